@@ -1,0 +1,89 @@
+//! One accepted call: which tool, with what, until when, and what its caller wants to hear.
+
+use std::fmt;
+use std::str::FromStr;
+use std::sync::Arc;
+
+use bytes::Bytes;
+
+use crate::{Deadline, RunSpec};
+
+/// Names one call for logs, for `_meta` and between front and worker. Unique in one server process.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct CallId(pub u64);
+
+impl fmt::Display for CallId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+/// A call that the catalogue has resolved and whose arguments it has validated.
+#[derive(Clone, Debug)]
+pub struct Call {
+    pub id: CallId,
+    pub spec: Arc<RunSpec>,
+    /// A JSON object, byte for byte as the client sent it (`{}` when it sent none).
+    pub arguments: Bytes,
+    /// Counted from the moment the call was accepted, so time in a queue counts.
+    pub deadline: Deadline,
+    pub wants: Wants,
+    /// Names the client's session, for tools that ask for it; empty in the stateless era.
+    pub session: Arc<str>,
+}
+
+/// Which events the caller asked for. An executor may skip the work for the others.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Wants {
+    pub progress: bool,
+    /// Log messages at this level and above; `None` for no log messages at all.
+    pub log: Option<LogLevel>,
+}
+
+/// Severity of a log message, in the order of RFC 5424 as MCP uses it (least severe first).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum LogLevel {
+    Debug,
+    Info,
+    Notice,
+    Warning,
+    Error,
+    Critical,
+    Alert,
+    Emergency,
+}
+
+impl LogLevel {
+    pub const ALL: [LogLevel; 8] = [
+        LogLevel::Debug,
+        LogLevel::Info,
+        LogLevel::Notice,
+        LogLevel::Warning,
+        LogLevel::Error,
+        LogLevel::Critical,
+        LogLevel::Alert,
+        LogLevel::Emergency,
+    ];
+
+    /// The name on the wire.
+    pub fn name(self) -> &'static str {
+        match self {
+            LogLevel::Debug => "debug",
+            LogLevel::Info => "info",
+            LogLevel::Notice => "notice",
+            LogLevel::Warning => "warning",
+            LogLevel::Error => "error",
+            LogLevel::Critical => "critical",
+            LogLevel::Alert => "alert",
+            LogLevel::Emergency => "emergency",
+        }
+    }
+}
+
+impl FromStr for LogLevel {
+    type Err = ();
+
+    fn from_str(name: &str) -> Result<Self, ()> {
+        LogLevel::ALL.into_iter().find(|level| level.name() == name).ok_or(())
+    }
+}

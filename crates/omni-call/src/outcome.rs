@@ -1,0 +1,292 @@
+//! How a call ended, as data, and the one place where that becomes text for a model.
+
+use std::fmt::Write as _;
+use std::time::Duration;
+
+use bytes::Bytes;
+use serde_json::json;
+
+/// What a call's caller is answered with: the parts of an MCP `CallToolResult`, each as raw JSON.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ToolResult {
+    /// A JSON array of content blocks.
+    pub content: Bytes,
+    /// The structured content, any JSON value.
+    pub structured: Option<Bytes>,
+    /// A JSON object for the result's `_meta`.
+    pub meta: Option<Bytes>,
+    pub is_error: bool,
+}
+
+/// One finished call.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Outcome {
+    pub ending: Ending,
+    pub phase: Phase,
+    /// From acceptance to the end.
+    pub elapsed: Duration,
+    /// Counted from 1.
+    pub attempt: u32,
+    /// Python's stack at the moment a deadline struck, innermost frame last.
+    pub stack: Option<String>,
+    /// The end of what the process wrote to stderr, kept when it failed.
+    pub stderr: Option<String>,
+}
+
+/// The ways a call can end. Matched without a wildcard everywhere, so a new way is a compile error until
+/// each reader has thought about it.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Ending {
+    /// The tool returned.
+    Finished(ToolResult),
+    /// The tool raised. `kind` is the exception's class, `location` its `file:line` in the skill.
+    ToolError {
+        kind: String,
+        message: String,
+        location: Option<String>,
+        /// The author raised it for the client to read (`ToolError`): shown whatever the settings say.
+        intended: bool,
+        traceback: Option<String>,
+    },
+    /// The tool returned something that cannot be a result, or that breaks its output schema.
+    BadResult { message: String },
+    /// The skill's file could not be imported, or lacks the function.
+    LoadError { message: String, traceback: Option<String> },
+    /// The tool ended its interpreter (`sys.exit`, `os._exit`).
+    Exited { code: i32 },
+    /// A signal ended the process: a segmentation fault, an abort, the kernel's out-of-memory killer.
+    Signalled { signal: i32 },
+    /// The total time limit struck.
+    TimedOut { limit: Duration },
+    /// The tool was silent for longer than the idle limit.
+    Idle { limit: Duration },
+    /// The result was larger than a result may be.
+    OutputLimit { limit_bytes: usize },
+    /// The worker broke the wire protocol, or closed its channel without ending.
+    Lost { message: String },
+    /// The caller went away or took the call back.
+    Cancelled,
+    /// The server is stopping.
+    Shutdown,
+    /// No worker came free in time, or the queue is full.
+    Busy { retry_after: Duration },
+    /// No worker could be started. `hint` says what to do about it.
+    WorkerStart { message: String, hint: String },
+}
+
+/// How far a call had come. Before `Started` no line of the tool has run, so a retry is always safe.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Phase {
+    Queued,
+    Starting,
+    Started,
+}
+
+/// How much of an exception's text a client may read.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum ErrorDetail {
+    /// The exception's class and place; its message only when the author meant it for the client. An
+    /// exception text can hold a password, a path or a row of somebody's data.
+    #[default]
+    Masked,
+    /// Message and traceback too.
+    Full,
+}
+
+impl Ending {
+    /// The name in `_meta.kind`, in logs and in the reference table.
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Ending::Finished(_) => "finished",
+            Ending::ToolError { .. } => "tool_error",
+            Ending::BadResult { .. } => "bad_result",
+            Ending::LoadError { .. } => "load_error",
+            Ending::Exited { .. } => "exited",
+            Ending::Signalled { .. } => "signalled",
+            Ending::TimedOut { .. } => "timeout_total",
+            Ending::Idle { .. } => "timeout_idle",
+            Ending::OutputLimit { .. } => "output_limit",
+            Ending::Lost { .. } => "lost",
+            Ending::Cancelled => "cancelled",
+            Ending::Shutdown => "shutdown",
+            Ending::Busy { .. } => "busy",
+            Ending::WorkerStart { .. } => "worker_start",
+        }
+    }
+
+    /// Whether the same call may succeed if it is sent again unchanged.
+    fn retryable(&self) -> bool {
+        match self {
+            Ending::Busy { .. } | Ending::Shutdown | Ending::Lost { .. } | Ending::WorkerStart { .. } => true,
+            Ending::Finished(_)
+            | Ending::ToolError { .. }
+            | Ending::BadResult { .. }
+            | Ending::LoadError { .. }
+            | Ending::Exited { .. }
+            | Ending::Signalled { .. }
+            | Ending::TimedOut { .. }
+            | Ending::Idle { .. }
+            | Ending::OutputLimit { .. }
+            | Ending::Cancelled => false,
+        }
+    }
+
+    /// One sentence for the model: what happened to `tool`, and what to do about it.
+    fn sentence(&self, tool: &str, detail: ErrorDetail) -> String {
+        match self {
+            Ending::Finished(_) => format!("`{tool}` finished"),
+            Ending::ToolError { message, intended: true, .. } => message.clone(),
+            Ending::ToolError { kind, message, location, .. } => {
+                let at = location.as_deref().map(|at| format!(" at {at}")).unwrap_or_default();
+                match detail {
+                    ErrorDetail::Full => format!("`{tool}` raised `{kind}`{at}: {message}"),
+                    ErrorDetail::Masked => format!(
+                        "`{tool}` raised `{kind}`{at}; its message is in the server's log (start omni with \
+                         `--errors full` to see it here)"
+                    ),
+                }
+            }
+            Ending::BadResult { message } => format!("`{tool}` returned an unusable result: {message}"),
+            Ending::LoadError { message, .. } => format!("`{tool}` could not be loaded: {message}"),
+            Ending::Exited { code } => format!("`{tool}` ended its Python process with exit code {code}"),
+            Ending::Signalled { signal } => {
+                format!("`{tool}` was ended by signal {signal}{}", signal_name(*signal))
+            }
+            Ending::TimedOut { limit } => {
+                format!("`{tool}` was stopped at its time limit of {}", seconds(*limit))
+            }
+            Ending::Idle { limit } => format!(
+                "`{tool}` was stopped after {} without a sign of life (progress or heartbeat)",
+                seconds(*limit)
+            ),
+            Ending::OutputLimit { limit_bytes } => {
+                format!("`{tool}` returned more than {limit_bytes} bytes; ask for less at a time")
+            }
+            Ending::Lost { message } => format!("the worker running `{tool}` was lost: {message}"),
+            Ending::Cancelled => format!("`{tool}` was cancelled"),
+            Ending::Shutdown => format!("`{tool}` was stopped because the server is shutting down"),
+            Ending::Busy { retry_after } => {
+                format!("no worker is free for `{tool}`; try again in {}", seconds(*retry_after))
+            }
+            Ending::WorkerStart { message, hint } => {
+                format!("no Python worker could be started for `{tool}`: {message} ({hint})")
+            }
+        }
+    }
+}
+
+impl Outcome {
+    /// A call that ended before a worker took it.
+    pub fn unstarted(ending: Ending, elapsed: Duration) -> Self {
+        Outcome { ending, phase: Phase::Queued, elapsed, attempt: 1, stack: None, stderr: None }
+    }
+
+    /// Turns the outcome into what the client is answered with. A failure becomes a result with
+    /// `is_error`, a sentence that a model can act on, and `_meta` that a program can.
+    pub fn into_result(self, tool: &str, detail: ErrorDetail) -> ToolResult {
+        let mut text = self.ending.sentence(tool, detail);
+        let kind = self.ending.kind();
+        let retryable = self.ending.retryable();
+        let traceback = match self.ending {
+            Ending::Finished(result) => return result,
+            Ending::ToolError { traceback, intended: false, .. } | Ending::LoadError { traceback, .. } => {
+                traceback.filter(|_| detail == ErrorDetail::Full)
+            }
+            _ => None,
+        };
+        if let Some(stack) = &self.stack {
+            let _ = write!(text, "\n\nPython was here:\n{}", stack.trim_end());
+        }
+        if let Some(traceback) = &traceback {
+            let _ = write!(text, "\n\n{}", traceback.trim_end());
+        }
+        if let Some(stderr) = self.stderr.filter(|_| detail == ErrorDetail::Full) {
+            let _ = write!(text, "\n\nlast output on stderr:\n{}", stderr.trim_end());
+        }
+        let mut failure = json!({
+            "kind": kind,
+            "phase": match self.phase {
+                Phase::Queued => "queued",
+                Phase::Starting => "starting",
+                Phase::Started => "started",
+            },
+            "retryable": retryable,
+            "elapsed_ms": u64::try_from(self.elapsed.as_millis()).unwrap_or(u64::MAX),
+            "attempt": self.attempt,
+        });
+        if let (Some(stack), Some(object)) = (self.stack, failure.as_object_mut()) {
+            object.insert("stack".into(), stack.into());
+        }
+        ToolResult {
+            content: json!([{"type": "text", "text": text}]).to_string().into(),
+            structured: None,
+            meta: Some(json!({ "omni/failure": failure }).to_string().into()),
+            is_error: true,
+        }
+    }
+}
+
+fn seconds(duration: Duration) -> String {
+    format!("{} s", duration.as_secs_f64())
+}
+
+/// The usual name of the signals that end Python processes, with a leading blank.
+fn signal_name(signal: i32) -> &'static str {
+    match signal {
+        4 => " (SIGILL)",
+        6 => " (SIGABRT)",
+        7 => " (SIGBUS)",
+        8 => " (SIGFPE)",
+        9 => " (SIGKILL: perhaps out of memory)",
+        11 => " (SIGSEGV, a crash in native code)",
+        15 => " (SIGTERM)",
+        _ => "",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn raised() -> Outcome {
+        Outcome {
+            ending: Ending::ToolError {
+                kind: "KeyError".into(),
+                message: "'secret'".into(),
+                location: Some("scripts/a.py:3".into()),
+                intended: false,
+                traceback: Some("Traceback …".into()),
+            },
+            phase: Phase::Started,
+            elapsed: Duration::from_millis(12),
+            attempt: 1,
+            stack: None,
+            stderr: Some("noise".into()),
+        }
+    }
+
+    fn text(result: &ToolResult) -> String {
+        let content: serde_json::Value = serde_json::from_slice(&result.content).unwrap();
+        content[0]["text"].as_str().unwrap().to_owned()
+    }
+
+    #[test]
+    fn an_unintended_exception_is_masked_unless_configured() {
+        let masked = raised().into_result("a.b", ErrorDetail::Masked);
+        assert!(!text(&masked).contains("secret"), "{}", text(&masked));
+        assert!(text(&masked).contains("`KeyError` at scripts/a.py:3"));
+        let full = raised().into_result("a.b", ErrorDetail::Full);
+        assert!(text(&full).contains("'secret'") && text(&full).contains("Traceback"));
+    }
+
+    #[test]
+    fn a_failure_says_its_kind_and_phase_to_programs() {
+        let result = raised().into_result("a.b", ErrorDetail::Masked);
+        let meta: serde_json::Value = serde_json::from_slice(&result.meta.unwrap()).unwrap();
+        assert_eq!(
+            meta["omni/failure"],
+            json!({"kind": "tool_error", "phase": "started", "retryable": false, "elapsed_ms": 12, "attempt": 1})
+        );
+        assert!(result.is_error);
+    }
+}
