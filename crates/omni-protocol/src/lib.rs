@@ -1,1 +1,23 @@
-//! omni-protocol
+//! MCP as data: JSON-RPC messages, every revision of the protocol, and Server-Sent Events text.
+//!
+//! No I/O, no clock, no runtime: bytes in, values out, and back. In reading order:
+//! a frame becomes a [`Message`] ([`decode`]), its text having passed [`hygiene`](decode); a request of
+//! either era becomes a [`Request`] ([`revision`]); an answer becomes a [`Frame`] ([`Encoder`]); a refusal
+//! is an [`RpcError`].
+
+mod decode;
+mod encode;
+mod error;
+mod hygiene;
+mod message;
+mod request;
+mod revision;
+mod sse;
+
+pub use decode::{Rejected, decode, salvage_id};
+pub use encode::{Encoder, Frame, Implementation, error_frame};
+pub use error::{ErrorCode, RpcError};
+pub use message::{Id, Message, RawNotification, RawRequest};
+pub use request::{Action, CallTool, Cancelled, ClientInfo, Initialize, Notification, Request, RequestMeta};
+pub use revision::{Era, Revision, ToolFields};
+pub use sse::{COMMENT, event};

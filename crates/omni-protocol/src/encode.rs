@@ -1,0 +1,355 @@
+//! Answers and notifications as bytes, in the shape of the revision that asked.
+
+use std::io::Write as _;
+
+use bytes::{BufMut, Bytes, BytesMut};
+use omni_call::{LogLevel, ToolResult};
+use serde::Serialize;
+use serde_json::{Value, json};
+
+use crate::RpcError;
+use crate::message::Id;
+use crate::revision::{Era, Revision};
+
+/// Content above this many bytes is sent from where it lies instead of being copied into the reply.
+const COPY_BYTES_MAX: usize = 16 * 1024;
+
+/// How long a client may keep a list, in milliseconds. There is no push of changes to a client that does
+/// not subscribe, so the time is short.
+const LIST_TTL_MS: u32 = 60_000;
+
+/// One frame for a client, in up to three parts so that large bodies are never copied.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Frame {
+    pub head: Bytes,
+    pub body: Bytes,
+    pub tail: Bytes,
+}
+
+impl Frame {
+    fn whole(head: impl Into<Bytes>) -> Frame {
+        Frame { head: head.into(), ..Frame::default() }
+    }
+
+    pub fn len(&self) -> usize {
+        self.head.len() + self.body.len() + self.tail.len()
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    pub fn parts(&self) -> [&[u8]; 3] {
+        [&self.head, &self.body, &self.tail]
+    }
+
+    /// The frame in one piece; copies only when it has several parts.
+    pub fn into_bytes(self) -> Bytes {
+        if self.body.is_empty() && self.tail.is_empty() {
+            return self.head;
+        }
+        self.parts().concat().into()
+    }
+}
+
+/// Who we say we are (`Implementation` in the schema).
+#[derive(Clone, Debug, Serialize)]
+pub struct Implementation {
+    pub name: String,
+    pub title: String,
+    pub version: String,
+}
+
+/// Writes answers. Holds what is the same in all of them, serialised once.
+#[derive(Debug)]
+pub struct Encoder {
+    /// `"name":…` of the server as JSON.
+    server: String,
+    instructions: Option<String>,
+    /// The members that open every modern result, up to and including `_meta`'s open brace and our name.
+    modern_open: String,
+}
+
+impl Encoder {
+    pub fn new(server: &Implementation, instructions: Option<String>) -> Self {
+        let server = json!(server).to_string();
+        let modern_open =
+            format!(r#""resultType":"complete","_meta":{{"io.modelcontextprotocol/serverInfo":{server}"#);
+        Encoder { server, instructions, modern_open }
+    }
+
+    /// The answer to `initialize`.
+    pub fn initialized(&self, id: &Id, agreed: Revision) -> Frame {
+        let mut out = self.open(id, agreed, 512, None);
+        comma(&mut out);
+        let version = agreed.name();
+        put(
+            &mut out,
+            format_args!(
+                r#""protocolVersion":"{version}","capabilities":{{"logging":{{}},"tools":{{}}}},"serverInfo":{}"#,
+                self.server
+            ),
+        );
+        if agreed.has_instructions() {
+            self.put_instructions(&mut out);
+        }
+        close(out)
+    }
+
+    /// The answer to `server/discover`.
+    pub fn discovered(&self, id: &Id, revision: Revision) -> Frame {
+        let mut out = self.open(id, revision, 512, None);
+        comma(&mut out);
+        put(
+            &mut out,
+            format_args!(
+                r#""supportedVersions":{},"capabilities":{{"logging":{{}},"tools":{{}}}},"ttlMs":{LIST_TTL_MS},"cacheScope":"public""#,
+                json!(Revision::modern_names())
+            ),
+        );
+        self.put_instructions(&mut out);
+        close(out)
+    }
+
+    /// A result with nothing in it (`ping`, `logging/setLevel`).
+    pub fn empty(&self, id: &Id, revision: Revision) -> Frame {
+        close(self.open(id, revision, 64, None))
+    }
+
+    /// One page of `tools/list`. `tools` is a JSON array that was serialised when the catalogue was read;
+    /// it is sent as it is.
+    pub fn tools(&self, id: &Id, revision: Revision, tools: Bytes, next_cursor: Option<&str>) -> Frame {
+        let mut head = self.open(id, revision, 256, None);
+        comma(&mut head);
+        if revision.era() == Era::Modern {
+            put(&mut head, format_args!(r#""ttlMs":{LIST_TTL_MS},"cacheScope":"public","#));
+        }
+        if let Some(cursor) = next_cursor {
+            put(&mut head, format_args!(r#""nextCursor":{},"#, json!(cursor)));
+        }
+        head.put_slice(br#""tools":"#);
+        Frame { head: head.freeze(), body: tools, tail: Bytes::from_static(b"}}") }
+    }
+
+    /// The answer to `tools/call`. Members that the revision does not know are left out.
+    pub fn tool_result(&self, id: &Id, revision: Revision, result: &ToolResult) -> Frame {
+        let structured = result.structured.as_ref().filter(|structured| {
+            revision.has_structured_content()
+                && (revision.structured_content_is_any_json() || structured.first() == Some(&b'{'))
+        });
+        let structured_bytes = structured.map_or(0, Bytes::len);
+        let copied = result.content.len().min(COPY_BYTES_MAX) + structured_bytes;
+        let mut head = self.open(id, revision, copied, result.meta.as_deref());
+        comma(&mut head);
+        if result.is_error {
+            head.put_slice(br#""isError":true,"#);
+        }
+        if let Some(structured) = structured {
+            head.put_slice(br#""structuredContent":"#);
+            head.put_slice(structured);
+            head.put_u8(b',');
+        }
+        head.put_slice(br#""content":"#);
+        if result.content.len() > COPY_BYTES_MAX {
+            let body = result.content.clone();
+            return Frame { head: head.freeze(), body, tail: Bytes::from_static(b"}}") };
+        }
+        head.put_slice(&result.content);
+        close(head)
+    }
+
+    /// `notifications/progress`. `token` is the JSON text the client chose.
+    pub fn progress(
+        &self,
+        revision: Revision,
+        token: &[u8],
+        value: f64,
+        total: Option<f64>,
+        message: Option<&str>,
+    ) -> Frame {
+        let mut out = BytesMut::with_capacity(192);
+        out.put_slice(br#"{"jsonrpc":"2.0","method":"notifications/progress","params":{"progressToken":"#);
+        out.put_slice(token);
+        put(&mut out, format_args!(r#","progress":{}"#, json!(value)));
+        if let Some(total) = total {
+            put(&mut out, format_args!(r#","total":{}"#, json!(total)));
+        }
+        if let Some(message) = message.filter(|_| revision.has_progress_message()) {
+            put(&mut out, format_args!(r#","message":{}"#, json!(message)));
+        }
+        out.put_slice(b"}}");
+        Frame::whole(out)
+    }
+
+    /// `notifications/message`. `data` is JSON text.
+    pub fn log(&self, level: LogLevel, logger: Option<&str>, data: &[u8]) -> Frame {
+        let mut out = BytesMut::with_capacity(128 + data.len());
+        put(
+            &mut out,
+            format_args!(
+                r#"{{"jsonrpc":"2.0","method":"notifications/message","params":{{"level":"{}""#,
+                level.name()
+            ),
+        );
+        if let Some(logger) = logger {
+            put(&mut out, format_args!(r#","logger":{}"#, json!(logger)));
+        }
+        out.put_slice(br#","data":"#);
+        out.put_slice(data);
+        out.put_slice(b"}}");
+        Frame::whole(out)
+    }
+
+    /// Opens a result: envelope, and for modern revisions `resultType` and `_meta` with our name and the
+    /// members of `meta`. Ends inside the result object, after a complete member or its open brace.
+    fn open(&self, id: &Id, revision: Revision, extra: usize, meta: Option<&[u8]>) -> BytesMut {
+        let meta = meta.map(|meta| meta.trim_ascii()).filter(|meta| meta.len() > 2);
+        let meta_bytes = meta.map_or(0, <[u8]>::len);
+        let mut out =
+            BytesMut::with_capacity(96 + id.as_json().len() + self.modern_open.len() + extra + meta_bytes);
+        out.put_slice(br#"{"jsonrpc":"2.0","id":"#);
+        out.put_slice(id.as_json());
+        out.put_slice(br#","result":{"#);
+        match (revision.era(), meta) {
+            (Era::Modern, meta) => {
+                out.put_slice(self.modern_open.as_bytes());
+                if let Some(meta) = meta {
+                    out.put_u8(b',');
+                    out.put_slice(&meta[1..meta.len() - 1]);
+                }
+                out.put_u8(b'}');
+            }
+            (Era::Legacy, Some(meta)) => {
+                out.put_slice(br#""_meta":"#);
+                out.put_slice(meta);
+            }
+            (Era::Legacy, None) => {}
+        }
+        out
+    }
+
+    fn put_instructions(&self, out: &mut BytesMut) {
+        if let Some(instructions) = &self.instructions {
+            put(out, format_args!(r#","instructions":{}"#, json!(instructions)));
+        }
+    }
+}
+
+/// A JSON-RPC error. Without an id (one that could not be read) the member is null, as JSON-RPC 2.0 has it.
+pub fn error_frame(id: Option<&Id>, error: &RpcError) -> Frame {
+    let mut body = json!({ "code": error.code.number(), "message": error.message });
+    if let (Some(data), Some(object)) = (&error.data, body.as_object_mut()) {
+        object.insert("data".into(), Value::clone(data));
+    }
+    let id = id.map_or(b"null".as_slice(), Id::as_json);
+    let body = body.to_string();
+    let mut out = BytesMut::with_capacity(40 + id.len() + body.len());
+    out.put_slice(br#"{"jsonrpc":"2.0","id":"#);
+    out.put_slice(id);
+    out.put_slice(br#","error":"#);
+    out.put_slice(body.as_bytes());
+    out.put_u8(b'}');
+    Frame::whole(out)
+}
+
+fn put(out: &mut BytesMut, text: std::fmt::Arguments<'_>) {
+    out.writer().write_fmt(text).expect("writing to memory does not fail");
+}
+
+/// Separates the next member from the ones before it, if there are any.
+fn comma(out: &mut BytesMut) {
+    if out.last() != Some(&b'{') {
+        out.put_u8(b',');
+    }
+}
+
+/// Ends result and envelope.
+fn close(mut out: BytesMut) -> Frame {
+    out.put_slice(b"}}");
+    Frame::whole(out)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn encoder() -> Encoder {
+        let server = Implementation { name: "omni".into(), title: "omni".into(), version: "1".into() };
+        Encoder::new(&server, Some("be kind".into()))
+    }
+
+    fn id() -> Id {
+        Id::parse(&Bytes::from_static(b"\"a\"")).unwrap()
+    }
+
+    fn parsed(frame: Frame) -> serde_json::Value {
+        serde_json::from_slice(&frame.into_bytes()).expect("a frame is JSON")
+    }
+
+    fn result(structured: Option<&'static str>, meta: Option<&'static str>) -> ToolResult {
+        ToolResult {
+            content: Bytes::from_static(b"[]"),
+            structured: structured.map(Bytes::from),
+            meta: meta.map(Bytes::from),
+            is_error: false,
+        }
+    }
+
+    #[test]
+    fn a_modern_result_names_its_type_and_the_server_and_keeps_the_tools_meta() {
+        let frame =
+            encoder().tool_result(&id(), Revision::V2026_07_28, &result(Some("[1]"), Some(r#"{"k":1}"#)));
+        assert_eq!(
+            parsed(frame)["result"],
+            json!({
+                "resultType": "complete",
+                "_meta": {"io.modelcontextprotocol/serverInfo": {"name": "omni", "title": "omni", "version": "1"}, "k": 1},
+                "structuredContent": [1],
+                "content": [],
+            })
+        );
+    }
+
+    #[test]
+    fn older_revisions_never_see_members_that_came_later() {
+        let result = result(Some("[1]"), None);
+        for revision in [Revision::V2024_11_05, Revision::V2025_06_18] {
+            let frame = encoder().tool_result(&id(), revision, &result);
+            assert_eq!(parsed(frame)["result"], json!({"content": []}), "{revision:?}");
+        }
+        let first = parsed(encoder().initialized(&id(), Revision::V2024_11_05));
+        assert_eq!(first["result"].get("instructions"), None);
+        assert_eq!(first["result"].get("resultType"), None);
+        let progress = encoder().progress(Revision::V2024_11_05, b"1", 0.5, None, Some("half"));
+        assert_eq!(parsed(progress)["params"], json!({"progressToken": 1, "progress": 0.5}));
+    }
+
+    #[test]
+    fn large_content_is_not_copied_and_still_one_json_text() {
+        let text = format!(r#"[{{"type":"text","text":"{}"}}]"#, "x".repeat(COPY_BYTES_MAX));
+        let content = Bytes::from(text);
+        let result = ToolResult { content: content.clone(), structured: None, meta: None, is_error: true };
+        let frame = encoder().tool_result(&id(), Revision::V2025_11_25, &result);
+        assert_eq!(frame.body.as_ptr(), content.as_ptr());
+        assert_eq!(parsed(frame)["result"]["isError"], true);
+    }
+
+    #[test]
+    fn a_list_page_carries_its_cursor_and_the_modern_cache_hints() {
+        let tools = Bytes::from_static(br#"[{"name":"a"}]"#);
+        let modern = parsed(encoder().tools(&id(), Revision::V2026_07_28, tools.clone(), Some("n")));
+        assert_eq!(modern["result"]["cacheScope"], "public");
+        assert_eq!(modern["result"]["nextCursor"], "n");
+        let legacy = parsed(encoder().tools(&id(), Revision::V2025_11_25, tools, None));
+        assert_eq!(legacy["result"], json!({"tools": [{"name": "a"}]}));
+    }
+
+    #[test]
+    fn an_error_without_a_readable_id_answers_null() {
+        let frame = error_frame(None, &RpcError::new(crate::ErrorCode::ParseError, "no"));
+        assert_eq!(
+            parsed(frame),
+            json!({"jsonrpc": "2.0", "id": null, "error": {"code": -32700, "message": "no"}})
+        );
+    }
+}

@@ -1,0 +1,62 @@
+//! The refusals a client can get: one enum, and the one mapping to JSON-RPC codes and HTTP statuses.
+
+use serde_json::Value;
+
+/// Why a message was refused. Each variant is one code on the wire.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ErrorCode {
+    /// Not JSON.
+    ParseError,
+    /// JSON, but not a request.
+    InvalidRequest,
+    MethodNotFound,
+    /// Also unknown tools and unknown cursors.
+    InvalidParams,
+    /// A fault of ours.
+    Internal,
+    /// A header is missing or disagrees with the body (2026-07-28).
+    HeaderMismatch,
+    /// The request names a protocol version that we do not speak (2026-07-28).
+    UnsupportedVersion,
+    /// The session named in `Mcp-Session-Id` does not exist. JSON-RPC code of a plain invalid request; the
+    /// HTTP status tells the client to initialise again.
+    UnknownSession,
+    /// More work than we take. Not retried by any client we know, so it is a last resort.
+    Overloaded,
+}
+
+impl ErrorCode {
+    /// The JSON-RPC code.
+    pub fn number(self) -> i32 {
+        match self {
+            ErrorCode::ParseError => -32700,
+            ErrorCode::InvalidRequest | ErrorCode::UnknownSession => -32600,
+            ErrorCode::MethodNotFound => -32601,
+            ErrorCode::InvalidParams => -32602,
+            ErrorCode::Internal => -32603,
+            ErrorCode::HeaderMismatch => -32020,
+            ErrorCode::UnsupportedVersion => -32022,
+            // Outside the range that JSON-RPC and MCP reserve.
+            ErrorCode::Overloaded => -31000,
+        }
+    }
+}
+
+/// A JSON-RPC error object.
+#[derive(Clone, Debug, PartialEq)]
+pub struct RpcError {
+    pub code: ErrorCode,
+    pub message: String,
+    pub data: Option<Box<Value>>,
+}
+
+impl RpcError {
+    pub fn new(code: ErrorCode, message: impl Into<String>) -> Self {
+        RpcError { code, message: message.into(), data: None }
+    }
+
+    pub fn with_data(mut self, data: Value) -> Self {
+        self.data = Some(Box::new(data));
+        self
+    }
+}

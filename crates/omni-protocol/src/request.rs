@@ -1,0 +1,91 @@
+//! What a client asks for, whatever revision it asked in.
+
+use bytes::Bytes;
+use omni_call::LogLevel;
+
+use crate::message::Id;
+use crate::revision::Revision;
+
+/// One request, decoded. Handlers act on [`action`](Self::action) and hand `revision` back to the
+/// [`Encoder`](crate::Encoder); they never look into it.
+#[derive(Clone, Debug)]
+pub struct Request {
+    pub id: Id,
+    pub revision: Revision,
+    pub action: Action,
+    pub meta: RequestMeta,
+}
+
+#[derive(Clone, Debug)]
+pub enum Action {
+    /// Opens the legacy era for this connection or session.
+    Initialize(Initialize),
+    /// `server/discover` of the modern era.
+    Discover,
+    Ping,
+    ListTools {
+        cursor: Option<String>,
+    },
+    CallTool(CallTool),
+    /// `logging/setLevel` of the legacy era.
+    SetLogLevel(LogLevel),
+}
+
+#[derive(Clone, Debug)]
+pub struct Initialize {
+    /// The revision we answer with: the client's own when we speak it, else our newest legacy one.
+    pub agreed: Revision,
+    pub client: ClientInfo,
+}
+
+#[derive(Clone, Debug)]
+pub struct CallTool {
+    pub name: String,
+    /// A JSON object as the client wrote it.
+    pub arguments: Option<Bytes>,
+}
+
+/// What rides along with any request in `_meta`.
+#[derive(Clone, Debug, Default)]
+pub struct RequestMeta {
+    /// The client wants progress under this token: a JSON string or number, as it was written.
+    pub progress_token: Option<Bytes>,
+    /// Log messages wanted for this one request (modern era).
+    pub log_level: Option<LogLevel>,
+    /// Who asks, when the request itself says so (modern era).
+    pub client: Option<ClientInfo>,
+}
+
+/// What a client says of itself. For logs, and for the few clients that need a special hand.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ClientInfo {
+    pub name: String,
+    pub version: String,
+}
+
+impl ClientInfo {
+    /// Whether this client reads only the first page of a list: it then gets everything on one.
+    ///
+    /// Gemini CLI asks once and never sends a cursor, so tools on later pages would be lost without a
+    /// word.
+    pub fn ignores_cursors(&self) -> bool {
+        self.name.starts_with("gemini-cli-mcp-client")
+    }
+}
+
+/// A notification that means something to us.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Notification {
+    Initialized,
+    Cancelled(Cancelled),
+    /// Any other one: accepted and ignored, as the specification asks.
+    Other,
+}
+
+/// The client takes a request back.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Cancelled {
+    pub request: Id,
+    /// For the log.
+    pub reason: Option<String>,
+}

@@ -1,0 +1,297 @@
+//! The revisions of MCP: how each writes a request, and what its results may carry.
+//!
+//! The only place that knows a version by name. Each era decodes into the same [`Request`].
+
+mod legacy;
+mod modern;
+
+use std::borrow::Cow;
+
+use bytes::Bytes;
+use omni_call::LogLevel;
+use serde::Deserialize;
+use serde_json::value::RawValue;
+
+use crate::decode::Rejected;
+use crate::message::{Id, RawNotification, RawRequest};
+use crate::request::{Action, CallTool, Cancelled, ClientInfo, Notification, Request, RequestMeta};
+use crate::{ErrorCode, RpcError};
+
+/// A published revision of the protocol, oldest first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Revision {
+    /// The first one.
+    V2024_11_05,
+    V2025_03_26,
+    V2025_06_18,
+    V2025_11_25,
+    V2026_07_28,
+}
+
+/// The two ways to open a conversation.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Era {
+    /// An `initialize` handshake, then a session.
+    Legacy,
+    /// Every request carries what it needs.
+    Modern,
+}
+
+/// Which members of a tool's description a revision knows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum ToolFields {
+    /// Name, description and input schema.
+    Basic,
+    /// … and annotations.
+    Annotated,
+    /// … and title, output schema and `_meta`.
+    Structured,
+    /// … and icons: everything.
+    All,
+}
+
+impl Revision {
+    const ALL: [Revision; 5] = [
+        Revision::V2024_11_05,
+        Revision::V2025_03_26,
+        Revision::V2025_06_18,
+        Revision::V2025_11_25,
+        Revision::V2026_07_28,
+    ];
+
+    /// The newest revision that opens with `initialize`.
+    pub const NEWEST_LEGACY: Revision = Revision::V2025_11_25;
+
+    /// What a session without a version header speaks, by the specification of Streamable HTTP.
+    pub const WITHOUT_HEADER: Revision = Revision::V2025_03_26;
+
+    /// The name on the wire.
+    pub fn name(self) -> &'static str {
+        match self {
+            Revision::V2024_11_05 => "2024-11-05",
+            Revision::V2025_03_26 => "2025-03-26",
+            Revision::V2025_06_18 => "2025-06-18",
+            Revision::V2025_11_25 => "2025-11-25",
+            Revision::V2026_07_28 => "2026-07-28",
+        }
+    }
+
+    /// The revision of that name, if we speak it.
+    pub fn from_name(name: &str) -> Option<Revision> {
+        Revision::ALL.into_iter().find(|revision| revision.name() == name)
+    }
+
+    pub fn era(self) -> Era {
+        if self == Revision::V2026_07_28 { Era::Modern } else { Era::Legacy }
+    }
+
+    /// The names a client may put into a request's `_meta`, newest first.
+    pub fn modern_names() -> Vec<&'static str> {
+        let modern = Revision::ALL.into_iter().rev().filter(|revision| revision.era() == Era::Modern);
+        modern.map(Revision::name).collect()
+    }
+
+    /// Whether several messages may come in one array. Only one revision had that.
+    pub fn has_batches(self) -> bool {
+        self == Revision::V2025_03_26
+    }
+
+    pub fn tool_fields(self) -> ToolFields {
+        match self {
+            Revision::V2024_11_05 => ToolFields::Basic,
+            Revision::V2025_03_26 => ToolFields::Annotated,
+            Revision::V2025_06_18 => ToolFields::Structured,
+            Revision::V2025_11_25 | Revision::V2026_07_28 => ToolFields::All,
+        }
+    }
+
+    /// Whether results carry structured content.
+    pub(crate) fn has_structured_content(self) -> bool {
+        self >= Revision::V2025_06_18
+    }
+
+    /// Whether structured content may be something other than an object.
+    pub(crate) fn structured_content_is_any_json(self) -> bool {
+        self.era() == Era::Modern
+    }
+
+    /// Whether a progress notification may carry a message.
+    pub(crate) fn has_progress_message(self) -> bool {
+        self >= Revision::V2025_03_26
+    }
+
+    /// Whether the answer to `initialize` may carry instructions for the model.
+    pub(crate) fn has_instructions(self) -> bool {
+        self >= Revision::V2025_03_26
+    }
+}
+
+impl Request {
+    /// Reads a request's parameters.
+    ///
+    /// A request whose `_meta` names a protocol version is a modern one, whatever came before on the
+    /// connection; any other is read as the `session`'s revision. Without a session only `initialize` and
+    /// `ping` can be read.
+    pub fn read(raw: RawRequest, session: Option<Revision>) -> Result<Request, Rejected> {
+        let RawRequest { id, method, params } = raw;
+        let read = || {
+            let mut parsed: Params<'_> = match &params {
+                None => Params::default(),
+                Some(text) => serde_json::from_slice(text)
+                    .map_err(|error| invalid(format!("`params` of `{method}` cannot be read: {error}")))?,
+            };
+            parsed.text = params.clone().unwrap_or_default();
+            let params = parsed;
+            let names_version = params.meta.as_ref().is_some_and(|meta| meta.protocol_version.is_some());
+            if names_version && &*method != "initialize" {
+                modern::read(&method, params)
+            } else {
+                legacy::read(&method, params, session)
+            }
+        };
+        match read() {
+            Ok(Parts { revision, action, meta }) => {
+                Ok(Request { id, revision, action, meta: meta.own(params.as_ref()) })
+            }
+            Err(error) => Err(Rejected { id: Some(id), error }),
+        }
+    }
+}
+
+impl Notification {
+    /// Reads a notification. One that is malformed is ignored, since nobody waits for an answer.
+    pub fn read(raw: &RawNotification) -> Notification {
+        match &*raw.method {
+            "notifications/initialized" => Notification::Initialized,
+            "notifications/cancelled" => {
+                cancelled(raw.params.as_ref()).map_or(Notification::Other, Notification::Cancelled)
+            }
+            _ => Notification::Other,
+        }
+    }
+}
+
+fn cancelled(params: Option<&Bytes>) -> Option<Cancelled> {
+    #[derive(Deserialize)]
+    struct CancelledParams<'a> {
+        #[serde(borrow, rename = "requestId")]
+        request: &'a RawValue,
+        reason: Option<String>,
+    }
+    let text = params?;
+    let CancelledParams { request, reason } = serde_json::from_slice(text).ok()?;
+    Some(Cancelled { request: Id::parse(&text.slice_ref(request.get().as_bytes()))?, reason })
+}
+
+/// A request read by one era, its metadata still borrowed.
+struct Parts<'a> {
+    revision: Revision,
+    action: Action,
+    meta: MetaParts<'a>,
+}
+
+/// The members of `params` that any method of ours reads.
+#[derive(Default, Deserialize)]
+struct Params<'a> {
+    #[serde(borrow, rename = "_meta")]
+    meta: Option<Meta<'a>>,
+    #[serde(borrow)]
+    name: Option<Cow<'a, str>>,
+    #[serde(borrow)]
+    arguments: Option<&'a RawValue>,
+    #[serde(borrow)]
+    cursor: Option<Cow<'a, str>>,
+    #[serde(borrow)]
+    level: Option<Cow<'a, str>>,
+    #[serde(borrow, rename = "protocolVersion")]
+    protocol_version: Option<Cow<'a, str>>,
+    #[serde(rename = "clientInfo")]
+    client_info: Option<WireClientInfo>,
+    /// The text that all of this was read from, to cut pieces out of without copying.
+    #[serde(skip)]
+    text: Bytes,
+}
+
+/// The reserved keys of `_meta`.
+#[derive(Default, Deserialize)]
+struct Meta<'a> {
+    #[serde(borrow, rename = "progressToken")]
+    progress_token: Option<&'a RawValue>,
+    #[serde(borrow, rename = "io.modelcontextprotocol/protocolVersion")]
+    protocol_version: Option<Cow<'a, str>>,
+    #[serde(borrow, rename = "io.modelcontextprotocol/clientCapabilities")]
+    client_capabilities: Option<&'a RawValue>,
+    #[serde(rename = "io.modelcontextprotocol/clientInfo")]
+    client_info: Option<WireClientInfo>,
+    #[serde(borrow, rename = "io.modelcontextprotocol/logLevel")]
+    log_level: Option<Cow<'a, str>>,
+}
+
+#[derive(Deserialize)]
+struct WireClientInfo {
+    #[serde(default)]
+    name: String,
+    #[serde(default)]
+    version: String,
+}
+
+impl From<WireClientInfo> for ClientInfo {
+    fn from(wire: WireClientInfo) -> Self {
+        ClientInfo { name: wire.name, version: wire.version }
+    }
+}
+
+/// [`RequestMeta`] before its token is cut out of the frame.
+#[derive(Default)]
+struct MetaParts<'a> {
+    progress_token: Option<&'a RawValue>,
+    log_level: Option<LogLevel>,
+    client: Option<ClientInfo>,
+}
+
+impl MetaParts<'_> {
+    fn own(self, params: Option<&Bytes>) -> RequestMeta {
+        let token =
+            self.progress_token.zip(params).map(|(token, text)| text.slice_ref(token.get().as_bytes()));
+        RequestMeta { progress_token: token, log_level: self.log_level, client: self.client }
+    }
+}
+
+fn invalid(message: impl Into<String>) -> RpcError {
+    RpcError::new(ErrorCode::InvalidParams, message)
+}
+
+fn method_not_found(method: &str) -> RpcError {
+    let method: String = method.chars().take(100).collect();
+    RpcError::new(ErrorCode::MethodNotFound, format!("method `{method}` not found"))
+}
+
+/// A progress token is a string or a number; anything else is refused rather than echoed.
+fn progress_token<'a>(meta: Option<&Meta<'a>>) -> Result<Option<&'a RawValue>, RpcError> {
+    let Some(token) = meta.and_then(|meta| meta.progress_token) else { return Ok(None) };
+    match token.get().as_bytes()[0] {
+        b'"' | b'-' | b'0'..=b'9' => Ok(Some(token)),
+        _ => Err(invalid("`_meta.progressToken` must be a string or an integer")),
+    }
+}
+
+fn log_level(name: &str, at: &str) -> Result<LogLevel, RpcError> {
+    name.parse().map_err(|()| {
+        let names: Vec<_> = LogLevel::ALL.into_iter().map(LogLevel::name).collect();
+        invalid(format!("`{at}` is {name:?}, not one of {}", names.join(", ")))
+    })
+}
+
+fn call_tool(params: Params<'_>) -> Result<Action, RpcError> {
+    let Some(name) = params.name else { return Err(invalid("`params.name` is missing: which tool?")) };
+    let arguments = match params.arguments.map(RawValue::get) {
+        // Some clients send null for "none".
+        None | Some("null") => None,
+        Some(text) if text.starts_with('{') => Some(params.text.slice_ref(text.as_bytes())),
+        Some(_) => return Err(invalid("`params.arguments` must be an object")),
+    };
+    Ok(Action::CallTool(CallTool { name: name.into_owned(), arguments }))
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,46 @@
+//! The era of self-contained requests: 2026-07-28.
+
+use serde_json::json;
+
+use super::{
+    ClientInfo, Era, MetaParts, Params, Parts, Revision, call_tool, invalid, log_level, method_not_found,
+    progress_token,
+};
+use crate::request::Action;
+use crate::{ErrorCode, RpcError};
+
+/// Reads a request whose `_meta` names a protocol version.
+pub(super) fn read<'a>(method: &str, mut params: Params<'a>) -> Result<Parts<'a>, RpcError> {
+    let meta = params.meta.as_ref();
+    let requested = meta.and_then(|meta| meta.protocol_version.as_deref()).unwrap_or_default();
+    let Some(revision) = Revision::from_name(requested).filter(|revision| revision.era() == Era::Modern)
+    else {
+        return Err(unsupported(requested));
+    };
+    let capabilities = meta.and_then(|meta| meta.client_capabilities);
+    if !capabilities.is_some_and(|capabilities| capabilities.get().starts_with('{')) {
+        return Err(invalid(
+            "`params._meta` must hold an object `io.modelcontextprotocol/clientCapabilities` (`{}` for none)",
+        ));
+    }
+    let level = meta.and_then(|meta| meta.log_level.as_deref());
+    let log_level =
+        level.map(|name| log_level(name, "_meta.io.modelcontextprotocol/logLevel")).transpose()?;
+    let progress_token = progress_token(meta)?;
+    let client = params.meta.as_mut().and_then(|meta| meta.client_info.take()).map(ClientInfo::from);
+    let action = match method {
+        "server/discover" => Action::Discover,
+        "tools/list" => Action::ListTools { cursor: params.cursor.map(|cursor| cursor.into_owned()) },
+        "tools/call" => call_tool(params)?,
+        _ => return Err(method_not_found(method)),
+    };
+    Ok(Parts { revision, action, meta: MetaParts { progress_token, log_level, client } })
+}
+
+/// The refusal that lists what we speak.
+pub(super) fn unsupported(requested: &str) -> RpcError {
+    let requested: String = requested.chars().take(40).collect();
+    let message = format!("protocol version {requested:?} is not supported in a request's `_meta`");
+    let data = json!({ "supported": Revision::modern_names(), "requested": requested });
+    RpcError::new(ErrorCode::UnsupportedVersion, message).with_data(data)
+}
