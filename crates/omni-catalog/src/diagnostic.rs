@@ -1,0 +1,54 @@
+//! What is wrong with a skill, where, and what its author can do about it.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+/// How much a [`Diagnostic`] costs the author.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Severity {
+    Error,
+    Warning,
+    Note,
+}
+
+/// One finding about one place in the skills folder. Its [`Display`](fmt::Display) is what a compiler
+/// would print.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Diagnostic {
+    pub severity: Severity,
+    /// The skill's folder name; empty for a finding about the skills folder itself.
+    pub skill: String,
+    /// Relative to the skills folder, with `/`.
+    pub file: String,
+    /// Counted from 1; 0 when the finding is about the whole file or folder.
+    pub line: u32,
+    /// Counted from 1, in characters; 0 with line 0.
+    pub column: u32,
+    /// A stable name for this kind of finding, such as `bad-front-matter`.
+    pub code: String,
+    /// What is wrong: a sentence fragment that names things in back-ticks.
+    pub message: String,
+    /// What to do next, when there is something to do.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub help: Option<String>,
+}
+
+impl fmt::Display for Diagnostic {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let severity = match self.severity {
+            Severity::Error => "error",
+            Severity::Warning => "warning",
+            Severity::Note => "note",
+        };
+        write!(f, "{severity}[{}]: {}\n  --> {}", self.code, self.message, self.file)?;
+        if self.line > 0 {
+            write!(f, ":{}:{}", self.line, self.column.max(1))?;
+        }
+        if let Some(help) = &self.help {
+            write!(f, "\n  = help: {help}")?;
+        }
+        Ok(())
+    }
+}
