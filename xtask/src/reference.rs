@@ -1,0 +1,108 @@
+//! Which pages of docs/reference are generated, and whether they are up to date.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use anyhow::{Context, Result};
+
+use crate::command;
+use crate::toolbox::Workspace;
+
+mod outcomes;
+
+/// A page whose file says something else than the code.
+pub(crate) struct StalePage {
+    path: &'static str,
+    text: String,
+}
+
+/// Generates every page and returns those that differ from their file.
+pub(crate) fn stale_pages(workspace: &Workspace) -> Result<Vec<StalePage>> {
+    let binary = workspace.binary()?;
+    let pages = [
+        StalePage { path: "docs/reference/cli.md", text: command_line(&binary)? },
+        StalePage { path: "docs/reference/outcomes.md", text: outcomes::page() },
+    ];
+    let stale = |page: &StalePage| {
+        fs::read_to_string(workspace.root.join(page.path)).ok().as_ref() != Some(&page.text)
+    };
+    Ok(pages.into_iter().filter(stale).collect())
+}
+
+/// Says which pages are stale; `true` when none is.
+pub(crate) fn report(stale: &[StalePage]) -> bool {
+    for page in stale {
+        println!("{} is out of date; `cargo xtask docs` writes it anew", page.path);
+    }
+    stale.is_empty()
+}
+
+/// Writes the stale pages.
+pub(crate) fn write(workspace: &Workspace, stale: &[StalePage]) -> Result<()> {
+    for page in stale {
+        let path: PathBuf = workspace.root.join(page.path);
+        if let Some(folder) = path.parent() {
+            fs::create_dir_all(folder)?;
+        }
+        fs::write(&path, &page.text).with_context(|| format!("{} could not be written", page.path))?;
+        println!("wrote {}", page.path);
+    }
+    Ok(())
+}
+
+/// The help text of the program and of each of its commands.
+fn command_line(binary: &Path) -> Result<String> {
+    let mut page =
+        String::from("# Command line\n\nGenerated from `--help` by `cargo xtask docs`; do not edit.\n");
+    let overview = help(binary, None)?;
+    page += &section("omni", &overview);
+    for name in commands(&overview) {
+        page += &section(&format!("omni {name}"), &help(binary, Some(name))?);
+    }
+    Ok(page)
+}
+
+fn section(title: &str, help: &str) -> String {
+    let lines: Vec<&str> = help.trim().lines().map(str::trim_end).collect();
+    format!("\n## {title}\n\n```text\n{}\n```\n", lines.join("\n"))
+}
+
+/// Asks in an environment of our own making: a variable's present value would stand in the text.
+fn help(binary: &Path, name: Option<&str>) -> Result<String> {
+    let mut ask = Command::new(binary);
+    ask.env_clear().args(name).arg("--help");
+    command::read(&mut ask)
+}
+
+/// The names under `Commands:`, in the order of the text.
+fn commands(help: &str) -> Vec<&str> {
+    help.lines()
+        .skip_while(|line| line.trim() != "Commands:")
+        .skip(1)
+        .take_while(|line| !line.trim().is_empty())
+        // Deeper lines continue a description.
+        .filter(|line| line.starts_with("  ") && !line.starts_with("   "))
+        .filter_map(|line| line.split_whitespace().next())
+        .filter(|name| *name != "help")
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn commands_are_read_from_the_overview() {
+        let help = "Serves skills\n\nUsage: omni <COMMAND>\n\nCommands:\n  mcp       Serve\n  list      List,\n            and more\n  help      Print this\n\nOptions:\n  -h, --help  Print help\n";
+        assert_eq!(commands(help), ["mcp", "list"]);
+    }
+
+    #[test]
+    fn a_section_has_no_trailing_blanks() {
+        assert_eq!(
+            section("omni mcp", "Serve  \n\n  --x \n"),
+            "\n## omni mcp\n\n```text\nServe\n\n  --x\n```\n"
+        );
+    }
+}

@@ -1,0 +1,142 @@
+//! The page on how a call can end, made from the type that says so.
+
+use std::time::Duration;
+
+use omni_call::{Ending, ErrorDetail, Outcome, Phase, ToolResult};
+use serde_json::Value;
+
+const INTRODUCTION: &str = "\
+# How a call can end
+
+Generated from `omni-call` by `cargo xtask docs`; do not edit.
+
+Every `tools/call` is answered exactly once. A call that did not finish is answered with a result whose
+`isError` is true: a sentence for the model, and in `_meta` under `omni/failure` an object for programs
+with the members `kind`, `phase` (`queued`, `starting` or `started`: before `started` no line of the tool
+has run), `retryable` (whether the same call may succeed when sent again unchanged), `elapsed_ms`,
+`attempt` and, after a time limit struck, `stack`. Numbers in the sentences below are examples.
+
+| `kind` | when | what the model reads | `retryable` |
+|---|---|---|---|
+";
+
+/// The whole page.
+pub(super) fn page() -> String {
+    let mut page = INTRODUCTION.to_owned();
+    for ending in samples() {
+        page += &row(ending);
+    }
+    page
+}
+
+/// One line of the table. A call that finished has no failure to show.
+fn row(ending: Ending) -> String {
+    let (kind, when) = (ending.kind(), when(&ending));
+    if let Ending::Finished(_) = ending {
+        return format!("| `{kind}` | {when} | the tool's own result | |\n");
+    }
+    let outcome = Outcome {
+        ending,
+        phase: Phase::Started,
+        elapsed: Duration::ZERO,
+        attempt: 1,
+        stack: None,
+        stderr: None,
+    };
+    let (text, retryable) = shown(&outcome.into_result("skill.tool", ErrorDetail::default()));
+    format!("| `{kind}` | {when} | {text} | {} |\n", if retryable { "yes" } else { "no" })
+}
+
+/// The sentence and the `retryable` member of a failed call's result.
+fn shown(result: &ToolResult) -> (String, bool) {
+    let json = |bytes: &[u8]| serde_json::from_slice::<Value>(bytes).unwrap_or_default();
+    let text = json(&result.content)[0]["text"].as_str().unwrap_or_default().replace('|', "\\|");
+    let meta = json(result.meta.as_deref().unwrap_or_default());
+    (text, meta["omni/failure"]["retryable"] == true)
+}
+
+/// What makes a call end in this way. Without a wildcard: a new ending asks for its line here.
+fn when(ending: &Ending) -> &'static str {
+    match ending {
+        Ending::Finished(_) => "the tool returned",
+        Ending::ToolError { intended: true, .. } => {
+            "the tool raised `ToolError`, whose text is for the client"
+        }
+        Ending::ToolError { .. } => "the tool raised any other exception",
+        Ending::BadResult { .. } => "the tool returned what cannot be JSON, or breaks its output schema",
+        Ending::LoadError { .. } => "the skill's file cannot be imported, or lacks the function",
+        Ending::Exited { .. } => "the tool ended its interpreter (`sys.exit`, `os._exit`)",
+        Ending::Signalled { .. } => "a signal ended the process",
+        Ending::TimedOut { .. } => "the total time limit struck",
+        Ending::Idle { .. } => "the tool gave no sign of life for the idle limit",
+        Ending::OutputLimit { .. } => "the result is larger than a result may be",
+        Ending::Lost { .. } => "the worker broke the wire protocol or closed its channel",
+        Ending::Cancelled => "the client cancelled the call or went away",
+        Ending::Shutdown => "the server is stopping",
+        Ending::Busy { .. } => "no worker came free, or the queue is full",
+        Ending::WorkerStart { .. } => "no worker could be started",
+    }
+}
+
+/// One ending of each kind, in the order of the type.
+fn samples() -> Vec<Ending> {
+    let raised = |intended| Ending::ToolError {
+        kind: "KeyError".into(),
+        message: if intended { "there is no note 7" } else { "7" }.into(),
+        location: Some("scripts/notes.py:12".into()),
+        intended,
+        traceback: None,
+    };
+    vec![
+        Ending::Finished(ToolResult { content: "[]".into(), structured: None, meta: None, is_error: false }),
+        raised(true),
+        raised(false),
+        Ending::BadResult { message: "`result.items[3].price` is NaN".into() },
+        Ending::LoadError {
+            message: "`scripts/notes.py` line 3: no module named `pandas`".into(),
+            traceback: None,
+        },
+        Ending::Exited { code: 3 },
+        Ending::Signalled { signal: 11 },
+        Ending::TimedOut { limit: Duration::from_secs(1800) },
+        Ending::Idle { limit: Duration::from_secs(120) },
+        Ending::OutputLimit { limit_bytes: 8 * 1024 * 1024 },
+        Ending::Lost { message: "it closed its control channel".into() },
+        Ending::Cancelled,
+        Ending::Shutdown,
+        Ending::Busy { retry_after: Duration::from_secs(1) },
+        Ending::WorkerStart {
+            message: "`/usr/bin/python3` is not there".into(),
+            hint: "name an interpreter with `--python`".into(),
+        },
+    ]
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+
+    /// The names in `Ending::kind`, read from its source: the type itself cannot be enumerated.
+    fn kinds_in_source() -> BTreeSet<&'static str> {
+        let source = include_str!("../../../crates/omni-call/src/outcome.rs");
+        let body = source.split_once("fn kind(").unwrap().1.split_once("\n    }\n").unwrap().0;
+        body.lines().filter_map(|line| line.split('"').nth(1)).collect()
+    }
+
+    #[test]
+    fn every_kind_of_ending_has_a_row() {
+        let shown: BTreeSet<&str> = samples().iter().map(Ending::kind).collect();
+        assert_eq!(shown, kinds_in_source());
+    }
+
+    #[test]
+    fn a_row_shows_the_text_that_a_client_gets() {
+        let row = row(Ending::TimedOut { limit: Duration::from_secs(2) });
+        assert_eq!(
+            row,
+            "| `timeout_total` | the total time limit struck | `skill.tool` was stopped at its time limit of 2 s | no |\n"
+        );
+    }
+}

@@ -1,0 +1,274 @@
+//! Which words may stand in which files: the borders that cargo's graph cannot see.
+
+use std::fs;
+use std::path::Path;
+
+use anyhow::{Context, Result};
+
+use crate::rust_text::RustText;
+use crate::tally::Tally;
+use crate::toolbox::Workspace;
+
+/// Something that only some files may do.
+struct Rule {
+    title: &'static str,
+    reason: &'static str,
+    sought: Sought,
+    /// Path prefixes, relative to the root, in which the rule looks.
+    scope: &'static [&'static str],
+    /// Path prefixes in which it is allowed.
+    allowed: &'static [&'static str],
+    /// The words must be found somewhere under `allowed`: a rule whose words are nowhere may be
+    /// misspelt. `false` where nobody at all may use them; then only the sample proves the rule.
+    used_where_allowed: bool,
+    /// A line that the rule must object to.
+    sample: &'static str,
+}
+
+enum Sought {
+    /// Any of these in code; a word before the first letter rules a hit out.
+    Code(&'static [&'static str]),
+    /// A date in a string, as protocol revisions are named.
+    DateInString,
+}
+
+const PURE: &[&str] = &["crates/omni-protocol/", "crates/omni-call/", "crates/omni-scan/"];
+const ALL: &[&str] = &["crates/"];
+
+const RULES: &[Rule] = &[
+    Rule {
+        title: "protocol revisions are named only where they are decoded",
+        reason: "handlers never see a revision; ask the session what it can do instead",
+        sought: Sought::DateInString,
+        scope: ALL,
+        allowed: &["crates/omni-protocol/src/revision"],
+        used_where_allowed: true,
+        sample: "if version >= \"2025-06-18\" {",
+    },
+    Rule {
+        title: "only the binary reads the environment and the arguments",
+        reason: "take the value in a plain configuration struct; `omni` fills it",
+        sought: Sought::Code(&["env::", "std::env"]),
+        scope: ALL,
+        allowed: &["crates/omni/"],
+        used_where_allowed: true,
+        sample: "let home = std::env::var_os(\"HOME\");",
+    },
+    Rule {
+        title: "only the binary ends the process",
+        reason: "return an error; `omni` decides exit codes",
+        sought: Sought::Code(&["process::exit", "process::abort"]),
+        scope: ALL,
+        allowed: &["crates/omni/"],
+        used_where_allowed: false,
+        sample: "std::process::exit(2);",
+    },
+    Rule {
+        title: "programs are started in one place",
+        reason: "whoever starts a process must also be able to kill its whole group",
+        sought: Sought::Code(&["Command::new"]),
+        scope: ALL,
+        allowed: &[
+            "crates/omni-exec/src/process",
+            "crates/omni-exec/src/launch",
+            "crates/omni/src/python.rs",
+        ],
+        used_where_allowed: true,
+        sample: "let child = Command::new(\"git\").spawn();",
+    },
+    Rule {
+        title: "pure crates never look at a clock",
+        reason: "the caller passes `now`, so that a test can",
+        sought: Sought::Code(&["Instant::now", "SystemTime", ".elapsed()"]),
+        scope: PURE,
+        allowed: &[],
+        used_where_allowed: false,
+        sample: "let start = Instant::now();",
+    },
+    Rule {
+        title: "pure crates touch no file, socket, process or thread",
+        reason: "bytes and text come in as arguments",
+        sought: Sought::Code(&["std::fs", "std::net", "std::process", "std::thread", "std::os"]),
+        scope: PURE,
+        allowed: &[],
+        used_where_allowed: false,
+        sample: "use std::fs::File;",
+    },
+    Rule {
+        title: "the Python parser's types stay in its crate",
+        reason: "its API changes with every release; give callers our own model",
+        sought: Sought::Code(&["ruff_"]),
+        scope: ALL,
+        allowed: &["crates/omni-scan/"],
+        used_where_allowed: true,
+        sample: "use ruff_python_ast::Stmt;",
+    },
+];
+
+/// Checks every rule against every Rust file of the product; each rule counts as one.
+pub(crate) fn check(workspace: &Workspace) -> Result<Tally> {
+    let files = product_files(&workspace.root)?;
+    let mut tally = Tally::default();
+    for rule in RULES {
+        let faults = faults(rule, &files);
+        println!("{}: {}", rule.title, if faults.is_empty() { "ok" } else { "broken" });
+        for fault in &faults {
+            println!("  {fault}");
+        }
+        tally += Tally::one(faults.is_empty());
+    }
+    Ok(tally)
+}
+
+/// A file of the product, read.
+struct File {
+    /// Relative to the root, with `/`.
+    path: String,
+    text: RustText,
+}
+
+/// All Rust files under `crates/` that are not tests or benchmarks.
+fn product_files(root: &Path) -> Result<Vec<File>> {
+    let mut files = Vec::new();
+    collect(root, &root.join("crates"), &mut files)?;
+    Ok(files)
+}
+
+fn collect(root: &Path, folder: &Path, files: &mut Vec<File>) -> Result<()> {
+    for entry in fs::read_dir(folder).with_context(|| format!("{} cannot be listed", folder.display()))? {
+        let path = entry?.path();
+        let name = path.file_name().unwrap_or_default().to_string_lossy();
+        if path.is_dir() && !["tests", "benches", "examples"].contains(&name.as_ref()) {
+            collect(root, &path, files)?;
+        } else if name.ends_with(".rs") && name != "tests.rs" {
+            let source =
+                fs::read_to_string(&path).with_context(|| format!("{} cannot be read", path.display()))?;
+            let path = path.strip_prefix(root).unwrap_or(&path).to_string_lossy().replace('\\', "/");
+            files.push(File { path, text: RustText::of(&source) });
+        }
+    }
+    Ok(())
+}
+
+/// What is wrong: each forbidden line, and the controls that do not hold.
+fn faults(rule: &Rule, files: &[File]) -> Vec<String> {
+    let under = |path: &str, prefixes: &[&str]| prefixes.iter().any(|prefix| path.starts_with(prefix));
+    let mut faults = Vec::new();
+    let mut seen_where_allowed = false;
+    for file in files.iter().filter(|file| under(&file.path, rule.scope)) {
+        let lines = hits(&rule.sought, &file.text);
+        if under(&file.path, rule.allowed) {
+            seen_where_allowed |= !lines.is_empty();
+        } else {
+            faults.extend(lines.iter().map(|line| format!("{}:{line}: {}", file.path, rule.reason)));
+        }
+    }
+    if rule.used_where_allowed && !seen_where_allowed {
+        faults.push(format!(
+            "the control failed: nothing of the kind is in {} either, so this rule proves nothing; did it move?",
+            rule.allowed.join(", ")
+        ));
+    }
+    if hits(&rule.sought, &RustText::of(rule.sample)).is_empty() {
+        faults.push(format!("the control failed: the rule does not object to `{}`", rule.sample));
+    }
+    faults
+}
+
+/// The lines, counted from 1, on which something sought stands.
+fn hits(sought: &Sought, text: &RustText) -> Vec<usize> {
+    let view = match sought {
+        Sought::Code(_) => &text.code,
+        Sought::DateInString => &text.strings,
+    };
+    let found = |line: &str| match sought {
+        Sought::Code(words) => words.iter().any(|word| stands_in(line, word)),
+        Sought::DateInString => has_date(line),
+    };
+    (1..).zip(view.lines()).filter(|(_, line)| found(line)).map(|(number, _)| number).collect()
+}
+
+/// Whether `word` stands in `line` and is not the end of a longer name (`my_env::`).
+fn stands_in(line: &str, word: &str) -> bool {
+    let joins = |sign: char| sign.is_alphanumeric() || sign == '_';
+    let begins_a_name = word.starts_with(joins);
+    line.match_indices(word).any(|(at, _)| !begins_a_name || !line[..at].ends_with(joins))
+}
+
+/// Whether something like `2025-06-18` stands in the line.
+fn has_date(line: &str) -> bool {
+    line.as_bytes().windows(10).any(|window| {
+        window.starts_with(b"20")
+            && window.iter().enumerate().all(|(at, byte)| match at {
+                4 | 7 => *byte == b'-',
+                _ => byte.is_ascii_digit(),
+            })
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const RULE: Rule = Rule {
+        title: "only `a` starts programs",
+        reason: "ask `a`",
+        sought: Sought::Code(&["Command::new"]),
+        scope: &["crates/"],
+        allowed: &["crates/a/"],
+        used_where_allowed: true,
+        sample: "Command::new(x)",
+    };
+
+    fn file(path: &str, source: &str) -> File {
+        File { path: path.to_owned(), text: RustText::of(source) }
+    }
+
+    #[test]
+    fn a_forbidden_word_is_reported_with_its_file_and_line() {
+        let files = [
+            file("crates/a/x.rs", "Command::new(y)"),
+            file("crates/b/x.rs", "fn f() {\n Command::new(y)\n}"),
+        ];
+        assert_eq!(faults(&RULE, &files), ["crates/b/x.rs:2: ask `a`"]);
+    }
+
+    #[test]
+    fn comments_strings_and_tests_may_name_it() {
+        let source = "// Command::new\nfn f() { g(\"Command::new\") }\n#[cfg(test)]\nmod tests { fn h() { Command::new(y); } }";
+        let files = [file("crates/a/x.rs", "Command::new(y)"), file("crates/b/x.rs", source)];
+        assert!(faults(&RULE, &files).is_empty());
+    }
+
+    #[test]
+    fn the_control_fails_when_the_allowed_place_no_longer_does_it() {
+        let faults = faults(&RULE, &[file("crates/a/x.rs", "fn f() {}")]);
+        assert_eq!(faults.len(), 1);
+        assert!(faults[0].starts_with("the control failed: nothing of the kind"), "{faults:?}");
+    }
+
+    #[test]
+    fn the_control_fails_when_the_words_do_not_fit_the_sample() {
+        let rule = Rule { sought: Sought::Code(&["Comand::new"]), used_where_allowed: false, ..RULE };
+        let faults = faults(&rule, &[]);
+        assert_eq!(faults, ["the control failed: the rule does not object to `Command::new(x)`"]);
+    }
+
+    #[test]
+    fn every_rule_objects_to_its_sample() {
+        for rule in RULES {
+            let path = format!("{}src/sample.rs", rule.scope[0]);
+            let lines = hits(&rule.sought, &file(&path, rule.sample).text);
+            assert_eq!(lines, [1], "{}", rule.title);
+        }
+    }
+
+    #[test]
+    fn a_longer_name_or_a_year_alone_is_no_hit() {
+        assert!(!stands_in("my_env::var()", "env::"));
+        assert!(stands_in("std::env::var()", "env::"));
+        assert!(stands_in("start.elapsed()", ".elapsed()"));
+        assert!(has_date("\"2025-06-18\"") && has_date("x2024-11-05T"));
+        assert!(!has_date("\"https://json-schema.org/draft/2020-12/schema\""));
+    }
+}

@@ -1,0 +1,184 @@
+//! Which stages there are, and what each one runs.
+
+use std::path::Path;
+
+use anyhow::{Context, Result, bail};
+
+use crate::command;
+use crate::tally::{self, Runner, Tally};
+use crate::toolbox::Workspace;
+use crate::{edges, reference, source_rules};
+
+/// One part of `cargo xtask test`.
+pub(crate) struct Stage {
+    pub(crate) name: &'static str,
+    pub(crate) about: &'static str,
+    /// Runs before each commit too (`--quick`).
+    pub(crate) quick: bool,
+    /// An error is a failure that no runner counted.
+    pub(crate) run: fn(&Workspace) -> Result<Tally>,
+}
+
+/// In the order in which they run: what fails fastest first, then what others build on.
+pub(crate) const STAGES: &[Stage] = &[
+    Stage { name: "fmt", about: "Rust is formatted", quick: true, run: fmt },
+    Stage {
+        name: "sources",
+        about: "words that only some files may use",
+        quick: true,
+        run: source_rules::check,
+    },
+    Stage { name: "edges", about: "crates that must not reach each other", quick: true, run: edges::check },
+    Stage {
+        name: "deny",
+        about: "licences, sources and duplicates of dependencies",
+        quick: false,
+        run: deny,
+    },
+    Stage { name: "clippy", about: "Rust lints, warnings denied", quick: true, run: clippy },
+    Stage {
+        name: "build",
+        about: "the binary, in the profile that all stages share",
+        quick: false,
+        run: build,
+    },
+    Stage { name: "rust-tests", about: "unit tests and tests of the binary", quick: true, run: rust_tests },
+    Stage { name: "doctests", about: "examples in Rust documentation", quick: false, run: doctests },
+    Stage { name: "rustdoc", about: "documentation builds without a warning", quick: false, run: rustdoc },
+    Stage { name: "python-lint", about: "Python is formatted and linted", quick: true, run: python_lint },
+    Stage {
+        name: "python-tests",
+        about: "the Python package and the shipped skills",
+        quick: true,
+        run: python_tests,
+    },
+    Stage {
+        name: "reference",
+        about: "docs/reference says what the code says",
+        quick: false,
+        run: reference_pages,
+    },
+    Stage {
+        name: "conformance",
+        about: "the public MCP suite drives the binary",
+        quick: false,
+        run: conformance,
+    },
+    Stage { name: "clients", about: "real MCP clients drive the binary", quick: false, run: clients },
+];
+
+/// The folders that hold Python of ours.
+const PYTHON: &[&str] = &["python", "skills", "conformance", "benches"];
+
+fn fmt(workspace: &Workspace) -> Result<Tally> {
+    one(workspace.cargo().args(["fmt", "--all", "--check"]))
+}
+
+fn clippy(workspace: &Workspace) -> Result<Tally> {
+    one(workspace.cargo().args(["clippy", "--workspace", "--all-targets", "--", "--deny", "warnings"]))
+}
+
+fn build(workspace: &Workspace) -> Result<Tally> {
+    workspace.binary().map(|_| Tally::one(true))
+}
+
+fn rust_tests(workspace: &Workspace) -> Result<Tally> {
+    let mut nextest = workspace.cargo_tool("nextest")?;
+    counted(Runner::Nextest, nextest.args(["run", "--workspace", "--no-fail-fast"]))
+}
+
+/// Counts as one check when no crate has an example: that is no fault.
+fn doctests(workspace: &Workspace) -> Result<Tally> {
+    let ran = command::run(workspace.cargo().args(["test", "--doc", "--workspace", "--no-fail-fast"]))?;
+    match tally::read(Runner::Libtest, &ran.output) {
+        Some(Tally { passed: 0, failed: 0 }) if ran.ok => Ok(Tally::one(true)),
+        _ => Ok(tally::judge(Runner::Libtest, &ran.output, ran.ok)),
+    }
+}
+
+fn rustdoc(workspace: &Workspace) -> Result<Tally> {
+    one(workspace.cargo().args(["doc", "--no-deps", "--workspace"]).env("RUSTDOCFLAGS", "-D warnings"))
+}
+
+/// Licences, sources and duplicates need no network beyond the registry. The advisory database does, so
+/// it is asked only where somebody says that it can be reached.
+fn deny(workspace: &Workspace) -> Result<Tally> {
+    let mut deny = workspace.cargo_tool("deny")?;
+    deny.args(["check", "licenses", "bans", "sources"]);
+    if std::env::var_os("CI_ADVISORIES").is_some_and(|wanted| wanted == "1") {
+        deny.arg("advisories");
+    }
+    one(&mut deny)
+}
+
+fn python_lint(workspace: &Workspace) -> Result<Tally> {
+    let mut tally = Tally::default();
+    for check in [&["check"][..], &["format", "--check"]] {
+        let mut ruff = workspace.tool("ruff")?;
+        tally +=
+            one(ruff.args(check).args(PYTHON.iter().filter(|folder| workspace.root.join(folder).is_dir())))?;
+    }
+    Ok(tally)
+}
+
+/// The package and every skill in a run of its own: skills are independent of each other, and two of
+/// them may well have a test file of the same name.
+fn python_tests(workspace: &Workspace) -> Result<Tally> {
+    let mut tally = Tally::default();
+    for folder in python_test_folders(&workspace.root)? {
+        let mut pytest = workspace.tool("python")?;
+        pytest.args(["-m", "pytest", "-q", &folder]).env("PYTHONPATH", workspace.root.join("python/src"));
+        tally += counted(Runner::Pytest, &mut pytest)?;
+    }
+    Ok(tally)
+}
+
+/// `python/tests`, then `skills/<skill>/tests`, relative to the root.
+fn python_test_folders(root: &Path) -> Result<Vec<String>> {
+    let mut skills = Vec::new();
+    for entry in root.join("skills").read_dir().context("`skills/` cannot be listed")? {
+        let entry = entry?;
+        if entry.path().join("tests").is_dir() {
+            skills.push(format!("skills/{}/tests", entry.file_name().to_string_lossy()));
+        }
+    }
+    skills.sort();
+    skills.insert(0, "python/tests".to_owned());
+    Ok(skills)
+}
+
+fn reference_pages(workspace: &Workspace) -> Result<Tally> {
+    Ok(Tally::one(reference::report(&reference::stale_pages(workspace)?)))
+}
+
+fn conformance(workspace: &Workspace) -> Result<Tally> {
+    against_binary(workspace, "conformance/run.py")
+}
+
+fn clients(workspace: &Workspace) -> Result<Tally> {
+    against_binary(workspace, "conformance/clients.py")
+}
+
+/// Runs one of our scripts that drive the built binary with programs from the npm registry.
+fn against_binary(workspace: &Workspace, script: &str) -> Result<Tally> {
+    let npm = workspace.program("npm").arg("--version").output();
+    if !npm.is_ok_and(|answer| answer.status.success()) {
+        bail!(
+            "`npm` is needed for `{script}` and is not on the path; it comes with Node.js (nodejs.org, or `apt install npm`)"
+        );
+    }
+    let binary = workspace.binary()?;
+    let mut python = workspace.program("python3");
+    counted(Runner::Plain, python.arg(script).arg("--binary").arg(binary))
+}
+
+/// A command that is one check.
+fn one(command: &mut std::process::Command) -> Result<Tally> {
+    Ok(Tally::one(command::run(command)?.ok))
+}
+
+/// A command that counts its own checks.
+fn counted(runner: Runner, command: &mut std::process::Command) -> Result<Tally> {
+    let ran = command::run(command)?;
+    Ok(tally::judge(runner, &ran.output, ran.ok))
+}
