@@ -1,0 +1,205 @@
+"""That no path, and no race, reaches anything outside the root."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import threading
+from pathlib import Path
+
+import pytest
+
+from omni import ToolError
+
+SECRET = "the secret outside"
+
+
+@pytest.fixture
+def cage(ctx):
+    """A root with a folder in it, and beside the root a secret."""
+    outside = ctx.root.parent / "outside"
+    outside.mkdir()
+    (outside / "secret.txt").write_text(SECRET)
+    (ctx.root.parent / "project-evil").mkdir()
+    (ctx.root.parent / "project-evil" / "secret.txt").write_text(SECRET)
+    (ctx.root / "in").mkdir()
+    (ctx.root / "in" / "own.txt").write_text("own")
+    os.symlink("../outside", ctx.root / "link-out")
+    os.symlink(outside, ctx.root / "link-abs")
+    os.symlink("../../outside/secret.txt", ctx.root / "in" / "file-out")
+    os.symlink(ctx.root.parent / "outside" / "secret.txt", ctx.root / "file-abs")
+    os.symlink("link-out", ctx.root / "chain")
+    os.symlink("loop", ctx.root / "loop")
+    os.symlink("..", ctx.root / "up")
+    os.symlink("/proc/self/root", ctx.root / "proc")
+    return ctx
+
+
+TRAVERSALS = [
+    "../outside/secret.txt",
+    "in/../../outside/secret.txt",
+    "./././../outside/secret.txt",
+    "in/../in/../../outside/secret.txt",
+    "//../outside/secret.txt",
+    "../project/../outside/secret.txt",
+    "../project-evil/secret.txt",
+    "link-out/secret.txt",
+    "link-abs/secret.txt",
+    "chain/secret.txt",
+    "in/file-out",
+    "file-abs",
+    "up/outside/secret.txt",
+    "up/project/../outside/secret.txt",
+    "link-out/../outside/secret.txt",
+    "in/../link-out/secret.txt",
+    "link-out/./secret.txt",
+    "loop",
+    "loop/x",
+    "proc/etc/passwd",
+    "/etc/passwd",
+    "/",
+    "..",
+    "../",
+    "in/../..",
+    "/proc/self/root/etc/passwd",
+    "/dev/stdin",
+    "~root/.profile",
+    "~/.profile",
+    "in\0/../../outside/secret.txt",
+    "..\\outside\\secret.txt",
+    "%2e%2e/outside/secret.txt",
+    "file:///etc/passwd",
+    "in/own.txt/../../../outside/secret.txt",
+]
+
+
+@pytest.mark.parametrize("path", TRAVERSALS)
+def test_no_path_reads_outside_the_root(cage, skill, path):
+    with pytest.raises(ToolError):
+        skill.read(cage, path)
+
+
+@pytest.mark.parametrize("path", TRAVERSALS)
+def test_no_path_writes_outside_the_root(cage, skill, path):
+    for mode in ("create", "overwrite", "append"):
+        try:
+            skill.write(cage, path, "mine", mode=mode)
+        except ToolError:
+            continue
+    with pytest.raises(ToolError):
+        skill.edit(cage, path, "the", "no")
+    assert sorted(p.name for p in cage.root.parent.iterdir()) == ["outside", "project", "project-evil"]
+    assert sorted(p.name for p in (cage.root.parent / "outside").iterdir()) == ["secret.txt"]
+    assert (cage.root.parent / "outside" / "secret.txt").read_text() == SECRET
+    assert (cage.root.parent / "project-evil" / "secret.txt").read_text() == SECRET
+
+
+@pytest.mark.parametrize("path", ["..", "link-out", "link-abs", "chain", "up", "/", "/etc", "proc"])
+def test_no_folder_outside_the_root_is_listed_or_searched(cage, skill, path):
+    for call in (
+        lambda: skill.list_folder(cage, path, depth=3),
+        lambda: skill.find(cage, "*", path=path),
+        lambda: skill.search(cage, "secret", path=path),
+    ):
+        with pytest.raises(ToolError):
+            call()
+
+
+def test_walks_pass_links_by(cage, skill):
+    assert SECRET not in skill.search(cage, "secret").text
+    assert skill.find(cage, "**/secret.txt").paths == []
+    assert "secret.txt" not in skill.list_folder(cage, depth=9).text.replace("outside/secret.txt", "")
+
+
+def test_links_within_the_root_work_for_reading_and_writing(cage, skill):
+    os.symlink("in/own.txt", cage.root / "own")
+    os.symlink("../in", cage.root / "in" / "again")
+    os.symlink(cage.root / "in", cage.root / "absolute")
+    os.symlink("in/later.txt", cage.root / "later")
+    assert skill.read(cage, "own", numbers=False).text == "own"
+    assert skill.read(cage, "in/again/again/own.txt", numbers=False).text == "own"
+    assert skill.read(cage, "absolute/../in/own.txt", numbers=False).text == "own"
+    assert skill.edit(cage, "own", "own", "changed").path == "in/own.txt"
+    assert (cage.root / "own").is_symlink()
+    assert skill.write(cage, "later", "now").path == "in/later.txt"
+
+
+def test_absolute_paths_beneath_the_root_are_taken(cage, skill):
+    assert skill.read(cage, str(cage.root / "in" / "own.txt"), numbers=False).text == "own"
+    assert skill.list_folder(cage, str(cage.root)).text.startswith("./\n")
+
+
+def test_a_root_that_is_itself_a_link_works(cage, skill):
+    by_link = cage.root.parent / "by-link"
+    os.symlink(cage.root, by_link)
+    cage.root = by_link
+    assert skill.read(cage, "in/own.txt", numbers=False).text == "own"
+    assert skill.read(cage, os.path.realpath(by_link) + "/in/own.txt", numbers=False).text == "own"
+
+
+def test_no_descriptor_is_left_open(cage, skill):
+    before = len(os.listdir("/dev/fd"))
+    for path in [*TRAVERSALS, "in/own.txt", "nowhere/x"]:
+        for call in (skill.read, skill.list_folder):
+            try:
+                call(cage, path)
+            except ToolError:
+                pass
+    skill.find(cage, "*", hidden=True)
+    assert len(os.listdir("/dev/fd")) == before
+
+
+class Swapper(threading.Thread):
+    """Turns a folder of the root into a link that leads out, and back, as fast as it can."""
+
+    def __init__(self, root: Path) -> None:
+        super().__init__(daemon=True)
+        self.real, self.aside, self.link = root / "race", root / "aside", root / "spare-link"
+        self.real.mkdir()
+        (self.real / "secret.txt").write_text("inside")
+        os.symlink("../outside", self.link)
+        self.stop = threading.Event()
+
+    def run(self) -> None:
+        while not self.stop.is_set():
+            self._move(self.real, self.aside)
+            self._move(self.link, self.real)
+            self._move(self.real, self.link)
+            self._move(self.aside, self.real)
+
+    def _move(self, source: Path, target: Path) -> None:
+        while True:
+            try:
+                return os.rename(source, target)
+            except OSError:
+                # A write made the folder anew in the moment when it was gone.
+                shutil.rmtree(target, ignore_errors=True)
+
+
+def test_a_folder_swapped_for_a_link_never_leads_out(cage, skill):
+    swapper = Swapper(cage.root)
+    swapper.start()
+    outcomes = {"inside": 0, "refused": 0}
+    try:
+        for number in range(4000):
+            try:
+                text = skill.read(cage, "race/secret.txt", numbers=False).text
+                assert text.startswith("inside")
+                outcomes["inside"] += 1
+                if number % 20 == 0:
+                    skill.write(cage, "race/secret.txt", "inside", mode="overwrite")
+                    skill.write(cage, f"race/new/{number}.txt", "x")
+                    skill.edit(cage, "race/secret.txt", "inside", f"inside {number}")
+                    assert SECRET not in skill.search(cage, "secret", path="race").text
+            except ToolError:
+                outcomes["refused"] += 1
+        assert swapper.is_alive()
+    finally:
+        swapper.stop.set()
+        swapper.join()
+    # Both happened, so the race was really run.
+    assert outcomes["inside"] > 0
+    assert outcomes["refused"] > 0
+    outside = cage.root.parent / "outside"
+    assert [p.name for p in outside.iterdir()] == ["secret.txt"]
+    assert (outside / "secret.txt").read_text() == SECRET
