@@ -1,0 +1,196 @@
+"""The control channel: the socket to the server, and the status page that comes with it.
+
+This file is loaded before the worker is ready, so it imports C modules only. It takes its references
+to them before any skill is imported: a tool that patches `os` or `socket` cannot reach the channel.
+"""
+
+import _socket
+import os
+import sys
+from _thread import allocate_lock
+
+_RECEIVE_BYTES = 65536
+_LENGTH_BYTES = 4
+# Where the socket is moved to. A tool that closes descriptors it does not own starts at 3 and seldom
+# comes that far, and a number that high is not handed out again when it does.
+_HIGH_DESCRIPTORS = (1000, 250)
+
+_exit = os._exit
+_close = os.close
+_write = os.write
+
+
+class ChannelError(Exception):
+    """The environment names no usable control channel."""
+
+
+class Channel:
+    """Whole frames in, whole frames out.
+
+    `send` may be called from any thread; `receive` belongs to one. When the server is gone, both end
+    the process: nobody is left to answer to, and a worker must not outlive its server.
+    """
+
+    __slots__ = ("_buffer", "_fd", "_limit", "_receive", "_send", "_socket", "lock", "mine")
+
+    def __init__(self, fd: int) -> None:
+        self._socket = _socket.socket(fileno=fd)
+        self._fd = fd
+        self._receive = self._socket.recv
+        self._send = self._socket.sendall
+        self._buffer = b""
+        self._limit = 1 << 20  # until `hello` says
+        #: Held while a frame is written.
+        self.lock = allocate_lock()
+        #: False in a process that a tool forked: the channel stays with the parent.
+        self.mine = True
+        os.register_at_fork(after_in_child=self._disown)
+
+    def fileno(self) -> int:
+        """Return the socket's descriptor."""
+        return self._fd
+
+    def limit_frames(self, frame_bytes_max: int) -> None:
+        """Refuse frames down whose payload is longer than this."""
+        self._limit = frame_bytes_max
+
+    def receive(self) -> "bytes | None":
+        """Wait for the next frame and return its payload; None when the server closed the channel."""
+        data = self._buffer or self._receive(_RECEIVE_BYTES)
+        while len(data) < _LENGTH_BYTES:
+            more = self._receive(_RECEIVE_BYTES)
+            if not more:
+                return None
+            data += more
+        length = int.from_bytes(data[:_LENGTH_BYTES], "little")
+        end = length + _LENGTH_BYTES
+        if end == len(data):
+            self._buffer = b""
+            return data[_LENGTH_BYTES:]
+        if end < len(data):
+            self._buffer = data[end:]
+            return data[_LENGTH_BYTES:end]
+        return self._receive_rest(data[_LENGTH_BYTES:], length)
+
+    def _receive_rest(self, begun: bytes, length: int) -> "bytes | None":
+        self._buffer = b""
+        if length > self._limit:
+            self.fail(f"a frame of {length} bytes came down, at most {self._limit} are allowed")
+        payload = bytearray(length)
+        payload[: len(begun)] = begun
+        view = memoryview(payload)[len(begun) :]
+        while view:
+            count = self._socket.recv_into(view)
+            if not count:
+                return None
+            view = view[count:]
+        return bytes(payload)
+
+    def receive_first(self) -> "tuple[bytes | None, int | None]":
+        """Receive the first frame and the descriptor that came with it, if one did."""
+        descriptor = None
+        data, ancillary, _, _ = self._socket.recvmsg(
+            _RECEIVE_BYTES, _socket.CMSG_SPACE(16), getattr(_socket, "MSG_CMSG_CLOEXEC", 0)
+        )
+        for level, kind, content in ancillary:
+            if level == _socket.SOL_SOCKET and kind == _socket.SCM_RIGHTS:
+                descriptor = int.from_bytes(content[:4], sys.byteorder)
+        if not data:
+            return None, descriptor
+        self._buffer = data
+        return self.receive(), descriptor
+
+    def receive_now(self) -> bytes:
+        """Return what has arrived, for a caller that was told the socket is readable. Empty at the end."""
+        data, self._buffer = self._buffer, b""
+        return data or self._receive(_RECEIVE_BYTES)
+
+    def take_buffered(self) -> bytes:
+        """Return what was received behind the last frame."""
+        data, self._buffer = self._buffer, b""
+        return data
+
+    def send(self, frame: bytes) -> None:
+        """Send one whole frame."""
+        with self.lock:
+            self.send_locked(frame)
+
+    def send_locked(self, frame: bytes) -> None:
+        """Send one whole frame; the caller holds `lock`."""
+        if not self.mine:
+            return
+        try:
+            self._send(frame)
+        except (BrokenPipeError, ConnectionError):
+            _exit(0)
+        except OSError as error:
+            self.fail(f"the control channel broke, which happens when a tool closes descriptor {self._fd}: {error}")
+
+    def fail(self, message: str) -> None:
+        """End the process at once: the channel cannot be trusted any more."""
+        try:
+            _write(2, f"omni worker: {message}\n".encode("utf-8", "replace"))
+        finally:
+            _exit(70)
+
+    def _disown(self) -> None:
+        # In the child of a fork: another thread may have held the lock, and a frame from here would
+        # land in the middle of the parent's.
+        self.lock = allocate_lock()
+        self.mine = False
+        try:
+            _close(self._fd)
+        except OSError:
+            pass
+
+
+def open_channel() -> Channel:
+    """Take over the socket whose descriptor the environment names.
+
+    Child processes of tools do not inherit it, and cannot find its number in the environment.
+    """
+    number = os.environ.pop("OMNI_CONTROL_FD", None)
+    if number is None:
+        message = "`OMNI_CONTROL_FD` is not set: a worker is started by the omni server, not by hand"
+        raise ChannelError(message)
+    try:
+        return Channel(_move_high(int(number)))
+    except (OSError, ValueError) as error:
+        message = f"`OMNI_CONTROL_FD={number}` is no open socket: {error}"
+        raise ChannelError(message) from None
+
+
+def _move_high(fd: int) -> int:
+    os.set_inheritable(fd, False)
+    for high in _HIGH_DESCRIPTORS:
+        try:
+            os.fstat(high)
+        except OSError:
+            try:
+                os.dup2(fd, high, inheritable=False)
+            except OSError:
+                continue  # above this process's limit of open files
+            os.close(fd)
+            return high
+    return fd
+
+
+class StatusPage:
+    """Memory shared with the server: which call's user code was started last.
+
+    Writing there costs no system call, and the server can read it when the worker is dead.
+    """
+
+    __slots__ = ("_mapping", "_slots")
+
+    def __init__(self, descriptor: int) -> None:
+        import mmap
+
+        self._mapping = mmap.mmap(descriptor, mmap.PAGESIZE)
+        os.close(descriptor)
+        # One aligned store of eight bytes; the page is little-endian like every machine we run on.
+        self._slots = memoryview(self._mapping).cast("Q")
+
+    def mark_started(self, call_id: int) -> None:
+        """Say that the user code of this call runs from now on."""
+        self._slots[0] = call_id

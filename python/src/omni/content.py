@@ -1,0 +1,485 @@
+"""What a tool may return, and how that becomes content blocks and structured content."""
+
+from __future__ import annotations
+
+from sys import modules as _modules
+
+from omni import wire
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from os import PathLike
+    from typing import Any
+
+_quote = wire.quote
+_IMAGE_TYPES = {"jpg": "image/jpeg", "svg": "image/svg+xml", "ico": "image/x-icon"}
+_AUDIO_TYPES = {"mp3": "audio/mpeg", "m4a": "audio/mp4", "oga": "audio/ogg"}
+
+
+class BadResultError(Exception):
+    """The tool returned something that JSON cannot carry. The text names where and what."""
+
+
+class OutputLimitError(Exception):
+    """The result is larger than a result may be."""
+
+
+class _Block:
+    """A content block. `annotations` is MCP's (audience, priority); `meta` becomes `_meta`."""
+
+    __slots__ = ("annotations", "meta")
+
+    def __init__(self, annotations: dict[str, Any] | None, meta: dict[str, Any] | None) -> None:
+        self.annotations = annotations
+        self.meta = meta
+
+    def block(self) -> dict[str, Any]:
+        """Return the block as MCP spells it."""
+        raise NotImplementedError
+
+    def _common(self, block: dict[str, Any]) -> dict[str, Any]:
+        if self.annotations is not None:
+            block["annotations"] = self.annotations
+        if self.meta is not None:
+            block["_meta"] = self.meta
+        return {name: value for name, value in block.items() if value is not None}
+
+    def __eq__(self, other: object) -> bool:
+        return self.block() == other.block() if isinstance(other, _Block) else NotImplemented
+
+    __hash__ = None
+
+    def __repr__(self) -> str:
+        shown = str(self.block())
+        return f"<{type(self).__name__} {shown if len(shown) < 120 else shown[:117] + '...'}>"
+
+
+class Text(_Block):
+    """Text, where plain `str` is not enough because it stands in a list or carries annotations."""
+
+    __slots__ = ("text",)
+
+    def __init__(
+        self, text: str, *, annotations: dict[str, Any] | None = None, meta: dict[str, Any] | None = None
+    ) -> None:
+        super().__init__(annotations, meta)
+        self.text = text
+
+    def block(self) -> dict[str, Any]:
+        """Return the block as MCP spells it."""
+        return self._common({"type": "text", "text": self.text})
+
+
+class _Media(_Block):
+    """Bytes with a MIME type, from memory or from a file."""
+
+    __slots__ = ("data", "mime_type")
+
+    _kind = ""
+    _types: dict[str, str] = {}
+    _default = ""
+
+    def __init__(
+        self,
+        data: bytes | None = None,
+        *,
+        path: str | PathLike[str] | None = None,
+        format: str | None = None,  # noqa: A002 - the name that other Python servers gave it
+        mime_type: str | None = None,
+        annotations: dict[str, Any] | None = None,
+        meta: dict[str, Any] | None = None,
+    ) -> None:
+        """Take the bytes themselves or the path of a file, which is read at once.
+
+        Args:
+            data: The bytes.
+            path: A file to read instead; its suffix gives the type unless one is named.
+            format: Short name of the type: `png` means `image/png` here.
+            mime_type: The type in full.
+            annotations: MCP annotations (audience, priority).
+            meta: The block's `_meta`.
+
+        Raises:
+            ValueError: Both `data` and `path` are given, or neither.
+        """
+        super().__init__(annotations, meta)
+        if (data is None) == (path is None):
+            message = f"`{type(self).__name__}` takes either `data` or `path`"
+            raise ValueError(message)
+        suffix = format
+        if path is not None:
+            with open(path, "rb") as file:  # noqa: PTH123 - pathlib is not needed for this
+                data = file.read()
+            name = str(path).replace("\\", "/").rpartition("/")[2]
+            suffix = suffix or name.rpartition(".")[2] if "." in name else suffix
+        if mime_type is None:
+            suffix = (suffix or self._default).lower()
+            mime_type = self._types.get(suffix) or f"{self._kind}/{suffix}"
+        self.data = bytes(data)
+        self.mime_type = mime_type
+
+    def block(self) -> dict[str, Any]:
+        """Return the block as MCP spells it."""
+        return self._common({"type": self._kind, "data": _base64(self.data), "mimeType": self.mime_type})
+
+
+class Image(_Media):
+    """A picture: `Image(path="plot.png")` or `Image(data, format="png")`."""
+
+    __slots__ = ()
+    _kind = "image"
+    _types = _IMAGE_TYPES
+    _default = "png"
+
+
+class Audio(_Media):
+    """Sound: `Audio(path="hello.wav")` or `Audio(data, format="wav")`."""
+
+    __slots__ = ()
+    _kind = "audio"
+    _types = _AUDIO_TYPES
+    _default = "wav"
+
+
+class ResourceLink(_Block):
+    """A pointer to something that the client can read or show by itself."""
+
+    __slots__ = ("description", "mime_type", "name", "size", "title", "uri")
+
+    def __init__(
+        self,
+        uri: str,
+        name: str | None = None,
+        *,
+        title: str | None = None,
+        description: str | None = None,
+        mime_type: str | None = None,
+        size: int | None = None,
+        annotations: dict[str, Any] | None = None,
+        meta: dict[str, Any] | None = None,
+    ) -> None:
+        """Point to `uri`. `name` defaults to its last part; `size` is in bytes."""
+        super().__init__(annotations, meta)
+        self.uri = str(uri)
+        self.name = name if name is not None else self.uri.rstrip("/").rpartition("/")[2] or self.uri
+        self.title = title
+        self.description = description
+        self.mime_type = mime_type
+        self.size = size
+
+    def block(self) -> dict[str, Any]:
+        """Return the block as MCP spells it."""
+        return self._common(
+            {
+                "type": "resource_link",
+                "uri": self.uri,
+                "name": self.name,
+                "title": self.title,
+                "description": self.description,
+                "mimeType": self.mime_type,
+                "size": self.size,
+            }
+        )
+
+
+class EmbeddedResource(_Block):
+    """A resource's content inside the result: text or bytes."""
+
+    __slots__ = ("data", "mime_type", "text", "uri")
+
+    def __init__(
+        self,
+        uri: str,
+        text: str | None = None,
+        *,
+        data: bytes | None = None,
+        mime_type: str | None = None,
+        annotations: dict[str, Any] | None = None,
+        meta: dict[str, Any] | None = None,
+    ) -> None:
+        """Embed `text` or `data` under the name `uri`.
+
+        Raises:
+            ValueError: Both `text` and `data` are given, or neither.
+        """
+        super().__init__(annotations, meta)
+        if (data is None) == (text is None):
+            message = "`EmbeddedResource` takes either `text` or `data`"
+            raise ValueError(message)
+        self.uri = str(uri)
+        self.text = text
+        self.data = None if data is None else bytes(data)
+        self.mime_type = mime_type
+
+    def block(self) -> dict[str, Any]:
+        """Return the block as MCP spells it."""
+        resource = {"uri": self.uri}
+        if self.mime_type is not None:
+            resource["mimeType"] = self.mime_type
+        if self.text is not None:
+            resource["text"] = self.text
+        else:
+            resource["blob"] = _base64(self.data)
+        return self._common({"type": "resource", "resource": resource})
+
+
+class ToolResult:
+    """A result given in full, where a plain return value is not enough.
+
+    Args:
+        content: What the model reads: text, a content block, or a list of them. Left out, it is the
+            structured value as JSON text.
+        structured: The structured content, sent as it is.
+        meta: The result's `_meta`.
+        is_error: The call failed in a way that the model should see; like `ToolError`, with content.
+    """
+
+    __slots__ = ("content", "is_error", "meta", "structured")
+
+    def __init__(
+        self,
+        content: Any = None,
+        structured: Any = None,
+        meta: dict[str, Any] | None = None,
+        *,
+        is_error: bool = False,
+    ) -> None:
+        self.content = content
+        self.structured = structured
+        self.meta = meta
+        self.is_error = is_error
+
+    def __repr__(self) -> str:
+        return f"<ToolResult {self.content!r}>"
+
+
+class Rendered:
+    """A result's parts as JSON text."""
+
+    __slots__ = ("content", "is_error", "meta", "structured")
+
+    def __init__(
+        self, content: str, structured: str | None = None, meta: str | None = None, *, is_error: bool = False
+    ) -> None:
+        self.content = content
+        self.structured = structured
+        self.meta = meta
+        self.is_error = is_error
+
+
+def render(value: object, *, structured: bool, wrap: bool) -> Rendered:
+    """Turn a tool's return value into content and, when its schema asks for it, structured content.
+
+    Raises:
+        BadResultError: Something in it has no form in JSON.
+    """
+    if isinstance(value, ToolResult):
+        return _render_in_full(value)
+    content, body = _content_of(value)
+    if not structured or body is None:
+        return Rendered(content)
+    return Rendered(content, '{"result":' + body + "}" if wrap else body)
+
+
+def _render_in_full(value: ToolResult) -> Rendered:
+    structured = None if value.structured is None else json_text(value.structured, "result.structured")
+    if value.content is None and structured is not None:
+        content = _text_block(structured)
+    else:
+        content = _content_of(value.content, "result.content")[0]
+    meta = None if value.meta is None else json_text(value.meta, "result.meta")
+    return Rendered(content, structured, meta, is_error=bool(value.is_error))
+
+
+def _content_of(value: object, path: str = "result") -> tuple[str, str | None]:
+    """Return the content blocks, and the value itself as JSON text where it has one."""
+    if isinstance(value, str):
+        body = _quote(value)
+        return '[{"type":"text","text":' + body + "}]", body
+    if value is None:
+        return "[]", "null"
+    if isinstance(value, _Block):
+        return "[" + json_text(value.block(), path) + "]", None
+    if isinstance(value, (list, tuple)) and _mixes_blocks(value):
+        return _blocks(value, path), None
+    body = json_text(value, path)
+    return _text_block(body), body
+
+
+def _mixes_blocks(values: Iterable[object]) -> bool:
+    return any(isinstance(value, _Block) for value in values)
+
+
+def _blocks(values: Iterable[object], path: str) -> str:
+    parts = []
+    for index, value in enumerate(values):
+        content, _ = _content_of(value, f"{path}[{index}]")
+        if content != "[]":
+            parts.append(content[1:-1])
+    return "[" + ",".join(parts) + "]"
+
+
+def _text_block(text: str) -> str:
+    return '[{"type":"text","text":' + _quote(text) + "}]"
+
+
+def _base64(data: bytes) -> str:
+    from binascii import b2a_base64
+
+    return b2a_base64(data, newline=False).decode("ascii")
+
+
+def json_text(value: object, path: str = "result") -> str:
+    """Write a value as compact JSON.
+
+    Raises:
+        BadResultError: Something in it has no form in JSON; the text names the path and the type.
+    """
+    try:
+        return _write(value)
+    except (TypeError, ValueError, RecursionError, BadResultError):
+        # The quick way does not know where it was. Walk the value: that finds the place, and handles
+        # the keys which the quick way does not know.
+        return _write(_plain(value, path, ()))
+
+
+def _simplify(value: object) -> object:
+    """Return something closer to JSON that means the same. Raises `BadResultError` for what has no form."""
+    if isinstance(value, (set, frozenset)):
+        return list(value)
+    kind = type(value)
+    if hasattr(kind, "__pydantic_serializer__") and hasattr(kind, "model_dump"):
+        return value.model_dump(mode="json")
+    if hasattr(kind, "__dataclass_fields__"):
+        return {field.name: getattr(value, field.name) for field in _modules["dataclasses"].fields(value)}
+    for module, names, turn in _FOREIGN:
+        # A value of such a class exists only where its module has been imported.
+        source = _modules.get(module)
+        if source is not None and isinstance(value, tuple(getattr(source, name) for name in names)):
+            return turn(value)
+    raise BadResultError(f"a `{_type_name(kind)}`")
+
+
+def _iso_duration(value: Any) -> str:
+    """Write a `timedelta` as ISO 8601, the way its schema says (`format: duration`)."""
+    sign, value = ("-", -value) if value.days < 0 else ("", value)
+    minutes, seconds = divmod(value.seconds, 60)
+    hours, minutes = divmod(minutes, 60)
+    fraction = f".{value.microseconds:06d}".rstrip("0") if value.microseconds else ""
+    date = f"{value.days}D" if value.days else ""
+    time = f"{hours}H" if hours else ""
+    time += f"{minutes}M" if minutes else ""
+    time += f"{seconds}{fraction}S" if seconds or fraction else ""
+    return f"{sign}P{date}T{time}" if time else f"{sign}P{date}" if date else "PT0S"
+
+
+# Where a class lives, what it is called, and what stands for its values in JSON.
+_FOREIGN = (
+    ("enum", ("Enum",), lambda value: value.value),
+    ("datetime", ("date", "time"), lambda value: value.isoformat().replace("+00:00", "Z")),
+    ("datetime", ("timedelta",), _iso_duration),
+    ("pathlib", ("PurePath",), str),
+    ("uuid", ("UUID",), str),
+    ("decimal", ("Decimal",), str),
+    ("collections", ("deque",), list),
+    (
+        "ipaddress",
+        ("IPv4Address", "IPv6Address", "IPv4Network", "IPv6Network", "IPv4Interface", "IPv6Interface"),
+        str,
+    ),
+)
+
+_write = wire.json_writer(_simplify)
+
+
+def _plain(value: object, path: str, above: tuple[int, ...]) -> object:
+    """Copy a value with nothing in it but what JSON has; name the first place where that fails."""
+    if isinstance(value, str):
+        _check_text(value, path)
+        return value
+    if value is None or isinstance(value, (bool, int)):
+        return value
+    if isinstance(value, float):
+        if value != value:
+            raise BadResultError(f"{path} is NaN, which JSON has no number for; return `None` or text instead")
+        if value in (float("inf"), float("-inf")):
+            raise BadResultError(f"{path} is infinite, which JSON has no number for; return `None` or text instead")
+        return value
+    if id(value) in above:
+        raise BadResultError(f"{path} contains itself; JSON has no cycles")
+    if len(above) >= _DEPTH_MAX:
+        raise BadResultError(f"{_short(path)} is nested deeper than {_DEPTH_MAX} levels")
+    above = (*above, id(value))
+    if isinstance(value, dict):
+        return {_key(key, path): _plain(item, _member(path, key), above) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_plain(item, f"{path}[{index}]", above) for index, item in enumerate(value)]
+    try:
+        simpler = _simplify(value)
+    except BadResultError as error:
+        raise BadResultError(f"{path} is {error}, which has no form in JSON") from None
+    return _plain(simpler, path, above)
+
+
+_DEPTH_MAX = 200
+
+
+def _key(key: object, path: str) -> str:
+    if isinstance(key, str):
+        _check_text(key, f"a key of {path}")
+        return key
+    if key is None or isinstance(key, (bool, int, float)):
+        return _write(key) if not isinstance(key, float) else _write(_plain(key, f"a key of {path}", ()))
+    try:
+        simpler = _simplify(key)
+    except BadResultError as error:
+        raise BadResultError(f"a key of {path} is {error}; JSON's keys are text") from None
+    if isinstance(simpler, (list, dict)):
+        raise BadResultError(f"a key of {path} is a `{_type_name(type(key))}`; JSON's keys are text")
+    return _key(simpler, path)
+
+
+def _member(path: str, key: object) -> str:
+    return f"{path}.{key}" if isinstance(key, str) and key.isidentifier() else f"{path}[{key!r}]"
+
+
+def _check_text(text: str, path: str) -> None:
+    try:
+        text.encode()
+    except UnicodeEncodeError as error:
+        code = ord(text[error.start])
+        raise BadResultError(
+            f"{path} has half a surrogate pair (U+{code:04X}) at character {error.start}, which UTF-8 has no form for"
+        ) from None
+
+
+def find_surrogate(value: object) -> BadResultError:
+    """Say where a value that UTF-8 refused has its lone surrogate."""
+    try:
+        if isinstance(value, ToolResult):
+            _plain(_parts(value.content), "result.content", ())
+            _plain(value.structured, "result.structured", ())
+            _plain(value.meta, "result.meta", ())
+        else:
+            _plain(_parts(value), "result", ())
+    except BadResultError as error:
+        return error
+    return BadResultError("the result has half a surrogate pair, which UTF-8 has no form for")
+
+
+def _parts(value: object) -> object:
+    if isinstance(value, _Block):
+        return value.block()
+    if isinstance(value, (list, tuple)) and _mixes_blocks(value):
+        return [_parts(item) for item in value]
+    return value
+
+
+def _short(path: str) -> str:
+    return path if len(path) <= 60 else path[:57] + "..."
+
+
+def _type_name(kind: type) -> str:
+    module = getattr(kind, "__module__", "builtins")
+    return kind.__qualname__ if module == "builtins" else f"{module}.{kind.__qualname__}"

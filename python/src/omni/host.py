@@ -1,0 +1,57 @@
+"""The worker's life between `hello` and the end of the channel, one call at a time."""
+
+from __future__ import annotations
+
+import os
+
+from omni import wire
+from omni.channel import Channel, StatusPage
+from omni.invoke import Caller
+
+_exit = os._exit
+
+
+def serve(channel: Channel) -> None:
+    """Receive `hello` and serve calls in the mode it names. Does not return."""
+    payload, descriptor = channel.receive_first()
+    if payload is None:
+        _exit(0)
+    kind, hello = _decode(channel, payload)
+    if kind != "hello":
+        channel.fail(f"the first frame was `{kind}`, not `hello`")
+    channel.limit_frames(hello.get("frame_bytes_max") or (16 << 20) + (64 << 10))
+    page = None if descriptor is None else StatusPage(descriptor)
+    caller = Caller(channel, hello, page)
+    caller.install_handler()
+    if hello.get("mode") == "async":
+        from omni.tasks import serve_tasks
+
+        serve_tasks(channel, caller)
+    _serve_one_by_one(channel, caller)
+
+
+def _serve_one_by_one(channel: Channel, caller: Caller) -> None:
+    while True:
+        payload = channel.receive()
+        if payload is None:
+            _exit(0)
+        kind, body = _decode(channel, payload)
+        if kind == "call":
+            answer = caller.run(body)
+            caller.tidy()
+            channel.send(answer)
+        elif kind == "drain":
+            leave()
+
+
+def leave() -> None:
+    """End the process in the ordinary way: what skills registered with `atexit` runs."""
+    raise SystemExit(0)
+
+
+def _decode(channel: Channel, payload: bytes) -> tuple[str, dict]:
+    try:
+        return wire.decode(payload)
+    except wire.MalformedFrameError as error:
+        channel.fail(f"a malformed frame came down: {error}")
+        raise

@@ -1,0 +1,327 @@
+"""One call, from the frame that asks for it to the frame that answers it."""
+
+from __future__ import annotations
+
+import sys
+from _signal import SIGUSR2, getsignal, signal
+from _thread import get_ident
+from os import chdir, dup, dup2, fstat, getcwd, register_at_fork
+from os import _exit
+
+from omni import wire
+from omni.content import BadResultError, OutputLimitError, Rendered, find_surrogate, render
+from omni.convert import ArgumentError
+from omni.failure import exit_code, innermost_location, message_of, traceback_of
+from omni.load import LoadError, Prepared, prepare
+from omni.skill import CURRENT, CallCancelled, Context, ToolError
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+    from omni.channel import Channel, StatusPage
+
+_quote = wire.quote
+_PLAIN_TEXT = '{"result":{"id":%d,"content":[{"type":"text","text":%s}]}}'
+_WRAPPED_TEXT = '{"result":{"id":%d,"content":[{"type":"text","text":%s}],"structured":{"result":%s}}}'
+# Up to here a text, escaped and sent twice, is below every limit without being counted: six bytes are
+# the most that one character takes in JSON.
+_SMALL_CHARACTERS = 4096
+
+
+class Caller:
+    """Runs tools and words their answers. One per process; calls share what it has loaded.
+
+    It also stands between a running call and the channel: `hold`, `lock`, `release` and `send_locked`
+    are what a `Context` uses to speak.
+    """
+
+    def __init__(self, channel: Channel, hello: dict, page: StatusPage | None) -> None:
+        self.root: str = hello.get("root") or getcwd()
+        self.settings: dict[str, dict[str, Any]] = hello.get("settings") or {}
+        self.lock = channel.lock
+        self.send_locked = channel.send_locked
+        self._channel = channel
+        self._result_bytes_max: int = hello.get("result_bytes_max") or 8 << 20
+        self._frame_bytes_max: int = hello.get("frame_bytes_max") or (16 << 20) + (64 << 10)
+        self._page = page
+        self._prepared: dict[tuple[str, str, str], Prepared] = {}
+        self._main = get_ident()
+        #: True while user code of `_context` runs in the main thread: a signal may raise there.
+        self._armed = False
+        #: True while the main thread writes a frame: a signal must wait.
+        self._held = False
+        self._signalled = False
+        self._context: Context | None = None
+        self._streams = Streams()
+        register_at_fork(after_in_child=self._disarm)
+
+    # -- one call, in the main thread ------------------------------------------------------------
+
+    def run(self, call: dict) -> bytes:
+        """Run a call and return the frame that answers it. Never raises."""
+        context = Context.__new__(Context)
+        context._bind(call, self)
+        try:
+            try:
+                self._context = context
+                self._armed = True
+                function, arguments = self.begin(call, context)
+                CURRENT.set(context)
+                value = function(**arguments)
+                if type(value) is not str and hasattr(type(value), "__await__"):
+                    value = self._wait(value)
+                frame = self.answer(call, value)
+            finally:
+                # A signal that comes in before this line raises here and disarms itself: the handler
+                # below sees it as what the call raised, and no second one follows.
+                self._armed = False
+        except BaseException as error:  # noqa: BLE001 - whatever a tool raises, the worker answers
+            frame = self.describe(call, context, error)
+        self.end(context)
+        return frame
+
+    def begin(self, call: dict, context: Context) -> tuple[Any, dict]:
+        """Load the call's function and make its arguments; from here on user code may run."""
+        target = call["target"]
+        key = (target["dir"], target["file"], target["function"])
+        prepared = self._prepared.get(key)
+        if prepared is None:
+            prepared = self._prepared[key] = prepare(target)
+        if self._page is not None:
+            self._page.mark_started(call["id"])
+        else:
+            self._say(wire.started(call["id"]))
+        arguments = call["args"]
+        if prepared.convert is not None:
+            arguments = prepared.convert(arguments)
+        for item in target.get("inject") or ():
+            arguments[item["parameter"]] = _injected(item["kind"], context)
+        return prepared.function, arguments
+
+    def answer(self, call: dict, value: object) -> bytes:
+        """Word a return value as the call's result."""
+        target = call["target"]
+        if type(value) is str and len(value) <= _SMALL_CHARACTERS:
+            text = _quote(value)
+            if not target.get("structured"):
+                body = _PLAIN_TEXT % (call["id"], text)
+            elif target.get("wrap"):
+                body = _WRAPPED_TEXT % (call["id"], text, text)
+            else:
+                body = None
+            if body is not None:
+                try:
+                    payload = body.encode()
+                except UnicodeEncodeError:
+                    raise find_surrogate(value) from None
+                return len(payload).to_bytes(4, "little") + payload
+        return self._answer_any(call, value)
+
+    def _answer_any(self, call: dict, value: object) -> bytes:
+        target = call["target"]
+        if type(value) is str and len(value) > self._result_bytes_max:
+            raise self._too_large("text", len(value))
+        parts = render(value, structured=bool(target.get("structured")), wrap=bool(target.get("wrap")))
+        try:
+            frame = wire.result(
+                call["id"], parts.content, parts.structured, parts.meta, is_error=parts.is_error
+            )
+        except UnicodeEncodeError:
+            raise find_surrogate(value) from None
+        self._check_size(parts, len(frame) - 4)
+        return frame
+
+    def _check_size(self, parts: Rendered, frame_bytes: int) -> None:
+        if frame_bytes <= self._result_bytes_max:
+            return
+        for name, text in (("content", parts.content), ("structured content", parts.structured)):
+            if text is not None and len(text) * 4 > self._result_bytes_max:
+                size = len(text) if text.isascii() else len(text.encode())
+                if size > self._result_bytes_max:
+                    raise self._too_large(name, size)
+        if frame_bytes > self._frame_bytes_max:
+            message = f"the whole result is {frame_bytes} bytes, more than the {self._frame_bytes_max} of a frame"
+            raise OutputLimitError(message)
+
+    def _too_large(self, name: str, size: int) -> OutputLimitError:
+        return OutputLimitError(
+            f"the result's {name} is {size} bytes, more than the {self._result_bytes_max} allowed; return a part "
+            "of it, or write it to a file and return a `ResourceLink`"
+        )
+
+    def _wait(self, value: Any) -> Any:
+        """Run an awaitable in this process that has no event loop of its own."""
+        import asyncio
+
+        async def wait() -> Any:
+            return await value
+
+        return asyncio.run(wait())
+
+    def describe(self, call: dict, context: Context, error: BaseException) -> bytes:
+        """Word an exception as the call's error. Never raises."""
+        try:
+            return self._describe(call, context, error)
+        except BaseException:  # noqa: BLE001 - the exception itself may be hostile
+            return wire.error(call["id"], "tool_error", type(error).__name__, "<the error cannot be described>")
+
+    def _describe(self, call: dict, context: Context, error: BaseException) -> bytes:
+        call_id = call["id"]
+        folder = call["target"]["dir"]
+        name = type(error).__name__
+        if isinstance(error, CallCancelled) or (context.cancelled and name == "CancelledError"):
+            return wire.error(call_id, "cancelled", name, "the call was cancelled", location=innermost_location(error, folder))
+        if isinstance(error, LoadError):
+            cause = error.__cause__
+            return wire.error(
+                call_id,
+                "load_error",
+                error.class_name,
+                message_of(error),
+                location=error.location,
+                traceback=None if cause is None else traceback_of(cause),
+            )
+        if isinstance(error, BadResultError):
+            return wire.error(call_id, "bad_result", "BadResult", message_of(error), location=self._definition(call))
+        if isinstance(error, OutputLimitError):
+            return wire.error(call_id, "output_limit", "OutputLimit", message_of(error), location=self._definition(call))
+        location = innermost_location(error, folder)
+        if isinstance(error, ArgumentError):
+            return wire.error(call_id, "tool_error", "ArgumentError", message_of(error), intended=True)
+        if isinstance(error, SystemExit):
+            code, text = exit_code(error)
+            return wire.error(
+                call_id, "exited", name, text, location=location, traceback=traceback_of(error), code=code
+            )
+        return wire.error(
+            call_id,
+            "tool_error",
+            name,
+            message_of(error),
+            location=location,
+            intended=isinstance(error, ToolError),
+            traceback=traceback_of(error),
+        )
+
+    def _definition(self, call: dict) -> str | None:
+        """Return `file:line` of the function that a call names."""
+        target = call["target"]
+        prepared = self._prepared.get((target["dir"], target["file"], target["function"]))
+        code = getattr(prepared and prepared.function, "__code__", None)
+        return None if code is None else f"{target['file']}:{code.co_firstlineno}"
+
+    def end(self, context: Context) -> None:
+        """Say a call's last words: pending progress, then what it printed."""
+        if context._pending is not None:
+            with self.lock:
+                context._close()
+        else:
+            context._open = False
+        self._context = None
+        CURRENT.set(None)
+        self._streams.flush()
+
+    # -- what a context uses to speak ---------------------------------------------------------------
+
+    def hold(self) -> None:
+        """Keep signals from raising in this thread until `release`: half a frame would break the wire."""
+        if get_ident() == self._main:
+            self._held = True
+
+    def release(self) -> None:
+        """Let signals raise again, and raise for one that came in meanwhile."""
+        if get_ident() == self._main:
+            self._held = False
+            if self._signalled:
+                self._signalled = False
+                self._interrupt()
+
+    def _say(self, frame: bytes) -> None:
+        self.hold()
+        try:
+            with self.lock:
+                self.send_locked(frame)
+        finally:
+            self.release()
+
+    # -- cancelling ------------------------------------------------------------------------------------
+
+    def install_handler(self) -> None:
+        """Let SIGUSR2 raise `CallCancelled` in the call that runs in the main thread."""
+        self._handler = self._on_signal
+        signal(SIGUSR2, self._handler)
+
+    def _on_signal(self, _number: int, _frame: object) -> None:
+        if not self._armed:
+            return
+        if self._context is not None:
+            self._context._stopped = True
+        if self._held:
+            self._signalled = True
+        else:
+            self._interrupt()
+
+    def _interrupt(self) -> None:
+        if self._armed:
+            self._armed = False
+            raise CallCancelled
+
+    def _disarm(self) -> None:
+        # In the child of a fork.
+        self._armed = False
+        self.lock = self._channel.lock
+
+    # -- after a call ----------------------------------------------------------------------------------
+
+    def tidy(self) -> None:
+        """Undo what a call did to the process and the next one would trip over.
+
+        A fork that came back out of the tool ends here: the call belongs to its parent.
+        """
+        if not self._channel.mine:
+            _exit(0)
+        if getsignal(SIGUSR2) is not self._handler:
+            signal(SIGUSR2, self._handler)
+        self._streams.restore()
+
+
+def _injected(kind: str, context: Context) -> object:
+    if kind == "context":
+        return context
+    if kind == "settings":
+        return context.settings
+    if kind == "project_root":
+        return context.root
+    message = f"this version of omni cannot fill in a parameter of kind `{kind}`"
+    raise LoadError(message)
+
+
+class Streams:
+    """The captured standard output and error, and the working folder, as the worker wants them."""
+
+    def __init__(self) -> None:
+        self._home = getcwd()
+        self._out = sys.stdout
+        self._err = sys.stderr
+
+    def flush(self) -> None:
+        """Push out what a call printed, so that it comes before the call's answer."""
+        for stream, now in ((self._out, sys.stdout), (self._err, sys.stderr)):
+            try:
+                now.flush()
+                if stream is not now:
+                    stream.flush()
+            except BaseException:  # noqa: BLE001, S110, PERF203 - a tool's own stream may do anything
+                pass
+
+    def restore(self) -> None:
+        """Go back to the folder the worker started in."""
+        try:
+            if getcwd() != self._home:
+                chdir(self._home)
+        except OSError:
+            try:
+                chdir(self._home)
+            except OSError:
+                pass

@@ -1,0 +1,159 @@
+"""How a skill's file becomes a function: import it inside a package made for the skill.
+
+Every skill is a package `omni_skills.<skill>` whose files are its modules, so `from ._db import connect`
+works and equal file names in two skills do not meet. Nothing is put on `sys.path`.
+"""
+
+from __future__ import annotations
+
+import sys
+
+from omni.convert import plan_arguments
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from types import ModuleType
+    from typing import Any, Callable
+
+_ROOT = "omni_skills"
+_SCRIPTS = "scripts"
+
+
+class LoadError(Exception):
+    """A skill's file cannot be imported, or lacks the function. `location` is `file:line` in the skill."""
+
+    def __init__(self, message: str, location: str | None = None, class_name: str = "LoadError") -> None:
+        super().__init__(message)
+        self.location = location
+        self.class_name = class_name
+
+
+class Prepared:
+    """A tool's function, ready to be called with the client's arguments."""
+
+    __slots__ = ("convert", "function")
+
+    def __init__(self, function: Callable[..., Any], convert: Callable[[dict], dict] | None) -> None:
+        self.function = function
+        #: Turns JSON arguments into the annotated types; None where they are those types already.
+        self.convert = convert
+
+
+def prepare(target: dict) -> Prepared:
+    """Import the file that `target` names and find its function.
+
+    Raises:
+        LoadError: The import failed; its cause is the exception.
+    """
+    module = load_module(target["skill"], target["dir"], target["file"])
+    function = getattr(module, target["function"], None)
+    if not callable(function):
+        message = f"`{target['file']}` has no function `{target['function']}`; was it renamed or is it made by a condition?"
+        raise LoadError(message, target["file"])
+    injected = {item["parameter"] for item in target.get("inject") or ()}
+    return Prepared(function, plan_arguments(function, injected))
+
+
+def load_module(skill: str, folder: str, file: str) -> ModuleType:
+    """Import one file of a skill, or return it when that has happened before.
+
+    Raises:
+        LoadError: The import failed; its cause is the exception.
+    """
+    top, _, inner = file.partition("/")
+    root, parts = (f"{folder}/{_SCRIPTS}", inner) if top == _SCRIPTS and inner else (folder, file)
+    package = f"{_ROOT}.{_module_part(skill)}"
+    try:
+        _ensure_package(_ROOT, None)
+        _ensure_package(package, root)
+        return _import(package, root, parts)
+    except Exception as error:
+        raise _load_error(error, skill, folder, file) from error
+
+
+def _module_part(name: str) -> str:
+    # A dot would make two levels of one name.
+    return name.replace(".", "%2E")
+
+
+def _ensure_package(name: str, folder: str | None) -> None:
+    if name in sys.modules:
+        return
+    from importlib.util import module_from_spec, spec_from_file_location
+    from os.path import isfile
+
+    start = None if folder is None else f"{folder}/__init__.py"
+    if start is not None and isfile(start):
+        spec = spec_from_file_location(name, start, submodule_search_locations=[folder])
+        module = module_from_spec(spec)
+        sys.modules[name] = module
+        try:
+            spec.loader.exec_module(module)
+        except BaseException:
+            del sys.modules[name]
+            raise
+        return
+    from importlib.machinery import ModuleSpec
+
+    spec = ModuleSpec(name, None, is_package=True)
+    spec.submodule_search_locations = [] if folder is None else [folder]
+    sys.modules[name] = module_from_spec(spec)
+
+
+def _import(package: str, root: str, path: str) -> ModuleType:
+    stem = path[: -len(".py")] if path.endswith(".py") else path
+    if "." not in stem:
+        name = ".".join([package, *stem.split("/")])
+        module = sys.modules.get(name)
+        if module is None:
+            __import__(name)
+            module = sys.modules[name]
+        return module
+    # The import system takes a dot for a level: such a file is loaded by its path.
+    from importlib.util import module_from_spec, spec_from_file_location
+
+    name = f"{package}.{_module_part(stem.replace('/', '.'))}"
+    module = sys.modules.get(name)
+    if module is None:
+        spec = spec_from_file_location(name, f"{root}/{path}")
+        module = module_from_spec(spec)
+        sys.modules[name] = module
+        try:
+            spec.loader.exec_module(module)
+        except BaseException:
+            del sys.modules[name]
+            raise
+    return module
+
+
+def _load_error(error: Exception, skill: str, folder: str, file: str) -> LoadError:
+    from omni.failure import innermost_location
+
+    place = innermost_location(error, folder) or file
+    class_name = type(error).__name__
+    if isinstance(error, SyntaxError):
+        return LoadError(f"`{place}`: {class_name}: {error.msg}", place, class_name)
+    if isinstance(error, ModuleNotFoundError) and error.name:
+        return LoadError(f"`{place}`: {_missing_module(error, skill, folder)}", place, class_name)
+    return LoadError(f"`{place}`: {class_name}: {error}", place, class_name)
+
+
+def _missing_module(error: ModuleNotFoundError, skill: str, folder: str) -> str:
+    from os.path import exists, relpath
+
+    name = error.name
+    own = f"{_ROOT}.{_module_part(skill)}"
+    if name == own or name.startswith(own + "."):
+        inside = name[len(own) + 1 :].replace(".", "/") or "__init__"
+        return f"the skill has no file `{_SCRIPTS}/{inside}.py`"
+    top = name.partition(".")[0]
+    if exists(f"{folder}/{_SCRIPTS}/{top}.py") or exists(f"{folder}/{_SCRIPTS}/{top}"):
+        return (
+            f"`{top}` is a file of this skill and is imported relatively: write `from .{top} import …` "
+            f"instead of `import {top}`"
+        )
+    if top in getattr(sys, "stdlib_module_names", ()):
+        return f"module `{name}` belongs to Python's library but is missing in {sys.version.split()[0]} at `{sys.executable}`"
+    python = sys.executable or "python"
+    python = python if len(python) < 80 else relpath(python)
+    return f"module `{name}` is not installed; install it with `{python} -m pip install {top}`, or name another interpreter with `--python`"

@@ -1,0 +1,455 @@
+"""What a skill's code talks to: the `tool` decorator, the call's `Context`, and the errors of a call."""
+
+from __future__ import annotations
+
+from _contextvars import ContextVar
+from time import monotonic
+
+from omni import wire
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Generator, Iterable, Mapping
+    from pathlib import Path
+    from typing import Any, Callable, Literal, Protocol, TypeVar, overload
+
+    F = TypeVar("F", bound=Callable[..., Any])
+
+    class Host(Protocol):
+        """Where a context's words go: the worker that runs the call."""
+
+        root: str
+        settings: Mapping[str, Mapping[str, Any]]
+        lock: Any
+
+        def hold(self) -> None: ...
+        def release(self) -> None: ...
+        def send_locked(self, frame: bytes) -> None: ...
+
+
+LEVELS = ("debug", "info", "notice", "warning", "error", "critical", "alert", "emergency")
+_RANKS = {level: rank for rank, level in enumerate(LEVELS)}
+# At most four signs of life a second leave the worker: a client cannot show more.
+_INTERVAL_SECONDS = 0.25
+_NOTE_CHARACTERS_MAX = 200
+_NEVER = float("-inf")
+
+
+class ToolError(Exception):
+    """Raise this to fail a call with a text that the client is meant to read.
+
+    The text of any other exception stays in the server's log unless the operator decides otherwise,
+    because it may hold a password or somebody's data.
+    """
+
+
+class CallCancelled(BaseException):  # noqa: N818 - a sign to stop, not an error
+    """The client gave up on this call, or its time ran out.
+
+    Let it propagate; use `finally` to clean up. Not an `Exception`, so that `except Exception` in a
+    tool does not swallow it.
+    """
+
+
+class _Done:
+    """Lets `await ctx.info("…")` work for a call that has already happened."""
+
+    __slots__ = ()
+
+    def __await__(self) -> Generator[None, None, None]:
+        return
+        yield
+
+    def __repr__(self) -> str:
+        return "<done>"
+
+
+_DONE = _Done()
+
+
+class Context:
+    """The call that runs: where it is, how long it may take, and whom to tell how it goes.
+
+    A parameter annotated with `Context` receives it; clients never see that parameter. In a test,
+    `Context()` makes one that belongs to no call: it answers with the values given and tells nobody.
+
+    Every method may be used from any thread, and its return value may be awaited.
+    """
+
+    __slots__ = ("_beat_at", "_call", "_host", "_open", "_pending", "_received", "_stopped", "_value")
+
+    def __init__(
+        self,
+        *,
+        root: str | Path = ".",
+        skill_dir: str | Path = ".",
+        settings: dict[str, Any] | None = None,
+        call_id: int = 0,
+        session_id: str = "",
+        deadline_seconds: float | None = None,
+    ) -> None:
+        self._bind(
+            {
+                "id": call_id,
+                "target": {"skill": "", "dir": str(skill_dir)},
+                "deadline_ms": None if deadline_seconds is None else deadline_seconds * 1000,
+                "context": {"session": session_id},
+            },
+            _Nobody(str(root), {"": settings or {}}),
+        )
+        self._open = False
+
+    def _bind(self, call: dict, host: Host) -> None:
+        """Belong to `call`. The worker makes contexts this way, once per call."""
+        self._call = call
+        self._host = host
+        self._received = monotonic()
+        self._open = True
+        self._stopped = False
+        self._value = self._beat_at = _NEVER
+        self._pending: tuple[float, float | None, str | None] | None = None
+
+    @property
+    def root(self) -> Path:
+        """The project's folder."""
+        from pathlib import Path
+
+        return Path(self._host.root)
+
+    @property
+    def skill_dir(self) -> Path:
+        """The folder that holds the skill's `SKILL.md`."""
+        from pathlib import Path
+
+        return Path(self._call["target"]["dir"])
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """What the configuration says under `[skills.<skill>]`. A copy: changing it changes nothing."""
+        return dict(self._host.settings.get(self._call["target"]["skill"], {}))
+
+    @property
+    def call_id(self) -> int:
+        """The call's number, unique in one run of the server. Stands in its log."""
+        return self._call["id"]
+
+    @property
+    def session_id(self) -> str:
+        """Name of the client's session; empty when the client keeps none."""
+        return (self._call.get("context") or {}).get("session") or ""
+
+    @property
+    def remaining(self) -> float | None:
+        """Seconds until the call is ended, never below 0; None when it may take for ever."""
+        limit = self._call.get("deadline_ms")
+        return None if limit is None else max(0.0, self._received + limit / 1000 - monotonic())
+
+    @property
+    def cancelled(self) -> bool:
+        """Whether the client gave up. A loop in a thread of your own asks this."""
+        return self._stopped
+
+    def progress(self, value: float, total: float | None = None, message: str | None = None) -> _Done:
+        """Tell the client how far the call has come, and the server that it is alive.
+
+        Args:
+            value: Must grow from call to call; a value that does not is dropped. Any finite number.
+            total: What `value` will be at the end, when that is known.
+            message: One line for a person.
+
+        Calling it in a tight loop is fine: at most four messages a second leave the process, and the
+        last one before the result always does.
+
+        Raises:
+            CallCancelled: The client gave up. Let it propagate.
+            ValueError: A number is NaN or infinite.
+        """
+        value = _finite("value", value)
+        if total is not None:
+            total = _finite("total", total)
+        if message is not None:
+            message = str(message)
+        if self._stopped:
+            raise CallCancelled
+        host = self._host
+        host.hold()
+        try:
+            with host.lock:
+                if self._open and value > self._value:
+                    self._value = value
+                    self._pending = (value, total, message)
+                    if monotonic() - self._beat_at >= _INTERVAL_SECONDS:
+                        self._say_pending()
+        finally:
+            host.release()
+        return _DONE
+
+    def report_progress(self, progress: float, total: float | None = None, message: str | None = None) -> _Done:
+        """Do what `progress` does, under the name that other servers give it."""
+        return self.progress(progress, total, message)
+
+    def heartbeat(self, note: str | None = None) -> _Done:
+        """Tell the server that this call is still alive.
+
+        Restarts the idle clock; the total time limit stays as it is. Calling it in a tight loop is
+        fine: at most four messages a second leave the process.
+
+        Args:
+            note: One line for the client. Cut at 200 characters.
+
+        Raises:
+            CallCancelled: The client gave up. Let it propagate.
+        """
+        if self._stopped:
+            raise CallCancelled
+        host = self._host
+        host.hold()
+        try:
+            with host.lock:
+                if self._open and monotonic() - self._beat_at >= _INTERVAL_SECONDS:
+                    if self._pending is not None:
+                        self._say_pending()
+                    else:
+                        self._beat_at = monotonic()
+                        note = None if note is None else str(note)[:_NOTE_CHARACTERS_MAX]
+                        host.send_locked(wire.beat(self._call["id"], note))
+        finally:
+            host.release()
+        return _DONE
+
+    def log(self, level: str, data: object, logger: str | None = None) -> _Done:
+        """Send a log message to the client, when it asked for messages of this level.
+
+        Args:
+            level: `debug`, `info`, `notice`, `warning`, `error`, `critical`, `alert` or `emergency`.
+            data: Text or any JSON value; anything else is sent as its `repr`.
+            logger: Who says it.
+
+        Raises:
+            CallCancelled: The client gave up. Let it propagate.
+            ValueError: There is no such level.
+        """
+        rank = _RANKS.get(level)
+        if rank is None:
+            message = f"`{level}` is no log level; use one of {', '.join(LEVELS)}"
+            raise ValueError(message)
+        if self._stopped:
+            raise CallCancelled
+        wanted = (self._call.get("context") or {}).get("log")
+        if wanted is None or rank < _RANKS.get(wanted, 0):
+            return _DONE
+        frame = wire.log(self._call["id"], level, None if logger is None else str(logger), _log_data(data))
+        host = self._host
+        host.hold()
+        try:
+            with host.lock:
+                if self._open:
+                    host.send_locked(frame)
+        finally:
+            host.release()
+        return _DONE
+
+    def debug(self, data: object, logger: str | None = None) -> _Done:
+        """Log at level `debug`."""
+        return self.log("debug", data, logger)
+
+    def info(self, data: object, logger: str | None = None) -> _Done:
+        """Log at level `info`."""
+        return self.log("info", data, logger)
+
+    def notice(self, data: object, logger: str | None = None) -> _Done:
+        """Log at level `notice`."""
+        return self.log("notice", data, logger)
+
+    def warning(self, data: object, logger: str | None = None) -> _Done:
+        """Log at level `warning`."""
+        return self.log("warning", data, logger)
+
+    def error(self, data: object, logger: str | None = None) -> _Done:
+        """Log at level `error`. Does not fail the call: raise `ToolError` for that."""
+        return self.log("error", data, logger)
+
+    def _say_pending(self) -> None:
+        # Under the host's lock. A client that asked for no progress gets the sign of life only.
+        value, total, message = self._pending
+        self._pending = None
+        self._beat_at = monotonic()
+        if (self._call.get("context") or {}).get("progress"):
+            self._host.send_locked(wire.progress(self._call["id"], value, total, message))
+        else:
+            self._host.send_locked(wire.beat(self._call["id"]))
+
+    def _close(self) -> None:
+        """Under the host's lock, before the result: say the last word; nothing leaves afterwards."""
+        if self._open:
+            if self._pending is not None:
+                self._say_pending()
+            self._open = False
+
+    def __repr__(self) -> str:
+        return f"<Context of call {self._call['id']}>"
+
+
+class _NoLock:
+    """Stands in for a lock where there is nobody to share it with."""
+
+    def __enter__(self) -> None: ...
+    def __exit__(self, *_: object) -> None: ...
+
+
+class _Nobody:
+    """The host of a context that belongs to no call."""
+
+    lock = _NoLock()
+
+    def __init__(self, root: str, settings: dict) -> None:
+        self.root = root
+        self.settings = settings
+
+    def hold(self) -> None: ...
+    def release(self) -> None: ...
+    def send_locked(self, frame: bytes) -> None: ...
+
+
+def _finite(name: str, value: float) -> float:
+    number = float(value)
+    if number - number != 0.0:  # NaN and the infinities
+        message = f"`{name}` of progress is {value}; use a finite number"
+        raise ValueError(message)
+    return number
+
+
+def _log_data(data: object) -> str:
+    if type(data) is str:
+        return wire.quote(data)
+    from omni.content import BadResultError, json_text
+
+    try:
+        return json_text(data)
+    except BadResultError:
+        return wire.quote(repr(data))
+
+
+#: The context of the call that this thread or task works for.
+CURRENT: ContextVar[Context | None] = ContextVar("omni_call", default=None)
+
+
+def heartbeat(note: str | None = None) -> None:
+    """Tell the server that the current call is still alive: `Context.heartbeat` without a context.
+
+    Does nothing outside a call, so that code which calls it can be used and tested anywhere. A thread
+    that a tool starts by itself is outside: hand it the context, or use `asyncio.to_thread`.
+    """
+    context = CURRENT.get()
+    if context is not None:
+        context.heartbeat(note)
+
+
+if TYPE_CHECKING:
+
+    @overload
+    def tool(function: F, /) -> F: ...
+    @overload
+    def tool(
+        *,
+        name: str | None = None,
+        description: str | None = None,
+        category: str | None = None,
+        title: str | None = None,
+        read_only: bool | None = None,
+        destructive: bool | None = None,
+        idempotent: bool | None = None,
+        open_world: bool | None = None,
+        timeout: float | None = None,
+        idle_timeout: float | None = None,
+        executor: Literal["pool", "spawn"] | None = None,
+        input_schema: dict[str, Any] | None = None,
+        output_schema: dict[str, Any] | None = None,
+        meta: dict[str, Any] | None = None,
+        icons: list[dict[str, Any]] | None = None,
+        tags: Iterable[str] | None = None,
+        version: str | None = None,
+    ) -> Callable[[F], F]: ...
+
+
+def tool(  # noqa: D417, PLR0913 - one keyword per property of a tool
+    function: Any = None,
+    /,
+    *,
+    name: str | None = None,
+    description: str | None = None,
+    category: str | None = None,
+    title: str | None = None,
+    read_only: bool | None = None,
+    destructive: bool | None = None,
+    idempotent: bool | None = None,
+    open_world: bool | None = None,
+    timeout: float | None = None,
+    idle_timeout: float | None = None,
+    executor: str | None = None,
+    input_schema: dict[str, Any] | None = None,
+    output_schema: dict[str, Any] | None = None,
+    meta: dict[str, Any] | None = None,
+    icons: list[dict[str, Any]] | None = None,
+    tags: Iterable[str] | None = None,
+    version: str | None = None,
+) -> Any:
+    """Make a function a tool: `@tool` or `@tool(read_only=True)`.
+
+    The function stays what it was and can be called and tested as before. The server reads the
+    decorator from the source without running it, so every value is a literal or a constant of the
+    module.
+
+    Args:
+        name: The tool is listed as `<skill>.<name>`; the function's name by default.
+        description: What the model reads; the docstring by default.
+        category: Groups tools for people.
+        title: A name for people.
+        read_only: The tool changes nothing. Such a tool may be tried again after a crash.
+        destructive: The tool may destroy something.
+        idempotent: Calling it twice does no more than calling it once. May be tried again too.
+        open_world: The tool reaches beyond this machine.
+        timeout: Seconds the whole call may take, 0 for no limit.
+        idle_timeout: Seconds the tool may be silent, 0 for no limit.
+        executor: `pool` (a warm worker) or `spawn` (a process per call).
+        input_schema: JSON Schema of the arguments, taken as it is.
+        output_schema: JSON Schema of the structured result, taken as it is.
+        meta: Goes into the tool's `_meta`.
+        icons: Icons as MCP describes them.
+        tags: Words for people and routers.
+        version: The tool's version.
+    """
+    options = {
+        "name": name,
+        "description": description,
+        "category": category,
+        "title": title,
+        "read_only": read_only,
+        "destructive": destructive,
+        "idempotent": idempotent,
+        "open_world": open_world,
+        "timeout": timeout,
+        "idle_timeout": idle_timeout,
+        "executor": executor,
+        "input_schema": input_schema,
+        "output_schema": output_schema,
+        "meta": meta,
+        "icons": icons,
+        "tags": tags,
+        "version": version,
+    }
+    given = {key: value for key, value in options.items() if value is not None}
+
+    def mark(function: Any) -> Any:
+        function.__omni_tool__ = given
+        return function
+
+    if function is None:
+        return mark
+    if not callable(function):
+        message = f"`@tool` takes keywords only, as in `@tool(name={function!r})`"
+        raise TypeError(message)
+    return mark(function)
+
+
+skill_command = tool

@@ -1,0 +1,251 @@
+"""What goes over the control channel: bytes to frames and back. Pure, no I/O.
+
+A frame is a little-endian `u32` length and that many bytes of UTF-8 JSON: an object with one member,
+whose name is the frame's type. Frames up are put together from text rather than from a tree of
+dictionaries: a small result costs one pass over its text that way.
+
+The C halves of `json` are used directly. The package around them imports `re`, which takes as long as
+a fifth of an interpreter's start.
+"""
+
+from __future__ import annotations
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+try:
+    from _json import encode_basestring as quote
+    from _json import make_encoder, make_scanner
+except ImportError:  # an interpreter without the accelerator: slower to start, same results
+    from json.encoder import encode_basestring as quote
+
+    make_encoder = make_scanner = None
+
+PROTO = 1
+_BLANKS = " \t\r\n"
+
+
+class MalformedFrameError(ValueError):
+    """The peer broke the framing. `kind` is the fault's name in the shared conformance cases."""
+
+    def __init__(self, kind: str, detail: str) -> None:
+        super().__init__(f"{kind}: {detail}")
+        self.kind = kind
+
+
+def refuse_constant(name: str) -> object:
+    """`NaN` and `Infinity` are Python's own additions to JSON."""
+    message = f"`{name}` is not JSON"
+    raise ValueError(message)
+
+
+class _Rules:
+    """What the C scanner asks of its context object."""
+
+    strict = True
+    object_hook = None
+    object_pairs_hook = None
+    parse_float = float
+    parse_int = int
+    parse_constant = staticmethod(refuse_constant)
+
+
+def _refuse_value(value: object) -> object:
+    message = f"`{type(value).__name__}` is not JSON"
+    raise TypeError(message)
+
+
+if make_scanner is None:
+    from json import JSONDecoder, JSONEncoder
+
+    _scan = JSONDecoder(parse_constant=refuse_constant).raw_decode
+
+    def json_writer(default: Callable[[object], object]) -> Callable[[object], str]:
+        """Compact JSON writer; see the accelerated twin below."""
+        return JSONEncoder(
+            default=default, ensure_ascii=False, check_circular=False, allow_nan=False, separators=(",", ":")
+        ).encode
+
+else:
+    _scan = make_scanner(_Rules)
+
+    def json_writer(default: Callable[[object], object]) -> Callable[[object], str]:
+        """Return a function that writes compact JSON; what JSON lacks goes through `default` first.
+
+        The function raises `ValueError` for NaN and infinities, `TypeError` for keys that are no JSON
+        keys, and `RecursionError` for cycles. It lets lone surrogates pass: UTF-8 refuses them later.
+        """
+        # No table of open containers: a cycle meets the recursion limit instead, which is free.
+        encode = make_encoder(None, default, quote, None, ":", ",", False, False, False)  # noqa: FBT003
+        join = "".join
+
+        def write(value: object) -> str:
+            return join(encode(value, 0))
+
+        return write
+
+
+write_json = json_writer(_refuse_value)
+
+
+def scan_json(text: str) -> object:
+    """Parse one JSON text. Raises `ValueError` when it is none or when something follows it."""
+    start = 0
+    if text and text[0] in _BLANKS:
+        start = len(text) - len(text.lstrip(_BLANKS))
+    try:
+        value, end = _scan(text, start)
+    except StopIteration as error:
+        message = f"no JSON value at character {error.value}"
+        raise ValueError(message) from None
+    if end != len(text) and text[end:].strip(_BLANKS):
+        message = f"something follows the JSON value at character {end}"
+        raise ValueError(message)
+    return value
+
+
+def decode(payload: bytes) -> tuple[str, dict]:
+    """Return the type and the body of the frame with this payload (without its length)."""
+    try:
+        value = scan_json(payload.decode())
+    except UnicodeDecodeError as error:
+        raise MalformedFrameError("not_utf8", str(error)) from None
+    except (ValueError, RecursionError) as error:
+        raise MalformedFrameError("not_json", str(error)) from None
+    if type(value) is not dict or len(value) != 1:
+        raise MalformedFrameError("not_one_member", "a frame is an object with one member")
+    ((kind, body),) = value.items()
+    if type(body) is not dict:
+        raise MalformedFrameError("body_not_object", f"the body of `{kind}` is no object")
+    return kind, body
+
+
+class Splitter:
+    """Cuts a stream of bytes into the payloads of its frames."""
+
+    __slots__ = ("_data", "_limit")
+
+    def __init__(self, frame_bytes_max: int) -> None:
+        self._data = bytearray()
+        self._limit = frame_bytes_max
+
+    def feed(self, data: bytes) -> list[bytes]:
+        """Take what arrived; return the payloads that are complete now, oldest first."""
+        held = self._data
+        held += data
+        payloads = []
+        start = 0
+        while len(held) - start >= 4:
+            end = start + 4 + int.from_bytes(held[start : start + 4], "little")
+            if end - start - 4 > self._limit:
+                raise MalformedFrameError("too_long", f"{end - start - 4} bytes, at most {self._limit}")
+            if end > len(held):
+                break
+            payloads.append(bytes(held[start + 4 : end]))
+            start = end
+        del held[:start]
+        return payloads
+
+    def finish(self) -> None:
+        """Tell that the stream ended. Raises when it ended inside a frame."""
+        if self._data:
+            raise MalformedFrameError("truncated", f"the stream ended {len(self._data)} bytes into a frame")
+
+
+def seal(text: str) -> bytes:
+    """Put the length before a frame's text. Raises `UnicodeEncodeError` for lone surrogates."""
+    payload = text.encode()
+    return len(payload).to_bytes(4, "little") + payload
+
+
+def seal_lossy(text: str) -> bytes:
+    """Like `seal`, for text that must get through: lone surrogates become question marks."""
+    payload = text.encode("utf-8", "replace")
+    return len(payload).to_bytes(4, "little") + payload
+
+
+def ready(version: str, pid: int) -> bytes:
+    """Return the first frame up."""
+    return seal(f'{{"ready":{{"proto":{PROTO},"python":"{version}","pid":{pid}}}}}')
+
+
+def started(call_id: int) -> bytes:
+    """User code is about to run. Only sent when there is no status page."""
+    return seal('{"started":{"id":%d}}' % call_id)
+
+
+def beat(call_id: int, note: str | None = None) -> bytes:
+    """Sign of life, with an optional line for the client."""
+    if note is None:
+        return seal('{"beat":{"id":%d}}' % call_id)
+    return seal_lossy('{"beat":{"id":%d,"note":%s}}' % (call_id, quote(note)))
+
+
+def progress(call_id: int, value: float, total: float | None, message: str | None) -> bytes:
+    """How far the call has come. Numbers must be finite."""
+    return seal_lossy(
+        '{"progress":{"id":%d,"value":%s,"total":%s,"message":%s}}'
+        % (
+            call_id,
+            write_json(value),
+            "null" if total is None else write_json(total),
+            "null" if message is None else quote(message),
+        )
+    )
+
+
+def log(call_id: int, level: str, logger: str | None, data_json: str) -> bytes:
+    """Log message whose data is JSON text already."""
+    return seal_lossy(
+        '{"log":{"id":%d,"level":%s,"logger":%s,"data":%s}}'
+        % (call_id, quote(level), "null" if logger is None else quote(logger), data_json)
+    )
+
+
+def result(
+    call_id: int,
+    content_json: str,
+    structured_json: str | None = None,
+    meta_json: str | None = None,
+    *,
+    is_error: bool = False,
+) -> bytes:
+    """Return what a call gave, each part as JSON text. Raises `UnicodeEncodeError` for lone surrogates."""
+    return seal(
+        '{"result":{"id":%d,"content":%s%s%s%s}}'
+        % (
+            call_id,
+            content_json,
+            "" if structured_json is None else ',"structured":' + structured_json,
+            "" if meta_json is None else ',"meta":' + meta_json,
+            ',"is_error":true' if is_error else "",
+        )
+    )
+
+
+def error(  # noqa: PLR0913 - one argument per member of the frame
+    call_id: int,
+    kind: str,
+    class_name: str,
+    message: str,
+    *,
+    location: str | None = None,
+    intended: bool = False,
+    traceback: str | None = None,
+    code: int | None = None,
+) -> bytes:
+    """Return how a call failed. `code` belongs to the kind `exited` only."""
+    return seal_lossy(
+        '{"error":{"id":%d,"kind":%s,"class":%s,"message":%s,"location":%s,"intended":%s,"traceback":%s%s}}'
+        % (
+            call_id,
+            quote(kind),
+            quote(class_name),
+            quote(message),
+            "null" if location is None else quote(location),
+            "true" if intended else "false",
+            "null" if traceback is None else quote(traceback),
+            "" if code is None else ',"code":%d' % code,
+        )
+    )

@@ -1,0 +1,55 @@
+"""Role A: runs the calls that the server sends down its channel, for as long as the channel is open.
+
+Started as `python -m omni.worker`. The modules that run calls are loaded after `ready` is sent, while
+the server prepares the first call.
+"""
+
+import os
+import sys
+
+
+def main() -> None:
+    """Serve calls until the server closes the channel or says `drain`. Does not return."""
+    _forget_current_folder()
+    from omni.channel import ChannelError, open_channel
+
+    try:
+        channel = open_channel()
+    except ChannelError as error:
+        os.write(2, f"omni worker: {error}\n".encode("utf-8", "replace"))
+        os._exit(2)
+    channel.send(_ready())
+    _report_crashes()
+
+    from omni.host import serve
+
+    serve(channel)
+
+
+def _forget_current_folder() -> None:
+    """Take the current folder off the module path, where `-m` and `-c` put it.
+
+    A file of the project called `json.py` would otherwise stand in for the library's.
+    """
+    if not getattr(sys.flags, "safe_path", False) and sys.path and sys.path[0] in ("", os.getcwd()):
+        del sys.path[0]
+
+
+def _ready() -> bytes:
+    payload = b'{"ready":{"proto":1,"python":"%d.%d.%d","pid":%d}}' % (*sys.version_info[:3], os.getpid())
+    return len(payload).to_bytes(4, "little") + payload
+
+
+def _report_crashes() -> None:
+    """Print every thread's stack on SIGUSR1 and on a crash, at C level: that works under a held GIL."""
+    import _signal
+    import faulthandler
+
+    # A descriptor of its own: a tool may close or replace number 2.
+    err = os.dup(2)
+    faulthandler.enable(err)
+    faulthandler.register(_signal.SIGUSR1, err)
+
+
+if __name__ == "__main__":
+    main()
