@@ -235,18 +235,22 @@ impl Encoder {
     }
 }
 
-/// A JSON-RPC error. Without an id (one that could not be read) the member is null, as JSON-RPC 2.0 has it.
+/// A JSON-RPC error. Without an id (one that could not be read) the member is left out: MCP's schema, unlike
+/// JSON-RPC 2.0, has no null there.
 pub fn error_frame(id: Option<&Id>, error: &RpcError) -> Frame {
     let mut body = json!({ "code": error.code.number(), "message": error.message });
     if let (Some(data), Some(object)) = (&error.data, body.as_object_mut()) {
         object.insert("data".into(), Value::clone(data));
     }
-    let id = id.map_or(b"null".as_slice(), Id::as_json);
     let body = body.to_string();
-    let mut out = BytesMut::with_capacity(40 + id.len() + body.len());
-    out.put_slice(br#"{"jsonrpc":"2.0","id":"#);
-    out.put_slice(id);
-    out.put_slice(br#","error":"#);
+    let mut out = BytesMut::with_capacity(48 + id.map_or(0, |id| id.as_json().len()) + body.len());
+    out.put_slice(br#"{"jsonrpc":"2.0","#);
+    if let Some(id) = id {
+        out.put_slice(br#""id":"#);
+        out.put_slice(id.as_json());
+        out.put_u8(b',');
+    }
+    out.put_slice(br#""error":"#);
     out.put_slice(body.as_bytes());
     out.put_u8(b'}');
     Frame::whole(out)
@@ -345,11 +349,8 @@ mod tests {
     }
 
     #[test]
-    fn an_error_without_a_readable_id_answers_null() {
+    fn an_error_without_a_readable_id_has_none() {
         let frame = error_frame(None, &RpcError::new(crate::ErrorCode::ParseError, "no"));
-        assert_eq!(
-            parsed(frame),
-            json!({"jsonrpc": "2.0", "id": null, "error": {"code": -32700, "message": "no"}})
-        );
+        assert_eq!(parsed(frame), json!({"jsonrpc": "2.0", "error": {"code": -32700, "message": "no"}}));
     }
 }

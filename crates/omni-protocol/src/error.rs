@@ -55,6 +55,11 @@ impl RpcError {
         RpcError { code, message: message.into(), data: None }
     }
 
+    /// The refusal of a protocol version we do not speak; lists those we do.
+    pub fn unsupported_version(requested: &str) -> Self {
+        crate::revision::unsupported(requested)
+    }
+
     pub fn with_data(mut self, data: Value) -> Self {
         self.data = Some(Box::new(data));
         self

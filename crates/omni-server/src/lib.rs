@@ -1,1 +1,21 @@
-//! omni-server
+//! The loop: transports, sessions, dispatch, shutdown. Knows only `dyn Executor`.
+//!
+//! In reading order: a transport ([`serve_stdio`], [`serve_http`]) cuts bytes into frames and asks the
+//! [`Server`] for an answer; a tool call becomes a `Running` future which that transport drives until its
+//! last frame. Dropping it cancels the call.
+
+mod call;
+mod config;
+mod gate;
+mod mirror;
+mod running;
+mod server;
+mod session;
+mod transport;
+
+pub use config::{Limits, ServerConfig};
+pub use gate::AllowedNames;
+pub use server::Server;
+pub use session::SessionKey;
+pub use transport::http::serve as serve_http;
+pub use transport::stdio::serve as serve_stdio;

@@ -17,6 +17,8 @@ use crate::message::{Id, RawNotification, RawRequest};
 use crate::request::{Action, CallTool, Cancelled, ClientInfo, Notification, Request, RequestMeta};
 use crate::{ErrorCode, RpcError};
 
+pub(crate) use modern::unsupported;
+
 /// A published revision of the protocol, oldest first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Revision {
@@ -81,6 +83,11 @@ impl Revision {
         Revision::ALL.into_iter().find(|revision| revision.name() == name)
     }
 
+    /// The revision whose discriminant (`revision as u8`) that is.
+    pub fn from_index(index: u8) -> Option<Revision> {
+        Revision::ALL.get(usize::from(index)).copied()
+    }
+
     pub fn era(self) -> Era {
         if self == Revision::V2026_07_28 { Era::Modern } else { Era::Legacy }
     }
@@ -143,11 +150,7 @@ impl Request {
             parsed.text = params.clone().unwrap_or_default();
             let params = parsed;
             let names_version = params.meta.as_ref().is_some_and(|meta| meta.protocol_version.is_some());
-            if names_version && &*method != "initialize" {
-                modern::read(&method, params)
-            } else {
-                legacy::read(&method, params, session)
-            }
+            if names_version { modern::read(&method, params) } else { legacy::read(&method, params, session) }
         };
         match read() {
             Ok(Parts { revision, action, meta }) => {

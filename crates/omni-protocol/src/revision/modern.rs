@@ -38,7 +38,7 @@ pub(super) fn read<'a>(method: &str, mut params: Params<'a>) -> Result<Parts<'a>
 }
 
 /// The refusal that lists what we speak.
-pub(super) fn unsupported(requested: &str) -> RpcError {
+pub(crate) fn unsupported(requested: &str) -> RpcError {
     let requested: String = requested.chars().take(40).collect();
     let message = format!("protocol version {requested:?} is not supported in a request's `_meta`");
     let data = json!({ "supported": Revision::modern_names(), "requested": requested });

@@ -1,0 +1,170 @@
+//! What method leads where: the answer to any request, for every transport.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+use omni_call::{CallId, Executor, LogLevel};
+use omni_catalog::{Catalog, ListShape};
+use omni_protocol::{
+    Action, Encoder, ErrorCode, Frame, Id, Request, Revision, RpcError, ToolFields, error_frame,
+};
+use tokio::sync::watch;
+
+use crate::call::ToolCall;
+use crate::config::ServerConfig;
+use crate::running::{EventQueue, Running};
+
+/// How long the first list waits for the check of a cached catalogue against its folder. Ordinary folders
+/// take a few milliseconds, so their first list is exact.
+const CHECK_WAIT: Duration = Duration::from_millis(50);
+
+/// The part of the server that all transports share.
+pub struct Server {
+    pub(crate) catalog: Arc<Catalog>,
+    pub(crate) executor: Arc<dyn Executor>,
+    pub(crate) encoder: Arc<Encoder>,
+    pub(crate) config: ServerConfig,
+    next_call: AtomicU64,
+    checked: watch::Sender<bool>,
+}
+
+/// Who sent a request, as far as its answer depends on it.
+#[derive(Clone, Default)]
+pub(crate) struct Caller {
+    /// Names the session for tools; empty in the modern era.
+    pub(crate) session: Arc<str>,
+    /// What `logging/setLevel` asked for.
+    pub(crate) log_level: Option<LogLevel>,
+    pub(crate) ignores_cursors: bool,
+    /// Notifications can reach this client before its answer.
+    pub(crate) takes_events: bool,
+}
+
+/// The answer to a request: there at once, or on its way.
+pub(crate) enum Answer {
+    Now(Frame),
+    Later(Running),
+}
+
+impl Server {
+    /// A server that answers from `catalog` and runs tools by `executor`. Nothing runs yet:
+    /// [`check_catalog`](Self::check_catalog) must be called once for lists and calls to be exact.
+    pub fn new(catalog: Arc<Catalog>, executor: Arc<dyn Executor>, config: ServerConfig) -> Arc<Self> {
+        let encoder = Arc::new(Encoder::new(&config.implementation, config.instructions.clone()));
+        Arc::new(Server {
+            catalog,
+            executor,
+            encoder,
+            config,
+            next_call: AtomicU64::new(1),
+            checked: watch::Sender::new(false),
+        })
+    }
+
+    /// Brings the catalogue up to date with its folder, off the front's thread, and lets waiting lists go.
+    /// A folder that cannot be read leaves the cached catalogue in force and is logged.
+    pub async fn check_catalog(&self) {
+        let catalog = self.catalog.clone();
+        match tokio::task::spawn_blocking(move || catalog.refresh().map(|_| ())).await {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => tracing::error!(%error, "the skills folder could not be read"),
+            Err(error) => tracing::error!(%error, "bug: reading the skills folder failed"),
+        }
+        self.checked.send_replace(true);
+    }
+
+    /// How many tools are served. Waits for the check of the catalogue.
+    pub async fn tool_count(&self) -> usize {
+        let mut checked = self.checked.subscribe();
+        let _ = checked.wait_for(|checked| *checked).await;
+        self.catalog.snapshot().tool_count()
+    }
+
+    /// Waits until the catalogue is good to serve from: checked, or cached and past the wait.
+    pub(crate) async fn catalog_ready(&self) {
+        if *self.checked.borrow() {
+            return;
+        }
+        let mut checked = self.checked.subscribe();
+        let wait = checked.wait_for(|checked| *checked);
+        if self.catalog.has_cached() {
+            let _ = tokio::time::timeout(CHECK_WAIT, wait).await;
+        } else {
+            let _ = wait.await;
+        }
+    }
+
+    pub(crate) fn next_call_id(&self) -> CallId {
+        CallId(self.next_call.fetch_add(1, Ordering::Relaxed))
+    }
+
+    /// Answers one request. Only tool calls, and lists before the catalogue is checked, take time.
+    /// `initialize` and `logging/setLevel` are answered here; their effect on a session is the transport's.
+    pub(crate) fn answer(self: &Arc<Self>, request: Request, caller: Caller) -> Answer {
+        let Request { id, revision, action, meta } = request;
+        match action {
+            Action::Initialize(initialize) => Answer::Now(self.encoder.initialized(&id, initialize.agreed)),
+            Action::Discover => Answer::Now(self.encoder.discovered(&id, revision)),
+            Action::Ping | Action::SetLogLevel(_) => Answer::Now(self.encoder.empty(&id, revision)),
+            Action::ListTools { cursor } => {
+                let whole =
+                    caller.ignores_cursors || meta.client.is_some_and(|client| client.ignores_cursors());
+                if *self.checked.borrow() {
+                    return Answer::Now(self.list_tools(&id, revision, cursor.as_deref(), whole));
+                }
+                let server = self.clone();
+                let list = {
+                    let id = id.clone();
+                    async move {
+                        server.catalog_ready().await;
+                        server.list_tools(&id, revision, cursor.as_deref(), whole)
+                    }
+                };
+                Answer::Later(Running::new(id, list, None))
+            }
+            Action::CallTool(call) => {
+                let wants_events =
+                    meta.progress_token.is_some() || meta.log_level.or(caller.log_level).is_some();
+                let queue = (caller.takes_events && wants_events).then(|| Arc::new(EventQueue::default()));
+                let accepted = Instant::now();
+                let call =
+                    ToolCall { id: id.clone(), revision, call, meta, caller, accepted, queue: queue.clone() };
+                Answer::Later(Running::new(id, call.run(self.clone()), queue))
+            }
+        }
+    }
+
+    fn list_tools(&self, id: &Id, revision: Revision, cursor: Option<&str>, whole: bool) -> Frame {
+        let snapshot = self.catalog.snapshot();
+        let shape = list_shape(revision.tool_fields());
+        if whole {
+            return self.encoder.tools(id, revision, snapshot.page_all(shape).tools, None);
+        }
+        // A cursor names the snapshot it walks, or pages of two lists could be mixed.
+        let stamp = snapshot.version().get(..16).unwrap_or(snapshot.version());
+        let page = match cursor {
+            None => Some(0),
+            Some(cursor) => cursor
+                .split_once('.')
+                .filter(|(_, of)| *of == stamp)
+                .and_then(|(page, _)| page.parse::<usize>().ok()),
+        };
+        let Some(page) = page.and_then(|page| snapshot.page(shape, page)) else {
+            let message = "`params.cursor` is not one of this list: the list may have changed; \
+                           start again without a cursor";
+            return error_frame(Some(id), &RpcError::new(ErrorCode::InvalidParams, message));
+        };
+        let next = page.next.map(|next| format!("{next}.{stamp}"));
+        self.encoder.tools(id, revision, page.tools, next.as_deref())
+    }
+}
+
+fn list_shape(fields: ToolFields) -> ListShape {
+    match fields {
+        ToolFields::Basic => ListShape::Basic,
+        ToolFields::Annotated => ListShape::Annotated,
+        ToolFields::Structured => ListShape::Structured,
+        ToolFields::All => ListShape::All,
+    }
+}

@@ -1,0 +1,269 @@
+//! Legacy HTTP sessions: a sealed token that carries what `initialize` agreed, and a table of what changed
+//! since.
+//!
+//! The token alone revives a session, so a restart of the server (with the same key) costs its clients
+//! nothing: most of them turn a 404 into an error that their user sees.
+
+use std::collections::{HashMap, HashSet};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Instant;
+
+use omni_call::LogLevel;
+use omni_protocol::{Id, Initialize, Revision};
+use tokio::sync::oneshot;
+
+/// Random bytes in a token; 128 bits cannot be guessed.
+const NONCE_BYTES: usize = 16;
+/// Bytes of the seal that are kept.
+const SEAL_BYTES: usize = 16;
+const TOKEN_BYTES: usize = NONCE_BYTES + 2 + SEAL_BYTES;
+
+/// Ended sessions remembered, so that their tokens are refused. Beyond it the set starts anew.
+const ENDED_MAX: usize = 100_000;
+
+/// The secret that seals session tokens. Kept in the state folder, it lets sessions outlive a restart.
+#[derive(Clone)]
+pub struct SessionKey(pub [u8; 32]);
+
+impl SessionKey {
+    /// A new key. Sessions sealed with it end with whoever holds it.
+    pub fn random() -> Self {
+        let mut key = [0; 32];
+        getrandom::fill(&mut key).expect("the kernel gives random bytes");
+        SessionKey(key)
+    }
+
+    fn seal(&self, payload: &[u8]) -> [u8; SEAL_BYTES] {
+        let mut seal = [0; SEAL_BYTES];
+        seal.copy_from_slice(&blake3::keyed_hash(&self.0, payload).as_bytes()[..SEAL_BYTES]);
+        seal
+    }
+}
+
+/// All sessions of one HTTP server.
+pub(crate) struct Sessions {
+    key: SessionKey,
+    sessions_max: usize,
+    table: Mutex<Table>,
+}
+
+#[derive(Default)]
+struct Table {
+    open: HashMap<Box<str>, Arc<Session>>,
+    ended: HashSet<Box<str>>,
+}
+
+/// One client's session.
+pub(crate) struct Session {
+    pub(crate) token: Arc<str>,
+    pub(crate) revision: Revision,
+    pub(crate) ignores_cursors: bool,
+    state: Mutex<SessionState>,
+}
+
+struct SessionState {
+    log_level: Option<LogLevel>,
+    /// Dropping a sender cancels its request. The number tells two requests of one id apart, when the
+    /// second begins before the cancelled first is gone.
+    in_flight: HashMap<Id, (u64, oneshot::Sender<()>)>,
+    begun: u64,
+    last_used: Instant,
+}
+
+impl Sessions {
+    pub(crate) fn new(key: SessionKey, sessions_max: usize) -> Self {
+        Sessions { key, sessions_max, table: Mutex::default() }
+    }
+
+    /// Opens a session for what `initialize` agreed.
+    pub(crate) fn open(&self, initialize: &Initialize) -> Arc<Session> {
+        let mut payload = [0; NONCE_BYTES + 2];
+        getrandom::fill(&mut payload[..NONCE_BYTES]).expect("the kernel gives random bytes");
+        payload[NONCE_BYTES] = initialize.agreed as u8;
+        payload[NONCE_BYTES + 1] = u8::from(initialize.client.ignores_cursors());
+        let token: String =
+            payload.iter().chain(&self.key.seal(&payload)).map(|byte| format!("{byte:02x}")).collect();
+        let session = Session::new(token.into(), initialize.agreed, initialize.client.ignores_cursors());
+        let mut table = self.table.lock().unwrap_or_else(PoisonError::into_inner);
+        table.insert(session, self.sessions_max)
+    }
+
+    /// The session of a token: open, or revived from its seal. `None` for tokens that we never sealed and
+    /// for sessions that were ended.
+    pub(crate) fn find(&self, token: &str) -> Option<Arc<Session>> {
+        let mut table = self.table.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(session) = table.open.get(token) {
+            return Some(session.clone());
+        }
+        if table.ended.contains(token) {
+            return None;
+        }
+        let session = self.unseal(token)?;
+        Some(table.insert(session, self.sessions_max))
+    }
+
+    /// Ends a session and cancels what runs in it. False when there is no such session.
+    pub(crate) fn end(&self, token: &str) -> bool {
+        let Some(session) = self.find(token) else { return false };
+        let mut table = self.table.lock().unwrap_or_else(PoisonError::into_inner);
+        table.open.remove(token);
+        if table.ended.len() >= ENDED_MAX {
+            table.ended.clear();
+        }
+        table.ended.insert(token.into());
+        session.state().in_flight.clear();
+        true
+    }
+
+    fn unseal(&self, token: &str) -> Option<Session> {
+        let bytes = unhex(token)?;
+        let (payload, seal) = bytes.split_at(NONCE_BYTES + 2);
+        // `blake3::Hash` compares in constant time; the truncated seal is compared by hand the same way.
+        let expected = self.key.seal(payload);
+        let difference = expected.iter().zip(seal).fold(0, |sum, (a, b)| sum | (a ^ b));
+        let revision = Revision::from_index(payload[NONCE_BYTES])?;
+        (difference == 0).then(|| Session::new(token.into(), revision, payload[NONCE_BYTES + 1] == 1))
+    }
+}
+
+fn unhex(token: &str) -> Option<[u8; TOKEN_BYTES]> {
+    let mut bytes = [0; TOKEN_BYTES];
+    if token.len() != 2 * TOKEN_BYTES || !token.is_ascii() {
+        return None;
+    }
+    for (byte, digits) in bytes.iter_mut().zip(token.as_bytes().chunks_exact(2)) {
+        *byte = u8::from_str_radix(std::str::from_utf8(digits).ok()?, 16).ok()?;
+    }
+    Some(bytes)
+}
+
+impl Table {
+    /// Adds a session; when the table is full, the one unused for longest leaves it first. It is not ended:
+    /// its token revives it, without its log level.
+    fn insert(&mut self, session: Session, sessions_max: usize) -> Arc<Session> {
+        if self.open.len() >= sessions_max
+            && let Some(oldest) = self.open.iter().min_by_key(|(_, session)| session.state().last_used)
+        {
+            let token = oldest.0.clone();
+            self.open.remove(&token);
+        }
+        let session = Arc::new(session);
+        self.open.insert((*session.token).into(), session.clone());
+        session
+    }
+}
+
+impl Session {
+    fn new(token: Arc<str>, revision: Revision, ignores_cursors: bool) -> Self {
+        let state =
+            SessionState { log_level: None, in_flight: HashMap::new(), begun: 0, last_used: Instant::now() };
+        Session { token, revision, ignores_cursors, state: Mutex::new(state) }
+    }
+
+    fn state(&self) -> std::sync::MutexGuard<'_, SessionState> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(crate) fn log_level(&self) -> Option<LogLevel> {
+        self.state().log_level
+    }
+
+    pub(crate) fn set_log_level(&self, level: LogLevel) {
+        self.state().log_level = Some(level);
+    }
+
+    /// Registers a request. The receiver resolves when the client cancels it or the session ends. `None`
+    /// when a request of that id is still open.
+    pub(crate) fn begin(self: &Arc<Self>, id: &Id) -> Option<(InFlight, oneshot::Receiver<()>)> {
+        let mut state = self.state();
+        state.last_used = Instant::now();
+        if state.in_flight.contains_key(id) {
+            return None;
+        }
+        let (cancel, cancelled) = oneshot::channel();
+        state.begun += 1;
+        let number = state.begun;
+        state.in_flight.insert(id.clone(), (number, cancel));
+        drop(state);
+        Some((InFlight { session: self.clone(), id: id.clone(), number }, cancelled))
+    }
+
+    /// Cancels the request of that id, if it is still open.
+    pub(crate) fn cancel(&self, id: &Id) {
+        self.state().in_flight.remove(id);
+    }
+}
+
+/// Keeps a request's id taken until it is dropped.
+pub(crate) struct InFlight {
+    session: Arc<Session>,
+    id: Id,
+    number: u64,
+}
+
+impl Drop for InFlight {
+    fn drop(&mut self) {
+        let mut state = self.session.state();
+        if state.in_flight.get(&self.id).is_some_and(|(number, _)| *number == self.number) {
+            state.in_flight.remove(&self.id);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use bytes::Bytes;
+    use omni_protocol::ClientInfo;
+
+    use super::*;
+
+    fn initialize(name: &str) -> Initialize {
+        let client = ClientInfo { name: name.into(), version: "1".into() };
+        Initialize { agreed: Revision::NEWEST_LEGACY, client }
+    }
+
+    #[test]
+    fn a_session_outlives_a_restart_with_the_same_key_and_no_other() {
+        let key = SessionKey::random();
+        let token = Sessions::new(key.clone(), 10).open(&initialize("gemini-cli-mcp-client")).token.clone();
+        let revived = Sessions::new(key, 10).find(&token).expect("revived");
+        assert_eq!(revived.revision, Revision::NEWEST_LEGACY);
+        assert!(revived.ignores_cursors);
+        assert!(Sessions::new(SessionKey::random(), 10).find(&token).is_none());
+    }
+
+    #[test]
+    fn a_token_with_any_digit_changed_is_refused() {
+        let sessions = Sessions::new(SessionKey::random(), 10);
+        let token = sessions.open(&initialize("c")).token.to_string();
+        for at in 0..token.len() {
+            let mut forged = token.clone().into_bytes();
+            forged[at] = if forged[at] == b'0' { b'1' } else { b'0' };
+            assert!(sessions.find(std::str::from_utf8(&forged).unwrap()).is_none(), "digit {at}");
+        }
+        assert!(sessions.find("").is_none() && sessions.find("é").is_none());
+    }
+
+    #[test]
+    fn an_ended_session_stays_ended_and_cancels_its_requests() {
+        let sessions = Sessions::new(SessionKey::random(), 10);
+        let session = sessions.open(&initialize("c"));
+        let id = Id::parse(&Bytes::from_static(b"1")).unwrap();
+        let (_in_flight, mut cancelled) = session.begin(&id).expect("first of its id");
+        assert!(session.begin(&id).is_none(), "an id in flight is taken");
+        assert!(sessions.end(&session.token));
+        assert_eq!(cancelled.try_recv(), Err(oneshot::error::TryRecvError::Closed));
+        assert!(sessions.find(&session.token).is_none());
+        assert!(!sessions.end(&session.token));
+    }
+
+    #[test]
+    fn a_full_table_forgets_the_longest_unused_but_its_token_still_works() {
+        let sessions = Sessions::new(SessionKey::random(), 2);
+        let first = sessions.open(&initialize("a")).token.clone();
+        sessions.open(&initialize("b"));
+        sessions.open(&initialize("c"));
+        assert_eq!(sessions.table.lock().unwrap().open.len(), 2);
+        assert!(sessions.find(&first).is_some());
+    }
+}

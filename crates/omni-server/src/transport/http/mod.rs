@@ -1,0 +1,100 @@
+//! MCP over HTTP: one endpoint, `/mcp`, for both eras.
+//!
+//! A connection is one task. A reply is plain JSON unless something must be said before it, or the call
+//! takes long; then it becomes a stream of events.
+
+mod body;
+mod exchange;
+
+use std::io;
+use std::sync::Arc;
+use std::time::Duration;
+
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::{Semaphore, watch};
+use tokio::task::JoinSet;
+
+use crate::gate::AllowedNames;
+use crate::server::Server;
+use crate::session::{SessionKey, Sessions};
+
+/// A client has this long to send the head of a request. Half-open connections close after it.
+const HEAD_TIMEOUT: Duration = Duration::from_secs(15);
+
+/// Pause after the system refused a new connection (out of file descriptors, mostly).
+const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+
+/// What all connections share.
+struct Shared {
+    server: Arc<Server>,
+    names: AllowedNames,
+    sessions: Sessions,
+    /// KiB of request bodies that may be held.
+    budget: Arc<Semaphore>,
+}
+
+/// Serves HTTP on `listener` until `stop` turns true; then no connection is accepted, running calls have
+/// the grace period, and what is left is cancelled.
+pub async fn serve(
+    server: Arc<Server>,
+    listener: TcpListener,
+    names: AllowedNames,
+    key: SessionKey,
+    mut stop: watch::Receiver<bool>,
+) -> io::Result<()> {
+    let limits = server.config.limits;
+    let grace = server.config.grace;
+    let shared = Arc::new(Shared {
+        server,
+        names,
+        sessions: Sessions::new(key, limits.sessions_max),
+        budget: Arc::new(Semaphore::new(limits.budget_bytes / 1024)),
+    });
+    let mut connections = JoinSet::new();
+    loop {
+        tokio::select! {
+            biased;
+            _ = stop.wait_for(|stop| *stop) => break,
+            Some(_) = connections.join_next(), if !connections.is_empty() => {}
+            accepted = listener.accept(), if connections.len() < limits.connections_max => match accepted {
+                Ok((stream, _)) => {
+                    connections.spawn(connection(shared.clone(), stream, stop.clone()));
+                }
+                Err(error) => {
+                    tracing::warn!(%error, "a connection could not be accepted");
+                    tokio::time::sleep(ACCEPT_PAUSE).await;
+                }
+            },
+        }
+    }
+    drop(listener);
+    let _ = tokio::time::timeout(grace, async { while connections.join_next().await.is_some() {} }).await;
+    connections.shutdown().await;
+    Ok(())
+}
+
+async fn connection(shared: Arc<Shared>, stream: TcpStream, mut stop: watch::Receiver<bool>) {
+    // Without it the second small write of an exchange waits 40 ms for the client's acknowledgement.
+    if let Err(error) = stream.set_nodelay(true) {
+        tracing::debug!(%error, "TCP_NODELAY could not be set");
+    }
+    let service = service_fn(|request| exchange::respond(shared.clone(), request));
+    let connection = http1::Builder::new()
+        .timer(TokioTimer::new())
+        .header_read_timeout(HEAD_TIMEOUT)
+        .serve_connection(TokioIo::new(stream), service);
+    tokio::pin!(connection);
+    let finished = tokio::select! {
+        finished = connection.as_mut() => finished,
+        _ = stop.wait_for(|stop| *stop) => {
+            connection.as_mut().graceful_shutdown();
+            connection.await
+        }
+    };
+    if let Err(error) = finished {
+        tracing::debug!(%error, "connection ended");
+    }
+}

@@ -1,0 +1,376 @@
+//! MCP over a pair of byte streams: one client, one JSON text a line.
+//!
+//! One task owns everything: it reads lines, drives the requests that are still running and writes what is
+//! ready. A tool that runs delays nothing, since only its own future waits for it.
+
+use std::collections::{HashMap, VecDeque};
+use std::io::{self, IoSlice};
+use std::sync::Arc;
+
+use bytes::Bytes;
+use futures_util::stream::{FuturesUnordered, StreamExt};
+use omni_protocol::{
+    Action, ErrorCode, Frame, Id, Message, Notification, RawRequest, Rejected, Request, Revision, RpcError,
+    decode, error_frame, salvage_id,
+};
+use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
+use tokio::sync::{oneshot, watch};
+use tokio::time::Instant;
+
+use crate::running::{Running, Step};
+use crate::server::{Answer, Caller, Server};
+use crate::transport::lines::{Line, Lines};
+
+/// While more than this many bytes wait for a client that does not read, no further input is read.
+const WAITING_BYTES_MAX: usize = 8 << 20;
+
+/// With more than this many bytes waiting, writing comes before collecting: a tool that talks without
+/// pause must not keep its own words from going out.
+const WRITE_FIRST_BYTES: usize = 256 << 10;
+
+/// Most frames in one write.
+const SLICES_MAX: usize = 48;
+
+/// Lines larger than this are decoded on another thread, so that no other work waits for a millisecond.
+const DECODE_INLINE_BYTES_MAX: usize = 256 * 1024;
+
+/// Serves one client until its input ends or `stop` turns true.
+///
+/// Then running calls have the grace period to finish; those that do not are cancelled and answered as shut
+/// down. Returns when everything that could be written has been. Ends early when the output breaks.
+pub async fn serve(
+    server: Arc<Server>,
+    input: impl AsyncRead + Unpin,
+    output: impl AsyncWrite + Unpin,
+    stop: watch::Receiver<bool>,
+) -> io::Result<()> {
+    let frame_bytes_max = server.config.limits.frame_bytes_max;
+    let mut client = Client {
+        server,
+        revision: None,
+        caller: Caller { takes_events: true, ..Caller::default() },
+        open: HashMap::new(),
+        running: FuturesUnordered::new(),
+        outbox: Outbox { output, waiting: VecDeque::new(), written: 0, bytes: 0 },
+    };
+    client.serve(Lines::new(input, frame_bytes_max), stop).await?;
+    client.drain().await
+}
+
+struct Client<W> {
+    server: Arc<Server>,
+    /// What `initialize` agreed, once it has.
+    revision: Option<Revision>,
+    caller: Caller,
+    /// The ids in flight. Dropping a sender cancels its request.
+    open: HashMap<Id, oneshot::Sender<()>>,
+    running: FuturesUnordered<StepFuture>,
+    outbox: Outbox<W>,
+}
+
+type StepFuture = std::pin::Pin<Box<dyn Future<Output = Stepped> + Send>>;
+
+/// A request that has something to send, or that was cancelled and has nothing.
+struct Stepped {
+    id: Option<Id>,
+    step: Option<Step>,
+    /// The request itself, when it goes on.
+    rest: Option<(Running, oneshot::Receiver<()>)>,
+}
+
+impl<W: AsyncWrite + Unpin> Client<W> {
+    async fn serve<R: AsyncRead + Unpin>(
+        &mut self,
+        mut lines: Lines<R>,
+        mut stop: watch::Receiver<bool>,
+    ) -> io::Result<()> {
+        loop {
+            let may_read = self.outbox.bytes < WAITING_BYTES_MAX;
+            tokio::select! {
+                // Answers first: a flood of requests must not keep finished work waiting.
+                biased;
+                _ = stop.wait_for(|stop| *stop) => return Ok(()),
+                Some(stepped) = self.running.next(), if self.may_collect() => self.stepped(stepped),
+                written = self.outbox.write(), if !self.outbox.waiting.is_empty() => written?,
+                line = lines.next(), if may_read => match line? {
+                    Some(line) => {
+                        self.line(line).await;
+                        // Everything that came in one read is taken before the next wait.
+                        while lines.has_line() && self.outbox.bytes < WAITING_BYTES_MAX {
+                            let Some(line) = lines.next().await? else { break };
+                            self.line(line).await;
+                        }
+                    }
+                    None => return Ok(()),
+                },
+            }
+        }
+    }
+
+    /// Whether finished work may be added to the outbox, or must wait until some of it is written.
+    fn may_collect(&self) -> bool {
+        !self.running.is_empty() && self.outbox.bytes < WRITE_FIRST_BYTES
+    }
+
+    /// After the end of input: lets running calls finish within the grace period, then ends them.
+    async fn drain(&mut self) -> io::Result<()> {
+        let deadline = Instant::now() + self.server.config.grace;
+        while !self.running.is_empty() || !self.outbox.waiting.is_empty() {
+            tokio::select! {
+                biased;
+                Some(stepped) = self.running.next(), if !self.running.is_empty() => self.stepped(stepped),
+                written = self.outbox.write(), if !self.outbox.waiting.is_empty() => written?,
+                () = tokio::time::sleep_until(deadline) => break,
+            }
+        }
+        self.running.clear();
+        for (id, _) in self.open.drain() {
+            let error =
+                RpcError::new(ErrorCode::Internal, "the server is shutting down; the call was stopped");
+            self.outbox.push(error_frame(Some(&id), &error));
+        }
+        // A client that does not read its last answers is not waited for.
+        let flush = async {
+            while !self.outbox.waiting.is_empty() {
+                self.outbox.write().await?;
+            }
+            self.outbox.output.flush().await
+        };
+        tokio::time::timeout(self.server.config.grace, flush).await.unwrap_or(Ok(()))
+    }
+
+    async fn line(&mut self, line: Line) {
+        let line = match line {
+            Line::Whole(line) => line,
+            Line::TooLong(start) => {
+                let max = self.server.config.limits.frame_bytes_max;
+                let error =
+                    RpcError::new(ErrorCode::InvalidRequest, format!("a line may have {max} bytes at most"));
+                return self.outbox.push(error_frame(salvage_id(&start).as_ref(), &error));
+            }
+        };
+        match decode_frame(line).await {
+            Ok(Message::Batch(items)) if self.revision.is_some_and(Revision::has_batches) => {
+                self.batch(items)
+            }
+            Ok(Message::Batch(_)) => {
+                let error = RpcError::new(ErrorCode::InvalidRequest, "this protocol revision has no batches");
+                self.outbox.push(error_frame(None, &error));
+            }
+            Ok(message) => {
+                if let Some(frame) = self.message(message) {
+                    self.outbox.push(frame);
+                }
+            }
+            Err(rejected) => self.outbox.push(error_frame(rejected.id.as_ref(), &rejected.error)),
+        }
+    }
+
+    /// Takes one message; returns what can be answered at once.
+    fn message(&mut self, message: Message) -> Option<Frame> {
+        match message {
+            Message::Request(raw) => match self.request(raw)? {
+                Answer::Now(frame) => Some(frame),
+                Answer::Later(_) => None,
+            },
+            Message::Notification(raw) => {
+                if let Notification::Cancelled(cancelled) = Notification::read(&raw)
+                    && self.open.remove(&cancelled.request).is_some()
+                {
+                    tracing::debug!(id = ?cancelled.request, reason = cancelled.reason, "cancelled by the client");
+                }
+                None
+            }
+            Message::Response | Message::Batch(_) => None,
+        }
+    }
+
+    /// Reads a request, applies what it changes here, and starts it. `None` when it was put in flight.
+    fn request(&mut self, raw: RawRequest) -> Option<Answer> {
+        let request = match self.admit(raw) {
+            Ok(request) => request,
+            Err(rejected) => return Some(Answer::Now(error_frame(rejected.id.as_ref(), &rejected.error))),
+        };
+        match &request.action {
+            Action::Initialize(initialize) => {
+                self.revision = Some(initialize.agreed);
+                self.caller.ignores_cursors = initialize.client.ignores_cursors();
+                self.caller.session = "stdio".into();
+                tracing::info!(
+                    client = initialize.client.name,
+                    version = initialize.client.version,
+                    revision = initialize.agreed.name(),
+                    "client initialised"
+                );
+            }
+            Action::SetLogLevel(level) => self.caller.log_level = Some(*level),
+            Action::Discover | Action::Ping | Action::ListTools { .. } | Action::CallTool(_) => {}
+        }
+        let id = request.id.clone();
+        let answer = self.server.answer(request, self.caller.clone());
+        match answer {
+            Answer::Now(_) => Some(answer),
+            Answer::Later(running) => {
+                let (cancel, cancelled) = oneshot::channel();
+                self.open.insert(id.clone(), cancel);
+                self.running.push(Box::pin(step(Some(id), running, cancelled)));
+                None
+            }
+        }
+    }
+
+    fn admit(&self, raw: RawRequest) -> Result<Request, Rejected> {
+        let refuse = |id: &Id, code, message: String| {
+            Err(Rejected { id: Some(id.clone()), error: RpcError::new(code, message) })
+        };
+        if self.open.contains_key(&raw.id) {
+            return refuse(&raw.id, ErrorCode::InvalidRequest, "a request with this id is still open".into());
+        }
+        let max = self.server.config.limits.in_flight_max;
+        if self.open.len() >= max && &*raw.method != "ping" {
+            return refuse(
+                &raw.id,
+                ErrorCode::Overloaded,
+                format!("{max} requests are open; wait for one to end"),
+            );
+        }
+        Request::read(raw, self.revision)
+    }
+
+    /// A batch of 2025-03-26: its answers come together, in one array.
+    fn batch(&mut self, items: Vec<Result<Message, Rejected>>) {
+        let mut answers = Vec::new();
+        for item in items {
+            let answer = match item {
+                Err(rejected) => Answer::Now(error_frame(rejected.id.as_ref(), &rejected.error)),
+                Ok(Message::Request(raw)) => match self.admit(raw) {
+                    Err(rejected) => Answer::Now(error_frame(rejected.id.as_ref(), &rejected.error)),
+                    Ok(request) => self.server.answer(request, self.caller.clone()),
+                },
+                Ok(message) => {
+                    self.message(message);
+                    continue;
+                }
+            };
+            answers.push(answer);
+        }
+        if answers.is_empty() {
+            return;
+        }
+        let id = Id::parse(&Bytes::from_static(b"0")).expect("a literal integer is an id");
+        let running = Running::new(id, join_batch(answers), None);
+        let (cancel, cancelled) = oneshot::channel();
+        // Nobody can cancel a batch as a whole: its sender lives as long as the future does.
+        self.running.push(Box::pin(async move {
+            let _cancel = cancel;
+            step(None, running, cancelled).await
+        }));
+    }
+
+    fn stepped(&mut self, stepped: Stepped) {
+        match stepped.step {
+            Some(Step::Event(frame)) => self.outbox.push(frame),
+            Some(Step::Done(frame)) => {
+                if let Some(id) = &stepped.id {
+                    self.open.remove(id);
+                }
+                self.outbox.push(frame);
+            }
+            None => {}
+        }
+        if let Some((running, cancelled)) = stepped.rest {
+            self.running.push(Box::pin(step(stepped.id, running, cancelled)));
+        }
+    }
+}
+
+/// Drives a request until it has something to send or is cancelled.
+async fn step(id: Option<Id>, mut running: Running, mut cancelled: oneshot::Receiver<()>) -> Stepped {
+    let step = tokio::select! {
+        biased;
+        _ = &mut cancelled => None,
+        step = running.step() => Some(step),
+    };
+    let rest = matches!(step, Some(Step::Event(_))).then_some((running, cancelled));
+    Stepped { id, step, rest }
+}
+
+/// The answers of a batch as one array, in the order of its requests.
+pub(crate) async fn join_batch(answers: Vec<Answer>) -> Frame {
+    let frames = futures_util::future::join_all(answers.into_iter().map(|answer| async {
+        match answer {
+            Answer::Now(frame) => frame,
+            Answer::Later(running) => running.answer().await,
+        }
+    }))
+    .await;
+    let mut array = Vec::with_capacity(frames.iter().map(Frame::len).sum::<usize>() + frames.len() + 2);
+    for (n, frame) in frames.iter().enumerate() {
+        array.push(if n == 0 { b'[' } else { b',' });
+        frame.parts().iter().for_each(|part| array.extend_from_slice(part));
+    }
+    array.push(b']');
+    Frame { head: array.into(), ..Frame::default() }
+}
+
+/// Decodes a frame, on another thread when it is large.
+pub(crate) async fn decode_frame(frame: Bytes) -> Result<Message, Rejected> {
+    if frame.len() <= DECODE_INLINE_BYTES_MAX {
+        return decode(&frame);
+    }
+    tokio::task::spawn_blocking(move || decode(&frame)).await.unwrap_or_else(|error| {
+        let message = format!("the frame could not be read: {error}");
+        Err(Rejected { id: None, error: RpcError::new(ErrorCode::Internal, message) })
+    })
+}
+
+/// Frames on their way to the client.
+struct Outbox<W> {
+    output: W,
+    waiting: VecDeque<Bytes>,
+    /// Bytes of the first waiting piece that are already out.
+    written: usize,
+    bytes: usize,
+}
+
+impl<W: AsyncWrite + Unpin> Outbox<W> {
+    fn push(&mut self, frame: Frame) {
+        self.bytes += frame.len() + 1;
+        let Frame { head, body, tail } = frame;
+        if body.is_empty() && tail.is_empty() && head.len() < 4096 {
+            // One piece a small frame: the line break is worth a copy.
+            let mut line = Vec::with_capacity(head.len() + 1);
+            line.extend_from_slice(&head);
+            line.push(b'\n');
+            return self.waiting.push_back(line.into());
+        }
+        let pieces = [head, body, tail, Bytes::from_static(b"\n")];
+        self.waiting.extend(pieces.into_iter().filter(|piece| !piece.is_empty()));
+    }
+
+    /// Writes as much as the client takes, all waiting frames in one go. Cancel safe.
+    async fn write(&mut self) -> io::Result<()> {
+        let mut slices = [IoSlice::new(&[]); SLICES_MAX];
+        let mut count = 0;
+        for (slot, piece) in slices.iter_mut().zip(&self.waiting) {
+            *slot = IoSlice::new(if count == 0 { &piece[self.written..] } else { piece });
+            count += 1;
+        }
+        let mut wrote = self.output.write_vectored(&slices[..count]).await?;
+        if wrote == 0 {
+            return Err(io::ErrorKind::WriteZero.into());
+        }
+        self.bytes = self.bytes.saturating_sub(wrote);
+        while let Some(first) = self.waiting.front() {
+            let left = first.len() - self.written;
+            if wrote < left {
+                self.written += wrote;
+                return Ok(());
+            }
+            wrote -= left;
+            self.written = 0;
+            self.waiting.pop_front();
+        }
+        Ok(())
+    }
+}
