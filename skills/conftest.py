@@ -6,36 +6,25 @@ import importlib
 import sys
 import types
 from pathlib import Path
-from typing import Any, Callable, Dict, List, Optional, Tuple
+from typing import Any, Callable, List, Optional, Tuple
 
 import pytest
+
+from omni import Context
 
 SKILLS = Path(__file__).parent
 
 
-class CallStandIn:
-    """What a tool sees of the call it runs for, without a server: it keeps what the tool reports."""
+class RecordingContext(Context):
+    """The context of a call without a server. What the tool reports is kept for the test to look at."""
 
-    def __init__(self, root: Path, skill: str, settings: Optional[Dict[str, Any]] = None) -> None:
-        self.root = root
-        self.settings = settings or {}
-        self.skill_dir = SKILLS / skill
-        self.call_id = "test"
-        self.session_id = "test"
-        self.remaining: Optional[float] = None
-        self.cancelled = False
-        self.reported: List[Tuple[float, Optional[float], Optional[str]]] = []
+    def __init__(self, **given: Any) -> None:
+        super().__init__(**given)
+        self.reported: List[Tuple[float, Optional[str]]] = []
 
-    def progress(self, value: float, total: Optional[float] = None, message: Optional[str] = None) -> None:
-        self.reported.append((value, total, message))
-
-    def heartbeat(self, note: Optional[str] = None) -> None:
-        self.reported.append((0, None, note))
-
-    def info(self, data: Any) -> None:
-        self.reported.append((0, None, str(data)))
-
-    debug = notice = warning = error = info
+    def progress(self, value: float, total: Optional[float] = None, message: Optional[str] = None) -> Any:
+        self.reported.append((value, message))
+        return super().progress(value, total, message)
 
 
 def load(skill: str, module: str) -> types.ModuleType:
@@ -53,11 +42,17 @@ def load(skill: str, module: str) -> types.ModuleType:
 
 
 @pytest.fixture
-def ctx(request: pytest.FixtureRequest, tmp_path: Path) -> CallStandIn:
+def ctx(request: pytest.FixtureRequest, tmp_path: Path) -> RecordingContext:
     """A call whose project root is an empty folder."""
     root = tmp_path / "project"
     root.mkdir()
-    return CallStandIn(root, _skill_of(request))
+    return RecordingContext(root=root, skill_dir=SKILLS / _skill_of(request))
+
+
+@pytest.fixture
+def call_with(ctx: RecordingContext) -> Callable[..., RecordingContext]:
+    """Make another call for the same project, with settings, another root or a deadline."""
+    return lambda **given: RecordingContext(**{"root": ctx.root, "skill_dir": ctx.skill_dir, **given})
 
 
 @pytest.fixture(scope="module")
