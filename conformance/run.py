@@ -1,0 +1,181 @@
+"""Does the built binary pass the public conformance suite of MCP?
+
+Serves `conformance/skills` with the binary, runs the suite's server scenarios against it and prints a line
+for each. Scenarios that need a feature that omni does not have yet stand in `later.json`, by feature; one
+that begins to pass has to leave that file, so a run fails both when something broke and when the file lags
+behind.
+
+    python3 conformance/run.py --binary target/debug/omni [--requirements 2026-07-28]
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import subprocess
+import sys
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from harness import CONFORMANCE, TARGET, SetupError, http_server, node_with
+
+# What the suite is asked for, by the name of the run. The first two revisions have frozen sets of
+# scenarios; extensions belong to no revision and are asked for one by one.
+RUNS = {
+    "2025-06-18": [["--suite", "all", "--spec-version", "2025-06-18"]],
+    "2025-11-25": [["--requirements", "2025-11-25"]],
+    "2026-07-28": [["--requirements", "2026-07-28"]],
+    "skills": [
+        ["--scenario", scenario]
+        for scenario in (
+            "sep-2640-skills-directory",
+            "sep-2640-skills-enumeration",
+            "sep-2640-skills-manifest",
+        )
+    ],
+}
+RUN_SECONDS_MAX = 600
+
+
+@dataclass
+class Later:
+    """What omni does not do yet: the feature that each scenario, or single check of one, waits for."""
+
+    scenarios: dict[str, str] = field(default_factory=dict)
+    checks: dict[str, dict[str, str]] = field(default_factory=dict)
+
+    @classmethod
+    def read(cls, path: Path) -> Later:
+        later = cls()
+        for feature, waiting in json.loads(path.read_text()).items():
+            for scenario in waiting.get("scenarios", []):
+                later.scenarios[scenario] = feature
+            for scenario, checks in waiting.get("checks", {}).items():
+                later.checks.setdefault(scenario, {}).update(dict.fromkeys(checks, feature))
+        return later
+
+
+@dataclass
+class Verdict:
+    """How one scenario went: `passed`, `failed` or `later`, and why."""
+
+    word: str
+    notes: list[str] = field(default_factory=list)
+
+
+def judge(scenario: str, checks: list[dict], later: Later) -> Verdict:
+    """Hold a scenario's checks against what is known to come later."""
+    failed = [check for check in checks if check["status"] == "FAILURE"]
+    # The suite validates every message in passing. That alone does not show that anything was exercised.
+    good = [check for check in checks if check["status"] == "SUCCESS" and check["id"] != "wire-schema-valid"]
+    complaints = [f"{check['id']}: {check.get('errorMessage') or check['description']}" for check in failed]
+
+    feature = later.scenarios.get(scenario)
+    if feature is not None:
+        if good and not failed:
+            return Verdict("failed", [f"passes now: take it out of `later.json` (it waited for {feature})"])
+        return Verdict("later", [f"needs {feature}"])
+
+    waiting = later.checks.get(scenario, {})
+    outdated = sorted({check["id"] for check in good} & set(waiting) - {check["id"] for check in failed})
+    if outdated:
+        return Verdict("failed", [f"`{name}` passes now: take it out of `later.json`" for name in outdated])
+    if any(check["id"] not in waiting for check in failed):
+        return Verdict("failed", complaints)
+    if not good:
+        return Verdict("failed", ["nothing was exercised", *warnings(checks)])
+    features = sorted({waiting[check["id"]] for check in failed})
+    return Verdict("passed", [*(f"a part needs {feature}" for feature in features), *warnings(checks)])
+
+
+def warnings(checks: list[dict]) -> list[str]:
+    """Return what the suite recommends and did not find."""
+    return [
+        f"recommended: {check['id']}: {check.get('errorMessage', '')}"
+        for check in checks
+        if check["status"] == "WARNING"
+    ]
+
+
+def results(folder: Path) -> dict[str, list[dict]]:
+    """Read the checks of every scenario that a run of the suite left in `folder`."""
+    found = {}
+    for file in sorted(folder.glob("server-*/checks.json")):
+        # `server-<scenario>-2026-07-28T00-00-00-000Z`
+        scenario = file.parent.name[len("server-") : -len("-2026-07-28T00-00-00-000Z")]
+        found[scenario] = json.loads(file.read_text())
+    return found
+
+
+def run(name: str, binary: Path, suite: list[str]) -> dict[str, list[dict]]:
+    """Run one set of scenarios against a fresh server."""
+    folder = TARGET / "results" / f"{name}-{time.strftime('%Y%m%d-%H%M%S')}"
+    folder.mkdir(parents=True, exist_ok=True)
+    with (
+        http_server(binary, CONFORMANCE / "skills", folder / "server.log") as url,
+        (folder / "suite.log").open("wb") as output,
+    ):
+        for selection in RUNS[name]:
+            command = [*suite, "server", "--url", url, "--output-dir", str(folder), *selection]
+            subprocess.run(command, stdout=output, stderr=output, timeout=RUN_SECONDS_MAX, check=False)
+    found = results(folder)
+    if not found:
+        message = f"the suite ran no scenario of `{name}`:\n{(folder / 'suite.log').read_text()}"
+        raise SetupError(message)
+    return found
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--binary", type=Path, required=True, help="the `omni` to test")
+    parser.add_argument(
+        "--requirements",
+        action="append",
+        choices=RUNS,
+        metavar="RUN",
+        help=f"of {', '.join(RUNS)}; all by default",
+    )
+    parser.add_argument(
+        "--verbose", action="store_true", help="show what the suite recommends beyond its demands"
+    )
+    asked = parser.parse_args()
+
+    later = Later.read(CONFORMANCE / "later.json")
+    counts = {"passed": 0, "failed": 0, "later": 0}
+    seen: set[str] = set()
+    try:
+        node, package = node_with("@modelcontextprotocol/conformance")
+        suite = [node, str(package / "dist" / "index.js")]
+        for name in asked.requirements or RUNS:
+            for scenario, checks in run(name, asked.binary.resolve(), suite).items():
+                verdict = judge(scenario, checks, later)
+                counts[verdict.word] += 1
+                seen.add(scenario)
+                show(name, scenario, verdict, verbose=asked.verbose)
+    except SetupError as error:
+        print(f"conformance: {error}", file=sys.stderr)
+        return 2
+    if not asked.requirements:
+        for scenario in sorted({*later.scenarios, *later.checks} - seen):
+            counts["failed"] += 1
+            show("later.json", scenario, Verdict("failed", ["the suite has no such scenario"]), verbose=False)
+    print(f"{counts['passed']} passed, {counts['failed']} failed, {counts['later']} skipped")
+    return 1 if counts["failed"] else 0
+
+
+def show(name: str, scenario: str, verdict: Verdict, *, verbose: bool) -> None:
+    """Print the scenario's line, and below it what a person has to know."""
+    short = [note for note in verdict.notes if verbose or not note.startswith("recommended")]
+    if verdict.word == "failed":
+        print(f"failed  {name}  {scenario}")
+        for note in short:
+            print(f"          {note}")
+    else:
+        print(f"{verdict.word:6}  {name}  {scenario}{' (' + '; '.join(short) + ')' if short else ''}")
+
+
+if __name__ == "__main__":
+    sys.exit(main())
