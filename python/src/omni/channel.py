@@ -31,7 +31,7 @@ class Channel:
     the process: nobody is left to answer to, and a worker must not outlive its server.
     """
 
-    __slots__ = ("_buffer", "_fd", "_limit", "_receive", "_send", "_socket", "lock", "mine")
+    __slots__ = ("_buffer", "_fd", "_receive", "_send", "_socket", "frame_bytes_max", "lock", "mine")
 
     def __init__(self, fd: int) -> None:
         self._socket = _socket.socket(fileno=fd)
@@ -39,7 +39,8 @@ class Channel:
         self._receive = self._socket.recv
         self._send = self._socket.sendall
         self._buffer = b""
-        self._limit = 1 << 20  # until `hello` says
+        #: Payloads down that are longer than this end the process. `hello` sets it.
+        self.frame_bytes_max = 1 << 20
         #: Held while a frame is written.
         self.lock = allocate_lock()
         #: False in a process that a tool forked: the channel stays with the parent.
@@ -49,10 +50,6 @@ class Channel:
     def fileno(self) -> int:
         """Return the socket's descriptor."""
         return self._fd
-
-    def limit_frames(self, frame_bytes_max: int) -> None:
-        """Refuse frames down whose payload is longer than this."""
-        self._limit = frame_bytes_max
 
     def receive(self) -> "bytes | None":
         """Wait for the next frame and return its payload; None when the server closed the channel."""
@@ -74,8 +71,8 @@ class Channel:
 
     def _receive_rest(self, begun: bytes, length: int) -> "bytes | None":
         self._buffer = b""
-        if length > self._limit:
-            self.fail(f"a frame of {length} bytes came down, at most {self._limit} are allowed")
+        if length > self.frame_bytes_max:
+            self.fail(f"a frame of {length} bytes came down, at most {self.frame_bytes_max} are allowed")
         payload = bytearray(length)
         payload[: len(begun)] = begun
         view = memoryview(payload)[len(begun) :]

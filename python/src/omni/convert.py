@@ -1,16 +1,717 @@
-"""How JSON arguments become the types that a function's annotations name."""
+"""How JSON arguments become the types that a function's annotations name.
+
+The server has already checked the arguments against the tool's schema. What is left is to make a `Path`
+of a string that stands for one, and so on inwards. The work is planned once per function, and a
+function whose types are JSON's own needs none: then neither this file's plans nor `typing` cost a call
+anything.
+"""
 
 from __future__ import annotations
+
+import sys
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any, Callable
 
+    Converter = Callable[[Any], Any]
+
 
 class ArgumentError(Exception):
-    """An argument passed its schema but is no value of its type, such as the 30th of February."""
+    """An argument is no value of its type, such as the 30th of February for a date."""
+
+    def __init__(self, reason: str, path: str = "") -> None:
+        super().__init__(reason, path)
+        self.reason = reason
+        self.path = path
+
+    def __str__(self) -> str:
+        return f"`{self.path}`: {self.reason}" if self.path else self.reason
+
+    def inside(self, outer: str) -> ArgumentError:
+        """Return the same error as seen from the value around it."""
+        return ArgumentError(self.reason, outer + self.path)
 
 
-def plan_arguments(function: Callable[..., Any], injected: set[str]) -> Callable[[dict], dict] | None:
-    """Return a function that converts the arguments, or None when there is nothing to convert."""
+def plan_arguments(
+    function: Callable[..., Any], injected: set[str] = frozenset(), *, checked: bool = False
+) -> Callable[[dict], dict] | None:
+    """Return a function that converts a call's arguments in place, or None when none need it.
+
+    Args:
+        function: The tool.
+        injected: Parameters that do not come from the client.
+        checked: Refuse values of a wrong JSON type too, for callers without a schema.
+    """
+    quick = None if checked else _quick_plan(function, injected)
+    if quick is None:
+        converters, fillers, names = _full_plan(function, injected, checked=checked)
+    else:
+        converters, fillers, names = quick, {}, {}
+    if not converters and not fillers and not names:
+        return None
+    steps = tuple(converters.items())
+
+    def convert(arguments: dict) -> dict:
+        for alias, name in names.items():
+            if alias in arguments:
+                arguments[name] = arguments.pop(alias)
+        for name, make in fillers.items():
+            if name not in arguments:
+                arguments[name] = make()
+        for name, converter in steps:
+            if name in arguments:
+                try:
+                    arguments[name] = converter(arguments[name])
+                except ArgumentError as error:
+                    raise error.inside(name) from None
+        return arguments
+
+    return convert
+
+
+# -- plain JSON types ----------------------------------------------------------------------------------
+
+
+def _integer(value: Any) -> Any:
+    # JSON Schema calls 3.0 an integer.
+    return int(value) if type(value) is float and value.is_integer() else value
+
+
+def _number(value: Any) -> Any:
+    return float(value) if type(value) is int else value
+
+
+_QUICK: dict[Any, Converter | None] = {
+    str: None,
+    bool: None,
+    dict: None,
+    list: None,
+    object: None,
+    None: None,
+    int: _integer,
+    float: _number,
+}
+# The same under `from __future__ import annotations`.
+_QUICK.update({kind.__name__: convert for kind, convert in list(_QUICK.items()) if kind is not None})
+
+
+def _quick_plan(function: Any, injected: set[str]) -> dict[str, Converter] | None:
+    """Plan a function whose annotations are plain classes. None when it takes more than that."""
+    if hasattr(function, "__wrapped__") or any(map(_is_field, _defaults(function).values())):
+        return None
+    try:
+        annotations = function.__annotations__
+        scope = function.__globals__
+    except (AttributeError, NameError):
+        return None
+    plan = {}
+    for name, annotation in annotations.items():
+        if name == "return" or name in injected:
+            continue
+        if not isinstance(annotation, (str, type)) or annotation not in _QUICK or annotation in scope:
+            return None
+        convert = _QUICK[annotation]
+        if convert is not None:
+            plan[name] = convert
+    return plan
+
+
+# -- everything else -----------------------------------------------------------------------------------
+
+
+def _full_plan(
+    function: Any, injected: set[str], *, checked: bool
+) -> tuple[dict[str, Converter], dict[str, Callable[[], Any]], dict[str, str]]:
+    """Return converters by parameter, makers of defaults, and parameters by the alias clients use."""
+    compiler = _Compiler(checked=checked)
+    converters: dict[str, Converter] = {}
+    fillers: dict[str, Callable[[], Any]] = {}
+    names: dict[str, str] = {}
+    fields: dict[str, list[Any]] = {}
+    for name, annotation in hints_of(function).items():
+        if name == "return" or name in injected:
+            continue
+        fields[name] = [item for item in getattr(annotation, "__metadata__", ()) if _is_field(item)]
+        convert = compiler.converter(annotation)
+        if convert is not None:
+            converters[name] = convert
+    for name, default in _defaults(function).items():
+        if _is_field(default):
+            fields.setdefault(name, []).append(default)
+    for name, infos in fields.items():
+        for info in infos:
+            alias = info.validation_alias or info.alias
+            if isinstance(alias, str) and alias != name:
+                names[alias] = name
+            if not info.is_required():
+                fillers[name] = lambda info=info: info.get_default(call_default_factory=True)
+    return converters, fillers, names
+
+
+def hints_of(thing: Any) -> dict[str, Any]:
+    """Return the resolved annotations of a function or class; those that name nothing are left out."""
+    from typing import get_type_hints
+
+    try:
+        return get_type_hints(thing, include_extras=True)
+    except Exception:  # noqa: BLE001 - an annotation is code of the skill's author
+        pass
+    hints = {}
+    scope = getattr(_unwrapped(thing), "__globals__", None) or vars(sys.modules.get(thing.__module__, object))
+    for name, annotation in getattr(thing, "__annotations__", {}).items():
+        if isinstance(annotation, str):
+            try:
+                annotation = eval(annotation, dict(scope))  # noqa: PLW2901, S307 - what Python does itself
+            except Exception:  # noqa: BLE001, S112 - a name that exists for type checkers only
+                continue
+        hints[name] = annotation
+    return hints
+
+
+def _unwrapped(function: Any) -> Any:
+    while hasattr(function, "__wrapped__"):
+        function = function.__wrapped__
+    return function
+
+
+def _defaults(function: Any) -> dict[str, Any]:
+    """Return a function's default values by parameter."""
+    function = _unwrapped(function)
+    code = getattr(function, "__code__", None)
+    if code is None:
+        return {}
+    values = function.__defaults__ or ()
+    names = code.co_varnames[: code.co_argcount]
+    return {**dict(zip(names[len(names) - len(values) :], values)), **(function.__kwdefaults__ or {})}
+
+
+def _is_field(value: Any) -> bool:
+    """Tell whether a value is what Pydantic's `Field(…)` returns. Does not import Pydantic."""
+    kind = type(value)
+    return kind.__name__ == "FieldInfo" and kind.__module__ == "pydantic.fields"
+
+
+class _Compiler:
+    """Makes converters out of annotations. None stands for "as it is"."""
+
+    def __init__(self, *, checked: bool) -> None:
+        self._checked = checked
+        self._made: dict[type, Converter] = {}
+
+    def converter(self, annotation: Any) -> Converter | None:
+        """Return what turns a JSON value into a value of the annotated type."""
+        if _wants_pydantic(annotation):
+            return _pydantic(annotation)
+        if hasattr(annotation, "__metadata__"):  # Annotated
+            return self.converter(annotation.__origin__)
+        if hasattr(annotation, "__supertype__"):  # NewType
+            return self.converter(annotation.__supertype__)
+        if type(annotation).__name__ == "TypeAliasType":
+            return self.converter(annotation.__value__)
+        from typing import get_args, get_origin
+
+        origin = get_origin(annotation)
+        if origin is not None:
+            return self._generic(annotation, origin, get_args(annotation))
+        if isinstance(annotation, type):
+            return self._class(annotation)
+        return self._plain(type(None)) if annotation is None else None
+
+    def _plain(self, kind: type) -> Converter | None:
+        if self._checked:
+            return _CHECKS[kind]
+        return _QUICK.get(kind)
+
+    def _class(self, kind: type) -> Converter | None:
+        if kind in _CHECKS:
+            return self._plain(kind)
+        if kind in (tuple, set, frozenset):
+            return self._collect(kind, None)
+        known = _foreign(kind)
+        if known is not None:
+            return known
+        if kind not in self._made:
+            # Set first, filled in below: a class may hold itself.
+            slot: list[Converter | None] = [None]
+            self._made[kind] = lambda value: slot[0](value) if slot[0] else value
+            slot[0] = self._record(kind)
+            if slot[0] is None:
+                del self._made[kind]
+                return None
+            self._made[kind] = slot[0]
+        return self._made[kind]
+
+    def _record(self, kind: type) -> Converter | None:
+        if hasattr(kind, "__dataclass_fields__"):
+            return self._dataclass(kind)
+        if issubclass(kind, dict) and hasattr(kind, "__total__"):
+            return self._typed_dict(kind)
+        if issubclass(kind, tuple) and hasattr(kind, "_fields"):
+            return self._named_tuple(kind)
+        return None
+
+    def _generic(self, annotation: Any, origin: Any, arguments: tuple) -> Converter | None:
+        name = getattr(origin, "__name__", None) or getattr(origin, "_name", None) or str(origin)
+        if name in ("Union", "UnionType"):
+            return _Compiler(checked=True)._union(arguments)
+        if name == "Literal":
+            return self._literal(arguments)
+        if name in ("Required", "NotRequired", "ReadOnly", "Final"):
+            return self.converter(arguments[0])
+        if name == "tuple":
+            return self._tuple(arguments)
+        if name in ("dict", "Mapping", "MutableMapping", "OrderedDict", "defaultdict"):
+            return self._mapping(*arguments) if len(arguments) == 2 else self._plain(dict)
+        makers = {
+            "list": list,
+            "Sequence": list,
+            "MutableSequence": list,
+            "Iterable": list,
+            "Collection": list,
+            "set": set,
+            "Set": set,
+            "MutableSet": set,
+            "frozenset": frozenset,
+        }
+        if name == "deque":
+            from collections import deque
+
+            makers["deque"] = deque
+        if name in makers:
+            return self._collect(makers[name], arguments[0] if arguments else None)
+        if isinstance(origin, type):  # a generic class of the skill's own
+            return self._class(origin)
+        return None
+
+    def _collect(self, maker: type, item: Any) -> Converter | None:
+        convert = None if item is None else self.converter(item)
+        if convert is None and maker is list and not self._checked:
+            return None
+
+        def collect(value: Any) -> Any:
+            if type(value) is not list:
+                raise ArgumentError(f"{_shown(value)} is no list")
+            try:
+                return maker(value if convert is None else map(convert, value))
+            except ArgumentError:
+                return maker(_convert_at(convert, item, f"[{index}]") for index, item in enumerate(value))
+
+        return collect
+
+    def _tuple(self, arguments: tuple) -> Converter | None:
+        if len(arguments) == 2 and arguments[1] is Ellipsis:
+            return self._collect(tuple, arguments[0])
+        converters = [self.converter(item) for item in arguments if item != ()]
+
+        def make(value: Any) -> Any:
+            if type(value) is not list or len(value) != len(converters):
+                raise ArgumentError(f"{_shown(value)} is no list of {len(converters)}")
+            return tuple(
+                _convert_at(convert, item, f"[{index}]")
+                for index, (convert, item) in enumerate(zip(converters, value))
+            )
+
+        return make
+
+    def _mapping(self, key: Any, item: Any) -> Converter | None:
+        convert_key = _key_converter(key, self)
+        convert = self.converter(item)
+        if convert is None and convert_key is None:
+            return self._plain(dict)
+
+        def make(value: Any) -> Any:
+            if type(value) is not dict:
+                raise ArgumentError(f"{_shown(value)} is no object")
+            return {
+                _convert_at(convert_key, name, f"[{name!r}]"): _convert_at(convert, held, f"[{name!r}]")
+                for name, held in value.items()
+            }
+
+        return make
+
+    def _literal(self, choices: tuple) -> Converter | None:
+        members = {choice.value: choice for choice in choices if _is_enum(type(choice))}
+        if not members and not self._checked:
+            return None
+
+        def choose(value: Any) -> Any:
+            for choice in choices:
+                if type(choice) is type(value) and choice == value:
+                    return choice
+            if not isinstance(value, (list, dict)) and value in members:
+                return members[value]
+            if type(value) is float and value.is_integer():
+                return choose(int(value))
+            raise ArgumentError(f"{_shown(value)} is none of {', '.join(map(repr, choices))}")
+
+        return choose
+
+    def _union(self, members: tuple) -> Converter | None:
+        """Take the member that the value is already, else the first that can be made of it."""
+        exact = {_JSON_KINDS[member] for member in members if member in _JSON_KINDS}
+        # Several kinds of object: the one that knows most of the names given comes first.
+        converters = [(self.converter(member), _names(member)) for member in members]
+        if any(convert is None for convert, _ in converters):  # something takes any value
+            return None
+
+        def choose(value: Any) -> Any:
+            kind = type(value)
+            if kind in exact:
+                return value
+            order = converters
+            if kind is dict:
+                order = sorted(converters, key=lambda pair: -len(pair[1] & value.keys()))
+            first = None
+            for convert, _ in order:
+                try:
+                    return convert(value)
+                except (ArgumentError, ValueError, TypeError) as error:
+                    # The most telling reason is that of a member that got inside the value.
+                    if first is None or (isinstance(error, ArgumentError) and error.path and kind is dict):
+                        first = first if isinstance(first, ArgumentError) and first.path else error
+            if len(converters) - (type(None) in members) == 1 and isinstance(first, ArgumentError):
+                raise first
+            raise ArgumentError(f"{_shown(value)} fits none of {', '.join(map(_called, members))}")
+
+        return choose
+
+    def _dataclass(self, kind: type) -> Converter:
+        hints = hints_of(kind)
+        fields = [
+            (name, self.converter(_init_type(hints.get(name, object))))
+            for name, field in kind.__dataclass_fields__.items()
+            if field.init and "ClassVar" not in str(field._field_type)
+        ]
+        required = {
+            name
+            for name, field in kind.__dataclass_fields__.items()
+            if field.init and _is_missing(field.default) and _is_missing(field.default_factory)
+            if "ClassVar" not in str(field._field_type)
+        }
+
+        def make(value: Any) -> Any:
+            return kind(**_members(value, fields, required, kind))
+
+        return make
+
+    def _typed_dict(self, kind: Any) -> Converter:
+        hints = hints_of(kind)
+        fields = [(name, self.converter(annotation)) for name, annotation in hints.items()]
+        required = set(getattr(kind, "__required_keys__", ()))
+        # Before 3.11 the class itself does not look inside `NotRequired[…]`.
+        required -= {name for name, hint in hints.items() if "NotRequired[" in str(hint)[:40]}
+
+        def make(value: Any) -> Any:
+            return _members(value, fields, required, kind)
+
+        return make
+
+    def _named_tuple(self, kind: Any) -> Converter:
+        hints = hints_of(kind)
+        fields = [(name, self.converter(hints.get(name, object))) for name in kind._fields]
+        required = set(kind._fields) - set(kind._field_defaults)
+
+        def make(value: Any) -> Any:
+            if type(value) is list and len(value) <= len(fields):
+                value = {name: item for (name, _), item in zip(fields, value)}
+            return kind(**_members(value, fields, required, kind))
+
+        return make
+
+
+def _members(value: Any, fields: list[tuple[str, Converter | None]], required: set[str], kind: type) -> dict:
+    if type(value) is not dict:
+        raise ArgumentError(f"{_shown(value)} is no object for `{_called(kind)}`")
+    missing = sorted(required - value.keys())
+    if missing:
+        raise ArgumentError(f"`{'`, `'.join(missing)}` of `{_called(kind)}` is missing")
+    return {name: _convert_at(convert, value[name], f".{name}") for name, convert in fields if name in value}
+
+
+def _convert_at(convert: Converter | None, value: Any, place: str) -> Any:
+    if convert is None:
+        return value
+    try:
+        return convert(value)
+    except ArgumentError as error:
+        raise error.inside(place) from None
+
+
+def _init_type(annotation: Any) -> Any:
+    """Return the type inside `InitVar[…]`."""
+    return annotation.type if type(annotation).__name__ == "InitVar" else annotation
+
+
+def _is_missing(value: Any) -> bool:
+    return type(value).__name__ == "_MISSING_TYPE"
+
+
+def _names(annotation: Any) -> set[str]:
+    """Return the member names of a class that is written as an object."""
+    annotation = getattr(annotation, "__origin__", annotation)
+    for attribute in ("model_fields", "__dataclass_fields__", "__annotations__"):
+        names = getattr(annotation, attribute, None) if isinstance(annotation, type) else None
+        if names:
+            return set(names)
+    return set()
+
+
+def _key_converter(annotation: Any, compiler: _Compiler) -> Converter | None:
+    """JSON's keys are text: a `dict[int, …]` has its numbers written as such."""
+    if annotation in (int, float):
+
+        def read(key: str) -> Any:
+            try:
+                return annotation(key)
+            except ValueError:
+                raise ArgumentError(f"the key {_shown(key)} is no number") from None
+
+        return read
+    return None if annotation is str else compiler.converter(annotation)
+
+
+def _checker(name: str, *kinds: type) -> Converter:
+    def check(value: Any) -> Any:
+        if type(value) not in kinds:
+            raise ArgumentError(f"{_shown(value)} is no {name}")
+        return value
+
+    return check
+
+
+def _checked_integer(value: Any) -> int:
+    value = _integer(value)
+    if type(value) is not int:
+        raise ArgumentError(f"{_shown(value)} is no integer")
+    return value
+
+
+def _checked_number(value: Any) -> float:
+    if type(value) not in (int, float):
+        raise ArgumentError(f"{_shown(value)} is no number")
+    return float(value)
+
+
+_CHECKS: dict[Any, Converter | None] = {
+    object: None,
+    str: _checker("string", str),
+    bool: _checker("boolean", bool),
+    int: _checked_integer,
+    float: _checked_number,
+    list: _checker("list", list),
+    dict: _checker("object", dict),
+    type(None): _checker("null", type(None)),
+}
+_JSON_KINDS = {kind: kind for kind in _CHECKS if kind is not object}
+
+
+# -- classes of the library, which are imported only by those who use them --------------------------------
+
+
+def _is_enum(kind: type) -> bool:
+    enum = sys.modules.get("enum")
+    return enum is not None and isinstance(kind, type) and issubclass(kind, enum.Enum)
+
+
+def _foreign(kind: type) -> Converter | None:
+    """Return the converter to a class of the standard library that JSON writes as text or number."""
+    if _is_enum(kind):
+        return _enum(kind)
+    if kind in (bytes, bytearray):
+        return _parsed(kind, "text", lambda text: kind(text.encode()))
+    module = kind.__module__
+    if module == "datetime":
+        return _time_converters().get(kind.__name__)
+    for base in kind.__mro__:
+        if base.__name__ == "PurePath" and base.__module__.startswith("pathlib"):
+            return _parsed(kind, "path", kind)
+    if module in ("decimal", "_decimal", "_pydecimal"):
+        return _decimal(kind)
+    if module == "uuid":
+        return _parsed(kind, "UUID", kind)
+    if module == "ipaddress":
+        return _parsed(kind, f"`{kind.__name__}`", kind)
+    if kind.__name__ == "Pattern" and module == "re":
+        import re
+
+        return _parsed(kind, "regular expression", re.compile)
+    if kind.__name__ == "deque" and module == "collections":
+        return lambda value: kind(value)
     return None
+
+
+def _parsed(_kind: type, name: str, parse: Callable[[str], Any]) -> Converter:
+    def read(value: Any) -> Any:
+        if type(value) is not str:
+            raise ArgumentError(f"{_shown(value)} is no {name}")
+        try:
+            return parse(value)
+        except (ValueError, TypeError, ArithmeticError, OverflowError, sys.modules["re"].error if "re" in sys.modules else ValueError) as error:
+            raise ArgumentError(f"{_shown(value)} is no {name}: {error}") from None
+
+    return read
+
+
+def _enum(kind: Any) -> Converter:
+    def choose(value: Any) -> Any:
+        try:
+            return kind(value)
+        except (ValueError, TypeError):
+            pass
+        for member in kind:
+            # A member's value may be a tuple or an object of its own: compare what JSON makes of it.
+            if member.value == value or (isinstance(member.value, tuple) and list(member.value) == value):
+                return member
+        raise ArgumentError(f"{_shown(value)} is none of {', '.join(repr(member.value) for member in kind)}")
+
+    return choose
+
+
+def _decimal(kind: type) -> Converter:
+    def read(value: Any) -> Any:
+        if type(value) not in (int, float, str):
+            raise ArgumentError(f"{_shown(value)} is no decimal number")
+        try:
+            return kind(str(value))
+        except ArithmeticError:
+            raise ArgumentError(f"{_shown(value)} is no decimal number") from None
+
+    return read
+
+
+_TIMES: dict[str, Converter] = {}
+
+
+def _time_converters() -> dict[str, Converter]:
+    """Return the converters to the classes of `datetime`, by name.
+
+    Own patterns: `fromisoformat` takes neither `Z` nor short fractions before Python 3.11.
+    """
+    if _TIMES:
+        return _TIMES
+    import datetime as dt
+    import re
+
+    clock = r"(\d\d):(\d\d)(?::(\d\d)(?:[.,](\d{1,6})\d*)?)?\s?([Zz]|[+-]\d\d(?::?\d\d)?)?"
+    day = re.compile(r"(\d{4})-(\d\d)-(\d\d)\Z")
+    moment = re.compile(r"(\d{4})-(\d\d)-(\d\d)[Tt _]" + clock + r"\Z")
+    hour = re.compile(clock + r"\Z")
+    number = r"(\d+(?:[.,]\d+)?)"
+    span = re.compile(
+        rf"([+-])?P(?:{number}Y)?(?:{number}M)?(?:{number}W)?(?:{number}D)?"
+        rf"(?:T(?=\d)(?:{number}H)?(?:{number}M)?(?:{number}S)?)?\Z",
+        re.IGNORECASE,
+    )
+    plain_span = re.compile(r"([+-])?(?:(\d+) ?d(?:ays?)?,? ?)?(?:(\d+):(\d\d)(?::(\d\d(?:\.\d+)?))?)?\Z", re.IGNORECASE)
+
+    def zone(text: str | None) -> Any:
+        if text is None:
+            return None
+        if text in "Zz":
+            return dt.timezone.utc
+        digits = text[1:].replace(":", "") + "00"
+        offset = dt.timedelta(hours=int(digits[:2]), minutes=int(digits[2:4]))
+        return dt.timezone(-offset if text[0] == "-" else offset)
+
+    def of_day(hours: str, minutes: str, seconds: str, fraction: str, offset: str) -> dt.time:
+        return dt.time(int(hours), int(minutes), int(seconds or 0), int((fraction or "0").ljust(6, "0")), zone(offset))
+
+    def read_date(text: str) -> dt.date:
+        found = day.match(text)
+        if found:
+            return dt.date(*map(int, found.groups()))
+        full = read_datetime(text)
+        if full.time() != dt.time():
+            raise ValueError("it has a time of day")  # noqa: TRY003, EM101 - part of a longer message
+        return full.date()
+
+    def read_datetime(text: str) -> dt.datetime:
+        found = moment.match(text)
+        if found:
+            parts = found.groups()
+            return dt.datetime.combine(dt.date(*map(int, parts[:3])), of_day(*parts[3:]))
+        found = day.match(text)
+        if found:
+            return dt.datetime(*map(int, found.groups()))  # noqa: DTZ001 - the text names no zone
+        raise ValueError("write it like 2025-01-31T12:30:00Z")  # noqa: TRY003, EM101
+
+    def read_time(text: str) -> dt.time:
+        found = hour.match(text)
+        if not found:
+            raise ValueError("write it like 12:30:00")  # noqa: TRY003, EM101
+        return of_day(*found.groups())
+
+    def read_span(text: str) -> dt.timedelta:
+        found = span.match(text)
+        if found and any(found.groups()[1:]):
+            years, months, weeks, days, hours, minutes, seconds = (
+                float((part or "0").replace(",", ".")) for part in found.groups()[1:]
+            )
+            length = dt.timedelta(
+                days=years * 365 + months * 30 + weeks * 7 + days, hours=hours, minutes=minutes, seconds=seconds
+            )
+            return -length if found.group(1) == "-" else length
+        found = plain_span.match(text)
+        if not found or not any(found.groups()[1:]):
+            raise ValueError("write it like PT1H30M")  # noqa: TRY003, EM101
+        sign, days, hours, minutes, seconds = found.groups()
+        length = dt.timedelta(
+            days=int(days or 0), hours=int(hours or 0), minutes=int(minutes or 0), seconds=float(seconds or 0)
+        )
+        return -length if sign == "-" else length
+
+    of_span = _parsed(dt.timedelta, "duration", read_span)
+
+    def timedelta(value: Any) -> dt.timedelta:
+        return dt.timedelta(seconds=value) if type(value) in (int, float) else of_span(value)
+
+    _TIMES.update(
+        date=_parsed(dt.date, "date", read_date),
+        datetime=_parsed(dt.datetime, "date and time", read_datetime),
+        time=_parsed(dt.time, "time of day", read_time),
+        timedelta=timedelta,
+    )
+    return _TIMES
+
+
+# -- Pydantic, when the skill uses it --------------------------------------------------------------------
+
+
+def _wants_pydantic(annotation: Any) -> bool:
+    """Tell whether an annotation holds something that only Pydantic knows how to make."""
+    if "pydantic" not in sys.modules:
+        return False
+    if isinstance(annotation, type) and not hasattr(annotation, "__origin__"):
+        return hasattr(annotation, "__get_pydantic_core_schema__") or hasattr(annotation, "__pydantic_validator__")
+    if any(hasattr(item, "__get_pydantic_core_schema__") for item in getattr(annotation, "__metadata__", ())):
+        return True
+    inner = getattr(annotation, "__args__", ()) or ()
+    origin = getattr(annotation, "__origin__", None)
+    return any(map(_wants_pydantic, inner)) or (origin is not None and _wants_pydantic(origin))
+
+
+def _pydantic(annotation: Any) -> Converter:
+    pydantic = sys.modules["pydantic"]
+    adapter = pydantic.TypeAdapter(annotation)
+
+    def validate(value: Any) -> Any:
+        try:
+            return adapter.validate_python(value)
+        except pydantic.ValidationError as error:
+            faults = [
+                f"{'.'.join(map(str, fault['loc']))}: {fault['msg']}" if fault["loc"] else fault["msg"]
+                for fault in error.errors(include_url=False, include_context=False)
+            ]
+            raise ArgumentError("; ".join(faults)) from None
+
+    return validate
+
+
+def _shown(value: Any) -> str:
+    text = repr(value)
+    return text if len(text) <= 80 else text[:77] + "..."
+
+
+def _called(annotation: Any) -> str:
+    return getattr(annotation, "__name__", None) or str(annotation).replace("typing.", "")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import os
 
 from omni import wire
@@ -11,22 +12,26 @@ from omni.invoke import Caller
 _exit = os._exit
 
 
-def serve(channel: Channel) -> None:
-    """Receive `hello` and serve calls in the mode it names. Does not return."""
+def serve(channel: Channel, err: int) -> None:
+    """Receive `hello` and serve calls in the mode it names. Does not return.
+
+    Stacks of async calls are written to `err` on SIGUSR1.
+    """
     payload, descriptor = channel.receive_first()
     if payload is None:
         _exit(0)
     kind, hello = _decode(channel, payload)
     if kind != "hello":
         channel.fail(f"the first frame was `{kind}`, not `hello`")
-    channel.limit_frames(hello.get("frame_bytes_max") or (16 << 20) + (64 << 10))
+    channel.frame_bytes_max = hello.get("frame_bytes_max") or (16 << 20) + (64 << 10)
     page = None if descriptor is None else StatusPage(descriptor)
     caller = Caller(channel, hello, page)
     caller.install_handler()
     if hello.get("mode") == "async":
         from omni.tasks import serve_tasks
 
-        serve_tasks(channel, caller)
+        serve_tasks(channel, caller, err)
+        leave()
     _serve_one_by_one(channel, caller)
 
 
@@ -45,8 +50,14 @@ def _serve_one_by_one(channel: Channel, caller: Caller) -> None:
 
 
 def leave() -> None:
-    """End the process in the ordinary way: what skills registered with `atexit` runs."""
-    raise SystemExit(0)
+    """Run what skills registered with `atexit`, then end the process.
+
+    Not the ordinary way out, which would wait for every thread that a tool left behind.
+    """
+    try:
+        atexit._run_exitfuncs()
+    finally:
+        _exit(0)
 
 
 def _decode(channel: Channel, payload: bytes) -> tuple[str, dict]:

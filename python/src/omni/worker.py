@@ -19,11 +19,11 @@ def main() -> None:
         os.write(2, f"omni worker: {error}\n".encode("utf-8", "replace"))
         os._exit(2)
     channel.send(_ready())
-    _report_crashes()
+    err = _report_crashes()
 
     from omni.host import serve
 
-    serve(channel)
+    serve(channel, err)
 
 
 def _forget_current_folder() -> None:
@@ -40,8 +40,11 @@ def _ready() -> bytes:
     return len(payload).to_bytes(4, "little") + payload
 
 
-def _report_crashes() -> None:
-    """Print every thread's stack on SIGUSR1 and on a crash, at C level: that works under a held GIL."""
+def _report_crashes() -> int:
+    """Print every thread's stack on SIGUSR1 and on a crash, at C level: that works under a held GIL.
+
+    Returns the descriptor that they are written to.
+    """
     import _signal
     import faulthandler
 
@@ -49,6 +52,7 @@ def _report_crashes() -> None:
     err = os.dup(2)
     faulthandler.enable(err)
     faulthandler.register(_signal.SIGUSR1, err)
+    return err
 
 
 if __name__ == "__main__":

@@ -1,0 +1,176 @@
+"""The worker's life in async mode: many calls at once, as tasks of one event loop."""
+
+from __future__ import annotations
+
+import asyncio
+import faulthandler
+import os
+import sys
+from _signal import SIGUSR1, signal
+
+from omni import wire
+from omni.skill import CURRENT, CallCancelled, Context
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any, NoReturn
+
+    from omni.channel import Channel
+    from omni.invoke import Caller
+
+_exit = os._exit
+_write = os.write
+_EAGER: dict[str, Any] = {"eager_start": True} if sys.version_info >= (3, 12) else {}
+
+
+class _Running:
+    """A call that has not been answered yet. `context` is None until its task has begun."""
+
+    __slots__ = ("call", "context", "task")
+
+    def __init__(self, call: dict) -> None:
+        self.call = call
+        self.context: Context | None = None
+        self.task: asyncio.Task[None] | None = None
+
+
+class Tasks:
+    """Runs every call as a task, and answers in the order in which they end."""
+
+    def __init__(self, channel: Channel, caller: Caller, loop: asyncio.AbstractEventLoop) -> None:
+        self._channel = channel
+        self._caller = caller
+        self._loop = loop
+        self._splitter = wire.Splitter(channel.frame_bytes_max)
+        self._running: dict[int, _Running] = {}
+        self._answers: list[bytes] = []
+        self._draining = False
+        #: Whether there is nothing left to do.
+        self.ended = False
+
+    def take(self, data: bytes) -> None:
+        """Handle what arrived on the channel."""
+        try:
+            for payload in self._splitter.feed(data):
+                self._handle(*wire.decode(payload))
+        except wire.MalformedFrameError as error:
+            self._channel.fail(f"a malformed frame came down: {error}")
+
+    def on_readable(self) -> None:
+        """Receive from a channel that has something, or that the server closed."""
+        data = self._channel.receive_now()
+        if not data:
+            _exit(0)
+        self.take(data)
+
+    def _handle(self, kind: str, body: dict) -> None:
+        if kind == "call":
+            self._start(body)
+        elif kind == "cancel":
+            self._cancel(body["id"])
+        elif kind == "drain":
+            self._draining = True
+            self._stop_when_idle()
+
+    def _start(self, call: dict) -> None:
+        running = self._running[call["id"]] = _Running(call)
+        running.task = asyncio.Task(self._run(running), loop=self._loop, **_EAGER)
+
+    async def _run(self, running: _Running) -> None:
+        call, caller = running.call, self._caller
+        context = running.context = Context.__new__(Context)
+        context._bind(call, caller)
+        try:
+            function, arguments = caller.begin(call, context)
+            CURRENT.set(context)
+            value = function(**arguments)
+            if hasattr(type(value), "__await__"):
+                value = await value
+            frame = caller.answer(call, value)
+        except BaseException as error:  # noqa: BLE001 - whatever a tool raises, the worker answers
+            frame = caller.describe(call, context, error)
+        caller.end(context)
+        if self._running.pop(call["id"], None) is not None:
+            self._answer(frame)
+
+    def _cancel(self, call_id: int) -> None:
+        running = self._running.get(call_id)
+        if running is None:
+            return  # answered while the cancel was on its way
+        if running.context is not None:
+            running.context._stopped = True
+        else:
+            # Its task has not taken its first step and never will: nobody else would answer.
+            del self._running[call_id]
+            self._answer(self._caller.describe(running.call, Context(), CallCancelled()))
+        running.task.cancel()
+
+    def _answer(self, frame: bytes) -> None:
+        """Send an answer: at once when it is the only call, together with others that end now otherwise."""
+        if not self._running and not self._answers:
+            self._channel.send(frame)
+            self._rest()
+            return
+        if not self._answers:
+            self._loop.call_soon(self._send_answers)
+        self._answers.append(frame)
+
+    def _send_answers(self) -> None:
+        answers, self._answers = self._answers, []
+        self._channel.send(b"".join(answers))
+        self._rest()
+
+    def _rest(self) -> None:
+        if not self._running:
+            # The working folder belongs to all calls: it is put back when none of them runs.
+            self._caller.tidy()
+        self._stop_when_idle()
+
+    def _stop_when_idle(self) -> None:
+        if self._draining and not self._running and not self._answers:
+            self.ended = True
+            self._loop.stop()
+
+    def dump(self, err: int) -> None:
+        """Write where every call waits. A thread's stack only shows the loop that waits for them all."""
+        lines = []
+        for running in list(self._running.values()):
+            if running.task is not None:
+                lines.append(f"Call {running.call['id']} (`{running.call['target']['tool']}`), most recent call first:")
+                lines += [
+                    f'  File "{frame.f_code.co_filename}", line {frame.f_lineno} in {frame.f_code.co_name}'
+                    for frame in _frames(running.task.get_coro())
+                    if frame.f_code.co_filename != __file__
+                ]
+        _write(err, ("\n".join(lines) + "\n").encode("utf-8", "replace"))
+
+
+def _frames(waiting: Any) -> list[Any]:
+    """Walk from a coroutine along what it awaits; innermost frame first."""
+    frames: list[Any] = []
+    while waiting is not None and len(frames) < 100:
+        frame = getattr(waiting, "cr_frame", None) or getattr(waiting, "gi_frame", None)
+        if frame is None:
+            break
+        frames.append(frame)
+        waiting = getattr(waiting, "cr_await", None) or getattr(waiting, "gi_yieldfrom", None)
+    return frames[::-1]
+
+
+def serve_tasks(channel: Channel, caller: Caller, err: int) -> NoReturn | None:
+    """Serve calls until the channel closes (the process ends there) or the server says `drain`."""
+    loop = asyncio.new_event_loop()
+    asyncio.set_event_loop(loop)
+    tasks = Tasks(channel, caller, loop)
+    # Python's own handler comes first and faulthandler's calls it: the C part must not wait for us.
+    faulthandler.unregister(SIGUSR1)
+    signal(SIGUSR1, lambda _number, _frame: tasks.dump(err))
+    faulthandler.register(SIGUSR1, err, chain=True)
+    loop.add_reader(channel.fileno(), tasks.on_readable)
+    loop.call_soon(tasks.take, channel.take_buffered())
+    while not tasks.ended:
+        try:
+            loop.run_forever()
+        except BaseException:  # noqa: BLE001, PERF203, S112 - `sys.exit` in a task of a tool's own ends up here
+            continue
+    return None
