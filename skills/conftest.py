@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
-import sys
 import types
 from pathlib import Path
 from typing import Any, Callable, List, Optional, Tuple
@@ -11,6 +9,7 @@ from typing import Any, Callable, List, Optional, Tuple
 import pytest
 
 from omni import Context
+from omni.load import load_module
 
 SKILLS = Path(__file__).parent
 
@@ -25,20 +24,6 @@ class RecordingContext(Context):
     def progress(self, value: float, total: Optional[float] = None, message: Optional[str] = None) -> Any:
         self.reported.append((value, message))
         return super().progress(value, total, message)
-
-
-def load(skill: str, module: str) -> types.ModuleType:
-    """
-    Import a module of a skill as the worker does: the scripts folder is a package of its own, so
-    that helpers can be imported relatively and equal names in two skills do not meet.
-    """
-    package = f"skills_under_test.{skill}"
-    for name, where in (("skills_under_test", SKILLS), (package, SKILLS / skill / "scripts")):
-        if name not in sys.modules:
-            created = types.ModuleType(name)
-            created.__path__ = [str(where)]  # type: ignore[attr-defined]
-            sys.modules[name] = created
-    return importlib.import_module(f"{package}.{module}")
 
 
 @pytest.fixture
@@ -58,15 +43,18 @@ def call_with(ctx: RecordingContext) -> Callable[..., RecordingContext]:
 @pytest.fixture(scope="module")
 def skill(request: pytest.FixtureRequest) -> types.ModuleType:
     """The skill's script, `scripts/<name>.py`, of the test's own skill."""
-    name = _skill_of(request)
-    return load(name, name)
+    return _load(_skill_of(request), _skill_of(request))
 
 
 @pytest.fixture(scope="module")
 def helper(request: pytest.FixtureRequest) -> Callable[[str], types.ModuleType]:
     """Import a helper module of the test's own skill by its name."""
-    name = _skill_of(request)
-    return lambda module: load(name, module)
+    return lambda module: _load(_skill_of(request), module)
+
+
+def _load(skill: str, module: str) -> types.ModuleType:
+    # As the worker does it, so that relative imports work and equal names in two skills do not meet.
+    return load_module(skill, str(SKILLS / skill), f"scripts/{module}.py")
 
 
 def _skill_of(request: pytest.FixtureRequest) -> str:
