@@ -48,11 +48,13 @@ def plan_arguments(
         converters, fillers, names = _full_plan(function, injected, checked=checked)
     else:
         converters, fillers, names = quick, {}, {}
-    if not converters and not fillers and not names:
+    if not converters and not fillers and not names and not checked:
         return None
     steps = tuple(converters.items())
 
     def convert(arguments: dict) -> dict:
+        if checked:
+            _check_names(function, injected, {*names, *fillers}, arguments)
         for alias, name in names.items():
             if alias in arguments:
                 arguments[name] = arguments.pop(alias)
@@ -68,6 +70,33 @@ def plan_arguments(
         return arguments
 
     return convert
+
+
+def context_parameters(function: Callable[..., Any]) -> list[str]:
+    """Return the parameters that are annotated with `Context`, alone or with `None`."""
+    from omni.skill import Context
+
+    def is_context(annotation: Any) -> bool:
+        return annotation is Context or any(map(is_context, getattr(annotation, "__args__", ()) or ()))
+
+    return [name for name, hint in hints_of(function).items() if name != "return" and is_context(hint)]
+
+
+def _check_names(function: Any, injected: set[str], others: set[str], arguments: dict) -> None:
+    """Refuse arguments that the function does not take, and calls without those it needs."""
+    from inspect import Parameter, signature
+
+    parameters = {
+        name: parameter for name, parameter in signature(function).parameters.items() if name not in injected
+    }
+    if any(parameter.kind is Parameter.VAR_KEYWORD for parameter in parameters.values()):
+        return
+    for name in arguments:
+        if name not in parameters and name not in others:
+            raise ArgumentError(f"there is no argument `{name}`; there are: {', '.join(parameters) or 'none'}")
+    for name, parameter in parameters.items():
+        if parameter.default is Parameter.empty and name not in arguments and name not in others:
+            raise ArgumentError(f"the argument `{name}` is missing")
 
 
 # -- plain JSON types ----------------------------------------------------------------------------------

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import atexit
 import os
+from _signal import SIGUSR2
 
 from omni import wire
 from omni.channel import Channel, StatusPage
@@ -17,6 +18,17 @@ def serve(channel: Channel, err: int) -> None:
 
     Stacks of async calls are written to `err` on SIGUSR1.
     """
+    hello, caller = greet(channel)
+    if hello.get("mode") == "async":
+        from omni.tasks import serve_tasks
+
+        serve_tasks(channel, caller, err)
+        leave()
+    _serve_one_by_one(channel, caller)
+
+
+def greet(channel: Channel) -> tuple[dict, Caller]:
+    """Receive `hello` and the status page, and make what runs calls accordingly."""
     payload, descriptor = channel.receive_first()
     if payload is None:
         _exit(0)
@@ -26,21 +38,21 @@ def serve(channel: Channel, err: int) -> None:
     channel.frame_bytes_max = hello.get("frame_bytes_max") or (16 << 20) + (64 << 10)
     page = None if descriptor is None else StatusPage(descriptor)
     caller = Caller(channel, hello, page)
-    caller.install_handler()
-    if hello.get("mode") == "async":
-        from omni.tasks import serve_tasks
+    caller.install_handler(SIGUSR2)
+    return hello, caller
 
-        serve_tasks(channel, caller, err)
-        leave()
-    _serve_one_by_one(channel, caller)
+
+def next_frame(channel: Channel) -> tuple[str, dict]:
+    """Wait for the next frame; the process ends when the server closes the channel."""
+    payload = channel.receive()
+    if payload is None:
+        _exit(0)
+    return _decode(channel, payload)
 
 
 def _serve_one_by_one(channel: Channel, caller: Caller) -> None:
     while True:
-        payload = channel.receive()
-        if payload is None:
-            _exit(0)
-        kind, body = _decode(channel, payload)
+        kind, body = next_frame(channel)
         if kind == "call":
             answer = caller.run(body)
             caller.tidy()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from _signal import SIGUSR2, getsignal, signal
+from _signal import getsignal, signal
 from _thread import get_ident
 from os import chdir, dup, dup2, fstat, getcwd, register_at_fork
 from os import _exit
@@ -36,7 +36,17 @@ class Caller:
     are what a `Context` uses to speak.
     """
 
-    def __init__(self, channel: Channel, hello: dict, page: StatusPage | None) -> None:
+    def __init__(
+        self, channel: Channel, hello: dict, page: StatusPage | None, *, checked: bool = False
+    ) -> None:
+        """Serve the server that said `hello`.
+
+        Args:
+            channel: Where a call's words go.
+            hello: The body of the frame: project folder, settings and limits.
+            page: Where a started call is marked; without one a `started` frame is sent.
+            checked: Nobody has checked the arguments or named the injected parameters: do both.
+        """
         self.root: str = hello.get("root") or getcwd()
         self.settings: dict[str, dict[str, Any]] = hello.get("settings") or {}
         self.lock = channel.lock
@@ -45,6 +55,7 @@ class Caller:
         self._result_bytes_max: int = hello.get("result_bytes_max") or 8 << 20
         self._frame_bytes_max: int = hello.get("frame_bytes_max") or (16 << 20) + (64 << 10)
         self._page = page
+        self._checked = checked
         self._prepared: dict[tuple[str, str, str], Prepared] = {}
         self._main = get_ident()
         #: True while user code of `_context` runs in the main thread: a signal may raise there.
@@ -87,7 +98,7 @@ class Caller:
         key = (target["dir"], target["file"], target["function"])
         prepared = self._prepared.get(key)
         if prepared is None:
-            prepared = self._prepared[key] = prepare(target)
+            prepared = self._prepared[key] = prepare(target, checked=self._checked)
         if self._page is not None:
             self._page.mark_started(call["id"])
         else:
@@ -235,7 +246,7 @@ class Caller:
             self._held = False
             if self._signalled:
                 self._signalled = False
-                self._interrupt()
+                self._raise()
 
     def _say(self, frame: bytes) -> None:
         self.hold()
@@ -247,12 +258,14 @@ class Caller:
 
     # -- cancelling ------------------------------------------------------------------------------------
 
-    def install_handler(self) -> None:
-        """Let SIGUSR2 raise `CallCancelled` in the call that runs in the main thread."""
-        self._handler = self._on_signal
-        signal(SIGUSR2, self._handler)
+    def install_handler(self, number: int) -> None:
+        """Let this signal raise `CallCancelled` in the call that runs in the main thread."""
+        self._signal_number = number
+        self._handler = self.interrupt
+        signal(number, self._handler)
 
-    def _on_signal(self, _number: int, _frame: object) -> None:
+    def interrupt(self, _number: int, _frame: object) -> None:
+        """Handle the signal: raise in the call that runs, now or as soon as its frame is written."""
         if not self._armed:
             return
         if self._context is not None:
@@ -260,9 +273,9 @@ class Caller:
         if self._held:
             self._signalled = True
         else:
-            self._interrupt()
+            self._raise()
 
-    def _interrupt(self) -> None:
+    def _raise(self) -> None:
         if self._armed:
             self._armed = False
             raise CallCancelled
@@ -281,8 +294,8 @@ class Caller:
         """
         if not self._channel.mine:
             _exit(0)
-        if getsignal(SIGUSR2) is not self._handler:
-            signal(SIGUSR2, self._handler)
+        if getsignal(self._signal_number) is not self._handler:
+            signal(self._signal_number, self._handler)
         self._streams.restore()
 
 

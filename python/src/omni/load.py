@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import sys
 
-from omni.convert import plan_arguments
+from omni.convert import context_parameters, plan_arguments
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -39,8 +39,11 @@ class Prepared:
         self.convert = convert
 
 
-def prepare(target: dict) -> Prepared:
+def prepare(target: dict, *, checked: bool = False) -> Prepared:
     """Import the file that `target` names and find its function.
+
+    With `checked`, the injected parameters are found here and written into `target`, and arguments are
+    checked against the annotations: for callers without a server.
 
     Raises:
         LoadError: The import failed; its cause is the exception.
@@ -50,8 +53,10 @@ def prepare(target: dict) -> Prepared:
     if not callable(function):
         message = f"`{target['file']}` has no function `{target['function']}`; was it renamed or is it made by a condition?"
         raise LoadError(message, target["file"])
+    if checked:
+        target["inject"] = [{"parameter": name, "kind": "context"} for name in context_parameters(function)]
     injected = {item["parameter"] for item in target.get("inject") or ()}
-    return Prepared(function, plan_arguments(function, injected))
+    return Prepared(function, plan_arguments(function, injected, checked=checked))
 
 
 def load_module(skill: str, folder: str, file: str) -> ModuleType:

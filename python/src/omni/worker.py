@@ -10,7 +10,7 @@ import sys
 
 def main() -> None:
     """Serve calls until the server closes the channel or says `drain`. Does not return."""
-    _forget_current_folder()
+    forget_current_folder()
     from omni.channel import ChannelError, open_channel
 
     try:
@@ -18,15 +18,15 @@ def main() -> None:
     except ChannelError as error:
         os.write(2, f"omni worker: {error}\n".encode("utf-8", "replace"))
         os._exit(2)
-    channel.send(_ready())
-    err = _report_crashes()
+    channel.send(ready())
+    err = report_crashes()
 
     from omni.host import serve
 
     serve(channel, err)
 
 
-def _forget_current_folder() -> None:
+def forget_current_folder() -> None:
     """Take the current folder off the module path, where `-m` and `-c` put it.
 
     A file of the project called `json.py` would otherwise stand in for the library's.
@@ -35,12 +35,13 @@ def _forget_current_folder() -> None:
         del sys.path[0]
 
 
-def _ready() -> bytes:
+def ready() -> bytes:
+    """Return the first frame up. Spelled out here so that nothing need be loaded for it."""
     payload = b'{"ready":{"proto":1,"python":"%d.%d.%d","pid":%d}}' % (*sys.version_info[:3], os.getpid())
     return len(payload).to_bytes(4, "little") + payload
 
 
-def _report_crashes() -> int:
+def report_crashes() -> int:
     """Print every thread's stack on SIGUSR1 and on a crash, at C level: that works under a held GIL.
 
     Returns the descriptor that they are written to.

@@ -1,0 +1,152 @@
+"""How a call that a person started shows itself: result on standard output, all else on standard error."""
+
+from __future__ import annotations
+
+import os
+from _signal import ITIMER_REAL, SIGALRM, SIGUSR2, setitimer, signal
+from _thread import allocate_lock
+
+from omni import wire
+from omni.invoke import Caller
+from omni.skills import TIMED_OUT
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any, NoReturn
+
+    from omni.skills.find import Command
+
+_TIMEOUT_SECONDS = 1800.0
+_GRACE_SECONDS = 2.0
+
+
+class Console:
+    """Stands where the control channel is in a worker.
+
+    What the tool prints goes to standard error, so that standard output holds the result and nothing else.
+    """
+
+    def __init__(self, *, as_json: bool) -> None:
+        self._out = os.dup(1)
+        os.dup2(2, 1)
+        self._as_json = as_json
+        self.lock = allocate_lock()
+        self.mine = True
+
+    def send_locked(self, frame: bytes) -> None:
+        """Show progress and log messages."""
+        kind, body = wire.decode(frame[4:])
+        if kind == "progress":
+            total = "" if body["total"] is None else f"/{body['total']:g}"
+            self._tell(f"progress {body['value']:g}{total} {body['message'] or ''}".rstrip())
+        elif kind == "log":
+            data = body["data"]
+            self._tell(f"{body['level']}: {data if isinstance(data, str) else wire.write_json(data)}")
+
+    def _tell(self, line: str) -> None:
+        os.write(2, (line + "\n").encode("utf-8", "replace"))
+
+    def show(self, result: dict) -> None:
+        """Print a result: its text, or all of it as JSON."""
+        if self._as_json:
+            whole: dict[str, Any] = {"content": result["content"]}
+            for name, wire_name in (("structuredContent", "structured"), ("_meta", "meta")):
+                if wire_name in result:
+                    whole[name] = result[wire_name]
+            whole["isError"] = bool(result.get("is_error"))
+            self._print(wire.write_json(whole))
+            return
+        for block in result["content"]:
+            self._print(_as_text(block))
+
+    def show_error(self, message: str, traceback: str | None = None) -> None:
+        """Tell why there is no result."""
+        if traceback:
+            os.write(2, traceback.encode("utf-8", "replace"))
+        self._tell(f"omni: {message}")
+        if self._as_json:
+            self.show({"content": [{"type": "text", "text": message}], "is_error": True})
+
+    def _print(self, text: str) -> None:
+        data = memoryview((text + "\n").encode("utf-8", "replace"))
+        while data:
+            data = data[os.write(self._out, data) :]
+
+
+def _as_text(block: dict) -> str:
+    if block["type"] == "text":
+        return block["text"]
+    if block["type"] == "resource_link":
+        return f"[{block['name']}: {block['uri']}]"
+    if block["type"] == "resource":
+        return block["resource"].get("text") or f"[{block['resource']['uri']}]"
+    return f"[{block['type']} {block['mimeType']}]"
+
+
+def run(console: Console, skill: str, folder: str, command: Command, arguments: dict) -> bytes:
+    """Run one call, show how it ended, and return the frame that answers it.
+
+    When the tool's time is up, the process ends here.
+    """
+    caller = Caller(console, {"root": os.getcwd()}, None, checked=True)
+    caller.install_handler(SIGUSR2)
+    limit = _TIMEOUT_SECONDS if command.timeout is None else command.timeout
+    _set_alarm(console, caller, limit)
+    target = {
+        "tool": f"{skill}.{command.name}",
+        "skill": skill,
+        "dir": folder,
+        "file": command.file,
+        "function": command.function,
+    }
+    answer = caller.run(
+        {
+            "id": 1,
+            "target": target,
+            "args": arguments,
+            "deadline_ms": limit * 1000 if limit else None,
+            "context": {"progress": True, "log": "debug"},
+        }
+    )
+    setitimer(ITIMER_REAL, 0)
+    kind, body = wire.decode(answer[4:])
+    if kind == "result":
+        console.show(body)
+    elif body["kind"] == "cancelled":
+        _overrun(console, limit)
+    else:
+        console.show_error(_sentence(body), body["traceback"] if _is_surprise(body) else None)
+    return answer
+
+
+def _sentence(error: dict) -> str:
+    """Return what is said about an error frame."""
+    text = error["message"] or f"the tool exited with code {error.get('code')}"
+    if _is_surprise(error) and error["kind"] == "tool_error":
+        text = f"{error['class']}: {text}"
+    # A load error's message begins with its place.
+    return f"{text} (`{error['location']}`)" if error["location"] and error["kind"] != "load_error" else text
+
+
+def _is_surprise(error: dict) -> bool:
+    """Tell whether the author of the tool needs the traceback to understand an error."""
+    return error["kind"] == "load_error" or (error["kind"] == "tool_error" and not error["intended"])
+
+
+def _set_alarm(console: Console, caller: Caller, limit: float) -> None:
+    """Ask the tool to stop when its time is up; end the process when it does not."""
+    struck = []
+
+    def strike(number: int, frame: object) -> None:
+        if struck:
+            _overrun(console, limit)
+        struck.append(number)
+        caller.interrupt(number, frame)
+
+    signal(SIGALRM, strike)
+    setitimer(ITIMER_REAL, limit, _GRACE_SECONDS)
+
+
+def _overrun(console: Console, limit: float) -> NoReturn:
+    console.show_error(f"the tool took longer than its {limit:g} seconds")
+    os._exit(TIMED_OUT)

@@ -1,0 +1,142 @@
+"""Where a tool is in a folder of skills, found without importing anything.
+
+Only for running a tool by hand. The server knows from its catalogue.
+"""
+
+from __future__ import annotations
+
+import ast
+import os
+
+_DECORATORS = ("tool", "skill_command")
+
+
+class NotFoundError(Exception):
+    """There is no such skill or command. The text names those there are."""
+
+
+def find_skill(skills: str, name: str) -> str:
+    """Return the absolute path of a skill's folder, by the folder's name or the name in its `SKILL.md`."""
+    skills = os.path.abspath(skills)
+    try:
+        folders = sorted(entry.name for entry in os.scandir(skills) if entry.is_dir())
+    except OSError as error:
+        message = f"`{skills}` is no folder of skills: {error.strerror}; name one with `--skills` or `OMNI_SKILLS`"
+        raise NotFoundError(message) from None
+    names = {_declared_name(f"{skills}/{folder}") or folder: folder for folder in folders if folder[0] not in "._"}
+    folder = names.get(name) or (name if name in folders else None)
+    if folder is None:
+        message = f"there is no skill `{name}` in `{skills}`{_instead(name, names)}"
+        raise NotFoundError(message)
+    return f"{skills}/{folder}"
+
+
+class Command:
+    """Where a command is: its file, relative to the skill's folder, and its function."""
+
+    __slots__ = ("file", "function", "name", "timeout")
+
+    def __init__(self, name: str, file: str, function: str, timeout: float | None) -> None:
+        self.name = name
+        self.file = file
+        self.function = function
+        #: Seconds that the decorator allows; None when it says nothing.
+        self.timeout = timeout
+
+
+def find_command(folder: str, name: str) -> Command:
+    """Return the command of this name.
+
+    Raises:
+        NotFoundError: No file of the skill has such a command.
+        SyntaxError: A file that may have it cannot be parsed.
+    """
+    found: dict[str, Command] = {}
+    broken = None
+    for file in _sources(folder):
+        with open(f"{folder}/{file}", "rb") as source:
+            text = source.read()
+        try:
+            tree = ast.parse(text, f"{folder}/{file}")
+        except SyntaxError as error:
+            broken = broken or error
+            continue
+        for command in _commands(tree, file):
+            found.setdefault(command.name, command)
+    if name in found:
+        return found[name]
+    if broken is not None:
+        raise broken
+    message = f"skill `{os.path.basename(folder)}` has no command `{name}`{_instead(name, found)}"
+    raise NotFoundError(message)
+
+
+def _declared_name(folder: str) -> str | None:
+    try:
+        with open(f"{folder}/SKILL.md", encoding="utf-8") as file:
+            if file.readline().strip() != "---":
+                return None
+            for line in file:
+                if line.startswith("name:"):
+                    return line[5:].strip().strip("\"'") or None
+                if line.strip() == "---":
+                    return None
+    except (OSError, ValueError):
+        pass
+    return None
+
+
+def _sources(folder: str) -> list[str]:
+    files = []
+    for place, folders, names in os.walk(f"{folder}/scripts"):
+        folders[:] = [name for name in folders if name[0] != "." and name != "__pycache__"]
+        inside = os.path.relpath(place, folder)
+        files += [f"{inside}/{name}" for name in names if name.endswith(".py") and name[0] != "_"]
+    return sorted(files)
+
+
+def _commands(tree: ast.Module, file: str) -> list[Command]:
+    """Return every decorated function at the top of a module."""
+    markers = set(_DECORATORS)
+    for node in ast.walk(tree):
+        if isinstance(node, ast.ImportFrom) and (node.module or "").partition(".")[0] == "omni":
+            markers |= {item.asname for item in node.names if item.asname and item.name in _DECORATORS}
+    commands = []
+    for node in tree.body:
+        if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)):
+            for decorator in node.decorator_list:
+                call = decorator if isinstance(decorator, ast.Call) else None
+                marker = call.func if call else decorator
+                if getattr(marker, "id", getattr(marker, "attr", None)) in markers:
+                    options = _literals(call, tree)
+                    commands.append(
+                        Command(options.get("name") or node.name, file, node.name, options.get("timeout"))
+                    )
+    return commands
+
+
+def _literals(call: ast.Call | None, tree: ast.Module) -> dict:
+    """Return the decorator's keywords whose values are literals or constants of the module."""
+    values = {}
+    for keyword in call.keywords if call else ():
+        value = keyword.value
+        if isinstance(value, ast.Name):
+            for node in tree.body:
+                if isinstance(node, ast.Assign) and any(
+                    isinstance(target, ast.Name) and target.id == keyword.value.id for target in node.targets
+                ):
+                    value = node.value
+        try:
+            values[keyword.arg] = ast.literal_eval(value)
+        except ValueError:
+            continue
+    return values
+
+
+def _instead(name: str, names: object) -> str:
+    from difflib import get_close_matches
+
+    near = get_close_matches(name, list(names), n=1)
+    if near:
+        return f"; did you mean `{near[0]}`?"
+    return f"; there are `{'`, `'.join(sorted(names))}`" if names else "; there is none at all"

@@ -1,0 +1,182 @@
+"""Role B: one call in a process of its own.
+
+    python -m omni.skills.run SKILL COMMAND [--args JSON | --args -] [--json] [--skills DIR]
+
+By hand it prints the result and exits with 0, 1 (the tool failed), 2 (the call is wrong: no such
+command, bad arguments) or 124 (the tool's time limit struck). Started by the server, it has a control
+channel: the call comes down it and the answer goes up it, as in a worker, with the same exit codes.
+"""
+
+import os
+import sys
+
+from omni.skills import FAILED, OK, USAGE
+
+_USAGE = "usage: python -m omni.skills.run SKILL COMMAND [--args JSON | --args -] [--json] [--skills DIR]"
+_HELP = f"""{_USAGE}
+
+Run one tool of a skill and print its result.
+
+  --args JSON    the arguments, a JSON object; `-` reads it from standard input
+  --json         print the whole result as one JSON object
+  --skills DIR   the folder that holds the skills (default: $OMNI_SKILLS or ./skills)
+
+Exit codes: 0 the tool returned, 1 it failed, 2 wrong usage or arguments, 124 its time limit struck.
+"""
+
+
+class UsageError(Exception):
+    """The command line or the arguments are wrong: exit code 2."""
+
+
+class Options:
+    """The command line."""
+
+    def __init__(self) -> None:
+        self.skill = ""
+        self.command = ""
+        self.arguments = "{}"
+        self.skills = os.environ.get("OMNI_SKILLS") or "skills"
+        self.json = False
+        self.help = False
+
+
+def parse(words: "list[str]") -> Options:
+    """Read the command line. By hand, because `argparse` would be most of the time this process takes."""
+    options = Options()
+    names = []
+    words = list(words)
+    while words:
+        word = words.pop(0)
+        option, given, value = word.partition("=")
+        if option in ("--args", "--skills"):
+            if not given:
+                if not words:
+                    raise UsageError(f"`{option}` needs a value")
+                value = words.pop(0)
+            setattr(options, "arguments" if option == "--args" else "skills", value)
+        elif word == "--json":
+            options.json = True
+        elif word in ("-h", "--help"):
+            options.help = True
+        elif word.startswith("-"):
+            raise UsageError(f"there is no option `{word}`")
+        else:
+            names.append(word)
+    if options.help:
+        return options
+    if len(names) != 2:
+        raise UsageError("give a skill and a command" if len(names) < 2 else f"`{names[2]}` is one word too many")
+    options.skill, options.command = names
+    return options
+
+
+def main() -> None:
+    """Run the call that the command line and the environment describe, and exit with its code."""
+    from omni.worker import forget_current_folder
+
+    forget_current_folder()
+    try:
+        options = parse(sys.argv[1:])
+    except UsageError as error:
+        _complain(f"{error}\n{_USAGE}")
+        sys.exit(USAGE)
+    if options.help:
+        sys.stdout.write(_HELP)
+        sys.exit(OK)
+    sys.exit(_run_for_server(options) if "OMNI_CONTROL_FD" in os.environ else _run_by_hand(options))
+
+
+def _complain(message: str) -> None:
+    os.write(2, f"omni: {message}\n".encode("utf-8", "replace"))
+
+
+# -- for the server -----------------------------------------------------------------------------------
+
+
+def _run_for_server(options: Options) -> int:
+    from omni.channel import ChannelError, open_channel
+    from omni.worker import ready, report_crashes
+
+    try:
+        channel = open_channel()
+    except ChannelError as error:
+        _complain(str(error))
+        return USAGE
+    channel.send(ready())
+    report_crashes()
+
+    from omni import wire
+    from omni.host import greet, next_frame
+
+    _, caller = greet(channel)
+    kind, call = next_frame(channel)
+    while kind != "call":
+        if kind == "drain":
+            return OK
+        kind, call = next_frame(channel)
+    if options.arguments != "-":
+        try:
+            call["args"] = read_arguments(options.arguments)
+        except UsageError as error:
+            channel.send(wire.error(call["id"], "tool_error", "ArgumentError", str(error), intended=True))
+            return USAGE
+    answer = caller.run(call)
+    caller.tidy()
+    channel.send(answer)
+    return exit_code(answer)
+
+
+def read_arguments(text: str) -> dict:
+    """Parse the arguments. Raises `UsageError` unless they are a JSON object."""
+    from omni import wire
+
+    try:
+        value = wire.scan_json(text)
+    except (ValueError, RecursionError) as error:
+        message = f"the arguments are no JSON: {error}"
+        raise UsageError(message) from None
+    if type(value) is not dict:
+        message = 'the arguments are no JSON object; write them like `{"name": "value"}`'
+        raise UsageError(message)
+    return value
+
+
+def exit_code(answer: bytes) -> int:
+    """Return the exit code for a call that was answered with this frame."""
+    from omni import wire
+
+    kind, body = wire.decode(answer[4:])
+    if kind == "result":
+        return FAILED if body.get("is_error") else OK
+    return USAGE if body["class"] == "ArgumentError" else FAILED
+
+
+# -- by hand ---------------------------------------------------------------------------------------------
+
+
+def _run_by_hand(options: Options) -> int:
+    from omni.skills.byhand import Console, run
+    from omni.skills.find import NotFoundError, find_command, find_skill
+
+    console = Console(as_json=options.json)
+    try:
+        folder = find_skill(options.skills, options.skill)
+        command = find_command(folder, options.command)
+        text = options.arguments
+        if text == "-":
+            with open(0, "rb", closefd=False) as source:
+                text = source.read().decode("utf-8", "replace")
+        arguments = read_arguments(text)
+    except (UsageError, NotFoundError) as error:
+        console.show_error(str(error))
+        return USAGE
+    except SyntaxError as error:
+        place = os.path.relpath(error.filename or options.skills, folder)
+        console.show_error(f"`{place}:{error.lineno}`: SyntaxError: {error.msg}")
+        return FAILED
+    return exit_code(run(console, options.skill, folder, command, arguments))
+
+
+if __name__ == "__main__":
+    main()
