@@ -128,7 +128,8 @@ struct File {
     text: RustText,
 }
 
-/// All Rust files under `crates/` that are not tests or benchmarks.
+/// All Rust files under `crates/` that end up in the product: no tests, no benchmarks, and no build scripts,
+/// to which cargo speaks through the environment.
 fn product_files(root: &Path) -> Result<Vec<File>> {
     let mut files = Vec::new();
     collect(root, &root.join("crates"), &mut files)?;
@@ -141,7 +142,7 @@ fn collect(root: &Path, folder: &Path, files: &mut Vec<File>) -> Result<()> {
         let name = path.file_name().unwrap_or_default().to_string_lossy();
         if path.is_dir() && !["tests", "benches", "examples"].contains(&name.as_ref()) {
             collect(root, &path, files)?;
-        } else if name.ends_with(".rs") && name != "tests.rs" {
+        } else if name.ends_with(".rs") && name != "tests.rs" && name != "build.rs" {
             let source =
                 fs::read_to_string(&path).with_context(|| format!("{} cannot be read", path.display()))?;
             let path = path.strip_prefix(root).unwrap_or(&path).to_string_lossy().replace('\\', "/");
