@@ -14,7 +14,6 @@ import signal
 import socket
 import subprocess
 import sys
-import tempfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -108,12 +107,12 @@ def free_port() -> int:
 
 
 @contextlib.contextmanager
-def http_server(binary: Path, skills: Path, log: Path) -> Iterator[str]:
-    """Serve `skills` over HTTP while the block runs; yields the URL. What it prints goes to `log`."""
+def http_server(binary: Path, skills: Path, log: Path, root: Path) -> Iterator[str]:
+    """Serve `skills` over HTTP while the block runs; yields the URL. What the server prints goes to `log`."""
     port = free_port()
-    with tempfile.TemporaryDirectory(prefix="omni-root-") as root, log.open("wb") as output:
+    with log.open("wb") as output:
         child = subprocess.Popen(
-            [*stdio_command(binary, skills, Path(root)), "--transport", "http", "--port", str(port)],
+            [*stdio_command(binary, skills, root), "--transport", "http", "--port", str(port)],
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=output,

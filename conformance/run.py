@@ -112,8 +112,10 @@ def run(name: str, binary: Path, suite: list[str]) -> dict[str, list[dict]]:
     """Run one set of scenarios against a fresh server."""
     folder = TARGET / "results" / f"{name}-{time.strftime('%Y%m%d-%H%M%S')}"
     folder.mkdir(parents=True, exist_ok=True)
+    root = folder / "root"
+    root.mkdir()
     with (
-        http_server(binary, CONFORMANCE / "skills", folder / "server.log") as url,
+        http_server(binary, CONFORMANCE / "skills", folder / "server.log", root) as url,
         (folder / "suite.log").open("wb") as output,
     ):
         for selection in RUNS[name]:

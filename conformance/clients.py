@@ -1,0 +1,218 @@
+"""Do real clients get along with the built binary?
+
+Each client lists all tools of the shipped `skills/` and makes the five calls of `clients/calls.json`, one of
+which has to fail, in every protocol mode it knows and over stdio and HTTP. One line for each.
+
+    python3 conformance/clients.py --binary target/debug/omni [--client python]
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+from typing import Callable
+
+from harness import (
+    CONFORMANCE,
+    TARGET,
+    WORKSPACE,
+    SetupError,
+    http_server,
+    node_with,
+    python_with_client,
+    stdio_command,
+)
+
+SKILLS = WORKSPACE / "skills"
+CLIENT_SECONDS_MAX = 120
+# Inspector's exit status for a result that is marked as an error. The result is printed all the same.
+INSPECTOR_TOOL_FAILED = 5
+
+# A client takes a job, `{"mode", "command" or "url", "calls"}`, and returns `{"tools", "calls"}`.
+Client = Callable[[dict], dict]
+
+
+class ClientFailedError(Exception):
+    """The client could not do its job; the text is its own."""
+
+
+def run(command: list[str], home: str, good: tuple[int, ...] = (0,)) -> str:
+    """Run a client's program in a world without settings of its user; return what it printed."""
+    environment = {**os.environ, "HOME": home}
+    done = subprocess.run(
+        command,
+        capture_output=True,
+        check=False,
+        cwd=home,
+        env=environment,
+        stdin=subprocess.DEVNULL,
+        text=True,
+        timeout=CLIENT_SECONDS_MAX,
+    )
+    if done.returncode not in good:
+        message = (
+            f"ended with status {done.returncode}: {' '.join((done.stderr or done.stdout).split())[-600:]}"
+        )
+        raise ClientFailedError(message)
+    return done.stdout
+
+
+def program(command: list[str]) -> Client:
+    """Return a client that takes its job as one argument and prints what it saw."""
+
+    def look(job: dict) -> dict:
+        return json.loads(run([*command, json.dumps(job)], job["home"]))
+
+    return look
+
+
+def python_client() -> Client:
+    """The official Python client."""
+    return program([python_with_client(), str(CONFORMANCE / "clients" / "python_client.py")])
+
+
+def rmcp_client() -> Client:
+    """The client of the Rust SDK, built here."""
+    manifest = CONFORMANCE / "clients" / "rmcp" / "Cargo.toml"
+    folder = TARGET / "rmcp-client"
+    build = [
+        "cargo",
+        "build",
+        "--quiet",
+        "--release",
+        "--manifest-path",
+        str(manifest),
+        "--target-dir",
+        str(folder),
+    ]
+    if subprocess.run(build, check=False).returncode != 0:
+        message = f"`{' '.join(build)}` failed; its messages stand above"
+        raise SetupError(message)
+    return program([str(folder / "release" / "rmcp-client")])
+
+
+def inspector_client() -> Client:
+    """Inspector's command line: a process, and so a connection, for every request."""
+    node, package = node_with("@modelcontextprotocol/inspector")
+    launcher = [node, str(package / "clients" / "launcher" / "build" / "index.js"), "--cli", "--quiet"]
+
+    def ask(job: dict, *request: str) -> dict:
+        options = ["--format", "json", "--protocol-era", job["mode"], *request]
+        target = (
+            ["--server-url", job["url"], "--transport", "http"] if "url" in job else ["--", *job["command"]]
+        )
+        answer = run([*launcher, *options, *target], job["home"], (0, INSPECTOR_TOOL_FAILED))
+        try:
+            told = json.loads(answer)
+        except ValueError:
+            message = f"printed no JSON: {answer[:300]!r}"
+            raise ClientFailedError(message) from None
+        return told.get("result", told)
+
+    def call(job: dict, wanted: dict) -> dict:
+        arguments = json.dumps(wanted["arguments"])
+        options = ["--method", "tools/call", "--tool-name", wanted["tool"], "--tool-args-json", arguments]
+        result = ask(job, *options)
+        text = "\n".join(block.get("text", "") for block in result["content"])
+        return {"tool": wanted["tool"], "failed": bool(result.get("isError")), "text": text}
+
+    def look(job: dict) -> dict:
+        # `--strict` makes a schema that some client could not take an error.
+        tools = ask(job, "--strict", "--method", "tools/list")["tools"]
+        return {
+            "tools": [tool["name"] for tool in tools],
+            "calls": [call(job, wanted) for wanted in job["calls"]],
+        }
+
+    return look
+
+
+CLIENTS: dict[str, tuple[Callable[[], Client], tuple[str, ...]]] = {
+    "python": (python_client, ("legacy", "auto", "2026-07-28")),
+    "rmcp": (rmcp_client, ("legacy", "auto", "2026-07-28")),
+    "inspector": (inspector_client, ("legacy", "auto", "modern")),
+}
+
+
+def faults(seen: dict, wanted: list[dict]) -> list[str]:
+    """Return what is wrong with what a client saw."""
+    found = []
+    if len(set(seen["tools"])) != len(seen["tools"]):
+        found.append("a tool is listed twice")
+    found += [f"`{call['tool']}` is not listed" for call in wanted if call["tool"] not in seen["tools"]]
+    for call, done in zip(wanted, seen["calls"]):
+        if done["failed"] != call.get("fails", False):
+            found.append(
+                f"`{call['tool']}` {'failed' if done['failed'] else 'did not fail'}: {done['text'][:300]}"
+            )
+        elif call["says"] not in done["text"]:
+            found.append(f"`{call['tool']}` does not say {call['says']!r}: {done['text'][:300]}")
+    return found
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--binary", type=Path, required=True, help="the `omni` to test")
+    parser.add_argument("--client", action="append", choices=CLIENTS, help="only this one; all by default")
+    asked = parser.parse_args()
+
+    binary = asked.binary.resolve()
+    world = json.loads((CONFORMANCE / "clients" / "calls.json").read_text())
+    TARGET.mkdir(parents=True, exist_ok=True)
+    listed: dict[str, tuple[str, ...]] = {}
+    passed = failed = 0
+    try:
+        with tempfile.TemporaryDirectory(prefix="omni-clients-") as folder:
+            root, home = Path(folder, "root"), Path(folder, "home")
+            root.mkdir()
+            home.mkdir()
+            for name, text in world["files"].items():
+                (root / name).write_text(text)
+            with http_server(binary, SKILLS, TARGET / "clients-server.log", root) as url:
+                servers = {"stdio": {"command": stdio_command(binary, SKILLS, root)}, "http": {"url": url}}
+                for client in asked.client or CLIENTS:
+                    make, modes = CLIENTS[client]
+                    look = make()
+                    for transport, server in servers.items():
+                        for mode in modes:
+                            job = {**server, "mode": mode, "calls": world["calls"], "home": str(home)}
+                            line = f"{client:9}  {transport:5}  {mode:10}"
+                            wrong, tools = attempt(look, job, world["calls"])
+                            listed[line] = tools
+                            if wrong:
+                                failed += 1
+                                print(f"failed  {line}  {'; '.join(wrong)}", flush=True)
+                            else:
+                                passed += 1
+                                calls = len(world["calls"])
+                                print(f"passed  {line}  {len(tools)} tools, {calls} calls", flush=True)
+    except SetupError as error:
+        print(f"clients: {error}", file=sys.stderr)
+        return 2
+    if len({tools for tools in listed.values() if tools}) > 1:
+        failed += 1
+        print("failed  the clients were shown different lists")
+        for line, tools in listed.items():
+            print(f"          {line}  {len(tools)} tools")
+    print(f"{passed} passed, {failed} failed")
+    return 1 if failed else 0
+
+
+def attempt(look: Client, job: dict, wanted: list[dict]) -> tuple[list[str], tuple[str, ...]]:
+    """Let a client do its job; return what was wrong, and the tools it saw."""
+    try:
+        seen = look(job)
+    except (ClientFailedError, subprocess.TimeoutExpired) as error:
+        return [str(error)], ()
+    return faults(seen, wanted), tuple(seen["tools"])
+
+
+if __name__ == "__main__":
+    sys.exit(main())
