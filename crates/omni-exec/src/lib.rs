@@ -1,1 +1,21 @@
-//! omni-exec
+//! How a call runs outside this process: in a warm Python worker of a pool (A), or in a process of its
+//! own (B).
+
+mod config;
+mod launch;
+
+mod pool;
+mod spawn;
+
+mod outcome;
+mod worker;
+
+mod channel;
+mod wire;
+
+mod process;
+
+pub use config::{ExecConfig, Interpreter};
+pub use launch::launch;
+pub use pool::Pool;
+pub use spawn::Spawn;

@@ -1,0 +1,130 @@
+//! How many calls a second go through the pool, and what one costs: `throughput [CALLS] [IN_FLIGHT…]`.
+//!
+//! Runs on one thread like the server, without protocol, validation or transport: what is measured is this
+//! crate and Python. The tool returns a short text.
+
+use std::error::Error;
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
+use std::rc::Rc;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use omni_call::{Call, CallId, Deadline, Ending, Executor as _, NoEvents, RunSpec, Wants};
+use omni_exec::{ExecConfig, Pool};
+
+const TOOL: &str = "
+from omni import tool
+
+@tool
+def echo(text: str) -> str:
+    return text
+
+@tool
+async def aecho(text: str) -> str:
+    return text
+";
+
+fn main() -> Result<(), Box<dyn Error>> {
+    let mut args = std::env::args_os().skip(1).peekable();
+    if args.next_if(|first| first == "__launch").is_some() {
+        return Err(omni_exec::launch(args).into());
+    }
+    let mut numbers = args.map(|arg| arg.to_string_lossy().parse::<usize>());
+    let calls = numbers.next().transpose()?.unwrap_or(100_000);
+    let mut in_flight: Vec<usize> = numbers.collect::<Result<_, _>>()?;
+    if in_flight.is_empty() {
+        in_flight = vec![1, 4, 16, 64];
+    }
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    runtime.block_on(tokio::task::LocalSet::new().run_until(measure(calls, in_flight)))
+}
+
+async fn measure(calls: usize, in_flight: Vec<usize>) -> Result<(), Box<dyn Error>> {
+    let folder = tempfile::tempdir()?;
+    let skill = folder.path().join("skills/bench");
+    std::fs::create_dir_all(skill.join("scripts"))?;
+    std::fs::write(skill.join("scripts/echo.py"), TOOL)?;
+    let package = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../python/src");
+    for workers in [1, 2, 4] {
+        let mut config =
+            ExecConfig::new(python()?, package.clone(), std::env::current_exe()?, folder.path().into());
+        config.workers_min = workers;
+        config.workers_max = workers;
+        let pool = Rc::new(Pool::new(Arc::new(config)));
+        for (function, is_async) in [("echo", false), ("aecho", true)] {
+            if is_async && workers > 1 {
+                continue;
+            }
+            let mut spec = RunSpec::new("bench", function, skill.clone(), "scripts/echo.py", function);
+            spec.is_async = is_async;
+            let spec = Arc::new(spec);
+            drive(&pool, &spec, 200, workers).await;
+            for &width in &in_flight {
+                let started = Instant::now();
+                let mut latencies = drive(&pool, &spec, calls, width).await;
+                let took = started.elapsed();
+                latencies.sort_unstable();
+                let p = |percent: usize| latencies[(latencies.len() - 1) * percent / 100].as_micros();
+                writeln!(
+                    std::io::stdout(),
+                    "{function:5} workers {workers} in flight {width:3}: {:6.0} calls/s, p50 {} µs, p99 {} µs",
+                    calls as f64 / took.as_secs_f64(),
+                    p(50),
+                    p(99)
+                )?;
+            }
+        }
+        pool.shut_down().await;
+    }
+    Ok(())
+}
+
+/// Makes `calls` calls, `width` at a time, and returns how long each took.
+async fn drive(pool: &Rc<Pool>, spec: &Arc<RunSpec>, calls: usize, width: usize) -> Vec<Duration> {
+    static IDS: AtomicU64 = AtomicU64::new(1);
+    let session: Arc<str> = "bench".into();
+    let tasks: Vec<_> = (0..width)
+        .map(|_| {
+            let (pool, spec, session) = (Rc::clone(pool), Arc::clone(spec), Arc::clone(&session));
+            tokio::task::spawn_local(async move {
+                let mut latencies = Vec::with_capacity(calls / width);
+                for _ in 0..calls / width {
+                    let accepted = Instant::now();
+                    let call = Call {
+                        id: CallId(IDS.fetch_add(1, Ordering::Relaxed)),
+                        spec: Arc::clone(&spec),
+                        arguments: Bytes::from_static(br#"{"text":"hello"}"#),
+                        deadline: Deadline::new(
+                            accepted,
+                            Some(Duration::from_secs(1800)),
+                            Some(Duration::from_secs(120)),
+                        ),
+                        wants: Wants::default(),
+                        session: Arc::clone(&session),
+                    };
+                    let outcome = pool.run(call, &mut NoEvents).await;
+                    assert!(matches!(outcome.ending, Ending::Finished(_)), "{outcome:?}");
+                    latencies.push(accepted.elapsed());
+                }
+                latencies
+            })
+        })
+        .collect();
+    let mut latencies = Vec::new();
+    for task in tasks {
+        latencies.extend(task.await.unwrap_or_default());
+    }
+    latencies
+}
+
+fn python() -> Result<PathBuf, Box<dyn Error>> {
+    if let Some(path) = std::env::var_os("PYTHON") {
+        return Ok(path.into());
+    }
+    let output =
+        std::process::Command::new("python3").args(["-c", "import sys; print(sys.executable)"]).output()?;
+    Ok(String::from_utf8(output.stdout)?.trim().into())
+}

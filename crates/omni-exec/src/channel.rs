@@ -1,0 +1,200 @@
+//! Frames in and out of one worker's socket, with buffers that a small call never makes grow.
+
+use std::future::Future;
+use std::io;
+use std::mem;
+use std::os::fd::{AsFd, BorrowedFd};
+use std::os::unix::net::UnixStream as StdStream;
+use std::pin::{Pin, pin};
+use std::task::{Context, Poll, ready};
+
+use bytes::Bytes;
+use serde_json::value::RawValue;
+use tokio::io::{AsyncReadExt, AsyncWrite};
+use tokio::net::UnixStream;
+
+use crate::wire::{self, Fault};
+
+/// What the inbox holds without growing; larger frames get memory of their own that goes with them.
+const INBOX_BYTES: usize = 16 << 10;
+
+/// An outbox larger than this is given back after use.
+const OUTBOX_BYTES_KEPT: usize = 256 << 10;
+
+/// Our end of a worker's control channel.
+pub(crate) struct Channel {
+    socket: UnixStream,
+    frame_bytes_max: usize,
+    inbox: Vec<u8>,
+    /// Where the next frame begins in `inbox`.
+    at: usize,
+    /// The frame before `at`, when it was a large one.
+    large: Option<Bytes>,
+    outbox: Vec<u8>,
+    sent: usize,
+}
+
+/// The body of a frame that has arrived whole.
+#[derive(Clone, Copy)]
+pub(crate) struct Body<'a> {
+    bytes: &'a [u8],
+    large: Option<&'a Bytes>,
+}
+
+impl<'a> Body<'a> {
+    pub(crate) fn bytes(self) -> &'a [u8] {
+        self.bytes
+    }
+
+    /// A part of the body as bytes that outlive it: copied from a small frame, shared with a large one.
+    pub(crate) fn keep(self, part: &RawValue) -> Bytes {
+        let part = part.get().as_bytes();
+        match self.large {
+            Some(large) => large.slice_ref(part),
+            None => Bytes::copy_from_slice(part),
+        }
+    }
+}
+
+impl Channel {
+    /// Takes over a socket that is in non-blocking mode.
+    pub(crate) fn new(socket: StdStream, frame_bytes_max: usize) -> io::Result<Self> {
+        Ok(Channel {
+            socket: UnixStream::from_std(socket)?,
+            frame_bytes_max,
+            inbox: Vec::with_capacity(INBOX_BYTES),
+            at: 0,
+            large: None,
+            outbox: Vec::new(),
+            sent: 0,
+        })
+    }
+
+    /// Ready with the length of the next frame once it has arrived whole; then [`body`](Self::body) is it
+    /// until [`consume`](Self::consume).
+    pub(crate) fn poll_frame(&mut self, cx: &mut Context<'_>) -> Poll<Result<usize, Fault>> {
+        loop {
+            if let Some(large) = &self.large {
+                return Poll::Ready(Ok(large.len()));
+            }
+            let held = self.inbox.len() - self.at;
+            let length = wire::body_length(&self.inbox[self.at..], self.frame_bytes_max)?;
+            if let Some(length) = length
+                && held >= wire::header_length() + length
+            {
+                if length > INBOX_BYTES {
+                    self.set_large_aside(length);
+                }
+                return Poll::Ready(Ok(length));
+            }
+            self.make_room(wire::header_length() + length.unwrap_or(0));
+            // A read that fills less than the room tells tokio that nothing is left, so the next look costs
+            // no system call.
+            let read = pin!(self.socket.read_buf(&mut self.inbox)).poll(cx);
+            if ready!(read)? == 0 {
+                return Poll::Ready(Err(Fault::Closed));
+            }
+        }
+    }
+
+    /// The frame that [`poll_frame`](Self::poll_frame) found.
+    pub(crate) fn body(&self, length: usize) -> Body<'_> {
+        match &self.large {
+            Some(large) => Body { bytes: large, large: Some(large) },
+            None => {
+                let start = self.at + wire::header_length();
+                Body { bytes: self.inbox.get(start..start + length).unwrap_or_default(), large: None }
+            }
+        }
+    }
+
+    /// Passes over the frame that [`poll_frame`](Self::poll_frame) found.
+    pub(crate) fn consume(&mut self, length: usize) {
+        if self.large.take().is_none() {
+            self.at += wire::header_length() + length;
+            if self.at >= self.inbox.len() {
+                self.inbox.clear();
+                self.at = 0;
+            }
+        }
+    }
+
+    /// Where frames to be sent are appended; [`flush_now`](Self::flush_now) or
+    /// [`poll_flush`](Self::poll_flush) sends them.
+    pub(crate) fn outbox(&mut self) -> &mut Vec<u8> {
+        &mut self.outbox
+    }
+
+    /// Whether everything has been handed to the kernel.
+    pub(crate) fn flushed(&self) -> bool {
+        self.outbox.is_empty()
+    }
+
+    /// Sends what the socket takes without waiting. The rest goes with [`poll_flush`](Self::poll_flush).
+    pub(crate) fn flush_now(&mut self) {
+        match self.socket.try_write(&self.outbox[self.sent..]) {
+            Ok(sent) => self.sent += sent,
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+            Err(_) => self.give_up_sending(),
+        }
+        self.forget_sent();
+    }
+
+    /// Sends what is left. Pending while the worker does not read.
+    pub(crate) fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        while !self.flushed() {
+            match ready!(Pin::new(&mut self.socket).poll_write(cx, &self.outbox[self.sent..])) {
+                Ok(sent) => self.sent += sent,
+                Err(_) => self.give_up_sending(),
+            }
+            self.forget_sent();
+        }
+        Poll::Ready(())
+    }
+
+    /// A socket that takes nothing more belongs to a worker that is dying or has closed it. Which of the two
+    /// is found out where its end is watched, so this is no error here.
+    fn give_up_sending(&mut self) {
+        self.sent = self.outbox.len();
+    }
+
+    fn forget_sent(&mut self) {
+        if self.sent >= self.outbox.len() {
+            self.sent = 0;
+            self.outbox.clear();
+            if self.outbox.capacity() > OUTBOX_BYTES_KEPT {
+                self.outbox = Vec::new();
+            }
+        }
+    }
+
+    /// Moves a large frame out of the inbox, so that parts of it can be shared instead of copied.
+    fn set_large_aside(&mut self, length: usize) {
+        let start = self.at + wire::header_length();
+        let mut rest = Vec::with_capacity(INBOX_BYTES);
+        rest.extend_from_slice(&self.inbox[start + length..]);
+        let mut whole = mem::replace(&mut self.inbox, rest);
+        whole.truncate(start + length);
+        self.large = Some(Bytes::from(whole).slice(start..));
+        self.at = 0;
+    }
+
+    /// Makes room for a frame of `wanted` bytes that begins at `at`. Grows with what has arrived, not with
+    /// what the header promises.
+    fn make_room(&mut self, wanted: usize) {
+        if self.at > 0 {
+            self.inbox.drain(..self.at);
+            self.at = 0;
+        }
+        if self.inbox.len() == self.inbox.capacity() || self.inbox.capacity() < INBOX_BYTES {
+            let missing = wanted.saturating_sub(self.inbox.len());
+            self.inbox.reserve_exact(missing.min(self.inbox.len()).max(INBOX_BYTES));
+        }
+    }
+}
+
+impl AsFd for Channel {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.socket.as_fd()
+    }
+}

@@ -1,0 +1,76 @@
+//! What the executors need to know about this machine: interpreter, folders, environment and bounds.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use serde_json::{Map, Value};
+
+/// The Python that runs the tools.
+#[derive(Clone, Debug)]
+pub struct Interpreter {
+    /// Absolute path of the program. Not resolved through links: a virtual environment is found by the
+    /// path its interpreter was started with.
+    pub path: PathBuf,
+}
+
+/// How processes are started and bounded. One value serves the pool and the spawner.
+#[derive(Clone, Debug)]
+pub struct ExecConfig {
+    pub interpreter: Interpreter,
+    /// The folder that holds the `omni` Python package; becomes `PYTHONPATH`.
+    pub package_dir: PathBuf,
+    /// The program that is started as `<launcher> __launch …` and becomes Python: see
+    /// [`launch`](crate::launch). Usually our own binary.
+    pub launcher: PathBuf,
+    /// The project's root: working directory of every process, and `Context.root`.
+    pub root: PathBuf,
+    /// Settings by skill, handed to `Context.settings`.
+    pub settings: Map<String, Value>,
+    /// Names of environment variables passed on besides the usual ones (`PATH`, `HOME`, `LANG`, …).
+    pub env_allowed: Vec<String>,
+    /// Idle workers kept whatever happens. The first starts with the first call or at
+    /// [`warm_up`](crate::Pool::warm_up). Default 1.
+    pub workers_min: usize,
+    /// Workers at most, busy ones included. Default 64.
+    pub workers_max: usize,
+    /// Processes at most that serve one call each. Default 16: a start costs tens of milliseconds of CPU.
+    pub spawned_max: usize,
+    /// Calls at most that wait for a worker, for one tool. Default 256.
+    pub queue_per_tool_max: usize,
+    /// Calls at most that wait for a worker, altogether. Default 4,096.
+    pub queue_max: usize,
+    /// How long a worker above `workers_min` may be idle before it is retired. Default 60 s.
+    pub idle_worker_ttl: Duration,
+    /// How long a worker may take until it says that it is ready. Default 10 s.
+    pub ready_timeout: Duration,
+    /// A result's size at most. Default 8 MiB.
+    pub result_bytes_max: usize,
+    /// A frame's size at most, either way. Default 16 MiB + 64 KiB.
+    pub frame_bytes_max: usize,
+    /// How much of the end of a call's stderr is kept for a failure. Default 64 KiB.
+    pub stderr_bytes_max: usize,
+}
+
+impl ExecConfig {
+    /// A configuration with the documented defaults.
+    pub fn new(interpreter: PathBuf, package_dir: PathBuf, launcher: PathBuf, root: PathBuf) -> Self {
+        ExecConfig {
+            interpreter: Interpreter { path: interpreter },
+            package_dir,
+            launcher,
+            root,
+            settings: Map::new(),
+            env_allowed: Vec::new(),
+            workers_min: 1,
+            workers_max: 64,
+            spawned_max: 16,
+            queue_per_tool_max: 256,
+            queue_max: 4096,
+            idle_worker_ttl: Duration::from_secs(60),
+            ready_timeout: Duration::from_secs(10),
+            result_bytes_max: 8 << 20,
+            frame_bytes_max: (16 << 20) + (64 << 10),
+            stderr_bytes_max: 64 << 10,
+        }
+    }
+}

@@ -1,0 +1,56 @@
+//! What a child does between being started and being Python: its session, its death signal, its descriptors.
+//!
+//! The server cannot do this between fork and exec, where only async-signal-safe code may run, so it starts
+//! this program first, and this program becomes Python.
+
+use std::convert::Infallible;
+use std::ffi::OsString;
+use std::fs::File;
+use std::io;
+use std::os::fd::AsRawFd;
+use std::os::unix::process::CommandExt;
+use std::process::Command;
+
+use rustix::io::{FdFlags, fcntl_dupfd_cloexec, fcntl_setfd};
+use rustix::process::{
+    Resource, Rlimit, Signal, getppid, set_parent_process_death_signal, setrlimit, setsid,
+};
+use rustix::stdio::{dup2_stdin, stdin};
+
+/// The variable in which Python finds the number of its control channel.
+pub(crate) const CONTROL_FD: &str = "OMNI_CONTROL_FD";
+
+/// Above the numbers that tools use for plumbing (`exec 3>…` in a shell).
+const CONTROL_FD_MIN: i32 = 64;
+
+/// Turns this process into a worker: `args` are the server's process id, the program and its arguments.
+///
+/// The control channel arrives as standard input and leaves as a higher descriptor, named by
+/// `OMNI_CONTROL_FD`. Returns only when that failed, with the reason; the caller prints it and exits 127.
+pub fn launch(args: impl Iterator<Item = OsString>) -> io::Error {
+    match become_worker(args) {
+        Ok(never) => match never {},
+        Err(error) => error,
+    }
+}
+
+fn become_worker(mut args: impl Iterator<Item = OsString>) -> io::Result<Infallible> {
+    let usage = || io::Error::new(io::ErrorKind::InvalidInput, "usage: __launch SERVER_PID PROGRAM [ARG…]");
+    let server = args.next().and_then(|pid| pid.to_str()?.parse::<i32>().ok()).ok_or_else(usage)?;
+    let program = args.next().ok_or_else(usage)?;
+
+    setsid()?;
+    set_parent_process_death_signal(Some(Signal::KILL))?;
+    // The server may have died before the line above; then nobody will ever send the signal.
+    if getppid().map(|pid| pid.as_raw_nonzero().get()) != Some(server) {
+        return Err(io::Error::other("the server that started this worker is gone"));
+    }
+    // A crashing tool must not leave a core file in the user's project.
+    setrlimit(Resource::Core, Rlimit { current: Some(0), maximum: Some(0) })?;
+
+    let control = fcntl_dupfd_cloexec(stdin(), CONTROL_FD_MIN)?;
+    fcntl_setfd(&control, FdFlags::empty())?;
+    dup2_stdin(File::open("/dev/null")?)?;
+
+    Err(Command::new(&program).args(args).env(CONTROL_FD, control.as_raw_fd().to_string()).exec())
+}

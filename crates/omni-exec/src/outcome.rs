@@ -1,0 +1,86 @@
+//! What the end of a call on a worker means to its caller.
+
+use std::time::Instant;
+
+use omni_call::{Call, Ending, Expiry, Outcome, Phase};
+
+use crate::process::Exit;
+use crate::wire::{ErrorFrame, ErrorKind};
+use crate::worker::{End, StartFailure};
+
+/// The ending for the caller.
+pub(crate) fn ending(end: End, result_bytes_max: usize) -> Ending {
+    match end {
+        End::Result(result) => Ending::Finished(result),
+        End::Error(error) => error_ending(error, result_bytes_max),
+        End::TooLarge => Ending::OutputLimit { limit_bytes: result_bytes_max },
+        End::Died(Exit::Code(code)) => Ending::Exited { code },
+        End::Died(Exit::Signal(signal)) => Ending::Signalled { signal },
+        End::Broken(fault) => Ending::Lost { message: fault.to_string() },
+        End::Expired(Expiry::Total { limit }) => Ending::TimedOut { limit },
+        End::Expired(Expiry::Idle { limit }) => Ending::Idle { limit },
+    }
+}
+
+fn error_ending(error: ErrorFrame, result_bytes_max: usize) -> Ending {
+    let raised = |error: ErrorFrame, default: &str| Ending::ToolError {
+        kind: error.class.unwrap_or_else(|| default.to_owned()),
+        message: error.message,
+        location: error.location,
+        intended: error.intended,
+        traceback: error.traceback,
+    };
+    match error.kind {
+        ErrorKind::ToolError => raised(error, "Exception"),
+        // Nobody is told of a cancellation that we asked for, so this one the tool raised by itself.
+        ErrorKind::Cancelled => raised(error, "CallCancelled"),
+        ErrorKind::BadResult => Ending::BadResult { message: error.message },
+        ErrorKind::LoadError => Ending::LoadError { message: error.message, traceback: error.traceback },
+        ErrorKind::Exited => Ending::Exited { code: error.code.unwrap_or(0) },
+        ErrorKind::OutputLimit => Ending::OutputLimit { limit_bytes: result_bytes_max },
+    }
+}
+
+/// The outcome of a call that ended in this way just now.
+pub(crate) fn outcome(call: &Call, ending: Ending, phase: Phase, attempt: u32) -> Outcome {
+    let elapsed = Instant::now().duration_since(call.deadline.accepted());
+    Outcome { ending, phase, elapsed, attempt, stack: None, stderr: None }
+}
+
+/// The outcome of a call that no worker took.
+pub(crate) fn unstarted(call: &Call, ending: Ending) -> Outcome {
+    Outcome::unstarted(ending, Instant::now().duration_since(call.deadline.accepted()))
+}
+
+/// The outcome of a call for which no worker could be started.
+pub(crate) fn start_failed(call: &Call, failure: &StartFailure) -> Outcome {
+    let mut outcome = unstarted(call, start_ending(failure));
+    outcome.stderr.clone_from(&failure.stderr);
+    outcome
+}
+
+fn start_ending(failure: &StartFailure) -> Ending {
+    if failure.closing {
+        Ending::Shutdown
+    } else {
+        Ending::WorkerStart { message: failure.message.clone(), hint: failure.hint.clone() }
+    }
+}
+
+/// Refuses a call whose frame would be larger than a frame may be; `None` when it fits.
+pub(crate) fn refuse_oversized(call: &Call, frame_bytes_max: usize) -> Option<Outcome> {
+    /// More than all the rest of a call frame takes besides target and arguments.
+    const REST: usize = 4 << 10;
+    let room = frame_bytes_max.saturating_sub(call.spec.target().len() + call.session.len() + REST);
+    let length = call.arguments.len();
+    (length > room).then(|| {
+        let ending = Ending::ToolError {
+            kind: "ArgumentsTooLarge".into(),
+            message: format!("the arguments are {length} bytes long; a worker takes {room} at most"),
+            location: None,
+            intended: true,
+            traceback: None,
+        };
+        unstarted(call, ending)
+    })
+}

@@ -1,0 +1,306 @@
+//! How many workers there are: when one is started, when one is let go, and what follows when none starts.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use omni_call::Ending;
+use tokio::time::timeout_at;
+
+use super::{RETRY_AFTER, Shared, State};
+use crate::outcome::{start_failed, unstarted};
+use crate::wire::Mode;
+use crate::worker::{StartFailure, Worker};
+
+/// A call that has waited this long wants another worker. Shorter waits are a burst of fast calls, which
+/// the present workers finish sooner than a new one would be ready.
+const GROW_AFTER: Duration = Duration::from_millis(5);
+
+/// How often the line is looked at while there is one.
+const LINE_TICK: Duration = Duration::from_millis(5);
+
+/// Starting takes a whole core for tens of milliseconds.
+const STARTING_MAX: usize = 2;
+
+/// When no worker has been idle and none has finished for this long, a spare is started before anybody
+/// waits for it.
+const SPARE_TICK: Duration = Duration::from_millis(50);
+
+const BACK_OFF_MIN: Duration = Duration::from_millis(100);
+const BACK_OFF_MAX: Duration = Duration::from_secs(30);
+
+/// How soon the housekeeper looks again by itself.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Watch {
+    /// When it is called, or when a worker is to be retired.
+    #[default]
+    Asleep,
+    /// Whether a spare is wanted: every [`SPARE_TICK`].
+    Spare,
+    /// Whether the line moves: every [`LINE_TICK`].
+    Line,
+}
+
+/// What the housekeeper remembers of its earlier looks.
+#[derive(Debug, Default)]
+pub(super) struct Memory {
+    line: Glance,
+    spare: Glance,
+}
+
+/// How many calls had been finished at a moment.
+#[derive(Clone, Copy, Debug, Default)]
+struct Glance {
+    at: Option<Instant>,
+    finished: u64,
+}
+
+impl Glance {
+    /// How many calls have been finished since, once at least `tick` has passed.
+    fn finished_since(self, tick: Duration, finished: u64, now: Instant) -> Option<u64> {
+        (now >= self.at? + tick).then_some(finished - self.finished)
+    }
+
+    /// Moves on to `now` when `tick` has passed.
+    fn renew(&mut self, tick: Duration, finished: u64, now: Instant) {
+        if self.at.is_none_or(|at| now >= at + tick) {
+            *self = Glance { at: Some(now), finished };
+        }
+    }
+}
+
+/// Starts that failed in a row.
+#[derive(Default)]
+pub(super) struct Failures {
+    count: u32,
+    last: Option<(Instant, Arc<StartFailure>)>,
+}
+
+impl Failures {
+    /// The failure that forbids another start for now.
+    pub(super) fn forbids(&self, now: Instant) -> Option<&Arc<StartFailure>> {
+        let (at, failure) = self.last.as_ref()?;
+        (now < *at + back_off(self.count)).then_some(failure)
+    }
+
+    pub(super) fn add(&mut self, failure: StartFailure) -> Arc<StartFailure> {
+        self.count = self.count.saturating_add(1);
+        let failure = Arc::new(failure);
+        self.last = Some((Instant::now(), Arc::clone(&failure)));
+        failure
+    }
+}
+
+/// How long to wait after `failures` failed starts in a row: doubled from one to the next.
+fn back_off(failures: u32) -> Duration {
+    BACK_OFF_MIN.saturating_mul(1 << failures.saturating_sub(1).min(16)).min(BACK_OFF_MAX)
+}
+
+/// Keeps the pool as large as it should be until it is closed.
+pub(super) async fn keep(shared: Arc<Shared>) {
+    let mut memory = Memory::default();
+    let mut next = None;
+    loop {
+        let called = shared.house.notified();
+        match next {
+            None => called.await,
+            Some(at) => {
+                let _ = timeout_at(tokio::time::Instant::from_std(at), called).await;
+            }
+        }
+        let now = Instant::now();
+        let mut state = shared.lock();
+        if state.closing {
+            return;
+        }
+        let expired = refuse_expired(&mut state, now);
+        let gone = state.let_go(&shared, now);
+        if state.wants_another(&shared, &memory, now) {
+            shared.start_worker(&mut state);
+        }
+        next = state.next_look(&shared, &mut memory, now);
+        drop(state);
+        // Neither under the lock: a waker may run anything, and dropping a worker kills it.
+        expired.into_iter().for_each(std::task::Waker::wake);
+        drop(gone);
+    }
+}
+
+/// Ends the calls whose time ran out while they waited.
+fn refuse_expired(state: &mut State, now: Instant) -> Vec<std::task::Waker> {
+    state.queue.refuse(|call| {
+        call.deadline.expired(now)?;
+        Some(Box::new(unstarted(call, Ending::Busy { retry_after: RETRY_AFTER })))
+    })
+}
+
+impl State {
+    /// Takes out the idle workers that died or that have been idle for too long.
+    #[expect(clippy::vec_box, reason = "they are boxed already")]
+    fn let_go(&mut self, shared: &Shared, now: Instant) -> Vec<Box<Worker>> {
+        let (mut gone, idle): (Vec<_>, Vec<_>) =
+            std::mem::take(&mut self.idle).into_iter().partition(|worker| worker.process.exited());
+        self.idle = idle;
+        let spare = self.workers.saturating_sub(shared.config.workers_min);
+        let ttl = shared.config.idle_worker_ttl;
+        let retired =
+            self.idle.iter().take(spare).take_while(|worker| now >= worker.idle_since + ttl).count();
+        gone.extend(self.idle.drain(..retired));
+        gone
+    }
+
+    /// Whether one more worker should be started now.
+    fn wants_another(&self, shared: &Shared, memory: &Memory, now: Instant) -> bool {
+        if self.workers >= shared.config.workers_max
+            || self.starting >= STARTING_MAX
+            || self.failures.forbids(now).is_some()
+        {
+            return false;
+        }
+        if self.workers < shared.config.workers_min {
+            return true;
+        }
+        if self.queue.is_empty() {
+            let finished = memory.spare.finished_since(SPARE_TICK, self.finished, now);
+            return self.idle.is_empty() && self.starting == 0 && self.serving > 0 && finished == Some(0);
+        }
+        if self.serving == 0 {
+            return self.starting == 0;
+        }
+        let waited = self.queue.head_accepted().is_some_and(|accepted| now >= accepted + GROW_AFTER);
+        let finished = memory.line.finished_since(LINE_TICK, self.finished, now);
+        // More workers than cores do not make short calls shorter: grow on only while some workers have
+        // been held all along.
+        let held = finished.is_some_and(|finished| finished < self.serving as u64);
+        waited && (held || (finished.is_some() && self.workers < shared.cores))
+    }
+
+    /// Decides when to look again.
+    fn next_look(&mut self, shared: &Shared, memory: &mut Memory, now: Instant) -> Option<Instant> {
+        let worked = memory.spare.at.is_some() && self.finished != memory.spare.finished;
+        memory.line.renew(LINE_TICK, self.finished, now);
+        memory.spare.renew(SPARE_TICK, self.finished, now);
+        self.watch = if !self.queue.is_empty() {
+            Watch::Line
+        } else if worked || (self.idle.is_empty() && self.serving > 0) {
+            // `worked`: in steady traffic it is cheaper to look every now and then than to be called.
+            Watch::Spare
+        } else {
+            *memory = Memory::default();
+            Watch::Asleep
+        };
+        match self.watch {
+            Watch::Line => Some(now + LINE_TICK),
+            Watch::Spare => Some(now + SPARE_TICK),
+            Watch::Asleep => {
+                let oldest = self.idle.first().map(|worker| worker.idle_since);
+                oldest
+                    .filter(|_| self.workers > shared.config.workers_min)
+                    .map(|since| since + shared.config.idle_worker_ttl)
+            }
+        }
+    }
+}
+
+impl Shared {
+    /// Has the housekeeper look at least as often as `watch` says.
+    pub(super) fn watch(&self, state: &mut State, watch: Watch) {
+        if state.watch < watch {
+            state.watch = watch;
+            self.house.notify_one();
+        }
+    }
+
+    /// Starts a worker in a task of its own.
+    pub(super) fn start_worker(self: &Arc<Self>, state: &mut State) {
+        state.workers += 1;
+        state.starting += 1;
+        let serves = Arc::new(AtomicBool::new(false));
+        let seat = Seat { shared: Arc::clone(self), serves: Arc::clone(&serves) };
+        let starting = Starting { shared: Arc::clone(self), serves };
+        self.runtime().spawn(async move {
+            let result = Worker::start(&starting.shared.children, Mode::Sync, Box::new(seat)).await;
+            starting.done(result);
+        });
+    }
+
+    fn start_failed(self: &Arc<Self>, failure: StartFailure) {
+        if failure.closing {
+            return;
+        }
+        tracing::warn!(message = failure.message, hint = failure.hint, "no worker could be started");
+        let mut state = self.lock();
+        let failure = state.failures.add(failure);
+        let wakers = if state.serving == 0 && state.starting == 0 {
+            state.queue.refuse(|call| Some(Box::new(start_failed(call, &failure))))
+        } else {
+            Vec::new()
+        };
+        drop(state);
+        wakers.into_iter().for_each(std::task::Waker::wake);
+    }
+}
+
+/// A worker's place among `workers_max`, taken until its process is gone.
+struct Seat {
+    shared: Arc<Shared>,
+    /// It has become ready.
+    serves: Arc<AtomicBool>,
+}
+
+impl Drop for Seat {
+    fn drop(&mut self) {
+        let mut state = self.shared.lock();
+        state.workers -= 1;
+        if self.serves.load(Ordering::Relaxed) {
+            state.serving -= 1;
+        }
+        drop(state);
+        // Perhaps somebody waits for the place, or the pool is too small now.
+        self.shared.house.notify_one();
+    }
+}
+
+/// A start under way.
+struct Starting {
+    shared: Arc<Shared>,
+    serves: Arc<AtomicBool>,
+}
+
+impl Starting {
+    fn done(self, result: Result<Worker, StartFailure>) {
+        let shared = Arc::clone(&self.shared);
+        match result {
+            Ok(worker) => {
+                let mut state = shared.lock();
+                state.serving += 1;
+                self.serves.store(true, Ordering::Relaxed);
+                state.failures = Failures::default();
+                drop(state);
+                drop(self);
+                shared.give_back(Box::new(worker));
+            }
+            Err(failure) => {
+                drop(self);
+                shared.start_failed(failure);
+            }
+        }
+    }
+}
+
+impl Drop for Starting {
+    fn drop(&mut self) {
+        self.shared.lock().starting -= 1;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_back_off_doubles_from_a_tenth_of_a_second_to_half_a_minute() {
+        let waits: Vec<u128> = [1, 2, 3, 9, 10, 1000].map(|count| back_off(count).as_millis()).into();
+        assert_eq!(waits, [100, 200, 400, 25_600, 30_000, 30_000]);
+    }
+}

@@ -1,0 +1,286 @@
+//! A: calls in warm Python workers that are started when needed, kept, and killed when a call must end.
+
+mod house;
+mod lease;
+mod multiplex;
+mod queue;
+
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::time::{Duration, Instant};
+
+use omni_call::{BoxFuture, Call, Ending, EventSink, Executor, Outcome, Phase};
+use tokio::runtime::Handle;
+use tokio::sync::Notify;
+
+use crate::ExecConfig;
+use crate::outcome::{ending, outcome, refuse_oversized, start_failed, unstarted};
+use crate::process::{Children, TERM_GRACE};
+use crate::worker::{End, Worker};
+use house::{Failures, Watch};
+use lease::{Lease, Ticket};
+use multiplex::Multiplex;
+use queue::{Place, Queue};
+
+/// How long a worker may take over a cooperative end before it is killed.
+const CANCEL_PATIENCE: Duration = Duration::from_millis(250);
+
+/// How long running calls get at shutdown before their processes are killed.
+const SHUTDOWN_GRACE: Duration = Duration::from_millis(200);
+
+/// What a refused call is told to wait.
+const RETRY_AFTER: Duration = Duration::from_secs(1);
+
+/// The managed pool of Python workers.
+///
+/// A sync tool has its worker to itself while it runs; async tools share one. Nothing is started before the
+/// first call or [`warm_up`](Self::warm_up). Needs a tokio runtime from then on. Dropping the pool kills its
+/// workers; [`shut_down`](Executor::shut_down) also waits until they are gone.
+pub struct Pool {
+    shared: Arc<Shared>,
+    multiplex: Multiplex,
+}
+
+/// What the calls, the housekeeper and the tasks that start and end workers share.
+struct Shared {
+    config: Arc<ExecConfig>,
+    children: Arc<Children>,
+    state: Mutex<State>,
+    /// Calls the housekeeper.
+    house: Notify,
+    /// The runtime on which workers are started and ended: a call may be dropped outside of it.
+    runtime: OnceLock<Handle>,
+    cores: usize,
+}
+
+#[derive(Default)]
+struct State {
+    /// Idle workers, the last used on top, so that those at the bottom can be retired.
+    #[expect(clippy::vec_box, reason = "moved on at every call, between here, the line and a lease")]
+    idle: Vec<Box<Worker>>,
+    queue: Queue,
+    /// Workers in being, from the decision to start one until its process is gone.
+    workers: usize,
+    /// Of these, those that are not ready yet.
+    starting: usize,
+    /// Of these, those that have been ready: idle, busy, or being ended.
+    serving: usize,
+    /// Calls finished so far: how the housekeeper sees that the workers get on.
+    finished: u64,
+    watch: Watch,
+    failures: Failures,
+    closing: bool,
+}
+
+/// What a call finds that wants a worker.
+enum Admission {
+    /// A worker that has been sent the call.
+    Begun(Call, Box<Worker>),
+    Waits(Place),
+    Refused(Box<Outcome>),
+}
+
+impl Pool {
+    /// A pool without workers.
+    pub fn new(config: Arc<ExecConfig>) -> Self {
+        let children = Children::new(Arc::clone(&config));
+        Pool {
+            multiplex: Multiplex::new(Arc::clone(&children)),
+            shared: Arc::new(Shared {
+                children,
+                config,
+                state: Mutex::default(),
+                house: Notify::new(),
+                runtime: OnceLock::new(),
+                cores: std::thread::available_parallelism().map_or(1, usize::from),
+            }),
+        }
+    }
+
+    /// Starts the workers that are kept anyway (`workers_min`), without waiting for them. Must be called on
+    /// a tokio runtime.
+    pub fn warm_up(&self) {
+        let mut state = self.shared.lock();
+        while state.workers < self.shared.config.workers_min && !state.closing {
+            self.shared.start_worker(&mut state);
+        }
+    }
+
+    /// Runs a sync call: on a worker of its own, and on a second one when the first died before a line of
+    /// the tool had run.
+    async fn run_alone(&self, mut call: Call, events: &mut dyn EventSink) -> Outcome {
+        let mut attempt = 1;
+        loop {
+            let mut lease;
+            (call, lease) = match self.lease(call, attempt).await {
+                Ok(granted) => granted,
+                Err(outcome) => return *outcome,
+            };
+            let end = lease.finish(&mut call, events).await;
+            let again = matches!(end, End::Died(_))
+                && attempt == 1
+                && !lease.worker().has_started(call.id.0)
+                && !self.shared.children.closing();
+            if !again {
+                return self.conclude(&call, lease, end, attempt).await;
+            }
+            tracing::debug!(call = %call.id, "a worker died before the call began; trying another");
+            attempt += 1;
+        }
+    }
+
+    /// Finds a worker for `call` and has it begin.
+    async fn lease(&self, call: Call, attempt: u32) -> Result<(Call, Lease<'_>), Box<Outcome>> {
+        match self.shared.admit(call, attempt) {
+            Admission::Begun(call, worker) => Ok((call, Lease::new(&self.shared, worker))),
+            Admission::Waits(place) => Ticket::new(&self.shared, place).await,
+            Admission::Refused(outcome) => Err(outcome),
+        }
+    }
+
+    /// Says how the call ended, and lets the worker go.
+    async fn conclude(&self, call: &Call, mut lease: Lease<'_>, end: End, attempt: u32) -> Outcome {
+        let result_bytes_max = self.shared.config.result_bytes_max;
+        if let End::Result(_) = end {
+            return outcome(call, ending(end, result_bytes_max), Phase::Started, attempt);
+        }
+        let worker = lease.worker();
+        let phase = if worker.has_started(call.id.0) { Phase::Started } else { Phase::Starting };
+        // Before Python is asked for its stack, which it prints there as well.
+        let stderr = worker.output.stderr_tail();
+        let stack = match end {
+            End::Expired(_) => worker.stack(&call.spec.skill_dir, call.id.0).await,
+            _ => None,
+        };
+        let ending = match end {
+            End::Died(_) if self.shared.children.closing() => Ending::Shutdown,
+            end => ending(end, result_bytes_max),
+        };
+        Outcome { stack, stderr, ..outcome(call, ending, phase, attempt) }
+    }
+}
+
+impl Executor for Pool {
+    fn run<'a>(&'a self, call: Call, events: &'a mut dyn EventSink) -> BoxFuture<'a, Outcome> {
+        if let Some(refused) = refuse_oversized(&call, self.shared.config.frame_bytes_max) {
+            return Box::pin(std::future::ready(refused));
+        }
+        if call.spec.is_async {
+            Box::pin(self.multiplex.run(call, events))
+        } else {
+            Box::pin(self.run_alone(call, events))
+        }
+    }
+
+    fn shut_down(&self) -> BoxFuture<'_, ()> {
+        Box::pin(async {
+            // The idle ones need no grace: their socket is closed and they are killed right here.
+            self.shared.close();
+            self.shared.children.end_all(SHUTDOWN_GRACE).await;
+        })
+    }
+}
+
+impl Drop for Pool {
+    fn drop(&mut self) {
+        self.shared.close();
+    }
+}
+
+impl Shared {
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The runtime of the first call; the housekeeper starts with it.
+    fn runtime(self: &Arc<Self>) -> &Handle {
+        self.runtime.get_or_init(|| {
+            let runtime = Handle::current();
+            runtime.spawn(house::keep(Arc::clone(self)));
+            runtime
+        })
+    }
+
+    /// Gives `call` to an idle worker, or a place in the line, or refuses it.
+    fn admit(self: &Arc<Self>, call: Call, attempt: u32) -> Admission {
+        let mut state = self.lock();
+        if state.closing {
+            return Admission::Refused(Box::new(unstarted(&call, Ending::Shutdown)));
+        }
+        while let Some(mut worker) = state.idle.pop() {
+            if worker.reusable() {
+                if state.idle.is_empty() {
+                    self.watch(&mut state, Watch::Spare);
+                }
+                drop(state);
+                worker.begin(&call, attempt);
+                return Admission::Begun(call, worker);
+            }
+        }
+        let nobody = state.serving == 0 && state.starting == 0;
+        if nobody && let Some(failure) = state.failures.forbids(Instant::now()) {
+            return Admission::Refused(Box::new(start_failed(&call, failure)));
+        }
+        if state.queue.len() >= self.config.queue_max
+            || state.queue.len_for(&call) >= self.config.queue_per_tool_max
+        {
+            let busy = Ending::Busy { retry_after: RETRY_AFTER };
+            return Admission::Refused(Box::new(unstarted(&call, busy)));
+        }
+        let place = state.queue.push(call, attempt);
+        if nobody && state.workers < self.config.workers_max {
+            self.start_worker(&mut state);
+        }
+        self.watch(&mut state, Watch::Line);
+        Admission::Waits(place)
+    }
+
+    /// Takes a worker back whose call has ended: for the first in line, or for later.
+    fn give_back(&self, mut worker: Box<Worker>) {
+        if !worker.reusable() {
+            return;
+        }
+        let mut state = self.lock();
+        if state.closing {
+            return;
+        }
+        state.finished += 1;
+        match state.queue.hand_over(worker) {
+            Ok(waker) => {
+                drop(state);
+                if let Some(waker) = waker {
+                    waker.wake();
+                }
+            }
+            Err(back) => {
+                worker = back;
+                worker.idle_since = Instant::now();
+                state.idle.push(worker);
+            }
+        }
+    }
+
+    /// Ends the call on a worker that its caller has left: asks the tool, then ends the process. The worker
+    /// goes on when the tool obeys.
+    fn end_call(self: &Arc<Self>, mut worker: Box<Worker>) {
+        let shared = Arc::clone(self);
+        self.runtime().spawn(async move {
+            if worker.cancel(CANCEL_PATIENCE).await {
+                shared.give_back(worker);
+            } else {
+                worker.process.end(TERM_GRACE).await;
+            }
+        });
+    }
+
+    /// Stops taking calls, refuses those in line and lets the idle workers go.
+    fn close(&self) {
+        let mut state = self.lock();
+        state.closing = true;
+        let idle = std::mem::take(&mut state.idle);
+        let wakers = state.queue.refuse(|call| Some(Box::new(unstarted(call, Ending::Shutdown))));
+        drop(state);
+        drop(idle);
+        wakers.into_iter().for_each(std::task::Waker::wake);
+        self.house.notify_one();
+    }
+}

@@ -1,0 +1,531 @@
+//! Async calls: many at a time on one worker, which is started when the first of them comes.
+
+use std::collections::HashMap;
+use std::future::{Future, poll_fn};
+use std::path::PathBuf;
+use std::pin::pin;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Poll, Waker};
+use std::time::{Duration, Instant};
+
+use omni_call::{Call, Ending, Event, EventSink, Outcome, Phase, Wants};
+use tokio::sync::oneshot;
+use tokio::time::{sleep, sleep_until, timeout, timeout_at};
+
+use super::house::Failures;
+use super::{CANCEL_PATIENCE, RETRY_AFTER};
+use crate::outcome::{ending, outcome, start_failed, unstarted};
+use crate::process::{Children, Exit, Listener, StatusPage, TERM_GRACE};
+use crate::wire::{self, Fault, Mode, Up};
+use crate::worker::{End, StartFailure, Worker, event_of, result_of};
+
+/// Events of one call that wait to be taken. What comes beyond is dropped: the worker must never wait for a
+/// caller.
+const EVENTS_WAITING_MAX: usize = 256;
+
+/// Async calls and the worker they share.
+pub(super) struct Multiplex {
+    shared: Arc<Shared>,
+}
+
+struct Shared {
+    children: Arc<Children>,
+    state: Mutex<State>,
+    /// Held while a worker is started, so that one start serves all who wait for it.
+    opening: tokio::sync::Mutex<()>,
+}
+
+#[derive(Default)]
+struct State {
+    current: Option<Arc<Line>>,
+    failures: Failures,
+    /// Calls accepted and not ended.
+    calls: usize,
+}
+
+impl Multiplex {
+    pub(super) fn new(children: Arc<Children>) -> Self {
+        let shared = Shared { children, state: Mutex::default(), opening: tokio::sync::Mutex::new(()) };
+        Multiplex { shared: Arc::new(shared) }
+    }
+
+    /// Runs one async call to its end. Dropping the future cancels the call.
+    pub(super) async fn run(&self, mut call: Call, events: &mut dyn EventSink) -> Outcome {
+        let Some(_admitted) = Admitted::new(&self.shared) else {
+            return unstarted(&call, Ending::Busy { retry_after: RETRY_AFTER });
+        };
+        let mut attempt = 1;
+        loop {
+            let line = match self.line(&call).await {
+                Ok(line) => line,
+                Err(outcome) => return *outcome,
+            };
+            // A worker that went between here and there has not seen the call.
+            let Some(mut ride) = Ride::begin(line, &call, attempt) else { continue };
+            let end = ride.finish(&mut call, events).await;
+            let lost = matches!(end, End::Died(_) | End::Broken(_));
+            if lost && attempt == 1 && !ride.has_started() && !self.shared.children.closing() {
+                attempt += 1;
+                continue;
+            }
+            return self.conclude(&call, ride, end, attempt).await;
+        }
+    }
+
+    async fn conclude(&self, call: &Call, ride: Ride, end: End, attempt: u32) -> Outcome {
+        let result_bytes_max = self.shared.children.config().result_bytes_max;
+        if let End::Result(_) = end {
+            return outcome(call, ending(end, result_bytes_max), Phase::Started, attempt);
+        }
+        let phase = if ride.has_started() { Phase::Started } else { Phase::Starting };
+        let stack = match end {
+            End::Expired(_) => ride.line.stack(call.spec.skill_dir.clone(), call.id.0).await,
+            _ => None,
+        };
+        let ending = match end {
+            End::Died(_) | End::Broken(_) if self.shared.children.closing() => Ending::Shutdown,
+            end => ending(end, result_bytes_max),
+        };
+        Outcome { stack, ..outcome(call, ending, phase, attempt) }
+    }
+
+    /// The worker in use, or a new one.
+    async fn line(&self, call: &Call) -> Result<Arc<Line>, Box<Outcome>> {
+        if let Some(line) = self.shared.current() {
+            return Ok(line);
+        }
+        // In a task of its own: others may wait for this start when this call is taken back.
+        let opening = tokio::spawn(open(Arc::clone(&self.shared)));
+        let opened = match call.deadline.next() {
+            None => opening.await,
+            Some(at) => match timeout_at(at.into(), opening).await {
+                Ok(opened) => opened,
+                Err(_) => {
+                    let busy = Ending::Busy { retry_after: RETRY_AFTER };
+                    return Err(Box::new(unstarted(call, busy)));
+                }
+            },
+        };
+        match opened {
+            Ok(Ok(line)) => Ok(line),
+            Ok(Err(failure)) => Err(Box::new(start_failed(call, &failure))),
+            // The task panicked, or the runtime is going down.
+            Err(error) => {
+                let message = format!("starting its worker failed: {error}");
+                Err(Box::new(unstarted(call, Ending::Lost { message })))
+            }
+        }
+    }
+}
+
+/// A call's share of the bound on calls.
+struct Admitted<'a>(&'a Shared);
+
+impl<'a> Admitted<'a> {
+    fn new(shared: &'a Shared) -> Option<Self> {
+        let mut state = shared.lock();
+        (state.calls < shared.children.config().queue_max).then(|| {
+            state.calls += 1;
+            Admitted(shared)
+        })
+    }
+}
+
+impl Drop for Admitted<'_> {
+    fn drop(&mut self) {
+        self.0.lock().calls -= 1;
+    }
+}
+
+impl Shared {
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn current(&self) -> Option<Arc<Line>> {
+        self.lock().current.clone().filter(|line| !line.lock().closed)
+    }
+}
+
+/// Starts the shared worker, unless somebody just has.
+async fn open(shared: Arc<Shared>) -> Result<Arc<Line>, Arc<StartFailure>> {
+    let _turn = shared.opening.lock().await;
+    if let Some(line) = shared.current() {
+        return Ok(line);
+    }
+    if let Some(failure) = shared.lock().failures.forbids(Instant::now()) {
+        return Err(Arc::clone(failure));
+    }
+    match Worker::start(&shared.children, Mode::Async, Box::new(())).await {
+        Ok(worker) => {
+            let line = Arc::new(Line { page: worker.page(), state: Mutex::default() });
+            let idle_ttl = shared.children.config().idle_worker_ttl;
+            tokio::spawn(serve(Arc::clone(&line), worker, idle_ttl));
+            let mut state = shared.lock();
+            state.failures = Failures::default();
+            state.current = Some(Arc::clone(&line));
+            Ok(line)
+        }
+        Err(failure) => Err(shared.lock().failures.add(failure)),
+    }
+}
+
+/// What the calls on one worker share with the task that serves it.
+struct Line {
+    page: Arc<StatusPage>,
+    state: Mutex<LineState>,
+}
+
+#[derive(Default)]
+struct LineState {
+    calls: HashMap<u64, Passenger>,
+    /// Frames to be sent.
+    outbox: Vec<u8>,
+    commands: Vec<Command>,
+    /// The serving task, when it has nothing to do.
+    task: Option<Waker>,
+    /// How many calls were begun so far.
+    begun: u64,
+    /// The highest number of a call that is known to have started: tasks start in the order in which they
+    /// were sent.
+    started: u64,
+    /// No further call may begin here.
+    closed: bool,
+}
+
+/// One call on a shared worker.
+struct Passenger {
+    /// Counted from 1 in the order of sending.
+    number: u64,
+    wants: Wants,
+    events: Vec<Event>,
+    beat: Option<Instant>,
+    end: Option<End>,
+    waker: Option<Waker>,
+}
+
+enum Command {
+    /// Asks Python for its stack.
+    Stack { skill_dir: PathBuf, id: u64, reply: oneshot::Sender<Option<String>> },
+    /// Ends the worker; its other calls are told why.
+    End { reason: String },
+}
+
+impl Line {
+    fn lock(&self) -> MutexGuard<'_, LineState> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn command(&self, command: Command) {
+        let mut state = self.lock();
+        state.commands.push(command);
+        state.call_task();
+    }
+
+    async fn stack(&self, skill_dir: PathBuf, id: u64) -> Option<String> {
+        let (reply, answer) = oneshot::channel();
+        self.command(Command::Stack { skill_dir, id, reply });
+        answer.await.ok().flatten()
+    }
+}
+
+impl LineState {
+    fn call_task(&mut self) {
+        if let Some(task) = self.task.take() {
+            task.wake();
+        }
+    }
+
+    /// Notes from the worker's page which calls have started.
+    fn note_started(&mut self, page: &StatusPage) {
+        let number = match page.last_started() {
+            Some(id) => self.calls.get(&id).map_or(0, |passenger| passenger.number),
+            // Unreadable: the safe side is that all have.
+            None => self.begun,
+        };
+        self.started = self.started.max(number);
+    }
+}
+
+impl Passenger {
+    fn wake(&mut self) {
+        if let Some(waker) = self.waker.take() {
+            waker.wake();
+        }
+    }
+
+    fn hear(&mut self, event: Event) {
+        if self.events.len() < EVENTS_WAITING_MAX {
+            self.events.push(event);
+        }
+        self.wake();
+    }
+
+    fn end(&mut self, end: End) {
+        if self.end.is_none() {
+            self.end = Some(end);
+        }
+        self.wake();
+    }
+}
+
+/// One call's hold on a shared worker. Dropped before its end, it cancels the call; a worker that does not
+/// obey within [`CANCEL_PATIENCE`] is ended, since its event loop is blocked or the tool ignores us.
+struct Ride {
+    line: Arc<Line>,
+    id: u64,
+    number: u64,
+    over: bool,
+}
+
+impl Ride {
+    /// Sends the call; `None` when the worker takes no more.
+    fn begin(line: Arc<Line>, call: &Call, attempt: u32) -> Option<Self> {
+        let id = call.id.0;
+        let mut state = line.lock();
+        if state.closed {
+            return None;
+        }
+        state.begun += 1;
+        let number = state.begun;
+        let sending = wire::Sending { attempt, now: Instant::now() };
+        wire::push_call(&mut state.outbox, call, sending);
+        let passenger =
+            Passenger { number, wants: call.wants, events: Vec::new(), beat: None, end: None, waker: None };
+        state.calls.insert(id, passenger);
+        state.call_task();
+        drop(state);
+        Some(Ride { line, id, number, over: false })
+    }
+
+    async fn finish(&mut self, call: &mut Call, events: &mut dyn EventSink) -> End {
+        let far = || tokio::time::Instant::now() + Duration::from_secs(86_400 * 365);
+        let mut alarm = pin!(sleep_until(call.deadline.next().map_or_else(far, Into::into)));
+        poll_fn(|cx| {
+            if let Poll::Ready(end) = self.poll(cx, call, events) {
+                return Poll::Ready(end);
+            }
+            while alarm.as_mut().poll(cx).is_ready() {
+                let now = Instant::now();
+                if let Some(expiry) = call.deadline.expired(now) {
+                    return Poll::Ready(End::Expired(expiry));
+                }
+                // A heartbeat has moved the deadline since the timer was set.
+                let next = call.deadline.next().map_or_else(far, Into::into);
+                alarm.as_mut().reset(next.max(tokio::time::Instant::from(now) + Duration::from_millis(1)));
+            }
+            Poll::Pending
+        })
+        .await
+    }
+
+    fn poll(&mut self, cx: &mut Context<'_>, call: &mut Call, events: &mut dyn EventSink) -> Poll<End> {
+        let (heard, end) = {
+            let mut state = self.line.lock();
+            let Some(passenger) = state.calls.get_mut(&self.id) else {
+                return Poll::Ready(End::Broken(Fault::Closed));
+            };
+            if let Some(at) = passenger.beat.take() {
+                call.deadline.beat(at);
+            }
+            passenger.waker = Some(cx.waker().clone());
+            (std::mem::take(&mut passenger.events), passenger.end.take())
+        };
+        heard.into_iter().for_each(|event| events.event(event));
+        match end {
+            None => Poll::Pending,
+            Some(end) => {
+                self.over = true;
+                Poll::Ready(end)
+            }
+        }
+    }
+
+    /// Whether a line of the call's own code has run.
+    fn has_started(&self) -> bool {
+        let mut state = self.line.lock();
+        state.note_started(&self.line.page);
+        state.started >= self.number
+    }
+}
+
+impl Drop for Ride {
+    fn drop(&mut self) {
+        let mut state = self.line.lock();
+        if self.over || state.closed {
+            state.calls.remove(&self.id);
+            return;
+        }
+        wire::push_cancel(&mut state.outbox, self.id);
+        state.call_task();
+        drop(state);
+        match tokio::runtime::Handle::try_current() {
+            Ok(runtime) => drop(runtime.spawn(see_off(Arc::clone(&self.line), self.id))),
+            // Outside the runtime nothing can wait, so the worker goes now.
+            Err(_) => self.line.command(Command::End { reason: BYSTANDER.into() }),
+        }
+    }
+}
+
+const BYSTANDER: &str = "another call that shared its worker did not end when it was told to";
+
+/// Waits for a cancelled call to end, and ends its worker when it does not.
+async fn see_off(line: Arc<Line>, id: u64) {
+    let ended = poll_fn(|cx| {
+        let mut state = line.lock();
+        match state.calls.get_mut(&id) {
+            Some(passenger) if passenger.end.is_none() => {
+                passenger.waker = Some(cx.waker().clone());
+                Poll::Pending
+            }
+            _ => Poll::Ready(()),
+        }
+    });
+    let obeyed = timeout(CANCEL_PATIENCE, ended).await.is_ok();
+    line.lock().calls.remove(&id);
+    if !obeyed {
+        line.command(Command::End { reason: BYSTANDER.into() });
+    }
+}
+
+/// Why the task of a worker stops serving it.
+enum Stop {
+    Died(Exit),
+    Broken(Fault),
+    Ended { reason: String },
+    Idle,
+}
+
+/// Carries frames between one worker and its calls until the worker ends.
+async fn serve(line: Arc<Line>, mut worker: Worker, idle_ttl: Duration) {
+    let stop = loop {
+        let mut idle = pin!(sleep(idle_ttl));
+        let command = poll_fn(|cx| {
+            if let Poll::Ready(next) = poll_line(&line, &mut worker, cx) {
+                return Poll::Ready(next);
+            }
+            while idle.as_mut().poll(cx).is_ready() {
+                if line.lock().calls.is_empty() {
+                    return Poll::Ready(Err(Stop::Idle));
+                }
+                idle.as_mut().reset(tokio::time::Instant::now() + idle_ttl);
+            }
+            Poll::Pending
+        })
+        .await;
+        match command {
+            Ok(Command::Stack { skill_dir, id, reply }) => {
+                drop(reply.send(worker.stack(&skill_dir, id).await))
+            }
+            Ok(Command::End { reason }) => break Stop::Ended { reason },
+            Err(stop) => break stop,
+        }
+    };
+    close(&line, stop);
+    worker.process.end(TERM_GRACE).await;
+}
+
+/// Does all that can be done now; ready with a command that takes time, or with the reason to stop.
+fn poll_line(line: &Line, worker: &mut Worker, cx: &mut Context<'_>) -> Poll<Result<Command, Stop>> {
+    let mut state = line.lock();
+    match &mut state.task {
+        Some(task) => task.clone_from(cx.waker()),
+        none => *none = Some(cx.waker().clone()),
+    }
+    poll_output(&mut state, worker, cx);
+    if !state.outbox.is_empty() {
+        worker.channel.outbox().append(&mut state.outbox);
+    }
+    let _ = worker.channel.poll_flush(cx);
+    while let Poll::Ready(frame) = worker.channel.poll_frame(cx) {
+        let taken = frame.and_then(|length| take_frame(&mut state, worker, length));
+        if let Err(fault) = taken {
+            return Poll::Ready(Err(match worker.process.poll_exit(cx) {
+                Poll::Ready(exit) => Stop::Died(exit),
+                Poll::Pending => Stop::Broken(fault),
+            }));
+        }
+    }
+    if let Poll::Ready(exit) = worker.process.poll_exit(cx) {
+        return Poll::Ready(Err(Stop::Died(exit)));
+    }
+    match state.commands.pop() {
+        Some(command) => Poll::Ready(Ok(command)),
+        None => Poll::Pending,
+    }
+}
+
+/// Reads what was printed. It belongs to a call only when there is exactly one.
+fn poll_output(state: &mut LineState, worker: &mut Worker, cx: &mut Context<'_>) {
+    let mut calls = state.calls.values_mut();
+    match (calls.next(), calls.next()) {
+        (Some(passenger), None) => {
+            let level = passenger.wants.log;
+            worker.output.poll(cx, Some(&mut Listener { events: passenger, level }));
+        }
+        _ => worker.output.poll(cx, None),
+    }
+}
+
+impl EventSink for Passenger {
+    fn event(&mut self, event: Event) {
+        self.hear(event);
+    }
+}
+
+fn take_frame(state: &mut LineState, worker: &mut Worker, length: usize) -> Result<(), Fault> {
+    let result_bytes_max = worker.result_bytes_max();
+    let body = worker.channel.body(length);
+    let frame = wire::decode(body.bytes())?;
+    if let Some(passenger) = frame.call().and_then(|id| state.calls.get_mut(&id)) {
+        match frame {
+            Up::Result(result) => passenger.end(result_of(body, &result, result_bytes_max)),
+            Up::Error(error) => passenger.end(End::Error(error)),
+            Up::Beat(_) => {
+                passenger.beat = Some(Instant::now());
+                passenger.wake();
+            }
+            Up::Progress(_) | Up::Log(_) => {
+                if matches!(frame, Up::Progress(_)) {
+                    passenger.beat = Some(Instant::now());
+                }
+                if let Some(event) = event_of(body, frame, passenger.wants) {
+                    passenger.hear(event);
+                }
+                passenger.wake();
+            }
+            Up::Ready(_) | Up::Started(_) | Up::Unknown => {}
+        }
+        if passenger.end.is_some() {
+            state.started = state.started.max(passenger.number);
+        }
+    }
+    worker.channel.consume(length);
+    Ok(())
+}
+
+/// Ends every call that is still on the worker.
+fn close(line: &Line, stop: Stop) {
+    let mut state = line.lock();
+    state.closed = true;
+    state.note_started(&line.page);
+    let started = state.started;
+    let suspects = state.calls.values().filter(|call| call.end.is_none() && call.number <= started).count();
+    for passenger in state.calls.values_mut() {
+        let end = match &stop {
+            // Only a call that was alone can have been the one that did it.
+            Stop::Died(exit) if suspects <= 1 => End::Died(*exit),
+            Stop::Died(exit) => {
+                let how = match exit {
+                    Exit::Code(code) => format!("with exit code {code}"),
+                    Exit::Signal(signal) => format!("by signal {signal}"),
+                };
+                End::Broken(Fault::Shared(format!("it ended {how} while {suspects} calls shared it")))
+            }
+            Stop::Broken(fault) => End::Broken(Fault::Shared(fault.to_string())),
+            Stop::Ended { reason } => End::Broken(Fault::Shared(reason.clone())),
+            Stop::Idle => End::Broken(Fault::Closed),
+        };
+        passenger.end(end);
+    }
+}

@@ -1,0 +1,136 @@
+//! One child process: how it is started, watched, signalled and ended. Nothing else in the project starts
+//! or kills a process.
+
+mod children;
+mod environment;
+mod output;
+mod page;
+mod stack;
+mod starter;
+mod sweep;
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Poll, Waker};
+use std::time::Duration;
+
+use rustix::process::{Pid, Signal, kill_process, kill_process_group};
+use tokio::time::timeout;
+
+pub(crate) use children::{Children, Program, StartError};
+pub(crate) use output::{Listener, Output};
+pub(crate) use page::StatusPage;
+pub(crate) use stack::{looks_complete, user_frames};
+
+/// How long a process group may take to end after SIGTERM before it is killed.
+pub(crate) const TERM_GRACE: Duration = Duration::from_secs(1);
+
+/// How a process ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Exit {
+    Code(i32),
+    Signal(i32),
+}
+
+/// A running child and everything it has forked into its process group.
+///
+/// Dropping it kills the group at once. The child is reaped by a task of its [`Children`] in any case, and
+/// its seat is given free only then.
+pub(crate) struct Process {
+    life: Arc<Life>,
+}
+
+/// What the handle, the reaping task and the list of children share.
+#[derive(Debug)]
+struct Life {
+    pid: Pid,
+    state: Mutex<LifeState>,
+}
+
+#[derive(Debug, Default)]
+struct LifeState {
+    exit: Option<Exit>,
+    waker: Option<Waker>,
+    /// We ended it, so what it left behind is looked for.
+    ended_by_us: bool,
+}
+
+impl Life {
+    fn new(pid: Pid) -> Self {
+        Life { pid, state: Mutex::default() }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, LifeState> {
+        // A panic elsewhere must not make a process unkillable.
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Sends `signal` to the child alone.
+    fn signal(&self, signal: Signal) {
+        // The lock is held while the number is used: the reaper sets `exit` under it, and a number is not
+        // given to another process before that.
+        let state = self.lock();
+        if state.exit.is_none() {
+            let _ = kill_process(self.pid, signal);
+        }
+    }
+
+    /// Sends `signal` to the child and to all that it forked into its group.
+    fn signal_group(&self, signal: Signal) {
+        let mut state = self.lock();
+        if state.exit.is_none() {
+            state.ended_by_us |= signal == Signal::TERM || signal == Signal::KILL;
+            // The child leads its group only once the launcher has come that far, so it is named too.
+            let _ = kill_process_group(self.pid, signal);
+            let _ = kill_process(self.pid, signal);
+        }
+    }
+}
+
+impl Process {
+    /// Sends a signal to the process itself. Does nothing once it has ended.
+    pub(crate) fn signal(&self, signal: Signal) {
+        self.life.signal(signal);
+    }
+
+    /// Whether it is known to have ended.
+    pub(crate) fn exited(&self) -> bool {
+        self.life.lock().exit.is_some()
+    }
+
+    /// Ready once the kernel says that the process has ended and it has been reaped. Wakes the last poller
+    /// only.
+    pub(crate) fn poll_exit(&self, cx: &mut Context<'_>) -> Poll<Exit> {
+        let mut state = self.life.lock();
+        if let Some(exit) = state.exit {
+            return Poll::Ready(exit);
+        }
+        match &mut state.waker {
+            Some(waker) => waker.clone_from(cx.waker()),
+            none => *none = Some(cx.waker().clone()),
+        }
+        Poll::Pending
+    }
+
+    /// Waits until the process has ended.
+    pub(crate) async fn wait(&self) -> Exit {
+        std::future::poll_fn(|cx| self.poll_exit(cx)).await
+    }
+
+    /// Ends the process and its group: SIGTERM, `grace`, SIGKILL. Returns when it has been reaped.
+    pub(crate) async fn end(&self, grace: Duration) -> Exit {
+        self.life.signal_group(Signal::TERM);
+        // A stopped process would never get the signal.
+        self.life.signal_group(Signal::CONT);
+        if let Ok(exit) = timeout(grace, self.wait()).await {
+            return exit;
+        }
+        self.life.signal_group(Signal::KILL);
+        self.wait().await
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        self.life.signal_group(Signal::KILL);
+    }
+}

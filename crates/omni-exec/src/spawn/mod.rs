@@ -1,0 +1,210 @@
+//! B: a process of its own for every call, `python -m omni.skills.run SKILL COMMAND --args JSON`.
+
+use std::ffi::OsString;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use omni_call::{BoxFuture, Call, Ending, EventSink, Executor, Outcome, Phase};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::time::{timeout, timeout_at};
+
+use crate::ExecConfig;
+use crate::outcome::{ending, outcome, refuse_oversized, start_failed, unstarted};
+use crate::process::{Children, Program, TERM_GRACE};
+use crate::wire::Mode;
+use crate::worker::{End, StartFailure, Worker};
+
+/// Arguments longer than this travel in the call frame: the kernel takes 128 KiB for one argument.
+const ARGV_BYTES_MAX: usize = 100 << 10;
+
+/// How long a cancelled tool gets before its process is ended.
+const CANCEL_PATIENCE: Duration = Duration::from_millis(250);
+
+/// How long a process may take to end after its result, for `atexit` and the threads it waits for.
+const EXIT_GRACE: Duration = Duration::from_secs(1);
+
+const SHUTDOWN_GRACE: Duration = Duration::from_millis(200);
+
+const RETRY_AFTER: Duration = Duration::from_secs(1);
+
+/// Runs each call in a process of its own, `spawned_max` at a time.
+///
+/// Needs a tokio runtime while calls run. Dropping it kills nothing by itself: every process belongs to its
+/// call, and ends when that is dropped.
+pub struct Spawn {
+    config: Arc<ExecConfig>,
+    children: Arc<Children>,
+    places: Arc<Semaphore>,
+    waiting: AtomicUsize,
+}
+
+impl Spawn {
+    /// An executor without processes.
+    pub fn new(config: Arc<ExecConfig>) -> Self {
+        Spawn {
+            children: Children::new(Arc::clone(&config)),
+            places: Arc::new(Semaphore::new(config.spawned_max)),
+            waiting: AtomicUsize::new(0),
+            config,
+        }
+    }
+
+    async fn run_once(&self, mut call: Call, events: &mut dyn EventSink) -> Outcome {
+        let place = match self.place(&call).await {
+            Ok(place) => place,
+            Err(ending) => return unstarted(&call, ending),
+        };
+        let mut run = match self.begin(&call, place).await {
+            Ok(run) => run,
+            Err(failure) => return start_failed(&call, &failure),
+        };
+        let end = run.worker().finish(&mut call.deadline, events).await;
+        self.conclude(&call, run, end).await
+    }
+
+    /// Waits for one of the `spawned_max` places.
+    async fn place(&self, call: &Call) -> Result<OwnedSemaphorePermit, Ending> {
+        if self.children.closing() {
+            return Err(Ending::Shutdown);
+        }
+        if let Ok(place) = Arc::clone(&self.places).try_acquire_owned() {
+            return Ok(place);
+        }
+        let _waiting = Waiting::new(&self.waiting, self.config.queue_max).ok_or(BUSY)?;
+        let place = Arc::clone(&self.places).acquire_owned();
+        let place = match call.deadline.next() {
+            None => place.await,
+            Some(at) => timeout_at(at.into(), place).await.map_err(|_| BUSY)?,
+        };
+        place.map_err(|_| Ending::Shutdown)
+    }
+
+    /// Starts the process and sends it the call.
+    async fn begin(&self, call: &Call, place: OwnedSemaphorePermit) -> Result<Run, StartFailure> {
+        let started = Worker::launch(&self.children, program(call), Mode::Sync, Box::new(place));
+        let mut worker = Box::new(started.await?);
+        worker.begin(call, 1);
+        Ok(Run { worker: Some(worker) })
+    }
+
+    /// Says how the call ended. The process goes on alone: its caller need not wait for its exit.
+    async fn conclude(&self, call: &Call, mut run: Run, end: End) -> Outcome {
+        let worker = run.worker();
+        if let End::Died(exit) = end
+            && !self.children.closing()
+            && let Some(failure) = worker.never_ready(&self.config, exit)
+        {
+            return start_failed(call, &failure);
+        }
+        let phase = match end {
+            End::Result(_) => Phase::Started,
+            _ if worker.has_started(call.id.0) => Phase::Started,
+            _ => Phase::Starting,
+        };
+        let stderr = match end {
+            End::Result(_) => None,
+            _ => worker.output.stderr_tail(),
+        };
+        let stack = match end {
+            End::Expired(_) => worker.stack(&call.spec.skill_dir, call.id.0).await,
+            _ => None,
+        };
+        let ending = match end {
+            End::Died(_) if self.children.closing() => Ending::Shutdown,
+            end => ending(end, self.config.result_bytes_max),
+        };
+        Outcome { stack, stderr, ..outcome(call, ending, phase, 1) }
+    }
+}
+
+const BUSY: Ending = Ending::Busy { retry_after: RETRY_AFTER };
+
+/// The command line of a call.
+fn program(call: &Call) -> Program {
+    let arguments: OsString = match std::str::from_utf8(&call.arguments) {
+        Ok(arguments) if arguments.len() <= ARGV_BYTES_MAX => arguments.into(),
+        _ => "-".into(),
+    };
+    let spec = &call.spec;
+    let mut program = Program {
+        args: vec![
+            "-m".into(),
+            "omni.skills.run".into(),
+            spec.skill.clone().into(),
+            spec.command.clone().into(),
+        ],
+        env: Vec::new(),
+    };
+    program.args.extend(["--args".into(), arguments]);
+    if let Some(skills) = spec.skill_dir.parent() {
+        program.env.push(("OMNI_SKILLS", skills.into()));
+    }
+    program
+}
+
+impl Executor for Spawn {
+    fn run<'a>(&'a self, call: Call, events: &'a mut dyn EventSink) -> BoxFuture<'a, Outcome> {
+        match refuse_oversized(&call, self.config.frame_bytes_max) {
+            Some(refused) => Box::pin(std::future::ready(refused)),
+            None => Box::pin(self.run_once(call, events)),
+        }
+    }
+
+    fn shut_down(&self) -> BoxFuture<'_, ()> {
+        Box::pin(async {
+            self.places.close();
+            self.children.end_all(SHUTDOWN_GRACE).await;
+        })
+    }
+}
+
+/// One call's process. Dropping it hands the process to a task that ends it: kindly when the call has ended,
+/// by the whole ladder when it has not.
+struct Run {
+    /// Taken only by `drop`.
+    worker: Option<Box<Worker>>,
+}
+
+impl Run {
+    fn worker(&mut self) -> &mut Worker {
+        self.worker.as_mut().expect("a run has its worker until it is dropped")
+    }
+}
+
+impl Drop for Run {
+    fn drop(&mut self) {
+        let Some(mut worker) = self.worker.take() else { return };
+        // Outside a runtime nothing can wait for it, so it is killed right here.
+        let Ok(runtime) = tokio::runtime::Handle::try_current() else { return };
+        runtime.spawn(async move {
+            let gone = if worker.busy() {
+                // A one-shot process that obeyed is as good as gone.
+                worker.cancel(CANCEL_PATIENCE).await;
+                worker.process.exited()
+            } else {
+                timeout(EXIT_GRACE, worker.drain()).await.is_ok()
+            };
+            if !gone {
+                worker.process.end(TERM_GRACE).await;
+            }
+        });
+    }
+}
+
+/// A place among the calls that wait.
+struct Waiting<'a>(&'a AtomicUsize);
+
+impl<'a> Waiting<'a> {
+    fn new(waiting: &'a AtomicUsize, max: usize) -> Option<Self> {
+        // Counted before it is looked at, so that the bound holds with several threads as well.
+        let this = Waiting(waiting);
+        (waiting.fetch_add(1, Ordering::Relaxed) < max).then_some(this)
+    }
+}
+
+impl Drop for Waiting<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
+}

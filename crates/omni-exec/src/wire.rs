@@ -1,0 +1,357 @@
+//! How frames to and from a worker are written and read: bytes only, no I/O.
+//!
+//! A frame is a length (u32, little-endian) and that many bytes of JSON: an object with one member, named
+//! after the frame's type. Tool arguments go down and results come up as the raw bytes they are.
+
+use std::borrow::Cow;
+use std::fmt;
+
+use omni_call::Call;
+use serde::de::{Deserializer, IgnoredAny, MapAccess, Visitor};
+use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
+use serde_json::{Map, Value};
+use thiserror::Error;
+
+/// The protocol spoken here. A worker that announces another one is refused.
+pub(crate) const PROTO: u32 = 1;
+
+const HEADER: usize = 4;
+
+/// How a worker takes calls.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum Mode {
+    /// One at a time, in the main thread.
+    Sync,
+    /// Many at a time, as tasks of one event loop.
+    Async,
+}
+
+/// The first frame down: what a worker has to know before its first call.
+#[derive(Debug, Serialize)]
+pub(crate) struct Hello<'a> {
+    pub(crate) proto: u32,
+    pub(crate) mode: Mode,
+    /// A status page comes with the first byte of this frame.
+    pub(crate) page: bool,
+    pub(crate) root: &'a str,
+    pub(crate) settings: &'a Map<String, Value>,
+    pub(crate) frame_bytes_max: usize,
+    pub(crate) result_bytes_max: usize,
+}
+
+/// What a worker may say.
+#[derive(Debug)]
+pub(crate) enum Up<'a> {
+    Ready(Ready),
+    Started(Named),
+    Beat(Named),
+    Progress(Progress),
+    Log(Log<'a>),
+    Result(ResultFrame<'a>),
+    Error(ErrorFrame),
+    /// A type that a later version speaks.
+    Unknown,
+}
+
+impl Up<'_> {
+    /// The call that the frame belongs to.
+    pub(crate) fn call(&self) -> Option<u64> {
+        match self {
+            Up::Ready(_) | Up::Unknown => None,
+            Up::Started(named) | Up::Beat(named) => Some(named.id),
+            Up::Progress(progress) => Some(progress.id),
+            Up::Log(log) => Some(log.id),
+            Up::Result(result) => Some(result.id),
+            Up::Error(error) => Some(error.id),
+        }
+    }
+}
+
+#[derive(Debug, Deserialize)]
+pub(crate) struct Ready {
+    pub(crate) proto: u32,
+}
+
+#[derive(Debug, Deserialize)]
+pub(crate) struct Named {
+    pub(crate) id: u64,
+}
+
+#[derive(Debug, Deserialize)]
+pub(crate) struct Progress {
+    pub(crate) id: u64,
+    pub(crate) value: f64,
+    #[serde(default)]
+    pub(crate) total: Option<f64>,
+    #[serde(default)]
+    pub(crate) message: Option<String>,
+}
+
+#[derive(Debug, Deserialize)]
+pub(crate) struct Log<'a> {
+    pub(crate) id: u64,
+    #[serde(borrow)]
+    pub(crate) level: Cow<'a, str>,
+    #[serde(default)]
+    pub(crate) logger: Option<String>,
+    #[serde(borrow)]
+    pub(crate) data: &'a RawValue,
+}
+
+#[derive(Debug, Deserialize)]
+pub(crate) struct ResultFrame<'a> {
+    pub(crate) id: u64,
+    #[serde(borrow)]
+    pub(crate) content: &'a RawValue,
+    #[serde(borrow, default)]
+    pub(crate) structured: Option<&'a RawValue>,
+    #[serde(borrow, default)]
+    pub(crate) meta: Option<&'a RawValue>,
+    #[serde(default)]
+    pub(crate) is_error: bool,
+}
+
+#[derive(Debug, Deserialize)]
+pub(crate) struct ErrorFrame {
+    pub(crate) id: u64,
+    pub(crate) kind: ErrorKind,
+    #[serde(default)]
+    pub(crate) class: Option<String>,
+    #[serde(default)]
+    pub(crate) message: String,
+    #[serde(default)]
+    pub(crate) location: Option<String>,
+    #[serde(default)]
+    pub(crate) intended: bool,
+    #[serde(default)]
+    pub(crate) traceback: Option<String>,
+    #[serde(default)]
+    pub(crate) code: Option<i32>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum ErrorKind {
+    ToolError,
+    BadResult,
+    LoadError,
+    Cancelled,
+    Exited,
+    OutputLimit,
+}
+
+/// Why bytes from a worker cannot be taken. The worker that sent them is not to be trusted any more.
+#[derive(Debug, Error)]
+pub(crate) enum Fault {
+    #[error("it sent a frame of {length} bytes, the limit is {limit}")]
+    TooLong { length: usize, limit: usize },
+    #[error("it sent a frame that is not what it should be: {0}")]
+    Malformed(#[from] serde_json::Error),
+    #[error("it sent a frame with a raw line break, which would break the framing of the reply")]
+    LineBreak,
+    #[error("it sent `{member}` that is not {wanted}")]
+    Shape { member: &'static str, wanted: &'static str },
+    #[error("it closed its control channel")]
+    Closed,
+    /// What happened to a worker that several calls shared.
+    #[error("{0}")]
+    Shared(String),
+    #[error("its control channel failed: {0}")]
+    Io(#[from] std::io::Error),
+}
+
+/// Looks at the bytes read so far: the length of the first frame's body, once its header is there.
+pub(crate) fn body_length(bytes: &[u8], limit: usize) -> Result<Option<usize>, Fault> {
+    let Some(header) = bytes.first_chunk::<HEADER>() else { return Ok(None) };
+    // Checked before anything is allocated for it: the length is the worker's word.
+    let length = u32::from_le_bytes(*header) as usize;
+    if length > limit { Err(Fault::TooLong { length, limit }) } else { Ok(Some(length)) }
+}
+
+/// The bytes that come before a frame's body.
+pub(crate) const fn header_length() -> usize {
+    HEADER
+}
+
+/// Reads one frame's body.
+pub(crate) fn decode(body: &[u8]) -> Result<Up<'_>, Fault> {
+    if body.contains(&b'\n') || body.contains(&b'\r') {
+        return Err(Fault::LineBreak);
+    }
+    let up: Up<'_> = serde_json::from_slice(body)?;
+    if let Up::Result(result) = &up {
+        require(result.content, '[', "content", "an array")?;
+        if let Some(meta) = result.meta {
+            require(meta, '{', "meta", "an object")?;
+        }
+    }
+    Ok(up)
+}
+
+fn require(value: &RawValue, first: char, member: &'static str, wanted: &'static str) -> Result<(), Fault> {
+    if value.get().starts_with(first) { Ok(()) } else { Err(Fault::Shape { member, wanted }) }
+}
+
+impl<'de: 'a, 'a> Deserialize<'de> for Up<'a> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        // By hand, because a derived enum refuses a variant it does not know instead of passing over it.
+        deserializer.deserialize_map(UpVisitor)
+    }
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum UpType {
+    Ready,
+    Started,
+    Beat,
+    Progress,
+    Log,
+    Result,
+    Error,
+    #[serde(other)]
+    Unknown,
+}
+
+struct UpVisitor;
+
+impl<'de> Visitor<'de> for UpVisitor {
+    type Value = Up<'de>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an object with one member named after the frame's type")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Up<'de>, A::Error> {
+        let Some(frame_type) = map.next_key()? else {
+            return Err(serde::de::Error::custom("a frame without a type"));
+        };
+        let up = match frame_type {
+            UpType::Ready => Up::Ready(map.next_value()?),
+            UpType::Started => Up::Started(map.next_value()?),
+            UpType::Beat => Up::Beat(map.next_value()?),
+            UpType::Progress => Up::Progress(map.next_value()?),
+            UpType::Log => Up::Log(map.next_value()?),
+            UpType::Result => Up::Result(map.next_value()?),
+            UpType::Error => Up::Error(map.next_value()?),
+            UpType::Unknown => {
+                map.next_value::<IgnoredAny>()?;
+                Up::Unknown
+            }
+        };
+        match map.next_key::<IgnoredAny>()? {
+            None => Ok(up),
+            Some(_) => Err(serde::de::Error::custom("a frame with two types")),
+        }
+    }
+}
+
+/// What of a call changes from one sending to the next.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Sending {
+    pub(crate) attempt: u32,
+    pub(crate) now: std::time::Instant,
+}
+
+/// Appends the frame that starts `call`. The target and the arguments are copied as they are.
+pub(crate) fn push_call(out: &mut Vec<u8>, call: &Call, sending: Sending) {
+    let start = begin(out);
+    out.extend_from_slice(br#"{"call":{"id":"#);
+    push_number(out, call.id.0);
+    out.extend_from_slice(br#","target":"#);
+    out.extend_from_slice(call.spec.target().as_bytes());
+    out.extend_from_slice(br#","args":"#);
+    out.extend_from_slice(&call.arguments);
+    out.extend_from_slice(br#","deadline_ms":"#);
+    push_millis(out, call.deadline.remaining(sending.now));
+    out.extend_from_slice(br#","idle_ms":"#);
+    push_millis(out, call.deadline.idle());
+    out.extend_from_slice(br#","attempt":"#);
+    push_number(out, sending.attempt.into());
+    out.extend_from_slice(if call.wants.progress {
+        br#","context":{"progress":true,"log":"#
+    } else {
+        br#","context":{"progress":false,"log":"#
+    });
+    match call.wants.log {
+        None => out.extend_from_slice(b"null"),
+        Some(level) => push_string(out, level.name()),
+    }
+    out.extend_from_slice(br#","session":"#);
+    push_string(out, &call.session);
+    out.extend_from_slice(b"}}}");
+    finish(out, start);
+}
+
+/// Appends the frame that introduces the server.
+pub(crate) fn push_hello(out: &mut Vec<u8>, hello: &Hello<'_>) -> Result<(), Fault> {
+    #[derive(Serialize)]
+    struct Frame<'a> {
+        hello: &'a Hello<'a>,
+    }
+    let start = begin(out);
+    serde_json::to_writer(&mut *out, &Frame { hello })?;
+    finish(out, start);
+    Ok(())
+}
+
+/// Appends the frame that asks an async worker to end one call.
+pub(crate) fn push_cancel(out: &mut Vec<u8>, id: u64) {
+    let start = begin(out);
+    out.extend_from_slice(br#"{"cancel":{"id":"#);
+    push_number(out, id);
+    out.extend_from_slice(b"}}");
+    finish(out, start);
+}
+
+fn begin(out: &mut Vec<u8>) -> usize {
+    let start = out.len();
+    out.extend_from_slice(&[0; HEADER]);
+    start
+}
+
+/// Writes the length of the body that follows the header at `start`.
+fn finish(out: &mut [u8], start: usize) {
+    let length = u32::try_from(out.len() - start - HEADER).unwrap_or(u32::MAX);
+    if let Some(header) = out.get_mut(start..start + HEADER) {
+        header.copy_from_slice(&length.to_le_bytes());
+    }
+}
+
+fn push_number(out: &mut Vec<u8>, mut number: u64) {
+    // u64::MAX has 20 digits.
+    let mut digits = [0; 20];
+    let mut at = digits.len();
+    loop {
+        at -= 1;
+        digits[at] = b'0' + (number % 10) as u8;
+        number /= 10;
+        if number == 0 {
+            break;
+        }
+    }
+    out.extend_from_slice(&digits[at..]);
+}
+
+fn push_millis(out: &mut Vec<u8>, duration: Option<std::time::Duration>) {
+    match duration {
+        None => out.extend_from_slice(b"null"),
+        Some(duration) => push_number(out, u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)),
+    }
+}
+
+fn push_string(out: &mut Vec<u8>, text: &str) {
+    // The plain case, which is every session id we make, without going through a serialiser.
+    if text.bytes().all(|byte| (b' '..0x7f).contains(&byte) && byte != b'"' && byte != b'\\') {
+        out.push(b'"');
+        out.extend_from_slice(text.as_bytes());
+        out.push(b'"');
+    } else {
+        out.extend_from_slice(Value::from(text).to_string().as_bytes());
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,490 @@
+//! One Python process that speaks the worker wire: how it becomes ready, and how one call runs on it.
+
+use std::future::{Future, poll_fn};
+use std::io::{self, IoSlice};
+use std::mem::MaybeUninit;
+use std::os::fd::AsFd;
+use std::path::Path;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::{Duration, Instant};
+
+use omni_call::{Call, Deadline, Event, EventSink, Expiry, LogLevel, NoEvents, ToolResult, Wants};
+use rustix::net::{SendAncillaryBuffer, SendAncillaryMessage, SendFlags, sendmsg};
+use rustix::process::Signal;
+use tokio::time::{Sleep, sleep};
+
+use crate::ExecConfig;
+use crate::channel::{Body, Channel};
+use crate::process::{
+    Children, Exit, Listener, Output, Process, Program, StartError, StatusPage, looks_complete, user_frames,
+};
+use crate::wire::{self, ErrorFrame, Fault, Hello, Mode, Sending, Up};
+
+/// How long a process whose channel is closed may take to end before it counts as broken rather than dead.
+const DEATH_GRACE: Duration = Duration::from_millis(250);
+
+/// How long Python may take to print its stack, and how long it must have been silent to be done with it.
+const STACK_WAIT: Duration = Duration::from_millis(100);
+const STACK_QUIET: Duration = Duration::from_millis(10);
+
+/// A live worker process with everything that belongs to it. Dropping it closes its channel and kills it.
+pub(crate) struct Worker {
+    pub(crate) channel: Channel,
+    pub(crate) output: Output,
+    pub(crate) process: Process,
+    page: Arc<StatusPage>,
+    /// Kept from call to call and set anew only when a call's deadline is nearer than what it is set to:
+    /// most calls end before they would have needed a timer.
+    alarm: Pin<Box<Sleep>>,
+    call: Option<Current>,
+    /// It has said that it is ready.
+    ready: bool,
+    /// It broke the protocol and gets no further call.
+    spoiled: bool,
+    result_bytes_max: usize,
+    /// When it last finished a call.
+    pub(crate) idle_since: Instant,
+}
+
+/// The call that a worker runs.
+struct Current {
+    id: u64,
+    wants: Wants,
+    /// The channel broke then, for this reason; it is still to be seen whether the process has died.
+    broken: Option<(Instant, Fault)>,
+}
+
+/// How one call on one worker ended.
+pub(crate) enum End {
+    Result(ToolResult),
+    Error(ErrorFrame),
+    /// A part of the result was larger than a result may be.
+    TooLarge,
+    Died(Exit),
+    Broken(Fault),
+    Expired(Expiry),
+}
+
+/// Why a process did not become a worker.
+#[derive(Debug)]
+pub(crate) struct StartFailure {
+    pub(crate) message: String,
+    pub(crate) hint: String,
+    pub(crate) stderr: Option<String>,
+    /// The server is stopping: nobody's fault.
+    pub(crate) closing: bool,
+}
+
+impl Worker {
+    /// Starts a process and waits until it says that it is ready. `seat` is dropped when the process is
+    /// gone. Dropping the future kills the process.
+    pub(crate) async fn start(
+        children: &Arc<Children>,
+        mode: Mode,
+        seat: Box<dyn Send>,
+    ) -> Result<Self, StartFailure> {
+        let program = Program { args: vec!["-m".into(), "omni.worker".into()], env: Vec::new() };
+        let mut worker = Worker::launch(children, program, mode, seat).await.map_err(StartFailure::from)?;
+        let config = children.config();
+        match tokio::time::timeout(config.ready_timeout, worker.wait_ready()).await {
+            Ok(Ok(())) => Ok(worker),
+            Ok(Err(reason)) => Err(worker.start_failure(config, &reason, children.closing())),
+            Err(_) => {
+                let reason = format!("was not ready after {} s", config.ready_timeout.as_secs_f64());
+                Err(worker.start_failure(config, &reason, children.closing()))
+            }
+        }
+    }
+
+    /// Starts a process and introduces the server to it.
+    pub(crate) async fn launch(
+        children: &Arc<Children>,
+        program: Program,
+        mode: Mode,
+        seat: Box<dyn Send>,
+    ) -> Result<Self, StartError> {
+        let system = |what| move |source: io::Error| StartError::System { what, source };
+        let config = children.config();
+        let page = StatusPage::new().map_err(system("making a status page"))?;
+        let started = children.start(program, seat).await?;
+        let mut channel =
+            Channel::new(started.control, config.frame_bytes_max).map_err(system("watching a socket"))?;
+        let output = Output::new(started.stdout, started.stderr, config.stderr_bytes_max)
+            .map_err(system("capturing output"))?;
+        greet(&mut channel, &page, config, mode).map_err(system("introducing the server"))?;
+        Ok(Worker {
+            channel,
+            output,
+            process: started.process,
+            page: Arc::new(page),
+            alarm: Box::pin(sleep(Duration::MAX)),
+            call: None,
+            ready: false,
+            spoiled: false,
+            result_bytes_max: config.result_bytes_max,
+            idle_since: Instant::now(),
+        })
+    }
+
+    /// Waits for the first frame. The error says, after `it`, what happened instead.
+    async fn wait_ready(&mut self) -> Result<(), String> {
+        let mut closed: Option<Pin<Box<Sleep>>> = None;
+        poll_fn(|cx| {
+            self.output.poll(cx, None);
+            let _ = self.channel.poll_flush(cx);
+            if closed.is_none()
+                && let Poll::Ready(frame) = self.channel.poll_frame(cx)
+            {
+                match frame {
+                    Ok(length) => {
+                        let ready = readiness(self.channel.body(length).bytes());
+                        self.channel.consume(length);
+                        return Poll::Ready(ready);
+                    }
+                    Err(Fault::Closed | Fault::Io(_)) => closed = Some(Box::pin(sleep(DEATH_GRACE))),
+                    Err(fault) => return Poll::Ready(Err(fault.to_string())),
+                }
+            }
+            if let Poll::Ready(exit) = self.process.poll_exit(cx) {
+                return Poll::Ready(Err(before_ready(exit)));
+            }
+            match closed.as_mut().map(|grace| grace.as_mut().poll(cx)) {
+                Some(Poll::Ready(())) => {
+                    Poll::Ready(Err("closed its control channel before it was ready".into()))
+                }
+                Some(Poll::Pending) | None => Poll::Pending,
+            }
+        })
+        .await
+    }
+
+    /// What to say of a process that ended before it said that it was ready; `None` when it did say so.
+    pub(crate) fn never_ready(&self, config: &ExecConfig, exit: Exit) -> Option<StartFailure> {
+        (!self.ready).then(|| self.start_failure(config, &before_ready(exit), false))
+    }
+
+    fn start_failure(&self, config: &ExecConfig, reason: &str, closing: bool) -> StartFailure {
+        let stderr = self.output.stderr_tail();
+        let python = config.interpreter.path.display();
+        let last = stderr.as_deref().and_then(|text| text.trim_end().lines().next_back());
+        let message = match last {
+            Some(line) => format!("`{python}` {reason}: {line}"),
+            None => format!("`{python}` {reason}"),
+        };
+        let hint = format!("try `{python} -c pass`, and `omni doctor` for more").replace('\n', " ");
+        StartFailure { message, hint, stderr, closing }
+    }
+
+    /// Sends `call` to the worker, which must have none. Does not wait: what the socket does not take goes
+    /// with [`poll_call`](Self::poll_call).
+    pub(crate) fn begin(&mut self, call: &Call, attempt: u32) {
+        let now = Instant::now();
+        self.output.begin_call();
+        wire::push_call(self.channel.outbox(), call, Sending { attempt, now });
+        self.channel.flush_now();
+        self.call = Some(Current { id: call.id.0, wants: call.wants, broken: None });
+    }
+
+    /// Where the worker notes which call it has started.
+    pub(crate) fn page(&self) -> Arc<StatusPage> {
+        Arc::clone(&self.page)
+    }
+
+    pub(crate) fn result_bytes_max(&self) -> usize {
+        self.result_bytes_max
+    }
+
+    /// Whether a call has been begun here and has not ended.
+    pub(crate) fn busy(&self) -> bool {
+        self.call.is_some()
+    }
+
+    /// Whether the worker may serve another call: it lives, and owes nothing and is owed nothing.
+    pub(crate) fn reusable(&self) -> bool {
+        self.call.is_none() && !self.spoiled && self.channel.flushed() && !self.process.exited()
+    }
+
+    /// Whether a line of the call's own code has run.
+    pub(crate) fn has_started(&self, id: u64) -> bool {
+        // Unreadable counts as started: the safe side, since what has started is not run again.
+        self.page.last_started().is_none_or(|started| started == id)
+    }
+
+    /// Drives the call that was begun to its end and reports what it says to `events`.
+    pub(crate) async fn finish(&mut self, deadline: &mut Deadline, events: &mut dyn EventSink) -> End {
+        poll_fn(|cx| self.poll_call(cx, deadline, events)).await
+    }
+
+    /// One look at everything that can happen. Output comes before frames, so that what a tool printed is
+    /// reported before its result.
+    fn poll_call(
+        &mut self,
+        cx: &mut Context<'_>,
+        deadline: &mut Deadline,
+        events: &mut dyn EventSink,
+    ) -> Poll<End> {
+        let mut listener = Listener { events, level: self.call.as_ref().and_then(|call| call.wants.log) };
+        self.output.poll(cx, Some(&mut listener));
+        let _ = self.channel.poll_flush(cx);
+        let mut end = self.poll_frames(cx, deadline, &mut listener);
+        if end.is_none()
+            && let Poll::Ready(exit) = self.process.poll_exit(cx)
+        {
+            self.output.poll(cx, Some(&mut listener));
+            end = Some(End::Died(exit));
+        }
+        if end.is_none() {
+            end = self.poll_clocks(cx, deadline);
+        }
+        match end {
+            None => Poll::Pending,
+            Some(end) => {
+                self.output.end_call(&mut listener);
+                self.spoiled |= matches!(end, End::Broken(_));
+                // After a deadline the call still runs here, until somebody has ended it.
+                if !matches!(end, End::Expired(_)) {
+                    self.call = None;
+                }
+                Poll::Ready(end)
+            }
+        }
+    }
+
+    /// Takes in every frame that has arrived.
+    fn poll_frames(
+        &mut self,
+        cx: &mut Context<'_>,
+        deadline: &mut Deadline,
+        listener: &mut Listener<'_>,
+    ) -> Option<End> {
+        let current = self.call.as_mut().filter(|call| call.broken.is_none())?;
+        while let Poll::Ready(frame) = self.channel.poll_frame(cx) {
+            let taken = frame.and_then(|length| {
+                let body = self.channel.body(length);
+                let frame = wire::decode(body.bytes())?;
+                self.ready |= matches!(frame, Up::Ready(_));
+                let end = take_frame(body, frame, current, deadline, listener, self.result_bytes_max);
+                self.channel.consume(length);
+                Ok(end)
+            });
+            match taken {
+                Ok(None) => {}
+                Ok(Some(end)) => return Some(end),
+                Err(fault @ (Fault::Closed | Fault::Io(_))) => {
+                    // Usually the process is dying. Only the kernel can say, so wait for its word.
+                    current.broken = Some((Instant::now(), fault));
+                    return None;
+                }
+                Err(fault) => return Some(End::Broken(fault)),
+            }
+        }
+        None
+    }
+
+    /// Looks at the deadline, and at the grace of a broken channel.
+    fn poll_clocks(&mut self, cx: &mut Context<'_>, deadline: &Deadline) -> Option<End> {
+        loop {
+            let current = self.call.as_mut()?;
+            let grace = current.broken.as_ref().map(|(since, _)| *since + DEATH_GRACE);
+            let next = match (deadline.next(), grace) {
+                (Some(deadline), Some(grace)) => deadline.min(grace),
+                (one, other) => one.or(other)?,
+            };
+            let next = tokio::time::Instant::from_std(next);
+            if self.alarm.deadline() > next {
+                self.alarm.as_mut().reset(next);
+            }
+            if self.alarm.as_mut().poll(cx).is_pending() {
+                return None;
+            }
+            let now = Instant::now();
+            if let Some(expiry) = deadline.expired(now) {
+                return Some(End::Expired(expiry));
+            }
+            if grace.is_some_and(|grace| now >= grace)
+                && let Some((_, fault)) = current.broken.take()
+            {
+                return Some(End::Broken(fault));
+            }
+            // It was set for an earlier call, or for a deadline that a heartbeat has moved since. One
+            // millisecond is the timer's own grain.
+            self.alarm
+                .as_mut()
+                .reset(next.max(tokio::time::Instant::from_std(now) + Duration::from_millis(1)));
+        }
+    }
+
+    /// Asks Python where the call `id` is, and waits a little for the answer. `None` when it does not say, or is not in
+    /// the skill's files.
+    pub(crate) async fn stack(&mut self, skill_dir: &Path, id: u64) -> Option<String> {
+        let mark = self.output.stderr_length();
+        self.process.signal(Signal::USR1);
+        let mut length = mark;
+        let mut quiet = Box::pin(sleep(STACK_QUIET));
+        let all = poll_fn(|cx| {
+            self.output.poll(cx, None);
+            if self.process.poll_exit(cx).is_ready() {
+                return Poll::Ready(());
+            }
+            if self.output.stderr_length() != length {
+                length = self.output.stderr_length();
+                quiet.as_mut().reset(tokio::time::Instant::now() + STACK_QUIET);
+            }
+            while quiet.as_mut().poll(cx).is_ready() {
+                if looks_complete(self.output.stderr_since(mark)) {
+                    return Poll::Ready(());
+                }
+                quiet.as_mut().reset(tokio::time::Instant::now() + STACK_QUIET);
+            }
+            Poll::Pending
+        });
+        let _ = tokio::time::timeout(STACK_WAIT, all).await;
+        user_frames(&String::from_utf8_lossy(self.output.stderr_since(mark)), skill_dir, id)
+    }
+
+    /// Waits for the process to end by itself, so long as it takes, and lets it print meanwhile.
+    pub(crate) async fn drain(&mut self) -> Exit {
+        poll_fn(|cx| {
+            self.output.poll(cx, None);
+            self.process.poll_exit(cx)
+        })
+        .await
+    }
+
+    /// Asks a sync worker to raise `CallCancelled` in its call, and waits `patience` for the call to end.
+    /// True when it did and the worker can go on.
+    pub(crate) async fn cancel(&mut self, patience: Duration) -> bool {
+        self.process.signal(Signal::USR2);
+        let mut deadline = Deadline::new(Instant::now(), Some(patience), None);
+        match self.finish(&mut deadline, &mut NoEvents).await {
+            End::Result(_) | End::Error(_) | End::TooLarge => self.reusable(),
+            End::Died(_) | End::Broken(_) | End::Expired(_) => false,
+        }
+    }
+}
+
+/// Sends the first frame, with the status page's descriptor beside its first byte.
+fn greet(channel: &mut Channel, page: &StatusPage, config: &ExecConfig, mode: Mode) -> io::Result<()> {
+    let mut frame = Vec::new();
+    let hello = Hello {
+        proto: wire::PROTO,
+        mode,
+        page: true,
+        root: &config.root.to_string_lossy(),
+        settings: &config.settings,
+        frame_bytes_max: config.frame_bytes_max,
+        result_bytes_max: config.result_bytes_max,
+    };
+    wire::push_hello(&mut frame, &hello).map_err(io::Error::other)?;
+    let descriptors = [page.as_fd()];
+    let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
+    let mut ancillary = SendAncillaryBuffer::new(&mut space);
+    ancillary.push(SendAncillaryMessage::ScmRights(&descriptors));
+    // A new socket takes some bytes at once; what it does not take is sent as the worker reads.
+    let sent = sendmsg(channel.as_fd(), &[IoSlice::new(&frame)], &mut ancillary, SendFlags::NOSIGNAL)?;
+    channel.outbox().extend_from_slice(frame.get(sent..).unwrap_or_default());
+    Ok(())
+}
+
+fn before_ready(exit: Exit) -> String {
+    match exit {
+        Exit::Code(code) => format!("ended with exit code {code} before it was ready"),
+        Exit::Signal(signal) => format!("was ended by signal {signal} before it was ready"),
+    }
+}
+
+/// Reads the first frame of a worker.
+fn readiness(body: &[u8]) -> Result<(), String> {
+    match wire::decode(body) {
+        Ok(Up::Ready(ready)) if ready.proto == wire::PROTO => Ok(()),
+        Ok(Up::Ready(ready)) => Err(format!(
+            "speaks version {} of the worker protocol, not {}; its `omni` package is from another release",
+            ready.proto,
+            wire::PROTO
+        )),
+        Ok(_) => Err("did not begin with `ready`".into()),
+        Err(fault) => Err(fault.to_string()),
+    }
+}
+
+/// What one frame means for the call that runs; `Some` when it ends the call.
+fn take_frame(
+    body: Body<'_>,
+    frame: Up<'_>,
+    current: &Current,
+    deadline: &mut Deadline,
+    listener: &mut Listener<'_>,
+    result_bytes_max: usize,
+) -> Option<End> {
+    if frame.call() != Some(current.id) {
+        // A thread that a former call left behind, or a type that a later version speaks.
+        return None;
+    }
+    match frame {
+        Up::Result(result) => return Some(result_of(body, &result, result_bytes_max)),
+        Up::Error(error) => return Some(End::Error(error)),
+        Up::Beat(_) => deadline.beat(Instant::now()),
+        Up::Progress(_) | Up::Log(_) => {
+            // Progress is a sign of life whoever hears it; a log message is not.
+            if matches!(frame, Up::Progress(_)) {
+                deadline.beat(Instant::now());
+            }
+            if let Some(event) = event_of(body, frame, current.wants) {
+                listener.events.event(event);
+            }
+        }
+        Up::Ready(_) | Up::Started(_) | Up::Unknown => {}
+    }
+    None
+}
+
+/// The end that a result frame means.
+pub(crate) fn result_of(body: Body<'_>, result: &wire::ResultFrame<'_>, bytes_max: usize) -> End {
+    let too_large =
+        |part: Option<&serde_json::value::RawValue>| part.is_some_and(|part| part.get().len() > bytes_max);
+    if too_large(Some(result.content)) || too_large(result.structured) || too_large(result.meta) {
+        return End::TooLarge;
+    }
+    End::Result(ToolResult {
+        content: body.keep(result.content),
+        structured: result.structured.map(|structured| body.keep(structured)),
+        meta: result.meta.map(|meta| body.keep(meta)),
+        is_error: result.is_error,
+    })
+}
+
+/// The event that a frame means for a caller who wants such events.
+pub(crate) fn event_of(body: Body<'_>, frame: Up<'_>, wants: Wants) -> Option<Event> {
+    match frame {
+        Up::Progress(progress) => wants.progress.then_some(Event::Progress {
+            value: progress.value,
+            total: progress.total,
+            message: progress.message,
+        }),
+        Up::Log(log) => {
+            let level = log.level.parse().unwrap_or(LogLevel::Info);
+            let wanted = wants.log.is_some_and(|least| level >= least);
+            wanted.then(|| Event::Log { level, logger: log.logger, data: body.keep(log.data) })
+        }
+        Up::Ready(_) | Up::Started(_) | Up::Beat(_) | Up::Result(_) | Up::Error(_) | Up::Unknown => None,
+    }
+}
+
+impl From<StartError> for StartFailure {
+    fn from(error: StartError) -> Self {
+        let hint = match &error {
+            StartError::NoInterpreter { .. } => "name a Python of 3.9 or later with `--python PATH`",
+            StartError::Launcher { .. } => "was omni moved or replaced while it ran? Start it again",
+            StartError::System { .. } => "`omni doctor` checks what omni needs of this machine",
+            StartError::Closing => "start the server again",
+        };
+        StartFailure {
+            message: error.to_string(),
+            hint: hint.to_owned(),
+            stderr: None,
+            closing: matches!(error, StartError::Closing),
+        }
+    }
+}
