@@ -1,0 +1,453 @@
+"""What happened in the repository, what is changed now, and how is it committed?"""
+
+from __future__ import annotations
+
+import os
+import re
+from dataclasses import dataclass
+from datetime import datetime, timezone
+from typing import List, Literal, Optional
+
+from omni import Context, Text, ToolError, tool
+
+from ._patch import Options, shown_difference
+from ._run import Repository
+from ._status import Status, parse
+
+TEXT_CHARS_MAX = 100_000
+ENTRIES_MAX = 1000
+
+_FIELD, _FIELDS = "\x1f", "%x1f"
+_IN_PROGRESS = (
+    ("MERGE_HEAD", "merge"),
+    ("rebase-merge", "rebase"),
+    ("rebase-apply", "rebase"),
+    ("CHERRY_PICK_HEAD", "cherry-pick"),
+    ("REVERT_HEAD", "revert"),
+    ("BISECT_LOG", "bisect"),
+)
+
+
+@dataclass
+class Commit:
+    """One commit."""
+
+    commit: str
+    author: str
+    email: str
+    # When it was written, ISO 8601.
+    date: str
+    subject: str
+    # The message below its first line, cut after 2,000 characters.
+    body: str
+    # Branches and tags that point at it.
+    refs: List[str]
+    parents: List[str]
+
+
+@dataclass
+class History:
+    """Commits, the newest first."""
+
+    commits: List[Commit]
+    # Whether there are older ones; go on with `skip`.
+    more: bool
+
+
+@dataclass
+class Committed:
+    """A commit that was made."""
+
+    commit: str
+    branch: Optional[str]
+    subject: str
+    files: List[str]
+    added: int
+    removed: int
+
+
+@dataclass
+class Branch:
+    """A branch."""
+
+    name: str
+    current: bool
+    commit: str
+    date: str
+    subject: str
+    upstream: Optional[str]
+    # Against the upstream, in git's words: `ahead 2, behind 1`; `gone` when it was deleted there.
+    track: Optional[str]
+
+
+@dataclass
+class Branches:
+    """Branches, the one with the newest commit first."""
+
+    branches: List[Branch]
+    truncated: bool
+
+
+@tool(title="Status of the repository", read_only=True, open_world=False, timeout=60)
+def status(ctx: Context, repo: str = ".") -> Status:
+    """
+    Show the branch, how it stands to its upstream, and which files are staged, changed, untracked or in conflict.
+
+    Args:
+        repo: A folder in the repository, relative to the project root.
+
+    Returns:
+        Paths relative to the top of the repository. A folder that is wholly untracked ends in `/`.
+    """
+    repository = Repository(ctx, repo)
+    listed = repository.read(
+        "status", "--porcelain=v2", "--branch", "-z", "--untracked-files=normal", "--ignore-submodules=dirty"
+    )
+    result = parse(listed.text, ENTRIES_MAX)
+    result.truncated = result.truncated or listed.cut
+    result.in_progress = _in_progress(repository)
+    return result
+
+
+@tool(title="History", read_only=True, open_world=False, timeout=60)
+def log(
+    ctx: Context,
+    ref: str = "HEAD",
+    paths: Optional[List[str]] = None,
+    author: Optional[str] = None,
+    message: Optional[str] = None,
+    changed_text: Optional[str] = None,
+    since: Optional[str] = None,
+    until: Optional[str] = None,
+    limit: int = 20,
+    skip: int = 0,
+    repo: str = ".",
+) -> History:
+    """
+    List commits, the newest first, filtered by path, author, message, date or the text they added or removed.
+
+    Args:
+        ref: A branch, tag or id to start from, or a range: `main..feature` is what only feature has.
+        paths: Only commits that changed these files or folders, relative to the top of the repository.
+        author: Only commits whose author's name or address contains this, case ignored.
+        message: Only commits whose message contains this, case ignored.
+        changed_text: Only commits that changed how often this exact text occurs: when was it added or removed?
+        since: Only commits after this, such as `2024-05-01` or `2 weeks ago`.
+        until: Only commits before this.
+        limit: The most commits to return, up to 500.
+        skip: How many to leave out first, to read on.
+        repo: A folder in the repository, relative to the project root.
+
+    Returns:
+        The commits, and whether there are more.
+    """
+    limit = _between("limit", limit, 1, 500)
+    skip = _between("skip", skip, 0, 10_000_000)
+    repository = Repository(ctx, repo)
+    arguments = ["log", "-z", f"--max-count={limit + 1}", f"--skip={skip}", "--no-color", "--decorate=short"]
+    # The order of the fields is that of `Commit`, but for the message, which may hold anything and comes last.
+    arguments.append("--format=" + _FIELDS.join(("%H", "%an", "%ae", "%aI", "%D", "%P", "%s", "%b")))
+    arguments += ["--regexp-ignore-case", "--fixed-strings"]
+    for option, value in (("author", author), ("grep", message), ("since", since), ("until", until)):
+        if value is not None:
+            arguments.append(f"--{option}={value}")
+    if changed_text:
+        arguments += [f"-S{changed_text}", "--no-textconv", "--no-ext-diff"]
+    arguments += [repository.range_of(ref), "--", *(repository.path(path) for path in paths or [])]
+    records = [record for record in repository.read(*arguments).text.split("\0") if record]
+    return History([_commit(record) for record in records[:limit]], len(records) > limit)
+
+
+@tool(title="Show differences", read_only=True, open_world=False, timeout=60)
+def diff(
+    ctx: Context,
+    what: Literal["all", "staged", "unstaged"] = "all",
+    base: Optional[str] = None,
+    head: Optional[str] = None,
+    merge_base: bool = False,
+    paths: Optional[List[str]] = None,
+    context: int = 3,
+    summary: bool = False,
+    ignore_blanks: bool = False,
+    repo: str = ".",
+) -> Text:
+    """
+    Show what changed: in the working tree, or between two commits or branches.
+
+    Without `base` it compares the working tree with the last commit. For what a branch changed since it
+    left main, as a pull request shows it: base="main", head="HEAD", merge_base=true.
+
+    Args:
+        what: Without `base`: everything since the last commit, only what is staged, or only what is not.
+        base: The older commit, branch or tag.
+        head: The newer one; the working tree when left out.
+        merge_base: Compare with the commit that `base` and `head` have in common instead of `base` itself.
+        paths: Only these files or folders, relative to the top of the repository.
+        context: Unchanged lines around each change, up to 50.
+        summary: Only list the files with their numbers of added and removed lines.
+        ignore_blanks: Leave out changes of blanks and tabs.
+        repo: A folder in the repository, relative to the project root.
+
+    Returns:
+        The files with their counts, then the patch. A large patch is cut, and a note says what is missing.
+    """
+    repository = Repository(ctx, repo)
+    options = Options(_between("context", context, 0, 50), summary, ignore_blanks)
+    if base is None:
+        if head is not None or merge_base:
+            raise ToolError("`head` and `merge_base` need a `base` to compare with")
+        compare = _compare_working_tree(repository, what)
+    else:
+        compare = [repository.commit_of(base)]
+        newer = repository.commit_of(head or "HEAD") if head is not None or merge_base else None
+        if merge_base and newer is not None:
+            common = repository.asks("merge-base", compare[0], newer)
+            if common is None:
+                raise ToolError(f"`{base}` and `{head or 'HEAD'}` have no commit in common; leave out `merge_base`")
+            compare = [common]
+        if head is not None and newer is not None:
+            compare.append(newer)
+    return Text(shown_difference(repository, compare, [repository.path(path) for path in paths or []], options))
+
+
+@tool(title="Show a commit or a file of it", read_only=True, open_world=False, timeout=60)
+def show(
+    ctx: Context,
+    ref: str = "HEAD",
+    path: Optional[str] = None,
+    start: int = 1,
+    limit: int = 1000,
+    summary: bool = False,
+    repo: str = ".",
+) -> Text:
+    """
+    Show a commit with its message and patch, or a file (or folder) as it was in that commit.
+
+    Args:
+        ref: A branch, tag or id.
+        path: A file or folder to show as it was then, relative to the top of the repository.
+        start: For a file: the first line, from 1.
+        limit: For a file: the most lines, up to 10,000.
+        summary: For a commit: only list its files.
+        repo: A folder in the repository, relative to the project root.
+
+    Returns:
+        The commit or the content. A merge is compared with its first parent.
+    """
+    repository = Repository(ctx, repo)
+    commit = repository.commit_of(ref)
+    if path is not None:
+        return Text(_content(repository, commit, ref, repository.path(path), start, limit))
+    form = "%H%n%an <%ae>%n%aI%n%P%n%B"
+    shown = repository.read("log", "--max-count=1", f"--format={form}", commit, "--").text
+    name, author, date, parents, message = shown.split("\n", 4)
+    older = parents.split(" ")[0] or repository.empty_tree()
+    head = [f"commit {name}", f"author {author}", f"date   {date}"]
+    if " " in parents:
+        head.append(f"merge of {parents}, compared with the first")
+    patch = shown_difference(repository, [older, name], [], Options(summary=summary))
+    return Text("\n".join([*head, "", message.strip("\n"), "", patch]))
+
+
+@tool(title="Who wrote which line", read_only=True, open_world=False, timeout=60)
+def blame(
+    ctx: Context, path: str, start: int = 1, lines: int = 100, ref: Optional[str] = None, repo: str = "."
+) -> Text:
+    """
+    Say for each line of a file which commit wrote it last, when and by whom.
+
+    Args:
+        path: The file, relative to the top of the repository.
+        start: The first line, from 1.
+        lines: How many lines, up to 1,000.
+        ref: The file as of this commit; the working tree when left out.
+        repo: A folder in the repository, relative to the project root.
+
+    Returns:
+        A row per line: commit, date, author, line number and text. Commit 00000000 is not committed yet.
+    """
+    start = _between("start", start, 1, 100_000_000)
+    lines = _between("lines", lines, 1, 1000)
+    repository = Repository(ctx, repo)
+    commits = [] if ref is None else [repository.commit_of(ref)]
+    # `,+n` may reach beyond the end of the file; an absolute end may not.
+    listed = repository.read(
+        "blame", "--line-porcelain", "--no-textconv", f"-L{start},+{lines}", *commits, "--", repository.path(path)
+    )
+    return Text(_blamed(listed.text))
+
+
+@tool(title="Branches", read_only=True, open_world=False, timeout=60)
+def branches(ctx: Context, remote: bool = False, limit: int = 50, repo: str = ".") -> Branches:
+    """
+    List the branches with their last commit and how they stand to their upstream.
+
+    Args:
+        remote: List what is known of the remotes' branches too; nothing is fetched.
+        limit: The most branches to return, up to 1,000.
+        repo: A folder in the repository, relative to the project root.
+
+    Returns:
+        The branches, the one with the newest commit first.
+    """
+    limit = _between("limit", limit, 1, 1000)
+    repository = Repository(ctx, repo)
+    fields = (
+        "%(refname:short)", "%(HEAD)", "%(objectname)", "%(committerdate:iso-strict)", "%(upstream:short)",
+        "%(upstream:track,nobracket)", "%(symref)", "%(subject)",
+    )  # fmt: skip
+    listed = repository.read(
+        "for-each-ref", f"--count={limit + 1}", "--sort=-committerdate", "--format=" + "%1f".join(fields),
+        "refs/heads", *(["refs/remotes"] if remote else []),
+    )  # fmt: skip
+    rows = [line.split(_FIELD, 7) for line in listed.text.split("\n") if line]
+    found = [
+        Branch(name, head == "*", commit, date, subject, upstream or None, track or None)
+        for name, head, commit, date, upstream, track, points_to, subject in rows[:limit]
+        # `origin/HEAD` is another name of a branch that is listed itself.
+        if not points_to
+    ]
+    return Branches(found, len(rows) > limit)
+
+
+@tool(title="Commit", read_only=False, destructive=False, idempotent=False, open_world=False, timeout=300)
+def commit(
+    ctx: Context, message: str, paths: Optional[List[str]] = None, tracked: bool = False, repo: str = "."
+) -> Committed:
+    """
+    Commit changes: the given files, all tracked files, or what is staged already.
+
+    Look at `git.diff` first and write a message that says why. The repository's hooks run, and may refuse.
+    Nothing is pushed.
+
+    Args:
+        message: A first line of about 50 characters; then, after a blank line, the details.
+        paths: Files or folders to stage and commit, new and deleted ones too; what else is staged stays staged.
+            Relative to the top of the repository.
+        tracked: Stage and commit every change to files that git already tracks.
+        repo: A folder in the repository, relative to the project root.
+
+    Returns:
+        The commit and what it holds.
+    """
+    if not message.strip():
+        raise ToolError("`message` is empty; say in one line what the commit changes")
+    if paths and tracked:
+        raise ToolError("give either `paths` or `tracked`, not both")
+    repository = Repository(ctx, repo)
+    chosen = [repository.path(path) for path in paths or []]
+    if chosen:
+        repository.change("add", "--all", "--", *chosen)
+    elif tracked:
+        repository.change("add", "--update", "--", ".")
+    nothing_staged = repository.asks("diff", "--cached", "--quiet", "--no-ext-diff", "--", *chosen) is not None
+    # The end of a merge is a commit even when it changes no file.
+    if nothing_staged and _in_progress(repository) is None:
+        raise ToolError(
+            "there is nothing to commit"
+            + (" in these paths" if chosen else "; name the files in `paths`, or set tracked=true")
+        )
+    hooks = repository.hooks
+    repository.change(
+        "commit", "--quiet", "--file=-", "--cleanup=whitespace", *([] if hooks else ["--no-verify"]),
+        *(["--only", "--", *(f":(literal){path}" for path in chosen)] if chosen else []),
+        text=message, hooks=hooks,
+    )  # fmt: skip
+    return _committed(repository)
+
+
+def _committed(repository: Repository) -> Committed:
+    made = repository.commit_of("HEAD")
+    older = repository.asks("rev-parse", "--verify", "--quiet", f"{made}^1") or repository.empty_tree()
+    listed = repository.read("diff", "--numstat", "-z", "--no-renames", "--no-ext-diff", "--no-textconv", older, made)
+    rows = [row.split("\t", 2) for row in listed.text.split("\0") if row]
+    return Committed(
+        commit=made,
+        branch=repository.asks("symbolic-ref", "--quiet", "--short", "HEAD"),
+        subject=repository.read("log", "--max-count=1", "--format=%s", made, "--").text.strip(),
+        files=[path for _, _, path in rows],
+        added=sum(int(added) for added, _, _ in rows if added != "-"),
+        removed=sum(int(removed) for _, removed, _ in rows if removed != "-"),
+    )
+
+
+def _compare_working_tree(repository: Repository, what: str) -> List[str]:
+    if what == "unstaged":
+        return []
+    if what == "staged":
+        return ["--cached"]
+    # Before the first commit everything is new.
+    head = repository.asks("rev-parse", "--verify", "--quiet", "HEAD^{commit}")
+    return [head or repository.empty_tree()]
+
+
+def _commit(record: str) -> Commit:
+    commit, author, email, date, refs, parents, subject, body = record.split(_FIELD, 7)
+    body = body.strip("\n")
+    return Commit(
+        commit, author, email, date, subject,
+        body if len(body) <= 2000 else body[:2000] + "…",
+        [ref.replace("HEAD -> ", "").replace("tag: ", "") for ref in refs.split(", ") if ref],
+        parents.split(),
+    )  # fmt: skip
+
+
+def _content(repository: Repository, commit: str, ref: str, path: str, start: int, limit: int) -> str:
+    thing = commit if path == "." else f"{commit}:{path}"
+    kind = repository.asks("cat-file", "-t", thing)
+    if kind is None:
+        raise ToolError(f"there is no `{path}` in `{ref}`; list a folder of it by giving that as `path`, or `.`")
+    if kind in ("tree", "commit"):
+        names = repository.read("ls-tree", "-z", f"{commit}:{'' if path == '.' else path}")
+        rows = [entry.split("\t", 1) for entry in names.text.split("\0") if entry]
+        return "\n".join(name + ("/" if " tree " in entry else "") for entry, name in rows) or "[an empty folder]"
+    blob = repository.read("cat-file", "blob", thing)
+    if b"\0" in blob.data[:8192]:
+        raise ToolError(f"`{path}` is binary in `{ref}`")
+    limit = _between("limit", limit, 1, 10_000)
+    start = _between("start", start, 1, 100_000_000)
+    every = blob.text.split("\n")
+    if every[-1] == "":
+        every.pop()
+    wanted = every[start - 1 : start - 1 + limit]
+    text = "\n".join(wanted)
+    if len(text) > TEXT_CHARS_MAX:
+        return text[:TEXT_CHARS_MAX] + "\n[cut: ask for fewer lines with `limit`]"
+    end = start + len(wanted) - 1
+    more = f"\n[lines {start:,}-{end:,} of {len(every):,}; go on with start={end + 1}]" if end < len(every) else ""
+    return text + more
+
+
+def _blamed(listed: str) -> str:
+    rows: List[str] = []
+    entry = {"commit": "", "line": "", "author": "", "author-time": "0"}
+    for line in listed.split("\n"):
+        if line.startswith("\t"):
+            day = _day(int(entry["author-time"]))
+            rows.append(f"{entry['commit'][:8]} {day} {entry['author'][:20]:<20} {entry['line']:>5}: {line[1:][:500]}")
+        elif re.match(r"[0-9a-f]{40,64} \d+ \d+", line):
+            entry["commit"], _, entry["line"] = line.split(" ")[:3]
+        else:
+            key, _, value = line.partition(" ")
+            if key in entry:
+                entry[key] = value
+    return "\n".join(rows)
+
+
+def _day(seconds: int) -> str:
+    return datetime.fromtimestamp(seconds, timezone.utc).date().isoformat()
+
+
+def _in_progress(repository: Repository) -> Optional[str]:
+    names = [argument for name, _ in _IN_PROGRESS for argument in ("--git-path", name)]
+    paths = repository.read("rev-parse", *names).text.split("\n")
+    for (_, what), path in zip(_IN_PROGRESS, paths):
+        if path and os.path.exists(os.path.join(repository.top, path)):
+            return what
+    return None
+
+
+def _between(name: str, value: int, low: int, high: int) -> int:
+    if not low <= value <= high:
+        raise ToolError(f"`{name}` is {value}; it must be between {low:,} and {high:,}")
+    return value
