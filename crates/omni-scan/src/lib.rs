@@ -1,1 +1,32 @@
-//! omni-scan
+//! Which tools does a skill's Python source define, and what are their JSON Schemas?
+//!
+//! A pure function over source text: nothing is run, no file is read, hostile input costs bounded time.
+//!
+//! [`scan`] parses each file, resolves names through the skill's imports, reads the decorator's options, and
+//! turns the signature into schemas that equal Pydantic's.
+
+mod tool;
+
+mod scan;
+
+mod decorators;
+mod options;
+mod signature;
+
+mod classes;
+mod core;
+mod docstring;
+mod field;
+mod schema;
+mod types;
+mod value;
+
+mod package;
+mod syntax;
+
+mod diagnostic;
+mod suggest;
+
+pub use diagnostic::{Diagnostic, Severity};
+pub use scan::{Scan, Source, scan};
+pub use tool::Tool;

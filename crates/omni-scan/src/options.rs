@@ -1,0 +1,328 @@
+//! Which options does a tool's decorator set?
+
+use omni_call::{Limits, Way};
+use serde_json::{Map, Value as Json};
+
+use crate::diagnostic::Report;
+use crate::package::{FileId, Package};
+use crate::suggest::closest;
+use crate::syntax::{Expr, Keyword};
+use crate::value::{Evaluator, Value};
+
+/// The options of one tool, checked.
+#[derive(Default)]
+pub(crate) struct Options {
+    pub(crate) name: Option<String>,
+    /// The name is given but only known to Python.
+    pub(crate) name_unknown: bool,
+    pub(crate) description: Option<String>,
+    pub(crate) category: Option<String>,
+    pub(crate) title: Option<String>,
+    pub(crate) annotations: Map<String, Json>,
+    pub(crate) limits: Limits,
+    pub(crate) way: Option<Way>,
+    pub(crate) input_schema: Option<Json>,
+    /// The inner `None` is `output_schema=None`: no schema, whatever the annotation says.
+    pub(crate) output_schema: Option<Option<Json>>,
+    pub(crate) meta: Option<Map<String, Json>>,
+    pub(crate) icons: Option<Json>,
+    pub(crate) tags: Vec<String>,
+    pub(crate) version: Option<String>,
+}
+
+const NAMES: [&str; 17] = [
+    "name",
+    "description",
+    "category",
+    "title",
+    "read_only",
+    "destructive",
+    "idempotent",
+    "open_world",
+    "timeout",
+    "idle_timeout",
+    "executor",
+    "input_schema",
+    "output_schema",
+    "meta",
+    "icons",
+    "tags",
+    "version",
+];
+
+/// Options of the predecessor's decorator that nothing here acts on.
+const WITHOUT_EFFECT: [&str; 17] = [
+    "variants",
+    "default_variant",
+    "inject_root",
+    "inject_settings",
+    "autowire",
+    "retry_on",
+    "max_attempts",
+    "cache_ttl",
+    "error_strategy",
+    "log_level",
+    "trace_args",
+    "trace_result",
+    "trace_timing",
+    "filter_empty",
+    "max_result_depth",
+    "affinity",
+    "concurrency",
+];
+
+/// A week: a limit longer than this is a mistake in the unit.
+const SECONDS_MAX: f64 = 604_800.0;
+
+/// Reads the decorator's arguments. `keywords` come outermost last, each with the file it stands in;
+/// findings go to `report`, at the position of the tool when the argument stands in another file.
+pub(crate) fn read(
+    package: &Package,
+    sources: &[(FileId, &[Expr], &[Keyword])],
+    file: FileId,
+    tool_at: u32,
+    report: &mut Report<'_>,
+) -> Options {
+    let mut reader = Reader { package, report, options: Options::default() };
+    for (source, positional, keywords) in sources {
+        let place = |at: u32| if *source == file { at } else { tool_at };
+        if let Some(argument) = positional.first() {
+            let message = "a tool's options are given by name".to_owned();
+            let help = "write `@tool(name=…)`: as it stands, the file can't be loaded";
+            reader.report.error(place(argument.at), "positional-option", message, help);
+        }
+        for keyword in *keywords {
+            match &keyword.name {
+                Some(name) => reader.option(name, *source, &keyword.value, place(keyword.at)),
+                None => reader.spread(*source, &keyword.value, place(keyword.at)),
+            }
+        }
+    }
+    reader.options
+}
+
+struct Reader<'a, 'r> {
+    package: &'a Package,
+    report: &'a mut Report<'r>,
+    options: Options,
+}
+
+impl Reader<'_, '_> {
+    fn option(&mut self, name: &str, file: FileId, expr: &Expr, at: u32) {
+        if !self.known(name, at) {
+            return;
+        }
+        match Evaluator::new(self.package).value(file, expr) {
+            Some(value) => self.set(name, &value, at),
+            None => {
+                self.options.name_unknown |= name == "name";
+                let message = format!("`{name}=` is worked out when the file runs");
+                let help = "options are read without running the file: use a literal, or a constant assigned once in \
+                            this skill";
+                self.report.error(at, "computed-option", message, help);
+            }
+        }
+    }
+
+    /// `@tool(**COMMON)`.
+    fn spread(&mut self, file: FileId, expr: &Expr, at: u32) {
+        let Some(Value::Dict(entries)) = Evaluator::new(self.package).value(file, expr) else {
+            let message = "options given with `**` are worked out when the file runs".to_owned();
+            self.report.error(
+                at,
+                "computed-option",
+                message,
+                "write the options out, each as `option=literal`",
+            );
+            return;
+        };
+        for (key, value) in entries {
+            if let Some(name) = key.str()
+                && self.known(name, at)
+            {
+                self.set(name, &value, at);
+            }
+        }
+    }
+
+    fn known(&mut self, name: &str, at: u32) -> bool {
+        if NAMES.contains(&name) {
+            return true;
+        }
+        if WITHOUT_EFFECT.contains(&name) {
+            let message = format!("option `{name}` has no effect");
+            self.report.warning(at, "option-without-effect", message, "remove it");
+            return false;
+        }
+        let help = match (name, closest(name, &NAMES)) {
+            ("annotations", _) => {
+                "annotations are options of their own: `read_only`, `destructive`, `idempotent`, `open_world`"
+                    .to_owned()
+            }
+            ("enabled", _) => "a tool that should not be listed needs no decorator".to_owned(),
+            (_, Some(near)) => format!("did you mean `{near}`?"),
+            _ => format!("the options are {}", listed(&NAMES)),
+        };
+        self.report.error(at, "unknown-option", format!("`tool` has no option `{name}`"), &help);
+        false
+    }
+
+    fn set(&mut self, name: &str, value: &Value, at: u32) {
+        // `None` is every option's "not given"; only for `output_schema` it says something.
+        if *value == Value::None {
+            if name == "output_schema" {
+                self.options.output_schema = Some(None);
+            }
+            return;
+        }
+        let wanted = match name {
+            "name" => {
+                self.text(value, |options, text| options.name = Some(text).filter(|text| !text.is_empty()))
+            }
+            "description" => self.text(value, |options, text| options.description = Some(text)),
+            "category" => self.text(value, |options, text| options.category = Some(text)),
+            "title" => self.text(value, |options, text| {
+                options.annotations.insert("title".to_owned(), Json::String(text.clone()));
+                options.title = Some(text);
+            }),
+            "read_only" => self.hint(value, "readOnlyHint"),
+            "destructive" => self.hint(value, "destructiveHint"),
+            "idempotent" => self.hint(value, "idempotentHint"),
+            "open_world" => self.hint(value, "openWorldHint"),
+            "timeout" => self.seconds(value, |limits, ms| limits.timeout_ms = Some(ms)),
+            "idle_timeout" => self.seconds(value, |limits, ms| limits.idle_timeout_ms = Some(ms)),
+            "executor" => self.executor(value),
+            "input_schema" => self.schema(value, |options, schema| options.input_schema = Some(schema)),
+            "output_schema" => {
+                self.schema(value, |options, schema| options.output_schema = Some(Some(schema)))
+            }
+            "meta" => self.meta(value),
+            "icons" => self.icons(value),
+            "tags" => self.tags(value),
+            _ => self.version(value),
+        };
+        if let Some(wanted) = wanted {
+            let message = format!("`{name}=` must be {wanted}");
+            self.report.error(at, "invalid-option", message, "the option is not applied");
+        }
+    }
+
+    // Each of these returns what the option should have been, when it is not.
+
+    fn text(&mut self, value: &Value, keep: fn(&mut Options, String)) -> Option<&'static str> {
+        match value.str() {
+            Some(text) => {
+                keep(&mut self.options, text.to_owned());
+                None
+            }
+            None => Some("a string"),
+        }
+    }
+
+    fn hint(&mut self, value: &Value, wire: &str) -> Option<&'static str> {
+        match value {
+            Value::Bool(value) => {
+                self.options.annotations.insert(wire.to_owned(), Json::Bool(*value));
+                None
+            }
+            _ => Some("`True` or `False`"),
+        }
+    }
+
+    fn seconds(&mut self, value: &Value, keep: fn(&mut Limits, u64)) -> Option<&'static str> {
+        let seconds = match value {
+            Value::Int(value) => *value as f64,
+            Value::Float(value) => *value,
+            _ => f64::NAN,
+        };
+        if !(0.0..=SECONDS_MAX).contains(&seconds) {
+            return Some("a number of seconds from 0 (off) to a week");
+        }
+        // A positive limit below a millisecond must not become 0, which switches the clock off.
+        let milliseconds = (seconds * 1000.0).ceil();
+        keep(&mut self.options.limits, milliseconds as u64);
+        None
+    }
+
+    fn executor(&mut self, value: &Value) -> Option<&'static str> {
+        self.options.way = match value.str() {
+            Some("pool") => Some(Way::Pool),
+            Some("spawn") => Some(Way::Spawn),
+            _ => return Some("\"pool\" or \"spawn\""),
+        };
+        None
+    }
+
+    fn schema(&mut self, value: &Value, keep: fn(&mut Options, Json)) -> Option<&'static str> {
+        match (value, value.json()) {
+            (Value::Dict(_), Some(schema)) => match schema.get("type").and_then(Json::as_str) {
+                // MCP allows nothing but an object on either side of a call.
+                None | Some("object") => {
+                    keep(&mut self.options, with_type(schema));
+                    None
+                }
+                _ => Some("the schema of an object (`\"type\": \"object\"`)"),
+            },
+            _ => Some("a dictionary that holds a JSON Schema"),
+        }
+    }
+
+    fn meta(&mut self, value: &Value) -> Option<&'static str> {
+        match (value, value.json()) {
+            (Value::Dict(_), Some(Json::Object(meta))) => {
+                self.options.meta = Some(meta);
+                None
+            }
+            _ => Some("a dictionary of JSON values"),
+        }
+    }
+
+    fn icons(&mut self, value: &Value) -> Option<&'static str> {
+        let wanted = Some("a list of dictionaries, each with a `src`");
+        let Some(Json::Array(icons)) = value.json() else { return wanted };
+        if !icons.iter().all(|icon| icon.get("src").is_some_and(Json::is_string)) {
+            return wanted;
+        }
+        self.options.icons = Some(Json::Array(icons));
+        None
+    }
+
+    fn tags(&mut self, value: &Value) -> Option<&'static str> {
+        let wanted = Some("a list of strings");
+        let (Value::List(items) | Value::Tuple(items) | Value::Set(items)) = value else { return wanted };
+        let mut tags: Vec<String> = Vec::new();
+        for item in items {
+            let Some(tag) = item.str() else { return wanted };
+            if !tags.iter().any(|found| found == tag) {
+                tags.push(tag.to_owned());
+            }
+        }
+        self.options.tags = tags;
+        None
+    }
+
+    fn version(&mut self, value: &Value) -> Option<&'static str> {
+        self.options.version = match value {
+            Value::Int(number) => Some(number.to_string()),
+            _ => match value.str() {
+                Some(text) => Some(text.to_owned()),
+                None => return Some("a string"),
+            },
+        };
+        None
+    }
+}
+
+fn with_type(schema: Json) -> Json {
+    let mut schema = schema;
+    if let Json::Object(map) = &mut schema
+        && !map.contains_key("type")
+    {
+        map.insert("type".to_owned(), Json::from("object"));
+    }
+    schema
+}
+
+fn listed(names: &[&str]) -> String {
+    names.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ")
+}

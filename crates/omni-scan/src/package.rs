@@ -1,0 +1,298 @@
+//! What does a name in one file of the skill stand for, following imports and aliases through the others?
+
+use std::collections::HashMap;
+
+use crate::syntax::{BindingKind, Expr, ExprKind, Module, ModuleRef};
+
+/// Index of a file in the package.
+pub(crate) type FileId = usize;
+
+/// All files of a skill that could be read as Python.
+pub(crate) struct Package {
+    files: Vec<Module>,
+    /// `scripts/a/b` for `scripts/a/b.py`, and `scripts/a` for `scripts/a/__init__.py`.
+    by_path: HashMap<String, FileId>,
+    paths: Vec<String>,
+}
+
+/// What a name or a dotted name stands for.
+#[derive(Clone, Debug)]
+pub(crate) enum Item<'p> {
+    /// Something outside the skill, by its dotted path: `typing.Optional`, `builtins.int`, `omni.tool`.
+    External(String),
+    File(FileId),
+    Function(FileId, usize),
+    Class(FileId, usize),
+    /// A name for a value that is not itself a name.
+    Value(FileId, &'p Expr),
+    /// The expression names nothing: it is a literal, a call, a subscript.
+    Unnamed,
+    TypeAlias(FileId, Alias<'p>),
+    Unknown,
+}
+
+/// A `type` statement.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Alias<'p> {
+    pub(crate) name: &'p str,
+    pub(crate) parameters: &'p [String],
+    pub(crate) value: &'p Expr,
+}
+
+/// Aliases of aliases, re-exports of re-exports: more steps than this is a cycle.
+const STEPS_MAX: u32 = 32;
+
+impl Package {
+    /// `files` are pairs of a path (relative to the skill's folder, with `/`) and its module.
+    pub(crate) fn new(files: Vec<(String, Module)>) -> Self {
+        let mut by_path = HashMap::new();
+        let mut paths = Vec::new();
+        let mut modules = Vec::new();
+        for (id, (path, module)) in files.into_iter().enumerate() {
+            let stem = path.strip_suffix(".py").unwrap_or(&path);
+            match stem.strip_suffix("__init__").and_then(|stem| stem.strip_suffix('/')) {
+                // A package beats a module of the same name, as in Python.
+                Some(folder) => {
+                    by_path.insert(folder.to_owned(), id);
+                }
+                None => {
+                    by_path.entry(stem.to_owned()).or_insert(id);
+                }
+            }
+            paths.push(path);
+            modules.push(module);
+        }
+        Package { files: modules, by_path, paths }
+    }
+
+    pub(crate) fn file(&self, id: FileId) -> &Module {
+        &self.files[id]
+    }
+
+    pub(crate) fn ids(&self) -> std::ops::Range<FileId> {
+        0..self.files.len()
+    }
+
+    /// The dotted name of a file below the scripts folder, as it shows in a schema's definitions.
+    pub(crate) fn dotted(&self, id: FileId) -> String {
+        let path = &self.paths[id];
+        let path = path.strip_prefix("scripts/").unwrap_or(path);
+        let path = path.strip_suffix(".py").unwrap_or(path);
+        path.strip_suffix("/__init__").unwrap_or(path).replace('/', ".")
+    }
+
+    /// Resolves an expression that should name something.
+    pub(crate) fn resolve(&self, file: FileId, expr: &Expr) -> Item<'_> {
+        self.resolve_within(file, expr, STEPS_MAX)
+    }
+
+    fn resolve_within(&self, file: FileId, expr: &Expr, steps: u32) -> Item<'_> {
+        let Some(steps) = steps.checked_sub(1) else { return Item::Unknown };
+        match &expr.kind {
+            ExprKind::Name(name) => self.name(file, name, steps),
+            ExprKind::Attribute(base, name) => match self.resolve_within(file, base, steps) {
+                Item::External(path) => Item::External(format!("{path}.{name}")),
+                Item::File(id) => self.member(id, name, steps),
+                Item::Class(id, class) => {
+                    let nested = self.files[id].classes[class].nested.iter().find(|(found, _)| found == name);
+                    nested.map_or(Item::Unknown, |(_, index)| Item::Class(id, *index))
+                }
+                _ => Item::Unknown,
+            },
+            _ => Item::Unnamed,
+        }
+    }
+
+    /// Whether a name is bound exactly once, come what may, so that its value is a constant. A name that
+    /// comes from elsewhere is judged where it is bound.
+    pub(crate) fn constant(&self, file: FileId, name: &str) -> bool {
+        let mut place = (file, name.to_owned());
+        for _ in 0..STEPS_MAX {
+            let Some(bindings) = self.files[place.0].names.get(&place.1) else { return true };
+            let [binding] = bindings.as_slice() else { return false };
+            if binding.conditional {
+                return false;
+            }
+            match &binding.kind {
+                BindingKind::Member(module, member) => match self.module(place.0, module) {
+                    Item::File(id) => place = (id, member.clone()),
+                    _ => return true,
+                },
+                BindingKind::Value(Expr { kind: ExprKind::Name(other), .. }) => place.1.clone_from(other),
+                _ => return true,
+            }
+        }
+        false
+    }
+
+    fn name(&self, file: FileId, name: &str, steps: u32) -> Item<'_> {
+        match self.bound(file, name, steps) {
+            Some(item) => item,
+            None if BUILTINS.contains(&name) => Item::External(format!("builtins.{name}")),
+            None => Item::Unknown,
+        }
+    }
+
+    /// A name bound in a file's module scope, a submodule of a package included.
+    fn member(&self, file: FileId, name: &str, steps: u32) -> Item<'_> {
+        if let Some(item) = self.bound(file, name, steps) {
+            return item;
+        }
+        let folder = self.paths[file].strip_suffix("/__init__.py");
+        let found = folder.and_then(|folder| self.by_path.get(&format!("{folder}/{name}")));
+        found.map_or(Item::Unknown, |id| Item::File(*id))
+    }
+
+    fn bound(&self, file: FileId, name: &str, steps: u32) -> Option<Item<'_>> {
+        let steps = steps.checked_sub(1)?;
+        let Some(bindings) = self.files[file].names.get(name) else {
+            return self.starred(file, name, steps);
+        };
+        // The last plain binding is what the module ends up with. Among branches only, the first is what
+        // its author prefers: `try: from a import x` before `except ImportError: x = None`.
+        let plain = bindings.iter().rev().find(|binding| !binding.conditional);
+        let binding = plain.or_else(|| bindings.first())?;
+        Some(match &binding.kind {
+            BindingKind::Module(module) => self.module(file, module),
+            BindingKind::Member(module, member) => self.imported(file, module, member, steps),
+            BindingKind::Function(index) => Item::Function(file, *index),
+            BindingKind::Class(index) => Item::Class(file, *index),
+            BindingKind::Value(value) => match &value.kind {
+                ExprKind::Name(other) if other == name => Item::Unknown,
+                ExprKind::Name(_) | ExprKind::Attribute(..) => self.resolve_within(file, value, steps),
+                _ => Item::Value(file, value),
+            },
+            BindingKind::TypeAlias { parameters, value } => {
+                let (name, _) = self.files[file].names.get_key_value(name)?;
+                Item::TypeAlias(file, Alias { name, parameters, value })
+            }
+            BindingKind::Opaque => Item::Unknown,
+        })
+    }
+
+    fn starred(&self, file: FileId, name: &str, steps: u32) -> Option<Item<'_>> {
+        for module in &self.files[file].stars {
+            match self.module(file, module) {
+                Item::File(id) if id != file => {
+                    if let Some(item) = self.bound(id, name, steps) {
+                        return Some(item);
+                    }
+                }
+                Item::External(path) if star_exports(&path, name) => {
+                    return Some(Item::External(format!("{path}.{name}")));
+                }
+                _ => {}
+            }
+        }
+        None
+    }
+
+    fn imported(&self, file: FileId, module: &ModuleRef, member: &str, steps: u32) -> Item<'_> {
+        match self.module(file, module) {
+            Item::File(id) => self.member(id, member, steps),
+            Item::External(path) => Item::External(format!("{path}.{member}")),
+            // `from . import helper` in a folder without `__init__.py`.
+            _ => match self.folder(file, module) {
+                Some(folder) => {
+                    let path =
+                        if folder.is_empty() { member.to_owned() } else { format!("{folder}/{member}") };
+                    self.by_path.get(&path).map_or(Item::Unknown, |id| Item::File(*id))
+                }
+                None => Item::Unknown,
+            },
+        }
+    }
+
+    fn module(&self, file: FileId, module: &ModuleRef) -> Item<'_> {
+        match self.folder(file, module) {
+            Some(path) => self.by_path.get(&path).map_or(Item::Unknown, |id| Item::File(*id)),
+            None if module.level == 0 => Item::External(module.path.clone()),
+            None => Item::Unknown,
+        }
+    }
+
+    /// The path, without suffix, of a module inside the skill; `None` for one outside.
+    fn folder(&self, file: FileId, module: &ModuleRef) -> Option<String> {
+        let tail = module.path.replace('.', "/");
+        if module.level == 0 {
+            // The worker loads a skill's files as `omni_skills.<skill>.…`.
+            let rest = module.path.strip_prefix("omni_skills.")?;
+            let rest = rest.split_once('.').map_or("", |(_, rest)| rest).replace('.', "/");
+            return Some(join("scripts", &rest));
+        }
+        let mut folder = self.paths[file].as_str();
+        for _ in 0..module.level.min(STEPS_MAX) {
+            folder = folder.rsplit_once('/').map_or("", |(folder, _)| folder);
+        }
+        Some(join(folder, &tail))
+    }
+}
+
+fn join(folder: &str, tail: &str) -> String {
+    match (folder.is_empty(), tail.is_empty()) {
+        (true, _) => tail.to_owned(),
+        (_, true) => folder.to_owned(),
+        _ => format!("{folder}/{tail}"),
+    }
+}
+
+/// Whether `from path import *` brings `name`: known for the modules that matter to a signature.
+fn star_exports(path: &str, name: &str) -> bool {
+    let root = path.split('.').next().unwrap_or(path);
+    match root {
+        "omni" => OMNI_NAMES.contains(&name),
+        "typing" | "typing_extensions" | "pydantic" | "datetime" | "enum" | "dataclasses" | "decimal"
+        | "uuid" | "pathlib" => name.starts_with(|c: char| c.is_uppercase()) || path == "dataclasses",
+        _ => false,
+    }
+}
+
+const OMNI_NAMES: &[&str] = &[
+    "tool",
+    "skill_command",
+    "Context",
+    "ToolError",
+    "CallCancelled",
+    "heartbeat",
+    "Text",
+    "Image",
+    "Audio",
+    "ResourceLink",
+    "EmbeddedResource",
+    "ToolResult",
+];
+
+const BUILTINS: &[&str] = &[
+    "bool",
+    "bytearray",
+    "bytes",
+    "complex",
+    "dict",
+    "float",
+    "frozenset",
+    "int",
+    "list",
+    "object",
+    "range",
+    "set",
+    "slice",
+    "str",
+    "tuple",
+    "type",
+    "memoryview",
+    "Exception",
+    "BaseException",
+    "ValueError",
+    "property",
+    "staticmethod",
+    "classmethod",
+    "len",
+    "sorted",
+    "min",
+    "max",
+    "sum",
+    "abs",
+    "round",
+    "print",
+    "open",
+];

@@ -1,0 +1,342 @@
+//! From the files of a skill to its tools.
+
+use serde_json::Value as Json;
+
+use crate::decorators::{Effect, Mark, OptionSources, effect, mark};
+use crate::diagnostic::{Diagnostic, Report};
+use crate::docstring;
+use crate::options::{self, Options};
+use crate::package::{FileId, Package};
+use crate::schema::title_case;
+use crate::signature::{Located, Signature, signature};
+use crate::syntax::{Function, Module, ParameterKind, parse};
+use crate::tool::Tool;
+
+/// One Python file of a skill.
+#[derive(Clone, Copy, Debug)]
+pub struct Source<'a> {
+    /// Path relative to the skill's folder, with `/`: `scripts/notes.py`.
+    pub path: &'a str,
+    pub text: &'a str,
+}
+
+/// What a skill's files define.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Scan {
+    /// In the order of the files, then of the source.
+    pub tools: Vec<Tool>,
+    /// In the order of the files, then of the source.
+    pub diagnostics: Vec<Diagnostic>,
+}
+
+/// A command's length on the wire, `<skill>.` not counted.
+const NAME_LENGTH_MAX: usize = 128;
+
+/// Finds the tools that a skill's Python files define.
+///
+/// Takes all `.py` files of the skill, helpers (`__init__.py` and `_*.py`) included: names are followed
+/// through relative imports. A file that is not Python loses its own tools only. Nothing is run and no file
+/// is read; the time is bounded by the size of the sources. Whatever is left out has a diagnostic.
+#[must_use]
+pub fn scan(sources: &[Source<'_>]) -> Scan {
+    let mut reports = Vec::with_capacity(sources.len());
+    let mut files = Vec::with_capacity(sources.len());
+    for source in sources {
+        let mut report = Report::new(source.path, source.text);
+        let module = parse(source.text).unwrap_or_else(|error| {
+            let help = "the file's tools are not listed; the other files are not affected";
+            report.error(error.at, "syntax-error", error.message, help);
+            Module::default()
+        });
+        reports.push(report);
+        files.push((source.path.to_owned(), module));
+    }
+    let package = Package::new(files);
+    let mut scanner = Scanner { package: &package, reports, tools: Vec::new() };
+    for (file, source) in package.ids().zip(sources) {
+        scanner.file(file, source.path);
+    }
+    let tools = scanner.tools.into_iter().map(|(_, tool)| tool).collect();
+    let diagnostics = scanner.reports.into_iter().flat_map(Report::into_findings).collect();
+    Scan { tools, diagnostics }
+}
+
+struct Scanner<'p, 'a> {
+    package: &'p Package,
+    reports: Vec<Report<'a>>,
+    /// Each with the position of its function.
+    tools: Vec<((FileId, u32), Tool)>,
+}
+
+impl<'p> Scanner<'p, '_> {
+    fn file(&mut self, file: FileId, path: &str) {
+        let module = self.package.file(file);
+        for (index, function) in module.functions.iter().enumerate() {
+            self.function(file, path, function, index);
+            for inner in &function.inner {
+                self.hidden(file, inner, "inside another function");
+            }
+        }
+        for class in &module.classes {
+            for method in &class.methods {
+                self.hidden(file, method, "a method");
+            }
+        }
+    }
+
+    fn function(&mut self, file: FileId, path: &str, function: &'p Function, index: usize) {
+        let Some(sources) = self.tool_mark(file, function) else { return };
+        if is_helper(path) {
+            let message = format!("`{}` is in a helper file, so it is not listed", function.name);
+            let help = "files named `_*.py` or `__init__.py` are helpers: move the tool, or rename the file";
+            self.reports[file].warning(function.at, "tool-in-helper", message, help);
+            return;
+        }
+        let later =
+            self.package.file(file).functions[index + 1..].iter().find(|later| later.name == function.name);
+        if let Some(later) = later.filter(|later| !later.conditional) {
+            let place = self.reports[file].place(later.at);
+            let message = format!("`{}` is defined again at {place}, which replaces this one", function.name);
+            self.reports[file].error(function.at, "replaced-tool", message, "give one of them another name");
+            return;
+        }
+        let options = options::read(self.package, &sources, file, function.at, &mut self.reports[file]);
+        if !self.callable(file, function) || !self.decorators(file, function) {
+            return;
+        }
+        if let Some(tool) = self.tool(file, path, function, options) {
+            self.add(file, function.at, tool);
+        }
+    }
+
+    /// The options of a tool; `None` when the function is none.
+    fn tool_mark(&mut self, file: FileId, function: &'p Function) -> Option<OptionSources<'p>> {
+        let mut found: Option<OptionSources<'p>> = None;
+        for decorator in &function.decorators {
+            match mark(self.package, file, decorator) {
+                Mark::Tool(sources) => {
+                    if found.is_some() {
+                        let message = format!("`{}` is marked as a tool twice", function.name);
+                        self.reports[file].error(
+                            decorator.at,
+                            "marked-twice",
+                            message,
+                            "remove one of the decorators",
+                        );
+                        continue;
+                    }
+                    found = Some(sources);
+                }
+                Mark::Foreign => {
+                    let message = format!(
+                        "`@{}` is not omni's `tool`, so `{}` is not listed",
+                        decorator.dotted(),
+                        function.name
+                    );
+                    let help = "write `from omni import tool`";
+                    self.reports[file].warning(decorator.at, "foreign-decorator", message, help);
+                }
+                Mark::Other => {
+                    if let Effect::MakesTools(why) = effect(self.package, file, decorator) {
+                        let message = format!("{why}, so `{}` is not listed", function.name);
+                        let help = "decorate the function with `@tool` itself";
+                        self.reports[file].warning(decorator.at, "indirect-tool", message, help);
+                    }
+                }
+            }
+        }
+        found
+    }
+
+    /// A tool where nobody can call it.
+    fn hidden(&mut self, file: FileId, function: &'p Function, place: &str) {
+        for decorator in &function.decorators {
+            if let Mark::Tool(_) = mark(self.package, file, decorator) {
+                let message = format!("`{}` is {place}, so it is not listed", function.name);
+                let help = "a tool is a function at the top level of its file";
+                self.reports[file].error(function.at, "nested-tool", message, help);
+            }
+        }
+        for inner in &function.inner {
+            self.hidden(file, inner, "inside another function");
+        }
+    }
+
+    /// Whether a client's arguments can reach the function by name.
+    fn callable(&mut self, file: FileId, function: &Function) -> bool {
+        let report = &mut self.reports[file];
+        let name = &function.name;
+        let mut callable = true;
+        for (index, parameter) in function.parameters.iter().enumerate() {
+            let (code, message, help) = match parameter.kind {
+                ParameterKind::VarArgs => (
+                    "variadic-parameter",
+                    format!(
+                        "`*{}` of `{name}` can't be described, so the tool is not listed",
+                        parameter.name
+                    ),
+                    "take a `list` parameter instead",
+                ),
+                ParameterKind::VarKeywords => (
+                    "variadic-parameter",
+                    format!(
+                        "`**{}` of `{name}` can't be described, so the tool is not listed",
+                        parameter.name
+                    ),
+                    "name the parameters, or take a `dict` parameter instead",
+                ),
+                _ if index == 0 && parameter.name == "self" && parameter.annotation.is_none() => (
+                    "self-parameter",
+                    format!("`{name}` takes `self` but is not a method, so the tool is not listed"),
+                    "remove `self`",
+                ),
+                _ => continue,
+            };
+            report.error(parameter.at, code, message, help);
+            callable = false;
+        }
+        callable
+    }
+
+    /// Whether the function that Python ends up with takes the parameters that are written.
+    fn decorators(&mut self, file: FileId, function: &'p Function) -> bool {
+        let mut kept = true;
+        for decorator in &function.decorators {
+            if !matches!(mark(self.package, file, decorator), Mark::Other) {
+                continue;
+            }
+            let report = &mut self.reports[file];
+            match effect(self.package, file, decorator) {
+                Effect::Kept | Effect::MakesTools(_) => {}
+                Effect::Hidden(why) => {
+                    let message = format!("{why}: `{}` gets plain JSON instead of its types", function.name);
+                    let help = "put `@functools.wraps(function)` on the wrapper";
+                    report.warning(decorator.at, "hidden-signature", message, help);
+                }
+                Effect::Assumed(why) => {
+                    let message = format!("{why}: it is taken to keep the parameters of `{}`", function.name);
+                    let help = "if it changes them, give `input_schema=`";
+                    report.note(decorator.at, "unknown-decorator", message, help);
+                }
+                Effect::Replaced(why) => {
+                    let message = format!("{why}, so `{}` is not listed", function.name);
+                    let help =
+                        "put `@functools.wraps(function)` on the wrapper and let it take `*args, **kwargs`";
+                    report.error(decorator.at, "replaced-signature", message, help);
+                    kept = false;
+                }
+            }
+        }
+        kept
+    }
+
+    fn tool(&mut self, file: FileId, path: &str, function: &Function, options: Options) -> Option<Tool> {
+        if options.name_unknown {
+            return None;
+        }
+        let command = options.name.unwrap_or_else(|| function.name.clone());
+        if !self.named(file, function, &command) {
+            return None;
+        }
+        let parsed = function.docstring.as_deref().map(docstring::parse).unwrap_or_default();
+        let Signature { input, output, wrap, inject, problems } =
+            signature(self.package, file, function, &parsed);
+        self.problems(
+            file,
+            function,
+            problems,
+            options.input_schema.is_some(),
+            options.output_schema.is_some(),
+        );
+        let (output_schema, wrap_result) = match options.output_schema {
+            Some(Some(schema)) => {
+                let wrap = schema.get("x-fastmcp-wrap-result") == Some(&Json::Bool(true));
+                (Some(schema), wrap)
+            }
+            Some(None) => (None, false),
+            None => (output, wrap),
+        };
+        Some(Tool {
+            title: Some(options.title.unwrap_or_else(|| title_case(&command.replace(['_', '-'], " ")))),
+            command,
+            function: function.name.clone(),
+            file: path.to_owned(),
+            line: self.reports[file].line(function.at),
+            is_async: function.is_async,
+            description: options.description.or(parsed.description),
+            input_schema: options.input_schema.unwrap_or(input),
+            output_schema,
+            wrap_result,
+            annotations: options.annotations,
+            inject,
+            limits: options.limits,
+            way: options.way,
+            meta: options.meta,
+            icons: options.icons,
+            tags: options.tags,
+            category: options.category,
+            version: options.version,
+        })
+    }
+
+    fn named(&mut self, file: FileId, function: &Function, command: &str) -> bool {
+        let fits = |c: char| c.is_ascii_alphanumeric() || "_.-".contains(c);
+        if (1..=NAME_LENGTH_MAX).contains(&command.len()) && command.chars().all(fits) {
+            return true;
+        }
+        let shown: String = command.chars().take(NAME_LENGTH_MAX + 1).collect();
+        let message = format!("`{shown}` can't be a tool's name, so it is not listed");
+        let help = "a name has 1 to 128 letters, digits, `_`, `.` or `-`: give one with `name=`";
+        self.reports[file].error(function.at, "invalid-name", message, help);
+        false
+    }
+
+    fn problems(
+        &mut self,
+        file: FileId,
+        function: &Function,
+        problems: Vec<Located>,
+        input_given: bool,
+        output_given: bool,
+    ) {
+        for Located { parameter, problem } in problems {
+            let name = &function.name;
+            let report = &mut self.reports[problem.file];
+            match parameter {
+                Some(_) if input_given => {}
+                Some((parameter, _)) => {
+                    let message =
+                        format!("{}, so `{parameter}` of `{name}` is not fully checked", problem.message);
+                    let help = "use a type that can be read from source, or give the tool `input_schema=`";
+                    report.warning(problem.at, "unknown-type", message, help);
+                }
+                None if output_given => {}
+                None => {
+                    let message = format!("{}, so `{name}` has no output schema", problem.message);
+                    let help = "use a type that can be read from source, or give the tool `output_schema=`";
+                    report.note(problem.at, "no-output-schema", message, help);
+                }
+            }
+        }
+        let _ = file;
+    }
+
+    fn add(&mut self, file: FileId, at: u32, tool: Tool) {
+        let taken =
+            self.tools.iter().find(|(_, found)| found.command == tool.command).map(|(place, _)| *place);
+        match taken {
+            None => self.tools.push(((file, at), tool)),
+            Some((other, other_at)) => {
+                let place = self.reports[other].place(other_at);
+                let message = format!("`{}` is already the name of the tool at {place}", tool.command);
+                let help = "this one is not listed: give one of them another name with `name=`";
+                self.reports[file].error(at, "duplicate-tool", message, help);
+            }
+        }
+    }
+}
+
+/// `__init__.py` and `_*.py` are helpers.
+fn is_helper(path: &str) -> bool {
+    path.rsplit('/').next().unwrap_or(path).starts_with('_')
+}

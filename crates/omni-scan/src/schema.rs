@@ -1,0 +1,597 @@
+//! From types to JSON Schema, in the dialect that authors know from FastMCP.
+//!
+//! Pydantic's generator gives every node a title, sorts keywords and moves named types to `$defs`; FastMCP
+//! then takes the titles off again, except where a node has no keyword that marks it as a schema. Both
+//! steps are done here one after the other, because the leftovers are visible.
+
+use std::collections::{BTreeMap, HashMap, HashSet};
+
+use serde_json::{Map, Value as Json, json};
+
+use crate::core::{Core, DefId, Definition, Kind, Member, Object, Shape};
+use crate::value::Value;
+
+/// Which side of a call a schema describes.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Mode {
+    Input,
+    Output,
+}
+
+/// Writes schemas that share definitions.
+pub(crate) struct Writer<'a> {
+    definitions: &'a [Definition],
+    mode: Mode,
+    written: HashMap<DefId, Map<String, Json>>,
+    by_alias: bool,
+}
+
+impl<'a> Writer<'a> {
+    pub(crate) fn new(definitions: &'a [Definition], mode: Mode) -> Self {
+        Writer { definitions, mode, written: HashMap::new(), by_alias: mode == Mode::Input }
+    }
+
+    pub(crate) fn core(&mut self, core: &Core) -> Map<String, Json> {
+        let mut schema = self.kind(core);
+        schema.extend(core.updates.clone());
+        schema.extend(core.extra.clone());
+        schema
+    }
+
+    fn json(&mut self, core: &Core) -> Json {
+        Json::Object(self.core(core))
+    }
+
+    fn kind(&mut self, core: &Core) -> Map<String, Json> {
+        match &core.kind {
+            Kind::Any | Kind::Unknown | Kind::Content => Map::new(),
+            Kind::None => typed("null"),
+            Kind::Bool => typed("boolean"),
+            Kind::Int => bounded(typed("integer"), core, NUMERIC),
+            Kind::Float => bounded(typed("number"), core, NUMERIC),
+            Kind::Str => bounded(typed("string"), core, STRING),
+            Kind::Complex => typed("string"),
+            Kind::Bytes => bounded(formatted("binary"), core, STRING),
+            Kind::Decimal | Kind::Fraction => self.decimal(core),
+            Kind::Temporal(format) | Kind::Format(format) => formatted(format),
+            Kind::Uuid => formatted("uuid"),
+            Kind::Url { multi } => {
+                let mut schema = formatted(if *multi { "multi-host-uri" } else { "uri" });
+                schema.insert("minLength".to_owned(), Json::from(1));
+                bounded(schema, core, STRING)
+            }
+            Kind::Fixed(schema) | Kind::EmptyEnum(schema) => schema.clone(),
+            Kind::List(item) | Kind::Sequence(item) | Kind::Lazy(item) | Kind::TupleOf(item) => {
+                let mut schema = typed("array");
+                schema.insert("items".to_owned(), self.json(item));
+                bounded(schema, core, ARRAY)
+            }
+            Kind::Set(item) => {
+                let mut schema = typed("array");
+                schema.insert("uniqueItems".to_owned(), Json::Bool(true));
+                schema.insert("items".to_owned(), self.json(item));
+                bounded(schema, core, ARRAY)
+            }
+            Kind::Tuple(items) => {
+                let mut schema = typed("array");
+                let prefix: Vec<Json> = items.iter().map(|item| self.json(item)).collect();
+                let length = Json::from(prefix.len());
+                if !prefix.is_empty() {
+                    schema.insert("prefixItems".to_owned(), Json::Array(prefix));
+                }
+                schema.insert("minItems".to_owned(), length.clone());
+                schema.insert("maxItems".to_owned(), length);
+                bounded(schema, core, ARRAY)
+            }
+            Kind::Dict(key, value) | Kind::Mapping(key, value) => self.dict(core, key, value),
+            Kind::Literal(values) => literal(values),
+            Kind::Nullable(inner) => {
+                let inner = self.core(inner);
+                if inner == typed("null") { inner } else { any_of(vec![inner, typed("null")]) }
+            }
+            Kind::Union(choices) => {
+                let mut choices: Vec<_> = choices.iter().map(|choice| self.core(choice)).collect();
+                if choices.len() == 1 { choices.remove(0) } else { any_of(choices) }
+            }
+            Kind::Tagged(field, choices) => self.tagged(field, choices),
+            Kind::JsonText(inner) => {
+                if self.mode == Mode::Output {
+                    return self.core(inner);
+                }
+                let mut schema = typed("string");
+                schema.insert("contentMediaType".to_owned(), Json::from("application/json"));
+                schema.insert("contentSchema".to_owned(), self.json(inner));
+                schema
+            }
+            Kind::Wrapped(inner) => self.core(inner),
+            Kind::Default(inner, value) => {
+                let mut schema = self.core(inner);
+                if let Some(value) = value.as_ref().and_then(Value::json) {
+                    schema.insert("default".to_owned(), value);
+                }
+                schema
+            }
+            Kind::Definition(id) => {
+                self.define(*id);
+                reference(*id)
+            }
+        }
+    }
+
+    fn decimal(&mut self, core: &Core) -> Map<String, Json> {
+        let text = if core.kind == Kind::Fraction { formatted("fraction") } else { typed("string") };
+        if self.mode == Mode::Output {
+            return text;
+        }
+        let number = bounded(typed("number"), core, NUMERIC);
+        any_of(vec![floats(number), text])
+    }
+
+    fn dict(&mut self, core: &Core, key: &Core, value: &Core) -> Map<String, Json> {
+        let mut schema = typed("object");
+        let mut keys = self.core(key);
+        let mut pattern = None;
+        if !keys.contains_key("$ref") {
+            pattern = keys.shift_remove("pattern");
+            keys.shift_remove("title");
+        }
+        let mut values = self.core(value);
+        values.shift_remove("title");
+        match (pattern, values.is_empty()) {
+            (Some(Json::String(pattern)), _) => {
+                schema.insert("patternProperties".to_owned(), json!({ pattern: values }));
+            }
+            (_, false) => {
+                schema.insert("additionalProperties".to_owned(), Json::Object(values));
+            }
+            (_, true) => {
+                schema.insert("additionalProperties".to_owned(), Json::Bool(true));
+            }
+        }
+        let constrained = keys.get("type") == Some(&Json::from("string")) && keys.len() > 1;
+        if constrained || keys.contains_key("$ref") {
+            keys.shift_remove("type");
+            schema.insert("propertyNames".to_owned(), Json::Object(keys));
+        }
+        bounded(schema, core, OBJECT)
+    }
+
+    fn tagged(&mut self, field: &str, choices: &[(String, Core)]) -> Map<String, Json> {
+        let mut mapping = Map::new();
+        let mut one_of: Vec<Json> = Vec::new();
+        for (tag, choice) in choices {
+            let choice = self.json(choice);
+            mapping.insert(tag.clone(), choice.get("$ref").unwrap_or(&choice).clone());
+            if !one_of.contains(&choice) {
+                one_of.push(choice);
+            }
+        }
+        let mut schema = Map::new();
+        schema.insert("discriminator".to_owned(), json!({"mapping": mapping, "propertyName": field}));
+        schema.insert("oneOf".to_owned(), Json::Array(one_of));
+        schema
+    }
+
+    fn define(&mut self, id: DefId) {
+        if self.written.contains_key(&id) {
+            return;
+        }
+        // Present while it is written, so that a type that contains itself ends here.
+        self.written.insert(id, Map::new());
+        let definitions = self.definitions;
+        let Some(definition) = definitions.get(id) else { return };
+        let schema = match &definition.shape {
+            Shape::Pending => Map::new(),
+            Shape::Alias(core) => self.core(core),
+            Shape::Enum { description, values } => {
+                enumeration(&definition.name, description.as_ref(), values)
+            }
+            Shape::NamedTuple(members) => self.named_tuple(members),
+            Shape::Object(object) => self.object(object),
+        };
+        self.written.insert(id, schema);
+    }
+
+    fn named_tuple(&mut self, members: &[Member]) -> Map<String, Json> {
+        let mut schema = typed("array");
+        let items: Vec<Json> =
+            members.iter().map(|member| Json::Object(self.member(member, &member.name))).collect();
+        let required = members.iter().filter(|member| member.required).count();
+        schema.insert("maxItems".to_owned(), Json::from(items.len()));
+        if !items.is_empty() {
+            schema.insert("prefixItems".to_owned(), Json::Array(items));
+        }
+        if required > 0 {
+            schema.insert("minItems".to_owned(), Json::from(required));
+        }
+        schema
+    }
+
+    fn object(&mut self, object: &Object) -> Map<String, Json> {
+        let outer = self.by_alias;
+        if self.mode == Mode::Output {
+            self.by_alias = object.serialize_by_alias;
+        }
+        let mut schema = match (object.root, object.members.first()) {
+            (true, Some(root)) => {
+                let mut schema = self.core(&root.core);
+                schema.extend(root.updates.clone());
+                schema.extend(root.extra.clone());
+                schema
+            }
+            _ => self.properties(&object.members),
+        };
+        self.by_alias = outer;
+        schema.entry("title").or_insert_with(|| Json::String(object.title.clone()));
+        if let Some(description) = &object.description {
+            schema.entry("description").or_insert_with(|| Json::String(description.clone()));
+        }
+        if let Some(additional) = object.additional {
+            schema.entry("additionalProperties").or_insert(Json::Bool(additional));
+        }
+        schema.extend(object.extra.clone());
+        schema
+    }
+
+    fn properties(&mut self, members: &[Member]) -> Map<String, Json> {
+        let mut properties = Map::new();
+        let mut required = Vec::new();
+        for member in members {
+            let left_out = if self.mode == Mode::Output { member.exclude } else { member.computed };
+            if left_out {
+                continue;
+            }
+            let alias = match self.mode {
+                Mode::Input => &member.validation_alias,
+                Mode::Output => &member.serialization_alias,
+            };
+            let name = alias.as_ref().filter(|_| self.by_alias).unwrap_or(&member.name);
+            properties.insert(name.clone(), Json::Object(self.member(member, name)));
+            if member.required {
+                required.push(Json::String(name.clone()));
+            }
+        }
+        let mut schema = typed("object");
+        schema.insert("properties".to_owned(), Json::Object(properties));
+        if !required.is_empty() {
+            schema.insert("required".to_owned(), Json::Array(required));
+        }
+        schema
+    }
+
+    fn member(&mut self, member: &Member, name: &str) -> Map<String, Json> {
+        let mut schema = self.core(&member.core);
+        schema.extend(member.updates.clone());
+        schema.extend(member.extra.clone());
+        self.titled(&mut schema, &member.core, name);
+        self.without_repetition(schema)
+    }
+
+    /// Adds the title that a property gets from its name.
+    pub(crate) fn titled(&self, schema: &mut Map<String, Json>, core: &Core, name: &str) {
+        if !schema.contains_key("title") && takes_title(core) {
+            schema.insert("title".to_owned(), Json::String(title_from_name(name)));
+        }
+    }
+
+    /// Keywords beside a `$ref` that only repeat what it refers to are dropped.
+    fn without_repetition(&self, mut schema: Map<String, Json>) -> Map<String, Json> {
+        let Some(id) = schema.get("$ref").and_then(referenced) else { return schema };
+        if let Some(target) = self.written.get(&id) {
+            schema.retain(|key, value| key == "$ref" || target.get(key) != Some(value));
+        }
+        schema
+    }
+
+    /// Completes a root schema: definitions in use, names, order, titles.
+    pub(crate) fn finish(self, root: Map<String, Json>) -> Map<String, Json> {
+        let mut root = root;
+        let mut used: Vec<DefId> = Vec::new();
+        collect(&Json::Object(root.clone()), &self.written, &mut used);
+        // A lone reference is replaced by what it refers to. One that is referred to again, by itself,
+        // keeps its definition as well.
+        if root.len() == 1
+            && let Some(id) = root.get("$ref").and_then(referenced)
+            && let Some(target) = self.written.get(&id)
+        {
+            root.clone_from(target);
+            used.clear();
+            collect(&Json::Object(root.clone()), &self.written, &mut used);
+        }
+        let names = self.names(&used);
+        let mut definitions = BTreeMap::new();
+        for id in used {
+            if let (Some(name), Some(schema)) = (names.get(&id), self.written.get(&id)) {
+                definitions.insert(name.clone(), Json::Object(schema.clone()));
+            }
+        }
+        if !definitions.is_empty() {
+            root.insert("$defs".to_owned(), Json::Object(definitions.into_iter().collect()));
+        }
+        let mut root = Json::Object(root);
+        rename(&mut root, &names);
+        match sorted(root, None) {
+            Json::Object(root) => root,
+            _ => Map::new(),
+        }
+    }
+
+    /// Short names, or names with their module where two definitions share the short one.
+    fn names(&self, used: &[DefId]) -> HashMap<DefId, String> {
+        let mut shared: HashMap<String, usize> = HashMap::new();
+        let normal = |id: DefId| {
+            self.definitions.get(id).map(|found| (normalized(&found.name), normalized(&found.qualified)))
+        };
+        for (short, _) in used.iter().filter_map(|id| normal(*id)) {
+            *shared.entry(short).or_default() += 1;
+        }
+        let mut taken: HashSet<String> = HashSet::new();
+        let mut names = HashMap::new();
+        for id in used {
+            let Some((short, qualified)) = normal(*id) else { continue };
+            let mut name = if shared.get(&short) == Some(&1) { short } else { qualified };
+            while !taken.insert(name.clone()) {
+                name.push_str("__2");
+            }
+            names.insert(*id, name);
+        }
+        names
+    }
+}
+
+const NUMERIC: &[(&str, &str)] = &[
+    ("multiple_of", "multipleOf"),
+    ("le", "maximum"),
+    ("ge", "minimum"),
+    ("lt", "exclusiveMaximum"),
+    ("gt", "exclusiveMinimum"),
+];
+const STRING: &[(&str, &str)] =
+    &[("min_length", "minLength"), ("max_length", "maxLength"), ("pattern", "pattern")];
+const ARRAY: &[(&str, &str)] = &[("min_length", "minItems"), ("max_length", "maxItems")];
+const OBJECT: &[(&str, &str)] = &[("min_length", "minProperties"), ("max_length", "maxProperties")];
+
+fn bounded(mut schema: Map<String, Json>, core: &Core, keywords: &[(&str, &str)]) -> Map<String, Json> {
+    for (bound, keyword) in keywords {
+        if let Some((_, value)) = core.bounds.iter().find(|(name, _)| name == bound) {
+            schema.insert((*keyword).to_owned(), value.clone());
+        }
+    }
+    schema
+}
+
+/// Bounds of a decimal are written as floating point numbers.
+fn floats(mut schema: Map<String, Json>) -> Map<String, Json> {
+    for (_, value) in &mut schema {
+        let number = value.as_f64().or_else(|| value.as_str().and_then(|text| text.parse().ok()));
+        if let Some(number) = number.filter(|_| value.as_str() != Some("number")) {
+            *value = Json::from(number);
+        }
+    }
+    schema
+}
+
+fn typed(name: &str) -> Map<String, Json> {
+    let mut schema = Map::new();
+    schema.insert("type".to_owned(), Json::from(name));
+    schema
+}
+
+fn formatted(format: &str) -> Map<String, Json> {
+    let mut schema = typed("string");
+    schema.insert("format".to_owned(), Json::from(format));
+    schema
+}
+
+fn any_of(choices: Vec<Map<String, Json>>) -> Map<String, Json> {
+    let mut members: Vec<Json> = Vec::new();
+    let mut add = |member: Json| {
+        if !members.contains(&member) {
+            members.push(member);
+        }
+    };
+    for choice in choices {
+        match choice.get("anyOf") {
+            Some(Json::Array(inner)) if choice.len() == 1 => inner.iter().cloned().for_each(&mut add),
+            _ => add(Json::Object(choice)),
+        }
+    }
+    if members.len() == 1
+        && let Some(Json::Object(only)) = members.pop()
+    {
+        return only;
+    }
+    let mut schema = Map::new();
+    schema.insert("anyOf".to_owned(), Json::Array(members));
+    schema
+}
+
+fn literal(values: &[Value]) -> Map<String, Json> {
+    let values: Vec<Json> = values.iter().filter_map(Value::json).collect();
+    let mut schema = Map::new();
+    let kind = common_type(&values, true);
+    if let [only] = values.as_slice() {
+        schema.insert("const".to_owned(), only.clone());
+    } else {
+        schema.insert("enum".to_owned(), Json::Array(values));
+    }
+    if let Some(kind) = kind {
+        schema.insert("type".to_owned(), Json::from(kind));
+    }
+    schema
+}
+
+fn enumeration(title: &str, description: Option<&String>, values: &[Value]) -> Map<String, Json> {
+    let values: Vec<Json> = values.iter().filter_map(Value::json).collect();
+    let mut schema = Map::new();
+    if let Some(kind) = common_type(&values, false) {
+        schema.insert("type".to_owned(), Json::from(kind));
+    }
+    schema.insert("title".to_owned(), Json::from(title));
+    if let Some(description) = description {
+        schema.insert("description".to_owned(), Json::from(description.as_str()));
+    }
+    schema.insert("enum".to_owned(), Json::Array(values));
+    schema
+}
+
+/// The JSON type that all values share, by Python's types: `1` and `1.0` share none.
+fn common_type(values: &[Json], with_null: bool) -> Option<&'static str> {
+    let name = |value: &Json| match value {
+        Json::String(_) => "string",
+        Json::Bool(_) => "boolean",
+        Json::Number(number) if number.is_f64() => "number",
+        Json::Number(_) => "integer",
+        Json::Array(_) => "array",
+        Json::Null if with_null => "null",
+        Json::Null | Json::Object(_) => "",
+    };
+    let first = name(values.first()?);
+    (!first.is_empty() && values.iter().all(|value| name(value) == first)).then_some(first)
+}
+
+/// Named types bring their own title, everything else takes one from the property's name.
+fn takes_title(core: &Core) -> bool {
+    match &core.kind {
+        Kind::Definition(_) => false,
+        Kind::Default(inner, _) | Kind::Nullable(inner) | Kind::Wrapped(inner) => takes_title(inner),
+        _ => true,
+    }
+}
+
+/// `max_items_2x` → `Max Items 2X`, as Python's `str.title` has it.
+pub(crate) fn title_from_name(name: &str) -> String {
+    title_case(name).replace('_', " ").trim().to_owned()
+}
+
+pub(crate) fn title_case(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    let mut inside = false;
+    for c in text.chars() {
+        if inside {
+            out.extend(c.to_lowercase());
+        } else {
+            out.extend(c.to_uppercase());
+        }
+        inside = c.is_lowercase() || c.is_uppercase();
+    }
+    out
+}
+
+const PREFIX: &str = "#/$defs/\u{0}";
+
+fn reference(id: DefId) -> Map<String, Json> {
+    let mut schema = Map::new();
+    schema.insert("$ref".to_owned(), Json::String(format!("{PREFIX}{id}")));
+    schema
+}
+
+fn referenced(value: &Json) -> Option<DefId> {
+    value.as_str()?.strip_prefix(PREFIX)?.parse().ok()
+}
+
+/// Adds the definitions that a schema refers to, directly or through others.
+fn collect(schema: &Json, written: &HashMap<DefId, Map<String, Json>>, used: &mut Vec<DefId>) {
+    let mut found = Vec::new();
+    references(schema, &mut found);
+    for id in found {
+        if !used.contains(&id) {
+            used.push(id);
+            if let Some(target) = written.get(&id) {
+                collect(&Json::Object(target.clone()), written, used);
+            }
+        }
+    }
+}
+
+fn references(schema: &Json, found: &mut Vec<DefId>) {
+    match schema {
+        Json::String(_) => found.extend(referenced(schema)),
+        Json::Array(items) => items.iter().for_each(|item| references(item, found)),
+        Json::Object(map) => map.values().for_each(|value| references(value, found)),
+        _ => {}
+    }
+}
+
+fn rename(schema: &mut Json, names: &HashMap<DefId, String>) {
+    match schema {
+        Json::String(text) => {
+            if let Some(name) = text.strip_prefix(PREFIX).and_then(|id| names.get(&id.parse().ok()?)) {
+                *text = format!("#/$defs/{name}");
+            }
+        }
+        Json::Array(items) => items.iter_mut().for_each(|item| rename(item, names)),
+        Json::Object(map) => map.values_mut().for_each(|value| rename(value, names)),
+        _ => {}
+    }
+}
+
+fn normalized(name: &str) -> String {
+    let kept = |c: char| if c.is_ascii_alphanumeric() || ".-_".contains(c) { c } else { '_' };
+    name.chars().map(kept).collect::<String>().replace('.', "__")
+}
+
+/// Keywords in alphabetical order; properties and defaults keep theirs.
+fn sorted(schema: Json, parent: Option<&str>) -> Json {
+    match schema {
+        Json::Object(map) => {
+            let mut entries: Vec<(String, Json)> = map.into_iter().collect();
+            if !matches!(parent, Some("properties" | "default")) {
+                entries.sort_by(|a, b| a.0.cmp(&b.0));
+            }
+            Json::Object(
+                entries
+                    .into_iter()
+                    .map(|(key, value)| {
+                        let value = sorted(value, Some(&key));
+                        (key, value)
+                    })
+                    .collect(),
+            )
+        }
+        Json::Array(items) => Json::Array(items.into_iter().map(|item| sorted(item, parent)).collect()),
+        other => other,
+    }
+}
+
+const STRUCTURAL: [&str; 8] = ["type", "properties", "$ref", "items", "allOf", "oneOf", "anyOf", "required"];
+const DESCRIPTIVE: [&str; 5] = ["title", "description", "deprecated", "readOnly", "writeOnly"];
+const MAPS: [&str; 6] =
+    ["properties", "patternProperties", "$defs", "definitions", "dependentSchemas", "dependencies"];
+const SINGLE: [&str; 12] = [
+    "items",
+    "additionalItems",
+    "additionalProperties",
+    "contains",
+    "contentSchema",
+    "propertyNames",
+    "unevaluatedItems",
+    "unevaluatedProperties",
+    "if",
+    "then",
+    "else",
+    "not",
+];
+const LISTS: [&str; 4] = ["allOf", "anyOf", "oneOf", "prefixItems"];
+
+/// Takes titles off every node that is recognisably a schema.
+pub(crate) fn without_titles(schema: &mut Map<String, Json>) {
+    let structural = STRUCTURAL.iter().any(|keyword| schema.contains_key(*keyword));
+    let descriptive = schema.keys().all(|key| DESCRIPTIVE.contains(&key.as_str()));
+    if schema.get("title").is_some_and(Json::is_string) && (structural || descriptive) {
+        schema.shift_remove("title");
+    }
+    for (key, value) in schema {
+        let key = key.as_str();
+        match value {
+            Json::Object(inner) if MAPS.contains(&key) => {
+                inner.values_mut().filter_map(Json::as_object_mut).for_each(without_titles);
+            }
+            Json::Object(inner) if SINGLE.contains(&key) => without_titles(inner),
+            Json::Array(items) if LISTS.contains(&key) => {
+                items.iter_mut().filter_map(Json::as_object_mut).for_each(without_titles);
+            }
+            _ => {}
+        }
+    }
+}

@@ -1,0 +1,640 @@
+//! Which type does an annotation name?
+
+use std::collections::HashMap;
+
+use serde_json::{Map, Value as Json, json};
+
+use crate::core::{Core, DefId, Definition, Kind, Shape};
+use crate::field::{FieldInfo, Metadata, last};
+use crate::package::{Alias, FileId, Item, Package};
+use crate::syntax::{Call, Expr, ExprKind, Operator, TypeParameter, parse_annotation};
+use crate::value::{Evaluator, Value};
+
+/// Works out the types of one tool.
+pub(crate) struct Types<'p> {
+    pub(crate) package: &'p Package,
+    pub(crate) definitions: Vec<Definition>,
+    known: HashMap<DefinitionKey, DefId>,
+    /// What type variables stand for, innermost last.
+    pub(crate) variables: Vec<(String, Core)>,
+    pub(crate) problems: Vec<Problem>,
+    fuel: u32,
+    depth: u32,
+}
+
+/// What a definition is for: a class or alias of a file, and the type arguments it was given.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(crate) struct DefinitionKey {
+    pub(crate) file: FileId,
+    pub(crate) what: Named,
+    pub(crate) arguments: String,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(crate) enum Named {
+    Class(usize),
+    /// A class made by a call, or a `type` statement, by the name it is bound to.
+    Bound(String),
+}
+
+/// Something about a type that only Python knows.
+#[derive(Debug)]
+pub(crate) struct Problem {
+    pub(crate) file: FileId,
+    pub(crate) at: u32,
+    pub(crate) message: String,
+}
+
+/// Types that one tool may name, those of its classes' fields included. Aliases of aliases could otherwise
+/// grow a short text into a huge schema.
+const FUEL: u32 = 4_000;
+
+/// Types within types; nobody follows a schema that is deeper.
+const DEPTH_MAX: u32 = 40;
+
+impl<'p> Types<'p> {
+    pub(crate) fn new(package: &'p Package) -> Self {
+        Types {
+            package,
+            definitions: Vec::new(),
+            known: HashMap::new(),
+            variables: Vec::new(),
+            problems: Vec::new(),
+            fuel: FUEL,
+            depth: 0,
+        }
+    }
+
+    pub(crate) fn problem(&mut self, file: FileId, at: u32, message: String) {
+        self.problems.push(Problem { file, at, message });
+    }
+
+    fn unknown(&mut self, file: FileId, at: u32, message: String) -> Core {
+        self.problem(file, at, message);
+        Kind::Unknown.into()
+    }
+
+    pub(crate) fn value(&mut self, file: FileId, expr: &Expr) -> Option<Value> {
+        Evaluator::new(self.package).value(file, expr)
+    }
+
+    /// Makes each type variable of a function or class stand for its bound, or for anything.
+    pub(crate) fn declare(&mut self, file: FileId, parameters: &[TypeParameter]) {
+        for parameter in parameters {
+            let core = match &parameter.bound {
+                Some(bound) => self.annotation(file, bound),
+                None => Core::any(),
+            };
+            self.variables.push((parameter.name.clone(), core));
+        }
+    }
+
+    /// The type that an annotation names. What is not known becomes unconstrained and adds a problem.
+    pub(crate) fn annotation(&mut self, file: FileId, expr: &Expr) -> Core {
+        if self.fuel == 0 || self.depth >= DEPTH_MAX {
+            return self.unknown(file, expr.at, "the type is too large to be followed".to_owned());
+        }
+        self.fuel -= 1;
+        self.depth += 1;
+        let core = self.annotation_within(file, expr);
+        self.depth -= 1;
+        core
+    }
+
+    fn annotation_within(&mut self, file: FileId, expr: &Expr) -> Core {
+        match &expr.kind {
+            ExprKind::None => Kind::None.into(),
+            ExprKind::Str(text) => match parse_annotation(text, expr.at) {
+                Some(parsed) => self.annotation(file, &parsed),
+                None => self.unknown(file, expr.at, format!("`{}` is not a type", shortened(text))),
+            },
+            ExprKind::Name(name) => {
+                if let Some((_, core)) = self.variables.iter().rev().find(|(found, _)| found == name) {
+                    return core.clone();
+                }
+                self.named(file, expr)
+            }
+            ExprKind::Attribute(..) => self.named(file, expr),
+            ExprKind::Subscript(base, arguments) => self.generic(file, expr, base, arguments),
+            ExprKind::Binary(left, Operator::Or, right) => {
+                let choices = vec![self.annotation(file, left), self.annotation(file, right)];
+                Core::union(choices)
+            }
+            ExprKind::Call(call) => self.made(file, expr, call),
+            ExprKind::List(_) | ExprKind::Tuple(_) => {
+                let message = "a list or tuple of types is not a type".to_owned();
+                self.unknown(file, expr.at, message)
+            }
+            _ => self.unknown(file, expr.at, "this type is worked out when the file runs".to_owned()),
+        }
+    }
+
+    fn named(&mut self, file: FileId, expr: &Expr) -> Core {
+        match self.package.resolve(file, expr) {
+            Item::External(path) => match plain(&path) {
+                Some(core) => core,
+                None => self.unknown(
+                    file,
+                    expr.at,
+                    format!("`{path}` is not a type that can be read from source"),
+                ),
+            },
+            Item::Class(at, class) => self.class(at, class, &[], (file, expr.at)),
+            Item::Value(at, value) => self.bound_value(file, expr, at, value),
+            Item::TypeAlias(at, alias) => self.alias(at, alias, Vec::new()),
+            Item::Function(..) | Item::File(_) => {
+                self.unknown(file, expr.at, format!("`{}` is not a type", expr.dotted()))
+            }
+            Item::Unknown | Item::Unnamed => {
+                self.unknown(file, expr.at, format!("`{}` is not known in this file", expr.dotted()))
+            }
+        }
+    }
+
+    /// A name for a type expression: an alias, a `NewType`, a class made by a call.
+    fn bound_value(&mut self, file: FileId, expr: &Expr, at: FileId, value: &Expr) -> Core {
+        let ExprKind::Call(call) = &value.kind else { return self.annotation(at, value) };
+        let name = expr.dotted();
+        let name = last(&name);
+        match self.package.resolve(at, &call.function) {
+            Item::External(path) => match last(&path) {
+                "NewType" => match call.arguments.get(1) {
+                    Some(inner) => self.annotation(at, inner),
+                    None => self.unknown(file, expr.at, format!("`{name}` has no type")),
+                },
+                "TypeVar" => self.type_variable(at, call),
+                "TypeAliasType" => match call.arguments.get(1) {
+                    Some(inner) => self.alias(at, Alias { name, parameters: &[], value: inner }, Vec::new()),
+                    None => self.unknown(file, expr.at, format!("`{name}` has no type")),
+                },
+                _ => self.class_call(at, name, last(&path), call, (file, expr.at)),
+            },
+            _ => self.annotation(at, value),
+        }
+    }
+
+    fn type_variable(&mut self, file: FileId, call: &Call) -> Core {
+        if let Some(bound) = call.keyword("bound") {
+            return self.annotation(file, bound);
+        }
+        let choices: Vec<Core> =
+            call.arguments.iter().skip(1).map(|choice| self.annotation(file, choice)).collect();
+        if choices.is_empty() { Core::any() } else { Core::union(choices) }
+    }
+
+    /// A `type` statement: a definition of its own.
+    fn alias(&mut self, file: FileId, alias: Alias<'_>, arguments: Vec<Core>) -> Core {
+        let key = DefinitionKey {
+            file,
+            what: Named::Bound(alias.name.to_owned()),
+            arguments: if arguments.is_empty() { String::new() } else { format!("{arguments:?}") },
+        };
+        let (id, new) = self.define(key, alias.name);
+        if new {
+            let depth = self.variables.len();
+            for (index, name) in alias.parameters.iter().enumerate() {
+                let core = arguments.get(index).cloned().unwrap_or_else(Core::any);
+                self.variables.push((name.clone(), core));
+            }
+            let core = self.annotation(file, alias.value);
+            self.variables.truncate(depth);
+            self.definitions[id].shape = Shape::Alias(core);
+        }
+        Kind::Definition(id).into()
+    }
+
+    /// Returns the definition for a key, and whether it is new and has to be worked out.
+    pub(crate) fn define(&mut self, key: DefinitionKey, name: &str) -> (DefId, bool) {
+        if let Some(id) = self.known.get(&key) {
+            return (*id, false);
+        }
+        let id = self.definitions.len();
+        let module = self.package.dotted(key.file);
+        self.definitions.push(Definition {
+            name: name.to_owned(),
+            qualified: format!("{module}.{name}"),
+            shape: Shape::Pending,
+        });
+        self.known.insert(key, id);
+        (id, true)
+    }
+
+    /// `Base[arguments]`.
+    fn generic(&mut self, file: FileId, expr: &Expr, base: &Expr, arguments: &[Expr]) -> Core {
+        match self.package.resolve(file, base) {
+            Item::External(path) => self.external_generic(file, expr, &path, arguments),
+            Item::Class(at, class) => {
+                let arguments: Vec<Core> =
+                    arguments.iter().map(|argument| self.annotation(file, argument)).collect();
+                self.class(at, class, &arguments, (file, expr.at))
+            }
+            Item::TypeAlias(at, alias) => {
+                let arguments = arguments.iter().map(|argument| self.annotation(file, argument)).collect();
+                self.alias(at, alias, arguments)
+            }
+            // `Pair = tuple[T, T]` used as `Pair[int]`.
+            Item::Value(at, value) => {
+                let given: Vec<Core> =
+                    arguments.iter().map(|argument| self.annotation(file, argument)).collect();
+                let mut names = Vec::new();
+                self.free_variables(at, value, &mut names, 0);
+                if names.is_empty() {
+                    return self.unknown(
+                        file,
+                        expr.at,
+                        format!("`{}` takes no type arguments", base.dotted()),
+                    );
+                }
+                let depth = self.variables.len();
+                self.variables.extend(names.into_iter().zip(given));
+                let core = self.annotation(at, value);
+                self.variables.truncate(depth);
+                core
+            }
+            _ => self.unknown(file, expr.at, format!("`{}` is not known in this file", base.dotted())),
+        }
+    }
+
+    fn free_variables(&self, file: FileId, expr: &Expr, names: &mut Vec<String>, depth: u32) {
+        if depth > DEPTH_MAX {
+            return;
+        }
+        match &expr.kind {
+            ExprKind::Name(name) => {
+                if let Item::Value(at, Expr { kind: ExprKind::Call(call), .. }) =
+                    self.package.resolve(file, expr)
+                    && let Item::External(path) = self.package.resolve(at, &call.function)
+                    && last(&path) == "TypeVar"
+                    && !names.contains(name)
+                {
+                    names.push(name.clone());
+                }
+            }
+            ExprKind::Subscript(_, arguments) => {
+                arguments.iter().for_each(|argument| self.free_variables(file, argument, names, depth + 1));
+            }
+            ExprKind::Binary(left, _, right) => {
+                self.free_variables(file, left, names, depth + 1);
+                self.free_variables(file, right, names, depth + 1);
+            }
+            _ => {}
+        }
+    }
+
+    fn external_generic(&mut self, file: FileId, expr: &Expr, path: &str, arguments: &[Expr]) -> Core {
+        let name = generic_name(path);
+        match name {
+            "Annotated" => return self.annotated(file, expr, arguments),
+            "Literal" => return self.literal(file, expr, arguments),
+            "Optional" => {
+                let mut choices = self.each(file, arguments);
+                choices.push(Kind::None.into());
+                return Core::union(choices);
+            }
+            "Union" => {
+                let choices = self.each(file, arguments);
+                return Core::union(choices);
+            }
+            "tuple" => return self.tuple(file, expr, arguments),
+            _ => {}
+        }
+        let mut given = self.each(file, arguments).into_iter();
+        let mut next = || Box::new(given.next().unwrap_or_else(Core::any));
+        let kind = match name {
+            "list" | "deque" => Kind::List(next()),
+            "Sequence" | "MutableSequence" => Kind::Sequence(next()),
+            "Iterable" | "Generator" => Kind::Lazy(next()),
+            "set" | "frozenset" | "Set" | "MutableSet" => Kind::Set(next()),
+            "dict" | "OrderedDict" => Kind::Dict(next(), next()),
+            "Mapping" | "MutableMapping" | "defaultdict" => Kind::Mapping(next(), next()),
+            "Counter" => Kind::Dict(next(), Box::new(Kind::Int.into())),
+            // Says nothing about the value beyond its argument.
+            "Required" | "NotRequired" | "ReadOnly" | "Final" | "ClassVar" | "InitVar" | "SkipValidation" => {
+                return *next();
+            }
+            "Json" => Kind::JsonText(next()),
+            "SerializeAsAny" | "InstanceOf" if name == "SerializeAsAny" => return *next(),
+            "Pattern" => Kind::Format("regex"),
+            "PathLike" => Kind::Format("path"),
+            "Secret" => {
+                Kind::Fixed(object(&json!({"type": "string", "format": "password", "writeOnly": true})))
+            }
+            "type" | "Type" => Kind::Any,
+            _ => {
+                return self.unknown(
+                    file,
+                    expr.at,
+                    format!("`{path}[…]` is not a type that can be read from source"),
+                );
+            }
+        };
+        kind.into()
+    }
+
+    fn each(&mut self, file: FileId, arguments: &[Expr]) -> Vec<Core> {
+        arguments.iter().map(|argument| self.annotation(file, argument)).collect()
+    }
+
+    fn tuple(&mut self, file: FileId, expr: &Expr, arguments: &[Expr]) -> Core {
+        let empty = |argument: &Expr| matches!(&argument.kind, ExprKind::Tuple(items) if items.is_empty());
+        match arguments {
+            // `tuple[()]`.
+            [] => Kind::Tuple(Vec::new()).into(),
+            [only] if empty(only) => Kind::Tuple(Vec::new()).into(),
+            [item, Expr { kind: ExprKind::Ellipsis, .. }] => {
+                Kind::TupleOf(Box::new(self.annotation(file, item))).into()
+            }
+            _ if arguments
+                .iter()
+                .any(|item| matches!(item.kind, ExprKind::Ellipsis | ExprKind::Starred(_))) =>
+            {
+                self.unknown(file, expr.at, "a tuple like this can't be described".to_owned())
+            }
+            _ => Kind::Tuple(self.each(file, arguments)).into(),
+        }
+    }
+
+    fn literal(&mut self, file: FileId, expr: &Expr, arguments: &[Expr]) -> Core {
+        let mut values: Vec<Value> = Vec::new();
+        for argument in arguments {
+            let found = match &argument.kind {
+                // `Literal[Literal["a"], "b"]`, and an alias for a `Literal`.
+                ExprKind::Subscript(..) | ExprKind::Name(_) => match self.annotation(file, argument).kind {
+                    Kind::Literal(inner) => Some(inner),
+                    _ => None,
+                },
+                _ => self.value(file, argument).map(|value| vec![value]),
+            };
+            let Some(found) = found else {
+                return self.unknown(
+                    file,
+                    argument.at,
+                    "this `Literal` is worked out when the file runs".to_owned(),
+                );
+            };
+            for value in found {
+                if !values.contains(&value) {
+                    values.push(value);
+                }
+            }
+        }
+        if values.is_empty() {
+            return self.unknown(file, expr.at, "an empty `Literal` accepts nothing".to_owned());
+        }
+        Kind::Literal(values).into()
+    }
+
+    /// `Annotated` inside another type: its metadata applies right here.
+    fn annotated(&mut self, file: FileId, expr: &Expr, arguments: &[Expr]) -> Core {
+        let Some((inner, metadata)) = arguments.split_first() else {
+            return self.unknown(file, expr.at, "`Annotated` needs a type".to_owned());
+        };
+        let core = self.annotation(file, inner);
+        let mut info = FieldInfo::default();
+        for item in metadata {
+            match self.metadata(file, item) {
+                Metadata::Field(field) => info.merge(*field),
+                Metadata::Text(_) | Metadata::Ignored => {}
+                Metadata::Unknown => self.unknown_metadata(file, item),
+            }
+        }
+        self.apply(core, info)
+    }
+
+    pub(crate) fn unknown_metadata(&mut self, file: FileId, item: &Expr) {
+        let message = format!("what `{}` does to this type is only known to Python", item.dotted());
+        self.problem(file, item.at, message);
+    }
+
+    /// Puts metadata on a type: constraints, keywords, then the default.
+    pub(crate) fn apply(&mut self, core: Core, info: FieldInfo) -> Core {
+        let mut core = match &info.discriminator {
+            Some(field) => self.discriminate(core, field),
+            None => core,
+        };
+        core = info.constrain(core);
+        core.updates.extend(info.updates());
+        core.extra.extend(info.extra.clone());
+        core.sealed = true;
+        self.with_default(core, &info)
+    }
+
+    pub(crate) fn with_default(&self, core: Core, info: &FieldInfo) -> Core {
+        match &info.default {
+            None => core,
+            Some(crate::field::Default::Known(value)) => {
+                Kind::Default(Box::new(core), Some(value.clone())).into()
+            }
+            Some(crate::field::Default::Made) => Kind::Default(Box::new(core), None).into(),
+        }
+    }
+
+    /// `conint(ge=1)` and its like: a call that makes a type.
+    fn made(&mut self, file: FileId, expr: &Expr, call: &Call) -> Core {
+        let Item::External(path) = self.package.resolve(file, &call.function) else {
+            return self.unknown(
+                file,
+                expr.at,
+                format!("`{}(…)` is worked out when the file runs", call.function.dotted()),
+            );
+        };
+        let item = call.arguments.first().or_else(|| call.keyword("item_type"));
+        let kind = match (last(&path), path.starts_with("pydantic")) {
+            ("conint", true) => Kind::Int,
+            ("confloat", true) => Kind::Float,
+            ("constr", true) => Kind::Str,
+            ("conbytes", true) => Kind::Bytes,
+            ("condecimal", true) => Kind::Decimal,
+            ("condate", true) => Kind::Temporal("date"),
+            ("conlist", true) => {
+                Kind::List(Box::new(item.map_or_else(Core::any, |item| self.annotation(file, item))))
+            }
+            ("conset" | "confrozenset", true) => {
+                Kind::Set(Box::new(item.map_or_else(Core::any, |item| self.annotation(file, item))))
+            }
+            _ => {
+                return self.unknown(file, expr.at, format!("`{path}(…)` is worked out when the file runs"));
+            }
+        };
+        let info = self.field_call(
+            file,
+            &Call { function: call.function.clone(), arguments: Vec::new(), keywords: call.keywords.clone() },
+        );
+        self.apply(kind.into(), FieldInfo { constraints: info.constraints, ..FieldInfo::default() })
+    }
+}
+
+fn shortened(text: &str) -> String {
+    const SHOWN: usize = 60;
+    if text.chars().count() <= SHOWN {
+        text.to_owned()
+    } else {
+        text.chars().take(SHOWN).collect::<String>() + "…"
+    }
+}
+
+pub(crate) fn object(value: &Json) -> Map<String, Json> {
+    value.as_object().cloned().unwrap_or_default()
+}
+
+/// The generic type that a dotted path names, whichever module spells it.
+fn generic_name(path: &str) -> &str {
+    let (module, name) = path.rsplit_once('.').unwrap_or(("", path));
+    match (module, name) {
+        ("typing" | "typing_extensions", "List") => "list",
+        ("typing" | "typing_extensions", "Dict") => "dict",
+        ("typing" | "typing_extensions", "Tuple") => "tuple",
+        ("typing" | "typing_extensions", "FrozenSet") => "frozenset",
+        ("typing" | "typing_extensions", "Set") => "set",
+        ("typing" | "typing_extensions", "AbstractSet") => "Set",
+        ("typing" | "typing_extensions", "Deque") => "deque",
+        ("typing" | "typing_extensions", "DefaultDict") => "defaultdict",
+        ("typing" | "typing_extensions", "Type") => "type",
+        ("builtins" | "typing" | "typing_extensions" | "collections" | "collections.abc", name) => name,
+        ("dataclasses", "InitVar") => "InitVar",
+        ("re", "Pattern") => "Pattern",
+        ("os", "PathLike") => "PathLike",
+        (module, name) if module.starts_with("pydantic") => name,
+        _ => "",
+    }
+}
+
+/// The type that a dotted path names when nothing is in brackets behind it.
+fn plain(path: &str) -> Option<Core> {
+    let any = || Box::new(Core::any());
+    let generic = match generic_name(path) {
+        "list" | "deque" => Some(Kind::List(any())),
+        "Sequence" | "MutableSequence" => Some(Kind::Sequence(any())),
+        "Iterable" | "Generator" => Some(Kind::Lazy(any())),
+        "set" | "frozenset" | "Set" | "MutableSet" => Some(Kind::Set(any())),
+        "tuple" => Some(Kind::TupleOf(any())),
+        "dict" | "OrderedDict" => Some(Kind::Dict(any(), any())),
+        "Mapping" | "MutableMapping" | "defaultdict" => Some(Kind::Mapping(any(), any())),
+        "Counter" => Some(Kind::Dict(any(), Box::new(Kind::Int.into()))),
+        "Json" => Some(Kind::JsonText(any())),
+        _ => None,
+    };
+    if let Some(kind) = generic {
+        return Some(kind.into());
+    }
+    let kind = match path {
+        "builtins.str" | "typing.Text" | "typing.LiteralString" | "typing_extensions.LiteralString" => {
+            Kind::Str
+        }
+        "builtins.int" => Kind::Int,
+        "builtins.float" => Kind::Float,
+        "builtins.bool" => Kind::Bool,
+        "builtins.bytes" | "builtins.bytearray" => Kind::Bytes,
+        "builtins.complex" => Kind::Complex,
+        "types.NoneType" => Kind::None,
+        "typing.Any" | "typing_extensions.Any" | "builtins.object" => Kind::Any,
+        "typing.AnyStr" => return Some(Core::union(vec![Kind::Bytes.into(), Kind::Str.into()])),
+        "datetime.datetime" => Kind::Temporal("date-time"),
+        "datetime.date" => Kind::Temporal("date"),
+        "datetime.time" => Kind::Temporal("time"),
+        "datetime.timedelta" => Kind::Temporal("duration"),
+        "uuid.UUID" => Kind::Uuid,
+        "decimal.Decimal" => Kind::Decimal,
+        "fractions.Fraction" => Kind::Fraction,
+        "pathlib.Path"
+        | "pathlib.PurePath"
+        | "pathlib.PosixPath"
+        | "pathlib.PurePosixPath"
+        | "os.PathLike"
+        | "pathlib.PureWindowsPath"
+        | "pathlib.WindowsPath" => Kind::Format("path"),
+        "re.Pattern" | "typing.Pattern" => Kind::Format("regex"),
+        "zoneinfo.ZoneInfo" => Kind::Format("zoneinfo"),
+        "ipaddress.IPv4Address" => Kind::Format("ipv4"),
+        "ipaddress.IPv6Address" => Kind::Format("ipv6"),
+        "ipaddress.IPv4Network" => Kind::Format("ipv4network"),
+        "ipaddress.IPv6Network" => Kind::Format("ipv6network"),
+        "ipaddress.IPv4Interface" => Kind::Format("ipv4interface"),
+        "ipaddress.IPv6Interface" => Kind::Format("ipv6interface"),
+        _ => return content(path).or_else(|| pydantic(path)),
+    };
+    Some(kind.into())
+}
+
+/// MCP content: an output that carries no structured value.
+fn content(path: &str) -> Option<Core> {
+    let (module, name) = path.rsplit_once('.')?;
+    let known = match module.split('.').next().unwrap_or(module) {
+        "omni" => {
+            matches!(name, "Text" | "Image" | "Audio" | "ResourceLink" | "EmbeddedResource" | "ToolResult")
+        }
+        "fastmcp" => matches!(name, "Image" | "Audio" | "File" | "ToolResult"),
+        "mcp" | "mcp_types" => matches!(
+            name,
+            "TextContent"
+                | "ImageContent"
+                | "AudioContent"
+                | "ResourceLink"
+                | "EmbeddedResource"
+                | "CallToolResult"
+                | "ContentBlock"
+                | "Image"
+                | "Audio"
+        ),
+        _ => false,
+    };
+    known.then(|| Kind::Content.into())
+}
+
+/// Types that Pydantic itself offers.
+fn pydantic(path: &str) -> Option<Core> {
+    let (module, name) = path.rsplit_once('.')?;
+    if module != "pydantic" && !module.starts_with("pydantic.") {
+        return None;
+    }
+    let bounded = |kind: Kind, bound: &'static str| Some(Core::from(kind).constrain(bound, Json::from(0)));
+    let fixed = |value: Json| Some(Core::from(Kind::Fixed(object(&value))));
+    let url = |length: Option<u64>| {
+        let core = Core::from(Kind::Url { multi: false });
+        Some(length.map_or(core.clone(), |length| core.constrain("max_length", Json::from(length))))
+    };
+    match name {
+        "StrictStr" => Some(Kind::Str.into()),
+        "StrictInt" => Some(Kind::Int.into()),
+        "StrictFloat" | "FiniteFloat" => Some(Kind::Float.into()),
+        "StrictBool" => Some(Kind::Bool.into()),
+        "StrictBytes" => Some(Kind::Bytes.into()),
+        "PositiveInt" => bounded(Kind::Int, "gt"),
+        "NegativeInt" => bounded(Kind::Int, "lt"),
+        "NonNegativeInt" => bounded(Kind::Int, "ge"),
+        "NonPositiveInt" => bounded(Kind::Int, "le"),
+        "PositiveFloat" => bounded(Kind::Float, "gt"),
+        "NegativeFloat" => bounded(Kind::Float, "lt"),
+        "NonNegativeFloat" => bounded(Kind::Float, "ge"),
+        "NonPositiveFloat" => bounded(Kind::Float, "le"),
+        "AwareDatetime" | "NaiveDatetime" | "PastDatetime" | "FutureDatetime" => {
+            Some(Kind::Format("date-time").into())
+        }
+        "PastDate" | "FutureDate" => Some(Kind::Format("date").into()),
+        "UUID1" => Some(Kind::Format("uuid1").into()),
+        "UUID3" => Some(Kind::Format("uuid3").into()),
+        "UUID4" => Some(Kind::Format("uuid4").into()),
+        "UUID5" => Some(Kind::Format("uuid5").into()),
+        "FilePath" => Some(Kind::Format("file-path").into()),
+        "DirectoryPath" => Some(Kind::Format("directory-path").into()),
+        "NewPath" | "SocketPath" => Some(Kind::Format("path").into()),
+        "EmailStr" => Some(Kind::Format("email").into()),
+        "NameEmail" => Some(Kind::Format("name-email").into()),
+        "IPvAnyAddress" => Some(Kind::Format("ipvanyaddress").into()),
+        "IPvAnyInterface" => Some(Kind::Format("ipvanyinterface").into()),
+        "IPvAnyNetwork" => Some(Kind::Format("ipvanynetwork").into()),
+        "AnyUrl" | "AnyHttpUrl" | "FileUrl" | "FtpUrl" | "WebsocketUrl" | "AnyWebsocketUrl" => url(None),
+        "HttpUrl" => url(Some(2083)),
+        "PostgresDsn" => Some(Kind::Url { multi: true }.into()),
+        "RedisDsn" | "AmqpDsn" | "MySQLDsn" | "MariaDBDsn" | "ClickHouseDsn" | "CockroachDsn"
+        | "SnowflakeDsn" => url(None),
+        "SecretStr" | "SecretBytes" => {
+            fixed(json!({"type": "string", "format": "password", "writeOnly": true}))
+        }
+        "Base64Str" | "Base64UrlStr" => fixed(json!({"type": "string", "format": "base64"})),
+        "Base64Bytes" | "Base64UrlBytes" => fixed(json!({"type": "string", "format": "base64"})),
+        "JsonValue" => Some(Core::any()),
+        "BaseModel" => None,
+        _ => None,
+    }
+}

@@ -1,0 +1,468 @@
+//! Which Python value does a literal, or a constant named elsewhere, have?
+
+use serde_json::{Map, Number, Value as Json};
+
+use crate::classes::enum_members;
+use crate::package::{FileId, Item, Package};
+use crate::syntax::{Call, Expr, ExprKind, Operator};
+
+/// A Python value that is known without running Python.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) enum Value {
+    None,
+    Bool(bool),
+    Int(i64),
+    /// Decimal digits of an integer beyond 64 bits.
+    BigInt(String),
+    Float(f64),
+    Str(String),
+    Bytes(Vec<u8>),
+    List(Vec<Value>),
+    Tuple(Vec<Value>),
+    Set(Vec<Value>),
+    Dict(Vec<(Value, Value)>),
+    /// A member of an enumeration of the skill: its value.
+    Member(Box<Value>),
+    /// An object whose JSON form is this text: a path, a date, a decimal.
+    Text(String),
+}
+
+/// Evaluates what can be evaluated; `None` means that only Python knows.
+pub(crate) struct Evaluator<'p> {
+    package: &'p Package,
+    /// Names that shadow the module's: the members above, inside an enumeration's body.
+    local: Vec<(String, Value)>,
+    fuel: u32,
+}
+
+/// Steps for one value. Constants may name constants, so the work is not bounded by the text.
+const FUEL: u32 = 20_000;
+
+/// Longest string or list that an operator may produce.
+const PRODUCED_MAX: usize = 100_000;
+
+impl<'p> Evaluator<'p> {
+    pub(crate) fn new(package: &'p Package) -> Self {
+        Evaluator { package, local: Vec::new(), fuel: FUEL }
+    }
+
+    pub(crate) fn define(&mut self, name: &str, value: Value) {
+        self.local.push((name.to_owned(), value));
+    }
+
+    pub(crate) fn local(&self, name: &str) -> Option<&Value> {
+        self.local.iter().rev().find(|(found, _)| found == name).map(|(_, value)| value)
+    }
+
+    pub(crate) fn value(&mut self, file: FileId, expr: &Expr) -> Option<Value> {
+        self.fuel = self.fuel.checked_sub(1)?;
+        Some(match &expr.kind {
+            ExprKind::None => Value::None,
+            ExprKind::Bool(value) => Value::Bool(*value),
+            ExprKind::Int(value) => Value::Int(*value),
+            ExprKind::BigInt(digits) => Value::BigInt(decimal_digits(digits)?),
+            ExprKind::Float(value) => Value::Float(*value),
+            ExprKind::Str(text) => Value::Str(text.clone()),
+            ExprKind::Bytes(bytes) => Value::Bytes(bytes.clone()),
+            ExprKind::List(items) => Value::List(self.values(file, items)?),
+            ExprKind::Tuple(items) => Value::Tuple(self.values(file, items)?),
+            ExprKind::Set(items) => Value::Set(distinct(self.values(file, items)?)),
+            ExprKind::Dict(items) => self.dict(file, items)?,
+            ExprKind::Negative(operand) => negative(self.value(file, operand)?)?,
+            ExprKind::Binary(left, operator, right) => {
+                binary(self.value(file, left)?, *operator, self.value(file, right)?)?
+            }
+            ExprKind::Name(name) => match self.local(name) {
+                Some(value) => value.clone(),
+                None => self.named(file, expr)?,
+            },
+            ExprKind::Attribute(base, name) => self.attribute(file, expr, base, name)?,
+            ExprKind::Call(call) => self.call(file, call)?,
+            ExprKind::Ellipsis | ExprKind::Subscript(..) | ExprKind::Starred(_) | ExprKind::Other => {
+                return None;
+            }
+        })
+    }
+
+    fn values(&mut self, file: FileId, items: &[Expr]) -> Option<Vec<Value>> {
+        let mut values = Vec::with_capacity(items.len());
+        for item in items {
+            match &item.kind {
+                ExprKind::Starred(inner) => match self.value(file, inner)? {
+                    Value::List(inner) | Value::Tuple(inner) => values.extend(inner),
+                    _ => return None,
+                },
+                _ => values.push(self.value(file, item)?),
+            }
+            if values.len() > PRODUCED_MAX {
+                return None;
+            }
+        }
+        Some(values)
+    }
+
+    fn dict(&mut self, file: FileId, items: &[(Option<Expr>, Expr)]) -> Option<Value> {
+        let mut entries: Vec<(Value, Value)> = Vec::with_capacity(items.len());
+        for (key, value) in items {
+            match key {
+                Some(key) => {
+                    let (key, value) = (self.value(file, key)?, self.value(file, value)?);
+                    put(&mut entries, key, value);
+                }
+                None => match self.value(file, value)? {
+                    Value::Dict(inner) => {
+                        inner.into_iter().for_each(|(key, value)| put(&mut entries, key, value))
+                    }
+                    _ => return None,
+                },
+            }
+            if entries.len() > PRODUCED_MAX {
+                return None;
+            }
+        }
+        Some(Value::Dict(entries))
+    }
+
+    fn named(&mut self, file: FileId, expr: &Expr) -> Option<Value> {
+        match self.package.resolve(file, expr) {
+            Item::Value(at, value) => {
+                let ExprKind::Name(name) = &expr.kind else { return self.value(at, value) };
+                // A name bound twice has whichever value ran last; only a lone binding is a constant.
+                let constant = self.package.constant(file, name);
+                if constant { self.value(at, value) } else { None }
+            }
+            Item::External(path) if path == "math.inf" => Some(Value::Float(f64::INFINITY)),
+            _ => None,
+        }
+    }
+
+    fn attribute(&mut self, file: FileId, expr: &Expr, base: &Expr, name: &str) -> Option<Value> {
+        // `Color.RED`, `Color.RED.value`, `Color.RED.name`.
+        if let Item::Class(at, class) = self.package.resolve(file, base) {
+            let members = enum_members(self.package, at, class)?;
+            return members
+                .into_iter()
+                .find(|(member, _)| member == name)
+                .map(|(_, value)| Value::Member(Box::new(value)));
+        }
+        if let (ExprKind::Attribute(class, member), "value" | "name") = (&base.kind, name)
+            && let Item::Class(at, class) = self.package.resolve(file, class)
+        {
+            let members = enum_members(self.package, at, class)?;
+            let (found, value) = members.into_iter().find(|(found, _)| found == member)?;
+            return Some(if name == "value" { value } else { Value::Str(found) });
+        }
+        match self.package.resolve(file, expr) {
+            Item::Value(at, value) => self.value(at, value),
+            Item::External(path) if path == "math.pi" => Some(Value::Float(std::f64::consts::PI)),
+            Item::External(path) if path == "math.inf" => Some(Value::Float(f64::INFINITY)),
+            _ => None,
+        }
+    }
+
+    /// Constructors whose result is known: empty containers, paths, decimals, identifiers.
+    fn call(&mut self, file: FileId, call: &Call) -> Option<Value> {
+        let Item::External(path) = self.package.resolve(file, &call.function) else { return None };
+        let arguments = self.values(file, &call.arguments)?;
+        if path == "datetime.timedelta" {
+            return self.timedelta(file, &arguments, call);
+        }
+        if !call.keywords.is_empty() {
+            return None;
+        }
+        let first = arguments.first();
+        match (path.as_str(), first) {
+            ("builtins.list", None) => Some(Value::List(Vec::new())),
+            ("builtins.dict", None) => Some(Value::Dict(Vec::new())),
+            ("builtins.tuple", None) => Some(Value::Tuple(Vec::new())),
+            ("builtins.set" | "builtins.frozenset", None) => Some(Value::Set(Vec::new())),
+            ("builtins.str", None) => Some(Value::Str(String::new())),
+            (
+                "builtins.set" | "builtins.frozenset",
+                Some(Value::List(items) | Value::Tuple(items) | Value::Set(items)),
+            ) => Some(Value::Set(distinct(items.clone()))),
+            ("builtins.tuple", Some(Value::List(items) | Value::Tuple(items))) => {
+                Some(Value::Tuple(items.clone()))
+            }
+            ("builtins.list", Some(Value::List(items) | Value::Tuple(items))) => {
+                Some(Value::List(items.clone()))
+            }
+            ("pathlib.Path" | "pathlib.PurePath" | "pathlib.PosixPath" | "pathlib.PurePosixPath", None) => {
+                Some(Value::Text(".".to_owned()))
+            }
+            (
+                "pathlib.Path" | "pathlib.PurePath" | "pathlib.PosixPath" | "pathlib.PurePosixPath",
+                Some(Value::Str(text)),
+            ) if arguments.len() == 1 => Some(Value::Text(posix_path(text))),
+            ("decimal.Decimal", Some(Value::Str(text))) if plain_decimal(text) => {
+                Some(Value::Text(text.clone()))
+            }
+            ("decimal.Decimal", Some(Value::Int(value))) => Some(Value::Text(value.to_string())),
+            ("uuid.UUID", Some(Value::Str(text))) => Some(Value::Text(text.to_lowercase())),
+            ("datetime.date", Some(_)) => date_text(&arguments),
+            ("pydantic.SecretStr", Some(Value::Str(text))) => {
+                Some(Value::Text(if text.is_empty() { String::new() } else { "*".repeat(10) }))
+            }
+            _ => None,
+        }
+    }
+
+    fn timedelta(&mut self, file: FileId, arguments: &[Value], call: &Call) -> Option<Value> {
+        const UNITS: [(&str, f64); 7] = [
+            ("days", 86_400e6),
+            ("seconds", 1e6),
+            ("microseconds", 1.0),
+            ("milliseconds", 1e3),
+            ("minutes", 60e6),
+            ("hours", 3_600e6),
+            ("weeks", 604_800e6),
+        ];
+        let mut microseconds = 0.0_f64;
+        for (value, (_, unit)) in arguments.iter().zip(UNITS) {
+            microseconds += number(value)? * unit;
+        }
+        for keyword in &call.keywords {
+            let name = keyword.name.as_deref()?;
+            let (_, unit) = UNITS.iter().find(|(found, _)| *found == name)?;
+            microseconds += number(&self.value(file, &keyword.value)?)? * unit;
+        }
+        duration_text(microseconds).map(Value::Text)
+    }
+}
+
+fn number(value: &Value) -> Option<f64> {
+    match value {
+        Value::Int(value) => Some(*value as f64),
+        Value::Float(value) => Some(*value),
+        _ => None,
+    }
+}
+
+fn put(entries: &mut Vec<(Value, Value)>, key: Value, value: Value) {
+    match entries.iter_mut().find(|(found, _)| *found == key) {
+        Some(entry) => entry.1 = value,
+        None => entries.push((key, value)),
+    }
+}
+
+fn distinct(values: Vec<Value>) -> Vec<Value> {
+    let mut kept: Vec<Value> = Vec::new();
+    for value in values {
+        // A thousand distinct members are enough for a default; more cost quadratic time.
+        if kept.len() > 1_000 || !kept.contains(&value) {
+            kept.push(value);
+        }
+    }
+    kept
+}
+
+fn negative(value: Value) -> Option<Value> {
+    Some(match value {
+        Value::Int(value) => Value::Int(value.checked_neg()?),
+        Value::BigInt(digits) => Value::BigInt(format!("-{digits}")),
+        Value::Float(value) => Value::Float(-value),
+        Value::Bool(value) => Value::Int(-i64::from(value)),
+        _ => return None,
+    })
+}
+
+fn binary(left: Value, operator: Operator, right: Value) -> Option<Value> {
+    match (left, right) {
+        (Value::Int(left), Value::Int(right)) => integers(left, operator, right),
+        (Value::Str(left), Value::Str(right)) if operator == Operator::Add => {
+            (left.len() + right.len() <= PRODUCED_MAX).then(|| Value::Str(left + &right))
+        }
+        (Value::Str(text), Value::Int(times)) if operator == Operator::Multiply => {
+            let times = usize::try_from(times.max(0)).ok()?;
+            (text.len().checked_mul(times)? <= PRODUCED_MAX).then(|| Value::Str(text.repeat(times)))
+        }
+        (Value::List(mut left), Value::List(right)) if operator == Operator::Add => {
+            left.extend(right);
+            Some(Value::List(left))
+        }
+        (Value::Tuple(mut left), Value::Tuple(right)) if operator == Operator::Add => {
+            left.extend(right);
+            Some(Value::Tuple(left))
+        }
+        (Value::Set(mut left), Value::Set(right)) if operator == Operator::Or => {
+            left.extend(right);
+            Some(Value::Set(distinct(left)))
+        }
+        (Value::Member(left), Value::Member(right)) if operator == Operator::Or => match (*left, *right) {
+            (Value::Int(left), Value::Int(right)) => Some(Value::Member(Box::new(Value::Int(left | right)))),
+            _ => None,
+        },
+        (Value::Text(left), Value::Str(right)) if operator == Operator::Divide => {
+            let joined = if right.starts_with('/') { right } else { format!("{left}/{right}") };
+            Some(Value::Text(posix_path(&joined)))
+        }
+        (left, right) => floats(number(&left)?, operator, number(&right)?),
+    }
+}
+
+fn integers(left: i64, operator: Operator, right: i64) -> Option<Value> {
+    Some(Value::Int(match operator {
+        Operator::Add => left.checked_add(right)?,
+        Operator::Subtract => left.checked_sub(right)?,
+        Operator::Multiply => left.checked_mul(right)?,
+        Operator::FloorDivide => {
+            let quotient = left.checked_div(right)?;
+            quotient - i64::from(left % right != 0 && (left < 0) != (right < 0))
+        }
+        Operator::Modulo => {
+            let rest = left.checked_rem(right)?;
+            if rest != 0 && (rest < 0) != (right < 0) { rest + right } else { rest }
+        }
+        Operator::Power => left.checked_pow(u32::try_from(right).ok()?)?,
+        Operator::ShiftLeft => {
+            let bits = u32::try_from(right).ok().filter(|bits| *bits < 63)?;
+            left.checked_mul(1_i64 << bits)?
+        }
+        Operator::Or => left | right,
+        Operator::Divide => return floats(left as f64, operator, right as f64),
+    }))
+}
+
+fn floats(left: f64, operator: Operator, right: f64) -> Option<Value> {
+    let result = match operator {
+        Operator::Add => left + right,
+        Operator::Subtract => left - right,
+        Operator::Multiply => left * right,
+        Operator::Divide if right != 0.0 => left / right,
+        Operator::Power => left.powf(right),
+        _ => return None,
+    };
+    result.is_finite().then_some(Value::Float(result))
+}
+
+/// The token of an integer beyond 64 bits, in base ten; other bases are left to Python.
+fn decimal_digits(token: &str) -> Option<String> {
+    let digits: String = token.chars().filter(|c| *c != '_').collect();
+    digits.bytes().all(|byte| byte.is_ascii_digit()).then_some(digits)
+}
+
+/// `str(PurePosixPath(text))`.
+fn posix_path(text: &str) -> String {
+    let parts: Vec<&str> = text.split('/').filter(|part| !part.is_empty() && *part != ".").collect();
+    let root = if text.starts_with('/') { "/" } else { "" };
+    match (root, parts.is_empty()) {
+        ("", true) => ".".to_owned(),
+        _ => format!("{root}{}", parts.join("/")),
+    }
+}
+
+fn plain_decimal(text: &str) -> bool {
+    let digits = text.strip_prefix('-').unwrap_or(text);
+    !digits.is_empty()
+        && digits.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.')
+        && digits.matches('.').count() <= 1
+        && digits.starts_with(|c: char| c.is_ascii_digit())
+}
+
+fn date_text(arguments: &[Value]) -> Option<Value> {
+    match arguments {
+        [Value::Int(year), Value::Int(month), Value::Int(day)]
+            if (1..=9999).contains(year) && (1..=12).contains(month) && (1..=31).contains(day) =>
+        {
+            Some(Value::Text(format!("{year:04}-{month:02}-{day:02}")))
+        }
+        _ => None,
+    }
+}
+
+/// ISO 8601 as Pydantic writes a `timedelta`.
+fn duration_text(microseconds: f64) -> Option<String> {
+    if !microseconds.is_finite() || microseconds.abs() > 8e22 {
+        return None;
+    }
+    let sign = if microseconds < 0.0 { "-" } else { "" };
+    let total = microseconds.abs().round() as u128;
+    let (seconds, micros) = (total / 1_000_000, total % 1_000_000);
+    let (years, days) = (seconds / 86_400 / 365, seconds / 86_400 % 365);
+    let (hours, minutes, seconds) = (seconds / 3_600 % 24, seconds / 60 % 60, seconds % 60);
+    let mut text = format!("{sign}P");
+    if years > 0 {
+        text += &format!("{years}Y");
+    }
+    if days > 0 {
+        text += &format!("{days}D");
+    }
+    let mut time = String::new();
+    if hours > 0 {
+        time += &format!("{hours}H");
+    }
+    if minutes > 0 {
+        time += &format!("{minutes}M");
+    }
+    if micros > 0 {
+        time += &format!("{seconds}.{}S", format!("{micros:06}").trim_end_matches('0'));
+    } else if seconds > 0 {
+        time += &format!("{seconds}S");
+    }
+    if total == 0 {
+        time = "0S".to_owned();
+    }
+    if !time.is_empty() {
+        text += &format!("T{time}");
+    }
+    Some(text)
+}
+
+impl Value {
+    /// The value as Pydantic writes it into a schema; `None` when JSON has no form for it.
+    pub(crate) fn json(&self) -> Option<Json> {
+        Some(match self {
+            Value::None => Json::Null,
+            Value::Bool(value) => Json::Bool(*value),
+            Value::Int(value) => Json::from(*value),
+            // Beyond 64 bits serde_json keeps no exact integer; leaving the value out is the honest choice.
+            Value::BigInt(digits) => Json::Number(Number::from(digits.parse::<u64>().ok()?)),
+            Value::Float(value) => Json::Number(Number::from_f64(*value)?),
+            Value::Str(text) | Value::Text(text) => Json::String(text.clone()),
+            Value::Bytes(bytes) => Json::String(String::from_utf8(bytes.clone()).ok()?),
+            Value::List(items) | Value::Tuple(items) => {
+                Json::Array(items.iter().map(Value::json).collect::<Option<_>>()?)
+            }
+            Value::Set(items) => Json::Array(sorted(items).iter().map(Value::json).collect::<Option<_>>()?),
+            Value::Dict(entries) => {
+                let mut map = Map::new();
+                for (key, value) in entries {
+                    map.insert(key.key()?, value.json()?);
+                }
+                Json::Object(map)
+            }
+            Value::Member(value) => value.json()?,
+        })
+    }
+
+    /// The value as a key of a JSON object.
+    fn key(&self) -> Option<String> {
+        Some(match self {
+            Value::Str(text) | Value::Text(text) => text.clone(),
+            Value::Int(value) => value.to_string(),
+            Value::Bool(value) => value.to_string(),
+            Value::None => "None".to_owned(),
+            Value::Member(value) => value.key()?,
+            _ => return None,
+        })
+    }
+
+    pub(crate) fn str(&self) -> Option<&str> {
+        match self {
+            Value::Str(text) => Some(text),
+            Value::Member(value) => value.str(),
+            _ => None,
+        }
+    }
+}
+
+/// Sets are sorted where Python could sort them, so that a schema does not change with the hash seed.
+fn sorted(items: &[Value]) -> Vec<Value> {
+    let mut items = items.to_vec();
+    if items.iter().all(|item| matches!(item, Value::Str(_))) {
+        items.sort_by(|a, b| a.str().cmp(&b.str()));
+    } else if items.iter().all(|item| number(item).is_some()) {
+        items.sort_by(|a, b| number(a).partial_cmp(&number(b)).unwrap_or(std::cmp::Ordering::Equal));
+    }
+    items
+}
