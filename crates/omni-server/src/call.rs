@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use bytes::Bytes;
-use omni_call::{Call, CallId, Deadline, Ending, NoEvents, Outcome, ToolResult, Wants};
+use omni_call::{Call, CallId, Deadline, Ending, EventSink, NoEvents, Outcome, ToolResult, Wants};
 use omni_catalog::Tool;
 use omni_protocol::{CallTool, ErrorCode, Frame, Id, RequestMeta, Revision, RpcError, error_frame};
 use serde_json::json;
@@ -15,6 +15,83 @@ use crate::server::{Caller, Server};
 /// Arguments above this many bytes are checked on another thread: parsing them takes about a millisecond,
 /// and every other client would wait for it.
 const CHECK_INLINE_BYTES_MAX: usize = 256 * 1024;
+
+/// A call to run: what [`Server::call`] takes.
+#[derive(Clone, Debug)]
+pub struct ToolRequest {
+    /// The tool's name as the client wrote it.
+    pub name: String,
+    /// A JSON object, as text.
+    pub arguments: Bytes,
+    pub wants: Wants,
+    /// Names the client's session to the tool; may be empty.
+    pub session: Arc<str>,
+    /// When the call arrived: its deadline counts from here.
+    pub accepted: Instant,
+}
+
+/// How a call was answered.
+#[derive(Clone, Debug)]
+pub struct ToolReply {
+    pub result: ToolResult,
+    /// `finished`, `invalid_arguments`, or the name of the [`Ending`].
+    pub kind: &'static str,
+}
+
+/// No tool has that name.
+#[derive(Clone, Debug, thiserror::Error)]
+#[error("unknown tool `{name}`{}", self.hint())]
+pub struct UnknownTool {
+    pub name: String,
+    /// The most similar name there is.
+    pub suggestion: Option<String>,
+}
+
+impl UnknownTool {
+    fn hint(&self) -> String {
+        match &self.suggestion {
+            Some(suggestion) => format!("; did you mean `{suggestion}`?"),
+            None => "; the tool list names all there are".to_owned(),
+        }
+    }
+}
+
+impl Server {
+    /// Runs one call: look up, validate, execute, check the result. What the tool says meanwhile goes to
+    /// `events`. The one path for every transport and for the command line.
+    ///
+    /// Dropping the future cancels the call.
+    pub async fn call(
+        &self,
+        request: ToolRequest,
+        events: &mut dyn EventSink,
+    ) -> Result<ToolReply, UnknownTool> {
+        self.catalog_ready().await;
+        let snapshot = self.catalog.snapshot();
+        let Some(tool) = snapshot.tool(&request.name) else {
+            let name = request.name.chars().take(128).collect();
+            return Err(UnknownTool { name, suggestion: snapshot.suggest(&request.name) });
+        };
+        drop(snapshot);
+        if let Err(faults) = check_arguments(&tool, &request.arguments).await {
+            return Ok(ToolReply { result: refused(&faults), kind: "invalid_arguments" });
+        }
+        let (total, idle) = tool.spec.limits.resolve(self.config.timeout, self.config.idle_timeout);
+        let call = Call {
+            id: self.next_call_id(),
+            spec: tool.spec.clone(),
+            arguments: request.arguments,
+            deadline: Deadline::new(request.accepted, total, idle),
+            wants: request.wants,
+            session: request.session,
+        };
+        let id = call.id;
+        let outcome = check_output(&tool, self.executor.run(call, events).await);
+        log_failure(id, &tool.spec.tool, &outcome);
+        let kind = outcome.ending.kind();
+        Ok(ToolReply { result: outcome.into_result(&request.name, self.config.errors), kind })
+    }
+}
 
 /// A tool call as the protocol read it.
 pub(crate) struct ToolCall {
@@ -28,59 +105,41 @@ pub(crate) struct ToolCall {
 }
 
 impl ToolCall {
-    /// Runs the call: look up, validate, execute, check, encode.
+    /// Runs the call and writes its answer.
     pub(crate) async fn run(self, server: Arc<Server>) -> Frame {
-        server.catalog_ready().await;
-        let snapshot = server.catalog.snapshot();
-        let Some(tool) = snapshot.tool(&self.call.name) else {
-            return error_frame(
-                Some(&self.id),
-                &unknown_tool(&self.call.name, snapshot.suggest(&self.call.name)),
-            );
-        };
-        drop(snapshot);
-        let arguments = self.call.arguments.clone().unwrap_or_else(|| Bytes::from_static(b"{}"));
-        if let Err(faults) = check_arguments(&tool, &arguments).await {
-            return server.encoder.tool_result(&self.id, self.revision, &refused(&faults));
-        }
-        let result = self.execute(&server, &tool, arguments).await;
-        server.encoder.tool_result(&self.id, self.revision, &result)
-    }
-
-    async fn execute(&self, server: &Server, tool: &Arc<Tool>, arguments: Bytes) -> ToolResult {
-        let (total, idle) = tool.spec.limits.resolve(server.config.timeout, server.config.idle_timeout);
-        let log_level = self.meta.log_level.or(self.caller.log_level);
-        let call = Call {
-            id: server.next_call_id(),
-            spec: tool.spec.clone(),
-            arguments,
-            deadline: Deadline::new(self.accepted, total, idle),
+        let log_level = self.meta.log_level.or(self.caller.log_level).filter(|_| self.queue.is_some());
+        let request = ToolRequest {
+            name: self.call.name,
+            arguments: self.call.arguments.unwrap_or_else(|| Bytes::from_static(b"{}")),
             wants: Wants {
                 progress: self.queue.is_some() && self.meta.progress_token.is_some(),
-                log: log_level.filter(|_| self.queue.is_some()),
+                log: log_level,
             },
-            session: self.caller.session.clone(),
+            session: self.caller.session,
+            accepted: self.accepted,
         };
-        let call_id = call.id;
-        let outcome = match &self.queue {
-            None => server.executor.run(call, &mut NoEvents).await,
+        let reply = match self.queue {
+            None => server.call(request, &mut NoEvents).await,
             Some(queue) => {
                 let mut notifier = Notifier {
                     encoder: server.encoder.clone(),
                     revision: self.revision,
-                    progress_token: self.meta.progress_token.clone(),
+                    progress_token: self.meta.progress_token,
                     log_level,
                     progress: None,
-                    queue: queue.clone(),
+                    queue,
                 };
-                let outcome = server.executor.run(call, &mut notifier).await;
+                let reply = server.call(request, &mut notifier).await;
                 notifier.report_dropped();
-                outcome
+                reply
             }
         };
-        let outcome = check_output(tool, outcome);
-        log_failure(call_id, &tool.spec.tool, &outcome);
-        outcome.into_result(&self.call.name, server.config.errors)
+        match reply {
+            Ok(reply) => server.encoder.tool_result(&self.id, self.revision, &reply.result),
+            Err(unknown) => {
+                error_frame(Some(&self.id), &RpcError::new(ErrorCode::InvalidParams, unknown.to_string()))
+            }
+        }
     }
 }
 
@@ -146,13 +205,4 @@ fn refused(faults: &str) -> ToolResult {
         meta: Some(json!({ "omni/failure": failure }).to_string().into()),
         is_error: true,
     }
-}
-
-fn unknown_tool(name: &str, suggestion: Option<String>) -> RpcError {
-    let name: String = name.chars().take(128).collect();
-    let hint = match suggestion {
-        Some(suggestion) => format!("; did you mean `{suggestion}`?"),
-        None => "; `tools/list` names all there are".to_owned(),
-    };
-    RpcError::new(ErrorCode::InvalidParams, format!("unknown tool `{name}`{hint}"))
 }

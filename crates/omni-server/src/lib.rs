@@ -13,6 +13,7 @@ mod server;
 mod session;
 mod transport;
 
+pub use call::{ToolReply, ToolRequest, UnknownTool};
 pub use config::{Limits, ServerConfig};
 pub use gate::AllowedNames;
 pub use server::Server;

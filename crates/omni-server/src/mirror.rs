@@ -3,6 +3,8 @@
 //! A proxy may route on the headers while we act on the body; if the two could differ, its rules could be
 //! passed by.
 
+use std::borrow::Cow;
+
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use hyper::HeaderMap;
@@ -78,7 +80,7 @@ fn expect(headers: &HeaderMap, header: &str, body: &str, encoded: bool) -> Resul
 }
 
 /// The value of a header that must stand exactly once, decoded from `=?base64?…?=` where that is allowed.
-fn read(headers: &HeaderMap, header: &str, encoded: bool) -> Result<std::borrow::Cow<'_, str>, RpcError> {
+fn read<'a>(headers: &'a HeaderMap, header: &str, encoded: bool) -> Result<Cow<'a, str>, RpcError> {
     let mut values = headers.get_all(header).iter();
     let Some(value) = values.next() else {
         return Err(mismatch(format!("the `{header}` header is missing")));

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use omni_call::{CallId, Executor, LogLevel};
-use omni_catalog::{Catalog, ListShape};
+use omni_catalog::{Catalog, ListShape, Snapshot};
 use omni_protocol::{
     Action, Encoder, ErrorCode, Frame, Id, Request, Revision, RpcError, ToolFields, error_frame,
 };
@@ -74,11 +74,9 @@ impl Server {
         self.checked.send_replace(true);
     }
 
-    /// How many tools are served. Waits for the check of the catalogue.
-    pub async fn tool_count(&self) -> usize {
-        let mut checked = self.checked.subscribe();
-        let _ = checked.wait_for(|checked| *checked).await;
-        self.catalog.snapshot().tool_count()
+    /// The catalogue as it stands.
+    pub fn snapshot(&self) -> Arc<Snapshot> {
+        self.catalog.snapshot()
     }
 
     /// Waits until the catalogue is good to serve from: checked, or cached and past the wait.

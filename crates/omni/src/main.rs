@@ -1,1 +1,67 @@
-fn main() {}
+//! The binary: arguments, environment, files, wiring, exit codes. Nothing else may touch those.
+
+mod args;
+mod assets;
+mod call;
+mod connect;
+mod executors;
+mod home;
+mod mcp;
+mod python;
+mod settings;
+
+use std::io::{self, IsTerminal as _, Write as _};
+use std::process::ExitCode;
+
+use clap::Parser as _;
+use tracing_subscriber::EnvFilter;
+
+use crate::args::{Arguments, Command, Transport};
+
+fn main() -> ExitCode {
+    let Arguments { command } = Arguments::parse();
+    if let Command::Launch { rest } = command {
+        let error = omni_exec::launch(rest.into_iter());
+        let _ = writeln!(io::stderr(), "omni: Python could not be started: {error}");
+        return ExitCode::from(127);
+    }
+    log_to_stderr(&command);
+    match run(&command) {
+        Ok(code) => ExitCode::from(code),
+        Err(error) => {
+            let _ = writeln!(io::stderr(), "error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(command: &Command) -> anyhow::Result<u8> {
+    let mut out = io::stdout().lock();
+    match command {
+        Command::Mcp(arguments) => {
+            // In stdio mode the protocol alone may write there.
+            drop(out);
+            mcp::run(arguments)
+        }
+        Command::Call(arguments) => call::run(arguments, &mut out),
+        Command::List(_)
+        | Command::Describe(_)
+        | Command::Sync(_)
+        | Command::Doctor(_)
+        | Command::Launch { .. } => Ok(0),
+    }
+}
+
+/// Logs go to stderr at the level that `OMNI_LOG` names. Where a person watches, the default says a little
+/// more.
+fn log_to_stderr(command: &Command) {
+    let watched = matches!(command, Command::Mcp(mcp) if mcp.transport == Transport::Http);
+    let default = if watched { "info" } else { "warn" };
+    let filter = EnvFilter::try_from_env("OMNI_LOG").unwrap_or_else(|_| EnvFilter::new(default));
+    tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(io::stderr)
+        .with_ansi(io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none())
+        .with_target(false)
+        .init();
+}

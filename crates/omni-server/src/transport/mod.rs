@@ -3,3 +3,10 @@
 pub(crate) mod http;
 mod lines;
 pub(crate) mod stdio;
+
+use tokio::sync::watch;
+
+/// Resolves when the server is told to stop (or its owner is gone).
+async fn stopped(stop: &mut watch::Receiver<bool>) {
+    let _ = stop.wait_for(|stop| *stop).await.map(drop);
+}

@@ -20,6 +20,7 @@ use tokio::time::Instant;
 use crate::running::{Running, Step};
 use crate::server::{Answer, Caller, Server};
 use crate::transport::lines::{Line, Lines};
+use crate::transport::stopped;
 
 /// While more than this many bytes wait for a client that does not read, no further input is read.
 const WAITING_BYTES_MAX: usize = 8 << 20;
@@ -89,7 +90,7 @@ impl<W: AsyncWrite + Unpin> Client<W> {
             tokio::select! {
                 // Answers first: a flood of requests must not keep finished work waiting.
                 biased;
-                _ = stop.wait_for(|stop| *stop) => return Ok(()),
+                () = stopped(&mut stop) => return Ok(()),
                 Some(stepped) = self.running.next(), if self.may_collect() => self.stepped(stepped),
                 written = self.outbox.write(), if !self.outbox.waiting.is_empty() => written?,
                 line = lines.next(), if may_read => match line? {

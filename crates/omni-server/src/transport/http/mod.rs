@@ -20,6 +20,7 @@ use tokio::task::JoinSet;
 use crate::gate::AllowedNames;
 use crate::server::Server;
 use crate::session::{SessionKey, Sessions};
+use crate::transport::stopped;
 
 /// A client has this long to send the head of a request. Half-open connections close after it.
 const HEAD_TIMEOUT: Duration = Duration::from_secs(15);
@@ -57,7 +58,7 @@ pub async fn serve(
     loop {
         tokio::select! {
             biased;
-            _ = stop.wait_for(|stop| *stop) => break,
+            () = stopped(&mut stop) => break,
             Some(_) = connections.join_next(), if !connections.is_empty() => {}
             accepted = listener.accept(), if connections.len() < limits.connections_max => match accepted {
                 Ok((stream, _)) => {
@@ -89,7 +90,7 @@ async fn connection(shared: Arc<Shared>, stream: TcpStream, mut stop: watch::Rec
     tokio::pin!(connection);
     let finished = tokio::select! {
         finished = connection.as_mut() => finished,
-        _ = stop.wait_for(|stop| *stop) => {
+        () = stopped(&mut stop) => {
             connection.as_mut().graceful_shutdown();
             connection.await
         }

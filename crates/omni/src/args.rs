@@ -1,0 +1,219 @@
+//! The command line and the environment variables, in one place: the reference pages are made from it.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+/// Serves a folder of Python skills over the Model Context Protocol.
+#[derive(Debug, Parser)]
+#[command(name = "omni", version, max_term_width = 100)]
+pub(crate) struct Arguments {
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Serve the tools over MCP
+    Mcp(McpArguments),
+    /// Call one tool and print its result; no server is needed
+    Call(CallArguments),
+    /// List the tools
+    List(ReadArguments),
+    /// Show one tool: its schemas, limits and where it is written
+    Describe(DescribeArguments),
+    /// Bring the cached manifest up to date with the folder
+    Sync(SyncArguments),
+    /// Report everything that is wrong with the skills or with this machine
+    Doctor(DoctorArguments),
+    /// Start a Python process for omni; not for people
+    #[command(name = "__launch", hide = true, disable_help_flag = true)]
+    Launch {
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        rest: Vec<std::ffi::OsString>,
+    },
+}
+
+/// Where things are. Taken by every command.
+#[derive(Clone, Debug, Default, Args)]
+pub(crate) struct PlaceArguments {
+    /// The folder of skills [default: ./skills if there is one, else the skills shipped with omni]
+    #[arg(long, value_name = "DIR", env = "OMNI_SKILLS")]
+    pub(crate) skills: Option<PathBuf>,
+    /// The folder that tools work in [default: the current folder]
+    #[arg(long, value_name = "DIR", env = "OMNI_ROOT")]
+    pub(crate) root: Option<PathBuf>,
+    /// Settings file [default: ./omni.toml, else omni/omni.toml in the user's config folder]
+    #[arg(long, value_name = "FILE", env = "OMNI_CONFIG")]
+    pub(crate) config: Option<PathBuf>,
+    /// Where caches go; deleting them costs time only [default: omni in the user's cache folder]
+    #[arg(long, value_name = "DIR", env = "OMNI_CACHE_DIR", hide_short_help = true)]
+    pub(crate) cache_dir: Option<PathBuf>,
+}
+
+/// How tools are run. Taken by the commands that run some.
+#[derive(Clone, Debug, Default, Args)]
+pub(crate) struct RunArguments {
+    /// The Python to run tools with, 3.9 or newer [default: python3 on the PATH]
+    #[arg(long, value_name = "PATH", env = "OMNI_PYTHON")]
+    pub(crate) python: Option<PathBuf>,
+    /// Total time limit of a call in seconds, 0 for none [default: 1800]
+    #[arg(long, value_name = "SECONDS", env = "OMNI_TIMEOUT")]
+    pub(crate) timeout: Option<f64>,
+    /// Time limit without a sign of life from the tool, 0 for none [default: 120]
+    #[arg(long, value_name = "SECONDS", env = "OMNI_IDLE_TIMEOUT")]
+    pub(crate) idle_timeout: Option<f64>,
+    /// How many Python workers to keep and to allow [default: 1..64]
+    #[arg(long, value_name = "MIN..MAX", env = "OMNI_WORKERS")]
+    pub(crate) workers: Option<Workers>,
+    /// How much of an exception the client may read [default: masked]
+    #[arg(long, value_enum, env = "OMNI_ERRORS")]
+    pub(crate) errors: Option<Errors>,
+    /// Pass this environment variable on to tools; may be given several times
+    #[arg(long = "env", value_name = "NAME")]
+    pub(crate) env: Vec<String>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct McpArguments {
+    #[command(flatten)]
+    pub(crate) place: PlaceArguments,
+    #[command(flatten)]
+    pub(crate) run: RunArguments,
+    /// How clients reach the server
+    #[arg(long, value_enum, default_value_t = Transport::Stdio, env = "OMNI_TRANSPORT")]
+    pub(crate) transport: Transport,
+    /// Address to listen on (http)
+    #[arg(long, default_value = "127.0.0.1", env = "OMNI_HOST")]
+    pub(crate) host: String,
+    /// Port to listen on (http); 0 takes a free one
+    #[arg(long, default_value_t = 8000, env = "OMNI_PORT")]
+    pub(crate) port: u16,
+    /// Another host name that clients may use for this server (http)
+    #[arg(long = "allow-host", value_name = "NAME")]
+    pub(crate) allow_hosts: Vec<String>,
+    /// An origin whose web pages may use this server (http)
+    #[arg(long = "allow-origin", value_name = "ORIGIN")]
+    pub(crate) allow_origins: Vec<String>,
+    /// Listen on an address that other machines reach, although anybody there could run the tools (http)
+    #[arg(long)]
+    pub(crate) allow_unauthenticated: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct CallArguments {
+    #[command(flatten)]
+    pub(crate) place: PlaceArguments,
+    #[command(flatten)]
+    pub(crate) run: RunArguments,
+    /// The tool, as `omni list` names it
+    pub(crate) tool: String,
+    /// Arguments as NAME=VALUE; the value is text or JSON, as the tool's schema wants
+    #[arg(value_name = "NAME=VALUE", conflicts_with = "args")]
+    pub(crate) pairs: Vec<String>,
+    /// All arguments as one JSON object; `-` reads it from standard input
+    #[arg(long, value_name = "JSON")]
+    pub(crate) args: Option<String>,
+    /// Print the whole result as JSON
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ReadArguments {
+    #[command(flatten)]
+    pub(crate) place: PlaceArguments,
+    /// Print JSON
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct DescribeArguments {
+    #[command(flatten)]
+    pub(crate) read: ReadArguments,
+    /// The tool, as `omni list` names it
+    pub(crate) tool: String,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct SyncArguments {
+    #[command(flatten)]
+    pub(crate) read: ReadArguments,
+    /// Write nothing; exit 1 when the manifest is out of date
+    #[arg(long, conflicts_with = "dry_run")]
+    pub(crate) check: bool,
+    /// Write nothing; show what would change
+    #[arg(long)]
+    pub(crate) dry_run: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct DoctorArguments {
+    #[command(flatten)]
+    pub(crate) read: ReadArguments,
+    /// The Python to run tools with, 3.9 or newer [default: python3 on the PATH]
+    #[arg(long, value_name = "PATH", env = "OMNI_PYTHON")]
+    pub(crate) python: Option<PathBuf>,
+    /// Exit 1 on any warning or error
+    #[arg(long)]
+    pub(crate) strict: bool,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Transport {
+    /// Standard input and output; the client starts omni
+    Stdio,
+    /// Streamable HTTP at /mcp
+    Http,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum, serde::Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum Errors {
+    /// The exception's class and place; its message only when the tool raised `ToolError`
+    Masked,
+    /// Message and traceback too
+    Full,
+}
+
+/// A range of worker counts, written `MIN..MAX`, or one number for both.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Workers {
+    pub(crate) min: usize,
+    pub(crate) max: usize,
+}
+
+impl std::str::FromStr for Workers {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let (min, max) = text.split_once("..").unwrap_or((text, text));
+        let parse = |number: &str| number.trim().parse::<usize>().ok();
+        match (parse(min), parse(max)) {
+            (Some(min), Some(max)) if min <= max && (1..=1024).contains(&max) => Ok(Workers { min, max }),
+            _ => Err(format!("`{text}` is not MIN..MAX with MIN <= MAX <= 1024, such as 1..64")),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Arguments::command().debug_assert();
+    }
+
+    #[test]
+    fn worker_ranges_are_read_and_wrong_ones_refused() {
+        assert_eq!("1..64".parse(), Ok(Workers { min: 1, max: 64 }));
+        assert_eq!("4".parse(), Ok(Workers { min: 4, max: 4 }));
+        for wrong in ["", "0", "5..2", "a..b", "1..9999", "-1..3"] {
+            assert!(wrong.parse::<Workers>().is_err(), "{wrong}");
+        }
+    }
+}

@@ -1,0 +1,179 @@
+//! `omni call`: one tool call through the same path as the server's, and none running.
+
+use std::io::{self, Read as _, Write};
+use std::time::Instant;
+
+use anyhow::{Context, Result, bail};
+use omni_call::{Event, EventSink, Executor, LogLevel, ToolResult, Wants};
+use omni_server::{ToolReply, ToolRequest};
+use serde_json::{Map, Value, json};
+
+use crate::args::CallArguments;
+use crate::executors::Executors;
+use crate::mcp;
+use crate::settings::{Places, RunSettings};
+
+const TOOL_ERROR: u8 = 1;
+const USAGE: u8 = 2;
+const TIMEOUT: u8 = 124;
+
+/// Calls the tool, prints its result, and returns the exit code: 0, 1 for a failed tool, 2 for a wrong
+/// name or wrong arguments, 124 for a time limit.
+pub(crate) fn run(arguments: &CallArguments, out: &mut dyn Write) -> Result<u8> {
+    let places = Places::resolve(&arguments.place)?;
+    let settings = RunSettings::resolve(&arguments.run, &places.file)?;
+    let executors = Executors::new(&places, &settings);
+    let server = mcp::server(&places, &settings, executors.clone())?;
+    let runtime = mcp::runtime()?;
+    let reply = runtime.block_on(async {
+        server.check_catalog().await;
+        let schema = server.snapshot().tool(&arguments.tool).map(|tool| input_schema(&tool.listing));
+        let request = ToolRequest {
+            name: arguments.tool.clone(),
+            arguments: tool_arguments(arguments, schema.as_ref())?.to_string().into(),
+            wants: Wants { progress: true, log: Some(LogLevel::Info) },
+            session: "".into(),
+            accepted: Instant::now(),
+        };
+        let mut terminal = Terminal;
+        let reply = tokio::select! {
+            reply = server.call(request, &mut terminal) => reply.map_err(anyhow::Error::from),
+            _ = tokio::signal::ctrl_c() => Err(anyhow::anyhow!("interrupted; the tool was stopped")),
+        };
+        executors.shut_down().await;
+        reply
+    });
+    runtime.shutdown_background();
+    let ToolReply { result, kind } = match reply {
+        Ok(reply) => reply,
+        Err(error) => {
+            writeln!(io::stderr(), "error: {error:#}")?;
+            return Ok(USAGE);
+        }
+    };
+    print(&result, arguments.json, out)?;
+    Ok(match kind {
+        "timeout_total" | "timeout_idle" => TIMEOUT,
+        "invalid_arguments" => USAGE,
+        _ if result.is_error => TOOL_ERROR,
+        _ => 0,
+    })
+}
+
+fn input_schema(listing: &[u8]) -> Value {
+    let listing: Value = serde_json::from_slice(listing).unwrap_or_default();
+    listing["inputSchema"].clone()
+}
+
+fn tool_arguments(arguments: &CallArguments, schema: Option<&Value>) -> Result<Value> {
+    let Some(text) = &arguments.args else {
+        let mut object = Map::new();
+        for pair in &arguments.pairs {
+            let Some((name, value)) = pair.split_once('=') else {
+                bail!("`{pair}` is not NAME=VALUE");
+            };
+            object.insert(name.to_owned(), typed(value, schema.map(|schema| &schema["properties"][name])));
+        }
+        return Ok(Value::Object(object));
+    };
+    let mut read = String::new();
+    let text = if text == "-" {
+        io::stdin().read_to_string(&mut read).context("standard input cannot be read")?;
+        &read
+    } else {
+        text
+    };
+    match serde_json::from_str(text) {
+        Ok(Value::Object(object)) => Ok(Value::Object(object)),
+        Ok(_) => bail!("`--args` must be a JSON object, such as '{{\"path\": \"a.txt\"}}'"),
+        Err(error) => bail!("`--args` is not JSON: {error}"),
+    }
+}
+
+/// The value of NAME=VALUE: text where the schema allows text, else JSON, so that neither needs quotes.
+fn typed(value: &str, schema: Option<&Value>) -> Value {
+    let allows_text = |schema: &Value| schema["type"] == "string";
+    let text_first = schema.is_some_and(|schema| {
+        allows_text(schema) || schema["anyOf"].as_array().is_some_and(|any| any.iter().any(allows_text))
+    });
+    let text = || Value::String(value.to_owned());
+    if text_first { text() } else { serde_json::from_str(value).unwrap_or_else(|_| text()) }
+}
+
+fn print(result: &ToolResult, as_json: bool, out: &mut dyn Write) -> Result<()> {
+    let content: Value = serde_json::from_slice(&result.content).context("the result is not JSON")?;
+    if as_json {
+        let parse = |part: &bytes::Bytes| serde_json::from_slice::<Value>(part);
+        let mut object = json!({ "content": content, "isError": result.is_error });
+        if let Some(structured) = &result.structured {
+            object["structuredContent"] = parse(structured)?;
+        }
+        if let Some(meta) = &result.meta {
+            object["_meta"] = parse(meta)?;
+        }
+        writeln!(out, "{object}")?;
+        return Ok(());
+    }
+    let mut stderr = io::stderr();
+    for block in content.as_array().into_iter().flatten() {
+        let text = match block["text"].as_str() {
+            Some(text) => text.to_owned(),
+            None => format!("[{}]", summary(block)),
+        };
+        if result.is_error { writeln!(stderr, "{text}")? } else { writeln!(out, "{text}")? }
+    }
+    Ok(())
+}
+
+/// A content block that is not text, in a few words.
+fn summary(block: &Value) -> String {
+    let kind = block["type"].as_str().unwrap_or("content");
+    let mime = block["mimeType"].as_str().unwrap_or_default();
+    match (block["data"].as_str(), block["uri"].as_str()) {
+        (Some(data), _) => format!("{kind} {mime}, {} bytes in base64; `--json` shows it", data.len()),
+        (None, Some(uri)) => format!("{kind} {uri}"),
+        (None, None) => format!("{kind}; `--json` shows it"),
+    }
+}
+
+/// What the tool says while it runs goes to stderr.
+struct Terminal;
+
+impl EventSink for Terminal {
+    fn event(&mut self, event: Event) {
+        let mut stderr = io::stderr();
+        let _ = match event {
+            Event::Progress { value, total, message } => {
+                let total = total.map(|total| format!("/{total}")).unwrap_or_default();
+                writeln!(stderr, "{value}{total} {}", message.unwrap_or_default())
+            }
+            Event::Log { level, logger, data } => {
+                let text = serde_json::from_slice::<Value>(&data).unwrap_or_default();
+                let text = text.as_str().map_or_else(|| text.to_string(), str::to_owned);
+                writeln!(
+                    stderr,
+                    "{}{}: {text}",
+                    level.name(),
+                    logger.map(|l| format!(" {l}")).unwrap_or_default()
+                )
+            }
+        };
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_value_is_text_where_the_schema_allows_it_and_json_elsewhere() {
+        let string = json!({"type": "string"});
+        let optional = json!({"anyOf": [{"type": "string"}, {"type": "null"}]});
+        let integer = json!({"type": "integer"});
+        assert_eq!(typed("42", Some(&string)), json!("42"));
+        assert_eq!(typed("42", Some(&optional)), json!("42"));
+        assert_eq!(typed("42", Some(&integer)), json!(42));
+        assert_eq!(typed("[1,2]", None), json!([1, 2]));
+        assert_eq!(typed("plain", Some(&integer)), json!("plain"));
+    }
+}

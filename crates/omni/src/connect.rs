@@ -1,0 +1,53 @@
+//! How to connect the usual clients, as commands to copy.
+
+use std::fmt::Write as _;
+use std::path::Path;
+
+/// Commands that connect clients to a running HTTP server.
+pub(crate) fn http(url: &str) -> String {
+    table(&[
+        ("Claude Code", format!("claude mcp add --transport http omni {url}")),
+        ("Codex", format!("codex mcp add omni --url {url}")),
+        ("Gemini CLI", format!("gemini mcp add --transport http omni {url}")),
+        (
+            "Inspector",
+            format!("npx @modelcontextprotocol/inspector --cli {url} --transport http --method tools/list"),
+        ),
+    ])
+}
+
+/// Commands that let clients start omni themselves.
+pub(crate) fn stdio(binary: &Path, skills: &Path) -> String {
+    let command = format!("{} mcp --skills {}", quoted(binary), quoted(skills));
+    table(&[
+        ("Claude Code", format!("claude mcp add omni -- {command}")),
+        ("Codex", format!("codex mcp add omni -- {command}")),
+        ("Gemini CLI", format!("gemini mcp add omni {command}")),
+        ("Inspector", format!("npx @modelcontextprotocol/inspector --cli {command} --method tools/list")),
+    ])
+}
+
+fn table(rows: &[(&str, String)]) -> String {
+    rows.iter().fold(String::new(), |mut out, (client, command)| {
+        let _ = writeln!(out, "  {client:<12} {command}");
+        out
+    })
+}
+
+/// A path as a shell reads it back.
+fn quoted(path: &Path) -> String {
+    let text = path.display().to_string();
+    let plain = |c: char| c.is_ascii_alphanumeric() || "/._-+=:@%".contains(c);
+    if text.chars().all(plain) { text } else { format!("'{}'", text.replace('\'', r"'\''")) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_path_with_blanks_or_quotes_survives_the_shell() {
+        assert_eq!(quoted(Path::new("/usr/bin/omni")), "/usr/bin/omni");
+        assert_eq!(quoted(Path::new("/my skills/it's")), r"'/my skills/it'\''s'");
+    }
+}

@@ -1,0 +1,239 @@
+//! `omni mcp`: serves the tools until the client leaves or a signal comes.
+
+use std::fs;
+use std::io::{self, IsTerminal as _, Write as _};
+use std::net::IpAddr;
+use std::os::fd::{AsFd, OwnedFd};
+use std::os::unix::fs::OpenOptionsExt as _;
+use std::path::Path;
+use std::sync::Arc;
+
+use anyhow::{Context, Result, bail};
+use omni_call::Executor;
+use omni_catalog::{Catalog, CatalogConfig, Severity};
+use omni_server::{AllowedNames, Server, ServerConfig, SessionKey, serve_http, serve_stdio};
+use rustix::fs::FileType;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::unix::pipe;
+use tokio::net::{TcpListener, UnixStream};
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::watch;
+
+use crate::args::{McpArguments, Transport};
+use crate::connect;
+use crate::executors::Executors;
+use crate::settings::{Places, RunSettings};
+
+pub(crate) fn run(arguments: &McpArguments) -> Result<u8> {
+    let places = Places::resolve(&arguments.place)?;
+    let settings = RunSettings::resolve(&arguments.run, &places.file)?;
+    let executors = Executors::new(&places, &settings);
+    let server = server(&places, &settings, executors.clone())?;
+    let runtime = runtime()?;
+    let served = runtime.block_on(async {
+        let stop = stop_on_signal()?;
+        let served = match arguments.transport {
+            Transport::Stdio => stdio(server, &places, stop).await,
+            Transport::Http => http(server, arguments, &places, &executors, stop).await,
+        };
+        executors.shut_down().await;
+        served
+    });
+    // A scan that still runs must not keep the process: its result is of no use any more.
+    runtime.shutdown_background();
+    served.map(|()| 0)
+}
+
+/// The server over the catalogue of `places`, not yet checked against its folder.
+pub(crate) fn server(
+    places: &Places,
+    settings: &RunSettings,
+    executor: Arc<dyn Executor>,
+) -> Result<Arc<Server>> {
+    let catalog = Catalog::open(CatalogConfig {
+        skills_dir: places.skills.clone(),
+        cache_dir: Some(places.cache.clone()),
+    })?;
+    let mut config = ServerConfig::new(env!("CARGO_PKG_VERSION"));
+    config.timeout = settings.timeout;
+    config.idle_timeout = settings.idle_timeout;
+    config.errors = settings.errors;
+    Ok(Server::new(Arc::new(catalog), executor, config))
+}
+
+/// The front: one thread for all connections, a few more for what takes long.
+pub(crate) fn runtime() -> Result<tokio::runtime::Runtime> {
+    tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .max_blocking_threads(4)
+        .thread_name("omni-blocking")
+        .build()
+        .context("the event loop could not be started")
+}
+
+async fn stdio(server: Arc<Server>, places: &Places, stop: watch::Receiver<bool>) -> Result<()> {
+    if io::stdin().is_terminal() {
+        let binary = std::env::current_exe().unwrap_or_else(|_| "omni".into());
+        let clients = connect::stdio(&binary, &places.skills);
+        say(&format!(
+            "omni speaks MCP on standard input and output here; it is meant to be started by a client:\n\n\
+             {clients}\nTo try it by hand, use `omni list`, `omni call`, or `omni mcp --transport http`."
+        ));
+    }
+    let checking = server.clone();
+    let check = tokio::spawn(async move { checking.check_catalog().await });
+    let served = serve_stdio(server, input()?, output()?, stop).await;
+    check.abort();
+    match served {
+        // The client closed its end first: nobody is left to tell.
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
+        other => other.context("standard input or output failed"),
+    }
+}
+
+async fn http(
+    server: Arc<Server>,
+    arguments: &McpArguments,
+    places: &Places,
+    executors: &Executors,
+    stop: watch::Receiver<bool>,
+) -> Result<()> {
+    let listener = listen(arguments).await?;
+    let address = listener.local_addr().context("the listening address cannot be read")?;
+    executors.warm_up().await?;
+    let names = AllowedNames::new(&arguments.allow_hosts, &arguments.allow_origins);
+    let key = session_key(&places.state);
+    let announcing = server.clone();
+    let skills = places.skills.clone();
+    let announce = tokio::spawn(async move {
+        announcing.check_catalog().await;
+        announce(&announcing, &skills, &format!("http://{address}/mcp"));
+    });
+    let served = serve_http(server, listener, names, key, stop).await;
+    announce.abort();
+    served.context("the HTTP server failed")
+}
+
+async fn listen(arguments: &McpArguments) -> Result<TcpListener> {
+    let host = arguments.host.trim_matches(['[', ']']);
+    let local = host == "localhost" || host.parse::<IpAddr>().is_ok_and(|address| address.is_loopback());
+    if !local && !arguments.allow_unauthenticated {
+        bail!(
+            "`--host {host}` can be reached by other machines, and omni has no authentication: anybody there \
+             could run the tools; listen on 127.0.0.1 behind a proxy that authenticates, or say \
+             `--allow-unauthenticated`"
+        );
+    }
+    let port = arguments.port;
+    match TcpListener::bind((host, port)).await {
+        Ok(listener) => Ok(listener),
+        Err(error) if error.kind() == io::ErrorKind::AddrInUse => bail!(
+            "port {port} on {host} is in use; take another one with `--port {}`, or stop the program that has it",
+            port.wrapping_add(1).max(1024)
+        ),
+        Err(error) => Err(error).with_context(|| format!("omni cannot listen on {host} port {port}")),
+    }
+}
+
+/// Says on stderr what is served and how to connect.
+fn announce(server: &Server, skills: &Path, url: &str) {
+    let snapshot = server.snapshot();
+    let problems = snapshot.diagnostics().iter().filter(|found| found.severity != Severity::Note).count();
+    let mut text = format!(
+        "omni {} serves {} tools of {} skills from {} at {url}\n\n{}",
+        env!("CARGO_PKG_VERSION"),
+        snapshot.tool_count(),
+        snapshot.skills().len(),
+        skills.display(),
+        connect::http(url)
+    );
+    if problems > 0 {
+        text.push_str(&format!("\n{problems} problems with these skills: `omni doctor` lists them\n"));
+    }
+    say(&text);
+}
+
+fn say(text: &str) {
+    // Nobody may be listening; that must not end the server.
+    let _ = writeln!(io::stderr(), "{text}");
+}
+
+/// The key that seals session ids. Kept, so that sessions survive a restart; where it cannot be kept,
+/// sessions end with this process.
+fn session_key(state: &Path) -> SessionKey {
+    let path = state.join("session.key");
+    if let Ok(Ok(key)) = fs::read(&path).map(<[u8; 32]>::try_from) {
+        return SessionKey(key);
+    }
+    let key = SessionKey::random();
+    let kept = fs::create_dir_all(state).and_then(|()| {
+        let mut file =
+            fs::OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&path)?;
+        file.write_all(&key.0)
+    });
+    if let Err(error) = kept {
+        tracing::warn!(%error, path = %path.display(), "sessions will not survive a restart: their key cannot be kept");
+    }
+    key
+}
+
+/// Turns true at the first SIGTERM or SIGINT. A second one ends the process at once.
+fn stop_on_signal() -> Result<watch::Receiver<bool>> {
+    let (sender, receiver) = watch::channel(false);
+    let mut terminate = signal(SignalKind::terminate()).context("SIGTERM cannot be handled")?;
+    let mut interrupt = signal(SignalKind::interrupt()).context("SIGINT cannot be handled")?;
+    tokio::spawn(async move {
+        loop {
+            tokio::select! {
+                _ = terminate.recv() => {}
+                _ = interrupt.recv() => {}
+            }
+            if sender.send_replace(true) {
+                #[expect(clippy::exit, reason = "the second signal means now")]
+                std::process::exit(130);
+            }
+        }
+    });
+    Ok(receiver)
+}
+
+/// Standard input, read without a helper thread where the kernel allows it: pipes and sockets.
+fn input() -> Result<Box<dyn AsyncRead + Unpin + Send>> {
+    let fd = io::stdin().as_fd().try_clone_to_owned().context("there is no standard input")?;
+    Ok(match kind(&fd) {
+        FileType::Fifo => match pipe::Receiver::from_owned_fd(fd) {
+            Ok(pipe) => Box::new(pipe),
+            Err(_) => Box::new(tokio::io::stdin()),
+        },
+        FileType::Socket => {
+            socket(fd).map_or_else(|_| Box::new(tokio::io::stdin()) as _, |socket| Box::new(socket) as _)
+        }
+        _ => Box::new(tokio::io::stdin()),
+    })
+}
+
+/// Standard output, the same way.
+fn output() -> Result<Box<dyn AsyncWrite + Unpin + Send>> {
+    let fd = io::stdout().as_fd().try_clone_to_owned().context("there is no standard output")?;
+    Ok(match kind(&fd) {
+        FileType::Fifo => match pipe::Sender::from_owned_fd(fd) {
+            Ok(pipe) => Box::new(pipe),
+            Err(_) => Box::new(tokio::io::stdout()),
+        },
+        FileType::Socket => {
+            socket(fd).map_or_else(|_| Box::new(tokio::io::stdout()) as _, |socket| Box::new(socket) as _)
+        }
+        _ => Box::new(tokio::io::stdout()),
+    })
+}
+
+fn kind(fd: &OwnedFd) -> FileType {
+    rustix::fs::fstat(fd).map_or(FileType::Unknown, |stat| FileType::from_raw_mode(stat.st_mode))
+}
+
+/// Some clients give a socket pair where others give pipes.
+fn socket(fd: OwnedFd) -> io::Result<UnixStream> {
+    let socket = std::os::unix::net::UnixStream::from(fd);
+    socket.set_nonblocking(true)?;
+    UnixStream::from_std(socket)
+}

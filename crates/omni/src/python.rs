@@ -1,0 +1,163 @@
+//! Finds the Python that runs the tools.
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use anyhow::{Context, Result, bail};
+use serde::{Deserialize, Serialize};
+
+/// The oldest Python that runs the `omni` package.
+pub(crate) const OLDEST: (u8, u8) = (3, 9);
+
+/// A Python that is there and new enough.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Python {
+    /// The interpreter itself: what a version manager's `python3` on the PATH leads to.
+    pub(crate) executable: PathBuf,
+    /// `3.11.7`.
+    pub(crate) version: String,
+}
+
+/// Finds and asks the interpreter that `chosen` names, else `python3`, else `python` on the PATH.
+///
+/// Starts Python once and remembers the answer in `cache`, since version managers put slow scripts on the
+/// PATH. The answer is asked for anew when the file behind the name changes.
+pub(crate) fn find(chosen: Option<&Path>, cache: &Path) -> Result<Python> {
+    let command = match chosen {
+        Some(path) => locate(path).with_context(|| {
+            format!(
+                "`--python {}`: there is no such program; give the path of a Python 3.9 or newer",
+                path.display()
+            )
+        })?,
+        None => ["python3", "python"].iter().find_map(|name| locate(Path::new(name))).context(
+            "no `python3` on the PATH; install Python 3.9 or newer, or name one with `--python PATH`",
+        )?,
+    };
+    let remembered = cache.join("python.json");
+    let stamp = stamp(&command);
+    if let Some(memory) = recall(&remembered).filter(|memory| memory.stamp == stamp) {
+        return Ok(memory.python);
+    }
+    let python = ask(&command)?;
+    // A cache that cannot be written costs time only.
+    if let Ok(text) = serde_json::to_vec(&Memory { stamp, python: python.clone() }) {
+        let temporary = cache.join(format!(".python-{}.json", std::process::id()));
+        let _ = std::fs::create_dir_all(cache);
+        let _ = std::fs::write(&temporary, text).and_then(|()| std::fs::rename(&temporary, &remembered));
+    }
+    Ok(python)
+}
+
+#[derive(Serialize, Deserialize)]
+struct Memory {
+    stamp: Vec<String>,
+    python: Python,
+}
+
+fn recall(path: &Path) -> Option<Memory> {
+    let memory: Memory = serde_json::from_slice(&std::fs::read(path).ok()?).ok()?;
+    memory.python.executable.exists().then_some(memory)
+}
+
+/// What the answer depends on: the program, and the variables by which version managers choose.
+fn stamp(command: &Path) -> Vec<String> {
+    use std::os::unix::fs::MetadataExt;
+    let file = std::fs::metadata(command)
+        .map(|found| format!("{}:{}:{}", found.ino(), found.size(), found.mtime_nsec()))
+        .unwrap_or_default();
+    let variable = |name: &str| std::env::var(name).unwrap_or_default();
+    let here = std::env::current_dir().map(|here| here.display().to_string()).unwrap_or_default();
+    vec![
+        command.display().to_string(),
+        file,
+        variable("PYENV_VERSION"),
+        variable("ASDF_PYTHON_VERSION"),
+        here,
+    ]
+}
+
+/// The program a name or path leads to.
+fn locate(name: &Path) -> Option<PathBuf> {
+    if name.components().count() > 1 {
+        return std::path::absolute(name).ok().filter(|path| path.is_file());
+    }
+    let path = std::env::var_os("PATH")?;
+    std::env::split_paths(&path).map(|dir| dir.join(name)).find(|path| path.is_file())
+}
+
+fn ask(command: &Path) -> Result<Python> {
+    let output = Command::new(command)
+        .args([
+            "-I",
+            "-c",
+            "import sys; print(sys.executable); print('.'.join(map(str, sys.version_info[:3])))",
+        ])
+        .stdin(Stdio::null())
+        .output()
+        .with_context(|| format!("`{}` could not be started", command.display()))?;
+    let text = String::from_utf8_lossy(&output.stdout);
+    let (Some(executable), Some(version)) = (text.lines().next(), text.lines().nth(1)) else {
+        let stderr = String::from_utf8_lossy(&output.stderr);
+        let said = stderr.trim().lines().last().unwrap_or("nothing").to_owned();
+        bail!(
+            "`{}` is not a Python that runs (it said: {said}); name another with `--python PATH`",
+            command.display()
+        );
+    };
+    let mut numbers = version.split('.').map(|number| number.parse::<u8>().unwrap_or(0));
+    if (numbers.next().unwrap_or(0), numbers.next().unwrap_or(0)) < OLDEST {
+        bail!(
+            "`{}` is Python {version}, and omni needs {}.{} or newer; name another with `--python PATH`",
+            command.display(),
+            OLDEST.0,
+            OLDEST.1
+        );
+    }
+    Ok(Python { executable: executable.into(), version: version.to_owned() })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::PermissionsExt;
+
+    use super::*;
+
+    fn fake(dir: &Path, script: &str) -> PathBuf {
+        let path = dir.join("python3");
+        std::fs::write(&path, format!("#!/bin/sh\n{script}\n")).unwrap();
+        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o755)).unwrap();
+        path
+    }
+
+    #[test]
+    fn a_python_that_is_missing_old_or_broken_is_one_clear_sentence() {
+        let dir = tempfile::tempdir().unwrap();
+        let cases = [
+            ("echo /usr/bin/python3; echo 3.8.19", "is Python 3.8.19, and omni needs 3.9 or newer"),
+            ("echo no such version >&2; exit 1", "it said: no such version"),
+        ];
+        for (script, expected) in cases {
+            let error = find(Some(&fake(dir.path(), script)), &dir.path().join("cache")).unwrap_err();
+            assert!(error.to_string().contains(expected), "{error}");
+        }
+        let error = find(Some(Path::new("/nowhere/python3")), dir.path()).unwrap_err();
+        assert!(error.to_string().contains("there is no such program"), "{error}");
+    }
+
+    #[test]
+    fn the_answer_is_remembered_until_the_program_changes() {
+        let dir = tempfile::tempdir().unwrap();
+        let cache = dir.path().join("cache");
+        let real = "/bin/sh";
+        let asked = dir.path().join("asked");
+        let script = |version: &str| format!("echo x >> {}; echo {real}; echo {version}", asked.display());
+        let path = fake(dir.path(), &script("3.11.7"));
+        for _ in 0..3 {
+            assert_eq!(find(Some(&path), &cache).unwrap().version, "3.11.7");
+        }
+        assert_eq!(std::fs::read_to_string(&asked).unwrap(), "x\n");
+        fake(dir.path(), &script("3.12.10"));
+        assert_eq!(find(Some(&path), &cache).unwrap().version, "3.12.10");
+    }
+}

@@ -1,0 +1,185 @@
+//! Settings from flags, environment, file and defaults, resolved once, in that order.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use anyhow::{Context, Result, bail};
+use omni_call::ErrorDetail;
+use serde::Deserialize;
+
+use crate::args::{Errors, PlaceArguments, RunArguments, Workers};
+use crate::assets;
+use crate::home::Home;
+
+/// Where everything is, for every command.
+#[derive(Debug)]
+pub(crate) struct Places {
+    pub(crate) skills: PathBuf,
+    pub(crate) root: PathBuf,
+    pub(crate) cache: PathBuf,
+    pub(crate) state: PathBuf,
+    pub(crate) file: File,
+}
+
+/// How tools are run.
+#[derive(Debug)]
+pub(crate) struct RunSettings {
+    pub(crate) python: Option<PathBuf>,
+    pub(crate) timeout: Option<Duration>,
+    pub(crate) idle_timeout: Option<Duration>,
+    pub(crate) workers: Workers,
+    pub(crate) errors: ErrorDetail,
+    pub(crate) env: Vec<String>,
+}
+
+/// `omni.toml`. Every key is optional; an unknown one is an error, so that a typing mistake is seen.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct File {
+    /// Folder of skills, relative to the file.
+    skills: Option<PathBuf>,
+    /// Folder that tools work in, relative to the file.
+    root: Option<PathBuf>,
+    /// The Python to run tools with.
+    python: Option<PathBuf>,
+    /// Total time limit of a call in seconds, 0 for none.
+    timeout: Option<f64>,
+    /// Time limit without a sign of life in seconds, 0 for none.
+    idle_timeout: Option<f64>,
+    /// `"MIN..MAX"`.
+    workers: Option<String>,
+    errors: Option<Errors>,
+    /// Environment variables passed on to tools.
+    #[serde(default)]
+    env: Vec<String>,
+    /// Settings of one skill each, given to its tools as `Context.settings`: `[skill.web]`.
+    #[serde(default)]
+    pub(crate) skill: serde_json::Map<String, serde_json::Value>,
+}
+
+impl Places {
+    pub(crate) fn resolve(arguments: &PlaceArguments) -> Result<Self> {
+        let home = Home::find();
+        let here = std::env::current_dir()
+            .context("the current folder cannot be read; change to one that exists")?;
+        let (file, file_dir) = match settings_file(arguments, &here, &home)? {
+            Some(path) => {
+                let dir = path.parent().unwrap_or(&here).to_owned();
+                (read_file(&path)?, dir)
+            }
+            None => (File::default(), here.clone()),
+        };
+        let cache = arguments.cache_dir.clone().unwrap_or(home.cache);
+        let root = arguments
+            .root
+            .clone()
+            .or(file.root.as_ref().map(|root| file_dir.join(root)))
+            .unwrap_or(here.clone());
+        let root = existing_dir(&root, "--root")?;
+        let skills =
+            match arguments.skills.clone().or(file.skills.as_ref().map(|skills| file_dir.join(skills))) {
+                Some(skills) => existing_dir(&skills, "--skills")?,
+                None if here.join("skills").is_dir() => existing_dir(&here.join("skills"), "--skills")?,
+                None => assets::shipped_skills(&cache)?,
+            };
+        Ok(Places { skills, root, cache, state: home.state, file })
+    }
+}
+
+impl RunSettings {
+    pub(crate) fn resolve(arguments: &RunArguments, file: &File) -> Result<Self> {
+        let workers = match (arguments.workers, &file.workers) {
+            (Some(workers), _) => workers,
+            (None, Some(text)) => {
+                text.parse().map_err(|why| anyhow::anyhow!("`workers` in omni.toml: {why}"))?
+            }
+            (None, None) => Workers { min: 1, max: 64 },
+        };
+        let errors = match arguments.errors.or(file.errors) {
+            Some(Errors::Full) => ErrorDetail::Full,
+            Some(Errors::Masked) | None => ErrorDetail::Masked,
+        };
+        Ok(RunSettings {
+            python: arguments.python.clone().or(file.python.clone()),
+            timeout: seconds(arguments.timeout.or(file.timeout).unwrap_or(1800.0), "timeout")?,
+            idle_timeout: seconds(
+                arguments.idle_timeout.or(file.idle_timeout).unwrap_or(120.0),
+                "idle-timeout",
+            )?,
+            workers,
+            errors,
+            env: arguments.env.iter().chain(&file.env).cloned().collect(),
+        })
+    }
+}
+
+fn settings_file(arguments: &PlaceArguments, here: &Path, home: &Home) -> Result<Option<PathBuf>> {
+    if let Some(path) = &arguments.config {
+        if !path.is_file() {
+            bail!("`--config {}`: there is no such file", path.display());
+        }
+        return Ok(Some(std::path::absolute(path)?));
+    }
+    let candidates = [here.join("omni.toml"), home.config.join("omni.toml")];
+    Ok(candidates.into_iter().find(|path| path.is_file()))
+}
+
+fn read_file(path: &Path) -> Result<File> {
+    let text =
+        std::fs::read_to_string(path).with_context(|| format!("`{}` cannot be read", path.display()))?;
+    // The message of `toml` names line, column and the keys there are.
+    toml::from_str(&text).with_context(|| format!("`{}` is not a settings file of omni", path.display()))
+}
+
+fn existing_dir(path: &Path, setting: &str) -> Result<PathBuf> {
+    match path.canonicalize() {
+        Ok(real) if real.is_dir() => Ok(real),
+        Ok(_) => bail!("`{setting} {}`: that is not a folder", path.display()),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+            bail!("`{setting} {}`: there is no such folder; create it or name another", path.display())
+        }
+        Err(error) => Err(error).with_context(|| format!("`{setting} {}` cannot be opened", path.display())),
+    }
+}
+
+/// A time limit; 0 switches it off.
+fn seconds(value: f64, name: &str) -> Result<Option<Duration>> {
+    if value == 0.0 {
+        return Ok(None);
+    }
+    match Duration::try_from_secs_f64(value) {
+        // A year is as good as no limit, and keeps sums of times far from overflow.
+        Ok(duration) if duration <= Duration::from_secs(366 * 86_400) => Ok(Some(duration)),
+        _ => bail!("`--{name} {value}` is not a number of seconds from 0 to a year"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_flag_wins_over_the_file_and_the_file_over_the_default() {
+        let file: File = toml::from_str("timeout = 5\nworkers = \"2..3\"\nerrors = \"full\"").unwrap();
+        let flags = RunArguments { timeout: Some(7.0), ..RunArguments::default() };
+        let settings = RunSettings::resolve(&flags, &file).unwrap();
+        assert_eq!(settings.timeout, Some(Duration::from_secs(7)));
+        assert_eq!(settings.workers, Workers { min: 2, max: 3 });
+        assert_eq!(settings.errors, ErrorDetail::Full);
+        assert_eq!(settings.idle_timeout, Some(Duration::from_secs(120)));
+    }
+
+    #[test]
+    fn a_key_that_does_not_exist_is_an_error_that_names_it() {
+        let error = toml::from_str::<File>("timeuot = 5").unwrap_err().to_string();
+        assert!(error.contains("timeuot") && error.contains("timeout"), "{error}");
+    }
+
+    #[test]
+    fn limits_that_are_no_time_are_refused_and_zero_is_no_limit() {
+        assert_eq!(seconds(0.0, "timeout").unwrap(), None);
+        for wrong in [-1.0, f64::NAN, f64::INFINITY, 1e300] {
+            assert!(seconds(wrong, "timeout").is_err(), "{wrong}");
+        }
+    }
+}

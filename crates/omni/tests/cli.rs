@@ -1,0 +1,151 @@
+//! The command line: what works with no server, and one clear sentence for each mistake.
+
+mod support;
+
+use std::net::TcpListener;
+use std::process::Output;
+
+use support::Folder;
+
+const TOOLS: &str = r#"
+import time
+
+@tool
+def add(a: int, b: int = 1) -> int:
+    """Add two numbers."""
+    return a + b
+
+@tool
+def fail() -> str:
+    """Refuse."""
+    raise ToolError("no such thing")
+
+@tool
+def nap() -> str:
+    """Sleep."""
+    time.sleep(3600)
+    return ""
+"#;
+
+fn stdout(output: &Output) -> String {
+    String::from_utf8(output.stdout.clone()).unwrap()
+}
+
+fn stderr(output: &Output) -> String {
+    String::from_utf8(output.stderr.clone()).unwrap()
+}
+
+#[test]
+fn a_tool_is_called_without_a_server_and_the_exit_code_tells_how_it_went() {
+    let folder = Folder::new(TOOLS);
+    let cases: [(&[&str], i32, &str); 8] = [
+        (&["call", "t.add", "a=41"], 0, "42\n"),
+        (&["call", "t.add", "--args", "{\"a\": 1, \"b\": 2}"], 0, "3\n"),
+        (&["call", "t.fail"], 1, ""),
+        (&["call", "t.add"], 2, ""),
+        (&["call", "t.add", "a=x"], 2, ""),
+        (&["call", "t.nope"], 2, ""),
+        (&["call", "t.add", "--args", "[1]"], 2, ""),
+        (&["call", "t.nap", "--timeout", "0.5"], 124, ""),
+    ];
+    for (arguments, code, out) in cases {
+        let output = folder.run(arguments);
+        assert_eq!(
+            (output.status.code(), stdout(&output).as_str()),
+            (Some(code), out),
+            "{arguments:?}: {}",
+            stderr(&output)
+        );
+    }
+    let json = folder.run(&["call", "t.add", "a=1", "--json"]);
+    let result: serde_json::Value = serde_json::from_str(&stdout(&json)).unwrap();
+    assert_eq!(result["structuredContent"]["result"], 2);
+}
+
+#[test]
+fn each_mistake_at_the_start_is_one_sentence_that_says_what_to_do() {
+    let folder = Folder::new(TOOLS);
+    let taken = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = taken.local_addr().unwrap().port().to_string();
+    let http = |more: &[&str]| {
+        let mut arguments = vec!["mcp", "--transport", "http"];
+        arguments.extend(more);
+        folder.run(&arguments)
+    };
+    let cases = [
+        (http(&["--port", &port]), "is in use; take another one with `--port"),
+        (http(&["--port", "0", "--skills", "nowhere"]), "`--skills nowhere`: there is no such folder"),
+        (
+            http(&["--port", "0", "--python", "nowhere/python3"]),
+            "there is no such program; give the path of a Python 3.9",
+        ),
+        (http(&["--port", "0", "--host", "0.0.0.0"]), "omni has no authentication"),
+        (http(&["--port", "0", "--timeout", "-1"]), "is not a number of seconds"),
+        (http(&["--port", "0", "--config", "none.toml"]), "there is no such file"),
+    ];
+    for (output, expected) in cases {
+        let said = stderr(&output);
+        assert_eq!(output.status.code(), Some(1), "{said}");
+        assert!(said.starts_with("error: ") && said.contains(expected), "{expected} in {said}");
+        assert_eq!(said.trim_end().lines().count(), 1, "{said}");
+    }
+}
+
+#[test]
+fn settings_come_from_omni_toml_and_reach_the_tools() {
+    let folder = Folder::new(
+        "@tool\ndef setting(ctx: Context) -> str:\n    \"Tell a setting.\"\n    return ctx.settings['colour']\n",
+    );
+    folder.write("omni.toml", "[skill.t]\ncolour = \"blue\"\n");
+    assert_eq!(stdout(&folder.run(&["call", "t.setting"])), "blue\n");
+    folder.write("omni.toml", "timeuot = 3\n");
+    let output = folder.run(&["call", "t.setting"]);
+    assert_eq!(output.status.code(), Some(1));
+    assert!(stderr(&output).contains("timeuot"), "{}", stderr(&output));
+}
+
+#[test]
+fn listing_describing_and_checking_never_start_python() {
+    let folder = Folder::new(TOOLS);
+    folder.write("python3", "#!/bin/sh\ntouch started\nexit 1\n");
+    let mode = std::os::unix::fs::PermissionsExt::from_mode(0o755);
+    std::fs::set_permissions(folder.path("python3"), mode).unwrap();
+    for arguments in [&["list"][..], &["describe", "t.add"], &["sync"], &["list", "--json"]] {
+        let output = folder.omni(arguments).env("PATH", folder.dir.path()).output().unwrap();
+        assert_eq!(output.status.code(), Some(0), "{arguments:?}: {}", stderr(&output));
+    }
+    let mut client = folder.stdio(&["--python", folder.path("python3").to_str().unwrap()]).initialised();
+    let list = client.request("tools/list", serde_json::json!({}));
+    assert_eq!(list["result"]["tools"].as_array().unwrap().len(), 3);
+    client.close();
+    assert!(!folder.path("started").exists());
+    // The control: a call does start it, so the trap works.
+    assert_eq!(
+        folder
+            .run(&["call", "t.add", "a=1", "--python", folder.path("python3").to_str().unwrap()])
+            .status
+            .code(),
+        Some(1)
+    );
+    assert!(folder.path("started").exists());
+}
+
+#[test]
+fn a_broken_file_is_reported_with_its_line_and_hides_no_neighbour() {
+    let folder = Folder::new(TOOLS);
+    folder.write("skills/t/scripts/broken.py", "from omni import tool\n\n@tool\ndef broken(:\n    pass\n");
+    folder.write("skills/odd/SKILL.md", "---\nname: odd\ndescription: colons: everywhere\n---\n");
+    folder.write(
+        "skills/odd/scripts/odd.py",
+        "from omni import tool\n@tool\ndef one() -> int:\n    \"One.\"\n    return 1\n",
+    );
+    let listed = stdout(&folder.run(&["list"]));
+    for tool in ["t.add", "t.fail", "t.nap", "odd.one"] {
+        assert!(listed.contains(tool), "{tool} in {listed}");
+    }
+    let doctor = folder.run(&["doctor"]);
+    let said = stdout(&doctor) + &stderr(&doctor);
+    assert!(said.contains("broken.py:4:"), "{said}");
+    assert!(said.contains("SKILL.md:3:"), "{said}");
+    assert_eq!(folder.run(&["doctor", "--strict"]).status.code(), Some(1));
+}

@@ -1,0 +1,449 @@
+//! The lever of the whole-binary tests: a folder of skills, the built binary over it, and clients that are
+//! three lines to use. Every server that a test started is checked for leftovers when it ends.
+
+#![allow(dead_code, reason = "each test file uses its own part")]
+
+use std::collections::VecDeque;
+use std::fs;
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::TcpStream;
+use std::path::{Path, PathBuf};
+use std::process::{Child, ChildStdin, ChildStdout, Command, Output, Stdio};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
+use std::time::{Duration, Instant};
+
+use serde_json::{Value, json};
+use tempfile::TempDir;
+
+/// How long anything may take before a test calls it hung. Wide: the machine may be busy.
+pub const PATIENCE: Duration = Duration::from_secs(60);
+
+/// A folder of skills in a temporary place, with cache and state folders beside it.
+pub struct Folder {
+    pub dir: TempDir,
+}
+
+impl Folder {
+    /// One skill named `t`, whose tools are the given Python source.
+    pub fn new(source: &str) -> Self {
+        let folder = Folder { dir: TempDir::new().unwrap() };
+        folder.write("skills/t/SKILL.md", "---\nname: t\ndescription: Tools for tests.\n---\n");
+        folder.write(
+            "skills/t/scripts/t.py",
+            &format!("from omni import *\nfrom omni import tool, Context, ToolError\n{source}"),
+        );
+        folder
+    }
+
+    pub fn write(&self, path: &str, text: &str) {
+        let path = self.path(path);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(path, text).unwrap();
+    }
+
+    pub fn path(&self, path: &str) -> PathBuf {
+        self.dir.path().join(path)
+    }
+
+    /// `omni` with this folder's places; nothing of the user's own settings reaches it.
+    pub fn omni(&self, arguments: &[&str]) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_omni"));
+        command
+            .args(arguments)
+            .current_dir(self.dir.path())
+            .env("HOME", self.path("home"))
+            .env("OMNI_CACHE_DIR", shared_cache())
+            .env_remove("XDG_CACHE_HOME")
+            .env_remove("XDG_STATE_HOME")
+            .env_remove("XDG_CONFIG_HOME");
+        command
+    }
+
+    pub fn run(&self, arguments: &[&str]) -> Output {
+        self.omni(arguments).stdin(Stdio::null()).output().unwrap()
+    }
+
+    pub fn stdio(&self, arguments: &[&str]) -> Stdio_ {
+        Stdio_::start(self, arguments)
+    }
+
+    pub fn http(&self, arguments: &[&str]) -> Http {
+        Http::start(self, arguments)
+    }
+}
+
+/// The Python package is laid out once for all tests of one run; skills have caches by their own paths.
+fn shared_cache() -> PathBuf {
+    Path::new(env!("CARGO_TARGET_TMPDIR")).join("cache")
+}
+
+/// A client on standard input and output.
+pub struct Stdio_ {
+    pub child: Child,
+    input: Option<ChildStdin>,
+    lines: Receiver<Value>,
+    /// Messages that came while another was waited for.
+    kept: VecDeque<Value>,
+    workers: Vec<u32>,
+}
+
+impl Stdio_ {
+    fn start(folder: &Folder, arguments: &[&str]) -> Self {
+        let mut child = folder
+            .omni(&["mcp"])
+            .args(arguments)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::inherit())
+            .spawn()
+            .unwrap();
+        let input = child.stdin.take();
+        let lines = read_lines(child.stdout.take().unwrap());
+        Stdio_ { child, input, lines, kept: VecDeque::new(), workers: Vec::new() }
+    }
+
+    /// A client that has shaken hands in the newest legacy revision.
+    pub fn initialised(mut self) -> Self {
+        self.initialize("2025-11-25");
+        self
+    }
+
+    pub fn initialize(&mut self, revision: &str) -> Value {
+        let params = json!({"protocolVersion": revision, "capabilities": {}, "clientInfo": {"name": "test", "version": "1"}});
+        let reply = self.request("initialize", params);
+        self.send(&json!({"jsonrpc": "2.0", "method": "notifications/initialized"}));
+        reply
+    }
+
+    pub fn raw(&mut self, bytes: &[u8]) {
+        let input = self.input.as_mut().expect("the input is open");
+        input.write_all(bytes).unwrap();
+        input.flush().unwrap();
+    }
+
+    pub fn send(&mut self, message: &Value) {
+        self.raw(format!("{message}\n").as_bytes());
+    }
+
+    /// Starts a tool call; its answer is waited for with [`answer`](Self::answer).
+    pub fn call(&mut self, id: impl Into<Value>, tool: &str, arguments: Value) {
+        let id = id.into();
+        self.send(&json!({"jsonrpc": "2.0", "id": id, "method": "tools/call",
+            "params": {"name": tool, "arguments": arguments}}));
+    }
+
+    /// A whole request: sends it and waits for its answer.
+    pub fn request(&mut self, method: &str, params: Value) -> Value {
+        let id = format!("r{:?}", Instant::now());
+        self.send(&json!({"jsonrpc": "2.0", "id": id, "method": method, "params": params}));
+        self.answer(id)
+    }
+
+    /// Calls a tool and gives its result.
+    pub fn result(&mut self, tool: &str, arguments: Value) -> Value {
+        let reply = self.request("tools/call", json!({"name": tool, "arguments": arguments}));
+        assert!(reply.get("result").is_some(), "{tool}: {reply}");
+        reply["result"].clone()
+    }
+
+    /// The answer to the request of that id. Others that come first are kept.
+    pub fn answer(&mut self, id: impl Into<Value>) -> Value {
+        let id = id.into();
+        self.wait_for(|message| message.get("id") == Some(&id) && message.get("method").is_none())
+    }
+
+    pub fn wait_for(&mut self, wanted: impl Fn(&Value) -> bool) -> Value {
+        if let Some(at) = self.kept.iter().position(&wanted) {
+            return self.kept.remove(at).unwrap();
+        }
+        loop {
+            let message = self.next();
+            if wanted(&message) {
+                return message;
+            }
+            self.kept.push_back(message);
+        }
+    }
+
+    /// The next message, whatever it is.
+    pub fn next(&mut self) -> Value {
+        self.lines.recv_timeout(PATIENCE).expect("a message from the server")
+    }
+
+    /// Closes the input and gives everything that still comes, kept messages first.
+    pub fn close(&mut self) -> Vec<Value> {
+        self.workers = descendants(self.child.id());
+        self.input = None;
+        let mut rest: Vec<Value> = self.kept.drain(..).collect();
+        loop {
+            match self.lines.recv_timeout(PATIENCE) {
+                Ok(message) => rest.push(message),
+                Err(RecvTimeoutError::Disconnected) => return rest,
+                Err(RecvTimeoutError::Timeout) => panic!("the server did not end after its input did"),
+            }
+        }
+    }
+}
+
+impl Drop for Stdio_ {
+    fn drop(&mut self) {
+        if self.input.is_some() {
+            self.workers = descendants(self.child.id());
+        }
+        self.input = None;
+        end(&mut self.child, &self.workers);
+    }
+}
+
+/// A message of a page's worth of values from the server's stdout. A line that is not JSON fails the test:
+/// nothing but MCP may be there.
+fn read_lines(output: ChildStdout) -> Receiver<Value> {
+    let (sender, receiver) = channel();
+    std::thread::spawn(move || {
+        for line in BufReader::new(output).lines() {
+            let line = line.expect("stdout is text");
+            let message = serde_json::from_str(&line).unwrap_or_else(|_| json!({"not MCP on stdout": line}));
+            assert!(message.get("not MCP on stdout").is_none(), "{message}");
+            if sender.send(message).is_err() {
+                return;
+            }
+        }
+    });
+    receiver
+}
+
+/// Waits for the server and checks that nothing it started is left.
+fn end(child: &mut Child, workers: &[u32]) {
+    let deadline = Instant::now() + PATIENCE;
+    while child.try_wait().unwrap().is_none() {
+        if Instant::now() > deadline {
+            let _ = child.kill();
+            panic!("the server did not end");
+        }
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    for pid in workers {
+        wait_gone(*pid);
+    }
+}
+
+/// All processes below `pid`.
+pub fn descendants(pid: u32) -> Vec<u32> {
+    let children: Vec<u32> = fs::read_to_string(format!("/proc/{pid}/task/{pid}/children"))
+        .unwrap_or_default()
+        .split_whitespace()
+        .filter_map(|pid| pid.parse().ok())
+        .collect();
+    children.iter().flat_map(|child| std::iter::once(*child).chain(descendants(*child))).collect()
+}
+
+/// Waits until a process is gone (a zombie that nobody has reaped counts as there).
+pub fn wait_gone(pid: u32) {
+    let deadline = Instant::now() + PATIENCE;
+    while Path::new(&format!("/proc/{pid}")).exists() {
+        assert!(Instant::now() < deadline, "process {pid} is still there: {}", describe(pid));
+        std::thread::sleep(Duration::from_millis(5));
+    }
+}
+
+fn describe(pid: u32) -> String {
+    fs::read_to_string(format!("/proc/{pid}/cmdline")).unwrap_or_default().replace('\0', " ")
+}
+
+/// Waits for a file that a tool writes and gives its text.
+pub fn wait_file(path: &Path) -> String {
+    let deadline = Instant::now() + PATIENCE;
+    loop {
+        if let Ok(text) = fs::read_to_string(path)
+            && !text.is_empty()
+        {
+            return text;
+        }
+        assert!(Instant::now() < deadline, "{} was not written", path.display());
+        std::thread::sleep(Duration::from_millis(5));
+    }
+}
+
+/// The text of a result's first block.
+pub fn text(result: &Value) -> &str {
+    result["content"][0]["text"].as_str().unwrap_or_else(|| panic!("no text in {result}"))
+}
+
+/// The `kind` of a failed result.
+pub fn kind(result: &Value) -> &str {
+    result["_meta"]["omni/failure"]["kind"].as_str().unwrap_or_else(|| panic!("no failure in {result}"))
+}
+
+/// `_meta` of a modern request, with further members.
+pub fn modern(more: &Value) -> Value {
+    let mut meta = json!({
+        "io.modelcontextprotocol/protocolVersion": "2026-07-28",
+        "io.modelcontextprotocol/clientCapabilities": {},
+    });
+    for (key, value) in more.as_object().into_iter().flatten() {
+        meta[key] = value.clone();
+    }
+    meta
+}
+
+/// A server on HTTP.
+pub struct Http {
+    pub child: Child,
+    pub port: u16,
+    /// Everything the server said on stderr until it was ready.
+    pub announced: String,
+}
+
+/// A reply with its body read.
+#[derive(Debug)]
+pub struct Reply {
+    pub status: u16,
+    pub headers: Vec<(String, String)>,
+    pub body: String,
+}
+
+impl Http {
+    fn start(folder: &Folder, arguments: &[&str]) -> Self {
+        let mut child = folder
+            .omni(&["mcp", "--transport", "http", "--port", "0"])
+            .args(arguments)
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut stderr = BufReader::new(child.stderr.take().unwrap());
+        let mut announced = String::new();
+        let port = loop {
+            let mut line = String::new();
+            assert_ne!(stderr.read_line(&mut line).unwrap(), 0, "the server ended: {announced}");
+            announced.push_str(&line);
+            if let Some((_, rest)) = line.split_once(" at http://127.0.0.1:") {
+                break rest.split('/').next().unwrap().parse().unwrap();
+            }
+        };
+        // The rest is passed on, so that a full pipe cannot stop the server.
+        std::thread::spawn(move || std::io::copy(&mut stderr, &mut std::io::stderr()));
+        Http { child, port, announced }
+    }
+
+    pub fn connect(&self) -> TcpStream {
+        let stream = TcpStream::connect(("127.0.0.1", self.port)).unwrap();
+        stream.set_read_timeout(Some(PATIENCE)).unwrap();
+        stream
+    }
+
+    /// Sends a request as it is and reads the reply to its end. The connection closes after it.
+    pub fn raw(&self, head: &str, body: &str) -> Reply {
+        let mut stream = self.connect();
+        stream.write_all(head.as_bytes()).unwrap();
+        stream.write_all(body.as_bytes()).unwrap();
+        read_reply(stream)
+    }
+
+    pub fn head(&self, method: &str, headers: &[(&str, &str)], length: usize) -> String {
+        let mut head = format!("{method} /mcp HTTP/1.1\r\nConnection: close\r\n");
+        let has = |name: &str| headers.iter().any(|(header, _)| header.eq_ignore_ascii_case(name));
+        if !has("host") {
+            head.push_str(&format!("Host: 127.0.0.1:{}\r\n", self.port));
+        }
+        if !has("content-type") {
+            head.push_str("Content-Type: application/json\r\n");
+        }
+        if !has("accept") {
+            head.push_str("Accept: application/json, text/event-stream\r\n");
+        }
+        for (name, value) in headers {
+            head.push_str(&format!("{name}: {value}\r\n"));
+        }
+        head + &format!("Content-Length: {length}\r\n\r\n")
+    }
+
+    pub fn post(&self, headers: &[(&str, &str)], body: &str) -> Reply {
+        self.raw(&self.head("POST", headers, body.len()), body)
+    }
+
+    /// A modern request with the headers that mirror it.
+    pub fn modern(&self, method: &str, mut params: Value, more: &[(&str, &str)]) -> Reply {
+        let extra = params.get("_meta").cloned().unwrap_or_default();
+        params["_meta"] = modern(&extra);
+        let name = params["name"].as_str().unwrap_or_default().to_owned();
+        let body = json!({"jsonrpc": "2.0", "id": 1, "method": method, "params": params}).to_string();
+        let mut headers = vec![("MCP-Protocol-Version", "2026-07-28"), ("Mcp-Method", method)];
+        if !name.is_empty() {
+            headers.push(("Mcp-Name", &name));
+        }
+        headers.retain(|(name, _)| !more.iter().any(|(other, _)| other.eq_ignore_ascii_case(name)));
+        headers.extend(more.iter().filter(|(_, value)| !value.is_empty()));
+        self.post(&headers, &body)
+    }
+
+    /// Opens a legacy session and gives its id.
+    pub fn session(&self, revision: &str) -> String {
+        let body = json!({"jsonrpc": "2.0", "id": 0, "method": "initialize", "params": {
+            "protocolVersion": revision, "capabilities": {}, "clientInfo": {"name": "test", "version": "1"}}});
+        let reply = self.post(&[], &body.to_string());
+        assert_eq!(reply.status, 200, "{reply:?}");
+        assert_eq!(reply.json()["result"]["protocolVersion"], revision);
+        reply.header("mcp-session-id").expect("a session id").to_owned()
+    }
+}
+
+impl Drop for Http {
+    fn drop(&mut self) {
+        let workers = descendants(self.child.id());
+        let _ = Command::new("kill").arg(self.child.id().to_string()).status();
+        end(&mut self.child, &workers);
+    }
+}
+
+fn read_reply(mut stream: TcpStream) -> Reply {
+    let mut bytes = Vec::new();
+    // A reset after the reply was read is as good as an end.
+    let _ = stream.read_to_end(&mut bytes);
+    let text = String::from_utf8(bytes).expect("a reply is text");
+    let (head, body) = text.split_once("\r\n\r\n").unwrap_or_else(|| panic!("no reply but {text:?}"));
+    let mut lines = head.lines();
+    let status = lines.next().unwrap().split(' ').nth(1).unwrap().parse().unwrap();
+    let headers: Vec<(String, String)> = lines
+        .filter_map(|line| line.split_once(": "))
+        .map(|(name, value)| (name.to_ascii_lowercase(), value.to_owned()))
+        .collect();
+    let chunked = headers.iter().any(|(name, value)| name == "transfer-encoding" && value == "chunked");
+    let body = if chunked { unchunk(body) } else { body.to_owned() };
+    Reply { status, headers, body }
+}
+
+fn unchunk(mut body: &str) -> String {
+    let mut out = String::new();
+    while let Some((size, rest)) = body.split_once("\r\n") {
+        let size = usize::from_str_radix(size.trim(), 16).expect("a chunk size");
+        if size == 0 {
+            break;
+        }
+        out.push_str(&rest[..size]);
+        body = rest[size..].strip_prefix("\r\n").expect("a chunk ends");
+    }
+    out
+}
+
+impl Reply {
+    pub fn header(&self, name: &str) -> Option<&str> {
+        self.headers.iter().find(|(header, _)| header == name).map(|(_, value)| value.as_str())
+    }
+
+    pub fn json(&self) -> Value {
+        serde_json::from_str(&self.body).unwrap_or_else(|_| panic!("not JSON: {self:?}"))
+    }
+
+    pub fn code(&self) -> i64 {
+        self.json()["error"]["code"].as_i64().unwrap_or_else(|| panic!("no error: {self:?}"))
+    }
+
+    /// The messages of an event stream.
+    pub fn events(&self) -> Vec<Value> {
+        assert_eq!(self.header("content-type"), Some("text/event-stream"), "{self:?}");
+        let data = self.body.lines().filter_map(|line| line.strip_prefix("data: "));
+        data.map(|json| serde_json::from_str(json).unwrap()).collect()
+    }
+}
