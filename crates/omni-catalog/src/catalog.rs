@@ -1,25 +1,45 @@
 //! How the snapshot in force is found, checked against the folder and replaced.
 
-use std::path::PathBuf;
-use std::sync::Arc;
+use std::collections::BTreeMap;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use arc_swap::ArcSwap;
+use bytes::Bytes;
 
-use crate::Snapshot;
+use crate::change::Plan;
+use crate::known::{self, Dirt, Known, KnownSkill};
+use crate::listing::Listed;
+use crate::manifest::{self, Manifest};
+use crate::record::Record;
+use crate::sealed::{self, Magic};
+use crate::served::{self, Around, Carries, Served, ServedTool};
+use crate::store::Store;
+use crate::{Diagnostic, Origin, Severity, Snapshot, folder, rescan};
 
 /// Where the skills are, and where what was read from them may be kept.
 #[derive(Clone, Debug)]
 pub struct CatalogConfig {
     pub skills_dir: PathBuf,
+    /// A folder that may be shared with other processes and other skills folders; created when needed.
     /// `None` keeps nothing between two starts.
     pub cache_dir: Option<PathBuf>,
 }
 
 /// The skills of one folder. Shared in an `Arc`; every method may be called from any thread.
+///
+/// The snapshot in force changes only in [`refresh`](Catalog::refresh). Nothing is watched, and dropping a
+/// catalogue stops nothing.
 #[derive(Debug)]
 pub struct Catalog {
-    config: CatalogConfig,
+    /// Absolute, without links.
+    skills_dir: Arc<Path>,
+    store: Store,
+    cached: bool,
     current: ArcSwap<Snapshot>,
+    /// One refresh at a time; readers of the snapshot never wait for it.
+    refreshing: Mutex<()>,
 }
 
 /// What a [`Catalog::refresh`] found and did.
@@ -27,28 +47,306 @@ pub struct Catalog {
 pub struct Refreshed {
     /// The tool list that clients see differs from the one before.
     pub changed: bool,
+    /// A new snapshot is in force, be it only because a tool's body changed.
+    pub replaced: bool,
+    /// Skills in the folder.
+    pub skills: usize,
+    /// Files and folders that one system call each was spent on.
+    pub looked_at: usize,
+    /// Skills whose files were read because something about them looked different.
+    pub read: usize,
+    /// Skills of those whose content had changed, so that they were scanned.
+    pub scanned: usize,
 }
 
 /// Why there is no catalogue.
 #[derive(Debug, thiserror::Error)]
 pub enum CatalogError {
-    #[error("the skills folder `{path}` cannot be read")]
-    SkillsDir { path: PathBuf, source: std::io::Error },
-    #[error("the skills folder `{path}` is not a folder")]
+    #[error("the skills folder `{}` cannot be read", path.display())]
+    SkillsDir { path: PathBuf, source: io::Error },
+    #[error("`{}` is not a folder of skills, but a file", path.display())]
     NotAFolder { path: PathBuf },
+    #[error("the skills in `{}` describe more than 4 GiB of tools", path.display())]
+    TooLarge { path: PathBuf },
+}
+
+const SERVED: &str = "served.bin";
+const STAMPS: &str = "stamps.bin";
+const MANIFEST: &str = "manifest.json";
+const STAMPS_MAGIC: Magic = b"omnistmp";
+
+/// A look at the folder, and what came of it.
+enum Survey {
+    /// Nothing differs from what is known.
+    Clean(Dirt),
+    Built(Box<Built>),
+}
+
+/// Everything that follows from the folder as it is now.
+struct Built {
+    manifest: String,
+    /// The manifest in the store is another one, or none.
+    manifest_differs: bool,
+    served: Served,
+    served_file: Bytes,
+    known: Known,
+    refreshed: Refreshed,
 }
 
 impl Catalog {
+    /// Takes up the cached served form if there is one that this build wrote, and looks at nothing else:
+    /// a cached list is ready in a millisecond or two. Without a cache the catalogue is empty until the
+    /// first [`refresh`](Self::refresh).
+    ///
+    /// # Errors
+    ///
+    /// When `skills_dir` is not a folder that can be entered.
     pub fn open(config: CatalogConfig) -> Result<Catalog, CatalogError> {
-        Ok(Catalog { config, current: ArcSwap::default() })
+        let CatalogConfig { skills_dir: path, cache_dir } = config;
+        let unreadable = |source| CatalogError::SkillsDir { path: path.clone(), source };
+        let skills_dir = path.canonicalize().map_err(unreadable)?;
+        if !skills_dir.metadata().map_err(unreadable)?.is_dir() {
+            return Err(CatalogError::NotAFolder { path });
+        }
+        let skills_dir: Arc<Path> = skills_dir.into();
+        let store = Store::new(cache_dir.as_deref(), &skills_dir);
+        let cached = store.read(SERVED).and_then(|file| Served::decode(file.into()));
+        let is_cached = cached.is_some();
+        let served = match cached {
+            Some(served) => served,
+            None => nothing_yet(&path)?,
+        };
+        let current = ArcSwap::from_pointee(Snapshot::new(served, Arc::clone(&skills_dir)));
+        Ok(Catalog { skills_dir, store, cached: is_cached, current, refreshing: Mutex::default() })
     }
+
+    /// The snapshot in force. Never waits.
     pub fn snapshot(&self) -> Arc<Snapshot> {
         self.current.load_full()
     }
+
+    /// Whether [`open`](Self::open) found a served form, so that there is a list before the first refresh.
     pub fn has_cached(&self) -> bool {
-        self.config.cache_dir.is_some()
+        self.cached
     }
+
+    /// The skills folder, absolute and without links.
+    pub fn skills_dir(&self) -> &Path {
+        &self.skills_dir
+    }
+
+    /// Where the manifest is kept, if anywhere.
+    pub fn manifest_path(&self) -> Option<PathBuf> {
+        self.store.path(MANIFEST)
+    }
+
+    /// Makes the snapshot what the folder is now. Blocks: one system call for each known file and folder,
+    /// and where something differs, the time to read and scan those skills.
+    ///
+    /// Skills that did not change are not read. What cannot be written to the cache is logged and done
+    /// without. Two refreshes at once run one after the other.
+    ///
+    /// # Errors
+    ///
+    /// When the skills folder itself can no longer be read; the snapshot stays as it was.
     pub fn refresh(&self) -> Result<Refreshed, CatalogError> {
-        Ok(Refreshed::default())
+        let _turn = self.refreshing.lock().unwrap_or_else(PoisonError::into_inner);
+        let before = self.snapshot();
+        match self.survey(&before)? {
+            Survey::Clean(dirt) => Ok(Refreshed {
+                skills: before.skills().len(),
+                looked_at: dirt.looked_at,
+                ..Refreshed::default()
+            }),
+            Survey::Built(built) => Ok(self.take_up(&before, *built)),
+        }
     }
+
+    /// What a refresh would change in the manifest, without changing anything.
+    ///
+    /// # Errors
+    ///
+    /// As for [`refresh`](Self::refresh).
+    pub fn plan(&self) -> Result<Plan, CatalogError> {
+        let _turn = self.refreshing.lock().unwrap_or_else(PoisonError::into_inner);
+        let built = match self.survey(&self.snapshot())? {
+            Survey::Clean(_) => return Ok(Plan::default()),
+            Survey::Built(built) => built,
+        };
+        if !built.manifest_differs {
+            return Ok(Plan::default());
+        }
+        let before = self.read_manifest();
+        let before = before.as_deref().and_then(Manifest::read);
+        let after = Manifest::read(&built.manifest);
+        Ok(Plan::between(before.as_ref(), after.as_ref()))
+    }
+
+    fn take_up(&self, before: &Snapshot, built: Built) -> Refreshed {
+        let Built { manifest, manifest_differs, served, served_file, known, mut refreshed } = built;
+        let after = Snapshot::new(served, Arc::clone(&self.skills_dir));
+        refreshed.replaced = after.content() != before.content();
+        refreshed.changed = after.version() != before.version();
+        if manifest_differs || refreshed.replaced {
+            self.store.write(MANIFEST, manifest.into_bytes());
+            self.store.write(SERVED, served_file.into());
+        }
+        // Last, because the stamps vouch for the other two.
+        self.store.write(STAMPS, sealed::seal(STAMPS_MAGIC, &known.encode()));
+        if refreshed.replaced {
+            self.current.store(Arc::new(after));
+        }
+        refreshed
+    }
+
+    fn survey(&self, current: &Snapshot) -> Result<Survey, CatalogError> {
+        let stamps = self.store.read(STAMPS);
+        let stamps = stamps.as_deref().and_then(|file| sealed::open(STAMPS_MAGIC, file));
+        let dirt = stamps.and_then(|encoded| known::check(encoded, &self.skills_dir));
+        if let Some(dirt) = dirt.as_ref().filter(|dirt| dirt.is_clean() && dirt.content == *current.content())
+        {
+            return Ok(Survey::Clean(Dirt { looked_at: dirt.looked_at, ..Dirt::default() }));
+        }
+        let text = self.read_manifest();
+        let manifest = text.as_deref().and_then(Manifest::read);
+        // Stamps vouch for the manifest they were written with and for no other.
+        let matching =
+            dirt.as_ref().is_some_and(|dirt| text.as_deref().map(content_of) == Some(dirt.content));
+        let known = stamps.filter(|_| matching).and_then(Known::decode);
+        let clean = clean_skills(known, dirt.as_ref());
+        let looked_at = dirt.map_or(0, |dirt| dirt.looked_at);
+        self.build(text.as_deref(), manifest.as_ref(), clean, looked_at).map(Survey::Built)
+    }
+
+    fn build(
+        &self,
+        old_text: Option<&str>,
+        old: Option<&Manifest<'_>>,
+        clean: BTreeMap<String, KnownSkill>,
+        looked_at: usize,
+    ) -> Result<Box<Built>, CatalogError> {
+        let root = folder::list(&self.skills_dir)
+            .map_err(|source| CatalogError::SkillsDir { path: self.skills_dir.to_path_buf(), source })?;
+        let skills = rescan::skills(&self.skills_dir, &root.folders, old, clean);
+        let mut refreshed = Refreshed { skills: skills.len(), looked_at, ..Refreshed::default() };
+        for skill in &skills {
+            refreshed.read += usize::from(skill.read);
+            refreshed.scanned += usize::from(skill.scanned);
+        }
+        let records: Vec<Record<'_>> =
+            skills.iter().filter_map(|skill| serde_json::from_str(&skill.record).ok()).collect();
+        let (tools, twice) = unique_tools(&records);
+        let findings: Vec<Diagnostic> = root.findings.iter().cloned().chain(twice).collect();
+        let manifest = manifest::write(skills.iter().map(|skill| &*skill.record), &findings);
+        let content = content_of(&manifest);
+        let served_file = self.served(content, &records, &tools, findings)?;
+        let Some(served) = Served::decode(served_file.clone()) else {
+            // What was encoded a line above decodes; an empty list would be a lie, an error is not.
+            return Err(CatalogError::TooLarge { path: self.skills_dir.to_path_buf() });
+        };
+        let known = Known {
+            content,
+            root: root.paths,
+            skills: skills.into_iter().map(|skill| skill.known).collect(),
+        };
+        let manifest_differs = old_text != Some(manifest.as_str());
+        Ok(Box::new(Built { manifest, manifest_differs, served, served_file, known, refreshed }))
+    }
+
+    fn served(
+        &self,
+        content: [u8; 32],
+        records: &[Record<'_>],
+        tools: &[ServedTool<'_>],
+        mut findings: Vec<Diagnostic>,
+    ) -> Result<Bytes, CatalogError> {
+        findings.extend(records.iter().flat_map(|record| record.diagnostics.iter().cloned()));
+        findings.sort_by(|a, b| (&a.file, a.line, a.column).cmp(&(&b.file, b.line, b.column)));
+        let skills: Vec<_> = records.iter().map(|record| record.skill).collect();
+        let json = |result: Result<String, serde_json::Error>| result.unwrap_or_else(|_| "[]".to_owned());
+        let around = Around {
+            content,
+            carries: carries(tools),
+            skills: &json(serde_json::to_string(&skills)),
+            diagnostics: &json(serde_json::to_string(&findings)),
+        };
+        served::encode(tools, around)
+            .map(Bytes::from)
+            .map_err(|_| CatalogError::TooLarge { path: self.skills_dir.to_path_buf() })
+    }
+
+    fn read_manifest(&self) -> Option<String> {
+        String::from_utf8(self.store.read(MANIFEST)?).ok()
+    }
+}
+
+fn nothing_yet(path: &Path) -> Result<Served, CatalogError> {
+    let around = Around { content: [0; 32], carries: Carries::default(), skills: "[]", diagnostics: "[]" };
+    let file = served::encode(&[], around).ok();
+    file.and_then(|file| Served::decode(file.into()))
+        .ok_or_else(|| CatalogError::TooLarge { path: path.to_owned() })
+}
+
+fn content_of(manifest: &str) -> [u8; 32] {
+    *blake3::hash(manifest.as_bytes()).as_bytes()
+}
+
+/// What is known of the skills in which nothing changed.
+fn clean_skills(known: Option<Known>, dirt: Option<&Dirt>) -> BTreeMap<String, KnownSkill> {
+    let (Some(known), Some(dirt)) = (known, dirt) else { return BTreeMap::new() };
+    let clean = known.skills.into_iter().filter(|skill| !dirt.skills.contains(&skill.folder));
+    clean.map(|skill| (skill.folder.clone(), skill)).collect()
+}
+
+/// All tools by name. Of two with one name the first skill's stays, and the other is a finding.
+fn unique_tools<'a>(records: &'a [Record<'a>]) -> (Vec<ServedTool<'a>>, Vec<Diagnostic>) {
+    let mut tools: BTreeMap<&str, (ServedTool<'_>, &str)> = BTreeMap::new();
+    let mut twice = Vec::new();
+    for record in records {
+        for tool in &record.tools {
+            if let Some((_, first)) = tools.get(&*tool.name) {
+                twice.push(name_twice(&tool.name, first, record, tool.detail.get()));
+                continue;
+            }
+            let served =
+                ServedTool { name: &tool.name, listing: tool.listing.get(), detail: tool.detail.get() };
+            tools.insert(&tool.name, (served, &record.folder));
+        }
+    }
+    (tools.into_values().map(|(tool, _)| tool).collect(), twice)
+}
+
+fn name_twice(name: &str, first: &str, record: &Record<'_>, detail: &str) -> Diagnostic {
+    #[derive(serde::Deserialize)]
+    struct Place {
+        origin: Origin,
+    }
+    let (file, line) = match serde_json::from_str::<Place>(detail) {
+        Ok(Place { origin }) => (origin.file, origin.line),
+        Err(_) => (record.folder.to_string(), 0),
+    };
+    Diagnostic {
+        severity: Severity::Error,
+        skill: record.folder.to_string(),
+        file,
+        line,
+        column: u32::from(line > 0),
+        code: "duplicate-name".to_owned(),
+        message: format!(
+            "there is a tool `{name}` in the skill `{first}` already, so this one is not listed"
+        ),
+        help: Some("rename one of the two, or drop `flat: true` from one skill's front matter".to_owned()),
+    }
+}
+
+fn carries(tools: &[ServedTool<'_>]) -> Carries {
+    let mut all = Carries::default();
+    for tool in tools {
+        let Ok(listed) = serde_json::from_str::<Listed<'_>>(tool.listing) else { continue };
+        let one = listed.carries();
+        all.annotations |= one.annotations;
+        all.structured |= one.structured;
+        all.icons |= one.icons;
+    }
+    all
 }

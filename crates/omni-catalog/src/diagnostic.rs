@@ -2,16 +2,8 @@
 
 use std::fmt;
 
+pub use omni_scan::Severity;
 use serde::{Deserialize, Serialize};
-
-/// How much a [`Diagnostic`] costs the author.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Severity {
-    Error,
-    Warning,
-    Note,
-}
 
 /// One finding about one place in the skills folder. Its [`Display`](fmt::Display) is what a compiler
 /// would print.

@@ -1,14 +1,39 @@
 //! What exists: a folder of skills, read without running it, as an immutable snapshot that answers
 //! `tools/list` from ready-made bytes and checks arguments before any Python is touched.
+//!
+//! ```text
+//! folder ──▶ record (a skill) ──▶ manifest ──▶ served form ──▶ snapshot ──▶ tool
+//!   front_matter, omni-scan          cached, and checked by one look at each known path
+//! ```
 
 mod catalog;
-mod diagnostic;
 mod snapshot;
 mod tool;
 mod validate;
 
+mod change;
+mod folder;
+mod front_matter;
+mod listing;
+mod manifest;
+mod record;
+mod rescan;
+mod served;
+mod skill;
+
+mod known;
+mod sealed;
+mod stamp;
+mod store;
+
+mod diagnostic;
+mod similar;
+mod strict_json;
+
 pub use catalog::{Catalog, CatalogConfig, CatalogError, Refreshed};
+pub use change::{Change, ChangeKind, Plan};
 pub use diagnostic::{Diagnostic, Severity};
-pub use snapshot::{ListShape, Page, Skill, Snapshot};
+pub use skill::Skill;
+pub use snapshot::{ListShape, Page, Snapshot};
 pub use tool::{Origin, Tool};
-pub use validate::ArgumentFaults;
+pub use validate::{ArgumentFaults, Fault};

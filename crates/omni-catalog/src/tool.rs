@@ -1,33 +1,126 @@
 //! One tool, taken out of the snapshot when it is first used.
 
-use std::sync::Arc;
+use std::path::Path;
+use std::sync::{Arc, OnceLock};
 
 use bytes::Bytes;
 use omni_call::RunSpec;
+use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
 
 use crate::ArgumentFaults;
+use crate::listing::Listed;
+use crate::validate::Schema;
 
 /// Where a tool comes from.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Origin {
     /// Relative to the skills folder, with `/`.
     pub file: String,
+    /// The line of the function's `def`, from 1.
     pub line: u32,
 }
 
+/// One tool: how it is run, how it is shown, and what its arguments must look like.
 #[derive(Debug)]
 pub struct Tool {
     pub spec: Arc<RunSpec>,
-    /// The tool as `tools/list` shows it, with everything: a JSON object.
+    /// The tool as a list with everything shows it: a JSON object.
     pub listing: Bytes,
     pub origin: Origin,
+    pub category: Option<String>,
+    pub tags: Vec<String>,
+    pub version: Option<String>,
+    input: OnceLock<Schema>,
+    output: OnceLock<Option<Schema>>,
+}
+
+/// What the served form and the manifest keep of a tool besides its listing.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct Detail<R> {
+    /// Its `skill_dir` is relative to the skills folder, so that a moved folder has the same manifest.
+    pub(crate) run: R,
+    pub(crate) origin: Origin,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) category: Option<String>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) tags: Vec<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) version: Option<String>,
 }
 
 impl Tool {
-    pub fn check_arguments(&self, _raw: &[u8]) -> Result<(), ArgumentFaults> {
-        Ok(())
+    pub(crate) fn parse(listing: Bytes, detail: &[u8], skills_dir: &Path) -> Result<Tool, serde_json::Error> {
+        let Detail { mut run, origin, category, tags, version } =
+            serde_json::from_slice::<Detail<RunSpec>>(detail)?;
+        run.skill_dir = skills_dir.join(&run.skill_dir);
+        Ok(Tool {
+            spec: Arc::new(run),
+            listing,
+            origin,
+            category,
+            tags,
+            version,
+            input: OnceLock::new(),
+            output: OnceLock::new(),
+        })
     }
-    pub fn check_output(&self, _raw: &[u8]) -> Result<(), String> {
-        Ok(())
+
+    /// The name that clients call it by.
+    pub fn name(&self) -> &str {
+        &self.spec.tool
+    }
+
+    pub fn title(&self) -> Option<String> {
+        self.text(|listed| listed.title)
+    }
+
+    pub fn description(&self) -> Option<String> {
+        self.text(|listed| listed.description)
+    }
+
+    /// The JSON Schema of the arguments, as the list shows it.
+    pub fn input_schema(&self) -> &RawValue {
+        self.listed().map_or(RawValue::NULL, |listed| listed.input_schema)
+    }
+
+    /// The JSON Schema of the structured result, if the tool promises one.
+    pub fn output_schema(&self) -> Option<&RawValue> {
+        self.listed()?.output_schema
+    }
+
+    /// Checks arguments against the input schema: all faults at once. `raw` is the JSON as the client
+    /// sent it. The schema is compiled on first use, which takes tens of microseconds; a check of a small
+    /// object takes a few.
+    ///
+    /// # Errors
+    ///
+    /// What is wrong, in words for the model that made the call. Also when `raw` is JSON that readers
+    /// disagree about (a key that stands twice, a lone surrogate, nesting deeper than 64), and when the
+    /// schema itself is unusable: an unchecked call is never made.
+    pub fn check_arguments(&self, raw: &[u8]) -> Result<(), ArgumentFaults> {
+        let text = || self.input_schema().get();
+        self.input.get_or_init(|| Schema::compile(text())).check_arguments(self.name(), text, raw)
+    }
+
+    /// Checks structured content against the output schema; anything fits a tool without one.
+    ///
+    /// # Errors
+    ///
+    /// A sentence fragment and the list of faults, for the tool's author.
+    pub fn check_output(&self, raw: &[u8]) -> Result<(), String> {
+        let text = || self.output_schema().map(RawValue::get);
+        match self.output.get_or_init(|| text().map(Schema::compile)) {
+            Some(schema) => schema.check_output(|| text().unwrap_or_default(), raw),
+            None => Ok(()),
+        }
+    }
+
+    fn listed(&self) -> Option<Listed<'_>> {
+        serde_json::from_slice(&self.listing).ok()
+    }
+
+    fn text<'a>(&'a self, member: impl Fn(&Listed<'a>) -> Option<&'a RawValue>) -> Option<String> {
+        serde_json::from_str(member(&self.listed()?)?.get()).ok()
     }
 }

@@ -1,0 +1,77 @@
+//! How two manifests differ, for somebody who wants to know before it happens.
+
+use std::collections::BTreeMap;
+
+use serde::Serialize;
+
+use crate::manifest::Manifest;
+
+/// What a refresh would change.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Plan {
+    /// Whether the cached manifest is what the folder gives.
+    pub up_to_date: bool,
+    pub skills: Vec<Change>,
+    pub tools: Vec<Change>,
+}
+
+impl Default for Plan {
+    fn default() -> Self {
+        Plan { up_to_date: true, skills: Vec::new(), tools: Vec::new() }
+    }
+}
+
+/// One skill or tool that differs.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Change {
+    pub name: String,
+    pub kind: ChangeKind,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum ChangeKind {
+    Added,
+    Changed,
+    Removed,
+}
+
+impl Plan {
+    pub(crate) fn between(before: Option<&Manifest<'_>>, after: Option<&Manifest<'_>>) -> Plan {
+        let mut skills = [BTreeMap::new(), BTreeMap::new()];
+        let mut tools = [BTreeMap::new(), BTreeMap::new()];
+        for (side, manifest) in [before, after].into_iter().enumerate() {
+            for record in manifest.into_iter().flat_map(Manifest::records) {
+                skills[side].insert(record.folder.into_owned(), record.digest.into_owned());
+                for tool in record.tools {
+                    let text = format!("{}{}", tool.listing, tool.detail);
+                    tools[side].insert(tool.name.into_owned(), text);
+                }
+            }
+        }
+        let [skills_before, skills_after] = skills;
+        let [tools_before, tools_after] = tools;
+        Plan {
+            up_to_date: false,
+            skills: differences(&skills_before, &skills_after),
+            tools: differences(&tools_before, &tools_after),
+        }
+    }
+}
+
+fn differences(before: &BTreeMap<String, String>, after: &BTreeMap<String, String>) -> Vec<Change> {
+    let mut changes = Vec::new();
+    for (name, text) in after {
+        match before.get(name) {
+            None => changes.push(Change { name: name.clone(), kind: ChangeKind::Added }),
+            Some(old) if old != text => {
+                changes.push(Change { name: name.clone(), kind: ChangeKind::Changed })
+            }
+            Some(_) => {}
+        }
+    }
+    let gone = before.keys().filter(|name| !after.contains_key(*name));
+    changes.extend(gone.map(|name| Change { name: name.clone(), kind: ChangeKind::Removed }));
+    changes.sort_by(|a, b| a.name.cmp(&b.name));
+    changes
+}

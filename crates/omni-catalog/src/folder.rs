@@ -1,0 +1,372 @@
+//! Which files make up a skill, and what stands in them.
+
+use std::fs::{self, File};
+use std::io::{self, Read};
+use std::path::Path;
+use std::time::SystemTime;
+
+use crate::known::KnownPath;
+use crate::stamp::Stamp;
+use crate::{Diagnostic, Severity};
+
+/// A larger source file is not read: a person did not write it.
+const FILE_BYTES_MAX: u64 = 4 << 20;
+/// More source files, or deeper folders, are not one skill.
+const SOURCE_FILES_MAX: usize = 2_000;
+const DEPTH_MAX: usize = 16;
+
+/// The folders in the skills folder that may be skills.
+#[derive(Debug, Default)]
+pub(crate) struct Root {
+    /// Folder names, sorted.
+    pub(crate) folders: Vec<String>,
+    pub(crate) findings: Vec<Diagnostic>,
+    pub(crate) paths: Vec<KnownPath>,
+}
+
+/// A skill as it is on disk.
+#[derive(Debug)]
+pub(crate) struct SkillFolder {
+    pub(crate) folder: String,
+    pub(crate) skill_md: Option<ReadFile>,
+    /// Every Python file below `scripts/`, sorted by path.
+    pub(crate) sources: Vec<ReadFile>,
+    /// Whether there is a `scripts` folder.
+    pub(crate) has_scripts: bool,
+    pub(crate) findings: Vec<Diagnostic>,
+    pub(crate) paths: Vec<KnownPath>,
+}
+
+#[derive(Debug)]
+pub(crate) struct ReadFile {
+    /// Relative to the skill's folder, with `/`.
+    pub(crate) path: String,
+    pub(crate) text: String,
+    pub(crate) hash: blake3::Hash,
+}
+
+/// Lists the skills folder, which is canonical.
+pub(crate) fn list(skills_dir: &Path) -> io::Result<Root> {
+    let mut walk = Walk::new(skills_dir, "");
+    let stamp = Stamp::of(skills_dir);
+    let mut root = Root::default();
+    for entry in entries(skills_dir)? {
+        let Some(name) = walk.name(&entry) else { continue };
+        if walk.hidden(&name) {
+            continue;
+        }
+        if name.starts_with('_') {
+            walk.note(
+                &name,
+                "private-folder",
+                format!("`{name}` is not served"),
+                "names with a leading underscore are private; rename it to serve it",
+            );
+        } else if walk.kind(&entry, &name) == Kind::Folder {
+            root.folders.push(name);
+        }
+    }
+    walk.remember("", stamp);
+    root.findings = walk.findings;
+    root.paths = walk.paths;
+    Ok(root)
+}
+
+impl SkillFolder {
+    /// Reads what is in `folder` of the canonical `skills_dir`. What cannot be read is a finding.
+    pub(crate) fn read(skills_dir: &Path, folder: &str) -> SkillFolder {
+        let mut walk = Walk::new(skills_dir, folder);
+        let mut skill = SkillFolder {
+            folder: folder.to_owned(),
+            skill_md: None,
+            sources: Vec::new(),
+            has_scripts: false,
+            findings: Vec::new(),
+            paths: Vec::new(),
+        };
+        walk.top(&mut skill);
+        skill.sources.sort_by(|a, b| a.path.cmp(&b.path));
+        skill.findings = walk.findings;
+        skill.paths = walk.paths;
+        skill
+    }
+
+    /// Names the content: equal digests give equal records.
+    pub(crate) fn digest(&self) -> blake3::Hash {
+        let mut hasher = blake3::Hasher::new();
+        let mut part = |bytes: &[u8]| {
+            hasher.update(&(bytes.len() as u64).to_le_bytes());
+            hasher.update(bytes);
+        };
+        part(self.folder.as_bytes());
+        for file in self.skill_md.iter().chain(&self.sources) {
+            part(file.path.as_bytes());
+            part(file.hash.as_bytes());
+        }
+        part(&[u8::from(self.has_scripts)]);
+        for finding in &self.findings {
+            part(finding.file.as_bytes());
+            part(finding.message.as_bytes());
+        }
+        hasher.finalize()
+    }
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    Folder,
+    File,
+    Other,
+}
+
+struct Walk<'a> {
+    skills_dir: &'a Path,
+    folder: &'a str,
+    /// Before the first look; see [`Stamp::settled`].
+    started: SystemTime,
+    findings: Vec<Diagnostic>,
+    paths: Vec<KnownPath>,
+}
+
+impl<'a> Walk<'a> {
+    fn new(skills_dir: &'a Path, folder: &'a str) -> Self {
+        Walk { skills_dir, folder, started: SystemTime::now(), findings: Vec::new(), paths: Vec::new() }
+    }
+
+    fn top(&mut self, skill: &mut SkillFolder) {
+        let Some(entries) = self.enter(self.folder) else { return };
+        for entry in entries {
+            let Some(name) = self.name(&entry) else { continue };
+            let path = format!("{}/{name}", self.folder);
+            match name.as_str() {
+                "SKILL.md" if self.kind(&entry, &path) == Kind::File => {
+                    skill.skill_md = self.read_file(&path);
+                }
+                "scripts" if self.kind(&entry, &path) == Kind::Folder => {
+                    skill.has_scripts = true;
+                    self.scripts(&path, 1, &mut skill.sources);
+                }
+                // A link that leads out, which is reported.
+                "SKILL.md" | "scripts" => {}
+                _ if name.eq_ignore_ascii_case("skill.md") => self.warn(
+                    &path,
+                    "misspelt-skill-md",
+                    format!("`{name}` is not read"),
+                    "rename it to `SKILL.md`, in capitals",
+                ),
+                _ if name.ends_with(".py") => self.note(
+                    &path,
+                    "source-outside-scripts",
+                    format!("`{name}` is not read"),
+                    "tools are looked for in the `scripts` folder; move it there if it holds some",
+                ),
+                _ => {}
+            }
+        }
+    }
+
+    fn scripts(&mut self, folder: &str, depth: usize, sources: &mut Vec<ReadFile>) {
+        if depth > DEPTH_MAX {
+            let message = format!("the folder is nested deeper than {DEPTH_MAX} levels and is not read");
+            return self.error(folder, "nested-too-deep", message, "move it up");
+        }
+        let Some(entries) = self.enter(folder) else { return };
+        for entry in entries {
+            let Some(name) = self.name(&entry) else { continue };
+            if self.hidden(&name) {
+                continue;
+            }
+            let path = format!("{folder}/{name}");
+            match self.kind(&entry, &path) {
+                Kind::Folder => self.scripts(&path, depth + 1, sources),
+                Kind::File if name.ends_with(".py") => {
+                    if sources.len() == SOURCE_FILES_MAX {
+                        let message = format!(
+                            "the skill has more than {SOURCE_FILES_MAX} Python files; this one and later ones are not read"
+                        );
+                        return self.error(
+                            &path,
+                            "too-many-files",
+                            message,
+                            "split the skill, or move data and tests out of `scripts`",
+                        );
+                    }
+                    sources.extend(self.read_file(&path));
+                }
+                Kind::Other
+                    if name.ends_with(".py") && entry.file_type().is_ok_and(|kind| !kind.is_symlink()) =>
+                {
+                    let message = "it is not an ordinary file and is not read".to_owned();
+                    self.warn(&path, "not-a-file", message, "replace the pipe, socket or device by a file");
+                }
+                Kind::File | Kind::Other => {}
+            }
+        }
+    }
+
+    /// Remembers a folder and lists it in order. Its stamp is taken first: what is added while it is
+    /// listed changes it again.
+    fn enter(&mut self, folder: &str) -> Option<Vec<fs::DirEntry>> {
+        let path = self.skills_dir.join(folder);
+        self.remember(folder, Stamp::of(&path));
+        match entries(&path) {
+            Ok(entries) => Some(entries),
+            Err(error) => {
+                let message = format!("the folder cannot be listed: {}", plain(&error));
+                self.error(folder, "unreadable", message, "check its permissions");
+                None
+            }
+        }
+    }
+
+    fn read_file(&mut self, path: &str) -> Option<ReadFile> {
+        let mut bytes = Vec::new();
+        match self.read_bytes(path, &mut bytes) {
+            Ok(true) => {}
+            Ok(false) => {
+                let message = format!("the file is larger than {} MiB and is not read", FILE_BYTES_MAX >> 20);
+                self.error(path, "too-large", message, "move data out of the source, or split it");
+                return None;
+            }
+            Err(error) => {
+                let message = format!("the file cannot be read: {}", plain(&error));
+                self.error(path, "unreadable", message, "check its permissions");
+                return None;
+            }
+        }
+        let hash = blake3::hash(&bytes);
+        let own = path.strip_prefix(self.folder).and_then(|own| own.strip_prefix('/')).unwrap_or(path);
+        match String::from_utf8(bytes) {
+            Ok(text) => Some(ReadFile { path: own.to_owned(), text, hash }),
+            Err(error) => {
+                let good = error.utf8_error().valid_up_to();
+                self.not_utf8(path, &error.as_bytes()[..good]);
+                None
+            }
+        }
+    }
+
+    /// `false` when the file is too large.
+    fn read_bytes(&mut self, path: &str, bytes: &mut Vec<u8>) -> io::Result<bool> {
+        let absolute = self.skills_dir.join(path);
+        let opened = File::open(&absolute).and_then(|file| Ok((file.metadata()?, file)));
+        let (metadata, file) = match opened {
+            Ok(opened) => opened,
+            Err(error) => {
+                self.remember(path, Stamp::of(&absolute));
+                return Err(error);
+            }
+        };
+        self.remember(path, Stamp::from(&metadata));
+        if metadata.len() > FILE_BYTES_MAX {
+            return Ok(false);
+        }
+        // The file may grow while it is read.
+        file.take(FILE_BYTES_MAX + 1).read_to_end(bytes)?;
+        Ok(bytes.len() as u64 <= FILE_BYTES_MAX)
+    }
+
+    fn not_utf8(&mut self, path: &str, good: &[u8]) {
+        let line_start = good.iter().rposition(|byte| *byte == b'\n').map_or(0, |at| at + 1);
+        let line = good.iter().filter(|byte| **byte == b'\n').count() + 1;
+        let column = String::from_utf8_lossy(&good[line_start..]).chars().count() + 1;
+        self.error(path, "not-utf-8", "the file is not UTF-8 and is not read".to_owned(), "save it as UTF-8");
+        if let Some(finding) = self.findings.last_mut() {
+            finding.line = u32::try_from(line).unwrap_or(u32::MAX);
+            finding.column = u32::try_from(column).unwrap_or(u32::MAX);
+        }
+    }
+
+    fn name(&mut self, entry: &fs::DirEntry) -> Option<String> {
+        match entry.file_name().into_string() {
+            Ok(name) => Some(name),
+            Err(name) => {
+                let shown = format!("{}/{}", self.folder, name.to_string_lossy());
+                let message = "the name is not UTF-8, so it is not read".to_owned();
+                self.error(shown.trim_start_matches('/'), "bad-file-name", message, "rename it");
+                None
+            }
+        }
+    }
+
+    fn hidden(&self, name: &str) -> bool {
+        name.starts_with('.') || name == "__pycache__"
+    }
+
+    /// What an entry is, through a link that stays within the skills folder. A link that leads out is a
+    /// finding: serving a skills folder must not serve what it happens to point at.
+    fn kind(&mut self, entry: &fs::DirEntry, path: &str) -> Kind {
+        let Ok(kind) = entry.file_type() else { return Kind::Other };
+        if !kind.is_symlink() {
+            return match (kind.is_dir(), kind.is_file()) {
+                (true, _) => Kind::Folder,
+                (_, true) => Kind::File,
+                _ => Kind::Other,
+            };
+        }
+        let absolute = self.skills_dir.join(path);
+        self.remember(path, Stamp::of(&absolute));
+        match fs::canonicalize(&absolute) {
+            Err(error) => {
+                let message = format!("the link leads nowhere: {}", plain(&error));
+                self.warn(path, "broken-link", message, "remove it, or restore what it points to");
+                Kind::Other
+            }
+            Ok(target) if !target.starts_with(self.skills_dir) => {
+                let message = "the link leads out of the skills folder and is not followed".to_owned();
+                self.error(path, "link-leads-out", message, "copy what it points to into the skills folder");
+                Kind::Other
+            }
+            Ok(target) if target.is_dir() && !self.folder.is_empty() => {
+                let message = "a link to a folder inside a skill is not followed".to_owned();
+                self.warn(path, "linked-folder", message, "link single files, or copy the folder");
+                Kind::Other
+            }
+            Ok(target) if target.is_dir() => Kind::Folder,
+            Ok(target) if target.is_file() => Kind::File,
+            Ok(_) => Kind::Other,
+        }
+    }
+
+    fn remember(&mut self, path: &str, stamp: Stamp) {
+        self.paths.push(KnownPath { path: path.to_owned(), stamp: stamp.settled(self.started) });
+    }
+
+    fn error(&mut self, path: &str, code: &str, message: String, help: &str) {
+        self.find(Severity::Error, path, code, message, help);
+    }
+
+    fn warn(&mut self, path: &str, code: &str, message: String, help: &str) {
+        self.find(Severity::Warning, path, code, message, help);
+    }
+
+    fn note(&mut self, path: &str, code: &str, message: String, help: &str) {
+        self.find(Severity::Note, path, code, message, help);
+    }
+
+    fn find(&mut self, severity: Severity, path: &str, code: &str, message: String, help: &str) {
+        self.findings.push(Diagnostic {
+            severity,
+            skill: self.folder.to_owned(),
+            file: path.to_owned(),
+            line: 0,
+            column: 0,
+            code: code.to_owned(),
+            message,
+            help: Some(help.to_owned()),
+        });
+    }
+}
+
+/// The entries of a folder, by name: the order of the file system is no order.
+fn entries(folder: &Path) -> io::Result<Vec<fs::DirEntry>> {
+    let mut entries = fs::read_dir(folder)?.collect::<io::Result<Vec<_>>>()?;
+    entries.sort_by_key(fs::DirEntry::file_name);
+    Ok(entries)
+}
+
+/// An operating system error without its number, which tells an author nothing.
+fn plain(error: &io::Error) -> String {
+    let text = error.to_string();
+    text.split(" (os error").next().unwrap_or(&text).to_lowercase()
+}

@@ -1,0 +1,259 @@
+//! What the manifest keeps of one skill: everything that was learnt from its files, as one line of JSON.
+
+use std::borrow::Cow;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+use omni_call::RunSpec;
+use omni_scan::Source;
+use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
+use serde_json::{Map, Value};
+
+use crate::folder::SkillFolder;
+use crate::listing::Listing;
+use crate::tool::{Detail, Origin};
+use crate::{Diagnostic, Severity, Skill, validate};
+
+/// A record as it is written.
+#[derive(Debug, Serialize)]
+struct Written<'a> {
+    folder: &'a str,
+    digest: &'a str,
+    files: Vec<FileHash<'a>>,
+    skill: &'a Skill,
+    tools: Vec<WrittenTool<'a>>,
+    diagnostics: &'a [Diagnostic],
+}
+
+#[derive(Debug, Serialize)]
+struct FileHash<'a> {
+    path: &'a str,
+    bytes: usize,
+    blake3: String,
+}
+
+#[derive(Debug, Serialize)]
+struct WrittenTool<'a> {
+    name: String,
+    listing: Listing<'a>,
+    detail: Detail<RunSpec>,
+}
+
+/// A record as it is read back: found by its name and digest, its tools copied as they are.
+#[derive(Debug, Deserialize)]
+pub(crate) struct Record<'a> {
+    #[serde(borrow)]
+    pub(crate) folder: Cow<'a, str>,
+    #[serde(borrow)]
+    pub(crate) digest: Cow<'a, str>,
+    #[serde(borrow)]
+    pub(crate) skill: &'a RawValue,
+    #[serde(borrow)]
+    pub(crate) tools: Vec<RecordedTool<'a>>,
+    pub(crate) diagnostics: Vec<Diagnostic>,
+}
+
+#[derive(Debug, Deserialize)]
+pub(crate) struct RecordedTool<'a> {
+    #[serde(borrow)]
+    pub(crate) name: Cow<'a, str>,
+    #[serde(borrow)]
+    pub(crate) listing: &'a RawValue,
+    #[serde(borrow)]
+    pub(crate) detail: &'a RawValue,
+}
+
+/// Learns everything about a skill from its files, without running any. `digest` is the folder's.
+pub(crate) fn describe(folder: &SkillFolder, digest: &str) -> String {
+    let mut findings = folder.findings.clone();
+    let mut skill = front_matter(folder, &mut findings);
+    let scanned = scan(folder, &mut findings);
+    let tools: Vec<WrittenTool<'_>> =
+        scanned.iter().filter_map(|tool| written(&skill, tool, &mut findings)).collect();
+    skill.tools = tools.len();
+    if scanned.is_empty() && folder.skill_md.is_none() && !folder.has_scripts && folder.findings.is_empty() {
+        findings.push(not_a_skill(&folder.folder));
+    }
+    findings.sort_by(|a, b| (&a.file, a.line, a.column).cmp(&(&b.file, b.line, b.column)));
+    let files = folder.skill_md.iter().chain(&folder.sources);
+    let files = files.map(|file| FileHash {
+        path: &file.path,
+        bytes: file.text.len(),
+        blake3: file.hash.to_hex().to_string(),
+    });
+    let record = Written {
+        folder: &folder.folder,
+        digest,
+        files: files.collect(),
+        skill: &skill,
+        tools,
+        diagnostics: &findings,
+    };
+    // Strings, numbers and maps with text keys: nothing here can fail to be JSON.
+    serde_json::to_string(&record).unwrap_or_default()
+}
+
+fn front_matter(folder: &SkillFolder, findings: &mut Vec<Diagnostic>) -> Skill {
+    match &folder.skill_md {
+        Some(file) => Skill::read(&folder.folder, &file.text, findings),
+        None => {
+            // An unreadable or misspelt SKILL.md has been reported by its own name.
+            let reported = folder
+                .findings
+                .iter()
+                .any(|finding| finding.file.to_ascii_lowercase().ends_with("/skill.md"));
+            if folder.has_scripts && !reported {
+                findings.push(missing_skill_md(&folder.folder));
+            }
+            Skill { folder: folder.folder.clone(), ..Skill::default() }
+        }
+    }
+}
+
+/// Runs the scanner. A panic in it is a bug of ours that must cost this one skill only.
+fn scan(folder: &SkillFolder, findings: &mut Vec<Diagnostic>) -> Vec<omni_scan::Tool> {
+    let sources: Vec<Source<'_>> =
+        folder.sources.iter().map(|file| Source { path: &file.path, text: &file.text }).collect();
+    let Ok(scan) = catch_unwind(AssertUnwindSafe(|| omni_scan::scan(&sources))) else {
+        findings.push(Diagnostic {
+            severity: Severity::Error,
+            skill: folder.folder.clone(),
+            file: format!("{}/scripts", folder.folder),
+            line: 0,
+            column: 0,
+            code: "internal".to_owned(),
+            message: "omni failed while reading this skill, so its tools are not listed".to_owned(),
+            help: Some("this is a bug in omni: please report it with the skill's source".to_owned()),
+        });
+        return Vec::new();
+    };
+    findings.extend(scan.diagnostics.into_iter().map(|finding| Diagnostic {
+        severity: finding.severity,
+        skill: folder.folder.clone(),
+        file: format!("{}/{}", folder.folder, finding.file),
+        line: finding.line,
+        column: finding.column,
+        code: finding.code.to_owned(),
+        message: finding.message,
+        help: finding.help,
+    }));
+    scan.tools
+}
+
+/// `None`, with a finding, for a tool that no client could use or that would spoil the list for one.
+fn written<'a>(
+    skill: &Skill,
+    tool: &'a omni_scan::Tool,
+    findings: &mut Vec<Diagnostic>,
+) -> Option<WrittenTool<'a>> {
+    let name = if skill.flat { tool.command.clone() } else { format!("{}.{}", skill.folder, tool.command) };
+    let mut find = |severity, code: &str, message: String, help: &str| {
+        findings.push(Diagnostic {
+            severity,
+            skill: skill.folder.clone(),
+            file: format!("{}/{}", skill.folder, tool.file),
+            line: tool.line,
+            column: 1,
+            code: code.to_owned(),
+            message,
+            help: Some(help.to_owned()),
+        });
+    };
+    if !legal_name(&name) {
+        let message = format!("`{name}` cannot be a tool's name, so the tool is not listed");
+        let help = "names have 1 to 128 letters, digits, `_`, `-` and `.`; rename the folder or give `name=` to the decorator";
+        find(Severity::Error, "illegal-name", message, help);
+        return None;
+    }
+    if let Err(why) = validate::usable_object_schema(&tool.input_schema) {
+        let message =
+            format!("the input schema of `{name}` cannot be used, so the tool is not listed: {why}");
+        find(Severity::Error, "bad-input-schema", message, "correct the schema");
+        return None;
+    }
+    let mut output_schema = tool.output_schema.as_ref();
+    if let Some(Err(why)) = output_schema.map(validate::usable_object_schema) {
+        let message = format!("the output schema of `{name}` cannot be used and is left out: {why}");
+        find(Severity::Warning, "bad-output-schema", message, "correct the schema");
+        output_schema = None;
+    }
+    let listing = Listing {
+        name: name.clone(),
+        title: tool.title.as_deref(),
+        description: tool.description.as_deref(),
+        icons: tool.icons.as_ref(),
+        input_schema: &tool.input_schema,
+        output_schema,
+        annotations: &tool.annotations,
+        meta: meta(tool),
+    };
+    let detail = Detail {
+        run: run_spec(skill, tool, &name, output_schema.is_some()),
+        origin: Origin { file: format!("{}/{}", skill.folder, tool.file), line: tool.line },
+        category: tool.category.clone(),
+        tags: tool.tags.clone(),
+        version: tool.version.clone(),
+    };
+    Some(WrittenTool { name, listing, detail })
+}
+
+fn run_spec(skill: &Skill, tool: &omni_scan::Tool, name: &str, structured: bool) -> RunSpec {
+    // The folder's name stands for its path until the skills folder is known again.
+    let mut run =
+        RunSpec::new(&skill.folder, &tool.command, skill.folder.clone().into(), &tool.file, &tool.function);
+    name.clone_into(&mut run.tool);
+    run.is_async = tool.is_async;
+    run.way = tool.way.or(skill.executor).unwrap_or_default();
+    run.wrap_result = tool.wrap_result && structured;
+    run.structured = structured;
+    run.inject = tool.inject.clone();
+    run.limits.timeout_ms = tool.limits.timeout_ms.or(skill.limits.timeout_ms);
+    run.limits.idle_timeout_ms = tool.limits.idle_timeout_ms.or(skill.limits.idle_timeout_ms);
+    run
+}
+
+/// The author's own `_meta`, and what MCP has no member for.
+fn meta(tool: &omni_scan::Tool) -> Map<String, Value> {
+    let mut meta = tool.meta.clone().unwrap_or_default();
+    let mut add = |key: &str, value: Option<Value>| {
+        if let Some(value) = value {
+            meta.entry(key).or_insert(value);
+        }
+    };
+    add("omni/category", tool.category.clone().map(Value::from));
+    add("omni/tags", (!tool.tags.is_empty()).then(|| tool.tags.clone().into()));
+    add("omni/version", tool.version.clone().map(Value::from));
+    meta
+}
+
+/// What the specification and every client we know accept.
+fn legal_name(name: &str) -> bool {
+    (1..=128).contains(&name.len())
+        && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-' | b'.'))
+}
+
+fn missing_skill_md(folder: &str) -> Diagnostic {
+    Diagnostic {
+        severity: Severity::Warning,
+        skill: folder.to_owned(),
+        file: folder.to_owned(),
+        line: 0,
+        column: 0,
+        code: "missing-skill-md".to_owned(),
+        message: "the skill has no `SKILL.md`".to_owned(),
+        help: Some("its tools are served; add one to tell a model when to use them".to_owned()),
+    }
+}
+
+fn not_a_skill(folder: &str) -> Diagnostic {
+    Diagnostic {
+        severity: Severity::Note,
+        skill: folder.to_owned(),
+        file: folder.to_owned(),
+        line: 0,
+        column: 0,
+        code: "not-a-skill".to_owned(),
+        message: format!("`{folder}` is not a skill"),
+        help: Some("a skill has a `SKILL.md` and, for tools, Python files in `scripts`".to_owned()),
+    }
+}

@@ -1,0 +1,315 @@
+//! The served form: the tool list as bytes that are ready to send, and an index to find one tool in them.
+//!
+//! It is used where it lies. Opening it costs one read and a checksum, whatever the number of tools;
+//! a tool's details are parsed when it is first used.
+
+use bytes::Bytes;
+
+use crate::sealed::{self, Magic, Reader, Writer};
+
+const MAGIC: Magic = b"omniserv";
+
+/// A page ends at whichever limit comes first; a single larger tool gets a page of its own.
+pub(crate) const PAGE_TOOLS_MAX: usize = 1_000;
+pub(crate) const PAGE_BYTES_MAX: usize = 1_000_000;
+
+/// One tool on its way into the served form.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct ServedTool<'a> {
+    pub(crate) name: &'a str,
+    /// The JSON object that a list shows.
+    pub(crate) listing: &'a str,
+    /// The JSON object that a call needs.
+    pub(crate) detail: &'a str,
+}
+
+/// What accompanies the tools.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Around<'a> {
+    /// Names the manifest that this was made from.
+    pub(crate) content: [u8; 32],
+    /// Which of the members that older clients do not know occur at all.
+    pub(crate) carries: Carries,
+    pub(crate) skills: &'a str,
+    pub(crate) diagnostics: &'a str,
+}
+
+/// Which optional members any tool of the list has. A shape that would drop none of them needs no copy.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Carries {
+    pub(crate) annotations: bool,
+    /// `title`, `outputSchema` or `_meta`.
+    pub(crate) structured: bool,
+    pub(crate) icons: bool,
+}
+
+/// More than 4 GiB of tool descriptions do not fit the index.
+#[derive(Debug, thiserror::Error)]
+#[error("the skills describe more than 4 GiB of tools")]
+pub(crate) struct TooLarge;
+
+/// Writes the served form. `tools` are sorted by name, and no name occurs twice.
+pub(crate) fn encode(tools: &[ServedTool<'_>], around: Around<'_>) -> Result<Vec<u8>, TooLarge> {
+    let mut index = Index::default();
+    for tool in tools {
+        index.add(tool)?;
+    }
+    index.end_page()?;
+    let mut writer = Writer::default();
+    writer.bytes(blake3::hash(&index.lists).as_bytes());
+    writer.bytes(&around.content);
+    writer.number(around.carries.bits());
+    let sections: [&[u8]; SECTIONS] = [
+        &index.records,
+        &index.names,
+        &index.pages,
+        &index.lists,
+        &index.details,
+        around.skills.as_bytes(),
+        around.diagnostics.as_bytes(),
+    ];
+    for section in sections {
+        writer.count(section.len());
+    }
+    for section in sections {
+        writer.bytes(section);
+    }
+    Ok(sealed::seal(MAGIC, &writer.finish()))
+}
+
+#[derive(Default)]
+struct Index {
+    records: Vec<u8>,
+    names: Vec<u8>,
+    pages: Vec<u8>,
+    lists: Vec<u8>,
+    details: Vec<u8>,
+    page_at: usize,
+    page_tools: usize,
+}
+
+impl Index {
+    fn add(&mut self, tool: &ServedTool<'_>) -> Result<(), TooLarge> {
+        let page_bytes = self.lists.len() - self.page_at;
+        let full = self.page_tools == PAGE_TOOLS_MAX || page_bytes + tool.listing.len() + 1 > PAGE_BYTES_MAX;
+        if self.page_tools > 0 && full {
+            self.end_page()?;
+        }
+        self.lists.push(if self.page_tools == 0 { b'[' } else { b',' });
+        self.page_tools += 1;
+        for (text, section) in
+            [(tool.name, &mut self.names), (tool.listing, &mut self.lists), (tool.detail, &mut self.details)]
+        {
+            put(&mut self.records, section.len())?;
+            put(&mut self.records, text.len())?;
+            section.extend_from_slice(text.as_bytes());
+        }
+        Ok(())
+    }
+
+    /// Closes the page in hand. An empty catalogue has one empty page.
+    fn end_page(&mut self) -> Result<(), TooLarge> {
+        self.lists.extend_from_slice(if self.page_tools == 0 { b"[]" } else { b"]" });
+        put(&mut self.pages, self.page_at)?;
+        put(&mut self.pages, self.lists.len() - self.page_at)?;
+        self.page_at = self.lists.len();
+        self.page_tools = 0;
+        Ok(())
+    }
+}
+
+fn put(section: &mut Vec<u8>, number: usize) -> Result<(), TooLarge> {
+    let number = u32::try_from(number).map_err(|_| TooLarge)?;
+    section.extend_from_slice(&number.to_le_bytes());
+    Ok(())
+}
+
+const SECTIONS: usize = 7;
+const RECORD_BYTES: usize = 6 * 4;
+const PAGE_RECORD_BYTES: usize = 2 * 4;
+
+/// A served form in memory. Cloning shares the bytes.
+#[derive(Clone, Debug)]
+pub(crate) struct Served {
+    pub(crate) content: [u8; 32],
+    pub(crate) list_hash: [u8; 32],
+    pub(crate) carries: Carries,
+    records: Bytes,
+    names: Bytes,
+    pages: Bytes,
+    lists: Bytes,
+    details: Bytes,
+    skills: Bytes,
+    diagnostics: Bytes,
+}
+
+impl Served {
+    /// `None` when `file` is not a whole served form of this build.
+    pub(crate) fn decode(file: Bytes) -> Option<Served> {
+        let payload_bytes = sealed::open(MAGIC, &file)?.len();
+        let payload = file.slice(sealed::PAYLOAD_AT..sealed::PAYLOAD_AT + payload_bytes);
+        let mut reader = Reader::new(&payload);
+        let list_hash = reader.bytes(32)?.try_into().ok()?;
+        let content = reader.bytes(32)?.try_into().ok()?;
+        let carries = Carries::from_bits(reader.number()?);
+        let mut lengths = [0; SECTIONS];
+        for length in &mut lengths {
+            *length = reader.count()?;
+        }
+        let mut rest = payload.slice_ref(reader.rest());
+        let mut sections = [const { Bytes::new() }; SECTIONS];
+        for (section, length) in sections.iter_mut().zip(lengths) {
+            if length > rest.len() {
+                return None;
+            }
+            *section = rest.split_to(length);
+        }
+        let [records, names, pages, lists, details, skills, diagnostics] = sections;
+        Some(Served {
+            content,
+            list_hash,
+            carries,
+            records,
+            names,
+            pages,
+            lists,
+            details,
+            skills,
+            diagnostics,
+        })
+    }
+
+    pub(crate) fn tool_count(&self) -> usize {
+        self.records.len() / RECORD_BYTES
+    }
+
+    pub(crate) fn page_count(&self) -> usize {
+        self.pages.len() / PAGE_RECORD_BYTES
+    }
+
+    /// A JSON array, brackets included.
+    pub(crate) fn page(&self, number: usize) -> Option<Bytes> {
+        let [at, length] = numbers(&self.pages, number)?;
+        slice(&self.lists, at, length)
+    }
+
+    /// Binary search in place.
+    pub(crate) fn find(&self, name: &str) -> Option<usize> {
+        let (mut from, mut to) = (0, self.tool_count());
+        while from < to {
+            let middle = from + (to - from) / 2;
+            match self.name(middle)?.cmp(name) {
+                std::cmp::Ordering::Less => from = middle + 1,
+                std::cmp::Ordering::Greater => to = middle,
+                std::cmp::Ordering::Equal => return Some(middle),
+            }
+        }
+        None
+    }
+
+    pub(crate) fn name(&self, tool: usize) -> Option<&str> {
+        let [at, length, ..] = self.record(tool)?;
+        std::str::from_utf8(self.names.get(at..at.checked_add(length)?)?).ok()
+    }
+
+    pub(crate) fn listing(&self, tool: usize) -> Option<Bytes> {
+        let [_, _, at, length, ..] = self.record(tool)?;
+        slice(&self.lists, at, length)
+    }
+
+    pub(crate) fn detail(&self, tool: usize) -> Option<Bytes> {
+        let [.., at, length] = self.record(tool)?;
+        slice(&self.details, at, length)
+    }
+
+    pub(crate) fn skills(&self) -> &[u8] {
+        &self.skills
+    }
+
+    pub(crate) fn diagnostics(&self) -> &[u8] {
+        &self.diagnostics
+    }
+
+    fn record(&self, tool: usize) -> Option<[usize; 6]> {
+        numbers(&self.records, tool)
+    }
+}
+
+/// The `which`th group of `N` numbers in `section`.
+fn numbers<const N: usize>(section: &[u8], which: usize) -> Option<[usize; N]> {
+    let at = which.checked_mul(N * 4)?;
+    let record = section.get(at..at.checked_add(N * 4)?)?;
+    let mut numbers = [0; N];
+    for (number, bytes) in numbers.iter_mut().zip(record.chunks_exact(4)) {
+        *number = usize::try_from(u32::from_le_bytes(bytes.try_into().ok()?)).ok()?;
+    }
+    Some(numbers)
+}
+
+fn slice(section: &Bytes, at: usize, length: usize) -> Option<Bytes> {
+    let end = at.checked_add(length)?;
+    (end <= section.len()).then(|| section.slice(at..end))
+}
+
+impl Carries {
+    fn bits(self) -> u64 {
+        u64::from(self.annotations) | u64::from(self.structured) << 1 | u64::from(self.icons) << 2
+    }
+
+    fn from_bits(bits: u64) -> Carries {
+        Carries { annotations: bits & 1 != 0, structured: bits & 2 != 0, icons: bits & 4 != 0 }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn served(tools: &[(String, String)]) -> Served {
+        let tools: Vec<_> =
+            tools.iter().map(|(name, listing)| ServedTool { name, listing, detail: "{}" }).collect();
+        let around =
+            Around { content: [7; 32], carries: Carries::default(), skills: "[]", diagnostics: "[]" };
+        Served::decode(encode(&tools, around).unwrap().into()).unwrap()
+    }
+
+    fn named(count: usize, padding: usize) -> Vec<(String, String)> {
+        let pad = "x".repeat(padding);
+        (0..count).map(|i| (format!("t{i:05}"), format!(r#"{{"name":"t{i:05}","p":"{pad}"}}"#))).collect()
+    }
+
+    fn sizes(served: &Served) -> Vec<usize> {
+        (0..served.page_count())
+            .map(|page| {
+                let tools: Vec<serde_json::Value> =
+                    serde_json::from_slice(&served.page(page).unwrap()).unwrap();
+                tools.len()
+            })
+            .collect()
+    }
+
+    #[test]
+    fn a_page_ends_at_a_thousand_tools_or_a_megabyte() {
+        assert_eq!(sizes(&served(&[])), [0], "an empty catalogue has one empty page");
+        assert_eq!(sizes(&served(&named(1_000, 0))), [1_000]);
+        assert_eq!(sizes(&served(&named(1_001, 0))), [1_000, 1]);
+        let halves = served(&named(3, 400_000));
+        assert_eq!(sizes(&halves), [2, 1]);
+        assert!(halves.page(0).unwrap().len() <= PAGE_BYTES_MAX);
+        assert_eq!(sizes(&served(&named(3, 1_500_000))), [1, 1, 1], "too large for any page");
+        assert!(halves.page(2).is_none());
+    }
+
+    #[test]
+    fn every_tool_is_found_and_no_other() {
+        let tools = named(1_234, 3);
+        let served = served(&tools);
+        for (i, (name, listing)) in tools.iter().enumerate() {
+            assert_eq!(served.find(name), Some(i));
+            assert_eq!(served.listing(i).unwrap(), listing.as_bytes());
+        }
+        for name in ["", "t", "t00000x", "zzz"] {
+            assert_eq!(served.find(name), None);
+        }
+    }
+}

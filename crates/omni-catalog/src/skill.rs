@@ -1,0 +1,293 @@
+//! What one skill is: its front matter, checked, and the settings that hold for all of its tools.
+
+use omni_call::{Limits, Way};
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+
+use crate::front_matter::{self, Entry, FrontMatter, Place, Yaml};
+use crate::{Diagnostic, Severity};
+
+/// One skill, as its folder and front matter describe it.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Skill {
+    /// The folder's name: the first half of its tools' names.
+    pub folder: String,
+    /// `name` as the front matter gives it; should equal the folder.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub description: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub license: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub compatibility: Option<String>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub allowed_tools: Vec<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub version: Option<String>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub authors: Vec<String>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub routing_keywords: Vec<String>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub intents: Vec<String>,
+    /// Everything under `metadata:`, with texts as they are spelt in the file.
+    #[serde(default, skip_serializing_if = "Map::is_empty")]
+    pub metadata: Map<String, Value>,
+    /// Its tools are listed by command alone, without `<folder>.` before it.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub flat: bool,
+    /// Which executor runs its tools unless a tool says otherwise.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub executor: Option<Way>,
+    /// Time limits of its tools unless a tool has its own.
+    #[serde(default)]
+    pub limits: Limits,
+    /// How many tools its source defines.
+    #[serde(default)]
+    pub tools: usize,
+}
+
+impl Skill {
+    /// Reads the text of a SKILL.md. What is wrong with it is added to `findings`, and costs no more than
+    /// the field it concerns.
+    pub(crate) fn read(folder: &str, skill_md: &str, findings: &mut Vec<Diagnostic>) -> Skill {
+        let (front, problem) = front_matter::read(skill_md);
+        let mut reader = SkillReader { folder, front: &front, findings };
+        if let Some(problem) = problem {
+            reader.find(Severity::Warning, problem.place, "bad-front-matter", problem.message, problem.help);
+        }
+        reader.skill()
+    }
+}
+
+/// Limits of the public SKILL.md format, in characters.
+const NAME_CHARS_MAX: usize = 64;
+const DESCRIPTION_CHARS_MAX: usize = 1_024;
+
+const TOP: Place = Place { line: 1, column: 1 };
+
+/// Keys that have a meaning here; at the top or under `metadata`.
+const KNOWN_KEYS: [&str; 16] = [
+    "name",
+    "description",
+    "license",
+    "compatibility",
+    "metadata",
+    "allowed-tools",
+    "version",
+    "author",
+    "authors",
+    "routing_keywords",
+    "intents",
+    "flat",
+    "executor",
+    "timeout",
+    "idle_timeout",
+    "tags",
+];
+
+struct SkillReader<'a> {
+    folder: &'a str,
+    front: &'a FrontMatter,
+    findings: &'a mut Vec<Diagnostic>,
+}
+
+impl<'a> SkillReader<'a> {
+    fn skill(&mut self) -> Skill {
+        let skill = Skill {
+            folder: self.folder.to_owned(),
+            name: self.text("name"),
+            description: self.text("description"),
+            license: self.text("license"),
+            compatibility: self.text("compatibility"),
+            allowed_tools: self.words("allowed-tools"),
+            version: self.text("version"),
+            authors: [self.list("authors"), self.list("author")].concat(),
+            routing_keywords: self.list("routing_keywords"),
+            intents: self.list("intents"),
+            metadata: self.front.find("metadata").map(|entry| object(entry.value.map())).unwrap_or_default(),
+            flat: self.flag("flat"),
+            executor: self.executor(),
+            limits: Limits {
+                timeout_ms: self.milliseconds("timeout"),
+                idle_timeout_ms: self.milliseconds("idle_timeout"),
+            },
+            tools: 0,
+        };
+        self.check_name(&skill);
+        self.check_description(&skill);
+        self.check_keys();
+        skill
+    }
+
+    fn check_name(&mut self, skill: &Skill) {
+        let folder = self.folder;
+        let Some(name) = &skill.name else {
+            let help = format!("add the line `name: {folder}`");
+            return self.find(
+                Severity::Warning,
+                TOP,
+                "missing-name",
+                "the front matter has no `name`".into(),
+                help,
+            );
+        };
+        let place = self.front.find("name").map_or(TOP, |entry| entry.place);
+        if name != folder {
+            let message = format!("the name `{name}` differs from the folder `{folder}`");
+            let help =
+                format!("tools are named after the folder; write `name: {folder}`, or rename the folder");
+            self.find(Severity::Warning, place, "name-differs", message, help);
+        }
+        let legal = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
+        if name.len() > NAME_CHARS_MAX || !name.bytes().all(legal) {
+            let message = format!("the name `{name}` is not one that every reader of skills accepts");
+            let help = format!("use at most {NAME_CHARS_MAX} lower-case letters, digits and hyphens");
+            self.find(Severity::Note, place, "unusual-name", message, help);
+        }
+    }
+
+    fn check_description(&mut self, skill: &Skill) {
+        let place = self.front.find("description").map_or(TOP, |entry| entry.place);
+        let length = skill.description.as_deref().map_or(0, |text| text.trim().chars().count());
+        if length == 0 {
+            let help = "say in a sentence what the skill does and when a model should use it".to_owned();
+            let message = "the front matter has no `description`".to_owned();
+            self.find(Severity::Warning, place, "missing-description", message, help);
+        } else if length > DESCRIPTION_CHARS_MAX {
+            let message =
+                format!("the description has {length} characters, and {DESCRIPTION_CHARS_MAX} are allowed");
+            let help = "move the details below the front matter".to_owned();
+            self.find(Severity::Warning, place, "long-description", message, help);
+        }
+    }
+
+    fn check_keys(&mut self) {
+        for entry in &self.front.entries {
+            if !KNOWN_KEYS.contains(&entry.key.as_str()) {
+                let message = format!("the key `{}` means nothing to omni", entry.key);
+                let help = match crate::similar::closest(&entry.key, KNOWN_KEYS) {
+                    Some(meant) => format!("did you mean `{meant}`?"),
+                    None => "put it under `metadata:` to keep it".to_owned(),
+                };
+                self.find(Severity::Note, entry.place, "unknown-key", message, help);
+            }
+        }
+    }
+
+    /// At the top, or under `metadata`.
+    fn entry(&self, key: &str) -> Option<&'a Entry> {
+        let metadata = self.front.find("metadata").map(|entry| entry.value.map()).unwrap_or_default();
+        self.front.find(key).or_else(|| front_matter::find(metadata, key))
+    }
+
+    fn text(&mut self, key: &str) -> Option<String> {
+        let entry = self.entry(key)?;
+        let text = entry.value.text();
+        if text.is_none() {
+            self.bad_value(entry, "a text", "write it on one line, in quotes if it holds a colon");
+        }
+        text.map(|text| text.trim().to_owned()).filter(|text| !text.is_empty())
+    }
+
+    fn list(&mut self, key: &str) -> Vec<String> {
+        match self.entry(key).map(|entry| &entry.value) {
+            Some(Yaml::List(items)) => items.iter().filter_map(Yaml::text).map(str::to_owned).collect(),
+            Some(Yaml::Text(text)) => {
+                text.split(',').map(str::trim).filter(|item| !item.is_empty()).map(str::to_owned).collect()
+            }
+            Some(Yaml::Map(_)) | None => Vec::new(),
+        }
+    }
+
+    /// A list, or a text of words: `Bash(git add:*) Read`. Blanks within brackets do not part words.
+    fn words(&mut self, key: &str) -> Vec<String> {
+        let Some(Yaml::Text(text)) = self.entry(key).map(|entry| &entry.value) else { return self.list(key) };
+        let mut depth = 0usize;
+        let parts = text.split(|c: char| {
+            match c {
+                '(' => depth += 1,
+                ')' => depth = depth.saturating_sub(1),
+                _ => {}
+            }
+            depth == 0 && (c == ',' || c.is_whitespace())
+        });
+        parts.filter(|word| !word.is_empty()).map(str::to_owned).collect()
+    }
+
+    fn flag(&mut self, key: &str) -> bool {
+        let Some(entry) = self.entry(key) else { return false };
+        match entry.value.text().map(str::to_ascii_lowercase).as_deref() {
+            Some("true" | "yes" | "on") => true,
+            Some("false" | "no" | "off") => false,
+            _ => {
+                self.bad_value(entry, "`true` or `false`", "it is taken as `false`");
+                false
+            }
+        }
+    }
+
+    fn executor(&mut self) -> Option<Way> {
+        let entry = self.entry("executor")?;
+        match entry.value.text() {
+            Some("pool") => Some(Way::Pool),
+            Some("spawn") => Some(Way::Spawn),
+            _ => {
+                self.bad_value(entry, "`pool` or `spawn`", "its tools run in the pool until then");
+                None
+            }
+        }
+    }
+
+    fn milliseconds(&mut self, key: &str) -> Option<u64> {
+        let entry = self.entry(key)?;
+        let seconds = entry.value.text().and_then(|text| text.parse::<f64>().ok());
+        match seconds.filter(|seconds| (0.0..=SECONDS_MAX).contains(seconds)) {
+            #[expect(
+                clippy::cast_possible_truncation,
+                clippy::cast_sign_loss,
+                reason = "the range was checked on the line above"
+            )]
+            Some(seconds) => Some((seconds * 1_000.0).ceil() as u64),
+            None => {
+                self.bad_value(entry, "a number of seconds", "write for instance `120`, or `0` for no limit");
+                None
+            }
+        }
+    }
+
+    fn bad_value(&mut self, entry: &Entry, expected: &str, help: &str) {
+        let given = entry.value.text().map(|text| format!("; it is `{text}`")).unwrap_or_default();
+        let message = format!("`{}` must be {expected}{given}", entry.key);
+        self.find(Severity::Warning, entry.place, "bad-value", message, help.to_owned());
+    }
+
+    fn find(&mut self, severity: Severity, place: Place, code: &str, message: String, help: String) {
+        self.findings.push(Diagnostic {
+            severity,
+            skill: self.folder.to_owned(),
+            file: format!("{}/SKILL.md", self.folder),
+            line: place.line,
+            column: place.column,
+            code: code.to_owned(),
+            message,
+            help: Some(help),
+        });
+    }
+}
+
+/// A year. More is a mistake, and keeps arithmetic on deadlines far from overflow.
+const SECONDS_MAX: f64 = 31_536_000.0;
+
+fn object(entries: &[Entry]) -> Map<String, Value> {
+    entries.iter().map(|entry| (entry.key.clone(), json(&entry.value))).collect()
+}
+
+fn json(value: &Yaml) -> Value {
+    match value {
+        Yaml::Text(text) => Value::from(text.as_str()),
+        Yaml::List(items) => items.iter().map(json).collect(),
+        Yaml::Map(entries) => Value::Object(object(entries)),
+    }
+}

@@ -1,0 +1,509 @@
+//! The catalogue over real folders: what is found, what is reported, and how little is read again.
+
+#![expect(clippy::unwrap_used, reason = "a panic is the failure report; the lint does not see helpers of tests")]
+
+use std::fs;
+use std::os::unix::fs::{PermissionsExt, symlink};
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use omni_call::Way;
+use omni_catalog::{
+    Catalog, CatalogConfig, CatalogError, Diagnostic, ListShape, Refreshed, Severity, Snapshot,
+};
+use serde_json::{Value, json};
+use tempfile::TempDir;
+
+/// A skills folder and a cache folder that live as long as the test.
+struct Place {
+    dir: TempDir,
+}
+
+impl Place {
+    fn new() -> Place {
+        let place = Place { dir: tempfile::tempdir().unwrap() };
+        fs::create_dir(place.skills()).unwrap();
+        place
+    }
+
+    fn skills(&self) -> PathBuf {
+        self.dir.path().join("skills")
+    }
+
+    fn cache(&self) -> PathBuf {
+        self.dir.path().join("cache")
+    }
+
+    fn write(&self, path: &str, text: impl AsRef<[u8]>) -> &Place {
+        let path = self.skills().join(path);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(&path, text).unwrap();
+        self
+    }
+
+    /// A skill with one tool for each name in `tools`.
+    fn skill(&self, folder: &str, tools: &[&str]) -> &Place {
+        self.write(&format!("{folder}/SKILL.md"), skill_md(folder));
+        self.write(&format!("{folder}/scripts/{folder}.py"), source(tools))
+    }
+
+    /// Brings the cache to the point where every stamp in it counts as settled: what was written within
+    /// the last tick of the clock is looked at again, so this refreshes until nothing is.
+    fn settle(&self) {
+        let catalog = self.open();
+        while catalog.refresh().unwrap().read > 0 {}
+    }
+
+    fn open(&self) -> Catalog {
+        Catalog::open(CatalogConfig { skills_dir: self.skills(), cache_dir: Some(self.cache()) }).unwrap()
+    }
+
+    /// What a process that starts now serves after its first check.
+    fn fresh(&self) -> (Arc<Snapshot>, Refreshed) {
+        let catalog = self.open();
+        let refreshed = catalog.refresh().unwrap();
+        (catalog.snapshot(), refreshed)
+    }
+
+    fn cached(&self, name: &str) -> PathBuf {
+        let folder = fs::read_dir(self.cache()).unwrap().next().unwrap().unwrap().path();
+        folder.join(name)
+    }
+}
+
+fn skill_md(name: &str) -> String {
+    format!("---\nname: {name}\ndescription: Does {name}.\n---\n# {name}\n")
+}
+
+fn source(tools: &[&str]) -> String {
+    let mut text = String::from("from omni import tool\n");
+    for tool in tools {
+        text.push_str(&format!("\n\n@tool\ndef {tool}(title: str, count: int = 1) -> str:\n    \"\"\"Does {tool}.\"\"\"\n    return title\n"));
+    }
+    text
+}
+
+fn names(snapshot: &Snapshot) -> Vec<String> {
+    let tools: Vec<Value> = serde_json::from_slice(&snapshot.page_all(ListShape::All).tools).unwrap();
+    tools.iter().map(|tool| tool["name"].as_str().unwrap().to_owned()).collect()
+}
+
+fn found<'a>(snapshot: &'a Snapshot, code: &str) -> &'a Diagnostic {
+    let mut all = snapshot.diagnostics().iter().filter(|finding| finding.code == code);
+    let one = all.next().unwrap_or_else(|| panic!("no `{code}` in {:#?}", snapshot.diagnostics()));
+    assert!(all.next().is_none(), "more than one `{code}`: {:#?}", snapshot.diagnostics());
+    one
+}
+
+#[test]
+fn a_healthy_folder_is_listed_by_name_with_nothing_to_report() {
+    let place = Place::new();
+    place.skill("notes", &["save", "find"]).skill("git", &["log"]);
+    let (snapshot, _) = place.fresh();
+    assert_eq!(names(&snapshot), ["git.log", "notes.find", "notes.save"]);
+    assert_eq!(snapshot.diagnostics(), []);
+    let tool = snapshot.tool("notes.save").unwrap();
+    assert_eq!(tool.spec.skill_dir, place.skills().canonicalize().unwrap().join("notes"));
+    assert_eq!((tool.spec.file.as_str(), tool.spec.function.as_str()), ("scripts/notes.py", "save"));
+    assert_eq!((tool.origin.file.as_str(), tool.origin.line), ("notes/scripts/notes.py", 5));
+    assert_eq!(tool.description().as_deref(), Some("Does save."));
+    assert_eq!(tool.check_arguments(br#"{"title":"x"}"#), Ok(()));
+    let faults = tool.check_arguments(br#"{"titel":"x"}"#).unwrap_err();
+    assert_eq!(faults.faults().len(), 2);
+    let skills: Vec<_> = snapshot.skills().iter().map(|skill| (skill.folder.as_str(), skill.tools)).collect();
+    assert_eq!(skills, [("git", 1), ("notes", 2)]);
+    assert_eq!(snapshot.tool("notes.nothing").map(|tool| tool.name().to_owned()), None);
+    assert_eq!(snapshot.suggest("notes.sav").as_deref(), Some("notes.save"));
+    assert_eq!(snapshot.suggest("save").as_deref(), Some("notes.save"));
+    assert_eq!(snapshot.suggest("weather.today"), None);
+}
+
+#[test]
+fn front_matter_settles_what_tools_leave_open() {
+    let place = Place::new();
+    place.skill("slow", &["crawl"]).write(
+        "slow/SKILL.md",
+        "---\nname: slow\ndescription: d\nmetadata:\n  flat: \"true\"\n  executor: spawn\n  timeout: 2.5\n  idle_timeout: 0\n  version: 1.10\n---\n",
+    );
+    let (snapshot, _) = place.fresh();
+    let tool = snapshot.tool("crawl").unwrap();
+    assert_eq!(tool.spec.way, Way::Spawn);
+    assert_eq!((tool.spec.limits.timeout_ms, tool.spec.limits.idle_timeout_ms), (Some(2_500), Some(0)));
+    assert_eq!(snapshot.skills()[0].version.as_deref(), Some("1.10"));
+    assert_eq!(snapshot.diagnostics(), []);
+}
+
+#[test]
+fn an_unquoted_colon_yields_the_tools_and_one_warning() {
+    let place = Place::new();
+    place
+        .skill("notes", &["save"])
+        .write("notes/SKILL.md", "---\nname: notes\ndescription: Use it when: always\n---\n");
+    let (snapshot, _) = place.fresh();
+    assert_eq!(names(&snapshot), ["notes.save"]);
+    assert_eq!(snapshot.diagnostics().len(), 1);
+    let finding = found(&snapshot, "bad-front-matter");
+    assert_eq!(
+        (finding.severity, finding.file.as_str(), finding.line),
+        (Severity::Warning, "notes/SKILL.md", 3)
+    );
+    assert_eq!(snapshot.skills()[0].description.as_deref(), Some("Use it when: always"));
+    let text = finding.to_string();
+    assert!(text.starts_with("warning[bad-front-matter]: the front matter is not valid YAML"), "{text}");
+    assert!(text.contains("\n  --> notes/SKILL.md:3:"), "{text}");
+    assert!(text.contains("\n  = help: a value with a colon needs quotes"), "{text}");
+}
+
+#[test]
+fn a_syntax_error_hides_its_own_file_and_no_neighbour() {
+    let place = Place::new();
+    place.skill("notes", &["save"]).skill("git", &["log"]);
+    place.write("notes/scripts/broken.py", "from omni import tool\n\n@tool\ndef oops(:\n    pass\n");
+    let (snapshot, _) = place.fresh();
+    assert_eq!(names(&snapshot), ["git.log", "notes.save"]);
+    let finding =
+        snapshot.diagnostics().iter().find(|finding| finding.file == "notes/scripts/broken.py").unwrap();
+    assert_eq!((finding.severity, finding.line), (Severity::Error, 4));
+}
+
+#[test]
+fn what_cannot_be_read_is_reported_and_its_neighbours_are_served() {
+    let place = Place::new();
+    place.skill("notes", &["save"]);
+    place.write("notes/scripts/latin.py", b"# \n# caf\xe9\n");
+    place.write("notes/scripts/huge.py", vec![b'#'; (4 << 20) + 1]);
+    place.write("notes/scripts/folder.py/inner.txt", "");
+    let outside = place.dir.path().join("secret.py");
+    fs::write(&outside, source(&["leak"])).unwrap();
+    symlink(&outside, place.skills().join("notes/scripts/out.py")).unwrap();
+    symlink(place.dir.path(), place.skills().join("everything")).unwrap();
+    symlink("notes.py", place.skills().join("notes/scripts/alias.py")).unwrap();
+    symlink("nowhere", place.skills().join("notes/scripts/gone.py")).unwrap();
+    symlink(".", place.skills().join("notes/scripts/loop")).unwrap();
+    let (snapshot, _) = place.fresh();
+    assert_eq!(names(&snapshot), ["notes.save"]);
+    let latin = found(&snapshot, "not-utf-8");
+    assert_eq!((latin.file.as_str(), latin.line, latin.column), ("notes/scripts/latin.py", 2, 6));
+    assert_eq!(found(&snapshot, "too-large").file, "notes/scripts/huge.py");
+    assert_eq!(found(&snapshot, "broken-link").file, "notes/scripts/gone.py");
+    assert_eq!(found(&snapshot, "linked-folder").file, "notes/scripts/loop");
+    let outside: Vec<_> =
+        snapshot.diagnostics().iter().filter(|finding| finding.code == "link-leads-out").collect();
+    let files: Vec<_> = outside.iter().map(|finding| finding.file.as_str()).collect();
+    assert_eq!(files, ["everything", "notes/scripts/out.py"]);
+}
+
+#[test]
+fn a_file_without_permission_is_reported_until_it_is_given() {
+    let place = Place::new();
+    place.skill("notes", &["save"]).write("notes/scripts/shut.py", source(&["shut"]));
+    let shut = place.skills().join("notes/scripts/shut.py");
+    fs::set_permissions(&shut, fs::Permissions::from_mode(0o000)).unwrap();
+    if fs::read(&shut).is_ok() {
+        // The superuser reads everything; a folder where a file is expected fails for anybody.
+        return;
+    }
+    let (snapshot, _) = place.fresh();
+    assert_eq!(names(&snapshot), ["notes.save"]);
+    assert_eq!(found(&snapshot, "unreadable").file, "notes/scripts/shut.py");
+    fs::set_permissions(&shut, fs::Permissions::from_mode(0o644)).unwrap();
+    assert_eq!(names(&place.fresh().0), ["notes.save", "notes.shut"]);
+}
+
+#[test]
+fn folders_that_are_no_skills_are_named() {
+    let place = Place::new();
+    place.skill("notes", &["save"]);
+    place
+        .write("docs/readme.txt", "")
+        .write("_drafts/SKILL.md", "")
+        .write(".git/config", "")
+        .write("README.md", "");
+    place.write("bare/scripts/bare.py", source(&["run"])).write("loose/tool.py", "");
+    place.write("low/skill.md", "").write("low/scripts/low.py", source(&["go"]));
+    let (snapshot, _) = place.fresh();
+    assert_eq!(names(&snapshot), ["bare.run", "low.go", "notes.save"]);
+    assert_eq!(found(&snapshot, "missing-skill-md").skill, "bare");
+    assert_eq!(found(&snapshot, "private-folder").file, "_drafts");
+    assert_eq!(found(&snapshot, "not-a-skill").file, "docs");
+    assert_eq!(found(&snapshot, "source-outside-scripts").file, "loose/tool.py");
+    assert_eq!(found(&snapshot, "misspelt-skill-md").file, "low/skill.md");
+    assert_eq!(snapshot.diagnostics().len(), 5);
+}
+
+#[test]
+fn names_that_clash_or_break_the_rules_are_reported_and_the_first_stays() {
+    let place = Place::new();
+    let flat = |name: &str| format!("---\nname: {name}\ndescription: d\nflat: true\n---\n");
+    place.skill("a", &["run"]).write("a/SKILL.md", flat("a"));
+    place.skill("b", &["run", "walk"]).write("b/SKILL.md", flat("b"));
+    place.skill("my skill", &["go"]);
+    let (snapshot, _) = place.fresh();
+    assert_eq!(names(&snapshot), ["run", "walk"]);
+    assert_eq!(snapshot.tool("run").unwrap().spec.skill, "a");
+    let twice = found(&snapshot, "duplicate-name");
+    assert_eq!((twice.file.as_str(), twice.line), ("b/scripts/b.py", 5));
+    assert!(twice.message.contains("`run` in the skill `a`"), "{}", twice.message);
+    assert_eq!(found(&snapshot, "illegal-name").severity, Severity::Error);
+}
+
+#[test]
+fn a_second_start_reads_and_scans_nothing() {
+    let place = Place::new();
+    place.skill("notes", &["save"]).skill("git", &["log"]);
+    let (first, refreshed) = place.fresh();
+    assert_eq!((refreshed.skills, refreshed.scanned, refreshed.changed), (2, 2, true));
+    place.settle();
+    let catalog = place.open();
+    assert!(catalog.has_cached());
+    assert_eq!(names(&catalog.snapshot()), ["git.log", "notes.save"], "before any look at the folder");
+    let again = catalog.refresh().unwrap();
+    assert_eq!(again, Refreshed { skills: 2, looked_at: 9, ..Refreshed::default() });
+    assert_eq!(catalog.snapshot().version(), first.version());
+}
+
+#[test]
+fn one_edit_rescans_one_skill() {
+    let place = Place::new();
+    place.skill("notes", &["save"]).skill("git", &["log"]);
+    place.fresh();
+    place.settle();
+    place.write("notes/scripts/notes.py", source(&["save", "find"]));
+    let catalog = place.open();
+    let refreshed = catalog.refresh().unwrap();
+    assert_eq!((refreshed.read, refreshed.scanned, refreshed.changed), (1, 1, true));
+    assert_eq!(names(&catalog.snapshot()), ["git.log", "notes.find", "notes.save"]);
+
+    // A body that changes replaces the snapshot, not the list.
+    place.write(
+        "notes/scripts/notes.py",
+        source(&["save", "find"]).replace("return title", "return title * 2"),
+    );
+    let refreshed = catalog.refresh().unwrap();
+    assert_eq!((refreshed.scanned, refreshed.changed, refreshed.replaced), (1, false, true));
+
+    // The same text written again is read, and that is all.
+    place.write(
+        "notes/scripts/notes.py",
+        source(&["save", "find"]).replace("return title", "return title * 2"),
+    );
+    let refreshed = catalog.refresh().unwrap();
+    assert_eq!((refreshed.read, refreshed.scanned, refreshed.replaced), (1, 0, false));
+}
+
+#[test]
+fn added_renamed_and_deleted_files_and_skills_are_noticed() {
+    let place = Place::new();
+    place.skill("a", &["one"]).skill("b", &["two"]);
+    let catalog = place.open();
+    catalog.refresh().unwrap();
+    place.settle();
+    let expect = |expected: &[&str]| {
+        assert!(catalog.refresh().unwrap().changed, "{expected:?}");
+        assert_eq!(names(&catalog.snapshot()), expected);
+        assert_eq!(names(&place.fresh().0), expected, "a process that starts now");
+        place.settle();
+    };
+    place.write("a/scripts/deep/more.py", source(&["three"]));
+    expect(&["a.one", "a.three", "b.two"]);
+    fs::rename(place.skills().join("a/scripts/deep/more.py"), place.skills().join("a/scripts/deep/_more.py"))
+        .unwrap();
+    expect(&["a.one", "b.two"]);
+    fs::rename(place.skills().join("b"), place.skills().join("c")).unwrap();
+    expect(&["a.one", "c.two"]);
+    place.skill("d", &["four"]);
+    expect(&["a.one", "c.two", "d.four"]);
+    fs::remove_dir_all(place.skills().join("a")).unwrap();
+    expect(&["c.two", "d.four"]);
+    fs::remove_file(place.skills().join("c/scripts/b.py")).unwrap();
+    expect(&["d.four"]);
+    fs::remove_dir_all(place.skills().join("d/scripts")).unwrap();
+    expect(&[]);
+}
+
+#[test]
+fn an_edit_that_keeps_size_and_time_is_noticed() {
+    let place = Place::new();
+    place.skill("notes", &["save"]);
+    place.fresh();
+    place.settle();
+    let file = place.skills().join("notes/scripts/notes.py");
+    let before = fs::metadata(&file).unwrap().modified().unwrap();
+    place.write("notes/scripts/notes.py", source(&["sove"]));
+    fs::File::open(&file).unwrap().set_modified(before).unwrap();
+    assert_eq!(names(&place.fresh().0), ["notes.sove"]);
+}
+
+#[test]
+fn a_damaged_cache_is_rebuilt_as_if_there_were_none() {
+    let place = Place::new();
+    place.skill("notes", &["save"]).skill("git", &["log"]);
+    let (whole, _) = place.fresh();
+    for file in ["served.bin", "stamps.bin", "manifest.json"] {
+        let path = place.cached(file);
+        let good = fs::read(&path).unwrap();
+        let mut flipped = good.clone();
+        flipped[good.len() / 2] ^= 0x20;
+        for bad in [&good[..good.len() / 2], b"", &flipped, b"{}", &[0xff; 4_096]] {
+            fs::write(&path, bad).unwrap();
+            let (snapshot, _) = place.fresh();
+            assert_eq!(snapshot.version(), whole.version(), "{file}");
+            assert_eq!(names(&snapshot), ["git.log", "notes.save"], "{file}");
+            if file != "manifest.json" {
+                assert_eq!(fs::read(&path).unwrap().len(), good.len(), "{file} is written again");
+            }
+        }
+        fs::remove_file(&path).unwrap();
+        assert_eq!(names(&place.fresh().0), ["git.log", "notes.save"], "{file} is gone");
+    }
+    // The manifest is needed only when something changed.
+    fs::write(place.cached("manifest.json"), "{").unwrap();
+    place.skill("git", &["log", "diff"]);
+    let (snapshot, refreshed) = place.fresh();
+    assert_eq!((names(&snapshot).len(), refreshed.scanned), (3, 2));
+
+    let manifest = place.cached("manifest.json");
+    let other = fs::read_to_string(&manifest).unwrap().replace("\"scanner\":\"", "\"scanner\":\"9.9.9-");
+    fs::write(&manifest, other).unwrap();
+    fs::remove_file(place.cached("stamps.bin")).unwrap();
+    let (_, refreshed) = place.fresh();
+    assert_eq!(refreshed.scanned, 2, "what another version wrote is not used");
+}
+
+#[test]
+fn a_cache_that_cannot_be_written_or_is_not_wanted_costs_only_time() {
+    let place = Place::new();
+    place.skill("notes", &["save"]);
+    fs::write(place.cache(), "a file in the way").unwrap();
+    let catalog = place.open();
+    assert!(catalog.refresh().unwrap().changed);
+    place.settle();
+    catalog.refresh().unwrap();
+    assert_eq!(catalog.refresh().unwrap().read, 0, "what could not be written is kept in memory");
+    let catalog = Catalog::open(CatalogConfig { skills_dir: place.skills(), cache_dir: None }).unwrap();
+    assert!(!catalog.has_cached() && catalog.manifest_path().is_none());
+    assert!(catalog.refresh().unwrap().changed);
+    assert_eq!(names(&catalog.snapshot()), ["notes.save"]);
+}
+
+#[test]
+fn the_same_files_give_the_same_bytes_wherever_and_whenever() {
+    let (one, two) = (Place::new(), Place::new());
+    for place in [&one, &two] {
+        place.skill("notes", &["save", "find"]).skill("git", &["log"]).write("git/scripts/x.py", "def (");
+        place.fresh();
+    }
+    let manifest = |place: &Place| fs::read_to_string(place.cached("manifest.json")).unwrap();
+    assert_eq!(manifest(&one), manifest(&two));
+    assert_eq!(one.fresh().0.version(), two.fresh().0.version());
+    let parsed: Value = serde_json::from_str(&manifest(&one)).unwrap();
+    assert_eq!(parsed["format"], "omni-manifest");
+    assert_eq!(parsed["skills"][1]["tools"][0]["detail"]["run"]["skill_dir"], "notes");
+}
+
+#[test]
+fn an_older_client_is_shown_only_what_it_knows() {
+    let place = Place::new();
+    place.skill("notes", &[]).write(
+        "notes/scripts/notes.py",
+        "from omni import tool\n\n@tool(title='Save', read_only=True, icons=[{'src': 'https://x/y.png'}], meta={'k': 1})\ndef save(title: str) -> str:\n    \"\"\"Saves.\"\"\"\n",
+    );
+    let (snapshot, _) = place.fresh();
+    let keys = |shape| {
+        let tools: Vec<serde_json::Map<String, Value>> =
+            serde_json::from_slice(&snapshot.page(shape, 0).unwrap().tools).unwrap();
+        tools[0].keys().cloned().collect::<Vec<_>>()
+    };
+    let all =
+        ["name", "title", "description", "icons", "inputSchema", "outputSchema", "annotations", "_meta"];
+    assert_eq!(keys(ListShape::All), all);
+    assert_eq!(
+        keys(ListShape::Structured),
+        all.map(String::from).into_iter().filter(|k| k != "icons").collect::<Vec<_>>()
+    );
+    assert_eq!(keys(ListShape::Annotated), ["name", "description", "inputSchema", "annotations"]);
+    assert_eq!(keys(ListShape::Basic), ["name", "description", "inputSchema"]);
+    assert!(snapshot.page(ListShape::Basic, 1).is_none());
+}
+
+#[test]
+fn a_list_on_one_page_is_the_pages_one_after_another() {
+    let place = Place::new();
+    let many: Vec<String> = (0..2_100).map(|n| format!("t{n:04}")).collect();
+    place.skill("many", &many.iter().map(String::as_str).collect::<Vec<_>>());
+    let (snapshot, _) = place.fresh();
+    for shape in [ListShape::All, ListShape::Basic] {
+        let mut paged = Vec::new();
+        let mut next = Some(0);
+        while let Some(n) = next {
+            let page = snapshot.page(shape, n).unwrap();
+            let tools: Vec<Value> = serde_json::from_slice(&page.tools).unwrap();
+            assert!(tools.len() <= 1_000 && page.tools.len() <= 1_000_000);
+            paged.extend(tools);
+            next = page.next;
+        }
+        let all: Vec<Value> = serde_json::from_slice(&snapshot.page_all(shape).tools).unwrap();
+        assert_eq!(all, paged);
+        assert_eq!(all.len(), 2_100);
+    }
+    assert_eq!(snapshot.tool("many.t1999").unwrap().name(), "many.t1999");
+}
+
+#[test]
+fn a_plan_says_what_a_refresh_would_do_and_does_not_do_it() {
+    let place = Place::new();
+    place.skill("a", &["one"]).skill("b", &["two"]);
+    let catalog = place.open();
+    assert!(!catalog.plan().unwrap().up_to_date);
+    assert!(!place.cache().exists());
+    catalog.refresh().unwrap();
+    assert!(catalog.plan().unwrap().up_to_date);
+    place.write("a/scripts/a.py", source(&["three"]));
+    fs::remove_dir_all(place.skills().join("b")).unwrap();
+    let plan = place.open().plan().unwrap();
+    assert_eq!(
+        serde_json::to_value(&plan).unwrap(),
+        json!({
+            "up_to_date": false,
+            "skills": [{"name": "a", "kind": "changed"}, {"name": "b", "kind": "removed"}],
+            "tools": [
+                {"name": "a.one", "kind": "removed"},
+                {"name": "a.three", "kind": "added"},
+                {"name": "b.two", "kind": "removed"},
+            ],
+        })
+    );
+    assert_eq!(place.open().plan().unwrap(), plan, "asking again gives the same answer");
+}
+
+#[test]
+fn a_folder_that_is_not_there_is_named() {
+    let place = Place::new();
+    let open = |skills_dir| Catalog::open(CatalogConfig { skills_dir, cache_dir: None }).unwrap_err();
+    assert!(matches!(open(place.skills().join("nope")), CatalogError::SkillsDir { .. }));
+    place.write("file", "");
+    let error = open(place.skills().join("file"));
+    assert!(error.to_string().contains("skills/file` is not a folder"), "{error}");
+}
+
+#[test]
+fn two_processes_that_share_a_cache_do_not_spoil_it() {
+    let place = Place::new();
+    for n in 0..20 {
+        place.skill(&format!("s{n}"), &["run"]);
+    }
+    std::thread::scope(|scope| {
+        for n in 0..4 {
+            let place = &place;
+            scope.spawn(move || {
+                for round in 0..5 {
+                    place.write(&format!("s{n}/scripts/extra.py"), source(&[&format!("round{round}")]));
+                    place.fresh();
+                }
+            });
+        }
+    });
+    let (snapshot, _) = place.fresh();
+    assert_eq!(snapshot.tool_count(), 24);
+    assert!(snapshot.tool("s3.round4").is_some());
+}
