@@ -58,10 +58,10 @@ pub(crate) struct RunArguments {
     #[arg(long, value_name = "PATH", env = "OMNI_PYTHON")]
     pub(crate) python: Option<PathBuf>,
     /// Total time limit of a call in seconds, 0 for none [default: 1800]
-    #[arg(long, value_name = "SECONDS", env = "OMNI_TIMEOUT")]
+    #[arg(long, value_name = "SECONDS", env = "OMNI_TIMEOUT", allow_negative_numbers = true)]
     pub(crate) timeout: Option<f64>,
     /// Time limit without a sign of life from the tool, 0 for none [default: 120]
-    #[arg(long, value_name = "SECONDS", env = "OMNI_IDLE_TIMEOUT")]
+    #[arg(long, value_name = "SECONDS", env = "OMNI_IDLE_TIMEOUT", allow_negative_numbers = true)]
     pub(crate) idle_timeout: Option<f64>,
     /// How many Python workers to keep and to allow [default: 1..64]
     #[arg(long, value_name = "MIN..MAX", env = "OMNI_WORKERS")]

@@ -57,9 +57,7 @@ fn it_says_what_it_serves_and_how_to_connect() {
     let folder = Folder::new(TOOLS);
     folder.write("skills/t/scripts/broken.py", "def broken(:\n");
     let server = folder.http(&[]);
-    let mut announced = server.announced.clone();
-    assert!(announced.contains("serves 4 tools of 1 skills"), "{announced}");
-    announced.push_str("");
+    assert!(server.announced.contains("serves 4 tools of 1 skills"), "{}", server.announced);
 }
 
 #[test]
@@ -139,7 +137,9 @@ fn a_length_together_with_chunks_or_a_second_length_is_refused() {
     let folder = Folder::new(TOOLS);
     let server = folder.http(&[]);
     let head = |more: &str| {
-        format!("POST /mcp HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n{more}\r\n")
+        format!(
+            "POST /mcp HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nContent-Type: application/json\r\n{more}\r\n"
+        )
     };
     for more in [
         "Content-Length: 2\r\nTransfer-Encoding: chunked\r\n",

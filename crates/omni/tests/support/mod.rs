@@ -1,7 +1,7 @@
 //! The lever of the whole-binary tests: a folder of skills, the built binary over it, and clients that are
 //! three lines to use. Every server that a test started is checked for leftovers when it ends.
 
-#![allow(dead_code, reason = "each test file uses its own part")]
+#![allow(dead_code, unreachable_pub, reason = "each test file uses its own part")]
 
 use std::collections::VecDeque;
 use std::fs;
@@ -227,12 +227,12 @@ fn end(child: &mut Child, workers: &[u32]) {
     }
 }
 
-/// All processes below `pid`.
+/// All processes below `pid`, whichever of its threads started them.
 pub fn descendants(pid: u32) -> Vec<u32> {
-    let children: Vec<u32> = fs::read_to_string(format!("/proc/{pid}/task/{pid}/children"))
-        .unwrap_or_default()
-        .split_whitespace()
-        .filter_map(|pid| pid.parse().ok())
+    let threads = fs::read_dir(format!("/proc/{pid}/task")).into_iter().flatten().flatten();
+    let children: Vec<u32> = threads
+        .filter_map(|thread| fs::read_to_string(thread.path().join("children")).ok())
+        .flat_map(|list| list.split_whitespace().filter_map(|pid| pid.parse().ok()).collect::<Vec<u32>>())
         .collect();
     children.iter().flat_map(|child| std::iter::once(*child).chain(descendants(*child))).collect()
 }
