@@ -75,7 +75,15 @@ fn fmt(workspace: &Workspace) -> Result<Tally> {
 }
 
 fn clippy(workspace: &Workspace) -> Result<Tally> {
-    one(workspace.cargo().args(["clippy", "--workspace", "--all-targets", "--", "--deny", "warnings"]))
+    one(workspace.cargo().args([
+        "clippy",
+        "--workspace",
+        "--all-targets",
+        "--keep-going",
+        "--",
+        "--deny",
+        "warnings",
+    ]))
 }
 
 fn build(workspace: &Workspace) -> Result<Tally> {
@@ -97,7 +105,10 @@ fn doctests(workspace: &Workspace) -> Result<Tally> {
 }
 
 fn rustdoc(workspace: &Workspace) -> Result<Tally> {
-    one(workspace.cargo().args(["doc", "--no-deps", "--workspace"]).env("RUSTDOCFLAGS", "-D warnings"))
+    one(workspace
+        .cargo()
+        .args(["doc", "--no-deps", "--workspace", "--keep-going"])
+        .env("RUSTDOCFLAGS", "-D warnings"))
 }
 
 /// Licences, sources and duplicates need no network beyond the registry. The advisory database does, so
