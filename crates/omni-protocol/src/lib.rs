@@ -2,7 +2,7 @@
 //!
 //! No I/O, no clock, no runtime: bytes in, values out, and back. In reading order:
 //! a frame becomes a [`Message`] ([`decode`]), its text having passed [`hygiene`](decode); a request of
-//! either era becomes a [`Request`] ([`revision`]); an answer becomes a [`Frame`] ([`Encoder`]); a refusal
+//! either era becomes a [`Request`] (`revision`); an answer becomes a [`Frame`] ([`Encoder`]); a refusal
 //! is an [`RpcError`].
 
 mod decode;
