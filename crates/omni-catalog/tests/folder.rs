@@ -1,6 +1,9 @@
 //! The catalogue over real folders: what is found, what is reported, and how little is read again.
 
-#![expect(clippy::unwrap_used, reason = "a panic is the failure report; the lint does not see helpers of tests")]
+#![expect(
+    clippy::unwrap_used,
+    reason = "a panic is the failure report; the lint does not see helpers of tests"
+)]
 
 use std::fs;
 use std::os::unix::fs::{PermissionsExt, symlink};

@@ -4,11 +4,16 @@ mod args;
 mod assets;
 mod call;
 mod connect;
+mod describe;
+mod doctor;
 mod executors;
 mod home;
+mod list;
 mod mcp;
 mod python;
+mod reading;
 mod settings;
+mod sync;
 
 use std::io::{self, IsTerminal as _, Write as _};
 use std::process::ExitCode;
@@ -44,11 +49,12 @@ fn run(command: &Command) -> anyhow::Result<u8> {
             mcp::run(arguments)
         }
         Command::Call(arguments) => call::run(arguments, &mut out),
-        Command::List(_)
-        | Command::Describe(_)
-        | Command::Sync(_)
-        | Command::Doctor(_)
-        | Command::Launch { .. } => Ok(0),
+        Command::List(arguments) => list::run(arguments, &mut out),
+        Command::Describe(arguments) => describe::run(arguments, &mut out),
+        Command::Sync(arguments) => sync::run(arguments, &mut out),
+        Command::Doctor(arguments) => doctor::run(arguments, &mut out),
+        // Taken before the log was set up.
+        Command::Launch { .. } => Ok(0),
     }
 }
 

@@ -1,0 +1,116 @@
+//! `omni describe TOOL`: everything about one tool.
+
+use std::io::{self, Write};
+
+use anyhow::Result;
+use omni_catalog::{Snapshot, Tool};
+use serde_json::value::RawValue;
+use serde_json::{Value, json};
+
+use crate::args::DescribeArguments;
+use crate::list::executor;
+use crate::reading;
+use crate::settings::Places;
+
+/// Prints the tool; exits with 1 when there is none of that name.
+pub(crate) fn run(arguments: &DescribeArguments, out: &mut dyn Write) -> Result<u8> {
+    let (places, catalog) = reading::open(&arguments.read.place)?;
+    catalog.refresh()?;
+    let snapshot = catalog.snapshot();
+    let Some(tool) = snapshot.tool(&arguments.tool) else {
+        writeln!(io::stderr(), "error: {}", unknown(&snapshot, &arguments.tool))?;
+        return Ok(1);
+    };
+    if arguments.read.json {
+        writeln!(out, "{}", as_json(&tool))?;
+    } else {
+        as_text(&tool, &places, out)?;
+    }
+    Ok(0)
+}
+
+fn unknown(snapshot: &Snapshot, name: &str) -> String {
+    match snapshot.suggest(name) {
+        Some(meant) => format!("there is no tool `{name}`; did you mean `{meant}`?"),
+        None => format!("there is no tool `{name}`; `omni list` shows all {}", snapshot.tool_count()),
+    }
+}
+
+fn as_text(tool: &Tool, places: &Places, out: &mut dyn Write) -> Result<()> {
+    let spec = &tool.spec;
+    let file = reading::shown(&places.skills, &tool.origin.file);
+    let title = tool.title().map(|title| format!("  ({title})")).unwrap_or_default();
+    writeln!(out, "{}{title}", tool.name())?;
+    if let Some(description) = tool.description() {
+        writeln!(out, "\n{}", indented(&description))?;
+    }
+    let kind = if spec.is_async { "async def" } else { "def" };
+    let mut facts = vec![
+        ("written in", format!("{}:{}, `{kind} {}`", file.display(), tool.origin.line, spec.function)),
+        ("executor", executor(spec.way).to_owned()),
+        ("time limit", limit(spec.limits.timeout_ms)),
+        ("idle limit", limit(spec.limits.idle_timeout_ms)),
+    ];
+    let annotations = listing(tool)["annotations"].take();
+    if let Some(annotations) = annotations.as_object() {
+        let hints: Vec<String> = annotations.iter().map(|(name, value)| format!("{name}={value}")).collect();
+        facts.push(("annotations", hints.join(", ")));
+    }
+    if !spec.inject.is_empty() {
+        let filled: Vec<&str> = spec.inject.iter().map(|inject| inject.parameter.as_str()).collect();
+        facts.push(("filled in", filled.join(", ")));
+    }
+    facts.extend(tool.category.iter().map(|category| ("category", category.clone())));
+    facts.extend((!tool.tags.is_empty()).then(|| ("tags", tool.tags.join(", "))));
+    facts.extend(tool.version.iter().map(|version| ("version", version.clone())));
+    writeln!(out)?;
+    for (name, value) in facts {
+        writeln!(out, "{name:<12} {value}")?;
+    }
+    writeln!(out, "\narguments\n{}", schema(tool.input_schema())?)?;
+    if let Some(output) = tool.output_schema() {
+        writeln!(out, "\nresult\n{}", schema(output)?)?;
+    }
+    Ok(())
+}
+
+fn as_json(tool: &Tool) -> Value {
+    let spec = &tool.spec;
+    json!({
+        "tool": listing(tool),
+        "skill": spec.skill,
+        "file": tool.origin.file,
+        "line": tool.origin.line,
+        "function": spec.function,
+        "async": spec.is_async,
+        "executor": executor(spec.way),
+        "timeout_ms": spec.limits.timeout_ms,
+        "idle_timeout_ms": spec.limits.idle_timeout_ms,
+        "inject": spec.inject,
+        "category": tool.category,
+        "tags": tool.tags,
+        "version": tool.version,
+    })
+}
+
+fn listing(tool: &Tool) -> Value {
+    serde_json::from_slice(&tool.listing).unwrap_or_default()
+}
+
+fn limit(milliseconds: Option<u64>) -> String {
+    match milliseconds {
+        None => "the server's".to_owned(),
+        Some(0) => "none".to_owned(),
+        Some(milliseconds) => format!("{} s", std::time::Duration::from_millis(milliseconds).as_secs_f64()),
+    }
+}
+
+fn schema(schema: &RawValue) -> Result<String> {
+    let value: Value = serde_json::from_str(schema.get())?;
+    Ok(indented(&serde_json::to_string_pretty(&value)?))
+}
+
+fn indented(text: &str) -> String {
+    let lines: Vec<String> = text.lines().map(|line| format!("  {line}").trim_end().to_owned()).collect();
+    lines.join("\n")
+}

@@ -1,0 +1,64 @@
+//! `omni doctor`: everything that is wrong with the skills or with this machine, and what to do about it.
+
+use std::io::Write;
+
+use anyhow::Result;
+use omni_catalog::{Diagnostic, Severity};
+use serde_json::json;
+
+use crate::args::{DoctorArguments, RunArguments};
+use crate::python;
+use crate::reading::{self, Counts, join, plural};
+use crate::settings::RunSettings;
+
+/// Prints every finding in the style of a compiler. Exits with 1 only under `--strict`, for any warning
+/// or error.
+pub(crate) fn run(arguments: &DoctorArguments, out: &mut dyn Write) -> Result<u8> {
+    let (places, catalog) = reading::open(&arguments.read.place)?;
+    catalog.refresh()?;
+    let snapshot = catalog.snapshot();
+    let chosen = RunArguments { python: arguments.python.clone(), ..RunArguments::default() };
+    let settings = RunSettings::resolve(&chosen, &places.file)?;
+    let python = python::find(settings.python.as_deref(), &places.cache);
+    let mut counts = Counts::of(&snapshot);
+    if python.is_err() {
+        counts.add(Severity::Error);
+    }
+    if arguments.read.json {
+        let report = json!({
+            "python": python.as_ref().ok(),
+            "python_error": python.as_ref().err().map(|error| format!("{error:#}")),
+            "skills_dir": places.skills,
+            "skills": snapshot.skills().len(),
+            "tools": snapshot.tool_count(),
+            "diagnostics": snapshot.diagnostics(),
+            "counts": counts,
+        });
+        writeln!(out, "{report}")?;
+    } else {
+        for finding in snapshot.diagnostics() {
+            let file = reading::shown(&places.skills, &finding.file).display().to_string();
+            writeln!(out, "{}\n", Diagnostic { file, ..finding.clone() })?;
+        }
+        match &python {
+            Ok(python) => writeln!(out, "python  {} ({})", python.version, python.executable.display())?,
+            Err(error) => {
+                writeln!(out, "error[no-python]: {error:#}\n  = help: tools are listed, but none can run\n")?
+            }
+        }
+        let (skills, tools) =
+            (plural(snapshot.skills().len(), "skill"), plural(snapshot.tool_count(), "tool"));
+        writeln!(out, "skills  {skills} with {tools} in {}", places.skills.display())?;
+        writeln!(out, "{}", verdict(counts))?;
+    }
+    Ok(u8::from(arguments.strict && counts.errors + counts.warnings > 0))
+}
+
+fn verdict(counts: Counts) -> String {
+    let Counts { errors, warnings, notes } = counts;
+    let parts = [plural(errors, "error"), plural(warnings, "warning"), plural(notes, "note")];
+    match join(&parts) {
+        found if found.is_empty() => "nothing to report".to_owned(),
+        found => format!("found   {found}"),
+    }
+}

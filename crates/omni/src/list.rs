@@ -1,0 +1,67 @@
+//! `omni list`: every tool, what it is for, and where it is written.
+
+use std::io::Write;
+
+use anyhow::Result;
+use omni_call::Way;
+use omni_catalog::Tool;
+use serde_json::{Value, json};
+
+use crate::args::ReadArguments;
+use crate::reading;
+
+const DESCRIPTION_CHARS_MAX: usize = 72;
+
+/// Prints one line a tool, sorted by name.
+pub(crate) fn run(arguments: &ReadArguments, out: &mut dyn Write) -> Result<u8> {
+    let (places, catalog) = reading::open(&arguments.place)?;
+    catalog.refresh()?;
+    let snapshot = catalog.snapshot();
+    if arguments.json {
+        let tools: Vec<Value> = snapshot.tools().map(|tool| summary(&tool)).collect();
+        writeln!(out, "{}", json!({ "version": snapshot.version(), "tools": tools }))?;
+        return Ok(0);
+    }
+    let rows: Vec<[String; 3]> = snapshot
+        .tools()
+        .map(|tool| {
+            let description = tool.description().unwrap_or_default();
+            let file = reading::shown(&places.skills, &tool.origin.file);
+            [
+                tool.name().to_owned(),
+                reading::one_line(&description, DESCRIPTION_CHARS_MAX),
+                format!("{}:{}", file.display(), tool.origin.line),
+            ]
+        })
+        .collect();
+    let width = |column: usize| rows.iter().map(|row| row[column].chars().count()).max().unwrap_or(0);
+    let (names, descriptions) = (width(0), width(1));
+    for [name, description, place] in &rows {
+        writeln!(out, "{name:names$}  {description:descriptions$}  {place}")?;
+    }
+    if rows.is_empty() {
+        writeln!(out, "no tools in {}", places.skills.display())?;
+    }
+    reading::mention_findings(&snapshot);
+    Ok(0)
+}
+
+fn summary(tool: &Tool) -> Value {
+    json!({
+        "name": tool.name(),
+        "title": tool.title(),
+        "description": tool.description(),
+        "skill": tool.spec.skill,
+        "file": tool.origin.file,
+        "line": tool.origin.line,
+        "executor": executor(tool.spec.way),
+    })
+}
+
+/// The name of an executor as front matter and decorators spell it.
+pub(crate) fn executor(way: Way) -> &'static str {
+    match way {
+        Way::Pool => "pool",
+        Way::Spawn => "spawn",
+    }
+}

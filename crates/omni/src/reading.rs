@@ -1,0 +1,91 @@
+//! The catalogue as the commands see it that only read: `list`, `describe`, `sync`, `doctor`.
+
+use std::io::{self, Write as _};
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result};
+use omni_catalog::{Catalog, CatalogConfig, Severity, Snapshot};
+
+use crate::args::PlaceArguments;
+use crate::settings::Places;
+
+/// Opens the catalogue of these places. Nothing has been looked at yet but the cache.
+pub(crate) fn open(arguments: &PlaceArguments) -> Result<(Places, Catalog)> {
+    let places = Places::resolve(arguments)?;
+    let config = CatalogConfig { skills_dir: places.skills.clone(), cache_dir: Some(places.cache.clone()) };
+    let catalog = Catalog::open(config).context("there are no skills to read")?;
+    Ok((places, catalog))
+}
+
+/// How many findings of each severity there are.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize)]
+pub(crate) struct Counts {
+    pub(crate) errors: usize,
+    pub(crate) warnings: usize,
+    pub(crate) notes: usize,
+}
+
+impl Counts {
+    pub(crate) fn of(snapshot: &Snapshot) -> Counts {
+        let mut counts = Counts::default();
+        for finding in snapshot.diagnostics() {
+            counts.add(finding.severity);
+        }
+        counts
+    }
+
+    pub(crate) fn add(&mut self, severity: Severity) {
+        match severity {
+            Severity::Error => self.errors += 1,
+            Severity::Warning => self.warnings += 1,
+            Severity::Note => self.notes += 1,
+        }
+    }
+}
+
+/// Points at `omni doctor` on stderr when the list is not all there is to say.
+pub(crate) fn mention_findings(snapshot: &Snapshot) {
+    let Counts { errors, warnings, .. } = Counts::of(snapshot);
+    if errors + warnings > 0 {
+        let found = join(&[plural(errors, "error"), plural(warnings, "warning")]);
+        // A closed stderr is no reason to fail.
+        let _ = writeln!(io::stderr(), "\n{found} in the skills: `omni doctor` shows them");
+    }
+}
+
+/// The path to a file of the skills folder that a person can open from where they are.
+pub(crate) fn shown(skills: &Path, file: &str) -> PathBuf {
+    let path = skills.join(file);
+    let here = std::env::current_dir().unwrap_or_default();
+    // The skills folder is without links, so the current folder has to be compared without, too.
+    let here = here.canonicalize().unwrap_or(here);
+    path.strip_prefix(&here).map(Path::to_owned).unwrap_or(path)
+}
+
+/// `no tools`, `1 tool`, `2 tools`.
+pub(crate) fn plural(count: usize, what: &str) -> String {
+    match count {
+        0 => format!("no {what}s"),
+        1 => format!("1 {what}"),
+        _ => format!("{count} {what}s"),
+    }
+}
+
+/// The parts that are not `no …`, with commas.
+pub(crate) fn join(parts: &[String]) -> String {
+    let some: Vec<&str> = parts.iter().map(String::as_str).filter(|part| !part.starts_with("no ")).collect();
+    some.join(", ")
+}
+
+/// Text by the limits of a terminal's line: the first sentence of it, cut at `width` characters.
+pub(crate) fn one_line(text: &str, width: usize) -> String {
+    let line = text.trim().lines().next().unwrap_or_default().trim_end();
+    let line = line.find(". ").map_or(line, |end| &line[..=end]);
+    match line.char_indices().nth(width) {
+        Some(_) => {
+            let kept: String = line.chars().take(width.saturating_sub(1)).collect();
+            format!("{}…", kept.trim_end())
+        }
+        None => line.to_owned(),
+    }
+}

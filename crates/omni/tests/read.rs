@@ -1,0 +1,138 @@
+//! The commands that only read: what people and scripts see of them.
+
+mod support;
+
+use std::process::Output;
+
+use serde_json::Value;
+use support::Folder;
+
+const TOOLS: &str = r#"
+@tool(title="Add", read_only=True, timeout=5)
+def add(ctx: Context, a: int, b: int = 1) -> int:
+    """
+    Add two numbers.
+
+    Args:
+        a: The first.
+    """
+    return a + b
+"#;
+
+fn text(output: &Output) -> (Option<i32>, String, String) {
+    let text = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).unwrap();
+    (output.status.code(), text(&output.stdout), text(&output.stderr))
+}
+
+fn json(folder: &Folder, arguments: &[&str]) -> Value {
+    serde_json::from_slice(&folder.run(arguments).stdout).unwrap()
+}
+
+#[test]
+fn a_list_has_one_line_a_tool_and_points_at_trouble() {
+    let folder = Folder::new(TOOLS);
+    let (code, out, err) = text(&folder.run(&["list"]));
+    assert_eq!((code, err.as_str()), (Some(0), ""));
+    assert_eq!(out, "t.add  Add two numbers.  skills/t/scripts/t.py:5\n");
+    let listed = json(&folder, &["list", "--json"]);
+    assert_eq!(listed["tools"][0]["name"], "t.add");
+    assert_eq!(listed["tools"][0]["executor"], "pool");
+    folder.write("skills/t/SKILL.md", "---\nname: t\ndescription: Use: now\n---\n");
+    let (code, out, err) = text(&folder.run(&["list"]));
+    assert_eq!((code, out.lines().count()), (Some(0), 1));
+    assert_eq!(err, "\n1 warning in the skills: `omni doctor` shows them\n");
+}
+
+#[test]
+fn a_tool_is_described_with_its_schemas_and_limits() {
+    let folder = Folder::new(TOOLS);
+    let (code, out, _) = text(&folder.run(&["describe", "t.add"]));
+    assert_eq!(code, Some(0));
+    for part in [
+        "t.add  (Add)\n\n  Add two numbers.\n",
+        "written in   skills/t/scripts/t.py:5, `def add`\n",
+        "executor     pool\n",
+        "time limit   5 s\n",
+        "idle limit   the server's\n",
+        "annotations  title=\"Add\", readOnlyHint=true\n",
+        "filled in    ctx\n",
+        "\"description\": \"The first.\"",
+        "\nresult\n",
+    ] {
+        assert!(out.contains(part), "{part:?} is not in\n{out}");
+    }
+    let described = json(&folder, &["describe", "t.add", "--json"]);
+    assert_eq!(described["tool"]["inputSchema"]["required"][0], "a");
+    assert_eq!((&described["timeout_ms"], &described["function"]), (&5_000.into(), &"add".into()));
+}
+
+#[test]
+fn an_unknown_tool_is_answered_with_the_name_that_was_meant() {
+    let folder = Folder::new(TOOLS);
+    let (code, out, err) = text(&folder.run(&["describe", "t.ad"]));
+    assert_eq!((code, out.as_str()), (Some(1), ""));
+    assert_eq!(err, "error: there is no tool `t.ad`; did you mean `t.add`?\n");
+    let (_, _, err) = text(&folder.run(&["describe", "weather"]));
+    assert_eq!(err, "error: there is no tool `weather`; `omni list` shows all 1\n");
+}
+
+#[test]
+fn a_sync_writes_the_manifest_and_a_check_only_looks() {
+    let folder = Folder::new(TOOLS);
+    let (code, out, _) = text(&folder.run(&["sync", "--check"]));
+    assert_eq!(code, Some(1));
+    assert!(out.starts_with("+ skill t\n+ tool t.add\nout of date: "), "{out}");
+    let (code, out, _) = text(&folder.run(&["sync", "--dry-run"]));
+    assert_eq!((code, out.lines().next()), (Some(0), Some("+ skill t")));
+    let (code, out, _) = text(&folder.run(&["sync"]));
+    assert_eq!(code, Some(0));
+    assert!(out.ends_with("manifest.json (1 skill, 1 tool)\n"), "{out}");
+    let (code, out, _) = text(&folder.run(&["sync", "--check"]));
+    assert_eq!(code, Some(0));
+    assert!(out.starts_with("up to date: "), "{out}");
+
+    folder.write(
+        "skills/t/scripts/t.py",
+        "from omni import tool\n\n@tool\ndef sub(a: int) -> int:\n    return a\n",
+    );
+    let synced = json(&folder, &["sync", "--json"]);
+    assert_eq!(synced["written"], true);
+    assert_eq!(synced["plan"]["tools"][1], serde_json::json!({"name": "t.sub", "kind": "added"}));
+    assert!(std::path::Path::new(synced["manifest"].as_str().unwrap()).is_file());
+}
+
+#[test]
+fn the_doctor_reports_like_a_compiler_and_is_strict_when_asked() {
+    let folder = Folder::new(TOOLS);
+    let (code, out, err) = text(&folder.run(&["doctor", "--strict"]));
+    assert_eq!(code, Some(0), "{out}{err}");
+    assert!(out.starts_with("python  3."), "{out}");
+    assert!(
+        out.contains("\nskills  1 skill with 1 tool in ") && out.ends_with("\nnothing to report\n"),
+        "{out}"
+    );
+
+    folder.write("skills/t/SKILL.md", "---\nname: t\ndescription: Use: now\n---\n");
+    folder.write("skills/t/scripts/broken.py", "def (\n");
+    let (code, out, _) = text(&folder.run(&["doctor"]));
+    assert_eq!(code, Some(0));
+    assert!(out.contains("warning[bad-front-matter]: the front matter is not valid YAML"), "{out}");
+    assert!(out.contains("\n  --> skills/t/SKILL.md:3:"), "{out}");
+    assert!(
+        out.contains("error[syntax-error]: ") && out.contains("\n  --> skills/t/scripts/broken.py:1:5\n"),
+        "{out}"
+    );
+    assert!(out.ends_with("found   1 error, 1 warning\n"), "{out}");
+    assert_eq!(text(&folder.run(&["doctor", "--strict"])).0, Some(1));
+    let report = json(&folder, &["doctor", "--json"]);
+    assert_eq!(report["counts"], serde_json::json!({"errors": 1, "warnings": 1, "notes": 0}));
+    assert_eq!(report["diagnostics"][0]["file"], "t/SKILL.md");
+}
+
+#[test]
+fn the_doctor_says_when_there_is_no_python() {
+    let folder = Folder::new(TOOLS);
+    let (code, out, _) = text(&folder.run(&["doctor", "--strict", "--python", "nowhere/python3"]));
+    assert_eq!(code, Some(1));
+    assert!(out.contains("error[no-python]: `--python nowhere/python3`: there is no such program"), "{out}");
+}
