@@ -26,12 +26,6 @@ pub(crate) enum Command {
     Sync(SyncArguments),
     /// Report everything that is wrong with the skills or with this machine
     Doctor(DoctorArguments),
-    /// Start a Python process for omni; not for people
-    #[command(name = "__launch", hide = true, disable_help_flag = true)]
-    Launch {
-        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
-        rest: Vec<std::ffi::OsString>,
-    },
 }
 
 /// Where things are. Taken by every command.

@@ -23,21 +23,32 @@ use tracing_subscriber::EnvFilter;
 
 use crate::args::{Arguments, Command, Transport};
 
+/// The name under which the executors start this binary anew, to become Python. Not for people.
+const LAUNCH: &str = "__launch";
+
 fn main() -> ExitCode {
-    let Arguments { command } = Arguments::parse();
-    if let Command::Launch { rest } = command {
-        let error = omni_exec::launch(rest.into_iter());
+    // Before anything else: every process of a tool passes here, and pays for what stands above.
+    if std::env::args_os().nth(1).is_some_and(|word| word == LAUNCH) {
+        let error = omni_exec::launch(std::env::args_os().skip(2));
         let _ = writeln!(io::stderr(), "omni: Python could not be started: {error}");
         return ExitCode::from(127);
     }
+    let Arguments { command } = Arguments::parse();
     log_to_stderr(&command);
     match run(&command) {
         Ok(code) => ExitCode::from(code),
+        // The reader of our output has seen enough: `omni list | head`.
+        Err(error) if is_broken_pipe(&error) => ExitCode::SUCCESS,
         Err(error) => {
             let _ = writeln!(io::stderr(), "error: {error:#}");
             ExitCode::FAILURE
         }
     }
+}
+
+fn is_broken_pipe(error: &anyhow::Error) -> bool {
+    let io = error.downcast_ref::<io::Error>();
+    io.is_some_and(|error| error.kind() == io::ErrorKind::BrokenPipe)
 }
 
 fn run(command: &Command) -> anyhow::Result<u8> {
@@ -53,8 +64,6 @@ fn run(command: &Command) -> anyhow::Result<u8> {
         Command::Describe(arguments) => describe::run(arguments, &mut out),
         Command::Sync(arguments) => sync::run(arguments, &mut out),
         Command::Doctor(arguments) => doctor::run(arguments, &mut out),
-        // Taken before the log was set up.
-        Command::Launch { .. } => Ok(0),
     }
 }
 
