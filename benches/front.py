@@ -78,6 +78,10 @@ def many_tools(
                 running[count] = Running(one, http=True)
             try:
                 for one in running.values():
+                    # Whoever answers has read its skills; then it may still have to write a cache.
+                    connection = wire.Http(one.port)
+                    wire.check(connection.ask(connection.call(1, "echo", {"text": "x"})))
+                    connection.close()
                     one.settle()
                 _take_turns(running, name, rounds, seconds, time_taken, cpu)
             finally:
