@@ -13,6 +13,7 @@ import sqlite3
 from contextlib import contextmanager
 from datetime import datetime, timezone
 from pathlib import Path
+from time import monotonic, sleep
 from typing import Iterator, List
 
 from omni import Context, ToolError
@@ -121,7 +122,7 @@ def opened(ctx: Context) -> Iterator[Store]:
     try:
         database = sqlite3.connect(path, timeout=_BUSY_SECONDS, isolation_level=None)
         try:
-            database.execute("PRAGMA journal_mode = WAL")
+            _use_write_ahead(database)
             # In write-ahead mode this survives a crash of the program; a loss of power may cost the last note.
             database.execute("PRAGMA synchronous = NORMAL")
             database.execute("PRAGMA foreign_keys = ON")
@@ -159,6 +160,21 @@ def _path(ctx: Context) -> Path:
         # Notes are the user's, not the repository's.
         (folder / ".gitignore").write_text("*\n")
     return folder / "notes.db"
+
+
+def _use_write_ahead(database: sqlite3.Connection) -> None:
+    # While another worker changes the mode, SQLite says "locked" at once instead of waiting, since two that
+    # wait for each other here would do so for ever.
+    until = monotonic() + _BUSY_SECONDS
+    while True:
+        try:
+            database.execute("PRAGMA journal_mode = WAL")
+        except sqlite3.OperationalError as error:
+            if "locked" not in str(error) or monotonic() > until:
+                raise
+            sleep(0.01)
+        else:
+            return
 
 
 def _ensure_schema(database: sqlite3.Connection, path: Path) -> None:
