@@ -115,7 +115,8 @@ pub(crate) fn enum_members(package: &Package, file: FileId, index: usize) -> Opt
     let mut members: Vec<(String, Value)> = Vec::new();
     for field in &class.fields {
         let (Some(expr), None) = (&field.value, &field.annotation) else { continue };
-        if field.name.starts_with('_') {
+        // `_name_` is reserved and `__name` private; `_name` is a member like any other.
+        if field.name.starts_with("__") || field.name.starts_with('_') && field.name.ends_with('_') {
             continue;
         }
         let value = member_value(package, file, &mut evaluator, &members, field, expr, automatic)?;
@@ -205,7 +206,7 @@ impl Types<'_> {
             ExprKind::Name(name) if self.variables.iter().any(|(found, _)| found == name) => {
                 self.annotation(file, expr)
             }
-            ExprKind::Name(_) | ExprKind::Attribute(..) => match self.package.resolve(file, expr) {
+            ExprKind::Name(_) | ExprKind::Attribute(..) => match self.resolve(file, expr) {
                 Item::Value(at, value @ Expr { kind: ExprKind::Subscript(..), .. }) => {
                     self.peel_within(at, value, layers, steps)
                 }
@@ -216,7 +217,7 @@ impl Types<'_> {
                 _ => self.annotation(file, expr),
             },
             ExprKind::Subscript(base, arguments) => {
-                let path = match self.package.resolve(file, base) {
+                let path = match self.resolve(file, base) {
                     Item::External(path) => path,
                     _ => String::new(),
                 };
@@ -294,6 +295,7 @@ impl Types<'_> {
         let (id, new) = self.define(key, &name);
         if new {
             let outer = std::mem::take(&mut self.variables);
+            self.within.push((file, index));
             self.declare_class(file, class, arguments);
             let shape = match family {
                 Family::NamedTuple => Shape::NamedTuple(self.named_tuple(file, class)),
@@ -302,6 +304,7 @@ impl Types<'_> {
                 Family::RootModel => self.root_model(file, class, &name),
                 _ => Shape::Object(self.model(file, index, &name)),
             };
+            self.within.pop();
             self.variables = outer;
             self.definitions[id].shape = shape;
         }
@@ -318,7 +321,7 @@ impl Types<'_> {
         format!("{}[{}]", class.name, shown.join(separator))
     }
 
-    fn display(&self, core: &Core) -> String {
+    pub(crate) fn display(&self, core: &Core) -> String {
         match &core.kind {
             Kind::Int => "int".to_owned(),
             Kind::Str => "str".to_owned(),
@@ -330,6 +333,19 @@ impl Types<'_> {
             Kind::List(item) => format!("list[{}]", self.display(item)),
             Kind::Dict(key, value) => format!("dict[{}, {}]", self.display(key), self.display(value)),
             Kind::Definition(id) => self.definitions[*id].name.clone(),
+            Kind::Union(_) | Kind::Nullable(_) => {
+                let (inner, last) = match &core.kind {
+                    Kind::Nullable(inner) => (inner.as_ref(), Some("NoneType".to_owned())),
+                    _ => (core, None),
+                };
+                let choices = match &inner.kind {
+                    Kind::Union(choices) => choices.as_slice(),
+                    _ => std::slice::from_ref(inner),
+                };
+                let shown: Vec<String> =
+                    choices.iter().map(|choice| self.display(choice)).chain(last).collect();
+                format!("Union[{}]", shown.join(", "))
+            }
             _ => "type".to_owned(),
         }
     }
@@ -344,7 +360,7 @@ impl Types<'_> {
                 for parameter in parameters {
                     if let ExprKind::Name(name) = &parameter.kind
                         && !names.contains(name)
-                        && matches!(self.package.resolve(file, parameter), Item::Value(..))
+                        && matches!(self.resolve(file, parameter), Item::Value(..))
                     {
                         names.push(name.clone());
                     }
@@ -398,7 +414,7 @@ impl Types<'_> {
                 ExprKind::Subscript(base, ..) => base,
                 _ => base,
             };
-            if let Item::Class(at, class) = self.package.resolve(file, base) {
+            if let Item::Class(at, class) = self.resolve(file, base) {
                 self.ancestors(at, class, lineage, steps);
             }
         }
@@ -450,7 +466,7 @@ impl Types<'_> {
             let mut keyword_only = decorator_bool(class, "kw_only").unwrap_or(false);
             for field in &class.fields {
                 let Some(annotation) = &field.annotation else { continue };
-                if matches!(self.package.resolve(file, annotation), Item::External(path) if path == "dataclasses.KW_ONLY")
+                if matches!(self.resolve(file, annotation), Item::External(path) if path == "dataclasses.KW_ONLY")
                 {
                     keyword_only = true;
                     continue;
@@ -461,6 +477,10 @@ impl Types<'_> {
                 }
                 if let Some(value) = &field.value {
                     self.assigned(file, value, &mut peeled.info);
+                }
+                // Neither an argument nor a value: nothing to describe.
+                if peeled.info.initialised == Some(false) && peeled.info.default.is_none() {
+                    continue;
                 }
                 let last = keyword_only || peeled.info.keyword_only;
                 let member = self.member(&field.name, peeled, None);
@@ -571,7 +591,11 @@ impl Types<'_> {
         let core = self.with_default(core, &info);
         Member {
             name: name.to_owned(),
-            validation_alias: info.validation_alias.clone().or_else(|| info.alias.clone()),
+            validation_alias: info
+                .validation_alias
+                .clone()
+                .or_else(|| info.alias_choice.clone())
+                .or_else(|| info.alias.clone()),
             serialization_alias: info.serialization_alias.clone().or_else(|| info.alias.clone()),
             updates: info.updates(),
             extra: info.extra.clone(),
@@ -597,13 +621,13 @@ impl Types<'_> {
     pub(crate) fn field_expression(&mut self, file: FileId, value: &Expr) -> Option<FieldInfo> {
         let (file, call) = match &value.kind {
             ExprKind::Call(call) => (file, call.as_ref()),
-            ExprKind::Name(_) | ExprKind::Attribute(..) => match self.package.resolve(file, value) {
+            ExprKind::Name(_) | ExprKind::Attribute(..) => match self.resolve(file, value) {
                 Item::Value(at, Expr { kind: ExprKind::Call(call), .. }) => (at, call.as_ref()),
                 _ => return None,
             },
             _ => return None,
         };
-        let Item::External(path) = self.package.resolve(file, &call.function) else { return None };
+        let Item::External(path) = self.resolve(file, &call.function) else { return None };
         match path.as_str() {
             "dataclasses.field" => {
                 let mut info = self.field_call(file, call);
@@ -639,7 +663,7 @@ impl Types<'_> {
                     ExprKind::Call(call) => &call.function,
                     _ => decorator,
                 };
-                matches!(self.package.resolve(file, name), Item::External(path) if path.starts_with("pydantic") && last(&path) == "computed_field")
+                matches!(self.resolve(file, name), Item::External(path) if path.starts_with("pydantic") && last(&path) == "computed_field")
             });
             let Some(mark) = mark else { continue };
             let mut info = match &mark.kind {
@@ -717,7 +741,7 @@ impl Types<'_> {
     }
 
     fn alias_generator(&mut self, file: FileId, expr: &Expr) -> Option<fn(&str) -> String> {
-        match self.package.resolve(file, expr) {
+        match self.resolve(file, expr) {
             Item::External(path) if path.starts_with("pydantic") => match last(&path) {
                 "to_camel" => Some(to_camel),
                 "to_pascal" => Some(to_pascal),

@@ -36,6 +36,8 @@ pub(crate) enum Kind {
     Decimal,
     Fraction,
     Complex,
+    /// A number of bytes, also as text with a unit.
+    ByteSize,
     /// `date`, `time`, `date-time`, `duration`: a string of that format that takes inequalities.
     Temporal(&'static str),
     Uuid,

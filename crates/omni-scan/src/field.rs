@@ -28,6 +28,8 @@ pub(crate) struct FieldInfo {
     pub(crate) extra: Map<String, Json>,
     pub(crate) alias: Option<String>,
     pub(crate) validation_alias: Option<String>,
+    /// The first name of `AliasChoices`: a field of a class goes by it, a parameter does not.
+    pub(crate) alias_choice: Option<String>,
     pub(crate) serialization_alias: Option<String>,
     pub(crate) exclude: bool,
     pub(crate) discriminator: Option<String>,
@@ -79,6 +81,7 @@ impl FieldInfo {
         keep(&mut self.examples, later.examples);
         keep(&mut self.alias, later.alias);
         keep(&mut self.validation_alias, later.validation_alias);
+        keep(&mut self.alias_choice, later.alias_choice);
         keep(&mut self.serialization_alias, later.serialization_alias);
         keep(&mut self.discriminator, later.discriminator);
         keep(&mut self.schema, later.schema);
@@ -136,7 +139,7 @@ impl Types<'_> {
         match &expr.kind {
             ExprKind::Str(text) => return Metadata::Text(text.clone()),
             ExprKind::Name(_) | ExprKind::Attribute(..) => {
-                return match self.package.resolve(file, expr) {
+                return match self.resolve(file, expr) {
                     // `NAME = Field(…)` at module level.
                     Item::Value(at, value) => self.metadata(at, value),
                     Item::External(path) if last(&path) == "Strict" => Metadata::Ignored,
@@ -148,7 +151,7 @@ impl Types<'_> {
             _ => return Metadata::Ignored,
         }
         let ExprKind::Call(call) = &expr.kind else { return Metadata::Ignored };
-        let Item::External(path) = self.package.resolve(file, &call.function) else {
+        let Item::External(path) = self.resolve(file, &call.function) else {
             return Metadata::Unknown;
         };
         match last(&path) {
@@ -197,7 +200,7 @@ impl Types<'_> {
                     }
                 }
                 "alias" => info.alias = self.text(file, value),
-                "validation_alias" => info.validation_alias = self.validation_alias(file, value),
+                "validation_alias" => self.validation_alias(file, value, &mut info),
                 "serialization_alias" => info.serialization_alias = self.text(file, value),
                 "exclude" => info.exclude = matches!(value.kind, ExprKind::Bool(true)),
                 "discriminator" => info.discriminator = self.text(file, value),
@@ -232,7 +235,7 @@ impl Types<'_> {
     fn constraint_value(&mut self, file: FileId, expr: &Expr) -> Option<Json> {
         // `pattern=re.compile("…")` as well as the text itself.
         if let ExprKind::Call(call) = &expr.kind
-            && let Item::External(path) = self.package.resolve(file, &call.function)
+            && let Item::External(path) = self.resolve(file, &call.function)
             && path == "re.compile"
         {
             return call.arguments.first().and_then(|first| self.constant(file, first));
@@ -273,13 +276,12 @@ impl Types<'_> {
         Metadata::Field(Box::new(info))
     }
 
-    fn validation_alias(&mut self, file: FileId, expr: &Expr) -> Option<String> {
+    fn validation_alias(&mut self, file: FileId, expr: &Expr, info: &mut FieldInfo) {
         match &expr.kind {
-            // The first plain name of `AliasChoices("a", "b")` is what the schema shows.
-            ExprKind::Call(call) if call.function.dotted().ends_with("AliasChoices") => {
-                call.arguments.iter().find_map(|argument| self.text(file, argument))
+            ExprKind::Call(call) => {
+                info.alias_choice = call.arguments.iter().find_map(|argument| self.text(file, argument));
             }
-            _ => self.text(file, expr),
+            _ => info.validation_alias = self.text(file, expr),
         }
     }
 

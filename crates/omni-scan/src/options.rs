@@ -181,6 +181,8 @@ impl Reader<'_, '_> {
             }
             "description" => self.text(value, |options, text| options.description = Some(text)),
             "category" => self.text(value, |options, text| options.category = Some(text)),
+            // An empty title is none.
+            "title" if value.str() == Some("") => None,
             "title" => self.text(value, |options, text| {
                 options.annotations.insert("title".to_owned(), Json::String(text.clone()));
                 options.title = Some(text);

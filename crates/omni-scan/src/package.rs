@@ -159,7 +159,13 @@ impl Package {
             BindingKind::Class(index) => Item::Class(file, *index),
             BindingKind::Value(value) => match &value.kind {
                 ExprKind::Name(other) if other == name => Item::Unknown,
-                ExprKind::Name(_) | ExprKind::Attribute(..) => self.resolve_within(file, value, steps),
+                ExprKind::Name(_) | ExprKind::Attribute(..) => {
+                    match self.resolve_within(file, value, steps) {
+                        // `DEFAULT = Color.RED` names a value, though not one of a module.
+                        Item::Unknown => Item::Value(file, value),
+                        item => item,
+                    }
+                }
                 _ => Item::Value(file, value),
             },
             BindingKind::TypeAlias { parameters, value } => {

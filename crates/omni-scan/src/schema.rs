@@ -52,6 +52,7 @@ impl<'a> Writer<'a> {
             Kind::Str => bounded(typed("string"), core, STRING),
             Kind::Complex => typed("string"),
             Kind::Bytes => bounded(formatted("binary"), core, STRING),
+            Kind::ByteSize => self.byte_size(),
             Kind::Decimal | Kind::Fraction => self.decimal(core),
             Kind::Temporal(format) | Kind::Format(format) => formatted(format),
             Kind::Uuid => formatted("uuid"),
@@ -125,6 +126,17 @@ impl<'a> Writer<'a> {
         }
         let number = bounded(typed("number"), core, NUMERIC);
         any_of(vec![floats(number), text])
+    }
+
+    fn byte_size(&self) -> Map<String, Json> {
+        let mut number = typed("integer");
+        number.insert("minimum".to_owned(), Json::from(0));
+        if self.mode == Mode::Output {
+            return number;
+        }
+        let mut text = typed("string");
+        text.insert("pattern".to_owned(), Json::from(r"^\s*(\d*\.?\d+)\s*(\w+)?"));
+        any_of(vec![text, number])
     }
 
     fn dict(&mut self, core: &Core, key: &Core, value: &Core) -> Map<String, Json> {
@@ -284,20 +296,20 @@ impl<'a> Writer<'a> {
     }
 
     /// Completes a root schema: definitions in use, names, order, titles.
-    pub(crate) fn finish(self, root: Map<String, Json>) -> Map<String, Json> {
+    pub(crate) fn finish(mut self, root: Map<String, Json>) -> Map<String, Json> {
         let mut root = root;
-        let mut used: Vec<DefId> = Vec::new();
-        collect(&Json::Object(root.clone()), &self.written, &mut used);
-        // A lone reference is replaced by what it refers to. One that is referred to again, by itself,
-        // keeps its definition as well.
+        let mut used = self.uses(&root);
+        self.inline_aliases(&mut used);
+        // A lone reference is replaced by what it refers to, unless that is referred to again.
         if root.len() == 1
             && let Some(id) = root.get("$ref").and_then(referenced)
+            && used.iter().any(|(used, count)| *used == id && *count == 1)
             && let Some(target) = self.written.get(&id)
         {
             root.clone_from(target);
-            used.clear();
-            collect(&Json::Object(root.clone()), &self.written, &mut used);
+            used = self.uses(&root);
         }
+        let used: Vec<DefId> = used.into_iter().map(|(id, _)| id).collect();
         let names = self.names(&used);
         let mut definitions = BTreeMap::new();
         for id in used {
@@ -311,8 +323,46 @@ impl<'a> Writer<'a> {
         let mut root = Json::Object(root);
         rename(&mut root, &names);
         match sorted(root, None) {
-            Json::Object(root) => root,
+            Json::Object(root) => with_resolved_root(root),
             _ => Map::new(),
+        }
+    }
+
+    /// The definitions that a schema refers to, directly or through others, and how often each is.
+    fn uses(&self, root: &Map<String, Json>) -> Vec<(DefId, u32)> {
+        let mut uses: Vec<(DefId, u32)> = Vec::new();
+        let mut waiting = Vec::new();
+        references_in(root, &mut waiting);
+        while let Some(id) = waiting.pop() {
+            match uses.iter_mut().find(|(used, _)| *used == id) {
+                Some((_, count)) => *count += 1,
+                None => {
+                    uses.push((id, 1));
+                    if let Some(target) = self.written.get(&id) {
+                        references_in(target, &mut waiting);
+                    }
+                }
+            }
+        }
+        uses
+    }
+
+    /// `type Name = Class` takes the class's place when nothing else refers to the class.
+    fn inline_aliases(&mut self, uses: &mut Vec<(DefId, u32)>) {
+        let aliases: Vec<(DefId, DefId)> = uses
+            .iter()
+            .filter_map(|(id, _)| {
+                let schema = self.written.get(id).filter(|schema| schema.len() == 1)?;
+                Some((*id, schema.get("$ref").and_then(referenced)?))
+            })
+            .collect();
+        for (alias, class) in aliases {
+            let once = uses.iter().any(|(id, count)| *id == class && *count == 1);
+            if let Some(target) = self.written.get(&class).filter(|_| once && alias != class) {
+                let target = target.clone();
+                self.written.insert(alias, target);
+                uses.retain(|(id, _)| *id != class);
+            }
         }
     }
 
@@ -490,18 +540,26 @@ fn referenced(value: &Json) -> Option<DefId> {
     value.as_str()?.strip_prefix(PREFIX)?.parse().ok()
 }
 
-/// Adds the definitions that a schema refers to, directly or through others.
-fn collect(schema: &Json, written: &HashMap<DefId, Map<String, Json>>, used: &mut Vec<DefId>) {
-    let mut found = Vec::new();
-    references(schema, &mut found);
-    for id in found {
-        if !used.contains(&id) {
-            used.push(id);
-            if let Some(target) = written.get(&id) {
-                collect(&Json::Object(target.clone()), written, used);
-            }
+/// MCP wants an object at the root, so a `$ref` that is left there is replaced by what it refers to.
+fn with_resolved_root(root: Map<String, Json>) -> Map<String, Json> {
+    const HOPS_MAX: u32 = 32;
+    let mut resolved = root.clone();
+    for _ in 0..HOPS_MAX {
+        if resolved.contains_key("type") {
+            break;
         }
+        let name = resolved.get("$ref").and_then(Json::as_str).and_then(|path| path.strip_prefix("#/$defs/"));
+        let target = name.and_then(|name| root.get("$defs")?.get(name)?.as_object());
+        let Some(target) = target else { break };
+        let mut merged = target.clone();
+        merged.extend(resolved.into_iter().filter(|(key, _)| key != "$ref"));
+        resolved = merged;
     }
+    resolved
+}
+
+fn references_in(schema: &Map<String, Json>, found: &mut Vec<DefId>) {
+    schema.values().for_each(|value| references(value, found));
 }
 
 fn references(schema: &Json, found: &mut Vec<DefId>) {

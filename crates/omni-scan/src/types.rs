@@ -18,6 +18,8 @@ pub(crate) struct Types<'p> {
     /// What type variables stand for, innermost last.
     pub(crate) variables: Vec<(String, Core)>,
     pub(crate) problems: Vec<Problem>,
+    /// Classes whose bodies are being read, innermost last: their nested classes are in scope.
+    pub(crate) within: Vec<(FileId, usize)>,
     fuel: u32,
     depth: u32,
 }
@@ -60,6 +62,7 @@ impl<'p> Types<'p> {
             known: HashMap::new(),
             variables: Vec::new(),
             problems: Vec::new(),
+            within: Vec::new(),
             fuel: FUEL,
             depth: 0,
         }
@@ -72,6 +75,18 @@ impl<'p> Types<'p> {
     fn unknown(&mut self, file: FileId, at: u32, message: String) -> Core {
         self.problem(file, at, message);
         Kind::Unknown.into()
+    }
+
+    /// What a name stands for, where it stands.
+    pub(crate) fn resolve(&self, file: FileId, expr: &Expr) -> Item<'p> {
+        if let ExprKind::Name(name) = &expr.kind
+            && let Some((at, class)) = self.within.last().filter(|(at, _)| *at == file)
+            && let Some((_, nested)) =
+                self.package.file(*at).classes[*class].nested.iter().find(|(found, _)| found == name)
+        {
+            return Item::Class(*at, *nested);
+        }
+        self.package.resolve(file, expr)
     }
 
     pub(crate) fn value(&mut self, file: FileId, expr: &Expr) -> Option<Value> {
@@ -130,7 +145,18 @@ impl<'p> Types<'p> {
     }
 
     fn named(&mut self, file: FileId, expr: &Expr) -> Core {
-        match self.package.resolve(file, expr) {
+        match self.resolve(file, expr) {
+            Item::External(path) if path.starts_with("pydantic") && last(&path) == "JsonValue" => {
+                // Pydantic defines it like a `type` statement of its own.
+                let key = DefinitionKey {
+                    file,
+                    what: Named::Bound("pydantic.JsonValue".to_owned()),
+                    arguments: String::new(),
+                };
+                let (id, _) = self.define(key, "JsonValue");
+                self.definitions[id].shape = Shape::Alias(Core::any());
+                Kind::Definition(id).into()
+            }
             Item::External(path) => match plain(&path) {
                 Some(core) => core,
                 None => self.unknown(
@@ -156,7 +182,7 @@ impl<'p> Types<'p> {
         let ExprKind::Call(call) = &value.kind else { return self.annotation(at, value) };
         let name = expr.dotted();
         let name = last(&name);
-        match self.package.resolve(at, &call.function) {
+        match self.resolve(at, &call.function) {
             Item::External(path) => match last(&path) {
                 "NewType" => match call.arguments.get(1) {
                     Some(inner) => self.annotation(at, inner),
@@ -189,7 +215,13 @@ impl<'p> Types<'p> {
             what: Named::Bound(alias.name.to_owned()),
             arguments: if arguments.is_empty() { String::new() } else { format!("{arguments:?}") },
         };
-        let (id, new) = self.define(key, alias.name);
+        let name = if arguments.is_empty() {
+            alias.name.to_owned()
+        } else {
+            let shown: Vec<String> = arguments.iter().map(|argument| self.display(argument)).collect();
+            format!("{}[{}]", alias.name, shown.join(","))
+        };
+        let (id, new) = self.define(key, &name);
         if new {
             let depth = self.variables.len();
             for (index, name) in alias.parameters.iter().enumerate() {
@@ -221,7 +253,7 @@ impl<'p> Types<'p> {
 
     /// `Base[arguments]`.
     fn generic(&mut self, file: FileId, expr: &Expr, base: &Expr, arguments: &[Expr]) -> Core {
-        match self.package.resolve(file, base) {
+        match self.resolve(file, base) {
             Item::External(path) => self.external_generic(file, expr, &path, arguments),
             Item::Class(at, class) => {
                 let arguments: Vec<Core> =
@@ -261,9 +293,8 @@ impl<'p> Types<'p> {
         }
         match &expr.kind {
             ExprKind::Name(name) => {
-                if let Item::Value(at, Expr { kind: ExprKind::Call(call), .. }) =
-                    self.package.resolve(file, expr)
-                    && let Item::External(path) = self.package.resolve(at, &call.function)
+                if let Item::Value(at, Expr { kind: ExprKind::Call(call), .. }) = self.resolve(file, expr)
+                    && let Item::External(path) = self.resolve(at, &call.function)
                     && last(&path) == "TypeVar"
                     && !names.contains(name)
                 {
@@ -431,7 +462,7 @@ impl<'p> Types<'p> {
 
     /// `conint(ge=1)` and its like: a call that makes a type.
     fn made(&mut self, file: FileId, expr: &Expr, call: &Call) -> Core {
-        let Item::External(path) = self.package.resolve(file, &call.function) else {
+        let Item::External(path) = self.resolve(file, &call.function) else {
             return self.unknown(
                 file,
                 expr.at,
@@ -633,7 +664,7 @@ fn pydantic(path: &str) -> Option<Core> {
         }
         "Base64Str" | "Base64UrlStr" => fixed(json!({"type": "string", "format": "base64"})),
         "Base64Bytes" | "Base64UrlBytes" => fixed(json!({"type": "string", "format": "base64"})),
-        "JsonValue" => Some(Core::any()),
+        "ByteSize" => Some(Kind::ByteSize.into()),
         "BaseModel" => None,
         _ => None,
     }
