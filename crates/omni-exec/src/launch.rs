@@ -17,6 +17,8 @@ use rustix::process::{
 };
 use rustix::stdio::{dup2_stdin, stdin};
 
+use crate::process::{KEEP, keep};
+
 /// The variable in which Python finds the number of its control channel.
 pub(crate) const CONTROL_FD: &str = "OMNI_CONTROL_FD";
 
@@ -27,11 +29,28 @@ const CONTROL_FD_MIN: i32 = 64;
 ///
 /// The control channel arrives as standard input and leaves as a higher descriptor, named by
 /// `OMNI_CONTROL_FD`. Returns only when that failed, with the reason; the caller prints it and exits 127.
+///
+/// With the arguments `keep MARK` this process becomes the one that ends what tools leave behind when the
+/// server is killed; it exits with code 0 when that is done.
 pub fn launch(args: impl Iterator<Item = OsString>) -> io::Error {
-    match become_worker(args) {
+    let mut args = args.peekable();
+    let result =
+        if args.next_if(|word| word == KEEP).is_some() { become_keeper(args) } else { become_worker(args) };
+    match result {
         Ok(never) => match never {},
         Err(error) => error,
     }
+}
+
+#[expect(clippy::exit, reason = "the keeper's life ends here; its caller only knows of failures")]
+fn become_keeper(mut args: impl Iterator<Item = OsString>) -> io::Result<Infallible> {
+    let mark = args.next().and_then(|mark| mark.into_string().ok());
+    let mark =
+        mark.ok_or_else(|| io::Error::new(io::ErrorKind::InvalidInput, "usage: __launch keep MARK"))?;
+    // A key that interrupts the server must not reach this process first.
+    setsid()?;
+    keep(&mark);
+    std::process::exit(0)
 }
 
 fn become_worker(mut args: impl Iterator<Item = OsString>) -> io::Result<Infallible> {

@@ -18,12 +18,13 @@ use tokio::time::{Sleep, sleep};
 use crate::ExecConfig;
 use crate::channel::{Body, Channel};
 use crate::process::{
-    Children, Exit, Listener, Output, Process, Program, StartError, StatusPage, looks_complete, user_frames,
+    Children, Exit, Listener, Output, Process, Program, StartError, StatusPage, call_heading, looks_complete,
+    user_frames,
 };
 use crate::wire::{self, ErrorFrame, Fault, Hello, Mode, Sending, Up};
 
 /// How long a process whose channel is closed may take to end before it counts as broken rather than dead.
-const DEATH_GRACE: Duration = Duration::from_millis(250);
+pub(crate) const DEATH_GRACE: Duration = Duration::from_millis(250);
 
 /// How long Python may take to print its stack, and how long it must have been silent to be done with it.
 const STACK_WAIT: Duration = Duration::from_millis(100);
@@ -34,6 +35,7 @@ pub(crate) struct Worker {
     pub(crate) channel: Channel,
     pub(crate) output: Output,
     pub(crate) process: Process,
+    mode: Mode,
     page: Arc<StatusPage>,
     /// Kept from call to call and set anew only when a call's deadline is nearer than what it is set to:
     /// most calls end before they would have needed a timer.
@@ -118,6 +120,7 @@ impl Worker {
             channel,
             output,
             process: started.process,
+            mode,
             page: Arc::new(page),
             alarm: Box::pin(sleep(Duration::MAX)),
             call: None,
@@ -319,6 +322,11 @@ impl Worker {
     /// Asks Python where the call `id` is, and waits a little for the answer. `None` when it does not say, or is not in
     /// the skill's files.
     pub(crate) async fn stack(&mut self, skill_dir: &Path, id: u64) -> Option<String> {
+        // An async worker says where the call waits after it has said where its threads are.
+        let heading = match self.mode {
+            Mode::Sync => String::new(),
+            Mode::Async => call_heading(id),
+        };
         let mark = self.output.stderr_length();
         self.process.signal(Signal::USR1);
         let mut length = mark;
@@ -333,7 +341,7 @@ impl Worker {
                 quiet.as_mut().reset(tokio::time::Instant::now() + STACK_QUIET);
             }
             while quiet.as_mut().poll(cx).is_ready() {
-                if looks_complete(self.output.stderr_since(mark)) {
+                if looks_complete(self.output.stderr_since(mark), &heading) {
                     return Poll::Ready(());
                 }
                 quiet.as_mut().reset(tokio::time::Instant::now() + STACK_QUIET);

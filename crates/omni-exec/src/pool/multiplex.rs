@@ -17,7 +17,7 @@ use super::{CANCEL_PATIENCE, RETRY_AFTER};
 use crate::outcome::{ending, outcome, start_failed, unstarted};
 use crate::process::{Children, Exit, Listener, StatusPage, TERM_GRACE};
 use crate::wire::{self, Fault, Mode, Up};
-use crate::worker::{End, StartFailure, Worker, event_of, result_of};
+use crate::worker::{DEATH_GRACE, End, StartFailure, Worker, event_of, result_of};
 
 /// Events of one call that wait to be taken. What comes beyond is dropped: the worker must never wait for a
 /// caller.
@@ -421,6 +421,16 @@ async fn serve(line: Arc<Line>, mut worker: Worker, idle_ttl: Duration) {
             Err(stop) => break stop,
         }
     };
+    line.lock().closed = true;
+    let stop = match stop {
+        // Usually the process is dying. Only the kernel can say, so wait for its word.
+        Stop::Broken(Fault::Closed | Fault::Io(_)) => match timeout(DEATH_GRACE, worker.process.wait()).await
+        {
+            Ok(exit) => Stop::Died(exit),
+            Err(_) => Stop::Broken(Fault::Closed),
+        },
+        stop => stop,
+    };
     close(&line, stop);
     worker.process.end(TERM_GRACE).await;
 }
@@ -440,10 +450,7 @@ fn poll_line(line: &Line, worker: &mut Worker, cx: &mut Context<'_>) -> Poll<Res
     while let Poll::Ready(frame) = worker.channel.poll_frame(cx) {
         let taken = frame.and_then(|length| take_frame(&mut state, worker, length));
         if let Err(fault) = taken {
-            return Poll::Ready(Err(match worker.process.poll_exit(cx) {
-                Poll::Ready(exit) => Stop::Died(exit),
-                Poll::Pending => Stop::Broken(fault),
-            }));
+            return Poll::Ready(Err(Stop::Broken(fault)));
         }
     }
     if let Poll::Ready(exit) = worker.process.poll_exit(cx) {
@@ -507,7 +514,6 @@ fn take_frame(state: &mut LineState, worker: &mut Worker, length: usize) -> Resu
 /// Ends every call that is still on the worker.
 fn close(line: &Line, stop: Stop) {
     let mut state = line.lock();
-    state.closed = true;
     state.note_started(&line.page);
     let started = state.started;
     let suspects = state.calls.values().filter(|call| call.end.is_none() && call.number <= started).count();

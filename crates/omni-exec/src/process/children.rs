@@ -7,7 +7,7 @@ use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream;
 use std::os::unix::process::ExitStatusExt;
 use std::process::{Child, Command, Stdio};
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -19,7 +19,7 @@ use tokio::sync::Notify;
 use tokio::time::timeout;
 
 use super::environment::{self, MARK};
-use super::{Exit, Life, Process, starter, sweep};
+use super::{Exit, Life, Process, keeper, starter, sweep};
 use crate::ExecConfig;
 
 /// What to start: Python's arguments and the variables that only this process gets.
@@ -59,6 +59,8 @@ pub(crate) struct Children {
     mark: String,
     next: AtomicU64,
     living: Mutex<HashMap<u64, Arc<Life>>>,
+    /// Children that are being started and are not among the living yet.
+    expected: AtomicUsize,
     closing: AtomicBool,
     /// Told whenever a child is gone.
     gone: Notify,
@@ -68,14 +70,13 @@ impl Children {
     pub(crate) fn new(config: Arc<ExecConfig>) -> Arc<Self> {
         static EXECUTORS: AtomicU64 = AtomicU64::new(0);
         let executor = EXECUTORS.fetch_add(1, Ordering::Relaxed);
-        // Process ids come round again; together with the time of start they do not.
-        let born = std::time::SystemTime::UNIX_EPOCH.elapsed().unwrap_or_default().as_nanos();
         Arc::new(Children {
             inherited: environment::inherited(&config),
             config,
-            mark: format!("{}-{born}-{executor}.", std::process::id()),
+            mark: format!("{}{executor}.", keeper::server_mark()),
             next: AtomicU64::new(0),
             living: Mutex::default(),
+            expected: AtomicUsize::new(0),
             closing: AtomicBool::new(false),
             gone: Notify::new(),
         })
@@ -103,15 +104,19 @@ impl Children {
         if !interpreter.exists() {
             return Err(StartError::NoInterpreter { path: interpreter.display().to_string() });
         }
+        keeper::ensure(&self.config.launcher).await;
         let system = |what| move |source: io::Error| StartError::System { what, source };
         let serial = self.next.fetch_add(1, Ordering::Relaxed);
         let mark = format!("{}{serial}.", self.mark);
         let (control, theirs) = UnixStream::pair().map_err(system("making a socket pair"))?;
         control.set_nonblocking(true).map_err(system("setting up a socket"))?;
         let command = self.command(program, &mark, theirs.into());
-        let child = starter::start(command).await.map_err(|source| self.start_error(source))?;
+        let expected = Box::new(Expected::new(self));
+        let (child, expected) =
+            starter::start(command, expected).await.map_err(|source| self.start_error(source))?;
         let started = self.adopt(serial, mark, child, control, seat)?;
-        // Whoever ends all children may have counted them before this one was there.
+        drop(expected);
+        // Whoever ends all children has signalled those that were there before this one.
         if self.closing() { Err(StartError::Closing) } else { Ok(started) }
     }
 
@@ -197,7 +202,7 @@ impl Children {
             let mut gone = std::pin::pin!(self.gone.notified());
             // Registered before the look, or a child that goes in between is missed.
             gone.as_mut().enable();
-            if self.living().is_empty() {
+            if self.living().is_empty() && self.expected.load(Ordering::Relaxed) == 0 {
                 return;
             }
             gone.await;
@@ -238,6 +243,23 @@ impl Children {
             return StartError::System { what: "entering the project's root folder", source };
         }
         StartError::Launcher { path: self.config.launcher.display().to_string(), source }
+    }
+}
+
+/// Counts a child from before it exists until it is among the living.
+struct Expected(Arc<Children>);
+
+impl Expected {
+    fn new(children: &Arc<Children>) -> Self {
+        children.expected.fetch_add(1, Ordering::Relaxed);
+        Expected(Arc::clone(children))
+    }
+}
+
+impl Drop for Expected {
+    fn drop(&mut self) {
+        self.0.expected.fetch_sub(1, Ordering::Relaxed);
+        self.0.gone.notify_waiters();
     }
 }
 

@@ -3,6 +3,7 @@
 
 mod children;
 mod environment;
+mod keeper;
 mod output;
 mod page;
 mod stack;
@@ -17,9 +18,10 @@ use rustix::process::{Pid, Signal, kill_process, kill_process_group};
 use tokio::time::timeout;
 
 pub(crate) use children::{Children, Program, StartError};
+pub(crate) use keeper::{KEEP, keep};
 pub(crate) use output::{Listener, Output};
 pub(crate) use page::StatusPage;
-pub(crate) use stack::{looks_complete, user_frames};
+pub(crate) use stack::{call_heading, looks_complete, user_frames};
 
 /// How long a process group may take to end after SIGTERM before it is killed.
 pub(crate) const TERM_GRACE: Duration = Duration::from_secs(1);

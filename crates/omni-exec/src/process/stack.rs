@@ -5,9 +5,19 @@ use std::path::Path;
 /// Stands in the line above the frames of each stack.
 const HEADING: &str = "most recent call first";
 
-/// Whether `dump` may be all of it: at least one thread, and no line begun.
-pub(crate) fn looks_complete(dump: &[u8]) -> bool {
-    dump.ends_with(b"\n") && dump.windows(HEADING.len()).any(|window| window == HEADING.as_bytes())
+/// Whether `dump` may be all of it: a heading that contains `heading`, and no line begun.
+pub(crate) fn looks_complete(dump: &[u8], heading: &str) -> bool {
+    let mut lines = dump.split_inclusive(|byte| *byte == b'\n');
+    dump.ends_with(b"\n") && lines.any(|line| contains(line, HEADING) && contains(line, heading))
+}
+
+fn contains(line: &[u8], text: &str) -> bool {
+    text.is_empty() || line.windows(text.len()).any(|window| window == text.as_bytes())
+}
+
+/// How the heading begins above the frames of one async call.
+pub(crate) fn call_heading(id: u64) -> String {
+    format!("Call {id} ")
 }
 
 /// The frames in the files of the skill at `skill_dir`, innermost last and in Python's own notation; `None`
@@ -17,7 +27,7 @@ pub(crate) fn looks_complete(dump: &[u8]) -> bool {
 /// they are those of the thread that runs calls, which is the one with the worker's own frames below.
 pub(crate) fn user_frames(dump: &str, skill_dir: &Path, id: u64) -> Option<String> {
     let inside = format!("File \"{}/", skill_dir.display());
-    let own = format!("Call {id} ");
+    let own = call_heading(id);
     let stacks: Vec<Stack> = stacks(dump, &inside).filter(|stack| !stack.frames.is_empty()).collect();
     let chosen = stacks
         .iter()
@@ -100,8 +110,9 @@ Call 7 (`a.wait`), most recent call first:
 
     #[test]
     fn a_dump_is_complete_at_a_line_end_after_a_heading() {
-        assert!(looks_complete(DUMP.as_bytes()));
-        assert!(!looks_complete(&DUMP.as_bytes()[..DUMP.len() - 4]));
-        assert!(!looks_complete(b"only the tool's own words\n"));
+        assert!(looks_complete(DUMP.as_bytes(), ""));
+        assert!(!looks_complete(&DUMP.as_bytes()[..DUMP.len() - 4], ""));
+        assert!(!looks_complete(b"only the tool's own words\n", ""));
+        assert!(!looks_complete(DUMP.as_bytes(), &call_heading(7)));
     }
 }

@@ -13,15 +13,19 @@ use tokio::sync::oneshot;
 
 struct Order {
     command: Command,
-    reply: oneshot::Sender<io::Result<Child>>,
+    /// Who counts the child, from before it exists until somebody else does.
+    mark: Box<dyn Send>,
+    reply: oneshot::Sender<(io::Result<Child>, Box<dyn Send>)>,
 }
 
-/// Starts `command` from the permanent thread. When the returned future is dropped, the child is killed.
-pub(super) async fn start(command: Command) -> io::Result<Child> {
+/// Starts `command` from the permanent thread. `mark` comes back with the child. When the returned future
+/// is dropped, the child is killed and reaped before `mark` is dropped.
+pub(super) async fn start(command: Command, mark: Box<dyn Send>) -> io::Result<(Child, Box<dyn Send>)> {
     let gone = || io::Error::other("the thread that starts processes is gone");
     let (reply, answer) = oneshot::channel();
-    orders()?.send(Order { command, reply }).map_err(|_| gone())?;
-    answer.await.map_err(|_| gone())?
+    orders()?.send(Order { command, mark, reply }).map_err(|_| gone())?;
+    let (child, mark) = answer.await.map_err(|_| gone())?;
+    Ok((child?, mark))
 }
 
 fn orders() -> io::Result<&'static Sender<Order>> {
@@ -36,9 +40,9 @@ fn orders() -> io::Result<&'static Sender<Order>> {
 }
 
 fn serve(orders: &Receiver<Order>) {
-    while let Ok(Order { mut command, reply }) = orders.recv() {
+    while let Ok(Order { mut command, mark, reply }) = orders.recv() {
         let child = command.spawn();
-        if let Err(Ok(mut unwanted)) = reply.send(child) {
+        if let Err((Ok(mut unwanted), _mark)) = reply.send((child, mark)) {
             let _ = unwanted.kill();
             let _ = unwanted.wait();
         }

@@ -1,0 +1,300 @@
+//! A project folder with one skill, an executor on it, and calls in one line each.
+#![allow(dead_code, reason = "each test file uses its part")]
+#![expect(clippy::unwrap_used, reason = "a panic here is the report of a failure")]
+
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use omni_call::{
+    Call, CallId, Deadline, Ending, Event, EventSink, Executor, LogLevel, Outcome, RunSpec, Wants,
+};
+use omni_exec::{ExecConfig, Pool, Spawn};
+use serde_json::{Value, json};
+use tempfile::TempDir;
+use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
+use tokio::task::JoinHandle;
+
+/// More than anything here takes on a machine that is busy with other things.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
+
+pub(crate) struct Lab {
+    folder: TempDir,
+    pub(crate) executor: Arc<dyn Executor>,
+}
+
+impl Lab {
+    pub(crate) fn pool() -> Self {
+        Self::pool_with(|_| {})
+    }
+
+    pub(crate) fn pool_with(change: impl FnOnce(&mut ExecConfig)) -> Self {
+        Self::new(change, |config| Arc::new(Pool::new(config)))
+    }
+
+    pub(crate) fn spawn() -> Self {
+        Self::spawn_with(|_| {})
+    }
+
+    pub(crate) fn spawn_with(change: impl FnOnce(&mut ExecConfig)) -> Self {
+        Self::new(change, |config| Arc::new(Spawn::new(config)))
+    }
+
+    fn new(
+        change: impl FnOnce(&mut ExecConfig),
+        executor: impl FnOnce(Arc<ExecConfig>) -> Arc<dyn Executor>,
+    ) -> Self {
+        let folder = tempfile::Builder::new().prefix("omni-exec-").tempdir().unwrap();
+        let scripts = folder.path().join("skills/lab/scripts");
+        std::fs::create_dir_all(&scripts).unwrap();
+        std::fs::write(scripts.parent().unwrap().join("SKILL.md"), "---\nname: lab\ndescription: x\n---\n")
+            .unwrap();
+        for (name, text) in [
+            ("tools.py", include_str!("tools.py")),
+            ("dying.py", include_str!("tools_dying_at_import.py")),
+            ("broken.py", include_str!("tools_broken.py")),
+        ] {
+            std::fs::write(scripts.join(name), text).unwrap();
+        }
+        let package = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../python/src").canonicalize().unwrap();
+        let launcher = PathBuf::from(env!("CARGO_BIN_EXE_omni-exec-launcher"));
+        let mut config = ExecConfig::new(python(), package, launcher, folder.path().to_owned());
+        config.settings = json!({"lab": {"colour": "blue"}}).as_object().unwrap().clone();
+        change(&mut config);
+        Lab { folder, executor: executor(Arc::new(config)) }
+    }
+
+    pub(crate) fn root(&self) -> &Path {
+        self.folder.path()
+    }
+
+    /// A call of a function in `tools.py`.
+    pub(crate) fn call(&self, function: &str) -> Request {
+        self.call_in("tools.py", function)
+    }
+
+    pub(crate) fn call_in(&self, file: &str, function: &str) -> Request {
+        let skill = self.root().join("skills/lab");
+        let mut spec = RunSpec::new("lab", function, skill, &format!("scripts/{file}"), function);
+        spec.is_async = function.starts_with("async_");
+        Request {
+            executor: Arc::clone(&self.executor),
+            spec,
+            shared: None,
+            arguments: "{}".into(),
+            total: Some(PATIENCE),
+            idle: None,
+            wants: Wants { progress: true, log: Some(LogLevel::Debug) },
+        }
+    }
+
+    /// The processes that work in this lab's folder. A process that is dead but not reaped has no folder.
+    pub(crate) fn processes(&self) -> Vec<i32> {
+        let root = self.root().canonicalize().unwrap();
+        std::fs::read_dir("/proc")
+            .unwrap()
+            .flatten()
+            .filter_map(|entry| {
+                let pid = entry.file_name().to_str()?.parse().ok()?;
+                (std::fs::read_link(entry.path().join("cwd")).ok()? == root).then_some(pid)
+            })
+            .collect()
+    }
+
+    /// Drops the executor without shutting it down, and keeps the folder.
+    pub(crate) fn without_executor(self) -> TempDir {
+        self.folder
+    }
+
+    /// Shuts the executor down, and checks what every test must leave behind: nothing.
+    pub(crate) async fn finish(self) {
+        // A daemon of a tool is not our child any more, and not ours to reap.
+        let before: Vec<i32> = self.processes().into_iter().filter(|pid| parent(*pid) == own_pid()).collect();
+        self.executor.shut_down().await;
+        assert_eq!(self.processes(), [0_i32; 0], "processes left after `shut_down`");
+        for pid in before {
+            assert!(!exists(pid), "process {pid} was not reaped");
+        }
+    }
+}
+
+pub(crate) struct Request {
+    executor: Arc<dyn Executor>,
+    pub(crate) spec: RunSpec,
+    shared: Option<Arc<RunSpec>>,
+    arguments: Bytes,
+    total: Option<Duration>,
+    idle: Option<Duration>,
+    wants: Wants,
+}
+
+impl Request {
+    pub(crate) fn args(mut self, arguments: &Value) -> Self {
+        self.arguments = arguments.to_string().into();
+        self
+    }
+
+    /// Uses one run specification for several calls, as the catalogue does.
+    pub(crate) fn with(mut self, spec: &Arc<RunSpec>) -> Self {
+        self.shared = Some(Arc::clone(spec));
+        self
+    }
+
+    pub(crate) fn timeout(mut self, total: Duration) -> Self {
+        self.total = Some(total);
+        self
+    }
+
+    pub(crate) fn idle_timeout(mut self, idle: Duration) -> Self {
+        self.idle = Some(idle);
+        self
+    }
+
+    /// Starts the call in a task of its own.
+    pub(crate) fn start(self) -> Running {
+        static IDS: AtomicU64 = AtomicU64::new(0);
+        let call = Call {
+            id: CallId(IDS.fetch_add(1, Ordering::Relaxed)),
+            spec: self.shared.unwrap_or_else(|| Arc::new(self.spec)),
+            arguments: self.arguments,
+            deadline: Deadline::new(Instant::now(), self.total, self.idle),
+            wants: self.wants,
+            session: "session-1".into(),
+        };
+        let executor = self.executor;
+        let (sender, events) = unbounded_channel();
+        let task = tokio::spawn(async move { executor.run(call, &mut Sink(sender)).await });
+        Running { task, events }
+    }
+
+    pub(crate) async fn run(self) -> Outcome {
+        self.start().end().await.0
+    }
+
+    /// Runs the call and returns its structured or text result, parsed when it is JSON.
+    pub(crate) async fn value(self) -> Value {
+        let outcome = self.run().await;
+        let text = text(&outcome);
+        serde_json::from_str(&text).unwrap_or(Value::String(text))
+    }
+}
+
+pub(crate) struct Running {
+    pub(crate) task: JoinHandle<Outcome>,
+    events: UnboundedReceiver<Event>,
+}
+
+impl Running {
+    /// The outcome and everything that the tool said.
+    pub(crate) async fn end(mut self) -> (Outcome, Vec<Event>) {
+        let outcome = tokio::time::timeout(2 * PATIENCE, self.task).await.expect("no outcome").unwrap();
+        let mut events = Vec::new();
+        while let Ok(event) = self.events.try_recv() {
+            events.push(event);
+        }
+        (outcome, events)
+    }
+
+    /// Waits for the tool's first log message and returns its data.
+    pub(crate) async fn first_log(&mut self) -> Value {
+        loop {
+            let event =
+                tokio::time::timeout(PATIENCE, self.events.recv()).await.expect("the tool said nothing");
+            if let Event::Log { data, .. } = event.expect("the call ended before it said anything") {
+                return serde_json::from_slice(&data).unwrap();
+            }
+        }
+    }
+
+    /// Waits until the tool runs, and returns its process id.
+    pub(crate) async fn pid(&mut self) -> i32 {
+        i32::try_from(self.first_log().await["pid"].as_i64().unwrap()).unwrap()
+    }
+
+    /// Takes the call back.
+    pub(crate) async fn cancel(self) {
+        self.task.abort();
+        assert!(self.task.await.unwrap_err().is_cancelled());
+    }
+}
+
+struct Sink(UnboundedSender<Event>);
+
+impl EventSink for Sink {
+    fn event(&mut self, event: Event) {
+        let _ = self.0.send(event);
+    }
+}
+
+/// The text of a result that is one text block.
+#[track_caller]
+pub(crate) fn text(outcome: &Outcome) -> String {
+    let Ending::Finished(result) = &outcome.ending else { panic!("not finished: {outcome:?}") };
+    let content: Value = serde_json::from_slice(&result.content).unwrap();
+    content[0]["text"].as_str().unwrap().to_owned()
+}
+
+/// Whether a process exists, dead but not reaped included.
+pub(crate) fn exists(pid: i32) -> bool {
+    Path::new(&format!("/proc/{pid}")).exists()
+}
+
+/// Whether a process runs.
+pub(crate) fn lives(pid: i32) -> bool {
+    std::fs::read_link(format!("/proc/{pid}/cwd")).is_ok()
+}
+
+fn own_pid() -> i32 {
+    std::process::id().try_into().unwrap()
+}
+
+fn parent(pid: i32) -> i32 {
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+    // After the name, which may hold anything, come the state and the parent.
+    let after_name = stat.rsplit(')').next().unwrap_or_default();
+    after_name.split_whitespace().nth(1).and_then(|parent| parent.parse().ok()).unwrap_or(0)
+}
+
+/// Waits until a process is gone and reaped.
+pub(crate) async fn wait_gone(pid: i32) {
+    wait_until(&format!("process {pid} to end"), || !exists(pid)).await;
+}
+
+/// Looks again and again until `condition` holds.
+pub(crate) async fn wait_until(what: &str, condition: impl Fn() -> bool) {
+    let began = Instant::now();
+    while !condition() {
+        assert!(began.elapsed() < PATIENCE, "waited too long for {what}");
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+}
+
+/// Says each log message as `logger: data`, and progress as it is.
+pub(crate) fn said(events: &[Event]) -> Vec<String> {
+    events
+        .iter()
+        .map(|event| match event {
+            Event::Progress { value, total, message } => format!("progress {value} {total:?} {message:?}"),
+            Event::Log { logger, data, level } => {
+                let logger = logger.as_deref().unwrap_or("-");
+                format!("{} {logger}: {}", level.name(), String::from_utf8_lossy(data))
+            }
+        })
+        .collect()
+}
+
+/// The real path of `python3`: a shim would be another program on the way.
+pub(crate) fn python() -> PathBuf {
+    static PYTHON: OnceLock<PathBuf> = OnceLock::new();
+    PYTHON
+        .get_or_init(|| {
+            let output = std::process::Command::new("python3")
+                .args(["-c", "import sys; print(sys.executable)"])
+                .output()
+                .expect("these tests need `python3` on the path");
+            String::from_utf8(output.stdout).unwrap().trim().into()
+        })
+        .clone()
+}

@@ -1,0 +1,273 @@
+"""Tools that behave, and tools that do not, for the whole-process tests."""
+
+import asyncio
+import atexit
+import ctypes
+import itertools
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+
+from omni import Context, ToolError, heartbeat, tool
+
+
+@tool
+def echo(text: str) -> str:
+    return text
+
+
+@tool
+def table() -> dict:
+    return {"rows": [1, 2], "city": "Zürich"}
+
+
+@tool
+def pid() -> int:
+    return os.getpid()
+
+
+@tool
+def nothing() -> None:
+    return None
+
+
+@tool
+def raises() -> str:
+    raise KeyError("missing")
+
+
+@tool
+def refuses() -> str:
+    raise ToolError("no such note")
+
+
+@tool
+def not_a_number() -> float:
+    return float("nan")
+
+
+@tool
+def large(size: int) -> str:
+    return "x" * size
+
+
+@tool
+def sys_exit(code: int) -> str:
+    sys.exit(code)
+
+
+@tool
+def os_exit(code: int) -> str:
+    os._exit(code)
+
+
+@tool
+def segfault() -> str:
+    ctypes.string_at(0)
+    return "unreachable"
+
+
+@tool
+def abort() -> str:
+    os.abort()
+
+
+@tool
+def sleeps(seconds: float, ctx: Context) -> str:
+    ctx.info({"pid": os.getpid()})
+    time.sleep(seconds)
+    return "slept"
+
+
+@tool
+def spins(ctx: Context) -> str:
+    ctx.info({"pid": os.getpid()})
+    while True:
+        pass
+
+
+@tool
+def holds_the_gil(ctx: Context) -> str:
+    signal.signal(signal.SIGUSR2, signal.SIG_IGN)
+    ctx.info({"pid": os.getpid()})
+    # A loop in C that never looks for signals.
+    all(itertools.repeat(True))
+    return "unreachable"
+
+
+@tool
+def ignores_everything(ctx: Context) -> str:
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    said = False
+    while True:
+        try:
+            if not said:
+                said = True
+                ctx.info({"pid": os.getpid()})
+            time.sleep(60)
+        except BaseException:
+            pass
+
+
+@tool
+def stops_itself(ctx: Context) -> str:
+    signal.signal(signal.SIGUSR2, signal.SIG_IGN)
+    ctx.info({"pid": os.getpid()})
+    os.kill(os.getpid(), signal.SIGSTOP)
+    return "went on"
+
+
+@tool
+def obeys(ctx: Context) -> str:
+    ctx.info({"pid": os.getpid()})
+    while True:
+        time.sleep(0.01)
+
+
+@tool
+def starts_children(ctx: Context) -> str:
+    child = subprocess.Popen(["sleep", "1000"])
+    daemon = subprocess.Popen(["sleep", "1000"], start_new_session=True)
+    ctx.info({"pid": os.getpid(), "children": [child.pid, daemon.pid]})
+    time.sleep(1000)
+    return "unreachable"
+
+
+@tool
+def beats(times: int, pause: float) -> str:
+    for _ in range(times):
+        time.sleep(pause)
+        heartbeat()
+    return "alive"
+
+
+@tool
+def prints() -> str:
+    print("one")
+    os.write(1, b"two\n")
+    print("three", file=sys.stderr)
+    sys.stdout.write("four")
+    return "done"
+
+
+@tool
+def floods(megabytes: int) -> str:
+    line = b"y" * 1023 + b"\n"
+    for _ in range(megabytes * 1024):
+        os.write(1, line)
+        os.write(2, line)
+    return "done"
+
+
+@tool
+def narrates(ctx: Context) -> str:
+    ctx.info("first")
+    ctx.progress(1, 2, "half")
+    ctx.warning({"n": 2})
+    return "done"
+
+
+@tool
+def closes_its_channel() -> str:
+    os.closerange(3, 4096)
+    return "done"
+
+
+@tool
+def sends_garbage() -> str:
+    import socket
+
+    for name in os.listdir("/proc/self/fd"):
+        try:
+            channel = socket.socket(fileno=os.dup(int(name)))
+            if channel.family == socket.AF_UNIX:
+                channel.sendall(b"\x05\x00\x00\x00hello")
+        except OSError:
+            pass
+    time.sleep(60)
+    return "done"
+
+
+@tool
+def promises_a_large_frame() -> str:
+    import socket
+
+    for name in os.listdir("/proc/self/fd"):
+        try:
+            channel = socket.socket(fileno=os.dup(int(name)))
+            if channel.family == socket.AF_UNIX:
+                channel.sendall(b"\xff\xff\xff\xff")
+        except OSError:
+            pass
+    time.sleep(60)
+    return "done"
+
+
+@tool
+def leaves_a_thread() -> str:
+    def speak():
+        time.sleep(0.05)
+        os.write(1, b"late\n")
+
+    threading.Thread(target=speak, daemon=True).start()
+    return "done"
+
+
+@tool
+def dies_later() -> str:
+    threading.Timer(0.05, os._exit, [3]).start()
+    return "done"
+
+
+@tool
+def lingers() -> str:
+    atexit.register(time.sleep, 1000)
+    return "done"
+
+
+@tool
+def environment() -> dict:
+    return dict(os.environ)
+
+
+@tool
+def where(ctx: Context) -> dict:
+    return {"cwd": os.getcwd(), "root": str(ctx.root), "settings": ctx.settings, "session": ctx.session_id}
+
+
+@tool
+async def async_echo(text: str) -> str:
+    await asyncio.sleep(0)
+    return text
+
+
+@tool
+async def async_sleeps(seconds: float, ctx: Context) -> str:
+    ctx.info({"pid": os.getpid()})
+    await asyncio.sleep(seconds)
+    return "slept"
+
+
+@tool
+async def async_blocks(ctx: Context) -> str:
+    ctx.info({"pid": os.getpid()})
+    time.sleep(1000)
+    return "unreachable"
+
+
+@tool
+async def async_ignores(ctx: Context) -> str:
+    ctx.info({"pid": os.getpid()})
+    while True:
+        try:
+            await asyncio.sleep(1000)
+        except BaseException:
+            pass
+
+
+@tool
+async def async_exits(code: int) -> str:
+    os._exit(code)
