@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import types
 from pathlib import Path
-from typing import Any, Callable, List, Optional, Tuple
+from typing import Any, Callable, Optional
 
 import pytest
 
@@ -19,9 +19,10 @@ class RecordingContext(Context):
 
     def __init__(self, **given: Any) -> None:
         super().__init__(**given)
-        self.reported: List[Tuple[float, Optional[str]]] = []
+        self.reported: list[tuple[float, Optional[str]]] = []
 
     def progress(self, value: float, total: Optional[float] = None, message: Optional[str] = None) -> Any:
+        """Keep the report, then do what every context does."""
         self.reported.append((value, message))
         return super().progress(value, total, message)
 

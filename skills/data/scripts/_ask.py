@@ -6,7 +6,7 @@ import math
 import re
 import sqlite3
 from time import monotonic
-from typing import Any, List, NamedTuple, Optional
+from typing import Any, NamedTuple, Optional
 
 from omni import Context, ToolError
 
@@ -25,14 +25,13 @@ _FORBIDDEN_FUNCTIONS = frozenset({"load_extension", "fts3_tokenizer"})
 class Answer(NamedTuple):
     """What a statement gave."""
 
-    columns: List[str]
-    rows: List[List[Any]]
+    columns: list[str]
+    rows: list[list[Any]]
     truncated: bool
 
 
 def ask(ctx: Context, tables: Tables, sql: str, limit: int, seconds: float) -> Answer:
-    """
-    Run one statement that reads.
+    """Run one statement that reads.
 
     Args:
         ctx: The call. Told of progress while SQLite works.
@@ -54,7 +53,7 @@ def ask(ctx: Context, tables: Tables, sql: str, limit: int, seconds: float) -> A
         if cursor.description is None:
             raise ToolError("the statement gives no rows; write a SELECT")
         columns = [column[0] for column in cursor.description]
-        rows: List[List[Any]] = []
+        rows: list[list[Any]] = []
         chars = 0
         for row in cursor:
             if len(rows) >= limit or chars > ANSWER_CHARS_MAX:
@@ -89,7 +88,7 @@ class _Clock:
         self.over = passed > self._seconds
         try:
             self._ctx.heartbeat()
-        except BaseException as stopped:  # noqa: BLE001 - handed on by `ask`; SQLite would swallow it
+        except BaseException as stopped:
             self.stopped = stopped
             return 1
         return int(self.over)

@@ -19,9 +19,10 @@ import errno
 import os
 import stat
 from collections import deque
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import BinaryIO, Iterator, List, NamedTuple, Optional, Tuple
+from typing import BinaryIO, NamedTuple, Optional
 
 from omni import ToolError
 
@@ -43,8 +44,7 @@ class Place(NamedTuple):
 
 
 def relative(root: Path, path: str) -> str:
-    """
-    Return `path` relative to the root, without touching the disk.
+    """Return `path` relative to the root, without touching the disk.
 
     Args:
         root: The project root.
@@ -67,9 +67,10 @@ def relative(root: Path, path: str) -> str:
 
 @contextmanager
 def place(root: Path, path: str, *, make_folders: bool = False) -> Iterator[Place]:
-    """
-    Walk to `path` and hold the folder it is in. The last name need not exist; it is never a link
-    at the moment it is looked at, and callers open it with `O_NOFOLLOW`.
+    """Walk to `path` and hold the folder it is in.
+
+    The last name need not exist. It is no link at the moment it is looked at, and callers open it with
+    `O_NOFOLLOW`.
 
     Args:
         root: The project root.
@@ -84,8 +85,8 @@ def place(root: Path, path: str, *, make_folders: bool = False) -> Iterator[Plac
     """
     shown = path
     todo = deque(relative(root, path).split("/"))
-    held: List[int] = []
-    names: List[str] = []
+    held: list[int] = []
+    names: list[str] = []
     patience = LINKS_MAX
     try:
         held.append(os.open(root, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC))
@@ -133,9 +134,8 @@ def place(root: Path, path: str, *, make_folders: bool = False) -> Iterator[Plac
 
 
 @contextmanager
-def folder(root: Path, path: str) -> Iterator[Tuple[int, str]]:
-    """
-    Hold the folder at `path` open.
+def folder(root: Path, path: str) -> Iterator[tuple[int, str]]:
+    """Hold the folder at `path` open.
 
     Yields:
         Its descriptor and its path relative to the root, links resolved (`.` for the root).
@@ -155,8 +155,7 @@ def folder(root: Path, path: str) -> Iterator[Tuple[int, str]]:
 
 
 def open_file(root: Path, path: str) -> BinaryIO:
-    """
-    Open the regular file at `path` for reading. The caller closes it.
+    """Open the regular file at `path` for reading. The caller closes it.
 
     Raises:
         ToolError: There is no such file beneath the root, it may not be read, or it is not a
@@ -167,8 +166,7 @@ def open_file(root: Path, path: str) -> BinaryIO:
 
 
 def open_at(folder: int, name: str, shown: str) -> BinaryIO:
-    """
-    Open the regular file `name` of an open folder for reading. Links are not followed.
+    """Open the regular file `name` of an open folder for reading. Links are not followed.
 
     Args:
         folder: Descriptor of the folder.

@@ -13,9 +13,10 @@ import math
 import os
 import re
 import sqlite3
+from collections.abc import Iterator, Sequence
 from itertools import islice
 from pathlib import Path
-from typing import Any, BinaryIO, Callable, Dict, Iterator, List, NamedTuple, Optional, Sequence, Tuple
+from typing import Any, BinaryIO, Callable, NamedTuple, Optional
 from urllib.parse import quote
 
 from omni import Context, ToolError
@@ -57,12 +58,11 @@ class Table(NamedTuple):
     schema: str
     bare_name: str
     file: str
-    columns: List[Column]
+    columns: list[Column]
 
 
 class Tables:
-    """
-    The files of one call, open as tables of one database. Close it, or use it in a `with` block.
+    """The files of one call, open as tables of one database. Close it, or use it in a `with` block.
 
     Args:
         ctx: The call.
@@ -78,9 +78,9 @@ class Tables:
         if len(files) > FILES_MAX:
             raise ToolError(f"{len(files)} files; one call may name {FILES_MAX}")
         self._ctx = ctx
-        self._held: List[BinaryIO] = []
-        self.notes: List[str] = []
-        self.tables: List[Table] = []
+        self._held: list[BinaryIO] = []
+        self.notes: list[str] = []
+        self.tables: list[Table] = []
         # `isolation_level=None`: no transaction is begun behind our back.
         self.database = sqlite3.connect("file::memory:", uri=True, isolation_level=None)
         try:
@@ -91,7 +91,7 @@ class Tables:
             self.close()
             raise
 
-    def __enter__(self) -> "Tables":
+    def __enter__(self) -> Tables:  # noqa: PYI034 - `Self` is younger than Python 3.9
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -106,8 +106,7 @@ class Tables:
         self._held.clear()
 
     def only(self, table: Optional[str]) -> Table:
-        """
-        Return the table of that name, or the only one.
+        """Return the table of that name, or the only one.
 
         Raises:
             ToolError: There is no such table, or there are several and none was named.
@@ -188,14 +187,14 @@ class Tables:
             )
         width = len(header)
 
-        def values() -> Iterator[Tuple[Any, ...]]:
+        def values() -> Iterator[tuple[Any, ...]]:
             for row in rows():
-                row = row[:width] + [""] * (width - len(row))
-                yield tuple(kind.value(field) for kind, field in zip(kinds, row))
+                fields = row[:width] + [""] * (width - len(row))
+                yield tuple(kind.value(field) for kind, field in zip(kinds, fields))
 
         self._load(path, [Column(name, kind.type()) for name, kind in zip(header, kinds)], values)
 
-    def _load(self, path: str, columns: List[Column], rows: Callable[[], Iterator[Tuple[Any, ...]]]) -> None:
+    def _load(self, path: str, columns: list[Column], rows: Callable[[], Iterator[tuple[Any, ...]]]) -> None:
         if len(columns) > COLUMNS_MAX:
             raise ToolError(f"`{path}` has {len(columns)} columns; {COLUMNS_MAX} can be read")
         name = self._free_name(path, [table.bare_name for table in self.tables])
@@ -314,10 +313,10 @@ def _delimiter(data: bytes, encoding: str) -> str:
 
 def _separated_rows(
     data: bytes, encoding: str, delimiter: str, path: str
-) -> Tuple[List[str], Callable[[], Iterator[List[str]]]]:
+) -> tuple[list[str], Callable[[], Iterator[list[str]]]]:
     """Return the names of the columns, and a function that reads the rows below them from the start."""
 
-    def rows() -> Iterator[List[str]]:
+    def rows() -> Iterator[list[str]]:
         reader = csv.reader(_text(data, encoding), delimiter=delimiter)
         try:
             yield from (row for row in reader if row)
@@ -331,9 +330,9 @@ def _separated_rows(
     return _distinct([name.strip() for name in first]), lambda: islice(rows(), 1, None)
 
 
-def _distinct(names: Sequence[str]) -> List[str]:
+def _distinct(names: Sequence[str]) -> list[str]:
     """Return names for all columns, none empty and no two equal (SQLite does not tell case apart)."""
-    taken: Dict[str, int] = {}
+    taken: dict[str, int] = {}
     result = []
     for number, given in enumerate(names, 1):
         name = given or f"column_{number}"
@@ -345,10 +344,10 @@ def _distinct(names: Sequence[str]) -> List[str]:
     return result
 
 
-def _json_rows(data: bytes, path: str, ending: str) -> Tuple[List[Column], Callable[[], Iterator[Tuple[Any, ...]]]]:
+def _json_rows(data: bytes, path: str, ending: str) -> tuple[list[Column], Callable[[], Iterator[tuple[Any, ...]]]]:
     text = data.decode(_encoding(data), errors="replace")
     records = _records(text, path, lines=ending in (".jsonl", ".ndjson"))
-    names: Dict[str, set] = {}
+    names: dict[str, set] = {}
     for record in records:
         for key, value in record.items():
             names.setdefault(key, set()).add(_json_type(value))
@@ -359,31 +358,31 @@ def _json_rows(data: bytes, path: str, ending: str) -> Tuple[List[Column], Calla
     return columns, lambda: (tuple(_json_value(record.get(key)) for key in keys) for record in records)
 
 
-def _records(text: str, path: str, *, lines: bool) -> List[Dict[str, Any]]:
-    value: Any
-    try:
-        if lines:
-            value = []
-            for number, line in enumerate(text.split("\n"), 1):
-                if line.strip():
-                    value.append(json.loads(line))
-        else:
-            number = 0
-            value = json.loads(text)
-    except json.JSONDecodeError as error:
-        raise ToolError(
-            f"`{path}` is not {'JSON Lines' if lines else 'JSON'}: {error.msg} at line {number or error.lineno}, "
-            f"column {error.colno}"
-        ) from None
-    except (ValueError, RecursionError) as error:
-        raise ToolError(f"`{path}` cannot be read: {error}") from None
+def _records(text: str, path: str, *, lines: bool) -> list[dict[str, Any]]:
+    if lines:
+        rows = [(number, line) for number, line in enumerate(text.split("\n"), 1) if line.strip()]
+        value: Any = [_json(line, f"`{path}`, line {number}") for number, line in rows]
+    else:
+        value = _json(text, f"`{path}`")
     if isinstance(value, dict):
         # `{"items": […], "total": 3}`: what a person means by the rows of such a file is the one list.
-        lists = [member for member in value.values() if isinstance(member, list) and any(isinstance(m, dict) for m in member)]
+        lists = [
+            member for member in value.values() if isinstance(member, list) and any(isinstance(m, dict) for m in member)
+        ]
         value = lists[0] if len(lists) == 1 else [value]
     if not isinstance(value, list):
         value = [value]
     return [item if isinstance(item, dict) else {"value": item} for item in value]
+
+
+def _json(text: str, where: str) -> Any:
+    try:
+        return json.loads(text)
+    except json.JSONDecodeError as error:
+        place_in_text = f"line {error.lineno}, column {error.colno}" if error.lineno > 1 else f"column {error.colno}"
+        raise ToolError(f"{where} is not JSON: {error.msg} at {place_in_text}") from None
+    except (ValueError, RecursionError) as error:
+        raise ToolError(f"{where} cannot be read: {error}") from None
 
 
 def _json_type(value: Any) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, List, Literal, Optional
+from typing import Any, Literal, Optional
 
 from omni import Context, ToolError, tool
 
@@ -17,12 +17,12 @@ SECONDS_MAX = 120
 class Rows:
     """What a statement gave. `rows` holds a list per row, in the order of `columns`."""
 
-    columns: List[str]
-    rows: List[List[Any]]
+    columns: list[str]
+    rows: list[list[Any]]
     # Whether there are more rows than these.
     truncated: bool
     # What was odd about the files, such as rows that are too short.
-    notes: List[str]
+    notes: list[str]
 
 
 @dataclass
@@ -40,15 +40,15 @@ class TableShape:
     table: str
     file: str
     rows: int
-    columns: List[ColumnShape]
+    columns: list[ColumnShape]
 
 
 @dataclass
 class Shapes:
     """All tables of the files asked about."""
 
-    tables: List[TableShape]
-    notes: List[str]
+    tables: list[TableShape]
+    notes: list[str]
 
 
 @dataclass
@@ -72,7 +72,7 @@ class ColumnSummary:
     # `null` unless the column holds numbers.
     mean: Optional[float]
     # The most frequent values.
-    frequent: List[Frequency]
+    frequent: list[Frequency]
 
 
 @dataclass
@@ -81,15 +81,14 @@ class TableSummary:
 
     table: str
     rows: int
-    columns: List[ColumnSummary]
+    columns: list[ColumnSummary]
     # Columns beyond the fortieth; ask for them by name.
-    left_out: List[str]
+    left_out: list[str]
 
 
 @tool(title="Ask data files in SQL", read_only=True, open_world=False, timeout=180)
-def query(ctx: Context, sql: str, files: List[str], limit: int = 100, seconds: float = 20) -> Rows:
-    """
-    Run a SELECT over CSV, TSV, JSON, JSON Lines and SQLite files, also joined with each other.
+def query(ctx: Context, sql: str, files: list[str], limit: int = 100, seconds: float = 20) -> Rows:
+    """Run a SELECT over CSV, TSV, JSON, JSON Lines and SQLite files, also joined with each other.
 
     Each CSV or JSON file is a table named like the file without its ending (`sales-2024.csv` is
     `sales_2024`). A SQLite file is a schema of that name: `shop.orders`, or just `orders`. The dialect is
@@ -113,9 +112,8 @@ def query(ctx: Context, sql: str, files: List[str], limit: int = 100, seconds: f
 
 
 @tool(title="Tables and columns of data files", read_only=True, open_world=False, timeout=180)
-def schema(ctx: Context, files: List[str]) -> Shapes:
-    """
-    Say which tables and columns data files have, their types, and how many rows.
+def schema(ctx: Context, files: list[str]) -> Shapes:
+    """Say which tables and columns data files have, their types, and how many rows.
 
     Args:
         files: CSV, TSV, JSON, JSON Lines or SQLite files, relative to the project root, up to 8.
@@ -144,8 +142,7 @@ def sample(
     rows: int = 10,
     which: Literal["first", "random"] = "first",
 ) -> Rows:
-    """
-    Show some rows of a CSV, TSV, JSON, JSON Lines or SQLite file.
+    """Show some rows of a CSV, TSV, JSON, JSON Lines or SQLite file.
 
     Args:
         file: The file, relative to the project root.
@@ -165,11 +162,8 @@ def sample(
 
 
 @tool(title="Describe the columns of a data file", read_only=True, open_world=False, timeout=180)
-def describe(
-    ctx: Context, file: str, table: Optional[str] = None, columns: Optional[List[str]] = None
-) -> TableSummary:
-    """
-    Summarise each column of a data file: how many values are missing or distinct, range, mean, frequent values.
+def describe(ctx: Context, file: str, table: Optional[str] = None, columns: Optional[list[str]] = None) -> TableSummary:
+    """Summarise each column of a data file: how many values are missing or distinct, range, mean, frequent values.
 
     Use it before you write a query on data you have not seen: it shows codes, outliers and empty columns.
 

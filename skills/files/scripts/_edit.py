@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import difflib
-from typing import List, NamedTuple
+from typing import NamedTuple
 
 from omni import ToolError
 
@@ -17,12 +17,11 @@ class Replacement(NamedTuple):
     """The new content of a file, and the lines that its replacements begin on."""
 
     data: bytes
-    lines: List[int]
+    lines: list[int]
 
 
 def replace_exactly(data: bytes, old: str, new: str, *, everywhere: bool, shown: str) -> Replacement:
-    r"""
-    Replace `old` by `new` in the bytes of a text file, whose encoding and line ends are kept.
+    r"""Replace `old` by `new` in the bytes of a text file, whose encoding and line ends are kept.
 
     Args:
         data: The file's content.
@@ -36,7 +35,7 @@ def replace_exactly(data: bytes, old: str, new: str, *, everywhere: bool, shown:
             not text.
     """
     if not old:
-        raise ToolError("`old` is empty; give the text to replace, or add with `files.write` and mode=\"append\"")
+        raise ToolError('`old` is empty; give the text to replace, or add with `files.write` and mode="append"')
     if old == new:
         raise ToolError("`old` and `new` are the same; nothing would change")
     encoding = encoding_of(data)
@@ -63,12 +62,12 @@ def replace_exactly(data: bytes, old: str, new: str, *, everywhere: bool, shown:
     return Replacement(_encoded(changed, encoding, data), _new_lines(text, old, new))
 
 
-def _new_lines(text: str, old: str, new: str) -> List[int]:
+def _new_lines(text: str, old: str, new: str) -> list[int]:
     grown = new.count("\n") - old.count("\n")
     return [line + number * grown for number, line in enumerate(_lines_of(text, old, len(old)))]
 
 
-def _lines_of(text: str, piece: str, step: int) -> List[int]:
+def _lines_of(text: str, piece: str, step: int) -> list[int]:
     found, line, counted = [], 1, 0
     at = text.find(piece)
     while at >= 0:
@@ -113,6 +112,4 @@ def _closest(text: str, old: str) -> str:
     hint = ""
     if [line.split() for line in there] == [line.split() for line in wanted]:
         hint = " Only blanks or indentation differ."
-    return (
-        f" The closest place begins on line {start + 1}.{hint} It is there as:\n" + "\n".join(there)
-    )
+    return f" The closest place begins on line {start + 1}.{hint} It is there as:\n" + "\n".join(there)

@@ -9,7 +9,9 @@ from __future__ import annotations
 
 import fnmatch
 import re
-from typing import List, Optional, Pattern, Sequence, Tuple
+from collections.abc import Sequence
+from re import Pattern
+from typing import Optional
 
 from omni import ToolError
 
@@ -17,12 +19,11 @@ from omni import ToolError
 ALTERNATIVES_MAX = 64
 
 # `None` stands for `**`.
-_Segments = Tuple[Optional[Pattern[str]], ...]
+_Segments = tuple[Optional[Pattern[str]], ...]
 
 
 class Glob:
-    """
-    A compiled pattern.
+    """A compiled pattern.
 
     A pattern without `/` means names at any depth (`*.py`); with one it means the path from the
     folder that is searched (`src/**/test_*.py`). `*` and `?` stay within a name, `**` crosses folders.
@@ -40,14 +41,12 @@ class Glob:
             text = text[2:]
         if not text:
             raise ToolError("the pattern is empty; `*` means every name, `**/*.md` every Markdown file")
-        self._alternatives: List[_Segments] = []
+        self._alternatives: list[_Segments] = []
         for alternative in _braces(text):
             segments = [segment for segment in alternative.split("/") if segment]
             if len(segments) == 1 and "/" not in alternative.rstrip("/"):
                 segments.insert(0, "**")
-            self._alternatives.append(
-                tuple(None if s == "**" else re.compile(fnmatch.translate(s)) for s in segments)
-            )
+            self._alternatives.append(tuple(None if s == "**" else re.compile(fnmatch.translate(s)) for s in segments))
 
     def matches(self, path: str) -> bool:
         """Return whether the pattern means `path`, given from the searched folder with `/`."""
@@ -74,9 +73,9 @@ def _matches(segments: _Segments, names: Sequence[str]) -> bool:
     return reached[-1]
 
 
-def _braces(text: str) -> List[str]:
+def _braces(text: str) -> list[str]:
     """Expand `{a,b}` from the left. A brace without its partner or a comma is an ordinary character."""
-    done: List[str] = []
+    done: list[str] = []
     todo = [text]
     while todo:
         current = todo.pop()
@@ -91,7 +90,7 @@ def _braces(text: str) -> List[str]:
     return done
 
 
-def _first_braces(text: str) -> Optional[Tuple[int, int, List[str]]]:
+def _first_braces(text: str) -> Optional[tuple[int, int, list[str]]]:
     start = text.find("{")
     while start >= 0:
         depth, piece, options = 0, start + 1, []

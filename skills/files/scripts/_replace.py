@@ -16,8 +16,7 @@ _NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
 def create(place: Place, data: bytes) -> None:
-    """
-    Write a file that must not exist yet.
+    """Write a file that must not exist yet.
 
     Raises:
         ToolError: Something of that name exists, or the system refuses.
@@ -42,8 +41,7 @@ def create(place: Place, data: bytes) -> None:
 
 
 def replace(place: Place, data: bytes, before: Optional[os.stat_result]) -> None:
-    """
-    Put new content in place of a file, in one step: readers see all of the old or all of the new.
+    """Put new content in place of a file, in one step: readers see all of the old or all of the new.
 
     The permissions of the old file are kept, its owner and its hard links are not.
 
@@ -82,8 +80,7 @@ def replace(place: Place, data: bytes, before: Optional[os.stat_result]) -> None
 
 
 def append(place: Place, data: bytes) -> bool:
-    """
-    Add to the end of a file, which is created when it is missing.
+    """Add to the end of a file, which is created when it is missing.
 
     Returns:
         Whether the file is new.

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import BinaryIO, List, Match, Optional, Pattern, Tuple
+from re import Match, Pattern
+from typing import BinaryIO, Optional
 
 from ._text import encoding_of
 
@@ -18,14 +19,13 @@ class LineMatches:
     """What a search found in one file, or why it did not look."""
 
     # Line number, text, and whether the line matches or stands beside one that does.
-    rows: List[Tuple[int, str, bool]] = field(default_factory=list)
+    rows: list[tuple[int, str, bool]] = field(default_factory=list)
     binary: bool = False
     too_large: bool = False
 
 
 def matches_in(file: BinaryIO, finder: Pattern[str], bytes_max: int, context: int) -> LineMatches:
-    """
-    Search an open file line by line.
+    """Search an open file line by line.
 
     Args:
         file: The file; read from where it stands.
@@ -50,11 +50,7 @@ def matches_in(file: BinaryIO, finder: Pattern[str], bytes_max: int, context: in
         found.pop(len(lines), None)
         lines.pop()
     around = sorted(
-        {
-            near
-            for number in found
-            for near in range(max(1, number - context), min(len(lines), number + context) + 1)
-        }
+        {near for number in found for near in range(max(1, number - context), min(len(lines), number + context) + 1)}
     )
     return LineMatches([(number, _shown(lines[number - 1], found.get(number)), number in found) for number in around])
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import codecs
 import io
-from typing import BinaryIO, Iterator, NamedTuple, Optional
+from collections.abc import Iterator
+from typing import BinaryIO, NamedTuple, Optional
 
 from omni import ToolError
 
@@ -40,8 +41,7 @@ class TextFile(NamedTuple):
 
 
 def as_text(file: BinaryIO, shown: str, encoding: Optional[str] = None) -> TextFile:
-    """
-    Read an open file as text. What the encoding cannot say becomes U+FFFD.
+    """Read an open file as text. What the encoding cannot say becomes U+FFFD.
 
     Raises:
         ToolError: The file is binary, or the encoding is not one that Python knows.

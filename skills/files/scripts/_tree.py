@@ -7,7 +7,8 @@ cannot leave the folder it began in, whatever is renamed or replaced meanwhile.
 from __future__ import annotations
 
 import os
-from typing import Iterator, NamedTuple, Optional
+from collections.abc import Iterator
+from typing import NamedTuple, Optional
 
 from ._beneath import printable
 
@@ -45,8 +46,7 @@ class Entry(NamedTuple):
 
 
 def walk(folder: int, *, depth: int = DEPTH_MAX, hidden: bool = False) -> Iterator[Entry]:
-    """
-    Walk a folder in the order of names, each folder before what is in it.
+    """Walk a folder in the order of names, each folder before what is in it.
 
     Args:
         folder: Descriptor of the folder. Stays open.
@@ -85,7 +85,7 @@ def _walk(folder: int, prefix: str, level: int, depth: int, hidden: bool) -> Ite
                 os.close(inner)
 
 
-def _open_inner(folder: int, entry: "os.DirEntry[str]") -> Optional[int]:
+def _open_inner(folder: int, entry: os.DirEntry[str]) -> Optional[int]:
     try:
         return os.open(entry.name, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=folder)
     except OSError:
@@ -101,7 +101,7 @@ def _is_cache(folder: int) -> bool:
     return True
 
 
-def _kind(entry: "os.DirEntry[str]") -> str:
+def _kind(entry: os.DirEntry[str]) -> str:
     if entry.is_symlink():
         return "link"
     if entry.is_dir(follow_symlinks=False):

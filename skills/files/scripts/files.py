@@ -5,9 +5,11 @@ from __future__ import annotations
 import re
 import stat
 from collections import deque
+from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import islice
-from typing import Deque, Iterator, List, Literal, Optional, Pattern, Tuple
+from re import Pattern
+from typing import Literal, Optional
 
 from omni import Context, Text, ToolError, tool
 
@@ -30,7 +32,7 @@ EDIT_BYTES_MAX = 16 * 1024 * 1024
 class Found:
     """Paths that a pattern means."""
 
-    paths: List[str]
+    paths: list[str]
     # How many there are in all, beyond the limit too.
     total: int
     truncated: bool
@@ -52,13 +54,12 @@ class Edited:
     path: str
     replacements: int
     # The line each replacement begins on, in the new text.
-    lines: List[int]
+    lines: list[int]
 
 
 @tool(name="list", title="List a folder", read_only=True, open_world=False, timeout=60)
 def list_folder(ctx: Context, path: str = ".", depth: int = 1, hidden: bool = False, limit: int = 400) -> Text:
-    """
-    List what is in a folder as an indented tree: folders end in `/`, files show their size, links their target.
+    """List what is in a folder as an indented tree: folders end in `/`, files show their size, links their target.
 
     Use it to get to know a project; to look for names use `files.find`.
     Folders of tools (`.git`, `node_modules`, `__pycache__`, `.venv`, caches) are named but not entered.
@@ -94,8 +95,7 @@ def read(
     numbers: bool = True,
     encoding: Optional[str] = None,
 ) -> Text:
-    """
-    Read a text file, whole or a range of its lines.
+    """Read a text file, whole or a range of its lines.
 
     Long files come in pieces: the last line says where to go on. Binary files are refused.
 
@@ -139,8 +139,7 @@ def find(
     hidden: bool = False,
     limit: int = 200,
 ) -> Found:
-    """
-    Find files or folders by a glob pattern on their names or paths.
+    """Find files or folders by a glob pattern on their names or paths.
 
     Folders of tools (`.git`, `node_modules`, `__pycache__`, `.venv`, caches) are not entered, links not followed.
 
@@ -158,7 +157,7 @@ def find(
     """
     limit = _between("limit", limit, 1, 5000)
     glob = Glob(pattern)
-    found: List[Entry] = []
+    found: list[Entry] = []
     with folder(ctx.root, path) as (descriptor, shown):
         for seen, entry in enumerate(walk(descriptor, hidden=hidden), 1):
             if kind in ("any", entry.kind) and glob.matches(entry.path):
@@ -186,8 +185,7 @@ def search(
     hidden: bool = False,
     limit: int = 100,
 ) -> Text:
-    """
-    Search the contents of files, line by line, for a regular expression or an exact text.
+    """Search the contents of files, line by line, for a regular expression or an exact text.
 
     Binary files, files above 4 MB and folders of tools (`.git`, `node_modules`, caches) are left out, and counted.
     The expression is Python's: nested repeats such as `(a+)+` can take for ever and then end at the time limit.
@@ -232,11 +230,8 @@ def search(
 
 
 @tool(title="Write a file", read_only=False, destructive=True, open_world=False, timeout=60)
-def write(
-    ctx: Context, path: str, content: str, mode: Literal["create", "overwrite", "append"] = "create"
-) -> Written:
-    """
-    Write a whole text file in UTF-8, or add to its end. Missing folders on the way are created.
+def write(ctx: Context, path: str, content: str, mode: Literal["create", "overwrite", "append"] = "create") -> Written:
+    """Write a whole text file in UTF-8, or add to its end. Missing folders on the way are created.
 
     For a change inside an existing file use `files.edit`: it is shorter and cannot lose the rest.
     Nothing inside `.git` can be written.
@@ -265,8 +260,7 @@ def write(
 
 @tool(title="Edit a file", read_only=False, destructive=True, open_world=False, timeout=60)
 def edit(ctx: Context, path: str, old: str, new: str, replace_all: bool = False) -> Edited:
-    """
-    Replace an exact piece of a text file by another. The rest of the file stays as it is, byte for byte.
+    """Replace an exact piece of a text file by another. The rest of the file stays as it is, byte for byte.
 
     `old` must occur exactly once, unless `replace_all` is set: give enough lines around the change to
     make it unique. Leave out the line numbers that `files.read` puts before the lines. Files with
@@ -300,7 +294,7 @@ class _Report:
 
     def __init__(self, limit: int, show: str) -> None:
         self.files = 0
-        self._rows: List[str] = []
+        self._rows: list[str] = []
         self._chars = 0
         self._limit = limit
         self._show = show
@@ -378,10 +372,10 @@ def _finder(pattern: str, literal: bool, ignore_case: bool) -> Pattern[str]:
         raise ToolError(f"the regular expression is too large: {error}") from None
 
 
-def _range(ctx: Context, every: Iterator[str], start: int, limit: int) -> Tuple[int, List[str], int]:
+def _range(ctx: Context, every: Iterator[str], start: int, limit: int) -> tuple[int, list[str], int]:
     """Return the first line's number, the lines asked for and how many the file has."""
-    tail: Deque[str] = deque(maxlen=limit if start > 0 else -start)
-    kept: List[str] = []
+    tail: deque[str] = deque(maxlen=limit if start > 0 else -start)
+    kept: list[str] = []
     total = 0
     for total, line in enumerate(every, 1):
         if start < 0:
@@ -395,7 +389,7 @@ def _range(ctx: Context, every: Iterator[str], start: int, limit: int) -> Tuple[
     return total - len(tail) + 1, list(tail)[:limit], total
 
 
-def _fitting(wanted: List[str]) -> List[str]:
+def _fitting(wanted: list[str]) -> list[str]:
     """Return as many lines as one answer may hold, at least one."""
     chars = 0
     for count, line in enumerate(wanted):

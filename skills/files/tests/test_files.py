@@ -159,8 +159,7 @@ def test_find_orders_by_age_and_size_and_counts_beyond_the_limit(project, skill)
 def test_search_shows_matches_with_lines_around_them(project, skill):
     text = skill.search(project, "print", context=1).text
     assert text == (
-        "src/main.py-4- def main():\nsrc/main.py:5:     print('hello')\n"
-        "[1 matching line in 1 file; 3 files searched]"
+        "src/main.py-4- def main():\nsrc/main.py:5:     print('hello')\n[1 matching line in 1 file; 3 files searched]"
     )
 
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import List, NamedTuple, Sequence
+from collections.abc import Sequence
+from typing import NamedTuple
 
 from ._run import Repository
 
@@ -24,9 +25,8 @@ class FileChange(NamedTuple):
     removed: int
 
 
-def shown_difference(repository: Repository, compare: Sequence[str], paths: Sequence[str], options: "Options") -> str:
-    """
-    Return a difference as text: a summary by file, then as much of the patch as fits.
+def shown_difference(repository: Repository, compare: Sequence[str], paths: Sequence[str], options: Options) -> str:
+    """Return a difference as text: a summary by file, then as much of the patch as fits.
 
     Args:
         repository: Where.
@@ -57,7 +57,7 @@ class Options(NamedTuple):
     ignore_blanks: bool = False
 
 
-def _changes(listed: str) -> List[FileChange]:
+def _changes(listed: str) -> list[FileChange]:
     fields = listed.split("\0")
     changes, at = [], 0
     while at < len(fields) and fields[at]:
@@ -88,20 +88,21 @@ def _fitting(patch: str, cut: bool) -> str:
         return patch.rstrip("\n")
     # Every line of a file's patch begins with a blank, `+`, `-`, `@` or `\`, or is one of its header.
     files = ["diff --git " + part for part in ("\n" + patch).split("\ndiff --git ")[1:]]
-    shown: List[str] = []
+    shown: list[str] = []
     chars = shortened = 0
     for part in files:
-        if len(part) > _FILE_CHARS_MAX and len(files) > 1:
-            part = _shortened(part, _FILE_CHARS_MAX)
-            shortened += 1
-        if chars + len(part) > PATCH_CHARS_MAX:
+        fitting = _shortened(part, _FILE_CHARS_MAX) if len(files) > 1 else part
+        if chars + len(fitting) > PATCH_CHARS_MAX:
             break
-        shown.append(part.rstrip("\n"))
-        chars += len(part)
+        shortened += fitting != part
+        shown.append(fitting.rstrip("\n"))
+        chars += len(fitting)
     if not shown:
         shown, shortened = [_shortened(files[0] if files else patch, PATCH_CHARS_MAX)], 1
     left_out = len(files) - len(shown)
-    note = f"[cut: {shortened} files shortened, {left_out}{' or more' if cut else ''} left out; ask for them with `paths`]"
+    note = (
+        f"[cut: {shortened} files shortened, {left_out}{' or more' if cut else ''} left out; ask for them with `paths`]"
+    )
     return "\n".join([*shown, note])
 
 

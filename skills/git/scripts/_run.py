@@ -12,8 +12,9 @@ import os
 import re
 import subprocess
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Dict, List, NamedTuple, Optional, Sequence
+from typing import NamedTuple, Optional
 
 from omni import Context, ToolError
 
@@ -21,7 +22,17 @@ from omni import Context, ToolError
 OUTPUT_BYTES_MAX = 8 * 1024 * 1024
 
 # What git and the programs it may start for a commit (a signing agent, hooks) need of the environment.
-_PASSED_ON = ("PATH", "HOME", "XDG_CONFIG_HOME", "USER", "LOGNAME", "TMPDIR", "TZ", "GNUPGHOME", "SSH_AUTH_SOCK")
+_PASSED_ON = (
+    "PATH",
+    "HOME",
+    "XDG_CONFIG_HOME",
+    "USER",
+    "LOGNAME",
+    "TMPDIR",
+    "TZ",
+    "GNUPGHOME",
+    "SSH_AUTH_SOCK",
+)
 _OWN_ENVIRONMENT = {
     "LC_ALL": "C.UTF-8",
     "GIT_TERMINAL_PROMPT": "0",
@@ -53,8 +64,7 @@ class Output(NamedTuple):
 
 
 class Repository:
-    """
-    The repository of a call.
+    """The repository of a call.
 
     Args:
         ctx: The call.
@@ -76,8 +86,7 @@ class Repository:
         self.top = Path(os.fsdecode(found.output.data.rstrip(b"\n")))
 
     def read(self, *arguments: str, bytes_max: int = OUTPUT_BYTES_MAX) -> Output:
-        """
-        Run a git command that changes nothing.
+        """Run a git command that changes nothing.
 
         Raises:
             ToolError: Git refused; the text is git's own.
@@ -93,9 +102,9 @@ class Repository:
         return None if done.code != 0 else done.output.text.split("\n")[0]
 
     def change(self, *arguments: str, text: str = "", hooks: bool = False) -> Output:
-        """
-        Run a git command that changes something, with `text` as its input. With `hooks`, paths in the
-        arguments are patterns unless they begin with `:(literal)`.
+        """Run a git command that changes something, with `text` as its input.
+
+        With `hooks`, paths in the arguments are patterns unless they begin with `:(literal)`.
 
         Raises:
             ToolError: Git or a hook refused; the text is theirs.
@@ -106,8 +115,7 @@ class Repository:
         return done.output
 
     def commit_of(self, ref: str) -> str:
-        """
-        Return the full id of the commit that a name, tag, branch or abbreviated id means.
+        """Return the full id of the commit that a name, tag, branch or abbreviated id means.
 
         Only ids are handed on to other commands, so that no name can be taken for an option.
 
@@ -138,8 +146,7 @@ class Repository:
         return self.read("hash-object", "-t", "tree", "/dev/null").text.strip()
 
     def path(self, path: str) -> str:
-        """
-        Return a path as git takes it: relative to the top of the repository.
+        """Return a path as git takes it: relative to the top of the repository.
 
         Raises:
             ToolError: The path leads out of the repository.
@@ -163,7 +170,7 @@ class Repository:
         writes: bool = False,
         ceiling: bool = True,
         bytes_max: int = OUTPUT_BYTES_MAX,
-    ) -> "_Done":
+    ) -> _Done:
         command = ["git", "--no-pager"]
         for setting in _SETTINGS:
             command += ["-c", setting]
@@ -194,8 +201,8 @@ class Repository:
                 raise ToolError("`git` is not installed, or not on the PATH of the server") from None
             with process:
                 try:
-                    assert process.stdout is not None
-                    data = process.stdout.read(bytes_max + 1)
+                    # A pipe, as asked for above; the type cannot say so.
+                    data = process.stdout.read(bytes_max + 1) if process.stdout else b""
                     cut = len(data) > bytes_max
                     if cut:
                         process.kill()
@@ -226,8 +233,7 @@ class _Done(NamedTuple):
 
 
 def check_ref(ref: str) -> None:
-    """
-    Refuse what can be no name of a commit, first of all what git would take for an option.
+    """Refuse what can be no name of a commit, first of all what git would take for an option.
 
     Raises:
         ToolError: With the name and what is wrong with it.
@@ -236,7 +242,7 @@ def check_ref(ref: str) -> None:
         raise ToolError(f"`{ref[:80]}` cannot be the name of a commit; give a branch, a tag, `HEAD~2` or an id")
 
 
-def _environment() -> Dict[str, str]:
+def _environment() -> dict[str, str]:
     environment = {name: os.environ[name] for name in _PASSED_ON if name in os.environ}
     environment.update(_OWN_ENVIRONMENT)
     return environment
@@ -261,7 +267,7 @@ def _complaint(errors: str, output: str = "") -> str:
             "git does not know who commits; ask the user to set `git config user.name` and `git config user.email` "
             "for this repository"
         )
-    lines: List[str] = [line for line in (errors.strip() or output.strip()).split("\n") if line]
+    lines: list[str] = [line for line in (errors.strip() or output.strip()).split("\n") if line]
     message = "\n".join(lines[-20:])
     message = re.sub(r"^(fatal|error): ", "", message)
     if "index.lock" in message:

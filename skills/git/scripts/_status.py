@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import Iterator, List, Optional
+from typing import Optional
 
 _KINDS = {"M": "modified", "T": "type changed", "A": "added", "D": "deleted", "R": "renamed", "C": "copied"}
 
@@ -31,18 +32,17 @@ class Status:
     behind: int = 0
     # A merge, rebase, cherry-pick, revert or bisect that was begun and not ended.
     in_progress: Optional[str] = None
-    staged: List[Change] = field(default_factory=list)
-    unstaged: List[Change] = field(default_factory=list)
-    untracked: List[str] = field(default_factory=list)
-    conflicted: List[str] = field(default_factory=list)
+    staged: list[Change] = field(default_factory=list)
+    unstaged: list[Change] = field(default_factory=list)
+    untracked: list[str] = field(default_factory=list)
+    conflicted: list[str] = field(default_factory=list)
     clean: bool = True
     # Whether there are more changes than are listed.
     truncated: bool = False
 
 
 def parse(listed: str, entries_max: int) -> Status:
-    """
-    Read the output of `git status --porcelain=v2 --branch -z`.
+    """Read the output of `git status --porcelain=v2 --branch -z`.
 
     Args:
         listed: The output.

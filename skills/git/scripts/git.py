@@ -6,7 +6,7 @@ import os
 import re
 from dataclasses import dataclass
 from datetime import datetime, timezone
-from typing import List, Literal, Optional
+from typing import Literal, Optional
 
 from omni import Context, Text, ToolError, tool
 
@@ -41,15 +41,15 @@ class Commit:
     # The message below its first line, cut after 2,000 characters.
     body: str
     # Branches and tags that point at it.
-    refs: List[str]
-    parents: List[str]
+    refs: list[str]
+    parents: list[str]
 
 
 @dataclass
 class History:
     """Commits, the newest first."""
 
-    commits: List[Commit]
+    commits: list[Commit]
     # Whether there are older ones; go on with `skip`.
     more: bool
 
@@ -61,7 +61,7 @@ class Committed:
     commit: str
     branch: Optional[str]
     subject: str
-    files: List[str]
+    files: list[str]
     added: int
     removed: int
 
@@ -84,14 +84,13 @@ class Branch:
 class Branches:
     """Branches, the one with the newest commit first."""
 
-    branches: List[Branch]
+    branches: list[Branch]
     truncated: bool
 
 
 @tool(title="Status of the repository", read_only=True, open_world=False, timeout=60)
 def status(ctx: Context, repo: str = ".") -> Status:
-    """
-    Show the branch, how it stands to its upstream, and which files are staged, changed, untracked or in conflict.
+    """Show the branch, how it stands to its upstream, and which files are staged, changed, untracked or in conflict.
 
     Args:
         repo: A folder in the repository, relative to the project root.
@@ -113,7 +112,7 @@ def status(ctx: Context, repo: str = ".") -> Status:
 def log(
     ctx: Context,
     ref: str = "HEAD",
-    paths: Optional[List[str]] = None,
+    paths: Optional[list[str]] = None,
     author: Optional[str] = None,
     message: Optional[str] = None,
     changed_text: Optional[str] = None,
@@ -123,8 +122,7 @@ def log(
     skip: int = 0,
     repo: str = ".",
 ) -> History:
-    """
-    List commits, the newest first, filtered by path, author, message, date or the text they added or removed.
+    """List commits, the newest first, filtered by path, author, message, date or the text they added or removed.
 
     Args:
         ref: A branch, tag or id to start from, or a range: `main..feature` is what only feature has.
@@ -165,14 +163,13 @@ def diff(
     base: Optional[str] = None,
     head: Optional[str] = None,
     merge_base: bool = False,
-    paths: Optional[List[str]] = None,
+    paths: Optional[list[str]] = None,
     context: int = 3,
     summary: bool = False,
     ignore_blanks: bool = False,
     repo: str = ".",
 ) -> Text:
-    """
-    Show what changed: in the working tree, or between two commits or branches.
+    """Show what changed: in the working tree, or between two commits or branches.
 
     Without `base` it compares the working tree with the last commit. For what a branch changed since it
     left main, as a pull request shows it: base="main", head="HEAD", merge_base=true.
@@ -220,8 +217,7 @@ def show(
     summary: bool = False,
     repo: str = ".",
 ) -> Text:
-    """
-    Show a commit with its message and patch, or a file (or folder) as it was in that commit.
+    """Show a commit with its message and patch, or a file (or folder) as it was in that commit.
 
     Args:
         ref: A branch, tag or id.
@@ -253,8 +249,7 @@ def show(
 def blame(
     ctx: Context, path: str, start: int = 1, lines: int = 100, ref: Optional[str] = None, repo: str = "."
 ) -> Text:
-    """
-    Say for each line of a file which commit wrote it last, when and by whom.
+    """Say for each line of a file which commit wrote it last, when and by whom.
 
     Args:
         path: The file, relative to the top of the repository.
@@ -272,15 +267,20 @@ def blame(
     commits = [] if ref is None else [repository.commit_of(ref)]
     # `,+n` may reach beyond the end of the file; an absolute end may not.
     listed = repository.read(
-        "blame", "--line-porcelain", "--no-textconv", f"-L{start},+{lines}", *commits, "--", repository.path(path)
+        "blame",
+        "--line-porcelain",
+        "--no-textconv",
+        f"-L{start},+{lines}",
+        *commits,
+        "--",
+        repository.path(path),
     )
     return Text(_blamed(listed.text))
 
 
 @tool(title="Branches", read_only=True, open_world=False, timeout=60)
 def branches(ctx: Context, remote: bool = False, limit: int = 50, repo: str = ".") -> Branches:
-    """
-    List the branches with their last commit and how they stand to their upstream.
+    """List the branches with their last commit and how they stand to their upstream.
 
     Args:
         remote: List what is known of the remotes' branches too; nothing is fetched.
@@ -312,10 +312,9 @@ def branches(ctx: Context, remote: bool = False, limit: int = 50, repo: str = ".
 
 @tool(title="Commit", read_only=False, destructive=False, idempotent=False, open_world=False, timeout=300)
 def commit(
-    ctx: Context, message: str, paths: Optional[List[str]] = None, tracked: bool = False, repo: str = "."
+    ctx: Context, message: str, paths: Optional[list[str]] = None, tracked: bool = False, repo: str = "."
 ) -> Committed:
-    """
-    Commit changes: the given files, all tracked files, or what is staged already.
+    """Commit changes: the given files, all tracked files, or what is staged already.
 
     Look at `git.diff` first and write a message that says why. The repository's hooks run, and may refuse.
     Nothing is pushed.
@@ -371,7 +370,7 @@ def _committed(repository: Repository) -> Committed:
     )
 
 
-def _compare_working_tree(repository: Repository, what: str) -> List[str]:
+def _compare_working_tree(repository: Repository, what: str) -> list[str]:
     if what == "unstaged":
         return []
     if what == "staged":
@@ -419,7 +418,7 @@ def _content(repository: Repository, commit: str, ref: str, path: str, start: in
 
 
 def _blamed(listed: str) -> str:
-    rows: List[str] = []
+    rows: list[str] = []
     entry = {"commit": "", "line": "", "author": "", "author-time": "0"}
     for line in listed.split("\n"):
         if line.startswith("\t"):

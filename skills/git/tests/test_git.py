@@ -15,7 +15,12 @@ def git(folder, *arguments, **environment):
     done = subprocess.run(
         ["git", *arguments],
         cwd=folder,
-        env={"PATH": os.environ["PATH"], "HOME": str(folder.parent), "GIT_CONFIG_NOSYSTEM": "1", **environment},
+        env={
+            "PATH": os.environ["PATH"],
+            "HOME": str(folder.parent),
+            "GIT_CONFIG_NOSYSTEM": "1",
+            **environment,
+        },
         check=True,
         capture_output=True,
         text=True,
@@ -40,7 +45,14 @@ def repo(ctx):
     (ctx.root / "dir").mkdir()
     (ctx.root / "dir" / "b.txt").write_text("b\n")
     git(ctx.root, "add", ".")
-    git(ctx.root, "commit", "--quiet", "-m", "first: start\n\nBecause.", GIT_AUTHOR_DATE="2024-01-02T03:04:05+00:00")
+    git(
+        ctx.root,
+        "commit",
+        "--quiet",
+        "-m",
+        "first: start\n\nBecause.",
+        GIT_AUTHOR_DATE="2024-01-02T03:04:05+00:00",
+    )
     (ctx.root / "a.txt").write_text("one\n2\nthree\n")
     git(ctx.root, "commit", "--quiet", "-am", "second: change")
     return ctx
@@ -317,7 +329,8 @@ def test_reading_runs_no_program_of_the_repository(repo, skill):
 
 
 @pytest.mark.parametrize(
-    "ref", ["--output=/tmp/evil", "-p", "", "a b", "HEAD\n", "x\0y", "main..--output=/tmp/evil", "--all", "-" * 600]
+    "ref",
+    ["--output=/tmp/evil", "-p", "", "a b", "HEAD\n", "x\0y", "main..--output=/tmp/evil", "--all", "-" * 600],
 )
 def test_a_name_that_could_be_an_option_is_refused(repo, skill, ref):
     for call in (skill.log, skill.show):

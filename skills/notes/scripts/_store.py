@@ -10,11 +10,11 @@ from __future__ import annotations
 
 import os
 import sqlite3
+from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import datetime, timezone
 from pathlib import Path
 from time import monotonic, sleep
-from typing import Iterator, List
 
 from omni import Context, ToolError
 
@@ -42,8 +42,7 @@ INSERT INTO revisions VALUES (0, 0);
 
 
 class Store:
-    """
-    The notes of a project, open for one call.
+    """The notes of a project, open for one call.
 
     Args:
         database: An open connection, its schema in place.
@@ -66,8 +65,7 @@ class Store:
             raise
 
     def index_words(self) -> bool:
-        """
-        Bring the full-text index up to date.
+        """Bring the full-text index up to date.
 
         Returns:
             Whether there is one: not every SQLite has FTS5.
@@ -83,7 +81,7 @@ class Store:
                 database.execute("DROP TABLE IF EXISTS words")
                 database.execute(
                     "CREATE VIRTUAL TABLE words USING fts5 "
-                    "(title, body, tags, tokenize = \"unicode61 remove_diacritics 2\")"
+                    '(title, body, tags, tokenize = "unicode61 remove_diacritics 2")'
                 )
                 database.execute(
                     "INSERT INTO words (rowid, title, body, tags) SELECT id, title, body, "
@@ -103,15 +101,14 @@ class Store:
                 self.database.execute("ROLLBACK")
             raise
 
-    def tags_of(self, note: int) -> List[str]:
+    def tags_of(self, note: int) -> list[str]:
         """Return the tags of a note in order."""
         return [row[0] for row in self.database.execute("SELECT tag FROM tags WHERE note = ? ORDER BY tag", (note,))]
 
 
 @contextmanager
 def opened(ctx: Context) -> Iterator[Store]:
-    """
-    Open the notes of the call's project, which are made on first use, and close them afterwards.
+    """Open the notes of the call's project, which are made on first use, and close them afterwards.
 
     They are in `.omni/notes.db` beneath the project root, or where the setting `path` says.
 

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import List, Optional, Sequence, Tuple
+from typing import Optional
 
 from omni import Context, ToolError, tool
 
@@ -22,7 +23,7 @@ class Saved:
 
     id: int
     title: str
-    tags: List[str]
+    tags: list[str]
     created: bool
 
 
@@ -33,7 +34,7 @@ class Note:
     id: int
     title: str
     body: str
-    tags: List[str]
+    tags: list[str]
     created: str
     changed: str
 
@@ -44,7 +45,7 @@ class Hit:
 
     id: int
     title: str
-    tags: List[str]
+    tags: list[str]
     changed: str
     snippet: str
 
@@ -53,7 +54,7 @@ class Hit:
 class Hits:
     """What a search found, the best first."""
 
-    notes: List[Hit]
+    notes: list[Hit]
     # Whether there are more.
     more: bool
 
@@ -64,7 +65,7 @@ class Entry:
 
     id: int
     title: str
-    tags: List[str]
+    tags: list[str]
     changed: str
     characters: int
 
@@ -73,11 +74,11 @@ class Entry:
 class Listing:
     """Notes, the one changed last first."""
 
-    notes: List[Entry]
+    notes: list[Entry]
     # How many there are in all.
     total: int
     # Every tag in use.
-    tags: List[str]
+    tags: list[str]
 
 
 @dataclass
@@ -93,11 +94,10 @@ def save(
     ctx: Context,
     body: str,
     title: Optional[str] = None,
-    tags: Optional[List[str]] = None,
+    tags: Optional[list[str]] = None,
     append_to: Optional[int] = None,
 ) -> Saved:
-    """
-    Save a note for later conversations, or add to one that exists. Nothing that was saved is overwritten.
+    """Save a note for later conversations, or add to one that exists. Nothing that was saved is overwritten.
 
     Worth saving: decisions and their reasons, what was tried and failed, commands that work, what the user wants
     done their way. Search with `notes.find` first and add to the note that is there.
@@ -123,7 +123,8 @@ def save(
         with store.change():
             moment = now()
             added = store.database.execute(
-                "INSERT INTO notes (title, body, created, changed) VALUES (?, ?, ?, ?)", (heading, body, moment, moment)
+                "INSERT INTO notes (title, body, created, changed) VALUES (?, ?, ?, ?)",
+                (heading, body, moment, moment),
             )
             note = int(added.lastrowid or 0)
             _tag(store, note, words)
@@ -132,8 +133,7 @@ def save(
 
 @tool(title="Find notes", read_only=True, open_world=False, timeout=30)
 def find(ctx: Context, query: str, tag: Optional[str] = None, limit: int = 10) -> Hits:
-    """
-    Search the notes in full text: titles, bodies and tags. Use it at the beginning of a task, to know what is known.
+    """Search the notes in full text: titles, bodies and tags. Use it at the beginning of a task, to know what is known.
 
     Notes that have all the words come first, then those that have some. A word also finds longer ones that begin
     with it; case and accents do not matter.
@@ -165,8 +165,7 @@ def find(ctx: Context, query: str, tag: Optional[str] = None, limit: int = 10) -
 
 @tool(name="list", title="List notes", read_only=True, open_world=False, timeout=30)
 def list_notes(ctx: Context, tag: Optional[str] = None, limit: int = 50, skip: int = 0) -> Listing:
-    """
-    List the notes, the one changed last first, and the tags in use.
+    """List the notes, the one changed last first, and the tags in use.
 
     Args:
         tag: Only notes with this tag.
@@ -194,8 +193,7 @@ def list_notes(ctx: Context, tag: Optional[str] = None, limit: int = 50, skip: i
 
 @tool(title="Read a note", read_only=True, open_world=False, timeout=30)
 def read(ctx: Context, id: int) -> Note:  # noqa: A002 - the name that the other tools return it under
-    """
-    Read a whole note.
+    """Read a whole note.
 
     Args:
         id: The note's id, from `notes.find` or `notes.list`.
@@ -215,8 +213,7 @@ def read(ctx: Context, id: int) -> Note:  # noqa: A002 - the name that the other
 
 @tool(title="Delete a note", read_only=False, destructive=True, idempotent=False, open_world=False, timeout=30)
 def delete(ctx: Context, id: int) -> Deleted:  # noqa: A002 - as in `read`
-    """
-    Delete a note for good. Ask the user first, unless they asked for it.
+    """Delete a note for good. Ask the user first, unless they asked for it.
 
     Args:
         id: The note's id, from `notes.find` or `notes.list`.
@@ -249,7 +246,7 @@ def _append(store: Store, note: int, title: Optional[str], body: str, tags: Sequ
 
 def _search_words(
     store: Store, words: Sequence[str], tag: Optional[str], limit: int
-) -> List[Tuple[int, str, str, str]]:
+) -> list[tuple[int, str, str, str]]:
     condition, given = _tagged(tag)
     # A word in double quotes is a word, whatever FTS5 would make of `AND` or `*`.
     prefixes = [f'"{word}"*' for word in words]
@@ -267,10 +264,12 @@ def _search_words(
     return found[:limit]
 
 
-def _search_text(store: Store, words: Sequence[str], tag: Optional[str], limit: int) -> List[Tuple[int, str, str, str]]:
+def _search_text(store: Store, words: Sequence[str], tag: Optional[str], limit: int) -> list[tuple[int, str, str, str]]:
     condition, given = _tagged(tag)
     patterns = ["%" + re.sub(r"([%_\\])", r"\\\1", word) + "%" for word in words]
-    searched = "(title || ' ' || body || ' ' || coalesce((SELECT group_concat(tag, ' ') FROM tags WHERE note = id), ''))"
+    searched = (
+        "(title || ' ' || body || ' ' || coalesce((SELECT group_concat(tag, ' ') FROM tags WHERE note = id), ''))"
+    )
     each = " + ".join(f"({searched} LIKE ? ESCAPE '\\')" for _ in patterns)
     return store.database.execute(
         f"SELECT id, title, body, changed FROM (SELECT *, {each} AS matching FROM notes WHERE {condition}) "
@@ -279,7 +278,7 @@ def _search_text(store: Store, words: Sequence[str], tag: Optional[str], limit: 
     ).fetchall()
 
 
-def _tagged(tag: Optional[str]) -> Tuple[str, Tuple[str, ...]]:
+def _tagged(tag: Optional[str]) -> tuple[str, tuple[str, ...]]:
     """Return the condition for notes with a tag, and what it is asked with."""
     if tag is None:
         return "1", ()
@@ -294,7 +293,7 @@ def _snippet(body: str, words: Sequence[str]) -> str:
     return ("…" if start else "") + cut + ("…" if start + SNIPPET_CHARS < len(flat) else "")
 
 
-def _tags(tags: Optional[Sequence[str]]) -> List[str]:
+def _tags(tags: Optional[Sequence[str]]) -> list[str]:
     words = list(dict.fromkeys(" ".join(tag.casefold().split()).lstrip("#") for tag in tags or []))
     if len(words) > TAGS_MAX:
         raise ToolError(f"{len(words)} tags; a note may have {TAGS_MAX}")

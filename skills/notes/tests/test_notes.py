@@ -19,7 +19,12 @@ PACKAGE = Path(omni.__file__).parents[1]
 
 @pytest.fixture
 def filled(ctx, skill):
-    skill.save(ctx, "We chose SQLite because one file is easy to back up.", title="Storage decision", tags=["Decision"])
+    skill.save(
+        ctx,
+        "We chose SQLite because one file is easy to back up.",
+        title="Storage decision",
+        tags=["Decision"],
+    )
     skill.save(ctx, "Run `make check` before a commit.\nIt takes a minute.", tags=["build", "#howto"])
     skill.save(ctx, "Der Käse schmeckt. 数据库选择的原因。")
     return ctx
@@ -36,7 +41,12 @@ def test_a_note_is_saved_and_read(ctx, skill):
 def test_adding_keeps_what_was_there(filled, skill):
     before = skill.read(filled, 1).body
     saved = skill.save(filled, "Later: still right.", title="2025", tags=["review"], append_to=1)
-    assert (saved.id, saved.title, saved.tags, saved.created) == (1, "Storage decision", ["decision", "review"], False)
+    assert (saved.id, saved.title, saved.tags, saved.created) == (
+        1,
+        "Storage decision",
+        ["decision", "review"],
+        False,
+    )
     assert skill.read(filled, 1).body == before + "\n\n## 2025\n\nLater: still right."
 
 
@@ -208,7 +218,9 @@ def test_a_worker_killed_in_the_middle_of_a_change_leaves_no_half_of_it(filled, 
         "    os.kill(os.getpid(), 9)\n"
     )
     done = subprocess.run(
-        [sys.executable, "-c", code, str(SKILL), str(filled.root)], env={**os.environ, "PYTHONPATH": str(PACKAGE)}
+        [sys.executable, "-c", code, str(SKILL), str(filled.root)],
+        env={**os.environ, "PYTHONPATH": str(PACKAGE)},
+        check=False,
     )
     assert done.returncode == -9
     assert skill.read(filled, 1).body.startswith("We chose SQLite")

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import difflib
 import json
-from typing import Any, List
+from typing import Any
 
 from omni import ToolError
 
 
 def parse(text: str) -> Any:
-    """
-    Parse JSON strictly.
+    """Parse JSON strictly.
 
     Raises:
         ToolError: With line, column and what stands there.
@@ -32,8 +31,7 @@ def parse(text: str) -> Any:
 
 
 def at_pointer(value: Any, pointer: str) -> Any:
-    """
-    Return what a JSON Pointer (RFC 6901) leads to: `/items/0/name`; the empty pointer is the whole.
+    """Return what a JSON Pointer (RFC 6901) leads to: `/items/0/name`; the empty pointer is the whole.
 
     Raises:
         ToolError: The pointer leads nowhere. The text says how far it went and what there is.
@@ -73,20 +71,19 @@ def shape(value: Any) -> str:
 
 
 def outline(value: Any, depth: int, items: int) -> str:
-    """
-    Write a value as indented JSON in which everything deep, long or wide is named instead of shown.
+    """Write a value as indented JSON in which everything deep, long or wide is named instead of shown.
 
     Args:
         value: A JSON value.
         depth: Containers deeper than this show as `{… 12 members}` or `[… 300 items]`.
         items: How many items of an array are shown before the rest is counted.
     """
-    rows: List[str] = []
+    rows: list[str] = []
     _outline(value, depth, items, "", "", rows)
     return "\n".join(rows)
 
 
-def _outline(value: Any, depth: int, items: int, indent: str, lead: str, rows: List[str]) -> None:
+def _outline(value: Any, depth: int, items: int, indent: str, lead: str, rows: list[str]) -> None:
     start = indent + lead
     if isinstance(value, (dict, list)) and value and depth <= 0:
         opening, closing = ("{", "}") if isinstance(value, dict) else ("[", "]")
@@ -110,7 +107,7 @@ def _outline(value: Any, depth: int, items: int, indent: str, lead: str, rows: L
         rows.append(start + json.dumps(value, ensure_ascii=False))
 
 
-def _choices(key: str, names: List[str]) -> str:
+def _choices(key: str, names: list[str]) -> str:
     if not names:
         return ", the object is empty"
     close = difflib.get_close_matches(key, names, n=3)

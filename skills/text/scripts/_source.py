@@ -24,8 +24,7 @@ _MARKS = (
 
 
 def text_of(root: Path, text: Optional[str], path: Optional[str], names: str = "`text` or `path`") -> str:
-    """
-    Return the text of a call that takes either a text or a path.
+    """Return the text of a call that takes either a text or a path.
 
     Args:
         root: The project root.
@@ -36,11 +35,10 @@ def text_of(root: Path, text: Optional[str], path: Optional[str], names: str = "
     Raises:
         ToolError: Not exactly one of them was given, or the file is missing, too large or not text.
     """
-    if (text is None) == (path is None):
-        raise ToolError(f"give exactly one of {names}: the text itself, or a file of the project")
-    if text is not None:
+    if text is not None and path is None:
         return text
-    assert path is not None
+    if text is not None or path is None:
+        raise ToolError(f"give exactly one of {names}: the text itself, or a file of the project")
     with open_file(root, path) as file:
         data = file.read(TEXT_BYTES_MAX + 1)
     if len(data) > TEXT_BYTES_MAX:

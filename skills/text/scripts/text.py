@@ -8,8 +8,9 @@ import io
 import json
 import re
 import zlib
+from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import BinaryIO, Callable, Dict, Iterator, List, Literal, Optional, Tuple
+from typing import BinaryIO, Callable, Literal, Optional
 
 from omni import Context, Text, ToolError, tool
 
@@ -54,14 +55,14 @@ class Match:
     text: str
     line: int
     # The expression's groups, in order; empty for a named kind.
-    groups: List[Optional[str]]
+    groups: list[Optional[str]]
 
 
 @dataclass
 class Extracted:
     """What was found, in the order of the text."""
 
-    matches: List[Match]
+    matches: list[Match]
     # How many there are in all, beyond the limit too.
     total: int
     truncated: bool
@@ -86,8 +87,7 @@ def count(
     of: Optional[str] = None,
     ignore_case: bool = False,
 ) -> Counts:
-    """
-    Count characters, words, lines and paragraphs, and how often an exact piece of text occurs.
+    """Count characters, words, lines and paragraphs, and how often an exact piece of text occurs.
 
     Counting by eye goes wrong beyond a line: use this for limits ("at most 280 characters"), for
     letters in a word, and for the size of a file.
@@ -132,8 +132,7 @@ def diff(
     context: int = 3,
     ignore_blanks: bool = False,
 ) -> Text:
-    """
-    Compare two texts or files line by line and show the differences as a unified diff.
+    """Compare two texts or files line by line and show the differences as a unified diff.
 
     For what changed in a repository use `git.diff`.
 
@@ -173,8 +172,7 @@ def extract(
     unique: bool = False,
     limit: int = 500,
 ) -> Extracted:
-    """
-    Pull every e-mail address, URL, number, date, IP address, word or match of an expression out of a text.
+    """Pull every e-mail address, URL, number, date, IP address, word or match of an expression out of a text.
 
     The expression is Python's: nested repeats such as `(a+)+` can take for ever and then end at the time limit.
 
@@ -193,7 +191,7 @@ def extract(
         raise ToolError(f"`limit` is {limit}; it must be between 1 and 10,000")
     content = text_of(ctx.root, text, path)
     expression = _expression(kind, pattern)
-    matches: List[Match] = []
+    matches: list[Match] = []
     seen = set()
     total, line, counted = 0, 1, 0
     for found in expression.finditer(content):
@@ -221,8 +219,7 @@ def digest(
     algorithm: Literal["sha256", "sha1", "sha512", "md5", "blake2b", "crc32"] = "sha256",
     expected: Optional[str] = None,
 ) -> Digest:
-    """
-    Compute the checksum of a text (as UTF-8) or of a file of any kind and size, and compare it with an expected one.
+    """Compute the checksum of a text (as UTF-8) or of a file of any kind and size, and compare it with an expected one.
 
     Args:
         text: The text itself.
@@ -256,8 +253,7 @@ def lines(
     drop: Optional[str] = None,
     limit: int = 1000,
 ) -> Text:
-    """
-    Sort, deduplicate and filter the lines of a text or a file, exactly and however many there are.
+    """Sort, deduplicate and filter the lines of a text or a file, exactly and however many there are.
 
     The steps are in this order: keep and drop, then unique, then sort, then reverse, then limit.
 
@@ -308,8 +304,7 @@ def look_into_json(
     items: int = 5,
     form: Literal["outline", "pretty", "compact"] = "outline",
 ) -> Text:
-    """
-    Look into a JSON text or file without reading all of it: an outline first, then what a JSON Pointer leads to.
+    """Look into a JSON text or file without reading all of it: an outline first, then what a JSON Pointer leads to.
 
     It also checks: what is not JSON is refused with line and column. For questions over many records use
     `data.query`.
@@ -331,7 +326,10 @@ def look_into_json(
     except RecursionError:
         raise ToolError("the JSON is nested too deeply; look further down with `pointer`") from None
     if len(body) > ANSWER_CHARS_MAX:
-        body = body[:ANSWER_CHARS_MAX] + f"\n[cut: {len(body) - ANSWER_CHARS_MAX:,} more characters; go deeper with `pointer`]"
+        body = (
+            body[:ANSWER_CHARS_MAX]
+            + f"\n[cut: {len(body) - ANSWER_CHARS_MAX:,} more characters; go deeper with `pointer`]"
+        )
     return Text(f"[{pointer or 'the document'} is {shape(value)}]\n{body}")
 
 
@@ -343,11 +341,11 @@ def _written(value: object, form: str, depth: int, items: int) -> str:
     return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
 
 
-def _unified(old: List[str], new: List[str], context: int, ignore_blanks: bool) -> List[str]:
+def _unified(old: list[str], new: list[str], context: int, ignore_blanks: bool) -> list[str]:
     seen_old, seen_new = old, new
     if ignore_blanks:
         seen_old, seen_new = ([" ".join(line.split()) for line in side] for side in (old, new))
-    rows: List[str] = []
+    rows: list[str] = []
     matcher = difflib.SequenceMatcher(None, seen_old, seen_new, autojunk=False)
     for group in matcher.get_grouped_opcodes(context):
         first, last = group[0], group[-1]
@@ -361,7 +359,7 @@ def _unified(old: List[str], new: List[str], context: int, ignore_blanks: bool) 
     return rows
 
 
-def _with_ends(text: str) -> List[str]:
+def _with_ends(text: str) -> list[str]:
     """Return the lines of a text with their line feeds: nothing else ends a line for `patch`."""
     rows = [line + "\n" for line in text.split("\n")]
     rows[-1] = rows[-1][:-1]
@@ -377,7 +375,7 @@ def _span(start: int, end: int) -> str:
     return f"{start + 1 if end > start else start},{end - start}"
 
 
-def _expression(kind: str, pattern: Optional[str]) -> "re.Pattern[str]":
+def _expression(kind: str, pattern: Optional[str]) -> re.Pattern[str]:
     if kind != "regex":
         if pattern is not None:
             raise ToolError(f'`pattern` goes with kind="regex", not with "{kind}"')
@@ -387,7 +385,7 @@ def _expression(kind: str, pattern: Optional[str]) -> "re.Pattern[str]":
     return _compiled(pattern, re.MULTILINE)
 
 
-def _compiled(pattern: str, flags: int) -> "re.Pattern[str]":
+def _compiled(pattern: str, flags: int) -> re.Pattern[str]:
     try:
         return re.compile(pattern, flags)
     except re.error as error:
@@ -409,7 +407,7 @@ def _without_tail(url: str) -> str:
     return url
 
 
-def _digest(ctx: Context, file: BinaryIO, algorithm: str) -> Tuple[str, int]:
+def _digest(ctx: Context, file: BinaryIO, algorithm: str) -> tuple[str, int]:
     checksum, size = 0, 0
     # Checksums of files, not of passwords.
     state = None if algorithm == "crc32" else hashlib.new(algorithm, usedforsecurity=False)
@@ -432,14 +430,14 @@ def _blocks(file: BinaryIO) -> Iterator[bytes]:
         yield block
 
 
-def _counted(rows: List[str]) -> List[str]:
-    counts: Dict[str, int] = {}
+def _counted(rows: list[str]) -> list[str]:
+    counts: dict[str, int] = {}
     for row in rows:
         counts[row] = counts.get(row, 0) + 1
     return [f"{number}\t{row}" for row, number in sorted(counts.items(), key=lambda item: (-item[1], item[0]))]
 
 
-def _natural(row: str) -> List[Tuple[int, int, str]]:
+def _natural(row: str) -> list[tuple[int, int, str]]:
     # The first member keeps numbers and words apart. A number compares by its length first, so that it may
     # have any number of digits.
     parts = [part.lstrip("0") if part.isdecimal() else part for part in re.split(r"(\d+)", row.casefold())]
@@ -452,7 +450,7 @@ def _first_number(row: str) -> float:
     return float(found.group()) if found else float("inf")
 
 
-_SORT_KEYS: Dict[str, Callable[[str], object]] = {
+_SORT_KEYS: dict[str, Callable[[str], object]] = {
     "text": lambda row: row,
     "natural": _natural,
     "number": _first_number,
@@ -460,7 +458,7 @@ _SORT_KEYS: Dict[str, Callable[[str], object]] = {
 }
 
 
-def _cut(rows: List[str]) -> str:
+def _cut(rows: list[str]) -> str:
     body = "\n".join(rows)
     if len(body) <= ANSWER_CHARS_MAX:
         return body

@@ -68,7 +68,11 @@ def test_diff_names_the_parameters_that_are_missing(ctx, skill):
     ("kind", "text", "expected"),
     [
         ("emails", "Ask a.b+c@example.co.uk, not @nobody or x@y.", ["a.b+c@example.co.uk"]),
-        ("urls", "See (https://x.org/a_(b)), or http://y.net/?q=1&r=2.", ["https://x.org/a_(b)", "http://y.net/?q=1&r=2"]),
+        (
+            "urls",
+            "See (https://x.org/a_(b)), or http://y.net/?q=1&r=2.",
+            ["https://x.org/a_(b)", "http://y.net/?q=1&r=2"],
+        ),
         ("numbers", "-3 of 1,234.5 and 6e-2; v1.2 h2o 10%", ["-3", "1,234.5", "6e-2", "10"]),
         ("dates", "2024-02-29, 2024-03-01T10:00:00Z 24-1-1", ["2024-02-29", "2024-03-01T10:00:00Z"]),
         ("ips", "10.0.0.1, 256.1.1.1, 1.2.3.4.5 and 192.168.1.255.", ["10.0.0.1", "192.168.1.255"]),
@@ -81,7 +85,10 @@ def test_named_kinds_find(ctx, skill, kind, text, expected):
 
 def test_an_expression_gives_lines_and_groups(ctx, skill):
     found = skill.extract(ctx, "regex", "a=1\n\nb=\n", pattern=r"^(\w)=(\d)?$")
-    assert [(m.text, m.line, m.groups) for m in found.matches] == [("a=1", 1, ["a", "1"]), ("b=", 3, ["b", None])]
+    assert [(m.text, m.line, m.groups) for m in found.matches] == [
+        ("a=1", 1, ["a", "1"]),
+        ("b=", 3, ["b", None]),
+    ]
 
 
 def test_extract_counts_beyond_the_limit_and_drops_repeats(ctx, skill):
@@ -142,7 +149,9 @@ DOCUMENT = json.dumps(
 
 def test_an_outline_shows_the_shape_of_a_document(ctx, skill):
     text = skill.look_into_json(ctx, DOCUMENT, depth=3, items=1).text
-    assert text.startswith("[the document is an object of 4 members]\n{\n  \"name\": \"x\"\n  \"items\": [\n    {\n      \"id\": 0\n")
+    assert text.startswith(
+        '[the document is an object of 4 members]\n{\n  "name": "x"\n  "items": [\n    {\n      "id": 0\n'
+    )
     assert '      "tags": [… 2 items]' in text
     assert "… 100 more characters" in text
     assert "    … 7 more items" in text

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import ipaddress
 import socket
-from typing import List, NamedTuple, Union
+from typing import NamedTuple, Union
 
 from omni import ToolError
 
@@ -39,9 +39,8 @@ class Endpoint(NamedTuple):
     port: int
 
 
-def endpoints(host: str, port: int, *, allow_private: bool) -> List[Endpoint]:
-    """
-    Resolve a host and return the addresses that may be connected to, in the resolver's order.
+def endpoints(host: str, port: int, *, allow_private: bool) -> list[Endpoint]:
+    """Resolve a host and return the addresses that may be connected to, in the resolver's order.
 
     Args:
         host: A name, or an address in any spelling that the resolver takes.
@@ -77,13 +76,13 @@ def _is_public(ip: IPAddress) -> bool:
     return not refused and ip.is_global and not ip.is_multicast
 
 
-def _all_of(ip: IPAddress) -> List[IPAddress]:
+def _all_of(ip: IPAddress) -> list[IPAddress]:
     """Return the addresses that packets to this one may end at."""
     if isinstance(ip, ipaddress.IPv4Address):
         return [ip]
     if ip.ipv4_mapped is not None:
         return [ip.ipv4_mapped]
-    inner: List[IPAddress] = []
+    inner: list[IPAddress] = []
     if ip.sixtofour is not None:
         inner.append(ip.sixtofour)
     if ip.teredo is not None:

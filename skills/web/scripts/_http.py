@@ -9,7 +9,7 @@ import ssl
 import zlib
 from dataclasses import dataclass
 from time import monotonic
-from typing import Dict, List, Optional, Tuple
+from typing import Optional
 from urllib.parse import quote, urljoin, urlsplit, urlunsplit
 
 from omni import Context, ToolError
@@ -34,14 +34,14 @@ class Hop:
     url: str
     status: int
     reason: str
-    headers: Dict[str, str]
+    headers: dict[str, str]
 
 
 @dataclass
 class Response:
     """The last answer, and the ones that led to it."""
 
-    hops: List[Hop]
+    hops: list[Hop]
     body: bytes
     # Whether the body was longer than it may be.
     cut: bool
@@ -69,8 +69,7 @@ class Response:
 
 
 class Fetcher:
-    """
-    Fetches pages for one call.
+    """Fetches pages for one call.
 
     Args:
         ctx: The call. Its settings `allow_private`, `ca_file` and `user_agent` are followed.
@@ -93,8 +92,7 @@ class Fetcher:
         self._deadline = monotonic() + seconds
 
     def fetch(self, url: str, method: str = "GET", *, follow: bool = True) -> Response:
-        """
-        Fetch a page, following redirects. Every address on the way is judged anew.
+        """Fetch a page, following redirects. Every address on the way is judged anew.
 
         Args:
             url: An http or https address.
@@ -105,7 +103,7 @@ class Fetcher:
             ToolError: The address is no page's or is private, the server cannot be reached, its
                 certificate is not valid, it took too long, or redirects go on and on.
         """
-        hops: List[Hop] = []
+        hops: list[Hop] = []
         while True:
             url = checked_url(url)
             hop, body, cut = self._one(url, method)
@@ -117,7 +115,7 @@ class Fetcher:
                 raise ToolError(f"`{hops[0].url}` redirects more than {REDIRECTS_MAX} times, at last to `{url}`")
             url = urljoin(url, target)
 
-    def _one(self, url: str, method: str) -> Tuple[Hop, bytes, bool]:
+    def _one(self, url: str, method: str) -> tuple[Hop, bytes, bool]:
         parts = urlsplit(url)
         host = parts.hostname or ""
         port = parts.port or (443 if parts.scheme == "https" else 80)
@@ -178,7 +176,7 @@ class Fetcher:
             plain.close()
             raise
 
-    def _body(self, answer: http.client.HTTPResponse, headers: Dict[str, str]) -> Tuple[bytes, bool]:
+    def _body(self, answer: http.client.HTTPResponse, headers: dict[str, str]) -> tuple[bytes, bool]:
         decode = _Decoder(headers.get("content-encoding", ""))
         body = bytearray()
         while len(body) <= BYTES_MAX:
@@ -222,8 +220,7 @@ class _Decoder:
 
 
 def checked_url(url: str) -> str:
-    """
-    Return an address in the form that is sent: without fragment, its odd characters escaped.
+    """Return an address in the form that is sent: without fragment, its odd characters escaped.
 
     Raises:
         ToolError: It is not http or https, has no host, or carries a user name.
@@ -255,8 +252,8 @@ def checked_url(url: str) -> str:
     return urlunsplit((parts.scheme, netloc, quote(parts.path, safe=safe), quote(parts.query, safe=safe), ""))
 
 
-def _headers(answer: http.client.HTTPResponse) -> Dict[str, str]:
-    headers: Dict[str, str] = {}
+def _headers(answer: http.client.HTTPResponse) -> dict[str, str]:
+    headers: dict[str, str] = {}
     for name, value in answer.getheaders():
         key = name.lower()
         # Bytes that are no ASCII arrive as Latin-1; they stay what they are.

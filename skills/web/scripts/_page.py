@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from html.parser import HTMLParser
-from typing import Dict, Iterator, List, Optional, Tuple, Union
+from typing import Optional, Union
 from urllib.parse import urljoin
 
 # Deeper elements are put into the last one that is shown, so that no page can exhaust the stack.
@@ -14,15 +15,16 @@ NODES_MAX = 300_000
 
 _VOID = frozenset("area base br col embed hr img input link meta param source track wbr".split())
 _DROPPED = frozenset(
-    "nav script style noscript template svg canvas iframe object embed head button select textarea input dialog math".split()
+    "nav script style noscript template svg canvas iframe object embed head button select textarea input dialog "
+    "math".split()
 )
 _DROPPED_ROLES = frozenset("navigation search menu menubar dialog alertdialog".split())
 # What surrounds the text of a page, when the page has no element that says where the text is.
 _AROUND = frozenset("header footer aside".split())
 _AROUND_ROLES = frozenset("banner contentinfo complementary".split())
 _BLOCKS = frozenset(
-    "address article aside blockquote body center dd details div dl dt fieldset figcaption figure footer h1 h2 h3 h4 h5 "
-    "h6 header hgroup hr html li main menu nav ol p pre section summary table tbody td tfoot th thead tr ul".split()
+    "address article aside blockquote body center dd details div dl dt fieldset figcaption figure footer h1 h2 h3 h4 "
+    "h5 h6 header hgroup hr html li main menu nav ol p pre section summary table tbody td tfoot th thead tr ul".split()
 )
 # An opening tag on the left ends an open element on the right, which people leave unclosed.
 _ENDS = {
@@ -41,12 +43,12 @@ class Element:
     """An element with what is in it."""
 
     tag: str
-    attributes: Dict[str, str] = field(default_factory=dict)
-    children: List[Union["Element", str]] = field(default_factory=list)
+    attributes: dict[str, str] = field(default_factory=dict)
+    children: list[Union[Element, str]] = field(default_factory=list)
 
-    def each(self, *tags: str) -> Iterator["Element"]:
+    def each(self, *tags: str) -> Iterator[Element]:
         """Yield the elements of these names beneath this one, in the order of the page."""
-        todo: List[Union[Element, str]] = [self]
+        todo: list[Union[Element, str]] = [self]
         while todo:
             element = todo.pop()
             if isinstance(element, str):
@@ -57,8 +59,8 @@ class Element:
 
     def text(self) -> str:
         """Return all text in it, blanks joined."""
-        parts: List[str] = []
-        todo: List[Union[Element, str]] = [self]
+        parts: list[str] = []
+        todo: list[Union[Element, str]] = [self]
         while todo:
             element = todo.pop()
             if isinstance(element, str):
@@ -87,8 +89,7 @@ class Page:
         return ""
 
     def readable(self, *, links: bool) -> str:
-        """
-        Return the text of the page as Markdown-like text.
+        """Return the text of the page as Markdown-like text.
 
         Args:
             links: Keep where links lead.
@@ -98,9 +99,9 @@ class Page:
         writer.blocks(main or self.root, "")
         return writer.text()
 
-    def links(self) -> List[Tuple[str, str]]:
+    def links(self) -> list[tuple[str, str]]:
         """Return text and absolute address of each link, in order, each address once."""
-        found: Dict[str, str] = {}
+        found: dict[str, str] = {}
         for element in self.root.each("a", "area"):
             address = _absolute(self.base, element.attributes.get("href"))
             if address is not None:
@@ -110,10 +111,10 @@ class Page:
 
     def _main(self) -> Optional[Element]:
         """Return the element that holds the text proper, when the page marks one."""
-        mains = [e for e in self.root.each("main")] or [
+        mains = list(self.root.each("main")) or [
             e for e in self.root.each("div", "section", "article") if e.attributes.get("role") == "main"
         ]
-        articles = [e for e in self.root.each("article")]
+        articles = list(self.root.each("article"))
         for candidates in (mains, articles if len(articles) == 1 else []):
             best = max(candidates, key=lambda e: len(e.text()), default=None)
             if best is not None and len(best.text()) >= _MAIN_CHARS_MIN:
@@ -122,8 +123,7 @@ class Page:
 
 
 def parse(html: str, url: str) -> Page:
-    """
-    Parse a page, however badly it is written.
+    """Parse a page, however badly it is written.
 
     Args:
         html: The page.
@@ -148,7 +148,7 @@ class _Builder(HTMLParser):
         self._open = [self.root]
         self._nodes = 0
 
-    def handle_starttag(self, tag: str, attrs: List[Tuple[str, Optional[str]]]) -> None:
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, Optional[str]]]) -> None:
         self._close_implied(tag)
         self._nodes += 1
         if self._nodes > NODES_MAX:
@@ -158,7 +158,7 @@ class _Builder(HTMLParser):
         if tag not in _VOID and len(self._open) < DEPTH_MAX:
             self._open.append(element)
 
-    def handle_startendtag(self, tag: str, attrs: List[Tuple[str, Optional[str]]]) -> None:
+    def handle_startendtag(self, tag: str, attrs: list[tuple[str, Optional[str]]]) -> None:
         # HTML knows `<br/>` but no `<div/>`: that one stays open.
         self.handle_starttag(tag, attrs)
 
@@ -184,9 +184,10 @@ class _Builder(HTMLParser):
                 return
             if self._open[at].tag in ends:
                 # A row ends the cell in it, so the outermost counts.
-                while at > 1 and self._open[at - 1].tag in ends:
-                    at -= 1
-                del self._open[at:]
+                outermost = at
+                while outermost > 1 and self._open[outermost - 1].tag in ends:
+                    outermost -= 1
+                del self._open[outermost:]
                 return
 
 
@@ -197,7 +198,7 @@ class _Writer:
         self._base = base
         self._links = links
         self._drop_around = drop_around
-        self._lines: List[str] = []
+        self._lines: list[str] = []
 
     def text(self) -> str:
         """Return what was written, without more than one empty line in a row."""
@@ -205,7 +206,7 @@ class _Writer:
 
     def blocks(self, element: Element, indent: str) -> None:
         """Write what is in an element: running text as paragraphs, blocks as what they are."""
-        running: List[Union[Element, str]] = []
+        running: list[Union[Element, str]] = []
         for child in element.children:
             if isinstance(child, Element) and self._dropped(child):
                 continue
@@ -242,7 +243,7 @@ class _Writer:
         else:
             self.blocks(element, indent)
 
-    def _paragraph(self, running: List[Union[Element, str]], indent: str) -> None:
+    def _paragraph(self, running: list[Union[Element, str]], indent: str) -> None:
         text = self._inline(running)
         if text:
             self._put("", *[indent + line for line in text.split("\n")], "")
@@ -274,7 +275,13 @@ class _Writer:
         fence = "```"
         while fence in code:
             fence += "`"
-        self._put("", f"{indent}{fence}{language}", *[indent + line for line in code.split("\n")], indent + fence, "")
+        self._put(
+            "",
+            f"{indent}{fence}{language}",
+            *[indent + line for line in code.split("\n")],
+            indent + fence,
+            "",
+        )
 
     def _table(self, element: Element, indent: str) -> None:
         rows = []
@@ -300,15 +307,15 @@ class _Writer:
                 self._put(indent + "|" + " --- |" * len(texts))
         self._put("")
 
-    def _inline(self, children: List[Union[Element, str]]) -> str:
-        parts: List[str] = []
+    def _inline(self, children: list[Union[Element, str]]) -> str:
+        parts: list[str] = []
         self._inline_parts(children, parts)
         text = "".join(parts)
         # Blanks join, but a `<br>` stays a line end.
         lines = [" ".join(line.split()) for line in text.split("\0")]
         return "\n".join(lines).strip("\n")
 
-    def _inline_parts(self, children: List[Union[Element, str]], parts: List[str]) -> None:
+    def _inline_parts(self, children: list[Union[Element, str]], parts: list[str]) -> None:
         for child in children:
             if isinstance(child, str):
                 parts.append(child.replace("\0", ""))
@@ -331,7 +338,7 @@ class _Writer:
             else:
                 self._inline_parts(child.children, parts)
 
-    def _link(self, element: Element, parts: List[str]) -> None:
+    def _link(self, element: Element, parts: list[str]) -> None:
         text = self._inline(element.children).replace("\n", " ")
         address = _absolute(self._base, element.attributes.get("href")) if self._links else None
         if text:
@@ -357,8 +364,8 @@ def _holds_block(element: Element) -> bool:
 
 
 def _raw(element: Element) -> str:
-    parts: List[str] = []
-    todo: List[Union[Element, str]] = [element]
+    parts: list[str] = []
+    todo: list[Union[Element, str]] = [element]
     while todo:
         child = todo.pop()
         if isinstance(child, str):

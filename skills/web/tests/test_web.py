@@ -66,7 +66,7 @@ class Site(BaseHTTPRequestHandler):
             return None
         return self.answer(*pages.get(path, (404, "text/plain", b"")))
 
-    do_HEAD = do_GET
+    do_HEAD = do_GET  # noqa: N815 - the name that `http.server` calls
 
     def answer(self, status, media_type, body, headers=None):
         self.send_response(status)
@@ -234,7 +234,10 @@ def test_links_are_listed_and_filtered(allowed, skill, base):
 
 def test_headers_show_the_way_to_a_page(allowed, skill, site, base):
     answers = skill.headers(allowed, f"{base}/move").answers
-    assert [(answer.url, answer.status) for answer in answers] == [(f"{base}/move", 301), (f"{base}/data", 200)]
+    assert [(answer.url, answer.status) for answer in answers] == [
+        (f"{base}/move", 301),
+        (f"{base}/data", 200),
+    ]
     assert answers[1].headers["content-type"] == "application/json"
     assert {command for command, _, _ in site.requests} == {"HEAD"}
     assert [a.status for a in skill.headers(allowed, f"{base}/missing").answers] == [404]
@@ -271,7 +274,9 @@ def test_a_redirect_to_a_private_address_is_refused(ctx, skill, site, serve, bas
     assert inner.requests == []
 
 
-def test_a_name_is_resolved_once_so_that_it_cannot_change_its_mind(ctx, skill, site, serve, monkeypatch, pretend_public):
+def test_a_name_is_resolved_once_so_that_it_cannot_change_its_mind(
+    ctx, skill, site, serve, monkeypatch, pretend_public
+):
     inner = serve("127.0.0.2", site.server_port)
     answers = ["127.0.0.1", "127.0.0.2", "127.0.0.2"]
     real = socket.getaddrinfo
