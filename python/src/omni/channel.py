@@ -11,9 +11,8 @@ from _thread import allocate_lock
 
 _RECEIVE_BYTES = 65536
 _LENGTH_BYTES = 4
-# Where the socket is moved to. A tool that closes descriptors it does not own starts at 3 and seldom
-# comes that far, and a number that high is not handed out again when it does.
-_HIGH_DESCRIPTORS = (1000, 250)
+# Below the usual limits of open files, 1024 and 256.
+_HIGH_DESCRIPTORS = (1000, 240)
 
 _exit = os._exit
 _close = os.close
@@ -121,7 +120,9 @@ class Channel:
         except (BrokenPipeError, ConnectionError):
             _exit(0)
         except OSError as error:
-            self.fail(f"the control channel broke, which happens when a tool closes descriptor {self._fd}: {error}")
+            self.fail(
+                f"the control channel broke, which happens when a tool closes descriptor {self._fd}: {error}"
+            )
 
     def fail(self, message: str) -> None:
         """End the process at once: the channel cannot be trusted any more."""
@@ -151,25 +152,36 @@ def open_channel() -> Channel:
         message = "`OMNI_CONTROL_FD` is not set: a worker is started by the omni server, not by hand"
         raise ChannelError(message)
     try:
-        return Channel(_move_high(int(number)))
+        fd = int(number)
+        high = copy_high(fd, 0)
+        os.close(fd)
+        return Channel(high)
     except (OSError, ValueError) as error:
         message = f"`OMNI_CONTROL_FD={number}` is no open socket: {error}"
         raise ChannelError(message) from None
 
 
-def _move_high(fd: int) -> int:
-    os.set_inheritable(fd, False)
-    for high in _HIGH_DESCRIPTORS:
-        try:
-            os.fstat(high)
-        except OSError:
+def copy_high(fd: int, place: int) -> int:
+    """Return a copy of a descriptor that children do not inherit, out of the way of tools.
+
+    A tool that closes descriptors it does not own starts at 3 and seldom comes that far, and a number
+    that high is not handed out again when it does.
+    """
+    for base in _HIGH_DESCRIPTORS:
+        if not _is_open(base + place):
             try:
-                os.dup2(fd, high, inheritable=False)
-            except OSError:
-                continue  # above this process's limit of open files
-            os.close(fd)
-            return high
-    return fd
+                return os.dup2(fd, base + place, inheritable=False)
+            except OSError:  # above this process's limit of open files
+                continue
+    return os.dup(fd)
+
+
+def _is_open(fd: int) -> bool:
+    try:
+        os.fstat(fd)
+    except OSError:
+        return False
+    return True
 
 
 class StatusPage:

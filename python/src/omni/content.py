@@ -10,7 +10,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable
     from os import PathLike
-    from typing import Any
+    from typing import Any, ClassVar
 
 _quote = wire.quote
 _IMAGE_TYPES = {"jpg": "image/jpeg", "svg": "image/svg+xml", "ico": "image/x-icon"}
@@ -77,7 +77,7 @@ class _Media(_Block):
     __slots__ = ("data", "mime_type")
 
     _kind = ""
-    _types: dict[str, str] = {}
+    _types: ClassVar[dict[str, str]] = {}
     _default = ""
 
     def __init__(
@@ -109,7 +109,7 @@ class _Media(_Block):
             raise ValueError(message)
         suffix = format
         if path is not None:
-            with open(path, "rb") as file:  # noqa: PTH123 - pathlib is not needed for this
+            with open(path, "rb") as file:
                 data = file.read()
             name = str(path).replace("\\", "/").rpartition("/")[2]
             suffix = suffix or name.rpartition(".")[2] if "." in name else suffix
@@ -401,10 +401,14 @@ def _plain(value: object, path: str, above: tuple[int, ...]) -> object:
     if value is None or isinstance(value, (bool, int)):
         return value
     if isinstance(value, float):
-        if value != value:
-            raise BadResultError(f"{path} is NaN, which JSON has no number for; return `None` or text instead")
+        if value != value:  # noqa: PLR0124 - only NaN does
+            raise BadResultError(
+                f"{path} is NaN, which JSON has no number for; return `None` or text instead"
+            )
         if value in (float("inf"), float("-inf")):
-            raise BadResultError(f"{path} is infinite, which JSON has no number for; return `None` or text instead")
+            raise BadResultError(
+                f"{path} is infinite, which JSON has no number for; return `None` or text instead"
+            )
         return value
     if id(value) in above:
         raise BadResultError(f"{path} contains itself; JSON has no cycles")
@@ -450,7 +454,7 @@ def _check_text(text: str, path: str) -> None:
     except UnicodeEncodeError as error:
         code = ord(text[error.start])
         raise BadResultError(
-            f"{path} has half a surrogate pair (U+{code:04X}) at character {error.start}, which UTF-8 has no form for"
+            f"{path} has half a surrogate pair (U+{code:04X}) at character {error.start}, which UTF-8 lacks"
         ) from None
 
 

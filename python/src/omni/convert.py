@@ -10,27 +10,13 @@ from __future__ import annotations
 
 import sys
 
+from omni.library import ArgumentError, is_enum, library_class, shown
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any, Callable
 
     Converter = Callable[[Any], Any]
-
-
-class ArgumentError(Exception):
-    """An argument is no value of its type, such as the 30th of February for a date."""
-
-    def __init__(self, reason: str, path: str = "") -> None:
-        super().__init__(reason, path)
-        self.reason = reason
-        self.path = path
-
-    def __str__(self) -> str:
-        return f"`{self.path}`: {self.reason}" if self.path else self.reason
-
-    def inside(self, outer: str) -> ArgumentError:
-        """Return the same error as seen from the value around it."""
-        return ArgumentError(self.reason, outer + self.path)
 
 
 def plan_arguments(
@@ -58,15 +44,16 @@ def plan_arguments(
         for alias, name in names.items():
             if alias in arguments:
                 arguments[name] = arguments.pop(alias)
-        for name, make in fillers.items():
-            if name not in arguments:
-                arguments[name] = make()
         for name, converter in steps:
             if name in arguments:
                 try:
                     arguments[name] = converter(arguments[name])
                 except ArgumentError as error:
                     raise error.inside(name) from None
+        # Defaults last: they are the author's, and values of their types already.
+        for name, make in fillers.items():
+            if name not in arguments:
+                arguments[name] = make()
         return arguments
 
     return convert
@@ -93,7 +80,9 @@ def _check_names(function: Any, injected: set[str], others: set[str], arguments:
         return
     for name in arguments:
         if name not in parameters and name not in others:
-            raise ArgumentError(f"there is no argument `{name}`; there are: {', '.join(parameters) or 'none'}")
+            raise ArgumentError(
+                f"there is no argument `{name}`; there are: {', '.join(parameters) or 'none'}"
+            )
     for name, parameter in parameters.items():
         if parameter.default is Parameter.empty and name not in arguments and name not in others:
             raise ArgumentError(f"the argument `{name}` is missing")
@@ -184,15 +173,18 @@ def hints_of(thing: Any) -> dict[str, Any]:
 
     try:
         return get_type_hints(thing, include_extras=True)
-    except Exception:  # noqa: BLE001 - an annotation is code of the skill's author
-        pass
+    except Exception:
+        return _resolvable_hints(thing)
+
+
+def _resolvable_hints(thing: Any) -> dict[str, Any]:
     hints = {}
     scope = getattr(_unwrapped(thing), "__globals__", None) or vars(sys.modules.get(thing.__module__, object))
     for name, annotation in getattr(thing, "__annotations__", {}).items():
         if isinstance(annotation, str):
             try:
                 annotation = eval(annotation, dict(scope))  # noqa: PLW2901, S307 - what Python does itself
-            except Exception:  # noqa: BLE001, S112 - a name that exists for type checkers only
+            except Exception:
                 continue
         hints[name] = annotation
     return hints
@@ -242,7 +234,7 @@ class _Compiler:
 
         origin = get_origin(annotation)
         if origin is not None:
-            return self._generic(annotation, origin, get_args(annotation))
+            return self._generic(origin, get_args(annotation))
         if isinstance(annotation, type):
             return self._class(annotation)
         return self._plain(type(None)) if annotation is None else None
@@ -257,7 +249,7 @@ class _Compiler:
             return self._plain(kind)
         if kind in (tuple, set, frozenset):
             return self._collect(kind, None)
-        known = _foreign(kind)
+        known = library_class(kind)
         if known is not None:
             return known
         if kind not in self._made:
@@ -280,7 +272,7 @@ class _Compiler:
             return self._named_tuple(kind)
         return None
 
-    def _generic(self, annotation: Any, origin: Any, arguments: tuple) -> Converter | None:
+    def _generic(self, origin: Any, arguments: tuple) -> Converter | None:
         name = getattr(origin, "__name__", None) or getattr(origin, "_name", None) or str(origin)
         if name in ("Union", "UnionType"):
             return _Compiler(checked=True)._union(arguments)
@@ -320,7 +312,7 @@ class _Compiler:
 
         def collect(value: Any) -> Any:
             if type(value) is not list:
-                raise ArgumentError(f"{_shown(value)} is no list")
+                raise ArgumentError(f"{shown(value)} is no list")
             try:
                 return maker(value if convert is None else map(convert, value))
             except ArgumentError:
@@ -335,7 +327,7 @@ class _Compiler:
 
         def make(value: Any) -> Any:
             if type(value) is not list or len(value) != len(converters):
-                raise ArgumentError(f"{_shown(value)} is no list of {len(converters)}")
+                raise ArgumentError(f"{shown(value)} is no list of {len(converters)}")
             return tuple(
                 _convert_at(convert, item, f"[{index}]")
                 for index, (convert, item) in enumerate(zip(converters, value))
@@ -351,7 +343,7 @@ class _Compiler:
 
         def make(value: Any) -> Any:
             if type(value) is not dict:
-                raise ArgumentError(f"{_shown(value)} is no object")
+                raise ArgumentError(f"{shown(value)} is no object")
             return {
                 _convert_at(convert_key, name, f"[{name!r}]"): _convert_at(convert, held, f"[{name!r}]")
                 for name, held in value.items()
@@ -360,7 +352,7 @@ class _Compiler:
         return make
 
     def _literal(self, choices: tuple) -> Converter | None:
-        members = {choice.value: choice for choice in choices if _is_enum(type(choice))}
+        members = {choice.value: choice for choice in choices if is_enum(type(choice))}
         if not members and not self._checked:
             return None
 
@@ -372,7 +364,7 @@ class _Compiler:
                 return members[value]
             if type(value) is float and value.is_integer():
                 return choose(int(value))
-            raise ArgumentError(f"{_shown(value)} is none of {', '.join(map(repr, choices))}")
+            raise ArgumentError(f"{shown(value)} is none of {', '.join(map(repr, choices))}")
 
         return choose
 
@@ -401,7 +393,7 @@ class _Compiler:
                         first = first if isinstance(first, ArgumentError) and first.path else error
             if len(converters) - (type(None) in members) == 1 and isinstance(first, ArgumentError):
                 raise first
-            raise ArgumentError(f"{_shown(value)} fits none of {', '.join(map(_called, members))}")
+            raise ArgumentError(f"{shown(value)} fits none of {', '.join(map(_called, members))}")
 
         return choose
 
@@ -451,7 +443,7 @@ class _Compiler:
 
 def _members(value: Any, fields: list[tuple[str, Converter | None]], required: set[str], kind: type) -> dict:
     if type(value) is not dict:
-        raise ArgumentError(f"{_shown(value)} is no object for `{_called(kind)}`")
+        raise ArgumentError(f"{shown(value)} is no object for `{_called(kind)}`")
     missing = sorted(required - value.keys())
     if missing:
         raise ArgumentError(f"`{'`, `'.join(missing)}` of `{_called(kind)}` is missing")
@@ -494,7 +486,7 @@ def _key_converter(annotation: Any, compiler: _Compiler) -> Converter | None:
             try:
                 return annotation(key)
             except ValueError:
-                raise ArgumentError(f"the key {_shown(key)} is no number") from None
+                raise ArgumentError(f"the key {shown(key)} is no number") from None
 
         return read
     return None if annotation is str else compiler.converter(annotation)
@@ -503,7 +495,7 @@ def _key_converter(annotation: Any, compiler: _Compiler) -> Converter | None:
 def _checker(name: str, *kinds: type) -> Converter:
     def check(value: Any) -> Any:
         if type(value) not in kinds:
-            raise ArgumentError(f"{_shown(value)} is no {name}")
+            raise ArgumentError(f"{shown(value)} is no {name}")
         return value
 
     return check
@@ -512,13 +504,13 @@ def _checker(name: str, *kinds: type) -> Converter:
 def _checked_integer(value: Any) -> int:
     value = _integer(value)
     if type(value) is not int:
-        raise ArgumentError(f"{_shown(value)} is no integer")
+        raise ArgumentError(f"{shown(value)} is no integer")
     return value
 
 
 def _checked_number(value: Any) -> float:
     if type(value) not in (int, float):
-        raise ArgumentError(f"{_shown(value)} is no number")
+        raise ArgumentError(f"{shown(value)} is no number")
     return float(value)
 
 
@@ -535,175 +527,6 @@ _CHECKS: dict[Any, Converter | None] = {
 _JSON_KINDS = {kind: kind for kind in _CHECKS if kind is not object}
 
 
-# -- classes of the library, which are imported only by those who use them --------------------------------
-
-
-def _is_enum(kind: type) -> bool:
-    enum = sys.modules.get("enum")
-    return enum is not None and isinstance(kind, type) and issubclass(kind, enum.Enum)
-
-
-def _foreign(kind: type) -> Converter | None:
-    """Return the converter to a class of the standard library that JSON writes as text or number."""
-    if _is_enum(kind):
-        return _enum(kind)
-    if kind in (bytes, bytearray):
-        return _parsed(kind, "text", lambda text: kind(text.encode()))
-    module = kind.__module__
-    if module == "datetime":
-        return _time_converters().get(kind.__name__)
-    for base in kind.__mro__:
-        if base.__name__ == "PurePath" and base.__module__.startswith("pathlib"):
-            return _parsed(kind, "path", kind)
-    if module in ("decimal", "_decimal", "_pydecimal"):
-        return _decimal(kind)
-    if module == "uuid":
-        return _parsed(kind, "UUID", kind)
-    if module == "ipaddress":
-        return _parsed(kind, f"`{kind.__name__}`", kind)
-    if kind.__name__ == "Pattern" and module == "re":
-        import re
-
-        return _parsed(kind, "regular expression", re.compile)
-    if kind.__name__ == "deque" and module == "collections":
-        return lambda value: kind(value)
-    return None
-
-
-def _parsed(_kind: type, name: str, parse: Callable[[str], Any]) -> Converter:
-    def read(value: Any) -> Any:
-        if type(value) is not str:
-            raise ArgumentError(f"{_shown(value)} is no {name}")
-        try:
-            return parse(value)
-        except (ValueError, TypeError, ArithmeticError, OverflowError, sys.modules["re"].error if "re" in sys.modules else ValueError) as error:
-            raise ArgumentError(f"{_shown(value)} is no {name}: {error}") from None
-
-    return read
-
-
-def _enum(kind: Any) -> Converter:
-    def choose(value: Any) -> Any:
-        try:
-            return kind(value)
-        except (ValueError, TypeError):
-            pass
-        for member in kind:
-            # A member's value may be a tuple or an object of its own: compare what JSON makes of it.
-            if member.value == value or (isinstance(member.value, tuple) and list(member.value) == value):
-                return member
-        raise ArgumentError(f"{_shown(value)} is none of {', '.join(repr(member.value) for member in kind)}")
-
-    return choose
-
-
-def _decimal(kind: type) -> Converter:
-    def read(value: Any) -> Any:
-        if type(value) not in (int, float, str):
-            raise ArgumentError(f"{_shown(value)} is no decimal number")
-        try:
-            return kind(str(value))
-        except ArithmeticError:
-            raise ArgumentError(f"{_shown(value)} is no decimal number") from None
-
-    return read
-
-
-_TIMES: dict[str, Converter] = {}
-
-
-def _time_converters() -> dict[str, Converter]:
-    """Return the converters to the classes of `datetime`, by name.
-
-    Own patterns: `fromisoformat` takes neither `Z` nor short fractions before Python 3.11.
-    """
-    if _TIMES:
-        return _TIMES
-    import datetime as dt
-    import re
-
-    clock = r"(\d\d):(\d\d)(?::(\d\d)(?:[.,](\d{1,6})\d*)?)?\s?([Zz]|[+-]\d\d(?::?\d\d)?)?"
-    day = re.compile(r"(\d{4})-(\d\d)-(\d\d)\Z")
-    moment = re.compile(r"(\d{4})-(\d\d)-(\d\d)[Tt _]" + clock + r"\Z")
-    hour = re.compile(clock + r"\Z")
-    number = r"(\d+(?:[.,]\d+)?)"
-    span = re.compile(
-        rf"([+-])?P(?:{number}Y)?(?:{number}M)?(?:{number}W)?(?:{number}D)?"
-        rf"(?:T(?=\d)(?:{number}H)?(?:{number}M)?(?:{number}S)?)?\Z",
-        re.IGNORECASE,
-    )
-    plain_span = re.compile(r"([+-])?(?:(\d+) ?d(?:ays?)?,? ?)?(?:(\d+):(\d\d)(?::(\d\d(?:\.\d+)?))?)?\Z", re.IGNORECASE)
-
-    def zone(text: str | None) -> Any:
-        if text is None:
-            return None
-        if text in "Zz":
-            return dt.timezone.utc
-        digits = text[1:].replace(":", "") + "00"
-        offset = dt.timedelta(hours=int(digits[:2]), minutes=int(digits[2:4]))
-        return dt.timezone(-offset if text[0] == "-" else offset)
-
-    def of_day(hours: str, minutes: str, seconds: str, fraction: str, offset: str) -> dt.time:
-        return dt.time(int(hours), int(minutes), int(seconds or 0), int((fraction or "0").ljust(6, "0")), zone(offset))
-
-    def read_date(text: str) -> dt.date:
-        found = day.match(text)
-        if found:
-            return dt.date(*map(int, found.groups()))
-        full = read_datetime(text)
-        if full.time() != dt.time():
-            raise ValueError("it has a time of day")  # noqa: TRY003, EM101 - part of a longer message
-        return full.date()
-
-    def read_datetime(text: str) -> dt.datetime:
-        found = moment.match(text)
-        if found:
-            parts = found.groups()
-            return dt.datetime.combine(dt.date(*map(int, parts[:3])), of_day(*parts[3:]))
-        found = day.match(text)
-        if found:
-            return dt.datetime(*map(int, found.groups()))  # noqa: DTZ001 - the text names no zone
-        raise ValueError("write it like 2025-01-31T12:30:00Z")  # noqa: TRY003, EM101
-
-    def read_time(text: str) -> dt.time:
-        found = hour.match(text)
-        if not found:
-            raise ValueError("write it like 12:30:00")  # noqa: TRY003, EM101
-        return of_day(*found.groups())
-
-    def read_span(text: str) -> dt.timedelta:
-        found = span.match(text)
-        if found and any(found.groups()[1:]):
-            years, months, weeks, days, hours, minutes, seconds = (
-                float((part or "0").replace(",", ".")) for part in found.groups()[1:]
-            )
-            length = dt.timedelta(
-                days=years * 365 + months * 30 + weeks * 7 + days, hours=hours, minutes=minutes, seconds=seconds
-            )
-            return -length if found.group(1) == "-" else length
-        found = plain_span.match(text)
-        if not found or not any(found.groups()[1:]):
-            raise ValueError("write it like PT1H30M")  # noqa: TRY003, EM101
-        sign, days, hours, minutes, seconds = found.groups()
-        length = dt.timedelta(
-            days=int(days or 0), hours=int(hours or 0), minutes=int(minutes or 0), seconds=float(seconds or 0)
-        )
-        return -length if sign == "-" else length
-
-    of_span = _parsed(dt.timedelta, "duration", read_span)
-
-    def timedelta(value: Any) -> dt.timedelta:
-        return dt.timedelta(seconds=value) if type(value) in (int, float) else of_span(value)
-
-    _TIMES.update(
-        date=_parsed(dt.date, "date", read_date),
-        datetime=_parsed(dt.datetime, "date and time", read_datetime),
-        time=_parsed(dt.time, "time of day", read_time),
-        timedelta=timedelta,
-    )
-    return _TIMES
-
-
 # -- Pydantic, when the skill uses it --------------------------------------------------------------------
 
 
@@ -712,7 +535,9 @@ def _wants_pydantic(annotation: Any) -> bool:
     if "pydantic" not in sys.modules:
         return False
     if isinstance(annotation, type) and not hasattr(annotation, "__origin__"):
-        return hasattr(annotation, "__get_pydantic_core_schema__") or hasattr(annotation, "__pydantic_validator__")
+        return hasattr(annotation, "__get_pydantic_core_schema__") or hasattr(
+            annotation, "__pydantic_validator__"
+        )
     if any(hasattr(item, "__get_pydantic_core_schema__") for item in getattr(annotation, "__metadata__", ())):
         return True
     inner = getattr(annotation, "__args__", ()) or ()
@@ -735,11 +560,6 @@ def _pydantic(annotation: Any) -> Converter:
             raise ArgumentError("; ".join(faults)) from None
 
     return validate
-
-
-def _shown(value: Any) -> str:
-    text = repr(value)
-    return text if len(text) <= 80 else text[:77] + "..."
 
 
 def _called(annotation: Any) -> str:

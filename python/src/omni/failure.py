@@ -19,7 +19,7 @@ def message_of(error: BaseException) -> str:
     """Return the exception's text, whatever its `__str__` does."""
     try:
         text = str(error)
-    except BaseException as broken:  # noqa: BLE001 - a tool's own class may raise anything here
+    except BaseException as broken:
         return f"<the exception's text cannot be read: {type(broken).__name__}>"
     if len(text) > _MESSAGE_CHARACTERS_MAX:
         return f"{text[:_MESSAGE_CHARACTERS_MAX]}… ({len(text)} characters)"
@@ -45,7 +45,7 @@ def traceback_of(error: BaseException) -> str:
     """Return the traceback from the first frame of the tool's own code on."""
     try:
         text = _formatted(error)
-    except BaseException:  # noqa: BLE001 - a tool may have patched or broken what formatting needs
+    except BaseException:
         text = _bare(error)
     if len(text) > _TRACEBACK_CHARACTERS_MAX:
         half = _TRACEBACK_CHARACTERS_MAX // 2

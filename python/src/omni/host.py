@@ -7,8 +7,9 @@ import os
 from _signal import SIGUSR2
 
 from omni import wire
-from omni.channel import Channel, StatusPage
+from omni.channel import Channel, StatusPage, copy_high
 from omni.invoke import Caller
+from omni.streams import Streams
 
 _exit = os._exit
 
@@ -18,16 +19,16 @@ def serve(channel: Channel, err: int) -> None:
 
     Stacks of async calls are written to `err` on SIGUSR1.
     """
-    hello, caller = greet(channel)
+    hello, caller = greet(channel, err)
     if hello.get("mode") == "async":
         from omni.tasks import serve_tasks
 
         serve_tasks(channel, caller, err)
-        leave()
+        leave(caller)
     _serve_one_by_one(channel, caller)
 
 
-def greet(channel: Channel) -> tuple[dict, Caller]:
+def greet(channel: Channel, err: int) -> tuple[dict, Caller]:
     """Receive `hello` and the status page, and make what runs calls accordingly."""
     payload, descriptor = channel.receive_first()
     if payload is None:
@@ -37,7 +38,7 @@ def greet(channel: Channel) -> tuple[dict, Caller]:
         channel.fail(f"the first frame was `{kind}`, not `hello`")
     channel.frame_bytes_max = hello.get("frame_bytes_max") or (16 << 20) + (64 << 10)
     page = None if descriptor is None else StatusPage(descriptor)
-    caller = Caller(channel, hello, page)
+    caller = Caller(channel, hello, page, Streams(copy_high(1, 1), err))
     caller.install_handler(SIGUSR2)
     return hello, caller
 
@@ -58,16 +59,17 @@ def _serve_one_by_one(channel: Channel, caller: Caller) -> None:
             caller.tidy()
             channel.send(answer)
         elif kind == "drain":
-            leave()
+            leave(caller)
 
 
-def leave() -> None:
+def leave(caller: Caller) -> None:
     """Run what skills registered with `atexit`, then end the process.
 
     Not the ordinary way out, which would wait for every thread that a tool left behind.
     """
     try:
         atexit._run_exitfuncs()
+        caller.end_output()
     finally:
         _exit(0)
 

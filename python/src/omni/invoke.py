@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import sys
 from _signal import getsignal, signal
 from _thread import get_ident
-from os import chdir, dup, dup2, fstat, getcwd, register_at_fork
-from os import _exit
+from os import _exit, getcwd, register_at_fork
 
 from omni import wire
 from omni.content import BadResultError, OutputLimitError, Rendered, find_surrogate, render
-from omni.convert import ArgumentError
 from omni.failure import exit_code, innermost_location, message_of, traceback_of
+from omni.library import ArgumentError
 from omni.load import LoadError, Prepared, prepare
 from omni.skill import CURRENT, CallCancelled, Context, ToolError
 
@@ -20,12 +18,13 @@ if TYPE_CHECKING:
     from typing import Any
 
     from omni.channel import Channel, StatusPage
+    from omni.streams import Streams
 
 _quote = wire.quote
 _PLAIN_TEXT = '{"result":{"id":%d,"content":[{"type":"text","text":%s}]}}'
 _WRAPPED_TEXT = '{"result":{"id":%d,"content":[{"type":"text","text":%s}],"structured":{"result":%s}}}'
-# Up to here a text, escaped and sent twice, is below every limit without being counted: six bytes are
-# the most that one character takes in JSON.
+# Six bytes are the most that one character takes in JSON.
+_BYTES_PER_CHARACTER = 6
 _SMALL_CHARACTERS = 4096
 
 
@@ -37,7 +36,13 @@ class Caller:
     """
 
     def __init__(
-        self, channel: Channel, hello: dict, page: StatusPage | None, *, checked: bool = False
+        self,
+        channel: Channel,
+        hello: dict,
+        page: StatusPage | None,
+        streams: Streams,
+        *,
+        checked: bool = False,
     ) -> None:
         """Serve the server that said `hello`.
 
@@ -45,6 +50,7 @@ class Caller:
             channel: Where a call's words go.
             hello: The body of the frame: project folder, settings and limits.
             page: Where a started call is marked; without one a `started` frame is sent.
+            streams: What calls print to.
             checked: Nobody has checked the arguments or named the injected parameters: do both.
         """
         self.root: str = hello.get("root") or getcwd()
@@ -53,6 +59,8 @@ class Caller:
         self.send_locked = channel.send_locked
         self._channel = channel
         self._result_bytes_max: int = hello.get("result_bytes_max") or 8 << 20
+        #: A text up to this length is below the limit without being counted.
+        self._small_characters = min(_SMALL_CHARACTERS, self._result_bytes_max // _BYTES_PER_CHARACTER)
         self._frame_bytes_max: int = hello.get("frame_bytes_max") or (16 << 20) + (64 << 10)
         self._page = page
         self._checked = checked
@@ -64,7 +72,7 @@ class Caller:
         self._held = False
         self._signalled = False
         self._context: Context | None = None
-        self._streams = Streams()
+        self._streams = streams
         register_at_fork(after_in_child=self._disarm)
 
     # -- one call, in the main thread ------------------------------------------------------------
@@ -87,7 +95,7 @@ class Caller:
                 # A signal that comes in before this line raises here and disarms itself: the handler
                 # below sees it as what the call raised, and no second one follows.
                 self._armed = False
-        except BaseException as error:  # noqa: BLE001 - whatever a tool raises, the worker answers
+        except BaseException as error:
             frame = self.describe(call, context, error)
         self.end(context)
         return frame
@@ -113,7 +121,7 @@ class Caller:
     def answer(self, call: dict, value: object) -> bytes:
         """Word a return value as the call's result."""
         target = call["target"]
-        if type(value) is str and len(value) <= _SMALL_CHARACTERS:
+        if type(value) is str and len(value) <= self._small_characters:
             text = _quote(value)
             if not target.get("structured"):
                 body = _PLAIN_TEXT % (call["id"], text)
@@ -152,13 +160,15 @@ class Caller:
                 if size > self._result_bytes_max:
                     raise self._too_large(name, size)
         if frame_bytes > self._frame_bytes_max:
-            message = f"the whole result is {frame_bytes} bytes, more than the {self._frame_bytes_max} of a frame"
+            message = (
+                f"the whole result is {frame_bytes} bytes, more than the {self._frame_bytes_max} of a frame"
+            )
             raise OutputLimitError(message)
 
     def _too_large(self, name: str, size: int) -> OutputLimitError:
         return OutputLimitError(
-            f"the result's {name} is {size} bytes, more than the {self._result_bytes_max} allowed; return a part "
-            "of it, or write it to a file and return a `ResourceLink`"
+            f"the result's {name} is {size} bytes, more than the {self._result_bytes_max} allowed; "
+            "return a part of it, or write it to a file and return a `ResourceLink`"
         )
 
     def _wait(self, value: Any) -> Any:
@@ -174,15 +184,23 @@ class Caller:
         """Word an exception as the call's error. Never raises."""
         try:
             return self._describe(call, context, error)
-        except BaseException:  # noqa: BLE001 - the exception itself may be hostile
-            return wire.error(call["id"], "tool_error", type(error).__name__, "<the error cannot be described>")
+        except BaseException:
+            return wire.error(
+                call["id"], "tool_error", type(error).__name__, "<the error cannot be described>"
+            )
 
     def _describe(self, call: dict, context: Context, error: BaseException) -> bytes:
         call_id = call["id"]
         folder = call["target"]["dir"]
         name = type(error).__name__
         if isinstance(error, CallCancelled) or (context.cancelled and name == "CancelledError"):
-            return wire.error(call_id, "cancelled", name, "the call was cancelled", location=innermost_location(error, folder))
+            return wire.error(
+                call_id,
+                "cancelled",
+                name,
+                "the call was cancelled",
+                location=innermost_location(error, folder),
+            )
         if isinstance(error, LoadError):
             cause = error.__cause__
             return wire.error(
@@ -194,9 +212,13 @@ class Caller:
                 traceback=None if cause is None else traceback_of(cause),
             )
         if isinstance(error, BadResultError):
-            return wire.error(call_id, "bad_result", "BadResult", message_of(error), location=self._definition(call))
+            return wire.error(
+                call_id, "bad_result", "BadResult", message_of(error), location=self._definition(call)
+            )
         if isinstance(error, OutputLimitError):
-            return wire.error(call_id, "output_limit", "OutputLimit", message_of(error), location=self._definition(call))
+            return wire.error(
+                call_id, "output_limit", "OutputLimit", message_of(error), location=self._definition(call)
+            )
         location = innermost_location(error, folder)
         if isinstance(error, ArgumentError):
             return wire.error(call_id, "tool_error", "ArgumentError", message_of(error), intended=True)
@@ -231,6 +253,10 @@ class Caller:
             context._open = False
         self._context = None
         CURRENT.set(None)
+        self._streams.flush()
+
+    def end_output(self) -> None:
+        """Push out what was printed outside a call."""
         self._streams.flush()
 
     # -- what a context uses to speak ---------------------------------------------------------------
@@ -308,33 +334,3 @@ def _injected(kind: str, context: Context) -> object:
         return context.root
     message = f"this version of omni cannot fill in a parameter of kind `{kind}`"
     raise LoadError(message)
-
-
-class Streams:
-    """The captured standard output and error, and the working folder, as the worker wants them."""
-
-    def __init__(self) -> None:
-        self._home = getcwd()
-        self._out = sys.stdout
-        self._err = sys.stderr
-
-    def flush(self) -> None:
-        """Push out what a call printed, so that it comes before the call's answer."""
-        for stream, now in ((self._out, sys.stdout), (self._err, sys.stderr)):
-            try:
-                now.flush()
-                if stream is not now:
-                    stream.flush()
-            except BaseException:  # noqa: BLE001, S110, PERF203 - a tool's own stream may do anything
-                pass
-
-    def restore(self) -> None:
-        """Go back to the folder the worker started in."""
-        try:
-            if getcwd() != self._home:
-                chdir(self._home)
-        except OSError:
-            try:
-                chdir(self._home)
-            except OSError:
-                pass

@@ -51,7 +51,9 @@ def prepare(target: dict, *, checked: bool = False) -> Prepared:
     module = load_module(target["skill"], target["dir"], target["file"])
     function = getattr(module, target["function"], None)
     if not callable(function):
-        message = f"`{target['file']}` has no function `{target['function']}`; was it renamed or is it made by a condition?"
+        message = (
+            f"`{target['file']}` has no function `{target['function']}`: it was renamed, or is made elsewhere"
+        )
         raise LoadError(message, target["file"])
     if checked:
         target["inject"] = [{"parameter": name, "kind": "context"} for name in context_parameters(function)]
@@ -106,7 +108,7 @@ def _ensure_package(name: str, folder: str | None) -> None:
 
 
 def _import(package: str, root: str, path: str) -> ModuleType:
-    stem = path[: -len(".py")] if path.endswith(".py") else path
+    stem = path.removesuffix(".py")
     if "." not in stem:
         name = ".".join([package, *stem.split("/")])
         module = sys.modules.get(name)
@@ -158,7 +160,11 @@ def _missing_module(error: ModuleNotFoundError, skill: str, folder: str) -> str:
             f"instead of `import {top}`"
         )
     if top in getattr(sys, "stdlib_module_names", ()):
-        return f"module `{name}` belongs to Python's library but is missing in {sys.version.split()[0]} at `{sys.executable}`"
+        version = sys.version.split()[0]
+        return f"module `{name}` of Python's library is missing in Python {version} at `{sys.executable}`"
     python = sys.executable or "python"
     python = python if len(python) < 80 else relpath(python)
-    return f"module `{name}` is not installed; install it with `{python} -m pip install {top}`, or name another interpreter with `--python`"
+    return (
+        f"module `{name}` is not installed; install it with `{python} -m pip install {top}`, or name an "
+        "interpreter that has it with `--python`"
+    )

@@ -22,9 +22,14 @@ if TYPE_CHECKING:
         settings: Mapping[str, Mapping[str, Any]]
         lock: Any
 
-        def hold(self) -> None: ...
-        def release(self) -> None: ...
-        def send_locked(self, frame: bytes) -> None: ...
+        def hold(self) -> None:
+            """Keep a signal from interrupting this thread until `release`."""
+
+        def release(self) -> None:
+            """Let signals interrupt again."""
+
+        def send_locked(self, frame: bytes) -> None:
+            """Send a frame; the caller holds `lock`."""
 
 
 LEVELS = ("debug", "info", "notice", "warning", "error", "critical", "alert", "emergency")
@@ -43,7 +48,7 @@ class ToolError(Exception):
     """
 
 
-class CallCancelled(BaseException):  # noqa: N818 - a sign to stop, not an error
+class CallCancelled(BaseException):
     """The client gave up on this call, or its time ran out.
 
     Let it propagate; use `finally` to clean up. Not an `Exception`, so that `except Exception` in a
@@ -184,7 +189,9 @@ class Context:
             host.release()
         return _DONE
 
-    def report_progress(self, progress: float, total: float | None = None, message: str | None = None) -> _Done:
+    def report_progress(
+        self, progress: float, total: float | None = None, message: str | None = None
+    ) -> _Done:
         """Do what `progress` does, under the name that other servers give it."""
         return self.progress(progress, total, message)
 
@@ -372,7 +379,7 @@ if TYPE_CHECKING:
     ) -> Callable[[F], F]: ...
 
 
-def tool(  # noqa: D417, PLR0913 - one keyword per property of a tool
+def tool(  # noqa: D417 - one keyword per property of a tool
     function: Any = None,
     /,
     *,

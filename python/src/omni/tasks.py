@@ -13,7 +13,7 @@ from omni.skill import CURRENT, CallCancelled, Context
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any, NoReturn
+    from typing import Any
 
     from omni.channel import Channel
     from omni.invoke import Caller
@@ -87,7 +87,7 @@ class Tasks:
             if hasattr(type(value), "__await__"):
                 value = await value
             frame = caller.answer(call, value)
-        except BaseException as error:  # noqa: BLE001 - whatever a tool raises, the worker answers
+        except BaseException as error:
             frame = caller.describe(call, context, error)
         caller.end(context)
         if self._running.pop(call["id"], None) is not None:
@@ -136,7 +136,9 @@ class Tasks:
         lines = []
         for running in list(self._running.values()):
             if running.task is not None:
-                lines.append(f"Call {running.call['id']} (`{running.call['target']['tool']}`), most recent call first:")
+                lines.append(
+                    f"Call {running.call['id']} (`{running.call['target']['tool']}`), most recent call first:"
+                )
                 lines += [
                     f'  File "{frame.f_code.co_filename}", line {frame.f_lineno} in {frame.f_code.co_name}'
                     for frame in _frames(running.task.get_coro())
@@ -157,7 +159,7 @@ def _frames(waiting: Any) -> list[Any]:
     return frames[::-1]
 
 
-def serve_tasks(channel: Channel, caller: Caller, err: int) -> NoReturn | None:
+def serve_tasks(channel: Channel, caller: Caller, err: int) -> None:
     """Serve calls until the channel closes (the process ends there) or the server says `drain`."""
     loop = asyncio.new_event_loop()
     asyncio.set_event_loop(loop)
@@ -171,6 +173,5 @@ def serve_tasks(channel: Channel, caller: Caller, err: int) -> NoReturn | None:
     while not tasks.ended:
         try:
             loop.run_forever()
-        except BaseException:  # noqa: BLE001, PERF203, S112 - `sys.exit` in a task of a tool's own ends up here
+        except BaseException:
             continue
-    return None

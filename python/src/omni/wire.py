@@ -96,6 +96,11 @@ def scan_json(text: str) -> object:
         start = len(text) - len(text.lstrip(_BLANKS))
     try:
         value, end = _scan(text, start)
+    except SystemError:
+        # The C scanner takes the class of its error from the module that it expects to be loaded.
+        import json.decoder  # noqa: F401
+
+        return scan_json(text)
     except StopIteration as error:
         message = f"no JSON value at character {error.value}"
         raise ValueError(message) from None
@@ -224,7 +229,7 @@ def result(
     )
 
 
-def error(  # noqa: PLR0913 - one argument per member of the frame
+def error(
     call_id: int,
     kind: str,
     class_name: str,

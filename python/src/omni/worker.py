@@ -18,8 +18,8 @@ def main() -> None:
     except ChannelError as error:
         os.write(2, f"omni worker: {error}\n".encode("utf-8", "replace"))
         os._exit(2)
+    err = take_signals()
     channel.send(ready())
-    err = report_crashes()
 
     from omni.host import serve
 
@@ -41,18 +41,23 @@ def ready() -> bytes:
     return len(payload).to_bytes(4, "little") + payload
 
 
-def report_crashes() -> int:
-    """Print every thread's stack on SIGUSR1 and on a crash, at C level: that works under a held GIL.
+def take_signals() -> int:
+    """Be ready for the server's signals, whose ordinary effect is to end the process.
 
-    Returns the descriptor that they are written to.
+    SIGUSR1 prints every thread's stack, as a crash does; at C level, which works under a held GIL.
+    SIGUSR2 does nothing until a call runs.
+
+    Returns the descriptor that stacks are written to: a copy, because a tool may close or replace number 2.
     """
     import _signal
     import faulthandler
 
-    # A descriptor of its own: a tool may close or replace number 2.
-    err = os.dup(2)
+    from omni.channel import copy_high
+
+    err = copy_high(2, 2)
     faulthandler.enable(err)
     faulthandler.register(_signal.SIGUSR1, err)
+    _signal.signal(_signal.SIGUSR2, lambda _number, _frame: None)
     return err
 
 

@@ -9,6 +9,7 @@ from _thread import allocate_lock
 from omni import wire
 from omni.invoke import Caller
 from omni.skills import TIMED_OUT
+from omni.streams import Streams
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -88,7 +89,7 @@ def run(console: Console, skill: str, folder: str, command: Command, arguments: 
 
     When the tool's time is up, the process ends here.
     """
-    caller = Caller(console, {"root": os.getcwd()}, None, checked=True)
+    caller = Caller(console, {"root": os.getcwd()}, None, Streams(), checked=True)
     caller.install_handler(SIGUSR2)
     limit = _TIMEOUT_SECONDS if command.timeout is None else command.timeout
     _set_alarm(console, caller, limit)

@@ -21,9 +21,13 @@ def find_skill(skills: str, name: str) -> str:
     try:
         folders = sorted(entry.name for entry in os.scandir(skills) if entry.is_dir())
     except OSError as error:
-        message = f"`{skills}` is no folder of skills: {error.strerror}; name one with `--skills` or `OMNI_SKILLS`"
+        message = (
+            f"`{skills}` is no folder of skills: {error.strerror}; name one with `--skills` or `OMNI_SKILLS`"
+        )
         raise NotFoundError(message) from None
-    names = {_declared_name(f"{skills}/{folder}") or folder: folder for folder in folders if folder[0] not in "._"}
+    names = {
+        _declared_name(f"{skills}/{folder}") or folder: folder for folder in folders if folder[0] not in "._"
+    }
     folder = names.get(name) or (name if name in folders else None)
     if folder is None:
         message = f"there is no skill `{name}` in `{skills}`{_instead(name, names)}"

@@ -66,7 +66,9 @@ def parse(words: "list[str]") -> Options:
     if options.help:
         return options
     if len(names) != 2:
-        raise UsageError("give a skill and a command" if len(names) < 2 else f"`{names[2]}` is one word too many")
+        raise UsageError(
+            "give a skill and a command" if len(names) < 2 else f"`{names[2]}` is one word too many"
+        )
     options.skill, options.command = names
     return options
 
@@ -96,20 +98,20 @@ def _complain(message: str) -> None:
 
 def _run_for_server(options: Options) -> int:
     from omni.channel import ChannelError, open_channel
-    from omni.worker import ready, report_crashes
+    from omni.worker import ready, take_signals
 
     try:
         channel = open_channel()
     except ChannelError as error:
         _complain(str(error))
         return USAGE
+    err = take_signals()
     channel.send(ready())
-    report_crashes()
 
     from omni import wire
     from omni.host import greet, next_frame
 
-    _, caller = greet(channel)
+    _, caller = greet(channel, err)
     kind, call = next_frame(channel)
     while kind != "call":
         if kind == "drain":

@@ -1,0 +1,93 @@
+"""What an author's code sees when no server is near: decorator, context, errors."""
+
+import asyncio
+import pathlib
+
+import pytest
+
+import omni
+from omni import CallCancelled, Context, ToolError, heartbeat, skill_command, tool
+
+
+def test_a_decorated_function_stays_the_function_it_was():
+    def add(a, b):
+        return a + b
+
+    assert tool(add) is add
+    assert add(1, 2) == 3
+    assert add.__omni_tool__ == {}
+
+
+def test_what_the_decorator_was_given_is_kept():
+    @tool(name="x", read_only=True, timeout=0, tags=["a"])
+    def function():
+        pass
+
+    assert function.__omni_tool__ == {"name": "x", "read_only": True, "timeout": 0, "tags": ["a"]}
+
+
+def test_the_second_name_is_the_same_object():
+    assert skill_command is tool
+
+
+def test_a_name_given_by_position_is_refused_with_the_right_spelling():
+    with pytest.raises(TypeError, match=r"@tool\(name='x'\)"):
+        tool("x")
+
+
+def test_an_option_that_does_not_exist_is_refused():
+    with pytest.raises(TypeError, match="colour"):
+        tool(colour="red")
+
+
+def test_every_public_name_can_be_imported():
+    assert {name: getattr(omni, name) for name in omni.__all__}
+    assert set(omni.__all__) <= set(dir(omni))
+    with pytest.raises(AttributeError, match="nothing_like_it"):
+        _ = omni.nothing_like_it
+
+
+def test_a_context_of_no_call_answers_and_tells_nobody(tmp_path):
+    context = Context(root=tmp_path, skill_dir="/s", settings={"k": 1}, call_id=3, session_id="s")
+    assert (context.root, context.skill_dir) == (tmp_path, pathlib.Path("/s"))
+    assert (context.settings, context.call_id, context.session_id) == ({"k": 1}, 3, "s")
+    assert context.remaining is None
+    assert not context.cancelled
+    context.progress(1, 2, "m")
+    context.heartbeat()
+    context.info({"k": object()})
+    heartbeat("note")
+
+
+def test_a_context_counts_down():
+    assert 0 < Context(deadline_seconds=60).remaining <= 60
+    assert Context(deadline_seconds=-1).remaining == 0
+
+
+def test_everything_may_be_awaited():
+    async def use(context):
+        await context.progress(1)
+        await context.report_progress(2, 10, "m")
+        await context.info("x")
+        await context.heartbeat()
+        return "done"
+
+    assert asyncio.run(use(Context())) == "done"
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf")])
+def test_progress_takes_finite_numbers_only(value):
+    with pytest.raises(ValueError, match="finite"):
+        Context().progress(value)
+    with pytest.raises(ValueError, match="finite"):
+        Context().progress(1, value)
+
+
+def test_an_unknown_log_level_is_refused_with_those_there_are():
+    with pytest.raises(ValueError, match="`loud` is no log level; use one of debug, info"):
+        Context().log("loud", "x")
+
+
+def test_a_cancelled_call_is_no_ordinary_exception():
+    assert not issubclass(CallCancelled, Exception)
+    assert issubclass(ToolError, Exception)
