@@ -8,7 +8,7 @@ import sqlite3
 from time import monotonic
 from typing import Any, NamedTuple, Optional
 
-from omni import Context, ToolError
+from omni import CallCancelled, Context, ToolError
 
 from ._tables import Tables
 
@@ -64,9 +64,12 @@ def ask(ctx: Context, tables: Tables, sql: str, limit: int, seconds: float) -> A
     except MemoryError:
         raise ToolError("the statement needs more memory than it may have; select less of it") from None
     except (sqlite3.Error, sqlite3.Warning) as error:
-        # A cancelled call is told to the handler, which cannot raise through SQLite.
+        # The sign to stop reaches the progress handler, or the moment before it begins. Neither can raise
+        # through SQLite, which ends the statement and says that it was interrupted.
         if clock.stopped is not None:
             raise clock.stopped from None
+        if "interrupted" in str(error) and not clock.over:
+            raise CallCancelled from None
         raise ToolError(_explained(str(error), tables, clock, seconds)) from None
     finally:
         database.set_progress_handler(None, 0)
@@ -84,11 +87,11 @@ class _Clock:
         self.stopped: Optional[BaseException] = None
 
     def look(self) -> int:
-        passed = monotonic() - self._began
-        self.over = passed > self._seconds
+        """Return 1 to end the statement, 0 to let it go on."""
         try:
+            self.over = monotonic() - self._began > self._seconds
             self._ctx.heartbeat()
-        except BaseException as stopped:
+        except BaseException as stopped:  # handed on by `ask`; SQLite would swallow it
             self.stopped = stopped
             return 1
         return int(self.over)

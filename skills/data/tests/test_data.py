@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import sqlite3
 import subprocess
 import sys
@@ -217,6 +218,25 @@ def test_a_statement_stops_when_the_call_is_cancelled(shop, skill):
             "WITH RECURSIVE n(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM n) SELECT count(*) FROM n",
             ["shop.db"],
         )
+
+
+def test_a_statement_stops_when_the_worker_is_told_to_cancel(shop, skill):
+    def told(*_):
+        raise CallCancelled
+
+    before = signal.signal(signal.SIGUSR2, told)
+    timer = threading.Timer(0.2, os.kill, (os.getpid(), signal.SIGUSR2))
+    try:
+        timer.start()
+        with pytest.raises(CallCancelled):
+            skill.query(
+                shop,
+                "WITH RECURSIVE n(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM n) SELECT count(*) FROM n",
+                ["shop.db"],
+            )
+    finally:
+        timer.cancel()
+        signal.signal(signal.SIGUSR2, before)
 
 
 def test_an_answer_has_an_end(ctx, skill):
