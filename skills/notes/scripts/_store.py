@@ -115,7 +115,10 @@ def opened(ctx: Context) -> Iterator[Store]:
     Raises:
         ToolError: The database cannot be opened, is damaged, or was written by a newer version.
     """
-    path = _path(ctx)
+    try:
+        path = _path(ctx)
+    except OSError as error:
+        raise ToolError(f"the folder of the notes cannot be made: {error}; set `path` in `[skills.notes]`") from None
     try:
         database = sqlite3.connect(path, timeout=_BUSY_SECONDS, isolation_level=None)
         try:

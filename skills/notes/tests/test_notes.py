@@ -151,6 +151,12 @@ def test_a_link_in_place_of_the_folder_is_refused(ctx, skill):
         skill.save(ctx, "x")
 
 
+def test_a_folder_that_cannot_be_made_is_explained(ctx, skill, call_with):
+    (ctx.root / "file").write_text("in the way")
+    with pytest.raises(ToolError, match="cannot be made"):
+        skill.save(call_with(settings={"path": "file/notes.db"}), "x")
+
+
 def test_a_file_that_is_no_database_is_left_alone(ctx, skill):
     (ctx.root / ".omni").mkdir()
     path = ctx.root / ".omni" / "notes.db"
