@@ -28,10 +28,11 @@ const CONTROL_FD_MIN: i32 = 64;
 /// Turns this process into a worker: `args` are the server's process id, the program and its arguments.
 ///
 /// The control channel arrives as standard input and leaves as a higher descriptor, named by
-/// `OMNI_CONTROL_FD`. Returns only when that failed, with the reason; the caller prints it and exits 127.
+/// `OMNI_CONTROL_FD`. Returns only when that failed, with the reason; the caller prints it and exits with
+/// code 127.
 ///
 /// With the arguments `keep MARK` this process becomes the one that ends what tools leave behind when the
-/// server is killed; it exits with code 0 when that is done.
+/// server is killed; then it returns when that is done.
 pub fn launch(args: impl Iterator<Item = OsString>) -> io::Error {
     let mut args = args.peekable();
     let result =
@@ -42,7 +43,6 @@ pub fn launch(args: impl Iterator<Item = OsString>) -> io::Error {
     }
 }
 
-#[expect(clippy::exit, reason = "the keeper's life ends here; its caller only knows of failures")]
 fn become_keeper(mut args: impl Iterator<Item = OsString>) -> io::Result<Infallible> {
     let mark = args.next().and_then(|mark| mark.into_string().ok());
     let mark =
@@ -50,7 +50,7 @@ fn become_keeper(mut args: impl Iterator<Item = OsString>) -> io::Result<Infalli
     // A key that interrupts the server must not reach this process first.
     setsid()?;
     keep(&mark);
-    std::process::exit(0)
+    Err(io::Error::other("the server has ended, and so has what its tools had left behind"))
 }
 
 fn become_worker(mut args: impl Iterator<Item = OsString>) -> io::Result<Infallible> {

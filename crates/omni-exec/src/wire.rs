@@ -46,7 +46,7 @@ pub(crate) struct Hello<'a> {
 pub(crate) enum Up<'a> {
     Ready(Ready),
     Started(Named),
-    Beat(Named),
+    Beat(Beat),
     Progress(Progress),
     Log(Log<'a>),
     Result(ResultFrame<'a>),
@@ -60,7 +60,8 @@ impl Up<'_> {
     pub(crate) fn call(&self) -> Option<u64> {
         match self {
             Up::Ready(_) | Up::Unknown => None,
-            Up::Started(named) | Up::Beat(named) => Some(named.id),
+            Up::Started(named) => Some(named.id),
+            Up::Beat(beat) => Some(beat.id),
             Up::Progress(progress) => Some(progress.id),
             Up::Log(log) => Some(log.id),
             Up::Result(result) => Some(result.id),
@@ -77,6 +78,14 @@ pub(crate) struct Ready {
 #[derive(Debug, Deserialize)]
 pub(crate) struct Named {
     pub(crate) id: u64,
+}
+
+#[derive(Debug, Deserialize)]
+pub(crate) struct Beat {
+    pub(crate) id: u64,
+    /// A line for the client.
+    #[serde(default)]
+    pub(crate) note: Option<String>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -237,7 +246,10 @@ impl<'de> Visitor<'de> for UpVisitor {
             UpType::Result => Up::Result(map.next_value()?),
             UpType::Error => Up::Error(map.next_value()?),
             UpType::Unknown => {
-                map.next_value::<IgnoredAny>()?;
+                let body: &RawValue = map.next_value()?;
+                if !body.get().starts_with('{') {
+                    return Err(serde::de::Error::custom("a frame whose body is no object"));
+                }
                 Up::Unknown
             }
         };

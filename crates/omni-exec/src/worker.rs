@@ -10,6 +10,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
+use bytes::Bytes;
 use omni_call::{Call, Deadline, Event, EventSink, Expiry, LogLevel, NoEvents, ToolResult, Wants};
 use rustix::net::{SendAncillaryBuffer, SendAncillaryMessage, SendFlags, sendmsg};
 use rustix::process::Signal;
@@ -433,10 +434,9 @@ fn take_frame(
     match frame {
         Up::Result(result) => return Some(result_of(body, &result, result_bytes_max)),
         Up::Error(error) => return Some(End::Error(error)),
-        Up::Beat(_) => deadline.beat(Instant::now()),
-        Up::Progress(_) | Up::Log(_) => {
-            // Progress is a sign of life whoever hears it; a log message is not.
-            if matches!(frame, Up::Progress(_)) {
+        Up::Beat(_) | Up::Progress(_) | Up::Log(_) => {
+            // A sign of life whoever hears it; a log message is none.
+            if matches!(frame, Up::Beat(_) | Up::Progress(_)) {
                 deadline.beat(Instant::now());
             }
             if let Some(event) = event_of(body, frame, current.wants) {
@@ -476,7 +476,13 @@ pub(crate) fn event_of(body: Body<'_>, frame: Up<'_>, wants: Wants) -> Option<Ev
             let wanted = wants.log.is_some_and(|least| level >= least);
             wanted.then(|| Event::Log { level, logger: log.logger, data: body.keep(log.data) })
         }
-        Up::Ready(_) | Up::Started(_) | Up::Beat(_) | Up::Result(_) | Up::Error(_) | Up::Unknown => None,
+        Up::Beat(beat) => {
+            let level = LogLevel::Info;
+            let note = beat.note.filter(|_| wants.log.is_some_and(|least| level >= least))?;
+            let data = Bytes::from(serde_json::Value::from(note).to_string());
+            Some(Event::Log { level, logger: Some("heartbeat".to_owned()), data })
+        }
+        Up::Ready(_) | Up::Started(_) | Up::Result(_) | Up::Error(_) | Up::Unknown => None,
     }
 }
 

@@ -488,12 +488,8 @@ fn take_frame(state: &mut LineState, worker: &mut Worker, length: usize) -> Resu
         match frame {
             Up::Result(result) => passenger.end(result_of(body, &result, result_bytes_max)),
             Up::Error(error) => passenger.end(End::Error(error)),
-            Up::Beat(_) => {
-                passenger.beat = Some(Instant::now());
-                passenger.wake();
-            }
-            Up::Progress(_) | Up::Log(_) => {
-                if matches!(frame, Up::Progress(_)) {
+            Up::Beat(_) | Up::Progress(_) | Up::Log(_) => {
+                if matches!(frame, Up::Beat(_) | Up::Progress(_)) {
                     passenger.beat = Some(Instant::now());
                 }
                 if let Some(event) = event_of(body, frame, passenger.wants) {

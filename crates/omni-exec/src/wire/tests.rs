@@ -65,7 +65,7 @@ fn a_result_is_taken_over_raw() {
 #[test]
 fn unknown_types_and_fields_are_passed_over() {
     assert!(matches!(decode(br#"{"later":{"x":[1,{}]}}"#).unwrap(), Up::Unknown));
-    assert!(matches!(decode(br#"{"beat":{"id":3,"note":"new"}}"#).unwrap(), Up::Beat(Named { id: 3 })));
+    assert!(matches!(decode(br#"{"beat":{"id":3,"later":[]}}"#).unwrap(), Up::Beat(Beat { id: 3, .. })));
 }
 
 #[test]
@@ -103,5 +103,193 @@ fn numbers_are_written_as_they_are_read() {
         let mut out = Vec::new();
         push_number(&mut out, number);
         assert_eq!(String::from_utf8(out).unwrap(), number.to_string());
+    }
+}
+
+/// One line of the cases that Python's side is held to as well.
+#[derive(Deserialize)]
+struct Case {
+    name: String,
+    direction: String,
+    bytes_hex: String,
+    frame: Option<Value>,
+    error: Option<String>,
+    #[serde(default)]
+    ignored: bool,
+    frame_bytes_max: Option<usize>,
+}
+
+impl Case {
+    fn bytes(&self) -> Vec<u8> {
+        let digits: Vec<u8> =
+            self.bytes_hex.chars().map(|digit| u8::try_from(digit.to_digit(16).unwrap()).unwrap()).collect();
+        digits.chunks(2).map(|pair| pair[0] << 4 | pair[1]).collect()
+    }
+}
+
+fn shared_cases(direction: &str) -> Vec<Case> {
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../conformance/wire-cases.jsonl");
+    let cases = std::fs::read_to_string(path).unwrap();
+    let cases: Vec<Case> = cases.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let cases: Vec<Case> = cases.into_iter().filter(|case| case.direction == direction).collect();
+    assert!(cases.len() > 10, "the file has cases of both directions");
+    cases
+}
+
+#[test]
+fn frames_up_are_read_as_the_shared_cases_say() {
+    for case in shared_cases("up") {
+        let (name, bytes) = (&case.name, case.bytes());
+        let length = match body_length(&bytes, case.frame_bytes_max.unwrap_or(LIMIT)) {
+            Ok(Some(length)) if bytes.len() >= HEADER + length => length,
+            Ok(_) => {
+                assert_eq!(case.error.as_deref(), Some("truncated"), "{name}");
+                continue;
+            }
+            Err(_) => {
+                assert_eq!(case.error.as_deref(), Some("too_long"), "{name}");
+                continue;
+            }
+        };
+        match (decode(&bytes[HEADER..HEADER + length]), &case.frame) {
+            (Err(_), None) => assert!(case.error.is_some(), "{name}"),
+            (Ok(Up::Unknown), Some(_)) => assert!(case.ignored, "{name}"),
+            (Ok(up), Some(frame)) => assert_eq!(&as_value(&up), frame, "{name}"),
+            (read, _) => panic!("{name}: {read:?}"),
+        }
+    }
+}
+
+/// What was read, spelled as a frame again; members that may be absent are left out when they are.
+fn as_value(up: &Up<'_>) -> Value {
+    let value = |raw: &RawValue| serde_json::from_str::<Value>(raw.get()).unwrap();
+    match up {
+        Up::Ready(ready) => json!({"ready": {"proto": ready.proto, "python": "3.11.7", "pid": 123}}),
+        Up::Started(named) => json!({"started": {"id": named.id}}),
+        Up::Beat(Beat { id, note: None }) => json!({"beat": {"id": id}}),
+        Up::Beat(Beat { id, note }) => json!({"beat": {"id": id, "note": note}}),
+        Up::Progress(p) => {
+            json!({"progress": {"id": p.id, "value": p.value, "total": p.total, "message": p.message}})
+        }
+        Up::Log(log) => json!({
+            "log": {"id": log.id, "level": log.level, "logger": log.logger, "data": value(log.data)}
+        }),
+        Up::Result(result) => {
+            let mut members = json!({"id": result.id, "content": value(result.content)});
+            if let Some(structured) = result.structured {
+                members["structured"] = value(structured);
+            }
+            if let Some(meta) = result.meta {
+                members["meta"] = value(meta);
+            }
+            if result.is_error {
+                members["is_error"] = true.into();
+            }
+            json!({ "result": members })
+        }
+        Up::Error(error) => {
+            let kind = match error.kind {
+                ErrorKind::ToolError => "tool_error",
+                ErrorKind::BadResult => "bad_result",
+                ErrorKind::LoadError => "load_error",
+                ErrorKind::Cancelled => "cancelled",
+                ErrorKind::Exited => "exited",
+                ErrorKind::OutputLimit => "output_limit",
+            };
+            let mut members = json!({
+                "id": error.id, "kind": kind, "class": error.class, "message": error.message,
+                "location": error.location, "intended": error.intended, "traceback": error.traceback,
+            });
+            if let Some(code) = error.code {
+                members["code"] = code.into();
+            }
+            json!({ "error": members })
+        }
+        Up::Unknown => Value::Null,
+    }
+}
+
+#[test]
+fn calls_are_written_as_the_shared_cases_say() {
+    let mut calls = 0;
+    for case in shared_cases("down") {
+        let Some(frame) = case.frame.as_ref().and_then(|frame| frame.get("call")) else { continue };
+        let bytes = case.bytes();
+        let now = Instant::now();
+        let call = call_from(frame, &bytes[HEADER..], now);
+        let mut out = Vec::new();
+        let attempt = u32::try_from(frame["attempt"].as_u64().unwrap()).unwrap();
+        push_call(&mut out, &call, Sending { attempt, now });
+        assert_eq!(
+            String::from_utf8_lossy(&out[HEADER..]),
+            String::from_utf8_lossy(&bytes[HEADER..]),
+            "{}",
+            case.name
+        );
+        assert_eq!(out, bytes, "{}", case.name);
+        calls += 1;
+    }
+    assert!(calls > 0);
+}
+
+/// The call that a frame describes, its arguments spelled as in `body`.
+fn call_from(frame: &Value, body: &[u8], now: Instant) -> Call {
+    #[derive(Deserialize)]
+    struct Down<'a> {
+        #[serde(borrow)]
+        call: DownCall<'a>,
+    }
+    #[derive(Deserialize)]
+    struct DownCall<'a> {
+        #[serde(borrow)]
+        args: &'a RawValue,
+    }
+    let down: Down<'_> = serde_json::from_slice(body).unwrap();
+    let target = &frame["target"];
+    let text = |member: &str| target[member].as_str().unwrap();
+    let millis = |member: &str| frame[member].as_u64().map(Duration::from_millis);
+    let (skill, command) = text("tool").split_once('.').unwrap();
+    let mut spec = RunSpec::new(skill, command, text("dir").into(), text("file"), text("function"));
+    spec.wrap_result = target["wrap"].as_bool().unwrap();
+    spec.structured = target["structured"].as_bool().unwrap();
+    spec.inject = serde_json::from_value(target["inject"].clone()).unwrap();
+    let context = &frame["context"];
+    Call {
+        id: CallId(frame["id"].as_u64().unwrap()),
+        spec: Arc::new(spec),
+        arguments: Bytes::copy_from_slice(down.call.args.get().as_bytes()),
+        deadline: Deadline::new(now, millis("deadline_ms"), millis("idle_ms")),
+        wants: Wants {
+            progress: context["progress"].as_bool().unwrap(),
+            log: context["log"].as_str().map(|level| level.parse().unwrap()),
+        },
+        session: context["session"].as_str().unwrap().into(),
+    }
+}
+
+#[test]
+fn a_greeting_and_a_cancellation_are_written_as_the_shared_cases_say() {
+    for case in shared_cases("down").iter().filter(|case| case.error.is_none()) {
+        let frame = case.frame.as_ref().unwrap();
+        let mut out = Vec::new();
+        if let Some(hello) = frame.get("hello") {
+            let mode = if hello["mode"] == "sync" { Mode::Sync } else { Mode::Async };
+            let size = |member: &str| usize::try_from(hello[member].as_u64().unwrap()).unwrap();
+            let hello = Hello {
+                proto: PROTO,
+                mode,
+                page: hello["page"].as_bool().unwrap(),
+                root: hello["root"].as_str().unwrap(),
+                settings: hello["settings"].as_object().unwrap(),
+                frame_bytes_max: size("frame_bytes_max"),
+                result_bytes_max: size("result_bytes_max"),
+            };
+            push_hello(&mut out, &hello).unwrap();
+        } else if let Some(cancel) = frame.get("cancel").filter(|cancel| cancel.get("why").is_none()) {
+            push_cancel(&mut out, cancel["id"].as_u64().unwrap());
+        } else {
+            continue;
+        }
+        assert_eq!(out, case.bytes(), "{}", case.name);
     }
 }
