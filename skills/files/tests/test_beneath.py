@@ -176,6 +176,35 @@ class Swapper(threading.Thread):
                 shutil.rmtree(target, ignore_errors=True)
 
 
+@pytest.mark.parametrize("name", ["in", "own.txt"])
+def test_a_link_put_there_between_the_look_and_the_opening_is_not_followed(cage, skill, helper, monkeypatch, name):
+    beneath = helper("_beneath")
+    victim = cage.root / "in" / "own.txt" if name == "own.txt" else cage.root / "in"
+    target = "../../outside/secret.txt" if name == "own.txt" else "../outside"
+    (cage.root.parent / "outside" / "own.txt").write_text(SECRET)
+    look = beneath._link_target
+
+    def look_then_swap(folder, part):
+        found = look(folder, part)
+        if part == name and not victim.is_symlink():
+            os.rename(victim, cage.root / "aside")
+            os.symlink(target, victim)
+        return found
+
+    monkeypatch.setattr(beneath, "_link_target", look_then_swap)
+    for call in (
+        lambda: skill.read(cage, "in/own.txt"),
+        lambda: skill.edit(cage, "in/own.txt", "the", "no"),
+        lambda: skill.write(cage, "in/own.txt", "mine", mode="append"),
+    ):
+        with pytest.raises(ToolError):
+            call()
+        victim.unlink()
+        os.rename(cage.root / "aside", victim)
+    assert (cage.root.parent / "outside" / "own.txt").read_text() == SECRET
+    assert (cage.root.parent / "outside" / "secret.txt").read_text() == SECRET
+
+
 def test_a_folder_swapped_for_a_link_never_leads_out(cage, skill):
     swapper = Swapper(cage.root)
     swapper.start()
