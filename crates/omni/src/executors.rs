@@ -40,7 +40,7 @@ impl Executors {
             python: settings.python.clone(),
             cache: places.cache.clone(),
             root: places.root.clone(),
-            settings: places.file.skill.clone(),
+            settings: places.file.skills.clone(),
             env: settings.env.clone(),
             workers: settings.workers,
         };

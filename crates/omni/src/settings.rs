@@ -37,7 +37,7 @@ pub(crate) struct RunSettings {
 #[serde(deny_unknown_fields)]
 pub(crate) struct File {
     /// Folder of skills, relative to the file.
-    skills: Option<PathBuf>,
+    skills_dir: Option<PathBuf>,
     /// Folder that tools work in, relative to the file.
     root: Option<PathBuf>,
     /// The Python to run tools with.
@@ -52,9 +52,9 @@ pub(crate) struct File {
     /// Environment variables passed on to tools.
     #[serde(default)]
     env: Vec<String>,
-    /// Settings of one skill each, given to its tools as `Context.settings`: `[skill.web]`.
+    /// Settings of one skill each, given to its tools as `Context.settings`: `[skills.web]`.
     #[serde(default)]
-    pub(crate) skill: serde_json::Map<String, serde_json::Value>,
+    pub(crate) skills: serde_json::Map<String, serde_json::Value>,
 }
 
 impl Places {
@@ -77,7 +77,7 @@ impl Places {
             .unwrap_or(here.clone());
         let root = existing_dir(&root, "--root")?;
         let skills =
-            match arguments.skills.clone().or(file.skills.as_ref().map(|skills| file_dir.join(skills))) {
+            match arguments.skills.clone().or(file.skills_dir.as_ref().map(|skills| file_dir.join(skills))) {
                 Some(skills) => existing_dir(&skills, "--skills")?,
                 None if here.join("skills").is_dir() => existing_dir(&here.join("skills"), "--skills")?,
                 None => assets::shipped_skills(&cache)?,

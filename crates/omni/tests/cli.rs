@@ -96,7 +96,7 @@ fn settings_come_from_omni_toml_and_reach_the_tools() {
     let folder = Folder::new(
         "@tool\ndef setting(ctx: Context) -> str:\n    \"Tell a setting.\"\n    return ctx.settings['colour']\n",
     );
-    folder.write("omni.toml", "[skill.t]\ncolour = \"blue\"\n");
+    folder.write("omni.toml", "[skills.t]\ncolour = \"blue\"\n");
     assert_eq!(stdout(&folder.run(&["call", "t.setting"])), "blue\n");
     folder.write("omni.toml", "timeuot = 3\n");
     let output = folder.run(&["call", "t.setting"]);

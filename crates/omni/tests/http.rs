@@ -258,11 +258,12 @@ fn a_legacy_cancel_comes_on_another_connection_and_ends_the_call() {
 #[test]
 fn a_time_limit_ends_the_call_and_kills_what_does_not_obey() {
     let folder = Folder::new(
-        "import os, signal, time\n@tool(timeout=0.5)\ndef deaf(path: str) -> str:\n    \"Ignore signals.\"\n    \
+        "import os, signal, time\n@tool\ndef warm() -> str:\n    \"Have a worker started.\"\n    return ''\n@tool(timeout=0.5)\ndef deaf(path: str) -> str:\n    \"Ignore signals.\"\n    \
          signal.signal(signal.SIGTERM, signal.SIG_IGN)\n    signal.signal(signal.SIGUSR2, signal.SIG_IGN)\n    \
          open(path, 'w').write(str(os.getpid()))\n    time.sleep(3600)\n    return ''\n",
     );
     let server: Http = folder.http(&[]);
+    server.modern("tools/call", json!({"name": "t.warm"}), &[]);
     let marker = folder.path("pid");
     let reply = server.modern("tools/call", json!({"name": "t.deaf", "arguments": {"path": marker}}), &[]);
     let result = &reply.json()["result"];

@@ -115,6 +115,7 @@ fn a_cancelled_call_ends_without_an_answer_and_its_work_stops() {
 fn a_call_past_its_time_limit_is_answered_with_the_line_it_hung_on_and_its_process_goes() {
     let folder = Folder::new(TOOLS);
     let mut client = folder.stdio(&["--timeout", "1"]).initialised();
+    client.result("t.echo", json!({"value": "has a worker started"}));
     let marker = folder.path("pid");
     let result = client.result("t.nap", json!({"path": marker}));
     assert_eq!(kind(&result), "timeout_total");
@@ -129,6 +130,11 @@ fn a_tool_that_ignores_every_request_to_stop_is_killed() {
     let folder = Folder::new(
         r#"
 import os, signal, time
+
+@tool
+def warm() -> str:
+    """Have a worker started."""
+    return "warm"
 
 @tool(timeout=0.5)
 def stubborn(path: str) -> str:
@@ -145,6 +151,8 @@ def stubborn(path: str) -> str:
 "#,
     );
     let mut client = folder.stdio(&[]).initialised();
+    // Starting Python on a busy machine can take longer than this tool may.
+    assert_eq!(text(&client.result("t.warm", json!({}))), "warm");
     let marker = folder.path("pid");
     let result = client.result("t.stubborn", json!({"path": marker}));
     assert_eq!(kind(&result), "timeout_total");
