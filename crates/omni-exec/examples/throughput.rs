@@ -48,14 +48,14 @@ async fn measure(calls: usize, in_flight: Vec<usize>) -> Result<(), Box<dyn Erro
     std::fs::create_dir_all(skill.join("scripts"))?;
     std::fs::write(skill.join("scripts/echo.py"), TOOL)?;
     let package = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../python/src");
-    for workers in [1, 2, 4] {
+    for (workers, workers_max) in [(1, 1), (2, 2), (4, 4), (1, 64)] {
         let mut config =
             ExecConfig::new(python()?, package.clone(), std::env::current_exe()?, folder.path().into());
         config.workers_min = workers;
-        config.workers_max = workers;
+        config.workers_max = workers_max;
         let pool = Rc::new(Pool::new(Arc::new(config)));
         for (function, is_async) in [("echo", false), ("aecho", true)] {
-            if is_async && workers > 1 {
+            if is_async && workers_max > 1 {
                 continue;
             }
             let mut spec = RunSpec::new("bench", function, skill.clone(), "scripts/echo.py", function);
@@ -70,14 +70,16 @@ async fn measure(calls: usize, in_flight: Vec<usize>) -> Result<(), Box<dyn Erro
                 let p = |percent: usize| latencies[(latencies.len() - 1) * percent / 100].as_micros();
                 writeln!(
                     std::io::stdout(),
-                    "{function:5} workers {workers} in flight {width:3}: {:6.0} calls/s, p50 {} µs, p99 {} µs",
+                    "{function:5} workers {workers}..{workers_max:2} in flight {width:3}: {:6.0} calls/s, p50 {} µs, p99 {} µs",
                     calls as f64 / took.as_secs_f64(),
                     p(50),
                     p(99)
                 )?;
             }
         }
+        let started = Instant::now();
         pool.shut_down().await;
+        writeln!(std::io::stdout(), "shut down in {:.1} ms", started.elapsed().as_secs_f64() * 1e3)?;
     }
     Ok(())
 }

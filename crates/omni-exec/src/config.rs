@@ -31,7 +31,7 @@ pub struct ExecConfig {
     /// Idle workers kept whatever happens. The first starts with the first call or at
     /// [`warm_up`](crate::Pool::warm_up). Default 1.
     pub workers_min: usize,
-    /// Workers at most, busy ones included. Default 64.
+    /// Workers at most, busy ones included. Default 64. Async tools share one more.
     pub workers_max: usize,
     /// Processes at most that serve one call each. Default 16: a start costs tens of milliseconds of CPU.
     pub spawned_max: usize,

@@ -7,7 +7,7 @@ use std::os::fd::AsFd;
 use std::path::Path;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
@@ -185,6 +185,8 @@ impl Worker {
     /// with [`poll_call`](Self::poll_call).
     pub(crate) fn begin(&mut self, call: &Call, attempt: u32) {
         let now = Instant::now();
+        // What a thread of the call before has printed since is nobody's, least of all this caller's.
+        self.output.poll(&mut Context::from_waker(Waker::noop()), None);
         self.output.begin_call();
         wire::push_call(self.channel.outbox(), call, Sending { attempt, now });
         self.channel.flush_now();

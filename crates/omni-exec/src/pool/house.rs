@@ -16,6 +16,12 @@ use crate::worker::{StartFailure, Worker};
 /// the present workers finish sooner than a new one would be ready.
 const GROW_AFTER: Duration = Duration::from_millis(5);
 
+/// A line that has not been empty for this long is no burst. Then a worker hands its result over and waits
+/// for the next call while nobody waits for it, so more workers than cores keep the cores busy: measured on
+/// two cores with short calls, 15,000 calls/s with one worker, 19,000 with two, 33,000 with four.
+const LASTING: Duration = Duration::from_millis(100);
+const WORKERS_PER_CORE: usize = 2;
+
 /// How often the line is looked at while there is one.
 const LINE_TICK: Duration = Duration::from_millis(5);
 
@@ -44,6 +50,8 @@ pub(super) enum Watch {
 /// What the housekeeper remembers of its earlier looks.
 #[derive(Debug, Default)]
 pub(super) struct Memory {
+    /// Since when every look has found somebody in line.
+    line_since: Option<Instant>,
     line: Glance,
     spare: Glance,
 }
@@ -172,12 +180,15 @@ impl State {
         // More workers than cores do not make short calls shorter: grow on only while some workers have
         // been held all along.
         let held = finished.is_some_and(|finished| finished < self.serving as u64);
-        waited && (held || (finished.is_some() && self.workers < shared.cores))
+        let lasts = memory.line_since.is_some_and(|since| now >= since + LASTING);
+        (waited && (held || (finished.is_some() && self.workers < shared.cores)))
+            || (lasts && self.workers < shared.cores * WORKERS_PER_CORE)
     }
 
     /// Decides when to look again.
     fn next_look(&mut self, shared: &Shared, memory: &mut Memory, now: Instant) -> Option<Instant> {
         let worked = memory.spare.at.is_some() && self.finished != memory.spare.finished;
+        memory.line_since = if self.queue.is_empty() { None } else { Some(memory.line_since.unwrap_or(now)) };
         memory.line.renew(LINE_TICK, self.finished, now);
         memory.spare.renew(SPARE_TICK, self.finished, now);
         self.watch = if !self.queue.is_empty() {

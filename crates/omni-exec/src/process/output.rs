@@ -54,6 +54,8 @@ impl Output {
     /// Forgets what the last call printed.
     pub(crate) fn begin_call(&mut self) {
         self.tail.bytes.clear();
+        self.stdout.line.clear();
+        self.stderr.line.clear();
         self.allowance = Allowance::new();
     }
 
