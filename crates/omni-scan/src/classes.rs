@@ -47,7 +47,7 @@ pub(crate) fn family(package: &Package, file: FileId, class: usize) -> Family {
 }
 
 fn family_within(package: &Package, file: FileId, index: usize, steps: u32) -> Family {
-    let Some(steps) = steps.checked_sub(1) else { return Family::Other };
+    let (Some(steps), Some(())) = (steps.checked_sub(1), package.step()) else { return Family::Other };
     let class = &package.file(file).classes[index];
     for base in &class.bases {
         let base = match &base.kind {
@@ -104,6 +104,7 @@ pub(crate) fn is_context(path: &str) -> bool {
 
 /// The members of an enumeration in order, aliases included; `None` when only Python knows them.
 pub(crate) fn enum_members(package: &Package, file: FileId, index: usize) -> Option<Vec<(String, Value)>> {
+    let _level = package.level()?;
     let Family::Enum(automatic) = family(package, file, index) else { return None };
     let class = &package.file(file).classes[index];
     let makes_values =
@@ -281,6 +282,12 @@ impl Types<'_> {
                 self.problem(at.0, at.1, message);
                 return Kind::Unknown.into();
             }
+            _ if class.fields.len() > MEMBERS_MAX => {
+                let message =
+                    format!("`{}` has more than {MEMBERS_MAX} fields, so it is not followed", class.name);
+                self.problem(at.0, at.1, message);
+                return Kind::Unknown.into();
+            }
             Family::Context => return Kind::Unknown.into(),
             Family::Content => return Kind::Content.into(),
             Family::Enum(_) => return self.enumeration(file, index, class, at),
@@ -330,6 +337,7 @@ impl Types<'_> {
             Kind::Bytes => "bytes".to_owned(),
             Kind::None => "NoneType".to_owned(),
             Kind::Any => "Any".to_owned(),
+            Kind::Anything => "object".to_owned(),
             Kind::List(item) => format!("list[{}]", self.display(item)),
             Kind::Dict(key, value) => format!("dict[{}, {}]", self.display(key), self.display(value)),
             Kind::Definition(id) => self.definitions[*id].name.clone(),
@@ -619,6 +627,7 @@ impl Types<'_> {
 
     /// `Field(…)` of Pydantic or `field(…)` of the standard library, directly or by name.
     pub(crate) fn field_expression(&mut self, file: FileId, value: &Expr) -> Option<FieldInfo> {
+        let _level = self.package.level()?;
         let (file, call) = match &value.kind {
             ExprKind::Call(call) => (file, call.as_ref()),
             ExprKind::Name(_) | ExprKind::Attribute(..) => match self.resolve(file, value) {

@@ -25,8 +25,10 @@ pub(crate) struct Core {
 
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) enum Kind {
-    /// No constraint at all.
+    /// No constraint at all, and nothing said.
     Any,
+    /// No constraint either, but said on purpose: `object`, a type variable.
+    Anything,
     None,
     Bool,
     Int,

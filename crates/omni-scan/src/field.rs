@@ -136,6 +136,7 @@ pub(crate) enum Metadata {
 impl Types<'_> {
     /// Reads one argument of `Annotated`, or the value that stands as a default.
     pub(crate) fn metadata(&mut self, file: FileId, expr: &Expr) -> Metadata {
+        let Some(_level) = self.package.level() else { return Metadata::Unknown };
         match &expr.kind {
             ExprKind::Str(text) => return Metadata::Text(text.clone()),
             ExprKind::Name(_) | ExprKind::Attribute(..) => {

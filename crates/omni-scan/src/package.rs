@@ -1,5 +1,6 @@
 //! What does a name in one file of the skill stand for, following imports and aliases through the others?
 
+use std::cell::Cell;
 use std::collections::HashMap;
 
 use crate::syntax::{BindingKind, Expr, ExprKind, Module, ModuleRef};
@@ -13,7 +14,21 @@ pub(crate) struct Package {
     /// `scripts/a/b` for `scripts/a/b.py`, and `scripts/a` for `scripts/a/__init__.py`.
     by_path: HashMap<String, FileId>,
     paths: Vec<String>,
+    budget: Cell<u64>,
+    depth: Cell<u32>,
 }
+
+/// One level of following names into values, given back when dropped.
+pub(crate) struct Level<'p>(&'p Cell<u32>);
+
+impl Drop for Level<'_> {
+    fn drop(&mut self) {
+        self.0.set(self.0.get() - 1);
+    }
+}
+
+/// Values within values, through however many names. Bounds the stack, where the budget bounds the time.
+const DEPTH_MAX: u32 = 100;
 
 /// What a name or a dotted name stands for.
 #[derive(Clone, Debug)]
@@ -39,12 +54,18 @@ pub(crate) struct Alias<'p> {
     pub(crate) value: &'p Expr,
 }
 
+/// Steps that following names and constants may take for a whole skill: many times what any skill needs, and
+/// a bound on what one can ask for, since names that name names can grow a short text without end.
+const STEPS_BASE: u64 = 1_000_000;
+const STEPS_PER_BYTE: u64 = 100;
+
 /// Aliases of aliases, re-exports of re-exports: more steps than this is a cycle.
 const STEPS_MAX: u32 = 32;
 
 impl Package {
-    /// `files` are pairs of a path (relative to the skill's folder, with `/`) and its module.
-    pub(crate) fn new(files: Vec<(String, Module)>) -> Self {
+    /// `files` are pairs of a path (relative to the skill's folder, with `/`) and its module; `bytes` is the
+    /// size of all their sources.
+    pub(crate) fn new(files: Vec<(String, Module)>, bytes: usize) -> Self {
         let mut by_path = HashMap::new();
         let mut paths = Vec::new();
         let mut modules = Vec::new();
@@ -62,7 +83,15 @@ impl Package {
             paths.push(path);
             modules.push(module);
         }
-        Package { files: modules, by_path, paths }
+        let budget =
+            STEPS_BASE + STEPS_PER_BYTE * u64::try_from(bytes).unwrap_or(u64::MAX / STEPS_PER_BYTE / 2);
+        Package { files: modules, by_path, paths, budget: Cell::new(budget), depth: Cell::new(0) }
+    }
+
+    /// Takes a step of the skill's budget. Once it is spent, everything that needs a step is unknown.
+    pub(crate) fn step(&self) -> Option<()> {
+        self.budget.set(self.budget.get().checked_sub(1)?);
+        Some(())
     }
 
     pub(crate) fn file(&self, id: FileId) -> &Module {
@@ -81,13 +110,23 @@ impl Package {
         path.strip_suffix("/__init__").unwrap_or(path).replace('/', ".")
     }
 
+    /// Takes a step of the budget, one level deeper than the caller.
+    pub(crate) fn level(&self) -> Option<Level<'_>> {
+        self.step()?;
+        if self.depth.get() >= DEPTH_MAX {
+            return None;
+        }
+        self.depth.set(self.depth.get() + 1);
+        Some(Level(&self.depth))
+    }
+
     /// Resolves an expression that should name something.
     pub(crate) fn resolve(&self, file: FileId, expr: &Expr) -> Item<'_> {
         self.resolve_within(file, expr, STEPS_MAX)
     }
 
     fn resolve_within(&self, file: FileId, expr: &Expr, steps: u32) -> Item<'_> {
-        let Some(steps) = steps.checked_sub(1) else { return Item::Unknown };
+        let (Some(steps), Some(())) = (steps.checked_sub(1), self.step()) else { return Item::Unknown };
         match &expr.kind {
             ExprKind::Name(name) => self.name(file, name, steps),
             ExprKind::Attribute(base, name) => match self.resolve_within(file, base, steps) {
@@ -145,6 +184,7 @@ impl Package {
 
     fn bound(&self, file: FileId, name: &str, steps: u32) -> Option<Item<'_>> {
         let steps = steps.checked_sub(1)?;
+        self.step()?;
         let Some(bindings) = self.files[file].names.get(name) else {
             return self.starred(file, name, steps);
         };

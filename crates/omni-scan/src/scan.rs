@@ -1,5 +1,7 @@
 //! From the files of a skill to its tools.
 
+use std::collections::HashMap;
+
 use serde_json::Value as Json;
 
 use crate::decorators::{Effect, Mark, OptionSources, effect, mark};
@@ -51,28 +53,36 @@ pub fn scan(sources: &[Source<'_>]) -> Scan {
         reports.push(report);
         files.push((source.path.to_owned(), module));
     }
-    let package = Package::new(files);
-    let mut scanner = Scanner { package: &package, reports, tools: Vec::new() };
+    let package = Package::new(files, sources.iter().map(|source| source.text.len()).sum());
+    let mut scanner = Scanner { package: &package, reports, tools: Vec::new(), commands: HashMap::new() };
     for (file, source) in package.ids().zip(sources) {
         scanner.file(file, source.path);
     }
-    let tools = scanner.tools.into_iter().map(|(_, tool)| tool).collect();
     let diagnostics = scanner.reports.into_iter().flat_map(Report::into_findings).collect();
-    Scan { tools, diagnostics }
+    Scan { tools: scanner.tools, diagnostics }
 }
 
 struct Scanner<'p, 'a> {
     package: &'p Package,
     reports: Vec<Report<'a>>,
-    /// Each with the position of its function.
-    tools: Vec<((FileId, u32), Tool)>,
+    tools: Vec<Tool>,
+    /// Where the function of each command is.
+    commands: HashMap<String, (FileId, u32)>,
 }
 
 impl<'p> Scanner<'p, '_> {
     fn file(&mut self, file: FileId, path: &str) {
         let module = self.package.file(file);
-        for (index, function) in module.functions.iter().enumerate() {
-            self.function(file, path, function, index);
+        // What each name stands for once the file has run.
+        let last: HashMap<&str, &Function> = module
+            .functions
+            .iter()
+            .filter(|function| !function.conditional)
+            .map(|function| (function.name.as_str(), function))
+            .collect();
+        for function in &module.functions {
+            let later = last.get(function.name.as_str()).filter(|later| later.at > function.at);
+            self.function(file, path, function, later.map(|later| later.at));
             for inner in &function.inner {
                 self.hidden(file, inner, "inside another function");
             }
@@ -84,7 +94,7 @@ impl<'p> Scanner<'p, '_> {
         }
     }
 
-    fn function(&mut self, file: FileId, path: &str, function: &'p Function, index: usize) {
+    fn function(&mut self, file: FileId, path: &str, function: &'p Function, later: Option<u32>) {
         let Some(sources) = self.tool_mark(file, function) else { return };
         if is_helper(path) {
             let message = format!("`{}` is in a helper file, so it is not listed", function.name);
@@ -92,10 +102,8 @@ impl<'p> Scanner<'p, '_> {
             self.reports[file].warning(function.at, "tool-in-helper", message, help);
             return;
         }
-        let later =
-            self.package.file(file).functions[index + 1..].iter().find(|later| later.name == function.name);
-        if let Some(later) = later.filter(|later| !later.conditional) {
-            let place = self.reports[file].place(later.at);
+        if let Some(later) = later {
+            let place = self.reports[file].place(later);
             let message = format!("`{}` is defined again at {place}, which replaces this one", function.name);
             self.reports[file].error(function.at, "replaced-tool", message, "give one of them another name");
             return;
@@ -241,13 +249,7 @@ impl<'p> Scanner<'p, '_> {
         let parsed = function.docstring.as_deref().map(docstring::parse).unwrap_or_default();
         let Signature { input, output, wrap, inject, problems } =
             signature(self.package, file, function, &parsed);
-        self.problems(
-            file,
-            function,
-            problems,
-            options.input_schema.is_some(),
-            options.output_schema.is_some(),
-        );
+        self.problems(function, problems, options.input_schema.is_some(), options.output_schema.is_some());
         let (output_schema, wrap_result) = match options.output_schema {
             Some(Some(schema)) => {
                 let wrap = schema.get("x-fastmcp-wrap-result") == Some(&Json::Bool(true));
@@ -293,7 +295,6 @@ impl<'p> Scanner<'p, '_> {
 
     fn problems(
         &mut self,
-        file: FileId,
         function: &Function,
         problems: Vec<Located>,
         input_given: bool,
@@ -318,14 +319,14 @@ impl<'p> Scanner<'p, '_> {
                 }
             }
         }
-        let _ = file;
     }
 
     fn add(&mut self, file: FileId, at: u32, tool: Tool) {
-        let taken =
-            self.tools.iter().find(|(_, found)| found.command == tool.command).map(|(place, _)| *place);
-        match taken {
-            None => self.tools.push(((file, at), tool)),
+        match self.commands.get(&tool.command).copied() {
+            None => {
+                self.commands.insert(tool.command.clone(), (file, at));
+                self.tools.push(tool);
+            }
             Some((other, other_at)) => {
                 let place = self.reports[other].place(other_at);
                 let message = format!("`{}` is already the name of the tool at {place}", tool.command);

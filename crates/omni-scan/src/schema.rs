@@ -44,7 +44,7 @@ impl<'a> Writer<'a> {
 
     fn kind(&mut self, core: &Core) -> Map<String, Json> {
         match &core.kind {
-            Kind::Any | Kind::Unknown | Kind::Content => Map::new(),
+            Kind::Any | Kind::Anything | Kind::Unknown | Kind::Content => Map::new(),
             Kind::None => typed("null"),
             Kind::Bool => typed("boolean"),
             Kind::Int => bounded(typed("integer"), core, NUMERIC),
@@ -543,6 +543,9 @@ fn referenced(value: &Json) -> Option<DefId> {
 /// MCP wants an object at the root, so a `$ref` that is left there is replaced by what it refers to.
 fn with_resolved_root(root: Map<String, Json>) -> Map<String, Json> {
     const HOPS_MAX: u32 = 32;
+    if !root.contains_key("$ref") {
+        return root;
+    }
     let mut resolved = root.clone();
     for _ in 0..HOPS_MAX {
         if resolved.contains_key("type") {
@@ -555,7 +558,35 @@ fn with_resolved_root(root: Map<String, Json>) -> Map<String, Json> {
         merged.extend(resolved.into_iter().filter(|(key, _)| key != "$ref"));
         resolved = merged;
     }
+    let used = named_references(&resolved);
+    if let Some(Json::Object(definitions)) = resolved.get_mut("$defs") {
+        definitions.retain(|name, _| used.contains(name));
+    }
+    resolved.retain(|key, value| key != "$defs" || value.as_object().is_some_and(|found| !found.is_empty()));
     resolved
+}
+
+/// Names of the definitions that a finished schema still refers to.
+fn named_references(root: &Map<String, Json>) -> HashSet<String> {
+    let definitions = root.get("$defs");
+    let mut used = HashSet::new();
+    let mut waiting: Vec<&Json> =
+        root.iter().filter(|(key, _)| *key != "$defs").map(|(_, value)| value).collect();
+    while let Some(node) = waiting.pop() {
+        match node {
+            Json::Array(items) => waiting.extend(items),
+            Json::Object(map) => waiting.extend(map.values()),
+            Json::String(text) => {
+                if let Some(name) = text.strip_prefix("#/$defs/")
+                    && used.insert(name.to_owned())
+                {
+                    waiting.extend(definitions.and_then(|definitions| definitions.get(name)));
+                }
+            }
+            _ => {}
+        }
+    }
+    used
 }
 
 fn references_in(schema: &Map<String, Json>, found: &mut Vec<DefId>) {

@@ -113,10 +113,7 @@ fn complete(properties: &mut Map<String, Json>, titles: Vec<(String, String)>, d
         }
     }
     // The last text for a name is the one that counts.
-    for (index, (name, text)) in docstring.parameters.iter().enumerate() {
-        if docstring.parameters[index + 1..].iter().any(|(later, _)| later == name) {
-            continue;
-        }
+    for (name, text) in docstring.parameters.iter().rev() {
         if let Some(Json::Object(property)) = properties.get_mut(name)
             && !property.contains_key("description")
         {
@@ -151,7 +148,7 @@ fn argument(types: &mut Types<'_>, file: FileId, parameter: &Parameter) -> (Stri
 
 /// Whether an annotation is the call's context: itself, in a union, in `Annotated`, as text, by alias.
 fn takes_context(package: &Package, file: FileId, annotation: &Expr, steps: u32) -> bool {
-    let Some(steps) = steps.checked_sub(1) else { return false };
+    let (Some(steps), Some(())) = (steps.checked_sub(1), package.step()) else { return false };
     match &annotation.kind {
         ExprKind::Str(text) => {
             text.contains("Context")
@@ -202,11 +199,6 @@ fn output(
     if has_bytes(&core) || unconstrained_list(&core) || has_content(&core) {
         return (None, false);
     }
-    let is_any = core == Core::any()
-        && matches!(returns.kind, ExprKind::Name(_) | ExprKind::Attribute(..) | ExprKind::Str(_));
-    if is_any && !names_object(package, file, returns) {
-        return (None, false);
-    }
     let mut writer = Writer::new(&types.definitions, Mode::Output);
     let schema = writer.core(&core);
     let object = is_object(&types, &core, &schema);
@@ -230,15 +222,7 @@ fn output(
 }
 
 fn says_nothing(core: &Core) -> bool {
-    matches!(core.kind, Kind::None | Kind::Unknown | Kind::Content) && core.updates.is_empty()
-}
-
-/// `object` accepts anything, like `Any`, but is a statement about the result.
-fn names_object(package: &Package, file: FileId, returns: &Expr) -> bool {
-    match &returns.kind {
-        ExprKind::Str(text) => text.trim() == "object",
-        _ => matches!(package.resolve(file, returns), Item::External(path) if path == "builtins.object"),
-    }
+    matches!(core.kind, Kind::None | Kind::Any | Kind::Unknown | Kind::Content) && !core.sealed
 }
 
 /// Bytes are not structured output, not even as one choice of a union.

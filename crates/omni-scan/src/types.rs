@@ -98,7 +98,7 @@ impl<'p> Types<'p> {
         for parameter in parameters {
             let core = match &parameter.bound {
                 Some(bound) => self.annotation(file, bound),
-                None => Core::any(),
+                None => Kind::Anything.into(),
             };
             self.variables.push((parameter.name.clone(), core));
         }
@@ -106,7 +106,7 @@ impl<'p> Types<'p> {
 
     /// The type that an annotation names. What is not known becomes unconstrained and adds a problem.
     pub(crate) fn annotation(&mut self, file: FileId, expr: &Expr) -> Core {
-        if self.fuel == 0 || self.depth >= DEPTH_MAX {
+        if self.fuel == 0 || self.depth >= DEPTH_MAX || self.package.step().is_none() {
             return self.unknown(file, expr.at, "the type is too large to be followed".to_owned());
         }
         self.fuel -= 1;
@@ -205,7 +205,7 @@ impl<'p> Types<'p> {
         }
         let choices: Vec<Core> =
             call.arguments.iter().skip(1).map(|choice| self.annotation(file, choice)).collect();
-        if choices.is_empty() { Core::any() } else { Core::union(choices) }
+        if choices.is_empty() { Kind::Anything.into() } else { Core::union(choices) }
     }
 
     /// A `type` statement: a definition of its own.
@@ -386,8 +386,9 @@ impl<'p> Types<'p> {
     }
 
     fn literal(&mut self, file: FileId, expr: &Expr, arguments: &[Expr]) -> Core {
+        const LITERAL_MAX: usize = 1_000;
         let mut values: Vec<Value> = Vec::new();
-        for argument in arguments {
+        for argument in arguments.iter().take(LITERAL_MAX + 1) {
             let found = match &argument.kind {
                 // `Literal[Literal["a"], "b"]`, and an alias for a `Literal`.
                 ExprKind::Subscript(..) | ExprKind::Name(_) => match self.annotation(file, argument).kind {
@@ -408,6 +409,13 @@ impl<'p> Types<'p> {
                     values.push(value);
                 }
             }
+        }
+        if values.len() > LITERAL_MAX {
+            return self.unknown(
+                file,
+                expr.at,
+                format!("a `Literal` of more than {LITERAL_MAX} values is not followed"),
+            );
         }
         if values.is_empty() {
             return self.unknown(file, expr.at, "an empty `Literal` accepts nothing".to_owned());
@@ -558,7 +566,8 @@ fn plain(path: &str) -> Option<Core> {
         "builtins.bytes" | "builtins.bytearray" => Kind::Bytes,
         "builtins.complex" => Kind::Complex,
         "types.NoneType" => Kind::None,
-        "typing.Any" | "typing_extensions.Any" | "builtins.object" => Kind::Any,
+        "typing.Any" | "typing_extensions.Any" => Kind::Any,
+        "builtins.object" => Kind::Anything,
         "typing.AnyStr" => return Some(Core::union(vec![Kind::Bytes.into(), Kind::Str.into()])),
         "datetime.datetime" => Kind::Temporal("date-time"),
         "datetime.date" => Kind::Temporal("date"),

@@ -38,6 +38,9 @@ pub(crate) struct Evaluator<'p> {
 /// Steps for one value. Constants may name constants, so the work is not bounded by the text.
 const FUEL: u32 = 20_000;
 
+/// Entries of one dictionary: each is compared with those before it.
+const ENTRIES_MAX: usize = 2_000;
+
 /// Longest string or list that an operator may produce.
 const PRODUCED_MAX: usize = 100_000;
 
@@ -55,7 +58,17 @@ impl<'p> Evaluator<'p> {
     }
 
     pub(crate) fn value(&mut self, file: FileId, expr: &Expr) -> Option<Value> {
+        let _level = self.package.level()?;
         self.fuel = self.fuel.checked_sub(1)?;
+        let value = self.value_within(file, expr)?;
+        // A constant's text is copied wherever it is named.
+        if let Value::Str(text) = &value {
+            self.fuel = self.fuel.checked_sub(u32::try_from(text.len() / 64).unwrap_or(u32::MAX))?;
+        }
+        Some(value)
+    }
+
+    fn value_within(&mut self, file: FileId, expr: &Expr) -> Option<Value> {
         Some(match &expr.kind {
             ExprKind::None => Value::None,
             ExprKind::Bool(value) => Value::Bool(*value),
@@ -116,7 +129,7 @@ impl<'p> Evaluator<'p> {
                     _ => return None,
                 },
             }
-            if entries.len() > PRODUCED_MAX {
+            if entries.len() > ENTRIES_MAX {
                 return None;
             }
         }

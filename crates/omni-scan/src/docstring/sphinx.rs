@@ -1,5 +1,7 @@
 //! Sphinx style: `:param name: text`.
 
+use std::collections::HashSet;
+
 use super::{Section, blank, cleaned};
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -37,6 +39,7 @@ const DIRECTIVES: [(&str, Directive); 18] = [
 pub(super) fn sections(lines: &[&str]) -> Vec<Section> {
     let mut text: Vec<&str> = Vec::new();
     let mut parameters: Vec<(String, String)> = Vec::new();
+    let mut seen: HashSet<String> = HashSet::new();
     let mut other = false;
     let mut at = 0;
     while at < lines.len() {
@@ -59,7 +62,8 @@ pub(super) fn sections(lines: &[&str]) -> Vec<Section> {
         match directive {
             Directive::Parameter if words.len() > 1 => {
                 let name = words[words.len() - 1];
-                if !parameters.iter().any(|(found, _)| found == name) {
+                // The first text for a name is the one that counts.
+                if seen.insert(name.to_owned()) {
                     parameters.push((name.to_owned(), value.trim().to_owned()));
                 }
             }

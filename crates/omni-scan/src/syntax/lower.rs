@@ -32,7 +32,13 @@ pub(crate) fn parse(text: &str) -> Result<Module, SyntaxError> {
     if too_deep(text) {
         return Err(SyntaxError { at: 0, message: "expressions or blocks are nested too deeply".to_owned() });
     }
-    let parsed = ruff_python_parser::parse_module(text).map_err(|error| SyntaxError {
+    // The parser is another project's and young: a panic in it must cost one file, not all skills.
+    let parsed =
+        std::panic::catch_unwind(|| ruff_python_parser::parse_module(text)).map_err(|_| SyntaxError {
+            at: 0,
+            message: "the parser failed on this file, which is a fault of the parser".to_owned(),
+        })?;
+    let parsed = parsed.map_err(|error| SyntaxError {
         at: error.location.start().to_u32(),
         message: lower_first(&error.error.to_string()),
     })?;

@@ -71,17 +71,19 @@ def a_type(pick: random.Random, depth: int) -> str:
     if depth == 0:
         return pick.choice(SCALARS[:5] if pick.random() < 0.7 else SCALARS + NAMED + LITERALS)
     inner = lambda: a_type(pick, depth - 1)  # noqa: E731
+    # `None | None` is not Python.
+    some = lambda: inner().replace("None", "int", 1) if depth == 1 else inner()  # noqa: E731
     form = pick.randrange(16)
     if form < 3:
         return inner()
     if form < 5:
-        return f"{inner()} | None"
+        return f"{some()} | None"
     if form == 5:
         return f"Optional[{inner()}]"
     if form == 6:
         return f"Union[{inner()}, {inner()}]"
     if form == 7:
-        return f"{inner()} | {inner()} | {inner()}"
+        return f"{some()} | {inner()} | {some()}"
     if form == 8:
         return f"{pick.choice(['list', 'List', 'set', 'Set', 'frozenset'])}[{inner()}]"
     if form == 9:

@@ -285,7 +285,7 @@ def case_21(*, options: bool = True) -> Optional[Any]:
 
 
 @tool
-async def case_22(*, x: tuple[Literal["a", 1, None] | bool | Any, int, object], _under: Annotated[str, Field(pattern="^[a-z]+$", examples=["a"])] = Level.HIGH) -> Dict[Literal["x", "y"], Any]:
+async def case_22(*, x: tuple[Literal["a", 1, int] | bool | Any, int, object], _under: Annotated[str, Field(pattern="^[a-z]+$", examples=["a"])] = Level.HIGH) -> Dict[Literal["x", "y"], Any]:
     """Do the thing.
 
     In detail.
@@ -523,7 +523,7 @@ async def case_42(*, _under: tuple[int, Path], x: Optional[Any] | None = {}, use
 
 
 @tool
-async def case_43(*, query: tuple[bool | User | None, str | None, Annotated[int, Field(description="Where it is.", title="Limit")]] = Field(description="Needed."), user_id: Any | None) -> Set[bool]:
+async def case_43(*, query: tuple[bool | User | int, str | None, Annotated[int, Field(description="Where it is.", title="Limit")]] = Field(description="Needed."), user_id: Any | None) -> Set[bool]:
     """Do the thing.
 
     Parameters

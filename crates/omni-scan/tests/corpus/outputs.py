@@ -298,3 +298,27 @@ def switched_off() -> dict[str, int]: ...
 
 @tool
 def with_context(ctx: Context, a: int) -> list[int]: ...
+
+
+@tool
+def list_object() -> list[object]: ...
+
+
+@tool
+def union_any() -> Union[Any, Any]: ...
+
+
+@tool
+def annotated_none() -> Annotated[None, Field(description="Nothing.")]: ...
+
+
+@tool
+def annotated_any_bare() -> Annotated[Any, "x"]: ...
+
+
+@tool
+def variable[T]() -> T: ...
+
+
+@tool
+def variable_list[T]() -> list[T]: ...

@@ -1,0 +1,95 @@
+//! Several files: helpers, broken neighbours, names that travel.
+
+use omni_scan::{Source, scan};
+
+use super::{commands, findings};
+
+#[test]
+fn a_file_that_is_not_python_loses_its_own_tools_only() {
+    let found = scan(&[
+        Source { path: "scripts/a.py", text: "from omni import tool\n@tool\ndef broken(:\n" },
+        Source { path: "scripts/b.py", text: "from omni import tool\n@tool\ndef fine(): ...\n" },
+    ]);
+    assert_eq!(vec!["fine"], commands(&found));
+    let said = findings(&found);
+    assert_eq!(1, said.len(), "{said:?}");
+    assert!(said[0].starts_with("error scripts/a.py:3:12 syntax-error: "), "{said:?}");
+}
+
+#[test]
+fn constants_types_and_decorators_are_followed_through_relative_imports() {
+    let found = scan(&[
+        Source {
+            path: "scripts/_base.py",
+            text: "from enum import Enum\nfrom omni import tool as command\nLIMIT = 5\nclass Mode(Enum):\n    FAST = 'fast'\n",
+        },
+        Source { path: "scripts/deep/__init__.py", text: "from .._base import Mode, LIMIT\n" },
+        Source {
+            path: "scripts/deep/a.py",
+            text: "from .. import _base\nfrom . import LIMIT\nfrom .._base import command, Mode\n@command(timeout=LIMIT)\ndef go(mode: Mode = Mode.FAST, limit: int = _base.LIMIT): ...\n",
+        },
+    ]);
+    assert_eq!(Vec::<String>::new(), findings(&found));
+    let tool = &found.tools[0];
+    assert_eq!(Some(5000), tool.limits.timeout_ms);
+    assert_eq!("fast", tool.input_schema["properties"]["mode"]["default"]);
+    assert_eq!(5, tool.input_schema["properties"]["limit"]["default"]);
+    assert_eq!("scripts/deep/a.py", tool.file);
+}
+
+#[test]
+fn a_package_beats_a_module_of_the_same_name() {
+    let text = "from omni import tool\nfrom .x import N\n@tool\ndef go(n: int = N): ...\n";
+    let found = scan(&[
+        Source { path: "scripts/x.py", text: "N = 1\n" },
+        Source { path: "scripts/x/__init__.py", text: "N = 2\n" },
+        Source { path: "scripts/a.py", text },
+    ]);
+    assert_eq!(2, found.tools[0].input_schema["properties"]["n"]["default"]);
+}
+
+#[test]
+fn classes_of_one_name_are_told_apart_by_their_modules() {
+    let class = "from dataclasses import dataclass\n@dataclass\nclass Item:\n    x: int\n";
+    let text = "from omni import tool\nfrom . import _b, _c\n@tool\ndef go(b: _b.Item, c: _c.Item): ...\n";
+    let found = scan(&[
+        Source { path: "scripts/a.py", text },
+        Source { path: "scripts/_b.py", text: class },
+        Source { path: "scripts/_c.py", text: class },
+    ]);
+    let names: Vec<&String> = found.tools[0].input_schema["$defs"].as_object().unwrap().keys().collect();
+    assert_eq!(vec!["_b__Item", "_c__Item"], names);
+}
+
+#[test]
+fn a_tool_in_a_helper_file_is_pointed_out() {
+    let found =
+        scan(&[Source { path: "scripts/_a.py", text: "from omni import tool\n@tool\ndef go(): ...\n" }]);
+    assert!(found.tools.is_empty());
+    assert_eq!(
+        vec!["warning scripts/_a.py:3:5 tool-in-helper: `go` is in a helper file, so it is not listed"],
+        findings(&found)
+    );
+}
+
+#[test]
+fn a_finding_about_a_helper_s_type_is_placed_in_the_helper() {
+    let found = scan(&[
+        Source {
+            path: "scripts/a.py",
+            text: "from omni import tool\nfrom ._b import Item\n@tool\ndef go(item: Item): ...\n",
+        },
+        Source {
+            path: "scripts/_b.py",
+            text: "from dataclasses import dataclass\nimport numpy as np\n@dataclass\nclass Item:\n    data: np.ndarray\n",
+        },
+    ]);
+    assert_eq!(
+        vec![
+            "warning scripts/_b.py:5:11 unknown-type: `numpy.ndarray` is not a type that can be read from source, so \
+             `item` of `go` is not fully checked"
+        ],
+        findings(&found)
+    );
+    assert_eq!(1, found.tools.len());
+}

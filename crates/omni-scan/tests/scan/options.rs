@@ -1,0 +1,127 @@
+//! The decorator's options.
+
+use omni_call::Way;
+use serde_json::json;
+
+use super::{commands, findings, scan_text, tool};
+
+#[test]
+fn every_option_arrives_where_it_belongs() {
+    let tool = tool(
+        r#"from omni import tool
+SECONDS = 60
+@tool(
+    name="take-stock", description="Says.", category="shop", title="Take stock", read_only=True, destructive=False,
+    idempotent=True, open_world=False, timeout=SECONDS * 2, idle_timeout=0.5, executor="spawn",
+    input_schema={"type": "object", "properties": {"n": {"type": "integer"}}},
+    output_schema={"properties": {"ok": {"type": "boolean"}}}, meta={"a": [1, None]},
+    icons=[{"src": "data:x", "mimeType": "image/png"}], tags=["b", "a", "b"], version=3,
+)
+async def stock(n): "Not used."
+"#,
+    );
+    assert_eq!(
+        json!({
+            "command": "take-stock", "function": "stock", "file": "scripts/a.py", "line": 10, "is_async": true,
+            "title": "Take stock", "description": "Says.",
+            "input_schema": {"type": "object", "properties": {"n": {"type": "integer"}}},
+            "output_schema": {"properties": {"ok": {"type": "boolean"}}, "type": "object"},
+            "annotations": {"title": "Take stock", "readOnlyHint": true, "destructiveHint": false,
+                "idempotentHint": true, "openWorldHint": false},
+            "limits": {"timeout_ms": 120_000, "idle_timeout_ms": 500}, "way": "spawn", "meta": {"a": [1, null]},
+            "icons": [{"src": "data:x", "mimeType": "image/png"}], "tags": ["b", "a"], "category": "shop",
+            "version": "3",
+        }),
+        serde_json::to_value(&tool).unwrap()
+    );
+    assert_eq!(Some(Way::Spawn), tool.way);
+}
+
+#[test]
+fn zero_switches_a_clock_off_and_a_tiny_limit_does_not() {
+    let tool = tool("from omni import tool\n@tool(timeout=0, idle_timeout=1e-9)\ndef go(): ...\n");
+    assert_eq!((Some(0), Some(1)), (tool.limits.timeout_ms, tool.limits.idle_timeout_ms));
+}
+
+#[test]
+fn a_slip_in_an_option_s_name_is_named_with_what_was_meant() {
+    let found = scan_text("from omni import tool\n@tool(readonly=True, retries=3)\ndef go(): ...\n");
+    assert_eq!(vec!["go"], commands(&found));
+    assert_eq!(
+        vec![
+            "error scripts/a.py:2:7 unknown-option: `tool` has no option `readonly`",
+            "error scripts/a.py:2:22 unknown-option: `tool` has no option `retries`",
+        ],
+        findings(&found)
+    );
+    assert_eq!(Some("did you mean `read_only`?"), found.diagnostics[0].help.as_deref());
+}
+
+#[test]
+fn options_that_only_python_knows_are_refused() {
+    let found = scan_text(
+        "import os\nfrom omni import tool\n@tool(description=os.environ[\"X\"], **OPTIONS)\ndef go(): ...\n@tool(name=f\"{1}\")\ndef other(): ...\n",
+    );
+    assert_eq!(vec!["go"], commands(&found));
+    assert_eq!(
+        vec![
+            "error scripts/a.py:3:7 computed-option: `description=` is worked out when the file runs",
+            "error scripts/a.py:3:36 computed-option: options given with `**` are worked out when the file runs",
+            "error scripts/a.py:5:7 computed-option: `name=` is worked out when the file runs",
+        ],
+        findings(&found)
+    );
+}
+
+#[test]
+fn a_constant_that_is_bound_twice_is_not_one() {
+    let found = scan_text("from omni import tool\nN = 1\nN = 2\n@tool(timeout=N)\ndef go(n: int = N): ...\n");
+    assert_eq!(1, findings(&found).len());
+    assert_eq!(None, found.tools[0].limits.timeout_ms);
+    assert_eq!(json!({"type": "integer"}), found.tools[0].input_schema["properties"]["n"]);
+}
+
+#[test]
+fn options_of_the_wrong_kind_are_not_applied() {
+    let found = scan_text(
+        "from omni import tool\n@tool(timeout=\"5\", executor=\"fork\", read_only=1, tags=\"x\", output_schema={\"type\": \"array\"})\ndef go(): ...\n",
+    );
+    assert_eq!(
+        vec![
+            "`timeout=` must be a number of seconds from 0 (off) to a week",
+            "`executor=` must be \"pool\" or \"spawn\"",
+            "`read_only=` must be `True` or `False`",
+            "`tags=` must be a list of strings",
+            "`output_schema=` must be the schema of an object (`\"type\": \"object\"`)",
+        ],
+        found.diagnostics.iter().map(|finding| finding.message.as_str()).collect::<Vec<_>>()
+    );
+    assert_eq!(vec!["go"], commands(&found));
+}
+
+#[test]
+fn a_name_that_the_protocol_forbids_keeps_the_tool_off_the_list() {
+    let long = "x".repeat(129);
+    for name in ["with blank", "größe", "a/b", long.as_str()] {
+        let found = scan_text(&format!("from omni import tool\n@tool(name={name:?})\ndef go(): ...\n"));
+        assert!(found.tools.is_empty(), "{name}");
+        assert_eq!("invalid-name", found.diagnostics[0].code);
+    }
+}
+
+#[test]
+fn a_schema_given_by_hand_silences_findings_about_types() {
+    let found = scan_text(
+        "import x\nfrom omni import tool\n@tool(input_schema={\"type\": \"object\"}, output_schema=None)\ndef go(a: x.Y) -> x.Z: ...\n",
+    );
+    assert_eq!(Vec::<String>::new(), findings(&found));
+    assert_eq!(None, found.tools[0].output_schema);
+}
+
+#[test]
+fn an_explicit_wrapped_schema_wraps() {
+    let tool = tool(
+        "from omni import tool\n@tool(output_schema={\"type\": \"object\", \"x-fastmcp-wrap-result\": True})\ndef go() -> int: ...\n",
+    );
+    assert!(tool.wrap_result);
+}

@@ -1,0 +1,101 @@
+//! Types that the corpus cannot show: what only Python knows, and what this project does its own way.
+
+use omni_call::Inject;
+use serde_json::json;
+
+use super::{findings, scan_text, tool};
+
+#[test]
+fn a_type_that_only_python_knows_is_unconstrained_with_its_description() {
+    let found = scan_text(
+        "import numpy as np\nfrom omni import tool\n@tool\ndef go(data: np.ndarray, more: list[Missing] = None) -> np.ndarray:\n    \"\"\"Go.\n\n    Args:\n        data: The data.\n    \"\"\"\n",
+    );
+    let tool = &found.tools[0];
+    assert_eq!(
+        json!({
+            "data": {"description": "The data."},
+            "more": {"default": null, "items": {}, "type": "array"},
+        }),
+        tool.input_schema["properties"]
+    );
+    assert_eq!(None, tool.output_schema);
+    assert_eq!(
+        vec![
+            "warning scripts/a.py:4:14 unknown-type: `numpy.ndarray` is not a type that can be read from source, so `data` \
+             of `go` is not fully checked",
+            "warning scripts/a.py:4:37 unknown-type: `Missing` is not known in this file, so `more` of `go` is not fully \
+             checked",
+            "note scripts/a.py:4:57 no-output-schema: `numpy.ndarray` is not a type that can be read from source, so `go` \
+             has no output schema",
+        ],
+        findings(&found)
+    );
+}
+
+#[test]
+fn an_enumeration_that_python_computes_is_not_guessed() {
+    for body in ["A = compute()", "A = 1\n    def __new__(cls, v): ...", "A = os.getpid()"] {
+        let found = scan_text(&format!(
+            "from enum import Enum\nfrom omni import tool\nclass E(Enum):\n    {body}\n@tool\ndef go(e: E): ...\n"
+        ));
+        assert_eq!(json!({}), found.tools[0].input_schema["properties"]["e"], "{body}");
+        assert_eq!("unknown-type", found.diagnostics[0].code, "{body}");
+    }
+}
+
+#[test]
+fn the_context_is_injected_and_never_shown() {
+    let tool = tool(
+        "from omni import Context, tool\nfrom typing import Optional\n@tool\ndef go(a: int, ctx: Optional[\"Context\"] = None) -> int: ...\n",
+    );
+    assert_eq!(vec![Inject { parameter: "ctx".to_owned(), kind: "context".to_owned() }], tool.inject);
+    assert_eq!(json!({"a": {"type": "integer"}}), tool.input_schema["properties"]);
+    assert!(tool.wrap_result);
+}
+
+#[test]
+fn a_dash_list_gives_each_parameter_its_text() {
+    let tool = tool(
+        r#"from omni import tool
+@tool
+def go(path: str, limit: int = 3, mode: str = "x", plain: str = "y"):
+    """Go.
+
+    Args:
+        - path: str - Where it is.
+        - limit: int = 3 - How many,
+            at most.
+        - mode (str): How: it goes.
+        - `plain`: With no type.
+
+    Returns:
+        Nothing.
+    """
+"#,
+    );
+    let text = |name: &str| tool.input_schema["properties"][name]["description"].as_str().unwrap().to_owned();
+    assert_eq!("Where it is.", text("path"));
+    assert_eq!("How many,\nat most.", text("limit"));
+    assert_eq!("How: it goes.", text("mode"));
+    assert_eq!("With no type.", text("plain"));
+    assert_eq!(Some("Go."), tool.description.as_deref());
+}
+
+#[test]
+fn a_docstring_with_windows_line_ends_reads_the_same() {
+    let text = "from omni import tool\n@tool\ndef go(a: int):\n    \"\"\"Go.\n\n    Args:\n        a: The a.\n    \"\"\"\n";
+    assert_eq!(tool(text), tool(&text.replace('\n', "\r\n")));
+}
+
+#[test]
+fn positional_only_parameters_are_listed_by_name() {
+    let tool = tool("from omni import tool\n@tool\ndef go(a: int, /, b: int, *, c: int = 1): ...\n");
+    assert_eq!(json!(["a", "b"]), tool.input_schema["required"]);
+}
+
+#[test]
+fn a_default_that_only_python_can_make_leaves_the_parameter_optional() {
+    let tool = tool("import os\nfrom omni import tool\n@tool\ndef go(a: str = os.getcwd()): ...\n");
+    assert_eq!(json!({"type": "string"}), tool.input_schema["properties"]["a"]);
+    assert_eq!(None, tool.input_schema.get("required"));
+}
