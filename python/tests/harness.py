@@ -88,7 +88,7 @@ class Worker:
 
     def send(self, kind, body, descriptor=None):
         """Send one frame, with a descriptor on its first byte if there is one."""
-        payload = json.dumps({kind: body}).encode()
+        payload = json.dumps({kind: body}, ensure_ascii=False, separators=(",", ":")).encode()
         frame = len(payload).to_bytes(4, "little") + payload
         if descriptor is None:
             self.channel.sendall(frame)

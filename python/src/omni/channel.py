@@ -184,22 +184,15 @@ def _is_open(fd: int) -> bool:
     return True
 
 
-class StatusPage:
-    """Memory shared with the server: which call's user code was started last.
+def map_page(descriptor: int) -> memoryview:
+    """Map the status page, memory that the server shares, as slots of eight bytes.
 
-    Writing there costs no system call, and the server can read it when the worker is dead.
+    A call is marked as started by storing its id in the first slot. That costs no system call, and the
+    server can read it when the worker is dead.
     """
+    import mmap
 
-    __slots__ = ("_mapping", "_slots")
-
-    def __init__(self, descriptor: int) -> None:
-        import mmap
-
-        self._mapping = mmap.mmap(descriptor, mmap.PAGESIZE)
-        os.close(descriptor)
-        # One aligned store of eight bytes; the page is little-endian like every machine we run on.
-        self._slots = memoryview(self._mapping).cast("Q")
-
-    def mark_started(self, call_id: int) -> None:
-        """Say that the user code of this call runs from now on."""
-        self._slots[0] = call_id
+    mapping = mmap.mmap(descriptor, mmap.PAGESIZE)
+    os.close(descriptor)
+    # A store into an aligned slot is one instruction; little-endian like every machine we run on.
+    return memoryview(mapping).cast("Q")

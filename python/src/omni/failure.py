@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from os.path import dirname
 
 TYPE_CHECKING = False
@@ -90,8 +89,3 @@ def exit_code(error: SystemExit) -> tuple[int, str]:
     if isinstance(code, int):
         return code & 0xFF, ""
     return 1, message_of(error)
-
-
-def python_version() -> str:
-    """Return the interpreter's version as three numbers."""
-    return "%d.%d.%d" % sys.version_info[:3]

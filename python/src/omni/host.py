@@ -7,9 +7,14 @@ import os
 from _signal import SIGUSR2
 
 from omni import wire
-from omni.channel import Channel, StatusPage, copy_high
+from omni.call import CallReader
+from omni.channel import Channel, copy_high, map_page
 from omni.invoke import Caller
 from omni.streams import Streams
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
 
 _exit = os._exit
 
@@ -33,31 +38,32 @@ def greet(channel: Channel, err: int) -> tuple[dict, Caller]:
     payload, descriptor = channel.receive_first()
     if payload is None:
         _exit(0)
-    kind, hello = _decode(channel, payload)
+    kind, hello = _read(channel, CallReader(), payload)
     if kind != "hello":
         channel.fail(f"the first frame was `{kind}`, not `hello`")
     channel.frame_bytes_max = hello.get("frame_bytes_max") or (16 << 20) + (64 << 10)
-    page = None if descriptor is None else StatusPage(descriptor)
+    page = None if descriptor is None else map_page(descriptor)
     caller = Caller(channel, hello, page, Streams(copy_high(1, 1), err))
     caller.install_handler(SIGUSR2)
     return hello, caller
 
 
-def next_frame(channel: Channel) -> tuple[str, dict]:
+def next_frame(channel: Channel, reader: CallReader) -> tuple[str, Any]:
     """Wait for the next frame; the process ends when the server closes the channel."""
     payload = channel.receive()
     if payload is None:
         _exit(0)
-    return _decode(channel, payload)
+    return _read(channel, reader, payload)
 
 
 def _serve_one_by_one(channel: Channel, caller: Caller) -> None:
+    reader = CallReader()
     while True:
-        kind, body = next_frame(channel)
+        kind, body = next_frame(channel, reader)
         if kind == "call":
-            answer = caller.run(body)
+            channel.send(caller.run(body))
+            # While the server reads the answer.
             caller.tidy()
-            channel.send(answer)
         elif kind == "drain":
             leave(caller)
 
@@ -74,9 +80,9 @@ def leave(caller: Caller) -> None:
         _exit(0)
 
 
-def _decode(channel: Channel, payload: bytes) -> tuple[str, dict]:
+def _read(channel: Channel, reader: CallReader, payload: bytes) -> tuple[str, Any]:
     try:
-        return wire.decode(payload)
+        return reader.read(payload)
     except wire.MalformedFrameError as error:
         channel.fail(f"a malformed frame came down: {error}")
         raise

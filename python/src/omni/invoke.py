@@ -10,14 +10,15 @@ from omni import wire
 from omni.content import BadResultError, OutputLimitError, Rendered, find_surrogate, render
 from omni.failure import exit_code, innermost_location, message_of, traceback_of
 from omni.library import ArgumentError
-from omni.load import LoadError, Prepared, prepare
+from omni.load import LoadError, prepare
 from omni.skill import CURRENT, CallCancelled, Context, ToolError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-    from omni.channel import Channel, StatusPage
+    from omni.call import Call
+    from omni.channel import Channel
     from omni.streams import Streams
 
 _quote = wire.quote
@@ -39,7 +40,7 @@ class Caller:
         self,
         channel: Channel,
         hello: dict,
-        page: StatusPage | None,
+        page: memoryview | None,
         streams: Streams,
         *,
         checked: bool = False,
@@ -49,7 +50,7 @@ class Caller:
         Args:
             channel: Where a call's words go.
             hello: The body of the frame: project folder, settings and limits.
-            page: Where a started call is marked; without one a `started` frame is sent.
+            page: Its first slot takes the id of the call that starts; without it a `started` frame is sent.
             streams: What calls print to.
             checked: Nobody has checked the arguments or named the injected parameters: do both.
         """
@@ -64,7 +65,6 @@ class Caller:
         self._frame_bytes_max: int = hello.get("frame_bytes_max") or (16 << 20) + (64 << 10)
         self._page = page
         self._checked = checked
-        self._prepared: dict[tuple[str, str, str], Prepared] = {}
         self._main = get_ident()
         #: True while user code of `_context` runs in the main thread: a signal may raise there.
         self._armed = False
@@ -77,7 +77,7 @@ class Caller:
 
     # -- one call, in the main thread ------------------------------------------------------------
 
-    def run(self, call: dict) -> bytes:
+    def run(self, call: Call) -> bytes:
         """Run a call and return the frame that answers it. Never raises."""
         context = Context.__new__(Context)
         context._bind(call, self)
@@ -100,52 +100,47 @@ class Caller:
         self.end(context)
         return frame
 
-    def begin(self, call: dict, context: Context) -> tuple[Any, dict]:
+    def begin(self, call: Call, context: Context) -> tuple[Any, dict]:
         """Load the call's function and make its arguments; from here on user code may run."""
-        target = call["target"]
-        key = (target["dir"], target["file"], target["function"])
-        prepared = self._prepared.get(key)
+        target = call.target
+        prepared = target.prepared
         if prepared is None:
-            prepared = self._prepared[key] = prepare(target, checked=self._checked)
+            prepared = target.prepared = prepare(target, checked=self._checked)
         if self._page is not None:
-            self._page.mark_started(call["id"])
+            self._page[0] = call.id
         else:
-            self._say(wire.started(call["id"]))
-        arguments = call["args"]
+            self._say(wire.started(call.id))
+        arguments = call.args
         if prepared.convert is not None:
             arguments = prepared.convert(arguments)
-        for item in target.get("inject") or ():
-            arguments[item["parameter"]] = _injected(item["kind"], context)
+        for name, kind in target.inject:
+            arguments[name] = _injected(kind, context)
         return prepared.function, arguments
 
-    def answer(self, call: dict, value: object) -> bytes:
+    def answer(self, call: Call, value: object) -> bytes:
         """Word a return value as the call's result."""
-        target = call["target"]
-        if type(value) is str and len(value) <= self._small_characters:
-            text = _quote(value)
-            if not target.get("structured"):
-                body = _PLAIN_TEXT % (call["id"], text)
-            elif target.get("wrap"):
-                body = _WRAPPED_TEXT % (call["id"], text, text)
-            else:
-                body = None
-            if body is not None:
-                try:
-                    payload = body.encode()
-                except UnicodeEncodeError:
-                    raise find_surrogate(value) from None
-                return len(payload).to_bytes(4, "little") + payload
-        return self._answer_any(call, value)
+        target = call.target
+        if type(value) is not str or len(value) > self._small_characters:
+            return self._answer_any(call, value)
+        text = _quote(value)
+        if not target.structured:
+            body = _PLAIN_TEXT % (call.id, text)
+        elif target.wrap:
+            body = _WRAPPED_TEXT % (call.id, text, text)
+        else:
+            return self._answer_any(call, value)
+        try:
+            payload = body.encode()
+        except UnicodeEncodeError:
+            raise find_surrogate(value) from None
+        return len(payload).to_bytes(4, "little") + payload
 
-    def _answer_any(self, call: dict, value: object) -> bytes:
-        target = call["target"]
+    def _answer_any(self, call: Call, value: object) -> bytes:
         if type(value) is str and len(value) > self._result_bytes_max:
             raise self._too_large("text", len(value))
-        parts = render(value, structured=bool(target.get("structured")), wrap=bool(target.get("wrap")))
+        parts = render(value, structured=call.target.structured, wrap=call.target.wrap)
         try:
-            frame = wire.result(
-                call["id"], parts.content, parts.structured, parts.meta, is_error=parts.is_error
-            )
+            frame = wire.result(call.id, parts.content, parts.structured, parts.meta, is_error=parts.is_error)
         except UnicodeEncodeError:
             raise find_surrogate(value) from None
         self._check_size(parts, len(frame) - 4)
@@ -180,18 +175,16 @@ class Caller:
 
         return asyncio.run(wait())
 
-    def describe(self, call: dict, context: Context, error: BaseException) -> bytes:
+    def describe(self, call: Call, context: Context, error: BaseException) -> bytes:
         """Word an exception as the call's error. Never raises."""
         try:
             return self._describe(call, context, error)
         except BaseException:
-            return wire.error(
-                call["id"], "tool_error", type(error).__name__, "<the error cannot be described>"
-            )
+            return wire.error(call.id, "tool_error", type(error).__name__, "<the error cannot be described>")
 
-    def _describe(self, call: dict, context: Context, error: BaseException) -> bytes:
-        call_id = call["id"]
-        folder = call["target"]["dir"]
+    def _describe(self, call: Call, context: Context, error: BaseException) -> bytes:
+        call_id = call.id
+        folder = call.target.folder
         name = type(error).__name__
         if isinstance(error, CallCancelled) or (context.cancelled and name == "CancelledError"):
             return wire.error(
@@ -237,12 +230,11 @@ class Caller:
             traceback=traceback_of(error),
         )
 
-    def _definition(self, call: dict) -> str | None:
+    def _definition(self, call: Call) -> str | None:
         """Return `file:line` of the function that a call names."""
-        target = call["target"]
-        prepared = self._prepared.get((target["dir"], target["file"], target["function"]))
-        code = getattr(prepared and prepared.function, "__code__", None)
-        return None if code is None else f"{target['file']}:{code.co_firstlineno}"
+        target = call.target
+        code = getattr(target.prepared and target.prepared.function, "__code__", None)
+        return None if code is None else f"{target.file}:{code.co_firstlineno}"
 
     def end(self, context: Context) -> None:
         """Say a call's last words: pending progress, then what it printed."""

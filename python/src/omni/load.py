@@ -8,12 +8,19 @@ from __future__ import annotations
 
 import sys
 
+# `importlib` gives these out too, but imports `contextlib` and half the library with it.
+from _frozen_importlib import ModuleSpec, module_from_spec
+from _frozen_importlib_external import spec_from_file_location
+from os.path import exists, isfile, relpath
+
 from omni.convert import context_parameters, plan_arguments
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from types import ModuleType
     from typing import Any, Callable
+
+    from omni.call import Target
 
 _ROOT = "omni_skills"
 _SCRIPTS = "scripts"
@@ -39,7 +46,7 @@ class Prepared:
         self.convert = convert
 
 
-def prepare(target: dict, *, checked: bool = False) -> Prepared:
+def prepare(target: Target, *, checked: bool = False) -> Prepared:
     """Import the file that `target` names and find its function.
 
     With `checked`, the injected parameters are found here and written into `target`, and arguments are
@@ -48,16 +55,14 @@ def prepare(target: dict, *, checked: bool = False) -> Prepared:
     Raises:
         LoadError: The import failed; its cause is the exception.
     """
-    module = load_module(target["skill"], target["dir"], target["file"])
-    function = getattr(module, target["function"], None)
+    module = load_module(target.skill, target.folder, target.file)
+    function = getattr(module, target.function, None)
     if not callable(function):
-        message = (
-            f"`{target['file']}` has no function `{target['function']}`: it was renamed, or is made elsewhere"
-        )
-        raise LoadError(message, target["file"])
+        message = f"`{target.file}` has no function `{target.function}`: it was renamed, or is made elsewhere"
+        raise LoadError(message, target.file)
     if checked:
-        target["inject"] = [{"parameter": name, "kind": "context"} for name in context_parameters(function)]
-    injected = {item["parameter"] for item in target.get("inject") or ()}
+        target.inject = [(name, "context") for name in context_parameters(function)]
+    injected = {name for name, _ in target.inject}
     return Prepared(function, plan_arguments(function, injected, checked=checked))
 
 
@@ -86,25 +91,24 @@ def _module_part(name: str) -> str:
 def _ensure_package(name: str, folder: str | None) -> None:
     if name in sys.modules:
         return
-    from importlib.util import module_from_spec, spec_from_file_location
-    from os.path import isfile
-
     start = None if folder is None else f"{folder}/__init__.py"
     if start is not None and isfile(start):
         spec = spec_from_file_location(name, start, submodule_search_locations=[folder])
-        module = module_from_spec(spec)
-        sys.modules[name] = module
+    else:
+        spec = ModuleSpec(name, None, is_package=True)
+        spec.submodule_search_locations = [] if folder is None else [folder]
+    _execute(spec)
+
+
+def _execute(spec: ModuleSpec) -> ModuleType:
+    module = sys.modules[spec.name] = module_from_spec(spec)
+    if spec.has_location:
         try:
             spec.loader.exec_module(module)
         except BaseException:
-            del sys.modules[name]
+            del sys.modules[spec.name]
             raise
-        return
-    from importlib.machinery import ModuleSpec
-
-    spec = ModuleSpec(name, None, is_package=True)
-    spec.submodule_search_locations = [] if folder is None else [folder]
-    sys.modules[name] = module_from_spec(spec)
+    return module
 
 
 def _import(package: str, root: str, path: str) -> ModuleType:
@@ -117,20 +121,8 @@ def _import(package: str, root: str, path: str) -> ModuleType:
             module = sys.modules[name]
         return module
     # The import system takes a dot for a level: such a file is loaded by its path.
-    from importlib.util import module_from_spec, spec_from_file_location
-
     name = f"{package}.{_module_part(stem.replace('/', '.'))}"
-    module = sys.modules.get(name)
-    if module is None:
-        spec = spec_from_file_location(name, f"{root}/{path}")
-        module = module_from_spec(spec)
-        sys.modules[name] = module
-        try:
-            spec.loader.exec_module(module)
-        except BaseException:
-            del sys.modules[name]
-            raise
-    return module
+    return sys.modules.get(name) or _execute(spec_from_file_location(name, f"{root}/{path}"))
 
 
 def _load_error(error: Exception, skill: str, folder: str, file: str) -> LoadError:
@@ -146,8 +138,6 @@ def _load_error(error: Exception, skill: str, folder: str, file: str) -> LoadErr
 
 
 def _missing_module(error: ModuleNotFoundError, skill: str, folder: str) -> str:
-    from os.path import exists, relpath
-
     name = error.name
     own = f"{_ROOT}.{_module_part(skill)}"
     if name == own or name.startswith(own + "."):

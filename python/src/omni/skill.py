@@ -6,6 +6,7 @@ from _contextvars import ContextVar
 from time import monotonic
 
 from omni import wire
+from omni.call import Call, Target
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -93,18 +94,14 @@ class Context:
         session_id: str = "",
         deadline_seconds: float | None = None,
     ) -> None:
-        self._bind(
-            {
-                "id": call_id,
-                "target": {"skill": "", "dir": str(skill_dir)},
-                "deadline_ms": None if deadline_seconds is None else deadline_seconds * 1000,
-                "context": {"session": session_id},
-            },
-            _Nobody(str(root), {"": settings or {}}),
-        )
+        target = {"tool": "", "skill": "", "dir": str(skill_dir), "file": "", "function": ""}
+        deadline_ms = None if deadline_seconds is None else deadline_seconds * 1000
+        more = {"deadline_ms": deadline_ms, "context": {"session": session_id}}
+        call = Call(call_id, Target(target), {}, more)
+        self._bind(call, _Nobody(str(root), {"": settings or {}}))
         self._open = False
 
-    def _bind(self, call: dict, host: Host) -> None:
+    def _bind(self, call: Call, host: Host) -> None:
         """Belong to `call`. The worker makes contexts this way, once per call."""
         self._call = call
         self._host = host
@@ -126,27 +123,27 @@ class Context:
         """The folder that holds the skill's `SKILL.md`."""
         from pathlib import Path
 
-        return Path(self._call["target"]["dir"])
+        return Path(self._call.target.folder)
 
     @property
     def settings(self) -> dict[str, Any]:
         """What the configuration says under `[skills.<skill>]`. A copy: changing it changes nothing."""
-        return dict(self._host.settings.get(self._call["target"]["skill"], {}))
+        return dict(self._host.settings.get(self._call.target.skill, {}))
 
     @property
     def call_id(self) -> int:
         """The call's number, unique in one run of the server. Stands in its log."""
-        return self._call["id"]
+        return self._call.id
 
     @property
     def session_id(self) -> str:
         """Name of the client's session; empty when the client keeps none."""
-        return (self._call.get("context") or {}).get("session") or ""
+        return self._call.context.get("session") or ""
 
     @property
     def remaining(self) -> float | None:
         """Seconds until the call is ended, never below 0; None when it may take for ever."""
-        limit = self._call.get("deadline_ms")
+        limit = self._call.deadline_ms
         return None if limit is None else max(0.0, self._received + limit / 1000 - monotonic())
 
     @property
@@ -219,7 +216,7 @@ class Context:
                     else:
                         self._beat_at = monotonic()
                         note = None if note is None else str(note)[:_NOTE_CHARACTERS_MAX]
-                        host.send_locked(wire.beat(self._call["id"], note))
+                        host.send_locked(wire.beat(self._call.id, note))
         finally:
             host.release()
         return _DONE
@@ -242,10 +239,10 @@ class Context:
             raise ValueError(message)
         if self._stopped:
             raise CallCancelled
-        wanted = (self._call.get("context") or {}).get("log")
+        wanted = self._call.context.get("log")
         if wanted is None or rank < _RANKS.get(wanted, 0):
             return _DONE
-        frame = wire.log(self._call["id"], level, None if logger is None else str(logger), _log_data(data))
+        frame = wire.log(self._call.id, level, None if logger is None else str(logger), _log_data(data))
         host = self._host
         host.hold()
         try:
@@ -281,10 +278,10 @@ class Context:
         value, total, message = self._pending
         self._pending = None
         self._beat_at = monotonic()
-        if (self._call.get("context") or {}).get("progress"):
-            self._host.send_locked(wire.progress(self._call["id"], value, total, message))
+        if self._call.context.get("progress"):
+            self._host.send_locked(wire.progress(self._call.id, value, total, message))
         else:
-            self._host.send_locked(wire.beat(self._call["id"]))
+            self._host.send_locked(wire.beat(self._call.id))
 
     def _close(self) -> None:
         """Under the host's lock, before the result: say the last word; nothing leaves afterwards."""

@@ -9,12 +9,14 @@ import sys
 from _signal import SIGUSR1, signal
 
 from omni import wire
+from omni.call import CallReader
 from omni.skill import CURRENT, CallCancelled, Context
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
+    from omni.call import Call
     from omni.channel import Channel
     from omni.invoke import Caller
 
@@ -28,7 +30,7 @@ class _Running:
 
     __slots__ = ("call", "context", "task")
 
-    def __init__(self, call: dict) -> None:
+    def __init__(self, call: Call) -> None:
         self.call = call
         self.context: Context | None = None
         self.task: asyncio.Task[None] | None = None
@@ -41,6 +43,7 @@ class Tasks:
         self._channel = channel
         self._caller = caller
         self._loop = loop
+        self._reader = CallReader()
         self._splitter = wire.Splitter(channel.frame_bytes_max)
         self._running: dict[int, _Running] = {}
         self._answers: list[bytes] = []
@@ -52,7 +55,7 @@ class Tasks:
         """Handle what arrived on the channel."""
         try:
             for payload in self._splitter.feed(data):
-                self._handle(*wire.decode(payload))
+                self._handle(*self._reader.read(payload))
         except wire.MalformedFrameError as error:
             self._channel.fail(f"a malformed frame came down: {error}")
 
@@ -63,7 +66,7 @@ class Tasks:
             _exit(0)
         self.take(data)
 
-    def _handle(self, kind: str, body: dict) -> None:
+    def _handle(self, kind: str, body: Any) -> None:
         if kind == "call":
             self._start(body)
         elif kind == "cancel":
@@ -72,8 +75,8 @@ class Tasks:
             self._draining = True
             self._stop_when_idle()
 
-    def _start(self, call: dict) -> None:
-        running = self._running[call["id"]] = _Running(call)
+    def _start(self, call: Call) -> None:
+        running = self._running[call.id] = _Running(call)
         running.task = asyncio.Task(self._run(running), loop=self._loop, **_EAGER)
 
     async def _run(self, running: _Running) -> None:
@@ -90,7 +93,7 @@ class Tasks:
         except BaseException as error:
             frame = caller.describe(call, context, error)
         caller.end(context)
-        if self._running.pop(call["id"], None) is not None:
+        if self._running.pop(call.id, None) is not None:
             self._answer(frame)
 
     def _cancel(self, call_id: int) -> None:
@@ -137,7 +140,7 @@ class Tasks:
         for running in list(self._running.values()):
             if running.task is not None:
                 lines.append(
-                    f"Call {running.call['id']} (`{running.call['target']['tool']}`), most recent call first:"
+                    f"Call {running.call.id} (`{running.call.target.tool}`), most recent call first:"
                 )
                 lines += [
                     f'  File "{frame.f_code.co_filename}", line {frame.f_lineno} in {frame.f_code.co_name}'

@@ -59,7 +59,7 @@ def _refuse_value(value: object) -> object:
 if make_scanner is None:
     from json import JSONDecoder, JSONEncoder
 
-    _scan = JSONDecoder(parse_constant=refuse_constant).raw_decode
+    scan = JSONDecoder(parse_constant=refuse_constant).raw_decode
 
     def json_writer(default: Callable[[object], object]) -> Callable[[object], str]:
         """Compact JSON writer; see the accelerated twin below."""
@@ -68,7 +68,8 @@ if make_scanner is None:
         ).encode
 
 else:
-    _scan = make_scanner(_Rules)
+    #: Parses the JSON value that begins at an index; returns it and where it ends.
+    scan = make_scanner(_Rules)
 
     def json_writer(default: Callable[[object], object]) -> Callable[[object], str]:
         """Return a function that writes compact JSON; what JSON lacks goes through `default` first.
@@ -95,7 +96,7 @@ def scan_json(text: str) -> object:
     if text and text[0] in _BLANKS:
         start = len(text) - len(text.lstrip(_BLANKS))
     try:
-        value, end = _scan(text, start)
+        value, end = scan(text, start)
     except SystemError:
         # The C scanner takes the class of its error from the module that it expects to be loaded.
         import json.decoder  # noqa: F401

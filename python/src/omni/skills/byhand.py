@@ -7,6 +7,7 @@ from _signal import ITIMER_REAL, SIGALRM, SIGUSR2, setitimer, signal
 from _thread import allocate_lock
 
 from omni import wire
+from omni.call import Call, Target
 from omni.invoke import Caller
 from omni.skills import TIMED_OUT
 from omni.streams import Streams
@@ -100,15 +101,8 @@ def run(console: Console, skill: str, folder: str, command: Command, arguments: 
         "file": command.file,
         "function": command.function,
     }
-    answer = caller.run(
-        {
-            "id": 1,
-            "target": target,
-            "args": arguments,
-            "deadline_ms": limit * 1000 if limit else None,
-            "context": {"progress": True, "log": "debug"},
-        }
-    )
+    more = {"deadline_ms": limit * 1000 if limit else None, "context": {"progress": True, "log": "debug"}}
+    answer = caller.run(Call(1, Target(target), arguments, more))
     setitimer(ITIMER_REAL, 0)
     kind, body = wire.decode(answer[4:])
     if kind == "result":

@@ -109,19 +109,21 @@ def _run_for_server(options: Options) -> int:
     channel.send(ready())
 
     from omni import wire
+    from omni.call import CallReader
     from omni.host import greet, next_frame
 
     _, caller = greet(channel, err)
-    kind, call = next_frame(channel)
+    reader = CallReader()
+    kind, call = next_frame(channel, reader)
     while kind != "call":
         if kind == "drain":
             return OK
-        kind, call = next_frame(channel)
+        kind, call = next_frame(channel, reader)
     if options.arguments != "-":
         try:
-            call["args"] = read_arguments(options.arguments)
+            call.args = read_arguments(options.arguments)
         except UsageError as error:
-            channel.send(wire.error(call["id"], "tool_error", "ArgumentError", str(error), intended=True))
+            channel.send(wire.error(call.id, "tool_error", "ArgumentError", str(error), intended=True))
             return USAGE
     answer = caller.run(call)
     caller.tidy()

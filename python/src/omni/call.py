@@ -1,0 +1,123 @@
+"""What a `call` frame says, read no further than a call needs."""
+
+from __future__ import annotations
+
+from omni import wire
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+    from omni.load import Prepared
+
+_scan = wire.scan
+_HEAD = '{"call":{"id":'
+_TARGET = ',"target":'
+_ARGUMENTS = ',"args":'
+_TAIL = "}}"
+
+
+class Target:
+    """Which function a call is for. Made once per tool, however often it is called."""
+
+    __slots__ = ("file", "folder", "function", "inject", "prepared", "skill", "structured", "tool", "wrap")
+
+    def __init__(self, target: dict) -> None:
+        self.tool: str = target["tool"]
+        self.skill: str = target["skill"]
+        #: The skill's folder.
+        self.folder: str = target["dir"]
+        #: Relative to the folder.
+        self.file: str = target["file"]
+        self.function: str = target["function"]
+        self.structured = bool(target.get("structured"))
+        self.wrap = bool(target.get("wrap"))
+        #: Parameters that the worker fills in, with what.
+        self.inject: list[tuple[str, str]] = [
+            (item["parameter"], item["kind"]) for item in target.get("inject") or ()
+        ]
+        #: The function itself, from the first call on.
+        self.prepared: Prepared | None = None
+
+
+class Call:
+    """One call. `args` belongs to the call: conversion and injection write into it."""
+
+    __slots__ = ("_more", "_tail", "_text", "args", "id", "target")
+
+    def __init__(self, call_id: int, target: Target, args: dict, more: dict | None = None) -> None:
+        self.id = call_id
+        self.target = target
+        self.args = args
+        self._more = more
+        self._text = ""
+        self._tail = 0
+
+    @property
+    def more(self) -> dict[str, Any]:
+        """What else the frame says: limits, attempt, context. Few calls look at it."""
+        if self._more is None:
+            rest = self._text[self._tail + 1 : -1]
+            self._more = wire.scan_json("{" + rest) if rest else {}
+        return self._more
+
+    @property
+    def deadline_ms(self) -> float | None:
+        """Milliseconds that the call may take from its arrival on."""
+        return self.more.get("deadline_ms")
+
+    @property
+    def context(self) -> dict[str, Any]:
+        """What the client wants to hear, and its session."""
+        return self.more.get("context") or {}
+
+
+class CallReader:
+    """Reads frames; knows the targets that it has seen.
+
+    The server writes a call's members in one order and a tool's target always with the same bytes. So
+    the target is recognised by its text, and what follows the arguments is left for later: that is two
+    thirds of the text. A frame in any other form is read like any other frame.
+    """
+
+    __slots__ = ("_targets",)
+
+    def __init__(self) -> None:
+        self._targets: dict[str, Target] = {}
+
+    def read(self, payload: bytes) -> tuple[str, Any]:
+        """Return the type of a frame and its body: a `Call` for a call, a dictionary for the others.
+
+        Raises:
+            MalformedFrameError: The payload is no frame.
+        """
+        try:
+            text = payload.decode()
+            if text.startswith(_HEAD):
+                middle = text.find(_TARGET, 14)
+                # Quotes inside a string are escaped, so this is where a member begins.
+                start = text.find(_ARGUMENTS, middle)
+                target = self._targets.get(text[middle + 10 : start])
+                if target is not None and middle > 0:
+                    args, end = _scan(text, start + 8)
+                    # What follows is parsed when somebody asks for it; here it must look sound.
+                    sound = text.endswith(_TAIL) if text[end] == "," else text[end:] == _TAIL
+                    if sound and type(args) is dict:
+                        call = Call(int(text[14:middle]), target, args)
+                        call._text = text
+                        call._tail = end
+                        return "call", call
+        except (ValueError, StopIteration, IndexError, SystemError, RecursionError):
+            pass  # said properly below
+        kind, body = wire.decode(payload)
+        if kind == "call":
+            return kind, self.adopt(body)
+        return kind, body
+
+    def adopt(self, body: dict) -> Call:
+        """Make a call of the body of a `call` frame, and know its target from now on."""
+        description = wire.write_json(body["target"])
+        target = self._targets.get(description)
+        if target is None:
+            target = self._targets[description] = Target(body["target"])
+        return Call(body["id"], target, body["args"], body)
