@@ -56,8 +56,8 @@ pub(crate) struct Alias<'p> {
 
 /// Steps that following names and constants may take for a whole skill: many times what any skill needs, and
 /// a bound on what one can ask for, since names that name names can grow a short text without end.
-const STEPS_BASE: u64 = 1_000_000;
-const STEPS_PER_BYTE: u64 = 100;
+const STEPS_BASE: u64 = 300_000;
+const STEPS_PER_BYTE: u64 = 20;
 
 /// Aliases of aliases, re-exports of re-exports: more steps than this is a cycle.
 const STEPS_MAX: u32 = 32;
@@ -216,18 +216,25 @@ impl Package {
         })
     }
 
+    /// A name that `from … import *` brings, through however many files; each is looked into once.
     fn starred(&self, file: FileId, name: &str, steps: u32) -> Option<Item<'_>> {
-        for module in &self.files[file].stars {
-            match self.module(file, module) {
-                Item::File(id) if id != file => {
-                    if let Some(item) = self.bound(id, name, steps) {
-                        return Some(item);
+        let mut seen = vec![file];
+        let mut next = 0;
+        while let Some(at) = seen.get(next).copied() {
+            next += 1;
+            for module in &self.files[at].stars {
+                self.step()?;
+                match self.module(at, module) {
+                    Item::File(id) if seen.contains(&id) => {}
+                    Item::File(id) if self.files[id].names.contains_key(name) => {
+                        return self.bound(id, name, steps);
                     }
+                    Item::File(id) => seen.push(id),
+                    Item::External(path) if star_exports(&path, name) => {
+                        return Some(Item::External(format!("{path}.{name}")));
+                    }
+                    _ => {}
                 }
-                Item::External(path) if star_exports(&path, name) => {
-                    return Some(Item::External(format!("{path}.{name}")));
-                }
-                _ => {}
             }
         }
         None
