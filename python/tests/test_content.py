@@ -12,7 +12,7 @@ import uuid
 
 import pytest
 
-from omni import Audio, EmbeddedResource, Image, ResourceLink, Text, ToolResult
+from omni import Audio, EmbeddedResource, Image, ResourceLink, Text, ToolResult, content
 from omni.content import BadResultError, find_surrogate, json_text, render
 
 
@@ -265,3 +265,34 @@ def test_pydantic_models_are_dumped_by_pydantic():
     assert json_text([Item(when="2025-01-31")]) == '[{"when":"2025-01-31","size":1.0}]'
     with pytest.raises(BadResultError, match=r"result\[0\]\.size is NaN"):
         json_text([Item(when="2025-01-31", size=NAN)])
+
+
+class TestWithOrjson:
+    @pytest.fixture(autouse=True)
+    def _orjson(self, monkeypatch):
+        pytest.importorskip("orjson")
+        monkeypatch.setattr(content, "_orjson", content._Orjson())
+        content._orjson.load()
+        assert content._orjson.module
+
+    @pytest.mark.parametrize(("value", "expected"), [pytest.param(*case[1:], id=case[0]) for case in PLAIN])
+    def test_a_value_is_written_as_without_it(self, value, expected):
+        if not isinstance(value, str):
+            assert json_text(value) == expected
+
+    @pytest.mark.parametrize(("value", "expected"), BAD, ids=[case[1] for case in BAD])
+    def test_what_json_cannot_carry_is_refused_as_without_it(self, value, expected):
+        with pytest.raises(BadResultError) as caught:
+            encode(value)
+        assert str(caught.value).startswith(expected)
+
+    @pytest.mark.parametrize("value", [[None, 1], 2**70, {"a": 2**64}, [0.1, 1e16, 5e-324, -0.0]])
+    def test_numbers_and_nulls_keep_their_values(self, value):
+        assert json.loads(json_text(value)) == value
+
+    def test_it_is_loaded_for_the_first_large_result(self, monkeypatch):
+        monkeypatch.setattr(content, "_orjson", content._Orjson())
+        json_text(["x"])
+        assert not content._orjson.tried
+        json_text(["x" * 100_000])
+        assert content._orjson.module

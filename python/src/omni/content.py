@@ -336,12 +336,61 @@ def json_text(value: object, path: str = "result") -> str:
     Raises:
         BadResultError: Something in it has no form in JSON; the text names the path and the type.
     """
+    text = _orjson_text(value) if _orjson.module else None
+    if text is not None:
+        return text
     try:
-        return _write(value)
+        text = _write(value)
     except (TypeError, ValueError, RecursionError, BadResultError):
         # The quick way does not know where it was. Walk the value: that finds the place, and handles
         # the keys which the quick way does not know.
         return _write(_plain(value, path, ()))
+    if len(text) > _LARGE_CHARACTERS and not _orjson.tried:
+        _orjson.load()
+    return text
+
+
+class _Orjson:
+    """The environment's `orjson`, if it has one: ten times as fast as the library.
+
+    Loading it takes as long as writing a megabyte without it, so it waits for the first large result.
+    """
+
+    __slots__ = ("module", "options", "tried")
+
+    def __init__(self) -> None:
+        self.module: Any = None
+        self.options = 0
+        self.tried = False
+
+    def load(self) -> None:
+        self.tried = True
+        try:
+            import orjson
+
+            # Left to us, so that they come out the same with and without it.
+            self.options = (
+                orjson.OPT_PASSTHROUGH_DATACLASS
+                | orjson.OPT_PASSTHROUGH_DATETIME
+                | orjson.OPT_PASSTHROUGH_SUBCLASS
+            )
+            self.module = orjson
+        except Exception:
+            self.module = None
+
+
+_orjson = _Orjson()
+_LARGE_CHARACTERS = 64 * 1024
+
+
+def _orjson_text(value: object) -> str | None:
+    """Write a value with `orjson`; None when it would, or could, say something else than the library."""
+    try:
+        data = _orjson.module.dumps(value, _simplify, _orjson.options)
+    except (TypeError, ValueError, RecursionError):  # big integers, other keys, what has no form at all
+        return None
+    # It writes NaN as null, and a null may be one.
+    return None if b"null" in data else data.decode()
 
 
 def _simplify(value: object) -> object:
