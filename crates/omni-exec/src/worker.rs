@@ -88,7 +88,12 @@ impl Worker {
         mode: Mode,
         seat: Box<dyn Send>,
     ) -> Result<Self, StartFailure> {
-        let program = Program { args: vec!["-m".into(), "omni.worker".into()], env: Vec::new() };
+        // Not `-m omni.worker`, which does the same: `runpy` imports half of `importlib` and doubles what a
+        // worker needs beyond bare Python until it is ready.
+        let program = Program {
+            args: vec!["-c".into(), "from omni.worker import main; main()".into()],
+            env: Vec::new(),
+        };
         let mut worker = Worker::launch(children, program, mode, seat).await.map_err(StartFailure::from)?;
         let config = children.config();
         match tokio::time::timeout(config.ready_timeout, worker.wait_ready()).await {
