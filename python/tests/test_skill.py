@@ -53,6 +53,7 @@ def test_a_context_of_no_call_answers_and_tells_nobody(tmp_path):
     assert (context.settings, context.call_id, context.session_id) == ({"k": 1}, 3, "s")
     assert context.remaining is None
     assert not context.cancelled
+    assert repr(context) == "<Context of call 3>"
     context.progress(1, 2, "m")
     context.heartbeat()
     context.info({"k": object()})

@@ -56,10 +56,11 @@ class Call:
     @property
     def more(self) -> dict[str, Any]:
         """What else the frame says: limits, attempt, context. Few calls look at it."""
-        if self._more is None:
+        more: Any = self._more
+        if more is None:
             rest = self._text[self._tail + 1 : -1]
-            self._more = wire.scan_json("{" + rest) if rest else {}
-        return self._more
+            self._more = more = wire.scan_json("{" + rest) if self._text[self._tail] == "," else {}
+        return more
 
     @property
     def deadline_ms(self) -> float | None:

@@ -14,13 +14,14 @@ from omni.library import ArgumentError, is_enum, library_class, shown
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Collection
     from typing import Any, Callable
 
     Converter = Callable[[Any], Any]
 
 
 def plan_arguments(
-    function: Callable[..., Any], injected: set[str] = frozenset(), *, checked: bool = False
+    function: Callable[..., Any], injected: Collection[str] = (), *, checked: bool = False
 ) -> Callable[[dict], dict] | None:
     """Return a function that converts a call's arguments in place, or None when none need it.
 
@@ -69,7 +70,7 @@ def context_parameters(function: Callable[..., Any]) -> list[str]:
     return [name for name, hint in hints_of(function).items() if name != "return" and is_context(hint)]
 
 
-def _check_names(function: Any, injected: set[str], others: set[str], arguments: dict) -> None:
+def _check_names(function: Any, injected: Collection[str], others: set[str], arguments: dict) -> None:
     """Refuse arguments that the function does not take, and calls without those it needs."""
     from inspect import Parameter, signature
 
@@ -114,7 +115,7 @@ _QUICK: dict[Any, Converter | None] = {
 _QUICK.update({kind.__name__: convert for kind, convert in list(_QUICK.items()) if kind is not None})
 
 
-def _quick_plan(function: Any, injected: set[str]) -> dict[str, Converter] | None:
+def _quick_plan(function: Any, injected: Collection[str]) -> dict[str, Converter] | None:
     """Plan a function whose annotations are plain classes. None when it takes more than that."""
     if hasattr(function, "__wrapped__") or any(map(_is_field, _defaults(function).values())):
         return None
@@ -139,7 +140,7 @@ def _quick_plan(function: Any, injected: set[str]) -> dict[str, Converter] | Non
 
 
 def _full_plan(
-    function: Any, injected: set[str], *, checked: bool
+    function: Any, injected: Collection[str], *, checked: bool
 ) -> tuple[dict[str, Converter], dict[str, Callable[[], Any]], dict[str, str]]:
     """Return converters by parameter, makers of defaults, and parameters by the alias clients use."""
     compiler = _Compiler(checked=checked)

@@ -55,7 +55,7 @@ class Caller:
             checked: Nobody has checked the arguments or named the injected parameters: do both.
         """
         self.root: str = hello.get("root") or getcwd()
-        self.settings: dict[str, dict[str, Any]] = hello.get("settings") or {}
+        self.settings: dict[str, Any] = hello.get("settings") or {}
         self.lock = channel.lock
         self.send_locked = channel.send_locked
         self._channel = channel

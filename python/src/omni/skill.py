@@ -10,7 +10,7 @@ from omni.call import Call, Target
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Generator, Iterable, Mapping
+    from collections.abc import Generator, Iterable
     from pathlib import Path
     from typing import Any, Callable, Literal, Protocol, TypeVar, overload
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
         """Where a context's words go: the worker that runs the call."""
 
         root: str
-        settings: Mapping[str, Mapping[str, Any]]
+        settings: dict[str, Any]
         lock: Any
 
         def hold(self) -> None:
@@ -275,6 +275,8 @@ class Context:
 
     def _say_pending(self) -> None:
         # Under the host's lock. A client that asked for no progress gets the sign of life only.
+        if self._pending is None:
+            return
         value, total, message = self._pending
         self._pending = None
         self._beat_at = monotonic()
@@ -291,7 +293,7 @@ class Context:
             self._open = False
 
     def __repr__(self) -> str:
-        return f"<Context of call {self._call['id']}>"
+        return f"<Context of call {self._call.id}>"
 
 
 class _NoLock:

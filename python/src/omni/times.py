@@ -40,7 +40,7 @@ def _zone(text: str | None) -> dt.timezone | None:
     return dt.timezone(-offset if text[0] == "-" else offset)
 
 
-def _time_of(parts: tuple[str | None, ...]) -> dt.time:
+def _time_of(parts: tuple[Any, ...]) -> dt.time:
     hour, minute, second, fraction, zone = parts
     microsecond = int((fraction or "0").ljust(6, "0"))
     return dt.time(int(hour), int(minute), int(second or 0), microsecond, _zone(zone))
