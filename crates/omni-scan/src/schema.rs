@@ -281,7 +281,8 @@ impl<'a> Writer<'a> {
 
     /// Adds the title that a property gets from its name.
     pub(crate) fn titled(&self, schema: &mut Map<String, Json>, core: &Core, name: &str) {
-        if !schema.contains_key("title") && takes_title(core) {
+        // Most would be taken off again at the end.
+        if !schema.contains_key("title") && !loses_title(schema) && takes_title(core) {
             schema.insert("title".to_owned(), Json::String(title_from_name(name)));
         }
     }
@@ -313,19 +314,15 @@ impl<'a> Writer<'a> {
         let names = self.names(&used);
         let mut definitions = BTreeMap::new();
         for id in used {
-            if let (Some(name), Some(schema)) = (names.get(&id), self.written.get(&id)) {
-                definitions.insert(name.clone(), Json::Object(schema.clone()));
+            if let (Some(name), Some(schema)) = (names.get(&id), self.written.remove(&id)) {
+                definitions.insert(name.clone(), Json::Object(schema));
             }
         }
         if !definitions.is_empty() {
             root.insert("$defs".to_owned(), Json::Object(definitions.into_iter().collect()));
         }
-        let mut root = Json::Object(root);
-        rename(&mut root, &names);
-        match sorted(root, None) {
-            Json::Object(root) => with_resolved_root(root),
-            _ => Map::new(),
-        }
+        arrange(&mut root, None, &names);
+        with_resolved_root(root)
     }
 
     /// The definitions that a schema refers to, directly or through others, and how often each is.
@@ -602,44 +599,31 @@ fn references(schema: &Json, found: &mut Vec<DefId>) {
     }
 }
 
-fn rename(schema: &mut Json, names: &HashMap<DefId, String>) {
-    match schema {
-        Json::String(text) => {
-            if let Some(name) = text.strip_prefix(PREFIX).and_then(|id| names.get(&id.parse().ok()?)) {
-                *text = format!("#/$defs/{name}");
-            }
-        }
-        Json::Array(items) => items.iter_mut().for_each(|item| rename(item, names)),
-        Json::Object(map) => map.values_mut().for_each(|value| rename(value, names)),
-        _ => {}
-    }
-}
-
 fn normalized(name: &str) -> String {
     let kept = |c: char| if c.is_ascii_alphanumeric() || ".-_".contains(c) { c } else { '_' };
     name.chars().map(kept).collect::<String>().replace('.', "__")
 }
 
-/// Keywords in alphabetical order; properties and defaults keep theirs.
-fn sorted(schema: Json, parent: Option<&str>) -> Json {
-    match schema {
-        Json::Object(map) => {
-            let mut entries: Vec<(String, Json)> = map.into_iter().collect();
-            if !matches!(parent, Some("properties" | "default")) {
-                entries.sort_by(|a, b| a.0.cmp(&b.0));
+/// Puts keywords in alphabetical order, properties and defaults keeping theirs, and names the definitions.
+fn arrange(schema: &mut Map<String, Json>, parent: Option<&str>, names: &HashMap<DefId, String>) {
+    if !matches!(parent, Some("properties" | "default")) {
+        schema.sort_keys();
+    }
+    for (key, value) in schema {
+        arrange_value(value, key, names);
+    }
+}
+
+fn arrange_value(value: &mut Json, parent: &str, names: &HashMap<DefId, String>) {
+    match value {
+        Json::Object(map) => arrange(map, Some(parent), names),
+        Json::Array(items) => items.iter_mut().for_each(|item| arrange_value(item, parent, names)),
+        Json::String(_) => {
+            if let Some(name) = referenced(value).and_then(|id| names.get(&id)) {
+                *value = Json::String(format!("#/$defs/{name}"));
             }
-            Json::Object(
-                entries
-                    .into_iter()
-                    .map(|(key, value)| {
-                        let value = sorted(value, Some(&key));
-                        (key, value)
-                    })
-                    .collect(),
-            )
         }
-        Json::Array(items) => Json::Array(items.into_iter().map(|item| sorted(item, parent)).collect()),
-        other => other,
+        _ => {}
     }
 }
 
@@ -663,11 +647,14 @@ const SINGLE: [&str; 12] = [
 ];
 const LISTS: [&str; 4] = ["allOf", "anyOf", "oneOf", "prefixItems"];
 
+fn loses_title(schema: &Map<String, Json>) -> bool {
+    schema.keys().any(|key| STRUCTURAL.contains(&key.as_str()))
+        || schema.keys().all(|key| DESCRIPTIVE.contains(&key.as_str()))
+}
+
 /// Takes titles off every node that is recognisably a schema.
 pub(crate) fn without_titles(schema: &mut Map<String, Json>) {
-    let structural = STRUCTURAL.iter().any(|keyword| schema.contains_key(*keyword));
-    let descriptive = schema.keys().all(|key| DESCRIPTIVE.contains(&key.as_str()));
-    if schema.get("title").is_some_and(Json::is_string) && (structural || descriptive) {
+    if schema.get("title").is_some_and(Json::is_string) && loses_title(schema) {
         schema.shift_remove("title");
     }
     for (key, value) in schema {
