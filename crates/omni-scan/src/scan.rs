@@ -193,6 +193,14 @@ impl<'p> Scanner<'p, '_> {
                     ),
                     "name the parameters, or take a `dict` parameter instead",
                 ),
+                ParameterKind::PositionalOnly => (
+                    "positional-only-parameter",
+                    format!(
+                        "`{}` of `{name}` can't be given by name, as arguments are, so the tool is not listed",
+                        parameter.name
+                    ),
+                    "remove the `/`",
+                ),
                 _ if index == 0 && parameter.name == "self" && parameter.annotation.is_none() => (
                     "self-parameter",
                     format!("`{name}` takes `self` but is not a method, so the tool is not listed"),

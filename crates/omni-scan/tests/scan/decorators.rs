@@ -71,7 +71,7 @@ fn tools_that_nobody_can_call_are_reported_and_not_listed() {
 #[test]
 fn parameters_that_no_client_can_fill_keep_a_tool_off_the_list() {
     let found = scan_text(
-        "from omni import tool\n@tool\ndef a(*args): ...\n@tool\ndef b(x, **more): ...\n@tool\ndef c(self, x): ...\n",
+        "from omni import tool\n@tool\ndef a(*args): ...\n@tool\ndef b(x, **more): ...\n@tool\ndef c(self, x): ...\n@tool\ndef d(x, /, y): ...\n",
     );
     assert!(found.tools.is_empty());
     assert_eq!(
@@ -79,6 +79,8 @@ fn parameters_that_no_client_can_fill_keep_a_tool_off_the_list() {
             "error scripts/a.py:3:8 variadic-parameter: `*args` of `a` can't be described, so the tool is not listed",
             "error scripts/a.py:5:12 variadic-parameter: `**more` of `b` can't be described, so the tool is not listed",
             "error scripts/a.py:7:7 self-parameter: `c` takes `self` but is not a method, so the tool is not listed",
+            "error scripts/a.py:9:7 positional-only-parameter: `x` of `d` can't be given by name, as arguments are, so the \
+             tool is not listed",
         ],
         findings(&found)
     );
