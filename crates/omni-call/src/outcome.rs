@@ -68,7 +68,7 @@ pub enum Ending {
     Cancelled,
     /// The server is stopping.
     Shutdown,
-    /// No worker came free in time, or the queue is full.
+    /// The queue is full.
     Busy { retry_after: Duration },
     /// No worker could be started. `hint` says what to do about it.
     WorkerStart { message: String, hint: String },
@@ -186,7 +186,13 @@ impl Outcome {
     pub fn into_result(self, tool: &str, detail: ErrorDetail) -> ToolResult {
         let mut text = self.ending.sentence(tool, detail);
         let kind = self.ending.kind();
-        let retryable = self.ending.retryable();
+        // Out of time before a worker was free: not the tool's doing.
+        let starved = self.phase == Phase::Queued
+            && matches!(self.ending, Ending::TimedOut { .. } | Ending::Idle { .. });
+        if starved {
+            text.push_str("; it still waited for a worker, and no line of it has run");
+        }
+        let retryable = starved || self.ending.retryable();
         let traceback = match self.ending {
             Ending::Finished(result) => return result,
             Ending::ToolError { traceback, intended: false, .. } | Ending::LoadError { traceback, .. } => {

@@ -52,6 +52,14 @@ pub(crate) fn unstarted(call: &Call, ending: Ending) -> Outcome {
     Outcome::unstarted(ending, Instant::now().duration_since(call.deadline.accepted()))
 }
 
+/// How a call ends whose time ran out before a worker was free; `None` while it may wait on.
+pub(crate) fn waited_out(call: &Call, now: Instant) -> Option<Ending> {
+    call.deadline.expired(now).map(|expiry| match expiry {
+        Expiry::Total { limit } => Ending::TimedOut { limit },
+        Expiry::Idle { limit } => Ending::Idle { limit },
+    })
+}
+
 /// The outcome of a call for which no worker could be started.
 pub(crate) fn start_failed(call: &Call, failure: &StartFailure) -> Outcome {
     let mut outcome = unstarted(call, start_ending(failure));

@@ -252,6 +252,9 @@ impl Worker {
         match end {
             None => Poll::Pending,
             Some(end) => {
+                if listener.level.is_some() || !matches!(end, End::Result(_)) {
+                    self.output.catch_up(&mut listener);
+                }
                 self.output.end_call(&mut listener);
                 self.spoiled |= matches!(end, End::Broken(_));
                 // After a deadline the call still runs here, until somebody has ended it.

@@ -180,12 +180,12 @@ async fn the_line_is_bounded_for_a_tool_and_altogether() {
 }
 
 #[tokio::test]
-async fn a_call_whose_time_runs_out_in_line_is_told_that_no_worker_was_free() {
+async fn a_call_whose_time_runs_out_in_line_ends_there() {
     let lab = Lab::pool_with(|config| config.workers_max = 1);
     let mut first = sleeper(&lab, 60.0).start();
     first.pid().await;
     let outcome = lab.call("nothing").timeout(Duration::from_millis(100)).run().await;
-    assert!(matches!(outcome.ending, Ending::Busy { .. }), "{outcome:?}");
+    assert!(matches!(outcome.ending, Ending::TimedOut { .. }), "{outcome:?}");
     assert_eq!(outcome.phase, Phase::Queued);
     first.cancel().await;
     lab.finish().await;

@@ -20,10 +20,13 @@ const EVENTS_WAITING_MAX: usize = 1_000;
 /// One request on its way to its answer. Whoever holds it drives it; **dropping it cancels the request**.
 pub(crate) struct Running {
     id: Id,
-    future: Pin<Box<dyn Future<Output = Result<Frame, Box<dyn Any + Send>>> + Send>>,
+    future: Pin<Box<dyn Future<Output = Result<Frame, Panic>> + Send>>,
     events: Option<Arc<EventQueue>>,
     done: Option<Frame>,
 }
+
+/// What a panic carried.
+type Panic = Box<dyn Any + Send>;
 
 /// What a running request has to send next.
 pub(crate) enum Step {

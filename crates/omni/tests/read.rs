@@ -1,5 +1,7 @@
 //! The commands that only read: what people and scripts see of them.
 
+#![expect(clippy::unwrap_used, reason = "a panic is how a test fails")]
+
 mod support;
 
 use std::process::Output;

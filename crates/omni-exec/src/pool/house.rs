@@ -4,11 +4,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use omni_call::Ending;
 use tokio::time::timeout_at;
 
-use super::{RETRY_AFTER, Shared, State};
-use crate::outcome::{start_failed, unstarted};
+use super::{Shared, State};
+use crate::outcome::{start_failed, unstarted, waited_out};
 use crate::wire::Mode;
 use crate::worker::{StartFailure, Worker};
 
@@ -136,10 +135,7 @@ pub(super) async fn keep(shared: Arc<Shared>) {
 
 /// Ends the calls whose time ran out while they waited.
 fn refuse_expired(state: &mut State, now: Instant) -> Vec<std::task::Waker> {
-    state.queue.refuse(|call| {
-        call.deadline.expired(now)?;
-        Some(Box::new(unstarted(call, Ending::Busy { retry_after: RETRY_AFTER })))
-    })
+    state.queue.refuse(|call| Some(Box::new(unstarted(call, waited_out(call, now)?))))
 }
 
 impl State {

@@ -14,7 +14,7 @@ use tokio::time::{sleep, sleep_until, timeout, timeout_at};
 
 use super::house::Failures;
 use super::{CANCEL_PATIENCE, RETRY_AFTER};
-use crate::outcome::{ending, outcome, start_failed, unstarted};
+use crate::outcome::{ending, outcome, start_failed, unstarted, waited_out};
 use crate::process::{Children, Exit, Listener, StatusPage, TERM_GRACE};
 use crate::wire::{self, Fault, Mode, Up};
 use crate::worker::{DEATH_GRACE, End, StartFailure, Worker, event_of, result_of};
@@ -101,8 +101,9 @@ impl Multiplex {
             Some(at) => match timeout_at(at.into(), opening).await {
                 Ok(opened) => opened,
                 Err(_) => {
-                    let busy = Ending::Busy { retry_after: RETRY_AFTER };
-                    return Err(Box::new(unstarted(call, busy)));
+                    let ending = waited_out(call, Instant::now());
+                    let ending = ending.unwrap_or(Ending::Busy { retry_after: RETRY_AFTER });
+                    return Err(Box::new(unstarted(call, ending)));
                 }
             },
         };

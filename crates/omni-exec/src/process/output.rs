@@ -72,6 +72,23 @@ impl Output {
         }
     }
 
+    /// Takes in what was printed before a frame that has just been read.
+    ///
+    /// [`poll`](Self::poll) sees only what the runtime has been told of. When several frames are taken in
+    /// one go, the last may be younger than that: a tool prints and returns while its progress is being
+    /// read. So this asks the kernel, which costs a system call a pipe.
+    pub(crate) fn catch_up(&mut self, listener: &mut Listener<'_>) {
+        for (stream, tail) in [(&mut self.stdout, None), (&mut self.stderr, Some(&mut self.tail))] {
+            let mut reading = Reading {
+                chunk: &mut self.chunk[..],
+                tail,
+                allowance: &mut self.allowance,
+                listener: Some(&mut *listener),
+            };
+            stream.catch_up(&mut reading);
+        }
+    }
+
     /// Reports the lines that a call began and did not end.
     pub(crate) fn end_call(&mut self, listener: &mut Listener<'_>) {
         self.stdout.flush(&mut self.allowance, Some(&mut *listener));
@@ -176,6 +193,15 @@ impl Stream {
             }
         }
         cx.waker().wake_by_ref();
+    }
+
+    fn catch_up(&mut self, reading: &mut Reading<'_, '_>) {
+        for _ in 0..CHUNKS_PER_POLL_MAX {
+            let Some(pipe) = &self.pipe else { return };
+            // An end or an error is for `poll` to find.
+            let Ok(length @ 1..) = rustix::io::read(pipe, &mut *reading.chunk) else { return };
+            self.take(length, reading);
+        }
     }
 
     fn take(&mut self, length: usize, reading: &mut Reading<'_, '_>) {

@@ -4,13 +4,14 @@ use std::ffi::OsString;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
+use std::time::Instant;
 
 use omni_call::{BoxFuture, Call, Ending, EventSink, Executor, Outcome, Phase};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::{timeout, timeout_at};
 
 use crate::ExecConfig;
-use crate::outcome::{ending, outcome, refuse_oversized, start_failed, unstarted};
+use crate::outcome::{ending, outcome, refuse_oversized, start_failed, unstarted, waited_out};
 use crate::process::{Children, Program, TERM_GRACE};
 use crate::wire::Mode;
 use crate::worker::{End, StartFailure, Worker};
@@ -75,7 +76,10 @@ impl Spawn {
         let place = Arc::clone(&self.places).acquire_owned();
         let place = match call.deadline.next() {
             None => place.await,
-            Some(at) => timeout_at(at.into(), place).await.map_err(|_| BUSY)?,
+            Some(at) => {
+                let place = timeout_at(at.into(), place).await;
+                place.map_err(|_| waited_out(call, Instant::now()).unwrap_or(BUSY))?
+            }
         };
         place.map_err(|_| Ending::Shutdown)
     }

@@ -140,7 +140,7 @@ mod tests {
                 std::task::Poll::Ready(Ok(()))
             }
         }
-        Chunks(chunks.to_vec().into_iter())
+        Chunks(Vec::from(chunks).into_iter())
     }
 
     fn whole(text: &'static str) -> Line {

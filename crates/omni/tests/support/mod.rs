@@ -1,7 +1,7 @@
 //! The lever of the whole-binary tests: a folder of skills, the built binary over it, and clients that are
 //! three lines to use. Every server that a test started is checked for leftovers when it ends.
 
-#![allow(dead_code, unreachable_pub, reason = "each test file uses its own part")]
+#![allow(dead_code, unreachable_pub, clippy::unwrap_used, reason = "each test file uses its own part")]
 
 use std::collections::VecDeque;
 use std::fs;

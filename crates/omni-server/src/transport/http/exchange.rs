@@ -1,5 +1,10 @@
 //! One HTTP request and its reply.
 
+#![expect(
+    clippy::result_large_err,
+    reason = "a refusal is a reply like any other, and is made once a request"
+)]
+
 use std::convert::Infallible;
 use std::pin::Pin;
 use std::sync::Arc;
