@@ -127,6 +127,63 @@ pub(crate) fn enum_members(package: &Package, file: FileId, index: usize) -> Opt
     Some(members)
 }
 
+/// The JSON form of an instance of a named tuple or plain dataclass of the skill: `Point(1, y=2)`.
+pub(crate) fn instance(
+    package: &Package,
+    (file, index): (FileId, usize),
+    positional: Vec<Value>,
+    mut named: Vec<(String, Value)>,
+) -> Option<Value> {
+    let _level = package.level()?;
+    let kind = family(package, file, index);
+    let class = &package.file(file).classes[index];
+    // What `__init__` or a base class adds is not followed.
+    let own = class
+        .methods
+        .iter()
+        .any(|method| matches!(method.name.as_str(), "__init__" | "__post_init__" | "__new__"));
+    if !matches!(kind, Family::NamedTuple | Family::Dataclass) || own || class.fields.len() > MEMBERS_MAX {
+        return None;
+    }
+    if kind == Family::Dataclass && !class.bases.is_empty() {
+        return None;
+    }
+    let mut positional = positional.into_iter();
+    let mut values = Vec::new();
+    for field in class.fields.iter().filter(|field| field.annotation.is_some()) {
+        let given = named.iter().position(|(name, _)| *name == field.name).map(|at| named.swap_remove(at).1);
+        let value = match given.or_else(|| positional.next()) {
+            Some(value) => value,
+            None => field_default(package, file, field.value.as_ref()?)?,
+        };
+        values.push((Value::Str(field.name.clone()), value));
+    }
+    if positional.next().is_some() || !named.is_empty() {
+        return None;
+    }
+    Some(match kind {
+        Family::NamedTuple => Value::Tuple(values.into_iter().map(|(_, value)| value).collect()),
+        _ => Value::Dict(values),
+    })
+}
+
+/// The default of a dataclass's field: a value, `field(default=…)` or `field(default_factory=list)`.
+fn field_default(package: &Package, file: FileId, expr: &Expr) -> Option<Value> {
+    if let ExprKind::Call(call) = &expr.kind
+        && matches!(package.resolve(file, &call.function), Item::External(path) if path == "dataclasses.field")
+    {
+        if let Some(default) = call.keyword("default") {
+            return Evaluator::new(package).value(file, default);
+        }
+        return match package.resolve(file, call.keyword("default_factory")?) {
+            Item::External(path) if path == "builtins.list" => Some(Value::List(Vec::new())),
+            Item::External(path) if path == "builtins.dict" => Some(Value::Dict(Vec::new())),
+            _ => None,
+        };
+    }
+    Evaluator::new(package).value(file, expr)
+}
+
 fn member_value(
     package: &Package,
     file: FileId,
@@ -293,7 +350,7 @@ impl Types<'_> {
             Family::Enum(_) => return self.enumeration(file, index, class, at),
             _ => {}
         }
-        let name = self.class_name(class, arguments, family);
+        let name = self.class_name(class, arguments);
         let key = DefinitionKey {
             file,
             what: Named::Class(index),
@@ -319,13 +376,12 @@ impl Types<'_> {
     }
 
     /// `Box[int]` for a generic class with arguments.
-    fn class_name(&self, class: &Class, arguments: &[Core], family: Family) -> String {
+    fn class_name(&self, class: &Class, arguments: &[Core]) -> String {
         if arguments.is_empty() {
             return class.name.clone();
         }
-        let separator = if matches!(family, Family::Model | Family::RootModel) { ", " } else { "," };
         let shown: Vec<String> = arguments.iter().map(|argument| self.display(argument)).collect();
-        format!("{}[{}]", class.name, shown.join(separator))
+        format!("{}[{}]", class.name, shown.join(","))
     }
 
     pub(crate) fn display(&self, core: &Core) -> String {

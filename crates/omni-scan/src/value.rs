@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Number, Value as Json};
 
-use crate::classes::enum_members;
+use crate::classes::{enum_members, instance};
 use crate::package::{FileId, Item, Package};
 use crate::syntax::{Call, Expr, ExprKind, Operator};
 
@@ -175,8 +175,21 @@ impl<'p> Evaluator<'p> {
 
     /// Constructors whose result is known: empty containers, paths, decimals, identifiers.
     fn call(&mut self, file: FileId, call: &Call) -> Option<Value> {
-        let Item::External(path) = self.package.resolve(file, &call.function) else { return None };
+        let maker = self.package.resolve(file, &call.function);
         let arguments = self.values(file, &call.arguments)?;
+        if let Item::Class(at, class) = maker {
+            let mut named = Vec::new();
+            for keyword in &call.keywords {
+                named.push((keyword.name.clone()?, self.value(file, &keyword.value)?));
+            }
+            if let (Some(members), [value]) = (enum_members(self.package, at, class), arguments.as_slice()) {
+                // `Color("red")` finds the member by its value.
+                let found = members.into_iter().find(|(_, found)| found == value);
+                return found.map(|(_, value)| Value::Member(Box::new(value)));
+            }
+            return instance(self.package, (at, class), arguments, named);
+        }
+        let Item::External(path) = maker else { return None };
         if path == "datetime.timedelta" {
             return self.timedelta(file, &arguments, call);
         }

@@ -23,6 +23,10 @@ const ACCEPTED: &[(&str, &str)] = &[
          before it reads the text",
     ),
     ("outputs:as_text_none:output", "the same, for an annotation that is written as text"),
+    (
+        "rare:holder:input",
+        "an instance of a Pydantic model is made by its validators, so a default that is one is not shown",
+    ),
 ];
 
 #[test]

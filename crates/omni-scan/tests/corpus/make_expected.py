@@ -5,7 +5,7 @@ title and description, or why FastMCP refuses it. Needs Python 3.13 with `fastmc
 `email-validator`:
 
     python3.13 -m venv VENV && VENV/bin/pip install fastmcp==4.1.2 jsonschema email-validator
-    VENV/bin/python make_expected.py
+    VENV/bin/python make_expected.py [NAME…]
 """
 
 from __future__ import annotations
@@ -95,12 +95,14 @@ def described_alone(function, options) -> dict:
     return json.loads(answer)
 
 
-def main() -> None:
-    """Write every answer."""
+def main(names: list[str]) -> None:
+    """Write the answers for the files named, or for all."""
     stand_in()
     total = 0
     for path in sorted(HERE.glob("*.py")):
         if path.stem in PROGRAMS or path.stem.startswith("_"):
+            continue
+        if names and path.stem not in names:
             continue
         registered.clear()
         importlib.import_module(f"corpus.{path.stem}")
@@ -115,4 +117,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    main(sys.argv[1:])
