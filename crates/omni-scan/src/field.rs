@@ -214,6 +214,56 @@ impl Types<'_> {
         info
     }
 
+    /// The value that a field is assigned in a class body: a default, `Field(…)` or `field(…)`.
+    pub(crate) fn assigned(&mut self, file: FileId, value: &Expr, info: &mut FieldInfo) {
+        if let Some(field) = self.field_expression(file, value) {
+            info.merge_default(field);
+        } else if let Some(default) = self.default_value(file, value) {
+            info.default = Some(default);
+        } else {
+            info.default = None;
+        }
+    }
+
+    /// `Field(…)` of Pydantic or `field(…)` of the standard library, directly or by name.
+    pub(crate) fn field_expression(&mut self, file: FileId, value: &Expr) -> Option<FieldInfo> {
+        let _level = self.package.level()?;
+        let (file, call) = match &value.kind {
+            ExprKind::Call(call) => (file, call.as_ref()),
+            ExprKind::Name(_) | ExprKind::Attribute(..) => match self.resolve(file, value) {
+                Item::Value(at, Expr { kind: ExprKind::Call(call), .. }) => (at, call.as_ref()),
+                _ => return None,
+            },
+            _ => return None,
+        };
+        let Item::External(path) = self.resolve(file, &call.function) else { return None };
+        match path.as_str() {
+            "dataclasses.field" => {
+                let mut info = self.field_call(file, call);
+                // Keywords of `field` that mean something else for `Field` do not occur; `metadata` may
+                // hold what `Field` would say.
+                if let Some(Value::Dict(entries)) =
+                    call.keyword("metadata").and_then(|value| self.value(file, value))
+                {
+                    for (key, value) in entries {
+                        match (key.str(), value) {
+                            (Some("description"), Value::Str(text)) => info.description = Some(text),
+                            (Some("title"), Value::Str(text)) => info.title = Some(text),
+                            (Some("alias"), Value::Str(text)) => info.alias = Some(text),
+                            (Some("examples"), value) => info.examples = value.json(),
+                            _ => {}
+                        }
+                    }
+                }
+                Some(info)
+            }
+            path if last(path) == "Field" && (path.starts_with("pydantic") || path.starts_with("omni")) => {
+                Some(self.field_call(file, call))
+            }
+            _ => None,
+        }
+    }
+
     /// The default that an expression stands for; `...` means none.
     pub(crate) fn default_value(&mut self, file: FileId, expr: &Expr) -> Option<Default> {
         if matches!(expr.kind, ExprKind::Ellipsis) {

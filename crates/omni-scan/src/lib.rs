@@ -13,13 +13,25 @@ mod decorators;
 mod options;
 mod signature;
 
-mod classes;
-mod core;
 mod docstring;
-mod field;
-mod schema;
 mod types;
+
+mod known;
+mod peel;
+
+mod field;
+
+mod classes;
+mod enums;
+mod made;
+mod models;
+
+mod instance;
 mod value;
+
+mod core;
+mod finish;
+mod schema;
 
 mod package;
 mod syntax;

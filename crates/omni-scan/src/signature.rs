@@ -7,8 +7,9 @@ use crate::classes::{Family, family, is_context};
 use crate::core::{Core, Kind, Shape};
 use crate::docstring::Docstring;
 use crate::field::last;
+use crate::finish::without_titles;
 use crate::package::{FileId, Item, Package};
-use crate::schema::{Mode, Writer, title_from_name, without_titles};
+use crate::schema::{Mode, Writer, title_from_name};
 use crate::syntax::{Expr, ExprKind, Function, Operator, Parameter, ParameterKind, parse_annotation};
 use crate::types::{Problem, Types};
 

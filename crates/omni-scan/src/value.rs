@@ -2,7 +2,8 @@
 
 use serde_json::{Map, Number, Value as Json};
 
-use crate::classes::{enum_members, instance};
+use crate::enums::enum_members;
+use crate::instance::instance;
 use crate::package::{FileId, Item, Package};
 use crate::syntax::{Call, Expr, ExprKind, Operator};
 

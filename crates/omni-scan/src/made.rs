@@ -1,0 +1,130 @@
+//! What is a class that a call makes: `TypedDict("Name", {…})`, `namedtuple(…)`, `Enum("Name", "A B")`?
+
+use crate::core::{Core, Kind, Object, Shape};
+use crate::enums::{Automatic, enum_values};
+use crate::field::FieldInfo;
+use crate::package::FileId;
+use crate::peel::Peeled;
+use crate::syntax::{Call, Expr, ExprKind};
+use crate::types::{DefinitionKey, Named, Types};
+use crate::value::Value;
+
+impl Types<'_> {
+    /// A class made by calling `TypedDict`, `NamedTuple`, `namedtuple` or an enumeration type.
+    pub(crate) fn class_call(
+        &mut self,
+        file: FileId,
+        bound: &str,
+        maker: &str,
+        call: &Call,
+        at: (FileId, u32),
+    ) -> Core {
+        let name = match call.arguments.first().map(|first| &first.kind) {
+            Some(ExprKind::Str(name)) => name.clone(),
+            _ => bound.to_owned(),
+        };
+        let key = DefinitionKey { file, what: Named::Bound(bound.to_owned()), arguments: String::new() };
+        let contents = call.arguments.get(1);
+        match maker {
+            "TypedDict" => {
+                let Some(Expr { kind: ExprKind::Dict(items), .. }) = contents else {
+                    return self.computed_class(&name, at);
+                };
+                let (id, new) = self.define(key, &name);
+                if new {
+                    let total = !matches!(
+                        call.keyword("total").map(|value| &value.kind),
+                        Some(ExprKind::Bool(false))
+                    );
+                    let mut members = Vec::new();
+                    for (key, annotation) in items {
+                        let Some(Expr { kind: ExprKind::Str(field), .. }) = key else { continue };
+                        let peeled = self.peel(file, annotation);
+                        let required = peeled.required.unwrap_or(total);
+                        members.push(self.member(field, peeled, Some(required)));
+                    }
+                    let object = Object { title: name, members, ..Object::default() };
+                    self.definitions[id].shape = Shape::Object(object);
+                }
+                Kind::Definition(id).into()
+            }
+            "NamedTuple" | "namedtuple" => {
+                let Some(fields) = contents.and_then(|contents| self.tuple_fields(file, contents)) else {
+                    return self.computed_class(&name, at);
+                };
+                let (id, new) = self.define(key, &name);
+                if new {
+                    let mut members = Vec::new();
+                    for (field, annotation) in fields {
+                        let core = annotation
+                            .map_or_else(Core::any, |annotation| self.annotation(file, &annotation));
+                        let peeled = Peeled {
+                            core,
+                            info: FieldInfo::default(),
+                            text: None,
+                            required: None,
+                            class_variable: false,
+                        };
+                        members.push(self.member(&field, peeled, None));
+                    }
+                    self.definitions[id].shape = Shape::NamedTuple(members);
+                }
+                Kind::Definition(id).into()
+            }
+            "Enum" | "IntEnum" | "StrEnum" | "Flag" | "IntFlag" => {
+                let automatic = match maker {
+                    "StrEnum" => Automatic::LowerName,
+                    "Flag" | "IntFlag" => Automatic::Power,
+                    _ => Automatic::Count,
+                };
+                let values = contents
+                    .and_then(|contents| self.value(file, contents))
+                    .and_then(|contents| enum_values(&contents, automatic));
+                let Some(values) = values.filter(|values| !values.is_empty()) else {
+                    return self.computed_class(&name, at);
+                };
+                let (id, new) = self.define(key, &name);
+                if new {
+                    self.definitions[id].shape = Shape::Enum { description: None, values };
+                }
+                Kind::Definition(id).into()
+            }
+            _ => self.computed_class(bound, at),
+        }
+    }
+
+    fn computed_class(&mut self, name: &str, at: (FileId, u32)) -> Core {
+        self.problem(at.0, at.1, format!("`{name}` is made when the file runs"));
+        Kind::Unknown.into()
+    }
+
+    fn tuple_fields(&mut self, file: FileId, contents: &Expr) -> Option<Vec<(String, Option<Expr>)>> {
+        if let ExprKind::List(items) | ExprKind::Tuple(items) = &contents.kind
+            && items.iter().all(|item| matches!(&item.kind, ExprKind::Tuple(pair) if pair.len() == 2))
+        {
+            return items
+                .iter()
+                .map(|item| match &item.kind {
+                    ExprKind::Tuple(pair) => match &pair[0].kind {
+                        ExprKind::Str(name) => Some((name.clone(), Some(pair[1].clone()))),
+                        _ => None,
+                    },
+                    _ => None,
+                })
+                .collect();
+        }
+        match self.value(file, contents)? {
+            Value::Str(names) => Some(
+                names
+                    .split([',', ' '])
+                    .filter(|name| !name.is_empty())
+                    .map(|name| (name.to_owned(), None))
+                    .collect(),
+            ),
+            Value::List(names) | Value::Tuple(names) => {
+                names.iter().map(|name| name.str().map(|name| (name.to_owned(), None))).collect()
+            }
+            _ => None,
+        }
+    }
+}
