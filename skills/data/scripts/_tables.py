@@ -20,8 +20,7 @@ from typing import Any, BinaryIO, Callable, NamedTuple, Optional
 from urllib.parse import quote
 
 from omni import Context, ToolError
-
-from ._beneath import open_file, place
+from omni.beneath import open_file, place
 
 # A table that is read into memory may come from so much text; SQLite files are not read and may be larger.
 LOADED_BYTES_MAX = 256 * 1024 * 1024

@@ -9,8 +9,7 @@ import stat
 from typing import Optional
 
 from omni import ToolError
-
-from ._beneath import Place
+from omni.beneath import Place
 
 _NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 

@@ -12,8 +12,8 @@ from re import Pattern
 from typing import Literal, Optional
 
 from omni import Context, Text, ToolError, tool
+from omni.beneath import folder, open_at, open_file, place
 
-from ._beneath import folder, open_at, open_file, place
 from ._edit import replace_exactly
 from ._glob import Glob
 from ._replace import append, create, look, replace

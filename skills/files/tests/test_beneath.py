@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from omni import ToolError
+from omni import ToolError, beneath
 
 SECRET = "the secret outside"
 
@@ -177,8 +177,7 @@ class Swapper(threading.Thread):
 
 
 @pytest.mark.parametrize("name", ["in", "own.txt"])
-def test_a_link_put_there_between_the_look_and_the_opening_is_not_followed(cage, skill, helper, monkeypatch, name):
-    beneath = helper("_beneath")
+def test_a_link_put_there_between_the_look_and_the_opening_is_not_followed(cage, skill, monkeypatch, name):
     victim = cage.root / "in" / "own.txt" if name == "own.txt" else cage.root / "in"
     target = "../../outside/secret.txt" if name == "own.txt" else "../outside"
     (cage.root.parent / "outside" / "own.txt").write_text(SECRET)

@@ -6,7 +6,7 @@ import os
 
 import pytest
 
-from omni import ToolError
+from omni import ToolError, beneath
 
 
 @pytest.fixture
@@ -271,7 +271,7 @@ def test_edit_leaves_alone_what_it_cannot_decode(project, skill):
 
 
 def test_a_change_by_somebody_else_is_not_overwritten(project, helper):
-    beneath, replacing = helper("_beneath"), helper("_replace")
+    replacing = helper("_replace")
     with beneath.place(project.root, "README.md") as here:
         before = replacing.look(here)
         (project.root / "README.md").write_text("someone was faster\n")

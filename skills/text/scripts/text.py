@@ -13,8 +13,8 @@ from dataclasses import dataclass
 from typing import BinaryIO, Callable, Literal, Optional
 
 from omni import Context, Text, ToolError, tool
+from omni.beneath import open_file
 
-from ._beneath import open_file
 from ._json_view import at_pointer, outline, parse, shape
 from ._source import text_of
 

@@ -8,8 +8,7 @@ here there is no such moment, because what was checked is what is open.
 Links that stay inside the root work. Links that lead out, `..` above the root and absolute paths
 elsewhere are refused.
 
-This file is the same in every skill that opens paths, so that each folder can be taken alone; a test
-compares the copies.
+For skills whose tools take paths from a model: `with open_file(ctx.root, path) as file`. POSIX only.
 """
 
 from __future__ import annotations
@@ -22,7 +21,7 @@ from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import BinaryIO, NamedTuple, Optional
+from typing import BinaryIO, NamedTuple
 
 from omni import ToolError
 
@@ -96,7 +95,9 @@ def place(root: Path, path: str, *, make_folders: bool = False) -> Iterator[Plac
                 continue
             if part == "..":
                 if not names:
-                    raise ToolError(f"`{shown}` leads out of the project root; only paths beneath it can be used")
+                    raise ToolError(
+                        f"`{shown}` leads out of the project root; only paths beneath it can be used"
+                    )
                 os.close(held.pop())
                 names.pop()
                 continue
@@ -112,7 +113,9 @@ def place(root: Path, path: str, *, make_folders: bool = False) -> Iterator[Plac
                 continue
             patience -= 1
             if patience < 0:
-                raise ToolError(f"`{shown}` passes more than {LINKS_MAX} symbolic links; give the path they lead to")
+                raise ToolError(
+                    f"`{shown}` passes more than {LINKS_MAX} symbolic links; give the path they lead to"
+                )
             if target is None:
                 # Missing, no folder, or a link put there since we looked: the last case is walked again.
                 _explain_no_folder(held[-1], part, shown)
@@ -182,7 +185,9 @@ def open_at(folder: int, name: str, shown: str) -> BinaryIO:
         raise ToolError(f"there is no file `{shown}`{similar(folder, name)}") from None
     except OSError as error:
         if error.errno == errno.ELOOP:
-            raise ToolError(f"`{shown}` changed into a symbolic link while it was opened; try again") from None
+            raise ToolError(
+                f"`{shown}` changed into a symbolic link while it was opened; try again"
+            ) from None
         raise ToolError(f"cannot open `{shown}`: {error.strerror}") from None
     mode = os.fstat(descriptor).st_mode
     if not stat.S_ISREG(mode):
@@ -212,7 +217,7 @@ def printable(name: str) -> str:
     return os.fsencode(name).decode("utf-8", "backslashreplace")
 
 
-def _beneath_root(root: Path, path: str) -> Optional[str]:
+def _beneath_root(root: Path, path: str) -> str | None:
     """Return an absolute path relative to the root, by its text alone, or `None` when it is elsewhere."""
     for base in dict.fromkeys((str(root), os.path.realpath(root))):
         if path == base:
@@ -223,7 +228,7 @@ def _beneath_root(root: Path, path: str) -> Optional[str]:
     return None
 
 
-def _link_target(folder: int, name: str) -> Optional[str]:
+def _link_target(folder: int, name: str) -> str | None:
     try:
         return os.readlink(name, dir_fd=folder)
     except OSError:
@@ -231,7 +236,7 @@ def _link_target(folder: int, name: str) -> Optional[str]:
         return None
 
 
-def _open_folder(folder: int, name: str, *, make: bool) -> Optional[int]:
+def _open_folder(folder: int, name: str, *, make: bool) -> int | None:
     """Open a folder in a folder, or return `None` when there is no real folder of that name."""
     if make:
         try:
@@ -255,6 +260,8 @@ def _explain_no_folder(folder: int, name: str, shown: str) -> None:
     try:
         mode = os.stat(name, dir_fd=folder, follow_symlinks=False).st_mode
     except OSError:
-        raise ToolError(f"there is no folder `{printable(name)}` in `{shown}`{similar(folder, name)}") from None
+        raise ToolError(
+            f"there is no folder `{printable(name)}` in `{shown}`{similar(folder, name)}"
+        ) from None
     if not stat.S_ISDIR(mode) and not stat.S_ISLNK(mode):
         raise ToolError(f"`{printable(name)}` in `{shown}` is a file, not a folder")
