@@ -132,7 +132,7 @@ class Worker:
         """Make a call; return the frames that came up for it, the answer last."""
         self.start(target, arguments, **more)
         frames = []
-        while not frames or not {"result", "error"} & frames[-1].keys():
+        while not frames or not {"result", "error", "skipped"} & frames[-1].keys():
             frames.append(self.receive())
             if frames[-1] is None:
                 raise AssertionError(f"the worker went away: {self.wait()} {self.printed}")
@@ -158,6 +158,10 @@ class Worker:
     def started(self):
         """Return the id on the status page."""
         return int.from_bytes(os.pread(self.page, 8, 0), "little")
+
+    def revoke(self, call_id):
+        """Take back every call up to this one."""
+        os.pwrite(self.page, (call_id + 1).to_bytes(8, "little"), 8)
 
     def interrupt(self):
         """Send the signal that cancels a sync call."""

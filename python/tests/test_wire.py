@@ -48,6 +48,8 @@ def encode(kind, body):
         return wire.ready(body["python"], body["pid"])
     if kind == "started":
         return wire.started(call_id)
+    if kind == "skipped":
+        return wire.skipped(call_id)
     if kind == "beat":
         return wire.beat(call_id, body.get("note"))
     if kind == "progress":

@@ -1,5 +1,6 @@
 """The worker in sync mode: a real process at the other end of a real socket pair."""
 
+import os
 import signal
 import subprocess
 import sys
@@ -65,6 +66,20 @@ def test_the_status_page_names_the_call_whose_code_was_started(worker, skill):
     assert one.started() == 0, "no line of the tool ran"
     one.text(demo.target("echo"), {"text": ""})
     assert one.started() == 2
+
+
+def test_a_revoked_call_is_skipped_and_its_code_does_not_run(worker, skill):
+    source = """
+        def f(path):
+            open(path, "a").write("ran")
+            return "done"
+    """
+    one, demo = worker(), skill(files={"a.py": source})
+    path = os.path.join(demo.folder, "ran.txt")
+    one.revoke(1)
+    assert one.call(demo.target("f"), {"path": path}) == [{"skipped": {"id": 1}}]
+    assert not os.path.exists(path)
+    assert one.text(demo.target("f"), {"path": path}) == "done"
 
 
 def test_without_a_status_page_a_frame_says_that_user_code_starts(worker, skill):

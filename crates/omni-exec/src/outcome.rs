@@ -14,6 +14,8 @@ pub(crate) fn ending(end: End, result_bytes_max: usize) -> Ending {
         End::Result(result) => Ending::Finished(result),
         End::Error(error) => error_ending(error, result_bytes_max),
         End::TooLarge => Ending::OutputLimit { limit_bytes: result_bytes_max },
+        // Only where nothing may be run again: the pool is closing.
+        End::Skipped => Ending::Shutdown,
         End::Died(Exit::Code(code)) => Ending::Exited { code },
         End::Died(Exit::Signal(signal)) => Ending::Signalled { signal },
         End::Broken(fault) => Ending::Lost { message: fault.to_string() },

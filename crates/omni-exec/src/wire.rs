@@ -51,6 +51,8 @@ pub(crate) enum Up<'a> {
     Log(Log<'a>),
     Result(ResultFrame<'a>),
     Error(ErrorFrame),
+    /// The call was revoked before its code began.
+    Skipped(Named),
     /// A type that a later version speaks.
     Unknown,
 }
@@ -60,7 +62,7 @@ impl Up<'_> {
     pub(crate) fn call(&self) -> Option<u64> {
         match self {
             Up::Ready(_) | Up::Unknown => None,
-            Up::Started(named) => Some(named.id),
+            Up::Started(named) | Up::Skipped(named) => Some(named.id),
             Up::Beat(beat) => Some(beat.id),
             Up::Progress(progress) => Some(progress.id),
             Up::Log(log) => Some(log.id),
@@ -220,6 +222,7 @@ enum UpType {
     Log,
     Result,
     Error,
+    Skipped,
     #[serde(other)]
     Unknown,
 }
@@ -245,6 +248,7 @@ impl<'de> Visitor<'de> for UpVisitor {
             UpType::Log => Up::Log(map.next_value()?),
             UpType::Result => Up::Result(map.next_value()?),
             UpType::Error => Up::Error(map.next_value()?),
+            UpType::Skipped => Up::Skipped(map.next_value()?),
             UpType::Unknown => {
                 let body: &RawValue = map.next_value()?;
                 if !body.get().starts_with('{') {
@@ -263,6 +267,9 @@ impl<'de> Visitor<'de> for UpVisitor {
 /// What of a call changes from one sending to the next.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Sending {
+    /// What the frame calls the call. A sync worker's calls are numbered by the worker they go to, so that
+    /// "this one and all before it" is a single number.
+    pub(crate) id: u64,
     pub(crate) attempt: u32,
     pub(crate) now: std::time::Instant,
 }
@@ -271,7 +278,7 @@ pub(crate) struct Sending {
 pub(crate) fn push_call(out: &mut Vec<u8>, call: &Call, sending: Sending) {
     let start = begin(out);
     out.extend_from_slice(br#"{"call":{"id":"#);
-    push_number(out, call.id.0);
+    push_number(out, sending.id);
     out.extend_from_slice(br#","target":"#);
     out.extend_from_slice(call.spec.target().as_bytes());
     out.extend_from_slice(br#","args":"#);

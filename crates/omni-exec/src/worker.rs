@@ -7,7 +7,8 @@ use std::os::fd::AsFd;
 use std::path::Path;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll, Waker};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
@@ -31,6 +32,9 @@ pub(crate) const DEATH_GRACE: Duration = Duration::from_millis(250);
 const STACK_WAIT: Duration = Duration::from_millis(100);
 const STACK_QUIET: Duration = Duration::from_millis(10);
 
+/// The next worker's key.
+static NEXT_KEY: AtomicU64 = AtomicU64::new(0);
+
 /// A live worker process with everything that belongs to it. Dropping it closes its channel and kills it.
 pub(crate) struct Worker {
     pub(crate) channel: Channel,
@@ -42,6 +46,14 @@ pub(crate) struct Worker {
     /// most calls end before they would have needed a timer.
     alarm: Pin<Box<Sleep>>,
     call: Option<Current>,
+    /// Names the worker among those of this server.
+    pub(crate) key: u64,
+    /// The number of the call at hand, or of the one that ended last. Calls are numbered as they are sent.
+    number: u64,
+    /// The number of the last call sent.
+    sent: u64,
+    /// When the call at hand began.
+    begun_at: Instant,
     /// It has said that it is ready.
     ready: bool,
     /// It broke the protocol and gets no further call.
@@ -65,6 +77,8 @@ pub(crate) enum End {
     Error(ErrorFrame),
     /// A part of the result was larger than a result may be.
     TooLarge,
+    /// The call was revoked, and the worker had not begun it.
+    Skipped,
     Died(Exit),
     Broken(Fault),
     Expired(Expiry),
@@ -130,6 +144,10 @@ impl Worker {
             page: Arc::new(page),
             alarm: Box::pin(sleep(Duration::MAX)),
             call: None,
+            key: NEXT_KEY.fetch_add(1, Ordering::Relaxed),
+            number: 0,
+            sent: 0,
+            begun_at: Instant::now(),
             ready: false,
             spoiled: false,
             result_bytes_max: config.result_bytes_max,
@@ -189,13 +207,43 @@ impl Worker {
     /// Sends `call` to the worker, which must have none. Does not wait: what the socket does not take goes
     /// with [`poll_call`](Self::poll_call).
     pub(crate) fn begin(&mut self, call: &Call, attempt: u32) {
-        let now = Instant::now();
-        // What a thread of the call before has printed since is nobody's, least of all this caller's.
-        self.output.poll(&mut Context::from_waker(Waker::noop()), None);
-        self.output.begin_call();
-        wire::push_call(self.channel.outbox(), call, Sending { attempt, now });
+        let number = self.send_ahead(call, attempt);
+        self.advance(number, call.wants);
+        self.flush();
+    }
+
+    /// Writes `call` behind the ones that were sent before it, to be sent with the next
+    /// [`flush`](Self::flush). Returns its number, by which [`advance`](Self::advance) makes it the call at hand.
+    pub(crate) fn send_ahead(&mut self, call: &Call, attempt: u32) -> u64 {
+        self.sent += 1;
+        let sending = Sending { id: self.sent, attempt, now: Instant::now() };
+        wire::push_call(self.channel.outbox(), call, sending);
+        self.sent
+    }
+
+    /// Sends what was written.
+    pub(crate) fn flush(&mut self) {
         self.channel.flush_now();
-        self.call = Some(Current { id: call.id.0, wants: call.wants, broken: None });
+    }
+
+    /// Makes a call that was sent the one at hand. There must be none.
+    pub(crate) fn advance(&mut self, number: u64, wants: Wants) {
+        self.output.begin_call();
+        self.number = number;
+        self.begun_at = Instant::now();
+        // Of a worker that broke the protocol, only its death is still of interest.
+        let broken = self.spoiled.then_some((self.begun_at, Fault::Closed));
+        self.call = Some(Current { id: number, wants, broken });
+    }
+
+    /// The number of the call at hand.
+    pub(crate) fn number(&self) -> u64 {
+        self.number
+    }
+
+    /// How long the last call took, from when it was at hand.
+    pub(crate) fn last_took(&self) -> Duration {
+        self.begun_at.elapsed()
     }
 
     /// Where the worker notes which call it has started.
@@ -217,10 +265,9 @@ impl Worker {
         self.call.is_none() && !self.spoiled && self.channel.flushed() && !self.process.exited()
     }
 
-    /// Whether a line of the call's own code has run.
-    pub(crate) fn has_started(&self, id: u64) -> bool {
-        // Unreadable counts as started: the safe side, since what has started is not run again.
-        self.page.last_started().is_none_or(|started| started == id)
+    /// Whether a line of the code of the call at hand has run.
+    pub(crate) fn has_started(&self) -> bool {
+        self.page.has_started(self.number)
     }
 
     /// Drives the call that was begun to its end and reports what it says to `events`.
@@ -372,13 +419,20 @@ impl Worker {
         .await
     }
 
+    /// Waits `patience` for the end of a call that has ended already in the worker: its last frame is on its
+    /// way. True when it came.
+    pub(crate) async fn outlive(&mut self, patience: Duration) -> bool {
+        let mut deadline = Deadline::new(Instant::now(), Some(patience), None);
+        !matches!(self.finish(&mut deadline, &mut NoEvents).await, End::Expired(_))
+    }
+
     /// Asks a sync worker to raise `CallCancelled` in its call, and waits `patience` for the call to end.
     /// True when it did and the worker can go on.
     pub(crate) async fn cancel(&mut self, patience: Duration) -> bool {
         self.process.signal(Signal::USR2);
         let mut deadline = Deadline::new(Instant::now(), Some(patience), None);
         match self.finish(&mut deadline, &mut NoEvents).await {
-            End::Result(_) | End::Error(_) | End::TooLarge => self.reusable(),
+            End::Result(_) | End::Error(_) | End::TooLarge | End::Skipped => self.reusable(),
             End::Died(_) | End::Broken(_) | End::Expired(_) => false,
         }
     }
@@ -444,6 +498,7 @@ fn take_frame(
     match frame {
         Up::Result(result) => return Some(result_of(body, &result, result_bytes_max)),
         Up::Error(error) => return Some(End::Error(error)),
+        Up::Skipped(_) => return Some(End::Skipped),
         Up::Beat(_) | Up::Progress(_) | Up::Log(_) => {
             // A sign of life whoever hears it; a log message is none.
             if matches!(frame, Up::Beat(_) | Up::Progress(_)) {
@@ -492,7 +547,7 @@ pub(crate) fn event_of(body: Body<'_>, frame: Up<'_>, wants: Wants) -> Option<Ev
             let data = Bytes::from(serde_json::Value::from(note).to_string());
             Some(Event::Log { level, logger: Some("heartbeat".to_owned()), data })
         }
-        Up::Ready(_) | Up::Started(_) | Up::Result(_) | Up::Error(_) | Up::Unknown => None,
+        Up::Ready(_) | Up::Started(_) | Up::Result(_) | Up::Error(_) | Up::Skipped(_) | Up::Unknown => None,
     }
 }
 

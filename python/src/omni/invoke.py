@@ -29,6 +29,10 @@ _BYTES_PER_CHARACTER = 6
 _SMALL_CHARACTERS = 4096
 
 
+class RevokedError(Exception):
+    """The server has taken the call back before it began."""
+
+
 class Caller:
     """Runs tools and words their answers. One per process; calls share what it has loaded.
 
@@ -51,6 +55,7 @@ class Caller:
             channel: Where a call's words go.
             hello: The body of the frame: project folder, settings and limits.
             page: Its first slot takes the id of the call that starts; without it a `started` frame is sent.
+                Its second holds an id: calls with a lower one are revoked.
             streams: What calls print to.
             checked: Nobody has checked the arguments or named the injected parameters: do both.
         """
@@ -107,7 +112,11 @@ class Caller:
         if prepared is None:
             prepared = target.prepared = prepare(target, checked=self._checked)
         if self._page is not None:
+            # First noted, then looked whether it may begin: in the other order the server could take it
+            # for never begun while it does.
             self._page[0] = call.id
+            if self._page[1] > call.id:
+                raise RevokedError
         else:
             self._say(wire.started(call.id))
         arguments = call.args
@@ -184,6 +193,8 @@ class Caller:
 
     def _describe(self, call: Call, context: Context, error: BaseException) -> bytes:
         call_id = call.id
+        if isinstance(error, RevokedError):
+            return wire.skipped(call_id)
         folder = call.target.folder
         name = type(error).__name__
         if isinstance(error, CallCancelled) or (context.cancelled and name == "CancelledError"):

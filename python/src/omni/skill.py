@@ -132,7 +132,7 @@ class Context:
 
     @property
     def call_id(self) -> int:
-        """The call's number, unique in one run of the server. Stands in its log."""
+        """A number that this call has to itself in its worker process."""
         return self._call.id
 
     @property

@@ -181,6 +181,11 @@ def started(call_id: int) -> bytes:
     return seal('{"started":{"id":%d}}' % call_id)
 
 
+def skipped(call_id: int) -> bytes:
+    """The call was revoked before its code began, and will not run here."""
+    return seal('{"skipped":{"id":%d}}' % call_id)
+
+
 def beat(call_id: int, note: str | None = None) -> bytes:
     """Sign of life, with an optional line for the client."""
     if note is None:

@@ -12,14 +12,9 @@ use crate::wire::Mode;
 use crate::worker::{StartFailure, Worker};
 
 /// A call that has waited this long wants another worker. Shorter waits are a burst of fast calls, which
-/// the present workers finish sooner than a new one would be ready.
-const GROW_AFTER: Duration = Duration::from_millis(5);
-
-/// A line that has not been empty for this long is no burst. Then a worker hands its result over and waits
-/// for the next call while nobody waits for it, so more workers than cores keep the cores busy: measured on
-/// two cores with short calls, 15,000 calls/s with one worker, 19,000 with two, 33,000 with four.
-const LASTING: Duration = Duration::from_millis(100);
-const WORKERS_PER_CORE: usize = 2;
+/// the present workers finish sooner than a new one would be ready; and more workers than the cores can run
+/// make short calls slower, by a fifth for each (measured with one core for front and workers).
+const GROW_AFTER: Duration = Duration::from_millis(10);
 
 /// How often the line is looked at while there is one.
 const LINE_TICK: Duration = Duration::from_millis(5);
@@ -49,8 +44,6 @@ pub(super) enum Watch {
 /// What the housekeeper remembers of its earlier looks.
 #[derive(Debug, Default)]
 pub(super) struct Memory {
-    /// Since when every look has found somebody in line.
-    line_since: Option<Instant>,
     line: Glance,
     spare: Glance,
 }
@@ -120,6 +113,7 @@ pub(super) async fn keep(shared: Arc<Shared>) {
         if state.closing {
             return;
         }
+        state.queue.tend_lanes(now);
         let expired = refuse_expired(&mut state, now);
         let gone = state.let_go(&shared, now);
         if state.wants_another(&shared, &memory, now) {
@@ -172,22 +166,19 @@ impl State {
             return self.starting == 0;
         }
         let waited = self.queue.head_accepted().is_some_and(|accepted| now >= accepted + GROW_AFTER);
-        let finished = memory.line.finished_since(LINE_TICK, self.finished, now);
+        let finished = memory.line.finished_since(GROW_AFTER, self.finished, now);
         // More workers than cores do not make short calls shorter: grow on only while some workers have
         // been held all along.
         let held = finished.is_some_and(|finished| finished < self.serving as u64);
-        let lasts = memory.line_since.is_some_and(|since| now >= since + LASTING);
-        (waited && (held || (finished.is_some() && self.workers < shared.cores)))
-            || (lasts && self.workers < shared.cores * WORKERS_PER_CORE)
+        waited && (held || (finished.is_some() && self.workers < shared.cores))
     }
 
     /// Decides when to look again.
     fn next_look(&mut self, shared: &Shared, memory: &mut Memory, now: Instant) -> Option<Instant> {
         let worked = memory.spare.at.is_some() && self.finished != memory.spare.finished;
-        memory.line_since = if self.queue.is_empty() { None } else { Some(memory.line_since.unwrap_or(now)) };
-        memory.line.renew(LINE_TICK, self.finished, now);
+        memory.line.renew(GROW_AFTER, self.finished, now);
         memory.spare.renew(SPARE_TICK, self.finished, now);
-        self.watch = if !self.queue.is_empty() {
+        self.watch = if !self.queue.is_empty() || self.queue.has_lanes() {
             Watch::Line
         } else if worked || (self.idle.is_empty() && self.serving > 0) {
             // `worked`: in steady traffic it is cheaper to look every now and then than to be called.

@@ -19,7 +19,7 @@ use crate::worker::{End, Worker};
 use house::{Failures, Watch};
 use lease::{Lease, Ticket};
 use multiplex::Multiplex;
-use queue::{Place, Queue};
+use queue::{Handed, Place, Queue, REVOKED_FOR};
 
 /// How long a worker may take over a cooperative end before it is killed.
 const CANCEL_PATIENCE: Duration = Duration::from_millis(250);
@@ -116,9 +116,12 @@ impl Pool {
                 Err(outcome) => return *outcome,
             };
             let end = lease.finish(&mut call, events).await;
+            if matches!(end, End::Skipped) && !self.shared.children.closing() {
+                continue;
+            }
             let again = matches!(end, End::Died(_))
                 && attempt == 1
-                && !lease.worker().has_started(call.id.0)
+                && !lease.worker().has_started()
                 && !self.shared.children.closing();
             if !again {
                 return self.conclude(&call, lease, end, attempt).await;
@@ -144,11 +147,14 @@ impl Pool {
             return outcome(call, ending(end, result_bytes_max), Phase::Started, attempt);
         }
         let worker = lease.worker();
-        let phase = if worker.has_started(call.id.0) { Phase::Started } else { Phase::Starting };
+        let phase = if worker.has_started() { Phase::Started } else { Phase::Starting };
         // Before Python is asked for its stack, which it prints there as well.
         let stderr = worker.output.stderr_tail();
         let stack = match end {
-            End::Expired(_) => worker.stack(&call.spec.skill_dir, call.id.0).await,
+            End::Expired(_) => {
+                let number = worker.number();
+                worker.stack(&call.spec.skill_dir, number).await
+            }
             _ => None,
         };
         let ending = match end {
@@ -234,24 +240,45 @@ impl Shared {
         Admission::Waits(place)
     }
 
-    /// Takes a worker back whose call has ended: for the first in line, or for later.
-    fn give_back(&self, mut worker: Box<Worker>) {
-        if !worker.reusable() {
-            return;
-        }
+    /// Takes a worker back whose call has ended: for the next call, or for later.
+    fn give_back(self: &Arc<Self>, mut worker: Box<Worker>) {
         let mut state = self.lock();
+        if !worker.reusable() {
+            // Calls that were sent ahead learn of its end by themselves, if they have begun, and wait for
+            // another worker if they have not. That is certain once it is dead.
+            if !state.queue.has_lane(worker.key) || state.closing {
+                return;
+            }
+            if !worker.process.exited() {
+                drop(state);
+                return self.bury(worker);
+            }
+            state.queue.recall(worker.key);
+            if !state.queue.has_lane(worker.key) {
+                return;
+            }
+        }
         if state.closing {
             return;
         }
         state.finished += 1;
-        match state.queue.hand_over(worker) {
-            Ok(waker) => {
+        // Short calls gain nothing from more workers than cores.
+        let sharers = state.serving.min(self.cores);
+        match state.queue.hand_over(worker, sharers) {
+            Handed::On(waker) => {
+                if state.queue.has_lanes() {
+                    self.watch(&mut state, Watch::Line);
+                }
                 drop(state);
                 if let Some(waker) = waker {
                     waker.wake();
                 }
             }
-            Err(back) => {
+            Handed::Orphaned(worker) => {
+                drop(state);
+                self.end_call(worker);
+            }
+            Handed::Back(back) => {
                 worker = back;
                 worker.idle_since = Instant::now();
                 state.idle.push(worker);
@@ -259,16 +286,45 @@ impl Shared {
         }
     }
 
+    /// Puts what the worker was sent ahead back in line. True when it has begun a call of those meanwhile.
+    fn recall(&self, key: u64) -> bool {
+        let mut state = self.lock();
+        state.queue.recall(key);
+        self.watch(&mut state, Watch::Line);
+        state.queue.has_lane(key)
+    }
+
+    /// Ends a worker that cannot go on, then sees to the calls it was sent ahead.
+    fn bury(self: &Arc<Self>, worker: Box<Worker>) {
+        let shared = Arc::clone(self);
+        self.runtime().spawn(async move {
+            worker.process.end(Duration::ZERO).await;
+            shared.give_back(worker);
+        });
+    }
+
     /// Ends the call on a worker that its caller has left: asks the tool, then ends the process. The worker
     /// goes on when the tool obeys.
     fn end_call(self: &Arc<Self>, mut worker: Box<Worker>) {
         let shared = Arc::clone(self);
+        let ahead = {
+            let mut state = self.lock();
+            state.queue.revoke(worker.key, Instant::now());
+            state.queue.has_lane(worker.key)
+        };
         self.runtime().spawn(async move {
-            if worker.cancel(CANCEL_PATIENCE).await {
-                shared.give_back(worker);
-            } else {
+            if ahead {
+                // The signal must not reach a call of somebody else: first make sure that none can begin.
+                tokio::time::sleep(REVOKED_FOR).await;
+                let moved_on = shared.recall(worker.key);
+                if moved_on && worker.outlive(CANCEL_PATIENCE).await {
+                    return shared.give_back(worker);
+                }
+            }
+            if !worker.cancel(CANCEL_PATIENCE).await {
                 worker.process.end(TERM_GRACE).await;
             }
+            shared.give_back(worker);
         });
     }
 
@@ -276,6 +332,7 @@ impl Shared {
     fn close(&self) {
         let mut state = self.lock();
         state.closing = true;
+        state.queue.recall_all();
         let idle = std::mem::take(&mut state.idle);
         let wakers = state.queue.refuse(|call| Some(Box::new(unstarted(call, Ending::Shutdown))));
         drop(state);

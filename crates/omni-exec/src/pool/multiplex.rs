@@ -289,7 +289,7 @@ impl Ride {
         }
         state.begun += 1;
         let number = state.begun;
-        let sending = wire::Sending { attempt, now: Instant::now() };
+        let sending = wire::Sending { id, attempt, now: Instant::now() };
         wire::push_call(&mut state.outbox, call, sending);
         let passenger =
             Passenger { number, wants: call.wants, events: Vec::new(), beat: None, end: None, waker: None };
@@ -498,7 +498,7 @@ fn take_frame(state: &mut LineState, worker: &mut Worker, length: usize) -> Resu
                 }
                 passenger.wake();
             }
-            Up::Ready(_) | Up::Started(_) | Up::Unknown => {}
+            Up::Ready(_) | Up::Started(_) | Up::Skipped(_) | Up::Unknown => {}
         }
         if passenger.end.is_some() {
             state.started = state.started.max(passenger.number);

@@ -4,11 +4,25 @@ use std::collections::{HashMap, VecDeque};
 use std::mem;
 use std::sync::Arc;
 use std::task::Waker;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
-use omni_call::{Call, Outcome};
+use omni_call::{Call, Outcome, Wants};
 
+use crate::process::StatusPage;
 use crate::worker::Worker;
+
+/// Calls that a worker may be sent ahead of the one it runs.
+const AHEAD_MAX: usize = 16;
+
+/// Only calls with arguments up to this size are sent ahead: the socket takes them at once.
+const AHEAD_BYTES_MAX: usize = 4096;
+
+/// A worker whose last call took less than this gets calls ahead.
+const QUICK: Duration = Duration::from_millis(1);
+
+/// How long after a revocation it is certain that the worker has seen it: a thousand times what a store takes
+/// to reach another core.
+pub(super) const REVOKED_FOR: Duration = Duration::from_millis(2);
 
 /// What a waiting call gets.
 pub(super) enum Grant {
@@ -32,6 +46,8 @@ pub(super) struct Queue {
     order: VecDeque<usize>,
     /// Waiting calls by the address of their run specification, which they keep alive.
     per_tool: HashMap<usize, usize>,
+    /// By the worker's key; only workers that have calls ahead.
+    lanes: HashMap<u64, Lane>,
 }
 
 #[derive(Default)]
@@ -39,7 +55,32 @@ enum Slot {
     #[default]
     Free,
     Waiting(Waiting),
+    /// Sent to a worker, behind the call that it runs.
+    Ahead(Waiting),
     Granted(Grant),
+}
+
+/// The calls that were sent to one worker ahead of time.
+struct Lane {
+    page: Arc<StatusPage>,
+    /// The number of the call at hand.
+    running: u64,
+    /// The calls behind it: number and slot; no slot for one whose caller has left.
+    sent: VecDeque<(u64, Option<usize>)>,
+    /// When they were revoked, if they were.
+    revoked: Option<Instant>,
+    /// The call that was at hand when the housekeeper last looked.
+    seen: u64,
+}
+
+/// What became of a worker that came free.
+pub(super) enum Handed {
+    /// It runs the next call, whose task is to be woken once no lock is held.
+    On(Option<Waker>),
+    /// It runs a call whose caller has left.
+    Orphaned(Box<Worker>),
+    /// Nobody waits.
+    Back(Box<Worker>),
 }
 
 struct Waiting {
@@ -66,7 +107,7 @@ impl Queue {
     pub(super) fn head_accepted(&self) -> Option<Instant> {
         match self.slots.get(*self.order.front()?)? {
             Slot::Waiting(waiting) => Some(waiting.call.deadline.accepted()),
-            Slot::Free | Slot::Granted(_) => None,
+            Slot::Free | Slot::Ahead(_) | Slot::Granted(_) => None,
         }
     }
 
@@ -88,14 +129,118 @@ impl Queue {
         Place(at)
     }
 
-    /// Has the first in line begin on `worker`. The waker is to be woken once no lock is held; the worker
-    /// comes back when nobody waits.
-    pub(super) fn hand_over(&mut self, mut worker: Box<Worker>) -> Result<Option<Waker>, Box<Worker>> {
-        let Some(at) = self.order.pop_front() else { return Err(worker) };
-        let Some(waiting) = self.take_waiting(at) else { return Err(worker) };
-        worker.begin(&waiting.call, waiting.attempt);
+    /// Has the next call begin on a worker that came free: the one it was sent ahead, else the first in line.
+    ///
+    /// A worker whose calls are short also gets a share of those behind it in line, so that it need not wait
+    /// for us between them: two processes that take turns for every call spend more on the turns than on the
+    /// calls. `sharers` is how many workers the line is shared among.
+    pub(super) fn hand_over(&mut self, mut worker: Box<Worker>, sharers: usize) -> Handed {
+        if let Some((number, at)) = self.next_ahead(worker.key) {
+            let waiting = at.and_then(|at| Some((at, self.take_waiting(at)?)));
+            let Some((at, waiting)) = waiting else {
+                worker.advance(number, Wants::default());
+                return Handed::Orphaned(worker);
+            };
+            worker.advance(number, waiting.call.wants);
+            self.slots[at] = Slot::Granted(Grant::Begun(waiting.call, worker));
+            return Handed::On(waiting.waker);
+        }
+        let share = self.order.len().div_ceil(sharers.max(1)).min(AHEAD_MAX + 1);
+        let quick = worker.last_took() < QUICK;
+        let first = self.order.pop_front().and_then(|at| Some((at, self.take_waiting(at)?)));
+        let Some((at, waiting)) = first else { return Handed::Back(worker) };
+        let number = worker.send_ahead(&waiting.call, waiting.attempt);
+        worker.advance(number, waiting.call.wants);
+        if quick {
+            self.send_ahead(&mut worker, share.saturating_sub(1));
+        }
+        worker.flush();
         self.slots[at] = Slot::Granted(Grant::Begun(waiting.call, worker));
-        Ok(waiting.waker)
+        Handed::On(waiting.waker)
+    }
+
+    /// Sends the worker up to `count` calls from the head of the line behind the one at hand.
+    fn send_ahead(&mut self, worker: &mut Worker, count: usize) {
+        let mut sent = VecDeque::new();
+        while sent.len() < count
+            && let Some(&at) = self.order.front()
+            && let Some(Slot::Waiting(waiting)) = self.slots.get_mut(at)
+            && waiting.call.arguments.len() <= AHEAD_BYTES_MAX
+        {
+            let number = worker.send_ahead(&waiting.call, waiting.attempt);
+            sent.push_back((number, Some(at)));
+            self.order.pop_front();
+            if let Slot::Waiting(waiting) = mem::take(&mut self.slots[at]) {
+                self.slots[at] = Slot::Ahead(waiting);
+            }
+        }
+        if !sent.is_empty() {
+            let running = worker.number();
+            let lane = Lane { page: worker.page(), running, sent, revoked: None, seen: 0 };
+            self.lanes.insert(worker.key, lane);
+        }
+    }
+
+    /// Moves a worker's lane on by one call.
+    fn next_ahead(&mut self, key: u64) -> Option<(u64, Option<usize>)> {
+        let lane = self.lanes.get_mut(&key)?;
+        let next = lane.sent.pop_front();
+        lane.running = next.map_or(lane.running, |(number, _)| number);
+        if lane.sent.is_empty() {
+            self.lanes.remove(&key);
+        }
+        next
+    }
+
+    /// Whether any call is ahead of its time at some worker.
+    pub(super) fn has_lanes(&self) -> bool {
+        !self.lanes.is_empty()
+    }
+
+    /// Whether that worker has calls ahead.
+    pub(super) fn has_lane(&self, key: u64) -> bool {
+        self.lanes.contains_key(&key)
+    }
+
+    /// Looks after the calls that were sent ahead: where the call at hand takes long, those behind it are
+    /// revoked, and go back to the head of the line as soon as it is certain that they never begin.
+    pub(super) fn tend_lanes(&mut self, now: Instant) {
+        let keys: Vec<u64> = self.lanes.keys().copied().collect();
+        for key in keys {
+            let Some(lane) = self.lanes.get_mut(&key) else { continue };
+            if lane.revoked.is_some_and(|revoked| now >= revoked + REVOKED_FOR) {
+                self.recall(key);
+            } else if lane.revoked.is_none() && lane.seen == lane.running {
+                lane.revoke(now);
+            } else {
+                lane.seen = lane.running;
+            }
+        }
+    }
+
+    /// Revokes what a worker was sent ahead. To be followed by [`recall`](Self::recall), [`REVOKED_FOR`] later.
+    pub(super) fn revoke(&mut self, key: u64, now: Instant) {
+        if let Some(lane) = self.lanes.get_mut(&key) {
+            lane.revoke(now);
+        }
+    }
+
+    /// Puts the calls that a worker was sent ahead and has not begun back to the head of the line. They must
+    /// have been revoked for long enough, or the worker must be dead.
+    pub(super) fn recall(&mut self, key: u64) {
+        let Some(lane) = self.lanes.get_mut(&key) else { return };
+        let begun = lane.sent.iter().take_while(|(number, _)| lane.page.has_started(*number)).count();
+        let back: Vec<_> = lane.sent.drain(begun..).collect();
+        // What has begun is heard of by the worker's own frames.
+        if lane.sent.is_empty() {
+            self.lanes.remove(&key);
+        }
+        for at in back.into_iter().rev().filter_map(|(_, at)| at) {
+            if let Some(Slot::Ahead(waiting)) = self.slots.get_mut(at).map(mem::take) {
+                self.slots[at] = Slot::Waiting(waiting);
+                self.order.push_front(at);
+            }
+        }
     }
 
     /// Refuses every waiting call for which `refusal` gives an outcome.
@@ -117,10 +262,22 @@ impl Queue {
         wakers
     }
 
+    /// Puts all calls that were sent ahead back in line, whether they have begun or not: the pool is closing.
+    pub(super) fn recall_all(&mut self) {
+        for (_, lane) in mem::take(&mut self.lanes) {
+            for at in lane.sent.into_iter().filter_map(|(_, at)| at) {
+                if let Some(Slot::Ahead(waiting)) = self.slots.get_mut(at).map(mem::take) {
+                    self.slots[at] = Slot::Waiting(waiting);
+                    self.order.push_back(at);
+                }
+            }
+        }
+    }
+
     /// What the call at `place` has got, if anything yet; `waker` is woken when it gets something.
     pub(super) fn claim(&mut self, place: Place, waker: &Waker) -> Option<Grant> {
         match self.slots.get_mut(place.0)? {
-            Slot::Waiting(waiting) => {
+            Slot::Waiting(waiting) | Slot::Ahead(waiting) => {
                 match &mut waiting.waker {
                     Some(old) => old.clone_from(waker),
                     none => *none = Some(waker.clone()),
@@ -134,9 +291,17 @@ impl Queue {
 
     /// Gives up a place. Returns what the call had got meanwhile.
     pub(super) fn abandon(&mut self, place: Place) -> Option<Grant> {
-        if let Some(Slot::Waiting(_)) = self.slots.get(place.0) {
-            self.order.retain(|at| *at != place.0);
-            self.take_waiting(place.0);
+        match self.slots.get(place.0) {
+            Some(Slot::Waiting(_)) => {
+                self.order.retain(|at| *at != place.0);
+                self.take_waiting(place.0);
+            }
+            Some(Slot::Ahead(_)) => {
+                let sent = self.lanes.values_mut().flat_map(|lane| &mut lane.sent);
+                sent.filter(|(_, at)| *at == Some(place.0)).for_each(|(_, at)| *at = None);
+                self.take_waiting(place.0);
+            }
+            Some(Slot::Free | Slot::Granted(_)) | None => {}
         }
         self.vacate(place)
     }
@@ -146,13 +311,15 @@ impl Queue {
         self.free.push(place.0);
         match slot {
             Slot::Granted(grant) => Some(grant),
-            Slot::Free | Slot::Waiting(_) => None,
+            Slot::Free | Slot::Waiting(_) | Slot::Ahead(_) => None,
         }
     }
 
     /// Takes a call out of its slot; the slot stays occupied.
     fn take_waiting(&mut self, at: usize) -> Option<Waiting> {
-        let Slot::Waiting(waiting) = mem::take(self.slots.get_mut(at)?) else { return None };
+        let (Slot::Waiting(waiting) | Slot::Ahead(waiting)) = mem::take(self.slots.get_mut(at)?) else {
+            return None;
+        };
         if let Some(count) = self.per_tool.get_mut(&tool(&waiting.call)) {
             *count -= 1;
             if *count == 0 {
@@ -163,16 +330,23 @@ impl Queue {
     }
 }
 
+impl Lane {
+    fn revoke(&mut self, now: Instant) {
+        if let Some((last, _)) = self.sent.back() {
+            self.page.revoke(*last);
+            self.revoked.get_or_insert(now);
+        }
+    }
+}
+
 fn tool(call: &Call) -> usize {
     Arc::as_ptr(&call.spec).addr()
 }
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use bytes::Bytes;
-    use omni_call::{CallId, Deadline, Ending, RunSpec, Wants};
+    use omni_call::{CallId, Deadline, Ending, RunSpec};
 
     use super::*;
 

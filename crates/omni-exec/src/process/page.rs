@@ -1,5 +1,5 @@
-//! The page of memory in which a worker notes which call's code it has begun: the retry boundary, at no
-//! system call per call.
+//! The page of memory that a worker shares with us: it notes which call's code it has begun, we note which
+//! calls it must not begin any more. The retry boundary, at no system call per call.
 
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -8,6 +8,9 @@ use rustix::fs::{MemfdFlags, ftruncate, memfd_create};
 use rustix::io::{pread, pwrite};
 
 const PAGE_BYTES: u64 = 4096;
+
+/// No call has this id, whereas 0 might be one.
+const NONE: u64 = u64::MAX;
 
 /// A shared page. Read by `pread`, never mapped on our side: what a worker does to its file cannot fault us.
 #[derive(Debug)]
@@ -19,9 +22,24 @@ impl StatusPage {
     pub(crate) fn new() -> io::Result<Self> {
         let file = memfd_create("omni-status", MemfdFlags::CLOEXEC)?;
         ftruncate(&file, PAGE_BYTES)?;
-        // No call has this id, whereas 0 might be one.
-        pwrite(&file, &u64::MAX.to_le_bytes(), 0)?;
+        pwrite(&file, &NONE.to_le_bytes(), 0)?;
         Ok(StatusPage { file })
+    }
+
+    /// Tells a sync worker to skip every call up to `number` that it has not begun.
+    ///
+    /// The worker notes a call as begun first and looks here second. So a call that is not noted as begun
+    /// some time after this, longer than a store takes to reach another core, never will be.
+    pub(crate) fn revoke(&self, number: u64) {
+        if let Err(error) = pwrite(&self.file, &(number + 1).to_le_bytes(), 8) {
+            tracing::error!(%error, "bug: a status page cannot be written");
+        }
+    }
+
+    /// Whether the code of a sync worker's call `number`, or of a later one, has begun to run. Unreadable
+    /// counts as begun: the safe side, since what has begun is not run again.
+    pub(crate) fn has_started(&self, number: u64) -> bool {
+        self.last_started().is_none_or(|started| started != NONE && started >= number)
     }
 
     /// The id of the last call whose code has begun to run; `None` when the page cannot be read.

@@ -103,7 +103,7 @@ impl Spawn {
         }
         let phase = match end {
             End::Result(_) => Phase::Started,
-            _ if worker.has_started(call.id.0) => Phase::Started,
+            _ if worker.has_started() => Phase::Started,
             _ => Phase::Starting,
         };
         let stderr = match end {
@@ -111,7 +111,10 @@ impl Spawn {
             _ => worker.output.stderr_tail(),
         };
         let stack = match end {
-            End::Expired(_) => worker.stack(&call.spec.skill_dir, call.id.0).await,
+            End::Expired(_) => {
+                let number = worker.number();
+                worker.stack(&call.spec.skill_dir, number).await
+            }
             _ => None,
         };
         let ending = match end {

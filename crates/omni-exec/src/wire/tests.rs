@@ -31,7 +31,7 @@ fn a_call_frame_carries_target_and_arguments_byte_for_byte() {
     let mut out = Vec::new();
     let arguments = "{ \"text\" : \"a\\u00e9\", \"n\": 1.0 }";
     let call = call(arguments, "s-1");
-    push_call(&mut out, &call, Sending { attempt: 2, now: Instant::now() });
+    push_call(&mut out, &call, Sending { id: call.id.0, attempt: 2, now: Instant::now() });
     let text = std::str::from_utf8(body(&out)).unwrap();
     assert!(text.contains(&format!("\"args\":{arguments},")), "{text}");
     assert!(text.contains(call.spec.target()), "{text}");
@@ -47,7 +47,7 @@ fn a_call_frame_carries_target_and_arguments_byte_for_byte() {
 fn a_session_name_with_any_characters_stays_a_json_string() {
     for session in ["", "a\"b\\c", "é\u{1}\n", "\u{7f}"] {
         let mut out = Vec::new();
-        push_call(&mut out, &call("{}", session), Sending { attempt: 1, now: Instant::now() });
+        push_call(&mut out, &call("{}", session), Sending { id: 7, attempt: 1, now: Instant::now() });
         let frame: Value = serde_json::from_slice(body(&out)).unwrap();
         assert_eq!(frame["call"]["context"]["session"], session);
     }
@@ -166,6 +166,7 @@ fn as_value(up: &Up<'_>) -> Value {
     match up {
         Up::Ready(ready) => json!({"ready": {"proto": ready.proto, "python": "3.11.7", "pid": 123}}),
         Up::Started(named) => json!({"started": {"id": named.id}}),
+        Up::Skipped(named) => json!({"skipped": {"id": named.id}}),
         Up::Beat(Beat { id, note: None }) => json!({"beat": {"id": id}}),
         Up::Beat(Beat { id, note }) => json!({"beat": {"id": id, "note": note}}),
         Up::Progress(p) => {
@@ -219,7 +220,7 @@ fn calls_are_written_as_the_shared_cases_say() {
         let call = call_from(frame, &bytes[HEADER..], now);
         let mut out = Vec::new();
         let attempt = u32::try_from(frame["attempt"].as_u64().unwrap()).unwrap();
-        push_call(&mut out, &call, Sending { attempt, now });
+        push_call(&mut out, &call, Sending { id: call.id.0, attempt, now });
         assert_eq!(
             String::from_utf8_lossy(&out[HEADER..]),
             String::from_utf8_lossy(&bytes[HEADER..]),

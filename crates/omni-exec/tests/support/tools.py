@@ -271,3 +271,14 @@ async def async_ignores(ctx: Context) -> str:
 @tool
 async def async_exits(code: int) -> str:
     os._exit(code)
+
+
+@tool
+def notes(path: str, line: str, then: str = "return", seconds: float = 0.0) -> str:
+    """Leave a line in a file, once for each time that it runs, then do as told."""
+    with open(path, "a") as file:
+        file.write(line + "\n")
+    if then == "exit":
+        os._exit(9)
+    time.sleep(seconds)
+    return line
