@@ -1,8 +1,6 @@
 //! Calls that are sent to a worker behind the one it runs: whatever happens to that one, each of them runs
 //! once, and nobody waits for it.
 
-#![expect(clippy::unwrap_used, reason = "a panic is how a test fails")]
-
 mod support;
 
 use std::collections::HashMap;
