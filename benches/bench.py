@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import argparse
 import shutil
+import subprocess
 import sys
 import tempfile
 from pathlib import Path
@@ -34,7 +35,7 @@ def main() -> int:
         raise SystemExit(
             f"`{binary}` is not there; `cargo build --release` makes it, `--binary` names another"
         )
-    python = asked.python or shutil.which("python3") or sys.executable
+    python = interpreter(asked.python)
     others = servers.peers(asked.peer)
     print(report.machine())
     stolen = report.steal_seconds()
@@ -61,6 +62,15 @@ def main() -> int:
         f"\nstolen by the hypervisor meanwhile: {report.steal_seconds() - stolen:.2f} s; {report.machine()}"
     )
     return 0
+
+
+def interpreter(asked: str | None) -> str:
+    """Return the interpreter itself: what `python3` means may be a script that looks for it, and is slow."""
+    python = asked or shutil.which("python3") or sys.executable
+    told = subprocess.run(
+        [python, "-c", "import sys; print(sys.executable)"], capture_output=True, check=True, text=True
+    )
+    return told.stdout.strip()
 
 
 def arguments() -> argparse.Namespace:
