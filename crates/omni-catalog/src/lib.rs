@@ -27,6 +27,7 @@ mod stamp;
 mod store;
 
 mod diagnostic;
+mod parallel;
 mod similar;
 mod strict_json;
 

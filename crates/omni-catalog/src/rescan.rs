@@ -3,12 +3,11 @@
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::path::Path;
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::thread;
 
 use crate::folder::SkillFolder;
 use crate::known::KnownSkill;
 use crate::manifest::Manifest;
+use crate::parallel::in_parallel;
 use crate::record;
 
 /// One skill, up to date.
@@ -58,35 +57,4 @@ fn update<'a>(skills_dir: &Path, folder: &str, old: Option<&'a Manifest<'_>>) ->
         None => (Cow::Owned(record::describe(&read, &digest)), true),
     };
     Fresh { record, known: KnownSkill { folder: folder.to_owned(), paths: read.paths }, read: true, scanned }
-}
-
-/// A deeply nested source costs its parser stack; the default of two MiB is not much of it.
-const STACK_BYTES: usize = 16 << 20;
-
-/// Calls `work` for each of `items`, on as many threads as there are cores, and returns the results in no
-/// particular order.
-fn in_parallel<T: Send>(items: &[usize], work: impl Fn(usize) -> T + Sync) -> Vec<(usize, T)> {
-    let threads = thread::available_parallelism().map_or(1, std::num::NonZero::get).min(items.len());
-    let next = AtomicUsize::new(0);
-    let take = || {
-        let mut done = Vec::new();
-        while let Some(&item) = items.get(next.fetch_add(1, Ordering::Relaxed)) {
-            done.push((item, work(item)));
-        }
-        done
-    };
-    thread::scope(|scope| {
-        let spawned: Vec<_> = (0..threads)
-            .filter_map(|_| thread::Builder::new().stack_size(STACK_BYTES).spawn_scoped(scope, take).ok())
-            .collect();
-        // A machine that gives us no thread still gets its skills, by this one.
-        let mut done = if spawned.is_empty() { take() } else { Vec::new() };
-        for thread in spawned {
-            match thread.join() {
-                Ok(part) => done.extend(part),
-                Err(panic) => std::panic::resume_unwind(panic),
-            }
-        }
-        done
-    })
 }

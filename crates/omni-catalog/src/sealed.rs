@@ -68,7 +68,7 @@ impl Writer {
 }
 
 /// Reads what a [`Writer`] wrote; `None` where the bytes end too early or make no sense.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Reader<'a> {
     bytes: &'a [u8],
 }
@@ -99,6 +99,11 @@ impl<'a> Reader<'a> {
 
     pub(crate) fn rest(&mut self) -> &'a [u8] {
         std::mem::take(&mut self.bytes)
+    }
+
+    /// What `later`, a reader of the same bytes that is further on, has read since.
+    pub(crate) fn until(&self, later: &Reader<'a>) -> &'a [u8] {
+        &self.bytes[..self.bytes.len().saturating_sub(later.bytes.len())]
     }
 
     pub(crate) fn at_end(&self) -> bool {
