@@ -6,10 +6,16 @@ mod call;
 mod deadline;
 mod executor;
 mod outcome;
+mod policy;
+mod program;
 mod spec;
+mod way;
 
 pub use call::{Call, CallId, LogLevel, Wants};
 pub use deadline::{Deadline, Expiry};
 pub use executor::{BoxFuture, Event, EventSink, Executor, NoEvents};
 pub use outcome::{Ending, ErrorDetail, Outcome, Phase, ToolResult};
-pub use spec::{Inject, Limits, RunSpec, Way};
+pub use policy::{Affinity, Policy};
+pub use program::{ProgramInput, ProgramOutput, ProgramSpec};
+pub use spec::{Inject, Limits, Requirements, RequirementsSource, RunSpec};
+pub use way::Way;

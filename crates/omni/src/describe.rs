@@ -8,7 +8,6 @@ use serde_json::value::RawValue;
 use serde_json::{Value, json};
 
 use crate::args::DescribeArguments;
-use crate::list::executor;
 use crate::reading;
 use crate::settings::Places;
 
@@ -47,7 +46,7 @@ fn as_text(tool: &Tool, places: &Places, out: &mut dyn Write) -> Result<()> {
     let kind = if spec.is_async { "async def" } else { "def" };
     let mut facts = vec![
         ("written in", format!("{}:{}, `{kind} {}`", file.display(), tool.origin.line, spec.function)),
-        ("executor", executor(spec.way).to_owned()),
+        ("executor", spec.way.name().to_owned()),
         ("time limit", limit(spec.limits.timeout_ms)),
         ("idle limit", limit(spec.limits.idle_timeout_ms)),
     ];
@@ -83,7 +82,7 @@ fn as_json(tool: &Tool) -> Value {
         "line": tool.origin.line,
         "function": spec.function,
         "async": spec.is_async,
-        "executor": executor(spec.way),
+        "executor": spec.way.name(),
         "timeout_ms": spec.limits.timeout_ms,
         "idle_timeout_ms": spec.limits.idle_timeout_ms,
         "inject": spec.inject,

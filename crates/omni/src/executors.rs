@@ -86,6 +86,9 @@ impl Ready {
         match way {
             Way::Pool => &self.pool,
             Way::Spawn => &self.spawn,
+            // No skill can ask for these yet.
+            Way::Zygote | Way::Prewarmed | Way::Recycled => &self.spawn,
+            Way::Embedded | Way::Runner => &self.pool,
         }
     }
 }

@@ -3,7 +3,6 @@
 use std::io::Write;
 
 use anyhow::Result;
-use omni_call::Way;
 use omni_catalog::Tool;
 use serde_json::{Value, json};
 
@@ -54,14 +53,6 @@ fn summary(tool: &Tool) -> Value {
         "skill": tool.spec.skill,
         "file": tool.origin.file,
         "line": tool.origin.line,
-        "executor": executor(tool.spec.way),
+        "executor": tool.spec.way.name(),
     })
-}
-
-/// The name of an executor as front matter and decorators spell it.
-pub(crate) fn executor(way: Way) -> &'static str {
-    match way {
-        Way::Pool => "pool",
-        Way::Spawn => "spawn",
-    }
 }

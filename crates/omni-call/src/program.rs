@@ -1,0 +1,47 @@
+//! Tools that are programs of any kind: how they are started and what their output means.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+/// A tool that is a program of any kind instead of a Python function.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ProgramSpec {
+    /// Program and arguments; no shell reads them. A first word with a `/` is relative to the skill's folder,
+    /// any other is looked up in `PATH`.
+    pub argv: Vec<String>,
+    #[serde(default)]
+    pub input: ProgramInput,
+    #[serde(default)]
+    pub output: ProgramOutput,
+    /// Working folder, relative to the skill's folder; the project's root without one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cwd: Option<String>,
+    /// Variables set for the program besides the allowed ones.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub env: BTreeMap<String, String>,
+}
+
+/// How a program gets the call's arguments.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum ProgramInput {
+    /// The JSON object on standard input.
+    #[default]
+    Stdin,
+    /// The JSON object in a file, whose path is the last argument.
+    File,
+    /// `--name value` for each argument, in the schema's order.
+    Flags,
+}
+
+/// What a program's standard output is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum ProgramOutput {
+    /// One block of text.
+    #[default]
+    Text,
+    /// One JSON value: text and structured content.
+    Json,
+}

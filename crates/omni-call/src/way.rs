@@ -1,0 +1,52 @@
+//! The executors there are, by name.
+
+use std::str::FromStr;
+
+use serde::{Deserialize, Serialize};
+
+/// Which executor runs a tool.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Way {
+    /// A warm worker of the managed pool (A).
+    #[default]
+    Pool,
+    /// A process of its own for every call, started from nothing (B).
+    Spawn,
+    /// A process of its own for every call, forked from a parent that has imported the skill (B).
+    Zygote,
+    /// As `Zygote`, forked ahead of the call (B).
+    Prewarmed,
+    /// A forked process that serves a number of calls and is then replaced (B).
+    Recycled,
+    /// An interpreter inside the server's own process (C).
+    Embedded,
+    /// A tool runner that somebody else started, reached over HTTP (A).
+    Runner,
+}
+
+impl Way {
+    pub const ALL: [Way; 7] =
+        [Way::Pool, Way::Spawn, Way::Zygote, Way::Prewarmed, Way::Recycled, Way::Embedded, Way::Runner];
+
+    /// The name in decorators, front matter, settings and manifests.
+    pub fn name(self) -> &'static str {
+        match self {
+            Way::Pool => "pool",
+            Way::Spawn => "spawn",
+            Way::Zygote => "zygote",
+            Way::Prewarmed => "prewarmed",
+            Way::Recycled => "recycled",
+            Way::Embedded => "embedded",
+            Way::Runner => "runner",
+        }
+    }
+}
+
+impl FromStr for Way {
+    type Err = ();
+
+    fn from_str(name: &str) -> Result<Self, ()> {
+        Way::ALL.into_iter().find(|way| way.name() == name).ok_or(())
+    }
+}
