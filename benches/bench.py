@@ -18,8 +18,10 @@ import tempfile
 from pathlib import Path
 
 import calls
+import crowd
 import front
 import generate
+import ladder
 import memory
 import report
 import servers
@@ -40,6 +42,7 @@ def main() -> int:
     print(report.machine())
     stolen = report.steal_seconds()
     with tempfile.TemporaryDirectory(prefix="omni-bench-") as folder:
+        http = [peer for peer in others if peer.http]
         omni = memory.server(binary, generate.BENCH.parent, Path(folder, "cache"))
         for scenario in asked.scenario:
             if scenario == "calls":
@@ -58,6 +61,12 @@ def main() -> int:
                     binary, others, (10, max(asked.skills or [10_000])), asked.rounds, asked.seconds
                 )
                 front.end(omni, others, asked.rounds * 3)
+            elif scenario == "crowd":
+                crowd.beside_sleepers(omni, http, asked.rounds, asked.seconds)
+                crowd.at_once(omni, http, asked.rounds)
+                crowd.scale(omni, asked.rounds, asked.seconds)
+            elif scenario == "ladder":
+                ladder.ladder(binary, python, Path(folder, "ladder"), asked.rounds, asked.calls)
     print(
         f"\nstolen by the hypervisor meanwhile: {report.steal_seconds() - stolen:.2f} s; {report.machine()}"
     )
@@ -77,12 +86,17 @@ def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("scenario", nargs="+", choices=["calls", "start", "memory", "front"])
+    parser.add_argument(
+        "scenario", nargs="+", choices=["calls", "start", "memory", "front", "crowd", "ladder"]
+    )
     parser.add_argument("--binary", type=Path, default=WORKSPACE / "target" / "release" / "omni")
     parser.add_argument("--rounds", type=int, default=5, help="how often each thing is measured, in turns")
     parser.add_argument("--seconds", type=float, default=2.0, help="how long one measurement of a rate takes")
     parser.add_argument(
         "--skills", type=int, action="append", help="how many generated skills; may be repeated"
+    )
+    parser.add_argument(
+        "--calls", type=int, default=100, help="how many single calls a round of `ladder` makes"
     )
     parser.add_argument("--python", help="the Python to compare with [python3 on the PATH]")
     parser.add_argument(

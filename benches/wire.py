@@ -192,11 +192,14 @@ def check(answer: bytes) -> None:
         raise SystemExit(f"not a good answer: {answer[:400]!r}")
 
 
-def concurrent(port: int, connections: int, seconds: float) -> float:
-    """Keep one `echo` under way on each of some connections; return calls per second."""
+def concurrent(
+    port: int, connections: int, seconds: float, tool: str = "echo", arguments: dict | None = None
+) -> float:
+    """Keep one call under way on each of some connections; return calls per second."""
+    arguments = {"text": "hello"} if arguments is None else arguments
     clients = [Http(port) for _ in range(connections)]
     requests = {
-        client.fileno(): (client, client.call(number, "echo", {"text": "hello"}))
+        client.fileno(): (client, client.call(number, tool, arguments))
         for number, client in enumerate(clients)
     }
     poll = select.epoll()

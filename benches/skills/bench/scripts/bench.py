@@ -1,6 +1,7 @@
 """What is the least that a tool can do?"""
 
 import asyncio
+import time
 
 from omni import Context, tool
 
@@ -29,3 +30,19 @@ def tell(ctx: Context, text: str) -> str:
     """Report progress once, then return the text unchanged"""
     ctx.progress(1, total=1)
     return text
+
+
+@tool(read_only=True)
+def nap(ms: int) -> str:
+    """Block for some milliseconds, as code does that waits for a disk or another server"""
+    time.sleep(ms / 1000)
+    return str(ms)
+
+
+@tool(read_only=True)
+def spin(ms: int) -> str:
+    """Compute for some milliseconds of processor time"""
+    end = time.thread_time() + ms / 1000
+    while time.thread_time() < end:
+        pass
+    return str(ms)
