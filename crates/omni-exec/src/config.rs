@@ -35,7 +35,8 @@ pub struct ExecConfig {
     pub workers_max: usize,
     /// Processes at most that serve one call each. Default 16: a start costs tens of milliseconds of CPU.
     pub spawned_max: usize,
-    /// Calls at most that wait for a worker, for one tool. Default 256.
+    /// Calls at most that wait for a worker, for one tool. Default 1,024: a thousand clients of one small tool
+    /// are served, and one tool fills no more than a quarter of the whole queue.
     pub queue_per_tool_max: usize,
     /// Calls at most that wait for a worker, altogether. Default 4,096.
     pub queue_max: usize,
@@ -64,7 +65,7 @@ impl ExecConfig {
             workers_min: 1,
             workers_max: 64,
             spawned_max: 16,
-            queue_per_tool_max: 256,
+            queue_per_tool_max: 1024,
             queue_max: 4096,
             idle_worker_ttl: Duration::from_secs(60),
             ready_timeout: Duration::from_secs(10),
