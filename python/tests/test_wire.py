@@ -62,7 +62,15 @@ def encode(kind, body):
             call_id, wire.write_json(body["content"]), *parts, is_error=body.get("is_error", False)
         )
     named = {name: body[name] for name in ("location", "intended", "traceback")}
-    return wire.error(call_id, body["kind"], body["class"], body["message"], code=body.get("code"), **named)
+    return wire.error(
+        call_id,
+        body["kind"],
+        body["class"],
+        body["message"],
+        bases=body.get("bases"),
+        code=body.get("code"),
+        **named,
+    )
 
 
 @pytest.mark.parametrize("case", cases(sound=True, direction="up"))

@@ -226,6 +226,7 @@ def test_an_exception_is_told_from_the_user_s_frame_on(worker, skill):
         "id": 1,
         "kind": "tool_error",
         "class": "KeyError",
+        "bases": ["LookupError", "Exception", "BaseException"],
         "message": "'x'",
         "location": "scripts/_b.py:2",
         "intended": False,

@@ -24,6 +24,16 @@ pub trait Executor: Send + Sync {
     fn shut_down(&self) -> BoxFuture<'_, ()>;
 }
 
+impl<E: Executor + ?Sized> Executor for std::sync::Arc<E> {
+    fn run<'a>(&'a self, call: Call, events: &'a mut dyn EventSink) -> BoxFuture<'a, Outcome> {
+        (**self).run(call, events)
+    }
+
+    fn shut_down(&self) -> BoxFuture<'_, ()> {
+        (**self).shut_down()
+    }
+}
+
 /// Something a running tool said before its result.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Event {

@@ -18,6 +18,19 @@ pub struct ToolResult {
     pub is_error: bool,
 }
 
+impl ToolResult {
+    /// Adds one member to the result's `_meta`; `value` is JSON text.
+    #[must_use]
+    pub fn with_meta(mut self, name: &str, value: &str) -> Self {
+        let own = self.meta.as_deref().and_then(|meta| std::str::from_utf8(meta).ok()).unwrap_or("{}");
+        // What is left of the object behind its opening brace.
+        let members = own.trim().trim_start_matches('{').trim_start();
+        let comma = if members == "}" { "" } else { "," };
+        self.meta = Some(format!(r#"{{"{name}":{value}{comma}{members}"#).into());
+        self
+    }
+}
+
 /// One finished call.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Outcome {
@@ -39,9 +52,11 @@ pub struct Outcome {
 pub enum Ending {
     /// The tool returned.
     Finished(ToolResult),
-    /// The tool raised. `kind` is the exception's class, `location` its `file:line` in the skill.
+    /// The tool raised. `kind` is the exception's class, `bases` the classes above it, nearest first,
+    /// `location` its `file:line` in the skill.
     ToolError {
         kind: String,
+        bases: Box<[String]>,
         message: String,
         location: Option<String>,
         /// The author raised it for the client to read (`ToolError`): shown whatever the settings say.
@@ -70,6 +85,8 @@ pub enum Ending {
     Shutdown,
     /// The queue is full.
     Busy { retry_after: Duration },
+    /// The tool killed several workers in a short time and is refused for a while.
+    Quarantined { retry_after: Duration },
     /// No worker could be started. `hint` says what to do about it.
     WorkerStart { message: String, hint: String },
 }
@@ -110,6 +127,7 @@ impl Ending {
             Ending::Cancelled => "cancelled",
             Ending::Shutdown => "shutdown",
             Ending::Busy { .. } => "busy",
+            Ending::Quarantined { .. } => "quarantined",
             Ending::WorkerStart { .. } => "worker_start",
         }
     }
@@ -117,7 +135,11 @@ impl Ending {
     /// Whether the same call may succeed if it is sent again unchanged.
     fn retryable(&self) -> bool {
         match self {
-            Ending::Busy { .. } | Ending::Shutdown | Ending::Lost { .. } | Ending::WorkerStart { .. } => true,
+            Ending::Busy { .. }
+            | Ending::Quarantined { .. }
+            | Ending::Shutdown
+            | Ending::Lost { .. }
+            | Ending::WorkerStart { .. } => true,
             Ending::Finished(_)
             | Ending::ToolError { .. }
             | Ending::BadResult { .. }
@@ -168,6 +190,11 @@ impl Ending {
             Ending::Busy { retry_after } => {
                 format!("no worker is free for `{tool}`; try again in {}", seconds(*retry_after))
             }
+            Ending::Quarantined { retry_after } => format!(
+                "`{tool}` crashed its process three times within a minute and is refused for now; try again in \
+                 {}, and look at its code or its arguments first",
+                seconds(*retry_after)
+            ),
             Ending::WorkerStart { message, hint } => {
                 format!("no Python worker could be started for `{tool}`: {message} ({hint})")
             }
@@ -233,7 +260,8 @@ impl Outcome {
 }
 
 fn seconds(duration: Duration) -> String {
-    format!("{} s", duration.as_secs_f64())
+    // Limits are as they were given; what is left of a pause has more digits than anybody wants.
+    format!("{} s", (duration.as_secs_f64() * 1000.0).round() / 1000.0)
 }
 
 /// The usual name of the signals that end Python processes, with a leading blank.
@@ -258,6 +286,7 @@ mod tests {
         Outcome {
             ending: Ending::ToolError {
                 kind: "KeyError".into(),
+                bases: Box::new(["LookupError".into()]),
                 message: "'secret'".into(),
                 location: Some("scripts/a.py:3".into()),
                 intended: false,
@@ -283,6 +312,21 @@ mod tests {
         assert!(text(&masked).contains("`KeyError` at scripts/a.py:3"));
         let full = raised().into_result("a.b", ErrorDetail::Full);
         assert!(text(&full).contains("'secret'") && text(&full).contains("Traceback"));
+    }
+
+    #[test]
+    fn a_member_is_added_to_whatever_meta_there_is() {
+        for (meta, expected) in [
+            (None, r#"{"omni/attempt":2}"#),
+            (Some("{}"), r#"{"omni/attempt":2}"#),
+            (Some(r#" { "a": {"b": 1} } "#), r#"{"omni/attempt":2,"a": {"b": 1} }"#),
+        ] {
+            let meta = meta.map(|meta| Bytes::from_static(str::as_bytes(meta)));
+            let result = ToolResult { content: "[]".into(), structured: None, meta, is_error: false };
+            let meta = result.with_meta("omni/attempt", "2").meta.unwrap();
+            assert_eq!(std::str::from_utf8(&meta).unwrap(), expected);
+            assert!(serde_json::from_slice::<serde_json::Value>(&meta).is_ok());
+        }
     }
 
     #[test]

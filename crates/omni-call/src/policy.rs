@@ -11,7 +11,8 @@ pub struct Policy {
     /// Names of exception classes after which the call is run again, while attempts are left.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub retry_on: Vec<String>,
-    /// How often a call may be run at most, the first time included. `None` is 1, or 3 with `retry_on`.
+    /// How often a call may be run at most, the first time included: see
+    /// [`attempts_max`](Self::attempts_max).
     #[serde(skip_serializing_if = "Option::is_none")]
     pub max_attempts: Option<u32>,
     /// For how many milliseconds a successful result answers the same call again.
@@ -23,11 +24,41 @@ pub struct Policy {
     /// Calls of the whole skill that run at once at most.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub skill_concurrency: Option<u32>,
-    #[serde(skip_serializing_if = "Affinity::is_none")]
-    pub affinity: Affinity,
+    /// `None` is [`Affinity::None`], or what the skill says.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub affinity: Option<Affinity>,
     /// The author declared the tool idempotent or read-only: a call that was lost on the way may be run again.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub repeatable: bool,
+}
+
+impl Policy {
+    /// Attempts at most when `retry_on` is given and `max_attempts` is not.
+    pub const ATTEMPTS_DEFAULT: u32 = 3;
+    /// More attempts than this are a mistake.
+    pub const ATTEMPTS_MAX: u32 = 10;
+    /// More calls at once than this are no limit.
+    pub const CONCURRENCY_MAX: u32 = 4_096;
+
+    /// Whether a call needs nothing around it: no retry, no cache, no limit of its own.
+    pub fn is_plain(&self) -> bool {
+        self.retry_on.is_empty()
+            && self.cache_ttl_ms.is_none()
+            && self.concurrency.is_none()
+            && self.skill_concurrency.is_none()
+            && !self.repeatable
+    }
+
+    /// How often a call may be run at most. A repeatable tool without `retry_on` gets a second chance after a
+    /// crash.
+    pub fn attempts_max(&self) -> u32 {
+        let default = match (self.retry_on.is_empty(), self.repeatable) {
+            (false, _) => Self::ATTEMPTS_DEFAULT,
+            (true, true) => 2,
+            (true, false) => 1,
+        };
+        self.max_attempts.unwrap_or(default)
+    }
 }
 
 /// Which calls of a skill must meet in one worker, because the skill keeps state in memory.
@@ -53,10 +84,6 @@ impl Affinity {
             Affinity::Session => "session",
             Affinity::Single => "single",
         }
-    }
-
-    fn is_none(&self) -> bool {
-        *self == Affinity::None
     }
 }
 

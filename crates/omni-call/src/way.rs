@@ -29,6 +29,23 @@ impl Way {
     pub const ALL: [Way; 7] =
         [Way::Pool, Way::Spawn, Way::Zygote, Way::Prewarmed, Way::Recycled, Way::Embedded, Way::Runner];
 
+    /// Those that a skill can ask for.
+    pub const OFFERED: [Way; 2] = [Way::Pool, Way::Spawn];
+
+    /// [`OFFERED`](Self::OFFERED) in words, for messages: `"pool" or "spawn"`.
+    pub fn offered() -> String {
+        let names = Way::OFFERED.map(|way| format!("\"{}\"", way.name()));
+        match names.as_slice() {
+            [rest @ .., last] if !rest.is_empty() => format!("{} or {last}", rest.join(", ")),
+            names => names.concat(),
+        }
+    }
+
+    /// The one of [`OFFERED`](Self::OFFERED) with this name.
+    pub fn parse_offered(name: &str) -> Option<Way> {
+        Way::OFFERED.into_iter().find(|way| way.name() == name)
+    }
+
     /// The name in decorators, front matter, settings and manifests.
     pub fn name(self) -> &'static str {
         match self {

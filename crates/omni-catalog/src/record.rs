@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use omni_call::RunSpec;
+use omni_call::{Policy, RunSpec};
 use omni_scan::Source;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
@@ -209,7 +209,22 @@ fn run_spec(skill: &Skill, tool: &omni_scan::Tool, name: &str, structured: bool)
     run.inject = tool.inject.clone();
     run.limits.timeout_ms = tool.limits.timeout_ms.or(skill.limits.timeout_ms);
     run.limits.idle_timeout_ms = tool.limits.idle_timeout_ms.or(skill.limits.idle_timeout_ms);
+    run.policy = policy(skill, tool);
     run
+}
+
+/// What the tool says, else what its skill says.
+fn policy(skill: &Skill, tool: &omni_scan::Tool) -> Policy {
+    let declared = |hint: &str| tool.annotations.get(hint) == Some(&Value::Bool(true));
+    let mut policy = tool.policy.clone();
+    if policy.retry_on.is_empty() {
+        policy.retry_on.clone_from(&skill.policy.retry_on);
+    }
+    policy.max_attempts = policy.max_attempts.or(skill.policy.max_attempts);
+    policy.skill_concurrency = skill.policy.skill_concurrency;
+    policy.affinity = policy.affinity.or(skill.policy.affinity);
+    policy.repeatable = declared("readOnlyHint") || declared("idempotentHint");
+    policy
 }
 
 /// The author's own `_meta`, and what MCP has no member for.

@@ -1,6 +1,6 @@
 //! What one skill is: its front matter, checked, and the settings that hold for all of its tools.
 
-use omni_call::{Limits, Way};
+use omni_call::{Affinity, Limits, Policy, Way};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
@@ -43,6 +43,9 @@ pub struct Skill {
     /// Time limits of its tools unless a tool has its own.
     #[serde(default)]
     pub limits: Limits,
+    /// Retries, concurrency of the whole skill and affinity of its tools.
+    #[serde(default)]
+    pub policy: Policy,
     /// How many tools its source defines.
     #[serde(default)]
     pub tools: usize,
@@ -68,7 +71,7 @@ const DESCRIPTION_CHARS_MAX: usize = 1_024;
 const TOP: Place = Place { line: 1, column: 1 };
 
 /// Keys that have a meaning here; at the top or under `metadata`.
-const KNOWN_KEYS: [&str; 16] = [
+const KNOWN_KEYS: [&str; 20] = [
     "name",
     "description",
     "license",
@@ -84,6 +87,10 @@ const KNOWN_KEYS: [&str; 16] = [
     "executor",
     "timeout",
     "idle_timeout",
+    "affinity",
+    "concurrency",
+    "retry_on",
+    "max_attempts",
     "tags",
 ];
 
@@ -112,6 +119,13 @@ impl<'a> SkillReader<'a> {
             limits: Limits {
                 timeout_ms: self.milliseconds("timeout"),
                 idle_timeout_ms: self.milliseconds("idle_timeout"),
+            },
+            policy: Policy {
+                retry_on: self.list("retry_on"),
+                max_attempts: self.count("max_attempts", Policy::ATTEMPTS_MAX),
+                skill_concurrency: self.count("concurrency", Policy::CONCURRENCY_MAX),
+                affinity: self.affinity(),
+                ..Policy::default()
             },
             tools: 0,
         };
@@ -230,14 +244,32 @@ impl<'a> SkillReader<'a> {
 
     fn executor(&mut self) -> Option<Way> {
         let entry = self.entry("executor")?;
-        match entry.value.text() {
-            Some("pool") => Some(Way::Pool),
-            Some("spawn") => Some(Way::Spawn),
-            _ => {
-                self.bad_value(entry, "`pool` or `spawn`", "its tools run in the pool until then");
-                None
-            }
+        let way = entry.value.text().and_then(Way::parse_offered);
+        if way.is_none() {
+            let wanted = Way::offered().replace('"', "`");
+            self.bad_value(entry, &wanted, "its tools run in the pool until then");
         }
+        way
+    }
+
+    fn affinity(&mut self) -> Option<Affinity> {
+        let entry = self.entry("affinity")?;
+        let affinity = entry.value.text().and_then(|name| name.parse().ok());
+        if affinity.is_none() {
+            let help = "any worker serves any call until then";
+            self.bad_value(entry, "`none`, `session` or `single`", help);
+        }
+        affinity
+    }
+
+    fn count(&mut self, key: &str, max: u32) -> Option<u32> {
+        let entry = self.entry(key)?;
+        let count = entry.value.text().and_then(|text| text.parse::<u32>().ok());
+        let count = count.filter(|count| (1..=max).contains(count));
+        if count.is_none() {
+            self.bad_value(entry, &format!("a number from 1 to {max}"), "there is no such limit until then");
+        }
+        count
     }
 
     fn milliseconds(&mut self, key: &str) -> Option<u64> {

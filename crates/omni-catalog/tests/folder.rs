@@ -10,7 +10,7 @@ use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use omni_call::Way;
+use omni_call::{Affinity, Policy, Way};
 use omni_catalog::{
     Catalog, CatalogConfig, CatalogError, Diagnostic, ListShape, Refreshed, Severity, Snapshot,
 };
@@ -134,6 +134,39 @@ fn front_matter_settles_what_tools_leave_open() {
     assert_eq!((tool.spec.limits.timeout_ms, tool.spec.limits.idle_timeout_ms), (Some(2_500), Some(0)));
     assert_eq!(snapshot.skills()[0].version.as_deref(), Some("1.10"));
     assert_eq!(snapshot.diagnostics(), []);
+}
+
+#[test]
+fn a_skill_s_policy_holds_where_a_tool_has_none_of_its_own() {
+    let place = Place::new();
+    place.skill("shop", &["buy"]).write(
+        "shop/SKILL.md",
+        "---\nname: shop\ndescription: d\nconcurrency: 3\naffinity: single\nretry_on: OSError, Own\nmax_attempts: 0\n---\n",
+    );
+    place.write(
+        "shop/scripts/more.py",
+        "from omni import tool\n@tool(read_only=True, concurrency=1, affinity=\"none\", retry_on=KeyError)\ndef look(): ...\n",
+    );
+    let (snapshot, _) = place.fresh();
+    let skills = Policy {
+        retry_on: vec!["OSError".into(), "Own".into()],
+        skill_concurrency: Some(3),
+        affinity: Some(Affinity::Single),
+        ..Policy::default()
+    };
+    assert_eq!(snapshot.tool("shop.buy").unwrap().spec.policy, skills);
+    let own = Policy {
+        retry_on: vec!["KeyError".into()],
+        concurrency: Some(1),
+        skill_concurrency: Some(3),
+        affinity: Some(Affinity::None),
+        repeatable: true,
+        ..Policy::default()
+    };
+    assert_eq!(snapshot.tool("shop.look").unwrap().spec.policy, own);
+    let finding = found(&snapshot, "bad-value");
+    assert_eq!(finding.message, "`max_attempts` must be a number from 1 to 10; it is `0`");
+    assert_eq!(finding.line, 7);
 }
 
 #[test]

@@ -4,6 +4,7 @@
 mod config;
 mod launch;
 
+mod policy;
 mod pool;
 mod spawn;
 
@@ -17,5 +18,6 @@ mod process;
 
 pub use config::{ExecConfig, Interpreter};
 pub use launch::launch;
+pub use policy::Governed;
 pub use pool::Pool;
 pub use spawn::Spawn;

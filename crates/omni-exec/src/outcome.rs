@@ -27,6 +27,7 @@ pub(crate) fn ending(end: End, result_bytes_max: usize) -> Ending {
 fn error_ending(error: ErrorFrame, result_bytes_max: usize) -> Ending {
     let raised = |error: ErrorFrame, default: &str| Ending::ToolError {
         kind: error.class.unwrap_or_else(|| default.to_owned()),
+        bases: error.bases.into(),
         message: error.message,
         location: error.location,
         intended: error.intended,
@@ -86,6 +87,7 @@ pub(crate) fn refuse_oversized(call: &Call, frame_bytes_max: usize) -> Option<Ou
     (length > room).then(|| {
         let ending = Ending::ToolError {
             kind: "ArgumentsTooLarge".into(),
+            bases: Box::default(),
             message: format!("the arguments are {length} bytes long; a worker takes {room} at most"),
             location: None,
             intended: true,

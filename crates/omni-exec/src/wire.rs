@@ -130,6 +130,9 @@ pub(crate) struct ErrorFrame {
     pub(crate) kind: ErrorKind,
     #[serde(default)]
     pub(crate) class: Option<String>,
+    /// The classes above it, nearest first.
+    #[serde(default)]
+    pub(crate) bases: Vec<String>,
     #[serde(default)]
     pub(crate) message: String,
     #[serde(default)]

@@ -52,7 +52,7 @@ everywhere! {
     };
     an_exception_is_a_tool_error_with_its_place: async |lab: Lab| {
         let outcome = lab.call("raises").run().await;
-        let Ending::ToolError { kind, message, location, intended, traceback } = outcome.ending else {
+        let Ending::ToolError { kind, message, location, intended, traceback, .. } = outcome.ending else {
             panic!("{outcome:?}")
         };
         assert_eq!((kind.as_str(), message.as_str(), intended), ("KeyError", "'missing'", false));

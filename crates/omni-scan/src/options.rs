@@ -1,12 +1,12 @@
 //! Which options does a tool's decorator set?
 
-use omni_call::{Limits, Way};
+use omni_call::{Affinity, Limits, Policy, Way};
 use serde_json::{Map, Value as Json};
 
 use crate::diagnostic::Report;
 use crate::package::{FileId, Package};
 use crate::suggest::closest;
-use crate::syntax::{Expr, Keyword};
+use crate::syntax::{Expr, ExprKind, Keyword};
 use crate::value::{Evaluator, Value};
 
 /// The options of one tool, checked.
@@ -20,6 +20,7 @@ pub(crate) struct Options {
     pub(crate) title: Option<String>,
     pub(crate) annotations: Map<String, Json>,
     pub(crate) limits: Limits,
+    pub(crate) policy: Policy,
     pub(crate) way: Option<Way>,
     pub(crate) input_schema: Option<Json>,
     /// The inner `None` is `output_schema=None`: no schema, whatever the annotation says.
@@ -30,7 +31,7 @@ pub(crate) struct Options {
     pub(crate) version: Option<String>,
 }
 
-const NAMES: [&str; 17] = [
+const NAMES: [&str; 22] = [
     "name",
     "description",
     "category",
@@ -42,6 +43,11 @@ const NAMES: [&str; 17] = [
     "timeout",
     "idle_timeout",
     "executor",
+    "affinity",
+    "concurrency",
+    "retry_on",
+    "max_attempts",
+    "cache_ttl",
     "input_schema",
     "output_schema",
     "meta",
@@ -51,15 +57,12 @@ const NAMES: [&str; 17] = [
 ];
 
 /// Options of the predecessor's decorator that nothing here acts on.
-const WITHOUT_EFFECT: [&str; 17] = [
+const WITHOUT_EFFECT: [&str; 12] = [
     "variants",
     "default_variant",
     "inject_root",
     "inject_settings",
     "autowire",
-    "retry_on",
-    "max_attempts",
-    "cache_ttl",
     "error_strategy",
     "log_level",
     "trace_args",
@@ -67,8 +70,6 @@ const WITHOUT_EFFECT: [&str; 17] = [
     "trace_timing",
     "filter_empty",
     "max_result_depth",
-    "affinity",
-    "concurrency",
 ];
 
 /// A week: a limit longer than this is a mistake in the unit.
@@ -114,6 +115,10 @@ impl Reader<'_, '_> {
         }
         match Evaluator::new(self.package).value(file, expr) {
             Some(value) => self.set(name, &value, at),
+            // Exceptions are named as Python names them, and a class is no literal.
+            None if name == "retry_on" && class_names(expr).is_some() => {
+                self.options.policy.retry_on = class_names(expr).unwrap_or_default();
+            }
             None => {
                 self.options.name_unknown |= name == "name";
                 let message = format!("`{name}=` is worked out when the file runs");
@@ -191,9 +196,29 @@ impl Reader<'_, '_> {
             "destructive" => self.hint(value, "destructiveHint"),
             "idempotent" => self.hint(value, "idempotentHint"),
             "open_world" => self.hint(value, "openWorldHint"),
-            "timeout" => self.seconds(value, |limits, ms| limits.timeout_ms = Some(ms)),
-            "idle_timeout" => self.seconds(value, |limits, ms| limits.idle_timeout_ms = Some(ms)),
-            "executor" => self.executor(value),
+            "timeout" => self.milliseconds(value, |options, ms| options.limits.timeout_ms = Some(ms)),
+            "idle_timeout" => {
+                self.milliseconds(value, |options, ms| options.limits.idle_timeout_ms = Some(ms))
+            }
+            "executor" => {
+                if let Some(wanted) = self.executor(value) {
+                    self.invalid(name, &wanted, at);
+                }
+                None
+            }
+            "affinity" => self.affinity(value),
+            "concurrency" => {
+                let wanted = "a number of calls from 1 to 4096";
+                self.count(value, Policy::CONCURRENCY_MAX, wanted, |policy, n| policy.concurrency = Some(n))
+            }
+            "max_attempts" => {
+                let wanted = "a number from 1 to 10";
+                self.count(value, Policy::ATTEMPTS_MAX, wanted, |policy, n| policy.max_attempts = Some(n))
+            }
+            "retry_on" => self.retry_on(value),
+            "cache_ttl" => self.milliseconds(value, |options, ms| {
+                options.policy.cache_ttl_ms = Some(ms).filter(|ms| *ms > 0)
+            }),
             "input_schema" => self.schema(value, |options, schema| options.input_schema = Some(schema)),
             "output_schema" => {
                 self.schema(value, |options, schema| options.output_schema = Some(Some(schema)))
@@ -204,9 +229,13 @@ impl Reader<'_, '_> {
             _ => self.version(value),
         };
         if let Some(wanted) = wanted {
-            let message = format!("`{name}=` must be {wanted}");
-            self.report.error(at, "invalid-option", message, "the option is not applied");
+            self.invalid(name, wanted, at);
         }
+    }
+
+    fn invalid(&mut self, name: &str, wanted: &str, at: u32) {
+        let message = format!("`{name}=` must be {wanted}");
+        self.report.error(at, "invalid-option", message, "the option is not applied");
     }
 
     // Each of these returns what the option should have been, when it is not.
@@ -231,7 +260,7 @@ impl Reader<'_, '_> {
         }
     }
 
-    fn seconds(&mut self, value: &Value, keep: fn(&mut Limits, u64)) -> Option<&'static str> {
+    fn milliseconds(&mut self, value: &Value, keep: fn(&mut Options, u64)) -> Option<&'static str> {
         let seconds = match value {
             Value::Int(value) => *value as f64,
             Value::Float(value) => *value,
@@ -242,16 +271,47 @@ impl Reader<'_, '_> {
         }
         // A positive limit below a millisecond must not become 0, which switches the clock off.
         let milliseconds = (seconds * 1000.0).ceil();
-        keep(&mut self.options.limits, milliseconds as u64);
+        keep(&mut self.options, milliseconds as u64);
         None
     }
 
-    fn executor(&mut self, value: &Value) -> Option<&'static str> {
-        self.options.way = match value.str() {
-            Some("pool") => Some(Way::Pool),
-            Some("spawn") => Some(Way::Spawn),
-            _ => return Some("\"pool\" or \"spawn\""),
+    fn executor(&mut self, value: &Value) -> Option<String> {
+        self.options.way = value.str().and_then(Way::parse_offered);
+        self.options.way.is_none().then(Way::offered)
+    }
+
+    fn affinity(&mut self, value: &Value) -> Option<&'static str> {
+        self.options.policy.affinity = value.str().and_then(|name| name.parse::<Affinity>().ok());
+        self.options.policy.affinity.is_none().then_some("\"none\", \"session\" or \"single\"")
+    }
+
+    fn count(
+        &mut self,
+        value: &Value,
+        max: u32,
+        wanted: &'static str,
+        keep: fn(&mut Policy, u32),
+    ) -> Option<&'static str> {
+        let Value::Int(number) = value else { return Some(wanted) };
+        match u32::try_from(*number) {
+            Ok(number) if (1..=max).contains(&number) => {
+                keep(&mut self.options.policy, number);
+                None
+            }
+            _ => Some(wanted),
+        }
+    }
+
+    fn retry_on(&mut self, value: &Value) -> Option<&'static str> {
+        let wanted = Some("an exception class or a tuple of them");
+        let names = match value {
+            Value::List(items) | Value::Tuple(items) => {
+                items.iter().map(Value::str).collect::<Option<Vec<_>>>()
+            }
+            one => one.str().map(|name| vec![name]),
         };
+        let Some(names) = names.filter(|names| !names.is_empty()) else { return wanted };
+        self.options.policy.retry_on = names.into_iter().map(str::to_owned).collect();
         None
     }
 
@@ -312,6 +372,19 @@ impl Reader<'_, '_> {
             },
         };
         None
+    }
+}
+
+/// `ConnectionError`, `requests.Timeout` or a list of such: the classes' own names.
+fn class_names(expr: &Expr) -> Option<Vec<String>> {
+    match &expr.kind {
+        ExprKind::Name(name) | ExprKind::Attribute(_, name) => Some(vec![name.clone()]),
+        ExprKind::Str(name) => Some(vec![name.clone()]),
+        ExprKind::List(items) | ExprKind::Tuple(items) => {
+            let names: Option<Vec<_>> = items.iter().map(class_names).collect();
+            names.map(|names| names.concat()).filter(|names| !names.is_empty())
+        }
+        _ => None,
     }
 }
 

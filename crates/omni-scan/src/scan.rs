@@ -280,6 +280,7 @@ impl<'p> Scanner<'p, '_> {
             annotations: options.annotations,
             inject,
             limits: options.limits,
+            policy: options.policy,
             way: options.way,
             meta: options.meta,
             icons: options.icons,

@@ -1,6 +1,6 @@
 //! What a skill's source says about one tool.
 
-use omni_call::{Inject, Limits, Way};
+use omni_call::{Inject, Limits, Policy, Way};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
@@ -37,6 +37,9 @@ pub struct Tool {
     pub inject: Vec<Inject>,
     #[serde(default)]
     pub limits: Limits,
+    /// Retries, caching, concurrency and affinity. `skill_concurrency` and `repeatable` are not set here.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub policy: Policy,
     /// The executor that the tool asks for.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub way: Option<Way>,
@@ -51,4 +54,8 @@ pub struct Tool {
     pub category: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub version: Option<String>,
+}
+
+fn is_default(policy: &Policy) -> bool {
+    *policy == Policy::default()
 }

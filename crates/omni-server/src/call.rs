@@ -189,6 +189,7 @@ fn log_failure(call: CallId, tool: &str, outcome: &Outcome) {
         | Ending::OutputLimit { .. }
         | Ending::Lost { .. }
         | Ending::Busy { .. }
+        | Ending::Quarantined { .. }
         | Ending::WorkerStart { .. } => tracing::warn!(
             %call, tool, kind, ending = ?outcome.ending, stack = outcome.stack.as_deref(),
             stderr = outcome.stderr.as_deref(), "call failed"

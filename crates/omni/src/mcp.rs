@@ -11,6 +11,7 @@ use std::sync::Arc;
 use anyhow::{Context, Result, bail};
 use omni_call::Executor;
 use omni_catalog::{Catalog, CatalogConfig, Severity};
+use omni_exec::Governed;
 use omni_server::{AllowedNames, Server, ServerConfig, SessionKey, serve_http, serve_stdio};
 use rustix::fs::FileType;
 use tokio::io::{AsyncRead, AsyncWrite};
@@ -23,6 +24,9 @@ use crate::args::{McpArguments, Transport};
 use crate::connect;
 use crate::executors::Executors;
 use crate::settings::{Places, RunSettings};
+
+/// What all results together may take that tools with `cache_ttl` have returned.
+const RESULT_CACHE_BYTES_MAX: usize = 16 << 20;
 
 pub(crate) fn run(arguments: &McpArguments) -> Result<u8> {
     let places = Places::resolve(&arguments.place)?;
@@ -58,7 +62,8 @@ pub(crate) fn server(
     config.timeout = settings.timeout;
     config.idle_timeout = settings.idle_timeout;
     config.errors = settings.errors;
-    Ok(Server::new(Arc::new(catalog), executor, config))
+    let governed = Governed::new(executor, RESULT_CACHE_BYTES_MAX);
+    Ok(Server::new(Arc::new(catalog), Arc::new(governed), config))
 }
 
 /// The front: one thread for all connections, a few more for what takes long.

@@ -25,6 +25,11 @@ def message_of(error: BaseException) -> str:
     return text
 
 
+def base_names(error: BaseException) -> list[str]:
+    """Return the names of the classes above the exception's own, nearest first: what `except` would match."""
+    return [base.__name__ for base in type(error).__mro__[1:] if issubclass(base, BaseException)]
+
+
 def innermost_location(error: BaseException, folder: str) -> str | None:
     """Return `file:line` of the innermost frame inside the skill's folder, relative to it."""
     prefix = folder.rstrip("/") + "/"

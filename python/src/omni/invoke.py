@@ -8,7 +8,7 @@ from os import _exit, getcwd, register_at_fork
 
 from omni import wire
 from omni.content import BadResultError, OutputLimitError, Rendered, find_surrogate, render
-from omni.failure import exit_code, innermost_location, message_of, traceback_of
+from omni.failure import base_names, exit_code, innermost_location, message_of, traceback_of
 from omni.library import ArgumentError
 from omni.load import LoadError, prepare
 from omni.skill import CURRENT, CallCancelled, Context, ToolError
@@ -236,6 +236,7 @@ class Caller:
             "tool_error",
             name,
             message_of(error),
+            bases=base_names(error),
             location=location,
             intended=isinstance(error, ToolError),
             traceback=traceback_of(error),

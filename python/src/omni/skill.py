@@ -369,6 +369,11 @@ if TYPE_CHECKING:
         timeout: float | None = None,
         idle_timeout: float | None = None,
         executor: Literal["pool", "spawn"] | None = None,
+        affinity: Literal["none", "session", "single"] | None = None,
+        concurrency: int | None = None,
+        retry_on: type[BaseException] | str | Iterable[type[BaseException] | str] | None = None,
+        max_attempts: int | None = None,
+        cache_ttl: float | None = None,
         input_schema: dict[str, Any] | None = None,
         output_schema: dict[str, Any] | None = None,
         meta: dict[str, Any] | None = None,
@@ -393,6 +398,11 @@ def tool(  # noqa: D417 - one keyword per property of a tool
     timeout: float | None = None,
     idle_timeout: float | None = None,
     executor: str | None = None,
+    affinity: str | None = None,
+    concurrency: int | None = None,
+    retry_on: Any = None,
+    max_attempts: int | None = None,
+    cache_ttl: float | None = None,
     input_schema: dict[str, Any] | None = None,
     output_schema: dict[str, Any] | None = None,
     meta: dict[str, Any] | None = None,
@@ -418,6 +428,11 @@ def tool(  # noqa: D417 - one keyword per property of a tool
         timeout: Seconds the whole call may take, 0 for no limit.
         idle_timeout: Seconds the tool may be silent, 0 for no limit.
         executor: `pool` (a warm worker) or `spawn` (a process per call).
+        affinity: Which calls of the skill share memory: `none`, those of one `session`, or all (`single`).
+        concurrency: Calls of this tool that run at once at most.
+        retry_on: Exception classes after which the call is run again, subclasses included.
+        max_attempts: Runs of one call at most; 3 with `retry_on`.
+        cache_ttl: Seconds for which a result answers the same arguments again, whoever asks.
         input_schema: JSON Schema of the arguments, taken as it is.
         output_schema: JSON Schema of the structured result, taken as it is.
         meta: Goes into the tool's `_meta`.
@@ -437,6 +452,11 @@ def tool(  # noqa: D417 - one keyword per property of a tool
         "timeout": timeout,
         "idle_timeout": idle_timeout,
         "executor": executor,
+        "affinity": affinity,
+        "concurrency": concurrency,
+        "retry_on": retry_on,
+        "max_attempts": max_attempts,
+        "cache_ttl": cache_ttl,
         "input_schema": input_schema,
         "output_schema": output_schema,
         "meta": meta,

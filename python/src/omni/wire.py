@@ -241,18 +241,20 @@ def error(
     class_name: str,
     message: str,
     *,
+    bases: list[str] | None = None,
     location: str | None = None,
     intended: bool = False,
     traceback: str | None = None,
     code: int | None = None,
 ) -> bytes:
-    """Return how a call failed. `code` belongs to the kind `exited` only."""
+    """Return how a call failed: `bases` are the classes above `class_name`, `code` is for `exited` only."""
     return seal_lossy(
-        '{"error":{"id":%d,"kind":%s,"class":%s,"message":%s,"location":%s,"intended":%s,"traceback":%s%s}}'
+        '{"error":{"id":%d,"kind":%s,"class":%s%s,"message":%s,"location":%s,"intended":%s,"traceback":%s%s}}'
         % (
             call_id,
             quote(kind),
             quote(class_name),
+            "" if bases is None else ',"bases":[%s]' % ",".join(map(quote, bases)),
             quote(message),
             "null" if location is None else quote(location),
             "true" if intended else "false",

@@ -74,6 +74,7 @@ fn when(ending: &Ending) -> &'static str {
         Ending::Cancelled => "the client cancelled the call or went away",
         Ending::Shutdown => "the server is stopping",
         Ending::Busy { .. } => "no worker came free, or the queue is full",
+        Ending::Quarantined { .. } => "the tool crashed three workers within a minute",
         Ending::WorkerStart { .. } => "no worker could be started",
     }
 }
@@ -82,6 +83,7 @@ fn when(ending: &Ending) -> &'static str {
 fn samples() -> Vec<Ending> {
     let raised = |intended| Ending::ToolError {
         kind: "KeyError".into(),
+        bases: Box::default(),
         message: if intended { "there is no note 7" } else { "7" }.into(),
         location: Some("scripts/notes.py:12".into()),
         intended,
@@ -105,6 +107,7 @@ fn samples() -> Vec<Ending> {
         Ending::Cancelled,
         Ending::Shutdown,
         Ending::Busy { retry_after: Duration::from_secs(1) },
+        Ending::Quarantined { retry_after: Duration::from_secs(30) },
         Ending::WorkerStart {
             message: "`/usr/bin/python3` is not there".into(),
             hint: "name an interpreter with `--python`".into(),

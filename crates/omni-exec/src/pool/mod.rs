@@ -1,14 +1,17 @@
 //! A: calls in warm Python workers that are started when needed, kept, and killed when a call must end.
 
+mod affine;
 mod house;
 mod lease;
 mod multiplex;
+mod quarantine;
 mod queue;
 
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
-use omni_call::{BoxFuture, Call, Ending, EventSink, Executor, Outcome, Phase};
+use omni_call::{BoxFuture, Call, Ending, EventSink, Executor, Outcome, Phase, ToolResult};
 use tokio::runtime::Handle;
 use tokio::sync::Notify;
 
@@ -16,9 +19,11 @@ use crate::ExecConfig;
 use crate::outcome::{ending, outcome, refuse_oversized, start_failed, unstarted};
 use crate::process::{Children, TERM_GRACE};
 use crate::worker::{End, Worker};
+use affine::Affine;
 use house::{Failures, Watch};
 use lease::{Lease, Ticket};
 use multiplex::Multiplex;
+use quarantine::Quarantine;
 use queue::{Handed, Place, Queue, REVOKED_FOR};
 
 /// How long a worker may take over a cooperative end before it is killed.
@@ -38,6 +43,17 @@ const RETRY_AFTER: Duration = Duration::from_secs(1);
 pub struct Pool {
     shared: Arc<Shared>,
     multiplex: Multiplex,
+    kind: Kind,
+}
+
+/// Whether any worker may serve a call.
+enum Kind {
+    Common(Affine),
+    /// One worker that keeps a skill's state.
+    OfOne {
+        /// The key of the worker that served last, plus one; 0 for none.
+        served_by: AtomicU64,
+    },
 }
 
 /// What the calls, the housekeeper and the tasks that start and end workers share.
@@ -68,6 +84,7 @@ struct State {
     finished: u64,
     watch: Watch,
     failures: Failures,
+    quarantine: Quarantine,
     closing: bool,
 }
 
@@ -82,8 +99,19 @@ enum Admission {
 impl Pool {
     /// A pool without workers.
     pub fn new(config: Arc<ExecConfig>) -> Self {
+        let kind = Kind::Common(Affine::new(Arc::clone(&config)));
+        Self::with(config, kind)
+    }
+
+    /// A pool for calls that must all meet in one worker, async ones too.
+    fn of_one(config: Arc<ExecConfig>) -> Self {
+        Self::with(config, Kind::OfOne { served_by: AtomicU64::new(0) })
+    }
+
+    fn with(config: Arc<ExecConfig>, kind: Kind) -> Self {
         let children = Children::new(Arc::clone(&config));
         Pool {
+            kind,
             multiplex: Multiplex::new(Arc::clone(&children)),
             shared: Arc::new(Shared {
                 children,
@@ -143,10 +171,19 @@ impl Pool {
     /// Says how the call ended, and lets the worker go.
     async fn conclude(&self, call: &Call, mut lease: Lease<'_>, end: End, attempt: u32) -> Outcome {
         let result_bytes_max = self.shared.config.result_bytes_max;
-        if let End::Result(_) = end {
-            return outcome(call, ending(end, result_bytes_max), Phase::Started, attempt);
+        if let End::Result(result) = end {
+            let result = self.with_news(result, lease.worker().key);
+            return outcome(call, Ending::Finished(result), Phase::Started, attempt);
         }
         let worker = lease.worker();
+        let died = matches!(end, End::Died(_) | End::Broken(_)) && !self.shared.children.closing();
+        if died && worker.has_started() && self.shared.lock().quarantine.note(&call.spec.tool, Instant::now())
+        {
+            tracing::warn!(
+                tool = call.spec.tool,
+                "its calls killed one worker after another; it gets a pause"
+            );
+        }
         let phase = if worker.has_started() { Phase::Started } else { Phase::Starting };
         // Before Python is asked for its stack, which it prints there as well.
         let stderr = worker.output.stderr_tail();
@@ -165,10 +202,25 @@ impl Pool {
     }
 }
 
+impl Pool {
+    /// Says in the result of a skill with state when that state is not what it was at the call before.
+    fn with_news(&self, result: ToolResult, worker: u64) -> ToolResult {
+        let Kind::OfOne { served_by } = &self.kind else { return result };
+        let before = served_by.swap(worker + 1, Ordering::Relaxed);
+        if before == 0 || before == worker + 1 { result } else { result.with_meta("omni/state", "\"lost\"") }
+    }
+}
+
 impl Executor for Pool {
     fn run<'a>(&'a self, call: Call, events: &'a mut dyn EventSink) -> BoxFuture<'a, Outcome> {
         if let Some(refused) = refuse_oversized(&call, self.shared.config.frame_bytes_max) {
             return Box::pin(std::future::ready(refused));
+        }
+        if call.spec.policy.affinity.is_some()
+            && let Kind::Common(affine) = &self.kind
+            && let Some(key) = affine::Key::of(&call)
+        {
+            return Box::pin(affine.run(key, call, events));
         }
         if call.spec.is_async {
             Box::pin(self.multiplex.run(call, events))
@@ -181,7 +233,12 @@ impl Executor for Pool {
         Box::pin(async {
             // The idle ones need no grace: their socket is closed and they are killed right here.
             self.shared.close();
-            self.shared.children.end_all(SHUTDOWN_GRACE).await;
+            match &self.kind {
+                Kind::Common(affine) => {
+                    tokio::join!(affine.shut_down(), self.shared.end_workers());
+                }
+                Kind::OfOne { .. } => self.shared.end_workers().await,
+            }
         })
     }
 }
@@ -211,6 +268,9 @@ impl Shared {
         let mut state = self.lock();
         if state.closing {
             return Admission::Refused(Box::new(unstarted(&call, Ending::Shutdown)));
+        }
+        if let Some(retry_after) = state.quarantine.refuses(&call.spec.tool) {
+            return Admission::Refused(Box::new(unstarted(&call, Ending::Quarantined { retry_after })));
         }
         while let Some(mut worker) = state.idle.pop() {
             if worker.reusable() {
@@ -326,6 +386,11 @@ impl Shared {
             }
             shared.give_back(worker);
         });
+    }
+
+    /// Ends all workers and waits until they are gone.
+    async fn end_workers(&self) {
+        self.children.end_all(SHUTDOWN_GRACE).await;
     }
 
     /// Stops taking calls, refuses those in line and lets the idle workers go.

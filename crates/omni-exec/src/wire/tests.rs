@@ -201,6 +201,9 @@ fn as_value(up: &Up<'_>) -> Value {
                 "id": error.id, "kind": kind, "class": error.class, "message": error.message,
                 "location": error.location, "intended": error.intended, "traceback": error.traceback,
             });
+            if !error.bases.is_empty() {
+                members["bases"] = error.bases.clone().into();
+            }
             if let Some(code) = error.code {
                 members["code"] = code.into();
             }

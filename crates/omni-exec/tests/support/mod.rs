@@ -9,9 +9,9 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use omni_call::{
-    Call, CallId, Deadline, Ending, Event, EventSink, Executor, LogLevel, Outcome, RunSpec, Wants,
+    Call, CallId, Deadline, Ending, Event, EventSink, Executor, LogLevel, Outcome, Policy, RunSpec, Wants,
 };
-use omni_exec::{ExecConfig, Pool, Spawn};
+use omni_exec::{ExecConfig, Governed, Pool, Spawn};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
@@ -32,6 +32,11 @@ impl Lab {
 
     pub(crate) fn pool_with(change: impl FnOnce(&mut ExecConfig)) -> Self {
         Self::new(change, |config| Arc::new(Pool::new(config)))
+    }
+
+    /// A pool, and around it what tools declare.
+    pub(crate) fn governed() -> Self {
+        Self::new(|_| {}, |config| Arc::new(Governed::new(Pool::new(config), 1 << 20)))
     }
 
     pub(crate) fn spawn() -> Self {
@@ -87,6 +92,7 @@ impl Lab {
             total: Some(PATIENCE),
             idle: None,
             wants: Wants { progress: true, log: Some(LogLevel::Debug) },
+            session: "session-1",
         }
     }
 
@@ -128,6 +134,7 @@ pub(crate) struct Request {
     total: Option<Duration>,
     idle: Option<Duration>,
     wants: Wants,
+    session: &'static str,
 }
 
 impl Request {
@@ -139,6 +146,16 @@ impl Request {
     /// Uses one run specification for several calls, as the catalogue does.
     pub(crate) fn with(mut self, spec: &Arc<RunSpec>) -> Self {
         self.shared = Some(Arc::clone(spec));
+        self
+    }
+
+    pub(crate) fn session(mut self, session: &'static str) -> Self {
+        self.session = session;
+        self
+    }
+
+    pub(crate) fn policy(mut self, policy: Policy) -> Self {
+        self.spec.policy = policy;
         self
     }
 
@@ -161,7 +178,7 @@ impl Request {
             arguments: self.arguments,
             deadline: Deadline::new(Instant::now(), self.total, self.idle),
             wants: self.wants,
-            session: "session-1".into(),
+            session: self.session.into(),
         };
         let executor = self.executor;
         let (sender, events) = unbounded_channel();

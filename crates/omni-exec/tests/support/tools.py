@@ -282,3 +282,31 @@ def notes(path: str, line: str, then: str = "return", seconds: float = 0.0) -> s
         os._exit(9)
     time.sleep(seconds)
     return line
+
+
+@tool
+def fails_at_first(path: str, times: int, how: str = "raise") -> int:
+    """Fail so many times, then return how often it ran."""
+    with open(path, "a+") as file:
+        file.write("x")
+        file.flush()
+        file.seek(0)
+        runs = len(file.read())
+    if runs <= times:
+        if how == "crash":
+            os.kill(os.getpid(), signal.SIGKILL)
+        raise ConnectionResetError("not yet")
+    return runs
+
+
+_COUNT = itertools.count(1)
+
+
+@tool
+def counts() -> dict:
+    return {"n": next(_COUNT), "pid": os.getpid()}
+
+
+@tool
+async def async_counts() -> dict:
+    return counts()

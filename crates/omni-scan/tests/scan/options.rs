@@ -38,6 +38,52 @@ async def stock(n): "Not used."
 }
 
 #[test]
+fn what_is_done_around_a_call_is_declared_in_the_decorator() {
+    let tool = tool(
+        r#"import requests
+from omni import tool
+@tool(affinity="session", concurrency=2, retry_on=(ConnectionError, requests.Timeout, "Own"), max_attempts=4, cache_ttl=1.5)
+def go(): ...
+"#,
+    );
+    assert_eq!(
+        json!({"retry_on": ["ConnectionError", "Timeout", "Own"], "max_attempts": 4, "cache_ttl_ms": 1500,
+            "concurrency": 2, "affinity": "session"}),
+        serde_json::to_value(&tool.policy).unwrap()
+    );
+}
+
+#[test]
+fn one_exception_needs_no_tuple_and_may_be_a_text() {
+    for value in ["ConnectionError", "\"ConnectionError\"", "[ConnectionError]", "errors.ConnectionError"] {
+        let text = format!("from omni import tool\n@tool(retry_on={value}, cache_ttl=0)\ndef go(): ...\n");
+        let tool = tool(&text);
+        assert_eq!(
+            (vec!["ConnectionError".to_owned()], None),
+            (tool.policy.retry_on, tool.policy.cache_ttl_ms)
+        );
+    }
+}
+
+#[test]
+fn a_policy_that_makes_no_sense_is_refused_with_what_would() {
+    let found = scan_text(
+        "from omni import tool\n@tool(affinity=\"sticky\", concurrency=0, retry_on=3, max_attempts=11, cache_ttl=-1)\ndef go(): ...\n",
+    );
+    assert_eq!(
+        vec![
+            "`affinity=` must be \"none\", \"session\" or \"single\"",
+            "`concurrency=` must be a number of calls from 1 to 4096",
+            "`retry_on=` must be an exception class or a tuple of them",
+            "`max_attempts=` must be a number from 1 to 10",
+            "`cache_ttl=` must be a number of seconds from 0 (off) to a week",
+        ],
+        found.diagnostics.iter().map(|finding| finding.message.as_str()).collect::<Vec<_>>()
+    );
+    assert_eq!(omni_call::Policy::default(), found.tools[0].policy);
+}
+
+#[test]
 fn zero_switches_a_clock_off_and_a_tiny_limit_does_not() {
     let tool = tool("from omni import tool\n@tool(timeout=0, idle_timeout=1e-9)\ndef go(): ...\n");
     assert_eq!((Some(0), Some(1)), (tool.limits.timeout_ms, tool.limits.idle_timeout_ms));

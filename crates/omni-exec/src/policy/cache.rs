@@ -1,0 +1,213 @@
+//! Results that answer the same call again for as long as the tool's author said they are good.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use omni_call::{Affinity, Call, RunSpec, ToolResult};
+use serde_json::Value;
+
+/// Results by call, the least recently used given up first.
+pub(super) struct Cache {
+    bytes_max: usize,
+    state: Mutex<State>,
+}
+
+#[derive(Default)]
+struct State {
+    entries: HashMap<Key, Entry>,
+    /// Keys by when they were used last, oldest first.
+    used: BTreeMap<u64, Key>,
+    clock: u64,
+    bytes: usize,
+}
+
+struct Entry {
+    /// The tool as it was: after a reload it is another, even under the same name.
+    spec: Arc<RunSpec>,
+    result: ToolResult,
+    made: Instant,
+    good_until: Instant,
+    used: u64,
+    bytes: usize,
+}
+
+/// What makes two calls the same: the tool and its arguments, however their JSON is spelt.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(super) struct Key {
+    tool: Arc<str>,
+    /// Members in alphabetical order, without blanks.
+    arguments: Arc<str>,
+    /// Set for a skill whose state belongs to one session.
+    session: Arc<str>,
+}
+
+impl Key {
+    /// `None` for arguments that are no JSON: those are for Python to refuse.
+    pub(super) fn of(call: &Call) -> Option<Key> {
+        let mut arguments: Value = serde_json::from_slice(&call.arguments).ok()?;
+        arguments.sort_all_objects();
+        let session = match call.spec.policy.affinity {
+            Some(Affinity::Session) => Arc::clone(&call.session),
+            Some(Affinity::None | Affinity::Single) | None => "".into(),
+        };
+        Some(Key { tool: call.spec.tool.as_str().into(), arguments: arguments.to_string().into(), session })
+    }
+
+    fn bytes(&self) -> usize {
+        self.tool.len() + self.arguments.len() + self.session.len()
+    }
+}
+
+impl Cache {
+    pub(super) fn new(bytes_max: usize) -> Self {
+        Cache { bytes_max, state: Mutex::default() }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// A result that is still good, and its age.
+    pub(super) fn get(&self, key: &Key, spec: &Arc<RunSpec>, now: Instant) -> Option<(ToolResult, Duration)> {
+        let mut state = self.lock();
+        let entry = state.entries.get(key)?;
+        if now >= entry.good_until || !Arc::ptr_eq(&entry.spec, spec) {
+            state.remove(key);
+            return None;
+        }
+        let found = (entry.result.clone(), now.duration_since(entry.made));
+        state.touch(key);
+        Some(found)
+    }
+
+    /// Keeps a result, unless it is too large to be worth others' places.
+    pub(super) fn put(&self, key: Key, spec: Arc<RunSpec>, result: &ToolResult, ttl_ms: u64, now: Instant) {
+        /// What an entry takes besides its texts, roughly.
+        const REST: usize = 512;
+        let parts = [Some(&result.content), result.structured.as_ref(), result.meta.as_ref()];
+        let bytes = parts.into_iter().flatten().map(|part| part.len()).sum::<usize>() + key.bytes() + REST;
+        let Some(good_until) = now.checked_add(Duration::from_millis(ttl_ms)) else { return };
+        if bytes > self.bytes_max / 8 {
+            return;
+        }
+        let mut state = self.lock();
+        state.remove(&key);
+        while state.bytes + bytes > self.bytes_max {
+            let Some((_, oldest)) = state.used.first_key_value() else { break };
+            let oldest = oldest.clone();
+            state.remove(&oldest);
+        }
+        state.clock += 1;
+        let used = state.clock;
+        state.bytes += bytes;
+        state.used.insert(used, key.clone());
+        // A part of a large frame would keep the whole frame in memory.
+        let own = |part: &bytes::Bytes| bytes::Bytes::copy_from_slice(part);
+        let result = ToolResult {
+            content: own(&result.content),
+            structured: result.structured.as_ref().map(own),
+            meta: result.meta.as_ref().map(own),
+            is_error: result.is_error,
+        };
+        state.entries.insert(key, Entry { spec, result, made: now, good_until, used, bytes });
+    }
+}
+
+impl State {
+    fn remove(&mut self, key: &Key) {
+        if let Some(entry) = self.entries.remove(key) {
+            self.used.remove(&entry.used);
+            self.bytes -= entry.bytes;
+        }
+    }
+
+    fn touch(&mut self, key: &Key) {
+        self.clock += 1;
+        if let Some(entry) = self.entries.get_mut(key)
+            && let Some(key) = self.used.remove(&entry.used)
+        {
+            entry.used = self.clock;
+            self.used.insert(self.clock, key);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use omni_call::{CallId, Deadline, Wants};
+
+    use super::*;
+
+    fn spec() -> Arc<RunSpec> {
+        Arc::new(RunSpec::new("s", "c", "/s".into(), "a.py", "c"))
+    }
+
+    fn key(spec: &Arc<RunSpec>, arguments: &'static str, session: &str) -> Key {
+        let call = Call {
+            id: CallId(1),
+            spec: Arc::clone(spec),
+            arguments: arguments.into(),
+            deadline: Deadline::new(Instant::now(), None, None),
+            wants: Wants::default(),
+            session: session.into(),
+        };
+        Key::of(&call).unwrap()
+    }
+
+    fn result(text: &str) -> ToolResult {
+        ToolResult { content: text.to_owned().into(), structured: None, meta: None, is_error: false }
+    }
+
+    #[test]
+    fn the_spelling_of_arguments_makes_no_difference_and_their_values_do() {
+        let spec = spec();
+        let one = key(&spec, r#"{"a": 1, "b": {"x": [1, 2], "y": "é"}}"#, "s1");
+        assert_eq!(one, key(&spec, r#"{"b":{"y":"\u00e9","x":[1,2]},"a":1}"#, "s2"));
+        assert_ne!(one, key(&spec, r#"{"a": 1, "b": {"x": [2, 1], "y": "é"}}"#, "s1"));
+        assert_ne!(key(&spec, r#"{"a": 1}"#, ""), key(&spec, r#"{"a": 1.5}"#, ""));
+        assert_ne!(key(&spec, r#"{"a": 1}"#, ""), key(&spec, r#"{"a": "1"}"#, ""));
+    }
+
+    #[test]
+    fn a_skill_with_state_of_a_session_is_cached_for_that_session_alone() {
+        let mut own = RunSpec::new("s", "c", "/s".into(), "a.py", "c");
+        own.policy.affinity = Some(Affinity::Session);
+        let own = Arc::new(own);
+        assert_ne!(key(&own, "{}", "s1"), key(&own, "{}", "s2"));
+    }
+
+    #[test]
+    fn a_result_is_good_for_its_time_and_for_the_tool_that_gave_it() {
+        let (cache, spec_one, now) = (Cache::new(1 << 20), spec(), Instant::now());
+        let key = key(&spec_one, "{}", "");
+        cache.put(key.clone(), Arc::clone(&spec_one), &result("[1]"), 1_000, now);
+        let later = now + Duration::from_millis(999);
+        let (found, age) = cache.get(&key, &spec_one, later).unwrap();
+        assert_eq!((found, age.as_millis()), (result("[1]"), 999));
+        assert!(cache.get(&key, &spec(), later).is_none(), "the skill was reloaded");
+        cache.put(key.clone(), Arc::clone(&spec_one), &result("[1]"), 1_000, now);
+        assert!(cache.get(&key, &spec_one, now + Duration::from_secs(1)).is_none());
+        assert_eq!(cache.lock().bytes, 0);
+    }
+
+    #[test]
+    fn the_bound_holds_and_what_was_used_last_stays() {
+        let (cache, spec, now) = (Cache::new(8 * 1024), spec(), Instant::now());
+        let keys: Vec<Key> =
+            ["[0]", "[1]", "[2]", "[3]", "[4]", "[5]", "[6]", "[7]", "[8]", "[9]", "[10]", "[11]"]
+                .map(|arguments| key(&spec, arguments, ""))
+                .into();
+        for key in &keys {
+            cache.put(key.clone(), Arc::clone(&spec), &result(&"x".repeat(300)), 60_000, now);
+            // The first is in use all along.
+            assert!(cache.get(&keys[0], &spec, now).is_some());
+            let state = cache.lock();
+            assert!(state.bytes <= 8 * 1024 && state.used.len() == state.entries.len());
+        }
+        assert!(cache.get(&keys[1], &spec, now).is_none());
+        assert!(cache.get(&keys[11], &spec, now).is_some());
+        cache.put(key(&spec, "[12]", ""), Arc::clone(&spec), &result(&"x".repeat(2_000)), 60_000, now);
+        assert!(cache.get(&key(&spec, "[12]", ""), &spec, now).is_none(), "too large");
+    }
+}

@@ -1,0 +1,110 @@
+//! Whether a call that ended may be run again, and how long to wait before that.
+
+use std::time::{Duration, Instant};
+
+use omni_call::{Call, Ending, Outcome};
+
+const PAUSE_MIN: Duration = Duration::from_millis(50);
+const PAUSE_MAX: Duration = Duration::from_secs(2);
+
+/// How long to wait before the next attempt; `None` when there is none: the ending is final, the attempts are
+/// used up, or the deadline would come first.
+pub(super) fn pause(call: &Call, outcome: &Outcome, now: Instant) -> Option<Duration> {
+    let policy = &call.spec.policy;
+    if outcome.attempt >= policy.attempts_max() {
+        return None;
+    }
+    let again = match &outcome.ending {
+        // The author said which exceptions pass.
+        Ending::ToolError { kind, bases, .. } => {
+            policy.retry_on.iter().any(|name| name == kind || bases.contains(name))
+        }
+        // Nobody knows how far the call came, so only the author can say that twice is no worse than once.
+        Ending::Signalled { .. } | Ending::Lost { .. } => policy.repeatable,
+        Ending::Finished(_)
+        | Ending::BadResult { .. }
+        | Ending::LoadError { .. }
+        | Ending::Exited { .. }
+        | Ending::TimedOut { .. }
+        | Ending::Idle { .. }
+        | Ending::OutputLimit { .. }
+        | Ending::Cancelled
+        | Ending::Shutdown
+        | Ending::Busy { .. }
+        | Ending::Quarantined { .. }
+        | Ending::WorkerStart { .. } => false,
+    };
+    let doublings = outcome.attempt.saturating_sub(1).min(16);
+    let pause = PAUSE_MIN.saturating_mul(1 << doublings).min(PAUSE_MAX);
+    let in_time = call.deadline.next().is_none_or(|end| now + pause < end);
+    (again && in_time).then_some(pause)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use omni_call::{CallId, Deadline, Phase, Policy, RunSpec, Wants};
+
+    use super::*;
+
+    fn call(policy: Policy, total: Option<Duration>, now: Instant) -> Call {
+        let mut spec = RunSpec::new("s", "c", "/s".into(), "a.py", "c");
+        spec.policy = policy;
+        Call {
+            id: CallId(1),
+            spec: Arc::new(spec),
+            arguments: "{}".into(),
+            deadline: Deadline::new(now, total, None),
+            wants: Wants::default(),
+            session: "".into(),
+        }
+    }
+
+    fn ended(ending: Ending, attempt: u32) -> Outcome {
+        Outcome { attempt, phase: Phase::Started, ..Outcome::unstarted(ending, Duration::ZERO) }
+    }
+
+    fn raised(kind: &str, bases: &[&str]) -> Ending {
+        Ending::ToolError {
+            kind: kind.into(),
+            bases: bases.iter().map(|&base| base.into()).collect(),
+            message: String::new(),
+            location: None,
+            intended: false,
+            traceback: None,
+        }
+    }
+
+    #[test]
+    fn an_exception_is_tried_again_when_it_or_a_class_above_it_is_named() {
+        let now = Instant::now();
+        let policy = Policy { retry_on: vec!["OSError".into()], ..Policy::default() };
+        let call = call(policy, None, now);
+        let lost = raised("ConnectionError", &["OSError", "Exception"]);
+        assert_eq!(pause(&call, &ended(lost.clone(), 1), now), Some(PAUSE_MIN));
+        assert_eq!(pause(&call, &ended(lost.clone(), 2), now), Some(2 * PAUSE_MIN));
+        assert_eq!(pause(&call, &ended(lost, 3), now), None, "three attempts by default");
+        assert_eq!(pause(&call, &ended(raised("KeyError", &["LookupError"]), 1), now), None);
+        assert_eq!(pause(&call, &ended(Ending::Signalled { signal: 11 }, 1), now), None);
+    }
+
+    #[test]
+    fn a_crash_is_tried_again_once_for_a_tool_that_may_be_repeated() {
+        let now = Instant::now();
+        let crash = |attempt| ended(Ending::Signalled { signal: 11 }, attempt);
+        let repeatable = call(Policy { repeatable: true, ..Policy::default() }, None, now);
+        assert_eq!(pause(&repeatable, &crash(1), now), Some(PAUSE_MIN));
+        assert_eq!(pause(&repeatable, &crash(2), now), None);
+        assert_eq!(pause(&repeatable, &ended(Ending::Exited { code: 1 }, 1), now), None);
+        let plain = call(Policy { max_attempts: Some(9), ..Policy::default() }, None, now);
+        assert_eq!(pause(&plain, &crash(1), now), None);
+    }
+
+    #[test]
+    fn no_attempt_begins_that_the_deadline_would_end_at_once() {
+        let now = Instant::now();
+        let call = call(Policy { repeatable: true, ..Policy::default() }, Some(PAUSE_MIN), now);
+        assert_eq!(pause(&call, &ended(Ending::Signalled { signal: 9 }, 1), now), None);
+    }
+}
