@@ -30,9 +30,9 @@ impl Way {
         [Way::Pool, Way::Spawn, Way::Zygote, Way::Prewarmed, Way::Recycled, Way::Embedded, Way::Runner];
 
     /// Those that a skill can ask for.
-    pub const OFFERED: [Way; 2] = [Way::Pool, Way::Spawn];
+    pub const OFFERED: [Way; 5] = [Way::Pool, Way::Spawn, Way::Zygote, Way::Prewarmed, Way::Recycled];
 
-    /// [`OFFERED`](Self::OFFERED) in words, for messages: `"pool" or "spawn"`.
+    /// [`OFFERED`](Self::OFFERED) in words, for messages: `"pool", … or "recycled"`.
     pub fn offered() -> String {
         let names = Way::OFFERED.map(|way| format!("\"{}\"", way.name()));
         match names.as_slice() {

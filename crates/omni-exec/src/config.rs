@@ -35,6 +35,10 @@ pub struct ExecConfig {
     pub workers_max: usize,
     /// Processes at most that serve one call each. Default 16: a start costs tens of milliseconds of CPU.
     pub spawned_max: usize,
+    /// Processes that are forked ahead of the calls of `prewarmed` tools. Default 2.
+    pub prewarmed: usize,
+    /// Calls that a process of a `recycled` tool serves before it is replaced. Default 100.
+    pub recycled_calls: u32,
     /// Calls at most that wait for a worker, for one tool. Default 1,024: a thousand clients of one small tool
     /// are served, and one tool fills no more than a quarter of the whole queue.
     pub queue_per_tool_max: usize,
@@ -65,6 +69,8 @@ impl ExecConfig {
             workers_min: 1,
             workers_max: 64,
             spawned_max: 16,
+            prewarmed: 2,
+            recycled_calls: 100,
             queue_per_tool_max: 1024,
             queue_max: 4096,
             idle_worker_ttl: Duration::from_secs(60),

@@ -8,6 +8,7 @@ mod policy;
 mod pool;
 mod spawn;
 
+mod failures;
 mod outcome;
 mod worker;
 

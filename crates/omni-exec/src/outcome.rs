@@ -18,6 +18,9 @@ pub(crate) fn ending(end: End, result_bytes_max: usize) -> Ending {
         End::Skipped => Ending::Shutdown,
         End::Died(Exit::Code(code)) => Ending::Exited { code },
         End::Died(Exit::Signal(signal)) => Ending::Signalled { signal },
+        End::Died(Exit::Unknown) => {
+            Ending::Lost { message: "its process ended, and the zygote that knew how is gone".into() }
+        }
         End::Broken(fault) => Ending::Lost { message: fault.to_string() },
         End::Expired(Expiry::Total { limit }) => Ending::TimedOut { limit },
         End::Expired(Expiry::Idle { limit }) => Ending::Idle { limit },

@@ -328,6 +328,18 @@ pub(crate) fn push_cancel(out: &mut Vec<u8>, id: u64) {
     finish(out, start);
 }
 
+/// Appends the frame that lets a worker end.
+pub(crate) fn push_drain(out: &mut Vec<u8>) {
+    push_body(out, br#"{"drain":{}}"#);
+}
+
+/// Appends a frame with this body.
+pub(crate) fn push_body(out: &mut Vec<u8>, body: &[u8]) {
+    let start = begin(out);
+    out.extend_from_slice(body);
+    finish(out, start);
+}
+
 fn begin(out: &mut Vec<u8>) -> usize {
     let start = out.len();
     out.extend_from_slice(&[0; HEADER]);

@@ -20,8 +20,8 @@ use tokio::time::{Sleep, sleep};
 use crate::ExecConfig;
 use crate::channel::{Body, Channel};
 use crate::process::{
-    Children, Exit, Listener, Output, Process, Program, StartError, StatusPage, call_heading, looks_complete,
-    user_frames,
+    Children, Exit, Listener, Output, Process, Program, StartError, Started, StatusPage, call_heading,
+    looks_complete, user_frames,
 };
 use crate::wire::{self, ErrorFrame, Fault, Hello, Mode, Sending, Up};
 
@@ -31,6 +31,9 @@ pub(crate) const DEATH_GRACE: Duration = Duration::from_millis(250);
 /// How long Python may take to print its stack, and how long it must have been silent to be done with it.
 const STACK_WAIT: Duration = Duration::from_millis(100);
 const STACK_QUIET: Duration = Duration::from_millis(10);
+
+/// The module whose `main` forks workers.
+pub(crate) const ZYGOTE: &str = "omni.zygote";
 
 /// The next worker's key.
 static NEXT_KEY: AtomicU64 = AtomicU64::new(0);
@@ -85,7 +88,7 @@ pub(crate) enum End {
 }
 
 /// Why a process did not become a worker.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct StartFailure {
     pub(crate) message: String,
     pub(crate) hint: String,
@@ -102,11 +105,22 @@ impl Worker {
         mode: Mode,
         seat: Box<dyn Send>,
     ) -> Result<Self, StartFailure> {
+        Worker::start_module(children, "omni.worker", mode, seat).await
+    }
+
+    /// As [`start`](Self::start), with the function `main` of another module.
+    pub(crate) async fn start_module(
+        children: &Arc<Children>,
+        module: &str,
+        mode: Mode,
+        seat: Box<dyn Send>,
+    ) -> Result<Self, StartFailure> {
         // Not `-m omni.worker`, which does the same: `runpy` imports half of `importlib` and doubles what a
         // worker needs beyond bare Python until it is ready.
         let program = Program {
-            args: vec!["-c".into(), "from omni.worker import main; main()".into()],
+            args: vec!["-c".into(), format!("from {module} import main; main()").into()],
             env: Vec::new(),
+            forks: module == ZYGOTE,
         };
         let mut worker = Worker::launch(children, program, mode, seat).await.map_err(StartFailure::from)?;
         let config = children.config();
@@ -127,10 +141,14 @@ impl Worker {
         mode: Mode,
         seat: Box<dyn Send>,
     ) -> Result<Self, StartError> {
-        let system = |what| move |source: io::Error| StartError::System { what, source };
-        let config = children.config();
-        let page = StatusPage::new().map_err(system("making a status page"))?;
         let started = children.start(program, seat).await?;
+        Worker::assemble(started, children.config(), mode)
+    }
+
+    /// Makes a worker of a process that runs, and introduces the server to it.
+    pub(crate) fn assemble(started: Started, config: &ExecConfig, mode: Mode) -> Result<Self, StartError> {
+        let system = |what| move |source: io::Error| StartError::System { what, source };
+        let page = StatusPage::new().map_err(system("making a status page"))?;
         let mut channel =
             Channel::new(started.control, config.frame_bytes_max).map_err(system("watching a socket"))?;
         let output = Output::new(started.stdout, started.stderr, config.stderr_bytes_max)
@@ -410,6 +428,12 @@ impl Worker {
         user_frames(&String::from_utf8_lossy(self.output.stderr_since(mark)), skill_dir, id)
     }
 
+    /// Tells a worker to end once it is done: what skills registered with `atexit` runs first.
+    pub(crate) fn dismiss(&mut self) {
+        wire::push_drain(self.channel.outbox());
+        self.channel.flush_now();
+    }
+
     /// Waits for the process to end by itself, so long as it takes, and lets it print meanwhile.
     pub(crate) async fn drain(&mut self) -> Exit {
         poll_fn(|cx| {
@@ -465,6 +489,7 @@ fn before_ready(exit: Exit) -> String {
     match exit {
         Exit::Code(code) => format!("ended with exit code {code} before it was ready"),
         Exit::Signal(signal) => format!("was ended by signal {signal} before it was ready"),
+        Exit::Unknown => "ended before it was ready".to_owned(),
     }
 }
 

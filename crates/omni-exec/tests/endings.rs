@@ -5,7 +5,7 @@ mod support;
 
 use std::time::Duration;
 
-use omni_call::{Ending, Phase};
+use omni_call::{Ending, Phase, Way};
 use serde_json::json;
 use support::{Lab, said, text, wait_gone, wait_until};
 
@@ -21,6 +21,18 @@ macro_rules! everywhere {
         mod spawn {
             use super::*;
             $(#[tokio::test] async fn $name() { let test = $test; test(Lab::spawn()).await; })*
+        }
+        mod zygote {
+            use super::*;
+            $(#[tokio::test] async fn $name() { let test = $test; test(Lab::forked(Way::Zygote)).await; })*
+        }
+        mod prewarmed {
+            use super::*;
+            $(#[tokio::test] async fn $name() { let test = $test; test(Lab::forked(Way::Prewarmed)).await; })*
+        }
+        mod recycled {
+            use super::*;
+            $(#[tokio::test] async fn $name() { let test = $test; test(Lab::forked(Way::Recycled)).await; })*
         }
     };
 }

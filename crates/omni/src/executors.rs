@@ -85,9 +85,8 @@ impl Ready {
     fn executor(&self, way: Way) -> &dyn Executor {
         match way {
             Way::Pool => &self.pool,
-            Way::Spawn => &self.spawn,
+            Way::Spawn | Way::Zygote | Way::Prewarmed | Way::Recycled => &self.spawn,
             // No skill can ask for these yet.
-            Way::Zygote | Way::Prewarmed | Way::Recycled => &self.spawn,
             Way::Embedded | Way::Runner => &self.pool,
         }
     }

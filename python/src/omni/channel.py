@@ -85,9 +85,7 @@ class Channel:
     def receive_first(self) -> "tuple[bytes | None, int | None]":
         """Receive the first frame and the descriptor that came with it, if one did."""
         descriptor = None
-        data, ancillary, _, _ = self._socket.recvmsg(
-            _RECEIVE_BYTES, _socket.CMSG_SPACE(16), getattr(_socket, "MSG_CMSG_CLOEXEC", 0)
-        )
+        data, ancillary = self.receive_with_descriptors(_RECEIVE_BYTES, 16)
         for level, kind, content in ancillary:
             if level == _socket.SOL_SOCKET and kind == _socket.SCM_RIGHTS:
                 descriptor = int.from_bytes(content[:4], sys.byteorder)
@@ -95,6 +93,12 @@ class Channel:
             return None, descriptor
         self._buffer = data
         return self.receive(), descriptor
+
+    def receive_with_descriptors(self, size: int, descriptor_bytes: int) -> "tuple[bytes, list]":
+        """Return what has arrived and the ancillary data beside it."""
+        space = _socket.CMSG_SPACE(descriptor_bytes)
+        data, ancillary, _, _ = self._socket.recvmsg(size, space, getattr(_socket, "MSG_CMSG_CLOEXEC", 0))
+        return data, ancillary
 
     def receive_now(self) -> bytes:
         """Return what has arrived, for a caller that was told the socket is readable. Empty at the end."""
@@ -133,7 +137,10 @@ class Channel:
 
     def _disown(self) -> None:
         # In the child of a fork: another thread may have held the lock, and a frame from here would
-        # land in the middle of the parent's.
+        # land in the middle of the parent's. Once is enough: what that child forks has the number for
+        # something else.
+        if not self.mine:
+            return
         self.lock = allocate_lock()
         self.mine = False
         try:

@@ -10,6 +10,7 @@ from omni import wire
 from omni.call import CallReader
 from omni.channel import Channel, copy_high, map_page
 from omni.invoke import Caller
+from omni.load import Prepared
 from omni.streams import Streams
 
 TYPE_CHECKING = False
@@ -19,12 +20,15 @@ if TYPE_CHECKING:
 _exit = os._exit
 
 
-def serve(channel: Channel, err: int) -> None:
+def serve(channel: Channel, err: int, *, rehearse: bool = False) -> None:
     """Receive `hello` and serve calls in the mode it names. Does not return.
 
-    Stacks of async calls are written to `err` on SIGUSR1.
+    Stacks of async calls are written to `err` on SIGUSR1. With `rehearse`, a call of no consequence runs
+    first: in a forked process that copies the memory that every call writes to.
     """
     hello, caller = greet(channel, err)
+    if rehearse:
+        _rehearse(caller)
     if hello.get("mode") == "async":
         from omni.tasks import serve_tasks
 
@@ -54,6 +58,23 @@ def next_frame(channel: Channel, reader: CallReader) -> tuple[str, Any]:
     if payload is None:
         _exit(0)
     return _read(channel, reader, payload)
+
+
+def _rehearse(caller: Caller) -> None:
+    payload = (
+        b'{"call":{"id":0,"target":{"tool":"","skill":"","dir":"/","file":"","function":""},'
+        b'"args":{"text":"rehearsal"},"deadline_ms":1000}}'
+    )
+    reader = CallReader()
+    for _ in range(2):  # the second time its target is known
+        _, call = reader.read(payload)
+        call.target.prepared = Prepared(_echo, None)
+        caller.run(call)
+        caller.tidy()
+
+
+def _echo(text: str) -> str:
+    return text
 
 
 def _serve_one_by_one(channel: Channel, caller: Caller) -> None:

@@ -368,7 +368,7 @@ if TYPE_CHECKING:
         open_world: bool | None = None,
         timeout: float | None = None,
         idle_timeout: float | None = None,
-        executor: Literal["pool", "spawn"] | None = None,
+        executor: Literal["pool", "spawn", "zygote", "prewarmed", "recycled"] | None = None,
         affinity: Literal["none", "session", "single"] | None = None,
         concurrency: int | None = None,
         retry_on: type[BaseException] | str | Iterable[type[BaseException] | str] | None = None,
@@ -427,7 +427,8 @@ def tool(  # noqa: D417 - one keyword per property of a tool
         open_world: The tool reaches beyond this machine.
         timeout: Seconds the whole call may take, 0 for no limit.
         idle_timeout: Seconds the tool may be silent, 0 for no limit.
-        executor: `pool` (a warm worker) or `spawn` (a process per call).
+        executor: `pool` (a warm worker), `spawn` (a process per call), or a process that is forked for the
+            call (`zygote`), was forked ahead of it (`prewarmed`), or serves some calls (`recycled`).
         affinity: Which calls of the skill share memory: `none`, those of one `session`, or all (`single`).
         concurrency: Calls of this tool that run at once at most.
         retry_on: Exception classes after which the call is run again, subclasses included.

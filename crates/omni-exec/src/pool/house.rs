@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use tokio::time::timeout_at;
 
 use super::{Shared, State};
+use crate::failures::Failures;
 use crate::outcome::{start_failed, unstarted, waited_out};
 use crate::wire::Mode;
 use crate::worker::{StartFailure, Worker};
@@ -25,9 +26,6 @@ const STARTING_MAX: usize = 2;
 /// When no worker has been idle and none has finished for this long, a spare is started before anybody
 /// waits for it.
 const SPARE_TICK: Duration = Duration::from_millis(50);
-
-const BACK_OFF_MIN: Duration = Duration::from_millis(100);
-const BACK_OFF_MAX: Duration = Duration::from_secs(30);
 
 /// How soon the housekeeper looks again by itself.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
@@ -67,33 +65,6 @@ impl Glance {
             *self = Glance { at: Some(now), finished };
         }
     }
-}
-
-/// Starts that failed in a row.
-#[derive(Default)]
-pub(super) struct Failures {
-    count: u32,
-    last: Option<(Instant, Arc<StartFailure>)>,
-}
-
-impl Failures {
-    /// The failure that forbids another start for now.
-    pub(super) fn forbids(&self, now: Instant) -> Option<&Arc<StartFailure>> {
-        let (at, failure) = self.last.as_ref()?;
-        (now < *at + back_off(self.count)).then_some(failure)
-    }
-
-    pub(super) fn add(&mut self, failure: StartFailure) -> Arc<StartFailure> {
-        self.count = self.count.saturating_add(1);
-        let failure = Arc::new(failure);
-        self.last = Some((Instant::now(), Arc::clone(&failure)));
-        failure
-    }
-}
-
-/// How long to wait after `failures` failed starts in a row: doubled from one to the next.
-fn back_off(failures: u32) -> Duration {
-    BACK_OFF_MIN.saturating_mul(1 << failures.saturating_sub(1).min(16)).min(BACK_OFF_MAX)
 }
 
 /// Keeps the pool as large as it should be until it is closed.
@@ -289,16 +260,5 @@ impl Starting {
 impl Drop for Starting {
     fn drop(&mut self) {
         self.shared.lock().starting -= 1;
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_back_off_doubles_from_a_tenth_of_a_second_to_half_a_minute() {
-        let waits: Vec<u128> = [1, 2, 3, 9, 10, 1000].map(|count| back_off(count).as_millis()).into();
-        assert_eq!(waits, [100, 200, 400, 25_600, 30_000, 30_000]);
     }
 }

@@ -16,11 +16,12 @@ use tokio::runtime::Handle;
 use tokio::sync::Notify;
 
 use crate::ExecConfig;
+use crate::failures::Failures;
 use crate::outcome::{ending, outcome, refuse_oversized, start_failed, unstarted};
 use crate::process::{Children, TERM_GRACE};
 use crate::worker::{End, Worker};
 use affine::Affine;
-use house::{Failures, Watch};
+use house::Watch;
 use lease::{Lease, Ticket};
 use multiplex::Multiplex;
 use quarantine::Quarantine;

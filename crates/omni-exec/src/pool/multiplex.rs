@@ -12,8 +12,8 @@ use omni_call::{Call, Ending, Event, EventSink, Outcome, Phase, Wants};
 use tokio::sync::oneshot;
 use tokio::time::{sleep, sleep_until, timeout, timeout_at};
 
-use super::house::Failures;
 use super::{CANCEL_PATIENCE, RETRY_AFTER};
+use crate::failures::Failures;
 use crate::outcome::{ending, outcome, start_failed, unstarted, waited_out};
 use crate::process::{Children, Exit, Listener, StatusPage, TERM_GRACE};
 use crate::wire::{self, Fault, Mode, Up};
@@ -522,6 +522,7 @@ fn close(line: &Line, stop: Stop) {
                 let how = match exit {
                     Exit::Code(code) => format!("with exit code {code}"),
                     Exit::Signal(signal) => format!("by signal {signal}"),
+                    Exit::Unknown => "in an unknown way".to_owned(),
                 };
                 End::Broken(Fault::Shared(format!("it ended {how} while {suspects} calls shared it")))
             }

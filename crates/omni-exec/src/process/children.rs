@@ -15,7 +15,7 @@ use rustix::process::{Pid, PidfdFlags, Signal, kill_process_group, pidfd_open};
 use thiserror::Error;
 use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
-use tokio::sync::Notify;
+use tokio::sync::{Notify, oneshot};
 use tokio::time::timeout;
 
 use super::environment::{self, MARK};
@@ -27,6 +27,8 @@ use crate::ExecConfig;
 pub(crate) struct Program {
     pub(crate) args: Vec<OsString>,
     pub(crate) env: Vec<(&'static str, OsString)>,
+    /// It forks processes that we adopt, so it has to outlive them: nobody else can reap them.
+    pub(crate) forks: bool,
 }
 
 /// A process that has just been started, and our ends of its pipes.
@@ -106,18 +108,40 @@ impl Children {
         }
         keeper::ensure(&self.config.launcher).await;
         let system = |what| move |source: io::Error| StartError::System { what, source };
-        let serial = self.next.fetch_add(1, Ordering::Relaxed);
-        let mark = format!("{}{serial}.", self.mark);
+        let (serial, mark) = self.next_mark();
         let (control, theirs) = UnixStream::pair().map_err(system("making a socket pair"))?;
         control.set_nonblocking(true).map_err(system("setting up a socket"))?;
+        let forks = program.forks;
         let command = self.command(program, &mark, theirs.into());
         let expected = Box::new(Expected::new(self));
         let (child, expected) =
             starter::start(command, expected).await.map_err(|source| self.start_error(source))?;
-        let started = self.adopt(serial, mark, child, control, seat)?;
+        let started = self.adopt(serial, mark, child, forks, control, seat)?;
         drop(expected);
         // Whoever ends all children has signalled those that were there before this one.
         if self.closing() { Err(StartError::Closing) } else { Ok(started) }
+    }
+
+    /// A number for the next process, and the mark that it is to carry. All marks are of one length.
+    pub(crate) fn next_mark(&self) -> (u64, String) {
+        let serial = self.next.fetch_add(1, Ordering::Relaxed);
+        (serial, format!("{}{serial:010}.", self.mark))
+    }
+
+    /// Takes over a process that another child has forked: it is ended and swept like one of ours.
+    pub(crate) fn adopt_foreign(
+        self: &Arc<Self>,
+        (serial, mark): (u64, String),
+        foreign: Foreign,
+    ) -> Result<Process, StartError> {
+        let pid = foreign.pid;
+        let Ok(pidfd) = watch(pid) else {
+            let source = io::Error::other("it was gone at once");
+            return Err(StartError::System { what: "watching a forked process", source });
+        };
+        let life = Life::new(pid, false);
+        let process = self.watch_over(serial, mark, life, pidfd, Parent::Foreign(foreign), Box::new(()));
+        if self.closing() { Err(StartError::Closing) } else { Ok(process) }
     }
 
     /// Takes over a child that runs: from here on it is reaped and its group killed, whatever happens.
@@ -126,6 +150,7 @@ impl Children {
         serial: u64,
         mark: String,
         mut child: Child,
+        forks: bool,
         control: UnixStream,
         seat: Box<dyn Send>,
     ) -> Result<Started, StartError> {
@@ -140,14 +165,7 @@ impl Children {
                 return Err(system("watching a process (this needs Linux 5.3)")(source));
             }
         };
-        let life = Arc::new(Life::new(pid));
-        self.living().insert(serial, Arc::clone(&life));
-        let process = Process { life: Arc::clone(&life) };
-        let children = Arc::clone(self);
-        tokio::spawn(async move {
-            children.reap(serial, &mark, child, pidfd, &life).await;
-            drop(seat);
-        });
+        let process = self.watch_over(serial, mark, Life::new(pid, forks), pidfd, Parent::Ours(child), seat);
         match (stdout, stderr) {
             (Some(stdout), Some(stderr)) => {
                 Ok(Started { process, control, stdout: stdout.into(), stderr: stderr.into() })
@@ -156,18 +174,49 @@ impl Children {
         }
     }
 
+    /// Has a task wait for the process's end.
+    fn watch_over(
+        self: &Arc<Self>,
+        serial: u64,
+        mark: String,
+        life: Life,
+        pidfd: AsyncFd<OwnedFd>,
+        parent: Parent,
+        seat: Box<dyn Send>,
+    ) -> Process {
+        let life = Arc::new(life);
+        self.living().insert(serial, Arc::clone(&life));
+        let process = Process { life: Arc::clone(&life) };
+        let children = Arc::clone(self);
+        tokio::spawn(async move {
+            children.reap(serial, &mark, parent, pidfd, &life).await;
+            drop(seat);
+        });
+        process
+    }
+
     /// Waits for a child's end, ends what is left of its group, and takes it off the list.
-    async fn reap(&self, serial: u64, mark: &str, mut child: Child, pidfd: AsyncFd<OwnedFd>, life: &Life) {
+    async fn reap(&self, serial: u64, mark: &str, mut parent: Parent, pidfd: AsyncFd<OwnedFd>, life: &Life) {
         // The kernel's word and nobody else's: a socket can be closed, or held open, by anyone.
         if pidfd.readable().await.is_err() {
             // Only a runtime that is going down cannot say; then nobody will need the child either.
             life.signal(Signal::KILL);
         }
+        let told = match &mut parent {
+            Parent::Ours(_) => None,
+            Parent::Foreign(foreign) => Some(foreign.exit().await),
+        };
         let (exit, waker, ended_by_us) = {
             let mut state = life.lock();
-            // Until `wait` below the dead leader keeps its number, so no other group can have it.
+            // Until it is reaped below, the dead leader keeps its number, so no other group can have it.
             let _ = kill_process_group(life.pid, Signal::KILL);
-            let exit = child.wait().map_or(Exit::Code(-1), Exit::from);
+            let exit = match parent {
+                Parent::Ours(mut child) => child.wait().map_or(Exit::Unknown, Exit::from),
+                Parent::Foreign(foreign) => {
+                    (foreign.reap)();
+                    told.unwrap_or(Exit::Unknown)
+                }
+            };
             state.exit = Some(exit);
             (exit, state.waker.take(), state.ended_by_us)
         };
@@ -188,29 +237,35 @@ impl Children {
         if self.next.load(Ordering::Relaxed) == 0 {
             return;
         }
-        self.signal_all(Signal::TERM);
-        self.signal_all(Signal::CONT);
-        if timeout(grace, self.wait_empty()).await.is_err() {
-            self.signal_all(Signal::KILL);
-            self.wait_empty().await;
+        // Those that fork others go last.
+        for forks in [false, true] {
+            self.signal_all(forks, Signal::TERM);
+            self.signal_all(forks, Signal::CONT);
+            if timeout(grace, self.wait_gone(forks)).await.is_err() {
+                self.signal_all(forks, Signal::KILL);
+                self.wait_gone(forks).await;
+            }
         }
         sweep_aside(self.mark.clone()).await;
     }
 
-    async fn wait_empty(&self) {
+    /// Waits until all are gone that fork others, or all that do not.
+    async fn wait_gone(&self, forks: bool) {
         loop {
             let mut gone = std::pin::pin!(self.gone.notified());
             // Registered before the look, or a child that goes in between is missed.
             gone.as_mut().enable();
-            if self.living().is_empty() && self.expected.load(Ordering::Relaxed) == 0 {
+            if self.living().values().all(|life| life.forks != forks)
+                && self.expected.load(Ordering::Relaxed) == 0
+            {
                 return;
             }
             gone.await;
         }
     }
 
-    fn signal_all(&self, signal: Signal) {
-        for life in self.living().values() {
+    fn signal_all(&self, forks: bool, signal: Signal) {
+        for life in self.living().values().filter(|life| life.forks == forks) {
             life.signal_group(signal);
         }
     }
@@ -246,6 +301,33 @@ impl Children {
     }
 }
 
+/// A process that another child of ours has forked.
+pub(crate) struct Foreign {
+    pub(crate) pid: Pid,
+    /// How it ended, from its parent; closed when the parent is gone.
+    pub(crate) ended: oneshot::Receiver<Exit>,
+    /// Lets the parent reap it. Until then its number is not given to another process.
+    pub(crate) reap: Box<dyn FnOnce() + Send>,
+}
+
+/// A parent that has not said for so long how its child ended is not asked any more.
+const WORD_WAIT: Duration = Duration::from_secs(2);
+
+impl Foreign {
+    async fn exit(&mut self) -> Exit {
+        match timeout(WORD_WAIT, &mut self.ended).await {
+            Ok(Ok(exit)) => exit,
+            Ok(Err(_)) | Err(_) => Exit::Unknown,
+        }
+    }
+}
+
+/// Who reaps a process.
+enum Parent {
+    Ours(Child),
+    Foreign(Foreign),
+}
+
 /// Counts a child from before it exists until it is among the living.
 struct Expected(Arc<Children>);
 
@@ -268,7 +350,7 @@ impl From<std::process::ExitStatus> for Exit {
         match (status.code(), status.signal()) {
             (Some(code), _) => Exit::Code(code),
             (None, Some(signal)) => Exit::Signal(signal),
-            (None, None) => Exit::Code(-1),
+            (None, None) => Exit::Unknown,
         }
     }
 }

@@ -17,7 +17,7 @@ use std::time::Duration;
 use rustix::process::{Pid, Signal, kill_process, kill_process_group};
 use tokio::time::timeout;
 
-pub(crate) use children::{Children, Program, StartError};
+pub(crate) use children::{Children, Foreign, Program, StartError, Started};
 pub(crate) use keeper::{KEEP, keep};
 pub(crate) use output::{Listener, Output};
 pub(crate) use page::StatusPage;
@@ -31,6 +31,8 @@ pub(crate) const TERM_GRACE: Duration = Duration::from_secs(1);
 pub(crate) enum Exit {
     Code(i32),
     Signal(i32),
+    /// It has ended, and whoever could say how is gone.
+    Unknown,
 }
 
 /// A running child and everything it has forked into its process group.
@@ -45,6 +47,8 @@ pub(crate) struct Process {
 #[derive(Debug)]
 struct Life {
     pid: Pid,
+    /// It forks processes of ours.
+    forks: bool,
     state: Mutex<LifeState>,
 }
 
@@ -57,8 +61,8 @@ struct LifeState {
 }
 
 impl Life {
-    fn new(pid: Pid) -> Self {
-        Life { pid, state: Mutex::default() }
+    fn new(pid: Pid, forks: bool) -> Self {
+        Life { pid, forks, state: Mutex::default() }
     }
 
     fn lock(&self) -> MutexGuard<'_, LifeState> {

@@ -1,4 +1,9 @@
-//! B: a process of its own for every call, `python -m omni.skills.run SKILL COMMAND --args JSON`.
+//! B: a process of its own for every call. It is started from nothing, as `python -m omni.skills.run SKILL
+//! COMMAND --args JSON`, or forked by a zygote that has imported what it needs: on request, ahead of time, or
+//! to serve a number of calls.
+
+mod shelf;
+mod zygote;
 
 use std::ffi::OsString;
 use std::sync::Arc;
@@ -6,15 +11,17 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 use std::time::Instant;
 
-use omni_call::{BoxFuture, Call, Ending, EventSink, Executor, Outcome, Phase};
+use omni_call::{BoxFuture, Call, Ending, EventSink, Executor, Outcome, Phase, Way};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::{timeout, timeout_at};
 
 use crate::ExecConfig;
 use crate::outcome::{ending, outcome, refuse_oversized, start_failed, unstarted, waited_out};
 use crate::process::{Children, Program, TERM_GRACE};
-use crate::wire::Mode;
+use crate::wire::{ErrorKind, Mode};
 use crate::worker::{End, StartFailure, Worker};
+use shelf::{Ready, Shelf};
+use zygote::Zygotes;
 
 /// Arguments longer than this travel in the call frame: the kernel takes 128 KiB for one argument.
 const ARGV_BYTES_MAX: usize = 100 << 10;
@@ -29,13 +36,16 @@ const SHUTDOWN_GRACE: Duration = Duration::from_millis(200);
 
 const RETRY_AFTER: Duration = Duration::from_secs(1);
 
-/// Runs each call in a process of its own, `spawned_max` at a time.
+/// Runs each call in a process of its own, `spawned_max` at a time. Where it comes from is the call's
+/// [`Way`]: `Zygote`, `Prewarmed` and `Recycled` are forked, every other is started from nothing.
 ///
 /// Needs a tokio runtime while calls run. Dropping it kills nothing by itself: every process belongs to its
 /// call, and ends when that is dropped.
 pub struct Spawn {
     config: Arc<ExecConfig>,
     children: Arc<Children>,
+    zygotes: Arc<Zygotes>,
+    shelf: Arc<Shelf>,
     places: Arc<Semaphore>,
     waiting: AtomicUsize,
 }
@@ -43,8 +53,12 @@ pub struct Spawn {
 impl Spawn {
     /// An executor without processes.
     pub fn new(config: Arc<ExecConfig>) -> Self {
+        let children = Children::new(Arc::clone(&config));
+        let zygotes = Zygotes::new(Arc::clone(&children));
         Spawn {
-            children: Children::new(Arc::clone(&config)),
+            children,
+            shelf: Shelf::new(Arc::clone(&zygotes)),
+            zygotes,
             places: Arc::new(Semaphore::new(config.spawned_max)),
             waiting: AtomicUsize::new(0),
             config,
@@ -61,6 +75,7 @@ impl Spawn {
             Err(failure) => return start_failed(&call, &failure),
         };
         let end = run.worker().finish(&mut call.deadline, events).await;
+        self.prepare_next(&call, &end);
         self.conclude(&call, run, end).await
     }
 
@@ -84,12 +99,40 @@ impl Spawn {
         place.map_err(|_| Ending::Shutdown)
     }
 
-    /// Starts the process and sends it the call.
+    /// Finds a process for the call and sends it.
     async fn begin(&self, call: &Call, place: OwnedSemaphorePermit) -> Result<Run, StartFailure> {
-        let started = Worker::launch(&self.children, program(call), Mode::Sync, Box::new(place));
-        let mut worker = Box::new(started.await?);
-        worker.begin(call, 1);
-        Ok(Run { worker: Some(worker) })
+        let way = call.spec.way;
+        let generation = self.zygotes.generation();
+        let waiting = match way {
+            Way::Prewarmed => self.shelf.take_ahead(),
+            Way::Recycled => self.shelf.take_used(),
+            _ => None,
+        };
+        let mut ready = match (waiting, way) {
+            (Some(ready), _) => ready,
+            (None, Way::Zygote | Way::Prewarmed | Way::Recycled) => {
+                Ready::new(Box::new(self.zygotes.fork(false).await?), 0, generation)
+            }
+            (None, _) => {
+                let started = Worker::launch(&self.children, program(call), Mode::Sync, Box::new(()));
+                Ready::new(Box::new(started.await?), 0, 0)
+            }
+        };
+        ready.worker.begin(call, 1);
+        let recycled = (way == Way::Recycled).then(|| (Arc::clone(&self.shelf), Arc::clone(&self.config)));
+        Ok(Run { ready: Some(ready), place: Some(place), recycled })
+    }
+
+    /// Sees to what later calls of the tool find: its file imported in the zygote, and processes forked ahead.
+    fn prepare_next(&self, call: &Call, end: &End) {
+        let imported = matches!(end, End::Result(_) | End::TooLarge)
+            || matches!(end, End::Error(error) if error.kind == ErrorKind::ToolError);
+        if imported && matches!(call.spec.way, Way::Zygote | Way::Prewarmed | Way::Recycled) {
+            self.zygotes.preload(&call.spec);
+        }
+        if call.spec.way == Way::Prewarmed {
+            self.shelf.fill(self.config.prewarmed);
+        }
     }
 
     /// Says how the call ended. The process goes on alone: its caller need not wait for its exit.
@@ -142,6 +185,7 @@ fn program(call: &Call) -> Program {
             spec.command.clone().into(),
         ],
         env: Vec::new(),
+        forks: false,
     };
     program.args.extend(["--args".into(), arguments]);
     if let Some(skills) = spec.skill_dir.parent() {
@@ -161,6 +205,7 @@ impl Executor for Spawn {
     fn shut_down(&self) -> BoxFuture<'_, ()> {
         Box::pin(async {
             self.places.close();
+            self.shelf.close();
             self.children.end_all(SHUTDOWN_GRACE).await;
         })
     }
@@ -170,26 +215,41 @@ impl Executor for Spawn {
 /// by the whole ladder when it has not.
 struct Run {
     /// Taken only by `drop`.
-    worker: Option<Box<Worker>>,
+    ready: Option<Ready>,
+    /// Among the `spawned_max`; given free when the process is gone or free for another call.
+    place: Option<OwnedSemaphorePermit>,
+    /// Where the process goes that may serve another call.
+    recycled: Option<(Arc<Shelf>, Arc<ExecConfig>)>,
 }
 
 impl Run {
     fn worker(&mut self) -> &mut Worker {
-        self.worker.as_mut().expect("a run has its worker until it is dropped")
+        &mut self.ready.as_mut().expect("a run has its process until it is dropped").worker
     }
 }
 
 impl Drop for Run {
     fn drop(&mut self) {
-        let Some(mut worker) = self.worker.take() else { return };
+        let Some(mut ready) = self.ready.take() else { return };
+        let place = self.place.take();
         // Outside a runtime nothing can wait for it, so it is killed right here.
         let Ok(runtime) = tokio::runtime::Handle::try_current() else { return };
+        ready.calls += 1;
+        if let Some((shelf, config)) = &self.recycled
+            && ready.calls < config.recycled_calls
+            && ready.worker.reusable()
+        {
+            return shelf.put(Ready::new(ready.worker, ready.calls, 0), config.idle_worker_ttl);
+        }
+        let mut worker = ready.worker;
         runtime.spawn(async move {
+            let _place = place;
             let gone = if worker.busy() {
                 // A one-shot process that obeyed is as good as gone.
                 worker.cancel(CANCEL_PATIENCE).await;
                 worker.process.exited()
             } else {
+                worker.dismiss();
                 timeout(EXIT_GRACE, worker.drain()).await.is_ok()
             };
             if !gone {

@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use omni_call::{
     Call, CallId, Deadline, Ending, Event, EventSink, Executor, LogLevel, Outcome, Policy, RunSpec, Wants,
+    Way,
 };
 use omni_exec::{ExecConfig, Governed, Pool, Spawn};
 use serde_json::{Value, json};
@@ -23,6 +24,7 @@ pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
 pub(crate) struct Lab {
     folder: TempDir,
     pub(crate) executor: Arc<dyn Executor>,
+    pub(crate) way: Way,
 }
 
 impl Lab {
@@ -47,6 +49,17 @@ impl Lab {
         Self::new(change, |config| Arc::new(Spawn::new(config)))
     }
 
+    /// Processes of their own that a zygote forks.
+    pub(crate) fn forked(way: Way) -> Self {
+        Self::spawn().with_way(way)
+    }
+
+    /// With this way for the calls to come.
+    pub(crate) fn with_way(mut self, way: Way) -> Self {
+        self.way = way;
+        self
+    }
+
     fn new(
         change: impl FnOnce(&mut ExecConfig),
         executor: impl FnOnce(Arc<ExecConfig>) -> Arc<dyn Executor>,
@@ -68,7 +81,7 @@ impl Lab {
         let mut config = ExecConfig::new(python(), package, launcher, folder.path().to_owned());
         config.settings = json!({"lab": {"colour": "blue"}}).as_object().unwrap().clone();
         change(&mut config);
-        Lab { folder, executor: executor(Arc::new(config)) }
+        Lab { folder, executor: executor(Arc::new(config)), way: Way::Pool }
     }
 
     pub(crate) fn root(&self) -> &Path {
@@ -83,6 +96,7 @@ impl Lab {
     pub(crate) fn call_in(&self, file: &str, function: &str) -> Request {
         let skill = self.root().join("skills/lab");
         let mut spec = RunSpec::new("lab", function, skill, &format!("scripts/{file}"), function);
+        spec.way = self.way;
         spec.is_async = function.starts_with("async_");
         Request {
             executor: Arc::clone(&self.executor),
@@ -267,11 +281,17 @@ fn own_pid() -> i32 {
     std::process::id().try_into().unwrap()
 }
 
-fn parent(pid: i32) -> i32 {
+pub(crate) fn parent(pid: i32) -> i32 {
     let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
     // After the name, which may hold anything, come the state and the parent.
     let after_name = stat.rsplit(')').next().unwrap_or_default();
     after_name.split_whitespace().nth(1).and_then(|parent| parent.parse().ok()).unwrap_or(0)
+}
+
+/// Kills a process, as anybody could.
+pub(crate) fn kill(pid: i32) {
+    let status = std::process::Command::new("kill").args(["-9", &pid.to_string()]).status();
+    assert!(status.is_ok_and(|status| status.success()), "process {pid} could not be killed");
 }
 
 /// Waits until a process is gone and reaped.

@@ -310,3 +310,9 @@ def counts() -> dict:
 @tool
 async def async_counts() -> dict:
     return counts()
+
+
+@tool
+def kills_its_parent() -> str:
+    os.kill(os.getppid(), signal.SIGKILL)
+    return "done"

@@ -1,0 +1,383 @@
+//! The process that forks others: how it is started, asked, and replaced when it is gone.
+
+use std::collections::{HashMap, HashSet};
+use std::future::poll_fn;
+use std::io::{self, IoSlice, PipeReader, PipeWriter, pipe};
+use std::mem::MaybeUninit;
+use std::os::fd::{AsFd, OwnedFd};
+use std::os::unix::net::UnixStream as StdStream;
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::Poll;
+use std::time::Instant;
+
+use omni_call::RunSpec;
+use rustix::net::{SendAncillaryBuffer, SendAncillaryMessage, SendFlags, sendmsg};
+use rustix::process::{Pid, Signal};
+use serde::Deserialize;
+use serde_json::json;
+use tokio::net::UnixStream;
+use tokio::sync::oneshot;
+use tokio::time::timeout;
+
+use crate::channel::Channel;
+use crate::failures::Failures;
+use crate::process::{Children, Exit, Foreign, Output, Process, StartError, Started};
+use crate::wire::{self, Mode};
+use crate::worker::{StartFailure, Worker, ZYGOTE};
+
+/// The zygote of an executor, if it has one at the moment.
+pub(super) struct Zygotes {
+    children: Arc<Children>,
+    state: Mutex<State>,
+    /// Held while one is started.
+    opening: tokio::sync::Mutex<()>,
+}
+
+#[derive(Default)]
+struct State {
+    current: Option<Arc<Zygote>>,
+    failures: Failures,
+    /// Files that no zygote may import; their calls import them by themselves.
+    shunned: HashSet<PathBuf>,
+}
+
+/// One zygote.
+pub(super) struct Zygote {
+    socket: UnixStream,
+    /// Held while a frame is sent.
+    sending: tokio::sync::Mutex<()>,
+    process: Process,
+    next: AtomicU64,
+    waiting: Mutex<Waiting>,
+    gone: AtomicBool,
+    /// How many files it has imported: what was forked before the last one lacks it.
+    pub(super) generation: AtomicU64,
+}
+
+/// Who waits for a word of the zygote, by number.
+#[derive(Default)]
+struct Waiting {
+    forks: HashMap<u64, oneshot::Sender<Result<i32, String>>>,
+    ends: HashMap<u64, oneshot::Sender<Exit>>,
+    preloads: HashMap<u64, PathBuf>,
+    /// The files it was told to import.
+    known: HashSet<PathBuf>,
+}
+
+/// What a zygote says.
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum Word {
+    Ready {},
+    Forked { id: u64, pid: i32 },
+    Failed { id: u64, message: String },
+    Exited { id: u64, code: Option<i32>, signal: Option<i32> },
+    Preloaded { id: u64 },
+    Unsafe { id: u64, reason: String },
+}
+
+/// Why a zygote did not fork.
+enum NoFork {
+    /// It is gone: another one may do it.
+    Gone,
+    Start(StartError),
+}
+
+impl Zygotes {
+    pub(super) fn new(children: Arc<Children>) -> Arc<Self> {
+        Arc::new(Zygotes { children, state: Mutex::default(), opening: tokio::sync::Mutex::default() })
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The number of files that the zygote at hand has imported.
+    pub(super) fn generation(&self) -> u64 {
+        self.lock().current.as_ref().map_or(0, |zygote| zygote.generation.load(Ordering::Relaxed))
+    }
+
+    /// Has a process forked that speaks the worker wire. With `rehearse` it first goes through a call of no
+    /// consequence.
+    ///
+    /// Dropping the future leaves a process that ends by itself.
+    pub(super) async fn fork(self: &Arc<Self>, rehearse: bool) -> Result<Worker, StartFailure> {
+        let mut again = true;
+        loop {
+            let zygote = self.zygote().await.map_err(|failure| (*failure).clone())?;
+            match zygote.fork(&self.children, rehearse).await {
+                Ok(started) => {
+                    let worker = Worker::assemble(started, self.children.config(), Mode::Sync);
+                    return worker.map_err(StartFailure::from);
+                }
+                Err(NoFork::Gone) if again => {
+                    // Known here before its exit is: nobody else need try.
+                    zygote.gone.store(true, Ordering::Relaxed);
+                    zygote.process.signal(Signal::KILL);
+                    again = false;
+                }
+                Err(NoFork::Gone) => {
+                    return Err(StartFailure {
+                        message: "the zygote that forks processes died twice in a row".to_owned(),
+                        hint: "the log says how; `executor: spawn` needs no zygote".to_owned(),
+                        stderr: None,
+                        closing: self.children.closing(),
+                    });
+                }
+                Err(NoFork::Start(error)) => return Err(error.into()),
+            }
+        }
+    }
+
+    /// Has the zygote import the file of a tool whose call has shown that its import ends well.
+    pub(super) fn preload(&self, spec: &RunSpec) {
+        let file = spec.skill_dir.join(&spec.file);
+        let state = self.lock();
+        if state.shunned.contains(&file) {
+            return;
+        }
+        let Some(zygote) = state.current.clone() else { return };
+        drop(state);
+        if !zygote.lock().known.insert(file.clone()) {
+            return;
+        }
+        let id = zygote.number();
+        zygote.lock().preloads.insert(id, file);
+        let body = json!({"preload": {
+            "id": id, "skill": spec.skill, "dir": spec.skill_dir.to_string_lossy(), "file": spec.file,
+            "async": spec.is_async,
+        }});
+        tokio::spawn(async move { zygote.send(&body.to_string(), &[]).await });
+    }
+
+    /// The zygote at hand, or a new one.
+    async fn zygote(self: &Arc<Self>) -> Result<Arc<Zygote>, Arc<StartFailure>> {
+        let current = |zygotes: &Self| {
+            zygotes.lock().current.clone().filter(|zygote| !zygote.gone.load(Ordering::Relaxed))
+        };
+        if let Some(zygote) = current(self) {
+            return Ok(zygote);
+        }
+        // In a task of its own: others may wait for this start when this call is taken back.
+        let this = Arc::clone(self);
+        let started = tokio::spawn(async move {
+            let _turn = this.opening.lock().await;
+            if let Some(zygote) = current(&this) {
+                return Ok(zygote);
+            }
+            if let Some(failure) = this.lock().failures.forbids(Instant::now()) {
+                return Err(Arc::clone(failure));
+            }
+            match this.open().await {
+                Ok(zygote) => {
+                    let mut state = this.lock();
+                    state.failures = Failures::default();
+                    state.current = Some(Arc::clone(&zygote));
+                    Ok(zygote)
+                }
+                Err(failure) => Err(this.lock().failures.add(failure)),
+            }
+        });
+        started.await.unwrap_or_else(|error| {
+            Err(Arc::new(StartFailure {
+                message: format!("starting the zygote failed: {error}"),
+                hint: "start the server again".to_owned(),
+                stderr: None,
+                closing: true,
+            }))
+        })
+    }
+
+    /// Starts a zygote and waits until it is ready.
+    async fn open(self: &Arc<Self>) -> Result<Arc<Zygote>, StartFailure> {
+        let system = |what| move |source: io::Error| StartError::System { what, source };
+        let started = Worker::start_module(&self.children, ZYGOTE, Mode::Sync, Box::new(()));
+        let Worker { channel, output, process, .. } = started.await?;
+        let speaking = channel.as_fd().try_clone_to_owned().map_err(system("sharing a socket"))?;
+        let socket = UnixStream::from_std(speaking.into()).map_err(system("watching a socket"))?;
+        let zygote = Arc::new(Zygote {
+            socket,
+            sending: tokio::sync::Mutex::default(),
+            process,
+            next: AtomicU64::new(0),
+            waiting: Mutex::default(),
+            gone: AtomicBool::new(false),
+            generation: AtomicU64::new(0),
+        });
+        tokio::spawn(serve(Arc::clone(self), Arc::clone(&zygote), channel, output));
+        Ok(zygote)
+    }
+
+    /// What a zygote that ended leaves: nobody waits for it, and what it was importing is not imported again.
+    fn bury(&self, zygote: &Arc<Zygote>, exit: Exit) {
+        zygote.gone.store(true, Ordering::Relaxed);
+        let mut waiting = std::mem::take(&mut *zygote.lock());
+        let mut state = self.lock();
+        if state.current.as_ref().is_some_and(|current| Arc::ptr_eq(current, zygote)) {
+            state.current = None;
+        }
+        for (_, file) in waiting.preloads.drain() {
+            tracing::warn!(
+                file = %file.display(),
+                "the zygote died while it imported this file: from now on each call imports it by itself"
+            );
+            state.shunned.insert(file);
+        }
+        drop(state);
+        if !self.children.closing() {
+            tracing::info!(?exit, "the zygote has ended; the next call starts another one");
+        }
+    }
+}
+
+/// Hears what a zygote says and prints until it ends.
+async fn serve(zygotes: Arc<Zygotes>, zygote: Arc<Zygote>, mut channel: Channel, mut output: Output) {
+    let exit = poll_fn(|cx| {
+        output.poll(cx, None);
+        while let Poll::Ready(frame) = channel.poll_frame(cx) {
+            let Ok(length) = frame else { break };
+            match serde_json::from_slice(channel.body(length).bytes()) {
+                Ok(word) => zygotes.hear(&zygote, word),
+                Err(error) => tracing::warn!(%error, "the zygote said something that is no word of its own"),
+            }
+            channel.consume(length);
+        }
+        zygote.process.poll_exit(cx)
+    })
+    .await;
+    zygotes.bury(&zygote, exit);
+}
+
+impl Zygotes {
+    fn hear(&self, zygote: &Zygote, word: Word) {
+        let mut waiting = zygote.lock();
+        match word {
+            Word::Ready {} => {}
+            Word::Forked { id, pid } => {
+                if let Some(fork) = waiting.forks.remove(&id) {
+                    let _ = fork.send(Ok(pid));
+                }
+            }
+            Word::Failed { id, message } => {
+                waiting.ends.remove(&id);
+                if let Some(fork) = waiting.forks.remove(&id) {
+                    let _ = fork.send(Err(message));
+                }
+            }
+            Word::Exited { id, code, signal } => {
+                let exit = match (code, signal) {
+                    (Some(code), _) => Exit::Code(code),
+                    (None, Some(signal)) => Exit::Signal(signal),
+                    (None, None) => Exit::Unknown,
+                };
+                if let Some(end) = waiting.ends.remove(&id) {
+                    let _ = end.send(exit);
+                }
+            }
+            Word::Preloaded { id } => {
+                waiting.preloads.remove(&id);
+                zygote.generation.fetch_add(1, Ordering::Relaxed);
+            }
+            Word::Unsafe { id, reason } => {
+                let Some(file) = waiting.preloads.remove(&id) else { return };
+                drop(waiting);
+                tracing::warn!(
+                    file = %file.display(), reason,
+                    "this file cannot be imported ahead of its calls: from now on each call imports it by itself"
+                );
+                self.lock().shunned.insert(file);
+            }
+        }
+    }
+}
+
+impl Zygote {
+    fn lock(&self) -> MutexGuard<'_, Waiting> {
+        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn number(&self) -> u64 {
+        self.next.fetch_add(1, Ordering::Relaxed)
+    }
+
+    async fn fork(self: &Arc<Self>, children: &Arc<Children>, rehearse: bool) -> Result<Started, NoFork> {
+        let failed = |what| move |source: io::Error| NoFork::Start(StartError::System { what, source });
+        if children.closing() {
+            return Err(NoFork::Start(StartError::Closing));
+        }
+        let (control, theirs) = StdStream::pair().map_err(failed("making a socket pair"))?;
+        control.set_nonblocking(true).map_err(failed("setting up a socket"))?;
+        let (stdout, their_stdout): (PipeReader, PipeWriter) = pipe().map_err(failed("making a pipe"))?;
+        let (stderr, their_stderr) = pipe().map_err(failed("making a pipe"))?;
+        let (serial, mark) = children.next_mark();
+        let id = self.number();
+        let (forked, pid) = oneshot::channel();
+        let (tell_end, ended) = oneshot::channel();
+        {
+            let mut waiting = self.lock();
+            waiting.forks.insert(id, forked);
+            waiting.ends.insert(id, tell_end);
+        }
+        let request = json!({"fork": {"id": id, "mark": mark, "rehearse": rehearse}}).to_string();
+        let theirs: [OwnedFd; 3] = [theirs.into(), their_stdout.into(), their_stderr.into()];
+        if !self.send(&request, &theirs).await {
+            return Err(NoFork::Gone);
+        }
+        drop(theirs);
+        // A zygote that hangs in an import is ended; so is one that was stopped.
+        let patience = children.config().ready_timeout;
+        let pid = match timeout(patience, pid).await {
+            Ok(Ok(Ok(pid))) => Pid::from_raw(pid),
+            Ok(Ok(Err(message))) => return Err(failed("forking")(io::Error::other(message))),
+            Ok(Err(_)) => return Err(NoFork::Gone),
+            Err(_) => {
+                self.process.signal(Signal::KILL);
+                return Err(NoFork::Gone);
+            }
+        };
+        let pid = pid.ok_or(NoFork::Gone)?;
+        let this = Arc::clone(self);
+        let reap = Box::new(move || this.reap(id));
+        let foreign = Foreign { pid, ended, reap };
+        let process = children.adopt_foreign((serial, mark), foreign).map_err(NoFork::Start)?;
+        Ok(Started { process, control, stdout: stdout.into(), stderr: stderr.into() })
+    }
+
+    /// Lets the zygote reap a process whose end it has told.
+    fn reap(self: &Arc<Self>, id: u64) {
+        self.lock().ends.remove(&id);
+        let this = Arc::clone(self);
+        tokio::spawn(async move { this.send(&json!({"reap": {"id": id}}).to_string(), &[]).await });
+    }
+
+    /// Sends a frame and descriptors with it. False when the zygote takes no more.
+    async fn send(&self, body: &str, descriptors: &[OwnedFd]) -> bool {
+        let _turn = self.sending.lock().await;
+        let mut frame = Vec::new();
+        wire::push_body(&mut frame, body.as_bytes());
+        let descriptors: Vec<_> = descriptors.iter().map(AsFd::as_fd).collect();
+        let mut sent = 0;
+        while sent < frame.len() {
+            if self.gone.load(Ordering::Relaxed) || self.socket.writable().await.is_err() {
+                return false;
+            }
+            let taken = self.socket.try_io(tokio::io::Interest::WRITABLE, || {
+                let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(3))];
+                let mut ancillary = SendAncillaryBuffer::new(&mut space);
+                if sent == 0 && !descriptors.is_empty() {
+                    ancillary.push(SendAncillaryMessage::ScmRights(&descriptors));
+                }
+                let rest = [IoSlice::new(frame.get(sent..).unwrap_or_default())];
+                Ok(sendmsg(&self.socket, &rest, &mut ancillary, SendFlags::NOSIGNAL)?)
+            });
+            match taken {
+                Ok(count) => sent += count,
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+                Err(_) => return false,
+            }
+        }
+        true
+    }
+}
