@@ -170,7 +170,7 @@ impl Ending {
             }
             Ending::BadResult { message } => format!("`{tool}` returned an unusable result: {message}"),
             Ending::LoadError { message, .. } => format!("`{tool}` could not be loaded: {message}"),
-            Ending::Exited { code } => format!("`{tool}` ended its Python process with exit code {code}"),
+            Ending::Exited { code } => format!("`{tool}` ended its process with exit code {code}"),
             Ending::Signalled { signal } => {
                 format!("`{tool}` was ended by signal {signal}{}", signal_name(*signal))
             }
@@ -196,7 +196,7 @@ impl Ending {
                 seconds(*retry_after)
             ),
             Ending::WorkerStart { message, hint } => {
-                format!("no Python worker could be started for `{tool}`: {message} ({hint})")
+                format!("no process could be started for `{tool}`: {message} ({hint})")
             }
         }
     }

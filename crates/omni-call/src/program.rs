@@ -29,9 +29,10 @@ pub enum ProgramInput {
     /// The JSON object on standard input.
     #[default]
     Stdin,
-    /// The JSON object in a file, whose path is the last argument.
+    /// The JSON object in a file, whose path is the last word of the command line.
     File,
-    /// `--name value` for each argument, in the schema's order.
+    /// `--name=value` for each argument, in their order: `true` is the name alone, `false` and `null` are left
+    /// out, a list repeats the name, `_` in a name becomes `-`.
     Flags,
 }
 

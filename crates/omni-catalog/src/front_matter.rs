@@ -2,7 +2,8 @@
 //!
 //! Values keep the spelling of the file: `no` and `1.10` are texts here, whatever YAML makes of them.
 
-use granit_parser::{Event, Options, Parser, ScanError, Span};
+use granit_parser::{Event, Options, Parser, ScalarStyle, ScanError, Span};
+use serde_json::{Map, Value};
 
 /// What stands between the two `---` lines.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -28,6 +29,8 @@ pub(crate) struct Place {
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Yaml {
     Text(String),
+    /// A text in quotes: never a number or a truth value.
+    Quoted(String),
     List(Vec<Yaml>),
     Map(Vec<Entry>),
 }
@@ -49,7 +52,7 @@ impl FrontMatter {
 impl Yaml {
     pub(crate) fn text(&self) -> Option<&str> {
         match self {
-            Yaml::Text(text) => Some(text),
+            Yaml::Text(text) | Yaml::Quoted(text) => Some(text),
             Yaml::List(_) | Yaml::Map(_) => None,
         }
     }
@@ -57,7 +60,28 @@ impl Yaml {
     pub(crate) fn map(&self) -> &[Entry] {
         match self {
             Yaml::Map(entries) => entries,
-            Yaml::Text(_) | Yaml::List(_) => &[],
+            Yaml::Text(_) | Yaml::Quoted(_) | Yaml::List(_) => &[],
+        }
+    }
+}
+
+impl Yaml {
+    /// The JSON that the value stands for, by the rules of YAML's core schema.
+    pub(crate) fn json(&self) -> Value {
+        match self {
+            Yaml::Text(text) => match text.as_str() {
+                "" | "~" | "null" => Value::Null,
+                "true" => Value::Bool(true),
+                "false" => Value::Bool(false),
+                text => serde_json::from_str::<serde_json::Number>(text)
+                    .map_or_else(|_| Value::from(text), Value::Number),
+            },
+            Yaml::Quoted(text) => Value::from(text.as_str()),
+            Yaml::List(items) => items.iter().map(Yaml::json).collect(),
+            Yaml::Map(entries) => {
+                let members = entries.iter().map(|entry| (entry.key.clone(), entry.value.json()));
+                Value::Object(members.collect::<Map<_, _>>())
+            }
         }
     }
 }
@@ -166,7 +190,8 @@ impl<'a> Builder<'a> {
             });
         }
         match event {
-            Event::Scalar(text, ..) => Ok(Yaml::Text(text.into_owned())),
+            Event::Scalar(text, ScalarStyle::Plain, ..) => Ok(Yaml::Text(text.into_owned())),
+            Event::Scalar(text, ..) => Ok(Yaml::Quoted(text.into_owned())),
             Event::SequenceStart(..) => self.list(depth),
             Event::MappingStart(..) => self.map(depth),
             // An alias could repeat its anchor's content without bound, and no front matter needs one.

@@ -28,6 +28,7 @@ mod store;
 
 mod diagnostic;
 mod parallel;
+mod programs;
 mod similar;
 mod strict_json;
 

@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use omni_call::{Policy, RunSpec};
+use omni_call::{Policy, ProgramSpec, RunSpec};
 use omni_scan::Source;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
@@ -11,6 +11,7 @@ use serde_json::{Map, Value};
 
 use crate::folder::SkillFolder;
 use crate::listing::Listing;
+use crate::programs::Declared;
 use crate::tool::{Detail, Origin};
 use crate::{Diagnostic, Severity, Skill, validate};
 
@@ -66,10 +67,21 @@ pub(crate) struct RecordedTool<'a> {
 /// Learns everything about a skill from its files, without running any. `digest` is the folder's.
 pub(crate) fn describe(folder: &SkillFolder, digest: &str) -> String {
     let mut findings = folder.findings.clone();
-    let mut skill = front_matter(folder, &mut findings);
+    let (mut skill, mut declared) = front_matter(folder, &mut findings);
     let scanned = scan(folder, &mut findings);
-    let tools: Vec<WrittenTool<'_>> =
-        scanned.iter().filter_map(|tool| written(&skill, tool, &mut findings)).collect();
+    declared.retain(|declared| {
+        let taken = scanned.iter().find(|tool| tool.command == declared.tool.command);
+        if let Some(taken) = taken {
+            findings.push(named_twice(&folder.folder, declared, taken));
+        }
+        taken.is_none()
+    });
+    let functions = scanned.iter().map(|tool| (tool, None));
+    let programs = declared.iter().map(|declared| (&declared.tool, Some(&declared.program)));
+    let tools: Vec<WrittenTool<'_>> = functions
+        .chain(programs)
+        .filter_map(|(tool, program)| written(&skill, tool, program, &mut findings))
+        .collect();
     skill.tools = tools.len();
     if scanned.is_empty() && folder.skill_md.is_none() && !folder.has_scripts && folder.findings.is_empty() {
         findings.push(not_a_skill(&folder.folder));
@@ -93,7 +105,7 @@ pub(crate) fn describe(folder: &SkillFolder, digest: &str) -> String {
     serde_json::to_string(&record).unwrap_or_default()
 }
 
-fn front_matter(folder: &SkillFolder, findings: &mut Vec<Diagnostic>) -> Skill {
+fn front_matter(folder: &SkillFolder, findings: &mut Vec<Diagnostic>) -> (Skill, Vec<Declared>) {
     match &folder.skill_md {
         Some(file) => Skill::read(&folder.folder, &file.text, findings),
         None => {
@@ -105,7 +117,7 @@ fn front_matter(folder: &SkillFolder, findings: &mut Vec<Diagnostic>) -> Skill {
             if folder.has_scripts && !reported {
                 findings.push(missing_skill_md(&folder.folder));
             }
-            Skill { folder: folder.folder.clone(), ..Skill::default() }
+            (Skill { folder: folder.folder.clone(), ..Skill::default() }, Vec::new())
         }
     }
 }
@@ -144,6 +156,7 @@ fn scan(folder: &SkillFolder, findings: &mut Vec<Diagnostic>) -> Vec<omni_scan::
 fn written<'a>(
     skill: &Skill,
     tool: &'a omni_scan::Tool,
+    program: Option<&ProgramSpec>,
     findings: &mut Vec<Diagnostic>,
 ) -> Option<WrittenTool<'a>> {
     let name = if skill.flat { tool.command.clone() } else { format!("{}.{}", skill.folder, tool.command) };
@@ -188,7 +201,7 @@ fn written<'a>(
         meta: meta(tool),
     };
     let detail = Detail {
-        run: run_spec(skill, tool, &name, output_schema.is_some()),
+        run: run_spec(skill, tool, program, &name, output_schema.is_some()),
         origin: Origin { file: format!("{}/{}", skill.folder, tool.file), line: tool.line },
         category: tool.category.clone(),
         tags: tool.tags.clone(),
@@ -197,7 +210,13 @@ fn written<'a>(
     Some(WrittenTool { name, listing, detail })
 }
 
-fn run_spec(skill: &Skill, tool: &omni_scan::Tool, name: &str, structured: bool) -> RunSpec {
+fn run_spec(
+    skill: &Skill,
+    tool: &omni_scan::Tool,
+    program: Option<&ProgramSpec>,
+    name: &str,
+    structured: bool,
+) -> RunSpec {
     // The folder's name stands for its path until the skills folder is known again.
     let mut run =
         RunSpec::new(&skill.folder, &tool.command, skill.folder.clone().into(), &tool.file, &tool.function);
@@ -210,6 +229,7 @@ fn run_spec(skill: &Skill, tool: &omni_scan::Tool, name: &str, structured: bool)
     run.limits.timeout_ms = tool.limits.timeout_ms.or(skill.limits.timeout_ms);
     run.limits.idle_timeout_ms = tool.limits.idle_timeout_ms.or(skill.limits.idle_timeout_ms);
     run.policy = policy(skill, tool);
+    run.program = program.cloned();
     run
 }
 
@@ -245,6 +265,22 @@ fn meta(tool: &omni_scan::Tool) -> Map<String, Value> {
 fn legal_name(name: &str) -> bool {
     (1..=128).contains(&name.len())
         && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-' | b'.'))
+}
+
+fn named_twice(folder: &str, declared: &Declared, taken: &omni_scan::Tool) -> Diagnostic {
+    Diagnostic {
+        severity: Severity::Error,
+        skill: folder.to_owned(),
+        file: format!("{folder}/SKILL.md"),
+        line: declared.tool.line,
+        column: 1,
+        code: "declared-tool".to_owned(),
+        message: format!(
+            "the tool `{}` is not served: the function at {}:{} has that name",
+            taken.command, taken.file, taken.line
+        ),
+        help: Some("rename one of the two".to_owned()),
+    }
 }
 
 fn missing_skill_md(folder: &str) -> Diagnostic {

@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use crate::front_matter::{self, Entry, FrontMatter, Place, Yaml};
+use crate::programs::{self, Declared};
 use crate::{Diagnostic, Severity};
 
 /// One skill, as its folder and front matter describe it.
@@ -54,13 +55,19 @@ pub struct Skill {
 impl Skill {
     /// Reads the text of a SKILL.md. What is wrong with it is added to `findings`, and costs no more than
     /// the field it concerns.
-    pub(crate) fn read(folder: &str, skill_md: &str, findings: &mut Vec<Diagnostic>) -> Skill {
+    /// Also returns the tools that it declares itself.
+    pub(crate) fn read(
+        folder: &str,
+        skill_md: &str,
+        findings: &mut Vec<Diagnostic>,
+    ) -> (Skill, Vec<Declared>) {
         let (front, problem) = front_matter::read(skill_md);
         let mut reader = SkillReader { folder, front: &front, findings };
         if let Some(problem) = problem {
             reader.find(Severity::Warning, problem.place, "bad-front-matter", problem.message, problem.help);
         }
-        reader.skill()
+        let skill = reader.skill();
+        (skill, programs::read(folder, front.find("tools"), findings))
     }
 }
 
@@ -71,7 +78,7 @@ const DESCRIPTION_CHARS_MAX: usize = 1_024;
 const TOP: Place = Place { line: 1, column: 1 };
 
 /// Keys that have a meaning here; at the top or under `metadata`.
-const KNOWN_KEYS: [&str; 20] = [
+const KNOWN_KEYS: [&str; 21] = [
     "name",
     "description",
     "license",
@@ -91,6 +98,7 @@ const KNOWN_KEYS: [&str; 20] = [
     "concurrency",
     "retry_on",
     "max_attempts",
+    "tools",
     "tags",
 ];
 
@@ -208,7 +216,7 @@ impl<'a> SkillReader<'a> {
     fn list(&mut self, key: &str) -> Vec<String> {
         match self.entry(key).map(|entry| &entry.value) {
             Some(Yaml::List(items)) => items.iter().filter_map(Yaml::text).map(str::to_owned).collect(),
-            Some(Yaml::Text(text)) => {
+            Some(Yaml::Text(text) | Yaml::Quoted(text)) => {
                 text.split(',').map(str::trim).filter(|item| !item.is_empty()).map(str::to_owned).collect()
             }
             Some(Yaml::Map(_)) | None => Vec::new(),
@@ -217,7 +225,7 @@ impl<'a> SkillReader<'a> {
 
     /// A list, or a text of words: `Bash(git add:*) Read`. Blanks within brackets do not part words.
     fn words(&mut self, key: &str) -> Vec<String> {
-        let Some(Yaml::Text(text)) = self.entry(key).map(|entry| &entry.value) else { return self.list(key) };
+        let Some(text) = self.entry(key).and_then(|entry| entry.value.text()) else { return self.list(key) };
         let mut depth = 0usize;
         let parts = text.split(|c: char| {
             match c {
@@ -318,7 +326,7 @@ fn object(entries: &[Entry]) -> Map<String, Value> {
 
 fn json(value: &Yaml) -> Value {
     match value {
-        Yaml::Text(text) => Value::from(text.as_str()),
+        Yaml::Text(text) | Yaml::Quoted(text) => Value::from(text.as_str()),
         Yaml::List(items) => items.iter().map(json).collect(),
         Yaml::Map(entries) => Value::Object(object(entries)),
     }

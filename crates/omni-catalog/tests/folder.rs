@@ -10,7 +10,7 @@ use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use omni_call::{Affinity, Policy, Way};
+use omni_call::{Affinity, Policy, ProgramInput, ProgramOutput, Way};
 use omni_catalog::{
     Catalog, CatalogConfig, CatalogError, Diagnostic, ListShape, Refreshed, Severity, Snapshot,
 };
@@ -167,6 +167,83 @@ fn a_skill_s_policy_holds_where_a_tool_has_none_of_its_own() {
     let finding = found(&snapshot, "bad-value");
     assert_eq!(finding.message, "`max_attempts` must be a number from 1 to 10; it is `0`");
     assert_eq!(finding.line, 7);
+}
+
+#[test]
+fn a_program_is_declared_in_the_front_matter() {
+    let place = Place::new();
+    place.skill("text", &["shout"]).write(
+        "text/SKILL.md",
+        r#"---
+name: text
+description: d
+timeout: 9
+tools:
+  - name: word_count
+    description: Count the words of a text.
+    command: [bash, scripts/count.sh]
+    input: flags
+    output: json
+    env: {LC_ALL: C}
+    read_only: true
+    timeout: 2
+    input_schema:
+      properties:
+        text: {type: string, minLength: 1}
+        unit: {enum: ["1", words]}
+      required: [text]
+  - name: shout
+    description: The name is taken.
+    command: [cat]
+  - name: outside
+    description: d
+    command: [../../bin/rm]
+  - description: nameless
+    command: [cat]
+  - name: odd
+    description: d
+    command: [cat]
+    inpt: file
+    cwd: /etc
+    output: xml
+---
+"#,
+    );
+    let (snapshot, _) = place.fresh();
+    assert_eq!(names(&snapshot), ["text.odd", "text.shout", "text.word_count"]);
+    let tool = snapshot.tool("text.word_count").unwrap();
+    let program = tool.spec.program.as_ref().unwrap();
+    assert_eq!(program.argv, ["bash", "scripts/count.sh"]);
+    assert_eq!((program.input, program.output), (ProgramInput::Flags, ProgramOutput::Json));
+    assert_eq!(
+        (tool.spec.way, tool.spec.limits.timeout_ms, tool.spec.policy.repeatable),
+        (Way::Spawn, Some(2_000), true)
+    );
+    assert_eq!(tool.title().as_deref(), Some("Word count"));
+    assert_eq!(
+        serde_json::from_str::<serde_json::Value>(tool.input_schema().get()).unwrap(),
+        serde_json::json!({"type": "object", "properties": {"text": {"type": "string", "minLength": 1},
+            "unit": {"enum": ["1", "words"]}}, "required": ["text"]})
+    );
+    assert!(tool.check_arguments(b"{}").is_err());
+    assert!(snapshot.tool("text.shout").unwrap().spec.program.is_none(), "the function stays");
+    let mut said: Vec<String> = snapshot
+        .diagnostics()
+        .iter()
+        .map(|finding| format!("{}: {}", finding.line, finding.message))
+        .collect();
+    said.sort();
+    assert_eq!(
+        said,
+        [
+            "19: the tool `shout` is not served: the function at scripts/text.py:5 has that name",
+            "22: a tool under `tools:` is not served: the program of `outside` is outside of the skill's folder",
+            "25: a tool under `tools:` is not served: it has no `name`",
+            "30: a tool has no key `inpt`",
+            "31: `cwd` must be a folder beneath the skill's",
+            "32: `output` must be `text` or `json`",
+        ]
+    );
 }
 
 #[test]

@@ -22,6 +22,9 @@ use crate::process::{KEEP, keep};
 /// The variable in which Python finds the number of its control channel.
 pub(crate) const CONTROL_FD: &str = "OMNI_CONTROL_FD";
 
+/// The word after `__launch` for a program that has no control channel.
+pub(crate) const RUN: &str = "run";
+
 /// Above the numbers that tools use for plumbing (`exec 3>…` in a shell).
 const CONTROL_FD_MIN: i32 = 64;
 
@@ -31,12 +34,19 @@ const CONTROL_FD_MIN: i32 = 64;
 /// `OMNI_CONTROL_FD`. Returns only when that failed, with the reason; the caller prints it and exits with
 /// code 127.
 ///
+/// With `run` before them, the program is one that knows nothing of us: standard input stays what it is.
+///
 /// With the arguments `keep MARK` this process becomes the one that ends what tools leave behind when the
 /// server is killed; then it returns when that is done.
 pub fn launch(args: impl Iterator<Item = OsString>) -> io::Error {
     let mut args = args.peekable();
-    let result =
-        if args.next_if(|word| word == KEEP).is_some() { become_keeper(args) } else { become_worker(args) };
+    let result = if args.next_if(|word| word == KEEP).is_some() {
+        become_keeper(args)
+    } else if args.next_if(|word| word == RUN).is_some() {
+        become_program(args)
+    } else {
+        become_worker(args)
+    };
     match result {
         Ok(never) => match never {},
         Err(error) => error,
@@ -54,10 +64,24 @@ fn become_keeper(mut args: impl Iterator<Item = OsString>) -> io::Result<Infalli
 }
 
 fn become_worker(mut args: impl Iterator<Item = OsString>) -> io::Result<Infallible> {
+    let program = settle(&mut args)?;
+    let control = fcntl_dupfd_cloexec(stdin(), CONTROL_FD_MIN)?;
+    fcntl_setfd(&control, FdFlags::empty())?;
+    dup2_stdin(File::open("/dev/null")?)?;
+    Err(Command::new(&program).args(args).env(CONTROL_FD, control.as_raw_fd().to_string()).exec())
+}
+
+fn become_program(mut args: impl Iterator<Item = OsString>) -> io::Result<Infallible> {
+    let program = settle(&mut args)?;
+    let error = Command::new(&program).args(args).exec();
+    Err(io::Error::new(error.kind(), format!("`{}`: {error}", program.display())))
+}
+
+/// Makes this process a child as it should be, and returns the program to become.
+fn settle(args: &mut impl Iterator<Item = OsString>) -> io::Result<OsString> {
     let usage = || io::Error::new(io::ErrorKind::InvalidInput, "usage: __launch SERVER_PID PROGRAM [ARG…]");
     let server = args.next().and_then(|pid| pid.to_str()?.parse::<i32>().ok()).ok_or_else(usage)?;
     let program = args.next().ok_or_else(usage)?;
-
     setsid()?;
     set_parent_process_death_signal(Some(Signal::KILL))?;
     // The server may have died before the line above; then nobody will ever send the signal.
@@ -66,10 +90,5 @@ fn become_worker(mut args: impl Iterator<Item = OsString>) -> io::Result<Infalli
     }
     // A crashing tool must not leave a core file in the user's project.
     setrlimit(Resource::Core, Rlimit { current: Some(0), maximum: Some(0) })?;
-
-    let control = fcntl_dupfd_cloexec(stdin(), CONTROL_FD_MIN)?;
-    fcntl_setfd(&control, FdFlags::empty())?;
-    dup2_stdin(File::open("/dev/null")?)?;
-
-    Err(Command::new(&program).args(args).env(CONTROL_FD, control.as_raw_fd().to_string()).exec())
+    Ok(program)
 }

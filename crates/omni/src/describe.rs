@@ -43,9 +43,13 @@ fn as_text(tool: &Tool, places: &Places, out: &mut dyn Write) -> Result<()> {
     if let Some(description) = tool.description() {
         writeln!(out, "\n{}", indented(&description))?;
     }
-    let kind = if spec.is_async { "async def" } else { "def" };
+    let what = match &spec.program {
+        Some(program) => program.argv.join(" "),
+        None if spec.is_async => format!("async def {}", spec.function),
+        None => format!("def {}", spec.function),
+    };
     let mut facts = vec![
-        ("written in", format!("{}:{}, `{kind} {}`", file.display(), tool.origin.line, spec.function)),
+        ("written in", format!("{}:{}, `{what}`", file.display(), tool.origin.line)),
         ("executor", spec.way.name().to_owned()),
         ("time limit", limit(spec.limits.timeout_ms)),
         ("idle limit", limit(spec.limits.idle_timeout_ms)),

@@ -6,6 +6,7 @@ use std::io;
 use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream;
 use std::os::unix::process::ExitStatusExt;
+use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -21,6 +22,7 @@ use tokio::time::timeout;
 use super::environment::{self, MARK};
 use super::{Exit, Life, Process, keeper, starter, sweep};
 use crate::ExecConfig;
+use crate::launch::RUN;
 
 /// What to start: Python's arguments and the variables that only this process gets.
 #[derive(Debug, Default)]
@@ -29,6 +31,16 @@ pub(crate) struct Program {
     pub(crate) env: Vec<(&'static str, OsString)>,
     /// It forks processes that we adopt, so it has to outlive them: nobody else can reap them.
     pub(crate) forks: bool,
+}
+
+/// A program of any kind to start.
+pub(crate) struct Foreground {
+    /// The program, a path or a name to be looked up, and its arguments.
+    pub(crate) argv: Vec<OsString>,
+    /// Variables for it besides those that every child gets.
+    pub(crate) env: Vec<(OsString, OsString)>,
+    pub(crate) cwd: PathBuf,
+    pub(crate) stdin: OwnedFd,
 }
 
 /// A process that has just been started, and our ends of its pipes.
@@ -116,9 +128,48 @@ impl Children {
         let expected = Box::new(Expected::new(self));
         let (child, expected) =
             starter::start(command, expected).await.map_err(|source| self.start_error(source))?;
-        let started = self.adopt(serial, mark, child, forks, control, seat)?;
+        let (process, stdout, stderr) = self.adopt(serial, mark, child, forks, seat)?;
         drop(expected);
         // Whoever ends all children has signalled those that were there before this one.
+        if self.closing() {
+            return Err(StartError::Closing);
+        }
+        Ok(Started { process, control, stdout, stderr })
+    }
+
+    /// Starts a program that knows nothing of us. Returns our ends of its output and error streams with it.
+    pub(crate) async fn start_foreground(
+        self: &Arc<Self>,
+        program: Foreground,
+    ) -> Result<(Process, OwnedFd, OwnedFd), StartError> {
+        if self.closing() {
+            return Err(StartError::Closing);
+        }
+        keeper::ensure(&self.config.launcher).await;
+        let (serial, mark) = self.next_mark();
+        let cwd = program.cwd.clone();
+        let mut command = Command::new(&self.config.launcher);
+        command
+            .args(["__launch", RUN, &std::process::id().to_string()])
+            .args(program.argv)
+            .env_clear()
+            .envs(self.inherited.iter().map(|(name, value)| (name, value)))
+            .envs(program.env)
+            .env(MARK, &mark)
+            .current_dir(program.cwd)
+            .stdin(Stdio::from(program.stdin))
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped());
+        let expected = Box::new(Expected::new(self));
+        let (child, expected) = starter::start(command, expected).await.map_err(|source| {
+            if cwd.is_dir() {
+                self.start_error(source)
+            } else {
+                StartError::System { what: "entering the tool's folder", source }
+            }
+        })?;
+        let started = self.adopt(serial, mark, child, false, Box::new(()))?;
+        drop(expected);
         if self.closing() { Err(StartError::Closing) } else { Ok(started) }
     }
 
@@ -151,9 +202,8 @@ impl Children {
         mark: String,
         mut child: Child,
         forks: bool,
-        control: UnixStream,
         seat: Box<dyn Send>,
-    ) -> Result<Started, StartError> {
+    ) -> Result<(Process, OwnedFd, OwnedFd), StartError> {
         let system = |what| move |source: io::Error| StartError::System { what, source };
         let (stdout, stderr) = (child.stdout.take(), child.stderr.take());
         let pid = Pid::from_child(&child);
@@ -167,9 +217,7 @@ impl Children {
         };
         let process = self.watch_over(serial, mark, Life::new(pid, forks), pidfd, Parent::Ours(child), seat);
         match (stdout, stderr) {
-            (Some(stdout), Some(stderr)) => {
-                Ok(Started { process, control, stdout: stdout.into(), stderr: stderr.into() })
-            }
+            (Some(stdout), Some(stderr)) => Ok((process, stdout.into(), stderr.into())),
             _ => Err(system("capturing output")(io::Error::other("no pipe"))),
         }
     }

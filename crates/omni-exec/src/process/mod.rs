@@ -17,7 +17,7 @@ use std::time::Duration;
 use rustix::process::{Pid, Signal, kill_process, kill_process_group};
 use tokio::time::timeout;
 
-pub(crate) use children::{Children, Foreign, Program, StartError, Started};
+pub(crate) use children::{Children, Foreground, Foreign, Program, StartError, Started};
 pub(crate) use keeper::{KEEP, keep};
 pub(crate) use output::{Listener, Output};
 pub(crate) use page::StatusPage;

@@ -2,6 +2,7 @@
 //! COMMAND --args JSON`, or forked by a zygote that has imported what it needs: on request, ahead of time, or
 //! to serve a number of calls.
 
+mod program;
 mod shelf;
 mod zygote;
 
@@ -70,6 +71,10 @@ impl Spawn {
             Ok(place) => place,
             Err(ending) => return unstarted(&call, ending),
         };
+        let spec = Arc::clone(&call.spec);
+        if let Some(program) = &spec.program {
+            return program::run(&self.children, call, program, place, events).await;
+        }
         let mut run = match self.begin(&call, place).await {
             Ok(run) => run,
             Err(failure) => return start_failed(&call, &failure),

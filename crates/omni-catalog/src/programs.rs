@@ -1,0 +1,288 @@
+//! Tools that a SKILL.md declares under `tools:`: programs of any kind, with a command line of their own.
+
+use omni_call::{Limits, Policy, ProgramInput, ProgramOutput, ProgramSpec, Way};
+use serde_json::{Map, Value};
+
+use crate::front_matter::{Entry, Place, Yaml, find};
+use crate::{Diagnostic, Severity, similar};
+
+/// A tool, described like one that the scanner has found, and the program behind it.
+#[derive(Debug)]
+pub(crate) struct Declared {
+    pub(crate) tool: omni_scan::Tool,
+    pub(crate) program: ProgramSpec,
+}
+
+const KEYS: [&str; 17] = [
+    "name",
+    "title",
+    "description",
+    "command",
+    "input",
+    "output",
+    "cwd",
+    "env",
+    "input_schema",
+    "output_schema",
+    "timeout",
+    "idle_timeout",
+    "concurrency",
+    "read_only",
+    "destructive",
+    "idempotent",
+    "open_world",
+];
+
+/// Reads `tools:` of a skill's front matter. What is wrong with one tool costs that tool, or the member alone
+/// where the tool makes sense without it.
+pub(crate) fn read(folder: &str, tools: Option<&Entry>, findings: &mut Vec<Diagnostic>) -> Vec<Declared> {
+    let Some(Entry { value: Yaml::List(items), place, .. }) = tools else { return Vec::new() };
+    let mut declared = Vec::new();
+    for item in items {
+        let entries = item.map();
+        let place = entries.first().map_or(*place, |entry| entry.place);
+        let mut reader = Reader { folder, entries, place, findings };
+        let Some(tool) = reader.tool() else { continue };
+        if declared.iter().any(|other: &Declared| other.tool.command == tool.tool.command) {
+            let why = format!("there is another one named `{}`", tool.tool.command);
+            reader.drop::<()>(&why, "rename one of the two");
+            continue;
+        }
+        declared.push(tool);
+    }
+    declared
+}
+
+struct Reader<'a> {
+    folder: &'a str,
+    entries: &'a [Entry],
+    /// Where the tool begins.
+    place: Place,
+    findings: &'a mut Vec<Diagnostic>,
+}
+
+impl Reader<'_> {
+    fn tool(&mut self) -> Option<Declared> {
+        for entry in self.entries {
+            if !KEYS.contains(&entry.key.as_str()) {
+                let help = match similar::closest(&entry.key, KEYS) {
+                    Some(near) => format!("did you mean `{near}`?"),
+                    None => format!("the keys of a tool are {}", KEYS.join(", ")),
+                };
+                self.warn(entry.place, format!("a tool has no key `{}`", entry.key), help);
+            }
+        }
+        let Some(name) = self.text("name") else {
+            return self.drop("it has no `name`", "write for instance `- name: count`");
+        };
+        let argv = self.command(&name)?;
+        let mut annotations = Map::new();
+        for (key, hint) in [
+            ("read_only", "readOnlyHint"),
+            ("destructive", "destructiveHint"),
+            ("idempotent", "idempotentHint"),
+            ("open_world", "openWorldHint"),
+        ] {
+            if let Some(value) = self.choice(key, &[("true", true), ("false", false)]) {
+                annotations.insert(hint.to_owned(), Value::Bool(value));
+            }
+        }
+        let program = ProgramSpec {
+            argv,
+            input: self
+                .choice(
+                    "input",
+                    &[
+                        ("stdin", ProgramInput::Stdin),
+                        ("file", ProgramInput::File),
+                        ("flags", ProgramInput::Flags),
+                    ],
+                )
+                .unwrap_or_default(),
+            output: self
+                .choice("output", &[("text", ProgramOutput::Text), ("json", ProgramOutput::Json)])
+                .unwrap_or_default(),
+            cwd: self.beneath("cwd"),
+            env: self.env(),
+        };
+        let tool = omni_scan::Tool {
+            function: name.clone(),
+            file: "SKILL.md".to_owned(),
+            line: self.place.line,
+            is_async: false,
+            // Some clients drop a tool that has none.
+            title: self.text("title").or_else(|| Some(titled(&name))),
+            description: self.text("description"),
+            input_schema: self.schema("input_schema").unwrap_or_else(any_object),
+            output_schema: self.schema("output_schema"),
+            wrap_result: false,
+            annotations,
+            inject: Vec::new(),
+            limits: Limits {
+                timeout_ms: self.milliseconds("timeout"),
+                idle_timeout_ms: self.milliseconds("idle_timeout"),
+            },
+            policy: Policy { concurrency: self.count("concurrency"), ..Policy::default() },
+            way: Some(Way::Spawn),
+            meta: None,
+            icons: None,
+            tags: Vec::new(),
+            category: None,
+            version: None,
+            command: name,
+        };
+        if tool.description.is_none() {
+            let message = format!("the tool `{}` has no `description`", tool.command);
+            self.warn(
+                self.place,
+                message,
+                "say in a sentence what it does: a model knows nothing else".into(),
+            );
+        }
+        Some(Declared { tool, program })
+    }
+
+    fn command(&mut self, name: &str) -> Option<Vec<String>> {
+        let help = "write the program and its arguments as a list: `command: [bash, scripts/count.sh]`; no \
+                    shell reads them";
+        let Some(Yaml::List(words)) = self.find("command").map(|entry| &entry.value) else {
+            return self.drop(&format!("`{name}` has no list `command`"), help);
+        };
+        let words: Option<Vec<String>> = words.iter().map(|word| word.text().map(str::to_owned)).collect();
+        match words {
+            Some(words) if words.first().is_some_and(|program| !program.is_empty()) => {
+                let leads_out = |word: &String| word.contains('/') && escapes(word);
+                if words.first().is_some_and(leads_out) {
+                    let message = format!("the program of `{name}` is outside of the skill's folder");
+                    return self.drop(
+                        &message,
+                        "name a file of the skill, or a program without `/` that is looked up in PATH",
+                    );
+                }
+                Some(words)
+            }
+            _ => self.drop(&format!("the `command` of `{name}` is empty, or not all of it is text"), help),
+        }
+    }
+
+    fn env(&mut self) -> std::collections::BTreeMap<String, String> {
+        let entries = self.find("env").map(|entry| entry.value.map()).unwrap_or_default();
+        entries.iter().filter_map(|entry| Some((entry.key.clone(), entry.value.text()?.to_owned()))).collect()
+    }
+
+    fn schema(&mut self, key: &str) -> Option<Value> {
+        let entry = self.find(key)?;
+        let Yaml::Map(members) = &entry.value else {
+            let place = entry.place;
+            self.warn(place, format!("`{key}` must be a mapping"), "write a JSON Schema in YAML".to_owned());
+            return None;
+        };
+        let mut schema: Map<String, Value> =
+            members.iter().map(|member| (member.key.clone(), member.value.json())).collect();
+        if !schema.contains_key("type") {
+            schema.insert("type".to_owned(), "object".into());
+        }
+        Some(Value::Object(schema))
+    }
+
+    fn beneath(&mut self, key: &str) -> Option<String> {
+        let entry = self.find(key)?;
+        let (text, place) = (entry.value.text().map(str::to_owned), entry.place);
+        if text.as_deref().is_none_or(escapes) {
+            let message = format!("`{key}` must be a folder beneath the skill's");
+            self.warn(place, message, "write a relative path without `..`; it is left out until then".into());
+            return None;
+        }
+        text
+    }
+
+    fn choice<T: Copy>(&mut self, key: &str, choices: &[(&str, T)]) -> Option<T> {
+        let entry = self.find(key)?;
+        let (text, place) = (entry.value.text(), entry.place);
+        let chosen = choices.iter().find(|(name, _)| Some(*name) == text).map(|(_, value)| *value);
+        if chosen.is_none() {
+            let names: Vec<String> = choices.iter().map(|(name, _)| format!("`{name}`")).collect();
+            let message = format!("`{key}` must be {}", names.join(" or "));
+            self.warn(place, message, "it is left out until then".to_owned());
+        }
+        chosen
+    }
+
+    fn milliseconds(&mut self, key: &str) -> Option<u64> {
+        let entry = self.find(key)?;
+        let (seconds, place) = (entry.value.text().and_then(|text| text.parse::<f64>().ok()), entry.place);
+        match seconds.filter(|seconds| (0.0..=604_800.0).contains(seconds)) {
+            #[expect(
+                clippy::cast_possible_truncation,
+                clippy::cast_sign_loss,
+                reason = "the range was checked on the line above"
+            )]
+            Some(seconds) => Some((seconds * 1_000.0).ceil() as u64),
+            None => {
+                let message = format!("`{key}` must be a number of seconds from 0 (off) to a week");
+                self.warn(place, message, "it is left out until then".to_owned());
+                None
+            }
+        }
+    }
+
+    fn count(&mut self, key: &str) -> Option<u32> {
+        let entry = self.find(key)?;
+        let (count, place) = (entry.value.text().and_then(|text| text.parse().ok()), entry.place);
+        let count = count.filter(|count| (1..=Policy::CONCURRENCY_MAX).contains(count));
+        if count.is_none() {
+            let message = format!("`{key}` must be a number from 1 to {}", Policy::CONCURRENCY_MAX);
+            self.warn(place, message, "it is left out until then".to_owned());
+        }
+        count
+    }
+
+    fn text(&mut self, key: &str) -> Option<String> {
+        let text = self.find(key)?.value.text()?.trim();
+        (!text.is_empty()).then(|| text.to_owned())
+    }
+
+    fn find(&self, key: &str) -> Option<&Entry> {
+        find(self.entries, key)
+    }
+
+    fn drop<T>(&mut self, why: &str, help: &str) -> Option<T> {
+        let message = format!("a tool under `tools:` is not served: {why}");
+        self.report(Severity::Error, self.place, message, help.to_owned());
+        None
+    }
+
+    fn warn(&mut self, place: Place, message: String, help: String) {
+        self.report(Severity::Warning, place, message, help);
+    }
+
+    fn report(&mut self, severity: Severity, place: Place, message: String, help: String) {
+        self.findings.push(Diagnostic {
+            severity,
+            skill: self.folder.to_owned(),
+            file: format!("{}/SKILL.md", self.folder),
+            line: place.line,
+            column: place.column,
+            code: "declared-tool".to_owned(),
+            message,
+            help: Some(help),
+        });
+    }
+}
+
+/// `word_count` as `Word count`.
+fn titled(name: &str) -> String {
+    let words = name.replace(['_', '-', '.'], " ");
+    let mut letters = words.chars();
+    letters.next().map_or_else(String::new, |first| first.to_uppercase().chain(letters).collect())
+}
+
+/// Whether a path leaves the folder that it is relative to.
+fn escapes(path: &str) -> bool {
+    path.starts_with('/') || path.split('/').any(|part| part == "..")
+}
+
+/// Arguments of a tool that declares none.
+fn any_object() -> Value {
+    serde_json::json!({"type": "object"})
+}

@@ -1,0 +1,362 @@
+//! One call of a program that knows nothing of us: what it is started with, and what its output means.
+
+use std::ffi::OsString;
+use std::future::{Future, poll_fn};
+use std::io::{self, Write, pipe};
+use std::os::fd::OwnedFd;
+use std::path::Path;
+use std::pin::pin;
+use std::task::Poll;
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use omni_call::{
+    Call, Ending, EventSink, Expiry, Outcome, Phase, ProgramInput, ProgramOutput, ProgramSpec, ToolResult,
+};
+use rustix::fs::{MemfdFlags, SeekFrom, memfd_create, seek};
+use serde_json::value::RawValue;
+use serde_json::{Map, Value, json};
+use tokio::io::{AsyncRead, ReadBuf};
+use tokio::net::unix::pipe::Receiver;
+use tokio::sync::OwnedSemaphorePermit;
+use tokio::time::sleep_until;
+
+use super::ARGV_BYTES_MAX;
+use crate::ExecConfig;
+use crate::outcome::{outcome, start_failed, unstarted};
+use crate::process::{Children, Exit, Foreground, Listener, Output, Process, TERM_GRACE};
+use crate::worker::StartFailure;
+
+/// Where a program finds its arguments that are a file.
+const ARGUMENTS_FILE: &str = "/dev/stdin";
+
+/// What a program ended with that could not be started.
+const NOT_STARTED: i32 = 127;
+
+/// Runs a program to its end. Dropping the future ends it and its children: SIGTERM, a second, SIGKILL.
+pub(super) async fn run(
+    children: &std::sync::Arc<Children>,
+    mut call: Call,
+    program: &ProgramSpec,
+    place: OwnedSemaphorePermit,
+    events: &mut dyn EventSink,
+) -> Outcome {
+    let config = children.config();
+    let foreground = match foreground(&call, program, config) {
+        Ok(foreground) => foreground,
+        Err(message) => return unstarted(&call, bad_arguments(message)),
+    };
+    let (process, stdout, stderr) = match children.start_foreground(foreground).await {
+        Ok(started) => started,
+        Err(error) => return start_failed(&call, &StartFailure::from(error)),
+    };
+    let running = Running { process: Some(process), place: Some(place) };
+    let (stdout, mut output) = match capture(stdout, stderr, config.stderr_bytes_max) {
+        Ok(captured) => captured,
+        Err(error) => {
+            let message = format!("its output could not be captured: {error}");
+            return unstarted(&call, Ending::Lost { message });
+        }
+    };
+    let mut collected = Collected { pipe: Some(stdout), bytes: Vec::new(), limit: config.result_bytes_max };
+    let end = watch(&running, &mut call, &mut collected, &mut output, events).await;
+    let stderr = output.stderr_tail();
+    let ending = match end {
+        End::Exited(_) if children.closing() => Ending::Shutdown,
+        End::Exited(Exit::Code(0)) => understood(&call, program, collected.bytes),
+        End::Exited(Exit::Code(NOT_STARTED)) if collected.bytes.is_empty() => Ending::WorkerStart {
+            message: stderr.as_deref().map_or("it ended at once", str::trim).to_owned(),
+            hint: "check `command` in the skill's SKILL.md: is the program there, and executable?".to_owned(),
+        },
+        // What it has to say to the client it says on its output, whatever its code.
+        End::Exited(Exit::Code(_)) if !collected.bytes.is_empty() => {
+            let text = String::from_utf8_lossy(&collected.bytes);
+            Ending::Finished(ToolResult { is_error: true, ..text_result(&text) })
+        }
+        End::Exited(Exit::Code(code)) => Ending::Exited { code },
+        End::Exited(Exit::Signal(signal)) => Ending::Signalled { signal },
+        End::Exited(Exit::Unknown) => Ending::Lost { message: "its process ended in an unknown way".into() },
+        End::TooLarge => Ending::OutputLimit { limit_bytes: config.result_bytes_max },
+        End::Expired(Expiry::Total { limit }) => Ending::TimedOut { limit },
+        End::Expired(Expiry::Idle { limit }) => Ending::Idle { limit },
+    };
+    let stderr = stderr.filter(|_| !matches!(ending, Ending::Finished(_)));
+    Outcome { stderr, ..outcome(&call, ending, Phase::Started, 1) }
+}
+
+/// What to start for a call. The error says what about its arguments cannot be passed on.
+fn foreground(call: &Call, program: &ProgramSpec, config: &ExecConfig) -> Result<Foreground, String> {
+    let skill_dir = &call.spec.skill_dir;
+    let mut argv: Vec<OsString> = program.argv.iter().map(OsString::from).collect();
+    if let Some(first) = argv.first_mut()
+        && first.to_string_lossy().contains('/')
+    {
+        *first = skill_dir.join(&*first).into();
+    }
+    // A script of the skill is meant wherever a word names one: the working folder is another.
+    for word in argv.iter_mut().skip(1) {
+        let path = skill_dir.join(&*word);
+        if Path::new(&*word).is_relative() && word.to_string_lossy().contains('/') && path.is_file() {
+            *word = path.into();
+        }
+    }
+    let input: &[u8] = match program.input {
+        ProgramInput::Stdin => &call.arguments,
+        ProgramInput::File => {
+            argv.push(ARGUMENTS_FILE.into());
+            &call.arguments
+        }
+        ProgramInput::Flags => {
+            argv.extend(flags(&call.arguments)?);
+            &[]
+        }
+    };
+    let mut env: Vec<(OsString, OsString)> =
+        program.env.iter().map(|(name, value)| (name.into(), value.into())).collect();
+    env.push(("OMNI_SKILL_DIR".into(), skill_dir.into()));
+    let cwd = program.cwd.as_ref().map_or_else(|| config.root.clone(), |cwd| skill_dir.join(cwd));
+    let stdin = in_memory(input).map_err(|error| format!("they could not be handed over: {error}"))?;
+    Ok(Foreground { argv, env, cwd, stdin })
+}
+
+/// `--name=value` for each argument.
+fn flags(arguments: &[u8]) -> Result<Vec<OsString>, String> {
+    let arguments: Map<String, Value> =
+        serde_json::from_slice(arguments).map_err(|error| format!("they are no JSON object: {error}"))?;
+    let mut flags = Vec::new();
+    let mut bytes = 0;
+    for (name, value) in &arguments {
+        let flag = format!("--{}", name.replace('_', "-"));
+        let values = match value {
+            Value::Null | Value::Bool(false) => continue,
+            Value::Bool(true) => {
+                flags.push(flag.into());
+                continue;
+            }
+            Value::Array(items) => items.iter().map(plain).collect(),
+            value => vec![plain(value)],
+        };
+        for value in values {
+            if value.contains('\0') {
+                return Err(format!("`{name}` holds a NUL character, which no command line can"));
+            }
+            bytes += flag.len() + value.len() + 2;
+            // With `=` a value is never taken for an option of its own.
+            flags.push(format!("{flag}={value}").into());
+        }
+    }
+    if bytes > ARGV_BYTES_MAX {
+        return Err(format!("they are {bytes} bytes, and a command line takes {ARGV_BYTES_MAX} at most"));
+    }
+    Ok(flags)
+}
+
+fn plain(value: &Value) -> String {
+    value.as_str().map_or_else(|| value.to_string(), str::to_owned)
+}
+
+fn bad_arguments(message: String) -> Ending {
+    Ending::ToolError {
+        kind: "ArgumentError".into(),
+        bases: Box::default(),
+        message: format!("the arguments cannot be passed on: {message}"),
+        location: None,
+        intended: true,
+        traceback: None,
+    }
+}
+
+/// A file without a name that holds `content`, to be read from its start.
+fn in_memory(content: &[u8]) -> io::Result<OwnedFd> {
+    let mut file = std::fs::File::from(memfd_create("omni-arguments", MemfdFlags::CLOEXEC)?);
+    file.write_all(content)?;
+    seek(&file, SeekFrom::Start(0))?;
+    Ok(file.into())
+}
+
+/// Standard output as it is, and standard error as lines of a log.
+fn capture(stdout: OwnedFd, stderr: OwnedFd, tail: usize) -> io::Result<(Receiver, Output)> {
+    let (nothing, _) = pipe()?;
+    Ok((Receiver::from_owned_fd(stdout)?, Output::new(nothing.into(), stderr, tail)?))
+}
+
+enum End {
+    Exited(Exit),
+    TooLarge,
+    Expired(Expiry),
+}
+
+/// What a program has written so far.
+struct Collected {
+    /// `None` at its end.
+    pipe: Option<Receiver>,
+    bytes: Vec<u8>,
+    limit: usize,
+}
+
+impl Collected {
+    /// Takes in what has arrived. True when there was something.
+    fn poll(&mut self, cx: &mut std::task::Context<'_>) -> bool {
+        let mut any = false;
+        let mut chunk = [0; 8 << 10];
+        while let Some(pipe) = &mut self.pipe
+            && self.bytes.len() <= self.limit
+        {
+            let mut buffer = ReadBuf::new(&mut chunk);
+            match pin!(pipe).poll_read(cx, &mut buffer) {
+                Poll::Pending => break,
+                Poll::Ready(Ok(())) if !buffer.filled().is_empty() => {
+                    any = true;
+                    self.bytes.extend_from_slice(buffer.filled());
+                }
+                Poll::Ready(_) => self.pipe = None,
+            }
+        }
+        any
+    }
+}
+
+/// Waits for the end of a program. Everything that it writes is a sign of life.
+async fn watch(
+    running: &Running,
+    call: &mut Call,
+    collected: &mut Collected,
+    output: &mut Output,
+    events: &mut dyn EventSink,
+) -> End {
+    let far = || tokio::time::Instant::now() + Duration::from_secs(86_400 * 365);
+    let mut alarm = pin!(sleep_until(call.deadline.next().map_or_else(far, Into::into)));
+    let level = call.wants.log;
+    output.begin_call();
+    poll_fn(|cx| {
+        let mut listener = Listener { events: &mut *events, level };
+        let before = output.stderr_length();
+        output.poll(cx, Some(&mut listener));
+        let wrote = collected.poll(cx) || output.stderr_length() != before;
+        if collected.bytes.len() > collected.limit {
+            return Poll::Ready(End::TooLarge);
+        }
+        if let Poll::Ready(exit) = running.process().poll_exit(cx) {
+            // What a dead process wrote is all there.
+            collected.poll(cx);
+            output.poll(cx, Some(&mut listener));
+            output.end_call(&mut listener);
+            let end = if collected.bytes.len() > collected.limit { End::TooLarge } else { End::Exited(exit) };
+            return Poll::Ready(end);
+        }
+        if wrote {
+            call.deadline.beat(Instant::now());
+        }
+        while alarm.as_mut().poll(cx).is_ready() {
+            let now = Instant::now();
+            if let Some(expiry) = call.deadline.expired(now) {
+                output.end_call(&mut listener);
+                return Poll::Ready(End::Expired(expiry));
+            }
+            let next = call.deadline.next().map_or_else(far, Into::into);
+            alarm.as_mut().reset(next.max(tokio::time::Instant::from(now) + Duration::from_millis(1)));
+        }
+        Poll::Pending
+    })
+    .await
+}
+
+/// What the output of a program that ended well means.
+fn understood(call: &Call, program: &ProgramSpec, bytes: Vec<u8>) -> Ending {
+    let text = match String::from_utf8(bytes) {
+        Ok(text) => text,
+        Err(error) => {
+            let at = error.utf8_error().valid_up_to();
+            return Ending::BadResult { message: format!("its output is not UTF-8 (from byte {at} on)") };
+        }
+    };
+    match program.output {
+        ProgramOutput::Text => Ending::Finished(text_result(&text)),
+        ProgramOutput::Json => match serde_json::from_str::<&RawValue>(&text) {
+            Ok(value) => {
+                // Structured content is an object in every revision that has it.
+                let structured = (value.get().starts_with('{') || call.spec.structured)
+                    .then(|| Bytes::copy_from_slice(value.get().as_bytes()));
+                Ending::Finished(ToolResult { structured, ..text_result(value.get()) })
+            }
+            Err(error) => Ending::BadResult {
+                message: format!("its output should be one JSON value and is not: {error}"),
+            },
+        },
+    }
+}
+
+fn text_result(text: &str) -> ToolResult {
+    ToolResult {
+        content: json!([{"type": "text", "text": text.strip_suffix('\n').unwrap_or(text)}])
+            .to_string()
+            .into(),
+        structured: None,
+        meta: None,
+        is_error: false,
+    }
+}
+
+/// A program that runs. Dropping it ends it.
+struct Running {
+    /// Taken only by `drop`.
+    process: Option<Process>,
+    /// Given free when the process is gone.
+    place: Option<OwnedSemaphorePermit>,
+}
+
+impl Running {
+    fn process(&self) -> &Process {
+        self.process.as_ref().expect("a program has its process until it is dropped")
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        let Some(process) = self.process.take().filter(|process| !process.exited()) else { return };
+        // Outside a runtime nothing can wait for it, so it is killed right here.
+        let Ok(runtime) = tokio::runtime::Handle::try_current() else { return };
+        let place = self.place.take();
+        runtime.spawn(async move {
+            process.end(TERM_GRACE).await;
+            drop(place);
+        });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn words(arguments: &str) -> Result<Vec<String>, String> {
+        let words = flags(arguments.as_bytes())?;
+        Ok(words.into_iter().map(|word| word.to_string_lossy().into_owned()).collect())
+    }
+
+    #[test]
+    fn arguments_become_flags_in_their_order() {
+        assert_eq!(
+            words(
+                r#"{"max_count": 3, "all": true, "quiet": false, "none": null, "tag": ["a", "b"], "where": {"x": 1}}"#
+            ),
+            Ok(["--max-count=3", "--all", "--tag=a", "--tag=b", r#"--where={"x":1}"#]
+                .map(str::to_owned)
+                .into())
+        );
+    }
+
+    #[test]
+    fn a_value_that_looks_like_an_option_stays_a_value() {
+        assert_eq!(
+            words(r#"{"text": "--delete; rm -rf /"}"#),
+            Ok(vec!["--text=--delete; rm -rf /".to_owned()])
+        );
+    }
+
+    #[test]
+    fn what_no_command_line_can_hold_is_refused() {
+        assert!(words(r#"{"text": "a\u0000b"}"#).is_err_and(|why| why.contains("NUL")));
+        let long = format!(r#"{{"text": "{}"}}"#, "x".repeat(ARGV_BYTES_MAX));
+        assert!(words(&long).is_err_and(|why| why.contains("bytes")));
+    }
+}
