@@ -75,6 +75,8 @@ pub enum Ending {
     TimedOut { limit: Duration },
     /// The tool was silent for longer than the idle limit.
     Idle { limit: Duration },
+    /// There was no memory for what the tool wanted. `limit_bytes` is the limit of its process, if it has one.
+    OutOfMemory { limit_bytes: Option<u64> },
     /// The result was larger than a result may be.
     OutputLimit { limit_bytes: usize },
     /// The worker broke the wire protocol, or closed its channel without ending.
@@ -122,6 +124,7 @@ impl Ending {
             Ending::Signalled { .. } => "signalled",
             Ending::TimedOut { .. } => "timeout_total",
             Ending::Idle { .. } => "timeout_idle",
+            Ending::OutOfMemory { .. } => "oom",
             Ending::OutputLimit { .. } => "output_limit",
             Ending::Lost { .. } => "lost",
             Ending::Cancelled => "cancelled",
@@ -148,6 +151,7 @@ impl Ending {
             | Ending::Signalled { .. }
             | Ending::TimedOut { .. }
             | Ending::Idle { .. }
+            | Ending::OutOfMemory { .. }
             | Ending::OutputLimit { .. }
             | Ending::Cancelled => false,
         }
@@ -181,6 +185,13 @@ impl Ending {
                 "`{tool}` was stopped after {} without a sign of life (progress or heartbeat)",
                 seconds(*limit)
             ),
+            Ending::OutOfMemory { limit_bytes: Some(bytes) } => format!(
+                "`{tool}` wanted more memory than the {} MiB that a tool's process may have",
+                bytes >> 20
+            ),
+            Ending::OutOfMemory { limit_bytes: None } => {
+                format!("`{tool}` wanted more memory than this machine has left")
+            }
             Ending::OutputLimit { limit_bytes } => {
                 format!("`{tool}` returned more than {limit_bytes} bytes; ask for less at a time")
             }

@@ -28,6 +28,8 @@ pub struct ExecConfig {
     pub settings: Map<String, Value>,
     /// Names of environment variables passed on besides the usual ones (`PATH`, `HOME`, `LANG`, …).
     pub env_allowed: Vec<String>,
+    /// What every process may take from the machine, each by itself.
+    pub limits: ProcessLimits,
     /// Idle workers kept whatever happens. The first starts with the first call or at
     /// [`warm_up`](crate::Pool::warm_up). Default 1.
     pub workers_min: usize,
@@ -56,6 +58,18 @@ pub struct ExecConfig {
     pub stderr_bytes_max: usize,
 }
 
+/// Limits that the kernel holds a process to; `None` is no limit of ours. What a process forks has the same limits,
+/// each for itself.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct ProcessLimits {
+    /// Private memory (`RLIMIT_DATA`), in bytes. What wants more gets a `MemoryError`.
+    pub memory_bytes: Option<u64>,
+    /// The highest number of open files (`RLIMIT_NOFILE`). Below 64 Python itself does not run.
+    pub open_files: Option<u64>,
+    /// The size of a file that is written (`RLIMIT_FSIZE`), in bytes. What would grow further gets an `OSError`.
+    pub file_bytes: Option<u64>,
+}
+
 impl ExecConfig {
     /// A configuration with the documented defaults.
     pub fn new(interpreter: PathBuf, package_dir: PathBuf, launcher: PathBuf, root: PathBuf) -> Self {
@@ -66,6 +80,7 @@ impl ExecConfig {
             root,
             settings: Map::new(),
             env_allowed: Vec::new(),
+            limits: ProcessLimits::default(),
             workers_min: 1,
             workers_max: 64,
             spawned_max: 16,

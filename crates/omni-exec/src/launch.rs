@@ -13,10 +13,11 @@ use std::process::Command;
 
 use rustix::io::{FdFlags, fcntl_dupfd_cloexec, fcntl_setfd};
 use rustix::process::{
-    Resource, Rlimit, Signal, getppid, set_parent_process_death_signal, setrlimit, setsid,
+    Resource, Rlimit, Signal, getppid, getrlimit, set_parent_process_death_signal, setrlimit, setsid,
 };
 use rustix::stdio::{dup2_stdin, stdin};
 
+use crate::ProcessLimits;
 use crate::process::{KEEP, keep};
 
 /// The variable in which Python finds the number of its control channel.
@@ -28,7 +29,33 @@ pub(crate) const RUN: &str = "run";
 /// Above the numbers that tools use for plumbing (`exec 3>…` in a shell).
 const CONTROL_FD_MIN: i32 = 64;
 
-/// Turns this process into a worker: `args` are the server's process id, the program and its arguments.
+/// How a word of the command line begins that sets a limit: `limit-data=1048576`.
+const LIMIT: &str = "limit-";
+
+/// The words that have the launcher set these limits.
+pub(crate) fn limit_words(limits: &ProcessLimits) -> impl Iterator<Item = String> {
+    [("data", limits.memory_bytes), ("nofile", limits.open_files), ("fsize", limits.file_bytes)]
+        .into_iter()
+        .filter_map(|(name, value)| Some(format!("{LIMIT}{name}={}", value?)))
+}
+
+/// Sets the limit that a word names.
+fn limit(word: &str) -> io::Result<()> {
+    let usage = || io::Error::new(io::ErrorKind::InvalidInput, format!("`{LIMIT}{word}` is no limit"));
+    let (name, value) = word.split_once('=').ok_or_else(usage)?;
+    let resource = match name {
+        "data" => Resource::Data,
+        "nofile" => Resource::Nofile,
+        "fsize" => Resource::Fsize,
+        _ => return Err(usage()),
+    };
+    let value = value.parse().map_err(|_| usage())?;
+    // A limit above the one in force cannot be had, and need not.
+    let value = getrlimit(resource).maximum.map_or(value, |maximum| maximum.min(value));
+    Ok(setrlimit(resource, Rlimit { current: Some(value), maximum: Some(value) })?)
+}
+
+/// Turns this process into a worker: `args` are the server's process id, limits, the program and its arguments.
 ///
 /// The control channel arrives as standard input and leaves as a higher descriptor, named by
 /// `OMNI_CONTROL_FD`. Returns only when that failed, with the reason; the caller prints it and exits with
@@ -81,7 +108,11 @@ fn become_program(mut args: impl Iterator<Item = OsString>) -> io::Result<Infall
 fn settle(args: &mut impl Iterator<Item = OsString>) -> io::Result<OsString> {
     let usage = || io::Error::new(io::ErrorKind::InvalidInput, "usage: __launch SERVER_PID PROGRAM [ARG…]");
     let server = args.next().and_then(|pid| pid.to_str()?.parse::<i32>().ok()).ok_or_else(usage)?;
-    let program = args.next().ok_or_else(usage)?;
+    let mut program = args.next().ok_or_else(usage)?;
+    while let Some(word) = program.to_str().and_then(|word| word.strip_prefix(LIMIT)) {
+        limit(word)?;
+        program = args.next().ok_or_else(usage)?;
+    }
     setsid()?;
     set_parent_process_death_signal(Some(Signal::KILL))?;
     // The server may have died before the line above; then nobody will ever send the signal.

@@ -17,7 +17,7 @@ mod wire;
 
 mod process;
 
-pub use config::{ExecConfig, Interpreter};
+pub use config::{ExecConfig, Interpreter, ProcessLimits};
 pub use launch::launch;
 pub use policy::Governed;
 pub use pool::Pool;

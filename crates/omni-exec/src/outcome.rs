@@ -4,16 +4,17 @@ use std::time::Instant;
 
 use omni_call::{Call, Ending, Expiry, Outcome, Phase};
 
+use crate::ExecConfig;
 use crate::process::Exit;
 use crate::wire::{ErrorFrame, ErrorKind};
 use crate::worker::{End, StartFailure};
 
 /// The ending for the caller.
-pub(crate) fn ending(end: End, result_bytes_max: usize) -> Ending {
+pub(crate) fn ending(end: End, config: &ExecConfig) -> Ending {
     match end {
         End::Result(result) => Ending::Finished(result),
-        End::Error(error) => error_ending(error, result_bytes_max),
-        End::TooLarge => Ending::OutputLimit { limit_bytes: result_bytes_max },
+        End::Error(error) => error_ending(error, config),
+        End::TooLarge => Ending::OutputLimit { limit_bytes: config.result_bytes_max },
         // Only where nothing may be run again: the pool is closing.
         End::Skipped => Ending::Shutdown,
         End::Died(Exit::Code(code)) => Ending::Exited { code },
@@ -27,7 +28,7 @@ pub(crate) fn ending(end: End, result_bytes_max: usize) -> Ending {
     }
 }
 
-fn error_ending(error: ErrorFrame, result_bytes_max: usize) -> Ending {
+fn error_ending(error: ErrorFrame, config: &ExecConfig) -> Ending {
     let raised = |error: ErrorFrame, default: &str| Ending::ToolError {
         kind: error.class.unwrap_or_else(|| default.to_owned()),
         bases: error.bases.into(),
@@ -37,14 +38,22 @@ fn error_ending(error: ErrorFrame, result_bytes_max: usize) -> Ending {
         traceback: error.traceback,
     };
     match error.kind {
+        ErrorKind::ToolError if is_memory_error(&error) => {
+            Ending::OutOfMemory { limit_bytes: config.limits.memory_bytes }
+        }
         ErrorKind::ToolError => raised(error, "Exception"),
         // Nobody is told of a cancellation that we asked for, so this one the tool raised by itself.
         ErrorKind::Cancelled => raised(error, "CallCancelled"),
         ErrorKind::BadResult => Ending::BadResult { message: error.message },
         ErrorKind::LoadError => Ending::LoadError { message: error.message, traceback: error.traceback },
         ErrorKind::Exited => Ending::Exited { code: error.code.unwrap_or(0) },
-        ErrorKind::OutputLimit => Ending::OutputLimit { limit_bytes: result_bytes_max },
+        ErrorKind::OutputLimit => Ending::OutputLimit { limit_bytes: config.result_bytes_max },
     }
+}
+
+fn is_memory_error(error: &ErrorFrame) -> bool {
+    const NAME: &str = "MemoryError";
+    error.class.as_deref() == Some(NAME) || error.bases.iter().any(|base| base == NAME)
 }
 
 /// The outcome of a call that ended in this way just now.

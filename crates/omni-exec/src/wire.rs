@@ -169,6 +169,8 @@ pub(crate) enum Fault {
     Shape { member: &'static str, wanted: &'static str },
     #[error("it closed its control channel")]
     Closed,
+    #[error("its process was stopped (SIGSTOP) and did not go on")]
+    Stopped,
     /// What happened to a worker that several calls shared.
     #[error("{0}")]
     Shared(String),

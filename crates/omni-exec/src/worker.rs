@@ -28,6 +28,10 @@ use crate::wire::{self, ErrorFrame, Fault, Hello, Mode, Sending, Up};
 /// How long a process whose channel is closed may take to end before it counts as broken rather than dead.
 pub(crate) const DEATH_GRACE: Duration = Duration::from_millis(250);
 
+/// How often the process of a call that takes long is looked at. One that is stopped at two looks in a row counts
+/// as dead: nothing it owes will come.
+const LOOK_EVERY: Duration = Duration::from_millis(2500);
+
 /// How long Python may take to print its stack, and how long it must have been silent to be done with it.
 const STACK_WAIT: Duration = Duration::from_millis(100);
 const STACK_QUIET: Duration = Duration::from_millis(10);
@@ -70,6 +74,10 @@ pub(crate) struct Worker {
 struct Current {
     id: u64,
     wants: Wants,
+    /// When to look next whether the process still runs.
+    look_at: Instant,
+    /// It was stopped when that was looked at last.
+    stopped: bool,
     /// The channel broke then, for this reason; it is still to be seen whether the process has died.
     broken: Option<(Instant, Fault)>,
 }
@@ -251,7 +259,8 @@ impl Worker {
         self.begun_at = Instant::now();
         // Of a worker that broke the protocol, only its death is still of interest.
         let broken = self.spoiled.then_some((self.begun_at, Fault::Closed));
-        self.call = Some(Current { id: number, wants, broken });
+        let look_at = self.begun_at + LOOK_EVERY;
+        self.call = Some(Current { id: number, wants, look_at, stopped: false, broken });
     }
 
     /// The number of the call at hand.
@@ -367,10 +376,8 @@ impl Worker {
         loop {
             let current = self.call.as_mut()?;
             let grace = current.broken.as_ref().map(|(since, _)| *since + DEATH_GRACE);
-            let next = match (deadline.next(), grace) {
-                (Some(deadline), Some(grace)) => deadline.min(grace),
-                (one, other) => one.or(other)?,
-            };
+            let sooner = |one: Instant, other: Option<Instant>| other.map_or(one, |other| one.min(other));
+            let next = sooner(sooner(current.look_at, deadline.next()), grace);
             let next = tokio::time::Instant::from_std(next);
             if self.alarm.deadline() > next {
                 self.alarm.as_mut().reset(next);
@@ -386,6 +393,15 @@ impl Worker {
                 && let Some((_, fault)) = current.broken.take()
             {
                 return Some(End::Broken(fault));
+            }
+            if now >= current.look_at {
+                let stopped = self.process.is_stopped();
+                if stopped && current.stopped {
+                    return Some(End::Broken(Fault::Stopped));
+                }
+                current.stopped = stopped;
+                current.look_at = now + LOOK_EVERY;
+                continue;
             }
             // It was set for an earlier call, or for a deadline that a heartbeat has moved since. One
             // millisecond is the timer's own grain.

@@ -186,6 +186,7 @@ fn log_failure(call: CallId, tool: &str, outcome: &Outcome) {
         | Ending::Signalled { .. }
         | Ending::TimedOut { .. }
         | Ending::Idle { .. }
+        | Ending::OutOfMemory { .. }
         | Ending::OutputLimit { .. }
         | Ending::Lost { .. }
         | Ending::Busy { .. }

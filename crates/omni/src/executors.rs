@@ -6,7 +6,7 @@ use std::time::Instant;
 
 use anyhow::{Context, Result};
 use omni_call::{BoxFuture, Call, Ending, EventSink, Executor, Outcome, Way};
-use omni_exec::{ExecConfig, Pool, Spawn};
+use omni_exec::{ExecConfig, Pool, ProcessLimits, Spawn};
 use tokio::sync::OnceCell;
 
 use crate::settings::{Places, RunSettings};
@@ -32,6 +32,7 @@ struct Plan {
     settings: serde_json::Map<String, serde_json::Value>,
     env: Vec<String>,
     workers: crate::args::Workers,
+    limits: ProcessLimits,
 }
 
 impl Executors {
@@ -43,6 +44,7 @@ impl Executors {
             settings: places.file.skills.clone(),
             env: settings.env.clone(),
             workers: settings.workers,
+            limits: settings.limits,
         };
         Arc::new(Executors { plan: Arc::new(plan), ready: OnceCell::new() })
     }
@@ -77,6 +79,7 @@ impl Plan {
         config.env_allowed = self.env.clone();
         config.workers_min = self.workers.min;
         config.workers_max = self.workers.max;
+        config.limits = self.limits;
         Ok(config)
     }
 }

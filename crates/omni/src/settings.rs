@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
 use omni_call::ErrorDetail;
+use omni_exec::ProcessLimits;
 use serde::Deserialize;
 
 use crate::args::{Errors, PlaceArguments, RunArguments, Workers};
@@ -30,6 +31,18 @@ pub(crate) struct RunSettings {
     pub(crate) workers: Workers,
     pub(crate) errors: ErrorDetail,
     pub(crate) env: Vec<String>,
+    pub(crate) limits: ProcessLimits,
+}
+
+/// `[limits]` of `omni.toml`: what every process of a tool may take from the machine.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Limits {
+    /// Memory in MiB.
+    memory_mib: Option<u64>,
+    open_files: Option<u64>,
+    /// Size of a file that is written, in MiB.
+    file_mib: Option<u64>,
 }
 
 /// `omni.toml`. Every key is optional; an unknown one is an error, so that a typing mistake is seen.
@@ -52,6 +65,8 @@ pub(crate) struct File {
     /// Environment variables passed on to tools.
     #[serde(default)]
     env: Vec<String>,
+    #[serde(default)]
+    limits: Limits,
     /// Settings of one skill each, given to its tools as `Context.settings`: `[skills.web]`.
     #[serde(default)]
     pub(crate) skills: serde_json::Map<String, serde_json::Value>,
@@ -108,7 +123,34 @@ impl RunSettings {
             )?,
             workers,
             errors,
+            limits: file.limits.resolve()?,
             env: arguments.env.iter().chain(&file.env).cloned().collect(),
+        })
+    }
+}
+
+impl Limits {
+    /// Less than this, and Python itself would not start.
+    const MEMORY_MIB_MIN: u64 = 32;
+    const OPEN_FILES_MIN: u64 = 64;
+
+    fn resolve(&self) -> Result<ProcessLimits> {
+        if let Some(mib) = self.memory_mib.filter(|mib| *mib < Self::MEMORY_MIB_MIN) {
+            bail!(
+                "`limits.memory_mib = {mib}` in omni.toml is too little for Python; use {} or more",
+                Self::MEMORY_MIB_MIN
+            );
+        }
+        if let Some(files) = self.open_files.filter(|files| *files < Self::OPEN_FILES_MIN) {
+            bail!(
+                "`limits.open_files = {files}` in omni.toml is too few for Python; use {} or more",
+                Self::OPEN_FILES_MIN
+            );
+        }
+        Ok(ProcessLimits {
+            memory_bytes: self.memory_mib.map(|mib| mib.saturating_mul(1 << 20)),
+            open_files: self.open_files,
+            file_bytes: self.file_mib.map(|mib| mib.saturating_mul(1 << 20)),
         })
     }
 }
@@ -173,6 +215,21 @@ mod tests {
     fn a_key_that_does_not_exist_is_an_error_that_names_it() {
         let error = toml::from_str::<File>("timeuot = 5").unwrap_err().to_string();
         assert!(error.contains("timeuot") && error.contains("timeout"), "{error}");
+    }
+
+    #[test]
+    fn limits_of_processes_are_given_in_mebibytes_and_too_small_ones_are_refused() {
+        let resolve = |text: &str| toml::from_str::<File>(text).unwrap().limits.resolve();
+        let limits = resolve("[limits]\nmemory_mib = 512\nopen_files = 256").unwrap();
+        assert_eq!(
+            (limits.memory_bytes, limits.open_files, limits.file_bytes),
+            (Some(512 << 20), Some(256), None)
+        );
+        for (text, named) in [("memory_mib = 1", "memory_mib"), ("open_files = 3", "open_files")] {
+            let error = resolve(&format!("[limits]\n{text}")).unwrap_err().to_string();
+            assert!(error.contains(named) && error.contains("or more"), "{error}");
+        }
+        assert!(toml::from_str::<File>("[limits]\nmemory = 1").is_err());
     }
 
     #[test]

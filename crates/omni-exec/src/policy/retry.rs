@@ -27,6 +27,7 @@ pub(super) fn pause(call: &Call, outcome: &Outcome, now: Instant) -> Option<Dura
         | Ending::Exited { .. }
         | Ending::TimedOut { .. }
         | Ending::Idle { .. }
+        | Ending::OutOfMemory { .. }
         | Ending::OutputLimit { .. }
         | Ending::Cancelled
         | Ending::Shutdown

@@ -171,7 +171,6 @@ impl Pool {
 
     /// Says how the call ended, and lets the worker go.
     async fn conclude(&self, call: &Call, mut lease: Lease<'_>, end: End, attempt: u32) -> Outcome {
-        let result_bytes_max = self.shared.config.result_bytes_max;
         if let End::Result(result) = end {
             let result = self.with_news(result, lease.worker().key);
             return outcome(call, Ending::Finished(result), Phase::Started, attempt);
@@ -197,7 +196,7 @@ impl Pool {
         };
         let ending = match end {
             End::Died(_) if self.shared.children.closing() => Ending::Shutdown,
-            end => ending(end, result_bytes_max),
+            end => ending(end, &self.shared.config),
         };
         Outcome { stack, stderr, ..outcome(call, ending, phase, attempt) }
     }

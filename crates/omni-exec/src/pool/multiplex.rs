@@ -73,9 +73,9 @@ impl Multiplex {
     }
 
     async fn conclude(&self, call: &Call, ride: Ride, end: End, attempt: u32) -> Outcome {
-        let result_bytes_max = self.shared.children.config().result_bytes_max;
+        let config = self.shared.children.config();
         if let End::Result(_) = end {
-            return outcome(call, ending(end, result_bytes_max), Phase::Started, attempt);
+            return outcome(call, ending(end, config), Phase::Started, attempt);
         }
         let phase = if ride.has_started() { Phase::Started } else { Phase::Starting };
         let stack = match end {
@@ -84,7 +84,7 @@ impl Multiplex {
         };
         let ending = match end {
             End::Died(_) | End::Broken(_) if self.shared.children.closing() => Ending::Shutdown,
-            end => ending(end, result_bytes_max),
+            end => ending(end, config),
         };
         Outcome { stack, ..outcome(call, ending, phase, attempt) }
     }

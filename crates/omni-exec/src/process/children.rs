@@ -22,7 +22,7 @@ use tokio::time::timeout;
 use super::environment::{self, MARK};
 use super::{Exit, Life, Process, keeper, starter, sweep};
 use crate::ExecConfig;
-use crate::launch::RUN;
+use crate::launch::{RUN, limit_words};
 
 /// What to start: Python's arguments and the variables that only this process gets.
 #[derive(Debug, Default)]
@@ -151,6 +151,7 @@ impl Children {
         let mut command = Command::new(&self.config.launcher);
         command
             .args(["__launch", RUN, &std::process::id().to_string()])
+            .args(limit_words(&self.config.limits))
             .args(program.argv)
             .env_clear()
             .envs(self.inherited.iter().map(|(name, value)| (name, value)))
@@ -327,6 +328,7 @@ impl Children {
         command
             .arg("__launch")
             .arg(std::process::id().to_string())
+            .args(limit_words(&self.config.limits))
             .arg(&self.config.interpreter.path)
             .args(program.args)
             .env_clear()

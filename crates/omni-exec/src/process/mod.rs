@@ -98,6 +98,14 @@ impl Process {
         self.life.signal(signal);
     }
 
+    /// Whether the kernel says that it is stopped, by a signal or a debugger.
+    pub(crate) fn is_stopped(&self) -> bool {
+        let stat = std::fs::read_to_string(format!("/proc/{}/stat", self.life.pid.as_raw_nonzero()));
+        // Behind the name, which may hold anything.
+        let state = stat.ok().and_then(|stat| stat.rsplit_once(") ")?.1.chars().next());
+        matches!(state, Some('T' | 't'))
+    }
+
     /// Whether it is known to have ended.
     pub(crate) fn exited(&self) -> bool {
         self.life.lock().exit.is_some()

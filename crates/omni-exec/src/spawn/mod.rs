@@ -167,7 +167,7 @@ impl Spawn {
         };
         let ending = match end {
             End::Died(_) if self.children.closing() => Ending::Shutdown,
-            end => ending(end, self.config.result_bytes_max),
+            end => ending(end, &self.config),
         };
         Outcome { stack, stderr, ..outcome(call, ending, phase, 1) }
     }

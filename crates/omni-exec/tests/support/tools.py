@@ -316,3 +316,20 @@ async def async_counts() -> dict:
 def kills_its_parent() -> str:
     os.kill(os.getppid(), signal.SIGKILL)
     return "done"
+
+
+@tool
+def takes_memory(mebibytes: int) -> int:
+    return len(bytearray(mebibytes << 20))
+
+
+@tool
+def opens_files(count: int) -> int:
+    return len([open(os.devnull) for _ in range(count)])
+
+
+@tool
+def writes(path: str, mebibytes: int) -> str:
+    with open(path, "wb") as file:
+        file.write(bytes(mebibytes << 20))
+    return "written"

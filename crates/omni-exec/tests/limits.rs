@@ -1,0 +1,82 @@
+//! Limits on what a process may take from the machine, each tripped, and processes that stand still.
+
+mod support;
+
+use omni_call::{Ending, Inject, ProgramInput, ProgramOutput, ProgramSpec, Way};
+use omni_exec::ExecConfig;
+use serde_json::json;
+use support::{Lab, wait_gone};
+
+fn limited(config: &mut ExecConfig) {
+    config.limits.memory_bytes = Some(200 << 20);
+    config.limits.open_files = Some(128);
+    config.limits.file_bytes = Some(1 << 20);
+}
+
+fn labs() -> [Lab; 3] {
+    [Lab::pool_with(limited), Lab::spawn_with(limited), Lab::spawn_with(limited).with_way(Way::Zygote)]
+}
+
+#[tokio::test]
+async fn a_tool_that_wants_more_memory_than_it_may_have_is_told_so() {
+    for lab in labs() {
+        let outcome = lab.call("takes_memory").args(&json!({"mebibytes": 10_000})).run().await;
+        assert_eq!(outcome.ending, Ending::OutOfMemory { limit_bytes: Some(200 << 20) });
+        let small = lab.call("takes_memory").args(&json!({"mebibytes": 20}));
+        assert_eq!(small.value().await, json!(20 << 20));
+        lab.finish().await;
+    }
+}
+
+#[tokio::test]
+async fn a_tool_cannot_open_more_files_or_write_larger_ones_than_it_may() {
+    for lab in labs() {
+        let outcome = lab.call("opens_files").args(&json!({"count": 500})).run().await;
+        assert!(
+            matches!(&outcome.ending, Ending::ToolError { kind, .. } if kind == "OSError"),
+            "{outcome:?}"
+        );
+        let path = lab.root().join("large");
+        let outcome = lab.call("writes").args(&json!({"path": path, "mebibytes": 3})).run().await;
+        assert!(
+            matches!(&outcome.ending, Ending::ToolError { kind, .. } if kind == "OSError"),
+            "{outcome:?}"
+        );
+        assert!(std::fs::metadata(&path).map_or(0, |file| file.len()) <= 1 << 20);
+        lab.finish().await;
+    }
+}
+
+#[tokio::test]
+async fn programs_of_any_kind_have_the_same_limits() {
+    let lab = Lab::spawn_with(limited);
+    let mut request = lab.call("program");
+    request.spec.program = Some(ProgramSpec {
+        argv: ["bash", "-c", "ulimit -n; ulimit -d; ulimit -f; ulimit -c"].map(str::to_owned).into(),
+        input: ProgramInput::Stdin,
+        output: ProgramOutput::Text,
+        cwd: None,
+        env: std::collections::BTreeMap::new(),
+    });
+    // `ulimit` counts memory and file sizes in KiB.
+    assert_eq!(support::text(&request.run().await), "128\n204800\n1024\n0");
+    lab.finish().await;
+}
+
+#[tokio::test]
+async fn a_process_that_stands_still_counts_as_dead_long_before_its_deadline() {
+    for lab in [Lab::pool(), Lab::forked(Way::Zygote)] {
+        let mut request = lab.call("stops_itself");
+        request.spec.inject = vec![Inject { parameter: "ctx".into(), kind: "context".into() }];
+        let mut running = request.start();
+        let pid = running.pid().await;
+        let (outcome, _) = running.end().await;
+        assert!(
+            matches!(&outcome.ending, Ending::Lost { message } if message.contains("SIGSTOP")),
+            "{outcome:?}"
+        );
+        wait_gone(pid).await;
+        assert_eq!(lab.call("echo").args(&json!({"text": "x"})).value().await, json!("x"));
+        lab.finish().await;
+    }
+}
