@@ -29,6 +29,7 @@ pub(crate) struct Root {
 pub(crate) struct SkillFolder {
     pub(crate) folder: String,
     pub(crate) skill_md: Option<ReadFile>,
+    pub(crate) pyproject: Option<ReadFile>,
     /// Every Python file below `scripts/`, sorted by path.
     pub(crate) sources: Vec<ReadFile>,
     /// Whether there is a `scripts` folder.
@@ -79,6 +80,7 @@ impl SkillFolder {
         let mut skill = SkillFolder {
             folder: folder.to_owned(),
             skill_md: None,
+            pyproject: None,
             sources: Vec::new(),
             has_scripts: false,
             findings: Vec::new(),
@@ -91,6 +93,11 @@ impl SkillFolder {
         skill
     }
 
+    /// Every file that was read.
+    pub(crate) fn files(&self) -> impl Iterator<Item = &ReadFile> {
+        self.skill_md.iter().chain(&self.pyproject).chain(&self.sources)
+    }
+
     /// Names the content: equal digests give equal records.
     pub(crate) fn digest(&self) -> blake3::Hash {
         let mut hasher = blake3::Hasher::new();
@@ -99,7 +106,7 @@ impl SkillFolder {
             hasher.update(bytes);
         };
         part(self.folder.as_bytes());
-        for file in self.skill_md.iter().chain(&self.sources) {
+        for file in self.files() {
             part(file.path.as_bytes());
             part(file.hash.as_bytes());
         }
@@ -142,12 +149,15 @@ impl<'a> Walk<'a> {
                 "SKILL.md" if self.kind(&entry, &path) == Kind::File => {
                     skill.skill_md = self.read_file(&path);
                 }
+                "pyproject.toml" if self.kind(&entry, &path) == Kind::File => {
+                    skill.pyproject = self.read_file(&path);
+                }
                 "scripts" if self.kind(&entry, &path) == Kind::Folder => {
                     skill.has_scripts = true;
                     self.scripts(&path, 1, &mut skill.sources);
                 }
                 // A link that leads out, which is reported.
-                "SKILL.md" | "scripts" => {}
+                "SKILL.md" | "pyproject.toml" | "scripts" => {}
                 _ if name.eq_ignore_ascii_case("skill.md") => self.warn(
                     &path,
                     "misspelt-skill-md",

@@ -16,6 +16,7 @@ mod folder;
 mod front_matter;
 mod listing;
 mod manifest;
+mod pyproject;
 mod record;
 mod rescan;
 mod served;

@@ -1,9 +1,11 @@
-//! Tools that a SKILL.md declares under `tools:`: programs of any kind, with a command line of their own.
+//! Tools that a skill declares under `tools:` of its SKILL.md, or under `[tool.omni]` of its pyproject.toml:
+//! programs of any kind, with a command line of their own.
 
 use omni_call::{Limits, Policy, ProgramInput, ProgramOutput, ProgramSpec, Way};
 use serde_json::{Map, Value};
 
 use crate::front_matter::{Entry, Place, Yaml, find};
+use crate::pyproject::Pyproject;
 use crate::{Diagnostic, Severity, similar};
 
 /// A tool, described like one that the scanner has found, and the program behind it.
@@ -12,6 +14,8 @@ pub(crate) struct Declared {
     pub(crate) tool: omni_scan::Tool,
     pub(crate) program: ProgramSpec,
 }
+
+pub(crate) const PYPROJECT: &str = "pyproject.toml";
 
 const KEYS: [&str; 17] = [
     "name",
@@ -33,28 +37,65 @@ const KEYS: [&str; 17] = [
     "open_world",
 ];
 
-/// Reads `tools:` of a skill's front matter. What is wrong with one tool costs that tool, or the member alone
-/// where the tool makes sense without it.
-pub(crate) fn read(folder: &str, tools: Option<&Entry>, findings: &mut Vec<Diagnostic>) -> Vec<Declared> {
-    let Some(Entry { value: Yaml::List(items), place, .. }) = tools else { return Vec::new() };
-    let mut declared = Vec::new();
+/// Where tools are declared.
+#[derive(Clone, Copy)]
+pub(crate) struct Source<'a> {
+    /// The skill's folder.
+    pub(crate) folder: &'a str,
+    /// The file in it.
+    pub(crate) file: &'a str,
+}
+
+/// Reads a list of tools and adds them to those `declared` so far. What is wrong with one tool costs that tool,
+/// or the member alone where the tool makes sense without it.
+pub(crate) fn read(
+    source: Source<'_>,
+    tools: Option<&Entry>,
+    declared: &mut Vec<Declared>,
+    findings: &mut Vec<Diagnostic>,
+) {
+    let Some(Entry { value, place, .. }) = tools else { return };
+    let mut reader = Reader { source, entries: &[], place: *place, findings };
+    let Yaml::List(items) = value else {
+        let help =
+            "write one item for each tool: `- name: …` in SKILL.md, `[[tool.omni.tools]]` in pyproject.toml";
+        return reader.warn(*place, "`tools` must be a list".to_owned(), help.to_owned());
+    };
     for item in items {
-        let entries = item.map();
-        let place = entries.first().map_or(*place, |entry| entry.place);
-        let mut reader = Reader { folder, entries, place, findings };
+        reader.entries = item.map();
+        reader.place = reader.entries.first().map_or(*place, |entry| entry.place);
         let Some(tool) = reader.tool() else { continue };
-        if declared.iter().any(|other: &Declared| other.tool.command == tool.tool.command) {
-            let why = format!("there is another one named `{}`", tool.tool.command);
-            reader.drop::<()>(&why, "rename one of the two");
-            continue;
+        match declared.iter().find(|other| other.tool.command == tool.tool.command) {
+            Some(other) => {
+                let (name, file, line) = (&tool.tool.command, &other.tool.file, other.tool.line);
+                let why = format!("there is another one named `{name}` at {file}:{line}");
+                reader.drop::<()>(&why, "rename one of the two");
+            }
+            None => declared.push(tool),
         }
-        declared.push(tool);
     }
-    declared
+}
+
+/// Reads `[tool.omni]`.
+pub(crate) fn read_pyproject(
+    folder: &str,
+    file: &Pyproject,
+    declared: &mut Vec<Declared>,
+    findings: &mut Vec<Diagnostic>,
+) {
+    let Some(table) = file.find(&["tool", "omni"]) else { return };
+    let source = Source { folder, file: PYPROJECT };
+    let mut reader = Reader { source, entries: &[], place: table.place, findings };
+    for entry in table.value.map().iter().filter(|entry| entry.key != "tools") {
+        let message = format!("the key `{}` of `[tool.omni]` means nothing to omni", entry.key);
+        let help = "`[[tool.omni.tools]]` declares a tool; what holds for the whole skill stands in SKILL.md";
+        reader.report(Severity::Note, entry.place, message, help.to_owned());
+    }
+    read(source, find(table.value.map(), "tools"), declared, findings);
 }
 
 struct Reader<'a> {
-    folder: &'a str,
+    source: Source<'a>,
     entries: &'a [Entry],
     /// Where the tool begins.
     place: Place,
@@ -73,7 +114,7 @@ impl Reader<'_> {
             }
         }
         let Some(name) = self.text("name") else {
-            return self.drop("it has no `name`", "write for instance `- name: count`");
+            return self.drop("it has no `name`", "give it one, for instance `count`");
         };
         let argv = self.command(&name)?;
         let mut annotations = Map::new();
@@ -107,7 +148,7 @@ impl Reader<'_> {
         };
         let tool = omni_scan::Tool {
             function: name.clone(),
-            file: "SKILL.md".to_owned(),
+            file: self.source.file.to_owned(),
             line: self.place.line,
             is_async: false,
             // Some clients drop a tool that has none.
@@ -174,7 +215,11 @@ impl Reader<'_> {
         let entry = self.find(key)?;
         let Yaml::Map(members) = &entry.value else {
             let place = entry.place;
-            self.warn(place, format!("`{key}` must be a mapping"), "write a JSON Schema in YAML".to_owned());
+            self.warn(
+                place,
+                format!("`{key}` must be a mapping"),
+                "write the members of a JSON Schema".to_owned(),
+            );
             return None;
         };
         let mut schema: Map<String, Value> =
@@ -247,7 +292,7 @@ impl Reader<'_> {
     }
 
     fn drop<T>(&mut self, why: &str, help: &str) -> Option<T> {
-        let message = format!("a tool under `tools:` is not served: {why}");
+        let message = format!("a declared tool is not served: {why}");
         self.report(Severity::Error, self.place, message, help.to_owned());
         None
     }
@@ -259,8 +304,8 @@ impl Reader<'_> {
     fn report(&mut self, severity: Severity, place: Place, message: String, help: String) {
         self.findings.push(Diagnostic {
             severity,
-            skill: self.folder.to_owned(),
-            file: format!("{}/SKILL.md", self.folder),
+            skill: self.source.folder.to_owned(),
+            file: format!("{}/{}", self.source.folder, self.source.file),
             line: place.line,
             column: place.column,
             code: "declared-tool".to_owned(),

@@ -11,7 +11,8 @@ use serde_json::{Map, Value};
 
 use crate::folder::SkillFolder;
 use crate::listing::Listing;
-use crate::programs::Declared;
+use crate::programs::{self, Declared, PYPROJECT};
+use crate::pyproject::{self, Pyproject};
 use crate::tool::{Detail, Origin};
 use crate::{Diagnostic, Severity, Skill, validate};
 
@@ -68,6 +69,8 @@ pub(crate) struct RecordedTool<'a> {
 pub(crate) fn describe(folder: &SkillFolder, digest: &str) -> String {
     let mut findings = folder.findings.clone();
     let (mut skill, mut declared) = front_matter(folder, &mut findings);
+    let project = project(folder, &mut findings);
+    programs::read_pyproject(&folder.folder, &project, &mut declared, &mut findings);
     let scanned = scan(folder, &mut findings);
     declared.retain(|declared| {
         let taken = scanned.iter().find(|tool| tool.command == declared.tool.command);
@@ -83,12 +86,12 @@ pub(crate) fn describe(folder: &SkillFolder, digest: &str) -> String {
         .filter_map(|(tool, program)| written(&skill, tool, program, &mut findings))
         .collect();
     skill.tools = tools.len();
-    if scanned.is_empty() && folder.skill_md.is_none() && !folder.has_scripts && folder.findings.is_empty() {
+    let nothing = scanned.is_empty() && declared.is_empty();
+    if nothing && folder.skill_md.is_none() && !folder.has_scripts && folder.findings.is_empty() {
         findings.push(not_a_skill(&folder.folder));
     }
     findings.sort_by(|a, b| (&a.file, a.line, a.column).cmp(&(&b.file, b.line, b.column)));
-    let files = folder.skill_md.iter().chain(&folder.sources);
-    let files = files.map(|file| FileHash {
+    let files = folder.files().map(|file| FileHash {
         path: &file.path,
         bytes: file.text.len(),
         blake3: file.hash.to_hex().to_string(),
@@ -120,6 +123,23 @@ fn front_matter(folder: &SkillFolder, findings: &mut Vec<Diagnostic>) -> (Skill,
             (Skill { folder: folder.folder.clone(), ..Skill::default() }, Vec::new())
         }
     }
+}
+
+/// The skill's `pyproject.toml`, empty where there is none.
+fn project(folder: &SkillFolder, findings: &mut Vec<Diagnostic>) -> Pyproject {
+    let Some(file) = &folder.pyproject else { return Pyproject::default() };
+    let (project, problem) = pyproject::read(&file.text);
+    findings.extend(problem.map(|problem| Diagnostic {
+        severity: Severity::Warning,
+        skill: folder.folder.clone(),
+        file: format!("{}/{PYPROJECT}", folder.folder),
+        line: problem.place.line,
+        column: problem.place.column,
+        code: "bad-pyproject".to_owned(),
+        message: problem.message,
+        help: Some(problem.help),
+    }));
+    project
 }
 
 /// Runs the scanner. A panic in it is a bug of ours that must cost this one skill only.
@@ -271,7 +291,7 @@ fn named_twice(folder: &str, declared: &Declared, taken: &omni_scan::Tool) -> Di
     Diagnostic {
         severity: Severity::Error,
         skill: folder.to_owned(),
-        file: format!("{folder}/SKILL.md"),
+        file: format!("{folder}/{}", declared.tool.file),
         line: declared.tool.line,
         column: 1,
         code: "declared-tool".to_owned(),

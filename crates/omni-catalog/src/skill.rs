@@ -67,7 +67,10 @@ impl Skill {
             reader.find(Severity::Warning, problem.place, "bad-front-matter", problem.message, problem.help);
         }
         let skill = reader.skill();
-        (skill, programs::read(folder, front.find("tools"), findings))
+        let mut declared = Vec::new();
+        let source = programs::Source { folder, file: "SKILL.md" };
+        programs::read(source, front.find("tools"), &mut declared, findings);
+        (skill, declared)
     }
 }
 

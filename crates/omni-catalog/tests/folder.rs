@@ -237,13 +237,115 @@ tools:
         said,
         [
             "19: the tool `shout` is not served: the function at scripts/text.py:5 has that name",
-            "22: a tool under `tools:` is not served: the program of `outside` is outside of the skill's folder",
-            "25: a tool under `tools:` is not served: it has no `name`",
+            "22: a declared tool is not served: the program of `outside` is outside of the skill's folder",
+            "25: a declared tool is not served: it has no `name`",
             "30: a tool has no key `inpt`",
             "31: `cwd` must be a folder beneath the skill's",
             "32: `output` must be `text` or `json`",
         ]
     );
+}
+
+#[test]
+fn a_program_is_declared_in_the_pyproject_file_too() {
+    let place = Place::new();
+    place.skill("text", &["shout"]).write(
+        "text/SKILL.md",
+        "---\nname: text\ndescription: d\ntools:\n  - {name: first, description: d, command: [cat]}\n---\n",
+    );
+    place.write(
+        "text/pyproject.toml",
+        r#"[project]
+name = "text"
+
+[tool.omni]
+retries = 3
+
+[[tool.omni.tools]]
+name = "count"
+description = "Count the words of a text."
+command = ["bash", "scripts/count.sh"]
+input = "flags"
+read_only = true
+timeout = 2.5
+concurrency = 4
+env = { LC_ALL = "C" }
+
+[tool.omni.tools.input_schema]
+required = ["text"]
+properties.text = { type = "string", minLength = 1 }
+
+[[tool.omni.tools]]
+name = "first"
+description = "d"
+command = ["cat"]
+
+[[tool.omni.tools]]
+name = "shout"
+command = ["cat"]
+cwd = "../up"
+"#,
+    );
+    let (snapshot, _) = place.fresh();
+    assert_eq!(names(&snapshot), ["text.count", "text.first", "text.shout"]);
+    let tool = snapshot.tool("text.count").unwrap();
+    let program = tool.spec.program.as_ref().unwrap();
+    assert_eq!((program.input, program.env["LC_ALL"].as_str()), (ProgramInput::Flags, "C"));
+    assert_eq!((tool.spec.file.as_str(), tool.origin.line), ("pyproject.toml", 8));
+    assert_eq!((tool.spec.limits.timeout_ms, tool.spec.policy.concurrency), (Some(2_500), Some(4)));
+    assert!(tool.check_arguments(br#"{"text": ""}"#).is_err());
+    assert!(snapshot.tool("text.shout").unwrap().spec.program.is_none(), "the function stays");
+    let mut said: Vec<String> = snapshot
+        .diagnostics()
+        .iter()
+        .map(|finding| format!("{}:{}: {}", finding.file, finding.line, finding.message))
+        .collect();
+    said.sort();
+    assert_eq!(
+        said,
+        [
+            "text/pyproject.toml:22: a declared tool is not served: there is another one named `first` at \
+             SKILL.md:5",
+            "text/pyproject.toml:27: the tool `shout` has no `description`",
+            "text/pyproject.toml:27: the tool `shout` is not served: the function at scripts/text.py:5 has that \
+             name",
+            "text/pyproject.toml:29: `cwd` must be a folder beneath the skill's",
+            "text/pyproject.toml:5: the key `retries` of `[tool.omni]` means nothing to omni",
+        ]
+    );
+}
+
+#[test]
+fn a_changed_pyproject_file_is_noticed() {
+    let place = Place::new();
+    place.skill("text", &["shout"]);
+    place.settle();
+    let catalog = place.open();
+    let tool = |name: &str| {
+        format!("[[tool.omni.tools]]\nname = \"{name}\"\ndescription = \"d\"\ncommand = [\"cat\"]\n")
+    };
+    place.write("text/pyproject.toml", tool("one"));
+    assert!(catalog.refresh().unwrap().replaced);
+    assert_eq!(names(&catalog.snapshot()), ["text.one", "text.shout"]);
+    place.write("text/pyproject.toml", tool("two"));
+    assert!(catalog.refresh().unwrap().replaced);
+    assert_eq!(names(&catalog.snapshot()), ["text.shout", "text.two"]);
+    place.write("text/pyproject.toml", "[[tool.omni.tools]\n");
+    assert!(catalog.refresh().unwrap().replaced);
+    assert_eq!(names(&catalog.snapshot()), ["text.shout"]);
+    assert_eq!(found(&catalog.snapshot(), "bad-pyproject").line, 1);
+}
+
+#[test]
+fn tools_of_a_pyproject_file_alone_make_a_skill() {
+    let place = Place::new();
+    place.write(
+        "lone/pyproject.toml",
+        "[[tool.omni.tools]]\nname = \"cat\"\ndescription = \"d\"\ncommand = [\"cat\"]\n",
+    );
+    let (snapshot, _) = place.fresh();
+    assert_eq!(names(&snapshot), ["lone.cat"]);
+    assert_eq!(snapshot.diagnostics(), []);
 }
 
 #[test]
