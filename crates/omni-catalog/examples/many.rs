@@ -14,6 +14,7 @@ use std::process::Command;
 use std::time::{Duration, Instant};
 use std::{env, fs, io};
 
+use omni_call::Way;
 use omni_catalog::{Catalog, CatalogConfig, ListShape};
 
 const ROUNDS: usize = 9;
@@ -69,7 +70,11 @@ fn start(skills_dir: &Path, cache_dir: &Path, cached: bool) -> Result<Duration> 
         let _ = fs::remove_dir_all(cache_dir);
     }
     let started = Instant::now();
-    let config = CatalogConfig { skills_dir: skills_dir.to_owned(), cache_dir: Some(cache_dir.to_owned()) };
+    let config = CatalogConfig {
+        skills_dir: skills_dir.to_owned(),
+        cache_dir: Some(cache_dir.to_owned()),
+        default_way: Way::Pool,
+    };
     let catalog = Catalog::open(config)?;
     catalog.refresh()?;
     std::hint::black_box(catalog.snapshot().page(ListShape::All, 0));

@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use arc_swap::ArcSwap;
 use bytes::Bytes;
+use omni_call::Way;
 
 use crate::change::Plan;
 use crate::known::{self, Dirt, Known, KnownSkill};
@@ -25,6 +26,8 @@ pub struct CatalogConfig {
     /// A folder that may be shared with other processes and other skills folders; created when needed.
     /// `None` keeps nothing between two starts.
     pub cache_dir: Option<PathBuf>,
+    /// How tools are run that do not say it, nor their skill.
+    pub default_way: Way,
 }
 
 /// The skills of one folder. Shared in an `Arc`; every method may be called from any thread.
@@ -35,6 +38,7 @@ pub struct CatalogConfig {
 pub struct Catalog {
     /// Absolute, without links.
     skills_dir: Arc<Path>,
+    default_way: Way,
     store: Store,
     cached: bool,
     current: ArcSwap<Snapshot>,
@@ -102,7 +106,7 @@ impl Catalog {
     ///
     /// When `skills_dir` is not a folder that can be entered.
     pub fn open(config: CatalogConfig) -> Result<Catalog, CatalogError> {
-        let CatalogConfig { skills_dir: path, cache_dir } = config;
+        let CatalogConfig { skills_dir: path, cache_dir, default_way } = config;
         let unreadable = |source| CatalogError::SkillsDir { path: path.clone(), source };
         let skills_dir = path.canonicalize().map_err(unreadable)?;
         if !skills_dir.metadata().map_err(unreadable)?.is_dir() {
@@ -116,8 +120,15 @@ impl Catalog {
             Some(served) => served,
             None => nothing_yet(&path)?,
         };
-        let current = ArcSwap::from_pointee(Snapshot::new(served, Arc::clone(&skills_dir)));
-        Ok(Catalog { skills_dir, store, cached: is_cached, current, refreshing: Mutex::default() })
+        let current = ArcSwap::from_pointee(Snapshot::new(served, Arc::clone(&skills_dir), default_way));
+        Ok(Catalog {
+            skills_dir,
+            default_way,
+            store,
+            cached: is_cached,
+            current,
+            refreshing: Mutex::default(),
+        })
     }
 
     /// The snapshot in force. Never waits.
@@ -184,7 +195,7 @@ impl Catalog {
 
     fn take_up(&self, before: &Snapshot, built: Built) -> Refreshed {
         let Built { manifest, manifest_differs, served, served_file, known, mut refreshed } = built;
-        let after = Snapshot::new(served, Arc::clone(&self.skills_dir));
+        let after = Snapshot::new(served, Arc::clone(&self.skills_dir), self.default_way);
         refreshed.replaced = after.content() != before.content();
         refreshed.changed = after.version() != before.version();
         if manifest_differs || refreshed.replaced {

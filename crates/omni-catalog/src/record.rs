@@ -223,6 +223,7 @@ fn written<'a>(
     let detail = Detail {
         run: run_spec(skill, tool, program, &name, output_schema.is_some()),
         origin: Origin { file: format!("{}/{}", skill.folder, tool.file), line: tool.line },
+        any_way: tool.way.or(skill.executor).is_none(),
         category: tool.category.clone(),
         tags: tool.tags.clone(),
         version: tool.version.clone(),

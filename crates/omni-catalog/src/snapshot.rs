@@ -5,6 +5,7 @@ use std::path::Path;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use bytes::{BufMut, Bytes, BytesMut};
+use omni_call::Way;
 
 use crate::served::Served;
 use crate::{Diagnostic, Skill, Tool, listing, similar};
@@ -39,6 +40,8 @@ pub struct Page {
 pub struct Snapshot {
     served: Served,
     skills_dir: Arc<Path>,
+    /// How tools are run that do not say it.
+    default_way: Way,
     version: String,
     shaped: [OnceLock<Vec<Bytes>>; 3],
     whole: [OnceLock<Bytes>; 4],
@@ -48,11 +51,12 @@ pub struct Snapshot {
 }
 
 impl Snapshot {
-    pub(crate) fn new(served: Served, skills_dir: Arc<Path>) -> Snapshot {
+    pub(crate) fn new(served: Served, skills_dir: Arc<Path>, default_way: Way) -> Snapshot {
         let version = blake3::Hash::from_bytes(served.list_hash).to_hex()[..32].to_owned();
         Snapshot {
             served,
             skills_dir,
+            default_way,
             version,
             shaped: Default::default(),
             whole: Default::default(),
@@ -157,7 +161,8 @@ impl Snapshot {
 
     fn parse(&self, tool: usize) -> Option<Arc<Tool>> {
         let listing = self.served.listing(tool)?;
-        let parsed = Tool::parse(listing, &self.served.detail(tool)?, &self.skills_dir);
+        let detail = self.served.detail(tool)?;
+        let parsed = Tool::parse(listing, &detail, &self.skills_dir, self.default_way);
         if let Err(error) = &parsed {
             tracing::error!(tool = self.served.name(tool), %error, "a tool in the served form cannot be read");
         }

@@ -4,7 +4,7 @@ use std::path::Path;
 use std::sync::{Arc, OnceLock};
 
 use bytes::Bytes;
-use omni_call::RunSpec;
+use omni_call::{RunSpec, Way};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
@@ -41,6 +41,9 @@ pub(crate) struct Detail<R> {
     /// Its `skill_dir` is relative to the skills folder, so that a moved folder has the same manifest.
     pub(crate) run: R,
     pub(crate) origin: Origin,
+    /// Neither the tool nor its skill says how it is run, so that is the server's to say.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub(crate) any_way: bool,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) category: Option<String>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -50,10 +53,19 @@ pub(crate) struct Detail<R> {
 }
 
 impl Tool {
-    pub(crate) fn parse(listing: Bytes, detail: &[u8], skills_dir: &Path) -> Result<Tool, serde_json::Error> {
-        let Detail { mut run, origin, category, tags, version } =
+    /// `default_way` is for a tool that names none.
+    pub(crate) fn parse(
+        listing: Bytes,
+        detail: &[u8],
+        skills_dir: &Path,
+        default_way: Way,
+    ) -> Result<Tool, serde_json::Error> {
+        let Detail { mut run, origin, any_way, category, tags, version } =
             serde_json::from_slice::<Detail<RunSpec>>(detail)?;
         run.skill_dir = skills_dir.join(&run.skill_dir);
+        if any_way {
+            run.way = default_way;
+        }
         Ok(Tool {
             spec: Arc::new(run),
             listing,

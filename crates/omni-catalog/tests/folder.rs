@@ -58,7 +58,12 @@ impl Place {
     }
 
     fn open(&self) -> Catalog {
-        Catalog::open(CatalogConfig { skills_dir: self.skills(), cache_dir: Some(self.cache()) }).unwrap()
+        self.open_with(Way::Pool)
+    }
+
+    fn open_with(&self, default_way: Way) -> Catalog {
+        let cache_dir = Some(self.cache());
+        Catalog::open(CatalogConfig { skills_dir: self.skills(), cache_dir, default_way }).unwrap()
     }
 
     /// What a process that starts now serves after its first check.
@@ -134,6 +139,21 @@ fn front_matter_settles_what_tools_leave_open() {
     assert_eq!((tool.spec.limits.timeout_ms, tool.spec.limits.idle_timeout_ms), (Some(2_500), Some(0)));
     assert_eq!(snapshot.skills()[0].version.as_deref(), Some("1.10"));
     assert_eq!(snapshot.diagnostics(), []);
+}
+
+#[test]
+fn the_server_s_executor_is_for_tools_that_name_none_and_no_part_of_what_is_cached() {
+    let place = Place::new();
+    place
+        .skill("plain", &["a"])
+        .write("own/scripts/own.py", source(&["b"]).replace("@tool", "@tool(executor=\"pool\")"));
+    for (default, expected) in [(Way::Zygote, [Way::Zygote, Way::Pool]), (Way::Pool, [Way::Pool, Way::Pool])]
+    {
+        let catalog = place.open_with(default);
+        catalog.refresh().unwrap();
+        let ways = ["plain.a", "own.b"].map(|tool| catalog.snapshot().tool(tool).unwrap().spec.way);
+        assert_eq!(ways, expected);
+    }
 }
 
 #[test]
@@ -595,7 +615,9 @@ fn a_cache_that_cannot_be_written_or_is_not_wanted_costs_only_time() {
     place.settle();
     catalog.refresh().unwrap();
     assert_eq!(catalog.refresh().unwrap().read, 0, "what could not be written is kept in memory");
-    let catalog = Catalog::open(CatalogConfig { skills_dir: place.skills(), cache_dir: None }).unwrap();
+    let catalog =
+        Catalog::open(CatalogConfig { skills_dir: place.skills(), cache_dir: None, default_way: Way::Pool })
+            .unwrap();
     assert!(!catalog.has_cached() && catalog.manifest_path().is_none());
     assert!(catalog.refresh().unwrap().changed);
     assert_eq!(names(&catalog.snapshot()), ["notes.save"]);
@@ -694,7 +716,9 @@ fn a_plan_says_what_a_refresh_would_do_and_does_not_do_it() {
 #[test]
 fn a_folder_that_is_not_there_is_named() {
     let place = Place::new();
-    let open = |skills_dir| Catalog::open(CatalogConfig { skills_dir, cache_dir: None }).unwrap_err();
+    let open = |skills_dir| {
+        Catalog::open(CatalogConfig { skills_dir, cache_dir: None, default_way: Way::Pool }).unwrap_err()
+    };
     assert!(matches!(open(place.skills().join("nope")), CatalogError::SkillsDir { .. }));
     place.write("file", "");
     let error = open(place.skills().join("file"));

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use omni_call::Way;
 
 /// Serves a folder of Python skills over the Model Context Protocol.
 #[derive(Debug, Parser)]
@@ -57,6 +58,9 @@ pub(crate) struct RunArguments {
     /// Time limit without a sign of life from the tool, 0 for none [default: 120]
     #[arg(long, value_name = "SECONDS", env = "OMNI_IDLE_TIMEOUT", allow_negative_numbers = true)]
     pub(crate) idle_timeout: Option<f64>,
+    /// How tools are run that do not say it themselves: pool, spawn, zygote, … [default: pool]
+    #[arg(long, value_name = "NAME", value_parser = offered_way, env = "OMNI_EXECUTOR")]
+    pub(crate) executor: Option<Way>,
     /// How many Python workers to keep and to allow [default: 1..64]
     #[arg(long, value_name = "MIN..MAX", env = "OMNI_WORKERS")]
     pub(crate) workers: Option<Workers>,
@@ -169,6 +173,11 @@ pub(crate) enum Errors {
     Masked,
     /// Message and traceback too
     Full,
+}
+
+/// One of the executors that a skill can ask for.
+pub(crate) fn offered_way(name: &str) -> Result<Way, String> {
+    Way::parse_offered(name).ok_or_else(|| format!("`{name}` is no executor; use {}", Way::offered()))
 }
 
 /// A range of worker counts, written `MIN..MAX`, or one number for both.

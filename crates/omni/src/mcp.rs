@@ -57,6 +57,7 @@ pub(crate) fn server(
     let catalog = Catalog::open(CatalogConfig {
         skills_dir: places.skills.clone(),
         cache_dir: Some(places.cache.clone()),
+        default_way: settings.executor,
     })?;
     let mut config = ServerConfig::new(env!("CARGO_PKG_VERSION"));
     config.timeout = settings.timeout;

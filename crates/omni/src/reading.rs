@@ -12,7 +12,11 @@ use crate::settings::Places;
 /// Opens the catalogue of these places. Nothing has been looked at yet but the cache.
 pub(crate) fn open(arguments: &PlaceArguments) -> Result<(Places, Catalog)> {
     let places = Places::resolve(arguments)?;
-    let config = CatalogConfig { skills_dir: places.skills.clone(), cache_dir: Some(places.cache.clone()) };
+    let config = CatalogConfig {
+        skills_dir: places.skills.clone(),
+        cache_dir: Some(places.cache.clone()),
+        default_way: places.file.executor()?,
+    };
     let catalog = Catalog::open(config).context("there are no skills to read")?;
     Ok((places, catalog))
 }

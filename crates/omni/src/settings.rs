@@ -4,11 +4,11 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
-use omni_call::ErrorDetail;
+use omni_call::{ErrorDetail, Way};
 use omni_exec::ProcessLimits;
 use serde::Deserialize;
 
-use crate::args::{Errors, PlaceArguments, RunArguments, Workers};
+use crate::args::{Errors, PlaceArguments, RunArguments, Workers, offered_way};
 use crate::assets;
 use crate::home::Home;
 
@@ -26,6 +26,8 @@ pub(crate) struct Places {
 #[derive(Debug)]
 pub(crate) struct RunSettings {
     pub(crate) python: Option<PathBuf>,
+    /// For tools that name none.
+    pub(crate) executor: Way,
     pub(crate) timeout: Option<Duration>,
     pub(crate) idle_timeout: Option<Duration>,
     pub(crate) workers: Workers,
@@ -59,6 +61,8 @@ pub(crate) struct File {
     timeout: Option<f64>,
     /// Time limit without a sign of life in seconds, 0 for none.
     idle_timeout: Option<f64>,
+    /// How tools are run that do not say it themselves.
+    executor: Option<String>,
     /// `"MIN..MAX"`.
     workers: Option<String>,
     errors: Option<Errors>,
@@ -116,6 +120,10 @@ impl RunSettings {
         };
         Ok(RunSettings {
             python: arguments.python.clone().or(file.python.clone()),
+            executor: match arguments.executor {
+                Some(way) => way,
+                None => file.executor()?,
+            },
             timeout: seconds(arguments.timeout.or(file.timeout).unwrap_or(1800.0), "timeout")?,
             idle_timeout: seconds(
                 arguments.idle_timeout.or(file.idle_timeout).unwrap_or(120.0),
@@ -126,6 +134,14 @@ impl RunSettings {
             limits: file.limits.resolve()?,
             env: arguments.env.iter().chain(&file.env).cloned().collect(),
         })
+    }
+}
+
+impl File {
+    /// The executor of tools that name none, as far as the file says.
+    pub(crate) fn executor(&self) -> Result<Way> {
+        let Some(name) = &self.executor else { return Ok(Way::default()) };
+        offered_way(name).map_err(|why| anyhow::anyhow!("`executor` in omni.toml: {why}"))
     }
 }
 
@@ -202,12 +218,15 @@ mod tests {
 
     #[test]
     fn a_flag_wins_over_the_file_and_the_file_over_the_default() {
-        let file: File = toml::from_str("timeout = 5\nworkers = \"2..3\"\nerrors = \"full\"").unwrap();
+        let file: File =
+            toml::from_str("timeout = 5\nworkers = \"2..3\"\nerrors = \"full\"\nexecutor = \"spawn\"")
+                .unwrap();
         let flags = RunArguments { timeout: Some(7.0), ..RunArguments::default() };
         let settings = RunSettings::resolve(&flags, &file).unwrap();
         assert_eq!(settings.timeout, Some(Duration::from_secs(7)));
         assert_eq!(settings.workers, Workers { min: 2, max: 3 });
         assert_eq!(settings.errors, ErrorDetail::Full);
+        assert_eq!(settings.executor, Way::Spawn);
         assert_eq!(settings.idle_timeout, Some(Duration::from_secs(120)));
     }
 
@@ -215,6 +234,13 @@ mod tests {
     fn a_key_that_does_not_exist_is_an_error_that_names_it() {
         let error = toml::from_str::<File>("timeuot = 5").unwrap_err().to_string();
         assert!(error.contains("timeuot") && error.contains("timeout"), "{error}");
+    }
+
+    #[test]
+    fn an_executor_that_nobody_has_is_refused_with_those_there_are() {
+        let file: File = toml::from_str("executor = \"thread\"").unwrap();
+        let error = file.executor().unwrap_err().to_string();
+        assert!(error.contains("`thread`") && error.contains("\"zygote\""), "{error}");
     }
 
     #[test]
