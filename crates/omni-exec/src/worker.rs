@@ -467,12 +467,15 @@ impl Worker {
     }
 
     /// Asks a sync worker to raise `CallCancelled` in its call, and waits `patience` for the call to end.
-    /// True when it did and the worker can go on.
+    /// True when it did and the worker can go on: a thread or a child that the call has left would work on in the
+    /// name of a caller who has gone.
     pub(crate) async fn cancel(&mut self, patience: Duration) -> bool {
         self.process.signal(Signal::USR2);
         let mut deadline = Deadline::new(Instant::now(), Some(patience), None);
         match self.finish(&mut deadline, &mut NoEvents).await {
-            End::Result(_) | End::Error(_) | End::TooLarge | End::Skipped => self.reusable(),
+            End::Result(_) | End::Error(_) | End::TooLarge | End::Skipped => {
+                self.reusable() && self.process.is_alone()
+            }
             End::Died(_) | End::Broken(_) | End::Expired(_) => false,
         }
     }

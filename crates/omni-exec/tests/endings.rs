@@ -169,13 +169,20 @@ everywhere! {
         let mut running = with_context(lab.call("starts_children")).start();
         let said = running.first_log().await;
         running.cancel().await;
-        // The tool obeys its cancellation and leaves its children: they go with the executor.
+        // The tool obeys its cancellation and leaves its children: they go all the same, and its process with them.
         let children: Vec<i32> =
             said["children"].as_array().unwrap().iter().map(|pid| i32::try_from(pid.as_i64().unwrap()).unwrap()).collect();
-        lab.finish().await;
         for pid in children {
             wait_until("a daemon to end", || !support::lives(pid)).await;
         }
+        lab.finish().await;
+    };
+    a_thread_does_not_work_on_for_a_caller_who_has_gone: async |lab: Lab| {
+        let mut running = with_context(lab.call("waits_for_its_thread")).start();
+        let pid = running.pid().await;
+        running.cancel().await;
+        wait_gone(pid).await;
+        lab.finish().await;
     };
     what_a_tool_prints_is_reported_in_order_before_its_result: async |lab: Lab| {
         let (outcome, events) = lab.call("prints").start().end().await;

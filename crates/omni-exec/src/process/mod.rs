@@ -106,6 +106,16 @@ impl Process {
         matches!(state, Some('T' | 't'))
     }
 
+    /// Whether the kernel knows of one thread and no child of it: then nothing that a call began goes on.
+    pub(crate) fn is_alone(&self) -> bool {
+        let task = format!("/proc/{0}/task/{0}", self.life.pid.as_raw_nonzero());
+        let status = std::fs::read_to_string(format!("{task}/status")).unwrap_or_default();
+        let threads = status.lines().find_map(|line| line.strip_prefix("Threads:"));
+        let children = std::fs::read_to_string(format!("{task}/children"));
+        threads.is_some_and(|threads| threads.trim() == "1")
+            && children.is_ok_and(|children| children.trim().is_empty())
+    }
+
     /// Whether it is known to have ended.
     pub(crate) fn exited(&self) -> bool {
         self.life.lock().exit.is_some()

@@ -217,6 +217,15 @@ def leaves_a_thread() -> str:
 
 
 @tool
+def waits_for_its_thread(ctx: Context) -> str:
+    worker = threading.Thread(target=time.sleep, args=(1000,), daemon=True)
+    worker.start()
+    ctx.info({"pid": os.getpid()})
+    worker.join()
+    return "unreachable"
+
+
+@tool
 def dies_later() -> str:
     threading.Timer(0.05, os._exit, [3]).start()
     return "done"
