@@ -5,6 +5,7 @@ from __future__ import annotations
 from _signal import getsignal, signal
 from _thread import get_ident
 from os import _exit, getcwd, register_at_fork
+from sys import _getframe
 
 from omni import wire
 from omni.content import BadResultError, OutputLimitError, Rendered, find_surrogate, render
@@ -15,6 +16,7 @@ from omni.skill import CURRENT, CallCancelled, Context, ToolError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from types import FrameType
     from typing import Any
 
     from omni.call import Call
@@ -27,6 +29,9 @@ _WRAPPED_TEXT = '{"result":{"id":%d,"content":[{"type":"text","text":%s}],"struc
 # Six bytes are the most that one character takes in JSON.
 _BYTES_PER_CHARACTER = 6
 _SMALL_CHARACTERS = 4096
+_IMPORT_MACHINERY = "<frozen importlib._bootstrap>"
+#: With this code a worker ends whose call was cancelled while it imported something.
+INTERRUPTED_IMPORT = 71
 
 
 class RevokedError(Exception):
@@ -308,6 +313,10 @@ class Caller:
     def _raise(self) -> None:
         if self._armed:
             self._armed = False
+            if not self._checked and _imports(_getframe(1)):
+                # What is half imported stays so: `sys.modules` keeps the modules that came through, and
+                # the next import of their package fails on them. Nobody waits for this call's answer.
+                _exit(INTERRUPTED_IMPORT)
             raise CallCancelled
 
     def _disarm(self) -> None:
@@ -327,6 +336,15 @@ class Caller:
         if getsignal(self._signal_number) is not self._handler:
             signal(self._signal_number, self._handler)
         self._streams.restore()
+
+
+def _imports(frame: FrameType | None) -> bool:
+    """Tell whether the code at `frame` runs on behalf of an `import`."""
+    while frame is not None:
+        if frame.f_code.co_filename == _IMPORT_MACHINERY:
+            return True
+        frame = frame.f_back
+    return False
 
 
 def _injected(kind: str, context: Context) -> object:
