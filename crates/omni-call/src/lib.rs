@@ -8,6 +8,8 @@ mod executor;
 mod outcome;
 mod policy;
 mod program;
+mod python_range;
+mod requirements;
 mod spec;
 mod way;
 
@@ -17,5 +19,7 @@ pub use executor::{BoxFuture, Event, EventSink, Executor, NoEvents};
 pub use outcome::{Ending, ErrorDetail, Outcome, Phase, ToolResult};
 pub use policy::{Affinity, Policy};
 pub use program::{ProgramInput, ProgramOutput, ProgramSpec};
-pub use spec::{Inject, Limits, Requirements, RequirementsSource, RunSpec};
+pub use python_range::{PythonRange, PythonVersion};
+pub use requirements::{Requirements, RequirementsSource};
+pub use spec::{Inject, Limits, RunSpec};
 pub use way::Way;

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use crate::{Policy, ProgramSpec, Way};
+use crate::{Policy, ProgramSpec, Requirements, Way};
 
 /// Everything an executor needs to know about a tool.
 #[derive(Debug, Serialize, Deserialize)]
@@ -37,7 +37,7 @@ pub struct RunSpec {
     pub limits: Limits,
     #[serde(default, skip_serializing_if = "is_default")]
     pub policy: Policy,
-    /// What the skill needs installed; `None` runs with the server's own interpreter.
+    /// What the tool needs installed; `None` runs with the server's own interpreter.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub requirements: Option<Requirements>,
     /// Set for a tool that is no Python function; `file` and `function` say where it is declared.
@@ -46,33 +46,6 @@ pub struct RunSpec {
     /// Python's description of where the tool is, written once: see [`target`](Self::target).
     #[serde(skip)]
     target: OnceLock<Box<str>>,
-}
-
-/// What has to be installed for a skill to run.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Requirements {
-    /// Names the environment: a hash of all that decides what is installed. Skills with equal keys share one.
-    pub key: String,
-    pub source: RequirementsSource,
-    /// Where they stand, relative to the skill's folder, with `/`.
-    pub file: String,
-    /// `requires-python`, a version specifier.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub python: Option<String>,
-    /// Dependency specifiers (PEP 508), as written.
-    pub dependencies: Vec<String>,
-}
-
-/// What kind of file requirements stand in.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum RequirementsSource {
-    /// `[project] dependencies` of a `pyproject.toml`.
-    Pyproject,
-    /// A `uv.lock` beside the `pyproject.toml`.
-    Lock,
-    /// The inline metadata of a script (PEP 723).
-    Script,
 }
 
 /// One injected parameter.

@@ -29,9 +29,10 @@ pub(crate) struct Root {
 pub(crate) struct SkillFolder {
     pub(crate) folder: String,
     pub(crate) skill_md: Option<ReadFile>,
-    pub(crate) pyproject: Option<ReadFile>,
     /// Every Python file below `scripts/`, sorted by path.
     pub(crate) sources: Vec<ReadFile>,
+    pub(crate) pyproject: Option<ReadFile>,
+    pub(crate) lock: Option<ReadFile>,
     /// Whether there is a `scripts` folder.
     pub(crate) has_scripts: bool,
     pub(crate) findings: Vec<Diagnostic>,
@@ -80,8 +81,9 @@ impl SkillFolder {
         let mut skill = SkillFolder {
             folder: folder.to_owned(),
             skill_md: None,
-            pyproject: None,
             sources: Vec::new(),
+            pyproject: None,
+            lock: None,
             has_scripts: false,
             findings: Vec::new(),
             paths: Vec::new(),
@@ -95,7 +97,7 @@ impl SkillFolder {
 
     /// Every file that was read.
     pub(crate) fn files(&self) -> impl Iterator<Item = &ReadFile> {
-        self.skill_md.iter().chain(&self.pyproject).chain(&self.sources)
+        self.skill_md.iter().chain(&self.pyproject).chain(&self.lock).chain(&self.sources)
     }
 
     /// Names the content: equal digests give equal records.
@@ -149,15 +151,18 @@ impl<'a> Walk<'a> {
                 "SKILL.md" if self.kind(&entry, &path) == Kind::File => {
                     skill.skill_md = self.read_file(&path);
                 }
-                "pyproject.toml" if self.kind(&entry, &path) == Kind::File => {
-                    skill.pyproject = self.read_file(&path);
-                }
                 "scripts" if self.kind(&entry, &path) == Kind::Folder => {
                     skill.has_scripts = true;
                     self.scripts(&path, 1, &mut skill.sources);
                 }
+                "pyproject.toml" if self.kind(&entry, &path) == Kind::File => {
+                    skill.pyproject = self.read_file(&path);
+                }
+                "uv.lock" if self.kind(&entry, &path) == Kind::File => {
+                    skill.lock = self.read_file(&path);
+                }
                 // A link that leads out, which is reported.
-                "SKILL.md" | "pyproject.toml" | "scripts" => {}
+                "SKILL.md" | "scripts" | "pyproject.toml" | "uv.lock" => {}
                 _ if name.eq_ignore_ascii_case("skill.md") => self.warn(
                     &path,
                     "misspelt-skill-md",

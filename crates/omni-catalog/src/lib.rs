@@ -30,6 +30,7 @@ mod store;
 mod diagnostic;
 mod parallel;
 mod programs;
+mod requirements;
 mod similar;
 mod strict_json;
 

@@ -13,6 +13,7 @@ use crate::folder::SkillFolder;
 use crate::listing::Listing;
 use crate::programs::{self, Declared, PYPROJECT};
 use crate::pyproject::{self, Pyproject};
+use crate::requirements::SkillRequirements;
 use crate::tool::{Detail, Origin};
 use crate::{Diagnostic, Severity, Skill, validate};
 
@@ -79,11 +80,16 @@ pub(crate) fn describe(folder: &SkillFolder, digest: &str) -> String {
         }
         taken.is_none()
     });
+    let requirements = SkillRequirements::read(folder, &mut findings);
     let functions = scanned.iter().map(|tool| (tool, None));
     let programs = declared.iter().map(|declared| (&declared.tool, Some(&declared.program)));
     let tools: Vec<WrittenTool<'_>> = functions
         .chain(programs)
-        .filter_map(|(tool, program)| written(&skill, tool, program, &mut findings))
+        .filter_map(|(tool, program)| {
+            let mut written = written(&skill, tool, program, &mut findings)?;
+            written.detail.run.requirements = requirements.of(&tool.file, program);
+            Some(written)
+        })
         .collect();
     skill.tools = tools.len();
     let nothing = scanned.is_empty() && declared.is_empty();
