@@ -41,7 +41,15 @@ pub(crate) struct Body<'a> {
     large: Option<&'a Bytes>,
 }
 
+/// A body larger than this is shared with what is kept of it.
+const COPIED_BYTES_MAX: usize = 4 << 10;
+
 impl<'a> Body<'a> {
+    /// All of `bytes`.
+    pub(crate) fn of(bytes: &'a Bytes) -> Self {
+        Body { bytes, large: (bytes.len() > COPIED_BYTES_MAX).then_some(bytes) }
+    }
+
     pub(crate) fn bytes(self) -> &'a [u8] {
         self.bytes
     }

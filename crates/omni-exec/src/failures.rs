@@ -22,6 +22,17 @@ impl Failures {
         (now < *at + back_off(self.count)).then_some(failure)
     }
 
+    /// The failure that forbids another start, and until when.
+    pub(crate) fn until(&self) -> Option<(Instant, &Arc<StartFailure>)> {
+        let (at, failure) = self.last.as_ref()?;
+        Some((*at + back_off(self.count), failure))
+    }
+
+    /// Whether one has failed since then.
+    pub(crate) fn since(&self, then: Instant) -> bool {
+        self.last.as_ref().is_some_and(|(at, _)| *at >= then)
+    }
+
     pub(crate) fn add(&mut self, failure: StartFailure) -> Arc<StartFailure> {
         self.count = self.count.saturating_add(1);
         let failure = Arc::new(failure);

@@ -1,11 +1,12 @@
 //! How a call runs outside this process: in a warm Python worker of a pool (A), or in a process of its
-//! own (B).
+//! own (B), or at a runner that somebody else started (A).
 
 mod config;
 mod launch;
 
 mod policy;
 mod pool;
+mod runner;
 mod spawn;
 
 mod failures;
@@ -21,4 +22,5 @@ pub use config::{ExecConfig, Interpreter, ProcessLimits};
 pub use launch::launch;
 pub use policy::Governed;
 pub use pool::Pool;
+pub use runner::{AddressError, Listing, Runner, RunnerAddress, RunnerConfig, RunnerError};
 pub use spawn::Spawn;

@@ -13,7 +13,7 @@ use crate::worker::{End, StartFailure};
 pub(crate) fn ending(end: End, config: &ExecConfig) -> Ending {
     match end {
         End::Result(result) => Ending::Finished(result),
-        End::Error(error) => error_ending(error, config),
+        End::Error(error) => error_ending(error, config.result_bytes_max, config.limits.memory_bytes),
         End::TooLarge => Ending::OutputLimit { limit_bytes: config.result_bytes_max },
         // Only where nothing may be run again: the pool is closing.
         End::Skipped => Ending::Shutdown,
@@ -28,7 +28,12 @@ pub(crate) fn ending(end: End, config: &ExecConfig) -> Ending {
     }
 }
 
-fn error_ending(error: ErrorFrame, config: &ExecConfig) -> Ending {
+/// The ending that a failed call's last word means, where results and memory have these limits.
+pub(crate) fn error_ending(
+    error: ErrorFrame,
+    result_bytes_max: usize,
+    memory_bytes_max: Option<u64>,
+) -> Ending {
     let raised = |error: ErrorFrame, default: &str| Ending::ToolError {
         kind: error.class.unwrap_or_else(|| default.to_owned()),
         bases: error.bases.into(),
@@ -39,7 +44,7 @@ fn error_ending(error: ErrorFrame, config: &ExecConfig) -> Ending {
     };
     match error.kind {
         ErrorKind::ToolError if is_memory_error(&error) => {
-            Ending::OutOfMemory { limit_bytes: config.limits.memory_bytes }
+            Ending::OutOfMemory { limit_bytes: memory_bytes_max }
         }
         ErrorKind::ToolError => raised(error, "Exception"),
         // Nobody is told of a cancellation that we asked for, so this one the tool raised by itself.
@@ -47,7 +52,7 @@ fn error_ending(error: ErrorFrame, config: &ExecConfig) -> Ending {
         ErrorKind::BadResult => Ending::BadResult { message: error.message },
         ErrorKind::LoadError => Ending::LoadError { message: error.message, traceback: error.traceback },
         ErrorKind::Exited => Ending::Exited { code: error.code.unwrap_or(0) },
-        ErrorKind::OutputLimit => Ending::OutputLimit { limit_bytes: config.result_bytes_max },
+        ErrorKind::OutputLimit => Ending::OutputLimit { limit_bytes: result_bytes_max },
     }
 }
 

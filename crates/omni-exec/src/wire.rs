@@ -288,6 +288,25 @@ pub(crate) fn push_call(out: &mut Vec<u8>, call: &Call, sending: Sending) {
     out.extend_from_slice(call.spec.target().as_bytes());
     out.extend_from_slice(br#","args":"#);
     out.extend_from_slice(&call.arguments);
+    push_terms(out, call, sending);
+    out.extend_from_slice(b"}}");
+    finish(out, start);
+}
+
+/// Appends the body of a request to a runner that starts `call`. It knows the tool by its name.
+pub(crate) fn push_request(out: &mut Vec<u8>, call: &Call, sending: Sending) {
+    out.extend_from_slice(br#"{"name":"#);
+    push_string(out, &call.spec.tool);
+    out.extend_from_slice(br#","arguments":"#);
+    out.extend_from_slice(&call.arguments);
+    out.extend_from_slice(br#","id":"#);
+    push_number(out, sending.id);
+    push_terms(out, call, sending);
+    out.push(b'}');
+}
+
+/// Appends the members that say how long a call may take and what its caller wants to hear.
+fn push_terms(out: &mut Vec<u8>, call: &Call, sending: Sending) {
     out.extend_from_slice(br#","deadline_ms":"#);
     push_millis(out, call.deadline.remaining(sending.now));
     out.extend_from_slice(br#","idle_ms":"#);
@@ -305,8 +324,7 @@ pub(crate) fn push_call(out: &mut Vec<u8>, call: &Call, sending: Sending) {
     }
     out.extend_from_slice(br#","session":"#);
     push_string(out, &call.session);
-    out.extend_from_slice(b"}}}");
-    finish(out, start);
+    out.push(b'}');
 }
 
 /// Appends the frame that introduces the server.

@@ -1,0 +1,113 @@
+//! The connections to one runner: kept for the next call, opened when there is none, and not too often where that
+//! fails.
+
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use tokio::time::{sleep_until, timeout_at};
+
+use super::address::RunnerAddress;
+use super::link::Link;
+use crate::failures::Failures;
+use crate::worker::StartFailure;
+
+/// How long a call waits for a runner that cannot be reached: it may be starting again.
+const PATIENCE: Duration = Duration::from_secs(2);
+
+/// Connections kept at most while nothing runs on them, and for how long.
+const IDLE_MAX: usize = 64;
+const IDLE_TTL: Duration = Duration::from_secs(30);
+
+pub(super) struct Links {
+    pub(super) address: RunnerAddress,
+    state: Mutex<State>,
+}
+
+#[derive(Default)]
+struct State {
+    /// The one used last at the end.
+    idle: Vec<Link>,
+    failures: Failures,
+    closed: bool,
+}
+
+impl Links {
+    pub(super) fn new(address: RunnerAddress) -> Self {
+        Links { address, state: Mutex::default() }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// A connection: one that was kept, else a new one.
+    pub(super) async fn take(&self) -> Result<Link, StartFailure> {
+        loop {
+            let Some(mut link) = self.lock().idle.pop() else { return self.open().await };
+            if link.idle_since.elapsed() < IDLE_TTL && link.is_free().await {
+                return Ok(link);
+            }
+        }
+    }
+
+    /// A new connection. Waits for a runner that cannot be reached, and less patiently the longer that has been so.
+    pub(super) async fn open(&self) -> Result<Link, StartFailure> {
+        let give_up = Instant::now() + PATIENCE;
+        loop {
+            let forbidden =
+                self.lock().failures.until().map(|(at, failure)| (at, StartFailure::clone(failure)));
+            match forbidden {
+                Some((at, failure)) if at >= give_up => return Err(failure),
+                Some((at, _)) => sleep_until(at.into()).await,
+                None => {}
+            }
+            let began = Instant::now();
+            let reason = match timeout_at(give_up.into(), Link::open(&self.address)).await {
+                Ok(Ok(link)) => {
+                    self.lock().failures = Failures::default();
+                    return Ok(link);
+                }
+                Ok(Err(error)) => error.to_string(),
+                Err(_) => format!("no answer within {} s", PATIENCE.as_secs()),
+            };
+            let mut state = self.lock();
+            // Of several who fail at once, one counts.
+            if !state.failures.since(began) {
+                state.failures.add(self.unreachable(&reason));
+            }
+        }
+    }
+
+    /// Keeps a connection whose answer has been read, or all but its end.
+    pub(super) fn put(&self, mut link: Link) {
+        let mut state = self.lock();
+        if state.closed {
+            return;
+        }
+        let now = Instant::now();
+        state.idle.retain(|link| now.duration_since(link.idle_since) < IDLE_TTL);
+        if state.idle.len() < IDLE_MAX {
+            link.idle_since = now;
+            state.idle.push(link);
+        }
+    }
+
+    /// Closes what is kept, and keeps nothing more.
+    pub(super) fn close(&self) {
+        let mut state = self.lock();
+        state.closed = true;
+        let idle = std::mem::take(&mut state.idle);
+        drop(state);
+        drop(idle);
+    }
+
+    fn unreachable(&self, reason: &str) -> StartFailure {
+        StartFailure {
+            message: format!("the runner at `{}` cannot be reached: {reason}", self.address),
+            hint: "is it running? `python -m omni.runner` starts one, `--runner` names its address"
+                .to_owned(),
+            stderr: None,
+            closing: false,
+        }
+    }
+}

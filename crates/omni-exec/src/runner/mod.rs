@@ -1,0 +1,282 @@
+//! A: a runner that somebody else started and that runs tools for us, over HTTP/1.1. The contract is
+//! `docs/reference/runner.md`.
+
+mod address;
+mod lines;
+mod link;
+mod links;
+mod routes;
+mod said;
+
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use hyper::{Method, StatusCode};
+use omni_call::{BoxFuture, Call, Ending, EventSink, Executor, Outcome, Phase};
+use tokio::sync::watch;
+use tokio::time::timeout_at;
+
+use crate::outcome::{outcome, refuse_oversized, start_failed, unstarted, waited_out};
+use crate::wire::{self, Fault, Sending};
+use crate::worker::StartFailure;
+use lines::Lines;
+use link::{Broken, Link};
+use links::Links;
+use said::{Last, Said};
+
+pub use address::{AddressError, RunnerAddress};
+pub use routes::{Listing, RunnerError};
+
+/// How long after a time limit the runner may still say where the tool was. It ends the tool by the same limit.
+const LAST_WORDS: Duration = Duration::from_millis(300);
+
+/// Where a runner is, and what is taken from it.
+#[derive(Clone, Debug)]
+pub struct RunnerConfig {
+    pub address: RunnerAddress,
+    /// A part of a result at most. Default 8 MiB.
+    pub result_bytes_max: usize,
+    /// A line of events, a request or any other answer at most. Default 16 MiB + 64 KiB.
+    pub line_bytes_max: usize,
+}
+
+impl RunnerConfig {
+    /// With the documented defaults.
+    pub fn new(address: RunnerAddress) -> Self {
+        RunnerConfig { address, result_bytes_max: 8 << 20, line_bytes_max: (16 << 20) + (64 << 10) }
+    }
+}
+
+/// Runs each call at a runner, over a connection that carries nothing else meanwhile.
+///
+/// It owns no process: dropping a call's future closes its connection, by which the runner knows that it has to end
+/// the tool. Needs a tokio runtime while calls run; connects with the first request.
+pub struct Runner {
+    config: RunnerConfig,
+    links: Links,
+    closed: watch::Sender<bool>,
+}
+
+impl Runner {
+    /// The runner at an address, not yet connected.
+    pub fn new(config: RunnerConfig) -> Self {
+        Runner { links: Links::new(config.address.clone()), config, closed: watch::Sender::new(false) }
+    }
+
+    /// Where it is.
+    pub fn address(&self) -> &RunnerAddress {
+        &self.config.address
+    }
+
+    /// Runs a call until it ends, or until this executor is shut down.
+    async fn run_open(&self, mut call: Call, events: &mut dyn EventSink) -> Outcome {
+        let mut progress = Progress { phase: Phase::Queued, attempt: 1 };
+        let mut closed = self.closed.subscribe();
+        let ended = tokio::select! {
+            biased;
+            ended = self.attempts(&mut call, &mut progress, events) => ended,
+            _ = closed.wait_for(|closed| *closed) => Err(Box::new(unstarted(&call, Ending::Shutdown))),
+        };
+        let Progress { phase, attempt } = progress;
+        match ended {
+            Ok(Last { ending, stack, stderr }) => {
+                Outcome { stack, stderr, ..outcome(&call, ending, phase, attempt) }
+            }
+            Err(refused) => Outcome { phase, attempt, ..*refused },
+        }
+    }
+
+    /// Sends the call, and once more when a connection breaks before the runner has taken it.
+    async fn attempts(
+        &self,
+        call: &mut Call,
+        progress: &mut Progress,
+        events: &mut dyn EventSink,
+    ) -> Result<Last, Box<Outcome>> {
+        let mut link = self.in_time(call, self.links.take()).await?;
+        let link = loop {
+            let request = self.request(Method::POST, "/run_tool", body(call, progress.attempt));
+            let request = request.map_err(|error| refused(call, &error))?;
+            let head = match call.deadline.next() {
+                None => link.send(request).await,
+                Some(at) => match timeout_at(at.into(), link.send(request)).await {
+                    Ok(head) => head,
+                    Err(_) => return Err(waited(call)),
+                },
+            };
+            match head {
+                Ok(head) if head.status() == StatusCode::OK => break link,
+                Ok(head) => {
+                    let rest = link.rest(self.config.line_bytes_max);
+                    let body = match call.deadline.next() {
+                        None => rest.await,
+                        Some(at) => timeout_at(at.into(), rest).await.map_err(|_| waited(call))?,
+                    };
+                    let body = body.map_err(|broken| lost(call, broken))?;
+                    self.links.put(link);
+                    return Err(refused(call, &routes::refusal(head.status(), head.headers(), &body)));
+                }
+                Err(Broken::Unanswered(reason)) if progress.attempt == 1 => {
+                    tracing::debug!(call = %call.id, reason, "a connection broke before the call began; trying another");
+                    progress.attempt = 2;
+                    link = self.in_time(call, self.links.open()).await?;
+                }
+                Err(broken) => return Err(lost(call, broken)),
+            }
+        };
+        progress.phase = Phase::Starting;
+        Ok(self.follow(link, call, progress, events).await)
+    }
+
+    /// A connection, if there is one before the call's time is up.
+    async fn in_time(
+        &self,
+        call: &Call,
+        link: impl Future<Output = Result<Link, StartFailure>>,
+    ) -> Result<Link, Box<Outcome>> {
+        let link = match call.deadline.next() {
+            None => link.await,
+            Some(at) => timeout_at(at.into(), link).await.map_err(|_| waited(call))?,
+        };
+        link.map_err(|failure| Box::new(start_failed(call, &failure)))
+    }
+
+    /// Reads what the runner says of the call, to its last line.
+    async fn follow(
+        &self,
+        mut link: Link,
+        call: &mut Call,
+        progress: &mut Progress,
+        events: &mut dyn EventSink,
+    ) -> Last {
+        let mut lines = Lines::new(self.config.line_bytes_max);
+        loop {
+            let piece = match call.deadline.next().map(|at| at + LAST_WORDS) {
+                None => link.next().await,
+                Some(at) => match timeout_at(at.into(), link.next()).await {
+                    Ok(piece) => piece,
+                    Err(_) => return Last::of(waited_out(call, Instant::now()).unwrap_or(Ending::Cancelled)),
+                },
+            };
+            let piece = match piece {
+                Ok(piece) => piece,
+                Err(broken) => return Last::of(Ending::Lost { message: broken.reason() }),
+            };
+            if let Some(piece) = &piece {
+                lines.push(piece);
+            }
+            loop {
+                let line = match lines.next() {
+                    Ok(None) if piece.is_none() => lines.last(),
+                    Ok(line) => line,
+                    Err(lines::TooLong) => {
+                        return Last::of(broken(&Fault::TooLong {
+                            length: self.config.line_bytes_max + 1,
+                            limit: self.config.line_bytes_max,
+                        }));
+                    }
+                };
+                let Some(line) = line else { break };
+                match said::read(&line, call, self.config.result_bytes_max) {
+                    Ok(Said::Started) => progress.phase = Phase::Started,
+                    Ok(Said::Event { alive, event }) => {
+                        if alive {
+                            call.deadline.beat(Instant::now());
+                        }
+                        if let Some(event) = event {
+                            events.event(event);
+                        }
+                    }
+                    Ok(Said::End(last)) => {
+                        if matches!(last.ending, Ending::Finished(_)) {
+                            progress.phase = Phase::Started;
+                        }
+                        self.links.put(link);
+                        return *last;
+                    }
+                    Ok(Said::Nothing) => {}
+                    Err(fault) => return Last::of(broken(&fault)),
+                }
+            }
+            if piece.is_none() {
+                return Last::of(Ending::Lost {
+                    message: "its runner ended the answer without a result".into(),
+                });
+            }
+        }
+    }
+}
+
+/// How far a call has come.
+struct Progress {
+    phase: Phase,
+    attempt: u32,
+}
+
+impl Last {
+    fn of(ending: Ending) -> Self {
+        Last { ending, stack: None, stderr: None }
+    }
+}
+
+fn broken(fault: &Fault) -> Ending {
+    Ending::Lost { message: format!("its runner does not keep to the contract: {fault}") }
+}
+
+/// The outcome of a call for which no answer began before its time was up.
+fn waited(call: &Call) -> Box<Outcome> {
+    Box::new(unstarted(call, waited_out(call, Instant::now()).unwrap_or(Ending::Cancelled)))
+}
+
+fn lost(call: &Call, broken: Broken) -> Box<Outcome> {
+    let message = format!("its runner gave no answer: {}", broken.reason());
+    Box::new(unstarted(call, Ending::Lost { message }))
+}
+
+/// The outcome of a call that the runner did not take.
+fn refused(call: &Call, error: &RunnerError) -> Box<Outcome> {
+    let ending = match error {
+        RunnerError::Refused { status: 503, retry_after, .. } => {
+            Ending::Busy { retry_after: retry_after.unwrap_or_default() }
+        }
+        RunnerError::Refused { code, .. } if code == "unknown_tool" => Ending::WorkerStart {
+            message: format!("the runner has no tool `{}`", call.spec.tool),
+            hint: "does it serve the same skills? `omni doctor` and the runner's `/tools` list them"
+                .to_owned(),
+        },
+        error => Ending::WorkerStart {
+            message: error.to_string(),
+            hint: "the runner's own log may say more".to_owned(),
+        },
+    };
+    Box::new(unstarted(call, ending))
+}
+
+/// The body of `POST /run_tool`.
+fn body(call: &Call, attempt: u32) -> Bytes {
+    let mut out = Vec::with_capacity(call.arguments.len() + 256);
+    let sending = Sending { id: call.id.0, attempt, now: Instant::now() };
+    wire::push_request(&mut out, call, sending);
+    out.into()
+}
+
+impl Executor for Runner {
+    fn run<'a>(&'a self, call: Call, events: &'a mut dyn EventSink) -> BoxFuture<'a, Outcome> {
+        if *self.closed.borrow() {
+            return Box::pin(std::future::ready(unstarted(&call, Ending::Shutdown)));
+        }
+        match refuse_oversized(&call, self.config.line_bytes_max) {
+            Some(refused) => Box::pin(std::future::ready(refused)),
+            None => Box::pin(self.run_open(call, events)),
+        }
+    }
+
+    fn shut_down(&self) -> BoxFuture<'_, ()> {
+        self.closed.send_replace(true);
+        self.links.close();
+        Box::pin(std::future::ready(()))
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,229 @@
+//! What a runner answers besides calls: its tools, resources and prompts, as the JSON that they are.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use http_body_util::Full;
+use hyper::header::{CONTENT_TYPE, ETAG, HOST, HeaderMap, IF_NONE_MATCH, RETRY_AFTER};
+use hyper::{Method, Request, Response, StatusCode};
+use serde::Deserialize;
+use serde::de::IgnoredAny;
+use serde_json::json;
+use serde_json::value::RawValue;
+use thiserror::Error;
+use tokio::time::timeout;
+
+use super::Runner;
+use super::link::{Broken, Link};
+
+/// How long such an answer may take.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// What a runner asks callers to wait when it does not say.
+const RETRY_AFTER_DEFAULT: Duration = Duration::from_secs(1);
+
+/// A list, if it is another one than its reader knows.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Listing {
+    /// The list is the one with the given tag.
+    Same,
+    New {
+        /// To be given with the next request.
+        etag: Option<String>,
+        body: Bytes,
+    },
+}
+
+/// Why a runner did not answer as it should.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+pub enum RunnerError {
+    /// Nobody listens there. The message names the address.
+    #[error("{message} ({hint})")]
+    Unreachable { message: String, hint: String },
+    /// It answered with a refusal; `code` is one of the contract's, or empty.
+    #[error("the runner refused ({status}): {message}")]
+    Refused { status: u16, code: String, message: String, retry_after: Option<Duration> },
+    /// What it answered is not what the contract says.
+    #[error("the runner's answer is of no use: {0}")]
+    Broken(String),
+    /// It did not answer in time.
+    #[error("the runner did not answer within {} s", PATIENCE.as_secs())]
+    Slow,
+}
+
+impl Runner {
+    /// `GET /tools`: `{"tools":[…]}`, unless that is still what came with `etag`.
+    pub async fn tools(&self, etag: Option<&str>) -> Result<Listing, RunnerError> {
+        let mut request = self.request(Method::GET, "/tools", Bytes::new())?;
+        if let Some(etag) = etag.and_then(|etag| etag.parse().ok()) {
+            request.headers_mut().insert(IF_NONE_MATCH, etag);
+        }
+        let (head, body) = self.ask(request).await?;
+        if head.status() == StatusCode::NOT_MODIFIED {
+            return Ok(Listing::Same);
+        }
+        let etag = head.headers().get(ETAG).and_then(|etag| etag.to_str().ok()).map(str::to_owned);
+        Ok(Listing::New { etag, body })
+    }
+
+    /// `GET /health`: `{"status":…}`.
+    pub async fn health(&self) -> Result<Bytes, RunnerError> {
+        self.get("/health").await
+    }
+
+    /// `GET /resources`: `{"resources":[…],"resourceTemplates":[…]}`.
+    pub async fn resources(&self) -> Result<Bytes, RunnerError> {
+        self.get("/resources").await
+    }
+
+    /// `POST /resources/read`: `{"contents":[…]}`. A resource that is not there is `Refused` with 404.
+    pub async fn read_resource(&self, uri: &str) -> Result<Bytes, RunnerError> {
+        self.post("/resources/read", json!({ "uri": uri }).to_string()).await
+    }
+
+    /// `GET /prompts`: `{"prompts":[…]}`.
+    pub async fn prompts(&self) -> Result<Bytes, RunnerError> {
+        self.get("/prompts").await
+    }
+
+    /// `POST /prompts/get`: MCP's `GetPromptResult`. `arguments` is a JSON object.
+    pub async fn get_prompt(&self, name: &str, arguments: &RawValue) -> Result<Bytes, RunnerError> {
+        let name = serde_json::Value::from(name);
+        self.post("/prompts/get", format!(r#"{{"name":{name},"arguments":{arguments}}}"#)).await
+    }
+
+    async fn get(&self, path: &'static str) -> Result<Bytes, RunnerError> {
+        let request = self.request(Method::GET, path, Bytes::new())?;
+        Ok(self.ask(request).await?.1)
+    }
+
+    async fn post(&self, path: &'static str, body: String) -> Result<Bytes, RunnerError> {
+        let request = self.request(Method::POST, path, body.into())?;
+        Ok(self.ask(request).await?.1)
+    }
+
+    pub(super) fn request(
+        &self,
+        method: Method,
+        path: &'static str,
+        body: Bytes,
+    ) -> Result<Request<Full<Bytes>>, RunnerError> {
+        let mut request =
+            Request::builder().method(&method).uri(path).header(HOST, self.links.address.host());
+        if method == Method::POST {
+            request = request.header(CONTENT_TYPE, "application/json");
+        }
+        request.body(Full::new(body)).map_err(|error| RunnerError::Broken(error.to_string()))
+    }
+
+    /// The head and the whole body of a successful answer. These requests change nothing, so one that got no answer is
+    /// sent again on a new connection.
+    async fn ask(&self, request: Request<Full<Bytes>>) -> Result<(Response<()>, Bytes), RunnerError> {
+        let asked = async {
+            let mut link = self.links.take().await.map_err(unreachable)?;
+            let head = match link.send(request.clone()).await {
+                Err(Broken::Unanswered(_)) => {
+                    link = self.links.open().await.map_err(unreachable)?;
+                    link.send(request).await
+                }
+                other => other,
+            };
+            let head = head.map_err(|broken| RunnerError::Broken(broken.reason()))?;
+            let body = self.body(&mut link).await?;
+            self.links.put(link);
+            match head.status() {
+                StatusCode::OK
+                    if serde_json::from_slice::<IgnoredAny>(&body).is_err() || !is_object(&body) =>
+                {
+                    Err(RunnerError::Broken("it is no JSON object".to_owned()))
+                }
+                StatusCode::OK | StatusCode::NOT_MODIFIED => Ok((head, body)),
+                status => Err(refusal(status, head.headers(), &body)),
+            }
+        };
+        timeout(PATIENCE, asked).await.unwrap_or(Err(RunnerError::Slow))
+    }
+
+    async fn body(&self, link: &mut Link) -> Result<Bytes, RunnerError> {
+        link.rest(self.config.line_bytes_max).await.map_err(|broken| RunnerError::Broken(broken.reason()))
+    }
+}
+
+fn is_object(body: &[u8]) -> bool {
+    body.trim_ascii_start().starts_with(b"{")
+}
+
+fn unreachable(failure: crate::worker::StartFailure) -> RunnerError {
+    RunnerError::Unreachable { message: failure.message, hint: failure.hint }
+}
+
+/// What an answer that is no success means.
+pub(super) fn refusal(status: StatusCode, headers: &HeaderMap, body: &[u8]) -> RunnerError {
+    #[derive(Deserialize)]
+    struct Body {
+        error: Reason,
+    }
+    #[derive(Deserialize)]
+    struct Reason {
+        #[serde(default)]
+        code: String,
+        #[serde(default)]
+        message: String,
+    }
+    const MESSAGE_CHARACTERS_MAX: usize = 1000;
+    let reason = serde_json::from_slice::<Body>(body).map(|body| body.error);
+    let (code, mut message) =
+        reason.map_or_else(|_| Default::default(), |reason| (reason.code, reason.message));
+    if message.is_empty() {
+        message = status.canonical_reason().unwrap_or("it does not say why").to_lowercase();
+    }
+    if let Some((cut, _)) = message.char_indices().nth(MESSAGE_CHARACTERS_MAX) {
+        message.truncate(cut);
+    }
+    let seconds = headers.get(RETRY_AFTER).and_then(|value| value.to_str().ok()?.trim().parse().ok());
+    let retry_after = match (seconds, status) {
+        // An hour is as good as for ever.
+        (Some(seconds), _) => Some(Duration::from_secs(u64::min(seconds, 3600))),
+        (None, StatusCode::SERVICE_UNAVAILABLE) => Some(RETRY_AFTER_DEFAULT),
+        (None, _) => None,
+    };
+    RunnerError::Refused { status: status.as_u16(), code, message, retry_after }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_refusal_says_what_the_runner_said_or_what_its_status_means() {
+        let mut headers = HeaderMap::new();
+        headers.insert(RETRY_AFTER, hyper::header::HeaderValue::from_static("3"));
+        let body = br#"{"error":{"code":"draining","message":"the runner ends"}}"#;
+        assert_eq!(
+            refusal(StatusCode::SERVICE_UNAVAILABLE, &headers, body),
+            RunnerError::Refused {
+                status: 503,
+                code: "draining".into(),
+                message: "the runner ends".into(),
+                retry_after: Some(Duration::from_secs(3)),
+            }
+        );
+        assert_eq!(
+            refusal(StatusCode::NOT_FOUND, &HeaderMap::new(), b"<html>"),
+            RunnerError::Refused {
+                status: 404,
+                code: String::new(),
+                message: "not found".into(),
+                retry_after: None,
+            }
+        );
+    }
+
+    #[test]
+    fn a_runner_that_is_busy_without_saying_how_long_is_asked_again_in_a_second() {
+        let refused = refusal(StatusCode::SERVICE_UNAVAILABLE, &HeaderMap::new(), b"");
+        assert!(
+            matches!(refused, RunnerError::Refused { retry_after: Some(after), .. } if after == RETRY_AFTER_DEFAULT)
+        );
+    }
+}

@@ -1,0 +1,153 @@
+//! What one line of a runner's answer means. Bytes only, no I/O; the cases are those of
+//! `conformance/runner-cases.jsonl`.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use omni_call::{Call, Ending, Event};
+use serde::Deserialize;
+
+use crate::channel::Body;
+use crate::outcome::error_ending;
+use crate::wire::{self, ErrorFrame, ErrorKind, Fault, Up};
+use crate::worker::{End, event_of, result_of};
+
+/// What a line means for the call.
+#[derive(Debug)]
+pub(super) enum Said {
+    /// Its own code is about to run.
+    Started,
+    /// `alive`: the tool gave a sign of life.
+    Event { alive: bool, event: Option<Event> },
+    /// The last line.
+    End(Box<Last>),
+    /// Something that a later version says.
+    Nothing,
+}
+
+#[derive(Debug)]
+pub(super) struct Last {
+    pub(super) ending: Ending,
+    pub(super) stack: Option<String>,
+    pub(super) stderr: Option<String>,
+}
+
+/// The body of an `error`: that of a worker, and what only who runs workers can know.
+#[derive(Debug, Deserialize)]
+struct Failure {
+    id: u64,
+    kind: String,
+    class: Option<String>,
+    bases: Option<Vec<String>>,
+    message: Option<String>,
+    location: Option<String>,
+    intended: Option<bool>,
+    traceback: Option<String>,
+    code: Option<i32>,
+    signal: Option<i32>,
+    limit_ms: Option<u64>,
+    limit_bytes: Option<u64>,
+    retry_after_ms: Option<u64>,
+    stack: Option<String>,
+    stderr: Option<String>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct FailureLine {
+    error: Failure,
+}
+
+/// Reads one line of the answer to `call`. An error means that the runner does not keep the contract.
+pub(super) fn read(line: &Bytes, call: &Call, result_bytes_max: usize) -> Result<Said, Fault> {
+    let line = line.slice_ref(line.trim_ascii());
+    if line.is_empty() {
+        return Ok(Said::Nothing);
+    }
+    if names_error(&line) {
+        let FailureLine { error } = serde_json::from_slice(&line)?;
+        check_id(error.id, call)?;
+        return Ok(Said::End(Box::new(last(error, call, result_bytes_max))));
+    }
+    let body = Body::of(&line);
+    let up = wire::decode(&line)?;
+    if let Some(id) = up.call() {
+        check_id(id, call)?;
+    }
+    Ok(match up {
+        Up::Started(_) => Said::Started,
+        Up::Beat(_) | Up::Progress(_) => Said::Event { alive: true, event: event_of(body, up, call.wants) },
+        Up::Log(_) => Said::Event { alive: false, event: event_of(body, up, call.wants) },
+        Up::Result(result) => {
+            let ending = match result_of(body, &result, result_bytes_max) {
+                End::Result(result) => Ending::Finished(result),
+                _ => Ending::OutputLimit { limit_bytes: result_bytes_max },
+            };
+            Said::End(Box::new(Last { ending, stack: None, stderr: None }))
+        }
+        // `error` was looked for above; the others are between a worker and whoever started it.
+        Up::Error(_) | Up::Ready(_) | Up::Skipped(_) | Up::Unknown => Said::Nothing,
+    })
+}
+
+/// Whether the line's one event is an `error`, without reading it.
+fn names_error(line: &[u8]) -> bool {
+    let inside = line.strip_prefix(b"{").unwrap_or_default();
+    inside.trim_ascii_start().starts_with(br#""error""#)
+}
+
+fn check_id(id: u64, call: &Call) -> Result<(), Fault> {
+    if id == call.id.0 { Ok(()) } else { Err(Fault::Shape { member: "id", wanted: "the call's" }) }
+}
+
+fn last(failure: Failure, call: &Call, result_bytes_max: usize) -> Last {
+    let Failure { stack, stderr, .. } = failure;
+    let millis =
+        |own: Option<Duration>| own.or(failure.limit_ms.map(Duration::from_millis)).unwrap_or_default();
+    let message = failure.message.unwrap_or_default();
+    let raised = |kind| {
+        let frame = ErrorFrame {
+            id: failure.id,
+            kind,
+            class: failure.class,
+            bases: failure.bases.unwrap_or_default(),
+            message: message.clone(),
+            location: failure.location,
+            intended: failure.intended.unwrap_or_default(),
+            traceback: failure.traceback,
+            code: failure.code,
+        };
+        error_ending(frame, result_bytes_max, None)
+    };
+    let ending = match failure.kind.as_str() {
+        "tool_error" => raised(ErrorKind::ToolError),
+        "bad_result" => raised(ErrorKind::BadResult),
+        "load_error" => raised(ErrorKind::LoadError),
+        "output_limit" => raised(ErrorKind::OutputLimit),
+        "cancelled" => raised(ErrorKind::Cancelled),
+        "exited" => raised(ErrorKind::Exited),
+        "signalled" => Ending::Signalled { signal: failure.signal.unwrap_or_default() },
+        "oom" => Ending::OutOfMemory { limit_bytes: failure.limit_bytes },
+        // The caller knows its own limit; what the runner was told is what was left of it.
+        "timeout_total" => {
+            Ending::TimedOut { limit: millis(call.deadline.remaining(call.deadline.accepted())) }
+        }
+        "timeout_idle" => Ending::Idle { limit: millis(call.deadline.idle()) },
+        "busy" => Ending::Busy {
+            retry_after: Duration::from_millis(failure.retry_after_ms.unwrap_or(1000).min(3_600_000)),
+        },
+        "shutdown" => Ending::Shutdown,
+        "worker_start" => {
+            Ending::WorkerStart { message, hint: "the runner's own log may say more".to_owned() }
+        }
+        "lost" => Ending::Lost { message },
+        kind => Ending::Lost {
+            message: if message.is_empty() {
+                format!("it ended as `{}`", kind.escape_debug())
+            } else {
+                message
+            },
+        },
+    };
+    Last { ending, stack, stderr }
+}
