@@ -272,6 +272,26 @@ fn a_time_limit_ends_the_call_and_kills_what_does_not_obey() {
 }
 
 #[test]
+fn a_server_told_to_stop_answers_the_calls_that_still_run() {
+    let folder = Folder::new(TOOLS);
+    let server = folder.http(&[]);
+    let marker = folder.path("pid");
+    let body = json!({"jsonrpc": "2.0", "id": 5, "method": "tools/call",
+        "params": {"name": "t.nap", "arguments": {"path": marker}}})
+    .to_string();
+    let session = server.session("2025-11-25");
+    let mut stream = server.connect();
+    let head =
+        server.head("POST", &[("Mcp-Session-Id", &session), ("Accept", "application/json")], body.len());
+    stream.write_all((head + &body).as_bytes()).unwrap();
+    wait_file(&marker);
+    std::process::Command::new("kill").arg(server.child.id().to_string()).status().unwrap();
+    let mut reply = String::new();
+    stream.read_to_string(&mut reply).unwrap();
+    assert!(reply.starts_with("HTTP/1.1 200") && reply.contains("\"kind\":\"shutdown\""), "{reply}");
+}
+
+#[test]
 fn a_slow_call_becomes_a_stream_so_that_its_client_sees_headers() {
     let folder = Folder::new(
         "import time\n@tool\ndef slow() -> str:\n    \"Take a while.\"\n    time.sleep(6)\n    return 'slow'\n",

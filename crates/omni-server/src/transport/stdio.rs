@@ -15,7 +15,6 @@ use omni_protocol::{
 };
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
 use tokio::sync::{oneshot, watch};
-use tokio::time::Instant;
 
 use crate::running::{Running, Step};
 use crate::server::{Answer, Caller, Server};
@@ -37,8 +36,8 @@ const DECODE_INLINE_BYTES_MAX: usize = 256 * 1024;
 
 /// Serves one client until its input ends or `stop` turns true.
 ///
-/// Then running calls have the grace period to finish; those that do not are cancelled and answered as shut
-/// down. Returns when everything that could be written has been. Ends early when the output breaks.
+/// Then running calls have the grace period to finish; those that do not are ended with the executor and answered as
+/// shut down. Returns when everything that could be written has been. Ends early when the output breaks.
 pub async fn serve(
     server: Arc<Server>,
     input: impl AsyncRead + Unpin,
@@ -113,21 +112,16 @@ impl<W: AsyncWrite + Unpin> Client<W> {
         !self.running.is_empty() && self.outbox.bytes < WRITE_FIRST_BYTES
     }
 
-    /// After the end of input: lets running calls finish within the grace period, then ends them.
+    /// After the end of input: lets running calls finish within the grace period, then ends the processes that run
+    /// them, which answers them as shut down.
     async fn drain(&mut self) -> io::Result<()> {
-        let deadline = Instant::now() + self.server.config.grace;
-        while !self.running.is_empty() || !self.outbox.waiting.is_empty() {
-            tokio::select! {
-                biased;
-                Some(stepped) = self.running.next(), if !self.running.is_empty() => self.stepped(stepped),
-                written = self.outbox.write(), if !self.outbox.waiting.is_empty() => written?,
-                () = tokio::time::sleep_until(deadline) => break,
-            }
-        }
+        let (server, grace) = (Arc::clone(&self.server), self.server.config.grace);
+        self.settle(tokio::time::sleep(grace)).await?;
+        self.settle(server.executor.shut_down()).await?;
         self.running.clear();
         for (id, _) in self.open.drain() {
             let error =
-                RpcError::new(ErrorCode::Internal, "the server is shutting down; the call was stopped");
+                RpcError::new(ErrorCode::Internal, "the server is shutting down; the request was stopped");
             self.outbox.push(error_frame(Some(&id), &error));
         }
         // A client that does not read its last answers is not waited for.
@@ -137,7 +131,21 @@ impl<W: AsyncWrite + Unpin> Client<W> {
             }
             self.outbox.output.flush().await
         };
-        tokio::time::timeout(self.server.config.grace, flush).await.unwrap_or(Ok(()))
+        tokio::time::timeout(grace, flush).await.unwrap_or(Ok(()))
+    }
+
+    /// Collects answers and writes them until no request is open, or until `end`; what is ready by then still counts.
+    async fn settle(&mut self, end: impl Future<Output = ()>) -> io::Result<()> {
+        tokio::pin!(end);
+        while !self.running.is_empty() || !self.outbox.waiting.is_empty() {
+            tokio::select! {
+                biased;
+                Some(stepped) = self.running.next(), if !self.running.is_empty() => self.stepped(stepped),
+                written = self.outbox.write(), if !self.outbox.waiting.is_empty() => written?,
+                () = end.as_mut() => break,
+            }
+        }
+        Ok(())
     }
 
     async fn line(&mut self, line: Line) {

@@ -38,7 +38,7 @@ struct Shared {
 }
 
 /// Serves HTTP on `listener` until `stop` turns true; then no connection is accepted, running calls have
-/// the grace period, and what is left is cancelled.
+/// the grace period, and what is left is ended with the executor and answered as shut down.
 pub async fn serve(
     server: Arc<Server>,
     listener: TcpListener,
@@ -49,7 +49,7 @@ pub async fn serve(
     let limits = server.config.limits;
     let grace = server.config.grace;
     let shared = Arc::new(Shared {
-        server,
+        server: Arc::clone(&server),
         names,
         sessions: Sessions::new(key, limits.sessions_max),
         budget: Arc::new(Semaphore::new(limits.budget_bytes / 1024)),
@@ -72,9 +72,18 @@ pub async fn serve(
         }
     }
     drop(listener);
-    let _ = tokio::time::timeout(grace, async { while connections.join_next().await.is_some() {} }).await;
+    if !empties(&mut connections, grace).await {
+        // Ends the calls that still run, and their answers say so.
+        server.executor.shut_down().await;
+        empties(&mut connections, grace).await;
+    }
     connections.shutdown().await;
     Ok(())
+}
+
+/// Waits until no connection is left, so long at most. True when none is.
+async fn empties(connections: &mut JoinSet<()>, patience: Duration) -> bool {
+    tokio::time::timeout(patience, async { while connections.join_next().await.is_some() {} }).await.is_ok()
 }
 
 async fn connection(shared: Arc<Shared>, stream: TcpStream, mut stop: watch::Receiver<bool>) {
