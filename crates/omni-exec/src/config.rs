@@ -41,6 +41,8 @@ pub struct ExecConfig {
     pub prewarmed: usize,
     /// Calls that a process of a `recycled` tool serves before it is replaced. Default 100.
     pub recycled_calls: u32,
+    /// What a worker of the pool may go through before it is replaced.
+    pub worker_life: WorkerLife,
     /// Calls at most that wait for a worker, for one tool. Default 1,024: a thousand clients of one small tool
     /// are served, and one tool fills no more than a quarter of the whole queue.
     pub queue_per_tool_max: usize,
@@ -70,6 +72,34 @@ pub struct ProcessLimits {
     pub file_bytes: Option<u64>,
 }
 
+/// What a worker may go through; `None` is no limit. Looked at after each call: a worker that does nothing does
+/// not wear out. Each worker's own limits are up to a fifth lower, so that they do not all go together.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct WorkerLife {
+    /// Calls. Default 100,000.
+    pub calls: Option<u64>,
+    /// Resident memory, in bytes. Counts only when it has also doubled since the first call, so that a skill
+    /// which needs much is not loaded again and again. Default 2 GiB.
+    pub memory_bytes: Option<u64>,
+    /// Time since its start. Default a day.
+    pub age: Option<Duration>,
+}
+
+impl WorkerLife {
+    /// For workers whose memory is what they are kept for.
+    pub const UNLIMITED: WorkerLife = WorkerLife { calls: None, memory_bytes: None, age: None };
+}
+
+impl Default for WorkerLife {
+    fn default() -> Self {
+        WorkerLife {
+            calls: Some(100_000),
+            memory_bytes: Some(2 << 30),
+            age: Some(Duration::from_secs(24 * 60 * 60)),
+        }
+    }
+}
+
 impl ExecConfig {
     /// A configuration with the documented defaults.
     pub fn new(interpreter: PathBuf, package_dir: PathBuf, launcher: PathBuf, root: PathBuf) -> Self {
@@ -86,6 +116,7 @@ impl ExecConfig {
             spawned_max: 16,
             prewarmed: 2,
             recycled_calls: 100,
+            worker_life: WorkerLife::default(),
             queue_per_tool_max: 1024,
             queue_max: 4096,
             idle_worker_ttl: Duration::from_secs(60),

@@ -11,6 +11,7 @@ mod spawn;
 
 mod failures;
 mod outcome;
+mod wear;
 mod worker;
 
 mod channel;
@@ -18,7 +19,7 @@ mod wire;
 
 mod process;
 
-pub use config::{ExecConfig, Interpreter, ProcessLimits};
+pub use config::{ExecConfig, Interpreter, ProcessLimits, WorkerLife};
 pub use launch::launch;
 pub use policy::Governed;
 pub use pool::Pool;

@@ -23,6 +23,7 @@ use crate::process::{
     Children, Exit, Listener, Output, Process, Program, StartError, Started, StatusPage, call_heading,
     looks_complete, user_frames,
 };
+use crate::wear::Wear;
 use crate::wire::{self, ErrorFrame, Fault, Hello, Mode, Sending, Up};
 
 /// How long a process whose channel is closed may take to end before it counts as broken rather than dead.
@@ -68,6 +69,10 @@ pub(crate) struct Worker {
     result_bytes_max: usize,
     /// When it last finished a call.
     pub(crate) idle_since: Instant,
+    /// What it has been through.
+    pub(crate) wear: Wear,
+    /// Which of the pool's generations of workers it belongs to.
+    pub(crate) generation: u64,
 }
 
 /// The call that a worker runs.
@@ -162,6 +167,8 @@ impl Worker {
         let output = Output::new(started.stdout, started.stderr, config.stderr_bytes_max)
             .map_err(system("capturing output"))?;
         greet(&mut channel, &page, config, mode).map_err(system("introducing the server"))?;
+        let key = NEXT_KEY.fetch_add(1, Ordering::Relaxed);
+        let now = Instant::now();
         Ok(Worker {
             channel,
             output,
@@ -170,14 +177,16 @@ impl Worker {
             page: Arc::new(page),
             alarm: Box::pin(sleep(Duration::MAX)),
             call: None,
-            key: NEXT_KEY.fetch_add(1, Ordering::Relaxed),
+            key,
             number: 0,
             sent: 0,
-            begun_at: Instant::now(),
+            begun_at: now,
             ready: false,
             spoiled: false,
             result_bytes_max: config.result_bytes_max,
-            idle_since: Instant::now(),
+            idle_since: now,
+            wear: Wear::new(&config.worker_life, key, now),
+            generation: 0,
         })
     }
 

@@ -6,7 +6,7 @@ use std::time::Instant;
 
 use anyhow::{Context, Result};
 use omni_call::{BoxFuture, Call, Ending, EventSink, Executor, Outcome, Way};
-use omni_exec::{ExecConfig, Pool, ProcessLimits, Spawn};
+use omni_exec::{ExecConfig, Pool, ProcessLimits, Spawn, WorkerLife};
 use tokio::sync::OnceCell;
 
 use crate::settings::{Places, RunSettings};
@@ -32,6 +32,7 @@ struct Plan {
     settings: serde_json::Map<String, serde_json::Value>,
     env: Vec<String>,
     workers: crate::args::Workers,
+    worker_life: WorkerLife,
     limits: ProcessLimits,
 }
 
@@ -44,6 +45,7 @@ impl Executors {
             settings: places.file.skills.clone(),
             env: settings.env.clone(),
             workers: settings.workers,
+            worker_life: settings.worker_life,
             limits: settings.limits,
         };
         Arc::new(Executors { plan: Arc::new(plan), ready: OnceCell::new() })
@@ -79,6 +81,7 @@ impl Plan {
         config.env_allowed = self.env.clone();
         config.workers_min = self.workers.min;
         config.workers_max = self.workers.max;
+        config.worker_life = self.worker_life;
         config.limits = self.limits;
         Ok(config)
     }

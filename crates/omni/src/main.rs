@@ -14,6 +14,7 @@ mod python;
 mod reading;
 mod settings;
 mod sync;
+mod worker_settings;
 
 use std::io::{self, IsTerminal as _, Write as _};
 use std::process::ExitCode;

@@ -5,12 +5,13 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
 use omni_call::{ErrorDetail, Way};
-use omni_exec::ProcessLimits;
+use omni_exec::{ProcessLimits, WorkerLife};
 use serde::Deserialize;
 
 use crate::args::{Errors, PlaceArguments, RunArguments, Workers, offered_way};
 use crate::assets;
 use crate::home::Home;
+use crate::worker_settings::WorkerSettings;
 
 /// Where everything is, for every command.
 #[derive(Debug)]
@@ -31,6 +32,7 @@ pub(crate) struct RunSettings {
     pub(crate) timeout: Option<Duration>,
     pub(crate) idle_timeout: Option<Duration>,
     pub(crate) workers: Workers,
+    pub(crate) worker_life: WorkerLife,
     pub(crate) errors: ErrorDetail,
     pub(crate) env: Vec<String>,
     pub(crate) limits: ProcessLimits,
@@ -63,8 +65,7 @@ pub(crate) struct File {
     idle_timeout: Option<f64>,
     /// How tools are run that do not say it themselves.
     executor: Option<String>,
-    /// `"MIN..MAX"`.
-    workers: Option<String>,
+    workers: Option<WorkerSettings>,
     errors: Option<Errors>,
     /// Environment variables passed on to tools.
     #[serde(default)]
@@ -107,12 +108,10 @@ impl Places {
 
 impl RunSettings {
     pub(crate) fn resolve(arguments: &RunArguments, file: &File) -> Result<Self> {
-        let workers = match (arguments.workers, &file.workers) {
-            (Some(workers), _) => workers,
-            (None, Some(text)) => {
-                text.parse().map_err(|why| anyhow::anyhow!("`workers` in omni.toml: {why}"))?
-            }
-            (None, None) => Workers { min: 1, max: 64 },
+        let own = file.workers.clone().unwrap_or_default();
+        let workers = match arguments.workers {
+            Some(workers) => workers,
+            None => own.count()?.unwrap_or(Workers { min: 1, max: 64 }),
         };
         let errors = match arguments.errors.or(file.errors) {
             Some(Errors::Full) => ErrorDetail::Full,
@@ -130,6 +129,7 @@ impl RunSettings {
                 "idle-timeout",
             )?,
             workers,
+            worker_life: own.life()?,
             errors,
             limits: file.limits.resolve()?,
             env: arguments.env.iter().chain(&file.env).cloned().collect(),

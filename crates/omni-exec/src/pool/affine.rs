@@ -7,8 +7,8 @@ use std::time::{Duration, Instant};
 use omni_call::{Affinity, Call, Ending, EventSink, Outcome};
 
 use super::{Pool, RETRY_AFTER};
-use crate::ExecConfig;
 use crate::outcome::unstarted;
+use crate::{ExecConfig, WorkerLife};
 
 /// How long a session's worker may be idle before it goes, and its state with it.
 const SESSION_IDLE_TTL: Duration = Duration::from_secs(30 * 60);
@@ -82,6 +82,7 @@ impl Affine {
         let evicted = if state.pools.len() >= self.config.workers_max { state.make_room()? } else { None };
         let mut config = (*self.config).clone();
         config.workers_max = 1;
+        config.worker_life = WorkerLife::UNLIMITED;
         // What all share stays for good; a session's worker goes when the session seems to be over.
         config.workers_min = usize::from(key.session.is_none());
         config.idle_worker_ttl = SESSION_IDLE_TTL;
@@ -91,6 +92,19 @@ impl Affine {
         // Its worker is killed with it, which is nothing to do under a lock.
         drop(evicted);
         Ok(pool)
+    }
+
+    /// Replaces the workers of the skills that `changed` names, and their state with them.
+    pub(super) async fn renew(&self, changed: impl Fn(&str) -> bool) {
+        let pools: Vec<Arc<Pool>> = {
+            let state = self.lock();
+            let changed = state.pools.iter().filter(|(key, _)| changed(&key.skill));
+            changed.map(|(_, entry)| Arc::clone(&entry.pool)).collect()
+        };
+        // Each may have no more than one worker, so its old one goes first and nothing is waited for.
+        for pool in pools {
+            pool.shared.renew().await;
+        }
     }
 
     pub(super) async fn shut_down(&self) {

@@ -12,6 +12,15 @@ use crate::outcome::{start_failed, unstarted, waited_out};
 use crate::wire::Mode;
 use crate::worker::{StartFailure, Worker};
 
+/// What a worker is started for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Purpose {
+    /// There are too few.
+    Wanted,
+    /// Another one has served its time.
+    Successor,
+}
+
 /// A call that has waited this long wants another worker. Shorter waits are a burst of fast calls, which
 /// the present workers finish sooner than a new one would be ready; and more workers than the cores can run
 /// make short calls slower, by a fifth for each (measured with one core for front and workers).
@@ -88,13 +97,13 @@ pub(super) async fn keep(shared: Arc<Shared>) {
         let expired = refuse_expired(&mut state, now);
         let gone = state.let_go(&shared, now);
         if state.wants_another(&shared, &memory, now) {
-            shared.start_worker(&mut state);
+            shared.start_worker(&mut state, Purpose::Wanted);
         }
         next = state.next_look(&shared, &mut memory, now);
         drop(state);
         // Neither under the lock: a waker may run anything, and dropping a worker kills it.
         expired.into_iter().for_each(std::task::Waker::wake);
-        drop(gone);
+        gone.into_iter().for_each(|worker| shared.dismiss(worker));
     }
 }
 
@@ -126,7 +135,7 @@ impl State {
         {
             return false;
         }
-        if self.workers < shared.config.workers_min {
+        if self.workers < shared.config.workers_min || (self.succession.renewing() && self.starting == 0) {
             return true;
         }
         if self.queue.is_empty() {
@@ -151,7 +160,7 @@ impl State {
         memory.spare.renew(SPARE_TICK, self.finished, now);
         self.watch = if !self.queue.is_empty() || self.queue.has_lanes() {
             Watch::Line
-        } else if worked || (self.idle.is_empty() && self.serving > 0) {
+        } else if worked || (self.idle.is_empty() && self.serving > 0) || self.succession.renewing() {
             // `worked`: in steady traffic it is cheaper to look every now and then than to be called.
             Watch::Spare
         } else {
@@ -181,12 +190,13 @@ impl Shared {
     }
 
     /// Starts a worker in a task of its own.
-    pub(super) fn start_worker(self: &Arc<Self>, state: &mut State) {
+    pub(super) fn start_worker(self: &Arc<Self>, state: &mut State, purpose: Purpose) {
         state.workers += 1;
         state.starting += 1;
         let serves = Arc::new(AtomicBool::new(false));
         let seat = Seat { shared: Arc::clone(self), serves: Arc::clone(&serves) };
-        let starting = Starting { shared: Arc::clone(self), serves };
+        let generation = state.succession.generation;
+        let starting = Starting { shared: Arc::clone(self), serves, purpose, generation };
         self.runtime().spawn(async move {
             let result = Worker::start(&starting.shared.children, Mode::Sync, Box::new(seat)).await;
             starting.done(result);
@@ -234,19 +244,30 @@ impl Drop for Seat {
 struct Starting {
     shared: Arc<Shared>,
     serves: Arc<AtomicBool>,
+    purpose: Purpose,
+    generation: u64,
 }
 
 impl Starting {
     fn done(self, result: Result<Worker, StartFailure>) {
         let shared = Arc::clone(&self.shared);
         match result {
-            Ok(worker) => {
+            Ok(mut worker) => {
+                worker.generation = self.generation;
                 let mut state = shared.lock();
                 state.serving += 1;
                 self.serves.store(true, Ordering::Relaxed);
                 state.failures = Failures::default();
+                let mut old = Vec::new();
+                if state.succession.renewing() && self.generation == state.succession.generation {
+                    old = shared.move_on(&mut state);
+                }
+                if self.purpose == Purpose::Successor {
+                    old.extend(Shared::make_way(&mut state));
+                }
                 drop(state);
                 drop(self);
+                old.into_iter().for_each(|worker| shared.dismiss(worker));
                 shared.give_back(Box::new(worker));
             }
             Err(failure) => {
@@ -259,6 +280,10 @@ impl Starting {
 
 impl Drop for Starting {
     fn drop(&mut self) {
-        self.shared.lock().starting -= 1;
+        let mut state = self.shared.lock();
+        state.starting -= 1;
+        if self.purpose == Purpose::Successor {
+            state.succession.coming = false;
+        }
     }
 }

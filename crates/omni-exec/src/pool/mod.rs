@@ -6,6 +6,7 @@ mod lease;
 mod multiplex;
 mod quarantine;
 mod queue;
+mod succession;
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
@@ -21,11 +22,13 @@ use crate::outcome::{ending, outcome, refuse_oversized, start_failed, unstarted}
 use crate::process::{Children, TERM_GRACE};
 use crate::worker::{End, Worker};
 use affine::Affine;
+use house::Purpose;
 use house::Watch;
 use lease::{Lease, Ticket};
 use multiplex::Multiplex;
 use quarantine::Quarantine;
 use queue::{Handed, Place, Queue, REVOKED_FOR};
+use succession::Succession;
 
 /// How long a worker may take over a cooperative end before it is killed.
 const CANCEL_PATIENCE: Duration = Duration::from_millis(250);
@@ -64,6 +67,8 @@ struct Shared {
     state: Mutex<State>,
     /// Calls the housekeeper.
     house: Notify,
+    /// Told when workers of a new generation have taken over.
+    renewed: Notify,
     /// The runtime on which workers are started and ended: a call may be dropped outside of it.
     runtime: OnceLock<Handle>,
     cores: usize,
@@ -86,6 +91,7 @@ struct State {
     watch: Watch,
     failures: Failures,
     quarantine: Quarantine,
+    succession: Succession,
     closing: bool,
 }
 
@@ -119,6 +125,7 @@ impl Pool {
                 config,
                 state: Mutex::default(),
                 house: Notify::new(),
+                renewed: Notify::new(),
                 runtime: OnceLock::new(),
                 cores: std::thread::available_parallelism().map_or(1, usize::from),
             }),
@@ -130,7 +137,21 @@ impl Pool {
     pub fn warm_up(&self) {
         let mut state = self.shared.lock();
         while state.workers < self.shared.config.workers_min && !state.closing {
-            self.shared.start_worker(&mut state);
+            self.shared.start_worker(&mut state, Purpose::Wanted);
+        }
+    }
+
+    /// Replaces every worker by a new one, so that from the return of this on calls run their skills as they
+    /// are on disk now. Calls that run meanwhile end on the workers they run on. Where no worker can be started,
+    /// this waits, and the old ones go on.
+    ///
+    /// Workers that keep a skill's state are replaced only when `changed` says so of that skill.
+    pub async fn renew(&self, changed: impl Fn(&str) -> bool) {
+        match &self.kind {
+            Kind::Common(affine) => {
+                tokio::join!(self.shared.renew(), self.multiplex.renew(), affine.renew(changed));
+            }
+            Kind::OfOne { .. } => self.shared.renew().await,
         }
     }
 
@@ -179,10 +200,7 @@ impl Pool {
         let died = matches!(end, End::Died(_) | End::Broken(_)) && !self.shared.children.closing();
         if died && worker.has_started() && self.shared.lock().quarantine.note(&call.spec.tool, Instant::now())
         {
-            tracing::warn!(
-                tool = call.spec.tool,
-                "its calls killed one worker after another; it gets a pause"
-            );
+            quarantine::warn(&call.spec.tool);
         }
         let phase = if worker.has_started() { Phase::Started } else { Phase::Starting };
         // Before Python is asked for its stack, which it prints there as well.
@@ -294,7 +312,7 @@ impl Shared {
         }
         let place = state.queue.push(call, attempt);
         if nobody && state.workers < self.config.workers_max {
-            self.start_worker(&mut state);
+            self.start_worker(&mut state, Purpose::Wanted);
         }
         self.watch(&mut state, Watch::Line);
         Admission::Waits(place)
@@ -322,6 +340,10 @@ impl Shared {
             return;
         }
         state.finished += 1;
+        if self.takes_leave(&mut state, &mut worker) {
+            drop(state);
+            return self.dismiss(worker);
+        }
         // Short calls gain nothing from more workers than cores.
         let sharers = state.serving.min(self.cores);
         match state.queue.hand_over(worker, sharers) {
@@ -404,5 +426,6 @@ impl Shared {
         drop(idle);
         wakers.into_iter().for_each(std::task::Waker::wake);
         self.house.notify_one();
+        self.renewed.notify_waiters();
     }
 }

@@ -12,6 +12,8 @@ use omni_call::{Call, Ending, Event, EventSink, Outcome, Phase, Wants};
 use tokio::sync::oneshot;
 use tokio::time::{sleep, sleep_until, timeout, timeout_at};
 
+use super::quarantine::{self, Quarantine};
+use super::succession::EXIT_GRACE;
 use super::{CANCEL_PATIENCE, RETRY_AFTER};
 use crate::failures::Failures;
 use crate::outcome::{ending, outcome, start_failed, unstarted, waited_out};
@@ -41,6 +43,11 @@ struct State {
     failures: Failures,
     /// Calls accepted and not ended.
     calls: usize,
+    /// How often all workers have been replaced.
+    generation: u64,
+    /// Somebody is starting a worker in place of the current one.
+    succeeding: bool,
+    quarantine: Quarantine,
 }
 
 impl Multiplex {
@@ -54,6 +61,9 @@ impl Multiplex {
         let Some(_admitted) = Admitted::new(&self.shared) else {
             return unstarted(&call, Ending::Busy { retry_after: RETRY_AFTER });
         };
+        if let Some(retry_after) = self.shared.lock().quarantine.refuses(&call.spec.tool) {
+            return unstarted(&call, Ending::Quarantined { retry_after });
+        }
         let mut attempt = 1;
         loop {
             let line = match self.line(&call).await {
@@ -78,6 +88,14 @@ impl Multiplex {
             return outcome(call, ending(end, config), Phase::Started, attempt);
         }
         let phase = if ride.has_started() { Phase::Started } else { Phase::Starting };
+        // Died, not broken: so this call was the only one that can have done it.
+        if matches!(end, End::Died(_))
+            && phase == Phase::Started
+            && !self.shared.children.closing()
+            && self.shared.lock().quarantine.note(&call.spec.tool, Instant::now())
+        {
+            quarantine::warn(&call.spec.tool);
+        }
         let stack = match end {
             End::Expired(_) => ride.line.stack(call.spec.skill_dir.clone(), call.id.0).await,
             _ => None,
@@ -92,6 +110,9 @@ impl Multiplex {
     /// The worker in use, or a new one.
     async fn line(&self, call: &Call) -> Result<Arc<Line>, Box<Outcome>> {
         if let Some(line) = self.shared.current() {
+            if line.lock().worn {
+                self.shared.succeed_aside();
+            }
             return Ok(line);
         }
         // In a task of its own: others may wait for this start when this call is taken back.
@@ -114,6 +135,27 @@ impl Multiplex {
             Err(error) => {
                 let message = format!("starting its worker failed: {error}");
                 Err(Box::new(unstarted(call, Ending::Lost { message })))
+            }
+        }
+    }
+}
+
+impl Multiplex {
+    /// Has a new worker take all calls from the return of this on; those under way end where they are. While
+    /// none can be started, this waits and the old one goes on.
+    pub(super) async fn renew(&self) {
+        let wanted = {
+            let mut state = self.shared.lock();
+            state.generation += 1;
+            state.generation
+        };
+        loop {
+            let line = self.shared.current();
+            if line.is_none_or(|line| line.generation >= wanted) || self.shared.children.closing() {
+                return;
+            }
+            if succeed(Arc::clone(&self.shared), wanted).await.is_err() {
+                sleep(RETRY_AFTER).await;
             }
         }
     }
@@ -148,32 +190,78 @@ impl Shared {
     }
 }
 
+impl Shared {
+    /// Has a worker started that takes the place of the current one, unless that is under way.
+    fn succeed_aside(self: &Arc<Self>) {
+        let generation = {
+            let mut state = self.lock();
+            if std::mem::replace(&mut state.succeeding, true) {
+                return;
+            }
+            state.generation
+        };
+        let shared = Arc::clone(self);
+        tokio::spawn(async move {
+            // A failure is known to `failures` from then on, and the old worker goes on.
+            let _ = succeed(Arc::clone(&shared), generation).await;
+            shared.lock().succeeding = false;
+        });
+    }
+
+    async fn start(self: &Arc<Self>) -> Result<Arc<Line>, Arc<StartFailure>> {
+        if let Some(failure) = self.lock().failures.forbids(Instant::now()) {
+            return Err(Arc::clone(failure));
+        }
+        let generation = self.lock().generation;
+        match Worker::start(&self.children, Mode::Async, Box::new(())).await {
+            Ok(worker) => {
+                let line = Arc::new(Line { page: worker.page(), generation, state: Mutex::default() });
+                let idle_ttl = self.children.config().idle_worker_ttl;
+                tokio::spawn(serve(Arc::clone(&line), worker, idle_ttl));
+                self.lock().failures = Failures::default();
+                Ok(line)
+            }
+            Err(failure) => Err(self.lock().failures.add(failure)),
+        }
+    }
+}
+
+/// Puts a new worker of this generation in the place of the current one, which then takes no further call and
+/// ends when those it has are over.
+async fn succeed(shared: Arc<Shared>, generation: u64) -> Result<(), Arc<StartFailure>> {
+    let _turn = shared.opening.lock().await;
+    let needed = |line: &Arc<Line>| line.generation < generation || line.lock().worn;
+    let Some(old) = shared.current().filter(needed) else { return Ok(()) };
+    let line = shared.start().await?;
+    shared.lock().current = Some(line);
+    old.leave();
+    Ok(())
+}
+
 /// Starts the shared worker, unless somebody just has.
 async fn open(shared: Arc<Shared>) -> Result<Arc<Line>, Arc<StartFailure>> {
     let _turn = shared.opening.lock().await;
     if let Some(line) = shared.current() {
         return Ok(line);
     }
-    if let Some(failure) = shared.lock().failures.forbids(Instant::now()) {
-        return Err(Arc::clone(failure));
-    }
-    match Worker::start(&shared.children, Mode::Async, Box::new(())).await {
-        Ok(worker) => {
-            let line = Arc::new(Line { page: worker.page(), state: Mutex::default() });
-            let idle_ttl = shared.children.config().idle_worker_ttl;
-            tokio::spawn(serve(Arc::clone(&line), worker, idle_ttl));
-            let mut state = shared.lock();
-            state.failures = Failures::default();
+    loop {
+        let line = shared.start().await?;
+        let mut state = shared.lock();
+        // All workers may have been replaced since this one was started.
+        if line.generation == state.generation {
             state.current = Some(Arc::clone(&line));
-            Ok(line)
+            return Ok(line);
         }
-        Err(failure) => Err(shared.lock().failures.add(failure)),
+        drop(state);
+        line.leave();
     }
 }
 
 /// What the calls on one worker share with the task that serves it.
 struct Line {
     page: Arc<StatusPage>,
+    /// Which of the generations of workers it belongs to.
+    generation: u64,
     state: Mutex<LineState>,
 }
 
@@ -187,9 +275,15 @@ struct LineState {
     task: Option<Waker>,
     /// How many calls were begun so far.
     begun: u64,
+    /// How many the worker has answered.
+    ended: u64,
     /// The highest number of a call that is known to have started: tasks start in the order in which they
     /// were sent.
     started: u64,
+    /// The worker has served its time, and another one is to take its place.
+    worn: bool,
+    /// Another one has: no further call may begin here, and those that have are seen to their end.
+    leaving: bool,
     /// No further call may begin here.
     closed: bool,
 }
@@ -220,6 +314,13 @@ impl Line {
     fn command(&self, command: Command) {
         let mut state = self.lock();
         state.commands.push(command);
+        state.call_task();
+    }
+
+    /// Lets the worker go when its calls have ended.
+    fn leave(&self) {
+        let mut state = self.lock();
+        state.leaving = true;
         state.call_task();
     }
 
@@ -284,7 +385,7 @@ impl Ride {
     fn begin(line: Arc<Line>, call: &Call, attempt: u32) -> Option<Self> {
         let id = call.id.0;
         let mut state = line.lock();
-        if state.closed {
+        if state.closed || state.leaving {
             return None;
         }
         state.begun += 1;
@@ -355,6 +456,9 @@ impl Drop for Ride {
         let mut state = self.line.lock();
         if self.over || state.closed {
             state.calls.remove(&self.id);
+            if state.leaving {
+                state.call_task();
+            }
             return;
         }
         wire::push_cancel(&mut state.outbox, self.id);
@@ -383,7 +487,11 @@ async fn see_off(line: Arc<Line>, id: u64) {
         }
     });
     let obeyed = timeout(CANCEL_PATIENCE, ended).await.is_ok();
-    line.lock().calls.remove(&id);
+    {
+        let mut state = line.lock();
+        state.calls.remove(&id);
+        state.call_task();
+    }
     if !obeyed {
         line.command(Command::End { reason: BYSTANDER.into() });
     }
@@ -393,7 +501,10 @@ async fn see_off(line: Arc<Line>, id: u64) {
 enum Stop {
     Died(Exit),
     Broken(Fault),
-    Ended { reason: String },
+    Ended {
+        reason: String,
+    },
+    /// It has no calls, and is not needed any more.
     Idle,
 }
 
@@ -432,7 +543,14 @@ async fn serve(line: Arc<Line>, mut worker: Worker, idle_ttl: Duration) {
         },
         stop => stop,
     };
+    let kindly = matches!(stop, Stop::Idle);
     close(&line, stop);
+    if kindly {
+        worker.dismiss();
+        if timeout(EXIT_GRACE, worker.drain()).await.is_ok() {
+            return;
+        }
+    }
     worker.process.end(TERM_GRACE).await;
 }
 
@@ -448,6 +566,7 @@ fn poll_line(line: &Line, worker: &mut Worker, cx: &mut Context<'_>) -> Poll<Res
         worker.channel.outbox().append(&mut state.outbox);
     }
     let _ = worker.channel.poll_flush(cx);
+    let ended_before = state.ended;
     while let Poll::Ready(frame) = worker.channel.poll_frame(cx) {
         let taken = frame.and_then(|length| take_frame(&mut state, worker, length));
         if let Err(fault) = taken {
@@ -457,8 +576,14 @@ fn poll_line(line: &Line, worker: &mut Worker, cx: &mut Context<'_>) -> Poll<Res
     if let Poll::Ready(exit) = worker.process.poll_exit(cx) {
         return Poll::Ready(Err(Stop::Died(exit)));
     }
+    if state.ended > ended_before {
+        let (count, process) = (state.ended - ended_before, &worker.process);
+        let worn = worker.wear.after_calls(count, Instant::now(), || process.memory_bytes());
+        state.worn |= worn.is_some();
+    }
     match state.commands.pop() {
         Some(command) => Poll::Ready(Ok(command)),
+        None if state.leaving && state.calls.is_empty() => Poll::Ready(Err(Stop::Idle)),
         None => Poll::Pending,
     }
 }
@@ -501,6 +626,7 @@ fn take_frame(state: &mut LineState, worker: &mut Worker, length: usize) -> Resu
             Up::Ready(_) | Up::Started(_) | Up::Skipped(_) | Up::Unknown => {}
         }
         if passenger.end.is_some() {
+            state.ended += 1;
             state.started = state.started.max(passenger.number);
         }
     }

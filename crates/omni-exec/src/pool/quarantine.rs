@@ -15,6 +15,11 @@ pub(super) struct Quarantine {
     records: HashMap<String, Record>,
 }
 
+/// Tells the operator.
+pub(super) fn warn(tool: &str) {
+    tracing::warn!(tool, "its calls killed one worker after another; it gets a pause");
+}
+
 #[derive(Default)]
 struct Record {
     deaths: Vec<Instant>,

@@ -116,6 +116,15 @@ impl Process {
             && children.is_ok_and(|children| children.trim().is_empty())
     }
 
+    /// How much memory it holds, itself alone.
+    pub(crate) fn memory_bytes(&self) -> Option<u64> {
+        let path = format!("/proc/{}/status", self.life.pid.as_raw_nonzero());
+        let status = std::fs::read_to_string(path).ok()?;
+        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"))?;
+        let kibibytes: u64 = line.trim().strip_suffix(" kB")?.parse().ok()?;
+        Some(kibibytes << 10)
+    }
+
     /// Whether it is known to have ended.
     pub(crate) fn exited(&self) -> bool {
         self.life.lock().exit.is_some()

@@ -36,6 +36,13 @@ impl Lab {
         Self::new(change, |config| Arc::new(Pool::new(config)))
     }
 
+    /// A pool, and a hold on it by which it can be told to renew its workers.
+    pub(crate) fn pool_to_renew(change: impl FnOnce(&mut ExecConfig)) -> (Self, Arc<Pool>) {
+        let mut pool = None;
+        let lab = Self::new(change, |config| Arc::clone(pool.insert(Arc::new(Pool::new(config)))) as _);
+        (lab, pool.unwrap())
+    }
+
     /// A pool, and around it what tools declare.
     pub(crate) fn governed() -> Self {
         Self::new(|_| {}, |config| Arc::new(Governed::new(Pool::new(config), 1 << 20)))

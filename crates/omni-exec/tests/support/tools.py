@@ -342,3 +342,18 @@ def writes(path: str, mebibytes: int) -> str:
     with open(path, "wb") as file:
         file.write(bytes(mebibytes << 20))
     return "written"
+
+
+_KEPT: list[bytes] = []
+
+
+@tool
+def keeps_memory(mebibytes: int) -> int:
+    _KEPT.append(b"x" * (mebibytes << 20))
+    return os.getpid()
+
+
+@tool
+def says_farewell(path: str) -> str:
+    atexit.register(lambda: open(path, "w").close())
+    return "done"

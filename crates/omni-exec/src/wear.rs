@@ -1,0 +1,157 @@
+//! When a worker has served for long enough: by calls, by memory and by age.
+
+use std::time::{Duration, Instant};
+
+use crate::WorkerLife;
+
+/// Memory is looked at so often: a look costs some microseconds of the thread that serves everyone.
+const LOOK_EVERY: Duration = Duration::from_secs(1);
+
+/// What a worker has been through, and what it may be through at most.
+#[derive(Debug)]
+pub(crate) struct Wear {
+    limits: WorkerLife,
+    born: Instant,
+    calls: u64,
+    /// What it held after its first call, when its tools' modules had been imported.
+    first_memory: Option<u64>,
+    look_at: Instant,
+    worn: Option<Worn>,
+}
+
+/// Why a worker is to be replaced.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Worn {
+    Calls(u64),
+    Memory { bytes: u64 },
+    Age(Duration),
+}
+
+impl Wear {
+    /// The wear of a new worker. Its limits are up to a fifth below those of `life`, each worker's others, so
+    /// that workers that began together do not all end together.
+    pub(crate) fn new(life: &WorkerLife, key: u64, born: Instant) -> Self {
+        let share = share(key);
+        #[expect(
+            clippy::cast_possible_truncation,
+            clippy::cast_precision_loss,
+            clippy::cast_sign_loss,
+            reason = "a limit is not exact"
+        )]
+        let scaled = |limit: u64| ((limit as f64 * share) as u64).max(1);
+        let limits = WorkerLife {
+            calls: life.calls.map(scaled),
+            memory_bytes: life.memory_bytes.map(scaled),
+            age: life.age.map(|age| age.mul_f64(share)),
+        };
+        Wear { limits, born, calls: 0, first_memory: None, look_at: born, worn: None }
+    }
+
+    /// Notes that `count` calls have ended. Returns why the worker is to be replaced, once it is; `memory` says
+    /// how much it holds.
+    pub(crate) fn after_calls(
+        &mut self,
+        count: u64,
+        now: Instant,
+        memory: impl FnOnce() -> Option<u64>,
+    ) -> Option<Worn> {
+        self.calls += count;
+        if self.worn.is_none() && self.calls > 0 {
+            self.worn = self.judge(now, memory);
+        }
+        self.worn
+    }
+
+    /// Whether it was found worn at its last call.
+    pub(crate) fn is_worn(&self) -> bool {
+        self.worn.is_some()
+    }
+
+    fn judge(&mut self, now: Instant, memory: impl FnOnce() -> Option<u64>) -> Option<Worn> {
+        if self.limits.calls.is_some_and(|limit| self.calls >= limit) {
+            return Some(Worn::Calls(self.calls));
+        }
+        let age = now.saturating_duration_since(self.born);
+        if self.limits.age.is_some_and(|limit| age >= limit) {
+            return Some(Worn::Age(age));
+        }
+        let limit = self.limits.memory_bytes?;
+        if now < self.look_at {
+            return None;
+        }
+        self.look_at = now + LOOK_EVERY;
+        let bytes = memory()?;
+        let first = *self.first_memory.get_or_insert(bytes);
+        // A skill that needs much from its first call on is no leak: replacing its worker would only have it
+        // load everything again.
+        (bytes >= limit && bytes / 2 >= first).then_some(Worn::Memory { bytes })
+    }
+}
+
+/// From 0.8 to 1. Whatever keys workers have that live at the same time, their shares are far apart: multiples
+/// of the golden ratio, of which the whole part is left out, fill an interval evenly.
+fn share(key: u64) -> f64 {
+    const GOLDEN: u64 = 0x9E37_79B9_7F4A_7C15;
+    let top = u32::try_from(key.wrapping_add(1).wrapping_mul(GOLDEN) >> 32).unwrap_or_default();
+    1.0 - 0.2 * f64::from(top) / f64::from(u32::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const MEBIBYTE: u64 = 1 << 20;
+    const SECOND: Duration = Duration::from_secs(1);
+
+    fn life() -> WorkerLife {
+        WorkerLife { calls: None, memory_bytes: None, age: None }
+    }
+
+    #[test]
+    fn workers_that_begin_together_end_at_different_times() {
+        let limits: Vec<u64> = (0..16)
+            .filter_map(|key| {
+                Wear::new(&WorkerLife { calls: Some(1_000), ..life() }, key, Instant::now()).limits.calls
+            })
+            .collect();
+        assert!(limits.iter().all(|limit| (800..=1_000).contains(limit)), "{limits:?}");
+        let mut sorted = limits.clone();
+        sorted.sort_unstable();
+        assert!(sorted.windows(2).all(|pair| pair[1] - pair[0] >= 4), "{sorted:?}");
+    }
+
+    #[test]
+    fn calls_and_age_wear_a_worker_out_and_it_stays_worn() {
+        let born = Instant::now();
+        let mut wear = Wear::new(&WorkerLife { calls: Some(10), ..life() }, 0, born);
+        let end = (1..=10).find(|_| wear.after_calls(1, born, || None).is_some());
+        assert!(end.is_some_and(|calls| (8..=10).contains(&calls)), "{end:?}");
+        assert!(wear.is_worn() && wear.after_calls(1, born, || None).is_some());
+        let mut wear = Wear::new(&WorkerLife { age: Some(10 * SECOND), ..life() }, 0, born);
+        assert_eq!(wear.after_calls(1, born + 7 * SECOND, || None), None);
+        assert!(matches!(wear.after_calls(1, born + 10 * SECOND, || None), Some(Worn::Age(_))));
+    }
+
+    #[test]
+    fn memory_counts_when_it_has_doubled_since_the_first_call_and_is_seldom_looked_at() {
+        let born = Instant::now();
+        let limited = WorkerLife { memory_bytes: Some(100 * MEBIBYTE), ..life() };
+        let mut wear = Wear::new(&limited, 0, born);
+        assert_eq!(wear.after_calls(1, born, || Some(30 * MEBIBYTE)), None);
+        assert_eq!(wear.after_calls(1, born, || unreachable!("looked at twice in a second")), None);
+        assert_eq!(wear.after_calls(1, born + SECOND, || Some(70 * MEBIBYTE)), None);
+        let worn = wear.after_calls(1, born + 2 * SECOND, || Some(120 * MEBIBYTE));
+        assert_eq!(worn, Some(Worn::Memory { bytes: 120 * MEBIBYTE }));
+        let mut large = Wear::new(&limited, 0, born);
+        assert_eq!(large.after_calls(1, born, || Some(300 * MEBIBYTE)), None);
+        assert_eq!(large.after_calls(1, born + SECOND, || Some(350 * MEBIBYTE)), None);
+        assert!(large.after_calls(1, born + 2 * SECOND, || Some(600 * MEBIBYTE)).is_some());
+    }
+
+    #[test]
+    fn without_limits_nothing_wears_out_and_nothing_is_looked_at() {
+        let born = Instant::now();
+        let mut wear = Wear::new(&life(), 0, born);
+        assert_eq!(wear.after_calls(u64::MAX, born + 1_000_000 * SECOND, || unreachable!("no limit")), None);
+    }
+}

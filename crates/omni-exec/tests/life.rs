@@ -1,0 +1,323 @@
+//! How long workers live: when they are replaced, that nobody notices, and what a reload does.
+
+mod support;
+
+use std::collections::HashSet;
+use std::os::unix::fs::symlink;
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::time::Duration;
+
+use omni_call::{Affinity, Ending, Inject, Policy};
+use omni_exec::{Pool, WorkerLife};
+use serde_json::{Value, json};
+use support::{Lab, Request, Running, text, wait_gone, wait_until};
+
+fn calls(limit: u64) -> WorkerLife {
+    WorkerLife { calls: Some(limit), ..WorkerLife::UNLIMITED }
+}
+
+fn with_context(mut request: Request) -> Request {
+    request.spec.inject = vec![Inject { parameter: "ctx".into(), kind: "context".into() }];
+    request
+}
+
+fn sleeper(lab: &Lab, tool: &str) -> Request {
+    with_context(lab.call(tool).args(&json!({"seconds": 60})))
+}
+
+async fn pid(lab: &Lab) -> i64 {
+    lab.call("pid").value().await.as_i64().unwrap_or_default()
+}
+
+/// Writes a second version of a tool, as an author would who edits it.
+fn edit(lab: &Lab, version: u32) {
+    let text = format!(
+        "from omni import tool\n\n@tool\ndef version() -> int:\n    return {version}\n\n\
+         @tool\nasync def async_version() -> int:\n    return {version}\n"
+    );
+    let path = lab.root().join("skills/lab/scripts/edited.py");
+    // By renaming, so that nobody reads half a file.
+    let aside = path.with_extension("new");
+    std::fs::write(&aside, text).expect("a file in the lab's folder");
+    std::fs::rename(aside, path).expect("the same folder");
+    // A file that is as long and as old as its compiled form says is not read again.
+    let _ = std::fs::remove_dir_all(lab.root().join("skills/lab/scripts/__pycache__"));
+}
+
+#[tokio::test]
+async fn a_worker_serves_no_more_calls_than_it_may_and_no_call_is_lost() {
+    let lab = Lab::pool_with(|config| config.worker_life = calls(20));
+    let mut served = std::collections::HashMap::<i64, u32>::new();
+    for _ in 0..200 {
+        *served.entry(pid(&lab).await).or_default() += 1;
+        if lab.processes().len() > 1 {
+            // A successor is on its way: the old one serves until it is ready.
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    }
+    assert!(served.len() > 2, "{served:?}");
+    lab.finish().await;
+}
+
+#[tokio::test]
+async fn the_old_worker_goes_on_until_the_new_one_is_ready() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let python = folder.path().join("python");
+    symlink(support::python(), &python).expect("a link");
+    let lab = Lab::pool_with(|config| {
+        config.worker_life = calls(10);
+        config.interpreter.path.clone_from(&python);
+    });
+    let first = pid(&lab).await;
+    std::fs::remove_file(&python).expect("the link");
+    // A spare may have been started before.
+    let mut old = HashSet::from([first]);
+    for _ in 0..50 {
+        old.insert(pid(&lab).await);
+    }
+    assert!(old.len() <= 2, "no other can be started: {old:?}");
+    symlink(support::python(), &python).expect("a link");
+    while old.contains(&pid(&lab).await) {
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    lab.finish().await;
+}
+
+#[tokio::test]
+async fn where_there_may_be_one_only_the_old_one_goes_first_and_calls_wait() {
+    let lab = Lab::pool_with(|config| {
+        config.worker_life = calls(5);
+        config.workers_max = 1;
+    });
+    let mut pids = HashSet::new();
+    for _ in 0..30 {
+        let outcome = lab.call("pid").run().await;
+        pids.insert(text(&outcome));
+        assert_eq!(outcome.attempt, 1);
+        assert!(lab.processes().len() <= 1, "more than one at once");
+    }
+    assert!((6..=8).contains(&pids.len()), "each serves four or five calls: {pids:?}");
+    lab.finish().await;
+}
+
+#[tokio::test]
+async fn callers_who_never_pause_lose_nothing_while_workers_are_replaced() {
+    let lab = Arc::new(Lab::pool_with(|config| {
+        config.worker_life = calls(50);
+        config.workers_max = 6;
+    }));
+    let callers: Vec<_> = (0..16)
+        .map(|_| {
+            let lab = Arc::clone(&lab);
+            tokio::spawn(async move {
+                let mut pids = HashSet::new();
+                for _ in 0..60 {
+                    pids.insert(text(&lab.call("pid").run().await));
+                }
+                pids
+            })
+        })
+        .collect();
+    let mut pids = HashSet::new();
+    for caller in callers {
+        pids.extend(caller.await.expect("no call failed"));
+    }
+    // Under such a load starts take long, and the old ones go on until then.
+    assert!(pids.len() > 3, "{} workers for 960 calls", pids.len());
+    Arc::into_inner(lab).expect("all callers are done").finish().await;
+}
+
+#[tokio::test]
+async fn age_and_memory_wear_a_worker_out_too() {
+    let aged = WorkerLife { age: Some(Duration::from_millis(50)), ..WorkerLife::UNLIMITED };
+    let lab = Lab::pool_with(|config| config.worker_life = aged);
+    let first = pid(&lab).await;
+    while pid(&lab).await == first {
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    lab.finish().await;
+    let small = WorkerLife { memory_bytes: Some(150 << 20), ..WorkerLife::UNLIMITED };
+    let lab = Lab::pool_with(|config| config.worker_life = small);
+    let first = pid(&lab).await;
+    assert_eq!(lab.call("keeps_memory").args(&json!({"mebibytes": 200})).value().await, json!(first));
+    while pid(&lab).await == first {
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    lab.finish().await;
+}
+
+#[tokio::test]
+async fn a_worker_that_goes_runs_what_skills_registered_for_its_end() {
+    let lab = Lab::pool_with(|config| {
+        config.worker_life = calls(1);
+        config.workers_max = 1;
+    });
+    let path = lab.root().join("farewell");
+    lab.call("says_farewell").args(&json!({"path": path})).value().await;
+    wait_until("its last word", || path.exists()).await;
+    lab.finish().await;
+}
+
+#[tokio::test]
+async fn the_worker_of_async_tools_is_replaced_while_its_calls_go_on() {
+    let lab = Lab::pool_with(|config| config.worker_life = calls(20));
+    let mut waiting = sleeper(&lab, "async_sleeps").start();
+    let old = waiting.pid().await;
+    let count = || async { lab.call("async_counts").value().await["pid"].as_i64() };
+    while count().await == Some(i64::from(old)) {
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    assert!(support::lives(old), "it has a call");
+    waiting.cancel().await;
+    wait_gone(old).await;
+    lab.finish().await;
+}
+
+#[tokio::test]
+async fn a_reload_replaces_all_workers_and_fails_none_of_fifty_calls_under_way() {
+    let (lab, pool) = Lab::pool_to_renew(|_| {});
+    edit(&lab, 1);
+    let version = |tool: &'static str| {
+        let request = lab.call_in("edited.py", tool);
+        async move { request.value().await }
+    };
+    assert_eq!((version("version").await, version("async_version").await), (json!(1), json!(1)));
+    let mut under_way: Vec<Running> = Vec::new();
+    for turn in 0..50 {
+        let tool = if turn % 2 == 0 { "sleeps" } else { "async_sleeps" };
+        under_way.push(with_context(lab.call(tool).args(&json!({"seconds": 2}))).start());
+    }
+    for call in &mut under_way {
+        call.pid().await;
+    }
+    edit(&lab, 2);
+    pool.renew(|_| true).await;
+    for _ in 0..20 {
+        assert_eq!((version("version").await, version("async_version").await), (json!(2), json!(2)));
+    }
+    for call in under_way {
+        assert_eq!(text(&call.end().await.0), "slept");
+    }
+    lab.finish().await;
+}
+
+#[tokio::test]
+async fn reloads_under_load_lose_no_call_and_none_that_begins_later_runs_an_older_version() {
+    let (lab, pool) = Lab::pool_to_renew(|config| config.workers_max = 4);
+    let lab = Arc::new(lab);
+    edit(&lab, 0);
+    let done = Arc::new(AtomicBool::new(false));
+    let reloaded = Arc::new(AtomicU32::new(0));
+    let callers: Vec<_> = (0..6)
+        .map(|n| {
+            let (lab, done, reloaded) = (Arc::clone(&lab), Arc::clone(&done), Arc::clone(&reloaded));
+            let tool = if n % 2 == 0 { "version" } else { "async_version" };
+            tokio::spawn(async move {
+                while !done.load(Ordering::Relaxed) {
+                    let oldest = reloaded.load(Ordering::Relaxed);
+                    let outcome = lab.call_in("edited.py", tool).run().await;
+                    assert!(matches!(outcome.ending, Ending::Finished(_)), "{outcome:?}");
+                    let version: u32 = text(&outcome).parse().unwrap_or_default();
+                    assert!(version >= oldest, "version {version} after {oldest}");
+                }
+            })
+        })
+        .collect();
+    for version in 1..=8 {
+        edit(&lab, version);
+        pool.renew(|_| true).await;
+        reloaded.store(version, Ordering::Relaxed);
+        assert_eq!(lab.call_in("edited.py", "version").value().await, json!(version));
+        assert_eq!(lab.call_in("edited.py", "async_version").value().await, json!(version));
+    }
+    done.store(true, Ordering::Relaxed);
+    for caller in callers {
+        caller.await.expect("no call failed");
+    }
+    drop(pool);
+    Arc::into_inner(lab).expect("all callers are done").finish().await;
+}
+
+#[tokio::test]
+async fn a_reload_waits_for_nobody_where_there_may_be_one_worker_only() {
+    let (lab, pool) = Lab::pool_to_renew(|config| config.workers_max = 1);
+    let mut under_way = sleeper(&lab, "sleeps").start();
+    let old = under_way.pid().await;
+    pool.renew(|_| true).await;
+    let next = lab.call("pid").start();
+    under_way.cancel().await;
+    assert_ne!(text(&next.end().await.0), old.to_string());
+    lab.finish().await;
+}
+
+#[tokio::test]
+async fn a_reload_that_cannot_start_a_worker_leaves_the_old_ones_in_service() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let python = folder.path().join("python");
+    symlink(support::python(), &python).expect("a link");
+    let (lab, pool) = Lab::pool_to_renew(|config| config.interpreter.path.clone_from(&python));
+    let mut old = HashSet::from([pid(&lab).await]);
+    std::fs::remove_file(&python).expect("the link");
+    let renewing = tokio::spawn({
+        let pool: Arc<Pool> = Arc::clone(&pool);
+        async move { pool.renew(|_| true).await }
+    });
+    for _ in 0..20 {
+        old.insert(pid(&lab).await);
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    assert!(!renewing.is_finished());
+    symlink(support::python(), &python).expect("a link");
+    renewing.await.expect("it ends");
+    assert!(!old.contains(&pid(&lab).await));
+    drop(pool);
+    lab.finish().await;
+}
+
+#[tokio::test]
+async fn a_skill_with_state_keeps_its_worker_until_the_skill_itself_changes() {
+    let (lab, pool) = Lab::pool_to_renew(|config| config.worker_life = calls(3));
+    let single = Policy { affinity: Some(Affinity::Single), ..Policy::default() };
+    let count = || async { lab.call("counts").policy(single.clone()).run().await };
+    let number = |text: String| serde_json::from_str::<Value>(&text).unwrap_or_default()["n"].as_u64();
+    for expected in 1..=10 {
+        assert_eq!(number(text(&count().await)), Some(expected));
+    }
+    pool.renew(|skill| skill == "another").await;
+    assert_eq!(number(text(&count().await)), Some(11));
+    pool.renew(|skill| skill == "lab").await;
+    let outcome = count().await;
+    assert_eq!(number(text(&outcome)), Some(1));
+    let Ending::Finished(result) = outcome.ending else { panic!("{outcome:?}") };
+    assert!(result.meta.is_some_and(|meta| meta.windows(4).any(|word| word == b"lost")), "it is told");
+    drop(pool);
+    lab.finish().await;
+}
+
+#[tokio::test]
+async fn an_async_tool_that_crashes_alone_three_times_gets_a_pause_and_its_neighbours_do_not() {
+    let lab = Lab::pool();
+    for _ in 0..3 {
+        let outcome = lab.call("async_exits").args(&json!({"code": 5})).run().await;
+        assert_eq!(outcome.ending, Ending::Exited { code: 5 });
+    }
+    let refused = lab.call("async_exits").args(&json!({"code": 5})).run().await;
+    assert!(matches!(refused.ending, Ending::Quarantined { .. }), "{refused:?}");
+    assert_eq!(lab.call("async_echo").args(&json!({"text": "x"})).value().await, json!("x"));
+    lab.finish().await;
+}
+
+#[tokio::test]
+async fn nobody_is_blamed_for_a_crash_that_two_async_calls_were_under_way_at() {
+    let lab = Lab::pool();
+    for _ in 0..4 {
+        let mut bystander = sleeper(&lab, "async_sleeps").start();
+        bystander.pid().await;
+        let outcome = lab.call("async_exits").args(&json!({"code": 5})).run().await;
+        assert!(matches!(outcome.ending, Ending::Lost { .. }), "{outcome:?}");
+        bystander.end().await;
+    }
+    lab.finish().await;
+}
