@@ -23,6 +23,7 @@ import front
 import generate
 import ladder
 import memory
+import overrun
 import report
 import servers
 import start
@@ -65,6 +66,8 @@ def main() -> int:
                 crowd.beside_sleepers(omni, http, asked.rounds, asked.seconds)
                 crowd.at_once(omni, http, asked.rounds)
                 crowd.scale(omni, asked.rounds, asked.seconds)
+            elif scenario == "overrun":
+                overrun.overrun(binary, [peer for peer in others if peer.stdio], asked.rounds)
             elif scenario == "ladder":
                 ladder.ladder(binary, python, Path(folder, "ladder"), asked.rounds, asked.calls)
     print(
@@ -87,7 +90,7 @@ def arguments() -> argparse.Namespace:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument(
-        "scenario", nargs="+", choices=["calls", "start", "memory", "front", "crowd", "ladder"]
+        "scenario", nargs="+", choices=["calls", "start", "memory", "front", "crowd", "ladder", "overrun"]
     )
     parser.add_argument("--binary", type=Path, default=WORKSPACE / "target" / "release" / "omni")
     parser.add_argument("--rounds", type=int, default=5, help="how often each thing is measured, in turns")

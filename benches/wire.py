@@ -19,7 +19,11 @@ META = {
     "io.modelcontextprotocol/clientInfo": {"name": "bench", "version": "1"},
     "io.modelcontextprotocol/clientCapabilities": {},
 }
-
+HELLO = {
+    "protocolVersion": LEGACY,
+    "capabilities": {},
+    "clientInfo": {"name": "bench", "version": "1"},
+}
 
 _NEXT_CURSOR = re.compile(rb'"nextCursor":("(?:[^"\\]|\\.)+")')
 
@@ -50,10 +54,19 @@ class Stdio:
         self._in = server.child.stdin
         self._out = server.child.stdout
 
-    def ask(self, body: bytes) -> bytes:
-        """Send one request and return the line that answers it; notifications before it are dropped."""
+    def shake_hands(self) -> None:
+        """Begin as the legacy era does."""
+        check(self.ask(message(0, "initialize", HELLO, modern=False)))
+        self.send(b'{"jsonrpc":"2.0","method":"notifications/initialized"}')
+
+    def send(self, body: bytes) -> None:
+        """Send one message without waiting."""
         self._in.write(body + b"\n")
         self._in.flush()
+
+    def ask(self, body: bytes) -> bytes:
+        """Send one request and return the line that answers it; notifications before it are dropped."""
+        self.send(body)
         return self._answer()
 
     def _answer(self) -> bytes:
@@ -98,13 +111,8 @@ class Http:
         self._socket = socket.create_connection(("127.0.0.1", self.port))
         self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         if not self.modern:
-            hello = {
-                "protocolVersion": LEGACY,
-                "capabilities": {},
-                "clientInfo": {"name": "bench", "version": "1"},
-            }
             head, _ = self._exchange(
-                self.request(message(0, "initialize", hello, modern=False), "initialize")
+                self.request(message(0, "initialize", HELLO, modern=False), "initialize")
             )
             for line in head.split(b"\r\n"):
                 if line.lower().startswith(b"mcp-session-id:"):

@@ -423,6 +423,9 @@ impl Worker {
     /// Asks Python where the call `id` is, and waits a little for the answer. `None` when it does not say, or is not in
     /// the skill's files.
     pub(crate) async fn stack(&mut self, skill_dir: &Path, id: u64) -> Option<String> {
+        if self.process.is_stopped() {
+            return None;
+        }
         // An async worker says where the call waits after it has said where its threads are.
         let heading = match self.mode {
             Mode::Sync => String::new(),
