@@ -7,9 +7,10 @@ use omni_call::{LogLevel, ToolResult};
 use serde::Serialize;
 use serde_json::{Value, json};
 
-use crate::RpcError;
 use crate::message::Id;
+use crate::request::{ItemKind, Offers, Topics};
 use crate::revision::{Era, Revision};
+use crate::{RpcError, items};
 
 /// Content above this many bytes is sent from where it lies instead of being copied into the reply.
 const COPY_BYTES_MAX: usize = 16 * 1024;
@@ -17,6 +18,9 @@ const COPY_BYTES_MAX: usize = 16 * 1024;
 /// How long a client may keep a list, in milliseconds. There is no push of changes to a client that does
 /// not subscribe, so the time is short.
 const LIST_TTL_MS: u32 = 60_000;
+
+/// Ties a message to the `subscriptions/listen` it belongs to.
+const SUBSCRIPTION: &str = "io.modelcontextprotocol/subscriptionId";
 
 /// One frame for a client, in up to three parts so that large bodies are never copied.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -66,16 +70,24 @@ pub struct Encoder {
     /// `"name":…` of the server as JSON.
     server: String,
     instructions: Option<String>,
+    /// `"capabilities":…` as JSON.
+    capabilities: &'static str,
     /// The members that open every modern result, up to and including `_meta`'s open brace and our name.
     modern_open: String,
 }
 
 impl Encoder {
-    pub fn new(server: &Implementation, instructions: Option<String>) -> Self {
+    pub fn new(server: &Implementation, instructions: Option<String>, offers: Offers) -> Self {
+        let capabilities = match (offers.resources, offers.prompts) {
+            (false, false) => r#"{"logging":{},"tools":{"listChanged":true}}"#,
+            (true, false) => r#"{"logging":{},"resources":{},"tools":{"listChanged":true}}"#,
+            (false, true) => r#"{"logging":{},"prompts":{},"tools":{"listChanged":true}}"#,
+            (true, true) => r#"{"logging":{},"prompts":{},"resources":{},"tools":{"listChanged":true}}"#,
+        };
         let server = json!(server).to_string();
         let modern_open =
             format!(r#""resultType":"complete","_meta":{{"io.modelcontextprotocol/serverInfo":{server}"#);
-        Encoder { server, instructions, modern_open }
+        Encoder { server, instructions, capabilities, modern_open }
     }
 
     /// The answer to `initialize`.
@@ -86,8 +98,8 @@ impl Encoder {
         put(
             &mut out,
             format_args!(
-                r#""protocolVersion":"{version}","capabilities":{{"logging":{{}},"tools":{{}}}},"serverInfo":{}"#,
-                self.server
+                r#""protocolVersion":"{version}","capabilities":{},"serverInfo":{}"#,
+                self.capabilities, self.server
             ),
         );
         if agreed.has_instructions() {
@@ -103,8 +115,9 @@ impl Encoder {
         put(
             &mut out,
             format_args!(
-                r#""supportedVersions":{},"capabilities":{{"logging":{{}},"tools":{{}}}},"ttlMs":{LIST_TTL_MS},"cacheScope":"public""#,
-                json!(Revision::modern_names())
+                r#""supportedVersions":{},"capabilities":{},"ttlMs":{LIST_TTL_MS},"cacheScope":"public""#,
+                json!(Revision::modern_names()),
+                self.capabilities
             ),
         );
         self.put_instructions(&mut out);
@@ -119,6 +132,23 @@ impl Encoder {
     /// One page of `tools/list`. `tools` is a JSON array that was serialised when the catalogue was read;
     /// it is sent as it is.
     pub fn tools(&self, id: &Id, revision: Revision, tools: Bytes, next_cursor: Option<&str>) -> Frame {
+        self.list(id, revision, "tools", tools, next_cursor)
+    }
+
+    /// A whole list of resources, templates or prompts. `items` is a JSON array of them with all that the
+    /// newest revision knows; what `revision` does not is left out.
+    pub fn items(&self, id: &Id, revision: Revision, kind: ItemKind, items: &Bytes) -> Frame {
+        self.list(id, revision, kind.member(), items::cut(items, revision), None)
+    }
+
+    fn list(
+        &self,
+        id: &Id,
+        revision: Revision,
+        member: &str,
+        items: Bytes,
+        next_cursor: Option<&str>,
+    ) -> Frame {
         let mut head = self.open(id, revision, 256, None);
         comma(&mut head);
         if revision.era() == Era::Modern {
@@ -127,8 +157,57 @@ impl Encoder {
         if let Some(cursor) = next_cursor {
             put(&mut head, format_args!(r#""nextCursor":{},"#, json!(cursor)));
         }
-        head.put_slice(br#""tools":"#);
-        Frame { head: head.freeze(), body: tools, tail: Bytes::from_static(b"}}") }
+        put(&mut head, format_args!(r#""{member}":"#));
+        Frame { head: head.freeze(), body: items, tail: Bytes::from_static(b"}}") }
+    }
+
+    /// The answer to `resources/read`. `contents` is a JSON array.
+    pub fn contents(&self, id: &Id, revision: Revision, contents: Bytes, meta: Option<&[u8]>) -> Frame {
+        let mut head = self.open(id, revision, 256, meta);
+        comma(&mut head);
+        if revision.era() == Era::Modern {
+            // Nothing says how long it stays as it is, nor that everybody would be shown the same.
+            head.put_slice(br#""ttlMs":0,"cacheScope":"private","#);
+        }
+        head.put_slice(br#""contents":"#);
+        Frame { head: head.freeze(), body: contents, tail: Bytes::from_static(b"}}") }
+    }
+
+    /// The answer to `prompts/get`. `messages` is a JSON array.
+    pub fn prompt(
+        &self,
+        id: &Id,
+        revision: Revision,
+        description: Option<&str>,
+        messages: Bytes,
+        meta: Option<&[u8]>,
+    ) -> Frame {
+        let mut head = self.open(id, revision, 256, meta);
+        comma(&mut head);
+        if let Some(description) = description {
+            put(&mut head, format_args!(r#""description":{},"#, json!(description)));
+        }
+        head.put_slice(br#""messages":"#);
+        Frame { head: head.freeze(), body: messages, tail: Bytes::from_static(b"}}") }
+    }
+
+    /// The first message of a subscription: what it will tell of.
+    pub fn subscribed(&self, subscription: &Id, topics: Topics) -> Frame {
+        let honoured = if topics.tools { r#""toolsListChanged":true"# } else { "" };
+        let mut out = notification("subscriptions/acknowledged", Some(subscription));
+        put(&mut out, format_args!(r#","notifications":{{{honoured}}}"#));
+        close(out)
+    }
+
+    /// The last message of a subscription that the server ends.
+    pub fn unsubscribed(&self, subscription: &Id, revision: Revision) -> Frame {
+        let meta = [br#"{""#, SUBSCRIPTION.as_bytes(), br#"":"#, subscription.as_json(), b"}"].concat();
+        close(self.open(subscription, revision, 64, Some(&meta)))
+    }
+
+    /// `notifications/tools/list_changed`, for a subscription or for a legacy session.
+    pub fn tools_changed(&self, subscription: Option<&Id>) -> Frame {
+        close(notification("tools/list_changed", subscription))
     }
 
     /// The answer to `tools/call`. Members that the revision does not know are left out.
@@ -256,6 +335,18 @@ pub fn error_frame(id: Option<&Id>, error: &RpcError) -> Frame {
     Frame::whole(out)
 }
 
+/// Opens a notification; ends inside `params`, which is there even when it stays empty.
+fn notification(method: &str, subscription: Option<&Id>) -> BytesMut {
+    let mut out = BytesMut::with_capacity(192);
+    put(&mut out, format_args!(r#"{{"jsonrpc":"2.0","method":"notifications/{method}","params":{{"#));
+    if let Some(id) = subscription {
+        put(&mut out, format_args!(r#""_meta":{{"{SUBSCRIPTION}":"#));
+        out.put_slice(id.as_json());
+        out.put_u8(b'}');
+    }
+    out
+}
+
 fn put(out: &mut BytesMut, text: std::fmt::Arguments<'_>) {
     out.writer().write_fmt(text).expect("writing to memory does not fail");
 }
@@ -279,7 +370,7 @@ mod tests {
 
     fn encoder() -> Encoder {
         let server = Implementation { name: "omni".into(), title: "omni".into(), version: "1".into() };
-        Encoder::new(&server, Some("be kind".into()))
+        Encoder::new(&server, Some("be kind".into()), Offers::default())
     }
 
     fn id() -> Id {
@@ -346,6 +437,56 @@ mod tests {
         assert_eq!(modern["result"]["nextCursor"], "n");
         let legacy = parsed(encoder().tools(&id(), Revision::V2025_11_25, tools, None));
         assert_eq!(legacy["result"], json!({"tools": [{"name": "a"}]}));
+    }
+
+    #[test]
+    fn only_offered_features_are_announced_in_either_era() {
+        let server = Implementation { name: "omni".into(), title: "omni".into(), version: "1".into() };
+        for (resources, prompts) in [(false, false), (true, false), (false, true), (true, true)] {
+            let encoder = Encoder::new(&server, None, Offers { resources, prompts });
+            for frame in [
+                encoder.initialized(&id(), Revision::V2024_11_05),
+                encoder.discovered(&id(), Revision::V2026_07_28),
+            ] {
+                let capabilities = parsed(frame)["result"]["capabilities"].clone();
+                assert_eq!(capabilities["tools"], json!({"listChanged": true}));
+                let has = |feature| capabilities.get(feature).is_some();
+                assert_eq!((has("resources"), has("prompts")), (resources, prompts), "{capabilities}");
+            }
+        }
+    }
+
+    #[test]
+    fn every_message_of_a_subscription_carries_its_id_and_a_legacy_one_none() {
+        let key = "io.modelcontextprotocol/subscriptionId";
+        let acknowledged = parsed(encoder().subscribed(&id(), Topics { tools: true }));
+        assert_eq!(
+            acknowledged["params"],
+            json!({"_meta": {key: "a"}, "notifications": {"toolsListChanged": true}})
+        );
+        let nothing = parsed(encoder().subscribed(&id(), Topics { tools: false }));
+        assert_eq!(nothing["params"]["notifications"], json!({}));
+        let changed = parsed(encoder().tools_changed(Some(&id())));
+        assert_eq!(changed["method"], "notifications/tools/list_changed");
+        assert_eq!(changed["params"], json!({"_meta": {key: "a"}}));
+        let ended = parsed(encoder().unsubscribed(&id(), Revision::V2026_07_28));
+        assert_eq!((&ended["id"], &ended["result"]["_meta"][key]), (&json!("a"), &json!("a")));
+        assert_eq!(parsed(encoder().tools_changed(None))["params"], json!({}));
+    }
+
+    #[test]
+    fn read_resources_and_prompts_carry_what_the_revision_knows() {
+        let contents = Bytes::from_static(br#"[{"uri":"x:1","text":"t"}]"#);
+        let legacy = encoder().contents(&id(), Revision::V2025_11_25, contents.clone(), None);
+        assert_eq!(parsed(legacy)["result"], json!({"contents": [{"uri": "x:1", "text": "t"}]}));
+        let modern = parsed(encoder().contents(&id(), Revision::V2026_07_28, contents, None));
+        assert_eq!(modern["result"]["cacheScope"], "private");
+        let messages = Bytes::from_static(b"[]");
+        let prompt = encoder().prompt(&id(), Revision::V2024_11_05, Some("d"), messages, Some(br#"{"k":1}"#));
+        assert_eq!(parsed(prompt)["result"], json!({"description": "d", "messages": [], "_meta": {"k": 1}}));
+        let items = Bytes::from_static(br#"[{"name":"p","title":"P"}]"#);
+        let list = parsed(encoder().items(&id(), Revision::V2024_11_05, ItemKind::Prompt, &items));
+        assert_eq!(list["result"], json!({"prompts": [{"name": "p"}]}));
     }
 
     #[test]

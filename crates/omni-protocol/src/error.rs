@@ -10,8 +10,10 @@ pub enum ErrorCode {
     /// JSON, but not a request.
     InvalidRequest,
     MethodNotFound,
-    /// Also unknown tools and unknown cursors.
+    /// Also unknown tools, prompts and cursors.
     InvalidParams,
+    /// No resource has that URI (legacy era; later it is `InvalidParams`).
+    ResourceNotFound,
     /// A fault of ours.
     Internal,
     /// A header is missing or disagrees with the body (2026-07-28).
@@ -34,6 +36,7 @@ impl ErrorCode {
             ErrorCode::MethodNotFound => -32601,
             ErrorCode::InvalidParams => -32602,
             ErrorCode::Internal => -32603,
+            ErrorCode::ResourceNotFound => -32002,
             ErrorCode::HeaderMismatch => -32020,
             ErrorCode::UnsupportedVersion => -32022,
             // Outside the range that JSON-RPC and MCP reserve.
@@ -53,6 +56,17 @@ pub struct RpcError {
 impl RpcError {
     pub fn new(code: ErrorCode, message: impl Into<String>) -> Self {
         RpcError { code, message: message.into(), data: None }
+    }
+
+    /// The refusal of a method that this server does not have.
+    pub fn method_not_found(method: &str) -> Self {
+        crate::revision::method_not_found(method)
+    }
+
+    /// The refusal of a URI under which there is no resource.
+    pub fn resource_not_found(revision: crate::Revision, uri: &str, message: impl Into<String>) -> Self {
+        let uri: String = uri.chars().take(1024).collect();
+        RpcError::new(revision.resource_not_found(), message).with_data(serde_json::json!({ "uri": uri }))
     }
 
     /// The refusal of a protocol version we do not speak; lists those we do.

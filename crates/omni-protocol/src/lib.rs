@@ -9,6 +9,7 @@ mod decode;
 mod encode;
 mod error;
 mod hygiene;
+mod items;
 mod message;
 mod request;
 mod revision;
@@ -18,6 +19,9 @@ pub use decode::{Rejected, decode, salvage_id};
 pub use encode::{Encoder, Frame, Implementation, error_frame};
 pub use error::{ErrorCode, RpcError};
 pub use message::{Id, Message, RawNotification, RawRequest};
-pub use request::{Action, CallTool, Cancelled, ClientInfo, Initialize, Notification, Request, RequestMeta};
+pub use request::{
+    Action, CallTool, Cancelled, ClientInfo, GetPrompt, Initialize, ItemKind, Notification, Offers, Request,
+    RequestMeta, Topics,
+};
 pub use revision::{Era, Revision, ToolFields};
 pub use sse::{COMMENT, event};

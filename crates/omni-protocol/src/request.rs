@@ -29,6 +29,67 @@ pub enum Action {
     CallTool(CallTool),
     /// `logging/setLevel` of the legacy era.
     SetLogLevel(LogLevel),
+    /// `resources/list`, `resources/templates/list` or `prompts/list`.
+    List {
+        kind: ItemKind,
+        cursor: Option<String>,
+    },
+    ReadResource {
+        uri: String,
+    },
+    GetPrompt(GetPrompt),
+    /// `subscriptions/listen` of the modern era: stays open and tells what changes.
+    Listen(Topics),
+}
+
+impl Action {
+    /// Whether a server that offers this knows the method at all.
+    pub fn offered(&self, offers: Offers) -> bool {
+        match self {
+            Action::List { kind: ItemKind::Prompt, .. } | Action::GetPrompt(_) => offers.prompts,
+            Action::List { .. } | Action::ReadResource { .. } => offers.resources,
+            Action::Initialize(_)
+            | Action::Discover
+            | Action::Ping
+            | Action::ListTools { .. }
+            | Action::CallTool(_)
+            | Action::SetLogLevel(_)
+            | Action::Listen(_) => true,
+        }
+    }
+}
+
+/// Which optional features a server has. Tools and logging are always there.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Offers {
+    pub resources: bool,
+    pub prompts: bool,
+}
+
+/// What a list other than that of the tools holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum ItemKind {
+    Resource,
+    ResourceTemplate,
+    Prompt,
+}
+
+impl ItemKind {
+    /// The member of the result that holds the list.
+    pub fn member(self) -> &'static str {
+        match self {
+            ItemKind::Resource => "resources",
+            ItemKind::ResourceTemplate => "resourceTemplates",
+            ItemKind::Prompt => "prompts",
+        }
+    }
+}
+
+/// What a client wants to be told of.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Topics {
+    /// The list of tools has changed.
+    pub tools: bool,
 }
 
 #[derive(Clone, Debug)]
@@ -42,6 +103,13 @@ pub struct Initialize {
 pub struct CallTool {
     pub name: String,
     /// A JSON object as the client wrote it.
+    pub arguments: Option<Bytes>,
+}
+
+#[derive(Clone, Debug)]
+pub struct GetPrompt {
+    pub name: String,
+    /// A JSON object of strings as the client wrote it.
     pub arguments: Option<Bytes>,
 }
 

@@ -5,8 +5,10 @@
 //! last frame. Dropping it cancels the call.
 
 mod call;
+mod changes;
 mod config;
 mod gate;
+mod library;
 mod mirror;
 mod running;
 mod server;
@@ -16,6 +18,7 @@ mod transport;
 pub use call::{ToolReply, ToolRequest, UnknownTool};
 pub use config::{Limits, ServerConfig};
 pub use gate::AllowedNames;
+pub use library::{Contents, Library, LibraryError, Prompt};
 pub use server::Server;
 pub use session::SessionKey;
 pub use transport::http::serve as serve_http;

@@ -12,7 +12,7 @@ use omni_catalog::Tool;
 use omni_protocol::{ErrorCode, RpcError};
 use serde_json::Value;
 
-/// Checks `MCP-Protocol-Version`, `Mcp-Method` and, for a call, `Mcp-Name`.
+/// Checks `MCP-Protocol-Version`, `Mcp-Method` and, where the request names something, `Mcp-Name`.
 pub(crate) fn check_standard(
     headers: &HeaderMap,
     version: &str,

@@ -45,10 +45,18 @@ impl Running {
         Running { id, future: Box::pin(AssertUnwindSafe(future).catch_unwind()), events, done: None }
     }
 
+    /// Something that runs for no single request: a batch, or the stream of a session.
+    pub(crate) fn without_id(
+        future: impl Future<Output = Frame> + Send + 'static,
+        events: Option<Arc<EventQueue>>,
+    ) -> Self {
+        let id = Id::parse(&Bytes::from_static(b"0")).expect("a literal integer is an id");
+        Running::new(id, future, events)
+    }
+
     /// A request that has only its answer left to send.
     pub(crate) fn finished(frame: Frame) -> Self {
-        let id = Id::parse(&Bytes::from_static(b"0")).expect("a literal integer is an id");
-        Running { id, future: Box::pin(std::future::pending()), events: None, done: Some(frame) }
+        Running { done: Some(frame), ..Running::without_id(std::future::pending(), None) }
     }
 
     /// Drives the request until it has something to send.
@@ -112,7 +120,7 @@ struct Waiting {
 }
 
 impl EventQueue {
-    fn push(&self, frame: Frame) {
+    pub(crate) fn push(&self, frame: Frame) {
         let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
         if waiting.frames.len() < EVENTS_WAITING_MAX {
             waiting.frames.push_back(frame);

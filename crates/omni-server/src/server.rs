@@ -7,12 +7,15 @@ use std::time::{Duration, Instant};
 use omni_call::{CallId, Executor, LogLevel};
 use omni_catalog::{Catalog, ListShape, Snapshot};
 use omni_protocol::{
-    Action, Encoder, ErrorCode, Frame, Id, Request, Revision, RpcError, ToolFields, error_frame,
+    Action, Encoder, ErrorCode, Frame, Id, Offers, RawRequest, Rejected, Request, Revision, RpcError,
+    ToolFields, Topics, error_frame,
 };
 use tokio::sync::watch;
 
 use crate::call::ToolCall;
+use crate::changes::{self, Changes, Told};
 use crate::config::ServerConfig;
+use crate::library::{self, Asked, Library};
 use crate::running::{EventQueue, Running};
 
 /// How long the first list waits for the check of a cached catalogue against its folder. Ordinary folders
@@ -25,6 +28,9 @@ pub struct Server {
     pub(crate) executor: Arc<dyn Executor>,
     pub(crate) encoder: Arc<Encoder>,
     pub(crate) config: ServerConfig,
+    pub(crate) changes: Changes,
+    library: Option<Arc<dyn Library>>,
+    offers: Offers,
     next_call: AtomicU64,
     checked: watch::Sender<bool>,
 }
@@ -37,6 +43,8 @@ pub(crate) struct Caller {
     /// What `logging/setLevel` asked for.
     pub(crate) log_level: Option<LogLevel>,
     pub(crate) ignores_cursors: bool,
+    /// Which list of tools it knows.
+    pub(crate) told: Told,
     /// Notifications can reach this client before its answer.
     pub(crate) takes_events: bool,
 }
@@ -48,22 +56,34 @@ pub(crate) enum Answer {
 }
 
 impl Server {
-    /// A server that answers from `catalog` and runs tools by `executor`. Nothing runs yet:
-    /// [`check_catalog`](Self::check_catalog) must be called once for lists and calls to be exact.
-    pub fn new(catalog: Arc<Catalog>, executor: Arc<dyn Executor>, config: ServerConfig) -> Arc<Self> {
-        let encoder = Arc::new(Encoder::new(&config.implementation, config.instructions.clone()));
+    /// A server that answers from `catalog` and runs tools by `executor`; resources and prompts come from
+    /// `library`, and without one there are none. Nothing runs yet: [`check_catalog`](Self::check_catalog), or
+    /// [`catalog_checked`](Self::catalog_checked), must be called once for lists and calls to be exact.
+    pub fn new(
+        catalog: Arc<Catalog>,
+        executor: Arc<dyn Executor>,
+        library: Option<Arc<dyn Library>>,
+        config: ServerConfig,
+    ) -> Arc<Self> {
+        let offers = library.as_ref().map(|library| library.offers()).unwrap_or_default();
+        let encoder = Arc::new(Encoder::new(&config.implementation, config.instructions.clone(), offers));
+        let changes = Changes::new(catalog.snapshot().version());
         Arc::new(Server {
             catalog,
             executor,
             encoder,
             config,
+            changes,
+            library,
+            offers,
             next_call: AtomicU64::new(1),
             checked: watch::Sender::new(false),
         })
     }
 
     /// Brings the catalogue up to date with its folder, off the front's thread, and lets waiting lists go.
-    /// A folder that cannot be read leaves the cached catalogue in force and is logged.
+    /// Clients that know another list are told. A folder that cannot be read leaves the cached catalogue in force
+    /// and is logged.
     pub async fn check_catalog(&self) {
         let catalog = self.catalog.clone();
         match tokio::task::spawn_blocking(move || catalog.refresh().map(|_| ())).await {
@@ -71,6 +91,13 @@ impl Server {
             Ok(Err(error)) => tracing::error!(%error, "the skills folder could not be read"),
             Err(error) => tracing::error!(%error, "bug: reading the skills folder failed"),
         }
+        self.catalog_checked();
+    }
+
+    /// Takes note that the catalogue is what it should be: waiting lists go, and clients that know another list
+    /// of tools are told. To be called after whoever keeps the catalogue has looked, found something new or not.
+    pub fn catalog_checked(&self) {
+        self.changes.set(self.catalog.snapshot().version());
         self.checked.send_replace(true);
     }
 
@@ -97,6 +124,16 @@ impl Server {
         CallId(self.next_call.fetch_add(1, Ordering::Relaxed))
     }
 
+    /// Reads a request. A method of a feature that is not offered is as unknown as any other.
+    pub(crate) fn read(&self, raw: RawRequest, session: Option<Revision>) -> Result<Request, Rejected> {
+        let method = raw.method.clone();
+        let request = Request::read(raw, session)?;
+        if request.action.offered(self.offers) {
+            return Ok(request);
+        }
+        Err(Rejected { id: Some(request.id), error: RpcError::method_not_found(&method) })
+    }
+
     /// Answers one request. Only tool calls, and lists before the catalogue is checked, take time.
     /// `initialize` and `logging/setLevel` are answered here; their effect on a session is the transport's.
     pub(crate) fn answer(self: &Arc<Self>, request: Request, caller: Caller) -> Answer {
@@ -108,15 +145,16 @@ impl Server {
             Action::ListTools { cursor } => {
                 let whole =
                     caller.ignores_cursors || meta.client.is_some_and(|client| client.ignores_cursors());
+                let told = caller.told;
                 if *self.checked.borrow() {
-                    return Answer::Now(self.list_tools(&id, revision, cursor.as_deref(), whole));
+                    return Answer::Now(self.list_tools(&id, revision, cursor.as_deref(), whole, &told));
                 }
                 let server = self.clone();
                 let list = {
                     let id = id.clone();
                     async move {
                         server.catalog_ready().await;
-                        server.list_tools(&id, revision, cursor.as_deref(), whole)
+                        server.list_tools(&id, revision, cursor.as_deref(), whole, &told)
                     }
                 };
                 Answer::Later(Running::new(id, list, None))
@@ -130,11 +168,43 @@ impl Server {
                     ToolCall { id: id.clone(), revision, call, meta, caller, accepted, queue: queue.clone() };
                 Answer::Later(Running::new(id, call.run(self.clone()), queue))
             }
+            Action::List { kind, cursor } => self.ask(id, revision, Asked::List { kind, cursor }),
+            Action::ReadResource { uri } => self.ask(id, revision, Asked::Resource { uri }),
+            Action::GetPrompt(prompt) => self.ask(id, revision, Asked::Prompt(prompt)),
+            Action::Listen(topics) => self.subscribe(id, revision, topics, caller.takes_events),
         }
     }
 
-    fn list_tools(&self, id: &Id, revision: Revision, cursor: Option<&str>, whole: bool) -> Frame {
+    fn ask(self: &Arc<Self>, id: Id, revision: Revision, asked: Asked) -> Answer {
+        // Without a library the request was refused when it was read.
+        let Some(library) = self.library.clone() else {
+            let error = RpcError::new(ErrorCode::MethodNotFound, "method not found");
+            return Answer::Now(error_frame(Some(&id), &error));
+        };
+        let answer = library::answer(self.clone(), library, id.clone(), revision, asked);
+        Answer::Later(Running::new(id, answer, None))
+    }
+
+    fn subscribe(self: &Arc<Self>, id: Id, revision: Revision, topics: Topics, takes_events: bool) -> Answer {
+        if !takes_events {
+            let why = "a subscription is a stream: `Accept` must allow `text/event-stream`";
+            return Answer::Now(error_frame(Some(&id), &RpcError::new(ErrorCode::InvalidRequest, why)));
+        }
+        let queue = Arc::new(EventQueue::default());
+        let stream = changes::subscription(self.clone(), id.clone(), revision, topics, queue.clone());
+        Answer::Later(Running::new(id, stream, Some(queue)))
+    }
+
+    fn list_tools(
+        &self,
+        id: &Id,
+        revision: Revision,
+        cursor: Option<&str>,
+        whole: bool,
+        told: &Told,
+    ) -> Frame {
         let snapshot = self.catalog.snapshot();
+        told.shown(snapshot.version());
         let shape = list_shape(revision.tool_fields());
         if whole {
             return self.encoder.tools(id, revision, snapshot.page_all(shape).tools, None);

@@ -12,6 +12,8 @@ use omni_call::LogLevel;
 use omni_protocol::{Id, Initialize, Revision};
 use tokio::sync::oneshot;
 
+use crate::changes::Told;
+
 /// Random bytes in a token; 128 bits cannot be guessed.
 const NONCE_BYTES: usize = 16;
 /// Bytes of the seal that are kept.
@@ -58,6 +60,8 @@ pub(crate) struct Session {
     pub(crate) token: Arc<str>,
     pub(crate) revision: Revision,
     pub(crate) ignores_cursors: bool,
+    /// Which list of tools the client knows.
+    pub(crate) told: Told,
     state: Mutex<SessionState>,
 }
 
@@ -67,6 +71,8 @@ struct SessionState {
     /// second begins before the cancelled first is gone.
     in_flight: HashMap<Id, (u64, oneshot::Sender<()>)>,
     begun: u64,
+    /// Dropping it ends the stream that the client listens on.
+    stream: Option<oneshot::Sender<()>>,
     last_used: Instant,
 }
 
@@ -83,7 +89,8 @@ impl Sessions {
         payload[NONCE_BYTES + 1] = u8::from(initialize.client.ignores_cursors());
         let token: String =
             payload.iter().chain(&self.key.seal(&payload)).map(|byte| format!("{byte:02x}")).collect();
-        let session = Session::new(token.into(), initialize.agreed, initialize.client.ignores_cursors());
+        let ignores_cursors = initialize.client.ignores_cursors();
+        let session = Session::new(token.into(), initialize.agreed, ignores_cursors, Told::default());
         let mut table = self.table.lock().unwrap_or_else(PoisonError::into_inner);
         table.insert(session, self.sessions_max)
     }
@@ -111,8 +118,16 @@ impl Sessions {
             table.ended.clear();
         }
         table.ended.insert(token.into());
-        session.state().in_flight.clear();
+        session.close();
         true
+    }
+
+    /// Ends the streams that clients listen on. Their sessions stay.
+    pub(crate) fn end_streams(&self) {
+        let table = self.table.lock().unwrap_or_else(PoisonError::into_inner);
+        for session in table.open.values() {
+            session.state().stream = None;
+        }
     }
 
     fn unseal(&self, token: &str) -> Option<Session> {
@@ -122,7 +137,8 @@ impl Sessions {
         let expected = self.key.seal(payload);
         let difference = expected.iter().zip(seal).fold(0, |sum, (a, b)| sum | (a ^ b));
         let revision = Revision::from_index(payload[NONCE_BYTES])?;
-        (difference == 0).then(|| Session::new(token.into(), revision, payload[NONCE_BYTES + 1] == 1))
+        let ignores_cursors = payload[NONCE_BYTES + 1] == 1;
+        (difference == 0).then(|| Session::new(token.into(), revision, ignores_cursors, Told::unknown()))
     }
 }
 
@@ -145,7 +161,9 @@ impl Table {
             && let Some(oldest) = self.open.iter().min_by_key(|(_, session)| session.state().last_used)
         {
             let token = oldest.0.clone();
-            self.open.remove(&token);
+            if let Some(session) = self.open.remove(&token) {
+                session.state().stream = None;
+            }
         }
         let session = Arc::new(session);
         self.open.insert((*session.token).into(), session.clone());
@@ -154,10 +172,32 @@ impl Table {
 }
 
 impl Session {
-    fn new(token: Arc<str>, revision: Revision, ignores_cursors: bool) -> Self {
-        let state =
-            SessionState { log_level: None, in_flight: HashMap::new(), begun: 0, last_used: Instant::now() };
-        Session { token, revision, ignores_cursors, state: Mutex::new(state) }
+    fn new(token: Arc<str>, revision: Revision, ignores_cursors: bool, told: Told) -> Self {
+        let state = SessionState {
+            log_level: None,
+            in_flight: HashMap::new(),
+            begun: 0,
+            stream: None,
+            last_used: Instant::now(),
+        };
+        Session { token, revision, ignores_cursors, told, state: Mutex::new(state) }
+    }
+
+    /// Cancels what runs in the session and ends its stream.
+    fn close(&self) {
+        let mut state = self.state();
+        state.in_flight.clear();
+        state.stream = None;
+    }
+
+    /// Registers the stream that the client listens on. It takes the place of an earlier one, since a message
+    /// may go to one stream only. The receiver resolves when the stream is to end.
+    pub(crate) fn begin_stream(&self) -> oneshot::Receiver<()> {
+        let (end, ended) = oneshot::channel();
+        let mut state = self.state();
+        state.last_used = Instant::now();
+        state.stream = Some(end);
+        ended
     }
 
     fn state(&self) -> std::sync::MutexGuard<'_, SessionState> {

@@ -64,7 +64,7 @@ pub(crate) fn server(
     config.idle_timeout = settings.idle_timeout;
     config.errors = settings.errors;
     let governed = Governed::new(executor, RESULT_CACHE_BYTES_MAX);
-    Ok(Server::new(Arc::new(catalog), Arc::new(governed), config))
+    Ok(Server::new(Arc::new(catalog), Arc::new(governed), None, config))
 }
 
 /// The front: one thread for all connections, a few more for what takes long.

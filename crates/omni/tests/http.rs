@@ -109,7 +109,7 @@ fn each_refusal_has_the_status_of_its_kind() {
     let large = server.raw(&server.head("POST", &[], 5 << 20), "");
     assert_eq!(large.status, 413);
     let get = server.raw(&server.head("GET", &[], 0), "");
-    assert_eq!((get.status, get.header("allow")), (405, Some("POST, DELETE")));
+    assert_eq!((get.status, get.header("allow")), (405, Some("POST, GET, DELETE")));
     let elsewhere = server.raw(
         "GET /.well-known/oauth-protected-resource HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n",
         "",
@@ -300,4 +300,46 @@ fn a_slow_call_becomes_a_stream_so_that_its_client_sees_headers() {
     let reply = server.modern("tools/call", json!({"name": "t.slow"}), &[]);
     assert!(reply.body.starts_with(":\n\n"), "{}", reply.body);
     assert_eq!(text(&reply.events()[0]["result"]), "slow");
+}
+
+#[test]
+fn a_session_has_one_stream_to_listen_on_and_takes_it_along_when_it_ends() {
+    let folder = Folder::new(TOOLS);
+    let server = folder.http(&[]);
+    let session = server.session("2025-06-18");
+    let get = |session: &str, accept: &str| {
+        server.open(&server.head("GET", &[("Mcp-Session-Id", session), ("Accept", accept)], 0), "")
+    };
+    assert_eq!(get("nobody", "text/event-stream").status, 404);
+    assert_eq!(get(&session, "application/json").status, 406);
+    let mut first = get(&session, "text/event-stream");
+    assert_eq!((first.status, first.header("content-type")), (200, Some("text/event-stream")));
+    let mut second = get(&session, "text/event-stream");
+    assert_eq!(second.status, 200);
+    assert_eq!(first.next(), None, "a message may go to one stream only, so the newer one takes over");
+    let ended = server.raw(&server.head("DELETE", &[("Mcp-Session-Id", &session)], 0), "");
+    assert_eq!(ended.status, 200);
+    assert_eq!(second.next(), None);
+}
+
+#[test]
+fn a_subscription_is_a_stream_that_is_acknowledged_first_and_ends_with_a_result() {
+    let folder = Folder::new(TOOLS);
+    let server = folder.http(&[]);
+    let params = || json!({"notifications": {"toolsListChanged": true, "resourcesListChanged": true}});
+    let refused = server.modern("subscriptions/listen", params(), &[("Accept", "application/json")]);
+    assert_eq!(refused.code(), -32600);
+    let mut stream = server.open_modern("subscriptions/listen", params());
+    assert_eq!(stream.status, 200);
+    let acknowledged = stream.next().expect("an acknowledgement");
+    assert_eq!(acknowledged["method"], "notifications/subscriptions/acknowledged");
+    let key = "io.modelcontextprotocol/subscriptionId";
+    assert_eq!(
+        acknowledged["params"],
+        json!({"_meta": {key: 1}, "notifications": {"toolsListChanged": true}})
+    );
+    server.stop();
+    let ended = stream.next().expect("the result");
+    assert_eq!((&ended["id"], &ended["result"]["_meta"][key]), (&json!(1), &json!(1)));
+    assert_eq!(stream.next(), None);
 }

@@ -1,7 +1,7 @@
 //! The era of the `initialize` handshake: 2024-11-05 to 2025-11-25.
 
 use super::{
-    Era, MetaParts, Params, Parts, Revision, call_tool, invalid, log_level, method_not_found, progress_token,
+    Era, MetaParts, Params, Parts, Revision, invalid, log_level, method_not_found, progress_token, shared,
 };
 use crate::RpcError;
 use crate::request::{Action, ClientInfo, Initialize};
@@ -29,13 +29,11 @@ pub(super) fn read<'a>(
         // A client may ping before it initialises.
         "ping" => Action::Ping,
         _ if session.is_none() => return Err(no_session(method)),
-        "tools/list" => Action::ListTools { cursor: params.cursor.map(|cursor| cursor.into_owned()) },
-        "tools/call" => call_tool(params)?,
         "logging/setLevel" => match params.level {
             Some(level) => Action::SetLogLevel(log_level(&level, "params.level")?),
             None => return Err(invalid("`params.level` is missing")),
         },
-        _ => return Err(method_not_found(method)),
+        _ => shared(method, params).unwrap_or_else(|| Err(method_not_found(method)))?,
     };
     Ok(Parts { revision, action, meta })
 }
@@ -54,7 +52,16 @@ fn agree(requested: &str) -> Revision {
 /// that a probe for another protocol falls back.
 fn no_session(method: &str) -> RpcError {
     match method {
-        "tools/list" | "tools/call" | "logging/setLevel" | "server/discover" => invalid(format!(
+        "tools/list"
+        | "tools/call"
+        | "resources/list"
+        | "resources/templates/list"
+        | "resources/read"
+        | "prompts/list"
+        | "prompts/get"
+        | "logging/setLevel"
+        | "server/discover"
+        | "subscriptions/listen" => invalid(format!(
             "`{method}` needs `io.modelcontextprotocol/protocolVersion` and \
              `io.modelcontextprotocol/clientCapabilities` in `params._meta`, or an `initialize` before it"
         )),

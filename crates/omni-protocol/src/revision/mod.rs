@@ -6,6 +6,7 @@ mod legacy;
 mod modern;
 
 use std::borrow::Cow;
+use std::collections::HashMap;
 
 use bytes::Bytes;
 use omni_call::LogLevel;
@@ -14,7 +15,9 @@ use serde_json::value::RawValue;
 
 use crate::decode::Rejected;
 use crate::message::{Id, RawNotification, RawRequest};
-use crate::request::{Action, CallTool, Cancelled, ClientInfo, Notification, Request, RequestMeta};
+use crate::request::{
+    Action, CallTool, Cancelled, ClientInfo, GetPrompt, ItemKind, Notification, Request, RequestMeta, Topics,
+};
 use crate::{ErrorCode, RpcError};
 
 pub(crate) use modern::unsupported;
@@ -127,6 +130,14 @@ impl Revision {
         self >= Revision::V2025_03_26
     }
 
+    /// What an unknown resource is refused with.
+    pub(crate) fn resource_not_found(self) -> ErrorCode {
+        match self.era() {
+            Era::Legacy => ErrorCode::ResourceNotFound,
+            Era::Modern => ErrorCode::InvalidParams,
+        }
+    }
+
     /// Whether the answer to `initialize` may carry instructions for the model.
     pub(crate) fn has_instructions(self) -> bool {
         self >= Revision::V2025_03_26
@@ -205,6 +216,10 @@ struct Params<'a> {
     #[serde(borrow)]
     cursor: Option<Cow<'a, str>>,
     #[serde(borrow)]
+    uri: Option<&'a RawValue>,
+    #[serde(borrow)]
+    notifications: Option<&'a RawValue>,
+    #[serde(borrow)]
     level: Option<Cow<'a, str>>,
     #[serde(borrow, rename = "protocolVersion")]
     protocol_version: Option<Cow<'a, str>>,
@@ -264,7 +279,7 @@ fn invalid(message: impl Into<String>) -> RpcError {
     RpcError::new(ErrorCode::InvalidParams, message)
 }
 
-fn method_not_found(method: &str) -> RpcError {
+pub(crate) fn method_not_found(method: &str) -> RpcError {
     let method: String = method.chars().take(100).collect();
     RpcError::new(ErrorCode::MethodNotFound, format!("method `{method}` not found"))
 }
@@ -285,15 +300,52 @@ fn log_level(name: &str, at: &str) -> Result<LogLevel, RpcError> {
     })
 }
 
+/// Reads a method that both eras have and write alike; `None` for any other.
+fn shared(method: &str, params: Params<'_>) -> Option<Result<Action, RpcError>> {
+    let cursor = |params: Params<'_>| params.cursor.map(Cow::into_owned);
+    let list = |kind, params| Action::List { kind, cursor: cursor(params) };
+    Some(match method {
+        "tools/list" => Ok(Action::ListTools { cursor: cursor(params) }),
+        "tools/call" => call_tool(params),
+        "resources/list" => Ok(list(ItemKind::Resource, params)),
+        "resources/templates/list" => Ok(list(ItemKind::ResourceTemplate, params)),
+        "resources/read" => read_resource(&params),
+        "prompts/list" => Ok(list(ItemKind::Prompt, params)),
+        "prompts/get" => get_prompt(params),
+        _ => return None,
+    })
+}
+
 fn call_tool(params: Params<'_>) -> Result<Action, RpcError> {
+    let arguments = arguments(&params)?;
     let Some(name) = params.name else { return Err(invalid("`params.name` is missing: which tool?")) };
-    let arguments = match params.arguments.map(RawValue::get) {
-        // Some clients send null for "none".
-        None | Some("null") => None,
-        Some(text) if text.starts_with('{') => Some(params.text.slice_ref(text.as_bytes())),
-        Some(_) => return Err(invalid("`params.arguments` must be an object")),
-    };
     Ok(Action::CallTool(CallTool { name: name.into_owned(), arguments }))
+}
+
+fn read_resource(params: &Params<'_>) -> Result<Action, RpcError> {
+    let uri = params.uri.and_then(|uri| serde_json::from_str(uri.get()).ok());
+    uri.map(|uri| Action::ReadResource { uri })
+        .ok_or_else(|| invalid("`params.uri` must be a string: which resource?"))
+}
+
+fn get_prompt(params: Params<'_>) -> Result<Action, RpcError> {
+    let arguments = arguments(&params)?;
+    let texts = |text: &Bytes| serde_json::from_slice::<HashMap<Cow<'_, str>, Cow<'_, str>>>(text).is_ok();
+    if !arguments.as_ref().is_none_or(texts) {
+        return Err(invalid("`params.arguments` of a prompt must be an object whose values are strings"));
+    }
+    let Some(name) = params.name else { return Err(invalid("`params.name` is missing: which prompt?")) };
+    Ok(Action::GetPrompt(GetPrompt { name: name.into_owned(), arguments }))
+}
+
+/// The arguments as they stand in the frame.
+fn arguments(params: &Params<'_>) -> Result<Option<Bytes>, RpcError> {
+    match params.arguments.map(RawValue::get) {
+        // Some clients send null for "none".
+        None | Some("null") => Ok(None),
+        Some(text) if text.starts_with('{') => Ok(Some(params.text.slice_ref(text.as_bytes()))),
+        Some(_) => Err(invalid("`params.arguments` must be an object")),
+    }
 }
 
 #[cfg(test)]

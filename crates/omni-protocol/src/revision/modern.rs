@@ -1,10 +1,11 @@
 //! The era of self-contained requests: 2026-07-28.
 
+use serde::Deserialize;
 use serde_json::json;
 
 use super::{
-    ClientInfo, Era, MetaParts, Params, Parts, Revision, call_tool, invalid, log_level, method_not_found,
-    progress_token,
+    ClientInfo, Era, MetaParts, Params, Parts, Revision, Topics, invalid, log_level, method_not_found,
+    progress_token, shared,
 };
 use crate::request::Action;
 use crate::{ErrorCode, RpcError};
@@ -30,11 +31,25 @@ pub(super) fn read<'a>(method: &str, mut params: Params<'a>) -> Result<Parts<'a>
     let client = params.meta.as_mut().and_then(|meta| meta.client_info.take()).map(ClientInfo::from);
     let action = match method {
         "server/discover" => Action::Discover,
-        "tools/list" => Action::ListTools { cursor: params.cursor.map(|cursor| cursor.into_owned()) },
-        "tools/call" => call_tool(params)?,
-        _ => return Err(method_not_found(method)),
+        "subscriptions/listen" => listen(&params)?,
+        _ => shared(method, params).unwrap_or_else(|| Err(method_not_found(method)))?,
     };
     Ok(Parts { revision, action, meta: MetaParts { progress_token, log_level, client } })
+}
+
+/// Reads which changes a client wants to hear of. What we never announce is left out of the answer.
+fn listen(params: &Params<'_>) -> Result<Action, RpcError> {
+    #[derive(Deserialize)]
+    struct Filter {
+        #[serde(default, rename = "toolsListChanged")]
+        tools: bool,
+    }
+    let filter = params.notifications.filter(|filter| filter.get().starts_with('{'));
+    let filter = filter.and_then(|filter| serde_json::from_str::<Filter>(filter.get()).ok());
+    let Some(Filter { tools }) = filter else {
+        return Err(invalid("`params.notifications` must be an object such as {\"toolsListChanged\": true}"));
+    };
+    Ok(Action::Listen(Topics { tools }))
 }
 
 /// The refusal that lists what we speak.

@@ -49,7 +49,8 @@ fn refusals_carry_the_code_of_their_revision() {
     assert_eq!(code(request("tools/list", legacy_by_meta, None)), -32022);
     assert_eq!(code(request("ping", &format!("{{{MODERN}}}"), None)), -32601);
     assert_eq!(code(request("tools/list", "", None)), -32602);
-    assert_eq!(code(request("resources/list", "", session)), -32601);
+    assert_eq!(code(request("resources/subscribe", "", session)), -32601);
+    assert_eq!(code(request("subscriptions/listen", "", session)), -32601);
     assert_eq!(code(request("server/discover", "", session)), -32601);
     assert_eq!(code(request("tools/call", "{}", session)), -32602);
     assert_eq!(code(request("tools/call", r#"{"name":"a","arguments":[1]}"#, session)), -32602);
@@ -87,4 +88,80 @@ fn a_cancellation_names_its_request() {
     assert_eq!(cancelled.request.as_json(), b"\"a\"");
     assert_eq!(cancelled.reason.as_deref(), Some("bored"));
     assert_eq!(Notification::read(&raw(r#"{"requestId":null}"#)), Notification::Other);
+}
+
+#[test]
+fn resources_and_prompts_are_read_alike_in_both_eras() {
+    let session = Some(Revision::V2024_11_05);
+    let both = |method: &str, params: &str| {
+        let modern = format!("{{{MODERN}{}{params}}}", if params.is_empty() { "" } else { "," });
+        let legacy = request(method, &format!("{{{params}}}"), session).map(|request| request.action);
+        let modern = request(method, &modern, None).map(|request| request.action);
+        [legacy, modern].map(|read| read.map_err(|rejected| rejected.error.code.number()))
+    };
+    for (method, kind) in [
+        ("resources/list", ItemKind::Resource),
+        ("resources/templates/list", ItemKind::ResourceTemplate),
+        ("prompts/list", ItemKind::Prompt),
+    ] {
+        for read in both(method, r#""cursor":"c""#) {
+            assert!(
+                matches!(&read, Ok(Action::List { kind: read, cursor: Some(_) }) if *read == kind),
+                "{read:?}"
+            );
+        }
+    }
+    for read in both("resources/read", r#""uri":"a:\u0062""#) {
+        assert!(matches!(&read, Ok(Action::ReadResource { uri }) if uri == "a:b"), "{read:?}");
+    }
+    for read in both("prompts/get", r#""name":"p","arguments":{"x": "1"}"#) {
+        let Ok(Action::GetPrompt(prompt)) = read else { panic!("{read:?}") };
+        assert_eq!(prompt.arguments.as_deref(), Some(br#"{"x": "1"}"#.as_slice()));
+    }
+    for (method, params) in [
+        ("resources/read", ""),
+        ("resources/read", r#""uri":5"#),
+        ("prompts/get", ""),
+        ("prompts/get", r#""name":"p","arguments":[]"#),
+        ("prompts/get", r#""name":"p","arguments":{"x":1}"#),
+    ] {
+        for read in both(method, params) {
+            assert_eq!(read.err(), Some(-32602), "{method} {params}");
+        }
+    }
+}
+
+#[test]
+fn an_unknown_resource_has_a_code_of_its_own_only_in_the_legacy_era() {
+    for (revision, code) in [
+        (Revision::V2024_11_05, -32002),
+        (Revision::V2025_03_26, -32002),
+        (Revision::V2025_06_18, -32002),
+        (Revision::V2025_11_25, -32002),
+        (Revision::V2026_07_28, -32602),
+    ] {
+        let error = RpcError::resource_not_found(revision, "a:b", "no");
+        assert_eq!(error.code.number(), code, "{revision:?}");
+        assert_eq!(error.data.unwrap()["uri"], "a:b");
+    }
+}
+
+#[test]
+fn a_subscription_says_what_it_wants_to_hear_of() {
+    let listen = |filter: &str| {
+        let params = format!(r#"{{{MODERN},"notifications":{filter}}}"#);
+        request("subscriptions/listen", &params, None).map(|request| request.action)
+    };
+    for (filter, tools) in [
+        ("{}", false),
+        (r#"{"toolsListChanged":true,"resourceSubscriptions":["a:b"],"later":1}"#, true),
+        (r#"{"toolsListChanged":false}"#, false),
+    ] {
+        let read = listen(filter);
+        assert!(matches!(&read, Ok(Action::Listen(topics)) if topics.tools == tools), "{read:?}");
+    }
+    for wrong in ["null", "[]", r#"{"toolsListChanged":"yes"}"#] {
+        assert_eq!(listen(wrong).err().map(|rejected| rejected.error.code.number()), Some(-32602), "{wrong}");
+    }
+    assert_eq!(code(request("subscriptions/listen", &format!("{{{MODERN}}}"), None)), -32602);
 }

@@ -84,6 +84,7 @@ impl<W: AsyncWrite + Unpin> Client<W> {
         mut lines: Lines<R>,
         mut stop: watch::Receiver<bool>,
     ) -> io::Result<()> {
+        let mut changes = self.server.changes.listen();
         loop {
             let may_read = self.outbox.bytes < WAITING_BYTES_MAX;
             tokio::select! {
@@ -92,6 +93,7 @@ impl<W: AsyncWrite + Unpin> Client<W> {
                 () = stopped(&mut stop) => return Ok(()),
                 Some(stepped) = self.running.next(), if self.may_collect() => self.stepped(stepped),
                 written = self.outbox.write(), if !self.outbox.waiting.is_empty() => written?,
+                Some(version) = changes.changed() => self.tell(&version),
                 line = lines.next(), if may_read => match line? {
                     Some(line) => {
                         self.line(line).await;
@@ -107,6 +109,13 @@ impl<W: AsyncWrite + Unpin> Client<W> {
         }
     }
 
+    /// Tells a legacy client that its list of tools is out of date. A modern one subscribes to that.
+    fn tell(&mut self, version: &Arc<str>) {
+        if self.revision.is_some() && self.caller.told.is_news(version) {
+            self.outbox.push(self.server.encoder.tools_changed(None));
+        }
+    }
+
     /// Whether finished work may be added to the outbox, or must wait until some of it is written.
     fn may_collect(&self) -> bool {
         !self.running.is_empty() && self.outbox.bytes < WRITE_FIRST_BYTES
@@ -116,6 +125,8 @@ impl<W: AsyncWrite + Unpin> Client<W> {
     /// them, which answers them as shut down.
     async fn drain(&mut self) -> io::Result<()> {
         let (server, grace) = (Arc::clone(&self.server), self.server.config.grace);
+        // Subscriptions would last for the whole grace period.
+        server.changes.end();
         self.settle(tokio::time::sleep(grace)).await?;
         self.settle(server.executor.shut_down()).await?;
         self.running.clear();
@@ -213,7 +224,7 @@ impl<W: AsyncWrite + Unpin> Client<W> {
                 );
             }
             Action::SetLogLevel(level) => self.caller.log_level = Some(*level),
-            Action::Discover | Action::Ping | Action::ListTools { .. } | Action::CallTool(_) => {}
+            _ => {}
         }
         let id = request.id.clone();
         let answer = self.server.answer(request, self.caller.clone());
@@ -243,7 +254,7 @@ impl<W: AsyncWrite + Unpin> Client<W> {
                 format!("{max} requests are open; wait for one to end"),
             );
         }
-        Request::read(raw, self.revision)
+        self.server.read(raw, self.revision)
     }
 
     /// A batch of 2025-03-26: its answers come together, in one array.
@@ -266,8 +277,7 @@ impl<W: AsyncWrite + Unpin> Client<W> {
         if answers.is_empty() {
             return;
         }
-        let id = Id::parse(&Bytes::from_static(b"0")).expect("a literal integer is an id");
-        let running = Running::new(id, join_batch(answers), None);
+        let running = Running::without_id(join_batch(answers), None);
         let (cancel, cancelled) = oneshot::channel();
         // Nobody can cancel a batch as a whole: its sender lives as long as the future does.
         self.running.push(Box::pin(async move {

@@ -363,11 +363,38 @@ impl Http {
         self.raw(&self.head("POST", headers, body.len()), body)
     }
 
+    /// Sends a request and reads the head of its reply; the rest is read event by event.
+    pub fn open(&self, head: &str, body: &str) -> Events {
+        let mut stream = self.connect();
+        stream.write_all(head.as_bytes()).unwrap();
+        stream.write_all(body.as_bytes()).unwrap();
+        let mut input = BufReader::new(stream);
+        let mut head = String::new();
+        while !head.ends_with("\r\n\r\n") {
+            assert_ne!(input.read_line(&mut head).unwrap(), 0, "no reply but {head:?}");
+        }
+        let (status, headers) = read_head(&head);
+        Events { status, headers, input }
+    }
+
+    /// A modern request whose reply is a stream.
+    pub fn open_modern(&self, method: &str, mut params: Value) -> Events {
+        params["_meta"] = modern(&Value::Null);
+        let body = json!({"jsonrpc": "2.0", "id": 1, "method": method, "params": params}).to_string();
+        let headers = [("MCP-Protocol-Version", "2026-07-28"), ("Mcp-Method", method)];
+        self.open(&self.head("POST", &headers, body.len()), &body)
+    }
+
+    /// Tells the server to stop.
+    pub fn stop(&self) {
+        let _ = Command::new("kill").arg(self.child.id().to_string()).status();
+    }
+
     /// A modern request with the headers that mirror it.
     pub fn modern(&self, method: &str, mut params: Value, more: &[(&str, &str)]) -> Reply {
         let extra = params.get("_meta").cloned().unwrap_or_default();
         params["_meta"] = modern(&extra);
-        let name = params["name"].as_str().unwrap_or_default().to_owned();
+        let name = params["name"].as_str().or(params["uri"].as_str()).unwrap_or_default().to_owned();
         let body = json!({"jsonrpc": "2.0", "id": 1, "method": method, "params": params}).to_string();
         let mut headers = vec![("MCP-Protocol-Version", "2026-07-28"), ("Mcp-Method", method)];
         if !name.is_empty() {
@@ -392,7 +419,7 @@ impl Http {
 impl Drop for Http {
     fn drop(&mut self) {
         let workers = descendants(self.child.id());
-        let _ = Command::new("kill").arg(self.child.id().to_string()).status();
+        self.stop();
         end(&mut self.child, &workers);
     }
 }
@@ -403,15 +430,45 @@ fn read_reply(mut stream: TcpStream) -> Reply {
     let _ = stream.read_to_end(&mut bytes);
     let text = String::from_utf8(bytes).expect("a reply is text");
     let (head, body) = text.split_once("\r\n\r\n").unwrap_or_else(|| panic!("no reply but {text:?}"));
-    let mut lines = head.lines();
-    let status = lines.next().unwrap().split(' ').nth(1).unwrap().parse().unwrap();
-    let headers: Vec<(String, String)> = lines
-        .filter_map(|line| line.split_once(": "))
-        .map(|(name, value)| (name.to_ascii_lowercase(), value.to_owned()))
-        .collect();
+    let (status, headers) = read_head(head);
     let chunked = headers.iter().any(|(name, value)| name == "transfer-encoding" && value == "chunked");
     let body = if chunked { unchunk(body) } else { body.to_owned() };
     Reply { status, headers, body }
+}
+
+fn read_head(head: &str) -> (u16, Vec<(String, String)>) {
+    let mut lines = head.lines();
+    let status = lines.next().unwrap().split(' ').nth(1).unwrap().parse().unwrap();
+    let headers = lines
+        .filter_map(|line| line.split_once(": "))
+        .map(|(name, value)| (name.to_ascii_lowercase(), value.to_owned()));
+    (status, headers.collect())
+}
+
+/// A reply that is still being written.
+pub struct Events {
+    pub status: u16,
+    pub headers: Vec<(String, String)>,
+    input: BufReader<TcpStream>,
+}
+
+impl Events {
+    pub fn header(&self, name: &str) -> Option<&str> {
+        self.headers.iter().find(|(header, _)| header == name).map(|(_, value)| value.as_str())
+    }
+
+    /// The next message; `None` when the stream ends.
+    pub fn next(&mut self) -> Option<Value> {
+        loop {
+            let mut line = String::new();
+            if self.input.read_line(&mut line).expect("the stream goes on or ends") == 0 {
+                return None;
+            }
+            if let Some(json) = line.strip_prefix("data: ") {
+                return Some(serde_json::from_str(json).unwrap());
+            }
+        }
+    }
 }
 
 fn unchunk(mut body: &str) -> String {

@@ -24,9 +24,10 @@ use tokio::time::sleep;
 
 use super::Shared;
 use super::body::{EventStream, Held, ReplyBody};
+use crate::changes;
 use crate::gate::Closed;
 use crate::mirror;
-use crate::running::{Running, Step};
+use crate::running::{EventQueue, Running, Step};
 use crate::server::{Answer, Caller};
 use crate::session::Session;
 use crate::transport::stdio::{decode_frame, join_batch};
@@ -61,10 +62,12 @@ async fn exchange(shared: &Arc<Shared>, request: HttpRequest<Incoming>) -> Resul
     }
     match parts.method {
         Method::POST => post(shared, &parts.headers, body).await,
+        Method::GET if parts.headers.contains_key(SESSION_HEADER) => listen(shared, &parts.headers),
         Method::DELETE => Ok(delete(shared, &parts.headers)),
         _ => {
-            let mut reply = plain(StatusCode::METHOD_NOT_ALLOWED, "POST a message, or DELETE a session\n");
-            reply.headers_mut().insert(header::ALLOW, HeaderValue::from_static("POST, DELETE"));
+            let why = "POST a message; in a session, GET what is said outside of requests, or DELETE it\n";
+            let mut reply = plain(StatusCode::METHOD_NOT_ALLOWED, why);
+            reply.headers_mut().insert(header::ALLOW, HeaderValue::from_static("POST, GET, DELETE"));
             Err(reply)
         }
     }
@@ -83,6 +86,23 @@ async fn post(shared: &Arc<Shared>, headers: &HeaderMap, body: Incoming) -> Resu
     }
 }
 
+/// The stream of a legacy session, for what belongs to no request.
+fn listen(shared: &Arc<Shared>, headers: &HeaderMap) -> Result<Reply, Reply> {
+    let session = find_session(shared, headers)
+        .map_err(|error| json(StatusCode::NOT_FOUND, error_frame(None, &error)))?;
+    let session = session.filter(|_| accepted_kinds(headers).is_some_and(|accepts| accepts.events));
+    let Some(session) = session else {
+        let why = "`Accept` must allow `text/event-stream`";
+        return Err(refusal(StatusCode::NOT_ACCEPTABLE, None, ErrorCode::InvalidRequest, why));
+    };
+    let budget = shared.budget.clone().try_acquire_owned().map_err(|_| overloaded())?;
+    let ended = session.begin_stream();
+    let queue = Arc::new(EventQueue::default());
+    let said = changes::session_stream(shared.server.clone(), session.told.clone(), queue.clone());
+    let running = Running::without_id(said, Some(queue));
+    Ok(stream(EventStream::new(running, Some(ended), None, Held { _budget: budget, _in_flight: None })))
+}
+
 /// Which content types a client takes.
 #[derive(Clone, Copy)]
 struct Accepts {
@@ -98,10 +118,18 @@ fn check_negotiation(headers: &HeaderMap) -> Result<Accepts, Reply> {
         let why = "`Content-Type` must be `application/json`";
         return Err(refusal(StatusCode::UNSUPPORTED_MEDIA_TYPE, None, ErrorCode::InvalidRequest, why));
     }
+    accepted_kinds(headers).ok_or_else(|| {
+        let why = "`Accept` must allow `application/json` and `text/event-stream`";
+        refusal(StatusCode::NOT_ACCEPTABLE, None, ErrorCode::InvalidRequest, why)
+    })
+}
+
+/// What `Accept` allows; `None` when that is nothing we have.
+fn accepted_kinds(headers: &HeaderMap) -> Option<Accepts> {
     let mut accepts = Accepts { json: false, events: false };
     let mut values = headers.get_all(header::ACCEPT).iter().peekable();
     if values.peek().is_none() {
-        return Ok(Accepts { json: true, events: false });
+        return Some(Accepts { json: true, events: false });
     }
     for kind in values.filter_map(|value| value.to_str().ok()).flat_map(|value| value.split(',')) {
         match kind.split(';').next().unwrap_or_default().trim() {
@@ -111,11 +139,7 @@ fn check_negotiation(headers: &HeaderMap) -> Result<Accepts, Reply> {
             _ => {}
         }
     }
-    if accepts.json || accepts.events {
-        return Ok(accepts);
-    }
-    let why = "`Accept` must allow `application/json` and `text/event-stream`";
-    Err(refusal(StatusCode::NOT_ACCEPTABLE, None, ErrorCode::InvalidRequest, why))
+    (accepts.json || accepts.events).then_some(accepts)
 }
 
 /// Takes the body's share of the budget before a byte of it is read.
@@ -128,12 +152,14 @@ fn take_budget(shared: &Shared, body: &Incoming) -> Result<OwnedSemaphorePermit,
     // A chunked body does not say how long it is: it takes the most it may need.
     let bytes = hint.exact().unwrap_or(max as u64);
     let kib = u32::try_from(bytes / 1024 + 1).unwrap_or(u32::MAX);
-    shared.budget.clone().try_acquire_many_owned(kib).map_err(|_| {
-        let why = "the server holds as many requests as its memory budget allows; try again in a second";
-        let mut reply = refusal(StatusCode::SERVICE_UNAVAILABLE, None, ErrorCode::Overloaded, why);
-        reply.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
-        reply
-    })
+    shared.budget.clone().try_acquire_many_owned(kib).map_err(|_| overloaded())
+}
+
+fn overloaded() -> Reply {
+    let why = "the server holds as many requests as its memory budget allows; try again in a second";
+    let mut reply = refusal(StatusCode::SERVICE_UNAVAILABLE, None, ErrorCode::Overloaded, why);
+    reply.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
+    reply
 }
 
 async fn read_body(mut body: Incoming, max: usize) -> Result<Bytes, Reply> {
@@ -173,7 +199,10 @@ impl Exchange<'_> {
         let method = raw.method.clone();
         let session = find_session(self.shared, self.headers)
             .map_err(|error| json(StatusCode::NOT_FOUND, error_frame(Some(&raw.id), &error)))?;
-        let request = Request::read(raw, session.as_ref().map(|session| session.revision))
+        let request = self
+            .shared
+            .server
+            .read(raw, session.as_ref().map(|session| session.revision))
             .map_err(|rejected| self.rejected(rejected, session.is_some()))?;
         if request.revision.era() == Era::Modern {
             self.check_headers(&request, &method)?;
@@ -199,7 +228,7 @@ impl Exchange<'_> {
                     session.set_log_level(*level);
                 }
             }
-            Action::Discover | Action::Ping | Action::ListTools { .. } | Action::CallTool(_) => {}
+            _ => {}
         }
         self.run(request, session).await
     }
@@ -221,7 +250,12 @@ impl Exchange<'_> {
             Action::CallTool(call) => Some(call),
             _ => None,
         };
-        let name = call.map(|call| call.name.as_str());
+        let name = match &request.action {
+            Action::CallTool(call) => Some(call.name.as_str()),
+            Action::GetPrompt(prompt) => Some(prompt.name.as_str()),
+            Action::ReadResource { uri } => Some(uri.as_str()),
+            _ => None,
+        };
         let checked =
             mirror::check_standard(self.headers, request.revision.name(), method, name).and_then(|()| {
                 let tool = call
@@ -238,6 +272,7 @@ impl Exchange<'_> {
             session: session.map(|session| session.token.clone()).unwrap_or_default(),
             log_level: session.and_then(|session| session.log_level()),
             ignores_cursors: session.is_some_and(|session| session.ignores_cursors),
+            told: session.map(|session| session.told.clone()).unwrap_or_default(),
             takes_events: self.accepts.events,
         }
     }
@@ -274,7 +309,7 @@ impl Exchange<'_> {
         let mut answers = Vec::new();
         for item in items {
             let request = match item {
-                Ok(Message::Request(raw)) => Request::read(raw, Some(session.revision)),
+                Ok(Message::Request(raw)) => self.shared.server.read(raw, Some(session.revision)),
                 Ok(Message::Notification(raw)) => {
                     apply(&session, &raw);
                     continue;

@@ -72,6 +72,9 @@ pub async fn serve(
         }
     }
     drop(listener);
+    // Streams that clients only listen on would last for the whole grace period.
+    shared.server.changes.end();
+    shared.sessions.end_streams();
     if !empties(&mut connections, grace).await {
         // Ends the calls that still run, and their answers say so.
         server.executor.shut_down().await;
