@@ -67,7 +67,7 @@ def context_parameters(function: Callable[..., Any]) -> list[str]:
     def is_context(annotation: Any) -> bool:
         return annotation is Context or any(map(is_context, getattr(annotation, "__args__", ()) or ()))
 
-    return [name for name, hint in hints_of(function).items() if name != "return" and is_context(hint)]
+    return [name for name, hint in _hints_of(function).items() if name != "return" and is_context(hint)]
 
 
 def _check_names(function: Any, injected: Collection[str], others: set[str], arguments: dict) -> None:
@@ -148,7 +148,7 @@ def _full_plan(
     fillers: dict[str, Callable[[], Any]] = {}
     names: dict[str, str] = {}
     fields: dict[str, list[Any]] = {}
-    for name, annotation in hints_of(function).items():
+    for name, annotation in _hints_of(function).items():
         if name == "return" or name in injected:
             continue
         fields[name] = [item for item in getattr(annotation, "__metadata__", ()) if _is_field(item)]
@@ -168,30 +168,15 @@ def _full_plan(
     return converters, fillers, names
 
 
-def hints_of(thing: Any) -> dict[str, Any]:
-    """Return the resolved annotations of a function or class; those that name nothing are left out."""
-    from typing import get_type_hints
+def _hints_of(thing: Any) -> dict[str, Any]:
+    # Only functions whose types are not JSON's own come here, so its import costs the others nothing.
+    from omni.hints import hints_of
 
-    try:
-        return get_type_hints(thing, include_extras=True)
-    except Exception:
-        return _resolvable_hints(thing)
+    return hints_of(thing)
 
 
-def _resolvable_hints(thing: Any) -> dict[str, Any]:
-    hints = {}
-    scope = getattr(_unwrapped(thing), "__globals__", None) or vars(sys.modules.get(thing.__module__, object))
-    for name, annotation in getattr(thing, "__annotations__", {}).items():
-        if isinstance(annotation, str):
-            try:
-                annotation = eval(annotation, dict(scope))  # noqa: PLW2901, S307 - what Python does itself
-            except Exception:
-                continue
-        hints[name] = annotation
-    return hints
-
-
-def _unwrapped(function: Any) -> Any:
+def unwrapped(function: Any) -> Any:
+    """Return the function at the bottom of those that `functools.wraps` has put around it."""
     while hasattr(function, "__wrapped__"):
         function = function.__wrapped__
     return function
@@ -199,7 +184,7 @@ def _unwrapped(function: Any) -> Any:
 
 def _defaults(function: Any) -> dict[str, Any]:
     """Return a function's default values by parameter."""
-    function = _unwrapped(function)
+    function = unwrapped(function)
     code = getattr(function, "__code__", None)
     if code is None:
         return {}
@@ -399,7 +384,7 @@ class _Compiler:
         return choose
 
     def _dataclass(self, kind: type) -> Converter:
-        hints = hints_of(kind)
+        hints = _hints_of(kind)
         fields = [
             (name, self.converter(_init_type(hints.get(name, object))))
             for name, field in kind.__dataclass_fields__.items()
@@ -418,7 +403,7 @@ class _Compiler:
         return make
 
     def _typed_dict(self, kind: Any) -> Converter:
-        hints = hints_of(kind)
+        hints = _hints_of(kind)
         fields = [(name, self.converter(annotation)) for name, annotation in hints.items()]
         required = set(getattr(kind, "__required_keys__", ()))
         # Before 3.11 the class itself does not look inside `NotRequired[…]`.
@@ -430,7 +415,7 @@ class _Compiler:
         return make
 
     def _named_tuple(self, kind: Any) -> Converter:
-        hints = hints_of(kind)
+        hints = _hints_of(kind)
         fields = [(name, self.converter(hints.get(name, object))) for name in kind._fields]
         required = set(kind._fields) - set(kind._field_defaults)
 

@@ -375,12 +375,16 @@ if TYPE_CHECKING:
         max_attempts: int | None = None,
         cache_ttl: float | None = None,
         input_schema: dict[str, Any] | None = None,
-        output_schema: dict[str, Any] | None = None,
+        output_schema: dict[str, Any] | None = ...,
         meta: dict[str, Any] | None = None,
         icons: list[dict[str, Any]] | None = None,
         tags: Iterable[str] | None = None,
         version: str | None = None,
     ) -> Callable[[F], F]: ...
+
+
+#: While somebody keeps a list here, every function that becomes a tool is added to it: see `omni.describe`.
+marked: list[Any] | None = None
 
 
 def tool(  # noqa: D417 - one keyword per property of a tool
@@ -404,7 +408,7 @@ def tool(  # noqa: D417 - one keyword per property of a tool
     max_attempts: int | None = None,
     cache_ttl: float | None = None,
     input_schema: dict[str, Any] | None = None,
-    output_schema: dict[str, Any] | None = None,
+    output_schema: dict[str, Any] | None = ...,  # type: ignore[assignment] - None says something
     meta: dict[str, Any] | None = None,
     icons: list[dict[str, Any]] | None = None,
     tags: Iterable[str] | None = None,
@@ -435,7 +439,7 @@ def tool(  # noqa: D417 - one keyword per property of a tool
         max_attempts: Runs of one call at most; 3 with `retry_on`.
         cache_ttl: Seconds for which a result answers the same arguments again, whoever asks.
         input_schema: JSON Schema of the arguments, taken as it is.
-        output_schema: JSON Schema of the structured result, taken as it is.
+        output_schema: JSON Schema of the structured result, taken as it is; None for no schema.
         meta: Goes into the tool's `_meta`.
         icons: Icons as MCP describes them.
         tags: Words for people and routers.
@@ -459,16 +463,19 @@ def tool(  # noqa: D417 - one keyword per property of a tool
         "max_attempts": max_attempts,
         "cache_ttl": cache_ttl,
         "input_schema": input_schema,
-        "output_schema": output_schema,
         "meta": meta,
         "icons": icons,
         "tags": tags,
         "version": version,
     }
     given = {key: value for key, value in options.items() if value is not None}
+    if output_schema is not ...:
+        given["output_schema"] = output_schema
 
     def mark(function: Any) -> Any:
         function.__omni_tool__ = given
+        if marked is not None:
+            marked.append(function)
         return function
 
     if function is None:

@@ -57,7 +57,7 @@ def find_command(folder: str, name: str) -> Command:
     """
     found: dict[str, Command] = {}
     broken = None
-    for file in _sources(folder):
+    for file in sources(folder):
         with open(f"{folder}/{file}", "rb") as source:
             text = source.read()
         try:
@@ -90,13 +90,14 @@ def _declared_name(folder: str) -> str | None:
     return None
 
 
-def _sources(folder: str) -> list[str]:
+def sources(folder: str, *, helpers: bool = False) -> list[str]:
+    """Return the Python files below a skill's `scripts`, relative to its folder; helpers begin with `_`."""
     files = []
     for place, folders, names in os.walk(f"{folder}/scripts"):
         folders[:] = [name for name in folders if name[0] != "." and name != "__pycache__"]
         inside = os.path.relpath(place, folder)
-        files += [f"{inside}/{name}" for name in names if name.endswith(".py") and name[0] != "_"]
-    return sorted(files)
+        files += [f"{inside}/{name}" for name in names if name.endswith(".py") and name[0] != "."]
+    return sorted(file for file in files if helpers or file.rpartition("/")[2][0] != "_")
 
 
 def _commands(tree: ast.Module, file: str) -> list[Command]:

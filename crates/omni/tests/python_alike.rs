@@ -1,0 +1,119 @@
+//! Does Python alone list the same tools as the server, when it imports the skills that the server reads?
+
+#![expect(clippy::unwrap_used, reason = "a panic is how a test fails")]
+
+mod support;
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use serde_json::{Value, json};
+use support::Folder;
+
+fn workspace() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../..").canonicalize().unwrap()
+}
+
+/// What `python -m omni.describe` says of a folder of skills.
+fn described_by_python(skills: &Path) -> Value {
+    let output = Command::new("python3")
+        .args(["-m", "omni.describe"])
+        .arg(skills)
+        .env("PYTHONPATH", workspace().join("python/src"))
+        .stdin(Stdio::null())
+        .stderr(Stdio::inherit())
+        .output()
+        .unwrap();
+    serde_json::from_slice(&output.stdout).unwrap()
+}
+
+/// Compares lists, members and their order included, and what is known of running each tool.
+fn assert_alike(folder: &Folder, skills: &Path) {
+    let place = skills.to_str().unwrap();
+    let mut client = folder.stdio(&["--skills", place]).initialised();
+    let served = client.request("tools/list", json!({}))["result"]["tools"].take();
+    let described = described_by_python(skills);
+    let mut theirs = described["tools"].as_array().unwrap().clone();
+    let served = served.as_array().unwrap();
+    assert!(!served.is_empty());
+    let names = |tools: &[Value]| tools.iter().map(|tool| tool["name"].clone()).collect::<Vec<_>>();
+    assert_eq!(names(&theirs), names(served), "problems: {}", described["problems"]);
+    for (ours, theirs) in served.iter().zip(&mut theirs) {
+        let run = theirs.as_object_mut().unwrap().shift_remove("omni").unwrap();
+        assert_eq!(theirs.to_string(), ours.to_string());
+        let name = ours["name"].as_str().unwrap();
+        let output = folder.run(&["describe", name, "--json", "--skills", place]);
+        let known: Value = serde_json::from_slice(&output.stdout).unwrap();
+        for member in ["skill", "async", "timeout_ms", "idle_timeout_ms", "function", "inject"] {
+            assert_eq!(run[member], known[member], "`{member}` of `{name}`");
+        }
+        let file = format!("{}/{}", run["skill"].as_str().unwrap(), run["file"].as_str().unwrap());
+        assert_eq!(Value::from(file), known["file"], "`{name}`");
+    }
+}
+
+#[test]
+fn the_shipped_skills_are_listed_alike_by_the_server_and_by_python_alone() {
+    assert_alike(&Folder::new(""), &workspace().join("skills"));
+}
+
+#[test]
+fn the_skills_of_the_conformance_suite_are_listed_alike() {
+    assert_alike(&Folder::new(""), &workspace().join("conformance/skills"));
+}
+
+#[test]
+fn what_skills_and_decorators_declare_is_listed_alike() {
+    let folder = Folder::new(
+        r#"
+from dataclasses import dataclass
+from enum import Enum
+from typing import Literal, Optional
+
+class Colour(Enum):
+    RED = "red"
+    BLUE = "blue"
+
+@dataclass
+class Point:
+    """Where."""
+    x: int
+    y: int = 0
+
+@tool(title="Everything", read_only=True, open_world=False, timeout=1.5, idle_timeout=0, concurrency=2,
+      retry_on=(OSError, ValueError), max_attempts=4, cache_ttl=60, affinity="session", category="demo",
+      tags=["b", "a"], version="2", meta={"x": [1]}, icons=[{"src": "data:,"}])
+def everything(a: int, b: "Optional[Point]" = None, c: Colour = Colour.RED, *, ctx: Context,
+               d: Literal["x", 1] = "x") -> Point:
+    """Do all.
+
+    Args:
+        a: A number.
+        b: A point - or none.
+    """
+
+@tool(output_schema=None)
+async def without_schema(value: dict[str, list[int]]) -> dict[str, int]:
+    """Has none by choice."""
+
+@tool(name="other.name", input_schema={"properties": {"q": {"type": "string"}}})
+def named(**_): ...
+
+@tool(name="same")
+def own_schema(q: str = "x") -> list[Point]: ...
+
+@tool
+def same(): ...
+"#,
+    );
+    folder.write("skills/t/scripts/_helper.py", "X = 1\n");
+    folder.write(
+        "skills/t/SKILL.md",
+        "---\nname: t\ndescription: Tools.\ntimeout: 7\ntools:\n  - name: words\n    description: Count.\n    command: [wc, -w]\n    \
+         read_only: true\n    input_schema: {properties: {text: {type: string}}, required: [text]}\n---\n",
+    );
+    folder.write("skills/flat/SKILL.md", "---\nname: flat\ndescription: Flat.\nflat: true\n---\n");
+    folder.write("skills/flat/scripts/f.py", "from omni import tool\n@tool\ndef level(a: bytes): ...\n");
+    folder.write("skills/broken/scripts/b.py", "from omni import tool\n@tool\ndef f(:\n");
+    assert_alike(&folder, &folder.path("skills"));
+}

@@ -1,0 +1,49 @@
+"""The tools of a folder of skills, described by Python alone: `python -m omni.describe SKILLS_DIR`.
+
+The server reads skills without running them. This imports them instead, asks the functions themselves, and
+finds the same names, titles, descriptions and schemas. It is what the server can be held against, what a
+runner lists, and what serves when there is no server (`omni.mcp`). Standard library only; Pydantic is asked
+about its own types, where a skill uses it.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from threading import Lock
+
+from omni.describe.catalogue import Catalogue, Problem
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+__all__ = ["Catalogue", "Problem", "describe_skills"]
+
+_known: dict[str, Catalogue] = {}
+_lock = Lock()
+
+
+def describe_skills(skills_dir: str, problems: list[Problem] | None = None) -> list[dict[str, Any]]:
+    """Return every tool of a folder of skills as MCP's `tools/list` shows it, sorted by name.
+
+    Each has a member `omni` more, as the runner's contract describes it. Skills are imported in processes of
+    their own, and again only when one of their files has changed.
+
+    Args:
+        skills_dir: The folder that holds the skills' folders.
+        problems: Takes what keeps something from being listed; without it, that goes to standard error.
+
+    Raises:
+        OSError: The folder cannot be listed.
+    """
+    path = os.path.realpath(skills_dir)
+    with _lock:
+        catalogue = _known.setdefault(path, Catalogue(path))
+    tools, found = catalogue.read()
+    if problems is not None:
+        problems += found
+    else:
+        for problem in found:
+            sys.stderr.write(f"omni: {problem}\n")
+    return tools

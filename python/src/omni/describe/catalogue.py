@@ -1,0 +1,258 @@
+"""All tools of a folder of skills, described by importing them, and remembered until a file changes."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import re
+import subprocess
+import sys
+from threading import Lock
+
+from omni.describe import programs, settings
+from omni.describe.folder import files_of, skill_folders, stamps
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+_SECONDS_PER_SKILL = 30.0
+_NAME = re.compile(r"[A-Za-z0-9_.-]{1,128}")
+
+
+class Problem:
+    """Something that keeps a tool, or a part of one, from being listed."""
+
+    __slots__ = ("file", "line", "message", "severity")
+
+    def __init__(self, file: str, line: int, severity: str, message: str) -> None:
+        #: Relative to the folder of skills.
+        self.file = file
+        #: 0 where the whole file is meant.
+        self.line = line
+        #: `error`: something is not listed; `warning` or `note`: something is listed with less.
+        self.severity = severity
+        self.message = message
+
+    def __str__(self) -> str:
+        place = f"{self.file}:{self.line}" if self.line else self.file
+        return f"{self.severity}: {place}: {self.message}"
+
+
+class _Skill:
+    """What is known of one skill, and the state of the files that it was learnt from."""
+
+    def __init__(self, stamps: list[tuple]) -> None:
+        self.stamps = stamps
+        self.tools: list[dict] = []
+        self.problems: list[Problem] = []
+
+
+class Catalogue:
+    """The tools of a folder of skills. May be asked from any thread."""
+
+    def __init__(self, skills_dir: str, *, seconds_per_skill: float = _SECONDS_PER_SKILL) -> None:
+        self.skills_dir = os.path.realpath(skills_dir)
+        self._seconds = seconds_per_skill
+        self._known: dict[str, _Skill] = {}
+        self._lock = Lock()
+
+    def read(self) -> tuple[list[dict], list[Problem]]:
+        """Return the tools, sorted by name, and what is wrong. Looks only at skills whose files changed.
+
+        Raises:
+            OSError: The folder cannot be listed.
+        """
+        with self._lock:
+            problems: list[Problem] = []
+
+            def report(path: str, message: str) -> None:
+                problems.append(Problem(path, 0, "error", message))
+
+            folders = skill_folders(self.skills_dir, report)
+            files = {folder: files_of(self.skills_dir, folder, report) for folder in folders}
+            seen = {folder: stamps(self.skills_dir, folder, files[folder]) for folder in folders}
+            changed = [
+                folder
+                for folder in folders
+                if folder not in self._known or self._known[folder].stamps != seen[folder]
+            ]
+            found = self._functions(changed)
+            for folder in changed:
+                skill = _Skill(seen[folder])
+                _compose(self.skills_dir, folder, files[folder], found[folder], skill)
+                self._known[folder] = skill
+            self._known = {folder: self._known[folder] for folder in folders}
+            return self._merged(problems)
+
+    def _merged(self, problems: list[Problem]) -> tuple[list[dict], list[Problem]]:
+        tools: dict[str, dict] = {}
+        for folder, skill in self._known.items():
+            problems += skill.problems
+            for tool in skill.tools:
+                taken = tools.setdefault(tool["name"], tool)
+                if taken is not tool:
+                    name, first = tool["name"], taken["omni"]["skill"]
+                    message = (
+                        f"there is a tool `{name}` in the skill `{first}` already, so this one is not listed"
+                    )
+                    problems.append(Problem(f"{folder}/{tool['omni']['file']}", 0, "error", message))
+        return [tools[name] for name in sorted(tools)], problems
+
+    def _functions(self, folders: list[str]) -> dict[str, tuple[list, list]]:
+        """Have skills imported elsewhere. A process that dies over one is started again for the rest."""
+        found: dict[str, tuple[list, list]] = {}
+        waiting = list(folders)
+        while waiting:
+            begun = None
+            for said in self._ask(waiting):
+                if "begin" in said:
+                    begun = said["begin"]
+                else:
+                    found[said["folder"]] = (said["functions"], said["problems"])
+            if waiting[-1] not in found:
+                lost = begun if begun is not None and begun not in found else waiting[0]
+                message = "the process that imports the skill was ended by it, so its tools are not listed"
+                found.setdefault(lost, ([], [("scripts", 0, "error", message)]))
+            waiting = [folder for folder in waiting if folder not in found]
+        return found
+
+    def _ask(self, folders: list[str]) -> list[dict]:
+        command = [sys.executable or "python3", "-m", "omni.describe.child"]
+        done = subprocess.run(  # noqa: S603 - this interpreter
+            [*command, self.skills_dir, str(self._seconds), *folders],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            env=environment(),
+            check=False,
+            start_new_session=True,
+        )
+        said = []
+        for line in done.stdout.splitlines():
+            try:
+                said.append(json.loads(line))
+            except ValueError:
+                break  # it was ended while it wrote
+        return said
+
+
+def environment() -> dict[str, str]:
+    """Return the environment of a process that shall find this very package."""
+    package = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+    variables = dict(os.environ)
+    # Where it is installed, it is found anyway, and its neighbours must not come before the library.
+    if os.path.basename(package) not in ("site-packages", "dist-packages"):
+        before = variables.get("PYTHONPATH")
+        variables["PYTHONPATH"] = package + (os.pathsep + before if before else "")
+    return variables
+
+
+# -- from what is known to what is listed ---------------------------------------------------------------
+
+
+def _compose(skills_dir: str, folder: str, files: list[str], found: tuple[list, list], skill: _Skill) -> None:
+    functions, problems = found
+    path = f"{skills_dir}/{folder}"
+    hashed = hashlib.sha256()
+    texts = {}
+    for file in files:
+        try:
+            with open(f"{path}/{file}", "rb") as source:
+                content = source.read()
+            hashed.update(b"%s\0%d\0%s" % (file.encode("utf-8", "replace"), len(content), content))
+            texts[file] = content.decode("utf-8", "strict") if not file.endswith(".py") else ""
+        except (OSError, UnicodeDecodeError) as error:
+            skill.problems.append(Problem(f"{folder}/{file}", 0, "error", f"the file can't be read: {error}"))
+
+    def reporter(file: str) -> Any:
+        def report(message: str, line: int = 1) -> None:
+            skill.problems.append(Problem(f"{folder}/{file}", line, "warning", message))
+
+        return report
+
+    said = settings.read(texts.get("SKILL.md"), reporter("SKILL.md"))
+    declared: dict[str, programs.Program] = {}
+    programs.read(said.tools, declared, reporter("SKILL.md"))
+    programs.read_pyproject(texts.get("pyproject.toml", ""), declared, reporter("pyproject.toml"))
+    skill.problems += [
+        Problem(f"{folder}/{file}", line, severity, text) for file, line, severity, text in problems
+    ]
+    taken: set[str] = set()
+    everything = [*functions, *(_as_function(program) for program in declared.values())]
+    for tool in everything:
+        place = f"{folder}/{tool['file']}"
+        if tool["command"] in taken:
+            message = f"there is another tool `{tool['command']}` in the skill, so this one is not listed"
+            skill.problems.append(Problem(place, tool["line"], "error", message))
+            continue
+        taken.add(tool["command"])
+        name = tool["command"] if said.flat else f"{folder}.{tool['command']}"
+        if not _NAME.fullmatch(name):
+            message = f"`{name}` cannot be a tool's name, so the tool is not listed"
+            skill.problems.append(Problem(place, tool["line"], "error", message))
+            continue
+        skill.tools.append(_listed(name, folder, tool, said, hashed.copy()))
+
+
+def _listed(name: str, folder: str, tool: dict, said: settings.Settings, hashed: Any) -> dict:
+    """Return the tool as `tools/list` shows it, with a member `omni` for those who run it."""
+    listing = {
+        "name": name,
+        "title": tool["title"],
+        "description": tool["description"],
+        "icons": tool["icons"],
+        "inputSchema": tool["input"],
+        "outputSchema": tool["output"],
+        "annotations": tool["annotations"] or None,
+        "_meta": tool["meta"] or None,
+    }
+    listing = {key: value for key, value in listing.items() if value is not None}
+    limits = {**said.limits, **tool["limits"]}
+    omni = {
+        "skill": folder,
+        "command": tool["command"],
+        "async": tool["async"],
+        "timeout_ms": limits.get("timeout_ms"),
+        "idle_timeout_ms": limits.get("idle_timeout_ms"),
+        "policy": _policy(tool, said),
+        "file": tool["file"],
+        "function": tool["function"],
+        "wrap": tool["wrap"] and tool["output"] is not None,
+        "structured": tool["output"] is not None,
+        "inject": tool["inject"],
+    }
+    if "program" in tool:
+        omni["program"] = tool["program"]
+    hashed.update(json.dumps([listing, omni], sort_keys=True).encode())
+    return {**listing, "omni": {**omni, "digest": hashed.hexdigest()[:32]}}
+
+
+def _policy(tool: dict, said: settings.Settings) -> dict:
+    """Return what the tool says, else what its skill says; what says nothing is left out."""
+    policy = {**said.policy, **{key: value for key, value in tool["policy"].items() if value}}
+    policy["repeatable"] = any(tool["annotations"].get(hint) for hint in ("readOnlyHint", "idempotentHint"))
+    order = ("retry_on", "max_attempts", "cache_ttl_ms", "concurrency", "skill_concurrency", "affinity")
+    return {key: policy[key] for key in (*order, "repeatable") if policy.get(key)}
+
+
+def _as_function(program: programs.Program) -> dict:
+    return {
+        "command": program.command,
+        "function": program.command,
+        "file": "SKILL.md",
+        "line": 1,
+        "async": False,
+        "title": program.title,
+        "description": program.description,
+        "icons": None,
+        "input": program.input_schema,
+        "output": program.output_schema,
+        "wrap": False,
+        "inject": [],
+        "annotations": program.annotations,
+        "limits": program.limits,
+        "policy": program.policy,
+        "meta": {},
+        "program": program.run,
+    }

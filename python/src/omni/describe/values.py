@@ -1,0 +1,123 @@
+"""The JSON form of a Python value that stands in a signature: a default, a member of an enumeration."""
+
+from __future__ import annotations
+
+import math
+import sys
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+# What a reader of JSON can be relied on to keep exact.
+_INTEGERS = range(-(2**63), 2**64)
+_YEAR_DAYS = 365
+
+
+class NoJsonError(ValueError):
+    """JSON has no form for the value: there is a default, but it is not shown."""
+
+
+def as_json(value: Any) -> Any:
+    """Return the value as it stands in a schema.
+
+    Raises:
+        NoJsonError: It has no such form.
+    """
+    kind = type(value)
+    if value is None or kind is bool or kind is str:
+        return value
+    if kind is int and value in _INTEGERS:
+        return value
+    if kind is float and math.isfinite(value):
+        return value
+    if kind in (bytes, bytearray):
+        try:
+            return bytes(value).decode()
+        except UnicodeDecodeError:
+            raise NoJsonError from None
+    if kind in (list, tuple):
+        return [as_json(item) for item in value]
+    if kind in (set, frozenset):
+        return [as_json(item) for item in _sorted(value)]
+    if kind is dict:
+        return {_key(name): as_json(item) for name, item in value.items()}
+    return _object(value)
+
+
+def _object(value: Any) -> Any:
+    from enum import Enum
+
+    kind = type(value)
+    if isinstance(value, Enum):
+        return as_json(value.value)
+    for base in kind.__mro__:
+        if base.__module__.startswith("pathlib") and base.__name__ == "PurePath":
+            return value.as_posix()
+    if kind.__name__ == "Decimal" and kind.__module__ in ("decimal", "_pydecimal"):
+        return str(value)
+    if kind.__name__ == "UUID" and kind.__module__ == "uuid":
+        return str(value)
+    if kind.__module__ == "datetime":
+        if kind.__name__ == "date":
+            return value.isoformat()
+        if kind.__name__ == "timedelta":
+            return duration(value)
+    if isinstance(value, tuple) and hasattr(kind, "_fields"):
+        return [as_json(item) for item in value]
+    if hasattr(kind, "__dataclass_fields__"):
+        from dataclasses import fields
+
+        return {field.name: as_json(getattr(value, field.name)) for field in fields(value)}
+    pydantic = sys.modules.get("pydantic")
+    if pydantic is not None and isinstance(value, (pydantic.SecretStr, pydantic.SecretBytes)):
+        return str(value)
+    raise NoJsonError
+
+
+def _key(value: Any) -> str:
+    from enum import Enum
+
+    if isinstance(value, Enum):
+        return _key(value.value)
+    if type(value) is bool:
+        return "true" if value else "false"
+    if value is None or type(value) in (str, int):
+        return str(value)
+    raise NoJsonError
+
+
+def _sorted(items: Any) -> list:
+    """Order a set where its members have an order, so that a schema does not change with the hash seed."""
+    try:
+        return sorted(items)
+    except TypeError:
+        return list(items)
+
+
+def duration(value: Any) -> str:
+    """Return a `timedelta` as ISO 8601, the way that Pydantic writes it."""
+    micros = abs(value.days * 86_400_000_000 + value.seconds * 1_000_000 + value.microseconds)
+    seconds, micros = divmod(micros, 1_000_000)
+    days, seconds = divmod(seconds, 86_400)
+    years, days = divmod(days, _YEAR_DAYS)
+    date = "".join(f"{count}{unit}" for count, unit in ((years, "Y"), (days, "D")) if count)
+    time = "".join(
+        f"{count}{unit}" for count, unit in ((seconds // 3600, "H"), (seconds // 60 % 60, "M")) if count
+    )
+    if micros:
+        time += f"{seconds % 60}.{micros:06}".rstrip("0") + "S"
+    elif seconds % 60:
+        time += f"{seconds % 60}S"
+    if not date and not time:
+        time = "0S"
+    return f"{'-' if value.days < 0 else ''}P{date}{'T' + time if time else ''}"
+
+
+def common_type(values: list, *, with_null: bool) -> str | None:
+    """Return the JSON type that all values share, by Python's types: `1` and `1.0` share none."""
+    names = {str: "string", bool: "boolean", int: "integer", float: "number", list: "array"}
+    if with_null:
+        names[type(None)] = "null"
+    kinds = {names.get(type(value)) for value in values}
+    return kinds.pop() if len(kinds) == 1 else None
