@@ -53,6 +53,12 @@ const EDGES: &[Edge] = &[
         reason: "listing tools works with no Python on the machine, in any thread",
     },
     Edge {
+        of: "omni",
+        never: &["pyo3", "pyo3-ffi"],
+        control: "omni-embed",
+        reason: "which Python runs the tools is decided at run time; only the plugin knows Python's interface",
+    },
+    Edge {
         of: "omni-exec",
         never: &["omni-server", "omni-protocol", "omni-catalog"],
         control: "omni",

@@ -69,13 +69,18 @@ const RULES: &[Rule] = &[
         reason: "whoever starts a process must also be able to kill its whole group",
         sought: Sought::Code(&["Command::new"]),
         scope: ALL,
-        allowed: &[
-            "crates/omni-exec/src/process",
-            "crates/omni-exec/src/launch",
-            "crates/omni/src/python.rs",
-        ],
+        allowed: &["crates/omni-exec/src/process", "crates/omni-exec/src/launch", "crates/omni/src/python"],
         used_where_allowed: true,
         sample: "let child = Command::new(\"git\").spawn();",
+    },
+    Rule {
+        title: "unsafe code stands in two crates",
+        reason: "give it a safe function in `omni-libpython`, or find one in a library",
+        sought: Sought::Code(&["unsafe"]),
+        scope: ALL,
+        allowed: &["crates/omni-embed/", "crates/omni-libpython/"],
+        used_where_allowed: true,
+        sample: "unsafe { *pointer }",
     },
     Rule {
         title: "pure crates never look at a clock",

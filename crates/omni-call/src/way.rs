@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 /// Which executor runs a tool.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
+#[serde(rename_all = "snake_case")]
 pub enum Way {
     /// A warm worker of the managed pool (A).
     #[default]
@@ -21,16 +21,27 @@ pub enum Way {
     Recycled,
     /// An interpreter inside the server's own process (C).
     Embedded,
+    /// A warm worker of a pool whose process is this binary with an interpreter inside (C).
+    EmbeddedWorker,
     /// A tool runner that somebody else started, reached over HTTP (A).
     Runner,
 }
 
 impl Way {
-    pub const ALL: [Way; 7] =
-        [Way::Pool, Way::Spawn, Way::Zygote, Way::Prewarmed, Way::Recycled, Way::Embedded, Way::Runner];
+    pub const ALL: [Way; 8] = [
+        Way::Pool,
+        Way::Spawn,
+        Way::Zygote,
+        Way::Prewarmed,
+        Way::Recycled,
+        Way::Embedded,
+        Way::EmbeddedWorker,
+        Way::Runner,
+    ];
 
     /// Those that a skill can ask for.
-    pub const OFFERED: [Way; 5] = [Way::Pool, Way::Spawn, Way::Zygote, Way::Prewarmed, Way::Recycled];
+    pub const OFFERED: [Way; 6] =
+        [Way::Pool, Way::Spawn, Way::Zygote, Way::Prewarmed, Way::Recycled, Way::EmbeddedWorker];
 
     /// [`OFFERED`](Self::OFFERED) in words, for messages: `"pool", … or "recycled"`.
     pub fn offered() -> String {
@@ -55,6 +66,7 @@ impl Way {
             Way::Prewarmed => "prewarmed",
             Way::Recycled => "recycled",
             Way::Embedded => "embedded",
+            Way::EmbeddedWorker => "embedded_worker",
             Way::Runner => "runner",
         }
     }

@@ -13,10 +13,32 @@ pub struct Interpreter {
     pub path: PathBuf,
 }
 
+/// What is needed to have the interpreter inside a process of ours.
+#[derive(Clone, Debug)]
+pub struct Embedding {
+    /// Absolute path of the interpreter's shared library.
+    pub library: PathBuf,
+    /// The locale says nothing about how text is encoded, so it is UTF-8.
+    pub utf8: bool,
+}
+
+/// How a worker's process comes to be Python.
+#[derive(Clone, Debug, Default)]
+pub enum WorkerStart {
+    /// It becomes the interpreter's program.
+    #[default]
+    Program,
+    /// It becomes the launcher's program again, as `<launcher> worker --embedded …`, which loads the interpreter: see
+    /// [`embedded_worker`](crate::embedded_worker).
+    Embedded(Embedding),
+}
+
 /// How processes are started and bounded. One value serves the pool and the spawner.
 #[derive(Clone, Debug)]
 pub struct ExecConfig {
     pub interpreter: Interpreter,
+    /// How the workers of a pool are started.
+    pub worker_start: WorkerStart,
     /// The folder that holds the `omni` Python package; becomes `PYTHONPATH`.
     pub package_dir: PathBuf,
     /// The program that is started as `<launcher> __launch …` and becomes Python: see
@@ -105,6 +127,7 @@ impl ExecConfig {
     pub fn new(interpreter: PathBuf, package_dir: PathBuf, launcher: PathBuf, root: PathBuf) -> Self {
         ExecConfig {
             interpreter: Interpreter { path: interpreter },
+            worker_start: WorkerStart::default(),
             package_dir,
             launcher,
             root,

@@ -2,6 +2,7 @@
 //! own (B), or at a runner that somebody else started (A).
 
 mod config;
+mod embedded;
 mod launch;
 
 mod policy;
@@ -19,7 +20,8 @@ mod wire;
 
 mod process;
 
-pub use config::{ExecConfig, Interpreter, ProcessLimits, WorkerLife};
+pub use config::{Embedding, ExecConfig, Interpreter, ProcessLimits, WorkerLife, WorkerStart};
+pub use embedded::embedded_worker;
 pub use launch::launch;
 pub use policy::Governed;
 pub use pool::Pool;

@@ -18,6 +18,10 @@ macro_rules! everywhere {
             use super::*;
             $(#[tokio::test] async fn $name() { let test = $test; test(Lab::pool()).await; })*
         }
+        mod embedded_worker {
+            use super::*;
+            $(#[tokio::test] async fn $name() { let test = $test; test(Lab::embedded_worker()).await; })*
+        }
         mod spawn {
             use super::*;
             $(#[tokio::test] async fn $name() { let test = $test; test(Lab::spawn()).await; })*

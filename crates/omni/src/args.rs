@@ -27,6 +27,9 @@ pub(crate) enum Command {
     Sync(SyncArguments),
     /// Report everything that is wrong with the skills or with this machine
     Doctor(DoctorArguments),
+    /// Run tools for a server, which starts this by itself
+    #[command(hide = true)]
+    Worker(WorkerArguments),
 }
 
 /// Where things are. Taken by every command.
@@ -156,6 +159,25 @@ pub(crate) struct DoctorArguments {
     /// Exit 1 on any warning or error
     #[arg(long)]
     pub(crate) strict: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct WorkerArguments {
+    /// With the interpreter inside this process; there is no other kind yet
+    #[arg(long, required = true)]
+    pub(crate) embedded: bool,
+    /// The interpreter's program
+    #[arg(long, value_name = "PATH")]
+    pub(crate) python: PathBuf,
+    /// The interpreter's shared library
+    #[arg(long, value_name = "PATH")]
+    pub(crate) library: PathBuf,
+    /// Take text for UTF-8 whatever the locale says
+    #[arg(long)]
+    pub(crate) utf8: bool,
+    /// Start the interpreter, say what that costs, and end
+    #[arg(long)]
+    pub(crate) check: bool,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]

@@ -7,9 +7,10 @@ use omni_catalog::{Diagnostic, Severity};
 use serde_json::json;
 
 use crate::args::{DoctorArguments, RunArguments};
-use crate::python;
+use crate::assets;
+use crate::python::{self, Python, Refusal, Tried};
 use crate::reading::{self, Counts, join, plural};
-use crate::settings::RunSettings;
+use crate::settings::{Places, RunSettings};
 
 /// Prints every finding in the style of a compiler. Exits with 1 only under `--strict`, for any warning
 /// or error.
@@ -20,6 +21,7 @@ pub(crate) fn run(arguments: &DoctorArguments, out: &mut dyn Write) -> Result<u8
     let chosen = RunArguments { python: arguments.python.clone(), ..RunArguments::default() };
     let settings = RunSettings::resolve(&chosen, &places.file)?;
     let python = python::find(settings.python.as_deref(), &places.cache);
+    let embedding = python.as_ref().ok().map(|python| embedding(python, &places));
     let mut counts = Counts::of(&snapshot);
     if python.is_err() {
         counts.add(Severity::Error);
@@ -28,6 +30,8 @@ pub(crate) fn run(arguments: &DoctorArguments, out: &mut dyn Write) -> Result<u8
         let report = json!({
             "python": python.as_ref().ok(),
             "python_error": python.as_ref().err().map(|error| format!("{error:#}")),
+            "embedding": embedding.as_ref().and_then(|tried| tried.as_ref().ok()),
+            "embedding_error": embedding.as_ref().and_then(|tried| tried.as_ref().err()),
             "skills_dir": places.skills,
             "skills": snapshot.skills().len(),
             "tools": snapshot.tool_count(),
@@ -46,12 +50,34 @@ pub(crate) fn run(arguments: &DoctorArguments, out: &mut dyn Write) -> Result<u8
                 writeln!(out, "error[no-python]: {error:#}\n  = help: tools are listed, but none can run\n")?
             }
         }
+        match &embedding {
+            Some(Ok(tried)) => writeln!(
+                out,
+                "embedding works with {}: ready after {:.0} ms, {} MiB",
+                tried.library.display(),
+                tried.ready_ms,
+                tried.rss_kib / 1024
+            )?,
+            Some(Err(Refusal { message, hint })) => {
+                writeln!(out, "embedding does not work: {message}\n  = help: {hint}")?
+            }
+            None => {}
+        }
         let (skills, tools) =
             (plural(snapshot.skills().len(), "skill"), plural(snapshot.tool_count(), "tool"));
         writeln!(out, "skills  {skills} with {tools} in {}", places.skills.display())?;
         writeln!(out, "{}", verdict(counts))?;
     }
     Ok(u8::from(arguments.strict && counts.errors + counts.warnings > 0))
+}
+
+/// Whether this Python runs inside omni. Nobody has to have that, so it is no finding.
+fn embedding(python: &Python, places: &Places) -> Result<Tried, Refusal> {
+    let package = assets::python_package(&places.cache).map_err(|error| Refusal {
+        message: format!("{error:#}"),
+        hint: "name a folder that can be written with `--cache-dir`".into(),
+    })?;
+    python::embedding(python, &package, &places.cache)
 }
 
 fn verdict(counts: Counts) -> String {

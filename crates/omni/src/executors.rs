@@ -6,9 +6,10 @@ use std::time::Instant;
 
 use anyhow::{Context, Result};
 use omni_call::{BoxFuture, Call, Ending, EventSink, Executor, Outcome, Way};
-use omni_exec::{ExecConfig, Pool, ProcessLimits, Spawn, WorkerLife};
+use omni_exec::{Embedding, ExecConfig, Pool, ProcessLimits, Spawn, WorkerLife, WorkerStart};
 use tokio::sync::OnceCell;
 
+use crate::python::{Python, Refusal};
 use crate::settings::{Places, RunSettings};
 use crate::{assets, python};
 
@@ -20,8 +21,18 @@ pub(crate) struct Executors {
 }
 
 struct Ready {
+    config: Arc<ExecConfig>,
+    python: Python,
+    cache: PathBuf,
     pool: Pool,
     spawn: Spawn,
+    /// Made by the first call that wants it, since the interpreter is asked about its library then.
+    embedded: OnceCell<Result<Embedded, Refusal>>,
+}
+
+/// What runs tools with the interpreter inside a process of ours.
+struct Embedded {
+    workers: Pool,
 }
 
 /// What is needed to make the executors.
@@ -62,56 +73,101 @@ impl Executors {
             .get_or_try_init(|| async {
                 let plan = self.plan.clone();
                 // Lays out files and may start Python to ask for its version.
-                let config = tokio::task::spawn_blocking(move || plan.config()).await.context("bug")??;
-                let config = Arc::new(config);
-                Ok(Ready { pool: Pool::new(config.clone()), spawn: Spawn::new(config) })
+                let (python, config) =
+                    tokio::task::spawn_blocking(move || plan.config()).await.context("bug")??;
+                Ok(Ready::new(python, Arc::new(config), self.plan.cache.clone()))
             })
             .await
     }
 }
 
 impl Plan {
-    fn config(&self) -> Result<ExecConfig> {
+    fn config(&self) -> Result<(Python, ExecConfig)> {
         let python = python::find(self.python.as_deref(), &self.cache)?;
         let package = assets::python_package(&self.cache)?;
         // By way of /proc the running binary is found even after an update has replaced its file.
         let launcher = PathBuf::from("/proc/self/exe");
-        let mut config = ExecConfig::new(python.executable, package, launcher, self.root.clone());
+        let mut config = ExecConfig::new(python.executable.clone(), package, launcher, self.root.clone());
         config.settings = self.settings.clone();
         config.env_allowed = self.env.clone();
         config.workers_min = self.workers.min;
         config.workers_max = self.workers.max;
         config.worker_life = self.worker_life;
         config.limits = self.limits;
-        Ok(config)
+        Ok((python, config))
     }
 }
 
 impl Ready {
-    fn executor(&self, way: Way) -> &dyn Executor {
-        match way {
-            Way::Pool => &self.pool,
-            Way::Spawn | Way::Zygote | Way::Prewarmed | Way::Recycled => &self.spawn,
-            // No skill can ask for these yet.
-            Way::Embedded | Way::Runner => &self.pool,
+    fn new(python: Python, config: Arc<ExecConfig>, cache: PathBuf) -> Self {
+        Ready {
+            pool: Pool::new(config.clone()),
+            spawn: Spawn::new(config.clone()),
+            config,
+            python,
+            cache,
+            embedded: OnceCell::new(),
         }
     }
+
+    fn run<'a>(&'a self, call: Call, events: &'a mut dyn EventSink) -> BoxFuture<'a, Outcome> {
+        let executor: &dyn Executor = match call.spec.way {
+            Way::Pool => &self.pool,
+            Way::Spawn | Way::Zygote | Way::Prewarmed | Way::Recycled => &self.spawn,
+            Way::EmbeddedWorker => return Box::pin(self.run_embedded(call, events)),
+            // No skill can ask for these yet.
+            Way::Embedded | Way::Runner => &self.pool,
+        };
+        executor.run(call, events)
+    }
+
+    async fn run_embedded(&self, call: Call, events: &mut dyn EventSink) -> Outcome {
+        match self.embedded().await {
+            Ok(embedded) => embedded.workers.run(call, events).await,
+            Err(refusal) => refuse(&call, refusal.message.clone(), refusal.hint.clone()),
+        }
+    }
+
+    async fn embedded(&self) -> Result<&Embedded, &Refusal> {
+        let made = self.embedded.get_or_init(|| async {
+            let (python, config) = (self.python.clone(), self.config.clone());
+            let cache = self.cache.clone();
+            let tried =
+                tokio::task::spawn_blocking(move || python::embedding(&python, &config.package_dir, &cache));
+            let tried = tried.await.map_err(|bug| Refusal {
+                message: format!("looking for its library failed: {bug}"),
+                hint: "use `executor: pool`".into(),
+            })?;
+            Ok(Embedded::new(&self.config, tried?.embedding()))
+        });
+        made.await.as_ref()
+    }
+}
+
+impl Embedded {
+    fn new(config: &Arc<ExecConfig>, embedding: Embedding) -> Self {
+        let workers = ExecConfig { worker_start: WorkerStart::Embedded(embedding), ..(**config).clone() };
+        Embedded { workers: Pool::new(Arc::new(workers)) }
+    }
+}
+
+/// The answer to a call for which there is no executor.
+fn refuse(call: &Call, message: String, hint: String) -> Outcome {
+    let elapsed = Instant::now().duration_since(call.deadline.accepted());
+    Outcome::unstarted(Ending::WorkerStart { message, hint }, elapsed)
 }
 
 impl Executor for Executors {
     fn run<'a>(&'a self, call: Call, events: &'a mut dyn EventSink) -> BoxFuture<'a, Outcome> {
         if let Some(ready) = self.ready.get() {
-            return ready.executor(call.spec.way).run(call, events);
+            return ready.run(call, events);
         }
         Box::pin(async move {
             match self.make_ready().await {
-                Ok(ready) => ready.executor(call.spec.way).run(call, events).await,
+                Ok(ready) => ready.run(call, events).await,
                 Err(error) => {
-                    let ending = Ending::WorkerStart {
-                        message: format!("{error:#}"),
-                        hint: "`omni doctor` shows what omni finds on this machine".into(),
-                    };
-                    Outcome::unstarted(ending, Instant::now().duration_since(call.deadline.accepted()))
+                    let hint = "`omni doctor` shows what omni finds on this machine";
+                    refuse(&call, format!("{error:#}"), hint.into())
                 }
             }
         })
@@ -120,7 +176,11 @@ impl Executor for Executors {
     fn shut_down(&self) -> BoxFuture<'_, ()> {
         Box::pin(async move {
             if let Some(ready) = self.ready.get() {
-                tokio::join!(ready.pool.shut_down(), ready.spawn.shut_down());
+                tokio::join!(ready.pool.shut_down(), ready.spawn.shut_down(), async {
+                    if let Some(Ok(embedded)) = ready.embedded.get() {
+                        embedded.workers.shut_down().await;
+                    }
+                });
             }
         })
     }

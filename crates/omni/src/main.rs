@@ -14,6 +14,7 @@ mod python;
 mod reading;
 mod settings;
 mod sync;
+mod worker;
 mod worker_settings;
 
 use std::io::{self, IsTerminal as _, Write as _};
@@ -65,6 +66,7 @@ fn run(command: &Command) -> anyhow::Result<u8> {
         Command::Describe(arguments) => describe::run(arguments, &mut out),
         Command::Sync(arguments) => sync::run(arguments, &mut out),
         Command::Doctor(arguments) => doctor::run(arguments, &mut out),
+        Command::Worker(arguments) => worker::run(arguments, &mut out),
     }
 }
 

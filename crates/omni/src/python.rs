@@ -1,10 +1,15 @@
 //! Finds the Python that runs the tools.
 
+mod embedding;
+
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use anyhow::{Context, Result, bail};
+use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
+
+pub(crate) use embedding::{Refusal, Tried, embedding};
 
 /// The oldest Python that runs the `omni` package.
 pub(crate) const OLDEST: (u8, u8) = (3, 9);
@@ -34,47 +39,57 @@ pub(crate) fn find(chosen: Option<&Path>, cache: &Path) -> Result<Python> {
             "no `python3` on the PATH; install Python 3.9 or newer, or name one with `--python PATH`",
         )?,
     };
-    let remembered = cache.join("python.json");
     let stamp = stamp(&command);
-    if let Some(memory) = recall(&remembered).filter(|memory| memory.stamp == stamp) {
-        return Ok(memory.python);
+    if let Some(python) =
+        remembered::<Python>(cache, "python", &stamp).filter(|python| python.executable.exists())
+    {
+        return Ok(python);
     }
     let python = ask(&command)?;
-    // A cache that cannot be written costs time only.
-    if let Ok(text) = serde_json::to_vec(&Memory { stamp, python: python.clone() }) {
-        let temporary = cache.join(format!(".python-{}.json", std::process::id()));
-        let _ = std::fs::create_dir_all(cache);
-        let _ = std::fs::write(&temporary, text).and_then(|()| std::fs::rename(&temporary, &remembered));
-    }
+    remember(cache, "python", stamp, &python);
     Ok(python)
 }
 
+/// What was found out about a program, and what that depends on.
 #[derive(Serialize, Deserialize)]
-struct Memory {
+struct Memory<T> {
     stamp: Vec<String>,
-    python: Python,
+    answer: T,
 }
 
-fn recall(path: &Path) -> Option<Memory> {
-    let memory: Memory = serde_json::from_slice(&std::fs::read(path).ok()?).ok()?;
-    memory.python.executable.exists().then_some(memory)
+/// What is remembered in `cache` under `name`, if nothing that it depends on has changed.
+fn remembered<T: DeserializeOwned>(cache: &Path, name: &str, stamp: &[String]) -> Option<T> {
+    let text = std::fs::read(cache.join(format!("{name}.json"))).ok()?;
+    let memory: Memory<T> = serde_json::from_slice(&text).ok()?;
+    (memory.stamp == stamp).then_some(memory.answer)
+}
+
+/// Remembers an answer. A cache that cannot be written costs time only.
+fn remember<T: Serialize>(cache: &Path, name: &str, stamp: Vec<String>, answer: &T) {
+    if let Ok(text) = serde_json::to_vec(&Memory { stamp, answer }) {
+        let temporary = cache.join(format!(".{name}-{}.json", std::process::id()));
+        let _ = std::fs::create_dir_all(cache);
+        let path = cache.join(format!("{name}.json"));
+        let _ = std::fs::write(&temporary, text).and_then(|()| std::fs::rename(&temporary, path));
+    }
 }
 
 /// What the answer depends on: the program, and the variables by which version managers choose.
 fn stamp(command: &Path) -> Vec<String> {
-    use std::os::unix::fs::MetadataExt;
-    let file = std::fs::metadata(command)
-        .map(|found| format!("{}:{}:{}", found.ino(), found.size(), found.mtime_nsec()))
-        .unwrap_or_default();
     let variable = |name: &str| std::env::var(name).unwrap_or_default();
     let here = std::env::current_dir().map(|here| here.display().to_string()).unwrap_or_default();
-    vec![
-        command.display().to_string(),
-        file,
-        variable("PYENV_VERSION"),
-        variable("ASDF_PYTHON_VERSION"),
-        here,
-    ]
+    let mut stamp = file_stamp(command);
+    stamp.extend([variable("PYENV_VERSION"), variable("ASDF_PYTHON_VERSION"), here]);
+    stamp
+}
+
+/// A program's path, and what changes when another one is put in its place.
+fn file_stamp(program: &Path) -> Vec<String> {
+    use std::os::unix::fs::MetadataExt;
+    let file = std::fs::metadata(program)
+        .map(|found| format!("{}:{}:{}", found.ino(), found.size(), found.mtime_nsec()))
+        .unwrap_or_default();
+    vec![program.display().to_string(), file]
 }
 
 /// The program a name or path leads to.

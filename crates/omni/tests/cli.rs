@@ -151,3 +151,31 @@ fn a_broken_file_is_reported_with_its_line_and_hides_no_neighbour() {
     assert!(said.contains("SKILL.md:3:"), "{said}");
     assert_eq!(folder.run(&["doctor", "--strict"]).status.code(), Some(1));
 }
+
+#[test]
+fn a_worker_that_is_omni_with_python_inside_runs_tools_like_any_other() {
+    let folder = Folder::new(TOOLS);
+    for (arguments, code, out) in [
+        (&["call", "t.add", "a=41", "--executor", "embedded_worker"][..], 0, "42\n"),
+        (&["call", "t.nap", "--timeout", "1", "--executor", "embedded_worker"], 124, ""),
+    ] {
+        let output = folder.run(arguments);
+        assert_eq!(
+            (output.status.code(), stdout(&output).as_str()),
+            (Some(code), out),
+            "{}",
+            stderr(&output)
+        );
+        assert_eq!(stderr(&output).contains(" in nap"), code == 124);
+    }
+}
+
+#[test]
+fn doctor_says_whether_python_runs_inside_omni() {
+    let folder = Folder::new(TOOLS);
+    let report: serde_json::Value =
+        serde_json::from_slice(&folder.run(&["doctor", "--json"]).stdout).unwrap();
+    assert!(report["embedding"]["library"].as_str().unwrap().contains("libpython"), "{report}");
+    assert!(report["embedding"]["ready_ms"].as_f64().unwrap() > 0.0);
+    assert!(stdout(&folder.run(&["doctor"])).contains("embedding works with /"));
+}

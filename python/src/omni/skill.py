@@ -368,7 +368,8 @@ if TYPE_CHECKING:
         open_world: bool | None = None,
         timeout: float | None = None,
         idle_timeout: float | None = None,
-        executor: Literal["pool", "spawn", "zygote", "prewarmed", "recycled"] | None = None,
+        executor: Literal["pool", "spawn", "zygote", "prewarmed", "recycled", "embedded_worker"]
+        | None = None,
         affinity: Literal["none", "session", "single"] | None = None,
         concurrency: int | None = None,
         retry_on: type[BaseException] | str | Iterable[type[BaseException] | str] | None = None,
@@ -432,7 +433,8 @@ def tool(  # noqa: D417 - one keyword per property of a tool
         timeout: Seconds the whole call may take, 0 for no limit.
         idle_timeout: Seconds the tool may be silent, 0 for no limit.
         executor: `pool` (a warm worker), `spawn` (a process per call), or a process that is forked for the
-            call (`zygote`), was forked ahead of it (`prewarmed`), or serves some calls (`recycled`).
+            call (`zygote`), was forked ahead of it (`prewarmed`), or serves some calls (`recycled`); with
+            the interpreter inside omni's own program: `embedded_worker`.
         affinity: Which calls of the skill share memory: `none`, those of one `session`, or all (`single`).
         concurrency: Calls of this tool that run at once at most.
         retry_on: Exception classes after which the call is run again, subclasses included.

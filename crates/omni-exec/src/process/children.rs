@@ -21,8 +21,8 @@ use tokio::time::timeout;
 
 use super::environment::{self, MARK};
 use super::{Exit, Life, Process, keeper, starter, sweep};
-use crate::ExecConfig;
 use crate::launch::{RUN, limit_words};
+use crate::{ExecConfig, WorkerStart, embedded};
 
 /// What to start: Python's arguments and the variables that only this process gets.
 #[derive(Debug, Default)]
@@ -329,8 +329,7 @@ impl Children {
             .arg("__launch")
             .arg(std::process::id().to_string())
             .args(limit_words(&self.config.limits))
-            .arg(&self.config.interpreter.path)
-            .args(program.args)
+            .args(self.argv(program.args))
             .env_clear()
             .envs(self.inherited.iter().map(|(name, value)| (name, value)))
             .envs(program.env)
@@ -340,6 +339,15 @@ impl Children {
             .stdout(Stdio::piped())
             .stderr(Stdio::piped());
         command
+    }
+
+    /// The program that becomes Python, and its arguments.
+    fn argv(&self, args: Vec<OsString>) -> Vec<OsString> {
+        let interpreter = self.config.interpreter.path.clone().into_os_string();
+        match &self.config.worker_start {
+            WorkerStart::Program => [interpreter].into_iter().chain(args).collect(),
+            WorkerStart::Embedded(embedding) => embedded::worker_argv(&self.config, embedding),
+        }
     }
 
     /// Names what is wrong, which the kernel's `No such file or directory` does not.

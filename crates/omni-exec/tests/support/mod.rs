@@ -12,7 +12,7 @@ use omni_call::{
     Call, CallId, Deadline, Ending, Event, EventSink, Executor, LogLevel, Outcome, Policy, RunSpec, Wants,
     Way,
 };
-use omni_exec::{ExecConfig, Governed, Pool, Spawn};
+use omni_exec::{Embedding, ExecConfig, Governed, Pool, Spawn, WorkerStart};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
@@ -41,6 +41,11 @@ impl Lab {
         let mut pool = None;
         let lab = Self::new(change, |config| Arc::clone(pool.insert(Arc::new(Pool::new(config)))) as _);
         (lab, pool.unwrap())
+    }
+
+    /// A pool whose workers are our own program with the interpreter inside.
+    pub(crate) fn embedded_worker() -> Self {
+        Self::pool_with(|config| config.worker_start = WorkerStart::Embedded(embedding()))
     }
 
     /// A pool, and around it what tools declare.
@@ -341,4 +346,22 @@ pub(crate) fn python() -> PathBuf {
             String::from_utf8(output.stdout).unwrap().trim().into()
         })
         .clone()
+}
+
+/// The shared library of that Python.
+pub(crate) fn embedding() -> Embedding {
+    static LIBRARY: OnceLock<PathBuf> = OnceLock::new();
+    let library = LIBRARY.get_or_init(|| {
+        let code =
+            "import sysconfig as s; print(s.get_config_var('LIBDIR') + '/' + s.get_config_var('INSTSONAME'))";
+        let output = std::process::Command::new(python()).args(["-c", code]).output().unwrap();
+        let path = PathBuf::from(String::from_utf8(output.stdout).unwrap().trim());
+        assert!(
+            path.is_file(),
+            "these tests need a Python with a shared library; there is none at {}",
+            path.display()
+        );
+        path
+    });
+    Embedding { library: library.clone(), utf8: false }
 }

@@ -1,0 +1,76 @@
+//! What stands between the server and a CPython in its own process: the plugin that is loaded after `libpython`.
+//!
+//! It is written against Python's stable interface and linked with no Python at all, so one plugin serves every
+//! version from 3.9 on. `omni-libpython` loads it and is the only caller of the three functions here.
+
+mod abi;
+mod door;
+mod interpreter;
+
+use abi::{Complaint, Door, MainFn, ServeFn, Start, StartFn, Text};
+
+// What the binary takes these for.
+const _: StartFn = omni_embed_start;
+const _: ServeFn = omni_embed_serve;
+const _: MainFn = omni_embed_main;
+
+/// See [`abi::StartFn`].
+///
+/// # Safety
+///
+/// `start` is valid, and nobody else starts an interpreter in this process.
+#[unsafe(no_mangle)]
+pub(crate) unsafe extern "C" fn omni_embed_start(start: *const Start, complaint: Complaint) -> bool {
+    // SAFETY: the caller's promise.
+    let started = unsafe { interpreter::start(&*start) };
+    answer(started, complaint)
+}
+
+/// See [`abi::ServeFn`].
+///
+/// # Safety
+///
+/// The interpreter has been started, and what `door` leads to outlives this thread.
+#[unsafe(no_mangle)]
+pub(crate) unsafe extern "C" fn omni_embed_serve(
+    entry: Text,
+    door: *const Door,
+    complaint: Complaint,
+) -> bool {
+    // SAFETY: the caller's promise.
+    let (entry, door) = unsafe { (bytes(entry), *door) };
+    answer(interpreter::serve(entry, door), complaint)
+}
+
+/// See [`abi::MainFn`].
+///
+/// # Safety
+///
+/// The interpreter has been started.
+#[unsafe(no_mangle)]
+pub(crate) unsafe extern "C" fn omni_embed_main(module: Text, complaint: Complaint) -> bool {
+    // SAFETY: the caller's promise.
+    let module = unsafe { bytes(module) };
+    answer(interpreter::main(module), complaint)
+}
+
+/// The bytes of a text.
+///
+/// # Safety
+///
+/// They must be readable for as long as the result is used.
+unsafe fn bytes<'a>(text: Text) -> &'a [u8] {
+    if text.length == 0 {
+        return &[];
+    }
+    // SAFETY: the caller's promise.
+    unsafe { std::slice::from_raw_parts(text.start, text.length) }
+}
+
+fn answer(result: Result<(), String>, complaint: Complaint) -> bool {
+    if let Err(message) = &result {
+        // SAFETY: a complaint's function may be called with its data and any text.
+        unsafe { (complaint.say)(complaint.data, Text::of(message.as_bytes())) };
+    }
+    result.is_ok()
+}

@@ -1,0 +1,15 @@
+//! CPython inside this process: opens the interpreter's own library and the plugin that was built for it, and makes
+//! their functions safe to call.
+//!
+//! Neither is linked: which Python runs the tools is decided when omni runs. The library is opened under its absolute
+//! path, or the system's linker might find that of another Python.
+
+mod host;
+mod interpreter;
+mod plugin;
+
+#[path = "../../omni-embed/src/abi.rs"]
+mod abi;
+
+pub use host::{Host, Received};
+pub use interpreter::{Interpreter, LoadError, Startup, start};
