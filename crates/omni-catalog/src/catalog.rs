@@ -10,6 +10,7 @@ use bytes::Bytes;
 use omni_call::Way;
 
 use crate::change::Plan;
+use crate::described::{self, Described, NotAList};
 use crate::known::{self, Dirt, Known, KnownSkill};
 use crate::listing::Listed;
 use crate::manifest::{self, Manifest};
@@ -30,14 +31,17 @@ pub struct CatalogConfig {
     pub default_way: Way,
 }
 
-/// The skills of one folder. Shared in an `Arc`; every method may be called from any thread.
+/// The skills of one folder, or the tools that somebody else describes. Shared in an `Arc`; every method may be
+/// called from any thread.
 ///
-/// The snapshot in force changes only in [`refresh`](Catalog::refresh). Nothing is watched, and dropping a
-/// catalogue stops nothing.
+/// The snapshot in force changes only in [`refresh`](Catalog::refresh), or in [`describe`](Catalog::describe).
+/// Nothing is watched, and dropping a catalogue stops nothing.
 #[derive(Debug)]
 pub struct Catalog {
-    /// Absolute, without links.
+    /// Absolute, without links. Empty for described tools.
     skills_dir: Arc<Path>,
+    /// Who describes the tools; `None` for a folder.
+    source: Option<Box<str>>,
     default_way: Way,
     store: Store,
     cached: bool,
@@ -74,10 +78,21 @@ pub enum CatalogError {
     TooLarge { path: PathBuf },
 }
 
+/// Why a list was not taken up.
+#[derive(Debug, thiserror::Error)]
+pub enum DescribeError {
+    #[error(transparent)]
+    NotAList(#[from] NotAList),
+    #[error(transparent)]
+    Catalog(#[from] CatalogError),
+}
+
 const SERVED: &str = "served.bin";
 const STAMPS: &str = "stamps.bin";
 const MANIFEST: &str = "manifest.json";
 const STAMPS_MAGIC: Magic = b"omnistmp";
+const ETAG: &str = "etag.bin";
+const ETAG_MAGIC: Magic = b"omnietag";
 
 /// A look at the folder, and what came of it.
 enum Survey {
@@ -123,12 +138,95 @@ impl Catalog {
         let current = ArcSwap::from_pointee(Snapshot::new(served, Arc::clone(&skills_dir), default_way));
         Ok(Catalog {
             skills_dir,
+            source: None,
             default_way,
             store,
             cached: is_cached,
             current,
             refreshing: Mutex::default(),
         })
+    }
+
+    /// A catalogue of tools that `source` describes (a runner's address, say): the last good list if the cache
+    /// has it, else empty until the first [`describe`](Self::describe).
+    ///
+    /// # Errors
+    ///
+    /// Never, as far as we know: an empty list is not too large.
+    pub fn described(source: &str, cache_dir: Option<&Path>) -> Result<Catalog, CatalogError> {
+        // A name of its own beside those of folders, which are absolute paths.
+        let name = PathBuf::from(format!("described by {source}"));
+        let store = Store::new(cache_dir, &name);
+        let cached = store.read(SERVED).and_then(|file| Served::decode(file.into()));
+        let is_cached = cached.is_some();
+        let served = match cached {
+            Some(served) => served,
+            None => nothing_yet(&name)?,
+        };
+        let nowhere: Arc<Path> = Path::new("").into();
+        let current = ArcSwap::from_pointee(Snapshot::new(served, Arc::clone(&nowhere), Way::Runner));
+        Ok(Catalog {
+            skills_dir: nowhere,
+            source: Some(source.into()),
+            default_way: Way::Runner,
+            store,
+            cached: is_cached,
+            current,
+            refreshing: Mutex::default(),
+        })
+    }
+
+    /// Makes the snapshot what `list` says: `{"tools":[…]}`, MCP's tool objects with a member `omni` more. A
+    /// description that is of no use is a finding and costs its own tool only. The list is kept, with its `etag`.
+    /// Blocks: it parses and writes.
+    ///
+    /// # Errors
+    ///
+    /// When `list` is no such list; the snapshot stays as it was. Also for more than 4 GiB of tools.
+    pub fn describe(&self, list: &[u8], etag: Option<&str>) -> Result<Refreshed, DescribeError> {
+        let _turn = self.refreshing.lock().unwrap_or_else(PoisonError::into_inner);
+        let before = self.snapshot();
+        let content = *blake3::hash(list).as_bytes();
+        let mut refreshed = Refreshed { skills: before.skills().len(), ..Refreshed::default() };
+        if content != *before.content() {
+            let source = self.source.as_deref().unwrap_or("the list");
+            let Described { tools, skills, findings } = described::read(source, list)?;
+            let tools: Vec<ServedTool<'_>> = tools
+                .iter()
+                .map(|(name, texts)| ServedTool { name, listing: &texts.listing, detail: &texts.detail })
+                .collect();
+            let around = Around {
+                content,
+                carries: carries(&tools),
+                skills: &serde_json::to_string(&skills).unwrap_or_else(|_| "[]".to_owned()),
+                diagnostics: &serde_json::to_string(&findings).unwrap_or_else(|_| "[]".to_owned()),
+            };
+            let too_large = || CatalogError::TooLarge { path: self.skills_dir.to_path_buf() };
+            let file = Bytes::from(served::encode(&tools, around).map_err(|_| too_large())?);
+            let served = Served::decode(file.clone()).ok_or_else(too_large)?;
+            let after = Snapshot::new(served, Arc::clone(&self.skills_dir), self.default_way);
+            refreshed.skills = skills.len();
+            refreshed.replaced = true;
+            refreshed.changed = after.version() != before.version();
+            self.store.write(SERVED, file.into());
+            self.current.store(Arc::new(after));
+        }
+        if self.etag().as_deref() != etag {
+            let mut tag = sealed::Writer::default();
+            tag.bytes(&content);
+            tag.text(etag.unwrap_or_default());
+            self.store.write(ETAG, sealed::seal(ETAG_MAGIC, &tag.finish()));
+        }
+        Ok(refreshed)
+    }
+
+    /// The tag that the list in force came with, to ask whether there is a newer one.
+    pub fn etag(&self) -> Option<String> {
+        let file = self.store.read(ETAG)?;
+        let mut reader = sealed::Reader::new(sealed::open(ETAG_MAGIC, &file)?);
+        // Kept apart from the list, it could be another list's: each write replaces one file only.
+        let of_this = reader.bytes(32)? == self.snapshot().content();
+        reader.text().filter(|etag| of_this && !etag.is_empty()).map(str::to_owned)
     }
 
     /// The snapshot in force. Never waits.
@@ -141,7 +239,7 @@ impl Catalog {
         self.cached
     }
 
-    /// The skills folder, absolute and without links.
+    /// The skills folder, absolute and without links; empty for described tools.
     pub fn skills_dir(&self) -> &Path {
         &self.skills_dir
     }
@@ -154,6 +252,8 @@ impl Catalog {
     /// Makes the snapshot what the folder is now. Blocks: one system call for each known file and folder,
     /// and where something differs, the time to read and scan those skills.
     ///
+    /// Described tools have no folder to look at: there it does nothing.
+    ///
     /// Skills that did not change are not read. What cannot be written to the cache is logged and done
     /// without. Two refreshes at once run one after the other.
     ///
@@ -161,6 +261,9 @@ impl Catalog {
     ///
     /// When the skills folder itself can no longer be read; the snapshot stays as it was.
     pub fn refresh(&self) -> Result<Refreshed, CatalogError> {
+        if self.source.is_some() {
+            return Ok(Refreshed { skills: self.snapshot().skills().len(), ..Refreshed::default() });
+        }
         let _turn = self.refreshing.lock().unwrap_or_else(PoisonError::into_inner);
         let before = self.snapshot();
         match self.survey(&before)? {
@@ -179,6 +282,9 @@ impl Catalog {
     ///
     /// As for [`refresh`](Self::refresh).
     pub fn plan(&self) -> Result<Plan, CatalogError> {
+        if self.source.is_some() {
+            return Ok(Plan::default());
+        }
         let _turn = self.refreshing.lock().unwrap_or_else(PoisonError::into_inner);
         let built = match self.survey(&self.snapshot())? {
             Survey::Clean(_) => return Ok(Plan::default()),

@@ -5,6 +5,8 @@
 //! folder ──▶ record (a skill) ──▶ manifest ──▶ served form ──▶ snapshot ──▶ tool
 //!   front_matter, omni-scan          cached, and checked by one look at each known path
 //! ```
+//!
+//! Or the tools that somebody else describes (`described`): a list, checked, in the same served form.
 
 mod catalog;
 mod snapshot;
@@ -12,6 +14,7 @@ mod tool;
 mod validate;
 
 mod change;
+mod described;
 mod folder;
 mod front_matter;
 mod listing;
@@ -34,8 +37,9 @@ mod requirements;
 mod similar;
 mod strict_json;
 
-pub use catalog::{Catalog, CatalogConfig, CatalogError, Refreshed};
+pub use catalog::{Catalog, CatalogConfig, CatalogError, DescribeError, Refreshed};
 pub use change::{Change, ChangeKind, Plan};
+pub use described::NotAList;
 pub use diagnostic::{Diagnostic, Severity};
 pub use skill::Skill;
 pub use snapshot::{ListShape, Page, Snapshot};

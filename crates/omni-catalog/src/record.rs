@@ -289,7 +289,7 @@ fn meta(tool: &omni_scan::Tool) -> Map<String, Value> {
 }
 
 /// What the specification and every client we know accept.
-fn legal_name(name: &str) -> bool {
+pub(crate) fn legal_name(name: &str) -> bool {
     (1..=128).contains(&name.len())
         && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-' | b'.'))
 }

@@ -1,0 +1,228 @@
+//! Tools that somebody else describes, such as a runner: its list, checked tool by tool.
+
+use std::collections::BTreeMap;
+
+use omni_call::{Limits, Policy, RunSpec, Way};
+use serde::Deserialize;
+use serde_json::value::RawValue;
+use serde_json::{Map, Value};
+
+use crate::listing::Listing;
+use crate::record::legal_name;
+use crate::tool::{Detail, Origin};
+use crate::{Diagnostic, Severity, Skill, validate};
+
+/// Why a text is no list of tools.
+#[derive(Debug, thiserror::Error)]
+#[error("it is not `{{\"tools\":[…]}}`: {0}")]
+pub struct NotAList(#[from] serde_json::Error);
+
+/// What a list comes to.
+#[derive(Debug, Default)]
+pub(crate) struct Described {
+    /// By name.
+    pub(crate) tools: BTreeMap<String, Texts>,
+    pub(crate) skills: Vec<Skill>,
+    pub(crate) findings: Vec<Diagnostic>,
+}
+
+/// A tool as the served form keeps it.
+#[derive(Debug)]
+pub(crate) struct Texts {
+    pub(crate) listing: String,
+    pub(crate) detail: String,
+}
+
+#[derive(Deserialize)]
+struct List<'a> {
+    #[serde(borrow)]
+    tools: Vec<&'a RawValue>,
+}
+
+/// What a description says beside what MCP has: its member `omni`.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+struct Extra {
+    skill: Option<String>,
+    command: Option<String>,
+    #[serde(rename = "async")]
+    is_async: bool,
+    timeout_ms: Option<u64>,
+    idle_timeout_ms: Option<u64>,
+    policy: Option<Value>,
+}
+
+/// Reads a list of MCP tool objects. `source` says where it comes from, for findings.
+///
+/// A description that is of no use costs its own tool only, and a member that is wrong, where that is enough,
+/// only itself.
+pub(crate) fn read(source: &str, list: &[u8]) -> Result<Described, NotAList> {
+    let List { tools } = serde_json::from_slice(list)?;
+    let mut described = Described::default();
+    for (n, text) in tools.into_iter().enumerate() {
+        let mut reading = Reading { source, place: format!("/tools/{n}"), findings: &mut described.findings };
+        let Some((name, skill, texts)) = reading.tool(text) else { continue };
+        if described.tools.contains_key(&name) {
+            let message = format!("there is a tool `{name}` before it already, so this one is not listed");
+            reading.find(Severity::Error, "duplicate-name", message, "give one of the two another name");
+            continue;
+        }
+        described.tools.insert(name, texts);
+        match described.skills.iter_mut().find(|known| known.folder == skill) {
+            Some(known) => known.tools += 1,
+            None => described.skills.push(Skill { folder: skill, tools: 1, ..Skill::default() }),
+        }
+    }
+    described.skills.sort_by(|a, b| a.folder.cmp(&b.folder));
+    Ok(described)
+}
+
+/// One description being read.
+struct Reading<'a> {
+    source: &'a str,
+    /// A JSON pointer into the list.
+    place: String,
+    findings: &'a mut Vec<Diagnostic>,
+}
+
+impl Reading<'_> {
+    fn find(&mut self, severity: Severity, code: &str, message: String, help: &str) {
+        self.findings.push(Diagnostic {
+            severity,
+            skill: String::new(),
+            file: format!("{} {}", self.source, self.place),
+            line: 0,
+            column: 0,
+            code: code.to_owned(),
+            message,
+            help: Some(help.to_owned()),
+        });
+    }
+
+    /// `None`, with a finding, for a tool that no client could use or that would spoil the list for one.
+    fn tool(&mut self, text: &RawValue) -> Option<(String, String, Texts)> {
+        let Ok(mut tool) = serde_json::from_str::<Map<String, Value>>(text.get()) else {
+            let message = "it is no description of a tool, so it is not listed".to_owned();
+            self.find(Severity::Error, "bad-description", message, "a description is a JSON object");
+            return None;
+        };
+        let name = match tool.remove("name") {
+            Some(Value::String(name)) if legal_name(&name) => name,
+            other => {
+                let name = other.unwrap_or_default().to_string();
+                let name: String = name.chars().take(140).collect();
+                let message = format!("{name} cannot be a tool's name, so the tool is not listed");
+                let help = "names are strings of 1 to 128 letters, digits, `_`, `-` and `.`";
+                self.find(Severity::Error, "illegal-name", message, help);
+                return None;
+            }
+        };
+        let input_schema = tool.remove("inputSchema").unwrap_or_default();
+        if let Err(why) = validate::usable_object_schema(&input_schema) {
+            let message =
+                format!("the input schema of `{name}` cannot be used, so the tool is not listed: {why}");
+            self.find(Severity::Error, "bad-input-schema", message, "correct the schema");
+            return None;
+        }
+        let mut output_schema = tool.remove("outputSchema").filter(|schema| !schema.is_null());
+        if let Some(Err(why)) = output_schema.as_ref().map(validate::usable_object_schema) {
+            let message = format!("the output schema of `{name}` cannot be used and is left out: {why}");
+            self.find(Severity::Warning, "bad-output-schema", message, "correct the schema");
+            output_schema = None;
+        }
+        let title = self.member(&mut tool, &name, "title", "a string", Value::is_string);
+        let description = self.member(&mut tool, &name, "description", "a string", Value::is_string);
+        let icons = self.member(&mut tool, &name, "icons", "an array", Value::is_array);
+        let annotations = self.member(&mut tool, &name, "annotations", "an object", Value::is_object);
+        let annotations = annotations.and_then(object).unwrap_or_default();
+        let meta = self.member(&mut tool, &name, "_meta", "an object", Value::is_object);
+        let listing = Listing {
+            name: name.clone(),
+            title: title.as_ref().and_then(Value::as_str),
+            description: description.as_ref().and_then(Value::as_str),
+            icons: icons.as_ref(),
+            input_schema: &input_schema,
+            output_schema: output_schema.as_ref(),
+            annotations: &annotations,
+            meta: meta.and_then(object).unwrap_or_default(),
+        };
+        let listing = serde_json::to_string(&listing).ok()?;
+        let run = self.run_spec(&name, tool.remove("omni"), output_schema.is_some());
+        let skill = run.skill.clone();
+        let origin = Origin { file: self.source.to_owned(), line: 0 };
+        let detail = Detail { run, origin, any_way: false, category: None, tags: Vec::new(), version: None };
+        let detail = serde_json::to_string(&detail).ok()?;
+        Some((name, skill, Texts { listing, detail }))
+    }
+
+    /// A member that may be left out; one of another type is, with a finding.
+    fn member(
+        &mut self,
+        tool: &mut Map<String, Value>,
+        name: &str,
+        member: &str,
+        wanted: &str,
+        fits: impl Fn(&Value) -> bool,
+    ) -> Option<Value> {
+        let value = tool.remove(member).filter(|value| !value.is_null())?;
+        if fits(&value) {
+            return Some(value);
+        }
+        let message = format!("`{member}` of `{name}` is not {wanted} and is left out");
+        self.find(Severity::Warning, "bad-description", message, "correct it, or leave it out");
+        None
+    }
+
+    fn run_spec(&mut self, name: &str, extra: Option<Value>, structured: bool) -> RunSpec {
+        let extra = match extra.filter(|extra| !extra.is_null()).map(Extra::deserialize) {
+            None => Extra::default(),
+            Some(Ok(extra)) => extra,
+            Some(Err(error)) => {
+                let message =
+                    format!("`omni` of `{name}` cannot be read, and its defaults are used: {error}");
+                self.find(Severity::Warning, "bad-description", message, "correct it, or leave it out");
+                Extra::default()
+            }
+        };
+        let (skill, command) = name.split_once('.').unwrap_or((name, name));
+        let skill = extra.skill.as_deref().unwrap_or(skill);
+        let command = extra.command.as_deref().unwrap_or(command);
+        let mut run = RunSpec::new(skill, command, Default::default(), "", "");
+        name.clone_into(&mut run.tool);
+        run.way = Way::Runner;
+        run.is_async = extra.is_async;
+        run.structured = structured;
+        run.limits = Limits { timeout_ms: extra.timeout_ms, idle_timeout_ms: extra.idle_timeout_ms };
+        run.policy = self.policy(name, extra.policy);
+        run
+    }
+
+    fn policy(&mut self, name: &str, policy: Option<Value>) -> Policy {
+        let Some(policy) = policy.filter(|policy| !policy.is_null()) else { return Policy::default() };
+        let within = |number: Option<u32>, max| number.is_none_or(|number| (1..=max).contains(&number));
+        let why = match Policy::deserialize(policy) {
+            Ok(policy) if !within(policy.max_attempts, Policy::ATTEMPTS_MAX) => {
+                format!("`max_attempts` is not 1 to {}", Policy::ATTEMPTS_MAX)
+            }
+            Ok(policy)
+                if !within(policy.concurrency, Policy::CONCURRENCY_MAX)
+                    || !within(policy.skill_concurrency, Policy::CONCURRENCY_MAX) =>
+            {
+                format!("`concurrency` is not 1 to {}", Policy::CONCURRENCY_MAX)
+            }
+            Ok(policy) => return policy,
+            Err(error) => error.to_string(),
+        };
+        let message =
+            format!("`omni.policy` of `{name}` cannot be used, so nothing is done around its calls: {why}");
+        self.find(Severity::Warning, "bad-description", message, "correct it, or leave it out");
+        Policy::default()
+    }
+}
+
+fn object(value: Value) -> Option<Map<String, Value>> {
+    match value {
+        Value::Object(object) => Some(object),
+        _ => None,
+    }
+}
