@@ -48,7 +48,6 @@ pub(crate) struct Worker {
     pub(crate) channel: Channel,
     pub(crate) output: Output,
     pub(crate) process: Process,
-    mode: Mode,
     page: Arc<StatusPage>,
     /// Kept from call to call and set anew only when a call's deadline is nearer than what it is set to:
     /// most calls end before they would have needed a timer.
@@ -173,7 +172,6 @@ impl Worker {
             channel,
             output,
             process: started.process,
-            mode,
             page: Arc::new(page),
             alarm: Box::pin(sleep(Duration::MAX)),
             call: None,
@@ -422,15 +420,12 @@ impl Worker {
 
     /// Asks Python where the call `id` is, and waits a little for the answer. `None` when it does not say, or is not in
     /// the skill's files.
-    pub(crate) async fn stack(&mut self, skill_dir: &Path, id: u64) -> Option<String> {
+    pub(crate) async fn stack(&mut self, skill_dir: &Path, is_async: bool, id: u64) -> Option<String> {
         if self.process.is_stopped() {
             return None;
         }
-        // An async worker says where the call waits after it has said where its threads are.
-        let heading = match self.mode {
-            Mode::Sync => String::new(),
-            Mode::Async => call_heading(id),
-        };
+        // Where an async call waits is said after where the threads are.
+        let heading = if is_async { call_heading(id) } else { String::new() };
         let mark = self.output.stderr_length();
         self.process.signal(Signal::USR1);
         let mut length = mark;

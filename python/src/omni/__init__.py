@@ -7,16 +7,7 @@ before it is ready, and an author may import one name of ten.
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from omni.content import Audio, EmbeddedResource, Image, ResourceLink, Text, ToolResult
-    from omni.skill import (
-        CallCancelled,
-        Context,
-        ToolError,
-        heartbeat,
-        progress,
-        remaining,
-        skill_command,
-        tool,
-    )
+    from omni.skill import CallCancelled, Context, ToolError, heartbeat, skill_command, tool
 
 __version__ = "0.1.0"
 __all__ = [
@@ -30,8 +21,6 @@ __all__ = [
     "ToolError",
     "ToolResult",
     "heartbeat",
-    "progress",
-    "remaining",
     "skill_command",
     "tool",
 ]
@@ -47,8 +36,6 @@ _HOMES = {
     "ToolError": "skill",
     "ToolResult": "content",
     "heartbeat": "skill",
-    "progress": "skill",
-    "remaining": "skill",
     "skill_command": "skill",
     "tool": "skill",
 }

@@ -7,7 +7,7 @@ from _thread import get_ident
 from os import _exit, getcwd, register_at_fork
 from sys import _getframe
 
-from omni import skill, wire
+from omni import wire
 from omni.content import BadResultError, OutputLimitError, Rendered, find_surrogate, render
 from omni.failure import base_names, exit_code, innermost_location, message_of, traceback_of
 from omni.library import ArgumentError
@@ -21,7 +21,6 @@ if TYPE_CHECKING:
 
     from omni.call import Call
     from omni.channel import Channel
-    from omni.listener import Listener
     from omni.streams import Streams
 
 _quote = wire.quote
@@ -84,10 +83,6 @@ class Caller:
         self._signalled = False
         self._context: Context | None = None
         self._streams = streams
-        #: Who hears what the children of calls report, by call.
-        self._listeners: dict[int, Listener] = {}
-        self.elsewhere: dict[int, str] | None = None
-        skill.only_call = lambda: self._context
         register_at_fork(after_in_child=self._disarm)
 
     # -- one call, in the main thread ------------------------------------------------------------
@@ -104,7 +99,7 @@ class Caller:
                 CURRENT.set(context)
                 value = function(**arguments)
                 if type(value) is not str and hasattr(type(value), "__await__"):
-                    value = self._wait(value)
+                    value = self._wait(call, value)
                 frame = self.answer(call, value)
             finally:
                 # A signal that comes in before this line raises here and disarms itself: the handler
@@ -185,14 +180,11 @@ class Caller:
             "return a part of it, or write it to a file and return a `ResourceLink`"
         )
 
-    def _wait(self, value: Any) -> Any:
+    def _wait(self, call: Call, value: Any) -> Any:
         """Run an awaitable in this process that has no event loop of its own."""
-        import asyncio
+        from omni.waiting import run
 
-        async def wait() -> Any:
-            return await value
-
-        return asyncio.run(wait())
+        return run(call, value, self._streams.err_copy)
 
     def describe(self, call: Call, context: Context, error: BaseException) -> bytes:
         """Word an exception as the call's error. Never raises."""
@@ -259,9 +251,7 @@ class Caller:
         return None if code is None else f"{target.file}:{code.co_firstlineno}"
 
     def end(self, context: Context) -> None:
-        """Say a call's last words: what its children reported, pending progress, then what it printed."""
-        if self._listeners:
-            self._stop_listening(context)
+        """Say a call's last words: pending progress, then what it printed."""
         if context._pending is not None:
             with self.lock:
                 context._close()
@@ -289,30 +279,6 @@ class Caller:
             if self._signalled:
                 self._signalled = False
                 self._raise()
-
-    def listen(self, context: Context) -> str | None:
-        """Hear what the children of a call report; return the address for them."""
-        call_id = context.call_id
-        if self.elsewhere is not None:
-            return self.elsewhere.get(call_id)
-        # Imported first: with a held signal nothing may raise, and an import runs code of its own.
-        from omni.listener import Listener
-
-        self.hold()
-        try:
-            listener = self._listeners.get(call_id)
-            if listener is None and context._open:
-                listener = self._listeners[call_id] = Listener(context)
-        except OSError:
-            return None
-        finally:
-            self.release()
-        return None if listener is None else listener.address
-
-    def _stop_listening(self, context: Context) -> None:
-        listener = self._listeners.pop(context.call_id, None)
-        if listener is not None:
-            listener.end()
 
     def _say(self, frame: bytes) -> None:
         self.hold()
@@ -354,9 +320,6 @@ class Caller:
         # In the child of a fork.
         self._armed = False
         self.lock = self._channel.lock
-        if self.elsewhere is None:
-            self.elsewhere = {call_id: listener.address for call_id, listener in self._listeners.items()}
-            self._listeners = {}
 
     # -- after a call ----------------------------------------------------------------------------------
 

@@ -18,13 +18,14 @@ class Streams:
     `print` fails.
     """
 
-    __slots__ = ("_err", "_err_copy", "_home", "_out", "_out_copy")
+    __slots__ = ("_err", "_home", "_out", "_out_copy", "err_copy")
 
     def __init__(self, out_copy: int | None = None, err_copy: int | None = None) -> None:
         """Remember how things are. The copies of descriptors 1 and 2 serve to put them back."""
         self._home = getcwd()
         self._out_copy = out_copy
-        self._err_copy = err_copy
+        #: A descriptor for standard error that tools do not know.
+        self.err_copy = err_copy
         self._out = sys.stdout = _prepared(sys.stdout, 1)
         self._err = sys.stderr = _prepared(sys.stderr, 2)
 
@@ -69,7 +70,7 @@ class Streams:
         if nothing > 2:
             close(nothing)
         dup2(self._out_copy, 1)
-        dup2(self._err_copy, 2)
+        dup2(self.err_copy, 2)
 
 
 def _prepared(stream: TextIOWrapper | None, fd: int) -> TextIOWrapper:

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-import faulthandler
-import os
 import sys
-from _signal import SIGUSR1, signal
+from os import _exit
 
-from omni import skill, wire
+from omni import wire
 from omni.call import CallReader
 from omni.skill import CURRENT, CallCancelled, Context
+from omni.waiting import dump_on_signal, lines
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -20,8 +19,6 @@ if TYPE_CHECKING:
     from omni.channel import Channel
     from omni.invoke import Caller
 
-_exit = os._exit
-_write = os.write
 _EAGER: dict[str, Any] = {"eager_start": True} if sys.version_info >= (3, 12) else {}
 
 
@@ -48,7 +45,6 @@ class Tasks:
         self._running: dict[int, _Running] = {}
         self._answers: list[bytes] = []
         self._draining = False
-        skill.only_call = self._only_call
         #: Whether there is nothing left to do.
         self.ended = False
 
@@ -97,11 +93,6 @@ class Tasks:
         if self._running.pop(call.id, None) is not None:
             self._answer(frame)
 
-    def _only_call(self) -> Context | None:
-        # Asked by threads: another one may change the table meanwhile.
-        running = list(self._running.values())
-        return running[0].context if len(running) == 1 else None
-
     def _cancel(self, call_id: int) -> None:
         running = self._running.get(call_id)
         if running is None:
@@ -140,32 +131,13 @@ class Tasks:
             self.ended = True
             self._loop.stop()
 
-    def dump(self, err: int) -> None:
-        """Write where every call waits. A thread's stack only shows the loop that waits for them all."""
-        lines = []
+    def where(self) -> list[str]:
+        """Say where every call waits, in the notation of stacks."""
+        said: list[str] = []
         for running in list(self._running.values()):
             if running.task is not None:
-                lines.append(
-                    f"Call {running.call.id} (`{running.call.target.tool}`), most recent call first:"
-                )
-                lines += [
-                    f'  File "{frame.f_code.co_filename}", line {frame.f_lineno} in {frame.f_code.co_name}'
-                    for frame in _frames(running.task.get_coro())
-                    if frame.f_code.co_filename != __file__
-                ]
-        _write(err, ("\n".join(lines) + "\n").encode("utf-8", "replace"))
-
-
-def _frames(waiting: Any) -> list[Any]:
-    """Walk from a coroutine along what it awaits; innermost frame first."""
-    frames: list[Any] = []
-    while waiting is not None and len(frames) < 100:
-        frame = getattr(waiting, "cr_frame", None) or getattr(waiting, "gi_frame", None)
-        if frame is None:
-            break
-        frames.append(frame)
-        waiting = getattr(waiting, "cr_await", None) or getattr(waiting, "gi_yieldfrom", None)
-    return frames[::-1]
+                said += lines(running.call, running.task.get_coro(), __file__)
+        return said
 
 
 def serve_tasks(channel: Channel, caller: Caller, err: int) -> None:
@@ -173,10 +145,7 @@ def serve_tasks(channel: Channel, caller: Caller, err: int) -> None:
     loop = asyncio.new_event_loop()
     asyncio.set_event_loop(loop)
     tasks = Tasks(channel, caller, loop)
-    # Python's own handler comes first and faulthandler's calls it: the C part must not wait for us.
-    faulthandler.unregister(SIGUSR1)
-    signal(SIGUSR1, lambda _number, _frame: tasks.dump(err))
-    faulthandler.register(SIGUSR1, err, chain=True)
+    dump_on_signal(err, tasks.where)
     loop.add_reader(channel.fileno(), tasks.on_readable)
     loop.call_soon(tasks.take, channel.take_buffered())
     while not tasks.ended:

@@ -208,7 +208,7 @@ impl Pool {
         let stack = match end {
             End::Expired(_) => {
                 let number = worker.number();
-                worker.stack(&call.spec.skill_dir, number).await
+                worker.stack(&call.spec.skill_dir, call.spec.is_async, number).await
             }
             _ => None,
         };

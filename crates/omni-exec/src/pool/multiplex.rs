@@ -527,7 +527,7 @@ async fn serve(line: Arc<Line>, mut worker: Worker, idle_ttl: Duration) {
         .await;
         match command {
             Ok(Command::Stack { skill_dir, id, reply }) => {
-                drop(reply.send(worker.stack(&skill_dir, id).await))
+                drop(reply.send(worker.stack(&skill_dir, true, id).await))
             }
             Ok(Command::End { reason }) => break Stop::Ended { reason },
             Err(stop) => break stop,

@@ -3,7 +3,6 @@
 //! to serve a number of calls.
 
 mod program;
-mod report;
 mod shelf;
 mod zygote;
 
@@ -162,7 +161,7 @@ impl Spawn {
         let stack = match end {
             End::Expired(_) => {
                 let number = worker.number();
-                worker.stack(&call.spec.skill_dir, number).await
+                worker.stack(&call.spec.skill_dir, call.spec.is_async, number).await
             }
             _ => None,
         };
