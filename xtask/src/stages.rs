@@ -68,7 +68,7 @@ pub(crate) const STAGES: &[Stage] = &[
 ];
 
 /// The folders that hold Python of ours.
-const PYTHON: &[&str] = &["python", "skills", "conformance", "benches"];
+const PYTHON: &[&str] = &["python", "skills", "conformance", "benches", "fixtures"];
 
 fn fmt(workspace: &Workspace) -> Result<Tally> {
     one(workspace.cargo().args(["fmt", "--all", "--check"]))

@@ -3,6 +3,9 @@
 
 #![allow(dead_code, unreachable_pub, clippy::unwrap_used, reason = "each test file uses its own part")]
 
+pub mod processes;
+pub mod ways;
+
 use std::collections::VecDeque;
 use std::fs;
 use std::io::{BufRead, BufReader, Read, Write};
@@ -21,12 +24,18 @@ pub const PATIENCE: Duration = Duration::from_secs(60);
 /// A folder of skills in a temporary place, with cache and state folders beside it.
 pub struct Folder {
     pub dir: TempDir,
+    /// Further environment of the programs that are started here.
+    pub env: Vec<(&'static str, String)>,
 }
 
 impl Folder {
+    pub fn empty() -> Self {
+        Folder { dir: TempDir::new().unwrap(), env: Vec::new() }
+    }
+
     /// One skill named `t`, whose tools are the given Python source.
     pub fn new(source: &str) -> Self {
-        let folder = Folder { dir: TempDir::new().unwrap() };
+        let folder = Folder::empty();
         folder.write("skills/t/SKILL.md", "---\nname: t\ndescription: Tools for tests.\n---\n");
         folder.write(
             "skills/t/scripts/t.py",
@@ -55,7 +64,8 @@ impl Folder {
             .env("OMNI_CACHE_DIR", shared_cache())
             .env_remove("XDG_CACHE_HOME")
             .env_remove("XDG_STATE_HOME")
-            .env_remove("XDG_CONFIG_HOME");
+            .env_remove("XDG_CONFIG_HOME")
+            .envs(self.env.iter().map(|(name, value)| (name, value)));
         command
     }
 
@@ -152,6 +162,32 @@ impl Stdio_ {
         self.wait_for(|message| message.get("id") == Some(&id) && message.get("method").is_none())
     }
 
+    /// The answer to the request of that id, or why there is none.
+    pub fn answer_within(&mut self, id: impl Into<Value>, patience: Duration) -> Result<Value, String> {
+        let id = id.into();
+        let wanted = |message: &Value| message.get("id") == Some(&id) && message.get("method").is_none();
+        if let Some(at) = self.kept.iter().position(wanted) {
+            return Ok(self.kept.remove(at).unwrap());
+        }
+        let deadline = Instant::now() + patience;
+        loop {
+            let message = self
+                .lines
+                .recv_timeout(deadline.saturating_duration_since(Instant::now()))
+                .map_err(|error| format!("no answer to {id}: {error}"))?;
+            if wanted(&message) {
+                return Ok(message);
+            }
+            self.kept.push_back(message);
+        }
+    }
+
+    /// Whether an answer to that id has come and was not asked for.
+    pub fn has_kept(&self, id: impl Into<Value>) -> bool {
+        let id = id.into();
+        self.kept.iter().any(|message| message.get("id") == Some(&id))
+    }
+
     pub fn wait_for(&mut self, wanted: impl Fn(&Value) -> bool) -> Value {
         if let Some(at) = self.kept.iter().position(&wanted) {
             return self.kept.remove(at).unwrap();
@@ -168,6 +204,14 @@ impl Stdio_ {
     /// The next message, whatever it is.
     pub fn next(&mut self) -> Value {
         self.lines.recv_timeout(PATIENCE).expect("a message from the server")
+    }
+
+    /// The next message that nobody has waited for, or why there is none.
+    pub fn next_within(&mut self, patience: Duration) -> Result<Value, String> {
+        match self.kept.pop_front() {
+            Some(kept) => Ok(kept),
+            None => self.lines.recv_timeout(patience).map_err(|error| error.to_string()),
+        }
     }
 
     /// Closes the input and gives everything that still comes, kept messages first.
