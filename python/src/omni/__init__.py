@@ -7,7 +7,16 @@ before it is ready, and an author may import one name of ten.
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from omni.content import Audio, EmbeddedResource, Image, ResourceLink, Text, ToolResult
-    from omni.skill import CallCancelled, Context, ToolError, heartbeat, skill_command, tool
+    from omni.skill import (
+        CallCancelled,
+        Context,
+        ToolError,
+        heartbeat,
+        progress,
+        remaining,
+        skill_command,
+        tool,
+    )
 
 __version__ = "0.1.0"
 __all__ = [
@@ -21,6 +30,8 @@ __all__ = [
     "ToolError",
     "ToolResult",
     "heartbeat",
+    "progress",
+    "remaining",
     "skill_command",
     "tool",
 ]
@@ -36,6 +47,8 @@ _HOMES = {
     "ToolError": "skill",
     "ToolResult": "content",
     "heartbeat": "skill",
+    "progress": "skill",
+    "remaining": "skill",
     "skill_command": "skill",
     "tool": "skill",
 }

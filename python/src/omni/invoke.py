@@ -7,7 +7,7 @@ from _thread import get_ident
 from os import _exit, getcwd, register_at_fork
 from sys import _getframe
 
-from omni import wire
+from omni import skill, wire
 from omni.content import BadResultError, OutputLimitError, Rendered, find_surrogate, render
 from omni.failure import base_names, exit_code, innermost_location, message_of, traceback_of
 from omni.library import ArgumentError
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
     from omni.call import Call
     from omni.channel import Channel
+    from omni.listener import Listener
     from omni.streams import Streams
 
 _quote = wire.quote
@@ -83,6 +84,10 @@ class Caller:
         self._signalled = False
         self._context: Context | None = None
         self._streams = streams
+        #: Who hears what the children of calls report, by call.
+        self._listeners: dict[int, Listener] = {}
+        self.elsewhere: dict[int, str] | None = None
+        skill.only_call = lambda: self._context
         register_at_fork(after_in_child=self._disarm)
 
     # -- one call, in the main thread ------------------------------------------------------------
@@ -251,7 +256,9 @@ class Caller:
         return None if code is None else f"{target.file}:{code.co_firstlineno}"
 
     def end(self, context: Context) -> None:
-        """Say a call's last words: pending progress, then what it printed."""
+        """Say a call's last words: what its children reported, pending progress, then what it printed."""
+        if self._listeners:
+            self._stop_listening(context)
         if context._pending is not None:
             with self.lock:
                 context._close()
@@ -279,6 +286,30 @@ class Caller:
             if self._signalled:
                 self._signalled = False
                 self._raise()
+
+    def listen(self, context: Context) -> str | None:
+        """Hear what the children of a call report; return the address for them."""
+        call_id = context.call_id
+        if self.elsewhere is not None:
+            return self.elsewhere.get(call_id)
+        # Imported first: with a held signal nothing may raise, and an import runs code of its own.
+        from omni.listener import Listener
+
+        self.hold()
+        try:
+            listener = self._listeners.get(call_id)
+            if listener is None and context._open:
+                listener = self._listeners[call_id] = Listener(context)
+        except OSError:
+            return None
+        finally:
+            self.release()
+        return None if listener is None else listener.address
+
+    def _stop_listening(self, context: Context) -> None:
+        listener = self._listeners.pop(context.call_id, None)
+        if listener is not None:
+            listener.end()
 
     def _say(self, frame: bytes) -> None:
         self.hold()
@@ -320,6 +351,9 @@ class Caller:
         # In the child of a fork.
         self._armed = False
         self.lock = self._channel.lock
+        if self.elsewhere is None:
+            self.elsewhere = {call_id: listener.address for call_id, listener in self._listeners.items()}
+            self._listeners = {}
 
     # -- after a call ----------------------------------------------------------------------------------
 

@@ -10,7 +10,7 @@ from omni.call import Call, Target
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Generator, Iterable
+    from collections.abc import Generator, Iterable, Mapping
     from pathlib import Path
     from typing import Any, Callable, Literal, Protocol, TypeVar, overload
 
@@ -22,6 +22,11 @@ if TYPE_CHECKING:
         root: str
         settings: dict[str, Any]
         lock: Any
+        #: In a process that a tool forked: where its reports go, by call. None in the worker itself.
+        elsewhere: dict[int, str] | None
+
+        def listen(self, context: Context) -> str | None:
+            """Hear what the call's child processes report; return the address for them."""
 
         def hold(self) -> None:
             """Keep a signal from interrupting this thread until `release`."""
@@ -174,6 +179,8 @@ class Context:
         if self._stopped:
             raise CallCancelled
         host = self._host
+        if host.elsewhere is not None:
+            return self._tell_parent({"progress": value, "total": total, "message": message})
         host.hold()
         try:
             with host.lock:
@@ -207,6 +214,8 @@ class Context:
         if self._stopped:
             raise CallCancelled
         host = self._host
+        if host.elsewhere is not None:
+            return self._tell_parent({"heartbeat": None if note is None else str(note)})
         host.hold()
         try:
             with host.lock:
@@ -220,6 +229,40 @@ class Context:
         finally:
             host.release()
         return _DONE
+
+    def child_env(self, environment: Mapping[str, str] | None = None) -> dict[str, str]:
+        """Return an environment for a child process, by which it can report on this call.
+
+        In the child, `omni.progress`, `omni.heartbeat` and `omni.remaining` speak for this call, in a shell
+        `python3 -m omni.report` does: see `omni.report` for other languages. What a child says counts as a
+        sign of life of the call. A process that was forked, as by `multiprocessing`, is heard too, once this
+        has been called.
+
+        Args:
+            environment: What the child gets besides; this process's environment by default.
+        """
+        from os import environ
+        from os.path import dirname, pathsep
+
+        from omni.report import ADDRESS, DEADLINE
+
+        child = dict(environ if environment is None else environment)
+        address = self._host.listen(self)
+        limit = self._call.deadline_ms
+        for name, value in (
+            (ADDRESS, address),
+            (DEADLINE, None if limit is None else repr(self._received + limit / 1000)),
+        ):
+            child.pop(name, None)
+            if value is not None:
+                child[name] = value
+        package = dirname(dirname(__file__))
+        path = child.get("PYTHONPATH")
+        if not path:
+            child["PYTHONPATH"] = package
+        elif package not in path.split(pathsep):
+            child["PYTHONPATH"] = path + pathsep + package
+        return child
 
     def log(self, level: str, data: object, logger: str | None = None) -> _Done:
         """Send a log message to the client, when it asked for messages of this level.
@@ -273,6 +316,13 @@ class Context:
         """Log at level `error`. Does not fail the call: raise `ToolError` for that."""
         return self.log("error", data, logger)
 
+    def _tell_parent(self, report: dict[str, Any]) -> _Done:
+        # This process was forked by the tool: the channel is its parent's.
+        from omni.report import send
+
+        send((self._host.elsewhere or {}).get(self._call.id), report)
+        return _DONE
+
     def _say_pending(self) -> None:
         # Under the host's lock. A client that asked for no progress gets the sign of life only.
         if self._pending is None:
@@ -307,11 +357,13 @@ class _Nobody:
     """The host of a context that belongs to no call."""
 
     lock = _NoLock()
+    elsewhere = None
 
     def __init__(self, root: str, settings: dict) -> None:
         self.root = root
         self.settings = settings
 
+    def listen(self, context: Context) -> None: ...
     def hold(self) -> None: ...
     def release(self) -> None: ...
     def send_locked(self, frame: bytes) -> None: ...
@@ -340,15 +392,65 @@ def _log_data(data: object) -> str:
 CURRENT: ContextVar[Context | None] = ContextVar("omni_call", default=None)
 
 
+def _nothing_runs() -> Context | None:
+    return None
+
+
+#: Returns the call that this process runs when it runs exactly one: for threads, which have no context of
+#: their own. Whatever runs calls puts its own function here.
+only_call: Callable[[], Context | None] = _nothing_runs
+
+
+def current() -> Context | None:
+    """Return the context of the call that this code works for, None when there is none.
+
+    In a thread that a tool has started it is the call that runs in this worker, as long as there is only
+    one: always for plain tools. Where several `async def` tools run, hand the thread the context, or start it
+    with `asyncio.to_thread`, which does so.
+    """
+    return CURRENT.get() or only_call()
+
+
 def heartbeat(note: str | None = None) -> None:
     """Tell the server that the current call is still alive: `Context.heartbeat` without a context.
 
-    Does nothing outside a call, so that code which calls it can be used and tested anywhere. A thread
-    that a tool starts by itself is outside: hand it the context, or use `asyncio.to_thread`.
+    Does nothing outside a call, so that code which calls it can be used and tested anywhere. In a process
+    that a tool has started with `Context.child_env` it speaks for the tool's call.
     """
-    context = CURRENT.get()
+    context = current()
     if context is not None:
         context.heartbeat(note)
+    else:
+        from omni import report
+
+        report.heartbeat(note)
+
+
+def progress(value: float, total: float | None = None, message: str | None = None) -> None:
+    """Tell the client how far the current call has come: `Context.progress` without a context.
+
+    Does nothing outside a call; in a process that a tool has started it speaks for the tool's call.
+    """
+    context = current()
+    if context is not None:
+        context.progress(value, total, message)
+    else:
+        from omni import report
+
+        report.progress(_finite("value", value), None if total is None else _finite("total", total), message)
+
+
+def remaining() -> float | None:
+    """Seconds until the current call is ended: `Context.remaining` without a context.
+
+    None outside a call, or when it may take for ever.
+    """
+    context = current()
+    if context is not None:
+        return context.remaining
+    from omni import report
+
+    return report.remaining()
 
 
 if TYPE_CHECKING:

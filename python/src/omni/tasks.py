@@ -6,7 +6,7 @@ import asyncio
 import sys
 from os import _exit
 
-from omni import wire
+from omni import skill, wire
 from omni.call import CallReader
 from omni.skill import CURRENT, CallCancelled, Context
 from omni.waiting import dump_on_signal, lines
@@ -45,6 +45,7 @@ class Tasks:
         self._running: dict[int, _Running] = {}
         self._answers: list[bytes] = []
         self._draining = False
+        skill.only_call = self._only_call
         #: Whether there is nothing left to do.
         self.ended = False
 
@@ -92,6 +93,11 @@ class Tasks:
         caller.end(context)
         if self._running.pop(call.id, None) is not None:
             self._answer(frame)
+
+    def _only_call(self) -> Context | None:
+        # Asked by threads: another one may change the table meanwhile.
+        running = list(self._running.values())
+        return running[0].context if len(running) == 1 else None
 
     def _cancel(self, call_id: int) -> None:
         running = self._running.get(call_id)

@@ -3,6 +3,7 @@
 //! to serve a number of calls.
 
 mod program;
+mod report;
 mod shelf;
 mod zygote;
 

@@ -6,12 +6,13 @@ use std::io::{self, Write, pipe};
 use std::os::fd::OwnedFd;
 use std::path::Path;
 use std::pin::pin;
-use std::task::Poll;
+use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use omni_call::{
-    Call, Ending, EventSink, Expiry, Outcome, Phase, ProgramInput, ProgramOutput, ProgramSpec, ToolResult,
+    Call, Ending, Event, EventSink, Expiry, Outcome, Phase, ProgramInput, ProgramOutput, ProgramSpec,
+    ToolResult, Wants,
 };
 use rustix::fs::{MemfdFlags, SeekFrom, memfd_create, seek};
 use serde_json::value::RawValue;
@@ -19,9 +20,10 @@ use serde_json::{Map, Value, json};
 use tokio::io::{AsyncRead, ReadBuf};
 use tokio::net::unix::pipe::Receiver;
 use tokio::sync::OwnedSemaphorePermit;
-use tokio::time::sleep_until;
+use tokio::time::sleep;
 
 use super::ARGV_BYTES_MAX;
+use super::report::{self, Pace, Report, Reports};
 use crate::ExecConfig;
 use crate::outcome::{outcome, start_failed, unstarted};
 use crate::process::{Children, Exit, Foreground, Listener, Output, Process, TERM_GRACE};
@@ -42,7 +44,11 @@ pub(super) async fn run(
     events: &mut dyn EventSink,
 ) -> Outcome {
     let config = children.config();
-    let foreground = match foreground(&call, program, config) {
+    // Without one everything else works.
+    let reports = Reports::listen()
+        .inspect_err(|error| tracing::warn!(%error, "a program's progress cannot be heard"))
+        .ok();
+    let foreground = match foreground(&call, program, config, reports.as_ref()) {
         Ok(foreground) => foreground,
         Err(message) => return unstarted(&call, bad_arguments(message)),
     };
@@ -51,15 +57,17 @@ pub(super) async fn run(
         Err(error) => return start_failed(&call, &StartFailure::from(error)),
     };
     let running = Running { process: Some(process), place: Some(place) };
-    let (stdout, mut output) = match capture(stdout, stderr, config.stderr_bytes_max) {
+    let (stdout, output) = match capture(stdout, stderr, config.stderr_bytes_max) {
         Ok(captured) => captured,
         Err(error) => {
             let message = format!("its output could not be captured: {error}");
             return unstarted(&call, Ending::Lost { message });
         }
     };
-    let mut collected = Collected { pipe: Some(stdout), bytes: Vec::new(), limit: config.result_bytes_max };
-    let end = watch(&running, &mut call, &mut collected, &mut output, events).await;
+    let collected = Collected { pipe: Some(stdout), bytes: Vec::new(), limit: config.result_bytes_max };
+    let mut heard = Heard { collected, output, reports, pace: Pace::default() };
+    let end = watch(&running, &mut call, &mut heard, events).await;
+    let Heard { collected, output, .. } = heard;
     let stderr = output.stderr_tail();
     let ending = match end {
         End::Exited(_) if children.closing() => Ending::Shutdown,
@@ -85,7 +93,12 @@ pub(super) async fn run(
 }
 
 /// What to start for a call. The error says what about its arguments cannot be passed on.
-fn foreground(call: &Call, program: &ProgramSpec, config: &ExecConfig) -> Result<Foreground, String> {
+fn foreground(
+    call: &Call,
+    program: &ProgramSpec,
+    config: &ExecConfig,
+    reports: Option<&Reports>,
+) -> Result<Foreground, String> {
     let skill_dir = &call.spec.skill_dir;
     let mut argv: Vec<OsString> = program.argv.iter().map(OsString::from).collect();
     if let Some(first) = argv.first_mut()
@@ -114,6 +127,9 @@ fn foreground(call: &Call, program: &ProgramSpec, config: &ExecConfig) -> Result
     let mut env: Vec<(OsString, OsString)> =
         program.env.iter().map(|(name, value)| (name.into(), value.into())).collect();
     env.push(("OMNI_SKILL_DIR".into(), skill_dir.into()));
+    env.extend(reports.map(|reports| (report::ADDRESS.into(), reports.address.clone().into())));
+    let remaining = call.deadline.remaining(Instant::now());
+    env.extend(remaining.map(|left| (report::DEADLINE.into(), report::monotonic_deadline(left).into())));
     let cwd = program.cwd.as_ref().map_or_else(|| config.root.clone(), |cwd| skill_dir.join(cwd));
     let stdin = in_memory(input).map_err(|error| format!("they could not be handed over: {error}"))?;
     Ok(Foreground { argv, env, cwd, stdin })
@@ -195,8 +211,12 @@ struct Collected {
 }
 
 impl Collected {
+    fn too_large(&self) -> bool {
+        self.bytes.len() > self.limit
+    }
+
     /// Takes in what has arrived. True when there was something.
-    fn poll(&mut self, cx: &mut std::task::Context<'_>) -> bool {
+    fn poll(&mut self, cx: &mut Context<'_>) -> bool {
         let mut any = false;
         let mut chunk = [0; 8 << 10];
         while let Some(pipe) = &mut self.pipe
@@ -216,47 +236,88 @@ impl Collected {
     }
 }
 
-/// Waits for the end of a program. Everything that it writes is a sign of life.
-async fn watch(
-    running: &Running,
-    call: &mut Call,
-    collected: &mut Collected,
-    output: &mut Output,
-    events: &mut dyn EventSink,
-) -> End {
-    let far = || tokio::time::Instant::now() + Duration::from_secs(86_400 * 365);
-    let mut alarm = pin!(sleep_until(call.deadline.next().map_or_else(far, Into::into)));
-    let level = call.wants.log;
-    output.begin_call();
+/// All that is heard of a program.
+struct Heard {
+    collected: Collected,
+    output: Output,
+    reports: Option<Reports>,
+    pace: Pace,
+}
+
+impl Heard {
+    /// Takes in what has arrived. True when there was something: a sign of life.
+    fn poll(&mut self, cx: &mut Context<'_>, wants: Wants, events: &mut dyn EventSink) -> bool {
+        let before = self.output.stderr_length();
+        self.output.poll(cx, Some(&mut Listener { events: &mut *events, level: wants.log }));
+        let wrote = self.collected.poll(cx) || self.output.stderr_length() != before;
+        let mut reported = false;
+        if let Some(reports) = &mut self.reports {
+            reports.poll(cx, |report| {
+                reported = true;
+                pass_on(report, &mut self.pace, wants, events);
+            });
+        }
+        wrote || reported
+    }
+
+    /// Takes in what a program that has ended left behind, and says what has waited to be said.
+    fn finish(&mut self, cx: &mut Context<'_>, wants: Wants, events: &mut dyn EventSink) {
+        // What a dead process wrote is all there, whether the runtime knows it or not.
+        if let Some(reports) = &mut self.reports {
+            reports.catch_up(|report| pass_on(report, &mut self.pace, wants, events));
+        }
+        if let Some(event) = self.pace.last() {
+            events.event(event);
+        }
+        self.collected.poll(cx);
+        let mut listener = Listener { events, level: wants.log };
+        self.output.poll(cx, Some(&mut listener));
+        self.output.end_call(&mut listener);
+    }
+}
+
+fn pass_on(report: Report, pace: &mut Pace, wants: Wants, events: &mut dyn EventSink) {
+    if let Report::Progress { value, total, message } = report
+        && wants.progress
+        && let Some(event) = pace.take(Event::Progress { value, total, message }, Instant::now())
+    {
+        events.event(event);
+    }
+}
+
+/// Waits for the end of a program. Everything that it writes or reports is a sign of life.
+async fn watch(running: &Running, call: &mut Call, heard: &mut Heard, events: &mut dyn EventSink) -> End {
+    const GRAIN: Duration = Duration::from_millis(1);
+    let mut alarm = pin!(sleep(Duration::ZERO));
+    heard.output.begin_call();
     poll_fn(|cx| {
-        let mut listener = Listener { events: &mut *events, level };
-        let before = output.stderr_length();
-        output.poll(cx, Some(&mut listener));
-        let wrote = collected.poll(cx) || output.stderr_length() != before;
-        if collected.bytes.len() > collected.limit {
+        if heard.poll(cx, call.wants, events) {
+            call.deadline.beat(Instant::now());
+        }
+        if heard.collected.too_large() {
             return Poll::Ready(End::TooLarge);
         }
         if let Poll::Ready(exit) = running.process().poll_exit(cx) {
-            // What a dead process wrote is all there.
-            collected.poll(cx);
-            output.poll(cx, Some(&mut listener));
-            output.end_call(&mut listener);
-            let end = if collected.bytes.len() > collected.limit { End::TooLarge } else { End::Exited(exit) };
+            heard.finish(cx, call.wants, events);
+            let end = if heard.collected.too_large() { End::TooLarge } else { End::Exited(exit) };
             return Poll::Ready(end);
         }
-        if wrote {
-            call.deadline.beat(Instant::now());
-        }
-        while alarm.as_mut().poll(cx).is_ready() {
+        loop {
             let now = Instant::now();
             if let Some(expiry) = call.deadline.expired(now) {
-                output.end_call(&mut listener);
+                heard.finish(cx, call.wants, events);
                 return Poll::Ready(End::Expired(expiry));
             }
-            let next = call.deadline.next().map_or_else(far, Into::into);
-            alarm.as_mut().reset(next.max(tokio::time::Instant::from(now) + Duration::from_millis(1)));
+            if let Some(event) = heard.pace.due(now) {
+                events.event(event);
+            }
+            let next = [call.deadline.next(), heard.pace.next()].into_iter().flatten().min();
+            let Some(next) = next else { return Poll::Pending };
+            alarm.as_mut().reset(next.max(now + GRAIN).into());
+            if alarm.as_mut().poll(cx).is_pending() {
+                return Poll::Pending;
+            }
         }
-        Poll::Pending
     })
     .await
 }

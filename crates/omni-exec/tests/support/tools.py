@@ -357,3 +357,41 @@ def keeps_memory(mebibytes: int) -> int:
 def says_farewell(path: str) -> str:
     atexit.register(lambda: open(path, "w").close())
     return "done"
+
+
+@tool
+def helper_speaks(how: str, times: int, ctx: Context) -> str:
+    """Have somebody else report, a quarter of a second apart, and stay silent oneself."""
+
+    def work() -> None:
+        for n in range(times):
+            time.sleep(0.25)
+            ctx.progress(n + 1, times, how) if n % 2 else heartbeat()
+
+    code = (
+        "import sys, time, omni\n"
+        "for n in range(int(sys.argv[1])):\n"
+        "    time.sleep(0.25)\n"
+        "    omni.progress(n + 1, int(sys.argv[1]), 'child') if n % 2 else omni.heartbeat()"
+    )
+    if how == "thread":
+        thread = threading.Thread(target=work)
+        thread.start()
+        thread.join()
+    elif how == "child":
+        subprocess.run([sys.executable, "-c", code, str(times)], env=ctx.child_env(), check=True)
+    elif how == "fork":
+        ctx.child_env()
+        child = os.fork()
+        if child == 0:
+            work()
+            os._exit(0)
+        os.waitpid(child, 0)
+    else:
+        subprocess.run(["sleep", "1000"], env=ctx.child_env(), check=True)
+    return "done"
+
+
+@tool
+async def async_helper_speaks(how: str, times: int, ctx: Context) -> str:
+    return await asyncio.to_thread(helper_speaks, how, times, ctx)
