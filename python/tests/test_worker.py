@@ -583,10 +583,15 @@ def test_a_hostile_tool_is_answered_and_the_next_call_too(worker, skill, body):
     demo = skill(
         files={"a.py": f"def f(**_):\n    {body}\n    return 'done'\n{ECHO}def g():\n    return {{}}['k']"}
     )
-    assert one.text(demo.target("f")) == "done"
-    assert one.text(demo.target("echo"), {"text": "a"}) == "a"
-    assert one.error(demo.target("g"))["class"] == "KeyError"
-    assert one.text(demo.target("f")) == "done"
+    for _ in range(2):
+        result = one.result(demo.target("f"))
+        assert result["content"][0]["text"] == "done"
+        if "tainted" in result:
+            # Then there is no next call here.
+            assert "skipped" in one.call(demo.target("echo"), {"text": "a"})[-1]
+            return
+        assert one.text(demo.target("echo"), {"text": "a"}) == "a"
+        assert one.error(demo.target("g"))["class"] == "KeyError"
     assert one.drain() is not None
 
 

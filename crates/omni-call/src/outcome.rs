@@ -44,6 +44,8 @@ pub struct Outcome {
     pub stack: Option<String>,
     /// The end of what the process wrote to stderr, kept when it failed.
     pub stderr: Option<String>,
+    /// Why the process that ran the call serves no other: a JSON array of findings.
+    pub worker: Option<Box<str>>,
 }
 
 /// The ways a call can end. Matched without a wildcard everywhere, so a new way is a compile error until
@@ -216,12 +218,21 @@ impl Ending {
 impl Outcome {
     /// A call that ended before a worker took it.
     pub fn unstarted(ending: Ending, elapsed: Duration) -> Self {
-        Outcome { ending, phase: Phase::Queued, elapsed, attempt: 1, stack: None, stderr: None }
+        Outcome { ending, phase: Phase::Queued, elapsed, attempt: 1, stack: None, stderr: None, worker: None }
     }
 
     /// Turns the outcome into what the client is answered with. A failure becomes a result with
     /// `is_error`, a sentence that a model can act on, and `_meta` that a program can.
-    pub fn into_result(self, tool: &str, detail: ErrorDetail) -> ToolResult {
+    pub fn into_result(mut self, tool: &str, detail: ErrorDetail) -> ToolResult {
+        match self.worker.take() {
+            None => self.into_plain_result(tool, detail),
+            Some(findings) => self
+                .into_plain_result(tool, detail)
+                .with_meta("omni/worker", &format!(r#"{{"replaced":{findings}}}"#)),
+        }
+    }
+
+    fn into_plain_result(self, tool: &str, detail: ErrorDetail) -> ToolResult {
         let mut text = self.ending.sentence(tool, detail);
         let kind = self.ending.kind();
         // Out of time before a worker was free: not the tool's doing.
@@ -308,6 +319,7 @@ mod tests {
             attempt: 1,
             stack: None,
             stderr: Some("noise".into()),
+            worker: None,
         }
     }
 
@@ -337,6 +349,22 @@ mod tests {
             let meta = result.with_meta("omni/attempt", "2").meta.unwrap();
             assert_eq!(std::str::from_utf8(&meta).unwrap(), expected);
             assert!(serde_json::from_slice::<serde_json::Value>(&meta).is_ok());
+        }
+    }
+
+    #[test]
+    fn what_a_call_did_to_its_worker_stands_in_every_kind_of_result() {
+        let finished = Ending::Finished(ToolResult {
+            content: "[]".into(),
+            structured: None,
+            meta: Some(r#"{"own":1}"#.into()),
+            is_error: false,
+        });
+        for ending in [finished, Ending::Idle { limit: Duration::from_secs(1) }] {
+            let outcome = Outcome { ending, worker: Some(r#"["x"]"#.into()), ..raised() };
+            let meta = outcome.into_result("a.b", ErrorDetail::Masked).meta.unwrap();
+            let meta: serde_json::Value = serde_json::from_slice(&meta).unwrap();
+            assert_eq!(meta["omni/worker"], json!({"replaced": ["x"]}));
         }
     }
 

@@ -13,7 +13,8 @@ use std::process::Command;
 
 use rustix::io::{FdFlags, fcntl_dupfd_cloexec, fcntl_setfd};
 use rustix::process::{
-    Resource, Rlimit, Signal, getppid, getrlimit, set_parent_process_death_signal, setrlimit, setsid,
+    Resource, Rlimit, Signal, getpid, getppid, getrlimit, set_child_subreaper,
+    set_parent_process_death_signal, setrlimit, setsid,
 };
 use rustix::stdio::{dup2_stdin, stdin};
 
@@ -31,6 +32,9 @@ const CONTROL_FD_MIN: i32 = 64;
 
 /// How a word of the command line begins that sets a limit: `limit-data=1048576`.
 const LIMIT: &str = "limit-";
+
+/// The word that has orphans below the process become its children: a daemon that a tool leaves is seen by its worker.
+pub(crate) const ADOPT: &str = "adopt";
 
 /// The words that have the launcher set these limits.
 pub(crate) fn limit_words(limits: &ProcessLimits) -> impl Iterator<Item = String> {
@@ -109,8 +113,15 @@ fn settle(args: &mut impl Iterator<Item = OsString>) -> io::Result<OsString> {
     let usage = || io::Error::new(io::ErrorKind::InvalidInput, "usage: __launch SERVER_PID PROGRAM [ARG…]");
     let server = args.next().and_then(|pid| pid.to_str()?.parse::<i32>().ok()).ok_or_else(usage)?;
     let mut program = args.next().ok_or_else(usage)?;
-    while let Some(word) = program.to_str().and_then(|word| word.strip_prefix(LIMIT)) {
-        limit(word)?;
+    loop {
+        let word = program.to_str();
+        if let Some(word) = word.and_then(|word| word.strip_prefix(LIMIT)) {
+            limit(word)?;
+        } else if word == Some(ADOPT) {
+            set_child_subreaper(Some(getpid()))?;
+        } else {
+            break;
+        }
         program = args.next().ok_or_else(usage)?;
     }
     setsid()?;

@@ -70,6 +70,15 @@ impl Up<'_> {
             Up::Error(error) => Some(error.id),
         }
     }
+
+    /// What the call that is answered here has done to its process.
+    pub(crate) fn tainted(&self) -> Option<Box<str>> {
+        match self {
+            Up::Result(result) => result.tainted.map(|findings| findings.get().into()),
+            Up::Error(error) => error.tainted.as_ref().map(|findings| findings.get().into()),
+            _ => None,
+        }
+    }
 }
 
 #[derive(Debug, Deserialize)]
@@ -122,6 +131,9 @@ pub(crate) struct ResultFrame<'a> {
     pub(crate) meta: Option<&'a RawValue>,
     #[serde(default)]
     pub(crate) is_error: bool,
+    /// What the call has done to its process, which must serve no other: an array of sentences.
+    #[serde(borrow, default)]
+    pub(crate) tainted: Option<&'a RawValue>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -143,6 +155,9 @@ pub(crate) struct ErrorFrame {
     pub(crate) traceback: Option<String>,
     #[serde(default)]
     pub(crate) code: Option<i32>,
+    /// As in a result.
+    #[serde(default)]
+    pub(crate) tainted: Option<Box<RawValue>>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
@@ -201,6 +216,9 @@ pub(crate) fn decode(body: &[u8]) -> Result<Up<'_>, Fault> {
         require(result.content, '[', "content", "an array")?;
         if let Some(meta) = result.meta {
             require(meta, '{', "meta", "an object")?;
+        }
+        if let Some(tainted) = result.tainted {
+            require(tainted, '[', "tainted", "an array")?;
         }
     }
     Ok(up)

@@ -63,8 +63,10 @@ pub(crate) struct Worker {
     begun_at: Instant,
     /// It has said that it is ready.
     ready: bool,
-    /// It broke the protocol and gets no further call.
+    /// It broke the protocol, or its last call has changed it: it gets no further call.
     spoiled: bool,
+    /// How its last call has changed it, until somebody asks.
+    tainted: Option<Box<str>>,
     result_bytes_max: usize,
     /// When it last finished a call.
     pub(crate) idle_since: Instant,
@@ -181,6 +183,7 @@ impl Worker {
             begun_at: now,
             ready: false,
             spoiled: false,
+            tainted: None,
             result_bytes_max: config.result_bytes_max,
             idle_since: now,
             wear: Wear::new(&config.worker_life, key, now),
@@ -299,6 +302,11 @@ impl Worker {
         self.call.is_none() && !self.spoiled && self.channel.flushed() && !self.process.exited()
     }
 
+    /// What the call that has just ended did to the process, as a JSON array: a reason not to reuse it.
+    pub(crate) fn take_tainted(&mut self) -> Option<Box<str>> {
+        self.tainted.take()
+    }
+
     /// Whether a line of the code of the call at hand has run.
     pub(crate) fn has_started(&self) -> bool {
         self.page.has_started(self.number)
@@ -360,6 +368,12 @@ impl Worker {
                 let body = self.channel.body(length);
                 let frame = wire::decode(body.bytes())?;
                 self.ready |= matches!(frame, Up::Ready(_));
+                if frame.call() == Some(current.id)
+                    && let Some(findings) = frame.tainted()
+                {
+                    self.spoiled = true;
+                    self.tainted = Some(findings);
+                }
                 let end = take_frame(body, frame, current, deadline, listener, self.result_bytes_max);
                 self.channel.consume(length);
                 Ok(end)

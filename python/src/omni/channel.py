@@ -9,6 +9,8 @@ import os
 import sys
 from _thread import allocate_lock
 
+from omni.private import __builtins__  # noqa: F401 - functions find built-in names here
+
 _RECEIVE_BYTES = 65536
 _LENGTH_BYTES = 4
 # Below the usual limits of open files, 1024 and 256.

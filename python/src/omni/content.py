@@ -5,6 +5,7 @@ from __future__ import annotations
 from sys import modules as _modules
 
 from omni import wire
+from omni.private import __builtins__  # noqa: F401 - functions find built-in names here
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -11,6 +11,7 @@ from __future__ import annotations
 import sys
 
 from omni.library import ArgumentError, is_enum, library_class, shown
+from omni.private import __builtins__  # noqa: F401 - functions find built-in names here
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from os.path import dirname
 
+from omni.private import __builtins__  # noqa: F401 - functions find built-in names here
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from types import TracebackType

@@ -3,21 +3,28 @@
 from __future__ import annotations
 
 import atexit
+import faulthandler
 import os
-from _signal import SIGUSR2
+from _signal import SIGUSR1, SIGUSR2
 
 from omni import wire
 from omni.call import CallReader
 from omni.channel import Channel, copy_high, map_page
 from omni.invoke import Caller
 from omni.load import Prepared
+from omni.order import Order
+from omni.private import __builtins__  # noqa: F401 - functions find built-in names here
 from omni.streams import Streams
+from omni.taint import Watch
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
 _exit = os._exit
+_run_exit_functions = atexit._run_exitfuncs
+_register = faulthandler.register
+_unregister = faulthandler.unregister
 
 
 def serve(channel: Channel, err: int, *, rehearse: bool = False) -> None:
@@ -34,6 +41,7 @@ def serve(channel: Channel, err: int, *, rehearse: bool = False) -> None:
 
         serve_tasks(channel, caller, err)
         leave(caller)
+    _keep_in_order(caller, err)
     _serve_one_by_one(channel, caller)
 
 
@@ -85,8 +93,26 @@ def _serve_one_by_one(channel: Channel, caller: Caller) -> None:
             channel.send(caller.run(body))
             # While the server reads the answer.
             caller.tidy()
+            if caller.tainted:
+                _refuse_all(channel, reader)
         elif kind == "drain":
             leave(caller)
+
+
+def _refuse_all(channel: Channel, reader: CallReader) -> None:
+    """Wait for the end that the server has in store for this process. What was sent ahead goes back."""
+    while True:
+        kind, body = next_frame(channel, reader)
+        if kind == "call":
+            channel.send(wire.skipped(body.id))
+
+
+def _keep_in_order(caller: Caller, err: int) -> None:
+    def watch_stack_signal() -> None:
+        _unregister(SIGUSR1)
+        _register(SIGUSR1, err)
+
+    caller.keep_in_order(Watch(err), Order(watch_stack_signal))
 
 
 def leave(caller: Caller) -> None:
@@ -95,7 +121,7 @@ def leave(caller: Caller) -> None:
     Not the ordinary way out, which would wait for every thread that a tool left behind.
     """
     try:
-        atexit._run_exitfuncs()
+        _run_exit_functions()
         caller.end_output()
     finally:
         _exit(0)

@@ -12,6 +12,7 @@ from omni.content import BadResultError, OutputLimitError, Rendered, find_surrog
 from omni.failure import base_names, exit_code, innermost_location, message_of, traceback_of
 from omni.library import ArgumentError
 from omni.load import LoadError, prepare
+from omni.private import __builtins__  # noqa: F401 - functions find built-in names here
 from omni.skill import CURRENT, CallCancelled, Context, ToolError
 
 TYPE_CHECKING = False
@@ -22,7 +23,9 @@ if TYPE_CHECKING:
     from omni.call import Call
     from omni.channel import Channel
     from omni.listener import Listener
+    from omni.order import Order
     from omni.streams import Streams
+    from omni.taint import Watch
 
 _quote = wire.quote
 _PLAIN_TEXT = '{"result":{"id":%d,"content":[{"type":"text","text":%s}]}}'
@@ -88,6 +91,13 @@ class Caller:
         self._listeners: dict[int, Listener] = {}
         self.elsewhere: dict[int, str] | None = None
         skill.only_call = lambda: self._context
+        #: What looks for traces of a call, where calls follow each other: see `keep_in_order`.
+        self._watch: Watch | None = None
+        self._order: Order | None = None
+        #: A tool that has not run here before has run since the last look.
+        self._first = False
+        #: A call has left something behind by which the next would suffer: none may run here any more.
+        self.tainted = False
         register_at_fork(after_in_child=self._disarm)
 
     # -- one call, in the main thread ------------------------------------------------------------
@@ -113,7 +123,7 @@ class Caller:
         except BaseException as error:
             frame = self.describe(call, context, error)
         self.end(context)
-        return frame
+        return frame if self._watch is None else self.inspected(frame)
 
     def begin(self, call: Call, context: Context) -> tuple[Any, dict]:
         """Load the call's function and make its arguments; from here on user code may run."""
@@ -121,6 +131,10 @@ class Caller:
         prepared = target.prepared
         if prepared is None:
             prepared = target.prepared = prepare(target, checked=self._checked)
+            self._first = True
+            if self._watch is not None:
+                self._watch.accept()
+                self._order.accept()
         if self._page is not None:
             # First noted, then looked whether it may begin: in the other order the server could take it
             # for never begun while it does.
@@ -357,6 +371,25 @@ class Caller:
 
     # -- after a call ----------------------------------------------------------------------------------
 
+    def keep_in_order(self, watch: Watch, order: Order) -> None:
+        """From now on, look for what calls leave behind, and put back what they have changed."""
+        self._watch = watch
+        self._order = order
+
+    def inspected(self, answer: bytes) -> bytes:
+        """Return a call's answer with what was found after it, if anything was. Never raises."""
+        if not self._channel.mine:
+            return answer
+        first, self._first = self._first, False
+        try:
+            findings = self._watch.findings(first=first)
+        except BaseException as error:
+            findings = [f"the process cannot be looked at any more ({type(error).__name__})"]
+        if findings is None:
+            return answer
+        self.tainted = True
+        return wire.with_findings(answer, findings)
+
     def tidy(self) -> None:
         """Undo what a call did to the process and the next one would trip over.
 
@@ -366,7 +399,12 @@ class Caller:
             _exit(0)
         if getsignal(self._signal_number) is not self._handler:
             signal(self._signal_number, self._handler)
-        self._streams.restore()
+        try:
+            self._streams.restore()
+            if self._order is not None:
+                self._order.restore()
+        except (OSError, ValueError) as error:
+            self._channel.fail(f"what a tool has done to this process cannot be undone: {error}")
 
 
 def _imports(frame: FrameType | None) -> bool:

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import sys
 
+from omni.private import __builtins__  # noqa: F401 - functions find built-in names here
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any, Callable

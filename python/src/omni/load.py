@@ -14,6 +14,7 @@ from _frozen_importlib_external import spec_from_file_location
 from os.path import exists, isfile, relpath
 
 from omni.convert import context_parameters, plan_arguments
+from omni.private import __builtins__  # noqa: F401 - functions find built-in names here
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

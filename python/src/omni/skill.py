@@ -7,6 +7,7 @@ from time import monotonic
 
 from omni import wire
 from omni.call import Call, Target
+from omni.private import __builtins__  # noqa: F401 - functions find built-in names here
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -6,6 +6,8 @@ import sys
 from os import O_RDONLY, chdir, close, devnull, dup2, get_inheritable, getcwd
 from os import open as open_descriptor
 
+from omni.private import __builtins__  # noqa: F401 - functions find built-in names here
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from io import TextIOWrapper

@@ -8,7 +8,10 @@ from os import _exit
 
 from omni import skill, wire
 from omni.call import CallReader
+from omni.order import Order
+from omni.private import __builtins__  # noqa: F401 - functions find built-in names here
 from omni.skill import CURRENT, CallCancelled, Context
+from omni.taint import Watch
 from omni.waiting import dump_on_signal, lines
 
 TYPE_CHECKING = False
@@ -19,6 +22,7 @@ if TYPE_CHECKING:
     from omni.channel import Channel
     from omni.invoke import Caller
 
+_Task = asyncio.Task
 _EAGER: dict[str, Any] = {"eager_start": True} if sys.version_info >= (3, 12) else {}
 
 
@@ -74,8 +78,11 @@ class Tasks:
             self._stop_when_idle()
 
     def _start(self, call: Call) -> None:
+        if self._caller.tainted:
+            self._channel.send(wire.skipped(call.id))
+            return
         running = self._running[call.id] = _Running(call)
-        running.task = asyncio.Task(self._run(running), loop=self._loop, **_EAGER)
+        running.task = _Task(self._run(running), loop=self._loop, **_EAGER)
 
     async def _run(self, running: _Running) -> None:
         call, caller = running.call, self._caller
@@ -114,7 +121,7 @@ class Tasks:
     def _answer(self, frame: bytes) -> None:
         """Send an answer: at once when it is the only call, together with others that end now otherwise."""
         if not self._running and not self._answers:
-            self._channel.send(frame)
+            self._channel.send(self._caller.inspected(frame))
             self._rest()
             return
         if not self._answers:
@@ -123,6 +130,9 @@ class Tasks:
 
     def _send_answers(self) -> None:
         answers, self._answers = self._answers, []
+        if not self._running:
+            # Nobody can say which of them did it.
+            answers[-1] = self._caller.inspected(answers[-1])
         self._channel.send(b"".join(answers))
         self._rest()
 
@@ -151,7 +161,12 @@ def serve_tasks(channel: Channel, caller: Caller, err: int) -> None:
     loop = asyncio.new_event_loop()
     asyncio.set_event_loop(loop)
     tasks = Tasks(channel, caller, loop)
-    dump_on_signal(err, tasks.where)
+
+    def watch_stack_signal() -> None:
+        dump_on_signal(err, tasks.where)
+
+    watch_stack_signal()
+    caller.keep_in_order(Watch(err), Order(watch_stack_signal))
     loop.add_reader(channel.fileno(), tasks.on_readable)
     loop.call_soon(tasks.take, channel.take_buffered())
     while not tasks.ended:

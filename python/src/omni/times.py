@@ -10,6 +10,7 @@ import datetime as dt
 import re
 
 from omni.library import parsed
+from omni.private import __builtins__  # noqa: F401 - functions find built-in names here
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

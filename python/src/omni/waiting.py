@@ -7,6 +7,8 @@ import faulthandler
 from _signal import SIG_DFL, SIGUSR1, signal
 from os import write as _write
 
+from omni.private import __builtins__  # noqa: F401 - functions find built-in names here
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable

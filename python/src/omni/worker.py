@@ -7,6 +7,8 @@ the server prepares the first call.
 import os
 import sys
 
+from omni.private import __builtins__  # noqa: F401 - functions find built-in names here
+
 
 def main() -> None:
     """Serve calls until the server closes the channel or says `drain`. Does not return."""

@@ -17,6 +17,7 @@ import sys
 from _signal import SIG_DFL, SIGTERM, signal
 
 from omni.channel import Channel, ChannelError, copy_high, open_channel
+from omni.private import __builtins__  # noqa: F401 - functions find built-in names here
 from omni.worker import forget_current_folder, ready, take_signals
 
 TYPE_CHECKING = False

@@ -42,6 +42,7 @@ fn row(ending: Ending) -> String {
         attempt: 1,
         stack: None,
         stderr: None,
+        worker: None,
     };
     let (text, retryable) = shown(&outcome.into_result("skill.tool", ErrorDetail::default()));
     format!("| `{kind}` | {when} | {text} | {} |\n", if retryable { "yes" } else { "no" })

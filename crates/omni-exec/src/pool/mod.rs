@@ -192,11 +192,16 @@ impl Pool {
 
     /// Says how the call ended, and lets the worker go.
     async fn conclude(&self, call: &Call, mut lease: Lease<'_>, end: End, attempt: u32) -> Outcome {
-        if let End::Result(result) = end {
-            let result = self.with_news(result, lease.worker().key);
-            return outcome(call, Ending::Finished(result), Phase::Started, attempt);
-        }
         let worker = lease.worker();
+        let tainted = worker.take_tainted();
+        if let Some(findings) = &tainted {
+            note_taint(call, findings);
+        }
+        if let End::Result(result) = end {
+            let result = self.with_news(result, worker.key);
+            let outcome = outcome(call, Ending::Finished(result), Phase::Started, attempt);
+            return Outcome { worker: tainted, ..outcome };
+        }
         let died = matches!(end, End::Died(_) | End::Broken(_)) && !self.shared.children.closing();
         if died && worker.has_started() && self.shared.lock().quarantine.note(&call.spec.tool, Instant::now())
         {
@@ -216,8 +221,13 @@ impl Pool {
             End::Died(_) if self.shared.children.closing() => Ending::Shutdown,
             end => ending(end, &self.shared.config),
         };
-        Outcome { stack, stderr, ..outcome(call, ending, phase, attempt) }
+        Outcome { stack, stderr, worker: tainted, ..outcome(call, ending, phase, attempt) }
     }
+}
+
+/// Says in the log why a worker is replaced after a call.
+fn note_taint(call: &Call, findings: &str) {
+    tracing::info!(tool = call.spec.tool, findings, "a call changed its worker, which is replaced");
 }
 
 impl Pool {

@@ -14,7 +14,7 @@ use tokio::time::{sleep, sleep_until, timeout, timeout_at};
 
 use super::quarantine::{self, Quarantine};
 use super::succession::EXIT_GRACE;
-use super::{CANCEL_PATIENCE, RETRY_AFTER};
+use super::{CANCEL_PATIENCE, RETRY_AFTER, note_taint};
 use crate::failures::Failures;
 use crate::outcome::{ending, outcome, start_failed, unstarted, waited_out};
 use crate::process::{Children, Exit, Listener, StatusPage, TERM_GRACE};
@@ -73,6 +73,9 @@ impl Multiplex {
             // A worker that went between here and there has not seen the call.
             let Some(mut ride) = Ride::begin(line, &call, attempt) else { continue };
             let end = ride.finish(&mut call, events).await;
+            if matches!(end, End::Skipped) && !self.shared.children.closing() {
+                continue;
+            }
             let lost = matches!(end, End::Died(_) | End::Broken(_));
             if lost && attempt == 1 && !ride.has_started() && !self.shared.children.closing() {
                 attempt += 1;
@@ -84,8 +87,12 @@ impl Multiplex {
 
     async fn conclude(&self, call: &Call, ride: Ride, end: End, attempt: u32) -> Outcome {
         let config = self.shared.children.config();
+        let worker = ride.tainted.clone();
+        if let Some(findings) = &worker {
+            note_taint(call, findings);
+        }
         if let End::Result(_) = end {
-            return outcome(call, ending(end, config), Phase::Started, attempt);
+            return Outcome { worker, ..outcome(call, ending(end, config), Phase::Started, attempt) };
         }
         let phase = if ride.has_started() { Phase::Started } else { Phase::Starting };
         // Died, not broken: so this call was the only one that can have done it.
@@ -104,7 +111,7 @@ impl Multiplex {
             End::Died(_) | End::Broken(_) if self.shared.children.closing() => Ending::Shutdown,
             end => ending(end, config),
         };
-        Outcome { stack, ..outcome(call, ending, phase, attempt) }
+        Outcome { stack, worker, ..outcome(call, ending, phase, attempt) }
     }
 
     /// The worker in use, or a new one.
@@ -186,7 +193,10 @@ impl Shared {
     }
 
     fn current(&self) -> Option<Arc<Line>> {
-        self.lock().current.clone().filter(|line| !line.lock().closed)
+        self.lock().current.clone().filter(|line| {
+            let state = line.lock();
+            !state.closed && !state.leaving
+        })
     }
 }
 
@@ -296,6 +306,8 @@ struct Passenger {
     events: Vec<Event>,
     beat: Option<Instant>,
     end: Option<End>,
+    /// What it has done to the process, as a JSON array.
+    tainted: Option<Box<str>>,
     waker: Option<Waker>,
 }
 
@@ -378,6 +390,8 @@ struct Ride {
     id: u64,
     number: u64,
     over: bool,
+    /// What the call has done to the process, as a JSON array.
+    tainted: Option<Box<str>>,
 }
 
 impl Ride {
@@ -392,12 +406,19 @@ impl Ride {
         let number = state.begun;
         let sending = wire::Sending { id, attempt, now: Instant::now() };
         wire::push_call(&mut state.outbox, call, sending);
-        let passenger =
-            Passenger { number, wants: call.wants, events: Vec::new(), beat: None, end: None, waker: None };
+        let passenger = Passenger {
+            number,
+            wants: call.wants,
+            events: Vec::new(),
+            beat: None,
+            end: None,
+            tainted: None,
+            waker: None,
+        };
         state.calls.insert(id, passenger);
         state.call_task();
         drop(state);
-        Some(Ride { line, id, number, over: false })
+        Some(Ride { line, id, number, over: false, tainted: None })
     }
 
     async fn finish(&mut self, call: &mut Call, events: &mut dyn EventSink) -> End {
@@ -431,6 +452,7 @@ impl Ride {
                 call.deadline.beat(at);
             }
             passenger.waker = Some(cx.waker().clone());
+            self.tainted = passenger.tainted.take();
             (std::mem::take(&mut passenger.events), passenger.end.take())
         };
         heard.into_iter().for_each(|event| events.event(event));
@@ -611,6 +633,11 @@ fn take_frame(state: &mut LineState, worker: &mut Worker, length: usize) -> Resu
     let body = worker.channel.body(length);
     let frame = wire::decode(body.bytes())?;
     if let Some(passenger) = frame.call().and_then(|id| state.calls.get_mut(&id)) {
+        if let Some(findings) = frame.tainted() {
+            // It begins no call any more, and skips those that are on their way to it.
+            state.leaving = true;
+            passenger.tainted = Some(findings);
+        }
         match frame {
             Up::Result(result) => passenger.end(result_of(body, &result, result_bytes_max)),
             Up::Error(error) => passenger.end(End::Error(error)),
@@ -623,11 +650,14 @@ fn take_frame(state: &mut LineState, worker: &mut Worker, length: usize) -> Resu
                 }
                 passenger.wake();
             }
-            Up::Ready(_) | Up::Started(_) | Up::Skipped(_) | Up::Unknown => {}
+            Up::Skipped(_) => passenger.end(End::Skipped),
+            Up::Ready(_) | Up::Started(_) | Up::Unknown => {}
         }
-        if passenger.end.is_some() {
+        if let Some(end) = &passenger.end {
             state.ended += 1;
-            state.started = state.started.max(passenger.number);
+            if !matches!(end, End::Skipped) {
+                state.started = state.started.max(passenger.number);
+            }
         }
     }
     worker.channel.consume(length);

@@ -21,7 +21,7 @@ use tokio::time::timeout;
 
 use super::environment::{self, MARK};
 use super::{Exit, Life, Process, keeper, starter, sweep};
-use crate::launch::{RUN, limit_words};
+use crate::launch::{ADOPT, RUN, limit_words};
 use crate::{ExecConfig, WorkerStart, embedded};
 
 /// What to start: Python's arguments and the variables that only this process gets.
@@ -329,6 +329,8 @@ impl Children {
             .arg("__launch")
             .arg(std::process::id().to_string())
             .args(limit_words(&self.config.limits))
+            // A zygote is the parent of processes that are somebody else's.
+            .args((!program.forks).then_some(ADOPT))
             .args(self.argv(program.args))
             .env_clear()
             .envs(self.inherited.iter().map(|(name, value)| (name, value)))

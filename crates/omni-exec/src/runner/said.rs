@@ -116,6 +116,7 @@ fn last(failure: Failure, call: &Call, result_bytes_max: usize) -> Last {
             intended: failure.intended.unwrap_or_default(),
             traceback: failure.traceback,
             code: failure.code,
+            tainted: None,
         };
         error_ending(frame, result_bytes_max, None)
     };

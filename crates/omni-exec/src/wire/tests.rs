@@ -70,7 +70,7 @@ fn unknown_types_and_fields_are_passed_over() {
 
 #[test]
 fn what_is_no_frame_is_a_fault() {
-    let faulty: [&[u8]; 12] = [
+    let faulty: [&[u8]; 13] = [
         b"",
         b"[]",
         b"{}",
@@ -82,6 +82,7 @@ fn what_is_no_frame_is_a_fault() {
         br#"{"result":{"id":1,"content":{}}}"#,
         br#"{"result":{"id":1,"content":[NaN]}}"#,
         br#"{"result":{"id":1,"content":[],"meta":[]}}"#,
+        br#"{"result":{"id":1,"content":[],"tainted":{}}}"#,
         b"{\"result\":{\"id\":1,\"content\":[\n]}}",
     ];
     for frame in faulty {
@@ -186,6 +187,9 @@ fn as_value(up: &Up<'_>) -> Value {
             if result.is_error {
                 members["is_error"] = true.into();
             }
+            if let Some(tainted) = result.tainted {
+                members["tainted"] = value(tainted);
+            }
             json!({ "result": members })
         }
         Up::Error(error) => {
@@ -206,6 +210,9 @@ fn as_value(up: &Up<'_>) -> Value {
             }
             if let Some(code) = error.code {
                 members["code"] = code.into();
+            }
+            if let Some(tainted) = &error.tainted {
+                members["tainted"] = value(tainted);
             }
             json!({ "error": members })
         }

@@ -9,8 +9,8 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use omni_call::{
-    Call, CallId, Deadline, Ending, Event, EventSink, Executor, LogLevel, Outcome, Policy, RunSpec, Wants,
-    Way,
+    Call, CallId, Deadline, Ending, Event, EventSink, Executor, Inject, LogLevel, Outcome, Policy, RunSpec,
+    Wants, Way,
 };
 use omni_exec::{Embedding, ExecConfig, Governed, Pool, Spawn, WorkerStart};
 use serde_json::{Value, json};
@@ -85,6 +85,7 @@ impl Lab {
             ("tools.py", include_str!("tools.py")),
             ("dying.py", include_str!("tools_dying_at_import.py")),
             ("broken.py", include_str!("tools_broken.py")),
+            ("hostile.py", include_str!("tools_hostile.py")),
         ] {
             std::fs::write(scripts.join(name), text).unwrap();
         }
@@ -172,6 +173,12 @@ impl Request {
     /// Uses one run specification for several calls, as the catalogue does.
     pub(crate) fn with(mut self, spec: &Arc<RunSpec>) -> Self {
         self.shared = Some(Arc::clone(spec));
+        self
+    }
+
+    /// With the call's context as the parameter `ctx`.
+    pub(crate) fn context(mut self) -> Self {
+        self.spec.inject = vec![Inject { parameter: "ctx".into(), kind: "context".into() }];
         self
     }
 
