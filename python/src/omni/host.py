@@ -55,7 +55,8 @@ def greet(channel: Channel, err: int) -> tuple[dict, Caller]:
         channel.fail(f"the first frame was `{kind}`, not `hello`")
     channel.frame_bytes_max = hello.get("frame_bytes_max") or (16 << 20) + (64 << 10)
     page = None if descriptor is None else map_page(descriptor)
-    caller = Caller(channel, hello, page, Streams(copy_high(1, 1), err))
+    checked = bool(hello.get("checked"))
+    caller = Caller(channel, hello, page, Streams(copy_high(1, 1), err), checked=checked)
     caller.install_handler(SIGUSR2)
     return hello, caller
 

@@ -50,8 +50,8 @@ class Prepared:
 def prepare(target: Target, *, checked: bool = False) -> Prepared:
     """Import the file that `target` names and find its function.
 
-    With `checked`, the injected parameters are found here and written into `target`, and arguments are
-    checked against the annotations: for callers without a server.
+    With `checked`, arguments are checked against the annotations, and injected parameters that `target` does
+    not name are found and written into it: for callers without a server.
 
     Raises:
         LoadError: The import failed; its cause is the exception.
@@ -61,7 +61,7 @@ def prepare(target: Target, *, checked: bool = False) -> Prepared:
     if not callable(function):
         message = f"`{target.file}` has no function `{target.function}`: it was renamed, or is made elsewhere"
         raise LoadError(message, target.file)
-    if checked:
+    if checked and not target.inject:
         target.inject = [(name, "context") for name in context_parameters(function)]
     injected = {name for name, _ in target.inject}
     return Prepared(function, plan_arguments(function, injected, checked=checked))

@@ -19,20 +19,31 @@ def find_skill(skills: str, name: str) -> str:
     """Return the absolute path of a skill's folder, by the folder's name or the name in its `SKILL.md`."""
     skills = os.path.abspath(skills)
     try:
-        folders = sorted(entry.name for entry in os.scandir(skills) if entry.is_dir())
+        names = skill_folders(skills)
     except OSError as error:
         message = (
             f"`{skills}` is no folder of skills: {error.strerror}; name one with `--skills` or `OMNI_SKILLS`"
         )
         raise NotFoundError(message) from None
-    names = {
-        _declared_name(f"{skills}/{folder}") or folder: folder for folder in folders if folder[0] not in "._"
-    }
-    folder = names.get(name) or (name if name in folders else None)
-    if folder is None:
+    folder = names.get(name) or f"{skills}/{name}"
+    if name not in names and (not name or "/" in name or not os.path.isdir(folder)):
         message = f"there is no skill `{name}` in `{skills}`{_instead(name, names)}"
         raise NotFoundError(message)
-    return f"{skills}/{folder}"
+    return folder
+
+
+def skill_folders(skills: str) -> dict[str, str]:
+    """Return the folder of each skill, by the name in its `SKILL.md` or else its own.
+
+    Raises:
+        OSError: `skills` cannot be listed.
+    """
+    folders = sorted(entry.name for entry in os.scandir(skills) if entry.is_dir())
+    return {
+        _declared_name(f"{skills}/{folder}") or folder: f"{skills}/{folder}"
+        for folder in folders
+        if folder[0] not in "._"
+    }
 
 
 class Command:

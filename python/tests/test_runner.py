@@ -1,0 +1,355 @@
+"""The runner as its clients see it: a process, a socket, and HTTP."""
+
+import http.client
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import threading
+
+import pytest
+from harness import PATIENCE_SECONDS, TOP, environment
+from test_supervise import is_gone, wait_until
+
+TOOLS = (
+    TOP
+    + '''
+import os, time
+
+@tool(read_only=True, timeout=9)
+def echo(text: str) -> str:
+    """Say it again."""
+    return text
+
+@tool
+def waits(ctx: Context) -> str:
+    ctx.info({"pid": os.getpid()})
+    time.sleep(1000)
+    return "unreachable"
+
+@tool
+def sleeps(seconds: float, ctx: Context) -> str:
+    ctx.info({"pid": os.getpid()})
+    time.sleep(seconds)
+    return "slept"
+
+@tool
+def crashes():
+    os.abort()
+'''
+)
+
+
+class Runner:
+    """A runner's process, and requests to it in one line each."""
+
+    def __init__(self, skills, *words, tcp=False):
+        self.path = os.path.join(os.path.dirname(skills), f"runner-{len(words)}.sock")
+        place = ["--port", "0"] if tcp else ["--unix", self.path]
+        self.process = subprocess.Popen(
+            [sys.executable, "-m", "omni.runner", "--skills", skills, *place, *words],
+            env=environment(),
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            cwd=os.path.dirname(skills),
+        )
+        self.line = self.process.stdout.readline().strip()
+        self.port = int(self.line.rpartition(":")[2]) if tcp else None
+
+    def connect(self):
+        if self.port is not None:
+            return socket.create_connection(("127.0.0.1", self.port), PATIENCE_SECONDS)
+        stream = socket.socket(socket.AF_UNIX)
+        stream.settimeout(PATIENCE_SECONDS)
+        stream.connect(self.path)
+        return stream
+
+    def client(self):
+        client = http.client.HTTPConnection("localhost", self.port, timeout=PATIENCE_SECONDS)
+        client.sock = self.connect()
+        return client
+
+    def ask(self, method, path, body=None, **headers):
+        """Return status, headers and body of an answer, the body parsed."""
+        client = self.client()
+        named = {name.replace("_", "-"): value for name, value in headers.items()}
+        if body is not None:
+            body = body if isinstance(body, str) else json.dumps(body)
+            named.setdefault("Content-Type", "application/json")
+        client.request(method, path, body, named)
+        answer = client.getresponse()
+        data = answer.read()
+        client.close()
+        return answer.status, answer.headers, json.loads(data) if data else None
+
+    def start(self, name, arguments=None, **more):
+        """Begin a call; return the client and the answer, whose lines are its events."""
+        client = self.client()
+        body = {"name": name, "arguments": arguments or {}, "id": 7, "context": {"log": "info"}, **more}
+        client.request("POST", "/run_tool", json.dumps(body), {"Content-Type": "application/json"})
+        return client, client.getresponse()
+
+    def run(self, name, arguments=None, **more):
+        """Make a call and return its events."""
+        client, answer = self.start(name, arguments, **more)
+        assert answer.status == 200, answer.read()
+        events = [json.loads(line) for line in answer]
+        client.close()
+        return events
+
+    def end(self):
+        if self.process.poll() is None:
+            self.process.kill()
+        self.process.communicate()
+
+
+@pytest.fixture
+def runner(skill, tmp_path):
+    made = skill("demo", {"a.py": TOOLS})
+    with open(f"{made.folder}/SKILL.md", "w") as file:
+        file.write("---\nname: demo\ndescription: Shows.\n---\nHello.\n")
+    os.mkdir(f"{made.folder}/references")
+    with open(f"{made.folder}/references/über.md", "w") as file:
+        file.write("More.\n")
+    os.symlink("/etc/passwd", f"{made.folder}/references/passwd")
+    started = []
+
+    def start(*words, **options):
+        started.append(Runner(str(tmp_path / "skills"), *words, **options))
+        return started[-1]
+
+    yield start
+    for one in started:
+        one.end()
+
+
+def pid_of(answer):
+    for line in answer:
+        event = json.loads(line)
+        if "log" in event:
+            return event["log"]["data"]["pid"]
+    raise AssertionError("the tool said nothing")
+
+
+def test_it_says_where_it_listens_and_how_it_is(runner):
+    one = runner()
+    assert one.line == f"omni runner: listening at unix:{one.path}"
+    assert os.stat(one.path).st_mode & 0o777 == 0o600
+    one.ask("GET", "/tools")
+    status, _, health = one.ask("GET", "/health")
+    assert status == 200
+    assert (health["status"], health["ready"], health["initializing"]) == ("ok", True, False)
+
+
+def test_a_call_over_tcp_and_unix_gives_the_same_events(runner):
+    expected = [
+        {"started": {"id": 7}},
+        {"result": {"id": 7, "content": [{"type": "text", "text": "a"}], "structured": {"result": "a"}}},
+    ]
+    for one in (runner(), runner(tcp=True)):
+        assert one.run("demo.echo", {"text": "a"}) == expected
+
+
+def test_one_connection_serves_many_requests(runner):
+    one = runner()
+    client = one.client()
+    for text in ("a", "b", "c"):
+        body = json.dumps({"name": "demo.echo", "arguments": {"text": text}})
+        client.request("POST", "/run_tool", body, {"Content-Type": "application/json"})
+        assert json.loads(client.getresponse().read().splitlines()[-1])["result"]["structured"] == {
+            "result": text
+        }
+    client.close()
+
+
+def test_a_tool_that_crashes_costs_its_call_only(runner):
+    one = runner()
+    last = one.run("demo.crashes")[-1]["error"]
+    assert (last["kind"], last["signal"]) == ("signalled", 6)
+    assert one.run("demo.echo", {"text": "a"})[-1]["result"]
+
+
+def test_its_tools_are_listed_once_and_known_by_their_tag(runner):
+    one = runner()
+    status, headers, body = one.ask("GET", "/tools")
+    assert status == 200
+    tools = {tool["name"]: tool for tool in body["tools"]}
+    assert list(tools) == ["demo.crashes", "demo.echo", "demo.sleeps", "demo.waits"]
+    echo = tools["demo.echo"]
+    assert echo["inputSchema"]["required"] == ["text"]
+    assert echo["omni"]["timeout_ms"] == 9000
+    assert echo["omni"]["policy"]["repeatable"] is True
+    status, _, body = one.ask("GET", "/tools", If_None_Match=headers["ETag"])
+    assert (status, body) == (304, None)
+
+
+def test_a_changed_skill_is_listed_and_run_as_it_is_now(runner, tmp_path):
+    one = runner()
+    assert one.run("demo.echo", {"text": "a"})
+    _, headers, _ = one.ask("GET", "/tools")
+    file = tmp_path / "skills/demo/scripts/a.py"
+    file.write_text(
+        file.read_text().replace("return text", "return text + '!'") + "\n@tool\ndef new(): pass\n"
+    )
+    wait_until(lambda: one.ask("GET", "/tools", If_None_Match=headers["ETag"])[0] == 200)
+    assert one.run("demo.new")[-1]["result"]
+    assert one.run("demo.echo", {"text": "a"})[-1]["result"]["structured"] == {"result": "a!"}
+
+
+def test_texts_of_skills_are_resources_and_links_are_not(runner):
+    one = runner()
+    _, _, body = one.ask("GET", "/resources")
+    uris = [resource["uri"] for resource in body["resources"]]
+    assert uris == ["omni://skill/demo/SKILL.md", "omni://skill/demo/references/%C3%BCber.md"]
+    assert body["resourceTemplates"] == []
+    _, _, read = one.ask("POST", "/resources/read", {"uri": uris[1]})
+    assert read == {"contents": [{"uri": uris[1], "mimeType": "text/markdown", "text": "More.\n"}]}
+    for uri in ("omni://skill/demo/references/passwd", "omni://skill/demo/../../x", "file:///etc/passwd"):
+        status, _, refused = one.ask("POST", "/resources/read", {"uri": uri})
+        assert (status, refused["error"]["code"]) == (404, "not_found")
+
+
+def test_there_are_no_prompts_yet(runner):
+    one = runner()
+    assert one.ask("GET", "/prompts")[2] == {"prompts": []}
+    assert one.ask("POST", "/prompts/get", {"name": "a"})[0] == 404
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "body", "refused"),
+    [
+        ("GET", "/nowhere", None, (404, "not_found")),
+        ("GET", "/run_tool", None, (405, "method_not_allowed")),
+        ("POST", "/run_tool", "{", (400, "bad_request")),
+        ("POST", "/run_tool", {"name": "demo.nothing"}, (404, "unknown_tool")),
+        ("POST", "/resources/read", {}, (400, "bad_request")),
+        ("POST", "/prompts/get", {"name": 3}, (400, "bad_request")),
+    ],
+)
+def test_what_cannot_be_answered_is_refused_with_a_reason(runner, method, path, body, refused):
+    status, _, answer = runner().ask(method, path, body)
+    assert (status, answer["error"]["code"]) == refused
+    assert answer["error"]["message"]
+
+
+@pytest.mark.parametrize(
+    ("sent", "status"),
+    [
+        (b"hello\r\n\r\n", b"400"),
+        (b"GET http://x/tools HTTP/1.1\r\n\r\n", b"400"),
+        (b"GET /tools HTTP/1.1\r\nno header\r\n\r\n", b"400"),
+        (b"GET /tools HTTP/1.1\r\nHost: a\r\nHost: b\r\n\r\n", b"400"),
+        (b"POST /run_tool HTTP/1.1\r\nContent-Length: -1\r\n\r\n", b"400"),
+        (b"POST /run_tool HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n", b"411"),
+        (b"POST /run_tool HTTP/1.1\r\nContent-Length: 99999999\r\n\r\n", b"413"),
+        (b"GET /tools HTTP/1.1\r\nX: " + b"x" * 70000, b"431"),
+    ],
+)
+def test_what_is_no_request_is_refused_and_the_runner_goes_on(runner, sent, status):
+    one = runner()
+    with one.connect() as stream:
+        stream.sendall(sent)
+        assert stream.makefile("rb").read().startswith(b"HTTP/1.1 " + status)
+    assert one.ask("GET", "/health")[0] == 200
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [{"Origin": "http://evil.example"}, {"Host": "evil.example"}, {"Content_Type": "text/plain"}],
+)
+def test_a_web_page_cannot_use_it(runner, headers):
+    status, _, refused = runner(tcp=True).ask("POST", "/run_tool", {"name": "demo.echo"}, **headers)
+    assert (status, refused["error"]["code"]) == (403, "forbidden")
+
+
+def test_closing_the_connection_ends_the_tool(runner):
+    one = runner()
+    client, answer = one.start("demo.waits")
+    pid = pid_of(answer)
+    answer.close()
+    client.close()
+    # The tool obeys, so its worker is free again.
+    wait_until(lambda: one.ask("GET", "/health")[2]["workers"]["busy"] == 0)
+    assert one.run("demo.echo", {"text": "a"})
+    assert pid
+
+
+def test_its_death_is_the_death_of_its_workers(runner):
+    one = runner()
+    client, answer = one.start("demo.waits")
+    pid = pid_of(answer)
+    one.process.send_signal(signal.SIGKILL)
+    wait_until(lambda: is_gone(pid))
+    client.close()
+
+
+def test_told_to_end_it_lets_calls_finish_and_takes_no_new_ones(runner):
+    one = runner("--grace", "30")
+    client, answer = one.start("demo.sleeps", {"seconds": 1.5})
+    pid_of(answer)
+    one.process.send_signal(signal.SIGTERM)
+    wait_until(lambda: one.ask("GET", "/health")[2]["status"] == "draining")
+    status, headers, refused = one.ask("POST", "/run_tool", {"name": "demo.echo"})
+    assert (status, refused["error"]["code"], headers["Retry-After"]) == (503, "draining", "1")
+    assert json.loads(answer.readlines()[-1])["result"]
+    client.close()
+    assert one.process.wait(PATIENCE_SECONDS) == 0
+    assert not os.path.exists(one.path)
+
+
+def test_after_its_grace_it_ends_what_still_runs(runner):
+    one = runner("--grace", "0.2")
+    client, answer = one.start("demo.waits")
+    pid = pid_of(answer)
+    one.process.send_signal(signal.SIGTERM)
+    assert json.loads(answer.readlines()[-1])["error"]["kind"] == "shutdown"
+    assert one.process.wait(PATIENCE_SECONDS) == 0
+    assert is_gone(pid)
+    client.close()
+
+
+def test_many_calls_at_once_all_get_their_own_answer(runner):
+    one = runner("--workers", "1..3")
+    ends = {}
+
+    def ask(number):
+        ends[number] = one.run("demo.echo", {"text": str(number)})[-1]["result"]["structured"]["result"]
+
+    threads = [threading.Thread(target=ask, args=(number,)) for number in range(40)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(PATIENCE_SECONDS)
+    assert ends == {number: str(number) for number in range(40)}
+
+
+def test_a_socket_that_a_dead_runner_left_is_taken_over_and_a_live_one_is_not(runner, tmp_path):
+    first = runner()
+    words = [sys.executable, "-m", "omni.runner", "--skills", str(tmp_path / "skills"), "--unix", first.path]
+    second = subprocess.run(words, env=environment(), capture_output=True, text=True, check=False)
+    assert second.returncode == 1
+    assert "another runner listens" in second.stderr
+    first.process.kill()
+    first.process.wait()
+    assert os.path.exists(first.path)
+    assert runner().ask("GET", "/health")[0] == 200
+
+
+def test_an_address_that_others_reach_needs_a_word(tmp_path):
+    words = [
+        sys.executable,
+        "-m",
+        "omni.runner",
+        "--skills",
+        str(tmp_path),
+        "--port",
+        "0",
+        "--host",
+        "0.0.0.0",
+    ]
+    done = subprocess.run(words, env=environment(), capture_output=True, text=True, check=False)
+    assert done.returncode == 2
+    assert "--allow-unauthenticated" in done.stderr
