@@ -39,6 +39,9 @@ pub struct ExecConfig {
     pub interpreter: Interpreter,
     /// How the workers of a pool are started.
     pub worker_start: WorkerStart,
+    /// The virtual environment that the interpreter belongs to, when it is one that omni made: its programs come
+    /// first in `PATH`, and `VIRTUAL_ENV` names it.
+    pub environment: Option<PathBuf>,
     /// The folder that holds the `omni` Python package; becomes `PYTHONPATH`.
     pub package_dir: PathBuf,
     /// The program that is started as `<launcher> __launch …` and becomes Python: see
@@ -128,6 +131,7 @@ impl ExecConfig {
         ExecConfig {
             interpreter: Interpreter { path: interpreter },
             worker_start: WorkerStart::default(),
+            environment: None,
             package_dir,
             launcher,
             root,

@@ -5,27 +5,46 @@ use std::time::{Duration, Instant};
 
 use crate::worker::StartFailure;
 
-const BACK_OFF_MIN: Duration = Duration::from_millis(100);
-const BACK_OFF_MAX: Duration = Duration::from_secs(30);
+/// How long to wait after the first failure, and after many.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Pace {
+    pub(crate) min: Duration,
+    pub(crate) max: Duration,
+}
+
+/// The pace of processes, whose start takes some tens of milliseconds.
+const PROCESSES: Pace = Pace { min: Duration::from_millis(100), max: Duration::from_secs(30) };
 
 /// Starts that failed in a row.
-#[derive(Default)]
+#[derive(Debug)]
 pub(crate) struct Failures {
+    pace: Pace,
     count: u32,
     last: Option<(Instant, Arc<StartFailure>)>,
 }
 
+impl Default for Failures {
+    fn default() -> Self {
+        Failures::at(PROCESSES)
+    }
+}
+
 impl Failures {
+    /// No failure yet of something that is tried at this pace.
+    pub(crate) fn at(pace: Pace) -> Self {
+        Failures { pace, count: 0, last: None }
+    }
+
     /// The failure that forbids another start for now.
     pub(crate) fn forbids(&self, now: Instant) -> Option<&Arc<StartFailure>> {
         let (at, failure) = self.last.as_ref()?;
-        (now < *at + back_off(self.count)).then_some(failure)
+        (now < *at + back_off(self.pace, self.count)).then_some(failure)
     }
 
     /// The failure that forbids another start, and until when.
     pub(crate) fn until(&self) -> Option<(Instant, &Arc<StartFailure>)> {
         let (at, failure) = self.last.as_ref()?;
-        Some((*at + back_off(self.count), failure))
+        Some((*at + back_off(self.pace, self.count), failure))
     }
 
     /// Whether one has failed since then.
@@ -42,8 +61,8 @@ impl Failures {
 }
 
 /// How long to wait after `failures` failed starts in a row: doubled from one to the next.
-fn back_off(failures: u32) -> Duration {
-    BACK_OFF_MIN.saturating_mul(1 << failures.saturating_sub(1).min(16)).min(BACK_OFF_MAX)
+fn back_off(pace: Pace, failures: u32) -> Duration {
+    pace.min.saturating_mul(1 << failures.saturating_sub(1).min(16)).min(pace.max)
 }
 
 #[cfg(test)]
@@ -52,7 +71,8 @@ mod tests {
 
     #[test]
     fn the_back_off_doubles_from_a_tenth_of_a_second_to_half_a_minute() {
-        let waits: Vec<u128> = [1, 2, 3, 9, 10, 1000].map(|count| back_off(count).as_millis()).into();
+        let waits: Vec<u128> =
+            [1, 2, 3, 9, 10, 1000].map(|count| back_off(PROCESSES, count).as_millis()).into();
         assert_eq!(waits, [100, 200, 400, 25_600, 30_000, 30_000]);
     }
 }

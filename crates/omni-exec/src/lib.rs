@@ -5,6 +5,8 @@ mod config;
 mod embedded;
 mod launch;
 
+mod environments;
+
 mod policy;
 mod pool;
 mod runner;
@@ -22,6 +24,10 @@ mod process;
 
 pub use config::{Embedding, ExecConfig, Interpreter, ProcessLimits, WorkerLife, WorkerStart};
 pub use embedded::embedded_worker;
+pub use environments::{
+    Environment, EnvironmentConfig, EnvironmentError, Environments, Made, Progress, Stored, find_uv,
+    last_failure, stored_environments,
+};
 pub use launch::launch;
 pub use policy::Governed;
 pub use pool::Pool;

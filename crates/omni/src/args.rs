@@ -23,7 +23,7 @@ pub(crate) enum Command {
     List(ReadArguments),
     /// Show one tool: its schemas, limits and where it is written
     Describe(DescribeArguments),
-    /// Bring the cached manifest up to date with the folder
+    /// Bring the cached manifest up to date with the folder, and install what the skills need
     Sync(SyncArguments),
     /// Report everything that is wrong with the skills or with this machine
     Doctor(DoctorArguments),
@@ -141,12 +141,18 @@ pub(crate) struct DescribeArguments {
 pub(crate) struct SyncArguments {
     #[command(flatten)]
     pub(crate) read: ReadArguments,
+    /// The Python to run tools with, 3.9 or newer [default: python3 on the PATH]
+    #[arg(long, value_name = "PATH", env = "OMNI_PYTHON")]
+    pub(crate) python: Option<PathBuf>,
     /// Write nothing; exit 1 when the manifest is out of date
     #[arg(long, conflicts_with = "dry_run")]
     pub(crate) check: bool,
     /// Write nothing; show what would change
     #[arg(long)]
     pub(crate) dry_run: bool,
+    /// Remove the environments that no skill needs any more
+    #[arg(long, conflicts_with_all = ["check", "dry_run"])]
+    pub(crate) prune: bool,
 }
 
 #[derive(Debug, Args)]

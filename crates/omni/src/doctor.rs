@@ -7,10 +7,11 @@ use omni_catalog::{Diagnostic, Severity};
 use serde_json::json;
 
 use crate::args::{DoctorArguments, RunArguments};
-use crate::assets;
+use crate::environments::{self, Report};
 use crate::python::{self, Python, Refusal, Tried};
 use crate::reading::{self, Counts, join, plural};
 use crate::settings::{Places, RunSettings};
+use crate::{assets, executors};
 
 /// Prints every finding in the style of a compiler. Exits with 1 only under `--strict`, for any warning
 /// or error.
@@ -26,6 +27,14 @@ pub(crate) fn run(arguments: &DoctorArguments, out: &mut dyn Write) -> Result<u8
     if python.is_err() {
         counts.add(Severity::Error);
     }
+    let wanted = python.is_ok() && environments::any(&snapshot, &places);
+    let environments = if wanted {
+        let environments = executors::environments(&places, &settings)?;
+        Some(Report::of(&snapshot, &environments, &places.skills))
+    } else {
+        None
+    };
+    environments.iter().for_each(|report| report.count(&mut counts));
     if arguments.read.json {
         let report = json!({
             "python": python.as_ref().ok(),
@@ -35,6 +44,7 @@ pub(crate) fn run(arguments: &DoctorArguments, out: &mut dyn Write) -> Result<u8
             "skills_dir": places.skills,
             "skills": snapshot.skills().len(),
             "tools": snapshot.tool_count(),
+            "environments": environments.as_ref().map(Report::json),
             "diagnostics": snapshot.diagnostics(),
             "counts": counts,
         });
@@ -66,6 +76,9 @@ pub(crate) fn run(arguments: &DoctorArguments, out: &mut dyn Write) -> Result<u8
         let (skills, tools) =
             (plural(snapshot.skills().len(), "skill"), plural(snapshot.tool_count(), "tool"));
         writeln!(out, "skills  {skills} with {tools} in {}", places.skills.display())?;
+        if let Some(report) = &environments {
+            report.write(out)?;
+        }
         writeln!(out, "{}", verdict(counts))?;
     }
     Ok(u8::from(arguments.strict && counts.errors + counts.warnings > 0))

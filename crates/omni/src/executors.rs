@@ -6,11 +6,13 @@ use std::time::Instant;
 
 use anyhow::{Context, Result};
 use omni_call::{BoxFuture, Call, Ending, EventSink, Executor, Outcome, Way};
-use omni_exec::{Embedding, ExecConfig, Pool, ProcessLimits, Spawn, WorkerLife, WorkerStart};
+use omni_catalog::Snapshot;
+use omni_exec::{Embedding, Environments, ExecConfig, Pool, ProcessLimits, Spawn, WorkerLife, WorkerStart};
 use tokio::sync::OnceCell;
 
+use crate::environments::{self, Sets};
 use crate::python::{Python, Refusal};
-use crate::settings::{Places, RunSettings};
+use crate::settings::{EnvironmentSettings, Places, RunSettings};
 use crate::{assets, python};
 
 /// Every way to run a tool, made ready by the first call: a client that only lists never starts Python,
@@ -21,8 +23,18 @@ pub(crate) struct Executors {
 }
 
 struct Ready {
+    /// For tools that need nothing installed.
+    common: Set,
+    environments: Environments,
+    /// For those that do.
+    sets: Arc<Sets>,
+}
+
+/// The executors that run tools with one interpreter.
+pub(crate) struct Set {
     config: Arc<ExecConfig>,
     python: Python,
+    /// Where what the interpreter says of itself is remembered.
     cache: PathBuf,
     pool: Pool,
     spawn: Spawn,
@@ -45,11 +57,55 @@ struct Plan {
     workers: crate::args::Workers,
     worker_life: WorkerLife,
     limits: ProcessLimits,
+    environments: EnvironmentSettings,
+}
+
+/// The environments that skills need, for the commands that run no tool. Finds Python, and starts nothing else.
+pub(crate) fn environments(places: &Places, settings: &RunSettings) -> Result<Environments> {
+    let plan = Plan::new(places, settings);
+    let (python, config) = plan.config()?;
+    plan.environments(config, &python)
 }
 
 impl Executors {
     pub(crate) fn new(places: &Places, settings: &RunSettings) -> Arc<Self> {
-        let plan = Plan {
+        Arc::new(Executors { plan: Arc::new(Plan::new(places, settings)), ready: OnceCell::new() })
+    }
+
+    /// Finds Python and starts the first workers, so that no call has to wait for it.
+    pub(crate) async fn warm_up(&self) -> Result<()> {
+        self.make_ready().await?.common.pool.warm_up();
+        Ok(())
+    }
+
+    /// Makes the environments that the tools want, so that no call has to wait for them either.
+    pub(crate) async fn prepare_environments(&self, snapshot: Arc<Snapshot>) {
+        let look = {
+            let snapshot = Arc::clone(&snapshot);
+            move || environments::any_required(&snapshot)
+        };
+        if !tokio::task::spawn_blocking(look).await.unwrap_or(false) {
+            return;
+        }
+        // What fails has been logged, and the call that needs it will be told.
+        let Ok(ready) = self.make_ready().await else { return };
+        environments::prepare_all(&ready.environments, snapshot).await;
+    }
+
+    async fn make_ready(&self) -> Result<&Ready> {
+        self.ready
+            .get_or_try_init(|| async {
+                let plan = self.plan.clone();
+                // Lays out files and may start Python to ask for its version.
+                tokio::task::spawn_blocking(move || plan.ready()).await.context("bug")?
+            })
+            .await
+    }
+}
+
+impl Plan {
+    fn new(places: &Places, settings: &RunSettings) -> Self {
+        Plan {
             python: settings.python.clone(),
             cache: places.cache.clone(),
             root: places.root.clone(),
@@ -58,30 +114,22 @@ impl Executors {
             workers: settings.workers,
             worker_life: settings.worker_life,
             limits: settings.limits,
-        };
-        Arc::new(Executors { plan: Arc::new(plan), ready: OnceCell::new() })
+            environments: settings.environments.clone(),
+        }
     }
 
-    /// Finds Python and starts the first workers, so that no call has to wait for it.
-    pub(crate) async fn warm_up(&self) -> Result<()> {
-        self.make_ready().await?.pool.warm_up();
-        Ok(())
+    fn ready(&self) -> Result<Ready> {
+        let (python, config) = self.config()?;
+        let environments = self.environments(config.clone(), &python)?;
+        let config = Arc::new(config);
+        let common = Set::new(python, Arc::clone(&config), self.cache.clone());
+        Ok(Ready { common, environments, sets: Sets::new(config) })
     }
 
-    async fn make_ready(&self) -> Result<&Ready> {
-        self.ready
-            .get_or_try_init(|| async {
-                let plan = self.plan.clone();
-                // Lays out files and may start Python to ask for its version.
-                let (python, config) =
-                    tokio::task::spawn_blocking(move || plan.config()).await.context("bug")??;
-                Ok(Ready::new(python, Arc::new(config), self.plan.cache.clone()))
-            })
-            .await
+    fn environments(&self, config: ExecConfig, python: &Python) -> Result<Environments> {
+        environments::open(&self.cache, &self.environments, config, python)
     }
-}
 
-impl Plan {
     fn config(&self) -> Result<(Python, ExecConfig)> {
         let python = python::find(self.python.as_deref(), &self.cache)?;
         let package = assets::python_package(&self.cache)?;
@@ -99,8 +147,35 @@ impl Plan {
 }
 
 impl Ready {
-    fn new(python: Python, config: Arc<ExecConfig>, cache: PathBuf) -> Self {
-        Ready {
+    fn run<'a>(&'a self, call: Call, events: &'a mut dyn EventSink) -> BoxFuture<'a, Outcome> {
+        if call.spec.requirements.is_none() {
+            return self.common.run(call, events);
+        }
+        Box::pin(self.run_with_requirements(call, events))
+    }
+
+    /// Runs a call in the environment that its tool needs.
+    async fn run_with_requirements(&self, mut call: Call, events: &mut dyn EventSink) -> Outcome {
+        let spec = Arc::clone(&call.spec);
+        let Some(requirements) = spec.requirements.as_ref().filter(|needs| self.environments.wanted(needs))
+        else {
+            return self.common.run(call, events).await;
+        };
+        let environment = match self.environments.for_call(&mut call, requirements, events).await {
+            Ok(environment) => environment,
+            Err(outcome) => return *outcome,
+        };
+        match self.sets.of(&environment) {
+            Some(set) => set.run(call, events).await,
+            None => unstarted(&call, Ending::Shutdown),
+        }
+    }
+}
+
+impl Set {
+    /// Executors without processes.
+    pub(crate) fn new(python: Python, config: Arc<ExecConfig>, cache: PathBuf) -> Self {
+        Set {
             pool: Pool::new(config.clone()),
             spawn: Spawn::new(config.clone()),
             config,
@@ -142,6 +217,14 @@ impl Ready {
         });
         made.await.as_ref()
     }
+
+    pub(crate) async fn shut_down(&self) {
+        tokio::join!(self.pool.shut_down(), self.spawn.shut_down(), async {
+            if let Some(Ok(embedded)) = self.embedded.get() {
+                embedded.workers.shut_down().await;
+            }
+        });
+    }
 }
 
 impl Embedded {
@@ -153,8 +236,11 @@ impl Embedded {
 
 /// The answer to a call for which there is no executor.
 fn refuse(call: &Call, message: String, hint: String) -> Outcome {
-    let elapsed = Instant::now().duration_since(call.deadline.accepted());
-    Outcome::unstarted(Ending::WorkerStart { message, hint }, elapsed)
+    unstarted(call, Ending::WorkerStart { message, hint })
+}
+
+fn unstarted(call: &Call, ending: Ending) -> Outcome {
+    Outcome::unstarted(ending, Instant::now().duration_since(call.deadline.accepted()))
 }
 
 impl Executor for Executors {
@@ -176,11 +262,11 @@ impl Executor for Executors {
     fn shut_down(&self) -> BoxFuture<'_, ()> {
         Box::pin(async move {
             if let Some(ready) = self.ready.get() {
-                tokio::join!(ready.pool.shut_down(), ready.spawn.shut_down(), async {
-                    if let Some(Ok(embedded)) = ready.embedded.get() {
-                        embedded.workers.shut_down().await;
-                    }
-                });
+                tokio::join!(
+                    ready.common.shut_down(),
+                    ready.environments.shut_down(),
+                    ready.sets.shut_down()
+                );
             }
         })
     }

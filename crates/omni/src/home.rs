@@ -9,6 +9,11 @@ pub(crate) struct Home {
 }
 
 impl Home {
+    /// The user's home folder, if there is one.
+    pub(crate) fn folder() -> Option<PathBuf> {
+        std::env::var_os("HOME").map(PathBuf::from).filter(|path| path.is_absolute())
+    }
+
     /// Without a home folder (a bare container) everything goes below the temporary folder, one per user.
     pub(crate) fn find() -> Self {
         let absolute =

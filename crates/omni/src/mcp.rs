@@ -101,7 +101,7 @@ async fn http(
     server: Arc<Server>,
     arguments: &McpArguments,
     places: &Places,
-    executors: &Executors,
+    executors: &Arc<Executors>,
     stop: watch::Receiver<bool>,
 ) -> Result<()> {
     let listener = listen(arguments).await?;
@@ -109,11 +109,12 @@ async fn http(
     executors.warm_up().await?;
     let names = AllowedNames::new(&arguments.allow_hosts, &arguments.allow_origins);
     let key = session_key(&places.state);
-    let announcing = server.clone();
+    let (announcing, preparing) = (server.clone(), Arc::clone(executors));
     let skills = places.skills.clone();
     let announce = tokio::spawn(async move {
         announcing.check_catalog().await;
         announce(&announcing, &skills, &format!("http://{address}/mcp"));
+        preparing.prepare_environments(announcing.snapshot()).await;
     });
     let served = serve_http(server, listener, names, key, stop).await;
     announce.abort();

@@ -93,7 +93,7 @@ fn file_stamp(program: &Path) -> Vec<String> {
 }
 
 /// The program a name or path leads to.
-fn locate(name: &Path) -> Option<PathBuf> {
+pub(crate) fn locate(name: &Path) -> Option<PathBuf> {
     if name.components().count() > 1 {
         return std::path::absolute(name).ok().filter(|path| path.is_file());
     }

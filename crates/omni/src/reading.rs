@@ -75,6 +75,14 @@ pub(crate) fn plural(count: usize, what: &str) -> String {
     }
 }
 
+/// `310 MB`, as people count: in steps of a thousand.
+pub(crate) fn size(bytes: u64) -> String {
+    match bytes {
+        0..1_000_000 => format!("{} kB", bytes.div_ceil(1_000)),
+        _ => format!("{} MB", bytes.div_ceil(1_000_000)),
+    }
+}
+
 /// The parts that are not `no …`, with commas.
 pub(crate) fn join(parts: &[String]) -> String {
     let some: Vec<&str> = parts.iter().map(String::as_str).filter(|part| !part.starts_with("no ")).collect();

@@ -36,6 +36,28 @@ pub(crate) struct RunSettings {
     pub(crate) errors: ErrorDetail,
     pub(crate) env: Vec<String>,
     pub(crate) limits: ProcessLimits,
+    pub(crate) environments: EnvironmentSettings,
+}
+
+/// How what skills need is installed.
+#[derive(Clone, Debug)]
+pub(crate) struct EnvironmentSettings {
+    pub(crate) uv: Option<PathBuf>,
+    pub(crate) install_args: Vec<String>,
+    pub(crate) timeout: Duration,
+}
+
+/// `[environments]` of `omni.toml`.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct EnvironmentsTable {
+    /// The program `uv`, a path or a name to be looked up.
+    uv: Option<PathBuf>,
+    /// Further arguments of the installer, such as `--index-url`.
+    #[serde(default)]
+    install_args: Vec<String>,
+    /// Seconds that making one environment may take.
+    timeout: Option<f64>,
 }
 
 /// `[limits]` of `omni.toml`: what every process of a tool may take from the machine.
@@ -72,6 +94,8 @@ pub(crate) struct File {
     env: Vec<String>,
     #[serde(default)]
     limits: Limits,
+    #[serde(default)]
+    environments: EnvironmentsTable,
     /// Settings of one skill each, given to its tools as `Context.settings`: `[skills.web]`.
     #[serde(default)]
     pub(crate) skills: serde_json::Map<String, serde_json::Value>,
@@ -132,6 +156,7 @@ impl RunSettings {
             worker_life: own.life()?,
             errors,
             limits: file.limits.resolve()?,
+            environments: file.environments.resolve()?,
             env: arguments.env.iter().chain(&file.env).cloned().collect(),
         })
     }
@@ -142,6 +167,17 @@ impl File {
     pub(crate) fn executor(&self) -> Result<Way> {
         let Some(name) = &self.executor else { return Ok(Way::default()) };
         offered_way(name).map_err(|why| anyhow::anyhow!("`executor` in omni.toml: {why}"))
+    }
+}
+
+impl EnvironmentsTable {
+    const TIMEOUT_SECONDS: f64 = 600.0;
+
+    fn resolve(&self) -> Result<EnvironmentSettings> {
+        let limit = seconds(self.timeout.unwrap_or(Self::TIMEOUT_SECONDS), "environments.timeout")?;
+        // A network that swallows everything would otherwise be waited for without end.
+        let timeout = limit.context("`environments.timeout` in omni.toml must be more than 0")?;
+        Ok(EnvironmentSettings { uv: self.uv.clone(), install_args: self.install_args.clone(), timeout })
     }
 }
 

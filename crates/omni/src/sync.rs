@@ -1,36 +1,191 @@
-//! `omni sync`: brings the cached manifest up to date, or says whether it is.
+//! `omni sync`: brings the cached manifest up to date, or says whether it is, and makes the environments that
+//! the skills need.
 
 use std::io::Write;
+use std::time::Instant;
 
 use anyhow::Result;
 use omni_catalog::{Catalog, Change, ChangeKind, Plan};
-use serde_json::json;
+use omni_exec::{Environments, stored_environments};
+use serde_json::{Value, json};
 
-use crate::args::SyncArguments;
+use crate::args::{RunArguments, SyncArguments};
+use crate::environments::{self, Wanted};
+use crate::progress_line::ProgressLine;
 use crate::reading::{self, plural};
+use crate::settings::{Places, RunSettings};
+use crate::{executors, mcp};
 
-/// Exits with 1 only under `--check`, when the manifest is out of date.
+/// Exits with 1 under `--check`, when the manifest is out of date, and when an environment cannot be made.
 pub(crate) fn run(arguments: &SyncArguments, out: &mut dyn Write) -> Result<u8> {
-    let (_, catalog) = reading::open(&arguments.read.place)?;
+    let (places, catalog) = reading::open(&arguments.read.place)?;
     let plan = catalog.plan()?;
     let only_look = arguments.check || arguments.dry_run;
     if !only_look {
         catalog.refresh()?;
     }
+    if !arguments.read.json {
+        report(&plan, only_look, &catalog, out)?;
+    }
+    let mut results = Vec::new();
+    if !arguments.check {
+        let as_text = !arguments.read.json;
+        results = make_environments(arguments, &places, &catalog, |result| {
+            if as_text { writeln!(out, "{}", result.text()) } else { Ok(()) }
+        })?;
+    }
     if arguments.read.json {
         let path = catalog.manifest_path();
+        let environments: Vec<Value> = results.iter().map(Outcome::json).collect();
         writeln!(
             out,
             "{}",
-            json!({ "manifest": path, "written": !only_look && !plan.up_to_date, "plan": plan })
+            json!({
+                "manifest": path,
+                "written": !only_look && !plan.up_to_date,
+                "plan": plan,
+                "environments": environments,
+            })
         )?;
-    } else {
-        report(&plan, only_look, &catalog, out)?;
-        if !only_look {
-            reading::mention_findings(&catalog.snapshot());
+    } else if !only_look {
+        reading::mention_findings(&catalog.snapshot());
+    }
+    let failed = results.iter().any(|result| matches!(result.what, What::Failed { .. }));
+    Ok(u8::from((arguments.check && !plan.up_to_date) || failed))
+}
+
+/// What was done about one environment.
+struct Outcome {
+    /// Its folder's name.
+    name: String,
+    skills: Vec<String>,
+    what: What,
+}
+
+enum What {
+    Present { packages: usize },
+    Made { packages: usize, seconds: f64 },
+    Missing,
+    Failed { message: String, hint: String },
+    Removed { bytes: u64 },
+    InUse,
+}
+
+impl Outcome {
+    fn text(&self) -> String {
+        let who = self.skills.join(", ");
+        match &self.what {
+            What::Present { packages } => {
+                format!("environment of {who}: ready ({})", plural(*packages, "package"))
+            }
+            What::Made { packages, seconds } => {
+                format!("environment of {who}: made in {seconds:.1} s ({})", plural(*packages, "package"))
+            }
+            What::Missing => format!("environment of {who}: to be made"),
+            What::Failed { message, hint } => format!("environment of {who}: {message}\n  = help: {hint}"),
+            What::Removed { bytes } => {
+                format!("environment {}: removed ({})", self.name, reading::size(*bytes))
+            }
+            What::InUse => format!("environment {}: in use, so it stays", self.name),
         }
     }
-    Ok(u8::from(arguments.check && !plan.up_to_date))
+
+    fn json(&self) -> Value {
+        let mut value = json!({ "name": self.name, "skills": self.skills });
+        let (state, more) = match &self.what {
+            What::Present { packages } => ("ready", json!({ "packages": packages })),
+            What::Made { packages, seconds } => ("made", json!({ "packages": packages, "seconds": seconds })),
+            What::Missing => ("missing", json!({})),
+            What::Failed { message, hint } => ("failed", json!({ "message": message, "hint": hint })),
+            What::Removed { bytes } => ("removed", json!({ "bytes": bytes })),
+            What::InUse => ("in_use", json!({})),
+        };
+        value["state"] = state.into();
+        for (key, member) in more.as_object().into_iter().flatten() {
+            value[key] = member.clone();
+        }
+        value
+    }
+}
+
+/// Makes what is missing, and removes what nobody needs where that was asked for. Python is looked for only
+/// when there is something to make.
+fn make_environments(
+    arguments: &SyncArguments,
+    places: &Places,
+    catalog: &Catalog,
+    mut tell: impl FnMut(&Outcome) -> std::io::Result<()>,
+) -> Result<Vec<Outcome>> {
+    let snapshot = catalog.snapshot();
+    let any_stored = !stored_environments(&environments::folder(&places.cache)).is_empty();
+    let anything = environments::any_required(&snapshot) || (arguments.prune && any_stored);
+    if !anything {
+        return Ok(Vec::new());
+    }
+    let chosen = RunArguments { python: arguments.python.clone(), ..RunArguments::default() };
+    let settings = RunSettings::resolve(&chosen, &places.file)?;
+    let environments = executors::environments(places, &settings)?;
+    let mut results = Vec::new();
+    let mut done = |outcome: Outcome, results: &mut Vec<Outcome>| {
+        let told = tell(&outcome);
+        results.push(outcome);
+        told
+    };
+    let wanted = environments::wanted(&snapshot, &environments);
+    let stored = stored_environments(&environments::folder(&places.cache));
+    let mut maker = Maker { environments: &environments, runtime: mcp::runtime()? };
+    for one in &wanted {
+        let here =
+            stored.iter().find(|stored| stored.name == one.name).and_then(|stored| stored.made.as_ref());
+        let what = match here {
+            Some(made) => What::Present { packages: made.installed.len() },
+            None if arguments.dry_run => What::Missing,
+            None => maker.make(one),
+        };
+        done(Outcome { name: one.name.clone(), skills: one.skills.clone(), what }, &mut results)?;
+    }
+    if arguments.prune {
+        for stored in environments::stale(stored, &wanted, &places.skills) {
+            let bytes = stored.bytes();
+            let what = if stored.remove()? { What::Removed { bytes } } else { What::InUse };
+            done(Outcome { name: stored.name, skills: Vec::new(), what }, &mut results)?;
+        }
+    }
+    Ok(results)
+}
+
+struct Maker<'a> {
+    environments: &'a Environments,
+    runtime: tokio::runtime::Runtime,
+}
+
+impl Maker<'_> {
+    /// Makes one environment and shows how far it is.
+    fn make(&mut self, wanted: &Wanted) -> What {
+        let began = Instant::now();
+        let mut line = ProgressLine::new();
+        let who = wanted.skills.join(", ");
+        let made = self.runtime.block_on(async {
+            let making = self.environments.prepare(&wanted.requirements, &wanted.skill_dir, |progress| {
+                line.show(progress.done, progress.total, &format!("{who}: {}", progress.text));
+            });
+            tokio::select! {
+                made = making => made.map_err(|error| (error.message, error.hint)),
+                _ = tokio::signal::ctrl_c() => {
+                    self.environments.shut_down().await;
+                    Err(("interrupted".to_owned(), "`omni sync` begins anew".to_owned()))
+                }
+            }
+        });
+        line.clear();
+        match made {
+            Ok(environment) => What::Made {
+                packages: environment.made.installed.len(),
+                seconds: began.elapsed().as_secs_f64(),
+            },
+            Err((message, hint)) => What::Failed { message, hint },
+        }
+    }
 }
 
 fn report(plan: &Plan, only_look: bool, catalog: &Catalog, out: &mut dyn Write) -> Result<()> {

@@ -11,7 +11,7 @@ import sys
 # `importlib` gives these out too, but imports `contextlib` and half the library with it.
 from _frozen_importlib import ModuleSpec, module_from_spec
 from _frozen_importlib_external import spec_from_file_location
-from os.path import exists, isfile, relpath
+from os.path import exists, isfile
 
 from omni.convert import context_parameters, plan_arguments
 from omni.private import __builtins__  # noqa: F401 - functions find built-in names here
@@ -153,9 +153,7 @@ def _missing_module(error: ModuleNotFoundError, skill: str, folder: str) -> str:
     if top in getattr(sys, "stdlib_module_names", ()):
         version = sys.version.split()[0]
         return f"module `{name}` of Python's library is missing in Python {version} at `{sys.executable}`"
-    python = sys.executable or "python"
-    python = python if len(python) < 80 else relpath(python)
     return (
-        f"module `{name}` is not installed; install it with `{python} -m pip install {top}`, or name an "
-        "interpreter that has it with `--python`"
+        f"module `{name}` is not installed; add the package that has it to `dependencies` in the skill's "
+        f"`pyproject.toml` (often `{top}`), or name an interpreter that has it with `--python`"
     )

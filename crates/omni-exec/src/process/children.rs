@@ -174,6 +174,11 @@ impl Children {
         if self.closing() { Err(StartError::Closing) } else { Ok(started) }
     }
 
+    /// The variables for a program that installs packages, besides or instead of those that every child gets.
+    pub(crate) fn installer_environment(&self) -> Vec<(OsString, OsString)> {
+        environment::for_installers(&self.config)
+    }
+
     /// A number for the next process, and the mark that it is to carry. All marks are of one length.
     pub(crate) fn next_mark(&self) -> (u64, String) {
         let serial = self.next.fetch_add(1, Ordering::Relaxed);

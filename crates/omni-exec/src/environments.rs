@@ -1,0 +1,370 @@
+//! Environments: what a skill needs installed, made once, kept, and shared by all who need the same.
+//!
+//! Made with `uv`, or with `python -m venv` and pip where there is none, by programs that are supervised like
+//! every other: they end with the server, and with their time.
+
+mod build;
+mod installer;
+mod said;
+mod store;
+
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use omni_call::{Call, Event, EventSink, Outcome, PythonRange, PythonVersion, Requirements};
+use tokio::sync::watch;
+use tokio::time::sleep_until;
+
+use crate::failures::{Failures, Pace};
+use crate::outcome::{start_failed, unstarted, waited_out};
+use crate::process::Children;
+use crate::worker::StartFailure;
+use crate::{ExecConfig, ProcessLimits};
+pub use installer::find_uv;
+pub use said::Progress;
+use store::Hold;
+pub use store::{Made, Stored, stored_environments};
+
+/// The log of the last attempt to make the environment of that name, and why it failed; `None` when it did not.
+pub fn last_failure(folder: &Path, name: &str) -> Option<(PathBuf, String)> {
+    let log = build::log_path(&folder.join(name));
+    let reason = said::reason(&std::fs::read_to_string(&log).ok()?);
+    Some((log, reason))
+}
+
+/// How environments are made.
+#[derive(Clone, Debug)]
+pub struct EnvironmentConfig {
+    /// The folder that holds them all.
+    pub folder: PathBuf,
+    /// The interpreter that tools run with which need nothing, and how processes are started.
+    pub base: ExecConfig,
+    /// The version of that interpreter.
+    pub python_version: PythonVersion,
+    /// The program `uv`; `None` makes do with `venv` and pip.
+    pub uv: Option<PathBuf>,
+    /// Further words for the installer: where packages come from.
+    pub install_args: Vec<String>,
+    /// How long making one may take. Default 10 min.
+    pub timeout: Duration,
+}
+
+impl EnvironmentConfig {
+    /// Whether the interpreter in `base` is one that the requirements allow.
+    fn python_allows(&self, requirements: &Requirements) -> bool {
+        let range = requirements.python.as_ref().and_then(|range| range.parse::<PythonRange>().ok());
+        range.is_none_or(|range| range.allows(self.python_version))
+    }
+}
+
+/// How soon making an environment is tried again after it failed: it takes seconds, and a network.
+const PACE: Pace = Pace { min: Duration::from_secs(10), max: Duration::from_secs(600) };
+
+/// How long installers get to end at shutdown.
+const SHUTDOWN_GRACE: Duration = Duration::from_millis(200);
+
+/// An environment that tools can run in. It is not removed as long as this lives.
+#[derive(Debug)]
+pub struct Environment {
+    /// Its folder's name, which no other environment has.
+    pub name: String,
+    pub folder: PathBuf,
+    pub made: Made,
+    _hold: Hold,
+}
+
+impl Environment {
+    /// The Python that runs in it.
+    pub fn interpreter(&self) -> PathBuf {
+        store::interpreter(&self.folder)
+    }
+}
+
+/// Why there is no environment.
+#[derive(Clone, Debug, thiserror::Error)]
+#[error("{message}")]
+pub struct EnvironmentError {
+    pub message: String,
+    /// What to do about it.
+    pub hint: String,
+}
+
+/// The environments of one server. Needs a tokio runtime where it is asked for one.
+///
+/// Several servers may share a folder: each environment is made by one of them, and the others wait.
+#[derive(Clone, Debug)]
+pub struct Environments {
+    shared: Arc<Shared>,
+}
+
+#[derive(Debug)]
+struct Shared {
+    config: EnvironmentConfig,
+    children: Arc<Children>,
+    state: Mutex<State>,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    /// By name.
+    ready: HashMap<String, Arc<Environment>>,
+    making: HashMap<String, watch::Receiver<Stage>>,
+    failures: HashMap<String, Failures>,
+}
+
+/// How far one environment is.
+#[derive(Clone, Debug)]
+enum Stage {
+    Making(Progress),
+    Done(Result<Arc<Environment>, Arc<StartFailure>>),
+}
+
+/// What was found by somebody who wants an environment.
+enum Found {
+    Ready(Arc<Environment>),
+    Making(watch::Receiver<Stage>),
+    Failed(Arc<StartFailure>),
+}
+
+impl Environments {
+    pub fn new(config: EnvironmentConfig) -> Self {
+        // Limits are for what tools do; an installer is not one.
+        let mut base = ExecConfig { limits: ProcessLimits::default(), ..config.base.clone() };
+        base.root.clone_from(&config.folder);
+        let children = Children::new(Arc::new(base));
+        Environments { shared: Arc::new(Shared { config, children, state: Mutex::default() }) }
+    }
+
+    /// Whether the requirements want an environment at all: where nothing is to be installed and the
+    /// interpreter at hand will do, it does.
+    pub fn wanted(&self, requirements: &Requirements) -> bool {
+        !requirements.dependencies.is_empty() || !self.shared.config.python_allows(requirements)
+    }
+
+    /// The name of the folder for these requirements.
+    pub fn name(&self, requirements: &Requirements) -> String {
+        self.shared.name(requirements)
+    }
+
+    /// The folder that holds them all.
+    pub fn folder(&self) -> &Path {
+        &self.shared.config.folder
+    }
+
+    /// What makes them, for people.
+    pub fn installer(&self) -> String {
+        match &self.shared.config.uv {
+            Some(uv) => format!("uv ({})", uv.display()),
+            None => "pip, since there is no `uv`".to_owned(),
+        }
+    }
+
+    /// Why the environment for these requirements cannot be made, as far as that is known beforehand.
+    pub fn obstacle(&self, requirements: &Requirements) -> Option<EnvironmentError> {
+        build::check_python(&self.shared.config, requirements).err().map(|failure| (&failure).into())
+    }
+
+    /// The environment for a call. Makes it when it is not there, and waits for it within the call's deadline;
+    /// every step is a sign of life, and progress for a caller who asked for it.
+    ///
+    /// Dropping the future leaves the making to itself: another call will want the result.
+    ///
+    /// # Errors
+    ///
+    /// How the call ended instead.
+    pub async fn for_call(
+        &self,
+        call: &mut Call,
+        requirements: &Requirements,
+        events: &mut dyn EventSink,
+    ) -> Result<Arc<Environment>, Box<Outcome>> {
+        let failed = |call: &Call, failure: &StartFailure| Box::new(start_failed(call, failure));
+        let mut stage = match self.shared.find(requirements, &call.spec.skill_dir) {
+            Found::Ready(environment) => return Ok(environment),
+            Found::Failed(failure) => return Err(failed(call, &failure)),
+            Found::Making(stage) => stage,
+        };
+        loop {
+            let far = || Instant::now() + Duration::from_secs(86_400);
+            let alarm = call.deadline.next().unwrap_or_else(far);
+            let changed = tokio::select! {
+                changed = stage.changed() => changed.is_ok(),
+                () = sleep_until(alarm.into()) => {
+                    match waited_out(call, Instant::now()) {
+                        Some(ending) => return Err(Box::new(unstarted(call, ending))),
+                        None => continue,
+                    }
+                }
+            };
+            let now = stage.borrow_and_update().clone();
+            match now {
+                Stage::Done(Ok(environment)) => return Ok(environment),
+                Stage::Done(Err(failure)) => return Err(failed(call, &failure)),
+                Stage::Making(_) if !changed => return Err(failed(call, &abandoned())),
+                Stage::Making(progress) => {
+                    call.deadline.beat(Instant::now());
+                    if call.wants.progress {
+                        events.event(progress_event(progress));
+                    }
+                }
+            }
+        }
+    }
+
+    /// The environment for these requirements, made when it is not there. `skill_dir` is a skill that needs it.
+    ///
+    /// # Errors
+    ///
+    /// When it cannot be made; also when that was tried a moment ago.
+    pub async fn prepare(
+        &self,
+        requirements: &Requirements,
+        skill_dir: &Path,
+        mut report: impl FnMut(&Progress),
+    ) -> Result<Arc<Environment>, EnvironmentError> {
+        let mut stage = match self.shared.find(requirements, skill_dir) {
+            Found::Ready(environment) => return Ok(environment),
+            Found::Failed(failure) => return Err(EnvironmentError::from(&*failure)),
+            Found::Making(stage) => stage,
+        };
+        loop {
+            let changed = stage.changed().await.is_ok();
+            let now = stage.borrow_and_update().clone();
+            match now {
+                Stage::Done(Ok(environment)) => return Ok(environment),
+                Stage::Done(Err(failure)) => return Err(EnvironmentError::from(&*failure)),
+                Stage::Making(_) if !changed => return Err(EnvironmentError::from(&abandoned())),
+                Stage::Making(progress) => report(&progress),
+            }
+        }
+    }
+
+    /// Ends whatever is being made, and waits until it has ended.
+    pub async fn shut_down(&self) {
+        self.shared.children.end_all(SHUTDOWN_GRACE).await;
+    }
+}
+
+/// Progress before the tool has begun. Values must only grow, the tool's own to come included, so these stay
+/// close to zero; the text tells the rest.
+fn progress_event(progress: Progress) -> Event {
+    let value = f64::from(progress.number) / 1_000.0;
+    Event::Progress { value, total: None, message: Some(progress.text) }
+}
+
+impl From<&StartFailure> for EnvironmentError {
+    fn from(failure: &StartFailure) -> Self {
+        EnvironmentError { message: failure.message.clone(), hint: failure.hint.clone() }
+    }
+}
+
+/// The task that makes an environment ended without a word: a panic of ours.
+fn abandoned() -> StartFailure {
+    StartFailure {
+        message: "making its environment stopped without an error".to_owned(),
+        hint: "this is a bug of omni; its log says more".to_owned(),
+        stderr: None,
+        closing: false,
+    }
+}
+
+impl Shared {
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The key, and what else decides what is installed: the interpreter and where packages come from.
+    fn name(&self, requirements: &Requirements) -> String {
+        let EnvironmentConfig { base, python_version: [major, minor, micro], install_args, .. } =
+            &self.config;
+        let mut hasher = blake3::Hasher::new();
+        let mut part = |bytes: &[u8]| {
+            hasher.update(&(bytes.len() as u64).to_le_bytes());
+            hasher.update(bytes);
+        };
+        part(base.interpreter.path.as_os_str().as_encoded_bytes());
+        part(format!("{major}.{minor}.{micro}").as_bytes());
+        install_args.iter().for_each(|word| part(word.as_bytes()));
+        let tag = &hasher.finalize().to_hex()[..8];
+        // Another one, of uv's choice.
+        let python = if self.config.python_allows(requirements) {
+            format!("cp{major}{minor}")
+        } else {
+            "uv".to_owned()
+        };
+        format!("{}-{python}-{tag}", requirements.key)
+    }
+
+    fn find(self: &Arc<Self>, requirements: &Requirements, skill_dir: &Path) -> Found {
+        let name = self.name(requirements);
+        let mut state = self.lock();
+        if let Some(environment) = state.ready.get(&name) {
+            // One look, so that a cache that somebody cleared costs time and no call.
+            if store::interpreter(&environment.folder).exists() {
+                return Found::Ready(Arc::clone(environment));
+            }
+            state.ready.remove(&name);
+        }
+        if let Some(stage) = state.making.get(&name) {
+            return Found::Making(stage.clone());
+        }
+        if let Some(failure) = state.failures.get(&name).and_then(|failures| failures.forbids(Instant::now()))
+        {
+            return Found::Failed(Arc::clone(failure));
+        }
+        let (sender, receiver) = watch::channel(Stage::Making(Progress::default()));
+        state.making.insert(name.clone(), receiver.clone());
+        drop(state);
+        let (shared, requirements, skill_dir) =
+            (Arc::clone(self), requirements.clone(), skill_dir.to_owned());
+        tokio::spawn(async move {
+            // However the task ends, the next one may begin.
+            let _making = Making { shared: &shared, name: &name };
+            let result = build::obtain(&shared, &name, &requirements, &skill_dir, &sender).await;
+            let result = shared.note(&name, result);
+            sender.send_replace(Stage::Done(result));
+        });
+        Found::Making(receiver)
+    }
+
+    /// Remembers how making an environment ended.
+    fn note(
+        &self,
+        name: &str,
+        result: Result<Environment, StartFailure>,
+    ) -> Result<Arc<Environment>, Arc<StartFailure>> {
+        let mut state = self.lock();
+        match result {
+            Ok(environment) => {
+                let environment = Arc::new(environment);
+                state.failures.remove(name);
+                state.ready.insert(name.to_owned(), Arc::clone(&environment));
+                Ok(environment)
+            }
+            Err(failure) if failure.closing => Err(Arc::new(failure)),
+            Err(failure) => {
+                tracing::warn!(
+                    environment = name,
+                    message = failure.message,
+                    hint = failure.hint,
+                    "an environment could not be made"
+                );
+                Err(state.failures.entry(name.to_owned()).or_insert_with(|| Failures::at(PACE)).add(failure))
+            }
+        }
+    }
+}
+
+/// Says that an environment is being made, until it is dropped.
+struct Making<'a> {
+    shared: &'a Shared,
+    name: &'a str,
+}
+
+impl Drop for Making<'_> {
+    fn drop(&mut self) {
+        self.shared.lock().making.remove(self.name);
+    }
+}

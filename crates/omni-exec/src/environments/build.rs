@@ -1,0 +1,368 @@
+//! How one environment comes to be: found whole, or made under its lock by an installer.
+
+use std::fs::File;
+use std::io::{self, Write as _};
+use std::os::fd::OwnedFd;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use omni_call::Requirements;
+use tokio::io::AsyncReadExt as _;
+use tokio::net::unix::pipe;
+use tokio::sync::watch;
+use tokio::time::{sleep, timeout};
+
+use super::installer::{self, CONSTRAINTS, Order, Step};
+use super::said::{self, Follower};
+use super::store::{self, Hold, Right};
+use super::{Environment, EnvironmentConfig, Shared, Stage};
+use crate::process::{Exit, Foreground};
+use crate::worker::StartFailure;
+
+/// How often it is looked whether another server has finished.
+const LOCK_TICK: Duration = Duration::from_millis(100);
+
+/// How much of what installers said is kept for an error. More stands in the log file.
+const OUTPUT_BYTES_MAX: usize = 256 << 10;
+
+/// A longer line is cut into several.
+const LINE_BYTES_MAX: usize = 8 << 10;
+
+const LOCK_FILE: &str = "uv.lock";
+
+/// Finds the environment, or makes it.
+pub(super) async fn obtain(
+    shared: &Shared,
+    name: &str,
+    requirements: &Requirements,
+    skill_dir: &Path,
+    stage: &watch::Sender<Stage>,
+) -> Result<Environment, StartFailure> {
+    let folder = shared.config.folder.join(name);
+    let mut teller = Teller { follower: Follower::default(), stage };
+    let mut waiting = false;
+    loop {
+        if shared.children.closing() {
+            return Err(closing());
+        }
+        let hold = Hold::take(&folder, Right::Use).map_err(|error| unusable(&folder, &error))?;
+        if let Some(hold) = hold
+            && let Some(made) = store::read(&folder)
+        {
+            return Ok(Environment { name: name.to_owned(), folder, made, _hold: hold });
+        }
+        // Our own hold is gone here, or it would be in the way.
+        if let Some(hold) = Hold::take(&folder, Right::Change).map_err(|error| unusable(&folder, &error))? {
+            if store::read(&folder).is_none() {
+                let work = Work { shared, folder: &folder, requirements, skill_dir, hold: &hold };
+                work.make(&mut teller).await?;
+            }
+            continue;
+        }
+        if !waiting {
+            teller.say("another omni is making the environment");
+            waiting = true;
+        }
+        sleep(LOCK_TICK).await;
+    }
+}
+
+/// Passes on what the installers say.
+struct Teller<'a> {
+    follower: Follower,
+    stage: &'a watch::Sender<Stage>,
+}
+
+impl Teller<'_> {
+    fn say(&mut self, text: &str) {
+        self.follower.say(text);
+        self.tell();
+    }
+
+    fn hear(&mut self, line: &str) {
+        if self.follower.hear(line) {
+            self.tell();
+        }
+    }
+
+    fn tell(&self) {
+        self.stage.send_replace(Stage::Making(self.follower.progress().clone()));
+    }
+}
+
+/// One environment to be made.
+struct Work<'a> {
+    shared: &'a Shared,
+    folder: &'a Path,
+    requirements: &'a Requirements,
+    skill_dir: &'a Path,
+    hold: &'a Hold,
+}
+
+impl Work<'_> {
+    async fn make(&self, teller: &mut Teller<'_>) -> Result<(), StartFailure> {
+        check_python(&self.shared.config, self.requirements)?;
+        let log = log_path(self.folder);
+        let limit = self.shared.config.timeout;
+        teller.say("making the environment");
+        let result = match timeout(limit, self.install(&log, teller)).await {
+            Ok(result) => result,
+            Err(_) => {
+                let hint = "raise `timeout` under `[environments]` in omni.toml, or call again: what was \
+                            downloaded is kept";
+                Err(self.failure(&format!("was not done after {} s", limit.as_secs_f64()), hint, None))
+            }
+        };
+        match &result {
+            Ok(()) => drop(std::fs::remove_file(&log)),
+            // Nobody will use what is there; the next attempt would clear it away, too.
+            Err(_) => drop(self.clear().await),
+        }
+        result
+    }
+
+    async fn install(&self, log: &Path, teller: &mut Teller<'_>) -> Result<(), StartFailure> {
+        self.clear().await.map_err(|error| unusable(self.folder, &error))?;
+        self.check_lock()?;
+        let mut log = Log::new(log).map_err(|error| unusable(self.folder, &error))?;
+        let order = Order { folder: self.folder, requirements: self.requirements, skill_dir: self.skill_dir };
+        for step in installer::steps(&self.shared.config, &order) {
+            if step.name == "pip install" {
+                self.write_constraints()?;
+            }
+            let name = step.name;
+            let said_before = log.text.len();
+            let exit = self.run(step, &mut log, teller).await?;
+            if self.shared.children.closing() {
+                return Err(closing());
+            }
+            if exit != Exit::Code(0) {
+                return Err(self.step_failed(
+                    name,
+                    exit,
+                    log.text.get(said_before..).unwrap_or_default(),
+                    &log,
+                ));
+            }
+        }
+        self.check_lock()?;
+        store::mark(self.folder, self.requirements, self.skill_dir)
+            .map_err(|error| unusable(self.folder, &error))
+    }
+
+    async fn clear(&self) -> io::Result<()> {
+        let folder = self.folder.to_owned();
+        // Thousands of files, perhaps.
+        tokio::task::spawn_blocking(move || store::clear(&folder)).await.map_err(io::Error::other)?
+    }
+
+    /// The lock must be the one that the environment is named after, or a later one would be found under its
+    /// name for ever.
+    fn check_lock(&self) -> Result<(), StartFailure> {
+        let Some(locked) = &self.requirements.locked else { return Ok(()) };
+        let path = self.skill_dir.join(LOCK_FILE);
+        let text = std::fs::read(&path).map_err(|error| unusable(&path, &error))?;
+        if blake3::hash(&text).to_hex().as_str() == locked {
+            return Ok(());
+        }
+        let message = format!("`{}` has changed since omni read it", path.display());
+        let hint = "start omni again, or run `omni sync`".to_owned();
+        Err(StartFailure { message, hint, stderr: None, closing: false })
+    }
+
+    fn write_constraints(&self) -> Result<(), StartFailure> {
+        if self.requirements.locked.is_none() {
+            return Ok(());
+        }
+        let path = self.skill_dir.join(LOCK_FILE);
+        let text = std::fs::read_to_string(&path).map_err(|error| unusable(&path, &error))?;
+        let constraints = installer::constraints(&text).map_err(|error| {
+            self.failure(
+                &format!("has a `{LOCK_FILE}` that is not valid: {}", error.message()),
+                "run `uv lock`",
+                None,
+            )
+        })?;
+        let path = self.folder.join(CONSTRAINTS);
+        std::fs::write(&path, constraints).map_err(|error| unusable(&path, &error))
+    }
+
+    /// Runs one program to its end. Dropping the future kills it.
+    async fn run(&self, step: Step, log: &mut Log, teller: &mut Teller<'_>) -> Result<Exit, StartFailure> {
+        let children = &self.shared.children;
+        let mut env = children.installer_environment();
+        env.extend(step.env);
+        let stdin = self.hold.share().map_err(|error| unusable(self.folder, &error))?;
+        log.line(&format!("$ {}", shown(&step.argv)));
+        // The folder's own words must not be taken for a package that lies in the working folder.
+        let cwd = self.folder.to_owned();
+        let program = Foreground { argv: step.argv, env, cwd, stdin: OwnedFd::from(stdin) };
+        let (process, stdout, stderr) =
+            children.start_foreground(program).await.map_err(StartFailure::from)?;
+        let captured = pipe::Receiver::from_owned_fd(stdout)
+            .and_then(|stdout| Ok((stdout, pipe::Receiver::from_owned_fd(stderr)?)));
+        let (stdout, stderr) = captured.map_err(|error| unusable(self.folder, &error))?;
+        let mut streams = [Stream::new(stdout), Stream::new(stderr)];
+        loop {
+            let [out, err] = &mut streams;
+            tokio::select! {
+                exit = process.wait() => {
+                    for stream in &mut streams {
+                        stream.drain(log, teller);
+                    }
+                    return Ok(exit);
+                }
+                read = out.pipe.read_buf(&mut out.held), if out.open => out.take(read, log, teller),
+                read = err.pipe.read_buf(&mut err.held), if err.open => err.take(read, log, teller),
+            }
+        }
+    }
+
+    fn step_failed(&self, name: &str, exit: Exit, output: &str, log: &Log) -> StartFailure {
+        let ended = match exit {
+            Exit::Code(code) => format!("exit code {code}"),
+            Exit::Signal(signal) => format!("signal {signal}"),
+            Exit::Unknown => "an unknown end".to_owned(),
+        };
+        let reason = said::reason(output);
+        let reason = if reason.is_empty() { ended } else { reason };
+        let Requirements { file, .. } = self.requirements;
+        let mut hint = format!("the whole output is in {}", log.path.display());
+        if name == "python -m venv" && reason.contains("ensurepip") {
+            hint.insert_str(0, "install `uv`, or on Debian and Ubuntu `python3-venv`; ");
+        } else if name == "uv venv" && !self.shared.config.python_allows(self.requirements) {
+            hint.insert_str(0, &format!("install a Python that `requires-python` in `{file}` allows; "));
+        } else {
+            hint.insert_str(0, &format!("check the dependencies in `{file}`; "));
+        }
+        self.failure(&format!("could not be made: `{name}` failed: {reason}"), &hint, Some(output))
+    }
+
+    /// What happened to the environment of these requirements.
+    fn failure(&self, what: &str, hint: &str, output: Option<&str>) -> StartFailure {
+        let Requirements { file, dependencies, .. } = self.requirements;
+        let blamed: Vec<String> = output
+            .map(|output| dependencies.iter().filter(|wanted| blames(output, wanted)).collect::<Vec<_>>())
+            .unwrap_or_default()
+            .into_iter()
+            .map(|wanted| format!("`{}`", said::without_passwords(wanted)))
+            .collect();
+        let about = if blamed.is_empty() { String::new() } else { format!(" ({})", blamed.join(", ")) };
+        StartFailure {
+            message: format!("the environment that `{file}` asks for{about} {what}"),
+            hint: hint.to_owned(),
+            stderr: output.map(|output| said::without_passwords(output).into_owned()),
+            closing: false,
+        }
+    }
+}
+
+/// Where all that the installers of an environment said is kept until they succeed.
+pub(super) fn log_path(folder: &Path) -> PathBuf {
+    folder.with_extension("log")
+}
+
+/// Refuses what no interpreter at hand can do.
+pub(super) fn check_python(
+    config: &EnvironmentConfig,
+    requirements: &Requirements,
+) -> Result<(), StartFailure> {
+    if config.uv.is_some() || config.python_allows(requirements) {
+        return Ok(());
+    }
+    let [major, minor, micro] = config.python_version;
+    let Requirements { file, python, .. } = requirements;
+    let message = format!(
+        "`{file}` wants Python `{}`, and `{}` is {major}.{minor}.{micro}",
+        python.as_deref().unwrap_or_default(),
+        config.base.interpreter.path.display()
+    );
+    let hint = "name another one with `--python PATH`, or install `uv`, which finds those that are installed";
+    Err(StartFailure { message, hint: hint.to_owned(), stderr: None, closing: false })
+}
+
+/// Whether an installer's error names the package of a dependency.
+fn blames(output: &str, dependency: &str) -> bool {
+    let end = dependency.find(|sign: char| !(sign.is_ascii_alphanumeric() || "._-".contains(sign)));
+    let name = dependency.get(..end.unwrap_or(dependency.len())).unwrap_or(dependency);
+    said::reason(output).contains(name)
+}
+
+/// A command line for a log, without passwords.
+fn shown(argv: &[std::ffi::OsString]) -> String {
+    let words: Vec<_> = argv.iter().map(|word| word.to_string_lossy()).collect();
+    said::without_passwords(&words.join(" ")).into_owned()
+}
+
+fn unusable(path: &Path, error: &io::Error) -> StartFailure {
+    StartFailure {
+        message: format!("`{}` cannot be used for an environment: {error}", path.display()),
+        hint: "make it writable, or name another place with `--cache-dir`".to_owned(),
+        stderr: None,
+        closing: false,
+    }
+}
+
+fn closing() -> StartFailure {
+    StartFailure { message: String::new(), hint: String::new(), stderr: None, closing: true }
+}
+
+/// All that the installers said, in a file and, as far as an error needs it, in memory.
+struct Log {
+    path: PathBuf,
+    file: File,
+    text: String,
+}
+
+impl Log {
+    fn new(path: &Path) -> io::Result<Log> {
+        Ok(Log { path: path.to_owned(), file: File::create(path)?, text: String::new() })
+    }
+
+    fn line(&mut self, line: &str) {
+        // A full disk will be heard of elsewhere.
+        let _ = writeln!(self.file, "{}", said::without_passwords(line));
+        if self.text.len() < OUTPUT_BYTES_MAX {
+            self.text.push_str(line);
+            self.text.push('\n');
+        }
+    }
+}
+
+/// One pipe of an installer, cut into lines.
+struct Stream {
+    pipe: pipe::Receiver,
+    open: bool,
+    held: Vec<u8>,
+}
+
+impl Stream {
+    fn new(pipe: pipe::Receiver) -> Stream {
+        Stream { pipe, open: true, held: Vec::new() }
+    }
+
+    fn take(&mut self, read: io::Result<usize>, log: &mut Log, teller: &mut Teller<'_>) {
+        self.open = read.is_ok_and(|length| length > 0);
+        let end = self.held.iter().rposition(|byte| matches!(byte, b'\n' | b'\r'));
+        let length = match end {
+            Some(end) => end + 1,
+            None if self.held.len() > LINE_BYTES_MAX => self.held.len(),
+            None => return,
+        };
+        let whole: Vec<u8> = self.held.drain(..length).collect();
+        said_lines(&whole, log, teller);
+    }
+
+    /// Takes in what a process left behind that has ended. What holds the pipe open besides is not waited for.
+    fn drain(&mut self, log: &mut Log, teller: &mut Teller<'_>) {
+        while matches!(self.pipe.try_read_buf(&mut self.held), Ok(length) if length > 0) {}
+        said_lines(&std::mem::take(&mut self.held), log, teller);
+    }
+}
+
+fn said_lines(bytes: &[u8], log: &mut Log, teller: &mut Teller<'_>) {
+    for line in String::from_utf8_lossy(bytes).split(['\n', '\r']).filter(|line| !line.trim().is_empty()) {
+        log.line(line.trim_end());
+        teller.hear(line);
+    }
+}

@@ -1,0 +1,166 @@
+//! What has to be run to make an environment: with `uv`, or with `python -m venv` and pip.
+
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
+
+use omni_call::Requirements;
+
+use super::EnvironmentConfig;
+use super::store::interpreter;
+
+/// One program to run.
+pub(super) struct Step {
+    /// For people: `uv pip install`.
+    pub(super) name: &'static str,
+    pub(super) argv: Vec<OsString>,
+    pub(super) env: Vec<(OsString, OsString)>,
+}
+
+/// Where an environment is to be made, from what.
+pub(super) struct Order<'a> {
+    pub(super) folder: &'a Path,
+    pub(super) requirements: &'a Requirements,
+    pub(super) skill_dir: &'a Path,
+}
+
+/// Where pip finds the versions that a `uv.lock` names, beneath the environment.
+pub(super) const CONSTRAINTS: &str = "omni-constraints.txt";
+
+/// The programs to run, one after the other.
+pub(super) fn steps(config: &EnvironmentConfig, order: &Order<'_>) -> Vec<Step> {
+    match &config.uv {
+        Some(uv) => with_uv(uv, config, order),
+        None => with_pip(config, order),
+    }
+}
+
+fn with_uv(uv: &Path, config: &EnvironmentConfig, order: &Order<'_>) -> Vec<Step> {
+    let Order { folder, requirements, skill_dir } = order;
+    let python: OsString = match &requirements.python {
+        // Any of those that are installed.
+        Some(range) if !config.python_allows(requirements) => range.into(),
+        _ => (&config.base.interpreter.path).into(),
+    };
+    let words = |words: &[&str]| words.iter().map(OsString::from).collect::<Vec<_>>();
+    let uv = [OsString::from(uv)];
+    let venv =
+        [words(&["venv", "--no-project", "--allow-existing", "--python"]), vec![python, (*folder).into()]];
+    let mut steps = vec![Step::new("uv venv", [&uv[..], &venv.concat()].concat())];
+    let own_python = OsString::from(interpreter(folder));
+    if requirements.locked.is_some() {
+        let sync = [
+            words(&["sync", "--frozen", "--no-dev", "--no-install-project", "--python"]),
+            vec![own_python, "--project".into(), (*skill_dir).into()],
+            words_of(&config.install_args),
+        ];
+        let mut step = Step::new("uv sync", [&uv[..], &sync.concat()].concat());
+        step.env.push(("UV_PROJECT_ENVIRONMENT".into(), (*folder).into()));
+        steps.push(step);
+    } else if !requirements.dependencies.is_empty() {
+        let install = [
+            words(&["pip", "install", "--python"]),
+            vec![own_python],
+            words_of(&config.install_args),
+            words(&["--"]),
+            words_of(&requirements.dependencies),
+        ];
+        steps.push(Step::new("uv pip install", [&uv[..], &install.concat()].concat()));
+    }
+    steps
+}
+
+fn with_pip(config: &EnvironmentConfig, order: &Order<'_>) -> Vec<Step> {
+    let Order { folder, requirements, .. } = order;
+    let python = OsString::from(&config.base.interpreter.path);
+    let venv = vec![python, "-I".into(), "-m".into(), "venv".into(), (*folder).into()];
+    let mut steps = vec![Step::new("python -m venv", venv)];
+    if requirements.dependencies.is_empty() {
+        return steps;
+    }
+    let mut install: Vec<OsString> = vec![interpreter(folder).into()];
+    install.extend(["-I", "-m", "pip", "install", "--no-input", "--progress-bar", "off"].map(OsString::from));
+    install.extend(words_of(&config.install_args));
+    if requirements.locked.is_some() {
+        install.extend(["-c".into(), folder.join(CONSTRAINTS).into()]);
+    }
+    install.push("--".into());
+    install.extend(words_of(&requirements.dependencies));
+    steps.push(Step::new("pip install", install));
+    steps
+}
+
+impl Step {
+    fn new(name: &'static str, argv: Vec<OsString>) -> Step {
+        Step { name, argv, env: Vec::new() }
+    }
+}
+
+fn words_of(texts: &[String]) -> Vec<OsString> {
+    texts.iter().map(OsString::from).collect()
+}
+
+/// The versions in a `uv.lock` as constraints for pip, which cannot read it. A package that the lock has in
+/// several versions, for different machines, is left to pip.
+pub(super) fn constraints(lock: &str) -> Result<String, toml::de::Error> {
+    #[derive(serde::Deserialize)]
+    struct Lock {
+        #[serde(default)]
+        package: Vec<Package>,
+    }
+    #[derive(serde::Deserialize)]
+    struct Package {
+        name: String,
+        version: Option<String>,
+        #[serde(default)]
+        source: toml::Table,
+    }
+    let Lock { package: packages } = toml::from_str(lock)?;
+    let mut lines: Vec<String> = packages
+        .iter()
+        .filter(|package| package.source.contains_key("registry"))
+        .filter(|package| packages.iter().filter(|other| other.name == package.name).count() == 1)
+        .filter_map(|package| Some(format!("{}=={}\n", package.name, package.version.as_ref()?)))
+        // Whatever else could stand there must not become an option of pip.
+        .filter(|line| {
+            line.starts_with(|sign: char| sign.is_ascii_alphanumeric()) && line.lines().count() == 1
+        })
+        .collect();
+    lines.sort();
+    Ok(lines.concat())
+}
+
+/// Where to find `uv` when no setting names it: the folders of `path`, then where its own installer puts it.
+pub fn find_uv(path: &[PathBuf], home: Option<&Path>) -> Option<PathBuf> {
+    let usual = home.into_iter().flat_map(|home| [home.join(".local/bin"), home.join(".cargo/bin")]);
+    path.iter().cloned().chain(usual).map(|folder| folder.join("uv")).find(|file| file.is_file())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_lock_becomes_constraints_for_what_has_one_version() {
+        let lock = r#"
+version = 1
+[[package]]
+name = "idna"
+version = "3.7"
+source = { registry = "https://pypi.org/simple" }
+[[package]]
+name = "numpy"
+version = "1.26.4"
+source = { registry = "https://pypi.org/simple" }
+[[package]]
+name = "numpy"
+version = "2.1.0"
+source = { registry = "https://pypi.org/simple" }
+[[package]]
+name = "skill"
+version = "0.1"
+source = { virtual = "." }
+"#;
+        assert_eq!(constraints(lock).unwrap(), "idna==3.7\n");
+        assert!(constraints("[[package").is_err());
+    }
+}

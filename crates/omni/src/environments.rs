@@ -1,0 +1,122 @@
+//! The environments that skills need: which there are, where they lie and what makes them.
+
+mod report;
+mod sets;
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use anyhow::{Result, bail};
+use omni_call::Requirements;
+use omni_catalog::Snapshot;
+use omni_exec::{EnvironmentConfig, Environments, ExecConfig, Stored, stored_environments};
+
+use crate::home::Home;
+use crate::python::{self, Python};
+use crate::settings::{EnvironmentSettings, Places};
+pub(crate) use report::Report;
+pub(crate) use sets::Sets;
+
+/// The folder of the environments within the cache.
+pub(crate) fn folder(cache: &Path) -> PathBuf {
+    cache.join("environments")
+}
+
+/// The environments below `cache`, made with what `settings` say. Starts nothing.
+pub(crate) fn open(
+    cache: &Path,
+    settings: &EnvironmentSettings,
+    base: ExecConfig,
+    python: &Python,
+) -> Result<Environments> {
+    let uv = match &settings.uv {
+        Some(named) => match python::locate(named) {
+            Some(uv) => Some(uv),
+            None => {
+                bail!("`environments.uv = \"{}\"` in omni.toml: there is no such program", named.display())
+            }
+        },
+        None => {
+            let path = std::env::var_os("PATH").unwrap_or_default();
+            let folders: Vec<PathBuf> = std::env::split_paths(&path).collect();
+            omni_exec::find_uv(&folders, Home::folder().as_deref())
+        }
+    };
+    let mut numbers = python.version.split('.').map(|number| number.parse().unwrap_or(0));
+    let python_version = std::array::from_fn(|_| numbers.next().unwrap_or(0));
+    Ok(Environments::new(EnvironmentConfig {
+        folder: folder(cache),
+        base,
+        python_version,
+        uv,
+        install_args: settings.install_args.clone(),
+        timeout: settings.timeout,
+    }))
+}
+
+/// An environment that skills of a snapshot want.
+#[derive(Debug)]
+pub(crate) struct Wanted {
+    pub(crate) name: String,
+    pub(crate) requirements: Requirements,
+    /// Of the first of the skills.
+    pub(crate) skill_dir: PathBuf,
+    /// Folder names, sorted, each once.
+    pub(crate) skills: Vec<String>,
+}
+
+/// Whether any tool has requirements. Parses all tools: not for the thread that serves clients.
+pub(crate) fn any_required(snapshot: &Snapshot) -> bool {
+    snapshot.tools().any(|tool| tool.spec.requirements.is_some())
+}
+
+/// Whether there is anything to be said about environments: needed ones, or some in the cache.
+pub(crate) fn any(snapshot: &Snapshot, places: &Places) -> bool {
+    any_required(snapshot) || !stored_environments(&folder(&places.cache)).is_empty()
+}
+
+/// The environments that the tools of a snapshot want, by name. Parses all tools.
+pub(crate) fn wanted(snapshot: &Snapshot, environments: &Environments) -> Vec<Wanted> {
+    let mut wanted: BTreeMap<String, Wanted> = BTreeMap::new();
+    for tool in snapshot.tools() {
+        let spec = &tool.spec;
+        let Some(requirements) = spec.requirements.as_ref().filter(|needs| environments.wanted(needs)) else {
+            continue;
+        };
+        let name = environments.name(requirements);
+        let entry = wanted.entry(name.clone()).or_insert_with(|| Wanted {
+            name,
+            requirements: requirements.clone(),
+            skill_dir: spec.skill_dir.clone(),
+            skills: Vec::new(),
+        });
+        if !entry.skills.contains(&spec.skill) {
+            entry.skills.push(spec.skill.clone());
+        }
+    }
+    wanted.into_values().collect()
+}
+
+/// The environments that no skill needs any more: made for a skill of this folder that wants another one now, or for a
+/// skill that is gone, or not whole. What was made for other folders of skills is theirs.
+pub(crate) fn stale(stored: Vec<Stored>, wanted: &[Wanted], skills: &Path) -> Vec<Stored> {
+    let needless = |stored: &Stored| match &stored.made {
+        Some(made) => made.made_for.starts_with(skills) || !made.made_for.exists(),
+        None => true,
+    };
+    let unwanted = |stored: &Stored| wanted.iter().all(|one| one.name != stored.name);
+    stored.into_iter().filter(|stored| unwanted(stored) && needless(stored)).collect()
+}
+
+/// Makes the environments that the snapshot's tools want, one after the other. What fails is logged, and
+/// told to the call that needs it.
+pub(crate) async fn prepare_all(environments: &Environments, snapshot: Arc<Snapshot>) {
+    let look = {
+        let environments = environments.clone();
+        move || wanted(&snapshot, &environments)
+    };
+    for one in tokio::task::spawn_blocking(look).await.unwrap_or_default() {
+        let _ = environments.prepare(&one.requirements, &one.skill_dir, |_| {}).await;
+    }
+}

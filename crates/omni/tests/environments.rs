@@ -1,0 +1,440 @@
+//! Skills with dependencies of their own, through the whole binary, with packages made here: no network.
+
+#![expect(
+    clippy::unwrap_used,
+    clippy::print_stdout,
+    reason = "a panic is how a test fails, and its output is read"
+)]
+
+mod support;
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output, Stdio};
+
+use serde_json::{Value, json};
+use support::{Folder, Stdio_, kind, text, wait_file, wait_gone};
+
+/// Writes a wheel with one module: folder, name, version.
+const MAKE_WHEEL: &str = r#"
+import sys, zipfile, pathlib
+folder, name, version = sys.argv[1:]
+info = f"{name}-{version}.dist-info"
+with zipfile.ZipFile(pathlib.Path(folder, f"{name}-{version}-py3-none-any.whl"), "w") as wheel:
+    wheel.writestr(f"{name}.py", f"VERSION = '{version}'\n")
+    wheel.writestr(f"{info}/METADATA", f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n")
+    wheel.writestr(f"{info}/WHEEL", "Wheel-Version: 1.0\nGenerator: t\nRoot-Is-Purelib: true\nTag: py3-none-any\n")
+    wheel.writestr(f"{info}/RECORD", f"{name}.py,,\n{info}/METADATA,,\n{info}/WHEEL,,\n{info}/RECORD,,\n")
+"#;
+
+/// A tool that tells the version of `conflict` that it imports.
+const TELLS: &str = "from omni import tool\nimport conflict\n\n\n@tool\ndef tell() -> str:\n    \"\"\"Tell the version.\"\"\"\n    return conflict.VERSION\n";
+
+/// A folder of skills, wheels of `conflict` in versions 1.0 and 2.0, and a cache of its own.
+struct Lab {
+    folder: Folder,
+    uv: Option<PathBuf>,
+}
+
+impl Lab {
+    fn new(uv: Option<PathBuf>) -> Lab {
+        let folder = Folder::new("");
+        fs::create_dir(folder.path("wheels")).unwrap();
+        let lab = Lab { folder, uv };
+        lab.wheel("1.0");
+        lab.wheel("2.0");
+        lab.settings("");
+        lab
+    }
+
+    /// One lab for each installer that this machine has. `uv` comes with the tools of `cargo xtask`.
+    fn each() -> Vec<Lab> {
+        let uv = uv();
+        if uv.is_none() {
+            println!("no `uv` in target/venv: only pip is tested");
+        }
+        [Some(Lab::new(None)), uv.map(|uv| Lab::new(Some(uv)))].into_iter().flatten().collect()
+    }
+
+    fn wheel(&self, version: &str) {
+        let status = Command::new("python3")
+            .args(["-c", MAKE_WHEEL])
+            .arg(self.folder.path("wheels"))
+            .args(["conflict", version])
+            .status();
+        assert!(status.unwrap().success());
+    }
+
+    /// Writes omni.toml: packages come from the folder of wheels.
+    fn settings(&self, more: &str) {
+        let wheels = self.folder.path("wheels");
+        let uv = self.uv.as_ref().map(|uv| format!("uv = \"{}\"\n", uv.display())).unwrap_or_default();
+        self.folder.write(
+            "omni.toml",
+            &format!(
+                "[environments]\n{uv}install_args = [\"--no-index\", \"--find-links\", \"{}\"]\n{more}",
+                wheels.display()
+            ),
+        );
+    }
+
+    /// A skill with one tool `tell`, and a pyproject.toml with these dependencies.
+    fn skill(&self, name: &str, dependency: &str) {
+        self.files(name, TELLS);
+        let text =
+            format!("[project]\nname = \"{name}\"\nversion = \"0\"\ndependencies = [\"{dependency}\"]\n");
+        self.folder.write(&format!("skills/{name}/pyproject.toml"), &text);
+    }
+
+    fn files(&self, name: &str, source: &str) {
+        let text = format!("---\nname: {name}\ndescription: Tells.\n---\n");
+        self.folder.write(&format!("skills/{name}/SKILL.md"), &text);
+        self.folder.write(&format!("skills/{name}/scripts/{name}.py"), source);
+    }
+
+    fn command(&self, arguments: &[&str]) -> Command {
+        let mut command = self.folder.omni(arguments);
+        command.env("OMNI_CACHE_DIR", self.folder.path("cache")).env("PATH", path_without_uv());
+        command
+    }
+
+    fn run(&self, arguments: &[&str]) -> Output {
+        self.command(arguments).stdin(Stdio::null()).output().unwrap()
+    }
+
+    /// The output of a run that succeeds.
+    #[track_caller]
+    fn said(&self, arguments: &[&str]) -> String {
+        let output = self.run(arguments);
+        let said = String::from_utf8_lossy(&output.stdout).into_owned();
+        assert!(output.status.success(), "{said}{}", String::from_utf8_lossy(&output.stderr));
+        said
+    }
+
+    fn serve(&self) -> Stdio_ {
+        // A server takes no variable but the folder's own.
+        let cache = self.folder.path("cache");
+        self.folder.stdio(&["--cache-dir", cache.to_str().unwrap()]).initialised()
+    }
+
+    /// Folders of whole environments.
+    fn made(&self) -> Vec<PathBuf> {
+        let all = fs::read_dir(self.folder.path("cache/environments")).into_iter().flatten().flatten();
+        all.map(|entry| entry.path()).filter(|path| path.join("omni-environment.json").exists()).collect()
+    }
+
+    /// A stand-in for `uv` that makes an environment without pip, and then does what `install` says.
+    fn fake_uv(&mut self, install: &str) {
+        let script = format!(
+            "#!/bin/sh\nif [ \"$1\" = venv ]; then\n  for last; do :; done\n  exec python3 -m venv --without-pip \"$last\"\nfi\n{install}\n"
+        );
+        self.folder.write("bin/uv", &script);
+        let path = self.folder.path("bin/uv");
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).unwrap();
+        self.uv = Some(path);
+        self.settings("");
+    }
+}
+
+/// The `uv` among the tools of `cargo xtask`, else one on the path.
+fn uv() -> Option<PathBuf> {
+    let target = Path::new(env!("CARGO_TARGET_TMPDIR")).parent().unwrap();
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let folders = std::env::split_paths(&path).map(|folder| folder.join("uv"));
+    let found = std::iter::once(target.join("venv/bin/uv")).chain(folders).find(|file| file.is_file());
+    let toolbox = target.join("venv/omni-tools.txt");
+    assert!(found.is_some() || !toolbox.exists(), "the tools of `cargo xtask` are there, but `uv` is not");
+    found
+}
+
+/// So that only a lab that names `uv` uses it.
+fn path_without_uv() -> std::ffi::OsString {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    std::env::join_paths(std::env::split_paths(&path).filter(|folder| !folder.join("uv").exists())).unwrap()
+}
+
+#[test]
+fn two_skills_with_conflicting_versions_of_one_package_both_work() {
+    for lab in Lab::each() {
+        lab.skill("old", "conflict==1.0");
+        lab.skill("new", "conflict>=2");
+        let mut client = lab.serve();
+        client.call("a", "old.tell", json!({}));
+        client.call("b", "new.tell", json!({}));
+        assert_eq!(text(&client.answer("a")["result"]), "1.0");
+        assert_eq!(text(&client.answer("b")["result"]), "2.0");
+        // Again, in the environments' warm workers.
+        assert_eq!(text(&client.result("old.tell", json!({}))), "1.0");
+        assert_eq!(text(&client.result("new.tell", json!({}))), "2.0");
+        client.close();
+
+        let made = lab.made();
+        assert_eq!(made.len(), 2);
+        // A second server finds them, and could not make them anew.
+        fs::remove_dir_all(lab.folder.path("wheels")).unwrap();
+        let mut client = lab.serve();
+        assert_eq!(text(&client.result("old.tell", json!({}))), "1.0");
+        assert_eq!(text(&client.result("new.tell", json!({}))), "2.0");
+        client.close();
+        assert_eq!(lab.made(), made);
+    }
+}
+
+#[test]
+fn scripts_of_one_skill_have_each_what_their_block_asks_for_by_every_executor() {
+    let lab = Lab::each().pop().unwrap();
+    for (executor, version) in [("pool", "1.0"), ("spawn", "2.0"), ("zygote", "1.0")] {
+        let source = TELLS
+            .replace("@tool", &format!("@tool(executor=\"{executor}\")"))
+            .replace("tell(", &format!("{executor}("));
+        let block = format!("# /// script\n# dependencies = [\"conflict=={version}\"]\n# ///\n");
+        lab.files("each", TELLS);
+        lab.folder.write(&format!("skills/each/scripts/{executor}.py"), &(block + &source));
+    }
+    let mut client = lab.serve();
+    for (tool, version) in [("each.pool", "1.0"), ("each.spawn", "2.0"), ("each.zygote", "1.0")] {
+        assert_eq!(text(&client.result(tool, json!({}))), version, "{tool}");
+    }
+    let without = client.result("each.tell", json!({}));
+    assert_eq!(kind(&without), "load_error", "a file without a block has none of it: {without}");
+    client.close();
+    assert_eq!(lab.made().len(), 2);
+}
+
+#[test]
+fn a_package_named_by_its_file_is_installed_from_there() {
+    for lab in Lab::each() {
+        let wheel = lab.folder.path("wheels/conflict-1.0-py3-none-any.whl");
+        lab.skill("direct", &format!("conflict @ file://{}", wheel.display()));
+        assert_eq!(lab.said(&["call", "direct.tell"]), "1.0\n");
+    }
+}
+
+#[test]
+fn a_lock_decides_the_version() {
+    let Some(uv) = uv() else { return println!("no `uv`: nothing can be locked") };
+    for with_uv in [true, false] {
+        let lab = Lab::new(with_uv.then(|| uv.clone()));
+        lab.skill("locked", "conflict");
+        let project = lab.folder.path("skills/locked");
+        let locked = Command::new(&uv)
+            .args(["lock", "--no-index", "--upgrade-package", "conflict==1.0", "--find-links"])
+            .arg(lab.folder.path("wheels"))
+            .current_dir(&project)
+            .env("UV_CACHE_DIR", lab.folder.path("uv-cache"))
+            .output()
+            .unwrap();
+        assert!(locked.status.success(), "{}", String::from_utf8_lossy(&locked.stderr));
+        assert_eq!(lab.said(&["call", "locked.tell"]), "1.0\n", "uv: {with_uv}");
+        fs::remove_file(project.join("uv.lock")).unwrap();
+        assert_eq!(lab.said(&["call", "locked.tell"]), "2.0\n", "the newest, without a lock");
+    }
+}
+
+#[test]
+fn what_cannot_be_installed_is_one_clear_error_and_the_neighbours_work() {
+    for lab in Lab::each() {
+        lab.skill("broken", "conflict==9.9");
+        lab.skill("good", "conflict==1.0");
+        let mut client = lab.serve();
+        let result = client.result("broken.tell", json!({}));
+        assert_eq!(kind(&result), "worker_start");
+        let said = text(&result);
+        for part in ["`pyproject.toml`", "`conflict==9.9`", "pip install", ".log", "check the dependencies"] {
+            assert!(said.contains(part), "{part} in {said}");
+        }
+        assert_eq!(text(&client.result("good.tell", json!({}))), "1.0");
+        client.close();
+        let doctor = lab.said(&["doctor"]);
+        assert!(doctor.contains("it could not be made the last time"), "{doctor}");
+        assert_eq!(lab.run(&["doctor", "--strict"]).status.code(), Some(1));
+        // Once it can be, it is.
+        lab.wheel("9.9");
+        assert_eq!(lab.said(&["call", "broken.tell"]), "9.9\n");
+    }
+}
+
+#[test]
+fn what_failed_is_not_tried_again_at_every_call() {
+    let mut lab = Lab::new(None);
+    lab.fake_uv("echo x >> \"$HOME/tried\"\necho 'error: no such thing as conflict' >&2\nexit 1");
+    lab.skill("broken", "conflict");
+    fs::create_dir_all(lab.folder.path("home")).unwrap();
+    let mut client = lab.serve();
+    for _ in 0..5 {
+        let result = client.result("broken.tell", json!({}));
+        assert!(text(&result).contains("no such thing as conflict"), "{result}");
+    }
+    client.close();
+    assert_eq!(fs::read_to_string(lab.folder.path("home/tried")).unwrap(), "x\n");
+}
+
+#[test]
+fn a_server_killed_while_it_installs_leaves_no_process_and_nothing_that_is_taken_for_whole() {
+    let mut lab = Lab::new(None);
+    let real = std::mem::take(&mut lab.uv);
+    // Leaves half an environment behind, and a child in a session of its own.
+    lab.fake_uv(
+        "for word; do case \"$word\" in */bin/python) python=$word;; esac; done\nmkdir -p \"${python%/bin/python}/half\"\nsetsid sleep 3600 &\necho $! > \"$HOME/child.new\"\nmv \"$HOME/child.new\" \"$HOME/child\"\nexec sleep 3600",
+    );
+    lab.skill("slow", "conflict==1.0");
+    fs::create_dir_all(lab.folder.path("home")).unwrap();
+    let mut client = lab.serve();
+    client.call("a", "slow.tell", json!({}));
+    let child: u32 = wait_file(&lab.folder.path("home/child")).trim().parse().unwrap();
+    let processes = support::descendants(client.child.id());
+    assert!(processes.len() >= 2, "{processes:?}");
+    client.child.kill().unwrap();
+    client.child.wait().unwrap();
+    processes.into_iter().chain([child]).for_each(wait_gone);
+    let half = |lab: &Lab| {
+        let all = fs::read_dir(lab.folder.path("cache/environments")).unwrap().flatten();
+        all.filter(|entry| entry.path().join("half").exists()).count()
+    };
+    assert_eq!((half(&lab), lab.made().len()), (1, 0));
+    // The next one begins anew, with an installer that works.
+    lab.uv = real;
+    lab.settings("");
+    assert_eq!(lab.said(&["call", "slow.tell"]), "1.0\n");
+    assert_eq!((half(&lab), lab.made().len()), (0, 1));
+}
+
+#[test]
+fn two_servers_that_want_the_same_environment_make_it_once() {
+    let lab = Lab::new(None);
+    lab.skill("shared", "conflict==1.0");
+    let mut clients = [lab.serve(), lab.serve(), lab.serve()];
+    for client in &mut clients {
+        client.call("a", "shared.tell", json!({}));
+    }
+    for client in &mut clients {
+        assert_eq!(text(&client.answer("a")["result"]), "1.0");
+        client.close();
+    }
+    assert_eq!(lab.made().len(), 1);
+}
+
+#[test]
+fn a_client_that_asked_for_progress_hears_of_the_installation() {
+    let lab = Lab::each().pop().unwrap();
+    lab.skill("slow", "conflict==1.0");
+    let mut client = lab.serve();
+    client.send(&json!({"jsonrpc": "2.0", "id": "a", "method": "tools/call",
+        "params": {"name": "slow.tell", "arguments": {}, "_meta": {"progressToken": "p"}}}));
+    let progress = client.wait_for(|message| message["method"] == "notifications/progress");
+    assert_eq!(progress["params"]["message"], "making the environment", "{progress}");
+    assert_eq!(text(&client.answer("a")["result"]), "1.0");
+    let later: Vec<Value> = client.close();
+    assert!(
+        later.iter().any(|message| message["params"]["message"]
+            .as_str()
+            .is_some_and(|said| said.contains("conflict"))),
+        "{later:?}"
+    );
+}
+
+#[test]
+fn a_call_whose_time_is_up_does_not_wait_for_the_installation() {
+    let mut lab = Lab::new(None);
+    lab.fake_uv("exec sleep 3600");
+    lab.skill("slow", "conflict==1.0");
+    let output = lab.run(&["call", "slow.tell", "--timeout", "2"]);
+    assert_eq!(output.status.code(), Some(124), "{}", String::from_utf8_lossy(&output.stderr));
+}
+
+#[test]
+fn programs_of_a_skill_find_its_environment_first() {
+    let lab = Lab::each().pop().unwrap();
+    lab.skill("tells", "conflict==2.0");
+    lab.folder.write(
+        "skills/tells/SKILL.md",
+        "---\nname: tells\ndescription: Tells.\ntools:\n  - name: program\n    description: Tell it.\n    command: [python, -c, \"import conflict, os; print(conflict.VERSION, os.environ['VIRTUAL_ENV'])\"]\n---\n",
+    );
+    let said = lab.said(&["call", "tells.program"]);
+    let made = lab.made();
+    assert_eq!(said, format!("2.0 {}\n", made[0].display()));
+}
+
+#[test]
+fn a_python_that_is_there_already_needs_no_environment() {
+    let lab = Lab::new(None);
+    lab.files(
+        "plain",
+        "from omni import tool\n\n\n@tool\ndef one() -> int:\n    \"\"\"One.\"\"\"\n    return 1\n",
+    );
+    lab.folder
+        .write("skills/plain/pyproject.toml", "[project]\nname = \"plain\"\nrequires-python = \">=3.9\"\n");
+    assert_eq!(lab.said(&["call", "plain.one"]), "1\n");
+    assert!(!lab.folder.path("cache/environments").exists());
+
+    lab.folder.write("skills/plain/pyproject.toml", "[project]\nrequires-python = \">=3.39\"\n");
+    let output = lab.run(&["call", "plain.one"]);
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert_eq!(output.status.code(), Some(1), "{said}");
+    assert!(said.contains("wants Python `>=3.39`") && said.contains("install `uv`"), "{said}");
+}
+
+#[test]
+fn sync_makes_them_ahead_doctor_shows_them_and_prune_removes_what_nobody_needs() {
+    let lab = Lab::each().pop().unwrap();
+    lab.skill("old", "conflict==1.0");
+    lab.skill("twin", "conflict==1.0");
+    lab.skill("new", "conflict==2.0");
+    let planned = lab.said(&["sync", "--dry-run"]);
+    assert!(planned.contains("+ skill old") && lab.made().is_empty(), "{planned}");
+    let doctor = lab.said(&["doctor"]);
+    assert!(doctor.contains("environment of old, twin: not made yet"), "{doctor}");
+
+    let made = lab.said(&["sync"]);
+    assert!(made.contains("environment of new: made in") && made.contains("of old, twin: made in"), "{made}");
+    let report: Value = serde_json::from_str(&lab.said(&["sync", "--json"])).unwrap();
+    let states: Vec<_> = report["environments"].as_array().unwrap().iter().map(|one| &one["state"]).collect();
+    assert_eq!(states, ["ready", "ready"]);
+    let doctor = lab.said(&["doctor"]);
+    assert!(
+        doctor.contains("environment of new: ready, Python 3") && doctor.contains("1 package, "),
+        "{doctor}"
+    );
+    assert!(doctor.contains("installed by uv") || doctor.contains("installed by pip"), "{doctor}");
+
+    lab.skill("new", "conflict==1.0");
+    let mut client = lab.serve();
+    assert_eq!(text(&client.result("new.tell", json!({}))), "1.0");
+    assert_eq!(lab.made().len(), 2);
+    let doctor = lab.said(&["doctor"]);
+    assert!(doctor.contains("1 environment") && doctor.contains("omni sync --prune"), "{doctor}");
+    let pruned = lab.said(&["sync", "--prune"]);
+    assert!(pruned.contains("removed ("), "{pruned}");
+    assert_eq!(lab.made().len(), 1);
+    assert_eq!(text(&client.result("new.tell", json!({}))), "1.0");
+    client.close();
+}
+
+#[test]
+fn a_cache_that_was_cleared_costs_time_and_no_call() {
+    let lab = Lab::each().pop().unwrap();
+    lab.files("slow", &TELLS.replace("@tool", "@tool(executor=\"spawn\")"));
+    lab.folder.write("skills/slow/pyproject.toml", "[project]\ndependencies = [\"conflict==1.0\"]\n");
+    let mut client = lab.serve();
+    assert_eq!(text(&client.result("slow.tell", json!({}))), "1.0");
+    fs::remove_dir_all(lab.folder.path("cache/environments")).unwrap();
+    assert_eq!(text(&client.result("slow.tell", json!({}))), "1.0");
+    client.close();
+}
+
+#[test]
+fn settings_that_cannot_be_are_named() {
+    let lab = Lab::new(None);
+    lab.skill("old", "conflict==1.0");
+    for (text, named) in [
+        ("[environments]\nuv = \"/nowhere/uv\"\n", "environments.uv"),
+        ("[environments]\ntimeout = 0\n", "environments.timeout"),
+        ("[environments]\ntimeuot = 3\n", "timeuot"),
+    ] {
+        lab.folder.write("omni.toml", text);
+        let output = lab.run(&["call", "old.tell"]);
+        let said = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert!(!output.status.success() && said.contains(named), "{said}");
+    }
+}
