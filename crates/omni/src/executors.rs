@@ -190,8 +190,13 @@ impl Set {
             Way::Pool => &self.pool,
             Way::Spawn | Way::Zygote | Way::Prewarmed | Way::Recycled => &self.spawn,
             Way::EmbeddedWorker => return Box::pin(self.run_embedded(call, events)),
-            // No skill can ask for these yet.
-            Way::Embedded | Way::Runner => &self.pool,
+            Way::Runner => {
+                let hint = "name one with `--runner unix:/path/to/socket`, or choose another executor";
+                let refused = refuse(&call, "it runs at a runner, and none is named".into(), hint.into());
+                return Box::pin(std::future::ready(refused));
+            }
+            // No skill can ask for it yet.
+            Way::Embedded => &self.pool,
         };
         executor.run(call, events)
     }
