@@ -40,15 +40,8 @@ impl Way {
     ];
 
     /// Those that a skill can ask for.
-    pub const OFFERED: [Way; 7] = [
-        Way::Pool,
-        Way::Spawn,
-        Way::Zygote,
-        Way::Prewarmed,
-        Way::Recycled,
-        Way::EmbeddedWorker,
-        Way::Runner,
-    ];
+    pub const OFFERED: [Way; 7] =
+        [Way::Pool, Way::Spawn, Way::Zygote, Way::Prewarmed, Way::Recycled, Way::EmbeddedWorker, Way::Runner];
 
     /// [`OFFERED`](Self::OFFERED) in words, for messages: `"pool", … or "recycled"`.
     pub fn offered() -> String {

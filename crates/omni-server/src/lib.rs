@@ -19,6 +19,7 @@ pub use call::{ToolReply, ToolRequest, UnknownTool};
 pub use config::{Limits, ServerConfig};
 pub use gate::AllowedNames;
 pub use library::{Contents, Library, LibraryError, Prompt};
+pub use omni_protocol::{ItemKind, Offers};
 pub use server::Server;
 pub use session::SessionKey;
 pub use transport::http::serve as serve_http;

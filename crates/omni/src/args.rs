@@ -5,6 +5,8 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use omni_call::Way;
 
+use crate::runner::{Offer, ToolsFrom};
+
 /// Serves a folder of Python skills over the Model Context Protocol.
 #[derive(Debug, Parser)]
 #[command(name = "omni", version, max_term_width = 100)]
@@ -47,6 +49,34 @@ pub(crate) struct PlaceArguments {
     /// Where caches go; deleting them costs time only [default: omni in the user's cache folder]
     #[arg(long, value_name = "DIR", env = "OMNI_CACHE_DIR", hide_short_help = true)]
     pub(crate) cache_dir: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) runner: RunnerArguments,
+}
+
+/// A runner, and what is taken from it.
+#[derive(Clone, Debug, Default, Args)]
+pub(crate) struct RunnerArguments {
+    /// A runner that runs the tools unless they, or --executor, say otherwise: unix:PATH or http://HOST:PORT
+    #[arg(long, value_name = "ADDRESS", env = "OMNI_RUNNER")]
+    pub(crate) runner: Option<String>,
+    /// Where the list of tools comes from [default: manifest where there is a folder of skills, else runner]
+    #[arg(long, value_enum, env = "OMNI_TOOLS")]
+    pub(crate) tools: Option<ToolsFrom>,
+    /// What becomes of the runner's resources [default: forward]
+    #[arg(long, value_enum, env = "OMNI_RUNNER_RESOURCES", hide_short_help = true)]
+    pub(crate) runner_resources: Option<Offer>,
+    /// What becomes of the runner's prompts [default: forward]
+    #[arg(long, value_enum, env = "OMNI_RUNNER_PROMPTS", hide_short_help = true)]
+    pub(crate) runner_prompts: Option<Offer>,
+    /// Pause between two looks at the runner's list of tools [default: 10]
+    #[arg(
+        long,
+        value_name = "SECONDS",
+        env = "OMNI_RUNNER_REFRESH",
+        allow_negative_numbers = true,
+        hide_short_help = true
+    )]
+    pub(crate) runner_refresh: Option<f64>,
 }
 
 /// How tools are run. Taken by the commands that run some.

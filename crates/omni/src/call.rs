@@ -23,10 +23,11 @@ pub(crate) fn run(arguments: &CallArguments, out: &mut dyn Write) -> Result<u8> 
     let places = Places::resolve(&arguments.place)?;
     let settings = RunSettings::resolve(&arguments.run, &places.file)?;
     let executors = Executors::new(&places, &settings);
-    let server = mcp::server(&places, &settings, executors.clone())?;
+    let mut kept = mcp::server(&places, &settings, &executors)?;
     let runtime = mcp::runtime()?;
     let reply = runtime.block_on(async {
-        server.check_catalog().await;
+        kept.check().await;
+        let server = &kept.server;
         let schema = server.snapshot().tool(&arguments.tool).map(|tool| input_schema(&tool.listing));
         let request = ToolRequest {
             name: arguments.tool.clone(),

@@ -3,6 +3,8 @@
 use std::fmt::Write as _;
 use std::path::Path;
 
+use crate::settings::Places;
+
 /// Commands that connect clients to a running HTTP server.
 pub(crate) fn http(url: &str) -> String {
     table(&[
@@ -17,8 +19,18 @@ pub(crate) fn http(url: &str) -> String {
 }
 
 /// Commands that let clients start omni themselves.
-pub(crate) fn stdio(binary: &Path, skills: &Path) -> String {
-    let command = format!("{} mcp --skills {}", quoted(binary), quoted(skills));
+pub(crate) fn stdio(binary: &Path, places: &Places) -> String {
+    let mut command = format!("{} mcp", quoted(binary));
+    if places.lister().is_none() {
+        let _ = write!(command, " --skills {}", quoted(&places.skills));
+    }
+    if let Some(runner) = &places.runner {
+        let _ = write!(command, " --runner {}", quoted(Path::new(&runner.address.to_string())));
+        if places.lister().is_some() {
+            // There may be a `./skills` where the client starts it.
+            command.push_str(" --tools runner");
+        }
+    }
     table(&[
         ("Claude Code", format!("claude mcp add omni -- {command}")),
         ("Codex", format!("codex mcp add omni -- {command}")),

@@ -14,7 +14,7 @@ use crate::settings::Places;
 /// Prints the tool; exits with 1 when there is none of that name.
 pub(crate) fn run(arguments: &DescribeArguments, out: &mut dyn Write) -> Result<u8> {
     let (places, catalog) = reading::open(&arguments.read.place)?;
-    catalog.refresh()?;
+    reading::refresh(&places, &catalog)?;
     let snapshot = catalog.snapshot();
     let Some(tool) = snapshot.tool(&arguments.tool) else {
         writeln!(io::stderr(), "error: {}", unknown(&snapshot, &arguments.tool))?;
@@ -37,19 +37,21 @@ fn unknown(snapshot: &Snapshot, name: &str) -> String {
 
 fn as_text(tool: &Tool, places: &Places, out: &mut dyn Write) -> Result<()> {
     let spec = &tool.spec;
-    let file = reading::shown(&places.skills, &tool.origin.file);
+    let place = reading::written_at(places, &tool.origin);
     let title = tool.title().map(|title| format!("  ({title})")).unwrap_or_default();
     writeln!(out, "{}{title}", tool.name())?;
     if let Some(description) = tool.description() {
         writeln!(out, "\n{}", indented(&description))?;
     }
     let what = match &spec.program {
-        Some(program) => program.argv.join(" "),
-        None if spec.is_async => format!("async def {}", spec.function),
-        None => format!("def {}", spec.function),
+        Some(program) => format!(", `{}`", program.argv.join(" ")),
+        // The runner's affair.
+        None if spec.function.is_empty() => String::new(),
+        None if spec.is_async => format!(", `async def {}`", spec.function),
+        None => format!(", `def {}`", spec.function),
     };
     let mut facts = vec![
-        ("written in", format!("{}:{}, `{what}`", file.display(), tool.origin.line)),
+        ("written in", format!("{place}{what}")),
         ("executor", spec.way.name().to_owned()),
         ("time limit", limit(spec.limits.timeout_ms)),
         ("idle limit", limit(spec.limits.idle_timeout_ms)),

@@ -1,30 +1,35 @@
 //! `omni doctor`: everything that is wrong with the skills or with this machine, and what to do about it.
 
 use std::io::Write;
+use std::sync::Arc;
 
 use anyhow::Result;
-use omni_catalog::{Diagnostic, Severity};
-use serde_json::json;
+use omni_catalog::{Catalog, Diagnostic, Severity};
+use serde_json::{Value, json};
 
 use crate::args::{DoctorArguments, RunArguments};
 use crate::environments::{self, Report};
 use crate::python::{self, Python, Refusal, Tried};
 use crate::reading::{self, Counts, join, plural};
+use crate::runner::{self, RunnerSettings};
 use crate::settings::{Places, RunSettings};
-use crate::{assets, executors};
+use crate::{assets, executors, mcp};
 
 /// Prints every finding in the style of a compiler. Exits with 1 only under `--strict`, for any warning
 /// or error.
 pub(crate) fn run(arguments: &DoctorArguments, out: &mut dyn Write) -> Result<u8> {
     let (places, catalog) = reading::open(&arguments.read.place)?;
-    catalog.refresh()?;
+    if places.lister().is_none() {
+        catalog.refresh()?;
+    }
+    let runner = places.runner.as_ref().map(|settings| ask(settings, places.lister().map(|_| &catalog)));
     let snapshot = catalog.snapshot();
     let chosen = RunArguments { python: arguments.python.clone(), ..RunArguments::default() };
     let settings = RunSettings::resolve(&chosen, &places.file)?;
     let python = python::find(settings.python.as_deref(), &places.cache);
     let embedding = python.as_ref().ok().map(|python| embedding(python, &places));
     let mut counts = Counts::of(&snapshot);
-    if python.is_err() {
+    for _ in [python.is_err(), runner.as_ref().is_some_and(Result::is_err)].iter().filter(|fails| **fails) {
         counts.add(Severity::Error);
     }
     let wanted = python.is_ok() && environments::any(&snapshot, &places);
@@ -41,6 +46,8 @@ pub(crate) fn run(arguments: &DoctorArguments, out: &mut dyn Write) -> Result<u8
             "python_error": python.as_ref().err().map(|error| format!("{error:#}")),
             "embedding": embedding.as_ref().and_then(|tried| tried.as_ref().ok()),
             "embedding_error": embedding.as_ref().and_then(|tried| tried.as_ref().err()),
+            "runner": runner.as_ref().and_then(|asked| asked.as_ref().ok()),
+            "runner_error": runner.as_ref().and_then(|asked| asked.as_ref().err()),
             "skills_dir": places.skills,
             "skills": snapshot.skills().len(),
             "tools": snapshot.tool_count(),
@@ -51,7 +58,10 @@ pub(crate) fn run(arguments: &DoctorArguments, out: &mut dyn Write) -> Result<u8
         writeln!(out, "{report}")?;
     } else {
         for finding in snapshot.diagnostics() {
-            let file = reading::shown(&places.skills, &finding.file).display().to_string();
+            let file = match places.lister() {
+                Some(_) => finding.file.clone(),
+                None => reading::shown(&places.skills, &finding.file).display().to_string(),
+            };
             writeln!(out, "{}\n", Diagnostic { file, ..finding.clone() })?;
         }
         match &python {
@@ -73,15 +83,39 @@ pub(crate) fn run(arguments: &DoctorArguments, out: &mut dyn Write) -> Result<u8
             }
             None => {}
         }
+        match (&runner, &places.runner) {
+            (Some(Ok(health)), Some(settings)) => {
+                writeln!(out, "runner  {} says: {}", settings.address, health["status"])?
+            }
+            (Some(Err(why)), _) => writeln!(
+                out,
+                "error[runner]: {why}\n  = help: tools are listed as they were last known; the runner's can not run\n"
+            )?,
+            _ => {}
+        }
         let (skills, tools) =
             (plural(snapshot.skills().len(), "skill"), plural(snapshot.tool_count(), "tool"));
-        writeln!(out, "skills  {skills} with {tools} in {}", places.skills.display())?;
+        writeln!(out, "skills  {skills} with {tools} in {}", places.source())?;
         if let Some(report) = &environments {
             report.write(out)?;
         }
         writeln!(out, "{}", verdict(counts))?;
     }
     Ok(u8::from(arguments.strict && counts.errors + counts.warnings > 0))
+}
+
+/// What a runner says of its health; then its list of tools is taken up, where that is the one in use.
+fn ask(settings: &RunnerSettings, lists: Option<&Arc<Catalog>>) -> Result<Value, String> {
+    let runner = settings.connect();
+    let asked = async {
+        let health = runner.health().await?;
+        if let Some(catalog) = lists {
+            runner::look(&runner, catalog).await?;
+        }
+        Ok(serde_json::from_slice(&health)?)
+    };
+    let asked = mcp::runtime().and_then(|runtime| runtime.block_on(asked));
+    asked.map_err(|error: anyhow::Error| format!("{error:#}"))
 }
 
 /// Whether this Python runs inside omni. Nobody has to have that, so it is no finding.

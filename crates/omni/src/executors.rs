@@ -7,11 +7,14 @@ use std::time::Instant;
 use anyhow::{Context, Result};
 use omni_call::{BoxFuture, Call, Ending, EventSink, Executor, Outcome, Way};
 use omni_catalog::Snapshot;
-use omni_exec::{Embedding, Environments, ExecConfig, Pool, ProcessLimits, Spawn, WorkerLife, WorkerStart};
+use omni_exec::{
+    Embedding, Environments, ExecConfig, Pool, ProcessLimits, Runner, Spawn, WorkerLife, WorkerStart,
+};
 use tokio::sync::OnceCell;
 
 use crate::environments::{self, Sets};
 use crate::python::{Python, Refusal};
+use crate::runner::RunnerSettings;
 use crate::settings::{EnvironmentSettings, Places, RunSettings};
 use crate::{assets, python};
 
@@ -20,6 +23,8 @@ use crate::{assets, python};
 pub(crate) struct Executors {
     plan: Arc<Plan>,
     ready: OnceCell<Ready>,
+    /// Needs no Python here.
+    runner: Option<Arc<Runner>>,
 }
 
 struct Ready {
@@ -69,17 +74,31 @@ pub(crate) fn environments(places: &Places, settings: &RunSettings) -> Result<En
 
 impl Executors {
     pub(crate) fn new(places: &Places, settings: &RunSettings) -> Arc<Self> {
-        Arc::new(Executors { plan: Arc::new(Plan::new(places, settings)), ready: OnceCell::new() })
+        let runner = places.runner.as_ref().map(RunnerSettings::connect);
+        Arc::new(Executors { plan: Arc::new(Plan::new(places, settings)), ready: OnceCell::new(), runner })
     }
 
-    /// Finds Python and starts the first workers, so that no call has to wait for it.
+    /// The runner, if there is one.
+    pub(crate) fn runner(&self) -> Option<&Arc<Runner>> {
+        self.runner.as_ref()
+    }
+
+    /// Finds Python and starts the first workers, so that no call has to wait for it. Where a runner runs the tools,
+    /// the first that names another executor sees to that.
     pub(crate) async fn warm_up(&self) -> Result<()> {
+        if self.runner.is_some() {
+            return Ok(());
+        }
         self.make_ready().await?.common.pool.warm_up();
         Ok(())
     }
 
-    /// Makes the environments that the tools want, so that no call has to wait for them either.
+    /// Makes the environments that the tools want, so that no call has to wait for them either; with a runner, calls
+    /// do.
     pub(crate) async fn prepare_environments(&self, snapshot: Arc<Snapshot>) {
+        if self.runner.is_some() {
+            return;
+        }
         let look = {
             let snapshot = Arc::clone(&snapshot);
             move || environments::any_required(&snapshot)
@@ -250,6 +269,9 @@ fn unstarted(call: &Call, ending: Ending) -> Outcome {
 
 impl Executor for Executors {
     fn run<'a>(&'a self, call: Call, events: &'a mut dyn EventSink) -> BoxFuture<'a, Outcome> {
+        if let Some(runner) = self.runner.as_ref().filter(|_| call.spec.way == Way::Runner) {
+            return runner.run(call, events);
+        }
         if let Some(ready) = self.ready.get() {
             return ready.run(call, events);
         }
@@ -266,6 +288,9 @@ impl Executor for Executors {
 
     fn shut_down(&self) -> BoxFuture<'_, ()> {
         Box::pin(async move {
+            if let Some(runner) = &self.runner {
+                runner.shut_down().await;
+            }
             if let Some(ready) = self.ready.get() {
                 tokio::join!(
                     ready.common.shut_down(),

@@ -14,7 +14,7 @@ const DESCRIPTION_CHARS_MAX: usize = 72;
 /// Prints one line a tool, sorted by name.
 pub(crate) fn run(arguments: &ReadArguments, out: &mut dyn Write) -> Result<u8> {
     let (places, catalog) = reading::open(&arguments.place)?;
-    catalog.refresh()?;
+    reading::refresh(&places, &catalog)?;
     let snapshot = catalog.snapshot();
     if arguments.json {
         let tools: Vec<Value> = snapshot.tools().map(|tool| summary(&tool)).collect();
@@ -25,11 +25,10 @@ pub(crate) fn run(arguments: &ReadArguments, out: &mut dyn Write) -> Result<u8> 
         .tools()
         .map(|tool| {
             let description = tool.description().unwrap_or_default();
-            let file = reading::shown(&places.skills, &tool.origin.file);
             [
                 tool.name().to_owned(),
                 reading::one_line(&description, DESCRIPTION_CHARS_MAX),
-                format!("{}:{}", file.display(), tool.origin.line),
+                reading::written_at(&places, &tool.origin),
             ]
         })
         .collect();
@@ -39,7 +38,7 @@ pub(crate) fn run(arguments: &ReadArguments, out: &mut dyn Write) -> Result<u8> 
         writeln!(out, "{name:names$}  {description:descriptions$}  {place}")?;
     }
     if rows.is_empty() {
-        writeln!(out, "no tools in {}", places.skills.display())?;
+        writeln!(out, "no tools in {}", places.source())?;
     }
     reading::mention_findings(&snapshot);
     Ok(0)

@@ -14,6 +14,7 @@ mod mcp;
 mod progress_line;
 mod python;
 mod reading;
+mod runner;
 mod settings;
 mod sync;
 mod worker;

@@ -10,9 +10,9 @@ use std::sync::Arc;
 
 use anyhow::{Context, Result, bail};
 use omni_call::Executor;
-use omni_catalog::{Catalog, CatalogConfig, Severity};
+use omni_catalog::Severity;
 use omni_exec::Governed;
-use omni_server::{AllowedNames, Server, ServerConfig, SessionKey, serve_http, serve_stdio};
+use omni_server::{AllowedNames, Library, Server, ServerConfig, SessionKey, serve_http, serve_stdio};
 use rustix::fs::FileType;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::unix::pipe;
@@ -23,6 +23,7 @@ use tokio::sync::watch;
 use crate::args::{McpArguments, Transport};
 use crate::connect;
 use crate::executors::Executors;
+use crate::runner::{Keeper, RunnerLibrary};
 use crate::settings::{Places, RunSettings};
 
 /// What all results together may take that tools with `cache_ttl` have returned.
@@ -32,13 +33,13 @@ pub(crate) fn run(arguments: &McpArguments) -> Result<u8> {
     let places = Places::resolve(&arguments.place)?;
     let settings = RunSettings::resolve(&arguments.run, &places.file)?;
     let executors = Executors::new(&places, &settings);
-    let server = server(&places, &settings, executors.clone())?;
+    let kept = server(&places, &settings, &executors)?;
     let runtime = runtime()?;
     let served = runtime.block_on(async {
         let stop = stop_on_signal()?;
         let served = match arguments.transport {
-            Transport::Stdio => stdio(server, &places, stop).await,
-            Transport::Http => http(server, arguments, &places, &executors, stop).await,
+            Transport::Stdio => stdio(kept, &places, stop).await,
+            Transport::Http => http(kept, arguments, &places, &executors, stop).await,
         };
         executors.shut_down().await;
         served
@@ -48,23 +49,53 @@ pub(crate) fn run(arguments: &McpArguments) -> Result<u8> {
     served.map(|()| 0)
 }
 
-/// The server over the catalogue of `places`, not yet checked against its folder.
-pub(crate) fn server(
-    places: &Places,
-    settings: &RunSettings,
-    executor: Arc<dyn Executor>,
-) -> Result<Arc<Server>> {
-    let catalog = Catalog::open(CatalogConfig {
-        skills_dir: places.skills.clone(),
-        cache_dir: Some(places.cache.clone()),
-        default_way: settings.executor,
-    })?;
+/// A server, and who keeps its catalogue.
+pub(crate) struct Kept {
+    pub(crate) server: Arc<Server>,
+    /// For a runner's list; a folder is looked at once.
+    keeper: Option<Keeper>,
+}
+
+impl Kept {
+    /// Makes the catalogue what it should be, as far as that can be had.
+    pub(crate) async fn check(&mut self) {
+        match &mut self.keeper {
+            Some(keeper) => keeper.look().await,
+            None => self.server.check_catalog().await,
+        }
+    }
+
+    /// Keeps it so. Ends at once where nothing is to be done.
+    async fn keep(self) {
+        if let Some(keeper) = self.keeper {
+            keeper.keep().await;
+        }
+    }
+}
+
+/// The server over the catalogue of `places`, which has not been looked at yet.
+pub(crate) fn server(places: &Places, settings: &RunSettings, executors: &Arc<Executors>) -> Result<Kept> {
+    let catalog = Arc::new(places.catalog(settings.executor)?);
     let mut config = ServerConfig::new(env!("CARGO_PKG_VERSION"));
     config.timeout = settings.timeout;
     config.idle_timeout = settings.idle_timeout;
     config.errors = settings.errors;
+    let executor: Arc<dyn Executor> = executors.clone();
     let governed = Governed::new(executor, RESULT_CACHE_BYTES_MAX);
-    Ok(Server::new(Arc::new(catalog), Arc::new(governed), None, config))
+    let runner = executors.runner().zip(places.runner.as_ref());
+    let library = runner.map(|(runner, settings)| -> Arc<dyn Library> {
+        Arc::new(RunnerLibrary::new(runner.clone(), settings))
+    });
+    let server = Server::new(catalog.clone(), Arc::new(governed), library, config);
+    let lister = executors.runner().zip(places.lister());
+    let keeper = lister.map(|(runner, settings)| Keeper {
+        server: server.clone(),
+        catalog,
+        runner: runner.clone(),
+        refresh: settings.refresh,
+        failed: 0,
+    });
+    Ok(Kept { server, keeper })
 }
 
 /// The front: one thread for all connections, a few more for what takes long.
@@ -77,19 +108,22 @@ pub(crate) fn runtime() -> Result<tokio::runtime::Runtime> {
         .context("the event loop could not be started")
 }
 
-async fn stdio(server: Arc<Server>, places: &Places, stop: watch::Receiver<bool>) -> Result<()> {
+async fn stdio(mut kept: Kept, places: &Places, stop: watch::Receiver<bool>) -> Result<()> {
     if io::stdin().is_terminal() {
         let binary = std::env::current_exe().unwrap_or_else(|_| "omni".into());
-        let clients = connect::stdio(&binary, &places.skills);
+        let clients = connect::stdio(&binary, places);
         say(&format!(
             "omni speaks MCP on standard input and output here; it is meant to be started by a client:\n\n\
              {clients}\nTo try it by hand, use `omni list`, `omni call`, or `omni mcp --transport http`."
         ));
     }
-    let checking = server.clone();
-    let check = tokio::spawn(async move { checking.check_catalog().await });
+    let server = kept.server.clone();
+    let keep = tokio::spawn(async move {
+        kept.check().await;
+        kept.keep().await;
+    });
     let served = serve_stdio(server, input()?, output()?, stop).await;
-    check.abort();
+    keep.abort();
     match served {
         // The client closed its end first: nobody is left to tell.
         Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
@@ -98,7 +132,7 @@ async fn stdio(server: Arc<Server>, places: &Places, stop: watch::Receiver<bool>
 }
 
 async fn http(
-    server: Arc<Server>,
+    mut kept: Kept,
     arguments: &McpArguments,
     places: &Places,
     executors: &Arc<Executors>,
@@ -109,15 +143,17 @@ async fn http(
     executors.warm_up().await?;
     let names = AllowedNames::new(&arguments.allow_hosts, &arguments.allow_origins);
     let key = session_key(&places.state);
-    let (announcing, preparing) = (server.clone(), Arc::clone(executors));
-    let skills = places.skills.clone();
-    let announce = tokio::spawn(async move {
-        announcing.check_catalog().await;
-        announce(&announcing, &skills, &format!("http://{address}/mcp"));
-        preparing.prepare_environments(announcing.snapshot()).await;
+    let server = kept.server.clone();
+    let preparing = Arc::clone(executors);
+    let source = places.source();
+    let keep = tokio::spawn(async move {
+        kept.check().await;
+        announce(&kept.server, &source, &format!("http://{address}/mcp"));
+        let snapshot = kept.server.snapshot();
+        tokio::join!(preparing.prepare_environments(snapshot), kept.keep());
     });
     let served = serve_http(server, listener, names, key, stop).await;
-    announce.abort();
+    keep.abort();
     served.context("the HTTP server failed")
 }
 
@@ -143,15 +179,14 @@ async fn listen(arguments: &McpArguments) -> Result<TcpListener> {
 }
 
 /// Says on stderr what is served and how to connect.
-fn announce(server: &Server, skills: &Path, url: &str) {
+fn announce(server: &Server, source: &str, url: &str) {
     let snapshot = server.snapshot();
     let problems = snapshot.diagnostics().iter().filter(|found| found.severity != Severity::Note).count();
     let mut text = format!(
-        "omni {} serves {} tools of {} skills from {} at {url}\n\n{}",
+        "omni {} serves {} tools of {} skills from {source} at {url}\n\n{}",
         env!("CARGO_PKG_VERSION"),
         snapshot.tool_count(),
         snapshot.skills().len(),
-        skills.display(),
         connect::http(url)
     );
     if problems > 0 {

@@ -2,23 +2,43 @@
 
 use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
-use anyhow::{Context, Result};
-use omni_catalog::{Catalog, CatalogConfig, Severity, Snapshot};
+use anyhow::Result;
+use omni_catalog::{Catalog, Origin, Severity, Snapshot};
 
 use crate::args::PlaceArguments;
 use crate::settings::Places;
+use crate::{mcp, runner};
 
 /// Opens the catalogue of these places. Nothing has been looked at yet but the cache.
-pub(crate) fn open(arguments: &PlaceArguments) -> Result<(Places, Catalog)> {
+pub(crate) fn open(arguments: &PlaceArguments) -> Result<(Places, Arc<Catalog>)> {
     let places = Places::resolve(arguments)?;
-    let config = CatalogConfig {
-        skills_dir: places.skills.clone(),
-        cache_dir: Some(places.cache.clone()),
-        default_way: places.file.executor()?,
-    };
-    let catalog = Catalog::open(config).context("there are no skills to read")?;
+    let catalog = Arc::new(places.catalog(places.file.executor()?)?);
     Ok((places, catalog))
+}
+
+/// Brings the catalogue up to date: with its folder, or with the runner that lists the tools. Without an answer of
+/// the runner its last list stands, and stderr says so.
+pub(crate) fn refresh(places: &Places, catalog: &Arc<Catalog>) -> Result<()> {
+    let Some(settings) = places.lister() else {
+        catalog.refresh()?;
+        return Ok(());
+    };
+    let runner = settings.connect();
+    if let Err(error) = mcp::runtime()?.block_on(runner::look(&runner, catalog)) {
+        // A closed stderr is no reason to fail.
+        let _ = writeln!(io::stderr(), "warning: {error:#}\nthis is the last list that it gave\n");
+    }
+    Ok(())
+}
+
+/// Where a tool is written, as a person can open it from where they are.
+pub(crate) fn written_at(places: &Places, origin: &Origin) -> String {
+    match places.lister() {
+        Some(_) => origin.file.clone(),
+        None => format!("{}:{}", shown(&places.skills, &origin.file).display(), origin.line),
+    }
 }
 
 /// How many findings of each severity there are.

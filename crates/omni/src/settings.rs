@@ -5,12 +5,14 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
 use omni_call::{ErrorDetail, Way};
+use omni_catalog::{Catalog, CatalogConfig};
 use omni_exec::{ProcessLimits, WorkerLife};
 use serde::Deserialize;
 
 use crate::args::{Errors, PlaceArguments, RunArguments, Workers, offered_way};
 use crate::assets;
 use crate::home::Home;
+use crate::runner::{RunnerFile, RunnerSettings, ToolsFrom};
 use crate::worker_settings::WorkerSettings;
 
 /// Where everything is, for every command.
@@ -20,6 +22,7 @@ pub(crate) struct Places {
     pub(crate) root: PathBuf,
     pub(crate) cache: PathBuf,
     pub(crate) state: PathBuf,
+    pub(crate) runner: Option<RunnerSettings>,
     pub(crate) file: File,
 }
 
@@ -27,8 +30,8 @@ pub(crate) struct Places {
 #[derive(Debug)]
 pub(crate) struct RunSettings {
     pub(crate) python: Option<PathBuf>,
-    /// For tools that name none.
-    pub(crate) executor: Way,
+    /// For tools that name none; `None` when nobody says.
+    pub(crate) executor: Option<Way>,
     pub(crate) timeout: Option<Duration>,
     pub(crate) idle_timeout: Option<Duration>,
     pub(crate) workers: Workers,
@@ -88,6 +91,7 @@ pub(crate) struct File {
     /// How tools are run that do not say it themselves.
     executor: Option<String>,
     workers: Option<WorkerSettings>,
+    runner: Option<RunnerFile>,
     errors: Option<Errors>,
     /// Environment variables passed on to tools.
     #[serde(default)]
@@ -120,13 +124,45 @@ impl Places {
             .or(file.root.as_ref().map(|root| file_dir.join(root)))
             .unwrap_or(here.clone());
         let root = existing_dir(&root, "--root")?;
-        let skills =
-            match arguments.skills.clone().or(file.skills_dir.as_ref().map(|skills| file_dir.join(skills))) {
-                Some(skills) => existing_dir(&skills, "--skills")?,
-                None if here.join("skills").is_dir() => existing_dir(&here.join("skills"), "--skills")?,
-                None => assets::shipped_skills(&cache)?,
-            };
-        Ok(Places { skills, root, cache, state: home.state, file })
+        let named = arguments.skills.clone().or(file.skills_dir.as_ref().map(|skills| file_dir.join(skills)));
+        let chosen = named.or(Some(here.join("skills")).filter(|skills| skills.is_dir()));
+        let runner = RunnerSettings::resolve(&arguments.runner, file.runner.as_ref(), chosen.is_some())?;
+        let skills = match chosen {
+            Some(skills) => existing_dir(&skills, "--skills")?,
+            None => assets::shipped_skills(&cache)?,
+        };
+        Ok(Places { skills, root, cache, state: home.state, runner, file })
+    }
+
+    /// The runner, when the list of tools is its own.
+    pub(crate) fn lister(&self) -> Option<&RunnerSettings> {
+        self.runner.as_ref().filter(|runner| runner.tools == ToolsFrom::Runner)
+    }
+
+    /// Who lists the tools: a folder's path, or a runner's address.
+    pub(crate) fn source(&self) -> String {
+        match self.lister() {
+            Some(runner) => runner.address.to_string(),
+            None => self.skills.display().to_string(),
+        }
+    }
+
+    /// The catalogue of these places, with nothing looked at yet but the cache. `executor` is the one named for
+    /// tools that name none.
+    pub(crate) fn catalog(&self, executor: Option<Way>) -> Result<Catalog> {
+        if let Some(runner) = self.lister() {
+            return runner.catalog(&self.cache);
+        }
+        let default_way = match (&self.runner, executor) {
+            (Some(_), None) => Way::Runner,
+            (_, way) => way.unwrap_or_default(),
+        };
+        let config = CatalogConfig {
+            skills_dir: self.skills.clone(),
+            cache_dir: Some(self.cache.clone()),
+            default_way,
+        };
+        Catalog::open(config).context("there are no skills to read")
     }
 }
 
@@ -144,7 +180,7 @@ impl RunSettings {
         Ok(RunSettings {
             python: arguments.python.clone().or(file.python.clone()),
             executor: match arguments.executor {
-                Some(way) => way,
+                Some(way) => Some(way),
                 None => file.executor()?,
             },
             timeout: seconds(arguments.timeout.or(file.timeout).unwrap_or(1800.0), "timeout")?,
@@ -164,9 +200,9 @@ impl RunSettings {
 
 impl File {
     /// The executor of tools that name none, as far as the file says.
-    pub(crate) fn executor(&self) -> Result<Way> {
-        let Some(name) = &self.executor else { return Ok(Way::default()) };
-        offered_way(name).map_err(|why| anyhow::anyhow!("`executor` in omni.toml: {why}"))
+    pub(crate) fn executor(&self) -> Result<Option<Way>> {
+        let way = self.executor.as_deref().map(offered_way).transpose();
+        way.map_err(|why| anyhow::anyhow!("`executor` in omni.toml: {why}"))
     }
 }
 
@@ -262,7 +298,7 @@ mod tests {
         assert_eq!(settings.timeout, Some(Duration::from_secs(7)));
         assert_eq!(settings.workers, Workers { min: 2, max: 3 });
         assert_eq!(settings.errors, ErrorDetail::Full);
-        assert_eq!(settings.executor, Way::Spawn);
+        assert_eq!(settings.executor, Some(Way::Spawn));
         assert_eq!(settings.idle_timeout, Some(Duration::from_secs(120)));
     }
 

@@ -4,7 +4,7 @@
 use std::io::Write;
 use std::time::Instant;
 
-use anyhow::Result;
+use anyhow::{Result, bail};
 use omni_catalog::{Catalog, Change, ChangeKind, Plan};
 use omni_exec::{Environments, stored_environments};
 use serde_json::{Value, json};
@@ -19,6 +19,13 @@ use crate::{executors, mcp};
 /// Exits with 1 under `--check`, when the manifest is out of date, and when an environment cannot be made.
 pub(crate) fn run(arguments: &SyncArguments, out: &mut dyn Write) -> Result<u8> {
     let (places, catalog) = reading::open(&arguments.read.place)?;
+    if let Some(runner) = places.lister() {
+        bail!(
+            "`omni sync` is about a folder of skills, and the tools here are those that the runner at `{}` lists; \
+             name the folder with `--skills`, or say `--tools manifest`",
+            runner.address
+        );
+    }
     let plan = catalog.plan()?;
     let only_look = arguments.check || arguments.dry_run;
     if !only_look {

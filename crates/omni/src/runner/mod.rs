@@ -1,0 +1,201 @@
+//! A runner that somebody else started: its settings, and what is taken from it besides calls.
+
+mod library;
+mod refresh;
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::{Result, anyhow, bail};
+use clap::ValueEnum;
+use omni_catalog::Catalog;
+use omni_exec::{Runner, RunnerAddress, RunnerConfig};
+use serde::Deserialize;
+use serde::de::value::MapAccessDeserializer;
+use serde::de::{Deserializer, MapAccess, Visitor};
+
+use crate::args::RunnerArguments;
+
+pub(crate) use library::RunnerLibrary;
+pub(crate) use refresh::{Keeper, look};
+
+/// Where the list of tools comes from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum ToolsFrom {
+    /// The skills folder here; the runner has the same one
+    Manifest,
+    /// The runner's own list
+    Runner,
+}
+
+/// What becomes of a runner's resources, or of its prompts.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum Offer {
+    /// Clients are given them
+    #[default]
+    Forward,
+    /// Clients are told that there are none
+    Empty,
+    /// Clients are told nothing of them
+    Off,
+}
+
+/// `runner` of `omni.toml`: the table, or the address alone.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct RunnerFile(Table);
+
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Table {
+    address: Option<String>,
+    tools: Option<ToolsFrom>,
+    resources: Option<Offer>,
+    prompts: Option<Offer>,
+    /// Seconds.
+    refresh: Option<f64>,
+}
+
+/// A runner, and what is asked of it.
+#[derive(Clone, Debug)]
+pub(crate) struct RunnerSettings {
+    pub(crate) address: RunnerAddress,
+    pub(crate) tools: ToolsFrom,
+    pub(crate) resources: Offer,
+    pub(crate) prompts: Offer,
+    /// How long after one look at the list of tools the next one comes.
+    pub(crate) refresh: Duration,
+}
+
+/// Asking costs a runner next to nothing: it answers that nothing has changed.
+const REFRESH_DEFAULT: Duration = Duration::from_secs(10);
+
+impl RunnerSettings {
+    /// `None` when no runner is named. The list of tools is the folder's where one was chosen (`has_skills`).
+    pub(crate) fn resolve(
+        arguments: &RunnerArguments,
+        file: Option<&RunnerFile>,
+        has_skills: bool,
+    ) -> Result<Option<Self>> {
+        let file = file.map(|file| file.0.clone()).unwrap_or_default();
+        let Some(address) = arguments.runner.clone().or(file.address) else {
+            if arguments.tools.or(file.tools) == Some(ToolsFrom::Runner) {
+                bail!("`--tools runner` needs a runner: name its address with `--runner`");
+            }
+            return Ok(None);
+        };
+        let default = if has_skills { ToolsFrom::Manifest } else { ToolsFrom::Runner };
+        let refresh = match arguments.runner_refresh.or(file.refresh) {
+            None => REFRESH_DEFAULT,
+            Some(seconds) => Duration::try_from_secs_f64(seconds)
+                .ok()
+                .filter(|refresh| (Duration::from_millis(100)..=Duration::from_hours(24)).contains(refresh))
+                .ok_or_else(|| {
+                    anyhow!("`--runner-refresh {seconds}` is not a number of seconds from 0.1 to a day")
+                })?,
+        };
+        Ok(Some(RunnerSettings {
+            address: address.parse().map_err(|error| anyhow!("`--runner`: {error}"))?,
+            tools: arguments.tools.or(file.tools).unwrap_or(default),
+            resources: arguments.runner_resources.or(file.resources).unwrap_or_default(),
+            prompts: arguments.runner_prompts.or(file.prompts).unwrap_or_default(),
+            refresh,
+        }))
+    }
+
+    /// The way to it, not yet connected.
+    pub(crate) fn connect(&self) -> Arc<Runner> {
+        Arc::new(Runner::new(RunnerConfig::new(self.address.clone())))
+    }
+
+    /// The catalogue of its own tools, as the cache has it.
+    pub(crate) fn catalog(&self, cache: &std::path::Path) -> Result<Catalog> {
+        Ok(Catalog::described(&self.address.to_string(), Some(cache))?)
+    }
+}
+
+impl<'de> Deserialize<'de> for RunnerFile {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        // By hand, because a derived choice between text and table loses the message about a wrong key.
+        deserializer.deserialize_any(Either)
+    }
+}
+
+struct Either;
+
+impl<'de> Visitor<'de> for Either {
+    type Value = RunnerFile;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("the address of a runner, or a table `[runner]`")
+    }
+
+    fn visit_str<E: serde::de::Error>(self, address: &str) -> Result<RunnerFile, E> {
+        Ok(RunnerFile(Table { address: Some(address.to_owned()), ..Table::default() }))
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<RunnerFile, A::Error> {
+        Table::deserialize(MapAccessDeserializer::new(map)).map(RunnerFile)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(text: &str) -> Result<RunnerFile, toml::de::Error> {
+        #[derive(Debug, Deserialize)]
+        struct File {
+            runner: RunnerFile,
+        }
+        toml::from_str::<File>(text).map(|file| file.runner)
+    }
+
+    #[test]
+    fn the_list_of_tools_is_the_folders_where_there_is_one_and_the_runners_elsewhere() {
+        let file = read("runner = \"unix:/run/a.sock\"").unwrap();
+        let resolve = |arguments: &RunnerArguments, has_skills| {
+            RunnerSettings::resolve(arguments, Some(&file), has_skills).unwrap().unwrap()
+        };
+        let nothing = RunnerArguments::default();
+        assert_eq!(resolve(&nothing, true).tools, ToolsFrom::Manifest);
+        assert_eq!(resolve(&nothing, false).tools, ToolsFrom::Runner);
+        let flags = RunnerArguments {
+            runner: Some("http://localhost:9".into()),
+            tools: Some(ToolsFrom::Runner),
+            runner_prompts: Some(Offer::Off),
+            ..RunnerArguments::default()
+        };
+        let settings = resolve(&flags, true);
+        assert_eq!(settings.address.to_string(), "http://localhost:9", "a flag wins over the file");
+        assert_eq!((settings.tools, settings.resources), (ToolsFrom::Runner, Offer::Forward));
+        assert_eq!((settings.prompts, settings.refresh), (Offer::Off, REFRESH_DEFAULT));
+    }
+
+    #[test]
+    fn the_file_may_have_a_table_and_a_wrong_key_or_value_is_named() {
+        let file = read("[runner]\naddress = \"unix:/r\"\nresources = \"empty\"\nrefresh = 0.5").unwrap();
+        let settings =
+            RunnerSettings::resolve(&RunnerArguments::default(), Some(&file), true).unwrap().unwrap();
+        assert_eq!((settings.resources, settings.refresh), (Offer::Empty, Duration::from_millis(500)));
+        assert!(read("[runner]\nadress = \"x\"").unwrap_err().to_string().contains("adress"));
+        for (text, named) in [
+            ("runner = \"ftp://x\"", "ftp://x"),
+            ("[runner]\naddress = \"unix:/r\"\nrefresh = 0", "--runner-refresh 0"),
+        ] {
+            let file = read(text).unwrap();
+            let error = RunnerSettings::resolve(&RunnerArguments::default(), Some(&file), true).unwrap_err();
+            assert!(error.to_string().contains(named), "{error}");
+        }
+    }
+
+    #[test]
+    fn a_list_of_a_runner_needs_a_runner() {
+        assert!(RunnerSettings::resolve(&RunnerArguments::default(), None, true).unwrap().is_none());
+        let flags = RunnerArguments { tools: Some(ToolsFrom::Runner), ..RunnerArguments::default() };
+        let error = RunnerSettings::resolve(&flags, None, true).unwrap_err();
+        assert!(error.to_string().contains("--runner"), "{error}");
+    }
+}

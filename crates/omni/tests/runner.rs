@@ -1,0 +1,300 @@
+//! The built binary in front of a runner: a small HTTP server in Python, written for this test, as anybody could
+//! write one. It lists tools, resources and prompts, changes its mind, dies and comes back.
+
+#![expect(
+    clippy::unwrap_used,
+    reason = "a panic is the failure report; the lint does not see helpers of tests"
+)]
+
+mod support;
+
+use std::fs;
+use std::io::{BufRead, BufReader};
+use std::path::PathBuf;
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use serde_json::{Value, json};
+use support::{Folder, PATIENCE, Stdio_, kind, text};
+
+const RUNNER: &str = r#"
+import hashlib, json, pathlib, sys
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+world = pathlib.Path(sys.argv[1])
+
+class Runner(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+
+    def log_message(self, *args):
+        pass
+
+    def answer(self, status, body, **headers):
+        body = body if isinstance(body, bytes) else json.dumps(body).encode()
+        self.send_response(status)
+        for name, value in headers.items():
+            self.send_header(name, value)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def missing(self, what):
+        self.answer(404, {"error": {"code": "not_found", "message": "no " + what + " here"}})
+
+    def do_GET(self):
+        if self.path == "/tools":
+            body = (world / "tools.json").read_bytes()
+            etag = '"' + hashlib.sha256(body).hexdigest() + '"'
+            if self.headers.get("If-None-Match") == etag:
+                with (world / "unchanged").open("a") as log:
+                    log.write("x")
+                return self.answer(304, b"", ETag=etag)
+            return self.answer(200, body, ETag=etag)
+        answers = {
+            "/health": {"status": "ok", "ready": True, "initializing": False},
+            "/resources": {
+                "resources": [{"uri": "mem:one", "name": "one", "title": "One"}, {"uri": "mem:nameless"}],
+                "resourceTemplates": [{"uriTemplate": "mem:{name}", "name": "any"}],
+            },
+            "/prompts": {"prompts": [{"name": "greet", "arguments": [{"name": "who", "required": True}]}]},
+        }
+        if self.path in answers:
+            return self.answer(200, answers[self.path])
+        self.missing("route")
+
+    def do_POST(self):
+        asked = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+        if self.path == "/run_tool":
+            say = json.dumps(asked["arguments"], sort_keys=True)
+            told = [{"type": "text", "text": asked["name"] + " " + say}]
+            lines = [{"started": {"id": asked["id"]}}, {"result": {"id": asked["id"], "content": told}}]
+            return self.answer(200, "".join(json.dumps(line) + "\n" for line in lines).encode())
+        if self.path == "/resources/read" and asked["uri"] == "mem:one":
+            return self.answer(200, {"contents": [{"uri": "mem:one", "text": "1"}]})
+        if self.path == "/prompts/get" and asked["name"] == "greet":
+            if "who" not in asked["arguments"]:
+                return self.answer(400, {"error": {"code": "bad_request", "message": "`who` is missing"}})
+            content = {"type": "text", "text": "Hello, " + asked["arguments"]["who"]}
+            return self.answer(200, {"description": "Greets.", "messages": [{"role": "user", "content": content}]})
+        self.missing("such thing")
+
+server = ThreadingHTTPServer(("127.0.0.1", int(sys.argv[2])), Runner)
+server.daemon_threads = True
+print(server.server_address[1], flush=True)
+server.serve_forever()
+"#;
+
+/// A running runner, and the folder it reads its list from.
+struct Runner {
+    child: Child,
+    world: PathBuf,
+    port: u16,
+}
+
+impl Runner {
+    fn start(folder: &Folder, port: u16) -> Runner {
+        let world = folder.path("runner");
+        folder.write("runner/runner.py", RUNNER);
+        let mut child = Command::new("python3")
+            .arg(world.join("runner.py"))
+            .arg(&world)
+            .arg(port.to_string())
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut line = String::new();
+        BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
+        Runner { child, world, port: line.trim().parse().expect("the runner says its port") }
+    }
+
+    /// Makes its list these tools. A reader sees the old list or the new one, whole.
+    fn lists(folder: &Folder, tools: &[Value]) {
+        folder.write("runner/tools.new", &json!({ "tools": tools }).to_string());
+        fs::rename(folder.path("runner/tools.new"), folder.path("runner/tools.json")).unwrap();
+    }
+
+    fn address(&self) -> String {
+        format!("http://127.0.0.1:{}", self.port)
+    }
+}
+
+impl Drop for Runner {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+fn tool(command: &str) -> Value {
+    json!({"name": format!("up.{command}"), "description": "Says it.", "inputSchema": {"type": "object",
+        "properties": {"n": {"type": "integer"}}}, "omni": {"skill": "up", "command": command, "timeout_ms": 60000}})
+}
+
+fn names(list: &Value) -> Vec<&str> {
+    list["result"]["tools"].as_array().unwrap().iter().map(|tool| tool["name"].as_str().unwrap()).collect()
+}
+
+fn wait_until(what: &str, mut holds: impl FnMut() -> bool) {
+    let deadline = Instant::now() + PATIENCE;
+    while !holds() {
+        assert!(Instant::now() < deadline, "{what}");
+        std::thread::sleep(Duration::from_millis(20));
+    }
+}
+
+const OPTIONS: [&str; 4] = ["--tools", "runner", "--runner-refresh", "0.1"];
+
+/// Arguments that take the list from the runner, and look at it all the time.
+fn options(runner: &Runner) -> Vec<String> {
+    ["--runner".to_owned(), runner.address()].into_iter().chain(OPTIONS.map(str::to_owned)).collect()
+}
+
+fn stdio(folder: &Folder, arguments: &[String]) -> Stdio_ {
+    folder.stdio(&arguments.iter().map(String::as_str).collect::<Vec<_>>()).initialised()
+}
+
+#[test]
+fn a_runners_tools_come_change_and_stay_listed_while_it_is_gone() {
+    let folder = Folder::new("");
+    Runner::lists(&folder, &[tool("hello")]);
+    let runner = Runner::start(&folder, 0);
+    let (address, port, options) = (runner.address(), runner.port, options(&runner));
+    let mut client = stdio(&folder, &options);
+    assert_eq!(names(&client.request("tools/list", json!({}))), ["up.hello"]);
+    assert_eq!(text(&client.result("up.hello", json!({"n": 3}))), r#"up.hello {"n": 3}"#);
+    let wrong = client.result("up.hello", json!({"n": "three"}));
+    assert_eq!(kind(&wrong), "invalid_arguments", "the schema is held to before the runner hears of it");
+    wait_until("the tag is sent back, and the list is not sent again", || {
+        runner.world.join("unchanged").exists()
+    });
+
+    let nobody = json!({"name": "up.bad", "inputSchema": {"type": "string"}});
+    Runner::lists(&folder, &[tool("hello"), nobody, tool("bye"), tool("bye")]);
+    client.wait_for(|message| message["method"] == "notifications/tools/list_changed");
+    assert_eq!(names(&client.request("tools/list", json!({}))), ["up.bye", "up.hello"]);
+    assert_eq!(text(&client.result("up.bye", json!({}))), "up.bye {}");
+    client.request("resources/list", json!({}));
+
+    drop(runner);
+    assert_eq!(names(&client.request("tools/list", json!({}))), ["up.bye", "up.hello"]);
+    assert_eq!(kind(&client.result("up.bye", json!({}))), "worker_start");
+    let resources = client.request("resources/list", json!({}));
+    assert_eq!(resources["result"]["resources"][0]["uri"], "mem:one", "the last list");
+    assert_eq!(client.request("resources/read", json!({"uri": "mem:one"}))["error"]["code"], -32603);
+
+    // A server that starts meanwhile has the list from the cache.
+    let mut other = stdio(&folder, &options);
+    assert_eq!(names(&other.request("tools/list", json!({}))), ["up.bye", "up.hello"]);
+    let listed = folder.run(&["list", "--runner", &address, "--tools", "runner"]);
+    let (out, err) = (String::from_utf8_lossy(&listed.stdout), String::from_utf8_lossy(&listed.stderr));
+    assert!(out.contains("up.bye") && err.contains("cannot be reached"), "{out}\n{err}");
+    let doctor = folder.run(&["doctor", "--strict", "--runner", &address, "--tools", "runner"]);
+    let report = String::from_utf8_lossy(&doctor.stdout);
+    assert!(report.contains("error[runner]") && report.contains("cannot be reached"), "{report}");
+    assert!(report.contains("error[bad-input-schema]") && report.contains("/tools/1"), "{report}");
+    assert!(report.contains("error[duplicate-name]") && report.contains("/tools/3"), "{report}");
+    assert_eq!(doctor.status.code(), Some(1));
+
+    Runner::lists(&folder, &[tool("back")]);
+    let _runner = Runner::start(&folder, port);
+    for client in [&mut client, &mut other] {
+        client.wait_for(|message| message["method"] == "notifications/tools/list_changed");
+        assert_eq!(names(&client.request("tools/list", json!({}))), ["up.back"]);
+        assert_eq!(text(&client.result("up.back", json!({}))), "up.back {}");
+    }
+}
+
+#[test]
+fn a_runners_resources_and_prompts_are_its_own_with_its_own_refusals() {
+    let folder = Folder::new("");
+    Runner::lists(&folder, &[]);
+    let runner = Runner::start(&folder, 0);
+    let mut client = folder.stdio(&["--runner", &runner.address()]);
+    let capabilities = client.initialize("2025-11-25")["result"]["capabilities"].clone();
+    assert_eq!((&capabilities["resources"], &capabilities["prompts"]), (&json!({}), &json!({})));
+    let list = client.request("resources/list", json!({}));
+    assert_eq!(list["result"]["resources"], json!([{"uri": "mem:one", "name": "one", "title": "One"}]));
+    let templates = client.request("resources/templates/list", json!({}));
+    assert_eq!(templates["result"]["resourceTemplates"][0]["uriTemplate"], "mem:{name}");
+    let read = client.request("resources/read", json!({"uri": "mem:one"}));
+    assert_eq!(read["result"]["contents"], json!([{"uri": "mem:one", "text": "1"}]));
+    let unknown = client.request("resources/read", json!({"uri": "mem:two"}));
+    assert_eq!(unknown["error"]["code"], -32002);
+    assert_eq!(unknown["error"]["message"], "no such thing here", "the runner's own words");
+    assert_eq!(client.request("prompts/list", json!({}))["result"]["prompts"][0]["name"], "greet");
+    let prompt = client.request("prompts/get", json!({"name": "greet", "arguments": {"who": "you"}}));
+    assert_eq!(prompt["result"]["description"], "Greets.");
+    assert_eq!(prompt["result"]["messages"][0]["content"]["text"], "Hello, you");
+    let without = client.request("prompts/get", json!({"name": "greet"}));
+    assert_eq!(
+        (&without["error"]["code"], &without["error"]["message"]),
+        (&json!(-32602), &json!("`who` is missing"))
+    );
+    assert_eq!(client.request("prompts/get", json!({"name": "leave"}))["error"]["code"], -32602);
+}
+
+#[test]
+fn resources_and_prompts_can_be_kept_from_clients() {
+    let folder = Folder::new("");
+    Runner::lists(&folder, &[]);
+    let runner = Runner::start(&folder, 0);
+    let arguments = ["--runner-resources", "empty", "--runner-prompts", "off", "--runner"];
+    let mut client = folder.stdio(&[&arguments[..], &[&runner.address()]].concat());
+    let capabilities = client.initialize("2025-11-25")["result"]["capabilities"].clone();
+    assert_eq!((capabilities.get("resources"), capabilities.get("prompts")), (Some(&json!({})), None));
+    assert_eq!(client.request("resources/list", json!({}))["result"]["resources"], json!([]));
+    assert_eq!(client.request("resources/read", json!({"uri": "mem:one"}))["error"]["code"], -32002);
+    assert_eq!(client.request("prompts/list", json!({}))["error"]["code"], -32601);
+}
+
+#[test]
+fn tools_of_the_folder_run_at_the_runner_unless_they_name_an_executor() {
+    let source = "@tool\ndef add(a: int):\n    return 'here'\n\n\n\
+        @tool(executor='spawn')\ndef own(a: int):\n    return 'here'\n";
+    let folder = Folder::new(source);
+    Runner::lists(&folder, &[tool("hello")]);
+    let runner = Runner::start(&folder, 0);
+    let mut client = folder.stdio(&["--runner", &runner.address()]).initialised();
+    assert_eq!(names(&client.request("tools/list", json!({}))), ["t.add", "t.own"]);
+    assert_eq!(text(&client.result("t.add", json!({"a": 1}))), r#"t.add {"a": 1}"#);
+    assert_eq!(text(&client.result("t.own", json!({"a": 1}))), "here");
+    let other = folder.run(&["call", "--runner", &runner.address(), "--executor", "pool", "t.add", "a=1"]);
+    assert_eq!(String::from_utf8_lossy(&other.stdout), "here\n", "another executor is named for the rest");
+}
+
+#[test]
+fn over_http_a_session_and_a_subscription_hear_of_a_change() {
+    let folder = Folder::new("");
+    Runner::lists(&folder, &[tool("hello")]);
+    let runner = Runner::start(&folder, 0);
+    let options = options(&runner);
+    let server = folder.http(&options.iter().map(String::as_str).collect::<Vec<_>>());
+    assert!(server.announced.contains(&format!("from {}", runner.address())), "{}", server.announced);
+    let session = server.session("2025-06-18");
+    let list = json!({"jsonrpc": "2.0", "id": 1, "method": "tools/list"}).to_string();
+    let listed = server.post(&[("Mcp-Session-Id", &session)], &list);
+    assert_eq!(names(&listed.json()), ["up.hello"]);
+    let get = server.head("GET", &[("Mcp-Session-Id", &session), ("Accept", "text/event-stream")], 0);
+    let mut legacy = server.open(&get, "");
+    let filter = json!({"notifications": {"toolsListChanged": true}});
+    let mut modern = server.open_modern("subscriptions/listen", filter);
+    let acknowledged = modern.next().expect("an acknowledgement");
+    assert_eq!(acknowledged["params"]["notifications"], json!({"toolsListChanged": true}));
+
+    Runner::lists(&folder, &[tool("bye"), tool("hello")]);
+    for stream in [&mut legacy, &mut modern] {
+        assert_eq!(stream.next().expect("a change")["method"], "notifications/tools/list_changed");
+    }
+    assert_eq!(names(&server.post(&[("Mcp-Session-Id", &session)], &list).json()), ["up.bye", "up.hello"]);
+
+    // A change while nobody listens is told to the next stream of the session.
+    drop(legacy);
+    Runner::lists(&folder, &[]);
+    assert_eq!(modern.next().expect("a change")["method"], "notifications/tools/list_changed");
+    let mut again = server.open(&get, "");
+    assert_eq!(again.next().expect("a change")["method"], "notifications/tools/list_changed");
+    let read = server.modern("resources/read", json!({"uri": "mem:one"}), &[]);
+    assert_eq!(read.json()["result"]["contents"][0]["text"], "1");
+    let unknown = server.modern("resources/read", json!({"uri": "mem:two"}), &[]);
+    assert_eq!((unknown.status, unknown.code()), (200, -32602));
+}
