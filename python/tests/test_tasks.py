@@ -89,6 +89,36 @@ def test_a_cancel_ends_its_call_only(pair):
     assert text(answers(one, 2)[second]) == "b"
 
 
+def test_a_cancel_ends_the_tasks_that_the_call_has_left_and_those_of_no_other(worker, skill):
+    source = """
+        import asyncio
+        ended, gate = [], asyncio.Event()
+        async def background(name):
+            try:
+                await asyncio.Event().wait()
+            finally:
+                ended.append(name)
+        async def work(name):
+            await asyncio.create_task(asyncio.sleep(0))
+            asyncio.create_task(background(name))
+            await gate.wait()
+        async def leave(name):
+            asyncio.create_task(background(name))
+            return name
+        async def seen():
+            await asyncio.sleep(0.01)
+            return ",".join(ended)
+    """
+    one, demo = worker("async"), skill(files={"a.py": source})
+    one.text(demo.target("leave"), {"name": "left"})
+    one.start(demo.target("work"), {"name": "other"})
+    cancelled = one.start(demo.target("work"), {"name": "mine"})
+    assert one.text(demo.target("seen")) == ""
+    one.send("cancel", {"id": cancelled})
+    assert answers(one, 1)[cancelled]["kind"] == "cancelled"
+    assert one.text(demo.target("seen")) == "mine"
+
+
 def test_a_call_cancelled_with_its_own_frame_still_queued_is_answered_once(pair):
     one, demo = pair
     for _ in range(50):

@@ -29,12 +29,14 @@ _EAGER: dict[str, Any] = {"eager_start": True} if sys.version_info >= (3, 12) el
 class _Running:
     """A call that has not been answered yet. `context` is None until its task has begun."""
 
-    __slots__ = ("call", "context", "task")
+    __slots__ = ("call", "context", "started", "task")
 
     def __init__(self, call: Call) -> None:
         self.call = call
         self.context: Context | None = None
         self.task: asyncio.Task[None] | None = None
+        #: The tasks that the tool has started and that have not ended.
+        self.started: set[asyncio.Task] = set()
 
 
 class Tasks:
@@ -50,6 +52,7 @@ class Tasks:
         self._answers: list[bytes] = []
         self._draining = False
         skill.only_call = self._only_call
+        loop.set_task_factory(self._make_task)
         #: Whether there is nothing left to do.
         self.ended = False
 
@@ -98,8 +101,22 @@ class Tasks:
         except BaseException as error:
             frame = caller.describe(call, context, error)
         caller.end(context)
+        if context._stopped:
+            # What it has left would work on for a caller who has gone.
+            for task in list(running.started):
+                task.cancel()
         if self._running.pop(call.id, None) is not None:
             self._answer(frame)
+
+    def _make_task(self, loop: asyncio.AbstractEventLoop, coroutine: Any, **options: Any) -> asyncio.Task:
+        """Make a task for a tool, and remember whose it is."""
+        task = _Task(coroutine, loop=loop, **options)
+        context = CURRENT.get()
+        running = None if context is None else self._running.get(context._call.id)
+        if running is not None:
+            running.started.add(task)
+            task.add_done_callback(running.started.discard)
+        return task
 
     def _only_call(self) -> Context | None:
         # Asked by threads: another one may change the table meanwhile.
