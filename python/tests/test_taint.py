@@ -67,7 +67,7 @@ def test_an_error_says_it_as_well(worker, skill):
 
 
 STATE = """
-    import os, resource, signal, sys
+    import os, resource, signal, sys, threading
     def state():
         umask = os.umask(0o22)
         os.umask(umask)
@@ -75,7 +75,7 @@ STATE = """
             os.getcwd(), umask, sorted(signal.pthread_sigmask(signal.SIG_BLOCK, ())),
             list(signal.getitimer(signal.ITIMER_REAL)), list(resource.getrlimit(resource.RLIMIT_NOFILE)),
             str(signal.getsignal(signal.SIGTERM)), str(signal.getsignal(signal.SIGUSR1)),
-            str(sys.gettrace()), str(sys.getprofile()),
+            str(sys.gettrace()), str(threading._trace_hook), str(sys.getprofile()), sys.getrecursionlimit(),
         ]
     def f():
         {body}
@@ -91,6 +91,8 @@ RESTORED = {
     ),
     "handler": "signal.signal(signal.SIGTERM, lambda *_: None)",
     "handler of the server's signal": "signal.signal(signal.SIGUSR1, signal.SIG_IGN)",
+    "depth of recursion": "sys.setrecursionlimit(60)",
+    "hooks of later threads": "threading.settrace(lambda *_: None)",
     "hooks": "sys.settrace(lambda *_: None); sys.setprofile(lambda *_: None)",
 }
 

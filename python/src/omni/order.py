@@ -37,9 +37,11 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+_modules = sys.modules
 _umask = os.umask
 _gettrace, _settrace = sys.gettrace, sys.settrace
 _getprofile, _setprofile = sys.getprofile, sys.setprofile
+_getrecursionlimit, _setrecursionlimit = sys.getrecursionlimit, sys.setrecursionlimit
 _getrlimit = getattr(resource, "getrlimit", None)
 _setrlimit = getattr(resource, "setrlimit", None)
 _LIMITS = [
@@ -51,6 +53,12 @@ _TIMERS = (ITIMER_REAL, ITIMER_VIRTUAL, ITIMER_PROF)
 _SIGNALS = (SIGINT, SIGTERM, SIGHUP, SIGALRM, SIGCHLD)
 
 
+def _thread_hooks() -> tuple:
+    """Return what threads to come are traced and profiled by."""
+    threading = _modules.get("threading")
+    return (getattr(threading, "_trace_hook", None), getattr(threading, "_profile_hook", None))
+
+
 class Order:
     """Remembers how things are, and makes them so again."""
 
@@ -59,7 +67,9 @@ class Order:
         "_limits",
         "_mask",
         "_profile",
+        "_recursion_limit",
         "_stack_handler",
+        "_thread_hooks",
         "_trace",
         "_umask",
         "_watch_stack_signal",
@@ -78,11 +88,15 @@ class Order:
         self._profile = _getprofile()
 
     def accept(self) -> None:
-        """Take the handlers for granted that a skill's import has installed."""
+        """Take for granted what a skill's import has set: handlers, hooks of threads, depth of recursion."""
+        self._recursion_limit = _getrecursionlimit()
+        self._thread_hooks = _thread_hooks()
         self._handlers = [(number, getsignal(number)) for number in _SIGNALS]
 
     def restore(self) -> None:
         """Put everything back. Raises `OSError` or `ValueError` where that cannot be done."""
+        if _getrecursionlimit() != self._recursion_limit:
+            _setrecursionlimit(self._recursion_limit)
         _umask(self._umask)
         # First: with a handler gone, what comes in as soon as its signal is let through could end us.
         for number, handler in self._handlers:
@@ -102,3 +116,6 @@ class Order:
             _settrace(self._trace)
         if _getprofile() is not self._profile:
             _setprofile(self._profile)
+        if _thread_hooks() != self._thread_hooks:
+            threading = _modules["threading"]
+            threading._trace_hook, threading._profile_hook = self._thread_hooks
