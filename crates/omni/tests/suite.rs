@@ -117,11 +117,11 @@ fn outcomes(way: &str) -> BTreeMap<String, Value> {
     let mut folder = Folder::empty();
     folder.env = vec![("SUITE_SECRET", "hidden".to_owned()), ("SUITE_SHOWN", "shown".to_owned())];
     folder.write("omni.toml", "[skills.suite]\ncolour = \"blue\"\n");
+    folder.write("settings.json", r#"{"suite": {"colour": "blue"}}"#);
     fs::create_dir(folder.path("root")).unwrap();
     let root = folder.path("root").canonicalize().unwrap().to_str().unwrap().to_owned();
     let skills = suite().join("skills").to_str().unwrap().to_owned();
-    let mut arguments = ways::arguments(way);
-    arguments.extend(["--skills", &skills, "--root", &root, "--env", "SUITE_SHOWN"].map(str::to_owned));
+    let (arguments, backing) = ways::prepare(way, &folder, skills.as_ref(), root.as_ref(), "SUITE_SHOWN");
     let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
     let mut client = folder.stdio(&arguments).initialised();
     client.request("logging/setLevel", json!({"level": "debug"}));
@@ -135,6 +135,7 @@ fn outcomes(way: &str) -> BTreeMap<String, Value> {
         assert!(outcomes.insert(call.name.clone(), outcome).is_none(), "two calls `{}`", call.name);
     }
     assert_eq!(client.close(), Vec::<Value>::new(), "messages that belong to no call");
+    drop(backing);
     outcomes
 }
 

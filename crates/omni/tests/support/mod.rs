@@ -131,6 +131,13 @@ impl Stdio_ {
         input.flush().unwrap();
     }
 
+    /// Sends it if the server still listens; when it does not, no answer will come.
+    pub fn try_send(&mut self, message: &Value) {
+        if let Some(input) = &mut self.input {
+            let _ = input.write_all(format!("{message}\n").as_bytes()).and_then(|()| input.flush());
+        }
+    }
+
     pub fn send(&mut self, message: &Value) {
         self.raw(format!("{message}\n").as_bytes());
     }

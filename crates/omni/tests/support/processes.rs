@@ -24,18 +24,22 @@ pub struct Family {
 
 /// Looks at every process of this machine. `folder` is where the server's tools work: what runs there, or
 /// was told of it, is the server's, even if it has left everything else behind.
-pub fn family(server: u32, folder: &Path) -> Family {
+pub fn family(servers: &[u32], folder: &Path) -> Family {
     let all = all();
     let mut family = Family::default();
     for process in all.values() {
-        if process.pid == server || process.pid == std::process::id() {
+        if servers.contains(&process.pid) || process.pid == std::process::id() {
             continue;
         }
-        let descends = ancestors(process, &all).any(|ancestor| ancestor.pid == server);
-        if !descends && !is_marked(process, server, folder) {
+        let descends = ancestors(process, &all).any(|ancestor| servers.contains(&ancestor.pid));
+        if !descends && !is_marked(process, servers, folder) {
             continue;
         }
-        if descends && is_ours(process, server, &all) {
+        // Who is dead holds nothing but a number, until its parent asks; the server must have asked.
+        if process.state == 'Z' && !servers.contains(&process.parent) {
+            continue;
+        }
+        if descends && is_ours(process, servers, &all) {
             family.ours += 1;
         } else {
             family.strays.push(format!(
@@ -51,12 +55,12 @@ pub fn family(server: u32, folder: &Path) -> Family {
 }
 
 /// A worker or zygote directly below the server, a zygote's child, or a launcher anywhere between.
-fn is_ours(process: &Process, server: u32, all: &HashMap<u32, Process>) -> bool {
+fn is_ours(process: &Process, servers: &[u32], all: &HashMap<u32, Process>) -> bool {
     if process.state == 'Z' || !process.has_role() {
         return false;
     }
     let above: Vec<&Process> = ancestors(process, all)
-        .take_while(|ancestor| ancestor.pid != server)
+        .take_while(|ancestor| !servers.contains(&ancestor.pid))
         .filter(|ancestor| !ancestor.launches())
         .collect();
     match above.as_slice() {
@@ -66,15 +70,16 @@ fn is_ours(process: &Process, server: u32, all: &HashMap<u32, Process>) -> bool 
     }
 }
 
-fn is_marked(process: &Process, server: u32, folder: &Path) -> bool {
+fn is_marked(process: &Process, servers: &[u32], folder: &Path) -> bool {
     let folder = folder.to_string_lossy();
     let proc = Path::new("/proc").join(process.pid.to_string());
-    let mark = format!("OMNI_WORKER={server}-");
+    let marks: Vec<String> = servers.iter().map(|server| format!("OMNI_WORKER={server}-")).collect();
     let environment = fs::read(proc.join("environ")).unwrap_or_default();
     let is_below = |link: &str| {
         fs::read_link(proc.join(link)).is_ok_and(|target| target.to_string_lossy().starts_with(&*folder))
     };
-    environment.split(|byte| *byte == 0).any(|variable| variable.starts_with(mark.as_bytes()))
+    let is_mark = |variable: &[u8]| marks.iter().any(|mark| variable.starts_with(mark.as_bytes()));
+    environment.split(|byte| *byte == 0).any(is_mark)
         || process.arguments.iter().any(|word| word.contains(&*folder)) && !process.is_a_server()
         || is_below("cwd") && !process.is_a_server()
 }
@@ -98,7 +103,7 @@ impl Process {
     }
 
     fn is_a_server(&self) -> bool {
-        self.arguments.get(1).is_some_and(|word| word == "mcp")
+        self.is("omni.runner") || self.arguments.get(1).is_some_and(|word| word == "mcp")
     }
 }
 

@@ -1,5 +1,11 @@
 //! The ways to run tools that tests walk through: one word each, and how a server is told to use it.
 
+use std::io::{BufRead as _, BufReader};
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+
+use super::Folder;
+
 #[allow(unused_macros, reason = "not every test walks")]
 /// Hands the names of all ways to another macro.
 macro_rules! with_each_way {
@@ -10,7 +16,67 @@ macro_rules! with_each_way {
 #[allow(unused_imports, reason = "not every test walks")]
 pub(crate) use with_each_way;
 
-/// What `omni mcp` is started with to run every tool this way.
-pub fn arguments(way: &str) -> Vec<String> {
-    vec!["--executor".to_owned(), way.to_owned()]
+/// What a way needs besides the server, for as long as the server runs.
+#[derive(Default)]
+pub struct Backing {
+    runner: Option<Child>,
+}
+
+/// What `omni mcp` is started with to run every tool this way, and what it needs beside it. `shown` is a variable
+/// that tools may see.
+pub fn prepare(
+    way: &str,
+    folder: &Folder,
+    skills: &Path,
+    root: &Path,
+    shown: &str,
+) -> (Vec<String>, Backing) {
+    let skills = skills.to_str().unwrap().to_owned();
+    let root = root.to_str().unwrap().to_owned();
+    let own = ["--skills", &skills, "--root", &root, "--env", shown].map(str::to_owned);
+    if way == "runner" {
+        let backing = Backing { runner: Some(runner(folder, &own)) };
+        let address = format!("unix:{}", folder.path("runner.sock").display());
+        return (vec!["--runner".to_owned(), address], backing);
+    }
+    let mut arguments = vec!["--executor".to_owned(), way.to_owned()];
+    arguments.extend(own);
+    (arguments, Backing::default())
+}
+
+/// The runner that comes with the Python package, with the limits and settings that `omni.toml` gives to others.
+fn runner(folder: &Folder, arguments: &[String]) -> Child {
+    let package = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../python/src");
+    let mut child = Command::new("bash")
+        .args(["-c", "ulimit -d 2097152; exec python3 \"$@\"", "runner", "-m", "omni.runner"])
+        .args(arguments)
+        .args(["--unix", folder.path("runner.sock").to_str().unwrap()])
+        .args(["--settings", folder.path("settings.json").to_str().unwrap()])
+        .current_dir(folder.dir.path())
+        .env("PYTHONPATH", package)
+        .envs(folder.env.iter().map(|(name, value)| (name, value)))
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut said = String::new();
+    BufReader::new(child.stdout.take().unwrap()).read_line(&mut said).unwrap();
+    assert!(said.contains("listening at"), "the runner said {said:?}");
+    child
+}
+
+impl Backing {
+    /// The processes that are servers of their own.
+    pub fn servers(&self) -> Vec<u32> {
+        self.runner.iter().map(Child::id).collect()
+    }
+}
+
+impl Drop for Backing {
+    fn drop(&mut self) {
+        if let Some(runner) = &mut self.runner {
+            let _ = Command::new("kill").arg(runner.id().to_string()).status();
+            let _ = runner.wait();
+        }
+    }
 }
