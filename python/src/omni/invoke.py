@@ -20,9 +20,10 @@ if TYPE_CHECKING:
     from types import FrameType
     from typing import Any
 
-    from omni.call import Call
+    from omni.call import Call, Target
     from omni.channel import Channel
     from omni.listener import Listener
+    from omni.load import Prepared
     from omni.order import Order
     from omni.streams import Streams
     from omni.taint import Watch
@@ -33,6 +34,8 @@ _WRAPPED_TEXT = '{"result":{"id":%d,"content":[{"type":"text","text":%s}],"struc
 # Six bytes are the most that one character takes in JSON.
 _BYTES_PER_CHARACTER = 6
 _SMALL_CHARACTERS = 4096
+#: The slot of the status page that says that a skill is being imported.
+_IMPORTING = 8
 _IMPORT_MACHINERY = "<frozen importlib._bootstrap>"
 #: With this code a worker ends whose call was cancelled while it imported something.
 INTERRUPTED_IMPORT = 71
@@ -130,7 +133,7 @@ class Caller:
         target = call.target
         prepared = target.prepared
         if prepared is None:
-            prepared = target.prepared = prepare(target, checked=self._checked)
+            prepared = target.prepared = self._prepare(target)
             self._first = True
             if self._watch is not None:
                 self._watch.accept()
@@ -149,6 +152,16 @@ class Caller:
         for name, kind in target.inject:
             arguments[name] = _injected(kind, context)
         return prepared.function, arguments
+
+    def _prepare(self, target: Target) -> Prepared:
+        if self._page is None:
+            return prepare(target, checked=self._checked)
+        # An event loop stands still meanwhile, and the server shall not take that for a tool that blocks it.
+        self._page[_IMPORTING] = 1
+        try:
+            return prepare(target, checked=self._checked)
+        finally:
+            self._page[_IMPORTING] = 0
 
     def answer(self, call: Call, value: object) -> bytes:
         """Word a return value as the call's result."""

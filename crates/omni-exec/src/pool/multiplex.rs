@@ -3,16 +3,17 @@
 use std::collections::HashMap;
 use std::future::{Future, poll_fn};
 use std::path::PathBuf;
-use std::pin::pin;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::pin::{Pin, pin};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
 
 use omni_call::{Call, Ending, Event, EventSink, Outcome, Phase, Wants};
 use tokio::sync::oneshot;
-use tokio::time::{sleep, sleep_until, timeout, timeout_at};
+use tokio::time::{Sleep, sleep, sleep_until, timeout, timeout_at};
 
 use super::quarantine::{self, Quarantine};
+use super::queue::REVOKED_FOR;
 use super::succession::EXIT_GRACE;
 use super::{CANCEL_PATIENCE, RETRY_AFTER, note_taint};
 use crate::failures::Failures;
@@ -24,6 +25,13 @@ use crate::worker::{DEATH_GRACE, End, StartFailure, Worker, event_of, result_of}
 /// Events of one call that wait to be taken. What comes beyond is dropped: the worker must never wait for a
 /// caller.
 const EVENTS_WAITING_MAX: usize = 256;
+
+/// A call that has not begun for so long, while the worker imports nothing, waits behind a tool that blocks the
+/// event loop.
+const STALL_AFTER: Duration = Duration::from_secs(1);
+
+/// Workers at most, those included that have been left because a tool blocks them.
+const LINES_MAX: usize = 4;
 
 /// Async calls and the worker they share.
 pub(super) struct Multiplex {
@@ -47,6 +55,8 @@ struct State {
     generation: u64,
     /// Somebody is starting a worker in place of the current one.
     succeeding: bool,
+    /// Workers in being.
+    lines: usize,
     quarantine: Quarantine,
 }
 
@@ -74,6 +84,7 @@ impl Multiplex {
             let Some(mut ride) = Ride::begin(line, &call, attempt) else { continue };
             let end = ride.finish(&mut call, events).await;
             if matches!(end, End::Skipped) && !self.shared.children.closing() {
+                // It had not begun, and its worker is blocked.
                 continue;
             }
             let lost = matches!(end, End::Died(_) | End::Broken(_));
@@ -227,8 +238,11 @@ impl Shared {
             Ok(worker) => {
                 let line = Arc::new(Line { page: worker.page(), generation, state: Mutex::default() });
                 let idle_ttl = self.children.config().idle_worker_ttl;
-                tokio::spawn(serve(Arc::clone(&line), worker, idle_ttl));
-                self.lock().failures = Failures::default();
+                tokio::spawn(serve(Arc::clone(&line), worker, idle_ttl, Arc::downgrade(self)));
+                let mut state = self.lock();
+                state.failures = Failures::default();
+                state.lines += 1;
+                drop(state);
                 Ok(line)
             }
             Err(failure) => Err(self.lock().failures.add(failure)),
@@ -245,6 +259,9 @@ async fn succeed(shared: Arc<Shared>, generation: u64) -> Result<(), Arc<StartFa
     let line = shared.start().await?;
     shared.lock().current = Some(line);
     old.leave();
+    if old.lock().stalled {
+        old.hand_on().await;
+    }
     Ok(())
 }
 
@@ -290,8 +307,12 @@ struct LineState {
     /// The highest number of a call that is known to have started: tasks start in the order in which they
     /// were sent.
     started: u64,
-    /// The worker has served its time, and another one is to take its place.
+    /// The worker has served its time, or stands still: another one is to take its place.
     worn: bool,
+    /// A tool blocks its event loop, and calls wait behind it.
+    stalled: bool,
+    /// When to look whether the calls that were sent have begun.
+    look_at: Option<Instant>,
     /// Another one has: no further call may begin here, and those that have are seen to their end.
     leaving: bool,
     /// No further call may begin here.
@@ -302,6 +323,7 @@ struct LineState {
 struct Passenger {
     /// Counted from 1 in the order of sending.
     number: u64,
+    sent_at: Instant,
     wants: Wants,
     events: Vec<Event>,
     beat: Option<Instant>,
@@ -329,11 +351,49 @@ impl Line {
         state.call_task();
     }
 
+    fn look_at(&self) -> Option<Instant> {
+        self.lock().look_at
+    }
+
+    fn is(&self, other: &Line) -> bool {
+        std::ptr::eq(self, other)
+    }
+
     /// Lets the worker go when its calls have ended.
     fn leave(&self) {
         let mut state = self.lock();
         state.leaving = true;
         state.call_task();
+    }
+
+    /// Whether a call waits that should have begun by now, behind a tool that does not let the event loop turn.
+    /// Says when to look again.
+    fn is_stalled(&self, now: Instant) -> bool {
+        let mut state = self.lock();
+        if state.look_at.is_none_or(|at| now < at) {
+            return false;
+        }
+        state.note_started(&self.page);
+        let started = state.started;
+        let waiting = state.calls.values().filter(|call| call.end.is_none() && call.number > started);
+        let since = waiting.map(|call| call.sent_at).min();
+        state.look_at = since.map(|since| (since + STALL_AFTER).max(now + STALL_AFTER / 4));
+        // Before its first call a worker is busy with itself.
+        since.is_some_and(|since| now >= since + STALL_AFTER) && started > 0 && !self.page.importing()
+    }
+
+    /// Lets the calls go that have not begun, for another worker. No more are sent here.
+    async fn hand_on(&self) {
+        let Some(newest) = self.lock().calls.keys().max().copied() else { return };
+        self.page.revoke(newest);
+        sleep(REVOKED_FOR).await;
+        let mut state = self.lock();
+        state.note_started(&self.page);
+        let started = state.started;
+        // Of those that begin at this moment the worker itself says whether it skipped them.
+        for call in state.calls.values_mut().filter(|call| call.end.is_none() && call.number > started) {
+            call.end(End::Skipped);
+        }
     }
 
     async fn stack(&self, skill_dir: PathBuf, id: u64) -> Option<String> {
@@ -404,10 +464,12 @@ impl Ride {
         }
         state.begun += 1;
         let number = state.begun;
-        let sending = wire::Sending { id, attempt, now: Instant::now() };
-        wire::push_call(&mut state.outbox, call, sending);
+        let now = Instant::now();
+        wire::push_call(&mut state.outbox, call, wire::Sending { id, attempt, now });
+        state.look_at.get_or_insert(now + STALL_AFTER);
         let passenger = Passenger {
             number,
+            sent_at: now,
             wants: call.wants,
             events: Vec::new(),
             beat: None,
@@ -531,7 +593,9 @@ enum Stop {
 }
 
 /// Carries frames between one worker and its calls until the worker ends.
-async fn serve(line: Arc<Line>, mut worker: Worker, idle_ttl: Duration) {
+async fn serve(line: Arc<Line>, mut worker: Worker, idle_ttl: Duration, shared: Weak<Shared>) {
+    let _counted = Counted(Weak::clone(&shared));
+    let mut look = pin!(sleep(STALL_AFTER));
     let stop = loop {
         let mut idle = pin!(sleep(idle_ttl));
         let command = poll_fn(|cx| {
@@ -544,6 +608,7 @@ async fn serve(line: Arc<Line>, mut worker: Worker, idle_ttl: Duration) {
                 }
                 idle.as_mut().reset(tokio::time::Instant::now() + idle_ttl);
             }
+            poll_look(&line, &shared, look.as_mut(), cx);
             Poll::Pending
         })
         .await;
@@ -574,6 +639,41 @@ async fn serve(line: Arc<Line>, mut worker: Worker, idle_ttl: Duration) {
         }
     }
     worker.process.end(TERM_GRACE).await;
+}
+
+/// Counts a worker among those in being.
+struct Counted(Weak<Shared>);
+
+impl Drop for Counted {
+    fn drop(&mut self) {
+        if let Some(shared) = self.0.upgrade() {
+            shared.lock().lines -= 1;
+        }
+    }
+}
+
+/// Looks now and then whether calls begin, and has another worker take over when they do not.
+fn poll_look(line: &Line, shared: &Weak<Shared>, mut look: Pin<&mut Sleep>, cx: &mut Context<'_>) {
+    loop {
+        let Some(at) = line.look_at() else { return };
+        let at = tokio::time::Instant::from_std(at);
+        if look.deadline() != at {
+            look.as_mut().reset(at);
+        }
+        if look.as_mut().poll(cx).is_pending() {
+            return;
+        }
+        let stalled = line.is_stalled(Instant::now());
+        let Some(shared) = shared.upgrade().filter(|_| stalled) else { continue };
+        if shared.lock().lines < LINES_MAX && shared.current().is_some_and(|current| current.is(line)) {
+            tracing::warn!("an async tool blocks the event loop that it shares; calls behind it move on");
+            {
+                let mut state = line.lock();
+                (state.worn, state.stalled) = (true, true);
+            }
+            shared.succeed_aside();
+        }
+    }
 }
 
 /// Does all that can be done now; ready with a command that takes time, or with the reason to stop.

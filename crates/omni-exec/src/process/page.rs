@@ -12,6 +12,9 @@ const PAGE_BYTES: u64 = 4096;
 /// No call has this id, whereas 0 might be one.
 const NONE: u64 = u64::MAX;
 
+/// Where a worker notes that it imports a skill: the ninth slot.
+const IMPORTING_AT: u64 = 64;
+
 /// A shared page. Read by `pread`, never mapped on our side: what a worker does to its file cannot fault us.
 #[derive(Debug)]
 pub(crate) struct StatusPage {
@@ -40,6 +43,12 @@ impl StatusPage {
     /// counts as begun: the safe side, since what has begun is not run again.
     pub(crate) fn has_started(&self, number: u64) -> bool {
         self.last_started().is_none_or(|started| started != NONE && started >= number)
+    }
+
+    /// Whether an async worker imports a skill at this moment, which stops its event loop for good reason.
+    pub(crate) fn importing(&self) -> bool {
+        let mut flag = [0; 8];
+        pread(&self.file, &mut flag, IMPORTING_AT).is_ok_and(|read| read == flag.len() && flag != [0; 8])
     }
 
     /// The id of the last call whose code has begun to run; `None` when the page cannot be read.

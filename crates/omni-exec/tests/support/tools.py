@@ -261,10 +261,10 @@ async def async_sleeps(seconds: float, ctx: Context) -> str:
 
 
 @tool
-async def async_blocks(ctx: Context) -> str:
+async def async_blocks(ctx: Context, seconds: float = 1000) -> str:
     ctx.info({"pid": os.getpid()})
-    time.sleep(1000)
-    return "unreachable"
+    time.sleep(seconds)
+    return "went on"
 
 
 @tool
