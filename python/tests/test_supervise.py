@@ -12,7 +12,7 @@ import pytest
 from harness import PATIENCE_SECONDS, TOP, environment
 
 from omni.supervise import Closed, Config, Job, Supervisor
-from omni.supervise.printed import user_frames
+from omni.supervise.printed import looks_complete, user_frames
 
 TOOLS = (
     TOP
@@ -76,6 +76,16 @@ async def later(text: str) -> str:
     import asyncio
     await asyncio.sleep(0)
     return text
+
+@tool
+def replaces() -> str:
+    os.getcwd = lambda: "/nowhere"
+    return "done"
+
+@tool
+async def waits_async():
+    import asyncio
+    await asyncio.sleep(1000)
 
 @tool
 def garbage():
@@ -296,6 +306,20 @@ def test_a_caller_that_leaves_ends_the_tool_and_what_it_started(lab, how):
         wait_until(lambda pid=pid: is_gone(pid))
 
 
+def test_a_worker_that_a_call_has_changed_serves_no_other(lab):
+    one = lab(workers=(1, 1))
+    before = one.text("pid")
+    last = one.call("replaces")["result"]
+    assert last["content"] == [{"type": "text", "text": "done"}]
+    assert last["tainted"]
+    assert one.text("pid") != before
+
+
+def test_a_time_limit_tells_the_line_that_a_coroutine_waits_on(lab):
+    error = lab().error("waits_async", deadline_ms=1500)
+    assert error["stack"].endswith(" in waits_async")
+
+
 def test_garbage_on_the_channel_ends_the_worker_and_its_call_only(lab):
     one = lab()
     assert one.error("garbage")["kind"] == "lost"
@@ -377,9 +401,28 @@ Current thread 0x00007f2 (most recent call first):
 """
 
 
+WAITING = """Current thread 0x00007f2 (most recent call first):
+  File "/usr/lib/python3.11/selectors.py", line 1 in select
+  File "/p/skills/a/scripts/wait.py", line 9 in starts
+  File "/opt/omni/waiting.py", line 3 in run
+  File "/opt/omni/worker.py", line 100 in main
+"""
+WHERE = """Call 7 (`a.wait`), most recent call first:
+  File "/p/skills/a/scripts/wait.py", line 5 in wait
+"""
+
+
+def test_where_an_awaitable_waits_is_better_than_where_its_thread_is():
+    assert looks_complete(DUMP.encode(), 7)
+    assert not looks_complete(DUMP.encode()[:-3], 7)
+    assert not looks_complete(WAITING.encode(), 7)
+    assert looks_complete((WAITING + WHERE).encode(), 7)
+    assert user_frames(WAITING + WHERE, "/p/skills/a", 7) == '  File "scripts/wait.py", line 5 in wait'
+
+
 def test_the_frames_of_the_skill_come_innermost_last():
-    assert user_frames(DUMP, "/p/skills/a") == (
+    assert user_frames(DUMP, "/p/skills/a", 7) == (
         '  File "scripts/hang.py", line 12 in tool\n  File "scripts/hang.py", line 7 in inner'
     )
-    assert user_frames(DUMP, "/p/skills/b") is None
-    assert user_frames("", "/p/skills/a") is None
+    assert user_frames(DUMP, "/p/skills/b", 7) is None
+    assert user_frames("", "/p/skills/a", 7) is None

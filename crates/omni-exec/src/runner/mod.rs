@@ -28,7 +28,7 @@ pub use address::{AddressError, RunnerAddress};
 pub use routes::{Listing, RunnerError};
 
 /// How long after a time limit the runner may still say where the tool was. It ends the tool by the same limit.
-const LAST_WORDS: Duration = Duration::from_millis(300);
+const LAST_WORDS: Duration = Duration::from_secs(1);
 
 /// Where a runner is, and what is taken from it.
 #[derive(Clone, Debug)]
@@ -79,8 +79,8 @@ impl Runner {
         };
         let Progress { phase, attempt } = progress;
         match ended {
-            Ok(Last { ending, stack, stderr }) => {
-                Outcome { stack, stderr, ..outcome(&call, ending, phase, attempt) }
+            Ok(Last { ending, stack, stderr, worker }) => {
+                Outcome { stack, stderr, worker, ..outcome(&call, ending, phase, attempt) }
             }
             Err(refused) => Outcome { phase, attempt, ..*refused },
         }
@@ -215,7 +215,7 @@ struct Progress {
 
 impl Last {
     fn of(ending: Ending) -> Self {
-        Last { ending, stack: None, stderr: None }
+        Last { ending, stack: None, stderr: None, worker: None }
     }
 }
 

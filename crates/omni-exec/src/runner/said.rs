@@ -6,6 +6,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use omni_call::{Call, Ending, Event};
 use serde::Deserialize;
+use serde_json::value::RawValue;
 
 use crate::channel::Body;
 use crate::outcome::error_ending;
@@ -30,6 +31,8 @@ pub(super) struct Last {
     pub(super) ending: Ending,
     pub(super) stack: Option<String>,
     pub(super) stderr: Option<String>,
+    /// Why the process that ran the call serves no other.
+    pub(super) worker: Option<Box<str>>,
 }
 
 /// The body of an `error`: that of a worker, and what only who runs workers can know.
@@ -50,6 +53,7 @@ struct Failure {
     retry_after_ms: Option<u64>,
     stack: Option<String>,
     stderr: Option<String>,
+    tainted: Option<Box<RawValue>>,
 }
 
 #[derive(Deserialize)]
@@ -83,7 +87,8 @@ pub(super) fn read(line: &Bytes, call: &Call, result_bytes_max: usize) -> Result
                 End::Result(result) => Ending::Finished(result),
                 _ => Ending::OutputLimit { limit_bytes: result_bytes_max },
             };
-            Said::End(Box::new(Last { ending, stack: None, stderr: None }))
+            let worker = result.tainted.map(|findings| findings.get().into());
+            Said::End(Box::new(Last { ending, stack: None, stderr: None, worker }))
         }
         // `error` was looked for above; the others are between a worker and whoever started it.
         Up::Error(_) | Up::Ready(_) | Up::Skipped(_) | Up::Unknown => Said::Nothing,
@@ -101,7 +106,8 @@ fn check_id(id: u64, call: &Call) -> Result<(), Fault> {
 }
 
 fn last(failure: Failure, call: &Call, result_bytes_max: usize) -> Last {
-    let Failure { stack, stderr, .. } = failure;
+    let Failure { stack, stderr, tainted, .. } = failure;
+    let worker = tainted.map(|findings| findings.get().into());
     let millis =
         |own: Option<Duration>| own.or(failure.limit_ms.map(Duration::from_millis)).unwrap_or_default();
     let message = failure.message.unwrap_or_default();
@@ -150,5 +156,5 @@ fn last(failure: Failure, call: &Call, result_bytes_max: usize) -> Last {
             },
         },
     };
-    Last { ending, stack, stderr }
+    Last { ending, stack, stderr, worker }
 }

@@ -27,6 +27,7 @@ struct Case {
     number: Option<u64>,
     stack: Option<String>,
     stderr: Option<String>,
+    worker: Option<String>,
     phase: Option<String>,
     events: Option<usize>,
     #[serde(default)]
@@ -164,6 +165,7 @@ fn each_line_means_what_the_cases_say() {
                     assert_eq!(number(&last.ending), case.number, "{name}");
                 }
                 assert_eq!((last.stack, last.stderr), (case.stack, case.stderr), "{name}");
+                assert_eq!(last.worker.as_deref(), case.worker.as_deref(), "{name}");
             }
         }
     }

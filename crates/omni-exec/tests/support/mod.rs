@@ -2,7 +2,9 @@
 #![allow(dead_code, reason = "each test file uses its part")]
 #![expect(clippy::unwrap_used, reason = "a panic here is the report of a failure")]
 
+use std::io::{BufRead as _, BufReader};
 use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
@@ -12,7 +14,9 @@ use omni_call::{
     Call, CallId, Deadline, Ending, Event, EventSink, Executor, Inject, LogLevel, Outcome, Policy, RunSpec,
     Wants, Way,
 };
-use omni_exec::{Embedding, ExecConfig, Governed, Pool, Spawn, WorkerStart};
+use omni_exec::{
+    Embedding, ExecConfig, Governed, Pool, Runner, RunnerAddress, RunnerConfig, Spawn, WorkerStart,
+};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
@@ -23,6 +27,8 @@ pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
 
 pub(crate) struct Lab {
     folder: TempDir,
+    /// Who runs the calls, where that is not the executor itself.
+    pub(crate) site: Option<Site>,
     pub(crate) executor: Arc<dyn Executor>,
     pub(crate) way: Way,
 }
@@ -66,6 +72,18 @@ impl Lab {
         Self::spawn().with_way(way)
     }
 
+    /// A runner in Python, and what tools declare around its calls.
+    pub(crate) fn at_runner() -> Self {
+        let mut lab = Self::new(|_| {}, |_| Arc::new(Runner::new(RunnerConfig::new(nowhere()))));
+        // It imports the skills that it lists: one that kills whoever does so would hide its neighbours.
+        std::fs::remove_file(lab.root().join("skills/lab/scripts/dying.py")).unwrap();
+        let site = Site::open(lab.root(), "runner.sock");
+        let config = RunnerConfig::new(site.address.parse().unwrap());
+        lab.executor = Arc::new(Governed::new(Runner::new(config), 1 << 20));
+        lab.site = Some(site);
+        lab.with_way(Way::Runner)
+    }
+
     /// With this way for the calls to come.
     pub(crate) fn with_way(mut self, way: Way) -> Self {
         self.way = way;
@@ -89,12 +107,12 @@ impl Lab {
         ] {
             std::fs::write(scripts.join(name), text).unwrap();
         }
-        let package = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../python/src").canonicalize().unwrap();
+        let package = package();
         let launcher = PathBuf::from(env!("CARGO_BIN_EXE_omni-exec-launcher"));
         let mut config = ExecConfig::new(python(), package, launcher, folder.path().to_owned());
         config.settings = json!({"lab": {"colour": "blue"}}).as_object().unwrap().clone();
         change(&mut config);
-        Lab { folder, executor: executor(Arc::new(config)), way: Way::Pool }
+        Lab { folder, site: None, executor: executor(Arc::new(config)), way: Way::Pool }
     }
 
     pub(crate) fn root(&self) -> &Path {
@@ -142,14 +160,70 @@ impl Lab {
     }
 
     /// Shuts the executor down, and checks what every test must leave behind: nothing.
-    pub(crate) async fn finish(self) {
+    pub(crate) async fn finish(mut self) {
         // A daemon of a tool is not our child any more, and not ours to reap.
         let before: Vec<i32> = self.processes().into_iter().filter(|pid| parent(*pid) == own_pid()).collect();
         self.executor.shut_down().await;
+        if let Some(site) = self.site.take() {
+            site.close().await;
+        }
         assert_eq!(self.processes(), [0_i32; 0], "processes left after `shut_down`");
         for pid in before {
             assert!(!exists(pid), "process {pid} was not reaped");
         }
+    }
+}
+
+fn nowhere() -> RunnerAddress {
+    "unix:/no/such/socket".parse().unwrap()
+}
+
+/// A runner: `python -m omni.runner`, over the skills of a lab.
+pub(crate) struct Site {
+    process: Child,
+    pub(crate) address: String,
+    pub(crate) socket: PathBuf,
+}
+
+impl Site {
+    /// Starts one that listens on a socket of this name in `root`.
+    pub(crate) fn open(root: &Path, socket: &str) -> Self {
+        let socket = root.join(socket);
+        let settings = root.join("settings.json");
+        std::fs::write(&settings, json!({"lab": {"colour": "blue"}}).to_string()).unwrap();
+        let mut process = Command::new(python())
+            .args(["-m", "omni.runner", "--workers", "1..16", "--grace", "0", "--skills", "skills", "--unix"])
+            .args([&socket, Path::new("--settings"), &settings])
+            .current_dir(root)
+            .env("PYTHONPATH", package())
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut line = String::new();
+        BufReader::new(process.stdout.take().unwrap()).read_line(&mut line).unwrap();
+        let address = line.trim().rsplit(' ').next().unwrap_or_default().to_owned();
+        assert!(address.starts_with("unix:"), "the runner said `{line}`");
+        Site { process, address, socket }
+    }
+
+    pub(crate) fn pid(&self) -> i32 {
+        self.process.id().try_into().unwrap()
+    }
+
+    /// Kills it as a crash would.
+    pub(crate) fn crash(mut self) {
+        self.process.kill().unwrap();
+        self.process.wait().unwrap();
+    }
+
+    /// Tells it to end, and waits until it has.
+    pub(crate) async fn close(mut self) {
+        let status = Command::new("kill").arg(self.process.id().to_string()).status();
+        assert!(status.is_ok_and(|status| status.success()));
+        let ended = tokio::task::spawn_blocking(move || self.process.wait());
+        let status = tokio::time::timeout(PATIENCE, ended).await.expect("the runner did not end").unwrap();
+        assert!(status.unwrap().success());
     }
 }
 
@@ -339,6 +413,11 @@ pub(crate) fn said(events: &[Event]) -> Vec<String> {
             }
         })
         .collect()
+}
+
+/// The folder of our Python package.
+fn package() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../../python/src").canonicalize().unwrap()
 }
 
 /// The real path of `python3`: a shim would be another program on the way.

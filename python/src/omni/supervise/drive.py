@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 _LOOK_SECONDS = 2.5
 _DEATH_SECONDS = 0.25
-_STACK_SECONDS = 0.1
+_STACK_SECONDS = 0.3
 _STACK_QUIET_SECONDS = 0.01
 _LEVELS = ("debug", "info", "notice", "warning", "error", "critical", "alert", "emergency")
 _SIGNS_OF_LIFE = ("beat", "progress")
@@ -140,6 +140,11 @@ class CallerLeft(Exception):  # noqa: N818 - no error either
     """Nobody waits for the call any more."""
 
 
+def _is_plain(payload: bytes) -> bool:
+    """Tell whether a result can pass as it is: one line, and nothing in it for whoever keeps the worker."""
+    return payload.endswith(b"}}") and b"\n" not in payload and b'"tainted":' not in payload
+
+
 class Drive:
     """Runs one job on one worker."""
 
@@ -151,6 +156,8 @@ class Drive:
         self.number = process.calls
         #: The worker can serve another call.
         self.intact = False
+        #: The last line is the worker's own.
+        self.answered = False
         #: The call has not ended in the worker, so somebody has to end it there.
         self.unended = False
         self._started = False
@@ -234,7 +241,7 @@ class Drive:
 
     def _take(self, payloads: list[bytes]) -> bytes | None:
         for payload in payloads:
-            if payload.startswith(self._result) and payload.endswith(b"}}") and b"\n" not in payload:
+            if payload.startswith(self._result) and _is_plain(payload):
                 return self._end(b'{"result":{"id":%d,' % self._job.id + payload[len(self._result) :])
             kind, body = wire.decode(payload)
             if body.get("id") != self.number:
@@ -246,7 +253,7 @@ class Drive:
             body["id"] = self._job.id
             line = wire.seal_lossy(wire.write_json({kind: body}))[4:]
             if kind in ("result", "error"):
-                return self._end(line)
+                return self._end(line, tainted="tainted" in body)
             if kind in ("started", "beat", "progress", "log"):
                 self._say(line)
         return None
@@ -258,8 +265,9 @@ class Drive:
             self.unended = True
             raise CallerLeft from None
 
-    def _end(self, line: bytes) -> bytes:
-        self.intact = True
+    def _end(self, line: bytes, *, tainted: bool = False) -> bytes:
+        self.intact = not tainted
+        self.answered = True
         self._catch_up()
         return line
 
@@ -339,7 +347,7 @@ class Drive:
         while time.monotonic() < end:
             time.sleep(_STACK_QUIET_SECONDS)
             err.read(self._allowance, None)
-            if len(err.tail) == length and looks_complete(err.tail):
+            if len(err.tail) == length and looks_complete(err.tail, self.number):
                 break
             length = len(err.tail)
-        return user_frames(err.tail.decode("utf-8", "replace"), self._job.target["dir"])
+        return user_frames(err.tail.decode("utf-8", "replace"), self._job.target["dir"], self.number)

@@ -92,7 +92,7 @@ class Supervisor:
                 self._give_back(process, drive)
                 raise
             self._give_back(process, drive)
-            if not drive.intact and self._closing:
+            if last is not None and not drive.answered and self._closing:
                 return self._shut(job)
             return last
         return None

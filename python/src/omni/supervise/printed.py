@@ -90,32 +90,35 @@ class Printed:
 _HEADING = "most recent call first"
 
 
-def looks_complete(dump: bytes) -> bool:
-    """Tell whether what `faulthandler` printed may be all of it: a heading, and no line begun."""
-    return dump.endswith(b"\n") and _HEADING.encode() in dump
+def looks_complete(dump: bytes, number: int) -> bool:
+    """Tell whether what a worker printed when it was asked for its stack may be all of it.
+
+    Where an awaitable waits is printed after where the threads are.
+    """
+    heading = b"Call %d " % number if b'/omni/waiting.py"' in dump else _HEADING.encode()
+    return dump.endswith(b"\n") and heading in dump
 
 
-def user_frames(dump: str, folder: str) -> str | None:
-    """Return the frames of a skill's files in what `faulthandler` printed, innermost last.
+def user_frames(dump: str, folder: str, number: int) -> str | None:
+    """Return the frames of a skill's files in what a worker printed, innermost last.
 
-    Of several threads, those of the one that runs calls: it has the worker's own frames below. None when the
-    skill is on no stack.
+    Of several stacks, the one where the call waits, else that of the thread that runs calls, which has the
+    worker's own frames below. None when the skill is on no stack.
     """
     inside = f'File "{folder}/'
-    chosen: list[str] = []
+    best: list[str] = []
+    rank = 0
     frames: list[str] = []
-    runs_calls = False
+    ours = 1
     for line in [*dump.splitlines(), _HEADING]:
         if _HEADING in line:
-            if frames and (runs_calls or not chosen):
-                chosen = frames
-            if runs_calls and chosen:
-                break
-            frames, runs_calls = [], False
+            if frames and ours > rank:
+                best, rank = frames, ours
+            frames, ours = [], 3 if line.startswith(f"Call {number} ") else 1
         elif line.startswith("  "):
             frame = line.strip()
             if frame.startswith(inside):
                 frames.append('  File "' + frame[len(inside) :])
             elif '/omni/worker.py"' in frame:
-                runs_calls = True
-    return "\n".join(reversed(chosen)) or None
+                ours = max(ours, 2)
+    return "\n".join(reversed(best)) or None

@@ -1,0 +1,291 @@
+//! Calls at a runner, the one that is written in Python: how they end, and what becomes of them when the runner does.
+
+#![expect(clippy::unwrap_used, reason = "a panic here is the report of a failure")]
+
+mod support;
+
+use std::time::Duration;
+
+use omni_call::{Ending, Phase, Policy};
+use omni_exec::{Listing, Runner, RunnerConfig, RunnerError};
+use serde_json::{Value, json};
+use support::{Lab, PATIENCE, Request, Site, said, text, wait_gone, wait_until};
+
+const SHORT: Duration = Duration::from_millis(300);
+
+fn repeatable(request: Request) -> Request {
+    request.policy(Policy { repeatable: true, ..Policy::default() })
+}
+
+#[tokio::test]
+async fn a_result_comes_back_as_the_tool_made_it() {
+    let lab = Lab::at_runner();
+    let outcome = lab.call("echo").args(&json!({"text": "grüezi"})).run().await;
+    assert_eq!((text(&outcome).as_str(), outcome.phase, outcome.attempt), ("grüezi", Phase::Started, 1));
+    let outcome = lab.call("table").run().await;
+    let Ending::Finished(result) = &outcome.ending else { panic!("{outcome:?}") };
+    assert_eq!(result.structured.as_deref(), Some("{\"rows\":[1,2],\"city\":\"Zürich\"}".as_bytes()));
+    assert_eq!(lab.call("async_echo").args(&json!({"text": "a"})).value().await, json!("a"));
+    lab.finish().await;
+}
+
+#[tokio::test]
+async fn a_tool_knows_where_it_is_and_sees_only_the_variables_it_may() {
+    let lab = Lab::at_runner();
+    let root = lab.root().canonicalize().unwrap();
+    assert_eq!(
+        lab.call("where").value().await,
+        json!({"cwd": root, "root": root, "settings": {"colour": "blue"}, "session": "session-1"})
+    );
+    let environment = lab.call("environment").value().await;
+    let allowed = ["PATH", "HOME", "LANG", "TMPDIR", "TZ", "VIRTUAL_ENV", "PYTHONPATH"];
+    for name in environment.as_object().unwrap().keys() {
+        assert!(allowed.contains(&name.as_str()) || name.starts_with("LC_"), "`{name}` leaked");
+    }
+    lab.finish().await;
+}
+
+#[tokio::test]
+async fn exceptions_and_bad_results_are_told_as_in_a_worker_of_ours() {
+    let lab = Lab::at_runner();
+    let outcome = lab.call("raises").run().await;
+    let Ending::ToolError { kind, message, location, intended, traceback, .. } = outcome.ending else {
+        panic!("{outcome:?}")
+    };
+    assert_eq!((kind.as_str(), message.as_str(), intended), ("KeyError", "'missing'", false));
+    assert!(location.unwrap().starts_with("scripts/tools.py:"));
+    assert!(traceback.unwrap().contains("raise KeyError"));
+    let outcome = lab.call("refuses").run().await;
+    assert!(
+        matches!(&outcome.ending, Ending::ToolError { message, intended: true, .. } if message == "no such note"),
+        "{outcome:?}"
+    );
+    let outcome = lab.call("not_a_number").run().await;
+    assert!(matches!(outcome.ending, Ending::BadResult { .. }), "{outcome:?}");
+    let outcome = lab.call("large").args(&json!({"size": (8 << 20) + 1})).run().await;
+    assert_eq!(outcome.ending, Ending::OutputLimit { limit_bytes: 8 << 20 });
+    lab.finish().await;
+}
+
+#[tokio::test]
+async fn eight_mebibytes_go_both_ways() {
+    let lab = Lab::at_runner();
+    // Twice in the answer: as text and as structured content.
+    let long = "z".repeat((8 << 20) - 64);
+    let outcome = lab.call("echo").args(&json!({"text": long})).run().await;
+    assert!(text(&outcome) == long);
+    lab.finish().await;
+}
+
+#[tokio::test]
+async fn deaths_cost_one_call_each_and_are_told() {
+    let lab = Lab::at_runner();
+    for (function, code) in [("sys_exit", 3), ("os_exit", 4), ("os_exit", 0)] {
+        let outcome = lab.call(function).args(&json!({"code": code})).run().await;
+        assert_eq!((outcome.ending, outcome.phase), (Ending::Exited { code }, Phase::Started), "{function}");
+    }
+    for (function, signal) in [("segfault", 11), ("abort", 6)] {
+        let outcome = lab.call(function).run().await;
+        assert_eq!((outcome.ending, outcome.phase), (Ending::Signalled { signal }, Phase::Started));
+        // `faulthandler` says where.
+        assert!(outcome.stderr.unwrap().contains("tools.py"));
+    }
+    for function in ["sends_garbage", "promises_a_large_frame"] {
+        let outcome = lab.call(function).run().await;
+        assert!(matches!(outcome.ending, Ending::Lost { .. }), "{function}: {outcome:?}");
+    }
+    assert_eq!(lab.call("echo").args(&json!({"text": "up"})).value().await, json!("up"));
+    lab.finish().await;
+}
+
+#[tokio::test]
+async fn a_tool_that_hangs_is_stopped_at_its_time_limit_and_its_line_is_told() {
+    let lab = Lab::at_runner();
+    let limit = SHORT * 10;
+    let functions = ["spins", "sleeps", "holds_the_gil", "ignores_everything", "async_sleeps"];
+    let calls = functions.map(|function| {
+        let arguments = if function.ends_with("sleeps") { json!({"seconds": 1000}) } else { json!({}) };
+        lab.call(function).args(&arguments).timeout(limit).start()
+    });
+    for (function, mut call) in functions.into_iter().zip(calls) {
+        let pid = call.pid().await;
+        let outcome = call.end().await.0;
+        assert_eq!(
+            (outcome.ending, outcome.phase),
+            (Ending::TimedOut { limit }, Phase::Started),
+            "{function}"
+        );
+        let stack = outcome.stack.unwrap_or_default();
+        assert!(stack.contains("File \"scripts/tools.py\", line "), "{function}: {stack}");
+        assert!(stack.ends_with(&format!(" in {function}")), "{function}: {stack}");
+        if ["holds_the_gil", "ignores_everything"].contains(&function) {
+            wait_gone(pid).await;
+        }
+    }
+    lab.finish().await;
+}
+
+#[tokio::test]
+async fn a_silent_tool_is_stopped_and_one_that_gives_signs_of_life_is_not() {
+    let lab = Lab::at_runner();
+    let outcome = lab.call("sleeps").args(&json!({"seconds": 1000})).idle_timeout(SHORT * 2).run().await;
+    assert_eq!(outcome.ending, Ending::Idle { limit: SHORT * 2 });
+    let beats = lab.call("beats").args(&json!({"times": 8, "pause": 0.3}));
+    assert_eq!(beats.idle_timeout(SHORT * 5).value().await, json!("alive"));
+    lab.finish().await;
+}
+
+#[tokio::test]
+async fn a_call_taken_back_is_stopped() {
+    let lab = Lab::at_runner();
+    for function in ["ignores_everything", "holds_the_gil"] {
+        let mut running = lab.call(function).start();
+        let pid = running.pid().await;
+        running.cancel().await;
+        wait_gone(pid).await;
+    }
+    assert_eq!(lab.call("echo").args(&json!({"text": "up"})).value().await, json!("up"));
+    lab.finish().await;
+}
+
+#[tokio::test]
+async fn what_a_tool_says_and_prints_comes_in_order_before_its_result() {
+    let lab = Lab::at_runner();
+    let (outcome, events) = lab.call("narrates").start().end().await;
+    assert_eq!(text(&outcome), "done");
+    assert_eq!(
+        said(&events),
+        ["info -: \"first\"", "progress 1 Some(2.0) Some(\"half\")", "warning -: {\"n\":2}"]
+    );
+    let (outcome, events) = lab.call("prints").start().end().await;
+    assert_eq!(text(&outcome), "done");
+    let mut lines = said(&events);
+    lines.sort();
+    assert_eq!(
+        lines,
+        [
+            "info stdout: \"four\"",
+            "info stdout: \"one\"",
+            "info stdout: \"two\"",
+            "warning stderr: \"three\""
+        ]
+    );
+    let (outcome, events) = lab.call("floods").args(&json!({"megabytes": 16})).start().end().await;
+    assert_eq!(text(&outcome), "done");
+    assert!(events.len() <= 1000, "{} events", events.len());
+    lab.finish().await;
+}
+
+#[tokio::test]
+async fn many_calls_at_once_each_get_their_own_answer() {
+    let lab = Lab::at_runner();
+    let calls: Vec<_> =
+        (0..60).map(|n| lab.call("echo").args(&json!({"text": format!("text {n}")})).start()).collect();
+    for (n, call) in calls.into_iter().enumerate() {
+        assert_eq!(text(&call.end().await.0), format!("text {n}"));
+    }
+    lab.finish().await;
+}
+
+#[tokio::test]
+async fn a_tool_that_the_runner_does_not_have_is_named() {
+    let lab = Lab::at_runner();
+    let outcome = lab.call("no_such_tool").run().await;
+    assert!(
+        matches!(&outcome.ending, Ending::WorkerStart { message, .. } if message.contains("lab.no_such_tool")),
+        "{outcome:?}"
+    );
+    lab.finish().await;
+}
+
+#[tokio::test]
+async fn when_the_runner_dies_the_calls_it_ran_are_lost_and_leave_nothing() {
+    let mut lab = Lab::at_runner();
+    let mut running = lab.call("ignores_everything").start();
+    let pid = running.pid().await;
+    lab.site.take().unwrap().crash();
+    let outcome = running.end().await.0;
+    assert!(matches!(outcome.ending, Ending::Lost { .. }), "{outcome:?}");
+    assert_eq!((outcome.phase, outcome.attempt), (Phase::Started, 1));
+    wait_gone(pid).await;
+    lab.finish().await;
+}
+
+#[tokio::test]
+async fn a_repeatable_call_that_a_dying_runner_lost_is_run_again_by_the_next_one() {
+    let mut lab = Lab::at_runner();
+    let marks = lab.root().join("marks");
+    let arguments = json!({"path": marks, "line": "ran", "seconds": 3});
+    let running = repeatable(lab.call("notes").args(&arguments)).start();
+    let runs = || std::fs::read_to_string(&marks).unwrap_or_default().lines().count();
+    wait_until("the call to begin", || runs() == 1).await;
+    // The next one takes the address over, as a restart does, only without a moment in which nobody is there.
+    let next = Site::open(lab.root(), "next.sock");
+    let before = lab.site.take().unwrap();
+    std::fs::rename(&next.socket, &before.socket).unwrap();
+    before.crash();
+    let outcome = running.end().await.0;
+    assert_eq!((text(&outcome).as_str(), outcome.attempt), ("ran", 2), "{outcome:?}");
+    assert_eq!(runs(), 2);
+    lab.site = Some(next);
+    lab.finish().await;
+}
+
+#[tokio::test]
+async fn a_runner_that_is_started_again_is_found_again() {
+    let mut lab = Lab::at_runner();
+    assert_eq!(lab.call("echo").args(&json!({"text": "a"})).value().await, json!("a"));
+    lab.site.take().unwrap().crash();
+    let outcome = lab.call("echo").args(&json!({"text": "b"})).run().await;
+    assert!(matches!(&outcome.ending, Ending::WorkerStart { .. }), "{outcome:?}");
+    assert_eq!(outcome.phase, Phase::Queued);
+    lab.site = Some(Site::open(lab.root(), "runner.sock"));
+    // It may be some seconds until the next try.
+    wait_until_answered(&lab).await;
+    lab.finish().await;
+}
+
+async fn wait_until_answered(lab: &Lab) {
+    let tries = async {
+        while !matches!(lab.call("nothing").run().await.ending, Ending::Finished(_)) {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    };
+    tokio::time::timeout(PATIENCE, tries).await.expect("the runner was not found again");
+}
+
+#[tokio::test]
+async fn shutting_down_ends_what_runs() {
+    let lab = Lab::at_runner();
+    let mut running = lab.call("ignores_everything").start();
+    let pid = running.pid().await;
+    lab.executor.shut_down().await;
+    assert_eq!(running.end().await.0.ending, Ending::Shutdown);
+    wait_gone(pid).await;
+    assert_eq!(lab.call("nothing").run().await.ending, Ending::Shutdown);
+    lab.finish().await;
+}
+
+#[tokio::test]
+async fn a_runner_says_what_it_has() {
+    let lab = Lab::at_runner();
+    let address = lab.site.as_ref().unwrap().address.parse().unwrap();
+    let runner = Runner::new(RunnerConfig::new(address));
+    let Listing::New { etag, body } = runner.tools(None).await.unwrap() else { panic!() };
+    let tools: Value = serde_json::from_slice(&body).unwrap();
+    let echo = tools["tools"].as_array().unwrap().iter().find(|tool| tool["name"] == "lab.echo").unwrap();
+    assert_eq!(echo["omni"]["command"], "echo");
+    assert_eq!(runner.tools(etag.as_deref()).await.unwrap(), Listing::Same);
+    let health: Value = serde_json::from_slice(&runner.health().await.unwrap()).unwrap();
+    assert_eq!((&health["ready"], &health["pid"]), (&json!(true), &json!(lab.site.as_ref().unwrap().pid())));
+    let resources: Value = serde_json::from_slice(&runner.resources().await.unwrap()).unwrap();
+    let uri = resources["resources"][0]["uri"].as_str().unwrap();
+    let read: Value = serde_json::from_slice(&runner.read_resource(uri).await.unwrap()).unwrap();
+    assert!(read["contents"][0]["text"].as_str().unwrap().contains("name: lab"));
+    assert!(matches!(
+        runner.read_resource("omni://skill/lab/nothing").await,
+        Err(RunnerError::Refused { status: 404, .. })
+    ));
+    assert_eq!(&runner.prompts().await.unwrap()[..], br#"{"prompts":[]}"#);
+    lab.finish().await;
+}
