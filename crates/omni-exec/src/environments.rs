@@ -345,7 +345,8 @@ impl Shared {
             }
             Err(failure) if failure.closing => Err(Arc::new(failure)),
             Err(failure) => {
-                tracing::warn!(
+                // Whoever wants it is told, and says it aloud.
+                tracing::debug!(
                     environment = name,
                     message = failure.message,
                     hint = failure.hint,

@@ -144,6 +144,10 @@ impl EventSink for Terminal {
     fn event(&mut self, event: Event) {
         let mut stderr = io::stderr();
         let _ = match event {
+            // Steps before the tool has begun: their numbers say nothing.
+            Event::Progress { value, total: None, message: Some(message) } if value < 1.0 => {
+                writeln!(stderr, "{message}")
+            }
             Event::Progress { value, total, message } => {
                 let total = total.map(|total| format!("/{total}")).unwrap_or_default();
                 writeln!(stderr, "{value}{total} {}", message.unwrap_or_default())

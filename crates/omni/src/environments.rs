@@ -76,7 +76,7 @@ pub(crate) fn any(snapshot: &Snapshot, places: &Places) -> bool {
     any_required(snapshot) || !stored_environments(&folder(&places.cache)).is_empty()
 }
 
-/// The environments that the tools of a snapshot want, by name. Parses all tools.
+/// The environments that the tools of a snapshot want, by their skills. Parses all tools.
 pub(crate) fn wanted(snapshot: &Snapshot, environments: &Environments) -> Vec<Wanted> {
     let mut wanted: BTreeMap<String, Wanted> = BTreeMap::new();
     for tool in snapshot.tools() {
@@ -95,7 +95,9 @@ pub(crate) fn wanted(snapshot: &Snapshot, environments: &Environments) -> Vec<Wa
             entry.skills.push(spec.skill.clone());
         }
     }
-    wanted.into_values().collect()
+    let mut wanted: Vec<Wanted> = wanted.into_values().collect();
+    wanted.sort_by(|a, b| a.skills.cmp(&b.skills));
+    wanted
 }
 
 /// The environments that no skill needs any more: made for a skill of this folder that wants another one now, or for a
@@ -117,6 +119,8 @@ pub(crate) async fn prepare_all(environments: &Environments, snapshot: Arc<Snaps
         move || wanted(&snapshot, &environments)
     };
     for one in tokio::task::spawn_blocking(look).await.unwrap_or_default() {
-        let _ = environments.prepare(&one.requirements, &one.skill_dir, |_| {}).await;
+        if let Err(error) = environments.prepare(&one.requirements, &one.skill_dir, |_| {}).await {
+            tracing::warn!(skills = one.skills.join(", "), %error, hint = error.hint, "no environment");
+        }
     }
 }

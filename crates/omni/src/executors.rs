@@ -106,7 +106,7 @@ impl Executors {
         if !tokio::task::spawn_blocking(look).await.unwrap_or(false) {
             return;
         }
-        // What fails has been logged, and the call that needs it will be told.
+        // The call that needs it will be told why there is none.
         let Ok(ready) = self.make_ready().await else { return };
         environments::prepare_all(&ready.environments, snapshot).await;
     }
@@ -214,7 +214,7 @@ impl Set {
                 let refused = refuse(&call, "it runs at a runner, and none is named".into(), hint.into());
                 return Box::pin(std::future::ready(refused));
             }
-            // No skill can ask for it yet.
+            // No skill can ask for it yet. The server's own process has one interpreter, and no environment.
             Way::Embedded => &self.pool,
         };
         executor.run(call, events)

@@ -12,6 +12,7 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
+use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 use support::{Folder, Stdio_, kind, text, wait_file, wait_gone};
@@ -209,6 +210,35 @@ fn a_package_named_by_its_file_is_installed_from_there() {
         lab.skill("direct", &format!("conflict @ file://{}", wheel.display()));
         assert_eq!(lab.said(&["call", "direct.tell"]), "1.0\n");
     }
+}
+
+#[test]
+fn an_interpreter_without_pip_brings_one_into_the_environment() {
+    let lab = Lab::new(None);
+    lab.skill("direct", "conflict==1.0");
+    let base = lab.folder.path("base");
+    let made = Command::new("python3").args(["-m", "venv", "--without-pip"]).arg(&base).status();
+    assert!(made.unwrap().success());
+    let python = base.join("bin/python");
+    assert_eq!(lab.said(&["call", "direct.tell", "--python", python.to_str().unwrap()]), "1.0\n");
+    let pip = |folder: &PathBuf| folder.join("bin/pip").exists();
+    assert!(lab.made().iter().all(pip), "{:?}", lab.made());
+    assert_eq!(lab.said(&["call", "direct.tell"]), "1.0\n");
+    assert_eq!(lab.made().iter().filter(|folder| pip(folder)).count(), 1, "the other one needs none");
+}
+
+#[test]
+fn over_http_they_are_made_before_anybody_calls() {
+    let lab = Lab::each().pop().unwrap();
+    lab.skill("ahead", "conflict==1.0");
+    let cache = lab.folder.path("cache");
+    let server = lab.folder.http(&["--cache-dir", cache.to_str().unwrap()]);
+    let began = Instant::now();
+    while lab.made().is_empty() {
+        assert!(began.elapsed() < support::PATIENCE, "nothing was made");
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    drop(server);
 }
 
 #[test]

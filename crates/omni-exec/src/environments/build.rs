@@ -12,7 +12,7 @@ use tokio::net::unix::pipe;
 use tokio::sync::watch;
 use tokio::time::{sleep, timeout};
 
-use super::installer::{self, CONSTRAINTS, Order, Step};
+use super::installer::{self, CONSTRAINTS, Order, Pip, Step};
 use super::said::{self, Follower};
 use super::store::{self, Hold, Right};
 use super::{Environment, EnvironmentConfig, Shared, Stage};
@@ -126,7 +126,8 @@ impl Work<'_> {
         self.check_lock()?;
         let mut log = Log::new(log).map_err(|error| unusable(self.folder, &error))?;
         let order = Order { folder: self.folder, requirements: self.requirements, skill_dir: self.skill_dir };
-        for step in installer::steps(&self.shared.config, &order) {
+        let pip = self.pip(&mut log, teller).await?;
+        for step in installer::steps(&self.shared.config, &order, pip) {
             if step.name == "pip install" {
                 self.write_constraints()?;
             }
@@ -148,6 +149,14 @@ impl Work<'_> {
         self.check_lock()?;
         store::mark(self.folder, self.requirements, self.skill_dir)
             .map_err(|error| unusable(self.folder, &error))
+    }
+
+    async fn pip(&self, log: &mut Log, teller: &mut Teller<'_>) -> Result<Pip, StartFailure> {
+        if self.shared.config.uv.is_some() {
+            return Ok(Pip::Inside);
+        }
+        let found = self.run(installer::probe(&self.shared.config), log, teller).await?;
+        Ok(if found == Exit::Code(0) { Pip::Outside } else { Pip::Inside })
     }
 
     async fn clear(&self) -> io::Result<()> {

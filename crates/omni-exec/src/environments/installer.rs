@@ -26,11 +26,27 @@ pub(super) struct Order<'a> {
 /// Where pip finds the versions that a `uv.lock` names, beneath the environment.
 pub(super) const CONSTRAINTS: &str = "omni-constraints.txt";
 
-/// The programs to run, one after the other.
-pub(super) fn steps(config: &EnvironmentConfig, order: &Order<'_>) -> Vec<Step> {
+/// Whose pip installs, where there is no `uv`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Pip {
+    /// That of the interpreter the environment is made with. Spares seconds and 12 MB for each environment.
+    Outside,
+    /// One that is installed in the environment first.
+    Inside,
+}
+
+/// Ends well when the interpreter has a pip that can work for another one (since 22.3).
+pub(super) fn probe(config: &EnvironmentConfig) -> Step {
+    const CODE: &str = "import pip, sys; sys.exit(tuple(map(int, pip.__version__.split('.')[:2])) < (22, 3))";
+    let python = OsString::from(&config.base.interpreter.path);
+    Step::new("pip", vec![python, "-I".into(), "-c".into(), CODE.into()])
+}
+
+/// The programs to run, one after the other. `pip` counts where there is no `uv`.
+pub(super) fn steps(config: &EnvironmentConfig, order: &Order<'_>, pip: Pip) -> Vec<Step> {
     match &config.uv {
         Some(uv) => with_uv(uv, config, order),
-        None => with_pip(config, order),
+        None => with_pip(config, order, pip),
     }
 }
 
@@ -69,16 +85,25 @@ fn with_uv(uv: &Path, config: &EnvironmentConfig, order: &Order<'_>) -> Vec<Step
     steps
 }
 
-fn with_pip(config: &EnvironmentConfig, order: &Order<'_>) -> Vec<Step> {
+fn with_pip(config: &EnvironmentConfig, order: &Order<'_>, pip: Pip) -> Vec<Step> {
     let Order { folder, requirements, .. } = order;
-    let python = OsString::from(&config.base.interpreter.path);
-    let venv = vec![python, "-I".into(), "-m".into(), "venv".into(), (*folder).into()];
+    let words = |words: &[&str]| words.iter().map(OsString::from).collect::<Vec<_>>();
+    let base = OsString::from(&config.base.interpreter.path);
+    let own = OsString::from(interpreter(folder));
+    let mut venv = [vec![base.clone()], words(&["-I", "-m", "venv"])].concat();
+    if pip == Pip::Outside {
+        venv.push("--without-pip".into());
+    }
+    venv.push((*folder).into());
     let mut steps = vec![Step::new("python -m venv", venv)];
     if requirements.dependencies.is_empty() {
         return steps;
     }
-    let mut install: Vec<OsString> = vec![interpreter(folder).into()];
-    install.extend(["-I", "-m", "pip", "install", "--no-input", "--progress-bar", "off"].map(OsString::from));
+    let mut install = match pip {
+        Pip::Outside => [vec![base], words(&["-I", "-m", "pip", "--python"]), vec![own]].concat(),
+        Pip::Inside => [vec![own], words(&["-I", "-m", "pip"])].concat(),
+    };
+    install.extend(words(&["install", "--no-input", "--progress-bar", "off"]));
     install.extend(words_of(&config.install_args));
     if requirements.locked.is_some() {
         install.extend(["-c".into(), folder.join(CONSTRAINTS).into()]);
