@@ -107,12 +107,14 @@ def free_port() -> int:
 
 
 @contextlib.contextmanager
-def http_server(binary: Path, skills: Path, log: Path, root: Path) -> Iterator[str]:
+def http_server(
+    binary: Path, skills: Path, log: Path, root: Path, options: tuple[str, ...] = ()
+) -> Iterator[str]:
     """Serve `skills` over HTTP while the block runs; yields the URL. What the server prints goes to `log`."""
     port = free_port()
     with log.open("wb") as output:
         child = subprocess.Popen(
-            [*stdio_command(binary, skills, root), "--transport", "http", "--port", str(port)],
+            [*stdio_command(binary, skills, root), "--transport", "http", "--port", str(port), *options],
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=output,
@@ -123,6 +125,24 @@ def http_server(binary: Path, skills: Path, log: Path, root: Path) -> Iterator[s
             if child.poll() is not None:
                 message = f"the server ended by itself with status {child.returncode}; see `{log}`"
                 raise SetupError(message)
+        finally:
+            _stop(child)
+
+
+@contextlib.contextmanager
+def runner(program: Path, log: Path) -> Iterator[str]:
+    """Run a runner while the block runs; yields its address."""
+    port = free_port()
+    with log.open("wb") as output:
+        child = subprocess.Popen(
+            [sys.executable, str(program), str(port)],
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=output,
+        )
+        try:
+            _wait_until_it_listens(child, port, log)
+            yield f"http://127.0.0.1:{port}"
         finally:
             _stop(child)
 

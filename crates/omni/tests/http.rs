@@ -312,7 +312,7 @@ fn a_session_has_one_stream_to_listen_on_and_takes_it_along_when_it_ends() {
     };
     assert_eq!(get("nobody", "text/event-stream").status, 404);
     assert_eq!(get(&session, "application/json").status, 406);
-    let mut first = get(&session, "text/event-stream");
+    let mut first = get(&session, "*/*");
     assert_eq!((first.status, first.header("content-type")), (200, Some("text/event-stream")));
     let mut second = get(&session, "text/event-stream");
     assert_eq!(second.status, 200);

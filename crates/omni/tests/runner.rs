@@ -295,6 +295,10 @@ fn over_http_a_session_and_a_subscription_hear_of_a_change() {
     assert_eq!(again.next().expect("a change")["method"], "notifications/tools/list_changed");
     let read = server.modern("resources/read", json!({"uri": "mem:one"}), &[]);
     assert_eq!(read.json()["result"]["contents"][0]["text"], "1");
+    for mirrored in [("Mcp-Name", "mem:two"), ("Mcp-Name", "")] {
+        let wrong = server.modern("resources/read", json!({"uri": "mem:one"}), &[mirrored]);
+        assert_eq!((wrong.status, wrong.code()), (400, -32020), "{mirrored:?}");
+    }
     let unknown = server.modern("resources/read", json!({"uri": "mem:two"}), &[]);
     assert_eq!((unknown.status, unknown.code()), (200, -32602));
 }

@@ -90,7 +90,10 @@ async fn post(shared: &Arc<Shared>, headers: &HeaderMap, body: Incoming) -> Resu
 fn listen(shared: &Arc<Shared>, headers: &HeaderMap) -> Result<Reply, Reply> {
     let session = find_session(shared, headers)
         .map_err(|error| json(StatusCode::NOT_FOUND, error_frame(None, &error)))?;
-    let session = session.filter(|_| accepted_kinds(headers).is_some_and(|accepts| accepts.events));
+    // There is nothing but events to be had here, so a client that takes anything takes those.
+    let anything = || headers.get_all(header::ACCEPT).iter().any(|value| value == "*/*");
+    let session =
+        session.filter(|_| accepted_kinds(headers).is_some_and(|accepts| accepts.events) || anything());
     let Some(session) = session else {
         let why = "`Accept` must allow `text/event-stream`";
         return Err(refusal(StatusCode::NOT_ACCEPTABLE, None, ErrorCode::InvalidRequest, why));
