@@ -31,21 +31,6 @@ async fn pid(lab: &Lab) -> i64 {
     lab.call("pid").value().await.as_i64().unwrap_or_default()
 }
 
-/// Writes a second version of a tool, as an author would who edits it.
-fn edit(lab: &Lab, version: u32) {
-    let text = format!(
-        "from omni import tool\n\n@tool\ndef version() -> int:\n    return {version}\n\n\
-         @tool\nasync def async_version() -> int:\n    return {version}\n"
-    );
-    let path = lab.root().join("skills/lab/scripts/edited.py");
-    // By renaming, so that nobody reads half a file.
-    let aside = path.with_extension("new");
-    std::fs::write(&aside, text).expect("a file in the lab's folder");
-    std::fs::rename(aside, path).expect("the same folder");
-    // A file that is as long and as old as its compiled form says is not read again.
-    let _ = std::fs::remove_dir_all(lab.root().join("skills/lab/scripts/__pycache__"));
-}
-
 #[tokio::test]
 async fn a_worker_serves_no_more_calls_than_it_may_and_no_call_is_lost() {
     let lab = Lab::pool_with(|config| config.worker_life = calls(20));
@@ -178,7 +163,7 @@ async fn the_worker_of_async_tools_is_replaced_while_its_calls_go_on() {
 #[tokio::test]
 async fn a_reload_replaces_all_workers_and_fails_none_of_fifty_calls_under_way() {
     let (lab, pool) = Lab::pool_to_renew(|_| {});
-    edit(&lab, 1);
+    lab.edit(1);
     let version = |tool: &'static str| {
         let request = lab.call_in("edited.py", tool);
         async move { request.value().await }
@@ -192,7 +177,7 @@ async fn a_reload_replaces_all_workers_and_fails_none_of_fifty_calls_under_way()
     for call in &mut under_way {
         call.pid().await;
     }
-    edit(&lab, 2);
+    lab.edit(2);
     pool.renew(|_| true).await;
     for _ in 0..20 {
         assert_eq!((version("version").await, version("async_version").await), (json!(2), json!(2)));
@@ -207,7 +192,7 @@ async fn a_reload_replaces_all_workers_and_fails_none_of_fifty_calls_under_way()
 async fn reloads_under_load_lose_no_call_and_none_that_begins_later_runs_an_older_version() {
     let (lab, pool) = Lab::pool_to_renew(|config| config.workers_max = 4);
     let lab = Arc::new(lab);
-    edit(&lab, 0);
+    lab.edit(0);
     let done = Arc::new(AtomicBool::new(false));
     let reloaded = Arc::new(AtomicU32::new(0));
     let callers: Vec<_> = (0..6)
@@ -226,7 +211,7 @@ async fn reloads_under_load_lose_no_call_and_none_that_begins_later_runs_an_olde
         })
         .collect();
     for version in 1..=8 {
-        edit(&lab, version);
+        lab.edit(version);
         pool.renew(|_| true).await;
         reloaded.store(version, Ordering::Relaxed);
         assert_eq!(lab.call_in("edited.py", "version").value().await, json!(version));

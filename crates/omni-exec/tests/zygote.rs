@@ -168,3 +168,30 @@ async fn no_descriptor_is_lost_however_many_calls_are_made() {
     assert!(std::fs::read_dir(format!("/proc/{zygote}/fd")).map_or(0, Iterator::count) < 12);
     lab.finish().await;
 }
+
+#[tokio::test]
+async fn after_a_reload_all_that_is_forked_runs_the_skill_as_it_is_now() {
+    for way in [Way::Zygote, Way::Prewarmed, Way::Recycled] {
+        let (lab, spawn) = Lab::spawn_to_renew();
+        let lab = lab.with_way(way);
+        let version = || lab.call_in("edited.py", "version").value();
+        lab.edit(1);
+        for _ in 0..5 {
+            assert_eq!(version().await, json!(1), "{way:?}");
+        }
+        let old = zygote(&lab).await;
+        let mut under_way =
+            with_context(lab.call("exits_later").args(&json!({"seconds": 1, "code": 5}))).start();
+        under_way.pid().await;
+        lab.edit(2);
+        spawn.renew();
+        for _ in 0..5 {
+            assert_eq!(version().await, json!(2), "{way:?}");
+        }
+        // Its zygote waits for it, to tell how it ends, and goes then.
+        assert_eq!(under_way.end().await.0.ending, Ending::Exited { code: 5 });
+        wait_gone(old).await;
+        drop(spawn);
+        lab.finish().await;
+    }
+}

@@ -108,7 +108,6 @@ impl Spawn {
     /// Finds a process for the call and sends it.
     async fn begin(&self, call: &Call, place: OwnedSemaphorePermit) -> Result<Run, StartFailure> {
         let way = call.spec.way;
-        let generation = self.zygotes.generation();
         let waiting = match way {
             Way::Prewarmed => self.shelf.take_ahead(),
             Way::Recycled => self.shelf.take_used(),
@@ -117,7 +116,8 @@ impl Spawn {
         let mut ready = match (waiting, way) {
             (Some(ready), _) => ready,
             (None, Way::Zygote | Way::Prewarmed | Way::Recycled) => {
-                Ready::new(Box::new(self.zygotes.fork(false).await?), 0, generation)
+                let (worker, generation) = self.zygotes.fork(false).await?;
+                Ready::new(Box::new(worker), 0, generation)
             }
             (None, _) => {
                 let started = Worker::launch(&self.children, program(call), Mode::Sync, Box::new(()));
@@ -200,6 +200,15 @@ fn program(call: &Call) -> Program {
     program
 }
 
+impl Spawn {
+    /// Has every call from now on run its skill as it is on disk now: what was forked ahead goes, and so does the
+    /// zygote once what it has forked has ended.
+    pub fn renew(&self) {
+        self.zygotes.renew();
+        self.shelf.clear();
+    }
+}
+
 impl Executor for Spawn {
     fn run<'a>(&'a self, call: Call, events: &'a mut dyn EventSink) -> BoxFuture<'a, Outcome> {
         match refuse_oversized(&call, self.config.frame_bytes_max) {
@@ -245,7 +254,7 @@ impl Drop for Run {
             && ready.calls < config.recycled_calls
             && ready.worker.reusable()
         {
-            return shelf.put(Ready::new(ready.worker, ready.calls, 0), config.idle_worker_ttl);
+            return shelf.put(ready, config.idle_worker_ttl);
         }
         let mut worker = ready.worker;
         runtime.spawn(async move {

@@ -82,11 +82,10 @@ impl Shelf {
         let this = Arc::clone(self);
         tokio::spawn(async move {
             loop {
-                let generation = this.zygotes.generation();
                 let forked = this.zygotes.fork(true).await;
                 let mut state = this.lock();
                 // A call that finds nothing here meets the same failure, and reports it.
-                if let Ok(worker) = forked
+                if let Ok((worker, generation)) = forked
                     && !state.closed
                 {
                     state.ahead.push(Ready::new(Box::new(worker), 0, generation));
@@ -110,10 +109,14 @@ impl Shelf {
         }
     }
 
-    /// Keeps a process for its next call. It goes when none has come for `ttl`.
-    pub(super) fn put(self: &Arc<Self>, ready: Ready, ttl: Duration) {
+    /// Keeps a process for its next call, when it comes from the zygote at hand. It goes when none has come for
+    /// `ttl`.
+    pub(super) fn put(self: &Arc<Self>, mut ready: Ready, ttl: Duration) {
+        let zygote = |generation| generation >> 32;
+        let stale = zygote(ready.generation) != zygote(self.zygotes.generation());
+        ready.since = Instant::now();
         let mut state = self.lock();
-        if state.closed {
+        if state.closed || stale {
             drop(state);
             return drop(ready);
         }
@@ -139,6 +142,14 @@ impl Shelf {
                 }
             }
         });
+    }
+
+    /// Lets all go that have nothing to do.
+    pub(super) fn clear(&self) {
+        let mut state = self.lock();
+        let gone = (std::mem::take(&mut state.ahead), std::mem::take(&mut state.used));
+        drop(state);
+        drop(gone);
     }
 
     /// Lets all go, and keeps none from now on.

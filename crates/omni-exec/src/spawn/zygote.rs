@@ -43,6 +43,9 @@ struct State {
     shunned: HashSet<PathBuf>,
 }
 
+/// The next zygote's number; 0 stands for none.
+static NEXT_ZYGOTE: AtomicU64 = AtomicU64::new(1);
+
 /// One zygote.
 pub(super) struct Zygote {
     socket: UnixStream,
@@ -52,7 +55,10 @@ pub(super) struct Zygote {
     next: AtomicU64,
     waiting: Mutex<Waiting>,
     gone: AtomicBool,
-    /// How many files it has imported: what was forked before the last one lacks it.
+    /// It forks no more, and ends when what it has forked is gone.
+    retired: AtomicBool,
+    /// Its own number in the upper half, and in the lower how many files it has imported: what was forked before
+    /// the last one lacks it.
     pub(super) generation: AtomicU64,
 }
 
@@ -94,23 +100,24 @@ impl Zygotes {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The number of files that the zygote at hand has imported.
+    /// Which zygote is at hand and how many files it has imported, in one number; 0 when there is none.
     pub(super) fn generation(&self) -> u64 {
         self.lock().current.as_ref().map_or(0, |zygote| zygote.generation.load(Ordering::Relaxed))
     }
 
     /// Has a process forked that speaks the worker wire. With `rehearse` it first goes through a call of no
-    /// consequence.
+    /// consequence. Also says of which [`generation`](Self::generation) it is at least.
     ///
     /// Dropping the future leaves a process that ends by itself.
-    pub(super) async fn fork(self: &Arc<Self>, rehearse: bool) -> Result<Worker, StartFailure> {
+    pub(super) async fn fork(self: &Arc<Self>, rehearse: bool) -> Result<(Worker, u64), StartFailure> {
         let mut again = true;
         loop {
             let zygote = self.zygote().await.map_err(|failure| (*failure).clone())?;
+            let generation = zygote.generation.load(Ordering::Relaxed);
             match zygote.fork(&self.children, rehearse).await {
                 Ok(started) => {
                     let worker = Worker::assemble(started, self.children.config(), Mode::Sync);
-                    return worker.map_err(StartFailure::from);
+                    return worker.map(|worker| (worker, generation)).map_err(StartFailure::from);
                 }
                 Err(NoFork::Gone) if again => {
                     // Known here before its exit is: nobody else need try.
@@ -128,6 +135,20 @@ impl Zygotes {
                 }
                 Err(NoFork::Start(error)) => return Err(error.into()),
             }
+        }
+    }
+
+    /// Has what is forked from now on come from a new zygote, which has imported nothing yet.
+    pub(super) fn renew(&self) {
+        let old = {
+            let mut state = self.lock();
+            // The files may be others now.
+            state.shunned.clear();
+            state.current.take()
+        };
+        if let Some(old) = old {
+            old.retired.store(true, Ordering::Relaxed);
+            old.end_when_alone();
         }
     }
 
@@ -204,7 +225,8 @@ impl Zygotes {
             next: AtomicU64::new(0),
             waiting: Mutex::default(),
             gone: AtomicBool::new(false),
-            generation: AtomicU64::new(0),
+            retired: AtomicBool::new(false),
+            generation: AtomicU64::new(NEXT_ZYGOTE.fetch_add(1, Ordering::Relaxed) << 32),
         });
         tokio::spawn(serve(Arc::clone(self), Arc::clone(&zygote), channel, output));
         Ok(zygote)
@@ -218,7 +240,8 @@ impl Zygotes {
         if state.current.as_ref().is_some_and(|current| Arc::ptr_eq(current, zygote)) {
             state.current = None;
         }
-        for (_, file) in waiting.preloads.drain() {
+        let retired = zygote.retired.load(Ordering::Relaxed);
+        for (_, file) in waiting.preloads.drain().filter(|_| !retired) {
             tracing::warn!(
                 file = %file.display(),
                 "the zygote died while it imported this file: from now on each call imports it by itself"
@@ -226,7 +249,7 @@ impl Zygotes {
             state.shunned.insert(file);
         }
         drop(state);
-        if !self.children.closing() {
+        if !self.children.closing() && !retired {
             tracing::info!(?exit, "the zygote has ended; the next call starts another one");
         }
     }
@@ -349,7 +372,17 @@ impl Zygote {
     fn reap(self: &Arc<Self>, id: u64) {
         self.lock().ends.remove(&id);
         let this = Arc::clone(self);
-        tokio::spawn(async move { this.send(&json!({"reap": {"id": id}}).to_string(), &[]).await });
+        tokio::spawn(async move {
+            this.send(&json!({"reap": {"id": id}}).to_string(), &[]).await;
+            this.end_when_alone();
+        });
+    }
+
+    /// Ends a retired zygote when nothing lives that it has forked: only it can tell how that ends.
+    fn end_when_alone(&self) {
+        if self.retired.load(Ordering::Relaxed) && self.lock().ends.is_empty() {
+            self.process.signal(Signal::TERM);
+        }
     }
 
     /// Sends a frame and descriptors with it. False when the zygote takes no more.

@@ -67,6 +67,13 @@ impl Lab {
         Self::new(change, |config| Arc::new(Spawn::new(config)))
     }
 
+    /// Processes of their own, and a hold on what starts them by which it can be told to begin anew.
+    pub(crate) fn spawn_to_renew() -> (Self, Arc<Spawn>) {
+        let mut spawn = None;
+        let lab = Self::new(|_| {}, |config| Arc::clone(spawn.insert(Arc::new(Spawn::new(config)))) as _);
+        (lab, spawn.unwrap())
+    }
+
     /// Processes of their own that a zygote forks.
     pub(crate) fn forked(way: Way) -> Self {
         Self::spawn().with_way(way)
@@ -139,6 +146,21 @@ impl Lab {
             wants: Wants { progress: true, log: Some(LogLevel::Debug) },
             session: "session-1",
         }
+    }
+
+    /// Writes the tools `version` and `async_version` of `edited.py` anew, as an author would who edits them.
+    pub(crate) fn edit(&self, version: u32) {
+        let text = format!(
+            "from omni import tool\n\n@tool\ndef version() -> int:\n    return {version}\n\n\
+             @tool\nasync def async_version() -> int:\n    return {version}\n"
+        );
+        let path = self.root().join("skills/lab/scripts/edited.py");
+        // By renaming, so that nobody reads half a file.
+        let aside = path.with_extension("new");
+        std::fs::write(&aside, text).unwrap();
+        std::fs::rename(aside, path).unwrap();
+        // A file that is as long and as old as its compiled form says is not read again.
+        let _ = std::fs::remove_dir_all(self.root().join("skills/lab/scripts/__pycache__"));
     }
 
     /// The processes that work in this lab's folder. A process that is dead but not reaped has no folder.

@@ -395,3 +395,10 @@ def helper_speaks(how: str, times: int, ctx: Context) -> str:
 @tool
 async def async_helper_speaks(how: str, times: int, ctx: Context) -> str:
     return await asyncio.to_thread(helper_speaks, how, times, ctx)
+
+
+@tool
+def exits_later(seconds: float, code: int, ctx: Context) -> str:
+    ctx.info({"pid": os.getpid()})
+    time.sleep(seconds)
+    os._exit(code)
