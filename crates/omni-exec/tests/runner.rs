@@ -1,7 +1,5 @@
 //! Calls at a runner, the one that is written in Python: how they end, and what becomes of them when the runner does.
 
-#![expect(clippy::unwrap_used, reason = "a panic here is the report of a failure")]
-
 mod support;
 
 use std::time::Duration;
