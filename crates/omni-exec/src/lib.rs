@@ -14,6 +14,7 @@ mod spawn;
 
 mod failures;
 mod outcome;
+mod quarantine;
 mod wear;
 mod worker;
 

@@ -97,6 +97,20 @@ async fn deaths_cost_one_call_each_and_are_told() {
 }
 
 #[tokio::test]
+async fn a_tool_that_kills_one_worker_after_another_gets_a_pause_and_no_other_does() {
+    let lab = Lab::at_runner();
+    for _ in 0..3 {
+        assert_eq!(lab.call("segfault").run().await.ending, Ending::Signalled { signal: 11 });
+    }
+    assert!(matches!(lab.call("segfault").run().await.ending, Ending::Quarantined { .. }));
+    for _ in 0..4 {
+        let outcome = lab.call("sys_exit").args(&json!({"code": 1})).run().await;
+        assert_eq!(outcome.ending, Ending::Exited { code: 1 }, "its worker lives on");
+    }
+    lab.finish().await;
+}
+
+#[tokio::test]
 async fn a_tool_that_hangs_is_stopped_at_its_time_limit_and_its_line_is_told() {
     let lab = Lab::at_runner();
     let limit = SHORT * 10;

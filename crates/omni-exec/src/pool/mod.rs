@@ -4,7 +4,6 @@ mod affine;
 mod house;
 mod lease;
 mod multiplex;
-mod quarantine;
 mod queue;
 mod succession;
 
@@ -20,13 +19,13 @@ use crate::ExecConfig;
 use crate::failures::Failures;
 use crate::outcome::{ending, outcome, refuse_oversized, start_failed, unstarted};
 use crate::process::{Children, TERM_GRACE};
+use crate::quarantine::{self, Quarantine};
 use crate::worker::{End, Worker};
 use affine::Affine;
 use house::Purpose;
 use house::Watch;
 use lease::{Lease, Ticket};
 use multiplex::Multiplex;
-use quarantine::Quarantine;
 use queue::{Handed, Place, Queue, REVOKED_FOR};
 use succession::Succession;
 

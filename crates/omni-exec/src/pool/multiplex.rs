@@ -12,13 +12,13 @@ use omni_call::{Call, Ending, Event, EventSink, Outcome, Phase, Wants};
 use tokio::sync::oneshot;
 use tokio::time::{Sleep, sleep, sleep_until, timeout, timeout_at};
 
-use super::quarantine::{self, Quarantine};
 use super::queue::REVOKED_FOR;
 use super::succession::EXIT_GRACE;
 use super::{CANCEL_PATIENCE, RETRY_AFTER, note_taint};
 use crate::failures::Failures;
 use crate::outcome::{ending, outcome, start_failed, unstarted, waited_out};
 use crate::process::{Children, Exit, Listener, StatusPage, TERM_GRACE};
+use crate::quarantine::{self, Quarantine};
 use crate::wire::{self, Fault, Mode, Up};
 use crate::worker::{DEATH_GRACE, End, StartFailure, Worker, event_of, result_of};
 

@@ -8,6 +8,7 @@ mod links;
 mod routes;
 mod said;
 
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
@@ -17,6 +18,7 @@ use tokio::sync::watch;
 use tokio::time::timeout_at;
 
 use crate::outcome::{outcome, refuse_oversized, start_failed, unstarted, waited_out};
+use crate::quarantine::{self, Quarantine};
 use crate::wire::{self, Fault, Sending};
 use crate::worker::StartFailure;
 use lines::Lines;
@@ -54,18 +56,29 @@ impl RunnerConfig {
 pub struct Runner {
     config: RunnerConfig,
     links: Links,
+    /// Of tools that end their processes, wherever those are. A connection that breaks is nobody's fault here.
+    quarantine: Mutex<Quarantine>,
     closed: watch::Sender<bool>,
 }
 
 impl Runner {
     /// The runner at an address, not yet connected.
     pub fn new(config: RunnerConfig) -> Self {
-        Runner { links: Links::new(config.address.clone()), config, closed: watch::Sender::new(false) }
+        Runner {
+            links: Links::new(config.address.clone()),
+            config,
+            quarantine: Mutex::default(),
+            closed: watch::Sender::new(false),
+        }
     }
 
     /// Where it is.
     pub fn address(&self) -> &RunnerAddress {
         &self.config.address
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Quarantine> {
+        self.quarantine.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Runs a call until it ends, or until this executor is shut down.
@@ -79,7 +92,10 @@ impl Runner {
         };
         let Progress { phase, attempt } = progress;
         match ended {
-            Ok(Last { ending, stack, stderr, worker }) => {
+            Ok(Last { ending, stack, stderr, worker, died }) => {
+                if died && phase == Phase::Started && self.lock().note(&call.spec.tool, Instant::now()) {
+                    quarantine::warn(&call.spec.tool);
+                }
                 Outcome { stack, stderr, worker, ..outcome(&call, ending, phase, attempt) }
             }
             Err(refused) => Outcome { phase, attempt, ..*refused },
@@ -215,7 +231,7 @@ struct Progress {
 
 impl Last {
     fn of(ending: Ending) -> Self {
-        Last { ending, stack: None, stderr: None, worker: None }
+        Last { ending, stack: None, stderr: None, worker: None, died: false }
     }
 }
 
@@ -264,6 +280,10 @@ impl Executor for Runner {
     fn run<'a>(&'a self, call: Call, events: &'a mut dyn EventSink) -> BoxFuture<'a, Outcome> {
         if *self.closed.borrow() {
             return Box::pin(std::future::ready(unstarted(&call, Ending::Shutdown)));
+        }
+        if let Some(retry_after) = self.lock().refuses(&call.spec.tool) {
+            let refused = unstarted(&call, Ending::Quarantined { retry_after });
+            return Box::pin(std::future::ready(refused));
         }
         match refuse_oversized(&call, self.config.line_bytes_max) {
             Some(refused) => Box::pin(std::future::ready(refused)),

@@ -33,6 +33,8 @@ pub(super) struct Last {
     pub(super) stderr: Option<String>,
     /// Why the process that ran the call serves no other.
     pub(super) worker: Option<Box<str>>,
+    /// The call was the end of its process.
+    pub(super) died: bool,
 }
 
 /// The body of an `error`: that of a worker, and what only who runs workers can know.
@@ -88,7 +90,7 @@ pub(super) fn read(line: &Bytes, call: &Call, result_bytes_max: usize) -> Result
                 _ => Ending::OutputLimit { limit_bytes: result_bytes_max },
             };
             let worker = result.tainted.map(|findings| findings.get().into());
-            Said::End(Box::new(Last { ending, stack: None, stderr: None, worker }))
+            Said::End(Box::new(Last { ending, stack: None, stderr: None, worker, died: false }))
         }
         // `error` was looked for above; the others are between a worker and whoever started it.
         Up::Error(_) | Up::Ready(_) | Up::Skipped(_) | Up::Unknown => Said::Nothing,
@@ -110,6 +112,12 @@ fn last(failure: Failure, call: &Call, result_bytes_max: usize) -> Last {
     let worker = tainted.map(|findings| findings.get().into());
     let millis =
         |own: Option<Duration>| own.or(failure.limit_ms.map(Duration::from_millis)).unwrap_or_default();
+    // A worker that reports an exit by itself, with the exception's class, has lived through it.
+    let died = match failure.kind.as_str() {
+        "signalled" | "lost" => true,
+        "exited" => failure.class.is_none(),
+        _ => false,
+    };
     let message = failure.message.unwrap_or_default();
     let raised = |kind| {
         let frame = ErrorFrame {
@@ -156,5 +164,5 @@ fn last(failure: Failure, call: &Call, result_bytes_max: usize) -> Last {
             },
         },
     };
-    Last { ending, stack, stderr, worker }
+    Last { ending, stack, stderr, worker, died }
 }

@@ -10,13 +10,13 @@ const PAUSE: Duration = Duration::from_secs(30);
 
 /// What is remembered of tools whose calls ended with the death of their worker.
 #[derive(Default)]
-pub(super) struct Quarantine {
+pub(crate) struct Quarantine {
     /// By the tool's name. Empty as long as all is well.
     records: HashMap<String, Record>,
 }
 
 /// Tells the operator.
-pub(super) fn warn(tool: &str) {
+pub(crate) fn warn(tool: &str) {
     tracing::warn!(tool, "its calls killed one worker after another; it gets a pause");
 }
 
@@ -28,7 +28,7 @@ struct Record {
 
 impl Quarantine {
     /// Notes that a worker died while it ran this tool. True when that was one too many.
-    pub(super) fn note(&mut self, tool: &str, now: Instant) -> bool {
+    pub(crate) fn note(&mut self, tool: &str, now: Instant) -> bool {
         self.records.retain(|_, record| record.matters(now));
         let record = self.records.entry(tool.to_owned()).or_default();
         record.deaths.retain(|at| now.duration_since(*at) < WINDOW);
@@ -43,7 +43,7 @@ impl Quarantine {
     }
 
     /// How long the tool is still refused. Costs nothing as long as no worker has died.
-    pub(super) fn refuses(&self, tool: &str) -> Option<Duration> {
+    pub(crate) fn refuses(&self, tool: &str) -> Option<Duration> {
         if self.records.is_empty() { None } else { self.refuses_at(tool, Instant::now()) }
     }
 
