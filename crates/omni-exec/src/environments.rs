@@ -13,12 +13,12 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use omni_call::{Call, Event, EventSink, Outcome, PythonRange, PythonVersion, Requirements};
+use omni_call::{Call, Event, EventSink, Expiry, Outcome, PythonRange, PythonVersion, Requirements};
 use tokio::sync::watch;
 use tokio::time::sleep_until;
 
 use crate::failures::{Failures, Pace};
-use crate::outcome::{start_failed, unstarted, waited_out};
+use crate::outcome::{expired, start_failed, unstarted};
 use crate::process::Children;
 use crate::worker::StartFailure;
 use crate::{ExecConfig, ProcessLimits};
@@ -61,6 +61,9 @@ impl EnvironmentConfig {
 
 /// How soon making an environment is tried again after it failed: it takes seconds, and a network.
 const PACE: Pace = Pace { min: Duration::from_secs(10), max: Duration::from_secs(600) };
+
+/// How often a caller hears that a long step goes on.
+const STILL_EVERY: Duration = Duration::from_secs(5);
 
 /// How long installers get to end at shutdown.
 const SHUTDOWN_GRACE: Duration = Duration::from_millis(200);
@@ -166,8 +169,9 @@ impl Environments {
         build::check_python(&self.shared.config, requirements).err().map(|failure| (&failure).into())
     }
 
-    /// The environment for a call. Makes it when it is not there, and waits for it within the call's deadline;
-    /// every step is a sign of life, and progress for a caller who asked for it.
+    /// The environment for a call. Makes it when it is not there, and waits for it within the call's total time
+    /// limit: an installer may be silent for longer than a tool may. A caller who asked for progress hears of
+    /// every step, and every few seconds that it goes on.
     ///
     /// Dropping the future leaves the making to itself: another call will want the result.
     ///
@@ -186,29 +190,30 @@ impl Environments {
             Found::Failed(failure) => return Err(failed(call, &failure)),
             Found::Making(stage) => stage,
         };
+        let mut said = Said::default();
         loop {
-            let far = || Instant::now() + Duration::from_secs(86_400);
-            let alarm = call.deadline.next().unwrap_or_else(far);
+            let next = Instant::now() + STILL_EVERY;
+            let alarm = call.deadline.next().map_or(next, |end| end.min(next));
             let changed = tokio::select! {
                 changed = stage.changed() => changed.is_ok(),
-                () = sleep_until(alarm.into()) => {
-                    match waited_out(call, Instant::now()) {
-                        Some(ending) => return Err(Box::new(unstarted(call, ending))),
-                        None => continue,
-                    }
-                }
+                () = sleep_until(alarm.into()) => true,
             };
-            let now = stage.borrow_and_update().clone();
-            match now {
+            let now = Instant::now();
+            if let Some(expiry @ Expiry::Total { .. }) = call.deadline.expired(now) {
+                return Err(Box::new(unstarted(call, expired(expiry))));
+            }
+            call.deadline.beat(now);
+            let current = stage.borrow_and_update().clone();
+            match current {
                 Stage::Done(Ok(environment)) => return Ok(environment),
                 Stage::Done(Err(failure)) => return Err(failed(call, &failure)),
                 Stage::Making(_) if !changed => return Err(failed(call, &abandoned())),
-                Stage::Making(progress) => {
-                    call.deadline.beat(Instant::now());
-                    if call.wants.progress {
-                        events.event(progress_event(progress));
+                Stage::Making(progress) if call.wants.progress => {
+                    if let Some(event) = said.event(&progress, now) {
+                        events.event(event);
                     }
                 }
+                Stage::Making(_) => {}
             }
         }
     }
@@ -247,11 +252,38 @@ impl Environments {
     }
 }
 
-/// Progress before the tool has begun. Values must only grow, the tool's own to come included, so these stay
-/// close to zero; the text tells the rest.
-fn progress_event(progress: Progress) -> Event {
-    let value = f64::from(progress.number) / 1_000.0;
-    Event::Progress { value, total: None, message: Some(progress.text) }
+/// What one caller has been told.
+#[derive(Default)]
+struct Said {
+    events: u32,
+    /// The step that was told last, and when.
+    last: Option<(u32, Instant)>,
+}
+
+impl Said {
+    /// What to tell now, if anything.
+    ///
+    /// Values must only grow, the tool's own to come included, so these stay close to zero; the text tells the
+    /// rest.
+    fn event(&mut self, progress: &Progress, now: Instant) -> Option<Event> {
+        let since = match self.last {
+            Some((number, at)) if number == progress.number => Some(now.duration_since(at)),
+            _ => None,
+        };
+        let message = match since {
+            Some(since) if since < STILL_EVERY => return None,
+            Some(since) => format!("still {} ({} s)", progress.text, since.as_secs()),
+            None => {
+                self.last = Some((progress.number, now));
+                progress.text.clone()
+            }
+        };
+        if message.is_empty() {
+            return None;
+        }
+        self.events += 1;
+        Some(Event::Progress { value: f64::from(self.events) / 1_000.0, total: None, message: Some(message) })
+    }
 }
 
 impl From<&StartFailure> for EnvironmentError {

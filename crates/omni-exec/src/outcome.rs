@@ -74,10 +74,15 @@ pub(crate) fn unstarted(call: &Call, ending: Ending) -> Outcome {
 
 /// How a call ends whose time ran out before a worker was free; `None` while it may wait on.
 pub(crate) fn waited_out(call: &Call, now: Instant) -> Option<Ending> {
-    call.deadline.expired(now).map(|expiry| match expiry {
+    call.deadline.expired(now).map(expired)
+}
+
+/// How a call ends whose time ran out.
+pub(crate) fn expired(expiry: Expiry) -> Ending {
+    match expiry {
         Expiry::Total { limit } => Ending::TimedOut { limit },
         Expiry::Idle { limit } => Ending::Idle { limit },
-    })
+    }
 }
 
 /// The outcome of a call for which no worker could be started.

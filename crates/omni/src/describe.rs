@@ -3,6 +3,7 @@
 use std::io::{self, Write};
 
 use anyhow::Result;
+use omni_call::Requirements;
 use omni_catalog::{Snapshot, Tool};
 use serde_json::value::RawValue;
 use serde_json::{Value, json};
@@ -56,6 +57,7 @@ fn as_text(tool: &Tool, places: &Places, out: &mut dyn Write) -> Result<()> {
         ("time limit", limit(spec.limits.timeout_ms)),
         ("idle limit", limit(spec.limits.idle_timeout_ms)),
     ];
+    facts.extend(spec.requirements.iter().map(|needs| ("needs", needed(needs))));
     let annotations = listing(tool)["annotations"].take();
     if let Some(annotations) = annotations.as_object() {
         let hints: Vec<String> = annotations.iter().map(|(name, value)| format!("{name}={value}")).collect();
@@ -79,6 +81,14 @@ fn as_text(tool: &Tool, places: &Places, out: &mut dyn Write) -> Result<()> {
     Ok(())
 }
 
+/// What has to be installed, and where that is said.
+fn needed(needs: &Requirements) -> String {
+    let python = needs.python.iter().map(|range| format!("Python {range}"));
+    let all: Vec<String> = needs.dependencies.iter().cloned().chain(python).collect();
+    let locked = if needs.locked.is_some() { ", versions by uv.lock" } else { "" };
+    format!("{} ({}{locked})", all.join(", "), needs.file)
+}
+
 fn as_json(tool: &Tool) -> Value {
     let spec = &tool.spec;
     json!({
@@ -92,6 +102,7 @@ fn as_json(tool: &Tool) -> Value {
         "timeout_ms": spec.limits.timeout_ms,
         "idle_timeout_ms": spec.limits.idle_timeout_ms,
         "inject": spec.inject,
+        "requirements": spec.requirements,
         "category": tool.category,
         "tags": tool.tags,
         "version": tool.version,

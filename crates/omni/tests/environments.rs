@@ -347,21 +347,32 @@ fn two_servers_that_want_the_same_environment_make_it_once() {
 
 #[test]
 fn a_client_that_asked_for_progress_hears_of_the_installation() {
-    let lab = Lab::each().pop().unwrap();
-    lab.skill("slow", "conflict==1.0");
+    let mut lab = Lab::new(None);
+    // Goes on when the client has heard of the step.
+    lab.fake_uv(
+        "wait_for() { while [ ! -e \"$HOME/$1\" ]; do sleep 0.02; done; }\necho 'Resolved 2 packages in 1ms'\nwait_for one\necho ' Downloaded conflict'\nwait_for two",
+    );
+    lab.files("slow", &TELLS.replace("import conflict\n", "").replace("conflict.VERSION", "'x'"));
+    lab.folder.write("skills/slow/pyproject.toml", "[project]\ndependencies = [\"conflict\"]\n");
     let mut client = lab.serve();
     client.send(&json!({"jsonrpc": "2.0", "id": "a", "method": "tools/call",
         "params": {"name": "slow.tell", "arguments": {}, "_meta": {"progressToken": "p"}}}));
-    let progress = client.wait_for(|message| message["method"] == "notifications/progress");
-    assert_eq!(progress["params"]["message"], "making the environment", "{progress}");
-    assert_eq!(text(&client.answer("a")["result"]), "1.0");
-    let later: Vec<Value> = client.close();
-    assert!(
-        later.iter().any(|message| message["params"]["message"]
-            .as_str()
-            .is_some_and(|said| said.contains("conflict"))),
-        "{later:?}"
-    );
+    let mut last = 0.0;
+    for (expected, then) in [
+        ("making the environment", None),
+        ("2 packages, downloading", Some("home/one")),
+        ("downloaded conflict (1 of 2)", Some("home/two")),
+    ] {
+        let heard = client.wait_for(|message| message["params"]["message"] == expected);
+        let value = heard["params"]["progress"].as_f64().unwrap();
+        assert!(value > last && value < 1.0, "{heard}");
+        last = value;
+        if let Some(then) = then {
+            lab.folder.write(then, "x");
+        }
+    }
+    assert_eq!(text(&client.answer("a")["result"]), "x");
+    client.close();
 }
 
 #[test]
@@ -371,6 +382,27 @@ fn a_call_whose_time_is_up_does_not_wait_for_the_installation() {
     lab.skill("slow", "conflict==1.0");
     let output = lab.run(&["call", "slow.tell", "--timeout", "2"]);
     assert_eq!(output.status.code(), Some(124), "{}", String::from_utf8_lossy(&output.stderr));
+}
+
+#[test]
+fn an_installer_may_be_silent_for_longer_than_a_tool_but_not_for_ever() {
+    let mut lab = Lab::new(None);
+    lab.fake_uv("sleep 4");
+    lab.files("slow", &TELLS.replace("import conflict\n", "").replace("conflict.VERSION", "'x'"));
+    lab.folder.write("skills/slow/pyproject.toml", "[project]\ndependencies = [\"conflict\"]\n");
+    assert_eq!(lab.said(&["call", "slow.tell", "--idle-timeout", "1"]), "x\n");
+
+    lab.fake_uv("echo $$ > \"$HOME/installer\"\nexec sleep 3600");
+    lab.settings("timeout = 1\n");
+    lab.folder.write("skills/slow/pyproject.toml", "[project]\ndependencies = [\"conflict>1\"]\n");
+    fs::create_dir_all(lab.folder.path("home")).unwrap();
+    let mut client = lab.serve();
+    let result = client.result("slow.tell", json!({}));
+    assert!(text(&result).contains("was not made within 1 s"), "{result}");
+    if let Ok(installer) = fs::read_to_string(lab.folder.path("home/installer")) {
+        wait_gone(installer.trim().parse().unwrap());
+    }
+    client.close();
 }
 
 #[test]

@@ -51,6 +51,11 @@ impl<'a> Document<'a> {
         let (document, _) = DeTable::parse_recoverable(self.text);
         let document = document.get_ref();
         self.other_tools(document);
+        self.sources(
+            document,
+            "`[tool.uv.sources]` counts only through `uv.lock`",
+            "run `uv lock`, or write `name @ https://…`",
+        );
         let Some(project) = document.get("project") else { return Declared::default() };
         let Some(project) = project.get_ref().as_table() else {
             self.error(project.span(), "`project` must be a table".into(), "write `[project]`");
@@ -74,7 +79,9 @@ impl<'a> Document<'a> {
             let help = "correct this line; what can be read of the block is used until then";
             self.error(error.span().unwrap_or_default(), message, help);
         }
-        self.members(document.get_ref())
+        let document = document.get_ref();
+        self.sources(document, "`[tool.uv.sources]` of a script is not read", "write `name @ https://…`");
+        self.members(document)
     }
 
     fn members(&mut self, table: &DeTable<'_>) -> Declared {
@@ -148,9 +155,13 @@ impl<'a> Document<'a> {
                 "list them in `[project] dependencies`, which Poetry reads too",
             );
         }
-        if let Some(sources) = below("uv", "sources") {
-            let message = "`[tool.uv.sources]` counts only through `uv.lock`".to_owned();
-            self.find(Severity::Note, sources.span(), message, "run `uv lock`, or write `name @ https://…`");
+    }
+
+    fn sources(&mut self, document: &DeTable<'_>, message: &str, help: &str) {
+        let tool = document.get("tool").and_then(|tool| tool.get_ref().as_table());
+        let uv = tool.and_then(|tool| tool.get("uv")).and_then(|uv| uv.get_ref().as_table());
+        if let Some(sources) = uv.and_then(|uv| uv.get("sources")) {
+            self.find(Severity::Note, sources.span(), message.to_owned(), help);
         }
     }
 

@@ -110,7 +110,7 @@ impl Work<'_> {
             Err(_) => {
                 let hint = "raise `timeout` under `[environments]` in omni.toml, or call again: what was \
                             downloaded is kept";
-                Err(self.failure(&format!("was not done after {} s", limit.as_secs_f64()), hint, None))
+                Err(self.failure(&format!("was not made within {} s", limit.as_secs_f64()), hint, None))
             }
         };
         match &result {
