@@ -29,6 +29,8 @@ pub(crate) enum Command {
     Sync(SyncArguments),
     /// Report everything that is wrong with the skills or with this machine
     Doctor(DoctorArguments),
+    /// Print the folder of the Python package in this binary, for PYTHONPATH
+    PythonPath(PythonPathArguments),
     /// Run tools for a server, which starts this by itself
     #[command(hide = true)]
     Worker(WorkerArguments),
@@ -214,6 +216,13 @@ pub(crate) struct WorkerArguments {
     /// Start the interpreter, say what that costs, and end
     #[arg(long)]
     pub(crate) check: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct PythonPathArguments {
+    /// Where caches go [default: omni in the user's cache folder]
+    #[arg(long, value_name = "DIR", env = "OMNI_CACHE_DIR")]
+    pub(crate) cache_dir: Option<PathBuf>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]

@@ -13,6 +13,7 @@ mod list;
 mod mcp;
 mod progress_line;
 mod python;
+mod python_path;
 mod reading;
 mod runner;
 mod settings;
@@ -69,6 +70,7 @@ fn run(command: &Command) -> anyhow::Result<u8> {
         Command::Describe(arguments) => describe::run(arguments, &mut out),
         Command::Sync(arguments) => sync::run(arguments, &mut out),
         Command::Doctor(arguments) => doctor::run(arguments, &mut out),
+        Command::PythonPath(arguments) => python_path::run(arguments, &mut out),
         Command::Worker(arguments) => worker::run(arguments, &mut out),
     }
 }

@@ -77,6 +77,20 @@ impl Folder {
         Stdio_::start(self, arguments)
     }
 
+    /// The server in Python alone, in the same places, from the package that the binary carries.
+    pub fn python_alone(&self, arguments: &[&str]) -> Stdio_ {
+        let printed = self.run(&["python-path"]);
+        let package = String::from_utf8(printed.stdout).unwrap();
+        let mut command = Command::new("python3");
+        command
+            .args(["-m", "omni.mcp"])
+            .args(arguments)
+            .current_dir(self.dir.path())
+            .env("HOME", self.path("home"))
+            .env("PYTHONPATH", package.trim_end());
+        Stdio_::of(command)
+    }
+
     pub fn http(&self, arguments: &[&str]) -> Http {
         Http::start(self, arguments)
     }
@@ -99,14 +113,14 @@ pub struct Stdio_ {
 
 impl Stdio_ {
     fn start(folder: &Folder, arguments: &[&str]) -> Self {
-        let mut child = folder
-            .omni(&["mcp"])
-            .args(arguments)
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::inherit())
-            .spawn()
-            .unwrap();
+        let mut command = folder.omni(&["mcp"]);
+        command.args(arguments);
+        Stdio_::of(command)
+    }
+
+    fn of(mut command: Command) -> Self {
+        let mut child =
+            command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::inherit()).spawn().unwrap();
         let input = child.stdin.take();
         let lines = read_lines(child.stdout.take().unwrap());
         Stdio_ { child, input, lines, kept: VecDeque::new(), workers: Vec::new() }
