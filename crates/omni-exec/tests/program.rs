@@ -164,3 +164,64 @@ async fn more_output_than_a_result_may_have_ends_the_program() {
     wait_until("it to end", || lab.processes().is_empty()).await;
     lab.finish().await;
 }
+
+/// Texts that a shell, or a careless program, would make something else of.
+fn awkward() -> Vec<String> {
+    let mut texts: Vec<String> = [
+        "a & b",
+        "; touch pwned",
+        "$(id) `id` ${HOME}",
+        "  two  blanks  ",
+        "line one\nline two\n",
+        "--help",
+        "-n",
+        "",
+        "*",
+        "~",
+        "\"quoted\" 'twice'",
+        "back\\slash",
+        "tab\there",
+        "grüezi 🐌",
+        "\u{1b}[31m",
+        "%s%n",
+        "a|b>c<d",
+    ]
+    .map(str::to_owned)
+    .into();
+    texts.push("x".repeat(100 << 10));
+    texts
+}
+
+#[tokio::test]
+async fn every_argument_arrives_as_it_was_sent_in_every_way_to_hand_it_over() {
+    let lab = Lab::spawn();
+    let texts = awkward();
+    let echo = "import json, sys; print(json.dumps(json.load(open(sys.argv[1])) if sys.argv[1:] else json.load(sys.stdin)))";
+    let python = ["python3", "-c", echo];
+    for input in [ProgramInput::Stdin, ProgramInput::File] {
+        let request = with(program(&lab, &python), |program| program.input = input);
+        let said = request.args(&json!({"texts": texts})).value().await;
+        assert!(said == json!({"texts": texts}), "{input:?}");
+    }
+    let argv = ["python3", "-c", "import json, sys; print(json.dumps(sys.argv[1:]))"];
+    for text in &texts {
+        let request = with(program(&lab, &argv), |program| program.input = ProgramInput::Flags);
+        let said = request.args(&json!({"text": text, "all": [text, text]})).value().await;
+        let expected = json!([format!("--text={text}"), format!("--all={text}"), format!("--all={text}")]);
+        assert!(said == expected, "{:.80}", said.to_string());
+    }
+    assert!(!lab.root().join("pwned").exists());
+    lab.finish().await;
+}
+
+#[tokio::test]
+async fn a_binary_of_the_skill_is_a_program_like_any_other() {
+    let lab = Lab::spawn();
+    let binary = lab.root().join("skills/lab/scripts/copies");
+    std::fs::copy("/bin/cat", &binary).unwrap_or_default();
+    let arguments = json!({"text": "through a compiled program"});
+    assert_eq!(program(&lab, &["scripts/copies"]).args(&arguments).value().await, arguments);
+    let in_file = with(program(&lab, &["scripts/copies"]), |program| program.input = ProgramInput::File);
+    assert_eq!(in_file.args(&arguments).value().await, arguments);
+    lab.finish().await;
+}

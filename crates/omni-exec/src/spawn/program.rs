@@ -22,7 +22,6 @@ use tokio::net::unix::pipe::Receiver;
 use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::sleep;
 
-use super::ARGV_BYTES_MAX;
 use super::report::{self, Pace, Report, Reports};
 use crate::ExecConfig;
 use crate::outcome::{outcome, start_failed, unstarted};
@@ -31,6 +30,10 @@ use crate::worker::StartFailure;
 
 /// Where a program finds its arguments that are a file.
 const ARGUMENTS_FILE: &str = "/dev/stdin";
+
+/// What the kernel takes for one word of a command line, and what we give it of what it takes for all.
+const WORD_BYTES_MAX: usize = 128 << 10;
+const WORDS_BYTES_MAX: usize = 1 << 20;
 
 /// What a program ended with that could not be started.
 const NOT_STARTED: i32 = 127;
@@ -142,6 +145,13 @@ fn flags(arguments: &[u8]) -> Result<Vec<OsString>, String> {
     let mut flags = Vec::new();
     let mut bytes = 0;
     for (name, value) in &arguments {
+        // Else a name could bring a value, or an option, of its own.
+        if name.is_empty()
+            || name.starts_with('-')
+            || !name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"_-.".contains(&byte))
+        {
+            return Err(format!("`{}` cannot be the name of a flag", name.escape_debug()));
+        }
         let flag = format!("--{}", name.replace('_', "-"));
         let values = match value {
             Value::Null | Value::Bool(false) => continue,
@@ -156,13 +166,17 @@ fn flags(arguments: &[u8]) -> Result<Vec<OsString>, String> {
             if value.contains('\0') {
                 return Err(format!("`{name}` holds a NUL character, which no command line can"));
             }
-            bytes += flag.len() + value.len() + 2;
+            let length = flag.len() + value.len() + 2;
+            if length > WORD_BYTES_MAX {
+                return Err(format!("`{name}` is {length} bytes, and a word takes {WORD_BYTES_MAX} at most"));
+            }
+            bytes += length;
             // With `=` a value is never taken for an option of its own.
             flags.push(format!("{flag}={value}").into());
         }
     }
-    if bytes > ARGV_BYTES_MAX {
-        return Err(format!("they are {bytes} bytes, and a command line takes {ARGV_BYTES_MAX} at most"));
+    if bytes > WORDS_BYTES_MAX {
+        return Err(format!("they are {bytes} bytes, and a command line takes {WORDS_BYTES_MAX} at most"));
     }
     Ok(flags)
 }
@@ -417,7 +431,14 @@ mod tests {
     #[test]
     fn what_no_command_line_can_hold_is_refused() {
         assert!(words(r#"{"text": "a\u0000b"}"#).is_err_and(|why| why.contains("NUL")));
-        let long = format!(r#"{{"text": "{}"}}"#, "x".repeat(ARGV_BYTES_MAX));
-        assert!(words(&long).is_err_and(|why| why.contains("bytes")));
+        let long = |length: usize| format!(r#"{{"text": "{}"}}"#, "x".repeat(length));
+        assert!(words(&long(100 << 10)).is_ok());
+        assert!(words(&long(WORD_BYTES_MAX)).is_err_and(|why| why.contains("`text` is")));
+        let many = format!(r#"{{"text": [{}"x"]}}"#, format!(r#""{}","#, "x".repeat(100 << 10)).repeat(11));
+        assert!(words(&many).is_err_and(|why| why.contains("command line")));
+        for name in ["-rf", "a=b", "a b", "", "é"] {
+            let named = format!(r#"{{"{name}": 1}}"#);
+            assert!(words(&named).is_err_and(|why| why.contains("name of a flag")), "{name}");
+        }
     }
 }
