@@ -40,8 +40,7 @@ impl Way {
     ];
 
     /// Those that a skill can ask for.
-    pub const OFFERED: [Way; 7] =
-        [Way::Pool, Way::Spawn, Way::Zygote, Way::Prewarmed, Way::Recycled, Way::EmbeddedWorker, Way::Runner];
+    pub const OFFERED: [Way; 8] = Way::ALL;
 
     /// [`OFFERED`](Self::OFFERED) in words, for messages: `"pool", … or "recycled"`.
     pub fn offered() -> String {

@@ -60,6 +60,8 @@ pub struct ExecConfig {
     pub workers_min: usize,
     /// Workers at most, busy ones included. Default 64. Async tools share one more.
     pub workers_max: usize,
+    /// Plain calls at most that run at once in the interpreter inside this process. They share one lock. Default 4.
+    pub embedded_threads: usize,
     /// Processes at most that serve one call each. Default 16: a start costs tens of milliseconds of CPU.
     pub spawned_max: usize,
     /// Processes that are forked ahead of the calls of `prewarmed` tools. Default 2.
@@ -140,6 +142,7 @@ impl ExecConfig {
             limits: ProcessLimits::default(),
             workers_min: 1,
             workers_max: 64,
+            embedded_threads: 4,
             spawned_max: 16,
             prewarmed: 2,
             recycled_calls: 100,

@@ -1,5 +1,5 @@
-//! How a call runs outside this process: in a warm Python worker of a pool (A), or in a process of its
-//! own (B), or at a runner that somebody else started (A).
+//! How a call runs: in a warm Python worker of a pool (A), in a process of its own (B), at a runner that somebody else
+//! started (A), or in an interpreter inside this process (C).
 
 mod config;
 mod embedded;
@@ -24,7 +24,7 @@ mod wire;
 mod process;
 
 pub use config::{Embedding, ExecConfig, Interpreter, ProcessLimits, WorkerLife, WorkerStart};
-pub use embedded::embedded_worker;
+pub use embedded::{Embedded, embedded_worker};
 pub use environments::{
     Environment, EnvironmentConfig, EnvironmentError, Environments, Made, Progress, Stored, find_uv,
     last_failure, stored_environments,

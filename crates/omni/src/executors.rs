@@ -41,7 +41,7 @@ pub(crate) struct Set {
     python: Python,
     /// Where what the interpreter says of itself is remembered.
     cache: PathBuf,
-    pool: Pool,
+    pool: Arc<Pool>,
     spawn: Spawn,
     /// Made by the first call that wants it, since the interpreter is asked about its library then.
     embedded: OnceCell<Result<Embedded, Refusal>>,
@@ -49,7 +49,10 @@ pub(crate) struct Set {
 
 /// What runs tools with the interpreter inside a process of ours.
 struct Embedded {
+    /// In processes that can be killed.
     workers: Pool,
+    /// In this one.
+    inside: omni_exec::Embedded,
 }
 
 /// What is needed to make the executors.
@@ -62,6 +65,7 @@ struct Plan {
     workers: crate::args::Workers,
     worker_life: WorkerLife,
     limits: ProcessLimits,
+    embedded_threads: usize,
     environments: EnvironmentSettings,
 }
 
@@ -133,6 +137,7 @@ impl Plan {
             workers: settings.workers,
             worker_life: settings.worker_life,
             limits: settings.limits,
+            embedded_threads: settings.embedded_threads,
             environments: settings.environments.clone(),
         }
     }
@@ -161,6 +166,7 @@ impl Plan {
         config.workers_max = self.workers.max;
         config.worker_life = self.worker_life;
         config.limits = self.limits;
+        config.embedded_threads = self.embedded_threads;
         Ok((python, config))
     }
 }
@@ -180,6 +186,14 @@ impl Ready {
         else {
             return self.common.run(call, events).await;
         };
+        if spec.way == Way::Embedded {
+            let message = format!(
+                "`{}` asks for packages of its own in `{}`, and the interpreter inside the server has its own only",
+                spec.tool, requirements.file
+            );
+            let hint = "choose `executor: embedded_worker`, or `pool`";
+            return refuse(&call, message, hint.into());
+        }
         let environment = match self.environments.for_call(&mut call, requirements, events).await {
             Ok(environment) => environment,
             Err(outcome) => return *outcome,
@@ -195,7 +209,7 @@ impl Set {
     /// Executors without processes.
     pub(crate) fn new(python: Python, config: Arc<ExecConfig>, cache: PathBuf) -> Self {
         Set {
-            pool: Pool::new(config.clone()),
+            pool: Arc::new(Pool::new(config.clone())),
             spawn: Spawn::new(config.clone()),
             config,
             python,
@@ -206,22 +220,21 @@ impl Set {
 
     fn run<'a>(&'a self, call: Call, events: &'a mut dyn EventSink) -> BoxFuture<'a, Outcome> {
         let executor: &dyn Executor = match call.spec.way {
-            Way::Pool => &self.pool,
+            Way::Pool => &*self.pool,
             Way::Spawn | Way::Zygote | Way::Prewarmed | Way::Recycled => &self.spawn,
-            Way::EmbeddedWorker => return Box::pin(self.run_embedded(call, events)),
+            Way::Embedded | Way::EmbeddedWorker => return Box::pin(self.run_embedded(call, events)),
             Way::Runner => {
                 let hint = "name one with `--runner unix:/path/to/socket`, or choose another executor";
                 let refused = refuse(&call, "it runs at a runner, and none is named".into(), hint.into());
                 return Box::pin(std::future::ready(refused));
             }
-            // No skill can ask for it yet. The server's own process has one interpreter, and no environment.
-            Way::Embedded => &self.pool,
         };
         executor.run(call, events)
     }
 
     async fn run_embedded(&self, call: Call, events: &mut dyn EventSink) -> Outcome {
         match self.embedded().await {
+            Ok(embedded) if call.spec.way == Way::Embedded => embedded.inside.run(call, events).await,
             Ok(embedded) => embedded.workers.run(call, events).await,
             Err(refusal) => refuse(&call, refusal.message.clone(), refusal.hint.clone()),
         }
@@ -237,7 +250,8 @@ impl Set {
                 message: format!("looking for its library failed: {bug}"),
                 hint: "use `executor: pool`".into(),
             })?;
-            Ok(Embedded::new(&self.config, tried?.embedding()))
+            let instead: Arc<dyn Executor> = self.pool.clone();
+            Ok(Embedded::new(&self.config, tried?.embedding(), instead))
         });
         made.await.as_ref()
     }
@@ -245,16 +259,20 @@ impl Set {
     pub(crate) async fn shut_down(&self) {
         tokio::join!(self.pool.shut_down(), self.spawn.shut_down(), async {
             if let Some(Ok(embedded)) = self.embedded.get() {
-                embedded.workers.shut_down().await;
+                tokio::join!(embedded.workers.shut_down(), embedded.inside.shut_down());
             }
         });
     }
 }
 
 impl Embedded {
-    fn new(config: &Arc<ExecConfig>, embedding: Embedding) -> Self {
-        let workers = ExecConfig { worker_start: WorkerStart::Embedded(embedding), ..(**config).clone() };
-        Embedded { workers: Pool::new(Arc::new(workers)) }
+    fn new(config: &Arc<ExecConfig>, embedding: Embedding, instead: Arc<dyn Executor>) -> Self {
+        let start = WorkerStart::Embedded(embedding.clone());
+        let workers = ExecConfig { worker_start: start, ..(**config).clone() };
+        Embedded {
+            workers: Pool::new(Arc::new(workers)),
+            inside: omni_exec::Embedded::new(config.clone(), embedding, instead),
+        }
     }
 }
 

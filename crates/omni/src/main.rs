@@ -17,10 +17,12 @@ mod python_path;
 mod reading;
 mod runner;
 mod settings;
+mod streams;
 mod sync;
 mod worker;
 mod worker_settings;
 
+use std::fs::File;
 use std::io::{self, IsTerminal as _, Write as _};
 use std::process::ExitCode;
 
@@ -65,7 +67,11 @@ fn run(command: &Command) -> anyhow::Result<u8> {
             drop(out);
             mcp::run(arguments)
         }
-        Command::Call(arguments) => call::run(arguments, &mut out),
+        Command::Call(arguments) => {
+            // The result alone goes there, whatever a library prints in this process.
+            drop(out);
+            call::run(arguments, &mut File::from(streams::take_output()?))
+        }
         Command::List(arguments) => list::run(arguments, &mut out),
         Command::Describe(arguments) => describe::run(arguments, &mut out),
         Command::Sync(arguments) => sync::run(arguments, &mut out),

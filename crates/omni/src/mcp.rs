@@ -3,7 +3,6 @@
 use std::fs;
 use std::io::{self, IsTerminal as _, Write as _};
 use std::net::IpAddr;
-use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::Path;
 use std::sync::Arc;
@@ -13,10 +12,7 @@ use omni_call::Executor;
 use omni_catalog::Severity;
 use omni_exec::Governed;
 use omni_server::{AllowedNames, Library, Server, ServerConfig, SessionKey, serve_http, serve_stdio};
-use rustix::fs::FileType;
-use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::net::unix::pipe;
-use tokio::net::{TcpListener, UnixStream};
+use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 
@@ -25,6 +21,7 @@ use crate::connect;
 use crate::executors::Executors;
 use crate::runner::{Keeper, RunnerLibrary};
 use crate::settings::{Places, RunSettings};
+use crate::streams;
 
 /// What all results together may take that tools with `cache_ttl` have returned.
 const RESULT_CACHE_BYTES_MAX: usize = 16 << 20;
@@ -122,7 +119,7 @@ async fn stdio(mut kept: Kept, places: &Places, stop: watch::Receiver<bool>) -> 
         kept.check().await;
         kept.keep().await;
     });
-    let served = serve_stdio(server, input()?, output()?, stop).await;
+    let served = serve_stdio(server, streams::input()?, streams::output()?, stop).await;
     keep.abort();
     match served {
         // The client closed its end first: nobody is left to tell.
@@ -237,45 +234,4 @@ fn stop_on_signal() -> Result<watch::Receiver<bool>> {
         }
     });
     Ok(receiver)
-}
-
-/// Standard input, read without a helper thread where the kernel allows it: pipes and sockets.
-fn input() -> Result<Box<dyn AsyncRead + Unpin + Send>> {
-    let fd = io::stdin().as_fd().try_clone_to_owned().context("there is no standard input")?;
-    Ok(match kind(&fd) {
-        FileType::Fifo => match pipe::Receiver::from_owned_fd(fd) {
-            Ok(pipe) => Box::new(pipe),
-            Err(_) => Box::new(tokio::io::stdin()),
-        },
-        FileType::Socket => {
-            socket(fd).map_or_else(|_| Box::new(tokio::io::stdin()) as _, |socket| Box::new(socket) as _)
-        }
-        _ => Box::new(tokio::io::stdin()),
-    })
-}
-
-/// Standard output, the same way.
-fn output() -> Result<Box<dyn AsyncWrite + Unpin + Send>> {
-    let fd = io::stdout().as_fd().try_clone_to_owned().context("there is no standard output")?;
-    Ok(match kind(&fd) {
-        FileType::Fifo => match pipe::Sender::from_owned_fd(fd) {
-            Ok(pipe) => Box::new(pipe),
-            Err(_) => Box::new(tokio::io::stdout()),
-        },
-        FileType::Socket => {
-            socket(fd).map_or_else(|_| Box::new(tokio::io::stdout()) as _, |socket| Box::new(socket) as _)
-        }
-        _ => Box::new(tokio::io::stdout()),
-    })
-}
-
-fn kind(fd: &OwnedFd) -> FileType {
-    rustix::fs::fstat(fd).map_or(FileType::Unknown, |stat| FileType::from_raw_mode(stat.st_mode))
-}
-
-/// Some clients give a socket pair where others give pipes.
-fn socket(fd: OwnedFd) -> io::Result<UnixStream> {
-    let socket = std::os::unix::net::UnixStream::from(fd);
-    socket.set_nonblocking(true)?;
-    UnixStream::from_std(socket)
 }

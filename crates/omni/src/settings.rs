@@ -39,6 +39,7 @@ pub(crate) struct RunSettings {
     pub(crate) errors: ErrorDetail,
     pub(crate) env: Vec<String>,
     pub(crate) limits: ProcessLimits,
+    pub(crate) embedded_threads: usize,
     pub(crate) environments: EnvironmentSettings,
 }
 
@@ -48,6 +49,29 @@ pub(crate) struct EnvironmentSettings {
     pub(crate) uv: Option<PathBuf>,
     pub(crate) install_args: Vec<String>,
     pub(crate) timeout: Duration,
+}
+
+/// `[embedded]` of `omni.toml`: the interpreter inside the server.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct EmbeddedTable {
+    /// Plain calls at most that run in it at once.
+    threads: Option<usize>,
+}
+
+impl EmbeddedTable {
+    const THREADS: usize = 4;
+    const THREADS_MAX: usize = 64;
+
+    fn threads(&self) -> Result<usize> {
+        match self.threads {
+            None => Ok(Self::THREADS),
+            Some(threads @ 1..=Self::THREADS_MAX) => Ok(threads),
+            Some(threads) => {
+                bail!("`embedded.threads = {threads}` in omni.toml is not from 1 to {}", Self::THREADS_MAX)
+            }
+        }
+    }
 }
 
 /// `[environments]` of `omni.toml`.
@@ -99,6 +123,8 @@ pub(crate) struct File {
     #[serde(default)]
     limits: Limits,
     #[serde(default)]
+    embedded: EmbeddedTable,
+    #[serde(default)]
     environments: EnvironmentsTable,
     /// Settings of one skill each, given to its tools as `Context.settings`: `[skills.web]`.
     #[serde(default)]
@@ -117,7 +143,8 @@ impl Places {
             }
             None => (File::default(), here.clone()),
         };
-        let cache = arguments.cache_dir.clone().unwrap_or(home.cache);
+        // Absolute, since the interpreter inside this process changes to the folder that tools work in.
+        let cache = std::path::absolute(arguments.cache_dir.clone().unwrap_or(home.cache))?;
         let root = arguments
             .root
             .clone()
@@ -192,6 +219,7 @@ impl RunSettings {
             worker_life: own.life()?,
             errors,
             limits: file.limits.resolve()?,
+            embedded_threads: file.embedded.threads()?,
             environments: file.environments.resolve()?,
             env: arguments.env.iter().chain(&file.env).cloned().collect(),
         })
@@ -328,6 +356,14 @@ mod tests {
             assert!(error.contains(named) && error.contains("or more"), "{error}");
         }
         assert!(toml::from_str::<File>("[limits]\nmemory = 1").is_err());
+    }
+
+    #[test]
+    fn embedded_threads_are_few() {
+        let threads = |text: &str| toml::from_str::<File>(text).unwrap().embedded.threads();
+        assert_eq!((threads("").unwrap(), threads("[embedded]\nthreads = 1").unwrap()), (4, 1));
+        let error = threads("[embedded]\nthreads = 0").unwrap_err().to_string();
+        assert!(error.contains("embedded.threads = 0"), "{error}");
     }
 
     #[test]

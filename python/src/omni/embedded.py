@@ -1,13 +1,353 @@
-"""Role C: runs calls in an interpreter that is part of the server's own process."""
+"""Role C: runs calls in an interpreter that is part of the server's own process.
+
+The server's threads come in by three functions and stay: `control` first, then one `serve_calls` for each
+plain call that runs at once, and one `serve_tasks` for all async ones. Each has a `Door` for a channel,
+with the same frames, handed over in memory.
+
+Nothing here can be killed. A call that has to end gets `CallCancelled` raised in its thread, by `control`; if
+it does not end then, the server leaves its thread alone and takes another.
+"""
 
 from __future__ import annotations
 
+import atexit
+import io
+import os
 import sys
+from _thread import allocate_lock, get_ident
+
+from omni import skill, wire
+from omni.call import CallReader
+from omni.invoke import Caller, imports
+from omni.skill import CURRENT, CallCancelled
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from types import FrameType
+    from typing import Any
+
+    from omni.call import Call
+    from omni.skill import Context
+    from omni.tasks import Tasks
+
+_exit = os._exit
+#: For `receive`: do not wait.
+_NOW = "now"
+
+#: Those who run calls, by the server's number for their thread.
+_serving: dict[int, Serving] = {}
 
 
 def main() -> None:
     """Say where this interpreter takes itself to be: the first half of what `omni worker --check` prints."""
-    from omni.wire import quote
-
-    sys.stdout.write('{"prefix":' + quote(sys.prefix))
+    sys.stdout.write('{"prefix":' + wire.quote(sys.prefix))
     sys.stdout.flush()
+
+
+class Door:
+    """One thread's way to the server: what `Channel` is to a worker."""
+
+    def __init__(self, functions: dict[str, Any]) -> None:
+        self.key: int = functions["key"]
+        self.thread = get_ident()
+        #: Where the call that starts is noted, and below which none may: see `Caller`.
+        self.page: memoryview = functions["page"]
+        #: Waits for a payload; None when there will be no more. With an argument it does not wait.
+        self.receive = functions["receive"]
+        self.print = functions["print"]
+        self.arm = functions["arm"]
+        self.disarm = functions["disarm"]
+        self.interrupt = functions["interrupt"]
+        self.frame_bytes_max = 0
+        self.lock = allocate_lock()
+        #: False in a process that a tool forked: the door stays with the parent.
+        self.mine = True
+        self._send = functions["send"]
+        self._wake: int = functions["wake"]
+        os.register_at_fork(after_in_child=self._disown)
+
+    def send_locked(self, frames: bytes) -> None:
+        """Hand over whole frames. They are never cut, whoever interrupts."""
+        if self.mine:
+            self._send(frames)
+
+    #: Nobody has to wait for another: what the server does with a frame does not block.
+    send = send_locked
+
+    def fileno(self) -> int:
+        """Return the descriptor that becomes readable when there is a payload."""
+        return self._wake
+
+    def receive_now(self) -> bytes:
+        """Return every payload that has arrived, each behind its length. Empty at the end."""
+        frames = []
+        while True:
+            payload = self.receive(_NOW)
+            if payload is None:
+                return b""
+            if not payload:
+                return b"".join(frames)
+            frames.append(len(payload).to_bytes(4, "little") + payload)
+
+    def fail(self, message: str) -> None:
+        """Give up on a server that cannot be understood. The thread ends."""
+        raise RuntimeError(message)
+
+    def _disown(self) -> None:
+        self.mine = False
+        self.lock = allocate_lock()
+
+
+class Serving(Caller):
+    """Runs calls for one thread of the server."""
+
+    def __init__(self, door: Door, hello: dict) -> None:
+        super().__init__(door, hello, door.page, _STREAMS)  # type: ignore[arg-type]
+        skill.only_call = _only_call
+        self.door = door
+        self.tasks: Tasks | None = None
+
+    def inspected(self, answer: bytes) -> bytes:
+        """Look for nothing: what is found here may be the server's own, or another call's."""
+        return answer
+
+    def tidy(self) -> None:
+        """Put back what a call changed for everyone. Not while others run: it may be theirs."""
+        if not self.door.mine:
+            _exit(0)
+        _STREAMS.restore()
+
+    def where(self, call_id: int) -> tuple[str, bool]:
+        """Return stacks, among them that of the call, and whether this thread runs its code just now."""
+        frame = sys._current_frames().get(self.door.thread)
+        if self.tasks is None:
+            context = self._context
+            running = context is not None and context.call_id == call_id
+            return (_listed(frame), True) if running else ("", False)
+        if self.tasks.is_inside(frame, call_id):
+            return _listed(frame), True
+        return "\n".join(self.tasks.where()), False
+
+    def stop(self, call_id: int) -> tuple[str, bool]:
+        """Have a call end, and return where it was and whether it holds its thread."""
+        stack, inside = self.where(call_id)
+        if self.tasks is not None:
+            self.tasks.cancel_soon(call_id)
+        elif self._context is not None and self._context.call_id == call_id:
+            self._context._stopped = True
+        # What is half imported would stay so for everybody; such a call ends when its import has.
+        if inside and not imports(sys._current_frames().get(self.door.thread)):
+            if self.tasks is not None:
+                # What belongs to no call out there is caught by the loop around the event loop.
+                self.door.arm(call_id)
+            self.door.interrupt(call_id, self.door.thread, CallCancelled)
+        return stack, inside
+
+
+def _listed(frame: FrameType | None) -> str:
+    lines = ["Thread (most recent call first):"]
+    while frame is not None:
+        code = frame.f_code
+        lines.append(f'  File "{code.co_filename}", line {frame.f_lineno} in {code.co_name}')
+        frame = frame.f_back
+    return "\n".join(lines)
+
+
+# -- the threads -----------------------------------------------------------------------------------------
+
+
+def control(functions: dict[str, Any]) -> None:
+    """Prepare the interpreter, then end calls when the server says so. The first thread to come in.
+
+    It never runs a tool. As long as it answers, the interpreter turns.
+    """
+    door = Door(functions)
+    hello = _receive(door)[1]
+    _settle(hello)
+    door.send(wire.ready("%d.%d.%d" % sys.version_info[:3], os.getpid()))
+    while True:
+        kind, body = _receive(door)
+        if kind == "stop":
+            serving = _serving.get(body["thread"])
+            stack, inside = ("", False) if serving is None else serving.stop(body["call"])
+            said = '{"stopped":{"id":%d,"stack":%s,"inside":%s}}'
+            door.send(wire.seal_lossy(said % (body["id"], wire.quote(stack), "true" if inside else "false")))
+        elif kind == "drain":
+            # What skills registered with `atexit`: nobody else will run it.
+            try:
+                atexit._run_exitfuncs()
+            finally:
+                door.send(wire.seal('{"drained":{}}'))
+        else:
+            return
+
+
+def serve_calls(functions: dict[str, Any]) -> None:
+    """Run calls one after the other, until the server has no more for this thread."""
+    door = Door(functions)
+    serving = _enter(door, Serving(door, _receive(door)[1]))
+    reader = CallReader()
+    try:
+        while True:
+            payload = door.receive()
+            if payload is None:
+                return
+            call = reader.read(payload)[1]
+            door.send(_run(door, serving, call))
+            # While the server reads the answer.
+            serving.tidy()
+    finally:
+        _serving.pop(door.key, None)
+
+
+def _run(door: Door, serving: Serving, call: Call) -> bytes:
+    """Run one call; whatever `control` raises in this thread is over when this returns."""
+    frame = None
+    try:
+        door.arm(call.id)
+        frame = serving.run(call)
+        door.disarm(door.thread)
+    except CallCancelled:  # it came when the call's own end was being written
+        door.disarm(door.thread)
+    return frame or wire.error(call.id, "cancelled", "CallCancelled", "the call was cancelled")
+
+
+def serve_tasks(functions: dict[str, Any]) -> None:
+    """Run async calls side by side in an event loop, until the server has no more for this thread."""
+    import asyncio
+
+    from omni.tasks import Tasks
+
+    door = Door(functions)
+    hello = _receive(door)[1]
+    door.frame_bytes_max = hello["frame_bytes_max"]
+    serving = Serving(door, hello)
+    loop = asyncio.new_event_loop()
+    asyncio.set_event_loop(loop)
+    tasks = serving.tasks = Tasks(door, serving, loop)  # type: ignore[arg-type]
+    skill.only_call = _only_call
+    _enter(door, serving)
+
+    def on_readable() -> None:
+        data = door.receive_now()
+        if data:
+            tasks.take(data)
+        elif door.receive(_NOW) is None:
+            tasks.ended = True
+            loop.stop()
+
+    loop.add_reader(door.fileno(), on_readable)
+    loop.call_soon(on_readable)
+    try:
+        while not tasks.ended:
+            # Whatever is raised out of here was meant for a task, and came a moment late.
+            try:
+                loop.run_forever()
+            except BaseException:
+                continue
+    finally:
+        _serving.pop(door.key, None)
+
+
+def _enter(door: Door, serving: Serving) -> Serving:
+    _serving[door.key] = serving
+    _threads[door.thread] = serving
+    return serving
+
+
+def _receive(door: Door) -> tuple[str, dict]:
+    payload = door.receive()
+    return ("", {}) if payload is None else wire.decode(payload)
+
+
+# -- what calls print ------------------------------------------------------------------------------------
+
+#: Those who run calls, by their thread.
+_threads: dict[int, Serving] = {}
+
+
+class _Stream(io.RawIOBase):
+    """Standard output or error of all calls. The descriptors of that name are the server's."""
+
+    def __init__(self, number: int) -> None:
+        super().__init__()
+        self._number = number
+
+    def writable(self) -> bool:
+        return True
+
+    def write(self, data: Any) -> int:
+        data = bytes(data)
+        serving, call_id = _speaker()
+        if serving is not None and serving.door.mine:
+            serving.door.print(call_id, self._number, data)
+        return len(data)
+
+
+def _speaker() -> tuple[Serving | None, int]:
+    """Return who prints: the call of this task or thread, or the only one that runs."""
+    serving = _threads.get(get_ident())
+    context = CURRENT.get() or (serving and serving._context) or _only_call()
+    if context is not None and context._open:
+        return context._host, context.call_id  # type: ignore[return-value]
+    return next(iter(_serving.values()), None), 0
+
+
+def _only_call() -> Context | None:
+    """Return the call that runs, if there is just one."""
+    running = [one._context for one in list(_serving.values()) if one._context is not None]
+    return running[0] if len(running) == 1 else None
+
+
+class _Streams:
+    """What calls print to and the folder they run in. They share it, being in one process."""
+
+    def __init__(self) -> None:
+        self._home = ""
+        #: Nobody asks by a signal where an awaitable waits.
+        self.err_copy = None
+        self._out = self._err = sys.stderr
+
+    def install(self) -> None:
+        self._home = os.getcwd()
+        self._out = sys.stdout = _text(1)
+        self._err = sys.stderr = _text(2)
+        sys.stdin = open(os.devnull, encoding="utf-8")  # noqa: SIM115 - for ever
+
+    def flush(self) -> None:
+        for stream, own in ((sys.stdout, self._out), (sys.stderr, self._err)):
+            if stream is not own:
+                try:
+                    stream.flush()
+                except BaseException:  # a stream of the tool's own may do anything
+                    pass
+
+    def restore(self) -> None:
+        if sys.stdout is not self._out or sys.stdout.closed:
+            self._out = sys.stdout = _text(1)
+        if sys.stderr is not self._err or sys.stderr.closed:
+            self._err = sys.stderr = _text(2)
+        try:
+            if os.getcwd() != self._home:
+                os.chdir(self._home)
+        except OSError:  # the tool removed the folder it was in
+            pass
+
+
+def _text(number: int) -> io.TextIOWrapper:
+    stream: Any = _Stream(number)
+    return io.TextIOWrapper(stream, encoding="utf-8", errors="backslashreplace", write_through=True)
+
+
+_STREAMS: Any = _Streams()
+
+
+def _settle(hello: dict) -> None:
+    """Make this interpreter, which has the server's surroundings, look like that of a worker."""
+    os.chdir(hello["root"])
+    allowed = hello["environment"]
+    for name in list(os.environ):
+        if name not in allowed:
+            del os.environ[name]
+    os.environ.update(allowed)
+    _STREAMS.install()

@@ -368,7 +368,7 @@ class Caller:
     def _raise(self) -> None:
         if self._armed:
             self._armed = False
-            if not self._checked and _imports(_getframe(1)):
+            if not self._checked and imports(_getframe(1)):
                 # What is half imported stays so: `sys.modules` keeps the modules that came through, and
                 # the next import of their package fails on them. Nobody waits for this call's answer.
                 _exit(INTERRUPTED_IMPORT)
@@ -420,7 +420,7 @@ class Caller:
             self._channel.fail(f"what a tool has done to this process cannot be undone: {error}")
 
 
-def _imports(frame: FrameType | None) -> bool:
+def imports(frame: FrameType | None) -> bool:
     """Tell whether the code at `frame` runs on behalf of an `import`."""
     while frame is not None:
         if frame.f_code.co_filename == _IMPORT_MACHINERY:

@@ -11,6 +11,7 @@ import sys
 # `importlib` gives these out too, but imports `contextlib` and half the library with it.
 from _frozen_importlib import ModuleSpec, module_from_spec
 from _frozen_importlib_external import spec_from_file_location
+from _thread import RLock
 from os.path import exists, isfile
 
 from omni.convert import context_parameters, plan_arguments
@@ -23,6 +24,9 @@ if TYPE_CHECKING:
 
     from omni.call import Target
 
+#: Held while a package, or a file that the import system has no name for, is executed; and which those are.
+_lock = RLock()
+_executing: set[str] = set()
 _ROOT = "omni_skills"
 _SCRIPTS = "scripts"
 
@@ -90,8 +94,14 @@ def _module_part(name: str) -> str:
 
 
 def _ensure_package(name: str, folder: str | None) -> None:
-    if name in sys.modules:
+    if name in sys.modules and name not in _executing:
         return
+    with _lock:
+        if name not in sys.modules:
+            _make_package(name, folder)
+
+
+def _make_package(name: str, folder: str | None) -> None:
     start = None if folder is None else f"{folder}/__init__.py"
     if start is not None and isfile(start):
         spec = spec_from_file_location(name, start, submodule_search_locations=[folder])
@@ -102,13 +112,18 @@ def _ensure_package(name: str, folder: str | None) -> None:
 
 
 def _execute(spec: ModuleSpec) -> ModuleType:
-    module = sys.modules[spec.name] = module_from_spec(spec)
-    if spec.has_location:
-        try:
+    module = module_from_spec(spec)
+    # Another thread must not take it for one that is there: an interpreter inside the server has several.
+    _executing.add(spec.name)
+    sys.modules[spec.name] = module
+    try:
+        if spec.has_location:
             spec.loader.exec_module(module)
-        except BaseException:
-            del sys.modules[spec.name]
-            raise
+    except BaseException:
+        del sys.modules[spec.name]
+        raise
+    finally:
+        _executing.discard(spec.name)
     return module
 
 
@@ -117,13 +132,17 @@ def _import(package: str, root: str, path: str) -> ModuleType:
     if "." not in stem:
         name = ".".join([package, *stem.split("/")])
         module = sys.modules.get(name)
-        if module is None:
+        if module is None or getattr(module.__spec__, "_initializing", False):
+            # Waits for another thread that imports it just now.
             __import__(name)
             module = sys.modules[name]
         return module
     # The import system takes a dot for a level: such a file is loaded by its path.
     name = f"{package}.{_module_part(stem.replace('/', '.'))}"
-    return sys.modules.get(name) or _execute(spec_from_file_location(name, f"{root}/{path}"))
+    if name in sys.modules and name not in _executing:
+        return sys.modules[name]
+    with _lock:
+        return sys.modules.get(name) or _execute(spec_from_file_location(name, f"{root}/{path}"))
 
 
 def _load_error(error: Exception, skill: str, folder: str, file: str) -> LoadError:

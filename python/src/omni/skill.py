@@ -471,7 +471,9 @@ if TYPE_CHECKING:
         open_world: bool | None = None,
         timeout: float | None = None,
         idle_timeout: float | None = None,
-        executor: Literal["pool", "spawn", "zygote", "prewarmed", "recycled", "embedded_worker", "runner"]
+        executor: Literal[
+            "pool", "spawn", "zygote", "prewarmed", "recycled", "embedded", "embedded_worker", "runner"
+        ]
         | None = None,
         affinity: Literal["none", "session", "single"] | None = None,
         concurrency: int | None = None,
@@ -537,7 +539,8 @@ def tool(  # noqa: D417 - one keyword per property of a tool
         idle_timeout: Seconds the tool may be silent, 0 for no limit.
         executor: `pool` (a warm worker), `spawn` (a process per call), or a process that is forked for the
             call (`zygote`), was forked ahead of it (`prewarmed`), or serves some calls (`recycled`); with
-            the interpreter inside omni's own program: `embedded_worker`; at the runner that the server was
+            the interpreter inside the server itself (`embedded`: nothing there can be killed) or inside a
+            worker that is omni's own program (`embedded_worker`); at the runner that the server was
             told of: `runner`.
         affinity: Which calls of the skill share memory: `none`, those of one `session`, or all (`single`).
         concurrency: Calls of this tool that run at once at most.

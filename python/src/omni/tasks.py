@@ -172,6 +172,20 @@ class Tasks:
                 said += lines(running.call, running.task.get_coro(), __file__)
         return said
 
+    # -- for other threads -----------------------------------------------------------------------------
+
+    def is_inside(self, frame: Any, call_id: int) -> bool:
+        """Tell whether the code at `frame` runs on behalf of a call."""
+        while frame is not None:
+            if frame.f_code is Tasks._run.__code__:
+                return frame.f_locals["running"].call.id == call_id
+            frame = frame.f_back
+        return False
+
+    def cancel_soon(self, call_id: int) -> None:
+        """Cancel a call as soon as the loop turns."""
+        self._loop.call_soon_threadsafe(self._cancel, call_id)
+
 
 def serve_tasks(channel: Channel, caller: Caller, err: int) -> None:
     """Serve calls until the channel closes (the process ends there) or the server says `drain`."""

@@ -179,6 +179,16 @@ impl Children {
         environment::for_installers(&self.config)
     }
 
+    /// The variables for a guest in this very process, so that what it starts has what our other children have; and
+    /// is found by the same mark, also when the server is killed.
+    pub(crate) async fn guest_environment(&self) -> serde_json::Map<String, serde_json::Value> {
+        keeper::ensure(&self.config.launcher).await;
+        let mark = (OsString::from(MARK), OsString::from(self.next_mark().1));
+        let text = |text: &OsString| text.to_string_lossy().into_owned();
+        let all = self.inherited.iter().chain(std::iter::once(&mark));
+        all.map(|(name, value)| (text(name), text(value).into())).collect()
+    }
+
     /// A number for the next process, and the mark that it is to carry. All marks are of one length.
     pub(crate) fn next_mark(&self) -> (u64, String) {
         let serial = self.next.fetch_add(1, Ordering::Relaxed);

@@ -19,7 +19,7 @@ use tokio::time::timeout;
 
 pub(crate) use children::{Children, Foreground, Foreign, Program, StartError, Started};
 pub(crate) use keeper::{KEEP, keep};
-pub(crate) use output::{Listener, Output};
+pub(crate) use output::{Listener, Output, Printed};
 pub(crate) use page::StatusPage;
 pub(crate) use stack::{call_heading, looks_complete, user_frames};
 

@@ -43,8 +43,8 @@ pub(crate) struct Output {
 impl Output {
     pub(crate) fn new(stdout: OwnedFd, stderr: OwnedFd, tail_bytes_max: usize) -> io::Result<Self> {
         Ok(Output {
-            stdout: Stream::new(stdout, "stdout", LogLevel::Info)?,
-            stderr: Stream::new(stderr, "stderr", LogLevel::Warning)?,
+            stdout: Stream::new(stdout, Lines::stdout())?,
+            stderr: Stream::new(stderr, Lines::stderr())?,
             chunk: Box::new([0; CHUNK_BYTES]),
             tail: Tail { bytes: Vec::new(), limit: tail_bytes_max },
             allowance: Allowance::new(),
@@ -54,8 +54,8 @@ impl Output {
     /// Forgets what the last call printed.
     pub(crate) fn begin_call(&mut self) {
         self.tail.bytes.clear();
-        self.stdout.line.clear();
-        self.stderr.line.clear();
+        self.stdout.lines.line.clear();
+        self.stderr.lines.line.clear();
         self.allowance = Allowance::new();
     }
 
@@ -91,14 +91,13 @@ impl Output {
 
     /// Reports the lines that a call began and did not end.
     pub(crate) fn end_call(&mut self, listener: &mut Listener<'_>) {
-        self.stdout.flush(&mut self.allowance, Some(&mut *listener));
-        self.stderr.flush(&mut self.allowance, Some(listener));
+        self.stdout.lines.flush(&mut self.allowance, Some(&mut *listener));
+        self.stderr.lines.flush(&mut self.allowance, Some(listener));
     }
 
     /// The end of this call's stderr, `None` when it wrote nothing.
     pub(crate) fn stderr_tail(&self) -> Option<String> {
-        let tail = self.tail.last();
-        (!tail.is_empty()).then(|| String::from_utf8_lossy(tail).into_owned())
+        self.tail.text()
     }
 
     /// How much of this call's stderr is held at present: a mark for [`stderr_since`](Self::stderr_since).
@@ -109,6 +108,45 @@ impl Output {
     /// What stderr got since it was `mark` long; too little when it has been cut since.
     pub(crate) fn stderr_since(&self, mark: usize) -> &[u8] {
         self.tail.bytes.get(mark..).unwrap_or_else(|| self.tail.last())
+    }
+}
+
+/// What one call prints that has no pipes of its own.
+pub(crate) struct Printed {
+    stdout: Lines,
+    stderr: Lines,
+    tail: Tail,
+    allowance: Allowance,
+}
+
+impl Printed {
+    pub(crate) fn new(tail_bytes_max: usize) -> Self {
+        Printed {
+            stdout: Lines::stdout(),
+            stderr: Lines::stderr(),
+            tail: Tail { bytes: Vec::new(), limit: tail_bytes_max },
+            allowance: Allowance::new(),
+        }
+    }
+
+    /// Takes what was printed on standard error, or else on standard output.
+    pub(crate) fn take(&mut self, on_stderr: bool, bytes: &[u8], listener: &mut Listener<'_>) {
+        if on_stderr {
+            self.tail.push(bytes);
+        }
+        let lines = if on_stderr { &mut self.stderr } else { &mut self.stdout };
+        lines.take(bytes, &mut self.allowance, Some(listener));
+    }
+
+    /// Reports the lines that the call began and did not end.
+    pub(crate) fn end(&mut self, listener: &mut Listener<'_>) {
+        self.stdout.flush(&mut self.allowance, Some(&mut *listener));
+        self.stderr.flush(&mut self.allowance, Some(listener));
+    }
+
+    /// The end of the call's stderr, `None` when it wrote nothing.
+    pub(crate) fn stderr_tail(&self) -> Option<String> {
+        self.tail.text()
     }
 }
 
@@ -152,6 +190,11 @@ impl Tail {
     fn last(&self) -> &[u8] {
         &self.bytes[self.bytes.len().saturating_sub(self.limit)..]
     }
+
+    fn text(&self) -> Option<String> {
+        let tail = self.last();
+        (!tail.is_empty()).then(|| String::from_utf8_lossy(tail).into_owned())
+    }
 }
 
 struct Reading<'a, 'b> {
@@ -165,6 +208,11 @@ struct Reading<'a, 'b> {
 struct Stream {
     /// `None` once everyone has closed its other end.
     pipe: Option<pipe::Receiver>,
+    lines: Lines,
+}
+
+/// Cuts what is printed into lines.
+struct Lines {
     name: &'static str,
     level: LogLevel,
     /// The beginning of a line whose end is still to come.
@@ -172,8 +220,8 @@ struct Stream {
 }
 
 impl Stream {
-    fn new(pipe: OwnedFd, name: &'static str, level: LogLevel) -> io::Result<Self> {
-        Ok(Stream { pipe: Some(pipe::Receiver::from_owned_fd(pipe)?), name, level, line: Vec::new() })
+    fn new(pipe: OwnedFd, lines: Lines) -> io::Result<Self> {
+        Ok(Stream { pipe: Some(pipe::Receiver::from_owned_fd(pipe)?), lines })
     }
 
     fn poll(&mut self, cx: &mut Context<'_>, reading: &mut Reading<'_, '_>) {
@@ -205,24 +253,37 @@ impl Stream {
     }
 
     fn take(&mut self, length: usize, reading: &mut Reading<'_, '_>) {
-        let Some(mut rest) = reading.chunk.get(..length) else { return };
+        let Some(bytes) = reading.chunk.get(..length) else { return };
         if let Some(tail) = &mut reading.tail {
-            tail.push(rest);
+            tail.push(bytes);
         }
-        let wanted =
-            reading.listener.as_ref().is_some_and(|to| to.level.is_some_and(|min| self.level >= min));
-        if !wanted || reading.allowance.lines == 0 {
+        self.lines.take(bytes, reading.allowance, reading.listener.as_deref_mut());
+    }
+}
+
+impl Lines {
+    fn stdout() -> Self {
+        Lines { name: "stdout", level: LogLevel::Info, line: Vec::new() }
+    }
+
+    fn stderr() -> Self {
+        Lines { name: "stderr", level: LogLevel::Warning, line: Vec::new() }
+    }
+
+    fn take(&mut self, mut rest: &[u8], allowance: &mut Allowance, mut listener: Option<&mut Listener<'_>>) {
+        let wanted = listener.as_ref().is_some_and(|to| to.level.is_some_and(|min| self.level >= min));
+        if !wanted || allowance.lines == 0 {
             self.line.clear();
             return;
         }
         while let Some(end) = rest.iter().position(|byte| *byte == b'\n') {
             self.line.extend_from_slice(&rest[..end]);
             rest = &rest[end + 1..];
-            self.flush(reading.allowance, reading.listener.as_deref_mut());
+            self.flush(allowance, listener.as_deref_mut());
         }
         self.line.extend_from_slice(rest);
         if self.line.len() >= LINE_BYTES_MAX {
-            self.flush(reading.allowance, reading.listener.as_deref_mut());
+            self.flush(allowance, listener);
         }
     }
 

@@ -11,11 +11,11 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use omni_call::{
-    Call, CallId, Deadline, Ending, Event, EventSink, Executor, Inject, LogLevel, Outcome, Policy, RunSpec,
-    Wants, Way,
+    BoxFuture, Call, CallId, Deadline, Ending, Event, EventSink, Executor, Inject, LogLevel, Outcome, Policy,
+    RunSpec, Wants, Way,
 };
 use omni_exec::{
-    Embedding, ExecConfig, Governed, Pool, Runner, RunnerAddress, RunnerConfig, Spawn, WorkerStart,
+    Embedded, Embedding, ExecConfig, Governed, Pool, Runner, RunnerAddress, RunnerConfig, Spawn, WorkerStart,
 };
 use serde_json::{Value, json};
 use tempfile::TempDir;
@@ -47,6 +47,28 @@ impl Lab {
         let mut pool = None;
         let lab = Self::new(change, |config| Arc::clone(pool.insert(Arc::new(Pool::new(config)))) as _);
         (lab, pool.unwrap())
+    }
+
+    /// The interpreter inside this very process, and a pool for when it is wedged.
+    pub(crate) fn embedded() -> Self {
+        Self::embedded_with(|_| {})
+    }
+
+    pub(crate) fn embedded_with(change: impl FnOnce(&mut ExecConfig)) -> Self {
+        Self::inside(change, embedding())
+    }
+
+    /// With this library of the interpreter.
+    pub(crate) fn embedded_from(library: &str) -> Self {
+        Self::inside(|_| {}, Embedding { library: library.into(), utf8: false })
+    }
+
+    fn inside(change: impl FnOnce(&mut ExecConfig), embedding: Embedding) -> Self {
+        let lab = Self::new(change, |config| {
+            let pool: Arc<dyn Executor> = Arc::new(Pool::new(Arc::clone(&config)));
+            Arc::new(Inside { embedded: Embedded::new(config, embedding, Arc::clone(&pool)), pool })
+        });
+        lab.with_way(Way::Embedded)
     }
 
     /// A pool whose workers are our own program with the interpreter inside.
@@ -171,7 +193,9 @@ impl Lab {
             .flatten()
             .filter_map(|entry| {
                 let pid = entry.file_name().to_str()?.parse().ok()?;
-                (std::fs::read_link(entry.path().join("cwd")).ok()? == root).then_some(pid)
+                let here = std::fs::read_link(entry.path().join("cwd")).ok()? == root;
+                // The interpreter inside this process has it work there as well.
+                (here && pid != own_pid()).then_some(pid)
             })
             .collect()
     }
@@ -246,6 +270,24 @@ impl Site {
         let ended = tokio::task::spawn_blocking(move || self.process.wait());
         let status = tokio::time::timeout(PATIENCE, ended).await.expect("the runner did not end").unwrap();
         assert!(status.unwrap().success());
+    }
+}
+
+/// What a server has that embeds.
+struct Inside {
+    embedded: Embedded,
+    pool: Arc<dyn Executor>,
+}
+
+impl Executor for Inside {
+    fn run<'a>(&'a self, call: Call, events: &'a mut dyn EventSink) -> BoxFuture<'a, Outcome> {
+        self.embedded.run(call, events)
+    }
+
+    fn shut_down(&self) -> BoxFuture<'_, ()> {
+        Box::pin(async {
+            tokio::join!(self.embedded.shut_down(), self.pool.shut_down());
+        })
     }
 }
 

@@ -99,6 +99,29 @@ def holds_the_gil(ctx: Context) -> str:
 
 
 @tool
+def keeps_the_lock(seconds: int, ctx: Context) -> str:
+    ctx.info({"pid": os.getpid()})
+    # A call into C that does not give the interpreter to others.
+    ctypes.PyDLL(None).sleep(seconds)
+    return "kept"
+
+
+@tool
+def prints_text() -> str:
+    print("one")
+    print("two", end="")
+    print("three", file=sys.stderr)
+    return "done"
+
+
+@tool
+def leaves_the_folder() -> str:
+    os.chdir("/")
+    sys.stdout = None
+    return "left"
+
+
+@tool
 def ignores_everything(ctx: Context) -> str:
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
     said = False

@@ -1,0 +1,175 @@
+//! The thread of Python that ends calls, and by whose answers we see that the interpreter turns.
+
+use std::collections::HashMap;
+use std::os::fd::BorrowedFd;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use omni_libpython::{Host, Interpreter, Received, Startup, start};
+use serde::Deserialize;
+use serde_json::{Map, Value, json};
+use tokio::sync::{Notify, oneshot, watch};
+
+use super::mailbox::Mailbox;
+use super::thread::bodies;
+use crate::ExecConfig;
+
+/// What Python said when it was told to stop a call.
+#[derive(Debug, Deserialize)]
+pub(super) struct Stopped {
+    id: u64,
+    /// Where it was, in the notation of `faulthandler`.
+    pub(super) stack: String,
+    /// It holds its thread: nothing else can run there until it ends.
+    pub(super) inside: bool,
+}
+
+/// What the control thread says.
+#[derive(Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum Word {
+    Ready {},
+    Stopped(Stopped),
+    Drained {},
+}
+
+type Started = Result<Interpreter, String>;
+
+/// Our side of the control thread.
+pub(super) struct Control {
+    mailbox: Mailbox,
+    page: [AtomicU64; 2],
+    next: AtomicU64,
+    asked: Mutex<HashMap<u64, oneshot::Sender<Stopped>>>,
+    /// Whether the interpreter lock cannot be had at present.
+    wedged: watch::Sender<bool>,
+    ready: Mutex<Option<oneshot::Sender<Started>>>,
+    python: Mutex<Option<Interpreter>>,
+    drained: Notify,
+}
+
+impl Control {
+    /// Starts the interpreter in a thread of its own. The second resolves when it is ready, or cannot be.
+    pub(super) fn start(
+        startup: Startup,
+        config: &ExecConfig,
+        environment: Map<String, Value>,
+    ) -> std::io::Result<(Arc<Self>, oneshot::Receiver<Started>)> {
+        let (ready, started) = oneshot::channel();
+        let control = Arc::new(Control {
+            mailbox: Mailbox::to_wait_for(),
+            page: [AtomicU64::new(0), AtomicU64::new(0)],
+            next: AtomicU64::new(0),
+            asked: Mutex::default(),
+            wedged: watch::Sender::new(false),
+            ready: Mutex::new(Some(ready)),
+            python: Mutex::default(),
+            drained: Notify::new(),
+        });
+        let hello = json!({"hello": {"root": config.root.to_string_lossy(), "environment": environment}});
+        control.mailbox.put(hello.to_string().into());
+        let own = Arc::clone(&control);
+        std::thread::Builder::new().name("omni-python-0".into()).spawn(move || own.live(&startup))?;
+        Ok((control, started))
+    }
+
+    fn live(self: Arc<Self>, startup: &Startup) {
+        let python = match start(startup) {
+            Ok(python) => python,
+            Err(error) => return self.started(Err(error.to_string())),
+        };
+        *self.python.lock().unwrap_or_else(PoisonError::into_inner) = Some(python);
+        let host: Arc<dyn Host> = self.clone();
+        let ended = python.serve("control", host);
+        let reason = ended.err().unwrap_or_else(|| "its control thread was let go".to_owned());
+        self.mailbox.close();
+        self.wedged.send_replace(true);
+        self.started(Err(reason));
+    }
+
+    fn started(&self, started: Started) {
+        if let Some(ready) = self.ready.lock().unwrap_or_else(PoisonError::into_inner).take() {
+            let _ = ready.send(started);
+        }
+    }
+
+    /// Tells Python to end a call on the thread `thread`. `None` when it has not answered within `patience`: somebody
+    /// holds the interpreter lock, and until it answers the interpreter counts as wedged.
+    pub(super) async fn stop(&self, thread: u64, call: u64, patience: Duration) -> Option<Stopped> {
+        let id = self.next.fetch_add(1, Ordering::Relaxed);
+        let (reply, answer) = oneshot::channel();
+        self.asked.lock().unwrap_or_else(PoisonError::into_inner).insert(id, reply);
+        let order = json!({"stop": {"id": id, "thread": thread, "call": call}});
+        if self.mailbox.put(order.to_string().into())
+            && let Ok(Ok(stopped)) = tokio::time::timeout(patience, answer).await
+        {
+            return Some(stopped);
+        }
+        if !self.wedged.send_replace(true) {
+            tracing::warn!(
+                "a call holds the lock of the embedded interpreter and does not give it back; until it does, calls \
+                 for `embedded` go to the pool"
+            );
+        }
+        None
+    }
+
+    /// Whether the interpreter lock cannot be had.
+    pub(super) fn wedged(&self) -> watch::Receiver<bool> {
+        self.wedged.subscribe()
+    }
+
+    /// Runs what skills registered with `atexit`, for `grace` at most, and lets the thread go.
+    pub(super) async fn drain(&self, grace: Duration) {
+        let drained = self.drained.notified();
+        if self.mailbox.put(br#"{"drain":{}}"#.to_vec()) {
+            let _ = tokio::time::timeout(grace, drained).await;
+        }
+        self.mailbox.close();
+    }
+}
+
+impl Host for Control {
+    fn key(&self) -> u64 {
+        0
+    }
+
+    fn page(&self) -> &[AtomicU64; 2] {
+        &self.page
+    }
+
+    fn wake(&self) -> Option<BorrowedFd<'_>> {
+        None
+    }
+
+    fn receive(&self, wait: bool) -> Received {
+        self.mailbox.take(wait)
+    }
+
+    fn send(&self, frames: &[u8]) {
+        for body in bodies(frames) {
+            match serde_json::from_slice(body) {
+                Ok(Word::Ready {}) => {
+                    let python = *self.python.lock().unwrap_or_else(PoisonError::into_inner);
+                    self.started(python.ok_or_else(|| "it was ready before it was started".to_owned()));
+                }
+                Ok(Word::Stopped(stopped)) => {
+                    if self.wedged.send_replace(false) {
+                        tracing::warn!("the embedded interpreter turns again");
+                    }
+                    let asked = self.asked.lock().unwrap_or_else(PoisonError::into_inner).remove(&stopped.id);
+                    if let Some(reply) = asked {
+                        let _ = reply.send(stopped);
+                    }
+                }
+                Ok(Word::Drained {}) => self.drained.notify_one(),
+                Err(_) => {}
+            }
+        }
+    }
+
+    fn print(&self, _id: u64, _stream: i32, bytes: &[u8]) {
+        tracing::info!("python: {}", String::from_utf8_lossy(bytes).trim_end());
+    }
+}

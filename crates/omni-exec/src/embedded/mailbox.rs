@@ -1,0 +1,93 @@
+//! Frames on their way down to a thread of Python.
+
+use std::collections::VecDeque;
+use std::io;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+
+use omni_libpython::Received;
+use rustix::event::{EventfdFlags, eventfd};
+
+/// Frames that one thread of Python takes out, in the order in which they were put in.
+pub(super) struct Mailbox {
+    state: Mutex<State>,
+    more: Condvar,
+    /// For a thread that waits for this to become readable.
+    wake: Option<OwnedFd>,
+}
+
+#[derive(Default)]
+struct State {
+    frames: VecDeque<Vec<u8>>,
+    closed: bool,
+}
+
+impl Mailbox {
+    /// For a thread that waits for frames.
+    pub(super) fn to_wait_for() -> Self {
+        Mailbox { state: Mutex::default(), more: Condvar::new(), wake: None }
+    }
+
+    /// For a thread with an event loop.
+    pub(super) fn to_watch() -> io::Result<Self> {
+        let wake = eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)?;
+        Ok(Mailbox { wake: Some(wake), ..Self::to_wait_for() })
+    }
+
+    pub(super) fn wake(&self) -> Option<BorrowedFd<'_>> {
+        self.wake.as_ref().map(AsFd::as_fd)
+    }
+
+    /// Puts a frame's payload in. False when nobody will take it out.
+    pub(super) fn put(&self, payload: Vec<u8>) -> bool {
+        let mut state = self.lock();
+        if state.closed {
+            return false;
+        }
+        state.frames.push_back(payload);
+        drop(state);
+        self.tell();
+        true
+    }
+
+    /// Lets the thread go, once it has taken out what is there.
+    pub(super) fn close(&self) {
+        self.lock().closed = true;
+        self.tell();
+    }
+
+    pub(super) fn closed(&self) -> bool {
+        self.lock().closed
+    }
+
+    pub(super) fn take(&self, wait: bool) -> Received {
+        let mut state = self.lock();
+        loop {
+            if let Some(payload) = state.frames.pop_front() {
+                return Received::Frame(payload);
+            }
+            if state.closed {
+                return Received::Closed;
+            }
+            if let Some(wake) = &self.wake {
+                // Under the lock, so that no word of a later frame is lost.
+                let _ = rustix::io::read(wake, &mut [0_u8; 8]);
+            }
+            if !wait {
+                return Received::Nothing;
+            }
+            state = self.more.wait(state).unwrap_or_else(PoisonError::into_inner);
+        }
+    }
+
+    fn tell(&self) {
+        self.more.notify_one();
+        if let Some(wake) = &self.wake {
+            let _ = rustix::io::write(wake, &1_u64.to_ne_bytes());
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

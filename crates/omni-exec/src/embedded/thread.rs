@@ -1,0 +1,359 @@
+//! One thread of Python that runs calls, and what it says of them.
+
+use std::collections::{HashMap, VecDeque};
+use std::io;
+use std::os::fd::BorrowedFd;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Poll, Waker};
+use std::time::Instant;
+
+use bytes::Bytes;
+use omni_call::{Call, EventSink};
+use omni_libpython::{Host, Interpreter, Received};
+
+use super::mailbox::Mailbox;
+use crate::ExecConfig;
+use crate::channel::Body;
+use crate::process::{Listener, Printed};
+use crate::wire::{self, Fault, Hello, Mode, Sending, Up};
+use crate::worker::{End, event_of, result_of};
+
+/// What Python's own program has, and more than a thread gets by itself: older versions recurse on it.
+const STACK_BYTES: usize = 8 << 20;
+
+/// What a call has said and nobody has heard yet. What comes beyond is dropped: Python must never wait for a caller.
+const WAITING_MAX: usize = 1024;
+
+/// A thread of Python as the server sees it.
+pub(super) struct Thread {
+    key: u64,
+    page: [AtomicU64; 2],
+    mailbox: Mailbox,
+    state: Mutex<State>,
+}
+
+#[derive(Default)]
+struct State {
+    calls: HashMap<u64, Hearing>,
+    /// Why the thread is gone.
+    gone: Option<String>,
+}
+
+/// What one call has said.
+#[derive(Default)]
+struct Hearing {
+    said: VecDeque<Said>,
+    ended: bool,
+    waker: Option<Waker>,
+}
+
+enum Said {
+    Frame(Bytes),
+    Printed {
+        on_stderr: bool,
+        bytes: Bytes,
+    },
+    Gone(String),
+    /// Nothing of the call has run, and nothing will.
+    Skipped,
+}
+
+/// The next thread's key.
+static NEXT_KEY: AtomicU64 = AtomicU64::new(1);
+
+impl Thread {
+    /// Starts a thread for calls of this mode. It goes when it is [closed](Self::close).
+    pub(super) fn start(python: Interpreter, config: &ExecConfig, mode: Mode) -> io::Result<Arc<Self>> {
+        let (entry, mailbox) = match mode {
+            Mode::Sync => ("serve_calls", Mailbox::to_wait_for()),
+            Mode::Async => ("serve_tasks", Mailbox::to_watch()?),
+        };
+        let thread = Arc::new(Thread {
+            key: NEXT_KEY.fetch_add(1, Ordering::Relaxed),
+            page: [AtomicU64::new(0), AtomicU64::new(0)],
+            mailbox,
+            state: Mutex::default(),
+        });
+        let mut hello = Vec::new();
+        let introduction = Hello {
+            proto: wire::PROTO,
+            mode,
+            page: true,
+            root: &config.root.to_string_lossy(),
+            settings: &config.settings,
+            frame_bytes_max: config.frame_bytes_max,
+            result_bytes_max: config.result_bytes_max,
+        };
+        wire::push_hello(&mut hello, &introduction).map_err(io::Error::other)?;
+        thread.mailbox.put(payload(hello));
+        let own = Arc::clone(&thread);
+        std::thread::Builder::new().name("omni-python".into()).stack_size(STACK_BYTES).spawn(move || {
+            let host: Arc<dyn Host> = own.clone();
+            let ended = python.serve(entry, host);
+            own.leave(&ended.err().unwrap_or_else(|| "it was let go".to_owned()));
+        })?;
+        Ok(thread)
+    }
+
+    pub(super) fn key(&self) -> u64 {
+        self.key
+    }
+
+    /// Whether it takes calls.
+    pub(super) fn usable(&self) -> bool {
+        !self.mailbox.closed()
+    }
+
+    /// Lets it go, after the calls that it has.
+    pub(super) fn close(&self) {
+        self.mailbox.close();
+    }
+
+    /// Hands a call over. False when the thread takes no more.
+    pub(super) fn begin(&self, call: &Call, id: u64) -> bool {
+        let mut frame = Vec::with_capacity(call.arguments.len() + call.spec.target().len() + 256);
+        wire::push_call(&mut frame, call, Sending { id, attempt: 1, now: Instant::now() });
+        let mut state = self.lock();
+        if state.gone.is_some() {
+            return false;
+        }
+        state.calls.insert(id, Hearing::default());
+        drop(state);
+        let taken = self.mailbox.put(payload(frame));
+        if !taken {
+            self.forget(id);
+        }
+        taken
+    }
+
+    /// Whether a line of the call's own code has run.
+    pub(super) fn has_started(&self, id: u64) -> bool {
+        self.page[0].load(Ordering::Acquire) >= id
+    }
+
+    /// Forbids a thread that runs one call at a time to begin this one, or any before it.
+    pub(super) fn revoke(&self, id: u64) {
+        self.page[1].store(id + 1, Ordering::Release);
+    }
+
+    /// Nobody listens to the call any more.
+    pub(super) fn forget(&self, id: u64) {
+        self.lock().calls.remove(&id);
+    }
+
+    /// Ready when the call has ended, whatever way.
+    pub(super) fn poll_ended(&self, cx: &Context<'_>, id: u64) -> Poll<()> {
+        let mut state = self.lock();
+        match state.calls.get_mut(&id) {
+            Some(hearing) if !hearing.ended => {
+                hearing.waker = Some(cx.waker().clone());
+                Poll::Pending
+            }
+            _ => Poll::Ready(()),
+        }
+    }
+
+    /// Takes in what the call has said; ready when it has ended.
+    pub(super) fn poll_call(
+        &self,
+        cx: &Context<'_>,
+        id: u64,
+        call: &mut Call,
+        printed: &mut Printed,
+        events: &mut dyn EventSink,
+        result_bytes_max: usize,
+    ) -> Poll<End> {
+        let said = {
+            let mut state = self.lock();
+            let Some(hearing) = state.calls.get_mut(&id) else {
+                return Poll::Ready(End::Broken(Fault::Closed));
+            };
+            match &mut hearing.waker {
+                Some(waker) => waker.clone_from(cx.waker()),
+                none => *none = Some(cx.waker().clone()),
+            }
+            std::mem::take(&mut hearing.said)
+        };
+        let mut listener = Listener { events, level: call.wants.log };
+        for said in said {
+            let end = match said {
+                Said::Printed { on_stderr, bytes } => {
+                    printed.take(on_stderr, &bytes, &mut listener);
+                    None
+                }
+                Said::Skipped => Some(End::Skipped),
+                Said::Gone(reason) => Some(End::Broken(Fault::Shared(reason))),
+                Said::Frame(frame) => take_frame(&frame, call, &mut listener, result_bytes_max),
+            };
+            if let Some(end) = end {
+                printed.end(&mut listener);
+                return Poll::Ready(end);
+            }
+        }
+        Poll::Pending
+    }
+
+    fn hear(&self, id: u64, said: Said, last: bool) {
+        let mut state = self.lock();
+        let Some(hearing) = state.calls.get_mut(&id) else {
+            if let (0, Said::Printed { bytes, .. }) = (id, said) {
+                drop(state);
+                tracing::info!("python: {}", String::from_utf8_lossy(&bytes).trim_end());
+            }
+            return;
+        };
+        hearing.ended |= last;
+        if last || hearing.said.len() < WAITING_MAX {
+            hearing.said.push_back(said);
+        }
+        let waker = hearing.waker.take();
+        drop(state);
+        if let Some(waker) = waker {
+            waker.wake();
+        }
+    }
+
+    /// Gives up on a thread that one of its calls blocks. Of the others those that have not begun never will.
+    pub(super) fn abandon(&self, blocker: u64) {
+        self.mailbox.close();
+        self.page[1].store(u64::MAX, Ordering::SeqCst);
+        let started = self.page[0].load(Ordering::SeqCst);
+        let others: Vec<u64> = self.lock().calls.keys().copied().filter(|id| *id != blocker).collect();
+        for id in others {
+            let said = if id > started {
+                Said::Skipped
+            } else {
+                Said::Gone("another call blocks the event loop that it shared".to_owned())
+            };
+            self.hear(id, said, true);
+        }
+    }
+
+    /// The thread has left Python.
+    fn leave(&self, reason: &str) {
+        self.mailbox.close();
+        let ids: Vec<u64> = {
+            let mut state = self.lock();
+            state.gone = Some(reason.to_owned());
+            state.calls.keys().copied().collect()
+        };
+        for id in ids {
+            self.hear(id, Said::Gone(format!("its thread of the interpreter ended: {reason}")), true);
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Host for Thread {
+    fn key(&self) -> u64 {
+        self.key
+    }
+
+    fn page(&self) -> &[AtomicU64; 2] {
+        &self.page
+    }
+
+    fn wake(&self) -> Option<BorrowedFd<'_>> {
+        self.mailbox.wake()
+    }
+
+    fn receive(&self, wait: bool) -> Received {
+        self.mailbox.take(wait)
+    }
+
+    fn send(&self, frames: &[u8]) {
+        for body in bodies(frames) {
+            if let Some(id) = call_of(body) {
+                self.hear(id, Said::Frame(Bytes::copy_from_slice(body)), ends_call(body));
+            }
+        }
+    }
+
+    fn print(&self, id: u64, stream: i32, bytes: &[u8]) {
+        let said = Said::Printed { on_stderr: stream == 2, bytes: Bytes::copy_from_slice(bytes) };
+        self.hear(id, said, false);
+    }
+}
+
+/// A frame without its length.
+pub(super) fn payload(mut frame: Vec<u8>) -> Vec<u8> {
+    frame.drain(..wire::header_length());
+    frame
+}
+
+/// The bodies of the frames that `frames` is made of.
+pub(super) fn bodies(mut frames: &[u8]) -> impl Iterator<Item = &[u8]> {
+    std::iter::from_fn(move || {
+        let length = wire::body_length(frames, usize::MAX).ok()??;
+        let (body, rest) = frames.get(wire::header_length()..)?.split_at_checked(length)?;
+        frames = rest;
+        Some(body)
+    })
+}
+
+/// The call that a frame is about. Read without parsing it, since Python waits meanwhile: it always comes first.
+fn call_of(body: &[u8]) -> Option<u64> {
+    const ID: &[u8] = br#":{"id":"#;
+    let head = body.get(..32.min(body.len()))?;
+    let at = head.windows(ID.len()).position(|window| window == ID)? + ID.len();
+    let digits = body.get(at..)?;
+    let end = digits.iter().position(|byte| !byte.is_ascii_digit())?;
+    std::str::from_utf8(&digits[..end]).ok()?.parse().ok()
+}
+
+/// Whether nothing more comes of the call.
+fn ends_call(body: &[u8]) -> bool {
+    [&br#"{"result""#[..], br#"{"error""#, br#"{"skipped""#].iter().any(|start| body.starts_with(start))
+}
+
+/// What one frame means for its call; `Some` when it ends it.
+fn take_frame(
+    frame: &Bytes,
+    call: &mut Call,
+    listener: &mut Listener<'_>,
+    result_bytes_max: usize,
+) -> Option<End> {
+    let body = Body::of(frame);
+    match wire::decode(frame) {
+        Err(fault) => Some(End::Broken(fault)),
+        Ok(Up::Result(result)) => Some(result_of(body, &result, result_bytes_max)),
+        Ok(Up::Error(error)) => Some(End::Error(error)),
+        Ok(Up::Skipped(_)) => Some(End::Skipped),
+        Ok(said @ (Up::Beat(_) | Up::Progress(_) | Up::Log(_))) => {
+            // A sign of life whoever hears it; a log message is none.
+            if matches!(said, Up::Beat(_) | Up::Progress(_)) {
+                call.deadline.beat(Instant::now());
+            }
+            if let Some(event) = event_of(body, said, call.wants) {
+                listener.events.event(event);
+            }
+            None
+        }
+        Ok(Up::Ready(_) | Up::Started(_) | Up::Unknown) => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn frames_that_come_together_are_taken_apart() {
+        let mut frames = Vec::new();
+        wire::push_body(&mut frames, br#"{"result":{"id":7,"content":[]}}"#);
+        wire::push_body(&mut frames, br#"{"log":{"id":12,"level":"info"}}"#);
+        let found: Vec<_> = bodies(&frames).map(|body| (call_of(body), ends_call(body))).collect();
+        assert_eq!(found, [(Some(7), true), (Some(12), false)]);
+    }
+
+    #[test]
+    fn a_frame_that_is_about_no_call_is_nobodys() {
+        for body in [&b"{}"[..], b"", br#"{"ready":{"proto":1}}"#, br#"{"log":{"id":"#] {
+            assert_eq!(call_of(body), None);
+        }
+    }
+}
