@@ -1,7 +1,8 @@
 """Do real clients get along with the built binary?
 
 Each client lists all tools of the shipped `skills/` and makes the five calls of `clients/calls.json`, one of
-which has to fail, in every protocol mode it knows and over stdio and HTTP. One line for each.
+which has to fail, in every protocol mode it knows and over stdio and HTTP. One line for each. The Python client
+also looks at what comes from a runner (`runner.py`): resources, prompts, and a list of tools that changes.
 
     python3 conformance/clients.py --binary target/debug/omni [--client python]
 """
@@ -14,6 +15,7 @@ import os
 import subprocess
 import sys
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Callable
 
@@ -25,6 +27,7 @@ from harness import (
     http_server,
     node_with,
     python_with_client,
+    runner,
     stdio_command,
 )
 
@@ -193,6 +196,15 @@ def main() -> int:
                                 passed += 1
                                 calls = len(world["calls"])
                                 print(f"passed  {line}  {len(tools)} tools, {calls} calls", flush=True)
+            if "python" in (asked.client or CLIENTS):
+                with runner(CONFORMANCE / "runner.py", TARGET / "clients-runner.log") as address:
+                    options = ("--runner", address, "--tools", "runner", "--runner-refresh", "0.1")
+                    log = TARGET / "clients-forward.log"
+                    with http_server(binary, SKILLS, log, root, options) as url:
+                        command = [*stdio_command(binary, SKILLS, root), *options]
+                        for line, wrong in forwarded({"command": command}, {"url": url}, str(home)):
+                            passed, failed = passed + (not wrong), failed + bool(wrong)
+                            print(f"{'failed' if wrong else 'passed'}  {line}  {wrong}".rstrip(), flush=True)
     except SetupError as error:
         print(f"clients: {error}", file=sys.stderr)
         return 2
@@ -203,6 +215,29 @@ def main() -> int:
             print(f"          {line}  {len(tools)} tools")
     print(f"{passed} passed, {failed} failed")
     return 1 if failed else 0
+
+
+def forwarded(stdio: dict, http: dict, home: str) -> Iterator[tuple[str, str]]:
+    """Let the Python client look at what a runner has; yields a line, and what was wrong."""
+    make, modes = CLIENTS["python"]
+    look = make()
+    for transport, server in (("stdio", stdio), ("http", http)):
+        for mode in modes:
+            job = {**server, "mode": mode, "calls": [], "home": home, "changes": "test_trigger_tool_change"}
+            wrong = ""
+            try:
+                seen = look(job)
+                wanted = {
+                    "resource": "This is the content of the static text resource.",
+                    "prompt": "Prompt with arguments: arg1='one', arg2='two'",
+                    "unknown": -32602 if seen["protocol"] >= "2026-07-28" else -32002,
+                    "added": 1,
+                }
+                if seen["around"] != wanted:
+                    wrong = f"saw {seen['around']} instead of {wanted}"
+            except (ClientFailedError, subprocess.TimeoutExpired) as error:
+                wrong = str(error)
+            yield f"{'python':9}  {transport:5}  {mode:10}  from a runner", wrong
 
 
 def attempt(look: Client, job: dict, wanted: list[dict]) -> tuple[list[str], tuple[str, ...]]:

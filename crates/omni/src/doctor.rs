@@ -1,19 +1,22 @@
 //! `omni doctor`: everything that is wrong with the skills or with this machine, and what to do about it.
 
 use std::io::Write;
-use std::sync::Arc;
 
 use anyhow::Result;
-use omni_catalog::{Catalog, Diagnostic, Severity};
-use serde_json::{Value, json};
+use omni_catalog::{Diagnostic, Severity};
+use serde_json::json;
 
 use crate::args::{DoctorArguments, RunArguments};
 use crate::environments::{self, Report};
 use crate::python::{self, Python, Refusal, Tried};
 use crate::reading::{self, Counts, join, plural};
-use crate::runner::{self, RunnerSettings};
+use crate::runner::Health;
 use crate::settings::{Places, RunSettings};
 use crate::{assets, executors, mcp};
+
+/// What to do about a runner that does not fit what is listed here.
+const SAME_FOLDER: &str = "let it serve this folder of skills, start it again after a change, or list its own tools \
+                           with `--tools runner`";
 
 /// Prints every finding in the style of a compiler. Exits with 1 only under `--strict`, for any warning
 /// or error.
@@ -22,15 +25,26 @@ pub(crate) fn run(arguments: &DoctorArguments, out: &mut dyn Write) -> Result<u8
     if places.lister().is_none() {
         catalog.refresh()?;
     }
-    let runner = places.runner.as_ref().map(|settings| ask(settings, places.lister().map(|_| &catalog)));
+    let runner = places.runner.as_ref().map(|settings| {
+        let asked = mcp::runtime().and_then(|runtime| runtime.block_on(Health::ask(settings, &catalog)));
+        asked.map_err(|error| format!("{error:#}"))
+    });
     let snapshot = catalog.snapshot();
     let chosen = RunArguments { python: arguments.python.clone(), ..RunArguments::default() };
     let settings = RunSettings::resolve(&chosen, &places.file)?;
     let python = python::find(settings.python.as_deref(), &places.cache);
     let embedding = python.as_ref().ok().map(|python| embedding(python, &places));
     let mut counts = Counts::of(&snapshot);
-    for _ in [python.is_err(), runner.as_ref().is_some_and(Result::is_err)].iter().filter(|fails| **fails) {
+    if python.is_err() {
         counts.add(Severity::Error);
+    }
+    match &runner {
+        Some(Err(_)) => counts.add(Severity::Error),
+        Some(Ok(health)) => {
+            health.lacks.iter().for_each(|_| counts.add(Severity::Error));
+            health.differs.iter().for_each(|_| counts.add(Severity::Warning));
+        }
+        None => {}
     }
     let wanted = python.is_ok() && environments::any(&snapshot, &places);
     let environments = if wanted {
@@ -84,8 +98,22 @@ pub(crate) fn run(arguments: &DoctorArguments, out: &mut dyn Write) -> Result<u8
             None => {}
         }
         match (&runner, &places.runner) {
-            (Some(Ok(health)), Some(settings)) => {
-                writeln!(out, "runner  {} says: {}", settings.address, health["status"])?
+            (Some(Ok(Health { said, lacks, differs })), Some(settings)) => {
+                let address = &settings.address;
+                for tool in lacks {
+                    writeln!(
+                        out,
+                        "error[runner]: the runner at `{address}` has no tool `{tool}`\n  = help: {SAME_FOLDER}\n"
+                    )?;
+                }
+                for tool in differs {
+                    writeln!(
+                        out,
+                        "warning[runner]: the runner at `{address}` describes the arguments of `{tool}` in another \
+                         way\n  = help: {SAME_FOLDER}\n"
+                    )?;
+                }
+                writeln!(out, "runner  {address} says: {}", said["status"])?
             }
             (Some(Err(why)), _) => writeln!(
                 out,
@@ -102,20 +130,6 @@ pub(crate) fn run(arguments: &DoctorArguments, out: &mut dyn Write) -> Result<u8
         writeln!(out, "{}", verdict(counts))?;
     }
     Ok(u8::from(arguments.strict && counts.errors + counts.warnings > 0))
-}
-
-/// What a runner says of its health; then its list of tools is taken up, where that is the one in use.
-fn ask(settings: &RunnerSettings, lists: Option<&Arc<Catalog>>) -> Result<Value, String> {
-    let runner = settings.connect();
-    let asked = async {
-        let health = runner.health().await?;
-        if let Some(catalog) = lists {
-            runner::look(&runner, catalog).await?;
-        }
-        Ok(serde_json::from_slice(&health)?)
-    };
-    let asked = mcp::runtime().and_then(|runtime| runtime.block_on(asked));
-    asked.map_err(|error: anyhow::Error| format!("{error:#}"))
 }
 
 /// Whether this Python runs inside omni. Nobody has to have that, so it is no finding.

@@ -257,6 +257,14 @@ fn tools_of_the_folder_run_at_the_runner_unless_they_name_an_executor() {
     let mut client = folder.stdio(&["--runner", &runner.address()]).initialised();
     assert_eq!(names(&client.request("tools/list", json!({}))), ["t.add", "t.own"]);
     assert_eq!(text(&client.result("t.add", json!({"a": 1}))), r#"t.add {"a": 1}"#);
+    let doctor = folder.run(&["doctor", "--runner", &runner.address()]);
+    let report = String::from_utf8_lossy(&doctor.stdout);
+    assert!(report.contains("has no tool `t.add`") && !report.contains("t.own"), "{report}");
+    let other = json!({"name": "t.add", "inputSchema": {"type": "object"}});
+    Runner::lists(&folder, &[other]);
+    let doctor = folder.run(&["doctor", "--runner", &runner.address()]);
+    let report = String::from_utf8_lossy(&doctor.stdout);
+    assert!(report.contains("warning[runner]") && report.contains("of `t.add` in another way"), "{report}");
     assert_eq!(text(&client.result("t.own", json!({"a": 1}))), "here");
     let other = folder.run(&["call", "--runner", &runner.address(), "--executor", "pool", "t.add", "a=1"]);
     assert_eq!(String::from_utf8_lossy(&other.stdout), "here\n", "another executor is named for the rest");

@@ -1,5 +1,6 @@
 //! A runner that somebody else started: its settings, and what is taken from it besides calls.
 
+mod health;
 mod library;
 mod refresh;
 
@@ -17,6 +18,7 @@ use serde::de::{Deserializer, MapAccess, Visitor};
 
 use crate::args::RunnerArguments;
 
+pub(crate) use health::Health;
 pub(crate) use library::RunnerLibrary;
 pub(crate) use refresh::{Keeper, look};
 

@@ -1,0 +1,70 @@
+//! What `omni doctor` says of a runner: whether it answers, and whether it has the tools that are listed here.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use anyhow::{Context, Result};
+use omni_call::Way;
+use omni_catalog::{Catalog, Snapshot, Tool};
+use omni_exec::{Listing, Runner};
+use serde_json::Value;
+
+use super::{RunnerSettings, ToolsFrom, look};
+
+/// A runner that answers.
+#[derive(Debug, serde::Serialize)]
+pub(crate) struct Health {
+    /// Its `/health`.
+    pub(crate) said: Value,
+    /// Tools that are listed here to run there, and that it does not have.
+    pub(crate) lacks: BTreeSet<String>,
+    /// Tools whose arguments it describes in another way.
+    pub(crate) differs: BTreeSet<String>,
+}
+
+impl Health {
+    /// Asks a runner. Where its own list is in use, `catalog` is brought up to date; else it is compared.
+    pub(crate) async fn ask(settings: &RunnerSettings, catalog: &Arc<Catalog>) -> Result<Health> {
+        let runner = settings.connect();
+        let said = serde_json::from_slice(&runner.health().await?)?;
+        let mut health = Health { said, lacks: BTreeSet::new(), differs: BTreeSet::new() };
+        match settings.tools {
+            ToolsFrom::Runner => {
+                look(&runner, catalog).await?;
+            }
+            ToolsFrom::Manifest => {
+                let there = listed(&runner).await?;
+                health.compare(&catalog.snapshot(), &there);
+            }
+        }
+        Ok(health)
+    }
+
+    fn compare(&mut self, here: &Snapshot, there: &Snapshot) {
+        for tool in here.tools().filter(|tool| tool.spec.way == Way::Runner) {
+            match there.tool(tool.name()) {
+                None => {
+                    self.lacks.insert(tool.name().to_owned());
+                }
+                Some(other) if arguments(&tool) != arguments(&other) => {
+                    self.differs.insert(tool.name().to_owned());
+                }
+                Some(_) => {}
+            }
+        }
+    }
+}
+
+/// Its list, read afresh and kept nowhere.
+async fn listed(runner: &Runner) -> Result<Arc<Snapshot>> {
+    let catalog = Catalog::described(&runner.address().to_string(), None)?;
+    if let Listing::New { body, .. } = runner.tools(None).await? {
+        catalog.describe(&body, None).context("its list of tools is of no use")?;
+    }
+    Ok(catalog.snapshot())
+}
+
+/// What a tool takes, with the order of members left out.
+fn arguments(tool: &Tool) -> Value {
+    serde_json::from_str(tool.input_schema().get()).unwrap_or_default()
+}
