@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use anyhow::{Result, bail};
 use omni_call::Requirements;
-use omni_catalog::Snapshot;
+use omni_catalog::{Snapshot, Tool};
 use omni_exec::{EnvironmentConfig, Environments, ExecConfig, Stored, stored_environments};
 
 use crate::home::Home;
@@ -69,6 +69,13 @@ pub(crate) struct Wanted {
 /// Whether any tool has requirements. Parses all tools: not for the thread that serves clients.
 pub(crate) fn any_required(snapshot: &Snapshot) -> bool {
     snapshot.tools().any(|tool| tool.spec.requirements.is_some())
+}
+
+/// Whether any tool needs a package. Parses all tools, like the above.
+pub(crate) fn any_dependency(snapshot: &Snapshot) -> bool {
+    let needs =
+        |tool: &Tool| tool.spec.requirements.as_ref().is_some_and(|needs| !needs.dependencies.is_empty());
+    snapshot.tools().any(|tool| needs(&tool))
 }
 
 /// Whether there is anything to be said about environments: needed ones, or some in the cache.

@@ -131,7 +131,12 @@ fn make_environments(
     }
     let chosen = RunArguments { python: arguments.python.clone(), ..RunArguments::default() };
     let settings = RunSettings::resolve(&chosen, &places.file)?;
-    let environments = executors::environments(places, &settings)?;
+    let environments = match executors::environments(places, &settings) {
+        Ok(environments) => environments,
+        // Without a Python there is nothing to install for, and the manifest is as good as ever.
+        Err(_) if !environments::any_dependency(&snapshot) => return Ok(Vec::new()),
+        Err(error) => return Err(error),
+    };
     let mut results = Vec::new();
     let mut done = |outcome: Outcome, results: &mut Vec<Outcome>| {
         let told = tell(&outcome);

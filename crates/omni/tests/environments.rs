@@ -331,6 +331,33 @@ fn a_server_killed_while_it_installs_leaves_no_process_and_nothing_that_is_taken
 }
 
 #[test]
+fn a_client_that_leaves_while_something_is_installed_leaves_no_installer_behind() {
+    let mut lab = Lab::new(None);
+    lab.fake_uv("echo $$ > \"$HOME/installer\"\nexec sleep 3600");
+    lab.skill("slow", "conflict==1.0");
+    fs::create_dir_all(lab.folder.path("home")).unwrap();
+    let mut client = lab.serve();
+    client.call("a", "slow.tell", json!({}));
+    let installer = wait_file(&lab.folder.path("home/installer")).trim().parse().unwrap();
+    client.close();
+    wait_gone(installer);
+    assert!(lab.made().is_empty());
+}
+
+#[test]
+fn a_machine_without_python_syncs_what_needs_no_package() {
+    let lab = Lab::new(None);
+    lab.files("plain", TELLS);
+    lab.folder.write("skills/plain/pyproject.toml", "[project]\nrequires-python = \">=3.9\"\n");
+    let sync = || lab.command(&["sync"]).env("PATH", "/nowhere").output().unwrap();
+    assert!(sync().status.success());
+    lab.skill("plain", "conflict");
+    let output = sync();
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(!output.status.success() && said.contains("no `python3` on the PATH"), "{said}");
+}
+
+#[test]
 fn two_servers_that_want_the_same_environment_make_it_once() {
     let lab = Lab::new(None);
     lab.skill("shared", "conflict==1.0");
