@@ -133,6 +133,11 @@ impl Channel {
         &mut self.outbox
     }
 
+    /// Whether nothing has arrived that has not been taken.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.large.is_none() && self.inbox.is_empty()
+    }
+
     /// Whether everything has been handed to the kernel.
     pub(crate) fn flushed(&self) -> bool {
         self.outbox.is_empty()

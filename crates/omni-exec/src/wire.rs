@@ -182,6 +182,8 @@ pub(crate) enum Fault {
     LineBreak,
     #[error("it sent `{member}` that is not {wanted}")]
     Shape { member: &'static str, wanted: &'static str },
+    #[error("it answered a call that it had not begun")]
+    Foreign,
     #[error("it closed its control channel")]
     Closed,
     #[error("its process was stopped (SIGSTOP) and did not go on")]

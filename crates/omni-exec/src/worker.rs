@@ -80,6 +80,8 @@ pub(crate) struct Worker {
 struct Current {
     id: u64,
     wants: Wants,
+    /// There was a moment when nothing had arrived. What was there before it may have been sent before the call was.
+    waited: bool,
     /// When to look next whether the process still runs.
     look_at: Instant,
     /// It was stopped when that was looked at last.
@@ -270,7 +272,7 @@ impl Worker {
         // Of a worker that broke the protocol, only its death is still of interest.
         let broken = self.spoiled.then_some((self.begun_at, Fault::Closed));
         let look_at = self.begun_at + LOOK_EVERY;
-        self.call = Some(Current { id: number, wants, look_at, stopped: false, broken });
+        self.call = Some(Current { id: number, wants, waited: false, look_at, stopped: false, broken });
     }
 
     /// The number of the call at hand.
@@ -299,7 +301,10 @@ impl Worker {
 
     /// Whether the worker may serve another call: it lives, and owes nothing and is owed nothing.
     pub(crate) fn reusable(&self) -> bool {
-        self.call.is_none() && !self.spoiled && self.channel.flushed() && !self.process.exited()
+        // With nothing sent ahead, what stands behind the last answer was made up for a call to come.
+        let owes = self.sent != self.number;
+        let settled = self.channel.flushed() && (owes || self.channel.is_empty());
+        self.call.is_none() && !self.spoiled && settled && !self.process.exited()
     }
 
     /// What the call that has just ended did to the process, as a JSON array: a reason not to reuse it.
@@ -367,6 +372,12 @@ impl Worker {
             let taken = frame.and_then(|length| {
                 let body = self.channel.body(length);
                 let frame = wire::decode(body.bytes())?;
+                let early = !current.waited && matches!(frame, Up::Result(_));
+                if frame.call() > Some(current.id)
+                    || early && frame.call() == Some(current.id) && !self.page.has_started(current.id)
+                {
+                    return Err(Fault::Foreign);
+                }
                 self.ready |= matches!(frame, Up::Ready(_));
                 if frame.call() == Some(current.id)
                     && let Some(findings) = frame.tainted()
@@ -389,6 +400,7 @@ impl Worker {
                 Err(fault) => return Some(End::Broken(fault)),
             }
         }
+        current.waited = true;
         None
     }
 

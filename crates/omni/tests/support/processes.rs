@@ -10,6 +10,8 @@ pub struct Process {
     pub pid: u32,
     parent: u32,
     state: char,
+    /// In ticks since the machine started.
+    born: u64,
     arguments: Vec<String>,
 }
 
@@ -26,9 +28,14 @@ pub struct Family {
 /// was told of it, is the server's, even if it has left everything else behind.
 pub fn family(servers: &[u32], folder: &Path) -> Family {
     let all = all();
+    let born = servers.iter().filter_map(|server| all.get(server)).map(|server| server.born).min();
     let mut family = Family::default();
     for process in all.values() {
         if servers.contains(&process.pid) || process.pid == std::process::id() {
+            continue;
+        }
+        // Whoever was there before is nobody's child here. Looking at each of them would take longest.
+        if born.is_some_and(|born| process.born < born) {
             continue;
         }
         let descends = ancestors(process, &all).any(|ancestor| servers.contains(&ancestor.pid));
@@ -125,10 +132,11 @@ fn all() -> HashMap<u32, Process> {
             let mut fields = stat.rsplit_once(") ")?.1.split(' ');
             let state = fields.next()?.chars().next()?;
             let parent = fields.next()?.parse().ok()?;
+            let born = fields.nth(17)?.parse().ok()?;
             let arguments = fs::read(entry.path().join("cmdline")).unwrap_or_default();
             let arguments = String::from_utf8_lossy(&arguments);
             let arguments = arguments.split_terminator('\0').map(str::to_owned).collect();
-            Some((pid, Process { pid, parent, state, arguments }))
+            Some((pid, Process { pid, parent, state, born, arguments }))
         })
         .collect()
 }
