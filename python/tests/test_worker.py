@@ -4,6 +4,7 @@ import os
 import signal
 import subprocess
 import sys
+from time import monotonic
 
 import pytest
 from harness import environment
@@ -745,3 +746,17 @@ def test_nothing_heavy_is_loaded_for_a_plain_tool(worker, skill):
     demo = skill(files={"a.py": source})
     loaded = worker().result(demo.target("f", structured=True, wrap=True), {"a": "x"})
     assert HEAVY & set(loaded["structured"]["result"]) <= set(base)
+
+
+@pytest.mark.parametrize("mode", ["sync", "async"])
+def test_files_are_imported_before_any_call_when_the_server_says_so(mode, worker, skill):
+    define = "async def" if mode == "async" else "def"
+    source = f"from time import monotonic\nIMPORTED = monotonic()\n{define} f():\n    return str(IMPORTED)\n"
+    demo = skill(files={"a.py": source, "b.py": "raise SystemExit('no')\n"})
+    one = worker(mode)
+    files = [{"skill": demo.name, "dir": demo.folder, "file": f"scripts/{name}.py"} for name in "abc"]
+    one.send("preload", {"files": files})
+    assert "ready" in one.receive(), "it goes on whatever one of them does"
+    before = monotonic()
+    assert float(one.text(demo.target("f"))) < before
+    assert "error" in one.call(demo.target("f", "b.py"))[-1]

@@ -37,6 +37,9 @@ pub struct RunSpec {
     pub limits: Limits,
     #[serde(default, skip_serializing_if = "is_default")]
     pub policy: Policy,
+    /// Its file is imported when a worker starts, rather than by its first call there.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub preload: bool,
     /// What the tool needs installed; `None` runs with the server's own interpreter.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub requirements: Option<Requirements>,
@@ -99,6 +102,7 @@ impl RunSpec {
             inject: Vec::new(),
             limits: Limits::default(),
             policy: Policy::default(),
+            preload: false,
             requirements: None,
             program: None,
             target: OnceLock::new(),

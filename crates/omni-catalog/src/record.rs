@@ -256,6 +256,7 @@ fn run_spec(
     run.limits.timeout_ms = tool.limits.timeout_ms.or(skill.limits.timeout_ms);
     run.limits.idle_timeout_ms = tool.limits.idle_timeout_ms.or(skill.limits.idle_timeout_ms);
     run.policy = policy(skill, tool);
+    run.preload = skill.preload && program.is_none();
     run.program = program.cloned();
     run
 }

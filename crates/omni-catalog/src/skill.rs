@@ -38,6 +38,9 @@ pub struct Skill {
     /// Its tools are listed by command alone, without `<folder>.` before it.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub flat: bool,
+    /// Its files are imported when a worker starts.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub preload: bool,
     /// Which executor runs its tools unless a tool says otherwise.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub executor: Option<Way>,
@@ -81,7 +84,7 @@ const DESCRIPTION_CHARS_MAX: usize = 1_024;
 const TOP: Place = Place { line: 1, column: 1 };
 
 /// Keys that have a meaning here; at the top or under `metadata`.
-const KNOWN_KEYS: [&str; 21] = [
+const KNOWN_KEYS: [&str; 22] = [
     "name",
     "description",
     "license",
@@ -94,6 +97,7 @@ const KNOWN_KEYS: [&str; 21] = [
     "routing_keywords",
     "intents",
     "flat",
+    "preload",
     "executor",
     "timeout",
     "idle_timeout",
@@ -126,6 +130,7 @@ impl<'a> SkillReader<'a> {
             intents: self.list("intents"),
             metadata: self.front.find("metadata").map(|entry| object(entry.value.map())).unwrap_or_default(),
             flat: self.flag("flat"),
+            preload: self.flag("preload"),
             executor: self.executor(),
             limits: Limits {
                 timeout_ms: self.milliseconds("timeout"),

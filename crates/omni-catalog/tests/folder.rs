@@ -336,6 +336,17 @@ cwd = "../up"
 }
 
 #[test]
+fn a_skill_may_ask_to_be_imported_ahead_of_its_calls() {
+    let place = Place::new();
+    place.skill("eager", &["a"]).skill("plain", &["b"]);
+    place.write("eager/SKILL.md", "---\nname: eager\ndescription: d\npreload: true\n---\n");
+    let (snapshot, _) = place.fresh();
+    let asks = |tool: &str| snapshot.tool(tool).unwrap().spec.preload;
+    assert_eq!((asks("eager.a"), asks("plain.b")), (true, false));
+    assert_eq!(snapshot.diagnostics(), []);
+}
+
+#[test]
 fn a_changed_pyproject_file_is_noticed() {
     let place = Place::new();
     place.skill("text", &["shout"]);

@@ -225,6 +225,17 @@ impl Worker {
         .await
     }
 
+    /// Has the worker import what `frame` names, and waits until it says that it is ready again. The error says what
+    /// happened instead.
+    pub(crate) async fn preload(&mut self, frame: &str, patience: Duration) -> Result<(), String> {
+        wire::push_body(self.channel.outbox(), frame.as_bytes());
+        self.channel.flush_now();
+        match tokio::time::timeout(patience, self.wait_ready()).await {
+            Ok(ready) => ready,
+            Err(_) => Err(format!("was not ready after {} s", patience.as_secs_f64())),
+        }
+    }
+
     /// What to say of a process that ended before it said that it was ready; `None` when it did say so.
     pub(crate) fn never_ready(&self, config: &ExecConfig, exit: Exit) -> Option<StartFailure> {
         (!self.ready).then(|| self.start_failure(config, &before_ready(exit), false))

@@ -306,3 +306,62 @@ async fn nobody_is_blamed_for_a_crash_that_two_async_calls_were_under_way_at() {
     }
     lab.finish().await;
 }
+
+/// Writes a skill file whose import leaves a line in `imports` for each process that does it.
+fn slow_to_import(lab: &Lab, then: &str) -> Request {
+    let text = format!(
+        "import os, sys\nfrom omni import tool\n\nopen({:?}, 'a').write(f'{{os.getpid()}}\\n')\n{then}\n\n\
+         @tool\ndef pid() -> int:\n    return os.getpid()\n",
+        lab.root().join("imports")
+    );
+    std::fs::write(lab.root().join("skills/lab/scripts/heavy.py"), text).expect("a file in the lab's folder");
+    let mut request = lab.call_in("heavy.py", "pid");
+    request.spec.preload = true;
+    request
+}
+
+fn imports(lab: &Lab) -> Vec<String> {
+    let lines = std::fs::read_to_string(lab.root().join("imports")).unwrap_or_default();
+    lines.lines().map(str::to_owned).collect()
+}
+
+#[tokio::test]
+async fn a_skill_that_asks_for_it_is_imported_before_a_worker_takes_calls() {
+    let (lab, pool) = Lab::pool_to_renew(|config| config.worker_life = calls(5));
+    let tool = Arc::new(slow_to_import(&lab, "").spec);
+    pool.preload(&tool);
+    pool.warm_up();
+    wait_until("the import", || imports(&lab).len() == 1).await;
+    let first = text(&lab.call("pid").with(&tool).run().await);
+    assert_eq!(imports(&lab), [first.clone()]);
+    // Its successor has imported it as well before it is asked anything.
+    while pid(&lab).await.to_string() == first {
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    let before = imports(&lab);
+    let second = text(&lab.call("pid").with(&tool).run().await);
+    assert!(before.contains(&second), "{second} is none of {before:?}");
+    drop(pool);
+    lab.finish().await;
+}
+
+#[tokio::test]
+async fn an_import_that_fails_or_kills_ahead_of_its_calls_stops_nobody_else() {
+    for (then, dies) in [("raise ValueError", false), ("os._exit(3)", true)] {
+        let (lab, pool) = Lab::pool_to_renew(|_| {});
+        let tool = Arc::new(slow_to_import(&lab, then).spec);
+        pool.preload(&tool);
+        let outcome = lab.call("echo").args(&json!({"text": "x"})).run().await;
+        assert_eq!((text(&outcome).as_str(), outcome.attempt), ("x", 1), "{then}");
+        let asynchronous = lab.call("async_echo").args(&json!({"text": "y"})).run().await;
+        assert_eq!(text(&asynchronous), "y", "{then}");
+        let outcome = lab.call("pid").with(&tool).run().await;
+        match outcome.ending {
+            Ending::LoadError { .. } => assert!(!dies),
+            Ending::Exited { code: 3 } => assert!(dies),
+            other => panic!("{then}: {other:?}"),
+        }
+        drop(pool);
+        lab.finish().await;
+    }
+}

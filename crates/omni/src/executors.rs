@@ -89,11 +89,20 @@ impl Executors {
 
     /// Finds Python and starts the first workers, so that no call has to wait for it. Where a runner runs the tools,
     /// the first that names another executor sees to that.
-    pub(crate) async fn warm_up(&self) -> Result<()> {
+    /// They import what the skills of the snapshot want imported.
+    pub(crate) async fn warm_up(&self, snapshot: Arc<Snapshot>) -> Result<()> {
         if self.runner.is_some() {
             return Ok(());
         }
-        self.make_ready().await?.common.pool.warm_up();
+        let ready = self.make_ready().await?;
+        // Parses all tools.
+        let asking = move || snapshot.tools().filter(|tool| tool.spec.preload).collect::<Vec<_>>();
+        for tool in tokio::task::spawn_blocking(asking).await.context("bug")? {
+            if tool.spec.requirements.is_none() {
+                ready.common.pool.preload(&tool.spec);
+            }
+        }
+        ready.common.pool.warm_up();
         Ok(())
     }
 

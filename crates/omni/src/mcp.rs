@@ -137,7 +137,7 @@ async fn http(
 ) -> Result<()> {
     let listener = listen(arguments).await?;
     let address = listener.local_addr().context("the listening address cannot be read")?;
-    executors.warm_up().await?;
+    executors.warm_up(kept.server.snapshot()).await?;
     let names = AllowedNames::new(&arguments.allow_hosts, &arguments.allow_origins);
     let key = session_key(&places.state);
     let server = kept.server.clone();

@@ -98,6 +98,8 @@ def _serve_one_by_one(channel: Channel, caller: Caller) -> None:
                 _refuse_all(channel, reader)
         elif kind == "drain":
             leave(caller)
+        elif kind == "preload":
+            channel.send(caller.preload(body["files"]))
 
 
 def _refuse_all(channel: Channel, reader: CallReader) -> None:

@@ -79,6 +79,8 @@ class Tasks:
         elif kind == "drain":
             self._draining = True
             self._stop_when_idle()
+        elif kind == "preload":
+            self._channel.send(self._caller.preload(body["files"]))
 
     def _start(self, call: Call) -> None:
         if self._caller.tainted:

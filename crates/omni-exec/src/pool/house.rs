@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use tokio::time::timeout_at;
 
+use super::preload::NoWorker;
 use super::{Shared, State};
 use crate::failures::Failures;
 use crate::outcome::{start_failed, unstarted, waited_out};
@@ -198,7 +199,10 @@ impl Shared {
         let generation = state.succession.generation;
         let starting = Starting { shared: Arc::clone(self), serves, purpose, generation };
         self.runtime().spawn(async move {
-            let result = Worker::start(&starting.shared.children, Mode::Sync, Box::new(seat)).await;
+            let result = {
+                let shared = &starting.shared;
+                shared.preload.start(&shared.children, Mode::Sync, Box::new(seat)).await
+            };
             starting.done(result);
         });
     }
@@ -249,7 +253,7 @@ struct Starting {
 }
 
 impl Starting {
-    fn done(self, result: Result<Worker, StartFailure>) {
+    fn done(self, result: Result<Worker, NoWorker>) {
         let shared = Arc::clone(&self.shared);
         match result {
             Ok(mut worker) => {
@@ -270,7 +274,9 @@ impl Starting {
                 old.into_iter().for_each(|worker| shared.dismiss(worker));
                 shared.give_back(Box::new(worker));
             }
-            Err(failure) => {
+            // Its place is free again, which has the housekeeper start another one.
+            Err(NoWorker::Preload) => drop(self),
+            Err(NoWorker::Failed(failure)) => {
                 drop(self);
                 shared.start_failed(failure);
             }

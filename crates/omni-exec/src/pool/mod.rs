@@ -4,6 +4,7 @@ mod affine;
 mod house;
 mod lease;
 mod multiplex;
+mod preload;
 mod queue;
 mod succession;
 
@@ -11,7 +12,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
-use omni_call::{BoxFuture, Call, Ending, EventSink, Executor, Outcome, Phase, ToolResult};
+use omni_call::{BoxFuture, Call, Ending, EventSink, Executor, Outcome, Phase, RunSpec, ToolResult};
 use tokio::runtime::Handle;
 use tokio::sync::Notify;
 
@@ -26,6 +27,7 @@ use house::Purpose;
 use house::Watch;
 use lease::{Lease, Ticket};
 use multiplex::Multiplex;
+use preload::Preload;
 use queue::{Handed, Place, Queue, REVOKED_FOR};
 use succession::Succession;
 
@@ -64,6 +66,7 @@ struct Shared {
     config: Arc<ExecConfig>,
     children: Arc<Children>,
     state: Mutex<State>,
+    preload: Arc<Preload>,
     /// Calls the housekeeper.
     house: Notify,
     /// Told when workers of a new generation have taken over.
@@ -116,12 +119,14 @@ impl Pool {
 
     fn with(config: Arc<ExecConfig>, kind: Kind) -> Self {
         let children = Children::new(Arc::clone(&config));
+        let preload = Arc::new(Preload::default());
         Pool {
             kind,
-            multiplex: Multiplex::new(Arc::clone(&children)),
+            multiplex: Multiplex::new(Arc::clone(&children), Arc::clone(&preload)),
             shared: Arc::new(Shared {
                 children,
                 config,
+                preload,
                 state: Mutex::default(),
                 house: Notify::new(),
                 renewed: Notify::new(),
@@ -140,12 +145,19 @@ impl Pool {
         }
     }
 
+    /// Has the workers that are started from now on import a tool's file before they take calls. A skill that says
+    /// `preload` needs this only before its first call; its calls do it too.
+    pub fn preload(&self, tool: &Arc<RunSpec>) {
+        self.shared.preload.note(tool);
+    }
+
     /// Replaces every worker by a new one, so that from the return of this on calls run their skills as they
     /// are on disk now. Calls that run meanwhile end on the workers they run on. Where no worker can be started,
     /// this waits, and the old ones go on.
     ///
     /// Workers that keep a skill's state are replaced only when `changed` says so of that skill.
     pub async fn renew(&self, changed: impl Fn(&str) -> bool) {
+        self.shared.preload.renew();
         match &self.kind {
             Kind::Common(affine) => {
                 tokio::join!(self.shared.renew(), self.multiplex.renew(), affine.renew(changed));
@@ -248,6 +260,9 @@ impl Executor for Pool {
             && let Some(key) = affine::Key::of(&call)
         {
             return Box::pin(affine.run(key, call, events));
+        }
+        if call.spec.preload {
+            self.shared.preload.note(&call.spec);
         }
         if call.spec.is_async {
             Box::pin(self.multiplex.run(call, events))

@@ -12,6 +12,7 @@ use omni_call::{Call, Ending, Event, EventSink, Outcome, Phase, Wants};
 use tokio::sync::oneshot;
 use tokio::time::{Sleep, sleep, sleep_until, timeout, timeout_at};
 
+use super::preload::{NoWorker, Preload};
 use super::queue::REVOKED_FOR;
 use super::succession::EXIT_GRACE;
 use super::{CANCEL_PATIENCE, RETRY_AFTER, note_taint};
@@ -40,6 +41,7 @@ pub(super) struct Multiplex {
 
 struct Shared {
     children: Arc<Children>,
+    preload: Arc<Preload>,
     state: Mutex<State>,
     /// Held while a worker is started, so that one start serves all who wait for it.
     opening: tokio::sync::Mutex<()>,
@@ -61,8 +63,9 @@ struct State {
 }
 
 impl Multiplex {
-    pub(super) fn new(children: Arc<Children>) -> Self {
-        let shared = Shared { children, state: Mutex::default(), opening: tokio::sync::Mutex::new(()) };
+    pub(super) fn new(children: Arc<Children>, preload: Arc<Preload>) -> Self {
+        let shared =
+            Shared { children, preload, state: Mutex::default(), opening: tokio::sync::Mutex::new(()) };
         Multiplex { shared: Arc::new(shared) }
     }
 
@@ -234,7 +237,14 @@ impl Shared {
             return Err(Arc::clone(failure));
         }
         let generation = self.lock().generation;
-        match Worker::start(&self.children, Mode::Async, Box::new(())).await {
+        let started = loop {
+            match self.preload.start(&self.children, Mode::Async, Box::new(())).await {
+                Ok(worker) => break Ok(worker),
+                Err(NoWorker::Failed(failure)) => break Err(failure),
+                Err(NoWorker::Preload) => {}
+            }
+        };
+        match started {
             Ok(worker) => {
                 let line = Arc::new(Line { page: worker.page(), generation, state: Mutex::default() });
                 let idle_ttl = self.children.config().idle_worker_ttl;

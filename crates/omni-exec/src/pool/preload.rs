@@ -1,0 +1,93 @@
+//! Files of skills that ask to be imported when a worker starts, instead of by their first call there.
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use omni_call::RunSpec;
+use serde_json::json;
+
+use crate::process::Children;
+use crate::wire::Mode;
+use crate::worker::{StartFailure, Worker};
+
+/// How long all imports together may take: large libraries take seconds.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// What the workers of a pool import before they take calls.
+#[derive(Default)]
+pub(super) struct Preload {
+    state: Mutex<State>,
+}
+
+#[derive(Default)]
+struct State {
+    /// One tool of each file.
+    tools: Vec<Arc<RunSpec>>,
+    /// A worker did not live through these imports: from then on the calls do them.
+    given_up: bool,
+}
+
+/// Why there is no worker.
+pub(super) enum NoWorker {
+    Failed(StartFailure),
+    /// It did not live through its imports. The next one is started without them.
+    Preload,
+}
+
+impl Preload {
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Has the workers that are started from now on import the tool's file.
+    pub(super) fn note(&self, tool: &Arc<RunSpec>) {
+        let mut state = self.lock();
+        let same = |known: &Arc<RunSpec>| {
+            Arc::ptr_eq(known, tool) || (known.skill_dir == tool.skill_dir && known.file == tool.file)
+        };
+        if !state.tools.iter().any(same) {
+            state.tools.push(Arc::clone(tool));
+        }
+    }
+
+    /// Has the imports tried again: the files may be others now.
+    pub(super) fn renew(&self) {
+        self.lock().given_up = false;
+    }
+
+    /// The frame that asks for the imports; `None` when there are none.
+    fn frame(&self) -> Option<String> {
+        let state = self.lock();
+        if state.given_up || state.tools.is_empty() {
+            return None;
+        }
+        let file =
+            |tool: &Arc<RunSpec>| json!({"skill": tool.skill, "dir": tool.skill_dir, "file": tool.file});
+        let files: Vec<_> = state.tools.iter().map(file).collect();
+        Some(json!({"preload": {"files": files}}).to_string())
+    }
+
+    /// Starts a worker that has imported what it should.
+    pub(super) async fn start(
+        &self,
+        children: &Arc<Children>,
+        mode: Mode,
+        seat: Box<dyn Send>,
+    ) -> Result<Worker, NoWorker> {
+        let mut worker = Worker::start(children, mode, seat).await.map_err(NoWorker::Failed)?;
+        let Some(frame) = self.frame() else { return Ok(worker) };
+        match worker.preload(&frame, PATIENCE).await {
+            Ok(()) => Ok(worker),
+            Err(_) if children.closing() => Err(NoWorker::Preload),
+            Err(reason) => {
+                self.lock().given_up = true;
+                tracing::warn!(
+                    reason,
+                    "a worker did not live through the imports of the skills that say `preload`: their calls \
+                     import them from now on"
+                );
+                Err(NoWorker::Preload)
+            }
+        }
+    }
+}
