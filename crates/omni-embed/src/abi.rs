@@ -36,6 +36,9 @@ pub(crate) struct Complaint {
     pub(crate) say: unsafe extern "C" fn(data: *mut c_void, text: Text),
 }
 
+/// How many numbers a status page holds here.
+pub(crate) const PAGE_SLOTS: usize = 16;
+
 /// What one thread of Python has of the host.
 #[repr(C)]
 #[derive(Clone, Copy)]
@@ -44,7 +47,7 @@ pub(crate) struct Door {
     pub(crate) data: *const c_void,
     /// Names the thread among those of the host.
     pub(crate) key: u64,
-    /// Two slots: see `StatusPage`.
+    /// [`PAGE_SLOTS`] numbers: see `StatusPage`.
     pub(crate) page: *mut u64,
     /// Becomes readable when there is a frame; -1 for a thread that waits in `receive`.
     pub(crate) wake: c_int,

@@ -9,11 +9,8 @@ use pyo3::ffi;
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyCFunction, PyDict, PyTuple};
 
-use crate::abi::{Door, Text};
+use crate::abi::{Door, PAGE_SLOTS, Text};
 use crate::bytes;
-
-/// The memory that a status page takes.
-const PAGE_BYTES: isize = 16;
 
 /// What the host gave, for closures that any thread of Python may call.
 #[derive(Clone, Copy)]
@@ -68,9 +65,13 @@ pub(crate) fn open<'py>(py: Python<'py>, door: Door) -> PyResult<Bound<'py, PyDi
 /// The status page as Python sees memory.
 fn page(py: Python<'_>, page: *mut u64) -> PyResult<Bound<'_, PyAny>> {
     const WRITABLE: c_int = 0x200;
+    const PAGE_BYTES: usize = size_of::<u64>() * PAGE_SLOTS;
     // SAFETY: the memory outlives the thread, and the interpreter lock is held.
     let view = unsafe {
-        Bound::from_owned_ptr_or_err(py, ffi::PyMemoryView_FromMemory(page.cast(), PAGE_BYTES, WRITABLE))?
+        Bound::from_owned_ptr_or_err(
+            py,
+            ffi::PyMemoryView_FromMemory(page.cast(), PAGE_BYTES.cast_signed(), WRITABLE),
+        )?
     };
     view.call_method1("cast", ("Q",))
 }

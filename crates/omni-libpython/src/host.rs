@@ -5,15 +5,16 @@ use std::os::fd::{AsRawFd, BorrowedFd};
 use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use crate::abi::{Door, Text};
+use crate::abi::{Door, PAGE_SLOTS, Text};
 
 /// The other end of one thread of Python. Its functions must not panic: there is nobody to catch it.
 pub trait Host: Send + Sync + 'static {
     /// Names the thread among those of this process.
     fn key(&self) -> u64;
 
-    /// The thread's status page: the last call that it has started, and below which it must start none.
-    fn page(&self) -> &[AtomicU64; 2];
+    /// The thread's status page. Its first slot names the last call that it has started, the second below which it must
+    /// start none; further ones are the thread's own.
+    fn page(&self) -> &[AtomicU64; PAGE_SLOTS];
 
     /// What becomes readable when there is a frame, for a thread that does not wait in `receive`.
     fn wake(&self) -> Option<BorrowedFd<'_>>;

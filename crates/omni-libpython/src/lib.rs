@@ -12,4 +12,7 @@ mod plugin;
 mod abi;
 
 pub use host::{Host, Received};
+
+/// How many numbers a status page holds here.
+pub const PAGE_SLOTS: usize = abi::PAGE_SLOTS;
 pub use interpreter::{Interpreter, LoadError, Startup, start};

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use omni_libpython::{Host, Interpreter, Received, Startup, start};
+use omni_libpython::{Host, Interpreter, PAGE_SLOTS, Received, Startup, start};
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 use tokio::sync::{Notify, oneshot, watch};
@@ -39,7 +39,7 @@ type Started = Result<Interpreter, String>;
 /// Our side of the control thread.
 pub(super) struct Control {
     mailbox: Mailbox,
-    page: [AtomicU64; 2],
+    page: [AtomicU64; PAGE_SLOTS],
     next: AtomicU64,
     asked: Mutex<HashMap<u64, oneshot::Sender<Stopped>>>,
     /// Whether the interpreter lock cannot be had at present.
@@ -59,7 +59,7 @@ impl Control {
         let (ready, started) = oneshot::channel();
         let control = Arc::new(Control {
             mailbox: Mailbox::to_wait_for(),
-            page: [AtomicU64::new(0), AtomicU64::new(0)],
+            page: Default::default(),
             next: AtomicU64::new(0),
             asked: Mutex::default(),
             wedged: watch::Sender::new(false),
@@ -135,7 +135,7 @@ impl Host for Control {
         0
     }
 
-    fn page(&self) -> &[AtomicU64; 2] {
+    fn page(&self) -> &[AtomicU64; PAGE_SLOTS] {
         &self.page
     }
 

@@ -10,7 +10,7 @@ use std::time::Instant;
 
 use bytes::Bytes;
 use omni_call::{Call, EventSink};
-use omni_libpython::{Host, Interpreter, Received};
+use omni_libpython::{Host, Interpreter, PAGE_SLOTS, Received};
 
 use super::mailbox::Mailbox;
 use crate::ExecConfig;
@@ -28,7 +28,7 @@ const WAITING_MAX: usize = 1024;
 /// A thread of Python as the server sees it.
 pub(super) struct Thread {
     key: u64,
-    page: [AtomicU64; 2],
+    page: [AtomicU64; PAGE_SLOTS],
     mailbox: Mailbox,
     state: Mutex<State>,
 }
@@ -71,7 +71,7 @@ impl Thread {
         };
         let thread = Arc::new(Thread {
             key: NEXT_KEY.fetch_add(1, Ordering::Relaxed),
-            page: [AtomicU64::new(0), AtomicU64::new(0)],
+            page: Default::default(),
             mailbox,
             state: Mutex::default(),
         });
@@ -253,7 +253,7 @@ impl Host for Thread {
         self.key
     }
 
-    fn page(&self) -> &[AtomicU64; 2] {
+    fn page(&self) -> &[AtomicU64; PAGE_SLOTS] {
         &self.page
     }
 

@@ -135,7 +135,7 @@ fn options_of_the_wrong_kind_are_not_applied() {
     assert_eq!(
         vec![
             "`timeout=` must be a number of seconds from 0 (off) to a week",
-            "`executor=` must be \"pool\", \"spawn\", \"zygote\", \"prewarmed\", \"recycled\", \"embedded_worker\" or \"runner\"",
+            "`executor=` must be \"pool\", \"spawn\", \"zygote\", \"prewarmed\", \"recycled\", \"embedded\", \"embedded_worker\" or \"runner\"",
             "`read_only=` must be `True` or `False`",
             "`tags=` must be a list of strings",
             "`output_schema=` must be the schema of an object (`\"type\": \"object\"`)",
