@@ -1,8 +1,9 @@
 """Do real clients get along with the built binary?
 
 Each client lists all tools of the shipped `skills/` and makes the five calls of `clients/calls.json`, one of
-which has to fail, in every protocol mode it knows and over stdio and HTTP. One line for each. The Python client
-also looks at what comes from a runner (`runner.py`): resources, prompts, and a list of tools that changes.
+which has to fail, in every protocol mode it knows: over stdio, over HTTP, and of the server in Python alone, which
+has to show the same list. One line for each. The Python client also looks at what comes from a runner
+(`runner.py`): resources, prompts, and a list of tools that changes.
 
     python3 conformance/clients.py --binary target/debug/omni [--client python]
 """
@@ -26,6 +27,7 @@ from harness import (
     SetupError,
     http_server,
     node_with,
+    python_alone_command,
     python_with_client,
     runner,
     stdio_command,
@@ -179,7 +181,11 @@ def main() -> int:
             for name, text in world["files"].items():
                 (root / name).write_text(text)
             with http_server(binary, SKILLS, TARGET / "clients-server.log", root) as url:
-                servers = {"stdio": {"command": stdio_command(binary, SKILLS, root)}, "http": {"url": url}}
+                servers = {
+                    "stdio": {"command": stdio_command(binary, SKILLS, root)},
+                    "http": {"url": url},
+                    "alone": {"command": python_alone_command(binary, SKILLS, root)},
+                }
                 for client in asked.client or CLIENTS:
                     make, modes = CLIENTS[client]
                     look = make()

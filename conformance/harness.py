@@ -152,6 +152,14 @@ def stdio_command(binary: Path, skills: Path, root: Path) -> list[str]:
     return [str(binary), "mcp", "--skills", str(skills), "--root", str(root)]
 
 
+def python_alone_command(binary: Path, skills: Path, root: Path) -> list[str]:
+    """Return the command that serves `skills` over stdin and stdout without the binary, from its package."""
+    printed = subprocess.run([str(binary), "python-path"], capture_output=True, text=True, check=True)
+    package = f"PYTHONPATH={printed.stdout.strip()}"
+    server = [sys.executable, "-m", "omni.mcp", "--skills", str(skills), "--root", str(root)]
+    return ["env", package, *server]
+
+
 def _wait_until_it_listens(child: subprocess.Popen[bytes], port: int, log: Path) -> None:
     give_up = time.monotonic() + START_SECONDS_MAX
     while time.monotonic() < give_up:

@@ -412,3 +412,54 @@ fn python_alone_tells_its_client_that_the_tools_have_changed() {
     assert!(names.iter().any(|tool| tool["name"] == "t.added"));
     assert_eq!(support::text(&client.result("t.added", json!({}))), "5");
 }
+
+/// Calls that are sent before a client is switched away, and as many that run at that moment.
+const CALLS: u64 = 150;
+const IN_FLIGHT: u64 = 16;
+
+/// Keeps calls running on a client until `CALLS` have been answered, and leaves those that run running.
+fn load(client: &mut Stdio_, answered: &mut u64) {
+    for id in 0..CALLS + IN_FLIGHT {
+        if id >= IN_FLIGHT {
+            assert_worked(&client.answer(id - IN_FLIGHT));
+            *answered += 1;
+        }
+        client.call(id, "t.work", json!({"n": id}));
+    }
+}
+
+fn assert_worked(answer: &Value) {
+    let n = answer["id"].as_u64().expect("ids are numbers here");
+    assert_eq!(answer["result"]["structuredContent"]["result"], n * 2, "{answer}");
+}
+
+#[test]
+fn under_load_a_client_is_switched_to_python_alone_and_back_and_no_call_fails() {
+    let folder = Folder::new(
+        "import time\n@tool(read_only=True)\ndef work(n: int) -> int:\n    time.sleep(n % 5 / 500)\n    return n * 2\n",
+    );
+    let mut lists = Vec::new();
+    let mut answered = 0;
+    let mut before: Option<Stdio_> = None;
+    for stage in ["rust", "python", "rust"] {
+        // The next server comes up while the one before still runs calls.
+        let next = if stage == "rust" { folder.stdio(&[]) } else { folder.python_alone(&[]) };
+        let mut next = next.initialised();
+        lists.push(next.request("tools/list", json!({}))["result"]["tools"].to_string());
+        if let Some(mut before) = before.take() {
+            for answer in before.close() {
+                assert_worked(&answer);
+                answered += 1;
+            }
+        }
+        load(&mut next, &mut answered);
+        before = Some(next);
+    }
+    for answer in before.unwrap().close() {
+        assert_worked(&answer);
+        answered += 1;
+    }
+    assert_eq!(answered, 3 * (CALLS + IN_FLIGHT));
+    assert_eq!(lists[1], lists[0]);
+    assert_eq!(lists[2], lists[0]);
+}

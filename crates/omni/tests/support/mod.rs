@@ -87,7 +87,8 @@ impl Folder {
             .args(arguments)
             .current_dir(self.dir.path())
             .env("HOME", self.path("home"))
-            .env("PYTHONPATH", package.trim_end());
+            .env("PYTHONPATH", package.trim_end())
+            .envs(self.env.iter().map(|(name, value)| (name, value)));
         Stdio_::of(command)
     }
 
