@@ -118,6 +118,40 @@ impl Runner {
     }
 }
 
+/// `python -m omni.runner` over the same folder of skills, on a Unix socket.
+struct OwnRunner {
+    child: Child,
+    address: String,
+}
+
+impl OwnRunner {
+    fn start(folder: &Folder) -> OwnRunner {
+        let socket = folder.path("r.sock");
+        let mut child = Command::new("python3")
+            .args(["-m", "omni.runner", "--skills"])
+            .arg(folder.path("skills"))
+            .arg("--unix")
+            .arg(&socket)
+            .current_dir(folder.dir.path())
+            .env("PYTHONPATH", concat!(env!("CARGO_MANIFEST_DIR"), "/../../python/src"))
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut line = String::new();
+        BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
+        let address = line.trim().rsplit_once(" at ").expect("it says where it listens").1.to_owned();
+        OwnRunner { child, address }
+    }
+}
+
+impl Drop for OwnRunner {
+    fn drop(&mut self) {
+        // It ends what it has started when it is asked to end, not when it is killed.
+        let _ = Command::new("kill").arg(self.child.id().to_string()).status();
+        let _ = self.child.wait();
+    }
+}
+
 impl Drop for Runner {
     fn drop(&mut self) {
         let _ = self.child.kill();
@@ -309,4 +343,32 @@ fn over_http_a_session_and_a_subscription_hear_of_a_change() {
     }
     let unknown = server.modern("resources/read", json!({"uri": "mem:two"}), &[]);
     assert_eq!((unknown.status, unknown.code()), (200, -32602));
+}
+
+#[test]
+fn our_own_runner_lists_what_the_folder_lists_and_tells_of_a_new_skill() {
+    let source = "@tool(read_only=True)\ndef add(a: int, b: int = 1) -> int:\n    \"\"\"Add.\"\"\"\n    return a + b\n";
+    let folder = Folder::new(source);
+    let runner = OwnRunner::start(&folder);
+    let here = folder.stdio(&[]).initialised().request("tools/list", json!({}));
+    let arguments = [&["--runner", &runner.address][..], &OPTIONS[..]].concat();
+    let mut client = folder.stdio(&arguments).initialised();
+    let there = client.request("tools/list", json!({}));
+    assert_eq!(there["result"], here["result"], "the same descriptions, whoever read the source");
+    assert_eq!(client.result("t.add", json!({"a": 41}))["structuredContent"], json!({"result": 42}));
+
+    let resources = client.request("resources/list", json!({}));
+    let uri = resources["result"]["resources"][0]["uri"].as_str().unwrap().to_owned();
+    let read = client.request("resources/read", json!({"uri": uri}));
+    assert!(read["result"]["contents"][0]["text"].as_str().unwrap().contains("name: t"), "{read}");
+    assert_eq!(client.request("resources/read", json!({"uri": "omni://skill/x"}))["error"]["code"], -32002);
+
+    folder.write("skills/new/SKILL.md", "---\nname: new\ndescription: New.\n---\n");
+    folder.write(
+        "skills/new/scripts/n.py",
+        "from omni import tool\n\n\n@tool\ndef hello():\n    return \"hello\"\n",
+    );
+    client.wait_for(|message| message["method"] == "notifications/tools/list_changed");
+    assert_eq!(names(&client.request("tools/list", json!({}))), ["new.hello", "t.add"]);
+    assert_eq!(text(&client.result("new.hello", json!({}))), "hello");
 }
