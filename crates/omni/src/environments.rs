@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use anyhow::{Result, bail};
-use omni_call::Requirements;
+use omni_call::{Requirements, Way};
 use omni_catalog::{Snapshot, Tool};
 use omni_exec::{EnvironmentConfig, Environments, ExecConfig, Stored, stored_environments};
 
@@ -68,14 +68,17 @@ pub(crate) struct Wanted {
 
 /// Whether any tool has requirements. Parses all tools: not for the thread that serves clients.
 pub(crate) fn any_required(snapshot: &Snapshot) -> bool {
-    snapshot.tools().any(|tool| tool.spec.requirements.is_some())
+    snapshot.tools().any(|tool| required(&tool).is_some())
 }
 
 /// Whether any tool needs a package. Parses all tools, like the above.
 pub(crate) fn any_dependency(snapshot: &Snapshot) -> bool {
-    let needs =
-        |tool: &Tool| tool.spec.requirements.as_ref().is_some_and(|needs| !needs.dependencies.is_empty());
-    snapshot.tools().any(|tool| needs(&tool))
+    snapshot.tools().any(|tool| required(&tool).is_some_and(|needs| !needs.dependencies.is_empty()))
+}
+
+/// What a tool needs installed here. One that runs elsewhere, or inside the server, gets no environment.
+fn required(tool: &Tool) -> Option<&Requirements> {
+    tool.spec.requirements.as_ref().filter(|_| !matches!(tool.spec.way, Way::Embedded | Way::Runner))
 }
 
 /// Whether there is anything to be said about environments: needed ones, or some in the cache.
@@ -88,9 +91,7 @@ pub(crate) fn wanted(snapshot: &Snapshot, environments: &Environments) -> Vec<Wa
     let mut wanted: BTreeMap<String, Wanted> = BTreeMap::new();
     for tool in snapshot.tools() {
         let spec = &tool.spec;
-        let Some(requirements) = spec.requirements.as_ref().filter(|needs| environments.wanted(needs)) else {
-            continue;
-        };
+        let Some(requirements) = required(&tool).filter(|needs| environments.wanted(needs)) else { continue };
         let name = environments.name(requirements);
         let entry = wanted.entry(name.clone()).or_insert_with(|| Wanted {
             name,

@@ -185,7 +185,14 @@ fn two_skills_with_conflicting_versions_of_one_package_both_work() {
 #[test]
 fn scripts_of_one_skill_have_each_what_their_block_asks_for_by_every_executor() {
     let lab = Lab::each().pop().unwrap();
-    for (executor, version) in [("pool", "1.0"), ("spawn", "2.0"), ("zygote", "1.0")] {
+    let executors = [
+        ("pool", "1.0"),
+        ("spawn", "2.0"),
+        ("zygote", "1.0"),
+        ("prewarmed", "2.0"),
+        ("embedded_worker", "1.0"),
+    ];
+    for (executor, version) in executors.into_iter().chain([("embedded", "2.0")]) {
         let source = TELLS
             .replace("@tool", &format!("@tool(executor=\"{executor}\")"))
             .replace("tell(", &format!("{executor}("));
@@ -194,9 +201,11 @@ fn scripts_of_one_skill_have_each_what_their_block_asks_for_by_every_executor() 
         lab.folder.write(&format!("skills/each/scripts/{executor}.py"), &(block + &source));
     }
     let mut client = lab.serve();
-    for (tool, version) in [("each.pool", "1.0"), ("each.spawn", "2.0"), ("each.zygote", "1.0")] {
-        assert_eq!(text(&client.result(tool, json!({}))), version, "{tool}");
+    for (executor, version) in executors {
+        assert_eq!(text(&client.result(&format!("each.{executor}"), json!({}))), version, "{executor}");
     }
+    let inside = client.result("each.embedded", json!({}));
+    assert!(text(&inside).contains("`scripts/embedded.py`"), "the server's own process has none: {inside}");
     let without = client.result("each.tell", json!({}));
     assert_eq!(kind(&without), "load_error", "a file without a block has none of it: {without}");
     client.close();
