@@ -333,7 +333,7 @@ async fn a_skill_that_asks_for_it_is_imported_before_a_worker_takes_calls() {
     pool.warm_up();
     wait_until("the import", || imports(&lab).len() == 1).await;
     let first = text(&lab.call("pid").with(&tool).run().await);
-    assert_eq!(imports(&lab), [first.clone()]);
+    assert_eq!(imports(&lab), std::slice::from_ref(&first));
     // Its successor has imported it as well before it is asked anything.
     while pid(&lab).await.to_string() == first {
         tokio::time::sleep(Duration::from_millis(5)).await;
