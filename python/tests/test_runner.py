@@ -35,6 +35,13 @@ def sleeps(seconds: float, ctx: Context) -> str:
     time.sleep(seconds)
     return "slept"
 
+_CALLS = []
+
+@tool(affinity="session")
+def counts() -> int:
+    _CALLS.append(1)
+    return len(_CALLS)
+
 @tool
 def crashes():
     os.abort()
@@ -172,12 +179,18 @@ def test_a_tool_that_crashes_costs_its_call_only(runner):
     assert one.run("demo.echo", {"text": "a"})[-1]["result"]
 
 
+def test_a_session_finds_its_own_memory(runner):
+    one = runner()
+    ends = [one.run("demo.counts", context={"session": session})[-1] for session in ("a", "b", "a")]
+    assert [end["result"]["structured"]["result"] for end in ends] == [1, 1, 2]
+
+
 def test_its_tools_are_listed_once_and_known_by_their_tag(runner):
     one = runner()
     status, headers, body = one.ask("GET", "/tools")
     assert status == 200
     tools = {tool["name"]: tool for tool in body["tools"]}
-    assert list(tools) == ["demo.crashes", "demo.echo", "demo.sleeps", "demo.waits"]
+    assert list(tools) == ["demo.counts", "demo.crashes", "demo.echo", "demo.sleeps", "demo.waits"]
     echo = tools["demo.echo"]
     assert echo["inputSchema"]["required"] == ["text"]
     assert echo["omni"]["timeout_ms"] == 9000

@@ -27,6 +27,13 @@ def echo(text: str = "") -> str:
 def pid() -> int:
     return os.getpid()
 
+_CALLS = []
+
+@tool
+def counts() -> str:
+    _CALLS.append(1)
+    return f"{os.getpid()} {len(_CALLS)}"
+
 @tool
 def raises():
     raise KeyError("missing")
@@ -356,6 +363,26 @@ def test_workers_that_know_old_code_serve_no_more_calls(lab):
     before = one.text("pid")
     one.supervisor.renew()
     assert one.text("pid") != before
+
+
+def test_calls_with_one_affinity_meet_in_one_worker_and_hear_when_its_memory_is_gone(lab):
+    one = lab()
+    ann, bob = {"affinity": ("demo", "ann")}, {"affinity": ("demo", "bob")}
+    counted = [one.text("counts", **who).split() for who in (ann, ann, bob, ann)]
+    assert [count for _, count in counted] == ["1", "2", "1", "3"]
+    assert counted[0][0] == counted[1][0] == counted[3][0] != counted[2][0]
+    assert one.error("dies", {"how": "kill"}, **ann)["kind"] == "signalled"
+    after = one.call("counts", **ann)["result"]
+    assert after["meta"] == {"omni/state": "lost"}
+    assert after["content"][0]["text"].endswith(" 1")
+    assert "meta" not in one.call("counts", **ann)["result"]
+
+
+def test_sessions_that_nobody_uses_make_room_for_others(lab):
+    one = lab(workers=(0, 2))
+    for session in "abcabc":
+        assert one.text("echo", {"text": session}, affinity=("demo", session)) == session
+    assert one.supervisor.state()["idle"] <= 2
 
 
 def test_an_interpreter_that_is_missing_is_named(skill, tmp_path):

@@ -245,10 +245,11 @@ class Server:
             raise RefusedError(503, "draining", "the runner is about to end", retry_after=1)
         if not self._skills.ready:
             self._skills.wait(None if asked.deadline_ms is None else asked.deadline_ms / 1000)
-        target = self._skills.target(asked.name)
-        if target is None:
+        found = self._skills.target(asked.name)
+        if found is None:
             message = f"there is no tool `{asked.name[:200]}`; `GET /tools` lists those there are"
             raise RefusedError(404, "unknown_tool", message)
+        target, affinity = found
         answer = _Answer(connection)
         job = Job(
             target,
@@ -261,6 +262,7 @@ class Server:
             say=answer.say,
             begun=answer.begin,
             caller=connection,
+            affinity=_meeting(target["skill"], affinity, asked.session),
         )
         with self._changed:
             self._running += 1
@@ -284,6 +286,14 @@ class Server:
             raise RefusedError(503, "busy", message, retry_after=1) from None
         except Closed:
             raise RefusedError(503, "draining", "the runner is about to end", retry_after=1) from None
+
+
+def _meeting(skill: str, affinity: str, session: str) -> tuple[str, str] | None:
+    """Return which calls a call has to meet in one worker."""
+    if affinity == "single":
+        return skill, ""
+    # A client without sessions gets any worker.
+    return (skill, session) if affinity == "session" and session else None
 
 
 class _Answer:

@@ -36,7 +36,7 @@ class Skills:
         self._changed = changed
         self._ready = Event()
         self._lock = Lock()
-        self._targets: dict[str, dict[str, Any]] = {}
+        self._targets: dict[str, tuple[dict[str, Any], str]] = {}
         self._body = b""
         self._etag = ""
         self._complaint = ""
@@ -63,8 +63,8 @@ class Skills:
         with self._lock:
             return self._body, self._etag
 
-    def target(self, name: str) -> dict[str, Any] | None:
-        """Return what a call frame says about a tool; None when there is no such tool."""
+    def target(self, name: str) -> tuple[dict[str, Any], str] | None:
+        """Return what a call frame says about a tool, and its affinity; None when there is no such tool."""
         with self._lock:
             return self._targets.get(name)
 
@@ -179,9 +179,9 @@ def _is_file(path: str) -> bool:
     return os.path.isfile(path) and not os.path.islink(path)
 
 
-def _target(tool: dict[str, Any], folders: dict[str, str]) -> dict[str, Any]:
+def _target(tool: dict[str, Any], folders: dict[str, str]) -> tuple[dict[str, Any], str]:
     omni = tool["omni"]
-    return {
+    target = {
         "tool": tool["name"],
         "skill": omni["skill"],
         "dir": folders[omni["skill"]],
@@ -191,3 +191,4 @@ def _target(tool: dict[str, Any], folders: dict[str, str]) -> dict[str, Any]:
         "structured": bool(omni.get("structured")),
         "inject": omni.get("inject") or [],
     }
+    return target, (omni.get("policy") or {}).get("affinity") or "none"

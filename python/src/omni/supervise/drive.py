@@ -40,6 +40,7 @@ class Job:
 
     __slots__ = (
         "_accepted",
+        "affinity",
         "arguments",
         "attempt",
         "begun",
@@ -66,6 +67,7 @@ class Job:
         say: Callable[[bytes], None] | None = None,
         begun: Callable[[], None] | None = None,
         caller: Caller | None = None,
+        affinity: tuple[str, str] | None = None,
     ) -> None:
         """Describe a call. Its time runs from now on.
 
@@ -81,6 +83,7 @@ class Job:
                 that the caller is gone.
             begun: Called before the call is given to a worker: from here on its code may run. As `say`.
             caller: Who may go away; the call is then cancelled.
+            affinity: Calls with the same one meet in one worker: a skill, and a session or nothing.
         """
         self._accepted = time.monotonic()
         self.target = target
@@ -91,6 +94,7 @@ class Job:
         self.say = say or _nobody
         self.begun = begun
         self.caller = caller
+        self.affinity = affinity
         #: The limits as they were given.
         self.limits = (deadline_ms, idle_ms)
         #: Until when the call may run, by the monotonic clock.

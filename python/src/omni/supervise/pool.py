@@ -6,6 +6,7 @@ import time
 from collections import deque
 from threading import Condition, Thread
 
+from omni.supervise.affine import Seats
 from omni.supervise.drive import CallerLeft, Drive, Unstarted
 from omni.supervise.process import Process, StartError
 
@@ -32,13 +33,22 @@ class Closed(Exception):  # noqa: N818 - said to the caller, not a fault
 class Supervisor:
     """Keeps workers and runs jobs on them. May be used from any number of threads."""
 
-    def __init__(self, config: Config, *, workers: tuple[int, int] = (1, 64), queue_max: int = 4096) -> None:
+    def __init__(
+        self,
+        config: Config,
+        *,
+        workers: tuple[int, int] = (1, 64),
+        queue_max: int = 4096,
+        of_one: bool = False,
+    ) -> None:
         """Keep at least and at most so many workers, which start in the background.
 
         Args:
             config: What workers need to know.
-            workers: How many are kept whatever happens, and how many there may be.
+            workers: How many are kept whatever happens, and how many there may be. As many again serve
+                calls with an affinity.
             queue_max: How many calls may wait for one.
+            of_one: There is one worker, and it is kept for its memory.
         """
         self._config = config
         self._min, self._max = workers
@@ -54,7 +64,12 @@ class Supervisor:
         self._try_at = 0.0
         self._generation = 0
         self._closing = False
-        Thread(target=self._keep, name="omni-house", daemon=True).start()
+        #: The process that the last result came from.
+        self.served_by: int | None = None
+        self._seats: Seats | None = None
+        if not of_one:
+            self._seats = Seats(lambda: Supervisor(config, workers=(0, 1), of_one=True), self._max)
+            Thread(target=self._keep, name="omni-house", daemon=True).start()
 
     # -- calls ---------------------------------------------------------------------------------------
 
@@ -65,6 +80,10 @@ class Supervisor:
             Busy: Too many wait.
             Closed: No more calls are taken.
         """
+        if job.affinity is not None and self._seats is not None:
+            if self._closing:
+                raise Closed
+            return self._seats.run(job.affinity, job)
         begun = job.begun
         for again in (True, False):
             process = self._lease(job)
@@ -91,6 +110,7 @@ class Supervisor:
                 drive.unended = True
                 self._give_back(process, drive)
                 raise
+            self.served_by = process.pid
             self._give_back(process, drive)
             if last is not None and not drive.answered and self._closing:
                 return self._shut(job)
@@ -238,17 +258,23 @@ class Supervisor:
         for process in old:
             process.dismiss()
             self._forget(process)
+        for seat in self._seats.every() if self._seats else ():
+            seat.renew()
 
     def state(self) -> dict[str, int]:
         """Return how many workers and calls there are."""
         with self._changed:
             idle = len(self._idle)
-            return {
+            state = {
                 "busy": self._count - idle,
                 "idle": idle,
                 "max": self._max,
                 "waiting": self._waiting,
             }
+        for seat in self._seats.every() if self._seats else ():
+            for name, number in seat.state().items():
+                state[name] += number
+        return state
 
     def close(self) -> None:
         """End every worker and wait until they are gone. Calls that run end as `shutdown`."""
@@ -258,6 +284,8 @@ class Supervisor:
             every = list(self._all)
             idle = set(self._idle)
             self._idle.clear()
+        for seat in self._seats.every() if self._seats else ():
+            seat.close()
         for process in every:
             # The thread that drives it buries it; nobody drives an idle one.
             if process in idle:
