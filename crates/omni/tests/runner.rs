@@ -30,7 +30,8 @@ class Runner(BaseHTTPRequestHandler):
         pass
 
     def answer(self, status, body, **headers):
-        body = body if isinstance(body, bytes) else json.dumps(body).encode()
+        # Over several lines, which must not reach a client whose messages are one line each.
+        body = body if isinstance(body, bytes) else json.dumps(body, indent=2).encode()
         self.send_response(status)
         for name, value in headers.items():
             self.send_header(name, value)

@@ -190,8 +190,10 @@ fn nothing() -> Bytes {
     Bytes::from_static(b"[]")
 }
 
+/// The value as it was written, on one line: a message of ours is one. In JSON a line can break only between tokens.
 fn owned(value: &RawValue) -> Bytes {
-    Bytes::copy_from_slice(value.get().as_bytes())
+    let bytes = value.get().bytes();
+    bytes.map(|byte| if matches!(byte, b'\n' | b'\r') { b' ' } else { byte }).collect()
 }
 
 /// `_meta` is passed on when it is what MCP has there.
