@@ -29,6 +29,8 @@ pub(crate) struct Expected {
     pub(crate) stack: Vec<String>,
     /// Members that `_meta` must have besides.
     pub(crate) meta: Vec<String>,
+    /// It does nothing that a tool inside the server's own process must not do.
+    pub(crate) trusted: bool,
     /// What the tool has started may go on until the server ends, and no longer.
     pub(crate) goes_on: bool,
     /// Which ways differ, and why.
@@ -69,6 +71,7 @@ impl Default for Expected {
             says: Vec::new(),
             stack: Vec::new(),
             meta: Vec::new(),
+            trusted: false,
             goes_on: false,
             differs: Vec::new(),
         }
@@ -93,6 +96,9 @@ impl Fixture {
     /// What this way must show, or why it is left out.
     pub(crate) fn expected(&self, way: &str) -> Result<Expected, String> {
         let mut expected = self.expected.clone();
+        if way == "embedded" && !expected.trusted {
+            return Err("a tool inside the server's process can do to it whatever it likes".to_owned());
+        }
         for differs in &self.expected.differs {
             if !differs.ways.iter().any(|named| named == way || named == "all") {
                 continue;

@@ -10,7 +10,7 @@ use super::Folder;
 /// Hands the names of all ways to another macro.
 macro_rules! with_each_way {
     ($make:ident) => {
-        $make! { pool spawn zygote prewarmed recycled embedded_worker runner }
+        $make! { pool spawn zygote prewarmed recycled embedded_worker embedded runner }
     };
 }
 #[allow(unused_imports, reason = "not every test walks")]
