@@ -30,7 +30,8 @@ async def aecho(text: str) -> str:
 fn main() -> Result<(), Box<dyn Error>> {
     let mut args = std::env::args_os().skip(1).peekable();
     if args.next_if(|first| first == "__launch").is_some() {
-        return Err(omni_exec::launch(args).into());
+        omni_exec::launch(args)?;
+        return Ok(());
     }
     let mut numbers = args.map(|arg| arg.to_string_lossy().parse::<usize>());
     let calls = numbers.next().transpose()?.unwrap_or(100_000);

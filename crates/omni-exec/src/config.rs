@@ -5,6 +5,8 @@ use std::time::Duration;
 
 use serde_json::{Map, Value};
 
+use crate::Isolation;
+
 /// The Python that runs the tools.
 #[derive(Clone, Debug)]
 pub struct Interpreter {
@@ -55,6 +57,8 @@ pub struct ExecConfig {
     pub env_allowed: Vec<String>,
     /// What every process may take from the machine, each by itself.
     pub limits: ProcessLimits,
+    /// What stands between a tool's processes and all others. Default [`Isolation::None`].
+    pub isolation: Isolation,
     /// Idle workers kept whatever happens. The first starts with the first call or at
     /// [`warm_up`](crate::Pool::warm_up). Default 1.
     pub workers_min: usize,
@@ -140,6 +144,7 @@ impl ExecConfig {
             settings: Map::new(),
             env_allowed: Vec::new(),
             limits: ProcessLimits::default(),
+            isolation: Isolation::default(),
             workers_min: 1,
             workers_max: 64,
             embedded_threads: 4,

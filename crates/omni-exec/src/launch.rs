@@ -3,8 +3,7 @@
 //! The server cannot do this between fork and exec, where only async-signal-safe code may run, so it starts
 //! this program first, and this program becomes Python.
 
-use std::convert::Infallible;
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::fs::File;
 use std::io;
 use std::os::fd::AsRawFd;
@@ -13,13 +12,17 @@ use std::process::Command;
 
 use rustix::io::{FdFlags, fcntl_dupfd_cloexec, fcntl_setfd};
 use rustix::process::{
-    Resource, Rlimit, Signal, getpid, getppid, getrlimit, set_child_subreaper,
+    Pid, Resource, Rlimit, Signal, getpid, getppid, getrlimit, set_child_subreaper,
     set_parent_process_death_signal, setrlimit, setsid,
 };
 use rustix::stdio::{dup2_stdin, stdin};
 
+mod init;
+mod namespace;
+
 use crate::ProcessLimits;
 use crate::process::{KEEP, keep};
+use namespace::INIT;
 
 /// The variable in which Python finds the number of its control channel.
 pub(crate) const CONTROL_FD: &str = "OMNI_CONTROL_FD";
@@ -35,6 +38,15 @@ const LIMIT: &str = "limit-";
 
 /// The word that has orphans below the process become its children: a daemon that a tool leaves is seen by its worker.
 pub(crate) const ADOPT: &str = "adopt";
+
+/// The word that has the program run in a process-id namespace of its own.
+pub(crate) const ISOLATE: &str = "isolate";
+
+/// The same for a program whose children are to outlive it.
+pub(crate) const ISOLATE_ALL: &str = "isolate-all";
+
+/// The word after `__launch` for what ends well if a process-id namespace is what it should be.
+pub(crate) const PROBE: &str = "probe";
 
 /// The words that have the launcher set these limits.
 pub(crate) fn limit_words(limits: &ProcessLimits) -> impl Iterator<Item = String> {
@@ -59,70 +71,108 @@ fn limit(word: &str) -> io::Result<()> {
     Ok(setrlimit(resource, Rlimit { current: Some(value), maximum: Some(value) })?)
 }
 
-/// Turns this process into a worker: `args` are the server's process id, limits, the program and its arguments.
+/// Turns this process into a worker: `args` are the server's process id, words, the program and its arguments.
 ///
 /// The control channel arrives as standard input and leaves as a higher descriptor, named by
 /// `OMNI_CONTROL_FD`. Returns only when that failed, with the reason; the caller prints it and exits with
-/// code 127.
+/// code 127. A process that has to wait for the program's end returns the code to exit with, without a word.
 ///
 /// With `run` before them, the program is one that knows nothing of us: standard input stays what it is.
 ///
 /// With the arguments `keep MARK` this process becomes the one that ends what tools leave behind when the
-/// server is killed; then it returns when that is done.
-pub fn launch(args: impl Iterator<Item = OsString>) -> io::Error {
+/// server is killed; then it returns when that is done. `init`, `adopt` and `probe` are for our own use inside a
+/// namespace.
+pub fn launch(args: impl Iterator<Item = OsString>) -> io::Result<u8> {
     let mut args = args.peekable();
-    let result = if args.next_if(|word| word == KEEP).is_some() {
-        become_keeper(args)
-    } else if args.next_if(|word| word == RUN).is_some() {
-        become_program(args)
-    } else {
-        become_worker(args)
-    };
-    match result {
-        Ok(never) => match never {},
-        Err(error) => error,
+    let word = args.next_if(|word| [KEEP, RUN, INIT, ADOPT, PROBE].iter().any(|known| word == known));
+    match word.as_deref().and_then(OsStr::to_str) {
+        Some(KEEP) => become_keeper(args),
+        Some(RUN) => become_program(args),
+        Some(INIT) => init::run(args),
+        Some(ADOPT) => become_parent(args),
+        Some(PROBE) => probe(),
+        _ => become_worker(args),
     }
 }
 
-fn become_keeper(mut args: impl Iterator<Item = OsString>) -> io::Result<Infallible> {
+fn become_keeper(mut args: impl Iterator<Item = OsString>) -> io::Result<u8> {
     let mark = args.next().and_then(|mark| mark.into_string().ok());
     let mark =
         mark.ok_or_else(|| io::Error::new(io::ErrorKind::InvalidInput, "usage: __launch keep MARK"))?;
     // A key that interrupts the server must not reach this process first.
     setsid()?;
     keep(&mark);
-    Err(io::Error::other("the server has ended, and so has what its tools had left behind"))
+    Ok(0)
 }
 
-fn become_worker(mut args: impl Iterator<Item = OsString>) -> io::Result<Infallible> {
-    let program = settle(&mut args)?;
+fn become_worker(mut args: impl Iterator<Item = OsString>) -> io::Result<u8> {
+    let settled = settle(&mut args)?;
+    if let Some(words) = settled.init_words {
+        return namespace::run(words, settled.program, args);
+    }
     let control = fcntl_dupfd_cloexec(stdin(), CONTROL_FD_MIN)?;
     fcntl_setfd(&control, FdFlags::empty())?;
     dup2_stdin(File::open("/dev/null")?)?;
-    Err(Command::new(&program).args(args).env(CONTROL_FD, control.as_raw_fd().to_string()).exec())
+    Err(Command::new(&settled.program).args(args).env(CONTROL_FD, control.as_raw_fd().to_string()).exec())
 }
 
-fn become_program(mut args: impl Iterator<Item = OsString>) -> io::Result<Infallible> {
-    let program = settle(&mut args)?;
-    let error = Command::new(&program).args(args).exec();
-    Err(io::Error::new(error.kind(), format!("`{}`: {error}", program.display())))
+fn become_program(mut args: impl Iterator<Item = OsString>) -> io::Result<u8> {
+    let settled = settle(&mut args)?;
+    if let Some(mut words) = settled.init_words {
+        words.insert(0, RUN);
+        return namespace::run(words, settled.program, args);
+    }
+    Err(exec(&settled.program, args))
 }
 
-/// Makes this process a child as it should be, and returns the program to become.
-fn settle(args: &mut impl Iterator<Item = OsString>) -> io::Result<OsString> {
-    let usage = || io::Error::new(io::ErrorKind::InvalidInput, "usage: __launch SERVER_PID PROGRAM [ARG…]");
+/// Becomes a program to which orphans below it come, at the end of the way through a namespace's init.
+fn become_parent(mut args: impl Iterator<Item = OsString>) -> io::Result<u8> {
+    set_child_subreaper(Some(getpid()))?;
+    let program = args.next().ok_or_else(usage)?;
+    Err(exec(&program, args))
+}
+
+/// Finds out whether this is the only program in a namespace of its own that shows itself in `/proc`.
+fn probe() -> io::Result<u8> {
+    let shown = std::fs::read_link("/proc/self")?;
+    let alone = shown.as_os_str() == "2" && getppid().is_some_and(|init| init == Pid::INIT);
+    if alone { Ok(0) } else { Err(io::Error::other(format!("/proc shows it as {}", shown.display()))) }
+}
+
+fn exec(program: &OsStr, args: impl Iterator<Item = OsString>) -> io::Error {
+    let error = Command::new(program).args(args).exec();
+    io::Error::new(error.kind(), format!("`{}`: {error}", program.display()))
+}
+
+fn usage() -> io::Error {
+    io::Error::new(io::ErrorKind::InvalidInput, "usage: __launch SERVER_PID PROGRAM [ARG…]")
+}
+
+/// What is left to do when a child is as it should be.
+struct Settled {
+    program: OsString,
+    /// Words for a namespace's init, when the program is to have one.
+    init_words: Option<Vec<&'static str>>,
+}
+
+/// Makes this process a child as it should be.
+fn settle(args: &mut impl Iterator<Item = OsString>) -> io::Result<Settled> {
     let server = args.next().and_then(|pid| pid.to_str()?.parse::<i32>().ok()).ok_or_else(usage)?;
-    let mut program = args.next().ok_or_else(usage)?;
+    let mut settled = Settled { program: args.next().ok_or_else(usage)?, init_words: None };
+    let mut adopts = false;
     loop {
-        let word = program.to_str();
+        let word = settled.program.to_str();
         if let Some(word) = word.and_then(|word| word.strip_prefix(LIMIT)) {
             limit(word)?;
-        } else if word == Some(ADOPT) {
-            set_child_subreaper(Some(getpid()))?;
         } else {
-            break;
+            match word {
+                Some(ADOPT) => adopts = true,
+                Some(ISOLATE) => settled.init_words = Some(Vec::new()),
+                Some(ISOLATE_ALL) => settled.init_words = Some(vec![init::LINGER]),
+                _ => break,
+            }
         }
-        program = args.next().ok_or_else(usage)?;
+        settled.program = args.next().ok_or_else(usage)?;
     }
     setsid()?;
     set_parent_process_death_signal(Some(Signal::KILL))?;
@@ -132,5 +182,12 @@ fn settle(args: &mut impl Iterator<Item = OsString>) -> io::Result<OsString> {
     }
     // A crashing tool must not leave a core file in the user's project.
     setrlimit(Resource::Core, Rlimit { current: Some(0), maximum: Some(0) })?;
-    Ok(program)
+    if adopts {
+        match &mut settled.init_words {
+            // Not inherited: init's own child has to ask for it.
+            Some(words) => words.push(init::ADOPTS),
+            None => set_child_subreaper(Some(getpid()))?,
+        }
+    }
+    Ok(settled)
 }

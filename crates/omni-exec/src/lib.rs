@@ -32,5 +32,6 @@ pub use environments::{
 pub use launch::launch;
 pub use policy::Governed;
 pub use pool::Pool;
+pub use process::{Isolation, namespaces};
 pub use runner::{AddressError, Listing, Runner, RunnerAddress, RunnerConfig, RunnerError};
 pub use spawn::Spawn;

@@ -99,12 +99,25 @@ pub(crate) struct RunArguments {
     /// How many Python workers to keep and to allow [default: 1..64]
     #[arg(long, value_name = "MIN..MAX", env = "OMNI_WORKERS")]
     pub(crate) workers: Option<Workers>,
+    /// What stands between a tool's processes and all others [default: auto]
+    #[arg(long, value_enum, env = "OMNI_ISOLATION")]
+    pub(crate) isolation: Option<Isolation>,
     /// How much of an exception the client may read [default: masked]
     #[arg(long, value_enum, env = "OMNI_ERRORS")]
     pub(crate) errors: Option<Errors>,
     /// Pass this environment variable on to tools; may be given several times
     #[arg(long = "env", value_name = "NAME")]
     pub(crate) env: Vec<String>,
+}
+
+/// What stands between a tool's processes and all others.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum, serde::Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum Isolation {
+    /// A process-id namespace where the machine has them
+    Auto,
+    /// None: for tools that need `sudo`, containers of their own, or to see other processes
+    None,
 }
 
 #[derive(Debug, Args)]

@@ -1,13 +1,16 @@
 //! `omni doctor`: everything that is wrong with the skills or with this machine, and what to do about it.
 
 use std::io::Write;
+use std::path::Path;
 
 use anyhow::Result;
 use omni_catalog::{Diagnostic, Severity};
+use omni_exec::{Isolation, namespaces};
 use serde_json::json;
 
 use crate::args::{DoctorArguments, RunArguments};
 use crate::environments::{self, Report};
+use crate::executors::LAUNCHER;
 use crate::python::{self, Python, Refusal, Tried};
 use crate::reading::{self, Counts, join, plural};
 use crate::runner::Health;
@@ -34,6 +37,7 @@ pub(crate) fn run(arguments: &DoctorArguments, out: &mut dyn Write) -> Result<u8
     let settings = RunSettings::resolve(&chosen, &places.file)?;
     let python = python::find(settings.python.as_deref(), &places.cache);
     let embedding = python.as_ref().ok().map(|python| embedding(python, &places));
+    let isolation = isolation(settings.isolation);
     let mut counts = Counts::of(&snapshot);
     if python.is_err() {
         counts.add(Severity::Error);
@@ -62,6 +66,8 @@ pub(crate) fn run(arguments: &DoctorArguments, out: &mut dyn Write) -> Result<u8
             "embedding_error": embedding.as_ref().and_then(|tried| tried.as_ref().err()),
             "runner": runner.as_ref().and_then(|asked| asked.as_ref().ok()),
             "runner_error": runner.as_ref().and_then(|asked| asked.as_ref().err()),
+            "isolation": if isolation.is_ok() { "namespaces" } else { "none" },
+            "isolation_reason": isolation.as_ref().err(),
             "skills_dir": places.skills,
             "skills": snapshot.skills().len(),
             "tools": snapshot.tool_count(),
@@ -121,6 +127,14 @@ pub(crate) fn run(arguments: &DoctorArguments, out: &mut dyn Write) -> Result<u8
             )?,
             _ => {}
         }
+        match &isolation {
+            Ok(()) => writeln!(out, "tools   run in process-id namespaces of their own")?,
+            Err(reason) => writeln!(
+                out,
+                "tools   run without namespaces of their own: {reason}\n  = note: a tool can see and signal the \
+                 server and other tools; a daemon that has emptied its environment can outlive its call"
+            )?,
+        }
         let (skills, tools) =
             (plural(snapshot.skills().len(), "skill"), plural(snapshot.tool_count(), "tool"));
         writeln!(out, "skills  {skills} with {tools} in {}", places.source())?;
@@ -130,6 +144,14 @@ pub(crate) fn run(arguments: &DoctorArguments, out: &mut dyn Write) -> Result<u8
         writeln!(out, "{}", verdict(counts))?;
     }
     Ok(u8::from(arguments.strict && counts.errors + counts.warnings > 0))
+}
+
+/// Whether tools get process-id namespaces; the error says why not. Many machines have none, so it is no finding.
+fn isolation(wanted: Isolation) -> Result<(), &'static str> {
+    match wanted {
+        Isolation::None => Err("`isolation` is `none`"),
+        Isolation::Auto => namespaces(Path::new(LAUNCHER)),
+    }
 }
 
 /// Whether this Python runs inside omni. Nobody has to have that, so it is no finding.

@@ -8,7 +8,8 @@ use anyhow::{Context, Result};
 use omni_call::{BoxFuture, Call, Ending, EventSink, Executor, Outcome, Way};
 use omni_catalog::Snapshot;
 use omni_exec::{
-    Embedding, Environments, ExecConfig, Pool, ProcessLimits, Runner, Spawn, WorkerLife, WorkerStart,
+    Embedding, Environments, ExecConfig, Isolation, Pool, ProcessLimits, Runner, Spawn, WorkerLife,
+    WorkerStart,
 };
 use tokio::sync::OnceCell;
 
@@ -17,6 +18,9 @@ use crate::python::{Python, Refusal};
 use crate::runner::RunnerSettings;
 use crate::settings::{EnvironmentSettings, Places, RunSettings};
 use crate::{assets, python};
+
+/// The program that becomes workers: ours. By way of /proc it is found even after an update has replaced its file.
+pub(crate) const LAUNCHER: &str = "/proc/self/exe";
 
 /// Every way to run a tool, made ready by the first call: a client that only lists never starts Python,
 /// nor even looks for one.
@@ -67,6 +71,7 @@ struct Plan {
     limits: ProcessLimits,
     embedded_threads: usize,
     environments: EnvironmentSettings,
+    isolation: Isolation,
 }
 
 /// The environments that skills need, for the commands that run no tool. Finds Python, and starts nothing else.
@@ -148,6 +153,7 @@ impl Plan {
             limits: settings.limits,
             embedded_threads: settings.embedded_threads,
             environments: settings.environments.clone(),
+            isolation: settings.isolation,
         }
     }
 
@@ -166,8 +172,7 @@ impl Plan {
     fn config(&self) -> Result<(Python, ExecConfig)> {
         let python = python::find(self.python.as_deref(), &self.cache)?;
         let package = assets::python_package(&self.cache)?;
-        // By way of /proc the running binary is found even after an update has replaced its file.
-        let launcher = PathBuf::from("/proc/self/exe");
+        let launcher = PathBuf::from(LAUNCHER);
         let mut config = ExecConfig::new(python.executable.clone(), package, launcher, self.root.clone());
         config.settings = self.settings.clone();
         config.env_allowed = self.env.clone();
@@ -176,6 +181,7 @@ impl Plan {
         config.worker_life = self.worker_life;
         config.limits = self.limits;
         config.embedded_threads = self.embedded_threads;
+        config.isolation = self.isolation;
         Ok((python, config))
     }
 }

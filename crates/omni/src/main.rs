@@ -37,9 +37,13 @@ const LAUNCH: &str = "__launch";
 fn main() -> ExitCode {
     // Before anything else: every process of a tool passes here, and pays for what stands above.
     if std::env::args_os().nth(1).is_some_and(|word| word == LAUNCH) {
-        let error = omni_exec::launch(std::env::args_os().skip(2));
-        let _ = writeln!(io::stderr(), "omni: cannot start {error}");
-        return ExitCode::from(127);
+        return match omni_exec::launch(std::env::args_os().skip(2)) {
+            Ok(code) => ExitCode::from(code),
+            Err(error) => {
+                let _ = writeln!(io::stderr(), "omni: cannot start {error}");
+                ExitCode::from(127)
+            }
+        };
     }
     let Arguments { command } = Arguments::parse();
     log_to_stderr(&command);

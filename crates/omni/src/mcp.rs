@@ -12,6 +12,7 @@ use omni_call::Executor;
 use omni_catalog::Severity;
 use omni_exec::Governed;
 use omni_server::{AllowedNames, Library, Server, ServerConfig, SessionKey, serve_http, serve_stdio};
+use rustix::process::{DumpableBehavior, set_dumpable_behavior};
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
@@ -27,6 +28,7 @@ use crate::streams;
 const RESULT_CACHE_BYTES_MAX: usize = 16 << 20;
 
 pub(crate) fn run(arguments: &McpArguments) -> Result<u8> {
+    keep_to_ourselves();
     let places = Places::resolve(&arguments.place)?;
     let settings = RunSettings::resolve(&arguments.run, &places.file)?;
     let executors = Executors::new(&places, &settings);
@@ -44,6 +46,13 @@ pub(crate) fn run(arguments: &McpArguments) -> Result<u8> {
     // A scan that still runs must not keep the process: its result is of no use any more.
     runtime.shutdown_background();
     served.map(|()| 0)
+}
+
+/// Has the kernel refuse our memory and environment to other processes of the same user: a tool is one.
+fn keep_to_ourselves() {
+    if let Err(error) = set_dumpable_behavior(DumpableBehavior::NotDumpable) {
+        tracing::warn!(%error, "tools can read this server's memory and environment");
+    }
 }
 
 /// A server, and who keeps its catalogue.

@@ -9,7 +9,7 @@ use omni_catalog::{Catalog, CatalogConfig};
 use omni_exec::{ProcessLimits, WorkerLife};
 use serde::Deserialize;
 
-use crate::args::{Errors, PlaceArguments, RunArguments, Workers, offered_way};
+use crate::args::{Errors, Isolation, PlaceArguments, RunArguments, Workers, offered_way};
 use crate::assets;
 use crate::home::Home;
 use crate::runner::{RunnerFile, RunnerSettings, ToolsFrom};
@@ -41,6 +41,7 @@ pub(crate) struct RunSettings {
     pub(crate) limits: ProcessLimits,
     pub(crate) embedded_threads: usize,
     pub(crate) environments: EnvironmentSettings,
+    pub(crate) isolation: omni_exec::Isolation,
 }
 
 /// How what skills need is installed.
@@ -117,6 +118,7 @@ pub(crate) struct File {
     workers: Option<WorkerSettings>,
     runner: Option<RunnerFile>,
     errors: Option<Errors>,
+    isolation: Option<Isolation>,
     /// Environment variables passed on to tools.
     #[serde(default)]
     env: Vec<String>,
@@ -221,6 +223,10 @@ impl RunSettings {
             limits: file.limits.resolve()?,
             embedded_threads: file.embedded.threads()?,
             environments: file.environments.resolve()?,
+            isolation: match arguments.isolation.or(file.isolation) {
+                Some(Isolation::None) => omni_exec::Isolation::None,
+                Some(Isolation::Auto) | None => omni_exec::Isolation::Auto,
+            },
             env: arguments.env.iter().chain(&file.env).cloned().collect(),
         })
     }

@@ -20,8 +20,8 @@ use tokio::sync::{Notify, oneshot};
 use tokio::time::timeout;
 
 use super::environment::{self, MARK};
-use super::{Exit, Life, Process, keeper, starter, sweep};
-use crate::launch::{ADOPT, RUN, limit_words};
+use super::{Exit, Life, Process, isolation, keeper, starter, sweep};
+use crate::launch::{ADOPT, ISOLATE, ISOLATE_ALL, RUN, limit_words};
 use crate::{ExecConfig, WorkerStart, embedded};
 
 /// What to start: Python's arguments and the variables that only this process gets.
@@ -124,11 +124,13 @@ impl Children {
         let (control, theirs) = UnixStream::pair().map_err(system("making a socket pair"))?;
         control.set_nonblocking(true).map_err(system("setting up a socket"))?;
         let forks = program.forks;
-        let command = self.command(program, &mark, theirs.into());
+        let isolated = self.isolates().await;
+        let command = self.command(program, &mark, theirs.into(), isolated);
         let expected = Box::new(Expected::new(self));
         let (child, expected) =
             starter::start(command, expected).await.map_err(|source| self.start_error(source))?;
-        let (process, stdout, stderr) = self.adopt(serial, mark, child, forks, seat)?;
+        let life = |pid| Life::new(pid, forks, isolated);
+        let (process, stdout, stderr) = self.adopt(serial, mark, child, life, seat)?;
         drop(expected);
         // Whoever ends all children has signalled those that were there before this one.
         if self.closing() {
@@ -148,10 +150,12 @@ impl Children {
         keeper::ensure(&self.config.launcher).await;
         let (serial, mark) = self.next_mark();
         let cwd = program.cwd.clone();
+        let isolated = self.isolates().await;
         let mut command = Command::new(&self.config.launcher);
         command
             .args(["__launch", RUN, &std::process::id().to_string()])
             .args(limit_words(&self.config.limits))
+            .args(isolated.then_some(ISOLATE))
             .args(program.argv)
             .env_clear()
             .envs(self.inherited.iter().map(|(name, value)| (name, value)))
@@ -169,7 +173,8 @@ impl Children {
                 StartError::System { what: "entering the tool's folder", source }
             }
         })?;
-        let started = self.adopt(serial, mark, child, false, Box::new(()))?;
+        let life = |pid| Life::new(pid, false, isolated);
+        let started = self.adopt(serial, mark, child, life, Box::new(()))?;
         drop(expected);
         if self.closing() { Err(StartError::Closing) } else { Ok(started) }
     }
@@ -206,7 +211,8 @@ impl Children {
             let source = io::Error::other("it was gone at once");
             return Err(StartError::System { what: "watching a forked process", source });
         };
-        let life = Life::new(pid, false);
+        // It shares its parent's namespace, if that has one.
+        let life = Life::new(pid, false, false);
         let process = self.watch_over(serial, mark, life, pidfd, Parent::Foreign(foreign), Box::new(()));
         if self.closing() { Err(StartError::Closing) } else { Ok(process) }
     }
@@ -217,7 +223,7 @@ impl Children {
         serial: u64,
         mark: String,
         mut child: Child,
-        forks: bool,
+        life: impl FnOnce(Pid) -> Life,
         seat: Box<dyn Send>,
     ) -> Result<(Process, OwnedFd, OwnedFd), StartError> {
         let system = |what| move |source: io::Error| StartError::System { what, source };
@@ -231,7 +237,7 @@ impl Children {
                 return Err(system("watching a process (this needs Linux 5.3)")(source));
             }
         };
-        let process = self.watch_over(serial, mark, Life::new(pid, forks), pidfd, Parent::Ours(child), seat);
+        let process = self.watch_over(serial, mark, life(pid), pidfd, Parent::Ours(child), seat);
         match (stdout, stderr) {
             (Some(stdout), Some(stderr)) => Ok((process, stdout.into(), stderr.into())),
             _ => Err(system("capturing output")(io::Error::other("no pipe"))),
@@ -338,7 +344,13 @@ impl Children {
         self.living.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn command(&self, program: Program, mark: &str, control: OwnedFd) -> Command {
+    /// Whether what is started next gets a process-id namespace of its own.
+    async fn isolates(&self) -> bool {
+        isolation::wanted(self.config.isolation, &self.config.launcher).await
+    }
+
+    fn command(&self, program: Program, mark: &str, control: OwnedFd, isolated: bool) -> Command {
+        let isolate = if program.forks { ISOLATE_ALL } else { ISOLATE };
         let mut command = Command::new(&self.config.launcher);
         command
             .arg("__launch")
@@ -346,6 +358,7 @@ impl Children {
             .args(limit_words(&self.config.limits))
             // A zygote is the parent of processes that are somebody else's.
             .args((!program.forks).then_some(ADOPT))
+            .args(isolated.then_some(isolate))
             .args(self.argv(program.args))
             .env_clear()
             .envs(self.inherited.iter().map(|(name, value)| (name, value)))

@@ -3,6 +3,8 @@
 
 mod children;
 mod environment;
+mod inside;
+mod isolation;
 mod keeper;
 mod output;
 mod page;
@@ -17,7 +19,10 @@ use std::time::Duration;
 use rustix::process::{Pid, Signal, kill_process, kill_process_group};
 use tokio::time::timeout;
 
+use inside::{Inside, outer_number};
+
 pub(crate) use children::{Children, Foreground, Foreign, Program, StartError, Started};
+pub use isolation::{Isolation, namespaces};
 pub(crate) use keeper::{KEEP, keep};
 pub(crate) use output::{Listener, Output, Printed};
 pub(crate) use page::StatusPage;
@@ -46,7 +51,9 @@ pub(crate) struct Process {
 /// What the handle, the reaping task and the list of children share.
 #[derive(Debug)]
 struct Life {
+    /// Our child: the program itself, or the launcher of a namespace that it runs in.
     pid: Pid,
+    inside: Option<Inside>,
     /// It forks processes of ours.
     forks: bool,
     state: Mutex<LifeState>,
@@ -61,8 +68,14 @@ struct LifeState {
 }
 
 impl Life {
-    fn new(pid: Pid, forks: bool) -> Self {
-        Life { pid, forks, state: Mutex::default() }
+    fn new(pid: Pid, forks: bool, isolated: bool) -> Self {
+        let inside = isolated.then(|| Inside::new(pid));
+        Life { pid, inside, forks, state: Mutex::default() }
+    }
+
+    /// The number of the program.
+    fn program(&self) -> Pid {
+        self.inside.as_ref().and_then(Inside::program).unwrap_or(self.pid)
     }
 
     fn lock(&self) -> MutexGuard<'_, LifeState> {
@@ -76,7 +89,10 @@ impl Life {
         // given to another process before that.
         let state = self.lock();
         if state.exit.is_none() {
-            let _ = kill_process(self.pid, signal);
+            match &self.inside {
+                Some(inside) => inside.signal(signal),
+                None => drop(kill_process(self.pid, signal)),
+            }
         }
     }
 
@@ -85,6 +101,9 @@ impl Life {
         let mut state = self.lock();
         if state.exit.is_none() {
             state.ended_by_us |= signal == Signal::TERM || signal == Signal::KILL;
+            if let Some(inside) = &self.inside {
+                return inside.signal_group(signal);
+            }
             // The child leads its group only once the launcher has come that far, so it is named too.
             let _ = kill_process_group(self.pid, signal);
             let _ = kill_process(self.pid, signal);
@@ -93,6 +112,14 @@ impl Life {
 }
 
 impl Process {
+    /// The process below this one that goes by `number` for itself.
+    pub(crate) fn child(&self, number: i32) -> Option<Pid> {
+        match &self.life.inside {
+            Some(inside) => outer_number(inside.program()?, number),
+            None => Pid::from_raw(number),
+        }
+    }
+
     /// Sends a signal to the process itself. Does nothing once it has ended.
     pub(crate) fn signal(&self, signal: Signal) {
         self.life.signal(signal);
@@ -100,7 +127,7 @@ impl Process {
 
     /// Whether the kernel says that it is stopped, by a signal or a debugger.
     pub(crate) fn is_stopped(&self) -> bool {
-        let stat = std::fs::read_to_string(format!("/proc/{}/stat", self.life.pid.as_raw_nonzero()));
+        let stat = std::fs::read_to_string(format!("/proc/{}/stat", self.life.program().as_raw_nonzero()));
         // Behind the name, which may hold anything.
         let state = stat.ok().and_then(|stat| stat.rsplit_once(") ")?.1.chars().next());
         matches!(state, Some('T' | 't'))
@@ -108,7 +135,7 @@ impl Process {
 
     /// Whether the kernel knows of one thread and no child of it: then nothing that a call began goes on.
     pub(crate) fn is_alone(&self) -> bool {
-        let task = format!("/proc/{0}/task/{0}", self.life.pid.as_raw_nonzero());
+        let task = format!("/proc/{0}/task/{0}", self.life.program().as_raw_nonzero());
         let status = std::fs::read_to_string(format!("{task}/status")).unwrap_or_default();
         let threads = status.lines().find_map(|line| line.strip_prefix("Threads:"));
         let children = std::fs::read_to_string(format!("{task}/children"));
@@ -118,7 +145,7 @@ impl Process {
 
     /// How much memory it holds, itself alone.
     pub(crate) fn memory_bytes(&self) -> Option<u64> {
-        let path = format!("/proc/{}/status", self.life.pid.as_raw_nonzero());
+        let path = format!("/proc/{}/status", self.life.program().as_raw_nonzero());
         let status = std::fs::read_to_string(path).ok()?;
         let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"))?;
         let kibibytes: u64 = line.trim().strip_suffix(" kB")?.parse().ok()?;

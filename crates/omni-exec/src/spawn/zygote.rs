@@ -14,7 +14,7 @@ use std::time::Instant;
 
 use omni_call::RunSpec;
 use rustix::net::{SendAncillaryBuffer, SendAncillaryMessage, SendFlags, sendmsg};
-use rustix::process::{Pid, Signal};
+use rustix::process::Signal;
 use serde::Deserialize;
 use serde_json::json;
 use tokio::net::UnixStream;
@@ -232,8 +232,15 @@ impl Zygotes {
         Ok(zygote)
     }
 
-    /// What a zygote that ended leaves: nobody waits for it, and what it was importing is not imported again.
     fn bury(&self, zygote: &Arc<Zygote>, exit: Exit) {
+        self.forget(zygote);
+        if !self.children.closing() && !zygote.retired.load(Ordering::Relaxed) {
+            tracing::info!(?exit, "the zygote has ended; the next call starts another one");
+        }
+    }
+
+    /// What a zygote that ended leaves: nobody waits for it, and what it was importing is not imported again.
+    fn forget(&self, zygote: &Arc<Zygote>) {
         zygote.gone.store(true, Ordering::Relaxed);
         let mut waiting = std::mem::take(&mut *zygote.lock());
         let mut state = self.lock();
@@ -248,19 +255,21 @@ impl Zygotes {
             );
             state.shunned.insert(file);
         }
-        drop(state);
-        if !self.children.closing() && !retired {
-            tracing::info!(?exit, "the zygote has ended; the next call starts another one");
-        }
     }
 }
 
 /// Hears what a zygote says and prints until it ends.
 async fn serve(zygotes: Arc<Zygotes>, zygote: Arc<Zygote>, mut channel: Channel, mut output: Output) {
+    let mut closed = false;
     let exit = poll_fn(|cx| {
         output.poll(cx, None);
-        while let Poll::Ready(frame) = channel.poll_frame(cx) {
-            let Ok(length) = frame else { break };
+        while !closed && let Poll::Ready(frame) = channel.poll_frame(cx) {
+            let Ok(length) = frame else {
+                // The process may last longer, where what it forked shares a namespace with it.
+                closed = true;
+                zygotes.forget(&zygote);
+                break;
+            };
             match serde_json::from_slice(channel.body(length).bytes()) {
                 Ok(word) => zygotes.hear(&zygote, word),
                 Err(error) => tracing::warn!(%error, "the zygote said something that is no word of its own"),
@@ -352,7 +361,7 @@ impl Zygote {
         // A zygote that hangs in an import is ended; so is one that was stopped.
         let patience = children.config().ready_timeout;
         let pid = match timeout(patience, pid).await {
-            Ok(Ok(Ok(pid))) => Pid::from_raw(pid),
+            Ok(Ok(Ok(number))) => self.process.child(number),
             Ok(Ok(Err(message))) => return Err(failed("forking")(io::Error::other(message))),
             Ok(Err(_)) => return Err(NoFork::Gone),
             Err(_) => {

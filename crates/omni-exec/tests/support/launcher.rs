@@ -13,7 +13,10 @@ fn main() -> ExitCode {
     let mut args = std::env::args_os().skip(1);
     let error = match args.next() {
         Some(word) if word == "worker" => worker(&args.collect::<Vec<_>>()),
-        _ => omni_exec::launch(args).to_string(),
+        _ => match omni_exec::launch(args) {
+            Ok(code) => return ExitCode::from(code),
+            Err(error) => error.to_string(),
+        },
     };
     let _ = writeln!(std::io::stderr(), "cannot become a worker: {error}");
     ExitCode::from(127)

@@ -76,6 +76,20 @@ impl Lab {
         Self::pool_with(|config| config.worker_start = WorkerStart::Embedded(embedding()))
     }
 
+    /// With a process-id namespace for whatever is started; `None` where this machine has none.
+    #[expect(clippy::print_stderr, reason = "says that a test has proved nothing")]
+    pub(crate) fn isolated(way: Way) -> Option<Self> {
+        if let Err(reason) = omni_exec::namespaces(&launcher()) {
+            eprintln!("not tested here: no process-id namespaces ({reason})");
+            return None;
+        }
+        let isolate = |config: &mut ExecConfig| config.isolation = omni_exec::Isolation::Auto;
+        Some(match way {
+            Way::Pool => Self::pool_with(isolate),
+            way => Self::spawn_with(isolate).with_way(way),
+        })
+    }
+
     /// A pool, and around it what tools declare.
     pub(crate) fn governed() -> Self {
         Self::new(|_| {}, |config| Arc::new(Governed::new(Pool::new(config), 1 << 20)))
@@ -136,9 +150,7 @@ impl Lab {
         ] {
             std::fs::write(scripts.join(name), text).unwrap();
         }
-        let package = package();
-        let launcher = PathBuf::from(env!("CARGO_BIN_EXE_omni-exec-launcher"));
-        let mut config = ExecConfig::new(python(), package, launcher, folder.path().to_owned());
+        let mut config = ExecConfig::new(python(), package(), launcher(), folder.path().to_owned());
         config.settings = json!({"lab": {"colour": "blue"}}).as_object().unwrap().clone();
         change(&mut config);
         Lab { folder, site: None, executor: executor(Arc::new(config)), way: Way::Pool }
@@ -414,6 +426,10 @@ impl EventSink for Sink {
     fn event(&mut self, event: Event) {
         let _ = self.0.send(event);
     }
+}
+
+fn launcher() -> PathBuf {
+    PathBuf::from(env!("CARGO_BIN_EXE_omni-exec-launcher"))
 }
 
 /// The text of a result that is one text block.

@@ -250,7 +250,10 @@ def waits_for_its_thread(ctx: Context) -> str:
 
 @tool
 def dies_later() -> str:
-    threading.Timer(0.05, os._exit, [3]).start()
+    timer = threading.Timer(0.05, os._exit, [3])
+    # A worker with any other thread would be replaced at once.
+    timer.daemon = True
+    timer.start()
     return "done"
 
 

@@ -62,6 +62,8 @@ impl Folder {
             .current_dir(self.dir.path())
             .env("HOME", self.path("home"))
             .env("OMNI_CACHE_DIR", shared_cache())
+            // Tools tell tests their process numbers, which mean nothing outside of a namespace.
+            .env("OMNI_ISOLATION", "none")
             .env_remove("XDG_CACHE_HOME")
             .env_remove("XDG_STATE_HOME")
             .env_remove("XDG_CONFIG_HOME")

@@ -1,0 +1,107 @@
+//! Where a program is that runs in a process-id namespace of its own: below its launcher and the namespace's init.
+//!
+//! The server's child is the launcher, and its end is the end of everything inside. Signals are for the program, whose
+//! number out here nobody tells us: it is looked for when it is first needed.
+
+use std::fs;
+use std::os::fd::OwnedFd;
+use std::sync::OnceLock;
+
+use rustix::process::{
+    Pid, PidfdFlags, Signal, kill_process, kill_process_group, pidfd_open, pidfd_send_signal,
+};
+
+/// The program's number inside.
+const INSIDE: i32 = 2;
+
+/// A namespace that a child of ours has made.
+#[derive(Debug)]
+pub(super) struct Inside {
+    launcher: Pid,
+    found: OnceLock<Found>,
+}
+
+#[derive(Debug)]
+struct Found {
+    /// Init, by a descriptor: numbers out here are given to others as soon as those inside have ended.
+    init: OwnedFd,
+    program: OwnedFd,
+    pid: Pid,
+}
+
+impl Inside {
+    pub(super) fn new(launcher: Pid) -> Self {
+        Inside { launcher, found: OnceLock::new() }
+    }
+
+    /// The program's number out here; `None` before it runs.
+    pub(super) fn program(&self) -> Option<Pid> {
+        self.find().map(|found| found.pid)
+    }
+
+    fn find(&self) -> Option<&Found> {
+        if self.found.get().is_none() {
+            let init_pid = first_child(self.launcher)?;
+            let pid = first_child(init_pid)?;
+            let init = pidfd_open(init_pid, PidfdFlags::empty()).ok()?;
+            let program = pidfd_open(pid, PidfdFlags::empty()).ok()?;
+            // Looked at again now that the descriptors hold them: these are the ones, and not some that came later.
+            let theirs = first_child(self.launcher) == Some(init_pid) && first_child(init_pid) == Some(pid);
+            if theirs && number_inside(pid) == Some(INSIDE) {
+                let _ = self.found.set(Found { init, program, pid });
+            }
+        }
+        self.found.get()
+    }
+
+    /// Sends a signal to the program.
+    pub(super) fn signal(&self, signal: Signal) {
+        if let Some(found) = self.find() {
+            let _ = pidfd_send_signal(&found.program, signal);
+        }
+    }
+
+    /// Sends a signal to the program and to all that it forked into its group. SIGKILL goes to init, which takes along
+    /// everything in the namespace.
+    pub(super) fn signal_group(&self, signal: Signal) {
+        let Some(found) = self.find() else {
+            // It does not run yet, so there is nobody to be asked kindly.
+            if signal == Signal::KILL || signal == Signal::TERM {
+                if let Some(init) = first_child(self.launcher) {
+                    let _ = kill_process(init, Signal::KILL);
+                }
+                let _ = kill_process(self.launcher, Signal::KILL);
+            }
+            return;
+        };
+        if signal == Signal::KILL {
+            let _ = pidfd_send_signal(&found.init, signal);
+        } else if pidfd_send_signal(&found.program, signal).is_ok() {
+            // With the program dead, all that it forked ends with init in a moment, and its number may be another's.
+            let _ = kill_process_group(found.pid, signal);
+        }
+    }
+}
+
+/// The process below `parent` that has this number in its own namespace.
+pub(super) fn outer_number(parent: Pid, inside: i32) -> Option<Pid> {
+    children(parent).into_iter().find(|child| number_inside(*child) == Some(inside))
+}
+
+fn first_child(parent: Pid) -> Option<Pid> {
+    children(parent).into_iter().next()
+}
+
+/// The children of a process that has one thread, the oldest first.
+fn children(parent: Pid) -> Vec<Pid> {
+    let path = format!("/proc/{0}/task/{0}/children", parent.as_raw_nonzero());
+    let list = fs::read_to_string(path).unwrap_or_default();
+    list.split_whitespace().filter_map(|pid| Pid::from_raw(pid.parse().ok()?)).collect()
+}
+
+/// The number of a process in the innermost of its namespaces.
+fn number_inside(pid: Pid) -> Option<i32> {
+    let status = fs::read_to_string(format!("/proc/{}/status", pid.as_raw_nonzero())).ok()?;
+    let numbers = status.lines().find_map(|line| line.strip_prefix("NSpid:"))?;
+    numbers.split_whitespace().next_back()?.parse().ok()
+}
