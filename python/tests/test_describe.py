@@ -5,6 +5,7 @@ import os
 import subprocess
 import sys
 import textwrap
+import threading
 import time
 
 import pytest
@@ -210,6 +211,47 @@ def test_only_what_changed_is_imported_again(skills, tmp_path):
     assert changed["two.greet"]["omni"]["digest"] != first["two.greet"]["omni"]["digest"]
     os.remove(skills.folder / "one/scripts/x.py")
     assert list(skills()[0]) == ["two.greet"]
+
+
+def test_what_is_known_can_be_had_while_a_skill_hangs(skills):
+    hangs = "import time\ntime.sleep(600)\nfrom omni import tool\n@tool\ndef f(): ...\n"
+    for name, text in (("a", textwrap.dedent(GREET)), ("b", hangs)):
+        (skills.folder / name / "scripts").mkdir(parents=True)
+        (skills.folder / name / "scripts" / "x.py").write_text(text)
+    catalogue = Catalogue(str(skills.folder), seconds_per_skill=600)
+    threading.Thread(target=catalogue.read, daemon=True).start()
+    deadline = time.monotonic() + 30
+    while not catalogue.known() and time.monotonic() < deadline:
+        time.sleep(0.01)
+    assert [tool["name"] for tool in catalogue.known()] == ["a.greet"]
+
+
+def test_killed_in_the_middle_it_leaves_nothing_behind(skills, tmp_path):
+    told = tmp_path / "told"
+    hangs = f"""
+        import os, subprocess, time
+        child = subprocess.Popen(["sleep", "600"])
+        with open({str(told)!r}, "w") as file:
+            file.write(f"{{os.getppid()}} {{os.getpid()}} {{child.pid}}")
+        time.sleep(600)
+        from omni import tool
+
+        @tool
+        def f(): ...
+    """
+    (skills.folder / "a" / "scripts").mkdir(parents=True)
+    (skills.folder / "a" / "scripts" / "x.py").write_text(textwrap.dedent(hangs))
+    command = [sys.executable, "-m", "omni.describe", str(skills.folder)]
+    process = subprocess.Popen(command, env={**os.environ, "PYTHONPATH": SOURCES})
+    deadline = time.monotonic() + 30
+    while not (told.exists() and len(told.read_text().split()) == 3) and time.monotonic() < deadline:
+        time.sleep(0.01)
+    process.kill()
+    process.wait()
+    left = [int(pid) for pid in told.read_text().split()]
+    while any(map(is_alive, left)) and time.monotonic() < deadline:
+        time.sleep(0.01)
+    assert not [pid for pid in left if is_alive(pid)]
 
 
 def test_tools_that_cannot_be_called_by_name_are_reported(skills):

@@ -199,6 +199,14 @@ def test_its_tools_are_listed_once_and_known_by_their_tag(runner):
     assert (status, body) == (304, None)
 
 
+def test_a_skill_is_run_under_the_name_of_its_folder_whatever_its_file_says(runner, tmp_path):
+    (tmp_path / "skills/demo/SKILL.md").write_text("---\nname: other\ndescription: Shows.\n---\n")
+    one = runner()
+    listed = one.ask("GET", "/tools")[2]["tools"]
+    assert "demo.echo" in [tool["name"] for tool in listed]
+    assert "result" in one.run("demo.echo", {"text": "a"})[-1]
+
+
 def test_a_changed_skill_is_listed_and_run_as_it_is_now(runner, tmp_path):
     one = runner()
     assert one.run("demo.echo", {"text": "a"})

@@ -12,13 +12,13 @@ import os
 import sys
 from threading import Lock
 
-from omni.describe.catalogue import Catalogue, Problem
+from omni.describe.catalogue import Catalogue, Problem, call_target
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-__all__ = ["Catalogue", "Problem", "describe_skills"]
+__all__ = ["Catalogue", "Problem", "call_target", "describe_skills"]
 
 _known: dict[str, Catalogue] = {}
 _lock = Lock()

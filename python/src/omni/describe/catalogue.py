@@ -15,6 +15,7 @@ from omni.describe.folder import files_of, skill_folders, stamps
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from typing import Any
 
 _SECONDS_PER_SKILL = 30.0
@@ -78,17 +79,21 @@ class Catalogue:
                 for folder in folders
                 if folder not in self._known or self._known[folder].stamps != seen[folder]
             ]
-            found = self._functions(changed)
-            for folder in changed:
+            self._known = {folder: skill for folder, skill in self._known.items() if folder in files}
+            for folder, functions, found in self._functions(changed):
                 skill = _Skill(seen[folder])
-                _compose(self.skills_dir, folder, files[folder], found[folder], skill)
-                self._known[folder] = skill
-            self._known = {folder: self._known[folder] for folder in folders}
+                _compose(self.skills_dir, folder, files[folder], (functions, found), skill)
+                # At once, for those who do not wait for the others: see `known`.
+                self._known = {**self._known, folder: skill}
             return self._merged(problems)
+
+    def known(self) -> list[dict]:
+        """Return the tools that are known by now, while `read` may still be at work in another thread."""
+        return self._merged([])[0]
 
     def _merged(self, problems: list[Problem]) -> tuple[list[dict], list[Problem]]:
         tools: dict[str, dict] = {}
-        for folder, skill in self._known.items():
+        for folder, skill in sorted(self._known.items()):
             problems += skill.problems
             for tool in skill.tools:
                 taken = tools.setdefault(tool["name"], tool)
@@ -100,41 +105,39 @@ class Catalogue:
                     problems.append(Problem(f"{folder}/{tool['omni']['file']}", 0, "error", message))
         return [tools[name] for name in sorted(tools)], problems
 
-    def _functions(self, folders: list[str]) -> dict[str, tuple[list, list]]:
+    def _functions(self, folders: list[str]) -> Iterator[tuple[str, list, list]]:
         """Have skills imported elsewhere. A process that dies over one is started again for the rest."""
-        found: dict[str, tuple[list, list]] = {}
         waiting = list(folders)
         while waiting:
-            begun = None
+            begun = waiting[0]
             for said in self._ask(waiting):
                 if "begin" in said:
                     begun = said["begin"]
                 else:
-                    found[said["folder"]] = (said["functions"], said["problems"])
-            if waiting[-1] not in found:
-                lost = begun if begun is not None and begun not in found else waiting[0]
+                    waiting.remove(said["folder"])
+                    yield said["folder"], said["functions"], said["problems"]
+            if waiting:
+                lost = begun if begun in waiting else waiting[0]
+                waiting.remove(lost)
                 message = "the process that imports the skill was ended by it, so its tools are not listed"
-                found.setdefault(lost, ([], [("scripts", 0, "error", message)]))
-            waiting = [folder for folder in waiting if folder not in found]
-        return found
+                yield lost, [], [("scripts", 0, "error", message)]
 
-    def _ask(self, folders: list[str]) -> list[dict]:
+    def _ask(self, folders: list[str]) -> Iterator[dict]:
         command = [sys.executable or "python3", "-m", "omni.describe.child"]
-        done = subprocess.run(  # noqa: S603 - this interpreter
+        with subprocess.Popen(  # noqa: S603 - this interpreter
             [*command, self.skills_dir, str(self._seconds), *folders],
-            stdin=subprocess.DEVNULL,
+            # Ends when we do, and so does the process: see there.
+            stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             env=environment(),
-            check=False,
             start_new_session=True,
-        )
-        said = []
-        for line in done.stdout.splitlines():
-            try:
-                said.append(json.loads(line))
-            except ValueError:
-                break  # it was ended while it wrote
-        return said
+        ) as process:
+            for line in process.stdout or ():
+                try:
+                    said = json.loads(line)
+                except ValueError:
+                    break  # it was ended while it wrote
+                yield said
 
 
 def environment() -> dict[str, str]:
@@ -146,6 +149,13 @@ def environment() -> dict[str, str]:
         before = variables.get("PYTHONPATH")
         variables["PYTHONPATH"] = package + (os.pathsep + before if before else "")
     return variables
+
+
+def call_target(skills_dir: str, tool: dict) -> dict[str, Any]:
+    """Return what a `call` frame of the worker wire says about a tool that was described."""
+    omni = tool["omni"]
+    members = {name: omni[name] for name in ("skill", "file", "function", "wrap", "structured", "inject")}
+    return {"tool": tool["name"], **members, "dir": f"{skills_dir}/{omni['skill']}"}
 
 
 # -- from what is known to what is listed ---------------------------------------------------------------

@@ -3,7 +3,8 @@
 A skill that is imported may print, exit, hang, kill its parent or leave threads behind. So each is imported
 in a process that is forked for it and ended at its time limit, and this process stands between those and
 whoever wants to know. What is found goes to standard output, one JSON object a line: `{"begin": folder}`
-before a skill is imported, `{"folder", "functions", "problems"}` after it.
+before a skill is imported, `{"folder", "functions", "problems"}` after it. When standard input ends, nobody
+wants to know any more, and all of this ends.
 """
 
 from __future__ import annotations
@@ -12,11 +13,13 @@ import json
 import os
 import select
 import signal
+import stat
 import sys
 import time
 
 from omni.describe.folder import files_of
 from omni.describe.functions import functions_of, prepare
+from omni.supervise.process import tie
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -34,6 +37,8 @@ def main(words: list[str]) -> None:
     out = os.fdopen(os.dup(1), "w", encoding="utf-8")
     os.dup2(2, 1)
     prepare()
+    if _watched():
+        tie(0, os.getpgrp())
     for folder in folders:
         print(json.dumps({"begin": folder}), file=out, flush=True)
         functions, problems = functions_in(skills_dir, folder, float(seconds))
@@ -67,18 +72,32 @@ def functions_in(skills_dir: str, folder: str, seconds: float) -> tuple[list, li
     return functions, problems
 
 
+def _watched() -> list[int]:
+    """Return the descriptor that tells when nobody wants to know any more, if there is one."""
+    return [0] if stat.S_ISFIFO(os.fstat(0).st_mode) else []
+
+
 def _forked(skill: str, folder: str, files: list[str], seconds: float) -> tuple[Any, str]:
     """Import files in a process of their own; return what was found, or None and what happened instead."""
     reader, writer = os.pipe()
+    life, lives = os.pipe()
     sys.stdout.flush()
+    parent = os.getpid()
     child = os.fork()
     if child == 0:
-        _describe(skill, folder, files, writer)
+        os.close(lives)
+        # Of a group of its own, so that what it starts ends with it, and all of that with its parent.
+        os.setsid()
+        tie(life, os.getpid())
+        if os.getppid() == parent:
+            _describe(skill, folder, files, writer)
+        os._exit(1)
     os.close(writer)
     try:
         answer = _read(reader, time.monotonic() + seconds)
     finally:
-        os.close(reader)
+        for descriptor in (reader, life, lives):
+            os.close(descriptor)
         try:
             # With what it may have started: nobody waits for that any more.
             os.killpg(child, signal.SIGKILL)
@@ -99,8 +118,6 @@ def _forked(skill: str, folder: str, files: list[str], seconds: float) -> tuple[
 def _describe(skill: str, folder: str, files: list[str], writer: int) -> None:
     """Be the forked process. Does not return."""
     try:
-        # Of a group of its own, so that what it starts ends with it; and it ends when its parent does.
-        os.setsid()
         nothing = os.open(os.devnull, os.O_RDONLY)
         os.dup2(nothing, 0)
         answer = json.dumps(functions_of(skill, folder, files)).encode()
@@ -117,7 +134,9 @@ def _read(reader: int, until: float) -> bytes | None:
     parts = []
     while True:
         left = until - time.monotonic()
-        if left <= 0 or not select.select([reader], [], [], left)[0]:
+        ready = select.select([reader, *_watched()], [], [], left)[0] if left > 0 else []
+        if reader not in ready:
+            # Without the kernel's help against being left behind, this is how it is noticed.
             return None
         part = os.read(reader, 1 << 16)
         if not part:

@@ -9,6 +9,7 @@ import time
 from threading import Lock, Semaphore
 
 from omni import wire
+from omni.describe import call_target
 from omni.mcp import endings, programs, validate
 from omni.supervise import Busy, Closed, Job, Supervisor
 
@@ -77,25 +78,15 @@ class Calls:
         self._limits = limits
         self._workers = Supervisor(config, workers=workers)
         self._lock = Lock()
-        #: A skill that keeps state in memory has one worker to itself: there is one client, so one session.
-        self._single: dict[str, Supervisor] = {}
         self._turns: dict[tuple[str, int], Semaphore] = {}
-        self._closed = False
 
     def renew(self) -> None:
         """Let no worker serve another call that may have imported what the skills were."""
-        with self._lock:
-            every = [self._workers, *self._single.values()]
-        for supervisor in every:
-            supervisor.renew()
+        self._workers.renew()
 
     def close(self) -> None:
         """End every worker. Calls that run end as `shutdown`."""
-        with self._lock:
-            self._closed = True
-            every = [self._workers, *self._single.values()]
-        for supervisor in every:
-            supervisor.close()
+        self._workers.close()
 
     def run(
         self, tool: dict, arguments: dict, *, context: dict, say: Callable[[str, dict], None], cancel: Cancel
@@ -147,22 +138,11 @@ class Calls:
         omni = tool["omni"]
         if "program" in omni:
             return programs.run(job, omni["program"], self._config.environment, self._config.root)
-        supervisor = self._workers
-        if omni["policy"].get("affinity") in ("session", "single"):
-            with self._lock:
-                if self._closed:
-                    raise Closed
-                if omni["skill"] not in self._single:
-                    self._single[omni["skill"]] = Supervisor(self._config, workers=(0, 1))
-                supervisor = self._single[omni["skill"]]
-        return supervisor.run(job)
+        return self._workers.run(job)
 
     def target(self, tool: dict) -> dict[str, Any]:
         """Return what a `call` frame says about a tool's function."""
-        omni = tool["omni"]
-        names = ("skill", "file", "function", "wrap", "structured", "inject")
-        target = {name: omni[name] for name in names}
-        return {"tool": tool["name"], **target, "dir": f"{self._skills_dir}/{omni['skill']}"}
+        return call_target(self._skills_dir, tool)
 
 
 class _Call:
@@ -230,6 +210,9 @@ class _Call:
         total, idle = self._limits
         if total is not None:
             total = max(0, total - int((time.monotonic() - self._accepted) * 1000))
+        omni = self._tool["omni"]
+        # There is one client, so that one session is all.
+        meets = omni["policy"].get("affinity") in ("session", "single")
         return Job(
             self._calls.target(self._tool),
             self._arguments,
@@ -240,6 +223,7 @@ class _Call:
             say=self._say,
             begun=self._begun,
             caller=self._cancel,
+            affinity=(omni["skill"], "") if meets else None,
         )
 
     def _begun(self) -> None:

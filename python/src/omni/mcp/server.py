@@ -27,6 +27,8 @@ _LINE_BYTES_MAX = 16 << 20
 _OPEN_MAX = 1024
 _LOOK_SECONDS = 2.0
 _GRACE_SECONDS = 1.0
+#: How long the first list waits for a skill that hangs while it is imported.
+_FIRST_LOOK_SECONDS = 10.0
 _KNOWN = (
     *("tools/list", "tools/call", "resources/list", "resources/templates/list", "resources/read"),
     *("prompts/list", "prompts/get", "logging/setLevel", "server/discover", "subscriptions/listen"),
@@ -261,8 +263,7 @@ class Server:
             raise RpcError(messages.INVALID_PARAMS, text)
 
         def work(_cancel: Cancel) -> dict:
-            self._known.wait()
-            tools = self._tools
+            tools = self._listed()
             self._told = _version(tools)
             return self._writer.tools(message.id, revision, list(tools.values()))
 
@@ -290,16 +291,22 @@ class Server:
                 self._send(messages.log(body["level"], body.get("logger"), body.get("data")))
 
         def work(cancel: Cancel) -> dict | None:
-            self._known.wait()
-            tool = self._tools.get(name)
+            tools = self._listed()
+            tool = tools.get(name)
             if tool is None:
-                raise RpcError(messages.INVALID_PARAMS, _unknown(name, self._tools))
+                raise RpcError(messages.INVALID_PARAMS, _unknown(name, tools))
             result = self._calls.run(tool, arguments or {}, context=context, say=say, cancel=cancel)
             if result is None or cancel.left():
                 return None
             return self._writer.tool_result(message.id, meta.revision, result)
 
         return self._opened(message.id, work)
+
+    def _listed(self) -> dict[str, dict]:
+        """Return the tools: those known so far, where it takes long until all are."""
+        if self._known.wait(_FIRST_LOOK_SECONDS):
+            return self._tools
+        return {tool["name"]: tool for tool in self._catalogue.known()}
 
     # -- changes -------------------------------------------------------------------------------------
 
@@ -350,10 +357,10 @@ class Server:
         tools = wanted.get("toolsListChanged", False)
 
         def work(cancel: Cancel) -> dict | None:
-            self._known.wait()
+            listed = self._listed()
             with self._changed:
                 self._subscriptions[message.id] = tools
-                self._told = self._told or _version(self._tools)
+                self._told = self._told or _version(listed)
             honoured = {"toolsListChanged": True} if tools else {}
             meta = {_SUBSCRIPTION: message.id}
             self._send(

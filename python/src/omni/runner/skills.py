@@ -79,18 +79,16 @@ class Skills:
                 return
 
     def _look(self) -> None:
-        from omni.describe import describe_skills
+        from omni.describe import call_target, describe_skills
 
         problems: list[Any] = []
         tools = describe_skills(self.folder, problems)
         self._complain("\n".join(map(str, problems)))
-        folders = _folders(self.folder)
         # Programs of other kinds are the server's affair: they need no Python.
         tools = [tool for tool in tools if str(tool["omni"].get("file", "")).endswith(".py")]
         body = wire.write_json({"tools": tools}).encode("utf-8", "replace")
         etag = f'"{hashlib.sha256(body).hexdigest()[:32]}"'
-        known = [tool for tool in tools if tool["omni"]["skill"] in folders]
-        targets = {tool["name"]: _target(tool, folders) for tool in known}
+        targets = {tool["name"]: (call_target(self.folder, tool), _affinity(tool)) for tool in tools}
         with self._lock:
             other = self._etag not in ("", etag)
             self._body, self._etag, self._targets = body, etag, targets
@@ -179,16 +177,5 @@ def _is_file(path: str) -> bool:
     return os.path.isfile(path) and not os.path.islink(path)
 
 
-def _target(tool: dict[str, Any], folders: dict[str, str]) -> tuple[dict[str, Any], str]:
-    omni = tool["omni"]
-    target = {
-        "tool": tool["name"],
-        "skill": omni["skill"],
-        "dir": folders[omni["skill"]],
-        "file": omni["file"],
-        "function": omni["function"],
-        "wrap": bool(omni.get("wrap")),
-        "structured": bool(omni.get("structured")),
-        "inject": omni.get("inject") or [],
-    }
-    return target, (omni.get("policy") or {}).get("affinity") or "none"
+def _affinity(tool: dict[str, Any]) -> str:
+    return (tool["omni"].get("policy") or {}).get("affinity") or "none"

@@ -91,7 +91,7 @@ class Process:
                 start_new_session=True,
                 bufsize=0,
             )
-            _tie(life, self._process.pid)
+            tie(life, self._process.pid)
         except OSError as error:
             self.channel.close()
             os.close(lives)
@@ -288,7 +288,7 @@ class Process:
         self._life = self._watch = None
 
 
-def _tie(life: int, group: int) -> None:
+def tie(life: int, group: int) -> None:
     """Have the kernel kill a worker's whole group when we die, whatever the worker is doing.
 
     The worker inherits the reading end of a pipe to which nobody ever writes. When its only writer, which is
