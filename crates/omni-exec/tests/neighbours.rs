@@ -100,3 +100,18 @@ async fn a_skill_that_takes_long_to_import_is_no_block() {
     assert_eq!(pids.len(), 1);
     lab.finish().await;
 }
+
+#[tokio::test]
+async fn a_worker_that_has_much_to_do_is_not_taken_for_a_blocked_one() {
+    let lab = Lab::pool();
+    let busy = |n: u32| lab.call("async_is_busy").args(&json!({"milliseconds": 20, "n": n}));
+    busy(0).run().await;
+    // Two seconds of work, of which the last call waits for nearly all.
+    let calls: Vec<_> = (0..100).map(|n| busy(n).start()).collect();
+    let mut pids = std::collections::HashSet::new();
+    for call in calls {
+        pids.insert(text(&call.end().await.0));
+    }
+    assert_eq!(pids.len(), 1);
+    lab.finish().await;
+}

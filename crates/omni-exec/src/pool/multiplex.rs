@@ -27,9 +27,12 @@ use crate::worker::{DEATH_GRACE, End, StartFailure, Worker, event_of, result_of}
 /// caller.
 const EVENTS_WAITING_MAX: usize = 256;
 
-/// A call that has not begun for so long, while the worker imports nothing, waits behind a tool that blocks the
-/// event loop.
+/// When calls wait and none has begun or ended for so long, while the worker imports nothing, a tool blocks the
+/// event loop. A worker that only has much to do gets on.
 const STALL_AFTER: Duration = Duration::from_secs(1);
+
+/// How often that is looked at while calls wait.
+const STALL_LOOK: Duration = Duration::from_millis(250);
 
 /// Workers at most, those included that have been left because a tool blocks them.
 const LINES_MAX: usize = 4;
@@ -323,6 +326,8 @@ struct LineState {
     stalled: bool,
     /// When to look whether the calls that were sent have begun.
     look_at: Option<Instant>,
+    /// How many had begun and ended when that was seen to change last.
+    seen: Option<(u64, u64, Instant)>,
     /// Another one has: no further call may begin here, and those that have are seen to their end.
     leaving: bool,
     /// No further call may begin here.
@@ -333,7 +338,6 @@ struct LineState {
 struct Passenger {
     /// Counted from 1 in the order of sending.
     number: u64,
-    sent_at: Instant,
     wants: Wants,
     events: Vec<Event>,
     beat: Option<Instant>,
@@ -384,12 +388,21 @@ impl Line {
             return false;
         }
         state.note_started(&self.page);
-        let started = state.started;
-        let waiting = state.calls.values().filter(|call| call.end.is_none() && call.number > started);
-        let since = waiting.map(|call| call.sent_at).min();
-        state.look_at = since.map(|since| (since + STALL_AFTER).max(now + STALL_AFTER / 4));
+        let (started, ended) = (state.started, state.ended);
+        if !state.calls.values().any(|call| call.end.is_none() && call.number > started) {
+            (state.look_at, state.seen) = (None, None);
+            return false;
+        }
+        state.look_at = Some(now + STALL_LOOK);
+        let since = match state.seen {
+            Some((begun, over, at)) if (begun, over) == (started, ended) => at,
+            _ => {
+                state.seen = Some((started, ended, now));
+                return false;
+            }
+        };
         // Before its first call a worker is busy with itself.
-        since.is_some_and(|since| now >= since + STALL_AFTER) && started > 0 && !self.page.importing()
+        now >= since + STALL_AFTER && started > 0 && !self.page.importing()
     }
 
     /// Lets the calls go that have not begun, for another worker. No more are sent here.
@@ -476,10 +489,9 @@ impl Ride {
         let number = state.begun;
         let now = Instant::now();
         wire::push_call(&mut state.outbox, call, wire::Sending { id, attempt, now });
-        state.look_at.get_or_insert(now + STALL_AFTER);
+        state.look_at.get_or_insert(now + STALL_LOOK);
         let passenger = Passenger {
             number,
-            sent_at: now,
             wants: call.wants,
             events: Vec::new(),
             beat: None,
@@ -605,7 +617,7 @@ enum Stop {
 /// Carries frames between one worker and its calls until the worker ends.
 async fn serve(line: Arc<Line>, mut worker: Worker, idle_ttl: Duration, shared: Weak<Shared>) {
     let _counted = Counted(Weak::clone(&shared));
-    let mut look = pin!(sleep(STALL_AFTER));
+    let mut look = pin!(sleep(STALL_LOOK));
     let stop = loop {
         let mut idle = pin!(sleep(idle_ttl));
         let command = poll_fn(|cx| {

@@ -428,3 +428,11 @@ def exits_later(seconds: float, code: int, ctx: Context) -> str:
     ctx.info({"pid": os.getpid()})
     time.sleep(seconds)
     os._exit(code)
+
+
+@tool
+async def async_is_busy(milliseconds: int, n: int) -> int:
+    end = time.process_time() + milliseconds / 1000
+    while time.process_time() < end:
+        pass
+    return os.getpid()
