@@ -52,7 +52,9 @@ def ladder(binary: Path, python: str, folder: Path, rounds: int, calls: int) -> 
     The floors are a Python that echoes over a Unix socket, a bare start of the command line of a spawned call, and a
     bare fork, exit and wait of a parent as large as ours.
     """
-    ways = {way: _server(binary, folder, way) for way in ("pool", "spawn", "zygote", "prewarmed", "recycled")}
+    names = ("pool", "spawn", "zygote", "prewarmed", "recycled", "runner")
+    ways = {way: _server(binary, folder, way) for way in names}
+    site = _runner(python, binary, folder)
     spawn = _spawner(python, binary, folder)
     table = Table("latency of one small call at a time, with pauses", "µs")
     for _ in range(rounds):
@@ -78,6 +80,8 @@ def ladder(binary: Path, python: str, folder: Path, rounds: int, calls: int) -> 
         for name, values in taken.items():
             table.add("p50", name, median(values))
             table.add("p99", name, quantiles(values, n=100)[98])
+    site.terminate()
+    site.wait()
     table.show("pool", more_is_better=False)
     for ours, floor in (
         ("pool", "Python echo on a socket"),
@@ -85,6 +89,8 @@ def ladder(binary: Path, python: str, folder: Path, rounds: int, calls: int) -> 
         ("zygote", "bare fork, exit, wait"),
         ("prewarmed", "pool"),
         ("recycled", "pool"),
+        ("runner", "pool"),
+        ("runner", "Python echo on a socket"),
     ):
         for row, columns in table.rows.items():
             ratios = [mine / other for mine, other in zip(columns[ours], columns[floor])]
@@ -109,7 +115,38 @@ def _server(binary: Path, folder: Path, way: str) -> Server:
     shutil.copytree(generate.BENCH, skill, ignore=shutil.ignore_patterns("__pycache__"))
     front = skill / "SKILL.md"
     front.write_text(front.read_text().replace("---\n", f"---\nexecutor: {way}\n", 1))
-    return memory.server(binary, skill.parent, folder / f"cache-{way}")
+    server = memory.server(binary, skill.parent, folder / f"cache-{way}")
+    if way == "runner":
+        server.stdio += ["--runner", f"unix:{folder / 'runner.sock'}"]
+    return server
+
+
+def _runner(python: str, binary: Path, folder: Path) -> subprocess.Popen[str]:
+    """Start the runner that comes with omni, on the skills of the way of that name."""
+    runner = subprocess.Popen(
+        [python, "-m", "omni.runner", "--skills", folder / "runner", "--unix", folder / "runner.sock"],
+        env={**os.environ, "PYTHONPATH": str(_package(binary, folder))},
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    line = runner.stdout.readline() if runner.stdout else ""
+    if "listening" not in line:
+        raise SystemExit(f"the runner said {line!r}")
+    return runner
+
+
+def _package(binary: Path, folder: Path) -> Path:
+    """Have omni lay out its Python package, and return where."""
+    cache = folder / "cache-spawn"
+    listed = subprocess.run(
+        [binary, "call", "echo", "text=hello", "--skills", folder / "spawn", "--cache-dir", cache],
+        capture_output=True,
+        check=True,
+        text=True,
+    )
+    if "hello" not in listed.stdout:
+        raise SystemExit(f"`omni call echo` printed {listed.stdout!r}")
+    return next(cache.glob("**/omni/__init__.py")).parent.parent
 
 
 def _asker(running: Running) -> Callable[[], float]:
@@ -128,18 +165,9 @@ def _asker(running: Running) -> Callable[[], float]:
 
 def _spawner(python: str, binary: Path, folder: Path) -> Callable[[], float]:
     """Return what runs the command line of a spawned call without a server."""
-    skills = folder / "spawn"
-    listed = subprocess.run(
-        [binary, "call", "echo", "text=hello", "--skills", skills, "--cache-dir", folder / "cache-spawn"],
-        capture_output=True,
-        check=True,
-        text=True,
-    )
-    if "hello" not in listed.stdout:
-        raise SystemExit(f"`omni call echo` printed {listed.stdout!r}")
-    package = next((folder / "cache-spawn").glob("**/omni/__init__.py")).parent.parent
+    package = _package(binary, folder)
     command = [python, "-m", "omni.skills.run", "bench", "echo", "--args", json.dumps({"text": "hello"})]
-    environment = {**os.environ, "PYTHONPATH": str(package), "OMNI_SKILLS": str(skills)}
+    environment = {**os.environ, "PYTHONPATH": str(package), "OMNI_SKILLS": str(folder / "spawn")}
 
     def ask() -> float:
         started = time.perf_counter()

@@ -19,8 +19,6 @@ from omni.supervise import Busy, Closed, Job, Supervisor
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Callable
-
     from omni.supervise import Config
 
 VERSION = "0.1.0"
@@ -245,14 +243,13 @@ class Server:
             raise RefusedError(503, "draining", "the runner is about to end", retry_after=1)
         if not self._skills.ready:
             self._skills.wait(None if asked.deadline_ms is None else asked.deadline_ms / 1000)
-        found = self._skills.target(asked.name)
-        if found is None:
+        target = self._skills.target(asked.name)
+        if target is None:
             message = f"there is no tool `{asked.name[:200]}`; `GET /tools` lists those there are"
             raise RefusedError(404, "unknown_tool", message)
-        target, affinity = found
         answer = _Answer(connection)
         job = Job(
-            target,
+            target.members,
             asked.arguments,
             call_id=asked.id,
             deadline_ms=asked.deadline_ms,
@@ -260,18 +257,19 @@ class Server:
             attempt=asked.attempt,
             context=asked.context,
             say=answer.say,
+            flush=answer.flush,
             begun=answer.begin,
             caller=connection,
-            affinity=_meeting(target["skill"], affinity, asked.session),
+            affinity=_meeting(target.members["skill"], target.affinity, asked.session),
         )
+        job.target_text = target.text
         with self._changed:
             self._running += 1
         try:
             last = self._run(job)
             if last is None:
                 return False
-            answer.begin()
-            connection.event(last, last=True)
+            answer.end(last)
         finally:
             with self._changed:
                 self._running -= 1
@@ -297,20 +295,42 @@ def _meeting(skill: str, affinity: str, session: str) -> tuple[str, str] | None:
 
 
 class _Answer:
-    """The stream of events of one call: its head is sent once."""
+    """The stream of events of one call: its head goes once, its first event with the next if that is near."""
 
-    __slots__ = ("_begun", "_connection", "say")
+    __slots__ = ("_begun", "_connection", "_held")
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
         self._begun = False
-        self.say: Callable[[bytes], None] = connection.event
+        self._held: bytes | None = None
 
     def begin(self) -> None:
         """Send the head, if that has not been done."""
         if not self._begun:
             self._begun = True
             self._connection.begin_events()
+
+    def say(self, line: bytes) -> None:
+        """Send an event; `started` waits for the next one, or for `flush`."""
+        if line.startswith(b'{"started":'):
+            self._held = line
+        else:
+            self._connection.event(self._with_held(line))
+
+    def flush(self) -> None:
+        """Send what waits."""
+        if self._held is not None:
+            line, self._held = self._held, None
+            self._connection.event(line)
+
+    def end(self, line: bytes) -> None:
+        """Send the last event."""
+        self.begin()
+        self._connection.event(self._with_held(line), last=True)
+
+    def _with_held(self, line: bytes) -> bytes:
+        held, self._held = self._held, None
+        return line if held is None else held + b"\n" + line
 
 
 def _is_ours(host: str, hosts: tuple[str, ...]) -> bool:

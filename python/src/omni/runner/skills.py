@@ -22,6 +22,19 @@ _RESOURCE_BYTES_MAX = 8 << 20
 _SCHEME = "omni://skill/"
 
 
+class Target:
+    """Where a tool is, as a call frame says it."""
+
+    __slots__ = ("affinity", "members", "text")
+
+    def __init__(self, members: dict[str, Any], affinity: str) -> None:
+        self.members = members
+        #: The same as JSON.
+        self.text = wire.write_json(members)
+        #: `none`, `session` or `single`.
+        self.affinity = affinity
+
+
 class Skills:
     """A folder of skills, looked at again every two seconds."""
 
@@ -36,7 +49,7 @@ class Skills:
         self._changed = changed
         self._ready = Event()
         self._lock = Lock()
-        self._targets: dict[str, tuple[dict[str, Any], str]] = {}
+        self._targets: dict[str, Target] = {}
         self._body = b""
         self._etag = ""
         self._complaint = ""
@@ -63,8 +76,8 @@ class Skills:
         with self._lock:
             return self._body, self._etag
 
-    def target(self, name: str) -> tuple[dict[str, Any], str] | None:
-        """Return what a call frame says about a tool, and its affinity; None when there is no such tool."""
+    def target(self, name: str) -> Target | None:
+        """Return where a tool is; None when there is no such tool."""
         with self._lock:
             return self._targets.get(name)
 
@@ -88,7 +101,7 @@ class Skills:
         tools = [tool for tool in tools if str(tool["omni"].get("file", "")).endswith(".py")]
         body = wire.write_json({"tools": tools}).encode("utf-8", "replace")
         etag = f'"{hashlib.sha256(body).hexdigest()[:32]}"'
-        targets = {tool["name"]: (call_target(self.folder, tool), _affinity(tool)) for tool in tools}
+        targets = {tool["name"]: Target(call_target(self.folder, tool), _affinity(tool)) for tool in tools}
         with self._lock:
             other = self._etag not in ("", etag)
             self._body, self._etag, self._targets = body, etag, targets

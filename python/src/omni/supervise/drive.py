@@ -28,6 +28,10 @@ if TYPE_CHECKING:
 
 
 _LOOK_SECONDS = 2.5
+#: How soon the caller hears that the call has started, unless there is more to say before; the longer that
+#: takes, the less often it is looked at.
+_FLUSH_SECONDS = 0.002
+_FLUSH_SECONDS_MAX = 0.1
 _DEATH_SECONDS = 0.25
 _STACK_SECONDS = 0.3
 _STACK_QUIET_SECONDS = 0.01
@@ -47,11 +51,13 @@ class Job:
         "caller",
         "context",
         "deadline",
+        "flush",
         "id",
         "idle",
         "limits",
         "say",
         "target",
+        "target_text",
     )
 
     def __init__(
@@ -65,6 +71,7 @@ class Job:
         attempt: int = 1,
         context: dict[str, Any] | None = None,
         say: Callable[[bytes], None] | None = None,
+        flush: Callable[[], None] | None = None,
         begun: Callable[[], None] | None = None,
         caller: Caller | None = None,
         affinity: tuple[str, str] | None = None,
@@ -81,17 +88,21 @@ class Job:
             context: `progress`, `log` and `session`, as in a `call` frame.
             say: Takes each event but the last, as one line of JSON without its end. An `OSError` of it means
                 that the caller is gone.
+            flush: Called when nothing has followed `started` for a moment: `say` may have kept it until then.
             begun: Called before the call is given to a worker: from here on its code may run. As `say`.
             caller: Who may go away; the call is then cancelled.
             affinity: Calls with the same one meet in one worker: a skill, and a session or nothing.
         """
         self._accepted = time.monotonic()
         self.target = target
+        #: The target as JSON, for a caller that has it ready.
+        self.target_text: str | None = None
         self.arguments = arguments
         self.id = call_id
         self.attempt = attempt
         self.context = context or {}
         self.say = say or _nobody
+        self.flush = flush
         self.begun = begun
         self.caller = caller
         self.affinity = affinity
@@ -168,6 +179,10 @@ class Drive:
         self._allowance = Allowance()
         self._silent_until = job.silent_until
         self._result = b'{"result":{"id":%d,' % self.number
+        self._start = b'{"started":{"id":%d}}' % self.number
+        #: When to look next whether the call has started, and then to send what `say` may have kept.
+        self._look_seconds = _FLUSH_SECONDS
+        self._flush_at: float | None = time.monotonic() + _FLUSH_SECONDS
 
     def run(self) -> bytes:
         """Give the call to the worker and return its last line.
@@ -201,7 +216,7 @@ class Drive:
         left = None if job.deadline is None else max(0, int((job.deadline - time.monotonic()) * 1000))
         return '{"id":%d,"target":%s,"args":%s,"deadline_ms":%s,"idle_ms":%s,"attempt":%d,"context":%s}' % (
             self.number,
-            wire.write_json(job.target),
+            job.target_text or wire.write_json(job.target),
             job.arguments,
             "null" if left is None else left,
             "null" if job.limits[1] is None else job.limits[1],
@@ -217,10 +232,10 @@ class Drive:
         look_at, was_stopped = time.monotonic() + _LOOK_SECONDS, False
         while True:
             now = time.monotonic()
-            until = look_at
+            until = look_at if self._flush_at is None else self._flush_at
             for limit in (job.deadline, self._silent_until):
                 until = until if limit is None else min(until, limit)
-            ready = dict(process.poll.poll(max(0.0, until - now) * 1000 + 0.5))
+            ready = dict(process.poll.poll(max(0.0, until - now) * 1000))
             for pipe in (process.out, process.err):
                 if pipe.fileno() in ready and not self._read(pipe):
                     process.poll.unregister(pipe)
@@ -234,6 +249,8 @@ class Drive:
                 self.unended = True
                 raise CallerLeft
             now = time.monotonic()
+            if self._flush_at is not None and now >= self._flush_at:
+                self._flush()
             kind = job.expired(now, self._silent_until)
             if kind is not None:
                 return self._overdue(kind)
@@ -247,20 +264,37 @@ class Drive:
         for payload in payloads:
             if payload.startswith(self._result) and _is_plain(payload):
                 return self._end(b'{"result":{"id":%d,' % self._job.id + payload[len(self._result) :])
+            if payload == self._start:
+                self._note_start()
+                continue
             kind, body = wire.decode(payload)
             if body.get("id") != self.number:
                 continue  # a thread that a former call left behind
-            if kind == "started":
-                self._started = True
-            elif kind in _SIGNS_OF_LIFE and self._job.idle is not None:
+            if kind in _SIGNS_OF_LIFE and self._job.idle is not None:
                 self._silent_until = time.monotonic() + self._job.idle
             body["id"] = self._job.id
             line = wire.seal_lossy(wire.write_json({kind: body}))[4:]
             if kind in ("result", "error"):
                 return self._end(line, tainted="tainted" in body)
-            if kind in ("started", "beat", "progress", "log"):
+            if kind in ("beat", "progress", "log"):
+                self._look_for_start()
                 self._say(line)
         return None
+
+    def _flush(self) -> None:
+        self._look_for_start()
+        if not self._started:
+            self._look_seconds = min(2 * self._look_seconds, _FLUSH_SECONDS_MAX)
+            self._flush_at = time.monotonic() + self._look_seconds
+            return
+        self._flush_at = None
+        if self._job.flush is None:
+            return
+        try:
+            self._job.flush()
+        except OSError:
+            self.unended = True
+            raise CallerLeft from None
 
     def _say(self, line: bytes) -> None:
         try:
@@ -269,7 +303,17 @@ class Drive:
             self.unended = True
             raise CallerLeft from None
 
+    def _look_for_start(self) -> None:
+        if not self._started and self._process.has_started(self.number):
+            self._note_start()
+
+    def _note_start(self) -> None:
+        if not self._started:
+            self._started = True
+            self._say(b'{"started":{"id":%d}}' % self._job.id)
+
     def _end(self, line: bytes, *, tainted: bool = False) -> bytes:
+        self._look_for_start()
         self.intact = not tainted
         self.answered = True
         self._catch_up()
@@ -283,6 +327,7 @@ class Drive:
             return None
 
         def report(line: str) -> None:
+            self._look_for_start()
             log = {"id": job.id, "level": pipe.level, "logger": pipe.name, "data": line}
             self._say(wire.seal_lossy(wire.write_json({"log": log}))[4:])
 
@@ -293,10 +338,15 @@ class Drive:
 
     def _catch_up(self) -> None:
         """Report what was printed before the last word."""
-        for pipe in (self._process.out, self._process.err):
+        process = self._process
+        if not self._job.wants_log(process.err.level):
+            return  # nor what is less severe
+        ready = dict(process.poll.poll(0))
+        for pipe in (process.out, process.err):
             report = self._reporter(pipe)
             if report is not None:
-                pipe.read(self._allowance, report)
+                if pipe.fileno() in ready:
+                    pipe.read(self._allowance, report)
                 pipe.end(self._allowance, report)
 
     def _stderr(self) -> dict[str, str]:
@@ -324,6 +374,7 @@ class Drive:
             pipe.end(self._allowance, self._reporter(pipe))
         if code is None:
             return self._broken("it closed its control channel")
+        self._look_for_start()
         how = {"kind": "exited", "code": code} if code >= 0 else {"kind": "signalled", "signal": -code}
         last = self._job.failure(**how, **self._stderr())
         if not self._started:
@@ -331,10 +382,12 @@ class Drive:
         return last
 
     def _broken(self, message: str) -> bytes:
+        self._look_for_start()
         self._catch_up()
         return self._job.failure(kind="lost", message=message, **self._stderr())
 
     def _overdue(self, kind: str) -> bytes:
+        self._look_for_start()
         self.unended = True
         stderr = self._stderr()
         stack = self._stack()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import mmap
 import os
 import select
 import signal
@@ -108,6 +109,8 @@ class Process:
         self.out = Printed(self._process.stdout.fileno(), "stdout", "info")
         self.err = Printed(self._process.stderr.fileno(), "stderr", "warning")
         self._splitter = wire.Splitter(_FRAME_BYTES_MAX)
+        #: Shared with the worker, which notes the number of the call that starts in its first slot.
+        self.page: mmap.mmap | None = None
         #: Numbers its calls.
         self.calls = 0
         self.idle_since = 0.0
@@ -128,7 +131,7 @@ class Process:
         hello = {
             "proto": wire.PROTO,
             "mode": "sync",
-            "page": False,
+            "page": hasattr(os, "memfd_create"),
             "checked": True,
             "root": config.root,
             "settings": config.settings,
@@ -137,7 +140,11 @@ class Process:
         }
         self.channel.settimeout(_READY_SECONDS)
         try:
-            self.send("hello", wire.write_json(hello))
+            frame = wire.seal('{"hello":%s}' % wire.write_json(hello))
+            if hello["page"]:
+                self._send_with_page(frame)
+            else:
+                self.channel.sendall(frame)
             payloads: list[bytes] = []
             while not payloads:
                 payloads = self.receive()
@@ -152,6 +159,20 @@ class Process:
             message = f"`{config.python}` did not begin with `ready` of version {wire.PROTO}"
             raise StartError(message)
         self.channel.settimeout(None)
+
+    def _send_with_page(self, frame: bytes) -> None:
+        descriptor = os.memfd_create("omni-page")
+        try:
+            os.ftruncate(descriptor, mmap.PAGESIZE)
+            self.page = mmap.mmap(descriptor, mmap.PAGESIZE)
+            sent = socket.send_fds(self.channel, [frame], [descriptor])
+        finally:
+            os.close(descriptor)
+        self.channel.sendall(frame[sent:])
+
+    def has_started(self, number: int) -> bool:
+        """Tell whether the code of the call of this number has begun, by the page."""
+        return self.page is not None and int.from_bytes(self.page[:8], sys.byteorder) == number
 
     # -- speaking ----------------------------------------------------------------------------------
 
@@ -286,6 +307,9 @@ class Process:
             if descriptor is not None:
                 os.close(descriptor)
         self._life = self._watch = None
+        if self.page is not None:
+            self.page.close()
+            self.page = None
 
 
 def tie(life: int, group: int) -> None:
