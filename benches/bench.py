@@ -21,6 +21,7 @@ import calls
 import crowd
 import front
 import generate
+import inside
 import ladder
 import memory
 import overrun
@@ -70,6 +71,8 @@ def main() -> int:
                 overrun.overrun(binary, [peer for peer in others if peer.stdio], asked.rounds)
             elif scenario == "ladder":
                 ladder.ladder(binary, python, Path(folder, "ladder"), asked.rounds, asked.calls)
+            elif scenario == "embedded":
+                inside.inside(python, asked.rounds)
     print(
         f"\nstolen by the hypervisor meanwhile: {report.steal_seconds() - stolen:.2f} s; {report.machine()}"
     )
@@ -90,7 +93,9 @@ def arguments() -> argparse.Namespace:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument(
-        "scenario", nargs="+", choices=["calls", "start", "memory", "front", "crowd", "ladder", "overrun"]
+        "scenario",
+        nargs="+",
+        choices=["calls", "start", "memory", "front", "crowd", "ladder", "overrun", "embedded"],
     )
     parser.add_argument("--binary", type=Path, default=WORKSPACE / "target" / "release" / "omni")
     parser.add_argument("--rounds", type=int, default=5, help="how often each thing is measured, in turns")

@@ -18,6 +18,8 @@ import wire
 from report import Table
 from servers import Running, Server, descendants, usage
 
+WAYS = ("pool", "spawn", "zygote", "prewarmed", "recycled", "embedded", "embedded_worker", "runner")
+
 #: Long enough that neither side's core is still awake from the call before.
 GAP_SECONDS = 0.02
 
@@ -52,8 +54,7 @@ def ladder(binary: Path, python: str, folder: Path, rounds: int, calls: int) -> 
     The floors are a Python that echoes over a Unix socket, a bare start of the command line of a spawned call, and a
     bare fork, exit and wait of a parent as large as ours.
     """
-    names = ("pool", "spawn", "zygote", "prewarmed", "recycled", "runner")
-    ways = {way: _server(binary, folder, way) for way in names}
+    ways = {way: _server(binary, folder, way) for way in WAYS}
     site = _runner(python, binary, folder)
     spawn = _spawner(python, binary, folder)
     table = Table("latency of one small call at a time, with pauses", "µs")
@@ -91,6 +92,8 @@ def ladder(binary: Path, python: str, folder: Path, rounds: int, calls: int) -> 
         ("recycled", "pool"),
         ("runner", "pool"),
         ("runner", "Python echo on a socket"),
+        ("embedded", "pool"),
+        ("embedded_worker", "pool"),
     ):
         for row, columns in table.rows.items():
             ratios = [mine / other for mine, other in zip(columns[ours], columns[floor])]

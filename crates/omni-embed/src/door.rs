@@ -3,7 +3,7 @@
 use std::ffi::{c_int, c_long, c_void};
 use std::ptr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use pyo3::ffi;
 use pyo3::prelude::*;
@@ -49,16 +49,19 @@ pub(crate) fn open<'py>(py: Python<'py>, door: Door) -> PyResult<Bound<'py, PyDi
     functions.set_item("send", PyCFunction::new_closure(py, None, None, move |args, _| send(host, args))?)?;
     functions
         .set_item("print", PyCFunction::new_closure(py, None, None, move |args, _| print(host, args))?)?;
-    let armed = Arc::new(AtomicU64::new(0));
-    let own = Arc::clone(&armed);
-    functions.set_item("arm", PyCFunction::new_closure(py, None, None, move |args, _| arm(&own, args))?)?;
-    let own = Arc::clone(&armed);
-    functions
-        .set_item("disarm", PyCFunction::new_closure(py, None, None, move |args, _| disarm(&own, args))?)?;
+    let thread = py.import("_thread")?.getattr("get_ident")?.call0()?.extract()?;
+    functions.set_item("thread", thread)?;
+    let line = Arc::new(Line::new(door.page, thread));
+    let own = Arc::clone(&line);
+    functions.set_item(
+        "answer",
+        PyCFunction::new_closure(py, None, None, move |args, _| answer(host, &own, args))?,
+    )?;
     functions.set_item(
         "interrupt",
-        PyCFunction::new_closure(py, None, None, move |args, _| interrupt(&armed, args))?,
+        PyCFunction::new_closure(py, None, None, move |args, _| interrupt(&line, args))?,
     )?;
+    functions.set_item("raise_in", PyCFunction::new_closure(py, None, None, move |args, _| raise(args))?)?;
     Ok(functions)
 }
 
@@ -115,33 +118,62 @@ fn print(host: Host, args: &Bound<'_, PyTuple>) -> PyResult<()> {
     Ok(())
 }
 
-/// `arm(id)`: from now on `interrupt` may raise in the call `id`.
-fn arm(armed: &AtomicU64, args: &Bound<'_, PyTuple>) -> PyResult<()> {
-    armed.store(args.get_item(0)?.extract()?, Ordering::Relaxed);
-    Ok(())
+/// Up to where a thread that runs one call at a time has come. Read and written under the interpreter lock.
+struct Line {
+    page: *mut u64,
+    thread: c_long,
+    /// The last call in which nothing is raised any more: it was answered, or something was raised in it.
+    over: AtomicU64,
+    /// Something was raised, and may not have happened yet.
+    raised: AtomicBool,
 }
 
-/// `disarm(thread)`: nothing is raised any more, not even what `interrupt` has asked for and has not happened.
+// SAFETY: the page outlives all threads, and its numbers are read and written as atomic ones.
+unsafe impl Send for Line {}
+// SAFETY: as above.
+unsafe impl Sync for Line {}
+
+impl Line {
+    fn new(page: *mut u64, thread: c_long) -> Self {
+        Line { page, thread, over: AtomicU64::new(0), raised: AtomicBool::new(false) }
+    }
+
+    /// The call that was begun last.
+    fn begun(&self) -> u64 {
+        // SAFETY: see above.
+        unsafe { AtomicU64::from_ptr(self.page) }.load(Ordering::Relaxed)
+    }
+}
+
+/// `answer(frame)`: sends the answer to the call that was begun last. From here on nothing is raised in it, not even
+/// what `interrupt` has asked for and has not happened.
 ///
-/// One function in C: in Python the exception could come between the two lines.
-fn disarm(armed: &AtomicU64, args: &Bound<'_, PyTuple>) -> PyResult<()> {
-    let thread = args.get_item(0)?.extract()?;
-    armed.store(0, Ordering::Relaxed);
-    raise_in(thread, ptr::null_mut());
-    Ok(())
+/// One function in C: in Python the exception could come between the lines.
+fn answer(host: Host, line: &Line, args: &Bound<'_, PyTuple>) -> PyResult<()> {
+    line.over.store(line.begun(), Ordering::Relaxed);
+    if line.raised.load(Ordering::Relaxed) {
+        line.raised.store(false, Ordering::Relaxed);
+        raise_in(line.thread, ptr::null_mut());
+    }
+    send(host, args)
 }
 
-/// `interrupt(id, thread, exception)`: raises `exception` in `thread`, if the call `id` is armed. Once: it is not armed
-/// afterwards. True when it did.
-fn interrupt(armed: &AtomicU64, args: &Bound<'_, PyTuple>) -> PyResult<bool> {
-    let (id, thread) = (args.get_item(0)?.extract::<u64>()?, args.get_item(1)?.extract()?);
-    let exception = args.get_item(2)?;
+/// `interrupt(id, exception)`: raises `exception` in the door's thread, if it is at the call `id`. Once for a call. True
+/// when it did.
+fn interrupt(line: &Line, args: &Bound<'_, PyTuple>) -> PyResult<bool> {
+    let id = args.get_item(0)?.extract::<u64>()?;
     // The interpreter lock is held, so nobody comes between the look and the deed.
-    if id == 0 || armed.load(Ordering::Relaxed) != id {
+    if line.begun() != id || line.over.load(Ordering::Relaxed) >= id {
         return Ok(false);
     }
-    armed.store(0, Ordering::Relaxed);
-    Ok(raise_in(thread, exception.as_ptr()))
+    line.over.store(id, Ordering::Relaxed);
+    line.raised.store(true, Ordering::Relaxed);
+    Ok(raise_in(line.thread, args.get_item(1)?.as_ptr()))
+}
+
+/// `raise_in(thread, exception)`: raises `exception` in `thread`, wherever it is.
+fn raise(args: &Bound<'_, PyTuple>) -> PyResult<bool> {
+    Ok(raise_in(args.get_item(0)?.extract()?, args.get_item(1)?.as_ptr()))
 }
 
 fn raise_in(thread: c_long, exception: *mut ffi::PyObject) -> bool {

@@ -49,15 +49,16 @@ class Door:
 
     def __init__(self, functions: dict[str, Any]) -> None:
         self.key: int = functions["key"]
-        self.thread = get_ident()
+        self.thread: int = functions["thread"]
         #: Where the call that starts is noted, and below which none may: see `Caller`.
         self.page: memoryview = functions["page"]
         #: Waits for a payload; None when there will be no more. With an argument it does not wait.
         self.receive = functions["receive"]
         self.print = functions["print"]
-        self.arm = functions["arm"]
-        self.disarm = functions["disarm"]
+        #: Sends the answer to a call, in which nothing is raised from then on.
+        self.answer = functions["answer"]
         self.interrupt = functions["interrupt"]
+        self.raise_in = functions["raise_in"]
         self.frame_bytes_max = 0
         self.lock = allocate_lock()
         #: False in a process that a tool forked: the door stays with the parent.
@@ -137,10 +138,11 @@ class Serving(Caller):
             self._context._stopped = True
         # What is half imported would stay so for everybody; such a call ends when its import has.
         if inside and not imports(sys._current_frames().get(self.door.thread)):
-            if self.tasks is not None:
-                # What belongs to no call out there is caught by the loop around the event loop.
-                self.door.arm(call_id)
-            self.door.interrupt(call_id, self.door.thread, CallCancelled)
+            if self.tasks is None:
+                self.door.interrupt(call_id, CallCancelled)
+            else:
+                # Should it come a moment late, it is caught by the loop around the event loop.
+                self.door.raise_in(self.door.thread, CallCancelled)
         return stack, inside
 
 
@@ -186,30 +188,30 @@ def serve_calls(functions: dict[str, Any]) -> None:
     """Run calls one after the other, until the server has no more for this thread."""
     door = Door(functions)
     serving = _enter(door, Serving(door, _receive(door)[1]))
-    reader = CallReader()
+    receive, answer = door.receive, door.answer
+    read, run, restore = CallReader().read, serving.run, _STREAMS.restore
     try:
         while True:
-            payload = door.receive()
+            payload = receive()
             if payload is None:
                 return
-            call = reader.read(payload)[1]
-            door.send(_run(door, serving, call))
+            call = read(payload)[1]
+            frame = None
+            try:
+                frame = run(call)
+                if not door.mine:
+                    _exit(0)  # a fork that came back out of the tool
+                answer(frame)
+            except CallCancelled:  # it came when the call's own end was being written
+                answer(frame or _cancelled(call))
             # While the server reads the answer.
-            serving.tidy()
+            restore()
     finally:
         _serving.pop(door.key, None)
 
 
-def _run(door: Door, serving: Serving, call: Call) -> bytes:
-    """Run one call; whatever `control` raises in this thread is over when this returns."""
-    frame = None
-    try:
-        door.arm(call.id)
-        frame = serving.run(call)
-        door.disarm(door.thread)
-    except CallCancelled:  # it came when the call's own end was being written
-        door.disarm(door.thread)
-    return frame or wire.error(call.id, "cancelled", "CallCancelled", "the call was cancelled")
+def _cancelled(call: Call) -> bytes:
+    return wire.error(call.id, "cancelled", "CallCancelled", "the call was cancelled")
 
 
 def serve_tasks(functions: dict[str, Any]) -> None:
@@ -276,6 +278,9 @@ class _Stream(io.RawIOBase):
     def writable(self) -> bool:
         return True
 
+    def close(self) -> None:
+        """Stay open: others print here too."""
+
     def write(self, data: Any) -> int:
         data = bytes(data)
         serving, call_id = _speaker()
@@ -304,34 +309,49 @@ class _Streams:
 
     def __init__(self) -> None:
         self._home = ""
+        #: Somebody has changed the working folder.
+        self._moved = False
         #: Nobody asks by a signal where an awaitable waits.
         self.err_copy = None
         self._out = self._err = sys.stderr
 
     def install(self) -> None:
         self._home = os.getcwd()
+        # Asking for the folder after every call would cost a third of what a small call takes.
+        sys.addaudithook(self._note)
         self._out = sys.stdout = _text(1)
         self._err = sys.stderr = _text(2)
         sys.stdin = open(os.devnull, encoding="utf-8")  # noqa: SIM115 - for ever
 
     def flush(self) -> None:
-        for stream, own in ((sys.stdout, self._out), (sys.stderr, self._err)):
-            if stream is not own:
-                try:
-                    stream.flush()
-                except BaseException:  # a stream of the tool's own may do anything
-                    pass
+        # Ours hold nothing back.
+        if sys.stdout is not self._out:
+            _flush(sys.stdout)
+        if sys.stderr is not self._err:
+            _flush(sys.stderr)
 
     def restore(self) -> None:
-        if sys.stdout is not self._out or sys.stdout.closed:
+        if sys.stdout is not self._out:
             self._out = sys.stdout = _text(1)
-        if sys.stderr is not self._err or sys.stderr.closed:
+        if sys.stderr is not self._err:
             self._err = sys.stderr = _text(2)
-        try:
-            if os.getcwd() != self._home:
+        if self._moved:
+            try:
                 os.chdir(self._home)
-        except OSError:  # the tool removed the folder it was in
-            pass
+            except OSError:  # the tool removed the folder it was in
+                pass
+            self._moved = False
+
+    def _note(self, event: str, _args: tuple) -> None:
+        if event == "os.chdir":
+            self._moved = True
+
+
+def _flush(stream: Any) -> None:
+    try:
+        stream.flush()
+    except BaseException:  # a stream of the tool's own may do anything
+        pass
 
 
 def _text(number: int) -> io.TextIOWrapper:
