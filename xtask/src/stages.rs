@@ -65,6 +65,12 @@ pub(crate) const STAGES: &[Stage] = &[
         run: conformance,
     },
     Stage { name: "clients", about: "real MCP clients drive the binary", quick: false, run: clients },
+    Stage {
+        name: "reliability",
+        about: "time limits, cancellation and ends, hundreds of times: nothing is left behind",
+        quick: false,
+        run: reliability,
+    },
 ];
 
 /// The folders that hold Python of ours.
@@ -163,21 +169,30 @@ fn reference_pages(workspace: &Workspace) -> Result<Tally> {
 }
 
 fn conformance(workspace: &Workspace) -> Result<Tally> {
-    against_binary(workspace, "conformance/run.py")
+    with_npm(workspace, "conformance/run.py")
 }
 
 fn clients(workspace: &Workspace) -> Result<Tally> {
-    against_binary(workspace, "conformance/clients.py")
+    with_npm(workspace, "conformance/clients.py")
+}
+
+fn reliability(workspace: &Workspace) -> Result<Tally> {
+    against_binary(workspace, "conformance/reliability.py")
 }
 
 /// Runs one of our scripts that drive the built binary with programs from the npm registry.
-fn against_binary(workspace: &Workspace, script: &str) -> Result<Tally> {
+fn with_npm(workspace: &Workspace, script: &str) -> Result<Tally> {
     let npm = workspace.program("npm").arg("--version").output();
     if !npm.is_ok_and(|answer| answer.status.success()) {
         bail!(
             "`npm` is needed for `{script}` and is not on the path; it comes with Node.js (nodejs.org, or `apt install npm`)"
         );
     }
+    against_binary(workspace, script)
+}
+
+/// Runs one of our scripts that drive the built binary.
+fn against_binary(workspace: &Workspace, script: &str) -> Result<Tally> {
     let binary = workspace.binary()?;
     let mut python = workspace.program("python3");
     counted(Runner::Plain, python.arg(script).arg("--binary").arg(binary))
