@@ -22,7 +22,7 @@ def cases(**wanted):
 
 
 def read(case):
-    splitter = wire.Splitter(case.get("frame_bytes_max", 1 << 24))
+    splitter = wire.Splitter(case.get("frame_bytes_max", 1 << 24), bytes.fromhex(case.get("key", "")))
     payloads = splitter.feed(bytes.fromhex(case["bytes_hex"]))
     splitter.finish()
     return [wire.decode(payload) for payload in payloads]
@@ -80,7 +80,7 @@ def encode(kind, body):
 @pytest.mark.parametrize("case", cases(sound=True, direction="up"))
 def test_the_worker_writes_exactly_these_bytes(case):
     ((kind, body),) = case["frame"].items()
-    assert encode(kind, body).hex() == case["bytes_hex"]
+    assert case.get("key", "") + encode(kind, body).hex() == case["bytes_hex"]
 
 
 def test_the_worker_announces_itself_with_the_bytes_of_the_wire():
@@ -88,9 +88,11 @@ def test_the_worker_announces_itself_with_the_bytes_of_the_wire():
 
 
 def test_frames_are_found_however_the_stream_is_cut():
-    whole = b"".join(bytes.fromhex(case.values[0]["bytes_hex"]) for case in cases(sound=True))
-    for size in (1, 2, 3, 5, 64, 1000, len(whole)):
-        splitter = wire.Splitter(1 << 24)
+    frames = [case.values[0] for case in cases(sound=True)]
+    frames = [bytes.fromhex(frame["bytes_hex"].removeprefix(frame.get("key", ""))) for frame in frames]
+    for size, key in ((size, key) for size in (1, 2, 3, 5, 64, 1000, 1 << 20) for key in (b"", b"12345678")):
+        whole = b"".join(key + frame for frame in frames)
+        splitter = wire.Splitter(1 << 24, key)
         pieces = [whole[start : start + size] for start in range(0, len(whole), size)]
         assert sum(len(splitter.feed(piece)) for piece in pieces) == len(cases(sound=True))
         splitter.finish()

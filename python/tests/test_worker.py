@@ -760,3 +760,11 @@ def test_files_are_imported_before_any_call_when_the_server_says_so(mode, worker
     before = monotonic()
     assert float(one.text(demo.target("f"))) < before
     assert "error" in one.call(demo.target("f", "b.py"))[-1]
+
+
+def test_a_worker_puts_the_key_that_it_was_told_before_each_frame(worker, skill):
+    one, demo = worker(key="0123456789abcdef"), skill(files={"a.py": "def f(n):\n    return 'x' * n"})
+    for size in (1, 1 << 20):
+        one.start(demo.target("f"), {"n": size})
+        assert one._exactly(8).hex() == "0123456789abcdef"
+        assert one.receive()["result"]["content"][0]["text"] == "x" * size

@@ -13,7 +13,7 @@ use serde_json::value::RawValue;
 use tokio::io::{AsyncReadExt, AsyncWrite};
 use tokio::net::UnixStream;
 
-use crate::wire::{self, Fault};
+use crate::wire::{self, Fault, Key};
 
 /// What the inbox holds without growing; larger frames get memory of their own that goes with them.
 const INBOX_BYTES: usize = 16 << 10;
@@ -32,6 +32,10 @@ pub(crate) struct Channel {
     large: Option<Bytes>,
     outbox: Vec<u8>,
     sent: usize,
+    /// What stands before each frame, after the first.
+    key: Option<Key>,
+    /// The same, until the first frame has come.
+    key_to_come: Option<Key>,
 }
 
 /// The body of a frame that has arrived whole.
@@ -75,7 +79,20 @@ impl Channel {
             large: None,
             outbox: Vec::new(),
             sent: 0,
+            key: None,
+            key_to_come: None,
         })
+    }
+
+    /// Has every frame refused that comes without `key`, from the second on: the first is sent before the worker has
+    /// been told.
+    pub(crate) fn expect_key(&mut self, key: Key) {
+        self.key_to_come = Some(key);
+    }
+
+    /// The bytes before a frame's body.
+    fn header_length(&self) -> usize {
+        wire::header_length() + self.key.as_ref().map_or(0, |key| key.len())
     }
 
     /// Ready with the length of the next frame once it has arrived whole; then [`body`](Self::body) is it
@@ -86,16 +103,19 @@ impl Channel {
                 return Poll::Ready(Ok(large.len()));
             }
             let held = self.inbox.len() - self.at;
-            let length = wire::body_length(&self.inbox[self.at..], self.frame_bytes_max)?;
+            let length = match wire::behind_key(&self.inbox[self.at..], self.key.as_ref())? {
+                Some(frame) => wire::body_length(frame, self.frame_bytes_max)?,
+                None => None,
+            };
             if let Some(length) = length
-                && held >= wire::header_length() + length
+                && held >= self.header_length() + length
             {
                 if length > INBOX_BYTES {
                     self.set_large_aside(length);
                 }
                 return Poll::Ready(Ok(length));
             }
-            self.make_room(wire::header_length() + length.unwrap_or(0));
+            self.make_room(self.header_length() + length.unwrap_or(0));
             // A read that fills less than the room tells tokio that nothing is left, so the next look costs
             // no system call.
             let read = pin!(self.socket.read_buf(&mut self.inbox)).poll(cx);
@@ -110,7 +130,7 @@ impl Channel {
         match &self.large {
             Some(large) => Body { bytes: large, large: Some(large) },
             None => {
-                let start = self.at + wire::header_length();
+                let start = self.at + self.header_length();
                 Body { bytes: self.inbox.get(start..start + length).unwrap_or_default(), large: None }
             }
         }
@@ -119,11 +139,14 @@ impl Channel {
     /// Passes over the frame that [`poll_frame`](Self::poll_frame) found.
     pub(crate) fn consume(&mut self, length: usize) {
         if self.large.take().is_none() {
-            self.at += wire::header_length() + length;
+            self.at += self.header_length() + length;
             if self.at >= self.inbox.len() {
                 self.inbox.clear();
                 self.at = 0;
             }
+        }
+        if let Some(key) = self.key_to_come.take() {
+            self.key = Some(key);
         }
     }
 
@@ -183,7 +206,7 @@ impl Channel {
 
     /// Moves a large frame out of the inbox, so that parts of it can be shared instead of copied.
     fn set_large_aside(&mut self, length: usize) {
-        let start = self.at + wire::header_length();
+        let start = self.at + self.header_length();
         let mut rest = Vec::with_capacity(INBOX_BYTES);
         rest.extend_from_slice(&self.inbox[start + length..]);
         let mut whole = mem::replace(&mut self.inbox, rest);

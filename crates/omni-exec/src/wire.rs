@@ -35,6 +35,9 @@ pub(crate) struct Hello<'a> {
     pub(crate) mode: Mode,
     /// A status page comes with the first byte of this frame.
     pub(crate) page: bool,
+    /// The key that is to stand before each frame of the worker from now on, in hexadecimal digits.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) key: Option<&'a str>,
     pub(crate) root: &'a str,
     pub(crate) settings: &'a Map<String, Value>,
     pub(crate) frame_bytes_max: usize,
@@ -184,6 +187,8 @@ pub(crate) enum Fault {
     Shape { member: &'static str, wanted: &'static str },
     #[error("it answered a call that it had not begun")]
     Foreign,
+    #[error("something wrote to its control channel that is not the worker itself")]
+    Keyless,
     #[error("it closed its control channel")]
     Closed,
     #[error("its process was stopped (SIGSTOP) and did not go on")]
@@ -201,6 +206,16 @@ pub(crate) fn body_length(bytes: &[u8], limit: usize) -> Result<Option<usize>, F
     // Checked before anything is allocated for it: the length is the worker's word.
     let length = u32::from_le_bytes(*header) as usize;
     if length > limit { Err(Fault::TooLong { length, limit }) } else { Ok(Some(length)) }
+}
+
+/// What stands before each frame of a worker that was told a key: whoever has found its channel does not know it.
+pub(crate) type Key = [u8; 8];
+
+/// The bytes behind the key that stands before a frame, once it is there.
+pub(crate) fn behind_key<'a>(bytes: &'a [u8], key: Option<&Key>) -> Result<Option<&'a [u8]>, Fault> {
+    let Some(key) = key else { return Ok(Some(bytes)) };
+    let come = bytes.len().min(key.len());
+    if bytes[..come] == key[..come] { Ok(bytes.get(key.len()..)) } else { Err(Fault::Keyless) }
 }
 
 /// The bytes that come before a frame's body.

@@ -24,7 +24,7 @@ use crate::process::{
     looks_complete, user_frames,
 };
 use crate::wear::Wear;
-use crate::wire::{self, ErrorFrame, Fault, Hello, Mode, Sending, Up};
+use crate::wire::{self, ErrorFrame, Fault, Hello, Key, Mode, Sending, Up};
 
 /// How long a process whose channel is closed may take to end before it counts as broken rather than dead.
 pub(crate) const DEATH_GRACE: Duration = Duration::from_millis(250);
@@ -528,16 +528,21 @@ impl Worker {
 /// Sends the first frame, with the status page's descriptor beside its first byte.
 fn greet(channel: &mut Channel, page: &StatusPage, config: &ExecConfig, mode: Mode) -> io::Result<()> {
     let mut frame = Vec::new();
+    let mut key = Key::default();
+    getrandom::fill(&mut key).map_err(io::Error::other)?;
+    let digits: String = key.iter().map(|byte| format!("{byte:02x}")).collect();
     let hello = Hello {
         proto: wire::PROTO,
         mode,
         page: true,
+        key: Some(&digits),
         root: &config.root.to_string_lossy(),
         settings: &config.settings,
         frame_bytes_max: config.frame_bytes_max,
         result_bytes_max: config.result_bytes_max,
     };
     wire::push_hello(&mut frame, &hello).map_err(io::Error::other)?;
+    channel.expect_key(key);
     let descriptors = [page.as_fd()];
     let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
     let mut ancillary = SendAncillaryBuffer::new(&mut space);

@@ -5,7 +5,7 @@
 
 mod support;
 
-use omni_call::{ErrorDetail, Outcome};
+use omni_call::{Ending, ErrorDetail, Outcome};
 use serde_json::{Value, json};
 use support::{Lab, Request, lives, text, wait_until};
 
@@ -49,8 +49,9 @@ async fn what_would_hurt_the_next_call_is_said_and_the_worker_replaced() {
 #[tokio::test]
 async fn what_can_be_put_back_is_and_the_worker_goes_on() {
     let lab = Lab::pool();
-    let (before, state) = (pid(&lab).await, hostile(&lab, "state").value().await);
+    let state = hostile(&lab, "state").value().await;
     for function in ["masks_signals", "takes_signals", "changes_the_process"] {
+        let before = pid(&lab).await;
         let outcome = hostile(&lab, function).run().await;
         assert_eq!((text(&outcome).as_str(), replaced(&outcome)), ("done", vec![]), "{function}");
         assert_eq!(hostile(&lab, "state").value().await, state, "{function}");
@@ -103,4 +104,21 @@ async fn a_daemon_without_parent_session_and_environment_is_found_and_ended() {
     wait_until("the daemon to end", || !lives(daemon)).await;
     assert_eq!(lab.call("echo").args(&json!({"text": "a"})).value().await, "a");
     lab.finish().await;
+}
+
+#[tokio::test]
+async fn what_a_tool_writes_to_the_channel_is_nobody_s_answer() {
+    for function in ["forges_a_result", "writes_noise"] {
+        let lab = Lab::pool();
+        let before = pid(&lab).await;
+        // The second call of this worker; the next would be the third.
+        let arguments = if function == "writes_noise" { json!({}) } else { json!({"call": 3}) };
+        let outcome = hostile(&lab, function).args(&arguments).run().await;
+        assert!(matches!(outcome.ending, Ending::Lost { .. }), "{function}: {outcome:?}");
+        for _ in 0..3 {
+            assert_eq!(lab.call("echo").args(&json!({"text": "a"})).value().await, "a", "{function}");
+        }
+        assert_ne!(pid(&lab).await, before, "{function}");
+        lab.finish().await;
+    }
 }

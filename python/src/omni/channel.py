@@ -13,6 +13,8 @@ from omni.private import __builtins__  # noqa: F401 - functions find built-in na
 
 _RECEIVE_BYTES = 65536
 _LENGTH_BYTES = 4
+# A longer frame costs less when it is sent behind its key than when it is put together with it.
+_COPIED_BYTES_MAX = 65536
 # Below the usual limits of open files, 1024 and 256.
 _HIGH_DESCRIPTORS = (1000, 240)
 
@@ -32,7 +34,7 @@ class Channel:
     the process: nobody is left to answer to, and a worker must not outlive its server.
     """
 
-    __slots__ = ("_buffer", "_fd", "_receive", "_send", "_socket", "frame_bytes_max", "lock", "mine")
+    __slots__ = ("_buffer", "_fd", "_key", "_receive", "_send", "_socket", "frame_bytes_max", "lock", "mine")
 
     def __init__(self, fd: int) -> None:
         self._socket = _socket.socket(fileno=fd)
@@ -40,6 +42,8 @@ class Channel:
         self._receive = self._socket.recv
         self._send = self._socket.sendall
         self._buffer = b""
+        #: Stands before each frame, so that nobody else can speak here for us.
+        self._key = b""
         #: Payloads down that are longer than this end the process. `hello` sets it.
         self.frame_bytes_max = 1 << 20
         #: Held while a frame is written.
@@ -112,6 +116,14 @@ class Channel:
         data, self._buffer = self._buffer, b""
         return data
 
+    def prove_with(self, key: str) -> None:
+        """From now on, put before each frame what the server has told this process alone."""
+        self._key = bytes.fromhex(key)
+
+    def joined(self, frames: "list[bytes]") -> bytes:
+        """Return frames as one that is sent."""
+        return self._key.join(frames)
+
     def send(self, frame: bytes) -> None:
         """Send one whole frame."""
         with self.lock:
@@ -122,7 +134,11 @@ class Channel:
         if not self.mine:
             return
         try:
-            self._send(frame)
+            if len(frame) <= _COPIED_BYTES_MAX:
+                self._send(self._key + frame)
+            else:
+                self._send(self._key)
+                self._send(frame)
         except (BrokenPipeError, ConnectionError):
             _exit(0)
         except OSError as error:

@@ -53,6 +53,7 @@ def greet(channel: Channel, err: int) -> tuple[dict, Caller]:
     kind, hello = _read(channel, CallReader(), payload)
     if kind != "hello":
         channel.fail(f"the first frame was `{kind}`, not `hello`")
+    channel.prove_with(hello.get("key") or "")
     channel.frame_bytes_max = hello.get("frame_bytes_max") or (16 << 20) + (64 << 10)
     page = None if descriptor is None else map_page(descriptor)
     checked = bool(hello.get("checked"))

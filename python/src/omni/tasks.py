@@ -152,7 +152,7 @@ class Tasks:
         if not self._running:
             # Nobody can say which of them did it.
             answers[-1] = self._caller.inspected(answers[-1])
-        self._channel.send(b"".join(answers))
+        self._channel.send(self._channel.joined(answers))
         self._rest()
 
     def _rest(self) -> None:

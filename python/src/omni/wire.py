@@ -132,11 +132,13 @@ def decode(payload: bytes) -> tuple[str, dict]:
 class Splitter:
     """Cuts a stream of bytes into the payloads of its frames."""
 
-    __slots__ = ("_data", "_limit")
+    __slots__ = ("_data", "_key", "_limit")
 
-    def __init__(self, frame_bytes_max: int) -> None:
+    def __init__(self, frame_bytes_max: int, key: bytes = b"") -> None:
+        """Take frames of up to `frame_bytes_max` bytes, each with `key` before it."""
         self._data = bytearray()
         self._limit = frame_bytes_max
+        self._key = key
 
     def feed(self, data: bytes) -> list[bytes]:
         """Take what arrived; return the payloads that are complete now, oldest first."""
@@ -144,11 +146,17 @@ class Splitter:
         held += data
         payloads = []
         start = 0
-        while len(held) - start >= 4:
+        key = self._key
+        while len(held) - start >= 4 + len(key):
+            if key:
+                if held[start : start + len(key)] != key:
+                    raise MalformedFrameError("foreign", "a frame came without its key")
+                start += len(key)
             end = start + 4 + int.from_bytes(held[start : start + 4], "little")
             if end - start - 4 > self._limit:
                 raise MalformedFrameError("too_long", f"{end - start - 4} bytes, at most {self._limit}")
             if end > len(held):
+                start -= len(key)
                 break
             payloads.append(bytes(held[start + 4 : end]))
             start = end

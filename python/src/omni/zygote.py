@@ -89,6 +89,7 @@ class Zygote:
                     if kind == "hello":
                         # For those who run calls; with it comes a page that only they need.
                         os.close(self._descriptors.pop(0))
+                        self._channel.prove_with(body.get("key") or "")
                     elif kind == "fork":
                         control = self._fork(body)
                         if control is not None:

@@ -80,6 +80,7 @@ impl Thread {
             proto: wire::PROTO,
             mode,
             page: true,
+            key: None,
             root: &config.root.to_string_lossy(),
             settings: &config.settings,
             frame_bytes_max: config.frame_bytes_max,

@@ -118,14 +118,20 @@ struct Case {
     #[serde(default)]
     ignored: bool,
     frame_bytes_max: Option<usize>,
+    /// The key that the frame should come with.
+    key: Option<String>,
 }
 
 impl Case {
     fn bytes(&self) -> Vec<u8> {
-        let digits: Vec<u8> =
-            self.bytes_hex.chars().map(|digit| u8::try_from(digit.to_digit(16).unwrap()).unwrap()).collect();
-        digits.chunks(2).map(|pair| pair[0] << 4 | pair[1]).collect()
+        unhex(&self.bytes_hex)
     }
+}
+
+fn unhex(text: &str) -> Vec<u8> {
+    let digits: Vec<u8> =
+        text.chars().map(|digit| u8::try_from(digit.to_digit(16).unwrap()).unwrap()).collect();
+    digits.chunks(2).map(|pair| pair[0] << 4 | pair[1]).collect()
 }
 
 fn shared_cases(direction: &str) -> Vec<Case> {
@@ -141,6 +147,12 @@ fn shared_cases(direction: &str) -> Vec<Case> {
 fn frames_up_are_read_as_the_shared_cases_say() {
     for case in shared_cases("up") {
         let (name, bytes) = (&case.name, case.bytes());
+        let key: Option<Key> = case.key.as_deref().map(|key| unhex(key).try_into().unwrap());
+        let Ok(behind) = behind_key(&bytes, key.as_ref()) else {
+            assert_eq!(case.error.as_deref(), Some("foreign"), "{name}");
+            continue;
+        };
+        let bytes = behind.unwrap_or_default().to_vec();
         let length = match body_length(&bytes, case.frame_bytes_max.unwrap_or(LIMIT)) {
             Ok(Some(length)) if bytes.len() >= HEADER + length => length,
             Ok(_) => {
@@ -290,6 +302,7 @@ fn a_greeting_and_a_cancellation_are_written_as_the_shared_cases_say() {
                 proto: PROTO,
                 mode,
                 page: hello["page"].as_bool().unwrap(),
+                key: None,
                 root: hello["root"].as_str().unwrap(),
                 settings: hello["settings"].as_object().unwrap(),
                 frame_bytes_max: size("frame_bytes_max"),
