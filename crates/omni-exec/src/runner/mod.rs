@@ -30,7 +30,7 @@ pub use address::{AddressError, RunnerAddress};
 pub use routes::{Listing, RunnerError};
 
 /// How long after a time limit the runner may still say where the tool was. It ends the tool by the same limit.
-const LAST_WORDS: Duration = Duration::from_secs(1);
+const LAST_WORDS: Duration = Duration::from_secs(2);
 
 /// Where a runner is, and what is taken from it.
 #[derive(Clone, Debug)]

@@ -33,7 +33,7 @@ _LOOK_SECONDS = 2.5
 _FLUSH_SECONDS = 0.002
 _FLUSH_SECONDS_MAX = 0.1
 _DEATH_SECONDS = 0.25
-_STACK_SECONDS = 0.3
+_STACK_SECONDS = 1.0
 _STACK_QUIET_SECONDS = 0.01
 _LEVELS = ("debug", "info", "notice", "warning", "error", "critical", "alert", "emergency")
 _SIGNS_OF_LIFE = ("beat", "progress")
@@ -395,6 +395,8 @@ class Drive:
 
     def _stack(self) -> str | None:
         """Ask Python where the call is, and wait a little for the answer."""
+        if self._process.is_stopped():
+            return None
         err = self._process.err
         # Empty, so that what comes now is the dump.
         err.begin()
