@@ -218,7 +218,7 @@ def test_what_is_known_can_be_had_while_a_skill_hangs(skills):
     for name, text in (("a", textwrap.dedent(GREET)), ("b", hangs)):
         (skills.folder / name / "scripts").mkdir(parents=True)
         (skills.folder / name / "scripts" / "x.py").write_text(text)
-    catalogue = Catalogue(str(skills.folder), seconds_per_skill=600)
+    catalogue = Catalogue(str(skills.folder), seconds_per_skill=20)
     threading.Thread(target=catalogue.read, daemon=True).start()
     deadline = time.monotonic() + 30
     while not catalogue.known() and time.monotonic() < deadline:
