@@ -138,7 +138,11 @@ fn read<T: for<'a> Deserialize<'a>>(name: &str) -> T {
 /// Makes every call in turn on one server.
 fn outcomes(way: &str, left_out: impl Fn(&str) -> bool) -> BTreeMap<String, Value> {
     let mut folder = Folder::empty();
-    folder.env = vec![("SUITE_SECRET", "hidden".to_owned()), ("SUITE_SHOWN", "shown".to_owned())];
+    folder.env = vec![
+        ("SUITE_SECRET", "hidden".to_owned()),
+        ("SUITE_SHOWN", "shown".to_owned()),
+        ("OMNI_ISOLATION", "auto".to_owned()),
+    ];
     folder.write("omni.toml", "[skills.suite]\ncolour = \"blue\"\n");
     folder.write("settings.json", r#"{"suite": {"colour": "blue"}}"#);
     fs::create_dir(folder.path("root")).unwrap();

@@ -3,8 +3,11 @@
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
 
 use serde::Deserialize;
+
+use crate::support::Folder;
 
 /// One way to misbehave, and what must be seen of it.
 #[derive(Debug)]
@@ -50,6 +53,9 @@ pub(crate) enum OneOf {
 struct Differs {
     ways: Vec<String>,
     because: String,
+    /// Only where this machine has no pid namespaces for tools.
+    #[serde(default)]
+    without_namespaces: bool,
     /// The row is left out. For what is known to fail, or cannot be asked of this way.
     #[serde(default)]
     skip: bool,
@@ -100,7 +106,8 @@ impl Fixture {
             return Err("a tool inside the server's process can do to it whatever it likes".to_owned());
         }
         for differs in &self.expected.differs {
-            if !differs.ways.iter().any(|named| named == way || named == "all") {
+            let concerns = differs.ways.iter().any(|named| named == way || named == "all");
+            if !concerns || differs.without_namespaces && has_namespaces() {
                 continue;
             }
             if differs.skip {
@@ -122,6 +129,19 @@ impl Fixture {
     pub(crate) fn differences(&self) -> impl Iterator<Item = (&[String], &str)> {
         self.expected.differs.iter().map(|differs| (differs.ways.as_slice(), differs.because.as_str()))
     }
+}
+
+/// Whether processes of tools live in pid namespaces of their own here, as `omni doctor` says.
+fn has_namespaces() -> bool {
+    static ANSWER: OnceLock<bool> = OnceLock::new();
+    *ANSWER.get_or_init(|| {
+        let skills = skills();
+        let mut folder = Folder::empty();
+        folder.env = vec![("OMNI_ISOLATION", "auto".to_owned())];
+        let doctor = folder.run(&["doctor", "--json", "--skills", skills.to_str().unwrap()]);
+        let said: serde_json::Value = serde_json::from_slice(&doctor.stdout).unwrap();
+        said["isolation"] == "namespaces"
+    })
 }
 
 /// The folder of fixtures.
