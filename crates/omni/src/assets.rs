@@ -4,6 +4,7 @@
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use anyhow::{Context, Result};
 use rust_embed::RustEmbed;
@@ -33,7 +34,7 @@ pub(crate) fn shipped_skills(cache: &Path) -> Result<PathBuf> {
 
 /// Writes a set of files below `cache`, under a name made from their contents, unless they are there.
 ///
-/// Several processes may do it at once: each writes a folder of its own and renames it, and whoever comes
+/// Several processes, and several threads of one, may do it at once: each writes a folder of its own and renames it, and whoever comes
 /// second finds the work done.
 fn lay_out<A: RustEmbed>(cache: &Path, name: &str) -> Result<PathBuf> {
     let mut hasher = blake3::Hasher::new();
@@ -47,9 +48,12 @@ fn lay_out<A: RustEmbed>(cache: &Path, name: &str) -> Result<PathBuf> {
     }
     let hint = || format!("`{}` cannot be written; name another place with `--cache-dir`", cache.display());
     fs::create_dir_all(cache).with_context(hint)?;
-    let temporary = cache.join(format!(".{name}-{}", std::process::id()));
+    // One call that is taken back may leave its laying out to go on beside that of the next.
+    static ATTEMPTS: AtomicU64 = AtomicU64::new(0);
+    let attempt = ATTEMPTS.fetch_add(1, Ordering::Relaxed);
+    let temporary = cache.join(format!(".{name}-{}-{attempt}", std::process::id()));
     write::<A>(&temporary).with_context(hint)?;
-    if dir.exists() {
+    if dir.exists() && !is_complete::<A>(&dir) {
         // Incomplete: somebody deleted parts of it. Out of the way, then replaced.
         let _ = fs::remove_dir_all(&dir);
     }
@@ -94,6 +98,20 @@ mod tests {
         fs::remove_file(&worker).unwrap();
         assert_eq!(python_package(cache.path()).unwrap(), dir);
         assert!(worker.is_file());
+        assert_eq!(fs::read_dir(cache.path()).unwrap().count(), 1, "no temporary folder stays behind");
+    }
+
+    #[test]
+    fn threads_that_lay_it_out_at_once_all_find_it_whole() {
+        let cache = tempfile::tempdir().unwrap();
+        std::thread::scope(|threads| {
+            for _ in 0..8 {
+                threads.spawn(|| {
+                    let dir = python_package(cache.path()).unwrap();
+                    assert!(is_complete::<Package>(&dir));
+                });
+            }
+        });
         assert_eq!(fs::read_dir(cache.path()).unwrap().count(), 1, "no temporary folder stays behind");
     }
 

@@ -48,7 +48,7 @@ pub(crate) struct Set {
     pool: Arc<Pool>,
     spawn: Spawn,
     /// Made by the first call that wants it, since the interpreter is asked about its library then.
-    embedded: OnceCell<Result<Embedded, Refusal>>,
+    embedded: OnceCell<Embedded>,
 }
 
 /// What runs tools with the interpreter inside a process of ours.
@@ -251,12 +251,13 @@ impl Set {
         match self.embedded().await {
             Ok(embedded) if call.spec.way == Way::Embedded => embedded.inside.run(call, events).await,
             Ok(embedded) => embedded.workers.run(call, events).await,
-            Err(refusal) => refuse(&call, refusal.message.clone(), refusal.hint.clone()),
+            Err(refusal) => refuse(&call, refusal.message, refusal.hint),
         }
     }
 
-    async fn embedded(&self) -> Result<&Embedded, &Refusal> {
-        let made = self.embedded.get_or_init(|| async {
+    /// Asked anew by the next call when it was refused: what was wrong may have been put right.
+    async fn embedded(&self) -> Result<&Embedded, Refusal> {
+        let made = self.embedded.get_or_try_init(|| async {
             let (python, config) = (self.python.clone(), self.config.clone());
             let cache = self.cache.clone();
             let tried =
@@ -268,12 +269,12 @@ impl Set {
             let instead: Arc<dyn Executor> = self.pool.clone();
             Ok(Embedded::new(&self.config, tried?.embedding(), instead))
         });
-        made.await.as_ref()
+        made.await
     }
 
     pub(crate) async fn shut_down(&self) {
         tokio::join!(self.pool.shut_down(), self.spawn.shut_down(), async {
-            if let Some(Ok(embedded)) = self.embedded.get() {
+            if let Some(embedded) = self.embedded.get() {
                 tokio::join!(embedded.workers.shut_down(), embedded.inside.shut_down());
             }
         });
