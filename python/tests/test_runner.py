@@ -30,10 +30,11 @@ def waits(ctx: Context) -> str:
     return "unreachable"
 
 @tool
-def sleeps(seconds: float, ctx: Context) -> str:
+def waits_for(path: str, ctx: Context) -> str:
     ctx.info({"pid": os.getpid()})
-    time.sleep(seconds)
-    return "slept"
+    while not os.path.exists(path):
+        time.sleep(0.01)
+    return "it is there"
 
 _CALLS = []
 
@@ -190,7 +191,7 @@ def test_its_tools_are_listed_once_and_known_by_their_tag(runner):
     status, headers, body = one.ask("GET", "/tools")
     assert status == 200
     tools = {tool["name"]: tool for tool in body["tools"]}
-    assert list(tools) == ["demo.counts", "demo.crashes", "demo.echo", "demo.sleeps", "demo.waits"]
+    assert list(tools) == ["demo.counts", "demo.crashes", "demo.echo", "demo.waits", "demo.waits_for"]
     echo = tools["demo.echo"]
     assert echo["inputSchema"]["required"] == ["text"]
     assert echo["omni"]["timeout_ms"] == 9000
@@ -307,14 +308,15 @@ def test_its_death_is_the_death_of_its_workers(runner):
     client.close()
 
 
-def test_told_to_end_it_lets_calls_finish_and_takes_no_new_ones(runner):
+def test_told_to_end_it_lets_calls_finish_and_takes_no_new_ones(runner, tmp_path):
     one = runner("--grace", "30")
-    client, answer = one.start("demo.sleeps", {"seconds": 1.5})
+    client, answer = one.start("demo.waits_for", {"path": str(tmp_path / "there")})
     pid_of(answer)
     one.process.send_signal(signal.SIGTERM)
     wait_until(lambda: one.ask("GET", "/health")[2]["status"] == "draining")
     status, headers, refused = one.ask("POST", "/run_tool", {"name": "demo.echo"})
     assert (status, refused["error"]["code"], headers["Retry-After"]) == (503, "draining", "1")
+    (tmp_path / "there").touch()
     assert json.loads(answer.readlines()[-1])["result"]
     client.close()
     assert one.process.wait(PATIENCE_SECONDS) == 0
