@@ -28,16 +28,21 @@ from _signal import (
 
 from omni.private import __builtins__  # noqa: F401 - functions find built-in names here
 
-try:
-    import resource
-except ImportError:  # an interpreter built without it: its tools cannot lower limits either
-    resource = None
-
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
 
 _modules = sys.modules
+
+_loaded_before = "resource" in _modules
+try:
+    import resource
+except ImportError:  # an interpreter built without it: its tools cannot lower limits either
+    resource = None
+if not _loaded_before:
+    # Ours alone: that it is loaded shall mean that a tool has loaded it.
+    _modules.pop("resource", None)
+
 _umask = os.umask
 _gettrace, _settrace = sys.gettrace, sys.settrace
 _getprofile, _setprofile = sys.getprofile, sys.setprofile
@@ -98,7 +103,23 @@ class Order:
         if _getrecursionlimit() != self._recursion_limit:
             _setrecursionlimit(self._recursion_limit)
         _umask(self._umask)
-        # First: with a handler gone, what comes in as soon as its signal is let through could end us.
+        # What needs a module is only looked at when somebody has loaded that: most tools have not.
+        if "signal" in _modules:
+            self._restore_signals()
+        if "resource" in _modules:
+            for kind, limits in self._limits:
+                if _getrlimit(kind) != limits:
+                    _setrlimit(kind, limits)
+        if _gettrace() is not self._trace:
+            _settrace(self._trace)
+        if _getprofile() is not self._profile:
+            _setprofile(self._profile)
+        if _thread_hooks() != self._thread_hooks:
+            threading = _modules["threading"]
+            threading._trace_hook, threading._profile_hook = self._thread_hooks
+
+    def _restore_signals(self) -> None:
+        # Handlers first: with one gone, what comes in as soon as its signal is let through could end us.
         for number, handler in self._handlers:
             if getsignal(number) is not handler and handler is not None:  # None: it is not Python's
                 signal(number, handler)
@@ -109,13 +130,3 @@ class Order:
         for timer in _TIMERS:
             setitimer(timer, 0)
         pthread_sigmask(SIG_SETMASK, self._mask)
-        for kind, limits in self._limits:
-            if _getrlimit(kind) != limits:
-                _setrlimit(kind, limits)
-        if _gettrace() is not self._trace:
-            _settrace(self._trace)
-        if _getprofile() is not self._profile:
-            _setprofile(self._profile)
-        if _thread_hooks() != self._thread_hooks:
-            threading = _modules["threading"]
-            threading._trace_hook, threading._profile_hook = self._thread_hooks

@@ -52,8 +52,8 @@ _NEVER_RENEWED = frozenset(
 )
 
 _BUILTINS = (
-    "__build_class__ __import__ dict getattr hasattr int isinstance issubclass iter len list map next open "
-    "print range repr setattr sorted str super tuple type Exception"
+    "__build_class__ __import__ dict getattr int isinstance iter len list next open print range setattr "
+    "str super tuple type"
 )
 _OS = (
     "close dup2 environ fork fspath getcwd kill listdir mkdir open path read remove rename scandir stat write"
@@ -82,8 +82,8 @@ class Watch:
             _Mark("builtins", vars(sys.modules["builtins"]), _BUILTINS),
             _Mark("os", vars(os), _OS),
             _Mark("os.path", vars(posixpath), "abspath dirname exists isfile join"),
-            _Mark("sys", vars(sys), "exc_info exit modules"),
-            _Mark("time", vars(time), "monotonic sleep time"),
+            _Mark("sys", vars(sys), "exit modules"),
+            _Mark("time", vars(time), "sleep time"),
             _Mark("omni.wire", vars(wire), "error quote result scan seal"),
             _Mark("omni.invoke", vars(invoke), "prepare render"),
             _Mark("omni.invoke.Caller", vars(invoke.Caller), "answer begin describe run"),
