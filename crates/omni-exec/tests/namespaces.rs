@@ -148,3 +148,17 @@ async fn the_end_of_init_is_the_end_of_the_worker() {
     still_serves(&lab).await;
     lab.finish().await;
 }
+
+#[tokio::test]
+async fn what_a_dead_zygote_has_left_does_not_keep_its_namespace() {
+    let Some(lab) = Lab::isolated(Way::Zygote) else { return };
+    let path = lab.root().join("daemon");
+    assert_eq!(text(&hostile(&lab, "leaves_a_daemon").args(&json!({"path": path})).run().await), "done");
+    assert_eq!(text(&hostile(&lab, "signals_its_parent").args(&json!({"number": 9})).run().await), "done");
+    wait_until("the daemon to end with its zygote", || {
+        lab.processes().iter().all(|pid| !command_line(*pid).contains("time.sleep(600)"))
+    })
+    .await;
+    still_serves(&lab).await;
+    lab.finish().await;
+}

@@ -125,6 +125,11 @@ impl Process {
         self.life.signal(signal);
     }
 
+    /// Kills the process, its group, and everything in its namespace if it has one.
+    pub(crate) fn kill(&self) {
+        self.life.signal_group(Signal::KILL);
+    }
+
     /// Whether the kernel says that it is stopped, by a signal or a debugger.
     pub(crate) fn is_stopped(&self) -> bool {
         let stat = std::fs::read_to_string(format!("/proc/{}/stat", self.life.program().as_raw_nonzero()));

@@ -7,7 +7,7 @@ use std::mem::MaybeUninit;
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::net::UnixStream as StdStream;
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::Poll;
 use std::time::Instant;
@@ -55,6 +55,8 @@ pub(super) struct Zygote {
     next: AtomicU64,
     waiting: Mutex<Waiting>,
     gone: AtomicBool,
+    /// How many live that it has forked.
+    living: AtomicUsize,
     /// It forks no more, and ends when what it has forked is gone.
     retired: AtomicBool,
     /// Its own number in the upper half, and in the lower how many files it has imported: what was forked before
@@ -225,6 +227,7 @@ impl Zygotes {
             next: AtomicU64::new(0),
             waiting: Mutex::default(),
             gone: AtomicBool::new(false),
+            living: AtomicUsize::new(0),
             retired: AtomicBool::new(false),
             generation: AtomicU64::new(NEXT_ZYGOTE.fetch_add(1, Ordering::Relaxed) << 32),
         });
@@ -268,6 +271,7 @@ async fn serve(zygotes: Arc<Zygotes>, zygote: Arc<Zygote>, mut channel: Channel,
                 // The process may last longer, where what it forked shares a namespace with it.
                 closed = true;
                 zygotes.forget(&zygote);
+                zygote.end_what_is_left();
                 break;
             };
             match serde_json::from_slice(channel.body(length).bytes()) {
@@ -371,10 +375,21 @@ impl Zygote {
         };
         let pid = pid.ok_or(NoFork::Gone)?;
         let this = Arc::clone(self);
-        let reap = Box::new(move || this.reap(id));
+        let forked = Forked::new(self);
+        let reap = Box::new(move || {
+            this.reap(id);
+            drop(forked);
+        });
         let foreign = Foreign { pid, ended, reap };
         let process = children.adopt_foreign((serial, mark), foreign).map_err(NoFork::Start)?;
         Ok(Started { process, control, stdout: stdout.into(), stderr: stderr.into() })
+    }
+
+    /// Ends what a zygote that is gone has left besides the processes that it forked for us.
+    fn end_what_is_left(&self) {
+        if self.gone.load(Ordering::Relaxed) && self.living.load(Ordering::Relaxed) == 0 {
+            self.process.kill();
+        }
     }
 
     /// Lets the zygote reap a process whose end it has told.
@@ -421,5 +436,22 @@ impl Zygote {
             }
         }
         true
+    }
+}
+
+/// Counts a process that a zygote has forked while it lives.
+struct Forked(Arc<Zygote>);
+
+impl Forked {
+    fn new(zygote: &Arc<Zygote>) -> Self {
+        zygote.living.fetch_add(1, Ordering::Relaxed);
+        Forked(Arc::clone(zygote))
+    }
+}
+
+impl Drop for Forked {
+    fn drop(&mut self) {
+        self.0.living.fetch_sub(1, Ordering::Relaxed);
+        self.0.end_what_is_left();
     }
 }
