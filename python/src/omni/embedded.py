@@ -31,6 +31,8 @@ if TYPE_CHECKING:
     from omni.tasks import Tasks
 
 _exit = os._exit
+#: In a page's second slot: no call may begin any more.
+_ABANDONED = (1 << 64) - 1
 #: For `receive`: do not wait.
 _NOW = "now"
 
@@ -60,6 +62,8 @@ class Door:
         self.interrupt = functions["interrupt"]
         self.raise_in = functions["raise_in"]
         self.frame_bytes_max = 0
+        #: There will be no more payloads.
+        self.closed = False
         self.lock = allocate_lock()
         #: False in a process that a tool forked: the door stays with the parent.
         self.mine = True
@@ -75,17 +79,20 @@ class Door:
     #: Nobody has to wait for another: what the server does with a frame does not block.
     send = send_locked
 
+    def joined(self, frames: list[bytes]) -> bytes:
+        """Return frames to be sent in one go."""
+        return b"".join(frames)
+
     def fileno(self) -> int:
         """Return the descriptor that becomes readable when there is a payload."""
         return self._wake
 
     def receive_now(self) -> bytes:
-        """Return every payload that has arrived, each behind its length. Empty at the end."""
+        """Return every payload that has arrived, each behind its length. `closed` says if it was the last."""
         frames = []
         while True:
             payload = self.receive(_NOW)
-            if payload is None:
-                return b""
+            self.closed = payload is None
             if not payload:
                 return b"".join(frames)
             frames.append(len(payload).to_bytes(4, "little") + payload)
@@ -140,8 +147,9 @@ class Serving(Caller):
         if inside and not imports(sys._current_frames().get(self.door.thread)):
             if self.tasks is None:
                 self.door.interrupt(call_id, CallCancelled)
-            else:
-                # Should it come a moment late, it is caught by the loop around the event loop.
+            elif self.door.page[1] == _ABANDONED:
+                # Not before the server has given the loop up: a moment late, it would hit the loop itself or
+                # another call.
                 self.door.raise_in(self.door.thread, CallCancelled)
         return stack, inside
 
@@ -234,7 +242,7 @@ def serve_tasks(functions: dict[str, Any]) -> None:
         data = door.receive_now()
         if data:
             tasks.take(data)
-        elif door.receive(_NOW) is None:
+        if door.closed:
             tasks.ended = True
             loop.stop()
 

@@ -205,6 +205,8 @@ impl Guest {
         let lost = self.lost.fetch_add(1, Ordering::Relaxed) + 1;
         tracing::warn!(lost, "an embedded async call blocks its event loop; another takes its place");
         thread.abandon(id);
+        // Nobody else is hurt now by what is raised there.
+        let _ = self.control.stop(thread.key(), id, PATIENCE).await;
         poll_fn(|cx| thread.poll_ended(cx, id)).await;
         thread.forget(id);
         self.lost.fetch_sub(1, Ordering::Relaxed);
