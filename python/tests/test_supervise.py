@@ -64,8 +64,8 @@ def waits(ctx: Context, how: str = "sleep", seconds: float = 1000):
     ctx.info({"pid": os.getpid()})
     if how == "gil":
         all(itertools.repeat(True))
-    child = subprocess.Popen(["sleep", "1000"]) if how == "child" else None
-    if child:
+    if how in ("child", "daemon"):
+        child = subprocess.Popen(["sleep", "1000"], start_new_session=how == "daemon")
         ctx.info({"pid": child.pid})
     end = time.monotonic() + seconds
     while time.monotonic() < end:
@@ -296,17 +296,17 @@ def test_silence_ends_a_call_and_signs_of_life_keep_it(lab):
     assert one.text("beats", {"times": 6, "pause": 0.3}, idle_ms=1500) == "alive"
 
 
-@pytest.mark.parametrize("how", ["sleep", "gil", "ignore", "child"])
+@pytest.mark.parametrize("how", ["sleep", "gil", "ignore", "child", "daemon"])
 def test_a_caller_that_leaves_ends_the_tool_and_what_it_started(lab, how):
     one = lab()
     caller = Caller()
     thread, ends = one.start(one.job("waits", {"how": how}, caller=caller))
-    pids = one.pids(2 if how == "child" else 1)
+    pids = one.pids(2 if how in ("child", "daemon") else 1)
     caller.leave()
     thread.join(PATIENCE_SECONDS)
     assert ends == [None]
-    # The tool that obeys keeps its worker.
-    for pid in [] if how in ("sleep", "child") else pids:
+    # The tool that obeys keeps its worker, unless it leaves something that would work on.
+    for pid in [] if how == "sleep" else pids:
         wait_until(lambda pid=pid: is_gone(pid))
     one.supervisor.close()
     for pid in pids:

@@ -27,6 +27,9 @@ _DEATH_SECONDS = 0.25
 _CANCEL_SECONDS = 0.25
 _TERM_SECONDS = 1.0
 _KILL_SECONDS = 5.0
+_SWEEPS_MAX = 50
+#: The variable that names the worker to which a process belongs.
+MARK = "OMNI_WORKER"
 # Not `-m omni.worker`, which does the same: `runpy` doubles what a worker needs until it is ready.
 _PROGRAM = "from omni.worker import main; main()"
 # What a child may inherit of our environment; `LC_…` too.
@@ -80,10 +83,13 @@ class Process:
         """
         self.channel, theirs = socket.socketpair()
         life, lives = os.pipe()
+        #: In the environment of all that the worker starts, by which it is found.
+        self._mark = f"{os.getpid()}-{time.time_ns()}-{theirs.fileno()}."
+        environment = {**config.environment, "OMNI_CONTROL_FD": str(theirs.fileno()), MARK: self._mark}
         try:
             self._process = subprocess.Popen(  # noqa: S603 - the interpreter that we were given
                 [config.python, "-c", _PROGRAM],
-                env={**config.environment, "OMNI_CONTROL_FD": str(theirs.fileno())},
+                env=environment,
                 pass_fds=[theirs.fileno(), life],
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.PIPE,
@@ -265,8 +271,12 @@ class Process:
                     if pipe.fileno() in ready:
                         self._read_unreported(pipe)
                 if self.channel.fileno() in ready:
-                    if any(payload.startswith(answers) for payload in self.receive()):
-                        return True
+                    last = [payload for payload in self.receive() if payload.startswith(answers)]
+                    if last:
+                        # What the call has left would work on for a caller who has gone.
+                        if b'"tainted":' not in last[0] and self._is_alone():
+                            return True
+                        break
                 elif any(map(self.watches, ready)):
                     break
         except (OSError, EOFError, wire.MalformedFrameError):
@@ -275,6 +285,13 @@ class Process:
         self.exit_code(_TERM_SECONDS)
         self.kill()
         return False
+
+    def _is_alone(self) -> bool:
+        """Tell whether the process has one thread, and has started nothing that still runs."""
+        try:
+            return len(os.listdir(f"/proc/{self.pid}/task")) == 1 and marked(self._mark) <= {self.pid}
+        except OSError:
+            return False
 
     def _read_unreported(self, pipe: Printed) -> None:
         if not pipe.read(Allowance(), None):
@@ -300,6 +317,7 @@ class Process:
         if self.exit_code(_KILL_SECONDS) is not None:
             with self._lock:
                 self._process.wait()
+        sweep(self._mark)
         self.channel.close()
         self._process.stdout.close()
         self._process.stderr.close()
@@ -310,6 +328,41 @@ class Process:
         if self.page is not None:
             self.page.close()
             self.page = None
+
+
+def sweep(mark: str) -> None:
+    """Kill what a worker has started and what has left its session, so that its group did not have it.
+
+    Not found is what has also emptied its environment.
+    """
+    for _ in range(_SWEEPS_MAX):  # more than one for what forks meanwhile
+        found = marked(mark)
+        if not found:
+            return
+        for pid in found:
+            try:
+                os.kill(pid, signal.SIGKILL)
+            except OSError:
+                pass
+        time.sleep(0.001)
+
+
+def marked(mark: str) -> set[int]:
+    """Return the processes that carry a worker's mark, itself among them. Reads all of `/proc`."""
+    wanted = f"{MARK}={mark}".encode()
+    found = set()
+    try:
+        processes = [name for name in os.listdir("/proc") if name.isdigit()]
+    except OSError:
+        return found
+    for name in processes:
+        try:
+            with open(f"/proc/{name}/environ", "rb") as file:
+                if wanted in file.read().split(b"\0"):
+                    found.add(int(name))
+        except OSError:  # it has ended, or is another user's
+            pass
+    return found
 
 
 def tie(life: int, group: int) -> None:
