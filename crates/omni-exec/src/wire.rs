@@ -193,6 +193,9 @@ pub(crate) enum Fault {
     Closed,
     #[error("its process was stopped (SIGSTOP) and did not go on")]
     Stopped,
+    /// Why the worker ended itself.
+    #[error("{0}")]
+    GaveUp(String),
     /// What happened to a worker that several calls shared.
     #[error("{0}")]
     Shared(String),

@@ -29,6 +29,11 @@ use crate::wire::{self, ErrorFrame, Fault, Hello, Key, Mode, Sending, Up};
 /// How long a process whose channel is closed may take to end before it counts as broken rather than dead.
 pub(crate) const DEATH_GRACE: Duration = Duration::from_millis(250);
 
+/// What a worker ends with when it cannot trust its channel any more, and how its last line then begins: `Channel.fail`
+/// in `channel.py`.
+const GAVE_UP: i32 = 70;
+const LAST_WORDS: &str = "omni worker: ";
+
 /// How often the process of a call that takes long is looked at. One that is stopped at two looks in a row counts
 /// as dead: nothing it owes will come.
 const LOOK_EVERY: Duration = Duration::from_millis(2500);
@@ -361,6 +366,7 @@ impl Worker {
                     self.output.catch_up(&mut listener);
                 }
                 self.output.end_call(&mut listener);
+                let end = self.in_its_words(end);
                 self.spoiled |= matches!(end, End::Broken(_));
                 // After a deadline the call still runs here, until somebody has ended it.
                 if !matches!(end, End::Expired(_)) {
@@ -369,6 +375,16 @@ impl Worker {
                 Poll::Ready(end)
             }
         }
+    }
+
+    /// A worker that gives itself up says why in its last line: then the end is not the tool's exit.
+    fn in_its_words(&self, end: End) -> End {
+        if !matches!(end, End::Died(Exit::Code(GAVE_UP))) || !self.has_started() {
+            return end;
+        }
+        let said = self.output.stderr_tail().unwrap_or_default();
+        let reason = said.trim_end().lines().next_back().and_then(|line| line.strip_prefix(LAST_WORDS));
+        reason.map_or(end, |reason| End::Broken(Fault::GaveUp(reason.to_owned())))
     }
 
     /// Takes in every frame that has arrived.

@@ -221,7 +221,9 @@ everywhere! {
             assert_eq!(lab.call("echo").args(&json!({"text": "up"})).value().await, json!("up"));
         }
         let outcome = lab.call("closes_its_channel").run().await;
-        assert!(!matches!(outcome.ending, Ending::TimedOut { .. }), "{outcome:?}");
+        let Ending::Lost { message } = &outcome.ending else { panic!("{outcome:?}") };
+        // Where the descriptors are gone by which it would speak, nobody learns more than that.
+        assert!(message.contains("when a tool closes descriptor") || message.contains("closed its"), "{message}");
         lab.finish().await;
     };
     a_tool_sees_only_the_variables_it_may: async |lab: Lab| {
