@@ -67,6 +67,8 @@ class Zygote:
         self._living: dict[int, tuple[int, int]] = {}
         #: Those that ended and wait for the server's word, by the server's number for them.
         self._ended: dict[int, int] = {}
+        #: Where the children of our namespace's init stand, if we are in one: us, and orphans.
+        self._orphans = "/proc/1/task/1/children" if (os.getpid(), os.getppid()) == (2, 1) else None
         signal(SIGTERM, self._leave)
 
     def _leave(self, _number: int, _frame: object) -> NoReturn:
@@ -154,7 +156,18 @@ class Zygote:
         status = os.waitid(os.P_PID, pid, os.WEXITED | os.WNOWAIT)
         kind = "code" if status.si_code == os.CLD_EXITED else "signal"
         self._ended[number] = pid
-        self._say("exited", number, f'"{kind}":{status.si_status}')
+        more = ',"left":true' if self._has_orphans() else ""
+        self._say("exited", number, f'"{kind}":{status.si_status}{more}')
+
+    def _has_orphans(self) -> bool:
+        """Tell whether a process in our namespace has lost its parent: perhaps that of a call that just ended."""
+        if self._orphans is None:
+            return False
+        try:
+            with open(self._orphans, "rb") as file:
+                return len(file.read().split()) > 1
+        except OSError:  # a kernel that does not tell
+            return False
 
     def _preload(self, body: dict) -> None:
         """Import a file of a skill, so that what is forked from now on has it."""

@@ -274,7 +274,7 @@ impl Children {
         }
         let told = match &mut parent {
             Parent::Ours(_) => None,
-            Parent::Foreign(foreign) => Some(foreign.exit().await),
+            Parent::Foreign(foreign) => Some(foreign.end().await),
         };
         let (exit, waker, ended_by_us) = {
             let mut state = life.lock();
@@ -284,7 +284,7 @@ impl Children {
                 Parent::Ours(mut child) => child.wait().map_or(Exit::Unknown, Exit::from),
                 Parent::Foreign(foreign) => {
                     (foreign.reap)();
-                    told.unwrap_or(Exit::Unknown)
+                    told.map_or(Exit::Unknown, |end| end.exit)
                 }
             };
             state.exit = Some(exit);
@@ -293,7 +293,8 @@ impl Children {
         if let Some(waker) = waker {
             waker.wake();
         }
-        if (ended_by_us || exit != Exit::Code(0)) && !self.closing() {
+        let left = told.is_some_and(|end| end.left);
+        if (ended_by_us || left || exit != Exit::Code(0)) && !self.closing() {
             sweep_aside(mark.to_owned()).await;
         }
         self.living().remove(&serial);
@@ -393,19 +394,27 @@ impl Children {
 pub(crate) struct Foreign {
     pub(crate) pid: Pid,
     /// How it ended, from its parent; closed when the parent is gone.
-    pub(crate) ended: oneshot::Receiver<Exit>,
+    pub(crate) ended: oneshot::Receiver<ForeignEnd>,
     /// Lets the parent reap it. Until then its number is not given to another process.
     pub(crate) reap: Box<dyn FnOnce() + Send>,
+}
+
+/// What a parent says of a process that it has forked and that has ended.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct ForeignEnd {
+    pub(crate) exit: Exit,
+    /// Something runs there that has lost its parent, so that what this process left is looked for.
+    pub(crate) left: bool,
 }
 
 /// A parent that has not said for so long how its child ended is not asked any more.
 const WORD_WAIT: Duration = Duration::from_secs(2);
 
 impl Foreign {
-    async fn exit(&mut self) -> Exit {
+    async fn end(&mut self) -> ForeignEnd {
         match timeout(WORD_WAIT, &mut self.ended).await {
-            Ok(Ok(exit)) => exit,
-            Ok(Err(_)) | Err(_) => Exit::Unknown,
+            Ok(Ok(end)) => end,
+            Ok(Err(_)) | Err(_) => ForeignEnd { exit: Exit::Unknown, left: false },
         }
     }
 }

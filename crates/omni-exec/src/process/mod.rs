@@ -21,7 +21,7 @@ use tokio::time::timeout;
 
 use inside::{Inside, outer_number};
 
-pub(crate) use children::{Children, Foreground, Foreign, Program, StartError, Started};
+pub(crate) use children::{Children, Foreground, Foreign, ForeignEnd, Program, StartError, Started};
 pub use isolation::{Isolation, namespaces};
 pub(crate) use keeper::{KEEP, keep};
 pub(crate) use output::{Listener, Output, Printed};

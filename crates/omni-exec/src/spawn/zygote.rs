@@ -23,7 +23,7 @@ use tokio::time::timeout;
 
 use crate::channel::Channel;
 use crate::failures::Failures;
-use crate::process::{Children, Exit, Foreign, Output, Process, StartError, Started};
+use crate::process::{Children, Exit, Foreign, ForeignEnd, Output, Process, StartError, Started};
 use crate::wire::{self, Mode};
 use crate::worker::{StartFailure, Worker, ZYGOTE};
 
@@ -68,7 +68,7 @@ pub(super) struct Zygote {
 #[derive(Default)]
 struct Waiting {
     forks: HashMap<u64, oneshot::Sender<Result<i32, String>>>,
-    ends: HashMap<u64, oneshot::Sender<Exit>>,
+    ends: HashMap<u64, oneshot::Sender<ForeignEnd>>,
     preloads: HashMap<u64, PathBuf>,
     /// The files it was told to import.
     known: HashSet<PathBuf>,
@@ -79,11 +79,28 @@ struct Waiting {
 #[serde(rename_all = "snake_case")]
 enum Word {
     Ready {},
-    Forked { id: u64, pid: i32 },
-    Failed { id: u64, message: String },
-    Exited { id: u64, code: Option<i32>, signal: Option<i32> },
-    Preloaded { id: u64 },
-    Unsafe { id: u64, reason: String },
+    Forked {
+        id: u64,
+        pid: i32,
+    },
+    Failed {
+        id: u64,
+        message: String,
+    },
+    Exited {
+        id: u64,
+        code: Option<i32>,
+        signal: Option<i32>,
+        #[serde(default)]
+        left: bool,
+    },
+    Preloaded {
+        id: u64,
+    },
+    Unsafe {
+        id: u64,
+        reason: String,
+    },
 }
 
 /// Why a zygote did not fork.
@@ -302,14 +319,14 @@ impl Zygotes {
                     let _ = fork.send(Err(message));
                 }
             }
-            Word::Exited { id, code, signal } => {
+            Word::Exited { id, code, signal, left } => {
                 let exit = match (code, signal) {
                     (Some(code), _) => Exit::Code(code),
                     (None, Some(signal)) => Exit::Signal(signal),
                     (None, None) => Exit::Unknown,
                 };
                 if let Some(end) = waiting.ends.remove(&id) {
-                    let _ = end.send(exit);
+                    let _ = end.send(ForeignEnd { exit, left });
                 }
             }
             Word::Preloaded { id } => {
