@@ -160,7 +160,7 @@ class Zygote:
         self._say("exited", number, f'"{kind}":{status.si_status}{more}')
 
     def _has_orphans(self) -> bool:
-        """Tell whether a process in our namespace has lost its parent: perhaps that of a call that just ended."""
+        """Tell whether a process in our namespace has lost its parent: perhaps a call that just ended."""
         if self._orphans is None:
             return False
         try:
