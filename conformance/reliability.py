@@ -350,29 +350,39 @@ def _start_busy(binary: Path, root: Path, number: int) -> Server:
 
 def orphans(binary: Path, root: Path, report: Report, times: int) -> None:
     """However a server ends, nothing of it or of its tools is left. (R5)"""
-    ways: dict[str, Callable[[Server], object]] = {
+    ends: dict[str, Callable[[Server], object]] = {
         "end of input": lambda server: server.close_input(),
         "SIGTERM": lambda server: server.child.send_signal(signal.SIGTERM),
         "SIGINT": lambda server: server.child.send_signal(signal.SIGINT),
-        "SIGKILL": lambda server: server.child.kill(),
     }
-    for name, end in ways.items():
-        cycles, left_over, ends = 100 * times, [], []
-        for first in range(0, cycles, AT_ONCE):
-            with ThreadPoolExecutor(AT_ONCE) as pool:
-                batch = range(first, min(first + AT_ONCE, cycles))
-                servers = list(pool.map(lambda number: _start_busy(binary, root, number), batch))
-                started = time.monotonic()
-                list(pool.map(end, servers))
-                list(pool.map(lambda server: server.wait(), servers))
-            left = nobody_left()
-            ends.append(time.monotonic() - started)
-            if left:
-                left_over.append(left)
-                _kill_all()
-        report.check(f"{cycles} servers ended by {name} left nobody", not left_over, left_over[:3])
-        report.figure(f"{AT_ONCE} at once, all processes gone after", ends)
+    for name, end in ends.items():
+        _ended_servers(binary, root, report, 100 * times, name, end)
     _killed_clients(binary, root, report, 25 * times)
+
+
+def kills(binary: Path, root: Path, report: Report, times: int) -> None:
+    """A server that is killed can do nothing any more, and nothing is left all the same. (R5)"""
+    _ended_servers(binary, root, report, 100 * times, "SIGKILL", lambda server: server.child.kill())
+
+
+def _ended_servers(
+    binary: Path, root: Path, report: Report, cycles: int, name: str, end: Callable[[Server], object]
+) -> None:
+    left_over, lasted = [], []
+    for first in range(0, cycles, AT_ONCE):
+        with ThreadPoolExecutor(AT_ONCE) as pool:
+            batch = range(first, min(first + AT_ONCE, cycles))
+            servers = list(pool.map(lambda number: _start_busy(binary, root, number), batch))
+            started = time.monotonic()
+            list(pool.map(end, servers))
+            list(pool.map(lambda server: server.wait(), servers))
+        left = nobody_left()
+        lasted.append(time.monotonic() - started)
+        if left:
+            left_over.append(left)
+            _kill_all()
+    report.check(f"{cycles} servers ended by {name} left nobody", not left_over, left_over[:3])
+    report.figure(f"{AT_ONCE} at once, all processes gone after", lasted)
 
 
 CLIENT = """
@@ -444,7 +454,7 @@ def stops(binary: Path, root: Path, report: Report, times: int) -> None:
     report.figure("from the word to the end", lasted)
 
 
-SCENARIOS = {"deadlines": deadlines, "cancels": cancels, "orphans": orphans, "stops": stops}
+SCENARIOS = {"deadlines": deadlines, "cancels": cancels, "orphans": orphans, "kills": kills, "stops": stops}
 
 
 @contextmanager
