@@ -47,6 +47,10 @@ for line in sys.stdin:
 """
 
 
+#: A process per call as it is where there are no namespaces.
+OPEN = "spawn, no namespace"
+
+
 def ladder(binary: Path, python: str, folder: Path, rounds: int, calls: int) -> None:
     """
     Latency of one small call at a time with pauses between them, by executor, beside its floor.
@@ -55,6 +59,7 @@ def ladder(binary: Path, python: str, folder: Path, rounds: int, calls: int) -> 
     bare fork, exit and wait of a parent as large as ours.
     """
     ways = {way: _server(binary, folder, way) for way in WAYS}
+    ways[OPEN] = _server(binary, folder, "spawn", "--isolation", "none")
     site = _runner(python, binary, folder)
     spawn = _spawner(python, binary, folder)
     table = Table("latency of one small call at a time, with pauses", "µs")
@@ -87,6 +92,7 @@ def ladder(binary: Path, python: str, folder: Path, rounds: int, calls: int) -> 
     for ours, floor in (
         ("pool", "Python echo on a socket"),
         ("spawn", "bare spawn of the same argv"),
+        (OPEN, "bare spawn of the same argv"),
         ("zygote", "bare fork, exit, wait"),
         ("prewarmed", "pool"),
         ("recycled", "pool"),
@@ -112,13 +118,15 @@ def _interleaved(askers: dict[str, Callable[[], float]], calls: int) -> dict[str
     return taken
 
 
-def _server(binary: Path, folder: Path, way: str) -> Server:
+def _server(binary: Path, folder: Path, way: str, *more: str) -> Server:
     """Return omni with the tools of the benchmarks, run in this way."""
+    folder = folder.joinpath(*more)
     skill = folder / way / "bench"
     shutil.copytree(generate.BENCH, skill, ignore=shutil.ignore_patterns("__pycache__"))
     front = skill / "SKILL.md"
     front.write_text(front.read_text().replace("---\n", f"---\nexecutor: {way}\n", 1))
     server = memory.server(binary, skill.parent, folder / f"cache-{way}")
+    server.stdio += more
     if way == "runner":
         server.stdio += ["--runner", f"unix:{folder / 'runner.sock'}"]
     return server
