@@ -36,7 +36,7 @@ async fn a_tool_knows_where_it_is_and_sees_only_the_variables_it_may() {
         json!({"cwd": root, "root": root, "settings": {"colour": "blue"}, "session": "session-1"})
     );
     let environment = lab.call("environment").value().await;
-    let allowed = ["PATH", "HOME", "LANG", "TMPDIR", "TZ", "VIRTUAL_ENV", "PYTHONPATH"];
+    let allowed = ["PATH", "HOME", "LANG", "TMPDIR", "TZ", "VIRTUAL_ENV", "PYTHONPATH", "OMNI_WORKER"];
     for name in environment.as_object().unwrap().keys() {
         assert!(allowed.contains(&name.as_str()) || name.starts_with("LC_"), "`{name}` leaked");
     }
