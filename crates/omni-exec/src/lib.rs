@@ -12,6 +12,7 @@ mod pool;
 mod runner;
 mod spawn;
 
+mod clock;
 mod failures;
 mod outcome;
 mod quarantine;

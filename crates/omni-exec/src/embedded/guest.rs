@@ -1,21 +1,20 @@
 //! The interpreter in this process: its threads, who may use them, and what happens to one that does not come back.
 
-use std::future::{Future, poll_fn};
+use std::future::poll_fn;
 use std::path::PathBuf;
-use std::pin::pin;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::task::Poll;
 use std::time::{Duration, Instant};
 
 use omni_call::{Call, EventSink, Expiry};
 use omni_libpython::{Interpreter, Startup};
 use tokio::runtime::Handle;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
-use tokio::time::{sleep_until, timeout};
+use tokio::time::timeout;
 
 use super::control::{Control, Stopped};
 use super::thread::Thread;
+use crate::clock::in_time;
 use crate::process::{Children, Printed};
 use crate::wire::Mode;
 use crate::worker::End;
@@ -244,26 +243,9 @@ pub(super) struct Ride {
 impl Ride {
     /// Drives the call to its end and reports what it says to `events`.
     pub(super) async fn finish(&mut self, call: &mut Call, events: &mut dyn EventSink) -> End {
-        let far = || tokio::time::Instant::now() + Duration::from_secs(86_400 * 365);
-        let mut alarm = pin!(sleep_until(call.deadline.next().map_or_else(far, Into::into)));
         let limit = self.guest.config.result_bytes_max;
-        let end = poll_fn(|cx| {
-            let said = self.thread.poll_call(cx, self.id, call, &mut self.printed, events, limit);
-            if let Poll::Ready(end) = said {
-                return Poll::Ready(end);
-            }
-            while alarm.as_mut().poll(cx).is_ready() {
-                let now = Instant::now();
-                if let Some(expiry) = call.deadline.expired(now) {
-                    return Poll::Ready(End::Expired(expiry));
-                }
-                // A heartbeat has moved the deadline since the timer was set.
-                let next = call.deadline.next().map_or_else(far, Into::into);
-                alarm.as_mut().reset(next.max(tokio::time::Instant::from(now) + Duration::from_millis(1)));
-            }
-            Poll::Pending
-        })
-        .await;
+        let (id, thread, printed) = (self.id, &self.thread, &mut self.printed);
+        let end = in_time(call, |cx, call| thread.poll_call(cx, id, call, printed, events, limit)).await;
         self.over = !matches!(end, End::Expired(Expiry::Total { .. } | Expiry::Idle { .. }));
         end
     }

@@ -1,0 +1,319 @@
+//! One async call's hold on a worker that it shares, and what all calls there share with the task that serves it.
+
+use std::collections::HashMap;
+use std::future::poll_fn;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Poll, Waker};
+use std::time::{Duration, Instant};
+
+use omni_call::{Call, Event, EventSink, Wants};
+use tokio::sync::oneshot;
+use tokio::time::{sleep, timeout};
+
+use crate::clock::in_time;
+use crate::pool::CANCEL_PATIENCE;
+use crate::pool::queue::REVOKED_FOR;
+use crate::process::StatusPage;
+use crate::wire::{self, Fault};
+use crate::worker::End;
+
+/// Events of one call that wait to be taken. What comes beyond is dropped: the worker must never wait for a
+/// caller.
+const EVENTS_WAITING_MAX: usize = 256;
+
+/// When calls wait and none has begun or ended for so long, while the worker imports nothing, a tool blocks the
+/// event loop. A worker that only has much to do gets on.
+const STALL_AFTER: Duration = Duration::from_secs(1);
+
+/// How often that is looked at while calls wait.
+pub(super) const STALL_LOOK: Duration = Duration::from_millis(250);
+
+/// What the calls on one worker share with the task that serves it.
+pub(super) struct Line {
+    pub(super) page: Arc<StatusPage>,
+    /// Which of the generations of workers it belongs to.
+    pub(super) generation: u64,
+    pub(super) state: Mutex<LineState>,
+}
+
+#[derive(Default)]
+pub(super) struct LineState {
+    pub(super) calls: HashMap<u64, Passenger>,
+    /// Frames to be sent.
+    pub(super) outbox: Vec<u8>,
+    pub(super) commands: Vec<Command>,
+    /// The serving task, when it has nothing to do.
+    pub(super) task: Option<Waker>,
+    /// How many calls were begun so far.
+    pub(super) begun: u64,
+    /// How many the worker has answered.
+    pub(super) ended: u64,
+    /// The highest number of a call that is known to have started: tasks start in the order in which they
+    /// were sent.
+    pub(super) started: u64,
+    /// The worker has served its time, or stands still: another one is to take its place.
+    pub(super) worn: bool,
+    /// A tool blocks its event loop, and calls wait behind it.
+    pub(super) stalled: bool,
+    /// When to look whether the calls that were sent have begun.
+    pub(super) look_at: Option<Instant>,
+    /// How many had begun and ended when that was seen to change last.
+    pub(super) seen: Option<(u64, u64, Instant)>,
+    /// Another one has: no further call may begin here, and those that have are seen to their end.
+    pub(super) leaving: bool,
+    /// No further call may begin here.
+    pub(super) closed: bool,
+}
+
+/// One call on a shared worker.
+pub(super) struct Passenger {
+    /// Counted from 1 in the order of sending.
+    pub(super) number: u64,
+    pub(super) wants: Wants,
+    pub(super) events: Vec<Event>,
+    pub(super) beat: Option<Instant>,
+    pub(super) end: Option<End>,
+    /// What it has done to the process, as a JSON array.
+    pub(super) tainted: Option<Box<str>>,
+    pub(super) waker: Option<Waker>,
+}
+
+pub(super) enum Command {
+    /// Asks Python for its stack.
+    Stack { skill_dir: PathBuf, id: u64, reply: oneshot::Sender<Option<String>> },
+    /// Ends the worker; its other calls are told why.
+    End { reason: String },
+}
+
+impl Line {
+    pub(super) fn lock(&self) -> MutexGuard<'_, LineState> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) fn command(&self, command: Command) {
+        let mut state = self.lock();
+        state.commands.push(command);
+        state.call_task();
+    }
+
+    pub(super) fn look_at(&self) -> Option<Instant> {
+        self.lock().look_at
+    }
+
+    pub(super) fn is(&self, other: &Line) -> bool {
+        std::ptr::eq(self, other)
+    }
+
+    /// Lets the worker go when its calls have ended.
+    pub(super) fn leave(&self) {
+        let mut state = self.lock();
+        state.leaving = true;
+        state.call_task();
+    }
+
+    /// Whether a call waits that should have begun by now, behind a tool that does not let the event loop turn.
+    /// Says when to look again.
+    pub(super) fn is_stalled(&self, now: Instant) -> bool {
+        let mut state = self.lock();
+        if state.look_at.is_none_or(|at| now < at) {
+            return false;
+        }
+        state.note_started(&self.page);
+        let (started, ended) = (state.started, state.ended);
+        if !state.calls.values().any(|call| call.end.is_none() && call.number > started) {
+            (state.look_at, state.seen) = (None, None);
+            return false;
+        }
+        state.look_at = Some(now + STALL_LOOK);
+        let since = match state.seen {
+            Some((begun, over, at)) if (begun, over) == (started, ended) => at,
+            _ => {
+                state.seen = Some((started, ended, now));
+                return false;
+            }
+        };
+        // Before its first call a worker is busy with itself.
+        now >= since + STALL_AFTER && started > 0 && !self.page.importing()
+    }
+
+    /// Lets the calls go that have not begun, for another worker. No more are sent here.
+    pub(super) async fn hand_on(&self) {
+        let Some(newest) = self.lock().calls.keys().max().copied() else { return };
+        self.page.revoke(newest);
+        sleep(REVOKED_FOR).await;
+        let mut state = self.lock();
+        state.note_started(&self.page);
+        let started = state.started;
+        // Of those that begin at this moment the worker itself says whether it skipped them.
+        for call in state.calls.values_mut().filter(|call| call.end.is_none() && call.number > started) {
+            call.end(End::Skipped);
+        }
+    }
+
+    pub(super) async fn stack(&self, skill_dir: PathBuf, id: u64) -> Option<String> {
+        let (reply, answer) = oneshot::channel();
+        self.command(Command::Stack { skill_dir, id, reply });
+        answer.await.ok().flatten()
+    }
+}
+
+impl LineState {
+    pub(super) fn call_task(&mut self) {
+        if let Some(task) = self.task.take() {
+            task.wake();
+        }
+    }
+
+    /// Notes from the worker's page which calls have started.
+    pub(super) fn note_started(&mut self, page: &StatusPage) {
+        let number = match page.last_started() {
+            Some(id) => self.calls.get(&id).map_or(0, |passenger| passenger.number),
+            // Unreadable: the safe side is that all have.
+            None => self.begun,
+        };
+        self.started = self.started.max(number);
+    }
+}
+
+impl Passenger {
+    pub(super) fn wake(&mut self) {
+        if let Some(waker) = self.waker.take() {
+            waker.wake();
+        }
+    }
+
+    pub(super) fn hear(&mut self, event: Event) {
+        if self.events.len() < EVENTS_WAITING_MAX {
+            self.events.push(event);
+        }
+        self.wake();
+    }
+
+    pub(super) fn end(&mut self, end: End) {
+        if self.end.is_none() {
+            self.end = Some(end);
+        }
+        self.wake();
+    }
+}
+
+/// One call's hold on a shared worker. Dropped before its end, it cancels the call; a worker that does not
+/// obey within [`CANCEL_PATIENCE`] is ended, since its event loop is blocked or the tool ignores us.
+pub(super) struct Ride {
+    pub(super) line: Arc<Line>,
+    id: u64,
+    number: u64,
+    over: bool,
+    /// What the call has done to the process, as a JSON array.
+    pub(super) tainted: Option<Box<str>>,
+}
+
+impl Ride {
+    /// Sends the call; `None` when the worker takes no more.
+    pub(super) fn begin(line: Arc<Line>, call: &Call, attempt: u32) -> Option<Self> {
+        let id = call.id.0;
+        let mut state = line.lock();
+        if state.closed || state.leaving {
+            return None;
+        }
+        state.begun += 1;
+        let number = state.begun;
+        let now = Instant::now();
+        wire::push_call(&mut state.outbox, call, wire::Sending { id, attempt, now });
+        state.look_at.get_or_insert(now + STALL_LOOK);
+        let passenger = Passenger {
+            number,
+            wants: call.wants,
+            events: Vec::new(),
+            beat: None,
+            end: None,
+            tainted: None,
+            waker: None,
+        };
+        state.calls.insert(id, passenger);
+        state.call_task();
+        drop(state);
+        Some(Ride { line, id, number, over: false, tainted: None })
+    }
+
+    pub(super) async fn finish(&mut self, call: &mut Call, events: &mut dyn EventSink) -> End {
+        in_time(call, |cx, call| self.poll(cx, call, events)).await
+    }
+
+    fn poll(&mut self, cx: &mut Context<'_>, call: &mut Call, events: &mut dyn EventSink) -> Poll<End> {
+        let (heard, end) = {
+            let mut state = self.line.lock();
+            let Some(passenger) = state.calls.get_mut(&self.id) else {
+                return Poll::Ready(End::Broken(Fault::Closed));
+            };
+            if let Some(at) = passenger.beat.take() {
+                call.deadline.beat(at);
+            }
+            passenger.waker = Some(cx.waker().clone());
+            self.tainted = passenger.tainted.take();
+            (std::mem::take(&mut passenger.events), passenger.end.take())
+        };
+        heard.into_iter().for_each(|event| events.event(event));
+        match end {
+            None => Poll::Pending,
+            Some(end) => {
+                self.over = true;
+                Poll::Ready(end)
+            }
+        }
+    }
+
+    /// Whether a line of the call's own code has run.
+    pub(super) fn has_started(&self) -> bool {
+        let mut state = self.line.lock();
+        state.note_started(&self.line.page);
+        state.started >= self.number
+    }
+}
+
+impl Drop for Ride {
+    fn drop(&mut self) {
+        let mut state = self.line.lock();
+        if self.over || state.closed {
+            state.calls.remove(&self.id);
+            if state.leaving {
+                state.call_task();
+            }
+            return;
+        }
+        wire::push_cancel(&mut state.outbox, self.id);
+        state.call_task();
+        drop(state);
+        match tokio::runtime::Handle::try_current() {
+            Ok(runtime) => drop(runtime.spawn(see_off(Arc::clone(&self.line), self.id))),
+            // Outside the runtime nothing can wait, so the worker goes now.
+            Err(_) => self.line.command(Command::End { reason: BYSTANDER.into() }),
+        }
+    }
+}
+
+const BYSTANDER: &str = "another call that shared its worker did not end when it was told to";
+
+/// Waits for a cancelled call to end, and ends its worker when it does not.
+async fn see_off(line: Arc<Line>, id: u64) {
+    let ended = poll_fn(|cx| {
+        let mut state = line.lock();
+        match state.calls.get_mut(&id) {
+            Some(passenger) if passenger.end.is_none() => {
+                passenger.waker = Some(cx.waker().clone());
+                Poll::Pending
+            }
+            _ => Poll::Ready(()),
+        }
+    });
+    let obeyed = timeout(CANCEL_PATIENCE, ended).await.is_ok();
+    {
+        let mut state = line.lock();
+        state.calls.remove(&id);
+        state.call_task();
+    }
+    if !obeyed {
+        line.command(Command::End { reason: BYSTANDER.into() });
+    }
+}

@@ -1,0 +1,226 @@
+//! The task of a shared worker: carries frames between it and its calls, and ends it.
+
+use std::future::{Future, poll_fn};
+use std::pin::{Pin, pin};
+use std::sync::{Arc, Weak};
+use std::task::{Context, Poll};
+use std::time::{Duration, Instant};
+
+use omni_call::{Event, EventSink};
+use tokio::time::{Sleep, sleep, timeout};
+
+use super::ride::{Command, Line, LineState, Passenger, STALL_LOOK};
+use super::{LINES_MAX, Shared};
+use crate::pool::succession::EXIT_GRACE;
+use crate::process::{Exit, Listener, TERM_GRACE};
+use crate::wire::{self, Fault, Up};
+use crate::worker::{DEATH_GRACE, End, Worker, event_of, result_of};
+
+/// Why the task of a worker stops serving it.
+enum Stop {
+    Died(Exit),
+    Broken(Fault),
+    Ended {
+        reason: String,
+    },
+    /// It has no calls, and is not needed any more.
+    Idle,
+}
+
+/// Carries frames between one worker and its calls until the worker ends.
+pub(super) async fn serve(line: Arc<Line>, mut worker: Worker, idle_ttl: Duration, shared: Weak<Shared>) {
+    let _counted = Counted(Weak::clone(&shared));
+    let mut look = pin!(sleep(STALL_LOOK));
+    let stop = loop {
+        let mut idle = pin!(sleep(idle_ttl));
+        let command = poll_fn(|cx| {
+            if let Poll::Ready(next) = poll_line(&line, &mut worker, cx) {
+                return Poll::Ready(next);
+            }
+            while idle.as_mut().poll(cx).is_ready() {
+                if line.lock().calls.is_empty() {
+                    return Poll::Ready(Err(Stop::Idle));
+                }
+                idle.as_mut().reset(tokio::time::Instant::now() + idle_ttl);
+            }
+            poll_look(&line, &shared, look.as_mut(), cx);
+            Poll::Pending
+        })
+        .await;
+        match command {
+            Ok(Command::Stack { skill_dir, id, reply }) => {
+                drop(reply.send(worker.stack(&skill_dir, true, id).await))
+            }
+            Ok(Command::End { reason }) => break Stop::Ended { reason },
+            Err(stop) => break stop,
+        }
+    };
+    line.lock().closed = true;
+    let stop = match stop {
+        // Usually the process is dying. Only the kernel can say, so wait for its word.
+        Stop::Broken(Fault::Closed | Fault::Io(_)) => match timeout(DEATH_GRACE, worker.process.wait()).await
+        {
+            Ok(exit) => Stop::Died(exit),
+            Err(_) => Stop::Broken(Fault::Closed),
+        },
+        stop => stop,
+    };
+    let kindly = matches!(stop, Stop::Idle);
+    close(&line, stop);
+    if kindly {
+        worker.dismiss();
+        if timeout(EXIT_GRACE, worker.drain()).await.is_ok() {
+            return;
+        }
+    }
+    worker.process.end(TERM_GRACE).await;
+}
+
+/// Counts a worker among those in being.
+struct Counted(Weak<Shared>);
+
+impl Drop for Counted {
+    fn drop(&mut self) {
+        if let Some(shared) = self.0.upgrade() {
+            shared.lock().lines -= 1;
+        }
+    }
+}
+
+/// Looks now and then whether calls begin, and has another worker take over when they do not.
+fn poll_look(line: &Line, shared: &Weak<Shared>, mut look: Pin<&mut Sleep>, cx: &mut Context<'_>) {
+    loop {
+        let Some(at) = line.look_at() else { return };
+        let at = tokio::time::Instant::from_std(at);
+        if look.deadline() != at {
+            look.as_mut().reset(at);
+        }
+        if look.as_mut().poll(cx).is_pending() {
+            return;
+        }
+        let stalled = line.is_stalled(Instant::now());
+        let Some(shared) = shared.upgrade().filter(|_| stalled) else { continue };
+        if shared.lock().lines < LINES_MAX && shared.current().is_some_and(|current| current.is(line)) {
+            tracing::warn!("an async tool blocks the event loop that it shares; calls behind it move on");
+            {
+                let mut state = line.lock();
+                (state.worn, state.stalled) = (true, true);
+            }
+            shared.succeed_aside();
+        }
+    }
+}
+
+/// Does all that can be done now; ready with a command that takes time, or with the reason to stop.
+fn poll_line(line: &Line, worker: &mut Worker, cx: &mut Context<'_>) -> Poll<Result<Command, Stop>> {
+    let mut state = line.lock();
+    match &mut state.task {
+        Some(task) => task.clone_from(cx.waker()),
+        none => *none = Some(cx.waker().clone()),
+    }
+    poll_output(&mut state, worker, cx);
+    if !state.outbox.is_empty() {
+        worker.channel.outbox().append(&mut state.outbox);
+    }
+    let _ = worker.channel.poll_flush(cx);
+    let ended_before = state.ended;
+    while let Poll::Ready(frame) = worker.channel.poll_frame(cx) {
+        let taken = frame.and_then(|length| take_frame(&mut state, worker, length));
+        if let Err(fault) = taken {
+            return Poll::Ready(Err(Stop::Broken(fault)));
+        }
+    }
+    if let Poll::Ready(exit) = worker.process.poll_exit(cx) {
+        return Poll::Ready(Err(Stop::Died(exit)));
+    }
+    if state.ended > ended_before {
+        let (count, process) = (state.ended - ended_before, &worker.process);
+        let worn = worker.wear.after_calls(count, Instant::now(), || process.memory_bytes());
+        state.worn |= worn.is_some();
+    }
+    match state.commands.pop() {
+        Some(command) => Poll::Ready(Ok(command)),
+        None if state.leaving && state.calls.is_empty() => Poll::Ready(Err(Stop::Idle)),
+        None => Poll::Pending,
+    }
+}
+
+/// Reads what was printed. It belongs to a call only when there is exactly one.
+fn poll_output(state: &mut LineState, worker: &mut Worker, cx: &mut Context<'_>) {
+    let mut calls = state.calls.values_mut();
+    match (calls.next(), calls.next()) {
+        (Some(passenger), None) => {
+            let level = passenger.wants.log;
+            worker.output.poll(cx, Some(&mut Listener { events: passenger, level }));
+        }
+        _ => worker.output.poll(cx, None),
+    }
+}
+
+impl EventSink for Passenger {
+    fn event(&mut self, event: Event) {
+        self.hear(event);
+    }
+}
+
+fn take_frame(state: &mut LineState, worker: &mut Worker, length: usize) -> Result<(), Fault> {
+    let result_bytes_max = worker.result_bytes_max();
+    let body = worker.channel.body(length);
+    let frame = wire::decode(body.bytes())?;
+    if let Some(passenger) = frame.call().and_then(|id| state.calls.get_mut(&id)) {
+        if let Some(findings) = frame.tainted() {
+            // It begins no call any more, and skips those that are on their way to it.
+            state.leaving = true;
+            passenger.tainted = Some(findings);
+        }
+        match frame {
+            Up::Result(result) => passenger.end(result_of(body, &result, result_bytes_max)),
+            Up::Error(error) => passenger.end(End::Error(error)),
+            Up::Beat(_) | Up::Progress(_) | Up::Log(_) => {
+                if matches!(frame, Up::Beat(_) | Up::Progress(_)) {
+                    passenger.beat = Some(Instant::now());
+                }
+                if let Some(event) = event_of(body, frame, passenger.wants) {
+                    passenger.hear(event);
+                }
+                passenger.wake();
+            }
+            Up::Skipped(_) => passenger.end(End::Skipped),
+            Up::Ready(_) | Up::Started(_) | Up::Unknown => {}
+        }
+        if let Some(end) = &passenger.end {
+            state.ended += 1;
+            if !matches!(end, End::Skipped) {
+                state.started = state.started.max(passenger.number);
+            }
+        }
+    }
+    worker.channel.consume(length);
+    Ok(())
+}
+
+/// Ends every call that is still on the worker.
+fn close(line: &Line, stop: Stop) {
+    let mut state = line.lock();
+    state.note_started(&line.page);
+    let started = state.started;
+    let suspects = state.calls.values().filter(|call| call.end.is_none() && call.number <= started).count();
+    for passenger in state.calls.values_mut() {
+        let end = match &stop {
+            // Only a call that was alone can have been the one that did it.
+            Stop::Died(exit) if suspects <= 1 => End::Died(*exit),
+            Stop::Died(exit) => {
+                let how = match exit {
+                    Exit::Code(code) => format!("with exit code {code}"),
+                    Exit::Signal(signal) => format!("by signal {signal}"),
+                    Exit::Unknown => "in an unknown way".to_owned(),
+                };
+                End::Broken(Fault::Shared(format!("it ended {how} while {suspects} calls shared it")))
+            }
+            Stop::Broken(fault) => End::Broken(Fault::Shared(fault.to_string())),
+            Stop::Ended { reason } => End::Broken(Fault::Shared(reason.clone())),
+            Stop::Idle => End::Broken(Fault::Closed),
+        };
+        passenger.end(end);
+    }
+}
