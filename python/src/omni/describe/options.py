@@ -14,8 +14,8 @@ ATTEMPTS_MAX = 10
 CONCURRENCY_MAX = 4096
 AFFINITIES = ("none", "session", "single")
 # A week: a limit longer than this is a mistake in the unit.
-_SECONDS_MAX = 604_800.0
-_HINTS = {
+SECONDS_MAX = 604_800.0
+HINTS = {
     "read_only": "readOnlyHint",
     "destructive": "destructiveHint",
     "idempotent": "idempotentHint",
@@ -70,10 +70,10 @@ def _set(options: Options, name: str, value: Any) -> None:
     elif name == "title":
         if _text(value):
             options.title = options.annotations["title"] = value
-    elif name in _HINTS:
+    elif name in HINTS:
         if type(value) is not bool:
             raise _WantedError("`True` or `False`")
-        options.annotations[_HINTS[name]] = value
+        options.annotations[HINTS[name]] = value
     elif name in ("timeout", "idle_timeout"):
         options.limits[f"{name}_ms"] = milliseconds(value)
     elif name == "cache_ttl":
@@ -104,7 +104,7 @@ def _set(options: Options, name: str, value: Any) -> None:
 def milliseconds(value: Any) -> int:
     """Return seconds as milliseconds."""
     number = value if type(value) in (int, float) else math.nan
-    if not 0.0 <= number <= _SECONDS_MAX:
+    if not 0.0 <= number <= SECONDS_MAX:
         raise _WantedError("a number of seconds from 0 (off) to a week")
     # A positive limit below a millisecond must not become 0, which switches the clock off.
     return math.ceil(number * 1000.0)

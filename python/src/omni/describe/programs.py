@@ -5,20 +5,12 @@ from __future__ import annotations
 import sys
 
 from omni.describe.front_matter import as_value
-from omni.describe.options import CONCURRENCY_MAX
+from omni.describe.options import CONCURRENCY_MAX, HINTS, SECONDS_MAX
 from omni.describe.settings import milliseconds
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any, Callable
-
-_SECONDS_MAX = 604_800.0
-_HINTS = {
-    "read_only": "readOnlyHint",
-    "destructive": "destructiveHint",
-    "idempotent": "idempotentHint",
-    "open_world": "openWorldHint",
-}
 
 
 class Program:
@@ -43,12 +35,12 @@ class Program:
         self.input_schema = self._schema("input_schema") or {"type": "object"}
         self.output_schema = self._schema("output_schema")
         truth = {"true": True, "false": False}
-        chosen = {hint: self._choice(key, truth) for key, hint in _HINTS.items()}
+        chosen = {hint: self._choice(key, truth) for key, hint in HINTS.items()}
         self.annotations = {hint: value for hint, value in chosen.items() if value is not None}
         self.limits = {}
         for key in ("timeout", "idle_timeout"):
             if key in item:
-                limit = milliseconds(item[key], _SECONDS_MAX)
+                limit = milliseconds(item[key], SECONDS_MAX)
                 if limit is None:
                     report(f"`{key}` must be a number of seconds from 0 (off) to a week")
                 else:
