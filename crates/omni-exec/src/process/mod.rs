@@ -140,21 +140,26 @@ impl Process {
 
     /// Whether the kernel knows of one thread and no child of it: then nothing that a call began goes on.
     pub(crate) fn is_alone(&self) -> bool {
-        let task = format!("/proc/{0}/task/{0}", self.life.program().as_raw_nonzero());
-        let status = std::fs::read_to_string(format!("{task}/status")).unwrap_or_default();
-        let threads = status.lines().find_map(|line| line.strip_prefix("Threads:"));
-        let children = std::fs::read_to_string(format!("{task}/children"));
-        threads.is_some_and(|threads| threads.trim() == "1")
+        let children = std::fs::read_to_string(format!(
+            "/proc/{0}/task/{0}/children",
+            self.life.program().as_raw_nonzero()
+        ));
+        self.status("Threads:").is_some_and(|threads| threads == "1")
             && children.is_ok_and(|children| children.trim().is_empty())
     }
 
     /// How much memory it holds, itself alone.
     pub(crate) fn memory_bytes(&self) -> Option<u64> {
+        let kibibytes: u64 = self.status("VmRSS:")?.strip_suffix(" kB")?.parse().ok()?;
+        Some(kibibytes << 10)
+    }
+
+    /// What the kernel says of it under this name.
+    fn status(&self, name: &str) -> Option<String> {
         let path = format!("/proc/{}/status", self.life.program().as_raw_nonzero());
         let status = std::fs::read_to_string(path).ok()?;
-        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"))?;
-        let kibibytes: u64 = line.trim().strip_suffix(" kB")?.parse().ok()?;
-        Some(kibibytes << 10)
+        let value = status.lines().find_map(|line| line.strip_prefix(name))?;
+        Some(value.trim().to_owned())
     }
 
     /// Whether it is known to have ended.
