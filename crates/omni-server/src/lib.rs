@@ -4,22 +4,26 @@
 //! [`Server`] for an answer; a tool call becomes a `Running` future which that transport drives until its
 //! last frame. Dropping it cancels the call.
 
+mod access;
 mod call;
 mod changes;
 mod config;
 mod gate;
 mod library;
 mod mirror;
+mod peer;
 mod running;
 mod server;
 mod session;
 mod transport;
 
+pub use access::{Access, Visit};
 pub use call::{ToolReply, ToolRequest, UnknownTool};
 pub use config::{Limits, ServerConfig};
 pub use gate::AllowedNames;
 pub use library::{Contents, Library, LibraryError, Prompt};
 pub use omni_protocol::{ItemKind, Offers};
+pub use peer::{Peer, PeerKey, PeerLookup, PeerUnknown};
 pub use server::Server;
 pub use session::SessionKey;
 pub use transport::http::serve as serve_http;

@@ -135,6 +135,9 @@ pub(crate) struct McpArguments {
     /// Port to listen on (http); 0 takes a free one
     #[arg(long, default_value_t = 8000, env = "OMNI_PORT")]
     pub(crate) port: u16,
+    /// A user besides your own and root whose programs may call over loopback; a name or a number (http)
+    #[arg(long = "allow-user", value_name = "USER")]
+    pub(crate) allow_users: Vec<String>,
     /// Another host name that clients may use for this server (http)
     #[arg(long = "allow-host", value_name = "NAME")]
     pub(crate) allow_hosts: Vec<String>,

@@ -1,5 +1,6 @@
 //! The binary: arguments, environment, files, wiring, exit codes. Nothing else may touch those.
 
+mod access;
 mod args;
 mod assets;
 mod call;

@@ -11,12 +11,13 @@ use anyhow::{Context, Result, bail};
 use omni_call::Executor;
 use omni_catalog::Severity;
 use omni_exec::Governed;
-use omni_server::{AllowedNames, Library, Server, ServerConfig, SessionKey, serve_http, serve_stdio};
+use omni_server::{Access, AllowedNames, Library, Server, ServerConfig, SessionKey, serve_http, serve_stdio};
 use rustix::process::{DumpableBehavior, set_dumpable_behavior};
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 
+use crate::access;
 use crate::args::{McpArguments, Transport};
 use crate::connect;
 use crate::executors::Executors;
@@ -147,6 +148,11 @@ async fn http(
     let listener = listen(arguments).await?;
     let address = listener.local_addr().context("the listening address cannot be read")?;
     executors.warm_up(kept.server.snapshot()).await?;
+    let (access, open) = if address.ip().to_canonical().is_loopback() {
+        access::on_loopback(&arguments.allow_users, &places.file.http, address.ip())?
+    } else {
+        (Access::everybody(), None)
+    };
     let names = AllowedNames::new(&arguments.allow_hosts, &arguments.allow_origins);
     let key = session_key(&places.state);
     let server = kept.server.clone();
@@ -154,18 +160,19 @@ async fn http(
     let source = places.source();
     let keep = tokio::spawn(async move {
         kept.check().await;
-        announce(&kept.server, &source, &format!("http://{address}/mcp"));
+        announce(&kept.server, &source, &format!("http://{address}/mcp"), open.as_deref());
         let snapshot = kept.server.snapshot();
         tokio::join!(preparing.prepare_environments(snapshot), kept.keep());
     });
-    let served = serve_http(server, listener, names, key, stop).await;
+    let served = serve_http(server, listener, access, names, key, stop).await;
     keep.abort();
     served.context("the HTTP server failed")
 }
 
 async fn listen(arguments: &McpArguments) -> Result<TcpListener> {
     let host = arguments.host.trim_matches(['[', ']']);
-    let local = host == "localhost" || host.parse::<IpAddr>().is_ok_and(|address| address.is_loopback());
+    let local = host == "localhost"
+        || host.parse::<IpAddr>().is_ok_and(|address| address.to_canonical().is_loopback());
     if !local && !arguments.allow_unauthenticated {
         bail!(
             "`--host {host}` can be reached by other machines, and omni has no authentication: anybody there \
@@ -185,7 +192,7 @@ async fn listen(arguments: &McpArguments) -> Result<TcpListener> {
 }
 
 /// Says on stderr what is served and how to connect.
-fn announce(server: &Server, source: &str, url: &str) {
+fn announce(server: &Server, source: &str, url: &str, open: Option<&str>) {
     let snapshot = server.snapshot();
     let problems = snapshot.diagnostics().iter().filter(|found| found.severity != Severity::Note).count();
     let mut text = format!(
@@ -197,6 +204,9 @@ fn announce(server: &Server, source: &str, url: &str) {
     );
     if problems > 0 {
         text.push_str(&format!("\n{problems} problems with these skills: `omni doctor` lists them\n"));
+    }
+    if let Some(open) = open {
+        text.push_str(&format!("\nwarning: {open}\n"));
     }
     say(&text);
 }

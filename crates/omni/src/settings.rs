@@ -9,6 +9,7 @@ use omni_catalog::{Catalog, CatalogConfig};
 use omni_exec::{ProcessLimits, WorkerLife};
 use serde::Deserialize;
 
+use crate::access::HttpTable;
 use crate::args::{Errors, Isolation, PlaceArguments, RunArguments, Workers, offered_way};
 use crate::assets;
 use crate::home::Home;
@@ -124,6 +125,8 @@ pub(crate) struct File {
     env: Vec<String>,
     #[serde(default)]
     limits: Limits,
+    #[serde(default)]
+    pub(crate) http: HttpTable,
     #[serde(default)]
     embedded: EmbeddedTable,
     #[serde(default)]

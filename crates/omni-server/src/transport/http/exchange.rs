@@ -24,6 +24,7 @@ use tokio::time::sleep;
 
 use super::Shared;
 use super::body::{EventStream, Held, ReplyBody};
+use crate::access::Visit;
 use crate::changes;
 use crate::gate::Closed;
 use crate::mirror;
@@ -46,12 +47,20 @@ type Reply = Response<ReplyBody>;
 /// Answers one HTTP request. Dropping the future (the client hung up) cancels what it started.
 pub(super) async fn respond(
     shared: Arc<Shared>,
+    visit: Arc<Visit>,
     request: HttpRequest<Incoming>,
 ) -> Result<Reply, Infallible> {
-    Ok(exchange(&shared, request).await.unwrap_or_else(|refusal| refusal))
+    Ok(exchange(&shared, &visit, request).await.unwrap_or_else(|refusal| refusal))
 }
 
-async fn exchange(shared: &Arc<Shared>, request: HttpRequest<Incoming>) -> Result<Reply, Reply> {
+async fn exchange(
+    shared: &Arc<Shared>,
+    visit: &Visit,
+    request: HttpRequest<Incoming>,
+) -> Result<Reply, Reply> {
+    if let Some(why) = &visit.refused {
+        return Err(refusal(StatusCode::FORBIDDEN, None, ErrorCode::InvalidRequest, why));
+    }
     let (parts, body) = request.into_parts();
     shared.names.check(parts.version, &parts.uri, &parts.headers).map_err(|closed| match closed {
         Closed::Malformed(why) => refusal(StatusCode::BAD_REQUEST, None, ErrorCode::InvalidRequest, &why),

@@ -7,6 +7,7 @@ mod body;
 mod exchange;
 
 use std::io;
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -17,6 +18,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinSet;
 
+use crate::access::{Access, Visit};
 use crate::gate::AllowedNames;
 use crate::server::Server;
 use crate::session::{SessionKey, Sessions};
@@ -31,6 +33,7 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 /// What all connections share.
 struct Shared {
     server: Arc<Server>,
+    access: Access,
     names: AllowedNames,
     sessions: Sessions,
     /// KiB of request bodies that may be held.
@@ -42,6 +45,7 @@ struct Shared {
 pub async fn serve(
     server: Arc<Server>,
     listener: TcpListener,
+    access: Access,
     names: AllowedNames,
     key: SessionKey,
     mut stop: watch::Receiver<bool>,
@@ -50,6 +54,7 @@ pub async fn serve(
     let grace = server.config.grace;
     let shared = Arc::new(Shared {
         server: Arc::clone(&server),
+        access,
         names,
         sessions: Sessions::new(key, limits.sessions_max),
         budget: Arc::new(Semaphore::new(limits.budget_bytes / 1024)),
@@ -61,8 +66,12 @@ pub async fn serve(
             () = stopped(&mut stop) => break,
             Some(_) = connections.join_next(), if !connections.is_empty() => {}
             accepted = listener.accept(), if connections.len() < limits.connections_max => match accepted {
-                Ok((stream, _)) => {
-                    connections.spawn(connection(shared.clone(), stream, stop.clone()));
+                Ok((stream, remote)) => {
+                    // Now, before another task runs: who it is can be told only while it is still connected.
+                    match shared.visit(&stream, remote) {
+                        Ok(visit) => drop(connections.spawn(connection(shared.clone(), stream, visit, stop.clone()))),
+                        Err(error) => tracing::debug!(%error, %remote, "a connection ended before it was served"),
+                    }
                 }
                 Err(error) => {
                     tracing::warn!(%error, "a connection could not be accepted");
@@ -89,12 +98,19 @@ async fn empties(connections: &mut JoinSet<()>, patience: Duration) -> bool {
     tokio::time::timeout(patience, async { while connections.join_next().await.is_some() {} }).await.is_ok()
 }
 
-async fn connection(shared: Arc<Shared>, stream: TcpStream, mut stop: watch::Receiver<bool>) {
+impl Shared {
+    fn visit(&self, stream: &TcpStream, remote: SocketAddr) -> io::Result<Visit> {
+        Ok(self.access.visit(stream, remote, stream.local_addr()?))
+    }
+}
+
+async fn connection(shared: Arc<Shared>, stream: TcpStream, visit: Visit, mut stop: watch::Receiver<bool>) {
     // Without it the second small write of an exchange waits 40 ms for the client's acknowledgement.
     if let Err(error) = stream.set_nodelay(true) {
         tracing::debug!(%error, "TCP_NODELAY could not be set");
     }
-    let service = service_fn(|request| exchange::respond(shared.clone(), request));
+    let visit = Arc::new(visit);
+    let service = service_fn(|request| exchange::respond(shared.clone(), visit.clone(), request));
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(HEAD_TIMEOUT)

@@ -1,0 +1,66 @@
+//! Who may call over TCP.
+//!
+//! A port on loopback is open to every user and every sandboxed process of the machine, while the tools behind it
+//! act as the user that runs the server. So the kernel is asked whose each connection is.
+
+use std::net::SocketAddr;
+use std::os::fd::AsFd;
+
+use crate::peer::{Peer, PeerLookup};
+
+/// The rule by which callers over TCP are let in.
+#[derive(Debug)]
+pub struct Access {
+    rule: Rule,
+}
+
+#[derive(Debug)]
+enum Rule {
+    Users { lookup: PeerLookup, own: u32, others: Vec<u32> },
+    Everybody,
+}
+
+/// A connection as it was found when it was accepted.
+#[derive(Debug)]
+pub struct Visit {
+    pub peer: Peer,
+    /// Why none of its requests is served: a sentence that names what would let it in.
+    pub refused: Option<String>,
+}
+
+impl Access {
+    /// Lets in the connections that processes of our own user, of root or of `others` made over loopback.
+    pub fn users(lookup: PeerLookup, others: Vec<u32>) -> Self {
+        let own = rustix::process::geteuid().as_raw();
+        Access { rule: Rule::Users { lookup, own, others } }
+    }
+
+    /// Lets in whoever reaches the port.
+    pub fn everybody() -> Self {
+        Access { rule: Rule::Everybody }
+    }
+
+    /// Finds out who is at the other end of a connection that was just accepted, and whether its requests are served.
+    ///
+    /// To be asked once for a connection, before anything is read from it: what it is told holds for all of its
+    /// requests. Costs two system calls, some two microseconds, and does not wait.
+    pub fn visit(&self, stream: impl AsFd, remote: SocketAddr, local: SocketAddr) -> Visit {
+        let peer = |uid| Peer { remote, local, uid, principal: None };
+        let Rule::Users { lookup, own, others } = &self.rule else {
+            return Visit { peer: peer(None), refused: None };
+        };
+        let (uid, who) = match lookup.user(stream, remote, local) {
+            Ok(uid) if uid == *own || uid == 0 || others.contains(&uid) => {
+                return Visit { peer: peer(Some(uid)), refused: None };
+            }
+            Ok(uid) => (Some(uid), format!("this connection is of user {uid}")),
+            Err(unknown) => (None, format!("whose this connection is cannot be told: {unknown}")),
+        };
+        tracing::warn!(%remote, uid, "refused: {who}");
+        let why = format!(
+            "only user {own}, who runs this server, and root may call it, and {who}; `http.allow_users` in omni.toml \
+             lets other users in, `--http-token FILE` whoever has a token"
+        );
+        Visit { peer: peer(uid), refused: Some(why) }
+    }
+}
