@@ -21,7 +21,6 @@ mod settings;
 mod streams;
 mod sync;
 mod worker;
-mod worker_settings;
 
 use std::fs::File;
 use std::io::{self, IsTerminal as _, Write as _};

@@ -1,0 +1,108 @@
+//! Where everything is: folders, settings file and runner, from flags, environment and `omni.toml`.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result, bail};
+use omni_call::Way;
+use omni_catalog::{Catalog, CatalogConfig};
+
+use super::file::{File, read_file};
+use crate::args::PlaceArguments;
+use crate::assets;
+use crate::home::Home;
+use crate::runner::{RunnerSettings, ToolsFrom};
+
+/// Where everything is, for every command.
+#[derive(Debug)]
+pub(crate) struct Places {
+    pub(crate) skills: PathBuf,
+    pub(crate) root: PathBuf,
+    pub(crate) cache: PathBuf,
+    pub(crate) state: PathBuf,
+    pub(crate) runner: Option<RunnerSettings>,
+    pub(crate) file: File,
+}
+
+impl Places {
+    pub(crate) fn resolve(arguments: &PlaceArguments) -> Result<Self> {
+        let home = Home::find();
+        let here = std::env::current_dir()
+            .context("the current folder cannot be read; change to one that exists")?;
+        let (file, file_dir) = match settings_file(arguments, &here, &home)? {
+            Some(path) => {
+                let dir = path.parent().unwrap_or(&here).to_owned();
+                (read_file(&path)?, dir)
+            }
+            None => (File::default(), here.clone()),
+        };
+        // Absolute, since the interpreter inside this process changes to the folder that tools work in.
+        let cache = std::path::absolute(arguments.cache_dir.clone().unwrap_or(home.cache))?;
+        let root = arguments
+            .root
+            .clone()
+            .or(file.root.as_ref().map(|root| file_dir.join(root)))
+            .unwrap_or(here.clone());
+        let root = existing_dir(&root, "--root")?;
+        let named = arguments.skills.clone().or(file.skills_dir.as_ref().map(|skills| file_dir.join(skills)));
+        let chosen = named.or(Some(here.join("skills")).filter(|skills| skills.is_dir()));
+        let runner = RunnerSettings::resolve(&arguments.runner, file.runner.as_ref(), chosen.is_some())?;
+        let skills = match chosen {
+            Some(skills) => existing_dir(&skills, "--skills")?,
+            None => assets::shipped_skills(&cache)?,
+        };
+        Ok(Places { skills, root, cache, state: home.state, runner, file })
+    }
+
+    /// The runner, when the list of tools is its own.
+    pub(crate) fn lister(&self) -> Option<&RunnerSettings> {
+        self.runner.as_ref().filter(|runner| runner.tools == ToolsFrom::Runner)
+    }
+
+    /// Who lists the tools: a folder's path, or a runner's address.
+    pub(crate) fn source(&self) -> String {
+        match self.lister() {
+            Some(runner) => runner.address.to_string(),
+            None => self.skills.display().to_string(),
+        }
+    }
+
+    /// The catalogue of these places, with nothing looked at yet but the cache. `executor` is the one named for
+    /// tools that name none.
+    pub(crate) fn catalog(&self, executor: Option<Way>) -> Result<Catalog> {
+        if let Some(runner) = self.lister() {
+            return runner.catalog(&self.cache);
+        }
+        let default_way = match (&self.runner, executor) {
+            (Some(_), None) => Way::Runner,
+            (_, way) => way.unwrap_or_default(),
+        };
+        let config = CatalogConfig {
+            skills_dir: self.skills.clone(),
+            cache_dir: Some(self.cache.clone()),
+            default_way,
+        };
+        Catalog::open(config).context("there are no skills to read")
+    }
+}
+
+fn settings_file(arguments: &PlaceArguments, here: &Path, home: &Home) -> Result<Option<PathBuf>> {
+    if let Some(path) = &arguments.config {
+        if !path.is_file() {
+            bail!("`--config {}`: there is no such file", path.display());
+        }
+        return Ok(Some(std::path::absolute(path)?));
+    }
+    let candidates = [here.join("omni.toml"), home.config.join("omni.toml")];
+    Ok(candidates.into_iter().find(|path| path.is_file()))
+}
+
+fn existing_dir(path: &Path, setting: &str) -> Result<PathBuf> {
+    match path.canonicalize() {
+        Ok(real) if real.is_dir() => Ok(real),
+        Ok(_) => bail!("`{setting} {}`: that is not a folder", path.display()),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+            bail!("`{setting} {}`: there is no such folder; create it or name another", path.display())
+        }
+        Err(error) => Err(error).with_context(|| format!("`{setting} {}` cannot be opened", path.display())),
+    }
+}

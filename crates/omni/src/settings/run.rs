@@ -1,0 +1,87 @@
+//! How tools are run, from flags, environment, `omni.toml` and defaults, in that order.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use anyhow::Result;
+use omni_call::{ErrorDetail, Way};
+use omni_exec::{ProcessLimits, WorkerLife};
+
+use super::environments::EnvironmentSettings;
+use super::file::File;
+use super::seconds::seconds;
+use crate::args::{Errors, Isolation, RunArguments, Workers};
+
+/// How tools are run.
+#[derive(Debug)]
+pub(crate) struct RunSettings {
+    pub(crate) python: Option<PathBuf>,
+    /// For tools that name none; `None` when nobody says.
+    pub(crate) executor: Option<Way>,
+    pub(crate) timeout: Option<Duration>,
+    pub(crate) idle_timeout: Option<Duration>,
+    pub(crate) workers: Workers,
+    pub(crate) worker_life: WorkerLife,
+    pub(crate) errors: ErrorDetail,
+    pub(crate) env: Vec<String>,
+    pub(crate) limits: ProcessLimits,
+    pub(crate) embedded_threads: usize,
+    pub(crate) environments: EnvironmentSettings,
+    pub(crate) isolation: omni_exec::Isolation,
+}
+
+impl RunSettings {
+    pub(crate) fn resolve(arguments: &RunArguments, file: &File) -> Result<Self> {
+        let own = file.workers.clone().unwrap_or_default();
+        let workers = match arguments.workers {
+            Some(workers) => workers,
+            None => own.count()?.unwrap_or(Workers { min: 1, max: 64 }),
+        };
+        let errors = match arguments.errors.or(file.errors) {
+            Some(Errors::Full) => ErrorDetail::Full,
+            Some(Errors::Masked) | None => ErrorDetail::Masked,
+        };
+        Ok(RunSettings {
+            python: arguments.python.clone().or(file.python.clone()),
+            executor: match arguments.executor {
+                Some(way) => Some(way),
+                None => file.executor()?,
+            },
+            timeout: seconds(arguments.timeout.or(file.timeout).unwrap_or(1800.0), "timeout")?,
+            idle_timeout: seconds(
+                arguments.idle_timeout.or(file.idle_timeout).unwrap_or(120.0),
+                "idle-timeout",
+            )?,
+            workers,
+            worker_life: own.life()?,
+            errors,
+            limits: file.limits.resolve()?,
+            embedded_threads: file.embedded.threads()?,
+            environments: file.environments.resolve()?,
+            isolation: match arguments.isolation.or(file.isolation) {
+                Some(Isolation::None) => omni_exec::Isolation::None,
+                Some(Isolation::Auto) | None => omni_exec::Isolation::Auto,
+            },
+            env: arguments.env.iter().chain(&file.env).cloned().collect(),
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_flag_wins_over_the_file_and_the_file_over_the_default() {
+        let file: File =
+            toml::from_str("timeout = 5\nworkers = \"2..3\"\nerrors = \"full\"\nexecutor = \"spawn\"")
+                .unwrap();
+        let flags = RunArguments { timeout: Some(7.0), ..RunArguments::default() };
+        let settings = RunSettings::resolve(&flags, &file).unwrap();
+        assert_eq!(settings.timeout, Some(Duration::from_secs(7)));
+        assert_eq!(settings.workers, Workers { min: 2, max: 3 });
+        assert_eq!(settings.errors, ErrorDetail::Full);
+        assert_eq!(settings.executor, Some(Way::Spawn));
+        assert_eq!(settings.idle_timeout, Some(Duration::from_secs(120)));
+    }
+}
