@@ -1,59 +1,53 @@
-//! What a JSON text must keep to beyond being JSON: bounded depth, whole surrogate pairs, and no key twice
-//! in the parts that decide what is executed.
+//! What a JSON text must keep to beyond being JSON: bounded depth, whole surrogate pairs, and no key twice in one
+//! object.
 
 use std::borrow::Cow;
+use std::collections::HashSet;
 
 /// Deepest nesting of arrays and objects in one frame.
 pub(crate) const DEPTH_MAX: usize = 64;
 
-/// Objects down to this depth have their keys compared: the envelope, `params` and `params._meta`. A key
-/// that stands twice there could make a proxy and us see two different calls. Deeper objects are checked
-/// where they are parsed.
-const KEYS_CHECKED_DEPTH: usize = 3;
+/// Keys of one object that are compared one by one. Hardly any object has more; those that do are looked up in a set,
+/// so that the check stays linear in the size of the text.
+const COMPARED_MAX: usize = 16;
 
 /// What is wrong with a text that is otherwise JSON.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Fault {
     TooDeep,
     LoneSurrogate,
+    /// Readers differ in which of the two they take: a proxy and we could see two different calls.
     DuplicateKey(String),
 }
 
-/// Checks a text that is already known to be JSON. One pass, no allocation unless a key has escapes.
+/// Checks a text that is already known to be JSON. One pass; nothing is copied but keys with escapes.
 pub(crate) fn check(text: &str) -> Result<(), Fault> {
     let bytes = text.as_bytes();
-    let mut keys: Vec<(usize, Cow<'_, str>)> = Vec::with_capacity(16);
-    let mut stack = [false; DEPTH_MAX];
-    let mut depth = 0;
+    let mut keys = Keys::default();
+    let mut open: Vec<Option<Object>> = Vec::with_capacity(16);
     let mut at = 0;
     // In an object, a string is a key when it follows `{` or `,`.
     let mut key_next = false;
     while let Some(&byte) = bytes.get(at) {
         match byte {
             b'{' | b'[' => {
-                if depth == DEPTH_MAX {
+                if open.len() == DEPTH_MAX {
                     return Err(Fault::TooDeep);
                 }
-                stack[depth] = byte == b'{';
-                depth += 1;
                 key_next = byte == b'{';
+                open.push(key_next.then(|| keys.object()));
             }
             b'}' | b']' => {
-                while keys.last().is_some_and(|(of, _)| *of == depth) {
-                    keys.pop();
+                if let Some(Some(object)) = open.pop() {
+                    keys.close(&object);
                 }
-                depth = depth.saturating_sub(1);
                 key_next = false;
             }
-            b',' => key_next = depth > 0 && stack[depth - 1],
+            b',' => key_next = matches!(open.last(), Some(Some(_))),
             b'"' => {
                 let (end, escaped) = string_end(bytes, at)?;
-                if key_next && depth <= KEYS_CHECKED_DEPTH {
-                    let key = key_text(&text[at..=end], escaped);
-                    if keys.iter().rev().take_while(|(of, _)| *of == depth).any(|(_, k)| *k == key) {
-                        return Err(Fault::DuplicateKey(key.into_owned()));
-                    }
-                    keys.push((depth, key));
+                if key_next && let Some(Some(object)) = open.last_mut() {
+                    keys.add(object, key_text(&text[at..=end], escaped))?;
                 }
                 key_next = false;
                 at = end;
@@ -63,6 +57,43 @@ pub(crate) fn check(text: &str) -> Result<(), Fault> {
         at += 1;
     }
     Ok(())
+}
+
+/// The keys of all objects that are open, innermost last.
+#[derive(Default)]
+struct Keys<'a>(Vec<Cow<'a, str>>);
+
+/// An object that is open.
+struct Object<'a> {
+    /// Where its keys begin among those of all.
+    first: usize,
+    /// All of its keys, once there are many.
+    set: HashSet<Cow<'a, str>>,
+}
+
+impl<'a> Keys<'a> {
+    fn object(&self) -> Object<'a> {
+        Object { first: self.0.len(), set: HashSet::new() }
+    }
+
+    fn close(&mut self, object: &Object<'a>) {
+        self.0.truncate(object.first);
+    }
+
+    fn add(&mut self, object: &mut Object<'a>, key: Cow<'a, str>) -> Result<(), Fault> {
+        let own = &self.0[object.first..];
+        let twice = if object.set.is_empty() { own.contains(&key) } else { !object.set.insert(key.clone()) };
+        if twice {
+            return Err(Fault::DuplicateKey(key.into_owned()));
+        }
+        if object.set.is_empty() {
+            self.0.push(key);
+            if self.0.len() - object.first > COMPARED_MAX {
+                object.set.extend(self.0.drain(object.first..));
+            }
+        }
+        Ok(())
+    }
 }
 
 /// The index of the quote that ends the string starting at `start`, and whether it holds escapes.
@@ -143,5 +174,21 @@ mod tests {
         assert_eq!(check(r#"{"params":{"name":"a","n\u0061me":"b"}}"#), twice("name"));
         assert_eq!(check(r#"{"a":{"x":1},"b":{"x":1},"c":[{"x":1},{"x":2}]}"#), Ok(()));
         assert_eq!(check(r#"{"a":"b","c":"a"}"#), Ok(()), "values are not keys");
+        let deep = |inner: &str| format!("{}{inner}{}", r#"{"a":["#.repeat(30), "]}".repeat(30));
+        assert_eq!(check(&deep(r#"{"x":1,"y":{"x":2},"x":3}"#)), twice("x"));
+        assert_eq!(check(&deep(r#"{"x":1,"y":[{"x":2},{"x":3}],"z":{"x":2}}"#)), Ok(()));
+    }
+
+    #[test]
+    fn a_key_is_found_among_many_wherever_it_stands_first() {
+        let keys = |n: usize| (0..n).map(|n| format!("\"k{n}\":{{\"k{n}\":0}}")).collect::<Vec<_>>();
+        for n in [1, COMPARED_MAX, COMPARED_MAX + 1, COMPARED_MAX + 2, 3_000] {
+            assert_eq!(check(&format!("{{{}}}", keys(n).join(","))), Ok(()), "{n}");
+            for again in [0, n / 2, n - 1] {
+                let twice = Err(Fault::DuplicateKey(format!("k{again}")));
+                let text = format!("{{{},\"k{again}\":1}}", keys(n).join(","));
+                assert_eq!(check(&text), twice, "{again} of {n}");
+            }
+        }
     }
 }
