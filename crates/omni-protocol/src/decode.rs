@@ -29,7 +29,7 @@ const SALVAGE_BYTES_MAX: usize = 64 * 1024;
 ///
 /// Takes any bytes. Refuses what is not JSON in UTF-8, what is not a JSON-RPC 2.0 message, nesting beyond
 /// 64, half surrogate pairs, and keys that stand twice in one object. A byte order mark before it is passed over
-/// (RFC 8259, section 8.1): some shells write one.
+/// (RFC 8259, section 8.1): some shells write one. The work is linear in the length of the frame.
 pub fn decode(frame: &Bytes) -> Result<Message, Rejected> {
     let frame = &match frame.strip_prefix(BYTE_ORDER_MARK) {
         Some(rest) => frame.slice_ref(rest),
