@@ -74,6 +74,29 @@ const RULES: &[Rule] = &[
         sample: "let child = Command::new(\"git\").spawn();",
     },
     Rule {
+        title: "only one file writes for people",
+        reason: "use `terminal::Output`, `say` or `tracing`: they escape what a reader would not see",
+        sought: Sought::Code(&["io::stdout", "io::stderr", "stdout()", "stderr()", "println!", "print!"]),
+        scope: ALL,
+        // The second hands the descriptors to the protocol; the third builds a line of its own of what a child says.
+        allowed: &[
+            "crates/omni/src/terminal.rs",
+            "crates/omni/src/streams.rs",
+            "crates/omni-exec/src/process/output.rs",
+        ],
+        used_where_allowed: true,
+        sample: "let _ = writeln!(io::stderr(), \"{text}\");",
+    },
+    Rule {
+        title: "paths are shown escaped",
+        reason: "use `omni_call::shown_path`: a path may hold line ends and commands to a terminal",
+        sought: Sought::Code(&[".display()"]),
+        scope: &["crates/omni/"],
+        allowed: &[],
+        used_where_allowed: false,
+        sample: "format!(\"{}\", path.display())",
+    },
+    Rule {
         title: "unsafe code stands in two crates",
         reason: "give it a safe function in `omni-libpython`, or find one in a library",
         sought: Sought::Code(&["unsafe"]),

@@ -11,6 +11,7 @@ mod program;
 mod python_range;
 mod requirements;
 mod spec;
+mod visible;
 mod way;
 
 pub use call::{Call, CallId, LogLevel, Wants};
@@ -22,4 +23,5 @@ pub use program::{ProgramInput, ProgramOutput, ProgramSpec};
 pub use python_range::{PythonRange, PythonVersion};
 pub use requirements::{Requirements, RequirementsSource};
 pub use spec::{Inject, Limits, RunSpec};
+pub use visible::{Hidden, HiddenKind, hidden, shown, shown_bytes, shown_json, shown_line, shown_path};
 pub use way::Way;

@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use omni_call::shown_line;
 pub use omni_scan::Severity;
 use serde::{Deserialize, Serialize};
 
@@ -34,12 +35,14 @@ impl fmt::Display for Diagnostic {
             Severity::Warning => "warning",
             Severity::Note => "note",
         };
-        write!(f, "{severity}[{}]: {}\n  --> {}", self.code, self.message, self.file)?;
+        // Each is one line, whatever the skill's author wrote: a second one could pass for a finding of its own.
+        let (message, file) = (shown_line(&self.message), shown_line(&self.file));
+        write!(f, "{severity}[{}]: {message}\n  --> {file}", self.code)?;
         if self.line > 0 {
             write!(f, ":{}:{}", self.line, self.column.max(1))?;
         }
         if let Some(help) = &self.help {
-            write!(f, "\n  = help: {help}")?;
+            write!(f, "\n  = help: {}", shown_line(help))?;
         }
         Ok(())
     }

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use anyhow::{Context, Result};
+use omni_call::shown_path;
 use rust_embed::RustEmbed;
 
 #[derive(RustEmbed)]
@@ -46,7 +47,7 @@ fn lay_out<A: RustEmbed>(cache: &Path, name: &str) -> Result<PathBuf> {
     if is_complete::<A>(&dir) {
         return Ok(dir);
     }
-    let hint = || format!("`{}` cannot be written; name another place with `--cache-dir`", cache.display());
+    let hint = || format!("`{}` cannot be written; name another place with `--cache-dir`", shown_path(cache));
     fs::create_dir_all(cache).with_context(hint)?;
     // One call that is taken back may leave its laying out to go on beside that of the next.
     static ATTEMPTS: AtomicU64 = AtomicU64::new(0);

@@ -1,6 +1,6 @@
 //! `omni call`: one tool call through the same path as the server's, and none running.
 
-use std::io::{self, Read as _, Write};
+use std::io::{self, Read as _};
 use std::time::Instant;
 
 use anyhow::{Context, Result, bail};
@@ -12,6 +12,7 @@ use crate::args::CallArguments;
 use crate::executors::Executors;
 use crate::mcp;
 use crate::settings::{Places, RunSettings};
+use crate::terminal::{self, Output};
 
 const TOOL_ERROR: u8 = 1;
 const USAGE: u8 = 2;
@@ -19,7 +20,7 @@ const TIMEOUT: u8 = 124;
 
 /// Calls the tool, prints its result, and returns the exit code: 0, 1 for a failed tool, 2 for a wrong
 /// name or wrong arguments, 124 for a time limit.
-pub(crate) fn run(arguments: &CallArguments, out: &mut dyn Write) -> Result<u8> {
+pub(crate) fn run(arguments: &CallArguments, out: &mut Output) -> Result<u8> {
     let places = Places::resolve(&arguments.place)?;
     let settings = RunSettings::resolve(&arguments.run, &places.file)?;
     let executors = Executors::new(&places, &settings);
@@ -48,7 +49,7 @@ pub(crate) fn run(arguments: &CallArguments, out: &mut dyn Write) -> Result<u8> 
     let ToolReply { result, kind } = match reply {
         Ok(reply) => reply,
         Err(error) => {
-            writeln!(io::stderr(), "error: {error:#}")?;
+            terminal::say_error(&error);
             return Ok(USAGE);
         }
     };
@@ -101,7 +102,7 @@ fn typed(value: &str, schema: Option<&Value>) -> Value {
     if text_first { text() } else { serde_json::from_str(value).unwrap_or_else(|_| text()) }
 }
 
-fn print(result: &ToolResult, as_json: bool, out: &mut dyn Write) -> Result<()> {
+fn print(result: &ToolResult, as_json: bool, out: &mut Output) -> Result<()> {
     let content: Value = serde_json::from_slice(&result.content).context("the result is not JSON")?;
     if as_json {
         let parse = |part: &bytes::Bytes| serde_json::from_slice::<Value>(part);
@@ -112,16 +113,14 @@ fn print(result: &ToolResult, as_json: bool, out: &mut dyn Write) -> Result<()> 
         if let Some(meta) = &result.meta {
             object["_meta"] = parse(meta)?;
         }
-        writeln!(out, "{object}")?;
-        return Ok(());
+        return Ok(out.json(&object)?);
     }
-    let mut stderr = io::stderr();
     for block in content.as_array().into_iter().flatten() {
         let text = match block["text"].as_str() {
             Some(text) => text.to_owned(),
             None => format!("[{}]", summary(block)),
         };
-        if result.is_error { writeln!(stderr, "{text}")? } else { writeln!(out, "{text}")? }
+        if result.is_error { terminal::say(&text) } else { out.result(&text)? }
     }
     Ok(())
 }
@@ -142,27 +141,23 @@ struct Terminal;
 
 impl EventSink for Terminal {
     fn event(&mut self, event: Event) {
-        let mut stderr = io::stderr();
-        let _ = match event {
+        match event {
             // Steps before the tool has begun: their numbers say nothing.
             Event::Progress { value, total: None, message: Some(message) } if value < 1.0 => {
-                writeln!(stderr, "{message}")
+                terminal::say(&terminal::indented(&message));
             }
             Event::Progress { value, total, message } => {
                 let total = total.map(|total| format!("/{total}")).unwrap_or_default();
-                writeln!(stderr, "{value}{total} {}", message.unwrap_or_default())
+                let message = message.unwrap_or_default();
+                terminal::say(&format!("{value}{total} {}", terminal::indented(&message)));
             }
             Event::Log { level, logger, data } => {
                 let text = serde_json::from_slice::<Value>(&data).unwrap_or_default();
                 let text = text.as_str().map_or_else(|| text.to_string(), str::to_owned);
-                writeln!(
-                    stderr,
-                    "{}{}: {text}",
-                    level.name(),
-                    logger.map(|l| format!(" {l}")).unwrap_or_default()
-                )
+                let logger = logger.map(|logger| format!(" {logger}")).unwrap_or_default();
+                terminal::say(&format!("{}{logger}: {}", level.name(), terminal::indented(&text)));
             }
-        };
+        }
     }
 }
 

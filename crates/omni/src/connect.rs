@@ -3,6 +3,8 @@
 use std::fmt::Write as _;
 use std::path::Path;
 
+use omni_call::shown_path;
+
 use crate::settings::Places;
 
 /// Commands that connect clients to a running HTTP server.
@@ -48,9 +50,23 @@ fn table(rows: &[(&str, String)]) -> String {
 
 /// A path as a shell reads it back.
 fn quoted(path: &Path) -> String {
-    let text = path.display().to_string();
+    let text = path.to_string_lossy();
     let plain = |c: char| c.is_ascii_alphanumeric() || "/._-+=:@%".contains(c);
-    if text.chars().all(plain) { text } else { format!("'{}'", text.replace('\'', r"'\''")) }
+    if text.chars().all(plain) {
+        text.into_owned()
+    } else if matches!(shown_path(path), shown if shown == text) {
+        format!("'{}'", text.replace('\'', r"'\''"))
+    } else {
+        // The line is shown with what is hidden written as an escape, and must still mean this path.
+        path.as_os_str().as_encoded_bytes().iter().fold(String::from("$'"), |mut out, byte| {
+            let _ = match byte {
+                b'\'' | b'\\' => write!(out, "\\{}", char::from(*byte)),
+                b' '..=b'~' => write!(out, "{}", char::from(*byte)),
+                byte => write!(out, "\\x{byte:02x}"),
+            };
+            out
+        }) + "'"
+    }
 }
 
 #[cfg(test)]
@@ -61,5 +77,7 @@ mod tests {
     fn a_path_with_blanks_or_quotes_survives_the_shell() {
         assert_eq!(quoted(Path::new("/usr/bin/omni")), "/usr/bin/omni");
         assert_eq!(quoted(Path::new("/my skills/it's")), r"'/my skills/it'\''s'");
+        assert_eq!(quoted(Path::new("/déjà vu")), "'/déjà vu'");
+        assert_eq!(quoted(Path::new("/a\u{202e}'b\nc")), r"$'/a\xe2\x80\xae\'b\x0ac'");
     }
 }

@@ -1,9 +1,9 @@
 //! `omni describe TOOL`: everything about one tool.
 
-use std::io::{self, Write};
+use std::io::Write as _;
 
 use anyhow::Result;
-use omni_call::Requirements;
+use omni_call::{Requirements, shown_json, shown_line};
 use omni_catalog::{Snapshot, Tool};
 use serde_json::value::RawValue;
 use serde_json::{Value, json};
@@ -11,18 +11,19 @@ use serde_json::{Value, json};
 use crate::args::DescribeArguments;
 use crate::reading;
 use crate::settings::Places;
+use crate::terminal::{self, Output};
 
 /// Prints the tool; exits with 1 when there is none of that name.
-pub(crate) fn run(arguments: &DescribeArguments, out: &mut dyn Write) -> Result<u8> {
+pub(crate) fn run(arguments: &DescribeArguments, out: &mut Output) -> Result<u8> {
     let (places, catalog) = reading::open(&arguments.read.place)?;
     reading::refresh(&places, &catalog)?;
     let snapshot = catalog.snapshot();
     let Some(tool) = snapshot.tool(&arguments.tool) else {
-        writeln!(io::stderr(), "error: {}", unknown(&snapshot, &arguments.tool))?;
+        terminal::say(&format!("error: {}", unknown(&snapshot, &arguments.tool)));
         return Ok(1);
     };
     if arguments.read.json {
-        writeln!(out, "{}", as_json(&tool))?;
+        out.json(&as_json(&tool))?;
     } else {
         as_text(&tool, &places, out)?;
     }
@@ -36,11 +37,11 @@ fn unknown(snapshot: &Snapshot, name: &str) -> String {
     }
 }
 
-fn as_text(tool: &Tool, places: &Places, out: &mut dyn Write) -> Result<()> {
+fn as_text(tool: &Tool, places: &Places, out: &mut Output) -> Result<()> {
     let spec = &tool.spec;
     let place = reading::written_at(places, &tool.origin);
     let title = tool.title().map(|title| format!("  ({title})")).unwrap_or_default();
-    writeln!(out, "{}{title}", tool.name())?;
+    writeln!(out, "{}", shown_line(&format!("{}{title}", tool.name())))?;
     if let Some(description) = tool.description() {
         writeln!(out, "\n{}", indented(&description))?;
     }
@@ -72,7 +73,7 @@ fn as_text(tool: &Tool, places: &Places, out: &mut dyn Write) -> Result<()> {
     facts.extend(tool.version.iter().map(|version| ("version", version.clone())));
     writeln!(out)?;
     for (name, value) in facts {
-        writeln!(out, "{name:<12} {value}")?;
+        writeln!(out, "{name:<12} {}", shown_line(&value))?;
     }
     writeln!(out, "\narguments\n{}", schema(tool.input_schema())?)?;
     if let Some(output) = tool.output_schema() {
@@ -123,7 +124,7 @@ fn limit(milliseconds: Option<u64>) -> String {
 
 fn schema(schema: &RawValue) -> Result<String> {
     let value: Value = serde_json::from_str(schema.get())?;
-    Ok(indented(&serde_json::to_string_pretty(&value)?))
+    Ok(indented(&shown_json(&serde_json::to_string_pretty(&value)?)))
 }
 
 fn indented(text: &str) -> String {

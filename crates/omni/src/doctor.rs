@@ -1,9 +1,10 @@
 //! `omni doctor`: everything that is wrong with the skills or with this machine, and what to do about it.
 
-use std::io::Write;
+use std::io::Write as _;
 use std::path::Path;
 
 use anyhow::Result;
+use omni_call::shown_path;
 use omni_catalog::{Diagnostic, Severity};
 use omni_exec::{Isolation, namespaces};
 use serde_json::json;
@@ -15,6 +16,7 @@ use crate::python::{self, Python, Refusal, Tried};
 use crate::reading::{self, Counts, join, plural};
 use crate::runner::Health;
 use crate::settings::{Places, RunSettings};
+use crate::terminal::Output;
 use crate::{assets, executors, mcp};
 
 /// What to do about a runner that does not fit what is listed here.
@@ -23,7 +25,7 @@ const SAME_FOLDER: &str = "let it serve this folder of skills, start it again af
 
 /// Prints every finding in the style of a compiler. Exits with 1 only under `--strict`, for any warning
 /// or error.
-pub(crate) fn run(arguments: &DoctorArguments, out: &mut dyn Write) -> Result<u8> {
+pub(crate) fn run(arguments: &DoctorArguments, out: &mut Output) -> Result<u8> {
     let (places, catalog) = reading::open(&arguments.read.place)?;
     if places.lister().is_none() {
         catalog.refresh()?;
@@ -75,17 +77,17 @@ pub(crate) fn run(arguments: &DoctorArguments, out: &mut dyn Write) -> Result<u8
             "diagnostics": snapshot.diagnostics(),
             "counts": counts,
         });
-        writeln!(out, "{report}")?;
+        out.json(&report)?;
     } else {
         for finding in snapshot.diagnostics() {
             let file = match places.lister() {
                 Some(_) => finding.file.clone(),
-                None => reading::shown(&places.skills, &finding.file).display().to_string(),
+                None => shown_path(&reading::shown(&places.skills, &finding.file)),
             };
             writeln!(out, "{}\n", Diagnostic { file, ..finding.clone() })?;
         }
         match &python {
-            Ok(python) => writeln!(out, "python  {} ({})", python.version, python.executable.display())?,
+            Ok(python) => writeln!(out, "python  {} ({})", python.version, shown_path(&python.executable))?,
             Err(error) => {
                 writeln!(out, "error[no-python]: {error:#}\n  = help: tools are listed, but none can run\n")?
             }
@@ -94,7 +96,7 @@ pub(crate) fn run(arguments: &DoctorArguments, out: &mut dyn Write) -> Result<u8
             Some(Ok(tried)) => writeln!(
                 out,
                 "embedding works with {}: ready after {:.0} ms, {} MiB",
-                tried.library.display(),
+                shown_path(&tried.library),
                 tried.ready_ms,
                 tried.rss_kib / 1024
             )?,

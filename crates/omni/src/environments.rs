@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use anyhow::{Result, bail};
-use omni_call::{Requirements, Way};
+use omni_call::{Requirements, Way, shown_path};
 use omni_catalog::{Snapshot, Tool};
 use omni_exec::{EnvironmentConfig, Environments, ExecConfig, Stored, stored_environments};
 
@@ -34,7 +34,7 @@ pub(crate) fn open(
         Some(named) => match python::locate(named) {
             Some(uv) => Some(uv),
             None => {
-                bail!("`environments.uv = \"{}\"` in omni.toml: there is no such program", named.display())
+                bail!("`environments.uv = \"{}\"` in omni.toml: there is no such program", shown_path(named))
             }
         },
         None => {

@@ -1,24 +1,26 @@
 //! `omni list`: every tool, what it is for, and where it is written.
 
-use std::io::Write;
+use std::io::Write as _;
 
 use anyhow::Result;
+use omni_call::shown_line;
 use omni_catalog::Tool;
 use serde_json::{Value, json};
 
 use crate::args::ReadArguments;
 use crate::reading;
+use crate::terminal::Output;
 
 const DESCRIPTION_CHARS_MAX: usize = 72;
 
 /// Prints one line a tool, sorted by name.
-pub(crate) fn run(arguments: &ReadArguments, out: &mut dyn Write) -> Result<u8> {
+pub(crate) fn run(arguments: &ReadArguments, out: &mut Output) -> Result<u8> {
     let (places, catalog) = reading::open(&arguments.place)?;
     reading::refresh(&places, &catalog)?;
     let snapshot = catalog.snapshot();
     if arguments.json {
         let tools: Vec<Value> = snapshot.tools().map(|tool| summary(&tool)).collect();
-        writeln!(out, "{}", json!({ "version": snapshot.version(), "tools": tools }))?;
+        out.json(&json!({ "version": snapshot.version(), "tools": tools }))?;
         return Ok(0);
     }
     let rows: Vec<[String; 3]> = snapshot
@@ -26,9 +28,9 @@ pub(crate) fn run(arguments: &ReadArguments, out: &mut dyn Write) -> Result<u8> 
         .map(|tool| {
             let description = tool.description().unwrap_or_default();
             [
-                tool.name().to_owned(),
+                shown_line(tool.name()).into_owned(),
                 reading::one_line(&description, DESCRIPTION_CHARS_MAX),
-                reading::written_at(&places, &tool.origin),
+                shown_line(&reading::written_at(&places, &tool.origin)).into_owned(),
             ]
         })
         .collect();

@@ -11,6 +11,7 @@ mod environments;
 mod executors;
 mod home;
 mod list;
+mod log;
 mod mcp;
 mod progress_line;
 mod python;
@@ -20,16 +21,16 @@ mod runner;
 mod settings;
 mod streams;
 mod sync;
+mod terminal;
 mod worker;
 
 use std::fs::File;
-use std::io::{self, IsTerminal as _, Write as _};
+use std::io::{self, Write as _};
 use std::process::ExitCode;
 
-use clap::Parser as _;
-use tracing_subscriber::EnvFilter;
-
 use crate::args::{Arguments, Command, Transport};
+use crate::terminal::Output;
+use clap::Parser as _;
 
 /// The name under which the executors start this binary anew, to become Python. Not for people.
 const LAUNCH: &str = "__launch";
@@ -40,22 +41,41 @@ fn main() -> ExitCode {
         return match omni_exec::launch(std::env::args_os().skip(2)) {
             Ok(code) => ExitCode::from(code),
             Err(error) => {
-                let _ = writeln!(io::stderr(), "omni: cannot start {error}");
+                terminal::say(&format!("omni: cannot start {error}"));
                 ExitCode::from(127)
             }
         };
     }
-    let Arguments { command } = Arguments::parse();
-    log_to_stderr(&command);
+    let Arguments { command } = match Arguments::try_parse() {
+        Ok(arguments) => arguments,
+        Err(error) => return refused(&error),
+    };
+    // Where a person watches, the default says a little more.
+    let watched = matches!(&command, Command::Mcp(mcp) if mcp.transport == Transport::Http);
+    log::to_stderr(if watched { "info" } else { "warn" });
+    log::panics();
     match run(&command) {
         Ok(code) => ExitCode::from(code),
         // The reader of our output has seen enough: `omni list | head`.
         Err(error) if is_broken_pipe(&error) => ExitCode::SUCCESS,
         Err(error) => {
-            let _ = writeln!(io::stderr(), "error: {error:#}");
+            terminal::say_error(&error);
             ExitCode::FAILURE
         }
     }
+}
+
+/// Says what is wrong with the command line, or prints the help that was asked for, in colour where nothing in it
+/// comes from elsewhere.
+fn refused(error: &clap::Error) -> ExitCode {
+    let text = error.render().to_string();
+    if omni_call::hidden(&text).next().is_some() {
+        terminal::say(text.trim_end());
+    } else {
+        // Nobody may be listening.
+        let _ = error.print();
+    }
+    ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(2))
 }
 
 fn is_broken_pipe(error: &anyhow::Error) -> bool {
@@ -64,17 +84,18 @@ fn is_broken_pipe(error: &anyhow::Error) -> bool {
 }
 
 fn run(command: &Command) -> anyhow::Result<u8> {
-    let mut out = io::stdout().lock();
-    match command {
+    let mut out = Output::standard();
+    let code = match command {
         Command::Mcp(arguments) => {
             // In stdio mode the protocol alone may write there.
             drop(out);
-            mcp::run(arguments)
+            return mcp::run(arguments);
         }
         Command::Call(arguments) => {
             // The result alone goes there, whatever a library prints in this process.
             drop(out);
-            call::run(arguments, &mut File::from(streams::take_output()?))
+            out = Output::file(File::from(streams::take_output()?));
+            call::run(arguments, &mut out)
         }
         Command::List(arguments) => list::run(arguments, &mut out),
         Command::Describe(arguments) => describe::run(arguments, &mut out),
@@ -82,19 +103,7 @@ fn run(command: &Command) -> anyhow::Result<u8> {
         Command::Doctor(arguments) => doctor::run(arguments, &mut out),
         Command::PythonPath(arguments) => python_path::run(arguments, &mut out),
         Command::Worker(arguments) => worker::run(arguments, &mut out),
-    }
-}
-
-/// Logs go to stderr at the level that `OMNI_LOG` names. Where a person watches, the default says a little
-/// more.
-fn log_to_stderr(command: &Command) {
-    let watched = matches!(command, Command::Mcp(mcp) if mcp.transport == Transport::Http);
-    let default = if watched { "info" } else { "warn" };
-    let filter = EnvFilter::try_from_env("OMNI_LOG").unwrap_or_else(|_| EnvFilter::new(default));
-    tracing_subscriber::fmt()
-        .with_env_filter(filter)
-        .with_writer(io::stderr)
-        .with_ansi(io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none())
-        .with_target(false)
-        .init();
+    }?;
+    out.flush()?;
+    Ok(code)
 }

@@ -8,7 +8,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use anyhow::{Context, Result, bail};
-use omni_call::Executor;
+use omni_call::{Executor, shown_path};
 use omni_catalog::Severity;
 use omni_exec::Governed;
 use omni_server::{Access, AllowedNames, Library, Server, ServerConfig, SessionKey, serve_http, serve_stdio};
@@ -24,6 +24,7 @@ use crate::executors::Executors;
 use crate::runner::{Keeper, RunnerLibrary};
 use crate::settings::{Places, RunSettings};
 use crate::streams;
+use crate::terminal::say;
 
 /// What all results together may take that tools with `cache_ttl` have returned.
 const RESULT_CACHE_BYTES_MAX: usize = 16 << 20;
@@ -211,11 +212,6 @@ fn announce(server: &Server, source: &str, url: &str, open: Option<&str>) {
     say(&text);
 }
 
-fn say(text: &str) {
-    // Nobody may be listening; that must not end the server.
-    let _ = writeln!(io::stderr(), "{text}");
-}
-
 /// The key that seals session ids. Kept, so that sessions survive a restart; where it cannot be kept,
 /// sessions end with this process.
 fn session_key(state: &Path) -> SessionKey {
@@ -230,7 +226,7 @@ fn session_key(state: &Path) -> SessionKey {
         file.write_all(&key.0)
     });
     if let Err(error) = kept {
-        tracing::warn!(%error, path = %path.display(), "sessions will not survive a restart: their key cannot be kept");
+        tracing::warn!(%error, path = %shown_path(&path), "sessions will not survive a restart: their key cannot be kept");
     }
     key
 }

@@ -1,7 +1,10 @@
 //! One line on a terminal that shows how far something is: drawn over while it changes, gone when it is done.
 
-use std::io::{self, IsTerminal as _, Write as _};
 use std::time::{Duration, Instant};
+
+use omni_call::shown_line;
+
+use crate::terminal;
 
 /// A line on stderr. Shows nothing where stderr is no terminal.
 pub(crate) struct ProgressLine {
@@ -18,7 +21,7 @@ const REDRAW_AFTER: Duration = Duration::from_millis(50);
 
 impl ProgressLine {
     pub(crate) fn new() -> Self {
-        ProgressLine { shown: false, watched: io::stderr().is_terminal(), drawn_at: None }
+        ProgressLine { shown: false, watched: terminal::watched(), drawn_at: None }
     }
 
     /// Shows that `done` of `total` are done, and what is being done.
@@ -27,9 +30,7 @@ impl ProgressLine {
         if !self.watched || !fresh {
             return;
         }
-        // Nobody is harmed when it cannot be drawn.
-        let _ = write!(io::stderr(), "\r\x1b[2K{}", line(done, total, text));
-        let _ = io::stderr().flush();
+        terminal::redraw(&line(done, total, text));
         self.shown = true;
         self.drawn_at = Some(Instant::now());
     }
@@ -37,8 +38,7 @@ impl ProgressLine {
     /// Takes the line away, before something else is printed.
     pub(crate) fn clear(&mut self) {
         if std::mem::take(&mut self.shown) {
-            let _ = write!(io::stderr(), "\r\x1b[2K");
-            let _ = io::stderr().flush();
+            terminal::redraw("");
         }
         self.drawn_at = None;
     }
@@ -51,7 +51,8 @@ impl Drop for ProgressLine {
 }
 
 fn line(done: usize, total: Option<usize>, text: &str) -> String {
-    let text: String = text.chars().filter(|sign| !sign.is_control()).take(TEXT_CHARS_MAX).collect();
+    // What cannot be seen is shown by its number before it is cut, or half an escape would be left.
+    let text: String = shown_line(text).chars().take(TEXT_CHARS_MAX).collect();
     let Some(total) = total.filter(|total| *total > 0) else {
         return format!("[{}] {text}", " ".repeat(BAR_CELLS));
     };
@@ -68,7 +69,7 @@ mod tests {
         assert_eq!(line(0, None, "looking"), format!("[{}] looking", " ".repeat(20)));
         assert_eq!(
             line(3, Some(6), "a\x1b[2Kb"),
-            format!("[{}{}] 3/6 a[2Kb", "=".repeat(10), " ".repeat(10))
+            format!("[{}{}] 3/6 a\\x1b[2Kb", "=".repeat(10), " ".repeat(10))
         );
         assert_eq!(line(9, Some(6), ""), format!("[{}] 9/6 ", "=".repeat(20)));
         assert!(line(1, Some(2), &"x".repeat(500)).len() < 100);

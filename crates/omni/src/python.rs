@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use anyhow::{Context, Result, bail};
+use omni_call::shown_path;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
@@ -32,7 +33,7 @@ pub(crate) fn find(chosen: Option<&Path>, cache: &Path) -> Result<Python> {
         Some(path) => locate(path).with_context(|| {
             format!(
                 "`--python {}`: there is no such program; give the path of a Python 3.9 or newer",
-                path.display()
+                shown_path(path)
             )
         })?,
         None => ["python3", "python"].iter().find_map(|name| locate(Path::new(name))).context(
@@ -77,7 +78,7 @@ fn remember<T: Serialize>(cache: &Path, name: &str, stamp: Vec<String>, answer: 
 /// What the answer depends on: the program, and the variables by which version managers choose.
 fn stamp(command: &Path) -> Vec<String> {
     let variable = |name: &str| std::env::var(name).unwrap_or_default();
-    let here = std::env::current_dir().map(|here| here.display().to_string()).unwrap_or_default();
+    let here = std::env::current_dir().map(|here| shown_path(&here)).unwrap_or_default();
     let mut stamp = file_stamp(command);
     stamp.extend([variable("PYENV_VERSION"), variable("ASDF_PYTHON_VERSION"), here]);
     stamp
@@ -89,7 +90,7 @@ fn file_stamp(program: &Path) -> Vec<String> {
     let file = std::fs::metadata(program)
         .map(|found| format!("{}:{}:{}", found.ino(), found.size(), found.mtime_nsec()))
         .unwrap_or_default();
-    vec![program.display().to_string(), file]
+    vec![shown_path(program), file]
 }
 
 /// The program a name or path leads to.
@@ -110,21 +111,21 @@ fn ask(command: &Path) -> Result<Python> {
         ])
         .stdin(Stdio::null())
         .output()
-        .with_context(|| format!("`{}` could not be started", command.display()))?;
+        .with_context(|| format!("`{}` could not be started", shown_path(command)))?;
     let text = String::from_utf8_lossy(&output.stdout);
     let (Some(executable), Some(version)) = (text.lines().next(), text.lines().nth(1)) else {
         let stderr = String::from_utf8_lossy(&output.stderr);
         let said = stderr.trim().lines().last().unwrap_or("nothing").to_owned();
         bail!(
             "`{}` is not a Python that runs (it said: {said}); name another with `--python PATH`",
-            command.display()
+            shown_path(command)
         );
     };
     let mut numbers = version.split('.').map(|number| number.parse::<u8>().unwrap_or(0));
     if (numbers.next().unwrap_or(0), numbers.next().unwrap_or(0)) < OLDEST {
         bail!(
             "`{}` is Python {version}, and omni needs {}.{} or newer; name another with `--python PATH`",
-            command.display(),
+            shown_path(command),
             OLDEST.0,
             OLDEST.1
         );

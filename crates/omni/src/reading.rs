@@ -1,14 +1,15 @@
 //! The catalogue as the commands see it that only read: `list`, `describe`, `sync`, `doctor`.
 
-use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use anyhow::Result;
+use omni_call::{shown_line, shown_path};
 use omni_catalog::{Catalog, Origin, Severity, Snapshot};
 
 use crate::args::PlaceArguments;
 use crate::settings::Places;
+use crate::terminal;
 use crate::{mcp, runner};
 
 /// Opens the catalogue of these places. Nothing has been looked at yet but the cache.
@@ -27,8 +28,8 @@ pub(crate) fn refresh(places: &Places, catalog: &Arc<Catalog>) -> Result<()> {
     };
     let runner = settings.connect();
     if let Err(error) = mcp::runtime()?.block_on(runner::look(&runner, catalog)) {
-        // A closed stderr is no reason to fail.
-        let _ = writeln!(io::stderr(), "warning: {error:#}\nthis is the last list that it gave\n");
+        let error = terminal::indented(&format!("{error:#}"));
+        terminal::say(&format!("warning: {error}\nthis is the last list that it gave\n"));
     }
     Ok(())
 }
@@ -37,7 +38,7 @@ pub(crate) fn refresh(places: &Places, catalog: &Arc<Catalog>) -> Result<()> {
 pub(crate) fn written_at(places: &Places, origin: &Origin) -> String {
     match places.lister() {
         Some(_) => origin.file.clone(),
-        None => format!("{}:{}", shown(&places.skills, &origin.file).display(), origin.line),
+        None => format!("{}:{}", shown_path(&shown(&places.skills, &origin.file)), origin.line),
     }
 }
 
@@ -72,8 +73,7 @@ pub(crate) fn mention_findings(snapshot: &Snapshot) {
     let Counts { errors, warnings, .. } = Counts::of(snapshot);
     if errors + warnings > 0 {
         let found = join(&[plural(errors, "error"), plural(warnings, "warning")]);
-        // A closed stderr is no reason to fail.
-        let _ = writeln!(io::stderr(), "\n{found} in the skills: `omni doctor` shows them");
+        terminal::say(&format!("\n{found} in the skills: `omni doctor` shows them"));
     }
 }
 
@@ -113,11 +113,13 @@ pub(crate) fn join(parts: &[String]) -> String {
 pub(crate) fn one_line(text: &str, width: usize) -> String {
     let line = text.trim().lines().next().unwrap_or_default().trim_end();
     let line = line.find(". ").map_or(line, |end| &line[..=end]);
+    // Before it is cut, or half an escape would be left.
+    let line = shown_line(line);
     match line.char_indices().nth(width) {
         Some(_) => {
             let kept: String = line.chars().take(width.saturating_sub(1)).collect();
             format!("{}…", kept.trim_end())
         }
-        None => line.to_owned(),
+        None => line.into_owned(),
     }
 }

@@ -1,10 +1,11 @@
 //! `omni sync`: brings the cached manifest up to date, or says whether it is, and makes the environments that
 //! the skills need.
 
-use std::io::Write;
+use std::io::Write as _;
 use std::time::Instant;
 
 use anyhow::{Result, bail};
+use omni_call::shown_path;
 use omni_catalog::{Catalog, Change, ChangeKind, Plan};
 use omni_exec::{Environments, stored_environments};
 use serde_json::{Value, json};
@@ -14,10 +15,11 @@ use crate::environments::{self, Wanted};
 use crate::progress_line::ProgressLine;
 use crate::reading::{self, plural};
 use crate::settings::{Places, RunSettings};
+use crate::terminal::Output;
 use crate::{executors, mcp};
 
 /// Exits with 1 under `--check`, when the manifest is out of date, and when an environment cannot be made.
-pub(crate) fn run(arguments: &SyncArguments, out: &mut dyn Write) -> Result<u8> {
+pub(crate) fn run(arguments: &SyncArguments, out: &mut Output) -> Result<u8> {
     let (places, catalog) = reading::open(&arguments.read.place)?;
     if let Some(runner) = places.lister() {
         bail!(
@@ -44,16 +46,12 @@ pub(crate) fn run(arguments: &SyncArguments, out: &mut dyn Write) -> Result<u8> 
     if arguments.read.json {
         let path = catalog.manifest_path();
         let environments: Vec<Value> = results.iter().map(Outcome::json).collect();
-        writeln!(
-            out,
-            "{}",
-            json!({
-                "manifest": path,
-                "written": !only_look && !plan.up_to_date,
-                "plan": plan,
-                "environments": environments,
-            })
-        )?;
+        out.json(&json!({
+            "manifest": path,
+            "written": !only_look && !plan.up_to_date,
+            "plan": plan,
+            "environments": environments,
+        }))?;
     } else if !only_look {
         reading::mention_findings(&catalog.snapshot());
     }
@@ -200,10 +198,10 @@ impl Maker<'_> {
     }
 }
 
-fn report(plan: &Plan, only_look: bool, catalog: &Catalog, out: &mut dyn Write) -> Result<()> {
+fn report(plan: &Plan, only_look: bool, catalog: &Catalog, out: &mut Output) -> Result<()> {
     let path = catalog.manifest_path().unwrap_or_default();
     if plan.up_to_date {
-        writeln!(out, "up to date: {}", path.display())?;
+        writeln!(out, "up to date: {}", shown_path(&path))?;
         return Ok(());
     }
     changes("skill", &plan.skills, out)?;
@@ -212,18 +210,18 @@ fn report(plan: &Plan, only_look: bool, catalog: &Catalog, out: &mut dyn Write) 
         writeln!(
             out,
             "out of date: {}\n`omni sync` brings it up to date, and so does every start",
-            path.display()
+            shown_path(&path)
         )?;
     } else {
         let snapshot = catalog.snapshot();
         let (skills, tools) =
             (plural(snapshot.skills().len(), "skill"), plural(snapshot.tool_count(), "tool"));
-        writeln!(out, "written: {} ({skills}, {tools})", path.display())?;
+        writeln!(out, "written: {} ({skills}, {tools})", shown_path(&path))?;
     }
     Ok(())
 }
 
-fn changes(what: &str, changes: &[Change], out: &mut dyn Write) -> Result<()> {
+fn changes(what: &str, changes: &[Change], out: &mut Output) -> Result<()> {
     for Change { name, kind } in changes {
         let sign = match kind {
             ChangeKind::Added => '+',

@@ -170,6 +170,6 @@ impl Host for Control {
     }
 
     fn print(&self, _id: u64, _stream: i32, bytes: &[u8]) {
-        tracing::info!("python: {}", String::from_utf8_lossy(bytes).trim_end());
+        tracing::info!(text = String::from_utf8_lossy(bytes).trim_end(), "python said");
     }
 }

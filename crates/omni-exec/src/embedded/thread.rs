@@ -200,7 +200,7 @@ impl Thread {
         let Some(hearing) = state.calls.get_mut(&id) else {
             if let (0, Said::Printed { bytes, .. }) = (id, said) {
                 drop(state);
-                tracing::info!("python: {}", String::from_utf8_lossy(&bytes).trim_end());
+                tracing::info!(text = String::from_utf8_lossy(&bytes).trim_end(), "python said");
             }
             return;
         };

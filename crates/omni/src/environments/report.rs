@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 
 use super::{Wanted, stale, wanted};
 use crate::reading::{Counts, plural, size};
+use omni_call::shown_path;
 
 /// The environments that skills want, as they are, and those that nobody wants.
 pub(crate) struct Report {
@@ -80,7 +81,7 @@ impl Report {
                     writeln!(
                         out,
                         "environment of {who}: ready, Python {python}, {packages}, {size} ({})",
-                        stored.path.display()
+                        shown_path(&stored.path)
                     )?;
                 }
                 State::NotMade => {
@@ -122,7 +123,7 @@ fn not_ready(environments: &Environments, wanted: &Wanted) -> State {
     match last_failure(environments.folder(), &wanted.name) {
         Some((log, reason)) => State::Wrong {
             message: format!("it could not be made the last time: {reason}"),
-            help: format!("the whole output is in {}; `omni sync` tries again", log.display()),
+            help: format!("the whole output is in {}; `omni sync` tries again", shown_path(&log)),
         },
         None => State::NotMade,
     }

@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use anyhow::{Context, Result, bail};
+use omni_call::shown_path;
 use omni_exec::Embedding;
 use serde::{Deserialize, Serialize};
 
@@ -68,7 +69,7 @@ struct Probed {
 pub(crate) fn embedding(python: &Python, package: &Path, cache: &Path) -> Result<Tried, Refusal> {
     // Package and binary change together, and the folder's name is made from what is in it.
     let mut stamp = file_stamp(&python.executable);
-    stamp.push(package.display().to_string());
+    stamp.push(shown_path(package));
     if let Some(tried) = remembered::<Tried>(cache, "embedding", &stamp)
         && tried.library.is_file()
     {
@@ -90,17 +91,17 @@ fn facts(python: &Python) -> Result<Facts> {
         .args(["-I", "-c", FACTS])
         .stdin(Stdio::null())
         .output()
-        .with_context(|| format!("`{}` could not be started", program.display()))?;
+        .with_context(|| format!("`{}` could not be started", shown_path(program)))?;
     if !output.status.success() {
-        bail!("`{}` does not say how it was built: {}", program.display(), last_line(&output.stderr));
+        bail!("`{}` does not say how it was built: {}", shown_path(program), last_line(&output.stderr));
     }
     serde_json::from_slice(&output.stdout)
-        .with_context(|| format!("`{}` does not say how it was built", program.display()))
+        .with_context(|| format!("`{}` does not say how it was built", shown_path(program)))
 }
 
 /// The interpreter's library, if it has one that can be used.
 fn library(python: &Python, facts: &Facts) -> Result<PathBuf, Refusal> {
-    let program = python.executable.display();
+    let program = shown_path(&python.executable);
     let instead = "or use `executor: pool`";
     if facts.implementation != "cpython" {
         return Err(Refusal {
@@ -136,7 +137,7 @@ fn library(python: &Python, facts: &Facts) -> Result<PathBuf, Refusal> {
 /// Starts the interpreter in a process of our own program. A broken one ends its process, and the server's must not be
 /// the first to find out.
 fn try_out(python: &Python, facts: &Facts, library: PathBuf, package: &Path) -> Result<Tried, Refusal> {
-    let program = python.executable.display();
+    let program = shown_path(&python.executable);
     let refusal = |message| Refusal {
         message,
         hint: "name another Python with `--python PATH`, or use `executor: pool`".into(),
@@ -160,13 +161,13 @@ fn try_out(python: &Python, facts: &Facts, library: PathBuf, package: &Path) -> 
         Ok(probed) if output.status.success() => probed,
         _ => {
             let said = last_line(&output.stderr);
-            return Err(refusal(format!("`{}` does not run inside omni: {said}", library.display())));
+            return Err(refusal(format!("`{}` does not run inside omni: {said}", shown_path(&library))));
         }
     };
     if probed.prefix != facts.prefix {
         return Err(refusal(format!(
             "`{}` takes itself for the Python in `{}` where `{program}` is that in `{}`",
-            library.display(),
+            shown_path(&library),
             probed.prefix,
             facts.prefix
         )));

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
-use omni_call::Way;
+use omni_call::{Way, shown_path};
 use serde::Deserialize;
 
 use super::embedded::EmbeddedTable;
@@ -60,9 +60,9 @@ impl File {
 
 pub(super) fn read_file(path: &Path) -> Result<File> {
     let text =
-        std::fs::read_to_string(path).with_context(|| format!("`{}` cannot be read", path.display()))?;
+        std::fs::read_to_string(path).with_context(|| format!("`{}` cannot be read", shown_path(path)))?;
     // The message of `toml` names line, column and the keys there are.
-    toml::from_str(&text).with_context(|| format!("`{}` is not a settings file of omni", path.display()))
+    toml::from_str(&text).with_context(|| format!("`{}` is not a settings file of omni", shown_path(path)))
 }
 
 #[cfg(test)]

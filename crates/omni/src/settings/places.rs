@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
-use omni_call::Way;
+use omni_call::{Way, shown_path};
 use omni_catalog::{Catalog, CatalogConfig};
 
 use super::file::{File, read_file};
@@ -62,7 +62,7 @@ impl Places {
     pub(crate) fn source(&self) -> String {
         match self.lister() {
             Some(runner) => runner.address.to_string(),
-            None => self.skills.display().to_string(),
+            None => shown_path(&self.skills),
         }
     }
 
@@ -88,7 +88,7 @@ impl Places {
 fn settings_file(arguments: &PlaceArguments, here: &Path, home: &Home) -> Result<Option<PathBuf>> {
     if let Some(path) = &arguments.config {
         if !path.is_file() {
-            bail!("`--config {}`: there is no such file", path.display());
+            bail!("`--config {}`: there is no such file", shown_path(path));
         }
         return Ok(Some(std::path::absolute(path)?));
     }
@@ -99,10 +99,12 @@ fn settings_file(arguments: &PlaceArguments, here: &Path, home: &Home) -> Result
 fn existing_dir(path: &Path, setting: &str) -> Result<PathBuf> {
     match path.canonicalize() {
         Ok(real) if real.is_dir() => Ok(real),
-        Ok(_) => bail!("`{setting} {}`: that is not a folder", path.display()),
+        Ok(_) => bail!("`{setting} {}`: that is not a folder", shown_path(path)),
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
-            bail!("`{setting} {}`: there is no such folder; create it or name another", path.display())
+            bail!("`{setting} {}`: there is no such folder; create it or name another", shown_path(path))
         }
-        Err(error) => Err(error).with_context(|| format!("`{setting} {}` cannot be opened", path.display())),
+        Err(error) => {
+            Err(error).with_context(|| format!("`{setting} {}` cannot be opened", shown_path(path)))
+        }
     }
 }

@@ -1,0 +1,195 @@
+//! The log: one event, one line, and no text of others that looks like a line or a field of ours.
+
+use std::fmt;
+
+use omni_call::shown_line;
+use tracing::field::{Field, Visit};
+use tracing_subscriber::EnvFilter;
+use tracing_subscriber::field::RecordFields;
+use tracing_subscriber::fmt::FormatFields;
+use tracing_subscriber::fmt::format::Writer;
+
+use crate::terminal;
+
+/// Logs to stderr at the level that `OMNI_LOG` names, `default` without it, and as JSON, one object a line, where
+/// `OMNI_LOG_FORMAT` is `json`.
+pub(crate) fn to_stderr(default: &str) {
+    let filter = EnvFilter::try_from_env("OMNI_LOG").unwrap_or_else(|_| EnvFilter::new(default));
+    let log = tracing_subscriber::fmt().with_env_filter(filter).with_target(false);
+    if std::env::var_os("OMNI_LOG_FORMAT").is_some_and(|format| format == "json") {
+        log.json().with_writer(|| terminal::JsonLog).init();
+    } else {
+        let colours = terminal::watched() && std::env::var_os("NO_COLOR").is_none();
+        log.with_writer(terminal::log_writer).with_ansi(colours).fmt_fields(Fields).init();
+    }
+}
+
+/// Has a panic logged like everything else, in one line.
+pub(crate) fn panics() {
+    std::panic::set_hook(Box::new(|info| {
+        let place = info.location().map(ToString::to_string).unwrap_or_default();
+        let said = info.payload_as_str().unwrap_or("something that is no text");
+        let backtrace = std::backtrace::Backtrace::capture();
+        match backtrace.status() {
+            std::backtrace::BacktraceStatus::Captured => {
+                tracing::error!(said, place, %backtrace, "a bug of omni: it panicked");
+            }
+            _ => tracing::error!(said, place, "a bug of omni: it panicked"),
+        }
+    }));
+}
+
+/// Writes an event's message and its fields. A value that is more than one plain word stands in quotes.
+struct Fields;
+
+impl<'writer> FormatFields<'writer> for Fields {
+    fn format_fields<R: RecordFields>(&self, writer: Writer<'writer>, fields: R) -> fmt::Result {
+        let mut line = Line { writer, written: Ok(()), first: true };
+        fields.record(&mut line);
+        line.written
+    }
+}
+
+struct Line<'writer> {
+    writer: Writer<'writer>,
+    written: fmt::Result,
+    first: bool,
+}
+
+impl Line<'_> {
+    fn add(&mut self, field: &Field, value: &str) {
+        if self.written.is_err() || field.name().starts_with("log.") {
+            return;
+        }
+        let blank = if std::mem::take(&mut self.first) { "" } else { " " };
+        let value = shown_line(value);
+        let (italic, dimmed, plain) =
+            if self.writer.has_ansi_escapes() { ("\x1b[3m", "\x1b[2m", "\x1b[0m") } else { ("", "", "") };
+        self.written = match field.name() {
+            "message" => write!(self.writer, "{blank}{value}"),
+            name => write!(self.writer, "{blank}{italic}{name}{plain}{dimmed}={plain}{value}"),
+        };
+    }
+}
+
+impl Visit for Line<'_> {
+    fn record_str(&mut self, field: &Field, value: &str) {
+        match field.name() {
+            "message" => self.add(field, value),
+            _ => self.add(field, &word(value)),
+        }
+    }
+
+    fn record_error(&mut self, field: &Field, value: &(dyn std::error::Error + 'static)) {
+        let mut text = value.to_string();
+        let mut cause = value.source();
+        while let Some(error) = cause {
+            text.push_str(": ");
+            text.push_str(&error.to_string());
+            cause = error.source();
+        }
+        self.record_str(field, &text);
+    }
+
+    fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
+        let text = format!("{value:?}");
+        // A text that `Debug` has put in quotes already.
+        if is_quoted(&text) { self.add(field, &text) } else { self.record_str(field, &text) }
+    }
+}
+
+/// A value as one word: what has blanks or signs in it stands in quotes, and those within it are escaped.
+fn word(value: &str) -> String {
+    let plain = |sign: char| sign.is_alphanumeric() || "-_./:@%+,~<>()*#".contains(sign);
+    if !value.is_empty() && value.chars().all(plain) {
+        return value.to_owned();
+    }
+    let mut quoted = String::with_capacity(value.len() + 2);
+    quoted.push('"');
+    for sign in value.chars() {
+        if matches!(sign, '"' | '\\') {
+            quoted.push('\\');
+        }
+        quoted.push(sign);
+    }
+    quoted.push('"');
+    quoted
+}
+
+/// Whether a text is one literal in quotes, with none inside that is not escaped.
+fn is_quoted(text: &str) -> bool {
+    let Some(inside) = text.strip_prefix('"').and_then(|rest| rest.strip_suffix('"')) else { return false };
+    let mut escaped = false;
+    for sign in inside.chars() {
+        match sign {
+            _ if escaped => escaped = false,
+            '\\' => escaped = true,
+            '"' => return false,
+            _ => {}
+        }
+    }
+    !escaped
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::{self, Write};
+    use std::sync::{Arc, Mutex};
+
+    use super::*;
+
+    const HOSTILE: &str = "a\nERROR forged: x level=\"y\" \u{202e}z\x1b[2J";
+
+    #[derive(Clone, Default)]
+    struct Kept(Arc<Mutex<Vec<u8>>>);
+
+    impl Write for Kept {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            self.0.lock().unwrap().extend_from_slice(bytes);
+            Ok(bytes.len())
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    fn logged(event: impl FnOnce()) -> String {
+        let kept = Kept::default();
+        let writer = kept.clone();
+        let log = tracing_subscriber::fmt()
+            .without_time()
+            .with_target(false)
+            .with_ansi(false)
+            .with_writer(move || writer.clone())
+            .fmt_fields(Fields)
+            .finish();
+        tracing::subscriber::with_default(log, event);
+        String::from_utf8(kept.0.lock().unwrap().clone()).unwrap()
+    }
+
+    #[test]
+    fn an_event_is_one_line_and_a_value_one_field_whatever_is_in_it() {
+        let expected = r#""a\nERROR forged: x level=\"y\" \u{202e}z\x1b[2J""#;
+        let error = io::Error::other(HOSTILE);
+        let text = logged(|| {
+            tracing::warn!(text = HOSTILE, shown = %HOSTILE, %error, "it went wrong");
+        });
+        assert_eq!(text, format!(" WARN it went wrong text={expected} shown={expected} error={expected}\n"));
+        let debug = logged(|| tracing::warn!(debug = ?HOSTILE, "it went wrong"));
+        assert_eq!(debug.lines().count(), 1);
+        assert!(!debug.contains(['\x1b', '\u{202e}']), "{debug}");
+        let message = logged(|| tracing::warn!("{HOSTILE}"));
+        assert_eq!(message.lines().count(), 1, "{message}");
+    }
+
+    #[test]
+    fn plain_words_and_numbers_stand_as_they_are() {
+        let text = logged(
+            || tracing::warn!(path = %"/a/b-c.py:3", count = 3, name = "x", list = ?[1, 2], none = ?None::<u8>, "m"),
+        );
+        assert_eq!(text, " WARN m path=/a/b-c.py:3 count=3 name=x list=\"[1, 2]\" none=None\n");
+        let text = logged(|| tracing::warn!(quoted = ?"a b", empty = "", open = "\"", "m"));
+        assert_eq!(text, " WARN m quoted=\"a b\" empty=\"\" open=\"\\\"\"\n");
+    }
+}
