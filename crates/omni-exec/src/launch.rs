@@ -16,6 +16,7 @@ use rustix::process::{
     set_parent_process_death_signal, setrlimit, setsid,
 };
 use rustix::stdio::{dup2_stdin, stdin};
+use rustix::thread::set_no_new_privs;
 
 mod init;
 mod namespace;
@@ -38,6 +39,10 @@ const LIMIT: &str = "limit-";
 
 /// The word that has orphans below the process become its children: a daemon that a tool leaves is seen by its worker.
 pub(crate) const ADOPT: &str = "adopt";
+
+/// The word after which no program that the process starts can gain rights: set-user-id programs and the like run as
+/// whoever starts them.
+pub(crate) const NO_NEW_PRIVILEGES: &str = "no-new-privileges";
 
 /// The word that has the program run in a process-id namespace of its own.
 pub(crate) const ISOLATE: &str = "isolate";
@@ -167,6 +172,7 @@ fn settle(args: &mut impl Iterator<Item = OsString>) -> io::Result<Settled> {
         } else {
             match word {
                 Some(ADOPT) => adopts = true,
+                Some(NO_NEW_PRIVILEGES) => set_no_new_privs(true)?,
                 Some(ISOLATE) => settled.init_words = Some(Vec::new()),
                 Some(ISOLATE_ALL) => settled.init_words = Some(vec![init::LINGER]),
                 _ => break,

@@ -1,5 +1,6 @@
 //! One Python process that speaks the worker wire: how it becomes ready, and how one call runs on it.
 
+use std::ffi::OsString;
 use std::future::{Future, poll_fn};
 use std::io::{self, IoSlice};
 use std::mem::MaybeUninit;
@@ -108,6 +109,20 @@ pub(crate) enum End {
     Expired(Expiry),
 }
 
+/// The words that have Python run the function `main` of a module of our package.
+///
+/// Python looks for modules in the working folder first, with `-c` as with `-m`, and that folder is the project's: an
+/// `omni.py` in it would run in place of our package. So it is taken off the path before anything is imported; `sys`
+/// is in the interpreter itself. (`-P` does the same, from Python 3.11 on.)
+///
+/// `-m` would also have `runpy` import half of `importlib`, and double what a worker needs beyond bare Python until it
+/// is ready.
+pub(crate) fn main_of(module: &str) -> Vec<OsString> {
+    let code =
+        format!("import sys; sys.path[:1] == [''] and sys.path.pop(0); from {module} import main; main()");
+    vec!["-c".into(), code.into()]
+}
+
 /// Why a process did not become a worker.
 #[derive(Clone, Debug)]
 pub(crate) struct StartFailure {
@@ -136,13 +151,7 @@ impl Worker {
         mode: Mode,
         seat: Box<dyn Send>,
     ) -> Result<Self, StartFailure> {
-        // Not `-m omni.worker`, which does the same: `runpy` imports half of `importlib` and doubles what a
-        // worker needs beyond bare Python until it is ready.
-        let program = Program {
-            args: vec!["-c".into(), format!("from {module} import main; main()").into()],
-            env: Vec::new(),
-            forks: module == ZYGOTE,
-        };
+        let program = Program { args: main_of(module), env: Vec::new(), forks: module == ZYGOTE };
         let mut worker = Worker::launch(children, program, mode, seat).await.map_err(StartFailure::from)?;
         let config = children.config();
         match tokio::time::timeout(config.ready_timeout, worker.wait_ready()).await {

@@ -19,14 +19,22 @@ pub struct Rejected {
 /// Most messages in one batch.
 const BATCH_MAX: usize = 100;
 
+/// U+FEFF in UTF-8.
+const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
+
 /// How far into a broken frame the search for an id goes.
 const SALVAGE_BYTES_MAX: usize = 64 * 1024;
 
 /// Reads one frame: a message, or an array of them.
 ///
 /// Takes any bytes. Refuses what is not JSON in UTF-8, what is not a JSON-RPC 2.0 message, nesting beyond
-/// 64, half surrogate pairs, and keys that stand twice in the envelope, `params` or `params._meta`.
+/// 64, half surrogate pairs, and keys that stand twice in one object. A byte order mark before it is passed over
+/// (RFC 8259, section 8.1): some shells write one. The work is linear in the length of the frame.
 pub fn decode(frame: &Bytes) -> Result<Message, Rejected> {
+    let frame = &match frame.strip_prefix(BYTE_ORDER_MARK) {
+        Some(rest) => frame.slice_ref(rest),
+        None => frame.clone(),
+    };
     let reject =
         |code, message: String| Rejected { id: salvage_id(frame), error: RpcError::new(code, message) };
     let text = std::str::from_utf8(frame)
@@ -46,6 +54,7 @@ pub fn decode(frame: &Bytes) -> Result<Message, Rejected> {
             reject(ErrorCode::InvalidRequest, format!("nested deeper than {} levels", hygiene::DEPTH_MAX))
         }
         Fault::DuplicateKey(key) => {
+            let key: String = key.chars().take(60).collect();
             reject(ErrorCode::InvalidRequest, format!("`{key}` stands twice in one object"))
         }
     })?;
@@ -77,7 +86,8 @@ struct Envelope<'a> {
     id: Option<&'a RawValue>,
     method: Option<&'a RawValue>,
     params: Option<&'a RawValue>,
-    answers: bool,
+    has_result: bool,
+    has_error: bool,
 }
 
 fn read_envelope(text: &str) -> Result<Envelope<'_>, serde_json::Error> {
@@ -106,7 +116,8 @@ impl<'de> Visitor<'de> for EnvelopeVisitor {
                 "method" => envelope.method = Some(map.next_value()?),
                 "params" => envelope.params = Some(map.next_value()?),
                 other => {
-                    envelope.answers |= matches!(other, "result" | "error");
+                    envelope.has_result |= other == "result";
+                    envelope.has_error |= other == "error";
                     // As `RawValue`, not skipped: skipping would not look at its strings.
                     map.next_value::<&RawValue>()?;
                 }
@@ -127,7 +138,13 @@ impl Envelope<'_> {
             return Err(reject("`jsonrpc` must be \"2.0\""));
         }
         let Some(method) = self.method else {
-            return if self.answers { Ok(Message::Response) } else { Err(reject("`method` is missing")) };
+            return match (self.has_result, self.has_error, &id) {
+                (true, false, Some((_, Some(_)))) => Ok(Message::Response),
+                // An error may be about a message of ours whose id could not be read.
+                (false, true, _) => Ok(Message::Response),
+                (false, false, _) => Err(reject("`method` is missing")),
+                _ => Err(reject("a response has an `id` and one of `result` and `error`")),
+            };
         };
         let Ok(method) = serde_json::from_str::<Box<str>>(method.get()) else {
             return Err(reject("`method` must be a string"));
@@ -151,15 +168,20 @@ impl Envelope<'_> {
 }
 
 /// Finds the id of a frame that could not be read, so that its sender gets an answer: the value of the
-/// first `"id"` key of the outermost object, within the first 64 KiB.
+/// first `"id"` key of the outermost object, within the first 64 KiB. Only what is an id by JSON's own grammar is one.
 pub fn salvage_id(frame: &Bytes) -> Option<Id> {
     let bytes = &frame[..frame.len().min(SALVAGE_BYTES_MAX)];
+    let start = skip_white(bytes, if bytes.starts_with(BYTE_ORDER_MARK) { BYTE_ORDER_MARK.len() } else { 0 });
+    if bytes.get(start) != Some(&b'{') {
+        return None;
+    }
     let mut depth = 0usize;
-    let mut at = 0;
+    let mut at = start;
     while at < bytes.len() {
         match bytes[at] {
             b'{' | b'[' => depth += 1,
-            b'}' | b']' => depth = depth.saturating_sub(1),
+            b'}' | b']' if depth == 1 => return None,
+            b'}' | b']' => depth -= 1,
             b'"' => {
                 let end = quoted_end(bytes, at)?;
                 if depth == 1 && &bytes[at..=end] == b"\"id\"" {
@@ -189,7 +211,7 @@ fn quoted_end(bytes: &[u8], start: usize) -> Option<usize> {
 }
 
 fn skip_white(bytes: &[u8], mut at: usize) -> usize {
-    while bytes.get(at).is_some_and(u8::is_ascii_whitespace) {
+    while matches!(bytes.get(at), Some(b' ' | b'\t' | b'\n' | b'\r')) {
         at += 1;
     }
     at
@@ -202,9 +224,7 @@ fn id_at(frame: &Bytes, start: usize) -> Option<Id> {
     };
     // `1.5` would be cut at the point: what follows must end the value.
     let follows = frame.get(skip_white(frame, end))?;
-    let raw = frame.slice(start..end);
-    std::str::from_utf8(&raw).ok()?;
-    matches!(follows, b',' | b'}').then(|| Id::parse(&raw)).flatten()
+    matches!(follows, b',' | b'}').then(|| Id::parse(&frame.slice(start..end))).flatten()
 }
 
 #[cfg(test)]

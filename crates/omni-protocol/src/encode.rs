@@ -314,10 +314,16 @@ impl Encoder {
     }
 }
 
+/// Longest message of an error.
+const MESSAGE_BYTES_MAX: usize = 2_000;
+
 /// A JSON-RPC error. Without an id (one that could not be read) the member is left out: MCP's schema, unlike
 /// JSON-RPC 2.0, has no null there.
+///
+/// The message is cut at 2,000 bytes: much of it can be the peer's own words.
 pub fn error_frame(id: Option<&Id>, error: &RpcError) -> Frame {
-    let mut body = json!({ "code": error.code.number(), "message": error.message });
+    let message = &error.message[..error.message.floor_char_boundary(MESSAGE_BYTES_MAX)];
+    let mut body = json!({ "code": error.code.number(), "message": message });
     if let (Some(data), Some(object)) = (&error.data, body.as_object_mut()) {
         object.insert("data".into(), Value::clone(data));
     }

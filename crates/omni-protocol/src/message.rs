@@ -1,5 +1,6 @@
 //! A JSON-RPC message whose envelope has been read and whose parameters have not.
 
+use std::borrow::Cow;
 use std::fmt;
 
 use bytes::Bytes;
@@ -11,17 +12,19 @@ use bytes::Bytes;
 pub struct Id(Bytes);
 
 impl Id {
-    /// Reads an id from its JSON text. `None` for null, fractions, exponents and everything that is
-    /// neither a string nor an integer.
+    /// Reads an id from its JSON text. `None` for null, fractions, exponents and everything else that is neither a
+    /// string nor an integer by JSON's own grammar, so that what is written with the id is JSON.
+    ///
+    /// Takes any bytes: they may come from a frame that is no JSON.
     pub fn parse(raw: &Bytes) -> Option<Id> {
         match raw.first()? {
-            b'"' if raw.contains(&b'\\') => {
-                let text: String = serde_json::from_slice(raw).ok()?;
-                Some(Id(serde_json::to_vec(&text).ok()?.into()))
+            b'"' => {
+                let text: Cow<'_, str> = serde_json::from_slice(raw).ok()?;
+                // Without escapes, and without white space around it, it stands as it would be written.
+                let plain = raw.len() == text.len() + 2;
+                if plain { Some(Id(raw.clone())) } else { Some(Id(serde_json::to_vec(&text).ok()?.into())) }
             }
-            b'"' => Some(Id(raw.clone())),
-            b'-' | b'0'..=b'9' if raw[1..].iter().all(u8::is_ascii_digit) => Some(Id(raw.clone())),
-            _ => None,
+            _ => is_integer(raw).then(|| Id(raw.clone())),
         }
     }
 
@@ -31,9 +34,19 @@ impl Id {
     }
 }
 
+/// `int` of RFC 8259, section 6: no plus sign, no leading zero, a digit at least.
+pub(crate) fn is_integer(text: &[u8]) -> bool {
+    match text.strip_prefix(b"-").unwrap_or(text) {
+        [b'0'] => true,
+        [b'1'..=b'9', rest @ ..] => rest.iter().all(u8::is_ascii_digit),
+        _ => false,
+    }
+}
+
+/// For logs, where a client's text must not be of any length.
 impl fmt::Debug for Id {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&String::from_utf8_lossy(&self.0))
+        f.write_str(&String::from_utf8_lossy(&self.0[..self.0.len().min(100)]))
     }
 }
 

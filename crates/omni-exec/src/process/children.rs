@@ -20,8 +20,8 @@ use tokio::sync::{Notify, oneshot};
 use tokio::time::timeout;
 
 use super::environment::{self, MARK};
-use super::{Exit, Life, Process, isolation, keeper, starter, sweep};
-use crate::launch::{ADOPT, ISOLATE, ISOLATE_ALL, RUN, limit_words};
+use super::{Exit, Isolation, Life, Process, isolation, keeper, starter, sweep};
+use crate::launch::{ADOPT, ISOLATE, ISOLATE_ALL, NO_NEW_PRIVILEGES, RUN, limit_words};
 use crate::{ExecConfig, WorkerStart, embedded};
 
 /// What to start: Python's arguments and the variables that only this process gets.
@@ -155,6 +155,7 @@ impl Children {
         command
             .args(["__launch", RUN, &std::process::id().to_string()])
             .args(limit_words(&self.config.limits))
+            .args(self.gains_nothing())
             .args(isolated.then_some(ISOLATE))
             .args(program.argv)
             .env_clear()
@@ -350,6 +351,12 @@ impl Children {
         isolation::wanted(self.config.isolation, &self.config.launcher).await
     }
 
+    /// The word that keeps children from gaining rights. Where there are no namespaces too: whether `sudo` works in a
+    /// tool is for the setting to say, and not for the kernel at hand.
+    fn gains_nothing(&self) -> Option<&'static str> {
+        (self.config.isolation == Isolation::Auto).then_some(NO_NEW_PRIVILEGES)
+    }
+
     fn command(&self, program: Program, mark: &str, control: OwnedFd, isolated: bool) -> Command {
         let isolate = if program.forks { ISOLATE_ALL } else { ISOLATE };
         let mut command = Command::new(&self.config.launcher);
@@ -357,6 +364,7 @@ impl Children {
             .arg("__launch")
             .arg(std::process::id().to_string())
             .args(limit_words(&self.config.limits))
+            .args(self.gains_nothing())
             // A zygote is the parent of processes that are somebody else's.
             .args((!program.forks).then_some(ADOPT))
             .args(isolated.then_some(isolate))

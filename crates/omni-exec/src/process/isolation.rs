@@ -10,9 +10,10 @@ use crate::launch::{ISOLATE, PROBE, RUN};
 /// What surrounds a tool's processes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Isolation {
-    /// A process-id namespace where the machine allows it, else as with `None`.
+    /// A process-id namespace where the machine allows it, else process groups, marks and death signals. In either case
+    /// no program that a tool starts gains rights (`PR_SET_NO_NEW_PRIVS`).
     Auto,
-    /// Process groups, marks and death signals.
+    /// Process groups, marks and death signals. Programs that gain rights when they start, such as `sudo`, do.
     #[default]
     None,
 }

@@ -1,4 +1,4 @@
-//! B: a process of its own for every call. It is started from nothing, as `python -m omni.skills.run SKILL
+//! B: a process of its own for every call. It is started from nothing, like `python -m omni.skills.run SKILL
 //! COMMAND --args JSON`, or forked by a zygote that has imported what it needs: on request, ahead of time, or
 //! to serve a number of calls.
 
@@ -21,7 +21,7 @@ use crate::ExecConfig;
 use crate::outcome::{ending, outcome, refuse_oversized, start_failed, unstarted, waited_out};
 use crate::process::{Children, Program, TERM_GRACE};
 use crate::wire::{ErrorKind, Mode};
-use crate::worker::{End, StartFailure, Worker};
+use crate::worker::{End, StartFailure, Worker, main_of};
 use shelf::{Ready, Shelf};
 use zygote::Zygotes;
 
@@ -183,17 +183,8 @@ fn program(call: &Call) -> Program {
         _ => "-".into(),
     };
     let spec = &call.spec;
-    let mut program = Program {
-        args: vec![
-            "-m".into(),
-            "omni.skills.run".into(),
-            spec.skill.clone().into(),
-            spec.command.clone().into(),
-        ],
-        env: Vec::new(),
-        forks: false,
-    };
-    program.args.extend(["--args".into(), arguments]);
+    let mut program = Program { args: main_of("omni.skills.run"), env: Vec::new(), forks: false };
+    program.args.extend([spec.skill.clone().into(), spec.command.clone().into(), "--args".into(), arguments]);
     if let Some(skills) = spec.skill_dir.parent() {
         program.env.push(("OMNI_SKILLS", skills.into()));
     }

@@ -156,3 +156,13 @@ def reads_of(pid):
 def sees():
     """The processes that `ps` would show."""
     return sorted(int(name) for name in os.listdir("/proc") if name.isdigit())
+
+
+def gains(program):
+    """Say who a program is that is meant to run as somebody else, and whether the kernel forbids that."""
+    import subprocess
+
+    ran = subprocess.run([program, "-u"], check=True, capture_output=True, text=True)
+    with open("/proc/self/status") as status:
+        forbidden = next(line.split()[1] for line in status if line.startswith("NoNewPrivs"))
+    return {"uid": int(ran.stdout), "forbidden": forbidden == "1"}

@@ -38,10 +38,122 @@ fn every_broken_frame_gets_its_code_and_its_id_where_one_can_be_read() {
         (r#"{"jsonrpc":"2.0","id":1,"method":"ping","params":[1]}"#, (-32600, id("1"))),
         (r#"{"jsonrpc":"2.0","id":1,"id":2,"method":"ping"}"#, (-32600, id("1"))),
         (r#"{"jsonrpc":"2.0","id":3,"method":"a","params":{"name":"x","name":"y"}}"#, (-32600, id("3"))),
+        (
+            r#"{"jsonrpc":"2.0","id":3,"method":"a","params":{"a":{"b":{"c":[{"d":1,"d":1}]}}}}"#,
+            (-32600, id("3")),
+        ),
+        (r#"{"jsonrpc":"2.0","result":{}}"#, (-32600, None)),
+        (r#"{"jsonrpc":"2.0","id":1,"result":{},"error":{}}"#, (-32600, id("1"))),
+        (r#"{"jsonrpc":"2.0","id":1,"method":"ping"}{"id":2}"#, (-32700, id("1"))),
+        (r#"{"jsonrpc":"2.0","method":"ping"}{"id":2}"#, (-32700, None)),
+        (r#"["id":5]"#, (-32700, None)),
         ("[]", (-32600, None)),
     ];
     for (text, expected) in cases {
         assert_eq!(rejection(text), expected, "{text}");
+    }
+}
+
+/// Ids as they can stand in a frame that is broken further on, and what is echoed of them.
+#[test]
+fn an_id_is_echoed_only_when_it_is_one_by_the_grammar_of_json() {
+    let long = format!("1{}", "0".repeat(400));
+    let echoed = [
+        ("0", "0"),
+        ("-0", "-0"),
+        ("-7", "-7"),
+        (&long, &long),
+        ("\"\"", "\"\""),
+        (r#""a\u0062""#, "\"ab\""),
+        (r#""\ud83d\ude00""#, "\"😀\""),
+        (r#""\u0001\/""#, r#""\u0001/""#),
+        (" \t\r\n5 ", "5"),
+    ];
+    let refused = [
+        "007",
+        "-",
+        "--1",
+        "-01",
+        "+1",
+        "1.",
+        ".5",
+        "1.5",
+        "1e2",
+        "1E+400",
+        "1e99999999999",
+        "0x1",
+        "1_000",
+        "1-2",
+        "NaN",
+        "Infinity",
+        "-Infinity",
+        "null",
+        "true",
+        "[1]",
+        "{\"id\":1}",
+        "'a'",
+        "\"a\u{1}\"",
+        "\"a\tb\"",
+        "\"a\n\"",
+        r#""\x41""#,
+        r#""\u12""#,
+        r#""\ud800""#,
+        r#""\udc00\ud800""#,
+        r#""\ud800\u0041""#,
+        "\u{c}1",
+        "٣",
+        "\"a",
+        "",
+    ];
+    let salvaged =
+        |id: &str, rest: &str| salvage_id(&frame(&format!(r#"{{"jsonrpc":"2.0","id":{id}{rest}"#)));
+    for (id, expected) in echoed {
+        for rest in [",\"method\":}", "}}", ", ["] {
+            let found = salvaged(id, rest).map(|id| String::from_utf8(id.as_json().to_vec()).unwrap());
+            assert_eq!(found.as_deref(), Some(expected), "{id}{rest}");
+        }
+    }
+    for id in refused {
+        assert_eq!(salvaged(id, ",\"method\":}"), None, "{id}");
+        let whole = rejection(&format!(r#"{{"jsonrpc":"2.0","id":{id},"method":"ping"}}"#));
+        assert_eq!(whole.1, None, "{id}");
+    }
+    assert_eq!(salvage_id(&Bytes::from_static(b"{\"id\":\"\xff\",}")), None, "no UTF-8");
+}
+
+#[test]
+fn brackets_without_end_are_refused_and_not_waited_for() {
+    for n in [1, 64, 65, 200, 100_000] {
+        let open = "[".repeat(n);
+        assert_eq!(rejection(&open).0, -32700, "{n}");
+        assert_eq!(rejection(&"{\"a\":".repeat(n)).0, -32700, "{n}");
+        let params = format!(r#"{{"jsonrpc":"2.0","id":4,"method":"a","params":{{"a":{open}"#);
+        assert_eq!(rejection(&params), (-32700, Some("4".into())), "{n}");
+        let whole =
+            format!(r#"{{"jsonrpc":"2.0","id":4,"method":"a","params":{{"a":{open}{}}}}}"#, "]".repeat(n));
+        assert_eq!(decode(&frame(&whole)).is_ok(), n < 63, "{n}");
+    }
+}
+
+#[test]
+fn a_byte_order_mark_before_a_frame_is_passed_over_and_nowhere_else() {
+    let ping = r#"{"jsonrpc":"2.0","id":1,"method":"ping"}"#;
+    assert!(matches!(decode(&frame(&format!("\u{feff}{ping}"))), Ok(Message::Request(_))));
+    assert!(matches!(decode(&frame(&format!("\u{feff}[{ping}]"))), Ok(Message::Batch(_))));
+    assert_eq!(rejection(&format!("\u{feff}\u{feff}{ping}")).0, -32700);
+    assert_eq!(rejection(&format!(" \u{feff}{ping}")).0, -32700);
+    assert_eq!(rejection("\u{feff}{\"id\":1,}"), (-32700, Some("1".into())));
+}
+
+#[test]
+fn white_space_is_what_json_calls_so() {
+    let text = "\r\n\t {\"jsonrpc\":\r\"2.0\",\"id\":1,\r\"method\":\"ping\"}\r";
+    assert!(matches!(decode(&frame(text)), Ok(Message::Request(_))));
+    for other in ["\0", "\u{c}", "\u{a0}", "\u{2028}"] {
+        assert_eq!(
+            rejection(&format!(r#"{{"jsonrpc":"2.0","id":1,{other}"method":"ping"}}"#)),
+            (-32700, Some("1".into()))
+        );
     }
 }
 

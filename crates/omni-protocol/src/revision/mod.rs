@@ -10,11 +10,11 @@ use std::collections::HashMap;
 
 use bytes::Bytes;
 use omni_call::LogLevel;
-use serde::Deserialize;
+use serde::{Deserialize, Deserializer};
 use serde_json::value::RawValue;
 
 use crate::decode::Rejected;
-use crate::message::{Id, RawNotification, RawRequest};
+use crate::message::{Id, RawNotification, RawRequest, is_integer};
 use crate::request::{
     Action, CallTool, Cancelled, ClientInfo, GetPrompt, ItemKind, Notification, Request, RequestMeta, Topics,
 };
@@ -151,6 +151,15 @@ impl Request {
     /// connection; any other is read as the `session`'s revision. Without a session only `initialize` and
     /// `ping` can be read.
     pub fn read(raw: RawRequest, session: Option<Revision>) -> Result<Request, Rejected> {
+        Request::read_in(raw, || Ok(session))
+    }
+
+    /// Reads a request whose session is looked up only if its era has sessions. A refusal of `session` is the
+    /// request's.
+    pub fn read_in(
+        raw: RawRequest,
+        session: impl FnOnce() -> Result<Option<Revision>, RpcError>,
+    ) -> Result<Request, Rejected> {
         let RawRequest { id, method, params } = raw;
         let read = || {
             let mut parsed: Params<'_> = match &params {
@@ -161,7 +170,11 @@ impl Request {
             parsed.text = params.clone().unwrap_or_default();
             let params = parsed;
             let names_version = params.meta.as_ref().is_some_and(|meta| meta.protocol_version.is_some());
-            if names_version { modern::read(&method, params) } else { legacy::read(&method, params, session) }
+            if names_version {
+                modern::read(&method, params)
+            } else {
+                legacy::read(&method, params, session()?)
+            }
         };
         match read() {
             Ok(Parts { revision, action, meta }) => {
@@ -221,6 +234,10 @@ struct Params<'a> {
     notifications: Option<&'a RawValue>,
     #[serde(borrow)]
     level: Option<Cow<'a, str>>,
+    #[serde(borrow, default, rename = "requestState", deserialize_with = "present")]
+    request_state: Option<&'a RawValue>,
+    #[serde(borrow, default, rename = "inputResponses", deserialize_with = "present")]
+    input_responses: Option<&'a RawValue>,
     #[serde(borrow, rename = "protocolVersion")]
     protocol_version: Option<Cow<'a, str>>,
     #[serde(rename = "clientInfo")]
@@ -228,6 +245,11 @@ struct Params<'a> {
     /// The text that all of this was read from, to cut pieces out of without copying.
     #[serde(skip)]
     text: Bytes,
+}
+
+/// A member whose absence is one thing and whose null another.
+fn present<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<&'de RawValue>, D::Error> {
+    <&RawValue>::deserialize(deserializer).map(Some)
 }
 
 /// The reserved keys of `_meta`.
@@ -287,8 +309,9 @@ pub(crate) fn method_not_found(method: &str) -> RpcError {
 /// A progress token is a string or a number; anything else is refused rather than echoed.
 fn progress_token<'a>(meta: Option<&Meta<'a>>) -> Result<Option<&'a RawValue>, RpcError> {
     let Some(token) = meta.and_then(|meta| meta.progress_token) else { return Ok(None) };
-    match token.get().as_bytes()[0] {
-        b'"' | b'-' | b'0'..=b'9' => Ok(Some(token)),
+    match token.get().as_bytes() {
+        [b'"', ..] => Ok(Some(token)),
+        number if is_integer(number) => Ok(Some(token)),
         _ => Err(invalid("`_meta.progressToken` must be a string or an integer")),
     }
 }

@@ -24,6 +24,13 @@ pub(super) fn read<'a>(method: &str, mut params: Params<'a>) -> Result<Parts<'a>
             "`params._meta` must hold an object `io.modelcontextprotocol/clientCapabilities` (`{}` for none)",
         ));
     }
+    // Whoever keeps a tool's question open gave the state out as a string; nothing else can be one.
+    if params.request_state.is_some_and(|state| !state.get().starts_with('"')) {
+        return Err(invalid("`params.requestState` must be a string, as it was given out"));
+    }
+    if params.input_responses.is_some_and(|responses| !responses.get().starts_with('{')) {
+        return Err(invalid("`params.inputResponses` must be an object"));
+    }
     let level = meta.and_then(|meta| meta.log_level.as_deref());
     let log_level =
         level.map(|name| log_level(name, "_meta.io.modelcontextprotocol/logLevel")).transpose()?;

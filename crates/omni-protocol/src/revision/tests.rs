@@ -60,6 +60,57 @@ fn refusals_carry_the_code_of_their_revision() {
 }
 
 #[test]
+fn modern_members_of_another_type_are_refused_and_legacy_ones_mean_nothing() {
+    for (member, wrong) in [
+        ("requestState", &["5", "null", "{}", "[\"a\"]", "true"][..]),
+        ("inputResponses", &["5", "null", "\"a\"", "[]"]),
+        ("_meta", &["5", "\"a\"", "[]"]),
+        ("name", &["5", "{}", "[]", "true"]),
+        ("cursor", &["5", "{}"]),
+    ] {
+        for value in wrong {
+            let meta = if member == "_meta" { String::new() } else { format!(",{MODERN}") };
+            let params = format!(r#"{{"{member}":{value}{meta}}}"#);
+            assert_eq!(code(request("tools/list", &params, None)), -32602, "{params}");
+        }
+    }
+    for (key, wrong) in [
+        ("protocolVersion", &["5", "{}", "true"][..]),
+        ("clientCapabilities", &["5", "null", "[]", "\"a\""]),
+        ("clientInfo", &["5", "[1]", "\"a\"", r#"{"name":5}"#]),
+        ("logLevel", &["5", "{}", "\"loud\"", "\"\""]),
+    ] {
+        for value in wrong {
+            let mut members = MODERN.replacen(&format!("/{key}\""), &format!("/other-{key}\""), 1);
+            members.truncate(members.len() - 1);
+            let params = format!(r#"{{{members},"io.modelcontextprotocol/{key}":{value}}}}}"#);
+            assert_eq!(code(request("tools/list", &params, None)), -32602, "{params}");
+        }
+    }
+    for token in ["1.5", "1e3", "{}", "true", "null"] {
+        let params = format!(r#"{{"_meta":{{"progressToken":{token}}}}}"#);
+        let read = request("tools/list", &params, Some(Revision::V2025_11_25));
+        assert_eq!(read.is_err(), token != "null", "{token}");
+    }
+    let legacy =
+        request("tools/list", r#"{"requestState":5,"inputResponses":5}"#, Some(Revision::V2025_11_25));
+    assert!(legacy.is_ok());
+}
+
+#[test]
+fn a_modern_request_never_asks_for_its_session() {
+    let raw = |params: String| RawRequest {
+        id: Id::parse(&Bytes::from_static(b"1")).unwrap(),
+        method: "tools/list".into(),
+        params: Some(params.into()),
+    };
+    let none = || Err(RpcError::new(ErrorCode::UnknownSession, "no such session"));
+    assert!(Request::read_in(raw(format!("{{{MODERN}}}")), none).is_ok());
+    let refused = Request::read_in(raw("{}".into()), none).expect_err("it has none");
+    assert_eq!(refused.error.code, ErrorCode::UnknownSession);
+}
+
+#[test]
 fn arguments_and_progress_token_come_through_byte_for_byte() {
     let params = r#"{"name":"a.b","arguments":{"x": 1.0},"_meta":{"progressToken":"t\u0031","other":1}}"#;
     let request = request("tools/call", params, Some(Revision::V2025_11_25)).unwrap();
