@@ -18,7 +18,13 @@ import wire
 from report import Table
 from servers import Running, Server, descendants, usage
 
-WAYS = ("pool", "spawn", "zygote", "prewarmed", "recycled", "embedded", "embedded_worker", "runner")
+WAYS = ("pool", "spawn", "fork", "fork ahead", "fork reused", "embedded", "runner")
+
+#: What the front matter of each says, where that is not just its name.
+FRONT = {
+    "fork ahead": "executor: fork\nahead: 2",
+    "fork reused": "executor: fork\ncalls: 100",
+}
 
 #: Long enough that neither side's core is still awake from the call before.
 GAP_SECONDS = 0.02
@@ -70,8 +76,8 @@ def ladder(binary: Path, python: str, folder: Path, rounds: int, calls: int) -> 
             for one in ask.values():
                 for _ in range(5):
                     one()
-            zygote_kib = max(usage(pid).rss_kib for pid in descendants(running["zygote"].pid))
-            echo, fork = _Echo(python), _Forker(python, zygote_kib)
+            parent_kib = max(usage(pid).rss_kib for pid in descendants(running["fork"].pid))
+            echo, fork = _Echo(python), _Forker(python, parent_kib)
             floors = {
                 "Python echo on a socket": echo.ask,
                 "bare spawn of the same argv": spawn,
@@ -93,13 +99,12 @@ def ladder(binary: Path, python: str, folder: Path, rounds: int, calls: int) -> 
         ("pool", "Python echo on a socket"),
         ("spawn", "bare spawn of the same argv"),
         (OPEN, "bare spawn of the same argv"),
-        ("zygote", "bare fork, exit, wait"),
-        ("prewarmed", "pool"),
-        ("recycled", "pool"),
+        ("fork", "bare fork, exit, wait"),
+        ("fork ahead", "pool"),
+        ("fork reused", "pool"),
         ("runner", "pool"),
         ("runner", "Python echo on a socket"),
         ("embedded", "pool"),
-        ("embedded_worker", "pool"),
     ):
         for row, columns in table.rows.items():
             ratios = [mine / other for mine, other in zip(columns[ours], columns[floor])]
@@ -124,7 +129,7 @@ def _server(binary: Path, folder: Path, way: str, *more: str) -> Server:
     skill = folder / way / "bench"
     shutil.copytree(generate.BENCH, skill, ignore=shutil.ignore_patterns("__pycache__"))
     front = skill / "SKILL.md"
-    front.write_text(front.read_text().replace("---\n", f"---\nexecutor: {way}\n", 1))
+    front.write_text(front.read_text().replace("---\n", f"---\n{FRONT.get(way, f'executor: {way}')}\n", 1))
     server = memory.server(binary, skill.parent, folder / f"cache-{way}")
     server.stdio += more
     if way == "runner":

@@ -318,7 +318,7 @@ def test_a_changed_tool_runs_as_it_is_now(client, tmp_path):
 
 
 def test_the_options_of_the_server_are_taken(client):
-    one = client("--skills", "skills", "--executor", "zygote", "--cache-dir=x", "--timeout", "5", "--new")
+    one = client("--skills", "skills", "--executor", "fork", "--cache-dir=x", "--timeout", "5", "--new")
     assert one.initialize()["serverInfo"]["name"] == "omni"
 
 

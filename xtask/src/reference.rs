@@ -9,6 +9,7 @@ use anyhow::{Context, Result};
 use crate::command;
 use crate::toolbox::Workspace;
 
+mod executors;
 mod outcomes;
 
 /// A page whose file says something else than the code.
@@ -23,6 +24,8 @@ pub(crate) fn stale_pages(workspace: &Workspace) -> Result<Vec<StalePage>> {
     let pages = [
         StalePage { path: "docs/reference/cli.md", text: command_line(&binary)? },
         StalePage { path: "docs/reference/outcomes.md", text: outcomes::page() },
+        StalePage { path: "docs/reference/executors.md", text: executors::page() },
+        StalePage { path: "python/src/omni/executors.py", text: executors::module() },
     ];
     let stale = |page: &StalePage| {
         fs::read_to_string(workspace.root.join(page.path)).ok().as_ref() != Some(&page.text)

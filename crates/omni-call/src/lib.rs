@@ -5,6 +5,7 @@
 mod call;
 mod deadline;
 mod executor;
+mod executor_kind;
 mod outcome;
 mod policy;
 mod program;
@@ -12,11 +13,11 @@ mod python_range;
 mod requirements;
 mod spec;
 mod visible;
-mod way;
 
 pub use call::{Call, CallId, LogLevel, Wants};
 pub use deadline::{Deadline, Expiry};
 pub use executor::{BoxFuture, Event, EventSink, Executor, NoEvents};
+pub use executor_kind::{ExecutorKind, ForkSettings, UnknownExecutor};
 pub use outcome::{Ending, ErrorDetail, Outcome, Phase, ToolResult};
 pub use policy::{Affinity, Policy};
 pub use program::{ProgramInput, ProgramOutput, ProgramSpec};
@@ -24,4 +25,3 @@ pub use python_range::{PythonRange, PythonVersion};
 pub use requirements::{Requirements, RequirementsSource};
 pub use spec::{Inject, Limits, RunSpec};
 pub use visible::{Hidden, HiddenKind, hidden, shown, shown_bytes, shown_json, shown_line, shown_path};
-pub use way::Way;

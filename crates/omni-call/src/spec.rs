@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use crate::{Policy, ProgramSpec, Requirements, Way};
+use crate::{ExecutorKind, ForkSettings, Policy, ProgramSpec, Requirements};
 
 /// Everything an executor needs to know about a tool.
 #[derive(Debug, Serialize, Deserialize)]
@@ -22,7 +22,10 @@ pub struct RunSpec {
     /// The function's name in that file.
     pub function: String,
     pub is_async: bool,
-    pub way: Way,
+    pub executor: ExecutorKind,
+    /// What the tool or its skill says for the case that `executor` is [`ExecutorKind::Fork`].
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub fork: ForkSettings,
     /// The return value is put under `{"result": …}` in structured content, because its schema is not an
     /// object's.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
@@ -96,7 +99,8 @@ impl RunSpec {
             file: file.to_owned(),
             function: function.to_owned(),
             is_async: false,
-            way: Way::Pool,
+            executor: ExecutorKind::Pool,
+            fork: ForkSettings::default(),
             wrap_result: false,
             structured: false,
             inject: Vec::new(),

@@ -14,7 +14,7 @@ use std::process::Command;
 use std::time::{Duration, Instant};
 use std::{env, fs, io};
 
-use omni_call::Way;
+use omni_call::ExecutorKind;
 use omni_catalog::{Catalog, CatalogConfig, ListShape};
 
 const ROUNDS: usize = 9;
@@ -73,7 +73,7 @@ fn start(skills_dir: &Path, cache_dir: &Path, cached: bool) -> Result<Duration> 
     let config = CatalogConfig {
         skills_dir: skills_dir.to_owned(),
         cache_dir: Some(cache_dir.to_owned()),
-        default_way: Way::Pool,
+        default_executor: ExecutorKind::Pool,
     };
     let catalog = Catalog::open(config)?;
     catalog.refresh()?;

@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use arc_swap::ArcSwap;
 use bytes::Bytes;
-use omni_call::Way;
+use omni_call::ExecutorKind;
 
 use crate::change::Plan;
 use crate::described::{self, Described, NotAList};
@@ -28,7 +28,7 @@ pub struct CatalogConfig {
     /// `None` keeps nothing between two starts.
     pub cache_dir: Option<PathBuf>,
     /// How tools are run that do not say it, nor their skill.
-    pub default_way: Way,
+    pub default_executor: ExecutorKind,
 }
 
 /// The skills of one folder, or the tools that somebody else describes. Shared in an `Arc`; every method may be
@@ -42,7 +42,7 @@ pub struct Catalog {
     skills_dir: Arc<Path>,
     /// Who describes the tools; `None` for a folder.
     source: Option<Box<str>>,
-    default_way: Way,
+    default_executor: ExecutorKind,
     store: Store,
     cached: bool,
     current: ArcSwap<Snapshot>,
@@ -121,7 +121,7 @@ impl Catalog {
     ///
     /// When `skills_dir` is not a folder that can be entered.
     pub fn open(config: CatalogConfig) -> Result<Catalog, CatalogError> {
-        let CatalogConfig { skills_dir: path, cache_dir, default_way } = config;
+        let CatalogConfig { skills_dir: path, cache_dir, default_executor } = config;
         let unreadable = |source| CatalogError::SkillsDir { path: path.clone(), source };
         let skills_dir = path.canonicalize().map_err(unreadable)?;
         if !skills_dir.metadata().map_err(unreadable)?.is_dir() {
@@ -135,11 +135,11 @@ impl Catalog {
             Some(served) => served,
             None => nothing_yet(&path)?,
         };
-        let current = ArcSwap::from_pointee(Snapshot::new(served, Arc::clone(&skills_dir), default_way));
+        let current = ArcSwap::from_pointee(Snapshot::new(served, Arc::clone(&skills_dir), default_executor));
         Ok(Catalog {
             skills_dir,
             source: None,
-            default_way,
+            default_executor,
             store,
             cached: is_cached,
             current,
@@ -164,11 +164,12 @@ impl Catalog {
             None => nothing_yet(&name)?,
         };
         let nowhere: Arc<Path> = Path::new("").into();
-        let current = ArcSwap::from_pointee(Snapshot::new(served, Arc::clone(&nowhere), Way::Runner));
+        let current =
+            ArcSwap::from_pointee(Snapshot::new(served, Arc::clone(&nowhere), ExecutorKind::Runner));
         Ok(Catalog {
             skills_dir: nowhere,
             source: Some(source.into()),
-            default_way: Way::Runner,
+            default_executor: ExecutorKind::Runner,
             store,
             cached: is_cached,
             current,
@@ -204,7 +205,7 @@ impl Catalog {
             let too_large = || CatalogError::TooLarge { path: self.skills_dir.to_path_buf() };
             let file = Bytes::from(served::encode(&tools, around).map_err(|_| too_large())?);
             let served = Served::decode(file.clone()).ok_or_else(too_large)?;
-            let after = Snapshot::new(served, Arc::clone(&self.skills_dir), self.default_way);
+            let after = Snapshot::new(served, Arc::clone(&self.skills_dir), self.default_executor);
             refreshed.skills = skills.len();
             refreshed.replaced = true;
             refreshed.changed = after.version() != before.version();
@@ -301,7 +302,7 @@ impl Catalog {
 
     fn take_up(&self, before: &Snapshot, built: Built) -> Refreshed {
         let Built { manifest, manifest_differs, served, served_file, known, mut refreshed } = built;
-        let after = Snapshot::new(served, Arc::clone(&self.skills_dir), self.default_way);
+        let after = Snapshot::new(served, Arc::clone(&self.skills_dir), self.default_executor);
         refreshed.replaced = after.content() != before.content();
         refreshed.changed = after.version() != before.version();
         if manifest_differs || refreshed.replaced {

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use omni_call::{Limits, Policy, RunSpec, Way};
+use omni_call::{ExecutorKind, Limits, Policy, RunSpec};
 use serde::Deserialize;
 use serde_json::value::RawValue;
 use serde_json::{Map, Value};
@@ -150,7 +150,8 @@ impl Reading<'_> {
         let run = self.run_spec(&name, tool.remove("omni"), output_schema.is_some());
         let skill = run.skill.clone();
         let origin = Origin { file: self.source.to_owned(), line: 0 };
-        let detail = Detail { run, origin, any_way: false, category: None, tags: Vec::new(), version: None };
+        let detail =
+            Detail { run, origin, any_executor: false, category: None, tags: Vec::new(), version: None };
         let detail = serde_json::to_string(&detail).ok()?;
         Some((name, skill, Texts { listing, detail }))
     }
@@ -189,7 +190,7 @@ impl Reading<'_> {
         let command = extra.command.as_deref().unwrap_or(command);
         let mut run = RunSpec::new(skill, command, Default::default(), "", "");
         name.clone_into(&mut run.tool);
-        run.way = Way::Runner;
+        run.executor = ExecutorKind::Runner;
         run.is_async = extra.is_async;
         run.structured = structured;
         run.limits = Limits { timeout_ms: extra.timeout_ms, idle_timeout_ms: extra.idle_timeout_ms };

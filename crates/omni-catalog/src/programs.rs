@@ -1,7 +1,7 @@
 //! Tools that a skill declares under `tools:` of its SKILL.md, or under `[tool.omni]` of its pyproject.toml:
 //! programs of any kind, with a command line of their own.
 
-use omni_call::{Limits, Policy, ProgramInput, ProgramOutput, ProgramSpec, Way};
+use omni_call::{ExecutorKind, ForkSettings, Limits, Policy, ProgramInput, ProgramOutput, ProgramSpec};
 use serde_json::{Map, Value};
 
 use crate::front_matter::{Entry, Place, Yaml, find};
@@ -164,7 +164,8 @@ impl Reader<'_> {
                 idle_timeout_ms: self.milliseconds("idle_timeout"),
             },
             policy: Policy { concurrency: self.count("concurrency"), ..Policy::default() },
-            way: Some(Way::Spawn),
+            executor: Some(ExecutorKind::Spawn),
+            fork: ForkSettings::default(),
             meta: None,
             icons: None,
             tags: Vec::new(),

@@ -229,7 +229,7 @@ fn written<'a>(
     let detail = Detail {
         run: run_spec(skill, tool, program, &name, output_schema.is_some()),
         origin: Origin { file: format!("{}/{}", skill.folder, tool.file), line: tool.line },
-        any_way: tool.way.or(skill.executor).is_none(),
+        any_executor: tool.executor.or(skill.executor).is_none(),
         category: tool.category.clone(),
         tags: tool.tags.clone(),
         version: tool.version.clone(),
@@ -249,7 +249,8 @@ fn run_spec(
         RunSpec::new(&skill.folder, &tool.command, skill.folder.clone().into(), &tool.file, &tool.function);
     name.clone_into(&mut run.tool);
     run.is_async = tool.is_async;
-    run.way = tool.way.or(skill.executor).unwrap_or_default();
+    run.executor = tool.executor.or(skill.executor).unwrap_or_default();
+    run.fork = tool.fork.or(skill.fork);
     run.wrap_result = tool.wrap_result && structured;
     run.structured = structured;
     run.inject = tool.inject.clone();

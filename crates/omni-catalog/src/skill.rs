@@ -1,6 +1,8 @@
 //! What one skill is: its front matter, checked, and the settings that hold for all of its tools.
 
-use omni_call::{Affinity, Limits, Policy, Way};
+use std::ops::RangeInclusive;
+
+use omni_call::{Affinity, ExecutorKind, ForkSettings, Limits, Policy};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
@@ -43,7 +45,10 @@ pub struct Skill {
     pub preload: bool,
     /// Which executor runs its tools unless a tool says otherwise.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub executor: Option<Way>,
+    pub executor: Option<ExecutorKind>,
+    /// How `fork` has processes ready for its tools, unless a tool says otherwise.
+    #[serde(default, skip_serializing_if = "ForkSettings::is_empty")]
+    pub fork: ForkSettings,
     /// Time limits of its tools unless a tool has its own.
     #[serde(default)]
     pub limits: Limits,
@@ -81,10 +86,15 @@ impl Skill {
 const NAME_CHARS_MAX: usize = 64;
 const DESCRIPTION_CHARS_MAX: usize = 1_024;
 
+/// What holds until a value is put right.
+const EXECUTOR_DEFAULT: &str = "its tools run with the server's default executor until then";
+const FORK_DEFAULT: &str = "the server's default holds until then";
+const NO_LIMIT: &str = "there is no such limit until then";
+
 const TOP: Place = Place { line: 1, column: 1 };
 
 /// Keys that have a meaning here; at the top or under `metadata`.
-const KNOWN_KEYS: [&str; 22] = [
+const KNOWN_KEYS: [&str; 24] = [
     "name",
     "description",
     "license",
@@ -99,6 +109,8 @@ const KNOWN_KEYS: [&str; 22] = [
     "flat",
     "preload",
     "executor",
+    "ahead",
+    "calls",
     "timeout",
     "idle_timeout",
     "affinity",
@@ -132,14 +144,18 @@ impl<'a> SkillReader<'a> {
             flat: self.flag("flat"),
             preload: self.flag("preload"),
             executor: self.executor(),
+            fork: ForkSettings {
+                ahead: self.count("ahead", 0..=ForkSettings::AHEAD_MAX, FORK_DEFAULT),
+                calls: self.count("calls", 1..=ForkSettings::CALLS_MAX, FORK_DEFAULT),
+            },
             limits: Limits {
                 timeout_ms: self.milliseconds("timeout"),
                 idle_timeout_ms: self.milliseconds("idle_timeout"),
             },
             policy: Policy {
                 retry_on: self.list("retry_on"),
-                max_attempts: self.count("max_attempts", Policy::ATTEMPTS_MAX),
-                skill_concurrency: self.count("concurrency", Policy::CONCURRENCY_MAX),
+                max_attempts: self.count("max_attempts", 1..=Policy::ATTEMPTS_MAX, NO_LIMIT),
+                skill_concurrency: self.count("concurrency", 1..=Policy::CONCURRENCY_MAX, NO_LIMIT),
                 affinity: self.affinity(),
                 ..Policy::default()
             },
@@ -258,14 +274,20 @@ impl<'a> SkillReader<'a> {
         }
     }
 
-    fn executor(&mut self) -> Option<Way> {
+    fn executor(&mut self) -> Option<ExecutorKind> {
         let entry = self.entry("executor")?;
-        let way = entry.value.text().and_then(Way::parse_offered);
-        if way.is_none() {
-            let wanted = Way::offered().replace('"', "`");
-            self.bad_value(entry, &wanted, "its tools run in the pool until then");
+        let Some(name) = entry.value.text() else {
+            self.bad_value(entry, &ExecutorKind::names(), EXECUTOR_DEFAULT);
+            return None;
+        };
+        match name.parse() {
+            Ok(kind) => Some(kind),
+            Err(error) => {
+                let message = format!("`executor: {name}`: {error}");
+                self.find(Severity::Error, entry.place, "bad-value", message, EXECUTOR_DEFAULT.to_owned());
+                None
+            }
         }
-        way
     }
 
     fn affinity(&mut self) -> Option<Affinity> {
@@ -278,12 +300,13 @@ impl<'a> SkillReader<'a> {
         affinity
     }
 
-    fn count(&mut self, key: &str, max: u32) -> Option<u32> {
+    fn count(&mut self, key: &str, allowed: RangeInclusive<u32>, help: &str) -> Option<u32> {
         let entry = self.entry(key)?;
         let count = entry.value.text().and_then(|text| text.parse::<u32>().ok());
-        let count = count.filter(|count| (1..=max).contains(count));
+        let count = count.filter(|count| allowed.contains(count));
         if count.is_none() {
-            self.bad_value(entry, &format!("a number from 1 to {max}"), "there is no such limit until then");
+            let wanted = format!("a number from {} to {}", allowed.start(), allowed.end());
+            self.bad_value(entry, &wanted, help);
         }
         count
     }

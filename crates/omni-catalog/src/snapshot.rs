@@ -5,7 +5,7 @@ use std::path::Path;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use bytes::{BufMut, Bytes, BytesMut};
-use omni_call::Way;
+use omni_call::ExecutorKind;
 
 use crate::served::Served;
 use crate::{Diagnostic, Skill, Tool, listing, similar};
@@ -41,7 +41,7 @@ pub struct Snapshot {
     served: Served,
     skills_dir: Arc<Path>,
     /// How tools are run that do not say it.
-    default_way: Way,
+    default_executor: ExecutorKind,
     version: String,
     shaped: [OnceLock<Vec<Bytes>>; 3],
     whole: [OnceLock<Bytes>; 4],
@@ -51,12 +51,12 @@ pub struct Snapshot {
 }
 
 impl Snapshot {
-    pub(crate) fn new(served: Served, skills_dir: Arc<Path>, default_way: Way) -> Snapshot {
+    pub(crate) fn new(served: Served, skills_dir: Arc<Path>, default_executor: ExecutorKind) -> Snapshot {
         let version = blake3::Hash::from_bytes(served.list_hash).to_hex()[..32].to_owned();
         Snapshot {
             served,
             skills_dir,
-            default_way,
+            default_executor,
             version,
             shaped: Default::default(),
             whole: Default::default(),
@@ -162,7 +162,7 @@ impl Snapshot {
     fn parse(&self, tool: usize) -> Option<Arc<Tool>> {
         let listing = self.served.listing(tool)?;
         let detail = self.served.detail(tool)?;
-        let parsed = Tool::parse(listing, &detail, &self.skills_dir, self.default_way);
+        let parsed = Tool::parse(listing, &detail, &self.skills_dir, self.default_executor);
         if let Err(error) = &parsed {
             tracing::error!(tool = self.served.name(tool), %error, "a tool in the served form cannot be read");
         }

@@ -4,7 +4,7 @@ use std::path::Path;
 use std::sync::{Arc, OnceLock};
 
 use bytes::Bytes;
-use omni_call::{RunSpec, Way};
+use omni_call::{ExecutorKind, RunSpec};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
@@ -43,7 +43,7 @@ pub(crate) struct Detail<R> {
     pub(crate) origin: Origin,
     /// Neither the tool nor its skill says how it is run, so that is the server's to say.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
-    pub(crate) any_way: bool,
+    pub(crate) any_executor: bool,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) category: Option<String>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -53,18 +53,18 @@ pub(crate) struct Detail<R> {
 }
 
 impl Tool {
-    /// `default_way` is for a tool that names none.
+    /// `default_executor` is for a tool that names none.
     pub(crate) fn parse(
         listing: Bytes,
         detail: &[u8],
         skills_dir: &Path,
-        default_way: Way,
+        default_executor: ExecutorKind,
     ) -> Result<Tool, serde_json::Error> {
-        let Detail { mut run, origin, any_way, category, tags, version } =
+        let Detail { mut run, origin, any_executor, category, tags, version } =
             serde_json::from_slice::<Detail<RunSpec>>(detail)?;
         run.skill_dir = skills_dir.join(&run.skill_dir);
-        if any_way {
-            run.way = default_way;
+        if any_executor {
+            run.executor = default_executor;
         }
         Ok(Tool {
             spec: Arc::new(run),

@@ -8,7 +8,7 @@
 use std::fs;
 use std::path::Path;
 
-use omni_call::{Affinity, Way};
+use omni_call::{Affinity, ExecutorKind};
 use omni_catalog::{Catalog, ListShape, Severity, Snapshot};
 use serde_json::{Value, json};
 use tempfile::TempDir;
@@ -56,8 +56,8 @@ fn a_description_is_listed_without_what_only_we_read_and_run_as_it_says() {
     assert_eq!(listed(&snapshot), [shown]);
     let tool = snapshot.tool("notes.save").unwrap();
     assert_eq!(
-        (tool.spec.way, tool.spec.skill.as_str(), tool.spec.command.as_str()),
-        (Way::Runner, "notes", "save")
+        (tool.spec.executor, tool.spec.skill.as_str(), tool.spec.command.as_str()),
+        (ExecutorKind::Runner, "notes", "save")
     );
     assert!(tool.spec.is_async && tool.spec.structured);
     assert_eq!((tool.spec.limits.timeout_ms, tool.spec.limits.idle_timeout_ms), (Some(5), None));

@@ -10,7 +10,7 @@ use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use omni_call::{Affinity, Policy, ProgramInput, ProgramOutput, Way};
+use omni_call::{Affinity, ExecutorKind, Policy, ProgramInput, ProgramOutput};
 use omni_catalog::{
     Catalog, CatalogConfig, CatalogError, Diagnostic, ListShape, Refreshed, Severity, Snapshot,
 };
@@ -58,12 +58,12 @@ impl Place {
     }
 
     fn open(&self) -> Catalog {
-        self.open_with(Way::Pool)
+        self.open_with(ExecutorKind::Pool)
     }
 
-    fn open_with(&self, default_way: Way) -> Catalog {
+    fn open_with(&self, default_executor: ExecutorKind) -> Catalog {
         let cache_dir = Some(self.cache());
-        Catalog::open(CatalogConfig { skills_dir: self.skills(), cache_dir, default_way }).unwrap()
+        Catalog::open(CatalogConfig { skills_dir: self.skills(), cache_dir, default_executor }).unwrap()
     }
 
     /// What a process that starts now serves after its first check.
@@ -135,7 +135,7 @@ fn front_matter_settles_what_tools_leave_open() {
     );
     let (snapshot, _) = place.fresh();
     let tool = snapshot.tool("crawl").unwrap();
-    assert_eq!(tool.spec.way, Way::Spawn);
+    assert_eq!(tool.spec.executor, ExecutorKind::Spawn);
     assert_eq!((tool.spec.limits.timeout_ms, tool.spec.limits.idle_timeout_ms), (Some(2_500), Some(0)));
     assert_eq!(snapshot.skills()[0].version.as_deref(), Some("1.10"));
     assert_eq!(snapshot.diagnostics(), []);
@@ -147,11 +147,13 @@ fn the_server_s_executor_is_for_tools_that_name_none_and_no_part_of_what_is_cach
     place
         .skill("plain", &["a"])
         .write("own/scripts/own.py", source(&["b"]).replace("@tool", "@tool(executor=\"pool\")"));
-    for (default, expected) in [(Way::Zygote, [Way::Zygote, Way::Pool]), (Way::Pool, [Way::Pool, Way::Pool])]
-    {
+    for (default, expected) in [
+        (ExecutorKind::Fork, [ExecutorKind::Fork, ExecutorKind::Pool]),
+        (ExecutorKind::Pool, [ExecutorKind::Pool, ExecutorKind::Pool]),
+    ] {
         let catalog = place.open_with(default);
         catalog.refresh().unwrap();
-        let ways = ["plain.a", "own.b"].map(|tool| catalog.snapshot().tool(tool).unwrap().spec.way);
+        let ways = ["plain.a", "own.b"].map(|tool| catalog.snapshot().tool(tool).unwrap().spec.executor);
         assert_eq!(ways, expected);
     }
 }
@@ -236,8 +238,8 @@ tools:
     assert_eq!(program.argv, ["bash", "scripts/count.sh"]);
     assert_eq!((program.input, program.output), (ProgramInput::Flags, ProgramOutput::Json));
     assert_eq!(
-        (tool.spec.way, tool.spec.limits.timeout_ms, tool.spec.policy.repeatable),
-        (Way::Spawn, Some(2_000), true)
+        (tool.spec.executor, tool.spec.limits.timeout_ms, tool.spec.policy.repeatable),
+        (ExecutorKind::Spawn, Some(2_000), true)
     );
     assert_eq!(tool.title().as_deref(), Some("Word count"));
     assert_eq!(
@@ -626,9 +628,12 @@ fn a_cache_that_cannot_be_written_or_is_not_wanted_costs_only_time() {
     place.settle();
     catalog.refresh().unwrap();
     assert_eq!(catalog.refresh().unwrap().read, 0, "what could not be written is kept in memory");
-    let catalog =
-        Catalog::open(CatalogConfig { skills_dir: place.skills(), cache_dir: None, default_way: Way::Pool })
-            .unwrap();
+    let catalog = Catalog::open(CatalogConfig {
+        skills_dir: place.skills(),
+        cache_dir: None,
+        default_executor: ExecutorKind::Pool,
+    })
+    .unwrap();
     assert!(!catalog.has_cached() && catalog.manifest_path().is_none());
     assert!(catalog.refresh().unwrap().changed);
     assert_eq!(names(&catalog.snapshot()), ["notes.save"]);
@@ -728,7 +733,8 @@ fn a_plan_says_what_a_refresh_would_do_and_does_not_do_it() {
 fn a_folder_that_is_not_there_is_named() {
     let place = Place::new();
     let open = |skills_dir| {
-        Catalog::open(CatalogConfig { skills_dir, cache_dir: None, default_way: Way::Pool }).unwrap_err()
+        Catalog::open(CatalogConfig { skills_dir, cache_dir: None, default_executor: ExecutorKind::Pool })
+            .unwrap_err()
     };
     assert!(matches!(open(place.skills().join("nope")), CatalogError::SkillsDir { .. }));
     place.write("file", "");

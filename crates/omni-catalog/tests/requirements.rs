@@ -46,7 +46,12 @@ impl Place {
     fn catalog(&self) -> Catalog {
         let path = |name: &str| -> PathBuf { self.dir.path().join(name) };
         let (skills_dir, cache_dir) = (path("skills"), Some(path("cache")));
-        Catalog::open(CatalogConfig { skills_dir, cache_dir, default_way: omni_call::Way::Pool }).unwrap()
+        Catalog::open(CatalogConfig {
+            skills_dir,
+            cache_dir,
+            default_executor: omni_call::ExecutorKind::Pool,
+        })
+        .unwrap()
     }
 
     fn snapshot(&self) -> Arc<Snapshot> {

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use omni_call::ForkSettings;
 use serde_json::{Map, Value};
 
 use crate::Isolation;
@@ -24,23 +25,10 @@ pub struct Embedding {
     pub utf8: bool,
 }
 
-/// How a worker's process comes to be Python.
-#[derive(Clone, Debug, Default)]
-pub enum WorkerStart {
-    /// It becomes the interpreter's program.
-    #[default]
-    Program,
-    /// It becomes the launcher's program again, as `<launcher> worker --embedded …`, which loads the interpreter: see
-    /// [`embedded_worker`](crate::embedded_worker).
-    Embedded(Embedding),
-}
-
 /// How processes are started and bounded. One value serves the pool and the spawner.
 #[derive(Clone, Debug)]
 pub struct ExecConfig {
     pub interpreter: Interpreter,
-    /// How the workers of a pool are started.
-    pub worker_start: WorkerStart,
     /// The virtual environment that the interpreter belongs to, when it is one that omni made: its programs come
     /// first in `PATH`, and `VIRTUAL_ENV` names it.
     pub environment: Option<PathBuf>,
@@ -66,12 +54,11 @@ pub struct ExecConfig {
     pub workers_max: usize,
     /// Plain calls at most that run at once in the interpreter inside this process. They share one lock. Default 4.
     pub embedded_threads: usize,
-    /// Processes at most that serve one call each. Default 16: a start costs tens of milliseconds of CPU.
+    /// Calls at most that run in processes of their own, for each of `fork` and `spawn`. Default 16: a start costs
+    /// tens of milliseconds of CPU.
     pub spawned_max: usize,
-    /// Processes that are forked ahead of the calls of `prewarmed` tools. Default 2.
-    pub prewarmed: usize,
-    /// Calls that a process of a `recycled` tool serves before it is replaced. Default 100.
-    pub recycled_calls: u32,
+    /// How `fork` has processes ready for tools that do not say it. Default: none ahead, one call each.
+    pub fork: ForkSettings,
     /// What a worker of the pool may go through before it is replaced.
     pub worker_life: WorkerLife,
     /// Calls at most that wait for a worker, for one tool. Default 1,024: a thousand clients of one small tool
@@ -136,7 +123,6 @@ impl ExecConfig {
     pub fn new(interpreter: PathBuf, package_dir: PathBuf, launcher: PathBuf, root: PathBuf) -> Self {
         ExecConfig {
             interpreter: Interpreter { path: interpreter },
-            worker_start: WorkerStart::default(),
             environment: None,
             package_dir,
             launcher,
@@ -149,8 +135,7 @@ impl ExecConfig {
             workers_max: 64,
             embedded_threads: 4,
             spawned_max: 16,
-            prewarmed: 2,
-            recycled_calls: 100,
+            fork: ForkSettings::default(),
             worker_life: WorkerLife::default(),
             queue_per_tool_max: 1024,
             queue_max: 4096,

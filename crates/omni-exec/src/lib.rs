@@ -1,4 +1,5 @@
-//! How a call runs: in a warm Python worker of a pool (A), in a process of its own (B), at a runner that somebody else
+//! How a call runs: in a warm Python worker of a pool (A), in a process of its own, forked
+//! or started (B), at a runner that somebody else
 //! started (A), or in an interpreter inside this process (C).
 
 mod config;
@@ -7,6 +8,7 @@ mod launch;
 
 mod environments;
 
+mod fork;
 mod policy;
 mod pool;
 mod runner;
@@ -15,6 +17,7 @@ mod spawn;
 mod clock;
 mod failures;
 mod outcome;
+mod own_process;
 mod quarantine;
 mod wear;
 mod worker;
@@ -24,12 +27,13 @@ mod wire;
 
 mod process;
 
-pub use config::{Embedding, ExecConfig, Interpreter, ProcessLimits, WorkerLife, WorkerStart};
-pub use embedded::{Embedded, embedded_worker};
+pub use config::{Embedding, ExecConfig, Interpreter, ProcessLimits, WorkerLife};
+pub use embedded::{Embedded, check_embedding};
 pub use environments::{
     Environment, EnvironmentConfig, EnvironmentError, Environments, Made, Progress, Stored, find_uv,
     last_failure, stored_environments,
 };
+pub use fork::Fork;
 pub use launch::launch;
 pub use policy::Governed;
 pub use pool::Pool;

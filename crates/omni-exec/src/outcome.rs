@@ -20,7 +20,7 @@ pub(crate) fn ending(end: End, config: &ExecConfig) -> Ending {
         End::Died(Exit::Code(code)) => Ending::Exited { code },
         End::Died(Exit::Signal(signal)) => Ending::Signalled { signal },
         End::Died(Exit::Unknown) => {
-            Ending::Lost { message: "its process ended, and the zygote that knew how is gone".into() }
+            Ending::Lost { message: "its process ended, and the fork parent that knew how is gone".into() }
         }
         End::Broken(fault) => Ending::Lost { message: fault.to_string() },
         End::Expired(Expiry::Total { limit }) => Ending::TimedOut { limit },

@@ -44,7 +44,7 @@ const STACK_WAIT: Duration = Duration::from_millis(100);
 const STACK_QUIET: Duration = Duration::from_millis(10);
 
 /// The module whose `main` forks workers.
-pub(crate) const ZYGOTE: &str = "omni.zygote";
+pub(crate) const FORK_PARENT: &str = "omni.fork_parent";
 
 /// The next worker's key.
 static NEXT_KEY: AtomicU64 = AtomicU64::new(0);
@@ -151,7 +151,7 @@ impl Worker {
         mode: Mode,
         seat: Box<dyn Send>,
     ) -> Result<Self, StartFailure> {
-        let program = Program { args: main_of(module), env: Vec::new(), forks: module == ZYGOTE };
+        let program = Program { args: main_of(module), env: Vec::new(), forks: module == FORK_PARENT };
         let mut worker = Worker::launch(children, program, mode, seat).await.map_err(StartFailure::from)?;
         let config = children.config();
         match tokio::time::timeout(config.ready_timeout, worker.wait_ready()).await {

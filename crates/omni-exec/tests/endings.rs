@@ -5,9 +5,9 @@ mod support;
 
 use std::time::Duration;
 
-use omni_call::{Ending, Phase, Way};
+use omni_call::{Ending, Phase};
 use serde_json::json;
-use support::{Lab, said, text, wait_gone, wait_until};
+use support::{Lab, ProcessKind, said, text, wait_gone, wait_until};
 
 const SHORT: Duration = Duration::from_millis(300);
 
@@ -18,25 +18,21 @@ macro_rules! everywhere {
             use super::*;
             $(#[tokio::test] async fn $name() { let test = $test; test(Lab::pool()).await; })*
         }
-        mod embedded_worker {
-            use super::*;
-            $(#[tokio::test] async fn $name() { let test = $test; test(Lab::embedded_worker()).await; })*
-        }
         mod spawn {
             use super::*;
             $(#[tokio::test] async fn $name() { let test = $test; test(Lab::spawn()).await; })*
         }
-        mod zygote {
+        mod fork {
             use super::*;
-            $(#[tokio::test] async fn $name() { let test = $test; test(Lab::forked(Way::Zygote)).await; })*
+            $(#[tokio::test] async fn $name() { let test = $test; test(Lab::fork()).await; })*
         }
-        mod prewarmed {
+        mod fork_ahead {
             use super::*;
-            $(#[tokio::test] async fn $name() { let test = $test; test(Lab::forked(Way::Prewarmed)).await; })*
+            $(#[tokio::test] async fn $name() { let test = $test; test(Lab::of(ProcessKind::FORK_AHEAD, |_| {})).await; })*
         }
-        mod recycled {
+        mod fork_reused {
             use super::*;
-            $(#[tokio::test] async fn $name() { let test = $test; test(Lab::forked(Way::Recycled)).await; })*
+            $(#[tokio::test] async fn $name() { let test = $test; test(Lab::of(ProcessKind::FORK_REUSED, |_| {})).await; })*
         }
     };
 }

@@ -2,7 +2,7 @@
 
 mod support;
 
-use omni_call::{Ending, Inject, ProgramInput, ProgramOutput, ProgramSpec, Way};
+use omni_call::{Ending, Inject, ProgramInput, ProgramOutput, ProgramSpec};
 use omni_exec::ExecConfig;
 use serde_json::json;
 use support::{Lab, wait_gone};
@@ -14,7 +14,7 @@ fn limited(config: &mut ExecConfig) {
 }
 
 fn labs() -> [Lab; 3] {
-    [Lab::pool_with(limited), Lab::spawn_with(limited), Lab::spawn_with(limited).with_way(Way::Zygote)]
+    [Lab::pool_with(limited), Lab::spawn_with(limited), Lab::fork_with(limited)]
 }
 
 #[tokio::test]
@@ -65,7 +65,7 @@ async fn programs_of_any_kind_have_the_same_limits() {
 
 #[tokio::test]
 async fn a_process_that_stands_still_counts_as_dead_long_before_its_deadline() {
-    for lab in [Lab::pool(), Lab::forked(Way::Zygote)] {
+    for lab in [Lab::pool(), Lab::fork()] {
         let mut request = lab.call("stops_itself");
         request.spec.inject = vec![Inject { parameter: "ctx".into(), kind: "context".into() }];
         let mut running = request.start();

@@ -5,11 +5,9 @@ mod support;
 
 use std::time::Duration;
 
-use omni_call::{Ending, Way};
+use omni_call::Ending;
 use serde_json::json;
-use support::{Lab, Request, lives, text, wait_until};
-
-const WAYS: [Way; 5] = [Way::Pool, Way::Spawn, Way::Zygote, Way::Prewarmed, Way::Recycled];
+use support::{Lab, ProcessKind, Request, lives, text, wait_until};
 
 fn hostile(lab: &Lab, function: &str) -> Request {
     lab.call_in("hostile.py", function)
@@ -21,24 +19,24 @@ async fn still_serves(lab: &Lab) {
 
 #[tokio::test]
 async fn a_tool_sees_its_own_namespace_and_nobody_of_ours() {
-    for way in WAYS {
-        let Some(lab) = Lab::isolated(way) else { return };
+    for process in ProcessKind::ALL {
+        let Some(lab) = Lab::isolated(process) else { return };
         let seen: Vec<u32> = serde_json::from_value(hostile(&lab, "sees").value().await).unwrap();
-        assert!(!seen.contains(&std::process::id()) && seen.contains(&1), "{way:?}: {seen:?}");
-        assert!(seen.iter().all(|pid| *pid < 100), "{way:?}: {seen:?}");
+        assert!(!seen.contains(&std::process::id()) && seen.contains(&1), "{process:?}: {seen:?}");
+        assert!(seen.iter().all(|pid| *pid < 100), "{process:?}: {seen:?}");
         let read = hostile(&lab, "reads_of").args(&json!({"pid": std::process::id()})).value().await;
-        assert_eq!(read, "", "{way:?}");
+        assert_eq!(read, "", "{process:?}");
         lab.finish().await;
     }
 }
 
 #[tokio::test]
 async fn a_signal_to_the_parent_reaches_nobody_who_minds() {
-    for way in [Way::Pool, Way::Spawn] {
-        let Some(lab) = Lab::isolated(way) else { return };
+    for process in [ProcessKind::Pool, ProcessKind::Spawn] {
+        let Some(lab) = Lab::isolated(process) else { return };
         for number in [9, 19] {
             let outcome = hostile(&lab, "signals_its_parent").args(&json!({"number": number})).run().await;
-            assert_eq!(text(&outcome), "done", "{way:?}");
+            assert_eq!(text(&outcome), "done", "{process:?}");
             still_serves(&lab).await;
         }
         lab.finish().await;
@@ -46,8 +44,8 @@ async fn a_signal_to_the_parent_reaches_nobody_who_minds() {
 }
 
 #[tokio::test]
-async fn calls_go_on_when_one_kills_the_zygote_they_all_come_from() {
-    let Some(lab) = Lab::isolated(Way::Zygote) else { return };
+async fn calls_go_on_when_one_kills_the_parent_they_all_come_from() {
+    let Some(lab) = Lab::isolated(ProcessKind::FORK) else { return };
     let mut other = lab.call("sleeps").args(&json!({"seconds": 1.0})).context().start();
     other.first_log().await;
     assert_eq!(text(&hostile(&lab, "signals_its_parent").args(&json!({"number": 9})).run().await), "done");
@@ -58,10 +56,10 @@ async fn calls_go_on_when_one_kills_the_zygote_they_all_come_from() {
 
 #[tokio::test]
 async fn a_signal_to_everybody_stays_inside() {
-    for way in [Way::Pool, Way::Spawn] {
+    for process in [ProcessKind::Pool, ProcessKind::Spawn] {
         // Without a namespace this would end the machine's session: the lab is made only with one, and the call made only
         // after the tool itself has seen it.
-        let Some(lab) = Lab::isolated(way) else { return };
+        let Some(lab) = Lab::isolated(process) else { return };
         let seen: Vec<u32> = serde_json::from_value(hostile(&lab, "sees").value().await).unwrap();
         assert!(!seen.contains(&std::process::id()));
         assert_eq!(text(&hostile(&lab, "kills_everything").run().await), "done");
@@ -72,8 +70,8 @@ async fn a_signal_to_everybody_stays_inside() {
 
 #[tokio::test]
 async fn a_daemon_without_parent_session_and_environment_ends_with_its_call_s_process() {
-    for way in [Way::Pool, Way::Spawn] {
-        let Some(lab) = Lab::isolated(way) else { return };
+    for process in [ProcessKind::Pool, ProcessKind::Spawn] {
+        let Some(lab) = Lab::isolated(process) else { return };
         let path = lab.root().join("daemon");
         assert_eq!(text(&hostile(&lab, "leaves_a_daemon").args(&json!({"path": path})).run().await), "done");
         // Its number is one of the namespace's, so it is known by its folder.
@@ -92,17 +90,17 @@ fn command_line(pid: i32) -> String {
 
 #[tokio::test]
 async fn how_a_process_ended_is_told_exactly() {
-    for way in WAYS {
-        let Some(lab) = Lab::isolated(way) else { return };
+    for process in ProcessKind::ALL {
+        let Some(lab) = Lab::isolated(process) else { return };
         let ended = lab.call("os_exit").args(&json!({"code": 7})).run().await;
-        assert_eq!(ended.ending, Ending::Exited { code: 7 }, "{way:?}");
+        assert_eq!(ended.ending, Ending::Exited { code: 7 }, "{process:?}");
         let ended = lab.call("segfault").run().await;
-        assert_eq!(ended.ending, Ending::Signalled { signal: 11 }, "{way:?}");
+        assert_eq!(ended.ending, Ending::Signalled { signal: 11 }, "{process:?}");
         let ended = lab.call("abort").run().await;
-        assert_eq!(ended.ending, Ending::Signalled { signal: 6 }, "{way:?}");
+        assert_eq!(ended.ending, Ending::Signalled { signal: 6 }, "{process:?}");
         for signal in [7, 13, 15] {
             let ended = hostile(&lab, "dies_of").args(&json!({"number": signal})).run().await;
-            assert_eq!(ended.ending, Ending::Signalled { signal }, "{way:?}");
+            assert_eq!(ended.ending, Ending::Signalled { signal }, "{process:?}");
         }
         lab.finish().await;
     }
@@ -110,16 +108,16 @@ async fn how_a_process_ended_is_told_exactly() {
 
 #[tokio::test]
 async fn a_time_limit_tells_the_line_and_ends_everything_inside() {
-    for way in WAYS {
-        let Some(lab) = Lab::isolated(way) else { return };
+    for process in ProcessKind::ALL {
+        let Some(lab) = Lab::isolated(process) else { return };
         // Imported before, so that the limit strikes in the tool however busy the machine is.
         still_serves(&lab).await;
         let request = lab.call("spins").context().timeout(Duration::from_millis(1500));
         let outcome = request.run().await;
-        assert!(matches!(outcome.ending, Ending::TimedOut { .. }), "{way:?}: {outcome:?}");
+        assert!(matches!(outcome.ending, Ending::TimedOut { .. }), "{process:?}: {outcome:?}");
         assert!(
             outcome.stack.as_deref().is_some_and(|stack| stack.contains("spins")),
-            "{way:?}: {outcome:?}"
+            "{process:?}: {outcome:?}"
         );
         still_serves(&lab).await;
         lab.finish().await;
@@ -128,8 +126,8 @@ async fn a_time_limit_tells_the_line_and_ends_everything_inside() {
 
 #[tokio::test]
 async fn a_cancelled_call_ends_and_its_worker_serves_the_next() {
-    for way in WAYS {
-        let Some(lab) = Lab::isolated(way) else { return };
+    for process in ProcessKind::ALL {
+        let Some(lab) = Lab::isolated(process) else { return };
         let mut running = lab.call("sleeps").args(&json!({"seconds": 600})).context().start();
         running.first_log().await;
         running.cancel().await;
@@ -140,7 +138,7 @@ async fn a_cancelled_call_ends_and_its_worker_serves_the_next() {
 
 #[tokio::test]
 async fn the_end_of_init_is_the_end_of_the_worker() {
-    let Some(lab) = Lab::isolated(Way::Pool) else { return };
+    let Some(lab) = Lab::isolated(ProcessKind::Pool) else { return };
     still_serves(&lab).await;
     let before = lab.processes();
     before.iter().for_each(|pid| support::kill(*pid));
@@ -150,12 +148,12 @@ async fn the_end_of_init_is_the_end_of_the_worker() {
 }
 
 #[tokio::test]
-async fn what_a_dead_zygote_has_left_does_not_keep_its_namespace() {
-    let Some(lab) = Lab::isolated(Way::Zygote) else { return };
+async fn what_a_dead_parent_has_left_does_not_keep_its_namespace() {
+    let Some(lab) = Lab::isolated(ProcessKind::FORK) else { return };
     let path = lab.root().join("daemon");
     assert_eq!(text(&hostile(&lab, "leaves_a_daemon").args(&json!({"path": path})).run().await), "done");
     assert_eq!(text(&hostile(&lab, "signals_its_parent").args(&json!({"number": 9})).run().await), "done");
-    wait_until("the daemon to end with its zygote", || {
+    wait_until("the daemon to end with its parent", || {
         lab.processes().iter().all(|pid| !command_line(*pid).contains("time.sleep(600)"))
     })
     .await;

@@ -5,22 +5,15 @@ mod support;
 use std::os::unix::fs::{PermissionsExt as _, chown};
 use std::path::{Path, PathBuf};
 
-use omni_call::{ProgramInput, ProgramOutput, ProgramSpec, Way};
-use omni_exec::{ExecConfig, Isolation};
+use omni_call::{ProgramInput, ProgramOutput, ProgramSpec};
+use omni_exec::Isolation;
 use serde_json::json;
-use support::{Lab, text};
+use support::{Lab, ProcessKind, text};
 
 const NOBODY: u32 = 65534;
 
-/// What each way of running a tool starts processes with.
-const WAYS: [Way; 5] = [Way::Pool, Way::Spawn, Way::Zygote, Way::Prewarmed, Way::Recycled];
-
-fn lab(way: Way, isolation: Isolation) -> Lab {
-    let change = move |config: &mut ExecConfig| config.isolation = isolation;
-    match way {
-        Way::Pool => Lab::pool_with(change),
-        way => Lab::spawn_with(change).with_way(way),
-    }
+fn lab(process: ProcessKind, isolation: Isolation) -> Lab {
+    Lab::of(process, |config| config.isolation = isolation)
 }
 
 /// A program that says who it is and runs as somebody else: `None` where we may not make one.
@@ -39,9 +32,9 @@ fn program_of_another_user(folder: &Path) -> Option<PathBuf> {
 
 #[tokio::test]
 async fn a_set_user_id_program_gains_nothing_unless_isolation_is_off() {
-    for way in WAYS {
+    for process in ProcessKind::ALL {
         for isolation in [Isolation::Auto, Isolation::None] {
-            let lab = lab(way, isolation);
+            let lab = lab(process, isolation);
             let folder = tempfile::tempdir().expect("a temporary folder");
             let own = rustix::process::getuid().as_raw();
             let other = program_of_another_user(folder.path());
@@ -51,7 +44,7 @@ async fn a_set_user_id_program_gains_nothing_unless_isolation_is_off() {
             let gained = other.is_some() && isolation == Isolation::None;
             let uid = if gained { NOBODY } else { own };
             let expected = json!({"uid": uid, "forbidden": isolation == Isolation::Auto});
-            assert_eq!(said, expected, "{way:?}, {isolation:?}");
+            assert_eq!(said, expected, "{process:?}, {isolation:?}");
             lab.finish().await;
         }
     }
@@ -60,7 +53,7 @@ async fn a_set_user_id_program_gains_nothing_unless_isolation_is_off() {
 #[tokio::test]
 async fn a_program_that_is_a_tool_gains_nothing_either() {
     for (isolation, forbidden) in [(Isolation::Auto, "1"), (Isolation::None, "0")] {
-        let lab = lab(Way::Spawn, isolation);
+        let lab = lab(ProcessKind::Spawn, isolation);
         let mut request = lab.call("program");
         request.spec.program = Some(ProgramSpec {
             argv: ["grep", "NoNewPrivs", "/proc/self/status"].map(str::to_owned).into(),

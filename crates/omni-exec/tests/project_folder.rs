@@ -5,7 +5,6 @@ mod support;
 use std::fs;
 use std::process::Command;
 
-use omni_call::Way;
 use serde_json::json;
 use support::{Lab, python};
 
@@ -32,7 +31,7 @@ fn started(lab: &Lab) -> Vec<String> {
 
 #[tokio::test]
 async fn a_module_in_the_projects_folder_stands_in_for_none_of_ours() {
-    let labs = [Lab::pool(), Lab::spawn(), Lab::forked(Way::Zygote)];
+    let labs = [Lab::pool(), Lab::spawn(), Lab::fork()];
     for lab in labs {
         plant(&lab);
         let answer = lab.call("echo").args(&json!({"text": "a"})).value().await;

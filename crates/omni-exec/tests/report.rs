@@ -4,20 +4,18 @@ mod support;
 
 use std::time::Duration;
 
-use omni_call::{Ending, Inject, ProgramInput, ProgramOutput, ProgramSpec, Way};
+use omni_call::{Ending, Inject, ProgramInput, ProgramOutput, ProgramSpec};
 use serde_json::json;
-use support::{Lab, Request, said, text};
-
-const WAYS: [Way; 5] = [Way::Pool, Way::Spawn, Way::Zygote, Way::Prewarmed, Way::Recycled];
+use support::{Lab, ProcessKind, Request, said, text};
 
 /// Half as long again, at a quarter of a second each, as the idle limit below.
 const TIMES: u32 = 12;
 const IDLE: Duration = Duration::from_secs(2);
 
 /// Runs a test in all ways at the same time: most of it is waiting.
-async fn in_every_way<F: Future<Output = ()> + Send + 'static>(test: impl Fn(Way, Lab) -> F) {
-    let lab = |way| if way == Way::Pool { Lab::pool() } else { Lab::forked(way) };
-    let tests = WAYS.map(|way| tokio::spawn(test(way, lab(way))));
+async fn in_every_way<F: Future<Output = ()> + Send + 'static>(test: impl Fn(ProcessKind, Lab) -> F) {
+    let lab = |process| Lab::of(process, |_| {});
+    let tests = ProcessKind::ALL.map(|process| tokio::spawn(test(process, lab(process))));
     for test in tests {
         test.await.expect("this way did it");
     }
@@ -43,13 +41,13 @@ fn program(lab: &Lab, script: &str) -> Request {
 
 #[tokio::test]
 async fn a_silent_tool_lives_on_the_word_of_its_threads_and_children_in_every_way() {
-    in_every_way(|way, lab| async move {
+    in_every_way(|process, lab| async move {
         let calls = ["thread", "child", "fork"].map(|how| (how, helper(&lab, "helper_speaks", how).start()));
         for (how, call) in calls {
             let (outcome, events) = call.end().await;
-            assert_eq!(text(&outcome), "done", "{how} {way:?}");
+            assert_eq!(text(&outcome), "done", "{how} {process:?}");
             let last = said(&events).pop();
-            assert_eq!(last, Some(format!("progress {TIMES} Some({TIMES}.0) Some({how:?})")), "{way:?}");
+            assert_eq!(last, Some(format!("progress {TIMES} Some({TIMES}.0) Some({how:?})")), "{process:?}");
         }
         lab.finish().await;
     })
@@ -68,9 +66,9 @@ async fn an_async_tool_lives_on_their_word_too() {
 
 #[tokio::test]
 async fn a_tool_whose_child_is_silent_is_ended_in_every_way() {
-    in_every_way(|way, lab| async move {
+    in_every_way(|process, lab| async move {
         let outcome = helper(&lab, "helper_speaks", "silence").run().await;
-        assert_eq!(outcome.ending, Ending::Idle { limit: IDLE }, "{way:?}");
+        assert_eq!(outcome.ending, Ending::Idle { limit: IDLE }, "{process:?}");
         // Its child is gone too.
         lab.finish().await;
     })

@@ -1,6 +1,8 @@
 //! Which options does a tool's decorator set?
 
-use omni_call::{Affinity, Limits, Policy, Way};
+use std::ops::RangeInclusive;
+
+use omni_call::{Affinity, ExecutorKind, ForkSettings, Limits, Policy};
 use serde_json::{Map, Value as Json};
 
 use crate::diagnostic::Report;
@@ -21,7 +23,8 @@ pub(crate) struct Options {
     pub(crate) annotations: Map<String, Json>,
     pub(crate) limits: Limits,
     pub(crate) policy: Policy,
-    pub(crate) way: Option<Way>,
+    pub(crate) executor: Option<ExecutorKind>,
+    pub(crate) fork: ForkSettings,
     pub(crate) input_schema: Option<Json>,
     /// The inner `None` is `output_schema=None`: no schema, whatever the annotation says.
     pub(crate) output_schema: Option<Option<Json>>,
@@ -31,7 +34,7 @@ pub(crate) struct Options {
     pub(crate) version: Option<String>,
 }
 
-const NAMES: [&str; 22] = [
+const NAMES: [&str; 24] = [
     "name",
     "description",
     "category",
@@ -43,6 +46,8 @@ const NAMES: [&str; 22] = [
     "timeout",
     "idle_timeout",
     "executor",
+    "ahead",
+    "calls",
     "affinity",
     "concurrency",
     "retry_on",
@@ -72,6 +77,9 @@ const WITHOUT_EFFECT: [&str; 12] = [
     "max_result_depth",
 ];
 
+const AHEAD: &str = "a number of processes from 0 to 64";
+const CALLS: &str = "a number of calls from 1 to 100000";
+
 /// A week: a limit longer than this is a mistake in the unit.
 const SECONDS_MAX: f64 = 604_800.0;
 
@@ -99,6 +107,7 @@ pub(crate) fn read(
             }
         }
     }
+    reader.check_fork(tool_at);
     reader.options
 }
 
@@ -200,12 +209,9 @@ impl Reader<'_, '_> {
             "idle_timeout" => {
                 self.milliseconds(value, |options, ms| options.limits.idle_timeout_ms = Some(ms))
             }
-            "executor" => {
-                if let Some(wanted) = self.executor(value) {
-                    self.invalid(name, &wanted, at);
-                }
-                None
-            }
+            "executor" => self.executor(value, at),
+            "ahead" => self.fork_setting(value, 0..=ForkSettings::AHEAD_MAX, |fork| &mut fork.ahead),
+            "calls" => self.fork_setting(value, 1..=ForkSettings::CALLS_MAX, |fork| &mut fork.calls),
             "affinity" => self.affinity(value),
             "concurrency" => {
                 let wanted = "a number of calls from 1 to 4096";
@@ -230,6 +236,18 @@ impl Reader<'_, '_> {
         };
         if let Some(wanted) = wanted {
             self.invalid(name, wanted, at);
+        }
+    }
+
+    /// `ahead=` and `calls=` mean something to one executor only; without `executor=` it may be the skill's.
+    fn check_fork(&mut self, at: u32) {
+        let other = self.options.executor.filter(|kind| *kind != ExecutorKind::Fork);
+        if let Some(other) = other
+            && !self.options.fork.is_empty()
+        {
+            let message = format!("`ahead=` and `calls=` have no effect with `executor={:?}`", other.name());
+            let help = "they say how `executor=\"fork\"` has processes ready: choose that, or remove them";
+            self.report.warning(at, "option-without-effect", message, help);
         }
     }
 
@@ -275,9 +293,34 @@ impl Reader<'_, '_> {
         None
     }
 
-    fn executor(&mut self, value: &Value) -> Option<String> {
-        self.options.way = value.str().and_then(Way::parse_offered);
-        self.options.way.is_none().then(Way::offered)
+    fn executor(&mut self, value: &Value, at: u32) -> Option<&'static str> {
+        let Some(name) = value.str() else { return Some("a string") };
+        match name.parse() {
+            Ok(kind) => self.options.executor = Some(kind),
+            Err(error) => {
+                let message = format!("`executor={name:?}`: {error}");
+                self.report.error(at, "invalid-option", message, "as it stands, the file can't be loaded");
+            }
+        }
+        None
+    }
+
+    fn fork_setting(
+        &mut self,
+        value: &Value,
+        allowed: RangeInclusive<u32>,
+        of: fn(&mut ForkSettings) -> &mut Option<u32>,
+    ) -> Option<&'static str> {
+        let number = match value {
+            Value::Int(number) => u32::try_from(*number).ok().filter(|number| allowed.contains(number)),
+            _ => None,
+        };
+        *of(&mut self.options.fork) = number;
+        match (number, allowed.start()) {
+            (Some(_), _) => None,
+            (None, 0) => Some(AHEAD),
+            (None, _) => Some(CALLS),
+        }
     }
 
     fn affinity(&mut self, value: &Value) -> Option<&'static str> {

@@ -1,6 +1,6 @@
 //! What a skill's source says about one tool.
 
-use omni_call::{Inject, Limits, Policy, Way};
+use omni_call::{ExecutorKind, ForkSettings, Inject, Limits, Policy};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
@@ -42,7 +42,9 @@ pub struct Tool {
     pub policy: Policy,
     /// The executor that the tool asks for.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub way: Option<Way>,
+    pub executor: Option<ExecutorKind>,
+    #[serde(default, skip_serializing_if = "ForkSettings::is_empty")]
+    pub fork: ForkSettings,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub meta: Option<Map<String, Value>>,
     #[serde(default, skip_serializing_if = "Option::is_none")]

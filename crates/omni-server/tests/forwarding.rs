@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use bytes::Bytes;
-use omni_call::{BoxFuture, Call, Ending, EventSink, Executor, Outcome, Way};
+use omni_call::{BoxFuture, Call, Ending, EventSink, Executor, ExecutorKind, Outcome};
 use omni_catalog::{Catalog, CatalogConfig};
 use omni_protocol::{ItemKind, Offers};
 use omni_server::{Contents, Library, LibraryError, Prompt, Server, ServerConfig, serve_stdio};
@@ -93,8 +93,11 @@ struct World {
 impl World {
     async fn new(library: Option<Offers>) -> World {
         let skills = TempDir::new().unwrap();
-        let config =
-            CatalogConfig { skills_dir: skills.path().to_owned(), cache_dir: None, default_way: Way::Pool };
+        let config = CatalogConfig {
+            skills_dir: skills.path().to_owned(),
+            cache_dir: None,
+            default_executor: ExecutorKind::Pool,
+        };
         let library = library.map(|offers| Arc::new(Script(offers)) as Arc<dyn Library>);
         let catalog = Arc::new(Catalog::open(config).unwrap());
         let server = Server::new(catalog, Arc::new(NoTools), library, ServerConfig::new("1"));

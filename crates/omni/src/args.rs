@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
-use omni_call::Way;
+use omni_call::ExecutorKind;
 
 use crate::runner::{Offer, ToolsFrom};
 
@@ -31,9 +31,9 @@ pub(crate) enum Command {
     Doctor(DoctorArguments),
     /// Print the folder of the Python package in this binary, for PYTHONPATH
     PythonPath(PythonPathArguments),
-    /// Run tools for a server, which starts this by itself
+    /// Load a Python into this process, say what that costs, and end; omni starts this by itself
     #[command(hide = true)]
-    Worker(WorkerArguments),
+    EmbedCheck(EmbedCheckArguments),
 }
 
 /// Where things are. Taken by every command.
@@ -93,9 +93,9 @@ pub(crate) struct RunArguments {
     /// Time limit without a sign of life from the tool, 0 for none [default: 120]
     #[arg(long, value_name = "SECONDS", env = "OMNI_IDLE_TIMEOUT", allow_negative_numbers = true)]
     pub(crate) idle_timeout: Option<f64>,
-    /// How tools are run that do not say it themselves: pool, spawn, zygote, … [default: pool]
-    #[arg(long, value_name = "NAME", value_parser = offered_way, env = "OMNI_EXECUTOR")]
-    pub(crate) executor: Option<Way>,
+    /// How tools are run that do not say it themselves: pool, fork, spawn, embedded or runner [default: pool]
+    #[arg(long, value_name = "NAME", env = "OMNI_EXECUTOR")]
+    pub(crate) executor: Option<ExecutorKind>,
     /// How many Python workers to keep and to allow [default: 1..64]
     #[arg(long, value_name = "MIN..MAX", env = "OMNI_WORKERS")]
     pub(crate) workers: Option<Workers>,
@@ -216,10 +216,7 @@ pub(crate) struct DoctorArguments {
 }
 
 #[derive(Debug, Args)]
-pub(crate) struct WorkerArguments {
-    /// With the interpreter inside this process; there is no other kind yet
-    #[arg(long, required = true)]
-    pub(crate) embedded: bool,
+pub(crate) struct EmbedCheckArguments {
     /// The interpreter's program
     #[arg(long, value_name = "PATH")]
     pub(crate) python: PathBuf,
@@ -229,9 +226,6 @@ pub(crate) struct WorkerArguments {
     /// Take text for UTF-8 whatever the locale says
     #[arg(long)]
     pub(crate) utf8: bool,
-    /// Start the interpreter, say what that costs, and end
-    #[arg(long)]
-    pub(crate) check: bool,
 }
 
 #[derive(Debug, Args)]
@@ -256,11 +250,6 @@ pub(crate) enum Errors {
     Masked,
     /// Message and traceback too
     Full,
-}
-
-/// One of the executors that a skill can ask for.
-pub(crate) fn offered_way(name: &str) -> Result<Way, String> {
-    Way::parse_offered(name).ok_or_else(|| format!("`{name}` is no executor; use {}", Way::offered()))
 }
 
 /// A range of worker counts, written `MIN..MAX`, or one number for both.

@@ -54,7 +54,7 @@ fn as_text(tool: &Tool, places: &Places, out: &mut Output) -> Result<()> {
     };
     let mut facts = vec![
         ("written in", format!("{place}{what}")),
-        ("executor", spec.way.name().to_owned()),
+        ("executor", spec.executor.name().to_owned()),
         ("time limit", limit(spec.limits.timeout_ms)),
         ("idle limit", limit(spec.limits.idle_timeout_ms)),
     ];
@@ -99,7 +99,7 @@ fn as_json(tool: &Tool) -> Value {
         "line": tool.origin.line,
         "function": spec.function,
         "async": spec.is_async,
-        "executor": spec.way.name(),
+        "executor": spec.executor.name(),
         "timeout_ms": spec.limits.timeout_ms,
         "idle_timeout_ms": spec.limits.idle_timeout_ms,
         "inject": spec.inject,

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use anyhow::{Result, bail};
-use omni_call::{Requirements, Way, shown_path};
+use omni_call::{ExecutorKind, Requirements, shown_path};
 use omni_catalog::{Snapshot, Tool};
 use omni_exec::{EnvironmentConfig, Environments, ExecConfig, Stored, stored_environments};
 
@@ -78,7 +78,10 @@ pub(crate) fn any_dependency(snapshot: &Snapshot) -> bool {
 
 /// What a tool needs installed here. One that runs elsewhere, or inside the server, gets no environment.
 fn required(tool: &Tool) -> Option<&Requirements> {
-    tool.spec.requirements.as_ref().filter(|_| !matches!(tool.spec.way, Way::Embedded | Way::Runner))
+    tool.spec
+        .requirements
+        .as_ref()
+        .filter(|_| !matches!(tool.spec.executor, ExecutorKind::Embedded | ExecutorKind::Runner))
 }
 
 /// Whether there is anything to be said about environments: needed ones, or some in the cache.

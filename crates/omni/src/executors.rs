@@ -5,11 +5,10 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use anyhow::{Context, Result};
-use omni_call::{BoxFuture, Call, Ending, EventSink, Executor, Outcome, Way};
+use omni_call::{BoxFuture, Call, Ending, EventSink, Executor, ExecutorKind, ForkSettings, Outcome};
 use omni_catalog::Snapshot;
 use omni_exec::{
-    Embedding, Environments, ExecConfig, Isolation, Pool, ProcessLimits, Runner, Spawn, WorkerLife,
-    WorkerStart,
+    Embedded, Environments, ExecConfig, Fork, Isolation, Pool, ProcessLimits, Runner, Spawn, WorkerLife,
 };
 use tokio::sync::OnceCell;
 
@@ -46,17 +45,10 @@ pub(crate) struct Set {
     /// Where what the interpreter says of itself is remembered.
     cache: PathBuf,
     pool: Arc<Pool>,
+    fork: Fork,
     spawn: Spawn,
     /// Made by the first call that wants it, since the interpreter is asked about its library then.
     embedded: OnceCell<Embedded>,
-}
-
-/// What runs tools with the interpreter inside a process of ours.
-struct Embedded {
-    /// In processes that can be killed.
-    workers: Pool,
-    /// In this one.
-    inside: omni_exec::Embedded,
 }
 
 /// What is needed to make the executors.
@@ -69,6 +61,7 @@ struct Plan {
     workers: crate::args::Workers,
     worker_life: WorkerLife,
     limits: ProcessLimits,
+    fork: ForkSettings,
     embedded_threads: usize,
     environments: EnvironmentSettings,
     isolation: Isolation,
@@ -151,6 +144,7 @@ impl Plan {
             workers: settings.workers,
             worker_life: settings.worker_life,
             limits: settings.limits,
+            fork: settings.fork,
             embedded_threads: settings.embedded_threads,
             environments: settings.environments.clone(),
             isolation: settings.isolation,
@@ -180,6 +174,7 @@ impl Plan {
         config.workers_max = self.workers.max;
         config.worker_life = self.worker_life;
         config.limits = self.limits;
+        config.fork = self.fork.or(config.fork);
         config.embedded_threads = self.embedded_threads;
         config.isolation = self.isolation;
         Ok((python, config))
@@ -201,12 +196,12 @@ impl Ready {
         else {
             return self.common.run(call, events).await;
         };
-        if spec.way == Way::Embedded {
+        if spec.executor == ExecutorKind::Embedded {
             let message = format!(
                 "`{}` asks for packages of its own in `{}`, and the interpreter inside the server has its own only",
                 spec.tool, requirements.file
             );
-            let hint = "choose `executor: embedded_worker`, or `pool`";
+            let hint = "choose `executor: pool` or `fork`";
             return refuse(&call, message, hint.into());
         }
         let environment = match self.environments.for_call(&mut call, requirements, events).await {
@@ -225,6 +220,7 @@ impl Set {
     pub(crate) fn new(python: Python, config: Arc<ExecConfig>, cache: PathBuf) -> Self {
         Set {
             pool: Arc::new(Pool::new(config.clone())),
+            fork: Fork::new(config.clone()),
             spawn: Spawn::new(config.clone()),
             config,
             python,
@@ -234,11 +230,12 @@ impl Set {
     }
 
     fn run<'a>(&'a self, call: Call, events: &'a mut dyn EventSink) -> BoxFuture<'a, Outcome> {
-        let executor: &dyn Executor = match call.spec.way {
-            Way::Pool => &*self.pool,
-            Way::Spawn | Way::Zygote | Way::Prewarmed | Way::Recycled => &self.spawn,
-            Way::Embedded | Way::EmbeddedWorker => return Box::pin(self.run_embedded(call, events)),
-            Way::Runner => {
+        let executor: &dyn Executor = match call.spec.executor {
+            ExecutorKind::Pool => &*self.pool,
+            ExecutorKind::Fork => &self.fork,
+            ExecutorKind::Spawn => &self.spawn,
+            ExecutorKind::Embedded => return Box::pin(self.run_embedded(call, events)),
+            ExecutorKind::Runner => {
                 let hint = "name one with `--runner unix:/path/to/socket`, or choose another executor";
                 let refused = refuse(&call, "it runs at a runner, and none is named".into(), hint.into());
                 return Box::pin(std::future::ready(refused));
@@ -249,8 +246,7 @@ impl Set {
 
     async fn run_embedded(&self, call: Call, events: &mut dyn EventSink) -> Outcome {
         match self.embedded().await {
-            Ok(embedded) if call.spec.way == Way::Embedded => embedded.inside.run(call, events).await,
-            Ok(embedded) => embedded.workers.run(call, events).await,
+            Ok(embedded) => embedded.run(call, events).await,
             Err(refusal) => refuse(&call, refusal.message, refusal.hint),
         }
     }
@@ -267,28 +263,17 @@ impl Set {
                 hint: "use `executor: pool`".into(),
             })?;
             let instead: Arc<dyn Executor> = self.pool.clone();
-            Ok(Embedded::new(&self.config, tried?.embedding(), instead))
+            Ok(Embedded::new(self.config.clone(), tried?.embedding(), instead))
         });
         made.await
     }
 
     pub(crate) async fn shut_down(&self) {
-        tokio::join!(self.pool.shut_down(), self.spawn.shut_down(), async {
+        tokio::join!(self.pool.shut_down(), self.fork.shut_down(), self.spawn.shut_down(), async {
             if let Some(embedded) = self.embedded.get() {
-                tokio::join!(embedded.workers.shut_down(), embedded.inside.shut_down());
+                embedded.shut_down().await;
             }
         });
-    }
-}
-
-impl Embedded {
-    fn new(config: &Arc<ExecConfig>, embedding: Embedding, instead: Arc<dyn Executor>) -> Self {
-        let start = WorkerStart::Embedded(embedding.clone());
-        let workers = ExecConfig { worker_start: start, ..(**config).clone() };
-        Embedded {
-            workers: Pool::new(Arc::new(workers)),
-            inside: omni_exec::Embedded::new(config.clone(), embedding, instead),
-        }
     }
 }
 
@@ -303,7 +288,7 @@ fn unstarted(call: &Call, ending: Ending) -> Outcome {
 
 impl Executor for Executors {
     fn run<'a>(&'a self, call: Call, events: &'a mut dyn EventSink) -> BoxFuture<'a, Outcome> {
-        if let Some(runner) = self.runner.as_ref().filter(|_| call.spec.way == Way::Runner) {
+        if let Some(runner) = self.runner.as_ref().filter(|_| call.spec.executor == ExecutorKind::Runner) {
             return runner.run(call, events);
         }
         if let Some(ready) = self.ready.get() {

@@ -54,6 +54,6 @@ fn summary(tool: &Tool) -> Value {
         "skill": tool.spec.skill,
         "file": tool.origin.file,
         "line": tool.origin.line,
-        "executor": tool.spec.way.name(),
+        "executor": tool.spec.executor.name(),
     })
 }

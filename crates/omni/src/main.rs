@@ -7,6 +7,7 @@ mod call;
 mod connect;
 mod describe;
 mod doctor;
+mod embed_check;
 mod environments;
 mod executors;
 mod home;
@@ -22,7 +23,6 @@ mod settings;
 mod streams;
 mod sync;
 mod terminal;
-mod worker;
 
 use std::fs::File;
 use std::io::{self, Write as _};
@@ -102,7 +102,7 @@ fn run(command: &Command) -> anyhow::Result<u8> {
         Command::Sync(arguments) => sync::run(arguments, &mut out),
         Command::Doctor(arguments) => doctor::run(arguments, &mut out),
         Command::PythonPath(arguments) => python_path::run(arguments, &mut out),
-        Command::Worker(arguments) => worker::run(arguments, &mut out),
+        Command::EmbedCheck(arguments) => embed_check::run(arguments, &mut out),
     }?;
     out.flush()?;
     Ok(code)

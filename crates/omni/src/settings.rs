@@ -3,6 +3,7 @@
 mod embedded;
 mod environments;
 mod file;
+mod fork;
 mod limits;
 mod places;
 mod run;

@@ -153,21 +153,33 @@ fn a_broken_file_is_reported_with_its_line_and_hides_no_neighbour() {
 }
 
 #[test]
-fn a_worker_that_is_omni_with_python_inside_runs_tools_like_any_other() {
+fn a_former_executor_is_refused_with_its_new_spelling_wherever_it_is_named() {
     let folder = Folder::new(TOOLS);
-    for (arguments, code, out) in [
-        (&["call", "t.add", "a=41", "--executor", "embedded_worker"][..], 0, "42\n"),
-        (&["call", "t.nap", "--timeout", "1", "--executor", "embedded_worker"], 124, ""),
-    ] {
+    let said = |arguments: &[&str]| {
         let output = folder.run(arguments);
-        assert_eq!(
-            (output.status.code(), stdout(&output).as_str()),
-            (Some(code), out),
-            "{}",
-            stderr(&output)
-        );
-        assert_eq!(stderr(&output).contains(" in nap"), code == 124);
-    }
+        (output.status.code(), stdout(&output) + &String::from_utf8_lossy(&output.stderr))
+    };
+    let new = "`prewarmed` is now `fork` with `ahead = 2`";
+    let (code, text) = said(&["call", "t.add", "a=41", "--executor", "prewarmed"]);
+    assert!(code == Some(2) && text.contains(new), "{code:?}: {text}");
+    folder.write("omni.toml", "executor = \"prewarmed\"\n");
+    let (code, text) = said(&["call", "t.add", "a=41"]);
+    assert!(code != Some(0) && text.contains(new) && text.contains("omni.toml"), "{code:?}: {text}");
+    folder.write("omni.toml", "[fork]\nahead = 1\ncalls = 2\n");
+    let (_, text) = said(&["call", "t.add", "a=41", "--executor", "fork"]);
+    assert!(text.contains("42"), "{text}");
+    folder.write("skills/t/SKILL.md", "---\nname: t\ndescription: d\nexecutor: prewarmed\nahead: 99\n---\n");
+    let (_, text) = said(&["doctor"]);
+    assert!(text.contains(&format!("`executor: prewarmed`: {new}")), "{text}");
+    assert!(text.contains("`ahead` must be a number from 0 to 64; it is `99`"), "{text}");
+    folder.write(
+        "skills/t/scripts/old.py",
+        "from omni import tool\n@tool(executor=\"prewarmed\")\ndef old(): ...\n",
+    );
+    let (_, text) = said(&["doctor"]);
+    assert!(text.contains("old.py:2:7") && text.contains(new), "{text}");
+    let (code, text) = said(&["call", "t.old", "--errors", "full"]);
+    assert!(code == Some(1) && text.contains(new), "{code:?}: {text}");
 }
 
 #[test]

@@ -88,5 +88,5 @@ fn a_skill_with_packages_of_its_own_does_not_run_in_the_server() {
     let output = folder.run(&["call", "t.here"]);
     let stderr = String::from_utf8_lossy(&output.stderr);
     assert!(stderr.contains("`t.here` asks for packages of its own in `pyproject.toml`"), "{stderr}");
-    assert!(stderr.contains("embedded_worker"), "{stderr}");
+    assert!(stderr.contains("`executor: pool` or `fork`"), "{stderr}");
 }

@@ -185,13 +185,7 @@ fn two_skills_with_conflicting_versions_of_one_package_both_work() {
 #[test]
 fn scripts_of_one_skill_have_each_what_their_block_asks_for_by_every_executor() {
     let lab = Lab::each().pop().unwrap();
-    let executors = [
-        ("pool", "1.0"),
-        ("spawn", "2.0"),
-        ("zygote", "1.0"),
-        ("prewarmed", "2.0"),
-        ("embedded_worker", "1.0"),
-    ];
+    let executors = [("pool", "1.0"), ("spawn", "2.0"), ("fork", "1.0")];
     for (executor, version) in executors.into_iter().chain([("embedded", "2.0")]) {
         let source = TELLS
             .replace("@tool", &format!("@tool(executor=\"{executor}\")"))

@@ -41,7 +41,7 @@ _serving: dict[int, Serving] = {}
 
 
 def main() -> None:
-    """Say where this interpreter takes itself to be: the first half of what `omni worker --check` prints."""
+    """Say where this interpreter takes itself to be: the first half of what `omni embed-check` prints."""
     sys.stdout.write('{"prefix":' + wire.quote(sys.prefix))
     sys.stdout.flush()
 

@@ -471,10 +471,9 @@ if TYPE_CHECKING:
         open_world: bool | None = None,
         timeout: float | None = None,
         idle_timeout: float | None = None,
-        executor: Literal[
-            "pool", "spawn", "zygote", "prewarmed", "recycled", "embedded", "embedded_worker", "runner"
-        ]
-        | None = None,
+        executor: Literal["pool", "fork", "spawn", "embedded", "runner"] | None = None,
+        ahead: int | None = None,
+        calls: int | None = None,
         affinity: Literal["none", "session", "single"] | None = None,
         concurrency: int | None = None,
         retry_on: type[BaseException] | str | Iterable[type[BaseException] | str] | None = None,
@@ -508,6 +507,8 @@ def tool(  # noqa: D417 - one keyword per property of a tool
     timeout: float | None = None,
     idle_timeout: float | None = None,
     executor: str | None = None,
+    ahead: int | None = None,
+    calls: int | None = None,
     affinity: str | None = None,
     concurrency: int | None = None,
     retry_on: Any = None,
@@ -537,11 +538,12 @@ def tool(  # noqa: D417 - one keyword per property of a tool
         open_world: The tool reaches beyond this machine.
         timeout: Seconds the whole call may take, 0 for no limit.
         idle_timeout: Seconds the tool may be silent, 0 for no limit.
-        executor: `pool` (a warm worker), `spawn` (a process per call), or a process that is forked for the
-            call (`zygote`), was forked ahead of it (`prewarmed`), or serves some calls (`recycled`); with
-            the interpreter inside the server itself (`embedded`: nothing there can be killed) or inside a
-            worker that is omni's own program (`embedded_worker`); at the runner that the server was
-            told of: `runner`.
+        executor: Where the tool runs: in a warm worker (`pool`), in a process of its own that is forked from
+            a parent which has imported the skill (`fork`) or started from nothing (`spawn`), in the server
+            itself (`embedded`: nothing there can be killed), or at the runner that the server was told
+            of (`runner`).
+        ahead: With `fork`: processes that wait for a call, already forked, 0 to 64.
+        calls: With `fork`: calls that one process serves, 1 unless given.
         affinity: Which calls of the skill share memory: `none`, those of one `session`, or all (`single`).
         concurrency: Calls of this tool that run at once at most.
         retry_on: Exception classes after which the call is run again, subclasses included.
@@ -553,6 +555,9 @@ def tool(  # noqa: D417 - one keyword per property of a tool
         icons: Icons as MCP describes them.
         tags: Words for people and routers.
         version: The tool's version.
+
+    Raises:
+        ValueError: There is no such executor.
     """
     options = {
         "name": name,
@@ -566,6 +571,8 @@ def tool(  # noqa: D417 - one keyword per property of a tool
         "timeout": timeout,
         "idle_timeout": idle_timeout,
         "executor": executor,
+        "ahead": ahead,
+        "calls": calls,
         "affinity": affinity,
         "concurrency": concurrency,
         "retry_on": retry_on,
@@ -578,6 +585,10 @@ def tool(  # noqa: D417 - one keyword per property of a tool
         "version": version,
     }
     given = {key: value for key, value in options.items() if value is not None}
+    if executor is not None:
+        from omni.executors import check
+
+        check(executor)
     if output_schema is not ...:
         given["output_schema"] = output_schema
 

@@ -1,14 +1,14 @@
-//! C: calls in an interpreter that is part of a process of ours.
+//! C: calls in an interpreter that is part of the server's own process.
 //!
-//! In the server's own process nothing can be killed: a call that crashes ends the server, and one that does not end is
+//! There nothing can be killed: a call that crashes ends the server, and one that does not end is
 //! left behind. So a skill has to ask for it, and what can be had of the promises of the other ways is: see
-//! [`Embedded`]. [`embedded_worker`] is the same interpreter in a process that can be killed.
+//! [`Embedded`].
 
+mod check;
 mod control;
 mod guest;
 mod mailbox;
 mod thread;
-mod worker;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -24,8 +24,7 @@ use crate::worker::End;
 use crate::{Embedding, ExecConfig};
 use guest::{Guest, Ride};
 
-pub use worker::embedded_worker;
-pub(crate) use worker::worker_argv;
+pub use check::check_embedding;
 
 /// How long the threads get at shutdown to let go.
 const SHUTDOWN_GRACE: Duration = Duration::from_millis(200);

@@ -23,8 +23,8 @@ use rustix::thread::{CapabilitySet, capabilities, clear_ambient_capability_set, 
 use super::namespace::{SELF, let_go};
 use super::{ADOPT, CONTROL_FD, CONTROL_FD_MIN, RUN, usage};
 
-/// The word that has init live on until the last process in its namespace has ended: the program is a zygote, and what
-/// it forked is not to end with it.
+/// The word that has init live on until the last process in its namespace has ended: the program is a fork parent, and
+/// what it forked is not to end with it.
 pub(super) const LINGER: &str = "linger";
 
 /// The word that has orphans come to the program and not to init.

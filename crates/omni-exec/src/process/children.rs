@@ -21,8 +21,8 @@ use tokio::time::timeout;
 
 use super::environment::{self, MARK};
 use super::{Exit, Isolation, Life, Process, isolation, keeper, starter, sweep};
+use crate::ExecConfig;
 use crate::launch::{ADOPT, ISOLATE, ISOLATE_ALL, NO_NEW_PRIVILEGES, RUN, limit_words};
-use crate::{ExecConfig, WorkerStart, embedded};
 
 /// What to start: Python's arguments and the variables that only this process gets.
 #[derive(Debug, Default)]
@@ -365,10 +365,11 @@ impl Children {
             .arg(std::process::id().to_string())
             .args(limit_words(&self.config.limits))
             .args(self.gains_nothing())
-            // A zygote is the parent of processes that are somebody else's.
+            // A fork parent is the parent of processes that are somebody else's.
             .args((!program.forks).then_some(ADOPT))
             .args(isolated.then_some(isolate))
-            .args(self.argv(program.args))
+            .arg(&self.config.interpreter.path)
+            .args(program.args)
             .env_clear()
             .envs(self.inherited.iter().map(|(name, value)| (name, value)))
             .envs(program.env)
@@ -378,15 +379,6 @@ impl Children {
             .stdout(Stdio::piped())
             .stderr(Stdio::piped());
         command
-    }
-
-    /// The program that becomes Python, and its arguments.
-    fn argv(&self, args: Vec<OsString>) -> Vec<OsString> {
-        let interpreter = self.config.interpreter.path.clone().into_os_string();
-        match &self.config.worker_start {
-            WorkerStart::Program => [interpreter].into_iter().chain(args).collect(),
-            WorkerStart::Embedded(embedding) => embedded::worker_argv(&self.config, embedding),
-        }
     }
 
     /// Names what is wrong, which the kernel's `No such file or directory` does not.

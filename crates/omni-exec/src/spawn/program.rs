@@ -19,12 +19,12 @@ use serde_json::value::RawValue;
 use serde_json::{Map, Value, json};
 use tokio::io::{AsyncRead, ReadBuf};
 use tokio::net::unix::pipe::Receiver;
-use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::sleep;
 
 use super::report::{self, Pace, Report, Reports};
 use crate::ExecConfig;
 use crate::outcome::{outcome, start_failed, unstarted};
+use crate::own_process::CapacityPermit;
 use crate::process::{Children, Exit, Foreground, Listener, Output, Process, TERM_GRACE};
 use crate::worker::StartFailure;
 
@@ -43,7 +43,7 @@ pub(super) async fn run(
     children: &std::sync::Arc<Children>,
     mut call: Call,
     program: &ProgramSpec,
-    place: OwnedSemaphorePermit,
+    permit: CapacityPermit,
     events: &mut dyn EventSink,
 ) -> Outcome {
     let config = children.config();
@@ -59,7 +59,7 @@ pub(super) async fn run(
         Ok(started) => started,
         Err(error) => return start_failed(&call, &StartFailure::from(error)),
     };
-    let running = Running { process: Some(process), place: Some(place) };
+    let running = Running { process: Some(process), permit: Some(permit) };
     let (stdout, output) = match capture(stdout, stderr, config.stderr_bytes_max) {
         Ok(captured) => captured,
         Err(error) => {
@@ -377,7 +377,7 @@ struct Running {
     /// Taken only by `drop`.
     process: Option<Process>,
     /// Given free when the process is gone.
-    place: Option<OwnedSemaphorePermit>,
+    permit: Option<CapacityPermit>,
 }
 
 impl Running {
@@ -391,10 +391,10 @@ impl Drop for Running {
         let Some(process) = self.process.take().filter(|process| !process.exited()) else { return };
         // Outside a runtime nothing can wait for it, so it is killed right here.
         let Ok(runtime) = tokio::runtime::Handle::try_current() else { return };
-        let place = self.place.take();
+        let permit = self.permit.take();
         runtime.spawn(async move {
             process.end(TERM_GRACE).await;
-            drop(place);
+            drop(permit);
         });
     }
 }

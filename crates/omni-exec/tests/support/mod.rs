@@ -11,11 +11,11 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use omni_call::{
-    BoxFuture, Call, CallId, Deadline, Ending, Event, EventSink, Executor, Inject, LogLevel, Outcome, Policy,
-    RunSpec, Wants, Way,
+    BoxFuture, Call, CallId, Deadline, Ending, Event, EventSink, Executor, ForkSettings, Inject, LogLevel,
+    Outcome, Policy, RunSpec, Wants,
 };
 use omni_exec::{
-    Embedded, Embedding, ExecConfig, Governed, Pool, Runner, RunnerAddress, RunnerConfig, Spawn, WorkerStart,
+    Embedded, Embedding, ExecConfig, Fork, Governed, Pool, Runner, RunnerAddress, RunnerConfig, Spawn,
 };
 use serde_json::{Value, json};
 use tempfile::TempDir;
@@ -25,12 +25,32 @@ use tokio::task::JoinHandle;
 /// More than anything here takes on a machine that is busy with other things.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
 
+/// An executor that has processes here, and its settings.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum ProcessKind {
+    Pool,
+    Spawn,
+    Fork { ahead: u32, calls: u32 },
+}
+
+impl ProcessKind {
+    /// Forked when the call comes.
+    pub(crate) const FORK: ProcessKind = ProcessKind::Fork { ahead: 0, calls: 1 };
+    /// Forked before it comes.
+    pub(crate) const FORK_AHEAD: ProcessKind = ProcessKind::Fork { ahead: 2, calls: 1 };
+    /// One process for several calls.
+    pub(crate) const FORK_REUSED: ProcessKind = ProcessKind::Fork { ahead: 0, calls: 100 };
+
+    pub(crate) const FORKS: [ProcessKind; 3] = [Self::FORK, Self::FORK_AHEAD, Self::FORK_REUSED];
+    pub(crate) const ALL: [ProcessKind; 5] =
+        [Self::Pool, Self::Spawn, Self::FORK, Self::FORK_AHEAD, Self::FORK_REUSED];
+}
+
 pub(crate) struct Lab {
     folder: TempDir,
     /// Who runs the calls, where that is not the executor itself.
     pub(crate) site: Option<Site>,
     pub(crate) executor: Arc<dyn Executor>,
-    pub(crate) way: Way,
 }
 
 impl Lab {
@@ -64,30 +84,32 @@ impl Lab {
     }
 
     fn inside(change: impl FnOnce(&mut ExecConfig), embedding: Embedding) -> Self {
-        let lab = Self::new(change, |config| {
+        Self::new(change, |config| {
             let pool: Arc<dyn Executor> = Arc::new(Pool::new(Arc::clone(&config)));
             Arc::new(Inside { embedded: Embedded::new(config, embedding, Arc::clone(&pool)), pool })
-        });
-        lab.with_way(Way::Embedded)
-    }
-
-    /// A pool whose workers are our own program with the interpreter inside.
-    pub(crate) fn embedded_worker() -> Self {
-        Self::pool_with(|config| config.worker_start = WorkerStart::Embedded(embedding()))
+        })
     }
 
     /// With a process-id namespace for whatever is started; `None` where this machine has none.
     #[expect(clippy::print_stderr, reason = "says that a test has proved nothing")]
-    pub(crate) fn isolated(way: Way) -> Option<Self> {
+    pub(crate) fn isolated(process: ProcessKind) -> Option<Self> {
         if let Err(reason) = omni_exec::namespaces(&launcher()) {
             eprintln!("not tested here: no process-id namespaces ({reason})");
             return None;
         }
-        let isolate = |config: &mut ExecConfig| config.isolation = omni_exec::Isolation::Auto;
-        Some(match way {
-            Way::Pool => Self::pool_with(isolate),
-            way => Self::spawn_with(isolate).with_way(way),
-        })
+        Some(Self::of(process, |config| config.isolation = omni_exec::Isolation::Auto))
+    }
+
+    /// With one of the executors that have processes here.
+    pub(crate) fn of(process: ProcessKind, change: impl FnOnce(&mut ExecConfig)) -> Self {
+        match process {
+            ProcessKind::Pool => Self::pool_with(change),
+            ProcessKind::Spawn => Self::spawn_with(change),
+            ProcessKind::Fork { ahead, calls } => Self::fork_with(|config| {
+                config.fork = ForkSettings { ahead: Some(ahead), calls: Some(calls) };
+                change(config);
+            }),
+        }
     }
 
     /// A pool, and around it what tools declare.
@@ -103,16 +125,20 @@ impl Lab {
         Self::new(change, |config| Arc::new(Spawn::new(config)))
     }
 
-    /// Processes of their own, and a hold on what starts them by which it can be told to begin anew.
-    pub(crate) fn spawn_to_renew() -> (Self, Arc<Spawn>) {
-        let mut spawn = None;
-        let lab = Self::new(|_| {}, |config| Arc::clone(spawn.insert(Arc::new(Spawn::new(config)))) as _);
-        (lab, spawn.unwrap())
+    /// A process for each call, forked when the call comes.
+    pub(crate) fn fork() -> Self {
+        Self::fork_with(|_| {})
     }
 
-    /// Processes of their own that a zygote forks.
-    pub(crate) fn forked(way: Way) -> Self {
-        Self::spawn().with_way(way)
+    pub(crate) fn fork_with(change: impl FnOnce(&mut ExecConfig)) -> Self {
+        Self::fork_to_renew(change).0
+    }
+
+    /// Forked processes, and a hold on what forks them by which it can be told to begin anew.
+    pub(crate) fn fork_to_renew(change: impl FnOnce(&mut ExecConfig)) -> (Self, Arc<Fork>) {
+        let mut fork = None;
+        let lab = Self::new(change, |config| Arc::clone(fork.insert(Arc::new(Fork::new(config)))) as _);
+        (lab, fork.unwrap())
     }
 
     /// A runner in Python, and what tools declare around its calls.
@@ -124,13 +150,7 @@ impl Lab {
         let config = RunnerConfig::new(site.address.parse().unwrap());
         lab.executor = Arc::new(Governed::new(Runner::new(config), 1 << 20));
         lab.site = Some(site);
-        lab.with_way(Way::Runner)
-    }
-
-    /// With this way for the calls to come.
-    pub(crate) fn with_way(mut self, way: Way) -> Self {
-        self.way = way;
-        self
+        lab
     }
 
     fn new(
@@ -153,7 +173,7 @@ impl Lab {
         let mut config = ExecConfig::new(python(), package(), launcher(), folder.path().to_owned());
         config.settings = json!({"lab": {"colour": "blue"}}).as_object().unwrap().clone();
         change(&mut config);
-        Lab { folder, site: None, executor: executor(Arc::new(config)), way: Way::Pool }
+        Lab { folder, site: None, executor: executor(Arc::new(config)) }
     }
 
     pub(crate) fn root(&self) -> &Path {
@@ -168,7 +188,6 @@ impl Lab {
     pub(crate) fn call_in(&self, file: &str, function: &str) -> Request {
         let skill = self.root().join("skills/lab");
         let mut spec = RunSpec::new("lab", function, skill, &format!("scripts/{file}"), function);
-        spec.way = self.way;
         spec.is_async = function.starts_with("async_");
         Request {
             executor: Arc::clone(&self.executor),

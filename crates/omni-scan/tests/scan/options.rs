@@ -1,6 +1,6 @@
 //! The decorator's options.
 
-use omni_call::Way;
+use omni_call::{ExecutorKind, ForkSettings};
 use serde_json::json;
 
 use super::{commands, findings, scan_text, tool};
@@ -28,13 +28,13 @@ async def stock(n): "Not used."
             "output_schema": {"properties": {"ok": {"type": "boolean"}}, "type": "object"},
             "annotations": {"title": "Take stock", "readOnlyHint": true, "destructiveHint": false,
                 "idempotentHint": true, "openWorldHint": false},
-            "limits": {"timeout_ms": 120_000, "idle_timeout_ms": 500}, "way": "spawn", "meta": {"a": [1, null]},
+            "limits": {"timeout_ms": 120_000, "idle_timeout_ms": 500}, "executor": "spawn", "meta": {"a": [1, null]},
             "icons": [{"src": "data:x", "mimeType": "image/png"}], "tags": ["b", "a"], "category": "shop",
             "version": "3",
         }),
         serde_json::to_value(&tool).unwrap()
     );
-    assert_eq!(Some(Way::Spawn), tool.way);
+    assert_eq!(Some(ExecutorKind::Spawn), tool.executor);
 }
 
 #[test]
@@ -130,12 +130,14 @@ fn a_constant_that_is_bound_twice_is_not_one() {
 #[test]
 fn options_of_the_wrong_kind_are_not_applied() {
     let found = scan_text(
-        "from omni import tool\n@tool(timeout=\"5\", executor=\"fork\", read_only=1, tags=\"x\", output_schema={\"type\": \"array\"})\ndef go(): ...\n",
+        "from omni import tool\n@tool(timeout=\"5\", executor=5, ahead=65, calls=0, read_only=1, tags=\"x\", output_schema={\"type\": \"array\"})\ndef go(): ...\n",
     );
     assert_eq!(
         vec![
             "`timeout=` must be a number of seconds from 0 (off) to a week",
-            "`executor=` must be \"pool\", \"spawn\", \"zygote\", \"prewarmed\", \"recycled\", \"embedded\", \"embedded_worker\" or \"runner\"",
+            "`executor=` must be a string",
+            "`ahead=` must be a number of processes from 0 to 64",
+            "`calls=` must be a number of calls from 1 to 100000",
             "`read_only=` must be `True` or `False`",
             "`tags=` must be a list of strings",
             "`output_schema=` must be the schema of an object (`\"type\": \"object\"`)",
@@ -143,6 +145,36 @@ fn options_of_the_wrong_kind_are_not_applied() {
         found.diagnostics.iter().map(|finding| finding.message.as_str()).collect::<Vec<_>>()
     );
     assert_eq!(vec!["go"], commands(&found));
+}
+
+#[test]
+fn an_executor_is_one_of_those_there_are_and_a_former_one_says_what_it_is_now() {
+    for (name, message) in [
+        ("prewarmed", "`executor=\"prewarmed\"`: `prewarmed` is now `fork` with `ahead = 2`"),
+        ("zygote", "`executor=\"zygote\"`: `zygote` is now `fork`"),
+        (
+            "thread",
+            "`executor=\"thread\"`: `thread` is no executor; use `pool`, `fork`, `spawn`, `embedded` or `runner`",
+        ),
+    ] {
+        let found = scan_text(&format!("from omni import tool\n@tool(executor={name:?})\ndef go(): ...\n"));
+        assert_eq!(vec![format!("error scripts/a.py:2:7 invalid-option: {message}")], findings(&found));
+        assert_eq!(Some("as it stands, the file can't be loaded"), found.diagnostics[0].help.as_deref());
+    }
+}
+
+#[test]
+fn how_a_fork_has_processes_ready_is_read_and_means_nothing_elsewhere() {
+    let found = tool("from omni import tool\n@tool(executor=\"fork\", ahead=2, calls=7)\ndef go(): ...\n");
+    assert_eq!(Some(ExecutorKind::Fork), found.executor);
+    assert_eq!(ForkSettings { ahead: Some(2), calls: Some(7) }, found.fork);
+    let found = scan_text("from omni import tool\n@tool(executor=\"pool\", ahead=2)\ndef go(): ...\n");
+    assert_eq!(
+        vec![
+            "warning scripts/a.py:3:5 option-without-effect: `ahead=` and `calls=` have no effect with `executor=\"pool\"`"
+        ],
+        findings(&found)
+    );
 }
 
 #[test]

@@ -143,7 +143,7 @@ fn try_out(python: &Python, facts: &Facts, library: PathBuf, package: &Path) -> 
         hint: "name another Python with `--python PATH`, or use `executor: pool`".into(),
     };
     let mut command = Command::new("/proc/self/exe");
-    command.args(["worker", "--embedded", "--check"]);
+    command.arg("embed-check");
     if plain_locale() {
         command.arg("--utf8");
     }

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use anyhow::{Context, Result};
-use omni_call::Way;
+use omni_call::ExecutorKind;
 use omni_catalog::{Catalog, Snapshot, Tool};
 use omni_exec::{Listing, Runner};
 use serde_json::Value;
@@ -41,7 +41,7 @@ impl Health {
     }
 
     fn compare(&mut self, here: &Snapshot, there: &Snapshot) {
-        for tool in here.tools().filter(|tool| tool.spec.way == Way::Runner) {
+        for tool in here.tools().filter(|tool| tool.spec.executor == ExecutorKind::Runner) {
             match there.tool(tool.name()) {
                 None => {
                     self.lacks.insert(tool.name().to_owned());

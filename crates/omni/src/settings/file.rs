@@ -3,15 +3,16 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
-use omni_call::{Way, shown_path};
+use omni_call::{ExecutorKind, UnknownExecutor, shown_path};
 use serde::Deserialize;
 
 use super::embedded::EmbeddedTable;
 use super::environments::EnvironmentsTable;
+use super::fork::ForkTable;
 use super::limits::Limits;
 use super::workers::WorkerSettings;
 use crate::access::HttpTable;
-use crate::args::{Errors, Isolation, offered_way};
+use crate::args::{Errors, Isolation};
 use crate::runner::RunnerFile;
 
 /// `omni.toml`. Every key is optional; an unknown one is an error, so that a typing mistake is seen.
@@ -42,6 +43,8 @@ pub(crate) struct File {
     #[serde(default)]
     pub(crate) http: HttpTable,
     #[serde(default)]
+    pub(super) fork: ForkTable,
+    #[serde(default)]
     pub(super) embedded: EmbeddedTable,
     #[serde(default)]
     pub(super) environments: EnvironmentsTable,
@@ -52,9 +55,9 @@ pub(crate) struct File {
 
 impl File {
     /// The executor of tools that name none, as far as the file says.
-    pub(crate) fn executor(&self) -> Result<Option<Way>> {
-        let way = self.executor.as_deref().map(offered_way).transpose();
-        way.map_err(|why| anyhow::anyhow!("`executor` in omni.toml: {why}"))
+    pub(crate) fn executor(&self) -> Result<Option<ExecutorKind>> {
+        let kind = self.executor.as_deref().map(str::parse).transpose();
+        kind.map_err(|why: UnknownExecutor| anyhow::anyhow!("`executor` in omni.toml: {why}"))
     }
 }
 
@@ -79,6 +82,13 @@ mod tests {
     fn an_executor_that_nobody_has_is_refused_with_those_there_are() {
         let file: File = toml::from_str("executor = \"thread\"").unwrap();
         let error = file.executor().unwrap_err().to_string();
-        assert!(error.contains("`thread`") && error.contains("\"zygote\""), "{error}");
+        assert!(error.contains("`thread`") && error.contains("`fork`"), "{error}");
+    }
+
+    #[test]
+    fn a_former_executor_is_refused_with_its_new_spelling() {
+        let file: File = toml::from_str("executor = \"recycled\"").unwrap();
+        let error = file.executor().unwrap_err().to_string();
+        assert_eq!(error, "`executor` in omni.toml: `recycled` is now `fork` with `calls = 100`");
     }
 }

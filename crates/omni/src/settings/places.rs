@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
-use omni_call::{Way, shown_path};
+use omni_call::{ExecutorKind, shown_path};
 use omni_catalog::{Catalog, CatalogConfig};
 
 use super::file::{File, read_file};
@@ -68,18 +68,18 @@ impl Places {
 
     /// The catalogue of these places, with nothing looked at yet but the cache. `executor` is the one named for
     /// tools that name none.
-    pub(crate) fn catalog(&self, executor: Option<Way>) -> Result<Catalog> {
+    pub(crate) fn catalog(&self, executor: Option<ExecutorKind>) -> Result<Catalog> {
         if let Some(runner) = self.lister() {
             return runner.catalog(&self.cache);
         }
-        let default_way = match (&self.runner, executor) {
-            (Some(_), None) => Way::Runner,
-            (_, way) => way.unwrap_or_default(),
+        let default_executor = match (&self.runner, executor) {
+            (Some(_), None) => ExecutorKind::Runner,
+            (_, kind) => kind.unwrap_or_default(),
         };
         let config = CatalogConfig {
             skills_dir: self.skills.clone(),
             cache_dir: Some(self.cache.clone()),
-            default_way,
+            default_executor,
         };
         Catalog::open(config).context("there are no skills to read")
     }

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use anyhow::Result;
-use omni_call::{ErrorDetail, Way};
+use omni_call::{ErrorDetail, ExecutorKind, ForkSettings};
 use omni_exec::{ProcessLimits, WorkerLife};
 
 use super::environments::EnvironmentSettings;
@@ -17,7 +17,7 @@ use crate::args::{Errors, Isolation, RunArguments, Workers};
 pub(crate) struct RunSettings {
     pub(crate) python: Option<PathBuf>,
     /// For tools that name none; `None` when nobody says.
-    pub(crate) executor: Option<Way>,
+    pub(crate) executor: Option<ExecutorKind>,
     pub(crate) timeout: Option<Duration>,
     pub(crate) idle_timeout: Option<Duration>,
     pub(crate) workers: Workers,
@@ -25,6 +25,7 @@ pub(crate) struct RunSettings {
     pub(crate) errors: ErrorDetail,
     pub(crate) env: Vec<String>,
     pub(crate) limits: ProcessLimits,
+    pub(crate) fork: ForkSettings,
     pub(crate) embedded_threads: usize,
     pub(crate) environments: EnvironmentSettings,
     pub(crate) isolation: omni_exec::Isolation,
@@ -44,7 +45,7 @@ impl RunSettings {
         Ok(RunSettings {
             python: arguments.python.clone().or(file.python.clone()),
             executor: match arguments.executor {
-                Some(way) => Some(way),
+                Some(kind) => Some(kind),
                 None => file.executor()?,
             },
             timeout: seconds(arguments.timeout.or(file.timeout).unwrap_or(1800.0), "timeout")?,
@@ -56,6 +57,7 @@ impl RunSettings {
             worker_life: own.life()?,
             errors,
             limits: file.limits.resolve()?,
+            fork: file.fork.resolve()?,
             embedded_threads: file.embedded.threads()?,
             environments: file.environments.resolve()?,
             isolation: match arguments.isolation.or(file.isolation) {
@@ -81,7 +83,7 @@ mod tests {
         assert_eq!(settings.timeout, Some(Duration::from_secs(7)));
         assert_eq!(settings.workers, Workers { min: 2, max: 3 });
         assert_eq!(settings.errors, ErrorDetail::Full);
-        assert_eq!(settings.executor, Some(Way::Spawn));
+        assert_eq!(settings.executor, Some(ExecutorKind::Spawn));
         assert_eq!(settings.idle_timeout, Some(Duration::from_secs(120)));
     }
 }

@@ -18,7 +18,7 @@ pub struct Process {
 /// All processes of a server, told apart by what they are for.
 #[derive(Debug, Default)]
 pub struct Family {
-    /// The server's own: workers, zygotes and what starts or watches them.
+    /// The server's own: workers, fork parents and what starts or watches them.
     pub ours: usize,
     /// What a tool has started, in words.
     pub strays: Vec<String>,
@@ -61,7 +61,7 @@ pub fn family(servers: &[u32], folder: &Path) -> Family {
     family
 }
 
-/// A worker or zygote directly below the server, a zygote's child, or a launcher anywhere between.
+/// A worker or fork parent directly below the server, a process it has forked, or a launcher anywhere between.
 fn is_ours(process: &Process, servers: &[u32], all: &HashMap<u32, Process>) -> bool {
     if process.state == 'Z' || !process.has_role() {
         return false;
@@ -72,7 +72,7 @@ fn is_ours(process: &Process, servers: &[u32], all: &HashMap<u32, Process>) -> b
         .collect();
     match above.as_slice() {
         [] => true,
-        [only] => only.arguments.iter().any(|word| word.contains("omni.zygote")),
+        [only] => only.arguments.iter().any(|word| word.contains("omni.fork_parent")),
         _ => false,
     }
 }
@@ -100,7 +100,6 @@ impl Process {
     fn has_role(&self) -> bool {
         self.launches()
             || self.arguments.iter().any(|word| word.starts_with("omni.") || word.starts_with("from omni."))
-            || self.arguments.get(1).is_some_and(|word| word == "worker")
             // Between fork and exec, and while it ends, a process has no arguments.
             || self.arguments.is_empty()
     }

@@ -10,7 +10,7 @@ use super::Folder;
 /// Hands the names of all ways to another macro.
 macro_rules! with_each_way {
     ($make:ident) => {
-        $make! { pool spawn zygote prewarmed recycled embedded_worker embedded runner }
+        $make! { pool fork fork_ahead fork_reused spawn embedded runner }
     };
 }
 #[allow(unused_imports, reason = "not every test walks")]
@@ -39,7 +39,18 @@ pub fn prepare(
         let address = format!("unix:{}", folder.path("runner.sock").display());
         return (vec!["--runner".to_owned(), address], backing);
     }
-    let mut arguments = vec!["--executor".to_owned(), way.to_owned()];
+    // `fork` has two settings; each is a way of its own to go wrong.
+    let (executor, settings) = match way {
+        "fork_ahead" => ("fork", "ahead = 2"),
+        "fork_reused" => ("fork", "calls = 100"),
+        way => (way, ""),
+    };
+    if executor == "fork" {
+        let path = folder.path("omni.toml");
+        let before = std::fs::read_to_string(&path).unwrap_or_default();
+        folder.write("omni.toml", &format!("{before}\n[fork]\n{settings}\n"));
+    }
+    let mut arguments = vec!["--executor".to_owned(), executor.to_owned()];
     arguments.extend(own);
     (arguments, Backing::default())
 }

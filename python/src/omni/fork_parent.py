@@ -37,7 +37,7 @@ def main() -> None:
     try:
         channel = open_channel()
     except ChannelError as error:
-        os.write(2, f"omni zygote: {error}\n".encode("utf-8", "replace"))
+        os.write(2, f"omni fork parent: {error}\n".encode("utf-8", "replace"))
         os._exit(2)
     # What every worker needs, imported once for all.
     import faulthandler
@@ -48,10 +48,10 @@ def main() -> None:
 
     del faulthandler, mmap
     channel.send(ready())
-    Zygote(channel, select).serve(omni.host)
+    ForkParent(channel, select).serve(omni.host)
 
 
-class Zygote:
+class ForkParent:
     """Forks, and tells how what it forked ended."""
 
     def __init__(self, channel: Channel, select: object) -> None:
@@ -136,7 +136,7 @@ class Zygote:
             return None
         signal(SIGTERM, SIG_DFL)
         os.setsid()
-        # Siblings are nothing to this process; the zygote's channel was closed by the fork itself.
+        # Siblings are nothing to this process; the parent's channel was closed by the fork itself.
         for descriptor in (*self._living, *self._descriptors):
             os.close(descriptor)
         os.dup2(out, 1)
@@ -193,7 +193,7 @@ class Zygote:
         self._say("preloaded", body["id"])
 
     def _refuse(self, number: int, reason: str) -> NoReturn:
-        # What the import did cannot be undone, so this zygote is of no more use.
+        # What the import did cannot be undone, so this parent is of no more use.
         self._say("unsafe", number, '"reason":' + self._wire.quote(reason))
         os._exit(0)
 
@@ -216,7 +216,7 @@ def _carry_mark(mark: str) -> None:
     """Carry this process's own mark, by which the server finds what a tool leaves behind.
 
     What is started gets it from `os.environ`. What is forked only is known by the memory that the process was
-    started with: there the mark is written over that of the zygote, which is as long.
+    started with: there the mark is written over that of the parent, which is as long.
     """
     before = f"{_MARK}={os.environ.get(_MARK, '')}".encode()
     after = f"{_MARK}={mark}".encode()

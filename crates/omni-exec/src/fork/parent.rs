@@ -25,35 +25,35 @@ use crate::channel::Channel;
 use crate::failures::Failures;
 use crate::process::{Children, Exit, Foreign, ForeignEnd, Output, Process, StartError, Started};
 use crate::wire::{self, Mode};
-use crate::worker::{StartFailure, Worker, ZYGOTE};
+use crate::worker::{FORK_PARENT, StartFailure, Worker};
 
-/// The zygote of an executor, if it has one at the moment.
-pub(super) struct Zygotes {
+/// The fork parent of an executor, if it has one at the moment.
+pub(super) struct ForkParents {
     children: Arc<Children>,
-    state: Mutex<State>,
+    state: Mutex<ParentsState>,
     /// Held while one is started.
     opening: tokio::sync::Mutex<()>,
 }
 
 #[derive(Default)]
-struct State {
-    current: Option<Arc<Zygote>>,
+struct ParentsState {
+    current: Option<Arc<ForkParent>>,
     failures: Failures,
-    /// Files that no zygote may import; their calls import them by themselves.
-    shunned: HashSet<PathBuf>,
+    /// Files that no parent may import; their calls import them by themselves.
+    excluded: HashSet<PathBuf>,
 }
 
-/// The next zygote's number; 0 stands for none.
-static NEXT_ZYGOTE: AtomicU64 = AtomicU64::new(1);
+/// The next parent's number; 0 stands for none.
+static NEXT_PARENT: AtomicU64 = AtomicU64::new(1);
 
-/// One zygote.
-pub(super) struct Zygote {
+/// One fork parent.
+pub(super) struct ForkParent {
     socket: UnixStream,
     /// Held while a frame is sent.
     sending: tokio::sync::Mutex<()>,
     process: Process,
     next: AtomicU64,
-    waiting: Mutex<Waiting>,
+    pending: Mutex<Pending>,
     gone: AtomicBool,
     /// How many live that it has forked.
     living: AtomicUsize,
@@ -64,9 +64,9 @@ pub(super) struct Zygote {
     pub(super) generation: AtomicU64,
 }
 
-/// Who waits for a word of the zygote, by number.
+/// Who waits for a word of the parent, by number.
 #[derive(Default)]
-struct Waiting {
+struct Pending {
     forks: HashMap<u64, oneshot::Sender<Result<i32, String>>>,
     ends: HashMap<u64, oneshot::Sender<ForeignEnd>>,
     preloads: HashMap<u64, PathBuf>,
@@ -74,10 +74,10 @@ struct Waiting {
     known: HashSet<PathBuf>,
 }
 
-/// What a zygote says.
+/// What a parent says.
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "snake_case")]
-enum Word {
+enum ParentMessage {
     Ready {},
     Forked {
         id: u64,
@@ -103,25 +103,25 @@ enum Word {
     },
 }
 
-/// Why a zygote did not fork.
+/// Why a parent did not fork.
 enum NoFork {
     /// It is gone: another one may do it.
     Gone,
     Start(StartError),
 }
 
-impl Zygotes {
+impl ForkParents {
     pub(super) fn new(children: Arc<Children>) -> Arc<Self> {
-        Arc::new(Zygotes { children, state: Mutex::default(), opening: tokio::sync::Mutex::default() })
+        Arc::new(ForkParents { children, state: Mutex::default(), opening: tokio::sync::Mutex::default() })
     }
 
-    fn lock(&self) -> MutexGuard<'_, State> {
+    fn lock(&self) -> MutexGuard<'_, ParentsState> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Which zygote is at hand and how many files it has imported, in one number; 0 when there is none.
+    /// Which parent is at hand and how many files it has imported, in one number; 0 when there is none.
     pub(super) fn generation(&self) -> u64 {
-        self.lock().current.as_ref().map_or(0, |zygote| zygote.generation.load(Ordering::Relaxed))
+        self.lock().current.as_ref().map_or(0, |parent| parent.generation.load(Ordering::Relaxed))
     }
 
     /// Has a process forked that speaks the worker wire. With `rehearse` it first goes through a call of no
@@ -131,23 +131,23 @@ impl Zygotes {
     pub(super) async fn fork(self: &Arc<Self>, rehearse: bool) -> Result<(Worker, u64), StartFailure> {
         let mut again = true;
         loop {
-            let zygote = self.zygote().await.map_err(|failure| (*failure).clone())?;
-            let generation = zygote.generation.load(Ordering::Relaxed);
-            match zygote.fork(&self.children, rehearse).await {
+            let parent = self.parent().await.map_err(|failure| (*failure).clone())?;
+            let generation = parent.generation.load(Ordering::Relaxed);
+            match parent.fork(&self.children, rehearse).await {
                 Ok(started) => {
                     let worker = Worker::assemble(started, self.children.config(), Mode::Sync);
                     return worker.map(|worker| (worker, generation)).map_err(StartFailure::from);
                 }
                 Err(NoFork::Gone) if again => {
                     // Known here before its exit is: nobody else need try.
-                    zygote.gone.store(true, Ordering::Relaxed);
-                    zygote.process.signal(Signal::KILL);
+                    parent.gone.store(true, Ordering::Relaxed);
+                    parent.process.signal(Signal::KILL);
                     again = false;
                 }
                 Err(NoFork::Gone) => {
                     return Err(StartFailure {
-                        message: "the zygote that forks processes died twice in a row".to_owned(),
-                        hint: "the log says how; `executor: spawn` needs no zygote".to_owned(),
+                        message: "the fork parent died twice in a row".to_owned(),
+                        hint: "the log says how; `executor: spawn` needs none".to_owned(),
                         stderr: None,
                         closing: self.children.closing(),
                     });
@@ -157,12 +157,12 @@ impl Zygotes {
         }
     }
 
-    /// Has what is forked from now on come from a new zygote, which has imported nothing yet.
+    /// Has what is forked from now on come from a new parent, which has imported nothing yet.
     pub(super) fn renew(&self) {
         let old = {
             let mut state = self.lock();
             // The files may be others now.
-            state.shunned.clear();
+            state.excluded.clear();
             state.current.take()
         };
         if let Some(old) = old {
@@ -171,58 +171,58 @@ impl Zygotes {
         }
     }
 
-    /// Has the zygote import the file of a tool whose call has shown that its import ends well.
+    /// Has the parent import the file of a tool whose call has shown that its import ends well.
     pub(super) fn preload(&self, spec: &RunSpec) {
         let file = spec.skill_dir.join(&spec.file);
         let state = self.lock();
-        if state.shunned.contains(&file) {
+        if state.excluded.contains(&file) {
             return;
         }
-        let Some(zygote) = state.current.clone() else { return };
+        let Some(parent) = state.current.clone() else { return };
         drop(state);
-        if !zygote.lock().known.insert(file.clone()) {
+        if !parent.lock().known.insert(file.clone()) {
             return;
         }
-        let id = zygote.number();
-        zygote.lock().preloads.insert(id, file);
+        let id = parent.number();
+        parent.lock().preloads.insert(id, file);
         let body = json!({"preload": {
             "id": id, "skill": spec.skill, "dir": spec.skill_dir.to_string_lossy(), "file": spec.file,
             "async": spec.is_async,
         }});
-        tokio::spawn(async move { zygote.send(&body.to_string(), &[]).await });
+        tokio::spawn(async move { parent.send(&body.to_string(), &[]).await });
     }
 
-    /// The zygote at hand, or a new one.
-    async fn zygote(self: &Arc<Self>) -> Result<Arc<Zygote>, Arc<StartFailure>> {
-        let current = |zygotes: &Self| {
-            zygotes.lock().current.clone().filter(|zygote| !zygote.gone.load(Ordering::Relaxed))
+    /// The parent at hand, or a new one.
+    async fn parent(self: &Arc<Self>) -> Result<Arc<ForkParent>, Arc<StartFailure>> {
+        let current = |parents: &Self| {
+            parents.lock().current.clone().filter(|parent| !parent.gone.load(Ordering::Relaxed))
         };
-        if let Some(zygote) = current(self) {
-            return Ok(zygote);
+        if let Some(parent) = current(self) {
+            return Ok(parent);
         }
         // In a task of its own: others may wait for this start when this call is taken back.
         let this = Arc::clone(self);
         let started = tokio::spawn(async move {
             let _turn = this.opening.lock().await;
-            if let Some(zygote) = current(&this) {
-                return Ok(zygote);
+            if let Some(parent) = current(&this) {
+                return Ok(parent);
             }
             if let Some(failure) = this.lock().failures.forbids(Instant::now()) {
                 return Err(Arc::clone(failure));
             }
             match this.open().await {
-                Ok(zygote) => {
+                Ok(parent) => {
                     let mut state = this.lock();
                     state.failures = Failures::default();
-                    state.current = Some(Arc::clone(&zygote));
-                    Ok(zygote)
+                    state.current = Some(Arc::clone(&parent));
+                    Ok(parent)
                 }
                 Err(failure) => Err(this.lock().failures.add(failure)),
             }
         });
         started.await.unwrap_or_else(|error| {
             Err(Arc::new(StartFailure {
-                message: format!("starting the zygote failed: {error}"),
+                message: format!("starting the fork parent failed: {error}"),
                 hint: "start the server again".to_owned(),
                 stderr: None,
                 closing: true,
@@ -230,56 +230,56 @@ impl Zygotes {
         })
     }
 
-    /// Starts a zygote and waits until it is ready.
-    async fn open(self: &Arc<Self>) -> Result<Arc<Zygote>, StartFailure> {
+    /// Starts a parent and waits until it is ready.
+    async fn open(self: &Arc<Self>) -> Result<Arc<ForkParent>, StartFailure> {
         let system = |what| move |source: io::Error| StartError::System { what, source };
-        let started = Worker::start_module(&self.children, ZYGOTE, Mode::Sync, Box::new(()));
+        let started = Worker::start_module(&self.children, FORK_PARENT, Mode::Sync, Box::new(()));
         let Worker { channel, output, process, .. } = started.await?;
         let speaking = channel.as_fd().try_clone_to_owned().map_err(system("sharing a socket"))?;
         let socket = UnixStream::from_std(speaking.into()).map_err(system("watching a socket"))?;
-        let zygote = Arc::new(Zygote {
+        let parent = Arc::new(ForkParent {
             socket,
             sending: tokio::sync::Mutex::default(),
             process,
             next: AtomicU64::new(0),
-            waiting: Mutex::default(),
+            pending: Mutex::default(),
             gone: AtomicBool::new(false),
             living: AtomicUsize::new(0),
             retired: AtomicBool::new(false),
-            generation: AtomicU64::new(NEXT_ZYGOTE.fetch_add(1, Ordering::Relaxed) << 32),
+            generation: AtomicU64::new(NEXT_PARENT.fetch_add(1, Ordering::Relaxed) << 32),
         });
-        tokio::spawn(serve(Arc::clone(self), Arc::clone(&zygote), channel, output));
-        Ok(zygote)
+        tokio::spawn(watch(Arc::clone(self), Arc::clone(&parent), channel, output));
+        Ok(parent)
     }
 
-    fn bury(&self, zygote: &Arc<Zygote>, exit: Exit) {
-        self.forget(zygote);
-        if !self.children.closing() && !zygote.retired.load(Ordering::Relaxed) {
-            tracing::info!(?exit, "the zygote has ended; the next call starts another one");
+    fn report_exit(&self, parent: &Arc<ForkParent>, exit: Exit) {
+        self.forget(parent);
+        if !self.children.closing() && !parent.retired.load(Ordering::Relaxed) {
+            tracing::info!(?exit, "the fork parent has ended; the next call starts another one");
         }
     }
 
-    /// What a zygote that ended leaves: nobody waits for it, and what it was importing is not imported again.
-    fn forget(&self, zygote: &Arc<Zygote>) {
-        zygote.gone.store(true, Ordering::Relaxed);
-        let mut waiting = std::mem::take(&mut *zygote.lock());
+    /// What a parent that ended leaves: nobody waits for it, and what it was importing is not imported again.
+    fn forget(&self, parent: &Arc<ForkParent>) {
+        parent.gone.store(true, Ordering::Relaxed);
+        let mut pending = std::mem::take(&mut *parent.lock());
         let mut state = self.lock();
-        if state.current.as_ref().is_some_and(|current| Arc::ptr_eq(current, zygote)) {
+        if state.current.as_ref().is_some_and(|current| Arc::ptr_eq(current, parent)) {
             state.current = None;
         }
-        let retired = zygote.retired.load(Ordering::Relaxed);
-        for (_, file) in waiting.preloads.drain().filter(|_| !retired) {
+        let retired = parent.retired.load(Ordering::Relaxed);
+        for (_, file) in pending.preloads.drain().filter(|_| !retired) {
             tracing::warn!(
                 file = %file.display(),
-                "the zygote died while it imported this file: from now on each call imports it by itself"
+                "the fork parent died while it imported this file: from now on each call imports it by itself"
             );
-            state.shunned.insert(file);
+            state.excluded.insert(file);
         }
     }
 }
 
-/// Hears what a zygote says and prints until it ends.
-async fn serve(zygotes: Arc<Zygotes>, zygote: Arc<Zygote>, mut channel: Channel, mut output: Output) {
+/// Hears what a parent says and prints until it ends.
+async fn watch(parents: Arc<ForkParents>, parent: Arc<ForkParent>, mut channel: Channel, mut output: Output) {
     let mut closed = false;
     let exit = poll_fn(|cx| {
         output.poll(cx, None);
@@ -287,68 +287,70 @@ async fn serve(zygotes: Arc<Zygotes>, zygote: Arc<Zygote>, mut channel: Channel,
             let Ok(length) = frame else {
                 // The process may last longer, where what it forked shares a namespace with it.
                 closed = true;
-                zygotes.forget(&zygote);
-                zygote.end_what_is_left();
+                parents.forget(&parent);
+                parent.end_what_is_left();
                 break;
             };
             match serde_json::from_slice(channel.body(length).bytes()) {
-                Ok(word) => zygotes.hear(&zygote, word),
-                Err(error) => tracing::warn!(%error, "the zygote said something that is no word of its own"),
+                Ok(message) => parents.receive(&parent, message),
+                Err(error) => {
+                    tracing::warn!(%error, "the fork parent said something that is no word of its own")
+                }
             }
             channel.consume(length);
         }
-        zygote.process.poll_exit(cx)
+        parent.process.poll_exit(cx)
     })
     .await;
-    zygotes.bury(&zygote, exit);
+    parents.report_exit(&parent, exit);
 }
 
-impl Zygotes {
-    fn hear(&self, zygote: &Zygote, word: Word) {
-        let mut waiting = zygote.lock();
-        match word {
-            Word::Ready {} => {}
-            Word::Forked { id, pid } => {
-                if let Some(fork) = waiting.forks.remove(&id) {
+impl ForkParents {
+    fn receive(&self, parent: &ForkParent, message: ParentMessage) {
+        let mut pending = parent.lock();
+        match message {
+            ParentMessage::Ready {} => {}
+            ParentMessage::Forked { id, pid } => {
+                if let Some(fork) = pending.forks.remove(&id) {
                     let _ = fork.send(Ok(pid));
                 }
             }
-            Word::Failed { id, message } => {
-                waiting.ends.remove(&id);
-                if let Some(fork) = waiting.forks.remove(&id) {
+            ParentMessage::Failed { id, message } => {
+                pending.ends.remove(&id);
+                if let Some(fork) = pending.forks.remove(&id) {
                     let _ = fork.send(Err(message));
                 }
             }
-            Word::Exited { id, code, signal, left } => {
+            ParentMessage::Exited { id, code, signal, left } => {
                 let exit = match (code, signal) {
                     (Some(code), _) => Exit::Code(code),
                     (None, Some(signal)) => Exit::Signal(signal),
                     (None, None) => Exit::Unknown,
                 };
-                if let Some(end) = waiting.ends.remove(&id) {
+                if let Some(end) = pending.ends.remove(&id) {
                     let _ = end.send(ForeignEnd { exit, left });
                 }
             }
-            Word::Preloaded { id } => {
-                waiting.preloads.remove(&id);
-                zygote.generation.fetch_add(1, Ordering::Relaxed);
+            ParentMessage::Preloaded { id } => {
+                pending.preloads.remove(&id);
+                parent.generation.fetch_add(1, Ordering::Relaxed);
             }
-            Word::Unsafe { id, reason } => {
-                let Some(file) = waiting.preloads.remove(&id) else { return };
-                drop(waiting);
+            ParentMessage::Unsafe { id, reason } => {
+                let Some(file) = pending.preloads.remove(&id) else { return };
+                drop(pending);
                 tracing::warn!(
                     file = %file.display(), reason,
                     "this file cannot be imported ahead of its calls: from now on each call imports it by itself"
                 );
-                self.lock().shunned.insert(file);
+                self.lock().excluded.insert(file);
             }
         }
     }
 }
 
-impl Zygote {
-    fn lock(&self) -> MutexGuard<'_, Waiting> {
-        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
+impl ForkParent {
+    fn lock(&self) -> MutexGuard<'_, Pending> {
+        self.pending.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn number(&self) -> u64 {
@@ -369,9 +371,9 @@ impl Zygote {
         let (forked, pid) = oneshot::channel();
         let (tell_end, ended) = oneshot::channel();
         {
-            let mut waiting = self.lock();
-            waiting.forks.insert(id, forked);
-            waiting.ends.insert(id, tell_end);
+            let mut pending = self.lock();
+            pending.forks.insert(id, forked);
+            pending.ends.insert(id, tell_end);
         }
         let request = json!({"fork": {"id": id, "mark": mark, "rehearse": rehearse}}).to_string();
         let theirs: [OwnedFd; 3] = [theirs.into(), their_stdout.into(), their_stderr.into()];
@@ -379,7 +381,7 @@ impl Zygote {
             return Err(NoFork::Gone);
         }
         drop(theirs);
-        // A zygote that hangs in an import is ended; so is one that was stopped.
+        // A parent that hangs in an import is ended; so is one that was stopped.
         let patience = children.config().ready_timeout;
         let pid = match timeout(patience, pid).await {
             Ok(Ok(Ok(number))) => self.process.child(number),
@@ -402,14 +404,14 @@ impl Zygote {
         Ok(Started { process, control, stdout: stdout.into(), stderr: stderr.into() })
     }
 
-    /// Ends what a zygote that is gone has left besides the processes that it forked for us.
+    /// Ends what a parent that is gone has left besides the processes that it forked for us.
     fn end_what_is_left(&self) {
         if self.gone.load(Ordering::Relaxed) && self.living.load(Ordering::Relaxed) == 0 {
             self.process.kill();
         }
     }
 
-    /// Lets the zygote reap a process whose end it has told.
+    /// Lets the parent reap a process whose end it has told.
     fn reap(self: &Arc<Self>, id: u64) {
         self.lock().ends.remove(&id);
         let this = Arc::clone(self);
@@ -419,14 +421,14 @@ impl Zygote {
         });
     }
 
-    /// Ends a retired zygote when nothing lives that it has forked: only it can tell how that ends.
+    /// Ends a retired parent when nothing lives that it has forked: only it can tell how that ends.
     fn end_when_alone(&self) {
         if self.retired.load(Ordering::Relaxed) && self.lock().ends.is_empty() {
             self.process.signal(Signal::TERM);
         }
     }
 
-    /// Sends a frame and descriptors with it. False when the zygote takes no more.
+    /// Sends a frame and descriptors with it. False when the parent takes no more.
     async fn send(&self, body: &str, descriptors: &[OwnedFd]) -> bool {
         let _turn = self.sending.lock().await;
         let mut frame = Vec::new();
@@ -456,13 +458,13 @@ impl Zygote {
     }
 }
 
-/// Counts a process that a zygote has forked while it lives.
-struct Forked(Arc<Zygote>);
+/// Counts a process that a parent has forked while it lives.
+struct Forked(Arc<ForkParent>);
 
 impl Forked {
-    fn new(zygote: &Arc<Zygote>) -> Self {
-        zygote.living.fetch_add(1, Ordering::Relaxed);
-        Forked(Arc::clone(zygote))
+    fn new(parent: &Arc<ForkParent>) -> Self {
+        parent.living.fetch_add(1, Ordering::Relaxed);
+        Forked(Arc::clone(parent))
     }
 }
 

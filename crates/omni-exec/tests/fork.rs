@@ -1,12 +1,12 @@
-//! What only a zygote and the processes it forks can get right or wrong.
+//! What only a fork parent and the processes it forks can get right or wrong.
 
 mod support;
 
 use std::collections::HashSet;
 
-use omni_call::{Ending, Inject, Way};
+use omni_call::{Ending, ForkSettings, Inject};
 use serde_json::{Value, json};
-use support::{Lab, Request, parent, text, wait_gone, wait_until};
+use support::{Lab, ProcessKind, Request, parent, text, wait_gone, wait_until};
 
 fn with_context(mut request: Request) -> Request {
     request.spec.inject = vec![Inject { parameter: "ctx".into(), kind: "context".into() }];
@@ -14,23 +14,23 @@ fn with_context(mut request: Request) -> Request {
 }
 
 /// The process that forked the one which ran the call.
-async fn zygote(lab: &Lab) -> i32 {
+async fn fork_parent(lab: &Lab) -> i32 {
     let mut running = with_context(lab.call("sleeps").args(&json!({"seconds": 60}))).start();
     let pid = running.pid().await;
-    let zygote = parent(pid);
+    let parent = parent(pid);
     running.cancel().await;
     wait_gone(pid).await;
-    zygote
+    parent
 }
 
 #[tokio::test]
 async fn each_call_has_a_fresh_process_that_has_imported_the_skill_already() {
-    let lab = Lab::forked(Way::Zygote);
+    let lab = Lab::fork();
     let first = lab.call("counts").value().await;
-    let zygote = zygote(&lab).await;
-    assert_ne!(first["pid"], json!(zygote));
+    let parent = fork_parent(&lab).await;
+    assert_ne!(first["pid"], json!(parent));
     let mut pids = HashSet::new();
-    // The first calls import the file by themselves; then its zygote has it.
+    // The first calls import the file by themselves; then its parent has it.
     for _ in 0..20 {
         let seen = lab.call("counts").value().await;
         assert_eq!(seen["n"], 1, "no call sees what another did to the module");
@@ -41,8 +41,8 @@ async fn each_call_has_a_fresh_process_that_has_imported_the_skill_already() {
 }
 
 #[tokio::test]
-async fn a_recycled_process_serves_several_calls_and_is_then_replaced() {
-    let lab = Lab::spawn_with(|config| config.recycled_calls = 3).with_way(Way::Recycled);
+async fn a_process_serves_as_many_calls_as_it_may_and_is_then_replaced() {
+    let lab = Lab::of(ProcessKind::Fork { ahead: 0, calls: 3 }, |_| {});
     let mut seen = Vec::new();
     for _ in 0..7 {
         seen.push(lab.call("counts").value().await["n"].as_u64());
@@ -52,10 +52,10 @@ async fn a_recycled_process_serves_several_calls_and_is_then_replaced() {
 }
 
 #[tokio::test]
-async fn a_prewarmed_process_waits_for_the_next_call_and_serves_only_that() {
-    let lab = Lab::forked(Way::Prewarmed);
+async fn a_process_that_was_forked_ahead_waits_for_the_next_call_and_serves_only_that() {
+    let lab = Lab::of(ProcessKind::FORK_AHEAD, |_| {});
     lab.call("counts").value().await;
-    // A zygote and two processes ahead of their call.
+    // A parent and two processes ahead of their call.
     wait_until("processes ahead", || lab.processes().len() == 3).await;
     let ahead: HashSet<i64> = lab.processes().into_iter().map(i64::from).collect();
     let mut pids = HashSet::new();
@@ -73,7 +73,7 @@ async fn a_prewarmed_process_waits_for_the_next_call_and_serves_only_that() {
 
 #[tokio::test]
 async fn calls_run_at_the_same_time_and_each_gets_its_own_answer() {
-    let lab = Lab::forked(Way::Zygote);
+    let lab = Lab::fork();
     let runs: Vec<_> =
         (0..24).map(|n| lab.call("echo").args(&json!({"text": format!("call {n}")})).start()).collect();
     for (n, run) in runs.into_iter().enumerate() {
@@ -83,35 +83,38 @@ async fn calls_run_at_the_same_time_and_each_gets_its_own_answer() {
 }
 
 #[tokio::test]
-async fn a_killed_zygote_is_replaced_and_costs_no_running_call() {
-    let lab = Lab::forked(Way::Zygote);
+async fn a_killed_parent_is_replaced_and_costs_no_running_call() {
+    let lab = Lab::fork();
     let mut running = with_context(lab.call("sleeps").args(&json!({"seconds": 1}))).start();
     let pid = running.pid().await;
     let before = parent(pid);
     support::kill(before);
     wait_gone(before).await;
     assert_eq!(text(&running.end().await.0), "slept");
-    assert_ne!(zygote(&lab).await, before);
+    assert_ne!(fork_parent(&lab).await, before);
     lab.finish().await;
 }
 
 #[tokio::test]
-async fn how_a_process_ended_is_lost_with_its_zygote_and_said_so() {
-    let lab = Lab::forked(Way::Zygote);
+async fn how_a_process_ended_is_lost_with_its_parent_and_said_so() {
+    let lab = Lab::fork();
     let mut running = with_context(lab.call("sleeps").args(&json!({"seconds": 60}))).start();
     let pid = running.pid().await;
-    let zygote = parent(pid);
-    support::kill(zygote);
-    wait_gone(zygote).await;
+    let parent = parent(pid);
+    support::kill(parent);
+    wait_gone(parent).await;
     support::kill(pid);
     let (outcome, _) = running.end().await;
-    assert!(matches!(&outcome.ending, Ending::Lost { message } if message.contains("zygote")), "{outcome:?}");
+    assert!(
+        matches!(&outcome.ending, Ending::Lost { message } if message.contains("fork parent")),
+        "{outcome:?}"
+    );
     lab.finish().await;
 }
 
 #[tokio::test]
 async fn a_tool_that_kills_its_parent_harms_nobody_else() {
-    let lab = Lab::forked(Way::Zygote);
+    let lab = Lab::fork();
     for _ in 0..3 {
         lab.call("kills_its_parent").run().await;
         assert_eq!(lab.call("echo").args(&json!({"text": "x"})).value().await, json!("x"));
@@ -121,7 +124,7 @@ async fn a_tool_that_kills_its_parent_harms_nobody_else() {
 
 #[tokio::test]
 async fn a_file_whose_import_starts_a_thread_is_left_to_its_calls() {
-    let lab = Lab::forked(Way::Zygote);
+    let lab = Lab::fork();
     let scripts = lab.root().join("skills/lab/scripts");
     std::fs::write(
         scripts.join("threads.py"),
@@ -137,7 +140,7 @@ async fn a_file_whose_import_starts_a_thread_is_left_to_its_calls() {
 
 #[tokio::test]
 async fn a_file_whose_import_opens_a_file_is_left_to_its_calls() {
-    let lab = Lab::forked(Way::Zygote);
+    let lab = Lab::fork();
     let scripts = lab.root().join("skills/lab/scripts");
     std::fs::write(
         scripts.join("opens.py"),
@@ -152,7 +155,7 @@ async fn a_file_whose_import_opens_a_file_is_left_to_its_calls() {
 
 #[tokio::test]
 async fn no_descriptor_is_lost_however_many_calls_are_made() {
-    let lab = Lab::forked(Way::Zygote);
+    let lab = Lab::fork();
     for _ in 0..3 {
         lab.call("nothing").run().await;
     }
@@ -164,34 +167,35 @@ async fn no_descriptor_is_lost_however_many_calls_are_made() {
     }
     wait_until("the last processes to end", || lab.processes().len() == 1).await;
     wait_until("their descriptors to be closed", || open() <= before).await;
-    let zygote = lab.processes()[0];
-    assert!(std::fs::read_dir(format!("/proc/{zygote}/fd")).map_or(0, Iterator::count) < 12);
+    let parent = lab.processes()[0];
+    assert!(std::fs::read_dir(format!("/proc/{parent}/fd")).map_or(0, Iterator::count) < 12);
     lab.finish().await;
 }
 
 #[tokio::test]
 async fn after_a_reload_all_that_is_forked_runs_the_skill_as_it_is_now() {
-    for way in [Way::Zygote, Way::Prewarmed, Way::Recycled] {
-        let (lab, spawn) = Lab::spawn_to_renew();
-        let lab = lab.with_way(way);
+    for process in ProcessKind::FORKS {
+        let ProcessKind::Fork { ahead, calls } = process else { continue };
+        let settings = ForkSettings { ahead: Some(ahead), calls: Some(calls) };
+        let (lab, fork) = Lab::fork_to_renew(|config| config.fork = settings);
         let version = || lab.call_in("edited.py", "version").value();
         lab.edit(1);
         for _ in 0..5 {
-            assert_eq!(version().await, json!(1), "{way:?}");
+            assert_eq!(version().await, json!(1), "{process:?}");
         }
-        let old = zygote(&lab).await;
+        let old = fork_parent(&lab).await;
         let mut under_way =
             with_context(lab.call("exits_later").args(&json!({"seconds": 1, "code": 5}))).start();
         under_way.pid().await;
         lab.edit(2);
-        spawn.renew();
+        fork.renew();
         for _ in 0..5 {
-            assert_eq!(version().await, json!(2), "{way:?}");
+            assert_eq!(version().await, json!(2), "{process:?}");
         }
-        // Its zygote waits for it, to tell how it ends, and goes then.
+        // Its parent waits for it, to tell how it ends, and goes then.
         assert_eq!(under_way.end().await.0.ending, Ending::Exited { code: 5 });
         wait_gone(old).await;
-        drop(spawn);
+        drop(fork);
         lab.finish().await;
     }
 }

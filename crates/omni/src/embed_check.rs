@@ -1,29 +1,21 @@
-//! `omni worker`: this program as the process that runs tools. Started by omni itself.
+//! `omni embed-check`: what it costs to have a Python inside this program. Started by omni itself, which may lose it.
 
 use std::io::Write;
 use std::time::Instant;
 
 use anyhow::{Result, anyhow};
-use omni_exec::{Embedding, embedded_worker};
+use omni_exec::{Embedding, check_embedding};
 
-use crate::args::WorkerArguments;
+use crate::args::EmbedCheckArguments;
 
-/// Becomes a worker, which ends the process by itself; with `--check`, says what running Python here costs.
-pub(crate) fn run(arguments: &WorkerArguments, out: &mut dyn Write) -> Result<u8> {
+pub(crate) fn run(arguments: &EmbedCheckArguments, out: &mut dyn Write) -> Result<u8> {
     let embedding = Embedding { library: arguments.library.clone(), utf8: arguments.utf8 };
-    if !arguments.check {
-        return embedded_worker(&arguments.python, &embedding, "omni.worker").map(|()| 0).map_err(told);
-    }
     let began = Instant::now();
     // Prints the first member of an object.
-    embedded_worker(&arguments.python, &embedding, "omni.embedded").map_err(told)?;
+    check_embedding(&arguments.python, &embedding).map_err(|message| anyhow!("{message}"))?;
     let ready_ms = began.elapsed().as_secs_f64() * 1000.0;
     writeln!(out, r#","ready_ms":{ready_ms:.1},"rss_kib":{}}}"#, rss_kib())?;
     Ok(0)
-}
-
-fn told(message: String) -> anyhow::Error {
-    anyhow!("{message}")
 }
 
 /// The memory that this process has in use.

@@ -1,0 +1,149 @@
+//! `fork`: each call in a process that was forked from a parent which has imported the skill. Some wait ahead of
+//! their calls, and one may serve several: [`ForkSettings`].
+
+mod cache;
+mod parent;
+
+use std::sync::Arc;
+
+use omni_call::{BoxFuture, Call, EventSink, Executor, Outcome};
+
+use crate::ExecConfig;
+use crate::outcome::{refuse_oversized, start_failed, unstarted};
+use crate::own_process::{Capacity, CapacityPermit, SHUTDOWN_GRACE, conclude, end_aside};
+use crate::process::Children;
+use crate::wire::ErrorKind;
+use crate::worker::{End, StartFailure, Worker};
+use cache::{ForkCache, IdleFork};
+use parent::ForkParents;
+
+/// Runs each call in a forked process, `spawned_max` at a time.
+///
+/// Needs a tokio runtime while calls run. Dropping it kills nothing by itself: a process belongs to its call, or to
+/// the cache of those that are idle, and ends when that is dropped.
+pub struct Fork {
+    config: Arc<ExecConfig>,
+    children: Arc<Children>,
+    parents: Arc<ForkParents>,
+    cache: Arc<ForkCache>,
+    capacity: Capacity,
+}
+
+/// [`ForkSettings`](omni_call::ForkSettings) with nothing left open.
+#[derive(Clone, Copy)]
+struct Settings {
+    ahead: usize,
+    calls: u32,
+}
+
+impl Fork {
+    /// An executor without processes.
+    pub fn new(config: Arc<ExecConfig>) -> Self {
+        let children = Children::new(Arc::clone(&config));
+        let parents = ForkParents::new(Arc::clone(&children));
+        Fork {
+            cache: ForkCache::new(Arc::clone(&parents), config.idle_worker_ttl),
+            parents,
+            capacity: Capacity::new(&config),
+            children,
+            config,
+        }
+    }
+
+    /// Has every call from now on run its skill as it is on disk now: what is idle goes, and so does the parent once
+    /// what it has forked has ended.
+    pub fn renew(&self) {
+        self.parents.renew();
+        self.cache.clear();
+    }
+
+    async fn run_once(&self, mut call: Call, events: &mut dyn EventSink) -> Outcome {
+        let permit = match self.capacity.acquire(&call).await {
+            Ok(permit) => permit,
+            Err(ending) => return unstarted(&call, ending),
+        };
+        let mut run = match self.begin(&call, permit).await {
+            Ok(run) => run,
+            Err(failure) => return start_failed(&call, &failure),
+        };
+        let end = run.worker().finish(&mut call.deadline, events).await;
+        self.prepare_next(&call, &end, run.settings);
+        conclude(&self.children, &call, run.worker(), end).await
+    }
+
+    /// Finds a process for the call and sends it.
+    async fn begin(&self, call: &Call, permit: CapacityPermit) -> Result<Run, StartFailure> {
+        let settings = self.settings(call);
+        let mut idle = match self.cache.take(settings.ahead > 0, settings.calls) {
+            Some(idle) => idle,
+            None => {
+                let (worker, generation) = self.parents.fork(false).await?;
+                IdleFork::new(Box::new(worker), generation)
+            }
+        };
+        idle.worker.begin(call, 1);
+        Ok(Run { idle: Some(idle), permit: Some(permit), settings, cache: Arc::clone(&self.cache) })
+    }
+
+    fn settings(&self, call: &Call) -> Settings {
+        let chosen = call.spec.fork.or(self.config.fork);
+        Settings {
+            ahead: usize::try_from(chosen.ahead.unwrap_or(0)).unwrap_or(0),
+            calls: chosen.calls.unwrap_or(1),
+        }
+    }
+
+    /// Sees to what later calls of the tool find: its file imported in the parent, and processes forked ahead.
+    fn prepare_next(&self, call: &Call, end: &End, settings: Settings) {
+        let imported = matches!(end, End::Result(_) | End::TooLarge)
+            || matches!(end, End::Error(error) if error.kind == ErrorKind::ToolError);
+        if imported {
+            self.parents.preload(&call.spec);
+        }
+        self.cache.fill(settings.ahead);
+    }
+}
+
+impl Executor for Fork {
+    fn run<'a>(&'a self, call: Call, events: &'a mut dyn EventSink) -> BoxFuture<'a, Outcome> {
+        match refuse_oversized(&call, self.config.frame_bytes_max) {
+            Some(refused) => Box::pin(std::future::ready(refused)),
+            None => Box::pin(self.run_once(call, events)),
+        }
+    }
+
+    fn shut_down(&self) -> BoxFuture<'_, ()> {
+        Box::pin(async {
+            self.capacity.close();
+            self.cache.close();
+            self.children.end_all(SHUTDOWN_GRACE).await;
+        })
+    }
+}
+
+/// One call's process. Dropping it gives the process back for its next call, or ends it in a task of its own.
+struct Run {
+    /// Taken only by `drop`.
+    idle: Option<IdleFork>,
+    permit: Option<CapacityPermit>,
+    settings: Settings,
+    cache: Arc<ForkCache>,
+}
+
+impl Run {
+    fn worker(&mut self) -> &mut Worker {
+        &mut self.idle.as_mut().expect("a run has its process until it is dropped").worker
+    }
+}
+
+impl Drop for Run {
+    fn drop(&mut self) {
+        let Some(mut idle) = self.idle.take() else { return };
+        idle.calls += 1;
+        if idle.calls < self.settings.calls && idle.worker.reusable() {
+            self.cache.give_back(idle);
+        } else {
+            end_aside(idle.worker, self.permit.take());
+        }
+    }
+}

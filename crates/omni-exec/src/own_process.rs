@@ -1,0 +1,140 @@
+//! What calls in processes of their own have in common, forked or started: how many there may be, what the end of one
+//! means, and how its process goes.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
+
+use omni_call::{Call, Ending, Outcome, Phase};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::time::{timeout, timeout_at};
+
+use crate::ExecConfig;
+use crate::outcome::{ending, outcome, start_failed, waited_out};
+use crate::process::{Children, TERM_GRACE};
+use crate::worker::{End, Worker};
+
+/// How long a cancelled tool gets before its process is ended.
+const CANCEL_PATIENCE: Duration = Duration::from_millis(250);
+
+/// How long a process may take to end after its result, for `atexit` and the threads it waits for.
+const EXIT_GRACE: Duration = Duration::from_secs(1);
+
+pub(crate) const SHUTDOWN_GRACE: Duration = Duration::from_millis(200);
+
+const BUSY: Ending = Ending::Busy { retry_after: Duration::from_secs(1) };
+
+/// How many calls of an executor run at once, and how many wait for that.
+pub(crate) struct Capacity {
+    permits: Arc<Semaphore>,
+    waiting: AtomicUsize,
+    waiting_max: usize,
+}
+
+/// One of the calls that run at once. It is kept until the call's process is gone, or free for another call.
+pub(crate) type CapacityPermit = OwnedSemaphorePermit;
+
+impl Capacity {
+    pub(crate) fn new(config: &ExecConfig) -> Self {
+        Capacity {
+            permits: Arc::new(Semaphore::new(config.spawned_max)),
+            waiting: AtomicUsize::new(0),
+            waiting_max: config.queue_max,
+        }
+    }
+
+    /// Waits until the call may run, its deadline permitting. The error is how it ends otherwise.
+    pub(crate) async fn acquire(&self, call: &Call) -> Result<CapacityPermit, Ending> {
+        if self.permits.is_closed() {
+            return Err(Ending::Shutdown);
+        }
+        if let Ok(permit) = Arc::clone(&self.permits).try_acquire_owned() {
+            return Ok(permit);
+        }
+        let _waiting = Waiting::new(&self.waiting, self.waiting_max).ok_or(BUSY)?;
+        let permit = Arc::clone(&self.permits).acquire_owned();
+        let permit = match call.deadline.next() {
+            None => permit.await,
+            Some(at) => {
+                let permit = timeout_at(at.into(), permit).await;
+                permit.map_err(|_| waited_out(call, Instant::now()).unwrap_or(BUSY))?
+            }
+        };
+        permit.map_err(|_| Ending::Shutdown)
+    }
+
+    /// Whoever waits, or comes later, is told that the server stops.
+    pub(crate) fn close(&self) {
+        self.permits.close();
+    }
+}
+
+/// One of the calls that wait.
+struct Waiting<'a>(&'a AtomicUsize);
+
+impl<'a> Waiting<'a> {
+    fn new(waiting: &'a AtomicUsize, max: usize) -> Option<Self> {
+        // Counted before it is looked at, so that the bound holds with several threads as well.
+        let this = Waiting(waiting);
+        (waiting.fetch_add(1, Ordering::Relaxed) < max).then_some(this)
+    }
+}
+
+impl Drop for Waiting<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+/// What the end of a call means to its caller, who need not wait for the process's exit.
+pub(crate) async fn conclude(children: &Children, call: &Call, worker: &mut Worker, end: End) -> Outcome {
+    let config = children.config();
+    if let End::Died(exit) = end
+        && !children.closing()
+        && let Some(failure) = worker.never_ready(config, exit)
+    {
+        return start_failed(call, &failure);
+    }
+    let phase = match end {
+        End::Result(_) => Phase::Started,
+        _ if worker.has_started() => Phase::Started,
+        _ => Phase::Starting,
+    };
+    let stderr = match end {
+        End::Result(_) => None,
+        _ => worker.output.stderr_tail(),
+    };
+    let stack = match end {
+        End::Expired(_) => {
+            let number = worker.number();
+            worker.stack(&call.spec.skill_dir, call.spec.is_async, number).await
+        }
+        _ => None,
+    };
+    let ending = match end {
+        End::Died(_) if children.closing() => Ending::Shutdown,
+        end => ending(end, config),
+    };
+    Outcome { stack, stderr, ..outcome(call, ending, phase, 1) }
+}
+
+/// Ends a process that serves no call any more: kindly when its call has ended, by the whole ladder when it has not.
+/// `permit` is kept until the process is gone.
+pub(crate) fn end_aside(mut worker: Box<Worker>, permit: Option<CapacityPermit>) {
+    // Outside a runtime nothing can wait for it, so it is killed right here.
+    let Ok(runtime) = tokio::runtime::Handle::try_current() else { return };
+    runtime.spawn(async move {
+        let _permit = permit;
+        let gone = if worker.busy() {
+            // A one-shot process that obeyed is as good as gone.
+            worker.cancel(CANCEL_PATIENCE).await;
+            worker.process.exited()
+        } else {
+            worker.dismiss();
+            timeout(EXIT_GRACE, worker.drain()).await.is_ok()
+        };
+        if !gone {
+            worker.process.end(TERM_GRACE).await;
+        }
+    });
+}
