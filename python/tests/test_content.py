@@ -199,9 +199,9 @@ BAD = [
     (NAN, "result is NaN"),
     ({"items": [0, 0, 0, {"price": NAN}]}, "result.items[3].price is NaN"),
     ([float("-inf")], "result[0] is infinite"),
-    (b"a", "result is a `bytes`"),
-    ({"a": {"b": b"x"}}, "result.a.b is a `bytes`"),
-    ({"not an identifier": [b"x"]}, "result['not an identifier'][0] is a `bytes`"),
+    (b"\xff", "result is a `bytes` that is no UTF-8"),
+    ({"a": {"b": b"\xff"}}, "result.a.b is a `bytes`"),
+    ({"not an identifier": [b"\xff"]}, "result['not an identifier'][0] is a `bytes`"),
     (Unknown(), "result is a `test_content.Unknown`"),
     ([Point(1), Point(NAN)], "result[1].x is NaN"),
     (cycle(), "result.a[0] contains itself"),
@@ -213,8 +213,8 @@ BAD = [
     ({NAN: 1}, "a key of result is NaN"),
     ((number for number in [1]), "result is a `generator`"),
     (ToolResult("a", structured={"n": NAN}), "result.structured.n is NaN"),
-    (ToolResult("a", meta={"n": b""}), "result.meta.n is a `bytes`"),
-    (ToolResult([Text("a"), [b""]]), "result.content[1][0] is a `bytes`"),
+    (ToolResult("a", meta={"n": b"\xff"}), "result.meta.n is a `bytes`"),
+    (ToolResult([Text("a"), [b"\xff"]]), "result.content[1][0] is a `bytes`"),
     (print, "result is a `builtin_function_or_method`"),
 ]
 

@@ -47,7 +47,7 @@ SOURCE = '''
 
     @tool
     def bad():
-        return {"a": b""}
+        return {"a": bytes([255])}
 
     @tool
     def picture():
@@ -149,7 +149,14 @@ def test_a_skill_is_found_by_the_name_it_declares(run):
 FAILURES = [
     ("refuse", 1, "omni: no such note (`scripts/a.py:28`)\n"),
     ("leave", 1, "omni: the tool exited with code 7 (`scripts/a.py:36`)\n"),
-    ("bad", 1, "omni: result.a is a `bytes`, which has no form in JSON (`scripts/a.py:38`)\n"),
+    (
+        "bad",
+        1,
+        (
+            "omni: result.a is a `bytes` that is no UTF-8 (return an `Image`, `Audio` or "
+            "`EmbeddedResource`), which has no form in JSON (`scripts/a.py:38`)\n"
+        ),
+    ),
     ("hang", 124, "omni: the tool took longer than its 0.2 seconds\n"),
     ("cling", 124, "omni: the tool took longer than its 0.2 seconds\n"),
 ]

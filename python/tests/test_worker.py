@@ -312,7 +312,7 @@ def test_an_exception_whose_text_is_no_unicode_still_gets_through(worker, skill)
     ("value", "message"),
     [
         ("{'items': [{'price': float('nan')}]}", "result.items[0].price is NaN"),
-        ("b'x'", "result is a `bytes`"),
+        ("b'\\xff'", "result is a `bytes`"),
         ("'\\ud800'", "result has half a surrogate pair"),
         ("['\\ud800']", "result[0] has half a surrogate pair"),
         ("object()", "result is a `object`"),

@@ -268,6 +268,29 @@ class Rendered:
         self.meta = meta
         self.is_error = is_error
 
+    def says_something(self) -> bool:
+        """Tell whether the content has more than empty text."""
+        return self.content not in ("[]", '[{"type":"text","text":""}]')
+
+
+def materialised(value: object) -> object:
+    """Return a list of what a generator or another iterator yields; any other value as it is.
+
+    This runs the tool's own code, so it belongs where that may run. Whatever that code raises is raised.
+    """
+    kind = type(value)
+    return list(value) if hasattr(kind, "__next__") and hasattr(kind, "__iter__") else value
+
+
+async def materialised_async(values: Any) -> list[object]:
+    """Return a list of what an asynchronous generator yields."""
+    return [value async for value in values]
+
+
+def is_async_iterator(value: object) -> bool:
+    """Tell whether a value is an asynchronous generator or another asynchronous iterator."""
+    return hasattr(type(value), "__anext__")
+
 
 def render(value: object, *, structured: bool, wrap: bool) -> Rendered:
     """Turn a tool's return value into content and, when its schema asks for it, structured content.
@@ -286,7 +309,7 @@ def render(value: object, *, structured: bool, wrap: bool) -> Rendered:
 def _render_in_full(value: ToolResult) -> Rendered:
     structured = None if value.structured is None else json_text(value.structured, "result.structured")
     if value.content is None and structured is not None:
-        content = _text_block(structured)
+        content = text_content(structured)
     else:
         content = _content_of(value.content, "result.content")[0]
     meta = None if value.meta is None else json_text(value.meta, "result.meta")
@@ -305,7 +328,7 @@ def _content_of(value: object, path: str = "result") -> tuple[str, str | None]:
     if isinstance(value, (list, tuple)) and _mixes_blocks(value):
         return _blocks(value, path), None
     body = json_text(value, path)
-    return _text_block(body), body
+    return text_content(body), body
 
 
 def _mixes_blocks(values: Iterable[object]) -> bool:
@@ -321,7 +344,8 @@ def _blocks(values: Iterable[object], path: str) -> str:
     return "[" + ",".join(parts) + "]"
 
 
-def _text_block(text: str) -> str:
+def text_content(text: str) -> str:
+    """Return the content that is one text, as JSON."""
     return '[{"type":"text","text":' + _quote(text) + "}]"
 
 
@@ -403,11 +427,102 @@ def _simplify(value: object) -> object:
         return value.model_dump(mode="json")
     if hasattr(kind, "__dataclass_fields__"):
         return {field.name: getattr(value, field.name) for field in _modules["dataclasses"].fields(value)}
+    if isinstance(value, (bytes, bytearray)):
+        return _decoded(value)
+    if isinstance(value, complex):
+        return _finite(value, str(value).strip("()"))
     for module, names, turn in _FOREIGN:
         # A value of such a class exists only where its module has been imported.
         source = _modules.get(module)
         if source is not None and isinstance(value, tuple(getattr(source, name) for name in names)):
             return turn(value)
+    if isinstance(value, range) or kind.__name__ in _VIEWS:
+        return list(value)
+    simpler = _scalar(value, kind)
+    if simpler is not value:
+        return simpler
+    return _as_pydantic_writes(value, kind)
+
+
+_VIEWS = frozenset({"dict_keys", "dict_values", "dict_items"})
+
+
+def _decoded(value: bytes | bytearray) -> str:
+    try:
+        return value.decode()
+    except UnicodeDecodeError:
+        # Not a `ValueError`: the quick way takes one for a reason to look again.
+        name = _type_name(type(value))
+        raise BadResultError(
+            f"a `{name}` that is no UTF-8 (return an `Image`, `Audio` or `EmbeddedResource`)"
+        ) from None
+
+
+def _finite(value: Any, text: str) -> str:
+    try:
+        finite = value - value == 0
+    except ArithmeticError:  # a signalling NaN
+        finite = False
+    if not finite:
+        raise BadResultError(f"`{text}`")
+    return text
+
+
+def _moment(value: Any) -> str:
+    text = value.isoformat()
+    # Classes of others may have values that are no time, such as `NaT` of pandas.
+    if not text[:1].isdigit():
+        raise BadResultError(f"`{text[:20]}` (no date or time; return `None` instead)")
+    return text.replace("+00:00", "Z")
+
+
+def _scalar(value: Any, kind: type) -> object:
+    """Return the number, text or time that a value of a numeric package stands for, else itself."""
+    module, name = kind.__module__.partition(".")[0], kind.__name__
+    if module == "numpy":
+        if name == "ndarray":
+            # The quick way, where it keeps the meaning: of a time it would make a bare number.
+            return (
+                value.tolist() if value.dtype.kind in "biufU" else value[()] if value.ndim == 0 else [*value]
+            )
+        if name == "datetime64":
+            return _moment(_Text(str(value)))
+        if name == "timedelta64":
+            span = value.astype("timedelta64[us]").item()
+            if span is None:
+                raise BadResultError("`NaT` (no duration; return `None` instead)")
+            return _iso_duration(span)
+    try:
+        if hasattr(kind, "__index__"):
+            return value.__index__()
+        if hasattr(kind, "item") and getattr(value, "shape", None) == ():
+            item = value.item()
+            return value if type(item) is kind else item
+    except Exception:  # it is no number after all, such as an array of several
+        return value
+    return value
+
+
+class _Text:
+    """A text that says itself when asked for ISO 8601."""
+
+    __slots__ = ("_text",)
+
+    def __init__(self, text: str) -> None:
+        self._text = text
+
+    def isoformat(self) -> str:
+        return self._text
+
+
+def _as_pydantic_writes(value: object, kind: type) -> object:
+    """Return what Pydantic makes of a class of its own, such as a URL or a secret."""
+    core = _modules.get("pydantic_core")
+    if core is not None and kind.__module__.partition(".")[0] in ("pydantic", "pydantic_core"):
+        try:
+            return core.to_jsonable_python(value)
+        except Exception:
+            pass
     raise BadResultError(f"a `{_type_name(kind)}`")
 
 
@@ -427,12 +542,16 @@ def _iso_duration(value: Any) -> str:
 # Where a class lives, what it is called, and what stands for its values in JSON.
 _FOREIGN = (
     ("enum", ("Enum",), lambda value: value.value),
-    ("datetime", ("date", "time"), lambda value: value.isoformat().replace("+00:00", "Z")),
+    ("datetime", ("date", "time"), _moment),
     ("datetime", ("timedelta",), _iso_duration),
     ("pathlib", ("PurePath",), str),
     ("uuid", ("UUID",), str),
-    ("decimal", ("Decimal",), str),
-    ("collections", ("deque",), list),
+    ("decimal", ("Decimal",), lambda value: _finite(value, str(value))),
+    ("fractions", ("Fraction",), str),
+    ("zoneinfo", ("ZoneInfo",), str),
+    ("re", ("Pattern",), lambda value: value.pattern),
+    ("collections", ("deque", "UserList"), list),
+    ("collections.abc", ("Mapping",), dict),
     (
         "ipaddress",
         ("IPv4Address", "IPv6Address", "IPv4Network", "IPv6Network", "IPv4Interface", "IPv6Interface"),

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import sys
 
-from omni.library import ArgumentError, is_enum, library_class, shown
+from omni.library import ArgumentError, UnresolvedError, is_enum, library_class, shown
 from omni.private import __builtins__  # noqa: F401 - functions find built-in names here
 
 TYPE_CHECKING = False
@@ -149,7 +149,9 @@ def _full_plan(
     fillers: dict[str, Callable[[], Any]] = {}
     names: dict[str, str] = {}
     fields: dict[str, list[Any]] = {}
-    for name, annotation in _hints_of(function).items():
+    hints = _hints_of(function)
+    _refuse_unresolved(function, hints, _parameter_names(function) - set(injected))
+    for name, annotation in hints.items():
         if name == "return" or name in injected:
             continue
         fields[name] = [item for item in getattr(annotation, "__metadata__", ()) if _is_field(item)]
@@ -169,11 +171,31 @@ def _full_plan(
     return converters, fillers, names
 
 
-def _hints_of(thing: Any) -> dict[str, Any]:
+def _hints_of(thing: Any, arguments: tuple = ()) -> dict[str, Any]:
     # Only functions whose types are not JSON's own come here, so its import costs the others nothing.
     from omni.hints import hints_of
 
-    return hints_of(thing)
+    return hints_of(thing, arguments)
+
+
+def _refuse_unresolved(thing: Any, hints: dict[str, Any], names: Collection[str]) -> None:
+    """Refuse an annotation that names nothing: its values would arrive as another type without a word."""
+    from omni.hints import annotated_names, unresolved
+
+    for name in annotated_names(thing):
+        if name in names and name not in hints:
+            raise unresolved(thing, name)
+
+
+def _parameter_names(function: Any) -> set[str]:
+    code = getattr(unwrapped(function), "__code__", None)
+    return set() if code is None else set(code.co_varnames)
+
+
+def _alias_value(alias: Any, arguments: tuple = ()) -> Any:
+    from omni.hints import alias_value
+
+    return alias_value(alias, arguments)
 
 
 def unwrapped(function: Any) -> Any:
@@ -201,11 +223,15 @@ def _is_field(value: Any) -> bool:
 
 
 class _Compiler:
-    """Makes converters out of annotations. None stands for "as it is"."""
+    """Makes converters out of annotations. None stands for "as it is".
 
-    def __init__(self, *, checked: bool) -> None:
+    With `checked`, a value of a wrong JSON type is refused: inside a union that is how its member is found.
+    Both kinds share what they have made, or a class that holds itself through `Optional` would never end.
+    """
+
+    def __init__(self, *, checked: bool, made: dict[Any, Converter] | None = None) -> None:
         self._checked = checked
-        self._made: dict[type, Converter] = {}
+        self._made: dict[Any, Converter] = {} if made is None else made
 
     def converter(self, annotation: Any) -> Converter | None:
         """Return what turns a JSON value into a value of the annotated type."""
@@ -215,82 +241,120 @@ class _Compiler:
             return self.converter(annotation.__origin__)
         if hasattr(annotation, "__supertype__"):  # NewType
             return self.converter(annotation.__supertype__)
+        if hasattr(annotation, "__constraints__"):  # TypeVar that nobody has given a type
+            return self._variable(annotation)
         if type(annotation).__name__ == "TypeAliasType":
-            return self.converter(annotation.__value__)
-        from typing import get_args, get_origin
+            return self._named(annotation, (), lambda: self.converter(_alias_value(annotation)))
+        from typing import ForwardRef, get_args, get_origin
 
         origin = get_origin(annotation)
         if origin is not None:
             return self._generic(origin, get_args(annotation))
         if isinstance(annotation, type):
-            return self._class(annotation)
+            return self._class(annotation, ())
+        if isinstance(annotation, (str, ForwardRef)):
+            text = getattr(annotation, "__forward_arg__", annotation)
+            raise UnresolvedError(f"`{text}` in an annotation names nothing that is there when the file runs")
         return self._plain(type(None)) if annotation is None else None
+
+    def _variable(self, variable: Any) -> Converter | None:
+        if variable.__bound__ is not None:
+            return self.converter(variable.__bound__)
+        if variable.__constraints__:
+            return self._generic("Union", variable.__constraints__)
+        return None
+
+    def _named(self, thing: Any, arguments: tuple, make: Callable[[], Converter | None]) -> Converter | None:
+        """Return the converter of a class or alias, made once: what it stands for may hold itself."""
+        key = (thing, arguments, self._checked)
+        try:
+            found = self._made.get(key)
+        except TypeError:  # an argument that has no hash, such as a list of types
+            return make()
+        if found is not None:
+            return found
+        # Set first, filled in below.
+        slot: list[Converter | None] = [None]
+        self._made[key] = lambda value: slot[0](value) if slot[0] else value
+        slot[0] = make()
+        if slot[0] is None:
+            del self._made[key]
+            return None
+        self._made[key] = slot[0]
+        return slot[0]
 
     def _plain(self, kind: type) -> Converter | None:
         if self._checked:
             return _CHECKS[kind]
         return _QUICK.get(kind)
 
-    def _class(self, kind: type) -> Converter | None:
-        if kind in _CHECKS:
+    def _class(self, kind: type, arguments: tuple) -> Converter | None:
+        if kind in _CHECKS and not arguments:
             return self._plain(kind)
-        if kind in (tuple, set, frozenset):
-            return self._collect(kind, None)
-        known = library_class(kind)
+        known = library_class(kind, arguments)
         if known is not None:
             return known
-        if kind not in self._made:
-            # Set first, filled in below: a class may hold itself.
-            slot: list[Converter | None] = [None]
-            self._made[kind] = lambda value: slot[0](value) if slot[0] else value
-            slot[0] = self._record(kind)
-            if slot[0] is None:
-                del self._made[kind]
-                return None
-            self._made[kind] = slot[0]
-        return self._made[kind]
+        name = _container_name(kind)
+        if name is not None:
+            return self._container(name, arguments)
+        return self._named(kind, arguments, lambda: self._record(kind, arguments))
 
-    def _record(self, kind: type) -> Converter | None:
+    def _record(self, kind: type, arguments: tuple) -> Converter | None:
         if hasattr(kind, "__dataclass_fields__"):
-            return self._dataclass(kind)
+            return self._dataclass(kind, arguments)
         if issubclass(kind, dict) and hasattr(kind, "__total__"):
-            return self._typed_dict(kind)
+            return self._typed_dict(kind, arguments)
         if issubclass(kind, tuple) and hasattr(kind, "_fields"):
-            return self._named_tuple(kind)
+            return self._named_tuple(kind, arguments)
         return None
 
     def _generic(self, origin: Any, arguments: tuple) -> Converter | None:
         name = getattr(origin, "__name__", None) or getattr(origin, "_name", None) or str(origin)
         if name in ("Union", "UnionType"):
-            return _Compiler(checked=True)._union(arguments)
+            return self._union(arguments)
         if name == "Literal":
             return self._literal(arguments)
         if name in ("Required", "NotRequired", "ReadOnly", "Final"):
             return self.converter(arguments[0])
+        if type(origin).__name__ == "TypeAliasType":
+            return self._named(origin, arguments, lambda: self.converter(_alias_value(origin, arguments)))
+        if isinstance(origin, type):
+            return self._class(origin, arguments)
+        return None
+
+    def _container(self, name: str, arguments: tuple) -> Converter | None:
+        """Return the converter to a container class of the standard library, by its name."""
+        first = arguments[0] if arguments else None
         if name == "tuple":
-            return self._tuple(arguments)
-        if name in ("dict", "Mapping", "MutableMapping", "OrderedDict", "defaultdict"):
-            return self._mapping(*arguments) if len(arguments) == 2 else self._plain(dict)
-        makers = {
-            "list": list,
-            "Sequence": list,
-            "MutableSequence": list,
-            "Iterable": list,
-            "Collection": list,
-            "set": set,
-            "Set": set,
-            "MutableSet": set,
-            "frozenset": frozenset,
-        }
+            return self._tuple(arguments) if arguments else self._collect(tuple, None)
+        if name in _LISTS:
+            return self._collect(list, first)
+        if name in ("set", "Set", "MutableSet"):
+            return self._collect(set, first)
+        if name == "frozenset":
+            return self._collect(frozenset, first)
+        if name in _ITERATORS:
+            # What is asked for can be gone through once, with `next`; a generator can be closed too.
+            return self._collect(_generator, first)
         if name == "deque":
             from collections import deque
 
-            makers["deque"] = deque
-        if name in makers:
-            return self._collect(makers[name], arguments[0] if arguments else None)
-        if isinstance(origin, type):  # a generic class of the skill's own
-            return self._class(origin)
-        return None
+            return self._collect(deque, first)
+        if name == "Counter":
+            from collections import Counter
+
+            return self._mapping(first if arguments else object, int, Counter)
+        key, item = arguments if len(arguments) == 2 else (object, object)
+        if name == "OrderedDict":
+            from collections import OrderedDict
+
+            return self._mapping(key, item, OrderedDict)
+        if name == "defaultdict":
+            from collections import defaultdict
+
+            factory = _factory_of(item)
+            return self._mapping(key, item, lambda pairs: defaultdict(factory, pairs))
+        return self._mapping(key, item, None) if arguments else self._plain(dict)
 
     def _collect(self, maker: type, item: Any) -> Converter | None:
         convert = None if item is None else self.converter(item)
@@ -322,19 +386,20 @@ class _Compiler:
 
         return make
 
-    def _mapping(self, key: Any, item: Any) -> Converter | None:
+    def _mapping(self, key: Any, item: Any, maker: Callable[[Any], Any] | None) -> Converter | None:
         convert_key = _key_converter(key, self)
         convert = self.converter(item)
-        if convert is None and convert_key is None:
+        if convert is None and convert_key is None and maker is None:
             return self._plain(dict)
 
         def make(value: Any) -> Any:
             if type(value) is not dict:
                 raise ArgumentError(f"{shown(value)} is no object")
-            return {
+            made = {
                 _convert_at(convert_key, name, f"[{name!r}]"): _convert_at(convert, held, f"[{name!r}]")
                 for name, held in value.items()
             }
+            return made if maker is None else maker(made)
 
         return make
 
@@ -357,9 +422,10 @@ class _Compiler:
 
     def _union(self, members: tuple) -> Converter | None:
         """Take the member that the value is already, else the first that can be made of it."""
-        exact = {_JSON_KINDS[member] for member in members if member in _JSON_KINDS}
+        exact = {_JSON_KINDS[member] for member in members if _is_json_kind(member)}
+        strict = self if self._checked else _Compiler(checked=True, made=self._made)
         # Several kinds of object: the one that knows most of the names given comes first.
-        converters = [(self.converter(member), _names(member)) for member in members]
+        converters = [(strict.converter(member), _names(member)) for member in members]
         if any(convert is None for convert, _ in converters):  # something takes any value
             return None
 
@@ -384,8 +450,9 @@ class _Compiler:
 
         return choose
 
-    def _dataclass(self, kind: type) -> Converter:
-        hints = _hints_of(kind)
+    def _dataclass(self, kind: type, arguments: tuple) -> Converter:
+        hints = _hints_of(kind, arguments)
+        _refuse_unresolved(kind, hints, kind.__dataclass_fields__)
         fields = [
             (name, self.converter(_init_type(hints.get(name, object))))
             for name, field in kind.__dataclass_fields__.items()
@@ -403,8 +470,9 @@ class _Compiler:
 
         return make
 
-    def _typed_dict(self, kind: Any) -> Converter:
-        hints = _hints_of(kind)
+    def _typed_dict(self, kind: Any, arguments: tuple) -> Converter:
+        hints = _hints_of(kind, arguments)
+        _refuse_unresolved(kind, hints, getattr(kind, "__annotations__", ()))
         fields = [(name, self.converter(annotation)) for name, annotation in hints.items()]
         required = set(getattr(kind, "__required_keys__", ()))
         # Before 3.11 the class itself does not look inside `NotRequired[…]`.
@@ -415,8 +483,9 @@ class _Compiler:
 
         return make
 
-    def _named_tuple(self, kind: Any) -> Converter:
-        hints = _hints_of(kind)
+    def _named_tuple(self, kind: Any, arguments: tuple) -> Converter:
+        hints = _hints_of(kind, arguments)
+        _refuse_unresolved(kind, hints, kind._fields)
         fields = [(name, self.converter(hints.get(name, object))) for name in kind._fields]
         required = set(kind._fields) - set(kind._field_defaults)
 
@@ -426,6 +495,39 @@ class _Compiler:
             return kind(**_members(value, fields, required, kind))
 
         return make
+
+
+# The names of the library's container classes that a JSON list, or an object, becomes.
+_LISTS = frozenset(
+    {"list", "Sequence", "MutableSequence", "Iterable", "Collection", "Container", "Reversible"}
+)
+_ITERATORS = frozenset({"Iterator", "Generator"})
+_CONTAINERS = {
+    "builtins": frozenset({"tuple", "set", "frozenset", "list", "dict"}),
+    "collections": frozenset({"deque", "Counter", "OrderedDict", "defaultdict"}),
+    "collections.abc": _LISTS | _ITERATORS | {"Set", "MutableSet", "Mapping", "MutableMapping"},
+}
+
+
+def _container_name(kind: type) -> str | None:
+    # Python 3.9 spells the module of some with an underscore.
+    module = kind.__module__.replace("_collections_abc", "collections.abc")
+    return kind.__name__ if kind.__name__ in _CONTAINERS.get(module, ()) else None
+
+
+def _generator(items: Any) -> Any:
+    # The items are made at once: a wrong one is an argument error, not an exception in the tool's loop.
+    return (item for item in list(items))
+
+
+def _factory_of(item: Any) -> Callable[[], Any] | None:
+    """Return what a `defaultdict` makes of a missing key: an empty value of the type it holds."""
+    kind = getattr(item, "__origin__", item)
+    return kind if kind in (int, float, str, bool, list, dict, set, tuple, frozenset) else None
+
+
+def _is_json_kind(annotation: Any) -> bool:
+    return isinstance(annotation, type) and annotation in _JSON_KINDS
 
 
 def _members(value: Any, fields: list[tuple[str, Converter | None]], required: set[str], kind: type) -> dict:
@@ -471,12 +573,15 @@ def _key_converter(annotation: Any, compiler: _Compiler) -> Converter | None:
 
         def read(key: str) -> Any:
             try:
-                return annotation(key)
+                number = annotation(key)
             except ValueError:
                 raise ArgumentError(f"the key {shown(key)} is no number") from None
+            if number - number != 0:
+                raise ArgumentError(f"the key {shown(key)} is no finite number")
+            return number
 
         return read
-    return None if annotation is str else compiler.converter(annotation)
+    return None if annotation in (str, object) else compiler.converter(annotation)
 
 
 def _checker(name: str, *kinds: type) -> Converter:

@@ -88,6 +88,18 @@ def _bare(error: BaseException) -> str:
     return "\n".join(lines) + "\n"
 
 
+def missing_variable(error: BaseException) -> str | None:
+    """Return the name of the environment variable for whose lack `os.environ[…]` raised this error."""
+    step = error.__traceback__ if type(error) is KeyError else None
+    while step is not None:
+        frame = step.tb_frame
+        if frame.f_globals.get("__name__") == "os" and frame.f_code.co_name == "__getitem__":
+            name = error.args[0] if error.args else None
+            return name if isinstance(name, str) else None
+        step = step.tb_next
+    return None
+
+
 def exit_code(error: SystemExit) -> tuple[int, str]:
     """Return the code that `SystemExit` stands for, and the text it would have printed."""
     code = error.code

@@ -2,14 +2,32 @@
 
 from __future__ import annotations
 
+import sys
 from _signal import getsignal, signal
 from _thread import get_ident
 from os import _exit, getcwd, getpid, register_at_fork
 from sys import _getframe, version_info
 
 from omni import skill, wire
-from omni.content import BadResultError, OutputLimitError, Rendered, find_surrogate, render
-from omni.failure import base_names, exit_code, innermost_location, message_of, traceback_of
+from omni.content import (
+    BadResultError,
+    OutputLimitError,
+    Rendered,
+    find_surrogate,
+    is_async_iterator,
+    materialised,
+    materialised_async,
+    render,
+    text_content,
+)
+from omni.failure import (
+    base_names,
+    exit_code,
+    innermost_location,
+    message_of,
+    missing_variable,
+    traceback_of,
+)
 from omni.library import ArgumentError
 from omni.load import LoadError, load_module, prepare
 from omni.private import __builtins__  # noqa: F401 - functions find built-in names here
@@ -37,6 +55,10 @@ _SMALL_CHARACTERS = 4096
 #: The slot of the status page that says that a skill is being imported.
 _IMPORTING = 8
 _IMPORT_MACHINERY = "<frozen importlib._bootstrap>"
+_WITHHELD = (
+    "the environment variable `%s` is not set for tools, which get only a few of the server's; "
+    "if the server has it, start it with `--env` and that name"
+)
 #: With this code a worker ends whose call was cancelled while it imported something.
 INTERRUPTED_IMPORT = 71
 
@@ -116,8 +138,8 @@ class Caller:
                 function, arguments = self.begin(call, context)
                 CURRENT.set(context)
                 value = function(**arguments)
-                if type(value) is not str and hasattr(type(value), "__await__"):
-                    value = self._wait(call, value)
+                if type(value) is not str:
+                    value = self._settled(call, value)
                 frame = self.answer(call, value)
             finally:
                 # A signal that comes in before this line raises here and disarms itself: the handler
@@ -201,6 +223,9 @@ class Caller:
         if type(value) is str and len(value) > self._result_bytes_max:
             raise self._too_large("text", len(value))
         parts = render(value, structured=call.target.structured, wrap=call.target.wrap)
+        if parts.is_error and not parts.says_something():
+            # The model APIs refuse an error whose text is empty.
+            parts.content = text_content(self._no_reason(call))
         try:
             frame = wire.result(call.id, parts.content, parts.structured, parts.meta, is_error=parts.is_error)
         except UnicodeEncodeError:
@@ -227,6 +252,14 @@ class Caller:
             f"the result's {name} is {size} bytes, more than the {self._result_bytes_max} allowed; "
             "return a part of it, or write it to a file and return a `ResourceLink`"
         )
+
+    def _settled(self, call: Call, value: Any) -> Any:
+        """Wait for what a tool returned to be waited for, and go through what it yields."""
+        if hasattr(type(value), "__await__"):
+            value = self._wait(call, value)
+        if is_async_iterator(value):
+            value = self._wait(call, materialised_async(value))
+        return materialised(value)
 
     def _wait(self, call: Call, value: Any) -> Any:
         """Run an awaitable in this process that has no event loop of its own."""
@@ -278,19 +311,32 @@ class Caller:
             return wire.error(call_id, "tool_error", "ArgumentError", message_of(error), intended=True)
         if isinstance(error, SystemExit):
             code, text = exit_code(error)
+            if text:
+                # As Python does when it ends: the words would be nowhere otherwise.
+                _say_on_stderr(text)
             return wire.error(
                 call_id, "exited", name, text, location=location, traceback=traceback_of(error), code=code
             )
+        message, intended = message_of(error), isinstance(error, ToolError)
+        if intended and not message.strip():
+            message = self._no_reason(call, location)
+        variable = missing_variable(error)
+        if variable is not None:
+            # Names nothing but the variable, and says what to do: a client may read it.
+            message, intended = _WITHHELD % variable, True
         return wire.error(
             call_id,
             "tool_error",
             name,
-            message_of(error),
+            message,
             bases=base_names(error),
             location=location,
-            intended=isinstance(error, ToolError),
+            intended=intended,
             traceback=traceback_of(error),
         )
+
+    def _no_reason(self, call: Call, location: str | None = None) -> str:
+        return f"`{call.target.tool}` failed and gave no reason ({location or self._definition(call)})"
 
     def _definition(self, call: Call) -> str | None:
         """Return `file:line` of the function that a call names."""
@@ -443,6 +489,13 @@ def imports(frame: FrameType | None) -> bool:
             return True
         frame = frame.f_back
     return False
+
+
+def _say_on_stderr(text: str) -> None:
+    try:
+        sys.stderr.write(f"{text}\n")
+    except Exception:  # the tool has closed it, or put something else in its place
+        return
 
 
 def _injected(kind: str, context: Context) -> object:

@@ -32,39 +32,81 @@ class ArgumentError(Exception):
         return ArgumentError(self.reason, outer + self.path)
 
 
+class UnresolvedError(Exception):
+    """An annotation names something that is not there when the file runs. The text says which, and why."""
+
+
 def is_enum(kind: type) -> bool:
     """Tell whether a class is an enumeration. Does not import `enum`."""
     enum = sys.modules.get("enum")
     return enum is not None and isinstance(kind, type) and issubclass(kind, enum.Enum)
 
 
-def library_class(kind: type) -> Converter | None:
-    """Return the converter to a class of the standard library that JSON writes as text or number."""
+def library_class(kind: type, arguments: tuple = ()) -> Converter | None:
+    """Return the converter to a class of the standard library that JSON writes as text or number.
+
+    Args:
+        kind: The class.
+        arguments: Its type arguments, as in `re.Pattern[bytes]`.
+    """
     if is_enum(kind):
         return _enum(kind)
     if kind in (bytes, bytearray):
         return parsed("text", lambda text: kind(text.encode()))
-    module = kind.__module__
+    if kind is complex:
+        return _complex
+    module, name = kind.__module__, kind.__name__
     if module == "datetime":
         from omni.times import CONVERTERS
 
-        return CONVERTERS.get(kind.__name__)
+        return CONVERTERS.get(name)
     for base in kind.__mro__:
         if base.__name__ == "PurePath" and base.__module__.startswith("pathlib"):
             return parsed("path", kind)
+    if (module, name) == ("os", "PathLike"):
+        return parsed("path", _path)
     if module in ("decimal", "_decimal", "_pydecimal"):
-        return _decimal(kind)
+        return _exact("decimal number", kind)
+    if (module, name) == ("fractions", "Fraction"):
+        return _exact("fraction", kind)
     if module == "uuid":
         return parsed("UUID", kind)
     if module == "ipaddress":
-        return parsed(f"`{kind.__name__}`", kind)
-    if kind.__name__ == "Pattern" and module == "re":
+        return parsed(f"`{name}`", kind)
+    if module.startswith("zoneinfo") and name == "ZoneInfo":
+        # What the library raises depends on what the name would be as a path.
+        return parsed("time zone", kind, KeyError, OSError)
+    if name == "Pattern" and module == "re":
         import re
 
-        return parsed("regular expression", re.compile, re.error)
-    if kind.__name__ == "deque" and module == "collections":
-        return kind
+        wanted = bytes if arguments == (bytes,) else str
+        return parsed(
+            "regular expression",
+            lambda text: re.compile(text.encode() if wanted is bytes else text),
+            re.error,
+            RecursionError,
+        )
     return None
+
+
+def _path(text: str) -> Any:
+    from pathlib import Path
+
+    return Path(text)
+
+
+def _complex(value: Any) -> complex:
+    if type(value) in (int, float):
+        return complex(value)
+    if type(value) is not str:
+        raise ArgumentError(f"{shown(value)} is no complex number")
+    try:
+        number = complex(value)
+    except ValueError:
+        raise ArgumentError(f"{shown(value)} is no complex number; write it like 1+2j") from None
+    if number - number != 0:
+        raise ArgumentError(f"{shown(value)} is no finite number")
+    return number
 
 
 def parsed(name: str, parse: Callable[[str], Any], *faults: type[Exception]) -> Converter:
@@ -98,14 +140,24 @@ def _enum(kind: Any) -> Converter:
     return choose
 
 
-def _decimal(kind: type) -> Converter:
+def _exact(name: str, kind: type) -> Converter:
+    """Return the converter to a class of exact numbers, written as text or as a number. Finite ones only."""
+
     def read(value: Any) -> Any:
         if type(value) not in (int, float, str):
-            raise ArgumentError(f"{shown(value)} is no decimal number")
+            raise ArgumentError(f"{shown(value)} is no {name}")
         try:
-            return kind(str(value))
-        except ArithmeticError:
-            raise ArgumentError(f"{shown(value)} is no decimal number") from None
+            # By way of its text a float becomes what was written, not its nearest binary neighbour.
+            number = kind(str(value))
+            finite = number - number == 0
+        except (ValueError, ArithmeticError):
+            text = value.strip().lstrip("+-").lower() if type(value) is str else ""
+            finite, number = not text.startswith(("inf", "nan", "snan")), None
+        if not finite:
+            raise ArgumentError(f"{shown(value)} is no finite number")
+        if number is None:
+            raise ArgumentError(f"{shown(value)} is no {name}")
+        return number
 
     return read
 

@@ -14,7 +14,8 @@ from _frozen_importlib_external import spec_from_file_location
 from _thread import RLock
 from os.path import exists, isfile
 
-from omni.convert import context_parameters, plan_arguments
+from omni.convert import context_parameters, plan_arguments, unwrapped
+from omni.library import UnresolvedError
 from omni.private import __builtins__  # noqa: F401 - functions find built-in names here
 
 TYPE_CHECKING = False
@@ -68,7 +69,12 @@ def prepare(target: Target, *, checked: bool = False) -> Prepared:
     if checked and not target.inject:
         target.inject = [(name, "context") for name in context_parameters(function)]
     injected = {name for name, _ in target.inject}
-    return Prepared(function, plan_arguments(function, injected, checked=checked))
+    try:
+        return Prepared(function, plan_arguments(function, injected, checked=checked))
+    except UnresolvedError as error:
+        line = getattr(getattr(unwrapped(function), "__code__", None), "co_firstlineno", 1)
+        place = f"{target.file}:{line}"
+        raise LoadError(f"`{place}`: {error}", place, "UnresolvedError") from error
 
 
 def load_module(skill: str, folder: str, file: str) -> ModuleType:
@@ -164,6 +170,12 @@ def _missing_module(error: ModuleNotFoundError, skill: str, folder: str) -> str:
         inside = name[len(own) + 1 :].replace(".", "/") or "__init__"
         return f"the skill has no file `{_SCRIPTS}/{inside}.py`"
     top = name.partition(".")[0]
+    if top == _SCRIPTS and name != top and exists(f"{folder}/{_SCRIPTS}"):
+        inner = name.partition(".")[2]
+        return (
+            f"`{name}` is a file of this skill and is imported relatively: write `from .{inner} import …` "
+            f"instead of `from {name} import …`"
+        )
     if exists(f"{folder}/{_SCRIPTS}/{top}.py") or exists(f"{folder}/{_SCRIPTS}/{top}"):
         return (
             f"`{top}` is a file of this skill and is imported relatively: write `from .{top} import …` "

@@ -8,6 +8,7 @@ from os import _exit
 
 from omni import skill, wire
 from omni.call import CallReader
+from omni.content import is_async_iterator, materialised, materialised_async
 from omni.order import Order
 from omni.private import __builtins__  # noqa: F401 - functions find built-in names here
 from omni.skill import CURRENT, CallCancelled, Context
@@ -99,7 +100,9 @@ class Tasks:
             value = function(**arguments)
             if hasattr(type(value), "__await__"):
                 value = await value
-            frame = caller.answer(call, value)
+            if is_async_iterator(value):
+                value = await materialised_async(value)
+            frame = caller.answer(call, materialised(value))
         except BaseException as error:
             frame = caller.describe(call, context, error)
         caller.end(context)

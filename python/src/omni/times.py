@@ -9,7 +9,7 @@ from __future__ import annotations
 import datetime as dt
 import re
 
-from omni.library import parsed
+from omni.library import ArgumentError, parsed, shown
 from omni.private import __builtins__  # noqa: F401 - functions find built-in names here
 
 TYPE_CHECKING = False
@@ -64,9 +64,11 @@ def read_date(text: str) -> dt.date:
     found = _DAY.match(text)
     if found:
         return dt.date(*map(int, found.groups()))
+    if not _MOMENT.match(text):
+        raise ValueError("write it like 2025-01-31")
     full = read_datetime(text)
     if full.time() != dt.time():
-        raise ValueError("it has a time of day")
+        raise ValueError("it has a time of day; write it like 2025-01-31")
     return full.date()
 
 
@@ -98,7 +100,12 @@ def read_timedelta(text: str) -> dt.timedelta:
 
 
 def _timedelta(value: Any) -> dt.timedelta:
-    return dt.timedelta(seconds=value) if type(value) in (int, float) else _of_text(value)
+    if type(value) not in (int, float):
+        return _of_text(value)
+    try:
+        return dt.timedelta(seconds=value)
+    except (ValueError, OverflowError):
+        raise ArgumentError(f"{shown(value)} is no duration: it is too long") from None
 
 
 _of_text = parsed("duration", read_timedelta)
