@@ -51,6 +51,10 @@ pub enum Event {
 /// Where an executor's events go. Must not block: the executor reads its worker on the same thread.
 pub trait EventSink: Send {
     fn event(&mut self, event: Event);
+
+    /// The tool gave a sign of life: its idle clock has just been restarted. An event may follow that says more.
+    /// For callers that keep such a clock of their own; the rest need nothing here.
+    fn alive(&mut self) {}
 }
 
 /// A sink for callers that want to hear nothing.

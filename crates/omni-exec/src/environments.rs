@@ -203,6 +203,7 @@ impl Environments {
                 return Err(Box::new(unstarted(call, expired(expiry))));
             }
             call.deadline.beat(now);
+            events.alive();
             let current = stage.borrow_and_update().clone();
             match current {
                 Stage::Done(Ok(environment)) => return Ok(environment),

@@ -621,6 +621,7 @@ fn take_frame(
             // A sign of life whoever hears it; a log message is none.
             if matches!(frame, Up::Beat(_) | Up::Progress(_)) {
                 deadline.beat(Instant::now());
+                listener.events.alive();
             }
             if let Some(event) = event_of(body, frame, current.wants) {
                 listener.events.event(event);

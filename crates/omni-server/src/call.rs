@@ -56,9 +56,23 @@ impl UnknownTool {
     }
 }
 
+/// How a call went.
+pub(crate) enum Ran {
+    /// Its arguments break the schema: nothing has run, and this is the answer.
+    Refused(ToolResult),
+    Ended(Outcome),
+}
+
+/// When a call has to end, and what is heard of it meanwhile.
+pub(crate) struct Terms {
+    pub(crate) deadline: Deadline,
+    pub(crate) wants: Wants,
+    pub(crate) session: Arc<str>,
+}
+
 impl Server {
     /// Runs one call: look up, validate, execute, check the result. What the tool says meanwhile goes to
-    /// `events`. The one path for every transport and for the command line.
+    /// `events`. The one path for every transport of MCP and for the command line.
     ///
     /// Dropping the future cancels the call.
     pub async fn call(
@@ -67,29 +81,49 @@ impl Server {
         events: &mut dyn EventSink,
     ) -> Result<ToolReply, UnknownTool> {
         self.catalog_ready().await;
-        let snapshot = self.catalog.snapshot();
-        let Some(tool) = snapshot.tool(&request.name) else {
-            let name = request.name.chars().take(128).collect();
-            return Err(UnknownTool { name, suggestion: snapshot.suggest(&request.name) });
-        };
-        drop(snapshot);
-        if let Err(faults) = check_arguments(&tool, &request.arguments).await {
-            return Ok(ToolReply { result: refused(&faults), kind: "invalid_arguments" });
-        }
+        let tool = self.find(&request.name)?;
         let (total, idle) = tool.spec.limits.resolve(self.config.timeout, self.config.idle_timeout);
-        let call = Call {
-            id: self.next_call_id(),
-            spec: tool.spec.clone(),
-            arguments: request.arguments,
+        let terms = Terms {
             deadline: Deadline::new(request.accepted, total, idle),
             wants: request.wants,
             session: request.session,
         };
+        Ok(match self.run(&tool, request.arguments, terms, events).await {
+            Ran::Refused(result) => ToolReply { result, kind: "invalid_arguments" },
+            Ran::Ended(outcome) => {
+                let kind = outcome.ending.kind();
+                ToolReply { result: outcome.into_result(&request.name, self.config.errors), kind }
+            }
+        })
+    }
+
+    /// The tool of that name.
+    pub(crate) fn find(&self, name: &str) -> Result<Arc<Tool>, UnknownTool> {
+        let snapshot = self.catalog.snapshot();
+        snapshot.tool(name).ok_or_else(|| UnknownTool {
+            name: name.chars().take(128).collect(),
+            suggestion: snapshot.suggest(name),
+        })
+    }
+
+    /// Validates, executes, checks the result.
+    pub(crate) async fn run(
+        &self,
+        tool: &Arc<Tool>,
+        arguments: Bytes,
+        terms: Terms,
+        events: &mut dyn EventSink,
+    ) -> Ran {
+        if let Err(faults) = check_arguments(tool, &arguments).await {
+            return Ran::Refused(refused(&faults));
+        }
+        let Terms { deadline, wants, session } = terms;
+        let call =
+            Call { id: self.next_call_id(), spec: tool.spec.clone(), arguments, deadline, wants, session };
         let id = call.id;
-        let outcome = check_output(&tool, self.executor.run(call, events).await);
+        let outcome = check_output(tool, self.executor.run(call, events).await);
         log_failure(id, &tool.spec.tool, &outcome);
-        let kind = outcome.ending.kind();
-        Ok(ToolReply { result: outcome.into_result(&request.name, self.config.errors), kind })
+        Ran::Ended(outcome)
     }
 }
 

@@ -29,10 +29,10 @@ pub struct Server {
     pub(crate) encoder: Arc<Encoder>,
     pub(crate) config: ServerConfig,
     pub(crate) changes: Changes,
-    library: Option<Arc<dyn Library>>,
+    pub(crate) library: Option<Arc<dyn Library>>,
     offers: Offers,
     next_call: AtomicU64,
-    checked: watch::Sender<bool>,
+    pub(crate) checked: watch::Sender<bool>,
 }
 
 /// Who sent a request, as far as its answer depends on it.

@@ -1,5 +1,6 @@
 //! The command line and the environment variables, in one place: the reference pages are made from it.
 
+use std::ops::Deref;
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
@@ -19,6 +20,8 @@ pub(crate) struct Arguments {
 pub(crate) enum Command {
     /// Serve the tools over MCP
     Mcp(McpArguments),
+    /// Run the tools for other omni servers, by the runner contract
+    Runner(RunnerServeArguments),
     /// Call one tool and print its result; no server is needed
     Call(CallArguments),
     /// List the tools
@@ -36,9 +39,26 @@ pub(crate) enum Command {
     EmbedCheck(EmbedCheckArguments),
 }
 
-/// Where things are. Taken by every command.
+/// Where things are, and who else may run tools. Taken by every command but `omni runner`, which is that somebody.
 #[derive(Clone, Debug, Default, Args)]
 pub(crate) struct PlaceArguments {
+    #[command(flatten)]
+    pub(crate) folders: FolderArguments,
+    #[command(flatten)]
+    pub(crate) runner: RunnerArguments,
+}
+
+impl Deref for PlaceArguments {
+    type Target = FolderArguments;
+
+    fn deref(&self) -> &FolderArguments {
+        &self.folders
+    }
+}
+
+/// Where things are.
+#[derive(Clone, Debug, Default, Args)]
+pub(crate) struct FolderArguments {
     /// The folder of skills [default: ./skills if there is one, else the skills shipped with omni]
     #[arg(long, value_name = "DIR", env = "OMNI_SKILLS")]
     pub(crate) skills: Option<PathBuf>,
@@ -51,8 +71,6 @@ pub(crate) struct PlaceArguments {
     /// Where caches go; deleting them costs time only [default: omni in the user's cache folder]
     #[arg(long, value_name = "DIR", env = "OMNI_CACHE_DIR", hide_short_help = true)]
     pub(crate) cache_dir: Option<PathBuf>,
-    #[command(flatten)]
-    pub(crate) runner: RunnerArguments,
 }
 
 /// A runner, and what is taken from it.
@@ -81,18 +99,36 @@ pub(crate) struct RunnerArguments {
     pub(crate) runner_refresh: Option<f64>,
 }
 
-/// How tools are run. Taken by the commands that run some.
+/// How tools are run, and what is said of it. Taken by the commands that run some.
 #[derive(Clone, Debug, Default, Args)]
 pub(crate) struct RunArguments {
-    /// The Python to run tools with, 3.9 or newer [default: python3 on the PATH]
-    #[arg(long, value_name = "PATH", env = "OMNI_PYTHON")]
-    pub(crate) python: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) work: WorkArguments,
     /// Total time limit of a call in seconds, 0 for none [default: 1800]
     #[arg(long, value_name = "SECONDS", env = "OMNI_TIMEOUT", allow_negative_numbers = true)]
     pub(crate) timeout: Option<f64>,
     /// Time limit without a sign of life from the tool, 0 for none [default: 120]
     #[arg(long, value_name = "SECONDS", env = "OMNI_IDLE_TIMEOUT", allow_negative_numbers = true)]
     pub(crate) idle_timeout: Option<f64>,
+    /// How much of an exception the client may read [default: masked]
+    #[arg(long, value_enum, env = "OMNI_ERRORS")]
+    pub(crate) errors: Option<Errors>,
+}
+
+impl Deref for RunArguments {
+    type Target = WorkArguments;
+
+    fn deref(&self) -> &WorkArguments {
+        &self.work
+    }
+}
+
+/// What runs the tools.
+#[derive(Clone, Debug, Default, Args)]
+pub(crate) struct WorkArguments {
+    /// The Python to run tools with, 3.9 or newer [default: python3 on the PATH]
+    #[arg(long, value_name = "PATH", env = "OMNI_PYTHON")]
+    pub(crate) python: Option<PathBuf>,
     /// How tools are run that do not say it themselves: pool, fork, spawn, embedded or runner [default: pool]
     #[arg(long, value_name = "NAME", env = "OMNI_EXECUTOR")]
     pub(crate) executor: Option<ExecutorKind>,
@@ -102,9 +138,6 @@ pub(crate) struct RunArguments {
     /// What stands between a tool's processes and all others [default: auto]
     #[arg(long, value_enum, env = "OMNI_ISOLATION")]
     pub(crate) isolation: Option<Isolation>,
-    /// How much of an exception the client may read [default: masked]
-    #[arg(long, value_enum, env = "OMNI_ERRORS")]
-    pub(crate) errors: Option<Errors>,
     /// Pass this environment variable on to tools; may be given several times
     #[arg(long = "env", value_name = "NAME")]
     pub(crate) env: Vec<String>,
@@ -147,6 +180,24 @@ pub(crate) struct McpArguments {
     /// Listen on an address that other machines reach, although anybody there could run the tools (http)
     #[arg(long)]
     pub(crate) allow_unauthenticated: bool,
+}
+
+#[derive(Debug, Args)]
+#[command(group(clap::ArgGroup::new("address").required(true).args(["unix", "port"])))]
+pub(crate) struct RunnerServeArguments {
+    /// Listen on this Unix socket, which only this user may open
+    #[arg(long, value_name = "PATH")]
+    pub(crate) unix: Option<PathBuf>,
+    /// Listen on this port of 127.0.0.1; 0 takes a free one
+    #[arg(long, value_name = "N")]
+    pub(crate) port: Option<u16>,
+    /// What calls that run get at the signal to end [default: 10]
+    #[arg(long, value_name = "SECONDS", allow_negative_numbers = true)]
+    pub(crate) grace: Option<f64>,
+    #[command(flatten)]
+    pub(crate) folders: FolderArguments,
+    #[command(flatten)]
+    pub(crate) work: WorkArguments,
 }
 
 #[derive(Debug, Args)]

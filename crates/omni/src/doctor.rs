@@ -9,7 +9,7 @@ use omni_catalog::{Diagnostic, Severity};
 use omni_exec::{Isolation, namespaces};
 use serde_json::json;
 
-use crate::args::{DoctorArguments, RunArguments};
+use crate::args::{DoctorArguments, RunArguments, WorkArguments};
 use crate::environments::{self, Report};
 use crate::executors::LAUNCHER;
 use crate::python::{self, Python, Refusal, Tried};
@@ -35,7 +35,8 @@ pub(crate) fn run(arguments: &DoctorArguments, out: &mut Output) -> Result<u8> {
         asked.map_err(|error| format!("{error:#}"))
     });
     let snapshot = catalog.snapshot();
-    let chosen = RunArguments { python: arguments.python.clone(), ..RunArguments::default() };
+    let work = WorkArguments { python: arguments.python.clone(), ..WorkArguments::default() };
+    let chosen = RunArguments { work, ..RunArguments::default() };
     let settings = RunSettings::resolve(&chosen, &places.file)?;
     let python = python::find(settings.python.as_deref(), &places.cache);
     let embedding = python.as_ref().ok().map(|python| embedding(python, &places));

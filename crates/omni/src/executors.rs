@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Instant;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 use omni_call::{BoxFuture, Call, Ending, EventSink, Executor, ExecutorKind, ForkSettings, Outcome};
 use omni_catalog::Snapshot;
 use omni_exec::{
@@ -49,6 +49,7 @@ pub(crate) struct Set {
     spawn: Spawn,
     /// Made by the first call that wants it, since the interpreter is asked about its library then.
     embedded: OnceCell<Embedded>,
+    instead_of_runner: Option<ExecutorKind>,
 }
 
 /// What is needed to make the executors.
@@ -65,6 +66,8 @@ struct Plan {
     embedded_threads: usize,
     environments: EnvironmentSettings,
     isolation: Isolation,
+    /// What runs tools that ask for a runner, where this process is one.
+    instead_of_runner: Option<ExecutorKind>,
 }
 
 /// The environments that skills need, for the commands that run no tool. Finds Python, and starts nothing else.
@@ -78,6 +81,24 @@ impl Executors {
     pub(crate) fn new(places: &Places, settings: &RunSettings) -> Arc<Self> {
         let runner = places.runner.as_ref().map(RunnerSettings::connect);
         Arc::new(Executors { plan: Arc::new(Plan::new(places, settings)), ready: OnceCell::new(), runner })
+    }
+
+    /// Those of a process that is the runner itself: what asks for one runs as what names no executor.
+    pub(crate) fn of_runner(places: &Places, settings: &RunSettings) -> Result<Arc<Self>> {
+        let own = settings.executor.unwrap_or_default();
+        if own == ExecutorKind::Runner {
+            bail!("`--executor runner`: this is the runner; name the executor that it shall run tools with");
+        }
+        let plan = Plan { instead_of_runner: Some(own), ..Plan::new(places, settings) };
+        Ok(Arc::new(Executors { plan: Arc::new(plan), ready: OnceCell::new(), runner: None }))
+    }
+
+    /// Has the calls that come from now on run skills as they are on disk. Those that run end where they run. The state
+    /// that a skill keeps goes where `changed` says that the skill is another one.
+    pub(crate) async fn renew(&self, changed: impl Fn(&str) -> bool) {
+        if let Some(ready) = self.ready.get() {
+            tokio::join!(ready.common.renew(&changed), ready.sets.renew(&changed));
+        }
     }
 
     /// The runner, if there is one.
@@ -148,6 +169,7 @@ impl Plan {
             embedded_threads: settings.embedded_threads,
             environments: settings.environments.clone(),
             isolation: settings.isolation,
+            instead_of_runner: None,
         }
     }
 
@@ -155,8 +177,9 @@ impl Plan {
         let (python, config) = self.config()?;
         let environments = self.environments(config.clone(), &python)?;
         let config = Arc::new(config);
-        let common = Set::new(python, Arc::clone(&config), self.cache.clone());
-        Ok(Ready { common, environments, sets: Sets::new(config) })
+        let instead = self.instead_of_runner;
+        let common = Set::new(python, Arc::clone(&config), self.cache.clone(), instead);
+        Ok(Ready { common, environments, sets: Sets::new(config, instead) })
     }
 
     fn environments(&self, config: ExecConfig, python: &Python) -> Result<Environments> {
@@ -217,7 +240,12 @@ impl Ready {
 
 impl Set {
     /// Executors without processes.
-    pub(crate) fn new(python: Python, config: Arc<ExecConfig>, cache: PathBuf) -> Self {
+    pub(crate) fn new(
+        python: Python,
+        config: Arc<ExecConfig>,
+        cache: PathBuf,
+        instead_of_runner: Option<ExecutorKind>,
+    ) -> Self {
         Set {
             pool: Arc::new(Pool::new(config.clone())),
             fork: Fork::new(config.clone()),
@@ -226,11 +254,12 @@ impl Set {
             python,
             cache,
             embedded: OnceCell::new(),
+            instead_of_runner,
         }
     }
 
     fn run<'a>(&'a self, call: Call, events: &'a mut dyn EventSink) -> BoxFuture<'a, Outcome> {
-        let executor: &dyn Executor = match call.spec.executor {
+        let executor: &dyn Executor = match self.kind(&call) {
             ExecutorKind::Pool => &*self.pool,
             ExecutorKind::Fork => &self.fork,
             ExecutorKind::Spawn => &self.spawn,
@@ -242,6 +271,19 @@ impl Set {
             }
         };
         executor.run(call, events)
+    }
+
+    fn kind(&self, call: &Call) -> ExecutorKind {
+        match (call.spec.executor, self.instead_of_runner) {
+            (ExecutorKind::Runner, Some(instead)) => instead,
+            (kind, _) => kind,
+        }
+    }
+
+    /// See [`Executors::renew`].
+    pub(crate) async fn renew(&self, changed: &impl Fn(&str) -> bool) {
+        self.fork.renew();
+        self.pool.renew(changed).await;
     }
 
     async fn run_embedded(&self, call: Call, events: &mut dyn EventSink) -> Outcome {

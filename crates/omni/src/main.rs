@@ -12,6 +12,7 @@ mod environments;
 mod executors;
 mod home;
 mod list;
+mod listen;
 mod log;
 mod mcp;
 mod progress_line;
@@ -19,7 +20,9 @@ mod python;
 mod python_path;
 mod reading;
 mod runner;
+mod serve_runner;
 mod settings;
+mod skill_library;
 mod streams;
 mod sync;
 mod terminal;
@@ -51,7 +54,11 @@ fn main() -> ExitCode {
         Err(error) => return refused(&error),
     };
     // Where a person watches, the default says a little more.
-    let watched = matches!(&command, Command::Mcp(mcp) if mcp.transport == Transport::Http);
+    let watched = match &command {
+        Command::Mcp(mcp) => mcp.transport == Transport::Http,
+        Command::Runner(_) => true,
+        _ => false,
+    };
     log::to_stderr(if watched { "info" } else { "warn" });
     log::panics();
     match run(&command) {
@@ -91,6 +98,7 @@ fn run(command: &Command) -> anyhow::Result<u8> {
             drop(out);
             return mcp::run(arguments);
         }
+        Command::Runner(arguments) => serve_runner::run(arguments, &mut out),
         Command::Call(arguments) => {
             // The result alone goes there, whatever a library prints in this process.
             drop(out);

@@ -51,7 +51,7 @@ pub(crate) fn run(arguments: &McpArguments) -> Result<u8> {
 }
 
 /// Has the kernel refuse our memory and environment to other processes of the same user: a tool is one.
-fn keep_to_ourselves() {
+pub(crate) fn keep_to_ourselves() {
     if let Err(error) = set_dumpable_behavior(DumpableBehavior::NotDumpable) {
         tracing::warn!(%error, "tools can read this server's memory and environment");
     }
@@ -232,7 +232,7 @@ fn session_key(state: &Path) -> SessionKey {
 }
 
 /// Turns true at the first SIGTERM or SIGINT. A second one ends the process at once.
-fn stop_on_signal() -> Result<watch::Receiver<bool>> {
+pub(crate) fn stop_on_signal() -> Result<watch::Receiver<bool>> {
     let (sender, receiver) = watch::channel(false);
     let mut terminate = signal(SignalKind::terminate()).context("SIGTERM cannot be handled")?;
     let mut interrupt = signal(SignalKind::interrupt()).context("SIGINT cannot be handled")?;

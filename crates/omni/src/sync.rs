@@ -10,7 +10,7 @@ use omni_catalog::{Catalog, Change, ChangeKind, Plan};
 use omni_exec::{Environments, stored_environments};
 use serde_json::{Value, json};
 
-use crate::args::{RunArguments, SyncArguments};
+use crate::args::{RunArguments, SyncArguments, WorkArguments};
 use crate::environments::{self, Wanted};
 use crate::progress_line::ProgressLine;
 use crate::reading::{self, plural};
@@ -127,7 +127,8 @@ fn make_environments(
     if !anything {
         return Ok(Vec::new());
     }
-    let chosen = RunArguments { python: arguments.python.clone(), ..RunArguments::default() };
+    let work = WorkArguments { python: arguments.python.clone(), ..WorkArguments::default() };
+    let chosen = RunArguments { work, ..RunArguments::default() };
     let settings = RunSettings::resolve(&chosen, &places.file)?;
     let environments = match executors::environments(places, &settings) {
         Ok(environments) => environments,

@@ -144,7 +144,6 @@ fn outcomes(way: &str, left_out: impl Fn(&str) -> bool) -> BTreeMap<String, Valu
         ("OMNI_ISOLATION", "auto".to_owned()),
     ];
     folder.write("omni.toml", "[skills.suite]\ncolour = \"blue\"\n");
-    folder.write("settings.json", r#"{"suite": {"colour": "blue"}}"#);
     fs::create_dir(folder.path("root")).unwrap();
     let root = folder.path("root").canonicalize().unwrap().to_str().unwrap().to_owned();
     let skills = suite().join("skills").to_str().unwrap().to_owned();

@@ -328,6 +328,7 @@ fn take_frame(
             // A sign of life whoever hears it; a log message is none.
             if matches!(said, Up::Beat(_) | Up::Progress(_)) {
                 call.deadline.beat(Instant::now());
+                listener.events.alive();
             }
             if let Some(event) = event_of(body, said, call.wants) {
                 listener.events.event(event);

@@ -157,27 +157,48 @@ impl Runner {
         link.map_err(|failure| Box::new(start_failed(call, &failure)))
     }
 
-    /// Reads what the runner says of the call, to its last line.
+    /// Reads what the runner says of the call. Without a last line nobody knows whether the tool has begun, so it counts
+    /// as begun: a caller must not take a second call for a safe one.
     async fn follow(
+        &self,
+        link: Link,
+        call: &mut Call,
+        progress: &mut Progress,
+        events: &mut dyn EventSink,
+    ) -> Last {
+        match self.last_line(link, call, progress, events).await {
+            Ok(last) => {
+                if matches!(last.ending, Ending::Finished(_)) {
+                    progress.phase = Phase::Started;
+                }
+                last
+            }
+            Err(ending) => {
+                progress.phase = Phase::Started;
+                Last { ending, stack: None, stderr: None, worker: None, died: false }
+            }
+        }
+    }
+
+    /// Passes on what the runner says, until its last line or what came in its place.
+    async fn last_line(
         &self,
         mut link: Link,
         call: &mut Call,
         progress: &mut Progress,
         events: &mut dyn EventSink,
-    ) -> Last {
-        let mut lines = Lines::new(self.config.line_bytes_max);
+    ) -> Result<Last, Ending> {
+        let limit = self.config.line_bytes_max;
+        let mut lines = Lines::new(limit);
         loop {
             let piece = match call.deadline.next().map(|at| at + LAST_WORDS) {
                 None => link.next().await,
                 Some(at) => match timeout_at(at.into(), link.next()).await {
                     Ok(piece) => piece,
-                    Err(_) => return Last::of(waited_out(call, Instant::now()).unwrap_or(Ending::Cancelled)),
+                    Err(_) => return Err(waited_out(call, Instant::now()).unwrap_or(Ending::Cancelled)),
                 },
             };
-            let piece = match piece {
-                Ok(piece) => piece,
-                Err(broken) => return Last::of(Ending::Lost { message: broken.reason() }),
-            };
+            let piece = piece.map_err(|broken| Ending::Lost { message: broken.reason() })?;
             if let Some(piece) = &piece {
                 lines.push(piece);
             }
@@ -185,39 +206,29 @@ impl Runner {
                 let line = match lines.next() {
                     Ok(None) if piece.is_none() => lines.last(),
                     Ok(line) => line,
-                    Err(lines::TooLong) => {
-                        return Last::of(broken(&Fault::TooLong {
-                            length: self.config.line_bytes_max + 1,
-                            limit: self.config.line_bytes_max,
-                        }));
-                    }
+                    Err(lines::TooLong) => return Err(broken(&Fault::TooLong { length: limit + 1, limit })),
                 };
                 let Some(line) = line else { break };
-                match said::read(&line, call, self.config.result_bytes_max) {
-                    Ok(Said::Started) => progress.phase = Phase::Started,
-                    Ok(Said::Event { alive, event }) => {
+                match said::read(&line, call, self.config.result_bytes_max).map_err(|fault| broken(&fault))? {
+                    Said::Started => progress.phase = Phase::Started,
+                    Said::Event { alive, event } => {
                         if alive {
                             call.deadline.beat(Instant::now());
+                            events.alive();
                         }
                         if let Some(event) = event {
                             events.event(event);
                         }
                     }
-                    Ok(Said::End(last)) => {
-                        if matches!(last.ending, Ending::Finished(_)) {
-                            progress.phase = Phase::Started;
-                        }
+                    Said::End(last) => {
                         self.links.put(link);
-                        return *last;
+                        return Ok(*last);
                     }
-                    Ok(Said::Nothing) => {}
-                    Err(fault) => return Last::of(broken(&fault)),
+                    Said::Nothing => {}
                 }
             }
             if piece.is_none() {
-                return Last::of(Ending::Lost {
-                    message: "its runner ended the answer without a result".into(),
-                });
+                return Err(Ending::Lost { message: "its runner ended the answer without a result".into() });
             }
         }
     }
@@ -227,12 +238,6 @@ impl Runner {
 struct Progress {
     phase: Phase,
     attempt: u32,
-}
-
-impl Last {
-    fn of(ending: Ending) -> Self {
-        Last { ending, stack: None, stderr: None, worker: None, died: false }
-    }
 }
 
 fn broken(fault: &Fault) -> Ending {

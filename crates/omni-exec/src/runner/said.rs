@@ -148,9 +148,8 @@ fn last(failure: Failure, call: &Call, result_bytes_max: usize) -> Last {
             Ending::TimedOut { limit: millis(call.deadline.remaining(call.deadline.accepted())) }
         }
         "timeout_idle" => Ending::Idle { limit: millis(call.deadline.idle()) },
-        "busy" => Ending::Busy {
-            retry_after: Duration::from_millis(failure.retry_after_ms.unwrap_or(1000).min(3_600_000)),
-        },
+        "busy" => Ending::Busy { retry_after: retry_after(failure.retry_after_ms) },
+        "quarantined" => Ending::Quarantined { retry_after: retry_after(failure.retry_after_ms) },
         "shutdown" => Ending::Shutdown,
         "worker_start" => {
             Ending::WorkerStart { message, hint: "the runner's own log may say more".to_owned() }
@@ -165,4 +164,9 @@ fn last(failure: Failure, call: &Call, result_bytes_max: usize) -> Last {
         },
     };
     Last { ending, stack, stderr, worker, died }
+}
+
+/// What a caller is told to wait: a second where the runner does not say, an hour where it says for ever.
+fn retry_after(ms: Option<u64>) -> Duration {
+    Duration::from_millis(ms.unwrap_or(1000).min(3_600_000))
 }

@@ -113,7 +113,7 @@ fn number(ending: &Ending) -> Option<u64> {
     match ending {
         Ending::Exited { code: number } | Ending::Signalled { signal: number } => (*number).try_into().ok(),
         Ending::TimedOut { limit } | Ending::Idle { limit } => millis(limit),
-        Ending::Busy { retry_after } => millis(retry_after),
+        Ending::Busy { retry_after } | Ending::Quarantined { retry_after } => millis(retry_after),
         _ => None,
     }
 }

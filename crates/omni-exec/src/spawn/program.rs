@@ -307,6 +307,7 @@ async fn watch(running: &Running, call: &mut Call, heard: &mut Heard, events: &m
     poll_fn(|cx| {
         if heard.poll(cx, call.wants, events) {
             call.deadline.beat(Instant::now());
+            events.alive();
         }
         if heard.collected.too_large() {
             return Poll::Ready(End::TooLarge);

@@ -2,6 +2,7 @@
 
 pub(crate) mod http;
 mod lines;
+pub(crate) mod runner;
 pub(crate) mod stdio;
 
 use tokio::sync::watch;

@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::{Duration, Instant};
 
+use omni_call::ExecutorKind;
 use omni_exec::{Environment, ExecConfig, Interpreter};
 
 use crate::executors::Set;
@@ -16,6 +17,8 @@ const IDLE_TTL: Duration = Duration::from_secs(600);
 /// The executors of all environments in use. Tools of different environments share no process.
 pub(crate) struct Sets {
     config: Arc<ExecConfig>,
+    /// See [`Executors::of_runner`](crate::executors::Executors::of_runner).
+    instead_of_runner: Option<ExecutorKind>,
     state: Mutex<State>,
 }
 
@@ -37,8 +40,17 @@ struct InUse {
 impl Sets {
     /// `config` holds for the executors of every environment, but for the interpreter and how many idle
     /// workers are kept.
-    pub(crate) fn new(config: Arc<ExecConfig>) -> Arc<Self> {
-        Arc::new(Sets { config, state: Mutex::default() })
+    pub(crate) fn new(config: Arc<ExecConfig>, instead_of_runner: Option<ExecutorKind>) -> Arc<Self> {
+        Arc::new(Sets { config, instead_of_runner, state: Mutex::default() })
+    }
+
+    /// Has the calls that come from now on run skills as they are on disk: see
+    /// [`Pool::renew`](omni_exec::Pool::renew).
+    pub(crate) async fn renew(&self, changed: &impl Fn(&str) -> bool) {
+        let sets: Vec<Arc<Set>> = self.lock().by_name.values().map(|used| Arc::clone(&used.set)).collect();
+        for set in sets {
+            set.renew(changed).await;
+        }
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
@@ -74,7 +86,7 @@ impl Sets {
             workers_min: 0,
             ..(*self.config).clone()
         };
-        Set::new(python, Arc::new(config), environment.folder.clone())
+        Set::new(python, Arc::new(config), environment.folder.clone(), self.instead_of_runner)
     }
 
     /// Takes out the sets that are idle since `before`. A call that runs holds its set.

@@ -3,7 +3,6 @@
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::PathBuf;
-use std::process::Command;
 use std::time::{Duration, Instant};
 
 use serde_json::json;
@@ -57,8 +56,6 @@ impl Server {
         ];
         let skills = expected::skills();
         let root = folder.path("root");
-        folder.write("settings.json", "{}");
-        let skills = if way == "runner" { importable(&folder) } else { skills };
         let (arguments, backing) = ways::prepare(way, &folder, &skills, &root, "OMNI_MATRIX_SHOWN");
         let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
         let mut client = Client::start(transport, &folder, &arguments);
@@ -187,16 +184,6 @@ impl Server {
             std::thread::sleep(Duration::from_millis(50));
         }
     }
-}
-
-/// The fixtures without the file that never ends being imported: a runner imports all before it lists any, and waits
-/// half a minute for that one.
-fn importable(folder: &Folder) -> PathBuf {
-    let copy = folder.path("skills");
-    let copied = Command::new("cp").arg("-rL").arg(expected::skills()).arg(&copy).status().unwrap();
-    assert!(copied.success());
-    fs::remove_file(copy.join("imports/scripts/hangs.py")).unwrap();
-    copy
 }
 
 /// How often a fixture has shown that it runs.

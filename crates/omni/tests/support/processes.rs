@@ -109,7 +109,7 @@ impl Process {
     }
 
     fn is_a_server(&self) -> bool {
-        self.is("omni.runner") || self.arguments.get(1).is_some_and(|word| word == "mcp")
+        self.arguments.get(1).is_some_and(|word| word == "mcp" || word == "runner")
     }
 }
 

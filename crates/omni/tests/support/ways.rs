@@ -55,17 +55,12 @@ pub fn prepare(
     (arguments, Backing::default())
 }
 
-/// The runner that comes with the Python package, with the limits and settings that `omni.toml` gives to others.
+/// `omni runner` in the folder of the test, whose `omni.toml` gives limits and settings to both.
 fn runner(folder: &Folder, arguments: &[String]) -> Child {
-    let package = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../python/src");
-    let mut child = Command::new("bash")
-        .args(["-c", "ulimit -d 2097152; exec python3 \"$@\"", "runner", "-m", "omni.runner"])
+    let mut child = folder
+        .omni(&["runner"])
         .args(arguments)
         .args(["--unix", folder.path("runner.sock").to_str().unwrap()])
-        .args(["--settings", folder.path("settings.json").to_str().unwrap()])
-        .current_dir(folder.dir.path())
-        .env("PYTHONPATH", package)
-        .envs(folder.env.iter().map(|(name, value)| (name, value)))
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
         .spawn()

@@ -242,18 +242,22 @@ impl Ride {
     }
 
     fn poll(&mut self, cx: &mut Context<'_>, call: &mut Call, events: &mut dyn EventSink) -> Poll<End> {
-        let (heard, end) = {
+        let (beat, heard, end) = {
             let mut state = self.line.lock();
             let Some(passenger) = state.calls.get_mut(&self.id) else {
                 return Poll::Ready(End::Broken(Fault::Closed));
             };
-            if let Some(at) = passenger.beat.take() {
+            let beat = passenger.beat.take();
+            if let Some(at) = beat {
                 call.deadline.beat(at);
             }
             passenger.waker = Some(cx.waker().clone());
             self.tainted = passenger.tainted.take();
-            (std::mem::take(&mut passenger.events), passenger.end.take())
+            (beat, std::mem::take(&mut passenger.events), passenger.end.take())
         };
+        if beat.is_some() {
+            events.alive();
+        }
         heard.into_iter().for_each(|event| events.event(event));
         match end {
             None => Poll::Pending,

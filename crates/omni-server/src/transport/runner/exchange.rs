@@ -1,0 +1,396 @@
+//! One request and its answer.
+
+use std::convert::Infallible;
+use std::net::IpAddr;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::task::{Context, Poll};
+use std::time::{Duration, Instant};
+
+use bytes::{Bytes, BytesMut};
+use http_body::{Body, Frame, SizeHint};
+use http_body_util::BodyExt;
+use hyper::body::Incoming;
+use hyper::header::{self, HeaderMap, HeaderValue};
+use hyper::http::uri::Authority;
+use hyper::{Method, Request as HttpRequest, Response, StatusCode};
+use omni_call::Deadline;
+use omni_protocol::ItemKind;
+use serde::Deserialize;
+use serde_json::value::RawValue;
+use serde_json::{Value, json};
+use tokio::sync::OwnedSemaphorePermit;
+use tokio::time::timeout_at;
+
+use super::request::{RunRequest, object_text};
+use super::stream::{CallStream, Speaker, Waiting};
+use super::{BODY_BYTES_MAX, Guard, Shared};
+use crate::call::{Ran, Terms};
+use crate::library::{Contents, LibraryError, Prompt};
+
+/// A caller has this long to send the body of a request.
+const BODY_PATIENCE: Duration = Duration::from_secs(30);
+
+/// The contract's version.
+const CONTRACT: u32 = 1;
+
+const ROUTES: [(&str, Method); 7] = [
+    ("/run_tool", Method::POST),
+    ("/tools", Method::GET),
+    ("/health", Method::GET),
+    ("/resources", Method::GET),
+    ("/resources/read", Method::POST),
+    ("/prompts", Method::GET),
+    ("/prompts/get", Method::POST),
+];
+
+const JSON: HeaderValue = HeaderValue::from_static("application/json");
+const LINES: HeaderValue = HeaderValue::from_static("application/x-ndjson");
+
+type Reply = Response<ReplyBody>;
+
+/// The body of any answer.
+pub(super) enum ReplyBody {
+    Whole(Option<Bytes>),
+    Call(Box<CallStream>),
+}
+
+/// Answers one request. Dropping the future (the caller hung up) cancels what it started.
+pub(super) async fn respond(
+    shared: Arc<Shared>,
+    guard: Guard,
+    request: HttpRequest<Incoming>,
+) -> Result<Reply, Infallible> {
+    Ok(exchange(&shared, guard, request).await.unwrap_or_else(|refusal| refusal))
+}
+
+async fn exchange(
+    shared: &Arc<Shared>,
+    guard: Guard,
+    request: HttpRequest<Incoming>,
+) -> Result<Reply, Reply> {
+    let accepted = Instant::now();
+    let (parts, body) = request.into_parts();
+    let path = parts.uri.path();
+    if guard == Guard::Closed {
+        let why = "only the user that runs this runner, root, and those in `http.allow_users` of its omni.toml may \
+                   call it; its log names the user of this connection";
+        return Err(last(refusal(StatusCode::FORBIDDEN, "forbidden", why)));
+    }
+    let Some((_, method)) = ROUTES.iter().find(|(route, _)| *route == path) else {
+        let routes: Vec<String> = ROUTES.iter().map(|(route, method)| format!("{method} {route}")).collect();
+        let path: String = path.chars().take(100).collect();
+        let why = format!("there is no `{path}`; there are {}", routes.join(", "));
+        return Err(refusal(StatusCode::NOT_FOUND, "not_found", &why));
+    };
+    if parts.method != *method {
+        let why = format!("`{path}` takes {method}");
+        return Err(refusal(StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed", &why));
+    }
+    if guard == Guard::NoPages {
+        check_caller(method, &parts.headers)
+            .map_err(|why| refusal(StatusCode::FORBIDDEN, "forbidden", &why))?;
+    }
+    let (body, held) = read_body(shared, &parts.headers, body).await?;
+    match path {
+        "/run_tool" => run_tool(shared, accepted, &body, held).await,
+        "/tools" => Ok(tools(shared, &parts.headers).await),
+        "/health" => Ok(ok(health(shared).to_string())),
+        "/resources" => {
+            let resources = list(shared, ItemKind::Resource).await?;
+            let templates = list(shared, ItemKind::ResourceTemplate).await?;
+            Ok(ok(joined(&[("resources", Some(&resources)), ("resourceTemplates", Some(&templates))])))
+        }
+        "/prompts" => Ok(ok(joined(&[("prompts", Some(&list(shared, ItemKind::Prompt).await?))]))),
+        "/resources/read" => read_resource(shared, &body).await,
+        _ => get_prompt(shared, &body).await,
+    }
+}
+
+/// Keeps web pages out: none of them can send a request that passes this.
+fn check_caller(method: &Method, headers: &HeaderMap) -> Result<(), String> {
+    if headers.contains_key(header::ORIGIN) {
+        return Err("a web page cannot use a runner".into());
+    }
+    let mut hosts = headers.get_all(header::HOST).iter();
+    let host = hosts.next().and_then(|host| host.to_str().ok()).unwrap_or_default();
+    let authority = host.parse::<Authority>().ok().filter(|authority| !authority.as_str().contains('@'));
+    let ours = authority.is_some_and(|authority| {
+        let name = authority.host().trim_matches(['[', ']']);
+        name == "localhost" || name.parse::<IpAddr>().is_ok()
+    });
+    if !ours || hosts.next().is_some() {
+        let host: String = host.chars().take(100).collect();
+        return Err(format!("`Host: {host}` is no name of this runner; use localhost or an address"));
+    }
+    let kind = headers.get(header::CONTENT_TYPE).map(HeaderValue::as_bytes).unwrap_or_default();
+    let kind = kind.split(|byte| *byte == b';').next().unwrap_or_default().trim_ascii();
+    if method == Method::POST && !kind.eq_ignore_ascii_case(b"application/json") {
+        return Err("`Content-Type` must be `application/json`".into());
+    }
+    Ok(())
+}
+
+/// Reads a body within its bounds. What is held of it counts until the permit goes.
+async fn read_body(
+    shared: &Shared,
+    headers: &HeaderMap,
+    mut body: Incoming,
+) -> Result<(Bytes, Option<OwnedSemaphorePermit>), Reply> {
+    if headers.contains_key(header::TRANSFER_ENCODING) {
+        let why = "say how long the body is: `Content-Length`";
+        return Err(last(refusal(StatusCode::LENGTH_REQUIRED, "too_large", why)));
+    }
+    let length = body.size_hint().lower();
+    if length > BODY_BYTES_MAX as u64 {
+        let why = format!("a request's body may be {BODY_BYTES_MAX} bytes long, not {length}");
+        return Err(last(refusal(StatusCode::PAYLOAD_TOO_LARGE, "too_large", &why)));
+    }
+    let until = tokio::time::Instant::now() + BODY_PATIENCE;
+    let mut held: Option<OwnedSemaphorePermit> = None;
+    let mut all = BytesMut::new();
+    loop {
+        let Ok(frame) = timeout_at(until, body.frame()).await else {
+            let why = format!("the body did not come within {} s", BODY_PATIENCE.as_secs());
+            return Err(last(refusal(StatusCode::REQUEST_TIMEOUT, "bad_request", &why)));
+        };
+        let Some(frame) = frame else { return Ok((all.freeze(), held)) };
+        let frame = frame.map_err(|error| {
+            let why = format!("the body could not be read: {error}");
+            last(refusal(StatusCode::BAD_REQUEST, "bad_request", &why))
+        })?;
+        let Ok(data) = frame.into_data() else { continue };
+        let kib = u32::try_from(data.len() / 1024 + 1).unwrap_or(u32::MAX);
+        // Charged as it comes: a caller that only promises a body takes nobody's place.
+        let Ok(permit) = Arc::clone(&shared.bodies).try_acquire_many_owned(kib) else {
+            return Err(last(busy("as many requests are held as memory is set aside for")));
+        };
+        match &mut held {
+            Some(held) => held.merge(permit),
+            None => held = Some(permit),
+        }
+        all.extend_from_slice(&data);
+    }
+}
+
+async fn run_tool(
+    shared: &Arc<Shared>,
+    accepted: Instant,
+    body: &Bytes,
+    held: Option<OwnedSemaphorePermit>,
+) -> Result<Reply, Reply> {
+    let asked = RunRequest::read(body).map_err(|why| bad_request(&why))?;
+    if shared.draining.load(Ordering::Relaxed) {
+        let why = "the runner is about to end";
+        return Err(last(retry_later(refusal(StatusCode::SERVICE_UNAVAILABLE, "draining", why))));
+    }
+    let server = Arc::clone(&shared.server);
+    server.catalog_ready().await;
+    let tool = server
+        .find(&asked.name)
+        .map_err(|unknown| refusal(StatusCode::NOT_FOUND, "unknown_tool", &unknown.to_string()))?;
+    let waiting = Waiting::default();
+    let mut speaker = Speaker::new(asked.id, Arc::clone(&waiting));
+    let id = asked.id;
+    let call = async move {
+        // For as long as the arguments are.
+        let _held = held;
+        let terms = Terms {
+            deadline: Deadline::new(accepted, asked.deadline, asked.idle),
+            wants: asked.wants,
+            session: asked.session.into(),
+        };
+        let ran = server.run(&tool, asked.arguments, terms, &mut speaker).await;
+        let mut lines = speaker.lines();
+        match ran {
+            Ran::Refused(result) => lines.result(id, &result, None),
+            Ran::Ended(outcome) => lines.end(id, outcome),
+        }
+    };
+    let stream = CallStream::new(id, call, waiting, shared.calls.begin());
+    let mut reply = Response::new(ReplyBody::Call(Box::new(stream)));
+    reply.headers_mut().insert(header::CONTENT_TYPE, LINES);
+    Ok(reply)
+}
+
+async fn tools(shared: &Arc<Shared>, headers: &HeaderMap) -> Reply {
+    shared.server.catalog_ready().await;
+    let making = Arc::clone(shared);
+    let made = tokio::task::spawn_blocking(move || making.listing.of(making.server.catalog.snapshot())).await;
+    let Ok(list) = made else {
+        return refusal(StatusCode::INTERNAL_SERVER_ERROR, "internal", "the list could not be made");
+    };
+    let known = headers.get_all(header::IF_NONE_MATCH).iter().filter_map(|value| value.to_str().ok());
+    let same = known.flat_map(|value| value.split(',')).any(|tag| {
+        let tag = tag.trim();
+        tag.strip_prefix("W/").unwrap_or(tag) == list.etag
+    });
+    let mut reply = ok(list.body);
+    if same {
+        reply = Response::new(ReplyBody::Whole(None));
+        *reply.status_mut() = StatusCode::NOT_MODIFIED;
+    }
+    if let Ok(etag) = HeaderValue::from_str(&list.etag) {
+        reply.headers_mut().insert(header::ETAG, etag);
+    }
+    reply.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("no-cache"));
+    reply
+}
+
+fn health(shared: &Shared) -> Value {
+    let initializing = !*shared.server.checked.borrow();
+    let status = match (shared.draining.load(Ordering::Relaxed), initializing) {
+        (true, _) => "draining",
+        (false, true) => "initializing",
+        (false, false) => "ok",
+    };
+    let version = &shared.server.config.implementation.version;
+    json!({
+        "status": status,
+        "ready": status == "ok",
+        "initializing": initializing,
+        "contract": CONTRACT,
+        "runner": format!("omni {version}"),
+        "pid": std::process::id(),
+        "calls": shared.calls.count(),
+    })
+}
+
+// -- resources and prompts -------------------------------------------------------------------------------
+
+async fn list(shared: &Shared, kind: ItemKind) -> Result<Bytes, Reply> {
+    match &shared.server.library {
+        None => Ok(Bytes::from_static(b"[]")),
+        Some(library) => library.list(kind).await.map_err(refused),
+    }
+}
+
+async fn read_resource(shared: &Shared, body: &[u8]) -> Result<Reply, Reply> {
+    #[derive(Deserialize)]
+    struct Asked {
+        uri: String,
+    }
+    let asked = object_text(body).and_then(|text| {
+        serde_json::from_str::<Asked>(text).map_err(|error| format!("`uri` must be a string: {error}"))
+    });
+    let Asked { uri } = asked.map_err(|why| bad_request(&why))?;
+    let Some(library) = &shared.server.library else {
+        return Err(refused(LibraryError::Unknown("there are no resources".into())));
+    };
+    let Contents { contents, meta } = library.read(&uri).await.map_err(refused)?;
+    Ok(ok(joined(&[("contents", Some(&contents)), ("_meta", meta.as_ref())])))
+}
+
+async fn get_prompt(shared: &Shared, body: &[u8]) -> Result<Reply, Reply> {
+    #[derive(Deserialize)]
+    struct Asked<'a> {
+        name: String,
+        #[serde(borrow)]
+        arguments: Option<&'a RawValue>,
+    }
+    let asked = object_text(body).and_then(|text| {
+        serde_json::from_str::<Asked<'_>>(text).map_err(|error| format!("`name` must be a string: {error}"))
+    });
+    let Asked { name, arguments } = asked.map_err(|why| bad_request(&why))?;
+    if arguments.is_some_and(|arguments| !arguments.get().starts_with('{')) {
+        return Err(bad_request("`arguments` must be an object"));
+    }
+    let Some(library) = &shared.server.library else {
+        let name: String = name.chars().take(100).collect();
+        return Err(refused(LibraryError::Unknown(format!("there is no prompt `{name}`"))));
+    };
+    let arguments = arguments.map(|arguments| Bytes::copy_from_slice(arguments.get().as_bytes()));
+    let Prompt { description, messages, meta } = library.prompt(&name, arguments).await.map_err(refused)?;
+    let description = description.map(|text| Bytes::from(Value::from(text).to_string()));
+    Ok(ok(joined(&[
+        ("description", description.as_ref()),
+        ("messages", Some(&messages)),
+        ("_meta", meta.as_ref()),
+    ])))
+}
+
+fn refused(error: LibraryError) -> Reply {
+    let why = error.to_string();
+    match error {
+        LibraryError::Unknown(_) => refusal(StatusCode::NOT_FOUND, "not_found", &why),
+        LibraryError::BadArguments(_) => bad_request(&why),
+        LibraryError::Unavailable(_) => refusal(StatusCode::INTERNAL_SERVER_ERROR, "internal", &why),
+    }
+}
+
+// -- answers -----------------------------------------------------------------------------------------------
+
+/// A JSON object of members that are JSON already.
+fn joined(members: &[(&str, Option<&Bytes>)]) -> Bytes {
+    let mut text = BytesMut::from(&b"{"[..]);
+    for (name, value) in members.iter().filter_map(|(name, value)| Some((name, (*value)?))) {
+        if text.len() > 1 {
+            text.extend_from_slice(b",");
+        }
+        text.extend_from_slice(format!("\"{name}\":").as_bytes());
+        text.extend_from_slice(value);
+    }
+    text.extend_from_slice(b"}");
+    text.freeze()
+}
+
+fn ok(body: impl Into<Bytes>) -> Reply {
+    let mut reply = Response::new(ReplyBody::Whole(Some(body.into())));
+    reply.headers_mut().insert(header::CONTENT_TYPE, JSON);
+    reply
+}
+
+fn refusal(status: StatusCode, code: &str, why: &str) -> Reply {
+    let mut reply = ok(json!({ "error": { "code": code, "message": why } }).to_string());
+    *reply.status_mut() = status;
+    reply
+}
+
+fn bad_request(why: &str) -> Reply {
+    refusal(StatusCode::BAD_REQUEST, "bad_request", why)
+}
+
+fn busy(why: &str) -> Reply {
+    retry_later(refusal(StatusCode::SERVICE_UNAVAILABLE, "busy", why))
+}
+
+fn retry_later(mut reply: Reply) -> Reply {
+    reply.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
+    reply
+}
+
+/// Nothing more can be read from the connection, or shall be.
+fn last(mut reply: Reply) -> Reply {
+    reply.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
+    reply
+}
+
+impl Body for ReplyBody {
+    type Data = Bytes;
+    type Error = Infallible;
+
+    fn poll_frame(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+        let data = match self.get_mut() {
+            ReplyBody::Whole(whole) => Poll::Ready(whole.take()),
+            ReplyBody::Call(stream) => stream.poll_lines(cx),
+        };
+        data.map(|data| data.map(|bytes| Ok(Frame::data(bytes))))
+    }
+
+    fn is_end_stream(&self) -> bool {
+        matches!(self, ReplyBody::Whole(None))
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        match self {
+            ReplyBody::Whole(whole) => {
+                SizeHint::with_exact(whole.as_ref().map_or(0, |body| body.len() as u64))
+            }
+            ReplyBody::Call(_) => SizeHint::default(),
+        }
+    }
+}

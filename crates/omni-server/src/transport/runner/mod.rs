@@ -1,0 +1,213 @@
+//! The runner contract (`docs/reference/runner.md`) over HTTP: calls in, their events out, a line each.
+//!
+//! Another server asks here, not a client of MCP. It keeps sessions, retries and caches; here a call is checked, run
+//! and told about. A connection is one task and carries one request at a time; closing it cancels what it asked for.
+
+mod exchange;
+mod lines;
+mod listing;
+mod request;
+mod stream;
+
+use std::io;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::time::Duration;
+
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::{TcpListener, UnixListener};
+use tokio::sync::{Notify, Semaphore, watch};
+use tokio::task::JoinSet;
+
+use crate::access::Access;
+use crate::server::Server;
+use crate::transport::stopped;
+use listing::Listing;
+
+/// A request's body at most, and an answer's line: 16 MiB and what stands around them.
+const BODY_BYTES_MAX: usize = (16 << 20) + (64 << 10);
+
+/// A request's head at most.
+const HEAD_BYTES_MAX: usize = 64 << 10;
+
+/// Request bodies that are held at once, all connections together.
+const BODIES_BYTES_MAX: usize = 256 << 20;
+
+const CONNECTIONS_MAX: usize = 1_024;
+
+/// A connection on which no request comes for so long is closed.
+const IDLE: Duration = Duration::from_secs(60);
+
+/// Pause after the system refused a new connection (out of file descriptors, mostly).
+const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+
+/// How long callers who are cut short may take to read that they are.
+const LAST_WORDS: Duration = Duration::from_secs(1);
+
+/// Where callers come in.
+pub enum RunnerListener {
+    /// Whoever may open the socket's file. No browser comes here.
+    Unix(UnixListener),
+    /// Whoever the rule lets in, on loopback; web pages are kept out.
+    Tcp(TcpListener, Access),
+}
+
+/// What all connections share.
+struct Shared {
+    server: Arc<Server>,
+    listing: Listing,
+    /// KiB of request bodies that may be held.
+    bodies: Arc<Semaphore>,
+    calls: Calls,
+    draining: AtomicBool,
+}
+
+/// How many calls run.
+#[derive(Clone, Default)]
+struct Calls(Arc<Count>);
+
+#[derive(Default)]
+struct Count {
+    running: AtomicUsize,
+    ended: Notify,
+}
+
+/// One call that counts as running until this is dropped.
+struct Running(Calls);
+
+impl Calls {
+    fn begin(&self) -> Running {
+        self.0.running.fetch_add(1, Ordering::Relaxed);
+        Running(self.clone())
+    }
+
+    fn count(&self) -> usize {
+        self.0.running.load(Ordering::Relaxed)
+    }
+
+    async fn wait_none(&self) {
+        while self.count() > 0 {
+            self.0.ended.notified().await;
+        }
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        self.0.0.running.fetch_sub(1, Ordering::Relaxed);
+        // One waiter at most: whoever drains.
+        self.0.0.ended.notify_one();
+    }
+}
+
+/// Serves the contract on `listener` until `stop` turns true. Then new calls are refused, those that run have `grace`,
+/// and what is left is ended with the executor and answered as shut down.
+pub async fn serve(
+    server: Arc<Server>,
+    listener: RunnerListener,
+    grace: Duration,
+    mut stop: watch::Receiver<bool>,
+) -> io::Result<()> {
+    let shared = Arc::new(Shared {
+        server: Arc::clone(&server),
+        listing: Listing::default(),
+        bodies: Arc::new(Semaphore::new(BODIES_BYTES_MAX / 1024)),
+        calls: Calls::default(),
+        draining: AtomicBool::new(false),
+    });
+    let (closing, closed) = watch::channel(false);
+    let mut connections = JoinSet::new();
+    let draining = async {
+        stopped(&mut stop).await;
+        shared.draining.store(true, Ordering::Relaxed);
+        tracing::info!(calls = shared.calls.count(), "draining: new calls are refused");
+        let _ = tokio::time::timeout(grace, shared.calls.wait_none()).await;
+    };
+    tokio::pin!(draining);
+    loop {
+        tokio::select! {
+            biased;
+            () = &mut draining => break,
+            Some(_) = connections.join_next(), if !connections.is_empty() => {}
+            // Also while it drains: callers are told so.
+            accepted = accept(&listener), if connections.len() < CONNECTIONS_MAX => match accepted {
+                Ok((stream, guard)) => {
+                    connections.spawn(connection(Arc::clone(&shared), stream, guard, closed.clone()));
+                }
+                Err(error) => {
+                    tracing::warn!(%error, "a connection could not be accepted");
+                    tokio::time::sleep(ACCEPT_PAUSE).await;
+                }
+            },
+        }
+    }
+    drop(listener);
+    closing.send_replace(true);
+    // Ends the calls that still run, and their answers say so.
+    server.executor.shut_down().await;
+    let ended = async { while connections.join_next().await.is_some() {} };
+    let _ = tokio::time::timeout(LAST_WORDS, ended).await;
+    connections.shutdown().await;
+    Ok(())
+}
+
+/// A caller's connection, whatever it came by.
+trait Stream: AsyncRead + AsyncWrite + Unpin + Send {}
+impl<S: AsyncRead + AsyncWrite + Unpin + Send> Stream for S {}
+
+/// What stands between a connection and its requests.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Guard {
+    /// Who may open the socket may call.
+    Nothing,
+    /// A web page could have sent a request.
+    NoPages,
+    /// Somebody else's process: none of its requests is served.
+    Closed,
+}
+
+async fn accept(listener: &RunnerListener) -> io::Result<(Box<dyn Stream>, Guard)> {
+    match listener {
+        RunnerListener::Unix(listener) => Ok((Box::new(listener.accept().await?.0), Guard::Nothing)),
+        RunnerListener::Tcp(listener, access) => {
+            let (stream, remote) = listener.accept().await?;
+            // Now, before another task runs: who it is can be told only while it is still connected. A peer that has
+            // gone already is of no interest.
+            let ours =
+                stream.local_addr().is_ok_and(|local| access.visit(&stream, remote, local).refused.is_none());
+            // Without it the second small write of an exchange waits 40 ms for the caller's acknowledgement.
+            if let Err(error) = stream.set_nodelay(true) {
+                tracing::debug!(%error, "TCP_NODELAY could not be set");
+            }
+            Ok((Box::new(stream), if ours { Guard::NoPages } else { Guard::Closed }))
+        }
+    }
+}
+
+async fn connection(
+    shared: Arc<Shared>,
+    stream: Box<dyn Stream>,
+    guard: Guard,
+    mut closed: watch::Receiver<bool>,
+) {
+    let service = service_fn(|request| exchange::respond(Arc::clone(&shared), guard, request));
+    let connection = http1::Builder::new()
+        .timer(TokioTimer::new())
+        .header_read_timeout(IDLE)
+        .max_buf_size(HEAD_BYTES_MAX)
+        .serve_connection(TokioIo::new(stream), service);
+    tokio::pin!(connection);
+    let finished = tokio::select! {
+        finished = connection.as_mut() => finished,
+        () = stopped(&mut closed) => {
+            connection.as_mut().graceful_shutdown();
+            connection.await
+        }
+    };
+    if let Err(error) = finished {
+        tracing::debug!(%error, "connection ended");
+    }
+}

@@ -1,0 +1,123 @@
+//! The answer to a call: a body that drives the call and sends what it says. Dropping it cancels the call.
+
+use std::any::Any;
+use std::future::Future;
+use std::panic::AssertUnwindSafe;
+use std::pin::Pin;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::task::{Context, Poll};
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use futures_util::FutureExt;
+use omni_call::{Ending, Event, EventSink, Outcome};
+
+use super::Running;
+use super::lines::Lines;
+use crate::running::random_hex;
+
+/// Signs of life that come sooner after each other than this are one.
+const BEAT_EVERY: Duration = Duration::from_millis(100);
+
+/// Where a call's words wait until the connection takes them.
+pub(super) type Waiting = Arc<Mutex<Lines>>;
+
+/// Runs a call and yields its lines.
+pub(super) struct CallStream {
+    id: u64,
+    call: Option<Pin<Box<Caught>>>,
+    waiting: Waiting,
+    /// The head of the answer has had its turn.
+    head_sent: bool,
+    /// Counts the call as running.
+    _running: Running,
+}
+
+/// What a panic carried.
+type Panic = Box<dyn Any + Send>;
+
+/// A call whose panics are caught.
+type Caught = dyn Future<Output = Result<(), Panic>> + Send;
+
+impl CallStream {
+    /// A stream whose `call` puts its last line into `waiting` before it ends.
+    pub(super) fn new(
+        id: u64,
+        call: impl Future<Output = ()> + Send + 'static,
+        waiting: Waiting,
+        running: Running,
+    ) -> Self {
+        let call = Box::pin(AssertUnwindSafe(call).catch_unwind());
+        CallStream { id, call: Some(call), waiting, head_sent: false, _running: running }
+    }
+
+    /// The next lines; `None` after the last one.
+    pub(super) fn poll_lines(&mut self, cx: &mut Context<'_>) -> Poll<Option<Bytes>> {
+        if !self.head_sent {
+            // The head is the retry boundary: it must be with the kernel before the call is with an executor, and it
+            // is flushed when its body has nothing to say.
+            self.head_sent = true;
+            cx.waker().wake_by_ref();
+            return Poll::Pending;
+        }
+        if let Some(call) = &mut self.call
+            && let Poll::Ready(ended) = call.as_mut().poll(cx)
+        {
+            self.call = None;
+            if let Err(panic) = ended {
+                self.bug(&*panic);
+            }
+        }
+        let mut waiting = lock(&self.waiting);
+        match (waiting.is_empty(), &self.call) {
+            (false, _) => Poll::Ready(Some(waiting.take())),
+            (true, None) => Poll::Ready(None),
+            (true, Some(_)) => Poll::Pending,
+        }
+    }
+
+    /// A panic of ours costs this one call.
+    fn bug(&self, panic: &(dyn Any + Send)) {
+        let what =
+            panic.downcast_ref::<&str>().copied().or(panic.downcast_ref::<String>().map(String::as_str));
+        let incident = random_hex::<4>();
+        tracing::error!(incident, id = self.id, panic = what.unwrap_or("unknown"), "bug: a call panicked");
+        let message = format!("internal error; look for incident {incident} in the runner's log");
+        lock(&self.waiting).end(self.id, Outcome::unstarted(Ending::Lost { message }, Duration::ZERO));
+    }
+}
+
+/// Takes down what a call says.
+pub(super) struct Speaker {
+    id: u64,
+    waiting: Waiting,
+    beat_at: Option<Instant>,
+}
+
+impl Speaker {
+    pub(super) fn new(id: u64, waiting: Waiting) -> Self {
+        Speaker { id, waiting, beat_at: None }
+    }
+
+    pub(super) fn lines(&self) -> std::sync::MutexGuard<'_, Lines> {
+        lock(&self.waiting)
+    }
+}
+
+impl EventSink for Speaker {
+    fn event(&mut self, event: Event) {
+        lock(&self.waiting).event(self.id, &event);
+    }
+
+    fn alive(&mut self) {
+        let now = Instant::now();
+        if self.beat_at.is_none_or(|at| now.duration_since(at) >= BEAT_EVERY) {
+            self.beat_at = Some(now);
+            lock(&self.waiting).beat(self.id);
+        }
+    }
+}
+
+fn lock(waiting: &Mutex<Lines>) -> std::sync::MutexGuard<'_, Lines> {
+    waiting.lock().unwrap_or_else(PoisonError::into_inner)
+}

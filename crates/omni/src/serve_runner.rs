@@ -1,0 +1,139 @@
+//! `omni runner`: runs the tools for other omni servers, by the contract, with what `omni mcp` runs them with.
+
+use std::collections::HashMap;
+use std::fs;
+use std::io::Write;
+use std::os::unix::fs::MetadataExt as _;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::{Context, Result, bail};
+use omni_call::{Executor, shown_path};
+use omni_catalog::Catalog;
+use omni_server::{Library, Server, ServerConfig, serve_runner};
+
+use crate::args::{PlaceArguments, RunArguments, RunnerArguments, RunnerServeArguments};
+use crate::executors::Executors;
+use crate::settings::{Places, RunSettings};
+use crate::skill_library::SkillLibrary;
+use crate::{listen, mcp};
+
+/// How long after one look at the folder of skills the next one comes.
+const LOOK_EVERY: Duration = Duration::from_secs(2);
+
+/// How deep below a skill's folder its source may lie.
+const SOURCE_DEPTH_MAX: usize = 8;
+
+const GRACE_SECONDS: f64 = 10.0;
+
+/// Serves until a signal comes. Where callers find the runner goes to `out`, for whoever started it.
+pub(crate) fn run(arguments: &RunnerServeArguments, out: &mut dyn Write) -> Result<u8> {
+    mcp::keep_to_ourselves();
+    let seconds = arguments.grace.unwrap_or(GRACE_SECONDS);
+    let grace = Duration::try_from_secs_f64(seconds)
+        .ok()
+        .filter(|grace| *grace <= Duration::from_hours(24))
+        .with_context(|| format!("`--grace {seconds}` is not a number of seconds from 0 to a day"))?;
+    let place = PlaceArguments { folders: arguments.folders.clone(), runner: RunnerArguments::default() };
+    let mut places = Places::resolve(&place)?;
+    // The same file may tell a server here that this very runner runs its tools.
+    places.runner = None;
+    let run = RunArguments { work: arguments.work.clone(), ..RunArguments::default() };
+    let settings = RunSettings::resolve(&run, &places.file)?;
+    let executors = Executors::of_runner(&places, &settings)?;
+    let catalog = Arc::new(places.catalog(settings.executor)?);
+    let library: Arc<dyn Library> = Arc::new(SkillLibrary::new(catalog.clone()));
+    let executor: Arc<dyn Executor> = executors.clone();
+    // What a tool declares about retries, caching and concurrency is done by whoever calls the runner.
+    let config = ServerConfig::new(env!("CARGO_PKG_VERSION"));
+    let server = Server::new(catalog.clone(), executor, Some(library), config);
+    let runtime = mcp::runtime()?;
+    let served = runtime.block_on(async {
+        let stop = mcp::stop_on_signal()?;
+        let (listener, address, _file) = match (&arguments.unix, arguments.port) {
+            (Some(path), _) => {
+                let (listener, file) = listen::unix(path)?;
+                (listener, format!("unix:{}", shown_path(&std::path::absolute(path)?)), Some(file))
+            }
+            (None, Some(port)) => {
+                let (listener, address) = listen::loopback(port, &places.file.http)?;
+                (listener, format!("http://{address}"), None)
+            }
+            (None, None) => bail!("say where to listen: `--unix PATH` or `--port N`"),
+        };
+        writeln!(out, "omni runner: listening at {address}")?;
+        out.flush()?;
+        executors.warm_up(server.snapshot()).await?;
+        let keep = tokio::spawn(keep(server.clone(), catalog, executors.clone()));
+        let served = serve_runner(server, listener, grace, stop).await;
+        keep.abort();
+        executors.shut_down().await;
+        served.context("the runner failed")
+    });
+    // A scan that still runs must not keep the process.
+    runtime.shutdown_background();
+    served.map(|()| 0)
+}
+
+/// Keeps the catalogue at what the folder has, and the workers at what the skills are. Dropping the future stops it.
+async fn keep(server: Arc<Server>, catalog: Arc<Catalog>, executors: Arc<Executors>) {
+    let mut before = (server.snapshot(), sources(&catalog).await);
+    server.check_catalog().await;
+    announce(&server);
+    executors.prepare_environments(server.snapshot()).await;
+    loop {
+        let now = (server.snapshot(), sources(&catalog).await);
+        if now.1 != before.1 {
+            tracing::info!(
+                tools = now.0.tool_count(),
+                "the skills have changed; new workers take the next calls"
+            );
+            executors.renew(|skill| now.1.get(skill) != before.1.get(skill)).await;
+        }
+        if !Arc::ptr_eq(&now.0, &before.0) {
+            executors.prepare_environments(Arc::clone(&now.0)).await;
+        }
+        before = now;
+        tokio::time::sleep(LOOK_EVERY).await;
+        server.check_catalog().await;
+    }
+}
+
+/// What changes when a file of a skill does, by skill.
+async fn sources(catalog: &Arc<Catalog>) -> HashMap<String, blake3::Hash> {
+    let catalog = Arc::clone(catalog);
+    let look = move || {
+        let skills = fs::read_dir(catalog.skills_dir()).into_iter().flatten().flatten();
+        let stamps = skills.filter_map(|skill| {
+            let mut hasher = blake3::Hasher::new();
+            stamp(&skill.path(), SOURCE_DEPTH_MAX, &mut hasher);
+            Some((skill.file_name().into_string().ok()?, hasher.finalize()))
+        });
+        stamps.collect()
+    };
+    tokio::task::spawn_blocking(look).await.unwrap_or_default()
+}
+
+/// Adds the Python files of a folder, and below it: which there are, and the state of each.
+fn stamp(folder: &Path, depth: usize, hasher: &mut blake3::Hasher) {
+    let entries = fs::read_dir(folder).into_iter().flatten().flatten();
+    let mut paths: Vec<PathBuf> = entries.map(|entry| entry.path()).collect();
+    paths.sort();
+    for path in paths {
+        let Ok(found) = fs::metadata(&path) else { continue };
+        if found.is_dir() && depth > 0 {
+            stamp(&path, depth - 1, hasher);
+        } else if path.extension().is_some_and(|ending| ending == "py") {
+            hasher.update(path.as_os_str().as_encoded_bytes());
+            for number in [found.ino(), found.len(), found.mtime() as u64, found.mtime_nsec() as u64] {
+                hasher.update(&number.to_le_bytes());
+            }
+        }
+    }
+}
+
+fn announce(server: &Server) {
+    let snapshot = server.snapshot();
+    tracing::info!(tools = snapshot.tool_count(), skills = snapshot.skills().len(), "serving");
+}

@@ -1,0 +1,194 @@
+//! What skills have besides tools, as resources: each one's `SKILL.md` and the files below its `references/`.
+
+use std::fs;
+use std::io::Read as _;
+use std::path::Path;
+use std::sync::Arc;
+
+use base64::Engine as _;
+use base64::prelude::BASE64_STANDARD;
+use bytes::Bytes;
+use omni_call::BoxFuture;
+use omni_catalog::Catalog;
+use omni_server::{Contents, ItemKind, Library, LibraryError, Offers, Prompt};
+use serde_json::{Value, json};
+
+/// A resource at most, and how many of one skill are listed.
+const BYTES_MAX: u64 = 8 << 20;
+const FILES_MAX: usize = 1_000;
+
+const SCHEME: &str = "omni://skill/";
+
+/// Looks at the folder whenever it is asked, off the front's thread. Links are not followed: they may lead elsewhere.
+pub(crate) struct SkillLibrary {
+    catalog: Arc<Catalog>,
+}
+
+impl SkillLibrary {
+    pub(crate) fn new(catalog: Arc<Catalog>) -> Self {
+        SkillLibrary { catalog }
+    }
+
+    /// Runs a look at the disk elsewhere.
+    async fn look<T: Send + 'static>(
+        &self,
+        look: impl FnOnce(&Catalog) -> Result<T, LibraryError> + Send + 'static,
+    ) -> Result<T, LibraryError> {
+        let catalog = Arc::clone(&self.catalog);
+        let looked = tokio::task::spawn_blocking(move || look(&catalog)).await;
+        looked.unwrap_or_else(|bug| {
+            Err(LibraryError::Unavailable(format!("looking at the skills failed: {bug}")))
+        })
+    }
+}
+
+impl Library for SkillLibrary {
+    fn offers(&self) -> Offers {
+        Offers { resources: true, prompts: true }
+    }
+
+    fn list(&self, kind: ItemKind) -> BoxFuture<'_, Result<Bytes, LibraryError>> {
+        match kind {
+            ItemKind::Resource => Box::pin(self.look(|catalog| Ok(listed(catalog)))),
+            ItemKind::ResourceTemplate | ItemKind::Prompt => {
+                Box::pin(std::future::ready(Ok(Bytes::from_static(b"[]"))))
+            }
+        }
+    }
+
+    fn read<'a>(&'a self, uri: &'a str) -> BoxFuture<'a, Result<Contents, LibraryError>> {
+        let uri = uri.to_owned();
+        Box::pin(self.look(move |catalog| contents(catalog, &uri)))
+    }
+
+    fn prompt<'a>(
+        &'a self,
+        name: &'a str,
+        _arguments: Option<Bytes>,
+    ) -> BoxFuture<'a, Result<Prompt, LibraryError>> {
+        let name: String = name.chars().take(100).collect();
+        let unknown = LibraryError::Unknown(format!("there is no prompt `{name}`: skills declare none"));
+        Box::pin(std::future::ready(Err(unknown)))
+    }
+}
+
+/// Each skill's name and, of its resources, the path below its folder and the size.
+fn resources(catalog: &Catalog) -> Vec<(String, Vec<(String, u64)>)> {
+    let snapshot = catalog.snapshot();
+    let mut all = Vec::new();
+    for skill in snapshot.skills() {
+        let folder = catalog.skills_dir().join(&skill.folder);
+        let mut files = Vec::new();
+        look_at(&folder, "SKILL.md", &mut files);
+        walk(&folder, "references", &mut files);
+        all.push((skill.folder.clone(), files));
+    }
+    all
+}
+
+fn look_at(folder: &Path, path: &str, files: &mut Vec<(String, u64)>) {
+    if let Ok(found) = fs::symlink_metadata(folder.join(path))
+        && found.is_file()
+        && files.len() < FILES_MAX
+    {
+        files.push((path.to_owned(), found.len()));
+    }
+}
+
+fn walk(folder: &Path, below: &str, files: &mut Vec<(String, u64)>) {
+    let Ok(entries) = fs::read_dir(folder.join(below)) else { return };
+    let mut names: Vec<String> = entries
+        .flatten()
+        .filter_map(|entry| entry.file_name().into_string().ok())
+        .filter(|name| !name.starts_with('.'))
+        .collect();
+    names.sort();
+    for name in names {
+        let path = format!("{below}/{name}");
+        let is_folder = fs::symlink_metadata(folder.join(&path)).is_ok_and(|found| found.is_dir());
+        if is_folder && files.len() < FILES_MAX {
+            walk(folder, &path, files);
+        } else {
+            look_at(folder, &path, files);
+        }
+    }
+}
+
+fn uri_of(skill: &str, path: &str) -> String {
+    format!("{SCHEME}{}/{}", quoted(skill, false), quoted(path, true))
+}
+
+/// A text as a part of a URI.
+fn quoted(text: &str, slash: bool) -> String {
+    text.bytes().fold(String::new(), |mut out, byte| {
+        match byte {
+            b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'_' | b'.' | b'-' | b'~' => out.push(byte.into()),
+            b'/' if slash => out.push('/'),
+            _ => out.push_str(&format!("%{byte:02X}")),
+        }
+        out
+    })
+}
+
+fn listed(catalog: &Catalog) -> Bytes {
+    let resources = resources(catalog);
+    let resources = resources.iter().flat_map(|(skill, files)| {
+        files.iter().map(move |(path, size)| {
+            json!({
+                "uri": uri_of(skill, path),
+                "name": format!("{skill}/{path}"),
+                "mimeType": mime_type(path),
+                "size": size,
+            })
+        })
+    });
+    Value::Array(resources.collect()).to_string().into()
+}
+
+fn contents(catalog: &Catalog, uri: &str) -> Result<Contents, LibraryError> {
+    // Compared with what is listed, not resolved: no name leads out of the folder.
+    let found = resources(catalog).into_iter().find_map(|(skill, files)| {
+        let (path, _) = files.into_iter().find(|(path, _)| uri_of(&skill, path) == uri)?;
+        Some((catalog.skills_dir().join(&skill).join(&path), path))
+    });
+    let Some((file, path)) = found else {
+        let uri: String = uri.chars().take(200).collect();
+        let why = format!("there is no resource `{uri}`; the list names all there are");
+        return Err(LibraryError::Unknown(why));
+    };
+    let mut data = Vec::new();
+    let read = fs::File::open(&file).and_then(|file| file.take(BYTES_MAX + 1).read_to_end(&mut data));
+    if let Err(error) = read {
+        return Err(LibraryError::Unknown(format!("`{uri}` cannot be read: {error}")));
+    }
+    if data.len() as u64 > BYTES_MAX {
+        return Err(LibraryError::Unknown(format!("`{uri}` has more than {BYTES_MAX} bytes")));
+    }
+    let mut contents = json!({ "uri": uri, "mimeType": mime_type(&path) });
+    match String::from_utf8(data) {
+        Ok(text) => contents["text"] = text.into(),
+        Err(error) => contents["blob"] = BASE64_STANDARD.encode(error.as_bytes()).into(),
+    }
+    Ok(Contents { contents: json!([contents]).to_string().into(), meta: None })
+}
+
+fn mime_type(path: &str) -> &'static str {
+    match path.rsplit_once('.').map(|(_, ending)| ending.to_ascii_lowercase()).as_deref() {
+        Some("md" | "markdown") => "text/markdown",
+        Some("txt" | "log") => "text/plain",
+        Some("csv") => "text/csv",
+        Some("html" | "htm") => "text/html",
+        Some("json") => "application/json",
+        Some("yaml" | "yml") => "application/yaml",
+        Some("toml") => "application/toml",
+        Some("xml") => "application/xml",
+        Some("py") => "text/x-python",
+        Some("pdf") => "application/pdf",
+        Some("png") => "image/png",
+        Some("jpg" | "jpeg") => "image/jpeg",
+        Some("gif") => "image/gif",
+        Some("svg") => "image/svg+xml",
+        Some("webp") => "image/webp",
+        _ => "application/octet-stream",
+    }
+}
