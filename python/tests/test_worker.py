@@ -190,6 +190,75 @@ def test_a_file_of_the_skill_that_is_imported_absolutely_is_explained(worker, sk
     assert "write `from ._db import …` instead of `import _db`" in error["message"]
 
 
+def test_an_import_by_the_folder_of_scripts_is_explained(worker, skill):
+    error = load_error(worker(), skill(files={"a.py": "from scripts._db import x\n", "_db.py": ""}))
+    assert "write `from .name import …` instead of `from scripts.name import …`" in error["message"]
+
+
+@pytest.mark.parametrize("method", ["spawn", "forkserver"])
+def test_children_that_are_started_from_nothing_find_the_skill_s_modules(worker, skill, method):
+    source = f"""
+        import multiprocessing
+        def square(x):
+            return x * x
+        def f():
+            with multiprocessing.get_context("{method}").Pool(1) as pool:
+                return pool.map(square, range(3))
+    """
+    one, demo = worker(), skill("de.mo", {"a.py": source, "b.c.py": source})
+    assert one.text(demo.target("f")) == "[0,1,4]"
+    assert one.text(demo.target("f", "b.c.py")) == "[0,1,4]"
+
+
+def test_an_error_says_something(worker, skill):
+    source = """
+        import sys
+        from omni import ToolError, ToolResult
+        def silent():
+            raise ToolError(" ")
+        def empty():
+            return ToolResult("", is_error=True)
+        def key():
+            import os
+            return os.environ["MY_TOKEN"]
+        def words():
+            sys.exit("the key file is missing")
+        def other_key():
+            return {}["a"]
+    """
+    one, demo = worker(), skill(files={"a.py": source})
+    error = one.error(demo.target("silent"))
+    assert (error["message"], error["intended"]) == (
+        "`demo.silent` failed and gave no reason (scripts/a.py:5)",
+        True,
+    )
+    result = one.result(demo.target("empty"))
+    assert result["content"][0]["text"].startswith("`demo.empty` failed and gave no reason (scripts/a.py:")
+    error = one.error(demo.target("key"))
+    assert "`--env MY_TOKEN`" in error["message"]
+    assert error["intended"]
+    assert one.error(demo.target("other_key"))["message"] == "'a'"
+    assert one.error(demo.target("words"))["message"] == "the key file is missing"
+    one.drain()
+    assert one.printed["err"] == "the key file is missing\n"
+
+
+@pytest.mark.parametrize("how", ["def", "async def"])
+def test_what_a_tool_yields_is_its_list(worker, skill, how):
+    source = f"""
+        {how} f():
+            yield 1
+            yield 2
+        {how} fails():
+            yield 1
+            raise KeyError("late")
+    """
+    one, demo = worker(), skill(files={"a.py": source})
+    assert one.text(demo.target("f")) == "[1,2]"
+    error = one.error(demo.target("fails"))
+    assert (error["class"], error["location"]) == ("KeyError", "scripts/a.py:7")
+
+
 def test_a_relative_import_of_nothing_is_explained(worker, skill):
     error = load_error(worker(), skill(files={"a.py": "from ._gone import x\n"}))
     assert "the skill has no file `scripts/_gone.py`" in error["message"]
@@ -572,7 +641,7 @@ HOSTILE = {
     "forks a child that comes back": "import os; os.fork()",
     "forks a child that raises": "import os\n    if os.fork() == 0: raise ValueError",
     "uses multiprocessing": "import multiprocessing as m; m.get_context('fork').Process(target=id).start()",
-    "looks for the channel": "import os; assert not [n for n in os.environ if n.startswith('OMNI')]",
+    "looks for the channel": "import os; assert not [n for n in os.environ if n.startswith('OMNI_CONTROL')]",
     "removes builtins it does not own": "import builtins; builtins.print = builtins.open = None",
 }
 

@@ -16,7 +16,7 @@ import os
 import sys
 from _thread import allocate_lock, get_ident
 
-from omni import skill, wire
+from omni import load, skill, wire
 from omni.call import CallReader
 from omni.invoke import Caller, imports
 from omni.skill import CURRENT, CallCancelled
@@ -38,6 +38,10 @@ _NOW = "now"
 
 #: Those who run calls, by the server's number for their thread.
 _serving: dict[int, Serving] = {}
+
+
+# The environment is the server's, whose threads may read it at any time.
+load.tell_children = False
 
 
 def main() -> None:

@@ -56,8 +56,8 @@ _SMALL_CHARACTERS = 4096
 _IMPORTING = 8
 _IMPORT_MACHINERY = "<frozen importlib._bootstrap>"
 _WITHHELD = (
-    "the environment variable `%s` is not set for tools, which get only a few of the server's; "
-    "if the server has it, start it with `--env` and that name"
+    "the environment variable `{0}` is not set for tools, which get only a few of the server's; "
+    "if it is set there, start the server with `--env {0}`"
 )
 #: With this code a worker ends whose call was cancelled while it imported something.
 INTERRUPTED_IMPORT = 71
@@ -323,7 +323,7 @@ class Caller:
         variable = missing_variable(error)
         if variable is not None:
             # Names nothing but the variable, and says what to do: a client may read it.
-            message, intended = _WITHHELD % variable, True
+            message, intended = _WITHHELD.format(variable), True
         return wire.error(
             call_id,
             "tool_error",

@@ -12,11 +12,13 @@ import sys
 from _frozen_importlib import ModuleSpec, module_from_spec
 from _frozen_importlib_external import spec_from_file_location
 from _thread import RLock
+from os import environ
 from os.path import exists, isfile
 
 from omni.convert import context_parameters, plan_arguments, unwrapped
 from omni.library import UnresolvedError
 from omni.private import __builtins__  # noqa: F401 - functions find built-in names here
+from omni.wire import quote
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -108,13 +110,55 @@ def _ensure_package(name: str, folder: str | None) -> None:
 
 
 def _make_package(name: str, folder: str | None) -> None:
+    if folder is not None:
+        _tell_children(name, folder)
+    _execute(_package_spec(name, folder))
+
+
+def _package_spec(name: str, folder: str | None) -> ModuleSpec:
     start = None if folder is None else f"{folder}/__init__.py"
     if start is not None and isfile(start):
-        spec = spec_from_file_location(name, start, submodule_search_locations=[folder])
-    else:
-        spec = ModuleSpec(name, None, is_package=True)
-        spec.submodule_search_locations = [] if folder is None else [folder]
-    _execute(spec)
+        return spec_from_file_location(name, start, submodule_search_locations=[folder])
+    spec = ModuleSpec(name, None, is_package=True)
+    spec.submodule_search_locations = [] if folder is None else [folder]
+    return spec
+
+
+# -- in processes that a tool starts ---------------------------------------------------------------------
+
+#: Where the packages of skills lie, as a JSON object: what a process started from nothing imports them by.
+_FOLDERS_VARIABLE = "OMNI_SKILL_FOLDERS"
+_folders: dict[str, str] = {}
+#: Off where this interpreter is part of the server, whose threads may read the environment at any time.
+tell_children = True
+
+
+def _tell_children(package: str, folder: str) -> None:
+    """Have the children of this process find a skill's package by its name: see `omni_skills`."""
+    _folders[package] = folder
+    if tell_children:
+        pairs = (f"{quote(package)}:{quote(folder)}" for package, folder in _folders.items())
+        environ[_FOLDERS_VARIABLE] = "{" + ",".join(pairs) + "}"
+
+
+class SkillFinder:
+    """Finds the packages of skills, and their files whose names have a dot, in a child of a worker."""
+
+    @staticmethod
+    def find_spec(name: str, _path: Any = None, _target: Any = None) -> ModuleSpec | None:
+        """Return how a module of a skill is loaded; None for one that the import system finds by itself."""
+        if not name.startswith(f"{_ROOT}."):
+            return None
+        from json import loads
+
+        package = ".".join(name.split(".")[:2])
+        folder = loads(environ.get(_FOLDERS_VARIABLE) or "{}").get(package)
+        if folder is None:
+            return None
+        if name == package:
+            return _package_spec(package, folder)
+        file = f"{folder}/{name[len(package) + 1 :].replace('%2E', '.')}.py"
+        return spec_from_file_location(name, file) if "%2E" in name and isfile(file) else None
 
 
 def _execute(spec: ModuleSpec) -> ModuleType:
@@ -170,11 +214,10 @@ def _missing_module(error: ModuleNotFoundError, skill: str, folder: str) -> str:
         inside = name[len(own) + 1 :].replace(".", "/") or "__init__"
         return f"the skill has no file `{_SCRIPTS}/{inside}.py`"
     top = name.partition(".")[0]
-    if top == _SCRIPTS and name != top and exists(f"{folder}/{_SCRIPTS}"):
-        inner = name.partition(".")[2]
+    if top == _SCRIPTS and exists(f"{folder}/{_SCRIPTS}"):
         return (
-            f"`{name}` is a file of this skill and is imported relatively: write `from .{inner} import …` "
-            f"instead of `from {name} import …`"
+            f"the files under `{_SCRIPTS}` of this skill are imported relatively: "
+            f"write `from .name import …` instead of `from {_SCRIPTS}.name import …`"
         )
     if exists(f"{folder}/{_SCRIPTS}/{top}.py") or exists(f"{folder}/{_SCRIPTS}/{top}"):
         return (
