@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::fs;
 use std::io::{self, Write};
+use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
@@ -59,11 +60,18 @@ impl Store {
     fn write_file(&self, name: &str, bytes: &[u8]) -> io::Result<bool> {
         static WRITES: AtomicU64 = AtomicU64::new(0);
         let Some(folder) = &self.folder else { return Ok(false) };
-        fs::create_dir_all(folder)?;
+        // For the user alone, whatever the umask: what is read here is served.
+        fs::DirBuilder::new().recursive(true).mode(0o700).create(folder)?;
         // Process and count make the name ours alone, also among threads that write at once.
         let count = WRITES.fetch_add(1, Ordering::Relaxed);
         let temporary = folder.join(format!(".{name}.{}.{count}", std::process::id()));
-        let written = fs::File::create(&temporary)
+        let mut options = fs::OpenOptions::new();
+        let written = options
+            .write(true)
+            .create(true)
+            .truncate(true)
+            .mode(0o600)
+            .open(&temporary)
             .and_then(|mut file| file.write_all(bytes))
             .and_then(|()| fs::rename(&temporary, folder.join(name)));
         if written.is_err() {

@@ -57,6 +57,8 @@ struct Plan {
     python: Option<PathBuf>,
     cache: PathBuf,
     root: PathBuf,
+    /// The folder of skills, when it is the one that comes with omni.
+    shipped: Option<PathBuf>,
     settings: serde_json::Map<String, serde_json::Value>,
     env: Vec<String>,
     workers: crate::args::Workers,
@@ -160,6 +162,7 @@ impl Plan {
             python: settings.python.clone(),
             cache: places.cache.clone(),
             root: places.root.clone(),
+            shipped: Some(places.skills.clone()).filter(|skills| assets::are_shipped(skills, &places.cache)),
             settings: places.file.skills.clone(),
             env: settings.env.clone(),
             workers: settings.workers,
@@ -189,6 +192,10 @@ impl Plan {
     fn config(&self) -> Result<(Python, ExecConfig)> {
         let python = python::find(self.python.as_deref(), &self.cache)?;
         let package = assets::python_package(&self.cache)?;
+        assets::bytecode(&package, &python);
+        if let Some(shipped) = &self.shipped {
+            assets::bytecode(shipped, &python);
+        }
         let launcher = PathBuf::from(LAUNCHER);
         let mut config = ExecConfig::new(python.executable.clone(), package, launcher, self.root.clone());
         config.settings = self.settings.clone();

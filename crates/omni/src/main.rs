@@ -15,6 +15,7 @@ mod list;
 mod listen;
 mod log;
 mod mcp;
+mod private;
 mod progress_line;
 mod python;
 mod python_path;

@@ -1,9 +1,8 @@
 //! `omni mcp`: serves the tools until the client leaves or a signal comes.
 
 use std::fs;
-use std::io::{self, IsTerminal as _, Write as _};
+use std::io::{self, IsTerminal as _};
 use std::net::IpAddr;
-use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -21,6 +20,7 @@ use crate::access;
 use crate::args::{McpArguments, Transport};
 use crate::connect;
 use crate::executors::Executors;
+use crate::private;
 use crate::runner::{Keeper, RunnerLibrary};
 use crate::settings::{Places, RunSettings};
 use crate::streams;
@@ -220,12 +220,7 @@ fn session_key(state: &Path) -> SessionKey {
         return SessionKey(key);
     }
     let key = SessionKey::random();
-    let kept = fs::create_dir_all(state).and_then(|()| {
-        let mut file =
-            fs::OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&path)?;
-        file.write_all(&key.0)
-    });
-    if let Err(error) = kept {
+    if let Err(error) = private::write(&path, &key.0) {
         tracing::warn!(%error, path = %shown_path(&path), "sessions will not survive a restart: their key cannot be kept");
     }
     key

@@ -12,6 +12,8 @@ use serde::{Deserialize, Serialize};
 
 pub(crate) use embedding::{Refusal, Tried, embedding};
 
+use crate::private;
+
 /// The oldest Python that runs the `omni` package.
 pub(crate) const OLDEST: (u8, u8) = (3, 9);
 
@@ -22,6 +24,24 @@ pub(crate) struct Python {
     pub(crate) executable: PathBuf,
     /// `3.11.7`.
     pub(crate) version: String,
+    /// What its bytecode is named after: `cpython-311`. Empty where it is not known.
+    pub(crate) tag: String,
+    /// The folders that it runs code from: its own, those of installed packages, its environment's.
+    pub(crate) folders: Vec<PathBuf>,
+}
+
+impl Python {
+    /// An interpreter of which no more is known.
+    pub(crate) fn at(executable: PathBuf, version: String) -> Python {
+        Python { executable, version, tag: String::new(), folders: Vec::new() }
+    }
+}
+
+/// What an interpreter says of itself besides its path and version.
+#[derive(Default, Deserialize)]
+struct More {
+    tag: Option<String>,
+    folders: Vec<PathBuf>,
 }
 
 /// Finds and asks the interpreter that `chosen` names, else `python3`, else `python` on the PATH.
@@ -68,10 +88,7 @@ fn remembered<T: DeserializeOwned>(cache: &Path, name: &str, stamp: &[String]) -
 /// Remembers an answer. A cache that cannot be written costs time only.
 fn remember<T: Serialize>(cache: &Path, name: &str, stamp: Vec<String>, answer: &T) {
     if let Ok(text) = serde_json::to_vec(&Memory { stamp, answer }) {
-        let temporary = cache.join(format!(".{name}-{}.json", std::process::id()));
-        let _ = std::fs::create_dir_all(cache);
-        let path = cache.join(format!("{name}.json"));
-        let _ = std::fs::write(&temporary, text).and_then(|()| std::fs::rename(&temporary, path));
+        let _ = private::write(&cache.join(format!("{name}.json")), &text);
     }
 }
 
@@ -102,13 +119,18 @@ pub(crate) fn locate(name: &Path) -> Option<PathBuf> {
     std::env::split_paths(&path).map(|dir| dir.join(name)).find(|path| path.is_file())
 }
 
+const ASK: &str = "
+import json, os, site, sys
+print(sys.executable)
+print('.'.join(map(str, sys.version_info[:3])))
+configs = [os.path.join(prefix, 'pyvenv.cfg') for prefix in (sys.prefix, sys.base_prefix)]
+folders = [*filter(None, sys.path), site.getusersitepackages(), *filter(os.path.exists, configs)]
+print(json.dumps({'tag': sys.implementation.cache_tag, 'folders': folders}))
+";
+
 fn ask(command: &Path) -> Result<Python> {
     let output = Command::new(command)
-        .args([
-            "-I",
-            "-c",
-            "import sys; print(sys.executable); print('.'.join(map(str, sys.version_info[:3])))",
-        ])
+        .args(["-I", "-c", ASK])
         .stdin(Stdio::null())
         .output()
         .with_context(|| format!("`{}` could not be started", shown_path(command)))?;
@@ -130,7 +152,49 @@ fn ask(command: &Path) -> Result<Python> {
             OLDEST.1
         );
     }
-    Ok(Python { executable: executable.into(), version: version.to_owned() })
+    let more: More = text.lines().nth(2).and_then(|more| serde_json::from_str(more).ok()).unwrap_or_default();
+    let legal = |tag: &String| tag.chars().all(|sign| sign.is_ascii_alphanumeric() || sign == '-');
+    Ok(Python {
+        executable: executable.into(),
+        version: version.to_owned(),
+        tag: more.tag.filter(legal).unwrap_or_default(),
+        folders: more.folders,
+    })
+}
+
+const COMPILE: &str = "
+import os, py_compile, sys
+from importlib.util import cache_from_source
+os.chdir(sys.argv[1])
+os.umask(0o077)
+for folder, _, names in os.walk('.'):
+    for name in names:
+        if name.endswith('.py'):
+            source = os.path.normpath(os.path.join(folder, name))
+            target = cache_from_source(source)
+            mode = py_compile.PycInvalidationMode.UNCHECKED_HASH
+            # Tracebacks show where it lies.
+            shown = os.path.join(os.getcwd(), source)
+            py_compile.compile(source, target, shown, doraise=True, invalidation_mode=mode)
+            print(target)
+";
+
+/// Has an interpreter compile all modules below `dir`. Returns the files that came of it, relative to `dir`.
+///
+/// The bytecode says that it need not be compared with its source: that has been done when it is used.
+pub(crate) fn compile(python: &Python, dir: &Path) -> Result<Vec<String>> {
+    let program = &python.executable;
+    let output = Command::new(program)
+        .args(["-I", "-c", COMPILE])
+        .arg(dir)
+        .stdin(Stdio::null())
+        .output()
+        .with_context(|| format!("`{}` could not be started", shown_path(program)))?;
+    if !output.status.success() {
+        let stderr = String::from_utf8_lossy(&output.stderr);
+        bail!("`{}`: {}", shown_path(program), stderr.trim().lines().last().unwrap_or("it said nothing"));
+    }
+    Ok(String::from_utf8_lossy(&output.stdout).lines().map(str::to_owned).collect())
 }
 
 #[cfg(test)]

@@ -9,7 +9,7 @@ use crate::terminal::Output;
 
 /// Lays the package out, unless that has been done, and prints its folder.
 pub(crate) fn run(arguments: &PythonPathArguments, out: &mut Output) -> Result<u8> {
-    let cache = arguments.cache_dir.clone().unwrap_or_else(|| Home::find().cache);
+    let cache = Home::find().open_cache(arguments.cache_dir.as_deref())?;
     out.result(&assets::python_package(&cache)?.to_string_lossy())?;
     Ok(0)
 }

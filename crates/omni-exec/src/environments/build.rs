@@ -193,7 +193,8 @@ impl Work<'_> {
             )
         })?;
         let path = self.folder.join(CONSTRAINTS);
-        std::fs::write(&path, constraints).map_err(|error| unusable(&path, &error))
+        let written = store::create(&path).and_then(|mut file| file.write_all(constraints.as_bytes()));
+        written.map_err(|error| unusable(&path, &error))
     }
 
     /// Runs one program to its end. Dropping the future kills it.
@@ -325,7 +326,7 @@ struct Log {
 
 impl Log {
     fn new(path: &Path) -> io::Result<Log> {
-        Ok(Log { path: path.to_owned(), file: File::create(path)?, text: String::new() })
+        Ok(Log { path: path.to_owned(), file: store::create(path)?, text: String::new() })
     }
 
     fn line(&mut self, line: &str) {

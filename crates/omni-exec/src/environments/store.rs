@@ -3,9 +3,9 @@
 //! Each is a folder with a lock in it. Whoever makes it holds the lock alone, and so does every process that
 //! works for them; whoever runs tools in it shares the lock. Whole is what has the mark that is written last.
 
-use std::fs::{self, File, OpenOptions};
+use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io::{self, Write as _};
-use std::os::unix::fs::MetadataExt as _;
+use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 
 use omni_call::Requirements;
@@ -52,8 +52,10 @@ impl Hold {
             Right::Change => FlockOperation::NonBlockingLockExclusive,
         };
         loop {
-            fs::create_dir_all(folder)?;
-            let file = match OpenOptions::new().read(true).append(true).create(true).open(&path) {
+            // For the user alone, whatever the umask: what lies here is run.
+            DirBuilder::new().recursive(true).mode(0o700).create(folder)?;
+            let mut options = OpenOptions::new();
+            let file = match options.read(true).append(true).create(true).mode(0o600).open(&path) {
                 Ok(file) => file,
                 // Somebody took the folder away in between.
                 Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
@@ -122,10 +124,15 @@ pub(super) fn mark(folder: &Path, requirements: &Requirements, made_for: &Path) 
         requirements: requirements.clone(),
     };
     let temporary = folder.join(format!("{MARK}.new"));
-    let mut file = File::create(&temporary)?;
+    let mut file = create(&temporary)?;
     file.write_all(&serde_json::to_vec_pretty(&made)?)?;
     file.sync_all()?;
     fs::rename(temporary, folder.join(MARK))
+}
+
+/// A new file, or an emptied one, that only the user can read.
+pub(super) fn create(path: &Path) -> io::Result<File> {
+    OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(path)
 }
 
 /// The version that `pyvenv.cfg` gives.

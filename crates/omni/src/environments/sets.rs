@@ -77,8 +77,7 @@ impl Sets {
     }
 
     fn set_for(&self, environment: &Environment) -> Set {
-        let python =
-            Python { executable: environment.interpreter(), version: environment.made.python.clone() };
+        let python = Python::at(environment.interpreter(), environment.made.python.clone());
         let config = ExecConfig {
             interpreter: Interpreter { path: environment.interpreter() },
             environment: Some(environment.folder.clone()),

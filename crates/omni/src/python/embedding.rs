@@ -192,7 +192,7 @@ mod tests {
     use super::*;
 
     fn python() -> Python {
-        Python { executable: "/opt/python3".into(), version: "3.11.7".into() }
+        Python::at("/opt/python3".into(), "3.11.7".into())
     }
 
     fn ordinary(folder: &Path) -> Facts {

@@ -26,6 +26,7 @@ pub(crate) struct Places {
 impl Places {
     pub(crate) fn resolve(arguments: &PlaceArguments) -> Result<Self> {
         let home = Home::find();
+        home.check()?;
         let here = std::env::current_dir()
             .context("the current folder cannot be read; change to one that exists")?;
         let (file, file_dir) = match settings_file(arguments, &here, &home)? {
@@ -35,8 +36,7 @@ impl Places {
             }
             None => (File::default(), here.clone()),
         };
-        // Absolute, since the interpreter inside this process changes to the folder that tools work in.
-        let cache = std::path::absolute(arguments.cache_dir.clone().unwrap_or(home.cache))?;
+        let cache = home.open_cache(arguments.cache_dir.as_deref())?;
         let root = arguments
             .root
             .clone()
