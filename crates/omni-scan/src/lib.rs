@@ -17,6 +17,7 @@ mod docstring;
 mod types;
 
 mod known;
+mod library_values;
 mod peel;
 
 mod field;

@@ -4,6 +4,7 @@ use serde_json::{Map, Number, Value as Json};
 
 use crate::enums::enum_members;
 use crate::instance::instance;
+use crate::library_values::{constant, made, posix_path};
 use crate::package::{FileId, Item, Package};
 use crate::syntax::{Call, Expr, ExprKind, Operator};
 
@@ -145,7 +146,7 @@ impl<'p> Evaluator<'p> {
                 let constant = self.package.constant(file, name);
                 if constant { self.value(at, value) } else { None }
             }
-            Item::External(path) if path == "math.inf" => Some(Value::Float(f64::INFINITY)),
+            Item::External(path) => constant(&path),
             _ => None,
         }
     }
@@ -168,21 +169,20 @@ impl<'p> Evaluator<'p> {
         }
         match self.package.resolve(file, expr) {
             Item::Value(at, value) => self.value(at, value),
-            Item::External(path) if path == "math.pi" => Some(Value::Float(std::f64::consts::PI)),
-            Item::External(path) if path == "math.inf" => Some(Value::Float(f64::INFINITY)),
+            Item::External(path) => constant(&path),
             _ => None,
         }
     }
 
-    /// Constructors whose result is known: empty containers, paths, decimals, identifiers.
+    /// A call of an enumeration, of a class whose instances are records, or of a constructor of the library.
     fn call(&mut self, file: FileId, call: &Call) -> Option<Value> {
         let maker = self.package.resolve(file, &call.function);
         let arguments = self.values(file, &call.arguments)?;
+        let mut named = Vec::new();
+        for keyword in &call.keywords {
+            named.push((keyword.name.clone()?, self.value(file, &keyword.value)?));
+        }
         if let Item::Class(at, class) = maker {
-            let mut named = Vec::new();
-            for keyword in &call.keywords {
-                named.push((keyword.name.clone()?, self.value(file, &keyword.value)?));
-            }
             if let (Some(members), [value]) = (enum_members(self.package, at, class), arguments.as_slice()) {
                 // `Color("red")` finds the member by its value.
                 let found = members.into_iter().find(|(_, found)| found == value);
@@ -191,73 +191,11 @@ impl<'p> Evaluator<'p> {
             return instance(self.package, (at, class), arguments, named);
         }
         let Item::External(path) = maker else { return None };
-        if path == "datetime.timedelta" {
-            return self.timedelta(file, &arguments, call);
-        }
-        if !call.keywords.is_empty() {
-            return None;
-        }
-        let first = arguments.first();
-        match (path.as_str(), first) {
-            ("builtins.list", None) => Some(Value::List(Vec::new())),
-            ("builtins.dict", None) => Some(Value::Dict(Vec::new())),
-            ("builtins.tuple", None) => Some(Value::Tuple(Vec::new())),
-            ("builtins.set" | "builtins.frozenset", None) => Some(Value::Set(Vec::new())),
-            ("builtins.str", None) => Some(Value::Str(String::new())),
-            (
-                "builtins.set" | "builtins.frozenset",
-                Some(Value::List(items) | Value::Tuple(items) | Value::Set(items)),
-            ) => Some(Value::Set(distinct(items.clone()))),
-            ("builtins.tuple", Some(Value::List(items) | Value::Tuple(items))) => {
-                Some(Value::Tuple(items.clone()))
-            }
-            ("builtins.list", Some(Value::List(items) | Value::Tuple(items))) => {
-                Some(Value::List(items.clone()))
-            }
-            ("pathlib.Path" | "pathlib.PurePath" | "pathlib.PosixPath" | "pathlib.PurePosixPath", None) => {
-                Some(Value::Text(".".to_owned()))
-            }
-            (
-                "pathlib.Path" | "pathlib.PurePath" | "pathlib.PosixPath" | "pathlib.PurePosixPath",
-                Some(Value::Str(text)),
-            ) if arguments.len() == 1 => Some(Value::Text(posix_path(text))),
-            ("decimal.Decimal", Some(Value::Str(text))) if plain_decimal(text) => {
-                Some(Value::Text(text.clone()))
-            }
-            ("decimal.Decimal", Some(Value::Int(value))) => Some(Value::Text(value.to_string())),
-            ("uuid.UUID", Some(Value::Str(text))) => Some(Value::Text(text.to_lowercase())),
-            ("datetime.date", Some(_)) => date_text(&arguments),
-            ("pydantic.SecretStr", Some(Value::Str(text))) => {
-                Some(Value::Text(if text.is_empty() { String::new() } else { "*".repeat(10) }))
-            }
-            _ => None,
-        }
-    }
-
-    fn timedelta(&mut self, file: FileId, arguments: &[Value], call: &Call) -> Option<Value> {
-        const UNITS: [(&str, f64); 7] = [
-            ("days", 86_400e6),
-            ("seconds", 1e6),
-            ("microseconds", 1.0),
-            ("milliseconds", 1e3),
-            ("minutes", 60e6),
-            ("hours", 3_600e6),
-            ("weeks", 604_800e6),
-        ];
-        let mut microseconds = 0.0_f64;
-        for (value, (_, unit)) in arguments.iter().zip(UNITS) {
-            microseconds += number(value)? * unit;
-        }
-        for keyword in &call.keywords {
-            let name = keyword.name.as_deref()?;
-            let (_, unit) = UNITS.iter().find(|(found, _)| *found == name)?;
-            microseconds += number(&self.value(file, &keyword.value)?)? * unit;
-        }
-        duration_text(microseconds).map(Value::Text)
+        made(&path, &arguments, &named)
     }
 }
 
-fn number(value: &Value) -> Option<f64> {
+pub(crate) fn number(value: &Value) -> Option<f64> {
     match value {
         Value::Int(value) => Some(*value as f64),
         Value::Float(value) => Some(*value),
@@ -272,7 +210,7 @@ fn put(entries: &mut Vec<(Value, Value)>, key: Value, value: Value) {
     }
 }
 
-fn distinct(values: Vec<Value>) -> Vec<Value> {
+pub(crate) fn distinct(values: Vec<Value>) -> Vec<Value> {
     let mut kept: Vec<Value> = Vec::new();
     for value in values {
         // A thousand distinct members are enough for a default; more cost quadratic time.
@@ -366,73 +304,6 @@ fn floats(left: f64, operator: Operator, right: f64) -> Option<Value> {
 fn decimal_digits(token: &str) -> Option<String> {
     let digits: String = token.chars().filter(|c| *c != '_').collect();
     digits.bytes().all(|byte| byte.is_ascii_digit()).then_some(digits)
-}
-
-/// `str(PurePosixPath(text))`.
-fn posix_path(text: &str) -> String {
-    let parts: Vec<&str> = text.split('/').filter(|part| !part.is_empty() && *part != ".").collect();
-    let root = if text.starts_with('/') { "/" } else { "" };
-    match (root, parts.is_empty()) {
-        ("", true) => ".".to_owned(),
-        _ => format!("{root}{}", parts.join("/")),
-    }
-}
-
-fn plain_decimal(text: &str) -> bool {
-    let digits = text.strip_prefix('-').unwrap_or(text);
-    !digits.is_empty()
-        && digits.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.')
-        && digits.matches('.').count() <= 1
-        && digits.starts_with(|c: char| c.is_ascii_digit())
-}
-
-fn date_text(arguments: &[Value]) -> Option<Value> {
-    match arguments {
-        [Value::Int(year), Value::Int(month), Value::Int(day)]
-            if (1..=9999).contains(year) && (1..=12).contains(month) && (1..=31).contains(day) =>
-        {
-            Some(Value::Text(format!("{year:04}-{month:02}-{day:02}")))
-        }
-        _ => None,
-    }
-}
-
-/// ISO 8601 as Pydantic writes a `timedelta`.
-fn duration_text(microseconds: f64) -> Option<String> {
-    if !microseconds.is_finite() || microseconds.abs() > 8e22 {
-        return None;
-    }
-    let sign = if microseconds < 0.0 { "-" } else { "" };
-    let total = microseconds.abs().round() as u128;
-    let (seconds, micros) = (total / 1_000_000, total % 1_000_000);
-    let (years, days) = (seconds / 86_400 / 365, seconds / 86_400 % 365);
-    let (hours, minutes, seconds) = (seconds / 3_600 % 24, seconds / 60 % 60, seconds % 60);
-    let mut text = format!("{sign}P");
-    if years > 0 {
-        text += &format!("{years}Y");
-    }
-    if days > 0 {
-        text += &format!("{days}D");
-    }
-    let mut time = String::new();
-    if hours > 0 {
-        time += &format!("{hours}H");
-    }
-    if minutes > 0 {
-        time += &format!("{minutes}M");
-    }
-    if micros > 0 {
-        time += &format!("{seconds}.{}S", format!("{micros:06}").trim_end_matches('0'));
-    } else if seconds > 0 {
-        time += &format!("{seconds}S");
-    }
-    if total == 0 {
-        time = "0S".to_owned();
-    }
-    if !time.is_empty() {
-        text += &format!("T{time}");
-    }
-    Some(text)
 }
 
 impl Value {

@@ -30,11 +30,13 @@ pub(super) fn faults(validator: &Validator, raw_schema: &str, value: &Value, kin
 pub(super) fn unusable(error: &ValidationError<'_>) -> String {
     let place = error.instance_path().as_str();
     match error.kind() {
-        ValidationErrorKind::Format { format } if format == "regex" => format!(
-            "the pattern {} at `{place}` cannot be used: it is not a regular expression that runs in linear time \
-             (look-around and back-references are not)",
-            error.instance()
-        ),
+        ValidationErrorKind::Format { format } if format == "regex" => {
+            format!(
+                "the pattern {} at `{place}` cannot be used: {}",
+                error.instance(),
+                pattern_fault(error.instance())
+            )
+        }
         ValidationErrorKind::Referencing(reference) => {
             format!(
                 "a `$ref` leads nowhere: {reference} (references stay within the schema, such as `#/$defs/Item`)"
@@ -44,6 +46,30 @@ pub(super) fn unusable(error: &ValidationError<'_>) -> String {
             let message = cut(&error.to_string(), 200);
             if place.is_empty() { message } else { format!("{message} at `{place}`") }
         }
+    }
+}
+
+/// Why the validator takes no such pattern.
+fn pattern_fault(pattern: &Value) -> String {
+    use regex_syntax::ast::ErrorKind;
+    let pattern = pattern.as_str().unwrap_or_default();
+    let at = |span: &regex_syntax::ast::Span| pattern[..span.start.offset].chars().count() + 1;
+    match regex_syntax::ast::parse::Parser::new().parse(pattern) {
+        Err(error) if *error.kind() == ErrorKind::UnsupportedLookAround => {
+            format!("it looks around at character {}, and patterns must run in linear time", at(error.span()))
+        }
+        Err(error) if *error.kind() == ErrorKind::UnsupportedBackreference => {
+            format!("it refers back at character {}, and patterns must run in linear time", at(error.span()))
+        }
+        Err(error) => {
+            format!("it is not a regular expression: {} (character {})", error.kind(), at(error.span()))
+        }
+        Ok(_) => match regex_syntax::parse(pattern) {
+            Err(regex_syntax::Error::Translate(error)) => {
+                format!("it is not a regular expression: {} (character {})", error.kind(), at(error.span()))
+            }
+            _ => "it is too large, or means something else than in JSON Schema".to_owned(),
+        },
     }
 }
 
@@ -116,8 +142,8 @@ impl<'a> Explainer<'a> {
         self.push(pointer, "required", message.to_owned());
     }
 
-    /// When the value fits the type of exactly one alternative, that one was meant, and its faults say
-    /// more than "none of these".
+    /// When one alternative was meant, its faults say more than "none of these": the only one of the value's
+    /// type, else the one whose tag the value has, else the one that it comes closest to.
     fn add_alternatives(&mut self, error: &ValidationError<'_>, branches: &[Vec<ValidationError<'static>>]) {
         let here = error.instance_path().as_str();
         let wrong_type = |error: &ValidationError<'_>| {
@@ -127,8 +153,25 @@ impl<'a> Explainer<'a> {
                     ValidationErrorKind::Type { .. } | ValidationErrorKind::Constant { .. }
                 )
         };
-        let mut meant = branches.iter().filter(|branch| !branch.iter().any(wrong_type));
-        if let (Some(branch), None) = (meant.next(), meant.next()) {
+        let fitting: Vec<&Vec<ValidationError<'static>>> =
+            branches.iter().filter(|branch| !branch.iter().any(wrong_type)).collect();
+        if let Some((pointer, options)) = refused_tag(here, &fitting) {
+            let got = error.instance().pointer(&pointer[here.len()..]).unwrap_or(&Value::Null);
+            let message = one_of(&Value::Array(options), got, &shown(got));
+            return self.push(pointer, "enum", message);
+        }
+        let distance = |branch: &[ValidationError<'_>]| {
+            let tags = branch.iter().filter(|error| tag(here, error).is_some()).count();
+            (tags, branch.iter().map(fault_count).sum::<usize>())
+        };
+        // A lone text or number that fits no alternative is near to none of them.
+        let inside = error.instance().is_object() || error.instance().is_array();
+        let meant = match fitting.as_slice() {
+            [only] => Some(*only),
+            [] => None,
+            several => several.iter().copied().min_by_key(|branch| distance(branch)).filter(|_| inside),
+        };
+        if let Some(branch) = meant {
             for error in branch {
                 self.add(error);
             }
@@ -255,6 +298,42 @@ impl<'a> Explainer<'a> {
     }
 }
 
+/// The values that a member below `here` may have where this alternative is meant, and where that member is.
+fn tag<'e>(here: &str, error: &'e ValidationError<'_>) -> Option<(&'e str, Vec<Value>)> {
+    let pointer = error.instance_path().as_str();
+    let options = match error.kind() {
+        ValidationErrorKind::Constant { expected_value } => vec![Value::clone(expected_value)],
+        ValidationErrorKind::Enum { options } => options.as_array().cloned()?,
+        _ => return None,
+    };
+    (pointer.len() > here.len()).then_some((pointer, options))
+}
+
+/// The member by which alternatives are told apart, when no alternative takes the value's, with all values that
+/// some alternative takes.
+fn refused_tag(here: &str, branches: &[&Vec<ValidationError<'static>>]) -> Option<(String, Vec<Value>)> {
+    let (first, rest) = branches.split_first().filter(|(_, rest)| !rest.is_empty())?;
+    first.iter().filter_map(|error| tag(here, error)).find_map(|(pointer, options)| {
+        let mut all = options;
+        for branch in rest {
+            let same =
+                branch.iter().filter_map(|error| tag(here, error)).find(|(other, _)| *other == pointer);
+            all.extend(same?.1);
+        }
+        all = unique(all.into_iter()).collect();
+        Some((pointer.to_owned(), all))
+    })
+}
+
+/// How many faults one error of the validator stands for.
+fn fault_count(error: &ValidationError<'_>) -> usize {
+    match error.kind() {
+        ValidationErrorKind::AdditionalProperties { unexpected }
+        | ValidationErrorKind::UnevaluatedProperties { unexpected } => unexpected.len(),
+        _ => 1,
+    }
+}
+
 const DESCRIBE_DEPTH_MAX: usize = 4;
 /// Offending values are cut here, so that a fault never returns a megabyte to its sender.
 const SHOWN_CHARS_MAX: usize = 100;
@@ -291,7 +370,7 @@ fn join(items: impl Iterator<Item = String>, separator: &str) -> String {
     items.join(separator)
 }
 
-fn unique(items: impl Iterator<Item = String>) -> impl Iterator<Item = String> {
+fn unique<T: Clone + PartialEq>(items: impl Iterator<Item = T>) -> impl Iterator<Item = T> {
     let mut seen = Vec::new();
     items.filter(move |item| {
         let new = !seen.contains(item);

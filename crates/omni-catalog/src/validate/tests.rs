@@ -128,6 +128,58 @@ fn keywords_of_the_newest_draft_are_checked_where_they_stand() {
     }
 }
 
+/// Two kinds of condition, told apart by `op`, as two dataclasses with a `Literal` each give them.
+fn conditions() -> Value {
+    let compare =
+        json!({"op": {"enum": ["eq", "gt"]}, "field": {"type": "string"}, "value": {"type": "integer"}});
+    let group =
+        json!({"op": {"enum": ["and", "or"]}, "items": {"type": "array", "items": {"$ref": "#/$defs/C"}}});
+    let mut schema = object(
+        json!({
+            "where": {"anyOf": [{"$ref": "#/$defs/C"}, {"$ref": "#/$defs/G"}]},
+            "all": {"type": "array", "items": {"oneOf": [{"$ref": "#/$defs/C"}, {"$ref": "#/$defs/G"}]}},
+            "plain": {"anyOf": [
+                object(json!({"a": {"type": "integer"}, "b": {"type": "integer"}}), json!(["a", "b"])),
+                object(json!({"c": {"type": "integer"}}), json!(["c"])),
+                {"type": "string"},
+            ]},
+        }),
+        json!([]),
+    );
+    schema["$defs"] = json!({
+        "C": object(compare, json!(["op", "field", "value"])),
+        "G": object(group, json!(["op", "items"])),
+    });
+    schema
+}
+
+#[test]
+fn a_failed_union_names_the_fault_of_the_member_that_was_meant() {
+    let cases = [
+        // By its tag.
+        (r#"{"where":{"op":"eq","field":"age"}}"#, "/where/value: required, but missing"),
+        (
+            r#"{"where":{"op":"or","items":[{"op":"eq","field":"a","value":"x"}]}}"#,
+            "/where/items/0/value: expected integer, got string \"x\"",
+        ),
+        (r#"{"all":[{"op":"gt","field":1,"value":1}]}"#, "/all/0/field: expected string, got number 1"),
+        // A tag that no member has.
+        (
+            r#"{"where":{"op":"en","field":"age"}}"#,
+            "/where/op: expected one of \"eq\", \"gt\", \"and\", \"or\", got \"en\"",
+        ),
+        (r#"{"all":[{"op":7}]}"#, "/all/0/op: expected one of \"eq\", \"gt\", \"and\", \"or\", got 7"),
+        // Without a tag, the closest.
+        (r#"{"plain":{"a":1}}"#, "/plain/b: required, but missing"),
+        (r#"{"plain":{"c":"x"}}"#, "/plain/c: expected integer, got string \"x\""),
+        (r#"{"plain":5}"#, "/plain: expected object or string, got 5"),
+    ];
+    for (arguments, line) in cases {
+        let said = told(&conditions(), arguments).unwrap();
+        assert_eq!(said.lines().nth(1).unwrap(), format!("- {line}"), "{arguments}");
+    }
+}
+
 #[test]
 fn what_fits_passes() {
     let schema = object(
@@ -175,7 +227,10 @@ fn a_schema_that_cannot_be_used_says_why_and_nothing_is_run() {
         (json!({"$ref": "file:///etc/passwd"}), "`$ref` leads nowhere"),
         (json!({"$ref": "#/$defs/Missing"}), "`$ref` leads nowhere"),
         (json!({"pattern": "(?=a)a"}), "(?=a)a"),
-        (json!({"pattern": "(a)\\1"}), "linear time"),
+        (json!({"pattern": "(a)\\1"}), "it refers back at character 4, and patterns must run in linear time"),
+        (json!({"pattern": "ä(?!b)"}), "it looks around at character 2"),
+        (json!({"pattern": "["}), "it is not a regular expression: unclosed character class (character 1)"),
+        (json!({"pattern": "^a{,3}$"}), "repetition quantifier expects a valid decimal (character 4)"),
         (json!({"pattern": "("}), "cannot be used"),
         (json!({"type": "strng"}), "strng"),
         (json!({"minimum": "1"}), "number"),

@@ -93,6 +93,53 @@ fn keyword_only_parameters_are_listed_like_any_other() {
     assert_eq!(json!(["b", "a"]), tool.input_schema["required"]);
 }
 
+/// The right-hand sides are what Pydantic writes into its schema for the same default.
+#[test]
+fn a_default_is_shown_whatever_class_of_the_library_it_is_of() {
+    let cases = [
+        ("dt.time(19, 30)", json!("19:30:00")),
+        ("dt.time(hour=7, microsecond=5)", json!("07:00:00.000005")),
+        ("dt.time(1, 2, tzinfo=dt.timezone.utc)", json!("01:02:00Z")),
+        ("dt.datetime(2024, 1, 2)", json!("2024-01-02T00:00:00")),
+        ("dt.datetime(2024, 1, 2, 3, 4, 5, 600, dt.timezone.utc)", json!("2024-01-02T03:04:05.000600Z")),
+        ("dt.date(2024, 2, 29)", json!("2024-02-29")),
+        ("dt.date(day=1, month=2, year=2024)", json!("2024-02-01")),
+        ("dt.date.fromisoformat('2024-02-29')", json!("2024-02-29")),
+        ("dt.timedelta(days=400, microseconds=5)", json!("P1Y35DT0.000005S")),
+        ("Fraction(2, 6)", json!("1/3")),
+        ("Fraction(1, -3)", json!("-1/3")),
+        ("Fraction(4, 2)", json!("2")),
+        (
+            "uuid.UUID('{12345678-1234-5678-1234-567812345678}')",
+            json!("12345678-1234-5678-1234-567812345678"),
+        ),
+        ("ipaddress.IPv4Address('10.0.0.1')", json!("10.0.0.1")),
+        ("ipaddress.IPv6Address('FE80::0:1')", json!("fe80::1")),
+        ("re.compile('a+')", json!("a+")),
+        ("ZoneInfo('UTC')", json!("UTC")),
+        ("collections.deque([1])", json!([1])),
+        ("collections.OrderedDict({'a': 1})", json!({"a": 1})),
+        ("collections.Counter()", json!({})),
+        ("Slot()", json!({"at": "19:30:00", "on": "2024-02-29"})),
+    ];
+    let head = "import collections, datetime as dt, ipaddress, re, uuid\n\
+         from dataclasses import dataclass, field\nfrom fractions import Fraction\n\
+         from zoneinfo import ZoneInfo\nfrom omni import tool\n\
+         @dataclass\nclass Slot:\n    at: dt.time = dt.time(19, 30)\n    \
+         on: dt.date = field(default=dt.date(2024, 2, 29))\n";
+    for (default, shown) in cases {
+        let tool = tool(&format!("{head}@tool\ndef go(a: object = {default}): ...\n"));
+        assert_eq!(shown, tool.input_schema["properties"]["a"]["default"], "{default}");
+    }
+    // What Python would refuse, or only it knows.
+    for default in
+        ["dt.time(24)", "dt.date(2023, 2, 29)", "dt.date.today()", "Fraction(1, 0)", "uuid.uuid4()"]
+    {
+        let tool = tool(&format!("{head}@tool\ndef go(a: object = {default}): ...\n"));
+        assert_eq!(None, tool.input_schema["properties"]["a"].get("default"), "{default}");
+    }
+}
+
 #[test]
 fn a_default_that_only_python_can_make_leaves_the_parameter_optional() {
     let tool = tool("import os\nfrom omni import tool\n@tool\ndef go(a: str = os.getcwd()): ...\n");

@@ -12,6 +12,22 @@ if TYPE_CHECKING:
 # What a reader of JSON can be relied on to keep exact.
 _INTEGERS = range(-(2**63), 2**64)
 _YEAR_DAYS = 365
+# Classes whose values a schema writes as `str` does, by module and name.
+_TEXTS = frozenset(
+    {
+        ("decimal", "Decimal"),
+        ("_pydecimal", "Decimal"),
+        ("fractions", "Fraction"),
+        ("uuid", "UUID"),
+        ("zoneinfo", "ZoneInfo"),
+        ("zoneinfo._zoneinfo", "ZoneInfo"),
+        *(
+            ("ipaddress", f"{name}{version}")
+            for name in ("IPv4", "IPv6")
+            for version in ("Address", "Network", "Interface")
+        ),
+    }
+)
 
 
 class NoJsonError(ValueError):
@@ -54,15 +70,20 @@ def _object(value: Any) -> Any:
     for base in kind.__mro__:
         if base.__module__.startswith("pathlib") and base.__name__ == "PurePath":
             return value.as_posix()
-    if kind.__name__ == "Decimal" and kind.__module__ in ("decimal", "_pydecimal"):
-        return str(value)
-    if kind.__name__ == "UUID" and kind.__module__ == "uuid":
+    if (kind.__module__, kind.__name__) in _TEXTS:
         return str(value)
     if kind.__module__ == "datetime":
-        if kind.__name__ == "date":
-            return value.isoformat()
+        if kind.__name__ in ("date", "time", "datetime"):
+            return value.isoformat().replace("+00:00", "Z")
         if kind.__name__ == "timedelta":
             return duration(value)
+    if kind.__module__ == "re" and type(getattr(value, "pattern", None)) is str:
+        return value.pattern
+    if kind.__module__ == "collections":
+        if kind.__name__ == "deque":
+            return [as_json(item) for item in value]
+        if isinstance(value, dict):
+            return {_key(name): as_json(item) for name, item in value.items()}
     if isinstance(value, tuple) and hasattr(kind, "_fields"):
         return [as_json(item) for item in value]
     if hasattr(kind, "__dataclass_fields__"):
