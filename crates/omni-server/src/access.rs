@@ -5,8 +5,12 @@
 
 use std::net::SocketAddr;
 use std::os::fd::AsFd;
+use std::sync::Arc;
+
+use hyper::HeaderMap;
 
 use crate::peer::{Peer, PeerLookup};
+use crate::token::{Tokens, Unauthorized};
 
 /// The rule by which callers over TCP are let in.
 #[derive(Debug)]
@@ -17,6 +21,7 @@ pub struct Access {
 #[derive(Debug)]
 enum Rule {
     Users { lookup: PeerLookup, own: u32, others: Vec<u32> },
+    Tokens(Tokens),
     Everybody,
 }
 
@@ -33,6 +38,11 @@ impl Access {
     pub fn users(lookup: PeerLookup, others: Vec<u32>) -> Self {
         let own = rustix::process::geteuid().as_raw();
         Access { rule: Rule::Users { lookup, own, others } }
+    }
+
+    /// Lets in whoever sends one of these with each request, and nobody else.
+    pub fn tokens(tokens: Tokens) -> Self {
+        Access { rule: Rule::Tokens(tokens) }
     }
 
     /// Lets in whoever reaches the port.
@@ -62,5 +72,13 @@ impl Access {
              lets other users in, `--http-token FILE` whoever has a token"
         );
         Visit { peer: peer(uid), refused: Some(why) }
+    }
+
+    /// Whom a request stands for, where callers have to say so. `None` where they need not.
+    pub(crate) fn principal(&self, headers: &HeaderMap) -> Result<Option<Arc<str>>, Unauthorized> {
+        match &self.rule {
+            Rule::Tokens(tokens) => tokens.principal(headers).map(Some),
+            Rule::Users { .. } | Rule::Everybody => Ok(None),
+        }
     }
 }

@@ -5,6 +5,7 @@
 //! last frame. Dropping it cancels the call.
 
 mod access;
+mod authority;
 mod call;
 mod changes;
 mod config;
@@ -15,17 +16,19 @@ mod peer;
 mod running;
 mod server;
 mod session;
+mod token;
 mod transport;
 
 pub use access::{Access, Visit};
 pub use call::{ToolReply, ToolRequest, UnknownTool};
 pub use config::{Limits, ServerConfig};
-pub use gate::AllowedNames;
+pub use gate::{AllowedNames, NameError};
 pub use library::{Contents, Library, LibraryError, Prompt};
 pub use omni_protocol::{ItemKind, Offers};
 pub use peer::{Peer, PeerKey, PeerLookup, PeerUnknown};
 pub use server::Server;
 pub use session::SessionKey;
+pub use token::{TokenError, Tokens};
 pub use transport::http::serve as serve_http;
 pub use transport::runner::{RunnerListener, serve as serve_runner};
 pub use transport::stdio::serve as serve_stdio;

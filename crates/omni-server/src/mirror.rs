@@ -4,6 +4,7 @@
 //! passed by.
 
 use std::borrow::Cow;
+use std::collections::HashMap;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -11,6 +12,7 @@ use hyper::HeaderMap;
 use omni_catalog::Tool;
 use omni_protocol::{ErrorCode, RpcError};
 use serde_json::Value;
+use serde_json::value::RawValue;
 
 /// Checks `MCP-Protocol-Version`, `Mcp-Method` and, where the request names something, `Mcp-Name`.
 pub(crate) fn check_standard(
@@ -35,48 +37,109 @@ pub(crate) fn check_params(
         return Ok(());
     }
     let Ok(listing) = serde_json::from_slice::<Value>(&tool.listing) else { return Ok(()) };
-    let arguments: Value = arguments.and_then(|text| serde_json::from_slice(text).ok()).unwrap_or_default();
-    check_properties(headers, &listing["inputSchema"], &arguments)
+    let arguments = arguments.and_then(|text| serde_json::from_slice(text).ok());
+    check_properties(headers, &listing["inputSchema"], arguments)
 }
 
-/// Only properties reached through `properties` alone can carry the annotation.
-fn check_properties(headers: &HeaderMap, schema: &Value, arguments: &Value) -> Result<(), RpcError> {
+/// Only properties reached through `properties` alone can carry the annotation. `arguments` is what stands in the body
+/// for `schema`, as it stands there: a number keeps all of its digits.
+fn check_properties(
+    headers: &HeaderMap,
+    schema: &Value,
+    arguments: Option<&RawValue>,
+) -> Result<(), RpcError> {
     let Some(properties) = schema.get("properties").and_then(Value::as_object) else { return Ok(()) };
+    let members: HashMap<String, &RawValue> =
+        arguments.and_then(|text| serde_json::from_str(text.get()).ok()).unwrap_or_default();
     for (key, property) in properties {
-        let argument = arguments.get(key).filter(|argument| !argument.is_null());
+        let argument = members.get(key).copied().filter(|argument| argument.get() != "null");
         if let Some(header) = property.get("x-mcp-header").and_then(Value::as_str) {
             check_param(headers, &format!("mcp-param-{}", header.to_ascii_lowercase()), argument)?;
         }
-        check_properties(headers, property, argument.unwrap_or(&Value::Null))?;
+        check_properties(headers, property, argument)?;
     }
     Ok(())
 }
 
-fn check_param(headers: &HeaderMap, header: &str, argument: Option<&Value>) -> Result<(), RpcError> {
+fn check_param(headers: &HeaderMap, header: &str, argument: Option<&RawValue>) -> Result<(), RpcError> {
     let Some(argument) = argument else {
         return match headers.get(header) {
             None => Ok(()),
             Some(_) => Err(mismatch(format!("`{header}` is sent, but the body has no such argument"))),
         };
     };
-    let text = match argument {
-        Value::String(text) => text.clone(),
-        Value::Bool(_) | Value::Number(_) => argument.to_string(),
+    let raw = argument.get();
+    let sent = || read(headers, header, true);
+    let (sent, text, equal) = match raw.as_bytes() {
+        [b'"', ..] => {
+            let text: String = serde_json::from_str(raw).unwrap_or_default();
+            let sent = sent()?;
+            let equal = sent == text;
+            (sent, Cow::Owned(text), equal)
+        }
         // Not a type that can be mirrored: what is wrong with it is the validation's to say.
-        _ => return Ok(()),
+        [b'{' | b'[', ..] => return Ok(()),
+        [b't' | b'f', ..] => {
+            let sent = sent()?;
+            let equal = sent == raw;
+            (sent, Cow::Borrowed(raw), equal)
+        }
+        _ => {
+            let sent = sent()?;
+            let equal = Decimal::parse(raw).is_some_and(|number| Decimal::parse(&sent) == Some(number));
+            (sent, Cow::Borrowed(raw), equal)
+        }
     };
-    let sent = read(headers, header, true)?;
-    let equal = sent == text || (argument.is_number() && sent.parse::<f64>().ok() == argument.as_f64());
-    if equal { Ok(()) } else { Err(mismatch(format!("`{header}` is `{sent}`, but the body says `{text}`"))) }
+    if equal { Ok(()) } else { Err(disagree(header, &sent, &text)) }
+}
+
+/// A number by JSON's grammar, exactly: `42`, `42.0` and `4.2e1` are one, and no two large integers are.
+#[derive(PartialEq, Eq)]
+struct Decimal {
+    negative: bool,
+    /// Without zeros at either end; none for zero.
+    digits: String,
+    /// Of the last digit.
+    exponent: i64,
+}
+
+impl Decimal {
+    fn parse(text: &str) -> Option<Decimal> {
+        let (negative, unsigned) = match text.strip_prefix('-') {
+            Some(rest) => (true, rest),
+            None => (false, text),
+        };
+        let (mantissa, exponent) =
+            unsigned.split_once(['e', 'E']).map_or((unsigned, None), |(m, e)| (m, Some(e)));
+        let (whole, fraction) = mantissa.split_once('.').map_or((mantissa, None), |(w, f)| (w, Some(f)));
+        let digits_only = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+        let leading_zero = whole.len() > 1 && whole.starts_with('0');
+        if !digits_only(whole) || leading_zero || !fraction.is_none_or(digits_only) {
+            return None;
+        }
+        let exponent: i64 = match exponent {
+            None => 0,
+            Some(exponent) if digits_only(exponent.trim_start_matches(['+', '-'])) => {
+                exponent.parse().ok()?
+            }
+            Some(_) => return None,
+        };
+        let all = format!("{whole}{}", fraction.unwrap_or_default());
+        let significant = all.trim_end_matches('0');
+        let dropped = i64::try_from(all.len() - significant.len()).ok()?;
+        let behind_point = i64::try_from(fraction.map_or(0, str::len)).ok()?;
+        let digits = significant.trim_start_matches('0').to_owned();
+        if digits.is_empty() {
+            return Some(Decimal { negative: false, digits, exponent: 0 });
+        }
+        let exponent = exponent.checked_sub(behind_point)?.checked_add(dropped)?;
+        Some(Decimal { negative, digits, exponent })
+    }
 }
 
 fn expect(headers: &HeaderMap, header: &str, body: &str, encoded: bool) -> Result<(), RpcError> {
     let sent = read(headers, header, encoded)?;
-    if sent == body {
-        Ok(())
-    } else {
-        Err(mismatch(format!("`{header}` is `{sent}`, but the body says `{body}`")))
-    }
+    if sent == body { Ok(()) } else { Err(disagree(header, &sent, body)) }
 }
 
 /// The value of a header that must stand exactly once, decoded from `=?base64?…?=` where that is allowed.
@@ -102,6 +165,11 @@ fn read<'a>(headers: &'a HeaderMap, header: &str, encoded: bool) -> Result<Cow<'
         }
         _ => Ok(text.into()),
     }
+}
+
+fn disagree(header: &str, sent: &str, body: &str) -> RpcError {
+    let shown = |text: &str| text.chars().take(100).collect::<String>();
+    mismatch(format!("`{header}` is `{}`, but the body says `{}`", shown(sent), shown(body)))
 }
 
 fn mismatch(message: String) -> RpcError {
@@ -156,13 +224,53 @@ mod tests {
             "limit": {"type": "integer", "x-mcp-header": "Limit"},
             "deep": {"type": "object", "properties": {"flag": {"type": "boolean", "x-mcp-header": "Flag"}}},
         }});
-        let check =
-            |pairs: &[(&'static str, &str)], body: Value| check_properties(&headers(pairs), &schema, &body);
+        let check = |pairs: &[(&'static str, &str)], body: Value| {
+            let body = RawValue::from_string(body.to_string()).unwrap();
+            check_properties(&headers(pairs), &schema, Some(&body))
+        };
         let all = [("mcp-param-region", "eu"), ("mcp-param-limit", "42.0"), ("mcp-param-flag", "true")];
         assert_eq!(check(&all, json!({"region": "eu", "limit": 42, "deep": {"flag": true}})), Ok(()));
         assert_eq!(check(&[], json!({"region": null})), Ok(()));
         assert!(check(&[], json!({"region": "eu"})).is_err(), "header left out");
         assert!(check(&[("mcp-param-region", "us")], json!({"region": "eu"})).is_err(), "other value");
         assert!(check(&[("mcp-param-region", "us")], json!({})).is_err(), "header without argument");
+    }
+
+    #[test]
+    fn numbers_are_one_only_when_they_are_the_same() {
+        let same = |a: &str, b: &str| Decimal::parse(a).is_some_and(|a| Decimal::parse(b) == Some(a));
+        for (a, b) in [
+            ("42", "42.0"),
+            ("42", "4.2e1"),
+            ("42", "420E-1"),
+            ("-0", "0.00"),
+            ("0", "0e99"),
+            ("1e400", "10e399"),
+            ("18446744073709551617", "18446744073709551617.0"),
+            ("-100", "-1e+2"),
+        ] {
+            assert!(same(a, b) && same(b, a), "{a} {b}");
+        }
+        for (a, b) in [
+            ("9007199254740992", "9007199254740993"),
+            ("18446744073709551616", "18446744073709551617"),
+            ("42", "-42"),
+            ("42", "420"),
+            ("1e400", "1e401"),
+            ("42", "042"),
+            ("42", "+42"),
+            ("42", "42."),
+            ("0.5", ".5"),
+            ("42", "4_2"),
+            ("42", "0x2a"),
+            ("42", " 42"),
+            ("42", ""),
+            ("42", "NaN"),
+            ("1", "1e--0"),
+            ("1", "1e"),
+            ("1", "1e99999999999999999999"),
+        ] {
+            assert!(!same(a, b) && !same(b, a), "{a} {b}");
+        }
     }
 }

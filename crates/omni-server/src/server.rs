@@ -126,8 +126,17 @@ impl Server {
 
     /// Reads a request. A method of a feature that is not offered is as unknown as any other.
     pub(crate) fn read(&self, raw: RawRequest, session: Option<Revision>) -> Result<Request, Rejected> {
+        self.read_in(raw, || Ok(session))
+    }
+
+    /// Reads a request whose session is looked up only if its era has sessions.
+    pub(crate) fn read_in(
+        &self,
+        raw: RawRequest,
+        session: impl FnOnce() -> Result<Option<Revision>, RpcError>,
+    ) -> Result<Request, Rejected> {
         let method = raw.method.clone();
-        let request = Request::read(raw, session)?;
+        let request = Request::read_in(raw, session)?;
         if request.action.offered(self.offers) {
             return Ok(request);
         }

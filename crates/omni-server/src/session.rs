@@ -35,9 +35,12 @@ impl SessionKey {
         SessionKey(key)
     }
 
-    fn seal(&self, payload: &[u8]) -> [u8; SEAL_BYTES] {
+    /// The seal of a session that belongs to `owner`.
+    fn seal(&self, payload: &[u8], owner: &str) -> [u8; SEAL_BYTES] {
         let mut seal = [0; SEAL_BYTES];
-        seal.copy_from_slice(&blake3::keyed_hash(&self.0, payload).as_bytes()[..SEAL_BYTES]);
+        let mut hasher = blake3::Hasher::new_keyed(&self.0);
+        hasher.update(payload).update(owner.as_bytes());
+        seal.copy_from_slice(&hasher.finalize().as_bytes()[..SEAL_BYTES]);
         seal
     }
 }
@@ -58,6 +61,8 @@ struct Table {
 /// One client's session.
 pub(crate) struct Session {
     pub(crate) token: Arc<str>,
+    /// Who opened it, and nobody else may use it; empty when that is not known.
+    owner: Box<str>,
     pub(crate) revision: Revision,
     pub(crate) ignores_cursors: bool,
     /// Which list of tools the client knows.
@@ -81,37 +86,37 @@ impl Sessions {
         Sessions { key, sessions_max, table: Mutex::default() }
     }
 
-    /// Opens a session for what `initialize` agreed.
-    pub(crate) fn open(&self, initialize: &Initialize) -> Arc<Session> {
+    /// Opens a session of `owner` for what `initialize` agreed.
+    pub(crate) fn open(&self, initialize: &Initialize, owner: &str) -> Arc<Session> {
         let mut payload = [0; NONCE_BYTES + 2];
         getrandom::fill(&mut payload[..NONCE_BYTES]).expect("the kernel gives random bytes");
         payload[NONCE_BYTES] = initialize.agreed as u8;
         payload[NONCE_BYTES + 1] = u8::from(initialize.client.ignores_cursors());
         let token: String =
-            payload.iter().chain(&self.key.seal(&payload)).map(|byte| format!("{byte:02x}")).collect();
+            payload.iter().chain(&self.key.seal(&payload, owner)).map(|byte| format!("{byte:02x}")).collect();
         let ignores_cursors = initialize.client.ignores_cursors();
-        let session = Session::new(token.into(), initialize.agreed, ignores_cursors, Told::default());
+        let session = Session::new(token.into(), owner, initialize.agreed, ignores_cursors, Told::default());
         let mut table = self.table.lock().unwrap_or_else(PoisonError::into_inner);
         table.insert(session, self.sessions_max)
     }
 
-    /// The session of a token: open, or revived from its seal. `None` for tokens that we never sealed and
-    /// for sessions that were ended.
-    pub(crate) fn find(&self, token: &str) -> Option<Arc<Session>> {
+    /// The session of a token: open, or revived from its seal. `None` for tokens that we never sealed for `owner`
+    /// and for sessions that were ended.
+    pub(crate) fn find(&self, token: &str, owner: &str) -> Option<Arc<Session>> {
         let mut table = self.table.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(session) = table.open.get(token) {
-            return Some(session.clone());
+            return (*session.owner == *owner).then(|| session.clone());
         }
         if table.ended.contains(token) {
             return None;
         }
-        let session = self.unseal(token)?;
+        let session = self.unseal(token, owner)?;
         Some(table.insert(session, self.sessions_max))
     }
 
     /// Ends a session and cancels what runs in it. False when there is no such session.
-    pub(crate) fn end(&self, token: &str) -> bool {
-        let Some(session) = self.find(token) else { return false };
+    pub(crate) fn end(&self, token: &str, owner: &str) -> bool {
+        let Some(session) = self.find(token, owner) else { return false };
         let mut table = self.table.lock().unwrap_or_else(PoisonError::into_inner);
         table.open.remove(token);
         if table.ended.len() >= ENDED_MAX {
@@ -130,21 +135,25 @@ impl Sessions {
         }
     }
 
-    fn unseal(&self, token: &str) -> Option<Session> {
+    fn unseal(&self, token: &str, owner: &str) -> Option<Session> {
         let bytes = unhex(token)?;
         let (payload, seal) = bytes.split_at(NONCE_BYTES + 2);
         // `blake3::Hash` compares in constant time; the truncated seal is compared by hand the same way.
-        let expected = self.key.seal(payload);
+        let expected = self.key.seal(payload, owner);
         let difference = expected.iter().zip(seal).fold(0, |sum, (a, b)| sum | (a ^ b));
         let revision = Revision::from_index(payload[NONCE_BYTES])?;
         let ignores_cursors = payload[NONCE_BYTES + 1] == 1;
-        (difference == 0).then(|| Session::new(token.into(), revision, ignores_cursors, Told::unknown()))
+        (difference == 0)
+            .then(|| Session::new(token.into(), owner, revision, ignores_cursors, Told::unknown()))
     }
 }
 
+/// Reads a token in its one spelling: as many digits as it has, in lower case. With a second one, an ended session
+/// could be revived.
 fn unhex(token: &str) -> Option<[u8; TOKEN_BYTES]> {
     let mut bytes = [0; TOKEN_BYTES];
-    if token.len() != 2 * TOKEN_BYTES || !token.is_ascii() {
+    if token.len() != 2 * TOKEN_BYTES || !token.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'))
+    {
         return None;
     }
     for (byte, digits) in bytes.iter_mut().zip(token.as_bytes().chunks_exact(2)) {
@@ -172,7 +181,7 @@ impl Table {
 }
 
 impl Session {
-    fn new(token: Arc<str>, revision: Revision, ignores_cursors: bool, told: Told) -> Self {
+    fn new(token: Arc<str>, owner: &str, revision: Revision, ignores_cursors: bool, told: Told) -> Self {
         let state = SessionState {
             log_level: None,
             in_flight: HashMap::new(),
@@ -180,7 +189,7 @@ impl Session {
             stream: None,
             last_used: Instant::now(),
         };
-        Session { token, revision, ignores_cursors, told, state: Mutex::new(state) }
+        Session { token, owner: owner.into(), revision, ignores_cursors, told, state: Mutex::new(state) }
     }
 
     /// Cancels what runs in the session and ends its stream.
@@ -265,45 +274,71 @@ mod tests {
     #[test]
     fn a_session_outlives_a_restart_with_the_same_key_and_no_other() {
         let key = SessionKey::random();
-        let token = Sessions::new(key.clone(), 10).open(&initialize("gemini-cli-mcp-client")).token.clone();
-        let revived = Sessions::new(key, 10).find(&token).expect("revived");
+        let token =
+            Sessions::new(key.clone(), 10).open(&initialize("gemini-cli-mcp-client"), "me").token.clone();
+        let revived = Sessions::new(key, 10).find(&token, "me").expect("revived");
         assert_eq!(revived.revision, Revision::NEWEST_LEGACY);
         assert!(revived.ignores_cursors);
-        assert!(Sessions::new(SessionKey::random(), 10).find(&token).is_none());
+        assert!(Sessions::new(SessionKey::random(), 10).find(&token, "me").is_none());
     }
 
     #[test]
     fn a_token_with_any_digit_changed_is_refused() {
         let sessions = Sessions::new(SessionKey::random(), 10);
-        let token = sessions.open(&initialize("c")).token.to_string();
+        let token = sessions.open(&initialize("c"), "me").token.to_string();
         for at in 0..token.len() {
             let mut forged = token.clone().into_bytes();
             forged[at] = if forged[at] == b'0' { b'1' } else { b'0' };
-            assert!(sessions.find(std::str::from_utf8(&forged).unwrap()).is_none(), "digit {at}");
+            assert!(sessions.find(std::str::from_utf8(&forged).unwrap(), "me").is_none(), "digit {at}");
         }
-        assert!(sessions.find("").is_none() && sessions.find("é").is_none());
+        let token = sessions.open(&initialize("c"), "me").token.to_string();
+        let other_spellings = [
+            token.to_uppercase(),
+            format!(" {token}"),
+            format!("{token} "),
+            format!("{token}="),
+            format!("0{token}"),
+        ];
+        for spelled in other_spellings.iter().filter(|spelled| **spelled != token) {
+            assert!(sessions.find(spelled, "me").is_none(), "{spelled}");
+        }
+        assert!(sessions.find("", "me").is_none() && sessions.find("é", "me").is_none());
+    }
+
+    #[test]
+    fn a_session_is_its_owners_also_when_it_is_revived() {
+        let key = SessionKey::random();
+        let sessions = Sessions::new(key.clone(), 10);
+        let token = sessions.open(&initialize("c"), "me").token.clone();
+        for sessions in [sessions, Sessions::new(key, 10)] {
+            for other in ["", "you", "m"] {
+                assert!(sessions.find(&token, other).is_none(), "{other}");
+                assert!(!sessions.end(&token, other), "{other}");
+            }
+            assert!(sessions.find(&token, "me").is_some());
+        }
     }
 
     #[test]
     fn an_ended_session_stays_ended_and_cancels_its_requests() {
         let sessions = Sessions::new(SessionKey::random(), 10);
-        let session = sessions.open(&initialize("c"));
+        let session = sessions.open(&initialize("c"), "me");
         let id = Id::parse(&Bytes::from_static(b"1")).unwrap();
         let (_in_flight, mut cancelled) = session.begin(&id).expect("first of its id");
         assert!(session.begin(&id).is_none(), "an id in flight is taken");
-        assert!(sessions.end(&session.token));
+        assert!(sessions.end(&session.token, "me"));
         assert_eq!(cancelled.try_recv(), Err(oneshot::error::TryRecvError::Closed));
-        assert!(sessions.find(&session.token).is_none());
-        assert!(!sessions.end(&session.token));
+        assert!(sessions.find(&session.token, "me").is_none());
+        assert!(!sessions.end(&session.token, "me"));
     }
 
     #[test]
     fn a_full_table_forgets_the_longest_unused_but_its_token_still_works() {
         let sessions = Sessions::new(SessionKey::random(), 2);
-        let first = sessions.open(&initialize("a")).token.clone();
-        sessions.open(&initialize("b"));
-        sessions.open(&initialize("c"));
+        let first = sessions.open(&initialize("a"), "me").token.clone();
+        sessions.open(&initialize("b"), "me");
+        sessions.open(&initialize("c"), "me");
         assert_eq!(sessions.table.lock().unwrap().open.len(), 2);
-        assert!(sessions.find(&first).is_some());
+        assert!(sessions.find(&first, "me").is_some());
     }
 }

@@ -7,15 +7,20 @@ use omni_call::shown_path;
 
 use crate::settings::Places;
 
-/// Commands that connect clients to a running HTTP server.
-pub(crate) fn http(url: &str) -> String {
+/// Commands that connect clients to a running HTTP server. Where it wants a token, `TOKEN` stands for one.
+pub(crate) fn http(url: &str, token: bool) -> String {
+    let header = if token { " --header 'Authorization: Bearer TOKEN'" } else { "" };
+    let (variable, named) =
+        if token { ("OMNI_TOKEN=TOKEN ", " --bearer-token-env-var OMNI_TOKEN") } else { ("", "") };
     table(&[
-        ("Claude Code", format!("claude mcp add --transport http omni {url}")),
-        ("Codex", format!("codex mcp add omni --url {url}")),
-        ("Gemini CLI", format!("gemini mcp add --transport http omni {url}")),
+        ("Claude Code", format!("claude mcp add --transport http omni {url}{header}")),
+        ("Codex", format!("{variable}codex mcp add omni --url {url}{named}")),
+        ("Gemini CLI", format!("gemini mcp add --transport http{header} omni {url}")),
         (
             "Inspector",
-            format!("npx @modelcontextprotocol/inspector --cli {url} --transport http --method tools/list"),
+            format!(
+                "npx @modelcontextprotocol/inspector --cli {url} --transport http{header} --method tools/list"
+            ),
         ),
     ])
 }

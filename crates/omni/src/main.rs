@@ -7,6 +7,7 @@ mod call;
 mod connect;
 mod describe;
 mod doctor;
+mod door;
 mod embed_check;
 mod environments;
 mod executors;

@@ -2,23 +2,21 @@
 
 use std::fs;
 use std::io::{self, IsTerminal as _};
-use std::net::IpAddr;
 use std::path::Path;
 use std::sync::Arc;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result};
 use omni_call::{Executor, shown_path};
 use omni_catalog::Severity;
 use omni_exec::Governed;
-use omni_server::{Access, AllowedNames, Library, Server, ServerConfig, SessionKey, serve_http, serve_stdio};
+use omni_server::{Library, Server, ServerConfig, SessionKey, serve_http, serve_stdio};
 use rustix::process::{DumpableBehavior, set_dumpable_behavior};
-use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 
-use crate::access;
 use crate::args::{McpArguments, Transport};
 use crate::connect;
+use crate::door::{self, Door};
 use crate::executors::Executors;
 use crate::private;
 use crate::runner::{Keeper, RunnerLibrary};
@@ -146,22 +144,15 @@ async fn http(
     executors: &Arc<Executors>,
     stop: watch::Receiver<bool>,
 ) -> Result<()> {
-    let listener = listen(arguments).await?;
-    let address = listener.local_addr().context("the listening address cannot be read")?;
+    let Door { listener, access, names, url, said } = door::open(arguments, &places.file.http).await?;
     executors.warm_up(kept.server.snapshot()).await?;
-    let (access, open) = if address.ip().to_canonical().is_loopback() {
-        access::on_loopback(&arguments.allow_users, &places.file.http, address.ip())?
-    } else {
-        (Access::everybody(), None)
-    };
-    let names = AllowedNames::new(&arguments.allow_hosts, &arguments.allow_origins);
     let key = session_key(&places.state);
     let server = kept.server.clone();
     let preparing = Arc::clone(executors);
     let source = places.source();
     let keep = tokio::spawn(async move {
         kept.check().await;
-        announce(&kept.server, &source, &format!("http://{address}/mcp"), open.as_deref());
+        announce(&kept.server, &source, &url, &said);
         let snapshot = kept.server.snapshot();
         tokio::join!(preparing.prepare_environments(snapshot), kept.keep());
     });
@@ -170,44 +161,18 @@ async fn http(
     served.context("the HTTP server failed")
 }
 
-async fn listen(arguments: &McpArguments) -> Result<TcpListener> {
-    let host = arguments.host.trim_matches(['[', ']']);
-    let local = host == "localhost"
-        || host.parse::<IpAddr>().is_ok_and(|address| address.to_canonical().is_loopback());
-    if !local && !arguments.allow_unauthenticated {
-        bail!(
-            "`--host {host}` can be reached by other machines, and omni has no authentication: anybody there \
-             could run the tools; listen on 127.0.0.1 behind a proxy that authenticates, or say \
-             `--allow-unauthenticated`"
-        );
-    }
-    let port = arguments.port;
-    match TcpListener::bind((host, port)).await {
-        Ok(listener) => Ok(listener),
-        Err(error) if error.kind() == io::ErrorKind::AddrInUse => bail!(
-            "port {port} on {host} is in use; take another one with `--port {}`, or stop the program that has it",
-            port.wrapping_add(1).max(1024)
-        ),
-        Err(error) => Err(error).with_context(|| format!("omni cannot listen on {host} port {port}")),
-    }
-}
-
-/// Says on stderr what is served and how to connect.
-fn announce(server: &Server, source: &str, url: &str, open: Option<&str>) {
+/// Says on stderr what is served, and `said` of how to connect.
+fn announce(server: &Server, source: &str, url: &str, said: &str) {
     let snapshot = server.snapshot();
     let problems = snapshot.diagnostics().iter().filter(|found| found.severity != Severity::Note).count();
     let mut text = format!(
-        "omni {} serves {} tools of {} skills from {source} at {url}\n\n{}",
+        "omni {} serves {} tools of {} skills from {source} at {url}\n\n{said}",
         env!("CARGO_PKG_VERSION"),
         snapshot.tool_count(),
         snapshot.skills().len(),
-        connect::http(url)
     );
     if problems > 0 {
         text.push_str(&format!("\n{problems} problems with these skills: `omni doctor` lists them\n"));
-    }
-    if let Some(open) = open {
-        text.push_str(&format!("\nwarning: {open}\n"));
     }
     say(&text);
 }

@@ -352,6 +352,38 @@ fn only_one_revision_has_batches_and_answers_them_together() {
 }
 
 #[test]
+fn an_id_in_a_batch_is_taken_and_can_be_cancelled() {
+    let folder = Folder::new(TOOLS);
+    let mut client = folder.stdio(&[]);
+    client.initialize("2025-03-26");
+    let marker = folder.path("pid");
+    let nap = json!({"jsonrpc": "2.0", "id": 1, "method": "tools/call",
+        "params": {"name": "t.nap", "arguments": {"path": marker}}});
+    let ping = |id: i64| json!({"jsonrpc": "2.0", "id": id, "method": "ping"});
+    client.raw(format!("{}\n", json!([nap, ping(2), ping(2)])).as_bytes());
+    wait_file(&marker);
+    client.send(&ping(1));
+    assert_eq!(client.answer(1)["error"]["code"], -32600, "it is in the batch");
+    client.send(&ping(2));
+    assert_eq!(client.answer(2)["error"]["code"], -32600, "answered, but not sent yet");
+    let cancelled =
+        json!({"jsonrpc": "2.0", "method": "notifications/cancelled", "params": {"requestId": 1}});
+    client.send(&cancelled);
+    let replies = client.next();
+    let outcomes: Vec<_> = replies
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|reply| (&reply["id"], reply.get("error").is_some()))
+        .collect();
+    assert_eq!(outcomes, [(&json!(2), false), (&json!(2), true)]);
+    for id in [1, 2] {
+        client.send(&ping(id));
+        assert!(client.answer(id).get("result").is_some(), "{id} is free again");
+    }
+}
+
+#[test]
 fn a_last_line_without_its_end_is_answered_and_running_calls_may_finish() {
     let folder = Folder::new(
         "import time\n@tool\ndef soon() -> str:\n    \"Finish soon.\"\n    time.sleep(0.2)\n    return 'made it'\n",

@@ -59,3 +59,77 @@ fn a_peer_that_has_sent_and_closed_is_nobody_and_never_root() {
     stream.read_exact(&mut sent).unwrap();
     assert_eq!(&sent, b"GET", "its request is there all the same");
 }
+
+/// A client's socket that is bound to `port` before it connects, so that another one can have the same pair.
+fn connect_from(port: u16, to: SocketAddr) -> TcpStream {
+    use rustix::net::{self, AddressFamily, SocketType};
+    let socket = net::socket(AddressFamily::INET, SocketType::STREAM, None).unwrap();
+    net::sockopt::set_socket_reuseaddr(&socket, true).unwrap();
+    net::bind(&socket, &SocketAddr::from((Ipv4Addr::LOCALHOST, port))).unwrap();
+    net::connect(&socket, &to).unwrap();
+    TcpStream::from(socket)
+}
+
+#[test]
+fn a_port_that_somebody_else_has_taken_over_is_not_the_senders() {
+    let lookup = lookup();
+    let (listener, address) = listener("127.0.0.1:0");
+    let mut first = connect_from(0, address);
+    let port = first.local_addr().unwrap().port();
+    first.write_all(b"first").unwrap();
+    rustix::net::sockopt::set_socket_linger(&first, Some(std::time::Duration::ZERO)).unwrap();
+    drop(first);
+    let mut second = connect_from(port, address);
+    second.write_all(b"second").unwrap();
+    let (stream, remote, local) = accept(&listener);
+    let (other, other_remote, _) = accept(&listener);
+    assert_eq!(remote, other_remote, "one pair of addresses, one after the other");
+    assert!(matches!(lookup.user(&stream, remote, local), Err(PeerUnknown::Closed)), "that was reset");
+    assert_eq!(lookup.user(&other, remote, local).unwrap(), own());
+}
+
+#[test]
+fn a_pair_that_nobody_has_is_not_its_listeners() {
+    let lookup = lookup();
+    let (listener, address) = listener("127.0.0.1:0");
+    let client = TcpStream::connect(address).unwrap();
+    let (stream, _, local) = accept(&listener);
+    // Another process listens at the very address that the connection is said to come from.
+    let (_, elsewhere) = self::listener("127.0.0.1:0");
+    assert!(matches!(lookup.user(&stream, elsewhere, local), Err(PeerUnknown::Closed)));
+    let far = SocketAddr::from(([192, 0, 2, 1], 80));
+    assert!(matches!(lookup.user(&stream, far, local), Err(PeerUnknown::NotLocal)));
+    drop(client);
+}
+
+#[test]
+fn a_client_that_closes_after_it_was_looked_at_is_what_it_was() {
+    let lookup = lookup();
+    let (listener, address) = listener("127.0.0.1:0");
+    let client = TcpStream::connect(address).unwrap();
+    let (stream, remote, local) = accept(&listener);
+    assert_eq!(lookup.user(&stream, remote, local).unwrap(), own());
+    drop(client);
+    (&stream).read_exact(&mut [0]).unwrap_err();
+    assert!(matches!(lookup.user(&stream, remote, local), Err(PeerUnknown::Closed)));
+}
+
+#[test]
+fn peers_are_told_apart_by_the_most_that_is_known() {
+    let peer = |uid, principal: Option<&str>, remote: &str| Peer {
+        remote: remote.parse().unwrap(),
+        local: "127.0.0.1:1".parse().unwrap(),
+        uid,
+        principal: principal.map(Into::into),
+    };
+    let keys = [
+        peer(Some(1), Some("p"), "127.0.0.1:5").key(),
+        peer(Some(1), None, "127.0.0.1:5").key(),
+        peer(None, None, "[2001:db8::1:2]:5").key(),
+        peer(None, None, "[::ffff:192.0.2.1]:5").key(),
+        peer(None, None, "[::1]:5").key(),
+    ];
+    let addresses = ["2001:db8::", "192.0.2.1", "::1"].map(|ip| PeerKey::Address(ip.parse().unwrap()));
+    let [network, mapped, loopback] = addresses;
+    assert_eq!(keys, [PeerKey::Principal("p".into()), PeerKey::User(1), network, mapped, loopback]);
+}

@@ -18,6 +18,7 @@ use tokio::sync::{oneshot, watch};
 
 use crate::running::{Running, Step};
 use crate::server::{Answer, Caller, Server};
+use crate::transport::batch::{self, Item};
 use crate::transport::lines::{Line, Lines};
 use crate::transport::stopped;
 
@@ -73,6 +74,8 @@ type StepFuture = std::pin::Pin<Box<dyn Future<Output = Stepped> + Send>>;
 /// A request that has something to send, or that was cancelled and has nothing.
 struct Stepped {
     id: Option<Id>,
+    /// The ids of a batch that has ended.
+    batch: Vec<Id>,
     step: Option<Step>,
     /// The request itself, when it goes on.
     rest: Option<(Running, oneshot::Receiver<()>)>,
@@ -207,10 +210,28 @@ impl<W: AsyncWrite + Unpin> Client<W> {
 
     /// Reads a request, applies what it changes here, and starts it. `None` when it was put in flight.
     fn request(&mut self, raw: RawRequest) -> Option<Answer> {
-        let request = match self.admit(raw) {
-            Ok(request) => request,
-            Err(rejected) => return Some(Answer::Now(error_frame(rejected.id.as_ref(), &rejected.error))),
-        };
+        let id = raw.id.clone();
+        match self.begin(raw) {
+            Err(rejected) => Some(Answer::Now(error_frame(rejected.id.as_ref(), &rejected.error))),
+            Ok(Answer::Now(frame)) => Some(Answer::Now(frame)),
+            Ok(Answer::Later(running)) => {
+                let cancelled = self.in_flight(&id);
+                self.running.push(Box::pin(step(Some(id), running, cancelled)));
+                None
+            }
+        }
+    }
+
+    /// Takes note of a request that is being answered. What is returned resolves when its client takes it back.
+    fn in_flight(&mut self, id: &Id) -> oneshot::Receiver<()> {
+        let (cancel, cancelled) = oneshot::channel();
+        self.open.insert(id.clone(), cancel);
+        cancelled
+    }
+
+    /// Reads a request, applies what it changes here, and begins to answer it.
+    fn begin(&mut self, raw: RawRequest) -> Result<Answer, Rejected> {
+        let request = self.admit(raw)?;
         match &request.action {
             Action::Initialize(initialize) => {
                 self.revision = Some(initialize.agreed);
@@ -226,17 +247,7 @@ impl<W: AsyncWrite + Unpin> Client<W> {
             Action::SetLogLevel(level) => self.caller.log_level = Some(*level),
             _ => {}
         }
-        let id = request.id.clone();
-        let answer = self.server.answer(request, self.caller.clone());
-        match answer {
-            Answer::Now(_) => Some(answer),
-            Answer::Later(running) => {
-                let (cancel, cancelled) = oneshot::channel();
-                self.open.insert(id.clone(), cancel);
-                self.running.push(Box::pin(step(Some(id), running, cancelled)));
-                None
-            }
-        }
+        Ok(self.server.answer(request, self.caller.clone()))
     }
 
     fn admit(&self, raw: RawRequest) -> Result<Request, Rejected> {
@@ -257,36 +268,47 @@ impl<W: AsyncWrite + Unpin> Client<W> {
         self.server.read(raw, self.revision)
     }
 
-    /// A batch of 2025-03-26: its answers come together, in one array.
-    fn batch(&mut self, items: Vec<Result<Message, Rejected>>) {
-        let mut answers = Vec::new();
-        for item in items {
-            let answer = match item {
-                Err(rejected) => Answer::Now(error_frame(rejected.id.as_ref(), &rejected.error)),
-                Ok(Message::Request(raw)) => match self.admit(raw) {
-                    Err(rejected) => Answer::Now(error_frame(rejected.id.as_ref(), &rejected.error)),
-                    Ok(request) => self.server.answer(request, self.caller.clone()),
-                },
+    /// A batch of 2025-03-26: its answers come together, in one array. Each of its ids is in flight until then.
+    fn batch(&mut self, messages: Vec<Result<Message, Rejected>>) {
+        let mut items = Vec::new();
+        let mut batch = Vec::new();
+        for message in messages {
+            let begun = match message {
+                Ok(Message::Request(raw)) => {
+                    let id = raw.id.clone();
+                    self.begin(raw).map(|answer| (id, answer))
+                }
                 Ok(message) => {
                     self.message(message);
                     continue;
                 }
+                Err(rejected) => Err(rejected),
             };
-            answers.push(answer);
+            items.push(match begun {
+                Err(rejected) => Item::now(error_frame(rejected.id.as_ref(), &rejected.error)),
+                Ok((id, answer)) => {
+                    let cancelled = Some(self.in_flight(&id));
+                    batch.push(id);
+                    Item { answer, cancelled }
+                }
+            });
         }
-        if answers.is_empty() {
+        if items.is_empty() {
             return;
         }
-        let running = Running::without_id(join_batch(answers), None);
-        let (cancel, cancelled) = oneshot::channel();
-        // Nobody can cancel a batch as a whole: its sender lives as long as the future does.
         self.running.push(Box::pin(async move {
-            let _cancel = cancel;
-            step(None, running, cancelled).await
+            let step = batch::join(items).await.map(Step::Done);
+            Stepped { id: None, batch, step, rest: None }
         }));
     }
 
     fn stepped(&mut self, stepped: Stepped) {
+        for id in stepped.batch {
+            // One that was cancelled may be in use again, by a request that is still listened to.
+            if self.open.get(&id).is_some_and(oneshot::Sender::is_closed) {
+                self.open.remove(&id);
+            }
+        }
         match stepped.step {
             Some(Step::Event(frame)) => self.outbox.push(frame),
             Some(Step::Done(frame)) => {
@@ -311,25 +333,7 @@ async fn step(id: Option<Id>, mut running: Running, mut cancelled: oneshot::Rece
         step = running.step() => Some(step),
     };
     let rest = matches!(step, Some(Step::Event(_))).then_some((running, cancelled));
-    Stepped { id, step, rest }
-}
-
-/// The answers of a batch as one array, in the order of its requests.
-pub(crate) async fn join_batch(answers: Vec<Answer>) -> Frame {
-    let frames = futures_util::future::join_all(answers.into_iter().map(|answer| async {
-        match answer {
-            Answer::Now(frame) => frame,
-            Answer::Later(running) => running.answer().await,
-        }
-    }))
-    .await;
-    let mut array = Vec::with_capacity(frames.iter().map(Frame::len).sum::<usize>() + frames.len() + 2);
-    for (n, frame) in frames.iter().enumerate() {
-        array.push(if n == 0 { b'[' } else { b',' });
-        frame.parts().iter().for_each(|part| array.extend_from_slice(part));
-    }
-    array.push(b']');
-    Frame { head: array.into(), ..Frame::default() }
+    Stepped { id, batch: Vec::new(), step, rest }
 }
 
 /// Decodes a frame, on another thread when it is large.

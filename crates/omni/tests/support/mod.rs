@@ -9,7 +9,7 @@ pub mod ways;
 use std::collections::VecDeque;
 use std::fs;
 use std::io::{BufRead, BufReader, Read, Write};
-use std::net::TcpStream;
+use std::net::{SocketAddr, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, ChildStdout, Command, Output, Stdio};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
@@ -358,6 +358,8 @@ pub fn modern(more: &Value) -> Value {
 pub struct Http {
     pub child: Child,
     pub port: u16,
+    /// Where it says that it listens.
+    pub address: SocketAddr,
     /// Everything the server said on stderr until it was ready.
     pub announced: String,
 }
@@ -372,31 +374,35 @@ pub struct Reply {
 
 impl Http {
     fn start(folder: &Folder, arguments: &[&str]) -> Self {
-        let mut child = folder
-            .omni(&["mcp", "--transport", "http", "--port", "0"])
-            .args(arguments)
-            .stdin(Stdio::null())
-            .stdout(Stdio::null())
-            .stderr(Stdio::piped())
-            .spawn()
-            .unwrap();
+        let mut command = folder.omni(&["mcp", "--transport", "http", "--port", "0"]);
+        command.args(arguments);
+        Http::of(command)
+    }
+
+    /// The server that `command` starts.
+    pub fn of(mut command: Command) -> Self {
+        let mut child =
+            command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
         let mut stderr = BufReader::new(child.stderr.take().unwrap());
         let mut announced = String::new();
-        let port = loop {
+        let mut address: Option<SocketAddr> = None;
+        // What it says ends with an empty line after the commands and warnings, the last of which names the Inspector.
+        while address.is_none() || !announced.ends_with("\n\n") || !announced.contains("Inspector") {
             let mut line = String::new();
             assert_ne!(stderr.read_line(&mut line).unwrap(), 0, "the server ended: {announced}");
             announced.push_str(&line);
-            if let Some((_, rest)) = line.split_once(" at http://127.0.0.1:") {
-                break rest.split('/').next().unwrap().parse().unwrap();
+            if let Some((_, rest)) = line.split_once(" at http://") {
+                address = Some(rest.split('/').next().unwrap().parse().unwrap());
             }
-        };
+        }
+        let address = address.unwrap();
         // The rest is passed on, so that a full pipe cannot stop the server.
         std::thread::spawn(move || std::io::copy(&mut stderr, &mut std::io::stderr()));
-        Http { child, port, announced }
+        Http { child, port: address.port(), address, announced }
     }
 
     pub fn connect(&self) -> TcpStream {
-        let stream = TcpStream::connect(("127.0.0.1", self.port)).unwrap();
+        let stream = TcpStream::connect(self.address).unwrap();
         stream.set_read_timeout(Some(PATIENCE)).unwrap();
         stream
     }
@@ -413,7 +419,7 @@ impl Http {
         let mut head = format!("{method} /mcp HTTP/1.1\r\nConnection: close\r\n");
         let has = |name: &str| headers.iter().any(|(header, _)| header.eq_ignore_ascii_case(name));
         if !has("host") {
-            head.push_str(&format!("Host: 127.0.0.1:{}\r\n", self.port));
+            head.push_str(&format!("Host: {}\r\n", self.address));
         }
         if !has("content-type") {
             head.push_str("Content-Type: application/json\r\n");

@@ -43,10 +43,6 @@ impl ReplyBody {
             [frame.head, frame.body, frame.tail].into_iter().filter(|part| !part.is_empty()).collect();
         ReplyBody::Whole { parts, left }
     }
-
-    pub(crate) fn text(text: impl Into<Bytes>) -> Self {
-        ReplyBody::frame(Frame { head: text.into(), ..Frame::default() })
-    }
 }
 
 /// The events of one request, ending with its answer. **Dropping it** (the client closed the connection)

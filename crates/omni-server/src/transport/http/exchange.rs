@@ -24,14 +24,19 @@ use tokio::time::sleep;
 
 use super::Shared;
 use super::body::{EventStream, Held, ReplyBody};
+use super::cors;
+use super::negotiation::{self, Accepts};
 use crate::access::Visit;
 use crate::changes;
-use crate::gate::Closed;
+use crate::gate::{Closed, single};
 use crate::mirror;
+use crate::peer::Peer;
 use crate::running::{EventQueue, Running, Step};
 use crate::server::{Answer, Caller};
-use crate::session::Session;
-use crate::transport::stdio::{decode_frame, join_batch};
+use crate::session::{InFlight, Session};
+use crate::token::Unauthorized;
+use crate::transport::batch::{self, Item};
+use crate::transport::stdio::decode_frame;
 
 /// A call that takes longer than this is answered as a stream, so that its client sees headers before it
 /// gives up.
@@ -50,7 +55,10 @@ pub(super) async fn respond(
     visit: Arc<Visit>,
     request: HttpRequest<Incoming>,
 ) -> Result<Reply, Infallible> {
-    Ok(exchange(&shared, &visit, request).await.unwrap_or_else(|refusal| refusal))
+    let origin = shared.names.reading_origin(request.headers()).cloned();
+    let mut reply = exchange(&shared, &visit, request).await.unwrap_or_else(|refusal| refusal);
+    cors::mark(&mut reply, origin);
+    Ok(reply)
 }
 
 async fn exchange(
@@ -62,48 +70,91 @@ async fn exchange(
         return Err(refusal(StatusCode::FORBIDDEN, None, ErrorCode::InvalidRequest, why));
     }
     let (parts, body) = request.into_parts();
-    shared.names.check(parts.version, &parts.uri, &parts.headers).map_err(|closed| match closed {
+    let headers = &parts.headers;
+    let local = visit.peer.local.ip();
+    shared.names.check(parts.version, &parts.uri, headers, local).map_err(|closed| match closed {
         Closed::Malformed(why) => refusal(StatusCode::BAD_REQUEST, None, ErrorCode::InvalidRequest, &why),
         Closed::Forbidden(why) => refusal(StatusCode::FORBIDDEN, None, ErrorCode::InvalidRequest, &why),
     })?;
-    if parts.uri.path() != "/mcp" {
-        return Err(plain(StatusCode::NOT_FOUND, "the endpoint is /mcp\n"));
+    // Many clients and proxies add the slash.
+    if !matches!(parts.uri.path(), "/mcp" | "/mcp/") {
+        let why = "the endpoint is `/mcp`";
+        return Err(refusal(StatusCode::NOT_FOUND, None, ErrorCode::InvalidRequest, why));
     }
+    if parts.method == Method::OPTIONS
+        && let Some(answer) = cors::preflight(headers)
+    {
+        return Ok(answer);
+    }
+    let peer = &authenticate(shared, visit, headers)?;
+    // A session is of the legacy era; whatever names the modern one has none.
+    let in_session = headers.contains_key(SESSION_HEADER) && !names_modern(headers);
     match parts.method {
-        Method::POST => post(shared, &parts.headers, body).await,
-        Method::GET if parts.headers.contains_key(SESSION_HEADER) => listen(shared, &parts.headers),
-        Method::DELETE => Ok(delete(shared, &parts.headers)),
+        Method::POST => post(shared, peer, headers, body).await,
+        Method::GET if in_session => listen(shared, peer, headers),
+        Method::DELETE if in_session => delete(shared, peer, headers),
         _ => {
-            let why = "POST a message; in a session, GET what is said outside of requests, or DELETE it\n";
-            let mut reply = plain(StatusCode::METHOD_NOT_ALLOWED, why);
+            let why = "POST a message; in a session, GET what is said outside of requests, or DELETE it";
+            let mut reply = refusal(StatusCode::METHOD_NOT_ALLOWED, None, ErrorCode::InvalidRequest, why);
             reply.headers_mut().insert(header::ALLOW, HeaderValue::from_static("POST, GET, DELETE"));
             Err(reply)
         }
     }
 }
 
-async fn post(shared: &Arc<Shared>, headers: &HeaderMap, body: Incoming) -> Result<Reply, Reply> {
+/// The peer of a connection with whom this request of it stands for.
+fn authenticate(shared: &Shared, visit: &Visit, headers: &HeaderMap) -> Result<Peer, Reply> {
+    let refuse = |status, challenge, why: &str| {
+        let mut reply = refusal(status, None, ErrorCode::InvalidRequest, why);
+        if let Some(challenge) = challenge {
+            reply.headers_mut().insert(header::WWW_AUTHENTICATE, HeaderValue::from_static(challenge));
+        }
+        reply
+    };
+    match shared.access.principal(headers) {
+        Ok(principal) => Ok(Peer { principal, ..visit.peer.clone() }),
+        Err(Unauthorized::Malformed(why)) => Err(refuse(StatusCode::BAD_REQUEST, None, &why)),
+        Err(Unauthorized::Missing) => {
+            let why = "this server wants `Authorization: Bearer TOKEN`, with a token from the file that its \
+                       `--http-token` names";
+            Err(refuse(StatusCode::UNAUTHORIZED, Some("Bearer realm=\"omni\""), why))
+        }
+        Err(Unauthorized::Unknown) => {
+            let challenge = "Bearer realm=\"omni\", error=\"invalid_token\"";
+            let why = "the bearer token is none from the file that this server's `--http-token` names";
+            Err(refuse(StatusCode::UNAUTHORIZED, Some(challenge), why))
+        }
+    }
+}
+
+/// Whether the version header names a revision without sessions.
+fn names_modern(headers: &HeaderMap) -> bool {
+    let version = single(headers, &VERSION_HEADER).ok().flatten().and_then(Revision::from_name);
+    version.is_some_and(|revision| revision.era() == Era::Modern)
+}
+
+async fn post(
+    shared: &Arc<Shared>,
+    peer: &Peer,
+    headers: &HeaderMap,
+    body: Incoming,
+) -> Result<Reply, Reply> {
     let accepts = check_negotiation(headers)?;
     let budget = take_budget(shared, &body)?;
     let text = read_body(body, shared.server.config.limits.body_bytes_max).await?;
     let message = decode_frame(text).await.map_err(bad_request)?;
     match message {
-        Message::Request(raw) => Exchange { shared, headers, accepts, budget }.request(raw).await,
-        Message::Notification(raw) => notification(shared, headers, &raw),
+        Message::Request(raw) => Exchange { shared, peer, headers, accepts, budget }.request(raw).await,
+        Message::Notification(raw) => notification(shared, peer, headers, &raw),
         Message::Response => Ok(accepted()),
-        Message::Batch(items) => Exchange { shared, headers, accepts, budget }.batch(items).await,
+        Message::Batch(items) => Exchange { shared, peer, headers, accepts, budget }.batch(items).await,
     }
 }
 
 /// The stream of a legacy session, for what belongs to no request.
-fn listen(shared: &Arc<Shared>, headers: &HeaderMap) -> Result<Reply, Reply> {
-    let session = find_session(shared, headers)
-        .map_err(|error| json(StatusCode::NOT_FOUND, error_frame(None, &error)))?;
-    // There is nothing but events to be had here, so a client that takes anything takes those.
-    let anything = || headers.get_all(header::ACCEPT).iter().any(|value| value == "*/*");
-    let session =
-        session.filter(|_| accepted_kinds(headers).is_some_and(|accepts| accepts.events) || anything());
-    let Some(session) = session else {
+fn listen(shared: &Arc<Shared>, peer: &Peer, headers: &HeaderMap) -> Result<Reply, Reply> {
+    let session = find_session(shared, peer, headers).map_err(|error| no_session(None, &error))?;
+    let Some(session) = session.filter(|_| negotiation::takes_events(headers)) else {
         let why = "`Accept` must allow `text/event-stream`";
         return Err(refusal(StatusCode::NOT_ACCEPTABLE, None, ErrorCode::InvalidRequest, why));
     };
@@ -115,43 +166,13 @@ fn listen(shared: &Arc<Shared>, headers: &HeaderMap) -> Result<Reply, Reply> {
     Ok(stream(EventStream::new(running, Some(ended), None, Held { _budget: budget, _in_flight: None })))
 }
 
-/// Which content types a client takes.
-#[derive(Clone, Copy)]
-struct Accepts {
-    json: bool,
-    events: bool,
-}
-
 fn check_negotiation(headers: &HeaderMap) -> Result<Accepts, Reply> {
-    let content_type =
-        headers.get(header::CONTENT_TYPE).map(HeaderValue::as_bytes).unwrap_or(b"application/json");
-    let essence = content_type.split(|byte| *byte == b';').next().unwrap_or_default().trim_ascii();
-    if !essence.eq_ignore_ascii_case(b"application/json") {
-        let why = "`Content-Type` must be `application/json`";
-        return Err(refusal(StatusCode::UNSUPPORTED_MEDIA_TYPE, None, ErrorCode::InvalidRequest, why));
-    }
-    accepted_kinds(headers).ok_or_else(|| {
+    negotiation::check_content(headers)
+        .map_err(|why| refusal(StatusCode::UNSUPPORTED_MEDIA_TYPE, None, ErrorCode::InvalidRequest, why))?;
+    negotiation::accepted(headers).ok_or_else(|| {
         let why = "`Accept` must allow `application/json` and `text/event-stream`";
         refusal(StatusCode::NOT_ACCEPTABLE, None, ErrorCode::InvalidRequest, why)
     })
-}
-
-/// What `Accept` allows; `None` when that is nothing we have.
-fn accepted_kinds(headers: &HeaderMap) -> Option<Accepts> {
-    let mut accepts = Accepts { json: false, events: false };
-    let mut values = headers.get_all(header::ACCEPT).iter().peekable();
-    if values.peek().is_none() {
-        return Some(Accepts { json: true, events: false });
-    }
-    for kind in values.filter_map(|value| value.to_str().ok()).flat_map(|value| value.split(',')) {
-        match kind.split(';').next().unwrap_or_default().trim() {
-            "application/json" | "application/*" => accepts.json = true,
-            "text/event-stream" | "text/*" => accepts.events = true,
-            "*/*" => accepts = Accepts { json: true, events: accepts.events },
-            _ => {}
-        }
-    }
-    (accepts.json || accepts.events).then_some(accepts)
 }
 
 /// Takes the body's share of the budget before a byte of it is read.
@@ -201,6 +222,7 @@ async fn read_body(mut body: Incoming, max: usize) -> Result<Bytes, Reply> {
 /// One request (or batch) with the headers it came under.
 struct Exchange<'a> {
     shared: &'a Arc<Shared>,
+    peer: &'a Peer,
     headers: &'a HeaderMap,
     accepts: Accepts,
     budget: OwnedSemaphorePermit,
@@ -209,13 +231,12 @@ struct Exchange<'a> {
 impl Exchange<'_> {
     async fn request(self, raw: RawRequest) -> Result<Reply, Reply> {
         let method = raw.method.clone();
-        let session = find_session(self.shared, self.headers)
-            .map_err(|error| json(StatusCode::NOT_FOUND, error_frame(Some(&raw.id), &error)))?;
-        let request = self
-            .shared
-            .server
-            .read(raw, session.as_ref().map(|session| session.revision))
-            .map_err(|rejected| self.rejected(rejected, session.is_some()))?;
+        let mut session = None;
+        let read = self.shared.server.read_in(raw, || {
+            session = find_session(self.shared, self.peer, self.headers)?;
+            Ok(session.as_ref().map(|session| session.revision))
+        });
+        let request = read.map_err(|rejected| self.rejected(rejected, session.is_some()))?;
         if request.revision.era() == Era::Modern {
             self.check_headers(&request, &method)?;
             return self.run(request, None).await;
@@ -223,7 +244,7 @@ impl Exchange<'_> {
         self.check_version(&request)?;
         match &request.action {
             Action::Initialize(initialize) => {
-                let session = self.shared.sessions.open(initialize);
+                let session = self.shared.sessions.open(initialize, &self.peer.owner());
                 tracing::info!(
                     client = initialize.client.name,
                     version = initialize.client.version,
@@ -247,12 +268,15 @@ impl Exchange<'_> {
 
     /// A legacy request may leave its version header out, or name any revision that we speak.
     fn check_version(&self, request: &Request) -> Result<(), Reply> {
-        let Some(version) = self.headers.get(VERSION_HEADER) else { return Ok(()) };
-        let version = String::from_utf8_lossy(version.as_bytes());
-        if Revision::from_name(&version).is_some() || matches!(request.action, Action::Initialize(_)) {
+        let version = single(self.headers, &VERSION_HEADER).map_err(|closed| {
+            let (Closed::Malformed(why) | Closed::Forbidden(why)) = closed;
+            refusal(StatusCode::BAD_REQUEST, Some(&request.id), ErrorCode::InvalidRequest, &why)
+        })?;
+        let Some(version) = version else { return Ok(()) };
+        if Revision::from_name(version).is_some() || matches!(request.action, Action::Initialize(_)) {
             return Ok(());
         }
-        let error = RpcError::unsupported_version(&version);
+        let error = RpcError::unsupported_version(version);
         Err(json(StatusCode::BAD_REQUEST, error_frame(Some(&request.id), &error)))
     }
 
@@ -296,8 +320,7 @@ impl Exchange<'_> {
         let mut cancelled = None;
         if let Some(session) = &session {
             let Some((guard, receiver)) = session.begin(&id) else {
-                let error = RpcError::new(ErrorCode::InvalidRequest, "a request with this id is still open");
-                return Err(json(StatusCode::BAD_REQUEST, error_frame(Some(&id), &error)));
+                return Err(json(StatusCode::BAD_REQUEST, error_frame(Some(&id), &still_open())));
             };
             in_flight = Some(guard);
             cancelled = Some(receiver);
@@ -305,42 +328,58 @@ impl Exchange<'_> {
         let caller = self.caller(session.as_ref());
         let held = Held { _budget: self.budget, _in_flight: in_flight };
         match self.shared.server.answer(request, caller) {
-            Answer::Now(frame) => Ok(json(StatusCode::OK, frame)),
+            Answer::Now(frame) if self.accepts.json => Ok(json(StatusCode::OK, frame)),
+            Answer::Now(frame) => Ok(stream(EventStream::new(Running::finished(frame), None, None, held))),
             Answer::Later(running) => Ok(drive(running, cancelled, held, self.accepts).await),
         }
     }
 
     /// A batch of 2025-03-26: answers come together, and a batch without requests gets none.
-    async fn batch(self, items: Vec<Result<Message, Rejected>>) -> Result<Reply, Reply> {
-        let session = find_session(self.shared, self.headers)
-            .map_err(|error| json(StatusCode::NOT_FOUND, error_frame(None, &error)))?;
+    async fn batch(self, messages: Vec<Result<Message, Rejected>>) -> Result<Reply, Reply> {
+        let session =
+            find_session(self.shared, self.peer, self.headers).map_err(|error| no_session(None, &error))?;
         let Some(session) = session.filter(|session| session.revision.has_batches()) else {
             let why = "this protocol revision has no batches";
             return Err(refusal(StatusCode::BAD_REQUEST, None, ErrorCode::InvalidRequest, why));
         };
-        let mut answers = Vec::new();
-        for item in items {
-            let request = match item {
-                Ok(Message::Request(raw)) => self.shared.server.read(raw, Some(session.revision)),
+        let mut items = Vec::new();
+        // Each id is taken until all are answered.
+        let mut in_flight = Vec::new();
+        for message in messages {
+            items.push(match message {
+                Ok(Message::Request(raw)) => match self.begin_in_batch(raw, &session) {
+                    Ok((item, guard)) => {
+                        in_flight.push(guard);
+                        item
+                    }
+                    Err(rejected) => Item::now(error_frame(rejected.id.as_ref(), &rejected.error)),
+                },
                 Ok(Message::Notification(raw)) => {
                     apply(&session, &raw);
                     continue;
                 }
                 Ok(Message::Response | Message::Batch(_)) => continue,
-                Err(rejected) => Err(rejected),
-            };
-            answers.push(match request {
-                Ok(request) => {
-                    let caller = Caller { takes_events: false, ..self.caller(Some(&session)) };
-                    self.shared.server.answer(request, caller)
-                }
-                Err(rejected) => Answer::Now(error_frame(rejected.id.as_ref(), &rejected.error)),
+                Err(rejected) => Item::now(error_frame(rejected.id.as_ref(), &rejected.error)),
             });
         }
-        if answers.is_empty() {
+        if items.is_empty() {
             return Ok(accepted());
         }
-        Ok(json(StatusCode::OK, join_batch(answers).await))
+        let answers = batch::join(items).await;
+        Ok(answers.map_or_else(withdrawn, |answers| json(StatusCode::OK, answers)))
+    }
+
+    fn begin_in_batch(&self, raw: RawRequest, session: &Arc<Session>) -> Result<(Item, InFlight), Rejected> {
+        let request = self.shared.server.read(raw, Some(session.revision))?;
+        let Some((guard, cancelled)) = session.begin(&request.id) else {
+            return Err(Rejected { id: Some(request.id), error: still_open() });
+        };
+        if let Action::SetLogLevel(level) = &request.action {
+            session.set_log_level(*level);
+        }
+        let caller = Caller { takes_events: false, ..self.caller(Some(session)) };
+        let answer = self.shared.server.answer(request, caller);
+        Ok((Item { answer, cancelled: Some(cancelled) }, guard))
     }
 
     /// A request that could not be read. In a legacy session its error is an ordinary answer.
@@ -362,6 +401,7 @@ impl Exchange<'_> {
             ErrorCode::MethodNotFound if in_session => StatusCode::OK,
             ErrorCode::MethodNotFound => StatusCode::NOT_FOUND,
             ErrorCode::InvalidParams if in_session => StatusCode::OK,
+            ErrorCode::UnknownSession => StatusCode::NOT_FOUND,
             _ => StatusCode::BAD_REQUEST,
         };
         json(status, error_frame(rejected.id.as_ref(), &error))
@@ -414,10 +454,17 @@ fn withdrawn() -> Reply {
     reply
 }
 
-fn notification(shared: &Shared, headers: &HeaderMap, raw: &RawNotification) -> Result<Reply, Reply> {
-    let session = find_session(shared, headers)
-        .map_err(|error| json(StatusCode::NOT_FOUND, error_frame(None, &error)))?;
-    if let Some(session) = session {
+fn notification(
+    shared: &Shared,
+    peer: &Peer,
+    headers: &HeaderMap,
+    raw: &RawNotification,
+) -> Result<Reply, Reply> {
+    if names_modern(headers) {
+        // Nothing that a client of the modern era can say by itself means anything to us.
+        return Ok(accepted());
+    }
+    if let Some(session) = find_session(shared, peer, headers).map_err(|error| no_session(None, &error))? {
         apply(&session, raw);
     }
     Ok(accepted())
@@ -430,21 +477,37 @@ fn apply(session: &Session, raw: &RawNotification) {
     }
 }
 
-fn delete(shared: &Shared, headers: &HeaderMap) -> Reply {
-    let ended = headers
-        .get(SESSION_HEADER)
-        .and_then(|token| token.to_str().ok())
-        .is_some_and(|token| shared.sessions.end(token));
-    if ended { accepted_with(StatusCode::OK) } else { plain(StatusCode::NOT_FOUND, "no such session\n") }
+fn delete(shared: &Shared, peer: &Peer, headers: &HeaderMap) -> Result<Reply, Reply> {
+    let session = find_session(shared, peer, headers).map_err(|error| no_session(None, &error))?;
+    if let Some(session) = session {
+        shared.sessions.end(&session.token, &peer.owner());
+    }
+    Ok(accepted_with(StatusCode::OK))
 }
 
-/// The session that the headers name; `None` when they name none.
-fn find_session(shared: &Shared, headers: &HeaderMap) -> Result<Option<Arc<Session>>, RpcError> {
-    let Some(token) = headers.get(SESSION_HEADER) else { return Ok(None) };
-    let session = token.to_str().ok().and_then(|token| shared.sessions.find(token));
-    session.map(Some).ok_or_else(|| {
+/// The peer's session that the headers name; `None` when they name none.
+fn find_session(shared: &Shared, peer: &Peer, headers: &HeaderMap) -> Result<Option<Arc<Session>>, RpcError> {
+    let token = single(headers, &SESSION_HEADER).map_err(|closed| {
+        let (Closed::Malformed(why) | Closed::Forbidden(why)) = closed;
+        RpcError::new(ErrorCode::InvalidRequest, why)
+    })?;
+    let Some(token) = token else { return Ok(None) };
+    shared.sessions.find(token, &peer.owner()).map(Some).ok_or_else(|| {
         RpcError::new(ErrorCode::UnknownSession, "no such session; send `initialize` to open a new one")
     })
+}
+
+/// The refusal of a request whose session cannot be had.
+fn no_session(id: Option<&omni_protocol::Id>, error: &RpcError) -> Reply {
+    let status = match error.code {
+        ErrorCode::UnknownSession => StatusCode::NOT_FOUND,
+        _ => StatusCode::BAD_REQUEST,
+    };
+    json(status, error_frame(id, error))
+}
+
+fn still_open() -> RpcError {
+    RpcError::new(ErrorCode::InvalidRequest, "a request with this id is still open")
 }
 
 fn bad_request(rejected: Rejected) -> Reply {
@@ -484,12 +547,5 @@ fn accepted() -> Reply {
 fn accepted_with(status: StatusCode) -> Reply {
     let mut reply = Response::new(ReplyBody::empty());
     *reply.status_mut() = status;
-    reply
-}
-
-fn plain(status: StatusCode, text: &'static str) -> Reply {
-    let mut reply = Response::new(ReplyBody::text(text));
-    *reply.status_mut() = status;
-    reply.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("text/plain"));
     reply
 }

@@ -4,7 +4,9 @@
 //! takes long; then it becomes a stream of events.
 
 mod body;
+mod cors;
 mod exchange;
+mod negotiation;
 
 use std::io;
 use std::net::SocketAddr;

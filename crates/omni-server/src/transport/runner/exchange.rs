@@ -1,7 +1,6 @@
 //! One request and its answer.
 
 use std::convert::Infallible;
-use std::net::IpAddr;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -13,7 +12,6 @@ use http_body::{Body, Frame, SizeHint};
 use http_body_util::BodyExt;
 use hyper::body::Incoming;
 use hyper::header::{self, HeaderMap, HeaderValue};
-use hyper::http::uri::Authority;
 use hyper::{Method, Request as HttpRequest, Response, StatusCode};
 use omni_call::Deadline;
 use omni_protocol::ItemKind;
@@ -26,6 +24,7 @@ use tokio::time::timeout_at;
 use super::request::{RunRequest, object_text};
 use super::stream::{CallStream, Speaker, Waiting};
 use super::{BODY_BYTES_MAX, Guard, Shared};
+use crate::authority::{Authority, Host};
 use crate::call::{Ran, Terms};
 use crate::library::{Contents, LibraryError, Prompt};
 
@@ -115,11 +114,12 @@ fn check_caller(method: &Method, headers: &HeaderMap) -> Result<(), String> {
     }
     let mut hosts = headers.get_all(header::HOST).iter();
     let host = hosts.next().and_then(|host| host.to_str().ok()).unwrap_or_default();
-    let authority = host.parse::<Authority>().ok().filter(|authority| !authority.as_str().contains('@'));
-    let ours = authority.is_some_and(|authority| {
-        let name = authority.host().trim_matches(['[', ']']);
-        name == "localhost" || name.parse::<IpAddr>().is_ok()
-    });
+    // Any address: a page is found under a name, and only the name could be led here.
+    let ours = match Authority::parse(host).map(|authority| authority.host) {
+        Some(Host::Name(name)) => &*name == "localhost",
+        Some(Host::Address(_)) => true,
+        None => false,
+    };
     if !ours || hosts.next().is_some() {
         let host: String = host.chars().take(100).collect();
         return Err(format!("`Host: {host}` is no name of this runner; use localhost or an address"));

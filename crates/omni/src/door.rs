@@ -1,0 +1,109 @@
+//! Where the HTTP server listens, who may call it there, and what is said of that.
+
+use std::io;
+use std::net::{IpAddr, SocketAddr, UdpSocket};
+
+use anyhow::{Context as _, Result, bail};
+use omni_call::shown_path;
+use omni_server::{Access, AllowedNames};
+use tokio::net::TcpListener;
+
+use crate::access::{self, HttpTable};
+use crate::args::McpArguments;
+use crate::connect;
+
+/// A listener with the rules for those who come.
+pub(crate) struct Door {
+    pub(crate) listener: TcpListener,
+    pub(crate) access: Access,
+    pub(crate) names: AllowedNames,
+    /// Where clients find the server.
+    pub(crate) url: String,
+    /// How to connect the usual clients, and what is open to whom.
+    pub(crate) said: String,
+}
+
+/// Begins to listen.
+///
+/// # Errors
+/// A setting that cannot be meant, an address that cannot be had, and one that other machines reach, unless that is
+/// said to be meant.
+pub(crate) async fn open(arguments: &McpArguments, table: &HttpTable) -> Result<Door> {
+    let host = arguments.host.trim_matches(['[', ']']);
+    let mut hosts = arguments.allow_hosts.clone();
+    if host.parse::<IpAddr>().is_err() {
+        // Whoever says where to listen by a name calls there by it.
+        hosts.push(host.to_owned());
+    }
+    let names = AllowedNames::new(&hosts, &arguments.allow_origins)?;
+    let tokens = arguments.http_token.as_deref().map(access::tokens).transpose()?;
+    let has_token = tokens.is_some();
+    let listener = listen(host, arguments.port).await?;
+    let address = listener.local_addr().context("the listening address cannot be read")?;
+    let local = address.ip().to_canonical().is_loopback();
+    if !local && !arguments.allow_unauthenticated {
+        let open = if has_token { "read what passes, the token included" } else { "run the tools" };
+        bail!(
+            "`--host {host}` can be reached by other machines, and anybody there could {open}; listen on 127.0.0.1 \
+             behind a proxy that authenticates, or say `--allow-unauthenticated`"
+        );
+    }
+    let (access, mut warnings) = match tokens {
+        Some(tokens) => (Access::tokens(tokens), None),
+        None if local => access::on_loopback(&arguments.allow_users, table, address.ip())?,
+        None => (Access::everybody(), None),
+    };
+    if !local {
+        let port = address.port();
+        warnings = Some(if has_token {
+            format!("whoever is on the way to port {port} can read what passes, the token included")
+        } else {
+            format!(
+                "ANYBODY WHO REACHES PORT {port} CAN RUN THESE TOOLS AS THE USER THAT RUNS OMNI; nothing asks who calls"
+            )
+        });
+    } else if arguments.allow_unauthenticated {
+        warnings.get_or_insert_with(|| {
+            "`--allow-unauthenticated` changes nothing on loopback; `http.allow_users` in omni.toml lets other users in"
+                .to_owned()
+        });
+    }
+    let url = format!("http://{}/mcp", reachable(address));
+    let mut said = connect::http(&url, has_token);
+    if let Some(file) = &arguments.http_token {
+        said.push_str(&format!("TOKEN stands for a line of {}\n", shown_path(file)));
+    }
+    if let Some(warning) = warnings {
+        said.push_str(&format!("warning: {warning}\n"));
+    }
+    Ok(Door { listener, access, names, url, said })
+}
+
+async fn listen(host: &str, port: u16) -> Result<TcpListener> {
+    match TcpListener::bind((host, port)).await {
+        Ok(listener) => Ok(listener),
+        Err(error) if error.kind() == io::ErrorKind::AddrInUse => bail!(
+            "port {port} on {host} is in use; take another one with `--port {}`, or stop the program that has it",
+            port.wrapping_add(1).max(1024)
+        ),
+        Err(error) => Err(error).with_context(|| format!("omni cannot listen on {host} port {port}")),
+    }
+}
+
+/// An address under which others reach a listener: of one on all addresses, that by which this machine would go out.
+fn reachable(address: SocketAddr) -> SocketAddr {
+    if !address.ip().is_unspecified() {
+        return address;
+    }
+    // Nothing is sent: connecting a UDP socket only picks the route. The targets are addresses of documentation.
+    let out = |own: &str, target: &str| {
+        let socket = UdpSocket::bind((own, 0)).ok()?;
+        socket.connect((target, 9)).ok()?;
+        Some(socket.local_addr().ok()?.ip()).filter(|ip| !ip.is_unspecified())
+    };
+    let by_ipv4 = || out("0.0.0.0", "192.0.2.1");
+    let ip = if address.is_ipv6() { by_ipv4().or_else(|| out("::", "2001:db8::1")) } else { by_ipv4() };
+    let loopback =
+        if address.is_ipv6() { IpAddr::from([0, 0, 0, 0, 0, 0, 0, 1]) } else { [127, 0, 0, 1].into() };
+    SocketAddr::new(ip.unwrap_or(loopback), address.port())
+}
