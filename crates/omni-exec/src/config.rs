@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use omni_call::ForkSettings;
+use serde::{Serialize, Serializer};
 use serde_json::{Map, Value};
 
 use crate::Isolation;
@@ -25,6 +26,23 @@ pub struct Embedding {
     pub utf8: bool,
 }
 
+/// A file or folder that no tool which writes files may write: the Python package refuses.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Protected {
+    /// Real: absolute, without links. It need not exist.
+    pub path: PathBuf,
+    /// What it is, for the model: "the folder of skills that omni serves".
+    pub what: String,
+    /// May not be read either.
+    pub secret: bool,
+}
+
+impl Serialize for Protected {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        (self.path.to_string_lossy(), &self.what, self.secret).serialize(serializer)
+    }
+}
+
 /// How processes are started and bounded. One value serves the pool and the spawner.
 #[derive(Clone, Debug)]
 pub struct ExecConfig {
@@ -41,6 +59,8 @@ pub struct ExecConfig {
     pub root: PathBuf,
     /// Settings by skill, handed to `Context.settings`.
     pub settings: Map<String, Value>,
+    /// What the server runs and obeys: tools are kept from writing there.
+    pub protected: Vec<Protected>,
     /// Names of environment variables passed on besides the usual ones (`PATH`, `HOME`, `LANG`, …).
     pub env_allowed: Vec<String>,
     /// What every process may take from the machine, each by itself.
@@ -128,6 +148,7 @@ impl ExecConfig {
             launcher,
             root,
             settings: Map::new(),
+            protected: Vec::new(),
             env_allowed: Vec::new(),
             limits: ProcessLimits::default(),
             isolation: Isolation::default(),

@@ -27,7 +27,7 @@ mod wire;
 
 mod process;
 
-pub use config::{Embedding, ExecConfig, Interpreter, ProcessLimits, WorkerLife};
+pub use config::{Embedding, ExecConfig, Interpreter, ProcessLimits, Protected, WorkerLife};
 pub use embedded::{Embedded, check_embedding};
 pub use environments::{
     Environment, EnvironmentConfig, EnvironmentError, Environments, Made, Progress, Stored, find_uv,

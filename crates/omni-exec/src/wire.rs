@@ -13,6 +13,8 @@ use serde_json::value::RawValue;
 use serde_json::{Map, Value};
 use thiserror::Error;
 
+use crate::Protected;
+
 /// The protocol spoken here. A worker that announces another one is refused.
 pub(crate) const PROTO: u32 = 1;
 
@@ -40,6 +42,9 @@ pub(crate) struct Hello<'a> {
     pub(crate) key: Option<&'a str>,
     pub(crate) root: &'a str,
     pub(crate) settings: &'a Map<String, Value>,
+    /// Paths that tools are kept from writing, what they are, and whether they are secret.
+    #[serde(skip_serializing_if = "<[_]>::is_empty")]
+    pub(crate) protected: &'a [Protected],
     pub(crate) frame_bytes_max: usize,
     pub(crate) result_bytes_max: usize,
 }

@@ -563,6 +563,7 @@ fn greet(channel: &mut Channel, page: &StatusPage, config: &ExecConfig, mode: Mo
         key: Some(&digits),
         root: &config.root.to_string_lossy(),
         settings: &config.settings,
+        protected: &config.protected,
         frame_bytes_max: config.frame_bytes_max,
         result_bytes_max: config.result_bytes_max,
     };

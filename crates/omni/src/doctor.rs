@@ -12,6 +12,7 @@ use serde_json::json;
 use crate::args::{DoctorArguments, RunArguments, WorkArguments};
 use crate::environments::{self, Report};
 use crate::executors::LAUNCHER;
+use crate::protected::{self, WithinRoot};
 use crate::python::{self, Python, Refusal, Tried};
 use crate::reading::{self, Counts, join, plural};
 use crate::runner::Health;
@@ -61,6 +62,13 @@ pub(crate) fn run(arguments: &DoctorArguments, out: &mut Output) -> Result<u8> {
         None
     };
     environments.iter().for_each(|report| report.count(&mut counts));
+    let mut obeyed = places.protected.clone();
+    if let Ok(python) = &python {
+        let uv = environments::uv(&settings.environments).ok().flatten();
+        obeyed.extend(protected::of_python(python, uv.as_deref()));
+    }
+    let within_root = WithinRoot::of(&obeyed, &places.root, &places.skills);
+    within_root.count(&mut counts);
     if arguments.read.json {
         let report = json!({
             "python": python.as_ref().ok(),
@@ -71,6 +79,8 @@ pub(crate) fn run(arguments: &DoctorArguments, out: &mut Output) -> Result<u8> {
             "runner_error": runner.as_ref().and_then(|asked| asked.as_ref().err()),
             "isolation": if isolation.is_ok() { "namespaces" } else { "none" },
             "isolation_reason": isolation.as_ref().err(),
+            "root": places.root,
+            "protected_within_root": within_root.json(),
             "skills_dir": places.skills,
             "skills": snapshot.skills().len(),
             "tools": snapshot.tool_count(),
@@ -140,6 +150,7 @@ pub(crate) fn run(arguments: &DoctorArguments, out: &mut Output) -> Result<u8> {
         }
         let (skills, tools) =
             (plural(snapshot.skills().len(), "skill"), plural(snapshot.tool_count(), "tool"));
+        within_root.write(&places.root, out)?;
         writeln!(out, "skills  {skills} with {tools} in {}", places.source())?;
         if let Some(report) = &environments {
             report.write(out)?;

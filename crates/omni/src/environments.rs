@@ -23,6 +23,19 @@ pub(crate) fn folder(cache: &Path) -> PathBuf {
     cache.join("environments")
 }
 
+/// The program `uv`: the one that is named, else one that is found.
+pub(crate) fn uv(settings: &EnvironmentSettings) -> Result<Option<PathBuf>> {
+    let Some(named) = &settings.uv else {
+        let path = std::env::var_os("PATH").unwrap_or_default();
+        let folders: Vec<PathBuf> = std::env::split_paths(&path).collect();
+        return Ok(omni_exec::find_uv(&folders, Home::folder().as_deref()));
+    };
+    match python::locate(named) {
+        Some(uv) => Ok(Some(uv)),
+        None => bail!("`environments.uv = \"{}\"` in omni.toml: there is no such program", shown_path(named)),
+    }
+}
+
 /// The environments below `cache`, made with what `settings` say. Starts nothing.
 pub(crate) fn open(
     cache: &Path,
@@ -30,19 +43,7 @@ pub(crate) fn open(
     base: ExecConfig,
     python: &Python,
 ) -> Result<Environments> {
-    let uv = match &settings.uv {
-        Some(named) => match python::locate(named) {
-            Some(uv) => Some(uv),
-            None => {
-                bail!("`environments.uv = \"{}\"` in omni.toml: there is no such program", shown_path(named))
-            }
-        },
-        None => {
-            let path = std::env::var_os("PATH").unwrap_or_default();
-            let folders: Vec<PathBuf> = std::env::split_paths(&path).collect();
-            omni_exec::find_uv(&folders, Home::folder().as_deref())
-        }
-    };
+    let uv = uv(settings)?;
     let mut numbers = python.version.split('.').map(|number| number.parse().unwrap_or(0));
     let python_version = std::array::from_fn(|_| numbers.next().unwrap_or(0));
     Ok(Environments::new(EnvironmentConfig {

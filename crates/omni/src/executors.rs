@@ -8,7 +8,8 @@ use anyhow::{Context, Result, bail};
 use omni_call::{BoxFuture, Call, Ending, EventSink, Executor, ExecutorKind, ForkSettings, Outcome};
 use omni_catalog::Snapshot;
 use omni_exec::{
-    Embedded, Environments, ExecConfig, Fork, Isolation, Pool, ProcessLimits, Runner, Spawn, WorkerLife,
+    Embedded, Environments, ExecConfig, Fork, Isolation, Pool, ProcessLimits, Protected, Runner, Spawn,
+    WorkerLife,
 };
 use tokio::sync::OnceCell;
 
@@ -16,7 +17,7 @@ use crate::environments::{self, Sets};
 use crate::python::{Python, Refusal};
 use crate::runner::RunnerSettings;
 use crate::settings::{EnvironmentSettings, Places, RunSettings};
-use crate::{assets, python};
+use crate::{assets, protected, python};
 
 /// The program that becomes workers: ours. By way of /proc it is found even after an update has replaced its file.
 pub(crate) const LAUNCHER: &str = "/proc/self/exe";
@@ -57,6 +58,7 @@ struct Plan {
     python: Option<PathBuf>,
     cache: PathBuf,
     root: PathBuf,
+    protected: Vec<Protected>,
     /// The folder of skills, when it is the one that comes with omni.
     shipped: Option<PathBuf>,
     settings: serde_json::Map<String, serde_json::Value>,
@@ -162,6 +164,7 @@ impl Plan {
             python: settings.python.clone(),
             cache: places.cache.clone(),
             root: places.root.clone(),
+            protected: places.protected.clone(),
             shipped: Some(places.skills.clone()).filter(|skills| assets::are_shipped(skills, &places.cache)),
             settings: places.file.skills.clone(),
             env: settings.env.clone(),
@@ -199,6 +202,10 @@ impl Plan {
         let launcher = PathBuf::from(LAUNCHER);
         let mut config = ExecConfig::new(python.executable.clone(), package, launcher, self.root.clone());
         config.settings = self.settings.clone();
+        config.protected = self.protected.clone();
+        config
+            .protected
+            .extend(protected::of_python(&python, environments::uv(&self.environments)?.as_deref()));
         config.env_allowed = self.env.clone();
         config.workers_min = self.workers.min;
         config.workers_max = self.workers.max;

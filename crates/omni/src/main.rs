@@ -18,6 +18,7 @@ mod log;
 mod mcp;
 mod private;
 mod progress_line;
+mod protected;
 mod python;
 mod python_path;
 mod reading;

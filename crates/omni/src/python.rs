@@ -120,11 +120,14 @@ pub(crate) fn locate(name: &Path) -> Option<PathBuf> {
 }
 
 const ASK: &str = "
-import json, os, site, sys
+import json, os, site, sys, sysconfig
 print(sys.executable)
 print('.'.join(map(str, sys.version_info[:3])))
 configs = [os.path.join(prefix, 'pyvenv.cfg') for prefix in (sys.prefix, sys.base_prefix)]
-folders = [*filter(None, sys.path), site.getusersitepackages(), *filter(os.path.exists, configs)]
+paths = sysconfig.get_paths()
+# Not all of `sys.path`: a project that is installed to be edited is in it, and is there to be edited.
+folders = {paths['stdlib'], paths['platstdlib'], *site.getsitepackages(), site.getusersitepackages()}
+folders = sorted(folders) + [path for path in configs if os.path.exists(path)]
 print(json.dumps({'tag': sys.implementation.cache_tag, 'folders': folders}))
 ";
 

@@ -195,3 +195,82 @@ fn the_users_own_settings_file_is_obeyed_only_while_nobody_else_can_write_it() {
     let output = folder.run(&["list"]);
     assert!(!output.status.success() && stderr(&output).contains("others can write"), "{}", stderr(&output));
 }
+
+/// What a tool that writes files answers, for one path.
+fn write(folder: &Folder, executor: &str, path: &str) -> (bool, String) {
+    let arguments =
+        serde_json::json!({"path": path, "content": "pwned = 1\n", "mode": "overwrite"}).to_string();
+    let output = folder.run(&["call", "files.write", "--args", &arguments, "--executor", executor]);
+    (output.status.success(), stderr(&output))
+}
+
+#[test]
+fn no_tool_of_ours_writes_what_omni_runs_or_obeys_whatever_runs_the_tool() {
+    let mut folder = Folder::empty();
+    let shipped = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../skills/files");
+    let copied = Command::new("cp").arg("-r").arg(shipped).arg(folder.path("files")).status().unwrap();
+    assert!(copied.success());
+    folder.write("skills/README", "");
+    fs::rename(folder.path("files"), folder.path("skills/files")).unwrap();
+    folder.env.push(("OMNI_CACHE_DIR", folder.path("cache").display().to_string()));
+    // The Python in use is an environment of the project.
+    let mut venv = Command::new("python3");
+    venv.args(["-m", "venv", "--without-pip", ".venv"]).current_dir(folder.dir.path());
+    assert!(venv.status().unwrap().success());
+    folder.env.push(("OMNI_PYTHON", folder.path(".venv/bin/python").display().to_string()));
+    let site = named(&folder.path(".venv/lib"), "python3").join("site-packages/evil.pth");
+    folder.write("home/.local/state/omni/session.key", "");
+    for executor in ["pool", "fork", "spawn", "embedded"] {
+        for path in [
+            "skills/files/scripts/files.py",
+            "skills/new/scripts/new.py",
+            "omni.toml",
+            "cache/python.json",
+            "cache/environments/x/bin/python",
+            "home/.config/omni/omni.toml",
+            "home/.local/state/omni/session.key",
+            ".venv/pyvenv.cfg",
+            site.strip_prefix(folder.dir.path()).unwrap().to_str().unwrap(),
+        ] {
+            let (done, said) = write(&folder, executor, path);
+            assert!(!done && said.contains("must not be written"), "{executor} {path}: {said}");
+            assert!(!said.contains("does not run inside omni"), "{executor} {path}: {said}");
+        }
+        // A link out of the root, as environments have it.
+        assert!(!write(&folder, executor, ".venv/bin/python").0);
+        let (done, said) = write(&folder, executor, "src/main.py");
+        assert!(done, "{executor}: {said}");
+    }
+    assert!(
+        !folder.path("omni.toml").exists() && !site.exists() && !folder.path("home/.config/omni").exists()
+    );
+}
+
+#[test]
+fn without_skills_here_none_can_be_written_that_the_next_start_would_find() {
+    let folder = Folder::empty();
+    let (done, said) = write(&folder, "pool", "skills/evil/scripts/evil.py");
+    assert!(!done && said.contains("when it starts there"), "{said}");
+    assert!(!folder.path("skills").exists(), "nor is the folder made");
+    let (done, said) = write(&folder, "pool", "other/skills/fine.py");
+    assert!(done, "{said}");
+}
+
+#[test]
+fn the_doctor_names_what_lies_where_tools_write() {
+    let folder = folder();
+    add(&folder);
+    let output = folder.run(&["doctor"]);
+    let said = String::from_utf8(output.stdout).unwrap();
+    let warned =
+        format!("warning[protected]: `{}`", fs::canonicalize(folder.path("cache")).unwrap().display());
+    assert!(said.contains(&warned) && said.contains("lies beneath the root"), "{said}");
+    assert!(said.contains("leave `skills` alone"), "{said}");
+    let report: serde_json::Value =
+        serde_json::from_slice(&folder.run(&["doctor", "--json"]).stdout).unwrap();
+    assert_eq!(report["protected_within_root"].as_array().unwrap().len(), 2, "{report}");
+    let elsewhere = tempfile::tempdir().unwrap();
+    let root = elsewhere.path().to_str().unwrap();
+    let said = String::from_utf8(folder.run(&["doctor", "--root", root]).stdout).unwrap();
+    assert!(!said.contains("[protected]") && !said.contains("alone"), "{said}");
+}

@@ -6,7 +6,7 @@ a path first and opening it afterwards would leave a moment in which a link can 
 here there is no such moment, because what was checked is what is open.
 
 Links that stay inside the root work. Links that lead out, `..` above the root and absolute paths
-elsewhere are refused.
+elsewhere are refused. With `write=True` so is what the server runs or obeys: see `omni.protected`.
 
 For skills whose tools take paths from a model: `with open_file(ctx.root, path) as file`. POSIX only.
 """
@@ -23,7 +23,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO, NamedTuple
 
-from omni import ToolError
+from omni import ToolError, protected
 
 # One path may pass this many links, or lose this many races against somebody who swaps components.
 LINKS_MAX = 40
@@ -65,7 +65,7 @@ def relative(root: Path, path: str) -> str:
 
 
 @contextmanager
-def place(root: Path, path: str, *, make_folders: bool = False) -> Iterator[Place]:
+def place(root: Path, path: str, *, write: bool = False, make_folders: bool = False) -> Iterator[Place]:
     """Walk to `path` and hold the folder it is in.
 
     The last name need not exist. It is no link at the moment it is looked at, and callers open it with
@@ -74,15 +74,16 @@ def place(root: Path, path: str, *, make_folders: bool = False) -> Iterator[Plac
     Args:
         root: The project root.
         path: Relative to the root, or absolute and beneath it.
-        make_folders: Create the folders that are missing on the way.
+        write: Something is to be written there. What the server itself runs or obeys is refused.
+        make_folders: Create the folders that are missing on the way. Means `write`, too.
 
     Yields:
         The place. Its descriptor is closed when the block ends.
 
     Raises:
-        ToolError: The path leads out of the root, or a folder on the way is missing or not a folder.
+        ToolError: The path leads out of the root, a folder on the way is missing or not a folder, or the
+            place must not be written.
     """
-    shown = path
     todo = deque(relative(root, path).split("/"))
     held: list[int] = []
     names: list[str] = []
@@ -96,13 +97,17 @@ def place(root: Path, path: str, *, make_folders: bool = False) -> Iterator[Plac
             if part == "..":
                 if not names:
                     raise ToolError(
-                        f"`{shown}` leads out of the project root; only paths beneath it can be used"
+                        f"`{path}` leads out of the project root; only paths beneath it can be used"
                     )
                 os.close(held.pop())
                 names.pop()
                 continue
             target = _link_target(held[-1], part)
-            if target is None and not any(rest not in ("", ".") for rest in todo):
+            is_last = not any(rest not in ("", ".") for rest in todo)
+            if target is None and (make_folders or (write and is_last)):
+                # Before a folder is made: one that is not there yet may be one that omni would obey.
+                _refuse_protected(root, held, [*names, part], path)
+            if target is None and is_last:
                 # A trailing slash or `/.` says nothing new about a folder and is dropped here.
                 yield Place(held[-1], part, "/".join([*names, part]))
                 return
@@ -114,22 +119,24 @@ def place(root: Path, path: str, *, make_folders: bool = False) -> Iterator[Plac
             patience -= 1
             if patience < 0:
                 raise ToolError(
-                    f"`{shown}` passes more than {LINKS_MAX} symbolic links; give the path they lead to"
+                    f"`{path}` passes more than {LINKS_MAX} symbolic links; give the path they lead to"
                 )
             if target is None:
                 # Missing, no folder, or a link put there since we looked: the last case is walked again.
-                _explain_no_folder(held[-1], part, shown)
+                _explain_no_folder(held[-1], part, path)
                 todo.appendleft(part)
                 continue
             if os.path.isabs(target):
                 inside = _beneath_root(root, target)
                 if inside is None:
-                    raise ToolError(f"`{shown}` passes a symbolic link that leads out of the project root")
+                    raise ToolError(f"`{path}` passes a symbolic link that leads out of the project root")
                 while names:
                     os.close(held.pop())
                     names.pop()
                 target = inside
             todo.extendleft(reversed(target.split("/")))
+        if write or make_folders:
+            _refuse_protected(root, held, names, path)
         yield Place(held[-1], ".", "/".join(names) or ".")
     finally:
         for descriptor in held:
@@ -161,8 +168,8 @@ def open_file(root: Path, path: str) -> BinaryIO:
     """Open the regular file at `path` for reading. The caller closes it.
 
     Raises:
-        ToolError: There is no such file beneath the root, it may not be read, or it is not a
-            regular file. The text suggests names that exist.
+        ToolError: There is no such file beneath the root, it may not be read, it is not a regular
+            file, or it holds a secret of the server's. The text suggests names that exist.
     """
     with place(root, path) as here:
         return open_at(here.folder, here.name, path)
@@ -194,6 +201,10 @@ def open_at(folder: int, name: str, shown: str) -> BinaryIO:
         os.close(descriptor)
         kind = "a folder; list it with `files.list`" if stat.S_ISDIR(mode) else "not a regular file"
         raise ToolError(f"`{shown}` is {kind}")
+    secret = protected.is_secret(descriptor)
+    if secret is not None:
+        os.close(descriptor)
+        raise ToolError(f"`{shown}` is {secret}, which omni keeps to itself")
     return os.fdopen(descriptor, "rb")
 
 
@@ -215,6 +226,12 @@ def similar(folder: int, name: str) -> str:
 def printable(name: str) -> str:
     r"""Return a file name as text that JSON can carry: bytes that are not UTF-8 become `\xff`."""
     return os.fsencode(name).decode("utf-8", "backslashreplace")
+
+
+def _refuse_protected(root: Path, held: list[int], names: list[str], shown: str) -> None:
+    why = protected.obstacle(root, held, names)
+    if why is not None:
+        raise ToolError(f"`{shown}` must not be written: {why}")
 
 
 def _beneath_root(root: Path, path: str) -> str | None:

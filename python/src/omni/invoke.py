@@ -8,7 +8,7 @@ from _thread import get_ident
 from os import _exit, getcwd, getpid, register_at_fork
 from sys import _getframe, version_info
 
-from omni import skill, wire
+from omni import protected, skill, wire
 from omni.content import (
     BadResultError,
     OutputLimitError,
@@ -95,6 +95,7 @@ class Caller:
         """
         self.root: str = hello.get("root") or getcwd()
         self.settings: dict[str, Any] = hello.get("settings") or {}
+        protected.take(hello.get("protected"))
         self.lock = channel.lock
         self.send_locked = channel.send_locked
         self._channel = channel

@@ -9,7 +9,7 @@ import stat
 from typing import Optional
 
 from omni import ToolError
-from omni.beneath import Place
+from omni.beneath import Place, open_at
 
 _NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 
@@ -79,7 +79,7 @@ def replace(place: Place, data: bytes, before: Optional[os.stat_result]) -> None
 
 
 def append(place: Place, data: bytes) -> bool:
-    """Add to the end of a file, which is created when it is missing.
+    """Add to the end of a file, which is created when it is missing. Of several hard links one is changed.
 
     Returns:
         Whether the file is new.
@@ -97,11 +97,18 @@ def append(place: Place, data: bytes) -> bool:
         reason = "it is a symbolic link by now" if error.errno == errno.ELOOP else error.strerror
         raise ToolError(f"cannot append to `{place.path}`: {reason}") from None
     try:
-        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        info = os.fstat(descriptor)
+        if not stat.S_ISREG(info.st_mode):
             raise ToolError(f"`{place.path}` is not a regular file")
-        _write_all(descriptor, data)
+        if info.st_nlink == 1:
+            _write_all(descriptor, data)
+            return False
     finally:
         os.close(descriptor)
+    # The same file under another name may be anything, and anywhere: that one stays as it is.
+    with open_at(place.folder, place.name, place.path) as file:
+        before = os.fstat(file.fileno())
+        replace(place, file.read() + data, before)
     return False
 
 

@@ -234,7 +234,7 @@ def write(ctx: Context, path: str, content: str, mode: Literal["create", "overwr
     """Write a whole text file in UTF-8, or add to its end. Missing folders on the way are created.
 
     For a change inside an existing file use `files.edit`: it is shorter and cannot lose the rest.
-    Nothing inside `.git` can be written.
+    Nothing inside `.git` can be written, nor what omni itself runs or obeys: served skills, its settings.
 
     Args:
         path: The file, relative to the project root.
@@ -277,7 +277,7 @@ def edit(ctx: Context, path: str, old: str, new: str, replace_all: bool = False)
         How many replacements, and on which lines.
     """
     _refuse_git(path)
-    with place(ctx.root, path) as here:
+    with place(ctx.root, path, write=True) as here:
         _refuse_git(here.path)
         before = look(here)
         with open_at(here.folder, here.name, path) as file:

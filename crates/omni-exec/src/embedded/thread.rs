@@ -83,6 +83,7 @@ impl Thread {
             key: None,
             root: &config.root.to_string_lossy(),
             settings: &config.settings,
+            protected: &config.protected,
             frame_bytes_max: config.frame_bytes_max,
             result_bytes_max: config.result_bytes_max,
         };

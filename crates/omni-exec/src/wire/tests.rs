@@ -305,6 +305,7 @@ fn a_greeting_and_a_cancellation_are_written_as_the_shared_cases_say() {
                 key: None,
                 root: hello["root"].as_str().unwrap(),
                 settings: hello["settings"].as_object().unwrap(),
+                protected: &[],
                 frame_bytes_max: size("frame_bytes_max"),
                 result_bytes_max: size("result_bytes_max"),
             };

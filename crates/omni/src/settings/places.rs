@@ -5,11 +5,13 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result, bail};
 use omni_call::{ExecutorKind, shown_path};
 use omni_catalog::{Catalog, CatalogConfig};
+use omni_exec::Protected;
 
 use super::file::{File, read_file};
 use crate::args::PlaceArguments;
 use crate::assets;
 use crate::home::Home;
+use crate::protected::Obeyed;
 use crate::runner::{RunnerSettings, ToolsFrom};
 
 /// Where everything is, for every command.
@@ -21,6 +23,8 @@ pub(crate) struct Places {
     pub(crate) state: PathBuf,
     pub(crate) runner: Option<RunnerSettings>,
     pub(crate) file: File,
+    /// What omni runs and obeys, but for the interpreter: no tool may write there.
+    pub(crate) protected: Vec<Protected>,
 }
 
 impl Places {
@@ -44,13 +48,24 @@ impl Places {
             .unwrap_or(here.clone());
         let root = existing_dir(&root, "--root")?;
         let named = arguments.skills.clone().or(file.skills_dir.as_ref().map(|skills| file_dir.join(skills)));
+        let skills_named = named.is_some();
         let chosen = named.or(Some(here.join("skills")).filter(|skills| skills.is_dir()));
         let runner = RunnerSettings::resolve(&arguments.runner, file.runner.as_ref(), chosen.is_some())?;
         let skills = match chosen {
             Some(skills) => existing_dir(&skills, "--skills")?,
             None => assets::shipped_skills(&cache)?,
         };
-        Ok(Places { skills, root, cache, state: home.state, runner, file })
+        let protected = Obeyed {
+            home: &home,
+            here: &here,
+            root: &root,
+            cache: &cache,
+            skills: &skills,
+            skills_named,
+            config: arguments.config.as_deref(),
+        }
+        .protected();
+        Ok(Places { skills, root, cache, state: home.state, runner, file, protected })
     }
 
     /// The runner, when the list of tools is its own.

@@ -1,0 +1,198 @@
+//! What runs as omni or is obeyed by it, so that no tool which writes files may write there.
+//!
+//! The server tells each of its processes with the first frame; the Python package refuses
+//! (`omni.protected`). What a tool's own code does is not held up by this.
+
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+
+use omni_call::shown_path;
+use omni_catalog::Severity;
+use omni_exec::Protected;
+use serde_json::Value;
+
+use crate::home::Home;
+use crate::python::Python;
+use crate::reading::Counts;
+
+/// The name of a settings file.
+const SETTINGS: &str = "omni.toml";
+/// The folder of skills that is served without being named.
+const SKILLS: &str = "skills";
+
+/// Where everything is, as far as it matters here.
+pub(crate) struct Obeyed<'a> {
+    pub(crate) home: &'a Home,
+    /// The working folder.
+    pub(crate) here: &'a Path,
+    pub(crate) root: &'a Path,
+    pub(crate) cache: &'a Path,
+    /// The folder of skills, when it is one here.
+    pub(crate) skills: &'a Path,
+    /// The user, or a settings file, has named that folder.
+    pub(crate) skills_named: bool,
+    /// The settings file that the user has named.
+    pub(crate) config: Option<&'a Path>,
+}
+
+impl Obeyed<'_> {
+    /// All of it, real paths, the folder of skills first.
+    pub(crate) fn protected(&self) -> Vec<Protected> {
+        let mut list = List::default();
+        list.add(self.skills, "the folder of skills that omni serves");
+        for folder in [self.here, self.root] {
+            list.add(&folder.join(SETTINGS), "the settings file that omni reads when it starts there");
+            if !self.skills_named {
+                list.add(&folder.join(SKILLS), "the folder of skills that omni serves when it starts there");
+            }
+        }
+        if let Some(config) = self.config {
+            list.add(config, "the settings file in force");
+        }
+        list.add(&self.home.config, "omni's configuration");
+        list.add(self.cache, "omni's cache, which holds code that it runs");
+        list.add(&self.home.state, "omni's state");
+        list.add_secret(&self.home.state.join("session.key"), "the key of omni's sessions");
+        if let Ok(binary) = std::env::current_exe() {
+            list.add(&binary, "omni itself");
+        }
+        list.0
+    }
+}
+
+/// The interpreter in use with what it runs code from, and the program that installs packages.
+pub(crate) fn of_python(python: &Python, uv: Option<&Path>) -> Vec<Protected> {
+    let mut list = List::default();
+    list.add(&python.executable, "the Python that runs the tools");
+    // A virtual environment's is a link; the link is protected as well as what it leads to.
+    list.add_link(&python.executable, "the Python that runs the tools");
+    for folder in &python.folders {
+        list.add(folder, "part of the Python that runs the tools");
+    }
+    if let Some(uv) = uv {
+        list.add(uv, "the program that installs packages");
+    }
+    list.0
+}
+
+/// What of it lies where tools may write otherwise, and is there.
+pub(crate) struct WithinRoot {
+    /// As a project is laid out: its skills, its settings.
+    usual: Vec<PathBuf>,
+    /// What belongs elsewhere: whoever can have a program of the project changed decides what omni runs.
+    strange: Vec<Protected>,
+}
+
+impl WithinRoot {
+    pub(crate) fn of(list: &[Protected], root: &Path, skills: &Path) -> WithinRoot {
+        let mut found = WithinRoot { usual: Vec::new(), strange: Vec::new() };
+        let here = list.iter().filter(|one| one.path.starts_with(root) || root.starts_with(&one.path));
+        for one in here.filter(|one| one.path.exists() && !one.secret) {
+            let is_settings = one.path.file_name().is_some_and(|name| name == SETTINGS);
+            let is_within = one.path != *root && one.path.starts_with(root);
+            if is_within && (is_settings || one.path == *skills) {
+                found.usual.push(one.path.clone());
+            } else if !found.strange.iter().any(|known| one.path.starts_with(&known.path)) {
+                found.strange.push(one.clone());
+            }
+        }
+        found
+    }
+
+    pub(crate) fn count(&self, counts: &mut Counts) {
+        self.strange.iter().for_each(|_| counts.add(Severity::Warning));
+    }
+
+    pub(crate) fn write(&self, root: &Path, out: &mut dyn Write) -> io::Result<()> {
+        let root_shown = shown_path(root);
+        for one in &self.strange {
+            let place = if one.path.starts_with(root) { "lies beneath the root" } else { "holds the root" };
+            writeln!(
+                out,
+                "warning[protected]: `{}` is {}, and {place} `{root_shown}`\n  = help: omni's own tools do not write \
+                 there; others may. Put it elsewhere, or name another root with `--root`\n",
+                shown_path(&one.path),
+                one.what
+            )?;
+        }
+        let usual: Vec<String> = self
+            .usual
+            .iter()
+            .map(|path| format!("`{}`", shown_path(path.strip_prefix(root).unwrap_or(path))))
+            .collect();
+        match usual.join(", ") {
+            usual if usual.is_empty() => writeln!(out, "root    {root_shown}"),
+            usual => writeln!(out, "root    {root_shown}; tools that write files leave {usual} alone"),
+        }
+    }
+
+    /// The paths, for programs.
+    pub(crate) fn json(&self) -> Value {
+        let paths = self.usual.iter().chain(self.strange.iter().map(|one| &one.path));
+        paths.map(|path| path.to_string_lossy().into_owned()).collect()
+    }
+}
+
+#[derive(Default)]
+struct List(Vec<Protected>);
+
+impl List {
+    fn add(&mut self, path: &Path, what: &str) {
+        self.push(real(path), what, false);
+    }
+
+    fn add_secret(&mut self, path: &Path, what: &str) {
+        self.push(real(path), what, true);
+    }
+
+    /// The place itself, whatever is there: only the folder it is in has its links resolved.
+    fn add_link(&mut self, path: &Path, what: &str) {
+        if let (Some(folder), Some(name)) = (path.parent(), path.file_name()) {
+            self.push(real(folder).join(name), what, false);
+        }
+    }
+
+    fn push(&mut self, path: PathBuf, what: &str, secret: bool) {
+        if !self.0.iter().any(|known| known.path == path) {
+            self.0.push(Protected { path, what: what.to_owned(), secret });
+        }
+    }
+}
+
+/// The path with all links resolved, also where its last names are not there yet.
+fn real(path: &Path) -> PathBuf {
+    let path = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
+    for above in path.ancestors() {
+        if let Ok(real) = above.canonicalize() {
+            // Joined with nothing a path would end in a slash.
+            let rest = path.strip_prefix(above).ok().filter(|rest| !rest.as_os_str().is_empty());
+            return rest.map_or_else(|| real.clone(), |rest| real.join(rest));
+        }
+    }
+    path
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use super::*;
+
+    #[test]
+    fn a_path_is_the_real_one_also_when_it_is_not_there_yet() {
+        let dir = tempfile::tempdir().unwrap();
+        let here = dir.path().canonicalize().unwrap();
+        fs::create_dir(here.join("real")).unwrap();
+        std::os::unix::fs::symlink(here.join("real"), here.join("link")).unwrap();
+        assert_eq!(real(&here.join("link")).as_os_str(), here.join("real").as_os_str());
+        assert_eq!(real(&here.join("link/a/b")), here.join("real/a/b"));
+        let python = Python::at(here.join("link/python3"), "3.11.7".into());
+        std::os::unix::fs::symlink("/bin/sh", here.join("real/python3")).unwrap();
+        let list = of_python(&python, None);
+        let paths: Vec<&Path> = list.iter().map(|one| &*one.path).collect();
+        assert_eq!(paths, [&*Path::new("/bin/sh").canonicalize().unwrap(), &here.join("real/python3")]);
+        let within = WithinRoot::of(&list, &here, &here.join("skills"));
+        assert_eq!(within.json(), serde_json::json!([here.join("real/python3")]));
+        assert_eq!(within.strange.len(), 1);
+    }
+}
