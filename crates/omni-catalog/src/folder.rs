@@ -10,7 +10,7 @@ use crate::stamp::Stamp;
 use crate::{Diagnostic, Severity};
 
 /// A larger source file is not read: a person did not write it.
-const FILE_BYTES_MAX: u64 = 4 << 20;
+pub(crate) const FILE_BYTES_MAX: u64 = 4 << 20;
 /// More source files, or deeper folders, are not one skill.
 const SOURCE_FILES_MAX: usize = 2_000;
 const DEPTH_MAX: usize = 16;

@@ -15,6 +15,9 @@ pub(crate) struct Declared {
     pub(crate) program: ProgramSpec,
 }
 
+/// A week: a limit longer than this is a mistake in the unit.
+pub(crate) const SECONDS_MAX: f64 = 604_800.0;
+
 pub(crate) const PYPROJECT: &str = "pyproject.toml";
 
 const KEYS: [&str; 17] = [
@@ -257,7 +260,7 @@ impl Reader<'_> {
     fn milliseconds(&mut self, key: &str) -> Option<u64> {
         let entry = self.find(key)?;
         let (seconds, place) = (entry.value.text().and_then(|text| text.parse::<f64>().ok()), entry.place);
-        match seconds.filter(|seconds| (0.0..=604_800.0).contains(seconds)) {
+        match seconds.filter(|seconds| (0.0..=SECONDS_MAX).contains(seconds)) {
             #[expect(
                 clippy::cast_possible_truncation,
                 clippy::cast_sign_loss,

@@ -362,3 +362,18 @@ fn json(value: &Yaml) -> Value {
         Yaml::Map(entries) => Value::Object(object(entries)),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_bounds_of_front_matter_are_those_of_python() {
+        let shared = include_str!("../../../conformance/shared.json");
+        let shared: Value = serde_json::from_str(shared).unwrap();
+        let bounds = &shared["front_matter"];
+        assert_eq!(bounds["seconds_max"].as_f64(), Some(SECONDS_MAX));
+        assert_eq!(shared["options"]["seconds_max"].as_f64(), Some(crate::programs::SECONDS_MAX));
+        assert_eq!(bounds["file_bytes_max"], crate::folder::FILE_BYTES_MAX);
+    }
+}

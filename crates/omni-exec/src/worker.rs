@@ -687,3 +687,16 @@ impl From<StartError> for StartFailure {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_last_words_of_a_worker_are_those_that_it_says() {
+        let shared = include_str!("../../../conformance/shared.json");
+        let shared: serde_json::Value = serde_json::from_str(shared).unwrap();
+        assert_eq!(shared["wire"]["gave_up"], GAVE_UP);
+        assert_eq!(shared["wire"]["last_words"], LAST_WORDS);
+    }
+}

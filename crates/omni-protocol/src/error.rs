@@ -79,3 +79,15 @@ impl RpcError {
         self
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_tool_that_is_not_there_has_the_code_that_python_answers_with() {
+        let shared = include_str!("../../../conformance/shared.json");
+        let shared: Value = serde_json::from_str(shared).unwrap();
+        assert_eq!(shared["errors"]["unknown_tool"], ErrorCode::InvalidParams.number());
+    }
+}

@@ -444,3 +444,20 @@ fn with_type(schema: Json) -> Json {
 fn listed(names: &[&str]) -> String {
     names.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ")
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_options_and_their_bounds_are_those_of_python() {
+        let shared = include_str!("../../../conformance/shared.json");
+        let shared: Json = serde_json::from_str(shared).expect("the file is JSON");
+        let options = &shared["options"];
+        assert_eq!(options["names"], serde_json::json!(NAMES));
+        assert_eq!(options["seconds_max"].as_f64(), Some(SECONDS_MAX));
+        // The other bounds are `omni-call`'s, and stand in two texts here.
+        assert!(AHEAD.ends_with(&format!(" {}", options["ahead_max"])));
+        assert!(CALLS.ends_with(&format!(" {}", options["calls_max"])));
+    }
+}

@@ -285,6 +285,12 @@ pub(crate) struct EmbedCheckArguments {
 
 #[derive(Debug, Args)]
 pub(crate) struct PythonPathArguments {
+    /// Prepare the package that `python -m omni.mcp` needs besides, and print its folder too
+    #[arg(long)]
+    pub(crate) with_mcp: bool,
+    /// The Python that shall run it, 3.10 or newer [default: python3 on the PATH]
+    #[arg(long, value_name = "PATH", env = "OMNI_PYTHON")]
+    pub(crate) python: Option<PathBuf>,
     /// Where caches go [default: omni in the user's cache folder]
     #[arg(long, value_name = "DIR", env = "OMNI_CACHE_DIR")]
     pub(crate) cache_dir: Option<PathBuf>,

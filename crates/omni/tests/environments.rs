@@ -59,10 +59,14 @@ impl Lab {
     }
 
     fn wheel(&self, version: &str) {
+        self.wheel_of("conflict", version);
+    }
+
+    fn wheel_of(&self, name: &str, version: &str) {
         let status = Command::new("python3")
             .args(["-c", MAKE_WHEEL])
             .arg(self.folder.path("wheels"))
-            .args(["conflict", version])
+            .args([name, version])
             .status();
         assert!(status.unwrap().success());
     }
@@ -528,5 +532,26 @@ fn settings_that_cannot_be_are_named() {
         let output = lab.run(&["call", "old.tell"]);
         let said = String::from_utf8_lossy(&output.stderr).into_owned();
         assert!(!output.status.success() && said.contains(named), "{said}");
+    }
+}
+
+#[test]
+fn the_package_of_the_way_back_is_installed_ahead_and_is_nobodys_leftover() {
+    for lab in Lab::each() {
+        // One that only has the name: the SDK itself is not ours to try here.
+        lab.wheel_of("mcp", "2.3.0");
+        let path = lab.said(&["python-path", "--with-mcp"]);
+        assert_eq!(path, lab.said(&["python-path", "--with-mcp"]), "it is there already");
+        let import = "import mcp, omni.inprocess; print(mcp.VERSION)";
+        let done =
+            Command::new("python3").args(["-c", import]).env("PYTHONPATH", path.trim_end()).output().unwrap();
+        assert_eq!(String::from_utf8_lossy(&done.stdout), "2.3.0\n", "{done:?}");
+        assert_eq!(lab.made().len(), 1);
+        lab.said(&["sync", "--prune"]);
+        assert_eq!(lab.made().len(), 1, "no skill needs it, and it is kept");
+        let nothing = Lab::new(lab.uv.clone()).run(&["python-path", "--with-mcp"]);
+        let said = String::from_utf8_lossy(&nothing.stderr).into_owned();
+        assert!(!nothing.status.success() && nothing.stdout.is_empty(), "{said}");
+        assert!(said.contains("`mcp==2.3.0` could not be installed"), "{said}");
     }
 }

@@ -119,7 +119,7 @@ impl Runner {
     }
 }
 
-/// `python -m omni.runner` over the same folder of skills, on a Unix socket.
+/// `omni runner` over the same folder of skills, on a Unix socket.
 struct OwnRunner {
     child: Child,
     address: String,
@@ -128,16 +128,8 @@ struct OwnRunner {
 impl OwnRunner {
     fn start(folder: &Folder) -> OwnRunner {
         let socket = folder.path("r.sock");
-        let mut child = Command::new("python3")
-            .args(["-m", "omni.runner", "--skills"])
-            .arg(folder.path("skills"))
-            .arg("--unix")
-            .arg(&socket)
-            .current_dir(folder.dir.path())
-            .env("PYTHONPATH", concat!(env!("CARGO_MANIFEST_DIR"), "/../../python/src"))
-            .stdout(Stdio::piped())
-            .spawn()
-            .unwrap();
+        let mut child =
+            folder.omni(&["runner", "--unix"]).arg(&socket).stdout(Stdio::piped()).spawn().unwrap();
         let mut line = String::new();
         BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
         let address = line.trim().rsplit_once(" at ").expect("it says where it listens").1.to_owned();

@@ -108,4 +108,12 @@ mod tests {
         let call = call(Policy { repeatable: true, ..Policy::default() }, Some(PAUSE_MIN), now);
         assert_eq!(pause(&call, &ended(Ending::Signalled { signal: 9 }, 1), now), None);
     }
+
+    #[test]
+    fn the_pauses_are_those_that_the_shared_file_has() {
+        let shared = include_str!("../../../../conformance/shared.json");
+        let shared: serde_json::Value = serde_json::from_str(shared).unwrap();
+        let ms = |name: &str| shared["retry"][name].as_u64().map(Duration::from_millis);
+        assert_eq!((ms("pause_min_ms"), ms("pause_max_ms")), (Some(PAUSE_MIN), Some(PAUSE_MAX)));
+    }
 }

@@ -104,8 +104,7 @@ impl Links {
     fn unreachable(&self, reason: &str) -> StartFailure {
         StartFailure {
             message: format!("the runner at `{}` cannot be reached: {reason}", self.address),
-            hint: "is it running? `python -m omni.runner` starts one, `--runner` names its address"
-                .to_owned(),
+            hint: "is it running? `omni runner` starts one, `--runner` names its address".to_owned(),
             stderr: None,
             closing: false,
         }

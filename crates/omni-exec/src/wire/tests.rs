@@ -318,3 +318,17 @@ fn a_greeting_and_a_cancellation_are_written_as_the_shared_cases_say() {
         assert_eq!(out, case.bytes(), "{}", case.name);
     }
 }
+
+#[test]
+fn the_wires_numbers_are_those_of_python() {
+    let shared = include_str!("../../../../conformance/shared.json");
+    let shared: serde_json::Value = serde_json::from_str(shared).unwrap();
+    let config = crate::ExecConfig::new("python3".into(), "/p".into(), "/l".into(), "/r".into());
+    assert_eq!(shared["wire"]["proto"], PROTO);
+    assert_eq!(shared["wire"]["frame_bytes_max"], config.frame_bytes_max);
+    assert_eq!(shared["wire"]["result_bytes_max"], config.result_bytes_max);
+    assert_eq!(
+        shared["runner"]["body_bytes_max"], config.frame_bytes_max,
+        "a runner takes what a worker takes"
+    );
+}

@@ -266,11 +266,9 @@ impl Site {
     /// Starts one that listens on a socket of this name in `root`.
     pub(crate) fn open(root: &Path, socket: &str) -> Self {
         let socket = root.join(socket);
-        let settings = root.join("settings.json");
-        std::fs::write(&settings, json!({"lab": {"colour": "blue"}}).to_string()).unwrap();
         let mut process = Command::new(python())
-            .args(["-m", "omni.runner", "--workers", "1..16", "--grace", "0", "--skills", "skills", "--unix"])
-            .args([&socket, Path::new("--settings"), &settings])
+            .args(["-m", "omni.runner", "--skills", "skills", "--unix"])
+            .arg(&socket)
             .current_dir(root)
             .env("PYTHONPATH", package())
             .stdin(Stdio::null())

@@ -1,7 +1,13 @@
 //! The lever of the whole-binary tests: a folder of skills, the built binary over it, and clients that are
 //! three lines to use. Every server that a test started is checked for leftovers when it ends.
 
-#![allow(dead_code, unreachable_pub, clippy::unwrap_used, reason = "each test file uses its own part")]
+#![allow(
+    dead_code,
+    unreachable_pub,
+    clippy::unwrap_used,
+    clippy::print_stdout,
+    reason = "each test file uses its own part"
+)]
 
 pub mod processes;
 pub mod ways;
@@ -79,11 +85,13 @@ impl Folder {
         Stdio_::start(self, arguments)
     }
 
-    /// The server in Python alone, in the same places, from the package that the binary carries.
-    pub fn python_alone(&self, arguments: &[&str]) -> Stdio_ {
+    /// The way back in the same places, from the package that the binary carries, on the SDK that comes with the tools
+    /// of `cargo xtask`. `None`, and a line that says so, where there is none.
+    pub fn python_alone(&self, arguments: &[&str]) -> Option<Stdio_> {
+        let python = python_with_sdk()?;
         let printed = self.run(&["python-path"]);
         let package = String::from_utf8(printed.stdout).unwrap();
-        let mut command = Command::new("python3");
+        let mut command = Command::new(python);
         command
             .args(["-m", "omni.mcp"])
             .args(arguments)
@@ -91,12 +99,31 @@ impl Folder {
             .env("HOME", self.path("home"))
             .env("PYTHONPATH", package.trim_end())
             .envs(self.env.iter().map(|(name, value)| (name, value)));
-        Stdio_::of(command)
+        Some(Stdio_::of(command))
     }
 
     pub fn http(&self, arguments: &[&str]) -> Http {
         Http::start(self, arguments)
     }
+}
+
+/// A Python that has the package `mcp`.
+fn python_with_sdk() -> Option<PathBuf> {
+    let tools = Path::new(env!("CARGO_TARGET_TMPDIR")).parent().unwrap().join("venv");
+    let python = tools.join("bin/python");
+    let can = |program: &str| {
+        let asked = Command::new(&python).args(["-c", program]).stderr(Stdio::null()).status();
+        asked.is_ok_and(|status| status.success())
+    };
+    let found = can("import mcp");
+    let old = can("import sys; sys.exit(sys.version_info >= (3, 10))");
+    assert!(found || old || !tools.join("omni-tools.txt").exists(), "the tools of `cargo xtask` lack `mcp`");
+    if !found {
+        println!(
+            "skipped: no Python 3.10 with the package `mcp` in target/venv, so the way back is not tested"
+        );
+    }
+    found.then_some(python)
 }
 
 /// The Python package is laid out once for all tests of one run; skills have caches by their own paths.

@@ -1,8 +1,8 @@
 """The tools of a folder of skills, described by Python alone: `python -m omni.describe SKILLS_DIR`.
 
 The server reads skills without running them. This imports them instead, asks the functions themselves, and
-finds the same names, titles, descriptions and schemas. It is what the server can be held against, what a
-runner lists, and what serves when there is no server (`omni.mcp`). Standard library only; Pydantic is asked
+finds the same names, titles, descriptions and schemas. It is what the server can be held against, what the
+reference runner lists, and what the way back serves (`omni.mcp`). Standard library only; Pydantic is asked
 about its own types, where a skill uses it.
 """
 

@@ -19,7 +19,6 @@ import time
 
 from omni.describe.folder import files_of
 from omni.describe.functions import functions_of, prepare
-from omni.supervise.process import tie
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -75,6 +74,24 @@ def functions_in(skills_dir: str, folder: str, seconds: float) -> tuple[list, li
 def _watched() -> list[int]:
     """Return the descriptor that tells when nobody wants to know any more, if there is one."""
     return [0] if stat.S_ISFIFO(os.fstat(0).st_mode) else []
+
+
+def tie(life: int, group: int) -> None:
+    """Have the kernel kill a process group when whoever started it dies, whatever the group is doing.
+
+    It inherits the reading end of a pipe to which nobody ever writes. When its only writer is gone, the
+    kernel sends the signal chosen here to the owner chosen here. Linux only; elsewhere `_read` notices.
+    """
+    import fcntl
+
+    if not hasattr(fcntl, "F_SETSIG"):
+        return
+    try:
+        fcntl.fcntl(life, fcntl.F_SETSIG, signal.SIGKILL)
+        fcntl.fcntl(life, fcntl.F_SETOWN, -group)
+        fcntl.fcntl(life, fcntl.F_SETFL, fcntl.fcntl(life, fcntl.F_GETFL) | os.O_ASYNC)
+    except OSError:  # a kernel that knows better
+        pass
 
 
 def _forked(skill: str, folder: str, files: list[str], seconds: float) -> tuple[Any, str]:

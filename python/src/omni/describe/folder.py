@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import os
 
+from omni.constants import FILE_BYTES_MAX
 from omni.skills.find import sources
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Callable
-
-# A larger source file is not read: a person did not write it.
-_FILE_BYTES_MAX = 4 << 20
 
 
 def skill_folders(skills_dir: str, report: Callable[[str, str], None]) -> list[str]:
@@ -40,8 +38,8 @@ def files_of(skills_dir: str, folder: str, report: Callable[[str, str], None]) -
             continue
         if not _stays(full, root):
             report(f"{folder}/{file}", "the link leads out of the skills folder and is not followed")
-        elif os.path.getsize(full) > _FILE_BYTES_MAX:
-            report(f"{folder}/{file}", f"the file is larger than {_FILE_BYTES_MAX >> 20} MiB and is not read")
+        elif os.path.getsize(full) > FILE_BYTES_MAX:
+            report(f"{folder}/{file}", f"the file is larger than {FILE_BYTES_MAX >> 20} MiB and is not read")
         else:
             files.append(file)
     return files

@@ -4,23 +4,12 @@ from __future__ import annotations
 
 import math
 
+from omni.constants import AFFINITIES, ATTEMPTS_MAX, CONCURRENCY_MAX, HINTS, OPTION_SECONDS_MAX
 from omni.describe.values import NoJsonError, as_json
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any, Callable
-
-ATTEMPTS_MAX = 10
-CONCURRENCY_MAX = 4096
-AFFINITIES = ("none", "session", "single")
-# A week: a limit longer than this is a mistake in the unit.
-SECONDS_MAX = 604_800.0
-HINTS = {
-    "read_only": "readOnlyHint",
-    "destructive": "destructiveHint",
-    "idempotent": "idempotentHint",
-    "open_world": "openWorldHint",
-}
 
 
 class Options:
@@ -80,9 +69,11 @@ def _set(options: Options, name: str, value: Any) -> None:
         if milliseconds(value) > 0:
             options.policy["cache_ttl_ms"] = milliseconds(value)
     elif name == "concurrency":
-        options.policy[name] = _count(value, CONCURRENCY_MAX, "a number of calls from 1 to 4096")
+        options.policy[name] = _count(
+            value, CONCURRENCY_MAX, f"a number of calls from 1 to {CONCURRENCY_MAX}"
+        )
     elif name == "max_attempts":
-        options.policy[name] = _count(value, ATTEMPTS_MAX, "a number from 1 to 10")
+        options.policy[name] = _count(value, ATTEMPTS_MAX, f"a number from 1 to {ATTEMPTS_MAX}")
     elif name == "retry_on":
         options.policy[name] = _class_names(value)
     elif name == "affinity":
@@ -104,7 +95,7 @@ def _set(options: Options, name: str, value: Any) -> None:
 def milliseconds(value: Any) -> int:
     """Return seconds as milliseconds."""
     number = value if type(value) in (int, float) else math.nan
-    if not 0.0 <= number <= SECONDS_MAX:
+    if not 0.0 <= number <= OPTION_SECONDS_MAX:
         raise _WantedError("a number of seconds from 0 (off) to a week")
     # A positive limit below a millisecond must not become 0, which switches the clock off.
     return math.ceil(number * 1000.0)

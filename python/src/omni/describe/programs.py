@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import sys
 
+from omni.constants import CONCURRENCY_MAX, HINTS, OPTION_SECONDS_MAX
 from omni.describe.front_matter import as_value
-from omni.describe.options import CONCURRENCY_MAX, HINTS, SECONDS_MAX
 from omni.describe.settings import milliseconds
 
 TYPE_CHECKING = False
@@ -40,7 +40,7 @@ class Program:
         self.limits = {}
         for key in ("timeout", "idle_timeout"):
             if key in item:
-                limit = milliseconds(item[key], SECONDS_MAX)
+                limit = milliseconds(item[key], OPTION_SECONDS_MAX)
                 if limit is None:
                     report(f"`{key}` must be a number of seconds from 0 (off) to a week")
                 else:

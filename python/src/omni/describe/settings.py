@@ -4,15 +4,12 @@ from __future__ import annotations
 
 import math
 
+from omni.constants import AFFINITIES, ATTEMPTS_MAX, CONCURRENCY_MAX, FRONT_MATTER_SECONDS_MAX
 from omni.describe import front_matter
-from omni.describe.options import AFFINITIES, ATTEMPTS_MAX, CONCURRENCY_MAX
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any, Callable
-
-# A year. More is a mistake.
-_SECONDS_MAX = 31_536_000.0
 
 
 class Settings:
@@ -80,7 +77,7 @@ class Settings:
         value = self._entry(key)
         if value is None:
             return None
-        limit = milliseconds(value, _SECONDS_MAX)
+        limit = milliseconds(value, FRONT_MATTER_SECONDS_MAX)
         if limit is None:
             self._report(
                 f"`{key}` must be a number of seconds; write for instance `120`, or `0` for no limit"

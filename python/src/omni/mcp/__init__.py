@@ -1,7 +1,6 @@
-"""The way back: an MCP server in Python alone, over standard input and output.
+"""The way back: the tools of a folder over MCP without the binary, on the official Python SDK.
 
-`python -m omni.mcp --skills DIR` serves the folder that `omni mcp --skills DIR` serves, with the same
-tools, schemas, results and endings. It is for the day on which the binary cannot be used: slower, one
-client, standard library only. Skills are described by importing them (`omni.describe`), and calls run on
-supervised workers (`omni.supervise`), so that a tool that hangs or crashes costs its own call here too.
+`python -m omni.mcp --skills DIR` lists what `omni mcp` lists, with the same schemas and results. The SDK (the
+package `mcp`, Python 3.10 or newer) speaks the protocol; this is an adapter between it and the functions. No
+policy here (retries, caching, concurrency, affinity), and nothing is ended: see `omni.inprocess`.
 """

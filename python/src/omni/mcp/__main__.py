@@ -1,15 +1,194 @@
-"""`python -m omni.mcp --skills DIR`: the command line, which is that of `omni mcp`."""
+"""`python -m omni.mcp --skills DIR`: the command line, and the server that the SDK makes of the tools."""
 
 from __future__ import annotations
 
 import argparse
+import asyncio
 import os
-import signal
 import sys
+import time
+import warnings
+from threading import Thread
+
+from omni import __version__
+from omni.constants import LEVELS, MCP_PACKAGE
+from omni.inprocess import Running, Tools
+from omni.mcp.endings import failed, refused
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any, NoReturn
+    from typing import Any
+
+_WHAT_IT_IS = (
+    "omni: this is the way back, an adapter on the package `mcp`: no time limits, no retries, nothing is "
+    "ended, and a tool that crashes or exits takes all with it; `omni mcp` supervises\n"
+)
+_LOG_LEVEL = "io.modelcontextprotocol/logLevel"
+
+
+def _package() -> Any:
+    """Import the SDK, or end with a line that says what to run."""
+    try:
+        import mcp.server.lowlevel
+        import mcp.server.stdio
+        import mcp_types
+        from mcp.shared.exceptions import MCPDeprecationWarning, MCPError
+    except ImportError as error:
+        python = "Python %d.%d at `%s`" % (*sys.version_info[:2], sys.executable)
+        sys.stderr.write(
+            f"omni: `python -m omni.mcp` needs the package `{MCP_PACKAGE}` and Python 3.10 or newer, and "
+            f"{python} cannot import it ({error}); run `omni python-path --with-mcp`, which prepares it and "
+            "says how to go on\n"
+        )
+        sys.exit(1)
+    # Clients of older revisions want their log messages all the same.
+    warnings.simplefilter("ignore", MCPDeprecationWarning)
+    return mcp, mcp_types, MCPError
+
+
+class Adapter:
+    """Answers the SDK's questions about the tools of a folder."""
+
+    def __init__(self, tools: Any, sdk: Any, *, full: bool) -> None:
+        self._tools = tools
+        self._mcp, self._types, self._error = sdk
+        self._full = full
+        #: What `logging/setLevel` asked for; newer clients say it with each request.
+        self._level: str | None = None
+        shown = [
+            {key: value for key, value in tool.items() if key != "omni"} for tool in tools.listed.values()
+        ]
+        self._listing = {"tools": shown}
+
+    async def serve(self) -> None:
+        """Serve one client on standard input and output."""
+        server = self._mcp.server.lowlevel.Server(
+            "omni",
+            version=__version__,
+            title="omni skills",
+            on_list_tools=self._list,
+            on_call_tool=self._call,
+            on_set_logging_level=self._set_level,
+        )
+        async with self._mcp.server.stdio.stdio_server() as (read, write):
+            await server.run(read, write, server.create_initialization_options())
+
+    async def _list(self, _context: Any, _params: Any) -> Any:
+        return self._types.ListToolsResult.model_validate(self._listing, by_name=False)
+
+    async def _set_level(self, _context: Any, params: Any) -> Any:
+        self._level = params.level
+        return self._types.EmptyResult()
+
+    async def _call(self, context: Any, params: Any) -> Any:
+        tool = self._tools.listed.get(params.name)
+        if tool is None:
+            text = f"unknown tool `{params.name[:128]}`; the tool list names all there are"
+            raise self._error(self._types.INVALID_PARAMS, text)
+        arguments = params.arguments or {}
+        faults = _faults(tool["inputSchema"], arguments)
+        if faults:
+            return self._result(refused(params.name, faults))
+        meta = context.meta or {}
+        wanted = meta.get(_LOG_LEVEL) or self._level
+        words = {"progress": meta.get("progress_token") is not None, "log": wanted, "session": "stdio"}
+        began = time.monotonic()
+        kind, body, started = await self._run(context, tool, arguments, {"context": words})
+        if kind == "result":
+            kind, body = _checked(tool, body)
+        if kind == "result":
+            return self._result(_shown(body))
+        _log(params.name, body)
+        elapsed_ms = int((time.monotonic() - began) * 1000)
+        return self._result(
+            failed(params.name, body, started=started, elapsed_ms=elapsed_ms, full=self._full)
+        )
+
+    def _result(self, result: dict[str, Any]) -> Any:
+        return self._types.CallToolResult.model_validate(result, by_name=False)
+
+    async def _run(self, context: Any, tool: dict, arguments: dict, more: dict) -> tuple[str, dict, bool]:
+        """Run a call in its own thread, passing on what it says. Returns its last frame, and if it began."""
+        loop = asyncio.get_running_loop()
+        said: asyncio.Queue[tuple[str, dict]] = asyncio.Queue()
+        running = Running()
+
+        def say(kind: str, body: dict) -> None:
+            try:
+                loop.call_soon_threadsafe(said.put_nowait, (kind, body))
+            except RuntimeError:  # the client has left, and the loop is closed
+                running.cancel()
+
+        def work() -> None:
+            try:
+                last = self._tools.run(tool, arguments, say=say, running=running, more=more)
+            except Exception as error:  # a bug of ours costs one call
+                last = "error", {"kind": "lost", "message": f"{type(error).__name__}: {error}"}
+            say(*last)
+
+        Thread(target=work, name=f"omni-{tool['name']}", daemon=True).start()
+        started, progress = False, float("-inf")
+        try:
+            while True:
+                kind, body = await said.get()
+                if kind in ("result", "error"):
+                    return kind, body, started
+                started = started or kind == "started"
+                if kind == "progress" and body["value"] > progress:
+                    progress = body["value"]
+                    await context.session.report_progress(progress, body.get("total"), body.get("message"))
+                elif kind == "log":
+                    await self._log(context, body["level"], body.get("data"), body.get("logger"))
+                elif kind == "beat" and body.get("note") is not None:
+                    await self._log(context, "info", body["note"], "heartbeat")
+        finally:
+            # Taken back, or over: a tool that still runs learns it when it next speaks.
+            running.cancel()
+
+    async def _log(self, context: Any, level: str, data: Any, logger: str | None) -> None:
+        wanted = (context.meta or {}).get(_LOG_LEVEL) or self._level
+        if wanted is not None and LEVELS.index(level) >= LEVELS.index(wanted):
+            await context.session.send_log_message(level, data, logger, context.request_id)
+
+
+def _faults(schema: dict[str, Any], value: Any) -> list[str]:
+    """Return what is wrong with a value, a sentence for each place."""
+    from jsonschema import Draft202012Validator
+
+    errors = sorted(
+        Draft202012Validator(schema).iter_errors(value), key=lambda error: list(map(str, error.path))
+    )
+    return [
+        f"{''.join(f'/{step}' for step in error.path) or '(the whole value)'}: {error.message}"
+        for error in errors
+    ]
+
+
+def _checked(tool: dict[str, Any], body: dict[str, Any]) -> tuple[str, dict[str, Any]]:
+    """Hold a result to its output schema: a client may rely on it."""
+    schema = tool.get("outputSchema")
+    if schema is None or body.get("is_error"):
+        return "result", body
+    if "structured" not in body:
+        text = "it declares an output schema and returned no structured content"
+        return "error", {"kind": "bad_result", "message": text}
+    faults = _faults(schema, body["structured"])
+    if not faults:
+        return "result", body
+    text = "it does not fit the output schema" + "".join(f"\n- {fault}" for fault in faults)
+    return "error", {"kind": "bad_result", "message": text}
+
+
+def _shown(body: dict[str, Any]) -> dict[str, Any]:
+    named = (("isError", "is_error"), ("structuredContent", "structured"), ("_meta", "meta"))
+    return {"content": body["content"], **{name: body[own] for name, own in named if own in body}}
+
+
+def _log(tool: str, error: dict[str, Any]) -> None:
+    """Say in full what the client may see only part of."""
+    if not error.get("intended"):
+        text = error.get("traceback") or error.get("message") or ""
+        sys.stderr.write(f"omni: {tool}: {error['kind']}: {text.rstrip()}\n")
 
 
 def main() -> None:
@@ -17,40 +196,16 @@ def main() -> None:
     from omni.worker import forget_current_folder
 
     forget_current_folder()
+    sdk = _package()
+    sys.stderr.write(_WHAT_IT_IS)
     options = _options()
-    from omni import __version__
-    from omni.describe import Catalogue
-    from omni.mcp.calls import Calls, Limits
-    from omni.mcp.server import Server, Stop
-    from omni.supervise import Config
-
-    # Nothing but MCP goes to standard output, whatever prints.
-    out = os.dup(1)
-    os.dup2(2, 1)
-    lines = os.fdopen(os.dup(0), "rb", 1 << 16)
-    nothing = os.open(os.devnull, os.O_RDONLY)
-    os.dup2(nothing, 0)
-    os.close(nothing)
-
-    def stop(_number: int, _frame: object) -> NoReturn:
-        signal.signal(signal.SIGTERM, signal.SIG_IGN)
-        signal.signal(signal.SIGINT, signal.SIG_IGN)
-        raise Stop
-
-    catalogue = Catalogue(options.skills)
-    config = Config(options.root, options.settings, env=tuple(options.env), python=options.python)
-    limits = Limits(
-        timeout=options.timeout, idle_timeout=options.idle_timeout, full_errors=options.errors == "full"
-    )
-    calls = Calls(catalogue.skills_dir, config, limits, options.workers)
-    server = Server(catalogue, calls, out, __version__)
-    signal.signal(signal.SIGTERM, stop)
-    signal.signal(signal.SIGINT, stop)
     try:
-        server.serve(lines)
-    except Stop:
-        calls.close()
-    sys.stderr.flush()
+        settings = _settings(options.config)
+        tools = Tools(options.skills, options.root, settings.get("skills", {}))
+    except (OSError, ValueError) as error:
+        sys.stderr.write(f"omni: {error}; name what is meant with `--skills`, `--root` and `--config`\n")
+        sys.exit(1)
+    asyncio.run(Adapter(tools, sdk, full=options.errors == "full").serve())
     # Not the ordinary way out, which waits for threads that wait for nobody.
     os._exit(0)
 
@@ -61,114 +216,31 @@ def _options() -> argparse.Namespace:
         description="Serve a folder of skills over MCP on standard input and output, with Python alone.",
         epilog="The other options of `omni mcp` are taken and have no effect.",
     )
-    add = parser.add_argument
-    add("--skills", metavar="DIR", help="the folder of skills [./skills]")
-    add("--root", metavar="DIR", help="the folder that tools work in [.]")
-    add("--config", metavar="FILE", help="settings file, read by Python 3.11 or newer [./omni.toml]")
-    add("--python", metavar="PATH", help="the Python to run tools with [this one]")
-    add("--timeout", type=float, metavar="SECONDS", help="total time limit of a call, 0 for none [1800]")
-    add("--idle-timeout", type=float, metavar="SECONDS", help="without a sign of life, 0 for none [120]")
-    add("--workers", metavar="MIN..MAX", help="how many workers to keep and to allow [1..64]")
-    add("--errors", choices=("masked", "full"), help="how much of an exception the client reads [masked]")
-    add("--env", action="append", default=[], metavar="NAME", help="pass this variable on to tools")
-    add("--transport", choices=("stdio", "http"), default="stdio", help=argparse.SUPPRESS)
+    add, given = parser.add_argument, os.environ.get
+    add("--skills", default=given("OMNI_SKILLS", "skills"), help="the folder of skills [./skills]")
+    add("--root", default=given("OMNI_ROOT", "."), help="the folder that tools work in [.]")
+    add("--config", default=given("OMNI_CONFIG"), help="an `omni.toml`: `[skills]` is read, by Python 3.11")
+    add(
+        "--errors", default="masked", choices=("masked", "full"), help="what of an exception the client reads"
+    )
     options, rest = parser.parse_known_args()
-    if (os.environ.get("OMNI_TRANSPORT") or options.transport) == "http":
-        parser.error("Python alone serves standard input and output only; HTTP needs `omni mcp`")
-    _pass_over(rest)
-    try:
-        _complete(options, _settings(options.config))
-    except ValueError as error:
-        parser.error(str(error))
+    for word in rest:
+        if word.startswith("-"):
+            # No error: what started the server shall start this one in its place.
+            sys.stderr.write(f"omni: `{word.partition('=')[0]}` has no effect here\n")
     return options
 
 
-def _pass_over(words: list[str]) -> None:
-    """Say which words have no effect. No error: what started the server shall start this one in its place."""
-    for word in words:
-        if word.startswith("-"):
-            _say(f"`{word.partition('=')[0]}` has no effect here")
-
-
-def _settings(named: str | None) -> dict[str, Any]:
-    """Read `omni.toml`, with its folders resolved against its own place."""
-    path = named or os.environ.get("OMNI_CONFIG")
+def _settings(path: str | None) -> dict[str, Any]:
+    """Read an `omni.toml` that was named. Raises `OSError` or `ValueError` where that fails."""
     if path is None:
-        config = os.environ.get("XDG_CONFIG_HOME") or os.path.expanduser("~/.config")
-        places = ("omni.toml", f"{config}/omni/omni.toml")
-        path = next((place for place in places if os.path.isfile(place)), None)
-        if path is None:
-            return {}
-    if sys.version_info < (3, 11):
-        _say(f"`{path}` is not read: that takes Python 3.11 or newer; give the settings as options")
         return {}
+    if sys.version_info < (3, 11):
+        raise ValueError(f"`{path}` cannot be read by a Python older than 3.11")
     import tomllib
 
-    try:
-        with open(path, "rb") as file:
-            settings = tomllib.load(file)
-    except (OSError, tomllib.TOMLDecodeError) as error:
-        message = f"`{path}` is not a settings file of omni: {error}"
-        raise ValueError(message) from None
-    folder = os.path.dirname(os.path.abspath(path))
-    for name in ("skills_dir", "root"):
-        if isinstance(settings.get(name), str):
-            settings[name] = os.path.join(folder, settings[name])
-    return settings
-
-
-def _complete(options: argparse.Namespace, settings: dict[str, Any]) -> None:
-    """Fill in what the command line does not say: from the environment, the file, the defaults."""
-
-    def choose(name: str, key: str, default: Any) -> Any:
-        given = getattr(options, name)
-        if given is None:
-            given = os.environ.get(f"OMNI_{name.upper()}") or settings.get(key)
-        return default if given is None else given
-
-    options.skills = choose("skills", "skills_dir", "skills")
-    options.root = choose("root", "root", ".")
-    for name in ("skills", "root"):
-        if not os.path.isdir(getattr(options, name)):
-            message = f"`--{name} {getattr(options, name)}`: there is no such folder; name another"
-            raise ValueError(message)
-    options.python = choose("python", "python", None)
-    options.timeout = _seconds("timeout", choose("timeout", "timeout", 1800.0))
-    options.idle_timeout = _seconds("idle-timeout", choose("idle_timeout", "idle_timeout", 120.0))
-    options.errors = choose("errors", "errors", "masked")
-    workers = choose("workers", "workers", "1..64")
-    if isinstance(workers, dict):
-        workers = workers.get("count", "1..64")
-    options.workers = _workers(str(workers))
-    options.env = [*options.env, *settings.get("env", [])]
-    options.settings = settings.get("skills", {})
-
-
-def _seconds(name: str, value: Any) -> float:
-    try:
-        seconds = float(value)
-    except (TypeError, ValueError):
-        seconds = -1.0
-    if not 0.0 <= seconds <= 366 * 86_400:
-        message = f"`--{name} {value}` is not a number of seconds from 0 to a year"
-        raise ValueError(message)
-    return seconds
-
-
-def _workers(text: str) -> tuple[int, int]:
-    least, dots, most = text.partition("..")
-    numbers = (least.strip(), (most if dots else least).strip())
-    if not all(number.isdecimal() for number in numbers):
-        numbers = ("1", "0")
-    low, high = map(int, numbers)
-    if not low <= high or not 1 <= high <= 1024:
-        message = f"`{text}` is not MIN..MAX with MIN <= MAX <= 1024, such as 1..64"
-        raise ValueError(message)
-    return low, high
-
-
-def _say(message: str) -> None:
-    sys.stderr.write(f"omni: {message}\n")
+    with open(path, "rb") as file:
+        return tomllib.load(file)
 
 
 if __name__ == "__main__":

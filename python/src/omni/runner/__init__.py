@@ -1,5 +1,6 @@
-"""Role A, external: runs the tools of a folder of skills for whoever asks over HTTP: `python -m omni.runner`.
+"""The small reference of the runner contract: `python -m omni.runner --skills DIR --unix PATH | --port N`.
 
-The contract is `docs/reference/runner.md`. Every call has a worker process of its own while it runs, so a
-tool that hangs, crashes or is killed costs one call and never the runner: see `omni.supervise`.
+One process, a thread for each call, standard library only: what another language has to write, in its
+shortest form. It keeps no time limit, ends no tool and survives no crash of one; `omni runner` does. The
+contract is `docs/reference/runner.md`, and both are held to `conformance/runner-cases.jsonl`.
 """

@@ -1,170 +1,282 @@
-"""`python -m omni.runner --skills DIR [--unix PATH | --port N]`: the command line, and the socket."""
+"""`python -m omni.runner --skills DIR --unix PATH | --port N`: its command line, and HTTP around calls."""
 
 from __future__ import annotations
 
 import argparse
-import json
+import hashlib
 import os
+import select
+import signal
 import socket
-import stat
 import sys
-from ipaddress import ip_address
+import time
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from queue import Empty, SimpleQueue
+from socketserver import ThreadingMixIn
+from threading import Thread
+
+from omni import __version__, wire
+from omni.constants import BODY_BYTES_MAX, CONTRACT
+from omni.inprocess import Running, Tools
+from omni.runner.request import RefusedError, RunRequest, read_object
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-_BACKLOG = 1024
+_WHAT_IT_IS = (
+    "omni runner: this is the small reference of the contract: one process, no supervision, so a tool that "
+    "hangs, crashes or leaks does it to all; `omni runner` keeps limits and ends tools\n"
+)
+_GRACE_SECONDS = 10.0
+_LOOK_SECONDS = 0.25
+_ROUTES = {
+    "/run_tool": "POST",
+    "/tools": "GET",
+    "/health": "GET",
+    "/resources": "GET",
+    "/resources/read": "POST",
+    "/prompts": "GET",
+    "/prompts/get": "POST",
+}
+_EMPTY = {"/resources": ("resources", "resourceTemplates"), "/prompts": ("prompts",)}
+
+
+class Runner(ThreadingMixIn, HTTPServer):
+    """Listens, and gives each connection a thread."""
+
+    daemon_threads = True
+    request_queue_size = 1024
+
+    def __init__(self, tools: Tools, address: Any, family: int) -> None:
+        self.address_family = family
+        super().__init__(address, Handler)
+        self.tools = tools
+        self.listing = wire.write_json({"tools": list(tools.listed.values())}).encode("utf-8", "replace")
+        self.etag = f'"{hashlib.sha256(self.listing).hexdigest()[:32]}"'
+        self.running: set[Running] = set()
+        self.draining = False
+
+    def server_bind(self) -> None:
+        """Bind, without asking the network what this machine is called."""
+        self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        self.socket.bind(self.server_address)
+
+    def drain(self) -> None:
+        """Take no more calls, give those that run their time, and stop serving."""
+        self.draining = True
+        until = time.monotonic() + _GRACE_SECONDS
+        while self.running and time.monotonic() < until:
+            time.sleep(0.05)
+        self.shutdown()
+
+
+class Handler(BaseHTTPRequestHandler):
+    """One connection: one request at a time."""
+
+    protocol_version = "HTTP/1.1"
+    #: A connection on which nothing comes for so many seconds is closed.
+    timeout = 60
+    server: Runner
+
+    def do_GET(self) -> None:
+        """Answer; the route says which method it takes."""
+        try:
+            self._check()
+            self._answer(self._body())
+        except RefusedError as refused:
+            self._refuse(refused)
+        except OSError:  # the caller went away
+            self.close_connection = True
+
+    do_POST = do_GET  # noqa: N815 - the library finds a method by this name
+
+    def send_error(self, code: int, message: str | None = None, explain: str | None = None) -> None:
+        """Refuse what is no request: the library says 414 of a long line, 501 of a method."""
+        status = {414: 431, 501: 405, 505: 400}.get(code, int(code))
+        self.close_connection = True
+        kind = {431: "too_large", 405: "method_not_allowed"}.get(status, "bad_request")
+        self._refuse(RefusedError(status, kind, message or explain or "that is no request of HTTP/1.1"))
+
+    def log_message(self, *_words: object) -> None:
+        """Say nothing of single requests."""
+
+    def _check(self) -> None:
+        method = _ROUTES.get(self.path)
+        if method is None:
+            routes = ", ".join(f"{method} {path}" for path, method in _ROUTES.items())
+            raise RefusedError(404, "not_found", f"there is no `{self.path[:100]}`; there are {routes}")
+        if self.command != method:
+            raise RefusedError(405, "method_not_allowed", f"`{self.path}` takes {method}")
+        if self.server.address_family == socket.AF_UNIX:
+            return
+        # A web page could send a request to a port of this machine, but none that passes here.
+        hosts = [host.partition(":")[0] for host in self.headers.get_all("Host", [])]
+        if "Origin" in self.headers or hosts not in (["localhost"], ["127.0.0.1"]):
+            raise RefusedError(
+                403, "forbidden", "no `Origin`, and `Host` must be `localhost`: no web page calls"
+            )
+        if method == "POST" and self.headers.get_content_type() != "application/json":
+            raise RefusedError(403, "forbidden", "`Content-Type` must be `application/json`")
+
+    def _body(self) -> bytes:
+        text = self.headers.get("Content-Length", "0")
+        refused = None
+        if "Transfer-Encoding" in self.headers:
+            refused = RefusedError(411, "too_large", "say how long the body is: `Content-Length`")
+        elif not (text.isascii() and text.isdecimal()):
+            refused = RefusedError(400, "bad_request", f"`Content-Length: {text[:40]}` is no length")
+        elif len(text) > 12 or int(text) > BODY_BYTES_MAX:
+            refused = RefusedError(413, "too_large", f"a request's body may be {BODY_BYTES_MAX} bytes long")
+        if refused is not None:
+            # What follows is not the next request.
+            self.close_connection = True
+            raise refused
+        body = self.rfile.read(int(text))
+        if len(body) < int(text):
+            raise ConnectionError
+        return body
+
+    def _answer(self, body: bytes) -> None:
+        server = self.server
+        if self.path == "/run_tool":
+            self._run_tool(RunRequest(body))
+        elif self.path == "/tools":
+            known = self.headers.get("If-None-Match", "").replace("W/", "").split(",")
+            same = server.etag in map(str.strip, known)
+            self._send(304 if same else 200, b"" if same else server.listing, ETag=server.etag)
+        elif self.path == "/health":
+            status = "draining" if server.draining else "ok"
+            health = {"status": status, "ready": status == "ok", "initializing": False, "contract": CONTRACT}
+            self._send_json(200, {**health, "runner": f"omni.runner {__version__}", "pid": os.getpid()})
+        elif self.path in _EMPTY:
+            self._send_json(200, {member: [] for member in _EMPTY[self.path]})
+        else:
+            member, kind = ("uri", "resource") if self.path == "/resources/read" else ("name", "prompt")
+            name = read_object(body).get(member)
+            if type(name) is not str:
+                raise RefusedError(400, "bad_request", f"`{member}` must be a string")
+            raise RefusedError(404, "not_found", f"there is no {kind} `{name[:200]}`: this runner has none")
+
+    def _run_tool(self, asked: RunRequest) -> None:
+        server = self.server
+        tool = server.tools.listed.get(asked.name)
+        if server.draining:
+            raise RefusedError(503, "draining", "the runner is about to end")
+        if tool is None:
+            message = f"there is no tool `{asked.name[:200]}`; `GET /tools` lists those there are"
+            raise RefusedError(404, "unknown_tool", message)
+        # The head goes first: what breaks before it may be sent again.
+        self.send_response(200)
+        self.send_header("Content-Type", "application/x-ndjson")
+        self.send_header("Transfer-Encoding", "chunked")
+        self.end_headers()
+        said: SimpleQueue[tuple[str, dict]] = SimpleQueue()
+        running = Running()
+
+        def run() -> None:
+            try:
+                more = {"deadline_ms": asked.deadline_ms, "context": asked.context}
+                last = server.tools.run(
+                    tool,
+                    asked.arguments,
+                    say=lambda *event: said.put(event),
+                    running=running,
+                    call_id=asked.id,
+                    more=more,
+                )
+            except Exception as error:  # a bug of ours: the caller is told that nobody knows
+                text = f"the runner is broken: {error!r}"
+                last = "error", {"id": asked.id, "kind": "lost", "message": text}
+            said.put(last)
+            server.running.discard(running)
+
+        server.running.add(running)
+        Thread(target=run, name=f"omni-{asked.name}", daemon=True).start()
+        try:
+            self._pass_on(said)
+        except OSError:
+            # The caller went away. Its tool hears of it when it next speaks.
+            running.cancel()
+            raise
+
+    def _pass_on(self, said: SimpleQueue[tuple[str, dict]]) -> None:
+        kind = ""
+        while kind not in ("result", "error"):
+            try:
+                kind, body = said.get(timeout=_LOOK_SECONDS)
+            except Empty:
+                if self._left():
+                    raise ConnectionError from None
+                continue
+            line = wire.write_json({kind: body}).encode("utf-8", "replace") + b"\n"
+            self.wfile.write(b"%x\r\n%b\r\n" % (len(line), line))
+        self.wfile.write(b"0\r\n\r\n")
+
+    def _left(self) -> bool:
+        """Tell whether the caller has closed its end, or the sending half of it."""
+        ready = select.select([self.connection], [], [], 0)[0]
+        return bool(ready) and not self.connection.recv(1, socket.MSG_PEEK)
+
+    def _refuse(self, refused: RefusedError) -> None:
+        more = {"Retry-After": "1"} if refused.status == 503 else {}
+        self._send_json(refused.status, {"error": {"code": refused.code, "message": str(refused)}}, **more)
+
+    def _send_json(self, status: int, answer: dict, **headers: str) -> None:
+        self._send(status, wire.write_json(answer).encode("utf-8", "replace"), **headers)
+
+    def _send(self, status: int, body: bytes, **headers: str) -> None:
+        # Before its first line is understood a request has the oldest version, whose answers have no head.
+        self.request_version = self.protocol_version
+        self.send_response(status)
+        for name, value in headers.items():
+            self.send_header(name, value)
+        self.send_header("Content-Type", "application/json")
+        self.send_header("Content-Length", str(len(body)))
+        if self.close_connection:
+            self.send_header("Connection", "close")
+        self.end_headers()
+        self.wfile.write(body)
 
 
 def main() -> int:
-    """Serve until a signal comes; return the exit code."""
-    options = _options()
-    from omni.runner.server import Server
-    from omni.supervise import Config
+    """Serve until a signal comes; return the exit code. Where it listens goes to standard output."""
+    from omni.worker import forget_current_folder
 
-    try:
-        listener, address = _listen(options)
-    except OSError as error:
-        _say(f"cannot listen: {error.strerror or error}")
-        return 1
-    config = Config(options.root, options.settings, env=tuple(options.env))
-    hosts = None if options.unix else (options.host, *options.allow_host)
-    server = Server(options.skills, config, workers=options.workers, hosts=hosts, grace=options.grace)
-    sys.stdout.write(f"omni runner: listening at {address}\n")
-    sys.stdout.flush()
-    try:
-        server.serve(listener)
-    finally:
-        if options.unix:
-            _remove(options.unix)
-    return 0
-
-
-def _options() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(
-        prog="python -m omni.runner", description="Run the tools of a folder of skills for omni, over HTTP."
-    )
-    skills = os.environ.get("OMNI_SKILLS") or "skills"
-    parser.add_argument("--skills", metavar="DIR", default=skills, help="the folder of skills [./skills]")
+    forget_current_folder()
+    parser = argparse.ArgumentParser(prog="python -m omni.runner", description=_WHAT_IT_IS)
+    parser.add_argument("--skills", metavar="DIR", default="skills", help="the folder of skills [./skills]")
     parser.add_argument("--root", metavar="DIR", default=".", help="the folder that tools work in [.]")
     place = parser.add_mutually_exclusive_group(required=True)
     place.add_argument("--unix", metavar="PATH", help="listen on this Unix socket, for this user only")
-    place.add_argument("--port", type=int, metavar="N", help="listen on this TCP port; 0 takes a free one")
-    parser.add_argument("--host", default="127.0.0.1", help="address to listen on [127.0.0.1]")
-    parser.add_argument(
-        "--allow-host", action="append", default=[], metavar="NAME", help="another name of this machine"
+    place.add_argument(
+        "--port", type=int, metavar="N", help="listen on this port of 127.0.0.1; 0: a free one"
     )
-    parser.add_argument(
-        "--allow-unauthenticated",
-        action="store_true",
-        help="listen on an address that other machines reach, although anybody there could run the tools",
-    )
-    parser.add_argument(
-        "--workers", type=_workers, default=(1, 64), metavar="MIN..MAX", help="worker processes [1..64]"
-    )
-    parser.add_argument(
-        "--env", action="append", default=[], metavar="NAME", help="pass this variable on to tools"
-    )
-    parser.add_argument(
-        "--settings", type=_settings, default={}, metavar="FILE", help="settings by skill, one JSON object"
-    )
-    parser.add_argument(
-        "--grace", type=float, default=10.0, metavar="SECONDS", help="for calls that run at SIGTERM [10]"
-    )
-    options = parser.parse_args()
-    for name in ("skills", "root"):
-        if not os.path.isdir(getattr(options, name)):
-            parser.error(f"`--{name} {getattr(options, name)}`: there is no such folder")
-    if options.unix is None and not (_is_loopback(options.host) or options.allow_unauthenticated):
-        parser.error(
-            f"`--host {options.host}` can be reached by other machines, and anybody there could run the "
-            "tools; listen on 127.0.0.1 or a Unix socket, or say `--allow-unauthenticated`"
-        )
-    return options
-
-
-def _workers(text: str) -> tuple[int, int]:
-    least, dots, most = text.partition("..")
+    options, rest = parser.parse_known_args()
+    if rest:
+        parser.error(f"`{rest[0]}` is not taken here: `omni runner` takes what says how tools are run")
+    sys.stderr.write(_WHAT_IT_IS)
+    path = options.unix and os.path.abspath(options.unix)
     try:
-        numbers = int(least), int(most if dots else least)
-    except ValueError:
-        numbers = (1, 0)
-    if not 0 <= numbers[0] <= numbers[1] or not 1 <= numbers[1] <= 1024:
-        message = f"`{text}` is not MIN..MAX with MIN <= MAX <= 1024, such as 1..64"
-        raise argparse.ArgumentTypeError(message)
-    return numbers
-
-
-def _settings(path: str) -> dict[str, Any]:
-    try:
-        with open(path, encoding="utf-8") as file:
-            value = json.load(file)
-    except (OSError, ValueError) as error:
-        message = f"`{path}` cannot be read: {error}"
-        raise argparse.ArgumentTypeError(message) from None
-    if not isinstance(value, dict):
-        message = f"`{path}` is no JSON object of settings by skill"
-        raise argparse.ArgumentTypeError(message)
-    return value
-
-
-def _is_loopback(host: str) -> bool:
-    if host == "localhost":
-        return True
-    try:
-        return ip_address(host).is_loopback
-    except ValueError:
-        return False
-
-
-def _listen(options: argparse.Namespace) -> tuple[socket.socket, str]:
-    if options.unix:
-        path = os.path.abspath(options.unix)
-        _make_way(path)
-        listener = socket.socket(socket.AF_UNIX)
+        tools = Tools(options.skills, options.root, {})
         # From its first moment on nobody else may connect.
         before = os.umask(0o177)
-        try:
-            listener.bind(path)
-        finally:
-            os.umask(before)
-        listener.listen(_BACKLOG)
-        return listener, f"unix:{path}"
-    family = socket.AF_INET6 if ":" in options.host else socket.AF_INET
-    listener = socket.socket(family)
-    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    listener.bind((options.host, options.port))
-    listener.listen(_BACKLOG)
-    host = f"[{options.host}]" if family == socket.AF_INET6 else options.host
-    return listener, f"http://{host}:{listener.getsockname()[1]}"
-
-
-def _make_way(path: str) -> None:
-    """Remove a socket that a runner left behind which is no more. Raises `OSError` when one listens."""
-    try:
-        if not stat.S_ISSOCK(os.lstat(path).st_mode):
-            raise OSError(f"`{path}` exists and is no socket")
-    except FileNotFoundError:
-        return
-    with socket.socket(socket.AF_UNIX) as probe:
-        try:
-            probe.connect(path)
-        except ConnectionRefusedError:
-            os.unlink(path)
-            return
-    raise OSError(f"another runner listens on `{path}`; stop it, or take another path")
-
-
-def _remove(path: str) -> None:
-    try:
+        address, family = (path, socket.AF_UNIX) if path else (("127.0.0.1", options.port), socket.AF_INET)
+        server = Runner(tools, address, family)
+        os.umask(before)
+    except OSError as error:
+        sys.stderr.write(f"omni runner: cannot serve: {error}\n")
+        return 1
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: Thread(target=server.drain, daemon=True).start())
+    where = f"unix:{path}" if path else f"http://127.0.0.1:{server.socket.getsockname()[1]}"
+    sys.stdout.write(f"omni runner: listening at {where}\n")
+    sys.stdout.flush()
+    server.serve_forever(poll_interval=0.1)
+    if path and os.path.exists(path):
         os.unlink(path)
-    except OSError:
-        pass
-
-
-def _say(message: str) -> None:
-    sys.stderr.write(f"omni runner: {message}\n")
+    # Not the ordinary way out, which waits for threads that wait for nobody.
+    os._exit(0)
 
 
 if __name__ == "__main__":

@@ -32,7 +32,7 @@ use crate::library::{Contents, LibraryError, Prompt};
 const BODY_PATIENCE: Duration = Duration::from_secs(30);
 
 /// The contract's version.
-const CONTRACT: u32 = 1;
+pub(super) const CONTRACT: u32 = 1;
 
 const ROUTES: [(&str, Method); 7] = [
     ("/run_tool", Method::POST),

@@ -178,4 +178,13 @@ mod tests {
         let body = Bytes::from(format!(r#"{{"name":"a.b","deadline_ms":{}}}"#, u64::MAX));
         assert_eq!(RunRequest::read(&body).unwrap().deadline, Some(LIMIT_MAX));
     }
+
+    #[test]
+    fn the_contracts_numbers_are_those_of_python() {
+        let shared = include_str!("../../../../../conformance/shared.json");
+        let runner = serde_json::from_str::<Value>(shared).unwrap()["runner"].take();
+        assert_eq!(runner["call_id_max"], ID_MAX);
+        assert_eq!(runner["body_bytes_max"], super::super::BODY_BYTES_MAX);
+        assert_eq!(runner["contract"], super::super::exchange::CONTRACT);
+    }
 }

@@ -1,0 +1,169 @@
+"""What both languages must know. Generated from `conformance/shared.json` by `cargo xtask docs`."""
+
+from omni.private import __builtins__  # noqa: F401 - functions find built-in names here
+
+#: Levels of log messages, least severe first.
+LEVELS = (
+    "debug",
+    "info",
+    "notice",
+    "warning",
+    "error",
+    "critical",
+    "alert",
+    "emergency",
+)
+
+#: Which calls of a skill meet in one worker.
+AFFINITIES = (
+    "none",
+    "session",
+    "single",
+)
+
+#: What `@tool` takes.
+OPTION_NAMES = (
+    "name",
+    "description",
+    "category",
+    "title",
+    "read_only",
+    "destructive",
+    "idempotent",
+    "open_world",
+    "timeout",
+    "idle_timeout",
+    "executor",
+    "ahead",
+    "calls",
+    "affinity",
+    "concurrency",
+    "retry_on",
+    "max_attempts",
+    "cache_ttl",
+    "input_schema",
+    "output_schema",
+    "meta",
+    "icons",
+    "tags",
+    "version",
+)
+
+#: Options that are hints to clients, each with MCP's name for it.
+HINTS = {
+    "read_only": "readOnlyHint",
+    "destructive": "destructiveHint",
+    "idempotent": "idempotentHint",
+    "open_world": "openWorldHint",
+}
+
+#: A week: a longer limit of a tool is a mistake in the unit.
+OPTION_SECONDS_MAX = 604800
+
+#: More attempts than this are a mistake.
+ATTEMPTS_MAX = 10
+
+#: More calls at once than this are no limit.
+CONCURRENCY_MAX = 4096
+
+#: Processes at most that wait forked.
+AHEAD_MAX = 64
+
+#: Calls at most that a forked process serves.
+CALLS_MAX = 100000
+
+#: A year: a longer limit of a skill is a mistake.
+FRONT_MATTER_SECONDS_MAX = 31536000
+
+#: A larger source file is not read: no person wrote it.
+FILE_BYTES_MAX = 4194304
+
+#: The protocol between server and worker.
+PROTO = 1
+
+#: A frame at most, where nobody says otherwise.
+FRAME_BYTES_MAX = 16842752
+
+#: A part of a result at most.
+RESULT_BYTES_MAX = 8388608
+
+#: A worker ends with this code that gives itself up.
+GAVE_UP = 70
+
+#: How the line begins in which it says why.
+LAST_WORDS = "omni worker: "
+
+#: The version of the runner contract.
+CONTRACT = 1
+
+#: A request to a runner at most.
+BODY_BYTES_MAX = 16842752
+
+#: The largest integer that every reader of JSON holds exactly.
+CALL_ID_MAX = 9007199254740991
+
+#: The error with which a call of no tool is answered.
+UNKNOWN_TOOL = -32602
+
+#: The official SDK that `omni.mcp` is an adapter on.
+MCP_PACKAGE = "mcp==2.3.0"
+
+#: The executors there are.
+EXECUTORS = (
+    "pool",
+    "fork",
+    "spawn",
+    "embedded",
+    "runner",
+)
+
+#: What a model reads about a call that failed, by how it ended.
+OUTCOME_SENTENCES = {
+    "tool_error": (
+        "`{tool}` raised `{class}`{at}; its message is in the server's log (start omni with "
+        "`--errors full` to see it here)"
+    ),
+    "tool_error full": "`{tool}` raised `{class}`{at}: {message}",
+    "tool_error intended": "{message}",
+    "bad_result": "`{tool}` returned an unusable result: {message}",
+    "load_error": "`{tool}` could not be loaded: {message}",
+    "exited": "`{tool}` ended its process with exit code {code}",
+    "signalled": "`{tool}` was ended by signal {signal}{name}",
+    "timeout_total": "`{tool}` was stopped at its time limit of {limit}",
+    "timeout_idle": "`{tool}` was stopped after {limit} without a sign of life (progress or heartbeat)",
+    "oom": "`{tool}` wanted more memory than this machine has left",
+    "oom limited": "`{tool}` wanted more memory than the {mib} MiB that a tool's process may have",
+    "output_limit": "`{tool}` returned more than {bytes} bytes; ask for less at a time",
+    "lost": "the worker running `{tool}` was lost: {message}",
+    "cancelled": "`{tool}` was cancelled",
+    "shutdown": "`{tool}` was stopped because the server is shutting down",
+    "busy": "no worker is free for `{tool}`; try again in {limit}",
+    "quarantined": (
+        "`{tool}` crashed its process three times within a minute and is refused for now; try "
+        "again in {limit}, and look at its code or its arguments first"
+    ),
+    "worker_start": "no process could be started for `{tool}`: {message} ({hint})",
+}
+
+#: What is added where time ran out before a worker was free.
+OUTCOME_STARVED = "; it still waited for a worker, and no line of it has run"
+
+#: Kinds of ending after which the same call may succeed.
+OUTCOME_RETRYABLE = (
+    "busy",
+    "lost",
+    "quarantined",
+    "shutdown",
+    "worker_start",
+)
+
+#: What is said of signals that end Python processes.
+OUTCOME_SIGNALS = {
+    4: " (SIGILL)",
+    6: " (SIGABRT)",
+    7: " (SIGBUS)",
+    8: " (SIGFPE)",
+    9: " (SIGKILL: perhaps out of memory)",
+    11: " (SIGSEGV, a crash in native code)",
+    15: " (SIGTERM)",
+}
