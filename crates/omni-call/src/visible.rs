@@ -32,13 +32,13 @@ pub enum HiddenKind {
 }
 
 impl HiddenKind {
-    /// Says it in a sentence: "U+202E, which …".
-    pub fn what_it_does(self) -> &'static str {
+    /// Says it in a few words: "U+202E: a change of …".
+    pub fn what_it_is(self) -> &'static str {
         match self {
-            HiddenKind::Control => "is a command to a terminal",
-            HiddenKind::Bidi => "changes the order in which text is shown",
-            HiddenKind::Tag => "is a letter that people do not see and models read",
-            HiddenKind::Invisible => "cannot be seen",
+            HiddenKind::Control => "a command to a terminal",
+            HiddenKind::Bidi => "a change of the order in which text is shown",
+            HiddenKind::Tag => "letters that people do not see and models read",
+            HiddenKind::Invisible => "nothing that can be seen",
         }
     }
 }

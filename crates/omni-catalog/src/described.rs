@@ -7,6 +7,7 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 use serde_json::{Map, Value};
 
+use crate::hidden;
 use crate::listing::Listing;
 use crate::record::legal_name;
 use crate::tool::{Detail, Origin};
@@ -101,6 +102,12 @@ impl Reading<'_> {
 
     /// `None`, with a finding, for a tool that no client could use or that would spoil the list for one.
     fn tool(&mut self, text: &RawValue) -> Option<(String, String, Texts)> {
+        if let Ok(whole) = serde_json::from_str::<Value>(text.get())
+            && let Some(message) = hidden::in_texts([&whole], "")
+        {
+            let message = format!("a text of this tool has {message}");
+            self.find(Severity::Warning, hidden::code(), message, hidden::help());
+        }
         let Ok(mut tool) = serde_json::from_str::<Map<String, Value>>(text.get()) else {
             let message = "it is no description of a tool, so it is not listed".to_owned();
             self.find(Severity::Error, "bad-description", message, "a description is a JSON object");

@@ -25,6 +25,7 @@ mod rescan;
 mod served;
 mod skill;
 
+mod hidden;
 mod known;
 mod sealed;
 mod stamp;

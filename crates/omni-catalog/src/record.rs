@@ -10,6 +10,7 @@ use serde_json::value::RawValue;
 use serde_json::{Map, Value};
 
 use crate::folder::SkillFolder;
+use crate::hidden;
 use crate::listing::Listing;
 use crate::programs::{self, Declared, PYPROJECT};
 use crate::pyproject::{self, Pyproject};
@@ -91,6 +92,7 @@ pub(crate) fn describe(folder: &SkillFolder, digest: &str) -> String {
             Some(written)
         })
         .collect();
+    look_for_hidden(folder, &skill, &tools, &mut findings);
     skill.tools = tools.len();
     let nothing = scanned.is_empty() && declared.is_empty();
     if nothing && folder.skill_md.is_none() && !folder.has_scripts && folder.findings.is_empty() {
@@ -112,6 +114,45 @@ pub(crate) fn describe(folder: &SkillFolder, digest: &str) -> String {
     };
     // Strings, numbers and maps with text keys: nothing here can fail to be JSON.
     serde_json::to_string(&record).unwrap_or_default()
+}
+
+/// Finds what people do not see: in the files of the skill, and in what its tools and its own text say by escapes.
+fn look_for_hidden(
+    folder: &SkillFolder,
+    skill: &Skill,
+    tools: &[WrittenTool<'_>],
+    findings: &mut Vec<Diagnostic>,
+) {
+    // A lock file is for programs.
+    let read = || folder.skill_md.iter().chain(&folder.pyproject).chain(&folder.sources);
+    for file in read() {
+        findings.extend(hidden::in_file(
+            &folder.folder,
+            &format!("{}/{}", folder.folder, file.path),
+            &file.text,
+        ));
+    }
+    let mut look = |value: &Value, file: &str, line: u32, whose: String| {
+        let source = read().find(|read| format!("{}/{}", folder.folder, read.path) == file);
+        let source = source.map(|source| &*source.text).unwrap_or_default();
+        findings.extend(hidden::in_texts([value], source).map(|message| Diagnostic {
+            severity: Severity::Warning,
+            skill: folder.folder.clone(),
+            file: file.to_owned(),
+            line,
+            column: line.min(1),
+            code: hidden::code().to_owned(),
+            message: format!("{whose} has {message}"),
+            help: Some(hidden::help().to_owned()),
+        }));
+    };
+    for tool in tools {
+        let listing = serde_json::to_value(&tool.listing).unwrap_or_default();
+        let Origin { file, line } = &tool.detail.origin;
+        look(&listing, file, *line, format!("a text of the tool `{}`", tool.name));
+    }
+    let own = serde_json::to_value(skill).unwrap_or_default();
+    look(&own, &format!("{}/SKILL.md", folder.folder), 1, "the front matter".to_owned());
 }
 
 fn front_matter(folder: &SkillFolder, findings: &mut Vec<Diagnostic>) -> (Skill, Vec<Declared>) {

@@ -187,3 +187,34 @@ fn the_log_is_one_line_an_event_as_text_and_as_json() {
     let event: Value = serde_json::from_str(event).unwrap();
     assert_eq!(event["level"], "WARN");
 }
+
+#[test]
+fn the_doctor_warns_of_what_a_model_reads_and_people_do_not() {
+    let folder = Folder::new(TOOLS);
+    folder.write(
+        "skills/t/SKILL.md",
+        "---\nname: t\ndescription: Use\u{200b} me \u{e0072}\u{e006d}.\n---\nשלום\u{200f} :)\n",
+    );
+    folder.write(
+        "skills/u/scripts/u.py",
+        "from omni import tool\n\n@tool\ndef f(way: str) -> str:\n    \"\"\"Do 👩\u{200d}💻 it\u{2069}.\"\"\"\n    return way\n",
+    );
+    let (doctor, _) = texts(&folder.run(&["doctor", "--strict"]));
+    let findings: Vec<&str> = doctor.split("\n\n").filter(|one| one.contains("hidden-character")).collect();
+    let expected = [
+        ("`U+200B`: nothing that can be seen", "skills/t/SKILL.md:3:17"),
+        ("it reads `rm`", "skills/t/SKILL.md:3:22"),
+        // Written as escapes: the line of the tool.
+        ("a text of the tool `t.shout` has `U+001B", "skills/t/scripts/t.py:5:1"),
+        ("`U+2069`: a change of the order in which text is shown", "skills/u/scripts/u.py:5:17"),
+    ];
+    assert_eq!(findings.len(), expected.len(), "{doctor}");
+    for (said, place) in expected {
+        let found = findings.iter().any(|one| one.contains(said) && one.contains(place));
+        assert!(found, "{said} at {place}: {doctor}");
+    }
+    assert!(!deceives(&doctor), "{doctor:?}");
+    let (code, list) = (folder.run(&["doctor", "--strict"]).status.code(), folder.run(&["list"]));
+    assert_eq!(code, Some(1));
+    assert!(texts(&list).0.contains("u.f "), "the tools are served all the same");
+}
