@@ -66,6 +66,12 @@ pub(crate) const STAGES: &[Stage] = &[
     },
     Stage { name: "clients", about: "real MCP clients drive the binary", quick: false, run: clients },
     Stage {
+        name: "mutations",
+        about: "broken frames over stdio and HTTP: each is answered, in JSON, and nothing runs that should not",
+        quick: false,
+        run: mutations,
+    },
+    Stage {
         name: "reliability",
         about: "time limits, cancellation and ends, hundreds of times: nothing is left behind",
         quick: false,
@@ -174,6 +180,10 @@ fn conformance(workspace: &Workspace) -> Result<Tally> {
 
 fn clients(workspace: &Workspace) -> Result<Tally> {
     with_npm(workspace, "conformance/clients.py")
+}
+
+fn mutations(workspace: &Workspace) -> Result<Tally> {
+    against_binary(workspace, "conformance/mutations.py")
 }
 
 fn reliability(workspace: &Workspace) -> Result<Tally> {

@@ -5,7 +5,8 @@
 
 use std::net::SocketAddr;
 use std::os::fd::AsFd;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
 use hyper::HeaderMap;
 
@@ -20,9 +21,33 @@ pub struct Access {
 
 #[derive(Debug)]
 enum Rule {
-    Users { lookup: PeerLookup, own: u32, others: Vec<u32> },
+    Users { lookup: PeerLookup, own: u32, others: Vec<u32>, strangers: Mutex<Strangers> },
     Tokens(Tokens),
     Everybody,
+}
+
+/// Between two lines of the log about connections of others, who can make as many as they like.
+const LOG_EVERY: Duration = Duration::from_secs(60);
+
+/// Connections of users who are not let in, for the log.
+#[derive(Debug, Default)]
+struct Strangers {
+    logged: Option<Instant>,
+    since: u64,
+}
+
+impl Strangers {
+    fn log(&mut self, uid: u32, now: Instant) {
+        self.since += 1;
+        if self.logged.is_none_or(|logged| now.duration_since(logged) >= LOG_EVERY) {
+            tracing::warn!(
+                uid,
+                connections = self.since,
+                "refused: only our own user, root and `http.allow_users` may call"
+            );
+            *self = Strangers { logged: Some(now), since: 0 };
+        }
+    }
 }
 
 /// A connection as it was found when it was accepted.
@@ -37,7 +62,7 @@ impl Access {
     /// Lets in the connections that processes of our own user, of root or of `others` made over loopback.
     pub fn users(lookup: PeerLookup, others: Vec<u32>) -> Self {
         let own = rustix::process::geteuid().as_raw();
-        Access { rule: Rule::Users { lookup, own, others } }
+        Access { rule: Rule::Users { lookup, own, others, strangers: Mutex::default() } }
     }
 
     /// Lets in whoever sends one of these with each request, and nobody else.
@@ -53,10 +78,10 @@ impl Access {
     /// Finds out who is at the other end of a connection that was just accepted, and whether its requests are served.
     ///
     /// To be asked once for a connection, before anything is read from it: what it is told holds for all of its
-    /// requests. Costs two system calls, some two microseconds, and does not wait.
+    /// requests. Asks the kernel twice, which takes a few microseconds, and does not wait.
     pub fn visit(&self, stream: impl AsFd, remote: SocketAddr, local: SocketAddr) -> Visit {
         let peer = |uid| Peer { remote, local, uid, principal: None };
-        let Rule::Users { lookup, own, others } = &self.rule else {
+        let Rule::Users { lookup, own, others, strangers } = &self.rule else {
             return Visit { peer: peer(None), refused: None };
         };
         let (uid, who) = match lookup.user(stream, remote, local) {
@@ -66,7 +91,11 @@ impl Access {
             Ok(uid) => (Some(uid), format!("this connection is of user {uid}")),
             Err(unknown) => (None, format!("whose this connection is cannot be told: {unknown}")),
         };
-        tracing::warn!(%remote, uid, "refused: {who}");
+        match uid {
+            Some(uid) => strangers.lock().unwrap_or_else(PoisonError::into_inner).log(uid, Instant::now()),
+            // Whoever only tries whether somebody listens is gone by now, too.
+            None => tracing::debug!(%remote, "refused: {who}"),
+        }
         let why = format!(
             "only user {own}, who runs this server, and root may call it, and {who}; `http.allow_users` in omni.toml \
              lets other users in, `--http-token FILE` whoever has a token"

@@ -1,7 +1,5 @@
 //! What a stranger, a broken client or a web page can send over HTTP, and what it gets: always JSON, and nothing runs.
 
-#![expect(clippy::unwrap_used, reason = "a panic is how a test fails")]
-
 mod support;
 
 use std::io::{Read as _, Write as _};
