@@ -12,6 +12,8 @@ mod program;
 mod python_range;
 mod requirements;
 mod spec;
+mod temp_files;
+mod trust;
 mod visible;
 
 pub use call::{Call, CallId, LogLevel, Wants};
@@ -24,4 +26,6 @@ pub use program::{ProgramInput, ProgramOutput, ProgramSpec};
 pub use python_range::{PythonRange, PythonVersion};
 pub use requirements::{Requirements, RequirementsSource};
 pub use spec::{Inject, Limits, RunSpec};
+pub use temp_files::TempFiles;
+pub use trust::Trust;
 pub use visible::{Hidden, HiddenKind, hidden, shown, shown_bytes, shown_json, shown_line, shown_path};

@@ -6,6 +6,8 @@ use std::time::Duration;
 use bytes::Bytes;
 use serde_json::json;
 
+use crate::TempFiles;
+
 /// What a call's caller is answered with: the parts of an MCP `CallToolResult`, each as raw JSON.
 #[derive(Clone, Debug, PartialEq)]
 pub struct ToolResult {
@@ -28,6 +30,23 @@ impl ToolResult {
         let comma = if members == "}" { "" } else { "," };
         self.meta = Some(format!(r#"{{"{name}":{value}{comma}{members}"#).into());
         self
+    }
+
+    /// Adds a text behind what the result says.
+    pub fn with_text(mut self, text: &str) -> Self {
+        let block = serde_json::json!({"type": "text", "text": text});
+        let own = std::str::from_utf8(&self.content).unwrap_or("[]").trim_end();
+        // What is before the array's closing bracket.
+        let blocks = own.strip_suffix(']').unwrap_or("[").trim_end();
+        let comma = if blocks == "[" { "" } else { "," };
+        self.content = format!("{blocks}{comma}{block}]").into();
+        self
+    }
+
+    /// Says of temporary files that the result names that they do not last, in a text and in `_meta`.
+    pub fn naming(self, files: &TempFiles) -> Self {
+        let meta = serde_json::to_string(files).unwrap_or_default();
+        self.with_text(&files.sentence()).with_meta("omni/temp", &meta)
     }
 }
 

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use crate::{ExecutorKind, ForkSettings, Policy, ProgramSpec, Requirements};
+use crate::{ExecutorKind, ForkSettings, Policy, ProgramSpec, Requirements, Trust};
 
 /// Everything an executor needs to know about a tool.
 #[derive(Debug, Serialize, Deserialize)]
@@ -43,6 +43,12 @@ pub struct RunSpec {
     /// Its file is imported when a worker starts, rather than by its first call there.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub preload: bool,
+    /// Which other skills its processes may serve.
+    #[serde(default, skip_serializing_if = "Trust::is_shared")]
+    pub trust: Trust,
+    /// What its calls leave in their temporary folder stays.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub keep_temp: bool,
     /// What the tool needs installed; `None` runs with the server's own interpreter.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub requirements: Option<Requirements>,
@@ -107,6 +113,8 @@ impl RunSpec {
             limits: Limits::default(),
             policy: Policy::default(),
             preload: false,
+            trust: Trust::default(),
+            keep_temp: false,
             requirements: None,
             program: None,
             target: OnceLock::new(),
@@ -126,6 +134,7 @@ impl RunSpec {
                 wrap: self.wrap_result,
                 structured: self.structured,
                 inject: &self.inject,
+                keep_temp: self.keep_temp,
             };
             serde_json::to_string(&target).unwrap_or_default().into()
         })
@@ -142,6 +151,8 @@ struct Target<'a> {
     wrap: bool,
     structured: bool,
     inject: &'a [Inject],
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    keep_temp: bool,
 }
 
 fn is_default<T: Default + PartialEq>(value: &T) -> bool {

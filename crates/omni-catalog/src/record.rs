@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use omni_call::{Policy, ProgramSpec, RunSpec};
+use omni_call::{ExecutorKind, Policy, ProgramSpec, RunSpec, Trust};
 use omni_scan::Source;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
@@ -245,6 +245,12 @@ fn written<'a>(
         find(Severity::Error, "illegal-name", message, help);
         return None;
     }
+    if skill.trust == Trust::Own && tool.executor.or(skill.executor) == Some(ExecutorKind::Embedded) {
+        let message = format!(
+            "`{name}` cannot run: its skill says `trust: own`, and `embedded` is the server's own process, which all share"
+        );
+        find(Severity::Error, "own-embedded", message, "choose `pool`, `fork` or `spawn`");
+    }
     if let Err(why) = validate::usable_object_schema(&tool.input_schema) {
         let message =
             format!("the input schema of `{name}` cannot be used, so the tool is not listed: {why}");
@@ -299,6 +305,8 @@ fn run_spec(
     run.limits.idle_timeout_ms = tool.limits.idle_timeout_ms.or(skill.limits.idle_timeout_ms);
     run.policy = policy(skill, tool);
     run.preload = skill.preload && program.is_none();
+    run.trust = skill.trust;
+    run.keep_temp = skill.keep_temp;
     run.program = program.cloned();
     run
 }

@@ -2,7 +2,7 @@
 
 use std::ops::RangeInclusive;
 
-use omni_call::{Affinity, ExecutorKind, ForkSettings, Limits, Policy};
+use omni_call::{Affinity, ExecutorKind, ForkSettings, Limits, Policy, Trust};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
@@ -43,6 +43,12 @@ pub struct Skill {
     /// Its files are imported when a worker starts.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub preload: bool,
+    /// Which other skills its processes may serve.
+    #[serde(default, skip_serializing_if = "Trust::is_shared")]
+    pub trust: Trust,
+    /// What its calls leave in their temporary folder stays.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub keep_temp: bool,
     /// Which executor runs its tools unless a tool says otherwise.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub executor: Option<ExecutorKind>,
@@ -94,7 +100,7 @@ const NO_LIMIT: &str = "there is no such limit until then";
 const TOP: Place = Place { line: 1, column: 1 };
 
 /// Keys that have a meaning here; at the top or under `metadata`.
-const KNOWN_KEYS: [&str; 24] = [
+const KNOWN_KEYS: [&str; 26] = [
     "name",
     "description",
     "license",
@@ -108,6 +114,8 @@ const KNOWN_KEYS: [&str; 24] = [
     "intents",
     "flat",
     "preload",
+    "trust",
+    "keep_temp",
     "executor",
     "ahead",
     "calls",
@@ -143,6 +151,8 @@ impl<'a> SkillReader<'a> {
             metadata: self.front.find("metadata").map(|entry| object(entry.value.map())).unwrap_or_default(),
             flat: self.flag("flat"),
             preload: self.flag("preload"),
+            trust: self.trust(),
+            keep_temp: self.flag("keep_temp"),
             executor: self.executor(),
             fork: ForkSettings {
                 ahead: self.count("ahead", 0..=ForkSettings::AHEAD_MAX, FORK_DEFAULT),
@@ -288,6 +298,16 @@ impl<'a> SkillReader<'a> {
                 None
             }
         }
+    }
+
+    /// A word that is none of the two was meant to set the skill apart, so it is.
+    fn trust(&mut self) -> Trust {
+        let Some(entry) = self.entry("trust") else { return Trust::Shared };
+        entry.value.text().and_then(|name| name.parse().ok()).unwrap_or_else(|| {
+            let help = "the skill gets processes of its own, as with `own`, until then";
+            self.bad_value(entry, "`shared` or `own`", help);
+            Trust::Own
+        })
     }
 
     fn affinity(&mut self) -> Option<Affinity> {

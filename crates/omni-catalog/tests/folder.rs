@@ -10,7 +10,7 @@ use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use omni_call::{Affinity, ExecutorKind, Policy, ProgramInput, ProgramOutput};
+use omni_call::{Affinity, ExecutorKind, Policy, ProgramInput, ProgramOutput, Trust};
 use omni_catalog::{
     Catalog, CatalogConfig, CatalogError, Diagnostic, ListShape, Refreshed, Severity, Snapshot,
 };
@@ -346,6 +346,55 @@ fn a_skill_may_ask_to_be_imported_ahead_of_its_calls() {
     let asks = |tool: &str| snapshot.tool(tool).unwrap().spec.preload;
     assert_eq!((asks("eager.a"), asks("plain.b")), (true, false));
     assert_eq!(snapshot.diagnostics(), []);
+}
+
+#[test]
+fn a_skill_may_ask_for_processes_of_its_own_and_for_its_temporary_files() {
+    let place = Place::new();
+    place.skill("apart", &["a"]).skill("plain", &["b"]).skill("wrong", &["c"]);
+    place.write("apart/SKILL.md", "---\nname: apart\ndescription: d\ntrust: own\nkeep_temp: true\n---\n");
+    place.write("plain/SKILL.md", "---\nname: plain\ndescription: d\ntrust: shared\n---\n");
+    place.write("wrong/SKILL.md", "---\nname: wrong\ndescription: d\nkeep_temp: 3\ntrust: onw\n---\n");
+    let (snapshot, _) = place.fresh();
+    let asks = |tool: &str| {
+        let tool = snapshot.tool(tool).unwrap();
+        let spec = &tool.spec;
+        (spec.trust, spec.keep_temp)
+    };
+    assert_eq!((asks("apart.a"), asks("plain.b")), ((Trust::Own, true), (Trust::Shared, false)));
+    // What was meant to set a skill apart does, and is told.
+    assert_eq!(asks("wrong.c"), (Trust::Own, false));
+    let told: Vec<String> = snapshot
+        .diagnostics()
+        .iter()
+        .map(|one| format!("{}:{} {}", one.file, one.line, one.message))
+        .collect();
+    assert_eq!(
+        told,
+        [
+            "wrong/SKILL.md:4 `keep_temp` must be `true` or `false`; it is `3`",
+            "wrong/SKILL.md:5 `trust` must be `shared` or `own`; it is `onw`",
+        ]
+    );
+}
+
+#[test]
+fn a_skill_with_processes_of_its_own_cannot_run_inside_the_server() {
+    let place = Place::new();
+    let tool = |executor: &str| format!("from omni import tool\n@tool({executor})\ndef go(): ...\n");
+    for (skill, line, executor) in
+        [("one", "executor: embedded\n", ""), ("two", "", "executor=\"embedded\""), ("three", "", "")]
+    {
+        place.write(
+            &format!("{skill}/SKILL.md"),
+            format!("---\nname: {skill}\ndescription: d\ntrust: own\n{line}---\n"),
+        );
+        place.write(&format!("{skill}/scripts/tools.py"), tool(executor));
+    }
+    let (snapshot, _) = place.fresh();
+    let told: Vec<String> =
+        snapshot.diagnostics().iter().map(|one| format!("{}:{} {}", one.file, one.line, one.code)).collect();
+    assert_eq!(told, ["one/scripts/tools.py:3 own-embedded", "two/scripts/tools.py:3 own-embedded"]);
 }
 
 #[test]

@@ -7,7 +7,7 @@ use omni_call::ForkSettings;
 use serde::{Serialize, Serializer};
 use serde_json::{Map, Value};
 
-use crate::Isolation;
+use crate::{Isolation, TempFolders};
 
 /// The Python that runs the tools.
 #[derive(Clone, Debug)]
@@ -67,6 +67,10 @@ pub struct ExecConfig {
     pub limits: ProcessLimits,
     /// What stands between a tool's processes and all others. Default [`Isolation::None`].
     pub isolation: Isolation,
+    /// Where processes get temporary folders of their own. Default: beneath `/tmp`.
+    pub temp: TempFolders,
+    /// Its workers are kept for what a skill has in memory, so what a call leaves in the temporary folder stays as long.
+    pub stateful: bool,
     /// Idle workers kept whatever happens. The first starts with the first call or at
     /// [`warm_up`](crate::Pool::warm_up). Default 1.
     pub workers_min: usize,
@@ -152,6 +156,8 @@ impl ExecConfig {
             env_allowed: Vec::new(),
             limits: ProcessLimits::default(),
             isolation: Isolation::default(),
+            temp: TempFolders::below("/tmp".into()),
+            stateful: false,
             workers_min: 1,
             workers_max: 64,
             embedded_threads: 4,

@@ -26,6 +26,7 @@ mod channel;
 mod wire;
 
 mod process;
+mod temp;
 
 pub use config::{Embedding, ExecConfig, Interpreter, ProcessLimits, Protected, WorkerLife};
 pub use embedded::{Embedded, check_embedding};
@@ -40,3 +41,4 @@ pub use pool::Pool;
 pub use process::{Isolation, namespaces};
 pub use runner::{AddressError, Listing, Runner, RunnerAddress, RunnerConfig, RunnerError};
 pub use spawn::Spawn;
+pub use temp::TempFolders;

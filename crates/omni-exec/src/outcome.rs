@@ -37,7 +37,10 @@ pub(crate) fn error_ending(
     let raised = |error: ErrorFrame, default: &str| Ending::ToolError {
         kind: error.class.unwrap_or_else(|| default.to_owned()),
         bases: error.bases.into(),
-        message: error.message,
+        message: match &error.temp {
+            Some(files) => format!("{}; {}", error.message, files.sentence()),
+            None => error.message,
+        },
         location: error.location,
         intended: error.intended,
         traceback: error.traceback,

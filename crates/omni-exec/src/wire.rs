@@ -6,7 +6,7 @@
 use std::borrow::Cow;
 use std::fmt;
 
-use omni_call::Call;
+use omni_call::{Call, TempFiles};
 use serde::de::{Deserializer, IgnoredAny, MapAccess, Visitor};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
@@ -47,6 +47,12 @@ pub(crate) struct Hello<'a> {
     pub(crate) protected: &'a [Protected],
     pub(crate) frame_bytes_max: usize,
     pub(crate) result_bytes_max: usize,
+    /// The worker's own folder for temporary files, if it has one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) temp: Option<&'a str>,
+    /// What calls leave there stays as long as the worker, instead of being removed after the call.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub(crate) temp_stays: bool,
 }
 
 /// What a worker may say.
@@ -142,6 +148,9 @@ pub(crate) struct ResultFrame<'a> {
     /// What the call has done to its process, which must serve no other: an array of sentences.
     #[serde(borrow, default)]
     pub(crate) tainted: Option<&'a RawValue>,
+    /// The result names temporary files that do not last.
+    #[serde(default)]
+    pub(crate) temp: Option<TempFiles>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -166,6 +175,8 @@ pub(crate) struct ErrorFrame {
     /// As in a result.
     #[serde(default)]
     pub(crate) tainted: Option<Box<RawValue>>,
+    #[serde(default)]
+    pub(crate) temp: Option<TempFiles>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]

@@ -183,7 +183,8 @@ impl Worker {
             Channel::new(started.control, config.frame_bytes_max).map_err(system("watching a socket"))?;
         let output = Output::new(started.stdout, started.stderr, config.stderr_bytes_max)
             .map_err(system("capturing output"))?;
-        greet(&mut channel, &page, config, mode).map_err(system("introducing the server"))?;
+        greet(&mut channel, &page, config, mode, started.process.temp().map(|temp| temp.path()))
+            .map_err(system("introducing the server"))?;
         let key = NEXT_KEY.fetch_add(1, Ordering::Relaxed);
         let now = Instant::now();
         Ok(Worker {
@@ -279,9 +280,19 @@ impl Worker {
     /// [`flush`](Self::flush). Returns its number, by which [`advance`](Self::advance) makes it the call at hand.
     pub(crate) fn send_ahead(&mut self, call: &Call, attempt: u32) -> u64 {
         self.sent += 1;
+        if call.spec.keep_temp {
+            self.keep_temp();
+        }
         let sending = Sending { id: self.sent, attempt, now: Instant::now() };
         wire::push_call(self.channel.outbox(), call, sending);
         self.sent
+    }
+
+    /// Has what calls leave in the worker's temporary folder stay when the worker has ended.
+    pub(crate) fn keep_temp(&self) {
+        if let Some(temp) = self.process.temp() {
+            temp.keep();
+        }
     }
 
     /// Sends what was written.
@@ -551,7 +562,13 @@ impl Worker {
 }
 
 /// Sends the first frame, with the status page's descriptor beside its first byte.
-fn greet(channel: &mut Channel, page: &StatusPage, config: &ExecConfig, mode: Mode) -> io::Result<()> {
+fn greet(
+    channel: &mut Channel,
+    page: &StatusPage,
+    config: &ExecConfig,
+    mode: Mode,
+    temp: Option<&Path>,
+) -> io::Result<()> {
     let mut frame = Vec::new();
     let mut key = Key::default();
     getrandom::fill(&mut key).map_err(io::Error::other)?;
@@ -566,6 +583,9 @@ fn greet(channel: &mut Channel, page: &StatusPage, config: &ExecConfig, mode: Mo
         protected: &config.protected,
         frame_bytes_max: config.frame_bytes_max,
         result_bytes_max: config.result_bytes_max,
+        // One whose name is no text could not be found by Python either.
+        temp: temp.and_then(Path::to_str),
+        temp_stays: config.stateful || mode == Mode::Async,
     };
     wire::push_hello(&mut frame, &hello).map_err(io::Error::other)?;
     channel.expect_key(key);
@@ -640,11 +660,15 @@ pub(crate) fn result_of(body: Body<'_>, result: &wire::ResultFrame<'_>, bytes_ma
     if too_large(Some(result.content)) || too_large(result.structured) || too_large(result.meta) {
         return End::TooLarge;
     }
-    End::Result(ToolResult {
+    let kept = ToolResult {
         content: body.keep(result.content),
         structured: result.structured.map(|structured| body.keep(structured)),
         meta: result.meta.map(|meta| body.keep(meta)),
         is_error: result.is_error,
+    };
+    End::Result(match &result.temp {
+        Some(files) => kept.naming(files),
+        None => kept,
     })
 }
 

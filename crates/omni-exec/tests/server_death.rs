@@ -8,10 +8,14 @@ use std::io::{BufRead, BufReader};
 use std::process::{Command, Stdio};
 
 use omni_call::Inject;
+use omni_exec::TempFolders;
 use support::{Lab, lives, wait_until};
 
 /// Set for the process that plays the server.
 const ROLE: &str = "OMNI_EXEC_TEST_SERVER";
+
+/// Where its tools' temporary folders are.
+const TEMP: &str = "OMNI_EXEC_TEST_TEMP";
 
 #[tokio::test]
 async fn a_killed_server_leaves_neither_workers_nor_what_their_tools_started() {
@@ -19,9 +23,11 @@ async fn a_killed_server_leaves_neither_workers_nor_what_their_tools_started() {
         return serve_until_killed().await;
     }
     let test = "a_killed_server_leaves_neither_workers_nor_what_their_tools_started";
+    let temp = tempfile::tempdir().unwrap();
     let mut server = Command::new(std::env::current_exe().unwrap())
         .args(["--exact", test, "--nocapture"])
         .env(ROLE, "1")
+        .env(TEMP, temp.path())
         .stdout(Stdio::piped())
         .spawn()
         .unwrap();
@@ -33,16 +39,20 @@ async fn a_killed_server_leaves_neither_workers_nor_what_their_tools_started() {
         }
     };
     assert!(pids.iter().all(|pid| lives(*pid)));
+    let folders = || std::fs::read_dir(temp.path()).unwrap().count();
+    assert_eq!(folders(), 1, "the server has a folder for temporary files");
     server.kill().unwrap();
     server.wait().unwrap();
     for pid in pids {
         wait_until(&format!("process {pid} to end"), || !lives(pid)).await;
     }
+    wait_until("the temporary files to go", || folders() == 0).await;
 }
 
 /// Runs a tool with children and says which processes there are.
 async fn serve_until_killed() {
-    let lab = Lab::pool();
+    let temp = std::env::var_os(TEMP).unwrap().into();
+    let lab = Lab::pool_with(|config| config.temp = TempFolders::below(temp));
     let mut request = lab.call("starts_children");
     request.spec.inject = vec![Inject { parameter: "ctx".into(), kind: "context".into() }];
     let mut running = request.start();

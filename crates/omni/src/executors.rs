@@ -9,7 +9,7 @@ use omni_call::{BoxFuture, Call, Ending, EventSink, Executor, ExecutorKind, Fork
 use omni_catalog::Snapshot;
 use omni_exec::{
     Embedded, Environments, ExecConfig, Fork, Isolation, Pool, ProcessLimits, Protected, Runner, Spawn,
-    WorkerLife,
+    TempFolders, WorkerLife,
 };
 use tokio::sync::OnceCell;
 
@@ -214,6 +214,7 @@ impl Plan {
         config.fork = self.fork.or(config.fork);
         config.embedded_threads = self.embedded_threads;
         config.isolation = self.isolation;
+        config.temp = TempFolders::below(std::env::temp_dir());
         Ok((python, config))
     }
 }

@@ -21,7 +21,18 @@ _TAIL = "}}"
 class Target:
     """Which function a call is for. Made once per tool, however often it is called."""
 
-    __slots__ = ("file", "folder", "function", "inject", "prepared", "skill", "structured", "tool", "wrap")
+    __slots__ = (
+        "file",
+        "folder",
+        "function",
+        "inject",
+        "keep_temp",
+        "prepared",
+        "skill",
+        "structured",
+        "tool",
+        "wrap",
+    )
 
     def __init__(self, target: dict) -> None:
         self.tool: str = target["tool"]
@@ -33,6 +44,8 @@ class Target:
         self.function: str = target["function"]
         self.structured = bool(target.get("structured"))
         self.wrap = bool(target.get("wrap"))
+        #: What a call leaves in its temporary folder stays.
+        self.keep_temp = bool(target.get("keep_temp"))
         #: Parameters that the worker fills in, with what.
         self.inject: list[tuple[str, str]] = [
             (item["parameter"], item["kind"]) for item in target.get("inject") or ()

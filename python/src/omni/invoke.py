@@ -45,6 +45,7 @@ if TYPE_CHECKING:
     from omni.order import Order
     from omni.streams import Streams
     from omni.taint import Watch
+    from omni.temporary import TemporaryFolder
 
 _quote = wire.quote
 _PLAIN_TEXT = '{"result":{"id":%d,"content":[{"type":"text","text":%s}]}}'
@@ -122,8 +123,12 @@ class Caller:
         self._order: Order | None = None
         #: A tool that has not run here before has run since the last look.
         self._first = False
+        #: The call at hand has left a child process that may stay.
+        self._began_helper = False
         #: A call has left something behind by which the next would suffer: none may run here any more.
         self.tainted = False
+        #: Where calls find room for temporary files, and what they leave there.
+        self._temp = _temporary_folder(hello)
         register_at_fork(after_in_child=self._disarm)
 
     # -- one call, in the main thread ------------------------------------------------------------
@@ -149,7 +154,14 @@ class Caller:
         except BaseException as error:
             frame = self.describe(call, context, error)
         self.end(context)
-        return frame if self._watch is None else self.inspected(frame)
+        if self._watch is not None:
+            frame = self.inspected(frame)
+        temp = self._temp
+        if temp is None:
+            return frame
+        if temp.stays:
+            return frame if call.target.keep_temp else temp.mention(frame)
+        return self._leave_nothing(call, frame) if temp.changed() else frame
 
     def begin(self, call: Call, context: Context) -> tuple[Any, dict]:
         """Load the call's function and make its arguments; from here on user code may run."""
@@ -161,6 +173,8 @@ class Caller:
             if self._watch is not None:
                 self._watch.accept()
                 self._order.accept()
+            if self._temp is not None:
+                self._temp.accept()
         if self._page is not None:
             # First noted, then looked whether it may begin: in the other order the server could take it
             # for never begun while it does.
@@ -190,6 +204,8 @@ class Caller:
         if self._watch is not None:
             self._watch.accept()
             self._order.accept()
+        if self._temp is not None:
+            self._temp.accept()
         return wire.ready("%d.%d.%d" % version_info[:3], getpid())
 
     def _prepare(self, target: Target) -> Prepared:
@@ -462,9 +478,30 @@ class Caller:
         except BaseException as error:
             findings = [f"the process cannot be looked at any more ({type(error).__name__})"]
         if findings is None:
+            self._began_helper = first and self._watch.has_children
             return answer
         self.tainted = True
         return wire.with_findings(answer, findings)
+
+    def mentioned(self, call: Call, answer: bytes) -> bytes:
+        """Return an answer that says of temporary files which it names that they do not last."""
+        temp = self._temp
+        return answer if temp is None or call.target.keep_temp else temp.mention(answer)
+
+    def _leave_nothing(self, call: Call, answer: bytes) -> bytes:
+        """Have the next call find nothing of this one among its temporary files. Never raises."""
+        if not self._channel.mine:
+            return answer
+        # A helper that a tool leaves for its later calls has its socket or its data there.
+        keep = call.target.keep_temp or self._began_helper
+        try:
+            return self._temp.leave_nothing(answer, keep=keep)
+        except BaseException as error:
+            if self.tainted:
+                return answer
+            self.tainted = True
+            finding = f"its temporary folder could not be emptied: {error}"
+            return wire.with_findings(answer, [finding])
 
     def tidy(self) -> None:
         """Undo what a call did to the process and the next one would trip over.
@@ -477,6 +514,8 @@ class Caller:
             signal(self._signal_number, self._handler)
         try:
             self._streams.restore()
+            if self._temp is not None:
+                self._temp.put_back()
             if self._order is not None:
                 self._order.restore()
         except (OSError, ValueError) as error:
@@ -497,6 +536,18 @@ def _say_on_stderr(text: str) -> None:
         sys.stderr.write(f"{text}\n")
     except Exception:  # the tool has closed it, or put something else in its place
         return
+
+
+def _temporary_folder(hello: dict) -> TemporaryFolder | None:
+    path = hello.get("temp")
+    if not path:
+        return None
+    from omni.temporary import TemporaryFolder
+
+    try:
+        return TemporaryFolder(path, stays=bool(hello.get("temp_stays")))
+    except OSError:  # gone already: the server is ending this process
+        return None
 
 
 def _injected(kind: str, context: Context) -> object:

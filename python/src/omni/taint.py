@@ -135,6 +135,11 @@ class Watch:
             )
             self._marks.append(mark)
 
+    @property
+    def has_children(self) -> bool:
+        """Whether processes that calls have left may stay."""
+        return bool(self._accepted)
+
     # -- threads --------------------------------------------------------------------------------------
 
     def _unwelcome_threads(self) -> list[str]:

@@ -102,7 +102,7 @@ class Tasks:
                 value = await value
             if is_async_iterator(value):
                 value = await materialised_async(value)
-            frame = caller.answer(call, materialised(value))
+            frame = caller.mentioned(call, caller.answer(call, materialised(value)))
         except BaseException as error:
             frame = caller.describe(call, context, error)
         caller.end(context)

@@ -250,7 +250,12 @@ def with_findings(frame: bytes, findings: list[str], quote: Callable[[str], str]
 
     It may have replaced `quote` as well.
     """
-    body = frame[4:-2] + (',"tainted":[%s]}}' % ",".join(map(quote, findings))).encode("utf-8", "replace")
+    return with_member(frame, '"tainted":[%s]' % ",".join(map(quote, findings)))
+
+
+def with_member(frame: bytes, member: str) -> bytes:
+    """Add a member, as JSON text, to the body of a frame that has some."""
+    body = frame[4:-2] + f",{member}}}}}".encode("utf-8", "replace")
     return len(body).to_bytes(4, "little") + body
 
 

@@ -115,6 +115,9 @@ impl Embedded {
                 Ok(guest) => guest,
                 Err(message) => return refused(no_interpreter(message)),
             };
+            if call.spec.keep_temp {
+                self.children.keep_guest_temp();
+            }
             match guest.begin(call).await {
                 None => Handed::Elsewhere,
                 Some(Ok(ride)) => Handed::Over(ride),

@@ -86,6 +86,9 @@ impl Thread {
             protected: &config.protected,
             frame_bytes_max: config.frame_bytes_max,
             result_bytes_max: config.result_bytes_max,
+            // Nothing is removed after a call here: others run in the same process.
+            temp: None,
+            temp_stays: true,
         };
         wire::push_hello(&mut hello, &introduction).map_err(io::Error::other)?;
         thread.mailbox.put(payload(hello));

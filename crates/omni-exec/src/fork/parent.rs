@@ -400,7 +400,8 @@ impl ForkParent {
             drop(forked);
         });
         let foreign = Foreign { pid, ended, reap };
-        let process = children.adopt_foreign((serial, mark), foreign).map_err(NoFork::Start)?;
+        let temp = children.make_temp();
+        let process = children.adopt_foreign((serial, mark), foreign, temp).map_err(NoFork::Start)?;
         Ok(Started { process, control, stdout: stdout.into(), stderr: stderr.into() })
     }
 

@@ -83,6 +83,7 @@ impl Affine {
         let mut config = (*self.config).clone();
         config.workers_max = 1;
         config.worker_life = WorkerLife::UNLIMITED;
+        config.stateful = true;
         // What all share stays for good; a session's worker goes when the session seems to be over.
         config.workers_min = usize::from(key.session.is_none());
         config.idle_worker_ttl = SESSION_IDLE_TTL;

@@ -9,7 +9,7 @@ use std::os::unix::process::ExitStatusExt;
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
 use rustix::process::{Pid, PidfdFlags, Signal, kill_process_group, pidfd_open};
@@ -23,6 +23,10 @@ use super::environment::{self, MARK};
 use super::{Exit, Isolation, Life, Process, isolation, keeper, starter, sweep};
 use crate::ExecConfig;
 use crate::launch::{ADOPT, ISOLATE, ISOLATE_ALL, NO_NEW_PRIVILEGES, RUN, limit_words};
+use crate::temp::TempFolder;
+
+/// The variable that names the folder for temporary files.
+const TMPDIR: &str = "TMPDIR";
 
 /// What to start: Python's arguments and the variables that only this process gets.
 #[derive(Debug, Default)]
@@ -76,6 +80,8 @@ pub(crate) struct Children {
     /// Children that are being started and are not among the living yet.
     expected: AtomicUsize,
     closing: AtomicBool,
+    /// The temporary folder of a guest in this process: one for as long as the server lives.
+    guest_temp: OnceLock<Option<Arc<TempFolder>>>,
     /// Told whenever a child is gone.
     gone: Notify,
 }
@@ -92,6 +98,7 @@ impl Children {
             living: Mutex::default(),
             expected: AtomicUsize::new(0),
             closing: AtomicBool::new(false),
+            guest_temp: OnceLock::new(),
             gone: Notify::new(),
         })
     }
@@ -125,11 +132,13 @@ impl Children {
         control.set_nonblocking(true).map_err(system("setting up a socket"))?;
         let forks = program.forks;
         let isolated = self.isolates().await;
-        let command = self.command(program, &mark, theirs.into(), isolated);
+        let temp = self.make_temp();
+        let mut command = self.command(program, &mark, theirs.into(), isolated);
+        command.envs(temp.iter().map(|temp| (TMPDIR, temp.path())));
         let expected = Box::new(Expected::new(self));
         let (child, expected) =
             starter::start(command, expected).await.map_err(|source| self.start_error(source))?;
-        let life = |pid| Life::new(pid, forks, isolated);
+        let life = |pid| Life::new(pid, forks, isolated, temp);
         let (process, stdout, stderr) = self.adopt(serial, mark, child, life, seat)?;
         drop(expected);
         // Whoever ends all children has signalled those that were there before this one.
@@ -151,6 +160,7 @@ impl Children {
         let (serial, mark) = self.next_mark();
         let cwd = program.cwd.clone();
         let isolated = self.isolates().await;
+        let temp = self.make_temp();
         let mut command = Command::new(&self.config.launcher);
         command
             .args(["__launch", RUN, &std::process::id().to_string()])
@@ -160,6 +170,7 @@ impl Children {
             .args(program.argv)
             .env_clear()
             .envs(self.inherited.iter().map(|(name, value)| (name, value)))
+            .envs(temp.iter().map(|temp| (TMPDIR, temp.path())))
             .envs(program.env)
             .env(MARK, &mark)
             .current_dir(program.cwd)
@@ -174,7 +185,7 @@ impl Children {
                 StartError::System { what: "entering the tool's folder", source }
             }
         })?;
-        let life = |pid| Life::new(pid, false, isolated);
+        let life = |pid| Life::new(pid, false, isolated, temp);
         let started = self.adopt(serial, mark, child, life, Box::new(()))?;
         drop(expected);
         if self.closing() { Err(StartError::Closing) } else { Ok(started) }
@@ -191,8 +202,17 @@ impl Children {
         keeper::ensure(&self.config.launcher).await;
         let mark = (OsString::from(MARK), OsString::from(self.next_mark().1));
         let text = |text: &OsString| text.to_string_lossy().into_owned();
-        let all = self.inherited.iter().chain(std::iter::once(&mark));
+        let temp = self.guest_temp.get_or_init(|| self.make_temp());
+        let temp = temp.as_ref().map(|temp| (OsString::from(TMPDIR), OsString::from(temp.path())));
+        let all = self.inherited.iter().chain([&mark]).chain(&temp);
         all.map(|(name, value)| (text(name), text(value).into())).collect()
+    }
+
+    /// Has what calls of a guest leave in their temporary folder stay.
+    pub(crate) fn keep_guest_temp(&self) {
+        if let Some(Some(temp)) = self.guest_temp.get() {
+            temp.keep();
+        }
     }
 
     /// A number for the next process, and the mark that it is to carry. All marks are of one length.
@@ -201,11 +221,19 @@ impl Children {
         (serial, format!("{}{serial:010}.", self.mark))
     }
 
+    /// A temporary folder for the next process; `None` where there can be none.
+    pub(crate) fn make_temp(&self) -> Option<Arc<TempFolder>> {
+        let temp = self.config.temp.make()?;
+        keeper::remove_after_death(temp.server());
+        Some(Arc::new(temp))
+    }
+
     /// Takes over a process that another child has forked: it is ended and swept like one of ours.
     pub(crate) fn adopt_foreign(
         self: &Arc<Self>,
         (serial, mark): (u64, String),
         foreign: Foreign,
+        temp: Option<Arc<TempFolder>>,
     ) -> Result<Process, StartError> {
         let pid = foreign.pid;
         let Ok(pidfd) = watch(pid) else {
@@ -213,7 +241,7 @@ impl Children {
             return Err(StartError::System { what: "watching a forked process", source });
         };
         // It shares its parent's namespace, if that has one.
-        let life = Life::new(pid, false, false);
+        let life = Life::new(pid, false, false, temp);
         let process = self.watch_over(serial, mark, life, pidfd, Parent::Foreign(foreign), Box::new(()));
         if self.closing() { Err(StartError::Closing) } else { Ok(process) }
     }
@@ -277,8 +305,8 @@ impl Children {
             Parent::Ours(_) => None,
             Parent::Foreign(foreign) => Some(foreign.end().await),
         };
-        let (exit, waker, ended_by_us) = {
-            let mut state = life.lock();
+        let (exit, ended_by_us) = {
+            let state = life.lock();
             // Until it is reaped below, the dead leader keeps its number, so no other group can have it.
             let _ = kill_process_group(life.pid, Signal::KILL);
             let exit = match parent {
@@ -288,8 +316,14 @@ impl Children {
                     told.map_or(Exit::Unknown, |end| end.exit)
                 }
             };
+            (exit, state.ended_by_us)
+        };
+        // Before anybody hears of the end, so that the files are gone when the caller reads the outcome.
+        let temp_gone = remove_temp(life).await;
+        let waker = {
+            let mut state = life.lock();
             state.exit = Some(exit);
-            (exit, state.waker.take(), state.ended_by_us)
+            state.waker.take()
         };
         if let Some(waker) = waker {
             waker.wake();
@@ -297,6 +331,10 @@ impl Children {
         let left = told.is_some_and(|end| end.left);
         if (ended_by_us || left || exit != Exit::Code(0)) && !self.closing() {
             sweep_aside(mark.to_owned()).await;
+        }
+        if let Some(temp) = life.temp.clone().filter(|_| !temp_gone) {
+            // Once more: what had to be swept may have gone on writing.
+            let _ = tokio::task::spawn_blocking(move || temp.remove()).await;
         }
         self.living().remove(&serial);
         self.gone.notify_waiters();
@@ -459,6 +497,23 @@ impl From<std::process::ExitStatus> for Exit {
 )]
 fn watch(pid: Pid) -> io::Result<AsyncFd<OwnedFd>> {
     AsyncFd::with_interest(pidfd_open(pid, PidfdFlags::NONBLOCK)?, Interest::READABLE)
+}
+
+/// How long an outcome may wait for the removal of a large temporary folder, which goes on after that.
+const REMOVAL_WAIT: Duration = Duration::from_millis(50);
+
+/// Removes the temporary folder of a process that has ended, and notes what was in it. False when that takes longer.
+async fn remove_temp(life: &Life) -> bool {
+    let Some(temp) = life.temp.clone() else { return true };
+    if temp.remove_empty() {
+        return true;
+    }
+    life.lock().left = temp.left();
+    let removal = tokio::task::spawn_blocking(move || {
+        temp.remove();
+        temp.remove_empty()
+    });
+    timeout(REMOVAL_WAIT, removal).await.is_ok_and(|gone| gone.unwrap_or(false))
 }
 
 /// Sweeps on a thread of the blocking pool.

@@ -1,16 +1,21 @@
-//! Who ends the tools' own children when the server is killed and cannot do it any more.
+//! Who ends the tools' own children, and removes their temporary folders, when the server is killed and cannot do it any
+//! more.
 //!
 //! Workers die with the server by themselves. What a tool has started does not: nothing ties it to anyone.
 //! So one small process waits for the server's end, and then looks for what carries the server's mark.
 
-use std::io::{self, PipeWriter, Read};
+use std::collections::HashSet;
+use std::ffi::OsString;
+use std::io::{self, PipeReader, PipeWriter, Read, Write};
 use std::os::fd::OwnedFd;
-use std::path::Path;
+use std::os::unix::ffi::{OsStrExt as _, OsStringExt as _};
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
-use std::sync::OnceLock;
+use std::sync::{Mutex, OnceLock, PoisonError};
 use std::time::SystemTime;
 
 use super::{starter, sweep};
+use crate::temp::remove_server_folder;
 
 /// The word after `__launch` that makes a keeper of the process.
 pub(crate) const KEEP: &str = "keep";
@@ -25,18 +30,40 @@ pub(super) fn server_mark() -> &'static str {
     })
 }
 
+/// The pipe to the keeper. Holding this end tells it that the server lives; what comes through are folders to remove.
+struct Line {
+    writer: PipeWriter,
+    told: HashSet<PathBuf>,
+    /// Until the keeper is started.
+    reader: Option<PipeReader>,
+}
+
+fn line() -> Option<&'static Mutex<Line>> {
+    static LINE: OnceLock<Option<Mutex<Line>>> = OnceLock::new();
+    LINE.get_or_init(|| {
+        let (reader, writer) = io::pipe().ok()?;
+        Some(Mutex::new(Line { writer, told: HashSet::new(), reader: Some(reader) }))
+    })
+    .as_ref()
+}
+
+/// Has the keeper remove a server's temporary folder, should the server not come to do it.
+pub(super) fn remove_after_death(folder: &Path) {
+    let Some(line) = line() else { return };
+    let mut line = line.lock().unwrap_or_else(PoisonError::into_inner);
+    if !line.told.contains(folder) {
+        line.told.insert(folder.to_owned());
+        // A server has one such folder or two, and the pipe takes some hundreds. Should the keeper be gone, the next
+        // server removes what this one leaves.
+        let _ = line.writer.write_all(&[folder.as_os_str().as_bytes(), b"\0"].concat());
+    }
+}
+
 /// Starts the keeper of this server, once. Without one everything works as long as the server is not killed,
 /// so a failure is only noted.
 pub(super) async fn ensure(launcher: &Path) {
-    // Holding the pipe is what tells the keeper that the server lives.
-    static SERVER_LIVES: OnceLock<Option<PipeWriter>> = OnceLock::new();
-    let mut theirs = None;
-    SERVER_LIVES.get_or_init(|| {
-        let (reader, writer) = io::pipe().ok()?;
-        theirs = Some(reader);
-        Some(writer)
-    });
-    let Some(theirs) = theirs else { return };
+    let reader = line().and_then(|line| line.lock().unwrap_or_else(PoisonError::into_inner).reader.take());
+    let Some(theirs) = reader else { return };
     let mut command = Command::new(launcher);
     command
         .args(["__launch", KEEP, server_mark()])
@@ -50,9 +77,14 @@ pub(super) async fn ensure(launcher: &Path) {
     }
 }
 
-/// The keeper's life: waits until the server is gone, then kills what carries `mark`.
+/// The keeper's life: waits until the server is gone, then kills what carries `mark` and removes the folders that it was
+/// told of.
 pub(crate) fn keep(mark: &str) {
-    // Nothing is ever sent, so this ends with the last holder of the other end.
-    let _ = io::stdin().read_to_end(&mut Vec::new());
+    let mut folders = Vec::new();
+    // Ends with the last holder of the other end.
+    let _ = io::stdin().read_to_end(&mut folders);
     sweep::sweep(mark);
+    for folder in folders.split(|byte| *byte == 0).filter(|folder| !folder.is_empty()) {
+        remove_server_folder(Path::new(&OsString::from_vec(folder.to_vec())));
+    }
 }

@@ -12,6 +12,7 @@ mod stack;
 mod starter;
 mod sweep;
 
+use std::ffi::OsString;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
@@ -19,6 +20,7 @@ use std::time::Duration;
 use rustix::process::{Pid, Signal, kill_process, kill_process_group};
 use tokio::time::timeout;
 
+use crate::temp::TempFolder;
 use inside::{Inside, outer_number};
 
 pub(crate) use children::{Children, Foreground, Foreign, ForeignEnd, Program, StartError, Started};
@@ -56,6 +58,8 @@ struct Life {
     inside: Option<Inside>,
     /// It forks processes of ours.
     forks: bool,
+    /// Where it finds room for temporary files; removed when it has ended.
+    temp: Option<Arc<TempFolder>>,
     state: Mutex<LifeState>,
 }
 
@@ -65,12 +69,14 @@ struct LifeState {
     waker: Option<Waker>,
     /// We ended it, so what it left behind is looked for.
     ended_by_us: bool,
+    /// What was in its temporary folder at its end, up to some names.
+    left: Vec<OsString>,
 }
 
 impl Life {
-    fn new(pid: Pid, forks: bool, isolated: bool) -> Self {
+    fn new(pid: Pid, forks: bool, isolated: bool, temp: Option<Arc<TempFolder>>) -> Self {
         let inside = isolated.then(|| Inside::new(pid));
-        Life { pid, inside, forks, state: Mutex::default() }
+        Life { pid, inside, forks, temp, state: Mutex::default() }
     }
 
     /// The number of the program.
@@ -118,6 +124,16 @@ impl Process {
             Some(inside) => outer_number(inside.program()?, number),
             None => Pid::from_raw(number),
         }
+    }
+
+    /// Its temporary folder, which is removed when it has ended.
+    pub(crate) fn temp(&self) -> Option<&Arc<TempFolder>> {
+        self.life.temp.as_ref()
+    }
+
+    /// What its temporary folder held when it ended.
+    pub(crate) fn take_left(&self) -> Vec<OsString> {
+        std::mem::take(&mut self.life.lock().left)
     }
 
     /// Sends a signal to the process itself. Does nothing once it has ended.

@@ -131,6 +131,7 @@ fn last(failure: Failure, call: &Call, result_bytes_max: usize) -> Last {
             traceback: failure.traceback,
             code: failure.code,
             tainted: None,
+            temp: None,
         };
         error_ending(frame, result_bytes_max, None)
     };

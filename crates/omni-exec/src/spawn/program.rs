@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use omni_call::{
     Call, Ending, Event, EventSink, Expiry, Outcome, Phase, ProgramInput, ProgramOutput, ProgramSpec,
-    ToolResult, Wants,
+    TempFiles, ToolResult, Wants,
 };
 use rustix::fs::{MemfdFlags, SeekFrom, memfd_create, seek};
 use serde_json::value::RawValue;
@@ -59,6 +59,10 @@ pub(super) async fn run(
         Ok(started) => started,
         Err(error) => return start_failed(&call, &StartFailure::from(error)),
     };
+    let temp = process.temp().cloned();
+    if let Some(temp) = temp.as_ref().filter(|_| call.spec.keep_temp) {
+        temp.keep();
+    }
     let running = Running { process: Some(process), permit: Some(permit) };
     let (stdout, output) = match capture(stdout, stderr, config.stderr_bytes_max) {
         Ok(captured) => captured,
@@ -90,6 +94,12 @@ pub(super) async fn run(
         End::TooLarge => Ending::OutputLimit { limit_bytes: config.result_bytes_max },
         End::Expired(Expiry::Total { limit }) => Ending::TimedOut { limit },
         End::Expired(Expiry::Idle { limit }) => Ending::Idle { limit },
+    };
+    let ending = match (ending, temp.filter(|_| !call.spec.keep_temp)) {
+        (Ending::Finished(result), Some(temp)) => {
+            Ending::Finished(named(result, temp.path(), &running.process().take_left()))
+        }
+        (ending, _) => ending,
     };
     let stderr = stderr.filter(|_| !matches!(ending, Ending::Finished(_)));
     Outcome { stderr, ..outcome(&call, ending, Phase::Started, 1) }
@@ -371,6 +381,18 @@ fn text_result(text: &str) -> ToolResult {
         meta: None,
         is_error: false,
     }
+}
+
+/// Says of temporary files that a program has left and that its result names that they are gone.
+fn named(result: ToolResult, folder: &Path, left: &[OsString]) -> ToolResult {
+    let said = String::from_utf8_lossy(&result.content);
+    let paths = left.iter().filter_map(|name| folder.join(name).into_os_string().into_string().ok());
+    let files = paths.filter(|path| {
+        let quoted = Value::from(path.as_str()).to_string();
+        said.contains(quoted.trim_matches('"'))
+    });
+    let files: Vec<String> = files.take(TempFiles::NAMED_MAX).collect();
+    if files.is_empty() { result } else { result.naming(&TempFiles { files, gone: true }) }
 }
 
 /// A program that runs. Dropping it ends it.

@@ -308,6 +308,8 @@ fn a_greeting_and_a_cancellation_are_written_as_the_shared_cases_say() {
                 protected: &[],
                 frame_bytes_max: size("frame_bytes_max"),
                 result_bytes_max: size("result_bytes_max"),
+                temp: None,
+                temp_stays: false,
             };
             push_hello(&mut out, &hello).unwrap();
         } else if let Some(cancel) = frame.get("cancel").filter(|cancel| cancel.get("why").is_none()) {

@@ -167,6 +167,7 @@ impl Lab {
             ("dying.py", include_str!("tools_dying_at_import.py")),
             ("broken.py", include_str!("tools_broken.py")),
             ("hostile.py", include_str!("tools_hostile.py")),
+            ("temp.py", include_str!("tools_temp.py")),
         ] {
             std::fs::write(scripts.join(name), text).unwrap();
         }

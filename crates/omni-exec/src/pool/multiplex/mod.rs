@@ -235,7 +235,8 @@ impl Shared {
         };
         match started {
             Ok(worker) => {
-                let line = Arc::new(Line { page: worker.page(), generation, state: Mutex::default() });
+                let temp = worker.process.temp().cloned();
+                let line = Arc::new(Line { page: worker.page(), generation, temp, state: Mutex::default() });
                 let idle_ttl = self.children.config().idle_worker_ttl;
                 tokio::spawn(serve(Arc::clone(&line), worker, idle_ttl, Arc::downgrade(self)));
                 let mut state = self.lock();

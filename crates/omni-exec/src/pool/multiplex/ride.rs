@@ -15,6 +15,7 @@ use crate::clock::in_time;
 use crate::pool::CANCEL_PATIENCE;
 use crate::pool::queue::REVOKED_FOR;
 use crate::process::StatusPage;
+use crate::temp::TempFolder;
 use crate::wire::{self, Fault};
 use crate::worker::End;
 
@@ -34,6 +35,8 @@ pub(super) struct Line {
     pub(super) page: Arc<StatusPage>,
     /// Which of the generations of workers it belongs to.
     pub(super) generation: u64,
+    /// The worker's folder for temporary files, which all calls share.
+    pub(super) temp: Option<Arc<TempFolder>>,
     pub(super) state: Mutex<LineState>,
 }
 
@@ -213,6 +216,9 @@ impl Ride {
     /// Sends the call; `None` when the worker takes no more.
     pub(super) fn begin(line: Arc<Line>, call: &Call, attempt: u32) -> Option<Self> {
         let id = call.id.0;
+        if let Some(temp) = line.temp.as_ref().filter(|_| call.spec.keep_temp) {
+            temp.keep();
+        }
         let mut state = line.lock();
         if state.closed || state.leaving {
             return None;
