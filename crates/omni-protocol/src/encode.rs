@@ -22,11 +22,14 @@ const LIST_TTL_MS: u32 = 60_000;
 /// Ties a message to the `subscriptions/listen` it belongs to.
 const SUBSCRIPTION: &str = "io.modelcontextprotocol/subscriptionId";
 
-/// One frame for a client, in up to three parts so that large bodies are never copied.
+/// One frame for a client, in parts so that large bodies are never copied. Most frames are a head alone.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Frame {
     pub head: Bytes,
     pub body: Bytes,
+    /// Between a body and a second one.
+    pub middle: Bytes,
+    pub second: Bytes,
     pub tail: Bytes,
 }
 
@@ -36,20 +39,32 @@ impl Frame {
     }
 
     pub fn len(&self) -> usize {
-        self.head.len() + self.body.len() + self.tail.len()
+        self.parts().iter().map(|part| part.len()).sum()
     }
 
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
 
-    pub fn parts(&self) -> [&[u8]; 3] {
-        [&self.head, &self.body, &self.tail]
+    /// Whether the head is all there is.
+    pub fn is_whole(&self) -> bool {
+        [&self.body, &self.middle, &self.second, &self.tail].iter().all(|part| part.is_empty())
+    }
+
+    /// In the order of the text. Some are empty.
+    pub fn parts(&self) -> [&[u8]; 5] {
+        [&self.head, &self.body, &self.middle, &self.second, &self.tail]
+    }
+
+    /// The parts that hold something, in the order of the text.
+    pub fn into_parts(self) -> impl Iterator<Item = Bytes> {
+        let Frame { head, body, middle, second, tail } = self;
+        [head, body, middle, second, tail].into_iter().filter(|part| !part.is_empty())
     }
 
     /// The frame in one piece; copies only when it has several parts.
     pub fn into_bytes(self) -> Bytes {
-        if self.body.is_empty() && self.tail.is_empty() {
+        if self.is_whole() {
             return self.head;
         }
         self.parts().concat().into()
@@ -158,7 +173,7 @@ impl Encoder {
             put(&mut head, format_args!(r#""nextCursor":{},"#, json!(cursor)));
         }
         put(&mut head, format_args!(r#""{member}":"#));
-        Frame { head: head.freeze(), body: items, tail: Bytes::from_static(b"}}") }
+        with_body(head, items)
     }
 
     /// The answer to `resources/read`. `contents` is a JSON array.
@@ -170,7 +185,7 @@ impl Encoder {
             head.put_slice(br#""ttlMs":0,"cacheScope":"private","#);
         }
         head.put_slice(br#""contents":"#);
-        Frame { head: head.freeze(), body: contents, tail: Bytes::from_static(b"}}") }
+        with_body(head, contents)
     }
 
     /// The answer to `prompts/get`. `messages` is a JSON array.
@@ -188,7 +203,7 @@ impl Encoder {
             put(&mut head, format_args!(r#""description":{},"#, json!(description)));
         }
         head.put_slice(br#""messages":"#);
-        Frame { head: head.freeze(), body: messages, tail: Bytes::from_static(b"}}") }
+        with_body(head, messages)
     }
 
     /// The first message of a subscription: what it will tell of.
@@ -216,8 +231,8 @@ impl Encoder {
             revision.has_structured_content()
                 && (revision.structured_content_is_any_json() || structured.first() == Some(&b'{'))
         });
-        let structured_bytes = structured.map_or(0, Bytes::len);
-        let copied = result.content.len().min(COPY_BYTES_MAX) + structured_bytes;
+        let copied = [Some(&result.content), structured].into_iter().flatten().map(Bytes::len);
+        let copied = copied.filter(|length| *length <= COPY_BYTES_MAX).sum();
         let mut head = self.open(id, revision, copied, result.meta.as_deref());
         comma(&mut head);
         if result.is_error {
@@ -225,13 +240,16 @@ impl Encoder {
         }
         if let Some(structured) = structured {
             head.put_slice(br#""structuredContent":"#);
+            if structured.len() > COPY_BYTES_MAX {
+                let frame = Frame { head: head.freeze(), body: structured.clone(), ..Frame::default() };
+                return with_content(frame, result.content.clone());
+            }
             head.put_slice(structured);
             head.put_u8(b',');
         }
         head.put_slice(br#""content":"#);
         if result.content.len() > COPY_BYTES_MAX {
-            let body = result.content.clone();
-            return Frame { head: head.freeze(), body, tail: Bytes::from_static(b"}}") };
+            return with_body(head, result.content.clone());
         }
         head.put_slice(&result.content);
         close(head)
@@ -364,6 +382,17 @@ fn comma(out: &mut BytesMut) {
     }
 }
 
+/// A result that ends with a member whose value is sent from where it lies.
+fn with_body(head: BytesMut, body: Bytes) -> Frame {
+    Frame { head: head.freeze(), body, tail: Bytes::from_static(b"}}"), ..Frame::default() }
+}
+
+/// A result whose body is structured content, and content as well.
+fn with_content(frame: Frame, content: Bytes) -> Frame {
+    let (middle, tail) = (Bytes::from_static(br#","content":"#), Bytes::from_static(b"}}"));
+    Frame { middle, second: content, tail, ..frame }
+}
+
 /// Ends result and envelope.
 fn close(mut out: BytesMut) -> Frame {
     out.put_slice(b"}}");
@@ -433,6 +462,25 @@ mod tests {
         let frame = encoder().tool_result(&id(), Revision::V2025_11_25, &result);
         assert_eq!(frame.body.as_ptr(), content.as_ptr());
         assert_eq!(parsed(frame)["result"]["isError"], true);
+    }
+
+    #[test]
+    fn large_structured_content_is_not_copied_either() {
+        let large = |n: usize| format!(r#"["{}"]"#, "x".repeat(n));
+        for content in ["[]".to_owned(), large(COPY_BYTES_MAX)] {
+            let structured = Bytes::from(format!(r#"{{"a":{}}}"#, large(COPY_BYTES_MAX)));
+            let result = ToolResult {
+                content: content.clone().into(),
+                structured: Some(structured.clone()),
+                meta: None,
+                is_error: false,
+            };
+            let frame = encoder().tool_result(&id(), Revision::V2025_11_25, &result);
+            assert_eq!(frame.body.as_ptr(), structured.as_ptr());
+            let parsed = parsed(frame);
+            assert_eq!(parsed["result"]["content"].to_string(), content);
+            assert_eq!(parsed["result"]["structuredContent"].to_string().as_bytes(), &structured[..]);
+        }
     }
 
     #[test]

@@ -24,4 +24,4 @@ pub use request::{
     RequestMeta, Topics,
 };
 pub use revision::{Era, Revision, ToolFields};
-pub use sse::{COMMENT, event};
+pub use sse::{COMMENT, event, event_parts};

@@ -2,6 +2,11 @@
 
 use bytes::{BufMut, Bytes, BytesMut};
 
+use crate::Frame;
+
+/// Frames up to this size are copied into one piece.
+const COPY_BYTES_MAX: usize = 16 * 1024;
+
 /// A comment line: keeps a quiet stream open and tells the client nothing.
 pub const COMMENT: &[u8] = b":\n\n";
 
@@ -23,6 +28,26 @@ pub fn event(json: &[&[u8]]) -> Bytes {
     out.freeze()
 }
 
+/// One `message` event in pieces, so that large parts are not copied.
+pub fn event_parts(frame: Frame) -> impl Iterator<Item = Bytes> {
+    let small = frame.len() <= COPY_BYTES_MAX;
+    let whole = small.then(|| event(&frame.parts()));
+    let parts = (!small).then(|| {
+        let open = Bytes::from_static(b"event: message\ndata: ");
+        let data = frame.into_parts().map(without_breaks);
+        std::iter::once(open).chain(data).chain(std::iter::once(Bytes::from_static(b"\n\n")))
+    });
+    whole.into_iter().chain(parts.into_iter().flatten())
+}
+
+fn without_breaks(part: Bytes) -> Bytes {
+    let is_break = |byte: &u8| matches!(byte, b'\n' | b'\r');
+    if part.iter().any(is_break) {
+        return part.iter().map(|byte| if is_break(byte) { b' ' } else { *byte }).collect();
+    }
+    part
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -30,5 +55,20 @@ mod tests {
     #[test]
     fn an_event_is_one_data_line_whatever_white_space_the_json_holds() {
         assert_eq!(&event(&[b"{\"a\":", b"\r\n1}"])[..], b"event: message\ndata: {\"a\":  1}\n\n");
+    }
+
+    #[test]
+    fn a_large_event_is_the_same_text_in_pieces_that_are_not_copied() {
+        let body = Bytes::from("x".repeat(COPY_BYTES_MAX));
+        let frame = Frame {
+            head: "{\r\n\"a\":\"".into(),
+            body: body.clone(),
+            tail: "\"}".into(),
+            ..Frame::default()
+        };
+        let whole = event(&frame.parts());
+        let pieces: Vec<Bytes> = event_parts(frame).collect();
+        assert_eq!(pieces.concat(), &whole[..]);
+        assert!(pieces.iter().any(|piece| piece.as_ptr() == body.as_ptr()));
     }
 }
