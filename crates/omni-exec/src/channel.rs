@@ -13,6 +13,7 @@ use serde_json::value::RawValue;
 use tokio::io::{AsyncReadExt, AsyncWrite};
 use tokio::net::UnixStream;
 
+use crate::room::Place;
 use crate::wire::{self, Fault, Key};
 
 /// What the inbox holds without growing; larger frames get memory of their own that goes with them.
@@ -30,6 +31,8 @@ pub(crate) struct Channel {
     at: usize,
     /// The frame before `at`, when it was a large one.
     large: Option<Bytes>,
+    /// Room for the large frame that is coming.
+    place: Place,
     outbox: Vec<u8>,
     sent: usize,
     /// What stands before each frame, after the first.
@@ -77,6 +80,7 @@ impl Channel {
             inbox: Vec::with_capacity(INBOX_BYTES),
             at: 0,
             large: None,
+            place: Place::default(),
             outbox: Vec::new(),
             sent: 0,
             key: None,
@@ -114,6 +118,10 @@ impl Channel {
                     self.set_large_aside(length);
                 }
                 return Poll::Ready(Ok(length));
+            }
+            if let Some(length) = length.filter(|length| *length > INBOX_BYTES) {
+                // What comes meanwhile stays with the worker.
+                ready!(self.place.poll(length, cx));
             }
             self.make_room(self.header_length() + length.unwrap_or(0));
             // A read that fills less than the room tells tokio that nothing is left, so the next look costs
@@ -211,7 +219,7 @@ impl Channel {
         rest.extend_from_slice(&self.inbox[start + length..]);
         let mut whole = mem::replace(&mut self.inbox, rest);
         whole.truncate(start + length);
-        self.large = Some(Bytes::from(whole).slice(start..));
+        self.large = Some(self.place.fill(whole).slice(start..));
         self.at = 0;
     }
 

@@ -18,8 +18,11 @@ use rustix::process::{
 use rustix::stdio::{dup2_stdin, stdin};
 use rustix::thread::set_no_new_privs;
 
+mod descriptors;
 mod init;
 mod namespace;
+
+pub use descriptors::raise_descriptor_limit;
 
 use crate::ProcessLimits;
 use crate::process::{KEEP, keep};
@@ -53,10 +56,16 @@ pub(crate) const ISOLATE_ALL: &str = "isolate-all";
 /// The word after `__launch` for what ends well if a process-id namespace is what it should be.
 pub(crate) const PROBE: &str = "probe";
 
+/// The limit on open files that a process may raise again by itself.
+const SOFT_FILES: &str = "nofile-soft";
+
 /// The words that have the launcher set these limits.
 pub(crate) fn limit_words(limits: &ProcessLimits) -> impl Iterator<Item = String> {
-    [("data", limits.memory_bytes), ("nofile", limits.open_files), ("fsize", limits.file_bytes)]
-        .into_iter()
+    // What was raised for the server's connections is not for its tools.
+    let ordinary = descriptors::ordinary().filter(|_| limits.open_files.is_none());
+    let set = [("data", limits.memory_bytes), ("nofile", limits.open_files), ("fsize", limits.file_bytes)];
+    set.into_iter()
+        .chain([(SOFT_FILES, ordinary)])
         .filter_map(|(name, value)| Some(format!("{LIMIT}{name}={}", value?)))
 }
 
@@ -66,14 +75,15 @@ fn limit(word: &str) -> io::Result<()> {
     let (name, value) = word.split_once('=').ok_or_else(usage)?;
     let resource = match name {
         "data" => Resource::Data,
-        "nofile" => Resource::Nofile,
+        "nofile" | SOFT_FILES => Resource::Nofile,
         "fsize" => Resource::Fsize,
         _ => return Err(usage()),
     };
     let value = value.parse().map_err(|_| usage())?;
     // A limit above the one in force cannot be had, and need not.
     let value = getrlimit(resource).maximum.map_or(value, |maximum| maximum.min(value));
-    Ok(setrlimit(resource, Rlimit { current: Some(value), maximum: Some(value) })?)
+    let maximum = if name == SOFT_FILES { getrlimit(resource).maximum } else { Some(value) };
+    Ok(setrlimit(resource, Rlimit { current: Some(value), maximum })?)
 }
 
 /// Turns this process into a worker: `args` are the server's process id, words, the program and its arguments.

@@ -23,6 +23,7 @@ mod wear;
 mod worker;
 
 mod channel;
+mod room;
 mod wire;
 
 mod process;
@@ -35,10 +36,11 @@ pub use environments::{
     last_failure, stored_environments,
 };
 pub use fork::Fork;
-pub use launch::launch;
+pub use launch::{launch, raise_descriptor_limit};
 pub use policy::Governed;
 pub use pool::Pool;
 pub use process::{Isolation, namespaces};
+pub use room::set_result_room;
 pub use runner::{AddressError, Listing, Runner, RunnerAddress, RunnerConfig, RunnerError};
 pub use spawn::Spawn;
 pub use temp::TempFolders;
