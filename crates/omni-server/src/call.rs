@@ -9,6 +9,7 @@ use omni_catalog::Tool;
 use omni_protocol::{CallTool, ErrorCode, Frame, Id, RequestMeta, Revision, RpcError, error_frame};
 use serde_json::json;
 
+use crate::admission::Turn;
 use crate::running::{EventQueue, Notifier};
 use crate::server::{Caller, Server};
 
@@ -140,7 +141,11 @@ pub(crate) struct ToolCall {
 
 impl ToolCall {
     /// Runs the call and writes its answer.
-    pub(crate) async fn run(self, server: Arc<Server>) -> Frame {
+    pub(crate) async fn run(self, server: Arc<Server>, turn: Turn) -> Frame {
+        let _turn = match turn.wait().await {
+            Ok(permit) => permit,
+            Err(overloaded) => return error_frame(Some(&self.id), &overloaded.into()),
+        };
         let log_level = self.meta.log_level.or(self.caller.log_level).filter(|_| self.queue.is_some());
         let request = ToolRequest {
             name: self.call.name,

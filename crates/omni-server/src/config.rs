@@ -22,9 +22,11 @@ pub struct ServerConfig {
     /// stop. Default 1 s.
     pub grace: Duration,
     pub limits: Limits,
+    /// Descriptors that this process may have open for connections. Default: no bound of its own.
+    pub connection_descriptors: usize,
 }
 
-/// Bounds on what clients may send and keep open.
+/// Bounds on what clients may send and keep open. `[admission]` of omni.toml.
 #[derive(Clone, Copy, Debug)]
 pub struct Limits {
     /// Longest line on stdio, in bytes. Default 16 MiB.
@@ -33,11 +35,16 @@ pub struct Limits {
     pub body_bytes_max: usize,
     /// Requests that one stdio client may have open at once. Default 1,024.
     pub in_flight_max: usize,
-    /// Bytes of requests held at once by all HTTP clients together. Default 64 MiB.
-    pub budget_bytes: usize,
-    /// HTTP connections open at once. Default 10,000.
+    /// Bytes of requests and of large answers held at once for all clients together. Default 64 MiB.
+    pub memory_bytes_max: usize,
+    /// Calls that executors have at once. Default 1,024, and a sixteenth more for peers below their fair share.
+    pub calls_max: usize,
+    /// Calls that wait for that; more are refused. Default 4,096, and a sixteenth more as above.
+    pub calls_waiting_max: usize,
+    /// HTTP connections open at once, as far as there are descriptors. Default 10,000.
     pub connections_max: usize,
-    /// Legacy HTTP sessions remembered at once; the longest unused one goes first. Default 10,000.
+    /// Legacy HTTP sessions remembered at once; the longest unused one of whoever has most goes first. Default
+    /// 10,000.
     pub sessions_max: usize,
 }
 
@@ -47,10 +54,25 @@ impl Default for Limits {
             frame_bytes_max: 16 << 20,
             body_bytes_max: 4 << 20,
             in_flight_max: 1024,
-            budget_bytes: 64 << 20,
+            memory_bytes_max: 64 << 20,
+            calls_max: 1024,
+            calls_waiting_max: 4096,
             connections_max: 10_000,
             sessions_max: 10_000,
         }
+    }
+}
+
+impl Limits {
+    /// What of the memory large answers may take, from the first byte that is read from a tool to the last that is
+    /// written to a client: three eighths.
+    pub fn answer_bytes_max(&self) -> usize {
+        self.memory_bytes_max / 8 * 3
+    }
+
+    /// What of the memory requests may take, from their arrival to their answer.
+    pub(crate) fn request_bytes_max(&self) -> usize {
+        self.memory_bytes_max - self.answer_bytes_max()
     }
 }
 
@@ -66,6 +88,7 @@ impl ServerConfig {
             errors: ErrorDetail::default(),
             grace: Duration::from_secs(1),
             limits: Limits::default(),
+            connection_descriptors: usize::MAX,
         }
     }
 }

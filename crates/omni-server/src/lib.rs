@@ -5,6 +5,7 @@
 //! last frame. Dropping it cancels the call.
 
 mod access;
+mod admission;
 mod authority;
 mod call;
 mod changes;

@@ -17,6 +17,9 @@ use omni_protocol::{Encoder, ErrorCode, Frame, Id, Revision, RpcError, error_fra
 /// the ones beyond, and is told how many.
 const EVENTS_WAITING_MAX: usize = 1_000;
 
+/// The same in bytes. One is always taken, however long it is.
+const EVENTS_WAITING_BYTES_MAX: usize = 1 << 20;
+
 /// One request on its way to its answer. Whoever holds it drives it; **dropping it cancels the request**.
 pub(crate) struct Running {
     id: Id,
@@ -116,13 +119,17 @@ pub(crate) struct EventQueue {
 #[derive(Default)]
 struct Waiting {
     frames: VecDeque<Frame>,
+    bytes: usize,
     dropped: usize,
 }
 
 impl EventQueue {
     pub(crate) fn push(&self, frame: Frame) {
         let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
-        if waiting.frames.len() < EVENTS_WAITING_MAX {
+        let room = waiting.frames.len() < EVENTS_WAITING_MAX
+            && waiting.bytes.saturating_add(frame.len()) <= EVENTS_WAITING_BYTES_MAX;
+        if room || waiting.frames.is_empty() {
+            waiting.bytes += frame.len();
             waiting.frames.push_back(frame);
         } else {
             waiting.dropped += 1;
@@ -130,7 +137,10 @@ impl EventQueue {
     }
 
     fn pop(&self) -> Option<Frame> {
-        self.waiting.lock().unwrap_or_else(PoisonError::into_inner).frames.pop_front()
+        let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
+        let frame = waiting.frames.pop_front()?;
+        waiting.bytes -= frame.len();
+        Some(frame)
     }
 
     fn take_dropped(&self) -> usize {
@@ -186,6 +196,7 @@ impl Notifier {
                     format!("\"{dropped} notifications of this call were dropped: you read too slowly\"");
                 let frame = self.encoder.log(LogLevel::Warning, Some("omni"), text.as_bytes());
                 let mut waiting = self.queue.waiting.lock().unwrap_or_else(PoisonError::into_inner);
+                waiting.bytes += frame.len();
                 waiting.frames.push_back(frame);
             }
         }

@@ -12,6 +12,7 @@ use omni_protocol::{
 };
 use tokio::sync::watch;
 
+use crate::admission::{Admission, Share};
 use crate::call::ToolCall;
 use crate::changes::{self, Changes, Told};
 use crate::config::ServerConfig;
@@ -29,6 +30,7 @@ pub struct Server {
     pub(crate) encoder: Arc<Encoder>,
     pub(crate) config: ServerConfig,
     pub(crate) changes: Changes,
+    pub(crate) admission: Arc<Admission>,
     pub(crate) library: Option<Arc<dyn Library>>,
     offers: Offers,
     next_call: AtomicU64,
@@ -36,8 +38,10 @@ pub struct Server {
 }
 
 /// Who sent a request, as far as its answer depends on it.
-#[derive(Clone, Default)]
+#[derive(Clone)]
 pub(crate) struct Caller {
+    /// Whose account a call is on.
+    pub(crate) share: Share,
     /// Names the session for tools; empty in the modern era.
     pub(crate) session: Arc<str>,
     /// What `logging/setLevel` asked for.
@@ -52,6 +56,8 @@ pub(crate) struct Caller {
 /// The answer to a request: there at once, or on its way.
 pub(crate) enum Answer {
     Now(Frame),
+    /// There is no room for it, also not to wait in.
+    Refused(Frame),
     Later(Running),
 }
 
@@ -67,6 +73,7 @@ impl Server {
     ) -> Arc<Self> {
         let offers = library.as_ref().map(|library| library.offers()).unwrap_or_default();
         let encoder = Arc::new(Encoder::new(&config.implementation, config.instructions.clone(), offers));
+        let admission = Admission::new(&config.limits, config.connection_descriptors);
         let changes = Changes::new(catalog.snapshot().version());
         Arc::new(Server {
             catalog,
@@ -74,6 +81,7 @@ impl Server {
             encoder,
             config,
             changes,
+            admission,
             library,
             offers,
             next_call: AtomicU64::new(1),
@@ -169,28 +177,43 @@ impl Server {
                 Answer::Later(Running::new(id, list, None))
             }
             Action::CallTool(call) => {
+                let turn = match caller.share.turn() {
+                    Ok(turn) => turn,
+                    Err(overloaded) => return Answer::Refused(error_frame(Some(&id), &overloaded.into())),
+                };
                 let wants_events =
                     meta.progress_token.is_some() || meta.log_level.or(caller.log_level).is_some();
                 let queue = (caller.takes_events && wants_events).then(|| Arc::new(EventQueue::default()));
                 let accepted = Instant::now();
                 let call =
                     ToolCall { id: id.clone(), revision, call, meta, caller, accepted, queue: queue.clone() };
-                Answer::Later(Running::new(id, call.run(self.clone()), queue))
+                Answer::Later(Running::new(id, call.run(self.clone(), turn), queue))
             }
-            Action::List { kind, cursor } => self.ask(id, revision, Asked::List { kind, cursor }),
-            Action::ReadResource { uri } => self.ask(id, revision, Asked::Resource { uri }),
-            Action::GetPrompt(prompt) => self.ask(id, revision, Asked::Prompt(prompt)),
+            Action::List { kind, cursor } => self.ask(id, revision, Asked::List { kind, cursor }, &caller),
+            Action::ReadResource { uri } => self.ask(id, revision, Asked::Resource { uri }, &caller),
+            Action::GetPrompt(prompt) => self.ask(id, revision, Asked::Prompt(prompt), &caller),
             Action::Listen(topics) => self.subscribe(id, revision, topics, caller.takes_events),
         }
     }
 
-    fn ask(self: &Arc<Self>, id: Id, revision: Revision, asked: Asked) -> Answer {
+    fn ask(self: &Arc<Self>, id: Id, revision: Revision, asked: Asked, caller: &Caller) -> Answer {
         // Without a library the request was refused when it was read.
         let Some(library) = self.library.clone() else {
             let error = RpcError::new(ErrorCode::MethodNotFound, "method not found");
             return Answer::Now(error_frame(Some(&id), &error));
         };
+        let turn = match caller.share.turn() {
+            Ok(turn) => turn,
+            Err(overloaded) => return Answer::Refused(error_frame(Some(&id), &overloaded.into())),
+        };
         let answer = library::answer(self.clone(), library, id.clone(), revision, asked);
+        let of = id.clone();
+        let answer = async move {
+            match turn.wait().await {
+                Ok(_permit) => answer.await,
+                Err(overloaded) => error_frame(Some(&of), &overloaded.into()),
+            }
+        };
         Answer::Later(Running::new(id, answer, None))
     }
 

@@ -4,14 +4,14 @@
 //! The token alone revives a session, so a restart of the server (with the same key) costs its clients
 //! nothing: most of them turn a 404 into an error that their user sees.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{HashMap, HashSet, VecDeque};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Instant;
 
 use omni_call::LogLevel;
 use omni_protocol::{Id, Initialize, Revision};
 use tokio::sync::oneshot;
 
+use crate::admission::Key;
 use crate::changes::Told;
 
 /// Random bytes in a token; 128 bits cannot be guessed.
@@ -55,6 +55,8 @@ pub(crate) struct Sessions {
 #[derive(Default)]
 struct Table {
     open: HashMap<Box<str>, Arc<Session>>,
+    /// The sessions of each peer, roughly in the order of their last use; ended ones may be among them.
+    by_peer: HashMap<Key, VecDeque<Arc<Session>>>,
     ended: HashSet<Box<str>>,
 }
 
@@ -67,6 +69,8 @@ pub(crate) struct Session {
     pub(crate) ignores_cursors: bool,
     /// Which list of tools the client knows.
     pub(crate) told: Told,
+    /// The peer that opened or revived it.
+    peer: Key,
     state: Mutex<SessionState>,
 }
 
@@ -78,7 +82,10 @@ struct SessionState {
     begun: u64,
     /// Dropping it ends the stream that the client listens on.
     stream: Option<oneshot::Sender<()>>,
-    last_used: Instant,
+    /// Something happened in it since it was last looked at.
+    used: bool,
+    /// It has left the table.
+    closed: bool,
 }
 
 impl Sessions {
@@ -87,7 +94,7 @@ impl Sessions {
     }
 
     /// Opens a session of `owner` for what `initialize` agreed.
-    pub(crate) fn open(&self, initialize: &Initialize, owner: &str) -> Arc<Session> {
+    pub(crate) fn open(&self, initialize: &Initialize, owner: &str, peer: &Key) -> Arc<Session> {
         let mut payload = [0; NONCE_BYTES + 2];
         getrandom::fill(&mut payload[..NONCE_BYTES]).expect("the kernel gives random bytes");
         payload[NONCE_BYTES] = initialize.agreed as u8;
@@ -95,14 +102,15 @@ impl Sessions {
         let token: String =
             payload.iter().chain(&self.key.seal(&payload, owner)).map(|byte| format!("{byte:02x}")).collect();
         let ignores_cursors = initialize.client.ignores_cursors();
-        let session = Session::new(token.into(), owner, initialize.agreed, ignores_cursors, Told::default());
+        let session =
+            Session::new(token.into(), (owner, peer), initialize.agreed, ignores_cursors, Told::default());
         let mut table = self.table.lock().unwrap_or_else(PoisonError::into_inner);
         table.insert(session, self.sessions_max)
     }
 
     /// The session of a token: open, or revived from its seal. `None` for tokens that we never sealed for `owner`
     /// and for sessions that were ended.
-    pub(crate) fn find(&self, token: &str, owner: &str) -> Option<Arc<Session>> {
+    pub(crate) fn find(&self, token: &str, owner: &str, peer: &Key) -> Option<Arc<Session>> {
         let mut table = self.table.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(session) = table.open.get(token) {
             return (*session.owner == *owner).then(|| session.clone());
@@ -110,20 +118,21 @@ impl Sessions {
         if table.ended.contains(token) {
             return None;
         }
-        let session = self.unseal(token, owner)?;
+        let session = self.unseal(token, owner, peer)?;
         Some(table.insert(session, self.sessions_max))
     }
 
     /// Ends a session and cancels what runs in it. False when there is no such session.
-    pub(crate) fn end(&self, token: &str, owner: &str) -> bool {
-        let Some(session) = self.find(token, owner) else { return false };
+    pub(crate) fn end(&self, token: &str, owner: &str, peer: &Key) -> bool {
+        let Some(session) = self.find(token, owner, peer) else { return false };
         let mut table = self.table.lock().unwrap_or_else(PoisonError::into_inner);
         table.open.remove(token);
+        session.close();
+        table.forget(&session.peer);
         if table.ended.len() >= ENDED_MAX {
             table.ended.clear();
         }
         table.ended.insert(token.into());
-        session.close();
         true
     }
 
@@ -135,7 +144,7 @@ impl Sessions {
         }
     }
 
-    fn unseal(&self, token: &str, owner: &str) -> Option<Session> {
+    fn unseal(&self, token: &str, owner: &str, peer: &Key) -> Option<Session> {
         let bytes = unhex(token)?;
         let (payload, seal) = bytes.split_at(NONCE_BYTES + 2);
         // `blake3::Hash` compares in constant time; the truncated seal is compared by hand the same way.
@@ -144,7 +153,7 @@ impl Sessions {
         let revision = Revision::from_index(payload[NONCE_BYTES])?;
         let ignores_cursors = payload[NONCE_BYTES + 1] == 1;
         (difference == 0)
-            .then(|| Session::new(token.into(), owner, revision, ignores_cursors, Told::unknown()))
+            .then(|| Session::new(token.into(), (owner, peer), revision, ignores_cursors, Told::unknown()))
     }
 }
 
@@ -163,33 +172,77 @@ fn unhex(token: &str) -> Option<[u8; TOKEN_BYTES]> {
 }
 
 impl Table {
-    /// Adds a session; when the table is full, the one unused for longest leaves it first. It is not ended:
-    /// its token revives it, without its log level.
+    /// Adds a session; when the table is full, the longest unused one of the peer that has most leaves it first, so
+    /// that nobody can push out the sessions of others. It is not ended: its token revives it, without its log level.
     fn insert(&mut self, session: Session, sessions_max: usize) -> Arc<Session> {
         if self.open.len() >= sessions_max
-            && let Some(oldest) = self.open.iter().min_by_key(|(_, session)| session.state().last_used)
+            && let Some(heaviest) = self.by_peer.iter().max_by_key(|(_, sessions)| sessions.len())
         {
-            let token = oldest.0.clone();
-            if let Some(session) = self.open.remove(&token) {
-                session.state().stream = None;
-            }
+            let heaviest = heaviest.0.clone();
+            self.push_out(&heaviest);
         }
         let session = Arc::new(session);
         self.open.insert((*session.token).into(), session.clone());
+        self.by_peer.entry(session.peer.clone()).or_default().push_back(session.clone());
         session
+    }
+
+    /// Takes the longest unused session of a peer off the table. What was used since the last look is passed over
+    /// once, so that a use costs one step however many sessions are opened.
+    fn push_out(&mut self, peer: &Key) {
+        let Some(sessions) = self.by_peer.get_mut(peer) else { return };
+        while let Some(session) = sessions.pop_front() {
+            let mut state = session.state();
+            if state.closed {
+                continue;
+            }
+            if std::mem::take(&mut state.used) && !sessions.is_empty() {
+                drop(state);
+                sessions.push_back(session);
+                continue;
+            }
+            state.closed = true;
+            state.stream = None;
+            drop(state);
+            self.open.remove(&*session.token);
+            break;
+        }
+        if sessions.is_empty() {
+            self.by_peer.remove(peer);
+        }
+    }
+
+    /// Forgets the ended sessions of a peer when they stand at the front or are many.
+    fn forget(&mut self, peer: &Key) {
+        let Some(sessions) = self.by_peer.get_mut(peer) else { return };
+        while sessions.pop_front_if(|session| session.state().closed).is_some() {}
+        if sessions.len() > 2 * self.open.len() + 16 {
+            sessions.retain(|session| !session.state().closed);
+        }
+        if sessions.is_empty() {
+            self.by_peer.remove(peer);
+        }
     }
 }
 
 impl Session {
-    fn new(token: Arc<str>, owner: &str, revision: Revision, ignores_cursors: bool, told: Told) -> Self {
+    fn new(
+        token: Arc<str>,
+        (owner, peer): (&str, &Key),
+        revision: Revision,
+        ignores_cursors: bool,
+        told: Told,
+    ) -> Self {
         let state = SessionState {
             log_level: None,
             in_flight: HashMap::new(),
             begun: 0,
             stream: None,
-            last_used: Instant::now(),
+            used: false,
+            closed: false,
         };
-        Session { token, owner: owner.into(), revision, ignores_cursors, told, state: Mutex::new(state) }
+        let (owner, peer) = (owner.into(), peer.clone());
+        Session { token, owner, revision, ignores_cursors, told, peer, state: Mutex::new(state) }
     }
 
     /// Cancels what runs in the session and ends its stream.
@@ -197,6 +250,7 @@ impl Session {
         let mut state = self.state();
         state.in_flight.clear();
         state.stream = None;
+        state.closed = true;
     }
 
     /// Registers the stream that the client listens on. It takes the place of an earlier one, since a message
@@ -204,7 +258,7 @@ impl Session {
     pub(crate) fn begin_stream(&self) -> oneshot::Receiver<()> {
         let (end, ended) = oneshot::channel();
         let mut state = self.state();
-        state.last_used = Instant::now();
+        state.used = true;
         state.stream = Some(end);
         ended
     }
@@ -225,7 +279,7 @@ impl Session {
     /// when a request of that id is still open.
     pub(crate) fn begin(self: &Arc<Self>, id: &Id) -> Option<(InFlight, oneshot::Receiver<()>)> {
         let mut state = self.state();
-        state.last_used = Instant::now();
+        state.used = true;
         if state.in_flight.contains_key(id) {
             return None;
         }
@@ -265,6 +319,7 @@ mod tests {
     use omni_protocol::ClientInfo;
 
     use super::*;
+    use crate::peer::PeerKey;
 
     fn initialize(name: &str) -> Initialize {
         let client = ClientInfo { name: name.into(), version: "1".into() };
@@ -274,24 +329,29 @@ mod tests {
     #[test]
     fn a_session_outlives_a_restart_with_the_same_key_and_no_other() {
         let key = SessionKey::random();
-        let token =
-            Sessions::new(key.clone(), 10).open(&initialize("gemini-cli-mcp-client"), "me").token.clone();
-        let revived = Sessions::new(key, 10).find(&token, "me").expect("revived");
+        let token = Sessions::new(key.clone(), 10)
+            .open(&initialize("gemini-cli-mcp-client"), "me", &None)
+            .token
+            .clone();
+        let revived = Sessions::new(key, 10).find(&token, "me", &None).expect("revived");
         assert_eq!(revived.revision, Revision::NEWEST_LEGACY);
         assert!(revived.ignores_cursors);
-        assert!(Sessions::new(SessionKey::random(), 10).find(&token, "me").is_none());
+        assert!(Sessions::new(SessionKey::random(), 10).find(&token, "me", &None).is_none());
     }
 
     #[test]
     fn a_token_with_any_digit_changed_is_refused() {
         let sessions = Sessions::new(SessionKey::random(), 10);
-        let token = sessions.open(&initialize("c"), "me").token.to_string();
+        let token = sessions.open(&initialize("c"), "me", &None).token.to_string();
         for at in 0..token.len() {
             let mut forged = token.clone().into_bytes();
             forged[at] = if forged[at] == b'0' { b'1' } else { b'0' };
-            assert!(sessions.find(std::str::from_utf8(&forged).unwrap(), "me").is_none(), "digit {at}");
+            assert!(
+                sessions.find(std::str::from_utf8(&forged).unwrap(), "me", &None).is_none(),
+                "digit {at}"
+            );
         }
-        let token = sessions.open(&initialize("c"), "me").token.to_string();
+        let token = sessions.open(&initialize("c"), "me", &None).token.to_string();
         let other_spellings = [
             token.to_uppercase(),
             format!(" {token}"),
@@ -300,45 +360,76 @@ mod tests {
             format!("0{token}"),
         ];
         for spelled in other_spellings.iter().filter(|spelled| **spelled != token) {
-            assert!(sessions.find(spelled, "me").is_none(), "{spelled}");
+            assert!(sessions.find(spelled, "me", &None).is_none(), "{spelled}");
         }
-        assert!(sessions.find("", "me").is_none() && sessions.find("é", "me").is_none());
+        assert!(sessions.find("", "me", &None).is_none() && sessions.find("é", "me", &None).is_none());
     }
 
     #[test]
     fn a_session_is_its_owners_also_when_it_is_revived() {
         let key = SessionKey::random();
         let sessions = Sessions::new(key.clone(), 10);
-        let token = sessions.open(&initialize("c"), "me").token.clone();
+        let token = sessions.open(&initialize("c"), "me", &None).token.clone();
         for sessions in [sessions, Sessions::new(key, 10)] {
             for other in ["", "you", "m"] {
-                assert!(sessions.find(&token, other).is_none(), "{other}");
-                assert!(!sessions.end(&token, other), "{other}");
+                assert!(sessions.find(&token, other, &None).is_none(), "{other}");
+                assert!(!sessions.end(&token, other, &None), "{other}");
             }
-            assert!(sessions.find(&token, "me").is_some());
+            assert!(sessions.find(&token, "me", &None).is_some());
         }
     }
 
     #[test]
     fn an_ended_session_stays_ended_and_cancels_its_requests() {
         let sessions = Sessions::new(SessionKey::random(), 10);
-        let session = sessions.open(&initialize("c"), "me");
+        let session = sessions.open(&initialize("c"), "me", &None);
         let id = Id::parse(&Bytes::from_static(b"1")).unwrap();
         let (_in_flight, mut cancelled) = session.begin(&id).expect("first of its id");
         assert!(session.begin(&id).is_none(), "an id in flight is taken");
-        assert!(sessions.end(&session.token, "me"));
+        assert!(sessions.end(&session.token, "me", &None));
         assert_eq!(cancelled.try_recv(), Err(oneshot::error::TryRecvError::Closed));
-        assert!(sessions.find(&session.token, "me").is_none());
-        assert!(!sessions.end(&session.token, "me"));
+        assert!(sessions.find(&session.token, "me", &None).is_none());
+        assert!(!sessions.end(&session.token, "me", &None));
     }
 
     #[test]
     fn a_full_table_forgets_the_longest_unused_but_its_token_still_works() {
         let sessions = Sessions::new(SessionKey::random(), 2);
-        let first = sessions.open(&initialize("a"), "me").token.clone();
-        sessions.open(&initialize("b"), "me");
-        sessions.open(&initialize("c"), "me");
+        let first = sessions.open(&initialize("a"), "me", &None).token.clone();
+        sessions.open(&initialize("b"), "me", &None);
+        sessions.open(&initialize("c"), "me", &None);
         assert_eq!(sessions.table.lock().unwrap().open.len(), 2);
-        assert!(sessions.find(&first, "me").is_some());
+        assert!(sessions.find(&first, "me", &None).is_some());
+    }
+    #[test]
+    fn a_peer_that_opens_sessions_without_end_pushes_out_its_own_and_nobody_elses() {
+        let sessions = Sessions::new(SessionKey::random(), 100);
+        let (modest, greedy) = (Some(PeerKey::User(1)), Some(PeerKey::User(2)));
+        let kept = sessions.open(&initialize("a"), "a", &modest);
+        kept.set_log_level(LogLevel::Debug);
+        let first_of_greedy = sessions.open(&initialize("b"), "b", &greedy);
+        for _ in 0..10_000 {
+            first_of_greedy.begin_stream();
+            sessions.open(&initialize("b"), "b", &greedy);
+        }
+        let found = sessions.find(&kept.token, "a", &modest).expect("open");
+        assert_eq!(found.log_level(), Some(LogLevel::Debug), "it was never pushed out");
+        let table = sessions.table.lock().unwrap();
+        assert!(table.open.contains_key(&*first_of_greedy.token), "what is used is not the longest unused");
+        assert_eq!(table.open.len(), 100);
+        assert!(table.by_peer.values().map(VecDeque::len).sum::<usize>() <= 216);
+    }
+
+    #[test]
+    fn sessions_that_are_ended_leave_nothing_behind_but_their_tokens() {
+        let sessions = Sessions::new(SessionKey::random(), 100);
+        let first = sessions.open(&initialize("a"), "me", &None);
+        for _ in 0..10_000 {
+            let session = sessions.open(&initialize("b"), "me", &None);
+            assert!(sessions.end(&session.token, "me", &None));
+        }
+        assert!(sessions.table.lock().unwrap().by_peer[&None].len() <= 20);
+        assert!(sessions.end(&first.token, "me", &None));
+        assert!(sessions.table.lock().unwrap().by_peer.is_empty());
     }
 }

@@ -8,9 +8,9 @@ use std::sync::Arc;
 use anyhow::{Context, Result};
 use omni_call::{Executor, shown_path};
 use omni_catalog::Severity;
-use omni_exec::Governed;
+use omni_exec::{Governed, raise_descriptor_limit, set_result_room};
 use omni_server::{Library, Server, ServerConfig, SessionKey, serve_http, serve_stdio};
-use rustix::process::{DumpableBehavior, set_dumpable_behavior};
+use rustix::process::{DumpableBehavior, Resource, getrlimit, set_dumpable_behavior};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 
@@ -86,6 +86,9 @@ pub(crate) fn server(places: &Places, settings: &RunSettings, executors: &Arc<Ex
     config.timeout = settings.timeout;
     config.idle_timeout = settings.idle_timeout;
     config.errors = settings.errors;
+    config.limits = settings.admission;
+    set_result_room(config.limits.answer_bytes_max());
+    config.connection_descriptors = descriptors_for_connections(settings);
     let executor: Arc<dyn Executor> = executors.clone();
     let governed = Governed::new(executor, RESULT_CACHE_BYTES_MAX);
     let runner = executors.runner().zip(places.runner.as_ref());
@@ -102,6 +105,33 @@ pub(crate) fn server(places: &Places, settings: &RunSettings, executors: &Arc<Ex
         failed: 0,
     });
     Ok(Kept { server, keeper })
+}
+
+/// Descriptors that a worker takes: its channel, what it prints, its process, its status page, and its namespace.
+const WORKER_DESCRIPTORS: usize = 8;
+
+/// Descriptors that the server takes itself: the listener, files that are read, requests to the kernel.
+const OWN_DESCRIPTORS: usize = 64;
+
+/// Raises the limit on open files, and says how many of them may be connections: what workers need is kept, and a
+/// quarter at least is for connections.
+fn descriptors_for_connections(settings: &RunSettings) -> usize {
+    let limit = match raise_descriptor_limit() {
+        Ok(limit) => limit.map_or(usize::MAX, |limit| usize::try_from(limit).unwrap_or(usize::MAX)),
+        Err(error) => {
+            tracing::warn!(%error, "the limit on open files could not be raised");
+            getrlimit(Resource::Nofile).current.map_or(1024, |limit| usize::try_from(limit).unwrap_or(1024))
+        }
+    };
+    let kept = settings.workers.max.saturating_mul(WORKER_DESCRIPTORS) + OWN_DESCRIPTORS;
+    let connections = limit.saturating_sub(kept).max(limit / 4);
+    if connections < settings.admission.connections_max {
+        tracing::info!(
+            connections,
+            "no more connections than this at once: {limit} files may be open (`ulimit -Hn`), and workers need some"
+        );
+    }
+    connections
 }
 
 /// The front: one thread for all connections, a few more for what takes long.

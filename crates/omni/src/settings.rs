@@ -1,5 +1,6 @@
 //! Settings from flags, environment, file and defaults, resolved once, in that order.
 
+mod admission;
 mod embedded;
 mod environments;
 mod file;

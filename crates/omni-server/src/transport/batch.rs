@@ -1,29 +1,36 @@
 //! The requests of one batch (revision 2025-03-26), answered together.
 
-use futures_util::future::join_all;
-use omni_protocol::Frame;
+use futures_util::stream::{FuturesUnordered, StreamExt};
+use omni_protocol::{ErrorCode, Frame, Id, Rejected, RpcError, error_frame};
 use tokio::sync::oneshot;
 
+use crate::admission::{Permit, Quantity, Share};
 use crate::server::Answer;
+
+/// What the answers of one batch may be together, in bytes. A few kilobytes ask for a hundred of them, and the first
+/// is held until the last is there.
+const BATCH_ANSWER_BYTES_MAX: usize = 8 << 20;
 
 /// One request of a batch, and what ends when its client takes it back.
 pub(crate) struct Item {
+    pub(crate) id: Option<Id>,
     pub(crate) answer: Answer,
     /// `None` for one that is answered already.
     pub(crate) cancelled: Option<oneshot::Receiver<()>>,
 }
 
 impl Item {
-    /// What needs no waiting.
-    pub(crate) fn now(frame: Frame) -> Self {
-        Item { answer: Answer::Now(frame), cancelled: None }
+    /// One that could not be read.
+    pub(crate) fn refused(rejected: &Rejected) -> Self {
+        let frame = error_frame(rejected.id.as_ref(), &rejected.error);
+        Item { id: rejected.id.clone(), answer: Answer::Now(frame), cancelled: None }
     }
 
     /// The answer; `None` once the request was cancelled, of which nothing may be said any more. Notifications before
     /// the answer have no place in an array of answers.
     async fn answer(self) -> Option<Frame> {
         match (self.answer, self.cancelled) {
-            (Answer::Now(frame), _) => Some(frame),
+            (Answer::Now(frame) | Answer::Refused(frame), _) => Some(frame),
             (Answer::Later(running), None) => Some(running.answer().await),
             (Answer::Later(running), Some(cancelled)) => tokio::select! {
                 biased;
@@ -35,17 +42,79 @@ impl Item {
 }
 
 /// The answers as one array, in the order of the requests; `None` when there is nothing to answer.
-pub(crate) async fn join(items: Vec<Item>) -> Option<Frame> {
-    let frames: Vec<Frame> =
-        join_all(items.into_iter().map(Item::answer)).await.into_iter().flatten().collect();
-    if frames.is_empty() {
-        return None;
+///
+/// An answer that would make it longer than [`BATCH_ANSWER_BYTES_MAX`], or for which the peer has no room, is an
+/// error in its place. Its call has been made.
+pub(crate) async fn join(items: Vec<Item>, share: &Share) -> Option<Frame> {
+    let mut parts: Vec<Vec<u8>> = vec![Vec::new(); items.len()];
+    let answer = |(n, item): (usize, Item)| async move {
+        let id = item.id.clone();
+        (n, id, item.answer().await)
+    };
+    let mut coming: FuturesUnordered<_> = items.into_iter().enumerate().map(answer).collect();
+    let mut bytes = 0;
+    let mut held: Vec<Permit> = Vec::new();
+    while let Some((n, id, frame)) = coming.next().await {
+        let Some(frame) = frame else { continue };
+        let fits = bytes + frame.len() <= BATCH_ANSWER_BYTES_MAX;
+        let permit = fits.then(|| share.try_take(Quantity::RequestBytes, frame.len())).flatten();
+        // Copied at once: a large result keeps its place among those that are read from tools, and others of this
+        // batch may be waiting for one.
+        parts[n] = match permit {
+            Some(permit) => {
+                held.push(permit);
+                frame.parts().concat()
+            }
+            None => error_frame(id.as_ref(), &too_long()).parts().concat(),
+        };
+        bytes += parts[n].len();
     }
-    let mut array = Vec::with_capacity(frames.iter().map(Frame::len).sum::<usize>() + frames.len() + 2);
-    for (n, frame) in frames.iter().enumerate() {
-        array.push(if n == 0 { b'[' } else { b',' });
-        frame.parts().iter().for_each(|part| array.extend_from_slice(part));
+    let mut array = Vec::with_capacity(bytes + parts.len() + 2);
+    for part in parts.iter().filter(|part| !part.is_empty()) {
+        array.push(if array.is_empty() { b'[' } else { b',' });
+        array.extend_from_slice(part);
+    }
+    if array.is_empty() {
+        return None;
     }
     array.push(b']');
     Some(Frame { head: array.into(), ..Frame::default() })
+}
+
+fn too_long() -> RpcError {
+    let why = format!(
+        "the request was carried out, and its answer is left out: the answers of a batch may have \
+         {BATCH_ANSWER_BYTES_MAX} bytes together; send it by itself"
+    );
+    RpcError::new(ErrorCode::Overloaded, why)
+}
+
+#[cfg(test)]
+mod tests {
+    use bytes::Bytes;
+
+    use super::*;
+    use crate::admission::Admission;
+    use crate::config::Limits;
+    use crate::running::Running;
+
+    #[tokio::test]
+    async fn answers_keep_their_order_and_those_beyond_the_sum_are_errors_under_their_ids() {
+        let share = Admission::new(&Limits::default(), 100).share(None);
+        let large = |n: usize| {
+            let text = format!(r#"{{"id":{n},"result":"{}"}}"#, "x".repeat(3 << 20));
+            let frame = Frame { head: text.into(), ..Frame::default() };
+            let answer = if n == 1 { Answer::Now(frame) } else { Answer::Later(Running::finished(frame)) };
+            Item { id: Id::parse(&Bytes::from(n.to_string())), answer, cancelled: None }
+        };
+        let frame = join((0..60).map(large).collect(), &share).await.unwrap();
+        assert!(frame.len() < BATCH_ANSWER_BYTES_MAX + 60 * 400, "{} bytes", frame.len());
+        let answers: Vec<serde_json::Value> = serde_json::from_slice(&frame.head).unwrap();
+        let ids: Vec<_> = answers.iter().map(|answer| answer["id"].as_u64()).collect();
+        assert_eq!(ids, (0..60).map(Some).collect::<Vec<_>>());
+        let whole = |answer: &&serde_json::Value| answer["result"].is_string();
+        assert_eq!(answers.iter().filter(whole).count(), 2);
+        assert!(answers.iter().all(|answer| whole(&answer) || answer["error"]["code"] == -31000));
+        assert!(share.may_send_more());
+    }
 }

@@ -16,6 +16,8 @@ use omni_protocol::{
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
 use tokio::sync::{oneshot, watch};
 
+use crate::admission::{Permit, Quantity};
+use crate::changes::Told;
 use crate::running::{Running, Step};
 use crate::server::{Answer, Caller, Server};
 use crate::transport::batch::{self, Item};
@@ -46,10 +48,19 @@ pub async fn serve(
     stop: watch::Receiver<bool>,
 ) -> io::Result<()> {
     let frame_bytes_max = server.config.limits.frame_bytes_max;
+    let caller = Caller {
+        // Whoever started us is the only one there is, and has no name.
+        share: server.admission.share(None),
+        session: Arc::default(),
+        log_level: None,
+        ignores_cursors: false,
+        told: Told::default(),
+        takes_events: true,
+    };
     let mut client = Client {
         server,
         revision: None,
-        caller: Caller { takes_events: true, ..Caller::default() },
+        caller,
         open: HashMap::new(),
         running: FuturesUnordered::new(),
         outbox: Outbox { output, waiting: VecDeque::new(), written: 0, bytes: 0 },
@@ -78,7 +89,7 @@ struct Stepped {
     batch: Vec<Id>,
     step: Option<Step>,
     /// The request itself, when it goes on.
-    rest: Option<(Running, oneshot::Receiver<()>)>,
+    rest: Option<(Running, oneshot::Receiver<()>, Permit)>,
 }
 
 impl<W: AsyncWrite + Unpin> Client<W> {
@@ -89,7 +100,7 @@ impl<W: AsyncWrite + Unpin> Client<W> {
     ) -> io::Result<()> {
         let mut changes = self.server.changes.listen();
         loop {
-            let may_read = self.outbox.bytes < WAITING_BYTES_MAX;
+            let may_read = self.may_read();
             tokio::select! {
                 // Answers first: a flood of requests must not keep finished work waiting.
                 biased;
@@ -101,7 +112,7 @@ impl<W: AsyncWrite + Unpin> Client<W> {
                     Some(line) => {
                         self.line(line).await;
                         // Everything that came in one read is taken before the next wait.
-                        while lines.has_line() && self.outbox.bytes < WAITING_BYTES_MAX {
+                        while lines.has_line() && self.may_read() {
                             let Some(line) = lines.next().await? else { break };
                             self.line(line).await;
                         }
@@ -117,6 +128,13 @@ impl<W: AsyncWrite + Unpin> Client<W> {
         if self.revision.is_some() && self.caller.told.is_news(version) {
             self.outbox.push(self.server.encoder.tools_changed(None));
         }
+    }
+
+    /// Whether more may be taken from a client that does not read, or whose requests fill the memory there is for
+    /// them: what it writes waits in its own pipe. It is never closed for that: whoever started this server may have
+    /// stopped to look at something.
+    fn may_read(&self) -> bool {
+        self.outbox.bytes < WAITING_BYTES_MAX && self.caller.share.may_send_more()
     }
 
     /// Whether finished work may be added to the outbox, or must wait until some of it is written.
@@ -193,7 +211,7 @@ impl<W: AsyncWrite + Unpin> Client<W> {
     fn message(&mut self, message: Message) -> Option<Frame> {
         match message {
             Message::Request(raw) => match self.request(raw)? {
-                Answer::Now(frame) => Some(frame),
+                Answer::Now(frame) | Answer::Refused(frame) => Some(frame),
                 Answer::Later(_) => None,
             },
             Message::Notification(raw) => {
@@ -211,14 +229,16 @@ impl<W: AsyncWrite + Unpin> Client<W> {
     /// Reads a request, applies what it changes here, and starts it. `None` when it was put in flight.
     fn request(&mut self, raw: RawRequest) -> Option<Answer> {
         let id = raw.id.clone();
+        let bytes = raw.params.as_ref().map_or(0, Bytes::len);
         match self.begin(raw) {
             Err(rejected) => Some(Answer::Now(error_frame(rejected.id.as_ref(), &rejected.error))),
-            Ok(Answer::Now(frame)) => Some(Answer::Now(frame)),
             Ok(Answer::Later(running)) => {
                 let cancelled = self.in_flight(&id);
-                self.running.push(Box::pin(step(Some(id), running, cancelled)));
+                let held = self.caller.share.charge(Quantity::RequestBytes, bytes);
+                self.running.push(Box::pin(step(Some(id), running, cancelled, held)));
                 None
             }
+            Ok(answer) => Some(answer),
         }
     }
 
@@ -272,10 +292,12 @@ impl<W: AsyncWrite + Unpin> Client<W> {
     fn batch(&mut self, messages: Vec<Result<Message, Rejected>>) {
         let mut items = Vec::new();
         let mut batch = Vec::new();
+        let mut bytes = 0;
         for message in messages {
             let begun = match message {
                 Ok(Message::Request(raw)) => {
                     let id = raw.id.clone();
+                    bytes += raw.params.as_ref().map_or(0, Bytes::len);
                     self.begin(raw).map(|answer| (id, answer))
                 }
                 Ok(message) => {
@@ -285,19 +307,22 @@ impl<W: AsyncWrite + Unpin> Client<W> {
                 Err(rejected) => Err(rejected),
             };
             items.push(match begun {
-                Err(rejected) => Item::now(error_frame(rejected.id.as_ref(), &rejected.error)),
+                Err(rejected) => Item::refused(&rejected),
                 Ok((id, answer)) => {
                     let cancelled = Some(self.in_flight(&id));
-                    batch.push(id);
-                    Item { answer, cancelled }
+                    batch.push(id.clone());
+                    Item { id: Some(id), answer, cancelled }
                 }
             });
         }
         if items.is_empty() {
             return;
         }
+        let share = self.caller.share.clone();
+        let held = share.charge(Quantity::RequestBytes, bytes);
         self.running.push(Box::pin(async move {
-            let step = batch::join(items).await.map(Step::Done);
+            let _held = held;
+            let step = batch::join(items, &share).await.map(Step::Done);
             Stepped { id: None, batch, step, rest: None }
         }));
     }
@@ -319,20 +344,25 @@ impl<W: AsyncWrite + Unpin> Client<W> {
             }
             None => {}
         }
-        if let Some((running, cancelled)) = stepped.rest {
-            self.running.push(Box::pin(step(stepped.id, running, cancelled)));
+        if let Some((running, cancelled, held)) = stepped.rest {
+            self.running.push(Box::pin(step(stepped.id, running, cancelled, held)));
         }
     }
 }
 
 /// Drives a request until it has something to send or is cancelled.
-async fn step(id: Option<Id>, mut running: Running, mut cancelled: oneshot::Receiver<()>) -> Stepped {
+async fn step(
+    id: Option<Id>,
+    mut running: Running,
+    mut cancelled: oneshot::Receiver<()>,
+    held: Permit,
+) -> Stepped {
     let step = tokio::select! {
         biased;
         _ = &mut cancelled => None,
         step = running.step() => Some(step),
     };
-    let rest = matches!(step, Some(Step::Event(_))).then_some((running, cancelled));
+    let rest = matches!(step, Some(Step::Event(_))).then_some((running, cancelled, held));
     Stepped { id, batch: Vec::new(), step, rest }
 }
 
@@ -359,16 +389,14 @@ struct Outbox<W> {
 impl<W: AsyncWrite + Unpin> Outbox<W> {
     fn push(&mut self, frame: Frame) {
         self.bytes += frame.len() + 1;
-        let Frame { head, body, tail } = frame;
-        if body.is_empty() && tail.is_empty() && head.len() < 4096 {
+        if frame.is_whole() && frame.len() < 4096 {
             // One piece a small frame: the line break is worth a copy.
-            let mut line = Vec::with_capacity(head.len() + 1);
-            line.extend_from_slice(&head);
+            let mut line = Vec::with_capacity(frame.len() + 1);
+            line.extend_from_slice(&frame.head);
             line.push(b'\n');
             return self.waiting.push_back(line.into());
         }
-        let pieces = [head, body, tail, Bytes::from_static(b"\n")];
-        self.waiting.extend(pieces.into_iter().filter(|piece| !piece.is_empty()));
+        self.waiting.extend(frame.into_parts().chain([Bytes::from_static(b"\n")]));
     }
 
     /// Writes as much as the client takes, all waiting frames in one go. Cancel safe.

@@ -6,6 +6,7 @@ use anyhow::{Context, Result};
 use omni_call::{ExecutorKind, UnknownExecutor, shown_path};
 use serde::Deserialize;
 
+use super::admission::AdmissionTable;
 use super::embedded::EmbeddedTable;
 use super::environments::EnvironmentsTable;
 use super::fork::ForkTable;
@@ -40,6 +41,8 @@ pub(crate) struct File {
     pub(super) env: Vec<String>,
     #[serde(default)]
     pub(super) limits: Limits,
+    #[serde(default)]
+    pub(super) admission: AdmissionTable,
     #[serde(default)]
     pub(crate) http: HttpTable,
     #[serde(default)]

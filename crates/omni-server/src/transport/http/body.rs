@@ -3,15 +3,17 @@
 use std::collections::VecDeque;
 use std::convert::Infallible;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
 use bytes::Bytes;
 use http_body::{Body, Frame as BodyFrame, SizeHint};
-use omni_protocol::{COMMENT, Frame, event};
-use tokio::sync::{OwnedSemaphorePermit, oneshot};
+use omni_protocol::{COMMENT, Frame, event_parts};
+use tokio::sync::oneshot;
 use tokio::time::{Instant, Sleep, sleep};
 
+use crate::admission::{Permit, Quantity, Share, Work};
 use crate::running::{Running, Step};
 use crate::session::InFlight;
 
@@ -19,11 +21,14 @@ use crate::session::InFlight;
 const COMMENT_EVERY: Duration = Duration::from_secs(15);
 
 /// What a request holds until its reply is written.
+#[derive(Default)]
 pub(crate) struct Held {
-    /// Its share of the byte budget.
-    pub(crate) _budget: OwnedSemaphorePermit,
+    /// The bytes of its body.
+    pub(crate) _bytes: Option<Permit>,
     /// Its id, in a legacy session.
     pub(crate) _in_flight: Option<InFlight>,
+    /// Its connection's being at work.
+    pub(crate) _work: Option<Work>,
 }
 
 /// The body of any reply.
@@ -39,9 +44,42 @@ impl ReplyBody {
 
     pub(crate) fn frame(frame: Frame) -> Self {
         let left = frame.len() as u64;
-        let parts =
-            [frame.head, frame.body, frame.tail].into_iter().filter(|part| !part.is_empty()).collect();
-        ReplyBody::Whole { parts, left }
+        ReplyBody::Whole { parts: frame.into_parts().collect(), left }
+    }
+}
+
+/// An answer up to this size is not counted while it waits to be read: it fits into what the kernel holds.
+const UNCOUNTED_BYTES_MAX: usize = 16 << 10;
+
+/// Has the answer's bytes counted as the peer's until the last of them is written.
+pub(crate) fn counted(frame: Frame, share: &Share) -> Frame {
+    if frame.len() <= UNCOUNTED_BYTES_MAX {
+        return frame;
+    }
+    let permit = Arc::new(share.charge(Quantity::AnswerBytes, frame.len()));
+    // The permit goes with the bytes: the body is dropped when they are handed to a buffer, not when they are out.
+    let count = |bytes: Bytes| match bytes.is_empty() {
+        true => bytes,
+        false => Bytes::from_owner(Counted { bytes, _permit: permit.clone() }),
+    };
+    let Frame { head, body, middle, second, tail } = frame;
+    Frame {
+        head: count(head),
+        body: count(body),
+        middle: count(middle),
+        second: count(second),
+        tail: count(tail),
+    }
+}
+
+struct Counted {
+    bytes: Bytes,
+    _permit: Arc<Permit>,
+}
+
+impl AsRef<[u8]> for Counted {
+    fn as_ref(&self) -> &[u8] {
+        &self.bytes
     }
 }
 
@@ -50,8 +88,10 @@ impl ReplyBody {
 pub(crate) struct EventStream {
     running: Option<Running>,
     cancelled: Option<oneshot::Receiver<()>>,
-    first: Option<Bytes>,
+    /// What is left of the event that goes out now.
+    parts: VecDeque<Bytes>,
     comment: Pin<Box<Sleep>>,
+    share: Share,
     _held: Held,
 }
 
@@ -60,23 +100,22 @@ impl EventStream {
     pub(crate) fn new(
         running: Running,
         cancelled: Option<oneshot::Receiver<()>>,
-        first: Option<&Frame>,
+        first: Option<Frame>,
+        share: Share,
         held: Held,
     ) -> Self {
         // Without an event a comment goes first, so that headers and stream reach the client at once.
-        let first = first.map_or(Bytes::from_static(COMMENT), |frame| event(&frame.parts()));
-        EventStream {
-            running: Some(running),
-            cancelled,
-            first: Some(first),
-            comment: Box::pin(sleep(COMMENT_EVERY)),
-            _held: held,
-        }
+        let parts = match first {
+            None => VecDeque::from([Bytes::from_static(COMMENT)]),
+            Some(frame) => event_parts(frame).collect(),
+        };
+        let comment = Box::pin(sleep(COMMENT_EVERY));
+        EventStream { running: Some(running), cancelled, parts, comment, share, _held: held }
     }
 
     fn poll_event(&mut self, cx: &mut Context<'_>) -> Poll<Option<Bytes>> {
-        if let Some(first) = self.first.take() {
-            return Poll::Ready(Some(first));
+        if let Some(part) = self.parts.pop_front() {
+            return Poll::Ready(Some(part));
         }
         if let Some(cancelled) = &mut self.cancelled
             && Pin::new(cancelled).poll(cx).is_ready()
@@ -86,13 +125,17 @@ impl EventStream {
             self.running = None;
         }
         let Some(running) = &mut self.running else { return Poll::Ready(None) };
-        match running.poll_step(cx) {
-            Poll::Ready(Step::Event(frame)) => return Poll::Ready(Some(event(&frame.parts()))),
+        let frame = match running.poll_step(cx) {
+            Poll::Ready(Step::Event(frame)) => Some(frame),
             Poll::Ready(Step::Done(frame)) => {
                 self.running = None;
-                return Poll::Ready(Some(event(&frame.parts())));
+                Some(counted(frame, &self.share))
             }
-            Poll::Pending => {}
+            Poll::Pending => None,
+        };
+        if let Some(frame) = frame {
+            self.parts.extend(event_parts(frame));
+            return Poll::Ready(self.parts.pop_front());
         }
         if self.comment.as_mut().poll(cx).is_ready() {
             self.comment.as_mut().reset(Instant::now() + COMMENT_EVERY);

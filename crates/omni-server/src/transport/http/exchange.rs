@@ -10,23 +10,22 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use bytes::{Bytes, BytesMut};
-use http_body_util::BodyExt;
-use hyper::body::{Body as _, Incoming};
+use hyper::body::Incoming;
 use hyper::header::{self, HeaderMap, HeaderName, HeaderValue};
 use hyper::{Method, Request as HttpRequest, Response, StatusCode};
 use omni_protocol::{
-    Action, Era, ErrorCode, Frame, Message, Notification, RawNotification, RawRequest, Rejected, Request,
+    Action, Era, ErrorCode, Frame, Id, Message, Notification, RawNotification, RawRequest, Rejected, Request,
     Revision, RpcError, error_frame,
 };
-use tokio::sync::{OwnedSemaphorePermit, oneshot};
+use tokio::sync::oneshot;
 use tokio::time::sleep;
 
-use super::Shared;
-use super::body::{EventStream, Held, ReplyBody};
+use super::body::{EventStream, Held, ReplyBody, counted};
 use super::cors;
 use super::negotiation::{self, Accepts};
+use super::{Guest, Shared, request_body};
 use crate::access::Visit;
+use crate::admission::{Permit, Share, Work};
 use crate::changes;
 use crate::gate::{Closed, single};
 use crate::mirror;
@@ -47,25 +46,28 @@ const VERSION_HEADER: HeaderName = HeaderName::from_static("mcp-protocol-version
 const JSON: HeaderValue = HeaderValue::from_static("application/json");
 const EVENT_STREAM: HeaderValue = HeaderValue::from_static("text/event-stream");
 
-type Reply = Response<ReplyBody>;
+pub(super) type Reply = Response<ReplyBody>;
 
 /// Answers one HTTP request. Dropping the future (the client hung up) cancels what it started.
 pub(super) async fn respond(
     shared: Arc<Shared>,
-    visit: Arc<Visit>,
+    guest: Arc<Guest>,
     request: HttpRequest<Incoming>,
 ) -> Result<Reply, Infallible> {
+    let work = guest.connection.work();
     let origin = shared.names.reading_origin(request.headers()).cloned();
-    let mut reply = exchange(&shared, &visit, request).await.unwrap_or_else(|refusal| refusal);
+    let mut reply = exchange(&shared, &guest, request, work).await.unwrap_or_else(|refusal| refusal);
     cors::mark(&mut reply, origin);
     Ok(reply)
 }
 
 async fn exchange(
     shared: &Arc<Shared>,
-    visit: &Visit,
+    guest: &Guest,
     request: HttpRequest<Incoming>,
+    work: Work,
 ) -> Result<Reply, Reply> {
+    let visit = &guest.visit;
     if let Some(why) = &visit.refused {
         return Err(refusal(StatusCode::FORBIDDEN, None, ErrorCode::InvalidRequest, why));
     }
@@ -87,12 +89,17 @@ async fn exchange(
         return Ok(answer);
     }
     let peer = &authenticate(shared, visit, headers)?;
+    let share = match peer.principal {
+        Some(_) => &shared.server.admission.share(Some(peer.key())),
+        None => guest.connection.share(),
+    };
+    let client = Client { shared, peer, share, headers };
     // A session is of the legacy era; whatever names the modern one has none.
     let in_session = headers.contains_key(SESSION_HEADER) && !names_modern(headers);
     match parts.method {
-        Method::POST => post(shared, peer, headers, body).await,
-        Method::GET if in_session => listen(shared, peer, headers),
-        Method::DELETE if in_session => delete(shared, peer, headers),
+        Method::POST => client.post(body, work).await,
+        Method::GET if in_session => client.listen(),
+        Method::DELETE if in_session => client.delete(),
         _ => {
             let why = "POST a message; in a session, GET what is said outside of requests, or DELETE it";
             let mut reply = refusal(StatusCode::METHOD_NOT_ALLOWED, None, ErrorCode::InvalidRequest, why);
@@ -133,37 +140,75 @@ fn names_modern(headers: &HeaderMap) -> bool {
     version.is_some_and(|revision| revision.era() == Era::Modern)
 }
 
-async fn post(
-    shared: &Arc<Shared>,
-    peer: &Peer,
-    headers: &HeaderMap,
-    body: Incoming,
-) -> Result<Reply, Reply> {
-    let accepts = check_negotiation(headers)?;
-    let budget = take_budget(shared, &body)?;
-    let text = read_body(body, shared.server.config.limits.body_bytes_max).await?;
-    let message = decode_frame(text).await.map_err(bad_request)?;
-    match message {
-        Message::Request(raw) => Exchange { shared, peer, headers, accepts, budget }.request(raw).await,
-        Message::Notification(raw) => notification(shared, peer, headers, &raw),
-        Message::Response => Ok(accepted()),
-        Message::Batch(items) => Exchange { shared, peer, headers, accepts, budget }.batch(items).await,
-    }
+/// Who sends a request, as its headers say.
+#[derive(Clone, Copy)]
+struct Client<'a> {
+    shared: &'a Arc<Shared>,
+    peer: &'a Peer,
+    share: &'a Share,
+    headers: &'a HeaderMap,
 }
 
-/// The stream of a legacy session, for what belongs to no request.
-fn listen(shared: &Arc<Shared>, peer: &Peer, headers: &HeaderMap) -> Result<Reply, Reply> {
-    let session = find_session(shared, peer, headers).map_err(|error| no_session(None, &error))?;
-    let Some(session) = session.filter(|_| negotiation::takes_events(headers)) else {
-        let why = "`Accept` must allow `text/event-stream`";
-        return Err(refusal(StatusCode::NOT_ACCEPTABLE, None, ErrorCode::InvalidRequest, why));
-    };
-    let budget = shared.budget.clone().try_acquire_owned().map_err(|_| overloaded())?;
-    let ended = session.begin_stream();
-    let queue = Arc::new(EventQueue::default());
-    let said = changes::session_stream(shared.server.clone(), session.told.clone(), queue.clone());
-    let running = Running::without_id(said, Some(queue));
-    Ok(stream(EventStream::new(running, Some(ended), None, Held { _budget: budget, _in_flight: None })))
+impl Client<'_> {
+    async fn post(self, body: Incoming, work: Work) -> Result<Reply, Reply> {
+        let accepts = check_negotiation(self.headers)?;
+        let max = self.shared.server.config.limits.body_bytes_max;
+        let (text, bytes) = request_body::read(body, max, self.share).await?;
+        let message = decode_frame(text).await.map_err(bad_request)?;
+        let exchange = Exchange { client: self, accepts, bytes, work };
+        match message {
+            Message::Request(raw) => exchange.request(raw).await,
+            Message::Notification(raw) => self.notification(&raw),
+            Message::Response => Ok(accepted()),
+            Message::Batch(items) => exchange.batch(items).await,
+        }
+    }
+
+    /// The stream of a legacy session, for what belongs to no request.
+    fn listen(self) -> Result<Reply, Reply> {
+        let session = self.session().map_err(|error| no_session(None, &error))?;
+        let Some(session) = session.filter(|_| negotiation::takes_events(self.headers)) else {
+            let why = "`Accept` must allow `text/event-stream`";
+            return Err(refusal(StatusCode::NOT_ACCEPTABLE, None, ErrorCode::InvalidRequest, why));
+        };
+        let ended = session.begin_stream();
+        let queue = Arc::new(EventQueue::default());
+        let said = changes::session_stream(self.shared.server.clone(), session.told.clone(), queue.clone());
+        let running = Running::without_id(said, Some(queue));
+        Ok(stream(EventStream::new(running, Some(ended), None, self.share.clone(), Held::default())))
+    }
+
+    fn notification(self, raw: &RawNotification) -> Result<Reply, Reply> {
+        if names_modern(self.headers) {
+            // Nothing that a client of the modern era can say by itself means anything to us.
+            return Ok(accepted());
+        }
+        if let Some(session) = self.session().map_err(|error| no_session(None, &error))? {
+            apply(&session, raw);
+        }
+        Ok(accepted())
+    }
+
+    fn delete(self) -> Result<Reply, Reply> {
+        let session = self.session().map_err(|error| no_session(None, &error))?;
+        if let Some(session) = session {
+            self.shared.sessions.end(&session.token, &self.peer.owner(), self.share.key());
+        }
+        Ok(accepted_with(StatusCode::OK))
+    }
+
+    /// The peer's session that the headers name; `None` when they name none.
+    fn session(self) -> Result<Option<Arc<Session>>, RpcError> {
+        let token = single(self.headers, &SESSION_HEADER).map_err(|closed| {
+            let (Closed::Malformed(why) | Closed::Forbidden(why)) = closed;
+            RpcError::new(ErrorCode::InvalidRequest, why)
+        })?;
+        let Some(token) = token else { return Ok(None) };
+        let session = self.shared.sessions.find(token, &self.peer.owner(), self.share.key());
+        session.map(Some).ok_or_else(|| {
+            RpcError::new(ErrorCode::UnknownSession, "no such session; send `initialize` to open a new one")
+        })
+    }
 }
 
 fn check_negotiation(headers: &HeaderMap) -> Result<Accepts, Reply> {
@@ -175,65 +220,31 @@ fn check_negotiation(headers: &HeaderMap) -> Result<Accepts, Reply> {
     })
 }
 
-/// Takes the body's share of the budget before a byte of it is read.
-fn take_budget(shared: &Shared, body: &Incoming) -> Result<OwnedSemaphorePermit, Reply> {
-    let max = shared.server.config.limits.body_bytes_max;
-    let hint = body.size_hint();
-    if hint.lower() > max as u64 {
-        return Err(too_large(max));
-    }
-    // A chunked body does not say how long it is: it takes the most it may need.
-    let bytes = hint.exact().unwrap_or(max as u64);
-    let kib = u32::try_from(bytes / 1024 + 1).unwrap_or(u32::MAX);
-    shared.budget.clone().try_acquire_many_owned(kib).map_err(|_| overloaded())
+pub(super) fn overloaded(id: Option<&Id>, why: &str) -> Reply {
+    unavailable(error_frame(id, &RpcError::new(ErrorCode::Overloaded, why)))
 }
 
-fn overloaded() -> Reply {
-    let why = "the server holds as many requests as its memory budget allows; try again in a second";
-    let mut reply = refusal(StatusCode::SERVICE_UNAVAILABLE, None, ErrorCode::Overloaded, why);
+fn unavailable(frame: Frame) -> Reply {
+    let mut reply = json(StatusCode::SERVICE_UNAVAILABLE, frame);
     reply.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
     reply
 }
 
-async fn read_body(mut body: Incoming, max: usize) -> Result<Bytes, Reply> {
-    let mut first = Bytes::new();
-    let mut all = BytesMut::new();
-    while let Some(frame) = body.frame().await {
-        let frame = frame.map_err(|error| {
-            let why = format!("the body could not be read: {error}");
-            refusal(StatusCode::BAD_REQUEST, None, ErrorCode::InvalidRequest, &why)
-        })?;
-        let Ok(data) = frame.into_data() else { continue };
-        if first.len() + all.len() + data.len() > max {
-            return Err(too_large(max));
-        }
-        if first.is_empty() && all.is_empty() {
-            first = data;
-            continue;
-        }
-        if all.is_empty() {
-            all.extend_from_slice(&std::mem::take(&mut first));
-        }
-        all.extend_from_slice(&data);
-    }
-    Ok(if all.is_empty() { first } else { all.freeze() })
-}
-
 /// One request (or batch) with the headers it came under.
 struct Exchange<'a> {
-    shared: &'a Arc<Shared>,
-    peer: &'a Peer,
-    headers: &'a HeaderMap,
+    client: Client<'a>,
     accepts: Accepts,
-    budget: OwnedSemaphorePermit,
+    /// What its body holds.
+    bytes: Permit,
+    work: Work,
 }
 
 impl Exchange<'_> {
     async fn request(self, raw: RawRequest) -> Result<Reply, Reply> {
         let method = raw.method.clone();
         let mut session = None;
-        let read = self.shared.server.read_in(raw, || {
-            session = find_session(self.shared, self.peer, self.headers)?;
+        let read = self.client.shared.server.read_in(raw, || {
+            session = self.client.session()?;
             Ok(session.as_ref().map(|session| session.revision))
         });
         let request = read.map_err(|rejected| self.rejected(rejected, session.is_some()))?;
@@ -244,7 +255,11 @@ impl Exchange<'_> {
         self.check_version(&request)?;
         match &request.action {
             Action::Initialize(initialize) => {
-                let session = self.shared.sessions.open(initialize, &self.peer.owner());
+                let session = self.client.shared.sessions.open(
+                    initialize,
+                    &self.client.peer.owner(),
+                    self.client.share.key(),
+                );
                 tracing::info!(
                     client = initialize.client.name,
                     version = initialize.client.version,
@@ -268,7 +283,7 @@ impl Exchange<'_> {
 
     /// A legacy request may leave its version header out, or name any revision that we speak.
     fn check_version(&self, request: &Request) -> Result<(), Reply> {
-        let version = single(self.headers, &VERSION_HEADER).map_err(|closed| {
+        let version = single(self.client.headers, &VERSION_HEADER).map_err(|closed| {
             let (Closed::Malformed(why) | Closed::Forbidden(why)) = closed;
             refusal(StatusCode::BAD_REQUEST, Some(&request.id), ErrorCode::InvalidRequest, &why)
         })?;
@@ -292,12 +307,13 @@ impl Exchange<'_> {
             Action::ReadResource { uri } => Some(uri.as_str()),
             _ => None,
         };
-        let checked =
-            mirror::check_standard(self.headers, request.revision.name(), method, name).and_then(|()| {
-                let tool = call
-                    .and_then(|call| Some((call, self.shared.server.catalog.snapshot().tool(&call.name)?)));
+        let checked = mirror::check_standard(self.client.headers, request.revision.name(), method, name)
+            .and_then(|()| {
+                let tool = call.and_then(|call| {
+                    Some((call, self.client.shared.server.catalog.snapshot().tool(&call.name)?))
+                });
                 tool.map_or(Ok(()), |(call, tool)| {
-                    mirror::check_params(self.headers, &tool, call.arguments.as_deref())
+                    mirror::check_params(self.client.headers, &tool, call.arguments.as_deref())
                 })
             });
         checked.map_err(|error| json(StatusCode::BAD_REQUEST, error_frame(Some(&request.id), &error)))
@@ -310,6 +326,7 @@ impl Exchange<'_> {
             ignores_cursors: session.is_some_and(|session| session.ignores_cursors),
             told: session.map(|session| session.told.clone()).unwrap_or_default(),
             takes_events: self.accepts.events,
+            share: self.client.share.clone(),
         }
     }
 
@@ -326,18 +343,23 @@ impl Exchange<'_> {
             cancelled = Some(receiver);
         }
         let caller = self.caller(session.as_ref());
-        let held = Held { _budget: self.budget, _in_flight: in_flight };
-        match self.shared.server.answer(request, caller) {
+        // A client that only listens is not at work: its stream can go when another needs the room.
+        let work = (!matches!(request.action, Action::Listen(_))).then_some(self.work);
+        let held = Held { _bytes: Some(self.bytes), _in_flight: in_flight, _work: work };
+        let share = self.client.share;
+        match self.client.shared.server.answer(request, caller) {
             Answer::Now(frame) if self.accepts.json => Ok(json(StatusCode::OK, frame)),
-            Answer::Now(frame) => Ok(stream(EventStream::new(Running::finished(frame), None, None, held))),
-            Answer::Later(running) => Ok(drive(running, cancelled, held, self.accepts).await),
+            Answer::Now(frame) => {
+                Ok(stream(EventStream::new(Running::finished(frame), None, None, share.clone(), held)))
+            }
+            Answer::Refused(frame) => Err(unavailable(frame)),
+            Answer::Later(running) => Ok(drive(running, cancelled, share, held, self.accepts).await),
         }
     }
 
     /// A batch of 2025-03-26: answers come together, and a batch without requests gets none.
     async fn batch(self, messages: Vec<Result<Message, Rejected>>) -> Result<Reply, Reply> {
-        let session =
-            find_session(self.shared, self.peer, self.headers).map_err(|error| no_session(None, &error))?;
+        let session = self.client.session().map_err(|error| no_session(None, &error))?;
         let Some(session) = session.filter(|session| session.revision.has_batches()) else {
             let why = "this protocol revision has no batches";
             return Err(refusal(StatusCode::BAD_REQUEST, None, ErrorCode::InvalidRequest, why));
@@ -352,25 +374,26 @@ impl Exchange<'_> {
                         in_flight.push(guard);
                         item
                     }
-                    Err(rejected) => Item::now(error_frame(rejected.id.as_ref(), &rejected.error)),
+                    Err(rejected) => Item::refused(&rejected),
                 },
                 Ok(Message::Notification(raw)) => {
                     apply(&session, &raw);
                     continue;
                 }
                 Ok(Message::Response | Message::Batch(_)) => continue,
-                Err(rejected) => Item::now(error_frame(rejected.id.as_ref(), &rejected.error)),
+                Err(rejected) => Item::refused(&rejected),
             });
         }
         if items.is_empty() {
             return Ok(accepted());
         }
-        let answers = batch::join(items).await;
+        let share = self.client.share;
+        let answers = batch::join(items, share).await.map(|answers| counted(answers, share));
         Ok(answers.map_or_else(withdrawn, |answers| json(StatusCode::OK, answers)))
     }
 
     fn begin_in_batch(&self, raw: RawRequest, session: &Arc<Session>) -> Result<(Item, InFlight), Rejected> {
-        let request = self.shared.server.read(raw, Some(session.revision))?;
+        let request = self.client.shared.server.read(raw, Some(session.revision))?;
         let Some((guard, cancelled)) = session.begin(&request.id) else {
             return Err(Rejected { id: Some(request.id), error: still_open() });
         };
@@ -378,14 +401,18 @@ impl Exchange<'_> {
             session.set_log_level(*level);
         }
         let caller = Caller { takes_events: false, ..self.caller(Some(session)) };
-        let answer = self.shared.server.answer(request, caller);
-        Ok((Item { answer, cancelled: Some(cancelled) }, guard))
+        let id = request.id.clone();
+        let answer = self.client.shared.server.answer(request, caller);
+        Ok((Item { id: Some(id), answer, cancelled: Some(cancelled) }, guard))
     }
 
     /// A request that could not be read. In a legacy session its error is an ordinary answer.
     fn rejected(&self, rejected: Rejected, in_session: bool) -> Reply {
-        let version =
-            self.headers.get(VERSION_HEADER).map(|version| String::from_utf8_lossy(version.as_bytes()));
+        let version = self
+            .client
+            .headers
+            .get(VERSION_HEADER)
+            .map(|version| String::from_utf8_lossy(version.as_bytes()));
         let mut error = rejected.error;
         if let Some(version) = version {
             let requested = error.data.as_ref().and_then(|data| data["requested"].as_str());
@@ -413,6 +440,7 @@ impl Exchange<'_> {
 async fn drive(
     mut running: Running,
     cancelled: Option<oneshot::Receiver<()>>,
+    share: &Share,
     held: Held,
     accepts: Accepts,
 ) -> Reply {
@@ -429,12 +457,13 @@ async fn drive(
             () = &mut slow, if accepts.events => None,
         }
     };
-    match first {
-        Some(Step::Done(frame)) if accepts.json => json(StatusCode::OK, frame),
-        Some(Step::Done(frame)) => stream(EventStream::new(Running::finished(frame), None, None, held)),
-        Some(Step::Event(frame)) => stream(EventStream::new(running, cancelled, Some(&frame), held)),
-        None => stream(EventStream::new(running, cancelled, None, held)),
-    }
+    let (running, cancelled, event) = match first {
+        Some(Step::Done(frame)) if accepts.json => return json(StatusCode::OK, counted(frame, share)),
+        Some(Step::Done(frame)) => (Running::finished(frame), None, None),
+        Some(Step::Event(frame)) => (running, cancelled, Some(frame)),
+        None => (running, cancelled, None),
+    };
+    stream(EventStream::new(running, cancelled, event, share.clone(), held))
 }
 
 async fn wait_cancelled(cancelled: &mut Option<oneshot::Receiver<()>>) {
@@ -454,22 +483,6 @@ fn withdrawn() -> Reply {
     reply
 }
 
-fn notification(
-    shared: &Shared,
-    peer: &Peer,
-    headers: &HeaderMap,
-    raw: &RawNotification,
-) -> Result<Reply, Reply> {
-    if names_modern(headers) {
-        // Nothing that a client of the modern era can say by itself means anything to us.
-        return Ok(accepted());
-    }
-    if let Some(session) = find_session(shared, peer, headers).map_err(|error| no_session(None, &error))? {
-        apply(&session, raw);
-    }
-    Ok(accepted())
-}
-
 fn apply(session: &Session, raw: &RawNotification) {
     if let Notification::Cancelled(cancelled) = Notification::read(raw) {
         tracing::debug!(id = ?cancelled.request, reason = cancelled.reason, "cancelled by the client");
@@ -477,28 +490,8 @@ fn apply(session: &Session, raw: &RawNotification) {
     }
 }
 
-fn delete(shared: &Shared, peer: &Peer, headers: &HeaderMap) -> Result<Reply, Reply> {
-    let session = find_session(shared, peer, headers).map_err(|error| no_session(None, &error))?;
-    if let Some(session) = session {
-        shared.sessions.end(&session.token, &peer.owner());
-    }
-    Ok(accepted_with(StatusCode::OK))
-}
-
-/// The peer's session that the headers name; `None` when they name none.
-fn find_session(shared: &Shared, peer: &Peer, headers: &HeaderMap) -> Result<Option<Arc<Session>>, RpcError> {
-    let token = single(headers, &SESSION_HEADER).map_err(|closed| {
-        let (Closed::Malformed(why) | Closed::Forbidden(why)) = closed;
-        RpcError::new(ErrorCode::InvalidRequest, why)
-    })?;
-    let Some(token) = token else { return Ok(None) };
-    shared.sessions.find(token, &peer.owner()).map(Some).ok_or_else(|| {
-        RpcError::new(ErrorCode::UnknownSession, "no such session; send `initialize` to open a new one")
-    })
-}
-
 /// The refusal of a request whose session cannot be had.
-fn no_session(id: Option<&omni_protocol::Id>, error: &RpcError) -> Reply {
+fn no_session(id: Option<&Id>, error: &RpcError) -> Reply {
     let status = match error.code {
         ErrorCode::UnknownSession => StatusCode::NOT_FOUND,
         _ => StatusCode::BAD_REQUEST,
@@ -514,12 +507,7 @@ fn bad_request(rejected: Rejected) -> Reply {
     json(StatusCode::BAD_REQUEST, error_frame(rejected.id.as_ref(), &rejected.error))
 }
 
-fn too_large(max: usize) -> Reply {
-    let why = format!("a request body may have {max} bytes at most");
-    refusal(StatusCode::PAYLOAD_TOO_LARGE, None, ErrorCode::InvalidRequest, &why)
-}
-
-fn refusal(status: StatusCode, id: Option<&omni_protocol::Id>, code: ErrorCode, why: &str) -> Reply {
+pub(super) fn refusal(status: StatusCode, id: Option<&Id>, code: ErrorCode, why: &str) -> Reply {
     json(status, error_frame(id, &RpcError::new(code, why)))
 }
 

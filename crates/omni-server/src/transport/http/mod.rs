@@ -7,9 +7,11 @@ mod body;
 mod cors;
 mod exchange;
 mod negotiation;
+mod request_body;
 
 use std::io;
 use std::net::SocketAddr;
+use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -17,20 +19,35 @@ use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{Semaphore, watch};
+use tokio::sync::watch;
 use tokio::task::JoinSet;
+use tokio::time::{Instant, Sleep, sleep, timeout};
 
 use crate::access::{Access, Visit};
+use crate::admission::Connection;
 use crate::gate::AllowedNames;
 use crate::server::Server;
 use crate::session::{SessionKey, Sessions};
+use crate::transport::guard::Guarded;
 use crate::transport::stopped;
 
 /// A client has this long to send the head of a request. Half-open connections close after it.
 const HEAD_TIMEOUT: Duration = Duration::from_secs(15);
 
-/// Pause after the system refused a new connection (out of file descriptors, mostly).
-const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+/// What one connection may have read and not looked at: the head of a request, and pieces of a body.
+const BUFFER_BYTES_MAX: usize = 64 << 10;
+
+/// First pause after the system refused a new connection (out of file descriptors, mostly). Doubled each time, up to
+/// [`ACCEPT_PAUSE_MAX`].
+const ACCEPT_PAUSE: Duration = Duration::from_millis(10);
+const ACCEPT_PAUSE_MAX: Duration = Duration::from_secs(1);
+
+/// This long after it began, a time without room is over with the next connection that is accepted.
+const TROUBLE_FORGOTTEN: Duration = Duration::from_secs(60);
+
+/// What a connection gets for which there is no room.
+const NO_ROOM: &[u8] = b"HTTP/1.1 503 Service Unavailable\r\nretry-after: 1\r\nconnection: close\r\n\
+    content-type: text/plain\r\ncontent-length: 46\r\n\r\nas many connections are open as the server has\n";
 
 /// What all connections share.
 struct Shared {
@@ -38,8 +55,6 @@ struct Shared {
     access: Access,
     names: AllowedNames,
     sessions: Sessions,
-    /// KiB of request bodies that may be held.
-    budget: Arc<Semaphore>,
 }
 
 /// Serves HTTP on `listener` until `stop` turns true; then no connection is accepted, running calls have
@@ -59,27 +74,23 @@ pub async fn serve(
         access,
         names,
         sessions: Sessions::new(key, limits.sessions_max),
-        budget: Arc::new(Semaphore::new(limits.budget_bytes / 1024)),
     });
     let mut connections = JoinSet::new();
+    let mut trouble = Trouble::default();
     loop {
         tokio::select! {
             biased;
             () = stopped(&mut stop) => break,
             Some(_) = connections.join_next(), if !connections.is_empty() => {}
-            accepted = listener.accept(), if connections.len() < limits.connections_max => match accepted {
+            accepted = listener.accept(), if trouble.is_over() => match accepted {
                 Ok((stream, remote)) => {
-                    // Now, before another task runs: who it is can be told only while it is still connected.
-                    match shared.visit(&stream, remote) {
-                        Ok(visit) => drop(connections.spawn(connection(shared.clone(), stream, visit, stop.clone()))),
-                        Err(error) => tracing::debug!(%error, %remote, "a connection ended before it was served"),
-                    }
+                    trouble.accepted();
+                    let Some(task) = shared.admit(stream, remote, &stop) else { continue };
+                    connections.spawn(task);
                 }
-                Err(error) => {
-                    tracing::warn!(%error, "a connection could not be accepted");
-                    tokio::time::sleep(ACCEPT_PAUSE).await;
-                }
+                Err(error) => trouble.refused(&error, shared.server.admission.make_room()),
             },
+            () = trouble.pause(), if !trouble.is_over() => {}
         }
     }
     drop(listener);
@@ -100,26 +111,117 @@ async fn empties(connections: &mut JoinSet<()>, patience: Duration) -> bool {
     tokio::time::timeout(patience, async { while connections.join_next().await.is_some() {} }).await.is_ok()
 }
 
-impl Shared {
-    fn visit(&self, stream: &TcpStream, remote: SocketAddr) -> io::Result<Visit> {
-        Ok(self.access.visit(stream, remote, stream.local_addr()?))
+/// The system has no room for another connection.
+#[derive(Default)]
+struct Trouble {
+    pause: Option<(Duration, Pin<Box<Sleep>>)>,
+    /// Since when, and how often.
+    since: Option<(Instant, u64)>,
+}
+
+impl Trouble {
+    fn is_over(&self) -> bool {
+        self.pause.is_none()
+    }
+
+    async fn pause(&mut self) {
+        if let Some((_, sleep)) = &mut self.pause {
+            sleep.await;
+        }
+        self.pause = None;
+    }
+
+    /// One line when it begins and one when it is over, not one for each failure: the log would be the next to fill.
+    fn refused(&mut self, error: &io::Error, room: bool) {
+        let (_, count) = self.since.get_or_insert_with(|| {
+            tracing::warn!(%error, "connections cannot be accepted: the longest silent ones are closed to make room");
+            (Instant::now(), 0)
+        });
+        *count += 1;
+        let doubled = ACCEPT_PAUSE * 2u32.saturating_pow(u32::try_from(*count).unwrap_or(u32::MAX).min(16));
+        let pause = if room { ACCEPT_PAUSE } else { doubled.min(ACCEPT_PAUSE_MAX) };
+        self.pause = Some((pause, Box::pin(sleep(pause))));
+    }
+
+    fn accepted(&mut self) {
+        // Over when it has been so for a while; under pressure accepting works now and then.
+        if let Some((since, count)) = self.since
+            && since.elapsed() > TROUBLE_FORGOTTEN
+        {
+            tracing::warn!(failures = count, "connections are accepted again");
+            self.since = None;
+        }
     }
 }
 
-async fn connection(shared: Arc<Shared>, stream: TcpStream, visit: Visit, mut stop: watch::Receiver<bool>) {
+impl Shared {
+    /// Lets a connection in that was just accepted, if there is room for it; gives the task that serves it.
+    fn admit(
+        self: &Arc<Self>,
+        stream: TcpStream,
+        remote: SocketAddr,
+        stop: &watch::Receiver<bool>,
+    ) -> Option<impl Future<Output = ()> + Send + use<>> {
+        // Now, before another task runs: who it is can be told only while it is still connected.
+        let visit = match stream.local_addr().map(|local| self.access.visit(&stream, remote, local)) {
+            Ok(visit) => visit,
+            Err(error) => {
+                tracing::debug!(%error, %remote, "a connection ended before it was served");
+                return None;
+            }
+        };
+        let admission = &self.server.admission;
+        let Some(connection) = admission.connect(&admission.share(Some(visit.peer.key()))) else {
+            tracing::debug!(%remote, "a connection was refused: all are taken and at work");
+            // What does not go out at once is not worth a wait.
+            let _ = stream.try_write(NO_ROOM);
+            return None;
+        };
+        let guest = Guest { visit, connection: Arc::new(connection) };
+        Some(serve_connection(self.clone(), stream, guest, stop.clone()))
+    }
+}
+
+/// Who is at the other end of a connection, and the place it takes.
+struct Guest {
+    visit: Visit,
+    connection: Arc<Connection>,
+}
+
+async fn serve_connection(
+    shared: Arc<Shared>,
+    stream: TcpStream,
+    guest: Guest,
+    mut stop: watch::Receiver<bool>,
+) {
     // Without it the second small write of an exchange waits 40 ms for the client's acknowledgement.
     if let Err(error) = stream.set_nodelay(true) {
         tracing::debug!(%error, "TCP_NODELAY could not be set");
     }
-    let visit = Arc::new(visit);
-    let service = service_fn(|request| exchange::respond(shared.clone(), visit.clone(), request));
+    let guest = Arc::new(guest);
+    // One that says nothing costs next to nothing: buffers are made when there is something to read.
+    let first = tokio::select! {
+        readable = timeout(HEAD_TIMEOUT, stream.readable()) => readable,
+        () = guest.connection.evicted() => return,
+        () = stopped(&mut stop) => return,
+    };
+    if !matches!(first, Ok(Ok(()))) {
+        return;
+    }
+    let stream = Guarded::new(stream, guest.connection.clone());
+    let service = service_fn(|request| exchange::respond(shared.clone(), guest.clone(), request));
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(HEAD_TIMEOUT)
+        .max_buf_size(BUFFER_BYTES_MAX)
         .serve_connection(TokioIo::new(stream), service);
     tokio::pin!(connection);
     let finished = tokio::select! {
         finished = connection.as_mut() => finished,
+        () = guest.connection.evicted() => {
+            tracing::debug!(remote = %guest.visit.peer.remote, "a silent connection was closed to make room");
+            return;
+        }
         () = stopped(&mut stop) => {
             connection.as_mut().graceful_shutdown();
             connection.await

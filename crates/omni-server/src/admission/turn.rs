@@ -1,0 +1,251 @@
+//! Waiting for a turn: calls for an executor, request bodies for memory.
+
+use std::collections::VecDeque;
+use std::time::Duration;
+
+use omni_protocol::{ErrorCode, RpcError};
+use tokio::sync::oneshot;
+
+use super::{Permit, Quantity, Share, State, Waiter};
+
+/// A call that has waited this long is refused: its client has given up, or will.
+const WAIT_MAX: Duration = Duration::from_secs(60);
+
+/// Most peers that are looked at when something becomes free and none of them can be served.
+const LOOKS_MAX: usize = 64;
+
+/// There is no room, also not to wait in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the server has as many calls as it takes; try again in a second")]
+pub(crate) struct Overloaded;
+
+/// A call's place: it may begin, or stands in line. Dropping it gives the place up.
+#[derive(Debug)]
+pub(crate) enum Turn {
+    Now(Permit),
+    Later {
+        granted: oneshot::Receiver<Permit>,
+        /// Its place in the line.
+        waits: Permit,
+    },
+}
+
+impl From<Overloaded> for RpcError {
+    fn from(overloaded: Overloaded) -> Self {
+        let data = serde_json::json!({ "retry_after_ms": 1000 });
+        RpcError::new(ErrorCode::Overloaded, overloaded.to_string()).with_data(data)
+    }
+}
+
+impl Turn {
+    /// Waits until the call may begin. The permit is to be held as long as an executor has the call.
+    pub(crate) async fn wait(self) -> Result<Permit, Overloaded> {
+        match self {
+            Turn::Now(permit) => Ok(permit),
+            Turn::Later { granted, waits: _waits } => {
+                let granted = tokio::time::timeout(WAIT_MAX, granted).await.map_err(|_| Overloaded)?;
+                granted.map_err(|_| Overloaded)
+            }
+        }
+    }
+}
+
+/// What a request body holds, and its place in line for more.
+#[derive(Debug)]
+pub(crate) struct BodyBytes {
+    held: Permit,
+    number: u64,
+}
+
+impl Share {
+    /// Asks for a call to be begun. Refused at once when also the line is full.
+    pub(crate) fn turn(&self) -> Result<Turn, Overloaded> {
+        let slot = self.0.slot;
+        let mut state = self.admission().state();
+        // Whoever waits came first.
+        if state.slots[slot].calls.is_empty() && state.call_fits(slot) {
+            state.take(Quantity::Calls, slot, 1);
+            return Ok(Turn::Now(Permit { share: self.clone(), quantity: Quantity::Calls, amount: 1 }));
+        }
+        if !state.fits(Quantity::WaitingCalls, slot, 1) {
+            return Err(Overloaded);
+        }
+        state.take(Quantity::WaitingCalls, slot, 1);
+        let waits = Permit { share: self.clone(), quantity: Quantity::WaitingCalls, amount: 1 };
+        let (sender, granted) = oneshot::channel();
+        state.wait(Line::Calls, slot, Waiter { amount: 1, body: None, granted: sender });
+        Ok(Turn::Later { granted, waits })
+    }
+
+    /// Begins the account of a request body.
+    pub(crate) fn body(&self) -> BodyBytes {
+        let mut state = self.admission().state();
+        state.bodies += 1;
+        let held = Permit { share: self.clone(), quantity: Quantity::RequestBytes, amount: 0 };
+        BodyBytes { held, number: state.bodies }
+    }
+}
+
+impl BodyBytes {
+    /// Takes room for bytes that have arrived, if there is some and nobody of the peer waits for it.
+    pub(crate) fn grow_now(&mut self, amount: usize) -> bool {
+        let share = &self.held.share;
+        let mut state = share.admission().state();
+        let slot = share.0.slot;
+        let fits = state.slots[slot].bodies.is_empty() && state.fits(Quantity::RequestBytes, slot, amount);
+        if fits {
+            state.take(Quantity::RequestBytes, slot, amount);
+            drop(state);
+            self.held.amount += amount;
+        }
+        fits
+    }
+
+    /// Takes room for bytes that have arrived, and waits for it while there is none.
+    ///
+    /// One body at a time may go beyond the bound by its largest size. Without that, bodies that are all half read
+    /// would wait for each other.
+    pub(crate) async fn grow(&mut self, amount: usize) {
+        let share = self.held.share.clone();
+        let granted = {
+            let mut state = share.admission().state();
+            let slot = share.0.slot;
+            if state.body_fits(slot, amount, self.number) {
+                state.take(Quantity::RequestBytes, slot, amount);
+                drop(state);
+                self.held.amount += amount;
+                return;
+            }
+            let (sender, granted) = oneshot::channel();
+            let waiter = Waiter { amount, body: Some(self.number), granted: sender };
+            state.wait(Line::Bodies, slot, waiter);
+            granted
+        };
+        if let Ok(permit) = granted.await {
+            self.held.merge(permit);
+        }
+    }
+
+    /// Lets another body be the one that may go beyond the bound, when this one has not come on.
+    pub(crate) fn step_back(&self) {
+        let mut state = self.held.share.admission().state();
+        if state.first_body == Some(self.number) {
+            state.first_body = None;
+            let unwanted = state.grant(Quantity::RequestBytes);
+            drop(state);
+            drop(unwanted);
+        }
+    }
+
+    /// The body is whole: what it holds is kept until its request is answered.
+    pub(crate) fn whole(mut self) -> Permit {
+        let share = self.held.share.clone();
+        let none = Permit { share, quantity: Quantity::RequestBytes, amount: 0 };
+        std::mem::replace(&mut self.held, none)
+    }
+}
+
+impl Drop for BodyBytes {
+    fn drop(&mut self) {
+        self.step_back();
+    }
+}
+
+impl State {
+    /// Whether a call of the peer of `slot` may begin. Who has more answers unread than it may gets no more of them
+    /// made.
+    fn call_fits(&self, slot: usize) -> bool {
+        let unread = self.slots[slot].used[Quantity::AnswerBytes as usize];
+        self.fits(Quantity::Calls, slot, 1)
+            && (unread == 0 || unread <= self.fair(Quantity::AnswerBytes, slot))
+    }
+
+    fn body_fits(&mut self, slot: usize, amount: usize, body: u64) -> bool {
+        if self.fits(Quantity::RequestBytes, slot, amount) {
+            return true;
+        }
+        let used = self.used[Quantity::RequestBytes as usize] + amount;
+        let first = *self.first_body.get_or_insert(body) == body;
+        first && used <= self.bounds[Quantity::RequestBytes as usize].open + self.first_body_bytes
+    }
+
+    fn line(&mut self, line: Line, slot: usize) -> (&mut VecDeque<usize>, &mut VecDeque<Waiter>) {
+        match line {
+            Line::Calls => (&mut self.call_turns, &mut self.slots[slot].calls),
+            Line::Bodies => (&mut self.body_turns, &mut self.slots[slot].bodies),
+        }
+    }
+
+    fn wait(&mut self, line: Line, slot: usize, waiter: Waiter) {
+        let (turns, waiting) = self.line(line, slot);
+        // Who has given up is forgotten before the line grows, so that a flood of cancelled calls does not pile up.
+        if waiting.len() == waiting.capacity() {
+            waiting.retain(|waiter| !waiter.granted.is_closed());
+        }
+        waiting.push_back(waiter);
+        if waiting.len() == 1 && !turns.contains(&slot) {
+            turns.push_back(slot);
+        }
+    }
+
+    /// Serves those who wait for what a quantity's return may have made possible, one of each peer in turn, as long
+    /// as something fits. Returns what nobody wants any more, to be dropped without the lock.
+    pub(super) fn grant(&mut self, returned: Quantity) -> Vec<Permit> {
+        match returned {
+            Quantity::Calls | Quantity::AnswerBytes if !self.call_turns.is_empty() => self.serve(Line::Calls),
+            Quantity::RequestBytes if !self.body_turns.is_empty() => self.serve(Line::Bodies),
+            _ => Vec::new(),
+        }
+    }
+
+    fn serve(&mut self, line: Line) -> Vec<Permit> {
+        let mut unwanted = Vec::new();
+        let mut looks = 0;
+        loop {
+            let turns = match line {
+                Line::Calls => &mut self.call_turns,
+                Line::Bodies => &mut self.body_turns,
+            };
+            if looks == LOOKS_MAX.min(turns.len()) {
+                return unwanted;
+            }
+            let Some(slot) = turns.pop_front() else { return unwanted };
+            let (_, waiting) = self.line(line, slot);
+            while waiting.pop_front_if(|waiter| waiter.granted.is_closed()).is_some() {}
+            let Some(&Waiter { amount, body, .. }) = waiting.front() else { continue };
+            let fits = match body {
+                Some(body) => self.body_fits(slot, amount, body),
+                None => self.call_fits(slot),
+            };
+            looks += 1;
+            if fits && let Some(share) = self.slots[slot].share.upgrade() {
+                looks = 0;
+                let quantity = line.quantity();
+                self.take(quantity, slot, amount);
+                let permit = Permit { share: Share(share), quantity, amount };
+                let waiter = self.line(line, slot).1.pop_front();
+                unwanted.extend(waiter.and_then(|waiter| waiter.granted.send(permit).err()));
+            }
+            let (turns, waiting) = self.line(line, slot);
+            if !waiting.is_empty() {
+                turns.push_back(slot);
+            }
+        }
+    }
+}
+
+/// What is waited for.
+#[derive(Clone, Copy, Debug)]
+enum Line {
+    Calls,
+    Bodies,
+}
+
+impl Line {
+    fn quantity(self) -> Quantity {
+        match self {
+            Line::Calls => Quantity::Calls,
+            Line::Bodies => Quantity::RequestBytes,
+        }
+    }
+}
