@@ -13,6 +13,8 @@ import time
 import pytest
 from harness import PATIENCE_SECONDS, TOP, environment
 
+from omni.runner import peer
+
 TOOLS = (
     TOP
     + '''
@@ -233,11 +235,43 @@ def test_what_is_no_request_is_refused_and_the_runner_goes_on(runner, sent, stat
 
 @pytest.mark.parametrize(
     "headers",
-    [{"Origin": "http://evil.example"}, {"Host": "evil.example"}, {"Content_Type": "text/plain"}],
+    [
+        {"Origin": "http://evil.example"},
+        {"Host": "evil.example"},
+        {"Host": "localhost:80.evil.example"},
+        {"Host": "localhost:x"},
+        {"Host": "me@localhost"},
+        {"Content_Type": "text/plain"},
+    ],
 )
 def test_a_web_page_cannot_use_it(runner, headers):
     status, _, refused = runner(tcp=True).ask("POST", "/run_tool", {"name": "demo.echo"}, **headers)
     assert (status, refused["error"]["code"]) == (403, "forbidden")
+
+
+REQUEST = "GET /tools HTTP/1.1\\r\\nHost: localhost\\r\\n\\r\\n"
+CALLER = f"exec 3<>/dev/tcp/127.0.0.1/$0; printf '{REQUEST}' >&3; cat <&3"
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can act as another user")
+def test_another_user_of_this_machine_is_refused(runner):
+    port = str(runner(tcp=True).port)
+    someone = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups"]
+    reply = subprocess.run([*someone, "bash", "-c", CALLER, port], capture_output=True, text=True, check=True)
+    assert reply.stdout.startswith("HTTP/1.1 403")
+    assert "of user 65534" in reply.stdout
+
+
+def test_whoever_has_closed_before_being_looked_at_is_nobody():
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        caller = socket.create_connection(listener.getsockname())
+        accepted, remote = listener.accept()
+        assert peer.user(accepted, remote) == os.geteuid()
+        assert peer.user(accepted, listener.getsockname()) is None, "a listener is no caller"
+        caller.sendall(b"something")
+        caller.close()
+        assert peer.user(accepted, remote) is None
+        accepted.close()
 
 
 @pytest.mark.parametrize("half", [False, True])

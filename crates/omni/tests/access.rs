@@ -78,7 +78,7 @@ fn another_user_of_this_machine_is_refused_with_what_would_let_it_in() {
         let marker = folder.path("marker");
         let reply = reply_to(NOBODY, &server, &request(&server, &marker, &[]));
         assert!(reply.starts_with("HTTP/1.1 403"), "{reply}");
-        for named in ["user 65534", "http.allow_users", "--http-token FILE"] {
+        for named in ["connection: close", "user 65534", "http.allow_users", "--http-token FILE"] {
             assert!(reply.contains(named), "{named}: {reply}");
         }
         assert!(!marker.exists());

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import hashlib
 import os
+import re
 import select
 import signal
 import socket
@@ -18,6 +19,7 @@ from threading import Thread
 from omni import __version__, wire
 from omni.constants import BODY_BYTES_MAX, CONTRACT
 from omni.inprocess import Running, Tools
+from omni.runner import peer
 from omni.runner.request import RefusedError, RunRequest, read_object
 
 TYPE_CHECKING = False
@@ -40,6 +42,9 @@ _ROUTES = {
     "/prompts/get": "POST",
 }
 _EMPTY = {"/resources": ("resources", "resourceTemplates"), "/prompts": ("prompts",)}
+
+
+_OWN_HOST = re.compile(r"(localhost|127\.0\.0\.1)(:[0-9]{0,5})?", re.IGNORECASE | re.ASCII)
 
 
 class Runner(ThreadingMixIn, HTTPServer):
@@ -79,6 +84,12 @@ class Handler(BaseHTTPRequestHandler):
     timeout = 60
     server: Runner
 
+    def setup(self) -> None:
+        """Find out whose the connection is, while it is still connected."""
+        super().setup()
+        if self.server.address_family != socket.AF_UNIX:
+            self.user = peer.user(self.connection, self.client_address)
+
     def do_GET(self) -> None:
         """Answer; the route says which method it takes."""
         try:
@@ -102,6 +113,11 @@ class Handler(BaseHTTPRequestHandler):
         """Say nothing of single requests."""
 
     def _check(self) -> None:
+        if self.server.address_family != socket.AF_UNIX and self.user not in (0, os.geteuid()):
+            self.close_connection = True
+            whose = "nobody who can be told" if self.user is None else f"user {self.user}"
+            message = f"only the runner's own user and root may call it, and this connection is of {whose}"
+            raise RefusedError(403, "forbidden", message)
         method = _ROUTES.get(self.path)
         if method is None:
             routes = ", ".join(f"{method} {path}" for path, method in _ROUTES.items())
@@ -111,8 +127,9 @@ class Handler(BaseHTTPRequestHandler):
         if self.server.address_family == socket.AF_UNIX:
             return
         # A web page could send a request to a port of this machine, but none that passes here.
-        hosts = [host.partition(":")[0] for host in self.headers.get_all("Host", [])]
-        if "Origin" in self.headers or hosts not in (["localhost"], ["127.0.0.1"]):
+        hosts = self.headers.get_all("Host", [])
+        named = len(hosts) == 1 and _OWN_HOST.fullmatch(hosts[0])
+        if "Origin" in self.headers or not named:
             raise RefusedError(
                 403, "forbidden", "no `Origin`, and `Host` must be `localhost`: no web page calls"
             )

@@ -69,7 +69,10 @@ async fn exchange(
 ) -> Result<Reply, Reply> {
     let visit = &guest.visit;
     if let Some(why) = &visit.refused {
-        return Err(refusal(StatusCode::FORBIDDEN, None, ErrorCode::InvalidRequest, why));
+        let mut reply = refusal(StatusCode::FORBIDDEN, None, ErrorCode::InvalidRequest, why);
+        // Nothing else will be served on it, so it takes nobody's place.
+        reply.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
+        return Err(reply);
     }
     let (parts, body) = request.into_parts();
     let headers = &parts.headers;
