@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 from dataclasses import dataclass
 from datetime import datetime, timezone
@@ -10,6 +9,7 @@ from typing import Literal, Optional
 
 from omni import Context, Text, ToolError, tool
 
+from . import _commit as commits
 from ._patch import Options, shown_difference
 from ._run import Repository
 from ._status import Status, parse
@@ -18,14 +18,6 @@ TEXT_CHARS_MAX = 100_000
 ENTRIES_MAX = 1000
 
 _FIELD, _FIELDS = "\x1f", "%x1f"
-_IN_PROGRESS = (
-    ("MERGE_HEAD", "merge"),
-    ("rebase-merge", "rebase"),
-    ("rebase-apply", "rebase"),
-    ("CHERRY_PICK_HEAD", "cherry-pick"),
-    ("REVERT_HEAD", "revert"),
-    ("BISECT_LOG", "bisect"),
-)
 
 
 @dataclass
@@ -64,6 +56,8 @@ class Committed:
     files: list[str]
     added: int
     removed: int
+    # What was left out: hooks that did not run, a signature.
+    notes: list[str]
 
 
 @dataclass
@@ -98,14 +92,15 @@ def status(ctx: Context, repo: str = ".") -> Status:
     Returns:
         Paths relative to the top of the repository. A folder that is wholly untracked ends in `/`.
     """
-    repository = Repository(ctx, repo)
-    listed = repository.read(
-        "status", "--porcelain=v2", "--branch", "-z", "--untracked-files=normal", "--ignore-submodules=dirty"
-    )
-    result = parse(listed.text, ENTRIES_MAX)
-    result.truncated = result.truncated or listed.cut
-    result.in_progress = _in_progress(repository)
-    return result
+    with Repository(ctx, repo) as repository:
+        repository.check_index()
+        listed = repository.read(
+            "status", "--porcelain=v2", "--branch", "-z", "--untracked-files=normal", "--ignore-submodules=dirty"
+        )
+        result = parse(listed.text, ENTRIES_MAX)
+        result.truncated = result.truncated or listed.cut
+        result.in_progress = repository.in_progress()
+        return result
 
 
 @tool(title="History", read_only=True, open_world=False, timeout=60)
@@ -141,19 +136,19 @@ def log(
     """
     limit = _between("limit", limit, 1, 500)
     skip = _between("skip", skip, 0, 10_000_000)
-    repository = Repository(ctx, repo)
-    arguments = ["log", "-z", f"--max-count={limit + 1}", f"--skip={skip}", "--no-color", "--decorate=short"]
-    # The order of the fields is that of `Commit`, but for the message, which may hold anything and comes last.
-    arguments.append("--format=" + _FIELDS.join(("%H", "%an", "%ae", "%aI", "%D", "%P", "%s", "%b")))
-    arguments += ["--regexp-ignore-case", "--fixed-strings"]
-    for option, value in (("author", author), ("grep", message), ("since", since), ("until", until)):
-        if value is not None:
-            arguments.append(f"--{option}={value}")
-    if changed_text:
-        arguments += [f"-S{changed_text}", "--no-textconv", "--no-ext-diff"]
-    arguments += [repository.range_of(ref), "--", *(repository.path(path) for path in paths or [])]
-    records = [record for record in repository.read(*arguments).text.split("\0") if record]
-    return History([_commit(record) for record in records[:limit]], len(records) > limit)
+    with Repository(ctx, repo) as repository:
+        arguments = ["log", "-z", f"--max-count={limit + 1}", f"--skip={skip}", "--no-color", "--decorate=short"]
+        # The order of the fields is that of `Commit`, but for the message, which may hold anything and comes last.
+        arguments.append("--format=" + _FIELDS.join(("%H", "%an", "%ae", "%aI", "%D", "%P", "%s", "%b")))
+        arguments += ["--regexp-ignore-case", "--fixed-strings"]
+        for option, value in (("author", author), ("grep", message), ("since", since), ("until", until)):
+            if value is not None:
+                arguments.append(f"--{option}={value}")
+        if changed_text:
+            arguments += [f"-S{changed_text}", "--no-textconv", "--no-ext-diff"]
+        arguments += [repository.range_of(ref), "--", *(repository.path(path) for path in paths or [])]
+        records = [record for record in repository.read(*arguments).text.split("\0") if record]
+        return History([_commit(record) for record in records[:limit]], len(records) > limit)
 
 
 @tool(title="Show differences", read_only=True, open_world=False, timeout=60)
@@ -188,23 +183,25 @@ def diff(
     Returns:
         The files with their counts, then the patch. A large patch is cut, and a note says what is missing.
     """
-    repository = Repository(ctx, repo)
-    options = Options(_between("context", context, 0, 50), summary, ignore_blanks)
-    if base is None:
-        if head is not None or merge_base:
-            raise ToolError("`head` and `merge_base` need a `base` to compare with")
-        compare = _compare_working_tree(repository, what)
-    else:
-        compare = [repository.commit_of(base)]
-        newer = repository.commit_of(head or "HEAD") if head is not None or merge_base else None
-        if merge_base and newer is not None:
-            common = repository.asks("merge-base", compare[0], newer)
-            if common is None:
-                raise ToolError(f"`{base}` and `{head or 'HEAD'}` have no commit in common; leave out `merge_base`")
-            compare = [common]
-        if head is not None and newer is not None:
-            compare.append(newer)
-    return Text(shown_difference(repository, compare, [repository.path(path) for path in paths or []], options))
+    with Repository(ctx, repo) as repository:
+        options = Options(_between("context", context, 0, 50), summary, ignore_blanks)
+        if base is None:
+            if head is not None or merge_base:
+                raise ToolError("`head` and `merge_base` need a `base` to compare with")
+            compare = _compare_working_tree(repository, what)
+        else:
+            compare = [repository.commit_of(base)]
+            newer = repository.commit_of(head or "HEAD") if head is not None or merge_base else None
+            if merge_base and newer is not None:
+                common = repository.asks("merge-base", compare[0], newer)
+                if common is None:
+                    raise ToolError(f"`{base}` and `{head or 'HEAD'}` have no commit in common; leave out `merge_base`")
+                compare = [common]
+            if head is not None and newer is not None:
+                compare.append(newer)
+        if len(compare) < 2:
+            repository.check_index()
+        return Text(shown_difference(repository, compare, [repository.path(path) for path in paths or []], options))
 
 
 @tool(title="Show a commit or a file of it", read_only=True, open_world=False, timeout=60)
@@ -230,19 +227,19 @@ def show(
     Returns:
         The commit or the content. A merge is compared with its first parent.
     """
-    repository = Repository(ctx, repo)
-    commit = repository.commit_of(ref)
-    if path is not None:
-        return Text(_content(repository, commit, ref, repository.path(path), start, limit))
-    form = "%H%n%an <%ae>%n%aI%n%P%n%B"
-    shown = repository.read("log", "--max-count=1", f"--format={form}", commit, "--").text
-    name, author, date, parents, message = shown.split("\n", 4)
-    older = parents.split(" ")[0] or repository.empty_tree()
-    head = [f"commit {name}", f"author {author}", f"date   {date}"]
-    if " " in parents:
-        head.append(f"merge of {parents}, compared with the first")
-    patch = shown_difference(repository, [older, name], [], Options(summary=summary))
-    return Text("\n".join([*head, "", message.strip("\n"), "", patch]))
+    with Repository(ctx, repo) as repository:
+        commit = repository.commit_of(ref)
+        if path is not None:
+            return Text(_content(repository, commit, ref, repository.path(path), start, limit))
+        form = "%H%n%an <%ae>%n%aI%n%P%n%B"
+        shown = repository.read("log", "--max-count=1", f"--format={form}", commit, "--").text
+        name, author, date, parents, message = shown.split("\n", 4)
+        older = parents.split(" ")[0] or repository.empty_tree()
+        head = [f"commit {name}", f"author {author}", f"date   {date}"]
+        if " " in parents:
+            head.append(f"merge of {parents}, compared with the first")
+        patch = shown_difference(repository, [older, name], [], Options(summary=summary))
+        return Text("\n".join([*head, "", message.strip("\n"), "", patch]))
 
 
 @tool(title="Who wrote which line", read_only=True, open_world=False, timeout=60)
@@ -263,19 +260,17 @@ def blame(
     """
     start = _between("start", start, 1, 100_000_000)
     lines = _between("lines", lines, 1, 1000)
-    repository = Repository(ctx, repo)
-    commits = [] if ref is None else [repository.commit_of(ref)]
-    # `,+n` may reach beyond the end of the file; an absolute end may not.
-    listed = repository.read(
-        "blame",
-        "--line-porcelain",
-        "--no-textconv",
-        f"-L{start},+{lines}",
-        *commits,
-        "--",
-        repository.path(path),
-    )
-    return Text(_blamed(listed.text))
+    with Repository(ctx, repo) as repository:
+        inside = repository.path(path)
+        # `,+n` may reach beyond the end of the file; an absolute end may not.
+        asked = ["blame", "--line-porcelain", "--no-textconv", f"-L{start},+{lines}"]
+        if ref is None:
+            # Git would open the file through a folder that is a link.
+            repository.check_index()
+            listed = repository.read(*asked, "--contents", "-", "--", inside, data=repository.working_file(inside))
+        else:
+            listed = repository.read(*asked, repository.commit_of(ref), "--", inside)
+        return Text(_blamed(listed.text))
 
 
 @tool(title="Branches", read_only=True, open_world=False, timeout=60)
@@ -291,23 +286,23 @@ def branches(ctx: Context, remote: bool = False, limit: int = 50, repo: str = ".
         The branches, the one with the newest commit first.
     """
     limit = _between("limit", limit, 1, 1000)
-    repository = Repository(ctx, repo)
-    fields = (
-        "%(refname:short)", "%(HEAD)", "%(objectname)", "%(committerdate:iso-strict)", "%(upstream:short)",
-        "%(upstream:track,nobracket)", "%(symref)", "%(subject)",
-    )  # fmt: skip
-    listed = repository.read(
-        "for-each-ref", f"--count={limit + 1}", "--sort=-committerdate", "--format=" + "%1f".join(fields),
-        "refs/heads", *(["refs/remotes"] if remote else []),
-    )  # fmt: skip
-    rows = [line.split(_FIELD, 7) for line in listed.text.split("\n") if line]
-    found = [
-        Branch(name, head == "*", commit, date, subject, upstream or None, track or None)
-        for name, head, commit, date, upstream, track, points_to, subject in rows[:limit]
-        # `origin/HEAD` is another name of a branch that is listed itself.
-        if not points_to
-    ]
-    return Branches(found, len(rows) > limit)
+    with Repository(ctx, repo) as repository:
+        fields = (
+            "%(refname:short)", "%(HEAD)", "%(objectname)", "%(committerdate:iso-strict)", "%(upstream:short)",
+            "%(upstream:track,nobracket)", "%(symref)", "%(subject)",
+        )  # fmt: skip
+        listed = repository.read(
+            "for-each-ref", f"--count={limit + 1}", "--sort=-committerdate", "--format=" + "%1f".join(fields),
+            "refs/heads", *(["refs/remotes"] if remote else []),
+        )  # fmt: skip
+        rows = [line.split(_FIELD, 7) for line in listed.text.split("\n") if line]
+        found = [
+            Branch(name, head == "*", commit, date, subject, upstream or None, track or None)
+            for name, head, commit, date, upstream, track, points_to, subject in rows[:limit]
+            # `origin/HEAD` is another name of a branch that is listed itself.
+            if not points_to
+        ]
+        return Branches(found, len(rows) > limit)
 
 
 @tool(title="Commit", read_only=False, destructive=False, idempotent=False, open_world=False, timeout=300)
@@ -316,8 +311,8 @@ def commit(
 ) -> Committed:
     """Commit changes: the given files, all tracked files, or what is staged already.
 
-    Look at `git.diff` first and write a message that says why. The repository's hooks run, and may refuse.
-    Nothing is pushed.
+    Look at `git.diff` first and write a message that says why. No hook, filter or signing program runs unless the
+    user's settings allow it; `notes` says what was left out. Nothing is pushed.
 
     Args:
         message: A first line of about 50 characters; then, after a blank line, the details.
@@ -333,29 +328,13 @@ def commit(
         raise ToolError("`message` is empty; say in one line what the commit changes")
     if paths and tracked:
         raise ToolError("give either `paths` or `tracked`, not both")
-    repository = Repository(ctx, repo)
-    chosen = [repository.path(path) for path in paths or []]
-    if chosen:
-        repository.change("add", "--all", "--", *chosen)
-    elif tracked:
-        repository.change("add", "--update", "--", ".")
-    nothing_staged = repository.asks("diff", "--cached", "--quiet", "--no-ext-diff", "--", *chosen) is not None
-    # The end of a merge is a commit even when it changes no file.
-    if nothing_staged and _in_progress(repository) is None:
-        raise ToolError(
-            "there is nothing to commit"
-            + (" in these paths" if chosen else "; name the files in `paths`, or set tracked=true")
-        )
-    hooks = repository.hooks
-    repository.change(
-        "commit", "--quiet", "--file=-", "--cleanup=whitespace", *([] if hooks else ["--no-verify"]),
-        *(["--only", "--", *(f":(literal){path}" for path in chosen)] if chosen else []),
-        text=message, hooks=hooks,
-    )  # fmt: skip
-    return _committed(repository)
+    with Repository(ctx, repo) as repository:
+        chosen = [repository.path(path) for path in paths or []]
+        notes = commits.make(repository, message, chosen, tracked, repository.in_progress())
+        return _committed(repository, notes)
 
 
-def _committed(repository: Repository) -> Committed:
+def _committed(repository: Repository, notes: list[str]) -> Committed:
     made = repository.commit_of("HEAD")
     older = repository.asks("rev-parse", "--verify", "--quiet", f"{made}^1") or repository.empty_tree()
     listed = repository.read("diff", "--numstat", "-z", "--no-renames", "--no-ext-diff", "--no-textconv", older, made)
@@ -367,6 +346,7 @@ def _committed(repository: Repository) -> Committed:
         files=[path for _, _, path in rows],
         added=sum(int(added) for added, _, _ in rows if added != "-"),
         removed=sum(int(removed) for _, removed, _ in rows if removed != "-"),
+        notes=notes,
     )
 
 
@@ -422,6 +402,8 @@ def _blamed(listed: str) -> str:
     entry = {"commit": "", "line": "", "author": "", "author-time": "0"}
     for line in listed.split("\n"):
         if line.startswith("\t"):
+            if not entry["commit"].strip("0"):
+                entry["author"] = "Not Committed Yet"
             day = _day(int(entry["author-time"]))
             rows.append(f"{entry['commit'][:8]} {day} {entry['author'][:20]:<20} {entry['line']:>5}: {line[1:][:500]}")
         elif re.match(r"[0-9a-f]{40,64} \d+ \d+", line):
@@ -435,15 +417,6 @@ def _blamed(listed: str) -> str:
 
 def _day(seconds: int) -> str:
     return datetime.fromtimestamp(seconds, timezone.utc).date().isoformat()
-
-
-def _in_progress(repository: Repository) -> Optional[str]:
-    names = [argument for name, _ in _IN_PROGRESS for argument in ("--git-path", name)]
-    paths = repository.read("rev-parse", *names).text.split("\n")
-    for (_, what), path in zip(_IN_PROGRESS, paths):
-        if path and os.path.exists(os.path.join(repository.top, path)):
-            return what
-    return None
 
 
 def _between(name: str, value: int, low: int, high: int) -> int:

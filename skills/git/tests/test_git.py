@@ -6,56 +6,9 @@ import os
 import subprocess
 
 import pytest
+from repositories import git
 
 from omni import ToolError
-
-
-def git(folder, *arguments, **environment):
-    """Run git as a person would, but with nobody's configuration."""
-    done = subprocess.run(
-        ["git", *arguments],
-        cwd=folder,
-        env={
-            "PATH": os.environ["PATH"],
-            "HOME": str(folder.parent),
-            "GIT_CONFIG_NOSYSTEM": "1",
-            **environment,
-        },
-        check=True,
-        capture_output=True,
-        text=True,
-    )
-    return done.stdout
-
-
-@pytest.fixture(autouse=True)
-def nobody(monkeypatch, tmp_path):
-    """Keep the configuration of whoever runs the tests out of them."""
-    monkeypatch.setenv("HOME", str(tmp_path))
-    monkeypatch.delenv("XDG_CONFIG_HOME", raising=False)
-
-
-@pytest.fixture
-def repo(ctx):
-    """A repository with two commits."""
-    git(ctx.root, "init", "--quiet", "--initial-branch=main")
-    git(ctx.root, "config", "user.name", "Ann Author")
-    git(ctx.root, "config", "user.email", "ann@example.org")
-    (ctx.root / "a.txt").write_text("one\ntwo\nthree\n")
-    (ctx.root / "dir").mkdir()
-    (ctx.root / "dir" / "b.txt").write_text("b\n")
-    git(ctx.root, "add", ".")
-    git(
-        ctx.root,
-        "commit",
-        "--quiet",
-        "-m",
-        "first: start\n\nBecause.",
-        GIT_AUTHOR_DATE="2024-01-02T03:04:05+00:00",
-    )
-    (ctx.root / "a.txt").write_text("one\n2\nthree\n")
-    git(ctx.root, "commit", "--quiet", "-am", "second: change")
-    return ctx
 
 
 def test_status_of_a_clean_tree(repo, skill):
@@ -296,12 +249,26 @@ def hook(repo, name, body):
     path.chmod(0o755)
 
 
-def test_a_hook_may_refuse_a_commit_and_says_why(repo, skill, call_with):
+def test_hooks_do_not_run_and_the_answer_says_so(repo, skill):
+    hook(repo, "pre-commit", "echo 'line too long' >&2; exit 1\n")
+    (repo.root / "a.txt").write_text("new\n")
+    made = skill.commit(repo, "third", tracked=True)
+    assert made.subject == "third"
+    (note,) = made.notes
+    assert note.startswith("the hook `pre-commit` did not run: ")
+    assert "allow_programs = true" in note
+
+
+def test_a_hook_that_the_settings_allow_may_refuse_a_commit_and_says_why(repo, skill, call_with):
     hook(repo, "pre-commit", "echo 'line too long' >&2; exit 1\n")
     (repo.root / "a.txt").write_text("new\n")
     with pytest.raises(ToolError, match="line too long"):
-        skill.commit(repo, "third", tracked=True)
-    assert skill.commit(call_with(settings={"hooks": False}), "third").subject == "third"
+        skill.commit(call_with(settings={"allow_programs": True}), "third", tracked=True)
+
+
+def test_the_old_setting_for_hooks_names_the_new_one(repo, skill, call_with):
+    with pytest.raises(ToolError, match="allow_programs = true"):
+        skill.status(call_with(settings={"hooks": False}))
 
 
 def test_reading_runs_no_program_of_the_repository(repo, skill):
