@@ -8,6 +8,8 @@ import sys
 import pytest
 from harness import PATIENCE_SECONDS, environment
 
+from omni.skills.shown import shown
+
 SOURCE = '''
     import sys, time
     from omni import tool, Context, ToolError, Image, ToolResult
@@ -68,6 +70,10 @@ SOURCE = '''
                 time.sleep(60)
             except BaseException:
                 pass
+
+    @tool
+    def hostile() -> str:
+        return "a\\x1b[2Jb\\u202ec 👩\\u200d💻\\x7f"
 '''
 
 
@@ -303,3 +309,36 @@ def test_for_the_server_drain_or_a_closed_channel_ends_it_without_a_call(worker)
     one = spawn(worker, "hi", "--args", "-")
     one.channel.close()
     assert one.wait() == 0
+
+
+def test_a_person_sees_every_character_and_a_program_gets_the_text(run):
+    raw = "a\x1b[2Jb\u202ec 👩\u200d💻\x7f"
+    words = [sys.executable, "-m", "omni.skills.run", run.demo.name, "hostile", "--skills", run.skills]
+
+    def printed(*words):
+        done = subprocess.run(
+            words, env=environment(), capture_output=True, timeout=PATIENCE_SECONDS, check=True
+        )
+        return done.stdout.decode()
+
+    assert printed(*words) == raw + "\n"
+    as_json = printed(*words, "--json")
+    assert as_json.isascii()
+    assert "\x7f" not in as_json
+    assert json.loads(as_json)["content"][0]["text"] == raw
+    at_a_terminal = printed(sys.executable, "-c", "import pty, sys; pty.spawn(sys.argv[1:])", *words)
+    assert at_a_terminal.strip() == r"a\x1b[2Jb\u{202e}c 👩" + "\u200d💻" + r"\x7f"
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("plain\ttext\r\n\u05e9\u05dc\u200f \u06cc\u200c\u062e 👩\u200d💻 ❤\ufe0f 葛\ufe00", None),
+        ("a\u200bb\u2066c\ufeff\x9b", r"a\u{200b}b\u{2066}c\u{feff}\u{9b}"),
+        ("a\ufe00 \U000e0041 x\u200d", r"a\u{fe00} \u{e0041} x\u{200d}"),
+        ("one\rtwo\u2028", r"one\x0dtwo\u{2028}"),
+        ("👩\u200d\u200d", "👩\u200d" + r"\u{200d}"),
+    ],
+)
+def test_what_is_not_seen_is_shown_by_its_number(text, expected):
+    assert shown(text) == (text if expected is None else expected)

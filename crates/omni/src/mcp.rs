@@ -19,6 +19,7 @@ use crate::connect;
 use crate::door::{self, Door};
 use crate::executors::Executors;
 use crate::private;
+use crate::protected;
 use crate::runner::{Keeper, RunnerLibrary};
 use crate::settings::{Places, RunSettings};
 use crate::streams;
@@ -29,7 +30,10 @@ const RESULT_CACHE_BYTES_MAX: usize = 16 << 20;
 
 pub(crate) fn run(arguments: &McpArguments) -> Result<u8> {
     keep_to_ourselves();
-    let places = Places::resolve(&arguments.place)?;
+    let mut places = Places::resolve(&arguments.place)?;
+    if let Some(token) = &arguments.http_token {
+        places.protected.push(protected::secret(token, "the token of omni's HTTP clients"));
+    }
     let settings = RunSettings::resolve(&arguments.run, &places.file)?;
     let executors = Executors::new(&places, &settings);
     let kept = server(&places, &settings, &executors)?;

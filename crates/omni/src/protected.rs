@@ -52,7 +52,7 @@ impl Obeyed<'_> {
         list.add(&self.home.config, "omni's configuration");
         list.add(self.cache, "omni's cache, which holds code that it runs");
         list.add(&self.home.state, "omni's state");
-        list.add_secret(&self.home.state.join("session.key"), "the key of omni's sessions");
+        list.0.push(secret(&self.home.state.join("session.key"), "the key of omni's sessions"));
         if let Ok(binary) = std::env::current_exe() {
             list.add(&binary, "omni itself");
         }
@@ -133,28 +133,29 @@ impl WithinRoot {
     }
 }
 
+/// A file that no tool of ours may read either.
+pub(crate) fn secret(path: &Path, what: &str) -> Protected {
+    Protected { path: real(path), what: what.to_owned(), secret: true }
+}
+
 #[derive(Default)]
 struct List(Vec<Protected>);
 
 impl List {
     fn add(&mut self, path: &Path, what: &str) {
-        self.push(real(path), what, false);
-    }
-
-    fn add_secret(&mut self, path: &Path, what: &str) {
-        self.push(real(path), what, true);
+        self.push(real(path), what);
     }
 
     /// The place itself, whatever is there: only the folder it is in has its links resolved.
     fn add_link(&mut self, path: &Path, what: &str) {
         if let (Some(folder), Some(name)) = (path.parent(), path.file_name()) {
-            self.push(real(folder).join(name), what, false);
+            self.push(real(folder).join(name), what);
         }
     }
 
-    fn push(&mut self, path: PathBuf, what: &str, secret: bool) {
+    fn push(&mut self, path: PathBuf, what: &str) {
         if !self.0.iter().any(|known| known.path == path) {
-            self.0.push(Protected { path, what: what.to_owned(), secret });
+            self.0.push(Protected { path, what: what.to_owned(), secret: false });
         }
     }
 }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from _signal import ITIMER_REAL, SIGALRM, SIGUSR2, setitimer, signal
 from _thread import allocate_lock
@@ -10,6 +11,7 @@ from omni import wire
 from omni.call import Call, Target
 from omni.invoke import Caller
 from omni.skills import TIMED_OUT
+from omni.skills.shown import shown
 from omni.streams import Streams
 
 TYPE_CHECKING = False
@@ -46,7 +48,7 @@ class Console:
             self._tell(f"{body['level']}: {data if isinstance(data, str) else wire.write_json(data)}")
 
     def _tell(self, line: str) -> None:
-        os.write(2, (line + "\n").encode("utf-8", "replace"))
+        os.write(2, (shown(line).replace("\n", "\n  ") + "\n").encode("utf-8", "replace"))
 
     def show(self, result: dict) -> None:
         """Print a result: its text, or all of it as JSON."""
@@ -56,15 +58,18 @@ class Console:
                 if wire_name in result:
                     whole[name] = result[wire_name]
             whole["isError"] = bool(result.get("is_error"))
-            self._print(wire.write_json(whole))
+            # Without characters that a terminal would not show as they are.
+            self._print(json.dumps(whole).replace("\x7f", "\\u007f"))
             return
         for block in result["content"]:
-            self._print(_as_text(block))
+            text = _as_text(block)
+            # A program gets what the tool said; a person sees all of it.
+            self._print(shown(text) if os.isatty(self._out) else text)
 
     def show_error(self, message: str, traceback: str | None = None) -> None:
         """Tell why there is no result."""
         if traceback:
-            os.write(2, traceback.encode("utf-8", "replace"))
+            os.write(2, shown(traceback).encode("utf-8", "replace"))
         self._tell(f"omni: {message}")
         if self._as_json:
             self.show({"content": [{"type": "text", "text": message}], "is_error": True})
