@@ -342,3 +342,32 @@ def test_a_line_that_cannot_be_read_costs_itself_alone(text, line, rescued):
     read, problems = front_matter.read(text)
     assert read == rescued
     assert [place for place, _ in problems] == [line]
+
+
+SELF_HELD = '''
+    from dataclasses import dataclass
+    from typing import Dict, List, Optional, Union
+    from omni import tool
+
+    Value = Union[int, List["Value"], Dict[str, "Value"]]
+    MaybeNode = Optional["Node"]
+
+    @dataclass
+    class Node:
+        next: "MaybeNode" = None
+
+    @tool
+    def go(a: Value, b: MaybeNode = None) -> None:
+        """Go."""
+'''
+
+
+def test_an_alias_that_holds_itself_is_a_definition_and_one_of_a_class_is_not(skills):
+    tools, problems = skills({"demo/scripts/a.py": SELF_HELD})
+    assert problems == []
+    schema = tools["demo.go"]["inputSchema"]
+    assert sorted(schema["$defs"]) == ["Node", "Value"]
+    assert schema["$defs"]["Value"]["anyOf"][1] == {"type": "array", "items": {"$ref": "#/$defs/Value"}}
+    maybe = {"anyOf": [{"$ref": "#/$defs/Node"}, {"type": "null"}], "default": None}
+    assert schema["properties"]["b"] == maybe
+    assert schema["$defs"]["Node"]["properties"]["next"] == maybe

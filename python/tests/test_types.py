@@ -61,6 +61,8 @@ class Longer(Span[dt.date], t.Generic[U]):
     more: t.Optional[t.List[U]] = None
 
 
+Value = t.Union[None, bool, int, dt.date, t.List["Value"], t.Dict[str, "Value"]]
+
 DAY = dt.date(2025, 1, 31)
 
 #: What is annotated, its JSON, its Python value, and the JSON of that value where it differs.
@@ -123,6 +125,7 @@ BOTH_WAYS = [
     (t.Dict[str, Span[dt.date]], {"a": {"low": "2025-01-31"}}, {"a": Span(DAY)}, None),
     (Longer[dt.time], {"low": "2025-01-31", "high": None, "more": ["12:00:00"]},
      Longer(DAY, None, [dt.time(12)])),
+    (Value, {"a": ["2025-01-31", [None, {"b": 1}]]}, {"a": [DAY, [None, {"b": 1}]]}),
     (t.Optional[Span[dt.date]], {"low": "2025-01-31", "high": None}, Span(DAY)),
 ]  # fmt: skip
 

@@ -134,6 +134,7 @@ impl Types<'_> {
         let (id, new) = self.define(key, &name);
         if new {
             let outer = std::mem::take(&mut self.variables);
+            let following = std::mem::take(&mut self.following);
             self.within.push((file, index));
             self.declare_class(file, class, arguments);
             let shape = match family {
@@ -145,6 +146,7 @@ impl Types<'_> {
             };
             self.within.pop();
             self.variables = outer;
+            self.following = following;
             self.definitions[id].shape = shape;
         }
         Kind::Definition(id).into()

@@ -19,6 +19,9 @@ pub(crate) struct Types<'p> {
     /// What type variables stand for, innermost last.
     pub(crate) variables: Vec<(String, Core)>,
     pub(crate) problems: Vec<Problem>,
+    /// Names for type expressions that are being followed, innermost last, with the definition of those that were
+    /// met within themselves. Within a definition it begins anew: that one ends the recursion.
+    pub(crate) following: Vec<(FileId, String, Option<DefId>)>,
     /// Classes whose bodies are being read, innermost last: their nested classes are in scope.
     pub(crate) within: Vec<(FileId, usize)>,
     fuel: u32,
@@ -63,6 +66,7 @@ impl<'p> Types<'p> {
             known: HashMap::new(),
             variables: Vec::new(),
             problems: Vec::new(),
+            following: Vec::new(),
             within: Vec::new(),
             fuel: FUEL,
             depth: 0,
@@ -180,7 +184,7 @@ impl<'p> Types<'p> {
 
     /// A name for a type expression: an alias, a `NewType`, a class made by a call.
     fn bound_value(&mut self, file: FileId, expr: &Expr, at: FileId, value: &Expr) -> Core {
-        let ExprKind::Call(call) = &value.kind else { return self.annotation(at, value) };
+        let ExprKind::Call(call) = &value.kind else { return self.plain_alias(&expr.dotted(), at, value) };
         let name = expr.dotted();
         let name = last(&name);
         match self.resolve(at, &call.function) {
@@ -197,6 +201,40 @@ impl<'p> Types<'p> {
                 _ => self.class_call(at, name, last(&path), call, (file, expr.at)),
             },
             _ => self.annotation(at, value),
+        }
+    }
+
+    /// `Value = Union[int, List["Value"]]`: one that holds itself becomes a definition, any other stands in place.
+    fn plain_alias(&mut self, name: &str, at: FileId, value: &Expr) -> Core {
+        let name = last(name).to_owned();
+        let met = self.following.iter().position(|(file, found, _)| *file == at && *found == name);
+        if let Some(index) = met {
+            let id = match self.following[index].2 {
+                Some(id) => id,
+                None => {
+                    let key = DefinitionKey {
+                        file: at,
+                        what: Named::Bound(name.clone()),
+                        arguments: String::new(),
+                    };
+                    self.define(key, &name).0
+                }
+            };
+            self.following[index].2 = Some(id);
+            return Kind::Definition(id).into();
+        }
+        let key = DefinitionKey { file: at, what: Named::Bound(name.clone()), arguments: String::new() };
+        if let Some(id) = self.known.get(&key) {
+            return Kind::Definition(*id).into();
+        }
+        self.following.push((at, name, None));
+        let core = self.annotation(at, value);
+        match self.following.pop() {
+            Some((_, _, Some(id))) => {
+                self.definitions[id].shape = Shape::Alias(core);
+                Kind::Definition(id).into()
+            }
+            _ => core,
         }
     }
 
@@ -225,12 +263,14 @@ impl<'p> Types<'p> {
         let (id, new) = self.define(key, &name);
         if new {
             let depth = self.variables.len();
+            let following = std::mem::take(&mut self.following);
             for (index, name) in alias.parameters.iter().enumerate() {
                 let core = arguments.get(index).cloned().unwrap_or_else(Core::any);
                 self.variables.push((name.clone(), core));
             }
             let core = self.annotation(file, alias.value);
             self.variables.truncate(depth);
+            self.following = following;
             self.definitions[id].shape = Shape::Alias(core);
         }
         Kind::Definition(id).into()

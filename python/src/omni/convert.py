@@ -155,7 +155,7 @@ def _full_plan(
         if name == "return" or name in injected:
             continue
         fields[name] = [item for item in getattr(annotation, "__metadata__", ()) if _is_field(item)]
-        convert = compiler.converter(annotation)
+        convert = compiler.within(function, lambda annotation=annotation: compiler.converter(annotation))
         if convert is not None:
             converters[name] = convert
     for name, default in _defaults(function).items():
@@ -232,6 +232,18 @@ class _Compiler:
     def __init__(self, *, checked: bool, made: dict[Any, Converter] | None = None) -> None:
         self._checked = checked
         self._made: dict[Any, Converter] = {} if made is None else made
+        #: The names that a text within the annotations at hand may use: see `within`.
+        self._scope: tuple[dict[str, Any], dict[str, Any]] = ({}, {})
+
+    def within(self, thing: Any, make: Callable[[], Any]) -> Any:
+        """Make something of the annotations of a function or class, in which its names count."""
+        from omni.hints import scopes_of
+
+        outer, self._scope = self._scope, scopes_of(thing)
+        try:
+            return make()
+        finally:
+            self._scope = outer
 
     def converter(self, annotation: Any) -> Converter | None:
         """Return what turns a JSON value into a value of the annotated type."""
@@ -253,9 +265,22 @@ class _Compiler:
         if isinstance(annotation, type):
             return self._class(annotation, ())
         if isinstance(annotation, (str, ForwardRef)):
-            text = getattr(annotation, "__forward_arg__", annotation)
-            raise UnresolvedError(f"`{text}` in an annotation names nothing that is there when the file runs")
+            return self._forward(getattr(annotation, "__forward_arg__", annotation))
         return self._plain(type(None)) if annotation is None else None
+
+    def _forward(self, text: str) -> Converter | None:
+        """Return the converter of a text inside an annotation, such as that of an alias that holds itself."""
+        from omni.hints import resolved_text
+
+        scope, own = self._scope
+        try:
+            annotation = resolved_text(text, scope, own)
+        except Exception as error:
+            reason = f"{type(error).__name__}: {error}"
+            raise UnresolvedError(
+                f"`{text}` in an annotation cannot be resolved when the file runs ({reason})"
+            ) from error
+        return self._named((text, scope.get("__name__")), (), lambda: self.converter(annotation))
 
     def _variable(self, variable: Any) -> Converter | None:
         if variable.__bound__ is not None:
@@ -301,12 +326,14 @@ class _Compiler:
 
     def _record(self, kind: type, arguments: tuple) -> Converter | None:
         if hasattr(kind, "__dataclass_fields__"):
-            return self._dataclass(kind, arguments)
-        if issubclass(kind, dict) and hasattr(kind, "__total__"):
-            return self._typed_dict(kind, arguments)
-        if issubclass(kind, tuple) and hasattr(kind, "_fields"):
-            return self._named_tuple(kind, arguments)
-        return None
+            make = self._dataclass
+        elif issubclass(kind, dict) and hasattr(kind, "__total__"):
+            make = self._typed_dict
+        elif issubclass(kind, tuple) and hasattr(kind, "_fields"):
+            make = self._named_tuple
+        else:
+            return None
+        return self.within(kind, lambda: make(kind, arguments))
 
     def _generic(self, origin: Any, arguments: tuple) -> Converter | None:
         name = getattr(origin, "__name__", None) or getattr(origin, "_name", None) or str(origin)
@@ -424,6 +451,7 @@ class _Compiler:
         """Take the member that the value is already, else the first that can be made of it."""
         exact = {_JSON_KINDS[member] for member in members if _is_json_kind(member)}
         strict = self if self._checked else _Compiler(checked=True, made=self._made)
+        strict._scope = self._scope
         # Several kinds of object: the one that knows most of the names given comes first.
         converters = [(strict.converter(member), _names(member)) for member in members]
         if any(convert is None for convert, _ in converters):  # something takes any value

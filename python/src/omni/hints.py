@@ -32,7 +32,7 @@ def hints_of(thing: Any, arguments: tuple = ()) -> dict[str, Any]:
             # A class made by `TypedDict` or `NamedTuple` carries those of its bases itself.
             own = _resolved(_annotations_of(base), *scopes_of(base))
             given = variables.get(base) or variables.get(thing)
-            hints.update({name: _with_arguments(hint, given) for name, hint in own.items()} if given else own)
+            hints.update({name: with_arguments(hint, given) for name, hint in own.items()} if given else own)
         return hints
     return _resolved(_annotations_of(thing), *scopes_of(thing))
 
@@ -73,10 +73,11 @@ def alias_value(alias: Any, arguments: tuple = ()) -> Any:
         return None
     scope = vars(sys.modules.get(getattr(alias, "__module__", None) or "", object))
     given = dict(zip(getattr(alias, "__type_params__", ()), arguments))
-    return _with_arguments(_resolve(value, scope, {}), given)
+    return with_arguments(_resolve(value, scope, {}), given)
 
 
-def _with_arguments(annotation: Any, given: dict[Any, Any]) -> Any:
+def with_arguments(annotation: Any, given: dict[Any, Any]) -> Any:
+    """Return an annotation in which the types of `given` stand in the place of its type variables."""
     if hasattr(annotation, "__constraints__"):  # TypeVar
         return given.get(annotation, annotation)
     parameters = () if isinstance(annotation, type) and not _is_alias(annotation) else _parameters(annotation)
@@ -103,7 +104,7 @@ def _collect_variables(kind: type, arguments: tuple, found: dict[Any, dict[Any, 
     for base in vars(kind).get("__orig_bases__", ()):
         origin = getattr(base, "__origin__", None)
         if isinstance(origin, type):
-            inner = tuple(_with_arguments(item, given) for item in getattr(base, "__args__", ()))
+            inner = tuple(with_arguments(item, given) for item in getattr(base, "__args__", ()))
             _collect_variables(origin, inner, found)
             if not hasattr(kind, "__total__"):
                 continue

@@ -141,6 +141,36 @@ fn a_default_is_shown_whatever_class_of_the_library_it_is_of() {
 }
 
 #[test]
+fn a_plain_alias_that_holds_itself_is_a_definition_and_no_tower() {
+    let tool = tool(
+        "from typing import Dict, List, Union\nfrom omni import tool\n\
+         Value = Union[int, List['Value'], Dict[str, 'Value']]\n\
+         @tool\ndef go(a: Value, b: List[Value]): ...\n",
+    );
+    let inside = json!({"anyOf": [
+        {"type": "integer"},
+        {"type": "array", "items": {"$ref": "#/$defs/Value"}},
+        {"type": "object", "additionalProperties": {"$ref": "#/$defs/Value"}},
+    ]});
+    assert_eq!(inside, tool.input_schema["$defs"]["Value"]);
+    assert_eq!(json!({"$ref": "#/$defs/Value"}), tool.input_schema["properties"]["b"]["items"]);
+}
+
+/// Here the class is what ends the recursion, so the alias stays in place as Pydantic writes it.
+#[test]
+fn a_plain_alias_of_a_class_that_holds_the_alias_stands_in_place() {
+    let tool = tool(
+        "from dataclasses import dataclass\nfrom typing import Optional\nfrom omni import tool\n\
+         MaybeNode = Optional['Node']\n\
+         @dataclass\nclass Node:\n    next: 'MaybeNode' = None\n\
+         @tool\ndef go(a: MaybeNode = None): ...\n",
+    );
+    let maybe = json!({"anyOf": [{"$ref": "#/$defs/Node"}, {"type": "null"}], "default": null});
+    assert_eq!(maybe, tool.input_schema["properties"]["a"]);
+    assert_eq!(maybe, tool.input_schema["$defs"]["Node"]["properties"]["next"]);
+}
+
+#[test]
 fn a_default_that_only_python_can_make_leaves_the_parameter_optional() {
     let tool = tool("import os\nfrom omni import tool\n@tool\ndef go(a: str = os.getcwd()): ...\n");
     assert_eq!(json!({"type": "string"}), tool.input_schema["properties"]["a"]);

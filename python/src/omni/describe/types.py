@@ -10,7 +10,7 @@ from omni.describe import classes, models
 from omni.describe.fields import Field
 from omni.describe.finish import loses_title, reference, referenced
 from omni.describe.values import NoJsonError, as_json, common_type
-from omni.hints import resolved_text
+from omni.hints import resolved_text, with_arguments
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -88,6 +88,8 @@ class Writer:
         #: Where texts within annotations find their names.
         self.scopes: list[tuple[dict, dict]] = [({}, {})]
         self._numbers: dict[Any, int] = {}
+        #: The texts that are being followed since the last definition began.
+        self._following: set[Any] = set()
         self._variables: dict[Any, Any] = {}
         self._depth = 0
 
@@ -118,7 +120,9 @@ class Writer:
             self.names.append((name, qualified))
             # Present while it is written, so that a type that contains itself ends here.
             self.written[number] = {}
+            outer, self._following = self._following, set()
             self.written[number] = write()
+            self._following = outer
         return reference(number)
 
     def with_variables(self, variables: dict, annotation: Any) -> dict:
@@ -143,6 +147,8 @@ class Writer:
     # -- one kind of annotation each -----------------------------------------------------------------------
 
     def _schema(self, annotation: Any) -> dict:
+        if self._variables:
+            annotation = with_arguments(annotation, self._variables)
         if annotation is None:
             return {"type": "null"}
         if isinstance(annotation, str) or type(annotation).__name__ == "ForwardRef":
@@ -169,12 +175,29 @@ class Writer:
         return self._named(annotation)
 
     def _text(self, text: str) -> dict:
+        """Describe what a text names. An alias that holds itself becomes a definition."""
+        scope = self.scopes[-1][0]
+        key = (text, id(scope))
+        if key in self._following and key not in self._numbers:
+            self._numbers[key] = len(self.names)
+            self.names.append((text, f"{classes.place(scope.get('__name__', ''))}.{text}"))
+            self.written[self._numbers[key]] = {}
+        if key in self._numbers:
+            return reference(self._numbers[key])
+        self._following.add(key)
         try:
-            return self.schema(resolved_text(text, *self.scopes[-1]))
+            schema = self.schema(resolved_text(text, *self.scopes[-1]))
         except RecursionError:
             raise
         except Exception:
             return self.unknown(f"`{text}` is not known in this file")
+        finally:
+            self._following.discard(key)
+        number = self._numbers.get(key)
+        if number is None:
+            return schema
+        self.written[number] = schema
+        return reference(number)
 
     def _variable(self, variable: Any) -> dict:
         if variable in self._variables:
