@@ -13,6 +13,7 @@ import math
 import os
 import re
 import sqlite3
+import stat
 from collections.abc import Iterator, Sequence
 from itertools import islice
 from pathlib import Path
@@ -20,7 +21,7 @@ from typing import Any, BinaryIO, Callable, NamedTuple, Optional
 from urllib.parse import quote
 
 from omni import Context, ToolError
-from omni.beneath import open_file, place
+from omni.beneath import Place, open_file, place
 
 # A table that is read into memory may come from so much text; SQLite files are not read and may be larger.
 LOADED_BYTES_MAX = 256 * 1024 * 1024
@@ -84,6 +85,8 @@ class Tables:
         self.database = sqlite3.connect("file::memory:", uri=True, isolation_level=None)
         try:
             self.database.execute(f"PRAGMA hard_heap_limit={HEAP_BYTES_MAX}")
+            # Views of a file that somebody else made call no function with effects.
+            self.database.execute("PRAGMA trusted_schema=OFF")
             for file in files:
                 self._add(file)
         except BaseException:
@@ -146,6 +149,7 @@ class Tables:
         schema = self._free_name(path, [row[1] for row in self.database.execute("PRAGMA database_list")])
         with place(self._ctx.root, path) as here:
             real = os.path.join(os.path.realpath(self._ctx.root), here.path)
+            _check_beside(here, path)
         ours = os.fstat(file.fileno())
         held_before = _descriptors_of(ours)
         try:
@@ -408,6 +412,18 @@ def _json_value(value: Any) -> Any:
         return str(value)
     # A lone surrogate is no text that SQLite can store.
     return value.encode("utf-8", "replace").decode("utf-8") if isinstance(value, str) else value
+
+
+def _check_beside(here: Place, path: str) -> None:
+    """Refuse a link, or anything that is no file, where SQLite looks for its own files beside a database."""
+    for ending in ("-wal", "-shm", "-journal"):
+        try:
+            mode = os.stat(here.name + ending, dir_fd=here.folder, follow_symlinks=False).st_mode
+        except FileNotFoundError:
+            continue
+        if not stat.S_ISREG(mode):
+            kind = "a symbolic link" if stat.S_ISLNK(mode) else "not a regular file"
+            raise ToolError(f"`{path}{ending}` is {kind}; SQLite keeps a file of its own there. Ask a copy of `{path}`")
 
 
 def _descriptors_of(file: os.stat_result) -> int:

@@ -6,6 +6,7 @@ import json
 import os
 import signal
 import sqlite3
+import struct
 import subprocess
 import sys
 import threading
@@ -290,6 +291,44 @@ def test_links_do_not_lead_out(ctx, skill):
     os.symlink(outside, ctx.root / "link.db")
     with pytest.raises(ToolError, match="leads out"):
         skill.schema(ctx, ["link.db"])
+
+
+@pytest.mark.parametrize("ending", ["-wal", "-shm", "-journal"])
+@pytest.mark.parametrize("kind", ["link", "link to nothing", "named pipe", "folder"])
+def test_what_sqlite_keeps_beside_a_database_leads_nowhere(ctx, skill, ending, kind):
+    outside = ctx.root.parent / "outside"
+    outside.mkdir()
+    (outside / "there").write_text("outside")
+    database = sqlite3.connect(ctx.root / "own.db")
+    database.execute("CREATE TABLE own (x)")
+    database.close()
+    beside = ctx.root / f"own.db{ending}"
+    if kind == "named pipe":
+        os.mkfifo(beside)
+    elif kind == "folder":
+        beside.mkdir()
+    else:
+        os.symlink(outside / ("there" if kind == "link" else "new"), beside)
+    with pytest.raises(ToolError, match="symbolic link|not a regular file"):
+        skill.schema(ctx, ["own.db"])
+    assert [(path.name, path.read_text()) for path in outside.iterdir()] == [("there", "outside")]
+
+
+def test_a_made_journal_deletes_no_file(ctx, skill):
+    """A database that is read only is not rolled back, so SQLite deletes nothing that its journal names."""
+    victim = ctx.root.parent / "victim.txt"
+    victim.write_text("not a journal\n")
+    database = sqlite3.connect(ctx.root / "own.db")
+    database.execute("CREATE TABLE own (x)")
+    database.close()
+    mark = bytes.fromhex("d9d505f920a163d7")
+    head = mark + struct.pack(">IIIII", 0, 1234, 2, 512, 4096)
+    name = os.fsencode(victim)
+    end = struct.pack(">I", 0x40000000 // 4096 + 1) + name + struct.pack(">II", len(name), sum(name)) + mark
+    (ctx.root / "own.db-journal").write_bytes(head.ljust(512, b"\0") + end)
+    with pytest.raises(ToolError, match="cannot be read as a SQLite database"):
+        skill.schema(ctx, ["own.db"])
+    assert victim.exists()
 
 
 def test_a_database_swapped_for_a_link_is_never_read(ctx, skill):

@@ -10,17 +10,22 @@ from __future__ import annotations
 
 import os
 import sqlite3
+import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import datetime, timezone
 from pathlib import Path
 from time import monotonic, sleep
+from urllib.parse import quote
 
 from omni import Context, ToolError
+from omni.beneath import place
 
 # How long one worker waits for another's transaction.
 _BUSY_SECONDS = 10
 _SCHEMA_VERSION = 1
+# What ends a rollback journal that names a journal of several databases (https://sqlite.org/fileformat.html).
+_JOURNAL_MARK = bytes.fromhex("d9d505f920a163d7")
 
 _SCHEMA = """
 CREATE TABLE notes (
@@ -115,13 +120,22 @@ def opened(ctx: Context) -> Iterator[Store]:
     Raises:
         ToolError: The database cannot be opened, is damaged, or was written by a newer version.
     """
+    with _place(ctx) as (folder, name, path):
+        yield from _opened(folder, name, path)
+
+
+def _opened(folder: int, name: str, path: Path) -> Iterator[Store]:
     try:
-        path = _path(ctx)
-    except OSError as error:
-        raise ToolError(f"the folder of the notes cannot be made: {error}; set `path` in `[skills.notes]`") from None
-    try:
-        database = sqlite3.connect(path, timeout=_BUSY_SECONDS, isolation_level=None)
+        made = _check_files(folder, name, path)
+        # `mode=rw`: never made by SQLite, which would make it where a link leads.
+        database = sqlite3.connect(
+            f"file:{quote(str(path))}?mode=rw", uri=True, timeout=_BUSY_SECONDS, isolation_level=None
+        )
         try:
+            # A schema that somebody else wrote calls no function with effects.
+            database.execute("PRAGMA trusted_schema = OFF")
+            database.execute("SELECT count(*) FROM sqlite_master").fetchone()
+            _check_opened(made, path)
             _use_write_ahead(database)
             # In write-ahead mode this survives a crash of the program; a loss of power may cost the last note.
             database.execute("PRAGMA synchronous = NORMAL")
@@ -146,20 +160,98 @@ def now() -> str:
     return datetime.now(timezone.utc).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
-def _path(ctx: Context) -> Path:
+@contextmanager
+def _place(ctx: Context) -> Iterator[tuple[int, str, Path]]:
+    """Hold the folder of the database, and give its name and path. Beneath the root no link out is followed."""
     given = ctx.settings.get("path")
-    if given is not None:
-        path = ctx.root / os.path.expanduser(given)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        return path
-    folder = ctx.root / ".omni"
-    if folder.is_symlink():
-        raise ToolError(f"`{folder}` is a symbolic link; notes are not kept behind one. Set `path` in `[skills.notes]`")
-    if not folder.exists():
-        folder.mkdir(exist_ok=True)
-        # Notes are the user's, not the repository's.
-        (folder / ".gitignore").write_text("*\n")
-    return folder / "notes.db"
+    root = Path(os.path.realpath(ctx.root))
+    chosen = os.path.normpath(root / os.path.expanduser(given or ".omni/notes.db"))
+    if chosen.startswith(f"{str(root).rstrip('/')}/"):
+        is_new = given is None and not os.path.lexists(root / ".omni")
+        with place(root, chosen, make_folders=True) as here:
+            if is_new:
+                # Notes are the user's, not the repository's.
+                _write_new(here.folder, ".gitignore", b"*\n")
+            yield here.folder, here.name, root / here.path
+        return
+    # Elsewhere only because the user says so, who may use links of theirs.
+    real = Path(os.path.realpath(chosen))
+    try:
+        real.parent.mkdir(parents=True, exist_ok=True)
+        folder = os.open(real.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    except OSError as error:
+        raise ToolError(f"the folder of the notes cannot be made: {error}; set `path` in `[skills.notes]`") from None
+    try:
+        yield folder, real.name, real
+    finally:
+        os.close(folder)
+
+
+def _check_files(folder: int, name: str, path: Path) -> tuple[int, int]:
+    """Make the database's file where it is missing, and check it and those that SQLite keeps beside it.
+
+    Returns:
+        What file it is, as device and number.
+    """
+    try:
+        _write_new(folder, name, b"")
+        for ending in ("", "-wal", "-shm", "-journal"):
+            found = _regular(folder, name + ending, f"{path}{ending}")
+            if ending == "-journal" and found is not None:
+                _refuse_super_journal(folder, name + ending, f"{path}{ending}")
+        information = os.stat(name, dir_fd=folder, follow_symlinks=False)
+    except OSError as error:
+        raise ToolError(f"`{path}` cannot be opened: {error.strerror}; set `path` in `[skills.notes]`") from None
+    return information.st_dev, information.st_ino
+
+
+def _regular(folder: int, name: str, shown: str) -> os.stat_result | None:
+    try:
+        found = os.stat(name, dir_fd=folder, follow_symlinks=False)
+    except FileNotFoundError:
+        return None
+    if not stat.S_ISREG(found.st_mode):
+        kind = "a symbolic link" if stat.S_ISLNK(found.st_mode) else "not a regular file"
+        raise ToolError(
+            f"`{shown}` is {kind}; notes are kept in a file. Move it away, or set `path` in `[skills.notes]`"
+        )
+    return found
+
+
+def _refuse_super_journal(folder: int, name: str, shown: str) -> None:
+    """Refuse a journal of several databases: SQLite deletes the file that it names, wherever that is."""
+    descriptor = os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, dir_fd=folder)
+    with os.fdopen(descriptor, "rb") as file:
+        file.seek(max(0, os.fstat(descriptor).st_size - len(_JOURNAL_MARK)))
+        if file.read() == _JOURNAL_MARK:
+            raise ToolError(
+                f"`{shown}` names another file, which SQLite would delete; no note is written so. Move it away"
+            )
+
+
+def _check_opened(made: tuple[int, int], path: Path) -> None:
+    """Check that SQLite, which opens by path, has opened the file that was checked."""
+    for descriptor in os.listdir("/dev/fd"):
+        try:
+            information = os.stat(int(descriptor))
+        except OSError:
+            # The listing's own descriptor, closed by now.
+            continue
+        if (information.st_dev, information.st_ino) == made:
+            return
+    raise ToolError(f"`{path}` was replaced while it was opened; try again")
+
+
+def _write_new(folder: int, name: str, data: bytes) -> None:
+    """Write a file unless something of that name is there. Links are not followed."""
+    try:
+        descriptor = os.open(name, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o644, dir_fd=folder)
+    except FileExistsError:
+        return
+    try:
+        os.write(descriptor, data)
+    finally:
+        os.close(descriptor)
 
 
 def _use_write_ahead(database: sqlite3.Connection) -> None:

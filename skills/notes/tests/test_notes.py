@@ -153,8 +153,11 @@ def test_a_link_in_place_of_the_folder_is_refused(ctx, skill):
 
 def test_a_folder_that_cannot_be_made_is_explained(ctx, skill, call_with):
     (ctx.root / "file").write_text("in the way")
-    with pytest.raises(ToolError, match="cannot be made"):
+    with pytest.raises(ToolError, match="is a file, not a folder"):
         skill.save(call_with(settings={"path": "file/notes.db"}), "x")
+    (ctx.root.parent / "file").write_text("in the way")
+    with pytest.raises(ToolError, match="cannot be made"):
+        skill.save(call_with(settings={"path": str(ctx.root.parent / "file" / "notes.db")}), "x")
 
 
 def test_a_file_that_is_no_database_is_left_alone(ctx, skill):
