@@ -9,6 +9,7 @@ use serde_json::{Map, Value};
 
 use crate::hidden;
 use crate::listing::Listing;
+use crate::mirrored;
 use crate::record::legal_name;
 use crate::tool::{Detail, Origin};
 use crate::{Diagnostic, Severity, Skill, validate};
@@ -130,6 +131,10 @@ impl Reading<'_> {
                 format!("the input schema of `{name}` cannot be used, so the tool is not listed: {why}");
             self.find(Severity::Error, "bad-input-schema", message, "correct the schema");
             return None;
+        }
+        if let Some(why) = mirrored::fault(&input_schema) {
+            let message = format!("clients that repeat arguments in headers leave `{name}` out: {why}");
+            self.find(Severity::Warning, mirrored::CODE, message, mirrored::HELP);
         }
         let mut output_schema = tool.remove("outputSchema").filter(|schema| !schema.is_null());
         if let Some(Err(why)) = output_schema.as_ref().map(validate::usable_object_schema) {

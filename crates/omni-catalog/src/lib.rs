@@ -19,6 +19,7 @@ mod folder;
 mod front_matter;
 mod listing;
 mod manifest;
+mod mirrored;
 mod pyproject;
 mod record;
 mod rescan;

@@ -12,6 +12,7 @@ use serde_json::{Map, Value};
 use crate::folder::SkillFolder;
 use crate::hidden;
 use crate::listing::Listing;
+use crate::mirrored;
 use crate::programs::{self, Declared, PYPROJECT};
 use crate::pyproject::{self, Pyproject};
 use crate::requirements::SkillRequirements;
@@ -256,6 +257,10 @@ fn written<'a>(
             format!("the input schema of `{name}` cannot be used, so the tool is not listed: {why}");
         find(Severity::Error, "bad-input-schema", message, "correct the schema");
         return None;
+    }
+    if let Some(why) = mirrored::fault(&tool.input_schema) {
+        let message = format!("clients that repeat arguments in headers leave `{name}` out: {why}");
+        find(Severity::Warning, mirrored::CODE, message, mirrored::HELP);
     }
     let mut output_schema = tool.output_schema.as_ref();
     if let Some(Err(why)) = output_schema.map(validate::usable_object_schema) {
