@@ -4,6 +4,7 @@ pub(crate) mod batch;
 mod guard;
 pub(crate) mod http;
 mod lines;
+mod patience;
 pub(crate) mod runner;
 pub(crate) mod stdio;
 

@@ -23,7 +23,7 @@ use tokio::time::timeout_at;
 
 use super::request::{RunRequest, object_text};
 use super::stream::{CallStream, Speaker, Waiting};
-use super::{BODY_BYTES_MAX, Guard, Shared};
+use super::{BODY_BYTES_MAX, Guard, HEAD_BYTES_MAX, Shared};
 use crate::authority::{Authority, Host};
 use crate::call::{Ran, Terms};
 use crate::library::{Contents, LibraryError, Prompt};
@@ -72,6 +72,13 @@ async fn exchange(
     let accepted = Instant::now();
     let (parts, body) = request.into_parts();
     let path = parts.uri.path();
+    // hyper bounds what it has not understood yet; a head that came in one piece may be longer.
+    let head_bytes: usize =
+        parts.headers.iter().map(|(name, value)| name.as_str().len() + value.len() + 4).sum();
+    if head_bytes + parts.uri.path().len() > HEAD_BYTES_MAX {
+        let why = format!("a request's head may be {HEAD_BYTES_MAX} bytes long");
+        return Err(last(refusal(StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE, "too_large", &why)));
+    }
     if guard == Guard::Closed {
         let why = "only the user that runs this runner, root, and those in `http.allow_users` of its omni.toml may \
                    call it; its log names the user of this connection";

@@ -24,6 +24,7 @@ use tokio::task::JoinSet;
 
 use crate::access::Access;
 use crate::server::Server;
+use crate::transport::patience::Patient;
 use crate::transport::stopped;
 use listing::Listing;
 
@@ -40,6 +41,9 @@ const CONNECTIONS_MAX: usize = 1_024;
 
 /// A connection on which no request comes for so long is closed.
 const IDLE: Duration = Duration::from_secs(60);
+
+/// A caller that takes nothing of an answer for so long is gone, and its call with it.
+const WRITE_PATIENCE: Duration = Duration::from_secs(30);
 
 /// Pause after the system refused a new connection (out of file descriptors, mostly).
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
@@ -198,7 +202,7 @@ async fn connection(
         .timer(TokioTimer::new())
         .header_read_timeout(IDLE)
         .max_buf_size(HEAD_BYTES_MAX)
-        .serve_connection(TokioIo::new(stream), service);
+        .serve_connection(TokioIo::new(Patient::new(stream, WRITE_PATIENCE)), service);
     tokio::pin!(connection);
     let finished = tokio::select! {
         finished = connection.as_mut() => finished,
