@@ -18,6 +18,7 @@ use rustix::process::{
 use rustix::stdio::{dup2_stdin, stdin};
 use rustix::thread::set_no_new_privs;
 
+mod call_init;
 mod descriptors;
 mod init;
 mod namespace;
@@ -26,10 +27,14 @@ pub use descriptors::raise_descriptor_limit;
 
 use crate::ProcessLimits;
 use crate::process::{KEEP, keep};
+use call_init::CALL_INIT;
 use namespace::INIT;
 
 /// The variable in which Python finds the number of its control channel.
 pub(crate) const CONTROL_FD: &str = "OMNI_CONTROL_FD";
+
+/// The variable in which a fork parent finds the number of the descriptor that this program is open at.
+pub(crate) const LAUNCHER_FD: &str = "OMNI_LAUNCHER_FD";
 
 /// The word after `__launch` for a program that has no control channel.
 pub(crate) const RUN: &str = "run";
@@ -95,15 +100,17 @@ fn limit(word: &str) -> io::Result<()> {
 /// With `run` before them, the program is one that knows nothing of us: standard input stays what it is.
 ///
 /// With the arguments `keep MARK` this process becomes the one that ends what tools leave behind when the
-/// server is killed; then it returns when that is done. `init`, `adopt` and `probe` are for our own use inside a
-/// namespace.
+/// server is killed; then it returns when that is done. `init`, `call-init`, `adopt` and `probe` are for our own use
+/// inside a namespace.
 pub fn launch(args: impl Iterator<Item = OsString>) -> io::Result<u8> {
     let mut args = args.peekable();
-    let word = args.next_if(|word| [KEEP, RUN, INIT, ADOPT, PROBE].iter().any(|known| word == known));
+    let word =
+        args.next_if(|word| [KEEP, RUN, INIT, CALL_INIT, ADOPT, PROBE].iter().any(|known| word == known));
     match word.as_deref().and_then(OsStr::to_str) {
         Some(KEEP) => become_keeper(args),
         Some(RUN) => become_program(args),
         Some(INIT) => init::run(args),
+        Some(CALL_INIT) => call_init::run(),
         Some(ADOPT) => become_parent(args),
         Some(PROBE) => probe(),
         _ => become_worker(args),

@@ -35,7 +35,7 @@ pub use environments::{
     Environment, EnvironmentConfig, EnvironmentError, Environments, Made, Progress, Stored, find_uv,
     last_failure, stored_environments,
 };
-pub use fork::Fork;
+pub use fork::{Fork, ForkBorders};
 pub use launch::{launch, raise_descriptor_limit};
 pub use policy::Governed;
 pub use pool::Pool;

@@ -225,7 +225,7 @@ everywhere! {
     a_tool_sees_only_the_variables_it_may: async |lab: Lab| {
         let environment = lab.call("environment").value().await;
         let names: Vec<&String> = environment.as_object().unwrap().keys().collect();
-        let allowed = ["PATH", "HOME", "LANG", "TMPDIR", "TZ", "VIRTUAL_ENV", "PYTHONPATH", "OMNI_WORKER", "OMNI_SKILLS"];
+        let allowed = ["PATH", "HOME", "LANG", "TMPDIR", "TZ", "VIRTUAL_ENV", "PYTHONPATH", "OMNI_WORKER", "OMNI_SKILLS", "OMNI_SKILL_FOLDERS"];
         for name in names {
             assert!(allowed.contains(&name.as_str()) || name.starts_with("LC_"), "`{name}` leaked");
         }

@@ -44,17 +44,6 @@ async fn a_signal_to_the_parent_reaches_nobody_who_minds() {
 }
 
 #[tokio::test]
-async fn calls_go_on_when_one_kills_the_parent_they_all_come_from() {
-    let Some(lab) = Lab::isolated(ProcessKind::FORK) else { return };
-    let mut other = lab.call("sleeps").args(&json!({"seconds": 1.0})).context().start();
-    other.first_log().await;
-    assert_eq!(text(&hostile(&lab, "signals_its_parent").args(&json!({"number": 9})).run().await), "done");
-    assert_eq!(text(&other.end().await.0), "slept");
-    still_serves(&lab).await;
-    lab.finish().await;
-}
-
-#[tokio::test]
 async fn a_signal_to_everybody_stays_inside() {
     for process in [ProcessKind::Pool, ProcessKind::Spawn] {
         // Without a namespace this would end the machine's session: the lab is made only with one, and the call made only
@@ -143,20 +132,6 @@ async fn the_end_of_init_is_the_end_of_the_worker() {
     let before = lab.processes();
     before.iter().for_each(|pid| support::kill(*pid));
     wait_until("the worker to end", || before.iter().all(|pid| !lives(*pid))).await;
-    still_serves(&lab).await;
-    lab.finish().await;
-}
-
-#[tokio::test]
-async fn what_a_dead_parent_has_left_does_not_keep_its_namespace() {
-    let Some(lab) = Lab::isolated(ProcessKind::FORK) else { return };
-    let path = lab.root().join("daemon");
-    assert_eq!(text(&hostile(&lab, "leaves_a_daemon").args(&json!({"path": path})).run().await), "done");
-    assert_eq!(text(&hostile(&lab, "signals_its_parent").args(&json!({"number": 9})).run().await), "done");
-    wait_until("the daemon to end with its parent", || {
-        lab.processes().iter().all(|pid| !command_line(*pid).contains("time.sleep(600)"))
-    })
-    .await;
     still_serves(&lab).await;
     lab.finish().await;
 }

@@ -1,4 +1,5 @@
 //! Whose modules a process of a tool imports: the project's folder, in which it works, is not on its path.
+#![expect(clippy::unwrap_used, reason = "a panic here is the report of a failure")]
 
 mod support;
 

@@ -1,12 +1,12 @@
 //! `omni doctor`: everything that is wrong with the skills or with this machine, and what to do about it.
 
-use std::io::Write as _;
+use std::io::Write;
 use std::path::Path;
 
 use anyhow::Result;
 use omni_call::shown_path;
 use omni_catalog::{Diagnostic, Severity};
-use omni_exec::{Isolation, namespaces};
+use omni_exec::{ForkBorders, Isolation, namespaces};
 use serde_json::json;
 
 use crate::args::{DoctorArguments, RunArguments, WorkArguments};
@@ -42,6 +42,7 @@ pub(crate) fn run(arguments: &DoctorArguments, out: &mut Output) -> Result<u8> {
     let python = python::find(settings.python.as_deref(), &places.cache);
     let embedding = python.as_ref().ok().map(|python| embedding(python, &places));
     let isolation = isolation(settings.isolation);
+    let fork = python.is_ok().then(|| executors::fork_borders(&places, &settings));
     let mut counts = Counts::of(&snapshot);
     if python.is_err() {
         counts.add(Severity::Error);
@@ -79,6 +80,15 @@ pub(crate) fn run(arguments: &DoctorArguments, out: &mut Output) -> Result<u8> {
             "runner_error": runner.as_ref().and_then(|asked| asked.as_ref().err()),
             "isolation": if isolation.is_ok() { "namespaces" } else { "none" },
             "isolation_reason": isolation.as_ref().err(),
+            "fork_isolation": fork.as_ref().map(|found| match found {
+                Ok(ForkBorders { reason: None, .. }) => "namespaces",
+                Ok(ForkBorders { hides: true, .. }) => "hidden memory",
+                Ok(_) | Err(_) => "none",
+            }),
+            "fork_isolation_reason": fork.as_ref().and_then(|found| match found {
+                Ok(borders) => borders.reason.clone(),
+                Err(error) => Some(format!("{error:#}")),
+            }),
             "root": places.root,
             "protected_within_root": within_root.json(),
             "skills_dir": places.skills,
@@ -148,6 +158,9 @@ pub(crate) fn run(arguments: &DoctorArguments, out: &mut Output) -> Result<u8> {
                  server and other tools; a daemon that has emptied its environment can outlive its call"
             )?,
         }
+        if let Some(found) = &fork {
+            write_fork(out, isolation.is_ok(), found)?;
+        }
         let (skills, tools) =
             (plural(snapshot.skills().len(), "skill"), plural(snapshot.tool_count(), "tool"));
         within_root.write(&places.root, out)?;
@@ -158,6 +171,31 @@ pub(crate) fn run(arguments: &DoctorArguments, out: &mut Output) -> Result<u8> {
         writeln!(out, "{}", verdict(counts))?;
     }
     Ok(u8::from(arguments.strict && counts.errors + counts.warnings > 0))
+}
+
+/// What stands between calls of the executor `fork`.
+fn write_fork(out: &mut dyn Write, namespaces: bool, found: &Result<ForkBorders>) -> Result<()> {
+    match found {
+        Ok(ForkBorders { reason: None, .. }) => {
+            writeln!(out, "fork    gives each call a namespace of its own, and hides its memory")?;
+        }
+        Ok(ForkBorders { hides: true, reason }) => {
+            writeln!(out, "fork    hides the memory of calls from each other, and ends what they leave")?;
+            if let Some(reason) = reason.as_deref().filter(|_| namespaces) {
+                writeln!(out, "  = note: calls can see and signal each other and their parent: {reason}")?;
+            }
+        }
+        Ok(ForkBorders { hides: false, reason }) => {
+            let reason = reason.as_deref().unwrap_or("for no reason that it says");
+            writeln!(
+                out,
+                "fork    lets calls see, signal and read each other and their parent: {reason}\n  = help: use a Python \
+                 with `ctypes`, or `executor: pool`"
+            )?;
+        }
+        Err(error) => writeln!(out, "fork    does not start: {error:#}")?,
+    }
+    Ok(())
 }
 
 /// Whether tools get process-id namespaces; the error says why not. Many machines have none, so it is no finding.

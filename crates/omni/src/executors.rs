@@ -8,8 +8,8 @@ use anyhow::{Context, Result, bail};
 use omni_call::{BoxFuture, Call, Ending, EventSink, Executor, ExecutorKind, ForkSettings, Outcome};
 use omni_catalog::Snapshot;
 use omni_exec::{
-    Embedded, Environments, ExecConfig, Fork, Isolation, Pool, ProcessLimits, Protected, Runner, Spawn,
-    TempFolders, WorkerLife,
+    Embedded, Environments, ExecConfig, Fork, ForkBorders, Isolation, Pool, ProcessLimits, Protected, Runner,
+    Spawn, TempFolders, WorkerLife,
 };
 use tokio::sync::OnceCell;
 
@@ -79,6 +79,17 @@ pub(crate) fn environments(places: &Places, settings: &RunSettings) -> Result<En
     let plan = Plan::new(places, settings);
     let (python, config) = plan.config()?;
     plan.environments(config, &python)
+}
+
+/// What stands between forked calls. Starts a fork parent to find out, and ends it.
+pub(crate) fn fork_borders(places: &Places, settings: &RunSettings) -> Result<ForkBorders> {
+    let (_, config) = Plan::new(places, settings).config()?;
+    crate::mcp::runtime()?.block_on(async {
+        let fork = Fork::new(Arc::new(config));
+        let borders = fork.borders().await;
+        fork.shut_down().await;
+        borders.map_err(anyhow::Error::msg)
+    })
 }
 
 impl Executors {

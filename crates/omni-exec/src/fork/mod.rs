@@ -15,6 +15,7 @@ use crate::process::Children;
 use crate::wire::ErrorKind;
 use crate::worker::{End, StartFailure, Worker};
 use cache::{ForkCache, IdleFork};
+pub use parent::ForkBorders;
 use parent::ForkParents;
 
 /// Runs each call in a forked process, `spawned_max` at a time.
@@ -55,6 +56,15 @@ impl Fork {
     pub fn renew(&self) {
         self.parents.renew();
         self.cache.clear();
+    }
+
+    /// What stands between the calls that are forked here. Starts a fork parent for that, if there is none yet.
+    ///
+    /// # Errors
+    ///
+    /// Why no fork parent could be started.
+    pub async fn borders(&self) -> Result<ForkBorders, String> {
+        self.parents.borders().await.map_err(|failure| failure.message.clone())
     }
 
     async fn run_once(&self, mut call: Call, events: &mut dyn EventSink) -> Outcome {

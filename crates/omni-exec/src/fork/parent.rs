@@ -18,12 +18,12 @@ use rustix::process::Signal;
 use serde::Deserialize;
 use serde_json::json;
 use tokio::net::UnixStream;
-use tokio::sync::oneshot;
+use tokio::sync::{oneshot, watch};
 use tokio::time::timeout;
 
 use crate::channel::Channel;
 use crate::failures::Failures;
-use crate::process::{Children, Exit, Foreign, ForeignEnd, Output, Process, StartError, Started};
+use crate::process::{Children, Exit, Foreign, ForeignEnd, Isolation, Output, Process, StartError, Started};
 use crate::wire::{self, Mode};
 use crate::worker::{FORK_PARENT, StartFailure, Worker};
 
@@ -33,6 +33,8 @@ pub(super) struct ForkParents {
     state: Mutex<ParentsState>,
     /// Held while one is started.
     opening: tokio::sync::Mutex<()>,
+    /// What the last parent said of them.
+    borders: watch::Sender<Option<ForkBorders>>,
 }
 
 #[derive(Default)]
@@ -79,6 +81,7 @@ struct Pending {
 #[serde(rename_all = "snake_case")]
 enum ParentMessage {
     Ready {},
+    Borders(ForkBorders),
     Forked {
         id: u64,
         pid: i32,
@@ -103,6 +106,21 @@ enum ParentMessage {
     },
 }
 
+/// What stands between the processes that one parent forks.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+pub struct ForkBorders {
+    /// Why they have no process-id namespaces of their own; `None` when they have.
+    pub reason: Option<String>,
+    /// Nobody without rights can read or trace another's memory (`PR_SET_DUMPABLE`).
+    pub hides: bool,
+}
+
+impl Default for ForkBorders {
+    fn default() -> Self {
+        ForkBorders { reason: Some("the fork parent does not say".to_owned()), hides: false }
+    }
+}
+
 /// Why a parent did not fork.
 enum NoFork {
     /// It is gone: another one may do it.
@@ -112,7 +130,12 @@ enum NoFork {
 
 impl ForkParents {
     pub(super) fn new(children: Arc<Children>) -> Arc<Self> {
-        Arc::new(ForkParents { children, state: Mutex::default(), opening: tokio::sync::Mutex::default() })
+        Arc::new(ForkParents {
+            children,
+            state: Mutex::default(),
+            opening: tokio::sync::Mutex::default(),
+            borders: watch::Sender::new(None),
+        })
     }
 
     fn lock(&self) -> MutexGuard<'_, ParentsState> {
@@ -248,8 +271,35 @@ impl ForkParents {
             retired: AtomicBool::new(false),
             generation: AtomicU64::new(NEXT_PARENT.fetch_add(1, Ordering::Relaxed) << 32),
         });
-        tokio::spawn(watch(Arc::clone(self), Arc::clone(&parent), channel, output));
+        tokio::spawn(attend(Arc::clone(self), Arc::clone(&parent), channel, output));
         Ok(parent)
+    }
+
+    /// What stands between the processes that are forked here. Starts a parent, if there is none.
+    pub(super) async fn borders(self: &Arc<Self>) -> Result<ForkBorders, Arc<StartFailure>> {
+        let mut known = self.borders.subscribe();
+        self.parent().await?;
+        let patience = self.children.config().ready_timeout;
+        match timeout(patience, known.wait_for(Option::is_some)).await {
+            Ok(Ok(borders)) => Ok((*borders).clone().unwrap_or_default()),
+            Ok(Err(_)) | Err(_) => Ok(ForkBorders::default()),
+        }
+    }
+
+    fn note_borders(&self, borders: ForkBorders) {
+        let before = self.borders.send_replace(Some(borders.clone()));
+        // Where nobody wants namespaces, or nothing gets one, that is said elsewhere.
+        let wanted = self.children.config().isolation == Isolation::Auto;
+        if let Some(reason) = &borders.reason
+            && (wanted || !borders.hides)
+            && before.as_ref() != Some(&borders)
+        {
+            tracing::warn!(
+                reason,
+                hidden = borders.hides,
+                "forked calls run beside each other without namespaces of their own; `omni doctor` says what that means"
+            );
+        }
     }
 
     fn report_exit(&self, parent: &Arc<ForkParent>, exit: Exit) {
@@ -279,7 +329,12 @@ impl ForkParents {
 }
 
 /// Hears what a parent says and prints until it ends.
-async fn watch(parents: Arc<ForkParents>, parent: Arc<ForkParent>, mut channel: Channel, mut output: Output) {
+async fn attend(
+    parents: Arc<ForkParents>,
+    parent: Arc<ForkParent>,
+    mut channel: Channel,
+    mut output: Output,
+) {
     let mut closed = false;
     let exit = poll_fn(|cx| {
         output.poll(cx, None);
@@ -310,6 +365,7 @@ impl ForkParents {
         let mut pending = parent.lock();
         match message {
             ParentMessage::Ready {} => {}
+            ParentMessage::Borders(borders) => self.note_borders(borders),
             ParentMessage::Forked { id, pid } => {
                 if let Some(fork) = pending.forks.remove(&id) {
                     let _ = fork.send(Ok(pid));

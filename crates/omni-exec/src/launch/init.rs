@@ -2,6 +2,7 @@
 //! it along when it ends.
 
 use std::ffi::OsString;
+use std::fs::File;
 use std::io::{self, IoSliceMut, Write};
 use std::mem::MaybeUninit;
 use std::os::fd::{AsRawFd, OwnedFd};
@@ -21,7 +22,7 @@ use rustix::stdio::stdin;
 use rustix::thread::{CapabilitySet, capabilities, clear_ambient_capability_set, set_capabilities};
 
 use super::namespace::{SELF, let_go};
-use super::{ADOPT, CONTROL_FD, CONTROL_FD_MIN, RUN, usage};
+use super::{ADOPT, CONTROL_FD, CONTROL_FD_MIN, LAUNCHER_FD, RUN, usage};
 
 /// The word that has init live on until the last process in its namespace has ended: the program is a fork parent, and
 /// what it forked is not to end with it.
@@ -41,11 +42,13 @@ pub(super) fn run(args: impl Iterator<Item = OsString>) -> io::Result<u8> {
     }
     setsid()?;
     own_proc()?;
-    give_up_rights()?;
     set_dumpable_behavior(DumpableBehavior::NotDumpable)?;
     let mut args = args.peekable();
     let runs = args.next_if(|word| word == RUN).is_some();
     let lingers = args.next_if(|word| word == LINGER).is_some();
+    if !lingers {
+        give_up_rights()?;
+    }
     let adopts = args.next_if(|word| word == ADOPTS).is_some();
     let program = args.next().ok_or_else(usage)?;
     let mut command = if adopts {
@@ -56,19 +59,26 @@ pub(super) fn run(args: impl Iterator<Item = OsString>) -> io::Result<u8> {
         Command::new(&program)
     };
     command.args(args).process_group(0);
+    // A fork parent makes a namespace for each call: with the rights that were passed on, and with our own program.
+    let image = if lingers { Some(inheritable(File::open(SELF)?.into())?) } else { None };
+    if let Some(image) = &image {
+        command.env(LAUNCHER_FD, image.as_raw_fd().to_string());
+    }
     let control = if runs {
         command.stdin(Stdio::from(input));
         None
     } else {
-        let control = fcntl_dupfd_cloexec(&input, CONTROL_FD_MIN)?;
-        fcntl_setfd(&control, FdFlags::empty())?;
+        let control = inheritable(input.try_clone()?)?;
         command.stdin(Stdio::null()).env(CONTROL_FD, control.as_raw_fd().to_string());
         Some((control, input))
     };
     let child = command
         .spawn()
         .map_err(|error| io::Error::new(error.kind(), format!("`{}`: {error}", program.display())))?;
-    drop((control, command));
+    drop((control, image, command));
+    if lingers {
+        give_up_rights()?;
+    }
     let mut line = UnixStream::from(fcntl_dupfd_cloexec(stdin(), 0)?);
     let_go()?;
     watch(Pid::from_child(&child), &mut line, lingers)?;
@@ -76,7 +86,7 @@ pub(super) fn run(args: impl Iterator<Item = OsString>) -> io::Result<u8> {
 }
 
 /// A view of processes that shows this namespace's. Mounts from outside still appear here, none of ours there.
-fn own_proc() -> io::Result<()> {
+pub(super) fn own_proc() -> io::Result<()> {
     mount_change("/", MountPropagationFlags::DOWNSTREAM | MountPropagationFlags::REC)?;
     let flags = MountFlags::NOSUID | MountFlags::NODEV | MountFlags::NOEXEC;
     mount("proc", "/proc", "proc", flags, None)
@@ -104,6 +114,13 @@ fn watch(program: Pid, line: &mut UnixStream, lingers: bool) -> io::Result<()> {
         }
     }
     Ok(())
+}
+
+/// A copy of a descriptor for the program to find, out of the way of what tools use for plumbing.
+fn inheritable(descriptor: OwnedFd) -> io::Result<OwnedFd> {
+    let copy = fcntl_dupfd_cloexec(descriptor, CONTROL_FD_MIN)?;
+    fcntl_setfd(&copy, FdFlags::empty())?;
+    Ok(copy)
 }
 
 fn receive() -> io::Result<OwnedFd> {

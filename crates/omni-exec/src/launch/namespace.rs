@@ -64,15 +64,26 @@ fn enter() -> io::Result<()> {
     fs::write("/proc/self/setgroups", "deny")?;
     fs::write("/proc/self/uid_map", format!("{0} {0} 1", uid.as_raw()))?;
     fs::write("/proc/self/gid_map", format!("{0} {0} 1", gid.as_raw()))?;
-    // Init mounts `/proc`, and would lose the right to do so by its exec.
+    // Init mounts `/proc`, and a fork parent makes more namespaces: both would lose the right to do so by their exec.
     let mut own = capabilities(None)?;
-    own.inheritable |= CapabilitySet::SYS_ADMIN;
+    own.inheritable |= PASSED_ON;
     set_capabilities(None, own)?;
-    Ok(configure_capability_in_ambient_set(CapabilitySet::SYS_ADMIN, true)?)
+    pass_on()
+}
+
+/// What it takes to make a namespace and to enter it.
+const PASSED_ON: CapabilitySet = CapabilitySet::SYS_ADMIN.union(CapabilitySet::SYS_CHROOT);
+
+/// Has the programs that this process becomes or starts keep what may be passed on.
+fn pass_on() -> io::Result<()> {
+    for capability in PASSED_ON.iter() {
+        configure_capability_in_ambient_set(capability, true)?;
+    }
+    Ok(())
 }
 
 #[expect(deprecated, reason = "its successor is unsafe, for a flag that is not used here")]
-fn unshare(flags: UnshareFlags) -> rustix::io::Result<()> {
+pub(super) fn unshare(flags: UnshareFlags) -> rustix::io::Result<()> {
     rustix::thread::unshare(flags)
 }
 

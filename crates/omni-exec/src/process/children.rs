@@ -408,6 +408,8 @@ impl Children {
             .args(isolated.then_some(isolate))
             .arg(&self.config.interpreter.path)
             .args(program.args)
+            // Read where the environment cannot be: see `sweep`.
+            .args(program.forks.then(|| format!("{MARK}={mark}")))
             .env_clear()
             .envs(self.inherited.iter().map(|(name, value)| (name, value)))
             .envs(program.env)

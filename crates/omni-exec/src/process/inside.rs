@@ -83,9 +83,12 @@ impl Inside {
     }
 }
 
-/// The process below `parent` that has this number in its own namespace.
+/// The process below `parent` that has this number in the namespace of `parent`. It may have another one of its own.
 pub(super) fn outer_number(parent: Pid, inside: i32) -> Option<Pid> {
-    children(parent).into_iter().find(|child| number_inside(*child) == Some(inside))
+    let depth = numbers(parent)?.len().checked_sub(1)?;
+    // Most likely the youngest: it was forked just now.
+    let children = children(parent).into_iter().rev();
+    children.into_iter().find(|child| numbers(*child).is_some_and(|all| all.get(depth) == Some(&inside)))
 }
 
 fn first_child(parent: Pid) -> Option<Pid> {
@@ -101,7 +104,12 @@ fn children(parent: Pid) -> Vec<Pid> {
 
 /// The number of a process in the innermost of its namespaces.
 fn number_inside(pid: Pid) -> Option<i32> {
+    numbers(pid)?.pop()
+}
+
+/// The numbers of a process, from our namespace to the innermost of its own.
+fn numbers(pid: Pid) -> Option<Vec<i32>> {
     let status = fs::read_to_string(format!("/proc/{}/status", pid.as_raw_nonzero())).ok()?;
     let numbers = status.lines().find_map(|line| line.strip_prefix("NSpid:"))?;
-    numbers.split_whitespace().next_back()?.parse().ok()
+    numbers.split_whitespace().map(|number| number.parse().ok()).collect()
 }

@@ -1,7 +1,8 @@
-//! How processes are found that left their worker's group: by the mark in the environment they were born with.
+//! How processes are found that left their worker's group: by the mark in the environment or the arguments they were
+//! born with.
 //!
 //! A tool may start a daemon, which leaves group and session and outlives its parent. Not found is what has
-//! also emptied its environment; only a pid namespace would hold that.
+//! also emptied both; a pid namespace holds that, and a fork parent finds it among its children.
 
 use std::fs;
 use std::time::Duration;
@@ -17,8 +18,14 @@ const LOOKS_MAX: usize = 50;
 /// millisecond or two, so not for the thread that serves clients.
 pub(super) fn sweep(mark: &str) {
     let wanted = [MARK.as_bytes(), b"=", mark.as_bytes()].concat();
+    let mut killed = Vec::new();
     for _ in 0..LOOKS_MAX {
-        if kill_marked(&wanted) == 0 {
+        let found = kill_marked(&wanted);
+        let none = found.is_empty();
+        killed.extend(found);
+        // Who is about to end has given up its memory, and the mark with it, before its files and its folder.
+        killed.retain(|pid| runs(*pid));
+        if none && killed.is_empty() {
             return;
         }
         std::thread::sleep(Duration::from_millis(1));
@@ -26,19 +33,31 @@ pub(super) fn sweep(mark: &str) {
     tracing::warn!("a tool left processes behind that multiply faster than they can be killed");
 }
 
-/// Kills the processes that carry `wanted` in their environment, and says how many there were.
-fn kill_marked(wanted: &[u8]) -> usize {
-    let Ok(processes) = fs::read_dir("/proc") else { return 0 };
+/// Kills the processes that carry `wanted` in their environment or among their arguments, and says which.
+fn kill_marked(wanted: &[u8]) -> Vec<Pid> {
+    let Ok(processes) = fs::read_dir("/proc") else { return Vec::new() };
     let marked = processes.flatten().filter_map(|process| {
         let pid = Pid::from_raw(process.file_name().to_str()?.parse().ok()?)?;
-        // Unreadable means another user's, which a tool of ours cannot have become; empty means dead.
-        let environment = fs::read(process.path().join("environ")).ok()?;
-        environment.split(|byte| *byte == 0).any(|variable| variable.starts_with(wanted)).then_some(pid)
+        // Both unreadable means another user's, which a tool of ours cannot have become; both empty means dead. The
+        // environment of a process that hides its memory is unreadable too: a fork parent and what it forked carry the
+        // mark among their arguments.
+        let marked = |name: &str| {
+            let words = fs::read(process.path().join(name)).unwrap_or_default();
+            words.split(|byte| *byte == 0).any(|word| word.starts_with(wanted))
+        };
+        (marked("environ") || marked("cmdline")).then_some(pid)
     });
     marked
         .inspect(|pid| {
             tracing::debug!(pid = pid.as_raw_nonzero(), "killing what a tool left behind");
             let _ = kill_process(*pid, Signal::KILL);
         })
-        .count()
+        .collect()
+}
+
+/// Whether a process exists that is not just waiting to be reaped.
+fn runs(pid: Pid) -> bool {
+    let stat = fs::read_to_string(format!("/proc/{}/stat", pid.as_raw_nonzero())).unwrap_or_default();
+    // Behind the name, which may hold anything.
+    stat.rsplit_once(") ").is_some_and(|(_, fields)| !fields.starts_with(['Z', 'X']))
 }

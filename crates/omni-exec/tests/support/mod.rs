@@ -217,7 +217,9 @@ impl Lab {
         let _ = std::fs::remove_dir_all(self.root().join("skills/lab/scripts/__pycache__"));
     }
 
-    /// The processes that work in this lab's folder. A process that is dead but not reaped has no folder.
+    /// The processes that work in this lab's folder. A process that is dead but not reaped has no folder. That of one
+    /// that hides its memory is shown to root only, so whoever descends from this process and comes from a fork parent
+    /// counts too.
     pub(crate) fn processes(&self) -> Vec<i32> {
         let root = self.root().canonicalize().unwrap();
         std::fs::read_dir("/proc")
@@ -225,7 +227,14 @@ impl Lab {
             .flatten()
             .filter_map(|entry| {
                 let pid = entry.file_name().to_str()?.parse().ok()?;
-                let here = std::fs::read_link(entry.path().join("cwd")).ok()? == root;
+                let here = match std::fs::read_link(entry.path().join("cwd")) {
+                    Ok(folder) => folder == root,
+                    Err(error) if error.kind() == std::io::ErrorKind::PermissionDenied => {
+                        let command_line = std::fs::read(entry.path().join("cmdline")).unwrap_or_default();
+                        String::from_utf8_lossy(&command_line).contains("omni.fork_parent") && descends(pid)
+                    }
+                    Err(_) => false,
+                };
                 // The interpreter inside this process has it work there as well.
                 (here && pid != own_pid()).then_some(pid)
             })
@@ -465,11 +474,18 @@ pub(crate) fn exists(pid: i32) -> bool {
 
 /// Whether a process runs.
 pub(crate) fn lives(pid: i32) -> bool {
-    std::fs::read_link(format!("/proc/{pid}/cwd")).is_ok()
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+    stat.rsplit_once(") ").is_some_and(|(_, fields)| !fields.starts_with(['Z', 'X']))
 }
 
 fn own_pid() -> i32 {
     std::process::id().try_into().unwrap()
+}
+
+/// Whether a process is one of ours, or of theirs.
+fn descends(pid: i32) -> bool {
+    std::iter::successors(Some(pid), |pid| Some(parent(*pid)).filter(|parent| *parent > 1))
+        .any(|pid| pid == own_pid())
 }
 
 pub(crate) fn parent(pid: i32) -> i32 {

@@ -166,3 +166,144 @@ def gains(program):
     with open("/proc/self/status") as status:
         forbidden = next(line.split()[1] for line in status if line.startswith("NoNewPrivs"))
     return {"uid": int(ran.stdout), "forbidden": forbidden == "1"}
+
+
+def leaves_daemons(count, path, ctx=None, seconds=0):
+    """Leave processes that have left group, session and parent, and have no environment."""
+    for number in range(count):
+        leaves_a_daemon(f"{path}-{number}")
+    if seconds:
+        ctx.info({"pid": os.getpid()})
+        time.sleep(seconds)
+    return "done"
+
+
+def forks_daemons(count, path):
+    """The same, by forking alone: they have the memory and the arguments that this process has."""
+    for number in range(count):
+        if os.fork() == 0:
+            os.setsid()
+            if os.fork() == 0:
+                open(f"{path}-{number}", "w").close()
+                time.sleep(600)
+            os._exit(0)
+        os.wait()
+        while not os.path.exists(f"{path}-{number}"):
+            time.sleep(0.001)
+    return "done"
+
+
+class Attacks:
+    """What a process may try against another one. Each method raises `OSError` when it is refused."""
+
+    def __init__(self):
+        import ctypes
+
+        self.ctypes = ctypes
+        self.libc = ctypes.CDLL(None, use_errno=True)
+        self.libc.ptrace.argtypes = [ctypes.c_long, ctypes.c_long, ctypes.c_void_p, ctypes.c_void_p]
+        self.libc.ptrace.restype = ctypes.c_long
+
+    def checked(self, result):
+        if result < 0:
+            raise OSError(self.ctypes.get_errno(), "refused")
+        return result
+
+    def signal(self, pid):
+        os.kill(pid, 0)
+
+    def group(self, pid):
+        os.killpg(pid, 0)
+
+    def limits(self, pid):
+        resource.prlimit(pid, resource.RLIMIT_CORE)
+
+    def affinity(self, pid):
+        os.sched_setaffinity(pid, os.sched_getaffinity(pid))
+
+    def mem(self, pid):
+        with open(f"/proc/{pid}/mem", "rb"):
+            pass
+
+    def environ(self, pid):
+        with open(f"/proc/{pid}/environ", "rb") as file:
+            file.read(1)
+
+    def maps(self, pid):
+        with open(f"/proc/{pid}/maps", "rb") as file:
+            file.read(1)
+
+    def descriptors(self, pid):
+        os.listdir(f"/proc/{pid}/fd")
+
+    def trace(self, pid):
+        self.checked(self.libc.ptrace(16, pid, None, None))
+        os.waitpid(pid, 0x40000000)
+        self.libc.ptrace(17, pid, None, None)
+
+    def reads_memory(self, pid):
+        # Address 0 holds nothing: who may read is told so, who may not is refused before.
+        class Vector(self.ctypes.Structure):
+            _fields_ = [("base", self.ctypes.c_void_p), ("length", self.ctypes.c_size_t)]
+
+        here = self.ctypes.create_string_buffer(1)
+        local = Vector(self.ctypes.addressof(here), 1)
+        remote = Vector(0, 1)
+        args = [self.ctypes.byref(local), 1, self.ctypes.byref(remote), 1, 0]
+        if self.libc.process_vm_readv(pid, *args) < 0 and self.ctypes.get_errno() != 14:
+            raise OSError(self.ctypes.get_errno(), "refused")
+
+    def takes_a_descriptor(self, pid):
+        self.checked(self.libc.syscall(438, os.pidfd_open(pid), 0, 0))
+
+    def enters(self, pid):
+        child = os.fork()
+        if child == 0:
+            try:
+                os._exit(-self.libc.setns(os.pidfd_open(pid), 0x20000000))
+            finally:
+                os._exit(1)
+        if os.waitpid(child, 0)[1]:
+            raise OSError(1, "refused")
+
+
+def attacks(pids):
+    """Try everything against others, and say what was not refused."""
+    tried = Attacks()
+    methods = [name for name in vars(Attacks) if name[0] != "_" and name != "checked"]
+    succeeded = []
+    for pid in pids:
+        if pid == os.getpid():
+            continue
+        for name in methods:
+            try:
+                getattr(tried, name)(pid)
+            except OSError:
+                continue
+            succeeded.append(f"{name} {pid}")
+    return succeeded
+
+
+def attacks_its_child():
+    """The same against a program of its own, which may be done."""
+    import subprocess
+
+    child = subprocess.Popen(["sleep", "600"], start_new_session=True)
+    try:
+        # `Popen` is told of an exec a moment before the kernel makes the new program readable.
+        for _ in range(1000):
+            if reads_of(child.pid).startswith("environ"):
+                break
+            time.sleep(0.001)
+        return sorted(name.split()[0] for name in attacks([child.pid]))
+    finally:
+        child.kill()
+        child.wait()
+
+
+def waits_for(path, ctx):
+    """Say who runs, and wait for a file."""
+    ctx.info({"pid": os.getpid()})
+    while not os.path.exists(path):
+        time.sleep(0.005)
+    return "survived"

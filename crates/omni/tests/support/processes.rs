@@ -99,7 +99,7 @@ impl Process {
     /// Started by omni for its own purposes, as far as its arguments say.
     fn has_role(&self) -> bool {
         self.launches()
-            || self.arguments.iter().any(|word| word.starts_with("omni.") || word.starts_with("from omni."))
+            || self.arguments.iter().any(|word| word.starts_with("omni.") || word.contains("; from omni."))
             // Between fork and exec, and while it ends, a process has no arguments.
             || self.arguments.is_empty()
     }
