@@ -14,7 +14,7 @@ import os
 from collections.abc import Sequence
 from typing import Optional
 
-from omni import ToolError
+from omni import ToolError, protected
 
 from ._run import Repository
 
@@ -43,6 +43,7 @@ def make(
     if paths and in_progress in ("merge", "cherry-pick"):
         raise ToolError(f"git commits no single paths during a {in_progress}; stage and commit without `paths`")
     plain = repository.allow_programs
+    repository.check_written()
     submodules = repository.check_index()
     if paths or tracked:
         listed = _to_be_staged(repository, paths, submodules)
@@ -90,6 +91,8 @@ def _to_be_staged(repository: Repository, paths: Sequence[str], submodules: Sequ
     for path in found:
         if path.endswith("/"):
             repository.check_nested(path)
+        elif protected.entries:
+            repository.check_no_secret(path)
     known = set(submodules)
     return [path for path in found if not path.endswith("/") and path not in known]
 

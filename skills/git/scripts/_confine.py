@@ -97,7 +97,7 @@ def available(program: str) -> bool:
                 [program, "--version"], env={}, cwd="/", stdin=subprocess.DEVNULL, capture_output=True, check=False
             )
             worked.append(done.returncode == 0)
-        except (OSError, ValueError):
+        except (OSError, ValueError, struct.error):
             worked.append(False)
 
     thread = threading.Thread(target=attempt, name="try-git")

@@ -55,12 +55,16 @@ class Bases:
         Raises:
             ToolError: It lies elsewhere.
         """
+        if "\0" in path:
+            raise ToolError(f"{source} holds a NUL byte; git did not write it")
         real = os.path.realpath(path)
-        if not self.hold(real):
+        # Git takes `..` back in some texts before links are followed, in others after.
+        outside = [place for place in (real, os.path.realpath(os.path.normpath(path))) if not self.hold(place)]
+        if outside:
             raise ToolError(
-                f"{source} leads to `{real}`, outside the project root `{self.root}`; a repository is used when all of "
-                "it lies beneath the root. Start the server with a `--root` above both, or name the folder in "
-                "`allow_git_dirs` of `[skills.git]`"
+                f"{source} leads to `{outside[0]}`, outside the project root `{self.root}`; a repository is used "
+                "when all of it lies beneath the root. Start the server with a `--root` above both, or name the "
+                "folder in `allow_git_dirs` of `[skills.git]`"
             )
         return real
 
@@ -92,8 +96,13 @@ def find(bases: Bases, folder: str) -> Optional[Repositories]:
         here = os.path.dirname(here)
 
 
-def at(bases: Bases, folder: str) -> Optional[Repositories]:
+def at(bases: Bases, folder: str, *, nested: bool = False) -> Optional[Repositories]:
     """Return the repository whose `.git` is in this folder, or `None`.
+
+    Args:
+        bases: What may be reached.
+        folder: The folder.
+        nested: One in the working tree of another: a `.git` that leads to nothing is nothing.
 
     Raises:
         ToolError: As for `find`.
@@ -116,7 +125,7 @@ def at(bases: Bases, folder: str) -> Optional[Repositories]:
     else:
         raise ToolError(f"`{path}` is neither a folder nor a file; it is no repository")
     if not os.path.lexists(os.path.join(git_dir, "HEAD")):
-        if stat.S_ISDIR(mode):
+        if nested or stat.S_ISDIR(mode):
             # An empty `.git`, as git sees it, is nothing at all.
             return None
         raise ToolError(f"`{path}` names `{git_dir}`, where there is no repository")
@@ -151,7 +160,34 @@ def check_inside(bases: Bases, found: Repositories) -> list[str]:
             elif not entry.is_file(follow_symlinks=False) and not stat.S_ISSOCK(_mode(entry.path)):
                 # A socket is the file system monitor's, and is not read.
                 raise _no_file(entry.path)
+    for folder in dict.fromkeys((found.git_dir, found.common_dir)):
+        path = os.path.join(folder, "reftable", "tables.list")
+        for line in (small_file(os.path.realpath(path)) or b"").split(b"\n"):
+            if b"/" in line:
+                raise ToolError(
+                    f"`{path}` names `{os.fsdecode(line)}`, which is no file beside it; git did not write it"
+                )
     return _alternates(bases, os.path.join(found.common_dir, "objects"), seen)
+
+
+def check_written(found: Repositories) -> None:
+    """Check that what a commit writes into a repository is written there.
+
+    A link among these files, also one that stays beneath the root, would have the message of a commit written
+    over a file of the project's.
+
+    Raises:
+        ToolError: One of them is a link.
+    """
+    todo = [os.path.join(folder, name) for folder in (found.git_dir, found.common_dir) for name in ("logs", "index")]
+    todo.append(os.path.join(found.git_dir, "COMMIT_EDITMSG"))
+    while todo:
+        path = todo.pop()
+        mode = _mode(path)
+        if stat.S_ISLNK(mode):
+            raise ToolError(f"`{path}` is a symbolic link; a commit would be written to where it leads")
+        if stat.S_ISDIR(mode):
+            todo += [entry.path for entry in _entries(path)]
 
 
 def small_file(path: str) -> Optional[bytes]:
@@ -185,7 +221,10 @@ def _alternates(bases: Bases, objects: str, seen: set[str]) -> list[str]:
         for line in (small_file(os.path.realpath(path)) or b"").split(b"\n"):
             if not line or line.startswith(b"#"):
                 continue
-            real = bases.check(os.path.join(folder, _unquoted(os.fsdecode(line))), f"`{path}`")
+            if line.startswith(b'"'):
+                # Git reads it as a quoted name, or as it stands, or as several: nothing that git writes is so.
+                raise ToolError(f"`{path}` has a line in quotes, `{os.fsdecode(line)}`; write the path as it is")
+            real = bases.check(os.path.join(folder, os.fsdecode(line)), f"`{path}`")
             if real in found:
                 continue
             if len(found) >= _ALTERNATES_MAX:
@@ -195,17 +234,6 @@ def _alternates(bases: Bases, objects: str, seen: set[str]) -> list[str]:
             if os.path.isdir(real):
                 _check_tree(bases, real, seen)
     return found
-
-
-def _unquoted(line: str) -> str:
-    """Return a line as git reads it: in double quotes with the escapes of C, or as it stands."""
-    if not line.startswith('"'):
-        return line
-    try:
-        inner = line[1 : line.rindex('"', 1)]
-    except ValueError:
-        return line
-    return os.fsdecode(inner.encode("utf-8", "surrogateescape").decode("unicode_escape").encode("latin-1", "replace"))
 
 
 def _check_tree(bases: Bases, folder: str, seen: set[str]) -> None:

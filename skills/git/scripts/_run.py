@@ -23,7 +23,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple, Optional
 
-from omni import Context, ToolError
+from omni import Context, ToolError, protected
 
 from . import _confine, _locate, _settings
 
@@ -236,6 +236,7 @@ class Repository:
             with os.fdopen(descriptor, "rb") as file:
                 if not stat.S_ISREG(os.fstat(descriptor).st_mode):
                     raise ToolError(f"`{path}` is no file in the working tree; give `ref` to see it as of a commit")
+                _refuse_secret(descriptor, path)
                 data = file.read(WORKING_FILE_BYTES_MAX + 1)
         except OSError as error:
             why = "lies behind a symbolic link" if error.errno in (errno.ELOOP, errno.ENOTDIR) else error.strerror
@@ -247,6 +248,24 @@ class Repository:
                 f"`{path}` is larger than {WORKING_FILE_BYTES_MAX >> 20} MB; that is too large for this tool"
             )
         return data
+
+    def check_no_secret(self, path: str) -> None:
+        """Check that a file of the working tree is none that omni keeps to itself.
+
+        Raises:
+            ToolError: It is one.
+        """
+        try:
+            descriptor = os.open(
+                os.path.join(self.top, path), os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+            )
+        except OSError:
+            # Gone, a link, or for git to complain about.
+            return
+        try:
+            _refuse_secret(descriptor, path)
+        finally:
+            os.close(descriptor)
 
     def check_index(self) -> list[str]:
         """Check that every file of the index is in the working tree, and every submodule beneath the root.
@@ -288,7 +307,7 @@ class Repository:
         if folder == self.top or os.path.realpath(folder) != folder:
             # Behind a link, or one itself: to git that is a link, and it looks no further.
             return
-        nested = _locate.at(self._bases, folder)
+        nested = _locate.at(self._bases, folder, nested=True)
         if nested is None:
             return
         _locate.check_inside(self._bases, nested)
@@ -299,6 +318,14 @@ class Repository:
                     f"`{included[0].key}` in `{name}`, the configuration of the repository in `{path}`, names another "
                     "file, which git would read; nothing is read by it here. Take it out, or work in a clone without it"
                 )
+
+    def check_written(self) -> None:
+        """Check that what a commit writes is written into the repository.
+
+        Raises:
+            ToolError: A link in it leads elsewhere.
+        """
+        _locate.check_written(self._place)
 
     def check_plain(self) -> None:
         """Check that git, when it looks by itself, finds the repository that was checked.
@@ -518,6 +545,12 @@ def check_ref(ref: str) -> None:
     """
     if not ref or len(ref) > _REF_MAX_CHARS or ref.startswith("-") or re.search(r"[\x00-\x20\x7f]", ref):
         raise ToolError(f"`{ref[:80]}` cannot be the name of a commit; give a branch, a tag, `HEAD~2` or an id")
+
+
+def _refuse_secret(descriptor: int, path: str) -> None:
+    secret = protected.is_secret(descriptor)
+    if secret is not None:
+        raise ToolError(f"`{path}` is {secret}, which omni keeps to itself")
 
 
 def _switch(settings: dict[str, Any], name: str) -> bool:

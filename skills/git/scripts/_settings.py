@@ -20,7 +20,7 @@ _OF_FILES = frozenset(
     """
     core.autocrlf core.eol core.safecrlf core.filemode core.symlinks core.ignorecase core.precomposeunicode
     core.trustctime core.checkstat core.sparsecheckout core.sparsecheckoutcone core.logallrefupdates
-    core.sharedrepository i18n.commitencoding
+    core.sharedrepository
     """.split()
 )
 _OF_PEOPLE = frozenset(
@@ -30,6 +30,9 @@ _OF_PEOPLE = frozenset(
 )
 # `branch.<name>.…` and `remote.<name>.…`: how a branch stands to its upstream. Nothing is fetched.
 _OF_BRANCHES = {"branch": frozenset({"remote", "merge"}), "remote": frozenset({"fetch", "url"})}
+
+# Who may use the repository besides its owner: the group, never the rest of the world.
+_SHARED = frozenset({"group", "true", "umask", "false", "0", "1", "0600", "0640", "0660"})
 
 # What changes how a repository is stored, with the values that may be handed on.
 _FORMATS = {
@@ -109,12 +112,17 @@ def configuration(users: Iterable[Entry], repositorys: Iterable[Entry], excludes
         ToolError: The repository is stored in a way that is not known here.
     """
     repositorys = list(repositorys)
-    lines = ["[core]", "\trepositoryformatversion = 1", "\tbare = false"]
+    # An index of several packs names them by path, and a made one names those of others.
+    lines = ["[core]", "\trepositoryformatversion = 1", "\tbare = false", "\tmultiPackIndex = false"]
     lines += _written(_formats(repositorys))
     if excludes is not None:
         lines += _written([Entry("core.excludesfile", excludes)])
     lines += _written(entry for entry in users if entry.key in _OF_FILES or entry.key in _OF_PEOPLE)
-    lines += _written(entry for entry in repositorys if _obeyed(entry.key))
+    lines += _written(
+        entry
+        for entry in repositorys
+        if _obeyed(entry.key) and (entry.key != "core.sharedrepository" or (entry.value or "true") in _SHARED)
+    )
     return "\n".join([*lines, ""])
 
 

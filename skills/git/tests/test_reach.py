@@ -11,7 +11,7 @@ import subprocess
 import pytest
 from repositories import git, start
 
-from omni import ToolError
+from omni import ToolError, protected
 
 SECRET = "the secret outside"
 
@@ -109,6 +109,31 @@ WAYS_OUT = {
             repo, "objects/info/alternates", f'"{str(outside)[:-1]}\\{ord(str(outside)[-1]):03o}/.git/objects"\n'
         ),
         "alternates",
+    ),
+    "alternates that git reads as several": (
+        lambda repo, outside: text_in(repo, "objects/info/alternates", f'"x"\0{outside}/.git/objects\n'), "alternates",
+    ),
+    "alternates in wrong quotes": (
+        lambda repo, outside: text_in(
+            repo, "objects/info/alternates", '"\\u0041"/../../../../outside/.git/objects\n'
+        ),
+        "alternates",
+    ),
+    "alternates that go back from a link": (
+        lambda repo, outside: (
+            (repo.root / "a/b/c/d/outside/.git/objects").mkdir(parents=True),
+            (repo.root / "a/b/c/d/e/f/g/h").mkdir(parents=True),
+            os.symlink("../../a/b/c/d/e/f/g/h", repo.root / ".git/objects/link"),
+            text_in(repo, "objects/info/alternates", "link/../../../../outside/.git/objects\n"),
+        ),
+        "alternates",
+    ),
+    "a `.git` file with a NUL byte": (
+        lambda repo, outside: (
+            os.rename(repo.root / ".git", repo.root / "store"),
+            (repo.root / ".git").write_text(f"gitdir: {outside}/.git\0/../../project/store\n"),
+        ),
+        "NUL",
     ),
     "alternates of alternates": (
         lambda repo, outside: (
@@ -261,6 +286,69 @@ def git_objects():
     """Return everything that a repository stores."""
     command = ["git", "cat-file", "--batch-all-objects", "--batch"]
     return lambda repo: subprocess.run(command, cwd=repo.root, check=True, capture_output=True).stdout
+
+
+@pytest.mark.parametrize("name", ["COMMIT_EDITMSG", "logs/HEAD", "logs", "index"])
+def test_a_commit_writes_nothing_through_a_link_that_stays_beneath_the_root(repo, skill, confinement, name):
+    path = repo.root / ".git" / name
+    target = repo.root / "dir" / "kept"
+    if path.is_dir():
+        shutil.rmtree(path)
+        target.mkdir()
+    else:
+        path.unlink(missing_ok=True)
+        target.write_text("kept")
+    os.symlink(target, path)
+    with pytest.raises(ToolError):
+        skill.commit(repo, "written over a file", paths=["a.txt", "dir"])
+    assert list(target.iterdir()) == [] if target.is_dir() else target.read_text() == "kept"
+
+
+def test_a_secret_of_the_servers_is_not_committed(repo, skill, monkeypatch):
+    (repo.root / "key").write_text(SECRET)
+    monkeypatch.setattr(protected, "entries", [(str(repo.root / "key"), "the key of sessions", True)])
+    for paths in (["key"], ["."]):
+        with pytest.raises(ToolError, match="the key of sessions"):
+            skill.commit(repo, "x", paths=paths)
+    assert skill.status(repo).untracked == ["key"]
+
+
+def test_a_list_of_reftables_names_none_elsewhere(ctx, skill):
+    git(ctx.root.parent, "init", "--quiet", "--ref-format=reftable", str(ctx.root), check=False)
+    tables = ctx.root / ".git" / "reftable" / "tables.list"
+    if not tables.exists():
+        pytest.skip("this git knows no reftables")
+    tables.write_text("../../../outside/.git/reftable/x.ref\n")
+    with pytest.raises(ToolError, match="no file beside it"):
+        skill.branches(ctx)
+
+
+def test_an_index_of_packs_that_names_packs_elsewhere_is_not_used(repo, outside, skill, helper):
+    """Its names are paths to git, which does not look at them."""
+    git(outside, "repack", "--quiet", "-adf")
+    git(outside, "multi-pack-index", "write")
+    packs = outside / ".git" / "objects" / "pack"
+    data = (packs / "multi-pack-index").read_bytes()
+    pack = next(packs.glob("*.idx")).name.encode()
+    assert pack in data
+    (repo.root / ".git" / "objects" / "pack" / "multi-pack-index").write_bytes(data)
+    head = git(outside, "rev-parse", "HEAD").strip()
+    with pytest.raises(ToolError, match="names no commit"):
+        skill.show(repo, head)
+    assert "multiPackIndex = false" in helper("_settings").configuration([], [], None)
+
+
+def test_a_submodule_that_leads_to_nothing_does_not_hide_the_rest(repo, outside, skill):
+    as_submodule(repo, outside, lambda path: path.write_text("gitdir: ../nowhere\n"))
+    assert skill.status(repo).branch == "main"
+
+
+@pytest.mark.parametrize(("value", "mode"), [("world", 0o002), ("0666", 0o002)])
+def test_a_repository_opens_itself_to_nobody(repo, skill, value, mode):
+    git(repo.root, "config", "core.sharedRepository", value)
+    (repo.root / "a.txt").write_text("new\n")
+    skill.commit(repo, "new", tracked=True)
+    assert [path for path in (repo.root / ".git" / "objects").rglob("*") if path.stat().st_mode & mode] == []
 
 
 def test_a_file_that_became_a_link_is_shown_as_a_link(repo, outside, skill):
