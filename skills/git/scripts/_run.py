@@ -21,11 +21,11 @@ import subprocess
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, NamedTuple, Optional
+from typing import NamedTuple, Optional
 
 from omni import Context, ToolError, protected
 
-from . import _confine, _locate, _settings
+from . import _confine, _locate, _settings, _start
 
 # What is read from one git command; the rest is not waited for.
 OUTPUT_BYTES_MAX = 8 * 1024 * 1024
@@ -95,18 +95,18 @@ class Repository:
     """
 
     def __init__(self, ctx: Context, folder: str) -> None:
-        self.allow_programs = _switch(ctx.settings, "allow_programs")
+        self.allow_programs = _start.switch(ctx.settings, "allow_programs")
         root = Path(os.path.realpath(ctx.root))
-        self._bases = _locate.Bases(root, _folders(ctx.settings, "allow_git_dirs"))
-        self._folder = str(_folder_beneath(root, folder))
-        self._git = _program(root)
+        self._bases = _locate.Bases(root, _start.folders(ctx.settings, "allow_git_dirs"))
+        self._folder = str(_start.folder_beneath(root, folder))
+        self._git = _start.program(root)
         found = _locate.find(self._bases, self._folder)
         if found is None:
-            raise ToolError(_no_repository(root, Path(self._folder), folder))
+            raise ToolError(_start.no_repository(root, Path(self._folder), folder))
         self.git_dir, self.common_dir = found.git_dir, found.common_dir
         self._borrowed = _locate.check_inside(self._bases, found)
         self._place = found
-        self._scratch = _scratch(root)
+        self._scratch = _start.scratch_folder(root)
         try:
             self._lay_out()
         except BaseException:
@@ -551,80 +551,6 @@ def _refuse_secret(descriptor: int, path: str) -> None:
     secret = protected.is_secret(descriptor)
     if secret is not None:
         raise ToolError(f"`{path}` is {secret}, which omni keeps to itself")
-
-
-def _switch(settings: dict[str, Any], name: str) -> bool:
-    if "hooks" in settings:
-        raise ToolError(
-            "`hooks` in `[skills.git]` is gone: no program of the repository's runs unless `allow_programs = true` is "
-            "set there, which is for hooks, filters and signing alike"
-        )
-    value = settings.get(name, False)
-    if not isinstance(value, bool):
-        raise ToolError(f"`{name}` in `[skills.git]` is `{value!r}`; it is true or false")
-    return value
-
-
-def _folders(settings: dict[str, Any], name: str) -> list[str]:
-    value = settings.get(name, [])
-    if not isinstance(value, list) or not all(isinstance(folder, str) for folder in value):
-        raise ToolError(f"`{name}` in `[skills.git]` is `{value!r}`; it is a list of folders")
-    for folder in value:
-        if not os.path.isabs(os.path.expanduser(folder)):
-            raise ToolError(f"`{folder}` in `{name}` of `[skills.git]` is no absolute path; write it out")
-    return value
-
-
-def _program(root: Path) -> str:
-    """Return the git that is run: never one beneath the root, where tools write."""
-    passed_by = ""
-    for folder in os.environ.get("PATH", os.defpath).split(os.pathsep):
-        # An empty or relative one means a folder of the repository, once git is started there.
-        if not os.path.isabs(folder):
-            continue
-        path = os.path.join(os.path.realpath(folder), "git")
-        real = os.path.realpath(path)
-        if not (os.path.isfile(real) and os.access(real, os.X_OK)):
-            continue
-        if str(root) == "/" or not any(place.startswith(f"{root}/") for place in (path, real)):
-            return real
-        passed_by = path
-    if passed_by:
-        raise ToolError(f"the only `git` on the PATH is `{passed_by}`, beneath the project root, where tools can write")
-    raise ToolError("`git` is not installed, or not on the PATH of the server")
-
-
-def _scratch(root: Path) -> str:
-    """Make a folder for the call, not beneath the root where that can be had: tools write there."""
-    usual = os.path.realpath(tempfile.gettempdir())
-    for folder in (usual, "/dev/shm", "/var/tmp"):  # noqa: S108 - `mkdtemp` makes a folder of our own in it
-        if not f"{folder}/".startswith(f"{str(root).rstrip('/')}/") and os.access(folder, os.W_OK | os.X_OK):
-            return tempfile.mkdtemp(prefix="omni-git-", dir=folder)
-    return tempfile.mkdtemp(prefix="omni-git-", dir=usual)
-
-
-def _no_repository(root: Path, folder: Path, shown: str) -> str:
-    for above in root.parents:
-        if os.path.lexists(above / ".git" / "HEAD") or os.path.isfile(above / ".git"):
-            return (
-                f"the project root `{root}` lies inside the repository `{above}`; start the server with that as "
-                "`--root` to work on it"
-            )
-    if all(os.path.lexists(folder / name) for name in ("HEAD", "objects", "refs")):
-        return f"`{shown}` looks like a bare repository; only one with a `.git` and a working tree is used"
-    return f"`{shown}` is in no git repository; when the repository is in a folder of the project, set `repo`"
-
-
-def _folder_beneath(root: Path, folder: str) -> Path:
-    if "\0" in folder:
-        raise ToolError("`repo` holds a NUL byte; give a folder relative to the project root")
-    # Git works by path itself, so this is a check of where the folder is, not a way to open it.
-    real = Path(os.path.realpath(root / folder))
-    if real != root and root not in real.parents:
-        raise ToolError(f"`{folder}` is outside the project root; only repositories beneath it can be used")
-    if not real.is_dir():
-        raise ToolError(f"there is no folder `{folder}`; `repo` is a folder relative to the project root")
-    return real
 
 
 def _complaint(errors: str, output: str = "") -> str:
