@@ -81,7 +81,7 @@ fn each_mistake_at_the_start_is_one_sentence_that_says_what_to_do() {
             http(&["--port", "0", "--python", "nowhere/python3"]),
             "there is no such program; give the path of a Python 3.9",
         ),
-        (http(&["--port", "0", "--host", "0.0.0.0"]), "omni has no authentication"),
+        (http(&["--port", "0", "--host", "0.0.0.0"]), "anybody there could run the tools"),
         (http(&["--port", "0", "--timeout", "-1"]), "is not a number of seconds"),
         (http(&["--port", "0", "--config", "none.toml"]), "there is no such file"),
     ];
