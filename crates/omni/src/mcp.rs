@@ -119,7 +119,7 @@ const OWN_DESCRIPTORS: usize = 64;
 
 /// Raises the limit on open files, and says how many of them may be connections: what workers need is kept, and a
 /// quarter at least is for connections.
-fn descriptors_for_connections(settings: &RunSettings) -> usize {
+pub(crate) fn descriptors_for_connections(settings: &RunSettings) -> usize {
     let limit = match raise_descriptor_limit() {
         Ok(limit) => limit.map_or(usize::MAX, |limit| usize::try_from(limit).unwrap_or(usize::MAX)),
         Err(error) => {

@@ -46,7 +46,8 @@ pub(crate) fn run(arguments: &RunnerServeArguments, out: &mut dyn Write) -> Resu
     let library: Arc<dyn Library> = Arc::new(SkillLibrary::new(catalog.clone()));
     let executor: Arc<dyn Executor> = executors.clone();
     // What a tool declares about retries, caching and concurrency is done by whoever calls the runner.
-    let config = ServerConfig::new(env!("CARGO_PKG_VERSION"));
+    let mut config = ServerConfig::new(env!("CARGO_PKG_VERSION"));
+    config.connection_descriptors = mcp::descriptors_for_connections(&settings);
     let server = Server::new(catalog.clone(), executor, Some(library), config);
     let runtime = mcp::runtime()?;
     let served = runtime.block_on(async {

@@ -4,7 +4,6 @@ pub(crate) mod batch;
 mod guard;
 pub(crate) mod http;
 mod lines;
-mod patience;
 pub(crate) mod runner;
 pub(crate) mod stdio;
 

@@ -24,7 +24,7 @@ use tokio::task::JoinSet;
 
 use crate::access::Access;
 use crate::server::Server;
-use crate::transport::patience::Patient;
+use crate::transport::guard::Guarded;
 use crate::transport::stopped;
 use listing::Listing;
 
@@ -41,9 +41,6 @@ const CONNECTIONS_MAX: usize = 1_024;
 
 /// A connection on which no request comes for so long is closed.
 const IDLE: Duration = Duration::from_secs(60);
-
-/// A caller that takes nothing of an answer for so long is gone, and its call with it.
-const WRITE_PATIENCE: Duration = Duration::from_secs(30);
 
 /// Pause after the system refused a new connection (out of file descriptors, mostly).
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
@@ -197,12 +194,17 @@ async fn connection(
     guard: Guard,
     mut closed: watch::Receiver<bool>,
 ) {
+    // One account for all: whoever comes here is of one user.
+    let admission = &shared.server.admission;
+    let Some(place) = admission.connect(&admission.share(None)) else { return };
+    let place = Arc::new(place);
+    let _work = place.work();
     let service = service_fn(|request| exchange::respond(Arc::clone(&shared), guard, request));
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(IDLE)
         .max_buf_size(HEAD_BYTES_MAX)
-        .serve_connection(TokioIo::new(Patient::new(stream, WRITE_PATIENCE)), service);
+        .serve_connection(TokioIo::new(Guarded::new(stream, Arc::clone(&place))), service);
     tokio::pin!(connection);
     let finished = tokio::select! {
         finished = connection.as_mut() => finished,
