@@ -69,8 +69,12 @@ def make(
         # Hooks inherit what is set for patterns, and may use them.
         repository.change(*command, *only, text=message, patterns=True, plain=True)
         return []
-    index = _index_of(repository, paths) if paths else None
-    repository.change(*command, "--no-verify", "--no-gpg-sign", text=message, index=index)
+    command = (*command, "--no-verify", "--no-gpg-sign")
+    if paths:
+        with repository.locked_index():
+            repository.change(*command, text=message, index=_index_of(repository, paths))
+    else:
+        repository.change(*command, text=message)
     return [
         f"{sentence}: programs of a repository run only with `allow_programs = true` in `[skills.git]`"
         for sentence in repository.programs_left_out()

@@ -19,7 +19,8 @@ import shutil
 import stat
 import subprocess
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple, Optional
 
@@ -368,6 +369,29 @@ class Repository:
             if os.path.lexists(os.path.join(self.git_dir, name)):
                 return what
         return None
+
+    @contextmanager
+    def locked_index(self) -> Iterator[None]:
+        """Keep every other git from committing, as git itself does it, while a commit is made from another index.
+
+        A commit in between would be undone by ours, which is made of the files before it.
+
+        Raises:
+            ToolError: Another git is at work.
+        """
+        path = os.path.join(self.git_dir, "index.lock")
+        try:
+            os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o666))
+        except FileExistsError:
+            raise ToolError(
+                f"another git is at work in this repository (`{path}`); wait for it, then try again"
+            ) from None
+        except OSError as error:
+            raise ToolError(f"cannot lock the index `{path}`: {error.strerror}") from None
+        try:
+            yield
+        finally:
+            os.unlink(path)
 
     def own_index(self) -> str:
         """Return the path of an index for this call alone. It need not exist yet."""

@@ -235,6 +235,31 @@ def test_commit_explains_what_was_wrong(repo, skill, arguments, said):
         skill.commit(repo, **arguments)
 
 
+def test_a_commit_of_paths_undoes_no_commit_made_meanwhile(repo, skill, monkeypatch):
+    commits = skill.commits
+    fill = commits._index_of
+    said = []
+
+    def fill_while_another_commits(repository, paths):
+        index = fill(repository, paths)
+        said.append(git(repo.root, "commit", "--quiet", "-m", "another", "--", "dir", check=False))
+        return index
+
+    monkeypatch.setattr(commits, "_index_of", fill_while_another_commits)
+    (repo.root / "a.txt").write_text("ours\n")
+    (repo.root / "dir" / "b.txt").write_text("theirs\n")
+    assert skill.commit(repo, "ours", paths=["a.txt"]).files == ["a.txt"]
+    assert said == [""]
+    # Git was refused, as by any git at work, and can commit now.
+    git(repo.root, "commit", "--quiet", "-m", "another", "--", "dir")
+    assert git(repo.root, "log", "-2", "--format=%s") == "another\nours\n"
+    assert git(repo.root, "status", "--porcelain") == ""
+    (repo.root / ".git" / "index.lock").write_text("")
+    (repo.root / "a.txt").write_text("ours again\n")
+    with pytest.raises(ToolError, match="another git is at work"):
+        skill.commit(repo, "x", paths=["a.txt"])
+
+
 def test_an_unknown_author_is_explained(ctx, skill, monkeypatch):
     git(ctx.root, "init", "--quiet")
     git(ctx.root, "config", "user.useConfigOnly", "true")
