@@ -29,6 +29,7 @@ from pathlib import Path
 from statistics import median, quantiles
 from typing import Any
 
+import overload
 from harness import CONFORMANCE, SetupError, stdio_command
 
 SKILLS = CONFORMANCE / "reliability" / "skills"
@@ -454,7 +455,14 @@ def stops(binary: Path, root: Path, report: Report, times: int) -> None:
     report.figure("from the word to the end", lasted)
 
 
-SCENARIOS = {"deadlines": deadlines, "cancels": cancels, "orphans": orphans, "kills": kills, "stops": stops}
+SCENARIOS = {
+    "deadlines": deadlines,
+    "cancels": cancels,
+    "orphans": orphans,
+    "kills": kills,
+    "stops": stops,
+    **overload.SCENARIOS,
+}
 
 
 @contextmanager

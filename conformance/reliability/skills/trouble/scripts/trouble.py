@@ -116,3 +116,16 @@ def has_children(path: str, ctx: Context) -> str:
     subprocess.Popen([sys.executable, "-c", CHILD, path, "daemon"], env={})
     ctx.info("started")
     return sleeps(path)
+
+
+@tool
+def heavy(size: int) -> str:
+    """Return a text of that many bytes."""
+    return "x" * size
+
+
+@tool
+def nap(seconds: float) -> str:
+    """Wait."""
+    time.sleep(seconds)
+    return "rested"

@@ -18,6 +18,8 @@ use std::time::Duration;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
+use rustix::net::RecvFlags;
+use tokio::io::Interest;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
@@ -36,6 +38,13 @@ const HEAD_TIMEOUT: Duration = Duration::from_secs(15);
 
 /// What one connection may have read and not looked at: the head of a request, and pieces of a body.
 const BUFFER_BYTES_MAX: usize = 64 << 10;
+
+/// Bytes of a first head that are waited for before anything is made for its connection.
+const HEAD_LOOKED_AT: usize = 16 << 10;
+
+/// Pauses between looks at a head of which a part has come: doubled while nothing more comes.
+const HEAD_LOOK_MIN: Duration = Duration::from_millis(2);
+const HEAD_LOOK_MAX: Duration = Duration::from_secs(1);
 
 /// First pause after the system refused a new connection (out of file descriptors, mostly). Doubled each time, up to
 /// [`ACCEPT_PAUSE_MAX`].
@@ -87,6 +96,8 @@ pub async fn serve(
                     trouble.accepted();
                     let Some(task) = shared.admit(stream, remote, &stop) else { continue };
                     connections.spawn(task);
+                    // Those who came before are looked at first: what they sent, and whether they are to leave.
+                    tokio::task::yield_now().await;
                 }
                 Err(error) => trouble.refused(&error, shared.server.admission.make_room()),
             },
@@ -199,15 +210,51 @@ async fn serve_connection(
         tracing::debug!(%error, "TCP_NODELAY could not be set");
     }
     let guest = Arc::new(guest);
-    // One that says nothing costs next to nothing: buffers are made when there is something to read.
-    let first = tokio::select! {
-        readable = timeout(HEAD_TIMEOUT, stream.readable()) => readable,
+    // One that says nothing, or half a head, costs next to nothing: buffers are made when there is a request.
+    let come = tokio::select! {
+        come = timeout(HEAD_TIMEOUT, whole_head(&stream)) => come,
         () = guest.connection.evicted() => return,
         () = stopped(&mut stop) => return,
     };
-    if !matches!(first, Ok(Ok(()))) {
-        return;
+    if matches!(come, Ok(Ok(true))) {
+        // Boxed, or each connection that only waits would have the size of one that is served.
+        Box::pin(serve_requests(shared, stream, guest, stop)).await;
     }
+}
+
+/// Waits until the head of a request has arrived, or as much as is looked at; false when the client has closed.
+async fn whole_head(stream: &TcpStream) -> io::Result<bool> {
+    let (mut seen, mut pause) = (0, HEAD_LOOK_MIN);
+    loop {
+        stream.readable().await?;
+        let (length, whole) = match stream.try_io(Interest::READABLE, || peek(stream)) {
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => continue,
+            looked => looked?,
+        };
+        if whole || length == 0 {
+            return Ok(whole);
+        }
+        // What has come stays where it is, so the kernel does not say when more does.
+        pause = if length > seen { HEAD_LOOK_MIN } else { (pause * 2).min(HEAD_LOOK_MAX) };
+        seen = length;
+        sleep(pause).await;
+    }
+}
+
+/// How many bytes have arrived, and whether they are a whole head or more than is looked at.
+fn peek(stream: &TcpStream) -> io::Result<(usize, bool)> {
+    let mut bytes = [0; HEAD_LOOKED_AT];
+    let (length, _) = rustix::net::recv(stream, &mut bytes, RecvFlags::PEEK)?;
+    let whole = length == bytes.len() || memchr::memmem::find(&bytes[..length], b"\r\n\r\n").is_some();
+    Ok((length, whole || memchr::memmem::find(&bytes[..length], b"\n\n").is_some()))
+}
+
+async fn serve_requests(
+    shared: Arc<Shared>,
+    stream: TcpStream,
+    guest: Arc<Guest>,
+    mut stop: watch::Receiver<bool>,
+) {
     let stream = Guarded::new(stream, guest.connection.clone());
     let service = service_fn(|request| exchange::respond(shared.clone(), guest.clone(), request));
     let connection = http1::Builder::new()
