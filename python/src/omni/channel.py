@@ -18,6 +18,12 @@ _COPIED_BYTES_MAX = 65536
 # Below the usual limits of open files, 1024 and 256.
 _HIGH_DESCRIPTORS = (1000, 240)
 
+#: Descriptors of our own that a tool's forks are not to have. What is executed does not inherit them anyway.
+_ours: "set[int]" = set()
+
+#: Never let go: what frees a mapping closes its descriptor, whose number may be a tool's by then.
+_mappings: list = []
+
 _exit = os._exit
 _close = os.close
 _write = os.write
@@ -195,10 +201,27 @@ def copy_high(fd: int, place: int) -> int:
     for base in _HIGH_DESCRIPTORS:
         if not _is_open(base + place):
             try:
-                return os.dup2(fd, base + place, inheritable=False)
+                copy = os.dup2(fd, base + place, inheritable=False)
+                break
             except OSError:  # above this process's limit of open files
                 continue
-    return os.dup(fd)
+    else:
+        copy = os.dup(fd)
+    _ours.add(copy)
+    return copy
+
+
+def _close_ours() -> None:
+    # In the child of a fork. What it copies itself afterwards is its own.
+    for fd in list(_ours):
+        try:
+            _close(fd)
+        except OSError:  # a tool has closed it
+            continue
+    _ours.clear()
+
+
+os.register_at_fork(after_in_child=_close_ours)
 
 
 def _is_open(fd: int) -> bool:
@@ -217,7 +240,19 @@ def map_page(descriptor: int) -> memoryview:
     """
     import mmap
 
-    mapping = mmap.mmap(descriptor, mmap.PAGESIZE)
+    if sys.version_info >= (3, 13):
+        mapping = mmap.mmap(descriptor, mmap.PAGESIZE, trackfd=False)
+    else:
+        # It keeps a copy of the descriptor, for resizing only: the lowest number that is free.
+        copy = os.dup(descriptor)
+        os.close(copy)
+        mapping = mmap.mmap(descriptor, mmap.PAGESIZE)
+        _mappings.append(mapping)
+        if os.path.sameopenfile(copy, descriptor):
+            os.close(copy)
     os.close(descriptor)
+    # A process that a tool forks could else write there which calls have begun.
+    if hasattr(mmap, "MADV_DONTFORK"):
+        mapping.madvise(mmap.MADV_DONTFORK)
     # A store into an aligned slot is one instruction; little-endian like every machine we run on.
     return memoryview(mapping).cast("Q")

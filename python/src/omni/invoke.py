@@ -216,7 +216,8 @@ class Caller:
         try:
             return prepare(target, checked=self._checked)
         finally:
-            self._page[_IMPORTING] = 0
+            if self._page is not None:  # else a fork has come back out of the import
+                self._page[_IMPORTING] = 0
 
     def answer(self, call: Call, value: object) -> bytes:
         """Word a return value as the call's result."""
@@ -456,6 +457,8 @@ class Caller:
     def _disarm(self) -> None:
         # In the child of a fork.
         self._armed = False
+        # The page is not mapped here.
+        self._page = None
         self.lock = self._channel.lock
         if self.elsewhere is None:
             self.elsewhere = {call_id: listener.address for call_id, listener in self._listeners.items()}

@@ -58,6 +58,8 @@ def take_signals() -> int:
 
     err = copy_high(2, 2)
     faulthandler.enable(err)
+    # A process that a tool forks has no such copy.
+    os.register_at_fork(after_in_child=lambda: faulthandler.enable(2))
     faulthandler.register(_signal.SIGUSR1, err)
     _signal.signal(_signal.SIGUSR2, lambda _number, _frame: None)
     return err
