@@ -7,7 +7,7 @@ use omni_call::ForkSettings;
 use serde::{Serialize, Serializer};
 use serde_json::{Map, Value};
 
-use crate::{Isolation, TempFolders};
+use crate::{Isolation, SharedBounds, TempFolders};
 
 /// The Python that runs the tools.
 #[derive(Clone, Debug)]
@@ -71,6 +71,8 @@ pub struct ExecConfig {
     pub temp: TempFolders,
     /// Its workers are kept for what a skill has in memory, so what a call leaves in the temporary folder stays as long.
     pub stateful: bool,
+    /// What this set of executors has together with others: `workers_max` and `spawned_max` hold for all of them.
+    pub shared: SharedBounds,
     /// Idle workers kept whatever happens. The first starts with the first call or at
     /// [`warm_up`](crate::Pool::warm_up). Default 1.
     pub workers_min: usize,
@@ -158,6 +160,7 @@ impl ExecConfig {
             isolation: Isolation::default(),
             temp: TempFolders::below("/tmp".into()),
             stateful: false,
+            shared: SharedBounds::default(),
             workers_min: 1,
             workers_max: 64,
             embedded_threads: 4,

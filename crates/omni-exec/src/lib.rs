@@ -19,6 +19,7 @@ mod failures;
 mod outcome;
 mod own_process;
 mod quarantine;
+mod shared_bounds;
 mod wear;
 mod worker;
 
@@ -42,5 +43,6 @@ pub use pool::Pool;
 pub use process::{Isolation, namespaces};
 pub use room::set_result_room;
 pub use runner::{AddressError, Listing, Runner, RunnerAddress, RunnerConfig, RunnerError};
+pub use shared_bounds::SharedBounds;
 pub use spawn::Spawn;
 pub use temp::TempFolders;

@@ -27,6 +27,8 @@ const BUSY: Ending = Ending::Busy { retry_after: Duration::from_secs(1) };
 /// How many calls of an executor run at once, and how many wait for that.
 pub(crate) struct Capacity {
     permits: Arc<Semaphore>,
+    /// Has no permits: only whether this executor is closed, where others go on with the same permits.
+    closed: Semaphore,
     waiting: AtomicUsize,
     waiting_max: usize,
 }
@@ -35,9 +37,11 @@ pub(crate) struct Capacity {
 pub(crate) type CapacityPermit = OwnedSemaphorePermit;
 
 impl Capacity {
-    pub(crate) fn new(config: &ExecConfig) -> Self {
+    /// `permits` are shared with the executors of other sets.
+    pub(crate) fn new(config: &ExecConfig, permits: Arc<Semaphore>) -> Self {
         Capacity {
-            permits: Arc::new(Semaphore::new(config.spawned_max)),
+            permits,
+            closed: Semaphore::new(0),
             waiting: AtomicUsize::new(0),
             waiting_max: config.queue_max,
         }
@@ -45,27 +49,32 @@ impl Capacity {
 
     /// Waits until the call may run, its deadline permitting. The error is how it ends otherwise.
     pub(crate) async fn acquire(&self, call: &Call) -> Result<CapacityPermit, Ending> {
-        if self.permits.is_closed() {
+        if self.closed.is_closed() {
             return Err(Ending::Shutdown);
         }
         if let Ok(permit) = Arc::clone(&self.permits).try_acquire_owned() {
             return Ok(permit);
         }
         let _waiting = Waiting::new(&self.waiting, self.waiting_max).ok_or(BUSY)?;
-        let permit = Arc::clone(&self.permits).acquire_owned();
-        let permit = match call.deadline.next() {
+        let permit = async {
+            tokio::select! {
+                biased;
+                _ = self.closed.acquire() => Err(Ending::Shutdown),
+                permit = Arc::clone(&self.permits).acquire_owned() => permit.map_err(|_| Ending::Shutdown),
+            }
+        };
+        match call.deadline.next() {
             None => permit.await,
             Some(at) => {
                 let permit = timeout_at(at.into(), permit).await;
                 permit.map_err(|_| waited_out(call, Instant::now()).unwrap_or(BUSY))?
             }
-        };
-        permit.map_err(|_| Ending::Shutdown)
+        }
     }
 
     /// Whoever waits, or comes later, is told that the server stops.
     pub(crate) fn close(&self) {
-        self.permits.close();
+        self.closed.close();
     }
 }
 

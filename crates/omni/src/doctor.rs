@@ -4,8 +4,8 @@ use std::io::Write;
 use std::path::Path;
 
 use anyhow::Result;
-use omni_call::shown_path;
-use omni_catalog::{Diagnostic, Severity};
+use omni_call::{Trust, shown_line, shown_path};
+use omni_catalog::{Diagnostic, Severity, Snapshot};
 use omni_exec::{ForkBorders, Isolation, namespaces};
 use serde_json::json;
 
@@ -89,6 +89,8 @@ pub(crate) fn run(arguments: &DoctorArguments, out: &mut Output) -> Result<u8> {
                 Ok(borders) => borders.reason.clone(),
                 Err(error) => Some(format!("{error:#}")),
             }),
+            "no_new_privileges": settings.isolation == Isolation::Auto,
+            "own_processes": own_processes(&snapshot),
             "root": places.root,
             "protected_within_root": within_root.json(),
             "skills_dir": places.skills,
@@ -155,11 +157,23 @@ pub(crate) fn run(arguments: &DoctorArguments, out: &mut Output) -> Result<u8> {
             Err(reason) => writeln!(
                 out,
                 "tools   run without namespaces of their own: {reason}\n  = note: a tool can see and signal the \
-                 server and other tools; a daemon that has emptied its environment can outlive its call"
+                 server and other tools, and read their workers' memory; a daemon that has emptied its environment can \
+                 outlive its call"
             )?,
         }
         if let Some(found) = &fork {
             write_fork(out, isolation.is_ok(), found)?;
+        }
+        if settings.isolation == Isolation::None {
+            writeln!(
+                out,
+                "  = note: set-user-id programs that a tool starts (`sudo`) gain their owner's rights"
+            )?;
+        }
+        let own = own_processes(&snapshot);
+        if !own.is_empty() {
+            let own: Vec<_> = own.iter().map(|skill| shown_line(skill)).collect();
+            writeln!(out, "trust   processes of their own: {}", own.join(", "))?;
         }
         let (skills, tools) =
             (plural(snapshot.skills().len(), "skill"), plural(snapshot.tool_count(), "tool"));
@@ -196,6 +210,12 @@ fn write_fork(out: &mut dyn Write, namespaces: bool, found: &Result<ForkBorders>
         Err(error) => writeln!(out, "fork    does not start: {error:#}")?,
     }
     Ok(())
+}
+
+/// The skills that share no process with others.
+fn own_processes(snapshot: &Snapshot) -> Vec<&str> {
+    let own = snapshot.skills().iter().filter(|skill| skill.trust == Trust::Own);
+    own.map(|skill| skill.folder.as_str()).collect()
 }
 
 /// Whether tools get process-id namespaces; the error says why not. Many machines have none, so it is no finding.

@@ -5,11 +5,11 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use anyhow::{Context, Result, bail};
-use omni_call::{BoxFuture, Call, Ending, EventSink, Executor, ExecutorKind, ForkSettings, Outcome};
+use omni_call::{BoxFuture, Call, Ending, EventSink, Executor, ExecutorKind, ForkSettings, Outcome, Trust};
 use omni_catalog::Snapshot;
 use omni_exec::{
-    Embedded, Environments, ExecConfig, Fork, ForkBorders, Isolation, Pool, ProcessLimits, Protected, Runner,
-    Spawn, TempFolders, WorkerLife,
+    Embedded, Environment, Environments, ExecConfig, Fork, ForkBorders, Isolation, Pool, ProcessLimits,
+    Protected, Runner, Spawn, TempFolders, WorkerLife,
 };
 use tokio::sync::OnceCell;
 
@@ -35,7 +35,7 @@ struct Ready {
     /// For tools that need nothing installed.
     common: Set,
     environments: Environments,
-    /// For those that do.
+    /// For those that do, and for skills that share with no other.
     sets: Arc<Sets>,
 }
 
@@ -132,7 +132,8 @@ impl Executors {
         // Parses all tools.
         let asking = move || snapshot.tools().filter(|tool| tool.spec.preload).collect::<Vec<_>>();
         for tool in tokio::task::spawn_blocking(asking).await.context("bug")? {
-            if tool.spec.requirements.is_none() {
+            // Others' workers import nothing of a skill that shares with none; its own do with its first call.
+            if tool.spec.requirements.is_none() && tool.spec.trust == Trust::Shared {
                 ready.common.pool.preload(&tool.spec);
             }
         }
@@ -195,8 +196,8 @@ impl Plan {
         let environments = self.environments(config.clone(), &python)?;
         let config = Arc::new(config);
         let instead = self.instead_of_runner;
-        let common = Set::new(python, Arc::clone(&config), self.cache.clone(), instead);
-        Ok(Ready { common, environments, sets: Sets::new(config, instead) })
+        let common = Set::new(python.clone(), Arc::clone(&config), self.cache.clone(), instead);
+        Ok(Ready { common, environments, sets: Sets::new(python, config, self.cache.clone(), instead) })
     }
 
     fn environments(&self, config: ExecConfig, python: &Python) -> Result<Environments> {
@@ -232,10 +233,40 @@ impl Plan {
 
 impl Ready {
     fn run<'a>(&'a self, call: Call, events: &'a mut dyn EventSink) -> BoxFuture<'a, Outcome> {
-        if call.spec.requirements.is_none() {
-            return self.common.run(call, events);
+        if call.spec.trust == Trust::Own && self.common.kind(&call) == ExecutorKind::Embedded {
+            let message = format!(
+                "`{}` is of a skill that says `trust: own`, and `embedded` is the server's own process, which all share",
+                call.spec.tool
+            );
+            let hint = "choose `executor: pool`, `fork` or `spawn`, or take `trust: own` out of its SKILL.md";
+            return Box::pin(std::future::ready(refuse(&call, message, hint.into())));
         }
-        Box::pin(self.run_with_requirements(call, events))
+        if call.spec.requirements.is_some() {
+            return Box::pin(self.run_with_requirements(call, events));
+        }
+        match self.own_skill(&call) {
+            None => self.common.run(call, events),
+            Some(_) => Box::pin(self.run_in(None, call, events)),
+        }
+    }
+
+    /// The skill that a call needs processes of its own for. One that keeps state has a worker of its own anyway.
+    fn own_skill<'a>(&self, call: &'a Call) -> Option<&'a str> {
+        let kept_apart = self.common.kind(call) == ExecutorKind::Pool && Pool::is_stateful(call);
+        (call.spec.trust == Trust::Own && !kept_apart).then_some(call.spec.skill.as_str())
+    }
+
+    /// Runs a call with the executors of an environment, and of its skill where that shares with no other.
+    async fn run_in(
+        &self,
+        environment: Option<&Arc<Environment>>,
+        call: Call,
+        events: &mut dyn EventSink,
+    ) -> Outcome {
+        match self.sets.of(environment, self.own_skill(&call)) {
+            Ok(set) => set.run(call, events).await,
+            Err(ending) => unstarted(&call, ending),
+        }
     }
 
     /// Runs a call in the environment that its tool needs.
@@ -243,7 +274,10 @@ impl Ready {
         let spec = Arc::clone(&call.spec);
         let Some(requirements) = spec.requirements.as_ref().filter(|needs| self.environments.wanted(needs))
         else {
-            return self.common.run(call, events).await;
+            return match self.own_skill(&call) {
+                None => self.common.run(call, events).await,
+                Some(_) => self.run_in(None, call, events).await,
+            };
         };
         if spec.executor == ExecutorKind::Embedded {
             let message = format!(
@@ -257,10 +291,7 @@ impl Ready {
             Ok(environment) => environment,
             Err(outcome) => return *outcome,
         };
-        match self.sets.of(&environment) {
-            Some(set) => set.run(call, events).await,
-            None => unstarted(&call, Ending::Shutdown),
-        }
+        self.run_in(Some(&environment), call, events).await
     }
 }
 

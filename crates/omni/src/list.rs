@@ -55,5 +55,6 @@ fn summary(tool: &Tool) -> Value {
         "file": tool.origin.file,
         "line": tool.origin.line,
         "executor": tool.spec.executor.name(),
+        "trust": tool.spec.trust.name(),
     })
 }

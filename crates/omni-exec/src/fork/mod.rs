@@ -45,7 +45,7 @@ impl Fork {
         Fork {
             cache: ForkCache::new(Arc::clone(&parents), config.idle_worker_ttl),
             parents,
-            capacity: Capacity::new(&config),
+            capacity: Capacity::new(&config, config.shared.forked(config.spawned_max)),
             children,
             config,
         }

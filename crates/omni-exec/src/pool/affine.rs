@@ -8,7 +8,7 @@ use omni_call::{Affinity, Call, Ending, EventSink, Outcome};
 
 use super::{Pool, RETRY_AFTER};
 use crate::outcome::unstarted;
-use crate::{ExecConfig, WorkerLife};
+use crate::{ExecConfig, SharedBounds, WorkerLife};
 
 /// How long a session's worker may be idle before it goes, and its state with it.
 const SESSION_IDLE_TTL: Duration = Duration::from_secs(30 * 60);
@@ -84,6 +84,8 @@ impl Affine {
         config.workers_max = 1;
         config.worker_life = WorkerLife::UNLIMITED;
         config.stateful = true;
+        // Bounded by how many of these pools there are.
+        config.shared = SharedBounds::default();
         // What all share stays for good; a session's worker goes when the session seems to be over.
         config.workers_min = usize::from(key.session.is_none());
         config.idle_worker_ttl = SESSION_IDLE_TTL;

@@ -10,6 +10,7 @@ use super::preload::NoWorker;
 use super::{Shared, State};
 use crate::failures::Failures;
 use crate::outcome::{start_failed, unstarted, waited_out};
+use crate::shared_bounds::WorkerPlace;
 use crate::wire::Mode;
 use crate::worker::{StartFailure, Worker};
 
@@ -97,14 +98,17 @@ pub(super) async fn keep(shared: Arc<Shared>) {
         state.queue.tend_lanes(now);
         let expired = refuse_expired(&mut state, now);
         let gone = state.let_go(&shared, now);
-        if state.wants_another(&shared, &memory, now) {
-            shared.start_worker(&mut state, Purpose::Wanted);
-        }
+        let refused =
+            state.wants_another(&shared, &memory, now) && !shared.start_worker(&mut state, Purpose::Wanted);
+        let ask = (refused && Shared::should_ask(&mut state, now)).then_some(state.workers);
         next = state.next_look(&shared, &mut memory, now);
         drop(state);
         // Neither under the lock: a waker may run anything, and dropping a worker kills it.
         expired.into_iter().for_each(std::task::Waker::wake);
         gone.into_iter().for_each(|worker| shared.dismiss(worker));
+        if let Some(workers) = ask {
+            shared.ask_for_place(workers);
+        }
     }
 }
 
@@ -134,6 +138,9 @@ impl State {
             || self.starting >= STARTING_MAX
             || self.failures.forbids(now).is_some()
         {
+            return false;
+        }
+        if (self.workers > 0 || self.queue.is_empty()) && shared.config.shared.is_contended(now) {
             return false;
         }
         if self.workers < shared.config.workers_min || (self.succession.renewing() && self.starting == 0) {
@@ -190,12 +197,16 @@ impl Shared {
         }
     }
 
-    /// Starts a worker in a task of its own.
-    pub(super) fn start_worker(self: &Arc<Self>, state: &mut State, purpose: Purpose) {
+    /// Starts a worker in a task of its own. False when all pools together have as many as they may.
+    pub(super) fn start_worker(self: &Arc<Self>, state: &mut State, purpose: Purpose) -> bool {
+        // The housekeeper starts with it, which tries again where there is no place.
+        self.runtime();
+        let Some(place) = self.config.shared.take_place(self.config.workers_max) else { return false };
+        state.asked = None;
         state.workers += 1;
         state.starting += 1;
         let serves = Arc::new(AtomicBool::new(false));
-        let seat = Seat { shared: Arc::clone(self), serves: Arc::clone(&serves) };
+        let seat = Seat { shared: Arc::clone(self), serves: Arc::clone(&serves), _place: place };
         let generation = state.succession.generation;
         let starting = Starting { shared: Arc::clone(self), serves, purpose, generation };
         self.runtime().spawn(async move {
@@ -205,6 +216,7 @@ impl Shared {
             };
             starting.done(result);
         });
+        true
     }
 
     fn start_failed(self: &Arc<Self>, failure: StartFailure) {
@@ -229,6 +241,8 @@ struct Seat {
     shared: Arc<Shared>,
     /// It has become ready.
     serves: Arc<AtomicBool>,
+    /// Among the workers of all pools; given free when no lock is held.
+    _place: WorkerPlace,
 }
 
 impl Drop for Seat {

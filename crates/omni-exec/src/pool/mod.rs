@@ -1,6 +1,7 @@
 //! A: calls in warm Python workers that are started when needed, kept, and killed when a call must end.
 
 mod affine;
+mod contender;
 mod house;
 mod lease;
 mod multiplex;
@@ -94,6 +95,10 @@ struct State {
     failures: Failures,
     quarantine: Quarantine,
     succession: Succession,
+    /// When other pools were asked for a place last.
+    asked: Option<Instant>,
+    /// Workers that go at the end of their call, so that another pool can have one.
+    give_up: usize,
     closing: bool,
 }
 
@@ -120,7 +125,7 @@ impl Pool {
     fn with(config: Arc<ExecConfig>, kind: Kind) -> Self {
         let children = Children::new(Arc::clone(&config));
         let preload = Arc::new(Preload::default());
-        Pool {
+        let pool = Pool {
             kind,
             multiplex: Multiplex::new(Arc::clone(&children), Arc::clone(&preload)),
             shared: Arc::new(Shared {
@@ -133,7 +138,14 @@ impl Pool {
                 runtime: OnceLock::new(),
                 cores: std::thread::available_parallelism().map_or(1, usize::from),
             }),
-        }
+        };
+        pool.shared.join();
+        pool
+    }
+
+    /// Whether a call goes to a worker that keeps the state of its skill, and so serves no other skill.
+    pub fn is_stateful(call: &Call) -> bool {
+        affine::Key::of(call).is_some()
     }
 
     /// Starts the workers that are kept anyway (`workers_min`), without waiting for them. Must be called on
@@ -141,7 +153,9 @@ impl Pool {
     pub fn warm_up(&self) {
         let mut state = self.shared.lock();
         while state.workers < self.shared.config.workers_min && !state.closing {
-            self.shared.start_worker(&mut state, Purpose::Wanted);
+            if !self.shared.start_worker(&mut state, Purpose::Wanted) {
+                return;
+            }
         }
     }
 
@@ -364,7 +378,11 @@ impl Shared {
             return;
         }
         state.finished += 1;
-        if self.takes_leave(&mut state, &mut worker) {
+        let gives_way = state.give_up > 0 && !state.queue.has_lane(worker.key);
+        if gives_way {
+            state.give_up -= 1;
+        }
+        if gives_way || self.takes_leave(&mut state, &mut worker) {
             drop(state);
             return self.dismiss(worker);
         }

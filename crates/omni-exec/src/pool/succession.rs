@@ -58,8 +58,11 @@ impl Shared {
             return true;
         }
         if !succession.coming && state.failures.forbids(now).is_none() {
-            succession.coming = true;
-            self.start_worker(state, Purpose::Successor);
+            if !self.start_worker(state, Purpose::Successor) {
+                // Other pools have the rest, so this one goes first.
+                return true;
+            }
+            state.succession.coming = true;
         }
         false
     }
@@ -96,12 +99,11 @@ impl Shared {
             let old = if state.workers == 0 || state.workers >= self.config.workers_max {
                 self.move_on(&mut state)
             } else {
-                if state.failures.forbids(Instant::now()).is_none() {
-                    self.start_worker(&mut state, Purpose::Wanted);
-                }
+                let full = state.failures.forbids(Instant::now()).is_none()
+                    && !self.start_worker(&mut state, Purpose::Wanted);
                 // The housekeeper tries again when the start fails.
                 self.house.notify_one();
-                Vec::new()
+                if full { self.move_on(&mut state) } else { Vec::new() }
             };
             (wanted, old)
         };

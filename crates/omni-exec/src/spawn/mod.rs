@@ -32,7 +32,11 @@ pub struct Spawn {
 impl Spawn {
     /// An executor without processes.
     pub fn new(config: Arc<ExecConfig>) -> Self {
-        Spawn { children: Children::new(Arc::clone(&config)), capacity: Capacity::new(&config), config }
+        Spawn {
+            children: Children::new(Arc::clone(&config)),
+            capacity: Capacity::new(&config, config.shared.spawned(config.spawned_max)),
+            config,
+        }
     }
 
     async fn run_once(&self, mut call: Call, events: &mut dyn EventSink) -> Outcome {

@@ -1,10 +1,11 @@
 //! The executors of each environment that is in use.
 
 use std::collections::HashMap;
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::{Duration, Instant};
 
-use omni_call::ExecutorKind;
+use omni_call::{Ending, ExecutorKind};
 use omni_exec::{Environment, ExecConfig, Interpreter};
 
 use crate::executors::Set;
@@ -14,17 +15,32 @@ use crate::python::Python;
 /// Their idle workers go much earlier.
 const IDLE_TTL: Duration = Duration::from_secs(600);
 
+/// Skills at most that have sets of their own at a time. Beyond, the one goes that was used longest ago.
+const OWN_MAX: usize = 64;
+
 /// The executors of all environments in use. Tools of different environments share no process.
 pub(crate) struct Sets {
+    /// For skills that need no environment and share with no other.
+    python: Python,
     config: Arc<ExecConfig>,
+    /// Where what that interpreter says of itself is remembered.
+    cache: PathBuf,
     /// See [`Executors::of_runner`](crate::executors::Executors::of_runner).
     instead_of_runner: Option<ExecutorKind>,
     state: Mutex<State>,
 }
 
+/// Who shares a set: the tools of one environment, and of one skill where that shares with no other.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+struct Key {
+    /// By name; `None` for the interpreter alone.
+    environment: Option<String>,
+    skill: Option<String>,
+}
+
 #[derive(Default)]
 struct State {
-    by_name: HashMap<String, InUse>,
+    by_key: HashMap<Key, InUse>,
     /// A task looks after those that are idle.
     tended: bool,
     closing: bool,
@@ -33,21 +49,26 @@ struct State {
 struct InUse {
     set: Arc<Set>,
     /// Keeps the environment from being removed.
-    _environment: Arc<Environment>,
+    _environment: Option<Arc<Environment>>,
     used: Instant,
 }
 
 impl Sets {
     /// `config` holds for the executors of every environment, but for the interpreter and how many idle
     /// workers are kept.
-    pub(crate) fn new(config: Arc<ExecConfig>, instead_of_runner: Option<ExecutorKind>) -> Arc<Self> {
-        Arc::new(Sets { config, instead_of_runner, state: Mutex::default() })
+    pub(crate) fn new(
+        python: Python,
+        config: Arc<ExecConfig>,
+        cache: PathBuf,
+        instead_of_runner: Option<ExecutorKind>,
+    ) -> Arc<Self> {
+        Arc::new(Sets { python, config, cache, instead_of_runner, state: Mutex::default() })
     }
 
     /// Has the calls that come from now on run skills as they are on disk: see
     /// [`Pool::renew`](omni_exec::Pool::renew).
     pub(crate) async fn renew(&self, changed: &impl Fn(&str) -> bool) {
-        let sets: Vec<Arc<Set>> = self.lock().by_name.values().map(|used| Arc::clone(&used.set)).collect();
+        let sets: Vec<Arc<Set>> = self.lock().by_key.values().map(|used| Arc::clone(&used.set)).collect();
         for set in sets {
             set.renew(changed).await;
         }
@@ -57,33 +78,56 @@ impl Sets {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The executors of an environment; `None` once the server is stopping.
-    pub(crate) fn of(self: &Arc<Self>, environment: &Arc<Environment>) -> Option<Arc<Set>> {
+    /// The executors for tools of an environment, or of the interpreter alone; with `skill` for those of one skill that
+    /// shares with no other. The error is how a call ends that cannot have them.
+    pub(crate) fn of(
+        self: &Arc<Self>,
+        environment: Option<&Arc<Environment>>,
+        skill: Option<&str>,
+    ) -> Result<Arc<Set>, Ending> {
+        let key = Key {
+            environment: environment.map(|environment| environment.name.clone()),
+            skill: skill.map(str::to_owned),
+        };
         let mut state = self.lock();
         if state.closing {
-            return None;
+            return Err(Ending::Shutdown);
         }
         if !state.tended {
             state.tended = true;
             tokio::spawn(tend(Arc::downgrade(self)));
         }
-        let in_use = state.by_name.entry(environment.name.clone()).or_insert_with(|| InUse {
+        if skill.is_some()
+            && !state.by_key.contains_key(&key)
+            && let Some(idle) = state.make_room()?
+        {
+            tokio::spawn(async move { idle.shut_down().await });
+        }
+        let in_use = state.by_key.entry(key).or_insert_with(|| InUse {
             set: Arc::new(self.set_for(environment)),
-            _environment: Arc::clone(environment),
+            _environment: environment.cloned(),
             used: Instant::now(),
         });
         in_use.used = Instant::now();
-        Some(Arc::clone(&in_use.set))
+        Ok(Arc::clone(&in_use.set))
     }
 
-    fn set_for(&self, environment: &Environment) -> Set {
+    fn set_for(&self, environment: Option<&Arc<Environment>>) -> Set {
+        // There may be many sets, each with processes of its own.
+        let config = ExecConfig { workers_min: 0, ..(*self.config).clone() };
+        let Some(environment) = environment else {
+            return Set::new(
+                self.python.clone(),
+                Arc::new(config),
+                self.cache.clone(),
+                self.instead_of_runner,
+            );
+        };
         let python = Python::at(environment.interpreter(), environment.made.python.clone());
         let config = ExecConfig {
             interpreter: Interpreter { path: environment.interpreter() },
             environment: Some(environment.folder.clone()),
-            // There may be many environments, each with processes of its own.
-            workers_min: 0,
-            ..(*self.config).clone()
+            ..config
         };
         Set::new(python, Arc::new(config), environment.folder.clone(), self.instead_of_runner)
     }
@@ -91,20 +135,20 @@ impl Sets {
     /// Takes out the sets that are idle since `before`. A call that runs holds its set.
     fn idle(&self, before: Instant) -> Vec<Arc<Set>> {
         let mut state = self.lock();
-        let idle: Vec<String> = state
-            .by_name
+        let idle: Vec<Key> = state
+            .by_key
             .iter()
             .filter(|(_, in_use)| in_use.used < before && Arc::strong_count(&in_use.set) == 1)
             .map(|(name, _)| name.clone())
             .collect();
-        idle.iter().filter_map(|name| state.by_name.remove(name)).map(|in_use| in_use.set).collect()
+        idle.iter().filter_map(|name| state.by_key.remove(name)).map(|in_use| in_use.set).collect()
     }
 
     pub(crate) async fn shut_down(&self) {
         let all: Vec<InUse> = {
             let mut state = self.lock();
             state.closing = true;
-            state.by_name.drain().map(|(_, in_use)| in_use).collect()
+            state.by_key.drain().map(|(_, in_use)| in_use).collect()
         };
         // All at once, so that together they take as long as the slowest.
         let ending: Vec<_> = all
@@ -115,6 +159,22 @@ impl Sets {
         for ended in ending {
             let _ = ended.await;
         }
+    }
+}
+
+impl State {
+    /// Takes out the set of one skill that was used longest ago and has nothing to do, where there are as many as there
+    /// may be.
+    fn make_room(&mut self) -> Result<Option<Arc<Set>>, Ending> {
+        let own = || self.by_key.iter().filter(|(key, _)| key.skill.is_some());
+        if own().count() < OWN_MAX {
+            return Ok(None);
+        }
+        let idle = own().filter(|(_, in_use)| Arc::strong_count(&in_use.set) == 1);
+        let Some(key) = idle.min_by_key(|(_, in_use)| in_use.used).map(|(key, _)| key.clone()) else {
+            return Err(Ending::Busy { retry_after: Duration::from_secs(1) });
+        };
+        Ok(self.by_key.remove(&key).map(|in_use| in_use.set))
     }
 }
 

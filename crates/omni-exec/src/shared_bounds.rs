@@ -1,0 +1,129 @@
+//! What all executors of a server have together, however many sets of them there are: how many workers, and how many
+//! processes that serve one call.
+
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
+use std::time::{Duration, Instant};
+
+use tokio::sync::Semaphore;
+
+/// A pool that has no worker asks again sooner than this.
+const CONTENDED_FOR: Duration = Duration::from_millis(300);
+
+/// Bounds that sets of executors share. Clones are one and the same.
+#[derive(Clone, Debug, Default)]
+pub struct SharedBounds(Arc<Inner>);
+
+#[derive(Debug, Default)]
+struct Inner {
+    workers: AtomicUsize,
+    /// When a pool without any worker asked for one last.
+    starved: Mutex<Option<Instant>>,
+    pools: Mutex<Vec<Weak<dyn Contender>>>,
+    forked: OnceLock<Arc<Semaphore>>,
+    spawned: OnceLock<Arc<Semaphore>>,
+}
+
+/// A pool that has workers among those of all.
+pub(crate) trait Contender: Send + Sync + std::fmt::Debug {
+    /// What it has; `None` when it is closed.
+    fn holding(&self) -> Option<Holding>;
+    /// Lets its idle worker go that was used longest ago. False when none is idle any more.
+    fn give_up_idle(&self) -> bool;
+    /// Lets a worker go as soon as its call has ended.
+    fn give_up_next(&self);
+    /// A place has come free.
+    fn place_free(&self);
+}
+
+/// What a pool has.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Holding {
+    pub(crate) workers: usize,
+    /// It keeps so many that are idle.
+    pub(crate) workers_min: usize,
+    /// Since when its idle worker is idle that was used longest ago.
+    pub(crate) idle_since: Option<Instant>,
+}
+
+/// A worker's place among those of all pools. Dropping it gives it free, and tells all pools.
+pub(crate) struct WorkerPlace(SharedBounds);
+
+impl SharedBounds {
+    fn pools(&self) -> MutexGuard<'_, Vec<Weak<dyn Contender>>> {
+        self.0.pools.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(crate) fn join(&self, pool: Weak<dyn Contender>) {
+        let mut pools = self.pools();
+        pools.retain(|pool| pool.strong_count() > 0);
+        pools.push(pool);
+    }
+
+    fn others(&self, than: *const ()) -> Vec<(Arc<dyn Contender>, Holding)> {
+        // Upgraded under the lock and looked at without it: what looks takes locks of its own.
+        let pools: Vec<_> = self.pools().iter().filter_map(Weak::upgrade).collect();
+        pools
+            .into_iter()
+            .filter(|pool| !std::ptr::eq(Arc::as_ptr(pool).cast::<()>(), than))
+            .filter_map(|pool| pool.holding().map(|holding| (pool, holding)))
+            .collect()
+    }
+
+    /// A place for one more worker where there may be `max` in all.
+    pub(crate) fn take_place(&self, max: usize) -> Option<WorkerPlace> {
+        let taken = self.0.workers.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |workers| {
+            (workers < max).then_some(workers + 1)
+        });
+        taken.is_ok().then(|| WorkerPlace(self.clone()))
+    }
+
+    /// Whether the next place that comes free is for a pool that has calls and no worker. Others would else take it first:
+    /// they are told of it too.
+    pub(crate) fn is_contended(&self, now: Instant) -> bool {
+        let starved = *self.0.starved.lock().unwrap_or_else(PoisonError::into_inner);
+        starved.is_some_and(|starved| now < starved + CONTENDED_FOR)
+    }
+
+    /// Has another pool than `own`, which has calls waiting and `workers` workers, let one of its workers go: an idle
+    /// one, else the next to end its call in the pool that has most. A pool with workers of its own is given others' only
+    /// until they have equally many. To be called with no lock held.
+    pub(crate) fn make_room(&self, own: *const (), workers: usize) {
+        if workers == 0 {
+            *self.0.starved.lock().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now());
+        }
+        let others = self.others(own);
+        let mut idle: Vec<_> = others
+            .iter()
+            .filter(|(_, has)| workers == 0 || has.workers > has.workers_min)
+            .filter_map(|(pool, has)| Some((has.idle_since?, pool)))
+            .collect();
+        idle.sort_by_key(|(since, _)| *since);
+        if idle.into_iter().any(|(_, pool)| pool.give_up_idle()) {
+            return;
+        }
+        let enough = if workers == 0 { 1 } else { workers + 2 };
+        let most = others.iter().filter(|(_, has)| has.workers >= enough).max_by_key(|(_, has)| has.workers);
+        if let Some((pool, _)) = most {
+            pool.give_up_next();
+        }
+    }
+
+    /// Calls of all forking executors that may run at once.
+    pub(crate) fn forked(&self, max: usize) -> Arc<Semaphore> {
+        Arc::clone(self.0.forked.get_or_init(|| Arc::new(Semaphore::new(max))))
+    }
+
+    /// The same for processes that are started from nothing.
+    pub(crate) fn spawned(&self, max: usize) -> Arc<Semaphore> {
+        Arc::clone(self.0.spawned.get_or_init(|| Arc::new(Semaphore::new(max))))
+    }
+}
+
+impl Drop for WorkerPlace {
+    fn drop(&mut self) {
+        self.0.0.workers.fetch_sub(1, Ordering::Relaxed);
+        let pools: Vec<_> = self.0.pools().iter().filter_map(Weak::upgrade).collect();
+        pools.iter().for_each(|pool| pool.place_free());
+    }
+}
