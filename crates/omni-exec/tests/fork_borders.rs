@@ -233,3 +233,41 @@ async fn a_parent_that_dies_takes_no_call_along_and_leaves_nothing() {
     wait_until("what the old parent has left to end", || lab.processes().len() == 1).await;
     lab.finish().await;
 }
+
+#[tokio::test]
+async fn what_stands_between_forked_calls_is_told() {
+    let (lab, fork) = Lab::fork_to_renew(|_| {});
+    let borders = fork.borders().await.expect("a fork parent starts");
+    assert!(borders.hides && borders.reason.is_some(), "{borders:?}");
+    lab.finish().await;
+    if Lab::isolated(ProcessKind::FORK).is_none() {
+        return;
+    }
+    let (lab, fork) = Lab::fork_to_renew(|config| config.isolation = omni_exec::Isolation::Auto);
+    let borders = fork.borders().await.expect("a fork parent starts");
+    assert_eq!(borders, omni_exec::ForkBorders { reason: None, hides: true });
+    lab.finish().await;
+}
+
+#[tokio::test]
+async fn a_python_without_ctypes_forks_all_the_same_and_says_what_is_open() {
+    let package = tempfile::tempdir().expect("a temporary folder");
+    let ours = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../python/src/omni");
+    let copied = std::process::Command::new("cp").arg("-r").arg(ours).arg(package.path()).status();
+    assert!(copied.is_ok_and(|status| status.success()));
+    std::fs::write(package.path().join("ctypes.py"), "raise ImportError('none here')\n")
+        .expect("the copy can be written to");
+    let (lab, fork) = Lab::fork_to_renew(|config| {
+        config.package_dir = package.path().to_owned();
+        config.isolation = omni_exec::Isolation::Auto;
+    });
+    let borders = fork.borders().await.expect("a fork parent starts");
+    assert!(!borders.hides, "{borders:?}");
+    assert!(borders.reason.is_some_and(|reason| reason.contains("`ctypes`") && reason.contains("none here")));
+    // `tools.py` imports what is not there.
+    lab.edit(1);
+    for _ in 0..3 {
+        assert_eq!(lab.call_in("edited.py", "version").value().await, 1);
+    }
+    lab.finish().await;
+}
