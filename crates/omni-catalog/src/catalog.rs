@@ -12,13 +12,13 @@ use omni_call::ExecutorKind;
 use crate::change::Plan;
 use crate::described::{self, Described, NotAList};
 use crate::known::{self, Dirt, Known, KnownSkill};
-use crate::listing::Listed;
+use crate::listing::carries;
 use crate::manifest::{self, Manifest};
 use crate::record::Record;
 use crate::sealed::{self, Magic};
 use crate::served::{self, Around, Carries, Served, ServedTool};
 use crate::store::Store;
-use crate::{Diagnostic, Origin, Severity, Snapshot, folder, rescan};
+use crate::{Diagnostic, Exclude, Origin, Severity, Snapshot, folder, rescan};
 
 /// Where the skills are, and where what was read from them may be kept.
 #[derive(Clone, Debug)]
@@ -45,6 +45,7 @@ pub struct Catalog {
     default_executor: ExecutorKind,
     store: Store,
     cached: bool,
+    exclude: Exclude,
     current: ArcSwap<Snapshot>,
     /// One refresh at a time; readers of the snapshot never wait for it.
     refreshing: Mutex<()>,
@@ -142,6 +143,7 @@ impl Catalog {
             default_executor,
             store,
             cached: is_cached,
+            exclude: Exclude::default(),
             current,
             refreshing: Mutex::default(),
         })
@@ -172,9 +174,25 @@ impl Catalog {
             default_executor: ExecutorKind::Runner,
             store,
             cached: is_cached,
+            exclude: Exclude::default(),
             current,
             refreshing: Mutex::default(),
         })
+    }
+
+    /// The same catalogue with some tools and skills left out of every snapshot. What is kept in the cache has them all.
+    pub fn excluding(mut self, exclude: Exclude) -> Catalog {
+        self.exclude = exclude;
+        if !self.exclude.is_empty() {
+            let all = self.snapshot();
+            self.current.store(Arc::new(self.seen(all.served().clone())));
+        }
+        self
+    }
+
+    /// The snapshot of a served form, without what is left out.
+    fn seen(&self, served: Served) -> Snapshot {
+        Snapshot::new(self.exclude.apply(served), Arc::clone(&self.skills_dir), self.default_executor)
     }
 
     /// Makes the snapshot what `list` says: `{"tools":[…]}`, MCP's tool objects with a member `omni` more. A
@@ -205,7 +223,7 @@ impl Catalog {
             let too_large = || CatalogError::TooLarge { path: self.skills_dir.to_path_buf() };
             let file = Bytes::from(served::encode(&tools, around).map_err(|_| too_large())?);
             let served = Served::decode(file.clone()).ok_or_else(too_large)?;
-            let after = Snapshot::new(served, Arc::clone(&self.skills_dir), self.default_executor);
+            let after = self.seen(served);
             refreshed.skills = skills.len();
             refreshed.replaced = true;
             refreshed.changed = after.version() != before.version();
@@ -302,7 +320,7 @@ impl Catalog {
 
     fn take_up(&self, before: &Snapshot, built: Built) -> Refreshed {
         let Built { manifest, manifest_differs, served, served_file, known, mut refreshed } = built;
-        let after = Snapshot::new(served, Arc::clone(&self.skills_dir), self.default_executor);
+        let after = self.seen(served);
         refreshed.replaced = after.content() != before.content();
         refreshed.changed = after.version() != before.version();
         if manifest_differs || refreshed.replaced {
@@ -455,16 +473,4 @@ fn name_twice(name: &str, first: &str, record: &Record<'_>, detail: &str) -> Dia
         ),
         help: Some("rename one of the two, or drop `flat: true` from one skill's front matter".to_owned()),
     }
-}
-
-fn carries(tools: &[ServedTool<'_>]) -> Carries {
-    let mut all = Carries::default();
-    for tool in tools {
-        let Ok(listed) = serde_json::from_str::<Listed<'_>>(tool.listing) else { continue };
-        let one = listed.carries();
-        all.annotations |= one.annotations;
-        all.structured |= one.structured;
-        all.icons |= one.icons;
-    }
-    all
 }

@@ -15,6 +15,7 @@ mod validate;
 
 mod change;
 mod described;
+mod exclude;
 mod folder;
 mod front_matter;
 mod listing;
@@ -43,6 +44,7 @@ pub use catalog::{Catalog, CatalogConfig, CatalogError, DescribeError, Refreshed
 pub use change::{Change, ChangeKind, Plan};
 pub use described::NotAList;
 pub use diagnostic::{Diagnostic, Severity};
+pub use exclude::Exclude;
 pub use skill::Skill;
 pub use snapshot::{ListShape, Page, Snapshot};
 pub use tool::{Origin, Tool};

@@ -6,7 +6,7 @@ use serde_json::value::RawValue;
 use serde_json::{Map, Value};
 
 use crate::ListShape;
-use crate::served::Carries;
+use crate::served::{Carries, ServedTool};
 
 /// What is written for one tool, in this order.
 #[derive(Debug, Serialize)]
@@ -71,6 +71,18 @@ impl Listed<'_> {
             self.annotations = None;
         }
     }
+}
+
+pub(crate) fn carries(tools: &[ServedTool<'_>]) -> Carries {
+    let mut all = Carries::default();
+    for tool in tools {
+        let Ok(listed) = serde_json::from_str::<Listed<'_>>(tool.listing) else { continue };
+        let one = listed.carries();
+        all.annotations |= one.annotations;
+        all.structured |= one.structured;
+        all.icons |= one.icons;
+    }
+    all
 }
 
 /// Whether `shape` shows everything that a list with `carries` has.

@@ -76,6 +76,10 @@ impl Snapshot {
         &self.served.content
     }
 
+    pub(crate) fn served(&self) -> &Served {
+        &self.served
+    }
+
     pub fn tool_count(&self) -> usize {
         self.served.tool_count()
     }

@@ -6,6 +6,7 @@
 mod build;
 mod installer;
 mod said;
+mod sources;
 mod store;
 
 use std::collections::HashMap;
@@ -47,6 +48,9 @@ pub struct EnvironmentConfig {
     pub uv: Option<PathBuf>,
     /// Further words for the installer: where packages come from.
     pub install_args: Vec<String>,
+    /// Why nothing may be built from source, and nothing taken from an address that a skill names; the text is what to
+    /// do about it. Either runs what the skill's author chose, before any call. `None` allows both.
+    pub builds_refused: Option<String>,
     /// How long making one may take. Default 10 min.
     pub timeout: Duration,
 }
@@ -134,7 +138,9 @@ enum Found {
 impl Environments {
     pub fn new(config: EnvironmentConfig) -> Self {
         // Limits are for what tools do; an installer is not one.
-        let mut base = ExecConfig { limits: ProcessLimits::default(), ..config.base.clone() };
+        // Nor has it a use for what tools are given of the environment, which may be secrets.
+        let mut base =
+            ExecConfig { limits: ProcessLimits::default(), env_allowed: Vec::new(), ..config.base.clone() };
         base.root.clone_from(&config.folder);
         let children = Children::new(Arc::new(base));
         Environments { shared: Arc::new(Shared { config, children, state: Mutex::default() }) }
@@ -164,9 +170,24 @@ impl Environments {
         }
     }
 
+    /// Whether packages may be built from source.
+    pub fn may_build(&self) -> bool {
+        self.shared.config.builds_refused.is_none()
+    }
+
+    /// The dependencies that come from an address instead of an index, without passwords.
+    pub fn own_sources(&self, requirements: &Requirements) -> Vec<String> {
+        let own =
+            requirements.dependencies.iter().filter(|dependency| sources::address(dependency).is_some());
+        own.map(|dependency| said::without_passwords(dependency).into_owned()).collect()
+    }
+
     /// Why the environment for these requirements cannot be made, as far as that is known beforehand.
-    pub fn obstacle(&self, requirements: &Requirements) -> Option<EnvironmentError> {
-        build::check_python(&self.shared.config, requirements).err().map(|failure| (&failure).into())
+    pub fn obstacle(&self, requirements: &Requirements, skill_dir: &Path) -> Option<EnvironmentError> {
+        let config = &self.shared.config;
+        let allowed = build::check_python(config, requirements)
+            .and_then(|()| build::check_sources(config, requirements, skill_dir));
+        allowed.err().map(|failure| (&failure).into())
     }
 
     /// The environment for a call. Makes it when it is not there, and waits for it within the call's total time

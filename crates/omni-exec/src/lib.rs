@@ -40,7 +40,7 @@ pub use fork::{Fork, ForkBorders};
 pub use launch::{launch, raise_descriptor_limit};
 pub use policy::Governed;
 pub use pool::Pool;
-pub use process::{Isolation, namespaces};
+pub use process::{Isolation, namespaces, path_folders};
 pub use room::set_result_room;
 pub use runner::{AddressError, Listing, Runner, RunnerAddress, RunnerConfig, RunnerError};
 pub use shared_bounds::SharedBounds;

@@ -32,6 +32,8 @@ pub(crate) enum Command {
     Sync(SyncArguments),
     /// Report everything that is wrong with the skills or with this machine
     Doctor(DoctorArguments),
+    /// Let the settings and skills found in a folder be obeyed, or list and revoke that
+    Trust(TrustArguments),
     /// Print the folder of the Python package in this binary, for PYTHONPATH
     PythonPath(PythonPathArguments),
     /// Load a Python into this process, say what that costs, and end; omni starts this by itself
@@ -253,6 +255,9 @@ pub(crate) struct SyncArguments {
     /// Write nothing; show what would change
     #[arg(long)]
     pub(crate) dry_run: bool,
+    /// Build packages from source, and take them from addresses that skills name, also for skills that are not trusted
+    #[arg(long, conflicts_with_all = ["check", "dry_run"])]
+    pub(crate) allow_build: bool,
     /// Remove the environments that no skill needs any more
     #[arg(long, conflicts_with_all = ["check", "dry_run"])]
     pub(crate) prune: bool,
@@ -268,6 +273,21 @@ pub(crate) struct DoctorArguments {
     /// Exit 1 on any warning or error
     #[arg(long)]
     pub(crate) strict: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct TrustArguments {
+    /// An omni.toml, a folder of skills, or a folder that has either [default: the current folder]
+    pub(crate) path: Option<PathBuf>,
+    /// Show what is trusted
+    #[arg(long, conflicts_with_all = ["path", "revoke"])]
+    pub(crate) list: bool,
+    /// Take trust back; exit 1 when there is none
+    #[arg(long)]
+    pub(crate) revoke: bool,
+    /// Print JSON
+    #[arg(long)]
+    pub(crate) json: bool,
 }
 
 #[derive(Debug, Args)]

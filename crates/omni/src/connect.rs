@@ -54,7 +54,7 @@ fn table(rows: &[(&str, String)]) -> String {
 }
 
 /// A path as a shell reads it back.
-fn quoted(path: &Path) -> String {
+pub(crate) fn quoted(path: &Path) -> String {
     let text = path.to_string_lossy();
     let plain = |c: char| c.is_ascii_alphanumeric() || "/._-+=:@%".contains(c);
     if text.chars().all(plain) {

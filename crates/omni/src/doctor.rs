@@ -44,6 +44,8 @@ pub(crate) fn run(arguments: &DoctorArguments, out: &mut Output) -> Result<u8> {
     let isolation = isolation(settings.isolation);
     let fork = python.is_ok().then(|| executors::fork_borders(&places, &settings));
     let mut counts = Counts::of(&snapshot);
+    let untrusted = places.standing.findings();
+    untrusted.iter().for_each(|(severity, ..)| counts.add(*severity));
     if python.is_err() {
         counts.add(Severity::Error);
     }
@@ -57,7 +59,7 @@ pub(crate) fn run(arguments: &DoctorArguments, out: &mut Output) -> Result<u8> {
     }
     let wanted = python.is_ok() && environments::any(&snapshot, &places);
     let environments = if wanted {
-        let environments = executors::environments(&places, &settings)?;
+        let environments = executors::environments(&places, &settings, false)?;
         Some(Report::of(&snapshot, &environments, &places.skills))
     } else {
         None
@@ -78,6 +80,7 @@ pub(crate) fn run(arguments: &DoctorArguments, out: &mut Output) -> Result<u8> {
             "embedding_error": embedding.as_ref().and_then(|tried| tried.as_ref().err()),
             "runner": runner.as_ref().and_then(|asked| asked.as_ref().ok()),
             "runner_error": runner.as_ref().and_then(|asked| asked.as_ref().err()),
+            "trust": places.standing.json(),
             "isolation": if isolation.is_ok() { "namespaces" } else { "none" },
             "isolation_reason": isolation.as_ref().err(),
             "fork_isolation": fork.as_ref().map(|found| match found {
@@ -108,6 +111,10 @@ pub(crate) fn run(arguments: &DoctorArguments, out: &mut Output) -> Result<u8> {
                 None => shown_path(&reading::shown(&places.skills, &finding.file)),
             };
             writeln!(out, "{}\n", Diagnostic { file, ..finding.clone() })?;
+        }
+        for (severity, message, help) in &untrusted {
+            let severity = if *severity == Severity::Note { "note" } else { "warning" };
+            writeln!(out, "{severity}[trust]: {message}\n  = help: {help}\n")?;
         }
         match &python {
             Ok(python) => writeln!(out, "python  {} ({})", python.version, shown_path(&python.executable))?,

@@ -26,8 +26,7 @@ pub(crate) fn folder(cache: &Path) -> PathBuf {
 /// The program `uv`: the one that is named, else one that is found.
 pub(crate) fn uv(settings: &EnvironmentSettings) -> Result<Option<PathBuf>> {
     let Some(named) = &settings.uv else {
-        let path = std::env::var_os("PATH").unwrap_or_default();
-        let folders: Vec<PathBuf> = std::env::split_paths(&path).collect();
+        let folders = omni_exec::path_folders();
         return Ok(omni_exec::find_uv(&folders, Home::folder().as_deref()));
     };
     match python::locate(named) {
@@ -36,10 +35,12 @@ pub(crate) fn uv(settings: &EnvironmentSettings) -> Result<Option<PathBuf>> {
     }
 }
 
-/// The environments below `cache`, made with what `settings` say. Starts nothing.
+/// The environments below `cache`, made with what `settings` say. `builds_refused` is what to do about it where nothing
+/// may be built from source. Starts nothing.
 pub(crate) fn open(
     cache: &Path,
     settings: &EnvironmentSettings,
+    builds_refused: Option<String>,
     base: ExecConfig,
     python: &Python,
 ) -> Result<Environments> {
@@ -52,6 +53,7 @@ pub(crate) fn open(
         python_version,
         uv,
         install_args: settings.install_args.clone(),
+        builds_refused,
         timeout: settings.timeout,
     }))
 }

@@ -72,11 +72,25 @@ struct Plan {
     isolation: Isolation,
     /// What runs tools that ask for a runner, where this process is one.
     instead_of_runner: Option<ExecutorKind>,
+    trust: SkillsTrust,
+}
+
+/// Whether the skills may do more than run when they are called, and how that is had.
+#[derive(Clone)]
+struct SkillsTrust {
+    trusted: bool,
+    command: String,
 }
 
 /// The environments that skills need, for the commands that run no tool. Finds Python, and starts nothing else.
-pub(crate) fn environments(places: &Places, settings: &RunSettings) -> Result<Environments> {
-    let plan = Plan::new(places, settings);
+/// `allow_build` allows what only trusted skills have: to be built from source, and to come from addresses of their own.
+pub(crate) fn environments(
+    places: &Places,
+    settings: &RunSettings,
+    allow_build: bool,
+) -> Result<Environments> {
+    let mut plan = Plan::new(places, settings);
+    plan.trust.trusted |= allow_build;
     let (python, config) = plan.config()?;
     plan.environments(config, &python)
 }
@@ -123,12 +137,16 @@ impl Executors {
 
     /// Finds Python and starts the first workers, so that no call has to wait for it. Where a runner runs the tools,
     /// the first that names another executor sees to that.
-    /// They import what the skills of the snapshot want imported.
+    /// They import what the skills of the snapshot want imported, where the user has trusted these: importing runs them.
     pub(crate) async fn warm_up(&self, snapshot: Arc<Snapshot>) -> Result<()> {
         if self.runner.is_some() {
             return Ok(());
         }
         let ready = self.make_ready().await?;
+        if !self.plan.trust.trusted {
+            ready.common.pool.warm_up();
+            return Ok(());
+        }
         // Parses all tools.
         let asking = move || snapshot.tools().filter(|tool| tool.spec.preload).collect::<Vec<_>>();
         for tool in tokio::task::spawn_blocking(asking).await.context("bug")? {
@@ -142,9 +160,9 @@ impl Executors {
     }
 
     /// Makes the environments that the tools want, so that no call has to wait for them either; with a runner, calls
-    /// do.
+    /// do, and for skills that nobody has trusted.
     pub(crate) async fn prepare_environments(&self, snapshot: Arc<Snapshot>) {
-        if self.runner.is_some() {
+        if self.runner.is_some() || !self.plan.trust.trusted {
             return;
         }
         let look = {
@@ -188,6 +206,10 @@ impl Plan {
             environments: settings.environments.clone(),
             isolation: settings.isolation,
             instead_of_runner: None,
+            trust: SkillsTrust {
+                trusted: places.standing.skills_trusted(),
+                command: places.standing.trust_skills(),
+            },
         }
     }
 
@@ -201,7 +223,7 @@ impl Plan {
     }
 
     fn environments(&self, config: ExecConfig, python: &Python) -> Result<Environments> {
-        environments::open(&self.cache, &self.environments, config, python)
+        environments::open(&self.cache, &self.environments, self.trust.builds_refused(), config, python)
     }
 
     fn config(&self) -> Result<(Python, ExecConfig)> {
@@ -228,6 +250,24 @@ impl Plan {
         config.isolation = self.isolation;
         config.temp = TempFolders::below(std::env::temp_dir());
         Ok((python, config))
+    }
+}
+
+impl SkillsTrust {
+    /// What to do about it where nothing may be built from source for these skills.
+    fn builds_refused(&self) -> Option<String> {
+        let hint =
+            || format!("`omni sync --allow-build` makes it once, or `{}` trusts these skills", self.command);
+        (!self.trusted).then(hint)
+    }
+
+    /// The answer to a call that would run inside the server.
+    fn refuse(&self, call: &Call) -> Outcome {
+        let message = format!(
+            "`{}` would run inside the server, and its skills were found in the working folder and are not trusted",
+            call.spec.tool
+        );
+        refuse(call, message, format!("`{}` allows it from the next start on", self.command))
     }
 }
 
@@ -389,6 +429,9 @@ impl Executor for Executors {
     fn run<'a>(&'a self, call: Call, events: &'a mut dyn EventSink) -> BoxFuture<'a, Outcome> {
         if let Some(runner) = self.runner.as_ref().filter(|_| call.spec.executor == ExecutorKind::Runner) {
             return runner.run(call, events);
+        }
+        if call.spec.executor == ExecutorKind::Embedded && !self.plan.trust.trusted {
+            return Box::pin(std::future::ready(self.plan.trust.refuse(&call)));
         }
         if let Some(ready) = self.ready.get() {
             return ready.run(call, events);

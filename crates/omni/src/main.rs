@@ -29,6 +29,7 @@ mod skill_library;
 mod streams;
 mod sync;
 mod terminal;
+mod trust;
 
 use std::fs::File;
 use std::io::{self, Write as _};
@@ -112,6 +113,7 @@ fn run(command: &Command) -> anyhow::Result<u8> {
         Command::Describe(arguments) => describe::run(arguments, &mut out),
         Command::Sync(arguments) => sync::run(arguments, &mut out),
         Command::Doctor(arguments) => doctor::run(arguments, &mut out),
+        Command::Trust(arguments) => trust::run(arguments, &mut out),
         Command::PythonPath(arguments) => python_path::run(arguments, &mut out),
         Command::EmbedCheck(arguments) => embed_check::run(arguments, &mut out),
     }?;

@@ -37,6 +37,9 @@ pub(crate) fn run(arguments: &McpArguments) -> Result<u8> {
     let settings = RunSettings::resolve(&arguments.run, &places.file)?;
     let executors = Executors::new(&places, &settings);
     let kept = server(&places, &settings, &executors)?;
+    if let Some(announcement) = places.standing.announcement().filter(|_| places.lister().is_none()) {
+        say(&announcement);
+    }
     let runtime = runtime()?;
     let served = runtime.block_on(async {
         let stop = stop_on_signal()?;

@@ -95,10 +95,18 @@ fn remember<T: Serialize>(cache: &Path, name: &str, stamp: Vec<String>, answer: 
 /// What the answer depends on: the program, and the variables by which version managers choose.
 fn stamp(command: &Path) -> Vec<String> {
     let variable = |name: &str| std::env::var(name).unwrap_or_default();
-    let here = std::env::current_dir().map(|here| shown_path(&here)).unwrap_or_default();
     let mut stamp = file_stamp(command);
-    stamp.extend([variable("PYENV_VERSION"), variable("ASDF_PYTHON_VERSION"), here]);
+    stamp.extend([variable("PYENV_VERSION"), variable("ASDF_PYTHON_VERSION")]);
     stamp
+}
+
+/// A program of ours or an interpreter, to be asked something. Not from the working folder: what a version manager puts
+/// on the `PATH` would obey files there (`.python-version`), and so let the project choose what is started.
+fn asked(program: &Path) -> Command {
+    let mut command = Command::new(program);
+    let path = std::env::join_paths(omni_exec::path_folders()).unwrap_or_default();
+    command.current_dir("/").env("PATH", path).stdin(Stdio::null());
+    command
 }
 
 /// A program's path, and what changes when another one is put in its place.
@@ -110,13 +118,12 @@ fn file_stamp(program: &Path) -> Vec<String> {
     vec![shown_path(program), file]
 }
 
-/// The program a name or path leads to.
+/// The program a name or path leads to. A name is not looked for in the working folder, whatever the `PATH` says.
 pub(crate) fn locate(name: &Path) -> Option<PathBuf> {
     if name.components().count() > 1 {
         return std::path::absolute(name).ok().filter(|path| path.is_file());
     }
-    let path = std::env::var_os("PATH")?;
-    std::env::split_paths(&path).map(|dir| dir.join(name)).find(|path| path.is_file())
+    omni_exec::path_folders().into_iter().map(|dir| dir.join(name)).find(|path| path.is_file())
 }
 
 const ASK: &str = "
@@ -132,9 +139,8 @@ print(json.dumps({'tag': sys.implementation.cache_tag, 'folders': folders}))
 ";
 
 fn ask(command: &Path) -> Result<Python> {
-    let output = Command::new(command)
+    let output = asked(command)
         .args(["-I", "-c", ASK])
-        .stdin(Stdio::null())
         .output()
         .with_context(|| format!("`{}` could not be started", shown_path(command)))?;
     let text = String::from_utf8_lossy(&output.stdout);

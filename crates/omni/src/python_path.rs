@@ -2,7 +2,7 @@
 //! package that the way back needs.
 
 use std::ffi::OsString;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use anyhow::{Context, Result, bail};
@@ -46,11 +46,12 @@ pub(crate) fn run(arguments: &PythonPathArguments, out: &mut Output) -> Result<u
 
 /// Makes the environment, as one is made for a skill. It is there at once where it has been made before.
 fn prepare(arguments: &PythonPathArguments, cache: &Path) -> Result<Arc<Environment>> {
-    let folders = FolderArguments { cache_dir: Some(cache.to_owned()), ..FolderArguments::default() };
+    let config = std::env::var_os("OMNI_CONFIG").map(PathBuf::from);
+    let folders = FolderArguments { cache_dir: Some(cache.to_owned()), config, ..FolderArguments::default() };
     let places = Places::resolve(&PlaceArguments { folders, runner: RunnerArguments::default() })?;
     let work = WorkArguments { python: arguments.python.clone(), ..WorkArguments::default() };
     let settings = RunSettings::resolve(&RunArguments { work, ..RunArguments::default() }, &places.file)?;
-    let environments = executors::environments(&places, &settings)?;
+    let environments = executors::environments(&places, &settings, true)?;
     let requirements = Requirements {
         key: format!("omni-{}", MCP_PACKAGE.replace("==", "-")),
         source: RequirementsSource::Script,

@@ -40,6 +40,9 @@ pub(crate) fn run(arguments: &RunnerServeArguments, out: &mut dyn Write) -> Resu
     // The same file may tell a server here that this very runner runs its tools.
     places.runner = None;
     let run = RunArguments { work: arguments.work.clone(), ..RunArguments::default() };
+    if let Some(announcement) = places.standing.announcement() {
+        tracing::warn!("{announcement}");
+    }
     let settings = RunSettings::resolve(&run, &places.file)?;
     let executors = Executors::of_runner(&places, &settings)?;
     let catalog = Arc::new(places.catalog(settings.executor)?);

@@ -5,6 +5,8 @@ mod embedded;
 mod environments;
 mod file;
 mod fork;
+mod in_force;
+mod keys;
 mod limits;
 mod places;
 mod run;
@@ -12,5 +14,6 @@ mod seconds;
 mod workers;
 
 pub(crate) use environments::EnvironmentSettings;
+pub(crate) use file::Checked;
 pub(crate) use places::Places;
 pub(crate) use run::RunSettings;

@@ -15,7 +15,7 @@ use crate::environments::{self, Wanted};
 use crate::progress_line::ProgressLine;
 use crate::reading::{self, plural};
 use crate::settings::{Places, RunSettings};
-use crate::terminal::Output;
+use crate::terminal::{Output, say};
 use crate::{executors, mcp};
 
 /// Exits with 1 under `--check`, when the manifest is out of date, and when an environment cannot be made.
@@ -130,7 +130,7 @@ fn make_environments(
     let work = WorkArguments { python: arguments.python.clone(), ..WorkArguments::default() };
     let chosen = RunArguments { work, ..RunArguments::default() };
     let settings = RunSettings::resolve(&chosen, &places.file)?;
-    let environments = match executors::environments(places, &settings) {
+    let environments = match executors::environments(places, &settings, arguments.allow_build) {
         Ok(environments) => environments,
         // Without a Python there is nothing to install for, and the manifest is as good as ever.
         Err(_) if !environments::any_dependency(&snapshot) => return Ok(Vec::new()),
@@ -150,8 +150,14 @@ fn make_environments(
             stored.iter().find(|stored| stored.name == one.name).and_then(|stored| stored.made.as_ref());
         let what = match here {
             Some(made) => What::Present { packages: made.installed.len() },
-            None if arguments.dry_run => What::Missing,
-            None => maker.make(one),
+            None => match environments.obstacle(&one.requirements, &one.skill_dir) {
+                Some(error) => What::Failed { message: error.message, hint: error.hint },
+                None if arguments.dry_run => What::Missing,
+                None => {
+                    before_making(&environments, one);
+                    maker.make(one)
+                }
+            },
         };
         done(Outcome { name: one.name.clone(), skills: one.skills.clone(), what }, &mut results)?;
     }
@@ -163,6 +169,18 @@ fn make_environments(
         }
     }
     Ok(results)
+}
+
+/// Says on stderr what is about to be run that the skills' authors chose.
+fn before_making(environments: &Environments, wanted: &Wanted) {
+    let who = wanted.skills.join(", ");
+    for dependency in environments.own_sources(&wanted.requirements) {
+        say(&format!("environment of {who}: takes `{dependency}`"));
+    }
+    if environments.may_build() && !wanted.requirements.dependencies.is_empty() {
+        let text = "a package for which there is no wheel is built from source, which runs its code";
+        say(&format!("environment of {who}: {text}"));
+    }
 }
 
 struct Maker<'a> {

@@ -109,7 +109,8 @@ fn settings_come_from_omni_toml_and_reach_the_tools() {
 #[test]
 fn listing_describing_and_checking_never_start_python() {
     let folder = Folder::new(TOOLS);
-    folder.write("python3", "#!/bin/sh\ntouch started\nexit 1\n");
+    let script = format!("#!/bin/sh\ntouch '{}'\nexit 1\n", folder.path("started").display());
+    folder.write("python3", &script);
     let mode = std::os::unix::fs::PermissionsExt::from_mode(0o755);
     std::fs::set_permissions(folder.path("python3"), mode).unwrap();
     for arguments in [&["list"][..], &["describe", "t.add"], &["sync"], &["list", "--json"]] {

@@ -14,6 +14,7 @@ use tokio::time::{sleep, timeout};
 
 use super::installer::{self, CONSTRAINTS, Order, Pip, Step};
 use super::said::{self, Follower};
+use super::sources;
 use super::store::{self, Hold, Right};
 use super::{Environment, EnvironmentConfig, Shared, Stage};
 use crate::process::{Exit, Foreground};
@@ -102,6 +103,7 @@ struct Work<'a> {
 impl Work<'_> {
     async fn make(&self, teller: &mut Teller<'_>) -> Result<(), StartFailure> {
         check_python(&self.shared.config, self.requirements)?;
+        check_sources(&self.shared.config, self.requirements, self.skill_dir)?;
         let log = log_path(self.folder);
         let limit = self.shared.config.timeout;
         teller.say("making the environment");
@@ -128,7 +130,7 @@ impl Work<'_> {
         let order = Order { folder: self.folder, requirements: self.requirements, skill_dir: self.skill_dir };
         let pip = self.pip(&mut log, teller).await?;
         for step in installer::steps(&self.shared.config, &order, pip) {
-            if step.name == "pip install" {
+            if step.constrained {
                 self.write_constraints()?;
             }
             let name = step.name;
@@ -204,8 +206,9 @@ impl Work<'_> {
         env.extend(step.env);
         let stdin = self.hold.share().map_err(|error| unusable(self.folder, &error))?;
         log.line(&format!("$ {}", shown(&step.argv)));
-        // The folder's own words must not be taken for a package that lies in the working folder.
-        let cwd = self.folder.to_owned();
+        // Installers obey files that they find in the working folder and above it (`uv.toml`, `pyproject.toml`), and the
+        // cache may lie anywhere.
+        let cwd = PathBuf::from("/");
         let program = Foreground { argv: step.argv, env, cwd, stdin: OwnedFd::from(stdin) };
         let (process, stdout, stderr) =
             children.start_foreground(program).await.map_err(StartFailure::from)?;
@@ -289,6 +292,37 @@ pub(super) fn check_python(
     );
     let hint = "name another one with `--python PATH`, or install `uv`, which finds those that are installed";
     Err(StartFailure { message, hint: hint.to_owned(), stderr: None, closing: false })
+}
+
+/// Refuses what would run or take what the skill's author chose, where the user has not allowed that.
+pub(super) fn check_sources(
+    config: &EnvironmentConfig,
+    requirements: &Requirements,
+    skill_dir: &Path,
+) -> Result<(), StartFailure> {
+    let Some(hint) = &config.builds_refused else { return Ok(()) };
+    let refused = |file: &str, what: String| StartFailure {
+        message: format!("`{file}` takes {what}, and its skill is not trusted"),
+        hint: hint.clone(),
+        stderr: None,
+        closing: false,
+    };
+    if let Some(address) =
+        requirements.dependencies.iter().find(|dependency| sources::address(dependency).is_some())
+    {
+        return Err(refused(
+            &requirements.file,
+            format!("`{}`", said::without_passwords(address).escape_debug()),
+        ));
+    }
+    if requirements.locked.is_some() {
+        let path = skill_dir.join(LOCK_FILE);
+        let text = std::fs::read_to_string(&path).map_err(|error| unusable(&path, &error))?;
+        if let Some(foreign) = sources::foreign(&text) {
+            return Err(refused(LOCK_FILE, said::without_passwords(&foreign).into_owned()));
+        }
+    }
+    Ok(())
 }
 
 /// Whether an installer's error names the package of a dependency.

@@ -14,6 +14,8 @@ pub(super) struct Step {
     pub(super) name: &'static str,
     pub(super) argv: Vec<OsString>,
     pub(super) env: Vec<(OsString, OsString)>,
+    /// It reads [`CONSTRAINTS`].
+    pub(super) constrained: bool,
 }
 
 /// Where an environment is to be made, from what.
@@ -23,7 +25,7 @@ pub(super) struct Order<'a> {
     pub(super) skill_dir: &'a Path,
 }
 
-/// Where pip finds the versions that a `uv.lock` names, beneath the environment.
+/// Where an installer that does not read a `uv.lock` finds the versions that it names, beneath the environment.
 pub(super) const CONSTRAINTS: &str = "omni-constraints.txt";
 
 /// Whose pip installs, where there is no `uv`.
@@ -63,7 +65,9 @@ fn with_uv(uv: &Path, config: &EnvironmentConfig, order: &Order<'_>) -> Vec<Step
         [words(&["venv", "--no-project", "--allow-existing", "--python"]), vec![python, (*folder).into()]];
     let mut steps = vec![Step::new("uv venv", [&uv[..], &venv.concat()].concat())];
     let own_python = OsString::from(interpreter(folder));
-    if requirements.locked.is_some() {
+    let only_binary = config.builds_refused.is_some();
+    // `uv sync` obeys the project's own settings, and takes packages from wherever its lock says.
+    if requirements.locked.is_some() && !only_binary {
         let sync = [
             words(&["sync", "--frozen", "--no-dev", "--no-install-project", "--python"]),
             vec![own_python, "--project".into(), (*skill_dir).into()],
@@ -77,10 +81,14 @@ fn with_uv(uv: &Path, config: &EnvironmentConfig, order: &Order<'_>) -> Vec<Step
             words(&["pip", "install", "--python"]),
             vec![own_python],
             words_of(&config.install_args),
+            words(if only_binary { &["--no-build"] } else { &[] }),
+            constraint_words(order),
             words(&["--"]),
             words_of(&requirements.dependencies),
         ];
-        steps.push(Step::new("uv pip install", [&uv[..], &install.concat()].concat()));
+        let mut step = Step::new("uv pip install", [&uv[..], &install.concat()].concat());
+        step.constrained = requirements.locked.is_some();
+        steps.push(step);
     }
     steps
 }
@@ -105,18 +113,29 @@ fn with_pip(config: &EnvironmentConfig, order: &Order<'_>, pip: Pip) -> Vec<Step
     };
     install.extend(words(&["install", "--no-input", "--progress-bar", "off"]));
     install.extend(words_of(&config.install_args));
-    if requirements.locked.is_some() {
-        install.extend(["-c".into(), folder.join(CONSTRAINTS).into()]);
+    if config.builds_refused.is_some() {
+        install.extend(words(&["--only-binary", ":all:"]));
     }
+    install.extend(constraint_words(order));
     install.push("--".into());
     install.extend(words_of(&requirements.dependencies));
-    steps.push(Step::new("pip install", install));
+    let mut step = Step::new("pip install", install);
+    step.constrained = requirements.locked.is_some();
+    steps.push(step);
     steps
+}
+
+/// The words that hold an installer to the versions of a lock.
+fn constraint_words(order: &Order<'_>) -> Vec<OsString> {
+    match order.requirements.locked {
+        Some(_) => vec!["-c".into(), order.folder.join(CONSTRAINTS).into()],
+        None => Vec::new(),
+    }
 }
 
 impl Step {
     fn new(name: &'static str, argv: Vec<OsString>) -> Step {
-        Step { name, argv, env: Vec::new() }
+        Step { name, argv, env: Vec::new(), constrained: false }
     }
 }
 
@@ -157,7 +176,12 @@ pub(super) fn constraints(lock: &str) -> Result<String, toml::de::Error> {
 /// Where to find `uv` when no setting names it: the folders of `path`, then where its own installer puts it.
 pub fn find_uv(path: &[PathBuf], home: Option<&Path>) -> Option<PathBuf> {
     let usual = home.into_iter().flat_map(|home| [home.join(".local/bin"), home.join(".cargo/bin")]);
-    path.iter().cloned().chain(usual).map(|folder| folder.join("uv")).find(|file| file.is_file())
+    path.iter()
+        .cloned()
+        .chain(usual)
+        .filter(|folder| folder.is_absolute())
+        .map(|folder| folder.join("uv"))
+        .find(|file| file.is_file())
 }
 
 #[cfg(test)]

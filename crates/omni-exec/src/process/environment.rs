@@ -17,10 +17,12 @@ pub(super) const MARK: &str = "OMNI_WORKER";
 pub(super) fn inherited(config: &ExecConfig) -> Vec<(OsString, OsString)> {
     let mut variables: Vec<(OsString, OsString)> =
         std::env::vars_os().filter(|(name, _)| allowed(name.to_str(), config)).collect();
+    let path = absolute_path();
+    variables.retain(|(name, _)| name != "PATH");
+    variables.push(("PATH".into(), path.clone()));
     variables.push(("PYTHONPATH".into(), config.package_dir.clone().into_os_string()));
     if let Some(environment) = &config.environment {
         variables.retain(|(name, _)| name != "PATH" && name != "VIRTUAL_ENV");
-        let path = std::env::var_os("PATH").unwrap_or_default();
         let folders = std::iter::once(environment.join("bin")).chain(std::env::split_paths(&path));
         variables.push(("PATH".into(), std::env::join_paths(folders).unwrap_or(path)));
         variables.push(("VIRTUAL_ENV".into(), environment.into()));
@@ -28,7 +30,23 @@ pub(super) fn inherited(config: &ExecConfig) -> Vec<(OsString, OsString)> {
     variables
 }
 
-/// Passed on to installers besides: where packages come from and how they are reached.
+/// The folders of `PATH` that are the same wherever a program is started. `.` or nothing between two colons is the
+/// working folder, where whoever wrote the project may have put a `python3` or a `git`.
+pub fn path_folders() -> Vec<PathBuf> {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    std::env::split_paths(&path).filter(|folder| folder.is_absolute()).collect()
+}
+
+/// These as the variable. An empty one would mean the working folder.
+fn absolute_path() -> OsString {
+    let folders = path_folders();
+    match std::env::join_paths(&folders) {
+        Ok(path) if !folders.is_empty() => path,
+        _ => "/usr/local/bin:/usr/bin:/bin".into(),
+    }
+}
+
+/// Passed on to installers besides: how the network is reached, and where they keep and look for their own settings.
 const FOR_INSTALLERS: [&str; 12] = [
     "ALL_PROXY",
     "HTTPS_PROXY",
@@ -44,28 +62,89 @@ const FOR_INSTALLERS: [&str; 12] = [
     "XDG_DATA_HOME",
 ];
 
-/// Of the installers' own variables, those that would lead them to another environment or Python than ours.
-const MISLEADING: [&str; 12] = [
-    "PIP_PREFIX",
-    "PIP_PYTHON",
-    "PIP_ROOT",
-    "PIP_TARGET",
-    "PIP_USER",
-    "UV_BREAK_SYSTEM_PACKAGES",
-    "UV_PROJECT",
-    "UV_PROJECT_ENVIRONMENT",
-    "UV_PYTHON",
-    "UV_SYSTEM_PYTHON",
-    "UV_TARGET",
-    "UV_WORKING_DIR",
+/// Of pip's own variables (`PIP_…`), those that say where packages come from, which, and how they are reached. Left out
+/// are those that lead to another environment than ours, and all that we do not know.
+const FOR_PIP: [&str; 22] = [
+    "BUILD_CONSTRAINT",
+    "CACHE_DIR",
+    "CERT",
+    "CLIENT_CERT",
+    "CONFIG_FILE",
+    "CONSTRAINT",
+    "DEFAULT_TIMEOUT",
+    "EXTRA_INDEX_URL",
+    "FIND_LINKS",
+    "INDEX_URL",
+    "KEYRING_PROVIDER",
+    "NO_BINARY",
+    "NO_CACHE_DIR",
+    "NO_INDEX",
+    "ONLY_BINARY",
+    "PRE",
+    "PREFER_BINARY",
+    "PROXY",
+    "REQUIRE_HASHES",
+    "RETRIES",
+    "TIMEOUT",
+    "TRUSTED_HOST",
 ];
+
+/// The same of uv's (`UV_…`), and whether and where it may find or fetch interpreters. Its tokens to publish packages
+/// with are none of them.
+const FOR_UV: [&str; 39] = [
+    "BUILD_CONSTRAINT",
+    "CACHE_DIR",
+    "COMPILE_BYTECODE",
+    "CONCURRENT_BUILDS",
+    "CONCURRENT_DOWNLOADS",
+    "CONCURRENT_INSTALLS",
+    "CONFIG_FILE",
+    "CONSTRAINT",
+    "CREDENTIALS_DIR",
+    "DEFAULT_INDEX",
+    "EXCLUDE_NEWER",
+    "EXTRA_INDEX_URL",
+    "FIND_LINKS",
+    "HTTP_RETRIES",
+    "HTTP_TIMEOUT",
+    "INDEX",
+    "INDEX_STRATEGY",
+    "INDEX_URL",
+    "INSECURE_HOST",
+    "KEYRING_PROVIDER",
+    "LINK_MODE",
+    "MANAGED_PYTHON",
+    "NATIVE_TLS",
+    "NO_BINARY",
+    "NO_BUILD",
+    "NO_CACHE",
+    "NO_CONFIG",
+    "NO_INDEX",
+    "NO_MANAGED_PYTHON",
+    "OFFLINE",
+    "OVERRIDE",
+    "PRERELEASE",
+    "PYTHON_DOWNLOADS",
+    "PYTHON_INSTALL_DIR",
+    "PYTHON_INSTALL_MIRROR",
+    "PYTHON_PREFERENCE",
+    "REQUIRE_HASHES",
+    "RESOLUTION",
+    "SYSTEM_CERTS",
+];
+
+/// Whether an installer may have this variable.
+fn for_installer(name: &str) -> bool {
+    // Name and password for one of its indexes: `UV_INDEX_<NAME>_PASSWORD`.
+    let index = name.strip_prefix("UV_INDEX_");
+    FOR_INSTALLERS.contains(&name.to_ascii_uppercase().as_str())
+        || name.strip_prefix("PIP_").is_some_and(|name| FOR_PIP.contains(&name))
+        || name.strip_prefix("UV_").is_some_and(|name| FOR_UV.contains(&name))
+        || index.is_some_and(|index| index.ends_with("_USERNAME") || index.ends_with("_PASSWORD"))
+}
 
 /// What an installer gets besides that, or instead.
 pub(super) fn for_installers(config: &ExecConfig) -> Vec<(OsString, OsString)> {
-    let wanted = |name: &str| {
-        FOR_INSTALLERS.contains(&name.to_ascii_uppercase().as_str())
-            || ((name.starts_with("UV_") || name.starts_with("PIP_")) && !MISLEADING.contains(&name))
-    };
     let own = [
         // What tools import is nothing to an installer.
         ("PYTHONPATH", ""),
@@ -77,8 +156,8 @@ pub(super) fn for_installers(config: &ExecConfig) -> Vec<(OsString, OsString)> {
         ("UV_PYTHON_DOWNLOADS", "never"),
     ];
     let own = own.into_iter().map(|(name, value)| (OsString::from(name), OsString::from(value)));
-    let passed = std::env::vars_os().filter(|(name, _)| name.to_str().is_some_and(wanted));
-    let path = std::env::var_os("PATH").unwrap_or_default();
+    let passed = std::env::vars_os().filter(|(name, _)| name.to_str().is_some_and(for_installer));
+    let path = absolute_path();
     let path = ("PATH".into(), search_path(&path, &config.interpreter.path));
     own.chain(passed).chain([path]).collect()
 }
@@ -114,6 +193,39 @@ fn allowed(name: Option<&str>, config: &ExecConfig) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn installers_get_what_leads_to_packages_and_no_other_secret() {
+        for passed in [
+            "https_proxy",
+            "NETRC",
+            "PIP_INDEX_URL",
+            "UV_DEFAULT_INDEX",
+            "UV_INDEX_CORP_PASSWORD",
+            "UV_CONFIG_FILE",
+        ] {
+            assert!(for_installer(passed), "{passed}");
+        }
+        for kept in [
+            "AWS_SECRET_ACCESS_KEY",
+            "ANTHROPIC_API_KEY",
+            "GITHUB_TOKEN",
+            "UV_PUBLISH_TOKEN",
+            "UV_PUBLISH_PASSWORD",
+            "UV_GITHUB_TOKEN",
+            "UV_PROJECT",
+            "UV_PYTHON",
+            "PIP_TARGET",
+            "PIP_PYTHON",
+            "PIP_REQUIREMENT",
+            "PIP_EDITABLE",
+            "TWINE_PASSWORD",
+            "LD_PRELOAD",
+            "PYTHONSTARTUP",
+        ] {
+            assert!(!for_installer(kept), "{kept}");
+        }
+    }
 
     #[test]
     fn installers_find_the_interpreters_beside_ours_and_no_shims() {

@@ -24,6 +24,7 @@ use crate::temp::TempFolder;
 use inside::{Inside, outer_number};
 
 pub(crate) use children::{Children, Foreground, Foreign, ForeignEnd, Program, StartError, Started};
+pub use environment::path_folders;
 pub use isolation::{Isolation, namespaces};
 pub(crate) use keeper::{KEEP, keep};
 pub(crate) use output::{Listener, Output, Printed};

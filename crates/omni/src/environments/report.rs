@@ -117,7 +117,7 @@ impl Report {
 }
 
 fn not_ready(environments: &Environments, wanted: &Wanted) -> State {
-    if let Some(error) = environments.obstacle(&wanted.requirements) {
+    if let Some(error) = environments.obstacle(&wanted.requirements, &wanted.skill_dir) {
         return State::Wrong { message: error.message, help: error.hint };
     }
     match last_failure(environments.folder(), &wanted.name) {

@@ -1,14 +1,13 @@
 //! Whether an interpreter can run inside a process of ours, and with which library.
 
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
 
 use anyhow::{Context, Result, bail};
 use omni_call::shown_path;
 use omni_exec::Embedding;
 use serde::{Deserialize, Serialize};
 
-use super::{Python, file_stamp, remember, remembered};
+use super::{Python, asked, file_stamp, remember, remembered};
 
 /// Why an interpreter cannot run inside a process of ours: what is wrong, and what to do about it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -87,9 +86,8 @@ pub(crate) fn embedding(python: &Python, package: &Path, cache: &Path) -> Result
 
 fn facts(python: &Python) -> Result<Facts> {
     let program = &python.executable;
-    let output = Command::new(program)
+    let output = asked(program)
         .args(["-I", "-c", FACTS])
-        .stdin(Stdio::null())
         .output()
         .with_context(|| format!("`{}` could not be started", shown_path(program)))?;
     if !output.status.success() {
@@ -142,7 +140,7 @@ fn try_out(python: &Python, facts: &Facts, library: PathBuf, package: &Path) -> 
         message,
         hint: "name another Python with `--python PATH`, or use `executor: pool`".into(),
     };
-    let mut command = Command::new("/proc/self/exe");
+    let mut command = asked(Path::new("/proc/self/exe"));
     command.arg("embed-check");
     if plain_locale() {
         command.arg("--utf8");
@@ -153,8 +151,7 @@ fn try_out(python: &Python, facts: &Facts, library: PathBuf, package: &Path) -> 
         .arg("--library")
         .arg(&library)
         .env_remove("PYTHONHOME")
-        .env("PYTHONPATH", package)
-        .stdin(Stdio::null());
+        .env("PYTHONPATH", package);
     let output =
         command.output().map_err(|error| refusal(format!("omni cannot start itself anew: {error}")))?;
     let probed: Probed = match serde_json::from_slice(&output.stdout) {

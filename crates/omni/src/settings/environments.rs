@@ -32,6 +32,10 @@ pub(super) struct EnvironmentsTable {
 impl EnvironmentsTable {
     const TIMEOUT_SECONDS: f64 = 600.0;
 
+    pub(super) fn uv_mut(&mut self) -> Option<&mut PathBuf> {
+        self.uv.as_mut()
+    }
+
     pub(super) fn resolve(&self) -> Result<EnvironmentSettings> {
         let limit = seconds(self.timeout.unwrap_or(Self::TIMEOUT_SECONDS), "environments.timeout")?;
         // A network that swallows everything would otherwise be waited for without end.

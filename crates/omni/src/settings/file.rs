@@ -1,15 +1,19 @@
 //! `omni.toml` as it is written.
 
+use std::fs;
+use std::io::Read as _;
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 use omni_call::{ExecutorKind, UnknownExecutor, shown_path};
 use serde::Deserialize;
+use toml::Table;
 
 use super::admission::AdmissionTable;
 use super::embedded::EmbeddedTable;
 use super::environments::EnvironmentsTable;
 use super::fork::ForkTable;
+use super::keys;
 use super::limits::Limits;
 use super::workers::WorkerSettings;
 use crate::access::HttpTable;
@@ -24,7 +28,7 @@ pub(crate) struct File {
     pub(super) skills_dir: Option<PathBuf>,
     /// Folder that tools work in, relative to the file.
     pub(super) root: Option<PathBuf>,
-    /// The Python to run tools with.
+    /// The Python to run tools with: a name to be looked up, or a path relative to the file.
     pub(super) python: Option<PathBuf>,
     /// Total time limit of a call in seconds, 0 for none.
     pub(super) timeout: Option<f64>,
@@ -36,6 +40,9 @@ pub(crate) struct File {
     pub(super) runner: Option<RunnerFile>,
     pub(super) errors: Option<Errors>,
     pub(super) isolation: Option<Isolation>,
+    /// Patterns of tools and skills that are left out.
+    #[serde(default)]
+    pub(super) exclude: Vec<String>,
     /// Environment variables passed on to tools.
     #[serde(default)]
     pub(super) env: Vec<String>,
@@ -64,11 +71,89 @@ impl File {
     }
 }
 
-pub(super) fn read_file(path: &Path) -> Result<File> {
-    let text =
-        std::fs::read_to_string(path).with_context(|| format!("`{}` cannot be read", shown_path(path)))?;
-    // The message of `toml` names line, column and the keys there are.
-    toml::from_str(&text).with_context(|| format!("`{}` is not a settings file of omni", shown_path(path)))
+/// Longer than anybody writes. What is found by itself may be a link to anything.
+const BYTES_MAX: u64 = 1 << 20;
+
+/// A settings file that was read and is one, before anything of it is obeyed.
+#[derive(Debug)]
+pub(crate) struct Checked {
+    content: Vec<u8>,
+    table: Table,
+}
+
+impl Checked {
+    /// Reads a file once: what is checked is what is obeyed.
+    ///
+    /// # Errors
+    ///
+    /// When it cannot be read, or is not a settings file; the message names line, column and the keys there are.
+    pub(crate) fn read(path: &Path) -> Result<Checked> {
+        let unreadable = || format!("`{}` cannot be read", shown_path(path));
+        let file = fs::File::open(path).with_context(unreadable)?;
+        let mut content = Vec::new();
+        file.take(BYTES_MAX + 1).read_to_end(&mut content).with_context(unreadable)?;
+        if content.len() as u64 > BYTES_MAX {
+            bail!("`{}` is longer than {BYTES_MAX} bytes, which no settings file is", shown_path(path));
+        }
+        let wrong = || format!("`{}` is not a settings file of omni", shown_path(path));
+        let text = std::str::from_utf8(&content).with_context(wrong)?;
+        toml::from_str::<File>(text).with_context(wrong)?;
+        let table = text.parse().with_context(wrong)?;
+        Ok(Checked { content, table })
+    }
+
+    pub(crate) fn content(&self) -> &[u8] {
+        &self.content
+    }
+
+    /// What the file is trusted by.
+    pub(crate) fn digest(&self) -> String {
+        crate::trust::digest(&self.content)
+    }
+
+    /// The keys in it that wait for trust.
+    pub(crate) fn waiting(&self) -> Vec<String> {
+        let (_, ignored) = keys::narrowed(&Table::new(), &self.table);
+        ignored.iter().map(|key| shown_key(key)).collect()
+    }
+
+    /// All of it, with `folder` for its relative paths.
+    pub(super) fn whole(self, folder: &Path) -> Result<File> {
+        anchored(self.table, folder)
+    }
+
+    /// What this file leaves of another one, or of nothing, when it may only narrow; and the keys of it that are
+    /// ignored, for people.
+    pub(super) fn narrowing(self, base: Option<(Checked, &Path)>) -> Result<(File, Vec<String>)> {
+        let (base, folder) =
+            base.map_or_else(Default::default, |(base, folder)| (base.table, folder.to_owned()));
+        let (table, ignored) = keys::narrowed(&base, &self.table);
+        Ok((anchored(table, &folder)?, ignored.iter().map(|key| shown_key(key)).collect()))
+    }
+}
+
+fn anchored(table: Table, folder: &Path) -> Result<File> {
+    let mut file: File = table.try_into()?;
+    // A name alone is looked for on the PATH.
+    let anchor = |path: &mut PathBuf| {
+        if path.components().count() > 1 {
+            *path = folder.join(&*path);
+        }
+    };
+    file.python.as_mut().map(anchor);
+    file.environments.uv_mut().map(anchor);
+    for path in [&mut file.skills_dir, &mut file.root].into_iter().flatten() {
+        *path = folder.join(&*path);
+    }
+    Ok(file)
+}
+
+/// `[skills.web]` or `python`, with nothing in it that a terminal would obey.
+fn shown_key(key: &str) -> String {
+    match key.strip_prefix("skills.") {
+        Some(skill) => format!("`[skills.{}]`", skill.escape_debug()),
+        None => format!("`{key}`"),
+    }
 }
 
 #[cfg(test)]

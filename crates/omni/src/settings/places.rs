@@ -4,15 +4,17 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
 use omni_call::{ExecutorKind, shown_path};
-use omni_catalog::{Catalog, CatalogConfig};
+use omni_catalog::{Catalog, CatalogConfig, Exclude};
 use omni_exec::Protected;
 
-use super::file::{File, read_file};
+use super::file::File;
+use super::in_force::{InForce, SkillsFrom, Standing, found_skills};
 use crate::args::PlaceArguments;
 use crate::assets;
 use crate::home::Home;
 use crate::protected::Obeyed;
 use crate::runner::{RunnerSettings, ToolsFrom};
+use crate::trust::Store;
 
 /// Where everything is, for every command.
 #[derive(Debug)]
@@ -25,35 +27,35 @@ pub(crate) struct Places {
     pub(crate) file: File,
     /// What omni runs and obeys, but for the interpreter: no tool may write there.
     pub(crate) protected: Vec<Protected>,
+    /// How much of this the user has trusted.
+    pub(crate) standing: Standing,
 }
 
 impl Places {
+    /// Says on stderr what is ignored of a settings file that nobody has trusted, so once for each command.
     pub(crate) fn resolve(arguments: &PlaceArguments) -> Result<Self> {
         let home = Home::find();
         home.check()?;
         let here = std::env::current_dir()
             .context("the current folder cannot be read; change to one that exists")?;
-        let (file, file_dir) = match settings_file(arguments, &here, &home)? {
-            Some(path) => {
-                let dir = path.parent().unwrap_or(&here).to_owned();
-                (read_file(&path)?, dir)
-            }
-            None => (File::default(), here.clone()),
-        };
         let cache = home.open_cache(arguments.cache_dir.as_deref())?;
-        let root = arguments
-            .root
-            .clone()
-            .or(file.root.as_ref().map(|root| file_dir.join(root)))
-            .unwrap_or(here.clone());
+        let store = Store::read(&home.state);
+        let in_force = InForce::find(arguments, &here, &home, &store)?;
+        let file = &in_force.file;
+        let root = arguments.root.clone().or(file.root.clone()).unwrap_or(here.clone());
         let root = existing_dir(&root, "--root")?;
-        let named = arguments.skills.clone().or(file.skills_dir.as_ref().map(|skills| file_dir.join(skills)));
-        let skills_named = named.is_some();
-        let chosen = named.or(Some(here.join("skills")).filter(|skills| skills.is_dir()));
-        let runner = RunnerSettings::resolve(&arguments.runner, file.runner.as_ref(), chosen.is_some())?;
-        let skills = match chosen {
-            Some(skills) => existing_dir(&skills, "--skills")?,
-            None => assets::shipped_skills(&cache)?,
+        let named = arguments.skills.clone().or(file.skills_dir.clone());
+        let found = if named.is_none() { found_skills(&here) } else { None };
+        let has_skills = named.is_some() || found.is_some();
+        let runner = RunnerSettings::resolve(&arguments.runner, file.runner.as_ref(), has_skills)?;
+        let (skills, from) = match (named, found) {
+            (Some(named), _) => (existing_dir(&named, "--skills")?, SkillsFrom::Named),
+            (None, Some(found)) => {
+                let skills = existing_dir(&found, "--skills")?;
+                let from = SkillsFrom::found(&skills, &store);
+                (skills, from)
+            }
+            (None, None) => (assets::shipped_skills(&cache)?, SkillsFrom::Shipped),
         };
         let protected = Obeyed {
             home: &home,
@@ -61,11 +63,13 @@ impl Places {
             root: &root,
             cache: &cache,
             skills: &skills,
-            skills_named,
+            skills_named: matches!(from, SkillsFrom::Named),
             config: arguments.config.as_deref(),
         }
         .protected();
-        Ok(Places { skills, root, cache, state: home.state, runner, file, protected })
+        let (file, standing) = in_force.standing(from, &store);
+        standing.say_ignored();
+        Ok(Places { skills, root, cache, state: home.state, runner, file, protected, standing })
     }
 
     /// The runner, when the list of tools is its own.
@@ -85,7 +89,7 @@ impl Places {
     /// tools that name none.
     pub(crate) fn catalog(&self, executor: Option<ExecutorKind>) -> Result<Catalog> {
         if let Some(runner) = self.lister() {
-            return runner.catalog(&self.cache);
+            return Ok(runner.catalog(&self.cache)?.excluding(self.exclude()));
         }
         let default_executor = match (&self.runner, executor) {
             (Some(_), None) => ExecutorKind::Runner,
@@ -96,19 +100,12 @@ impl Places {
             cache_dir: Some(self.cache.clone()),
             default_executor,
         };
-        Catalog::open(config).context("there are no skills to read")
+        Ok(Catalog::open(config).context("there are no skills to read")?.excluding(self.exclude()))
     }
-}
 
-fn settings_file(arguments: &PlaceArguments, here: &Path, home: &Home) -> Result<Option<PathBuf>> {
-    if let Some(path) = &arguments.config {
-        if !path.is_file() {
-            bail!("`--config {}`: there is no such file", shown_path(path));
-        }
-        return Ok(Some(std::path::absolute(path)?));
+    fn exclude(&self) -> Exclude {
+        Exclude::new(self.file.exclude.clone())
     }
-    let candidates = [here.join("omni.toml"), home.config.join("omni.toml")];
-    Ok(candidates.into_iter().find(|path| path.is_file()))
 }
 
 fn existing_dir(path: &Path, setting: &str) -> Result<PathBuf> {

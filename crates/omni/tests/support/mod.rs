@@ -60,7 +60,7 @@ impl Folder {
         self.dir.path().join(path)
     }
 
-    /// `omni` with this folder's places; nothing of the user's own settings reaches it.
+    /// `omni` with this folder's places, named by the user; nothing of the user's own settings reaches it.
     pub fn omni(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_omni"));
         command
@@ -73,8 +73,15 @@ impl Folder {
             .env_remove("XDG_CACHE_HOME")
             .env_remove("XDG_STATE_HOME")
             .env_remove("XDG_CONFIG_HOME")
+            .envs(self.named())
             .envs(self.env.iter().map(|(name, value)| (name, value)));
         command
+    }
+
+    /// What is there to be named. Found by itself it would wait for trust: see `trust.rs`.
+    fn named(&self) -> Vec<(&'static str, PathBuf)> {
+        let places = [("OMNI_CONFIG", self.path("omni.toml")), ("OMNI_SKILLS", self.path("skills"))];
+        places.into_iter().filter(|(_, path)| path.exists()).collect()
     }
 
     pub fn run(&self, arguments: &[&str]) -> Output {

@@ -1,0 +1,264 @@
+//! Which keys may stand in a settings file that nobody has trusted, and what it may say with them.
+//!
+//! Such a file may only narrow what holds without it: lower a limit, leave a tool out. A key that is not in the table
+//! waits for trust; a test sees to it that every key is there.
+
+use toml::{Table, Value};
+
+/// What a key may do in a file that is not trusted.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) enum Rule {
+    /// Nothing: it waits for trust. So do all keys beneath it.
+    Trust,
+    /// Lower a number. The first is what holds where nobody says anything; infinite where that is no limit.
+    Lower(f64),
+    /// Lower a number of which 0 is no limit.
+    LowerOrNone(f64),
+    /// Lower both ends of `"MIN..MAX"`.
+    LowerRange(&'static str),
+    /// Add to a list of what is left out.
+    Exclude,
+}
+
+/// One row for each key of `omni.toml`.
+pub(super) const KEYS: &[(&str, Rule)] = &[
+    // Where code comes from, and what it reaches.
+    ("skills_dir", Rule::Trust),
+    ("root", Rule::Trust),
+    ("python", Rule::Trust),
+    ("executor", Rule::Trust),
+    ("isolation", Rule::Trust),
+    ("env", Rule::Trust),
+    ("runner", Rule::Trust),
+    ("skills", Rule::Trust),
+    ("environments.uv", Rule::Trust),
+    ("environments.install_args", Rule::Trust),
+    // What others see, and who may call.
+    ("errors", Rule::Trust),
+    ("http", Rule::Trust),
+    ("fork", Rule::Trust),
+    ("admission", Rule::Trust),
+    // How much.
+    ("timeout", Rule::LowerOrNone(1800.0)),
+    ("idle_timeout", Rule::LowerOrNone(120.0)),
+    ("workers.count", Rule::LowerRange("1..64")),
+    ("workers.max_calls", Rule::LowerOrNone(100_000.0)),
+    ("workers.max_memory_mib", Rule::LowerOrNone(2048.0)),
+    ("workers.max_age", Rule::LowerOrNone(86_400.0)),
+    ("limits.memory_mib", Rule::Lower(f64::INFINITY)),
+    ("limits.open_files", Rule::Lower(f64::INFINITY)),
+    ("limits.file_mib", Rule::Lower(f64::INFINITY)),
+    ("embedded.threads", Rule::Lower(4.0)),
+    ("environments.timeout", Rule::Lower(600.0)),
+    ("exclude", Rule::Exclude),
+];
+
+/// The rule for a key, or for the table it stands in.
+fn rule(key: &str) -> Option<Rule> {
+    KEYS.iter().find(|(name, _)| *name == key).map(|(_, rule)| *rule)
+}
+
+/// What holds when a file that nobody has trusted is found beside what holds without it, and the keys of it that are
+/// ignored.
+pub(super) fn narrowed(base: &Table, found: &Table) -> (Table, Vec<String>) {
+    let (mut result, found) = (spread(base), spread(found));
+    let mut ignored = Vec::new();
+    for (name, value) in &found {
+        match (rule(name), value) {
+            (None, Value::Table(members)) => {
+                for (member, value) in members {
+                    let key = format!("{name}.{member}");
+                    let table = result.entry(name).or_insert_with(|| Value::Table(Table::new()));
+                    let obeyed =
+                        table.as_table_mut().is_some_and(|table| put(table, member, rule(&key), value));
+                    if !obeyed {
+                        ignored.push(key);
+                    }
+                }
+            }
+            // One line for each skill: `[skills.web]`.
+            (Some(Rule::Trust), Value::Table(members)) if name == "skills" => {
+                ignored.extend(members.keys().map(|member| format!("{name}.{member}")));
+            }
+            (rule, value) => {
+                if !put(&mut result, name, rule, value) {
+                    ignored.push(name.clone());
+                }
+            }
+        }
+    }
+    // A table that was only looked into says nothing.
+    result.retain(|_, value| value.as_table().is_none_or(|table| !table.is_empty()));
+    (result, ignored)
+}
+
+/// Puts a value in place where that narrows; says whether it is obeyed. What says no more than what holds anyway is.
+fn put(table: &mut Table, key: &str, rule: Option<Rule>, value: &Value) -> bool {
+    let before = table.get(key);
+    let narrower = match rule {
+        None | Some(Rule::Trust) => return false,
+        Some(Rule::Lower(default)) => lower(before, value, default, |number| number),
+        Some(Rule::LowerOrNone(default)) => {
+            lower(before, value, default, |number| if number == 0.0 { f64::INFINITY } else { number })
+        }
+        Some(Rule::LowerRange(default)) => lower_range(before, value, default),
+        Some(Rule::Exclude) => {
+            let all = [before, Some(value)].into_iter().flatten().filter_map(Value::as_array).flatten();
+            Some(Value::Array(all.cloned().collect()))
+        }
+    };
+    match narrower {
+        Some(narrower) => {
+            table.insert(key.to_owned(), narrower);
+            true
+        }
+        None => false,
+    }
+}
+
+/// The value, if it is a number that is no higher than the one before.
+fn lower(before: Option<&Value>, value: &Value, default: f64, meaning: fn(f64) -> f64) -> Option<Value> {
+    let before = before.and_then(number).map_or(default, meaning);
+    // Not a number, less than nothing: an error, which the file's reader makes.
+    let number = meaning(number(value)?);
+    (number <= before || number.is_nan()).then(|| value.clone())
+}
+
+fn number(value: &Value) -> Option<f64> {
+    #[expect(clippy::cast_precision_loss, reason = "settings are small numbers")]
+    let of_integer = value.as_integer().map(|number| number as f64);
+    of_integer.or_else(|| value.as_float())
+}
+
+/// The lower of both ends; nothing where both are higher.
+fn lower_range(before: Option<&Value>, value: &Value, default: &str) -> Option<Value> {
+    let parse = |text: &str| text.parse::<crate::args::Workers>().ok();
+    let before = parse(before.and_then(Value::as_str).unwrap_or(default))?;
+    let Some(wanted) = value.as_str().and_then(parse) else {
+        // Not a range: an error, which the file's reader makes.
+        return Some(value.clone());
+    };
+    let (min, max) = (wanted.min.min(before.min), wanted.max.min(before.max));
+    (wanted.min <= before.min || wanted.max <= before.max).then(|| Value::String(format!("{min}..{max}")))
+}
+
+/// The table with `workers = "1..4"` written as `workers.count`.
+fn spread(table: &Table) -> Table {
+    let mut table = table.clone();
+    if let Some(count @ Value::String(_)) = table.get("workers").cloned() {
+        table.insert("workers".into(), Value::Table(Table::from_iter([("count".to_owned(), count)])));
+    }
+    table
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::settings::file::File;
+
+    fn table(text: &str) -> Table {
+        text.parse().unwrap()
+    }
+
+    /// The keys that the reader of a file knows, from the error that it makes of one that it does not know.
+    fn known(prefix: &str) -> Vec<String> {
+        let text = if prefix.is_empty() { "zzz = 1".to_owned() } else { format!("[{prefix}]\nzzz = 1") };
+        let error = toml::from_str::<File>(&text).unwrap_err().to_string();
+        let list = error.split("expected").nth(1).unwrap_or_else(|| panic!("{error}"));
+        list.split('`').skip(1).step_by(2).map(str::to_owned).collect()
+    }
+
+    #[test]
+    fn every_key_has_a_decision_whether_an_untrusted_file_may_use_it() {
+        let top = known("");
+        assert!(top.len() > 10, "{top:?}");
+        let mut all = Vec::new();
+        for key in top {
+            match rule(&key) {
+                Some(_) => all.push(key),
+                // A table with rules for its members.
+                None => all.extend(known(&key).into_iter().map(|member| format!("{key}.{member}"))),
+            }
+        }
+        let without: Vec<&String> = all.iter().filter(|key| rule(key).is_none()).collect();
+        assert!(without.is_empty(), "decide in `KEYS` what an untrusted omni.toml may do with {without:?}");
+        let gone: Vec<&str> =
+            KEYS.iter().map(|(key, _)| *key).filter(|key| all.iter().all(|known| known != key)).collect();
+        assert!(gone.is_empty(), "no such keys any more: {gone:?}");
+    }
+
+    #[test]
+    fn the_table_knows_the_defaults_that_hold_without_a_file() {
+        use crate::args::RunArguments;
+        use crate::settings::RunSettings;
+        let resolved = |text: &str| {
+            let (narrowed, _) = narrowed(&Table::new(), &table(text));
+            let file: File = narrowed.try_into().unwrap();
+            format!("{:?}", RunSettings::resolve(&RunArguments::default(), &file).unwrap())
+        };
+        let default = resolved("");
+        for (key, rule) in KEYS {
+            let (more, less) = match rule {
+                Rule::Lower(default) | Rule::LowerOrNone(default) if default.is_finite() => {
+                    ((default + 1.0).to_string(), (default - 1.0).to_string())
+                }
+                Rule::LowerRange(_) => ("\"2..65\"".to_owned(), "\"1..63\"".to_owned()),
+                _ => continue,
+            };
+            assert_eq!(resolved(&format!("{key} = {more}")), default, "{key} was raised");
+            assert_ne!(resolved(&format!("{key} = {less}")), default, "{key} was not lowered");
+        }
+    }
+
+    #[test]
+    fn limits_go_down_and_never_up() {
+        let base =
+            table("timeout = 60\nidle_timeout = 0\n[limits]\nmemory_mib = 512\n[workers]\ncount = \"2..8\"");
+        let found = table(
+            "timeout = 0\nidle_timeout = 30\nworkers = \"1..64\"\n[limits]\nmemory_mib = 1024\nopen_files = 100",
+        );
+        let (result, ignored) = narrowed(&base, &found);
+        assert_eq!(ignored, ["limits.memory_mib", "timeout"]);
+        assert_eq!(result["timeout"].as_integer(), Some(60));
+        assert_eq!(result["idle_timeout"].as_integer(), Some(30));
+        assert_eq!(result["limits"], Value::Table(table("memory_mib = 512\nopen_files = 100")));
+        assert_eq!(result["workers"]["count"].as_str(), Some("1..8"));
+    }
+
+    #[test]
+    fn what_decides_what_is_run_waits_and_is_named() {
+        let found = table(
+            "python = \"./evil\"\nskills_dir = \"x\"\nroot = \"/\"\nrunner = \"unix:/x\"\nenv = [\"TOKEN\"]\n\
+             executor = \"embedded\"\nisolation = \"none\"\nerrors = \"full\"\nexclude = [\"a.*\"]\n\
+             [skills.web]\nallow_private = true\n[environments]\nuv = \"./uv\"\ninstall_args = [\"-e\", \".\"]\n\
+             timeout = 5\n[http]\nallow_users = [\"nobody\"]",
+        );
+        let (result, ignored) = narrowed(&table("exclude = [\"b\"]"), &found);
+        let expected = [
+            "env",
+            "environments.install_args",
+            "environments.uv",
+            "errors",
+            "executor",
+            "http",
+            "isolation",
+            "python",
+            "root",
+            "runner",
+            "skills.web",
+            "skills_dir",
+        ];
+        let mut ignored: Vec<&str> = ignored.iter().map(String::as_str).collect();
+        ignored.sort_unstable();
+        assert_eq!(ignored, expected);
+        assert_eq!(result, table("exclude = [\"b\", \"a.*\"]\n[environments]\ntimeout = 5"));
+    }
+
+    #[test]
+    fn a_value_that_is_none_is_left_for_its_reader_to_refuse() {
+        for text in ["timeout = nan", "timeout = -1", "workers = \"many\""] {
+            let (result, ignored) = narrowed(&Table::new(), &table(text));
+            assert!(ignored.is_empty() && !result.is_empty(), "{text}: {ignored:?}");
+        }
+    }
+}
