@@ -45,6 +45,20 @@ impl ErrorCode {
     }
 }
 
+/// Longest message of an error. The errors of a parser quote what they met, which may be megabytes.
+const MESSAGE_CHARS_MAX: usize = 4_000;
+
+/// The start of a peer's text that is too long to be shown or logged whole.
+pub(crate) fn cut(mut text: String, chars_max: usize) -> String {
+    if text.len() > chars_max
+        && let Some((end, _)) = text.char_indices().nth(chars_max)
+    {
+        text.truncate(end);
+        text.push('…');
+    }
+    text
+}
+
 /// A JSON-RPC error object.
 #[derive(Clone, Debug, PartialEq)]
 pub struct RpcError {
@@ -54,8 +68,9 @@ pub struct RpcError {
 }
 
 impl RpcError {
+    /// What is quoted of a peer's text is cut: a message has [`MESSAGE_CHARS_MAX`] characters at most.
     pub fn new(code: ErrorCode, message: impl Into<String>) -> Self {
-        RpcError { code, message: message.into(), data: None }
+        RpcError { code, message: cut(message.into(), MESSAGE_CHARS_MAX), data: None }
     }
 
     /// The refusal of a method that this server does not have.

@@ -14,6 +14,7 @@ use serde::{Deserialize, Deserializer};
 use serde_json::value::RawValue;
 
 use crate::decode::Rejected;
+use crate::error::cut;
 use crate::message::{Id, RawNotification, RawRequest, is_integer};
 use crate::request::{
     Action, CallTool, Cancelled, ClientInfo, GetPrompt, ItemKind, Notification, Request, RequestMeta, Topics,
@@ -21,6 +22,15 @@ use crate::request::{
 use crate::{ErrorCode, RpcError};
 
 pub(crate) use modern::unsupported;
+
+/// Longest name and version of a client that are kept: they are for the log.
+const CLIENT_CHARS_MAX: usize = 128;
+
+/// Longest reason of a cancellation that is kept.
+const REASON_CHARS_MAX: usize = 200;
+
+/// Longest progress token.
+const PROGRESS_TOKEN_BYTES_MAX: usize = 1024;
 
 /// A published revision of the protocol, oldest first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -207,6 +217,7 @@ fn cancelled(params: Option<&Bytes>) -> Option<Cancelled> {
     }
     let text = params?;
     let CancelledParams { request, reason } = serde_json::from_slice(text).ok()?;
+    let reason = reason.map(|reason| cut(reason, REASON_CHARS_MAX));
     Some(Cancelled { request: Id::parse(&text.slice_ref(request.get().as_bytes()))?, reason })
 }
 
@@ -277,7 +288,7 @@ struct WireClientInfo {
 
 impl From<WireClientInfo> for ClientInfo {
     fn from(wire: WireClientInfo) -> Self {
-        ClientInfo { name: wire.name, version: wire.version }
+        ClientInfo { name: cut(wire.name, CLIENT_CHARS_MAX), version: cut(wire.version, CLIENT_CHARS_MAX) }
     }
 }
 
@@ -309,6 +320,12 @@ pub(crate) fn method_not_found(method: &str) -> RpcError {
 /// A progress token is a string or a number; anything else is refused rather than echoed.
 fn progress_token<'a>(meta: Option<&Meta<'a>>) -> Result<Option<&'a RawValue>, RpcError> {
     let Some(token) = meta.and_then(|meta| meta.progress_token) else { return Ok(None) };
+    if token.get().len() > PROGRESS_TOKEN_BYTES_MAX {
+        // It comes back with each notification.
+        return Err(invalid(format!(
+            "`_meta.progressToken` may have {PROGRESS_TOKEN_BYTES_MAX} bytes at most"
+        )));
+    }
     match token.get().as_bytes() {
         [b'"', ..] => Ok(Some(token)),
         number if is_integer(number) => Ok(Some(token)),

@@ -216,3 +216,43 @@ fn a_subscription_says_what_it_wants_to_hear_of() {
     }
     assert_eq!(code(request("subscriptions/listen", &format!("{{{MODERN}}}"), None)), -32602);
 }
+
+#[test]
+fn what_a_peer_says_of_itself_is_cut_and_a_token_that_comes_back_often_is_bounded() {
+    let long = "ä".repeat(100_000);
+    let params = |text: String| Some(Bytes::from(text));
+    let hello = format!(
+        r#"{{"protocolVersion":"2025-11-25","capabilities":{{}},"clientInfo":{{"name":"{long}","version":"{long}"}}}}"#
+    );
+    let id = Id::parse(&Bytes::from(format!("\"{long}\""))).unwrap();
+    assert!(format!("{id:?}").len() < 200);
+    let raw = RawRequest { id: id.clone(), method: "initialize".into(), params: params(hello) };
+    let Ok(Request { action: Action::Initialize(initialize), .. }) = Request::read(raw, None) else {
+        panic!("refused")
+    };
+    assert_eq!(
+        (initialize.client.name.chars().count(), initialize.client.version.chars().count()),
+        (129, 129)
+    );
+    let raw = RawRequest {
+        id,
+        method: long.clone().into(),
+        params: params(format!(r#"{{"name":{{"{long}":1}}}}"#)),
+    };
+    let rejected = Request::read(raw, Some(Revision::NEWEST_LEGACY)).err().expect("no such method");
+    assert!(rejected.error.message.chars().count() <= 4_001);
+    let gone = RawNotification {
+        method: "notifications/cancelled".into(),
+        params: params(format!(r#"{{"requestId":1,"reason":"{long}"}}"#)),
+    };
+    let Notification::Cancelled(cancelled) = Notification::read(&gone) else { panic!("not read") };
+    assert_eq!(cancelled.reason.map(|reason| reason.chars().count()), Some(201));
+    let call = format!(r#"{{"name":"a","_meta":{{"progressToken":"{long}"}}}}"#);
+    let raw = RawRequest {
+        id: Id::parse(&Bytes::from_static(b"1")).unwrap(),
+        method: "tools/call".into(),
+        params: params(call),
+    };
+    let rejected = Request::read(raw, Some(Revision::NEWEST_LEGACY)).err().expect("too long a token");
+    assert!(rejected.error.message.contains("1024 bytes"), "{}", rejected.error.message);
+}
