@@ -192,8 +192,10 @@ def open_channel() -> Channel:
         raise ChannelError(message) from None
 
 
-def copy_high(fd: int, place: int) -> int:
+def copy_high(fd: int, place: int, *, forks: bool = False) -> int:
     """Return a copy of a descriptor that children do not inherit, out of the way of tools.
+
+    Nor do forks, unless `forks` says that they close it themselves.
 
     A tool that closes descriptors it does not own starts at 3 and seldom comes that far, and a number
     that high is not handed out again when it does.
@@ -207,7 +209,8 @@ def copy_high(fd: int, place: int) -> int:
                 continue
     else:
         copy = os.dup(fd)
-    _ours.add(copy)
+    if not forks:
+        _ours.add(copy)
     return copy
 
 

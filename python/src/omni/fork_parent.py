@@ -387,7 +387,7 @@ def _take_launcher() -> int | None:
     number = os.environ.pop(_LAUNCHER_FD, None)
     if number is None:
         return None
-    descriptor = copy_high(int(number), 3)
+    descriptor = copy_high(int(number), 3, forks=True)
     os.close(int(number))
     return descriptor
 
