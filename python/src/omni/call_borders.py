@@ -240,7 +240,7 @@ class CallInits:
             for descriptor in other.descriptors():
                 os.close(descriptor)
         os.close(self._own)
-        os.close(self._launcher)
+        # The launcher's was closed by the fork itself: see `copy_high`.
 
     def give_back(self, init: CallInit) -> None:
         """Keep an init whose call has been reaped if its namespace is empty; else end all that is there."""
