@@ -101,7 +101,7 @@ impl Tool {
         self.listed()?.output_schema
     }
 
-    /// Checks arguments against the input schema: all faults at once. `raw` is the JSON as the client
+    /// Checks arguments against the input schema: all faults at once, of large ones the first 20. `raw` is the JSON as the client
     /// sent it. The schema is compiled on first use, which takes tens of microseconds; a check of a small
     /// object takes a few.
     ///

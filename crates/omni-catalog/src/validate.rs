@@ -1,6 +1,7 @@
 //! Whether a value fits a tool's schema, and if not, what to say about it.
 
 mod explain;
+mod narrow;
 mod plain;
 
 use std::fmt::{self, Write as _};
@@ -23,9 +24,17 @@ enum Cause {
     /// Not JSON that two readers would understand alike.
     Malformed(String),
     /// JSON that the schema does not allow.
-    Invalid(Vec<Fault>),
+    Invalid(Faults),
     /// The schema itself cannot be used, so nothing can be checked and nothing is run.
     Unusable(String),
+}
+
+/// What is wrong with a value.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Faults {
+    list: Vec<Fault>,
+    /// Nothing is wrong besides. A large value is not searched to its end.
+    all: bool,
 }
 
 /// One place where a value breaks its schema.
@@ -50,10 +59,11 @@ impl fmt::Display for Fault {
 const FAULTS_SHOWN_MAX: usize = 20;
 
 impl ArgumentFaults {
-    /// The places where valid JSON breaks the schema; empty when there was no valid JSON to check.
+    /// The places where valid JSON breaks the schema, of a large value the first ones; empty when there was no valid
+    /// JSON to check.
     pub fn faults(&self) -> &[Fault] {
         match &self.cause {
-            Cause::Invalid(faults) => faults,
+            Cause::Invalid(faults) => &faults.list,
             Cause::Malformed(_) | Cause::Unusable(_) => &[],
         }
     }
@@ -74,9 +84,11 @@ impl fmt::Display for ArgumentFaults {
                 write!(f, "its input schema cannot be used, which only its author can repair: {message}")
             }
             Cause::Invalid(faults) => {
-                let plural = if faults.len() == 1 { "" } else { "s" };
-                write!(f, "{} problem{plural} with its arguments", faults.len())?;
-                f.write_str(&list(faults))
+                let count = faults.list.len();
+                let plural = if count == 1 { "" } else { "s" };
+                let least = if faults.all { "" } else { "at least " };
+                write!(f, "{least}{count} problem{plural} with its arguments")?;
+                f.write_str(&list(&faults.list))
             }
         }
     }
@@ -134,7 +146,7 @@ impl Schema {
             return Ok(());
         }
         let faults = explain::faults(validator, text(), &value, explain::Kind::Output);
-        Err(format!("it does not fit the output schema{}", list(&faults)))
+        Err(format!("it does not fit the output schema{}", list(&faults.list)))
     }
 }
 

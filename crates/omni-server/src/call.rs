@@ -13,8 +13,8 @@ use crate::admission::Turn;
 use crate::running::{EventQueue, Notifier};
 use crate::server::{Caller, Server};
 
-/// Arguments above this many bytes are checked on another thread: parsing them takes about a millisecond,
-/// and every other client would wait for it.
+/// Arguments and results above this many bytes are checked on another thread: parsing them takes about a
+/// millisecond, and every other client would wait for it.
 const CHECK_INLINE_BYTES_MAX: usize = 256 * 1024;
 
 /// A call to run: what [`Server::call`] takes.
@@ -115,14 +115,21 @@ impl Server {
         terms: Terms,
         events: &mut dyn EventSink,
     ) -> Ran {
-        if let Err(faults) = check_arguments(tool, &arguments).await {
+        let checked = match arguments.len() <= CHECK_INLINE_BYTES_MAX {
+            true => argument_faults(tool, &arguments),
+            false => {
+                let (tool, arguments) = (tool.clone(), arguments.clone());
+                self.check_large("arguments", move || argument_faults(&tool, &arguments)).await
+            }
+        };
+        if let Err(faults) = checked {
             return Ran::Refused(refused(&faults));
         }
         let Terms { deadline, wants, session } = terms;
         let call =
             Call { id: self.next_call_id(), spec: tool.spec.clone(), arguments, deadline, wants, session };
         let id = call.id;
-        let outcome = check_output(tool, self.executor.run(call, events).await);
+        let outcome = self.check_output(tool, self.executor.run(call, events).await).await;
         log_failure(id, &tool.spec.tool, &outcome);
         Ran::Ended(outcome)
     }
@@ -182,32 +189,48 @@ impl ToolCall {
     }
 }
 
-async fn check_arguments(tool: &Arc<Tool>, arguments: &Bytes) -> Result<(), String> {
-    if arguments.len() <= CHECK_INLINE_BYTES_MAX {
-        return tool.check_arguments(arguments).map_err(|faults| faults.to_string());
-    }
-    let (tool, arguments) = (tool.clone(), arguments.clone());
-    let check = tokio::task::spawn_blocking(move || {
-        tool.check_arguments(&arguments).map_err(|faults| faults.to_string())
-    });
-    check.await.unwrap_or_else(|error| Err(format!("the check of the arguments failed: {error}")))
+fn argument_faults(tool: &Tool, arguments: &[u8]) -> Result<(), String> {
+    tool.check_arguments(arguments).map_err(|faults| faults.to_string())
 }
 
-/// Holds a finished result to the tool's output schema: a client may rely on it.
-fn check_output(tool: &Tool, mut outcome: Outcome) -> Outcome {
-    if let Ending::Finished(result) = &outcome.ending
-        && tool.spec.structured
-        && !result.is_error
-    {
-        let fault = match &result.structured {
-            Some(structured) => tool.check_output(structured).err().map(|fault| fault.to_string()),
-            None => Some("it declares an output schema and returned no structured content".to_owned()),
-        };
-        if let Some(message) = fault {
-            outcome.ending = Ending::BadResult { message };
+impl Server {
+    /// Holds a finished result to the tool's output schema: a client may rely on it.
+    async fn check_output(&self, tool: &Arc<Tool>, mut outcome: Outcome) -> Outcome {
+        if let Ending::Finished(result) = &outcome.ending
+            && tool.spec.structured
+            && !result.is_error
+        {
+            let checked = match &result.structured {
+                Some(structured) if structured.len() <= CHECK_INLINE_BYTES_MAX => {
+                    tool.check_output(structured)
+                }
+                Some(structured) => {
+                    let (tool, structured) = (tool.clone(), structured.clone());
+                    self.check_large("result", move || tool.check_output(&structured)).await
+                }
+                None => Err("it declares an output schema and returned no structured content".to_owned()),
+            };
+            if let Err(message) = checked {
+                outcome.ending = Ending::BadResult { message };
+            }
         }
+        outcome
     }
-    outcome
+
+    /// Checks a large value beside the front's thread, when it is its turn. A check that has begun goes on when its
+    /// call is cancelled, and keeps its turn until it is over.
+    async fn check_large(
+        &self,
+        what: &str,
+        check: impl FnOnce() -> Result<(), String> + Send + 'static,
+    ) -> Result<(), String> {
+        let turn = self.large_checks.clone().acquire_owned().await.expect("it is never closed");
+        let checked = tokio::task::spawn_blocking(move || {
+            let _turn = turn;
+            check()
+        });
+        checked.await.unwrap_or_else(|error| Err(format!("the check of the {what} failed: {error}")))
+    }
 }
 
 /// The full text of a failure goes to the log, since the client may see only part of it.

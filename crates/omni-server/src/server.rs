@@ -10,7 +10,7 @@ use omni_protocol::{
     Action, Encoder, ErrorCode, Frame, Id, Offers, RawRequest, Rejected, Request, Revision, RpcError,
     ToolFields, Topics, error_frame,
 };
-use tokio::sync::watch;
+use tokio::sync::{Semaphore, watch};
 
 use crate::admission::{Admission, Share};
 use crate::call::ToolCall;
@@ -22,6 +22,9 @@ use crate::running::{EventQueue, Running};
 /// How long the first list waits for the check of a cached catalogue against its folder. Ordinary folders
 /// take a few milliseconds, so their first list is exact.
 const CHECK_WAIT: Duration = Duration::from_millis(50);
+
+/// A value of 4 MiB can take 100 MB when it is read.
+const LARGE_CHECKS_MAX: usize = 2;
 
 /// The part of the server that all transports share.
 pub struct Server {
@@ -35,6 +38,8 @@ pub struct Server {
     offers: Offers,
     next_call: AtomicU64,
     pub(crate) checked: watch::Sender<bool>,
+    /// Large values that are checked against a schema at once: read, one takes many times its bytes.
+    pub(crate) large_checks: Arc<Semaphore>,
 }
 
 /// Who sent a request, as far as its answer depends on it.
@@ -86,6 +91,7 @@ impl Server {
             offers,
             next_call: AtomicU64::new(1),
             checked: watch::Sender::new(false),
+            large_checks: Arc::new(Semaphore::new(LARGE_CHECKS_MAX)),
         })
     }
 

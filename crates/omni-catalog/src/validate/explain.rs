@@ -4,7 +4,7 @@ use jsonschema::error::{TypeKind, ValidationErrorKind};
 use jsonschema::{ValidationError, Validator};
 use serde_json::{Map, Value};
 
-use super::Fault;
+use super::{Fault, Faults, narrow};
 use crate::similar;
 
 /// What is being checked: it decides the word for a member at the top.
@@ -14,10 +14,19 @@ pub(super) enum Kind {
     Output,
 }
 
-/// Lists every fault of `value`, in the order in which the validator finds them.
-pub(super) fn faults(validator: &Validator, raw_schema: &str, value: &Value, kind: Kind) -> Vec<Fault> {
+/// The faults of a value that does not fit: all of them, or the first of one that is too large for that.
+pub(super) fn faults(validator: &Validator, raw_schema: &str, value: &Value, kind: Kind) -> Faults {
     let schema: Value = serde_json::from_str(raw_schema).unwrap_or_default();
-    let mut explainer = Explainer { schema: &schema, value, kind, faults: Vec::new() };
+    let width = narrow::width(&schema);
+    match narrow::affordable(value, width, &mut { narrow::COST_MAX }) {
+        true => Faults { list: explain(validator, &schema, value, kind), all: true },
+        false => Faults { list: narrow::first_faults(&schema, value, kind, width), all: false },
+    }
+}
+
+/// Lists every fault of `value`, in the order of their places. Only for what is [`narrow::affordable`].
+pub(super) fn explain(validator: &Validator, schema: &Value, value: &Value, kind: Kind) -> Vec<Fault> {
+    let mut explainer = Explainer { schema, value, kind, faults: Vec::new() };
     for error in validator.iter_errors(value) {
         explainer.add(&error);
     }
@@ -351,6 +360,12 @@ fn one_of(options: &Value, value: &Value, got: &str) -> String {
 }
 
 fn shown(value: &Value) -> String {
+    if let Value::String(text) = value
+        && let Some((at, _)) = text.char_indices().nth(SHOWN_CHARS_MAX)
+    {
+        // Not written whole to be cut then.
+        return cut(&Value::from(&text[..at]).to_string(), SHOWN_CHARS_MAX);
+    }
     cut(&value.to_string(), SHOWN_CHARS_MAX)
 }
 
@@ -400,6 +415,6 @@ fn length(value: &Value) -> usize {
 }
 
 /// One reference token of a JSON pointer (RFC 6901).
-fn escaped(name: &str) -> String {
+pub(super) fn escaped(name: &str) -> String {
     name.replace('~', "~0").replace('/', "~1")
 }

@@ -283,3 +283,56 @@ fn a_schema_called_plain_always_compiles() {
         assert!(!plain::surely_compiles(&object(json!({"v": doubtful}), json!([]))));
     }
 }
+
+/// A tree whose alternatives differ only in a tag, as a model would write an expression or a filter.
+fn tree_schema() -> Value {
+    let node = |op: &str| {
+        json!({"type": "object", "required": ["op", "of"], "properties": {
+            "of": {"anyOf": [{"$ref": "#/$defs/Not"}, {"$ref": "#/$defs/Also"}, {"type": "integer"}]},
+            "op": {"const": op}}})
+    };
+    let mut schema = object(json!({"tree": {"$ref": "#/$defs/Not"}}), json!(["tree"]));
+    schema["$defs"] = json!({"Not": node("not"), "Also": node("also")});
+    schema
+}
+
+#[test]
+fn the_faults_of_a_large_value_are_searched_for_and_not_all_collected() {
+    let schema = object(
+        json!({"names": {"type": "array", "items": {"type": "string"}},
+            "mixed": {"type": "array", "items": {"anyOf": [{"type": "integer"}, {"type": "array"}]}}}),
+        json!([]),
+    );
+    let many = vec!["1"; 200_000].join(",");
+    let said = told(&schema, &format!(r#"{{"names":["a",{many}]}}"#)).unwrap();
+    assert!(said.contains("at least 20 problems"), "{said}");
+    assert!(said.contains("- /names/1: expected string, got number 1\n"), "{said}");
+    assert!(said.lines().count() == 21, "{said}");
+    // One fault far back is found.
+    let said = told(&schema, &format!(r#"{{"mixed":[{many},"x"]}}"#)).unwrap();
+    assert!(said.contains("- /mixed/200000: expected integer or array, got \"x\""), "{said}");
+    let unknown: Vec<String> = (0..50_000).map(|n| format!(r#""unknown{n}":1"#)).collect();
+    let said = told(&schema, &format!("{{{}}}", unknown.join(","))).unwrap();
+    assert!(said.contains("- /unknown0: unknown argument\n") && said.len() < 2000, "{said}");
+    // A long text is one value, and explained as one.
+    let said = told(&schema, &format!(r#"{{"names":"{}"}}"#, "x".repeat(1 << 20))).unwrap();
+    assert!(said.contains("- /names: expected array, got string \"xxx") && said.len() < 300, "{said}");
+}
+
+#[test]
+fn a_fault_deep_in_alternatives_costs_no_power_of_its_depth() {
+    // The validator's own list of faults doubles with each level: at 50 it would never end.
+    let nested = |depth: usize, leaf: &str| {
+        format!(r#"{{"tree":{}{leaf}{}}}"#, r#"{"op":"not","of":"#.repeat(depth), "}".repeat(depth))
+    };
+    let schema = tree_schema();
+    assert_eq!(told(&schema, &nested(50, "1")), None);
+    for depth in [9, 25, 50] {
+        let said = told(&schema, &nested(depth, "\"x\"")).unwrap();
+        assert!(said.contains("at least 1 problem "), "{said}");
+    }
+    let said = told(&schema, &nested(10, "\"x\"")).unwrap();
+    assert!(said.contains("/tree/of/of"), "{said}");
+    let said = told(&schema, &nested(2, "\"x\"")).unwrap();
+    assert!(said.contains("- /tree/of/of: expected object or integer, got \"x\""), "{said}");
+}
