@@ -326,3 +326,48 @@ class TestWithPydantic:
             pass
 
         assert plan_arguments(function)({"from": 2.0}) == {"a": 2}
+
+
+@dataclasses.dataclass
+class Plus:
+    left: "Formula"
+    right: "Formula"
+    op: t.Literal["plus"]
+
+
+@dataclasses.dataclass
+class Minus:
+    left: "Formula"
+    right: "Formula"
+    op: t.Literal["minus"]
+
+
+Formula = t.Union[Plus, Minus, int]
+Dates = t.Union[dt.date, t.List["Dates"]]
+
+
+def test_a_deep_value_of_a_recursive_union_is_converted_once_and_not_once_for_each_way_there():
+    value, expected = 1, 1
+    for _ in range(40):
+        value = {"left": value, "right": 2, "op": "minus"}
+        expected = Minus(expected, 2, "minus")
+    assert convert(Formula, value) == expected
+    # Equal parts at two places are two values, and so are those of two calls.
+    twice = {
+        "left": {"left": 1, "right": 2, "op": "plus"},
+        "right": {"left": 1, "right": 3, "op": "plus"},
+        "op": "plus",
+    }
+    made = convert(Formula, twice)
+    assert (made.left.right, made.right.right) == (2, 3)
+    assert convert(Formula, twice).left is not made.left
+
+
+def test_a_fault_deep_in_a_recursive_list_is_found_once_for_each_level():
+    value = "no date"
+    for _ in range(40):
+        value = [value]
+    with pytest.raises(ArgumentError):
+        convert(Dates, value)
+    with pytest.raises(ArgumentError, match=re.escape("[2]")):
+        convert(t.List[dt.date], ["2020-01-01", "2020-01-02", "no date"])

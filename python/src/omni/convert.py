@@ -9,6 +9,7 @@ anything.
 from __future__ import annotations
 
 import sys
+from _thread import _local
 
 from omni.library import ArgumentError, UnresolvedError, is_enum, library_class, shown
 from omni.private import __builtins__  # noqa: F401 - functions find built-in names here
@@ -391,10 +392,15 @@ class _Compiler:
         def collect(value: Any) -> Any:
             if type(value) is not list:
                 raise ArgumentError(f"{shown(value)} is no list")
+            if convert is None:
+                return maker(value)
+            made: list = []
             try:
-                return maker(value if convert is None else map(convert, value))
-            except ArgumentError:
-                return maker(_convert_at(convert, item, f"[{index}]") for index, item in enumerate(value))
+                # What was converted before one that cannot be is in the list by then, and says which it was.
+                made.extend(map(convert, value))
+            except ArgumentError as error:
+                raise error.inside(f"[{len(made)}]") from None
+            return made if maker is list else maker(made)
 
         return collect
 
@@ -461,6 +467,10 @@ class _Compiler:
             kind = type(value)
             if kind in exact:
                 return value
+            return _once(attempt, value) if kind is dict or kind is list else attempt(value)
+
+        def attempt(value: Any) -> Any:
+            kind = type(value)
             order = converters
             if kind is dict:
                 order = sorted(converters, key=lambda pair: -len(pair[1] & value.keys()))
@@ -565,6 +575,36 @@ def _members(value: Any, fields: list[tuple[str, Converter | None]], required: s
     if missing:
         raise ArgumentError(f"`{'`, `'.join(missing)}` of `{_called(kind)}` is missing")
     return {name: _convert_at(convert, value[name], f".{name}") for name, convert in fields if name in value}
+
+
+# What members of unions have made of the lists and objects of one argument, by thread.
+_tries = _local()
+
+
+def _once(attempt: Converter, value: Any) -> Any:
+    """Return what `attempt` makes of a list or an object, made once for each argument.
+
+    Each member of a union starts again with what is inside a value. In a recursive type each level would
+    multiply that: twenty levels of two members took 17 seconds.
+    """
+    known = getattr(_tries, "known", None)
+    if known is None:
+        _tries.known = {}
+        try:
+            return attempt(value)
+        finally:
+            _tries.known = None
+    key = (id(attempt), id(value))
+    if key not in known:
+        # The value is kept with what was made of it, or another could get its place in memory.
+        try:
+            known[key] = (value, attempt(value), None)
+        except (ArgumentError, ValueError, TypeError) as error:
+            known[key] = (value, None, error)
+    _, made, error = known[key]
+    if error is not None:
+        raise error.with_traceback(None)
+    return made
 
 
 def _convert_at(convert: Converter | None, value: Any, place: str) -> Any:
