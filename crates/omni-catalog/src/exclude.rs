@@ -32,7 +32,10 @@ impl Exclude {
     pub(crate) fn apply(&self, served: Served) -> Served {
         #[derive(Deserialize)]
         struct Detail {
-            #[serde(default)]
+            run: Run,
+        }
+        #[derive(Deserialize)]
+        struct Run {
             skill: String,
         }
         if self.is_empty() {
@@ -42,7 +45,9 @@ impl Exclude {
             .filter_map(|tool| {
                 let name = served.name(tool)?;
                 let detail = served.detail(tool)?;
-                let skill = serde_json::from_slice(&detail).map(|Detail { skill }| skill).unwrap_or_default();
+                let skill = serde_json::from_slice(&detail)
+                    .map(|detail: Detail| detail.run.skill)
+                    .unwrap_or_default();
                 let out = self.has(name) || self.has(&skill);
                 (!out).then_some((name.to_owned(), served.listing(tool)?, detail))
             })
