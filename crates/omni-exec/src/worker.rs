@@ -14,6 +14,7 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use omni_call::{Call, Deadline, Event, EventSink, Expiry, LogLevel, NoEvents, ToolResult, Wants};
+use rustix::io::Errno;
 use rustix::net::{SendAncillaryBuffer, SendAncillaryMessage, SendFlags, sendmsg};
 use rustix::process::Signal;
 use tokio::time::{Sleep, sleep};
@@ -699,6 +700,13 @@ impl From<StartError> for StartFailure {
     fn from(error: StartError) -> Self {
         let hint = match &error {
             StartError::NoInterpreter { .. } => "name a Python of 3.9 or later with `--python PATH`",
+            StartError::Launcher { source, .. } | StartError::System { source, .. }
+                if [Errno::MFILE, Errno::NFILE]
+                    .iter()
+                    .any(|full| source.raw_os_error() == Some(full.raw_os_error())) =>
+            {
+                "more files must be allowed open (`ulimit -n`), or fewer workers be kept (`--workers`)"
+            }
             StartError::Launcher { .. } => "was omni moved or replaced while it ran? Start it again",
             StartError::System { .. } => "`omni doctor` checks what omni needs of this machine",
             StartError::Closing => "start the server again",
@@ -715,6 +723,15 @@ impl From<StartError> for StartFailure {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_worker_that_finds_no_descriptors_names_their_limit() {
+        let failure = |errno: Errno| {
+            StartFailure::from(StartError::Launcher { path: "omni".to_owned(), source: errno.into() }).hint
+        };
+        assert!(failure(Errno::MFILE).contains("ulimit -n"), "{}", failure(Errno::MFILE));
+        assert!(failure(Errno::NOENT).contains("moved"), "{}", failure(Errno::NOENT));
+    }
 
     #[test]
     fn the_last_words_of_a_worker_are_those_that_it_says() {

@@ -13,9 +13,9 @@ use crate::admission::Turn;
 use crate::running::{EventQueue, Notifier};
 use crate::server::{Caller, Server};
 
-/// Arguments and results above this many bytes are checked on another thread: parsing them takes about a
-/// millisecond, and every other client would wait for it.
-const CHECK_INLINE_BYTES_MAX: usize = 256 * 1024;
+/// Arguments and results above this many bytes are checked on another thread: parsing them, when they are many small
+/// values, takes about a millisecond, and every other client would wait for it.
+const CHECK_INLINE_BYTES_MAX: usize = 64 * 1024;
 
 /// A call to run: what [`Server::call`] takes.
 #[derive(Clone, Debug)]

@@ -9,8 +9,8 @@ mod exchange;
 mod negotiation;
 mod request_body;
 
-use std::io;
-use std::net::SocketAddr;
+use std::io::{self, Read as _, Write as _};
+use std::net::{Shutdown, SocketAddr};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
@@ -184,8 +184,7 @@ impl Shared {
         let admission = &self.server.admission;
         let Some(connection) = admission.connect(&admission.share(Some(visit.peer.key()))) else {
             tracing::debug!(%remote, "a connection was refused: all are taken and at work");
-            // What does not go out at once is not worth a wait.
-            let _ = stream.try_write(NO_ROOM);
+            turn_away(stream);
             return None;
         };
         let guest = Guest { visit, connection: Arc::new(connection) };
@@ -197,6 +196,21 @@ impl Shared {
 struct Guest {
     visit: Visit,
     connection: Arc<Connection>,
+}
+
+/// Says that there is no room, and closes. What does not go out at once is not worth a wait.
+fn turn_away(stream: TcpStream) {
+    // Tokio does not know yet that it can be written and read.
+    let Ok(mut stream) = stream.into_std() else { return };
+    let _ = stream.write(NO_ROOM);
+    let _ = stream.shutdown(Shutdown::Write);
+    // With something unread, closing is a reset, for which a client can lose the answer.
+    let mut unread = [0; 16 << 10];
+    for _ in 0..4 {
+        if !matches!(stream.read(&mut unread), Ok(1..)) {
+            return;
+        }
+    }
 }
 
 async fn serve_connection(
@@ -276,5 +290,23 @@ async fn serve_requests(
     };
     if let Err(error) = finished {
         tracing::debug!(%error, "connection ended");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn who_is_turned_away_is_told_also_when_a_request_is_on_its_way() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        for request in [&b""[..], b"POST /mcp HTTP/1.1\r\n\r\n", &[b'x'; 40_000]] {
+            let mut client = std::net::TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+            client.write_all(request).unwrap();
+            turn_away(listener.accept().await.unwrap().0);
+            let mut told = Vec::new();
+            client.read_to_end(&mut told).expect("closed, not reset");
+            assert_eq!(told, NO_ROOM);
+        }
     }
 }
