@@ -17,7 +17,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple, Optional
 
-from omni import ToolError
+from omni import ToolError, protected
 
 # `.git` files, `commondir` and lists of alternates are a line or a few; a configuration is a few pages.
 SMALL_BYTES_MAX = 1024 * 1024
@@ -66,6 +66,10 @@ class Bases:
                 "when all of it lies beneath the root. Start the server with a `--root` above both, or name the "
                 "folder in `allow_git_dirs` of `[skills.git]`"
             )
+        for secret, what, is_secret in protected.entries:
+            # Git, or an error of ours, would show what is in it.
+            if is_secret and real == secret:
+                raise ToolError(f"{source} leads to {what}, which omni keeps to itself")
         return real
 
 
@@ -173,13 +177,14 @@ def check_inside(bases: Bases, found: Repositories) -> list[str]:
 def check_written(found: Repositories) -> None:
     """Check that what a commit writes into a repository is written there.
 
-    A link among these files, also one that stays beneath the root, would have the message of a commit written
-    over a file of the project's.
+    A link among these files, also one that stays beneath the root, would have the message of a commit, or its id,
+    written over a file of the project's or of omni's.
 
     Raises:
         ToolError: One of them is a link.
     """
-    todo = [os.path.join(folder, name) for folder in (found.git_dir, found.common_dir) for name in ("logs", "index")]
+    names = ("logs", "refs", "index")
+    todo = [os.path.join(folder, name) for folder in (found.git_dir, found.common_dir) for name in names]
     todo.append(os.path.join(found.git_dir, "COMMIT_EDITMSG"))
     while todo:
         path = todo.pop()
@@ -257,6 +262,10 @@ def _check_link(bases: Bases, path: str) -> list[str]:
     real = bases.check(path, f"the symbolic link `{path}`")
     mode = _mode(real)
     if stat.S_ISDIR(mode):
+        for secret, what, is_secret in protected.entries:
+            # A file among the refs is read as a ref, and what it says is shown.
+            if is_secret and secret.startswith(real.rstrip("/") + "/"):
+                raise ToolError(f"the symbolic link `{path}` leads to where {what} is, which omni keeps to itself")
         return [real]
     if mode and not stat.S_ISREG(mode):
         raise _no_file(path)

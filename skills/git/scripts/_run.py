@@ -284,11 +284,21 @@ class Repository:
         if listed.cut:
             raise ToolError("the repository has more files than these tools can work with")
         submodules: list[str] = []
+        secrets = {
+            os.path.relpath(path, self.top).casefold(): what for path, what, is_secret in protected.entries if is_secret
+        }
         for record in listed.data.split(b"\0"):
             name = record[record.find(b"\t") + 1 :]
             if _OUTSIDE.search(name):
                 raise ToolError(
                     f"the index names `{os.fsdecode(name)}`, which is no file of the working tree; git did not write it"
+                )
+            secret = secrets.get(os.fsdecode(name).casefold()) if secrets else None
+            if secret is not None:
+                # A difference would show what is in it.
+                raise ToolError(
+                    f"the index names `{os.fsdecode(name)}`, {secret}, which omni keeps to itself; ask the user to "
+                    "take it out with `git rm --cached`"
                 )
             if record.startswith(b"160000"):
                 submodules.append(os.fsdecode(name))

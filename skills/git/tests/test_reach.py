@@ -304,6 +304,20 @@ def test_a_commit_writes_nothing_through_a_link_that_stays_beneath_the_root(repo
     assert list(target.iterdir()) == [] if target.is_dir() else target.read_text() == "kept"
 
 
+@pytest.mark.parametrize("name", ["refs", "refs/heads"])
+def test_a_commit_writes_no_id_through_refs_that_are_a_link(repo, skill, confinement, name):
+    """A branch called `omni.toml` would be written over the settings."""
+    folder = repo.root / ".git" / name
+    target = repo.root / "project"
+    target.mkdir()
+    shutil.rmtree(folder)
+    os.symlink(target, folder)
+    (repo.root / ".git" / "HEAD").write_text(f"ref: {name}/omni.toml\n")
+    with pytest.raises(ToolError, match="symbolic link"):
+        skill.commit(repo, "written over a file", paths=["a.txt"])
+    assert list(target.iterdir()) == []
+
+
 def test_a_secret_of_the_servers_is_not_committed(repo, skill, monkeypatch):
     (repo.root / "key").write_text(SECRET)
     monkeypatch.setattr(protected, "entries", [(str(repo.root / "key"), "the key of sessions", True)])
@@ -311,6 +325,40 @@ def test_a_secret_of_the_servers_is_not_committed(repo, skill, monkeypatch):
         with pytest.raises(ToolError, match="the key of sessions"):
             skill.commit(repo, "x", paths=paths)
     assert skill.status(repo).untracked == ["key"]
+
+
+def test_a_secret_of_the_servers_is_not_shown_by_an_index_that_names_it(repo, skill, monkeypatch):
+    (repo.root / "key").write_text("before\n")
+    git(repo.root, "add", "key")
+    (repo.root / "key").write_text(SECRET)
+    assert SECRET in skill.diff(repo).text
+    monkeypatch.setattr(protected, "entries", [(str(repo.root / "key"), "the key of sessions", True)])
+    for call in (lambda: skill.diff(repo), lambda: skill.diff(repo, what="unstaged"), lambda: skill.diff(repo, "HEAD")):
+        with pytest.raises(ToolError, match="the key of sessions") as raised:
+            call()
+        assert SECRET not in str(raised.value)
+
+
+@pytest.mark.parametrize(
+    "name", ["packed-refs", "shallow", "commondir", "HEAD", "config", "objects/info/alternates", "refs/tags", "index"]
+)
+def test_a_link_to_a_secret_of_the_servers_shows_nothing_of_it(repo, skill, monkeypatch, call_every_tool, name):
+    """Git says what it cannot read; so do we."""
+    (repo.root / "state").mkdir()
+    key = repo.root / "state" / "key"
+    # Looks like a ref.
+    key.write_text("5ec2e7" * 6 + "5ec2\n")
+    link = repo.root / ".git" / name
+    if link.is_dir():
+        shutil.rmtree(link)
+    link.unlink(missing_ok=True)
+    link.symlink_to(key.parent if name == "refs/tags" else key)
+    monkeypatch.setattr(protected, "entries", [(str(key), "the key of sessions", True)])
+    outcomes = call_every_tool(repo)
+    assert outcomes
+    for outcome in outcomes.values():
+        assert "5ec2e7" not in str(outcome)
+        assert "the key of sessions" in str(outcome)
 
 
 def test_a_list_of_reftables_names_none_elsewhere(ctx, skill):
