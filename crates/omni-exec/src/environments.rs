@@ -402,7 +402,7 @@ impl Shared {
                 // Whoever wants it is told, and says it aloud.
                 tracing::debug!(
                     environment = name,
-                    message = failure.message,
+                    error = failure.message,
                     hint = failure.hint,
                     "an environment could not be made"
                 );

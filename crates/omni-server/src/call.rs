@@ -239,7 +239,7 @@ fn log_failure(call: CallId, tool: &str, outcome: &Outcome) {
     match &outcome.ending {
         Ending::Finished(_) => {}
         Ending::ToolError { kind: class, message, traceback, intended: false, .. } => tracing::warn!(
-            %call, tool, kind, class, message, traceback = traceback.as_deref(), "tool raised"
+            %call, tool, kind, class, text = message, traceback = traceback.as_deref(), "tool raised"
         ),
         Ending::Cancelled | Ending::Shutdown | Ending::ToolError { .. } => tracing::debug!(%call, tool, kind),
         Ending::BadResult { .. }

@@ -120,7 +120,7 @@ fn print(result: &ToolResult, as_json: bool, out: &mut Output) -> Result<()> {
             Some(text) => text.to_owned(),
             None => format!("[{}]", summary(block)),
         };
-        if result.is_error { terminal::say(&text) } else { out.result(&text)? }
+        if result.is_error { terminal::say(&terminal::indented(&text)) } else { out.result(&text)? }
     }
     Ok(())
 }

@@ -65,19 +65,22 @@ impl Line<'_> {
         let value = shown_line(value);
         let (italic, dimmed, plain) =
             if self.writer.has_ansi_escapes() { ("\x1b[3m", "\x1b[2m", "\x1b[0m") } else { ("", "", "") };
-        self.written = match field.name() {
-            "message" => write!(self.writer, "{blank}{value}"),
-            name => write!(self.writer, "{blank}{italic}{name}{plain}{dimmed}={plain}{value}"),
-        };
+        let name = field.name();
+        self.written = write!(self.writer, "{blank}{italic}{name}{plain}{dimmed}={plain}{value}");
+    }
+
+    /// The event's own sentence stands first, and bare.
+    fn sentence(&mut self, text: &str) {
+        if self.written.is_ok() && std::mem::take(&mut self.first) {
+            self.written = write!(self.writer, "{}", shown_line(text));
+        }
     }
 }
 
 impl Visit for Line<'_> {
     fn record_str(&mut self, field: &Field, value: &str) {
-        match field.name() {
-            "message" => self.add(field, value),
-            _ => self.add(field, &word(value)),
-        }
+        // Also one that is called `message`: a sentence of ours comes as a format, never as a text.
+        self.add(field, &word(value));
     }
 
     fn record_error(&mut self, field: &Field, value: &(dyn std::error::Error + 'static)) {
@@ -93,6 +96,9 @@ impl Visit for Line<'_> {
 
     fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
         let text = format!("{value:?}");
+        if field.name() == "message" && self.first {
+            return self.sentence(&text);
+        }
         // A text that `Debug` has put in quotes already.
         if is_quoted(&text) { self.add(field, &text) } else { self.record_str(field, &text) }
     }
@@ -181,6 +187,9 @@ mod tests {
         assert!(!debug.contains(['\x1b', '\u{202e}']), "{debug}");
         let message = logged(|| tracing::warn!("{HOSTILE}"));
         assert_eq!(message.lines().count(), 1, "{message}");
+        // A field may have the name of the event's own sentence, which alone stands bare.
+        let named = logged(|| tracing::warn!(message = HOSTILE, other = 1, "it went wrong"));
+        assert_eq!(named, format!(" WARN it went wrong message={expected} other=1\n"));
     }
 
     #[test]

@@ -140,6 +140,10 @@ fn errors_of_tools_and_wrong_words_are_escaped_too() {
         let (out, err) = texts(&folder.run(arguments));
         assert!(!err.is_empty() && !deceives(&err) && !deceives(&out), "{arguments:?}: {out:?} {err:?}");
     }
+    for arguments in [&["way=error"][..], &["no\nerror: forged=1"], &["way=raise", "--errors", "full"]] {
+        let (_, err) = texts(&folder.run(&[&["call", "t.shout"], arguments].concat()));
+        assert!(err.contains("forged") && !err.contains("\nerror: forged"), "{arguments:?}: {err:?}");
+    }
 }
 
 #[test]
@@ -179,6 +183,7 @@ fn the_log_is_one_line_an_event_as_text_and_as_json() {
     let event = text.lines().find(|line| line.contains("two")).unwrap();
     assert!(event.contains(r"one\x1b[2J\r\n\ttwo\u{202e} three\nerror: forged"), "{event}");
     assert!(!text.lines().any(forged) && !deceives(&text), "{text}");
+    assert!(event.contains(" text=\"one"), "the exception's text is a field, in quotes: {event}");
     folder.env.push(("OMNI_LOG_FORMAT", "json".into()));
     let (_, json) = texts(&folder.run(&["call", "t.shout", "way=raise"]));
     let events: Vec<&str> = json.lines().filter(|line| line.starts_with('{')).collect();

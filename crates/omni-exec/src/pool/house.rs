@@ -223,7 +223,7 @@ impl Shared {
         if failure.closing {
             return;
         }
-        tracing::warn!(message = failure.message, hint = failure.hint, "no worker could be started");
+        tracing::warn!(error = failure.message, hint = failure.hint, "no worker could be started");
         let mut state = self.lock();
         let failure = state.failures.add(failure);
         let wakers = if state.serving == 0 && state.starting == 0 {
