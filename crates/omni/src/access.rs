@@ -199,6 +199,7 @@ mod tests {
             let error = format!("{:#}", tokens(&path).unwrap_err());
             assert!(error.contains(why) && error.contains("--http-token"), "{error}");
         }
+        fs::set_permissions(&file, fs::Permissions::from_mode(0o600)).unwrap();
         fs::write(&file, "too short").unwrap();
         let error = format!("{:#}", tokens(&file).unwrap_err());
         assert!(error.contains("line 1") && !error.contains("too short"), "{error}");

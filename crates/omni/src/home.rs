@@ -38,6 +38,22 @@ impl Home {
         }
     }
 
+    /// Where the programs that install packages keep what they obey, install from and make environments of.
+    pub(crate) fn of_installers(&self) -> Vec<PathBuf> {
+        let variables =
+            ["UV_CONFIG_FILE", "UV_CACHE_DIR", "UV_PYTHON_INSTALL_DIR", "PIP_CONFIG_FILE", "PIP_CACHE_DIR"];
+        let mut found: Vec<PathBuf> =
+            variables.iter().filter_map(std::env::var_os).map(PathBuf::from).collect();
+        for ours in [&self.config, &self.cache].into_iter().filter(|ours| **ours != self.temporary) {
+            found.extend(["uv", "pip"].map(|name| ours.with_file_name(name)));
+        }
+        let home = Home::folder();
+        found.extend(home.iter().map(|home| home.join(".pip")));
+        let data = std::env::var_os("XDG_DATA_HOME").map(PathBuf::from).filter(|path| path.is_absolute());
+        found.extend(data.or_else(|| home.map(|home| home.join(".local/share"))).map(|data| data.join("uv")));
+        found
+    }
+
     /// Looks at configuration and state before anything in them is believed. The cache is looked at by
     /// [`open_cache`](Self::open_cache).
     ///

@@ -53,6 +53,9 @@ impl Obeyed<'_> {
         list.add(self.cache, "omni's cache, which holds code that it runs");
         list.add(&self.home.state, "omni's state");
         list.0.push(secret(&self.home.state.join("session.key"), "the key of omni's sessions"));
+        for path in self.home.of_installers() {
+            list.add(&path, "what the installer of packages obeys or installs from");
+        }
         if let Ok(binary) = std::env::current_exe() {
             list.add(&binary, "omni itself");
         }
@@ -66,6 +69,17 @@ pub(crate) fn of_python(python: &Python, uv: Option<&Path>) -> Vec<Protected> {
     list.add(&python.executable, "the Python that runs the tools");
     // A virtual environment's is a link; the link is protected as well as what it leads to.
     list.add_link(&python.executable, "the Python that runs the tools");
+    if let Some(command) = &python.command {
+        list.add(command, "the program that starts the Python of the tools");
+        list.add_link(command, "the program that starts the Python of the tools");
+        // A version manager's script starts more scripts, beside its folder.
+        if let Some(shims) = command.parent().filter(|folder| folder.ends_with("shims")) {
+            for name in ["bin", "lib", "libexec", "plugins", "pyenv.d"] {
+                let part = shims.with_file_name(name);
+                list.add(&part, "part of the version manager that starts the Python of the tools");
+            }
+        }
+    }
     for folder in &python.folders {
         list.add(folder, "part of the Python that runs the tools");
     }

@@ -26,14 +26,17 @@ pub(crate) struct Python {
     pub(crate) version: String,
     /// What its bytecode is named after: `cpython-311`. Empty where it is not known.
     pub(crate) tag: String,
-    /// The folders that it runs code from: its own, those of installed packages, its environment's.
+    /// What was started to find it: a version manager's script, maybe.
+    pub(crate) command: Option<PathBuf>,
+    /// The folders that it runs code from: its own, those of installed packages, its environment's; and the files
+    /// that tell it where these are.
     pub(crate) folders: Vec<PathBuf>,
 }
 
 impl Python {
     /// An interpreter of which no more is known.
     pub(crate) fn at(executable: PathBuf, version: String) -> Python {
-        Python { executable, version, tag: String::new(), folders: Vec::new() }
+        Python { executable, version, tag: String::new(), command: None, folders: Vec::new() }
     }
 }
 
@@ -123,18 +126,33 @@ pub(crate) fn locate(name: &Path) -> Option<PathBuf> {
     if name.components().count() > 1 {
         return std::path::absolute(name).ok().filter(|path| path.is_file());
     }
-    omni_exec::path_folders().into_iter().map(|dir| dir.join(name)).find(|path| path.is_file())
+    omni_exec::path_folders().into_iter().map(|dir| dir.join(name)).find(|path| is_program(path))
+}
+
+/// As a shell looks for one: a text of that name, which any tool can write, does not stand in its place.
+fn is_program(path: &Path) -> bool {
+    use std::os::unix::fs::PermissionsExt;
+    std::fs::metadata(path).is_ok_and(|found| found.is_file() && found.permissions().mode() & 0o111 != 0)
 }
 
 const ASK: &str = "
 import json, os, site, sys, sysconfig
 print(sys.executable)
 print('.'.join(map(str, sys.version_info[:3])))
-configs = [os.path.join(prefix, 'pyvenv.cfg') for prefix in (sys.prefix, sys.base_prefix)]
+# What an interpreter looks for beside itself and above when it starts, also where it is not there yet.
+base = getattr(sys, '_base_executable', None) or sys.executable
+beside = {os.path.dirname(path) for path in (sys.executable, base, os.path.realpath(base))}
+names = ['pyvenv.cfg', 'pybuilddir.txt', 'pip.conf'] + [name + '._pth' for name in ('python', 'python3', os.path.basename(base))]
+starts = [os.path.join(folder, name) for folder in beside | {sys.prefix, sys.base_prefix} for name in names]
+# It comes before the library, and may be a folder.
+starts += [path for path in sys.path if path.endswith('.zip')]
+library = [sysconfig.get_config_var(name) for name in ('LIBDIR', 'INSTSONAME')]
+if all(library):
+    starts.append(os.path.join(*library))
 paths = sysconfig.get_paths()
 # Not all of `sys.path`: a project that is installed to be edited is in it, and is there to be edited.
 folders = {paths['stdlib'], paths['platstdlib'], *site.getsitepackages(), site.getusersitepackages()}
-folders = sorted(folders) + [path for path in configs if os.path.exists(path)]
+folders = sorted(folders) + sorted(starts)
 print(json.dumps({'tag': sys.implementation.cache_tag, 'folders': folders}))
 ";
 
@@ -167,6 +185,7 @@ fn ask(command: &Path) -> Result<Python> {
         executable: executable.into(),
         version: version.to_owned(),
         tag: more.tag.filter(legal).unwrap_or_default(),
+        command: Some(command.to_owned()),
         folders: more.folders,
     })
 }
@@ -232,6 +251,25 @@ mod tests {
         }
         let error = find(Some(Path::new("/nowhere/python3")), dir.path()).unwrap_err();
         assert!(error.to_string().contains("there is no such program"), "{error}");
+    }
+
+    #[test]
+    fn a_python_says_what_it_looks_for_before_its_library() {
+        let dir = tempfile::tempdir().unwrap();
+        let python = find(None, &dir.path().join("cache")).unwrap();
+        let looked_for = |end: &str| python.folders.iter().any(|path| path.to_string_lossy().ends_with(end));
+        assert!(looked_for(".zip"), "a folder of that name would do: {:?}", python.folders);
+        assert!(looked_for("/bin/pyvenv.cfg") && looked_for("/bin/pybuilddir.txt"), "{:?}", python.folders);
+        assert!(python.command.is_some());
+    }
+
+    #[test]
+    fn a_text_on_the_path_is_no_program() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = fake(dir.path(), "");
+        assert!(is_program(&path) && !is_program(dir.path()));
+        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o644)).unwrap();
+        assert!(!is_program(&path));
     }
 
     #[test]

@@ -229,6 +229,10 @@ fn no_tool_of_ours_writes_what_omni_runs_or_obeys_whatever_runs_the_tool() {
             "cache/environments/x/bin/python",
             "home/.config/omni/omni.toml",
             "home/.local/state/omni/session.key",
+            "home/.config/uv/uv.toml",
+            "home/.config/pip/pip.conf",
+            "home/.cache/uv/archive-v0/x/json.py",
+            ".venv/pip.conf",
             ".venv/pyvenv.cfg",
             site.strip_prefix(folder.dir.path()).unwrap().to_str().unwrap(),
         ] {
@@ -241,9 +245,38 @@ fn no_tool_of_ours_writes_what_omni_runs_or_obeys_whatever_runs_the_tool() {
         let (done, said) = write(&folder, executor, "src/main.py");
         assert!(done, "{executor}: {said}");
     }
-    assert!(
-        !folder.path("omni.toml").exists() && !site.exists() && !folder.path("home/.config/omni").exists()
-    );
+    for path in ["omni.toml", "home/.config/omni", "home/.config/uv", "home/.config/pip", "home/.cache/uv"] {
+        assert!(!folder.path(path).exists(), "{path}");
+    }
+    assert!(!site.exists());
+}
+
+/// What an interpreter finds before its own library, or is led by, need not be there yet.
+#[test]
+fn no_tool_of_ours_writes_what_a_python_looks_for_when_it_starts() {
+    let mut folder = Folder::empty();
+    let mut venv = Command::new("python3");
+    venv.args(["-m", "venv", "--without-pip", ".venv"]).current_dir(folder.dir.path());
+    assert!(venv.status().unwrap().success());
+    let shim = folder.path("manager/shims/python3");
+    let script = format!("#!/bin/sh\nexec '{}' \"$@\"\n", folder.path(".venv/bin/python").display());
+    folder.write("manager/shims/python3", &script);
+    fs::set_permissions(&shim, fs::Permissions::from_mode(0o755)).unwrap();
+    folder.env.push(("OMNI_PYTHON", shim.display().to_string()));
+    for path in [
+        "manager/shims/python3",
+        "manager/libexec/start",
+        ".venv/pyvenv.cfg",
+        ".venv/bin/pyvenv.cfg",
+        ".venv/bin/pybuilddir.txt",
+        ".venv/bin/python3._pth",
+    ] {
+        let (done, said) = write(&folder, "pool", path);
+        assert!(!done && said.contains("must not be written"), "{path}: {said}");
+    }
+    assert_eq!(fs::read_to_string(&shim).unwrap(), script);
+    let (done, said) = write(&folder, "pool", "manager/other");
+    assert!(done, "{said}");
 }
 
 #[test]
