@@ -3,6 +3,7 @@
 //! Such a file may only narrow what holds without it: lower a limit, leave a tool out. A key that is not in the table
 //! waits for trust; a test sees to it that every key is there.
 
+use rustix::process::{Resource, getrlimit};
 use toml::{Table, Value};
 
 /// What a key may do in a file that is not trusted.
@@ -14,11 +15,16 @@ pub(super) enum Rule {
     Lower(f64),
     /// Lower a number of which 0 is no limit.
     LowerOrNone(f64),
+    /// Lower a limit of the system's, given in units of so many. What holds where nobody says anything is what this process
+    /// was started with: tools are given the limit as it is said here, so a higher one would raise it.
+    LowerLimit(Resource, f64),
     /// Lower both ends of `"MIN..MAX"`.
     LowerRange(&'static str),
     /// Add to a list of what is left out.
     Exclude,
 }
+
+const MIB: f64 = 1_048_576.0;
 
 /// One row for each key of `omni.toml`.
 pub(super) const KEYS: &[(&str, Rule)] = &[
@@ -45,9 +51,9 @@ pub(super) const KEYS: &[(&str, Rule)] = &[
     ("workers.max_calls", Rule::LowerOrNone(100_000.0)),
     ("workers.max_memory_mib", Rule::LowerOrNone(2048.0)),
     ("workers.max_age", Rule::LowerOrNone(86_400.0)),
-    ("limits.memory_mib", Rule::Lower(f64::INFINITY)),
-    ("limits.open_files", Rule::Lower(f64::INFINITY)),
-    ("limits.file_mib", Rule::Lower(f64::INFINITY)),
+    ("limits.memory_mib", Rule::LowerLimit(Resource::Data, MIB)),
+    ("limits.open_files", Rule::LowerLimit(Resource::Nofile, 1.0)),
+    ("limits.file_mib", Rule::LowerLimit(Resource::Fsize, MIB)),
     ("embedded.threads", Rule::Lower(4.0)),
     ("environments.timeout", Rule::Lower(600.0)),
     ("exclude", Rule::Exclude),
@@ -101,6 +107,9 @@ fn put(table: &mut Table, key: &str, rule: Option<Rule>, value: &Value) -> bool 
         Some(Rule::LowerOrNone(default)) => {
             lower(before, value, default, |number| if number == 0.0 { f64::INFINITY } else { number })
         }
+        Some(Rule::LowerLimit(resource, unit)) => {
+            lower(before, value, in_force(resource) / unit, |number| number)
+        }
         Some(Rule::LowerRange(default)) => lower_range(before, value, default),
         Some(Rule::Exclude) => {
             let all = [before, Some(value)].into_iter().flatten().filter_map(Value::as_array).flatten();
@@ -114,6 +123,12 @@ fn put(table: &mut Table, key: &str, rule: Option<Rule>, value: &Value) -> bool 
         }
         None => false,
     }
+}
+
+/// The limit that this process was started with, and its tools have where no setting says otherwise.
+#[expect(clippy::cast_precision_loss, reason = "a limit beyond 2^53 is none")]
+fn in_force(resource: Resource) -> f64 {
+    getrlimit(resource).current.map_or(f64::INFINITY, |limit| limit as f64)
 }
 
 /// The value, if it is a number that is no higher than the one before.
@@ -223,6 +238,23 @@ mod tests {
         assert_eq!(result["idle_timeout"].as_integer(), Some(30));
         assert_eq!(result["limits"], Value::Table(table("memory_mib = 512\nopen_files = 100")));
         assert_eq!(result["workers"]["count"].as_str(), Some("1..8"));
+    }
+
+    #[test]
+    fn a_limit_of_the_system_is_not_raised_above_the_one_that_tools_have_anyway() {
+        let had = in_force(Resource::Nofile);
+        assert!(had.is_finite(), "the system bounds open files");
+        for (wanted, obeyed) in [(had + 1.0, false), (1e9, false), (had, true), (had - 1.0, true)] {
+            let (result, ignored) =
+                narrowed(&Table::new(), &table(&format!("limits.open_files = {wanted:.0}")));
+            assert_eq!(ignored.is_empty(), obeyed, "{wanted}: {ignored:?}");
+            assert_eq!(result.contains_key("limits"), obeyed, "{wanted}: {result:?}");
+        }
+        // The user may raise it; a file that is found may then come back to that.
+        let own = table("limits.open_files = 1000000");
+        let (result, ignored) = narrowed(&own, &table("limits.open_files = 500000"));
+        assert!(ignored.is_empty());
+        assert_eq!(result["limits"]["open_files"].as_integer(), Some(500_000));
     }
 
     #[test]
