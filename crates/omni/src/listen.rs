@@ -1,6 +1,6 @@
 //! The sockets that a runner listens on: a Unix socket for this user alone, or a port of 127.0.0.1.
 
-use std::fs;
+use std::fs::{self, File};
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr, TcpListener as StdTcpListener};
 use std::os::unix::fs::{FileTypeExt as _, MetadataExt as _};
@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result, bail};
 use omni_call::shown_path;
 use omni_server::RunnerListener;
-use rustix::fs::{Mode, fchmod};
+use rustix::fs::{Mode, OFlags, fchmod, open};
 use rustix::net::{AddressFamily, SocketAddrUnix, SocketFlags, SocketType, bind, listen, socket_with};
 use tokio::net::{TcpListener, UnixListener};
 
@@ -22,19 +22,31 @@ const BACKLOG: i32 = 1_024;
 /// A socket's file, removed when this is dropped, if it is still the one that was made.
 pub(crate) struct SocketFile {
     path: PathBuf,
-    made: Option<(u64, u64)>,
+    /// Held open: while it is, no other file gets its number, also after somebody has removed it.
+    made: Option<File>,
 }
 
-impl Drop for SocketFile {
-    fn drop(&mut self) {
-        if self.made.is_some() && identity(&self.path) == self.made {
-            let _ = fs::remove_file(&self.path);
+impl SocketFile {
+    fn of(path: PathBuf) -> Self {
+        let made = open(&path, OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC, Mode::empty());
+        SocketFile { path, made: made.ok().map(File::from) }
+    }
+
+    fn is_still_there(&self) -> bool {
+        let made = self.made.as_ref().and_then(|file| file.metadata().ok());
+        match (made, fs::symlink_metadata(&self.path)) {
+            (Some(made), Ok(found)) => (made.dev(), made.ino()) == (found.dev(), found.ino()),
+            _ => false,
         }
     }
 }
 
-fn identity(path: &Path) -> Option<(u64, u64)> {
-    fs::symlink_metadata(path).ok().map(|found| (found.dev(), found.ino()))
+impl Drop for SocketFile {
+    fn drop(&mut self) {
+        if self.is_still_there() {
+            let _ = fs::remove_file(&self.path);
+        }
+    }
 }
 
 /// Listens on a Unix socket that only this user may open (0600, from its first moment on). A file that a runner left
@@ -44,7 +56,7 @@ pub(crate) fn unix(path: &Path) -> Result<(RunnerListener, SocketFile)> {
     make_way(&path)?;
     let listener = bound(&path).with_context(|| format!("omni cannot listen on `{}`", shown_path(&path)))?;
     listener.set_nonblocking(true)?;
-    let file = SocketFile { made: identity(&path), path };
+    let file = SocketFile::of(path);
     Ok((RunnerListener::Unix(UnixListener::from_std(listener)?), file))
 }
 

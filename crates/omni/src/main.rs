@@ -53,6 +53,8 @@ fn main() -> ExitCode {
             }
         };
     }
+    // What the client has leaked into this process is not for tools. Our own descriptors are made close-on-exec.
+    close_fds::set_fds_cloexec(3, &[]);
     let Arguments { command } = match Arguments::try_parse() {
         Ok(arguments) => arguments,
         Err(error) => return refused(&error),

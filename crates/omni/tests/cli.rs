@@ -5,7 +5,7 @@
 mod support;
 
 use std::net::TcpListener;
-use std::process::Output;
+use std::process::{Command, Output, Stdio};
 
 use support::Folder;
 
@@ -191,4 +191,31 @@ fn doctor_says_whether_python_runs_inside_omni() {
     assert!(report["embedding"]["library"].as_str().unwrap().contains("libpython"), "{report}");
     assert!(report["embedding"]["ready_ms"].as_f64().unwrap() > 0.0);
     assert!(stdout(&folder.run(&["doctor"])).contains("embedding works with /"));
+}
+
+/// A client may leak what it has open into omni; a tool, and what the tool starts, gets none of it.
+#[test]
+fn a_descriptor_that_omni_inherits_reaches_no_tool() {
+    let tool = "import subprocess\n@tool\ndef held() -> str:\n    \
+         listed = subprocess.run(['ls', '-l', '/proc/self/fd'], close_fds=False, capture_output=True, text=True)\n    \
+         return str('leaked-file' in listed.stdout)\n";
+    let folder = Folder::new(tool);
+    folder.write("leaked-file", "secret");
+    let call = folder.omni(&["call", "t.held"]);
+    for executor in ["pool", "fork", "spawn"] {
+        let mut shell = Command::new("sh");
+        shell
+            .args(["-c", "exec 9<leaked-file; exec \"$@\"", "sh"])
+            .arg(call.get_program())
+            .args(call.get_args());
+        shell.args(["--executor", executor]).current_dir(folder.path(""));
+        for (name, value) in call.get_envs() {
+            match value {
+                Some(value) => shell.env(name, value),
+                None => shell.env_remove(name),
+            };
+        }
+        let done = shell.stdin(Stdio::null()).output().unwrap();
+        assert_eq!(String::from_utf8_lossy(&done.stdout), "False\n", "{executor}: {done:?}");
+    }
 }
