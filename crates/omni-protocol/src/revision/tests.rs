@@ -239,7 +239,7 @@ fn what_a_peer_says_of_itself_is_cut_and_a_token_that_comes_back_often_is_bounde
         method: long.clone().into(),
         params: params(format!(r#"{{"name":{{"{long}":1}}}}"#)),
     };
-    let rejected = Request::read(raw, Some(Revision::NEWEST_LEGACY)).err().expect("no such method");
+    let Err(rejected) = Request::read(raw, Some(Revision::NEWEST_LEGACY)) else { panic!("no such method") };
     assert!(rejected.error.message.chars().count() <= 4_001);
     let gone = RawNotification {
         method: "notifications/cancelled".into(),
@@ -253,6 +253,6 @@ fn what_a_peer_says_of_itself_is_cut_and_a_token_that_comes_back_often_is_bounde
         method: "tools/call".into(),
         params: params(call),
     };
-    let rejected = Request::read(raw, Some(Revision::NEWEST_LEGACY)).err().expect("too long a token");
+    let Err(rejected) = Request::read(raw, Some(Revision::NEWEST_LEGACY)) else { panic!("too long a token") };
     assert!(rejected.error.message.contains("1024 bytes"), "{}", rejected.error.message);
 }
