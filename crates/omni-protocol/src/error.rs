@@ -68,7 +68,7 @@ pub struct RpcError {
 }
 
 impl RpcError {
-    /// What is quoted of a peer's text is cut: a message has [`MESSAGE_CHARS_MAX`] characters at most.
+    /// What is quoted of a peer's text is cut: a message has `MESSAGE_CHARS_MAX` characters at most.
     pub fn new(code: ErrorCode, message: impl Into<String>) -> Self {
         RpcError { code, message: cut(message.into(), MESSAGE_CHARS_MAX), data: None }
     }

@@ -235,8 +235,10 @@ impl Lab {
                     }
                     Err(_) => false,
                 };
-                // The interpreter inside this process has it work there as well.
-                (here && pid != own_pid()).then_some(pid)
+                // The interpreter inside this process has it work there as well. A process that has been killed gives up
+                // its memory, its arguments with it, before its folder: it runs no code any more.
+                let lives = || std::fs::read(entry.path().join("cmdline")).is_ok_and(|line| !line.is_empty());
+                (here && pid != own_pid() && lives()).then_some(pid)
             })
             .collect()
     }
