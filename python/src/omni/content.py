@@ -468,8 +468,7 @@ def _finite(value: Any, text: str) -> str:
     return text
 
 
-def _moment(value: Any) -> str:
-    text = value.isoformat()
+def _moment(text: str) -> str:
     # Classes of others may have values that are no time, such as `NaT` of pandas.
     if not text[:1].isdigit():
         raise BadResultError(f"`{text[:20]}` (no date or time; return `None` instead)")
@@ -486,7 +485,7 @@ def _scalar(value: Any, kind: type) -> object:
                 value.tolist() if value.dtype.kind in "biufU" else value[()] if value.ndim == 0 else [*value]
             )
         if name == "datetime64":
-            return _moment(_Text(str(value)))
+            return _moment(str(value))
         if name == "timedelta64":
             span = value.astype("timedelta64[us]").item()
             if span is None:
@@ -501,18 +500,6 @@ def _scalar(value: Any, kind: type) -> object:
     except Exception:  # it is no number after all, such as an array of several
         return value
     return value
-
-
-class _Text:
-    """A text that says itself when asked for ISO 8601."""
-
-    __slots__ = ("_text",)
-
-    def __init__(self, text: str) -> None:
-        self._text = text
-
-    def isoformat(self) -> str:
-        return self._text
 
 
 def _as_pydantic_writes(value: object, kind: type) -> object:
@@ -542,7 +529,7 @@ def _iso_duration(value: Any) -> str:
 # Where a class lives, what it is called, and what stands for its values in JSON.
 _FOREIGN = (
     ("enum", ("Enum",), lambda value: value.value),
-    ("datetime", ("date", "time"), _moment),
+    ("datetime", ("date", "time"), lambda value: _moment(value.isoformat())),
     ("datetime", ("timedelta",), _iso_duration),
     ("pathlib", ("PurePath",), str),
     ("uuid", ("UUID",), str),

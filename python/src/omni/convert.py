@@ -230,11 +230,17 @@ class _Compiler:
     Both kinds share what they have made, or a class that holds itself through `Optional` would never end.
     """
 
-    def __init__(self, *, checked: bool, made: dict[Any, Converter] | None = None) -> None:
+    def __init__(
+        self,
+        *,
+        checked: bool,
+        made: dict[Any, Converter] | None = None,
+        scope: tuple[dict[str, Any], dict[str, Any]] = ({}, {}),
+    ) -> None:
         self._checked = checked
         self._made: dict[Any, Converter] = {} if made is None else made
         #: The names that a text within the annotations at hand may use: see `within`.
-        self._scope: tuple[dict[str, Any], dict[str, Any]] = ({}, {})
+        self._scope = scope
 
     def within(self, thing: Any, make: Callable[[], Any]) -> Any:
         """Make something of the annotations of a function or class, in which its names count."""
@@ -456,8 +462,7 @@ class _Compiler:
     def _union(self, members: tuple) -> Converter | None:
         """Take the member that the value is already, else the first that can be made of it."""
         exact = {_JSON_KINDS[member] for member in members if _is_json_kind(member)}
-        strict = self if self._checked else _Compiler(checked=True, made=self._made)
-        strict._scope = self._scope
+        strict = self if self._checked else _Compiler(checked=True, made=self._made, scope=self._scope)
         # Several kinds of object: the one that knows most of the names given comes first.
         converters = [(strict.converter(member), _names(member)) for member in members]
         if any(convert is None for convert, _ in converters):  # something takes any value
