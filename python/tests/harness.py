@@ -49,13 +49,15 @@ def environment(**more):
 class Worker:
     """A worker process and our end of its channel."""
 
-    def __init__(self, mode="sync", *, page=True, argv=("-m", "omni.worker"), cwd=None, greet=True, **hello):
+    def __init__(
+        self, mode="sync", *, page=True, argv=("-m", "omni.worker"), cwd=None, greet=True, env=None, **hello
+    ):
         ours, theirs = socket.socketpair()
         ours.settimeout(PATIENCE_SECONDS)
         self.channel = ours
         self.process = subprocess.Popen(
             [sys.executable, *argv],
-            env=environment(OMNI_CONTROL_FD=str(theirs.fileno())),
+            env=environment(OMNI_CONTROL_FD=str(theirs.fileno()), **(env or {})),
             pass_fds=[theirs.fileno()],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,

@@ -52,6 +52,9 @@ pub struct ExecConfig {
     pub environment: Option<PathBuf>,
     /// The folder that holds the `omni` Python package; becomes `PYTHONPATH`.
     pub package_dir: PathBuf,
+    /// The folder where Python keeps what it has compiled of skills, by the digest of the source; made when first
+    /// needed. Without it every process compiles anew. Default none.
+    pub code_cache: Option<PathBuf>,
     /// The program that is started as `<launcher> __launch …` and becomes Python: see
     /// [`launch`](crate::launch). Usually our own binary.
     pub launcher: PathBuf,
@@ -151,6 +154,7 @@ impl ExecConfig {
             interpreter: Interpreter { path: interpreter },
             environment: None,
             package_dir,
+            code_cache: None,
             launcher,
             root,
             settings: Map::new(),

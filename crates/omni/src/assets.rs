@@ -37,13 +37,6 @@ pub(crate) fn shipped_skills(cache: &Path) -> Result<PathBuf> {
     lay_out::<Skills>(cache, "skills")
 }
 
-/// Whether a folder of skills is the one that [`shipped_skills`] lays out.
-pub(crate) fn are_shipped(skills: &Path, cache: &Path) -> bool {
-    let name = skills.file_name().and_then(|name| name.to_str());
-    let is_below = cache.canonicalize().is_ok_and(|cache| skills.parent() == Some(&*cache));
-    is_below && name.is_some_and(|name| name.starts_with("skills-"))
-}
-
 /// Writes a set of files below `cache`, under a name made from their contents, unless they are there.
 ///
 /// What is there is compared with what this binary holds, byte for byte, since it will be run; of bytecode what

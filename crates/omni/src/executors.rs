@@ -59,8 +59,6 @@ struct Plan {
     cache: PathBuf,
     root: PathBuf,
     protected: Vec<Protected>,
-    /// The folder of skills, when it is the one that comes with omni.
-    shipped: Option<PathBuf>,
     settings: serde_json::Map<String, serde_json::Value>,
     env: Vec<String>,
     workers: crate::args::Workers,
@@ -195,7 +193,6 @@ impl Plan {
             cache: places.cache.clone(),
             root: places.root.clone(),
             protected: places.protected.clone(),
-            shipped: Some(places.skills.clone()).filter(|skills| assets::are_shipped(skills, &places.cache)),
             settings: places.file.skills.clone(),
             env: settings.env.clone(),
             workers: settings.workers,
@@ -230,11 +227,9 @@ impl Plan {
         let python = python::find(self.python.as_deref(), &self.cache)?;
         let package = assets::python_package(&self.cache)?;
         assets::bytecode(&package, &python);
-        if let Some(shipped) = &self.shipped {
-            assets::bytecode(shipped, &python);
-        }
         let launcher = PathBuf::from(LAUNCHER);
         let mut config = ExecConfig::new(python.executable.clone(), package, launcher, self.root.clone());
+        config.code_cache = Some(self.cache.join("code"));
         config.settings = self.settings.clone();
         config.protected = self.protected.clone();
         config

@@ -18,6 +18,7 @@ from os.path import exists, isfile
 from omni.convert import context_parameters, plan_arguments, unwrapped
 from omni.library import UnresolvedError
 from omni.private import __builtins__  # noqa: F401 - functions find built-in names here
+from omni.source import take_from
 from omni.wire import quote
 
 TYPE_CHECKING = False
@@ -89,6 +90,7 @@ def load_module(skill: str, folder: str, file: str) -> ModuleType:
     root, parts = (f"{folder}/{_SCRIPTS}", inner) if top == _SCRIPTS and inner else (folder, file)
     package = f"{_ROOT}.{_module_part(skill)}"
     try:
+        take_from(folder)
         _ensure_package(_ROOT, None)
         _ensure_package(package, root)
         return _import(package, root, parts)
@@ -155,6 +157,7 @@ class SkillFinder:
         folder = loads(environ.get(_FOLDERS_VARIABLE) or "{}").get(package)
         if folder is None:
             return None
+        take_from(folder.removesuffix(f"/{_SCRIPTS}"))
         if name == package:
             return _package_spec(package, folder)
         file = f"{folder}/{name[len(package) + 1 :].replace('%2E', '.')}.py"

@@ -13,6 +13,9 @@ const ALLOWED: [&str; 6] = ["PATH", "HOME", "LANG", "TMPDIR", "TZ", "VIRTUAL_ENV
 /// [`sweep`](super::sweep).
 pub(super) const MARK: &str = "OMNI_WORKER";
 
+/// Names the folder of compiled code to `omni.source`, in the processes that tools start as well.
+const CODE_CACHE: &str = "OMNI_CODE_CACHE";
+
 /// The variables for a child, without its mark.
 pub(super) fn inherited(config: &ExecConfig) -> Vec<(OsString, OsString)> {
     let mut variables: Vec<(OsString, OsString)> =
@@ -21,6 +24,7 @@ pub(super) fn inherited(config: &ExecConfig) -> Vec<(OsString, OsString)> {
     variables.retain(|(name, _)| name != "PATH");
     variables.push(("PATH".into(), path.clone()));
     variables.push(("PYTHONPATH".into(), config.package_dir.clone().into_os_string()));
+    variables.extend(config.code_cache.iter().map(|folder| (CODE_CACHE.into(), folder.into())));
     if let Some(environment) = &config.environment {
         variables.retain(|(name, _)| name != "PATH" && name != "VIRTUAL_ENV");
         let folders = std::iter::once(environment.join("bin")).chain(std::env::split_paths(&path));
