@@ -30,14 +30,43 @@ def test_the_second_name_is_the_same_object():
     assert skill_command is tool
 
 
-def test_a_name_given_by_position_is_refused_with_the_right_spelling():
-    with pytest.raises(TypeError, match=r"@tool\(name='x'\)"):
-        tool("x")
+def test_a_name_may_stand_alone_and_nothing_else():
+    @omni.tool("sum", timeout=5)
+    def add(): ...
+
+    assert add.__omni_tool__ == {"name": "sum", "timeout": 5}
+    for wrong in (5, ["sum"]):
+        with pytest.raises(TypeError, match="takes a name and keywords"):
+            omni.tool(wrong)
+    with pytest.raises(TypeError):
+        omni.tool("a", "b")
 
 
-def test_an_option_that_does_not_exist_is_refused():
-    with pytest.raises(TypeError, match="colour"):
-        tool(colour="red")
+def test_an_option_that_does_not_exist_costs_a_warning_and_no_more():
+    with pytest.warns(UserWarning, match="no option `colour`") as told:
+
+        @omni.tool(colour="red", timeout=5)
+        def add(): ...
+
+    assert told[0].filename == __file__
+    assert add.__omni_tool__ == {"timeout": 5, "colour": "red"}
+
+
+def test_options_of_the_earlier_decorator_are_taken_without_a_word(recwarn):
+    @omni.skill_command(name="x", autowire=True, log_level="debug")
+    def add(): ...
+
+    assert add.__omni_tool__ == {"name": "x"}
+    assert not recwarn
+
+
+def test_an_executor_that_does_not_exist_costs_a_warning_and_no_more():
+    with pytest.warns(UserWarning, match="`zygote` is now `fork`"):
+
+        @omni.tool(executor="zygote")
+        def add(): ...
+
+    assert add() is None
 
 
 def test_every_public_name_can_be_imported():

@@ -1,6 +1,7 @@
 //! Is a function a tool, and do its other decorators keep the signature that is written?
 
 use crate::field::last;
+use crate::overlooked::{Lookalike, lookalike};
 use crate::package::{FileId, Item, Package};
 use crate::syntax::{Expr, ExprKind, Function, Keyword, ParameterKind};
 
@@ -12,7 +13,7 @@ pub(crate) enum Mark<'p> {
     /// omni's own `tool` or `skill_command`.
     Tool(OptionSources<'p>),
     /// Named like one, but not omni's.
-    Foreign,
+    Foreign(Lookalike),
     Other,
 }
 
@@ -21,13 +22,11 @@ pub(crate) fn mark<'p>(package: &'p Package, file: FileId, decorator: &'p Expr) 
     if let Some(sources) = tool_sources(package, file, decorator, 8) {
         return Mark::Tool(sources);
     }
-    let name = decorator.dotted();
-    let name = last(&name);
-    let named = name == "tool" || name == "skill_command";
-    if named { Mark::Foreign } else { Mark::Other }
+    lookalike(package, file, decorator).map_or(Mark::Other, Mark::Foreign)
 }
 
-fn tool_sources<'p>(
+/// Where the options of a decorator stand that makes tools; `None` for one that makes none.
+pub(crate) fn tool_sources<'p>(
     package: &'p Package,
     file: FileId,
     expr: &'p Expr,
@@ -57,9 +56,8 @@ fn tool_sources<'p>(
     }
 }
 
-/// `omni.tool`, `omni.skill.tool`, `omni.foundation.api.decorators.skill_command`.
 fn is_tool(path: &str) -> bool {
-    path.starts_with("omni.") && matches!(last(path), "tool" | "skill_command")
+    matches!(path, "omni.tool" | "omni.skill_command" | "omni.skill.tool" | "omni.skill.skill_command")
 }
 
 /// What a decorator other than `tool` does to the signature.

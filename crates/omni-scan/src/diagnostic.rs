@@ -93,6 +93,13 @@ impl<'a> Report<'a> {
         }
     }
 
+    /// Whether nothing was found that says why a function is no tool.
+    pub(crate) fn is_clean(&self) -> bool {
+        let aside =
+            |finding: &Diagnostic| finding.severity == Severity::Note || finding.code == "absolute-import";
+        self.found.iter().all(aside)
+    }
+
     pub(crate) fn into_findings(mut self) -> Vec<Diagnostic> {
         self.found.sort_by_key(|finding| (finding.line, finding.column));
         self.found

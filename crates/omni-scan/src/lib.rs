@@ -11,12 +11,15 @@ mod scan;
 
 mod decorators;
 mod options;
+mod overlooked;
+mod own_imports;
 mod signature;
 
 mod docstring;
 mod types;
 
 mod known;
+mod library;
 mod library_values;
 mod peel;
 

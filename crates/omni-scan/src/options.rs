@@ -17,6 +17,8 @@ pub(crate) struct Options {
     pub(crate) name: Option<String>,
     /// The name is given but only known to Python.
     pub(crate) name_unknown: bool,
+    /// Python refuses the options, and with them the whole file.
+    pub(crate) file_fails: bool,
     pub(crate) description: Option<String>,
     pub(crate) category: Option<String>,
     pub(crate) title: Option<String>,
@@ -95,10 +97,8 @@ pub(crate) fn read(
     let mut reader = Reader { package, report, options: Options::default() };
     for (source, positional, keywords) in sources {
         let place = |at: u32| if *source == file { at } else { tool_at };
-        if let Some(argument) = positional.first() {
-            let message = "a tool's options are given by name".to_owned();
-            let help = "write `@tool(name=…)`: as it stands, the file can't be loaded";
-            reader.report.error(place(argument.at), "positional-option", message, help);
+        if let Some(first) = positional.first() {
+            reader.positional(*source, first, positional.get(1), place);
         }
         for keyword in *keywords {
             match &keyword.name {
@@ -118,6 +118,25 @@ struct Reader<'a, 'r> {
 }
 
 impl Reader<'_, '_> {
+    /// `@tool("name")`. Anything else there makes Python raise, and with it the whole file fail.
+    fn positional(&mut self, file: FileId, first: &Expr, second: Option<&Expr>, place: impl Fn(u32) -> u32) {
+        let wrong = match (Evaluator::new(self.package).value(file, first), second) {
+            (_, Some(second)) => Some(second),
+            (Some(value), None) if value.str().is_none() => Some(first),
+            _ => None,
+        };
+        match wrong {
+            None => self.option("name", file, first, place(first.at)),
+            Some(wrong) => {
+                let message = "a tool's options are given by name".to_owned();
+                let help = "only the name may stand alone, as in `@tool(\"name\", timeout=5)`; as it stands, the file \
+                            can't be loaded";
+                self.report.error(place(wrong.at), "positional-option", message, help);
+                self.options.file_fails = true;
+            }
+        }
+    }
+
     fn option(&mut self, name: &str, file: FileId, expr: &Expr, at: u32) {
         if !self.known(name, at) {
             return;
@@ -165,7 +184,7 @@ impl Reader<'_, '_> {
         }
         if WITHOUT_EFFECT.contains(&name) {
             let message = format!("option `{name}` has no effect");
-            self.report.warning(at, "option-without-effect", message, "remove it");
+            self.report.warning(at, "option-without-effect", message, "remove it; the tool works without");
             return false;
         }
         let help = match (name, closest(name, &NAMES)) {
@@ -177,7 +196,8 @@ impl Reader<'_, '_> {
             (_, Some(near)) => format!("did you mean `{near}`?"),
             _ => format!("the options are {}", listed(&NAMES)),
         };
-        self.report.error(at, "unknown-option", format!("`tool` has no option `{name}`"), &help);
+        let message = format!("`tool` has no option `{name}`, so it is not applied");
+        self.report.error(at, "unknown-option", message, &help);
         false
     }
 
@@ -299,7 +319,7 @@ impl Reader<'_, '_> {
             Ok(kind) => self.options.executor = Some(kind),
             Err(error) => {
                 let message = format!("`executor={name:?}`: {error}");
-                self.report.error(at, "invalid-option", message, "as it stands, the file can't be loaded");
+                self.report.error(at, "invalid-option", message, "the option is not applied");
             }
         }
         None
@@ -455,6 +475,7 @@ mod tests {
         let shared: Json = serde_json::from_str(shared).expect("the file is JSON");
         let options = &shared["options"];
         assert_eq!(options["names"], serde_json::json!(NAMES));
+        assert_eq!(options["without_effect"], serde_json::json!(WITHOUT_EFFECT));
         assert_eq!(options["seconds_max"].as_f64(), Some(SECONDS_MAX));
         // The other bounds are `omni-call`'s, and stand in two texts here.
         assert!(AHEAD.ends_with(&format!(" {}", options["ahead_max"])));

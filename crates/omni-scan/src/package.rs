@@ -3,6 +3,7 @@
 use std::cell::Cell;
 use std::collections::HashMap;
 
+use crate::library::is_library;
 use crate::syntax::{BindingKind, Expr, ExprKind, Module, ModuleRef};
 
 /// Index of a file in the package.
@@ -256,6 +257,60 @@ impl Package {
         }
     }
 
+    /// How a file of this skill is to be imported from `file` when an absolute import names it: `.words` for `words`,
+    /// `scripts.words` or `skill.scripts.words`. `None` for what is no file of the skill.
+    pub(crate) fn own(&self, file: FileId, path: &str) -> Option<String> {
+        let here = self.paths[file].rsplit_once('/').map_or("", |(folder, _)| folder);
+        let parts: Vec<&str> = path.split('.').collect();
+        // What follows `scripts`, however much stands before it.
+        let below = parts.iter().position(|part| *part == "scripts").map(|at| &parts[at + 1..]);
+        if let Some(below) = below.filter(|_| self.paths[file].starts_with("scripts/")) {
+            let target = below.join("/");
+            let is_there = target.is_empty() || self.has(&join("scripts", &target));
+            let first_is_file = self.has(&join("scripts", "scripts"));
+            if is_there && !first_is_file {
+                return Some(self.relative(here, "scripts", below));
+            }
+        }
+        // A file that names itself means another one.
+        let itself = self.paths[file].strip_suffix(".py").unwrap_or_default();
+        for folder in [here, "scripts"] {
+            let found = join(folder, parts[0]);
+            if folder.starts_with("scripts") && self.has(&found) && found != itself && !is_library(parts[0]) {
+                return Some(self.relative(here, folder, &parts));
+            }
+        }
+        None
+    }
+
+    /// Whether there is a module or a folder of modules at this path.
+    fn has(&self, path: &str) -> bool {
+        self.by_path.contains_key(path)
+            || self.paths.iter().any(|file| file.strip_prefix(path).is_some_and(|rest| rest.starts_with('/')))
+    }
+
+    fn relative(&self, here: &str, folder: &str, parts: &[&str]) -> String {
+        let depth = |folder: &str| folder.split('/').count();
+        let up = depth(here).saturating_sub(depth(folder));
+        format!("{}{}", ".".repeat(up + 1), parts.join("."))
+    }
+
+    /// Whether another file of the skill imports this one.
+    pub(crate) fn is_imported(&self, file: FileId) -> bool {
+        let path = self.paths[file].strip_suffix(".py").unwrap_or_default();
+        self.ids().filter(|other| *other != file).any(|other| {
+            self.files[other].imports.iter().any(|import| {
+                let Some(folder) = self.folder(other, &import.module) else {
+                    let relative = self.own(other, &import.module.path);
+                    return relative.is_some()
+                        && last_part(path) == last_part(&import.module.path.replace('.', "/"));
+                };
+                let member = |name: &str| join(&folder, name) == path;
+                folder == path || import.names.iter().flatten().any(|(name, ..)| member(name))
+            })
+        })
+    }
+
     fn module(&self, file: FileId, module: &ModuleRef) -> Item<'_> {
         match self.folder(file, module) {
             Some(path) => self.by_path.get(&path).map_or(Item::Unknown, |id| Item::File(*id)),
@@ -281,6 +336,10 @@ impl Package {
     }
 }
 
+fn last_part(path: &str) -> &str {
+    path.rsplit('/').next().unwrap_or(path)
+}
+
 fn join(folder: &str, tail: &str) -> String {
     match (folder.is_empty(), tail.is_empty()) {
         (true, _) => tail.to_owned(),
@@ -300,13 +359,16 @@ fn star_exports(path: &str, name: &str) -> bool {
     }
 }
 
-const OMNI_NAMES: &[&str] = &[
+/// What `from omni import …` brings.
+pub(crate) const OMNI_NAMES: &[&str] = &[
     "tool",
     "skill_command",
     "Context",
     "ToolError",
     "CallCancelled",
     "heartbeat",
+    "progress",
+    "remaining",
     "Text",
     "Image",
     "Audio",

@@ -8,6 +8,8 @@ use crate::decorators::{Effect, Mark, OptionSources, effect, mark};
 use crate::diagnostic::{Diagnostic, Report};
 use crate::docstring;
 use crate::options::{self, Options};
+use crate::overlooked::{self, Lookalike};
+use crate::own_imports;
 use crate::package::{FileId, Package};
 use crate::schema::title_case;
 use crate::signature::{Located, Signature, signature};
@@ -54,9 +56,16 @@ pub fn scan(sources: &[Source<'_>]) -> Scan {
         files.push((source.path.to_owned(), module));
     }
     let package = Package::new(files, sources.iter().map(|source| source.text.len()).sum());
-    let mut scanner = Scanner { package: &package, reports, tools: Vec::new(), commands: HashMap::new() };
+    let mut scanner =
+        Scanner { package: &package, reports, tools: Vec::new(), commands: HashMap::new(), fails: false };
     for (file, source) in package.ids().zip(sources) {
+        own_imports::absolute(&package, file, source.text, &mut scanner.reports[file]);
+        let fails = own_imports::unknown_names(&package, file, &mut scanner.reports[file]);
+        scanner.fails = fails;
         scanner.file(file, source.path);
+    }
+    for (file, source) in package.ids().zip(sources) {
+        scanner.undecorated(file, source.path);
     }
     let diagnostics = scanner.reports.into_iter().flat_map(Report::into_findings).collect();
     Scan { tools: scanner.tools, diagnostics }
@@ -68,11 +77,14 @@ struct Scanner<'p, 'a> {
     tools: Vec<Tool>,
     /// Where the function of each command is.
     commands: HashMap<String, (FileId, u32)>,
+    /// The file in hand cannot be loaded by Python, so it is looked at for findings only.
+    fails: bool,
 }
 
 impl<'p> Scanner<'p, '_> {
     fn file(&mut self, file: FileId, path: &str) {
         let module = self.package.file(file);
+        let before = self.tools.len();
         // What each name stands for once the file has run.
         let last: HashMap<&str, &Function> = module
             .functions
@@ -92,6 +104,46 @@ impl<'p> Scanner<'p, '_> {
                 self.hidden(file, method, "a method");
             }
         }
+        overlooked::classes(self.package, file, &mut self.reports[file]);
+        overlooked::calls(self.package, file, &mut self.reports[file]);
+        if self.fails {
+            for tool in self.tools.drain(before..) {
+                self.commands.remove(&tool.command);
+            }
+        }
+    }
+
+    /// Points at functions that nobody marked, in a file that has no tool and that no other file imports.
+    fn undecorated(&mut self, file: FileId, path: &str) {
+        let module = self.package.file(file);
+        let name = path.rsplit('/').next().unwrap_or(path);
+        if is_helper(path)
+            || name.starts_with("test_")
+            || name == "conftest.py"
+            || !self.reports[file].is_clean()
+        {
+            return;
+        }
+        let public = overlooked::public_functions(module);
+        let Some(first) = public.first() else { return };
+        if self.tools.iter().any(|tool| tool.file == path) || self.package.is_imported(file) {
+            return;
+        }
+        let others = match public.len() - 1 {
+            0 => String::new(),
+            1 => " and 1 other function of this file".to_owned(),
+            more => format!(" and {more} other functions of this file"),
+        };
+        let verb = if public.len() == 1 { "has" } else { "have" };
+        let message = format!("`{}`{others} {verb} no decorator, so nothing here is a tool", first.name);
+        let help = "write `from omni import tool` and put `@tool` above each function that clients may call; name the \
+                    file `_*.py` if it only helps others";
+        // A program is run, not imported, and beside tools a file of functions is often only not yet in use.
+        if module.is_program || !self.tools.is_empty() {
+            self.reports[file].note(first.at, "undecorated", message, help);
+        } else {
+            self.reports[file].warning(first.at, "undecorated", message, help);
+        }
     }
 
     fn function(&mut self, file: FileId, path: &str, function: &'p Function, later: Option<u32>) {
@@ -102,6 +154,15 @@ impl<'p> Scanner<'p, '_> {
             self.reports[file].warning(function.at, "tool-in-helper", message, help);
             return;
         }
+        if function.never {
+            let message = format!(
+                "`{}` is defined where nothing is run when the file is loaded, so it is not listed",
+                function.name
+            );
+            let help = "move it out of the `if`, to the top level of the file";
+            self.reports[file].error(function.at, "nested-tool", message, help);
+            return;
+        }
         if let Some(later) = later {
             let place = self.reports[file].place(later);
             let message = format!("`{}` is defined again at {place}, which replaces this one", function.name);
@@ -109,10 +170,11 @@ impl<'p> Scanner<'p, '_> {
             return;
         }
         let options = options::read(self.package, &sources, file, function.at, &mut self.reports[file]);
-        if !self.callable(file, function) || !self.decorators(file, function) {
-            return;
-        }
-        if let Some(tool) = self.tool(file, path, function, options) {
+        self.fails |= options.file_fails;
+        if self.callable(file, function)
+            && self.decorators(file, function)
+            && let Some(tool) = self.tool(file, path, function, options)
+        {
             self.add(file, function.at, tool);
         }
     }
@@ -135,14 +197,15 @@ impl<'p> Scanner<'p, '_> {
                     }
                     found = Some(sources);
                 }
-                Mark::Foreign => {
-                    let message = format!(
-                        "`@{}` is not omni's `tool`, so `{}` is not listed",
-                        decorator.dotted(),
-                        function.name
-                    );
-                    let help = "write `from omni import tool`";
-                    self.reports[file].warning(decorator.at, "foreign-decorator", message, help);
+                Mark::Foreign(Lookalike { code, why, help, unknown }) => {
+                    let message = format!("{why}, so `{}` is not listed", function.name);
+                    let report = &mut self.reports[file];
+                    if unknown {
+                        self.fails |= !function.conditional;
+                        report.error(decorator.at, code, message, help);
+                    } else {
+                        report.warning(decorator.at, code, message, help);
+                    }
                 }
                 Mark::Other => {
                     if let Effect::MakesTools(why) = effect(self.package, file, decorator) {

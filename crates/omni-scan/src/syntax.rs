@@ -4,6 +4,7 @@
 //! keeps what a tool's listing can depend on and drops the rest.
 
 mod guard;
+mod imports;
 mod lines;
 mod lower;
 
@@ -20,6 +21,39 @@ pub(crate) struct Module {
     pub(crate) stars: Vec<ModuleRef>,
     /// `from __future__ import annotations` is in force.
     pub(crate) lazy_annotations: bool,
+    /// Every import, wherever it stands.
+    pub(crate) imports: Vec<Import>,
+    /// Calls whose results are dropped, at the top level: `tool(add)`.
+    pub(crate) calls: Vec<Expr>,
+    /// There is a block `if __name__ == "__main__":`.
+    pub(crate) is_program: bool,
+}
+
+/// Whether an import happens, the surest first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Reach {
+    /// When the file is loaded.
+    Always,
+    /// When the file is loaded, if some condition holds.
+    Branch,
+    /// When a function is called.
+    Later,
+    /// The file is prepared for its failing.
+    Guarded,
+    /// Not when omni runs the file.
+    Never,
+}
+
+/// `import module as alias`, or `from module import names`.
+#[derive(Debug)]
+pub(crate) struct Import {
+    /// Where the module is named.
+    pub(crate) at: u32,
+    pub(crate) module: ModuleRef,
+    /// What `from` brings: each with its new name and its place. `None` for a plain import.
+    pub(crate) names: Option<Vec<(String, Option<String>, u32)>>,
+    pub(crate) alias: Option<String>,
+    pub(crate) reach: Reach,
 }
 
 /// Where the file stops being Python.
@@ -82,6 +116,8 @@ pub(crate) struct Function {
     pub(crate) results: Vec<Option<Expr>>,
     /// Bound inside `if`, `try`, a loop or `with`.
     pub(crate) conditional: bool,
+    /// Bound where nothing is run when the file is imported: `if __name__ == "__main__":`.
+    pub(crate) never: bool,
 }
 
 #[derive(Debug)]
@@ -111,6 +147,7 @@ pub(crate) enum ParameterKind {
 #[derive(Debug)]
 pub(crate) struct Class {
     pub(crate) name: String,
+    pub(crate) at: u32,
     pub(crate) decorators: Vec<Expr>,
     pub(crate) bases: Vec<Expr>,
     pub(crate) keywords: Vec<Keyword>,

@@ -117,3 +117,68 @@ def same(): ...
     folder.write("skills/broken/scripts/b.py", "from omni import tool\n@tool\ndef f(:\n");
     assert_alike(&folder, &folder.path("skills"));
 }
+
+/// One file each: what is doubtful about it, and whether its tools are there all the same.
+const DOUBTFUL: [(&str, &str, bool); 14] = [
+    ("unknown", "from omni import tool\n@tool(readonly=True)\ndef go(): ...\n", true),
+    (
+        "annotations",
+        "from omni import tool\n@tool(annotations={\"readOnlyHint\": True})\ndef go(): ...\n",
+        true,
+    ),
+    (
+        "earlier",
+        "from omni import skill_command\n@skill_command(autowire=True, variants=[])\ndef go(): ...\n",
+        true,
+    ),
+    ("executor", "from omni import tool\n@tool(executor=\"thread\")\ndef go(): ...\n", true),
+    ("value", "from omni import tool\n@tool(timeout=\"5\", tags=\"x\", read_only=1)\ndef go(): ...\n", true),
+    ("alone", "from omni import tool\n@tool(\"go\")\ndef went(): ...\n", true),
+    ("number", "from omni import tool\n@tool\ndef first(): ...\n@tool(5)\ndef go(): ...\n", false),
+    ("two", "from omni import tool\n@tool(\"a\", \"b\")\ndef go(): ...\n", false),
+    ("name", "from omni import tool, Tool\n@tool\ndef go(): ...\n", false),
+    ("attribute", "import omni\n@omni.tool\ndef first(): ...\n@omni.tools\ndef go(): ...\n", false),
+    ("guess", "from omni import tool\n@tool\ndef first(): ...\n@tools\ndef go(): ...\n", false),
+    (
+        "former",
+        "from omni.foundation.api.decorators import skill_command\n@skill_command\ndef go(): ...\n",
+        false,
+    ),
+    ("program", "from omni import tool\nif __name__ == \"__main__\":\n    @tool\n    def go(): ...\n", false),
+    ("class", "from omni import tool\n@tool\nclass Go: ...\n", false),
+];
+
+#[test]
+fn what_the_decorator_does_not_know_is_read_as_python_loads_it() {
+    let folder = Folder::new("");
+    let mut listed = Vec::new();
+    for (skill, text, there) in DOUBTFUL {
+        folder.write(&format!("skills/{skill}/scripts/a.py"), text);
+        if there {
+            listed.push(format!("{skill}.go"));
+        }
+    }
+    listed.sort();
+    let described = described_by_python(&folder.path("skills"));
+    let names = |tools: &Value| {
+        let names = tools.as_array().unwrap().iter().map(|tool| tool["name"].as_str().unwrap().to_owned());
+        names.collect::<Vec<_>>()
+    };
+    assert_eq!(names(&described["tools"]), listed, "{}", described["problems"]);
+    let output = folder.run(&["list", "--json"]);
+    let list: Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(names(&list["tools"]), listed);
+    let doctor = folder.run(&["doctor", "--json"]);
+    let doctor: Value = serde_json::from_slice(&doctor.stdout).unwrap();
+    for (skill, ..) in DOUBTFUL {
+        let found = doctor["diagnostics"].as_array().unwrap().iter();
+        let found =
+            found.filter(|found| found["skill"] == skill && found["file"] == format!("{skill}/scripts/a.py"));
+        assert!(skill == "alone" || found.count() > 0, "{skill}: {doctor:#}");
+    }
+    // What is listed can be called.
+    for (skill, ..) in DOUBTFUL.iter().filter(|(.., there)| *there) {
+        let output = folder.run(&["call", &format!("{skill}.go")]);
+        assert!(output.status.success(), "{skill}: {}", String::from_utf8_lossy(&output.stderr));
+    }
+}

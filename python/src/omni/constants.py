@@ -49,6 +49,22 @@ OPTION_NAMES = (
     "version",
 )
 
+#: What an earlier `skill_command` took; nothing acts on it any more.
+OPTIONS_WITHOUT_EFFECT = (
+    "variants",
+    "default_variant",
+    "inject_root",
+    "inject_settings",
+    "autowire",
+    "error_strategy",
+    "log_level",
+    "trace_args",
+    "trace_result",
+    "trace_timing",
+    "filter_empty",
+    "max_result_depth",
+)
+
 #: Options that are hints to clients, each with MCP's name for it.
 HINTS = {
     "read_only": "readOnlyHint",

@@ -460,6 +460,8 @@ if TYPE_CHECKING:
     def tool(function: F, /) -> F: ...
     @overload
     def tool(
+        called: str | None = None,
+        /,
         *,
         name: str | None = None,
         description: str | None = None,
@@ -520,12 +522,14 @@ def tool(  # noqa: D417 - one keyword per property of a tool
     icons: list[dict[str, Any]] | None = None,
     tags: Iterable[str] | None = None,
     version: str | None = None,
+    **unknown: Any,
 ) -> Any:
-    """Make a function a tool: `@tool` or `@tool(read_only=True)`.
+    """Make a function a tool: `@tool`, `@tool("name")` or `@tool(read_only=True)`.
 
     The function stays what it was and can be called and tested as before. The server reads the
     decorator from the source without running it, so every value is a literal or a constant of the
-    module.
+    module. An option that does not exist, or has a value that it cannot have, is not applied and costs
+    no more than that: a warning tells it here, and `omni doctor` shows its place.
 
     Args:
         name: The tool is listed as `<skill>.<name>`; the function's name by default.
@@ -557,8 +561,10 @@ def tool(  # noqa: D417 - one keyword per property of a tool
         version: The tool's version.
 
     Raises:
-        ValueError: There is no such executor.
+        TypeError: It is given something else than a function or a name.
     """
+    if isinstance(function, str):
+        function, name = None, function if name is None else name
     options = {
         "name": name,
         "description": description,
@@ -585,10 +591,8 @@ def tool(  # noqa: D417 - one keyword per property of a tool
         "version": version,
     }
     given = {key: value for key, value in options.items() if value is not None}
-    if executor is not None:
-        from omni.executors import check
-
-        check(executor)
+    if unknown or executor is not None:
+        given.update(_doubtful(unknown, executor))
     if output_schema is not ...:
         given["output_schema"] = output_schema
 
@@ -601,9 +605,29 @@ def tool(  # noqa: D417 - one keyword per property of a tool
     if function is None:
         return mark
     if not callable(function):
-        message = f"`@tool` takes keywords only, as in `@tool(name={function!r})`"
+        message = f"`@tool` takes a name and keywords, not {function!r}"
         raise TypeError(message)
     return mark(function)
+
+
+def _doubtful(unknown: dict[str, Any], executor: str | None) -> dict[str, Any]:
+    """Warn of what is not applied, and return what there is to report about it."""
+    from omni.constants import OPTION_NAMES, OPTIONS_WITHOUT_EFFECT
+    from omni.executors import check
+
+    strange = {name: value for name, value in unknown.items() if name not in OPTIONS_WITHOUT_EFFECT}
+    messages = [f"`tool` has no option `{name}`; it has {', '.join(OPTION_NAMES)}" for name in strange]
+    try:
+        if executor is not None:
+            check(executor)
+    except ValueError as error:
+        messages.append(f"`executor={executor!r}` is not applied: {error}")
+    if messages:
+        from warnings import warn
+
+        for message in messages:
+            warn(message, stacklevel=3)
+    return strange
 
 
 skill_command = tool

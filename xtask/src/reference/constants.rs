@@ -6,10 +6,15 @@ use serde_json::Value;
 const SHARED: &str = include_str!("../../../conformance/shared.json");
 
 /// Constants of the module, each with what it is and where in the file its value stands.
-const CONSTANTS: [(&str, &str, &str); 26] = [
+const CONSTANTS: [(&str, &str, &str); 27] = [
     ("LEVELS", "/levels", "Levels of log messages, least severe first."),
     ("AFFINITIES", "/affinities", "Which calls of a skill meet in one worker."),
     ("OPTION_NAMES", "/options/names", "What `@tool` takes."),
+    (
+        "OPTIONS_WITHOUT_EFFECT",
+        "/options/without_effect",
+        "What an earlier `skill_command` took; nothing acts on it any more.",
+    ),
     ("HINTS", "/options/hints", "Options that are hints to clients, each with MCP's name for it."),
     (
         "OPTION_SECONDS_MAX",

@@ -5,6 +5,7 @@ use ruff_python_ast::{Expr as Node, Stmt};
 use ruff_text_size::Ranged;
 
 use super::guard::too_deep;
+use super::imports::{imports, never};
 use super::{
     Binding, BindingKind, Call, Class, Expr, ExprKind, Field, Function, Keyword, Module, ModuleRef, Names,
     Operator, Parameter, ParameterKind, SyntaxError, TypeParameter,
@@ -43,7 +44,8 @@ pub(crate) fn parse(text: &str) -> Result<Module, SyntaxError> {
         message: lower_first(&error.error.to_string()),
     })?;
     let mut lowering = Lowering::default();
-    lowering.block(&parsed.syntax().body, Place { conditional: false, depth: 0 });
+    lowering.block(&parsed.syntax().body, Place { conditional: false, never: false, depth: 0 });
+    lowering.module.imports = imports(&parsed.syntax().body);
     Ok(lowering.module)
 }
 
@@ -73,12 +75,14 @@ fn offset(value: usize) -> u32 {
 #[derive(Clone, Copy)]
 struct Place {
     conditional: bool,
+    /// Nothing here is run when the file is imported.
+    never: bool,
     depth: u32,
 }
 
 impl Place {
     fn branch(self) -> Place {
-        Place { conditional: true, depth: self.depth + 1 }
+        Place { conditional: true, never: self.never, depth: self.depth + 1 }
     }
 }
 
@@ -135,8 +139,14 @@ impl Lowering {
                     self.bind(name.id.as_str(), place, kind);
                 }
             }
+            Stmt::Expr(node) if node.value.is_call_expr() && !place.never => {
+                let call = self.expr(&node.value);
+                self.module.calls.push(call);
+            }
             Stmt::If(node) => {
-                self.block(&node.body, place.branch());
+                let never = never(&node.test);
+                self.module.is_program |= never && node.test.is_compare_expr();
+                self.block(&node.body, Place { never: never || place.never, ..place.branch() });
                 for clause in &node.elif_else_clauses {
                     self.block(&clause.body, place.branch());
                 }
@@ -254,6 +264,7 @@ impl Lowering {
             inner: Vec::new(),
             results: Vec::new(),
             conditional: place.conditional,
+            never: place.never,
         };
         self.body(&node.body, &mut function, place.depth + 1);
         function
@@ -268,7 +279,7 @@ impl Lowering {
         for statement in body {
             match statement {
                 Stmt::FunctionDef(node) => {
-                    let inner = self.function(node, Place { conditional: false, depth });
+                    let inner = self.function(node, Place { conditional: false, never: false, depth });
                     function.inner.push(inner);
                 }
                 // Its methods matter only to be reported, and only when decorated.
@@ -353,6 +364,7 @@ impl Lowering {
         let arguments = node.arguments.as_deref();
         let class = Class {
             name: node.name.id.to_string(),
+            at: self.at(&node.name),
             decorators: node.decorator_list.iter().map(|item| self.expr(&item.expression)).collect(),
             bases: arguments.map_or_else(Vec::new, |found| self.exprs(&found.args)),
             keywords: arguments.map_or_else(Vec::new, |found| self.keywords(&found.keywords)),
@@ -365,7 +377,7 @@ impl Lowering {
         let name = class.name.clone();
         let index = self.module.classes.len();
         self.module.classes.push(class);
-        self.class_body(&node.body, index, Place { conditional: place.conditional, depth: place.depth + 1 });
+        self.class_body(&node.body, index, Place { depth: place.depth + 1, ..place });
         (name, index)
     }
 

@@ -15,7 +15,7 @@ fn every_way_to_import_the_decorator_is_followed() {
         ("from omni.skill import tool", "tool"),
         ("from omni import skill", "skill.tool"),
         ("from omni import *", "tool"),
-        ("from omni.foundation.api.decorators import skill_command", "skill_command(category=\"x\")"),
+        ("from omni.skill import skill_command", "skill_command(category=\"x\")"),
         ("from omni import tool\nmark = tool", "mark"),
         ("import omni\nmark = omni.tool", "mark()"),
         ("from omni import tool\nreader = tool(read_only=True)", "reader"),
@@ -166,4 +166,102 @@ fn of_two_tools_of_one_name_the_first_is_listed_and_both_places_are_named() {
         vec!["error scripts/a.py:5:5 duplicate-tool: `go` is already the name of the tool at scripts/a.py:3"],
         findings(&found)
     );
+}
+
+#[test]
+fn a_decorator_that_was_meant_as_ours_is_named_with_what_to_write() {
+    for (import, decorator, code) in [
+        ("from omni import tool", "Tool", "misspelt-decorator"),
+        ("from omni import tool", "tools", "misspelt-decorator"),
+        ("import omni", "omni.tools", "misspelt-decorator"),
+        ("from omni import tool", "skill_tool", "misspelt-decorator"),
+        ("from omni import tool", "skill_commnad(title=\"x\")", "misspelt-decorator"),
+        ("from omni import tool", "command", "misspelt-decorator"),
+        ("from mcp.server.fastmcp import FastMCP\nmcp = FastMCP(\"x\")", "mcp.tool", "foreign-decorator"),
+        ("from fastmcp import FastMCP\nmcp = FastMCP(\"x\")", "mcp.tool()", "foreign-decorator"),
+        ("from fastmcp import FastMCP\nmcp = FastMCP(\"x\")", "mcp.prompt", "foreign-decorator"),
+        ("from fastmcp import FastMCP\nmcp = FastMCP(\"x\")", "mcp.resource(\"x://y\")", "foreign-decorator"),
+        ("from app import app", "app.tool()", "foreign-decorator"),
+        ("server = 1", "server.tools", "foreign-decorator"),
+        ("from fastmcp.tools import tool", "tool", "foreign-decorator"),
+    ] {
+        let found = scan_text(&format!("{import}\n@{decorator}\ndef go(): ...\n"));
+        let line = import.lines().count() + 1;
+        assert!(found.tools.is_empty(), "@{decorator}");
+        let said = findings(&found);
+        assert_eq!(1, said.len(), "@{decorator}: {said:?}");
+        assert!(said[0].contains(&format!("scripts/a.py:{line}:2 {code}: ")), "@{decorator}: {said:?}");
+        assert!(said[0].contains("`go` is not listed"), "{said:?}");
+        let help = found.diagnostics[0].help.as_deref().unwrap();
+        assert!(help.contains("from omni import tool") || decorator.starts_with("mcp."), "{help}");
+    }
+}
+
+#[test]
+fn decorators_of_other_libraries_are_no_slips() {
+    for text in [
+        "import click\n@click.command()\ndef go(): ...\n",
+        "import typer\napp = typer.Typer()\n@app.command()\ndef go(): ...\n",
+        "from flask import app\n@app.route('/')\ndef go(): ...\n",
+        "from click import command\n@command()\ndef go(): ...\n",
+        "from pytest import fixture\n@fixture\ndef pool(): ...\n",
+    ] {
+        assert_eq!(Vec::<String>::new(), findings(&scan_text(text)), "{text}");
+    }
+}
+
+#[test]
+fn a_function_that_is_handed_to_a_call_is_pointed_out() {
+    for (call, code) in [
+        ("tool(add)", "called-decorator"),
+        ("add = tool(add)", "called-decorator"),
+        ("tool(name=\"sum\")(add)", "called-decorator"),
+        ("double = tool(lambda x: 2 * x)", "called-decorator"),
+        ("mcp.add_tool(add)", "foreign-decorator"),
+        ("server = make()\nserver.tool()(add)", "foreign-decorator"),
+        ("Tool.from_function(add)", "foreign-decorator"),
+    ] {
+        let found = scan_text(&format!("from omni import tool\ndef add(a: int): ...\n{call}\n"));
+        assert!(found.tools.is_empty(), "{call}");
+        let said = findings(&found);
+        assert_eq!(1, said.len(), "{call}: {said:?}");
+        let line = 2 + call.lines().count();
+        assert!(
+            said[0].contains(&format!("scripts/a.py:{line}:")) && said[0].contains(code),
+            "{call}: {said:?}"
+        );
+    }
+}
+
+#[test]
+fn a_class_and_a_function_that_is_never_defined_are_no_tools() {
+    let found = scan_text(
+        "from omni import tool\n@tool\nclass Adder:\n    def run(self): ...\nif __name__ == \"__main__\":\n    @tool\n    def late(): ...\nif True:\n    @tool\n    def fine(): ...\n",
+    );
+    assert_eq!(vec!["fine"], commands(&found));
+    assert_eq!(
+        vec![
+            "error scripts/a.py:3:7 decorated-class: `Adder` is a class, so it is not listed",
+            "error scripts/a.py:7:9 nested-tool: `late` is defined where nothing is run when the file is loaded, so it is not listed",
+        ],
+        findings(&found)
+    );
+}
+
+#[test]
+fn functions_that_nobody_marked_are_pointed_out_once_a_file() {
+    let found = scan_text("def add(a): ...\ndef sub(a): ...\ndef _own(): ...\n");
+    assert_eq!(
+        vec![
+            "warning scripts/a.py:1:5 undecorated: `add` and 1 other function of this file have no decorator, so nothing \
+             here is a tool"
+        ],
+        findings(&found)
+    );
+    // A program, and a file beside tools, may well mean it.
+    let found = scan_text("def add(a): ...\nif __name__ == '__main__':\n    add(1)\n");
+    assert!(findings(&found)[0].starts_with("note scripts/a.py:1:5 undecorated"));
+    for quiet in ["def main(): ...\n", "X = 1\n", "def _x(): ...\n", "class A:\n    def f(self): ...\n"] {
+        assert_eq!(Vec::<String>::new(), findings(&scan_text(quiet)), "{quiet}");
+    }
 }

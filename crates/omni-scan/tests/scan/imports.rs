@@ -93,3 +93,95 @@ fn a_finding_about_a_helper_s_type_is_placed_in_the_helper() {
     );
     assert_eq!(1, found.tools.len());
 }
+
+const WORDS: Source<'_> = Source { path: "scripts/words.py", text: "def shout(t): ...\n" };
+
+/// The findings about one file beside `words.py`, each with its help.
+fn beside_words(path: &str, text: &str) -> Vec<(String, String)> {
+    let found = scan(&[Source { path, text }, WORDS, Source { path: "scripts/deep/b.py", text: "" }]);
+    let helps = found.diagnostics.iter().map(|finding| finding.help.clone().unwrap_or_default());
+    findings(&found).into_iter().zip(helps).filter(|(said, _)| said.contains(path)).collect()
+}
+
+#[test]
+fn an_own_file_imported_absolutely_comes_with_the_line_to_write() {
+    for (path, line, help) in [
+        ("scripts/a.py", "import words", "write `from . import words`"),
+        ("scripts/a.py", "import words as w", "write `from . import words as w`"),
+        ("scripts/a.py", "from words import shout", "write `from .words import shout`"),
+        ("scripts/a.py", "from words import shout as s, x", "write `from .words import shout as s, x`"),
+        ("scripts/a.py", "from scripts.words import shout", "write `from .words import shout`"),
+        ("scripts/a.py", "from scripts import words", "write `from . import words`"),
+        ("scripts/a.py", "import scripts.words", "write `from . import words`"),
+        ("scripts/a.py", "from loop.scripts.words import shout", "write `from .words import shout`"),
+        ("scripts/a.py", "from skills.loop.scripts import words", "write `from . import words`"),
+        ("scripts/a.py", "from deep.b import x", "write `from .deep.b import x`"),
+        ("scripts/a.py", "import deep.b", "write `from .deep import b`"),
+        ("scripts/deep/a.py", "from b import x", "write `from .b import x`"),
+        ("scripts/deep/a.py", "from words import shout", "write `from ..words import shout`"),
+        ("scripts/deep/a.py", "from scripts.words import shout", "write `from ..words import shout`"),
+    ] {
+        let tool = "\nfrom omni import tool\n@tool\ndef go(): ...\n";
+        let said = beside_words(path, &format!("{line}{tool}"));
+        assert_eq!(1, said.len(), "{line}: {said:?}");
+        assert!(said[0].0.starts_with(&format!("warning {path}:1:")), "{said:?}");
+        assert!(said[0].0.contains(" absolute-import: "), "{said:?}");
+        assert_eq!(help, said[0].1, "{line}");
+        let inside = format!("from omni import tool\n@tool\ndef go():\n    {line}\n");
+        assert_eq!(help, beside_words(path, &inside)[0].1, "{line} in a function");
+    }
+}
+
+#[test]
+fn imports_that_work_or_that_the_author_guards_are_left_alone() {
+    for text in [
+        "from .words import shout\n",
+        "import json, os.path\nfrom . import words\n",
+        "try:\n    from .words import shout\nexcept ImportError:\n    from words import shout\n",
+        "import sys\nsys.path.insert(0, '.')\nimport words\n",
+        "if __name__ == '__main__':\n    import words\n",
+        "from typing import TYPE_CHECKING\nif TYPE_CHECKING:\n    from words import X\n",
+        "import wordsmith\n",
+    ] {
+        let text = format!("{text}from omni import tool\n@tool\ndef go(): ...\n");
+        assert_eq!(Vec::<(String, String)>::new(), beside_words("scripts/a.py", &text), "{text}");
+    }
+    // A file that is named like what it wraps.
+    let found = scan(&[Source { path: "scripts/requests.py", text: "import requests\n" }]);
+    assert_eq!(Vec::<String>::new(), findings(&found));
+}
+
+#[test]
+fn a_name_that_omni_does_not_have_keeps_the_file_off_the_list() {
+    for (name, near) in [
+        ("Tool", "`tool`"),
+        ("skill_comand", "`skill_command`"),
+        ("Contxt", "`Context`"),
+        ("FastMCP", "its names are `tool`"),
+    ] {
+        let found = scan(&[Source {
+            path: "scripts/a.py",
+            text: &format!("from omni import tool, {name}\n@tool\ndef go(): ...\n"),
+        }]);
+        assert!(found.tools.is_empty(), "{name}");
+        assert_eq!(
+            vec![format!("error scripts/a.py:1:24 unknown-name: `omni` has no `{name}`")],
+            findings(&found)
+        );
+        assert!(found.diagnostics[0].help.as_deref().unwrap().contains(near), "{:?}", found.diagnostics);
+    }
+    let guarded = "from omni import tool\ntry:\n    from omni import later\nexcept ImportError:\n    later = None\n@tool\ndef go(): ...\n";
+    let found = scan(&[Source { path: "scripts/a.py", text: guarded }]);
+    assert_eq!((vec!["go"], Vec::new()), (commands(&found), findings(&found)));
+}
+
+#[test]
+fn a_module_that_omni_does_not_have_keeps_the_file_off_the_list() {
+    let text = "from omni.foundation.api.decorators import skill_command\n@skill_command\ndef go(): ...\n";
+    let found = scan(&[Source { path: "scripts/a.py", text }]);
+    assert!(found.tools.is_empty());
+    assert_eq!(
+        "error scripts/a.py:1:6 unknown-name: `omni` has no module `foundation.api.decorators`",
+        findings(&found)[0]
+    );
+}

@@ -95,8 +95,8 @@ fn a_slip_in_an_option_s_name_is_named_with_what_was_meant() {
     assert_eq!(vec!["go"], commands(&found));
     assert_eq!(
         vec![
-            "error scripts/a.py:2:7 unknown-option: `tool` has no option `readonly`",
-            "error scripts/a.py:2:22 unknown-option: `tool` has no option `retries`",
+            "error scripts/a.py:2:7 unknown-option: `tool` has no option `readonly`, so it is not applied",
+            "error scripts/a.py:2:22 unknown-option: `tool` has no option `retries`, so it is not applied",
         ],
         findings(&found)
     );
@@ -159,7 +159,7 @@ fn an_executor_is_one_of_those_there_are_and_a_former_one_says_what_it_is_now() 
     ] {
         let found = scan_text(&format!("from omni import tool\n@tool(executor={name:?})\ndef go(): ...\n"));
         assert_eq!(vec![format!("error scripts/a.py:2:7 invalid-option: {message}")], findings(&found));
-        assert_eq!(Some("as it stands, the file can't be loaded"), found.diagnostics[0].help.as_deref());
+        assert_eq!(Some("the option is not applied"), found.diagnostics[0].help.as_deref());
     }
 }
 
@@ -202,4 +202,38 @@ fn an_explicit_wrapped_schema_wraps() {
         "from omni import tool\n@tool(output_schema={\"type\": \"object\", \"x-fastmcp-wrap-result\": True})\ndef go() -> int: ...\n",
     );
     assert!(tool.wrap_result);
+}
+
+#[test]
+fn a_text_that_stands_alone_is_the_tool_s_name() {
+    let found = scan_text(
+        "from omni import tool\nNAME = \"own\"\n@tool(\"sum\", timeout=5)\ndef add(): ...\n@tool(NAME)\ndef other(): ...\n",
+    );
+    assert_eq!((vec!["sum", "own"], Vec::new()), (commands(&found), findings(&found)));
+}
+
+#[test]
+fn what_python_refuses_keeps_the_file_s_tools_off_the_list() {
+    for decorator in ["tool(5)", "tool(\"a\", \"b\")", "tool([\"a\"])", "tools", "omni.tools"] {
+        let found = scan_text(&format!(
+            "import omni\nfrom omni import tool\n@tool\ndef fine(): ...\n@{decorator}\ndef go(): ...\n"
+        ));
+        assert_eq!((0, 1), (found.tools.len(), found.diagnostics.len()), "{decorator}: {found:?}");
+        assert_eq!(omni_scan::Severity::Error, found.diagnostics[0].severity);
+    }
+}
+
+#[test]
+fn options_of_earlier_decorators_cost_a_warning_and_nothing_else() {
+    let found = scan_text(
+        "from omni import skill_command\n@skill_command(name=\"x\", autowire=True, log_level=\"debug\")\ndef go(): ...\n",
+    );
+    assert_eq!(vec!["x"], commands(&found));
+    assert_eq!(
+        vec![
+            "warning scripts/a.py:2:26 option-without-effect: option `autowire` has no effect",
+            "warning scripts/a.py:2:41 option-without-effect: option `log_level` has no effect",
+        ],
+        findings(&found)
+    );
 }

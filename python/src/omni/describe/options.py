@@ -4,7 +4,14 @@ from __future__ import annotations
 
 import math
 
-from omni.constants import AFFINITIES, ATTEMPTS_MAX, CONCURRENCY_MAX, HINTS, OPTION_SECONDS_MAX
+from omni.constants import (
+    AFFINITIES,
+    ATTEMPTS_MAX,
+    CONCURRENCY_MAX,
+    HINTS,
+    OPTION_NAMES,
+    OPTION_SECONDS_MAX,
+)
 from omni.describe.values import NoJsonError, as_json
 
 TYPE_CHECKING = False
@@ -42,6 +49,9 @@ def read(given: dict[str, Any], report: Callable[[str], None]) -> Options:
     """Read what the decorator was given; a wrong value is reported and not applied."""
     options = Options()
     for name, value in given.items():
+        if name not in OPTION_NAMES:
+            report(f"`tool` has no option `{name}`")
+            continue
         try:
             _set(options, name, value)
         except _WantedError as wanted:

@@ -1,0 +1,80 @@
+//! What comes with Python, and since or until which version.
+
+/// Whether a module of this name came with any Python from 3.9 on: an import of it is meant for the library.
+pub(crate) fn is_library(name: &str) -> bool {
+    name.starts_with('_')
+        || ALWAYS.binary_search(&name).is_ok()
+        || CHANGED.iter().any(|(known, ..)| *known == name)
+}
+
+/// Modules that came or went: the first and the last version that has each.
+const CHANGED: [(&str, u32, u32); 32] = [
+    ("aifc", 9, 12),
+    ("annotationlib", 14, u32::MAX),
+    ("asynchat", 9, 11),
+    ("asyncore", 9, 11),
+    ("audioop", 9, 12),
+    ("binhex", 9, 10),
+    ("cgi", 9, 12),
+    ("cgitb", 9, 12),
+    ("chunk", 9, 12),
+    ("compression", 14, u32::MAX),
+    ("crypt", 9, 12),
+    ("distutils", 9, 11),
+    ("formatter", 9, 9),
+    ("imghdr", 9, 12),
+    ("imp", 9, 11),
+    ("lib2to3", 9, 12),
+    ("mailcap", 9, 12),
+    ("msilib", 9, 12),
+    ("nis", 9, 12),
+    ("nntplib", 9, 12),
+    ("ossaudiodev", 9, 12),
+    ("parser", 9, 9),
+    ("pipes", 9, 12),
+    ("smtpd", 9, 11),
+    ("sndhdr", 9, 12),
+    ("spwd", 9, 12),
+    ("sunau", 9, 12),
+    ("symbol", 9, 9),
+    ("telnetlib", 9, 12),
+    ("tomllib", 11, u32::MAX),
+    ("uu", 9, 12),
+    ("xdrlib", 9, 12),
+];
+
+/// Modules that every version from 3.9 on has, sorted.
+#[rustfmt::skip]
+const ALWAYS: [&str; 191] = [
+    "abc", "antigravity", "argparse", "array", "ast", "asyncio", "atexit", "base64", "bdb", "binascii",
+    "bisect", "builtins", "bz2", "cProfile", "calendar", "cmath", "cmd", "code", "codecs", "codeop",
+    "collections", "colorsys", "compileall", "concurrent", "configparser", "contextlib", "contextvars", "copy",
+    "copyreg", "csv", "ctypes", "curses", "dataclasses", "datetime", "dbm", "decimal", "difflib", "dis",
+    "doctest", "email", "encodings", "ensurepip", "enum", "errno", "faulthandler", "fcntl", "filecmp",
+    "fileinput", "fnmatch", "fractions", "ftplib", "functools", "gc", "genericpath", "getopt", "getpass",
+    "gettext", "glob", "graphlib", "grp", "gzip", "hashlib", "heapq", "hmac", "html", "http", "idlelib",
+    "imaplib", "importlib", "inspect", "io", "ipaddress", "itertools", "json", "keyword", "linecache", "locale",
+    "logging", "lzma", "mailbox", "marshal", "math", "mimetypes", "mmap", "modulefinder", "msvcrt",
+    "multiprocessing", "netrc", "nt", "ntpath", "nturl2path", "numbers", "opcode", "operator", "optparse", "os",
+    "pathlib", "pdb", "pickle", "pickletools", "pkgutil", "platform", "plistlib", "poplib", "posix",
+    "posixpath", "pprint", "profile", "pstats", "pty", "pwd", "py_compile", "pyclbr", "pydoc", "pydoc_data",
+    "pyexpat", "queue", "quopri", "random", "re", "readline", "reprlib", "resource", "rlcompleter", "runpy",
+    "sched", "secrets", "select", "selectors", "shelve", "shlex", "shutil", "signal", "site", "smtplib",
+    "socket", "socketserver", "sqlite3", "sre_compile", "sre_constants", "sre_parse", "ssl", "stat",
+    "statistics", "string", "stringprep", "struct", "subprocess", "symtable", "sys", "sysconfig", "syslog",
+    "tabnanny", "tarfile", "tempfile", "termios", "textwrap", "this", "threading", "time", "timeit", "tkinter",
+    "token", "tokenize", "trace", "traceback", "tracemalloc", "tty", "turtle", "turtledemo", "types", "typing",
+    "unicodedata", "unittest", "urllib", "uuid", "venv", "warnings", "wave", "weakref", "webbrowser", "winreg",
+    "winsound", "wsgiref", "xml", "xmlrpc", "zipapp", "zipfile", "zipimport", "zlib", "zoneinfo",
+];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn modules_that_came_or_went_are_known_with_their_version() {
+        assert!(ALWAYS.is_sorted());
+        assert!(is_library("cgi") && is_library("_thread") && !is_library("words"));
+    }
+}

@@ -1,0 +1,202 @@
+//! What did an author mean to be a tool that is none, and why does nobody see it?
+
+use crate::decorators::{Mark, mark, tool_sources};
+use crate::diagnostic::Report;
+use crate::field::last;
+use crate::package::{FileId, Item, Package};
+use crate::suggest::closest;
+use crate::syntax::{Binding, BindingKind, Call, Expr, ExprKind, Function, Module};
+
+/// A decorator that looks like omni's and is not.
+pub(crate) struct Lookalike {
+    pub(crate) code: &'static str,
+    pub(crate) why: String,
+    pub(crate) help: &'static str,
+    /// It is nobody's: the file fails when it is loaded.
+    pub(crate) unknown: bool,
+}
+
+const FOREIGN: &str = "write `from omni import tool`";
+const SERVER: &str = "write `from omni import tool` and `@tool` above the function, with options by name; a skill needs no \
+                      server object and no `run()`";
+const MISSPELT: &str = "write `from omni import tool` and `@tool` above the function";
+
+/// Names that other frameworks, and guesses, give such a decorator.
+const GUESSES: [&str; 18] = [
+    "tool",
+    "tools",
+    "skill_command",
+    "skill_commands",
+    "skill_tool",
+    "skill",
+    "command",
+    "mcp_tool",
+    "omni_tool",
+    "function_tool",
+    "agent_tool",
+    "add_tool",
+    "register_tool",
+    "register",
+    "toolcall",
+    "tool_call",
+    "mcptool",
+    "skillcommand",
+];
+
+/// Says whether a decorator that makes no tool was meant to make one.
+pub(crate) fn lookalike(package: &Package, file: FileId, decorator: &Expr) -> Option<Lookalike> {
+    let named = match &decorator.kind {
+        ExprKind::Call(call) => &call.function,
+        _ => decorator,
+    };
+    let shown = named.dotted();
+    let name = last(&shown);
+    let item = package.resolve(file, named);
+    let exact = matches!(name, "tool" | "skill_command");
+    let foreign = |help| Lookalike {
+        code: "foreign-decorator",
+        why: format!("`@{shown}` is not omni's `tool`"),
+        help,
+        unknown: false,
+    };
+    match item {
+        Item::External(path) if path.starts_with("omni.") => {
+            guessed(name).then(|| misspelt(format!("`omni` has no `{}`", &path["omni.".len()..])))
+        }
+        Item::External(path) if exact => Some(foreign(if path.contains("mcp") { SERVER } else { FOREIGN })),
+        Item::External(_) => None,
+        Item::Function(..) | Item::Class(..) | Item::File(_) | Item::TypeAlias(..) | Item::Value(..) => {
+            exact.then(|| foreign(FOREIGN))
+        }
+        Item::Unknown | Item::Unnamed => match &named.kind {
+            ExprKind::Name(_) if guessed(name) && !may_come_by_star(package, file) => {
+                Some(misspelt(format!("there is no `{shown}` in this file")))
+            }
+            // `@mcp.tool()`, `@server.tools`: an object that is made in the file, or elsewhere.
+            ExprKind::Attribute(..) if exact || guessed(name) && !matches!(name, "command" | "register") => {
+                Some(foreign(SERVER))
+            }
+            ExprKind::Attribute(base, _)
+                if matches!(name, "prompt" | "resource") && is_server(package, file, base) =>
+            {
+                Some(foreign("omni takes tools from a skill's functions, and nothing else"))
+            }
+            _ => None,
+        },
+    }
+}
+
+fn misspelt(why: String) -> Lookalike {
+    Lookalike { code: "misspelt-decorator", why, help: MISSPELT, unknown: true }
+}
+
+/// A name that was meant as `tool` or `skill_command`, or one that another framework has for it.
+fn guessed(name: &str) -> bool {
+    let lower = name.to_ascii_lowercase();
+    GUESSES.contains(&&*lower)
+        || closest(&lower, &["skill_command", "skill_tool"]).is_some()
+        || (lower.len() > 2 && closest(&lower, &["tool", "tools"]).is_some())
+}
+
+fn may_come_by_star(package: &Package, file: FileId) -> bool {
+    package.file(file).stars.iter().any(|module| module.path != "omni")
+}
+
+/// `mcp` in `mcp = FastMCP("demo")`.
+fn is_server(package: &Package, file: FileId, expr: &Expr) -> bool {
+    match package.resolve(file, expr) {
+        Item::Value(at, Expr { kind: ExprKind::Call(call), .. }) => {
+            let made = match package.resolve(at, &call.function) {
+                Item::External(path) => path,
+                _ => call.function.dotted(),
+            };
+            matches!(last(&made), "FastMCP" | "MCPServer" | "Server" | "MCP")
+        }
+        _ => false,
+    }
+}
+
+/// Reports calls that were meant to make tools: `tool(add)`, `add = tool(add)`, `mcp.add_tool(add)`.
+pub(crate) fn calls(package: &Package, file: FileId, report: &mut Report<'_>) {
+    let module = package.file(file);
+    let assigned = module.names.values().flatten().filter_map(|binding| match binding {
+        Binding { kind: BindingKind::Value(value), .. } => Some(value),
+        _ => None,
+    });
+    for expr in module.calls.iter().chain(assigned) {
+        if let ExprKind::Call(call) = &expr.kind {
+            made_by_call(package, file, expr, call, report);
+        }
+    }
+}
+
+fn made_by_call(package: &Package, file: FileId, expr: &Expr, call: &Call, report: &mut Report<'_>) {
+    let Some(what) = call.arguments.first().and_then(|argument| function_named(package, file, argument))
+    else {
+        return;
+    };
+    let shown = expr.dotted();
+    if tool_sources(package, file, &call.function, 8).is_some() {
+        let message = match what {
+            Some(name) => format!("`{shown}({name})` is a call, not a decorator, so `{name}` is not listed"),
+            None => format!("`{shown}` is given a lambda, so there is nothing to list"),
+        };
+        let help = match what {
+            Some(_) => "tools are found by reading: write `@tool` on the line above the `def`",
+            None => "write it as a function: `@tool` on the line above its `def`",
+        };
+        report.error(expr.at, "called-decorator", message, help);
+    } else if let Some(name) = what
+        && matches!(last(&shown), "add_tool" | "register_tool" | "tool" | "from_function")
+        && matches!(expr_function(expr), ExprKind::Attribute(..))
+    {
+        let message = format!("`{shown}({name})` registers nothing with omni, so `{name}` is not listed");
+        report.warning(expr.at, "foreign-decorator", message, SERVER);
+    }
+}
+
+fn expr_function(expr: &Expr) -> &ExprKind {
+    match &expr.kind {
+        ExprKind::Call(call) => expr_function(&call.function),
+        kind => kind,
+    }
+}
+
+/// The function of this skill that an argument names; the inner `None` is a lambda.
+fn function_named<'e>(package: &Package, file: FileId, argument: &'e Expr) -> Option<Option<&'e str>> {
+    match &argument.kind {
+        // `add = tool(add)` gives the name another meaning, so the functions of the file are asked first.
+        ExprKind::Name(name) => {
+            let here = package.file(file).functions.iter().any(|function| function.name == *name);
+            let is_function = here || matches!(package.resolve(file, argument), Item::Function(..));
+            is_function.then_some(Some(name.as_str()))
+        }
+        ExprKind::Other => Some(None),
+        _ => None,
+    }
+}
+
+/// Reports classes that are decorated as tools.
+pub(crate) fn classes(package: &Package, file: FileId, report: &mut Report<'_>) {
+    for class in &package.file(file).classes {
+        for decorator in &class.decorators {
+            let is_mark = matches!(mark(package, file, decorator), Mark::Tool(_));
+            if is_mark {
+                let message = format!("`{}` is a class, so it is not listed", class.name);
+                let help = "a tool is a function: decorate one that makes the object and calls it";
+                report.error(class.at, "decorated-class", message, help);
+            }
+        }
+    }
+}
+
+/// The functions of a file that somebody may have meant to be tools, when none of them is.
+pub(crate) fn public_functions(module: &Module) -> Vec<&Function> {
+    let public = |function: &&Function| {
+        !function.name.starts_with('_')
+            && !function.never
+            && function.decorators.is_empty()
+            && !matches!(&*function.name, "main" | "cli" | "run_cli" | "parse_args")
+    };
+    module.functions.iter().filter(public).collect()
+}

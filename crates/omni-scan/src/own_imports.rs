@@ -1,0 +1,121 @@
+//! Does a file import its own skill's files, or omni's names, in a way that fails?
+
+use crate::diagnostic::Report;
+use crate::package::{FileId, OMNI_NAMES, Package};
+use crate::suggest::closest;
+use crate::syntax::{Import, Reach};
+
+/// Modules of the package `omni`, which `from omni import …` finds too.
+#[rustfmt::skip]
+const OMNI_MODULES: [&str; 36] = [
+    "beneath", "call", "call_borders", "channel", "constants", "content", "convert", "describe",
+    "embedded", "executors", "failure", "fork_parent", "hints", "host", "inprocess", "invoke",
+    "library", "listener", "load", "mcp", "order", "private", "protected", "report",
+    "runner", "skill", "skills", "streams", "taint", "tasks", "temporary", "times",
+    "type_checking", "waiting", "wire", "worker",
+];
+
+/// Reports imports of the skill's own files that Python looks for elsewhere.
+pub(crate) fn absolute(package: &Package, file: FileId, text: &str, report: &mut Report<'_>) {
+    // A file that changes the path may well find its neighbours.
+    if text.contains("sys.path") {
+        return;
+    }
+    for import in &package.file(file).imports {
+        if import.module.level > 0 || import.reach >= Reach::Guarded {
+            continue;
+        }
+        let Some(relative) = package.own(file, &import.module.path) else { continue };
+        let shown = &import.module.path;
+        let message = format!("`{shown}` is a file of this skill, and an absolute import does not find it");
+        let help = format!("write `{}`", rewritten(&relative, import));
+        report.warning(import.at, "absolute-import", message, &help);
+    }
+}
+
+/// The line to write: `relative` is the module with its dots, `.words` or `..a.words`.
+fn rewritten(relative: &str, import: &Import) -> String {
+    let renamed = |name: &str, alias: &Option<String>| match alias {
+        Some(alias) => format!("{name} as {alias}"),
+        None => name.to_owned(),
+    };
+    match &import.names {
+        Some(names) => {
+            let names: Vec<_> = names.iter().map(|(name, alias, _)| renamed(name, alias)).collect();
+            format!("from {relative} import {}", names.join(", "))
+        }
+        None => {
+            let dots = relative.len() - relative.trim_start_matches('.').len();
+            let path = &relative[dots..];
+            let (above, name) = path.rsplit_once('.').unwrap_or(("", path));
+            format!("from {}{above} import {}", &relative[..dots], renamed(name, &import.alias))
+        }
+    }
+}
+
+/// Reports names that omni does not have; `true` when the file cannot be loaded for it.
+pub(crate) fn unknown_names(package: &Package, file: FileId, report: &mut Report<'_>) -> bool {
+    let mut fails = false;
+    for import in &package.file(file).imports {
+        if import.module.level > 0 || import.reach >= Reach::Guarded {
+            continue;
+        }
+        let mut find = |at: u32, message: String, help: &str| {
+            fails |= import.reach == Reach::Always;
+            report.error(
+                at,
+                "unknown-name",
+                message,
+                &format!("{help} As it stands, the file can't be loaded"),
+            );
+        };
+        if let Some(inner) = import.module.path.strip_prefix("omni.") {
+            let module = inner.split('.').next().unwrap_or(inner);
+            if !OMNI_MODULES.contains(&module) {
+                find(import.at, format!("`omni` has no module `{inner}`"), "write `from omni import …`.");
+            }
+            continue;
+        }
+        for (name, _, at) in import.names.iter().flatten().filter(|_| import.module.path == "omni") {
+            if name == "*" || OMNI_NAMES.contains(&&**name) || OMNI_MODULES.contains(&&**name) {
+                continue;
+            }
+            let near = closest(&name.to_ascii_lowercase(), &["tool", "skill_command"]);
+            let help = match near.or_else(|| closest(name, OMNI_NAMES)) {
+                Some(near) => format!("did you mean `{near}`?"),
+                None => format!("its names are {}.", listed(OMNI_NAMES)),
+            };
+            find(*at, format!("`omni` has no `{name}`"), &help);
+        }
+    }
+    fails
+}
+
+fn listed(names: &[&str]) -> String {
+    names.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_names_of_omni_are_those_that_python_has() {
+        let package = concat!(env!("CARGO_MANIFEST_DIR"), "/../../python/src/omni");
+        let start = std::fs::read_to_string(format!("{package}/__init__.py")).expect("it is there");
+        let all = start.split("__all__ = [").nth(1).and_then(|rest| rest.split(']').next()).expect("it says");
+        let mut exported: Vec<&str> = all.split(',').map(|name| name.trim().trim_matches('"')).collect();
+        exported.retain(|name| !name.is_empty());
+        let mut known = OMNI_NAMES.to_vec();
+        known.sort_unstable();
+        assert_eq!(exported, known);
+        let entries = std::fs::read_dir(package).expect("it is there").flatten();
+        let mut modules: Vec<String> = entries
+            .filter_map(|entry| entry.file_name().into_string().ok())
+            .map(|name| name.trim_end_matches(".py").to_owned())
+            .filter(|name| !name.starts_with("__") && name != "py.typed")
+            .collect();
+        modules.sort_unstable();
+        assert_eq!(modules, OMNI_MODULES);
+    }
+}
