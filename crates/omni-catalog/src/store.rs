@@ -5,7 +5,7 @@ use std::fs;
 use std::io::{self, Write};
 use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
 
 /// Named byte strings, in a folder or, without one, in memory. Several processes may share the folder:
@@ -15,6 +15,8 @@ pub(crate) struct Store {
     folder: Option<PathBuf>,
     /// What could not be written to the folder, or all of it when there is none.
     memory: Mutex<HashMap<&'static str, Vec<u8>>>,
+    /// That the folder cannot be written has been said.
+    told: AtomicBool,
 }
 
 impl Store {
@@ -24,7 +26,7 @@ impl Store {
             let name = blake3::hash(skills_dir.as_os_str().as_encoded_bytes()).to_hex();
             cache_dir.join(format!("catalog-{}", &name[..16]))
         });
-        Store { folder, memory: Mutex::default() }
+        Store { folder, memory: Mutex::default(), told: AtomicBool::new(false) }
     }
 
     /// Where `name` is or would be on disk.
@@ -51,7 +53,9 @@ impl Store {
             }
             Err(error) => {
                 let path = self.path(name).unwrap_or_default();
-                tracing::warn!(path = %path.display(), %error, "the skill cache cannot be written; the next start reads all skills again");
+                if !self.told.swap(true, Ordering::Relaxed) {
+                    tracing::warn!(path = %path.display(), %error, "the skill cache cannot be written; the next start reads all skills again");
+                }
                 self.memory().insert(name, bytes);
             }
         }

@@ -95,6 +95,7 @@ pub(crate) struct RunnerArguments {
         long,
         value_name = "SECONDS",
         env = "OMNI_RUNNER_REFRESH",
+        value_parser = number,
         allow_negative_numbers = true,
         hide_short_help = true
     )]
@@ -107,10 +108,10 @@ pub(crate) struct RunArguments {
     #[command(flatten)]
     pub(crate) work: WorkArguments,
     /// Total time limit of a call in seconds, 0 for none [default: 1800]
-    #[arg(long, value_name = "SECONDS", env = "OMNI_TIMEOUT", allow_negative_numbers = true)]
+    #[arg(long, value_name = "SECONDS", env = "OMNI_TIMEOUT", value_parser = number, allow_negative_numbers = true)]
     pub(crate) timeout: Option<f64>,
     /// Time limit without a sign of life from the tool, 0 for none [default: 120]
-    #[arg(long, value_name = "SECONDS", env = "OMNI_IDLE_TIMEOUT", allow_negative_numbers = true)]
+    #[arg(long, value_name = "SECONDS", env = "OMNI_IDLE_TIMEOUT", value_parser = number, allow_negative_numbers = true)]
     pub(crate) idle_timeout: Option<f64>,
     /// How much of an exception the client may read [default: masked]
     #[arg(long, value_enum, env = "OMNI_ERRORS")]
@@ -168,7 +169,7 @@ pub(crate) struct McpArguments {
     #[arg(long, default_value = "127.0.0.1", env = "OMNI_HOST")]
     pub(crate) host: String,
     /// Port to listen on (http); 0 takes a free one
-    #[arg(long, default_value_t = 8000, env = "OMNI_PORT")]
+    #[arg(long, default_value_t = 8000, value_parser = port, env = "OMNI_PORT")]
     pub(crate) port: u16,
     /// A user besides your own and root whose programs may call over loopback; a name or a number (http)
     #[arg(long = "allow-user", value_name = "USER")]
@@ -195,10 +196,10 @@ pub(crate) struct RunnerServeArguments {
     #[arg(long, value_name = "PATH")]
     pub(crate) unix: Option<PathBuf>,
     /// Listen on this port of 127.0.0.1; 0 takes a free one
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = port)]
     pub(crate) port: Option<u16>,
     /// What calls that run get at the signal to end [default: 10]
-    #[arg(long, value_name = "SECONDS", allow_negative_numbers = true)]
+    #[arg(long, value_name = "SECONDS", value_parser = number, allow_negative_numbers = true)]
     pub(crate) grace: Option<f64>,
     #[command(flatten)]
     pub(crate) folders: FolderArguments,
@@ -351,6 +352,15 @@ impl std::str::FromStr for Workers {
             _ => Err(format!("`{text}` is not MIN..MAX with MIN <= MAX <= 1024, such as 1..64")),
         }
     }
+}
+
+/// A number of seconds; which of them make sense is the setting's own matter.
+fn number(text: &str) -> Result<f64, String> {
+    text.trim().parse().map_err(|_| "that is no number of seconds, such as 90 or 0.5".to_owned())
+}
+
+fn port(text: &str) -> Result<u16, String> {
+    text.trim().parse().map_err(|_| "that is no port from 0 to 65535".to_owned())
 }
 
 #[cfg(test)]

@@ -32,6 +32,11 @@ pub(crate) fn python_package(cache: &Path) -> Result<PathBuf> {
     lay_out::<Package>(cache, "python")
 }
 
+/// Whether the package has been laid out in `cache` before. What is there is compared when it is used.
+pub(crate) fn has_package(cache: &Path) -> bool {
+    fs::symlink_metadata(cache.join(folder_name::<Package>("python"))).is_ok_and(|found| found.is_dir())
+}
+
 /// The folder of the skills shipped with omni.
 pub(crate) fn shipped_skills(cache: &Path) -> Result<PathBuf> {
     lay_out::<Skills>(cache, "skills")
@@ -45,12 +50,7 @@ pub(crate) fn shipped_skills(cache: &Path) -> Result<PathBuf> {
 /// Several processes, and several threads of one, may do it at once: each writes a folder of its own and renames it, and whoever comes
 /// second finds the work done.
 fn lay_out<A: RustEmbed>(cache: &Path, name: &str) -> Result<PathBuf> {
-    let mut hasher = blake3::Hasher::new();
-    for path in A::iter() {
-        let file = A::get(&path).expect("an embedded file that is listed can be read");
-        hasher.update(path.as_bytes()).update(&[0]).update(&file.metadata.sha256_hash());
-    }
-    let dir = cache.join(format!("{name}-{}", &hasher.finalize().to_hex()[..16]));
+    let dir = cache.join(folder_name::<A>(name));
     if is_ours::<A>(&dir) {
         return Ok(dir);
     }
@@ -60,7 +60,11 @@ fn lay_out<A: RustEmbed>(cache: &Path, name: &str) -> Result<PathBuf> {
     static ATTEMPTS: AtomicU64 = AtomicU64::new(0);
     let attempt = ATTEMPTS.fetch_add(1, Ordering::Relaxed);
     let temporary = cache.join(format!(".{name}-{}-{attempt}", std::process::id()));
-    write::<A>(&temporary).with_context(hint)?;
+    if let Err(error) = write::<A>(&temporary) {
+        // On a disk that is full it would take what little there is.
+        let _ = fs::remove_dir_all(&temporary);
+        return Err(error).with_context(hint);
+    }
     if fs::symlink_metadata(&dir).is_ok() && !is_ours::<A>(&dir) {
         // Incomplete or changed: out of the way, then replaced.
         tracing::debug!(folder = shown_path(&dir), "this was not what omni had put there; it is made anew");
@@ -72,8 +76,21 @@ fn lay_out<A: RustEmbed>(cache: &Path, name: &str) -> Result<PathBuf> {
             let _ = fs::remove_dir_all(&temporary);
             Ok(dir)
         }
-        Err(error) => Err(error).with_context(hint),
+        Err(error) => {
+            let _ = fs::remove_dir_all(&temporary);
+            Err(error).with_context(hint)
+        }
     }
+}
+
+/// The name of a set of files, made from their contents.
+fn folder_name<A: RustEmbed>(name: &str) -> String {
+    let mut hasher = blake3::Hasher::new();
+    for path in A::iter() {
+        let file = A::get(&path).expect("an embedded file that is listed can be read");
+        hasher.update(path.as_bytes()).update(&[0]).update(&file.metadata.sha256_hash());
+    }
+    format!("{name}-{}", &hasher.finalize().to_hex()[..16])
 }
 
 /// Removes whatever is there: a link as a link.

@@ -39,7 +39,7 @@ pub(crate) fn run(arguments: &DoctorArguments, out: &mut Output) -> Result<u8> {
     let work = WorkArguments { python: arguments.python.clone(), ..WorkArguments::default() };
     let chosen = RunArguments { work, ..RunArguments::default() };
     let settings = RunSettings::resolve(&chosen, &places.file)?;
-    let python = python::find(settings.python.as_deref(), &places.cache);
+    let python = python::find(settings.python.as_ref(), &places.cache);
     let embedding = python.as_ref().ok().map(|python| embedding(python, &places));
     let isolation = isolation(settings.isolation);
     let fork = python.is_ok().then(|| executors::fork_borders(&places, &settings));

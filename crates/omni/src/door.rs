@@ -11,6 +11,7 @@ use tokio::net::TcpListener;
 use crate::access::{self, HttpTable};
 use crate::args::McpArguments;
 use crate::connect;
+use crate::variables;
 
 /// A listener with the rules for those who come.
 pub(crate) struct Door {
@@ -44,8 +45,9 @@ pub(crate) async fn open(arguments: &McpArguments, table: &HttpTable) -> Result<
     if !local && !arguments.allow_unauthenticated {
         let open = if has_token { "read what passes, the token included" } else { "run the tools" };
         bail!(
-            "`--host {host}` can be reached by other machines, and anybody there could {open}; listen on 127.0.0.1 \
-             behind a proxy that authenticates, or say `--allow-unauthenticated`"
+            "{} can be reached by other machines, and anybody there could {open}; listen on 127.0.0.1 \
+             behind a proxy that authenticates, or say `--allow-unauthenticated`",
+            variables::written("host", host)
         );
     }
     let (access, mut warnings) = match tokens {
@@ -86,7 +88,9 @@ async fn listen(host: &str, port: u16) -> Result<TcpListener> {
             "port {port} on {host} is in use; take another one with `--port {}`, or stop the program that has it",
             port.wrapping_add(1).max(1024)
         ),
-        Err(error) => Err(error).with_context(|| format!("omni cannot listen on {host} port {port}")),
+        Err(error) => Err(error).with_context(|| {
+            format!("{}: omni cannot listen there, port {port}", variables::written("host", host))
+        }),
     }
 }
 

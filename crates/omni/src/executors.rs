@@ -14,10 +14,10 @@ use omni_exec::{
 use tokio::sync::OnceCell;
 
 use crate::environments::{self, Sets};
-use crate::python::{Python, Refusal};
+use crate::python::{Chosen, Python, Refusal};
 use crate::runner::RunnerSettings;
 use crate::settings::{EnvironmentSettings, Places, RunSettings};
-use crate::{assets, protected, python};
+use crate::{assets, protected, python, variables};
 
 /// The program that becomes workers: ours. By way of /proc it is found even after an update has replaced its file.
 pub(crate) const LAUNCHER: &str = "/proc/self/exe";
@@ -55,7 +55,7 @@ pub(crate) struct Set {
 
 /// What is needed to make the executors.
 struct Plan {
-    python: Option<PathBuf>,
+    python: Option<Chosen>,
     cache: PathBuf,
     root: PathBuf,
     protected: Vec<Protected>,
@@ -114,7 +114,8 @@ impl Executors {
     pub(crate) fn of_runner(places: &Places, settings: &RunSettings) -> Result<Arc<Self>> {
         let own = settings.executor.unwrap_or_default();
         if own == ExecutorKind::Runner {
-            bail!("`--executor runner`: this is the runner; name the executor that it shall run tools with");
+            let written = variables::written("executor", "runner");
+            bail!("{written}: this is the runner; name the executor that it shall run tools with");
         }
         let plan = Plan { instead_of_runner: Some(own), ..Plan::new(places, settings) };
         Ok(Arc::new(Executors { plan: Arc::new(plan), ready: OnceCell::new(), runner: None }))
@@ -224,7 +225,7 @@ impl Plan {
     }
 
     fn config(&self) -> Result<(Python, ExecConfig)> {
-        let python = python::find(self.python.as_deref(), &self.cache)?;
+        let python = python::find(self.python.as_ref(), &self.cache)?;
         let package = assets::python_package(&self.cache)?;
         assets::bytecode(&package, &python);
         let launcher = PathBuf::from(LAUNCHER);
@@ -243,7 +244,7 @@ impl Plan {
         config.fork = self.fork.or(config.fork);
         config.embedded_threads = self.embedded_threads;
         config.isolation = self.isolation;
-        config.temp = TempFolders::below(std::env::temp_dir());
+        config.temp = TempFolders::below(variables::temporary_folder());
         Ok((python, config))
     }
 }

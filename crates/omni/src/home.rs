@@ -1,61 +1,73 @@
 //! The user's folders, by the XDG base directory specification.
 
+use std::io;
 use std::path::{Path, PathBuf};
 
 use anyhow::Result;
+use rustix::fs::{Access, AtFlags, CWD, accessat};
+use rustix::io::Errno;
 
 use crate::private::{self, Place};
+use crate::variables;
 
+#[derive(Debug)]
 pub(crate) struct Home {
     pub(crate) config: PathBuf,
+    /// Where caches go by convention. [`cache::open`](crate::cache::open) finds out whether they can.
     pub(crate) cache: PathBuf,
     pub(crate) state: PathBuf,
-    /// Below the temporary folder: what stands for those that have no place of their own.
-    temporary: PathBuf,
+    /// Below the temporary folder, one per user: what stands for those that have no place of their own.
+    pub(crate) temporary: PathBuf,
+    /// The folder that `HOME` names and nobody lets us enter, and why.
+    pub(crate) closed: Option<(PathBuf, io::Error)>,
 }
 
 impl Home {
     /// The user's home folder, if there is one.
     pub(crate) fn folder() -> Option<PathBuf> {
-        std::env::var_os("HOME").map(PathBuf::from).filter(|path| path.is_absolute())
+        variables::absolute("HOME")
     }
 
-    /// Without a home folder (a bare container) everything goes below the temporary folder, one per user.
+    /// Without a home folder (a bare container), or with one that cannot be entered (another user's), everything goes
+    /// below the temporary folder. So does the state alone where its folder cannot be made.
     pub(crate) fn find() -> Self {
-        let absolute =
-            |name: &str| std::env::var_os(name).map(PathBuf::from).filter(|path| path.is_absolute());
-        let temporary = std::env::temp_dir().join(format!("omni-{}", rustix::process::getuid().as_raw()));
+        let temporary =
+            variables::temporary_folder().join(format!("omni-{}", rustix::process::getuid().as_raw()));
+        let home = Home::folder();
+        let closed = home.clone().and_then(|home| Some((home.clone(), shut(&home)?)));
+        let home = home.filter(|_| closed.is_none());
         let base = |xdg: &str, below_home: &str| {
-            absolute(xdg)
-                .or_else(|| absolute("HOME").map(|home| home.join(below_home)))
+            variables::absolute(xdg)
+                .or_else(|| home.as_ref().map(|home| home.join(below_home)))
                 .map_or_else(|| temporary.clone(), |base| base.join("omni"))
         };
+        let state = Some(base("XDG_STATE_HOME", ".local/state")).filter(|state| can_be_made(state));
         Home {
             config: base("XDG_CONFIG_HOME", ".config"),
             cache: base("XDG_CACHE_HOME", ".cache"),
-            state: base("XDG_STATE_HOME", ".local/state"),
+            state: state.unwrap_or_else(|| temporary.clone()),
+            closed,
             temporary,
         }
     }
 
     /// Where the programs that install packages keep what they obey, install from and make environments of.
     pub(crate) fn of_installers(&self) -> Vec<PathBuf> {
-        let variables =
+        let named =
             ["UV_CONFIG_FILE", "UV_CACHE_DIR", "UV_PYTHON_INSTALL_DIR", "PIP_CONFIG_FILE", "PIP_CACHE_DIR"];
         let mut found: Vec<PathBuf> =
-            variables.iter().filter_map(std::env::var_os).map(PathBuf::from).collect();
+            named.iter().filter_map(|name| variables::get(name)).map(PathBuf::from).collect();
         for ours in [&self.config, &self.cache].into_iter().filter(|ours| **ours != self.temporary) {
             found.extend(["uv", "pip"].map(|name| ours.with_file_name(name)));
         }
         let home = Home::folder();
         found.extend(home.iter().map(|home| home.join(".pip")));
-        let data = std::env::var_os("XDG_DATA_HOME").map(PathBuf::from).filter(|path| path.is_absolute());
+        let data = variables::absolute("XDG_DATA_HOME");
         found.extend(data.or_else(|| home.map(|home| home.join(".local/share"))).map(|data| data.join("uv")));
         found
     }
 
-    /// Looks at configuration and state before anything in them is believed. The cache is looked at by
-    /// [`open_cache`](Self::open_cache).
+    /// Looks at configuration and state before anything in them is believed. The cache is looked at when it is opened.
     ///
     /// # Errors
     ///
@@ -70,28 +82,29 @@ impl Home {
         Ok(())
     }
 
-    /// The cache folder: the one that the user named, else the usual one. Made for the user alone when it is missing.
-    /// Absolute, since an interpreter inside this process changes to the folder that tools work in.
-    ///
-    /// # Errors
-    ///
-    /// Somebody else may have written there.
-    pub(crate) fn open_cache(&self, named: Option<&Path>) -> Result<PathBuf> {
-        let remedy = "name a folder of yours with `--cache-dir`";
-        let (cache, place) = match named {
-            Some(named) => (std::path::absolute(named)?, Place::Named),
-            None => (self.cache.clone(), Place::Own),
-        };
-        // Where it cannot be made nothing is remembered, which costs time only; who needs it says so.
-        let _ = private::make(&cache);
-        self.check_one(&cache, place, remedy)?;
-        Ok(cache)
-    }
-
     fn check_one(&self, folder: &Path, place: Place, remedy: &str) -> Result<()> {
         if *folder == self.temporary {
             return private::check(folder, Place::Temporary, "set `HOME` to a folder of yours");
         }
         private::check(folder, place, remedy)
     }
+}
+
+/// Why a folder that is there cannot be entered, if so.
+fn shut(folder: &Path) -> Option<io::Error> {
+    match accessat(CWD, folder, Access::EXEC_OK, AtFlags::EACCESS) {
+        Ok(()) | Err(Errno::NOENT) if folder.is_dir() || !folder.exists() => None,
+        Ok(()) => Some(io::ErrorKind::NotADirectory.into()),
+        Err(error) => Some(error.into()),
+    }
+}
+
+/// Whether a folder is there, or could be made where it is missing.
+fn can_be_made(folder: &Path) -> bool {
+    let nearest = folder.ancestors().find(|above| above.symlink_metadata().is_ok());
+    let rights = Access::WRITE_OK | Access::EXEC_OK;
+    nearest.is_some_and(|nearest| {
+        let writable = || accessat(CWD, nearest, rights, AtFlags::EACCESS).is_ok();
+        nearest.is_dir() && (nearest == folder || writable())
+    })
 }

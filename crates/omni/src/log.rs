@@ -9,19 +9,55 @@ use tracing_subscriber::field::RecordFields;
 use tracing_subscriber::fmt::FormatFields;
 use tracing_subscriber::fmt::format::Writer;
 
-use crate::terminal;
+use crate::{terminal, variables};
 
 /// Logs to stderr at the level that `OMNI_LOG` names, `default` without it, and as JSON, one object a line, where
 /// `OMNI_LOG_FORMAT` is `json`.
-pub(crate) fn to_stderr(default: &str) {
-    let filter = EnvFilter::try_from_env("OMNI_LOG").unwrap_or_else(|_| EnvFilter::new(default));
+///
+/// # Errors
+///
+/// One of the two variables holds something else; the sentence names it.
+pub(crate) fn to_stderr(default: &str) -> Result<(), String> {
+    let filter = filter(variables::text("OMNI_LOG")?, default)?;
+    let as_json = match variables::text("OMNI_LOG_FORMAT")?.as_deref() {
+        None | Some("text") => false,
+        Some("json") => true,
+        Some(other) => {
+            let other = shown_line(other);
+            return Err(format!(
+                "`OMNI_LOG_FORMAT={other}` in the environment: possible values are `text`, `json`"
+            ));
+        }
+    };
     let log = tracing_subscriber::fmt().with_env_filter(filter).with_target(false);
-    if std::env::var_os("OMNI_LOG_FORMAT").is_some_and(|format| format == "json") {
+    if as_json {
         log.json().with_writer(|| terminal::JsonLog).init();
     } else {
-        let colours = terminal::watched() && std::env::var_os("NO_COLOR").is_none();
+        let colours = terminal::watched() && variables::get("NO_COLOR").is_none();
         log.with_writer(terminal::log_writer).with_ansi(colours).fmt_fields(Fields).init();
     }
+    Ok(())
+}
+
+const LEVELS: [&str; 6] = ["off", "error", "warn", "info", "debug", "trace"];
+
+/// What is logged: a level, or levels by module as tracing's filters write them (`warn,omni_server=debug`).
+fn filter(wanted: Option<String>, default: &str) -> Result<EnvFilter, String> {
+    let Some(wanted) = wanted else { return Ok(EnvFilter::new(default)) };
+    let is_level = LEVELS.iter().any(|level| level.eq_ignore_ascii_case(wanted.trim()));
+    // A word alone would otherwise be a module that nobody has, and silence.
+    let is_word = wanted.trim().bytes().all(|byte| byte.is_ascii_alphanumeric());
+    let wrong = |why: &str| {
+        let shown = shown_line(&wanted);
+        format!(
+            "`OMNI_LOG={shown}` in the environment: {why}; use one of {}, or levels by module, as in `warn,omni_server=debug`",
+            LEVELS.map(|level| format!("`{level}`")).join(", ")
+        )
+    };
+    if is_word && !is_level {
+        return Err(wrong("that is no level"));
+    }
+    EnvFilter::try_new(wanted.trim()).map_err(|error| wrong(&error.to_string()))
 }
 
 /// Has a panic logged like everything else, in one line.

@@ -3,6 +3,7 @@
 mod access;
 mod args;
 mod assets;
+mod cache;
 mod call;
 mod connect;
 mod describe;
@@ -30,6 +31,7 @@ mod streams;
 mod sync;
 mod terminal;
 mod trust;
+mod variables;
 
 use std::fs::File;
 use std::io::{self, Write as _};
@@ -37,7 +39,7 @@ use std::process::ExitCode;
 
 use crate::args::{Arguments, Command, Transport};
 use crate::terminal::Output;
-use clap::Parser as _;
+use crate::variables::Refused;
 
 /// The name under which the executors start this binary anew, to become Python. Not for people.
 const LAUNCH: &str = "__launch";
@@ -55,9 +57,10 @@ fn main() -> ExitCode {
     }
     // What the client has leaked into this process is not for tools. Our own descriptors are made close-on-exec.
     close_fds::set_fds_cloexec(3, &[]);
-    let Arguments { command } = match Arguments::try_parse() {
+    let Arguments { command } = match variables::read(std::env::args_os()) {
         Ok(arguments) => arguments,
-        Err(error) => return refused(&error),
+        Err(Refused::Words(error)) => return refused(&error),
+        Err(Refused::Variable(sentence)) => return wrong(&sentence),
     };
     // Where a person watches, the default says a little more.
     let watched = match &command {
@@ -65,7 +68,9 @@ fn main() -> ExitCode {
         Command::Runner(_) => true,
         _ => false,
     };
-    log::to_stderr(if watched { "info" } else { "warn" });
+    if let Err(sentence) = log::to_stderr(if watched { "info" } else { "warn" }) {
+        return wrong(&sentence);
+    }
     log::panics();
     match run(&command) {
         Ok(code) => ExitCode::from(code),
@@ -76,6 +81,12 @@ fn main() -> ExitCode {
             ExitCode::FAILURE
         }
     }
+}
+
+/// Says what is wrong with an environment variable.
+fn wrong(sentence: &str) -> ExitCode {
+    terminal::say(&format!("error: {sentence}"));
+    ExitCode::from(2)
 }
 
 /// Says what is wrong with the command line, or prints the help that was asked for, in colour where nothing in it

@@ -73,7 +73,10 @@ pub(crate) fn check(folder: &Path, place: Place, remedy: &str) -> Result<()> {
     let me = geteuid().as_raw();
     let link = match fs::symlink_metadata(folder) {
         Ok(found) => found,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+        // Nothing is there: a file stands where a folder above it would.
+        Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => {
+            return Ok(());
+        }
         Err(error) => return Err(error).with_context(|| format!("`{shown}` cannot be looked at; {remedy}")),
     };
     if link.is_symlink() {

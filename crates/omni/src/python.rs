@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 
 pub(crate) use embedding::{Refusal, Tried, embedding};
 
-use crate::private;
+use crate::{private, variables};
 
 /// The oldest Python that runs the `omni` package.
 pub(crate) const OLDEST: (u8, u8) = (3, 9);
@@ -47,17 +47,22 @@ struct More {
     folders: Vec<PathBuf>,
 }
 
+/// The interpreter that somebody wants, and how that was written.
+#[derive(Clone, Debug)]
+pub(crate) struct Chosen {
+    pub(crate) path: PathBuf,
+    /// `--python PATH`, or the variable, or the key of the settings file.
+    pub(crate) written: String,
+}
+
 /// Finds and asks the interpreter that `chosen` names, else `python3`, else `python` on the PATH.
 ///
 /// Starts Python once and remembers the answer in `cache`, since version managers put slow scripts on the
 /// PATH. The answer is asked for anew when the file behind the name changes.
-pub(crate) fn find(chosen: Option<&Path>, cache: &Path) -> Result<Python> {
+pub(crate) fn find(chosen: Option<&Chosen>, cache: &Path) -> Result<Python> {
     let command = match chosen {
-        Some(path) => locate(path).with_context(|| {
-            format!(
-                "`--python {}`: there is no such program; give the path of a Python 3.9 or newer",
-                shown_path(path)
-            )
+        Some(Chosen { path, written }) => locate(path).with_context(|| {
+            format!("{written}: there is no such program; give the path of a Python 3.9 or newer")
         })?,
         None => ["python3", "python"].iter().find_map(|name| locate(Path::new(name))).context(
             "no `python3` on the PATH; install Python 3.9 or newer, or name one with `--python PATH`",
@@ -97,7 +102,7 @@ fn remember<T: Serialize>(cache: &Path, name: &str, stamp: Vec<String>, answer: 
 
 /// What the answer depends on: the program, and the variables by which version managers choose.
 fn stamp(command: &Path) -> Vec<String> {
-    let variable = |name: &str| std::env::var(name).unwrap_or_default();
+    let variable = |name: &str| variables::get(name).unwrap_or_default().to_string_lossy().into_owned();
     let mut stamp = file_stamp(command);
     stamp.extend([variable("PYENV_VERSION"), variable("ASDF_PYTHON_VERSION")]);
     stamp
@@ -231,6 +236,10 @@ mod tests {
 
     use super::*;
 
+    fn chosen(path: &Path) -> Chosen {
+        Chosen { path: path.to_owned(), written: format!("`--python {}`", path.display()) }
+    }
+
     fn fake(dir: &Path, script: &str) -> PathBuf {
         let path = dir.join("python3");
         std::fs::write(&path, format!("#!/bin/sh\n{script}\n")).unwrap();
@@ -246,10 +255,11 @@ mod tests {
             ("echo no such version >&2; exit 1", "it said: no such version"),
         ];
         for (script, expected) in cases {
-            let error = find(Some(&fake(dir.path(), script)), &dir.path().join("cache")).unwrap_err();
+            let error =
+                find(Some(&chosen(&fake(dir.path(), script))), &dir.path().join("cache")).unwrap_err();
             assert!(error.to_string().contains(expected), "{error}");
         }
-        let error = find(Some(Path::new("/nowhere/python3")), dir.path()).unwrap_err();
+        let error = find(Some(&chosen(Path::new("/nowhere/python3"))), dir.path()).unwrap_err();
         assert!(error.to_string().contains("there is no such program"), "{error}");
     }
 
@@ -281,10 +291,10 @@ mod tests {
         let script = |version: &str| format!("echo x >> {}; echo {real}; echo {version}", asked.display());
         let path = fake(dir.path(), &script("3.11.7"));
         for _ in 0..3 {
-            assert_eq!(find(Some(&path), &cache).unwrap().version, "3.11.7");
+            assert_eq!(find(Some(&chosen(&path)), &cache).unwrap().version, "3.11.7");
         }
         assert_eq!(std::fs::read_to_string(&asked).unwrap(), "x\n");
         fake(dir.path(), &script("3.12.10"));
-        assert_eq!(find(Some(&path), &cache).unwrap().version, "3.12.10");
+        assert_eq!(find(Some(&chosen(&path)), &cache).unwrap().version, "3.12.10");
     }
 }

@@ -16,14 +16,14 @@ use crate::home::Home;
 use crate::progress_line::ProgressLine;
 use crate::settings::{Places, RunSettings};
 use crate::terminal::{Output, say};
-use crate::{assets, executors, mcp};
+use crate::{assets, cache, executors, mcp, variables};
 
 /// The official SDK that `omni.mcp` is an adapter on, as it was tried.
 const MCP_PACKAGE: &str = "mcp==2.3.0";
 
 /// Lays the package out, unless that has been done, and prints its folder; with the SDK, what `PYTHONPATH` has to be.
 pub(crate) fn run(arguments: &PythonPathArguments, out: &mut Output) -> Result<u8> {
-    let cache = Home::find().open_cache(arguments.cache_dir.as_deref())?;
+    let cache = cache::open(&Home::find(), arguments.cache_dir.as_deref(), false)?.folder;
     let package = assets::python_package(&cache)?;
     if !arguments.with_mcp {
         out.result(&package.to_string_lossy())?;
@@ -46,7 +46,7 @@ pub(crate) fn run(arguments: &PythonPathArguments, out: &mut Output) -> Result<u
 
 /// Makes the environment, as one is made for a skill. It is there at once where it has been made before.
 fn prepare(arguments: &PythonPathArguments, cache: &Path) -> Result<Arc<Environment>> {
-    let config = std::env::var_os("OMNI_CONFIG").map(PathBuf::from);
+    let config = variables::get("OMNI_CONFIG").map(PathBuf::from);
     let folders = FolderArguments { cache_dir: Some(cache.to_owned()), config, ..FolderArguments::default() };
     let places = Places::resolve(&PlaceArguments { folders, runner: RunnerArguments::default() })?;
     let work = WorkArguments { python: arguments.python.clone(), ..WorkArguments::default() };

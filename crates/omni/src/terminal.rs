@@ -111,6 +111,12 @@ pub(crate) fn indented(text: &str) -> String {
     text.trim_end().replace('\n', "\n  ")
 }
 
+/// An operating system's error in its words alone: its number tells a person nothing.
+pub(crate) fn plain(error: &io::Error) -> String {
+    let text = error.to_string();
+    text.split(" (os error").next().unwrap_or(&text).to_lowercase()
+}
+
 /// Whether somebody watches standard error.
 pub(crate) fn watched() -> bool {
     io::stderr().is_terminal()

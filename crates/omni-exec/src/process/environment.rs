@@ -36,18 +36,20 @@ pub(super) fn inherited(config: &ExecConfig) -> Vec<(OsString, OsString)> {
 
 /// The folders of `PATH` that are the same wherever a program is started. `.` or nothing between two colons is the
 /// working folder, where whoever wrote the project may have put a `python3` or a `git`.
+///
+/// Where the variable is unset or empty, or names no such folder, they are the usual ones.
 pub fn path_folders() -> Vec<PathBuf> {
     let path = std::env::var_os("PATH").unwrap_or_default();
-    std::env::split_paths(&path).filter(|folder| folder.is_absolute()).collect()
+    let folders: Vec<_> = std::env::split_paths(&path).filter(|folder| folder.is_absolute()).collect();
+    if folders.is_empty() { USUAL_PATH.map(PathBuf::from).to_vec() } else { folders }
 }
+
+/// Where programs are when nobody says.
+const USUAL_PATH: [&str; 3] = ["/usr/local/bin", "/usr/bin", "/bin"];
 
 /// These as the variable. An empty one would mean the working folder.
 fn absolute_path() -> OsString {
-    let folders = path_folders();
-    match std::env::join_paths(&folders) {
-        Ok(path) if !folders.is_empty() => path,
-        _ => "/usr/local/bin:/usr/bin:/bin".into(),
-    }
+    std::env::join_paths(path_folders()).unwrap_or_else(|_| USUAL_PATH.join(":").into())
 }
 
 /// Passed on to installers besides: how the network is reached, and where they keep and look for their own settings.

@@ -8,6 +8,7 @@ use omni_exec::Embedding;
 use serde::{Deserialize, Serialize};
 
 use super::{Python, asked, file_stamp, remember, remembered};
+use crate::variables;
 
 /// Why an interpreter cannot run inside a process of ours: what is wrong, and what to do about it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -179,8 +180,7 @@ fn last_line(stderr: &[u8]) -> String {
 
 /// Whether the locale says nothing about how text is encoded. Python's own program takes UTF-8 then.
 fn plain_locale() -> bool {
-    let set = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
-    let locale = ["LC_ALL", "LC_CTYPE", "LANG"].into_iter().find_map(set);
+    let locale = ["LC_ALL", "LC_CTYPE", "LANG"].into_iter().find_map(variables::get);
     locale.is_none_or(|locale| locale == "C" || locale == "POSIX")
 }
 

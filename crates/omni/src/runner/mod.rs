@@ -17,6 +17,7 @@ use serde::de::value::MapAccessDeserializer;
 use serde::de::{Deserializer, MapAccess, Visitor};
 
 use crate::args::RunnerArguments;
+use crate::variables;
 
 pub(crate) use health::Health;
 pub(crate) use library::RunnerLibrary;
@@ -82,24 +83,29 @@ impl RunnerSettings {
         has_skills: bool,
     ) -> Result<Option<Self>> {
         let file = file.map(|file| file.0.clone()).unwrap_or_default();
+        let from_file = arguments.runner.is_none();
         let Some(address) = arguments.runner.clone().or(file.address) else {
             if arguments.tools.or(file.tools) == Some(ToolsFrom::Runner) {
-                bail!("`--tools runner` needs a runner: name its address with `--runner`");
+                let written = match arguments.tools {
+                    Some(_) => variables::written("tools", "runner"),
+                    None => "`runner.tools = \"runner\"` in omni.toml".to_owned(),
+                };
+                bail!("{written} needs a runner: name its address with `--runner`");
             }
             return Ok(None);
         };
         let default = if has_skills { ToolsFrom::Manifest } else { ToolsFrom::Runner };
-        let refresh = match arguments.runner_refresh.or(file.refresh) {
-            None => REFRESH_DEFAULT,
-            Some(seconds) => Duration::try_from_secs_f64(seconds)
-                .ok()
-                .filter(|refresh| (Duration::from_millis(100)..=Duration::from_hours(24)).contains(refresh))
-                .ok_or_else(|| {
-                    anyhow!("`--runner-refresh {seconds}` is not a number of seconds from 0.1 to a day")
-                })?,
+        let refresh = match (arguments.runner_refresh, file.refresh) {
+            (None, None) => REFRESH_DEFAULT,
+            (Some(seconds), _) => pause(seconds, &variables::written("runner-refresh", seconds))?,
+            (None, Some(seconds)) => pause(seconds, &format!("`runner.refresh = {seconds}` in omni.toml"))?,
+        };
+        let written = match from_file {
+            true => format!("`runner = \"{address}\"` in omni.toml"),
+            false => variables::written("runner", &address),
         };
         Ok(Some(RunnerSettings {
-            address: address.parse().map_err(|error| anyhow!("`--runner`: {error}"))?,
+            address: address.parse().map_err(|error| anyhow!("{written}: {error}"))?,
             tools: arguments.tools.or(file.tools).unwrap_or(default),
             resources: arguments.runner_resources.or(file.resources).unwrap_or_default(),
             prompts: arguments.runner_prompts.or(file.prompts).unwrap_or_default(),
@@ -116,6 +122,14 @@ impl RunnerSettings {
     pub(crate) fn catalog(&self, cache: &std::path::Path) -> Result<Catalog> {
         Ok(Catalog::described(&self.address.to_string(), Some(cache))?)
     }
+}
+
+/// The pause between two looks.
+fn pause(seconds: f64, written: &str) -> Result<Duration> {
+    Duration::try_from_secs_f64(seconds)
+        .ok()
+        .filter(|pause| (Duration::from_millis(100)..=Duration::from_hours(24)).contains(pause))
+        .ok_or_else(|| anyhow!("{written} is not a number of seconds from 0.1 to a day"))
 }
 
 impl<'de> Deserialize<'de> for RunnerFile {
@@ -185,7 +199,7 @@ mod tests {
         assert!(read("[runner]\nadress = \"x\"").unwrap_err().to_string().contains("adress"));
         for (text, named) in [
             ("runner = \"ftp://x\"", "ftp://x"),
-            ("[runner]\naddress = \"unix:/r\"\nrefresh = 0", "--runner-refresh 0"),
+            ("[runner]\naddress = \"unix:/r\"\nrefresh = 0", "runner.refresh = 0"),
         ] {
             let file = read(text).unwrap();
             let error = RunnerSettings::resolve(&RunnerArguments::default(), Some(&file), true).unwrap_err();

@@ -37,7 +37,8 @@ impl EnvironmentsTable {
     }
 
     pub(super) fn resolve(&self) -> Result<EnvironmentSettings> {
-        let limit = seconds(self.timeout.unwrap_or(Self::TIMEOUT_SECONDS), "environments.timeout")?;
+        let value = self.timeout.unwrap_or(Self::TIMEOUT_SECONDS);
+        let limit = seconds(value, &format!("`environments.timeout = {value}` in omni.toml"))?;
         // A network that swallows everything would otherwise be waited for without end.
         let timeout = limit.context("`environments.timeout` in omni.toml must be more than 0")?;
         Ok(EnvironmentSettings { uv: self.uv.clone(), install_args: self.install_args.clone(), timeout })

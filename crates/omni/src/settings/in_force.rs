@@ -14,6 +14,7 @@ use crate::connect::quoted;
 use crate::home::Home;
 use crate::terminal::say;
 use crate::trust::{SETTINGS, SKILLS, Store, Verdict, settings_place};
+use crate::variables;
 
 /// How much of what was found in the working folder the user has trusted.
 #[derive(Debug)]
@@ -71,7 +72,7 @@ impl InForce {
         };
         if let Some(path) = &arguments.config {
             if !path.is_file() {
-                bail!("`--config {}`: there is no such file", shown_path(path));
+                bail!("{}: there is no such file", variables::written("config", shown_path(path)));
             }
             return Ok(InForce { file: whole(path)?, found: None });
         }

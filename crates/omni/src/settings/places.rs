@@ -10,11 +10,12 @@ use omni_exec::Protected;
 use super::file::File;
 use super::in_force::{InForce, SkillsFrom, Standing, found_skills};
 use crate::args::PlaceArguments;
-use crate::assets;
+use crate::cache::{self, Cache};
 use crate::home::Home;
 use crate::protected::Obeyed;
 use crate::runner::{RunnerSettings, ToolsFrom};
 use crate::trust::Store;
+use crate::variables;
 
 /// Where everything is, for every command.
 #[derive(Debug)]
@@ -38,24 +39,30 @@ impl Places {
         home.check()?;
         let here = std::env::current_dir()
             .context("the current folder cannot be read; change to one that exists")?;
-        let cache = home.open_cache(arguments.cache_dir.as_deref())?;
         let store = Store::read(&home.state);
         let in_force = InForce::find(arguments, &here, &home, &store)?;
         let file = &in_force.file;
         let root = arguments.root.clone().or(file.root.clone()).unwrap_or(here.clone());
-        let root = existing_dir(&root, "--root")?;
+        let root = existing_dir(&root, &written("root", "root", arguments.root.is_some(), &root))?;
         let named = arguments.skills.clone().or(file.skills_dir.clone());
         let found = if named.is_none() { found_skills(&here) } else { None };
         let has_skills = named.is_some() || found.is_some();
         let runner = RunnerSettings::resolve(&arguments.runner, file.runner.as_ref(), has_skills)?;
-        let (skills, from) = match (named, found) {
-            (Some(named), _) => (existing_dir(&named, "--skills")?, SkillsFrom::Named),
-            (None, Some(found)) => {
-                let skills = existing_dir(&found, "--skills")?;
+        let is_shipped = named.is_none() && found.is_none();
+        let Cache { folder: cache, shipped } =
+            cache::open(&home, arguments.cache_dir.as_deref(), is_shipped)?;
+        let (skills, from) = match (named, found, shipped) {
+            (Some(named), ..) => {
+                let written = written("skills", "skills_dir", arguments.skills.is_some(), &named);
+                (existing_dir(&named, &written)?, SkillsFrom::Named)
+            }
+            (None, Some(found), _) => {
+                let skills = existing_dir(&found, "`./skills`")?;
                 let from = SkillsFrom::found(&skills, &store);
                 (skills, from)
             }
-            (None, None) => (assets::shipped_skills(&cache)?, SkillsFrom::Shipped),
+            (None, None, Some(shipped)) => (shipped, SkillsFrom::Shipped),
+            (None, None, None) => bail!("a bug: the shipped skills were not laid out"),
         };
         let protected = Obeyed {
             home: &home,
@@ -108,15 +115,21 @@ impl Places {
     }
 }
 
-fn existing_dir(path: &Path, setting: &str) -> Result<PathBuf> {
+/// A path as whoever gave it wrote it: by a flag, its variable, or the key of the settings file.
+fn written(flag: &str, key: &str, is_argument: bool, path: &Path) -> String {
+    match is_argument {
+        true => variables::written(flag, shown_path(path)),
+        false => format!("`{key} = \"{}\"` in omni.toml", shown_path(path)),
+    }
+}
+
+fn existing_dir(path: &Path, written: &str) -> Result<PathBuf> {
     match path.canonicalize() {
         Ok(real) if real.is_dir() => Ok(real),
-        Ok(_) => bail!("`{setting} {}`: that is not a folder", shown_path(path)),
+        Ok(_) => bail!("{written}: that is not a folder"),
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
-            bail!("`{setting} {}`: there is no such folder; create it or name another", shown_path(path))
+            bail!("{written}: there is no such folder; create it or name another")
         }
-        Err(error) => {
-            Err(error).with_context(|| format!("`{setting} {}` cannot be opened", shown_path(path)))
-        }
+        Err(error) => Err(error).with_context(|| format!("{written} cannot be opened")),
     }
 }

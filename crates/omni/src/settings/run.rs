@@ -4,18 +4,20 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use anyhow::Result;
-use omni_call::{ErrorDetail, ExecutorKind, ForkSettings};
+use omni_call::{ErrorDetail, ExecutorKind, ForkSettings, shown_path};
 use omni_exec::{ProcessLimits, WorkerLife};
 
 use super::environments::EnvironmentSettings;
 use super::file::File;
 use super::seconds::seconds;
 use crate::args::{Errors, Isolation, RunArguments, Workers};
+use crate::python::Chosen;
+use crate::variables;
 
 /// How tools are run.
 #[derive(Debug)]
 pub(crate) struct RunSettings {
-    pub(crate) python: Option<PathBuf>,
+    pub(crate) python: Option<Chosen>,
     /// For tools that name none; `None` when nobody says.
     pub(crate) executor: Option<ExecutorKind>,
     pub(crate) timeout: Option<Duration>,
@@ -44,16 +46,13 @@ impl RunSettings {
             Some(Errors::Masked) | None => ErrorDetail::Masked,
         };
         Ok(RunSettings {
-            python: arguments.python.clone().or(file.python.clone()),
+            python: python(arguments.python.as_ref(), file.python.as_ref()),
             executor: match arguments.executor {
                 Some(kind) => Some(kind),
                 None => file.executor()?,
             },
-            timeout: seconds(arguments.timeout.or(file.timeout).unwrap_or(1800.0), "timeout")?,
-            idle_timeout: seconds(
-                arguments.idle_timeout.or(file.idle_timeout).unwrap_or(120.0),
-                "idle-timeout",
-            )?,
+            timeout: limit("timeout", arguments.timeout, file.timeout, 1800.0)?,
+            idle_timeout: limit("idle-timeout", arguments.idle_timeout, file.idle_timeout, 120.0)?,
             workers,
             worker_life: own.life()?,
             errors,
@@ -68,6 +67,24 @@ impl RunSettings {
             },
             env: arguments.env.iter().chain(&file.env).cloned().collect(),
         })
+    }
+}
+
+/// The interpreter from a flag or its variable, else from the file.
+fn python(argument: Option<&PathBuf>, file: Option<&PathBuf>) -> Option<Chosen> {
+    let named = argument.map(|path| (path, variables::written("python", shown_path(path))));
+    let listed = file.map(|path| (path, format!("`python = \"{}\"` in omni.toml", shown_path(path))));
+    named.or(listed).map(|(path, written)| Chosen { path: path.clone(), written })
+}
+
+/// A time limit from a flag or its variable, else from the file, else the usual one.
+fn limit(flag: &str, argument: Option<f64>, file: Option<f64>, usual: f64) -> Result<Option<Duration>> {
+    match (argument, file) {
+        (Some(value), _) => seconds(value, &variables::written(flag, value)),
+        (None, Some(value)) => {
+            seconds(value, &format!("`{} = {value}` in omni.toml", flag.replace('-', "_")))
+        }
+        (None, None) => seconds(usual, flag),
     }
 }
 

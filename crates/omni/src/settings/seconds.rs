@@ -4,15 +4,15 @@ use std::time::Duration;
 
 use anyhow::{Result, bail};
 
-/// A time limit; 0 switches it off.
-pub(super) fn seconds(value: f64, name: &str) -> Result<Option<Duration>> {
+/// A time limit; 0 switches it off. `written` is the setting as whoever gave it wrote it.
+pub(super) fn seconds(value: f64, written: &str) -> Result<Option<Duration>> {
     if value == 0.0 {
         return Ok(None);
     }
     match Duration::try_from_secs_f64(value) {
         // A year is as good as no limit, and keeps sums of times far from overflow.
         Ok(duration) if duration <= Duration::from_secs(366 * 86_400) => Ok(Some(duration)),
-        _ => bail!("`--{name} {value}` is not a number of seconds from 0 to a year"),
+        _ => bail!("{written} is not a number of seconds from 0 to a year"),
     }
 }
 

@@ -217,9 +217,11 @@ def _options() -> argparse.Namespace:
         epilog="The other options of `omni mcp` are taken and have no effect.",
     )
     add, given = parser.add_argument, os.environ.get
-    add("--skills", default=given("OMNI_SKILLS", "skills"), help="the folder of skills [./skills]")
-    add("--root", default=given("OMNI_ROOT", "."), help="the folder that tools work in [.]")
-    add("--config", default=given("OMNI_CONFIG"), help="an `omni.toml`: `[skills]` is read, by Python 3.11")
+    # A variable that is empty counts as unset, as it does for the binary.
+    add("--skills", default=given("OMNI_SKILLS") or "skills", help="the folder of skills [./skills]")
+    add("--root", default=given("OMNI_ROOT") or ".", help="the folder that tools work in [.]")
+    config = given("OMNI_CONFIG") or None
+    add("--config", default=config, help="an `omni.toml`: `[skills]` is read, by Python 3.11")
     add(
         "--errors", default="masked", choices=("masked", "full"), help="what of an exception the client reads"
     )

@@ -1,0 +1,159 @@
+//! Environment variables: one that is empty counts as unset, and what is wrong with one is said of it.
+//!
+//! Templates and compose files leave `OMNI_TIMEOUT=` behind where somebody has no wish. Every read of a variable in this
+//! program goes through here.
+
+use std::collections::HashMap;
+use std::ffi::OsString;
+use std::fmt::Display;
+use std::path::PathBuf;
+use std::sync::OnceLock;
+
+use clap::error::{ContextKind, ContextValue, ErrorKind};
+use clap::parser::ValueSource;
+use clap::{Arg, ArgMatches, Command, CommandFactory as _, FromArgMatches as _};
+use omni_call::shown_line;
+
+use crate::args::Arguments;
+
+/// The value of a variable, unless it is empty.
+pub(crate) fn get(name: &str) -> Option<OsString> {
+    std::env::var_os(name).filter(|value| !value.is_empty())
+}
+
+/// The value of a variable that is text, unless it is empty. The error names it.
+pub(crate) fn text(name: &str) -> Result<Option<String>, String> {
+    let value = get(name).map(OsString::into_string).transpose();
+    value.map_err(|_| format!("`{name}` in the environment is no text in UTF-8"))
+}
+
+/// The absolute path that a variable holds. A relative one would mean another place in each folder: the XDG base
+/// directory specification has it ignored.
+pub(crate) fn absolute(name: &str) -> Option<PathBuf> {
+    get(name).map(PathBuf::from).filter(|path| path.is_absolute())
+}
+
+/// The folder for temporary files: what `TMPDIR` names, else `/tmp`.
+pub(crate) fn temporary_folder() -> PathBuf {
+    absolute("TMPDIR").unwrap_or_else(|| "/tmp".into())
+}
+
+/// Why a command line is not obeyed.
+#[derive(Debug)]
+pub(crate) enum Refused {
+    /// What is wrong with its words; the help that they ask for, too.
+    Words(Box<clap::Error>),
+    /// What is wrong with an environment variable, as one sentence that names it.
+    Variable(String),
+}
+
+/// The variables that have said something, by the flag that they stand for. Only sentences depend on it.
+static SPOKEN: OnceLock<HashMap<String, String>> = OnceLock::new();
+
+/// Reads a command line, the program's name first, and for what it does not say the environment.
+pub(crate) fn read(words: impl IntoIterator<Item = OsString>) -> Result<Arguments, Refused> {
+    let words: Vec<OsString> = words.into_iter().collect();
+    let words_refused = |error| Refused::Words(Box::new(error));
+    // By itself, so that what is wrong with a variable is not taken for what somebody wrote.
+    let alone = with_variables(Arguments::command(), &|_| false).try_get_matches_from(&words);
+    if let Err(error) = alone {
+        let is_help = !error.use_stderr();
+        // Help names the variables, with what they hold.
+        let whole = Arguments::command().try_get_matches_from(&words).err().filter(|_| is_help);
+        return Err(words_refused(whole.unwrap_or(error)));
+    }
+    let command = with_variables(Arguments::command(), &|variable| get(variable).is_some());
+    let matches = command.try_get_matches_from(&words).map_err(|error| blamed(&words, error))?;
+    let _ = SPOKEN.set(spoken(&matches));
+    Arguments::from_arg_matches(&matches).map_err(words_refused)
+}
+
+/// The command with only those variables that are `wanted`.
+fn with_variables(command: Command, wanted: &dyn Fn(&str) -> bool) -> Command {
+    command.mut_subcommands(|command| {
+        command.mut_args(|arg| match variable(&arg) {
+            Some(name) if !wanted(&name) => arg.env(None::<&str>),
+            _ => arg,
+        })
+    })
+}
+
+fn variable(arg: &Arg) -> Option<String> {
+    arg.get_env().map(|name| name.to_string_lossy().into_owned())
+}
+
+/// The variables that the arguments of any command can come from, each with its flag.
+fn variables() -> Vec<(String, String)> {
+    let command = Arguments::command();
+    let arguments = command.get_subcommands().flat_map(Command::get_arguments);
+    let mut found: Vec<_> =
+        arguments.filter_map(|arg| Some((variable(arg)?, arg.get_long()?.to_owned()))).collect();
+    found.sort();
+    found.dedup();
+    found
+}
+
+/// The flags of a command that have their values from variables.
+fn spoken(matches: &ArgMatches) -> HashMap<String, String> {
+    let Some((name, matches)) = matches.subcommand() else { return HashMap::new() };
+    let command = Arguments::command();
+    let arguments = command.find_subcommand(name).into_iter().flat_map(Command::get_arguments);
+    arguments
+        .filter(|arg| matches.value_source(arg.get_id().as_str()) == Some(ValueSource::EnvVariable))
+        .filter_map(|arg| Some((arg.get_long()?.to_owned(), variable(arg)?)))
+        .collect()
+}
+
+/// Finds the variable that a command line, good by itself, is refused for.
+fn blamed(words: &[OsString], error: clap::Error) -> Refused {
+    for (name, _) in variables() {
+        let command = with_variables(Arguments::command(), &|other| other == name && get(other).is_some());
+        if let Err(error) = command.try_get_matches_from(words) {
+            return Refused::Variable(sentence(&name, &error));
+        }
+    }
+    Refused::Words(Box::new(error))
+}
+
+/// What is wrong with the value of a variable.
+fn sentence(name: &str, error: &clap::Error) -> String {
+    let value = get(name).unwrap_or_default();
+    let written = format!("`{name}={}`", shown_line(&value.to_string_lossy()));
+    let reason = match error.get(ContextKind::ValidValue) {
+        Some(ContextValue::Strings(values)) => format!("possible values are {}", in_ticks(values)),
+        _ if error.kind() == ErrorKind::InvalidUtf8 => "that is no text in UTF-8".to_owned(),
+        _ => std::error::Error::source(error).map_or_else(|| error.kind().to_string(), ToString::to_string),
+    };
+    format!("{written} in the environment: {reason}")
+}
+
+fn in_ticks(values: &[String]) -> String {
+    values.iter().map(|value| format!("`{value}`")).collect::<Vec<_>>().join(", ")
+}
+
+/// A setting as whoever gave it has written it: `--timeout -1`, or `OMNI_TIMEOUT=-1`.
+pub(crate) fn written(flag: &str, value: impl Display) -> String {
+    match SPOKEN.get().and_then(|spoken| spoken.get(flag)) {
+        Some(variable) => format!("`{variable}={value}`"),
+        None => format!("`--{flag} {value}`"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_variable_is_named_after_its_flag_and_stands_for_one() {
+        let all = variables();
+        assert!(all.len() > 15, "{all:?}");
+        for (variable, flag) in all {
+            assert_eq!(variable, format!("OMNI_{}", flag.replace('-', "_").to_uppercase()));
+        }
+    }
+
+    #[test]
+    fn a_setting_is_shown_as_it_was_written() {
+        assert_eq!(written("timeout", -1), "`--timeout -1`");
+    }
+}
