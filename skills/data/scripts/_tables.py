@@ -5,9 +5,6 @@ CSV, TSV and JSON files are read into an in-memory database; SQLite files are at
 
 from __future__ import annotations
 
-import codecs
-import csv
-import io
 import json
 import math
 import os
@@ -23,6 +20,10 @@ from urllib.parse import quote
 from omni import Context, ToolError
 from omni.beneath import Place, open_file, place
 
+from ._columns import INT64_MAX, Judge, Verdict
+from ._records import records_of
+from ._separated import Separated, delimiter_score, distinct
+
 # A table that is read into memory may come from so much text; SQLite files are not read and may be larger.
 LOADED_BYTES_MAX = 256 * 1024 * 1024
 # JSON takes about ten times its size while it is parsed.
@@ -37,10 +38,6 @@ _DELIMITERS = {".csv": None, ".tsv": "\t", ".tab": "\t", ".psv": "|"}
 _JSON = {".json", ".jsonl", ".ndjson", ".geojson"}
 _SQLITE_START = b"SQLite format 3\0"
 _ROWS_PER_STEP = 20_000
-_INT64_MAX = 2**63 - 1
-
-_INTEGER = re.compile(r"[-+]?(?:0|[1-9]\d{0,18})")
-_REAL = re.compile(r"[-+]?(?:\d+\.\d*|\.\d+|\d+(?=[eE]))(?:[eE][-+]?\d+)?")
 
 
 class Column(NamedTuple):
@@ -48,6 +45,8 @@ class Column(NamedTuple):
 
     name: str
     type: str
+    # What its values are, where they were all seen: not so in a SQLite file.
+    verdict: Optional[Verdict] = None
 
 
 class Table(NamedTuple):
@@ -59,6 +58,7 @@ class Table(NamedTuple):
     bare_name: str
     file: str
     columns: list[Column]
+    is_view: bool = False
 
 
 class Tables:
@@ -135,14 +135,14 @@ class Tables:
         ending = os.path.splitext(path)[1].lower()
         if beginning == _SQLITE_START:
             self._attach(path, file)
-        elif ending in _JSON:
-            self._load(path, *_json_rows(_bytes(file, path, JSON_BYTES_MAX), path, ending))
-        elif ending in _DELIMITERS:
-            self._load_separated(path, _bytes(file, path, LOADED_BYTES_MAX), _DELIMITERS[ending])
+        elif ending in _JSON or (ending not in _DELIMITERS and _looks_like_json(file)):
+            self._load_records(path, _bytes(file, path, JSON_BYTES_MAX), lines=ending not in (".json", ".geojson"))
+        elif ending in _DELIMITERS or _looks_separated(file):
+            self._load_separated(path, _bytes(file, path, LOADED_BYTES_MAX), _DELIMITERS.get(ending))
         else:
             raise ToolError(
-                f"`{path}` is neither CSV, TSV, JSON, JSON Lines (by its ending) nor SQLite (by its content); "
-                "rename a copy if it is one of them"
+                f"`{path}` is neither CSV, TSV, JSON nor JSON Lines, by its ending or its content, nor SQLite"
+                + _hint_for(ending)
             )
 
     def _attach(self, path: str, file: BinaryIO) -> None:
@@ -156,7 +156,7 @@ class Tables:
             self.database.execute(f"ATTACH ? AS {quoted(schema)}", (f"file:{quote(real)}?mode=ro",))
             # The first statement that reads is what opens the file.
             found = self.database.execute(
-                f"SELECT name FROM {quoted(schema)}.sqlite_master WHERE type IN ('table', 'view') "
+                f"SELECT name, type FROM {quoted(schema)}.sqlite_master WHERE type IN ('table', 'view') "
                 "AND name NOT LIKE 'sqlite~_%' ESCAPE '~' ORDER BY name"
             ).fetchall()
         except sqlite3.Error as error:
@@ -165,37 +165,60 @@ class Tables:
         # have opened the very file that we hold.
         if _descriptors_of(ours) <= held_before:
             raise ToolError(f"`{path}` was replaced while it was opened; try again")
-        for (name,) in found:
+        for name, kind in found:
             columns = [
                 Column(row[1], row[2] or "ANY")
                 for row in self.database.execute(f"PRAGMA {quoted(schema)}.table_info({quoted(name)})")
             ]
-            self.tables.append(Table(f"{quoted(schema)}.{quoted(name)}", schema, name, path, columns))
+            self.tables.append(Table(f"{quoted(schema)}.{quoted(name)}", schema, name, path, columns, kind == "view"))
 
     def _load_separated(self, path: str, data: bytes, delimiter: Optional[str]) -> None:
-        encoding = _encoding(data)
-        if encoding != "utf-8-sig":
-            self.notes.append(f"`{path}` was read as {encoding}")
-        header, rows = _separated_rows(data, encoding, delimiter or _delimiter(data, encoding), path)
-        kinds = [_Kind() for _ in header]
-        uneven = 0
-        for row in rows():
-            uneven += len(row) != len(header)
-            for kind, value in zip(kinds, row):
-                kind.see(value)
+        source = Separated(data, path, delimiter)
+        judges = [Judge() for _ in source.header]
+        width = len(source.header)
+        uneven, first = 0, ""
+        for line, row in source.rows():
+            if len(row) != width:
+                uneven += 1
+                first = first or f"line {line:,} has {len(row)} of {width}"
+            for judge, value in zip(judges, row):
+                judge.see(value, line)
+        source.note_open_quote()
+        self.notes += source.notes
         if uneven:
+            rows = "1 row has" if uneven == 1 else f"{uneven:,} rows have"
             self.notes.append(
-                f"`{path}`: {uneven:,} rows have more or fewer fields than the header; the extra ones were dropped, "
-                "the missing ones are NULL"
+                f"`{path}`: {rows} more or fewer fields than the header ({first}); the extra ones were "
+                "dropped, the missing ones are NULL"
             )
-        width = len(header)
+        verdicts = _verdicts(judges)
+        readers = [_reader(verdict) for verdict in verdicts]
 
         def values() -> Iterator[tuple[Any, ...]]:
-            for row in rows():
+            for _, row in source.rows():
                 fields = row[:width] + [""] * (width - len(row))
-                yield tuple(kind.value(field) for kind, field in zip(kinds, fields))
+                yield tuple(read(field) if field else None for read, field in zip(readers, fields))
 
-        self._load(path, [Column(name, kind.type()) for name, kind in zip(header, kinds)], values)
+        columns = [Column(name, verdict.type, verdict) for name, verdict in zip(source.header, verdicts)]
+        self._load(path, columns, values)
+
+    def _load_records(self, path: str, data: bytes, *, lines: bool) -> None:
+        records = records_of(data, path, self.notes, lines=lines)
+        judges: dict[str, Judge] = {}
+        for line, members in records:
+            for key, value in members.items():
+                judges.setdefault(key, Judge()).see(value, line, quoted=True)
+        if not judges:
+            raise ToolError(f"`{path}` holds no records with members; look at it with `text.json`")
+        keys = list(judges)
+        verdicts = _verdicts(list(judges.values()))
+        readers = [_reader(verdict) for verdict in verdicts]
+        columns = [Column(name, verdict.type, verdict) for name, verdict in zip(distinct(keys), verdicts)]
+        self._load(
+            path,
+            columns,
+            lambda: (tuple(read(members.get(key)) for read, key in zip(readers, keys)) for _, members in records),
+        )
 
     def _load(self, path: str, columns: list[Column], rows: Callable[[], Iterator[tuple[Any, ...]]]) -> None:
         if len(columns) > COLUMNS_MAX:
@@ -229,38 +252,6 @@ class Tables:
         return name
 
 
-class _Kind:
-    """What a column of text holds, judged by all of its values."""
-
-    def __init__(self) -> None:
-        self._integer = self._real = True
-        self._any = False
-
-    def see(self, field: str) -> None:
-        if field == "":
-            return
-        self._any = True
-        if not self._real:
-            return
-        if _INTEGER.fullmatch(field) and abs(int(field)) <= _INT64_MAX:
-            return
-        self._integer = False
-        # A number with a leading zero, or too large for 64 bits, is somebody's identifier: it stays text.
-        self._real = _REAL.fullmatch(field) is not None
-
-    def type(self) -> str:
-        if not self._any or not self._real:
-            return "TEXT"
-        return "INTEGER" if self._integer else "REAL"
-
-    def value(self, field: str) -> Any:
-        if field == "":
-            return None
-        if not self._real:
-            return field
-        return int(field) if self._integer else float(field)
-
-
 def quoted(name: str) -> str:
     """Return a name as SQL may write it: bare when that is unambiguous, else in double quotes."""
     if re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", name) and name.upper() not in _KEYWORDS:
@@ -278,140 +269,95 @@ def _bytes(file: BinaryIO, path: str, bytes_max: int) -> bytes:
     return file.read(bytes_max)
 
 
-def _encoding(data: bytes) -> str:
-    if data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
-        return "utf-16"
-    decoder = codecs.getincrementaldecoder("utf-8")()
-    try:
-        for start in range(0, len(data), 1 << 20):
-            decoder.decode(data[start : start + (1 << 20)])
-        decoder.decode(b"", final=True)
-    except UnicodeDecodeError:
-        # What spreadsheets on Windows write; nearly every byte means something in it.
-        return "cp1252"
-    return "utf-8-sig"
+def _verdicts(judges: Sequence[Judge]) -> list[Verdict]:
+    # One column with decimal commas tells how the others of the file are written.
+    comma = any(judge.has_decimal_comma for judge in judges)
+    return [judge.verdict(comma=comma) for judge in judges]
 
 
-def _text(data: bytes, encoding: str) -> io.TextIOWrapper:
-    # Decoded as it is read: the whole as one `str` would double what a large file takes.
-    return io.TextIOWrapper(io.BytesIO(data), encoding=encoding, errors="replace", newline="")
+def _reader(verdict: Verdict) -> Callable[[Any], Any]:
+    """Return the function that makes a value for SQLite of what a file has in such a column."""
+    number = {"INTEGER": int, "REAL": float}.get(verdict.type)
+    if number is None:
+        return _as_text
+
+    def read(value: Any) -> Any:
+        if value is None or (isinstance(value, str) and value.strip() in verdict.markers):
+            return None
+        if isinstance(value, float) and not math.isfinite(value):
+            return None
+        return number(value)
+
+    return read
 
 
-def _delimiter(data: bytes, encoding: str) -> str:
-    """Guess what separates the fields: what gives the first rows the same number of fields, and most of them."""
-    beginning = list(islice(_text(data[:65536], encoding), 20))
-    if len(data) > 65536 and len(beginning) > 1:
-        # The last line may be cut.
-        beginning.pop()
-    best, chosen = (0.0, 0), ","
-    for candidate in ",;\t|":
-        widths = [len(row) for row in csv.reader(beginning, delimiter=candidate) if row]
-        if not widths or widths[0] < 2:
-            continue
-        score = (sum(width == widths[0] for width in widths) / len(widths), widths[0])
-        if score > best:
-            best, chosen = score, candidate
-    return chosen
-
-
-def _separated_rows(
-    data: bytes, encoding: str, delimiter: str, path: str
-) -> tuple[list[str], Callable[[], Iterator[list[str]]]]:
-    """Return the names of the columns, and a function that reads the rows below them from the start."""
-
-    def rows() -> Iterator[list[str]]:
-        reader = csv.reader(_text(data, encoding), delimiter=delimiter)
-        try:
-            yield from (row for row in reader if row)
-        except csv.Error as error:
-            raise ToolError(f"`{path}`, line {reader.line_num}: {error}") from None
-
-    csv.field_size_limit(16 * 1024 * 1024)
-    first = next(rows(), None)
-    if first is None:
-        raise ToolError(f"`{path}` is empty; the first row must name the columns")
-    return _distinct([name.strip() for name in first]), lambda: islice(rows(), 1, None)
-
-
-def _distinct(names: Sequence[str]) -> list[str]:
-    """Return names for all columns, none empty and no two equal (SQLite does not tell case apart)."""
-    taken: dict[str, int] = {}
-    result = []
-    for number, given in enumerate(names, 1):
-        name = given or f"column_{number}"
-        while name.casefold() in taken:
-            taken[name.casefold()] += 1
-            name = f"{name}_{taken[name.casefold()]}"
-        taken[name.casefold()] = 1
-        result.append(name)
-    return result
-
-
-def _json_rows(data: bytes, path: str, ending: str) -> tuple[list[Column], Callable[[], Iterator[tuple[Any, ...]]]]:
-    text = data.decode(_encoding(data), errors="replace")
-    records = _records(text, path, lines=ending in (".jsonl", ".ndjson"))
-    names: dict[str, set] = {}
-    for record in records:
-        for key, value in record.items():
-            names.setdefault(key, set()).add(_json_type(value))
-    if not names:
-        raise ToolError(f"`{path}` holds no records with members; look at it with `text.json`")
-    keys = list(names)
-    columns = [Column(name, _common_type(names[key])) for key, name in zip(keys, _distinct(keys))]
-    return columns, lambda: (tuple(_json_value(record.get(key)) for key in keys) for record in records)
-
-
-def _records(text: str, path: str, *, lines: bool) -> list[dict[str, Any]]:
-    if lines:
-        rows = [(number, line) for number, line in enumerate(text.split("\n"), 1) if line.strip()]
-        value: Any = [_json(line, f"`{path}`, line {number}") for number, line in rows]
-    else:
-        value = _json(text, f"`{path}`")
-    if isinstance(value, dict):
-        # `{"items": […], "total": 3}`: what a person means by the rows of such a file is the one list.
-        lists = [
-            member for member in value.values() if isinstance(member, list) and any(isinstance(m, dict) for m in member)
-        ]
-        value = lists[0] if len(lists) == 1 else [value]
-    if not isinstance(value, list):
-        value = [value]
-    return [item if isinstance(item, dict) else {"value": item} for item in value]
-
-
-def _json(text: str, where: str) -> Any:
-    try:
-        return json.loads(text)
-    except json.JSONDecodeError as error:
-        place_in_text = f"line {error.lineno}, column {error.colno}" if error.lineno > 1 else f"column {error.colno}"
-        raise ToolError(f"{where} is not JSON: {error.msg} at {place_in_text}") from None
-    except (ValueError, RecursionError) as error:
-        raise ToolError(f"{where} cannot be read: {error}") from None
-
-
-def _json_type(value: Any) -> str:
-    if value is None:
-        return ""
-    if isinstance(value, (bool, int)) and abs(value) <= _INT64_MAX:
-        return "INTEGER"
-    return "REAL" if isinstance(value, float) else "TEXT"
-
-
-def _common_type(types: set) -> str:
-    known = types - {""}
-    if known == {"INTEGER"}:
-        return "INTEGER"
-    return "REAL" if known and known <= {"INTEGER", "REAL"} else "TEXT"
-
-
-def _json_value(value: Any) -> Any:
+def _as_text(value: Any) -> Any:
+    if isinstance(value, str):
+        # A lone surrogate is no text that SQLite can store.
+        return value.encode("utf-8", "replace").decode("utf-8")
     if isinstance(value, (dict, list)):
-        return json.dumps(value, ensure_ascii=False)
-    if isinstance(value, int) and abs(value) > _INT64_MAX:
+        return json.dumps(value, ensure_ascii=False).encode("utf-8", "replace").decode("utf-8")
+    if isinstance(value, int) and abs(value) > INT64_MAX:
         return str(value)
     if isinstance(value, float) and not math.isfinite(value):
         return str(value)
-    # A lone surrogate is no text that SQLite can store.
-    return value.encode("utf-8", "replace").decode("utf-8") if isinstance(value, str) else value
+    return value
+
+
+# Of these a model is told whenever a statement reads them; of the others when it would take them for numbers.
+_NOTED = frozenset({"separated", "mixed", "large", "date"})
+
+
+def column_notes(verdict: Verdict, where: str, name: str, *, everything: bool = False) -> list[str]:
+    """Return what must be known of a column, as sentences.
+
+    Args:
+        verdict: What its values are.
+        where: How to name it with its table.
+        name: Its own name.
+        everything: Also what matters only to a statement that would be refused.
+    """
+    notes = []
+    if verdict.markers:
+        found = ", ".join(f"{count:,} of `{text}`" for text, count in verdict.markers.most_common(4))
+        notes.append(f"`{where}`: what stands for no number was read as NULL ({found})")
+    if verdict.doubt:
+        notes.append(f"`{where}`: {verdict.doubt}")
+    if verdict.oddity is not None and (everything or verdict.oddity.kind in _NOTED):
+        advice = verdict.oddity.advice.format(column=quoted(name), example=verdict.oddity.example)
+        use = (
+            f"; compute and sort with {verdict.oddity.convert.format(column=quoted(name))}"
+            if (verdict.oddity.convert)
+            else ""
+        )
+        notes.append(f"`{where}` is text, such as `{verdict.oddity.example}`: {advice}{use}")
+    return notes
+
+
+def _looks_like_json(file: BinaryIO) -> bool:
+    beginning = file.read(4096).lstrip(b"\xef\xbb\xbf \t\r\n")
+    file.seek(0)
+    return beginning[:1] in (b"{", b"[") and b"\0" not in beginning
+
+
+def _looks_separated(file: BinaryIO) -> bool:
+    """Return whether the first rows of a file without a known ending all have as many fields, and several."""
+    beginning = file.read(65536)
+    file.seek(0)
+    if b"\0" in beginning:
+        return False
+    lines = beginning.decode("utf-8", "replace").splitlines(keepends=True)[:20]
+    return len(lines) > 1 and any(delimiter_score(lines, candidate)[0] == 1 for candidate in ",;\t|")
+
+
+def _hint_for(ending: str) -> str:
+    if ending in (".xlsx", ".xls", ".ods", ".numbers"):
+        return "; save the sheet as CSV and ask that"
+    if ending in (".parquet", ".feather", ".arrow", ".avro", ".orc"):
+        return "; convert a copy to CSV, JSON Lines or SQLite and ask that"
+    if ending in (".gz", ".zip", ".bz2", ".xz", ".zst"):
+        return "; unpack a copy and ask that"
+    return "; look at it with `files.read`, or rename a copy if it is one of them"
 
 
 def _check_beside(here: Place, path: str) -> None:

@@ -6,11 +6,17 @@ from dataclasses import dataclass
 from typing import Any, Literal, Optional
 
 from omni import Context, ToolError, tool
+from omni.answer_size import DATA_TOKENS
+from omni.answer_size import tokens as tokens_of
 
 from ._ask import ask
-from ._tables import Table, Tables
+from ._tables import Table, Tables, column_notes, quoted
 
 SECONDS_MAX = 120
+# What an answer may take when a program asks for more than a model reads.
+TOKENS_MAX = 200_000
+# Longer values are cut in a summary.
+_VALUE_CHARS_MAX = 80
 
 
 @dataclass
@@ -21,7 +27,7 @@ class Rows:
     rows: list[list[Any]]
     # Whether there are more rows than these.
     truncated: bool
-    # What was odd about the files, such as rows that are too short.
+    # What must be known: columns of text that look like numbers, lines that were left out, what was cut.
     notes: list[str]
 
 
@@ -82,56 +88,73 @@ class TableSummary:
     table: str
     rows: int
     columns: list[ColumnSummary]
-    # Columns beyond the fortieth; ask for them by name.
+    # Columns beyond the fortieth, or beyond what an answer holds; ask for them by name.
     left_out: list[str]
+    notes: list[str]
 
 
 @tool(title="Ask data files in SQL", read_only=True, open_world=False, timeout=180)
-def query(ctx: Context, sql: str, files: list[str], limit: int = 100, seconds: float = 20) -> Rows:
+def query(
+    ctx: Context, sql: str, files: list[str], limit: int = 100, seconds: float = 20, tokens: int = DATA_TOKENS
+) -> Rows:
     """Run a SELECT over CSV, TSV, JSON, JSON Lines and SQLite files, also joined with each other.
 
     Each CSV or JSON file is a table named like the file without its ending (`sales-2024.csv` is
     `sales_2024`). A SQLite file is a schema of that name: `shop.orders`, or just `orders`. The dialect is
     SQLite's, with window functions and `json_extract`. Nothing is ever changed.
     Call `data.schema` first when you do not know the columns.
+    Columns such as `1,234.56` are text, and `notes` says so: `number(x)` makes numbers of them, `number(x, ',')`
+    of decimal commas, `iso_date(x, 'dmy')` dates of `31.12.2024`. To add up or compare them without is refused.
 
     Args:
         sql: One statement that reads.
         files: The files it names, relative to the project root, up to 8.
         limit: The most rows to return, up to 10,000. Aggregate in SQL instead of fetching rows to count them.
         seconds: How long the statement may take, up to 120.
+        tokens: About how long the answer may be, up to 200,000. More is for programs.
 
     Returns:
-        The columns, the rows, and whether there are more.
+        The columns, the rows, whether there are more, and notes on what was read.
     """
     limit = int(_between("limit", limit, 1, 10_000))
     seconds = _between("seconds", seconds, 0.01, SECONDS_MAX)
+    tokens = int(_between("tokens", tokens, 100, TOKENS_MAX))
     with Tables(ctx, files) as tables:
-        answer = ask(ctx, tables, sql, limit, seconds)
-        return Rows(answer.columns, answer.rows, answer.truncated, tables.notes)
+        answer = ask(ctx, tables, sql, limit, seconds, most=tokens)
+        return Rows(answer.columns, answer.rows, answer.truncated, [*tables.notes, *answer.notes])
 
 
 @tool(title="Tables and columns of data files", read_only=True, open_world=False, timeout=180)
-def schema(ctx: Context, files: list[str]) -> Shapes:
+def schema(ctx: Context, files: list[str], contains: Optional[str] = None) -> Shapes:
     """Say which tables and columns data files have, their types, and how many rows.
+
+    `notes` says which columns only look like numbers or dates, and what was left out of a file that is broken.
 
     Args:
         files: CSV, TSV, JSON, JSON Lines or SQLite files, relative to the project root, up to 8.
+        contains: Only tables whose name contains this, case ignored, where there are too many.
 
     Returns:
         Each table with the name that `data.query` knows it by.
     """
     with Tables(ctx, files) as tables:
-        shapes = [
-            TableShape(
-                table.name,
-                table.file,
-                _rows_of(ctx, tables, table),
-                [ColumnShape(column.name, column.type) for column in table.columns],
-            )
-            for table in tables.tables
-        ]
-        return Shapes(shapes, tables.notes)
+        shapes: list[TableShape] = []
+        notes = list(tables.notes)
+        wanted = [table for table in tables.tables if (contains or "").casefold() in table.bare_name.casefold()]
+        if not wanted and contains is not None:
+            raise ToolError(f"no table's name contains `{contains}`; there are {tables.names()}")
+        taken = 0
+        for number, table in enumerate(wanted, 1):
+            columns = [ColumnShape(column.name, column.type) for column in table.columns]
+            taken += 20 + tokens_of(table.name + table.file) + sum(10 + tokens_of(c.name + c.type) for c in columns)
+            if taken > DATA_TOKENS and shapes:
+                rest = ", ".join(table.name for table in wanted[number - 1 :][:50])
+                notes.append(f"{len(wanted) - number + 1:,} more tables, ask for them with `contains`: {rest}")
+                break
+            shapes.append(TableShape(table.name, table.file, _rows_of(ctx, tables, table), columns))
+            notes += _notes_of(table)
+            ctx.progress(number, len(wanted), f"table `{table.name}`")
+        return Shapes(shapes, notes)
 
 
 @tool(title="Sample rows of a data file", read_only=True, open_world=False, timeout=180)
@@ -157,8 +180,13 @@ def sample(
     with Tables(ctx, [file]) as tables:
         chosen = tables.only(table)
         order = " ORDER BY random()" if which == "random" else ""
-        answer = ask(ctx, tables, f"SELECT * FROM {chosen.name}{order} LIMIT {rows + 1}", rows, SECONDS_MAX)
-        return Rows(answer.columns, answer.rows, answer.truncated, tables.notes)
+        # One more than asked for, to know whether there are more.
+        statement = f"SELECT * FROM {chosen.name}{order} LIMIT {rows + 1}"
+        answer = ask(ctx, tables, statement, rows, SECONDS_MAX, ours=True)
+        notes = [*tables.notes, *_notes_of(chosen)]
+        if len(answer.rows) < rows:
+            notes += answer.notes
+        return Rows(answer.columns, answer.rows, answer.truncated, notes)
 
 
 @tool(title="Describe the columns of a data file", read_only=True, open_world=False, timeout=180)
@@ -181,24 +209,36 @@ def describe(ctx: Context, file: str, table: Optional[str] = None, columns: Opti
         wanted = list(known) if columns is None else columns
         unknown = [name for name in wanted if name not in known]
         if unknown:
-            raise ToolError(f"there is no column `{unknown[0]}` in {chosen.name}; there are {', '.join(known)}")
-        summaries = []
+            raise ToolError(
+                f"there is no column `{unknown[0]}` in {chosen.name}; there are {', '.join(list(known)[:100])}"
+            )
+        summaries: list[ColumnSummary] = []
+        taken = 0
         for number, name in enumerate(wanted[:40], 1):
-            summaries.append(_summary(ctx, tables, chosen, known[name].name, known[name].type))
+            summary = _summary(ctx, tables, chosen, known[name].name, known[name].type)
+            taken += 60 + tokens_of(str(summary))
+            if taken > DATA_TOKENS and summaries:
+                break
+            summaries.append(summary)
             ctx.progress(number, min(len(wanted), 40), f"column `{name}`")
-        return TableSummary(chosen.name, _rows_of(ctx, tables, chosen), summaries, wanted[40:])
+        left_out = wanted[len(summaries) :]
+        notes = [*tables.notes, *_notes_of(chosen, {summary.name for summary in summaries})]
+        if len(left_out) > 200:
+            notes.append(f"{len(left_out) - 200:,} more columns are not named in `left_out`")
+        return TableSummary(chosen.name, _rows_of(ctx, tables, chosen), summaries, left_out[:200], notes)
 
 
 def _summary(ctx: Context, tables: Tables, table: Table, name: str, kind: str) -> ColumnSummary:
-    column = '"' + name.replace('"', '""') + '"'
+    column = quoted(name)
     numbers = f"CASE WHEN typeof({column}) IN ('integer', 'real') THEN {column} END"
-    totals = ask(
+    nulls, distinct, smallest, largest, mean = ask(
         ctx,
         tables,
         f"SELECT count(*) - count({column}), count(DISTINCT {column}), min({column}), max({column}), avg({numbers}) "
         f"FROM {table.name}",
         1,
         SECONDS_MAX,
+        ours=True,
     ).rows[0]
     frequent = ask(
         ctx,
@@ -206,20 +246,29 @@ def _summary(ctx: Context, tables: Tables, table: Table, name: str, kind: str) -
         f"SELECT {column}, count(*) FROM {table.name} WHERE {column} IS NOT NULL GROUP BY 1 ORDER BY 2 DESC, 1 LIMIT 5",
         5,
         SECONDS_MAX,
+        ours=True,
     ).rows
-    nulls, distinct, smallest, largest, mean = totals
     return ColumnSummary(
         name, kind, nulls, distinct, _short(smallest), _short(largest), mean,
-        [Frequency(_short(value), rows) for value, rows in frequent],
+        # In a column of ids or of free text every value is there once, which says nothing.
+        [Frequency(_short(value), rows) for value, rows in frequent if rows > 1 or distinct <= 5],
     )  # fmt: skip
 
 
+def _notes_of(table: Table, names: Optional[set[str]] = None) -> list[str]:
+    notes = []
+    for column in table.columns:
+        if column.verdict is not None and (names is None or column.name in names):
+            notes += column_notes(column.verdict, f"{table.name}.{quoted(column.name)}", column.name, everything=True)
+    return notes if len(notes) <= 30 else [*notes[:30], f"{len(notes) - 30} more notes on columns"]
+
+
 def _rows_of(ctx: Context, tables: Tables, table: Table) -> int:
-    return int(ask(ctx, tables, f"SELECT count(*) FROM {table.name}", 1, SECONDS_MAX).rows[0][0])
+    return int(ask(ctx, tables, f"SELECT count(*) FROM {table.name}", 1, SECONDS_MAX, ours=True).rows[0][0])
 
 
 def _short(value: Any) -> Any:
-    return value[:200] + "…" if isinstance(value, str) and len(value) > 200 else value
+    return value[:_VALUE_CHARS_MAX] + "…" if isinstance(value, str) and len(value) > _VALUE_CHARS_MAX else value
 
 
 def _between(name: str, value: float, low: float, high: float) -> float:
