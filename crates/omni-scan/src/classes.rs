@@ -187,6 +187,11 @@ impl Types<'_> {
                     choices.iter().map(|choice| self.display(choice)).chain(last).collect();
                 format!("Union[{}]", shown.join(", "))
             }
+            Kind::Decimal => "Decimal".to_owned(),
+            Kind::Fraction => "Fraction".to_owned(),
+            Kind::Complex => "complex".to_owned(),
+            Kind::Uuid => "UUID".to_owned(),
+            Kind::Temporal(format) | Kind::Format(format) => class_of_format(format).to_owned(),
             _ => "type".to_owned(),
         }
     }
@@ -381,4 +386,24 @@ fn decorator_bool(class: &Class, name: &str) -> Option<bool> {
         }),
         _ => None,
     })
+}
+
+/// The name of the library's class that is written as text of this format.
+fn class_of_format(format: &str) -> &'static str {
+    match format {
+        "date" => "date",
+        "date-time" => "datetime",
+        "time" => "time",
+        "duration" => "timedelta",
+        "path" => "Path",
+        "regex" => "Pattern",
+        "zoneinfo" => "ZoneInfo",
+        "ipv4" => "IPv4Address",
+        "ipv6" => "IPv6Address",
+        "ipv4network" => "IPv4Network",
+        "ipv6network" => "IPv6Network",
+        "ipv4interface" => "IPv4Interface",
+        "ipv6interface" => "IPv6Interface",
+        _ => "type",
+    }
 }

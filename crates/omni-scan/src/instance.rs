@@ -1,8 +1,9 @@
 //! What is the JSON form of an object that a default constructs?
 
 use crate::classes::{Family, MEMBERS_MAX, family};
+use crate::field::last;
 use crate::package::{FileId, Item, Package};
-use crate::syntax::{Expr, ExprKind};
+use crate::syntax::{Call, Expr, ExprKind};
 use crate::value::{Evaluator, Value};
 
 /// The JSON form of an instance of a named tuple or plain dataclass of the skill: `Point(1, y=2)`.
@@ -43,6 +44,62 @@ pub(crate) fn instance(
         Family::NamedTuple => Value::Tuple(values.into_iter().map(|(_, value)| value).collect()),
         _ => Value::Dict(values),
     })
+}
+
+/// The JSON form of what is made by a class, or a name for a type, that a call made: `Point(1, y=2)` where
+/// `Point = namedtuple("Point", "x y")`, `UserId(1)` where `UserId = NewType("UserId", int)`.
+pub(crate) fn made_instance(
+    evaluator: &mut Evaluator<'_>,
+    file: FileId,
+    made: &Call,
+    positional: Vec<Value>,
+    mut named: Vec<(String, Value)>,
+) -> Option<Value> {
+    let Item::External(path) = evaluator.package().resolve(file, &made.function) else { return None };
+    match last(&path) {
+        "NewType" if named.is_empty() => {
+            let mut positional = positional.into_iter();
+            positional.next().filter(|_| positional.next().is_none())
+        }
+        // With `defaults=` or `rename=` the fields are not as listed.
+        "NamedTuple" | "namedtuple" if made.keywords.is_empty() => {
+            let names = field_names(evaluator, file, made.arguments.get(1)?)?;
+            let mut positional = positional.into_iter();
+            let values = names.iter().map(|name| {
+                let given = named.iter().position(|(found, _)| found == name);
+                given.map(|at| named.swap_remove(at).1).or_else(|| positional.next())
+            });
+            let values: Vec<Value> = values.collect::<Option<_>>()?;
+            (positional.next().is_none() && named.is_empty()).then_some(Value::Tuple(values))
+        }
+        _ => None,
+    }
+}
+
+/// `"x y"`, `["x", "y"]` or `[("x", int), ("y", int)]`.
+fn field_names(evaluator: &mut Evaluator<'_>, file: FileId, fields: &Expr) -> Option<Vec<String>> {
+    if let ExprKind::List(items) | ExprKind::Tuple(items) = &fields.kind
+        && !items.is_empty()
+        && items.iter().all(|item| matches!(item.kind, ExprKind::Tuple(_)))
+    {
+        let name = |item: &Expr| match &item.kind {
+            ExprKind::Tuple(pair) => match &pair.first()?.kind {
+                ExprKind::Str(name) => Some(name.clone()),
+                _ => None,
+            },
+            _ => None,
+        };
+        return items.iter().map(name).collect();
+    }
+    match evaluator.value(file, fields)? {
+        Value::Str(names) => {
+            Some(names.split([',', ' ']).filter(|name| !name.is_empty()).map(str::to_owned).collect())
+        }
+        Value::List(names) | Value::Tuple(names) => {
+            names.iter().map(|name| name.str().map(str::to_owned)).collect()
+        }
+        _ => None,
+    }
 }
 
 /// The default of a dataclass's field: a value, `field(default=…)` or `field(default_factory=list)`.

@@ -27,13 +27,17 @@ pub(crate) fn generic_name(path: &str) -> &str {
     }
 }
 
+/// What can be gone through, once or again: a list in JSON.
+pub(crate) const LAZY: [&str; 6] =
+    ["Iterable", "Iterator", "Generator", "Collection", "Container", "Reversible"];
+
 /// The type that a dotted path names when nothing is in brackets behind it.
 pub(crate) fn plain(path: &str) -> Option<Core> {
     let any = || Box::new(Core::any());
     let generic = match generic_name(path) {
         "list" | "deque" => Some(Kind::List(any())),
         "Sequence" | "MutableSequence" => Some(Kind::Sequence(any())),
-        "Iterable" | "Generator" => Some(Kind::Lazy(any())),
+        name if LAZY.contains(&name) => Some(Kind::Lazy(any())),
         "set" | "frozenset" | "Set" | "MutableSet" => Some(Kind::Set(any())),
         "tuple" => Some(Kind::TupleOf(any())),
         "dict" | "OrderedDict" => Some(Kind::Dict(any(), any())),
@@ -70,8 +74,7 @@ pub(crate) fn plain(path: &str) -> Option<Core> {
         | "pathlib.PosixPath"
         | "pathlib.PurePosixPath"
         | "os.PathLike"
-        | "pathlib.PureWindowsPath"
-        | "pathlib.WindowsPath" => Kind::Format("path"),
+        | "pathlib.PureWindowsPath" => Kind::Format("path"),
         "re.Pattern" | "typing.Pattern" => Kind::Format("regex"),
         "zoneinfo.ZoneInfo" => Kind::Format("zoneinfo"),
         "ipaddress.IPv4Address" => Kind::Format("ipv4"),

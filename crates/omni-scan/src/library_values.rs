@@ -1,6 +1,8 @@
 //! Which value do the constructors and constants of Python's library make, as a schema writes it?
 
-use crate::value::{Value, distinct, number};
+use crate::value::{Value, complex, distinct, number};
+
+const PATHS: [&str; 4] = ["pathlib.Path", "pathlib.PurePath", "pathlib.PosixPath", "pathlib.PurePosixPath"];
 
 /// A constant of the library: `math.pi`, `datetime.timezone.utc`.
 pub(crate) fn constant(path: &str) -> Option<Value> {
@@ -49,14 +51,24 @@ pub(crate) fn made(path: &str, arguments: &[Value], named: &[(String, Value)]) -
         ("collections.OrderedDict" | "builtins.dict", [Value::Dict(entries)]) => {
             Some(Value::Dict(entries.clone()))
         }
-        ("collections.OrderedDict" | "collections.Counter", []) => Some(Value::Dict(Vec::new())),
-        ("pathlib.Path" | "pathlib.PurePath" | "pathlib.PosixPath" | "pathlib.PurePosixPath", []) => {
-            Some(Value::Text(".".to_owned()))
+        ("collections.OrderedDict" | "collections.Counter" | "collections.defaultdict", []) => {
+            Some(Value::Dict(Vec::new()))
         }
-        (
-            "pathlib.Path" | "pathlib.PurePath" | "pathlib.PosixPath" | "pathlib.PurePosixPath",
-            [Value::Str(text)],
-        ) => Some(Value::Text(posix_path(text))),
+        ("collections.Counter", [counted]) => counts(counted),
+        ("collections.defaultdict", [Value::Dict(entries)]) => Some(Value::Dict(entries.clone())),
+        ("builtins.bytes" | "builtins.bytearray", []) => Some(Value::Bytes(Vec::new())),
+        ("builtins.bytes" | "builtins.bytearray", [Value::Bytes(bytes)]) => Some(Value::Bytes(bytes.clone())),
+        ("builtins.complex", []) => Some(Value::Complex(0.0, 0.0)),
+        ("builtins.complex", [real]) => {
+            complex(real).map(|(real, imaginary)| Value::Complex(real, imaginary))
+        }
+        ("builtins.complex", [real, imaginary]) => Some(Value::Complex(number(real)?, number(imaginary)?)),
+        (path, []) if PATHS.contains(&path) => Some(Value::Text(".".to_owned())),
+        (path, [Value::Str(text)]) if PATHS.contains(&path) => Some(Value::Text(posix_path(text))),
+        // Only Python knows what a drive is.
+        ("pathlib.PureWindowsPath", [Value::Str(text)]) if !text.contains([':', '\\']) => {
+            Some(Value::Text(posix_path(text)))
+        }
         ("decimal.Decimal", [Value::Str(text)]) if plain_decimal(text) => Some(Value::Text(text.clone())),
         ("decimal.Decimal", [Value::Int(value)]) => Some(Value::Text(value.to_string())),
         ("fractions.Fraction", [Value::Int(over)]) => Some(Value::Text(over.to_string())),
@@ -72,11 +84,65 @@ pub(crate) fn made(path: &str, arguments: &[Value], named: &[(String, Value)]) -
         ("ipaddress.IPv6Address", [Value::Str(text)]) => {
             text.parse::<core::net::Ipv6Addr>().ok().map(|address| Value::Text(address.to_string()))
         }
+        ("ipaddress.IPv4Network" | "ipaddress.IPv4Interface", [Value::Str(text)]) => {
+            subnet::<core::net::Ipv4Addr>(text, 32, path.ends_with("Network"))
+        }
+        ("ipaddress.IPv6Network" | "ipaddress.IPv6Interface", [Value::Str(text)]) => {
+            subnet::<core::net::Ipv6Addr>(text, 128, path.ends_with("Network"))
+        }
         ("pydantic.SecretStr", [Value::Str(text)]) => {
             Some(Value::Text(if text.is_empty() { String::new() } else { "*".repeat(10) }))
         }
         _ => None,
     }
+}
+
+/// `Counter(…)` of a mapping, a text or a list.
+fn counts(counted: &Value) -> Option<Value> {
+    const COUNTED_MAX: usize = 1_000;
+    let items: Vec<Value> = match counted {
+        Value::Dict(entries) => return Some(Value::Dict(entries.clone())),
+        Value::Str(text) => text.chars().take(COUNTED_MAX + 1).map(|c| Value::Str(c.to_string())).collect(),
+        Value::List(items) | Value::Tuple(items) => items.clone(),
+        _ => return None,
+    };
+    if items.len() > COUNTED_MAX {
+        return None;
+    }
+    let mut counts: Vec<(Value, i64)> = Vec::new();
+    for item in items {
+        match counts.iter_mut().find(|(found, _)| *found == item) {
+            Some((_, count)) => *count += 1,
+            None => counts.push((item, 1)),
+        }
+    }
+    Some(Value::Dict(counts.into_iter().map(|(item, count)| (item, Value::Int(count))).collect()))
+}
+
+/// `10.0.0.0/8`, as Python writes it. A network with bits behind its prefix is an error there.
+fn subnet<A: core::str::FromStr + ToString + Into<core::net::IpAddr>>(
+    text: &str,
+    bits: u32,
+    network: bool,
+) -> Option<Value> {
+    let (address, prefix) =
+        text.split_once('/').map_or((text, None), |(address, rest)| (address, Some(rest)));
+    let prefix = match prefix {
+        None => bits,
+        Some(digits) if digits.bytes().all(|byte| byte.is_ascii_digit()) => {
+            digits.parse().ok().filter(|prefix| *prefix <= bits)?
+        }
+        // A mask, which Python reads too.
+        Some(_) => return None,
+    };
+    let address: A = address.parse().ok()?;
+    let shown = address.to_string();
+    let host = match address.into() {
+        core::net::IpAddr::V4(address) => u128::from(address.to_bits()),
+        core::net::IpAddr::V6(address) => address.to_bits(),
+    };
+    let rest = if prefix == bits { 0 } else { host & (u128::MAX >> (128 - (bits - prefix))) };
+    (!network || rest == 0).then(|| Value::Text(format!("{shown}/{prefix}")))
 }
 
 const DATE: [&str; 3] = ["year", "month", "day"];

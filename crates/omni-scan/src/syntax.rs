@@ -183,6 +183,8 @@ pub(crate) enum ExprKind {
     /// The digits of an integer that an `i64` cannot hold, in base ten, or the token as written.
     BigInt(String),
     Float(f64),
+    /// Real and imaginary part.
+    Complex(f64, f64),
     Str(String),
     Bytes(Vec<u8>),
     Name(String),

@@ -6,7 +6,7 @@ use serde_json::{Map, Value as Json, json};
 
 use crate::core::{Core, DefId, Definition, Kind, Shape};
 use crate::field::{FieldInfo, Metadata, last};
-use crate::known::{generic_name, plain};
+use crate::known::{LAZY, generic_name, plain};
 use crate::package::{Alias, FileId, Item, Package};
 use crate::syntax::{Call, Expr, ExprKind, Operator, TypeParameter, parse_annotation};
 use crate::value::{Evaluator, Value};
@@ -375,11 +375,21 @@ impl<'p> Types<'p> {
         let kind = match name {
             "list" | "deque" => Kind::List(next()),
             "Sequence" | "MutableSequence" => Kind::Sequence(next()),
-            "Iterable" | "Generator" => Kind::Lazy(next()),
+            name if LAZY.contains(&name) => Kind::Lazy(next()),
             "set" | "frozenset" | "Set" | "MutableSet" => Kind::Set(next()),
-            "dict" | "OrderedDict" => Kind::Dict(next(), next()),
-            "Mapping" | "MutableMapping" | "defaultdict" => Kind::Mapping(next(), next()),
-            "Counter" => Kind::Dict(next(), Box::new(Kind::Int.into())),
+            "dict" | "OrderedDict" | "Mapping" | "MutableMapping" | "defaultdict" | "Counter" => {
+                let key = next();
+                if self.is_no_key(&key) {
+                    let shown = arguments.first().map_or_else(String::new, Expr::dotted);
+                    let message = format!("JSON's keys are text, which makes no `{shown}`");
+                    self.problem(file, expr.at, message);
+                }
+                match name {
+                    "Counter" => Kind::Dict(key, Box::new(Kind::Int.into())),
+                    "dict" | "OrderedDict" => Kind::Dict(key, next()),
+                    _ => Kind::Mapping(key, next()),
+                }
+            }
             // Says nothing about the value beyond its argument.
             "Required" | "NotRequired" | "ReadOnly" | "Final" | "ClassVar" | "InitVar" | "SkipValidation" => {
                 return *next();
@@ -391,7 +401,6 @@ impl<'p> Types<'p> {
             "Secret" => {
                 Kind::Fixed(object(&json!({"type": "string", "format": "password", "writeOnly": true})))
             }
-            "type" | "Type" => Kind::Any,
             _ => {
                 return self.unknown(
                     file,
@@ -401,6 +410,26 @@ impl<'p> Types<'p> {
             }
         };
         kind.into()
+    }
+
+    /// Whether no text can become a value of this type, so that it cannot be that of JSON's keys.
+    fn is_no_key(&self, core: &Core) -> bool {
+        match &core.kind {
+            Kind::List(_)
+            | Kind::Sequence(_)
+            | Kind::Lazy(_)
+            | Kind::Set(_)
+            | Kind::Tuple(_)
+            | Kind::TupleOf(_)
+            | Kind::Dict(..)
+            | Kind::Mapping(..) => true,
+            Kind::Wrapped(inner) => self.is_no_key(inner),
+            Kind::Definition(id) => {
+                matches!(&self.definitions[*id].shape, Shape::NamedTuple(_))
+                    || matches!(&self.definitions[*id].shape, Shape::Object(object) if !object.root)
+            }
+            _ => false,
+        }
     }
 
     fn each(&mut self, file: FileId, arguments: &[Expr]) -> Vec<Core> {

@@ -3,7 +3,7 @@
 use serde_json::{Map, Number, Value as Json};
 
 use crate::enums::enum_members;
-use crate::instance::instance;
+use crate::instance::{instance, made_instance};
 use crate::library_values::{constant, made, posix_path};
 use crate::package::{FileId, Item, Package};
 use crate::syntax::{Call, Expr, ExprKind, Operator};
@@ -17,6 +17,8 @@ pub(crate) enum Value {
     /// Decimal digits of an integer beyond 64 bits.
     BigInt(String),
     Float(f64),
+    /// Real and imaginary part.
+    Complex(f64, f64),
     Str(String),
     Bytes(Vec<u8>),
     List(Vec<Value>),
@@ -51,6 +53,10 @@ impl<'p> Evaluator<'p> {
         Evaluator { package, local: Vec::new(), fuel: FUEL }
     }
 
+    pub(crate) fn package(&self) -> &'p Package {
+        self.package
+    }
+
     pub(crate) fn define(&mut self, name: &str, value: Value) {
         self.local.push((name.to_owned(), value));
     }
@@ -77,6 +83,7 @@ impl<'p> Evaluator<'p> {
             ExprKind::Int(value) => Value::Int(*value),
             ExprKind::BigInt(digits) => Value::BigInt(decimal_digits(digits)?),
             ExprKind::Float(value) => Value::Float(*value),
+            ExprKind::Complex(real, imaginary) => Value::Complex(*real, *imaginary),
             ExprKind::Str(text) => Value::Str(text.clone()),
             ExprKind::Bytes(bytes) => Value::Bytes(bytes.clone()),
             ExprKind::List(items) => Value::List(self.values(file, items)?),
@@ -177,7 +184,12 @@ impl<'p> Evaluator<'p> {
     /// A call of an enumeration, of a class whose instances are records, or of a constructor of the library.
     fn call(&mut self, file: FileId, call: &Call) -> Option<Value> {
         let maker = self.package.resolve(file, &call.function);
-        let arguments = self.values(file, &call.arguments)?;
+        let arguments = match (&maker, call.arguments.as_slice()) {
+            // What makes the missing values is no value itself.
+            (Item::External(path), [_, rest @ ..]) if path == "collections.defaultdict" => rest,
+            (_, arguments) => arguments,
+        };
+        let arguments = self.values(file, arguments)?;
         let mut named = Vec::new();
         for keyword in &call.keywords {
             named.push((keyword.name.clone()?, self.value(file, &keyword.value)?));
@@ -189,6 +201,9 @@ impl<'p> Evaluator<'p> {
                 return found.map(|(_, value)| Value::Member(Box::new(value)));
             }
             return instance(self.package, (at, class), arguments, named);
+        }
+        if let Item::Value(at, Expr { kind: ExprKind::Call(made), .. }) = maker {
+            return made_instance(self, at, made, arguments, named);
         }
         let Item::External(path) = maker else { return None };
         made(&path, &arguments, &named)
@@ -226,6 +241,7 @@ fn negative(value: Value) -> Option<Value> {
         Value::Int(value) => Value::Int(value.checked_neg()?),
         Value::BigInt(digits) => Value::BigInt(format!("-{digits}")),
         Value::Float(value) => Value::Float(-value),
+        Value::Complex(real, imaginary) => Value::Complex(-real, -imaginary),
         Value::Bool(value) => Value::Int(-i64::from(value)),
         _ => return None,
     })
@@ -261,8 +277,39 @@ fn binary(left: Value, operator: Operator, right: Value) -> Option<Value> {
             let joined = if right.starts_with('/') { right } else { format!("{left}/{right}") };
             Some(Value::Text(posix_path(&joined)))
         }
+        (left @ Value::Complex(..), right) | (left, right @ Value::Complex(..)) => {
+            let (left, right) = (complex(&left)?, complex(&right)?);
+            match operator {
+                Operator::Add => Some(Value::Complex(left.0 + right.0, left.1 + right.1)),
+                Operator::Subtract => Some(Value::Complex(left.0 - right.0, left.1 - right.1)),
+                _ => None,
+            }
+        }
         (left, right) => floats(number(&left)?, operator, number(&right)?),
     }
+}
+
+pub(crate) fn complex(value: &Value) -> Option<(f64, f64)> {
+    match value {
+        Value::Complex(real, imaginary) => Some((*real, *imaginary)),
+        other => number(other).map(|real| (real, 0.0)),
+    }
+}
+
+/// A complex number as Python writes it, without the brackets.
+fn complex_text(real: f64, imaginary: f64) -> Option<String> {
+    let part = |value: f64| plain_float(value).map(|text| text.trim_end_matches(".0").to_owned());
+    if real == 0.0 && real.is_sign_positive() {
+        return Some(format!("{}j", part(imaginary)?));
+    }
+    let sign = if imaginary.is_sign_negative() { "" } else { "+" };
+    Some(format!("{}{sign}{}j", part(real)?, part(imaginary)?))
+}
+
+/// A float as Python writes it; `None` where that takes an exponent.
+fn plain_float(value: f64) -> Option<String> {
+    let size = value.abs();
+    (size == 0.0 || (1e-4..1e16).contains(&size)).then(|| format!("{value:?}"))
 }
 
 fn integers(left: i64, operator: Operator, right: i64) -> Option<Value> {
@@ -316,6 +363,7 @@ impl Value {
             // Beyond 64 bits serde_json keeps no exact integer; leaving the value out is the honest choice.
             Value::BigInt(digits) => Json::Number(Number::from(digits.parse::<u64>().ok()?)),
             Value::Float(value) => Json::Number(Number::from_f64(*value)?),
+            Value::Complex(real, imaginary) => Json::String(complex_text(*real, *imaginary)?),
             Value::Str(text) | Value::Text(text) => Json::String(text.clone()),
             Value::Bytes(bytes) => Json::String(String::from_utf8(bytes.clone()).ok()?),
             Value::List(items) | Value::Tuple(items) => {
@@ -339,6 +387,7 @@ impl Value {
             Value::Str(text) | Value::Text(text) => text.clone(),
             Value::Int(value) => value.to_string(),
             Value::Bool(value) => value.to_string(),
+            Value::Float(value) => plain_float(*value)?,
             Value::None => "None".to_owned(),
             Value::Member(value) => value.key()?,
             _ => return None,

@@ -427,8 +427,12 @@ def _simplify(value: object) -> object:
         return value.model_dump(mode="json")
     if hasattr(kind, "__dataclass_fields__"):
         return {field.name: getattr(value, field.name) for field in _modules["dataclasses"].fields(value)}
-    if isinstance(value, (bytes, bytearray)):
-        return _decoded(value)
+    if isinstance(value, (bytes, bytearray, memoryview)):
+        return _decoded(bytes(value))
+    if kind.__name__ == "SimpleNamespace" and kind.__module__ == "types":
+        return vars(value)
+    if hasattr(kind, "__attrs_attrs__"):
+        return {field.name: getattr(value, field.name) for field in kind.__attrs_attrs__}
     if isinstance(value, complex):
         return _finite(value, str(value).strip("()"))
     for module, names, turn in _FOREIGN:
@@ -447,7 +451,7 @@ def _simplify(value: object) -> object:
 _VIEWS = frozenset({"dict_keys", "dict_values", "dict_items"})
 
 
-def _decoded(value: bytes | bytearray) -> str:
+def _decoded(value: bytes) -> str:
     try:
         return value.decode()
     except UnicodeDecodeError:
@@ -479,18 +483,22 @@ def _scalar(value: Any, kind: type) -> object:
     """Return the number, text or time that a value of a numeric package stands for, else itself."""
     module, name = kind.__module__.partition(".")[0], kind.__name__
     if module == "numpy":
-        if name == "ndarray":
-            # The quick way, where it keeps the meaning: of a time it would make a bare number.
-            return (
-                value.tolist() if value.dtype.kind in "biufU" else value[()] if value.ndim == 0 else [*value]
-            )
         if name == "datetime64":
             return _moment(str(value))
         if name == "timedelta64":
-            span = value.astype("timedelta64[us]").item()
-            if span is None:
-                raise BadResultError("`NaT` (no duration; return `None` instead)")
-            return _iso_duration(span)
+            return _numpy_duration(value)
+        if name in ("longdouble", "float128"):
+            return float(value)
+        if any(base.__name__ == "ndarray" for base in kind.__mro__):
+            # The quick way, where it keeps the meaning: of a time it would make a bare number.
+            if value.dtype.kind in "biuU" or value.dtype.name in ("float16", "float32", "float64"):
+                return value.tolist()
+            return value[()] if value.ndim == 0 else [*value]
+        # Some of its classes have an `__index__` that raises.
+        item = value.item() if hasattr(kind, "item") and getattr(value, "shape", None) == () else value
+        return value if type(item) is kind else item
+    if module == "pandas":
+        return _of_pandas(value, name)
     try:
         if hasattr(kind, "__index__"):
             return value.__index__()
@@ -502,6 +510,34 @@ def _scalar(value: Any, kind: type) -> object:
     return value
 
 
+def _numpy_duration(value: Any) -> str:
+    text = str(value)
+    if text == "NaT":
+        raise BadResultError("`NaT` (no duration; return `None` instead)")
+    if text.rpartition(" ")[2] in ("months", "years", "generic"):
+        raise BadResultError(f"`{text}` (its length depends on the calendar; return days or text instead)")
+    nanoseconds = int(value.astype("timedelta64[ns]").astype("int64"))
+    seconds, fraction = divmod(abs(nanoseconds), 10**9)
+    days, seconds = divmod(seconds, 86_400)
+    digits = f"{fraction:09d}".rstrip("0")
+    return _iso_text("-" if nanoseconds < 0 else "", days, seconds, digits)
+
+
+def _of_pandas(value: Any, name: str) -> object:
+    """Return the list that an index or an array of pandas is. A frame could be written in several ways."""
+    if name == "DataFrame":
+        raise BadResultError('a `pandas.DataFrame` (return `frame.to_dict("records")`, a list of rows, say)')
+    if name == "Series":
+        raise BadResultError(
+            "a `pandas.Series` (return `series.tolist()`, or `series.to_dict()` with its index)"
+        )
+    if name == "NAType":
+        raise BadResultError("`<NA>` (no value; return `None` instead)")
+    if name == "Period":
+        return str(value)
+    return list(value) if hasattr(value, "dtype") and hasattr(value, "__len__") else value
+
+
 def _as_pydantic_writes(value: object, kind: type) -> object:
     """Return what Pydantic makes of a class of its own, such as a URL or a secret."""
     core = _modules.get("pydantic_core")
@@ -510,16 +546,24 @@ def _as_pydantic_writes(value: object, kind: type) -> object:
             return core.to_jsonable_python(value)
         except Exception:
             pass
+        try:
+            return _modules["pydantic"].TypeAdapter(kind).dump_python(value, mode="json")
+        except Exception:
+            pass
     raise BadResultError(f"a `{_type_name(kind)}`")
 
 
 def _iso_duration(value: Any) -> str:
     """Write a `timedelta` as ISO 8601, the way its schema says (`format: duration`)."""
     sign, value = ("-", -value) if value.days < 0 else ("", value)
-    minutes, seconds = divmod(value.seconds, 60)
+    return _iso_text(sign, value.days, value.seconds, f"{value.microseconds:06d}".rstrip("0"))
+
+
+def _iso_text(sign: str, days: int, seconds: int, fraction: str) -> str:
+    minutes, seconds = divmod(seconds, 60)
     hours, minutes = divmod(minutes, 60)
-    fraction = f".{value.microseconds:06d}".rstrip("0") if value.microseconds else ""
-    date = f"{value.days}D" if value.days else ""
+    fraction = f".{fraction}" if fraction else ""
+    date = f"{days}D" if days else ""
     time = f"{hours}H" if hours else ""
     time += f"{minutes}M" if minutes else ""
     time += f"{seconds}{fraction}S" if seconds or fraction else ""
@@ -531,6 +575,7 @@ _FOREIGN = (
     ("enum", ("Enum",), lambda value: value.value),
     ("datetime", ("date", "time"), lambda value: _moment(value.isoformat())),
     ("datetime", ("timedelta",), _iso_duration),
+    ("datetime", ("timezone",), str),
     ("pathlib", ("PurePath",), str),
     ("uuid", ("UUID",), str),
     ("decimal", ("Decimal",), lambda value: _finite(value, str(value))),
@@ -538,6 +583,7 @@ _FOREIGN = (
     ("zoneinfo", ("ZoneInfo",), str),
     ("re", ("Pattern",), lambda value: value.pattern),
     ("collections", ("deque", "UserList"), list),
+    ("collections", ("UserString",), str),
     ("collections.abc", ("Mapping",), dict),
     (
         "ipaddress",

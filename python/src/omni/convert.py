@@ -11,7 +11,7 @@ from __future__ import annotations
 import sys
 from _thread import _local
 
-from omni.library import ArgumentError, UnresolvedError, is_enum, library_class, shown
+from omni.library import ArgumentError, UnresolvedError, is_enum, library_class, shown, written
 from omni.private import __builtins__  # noqa: F401 - functions find built-in names here
 
 TYPE_CHECKING = False
@@ -252,6 +252,10 @@ class _Compiler:
         finally:
             self._scope = outer
 
+    def checking(self) -> _Compiler:
+        """Return the compiler of converters that refuse a value of a wrong JSON type."""
+        return self if self._checked else _Compiler(checked=True, made=self._made, scope=self._scope)
+
     def converter(self, annotation: Any) -> Converter | None:
         """Return what turns a JSON value into a value of the annotated type."""
         if _wants_pydantic(annotation):
@@ -263,10 +267,14 @@ class _Compiler:
         if hasattr(annotation, "__constraints__"):  # TypeVar that nobody has given a type
             return self._variable(annotation)
         if type(annotation).__name__ == "TypeAliasType":
+            if _wants_pydantic(_alias_value(annotation)):
+                return _pydantic(annotation)  # asked as a whole: its value may name it, as `JsonValue` does
             return self._named(annotation, (), lambda: self.converter(_alias_value(annotation)))
         from typing import ForwardRef, get_args, get_origin
 
         origin = get_origin(annotation)
+        if origin is tuple and not get_args(annotation) and not str(annotation).endswith("Tuple"):
+            return self._tuple(((),))  # `tuple[()]`, the empty one
         if origin is not None:
             return self._generic(origin, get_args(annotation))
         if isinstance(annotation, type):
@@ -443,16 +451,21 @@ class _Compiler:
         return make
 
     def _literal(self, choices: tuple) -> Converter | None:
-        members = {choice.value: choice for choice in choices if is_enum(type(choice))}
-        if not members and not self._checked:
+        shown_as = written(choices)
+        members = [choice for choice in choices if is_enum(type(choice))]
+        if not members and not shown_as and not self._checked:
             return None
 
         def choose(value: Any) -> Any:
             for choice in choices:
                 if type(choice) is type(value) and choice == value:
                     return choice
-            if not isinstance(value, (list, dict)) and value in members:
-                return members[value]
+            for member in members:
+                if type(member.value) is type(value) and member.value == value:
+                    return member
+            for form, choice in shown_as:
+                if type(form) is type(value) and form == value:
+                    return choice
             if type(value) is float and value.is_integer():
                 return choose(int(value))
             raise ArgumentError(f"{shown(value)} is none of {', '.join(map(repr, choices))}")
@@ -462,7 +475,7 @@ class _Compiler:
     def _union(self, members: tuple) -> Converter | None:
         """Take the member that the value is already, else the first that can be made of it."""
         exact = {_JSON_KINDS[member] for member in members if _is_json_kind(member)}
-        strict = self if self._checked else _Compiler(checked=True, made=self._made, scope=self._scope)
+        strict = self.checking()
         # Several kinds of object: the one that knows most of the names given comes first.
         converters = [(strict.converter(member), _names(member)) for member in members]
         if any(convert is None for convert, _ in converters):  # something takes any value
@@ -654,7 +667,41 @@ def _key_converter(annotation: Any, compiler: _Compiler) -> Converter | None:
             return number
 
         return read
-    return None if annotation in (str, object) else compiler.converter(annotation)
+    if annotation in (str, object):
+        return None
+    convert = compiler.checking().converter(annotation)
+    if convert is None:
+        return None
+
+    def attempt(key: str) -> Any:
+        # As text first: a key that is meant as text may look like a number.
+        try:
+            return convert(key)
+        except ArgumentError as error:
+            for value in _readings(key):
+                try:
+                    return convert(value)
+                except ArgumentError:
+                    continue
+            raise ArgumentError(f"as a key, {error.reason}") from None
+
+    return attempt
+
+
+def _readings(key: str) -> list[Any]:
+    """Return what the text of a key may stand for, in a mapping whose keys are no text."""
+    if key in _WORDS:
+        return [_WORDS[key]]
+    for kind in (int, float):
+        try:
+            number = kind(key)
+        except ValueError:
+            continue
+        return [number] if number - number == 0 else []
+    return []
+
+
+_WORDS = {"true": True, "false": False, "null": None, "None": None}
 
 
 def _checker(name: str, *kinds: type) -> Converter:

@@ -11,6 +11,7 @@ from omni.private import __builtins__  # noqa: F401 - functions find built-in na
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Iterable
     from typing import Any, Callable
 
     Converter = Callable[[Any], Any]
@@ -62,7 +63,7 @@ def library_class(kind: type, arguments: tuple = ()) -> Converter | None:
         return CONVERTERS.get(name)
     for base in kind.__mro__:
         if base.__name__ == "PurePath" and base.__module__.startswith("pathlib"):
-            return parsed("path", kind)
+            return None if name == "WindowsPath" else parsed("path", kind)
     if (module, name) == ("os", "PathLike"):
         return parsed("path", _path)
     if module in ("decimal", "_decimal", "_pydecimal"):
@@ -124,17 +125,35 @@ def parsed(name: str, parse: Callable[[str], Any], *faults: type[Exception]) -> 
     return read
 
 
+def written(values: Iterable[Any]) -> list[tuple[Any, Any]]:
+    """Return those values that JSON has no literals for, each after what a schema shows for it.
+
+    A schema writes a tuple as a list and a date as text: that is what clients then send.
+    """
+    pairs = []
+    for value in values:
+        inner = value.value if is_enum(type(value)) else value
+        if type(inner) not in (str, int, float, bool, type(None)):
+            from omni.describe.values import NoJsonError, as_json
+
+            try:
+                pairs.append((as_json(inner), value))
+            except NoJsonError:
+                continue
+    return pairs
+
+
 def _enum(kind: Any) -> Converter:
-    # JSON has no tuples: a member whose value is one is asked for with a list.
-    by_list = [(list(member.value), member) for member in kind if isinstance(member.value, tuple)]
+    shown_as = written(kind)
 
     def choose(value: Any) -> Any:
+        for form, member in shown_as:
+            if form == value and type(form) is type(value):
+                return member
         try:
             return kind(value)
         except (ValueError, TypeError):
-            for listed, member in by_list:
-                if listed == value:
-                    return member
+            pass
         raise ArgumentError(f"{shown(value)} is none of {', '.join(repr(member.value) for member in kind)}")
 
     return choose

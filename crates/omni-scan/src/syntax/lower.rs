@@ -532,7 +532,7 @@ fn number(value: &ast::Number) -> ExprKind {
             value.as_i64().map_or_else(|| ExprKind::BigInt(value.to_string()), ExprKind::Int)
         }
         ast::Number::Float(value) => ExprKind::Float(*value),
-        ast::Number::Complex { .. } => ExprKind::Other,
+        ast::Number::Complex { real, imag } => ExprKind::Complex(*real, *imag),
     }
 }
 

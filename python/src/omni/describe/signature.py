@@ -244,6 +244,9 @@ def _is_union(origin: Any) -> bool:
 def _holds_bytes(annotation: Any) -> bool:
     """Bytes are not structured output, not even as one choice of a union."""
     origin, members = _members(annotation)
+    chosen = getattr(annotation, "__constraints__", ()) or ()
+    if chosen:  # a type variable, such as `AnyStr`
+        return any(map(_holds_bytes, chosen))
     return origin in (bytes, bytearray) or (_is_union(origin) and any(map(_holds_bytes, members)))
 
 

@@ -33,7 +33,6 @@ _LIBRARY: dict[tuple[str, str], dict[str, Any]] = {
     ("builtins", "complex"): _TEXT,
     ("builtins", "NoneType"): {"type": "null"},
     ("builtins", "object"): _ANY,
-    ("builtins", "type"): _ANY,
     ("datetime", "datetime"): {"type": "string", "format": "date-time"},
     ("datetime", "date"): {"type": "string", "format": "date"},
     ("datetime", "time"): {"type": "string", "format": "time"},
@@ -49,9 +48,12 @@ _LIBRARY: dict[tuple[str, str], dict[str, Any]] = {
     ("ipaddress", "IPv4Interface"): {"type": "string", "format": "ipv4interface"},
     ("ipaddress", "IPv6Interface"): {"type": "string", "format": "ipv6interface"},
 }
-_PATHS = {"Path", "PurePath", "PosixPath", "PurePosixPath", "WindowsPath", "PureWindowsPath"}
+_PATHS = {"Path", "PurePath", "PosixPath", "PurePosixPath", "PureWindowsPath"}
 
-_LISTS = {"list", "deque", "Sequence", "MutableSequence", "Iterable", "Generator"}
+_LISTS = {
+    *("list", "deque", "Sequence", "MutableSequence", "Iterable", "Iterator", "Generator"),
+    *("Collection", "Container", "Reversible"),
+}
 _SETS = {"set", "frozenset", "Set", "MutableSet"}
 _DICTS = {"dict", "OrderedDict", "Mapping", "MutableMapping", "defaultdict"}
 _TRANSPARENT = {"Required", "NotRequired", "ReadOnly", "Final", "ClassVar", "InitVar"}
@@ -272,7 +274,7 @@ class Writer:
             if (origin.__module__, name) in (("re", "Pattern"), ("os", "PathLike")):
                 return dict(_LIBRARY[origin.__module__, name])
             if origin.__module__ in ("builtins", "collections", "collections.abc"):
-                found = {} if name == "type" else self._container(name, arguments)
+                found = self._container(name, arguments)
                 if found is not None:
                     return found
             else:
@@ -287,13 +289,25 @@ class Writer:
         if name == "tuple":
             return {"type": "array", "items": {}}
         if name == "Counter":
-            return self._dict(self._item(arguments, 0), {"type": "integer"})
+            return self._dict(self._keys(arguments), {"type": "integer"})
         if name in _DICTS:
-            return self._dict(self._item(arguments, 0), self._item(arguments, 1))
+            return self._dict(self._keys(arguments), self._item(arguments, 1))
         return None
 
     def _item(self, arguments: tuple, at: int) -> dict:
         return self.schema(arguments[at]) if at < len(arguments) else {}
+
+    def _keys(self, arguments: tuple) -> dict:
+        """Return the schema of a mapping's keys, which must be something that text can become."""
+        keys = target = self._item(arguments, 0)
+        for _ in range(16):
+            number = referenced(target.get("$ref"))
+            if number is None:
+                break
+            target = self.written.get(number, {})
+        if target.get("type") in ("array", "object"):
+            self.problems.append(f"JSON's keys are text, which makes no `{_shown(arguments[0])}`")
+        return keys
 
     def _tuple(self, arguments: tuple) -> dict:
         if len(arguments) == 2 and arguments[1] is Ellipsis:

@@ -47,6 +47,8 @@ def as_json(value: Any) -> Any:
         return value
     if kind is float and math.isfinite(value):
         return value
+    if kind is complex and math.isfinite(abs(value)):
+        return str(value).strip("()")
     if kind in (bytes, bytearray):
         try:
             return bytes(value).decode()
@@ -103,9 +105,12 @@ def _key(value: Any) -> str:
         return _key(value.value)
     if type(value) is bool:
         return "true" if value else "false"
-    if value is None or type(value) in (str, int):
+    if value is None or type(value) in (str, int, float):
         return str(value)
-    raise NoJsonError
+    text = _object(value)
+    if type(text) is not str:
+        raise NoJsonError
+    return text
 
 
 def _sorted(items: Any) -> list:
