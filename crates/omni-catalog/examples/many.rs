@@ -72,6 +72,7 @@ fn start(skills_dir: &Path, cache_dir: &Path, cached: bool) -> Result<Duration> 
     let started = Instant::now();
     let config = CatalogConfig {
         skills_dir: skills_dir.to_owned(),
+        only: None,
         cache_dir: Some(cache_dir.to_owned()),
         default_executor: ExecutorKind::Pool,
     };

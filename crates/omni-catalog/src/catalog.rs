@@ -24,6 +24,8 @@ use crate::{Diagnostic, Exclude, Origin, Severity, Snapshot, folder, rescan};
 #[derive(Clone, Debug)]
 pub struct CatalogConfig {
     pub skills_dir: PathBuf,
+    /// The name of the one folder in it that is served, as if there were no other. `None` serves all.
+    pub only: Option<String>,
     /// A folder that may be shared with other processes and other skills folders; created when needed.
     /// `None` keeps nothing between two starts.
     pub cache_dir: Option<PathBuf>,
@@ -40,6 +42,8 @@ pub struct CatalogConfig {
 pub struct Catalog {
     /// Absolute, without links. Empty for described tools.
     skills_dir: Arc<Path>,
+    /// The one skill in it that is served; `None` serves all.
+    only: Option<Box<str>>,
     /// Who describes the tools; `None` for a folder.
     source: Option<Box<str>>,
     default_executor: ExecutorKind,
@@ -122,14 +126,18 @@ impl Catalog {
     ///
     /// When `skills_dir` is not a folder that can be entered.
     pub fn open(config: CatalogConfig) -> Result<Catalog, CatalogError> {
-        let CatalogConfig { skills_dir: path, cache_dir, default_executor } = config;
+        let CatalogConfig { skills_dir: path, only, cache_dir, default_executor } = config;
         let unreadable = |source| CatalogError::SkillsDir { path: path.clone(), source };
         let skills_dir = path.canonicalize().map_err(unreadable)?;
         if !skills_dir.metadata().map_err(unreadable)?.is_dir() {
             return Err(CatalogError::NotAFolder { path });
         }
         let skills_dir: Arc<Path> = skills_dir.into();
-        let store = Store::new(cache_dir.as_deref(), &skills_dir);
+        let store = match &only {
+            // A name of its own beside the folder's, and one that no path can be.
+            Some(only) => Store::new(cache_dir.as_deref(), &skills_dir.join(format!("{only}\0"))),
+            None => Store::new(cache_dir.as_deref(), &skills_dir),
+        };
         let cached = store.read(SERVED).and_then(|file| Served::decode(file.into()));
         let is_cached = cached.is_some();
         let served = match cached {
@@ -139,6 +147,7 @@ impl Catalog {
         let current = ArcSwap::from_pointee(Snapshot::new(served, Arc::clone(&skills_dir), default_executor));
         Ok(Catalog {
             skills_dir,
+            only: only.map(Into::into),
             source: None,
             default_executor,
             store,
@@ -170,6 +179,7 @@ impl Catalog {
             ArcSwap::from_pointee(Snapshot::new(served, Arc::clone(&nowhere), ExecutorKind::Runner));
         Ok(Catalog {
             skills_dir: nowhere,
+            only: None,
             source: Some(source.into()),
             default_executor: ExecutorKind::Runner,
             store,
@@ -261,6 +271,11 @@ impl Catalog {
     /// The skills folder, absolute and without links; empty for described tools.
     pub fn skills_dir(&self) -> &Path {
         &self.skills_dir
+    }
+
+    /// The one folder in it that is served, where not all are.
+    pub fn only(&self) -> Option<&str> {
+        self.only.as_deref()
     }
 
     /// Where the manifest is kept, if anywhere.
@@ -361,9 +376,16 @@ impl Catalog {
         clean: BTreeMap<String, KnownSkill>,
         looked_at: usize,
     ) -> Result<Box<Built>, CatalogError> {
-        let root = folder::list(&self.skills_dir)
-            .map_err(|source| CatalogError::SkillsDir { path: self.skills_dir.to_path_buf(), source })?;
-        let skills = rescan::skills(&self.skills_dir, &root.folders, old, clean);
+        let root = match &self.only {
+            Some(only) => folder::Root { folders: vec![only.to_string()], ..folder::Root::default() },
+            None => folder::list(&self.skills_dir)
+                .map_err(|source| CatalogError::SkillsDir { path: self.skills_dir.to_path_buf(), source })?,
+        };
+        let within = match &self.only {
+            Some(only) => self.skills_dir.join(&**only),
+            None => self.skills_dir.to_path_buf(),
+        };
+        let skills = rescan::skills(&self.skills_dir, &within, &root.folders, old, clean);
         let mut refreshed = Refreshed { skills: skills.len(), looked_at, ..Refreshed::default() };
         for skill in &skills {
             refreshed.read += usize::from(skill.read);

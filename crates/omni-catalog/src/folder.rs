@@ -75,9 +75,10 @@ pub(crate) fn list(skills_dir: &Path) -> io::Result<Root> {
 }
 
 impl SkillFolder {
-    /// Reads what is in `folder` of the canonical `skills_dir`. What cannot be read is a finding.
-    pub(crate) fn read(skills_dir: &Path, folder: &str) -> SkillFolder {
-        let mut walk = Walk::new(skills_dir, folder);
+    /// Reads what is in `folder` of the canonical `skills_dir`. What cannot be read is a finding, and so is a link that
+    /// leads out of `within`.
+    pub(crate) fn read(skills_dir: &Path, within: &Path, folder: &str) -> SkillFolder {
+        let mut walk = Walk { within, ..Walk::new(skills_dir, folder) };
         let mut skill = SkillFolder {
             folder: folder.to_owned(),
             skill_md: None,
@@ -130,6 +131,8 @@ enum Kind {
 
 struct Walk<'a> {
     skills_dir: &'a Path,
+    /// Where links may lead: the skills folder, or the one skill that is served.
+    within: &'a Path,
     folder: &'a str,
     /// Before the first look; see [`Stamp::settled`].
     started: SystemTime,
@@ -139,7 +142,8 @@ struct Walk<'a> {
 
 impl<'a> Walk<'a> {
     fn new(skills_dir: &'a Path, folder: &'a str) -> Self {
-        Walk { skills_dir, folder, started: SystemTime::now(), findings: Vec::new(), paths: Vec::new() }
+        let started = SystemTime::now();
+        Walk { skills_dir, within: skills_dir, folder, started, findings: Vec::new(), paths: Vec::new() }
     }
 
     fn top(&mut self, skill: &mut SkillFolder) {
@@ -327,7 +331,7 @@ impl<'a> Walk<'a> {
                 self.warn(path, "broken-link", message, "remove it, or restore what it points to");
                 Kind::Other
             }
-            Ok(target) if !target.starts_with(self.skills_dir) => {
+            Ok(target) if !target.starts_with(self.within) => {
                 let message = "the link leads out of the skills folder and is not followed".to_owned();
                 self.error(path, "link-leads-out", message, "copy what it points to into the skills folder");
                 Kind::Other

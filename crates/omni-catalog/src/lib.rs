@@ -45,6 +45,7 @@ pub use change::{Change, ChangeKind, Plan};
 pub use described::NotAList;
 pub use diagnostic::{Diagnostic, Severity};
 pub use exclude::Exclude;
+pub use similar::closest;
 pub use skill::Skill;
 pub use snapshot::{ListShape, Page, Snapshot};
 pub use tool::{Origin, Tool};

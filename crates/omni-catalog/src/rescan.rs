@@ -24,9 +24,10 @@ pub(crate) struct Fresh<'a> {
 
 /// Updates the skills in `folders`, in that order. Those in `clean` are taken over from the old manifest
 /// unread; of the others, those whose content is as it was are taken over too; the rest is scanned, on
-/// all cores.
+/// all cores. No link is followed out of `within`.
 pub(crate) fn skills<'a>(
     skills_dir: &Path,
+    within: &Path,
     folders: &[String],
     old: Option<&'a Manifest<'_>>,
     mut clean: BTreeMap<String, KnownSkill>,
@@ -42,14 +43,14 @@ pub(crate) fn skills<'a>(
         }));
     }
     let dirty: Vec<usize> = (0..folders.len()).filter(|&n| fresh[n].is_none()).collect();
-    for (n, skill) in in_parallel(&dirty, |n| update(skills_dir, &folders[n], old)) {
+    for (n, skill) in in_parallel(&dirty, |n| update(skills_dir, within, &folders[n], old)) {
         fresh[n] = Some(skill);
     }
     fresh.into_iter().flatten().collect()
 }
 
-fn update<'a>(skills_dir: &Path, folder: &str, old: Option<&'a Manifest<'_>>) -> Fresh<'a> {
-    let read = SkillFolder::read(skills_dir, folder);
+fn update<'a>(skills_dir: &Path, within: &Path, folder: &str, old: Option<&'a Manifest<'_>>) -> Fresh<'a> {
+    let read = SkillFolder::read(skills_dir, within, folder);
     let digest = read.digest().to_hex();
     let same = old.and_then(|old| old.find(folder)).filter(|(_, known)| *known == digest.as_str());
     let (record, scanned) = match same {

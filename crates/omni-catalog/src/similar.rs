@@ -4,7 +4,7 @@
 ///
 /// Names that differ only in case or in `.`, `-`, `_` count as closest of all; then small edit distances,
 /// up to a third of the name's length and never more than four. Of equals, the first wins.
-pub(crate) fn closest<'a>(name: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+pub fn closest<'a>(name: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     if name.is_empty() || name.len() > NAME_BYTES_MAX {
         return None;
     }

@@ -63,7 +63,8 @@ impl Place {
 
     fn open_with(&self, default_executor: ExecutorKind) -> Catalog {
         let cache_dir = Some(self.cache());
-        Catalog::open(CatalogConfig { skills_dir: self.skills(), cache_dir, default_executor }).unwrap()
+        Catalog::open(CatalogConfig { skills_dir: self.skills(), only: None, cache_dir, default_executor })
+            .unwrap()
     }
 
     /// What a process that starts now serves after its first check.
@@ -679,6 +680,7 @@ fn a_cache_that_cannot_be_written_or_is_not_wanted_costs_only_time() {
     assert_eq!(catalog.refresh().unwrap().read, 0, "what could not be written is kept in memory");
     let catalog = Catalog::open(CatalogConfig {
         skills_dir: place.skills(),
+        only: None,
         cache_dir: None,
         default_executor: ExecutorKind::Pool,
     })
@@ -782,8 +784,13 @@ fn a_plan_says_what_a_refresh_would_do_and_does_not_do_it() {
 fn a_folder_that_is_not_there_is_named() {
     let place = Place::new();
     let open = |skills_dir| {
-        Catalog::open(CatalogConfig { skills_dir, cache_dir: None, default_executor: ExecutorKind::Pool })
-            .unwrap_err()
+        Catalog::open(CatalogConfig {
+            skills_dir,
+            only: None,
+            cache_dir: None,
+            default_executor: ExecutorKind::Pool,
+        })
+        .unwrap_err()
     };
     assert!(matches!(open(place.skills().join("nope")), CatalogError::SkillsDir { .. }));
     place.write("file", "");

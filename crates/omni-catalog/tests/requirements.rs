@@ -48,6 +48,7 @@ impl Place {
         let (skills_dir, cache_dir) = (path("skills"), Some(path("cache")));
         Catalog::open(CatalogConfig {
             skills_dir,
+            only: None,
             cache_dir,
             default_executor: omni_call::ExecutorKind::Pool,
         })

@@ -95,6 +95,7 @@ impl World {
         let skills = TempDir::new().unwrap();
         let config = CatalogConfig {
             skills_dir: skills.path().to_owned(),
+            only: None,
             cache_dir: None,
             default_executor: ExecutorKind::Pool,
         };

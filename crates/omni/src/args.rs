@@ -61,7 +61,8 @@ impl Deref for PlaceArguments {
 /// Where things are.
 #[derive(Clone, Debug, Default, Args)]
 pub(crate) struct FolderArguments {
-    /// The folder of skills [default: ./skills if there is one, else the skills shipped with omni]
+    /// The folder of skills, or of one skill; `shipped` are those that come with omni [default: ./skills if there is one,
+    /// else shipped]
     #[arg(long, value_name = "DIR", env = "OMNI_SKILLS")]
     pub(crate) skills: Option<PathBuf>,
     /// The folder that tools work in [default: the current folder]

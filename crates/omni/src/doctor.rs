@@ -16,9 +16,9 @@ use crate::protected::{self, WithinRoot};
 use crate::python::{self, Python, Refusal, Tried};
 use crate::reading::{self, Counts, join, plural};
 use crate::runner::Health;
-use crate::settings::{Places, RunSettings};
+use crate::settings::{Places, RunSettings, SHIPPED};
 use crate::terminal::Output;
-use crate::{assets, executors, mcp};
+use crate::{assets, begin, executors, mcp};
 
 /// What to do about a runner that does not fit what is listed here.
 const SAME_FOLDER: &str = "let it serve this folder of skills, start it again after a change, or list its own tools \
@@ -70,7 +70,7 @@ pub(crate) fn run(arguments: &DoctorArguments, out: &mut Output) -> Result<u8> {
         let uv = environments::uv(&settings.environments).ok().flatten();
         obeyed.extend(protected::of_python(python, uv.as_deref()));
     }
-    let within_root = WithinRoot::of(&obeyed, &places.root, &places.skills);
+    let within_root = WithinRoot::of(&obeyed, &places.root, &places.served());
     within_root.count(&mut counts);
     if arguments.read.json {
         let report = json!({
@@ -96,7 +96,7 @@ pub(crate) fn run(arguments: &DoctorArguments, out: &mut Output) -> Result<u8> {
             "own_processes": own_processes(&snapshot),
             "root": places.root,
             "protected_within_root": within_root.json(),
-            "skills_dir": places.skills,
+            "skills_dir": if places.standing.are_shipped() { SHIPPED.into() } else { places.served() },
             "skills": snapshot.skills().len(),
             "tools": snapshot.tool_count(),
             "environments": environments.as_ref().map(Report::json),
@@ -108,7 +108,7 @@ pub(crate) fn run(arguments: &DoctorArguments, out: &mut Output) -> Result<u8> {
         for finding in snapshot.diagnostics() {
             let file = match places.lister() {
                 Some(_) => finding.file.clone(),
-                None => shown_path(&reading::shown(&places.skills, &finding.file)),
+                None => shown_path(&places.shown(&finding.file)),
             };
             writeln!(out, "{}\n", Diagnostic { file, ..finding.clone() })?;
         }
@@ -190,6 +190,9 @@ pub(crate) fn run(arguments: &DoctorArguments, out: &mut Output) -> Result<u8> {
             report.write(out)?;
         }
         writeln!(out, "{}", verdict(counts))?;
+        if let Some(text) = begin::with_no_tools(&places, &snapshot) {
+            writeln!(out, "\n{text}")?;
+        }
     }
     Ok(u8::from(arguments.strict && counts.errors + counts.warnings > 0))
 }

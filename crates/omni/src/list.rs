@@ -8,8 +8,8 @@ use omni_catalog::Tool;
 use serde_json::{Value, json};
 
 use crate::args::ReadArguments;
-use crate::reading;
-use crate::terminal::Output;
+use crate::terminal::{self, Output};
+use crate::{begin, reading};
 
 const DESCRIPTION_CHARS_MAX: usize = 72;
 
@@ -43,6 +43,12 @@ pub(crate) fn run(arguments: &ReadArguments, out: &mut Output) -> Result<u8> {
         writeln!(out, "no tools in {}", places.source())?;
     }
     reading::mention_findings(&snapshot);
+    if let Some(text) =
+        begin::with_no_tools(&places, &snapshot).or_else(|| begin::with_shipped_skills(&places))
+    {
+        out.flush()?;
+        terminal::say(&text);
+    }
     Ok(0)
 }
 

@@ -3,6 +3,7 @@
 mod access;
 mod args;
 mod assets;
+mod begin;
 mod cache;
 mod call;
 mod connect;

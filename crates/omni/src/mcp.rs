@@ -15,7 +15,6 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 
 use crate::args::{McpArguments, Transport};
-use crate::connect;
 use crate::door::{self, Door};
 use crate::executors::Executors;
 use crate::private;
@@ -24,6 +23,7 @@ use crate::runner::{Keeper, RunnerLibrary};
 use crate::settings::{Places, RunSettings};
 use crate::streams;
 use crate::terminal::say;
+use crate::{begin, connect};
 
 /// What all results together may take that tools with `cache_ttl` have returned.
 const RESULT_CACHE_BYTES_MAX: usize = 16 << 20;
@@ -35,6 +35,7 @@ pub(crate) fn run(arguments: &McpArguments) -> Result<u8> {
         places.protected.push(protected::secret(token, "the token of omni's HTTP clients"));
     }
     let settings = RunSettings::resolve(&arguments.run, &places.file)?;
+    let places = Arc::new(places);
     let executors = Executors::new(&places, &settings);
     let kept = server(&places, &settings, &executors)?;
     if let Some(announcement) = places.standing.announcement().filter(|_| places.lister().is_none()) {
@@ -151,7 +152,7 @@ pub(crate) fn runtime() -> Result<tokio::runtime::Runtime> {
         .context("the event loop could not be started")
 }
 
-async fn stdio(mut kept: Kept, places: &Places, stop: watch::Receiver<bool>) -> Result<()> {
+async fn stdio(mut kept: Kept, places: &Arc<Places>, stop: watch::Receiver<bool>) -> Result<()> {
     if io::stdin().is_terminal() {
         let binary = std::env::current_exe().unwrap_or_else(|_| "omni".into());
         let clients = connect::stdio(&binary, places);
@@ -161,8 +162,10 @@ async fn stdio(mut kept: Kept, places: &Places, stop: watch::Receiver<bool>) -> 
         ));
     }
     let server = kept.server.clone();
+    let places = Arc::clone(places);
     let keep = tokio::spawn(async move {
         kept.check().await;
+        say_how_to_begin(&places, &kept.server);
         kept.keep().await;
     });
     let served = serve_stdio(server, streams::input()?, streams::output()?, stop).await;
@@ -177,7 +180,7 @@ async fn stdio(mut kept: Kept, places: &Places, stop: watch::Receiver<bool>) -> 
 async fn http(
     mut kept: Kept,
     arguments: &McpArguments,
-    places: &Places,
+    places: &Arc<Places>,
     executors: &Arc<Executors>,
     stop: watch::Receiver<bool>,
 ) -> Result<()> {
@@ -187,15 +190,24 @@ async fn http(
     let server = kept.server.clone();
     let preparing = Arc::clone(executors);
     let source = places.source();
+    let places = Arc::clone(places);
     let keep = tokio::spawn(async move {
         kept.check().await;
         announce(&kept.server, &source, &url, &said);
+        say_how_to_begin(&places, &kept.server);
         let snapshot = kept.server.snapshot();
         tokio::join!(preparing.prepare_environments(snapshot), kept.keep());
     });
     let served = serve_http(server, listener, access, names, key, stop).await;
     keep.abort();
     served.context("the HTTP server failed")
+}
+
+/// Says on stderr what to do where there is nothing to serve.
+fn say_how_to_begin(places: &Places, server: &Server) {
+    if let Some(text) = begin::with_no_tools(places, &server.snapshot()) {
+        say(&text);
+    }
 }
 
 /// Says on stderr what is served, and `said` of how to connect.

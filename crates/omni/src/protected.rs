@@ -27,8 +27,8 @@ pub(crate) struct Obeyed<'a> {
     pub(crate) here: &'a Path,
     pub(crate) root: &'a Path,
     pub(crate) cache: &'a Path,
-    /// The folder of skills, when it is one here.
-    pub(crate) skills: &'a Path,
+    /// The folder of skills, unless it lies in the cache.
+    pub(crate) skills: Option<&'a Path>,
     /// The user, or a settings file, has named that folder.
     pub(crate) skills_named: bool,
     /// The settings file that the user has named.
@@ -39,7 +39,9 @@ impl Obeyed<'_> {
     /// All of it, real paths, the folder of skills first.
     pub(crate) fn protected(&self) -> Vec<Protected> {
         let mut list = List::default();
-        list.add(self.skills, "the folder of skills that omni serves");
+        if let Some(skills) = self.skills {
+            list.add(skills, "the folder of skills that omni serves");
+        }
         for folder in [self.here, self.root] {
             list.add(&folder.join(SETTINGS), "the settings file that omni reads when it starts there");
             if !self.skills_named {

@@ -1,6 +1,5 @@
 //! The catalogue as the commands see it that only read: `list`, `describe`, `sync`, `doctor`.
 
-use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use anyhow::Result;
@@ -38,7 +37,7 @@ pub(crate) fn refresh(places: &Places, catalog: &Arc<Catalog>) -> Result<()> {
 pub(crate) fn written_at(places: &Places, origin: &Origin) -> String {
     match places.lister() {
         Some(_) => origin.file.clone(),
-        None => format!("{}:{}", shown_path(&shown(&places.skills, &origin.file)), origin.line),
+        None => format!("{}:{}", shown_path(&places.shown(&origin.file)), origin.line),
     }
 }
 
@@ -75,15 +74,6 @@ pub(crate) fn mention_findings(snapshot: &Snapshot) {
         let found = join(&[plural(errors, "error"), plural(warnings, "warning")]);
         terminal::say(&format!("\n{found} in the skills: `omni doctor` shows them"));
     }
-}
-
-/// The path to a file of the skills folder that a person can open from where they are.
-pub(crate) fn shown(skills: &Path, file: &str) -> PathBuf {
-    let path = skills.join(file);
-    let here = std::env::current_dir().unwrap_or_default();
-    // The skills folder is without links, so the current folder has to be compared without, too.
-    let here = here.canonicalize().unwrap_or(here);
-    path.strip_prefix(&here).map(Path::to_owned).unwrap_or(path)
 }
 
 /// `no tools`, `1 tool`, `2 tools`.

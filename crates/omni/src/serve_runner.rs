@@ -110,7 +110,9 @@ async fn keep(server: Arc<Server>, catalog: Arc<Catalog>, executors: Arc<Executo
 async fn sources(catalog: &Arc<Catalog>) -> HashMap<String, blake3::Hash> {
     let catalog = Arc::clone(catalog);
     let look = move || {
-        let skills = fs::read_dir(catalog.skills_dir()).into_iter().flatten().flatten();
+        let folders = fs::read_dir(catalog.skills_dir()).into_iter().flatten().flatten();
+        // Beside a skill that is served alone there may be anything.
+        let skills = folders.filter(|folder| catalog.only().is_none_or(|only| folder.file_name() == only));
         let stamps = skills.filter_map(|skill| {
             let mut hasher = blake3::Hasher::new();
             stamp(&skill.path(), SOURCE_DEPTH_MAX, &mut hasher);

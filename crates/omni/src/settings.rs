@@ -11,9 +11,11 @@ mod limits;
 mod places;
 mod run;
 mod seconds;
+mod skills;
 mod workers;
 
 pub(crate) use environments::EnvironmentSettings;
 pub(crate) use file::Checked;
 pub(crate) use places::Places;
 pub(crate) use run::RunSettings;
+pub(crate) use skills::SHIPPED;

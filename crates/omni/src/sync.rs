@@ -162,7 +162,7 @@ fn make_environments(
         done(Outcome { name: one.name.clone(), skills: one.skills.clone(), what }, &mut results)?;
     }
     if arguments.prune {
-        for stored in environments::stale(stored, &wanted, &places.skills) {
+        for stored in environments::stale(stored, &wanted, &places.served()) {
             let bytes = stored.bytes();
             let what = if stored.remove()? { What::Removed { bytes } } else { What::InUse };
             done(Outcome { name: stored.name, skills: Vec::new(), what }, &mut results)?;

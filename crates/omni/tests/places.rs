@@ -5,9 +5,10 @@
 mod support;
 
 use std::fs;
+use std::io::{BufRead as _, BufReader};
 use std::os::unix::fs::{PermissionsExt as _, symlink};
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output};
+use std::process::{Command, Output, Stdio};
 
 use support::Folder;
 
@@ -200,6 +201,171 @@ fn a_temporary_cache_that_is_somebody_elses_is_not_used() {
         stderr(&output)
     );
     assert_eq!(fs::read_dir(folder.path("planted")).unwrap().count(), 0, "nothing is written there");
+}
+
+#[test]
+fn the_skills_that_come_with_omni_have_a_name_that_stays() {
+    let mut folder = Folder::empty();
+    folder.env.push(("OMNI_CACHE_DIR", folder.path("cache").display().to_string()));
+    folder.write("omni.toml", "skills_dir = \"shipped\"\n");
+    folder.write("a.txt", "words\n");
+    let by_flag = |arguments: &[&str]| {
+        let mut words = arguments.to_vec();
+        words.extend(["--skills", "shipped"]);
+        folder.omni(&words).env_remove("OMNI_CONFIG").output().unwrap()
+    };
+    let by_variable = |arguments: &[&str]| {
+        folder.omni(arguments).env_remove("OMNI_CONFIG").env("OMNI_SKILLS", "shipped").output().unwrap()
+    };
+    let by_file = |arguments: &[&str]| folder.run(arguments);
+    type Way<'a> = &'a dyn Fn(&[&str]) -> Output;
+    for way in [&by_flag as Way<'_>, &by_variable, &by_file] {
+        for (arguments, expected) in [
+            (&["list"][..], "shipped/files/scripts/"),
+            (&["list", "--json"], "files.read"),
+            (&["describe", "files.read"], "shipped/files/scripts/"),
+            (&["doctor"], "--skills shipped"),
+            (&["doctor", "--json"], "\"skills_dir\":\"shipped\""),
+            (&["sync"], "manifest"),
+            (&["call", "files.read", "path=a.txt"], "words"),
+        ] {
+            let output = way(arguments);
+            let all = stdout(&output) + &stderr(&output);
+            assert!(output.status.success() && all.contains(expected), "{arguments:?}: {all}");
+            assert!(!all.contains("cache/skills-"), "{arguments:?}: {all}");
+        }
+    }
+    // A folder that is called so has a path.
+    folder.write("shipped/mine/SKILL.md", "---\nname: mine\ndescription: Mine.\n---\n");
+    folder.write(
+        "shipped/mine/scripts/mine.py",
+        "from omni import tool\n\n\n@tool\ndef hi() -> str:\n    return 'hi'\n",
+    );
+    assert!(stdout(&by_flag(&["list"])).contains("files.read"));
+    assert!(stdout(&folder.run(&["list", "--skills", "./shipped"])).starts_with("mine.hi"));
+}
+
+#[test]
+fn a_single_skill_is_served_by_its_folder_and_nothing_beside_it() {
+    let folder = Folder::new(TOOLS);
+    folder.write("skills/other/SKILL.md", "---\nname: other\ndescription: Another.\n---\n");
+    folder.write(
+        "skills/other/scripts/other.py",
+        "from omni import tool\n\n\n@tool\ndef no() -> str:\n    return 'no'\n",
+    );
+    folder.write("skills/secret.py", "1/0\n");
+    symlink(folder.path("skills/secret.py"), folder.path("skills/t/scripts/secret.py")).unwrap();
+    for skills in ["skills/t", "skills/t/", "./skills/../skills/t"] {
+        let list = folder.run(&["list", "--skills", skills]);
+        assert_eq!(stdout(&list).lines().count(), 1, "{}", stdout(&list));
+        assert!(stdout(&list).starts_with("t.hi ") && stdout(&list).contains("skills/t/scripts/t.py"));
+        assert_eq!(stdout(&folder.run(&["call", "t.hi", "--skills", skills])), "hi\n");
+    }
+    let doctor = stdout(&folder.run(&["doctor", "--skills", "skills/t"]));
+    assert!(doctor.contains("link-leads-out") && doctor.contains("1 skill with 1 tool"), "{doctor}");
+    let all = stdout(&folder.run(&["list"]));
+    assert!(all.contains("other.no") && all.contains("t.hi"), "the two lists are kept apart: {all}");
+    assert_eq!(stdout(&folder.run(&["list", "--skills", "skills/t"])).lines().count(), 1);
+    // What changes in it is seen.
+    folder.write(
+        "skills/t/scripts/more.py",
+        "from omni import tool\n\n\n@tool\ndef more() -> str:\n    return ''\n",
+    );
+    assert!(stdout(&folder.run(&["list", "--skills", "skills/t"])).contains("t.more"));
+}
+
+#[test]
+fn a_path_that_holds_no_skills_is_answered_with_one_that_does() {
+    let folder = Folder::new(TOOLS);
+    folder.write("a project/.claude/skills/x/SKILL.md", "---\nname: x\ndescription: X.\n---\n");
+    folder.write("a project/src/app.py", "");
+    for (named, meant) in [
+        (".", "--skills ./skills"),
+        ("a project", "--skills 'a project/.claude/skills'"),
+        ("skils", "did you mean `skills`"),
+        ("skills/T", "did you mean `skills/t`"),
+        ("skills/t/SKILL.md", "skills/t` serves"),
+        ("skills/t/scripts", "skills/t`?"),
+        ("skills/t/scripts/t.py", "skills/t` serves"),
+        ("a project/src/app.py", "skills/NAME/scripts/"),
+        ("elsewhere/skills", "--skills shipped"),
+    ] {
+        for command in [&["list"][..], &["doctor"], &["call", "t.hi"], &["mcp"], &["sync"]] {
+            let mut words = command.to_vec();
+            words.extend(["--skills", named]);
+            let said = stderr(&folder.run(&words));
+            assert!(said.starts_with("error: ") && said.lines().count() == 1, "{words:?}: {said}");
+            assert!(said.contains(&format!("`--skills {named}`")), "{words:?}: {said}");
+            assert!(said.contains(meant), "{words:?}: {meant} in {said}");
+        }
+    }
+    if !is_root() {
+        let shut = folder.path("shut");
+        fs::create_dir(&shut).unwrap();
+        set_mode(&shut, 0o300);
+        let said = stderr(&folder.run(&["list", "--skills", "shut"]));
+        assert!(said.contains("cannot be listed") && said.contains("permissions"), "{said}");
+        set_mode(&shut, 0o700);
+    }
+}
+
+#[test]
+fn with_no_tools_it_says_how_to_begin_and_what_it_says_works() {
+    for name in ["skills", "my skills, it's"] {
+        let folder = Folder::empty();
+        fs::create_dir(folder.path(name)).unwrap();
+        for command in ["list", "doctor", "mcp"] {
+            let words = [command, "--skills", name];
+            let all = match command {
+                "mcp" => said_until(&folder, &words, "--skills shipped"),
+                _ => {
+                    let output = folder.run(&words);
+                    assert!(output.status.success(), "{words:?}");
+                    stdout(&output) + &stderr(&output)
+                }
+            };
+            assert!(all.contains("--skills shipped"), "{words:?}: {all}");
+            let begin = all.find("\nmkdir -p ").unwrap_or_else(|| panic!("{words:?}: {all}"));
+            let end = all.find("\nthen try it:").unwrap();
+            let pasted = Command::new("sh").arg("-c").arg(&all[begin..end]).status().unwrap();
+            assert!(pasted.success());
+            assert_eq!(
+                stdout(&folder.run(&["call", "greet.hello", "name=Ada", "--skills", name])),
+                "Hello Ada!\n"
+            );
+            assert_eq!(stderr(&folder.run(&["list", "--skills", name])), "");
+            fs::remove_dir_all(folder.path(name).join("greet/scripts")).unwrap();
+            let bare = stderr(&folder.run(&["list", "--skills", name]));
+            assert!(bare.contains("greet/scripts/hello.py") && bare.contains("omni doctor"), "{bare}");
+            fs::remove_dir_all(folder.path(name).join("greet")).unwrap();
+        }
+    }
+    let nowhere = Folder::empty();
+    assert!(stderr(&nowhere.run(&["list"])).contains("no folder `./skills`"));
+    nowhere.write("SKILL.md", "---\nname: here\ndescription: Here.\n---\n");
+    assert!(stderr(&nowhere.run(&["list"])).contains("`--skills .` serves the skill in this folder"));
+}
+
+/// What a server whose client stays says on stderr, up to a line with `last`.
+fn said_until(folder: &Folder, words: &[&str], last: &str) -> String {
+    let mut server = folder
+        .omni(words)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::null())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut said = String::new();
+    for line in BufReader::new(server.stderr.take().unwrap()).lines().map_while(Result::ok) {
+        said.push_str(&line);
+        said.push('\n');
+        if line.contains(last) {
+            break;
+        }
+    }
+    drop(server.stdin.take());
+    assert!(server.wait().unwrap().success());
+    said
 }
 
 fn is_root() -> bool {

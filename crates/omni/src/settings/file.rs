@@ -15,6 +15,7 @@ use super::environments::EnvironmentsTable;
 use super::fork::ForkTable;
 use super::keys;
 use super::limits::Limits;
+use super::skills::SHIPPED;
 use super::workers::WorkerSettings;
 use crate::access::HttpTable;
 use crate::args::{Errors, Isolation};
@@ -24,7 +25,7 @@ use crate::runner::RunnerFile;
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct File {
-    /// Folder of skills, relative to the file.
+    /// Folder of skills, relative to the file; `shipped` are those that come with omni.
     pub(super) skills_dir: Option<PathBuf>,
     /// Folder that tools work in, relative to the file.
     pub(super) root: Option<PathBuf>,
@@ -42,7 +43,7 @@ pub(crate) struct File {
     pub(super) isolation: Option<Isolation>,
     /// Patterns of tools and skills that are left out.
     #[serde(default)]
-    pub(super) exclude: Vec<String>,
+    pub(crate) exclude: Vec<String>,
     /// Environment variables passed on to tools.
     #[serde(default)]
     pub(super) env: Vec<String>,
@@ -142,8 +143,13 @@ fn anchored(table: Table, folder: &Path) -> Result<File> {
     };
     file.python.as_mut().map(anchor);
     file.environments.uv_mut().map(anchor);
-    for path in [&mut file.skills_dir, &mut file.root].into_iter().flatten() {
-        *path = folder.join(&*path);
+    if file.skills_dir.as_ref().is_some_and(|skills| skills.as_os_str() == SHIPPED) {
+        // No folder, but those that come with omni.
+    } else if let Some(skills) = &mut file.skills_dir {
+        *skills = folder.join(&*skills);
+    }
+    if let Some(root) = &mut file.root {
+        *root = folder.join(&*root);
     }
     Ok(file)
 }

@@ -39,8 +39,8 @@ struct FoundSettings {
 pub(crate) enum SkillsFrom {
     /// By the user, or by a settings file that the user named or trusted.
     Named,
-    /// It is the one that comes with omni.
-    Shipped,
+    /// It is the one that comes with omni: because the user has said so, or for want of another.
+    Shipped { named: bool },
     /// It was in the working folder.
     Found { path: PathBuf, verdict: Verdict },
 }
@@ -112,16 +112,26 @@ impl Standing {
     /// the server.
     pub(crate) fn skills_trusted(&self) -> bool {
         match self.skills {
-            SkillsFrom::Named | SkillsFrom::Shipped => true,
+            SkillsFrom::Named | SkillsFrom::Shipped { .. } => true,
             SkillsFrom::Found { verdict, .. } => verdict == Verdict::Trusted,
         }
+    }
+
+    /// Whether the skills are those that come with omni.
+    pub(crate) fn are_shipped(&self) -> bool {
+        matches!(self.skills, SkillsFrom::Shipped { .. })
+    }
+
+    /// Whether they are, and nobody has said so.
+    pub(crate) fn are_shipped_unasked(&self) -> bool {
+        matches!(self.skills, SkillsFrom::Shipped { named: false })
     }
 
     /// The command that would trust the skills.
     pub(crate) fn trust_skills(&self) -> String {
         match &self.skills {
             SkillsFrom::Found { path, .. } => format!("omni trust {}", quoted(path)),
-            SkillsFrom::Named | SkillsFrom::Shipped => "omni trust".to_owned(),
+            SkillsFrom::Named | SkillsFrom::Shipped { .. } => "omni trust".to_owned(),
         }
     }
 
@@ -202,7 +212,7 @@ impl Standing {
         });
         let skills = match &self.skills {
             SkillsFrom::Named => "named",
-            SkillsFrom::Shipped => "shipped",
+            SkillsFrom::Shipped { .. } => "shipped",
             SkillsFrom::Found { verdict, .. } => verdict.name(),
         };
         json!({ "settings": settings, "skills": skills, "problem": self.problem })

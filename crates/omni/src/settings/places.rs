@@ -9,6 +9,7 @@ use omni_exec::Protected;
 
 use super::file::File;
 use super::in_force::{InForce, SkillsFrom, Standing, found_skills};
+use super::skills::{Named, SHIPPED};
 use crate::args::PlaceArguments;
 use crate::cache::{self, Cache};
 use crate::home::Home;
@@ -21,6 +22,8 @@ use crate::variables;
 #[derive(Debug)]
 pub(crate) struct Places {
     pub(crate) skills: PathBuf,
+    /// The one skill in it that is served, where not all are.
+    pub(crate) only: Option<String>,
     pub(crate) root: PathBuf,
     pub(crate) cache: PathBuf,
     pub(crate) state: PathBuf,
@@ -44,39 +47,47 @@ impl Places {
         let file = &in_force.file;
         let root = arguments.root.clone().or(file.root.clone()).unwrap_or(here.clone());
         let root = existing_dir(&root, &written("root", "root", arguments.root.is_some(), &root))?;
-        let named = arguments.skills.clone().or(file.skills_dir.clone());
+        let named = match arguments.skills.as_ref().or(file.skills_dir.as_ref()) {
+            Some(path) => {
+                let written = written("skills", "skills_dir", arguments.skills.is_some(), path);
+                Some(Named::find(path, &written)?)
+            }
+            None => None,
+        };
         let found = if named.is_none() { found_skills(&here) } else { None };
         let has_skills = named.is_some() || found.is_some();
         let runner = RunnerSettings::resolve(&arguments.runner, file.runner.as_ref(), has_skills)?;
-        let is_shipped = named.is_none() && found.is_none();
+        let is_shipped = matches!((&named, &found), (None, None) | (Some(Named::Shipped), _));
         let Cache { folder: cache, shipped } =
             cache::open(&home, arguments.cache_dir.as_deref(), is_shipped)?;
-        let (skills, from) = match (named, found, shipped) {
-            (Some(named), ..) => {
-                let written = written("skills", "skills_dir", arguments.skills.is_some(), &named);
-                (existing_dir(&named, &written)?, SkillsFrom::Named)
-            }
+        let is_named = named.is_some();
+        let (skills, only, from) = match (named, found, shipped) {
+            (Some(Named::Folder(skills)), ..) => (skills, None, SkillsFrom::Named),
+            (Some(Named::Skill { parent, name }), ..) => (parent, Some(name), SkillsFrom::Named),
             (None, Some(found), _) => {
                 let skills = existing_dir(&found, "`./skills`")?;
                 let from = SkillsFrom::found(&skills, &store);
-                (skills, from)
+                (skills, None, from)
             }
-            (None, None, Some(shipped)) => (shipped, SkillsFrom::Shipped),
-            (None, None, None) => bail!("a bug: the shipped skills were not laid out"),
+            (_, _, Some(shipped)) => (shipped, None, SkillsFrom::Shipped { named: is_named }),
+            (_, None, None) | (Some(Named::Shipped), ..) => {
+                bail!("a bug: the shipped skills were not laid out")
+            }
         };
+        let served = only.as_ref().map_or_else(|| skills.clone(), |only| skills.join(only));
         let protected = Obeyed {
             home: &home,
             here: &here,
             root: &root,
             cache: &cache,
-            skills: &skills,
+            skills: Some(&*served).filter(|_| !is_shipped),
             skills_named: matches!(from, SkillsFrom::Named),
             config: arguments.config.as_deref(),
         }
         .protected();
         let (file, standing) = in_force.standing(from, &store);
         standing.say_ignored();
-        Ok(Places { skills, root, cache, state: home.state, runner, file, protected, standing })
+        Ok(Places { skills, only, root, cache, state: home.state, runner, file, protected, standing })
     }
 
     /// The runner, when the list of tools is its own.
@@ -88,8 +99,27 @@ impl Places {
     pub(crate) fn source(&self) -> String {
         match self.lister() {
             Some(runner) => runner.address.to_string(),
-            None => shown_path(&self.skills),
+            None if self.standing.are_shipped() => format!("omni itself (`--skills {SHIPPED}`)"),
+            None => shown_path(&self.served()),
         }
+    }
+
+    /// The folder that is served: of skills, or of the one.
+    pub(crate) fn served(&self) -> PathBuf {
+        self.only.as_ref().map_or_else(|| self.skills.clone(), |only| self.skills.join(only))
+    }
+
+    /// The path to a file of the skills folder as a person can open it from where they are. Of the skills that come with
+    /// omni, whose folder has a name that changes with each version, it is `shipped/…`.
+    pub(crate) fn shown(&self, file: &str) -> PathBuf {
+        if self.standing.are_shipped() {
+            return Path::new(SHIPPED).join(file);
+        }
+        let path = self.skills.join(file);
+        let here = std::env::current_dir().unwrap_or_default();
+        // The skills folder is without links, so the current folder has to be compared without, too.
+        let here = here.canonicalize().unwrap_or(here);
+        path.strip_prefix(&here).map(Path::to_owned).unwrap_or(path)
     }
 
     /// The catalogue of these places, with nothing looked at yet but the cache. `executor` is the one named for
@@ -104,6 +134,7 @@ impl Places {
         };
         let config = CatalogConfig {
             skills_dir: self.skills.clone(),
+            only: self.only.clone(),
             cache_dir: Some(self.cache.clone()),
             default_executor,
         };

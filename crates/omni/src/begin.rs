@@ -1,0 +1,74 @@
+//! How to begin: what to do where there are no tools.
+
+use std::path::Path;
+
+use omni_catalog::Snapshot;
+
+use crate::connect::quoted;
+use crate::settings::{Places, SHIPPED};
+
+const TOOL: &str = r#"from omni import tool
+
+@tool(read_only=True)
+def hello(name: str) -> str:
+    """Greet somebody."""
+    return f"Hello {name}!"
+"#;
+
+/// What to do where a folder has no tools: commands for a shell that make the first one. `None` where there are some, and
+/// where a runner lists its own.
+pub(crate) fn with_no_tools(places: &Places, snapshot: &Snapshot) -> Option<String> {
+    if snapshot.tool_count() > 0 || places.lister().is_some() {
+        return None;
+    }
+    let shipped = format!("`--skills {SHIPPED}` serves the skills that come with omni");
+    let excluded = if places.file.exclude.is_empty() {
+        ""
+    } else {
+        "; what `exclude` in omni.toml leaves out is not among them"
+    };
+    let is_meant = |folder: &str| places.skills.join(folder).join("SKILL.md").is_file();
+    let Some(skill) = snapshot.skills().iter().find(|skill| is_meant(&skill.folder)) else {
+        let folder = places.skills.join("greet");
+        return Some(format!(
+            "there are no skills with tools in `{}`{excluded}\nto begin, paste this into a shell; it makes a skill with one tool:\n\n\
+             mkdir -p {}\n{}{}\nthen try it:  omni call greet.hello name=Ada --skills {}\nor {shipped}",
+            omni_call::shown_path(&places.skills),
+            quoted(&folder.join("scripts")),
+            file(&folder.join("SKILL.md"), "---\nname: greet\ndescription: Greets people by name.\n---\n"),
+            file(&folder.join("scripts/greet.py"), TOOL),
+            quoted(&places.skills),
+        ));
+    };
+    let place = places.skills.join(&skill.folder).join("scripts/hello.py");
+    let example = match place.symlink_metadata() {
+        Ok(_) => String::new(),
+        Err(_) => format!(
+            "\nto begin, paste this into a shell; it makes one:\n\nmkdir -p {}\n{}",
+            quoted(place.parent().unwrap_or(&place)),
+            file(&place, TOOL)
+        ),
+    };
+    Some(format!(
+        "the skills there have no tools: a tool is a function with `@tool` in a file of the skill's `scripts` folder; \
+         `omni doctor` says what is in the way of those that are there{excluded}{example}\nor {shipped}"
+    ))
+}
+
+/// A command for a shell that writes a file.
+fn file(path: &Path, text: &str) -> String {
+    format!("cat > {} <<'END'\n{text}END\n", quoted(path))
+}
+
+/// What is said beside a list of the skills that come with omni, when nobody has asked for these.
+pub(crate) fn with_shipped_skills(places: &Places) -> Option<String> {
+    let is_unasked = places.standing.are_shipped_unasked() && places.lister().is_none();
+    is_unasked.then(|| {
+        let here = if Path::new("SKILL.md").is_file() {
+            "; `--skills .` serves the skill in this folder"
+        } else {
+            ", and `--skills` names none"
+        };
+        format!("\nthere is no folder `./skills`{here}: these come with omni (`--skills {SHIPPED}`)")
+    })
+}
