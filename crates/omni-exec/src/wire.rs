@@ -53,6 +53,9 @@ pub(crate) struct Hello<'a> {
     /// What calls leave there stays as long as the worker, instead of being removed after the call.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub(crate) temp_stays: bool,
+    /// The worker is kept for what a skill has in memory.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub(crate) stateful: bool,
 }
 
 /// What a worker may say.

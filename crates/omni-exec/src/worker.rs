@@ -587,6 +587,7 @@ fn greet(
         // One whose name is no text could not be found by Python either.
         temp: temp.and_then(Path::to_str),
         temp_stays: config.stateful || mode == Mode::Async,
+        stateful: config.stateful,
     };
     wire::push_hello(&mut frame, &hello).map_err(io::Error::other)?;
     channel.expect_key(key);

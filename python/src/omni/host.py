@@ -116,7 +116,8 @@ def _keep_in_order(caller: Caller, err: int) -> None:
         _unregister(SIGUSR1)
         _register(SIGUSR1, err)
 
-    caller.keep_in_order(Watch(err), Order(watch_stack_signal))
+    order = Order(watch_stack_signal, keeps_variables=caller.stateful)
+    caller.keep_in_order(Watch(err), order)
 
 
 def leave(caller: Caller) -> None:

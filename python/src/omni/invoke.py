@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from _contextvars import copy_context
 from _signal import getsignal, signal
 from _thread import get_ident
 from os import _exit, getcwd, getpid, register_at_fork
@@ -47,6 +48,7 @@ if TYPE_CHECKING:
     from omni.taint import Watch
     from omni.temporary import TemporaryFolder
 
+_modules = sys.modules
 _quote = wire.quote
 _PLAIN_TEXT = '{"result":{"id":%d,"content":[{"type":"text","text":%s}]}}'
 _WRAPPED_TEXT = '{"result":{"id":%d,"content":[{"type":"text","text":%s}],"structured":{"result":%s}}}'
@@ -95,6 +97,8 @@ class Caller:
             checked: Nobody has checked the arguments or named the injected parameters: do both.
         """
         self.root: str = hello.get("root") or getcwd()
+        #: This process is one skill's alone, for what that keeps in it.
+        self.stateful = bool(hello.get("stateful"))
         self.settings: dict[str, Any] = hello.get("settings") or {}
         protected.take(hello.get("protected"))
         self.lock = channel.lock
@@ -142,11 +146,8 @@ class Caller:
                 self._context = context
                 self._armed = True
                 function, arguments = self.begin(call, context)
-                CURRENT.set(context)
-                value = function(**arguments)
-                if type(value) is not str:
-                    value = self._settled(call, value)
-                frame = self.answer(call, value)
+                # What the call sets in context variables, the precision of decimals among them, ends with it.
+                frame = copy_context().run(self._work, call, context, function, arguments)
             finally:
                 # A signal that comes in before this line raises here and disarms itself: the handler
                 # below sees it as what the call raised, and no second one follows.
@@ -163,16 +164,26 @@ class Caller:
             return frame if call.target.keep_temp else temp.mention(frame)
         return self._leave_nothing(call, frame) if temp.changed() else frame
 
+    def _work(self, call: Call, context: Context, function: Any, arguments: dict) -> bytes:
+        CURRENT.set(context)
+        if "decimal" in _modules:
+            own_precision()
+        value = function(**arguments)
+        if type(value) is not str:
+            value = self._settled(call, value)
+        return self.answer(call, value)
+
     def begin(self, call: Call, context: Context) -> tuple[Any, dict]:
         """Load the call's function and make its arguments; from here on user code may run."""
         target = call.target
         prepared = target.prepared
         if prepared is None:
+            before = None if self._order is None else self._order.look()
             prepared = target.prepared = self._prepare(target)
             self._first = True
-            if self._watch is not None:
+            if before is not None:
                 self._watch.accept()
-                self._order.accept()
+                self._order.accept(before)
             if self._temp is not None:
                 self._temp.accept()
         if self._page is not None:
@@ -195,15 +206,16 @@ class Caller:
 
         What cannot be imported is for its calls to say.
         """
+        before = None if self._order is None else self._order.look()
         for file in files:
             try:
                 load_module(file["skill"], file["dir"], file["file"])
             except BaseException:
                 continue
         self._streams.flush()
-        if self._watch is not None:
+        if before is not None:
             self._watch.accept()
-            self._order.accept()
+            self._order.accept(before)
         if self._temp is not None:
             self._temp.accept()
         return wire.ready("%d.%d.%d" % version_info[:3], getpid())
@@ -372,7 +384,6 @@ class Caller:
         else:
             context._open = False
         self._context = None
-        CURRENT.set(None)
         self._streams.flush()
 
     def end_output(self) -> None:
@@ -523,6 +534,12 @@ class Caller:
                 self._order.restore()
         except (OSError, ValueError) as error:
             self._channel.fail(f"what a tool has done to this process cannot be undone: {error}")
+
+
+def own_precision() -> None:
+    """Have a call change the precision and the rounding of decimals for itself alone."""
+    decimal = _modules["decimal"]
+    decimal.setcontext(decimal.getcontext().copy())
 
 
 def imports(frame: FrameType | None) -> bool:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from os import O_RDONLY, chdir, close, devnull, dup2, get_inheritable, getcwd
+from os import O_RDONLY, chdir, close, devnull, dup2, get_blocking, get_inheritable, getcwd, set_blocking
 from os import open as open_descriptor
 
 from omni.private import __builtins__  # noqa: F401 - functions find built-in names here
@@ -20,7 +20,7 @@ class Streams:
     `print` fails.
     """
 
-    __slots__ = ("_err", "_home", "_out", "_out_copy", "err_copy")
+    __slots__ = ("_blocking", "_err", "_home", "_in", "_out", "_out_copy", "err_copy")
 
     def __init__(self, out_copy: int | None = None, err_copy: int | None = None) -> None:
         """Remember how things are. The copies of descriptors 1 and 2 serve to put them back."""
@@ -28,12 +28,15 @@ class Streams:
         self._out_copy = out_copy
         #: A descriptor for standard error that tools do not know.
         self.err_copy = err_copy
+        self._in = sys.stdin
         self._out = sys.stdout = _prepared(sys.stdout, 1)
         self._err = sys.stderr = _prepared(sys.stderr, 2)
+        #: How the descriptors are, which is so for all that have a copy of one: other processes too.
+        self._blocking = _blocking()
 
     def flush(self) -> None:
         """Push out what a call printed, so that it comes before the call's answer."""
-        out, err = sys.stdout, sys.stderr
+        out, err = getattr(sys, "stdout", None), getattr(sys, "stderr", None)
         try:
             out.flush()
             err.flush()
@@ -52,10 +55,16 @@ class Streams:
         # see that one of them has taken the number.
         if self._out_copy is not None and not (_is_standard(0) and _is_standard(1) and _is_standard(2)):
             self._restore_descriptors()
-        if sys.stdout is not self._out or self._out.closed:
-            self._out = sys.stdout = _prepared(self._out, 1)
-        if sys.stderr is not self._err or self._err.closed:
-            self._err = sys.stderr = _prepared(self._err, 2)
+        if _blocking() != self._blocking:
+            for number, blocking in enumerate(self._blocking or ()):
+                _set_blocking(number, blocking=blocking)
+        streams = vars(sys)
+        if streams.get("stdout") is not self._out or _is_changed(self._out):
+            self._out = _put_back("stdout", self._out, 1)
+        if streams.get("stderr") is not self._err or _is_changed(self._err):
+            self._err = _put_back("stderr", self._err, 2)
+        if streams.get("stdin") is not self._in or (self._in is not None and self._in.closed):
+            self._restore_input()
         try:
             if getcwd() == self._home:
                 return
@@ -66,6 +75,11 @@ class Streams:
         except OSError:
             pass
 
+    def _restore_input(self) -> None:
+        sys.stdin = self._in
+        if self._in is not None and self._in.closed:
+            self._in = sys.stdin = open(0, encoding="utf-8", errors="replace", closefd=False)  # noqa: SIM115 - for ever
+
     def _restore_descriptors(self) -> None:
         nothing = open_descriptor(devnull, O_RDONLY)
         dup2(nothing, 0)
@@ -75,10 +89,34 @@ class Streams:
         dup2(self.err_copy, 2)
 
 
+_ERRORS = "backslashreplace"
+
+
 def _prepared(stream: TextIOWrapper | None, fd: int) -> TextIOWrapper:
-    if stream is None or stream.closed:
-        return open(fd, "w", 1, encoding="utf-8", errors="backslashreplace", closefd=False)
-    stream.reconfigure(encoding="utf-8", errors="backslashreplace", line_buffering=True)
+    try:
+        if stream is not None and not stream.closed:
+            stream.reconfigure(encoding="utf-8", errors=_ERRORS, line_buffering=True)
+            return stream
+    except ValueError:  # what it wrote to was taken away
+        pass
+    return open(fd, "w", 1, encoding="utf-8", errors=_ERRORS, closefd=False)
+
+
+def _is_changed(stream: TextIOWrapper) -> bool:
+    """Tell whether a stream is closed, robbed of what it writes to, or set to another encoding."""
+    try:
+        return stream.closed or stream.errors != _ERRORS
+    except ValueError:
+        return True
+
+
+def _put_back(name: str, stream: TextIOWrapper, fd: int) -> TextIOWrapper:
+    stream = _prepared(stream, fd)
+    # What stood in its place may go with this, and take along what both have written to.
+    setattr(sys, name, stream)
+    if _is_changed(stream):
+        stream = _prepared(stream, fd)
+        setattr(sys, name, stream)
     return stream
 
 
@@ -87,3 +125,17 @@ def _is_standard(fd: int) -> bool:
         return get_inheritable(fd)
     except OSError:
         return False
+
+
+def _blocking() -> tuple[bool, bool, bool] | None:
+    try:
+        return get_blocking(0), get_blocking(1), get_blocking(2)
+    except OSError:  # one of them is closed
+        return None
+
+
+def _set_blocking(fd: int, *, blocking: bool) -> None:
+    try:
+        set_blocking(fd, blocking)
+    except OSError:
+        pass

@@ -11,13 +11,16 @@ from __future__ import annotations
 
 import os
 import posixpath
+import select
 import sys
 import time
 from _operator import itemgetter
 from _thread import _count as count_threads
 
 from omni import invoke, wire
-from omni.channel import Channel
+from omni.channel import Channel, copy_high
+from omni.children import reap
+from omni.order import open_files_max
 from omni.private import __builtins__  # noqa: F401 - functions find built-in names here
 
 TYPE_CHECKING = False
@@ -31,10 +34,10 @@ _THREADS_MAX = 32
 _ENDING_MAX = 10
 #: Descriptors that may stay open, the connections of a client that a module keeps among them.
 _DESCRIPTORS_MAX = 256
-#: Dead children that nobody has waited for.
-_ZOMBIES_MAX = 32
 #: How often children are killed and looked for again: what they leave becomes ours.
 _KILLS_MAX = 20
+#: So many more descriptors must be to be had.
+_RESERVE = 8
 
 _SIGKILL = 9
 #: How the module of a skill's own code begins.
@@ -73,7 +76,19 @@ _LATER = {
 class Watch:
     """Knows how the process was, and says what has become of it."""
 
-    __slots__ = ("_accepted", "_copy", "_first_free", "_later", "_marks", "_own_threads", "_threads")
+    __slots__ = (
+        "_accepted",
+        "_children",
+        "_copy",
+        "_descriptors",
+        "_first_free",
+        "_later",
+        "_marks",
+        "_niceness",
+        "_own_threads",
+        "_poll",
+        "_threads",
+    )
 
     def __init__(self, copy: int) -> None:
         """Remember how things are. `copy` is a descriptor of the worker's own."""
@@ -93,7 +108,17 @@ class Watch:
         #: What was there before any call, and what has been looked at since.
         self._own_threads = self._threads = count_threads()
         self._accepted: frozenset[int] = frozenset()
+        #: The kernel's list of the main thread's children.
+        self._children = _open_children()
         self._first_free = self._lowest_free()
+        # One question for two things: that our own descriptor is there, and one is not that would be if too
+        # many were left open.
+        poll = _poll()
+        poll.register(copy, 0)
+        poll.register(_beyond(self._first_free), 0)
+        self._poll = poll.poll
+        self._descriptors = poll.poll(0)
+        self._niceness = _getpriority(_PRIO_PROCESS, 0)
         self.accept()
 
     def accept(self) -> None:
@@ -101,6 +126,7 @@ class Watch:
 
         What the skill's own code replaces is another matter: other skills may be served here next.
         """
+        self._niceness = _getpriority(_PRIO_PROCESS, 0)
         for mark in self._marks:
             mark.renew()
         for name in [name for name in self._later if name in sys.modules]:
@@ -122,8 +148,12 @@ class Watch:
             found += [mark.broken() for mark in self._marks if mark.lacks()]
         if count_threads() != self._threads:
             found += self._unwelcome_threads()
-        self._look_at_descriptors(found)
-        self._look_at_children(found, first=first)
+        if self._poll(0) != self._descriptors:
+            self._look_at_descriptors(found)
+        if self._accepted or count_threads() != self._own_threads or self._has_children():
+            self._look_at_children(found, first=first)
+        if _getpriority(_PRIO_PROCESS, 0) != self._niceness:
+            self._look_at_niceness(found)
         return found or None
 
     def _look_at_new_modules(self) -> None:
@@ -192,9 +222,16 @@ class Watch:
 
     # -- children -----------------------------------------------------------------------------------------
 
+    def _has_children(self) -> bool:
+        # A thread's children go to another thread when it ends, so with one thread all are here.
+        try:
+            return bool(_pread(self._children, 1, 0))
+        except OSError:  # a kernel that does not tell, or a tool has closed the descriptor
+            return True
+
     def _look_at_children(self, found: list[str], *, first: bool) -> None:
         try:
-            _waitid(_P_ALL, 0, _ANY_STATE)
+            dead = _waitid(_P_ALL, 0, _ANY_STATE)
         except ChildProcessError:
             # None, living or dead: the usual case.
             self._accepted = _NOBODY
@@ -202,25 +239,35 @@ class Watch:
         except OSError:
             return
         children = _children()
+        if dead is not None:
+            reap([pid for pid in children if _state(pid)[0] == "Z"])
+            children = _children()
         if children == self._accepted:
             return
         own = _multiprocessing_children()
         session = _getsid(0)
         unwelcome = []
-        zombies = 0
         for pid in children - self._accepted:
             state, their_session = _state(pid)
             if state == "Z":
-                zombies += 1
-            elif pid not in own and not (first and their_session == session):
+                continue
+            if pid not in own and not (first and their_session == session):
                 unwelcome.append(pid)
         if unwelcome:
             found.append(f"{len(unwelcome)} process(es) were left running")
             _end(children - self._accepted - own)
-        elif zombies > _ZOMBIES_MAX:
-            found.append(f"{zombies} dead processes were left that nobody has waited for")
+            reap([pid for pid in _children() if _state(pid)[0] == "Z"])
         else:
             self._accepted = children
+
+    # -- priority -----------------------------------------------------------------------------------------
+
+    def _look_at_niceness(self, found: list[str]) -> None:
+        try:
+            _setpriority(_PRIO_PROCESS, 0, self._niceness)
+        except OSError:  # who is not root may only raise it
+            niceness = _getpriority(_PRIO_PROCESS, 0)
+            found.append(f"its niceness was raised from {self._niceness} to {niceness}")
 
 
 class _Mark:
@@ -263,6 +310,11 @@ class _Mark:
 
 _dup = os.dup
 _close = os.close
+_pread = os.pread
+_poll = select.poll
+_getpriority = os.getpriority
+_setpriority = os.setpriority
+_PRIO_PROCESS = os.PRIO_PROCESS
 _kill = os.kill
 _getsid = os.getsid
 _listdir = os.listdir
@@ -272,6 +324,24 @@ _P_ALL = getattr(os, "P_ALL", 0)
 #: Asks whether there is any child, and takes nothing away from those who wait for it.
 _ANY_STATE = getattr(os, "WEXITED", 0) | getattr(os, "WNOHANG", 0) | getattr(os, "WNOWAIT", 0)
 _NOBODY: frozenset[int] = frozenset()
+
+
+def _open_children() -> int:
+    """Return a descriptor of the list of this thread's children; -1 where the kernel keeps none."""
+    try:
+        opened = os.open("/proc/thread-self/children", os.O_RDONLY | os.O_CLOEXEC)
+    except OSError:
+        return -1
+    copy = copy_high(opened, 4)
+    _close(opened)
+    return copy
+
+
+def _beyond(first_free: int) -> int:
+    """Return a number that no descriptor has unless too many are open, or hardly any more can be had."""
+    beyond = first_free + _DESCRIPTORS_MAX
+    limit = open_files_max()
+    return beyond if limit is None else max(first_free, min(beyond, limit - _RESERVE))
 
 
 def _children() -> frozenset[int]:

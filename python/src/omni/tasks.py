@@ -9,6 +9,7 @@ from os import _exit
 from omni import skill, wire
 from omni.call import CallReader
 from omni.content import is_async_iterator, materialised, materialised_async
+from omni.invoke import own_precision
 from omni.order import Order
 from omni.private import __builtins__  # noqa: F401 - functions find built-in names here
 from omni.skill import CURRENT, CallCancelled, Context
@@ -97,6 +98,8 @@ class Tasks:
         try:
             function, arguments = caller.begin(call, context)
             CURRENT.set(context)
+            if "decimal" in sys.modules:
+                own_precision()
             value = function(**arguments)
             if hasattr(type(value), "__await__"):
                 value = await value
@@ -202,7 +205,8 @@ def serve_tasks(channel: Channel, caller: Caller, err: int) -> None:
         dump_on_signal(err, tasks.where)
 
     watch_stack_signal()
-    caller.keep_in_order(Watch(err), Order(watch_stack_signal))
+    order = Order(watch_stack_signal, keeps_variables=caller.stateful)
+    caller.keep_in_order(Watch(err), order)
     loop.add_reader(channel.fileno(), tasks.on_readable)
     loop.call_soon(tasks.take, channel.take_buffered())
     while not tasks.ended:

@@ -89,6 +89,7 @@ impl Thread {
             // Nothing is removed after a call here: others run in the same process.
             temp: None,
             temp_stays: true,
+            stateful: config.stateful,
         };
         wire::push_hello(&mut hello, &introduction).map_err(io::Error::other)?;
         thread.mailbox.put(payload(hello));

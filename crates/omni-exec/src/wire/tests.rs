@@ -310,6 +310,7 @@ fn a_greeting_and_a_cancellation_are_written_as_the_shared_cases_say() {
                 result_bytes_max: size("result_bytes_max"),
                 temp: None,
                 temp_stays: false,
+                stateful: false,
             };
             push_hello(&mut out, &hello).unwrap();
         } else if let Some(cancel) = frame.get("cancel").filter(|cancel| cancel.get("why").is_none()) {
