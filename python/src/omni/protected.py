@@ -65,6 +65,34 @@ def obstacle(root: str | Path, held: Sequence[int], names: Sequence[str]) -> str
     return None
 
 
+def held_by(folder: str) -> str | None:
+    """Return what lies beneath a folder, or would, that the server runs or obeys, or `None`.
+
+    Such a folder must not be moved away, and none must come to be there.
+
+    Args:
+        folder: Its real path, which need not exist.
+    """
+    try:
+        identity = _identity(os.stat(folder, follow_symlinks=False))
+    except OSError:
+        identity = None
+    for path, what, _ in entries:
+        above = _path.dirname(path)
+        # By letters, which finds what is not there yet, and by what the folders above it really are.
+        found = _is_within(path.casefold(), folder.casefold())
+        while not found and identity is not None and above != _path.dirname(above):
+            try:
+                found = _identity(os.stat(above)) == identity
+            except OSError:
+                # Not there yet.
+                found = False
+            above = _path.dirname(above)
+        if found:
+            return f"`{path}`, {what}, is beneath it; ask the user to do it"
+    return None
+
+
 def is_secret(descriptor: int) -> str | None:
     """Return what an open file is that holds a secret of the server's, or `None`."""
     secrets = [(path, what) for path, what, secret in entries if secret]

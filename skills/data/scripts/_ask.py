@@ -70,14 +70,13 @@ def ask(
     functions = Functions(database)
     seen = _Seen()
     database.set_progress_handler(clock.look, _STEPS_PER_LOOK)
-    guarded = False
     try:
         if not ours:
             seen.read(database, sql)
         reads = _read_columns(tables, seen)
         _refuse_text_as_numbers(sql, reads)
         if NAMES & seen.functions and not seen.view_sums and any(not read.pure for read in reads):
-            guarded = functions.guard_sums(windows=has_window(sql))
+            functions.guard_sums(windows=has_window(sql))
         database.set_authorizer(_authorize)
         cursor = database.execute(sql)
         if cursor.description is None:
@@ -101,9 +100,7 @@ def ask(
         raise ToolError(_explained(str(error), tables, clock, seconds)) from None
     finally:
         database.set_progress_handler(None, 0)
-        database.set_authorizer(None)
-        if guarded:
-            functions.release_sums()
+        database.set_authorizer(_allow)
 
 
 class _Clock:
@@ -145,7 +142,7 @@ class _Seen:
         except (sqlite3.Error, sqlite3.Warning, ValueError):
             return
         finally:
-            database.set_authorizer(None)
+            database.set_authorizer(_allow)
 
     def _authorize(
         self, action: int, first: Optional[str], second: Optional[str], schema: Optional[str], view: Optional[str]
@@ -294,6 +291,11 @@ def _rows(cursor: sqlite3.Cursor, limit: int, most: int) -> tuple[list[list[Any]
 
 def _size(row: list[Any]) -> int:
     return tokens(json.dumps(row, ensure_ascii=False)) + 2
+
+
+def _allow(*_: object) -> int:
+    # Before Python 3.11, no authorizer meant that nothing is allowed.
+    return sqlite3.SQLITE_OK
 
 
 def _authorize(action: int, _first: Optional[str], second: Optional[str], *_: Optional[str]) -> int:

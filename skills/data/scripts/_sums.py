@@ -38,30 +38,20 @@ class Functions:
         database.create_function("number", 2, self._number, deterministic=True)
         database.create_function("iso_date", 2, self._iso_date, deterministic=True)
 
-    def guard_sums(self, *, windows: bool) -> bool:
-        """Replace SQLite's sums by ones that refuse text.
+    def guard_sums(self, *, windows: bool) -> None:
+        """Replace SQLite's sums by ones that refuse text, for as long as the connection is open.
 
         Args:
-            windows: The statement uses windows, which Python before 3.11 has no functions for.
-
-        Returns:
-            Whether it could be done.
+            windows: The statement uses windows, which Python before 3.11 has no functions for: sums stay then.
         """
         make = getattr(self._database, "create_window_function", None)
         if make is None:
             if windows:
-                return False
+                return
             make = self._database.create_aggregate
         for name in sorted(NAMES):
             # A class of its own for each: SQLite makes the object, and it must know which it is.
             make(name, 1, type(name, (_Sum,), {"name": name, "functions": self}))
-        return True
-
-    def release_sums(self) -> None:
-        """Give SQLite its own sums back."""
-        make = getattr(self._database, "create_window_function", None) or self._database.create_aggregate
-        for name in sorted(NAMES):
-            make(name, 1, None)
 
     def _number(self, value: Any, point: Optional[str] = None) -> Union[int, float, str, None]:
         if value is None or isinstance(value, (int, float)):

@@ -60,26 +60,46 @@ def as_text(file: BinaryIO, shown: str, encoding: Optional[str] = None) -> TextF
         raise ToolError(f"Python knows no encoding `{encoding}`; try `utf-8`, `latin-1` or `cp1252`") from None
 
 
-def lines(stream: io.TextIOWrapper) -> Iterator[str]:
-    """Yield each line without its end, cut at `LINE_CHARS_MAX` with a note. Memory stays bounded."""
+def lines(stream: io.TextIOWrapper, column: int = 1) -> Iterator[str]:
+    """Yield each line without its end, cut at `LINE_CHARS_MAX` with a note. Memory stays bounded.
+
+    Args:
+        stream: The text.
+        column: The first character of each line to yield, from 1.
+    """
     while True:
-        line = stream.readline(LINE_CHARS_MAX + 1)
-        if not line:
+        line, is_whole = _piece(stream, column - 1, is_whole=False)
+        if line is None:
             return
-        if line.endswith("\n"):
-            yield line[:-1]
-            continue
-        if len(line) <= LINE_CHARS_MAX:
-            # The last line has no end.
+        if is_whole or len(line) < LINE_CHARS_MAX:
             yield line
             continue
-        more = len(line) - LINE_CHARS_MAX
-        while True:
+        more = 0
+        while not is_whole:
             rest = stream.readline(1 << 20)
             more += len(rest.rstrip("\n"))
-            if not rest or rest.endswith("\n"):
-                break
-        yield f"{line[:LINE_CHARS_MAX]}… [{more:,} more characters in this line]"
+            is_whole = not rest or rest.endswith("\n")
+        if more:
+            line += f"… [{more:,} more characters in this line; go on with column={column + len(line)}]"
+        yield line
+
+
+def _piece(stream: io.TextIOWrapper, skipped: int, *, is_whole: bool) -> tuple[Optional[str], bool]:
+    """Return a piece of the next line and whether its end was reached; `None` at the end of the file."""
+    began = False
+    while skipped > 0 and not is_whole:
+        left_out = stream.readline(min(skipped, 1 << 20))
+        if not left_out:
+            return ("" if began else None), True
+        began = True
+        is_whole = left_out.endswith("\n")
+        skipped -= len(left_out)
+    if is_whole:
+        return "", True
+    line = stream.readline(LINE_CHARS_MAX)
+    if not line:
+        return ("" if began else None), True
+    return (line[:-1], True) if line.endswith("\n") else (line, False)
 
 
 def _looks_like(beginning: bytes) -> str:

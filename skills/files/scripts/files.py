@@ -9,23 +9,29 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import islice
 from re import Pattern
-from typing import Literal, Optional
+from typing import Literal, NamedTuple, Optional
 
 from omni import Context, Text, ToolError, tool
+from omni.answer_size import DATA_TOKENS, TEXT_TOKENS, fitting, tokens
 from omni.beneath import folder, open_at, open_file, place
 
+from ._batch import Batch
+from ._diff import bounded
 from ._edit import replace_exactly
 from ._glob import Glob
+from ._move import check_move, make_move
+from ._plan import EDIT_BYTES_MAX, Change, Plan, encoded
 from ._replace import append, create, look, replace
+from ._rules import between, refuse_git
 from ._search import LineMatches, matches_in
 from ._text import as_text, lines
 from ._tree import Entry, walk
 
-# What one answer of `read` or `search` may hold: about 25,000 tokens.
-ANSWER_CHARS_MAX = 100_000
-# Larger files are left out of a search and refused by an edit.
+# Larger files are left out of a search.
 SEARCH_BYTES_MAX = 4 * 1024 * 1024
-EDIT_BYTES_MAX = 16 * 1024 * 1024
+# So many files are read, or changes made, by one call.
+FILES_MAX = 20
+CHANGES_MAX = 50
 
 
 @dataclass
@@ -45,6 +51,8 @@ class Written:
     path: str
     bytes: int
     created: bool
+    # Only for a dry run, which writes nothing: what would change.
+    diff: Optional[str] = None
 
 
 @dataclass
@@ -53,8 +61,40 @@ class Edited:
 
     path: str
     replacements: int
-    # The line each replacement begins on, in the new text.
+    # The line each replacement begins on, in the new text; the first 100.
     lines: list[int]
+    # Only for a dry run, which writes nothing: what would change.
+    diff: Optional[str] = None
+
+
+@dataclass
+class Moved:
+    """What was moved, and where it is now."""
+
+    path: str
+    to: str
+    # Whether a file was there that is replaced.
+    replaced: bool
+    dry_run: bool
+
+
+@dataclass
+class Folder:
+    """A folder that is there now."""
+
+    path: str
+    # Whether it is new.
+    created: bool
+
+
+@dataclass
+class Changed:
+    """Several changes that were made, or would be."""
+
+    # Where each change led, in their order.
+    paths: list[str]
+    # Only for a dry run, which changes nothing: what would change.
+    diff: Optional[str] = None
 
 
 @tool(name="list", title="List a folder", read_only=True, open_world=False, timeout=60)
@@ -73,14 +113,14 @@ def list_folder(ctx: Context, path: str = ".", depth: int = 1, hidden: bool = Fa
     Returns:
         The tree, with a note at the end when it was cut.
     """
-    limit = _between("limit", limit, 1, 5000)
-    depth = _between("depth", depth, 1, 64)
+    limit = between("limit", limit, 1, 5000)
+    depth = between("depth", depth, 1, 64)
     with folder(ctx.root, path) as (descriptor, shown):
         entries = list(islice(walk(descriptor, depth=depth, hidden=hidden), limit + 1))
     rows = [f"{shown}/"]
-    rows += ["  " * entry.depth + _row(entry, depth) for entry in entries[:limit]]
-    if len(entries) > limit:
-        rows.append(f"[cut at {limit} entries: list a folder further down, or use `files.find`]")
+    rows += _fitting(["  " * entry.depth + _row(entry, depth) for entry in entries[:limit]])
+    if len(entries) > len(rows) - 1:
+        rows.append(f"[cut at {len(rows) - 1:,} entries: list a folder further down, or use `files.find`]")
     elif not entries:
         rows.append("  (empty)" if hidden else "  (nothing but hidden names, or empty)")
     return Text("\n".join(rows))
@@ -94,38 +134,56 @@ def read(
     limit: int = 2000,
     numbers: bool = True,
     encoding: Optional[str] = None,
+    column: int = 1,
 ) -> Text:
     """Read a text file, whole or a range of its lines.
 
-    Long files come in pieces: the last line says where to go on. Binary files are refused.
+    Long files come in pieces: the last line says where to go on. Binary files are refused. For several files at once
+    use `files.read_many`.
 
     Args:
         path: The file, relative to the project root.
         start: First line, from 1. Negative counts from the end: -50 gives the last 50 lines.
-        limit: The most lines to read. An answer also ends at about 100,000 characters.
+        limit: The most lines to read. An answer also ends at about 16,000 tokens.
         numbers: Put each line's number and a tab before it. The numbers are not part of the file.
         encoding: How the file is encoded, when it is neither UTF-8 nor marked as UTF-16 or UTF-32.
+        column: The first character of each line to show, from 1: to go on in lines that are cut after 2,000.
 
     Returns:
         The lines, then a note in square brackets when the file goes on or could not be decoded.
     """
     if start == 0:
         raise ToolError("`start` counts lines from 1; use a negative number to read from the end")
-    limit = _between("limit", limit, 1, 100_000)
-    with open_file(ctx.root, path) as file:
-        text = as_text(file, path, encoding)
-        first, wanted, total = _range(ctx, lines(text.stream), start, limit)
-    if total == 0:
-        return Text(f"[`{path}` is empty]")
-    if not wanted:
-        raise ToolError(f"`{path}` has {total:,} lines; `start` is {start:,}")
-    shown = _fitting(wanted)
-    last = first + len(shown) - 1
-    rows = [f"{number:>6}\t{line}" for number, line in enumerate(shown, first)] if numbers else shown
-    if last < total:
-        rows.append(f"[lines {first:,}-{last:,} of {total:,}; go on with start={last + 1}]")
-    if any("\ufffd" in line for line in shown):
-        rows.append(f"[some bytes are not {text.encoding} and show as \ufffd; try `encoding`, such as `latin-1`]")
+    limit = between("limit", limit, 1, 100_000)
+    column = between("column", column, 1, 2**40)
+    return Text(_shown_file(ctx, path, _Range(start, limit, column, numbers), encoding, TEXT_TOKENS))
+
+
+@tool(title="Read several text files", read_only=True, open_world=False, timeout=60)
+def read_many(ctx: Context, paths: list[str], limit: int = 2000, numbers: bool = True) -> Text:
+    """Read several text files in one call. One that cannot be read is told, and the others are shown.
+
+    Args:
+        paths: The files, relative to the project root, up to 20.
+        limit: The most lines of each. The answer ends at about 16,000 tokens, of which each file has its share.
+        numbers: Put each line's number and a tab before it.
+
+    Returns:
+        Each file beneath a line `== path ==`, with a note where it goes on: read on with `files.read`.
+    """
+    limit = between("limit", limit, 1, 100_000)
+    between("the number of `paths`", len(paths), 1, FILES_MAX)
+    rows: list[str] = []
+    left = TEXT_TOKENS
+    for number, path in enumerate(paths):
+        # What the files before have not used is there for those that follow.
+        share = max(left // (len(paths) - number) - tokens(path) - 50, 50)
+        try:
+            shown = _shown_file(ctx, path, _Range(1, limit, 1, numbers), None, share)
+        except ToolError as error:
+            shown = f"[{error}]"
+        rows += [f"== {path} ==", shown]
+        left -= tokens(path) + tokens(shown) + 5
     return Text("\n".join(rows))
 
 
@@ -153,9 +211,9 @@ def find(
         limit: The most paths to return, up to 5,000.
 
     Returns:
-        The paths, relative to the project root.
+        The paths, relative to the project root; narrow `pattern` or `path` when there are more than an answer holds.
     """
-    limit = _between("limit", limit, 1, 5000)
+    limit = between("limit", limit, 1, 5000)
     glob = Glob(pattern)
     found: list[Entry] = []
     with folder(ctx.root, path) as (descriptor, shown):
@@ -169,7 +227,8 @@ def find(
     elif order == "largest":
         found.sort(key=lambda entry: -entry.size)
     prefix = "" if shown == "." else shown + "/"
-    return Found([prefix + entry.path for entry in found[:limit]], len(found), len(found) > limit)
+    paths = _fitting([prefix + entry.path for entry in found[:limit]], DATA_TOKENS)
+    return Found(paths, len(found), len(found) > len(paths))
 
 
 @tool(title="Search in files", read_only=True, open_world=False, timeout=120)
@@ -204,8 +263,8 @@ def search(
     Returns:
         `path:line: text` for a match, `path-line- text` for lines around it, and a summary.
     """
-    limit = _between("limit", limit, 1, 2000)
-    context = _between("context", context, 0, 20)
+    limit = between("limit", limit, 1, 2000)
+    context = between("context", context, 0, 20)
     finder = _finder(pattern, literal, ignore_case)
     wanted = Glob(glob)
     report = _Report(limit, show)
@@ -230,7 +289,13 @@ def search(
 
 
 @tool(title="Write a file", read_only=False, destructive=True, open_world=False, timeout=60)
-def write(ctx: Context, path: str, content: str, mode: Literal["create", "overwrite", "append"] = "create") -> Written:
+def write(
+    ctx: Context,
+    path: str,
+    content: str,
+    mode: Literal["create", "overwrite", "append"] = "create",
+    dry_run: bool = False,
+) -> Written:
     """Write a whole text file in UTF-8, or add to its end. Missing folders on the way are created.
 
     For a change inside an existing file use `files.edit`: it is shorter and cannot lose the rest.
@@ -240,14 +305,19 @@ def write(ctx: Context, path: str, content: str, mode: Literal["create", "overwr
         path: The file, relative to the project root.
         content: The text. A last line should end with a line feed.
         mode: `create` refuses to touch a file that exists, `overwrite` replaces it in one step, `append` adds.
+        dry_run: Write nothing; show what would change.
 
     Returns:
         Where it was written, how many bytes, and whether the file is new.
     """
-    _refuse_git(path)
-    data = content.encode("utf-8")
+    refuse_git(path)
+    data = encoded(content)
+    if dry_run:
+        plan = Plan(ctx.root)
+        found, created = plan.write(path, data, mode)
+        return Written(found, len(data), created, bounded(plan.shown[0]))
     with place(ctx.root, path, make_folders=True) as here:
-        _refuse_git(here.path)
+        refuse_git(here.path)
         if mode == "append":
             return Written(here.path, len(data), append(here, data))
         if mode == "create":
@@ -259,34 +329,133 @@ def write(ctx: Context, path: str, content: str, mode: Literal["create", "overwr
 
 
 @tool(title="Edit a file", read_only=False, destructive=True, open_world=False, timeout=60)
-def edit(ctx: Context, path: str, old: str, new: str, replace_all: bool = False) -> Edited:
+def edit(
+    ctx: Context,
+    path: str,
+    old: str,
+    new: str,
+    replace_all: bool = False,
+    line: Optional[int] = None,
+    encoding: Optional[str] = None,
+    dry_run: bool = False,
+) -> Edited:
     """Replace an exact piece of a text file by another. The rest of the file stays as it is, byte for byte.
 
-    `old` must occur exactly once, unless `replace_all` is set: give enough lines around the change to
+    `old` must occur exactly once, unless `replace_all` or `line` is set: give enough lines around the change to
     make it unique. Leave out the line numbers that `files.read` puts before the lines. Files with
     Windows line ends may be edited with plain line feeds. When `old` is not found, the error shows the
-    closest place.
+    closest place. For changes in several places or files use `files.change`.
 
     Args:
         path: The file, relative to the project root.
         old: The text that is there now, with its indentation.
         new: The text to put in its place; empty deletes.
         replace_all: Replace every occurrence.
+        line: Which of several occurrences: the one that begins on this line.
+        encoding: How the file is encoded, when it is neither UTF-8 nor marked as UTF-16 or UTF-32.
+        dry_run: Change nothing; show what would change.
 
     Returns:
         How many replacements, and on which lines.
     """
-    _refuse_git(path)
+    refuse_git(path)
+    if dry_run:
+        plan = Plan(ctx.root)
+        planned = plan.edit(path, old, new, everywhere=replace_all, line=line, encoding=encoding)
+        changed = planned.replacement.lines
+        return Edited(planned.path, len(changed), changed[:100], bounded(plan.shown[0]))
     with place(ctx.root, path, write=True) as here:
-        _refuse_git(here.path)
+        refuse_git(here.path)
         before = look(here)
         with open_at(here.folder, here.name, path) as file:
             data = file.read(EDIT_BYTES_MAX + 1)
         if len(data) > EDIT_BYTES_MAX:
             raise ToolError(f"`{path}` is larger than {EDIT_BYTES_MAX >> 20} MB; that is too large to edit here")
-        result = replace_exactly(data, old, new, everywhere=replace_all, shown=path)
+        result = replace_exactly(data, old, new, everywhere=replace_all, shown=path, line=line, encoding=encoding)
         replace(here, result.data, before)
-        return Edited(here.path, len(result.lines), result.lines)
+        return Edited(here.path, len(result.lines), result.lines[:100])
+
+
+@tool(title="Move or rename", read_only=False, destructive=True, idempotent=False, open_world=False, timeout=300)
+def move(ctx: Context, path: str, to: str, overwrite: bool = False, dry_run: bool = False) -> Moved:
+    """Move or rename a file or a folder with all that is in it. Missing folders on the way are created.
+
+    Nothing is overwritten unless `overwrite` is set, and then only a file by a file. In a git repository `git.commit`
+    of both paths records it as a rename. Links and what is in `.git` are not moved, nor what omni runs or obeys.
+
+    Args:
+        path: What to move, relative to the project root.
+        to: Its new path with its new name, or a folder to put it in when it ends in `/`.
+        overwrite: Replace a file that is there.
+        dry_run: Move nothing; check whether it could be.
+
+    Returns:
+        Where it was and where it is.
+    """
+    found = check_move(ctx.root, path, to, overwrite=overwrite)
+    if not dry_run:
+        make_move(ctx, found)
+    return Moved(found.path, found.to, found.replaces, dry_run)
+
+
+@tool(title="Make a folder", read_only=False, destructive=False, idempotent=True, open_world=False, timeout=60)
+def make_folder(ctx: Context, path: str) -> Folder:
+    """Make a folder, and those that are missing on the way. `files.write` and `files.move` do that by themselves.
+
+    Args:
+        path: The folder, relative to the project root.
+
+    Returns:
+        Its path, and whether it is new: a folder that is there already is left as it is.
+    """
+    found, created = Plan(ctx.root).make_folder(path)
+    if created:
+        Batch(ctx).make(Change("make_folder", path))
+    return Folder(found, created)
+
+
+@tool(title="Change several files", read_only=False, destructive=True, idempotent=False, open_world=False, timeout=300)
+def change(ctx: Context, changes: list[Change], dry_run: bool = False) -> Changed:
+    """Make several changes of files together: edits, new files, moves, folders. All of them are made, or none.
+
+    They are checked and made in order, each on what those before it left: edit a file twice, move it, then edit it
+    under its new name. When one cannot be made, the error says which, and nothing is changed.
+
+    Args:
+        changes: What to do, up to 50: `{"do": "edit", "path": "a.py", "old": "x", "new": "y"}`,
+            `{"do": "write", "path": "b.md", "content": "…"}`, `{"do": "move", "path": "c", "to": "d"}`,
+            `{"do": "make_folder", "path": "e"}`.
+        dry_run: Change nothing; show what would change as a diff.
+
+    Returns:
+        The paths that were changed; for a dry run with the diff.
+    """
+    between("the number of `changes`", len(changes), 1, CHANGES_MAX)
+    plan = Plan(ctx.root)
+    paths = []
+    for number, wanted in enumerate(changes, 1):
+        try:
+            paths.append(plan.add(wanted))
+        except ToolError as error:
+            raise ToolError(
+                f"change {number} of {len(changes)}, `{wanted.do}` `{wanted.path}`: {error}. Nothing was changed"
+            ) from None
+    if dry_run:
+        return Changed(paths, bounded("\n".join(plan.shown)))
+    batch = Batch(ctx)
+    for number, wanted in enumerate(changes, 1):
+        try:
+            batch.make(wanted)
+        except BaseException as error:
+            # Also when the call is cancelled: some of the changes without the others are worse than none.
+            failed = batch.take_back()
+            if not isinstance(error, ToolError):
+                raise
+            after = "Nothing was changed" if not failed else f"What could not be taken back: {'; '.join(failed)}"
+            raise ToolError(
+                f"change {number} of {len(changes)}, `{wanted.do}` `{wanted.path}`: {error}. {after}"
+            ) from None
+    return Changed(paths)
 
 
 class _Report:
@@ -295,7 +464,7 @@ class _Report:
     def __init__(self, limit: int, show: str) -> None:
         self.files = 0
         self._rows: list[str] = []
-        self._chars = 0
+        self._tokens = 0
         self._limit = limit
         self._show = show
         self._shown = 0
@@ -306,7 +475,7 @@ class _Report:
     @property
     def full(self) -> bool:
         """Whether nothing more may be added."""
-        return self._shown >= self._limit or self._chars >= ANSWER_CHARS_MAX
+        return self._shown >= self._limit or self._tokens >= TEXT_TOKENS
 
     def add(self, path: str, found: LineMatches) -> None:
         """Add what one file holds."""
@@ -344,7 +513,7 @@ class _Report:
 
     def _put(self, row: str) -> None:
         self._rows.append(row)
-        self._chars += len(row) + 1
+        self._tokens += tokens(row) + 1
 
 
 def _matches_of(entry: Entry, finder: Pattern[str], context: int) -> LineMatches:
@@ -372,6 +541,38 @@ def _finder(pattern: str, literal: bool, ignore_case: bool) -> Pattern[str]:
         raise ToolError(f"the regular expression is too large: {error}") from None
 
 
+class _Range(NamedTuple):
+    """Which lines of a file are shown, and how."""
+
+    start: int
+    limit: int
+    column: int
+    numbers: bool
+
+
+def _shown_file(ctx: Context, path: str, wanted: _Range, encoding: Optional[str], most: int) -> str:
+    with open_file(ctx.root, path) as file:
+        text = as_text(file, path, encoding)
+        first, kept, total = _range(ctx, lines(text.stream, wanted.column), wanted.start, wanted.limit)
+    if total == 0:
+        return f"[`{path}` is empty]"
+    if not kept:
+        raise ToolError(f"`{path}` has {total:,} lines; `start` is {wanted.start:,}")
+    rows = [f"{number:>6}\t{line}" for number, line in enumerate(kept, first)] if wanted.numbers else kept
+    whole = rows[0]
+    rows = _fitting(rows, most)
+    last = first + len(rows) - 1
+    broken = any("\ufffd" in row for row in rows)
+    if rows[0] != whole:
+        shown = wanted.column + len(rows[0]) - 1 - (7 if wanted.numbers else 0)
+        rows.append(f"[line {first:,} is cut; go on with start={first}, column={shown}]")
+    elif last < total:
+        rows.append(f"[lines {first:,}-{last:,} of {total:,}; go on with start={last + 1}]")
+    if broken:
+        rows.append(f"[some bytes are not {text.encoding} and show as \ufffd; try `encoding`, such as `latin-1`]")
+    return "\n".join(rows)
+
+
 def _range(ctx: Context, every: Iterator[str], start: int, limit: int) -> tuple[int, list[str], int]:
     """Return the first line's number, the lines asked for and how many the file has."""
     tail: deque[str] = deque(maxlen=limit if start > 0 else -start)
@@ -389,14 +590,14 @@ def _range(ctx: Context, every: Iterator[str], start: int, limit: int) -> tuple[
     return total - len(tail) + 1, list(tail)[:limit], total
 
 
-def _fitting(wanted: list[str]) -> list[str]:
-    """Return as many lines as one answer may hold, at least one."""
-    chars = 0
-    for count, line in enumerate(wanted):
-        chars += len(line) + 8
-        if chars > ANSWER_CHARS_MAX and count > 0:
-            return wanted[:count]
-    return wanted
+def _fitting(rows: list[str], most: int = TEXT_TOKENS) -> list[str]:
+    """Return as many rows as an answer may hold, at least one, which is cut then."""
+    taken = 0
+    for count, row in enumerate(rows):
+        taken += tokens(row) + 1
+        if taken > most:
+            return rows[:count] if count else [row[: fitting(row, most)] + "…"]
+    return rows
 
 
 def _row(entry: Entry, depth: int) -> str:
@@ -419,15 +620,3 @@ def _size(count: int) -> str:
 
 def _count(number: int, thing: str) -> str:
     return f"{number:,} {thing}{'' if number == 1 else 's'}"
-
-
-def _refuse_git(path: str) -> None:
-    # A hook or a setting written there is run by the next git command.
-    if any(part.casefold() == ".git" for part in path.split("/")):
-        raise ToolError(f"`{path}` is git's own; change the repository with the `git` tools")
-
-
-def _between(name: str, value: int, low: int, high: int) -> int:
-    if not low <= value <= high:
-        raise ToolError(f"`{name}` is {value}; it must be between {low:,} and {high:,}")
-    return value
