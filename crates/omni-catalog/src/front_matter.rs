@@ -2,6 +2,8 @@
 //!
 //! Values keep the spelling of the file: `no` and `1.10` are texts here, whatever YAML makes of them.
 
+mod repair;
+
 use granit_parser::{Event, Options, Parser, ScalarStyle, ScanError, Span};
 use serde_json::{Map, Value};
 
@@ -41,6 +43,8 @@ pub(crate) struct Problem {
     pub(crate) place: Place,
     pub(crate) message: String,
     pub(crate) help: String,
+    /// Nothing that one line could mend: it is too large, or built to grow.
+    pub(crate) fatal: bool,
 }
 
 impl FrontMatter {
@@ -90,48 +94,168 @@ pub(crate) fn find<'a>(entries: &'a [Entry], key: &str) -> Option<&'a Entry> {
     entries.iter().find(|entry| entry.key == key)
 }
 
-/// Reads the front matter of a whole SKILL.md. With a problem, the rest is still what could be rescued.
-pub(crate) fn read(text: &str) -> (FrontMatter, Option<Problem>) {
+/// Reads the front matter of a whole SKILL.md. With problems, everything is read that they leave.
+pub(crate) fn read(text: &str) -> (FrontMatter, Vec<Problem>) {
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
-    let Some(yaml) = between_fences(text) else {
-        return (FrontMatter::default(), Some(unfenced(text)));
+    let text = if text.contains('\r') { &text.replace("\r\n", "\n").replace('\r', "\n") } else { text };
+    let mut problems = Vec::new();
+    let Some(Fenced { yaml, above }) = between_fences(text, &mut problems) else {
+        return (FrontMatter::default(), problems);
     };
-    match parse(yaml) {
-        Ok(entries) => (FrontMatter { entries }, None),
-        Err(problem) => (FrontMatter { entries: rescue(yaml) }, Some(problem)),
+    let (mut entries, found) = match repair::read(yaml, parse) {
+        Ok(((entries, twice), mut found)) => {
+            found.extend(twice);
+            (entries, found)
+        }
+        Err(found) => (rescue(yaml), found),
+    };
+    problems.extend(found);
+    cut_off(&mut entries, yaml, &mut problems);
+    curly_quotes(&mut entries, &mut problems);
+    if above > 0 {
+        shift(&mut entries, above);
+        problems
+            .iter_mut()
+            .filter(|problem| problem.place.line > 1)
+            .for_each(|problem| problem.place.line += above);
     }
+    problems.sort_by_key(|problem| (problem.place.line, problem.place.column));
+    (FrontMatter { entries }, problems)
 }
 
-/// The lines between the fences. The first fence is line 1, so the first line here is line 2 of the file.
-fn between_fences(text: &str) -> Option<&str> {
-    let start = text.find('\n')? + 1;
-    if text[..start].trim_end() != "---" {
+/// The lines between the fences.
+struct Fenced<'a> {
+    yaml: &'a str,
+    /// Lines above the first fence.
+    above: u32,
+}
+
+/// The lines between the fences. The first fence is line 1, so the first line here is line 2 of the file, but for
+/// blank lines above it.
+fn between_fences<'a>(text: &'a str, problems: &mut Vec<Problem>) -> Option<Fenced<'a>> {
+    let body = text.trim_start_matches(['\n', ' ', '\t', '\u{feff}']);
+    let blank = &text[..text.len() - body.len()];
+    let above = u32::try_from(blank.matches('\n').count()).unwrap_or(u32::MAX);
+    let mut problem = |line: u32, message: &str, help: &str| {
+        let place = Place { line, column: 1 };
+        problems.push(Problem { place, message: message.to_owned(), help: help.to_owned(), fatal: false });
+    };
+    let first = body.lines().next().unwrap_or_default().trim_end();
+    if !is_fence(first) {
+        problem(
+            1,
+            "there is no front matter",
+            "begin the file with a line `---`, then `name: …` and `description: …`, then a line `---`",
+        );
         return None;
     }
+    if !blank.is_empty() {
+        problem(
+            1,
+            "there are blanks above the front matter, which other readers do not accept",
+            "begin the file with `---`",
+        );
+    } else if first != "---" {
+        problem(
+            1,
+            &format!("the first line is `{first}` where `---` is meant"),
+            "write three hyphens: `---`",
+        );
+    }
+    let start = body.find('\n').map_or(body.len(), |at| at + 1);
     let mut at = start;
-    for line in text[start..].split_inclusive('\n') {
-        if matches!(line.trim_end(), "---" | "...") {
-            return Some(&text[start..at]);
+    let mut line_number = 1;
+    // Where it would end if its second fence had been forgotten: at a blank line, or a heading.
+    let mut would_end = None;
+    for line in body[start..].split_inclusive('\n') {
+        line_number += 1;
+        let bare = line.trim_end();
+        if bare == "..." || is_fence(bare) {
+            if bare != "..." && bare != "---" {
+                problem(
+                    line_number,
+                    &format!("`{bare}` stands where `---` is meant"),
+                    "write three hyphens: `---`",
+                );
+            }
+            return Some(Fenced { yaml: &body[start..at], above });
+        }
+        if would_end.is_none() && (bare.is_empty() || bare.starts_with("# ") || bare.starts_with("## ")) {
+            would_end = Some((at, line_number));
         }
         at += line.len();
     }
-    None
+    let (end, line) = would_end.unwrap_or((body.len(), line_number + 1));
+    problem(
+        1,
+        "the front matter has no end",
+        &format!(
+            "close it with a line that holds `---` alone; until then it is taken to end before line {line}"
+        ),
+    );
+    Some(Fenced { yaml: &body[start..end], above })
 }
 
-fn unfenced(text: &str) -> Problem {
-    let place = Place { line: 1, column: 1 };
-    if text.lines().next().is_some_and(|line| line.trim_end() == "---") {
-        return Problem {
-            place,
-            message: "the front matter has no end".to_owned(),
-            help: "close it with a line that holds `---` alone".to_owned(),
-        };
+/// `---`, or what editors make of it.
+fn is_fence(line: &str) -> bool {
+    line == "---"
+        || (2..=8).contains(&line.chars().count()) && line.chars().all(|c| matches!(c, '-' | '–' | '—'))
+        || line == "—"
+}
+
+fn shift(entries: &mut [Entry], lines: u32) {
+    for entry in entries {
+        entry.place.line += lines;
+        if let Yaml::Map(members) = &mut entry.value {
+            shift(members, lines);
+        }
     }
-    Problem {
-        place,
-        message: "there is no front matter".to_owned(),
-        help: "begin the file with a line `---`, then `name: …` and `description: …`, then a line `---`"
-            .to_owned(),
+}
+
+/// Gives a description back what YAML takes for a comment: `Closes issue #12`.
+fn cut_off(entries: &mut [Entry], yaml: &str, problems: &mut Vec<Problem>) {
+    for Entry { key, value, place } in entries {
+        let Yaml::Text(text) = value else { continue };
+        let line = usize::try_from(place.line.saturating_sub(2)).ok().and_then(|at| yaml.lines().nth(at));
+        let Some((_, whole)) = line.and_then(|line| line.split_once(':')) else { continue };
+        let whole = whole.trim();
+        let Some(rest) = whole.strip_prefix(text.trim_end()).map(str::trim_start) else { continue };
+        let is_word = rest.strip_prefix('#').is_some_and(|rest| rest.starts_with(char::is_alphanumeric));
+        if key != "description" || !is_word {
+            continue;
+        }
+        problems.push(Problem {
+            place: *place,
+            message: format!("YAML takes `{rest}` for a comment"),
+            help: format!(
+                "the value needs quotes: `{key}: \"…\"`; until then it is taken to the end of its line"
+            ),
+            fatal: false,
+        });
+        *value = Yaml::Quoted(whole.to_owned());
+    }
+}
+
+/// Takes off quotes that a word processor has made: for YAML they are part of the text.
+fn curly_quotes(entries: &mut [Entry], problems: &mut Vec<Problem>) {
+    for Entry { key, value, place } in entries {
+        match value {
+            Yaml::Text(text) => {
+                let inner = [('“', '”'), ('„', '“'), ('‘', '’'), ('«', '»')]
+                    .iter()
+                    .find_map(|(open, close)| text.strip_prefix(*open)?.strip_suffix(*close));
+                let Some(inner) = inner.map(str::to_owned) else { continue };
+                problems.push(Problem {
+                    place: *place,
+                    message: format!("the quotes around the value of `{key}` are typographic, and part of the text for YAML"),
+                    help: "write `\"` or `'`; they are taken off until then".to_owned(),
+                    fatal: false,
+                });
+                *value = Yaml::Quoted(inner);
+            }
+            Yaml::Map(members) => curly_quotes(members, problems),
+            Yaml::Quoted(_) | Yaml::List(_) => {}
+        }
     }
 }
 
@@ -139,26 +263,29 @@ fn unfenced(text: &str) -> Problem {
 const NODES_MAX: usize = 2_000;
 const DEPTH_MAX: usize = 16;
 
-fn parse(yaml: &str) -> Result<Vec<Entry>, Problem> {
+/// The entries, and keys that stand twice, of which the first holds.
+fn parse(yaml: &str) -> Result<(Vec<Entry>, Vec<Problem>), Problem> {
     let mut options = Options::default();
     options.flow_nesting_limit = DEPTH_MAX;
     options.block_nesting_limit = DEPTH_MAX;
-    let mut builder = Builder { parser: Parser::new_from_str_with_options(yaml, options), yaml, nodes: 0 };
+    let mut builder =
+        Builder { parser: Parser::new_from_str_with_options(yaml, options), nodes: 0, twice: Vec::new() };
     match builder.document()? {
-        None => Ok(Vec::new()),
-        Some(Yaml::Map(entries)) => Ok(entries),
+        None => Ok((Vec::new(), Vec::new())),
+        Some(Yaml::Map(entries)) => Ok((entries, builder.twice)),
         Some(_) => Err(Problem {
             place: Place { line: 2, column: 1 },
             message: "the front matter is not a mapping".to_owned(),
             help: "write one `key: value` a line".to_owned(),
+            fatal: false,
         }),
     }
 }
 
 struct Builder<'a> {
     parser: Parser<'a, granit_parser::StrInput<'a>>,
-    yaml: &'a str,
     nodes: usize,
+    twice: Vec<Problem>,
 }
 
 impl<'a> Builder<'a> {
@@ -175,7 +302,7 @@ impl<'a> Builder<'a> {
     fn next(&mut self) -> Result<(Event<'a>, Span), Problem> {
         match self.parser.next() {
             Some(Ok(next)) => Ok(next),
-            Some(Err(error)) => Err(self.invalid(&error)),
+            Some(Err(error)) => Err(invalid(&error)),
             None => Ok((Event::StreamEnd, Span::default())),
         }
     }
@@ -187,9 +314,23 @@ impl<'a> Builder<'a> {
                 place: place(&span),
                 message: "the front matter is too large".to_owned(),
                 help: format!("keep it below {NODES_MAX} values; longer text belongs below the second `---`"),
+                fatal: true,
             });
         }
         match event {
+            // An anchor is taken off the text without a word, and so is a tag.
+            Event::Scalar(_, ScalarStyle::Plain, anchor, ref tag)
+                if anchor > 0 || tag.as_ref().is_some_and(|tag| !tag.is_yaml_core_schema()) =>
+            {
+                Err(Problem {
+                    place: place(&span),
+                    message: "the front matter is not valid YAML here: `&` and `!` at the start of a value have a meaning of \
+                              their own"
+                        .to_owned(),
+                    help: "put the value in quotes".to_owned(),
+                    fatal: false,
+                })
+            }
             Event::Scalar(text, ScalarStyle::Plain, ..) => Ok(Yaml::Text(text.into_owned())),
             Event::Scalar(text, ..) => Ok(Yaml::Quoted(text.into_owned())),
             Event::SequenceStart(..) => self.list(depth),
@@ -199,6 +340,7 @@ impl<'a> Builder<'a> {
                 place: place(&span),
                 message: "the front matter uses a YAML alias".to_owned(),
                 help: "write the value out where it is needed".to_owned(),
+                fatal: false,
             }),
         }
     }
@@ -225,44 +367,26 @@ impl<'a> Builder<'a> {
             let value = self.node(event, value_span, depth + 1)?;
             let key = key.text().unwrap_or_default().to_owned();
             if find(&entries, &key).is_some() {
-                return Err(Problem {
+                self.twice.push(Problem {
                     place: place(&span),
                     message: format!("the key `{key}` stands twice in the front matter"),
-                    help: "keep one of the two".to_owned(),
+                    help: "keep one of the two; the first one holds until then".to_owned(),
+                    fatal: false,
                 });
+                continue;
             }
             entries.push(Entry { key, value, place: place(&span) });
         }
     }
-
-    fn invalid(&self, error: &ScanError) -> Problem {
-        let marker = error.marker();
-        let at = at(marker.line(), marker.col());
-        let line = self.yaml.lines().nth(marker.line().saturating_sub(1)).unwrap_or_default();
-        Problem {
-            place: at,
-            message: format!("the front matter is not valid YAML: {}", reason(error)),
-            help: advice(line),
-        }
-    }
 }
 
-/// The parser's words without the position that the diagnostic gives anyway.
-fn reason(error: &ScanError) -> String {
-    error.kind().to_string()
-}
-
-fn advice(line: &str) -> String {
-    match line.split_once(": ") {
-        Some((key, value))
-            if value.contains(": ") && !value.trim_start().starts_with(['"', '\'', '[', '{']) =>
-        {
-            let key = key.trim();
-            format!(
-                "a value with a colon needs quotes: `{key}: \"…\"`; until then the line is taken as it stands"
-            )
-        }
-        _ => "correct this line; the others are read one by one until then".to_owned(),
+fn invalid(error: &ScanError) -> Problem {
+    let marker = error.marker();
+    Problem {
+        place: at(marker.line(), marker.col()),
+        message: format!("the front matter is not valid YAML: {}", error.kind()),
+        help: "correct this line; the others are read one by one until then".to_owned(),
+        fatal: false,
     }
 }
 
@@ -326,7 +450,7 @@ mod tests {
     fn values_keep_the_spelling_of_the_file() {
         let (front, problem) =
             read("---\nname: notes\nversion: 1.10\nflat: no\nmetadata:\n  since: 2024-01-02\n---\n# Notes\n");
-        assert_eq!(problem, None);
+        assert_eq!(problem, []);
         assert_eq!(text_of(&front, "version"), Some("1.10"));
         assert_eq!(text_of(&front, "flat"), Some("no"));
         let metadata = front.find("metadata").unwrap();
@@ -339,17 +463,30 @@ mod tests {
     fn folded_text_and_lists_are_read_as_yaml() {
         let (front, problem) =
             read("---\ndescription: >\n  two\n  lines\nintents:\n  - a: b\n  - [x, y]\n---\n");
-        assert_eq!(problem, None);
+        assert_eq!(problem, []);
         assert_eq!(text_of(&front, "description"), Some("two lines\n"));
         assert!(matches!(&front.find("intents").unwrap().value, Yaml::List(items) if items.len() == 2));
     }
 
+    /// Reads front matter with one fault, which is to be told once, at this line, and to cost no more than that.
+    fn with_fault(lines: &str) -> (FrontMatter, Problem) {
+        let text = format!(
+            "---\nname: notes\n{lines}\nexecutor: fork\ntools:\n  - name: a\n    description: b\n---\n# T\n"
+        );
+        let (front, mut problems) = read(&text);
+        assert_eq!(problems.len(), 1, "{lines}: {problems:#?}");
+        assert_eq!(text_of(&front, "name"), Some("notes"), "{lines}");
+        assert_eq!(text_of(&front, "executor"), Some("fork"), "{lines}: {front:#?}");
+        let tools = &front.find("tools").unwrap().value;
+        let Yaml::List(tools) = tools else { panic!("{lines}: {tools:?}") };
+        assert_eq!(find(tools[0].map(), "description").unwrap().value.text(), Some("b"), "{lines}");
+        (front, problems.remove(0))
+    }
+
     #[test]
     fn an_unquoted_colon_costs_nothing_but_a_warning_with_its_place() {
-        let (front, problem) = read(
-            "---\nname: notes\ndescription: Use when: notes are meant\nmetadata:\n  version: \"1.0\"\n---\nText\n",
-        );
-        let problem = problem.unwrap();
+        let (front, problem) =
+            with_fault("description: Use when: notes are meant\nmetadata:\n  version: \"1.0\"");
         assert_eq!(problem.place.line, 3);
         assert!(problem.place.column > 12, "{problem:?}");
         assert!(problem.help.contains("`description: \"…\"`"), "{problem:?}");
@@ -358,23 +495,143 @@ mod tests {
     }
 
     #[test]
+    fn a_value_that_yaml_reads_in_another_way_is_taken_as_text_to_the_end_of_its_line() {
+        for value in [
+            "Use when: x",
+            "@scope is meant",
+            "`code` first",
+            "%d items",
+            "*important* text",
+            "& more",
+            "&more text",
+            "! look",
+            "!look here",
+            "[draft] text",
+            "{x} y",
+            "> 5 files",
+            "| piped",
+            "- dash",
+            "? what: x",
+            "it's: so",
+            "a: b # c",
+            "\"quoted\" and more",
+            "'a' or 'b'",
+            ": colon",
+            "Use for: a, b: c",
+            "x: [1",
+            "{a",
+            "[a",
+        ] {
+            let (front, problem) = with_fault(&format!("description: {value}"));
+            assert_eq!(text_of(&front, "description"), Some(value), "{problem:?}");
+            assert_eq!(problem.place.line, 3, "{value}: {problem:?}");
+            assert!(problem.help.contains("needs quotes"), "{value}: {problem:?}");
+        }
+        for (value, text) in [("\"half a quote", "half a quote"), ("'half a quote", "half a quote")] {
+            let (front, problem) = with_fault(&format!("description: {value}"));
+            assert_eq!((text_of(&front, "description"), problem.place.line), (Some(text), 3), "{problem:?}");
+        }
+    }
+
+    #[test]
+    fn a_number_sign_within_a_description_is_no_comment() {
+        let (front, problem) = with_fault("description: Closes issue #12 and #13");
+        assert_eq!(text_of(&front, "description"), Some("Closes issue #12 and #13"), "{problem:?}");
+        let (front, problems) = read("---\nname: a #1\ndescription: b # not said\n---\n");
+        assert_eq!((text_of(&front, "description"), problems.len()), (Some("b"), 0));
+    }
+
+    #[test]
+    fn a_fault_inside_of_a_list_or_mapping_costs_its_line_only() {
+        let (front, problem) = with_fault("metadata:\n  when: Use when: x\n  version: 1");
+        assert_eq!(problem.place.line, 4);
+        let metadata = front.find("metadata").unwrap().value.map();
+        assert_eq!(find(metadata, "when").unwrap().value.text(), Some("Use when: x"));
+        assert_eq!(find(metadata, "version").unwrap().value.text(), Some("1"));
+        let (front, problem) = with_fault("intents:\n  - @all\n  - read: a");
+        assert_eq!(problem.place.line, 4, "{problem:?}");
+        assert!(matches!(&front.find("intents").unwrap().value, Yaml::List(items) if items.len() == 2));
+    }
+
+    #[test]
+    fn slips_in_the_form_of_a_line_are_read_as_they_were_meant() {
+        for (lines, line, help) in [
+            ("description:Short", 3, "blank behind the colon"),
+            ("  description: Short", 3, "indentation"),
+            ("metadata:\n\tversion: 1\ndescription: Short", 4, "ordinary blanks"),
+            ("description:\u{a0}Short", 3, "ordinary blanks"),
+            ("description: “Short”", 3, "taken off"),
+            ("description: Short\nname: other", 4, "first one holds"),
+            ("description: Short\nwords without a key", 4, "left out"),
+        ] {
+            let (front, problem) = with_fault(lines);
+            assert_eq!(text_of(&front, "description"), Some("Short"), "{lines}: {problem:?}");
+            assert_eq!(problem.place.line, line, "{lines}: {problem:?}");
+            assert!(problem.help.contains(help), "{lines}: {problem:?}");
+        }
+    }
+
+    #[test]
+    fn several_faults_are_told_one_by_one() {
+        let (front, problems) =
+            read("---\nname: a: b\ndescription: @x\nlicense: MIT\ncompatibility: \"x\n---\n");
+        assert_eq!(
+            problems.iter().map(|problem| problem.place.line).collect::<Vec<_>>(),
+            [2, 3, 5],
+            "{problems:#?}"
+        );
+        assert_eq!(text_of(&front, "name"), Some("a: b"));
+        assert_eq!(text_of(&front, "license"), Some("MIT"));
+        assert_eq!(text_of(&front, "compatibility"), Some("x"));
+    }
+
+    #[test]
+    fn fences_are_found_in_whatever_form() {
+        for text in [
+            "---  \nname: x\n---\t\n",
+            "---\r\nname: x\r\n---\r\n",
+            "\u{feff}---\nname: x\n---\n",
+            "---\rname: x\r---\r",
+            "---\nname: x\n...\n",
+        ] {
+            let (front, problems) = read(text);
+            assert_eq!((text_of(&front, "name"), problems.len()), (Some("x"), 0), "{text:?}");
+        }
+        for (text, line, message) in [
+            ("\n\n---\nname: x\n---\n", 1, "above the front matter"),
+            ("----\nname: x\n---\n", 1, "`----`"),
+            ("—-\nname: x\n---\n", 1, "`—-`"),
+            ("---\nname: x\n-----\n", 3, "`-----`"),
+            ("---\nname: x\n\n# Text\na: b: c\n", 1, "no end"),
+            ("---\nname: x\n# Text\n", 1, "no end"),
+            ("---\nname: x\n", 1, "no end"),
+        ] {
+            let (front, problems) = read(text);
+            assert_eq!(text_of(&front, "name"), Some("x"), "{text:?}: {problems:?}");
+            assert_eq!((problems.len(), problems[0].place.line), (1, line), "{text:?}: {problems:?}");
+            assert!(problems[0].message.contains(message), "{problems:?}");
+        }
+        let (front, problems) = read("\n---\nname: x\ndescription: a: b\n---\n");
+        assert_eq!(front.find("name").unwrap().place.line, 3);
+        assert_eq!(problems[1].place.line, 4);
+    }
+
+    #[test]
     fn a_file_without_front_matter_says_how_to_write_one() {
-        assert!(read("# Notes\n").1.unwrap().help.contains("`description: …`"));
-        assert!(read("---\nname: x\n").1.unwrap().message.contains("no end"));
-        assert!(read("").1.is_some());
-        assert_eq!(read("---\r\nname: x\r\n---\r\n").1, None);
-        assert_eq!(read("---\n---\n"), (FrontMatter::default(), None));
+        assert!(read("# Notes\n").1[0].help.contains("`description: …`"));
+        assert_eq!(read("").1.len(), 1);
+        assert_eq!(read("---\n---\n"), (FrontMatter::default(), Vec::new()));
     }
 
     #[test]
     fn hostile_yaml_is_refused_in_bounded_space() {
         let bomb = "---\na: &a [x, x]\nb: &b [*a, *a]\nc: [*b, *b]\n---\n";
-        assert!(read(bomb).1.unwrap().message.contains("alias"));
+        assert!(read(bomb).1[0].message.contains("alias"));
         let deep = format!("---\na: {}x{}\n---\n", "[".repeat(200), "]".repeat(200));
-        assert!(read(&deep).1.is_some());
+        assert!(!read(&deep).1.is_empty());
         let long = format!("---\nname: x\nl: [{}]\n---\n", "x, ".repeat(5_000));
-        assert!(read(&long).1.unwrap().message.contains("too large"));
-        let twice = "---\nname: x\nname: y\n---\n";
-        assert_eq!(read(twice).1.unwrap().place.line, 3);
+        assert!(read(&long).1[0].message.contains("too large"));
+        let wrong = format!("---\n{}---\n", "a: b: c\n@\n".repeat(2_000));
+        assert!(!read(&wrong).1.is_empty());
     }
 }

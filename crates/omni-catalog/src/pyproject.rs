@@ -30,6 +30,7 @@ pub(crate) fn read(text: &str) -> (Pyproject, Option<Problem>) {
         place: places.place(error.span().map_or(0, |span| span.start)),
         message: format!("it is not valid TOML: {}", error.message().replace('\n', ", ")),
         help: "correct this line; what can be read of the file is used until then".to_owned(),
+        fatal: false,
     });
     (Pyproject { entries: entries(table.get_ref(), &places, 0) }, problem)
 }

@@ -75,9 +75,9 @@ impl Skill {
         skill_md: &str,
         findings: &mut Vec<Diagnostic>,
     ) -> (Skill, Vec<Declared>) {
-        let (front, problem) = front_matter::read(skill_md);
+        let (front, problems) = front_matter::read(skill_md);
         let mut reader = SkillReader { folder, front: &front, findings };
-        if let Some(problem) = problem {
+        for problem in problems {
             reader.find(Severity::Warning, problem.place, "bad-front-matter", problem.message, problem.help);
         }
         let skill = reader.skill();
@@ -148,7 +148,7 @@ impl<'a> SkillReader<'a> {
             authors: [self.list("authors"), self.list("author")].concat(),
             routing_keywords: self.list("routing_keywords"),
             intents: self.list("intents"),
-            metadata: self.front.find("metadata").map(|entry| object(entry.value.map())).unwrap_or_default(),
+            metadata: self.metadata(),
             flat: self.flag("flat"),
             preload: self.flag("preload"),
             trust: self.trust(),
@@ -180,6 +180,9 @@ impl<'a> SkillReader<'a> {
     fn check_name(&mut self, skill: &Skill) {
         let folder = self.folder;
         let Some(name) = &skill.name else {
+            if self.reported("name") {
+                return;
+            }
             let help = format!("add the line `name: {folder}`");
             return self.find(
                 Severity::Warning,
@@ -207,6 +210,9 @@ impl<'a> SkillReader<'a> {
     fn check_description(&mut self, skill: &Skill) {
         let place = self.front.find("description").map_or(TOP, |entry| entry.place);
         let length = skill.description.as_deref().map_or(0, |text| text.trim().chars().count());
+        if self.reported("description") {
+            return;
+        }
         if length == 0 {
             let help = "say in a sentence what the skill does and when a model should use it".to_owned();
             let message = "the front matter has no `description`".to_owned();
@@ -247,13 +253,41 @@ impl<'a> SkillReader<'a> {
         text.map(|text| text.trim().to_owned()).filter(|text| !text.is_empty())
     }
 
+    /// Whether a value of the wrong kind stands there, which has been said.
+    fn reported(&self, key: &str) -> bool {
+        self.entry(key).is_some_and(|entry| entry.value.text().is_none())
+    }
+
+    fn metadata(&mut self) -> Map<String, Value> {
+        let Some(entry) = self.front.find("metadata") else { return Map::new() };
+        if entry.value.text().is_some_and(|text| !text.is_empty()) || matches!(entry.value, Yaml::List(_)) {
+            self.bad_value(
+                entry,
+                "a mapping",
+                "write one `key: value` a line below it, each with two blanks before it",
+            );
+        }
+        object(entry.value.map())
+    }
+
     fn list(&mut self, key: &str) -> Vec<String> {
-        match self.entry(key).map(|entry| &entry.value) {
-            Some(Yaml::List(items)) => items.iter().filter_map(Yaml::text).map(str::to_owned).collect(),
-            Some(Yaml::Text(text) | Yaml::Quoted(text)) => {
+        let Some(entry) = self.entry(key) else { return Vec::new() };
+        match &entry.value {
+            Yaml::List(items) => {
+                let texts: Vec<String> = items.iter().filter_map(Yaml::text).map(str::to_owned).collect();
+                if texts.len() < items.len() {
+                    let help = "an item that holds a colon needs quotes; the others are taken until then";
+                    self.bad_value(entry, "a list of texts", help);
+                }
+                texts
+            }
+            Yaml::Text(text) | Yaml::Quoted(text) => {
                 text.split(',').map(str::trim).filter(|item| !item.is_empty()).map(str::to_owned).collect()
             }
-            Some(Yaml::Map(_)) | None => Vec::new(),
+            Yaml::Map(_) => {
+                self.bad_value(entry, "a list of texts", "write one `- item` a line, or `[a, b]`");
+                Vec::new()
+            }
         }
     }
 

@@ -19,6 +19,7 @@ use crate::door::{self, Door};
 use crate::executors::Executors;
 use crate::private;
 use crate::protected;
+use crate::reading::plural;
 use crate::runner::{Keeper, RunnerLibrary};
 use crate::settings::{Places, RunSettings};
 use crate::streams;
@@ -163,13 +164,26 @@ async fn stdio(mut kept: Kept, places: &Arc<Places>, stop: watch::Receiver<bool>
     }
     let server = kept.server.clone();
     let places = Arc::clone(places);
+    // A client shows its user the tools that are there, never those that are missing.
+    let tell = |server: &Server| {
+        if let Some(problems) = problems(server) {
+            tracing::warn!("{problems}");
+        }
+    };
+    let (told, mut was_told) = tokio::sync::oneshot::channel::<()>();
     let keep = tokio::spawn(async move {
         kept.check().await;
         say_how_to_begin(&places, &kept.server);
+        tell(&kept.server);
+        let _ = told.send(());
         kept.keep().await;
     });
-    let served = serve_stdio(server, streams::input()?, streams::output()?, stop).await;
+    let served = serve_stdio(server.clone(), streams::input()?, streams::output()?, stop).await;
     keep.abort();
+    // A client that asked and left may have been faster.
+    if was_told.try_recv().is_err() {
+        tell(&server);
+    }
     match served {
         // The client closed its end first: nobody is left to tell.
         Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
@@ -213,17 +227,23 @@ fn say_how_to_begin(places: &Places, server: &Server) {
 /// Says on stderr what is served, and `said` of how to connect.
 fn announce(server: &Server, source: &str, url: &str, said: &str) {
     let snapshot = server.snapshot();
-    let problems = snapshot.diagnostics().iter().filter(|found| found.severity != Severity::Note).count();
     let mut text = format!(
         "omni {} serves {} tools of {} skills from {source} at {url}\n\n{said}",
         env!("CARGO_PKG_VERSION"),
         snapshot.tool_count(),
         snapshot.skills().len(),
     );
-    if problems > 0 {
-        text.push_str(&format!("\n{problems} problems with these skills: `omni doctor` lists them\n"));
+    if let Some(problems) = problems(server) {
+        text.push_str(&format!("\n{problems}\n"));
     }
     say(&text);
+}
+
+/// One line on what is wrong with the skills, when something is.
+fn problems(server: &Server) -> Option<String> {
+    let snapshot = server.snapshot();
+    let count = snapshot.diagnostics().iter().filter(|found| found.severity != Severity::Note).count();
+    (count > 0).then(|| format!("{} with these skills: `omni doctor` lists them", plural(count, "problem")))
 }
 
 /// The key that seals session ids. Kept, so that sessions survive a restart; where it cannot be kept,

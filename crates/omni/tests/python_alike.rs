@@ -182,3 +182,43 @@ fn what_the_decorator_does_not_know_is_read_as_python_loads_it() {
         assert!(output.status.success(), "{skill}: {}", String::from_utf8_lossy(&output.stderr));
     }
 }
+
+#[test]
+fn front_matter_with_a_fault_is_read_alike() {
+    let folder = Folder::new("");
+    let faults = [
+        "description: Use when: x is meant",
+        "description: @all of it",
+        "description: `code` first",
+        "description: *important* text",
+        "description: \"half a quote",
+        "description: [draft] of it",
+        "description:Short",
+        "  description: Moved",
+        "metadata:\n\tversion: 1\ndescription: Tabs",
+        "description:\u{a0}Blank",
+        "description: Twice\ndescription: Other",
+        "description: Short\nwords without a key",
+        "metadata:\n  when: Use when: x",
+    ];
+    for (at, fault) in faults.iter().enumerate() {
+        folder.write(
+            &format!("skills/s{at}/SKILL.md"),
+            &format!(
+                "---\nname: s{at}\n{fault}\ntimeout: 7\ntools:\n  - name: words\n    description: Count: them\n    command: \
+                 [wc, -w]\n    input_schema: {{properties: {{text: {{type: string}}}}}}\n---\n"
+            ),
+        );
+    }
+    for (skill, text) in
+        [("open", "---\nname: open\nflat: true\n\n# Text\n"), ("dash", "\n----\nflat: true\n---\n")]
+    {
+        folder.write(&format!("skills/{skill}/SKILL.md"), text);
+        let tool = format!("from omni import tool\n@tool\ndef {skill}_tool(): ...\n");
+        folder.write(&format!("skills/{skill}/scripts/a.py"), &tool);
+    }
+    assert_alike(&folder, &folder.path("skills"));
+    let listed = folder.run(&["list", "--json"]);
+    let listed: Value = serde_json::from_slice(&listed.stdout).unwrap();
+    assert_eq!(listed["tools"].as_array().unwrap().len(), faults.len() + 2);
+}

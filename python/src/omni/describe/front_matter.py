@@ -19,6 +19,7 @@ _KEY = re.compile(
     r"""("(?:[^"\\]|\\.)*"|'(?:[^']|'')*'|[^\s#\[\]{},"'&*!|>%@`-][^:#]*?|-[^\s:#][^:#]*?)\s*:(?=\s|$)"""
 )
 _BLOCK = re.compile(r"[|>][+-]?\d?[+-]?\s*(#.*)?$")
+_CURLY = ("\u201c\u201d", "\u201e\u201c", "\u2018\u2019", "\u00ab\u00bb")
 _ESCAPES = {"n": "\n", "t": "\t", "r": "\r", "0": "\0", "e": "\x1b", '"': '"', "\\": "\\", "/": "/", " ": " "}
 
 
@@ -46,21 +47,77 @@ class UnreadableError(Exception):
 def read(text: str) -> tuple[dict[str, Any], list[tuple[int, str]]]:
     """Return what stands between the two `---` lines, and problems with their lines.
 
-    With a problem, the rest is still what could be rescued.
+    With problems, everything is read that they leave.
     """
-    lines = text.lstrip("\ufeff").splitlines()
-    if not lines or lines[0].rstrip() != "---":
+    text = text.lstrip("\ufeff").replace("\r\n", "\n").replace("\r", "\n")
+    body = text.lstrip("\n \t\ufeff")
+    above = text[: len(text) - len(body)].count("\n")
+    lines = body.split("\n")
+    if not _is_fence(lines[0].rstrip()):
         return {}, [(1, "there is no front matter")]
-    end = next((at for at, line in enumerate(lines) if at and line.rstrip() in ("---", "...")), None)
+    problems = []
+    if body != text:
+        problems.append((1, "there are blanks above the front matter"))
+    elif lines[0].rstrip() != "---":
+        problems.append((1, f"the first line is `{lines[0].rstrip()}` where `---` is meant"))
+    end = next((at for at, line in enumerate(lines) if at and _is_end(line.rstrip())), None)
     if end is None:
-        return {}, [(1, "the front matter has no end")]
-    try:
-        value = _Reader(lines[1:end]).document()
-    except UnreadableError as error:
-        return _rescued(lines[1:end]), [(error.line, f"the front matter is not valid YAML: {error}")]
+        problems.append((1, "the front matter has no end"))
+        ends = (at for at, line in enumerate(lines) if at and (not line.strip() or re.match("##? ", line)))
+        end = next(ends, len(lines))
+    elif lines[end].rstrip() not in ("---", "..."):
+        problems.append((end + 1, f"`{lines[end].rstrip()}` stands where `---` is meant"))
+    value, found = _read(lines[1:end])
+    problems += [(line + above, message) for line, message in found]
     if not isinstance(value, dict):
-        return {}, [(2, "the front matter is not a mapping")] if value != "" else []
-    return value, []
+        return {}, [*problems, (2, "the front matter is not a mapping")] if value != "" else problems
+    return _uncurled(value), problems
+
+
+def _read(lines: list[str]) -> tuple[Any, list[tuple[int, str]]]:
+    """Return what the lines say, and problems."""
+    twice: list[tuple[int, str]] = []
+
+    def attempt(lines: list[str]) -> tuple[Any, int, str]:
+        reader = _Reader(list(lines))
+        try:
+            value = reader.document()
+        except UnreadableError as error:
+            return None, error.line, str(error)
+        twice[:] = reader.twice
+        if not isinstance(value, (dict, str)) or (value != "" and isinstance(value, str)):
+            return None, 2, "the front matter is not a mapping"
+        return value, 1 << 30, ""
+
+    value, _, why = attempt(lines)
+    if value is not None:
+        return value, twice
+    from omni.describe.front_matter_repair import repaired
+
+    made = repaired(lines, attempt)
+    if made is None:
+        _, line, _ = attempt(lines)
+        return _rescued(lines), [(line, f"the front matter is not valid YAML: {why}")]
+    return made[0], [*made[1], *twice]
+
+
+def _is_fence(line: str) -> bool:
+    """Tell whether a line is `---`, or what editors make of it."""
+    return line == "\u2014" or re.fullmatch("[-\u2013\u2014]{2,8}", line) is not None
+
+
+def _is_end(line: str) -> bool:
+    return line == "..." or _is_fence(line)
+
+
+def _uncurled(values: dict[str, Any]) -> dict[str, Any]:
+    """Take off quotes that a word processor has made."""
+    for key, value in values.items():
+        if isinstance(value, dict):
+            _uncurled(value)
+        elif isinstance(value, Text) and not value.quoted and value[:1] + value[1:][-1:] in _CURLY:
+            values[key] = Text(value[1:-1], quoted=True)
+    return values
 
 
 def as_value(value: Any) -> Any:
@@ -90,6 +147,8 @@ class _Reader:
         self.lines = lines
         self.at = 0
         self.depth = 0
+        #: Keys that stand twice, of which the first holds.
+        self.twice: list[tuple[int, str]] = []
 
     def document(self) -> Any:
         value = self.block(0)
@@ -126,10 +185,11 @@ class _Reader:
             if not found:
                 raise self._error("expected `key: value`")
             key = str(_unquoted(found[1]))
-            if key in entries:
-                raise self._error(f"the key `{key}` stands twice in the front matter")
             self.at += 1
-            entries[key] = self._value(line[found.end() :].strip(), indent)
+            if key in entries:
+                self.twice.append((self.at + 1, f"the key `{key}` stands twice in the front matter"))
+            value = self._value(line[found.end() :].strip(), indent)
+            entries.setdefault(key, value)
 
     def _list(self, indent: int) -> list:
         items = []
@@ -207,6 +267,7 @@ class _Reader:
     def _closed(self, rest: str) -> Any:
         """Read what has an end of its own: quotes or brackets, maybe over several lines."""
         text = rest
+        begun = self.at
         while True:
             value, end = _flow(text, 0, self)
             if end is not None:
@@ -214,7 +275,7 @@ class _Reader:
                     raise self._error("something stands behind the value", back=1)
                 return value
             if self.at >= len(self.lines):
-                raise self._error("a quote or bracket is not closed", back=1)
+                raise UnreadableError("a quote or bracket is not closed", begun + 1)
             text += " " + self.lines[self.at].strip()
             self.at += 1
 
