@@ -8,7 +8,7 @@ from harness import SOURCES
 from omni import channel, constants, executors, host, skill, wire
 from omni.call import Call, Target
 from omni.invoke import Caller
-from omni.mcp.endings import failed
+from omni.mcp.endings import failed, with_stderr
 
 
 def test_the_decorator_takes_the_options_of_the_shared_file():
@@ -83,7 +83,7 @@ def test_a_context_takes_the_levels_and_no_others():
     ],
 )
 def test_an_ending_has_the_servers_sentence(error, kind, text):
-    result = failed("a.b", error, started=True, elapsed_ms=1, full=False)
+    result = failed("a.b", error, started=True, elapsed_ms=1, detail="masked")
     assert text in result["content"][0]["text"]
     assert "secret" not in result["content"][0]["text"]
     assert result["isError"]
@@ -91,7 +91,18 @@ def test_an_ending_has_the_servers_sentence(error, kind, text):
     assert (failure["kind"], failure["retryable"]) == (kind, kind == "worker_start")
 
 
-def test_what_masking_hides_is_shown_where_that_was_asked_for():
+@pytest.mark.parametrize(
+    ("detail", "text"),
+    [
+        (
+            "masked",
+            f"`a.b` raised `KeyError`; its message {constants.OUTCOME_WITHHELD}",
+        ),
+        ("message", "`a.b` raised `KeyError`: secret"),
+        ("full", "`a.b` raised `KeyError`: secret\n\nTraceback\n\nlast output on stderr:\ne"),
+    ],
+)
+def test_a_client_reads_as_much_of_an_exception_as_was_asked_for(detail, text):
     error = {
         "kind": "tool_error",
         "class": "KeyError",
@@ -99,5 +110,24 @@ def test_what_masking_hides_is_shown_where_that_was_asked_for():
         "traceback": "Traceback\n",
         "stderr": "e",
     }
-    text = failed("a.b", error, started=True, elapsed_ms=1, full=True)["content"][0]["text"]
-    assert text == "`a.b` raised `KeyError`: secret\n\nTraceback\n\nlast output on stderr:\ne"
+    assert _said(error, detail) == text
+
+
+@pytest.mark.parametrize("detail", constants.ERROR_DETAILS)
+def test_a_processs_last_words_reach_whoever_may_read_messages(detail):
+    for error in (
+        {"kind": "exited", "code": 3, "stderr": "password"},
+        {"kind": "signalled", "signal": 6, "stderr": "password"},
+        {"kind": "exited", "code": 1, "class": "SystemExit", "message": "password", "stderr": "password\n"},
+    ):
+        assert _said(error, detail).count("password") == (detail != "masked")
+        assert ("--errors message" in _said(error, detail)) == (detail == "masked")
+    body = {"content": [{"type": "text", "text": "out"}], "is_error": True, "stderr": "password\n" * 1000}
+    text = with_stderr(body, detail)["content"][1]["text"]
+    assert ("password" in text) == (detail != "masked")
+    assert len(text) < constants.MESSAGE_BYTES_MAX + 50 or detail == "full"
+
+
+def _said(error, detail):
+    result = failed("a.b", error, started=True, elapsed_ms=1, detail=detail)
+    return result["content"][0]["text"]

@@ -203,27 +203,27 @@ def test_types_that_json_has_need_no_conversion(annotations):
 
 
 BAD = [
-    (dt.date, "2025-02-30", "`x`: '2025-02-30' is no date: day is out of range for month"),
-    (dt.datetime, "soon", "`x`: 'soon' is no date and time: write it like 2025-01-31T12:30:00Z"),
+    (dt.date, "2025-02-30", "/x: '2025-02-30' is no date: day is out of range for month"),
+    (dt.datetime, "soon", "/x: 'soon' is no date and time: write it like 2025-01-31T12:30:00Z"),
     (
         dt.date,
         "2025-01-31T10:00:00",
-        "`x`: '2025-01-31T10:00:00' is no date: it has a time of day; write it like 2025-01-31",
+        "/x: '2025-01-31T10:00:00' is no date: it has a time of day; write it like 2025-01-31",
     ),
-    (dt.timedelta, "P", "`x`: 'P' is no duration: write it like PT1H30M"),
-    (dt.timedelta, "", "`x`: '' is no duration: write it like PT1H30M"),
-    (dt.time, "25:00", "`x`: '25:00' is no time of day: hour must be in 0..23"),
-    (decimal.Decimal, "x", "`x`: 'x' is no decimal number"),
-    (uuid.UUID, "x", "`x`: 'x' is no UUID: badly formed hexadecimal UUID string"),
-    (Color, "blue", "`x`: 'blue' is none of 'red', 'green'"),
-    (t.List[dt.date], ["2025-01-01", "x"], "`x[1]`: 'x' is no date: write it like 2025-01-31"),
-    (t.Dict[str, Color], {"k": "x"}, "`x['k']`: 'x' is none of 'red', 'green'"),
-    (t.Dict[int, str], {"k": "x"}, "`x['k']`: the key 'k' is no number"),
-    (Line, {"start": {"x": 1}, "ends": [{}]}, "`x.ends[0]`: `x` of `Point` is missing"),
-    (t.Tuple[int, int], [1], "`x`: [1] is no list of 2"),
-    (t.Optional[dt.date], "x", "`x`: 'x' is no date: write it like 2025-01-31"),
-    (t.Union[int, Color], "x", "`x`: 'x' fits none of int, Color"),
-    (re.Pattern, "(", "`x`: '(' is no regular expression: missing ), unterminated subpattern at position 0"),
+    (dt.timedelta, "P", "/x: 'P' is no duration: write it like PT1H30M"),
+    (dt.timedelta, "", "/x: '' is no duration: write it like PT1H30M"),
+    (dt.time, "25:00", "/x: '25:00' is no time of day: hour must be in 0..23"),
+    (decimal.Decimal, "x", "/x: 'x' is no decimal number"),
+    (uuid.UUID, "x", "/x: 'x' is no UUID: badly formed hexadecimal UUID string"),
+    (Color, "blue", "/x: 'blue' is none of 'red', 'green'"),
+    (t.List[dt.date], ["2025-01-01", "x"], "/x/1: 'x' is no date: write it like 2025-01-31"),
+    (t.Dict[str, Color], {"k": "x"}, "/x/k: 'x' is none of 'red', 'green'"),
+    (t.Dict[int, str], {"k": "x"}, "/x/k: the key 'k' is no number"),
+    (Line, {"start": {"x": 1}, "ends": [{}]}, "/x/ends/0/x: required, but missing"),
+    (t.Tuple[int, int], [1], "/x: [1] is no list of 2"),
+    (t.Optional[dt.date], "x", "/x: 'x' is no date: write it like 2025-01-31"),
+    (t.Union[int, Color], "x", "/x: 'x' fits none of int, Color"),
+    (re.Pattern, "(", "/x: '(' is no regular expression: missing ), unterminated subpattern at position 0"),
 ]
 
 
@@ -235,16 +235,16 @@ def test_a_value_that_is_none_of_its_type_is_refused_by_place(annotation, value,
 
 
 CHECKED = [
-    (int, "3", "`x`: '3' is no integer"),
-    (int, True, "`x`: True is no integer"),
-    (int, 3.5, "`x`: 3.5 is no integer"),
-    (float, "1", "`x`: '1' is no number"),
-    (str, 3, "`x`: 3 is no string"),
-    (bool, 1, "`x`: 1 is no boolean"),
-    (t.List[int], [1, "a"], "`x[1]`: 'a' is no integer"),
-    (t.List[t.Any], {}, "`x`: {} is no list"),
-    (t.Literal["a"], "b", "`x`: 'b' is none of 'a'"),
-    (t.Optional[str], 3, "`x`: 3 is no string"),
+    (int, "3", "/x: '3' is no integer"),
+    (int, True, "/x: True is no integer"),
+    (int, 3.5, "/x: 3.5 is no integer"),
+    (float, "1", "/x: '1' is no number"),
+    (str, 3, "/x: 3 is no string"),
+    (bool, 1, "/x: 1 is no boolean"),
+    (t.List[int], [1, "a"], "/x/1: 'a' is no integer"),
+    (t.List[t.Any], {}, "/x: {} is no list"),
+    (t.Literal["a"], "b", "/x: 'b' is none of 'a'"),
+    (t.Optional[str], 3, "/x: 3 is no string"),
 ]
 
 
@@ -255,17 +255,78 @@ def test_without_a_schema_json_s_own_types_are_checked_too(annotation, value, me
     assert str(caught.value) == message
 
 
+@dataclasses.dataclass
+class Booking:
+    day: dt.date
+    nights: int = 1
+
+    def __post_init__(self):
+        if self.nights > 30:
+            raise ValueError("a month at most")
+        if self.nights < 0:
+            raise KeyError("a bug, and no word on the argument")
+
+
+def test_all_that_is_wrong_is_told_at_once_by_json_pointers():
+    def function(days: t.List[dt.date], by: t.Dict[str, Color], pair: t.Tuple[int, dt.date], booked: Booking):
+        pass
+
+    with pytest.raises(ArgumentError) as caught:
+        plan_arguments(function)(
+            {
+                "days": ["x", "2025-01-31", "y"],
+                "by": {"a/b~c": "blue"},
+                "pair": [1, "z"],
+                "booked": {"day": "d"},
+            }
+        )
+    places = [place for place, _ in caught.value.faults]
+    assert places == ["/days/0", "/days/2", "/by/a~1b~0c", "/pair/1", "/booked/day"]
+
+
+def test_of_a_list_of_nothing_but_faults_not_all_are_looked_for():
+    with pytest.raises(ArgumentError) as caught:
+        convert(t.List[dt.date], ["x"] * 5000)
+    assert len(caught.value.faults) == 100
+
+
+def test_a_class_refuses_an_argument_by_a_value_error_or_a_type_error_and_by_nothing_else():
+    day = "2025-01-31"
+    with pytest.raises(ArgumentError, match=r"^/x/0: a month at most$"):
+        convert(t.List[Booking], [{"day": day, "nights": 31}])
+    with pytest.raises(KeyError):
+        convert(Booking, {"day": day, "nights": -1})
+    with pytest.raises(ArgumentError, match="unhashable"):
+        convert(t.Set[t.List[int]], [[1]])
+
+
+def test_of_a_union_the_fault_is_told_of_the_member_that_was_meant():
+    @dataclasses.dataclass
+    class Cat:
+        kind: t.Literal["cat"]
+        born: dt.date
+
+    @dataclasses.dataclass
+    class Dog:
+        kind: t.Literal["dog"]
+        born: dt.date
+
+    with pytest.raises(ArgumentError) as caught:
+        convert(t.Union[Cat, Dog], {"kind": "dog", "born": "2025-02-30"})
+    assert str(caught.value) == "/x/born: '2025-02-30' is no date: day is out of range for month"
+
+
 def test_without_a_schema_the_names_are_checked_too():
     def function(a: int, b: int = 1, *, ctx: Context):
         pass
 
     plan = plan_arguments(function, {"ctx"}, checked=True)
     assert plan({"a": 1}) == {"a": 1}
-    with pytest.raises(ArgumentError, match="the argument `a` is missing"):
+    with pytest.raises(ArgumentError, match=r"^/a: required, but missing$"):
         plan({"b": 1})
-    with pytest.raises(ArgumentError, match="there is no argument `c`; there are: a, b"):
+    with pytest.raises(ArgumentError, match=re.escape("/c: unknown argument (known: `a`, `b`)")):
         plan({"a": 1, "c": 2})
-    with pytest.raises(ArgumentError, match="no argument `ctx`"):
+    with pytest.raises(ArgumentError, match=r"^/ctx: unknown argument"):
         plan({"a": 1, "ctx": 2})
 
 
@@ -309,8 +370,21 @@ class TestWithPydantic:
         class Item(self.pydantic.BaseModel):
             size: int
 
-        with pytest.raises(ArgumentError, match="`x`: size: Input should be a valid integer"):
+        with pytest.raises(ArgumentError, match=r"^/x/size: Input should be a valid integer"):
             convert(Item, {"size": "big"})
+
+    def test_a_model_s_refusals_are_told_by_their_places_in_the_value(self):
+        class Cat(self.pydantic.BaseModel):
+            lives: int
+            name: str
+
+        class Dog(self.pydantic.BaseModel):
+            barks: bool
+
+        with pytest.raises(ArgumentError) as caught:
+            convert(t.List[t.Union[Cat, Dog]], [{"lives": "many"}])
+        places = [place for place, _ in caught.value.faults]
+        assert places == ["/x/0/lives", "/x/0/name", "/x/0/barks"]
 
     def test_a_field_s_default_stands_in_for_the_argument(self):
         field = self.pydantic.Field
@@ -369,5 +443,5 @@ def test_a_fault_deep_in_a_recursive_list_is_found_once_for_each_level():
         value = [value]
     with pytest.raises(ArgumentError):
         convert(Dates, value)
-    with pytest.raises(ArgumentError, match=re.escape("[2]")):
+    with pytest.raises(ArgumentError, match=r"^/x/2: "):
         convert(t.List[dt.date], ["2020-01-01", "2020-01-02", "no date"])

@@ -60,7 +60,7 @@ def tools(skill, tmp_path):
             "  - {name: count, description: Count., command: [wc, -w]}\n"
             "  - {name: flags, description: Flags., command: [printf, '%s ', '--'], input: flags}\n"
             "  - {name: json, description: Json., command: [cat], output: json}\n"
-            "  - {name: fails, description: Fail., command: [sh, -c, 'echo sorry; exit 3']}\n"
+            "  - {name: fails, description: F., command: [sh, -c, 'echo sorry; echo and why >&2; exit 3']}\n"
             "  - {name: dies, description: Die., command: [sh, -c, 'kill -9 $$']}\n"
             "  - {name: lies, description: Lie., command: [echo, '{'], output: json}\n"
             "  - {name: missing, description: None., command: [no-such-program]}\n---\n"
@@ -96,7 +96,7 @@ def test_a_call_gives_its_result_and_says_that_it_began(tools):
 
 def test_arguments_are_checked_here_too(tools):
     kind, body, said = run(tools, "echo", {"words": "a"})
-    assert (kind, body["kind"], body["class"]) == ("error", "tool_error", "ArgumentError")
+    assert (kind, body["kind"], body["class"]) == ("error", "invalid_arguments", "ArgumentError")
     assert said == ["started"]
 
 
@@ -165,7 +165,19 @@ def test_calls_at_once_all_get_their_own_result(tools):
             "result",
             {"content": [{"type": "text", "text": '{"a":1}'}], "structured": {"a": 1}},
         ),
-        ("fails", {}, "result", {"content": [{"type": "text", "text": "sorry"}], "is_error": True}),
+        (
+            "fails",
+            {},
+            "result",
+            {
+                "content": [
+                    {"type": "text", "text": "sorry"},
+                    {"type": "text", "text": "`demo.fails` ended with exit code 3"},
+                ],
+                "is_error": True,
+                "stderr": "and why\n",
+            },
+        ),
         ("dies", {}, "error", {"kind": "signalled", "signal": 9, "stderr": ""}),
         (
             "missing",
@@ -180,7 +192,7 @@ def test_a_program_is_run_to_its_end(tools, name, arguments, kind, expected):
 
 
 @pytest.mark.parametrize(
-    ("name", "arguments", "kind"), [("lies", {}, "bad_result"), ("flags", {"a": "\0"}, "tool_error")]
+    ("name", "arguments", "kind"), [("lies", {}, "bad_result"), ("flags", {"a": "\0"}, "invalid_arguments")]
 )
 def test_a_program_that_lies_or_cannot_be_told_fails_by_its_kind(tools, name, arguments, kind):
     assert run(tools, name, arguments)[1]["kind"] == kind

@@ -199,6 +199,8 @@ def test_a_missing_module_is_named(run):
     assert "omni: `scripts/needs.py:2`: module `no_such_thing` is not installed" in err
 
 
+WRONG = "`demo.{}` was not called: 1 problem with its arguments\n  - {}"
+
 USAGE = [
     ([], "give a skill and a command\nusage:"),
     (["demo"], "give a skill and a command\nusage:"),
@@ -210,10 +212,22 @@ USAGE = [
     (["demo", "hi", "--args", "{"], "the arguments are no JSON"),
     (["demo", "hi", "--args", "[]"], "the arguments are no JSON object"),
     (["demo", "hi", "--args", '{"name": NaN}'], "the arguments are no JSON"),
-    (["demo", "hi"], "the argument `name` is missing"),
-    (["demo", "hi", "--args", '{"name": 1}'], "`name`: 1 is no string"),
-    (["demo", "hi", "--args", '{"name": "a", "x": 1}'], "there is no argument `x`; there are: name, times"),
-    (["demo", "later", "--args", '{"ctx": 1}'], "there is no argument `ctx`; there are: none"),
+    (
+        ["demo", "hi"],
+        WRONG.format("hi", "/name: required, but missing"),
+    ),
+    (
+        ["demo", "hi", "--args", '{"name": 1}'],
+        WRONG.format("hi", "/name: 1 is no string"),
+    ),
+    (
+        ["demo", "hi", "--args", '{"name": "a", "x": 1}'],
+        WRONG.format("hi", "/x: unknown argument (known: `name`, `times`)"),
+    ),
+    (
+        ["demo", "later", "--args", '{"ctx": 1}'],
+        WRONG.format("later", "/ctx: unknown argument (none is known)"),
+    ),
 ]
 
 

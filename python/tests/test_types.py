@@ -54,7 +54,7 @@ def test_a_default_dict_makes_what_is_missing():
 def test_an_iterator_can_be_gone_through_with_next():
     made = convert(t.Iterator[dt.date], ["2025-01-31"])
     assert (next(made), next(made, None)) == (DAY, None)
-    with pytest.raises(ArgumentError, match=r"`x\[1\]`"):
+    with pytest.raises(ArgumentError, match=r"^/x/1: "):
         convert(t.Generator[dt.date, None, None], ["2025-01-31", "x"])
 
 
@@ -88,7 +88,7 @@ def test_keys_and_complex_numbers_are_finite_too():
     ],
 )
 def test_what_is_no_value_of_the_type_is_an_argument_error(annotation, wrong):
-    with pytest.raises(ArgumentError, match="`x"):
+    with pytest.raises(ArgumentError, match=r"^/x"):
         convert(annotation, wrong)
 
 

@@ -326,8 +326,11 @@ def test_arguments_that_do_not_fit_the_function_are_the_tool_s_error(worker, ski
 def test_an_argument_that_is_no_value_of_its_type_is_told_to_the_caller(worker, skill):
     demo = skill(files={"a.py": "import datetime\ndef f(day: datetime.date): ..."})
     error = worker().error(demo.target("f"), {"day": "2025-02-30"})
-    assert (error["class"], error["intended"]) == ("ArgumentError", True)
-    assert error["message"] == "`day`: '2025-02-30' is no date: day is out of range for month"
+    assert (error["kind"], error["intended"]) == ("invalid_arguments", True)
+    assert error["message"] == (
+        "`demo.f` was not called: 1 problem with its arguments\n"
+        "- /day: '2025-02-30' is no date: day is out of range for month"
+    )
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,6 @@
 //! How a call ended, as data, and the one place where that becomes text for a model.
 
+use std::borrow::Cow;
 use std::fmt::Write as _;
 use std::time::Duration;
 
@@ -86,10 +87,21 @@ pub enum Ending {
     },
     /// The tool returned something that cannot be a result, or that breaks its output schema.
     BadResult { message: String },
-    /// The skill's file could not be imported, or lacks the function.
-    LoadError { message: String, traceback: Option<String> },
-    /// The tool ended its interpreter (`sys.exit`, `os._exit`).
-    Exited { code: i32 },
+    /// The arguments are none that the tool takes: they break its schema, or are no values of its types. `message` is
+    /// all that the model reads, with a line for each fault.
+    InvalidArguments { message: String },
+    /// The skill's file could not be imported, or lacks the function. The members are those of `ToolError`; `intended`
+    /// is also what we say ourselves of the skill's source, such as a module that it lacks.
+    LoadError {
+        kind: String,
+        message: String,
+        location: Option<String>,
+        intended: bool,
+        traceback: Option<String>,
+    },
+    /// The tool ended its interpreter (`sys.exit`, `os._exit`), or a program ended with another code than 0 and nothing
+    /// on its output. `message` is what `sys.exit` was given to say, if it was.
+    Exited { code: i32, message: Option<String> },
     /// A signal ended the process: a segmentation fault, an abort, the kernel's out-of-memory killer.
     Signalled { signal: i32 },
     /// The total time limit struck.
@@ -122,15 +134,34 @@ pub enum Phase {
     Started,
 }
 
-/// How much of an exception's text a client may read.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+/// How much a client may read of an exception that the author did not mean for it, and of what a failed process wrote
+/// to its standard error. What was meant for the client (`ToolError`) is shown whatever this says.
+///
+/// No default here: what is right depends on who the clients are, which only the binary knows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ErrorDetail {
-    /// The exception's class and place; its message only when the author meant it for the client. An
-    /// exception text can hold a password, a path or a row of somebody's data.
-    #[default]
+    /// The exception's class and place. Its text can hold a password, a path or a row of somebody's data.
     Masked,
-    /// Message and traceback too.
+    /// Its message too, cut at [`MESSAGE_BYTES_MAX`](Self::MESSAGE_BYTES_MAX).
+    Message,
+    /// And the traceback, and all that was kept of standard error.
     Full,
+}
+
+impl ErrorDetail {
+    /// What of an exception's message, and of the end of standard error, is shown with [`Message`](Self::Message).
+    pub const MESSAGE_BYTES_MAX: usize = 2 << 10;
+
+    pub const ALL: [ErrorDetail; 3] = [ErrorDetail::Masked, ErrorDetail::Message, ErrorDetail::Full];
+
+    /// The value of the setting `errors`.
+    pub fn name(self) -> &'static str {
+        match self {
+            ErrorDetail::Masked => "masked",
+            ErrorDetail::Message => "message",
+            ErrorDetail::Full => "full",
+        }
+    }
 }
 
 impl Ending {
@@ -140,6 +171,7 @@ impl Ending {
             Ending::Finished(_) => "finished",
             Ending::ToolError { .. } => "tool_error",
             Ending::BadResult { .. } => "bad_result",
+            Ending::InvalidArguments { .. } => "invalid_arguments",
             Ending::LoadError { .. } => "load_error",
             Ending::Exited { .. } => "exited",
             Ending::Signalled { .. } => "signalled",
@@ -167,6 +199,7 @@ impl Ending {
             Ending::Finished(_)
             | Ending::ToolError { .. }
             | Ending::BadResult { .. }
+            | Ending::InvalidArguments { .. }
             | Ending::LoadError { .. }
             | Ending::Exited { .. }
             | Ending::Signalled { .. }
@@ -178,24 +211,44 @@ impl Ending {
         }
     }
 
+    /// What happened to `tool`, with every word there is of it: for the log.
+    pub fn in_full(&self, tool: &str) -> String {
+        self.sentence(tool, ErrorDetail::Full)
+    }
+
     /// One sentence for the model: what happened to `tool`, and what to do about it.
     fn sentence(&self, tool: &str, detail: ErrorDetail) -> String {
         match self {
             Ending::Finished(_) => format!("`{tool}` finished"),
             Ending::ToolError { message, intended: true, .. } => message.clone(),
-            Ending::ToolError { kind, message, location, .. } => {
-                let at = location.as_deref().map(|at| format!(" at {at}")).unwrap_or_default();
+            Ending::ToolError { kind, message, location, traceback, .. } => {
+                let what = format!("`{tool}` raised `{kind}`{}", at(location.as_deref()));
                 match detail {
-                    ErrorDetail::Full => format!("`{tool}` raised `{kind}`{at}: {message}"),
-                    ErrorDetail::Masked => format!(
-                        "`{tool}` raised `{kind}`{at}; its message is in the server's log (start omni with \
-                         `--errors full` to see it here)"
-                    ),
+                    ErrorDetail::Masked => format!("{what}; its message {WITHHELD}"),
+                    _ if message.trim().is_empty() => format!("{what} without a message"),
+                    _ => format!("{what}: {}", shown_message(message, detail, traceback.is_some())),
                 }
             }
             Ending::BadResult { message } => format!("`{tool}` returned an unusable result: {message}"),
-            Ending::LoadError { message, .. } => format!("`{tool}` could not be loaded: {message}"),
-            Ending::Exited { code } => format!("`{tool}` ended its process with exit code {code}"),
+            Ending::InvalidArguments { message } => message.clone(),
+            Ending::LoadError { kind, message, location, intended, traceback } => {
+                let what = format!("`{tool}` could not be loaded: ");
+                match detail {
+                    ErrorDetail::Masked if !intended => {
+                        format!("{what}`{kind}`{}; its message {WITHHELD}", at(location.as_deref()))
+                    }
+                    _ => format!("{what}{}", shown_message(message, detail, traceback.is_some())),
+                }
+            }
+            Ending::Exited { code, message } => {
+                let what = format!("`{tool}` ended its process with exit code {code}");
+                match message {
+                    Some(message) if detail != ErrorDetail::Masked => {
+                        format!("{what}: {}", shown_message(message, detail, false))
+                    }
+                    _ => what,
+                }
+            }
             Ending::Signalled { signal } => {
                 format!("`{tool}` was ended by signal {signal}{}", signal_name(*signal))
             }
@@ -261,25 +314,44 @@ impl Outcome {
             text.push_str("; it still waited for a worker, and no line of it has run");
         }
         let retryable = starved || self.ending.retryable();
+        let stderr = self.stderr.filter(|stderr| !stderr.trim().is_empty());
+        let (written, withheld) = match stderr_shown(&self.ending, stderr.as_deref(), detail) {
+            Shown::Nothing => (None, false),
+            Shown::Tail(tail) => (Some(format!("last output on stderr:\n{tail}")), false),
+            Shown::Withheld => (None, true),
+        };
+        let invalid = matches!(self.ending, Ending::InvalidArguments { .. });
         let traceback = match self.ending {
-            Ending::Finished(result) => return result,
+            // Of a program that has said on its output what went wrong.
+            Ending::Finished(result) => {
+                return match written {
+                    Some(written) => result.with_text(&written),
+                    None if withheld => result.with_text(&format!("what it wrote to stderr {WITHHELD}")),
+                    None => result,
+                };
+            }
             Ending::ToolError { traceback, intended: false, .. } | Ending::LoadError { traceback, .. } => {
                 traceback.filter(|_| detail == ErrorDetail::Full)
             }
             _ => None,
         };
+        if withheld {
+            let _ = write!(text, "; what it said {WITHHELD}");
+        }
         if let Some(stack) = &self.stack {
             let _ = write!(text, "\n\nPython was here:\n{}", stack.trim_end());
         }
         if let Some(traceback) = &traceback {
             let _ = write!(text, "\n\n{}", traceback.trim_end());
         }
-        if let Some(stderr) = self.stderr.filter(|_| detail == ErrorDetail::Full) {
-            let _ = write!(text, "\n\nlast output on stderr:\n{}", stderr.trim_end());
+        if let Some(written) = written {
+            let _ = write!(text, "\n\n{written}");
         }
         let mut failure = json!({
             "kind": kind,
             "phase": match self.phase {
+                // Whatever of the types' own code has run to find out: the tool itself has not.
+                _ if invalid => "validation",
                 Phase::Queued => "queued",
                 Phase::Starting => "starting",
                 Phase::Started => "started",
@@ -297,6 +369,83 @@ impl Outcome {
             meta: Some(json!({ "omni/failure": failure }).to_string().into()),
             is_error: true,
         }
+    }
+}
+
+/// Where to read what a client is not shown.
+const WITHHELD: &str = "is in the server's log (start omni with `--errors message` to see it here)";
+
+fn at(location: Option<&str>) -> String {
+    location.map(|at| format!(" at {at}")).unwrap_or_default()
+}
+
+/// An exception's message as a client reads it. With its traceback nothing is lost by cutting it.
+fn shown_message(message: &str, detail: ErrorDetail, traced: bool) -> Cow<'_, str> {
+    match detail {
+        ErrorDetail::Full if !traced => message.into(),
+        _ => cut(message, ErrorDetail::MESSAGE_BYTES_MAX),
+    }
+}
+
+/// The start of a text, and how long all of it is; in all `bytes_max` bytes at most.
+fn cut(text: &str, bytes_max: usize) -> Cow<'_, str> {
+    if text.len() <= bytes_max {
+        return text.into();
+    }
+    let note = format!("… (cut: it has {} characters)", text.chars().count());
+    let end = text.floor_char_boundary(bytes_max.saturating_sub(note.len()));
+    format!("{}{note}", &text[..end]).into()
+}
+
+/// What a client reads of a failed process's standard error.
+enum Shown<'a> {
+    Nothing,
+    Tail(Cow<'a, str>),
+    /// There is something that it may not read.
+    Withheld,
+}
+
+fn stderr_shown<'a>(ending: &Ending, stderr: Option<&'a str>, detail: ErrorDetail) -> Shown<'a> {
+    // What `sys.exit` said stands in the sentence, and Python writes it to standard error as well.
+    let said = match ending {
+        Ending::Exited { message, .. } => message.as_deref(),
+        _ => None,
+    };
+    let stderr = stderr.filter(|stderr| said.is_none_or(|said| said.trim() != stderr.trim()));
+    // Whether it is the process's own word on its end. An exception has a message of its own, and what was stopped at
+    // its time limit has written what it writes when all is well.
+    let last_word = match ending {
+        Ending::Exited { .. }
+        | Ending::Signalled { .. }
+        | Ending::OutOfMemory { .. }
+        | Ending::Lost { .. }
+        | Ending::WorkerStart { .. } => true,
+        Ending::Finished(result) => result.is_error,
+        _ => false,
+    };
+    match (detail, stderr) {
+        (ErrorDetail::Masked, stderr) if last_word && (stderr.is_some() || said.is_some()) => Shown::Withheld,
+        (ErrorDetail::Message, Some(stderr)) if last_word && said.is_none() => {
+            Shown::Tail(tail(stderr.trim_end(), ErrorDetail::MESSAGE_BYTES_MAX))
+        }
+        (ErrorDetail::Full, Some(stderr)) if last_word || !matches!(ending, Ending::Finished(_)) => {
+            Shown::Tail(stderr.trim_end().into())
+        }
+        _ => Shown::Nothing,
+    }
+}
+
+/// The end of a text, from the start of a line where there is one; in all `bytes_max` bytes at most.
+fn tail(text: &str, bytes_max: usize) -> Cow<'_, str> {
+    const MARK: &str = "…";
+    if text.len() <= bytes_max {
+        return text.into();
+    }
+    let start = text.ceil_char_boundary(text.len() - bytes_max.saturating_sub(MARK.len() + 1));
+    let rest = &text[start..];
+    match rest.split_once('\n') {
+        Some((_, lines)) if !lines.is_empty() => format!("{MARK}\n{lines}").into(),
+        _ => format!("{MARK}{rest}").into(),
     }
 }
 
@@ -348,12 +497,121 @@ mod tests {
     }
 
     #[test]
-    fn an_unintended_exception_is_masked_unless_configured() {
+    fn a_client_reads_as_much_of_an_exception_as_the_setting_says() {
         let masked = raised().into_result("a.b", ErrorDetail::Masked);
         assert!(!text(&masked).contains("secret"), "{}", text(&masked));
         assert!(text(&masked).contains("`KeyError` at scripts/a.py:3"));
+        let message = text(&raised().into_result("a.b", ErrorDetail::Message));
+        assert_eq!(message, "`a.b` raised `KeyError` at scripts/a.py:3: 'secret'");
         let full = raised().into_result("a.b", ErrorDetail::Full);
         assert!(text(&full).contains("'secret'") && text(&full).contains("Traceback"));
+    }
+
+    fn says(ending: Ending, stderr: Option<&str>, detail: ErrorDetail) -> String {
+        text(&Outcome { ending, stderr: stderr.map(Into::into), ..raised() }.into_result("a.b", detail))
+    }
+
+    #[test]
+    fn a_long_message_is_cut_between_characters_and_says_how_long_it_was() {
+        for letter in ["x", "é", "日", "🙂"] {
+            let message = letter.repeat(3000);
+            let ending = Ending::ToolError {
+                kind: "E".into(),
+                bases: Box::default(),
+                message,
+                location: None,
+                intended: false,
+                traceback: None,
+            };
+            let shown = says(ending.clone(), None, ErrorDetail::Message);
+            let message = shown.strip_prefix("`a.b` raised `E`: ").unwrap();
+            assert!(
+                message.len() <= ErrorDetail::MESSAGE_BYTES_MAX && message.len() > 2040,
+                "{}",
+                message.len()
+            );
+            assert!(message.ends_with("… (cut: it has 3000 characters)"), "{message}");
+            // Whoever says it again does not cut it again.
+            assert_eq!(cut(message, ErrorDetail::MESSAGE_BYTES_MAX), message);
+            assert!(
+                says(ending, None, ErrorDetail::Full).ends_with(letter),
+                "with no traceback it is all there is"
+            );
+        }
+    }
+
+    #[test]
+    fn an_exception_without_words_ends_in_no_colon() {
+        for message in ["", " \n"] {
+            let Outcome { mut ending, .. } = raised();
+            if let Ending::ToolError { message: own, .. } = &mut ending {
+                *own = message.into();
+            }
+            let shown = says(ending, None, ErrorDetail::Message);
+            assert_eq!(shown, "`a.b` raised `KeyError` at scripts/a.py:3 without a message");
+        }
+    }
+
+    #[test]
+    fn what_a_failed_process_wrote_last_reaches_whoever_may_read_messages() {
+        let program = |is_error| {
+            Ending::Finished(ToolResult {
+                content: r#"[{"type":"text","text":"out"}]"#.into(),
+                structured: None,
+                meta: None,
+                is_error,
+            })
+        };
+        let exited = |message: Option<&str>| Ending::Exited { code: 3, message: message.map(Into::into) };
+        let signalled = Ending::Signalled { signal: 6 };
+        let long = format!("{}\nlast line\n", "noise and more noise\n".repeat(500));
+        for (ending, stderr) in
+            [(exited(None), "password"), (signalled.clone(), "password"), (exited(Some("password")), "")]
+        {
+            let masked = says(ending.clone(), Some(stderr), ErrorDetail::Masked);
+            assert!(!masked.contains("password") && masked.contains("`--errors message`"), "{masked}");
+            let message = says(ending, Some(stderr), ErrorDetail::Message);
+            assert_eq!(message.matches("password").count(), 1, "{message}");
+        }
+        let shown = says(signalled, Some(&long), ErrorDetail::Message);
+        assert!(shown.ends_with("noise and more noise\n\nlast line") && shown.len() < 2200, "{shown}");
+        assert!(shown.contains("stderr:\n…\nnoise"), "a line is shown whole: {shown}");
+        // Python writes the words to standard error too: they are read once.
+        let once = says(exited(Some("no such note")), Some("no such note\n"), ErrorDetail::Full);
+        assert_eq!(once, "`a.b` ended its process with exit code 3: no such note");
+        let quiet = says(exited(None), Some("  \n"), ErrorDetail::Masked);
+        assert_eq!(quiet, "`a.b` ended its process with exit code 3");
+        for (is_error, detail, blocks) in [
+            (true, ErrorDetail::Message, 2),
+            (true, ErrorDetail::Masked, 2),
+            (true, ErrorDetail::Full, 2),
+            (false, ErrorDetail::Full, 1),
+        ] {
+            let outcome = Outcome { ending: program(is_error), ..raised() };
+            let content = outcome.into_result("a.b", detail).content;
+            let content: serde_json::Value = serde_json::from_slice(&content).unwrap();
+            assert_eq!(content.as_array().unwrap().len(), blocks, "{content}");
+            let noisy = content.to_string().contains("noise");
+            assert_eq!(noisy, is_error && detail != ErrorDetail::Masked, "{content}");
+        }
+    }
+
+    #[test]
+    fn a_load_error_is_masked_unless_it_is_our_own_word_on_the_source() {
+        let load = |intended| Ending::LoadError {
+            kind: "RuntimeError".into(),
+            message: "`scripts/a.py:3`: RuntimeError: secret".into(),
+            location: Some("scripts/a.py:3".into()),
+            intended,
+            traceback: None,
+        };
+        let masked = says(load(false), None, ErrorDetail::Masked);
+        assert!(
+            !masked.contains("secret") && masked.contains("`RuntimeError` at scripts/a.py:3"),
+            "{masked}"
+        );
+        assert!(says(load(false), None, ErrorDetail::Message).contains("secret"));
+        assert!(says(load(true), None, ErrorDetail::Masked).contains("secret"));
     }
 
     #[test]
@@ -407,9 +665,16 @@ mod tests {
     fn the_sentences_are_those_that_python_says() {
         let limit = Duration::from_millis(1500);
         let message = || "m".to_owned();
-        let raised = |intended| Ending::ToolError {
+        let raised = |intended, message: &str| Ending::ToolError {
             kind: "KeyError".into(),
             bases: Box::default(),
+            message: message.into(),
+            location: Some("a.py:3".into()),
+            intended,
+            traceback: None,
+        };
+        let load_error = |intended| Ending::LoadError {
+            kind: "KeyError".into(),
             message: message(),
             location: Some("a.py:3".into()),
             intended,
@@ -419,12 +684,17 @@ mod tests {
         let outcomes = &shared["outcomes"];
         let mut said = Vec::new();
         for (form, ending) in [
-            ("tool_error", raised(false)),
-            ("tool_error full", raised(false)),
-            ("tool_error intended", raised(true)),
+            ("tool_error", raised(false, "m")),
+            ("tool_error message", raised(false, "m")),
+            ("tool_error message empty", raised(false, "")),
+            ("tool_error intended", raised(true, "m")),
             ("bad_result", Ending::BadResult { message: message() }),
-            ("load_error", Ending::LoadError { message: message(), traceback: None }),
-            ("exited", Ending::Exited { code: 3 }),
+            ("invalid_arguments", Ending::InvalidArguments { message: message() }),
+            ("load_error", load_error(false)),
+            ("load_error message", load_error(false)),
+            ("load_error intended", load_error(true)),
+            ("exited", Ending::Exited { code: 3, message: None }),
+            ("exited message", Ending::Exited { code: 3, message: Some("m".into()) }),
             ("signalled", Ending::Signalled { signal: 11 }),
             ("timeout_total", Ending::TimedOut { limit }),
             ("timeout_idle", Ending::Idle { limit }),
@@ -440,7 +710,7 @@ mod tests {
         ] {
             let kind = ending.kind();
             assert_eq!(form.split(' ').next(), Some(kind));
-            let detail = if form.ends_with("full") { ErrorDetail::Full } else { ErrorDetail::Masked };
+            let detail = if form.contains("message") { ErrorDetail::Message } else { ErrorDetail::Masked };
             let mut sentence = outcomes["sentences"][form].as_str().expect(form).to_owned();
             for (place, value) in [
                 ("{tool}", "a.b"),
@@ -468,6 +738,11 @@ mod tests {
             let name = outcomes["signals"][signal.to_string()].as_str().unwrap_or_default();
             assert_eq!(signal_name(signal), name, "{signal}");
         }
+        assert_eq!(outcomes["withheld"], WITHHELD);
+        assert_eq!(outcomes["message_bytes_max"], ErrorDetail::MESSAGE_BYTES_MAX);
+        let cut = outcomes["cut"].as_str().unwrap().replace("{count}", "3000");
+        assert!(super::cut(&"x".repeat(3000), 100).ends_with(&cut));
+        assert_eq!(shared["error_details"], json!(ErrorDetail::ALL.map(ErrorDetail::name)));
         let waited = Outcome::unstarted(Ending::TimedOut { limit }, limit);
         let waited = text(&waited.into_result("a.b", ErrorDetail::Masked));
         assert!(waited.ends_with(outcomes["starved"].as_str().unwrap()), "{waited}");

@@ -17,7 +17,7 @@ pub(crate) fn ending(end: End, config: &ExecConfig) -> Ending {
         End::TooLarge => Ending::OutputLimit { limit_bytes: config.result_bytes_max },
         // Only where nothing may be run again: the pool is closing.
         End::Skipped => Ending::Shutdown,
-        End::Died(Exit::Code(code)) => Ending::Exited { code },
+        End::Died(Exit::Code(code)) => Ending::Exited { code, message: None },
         End::Died(Exit::Signal(signal)) => Ending::Signalled { signal },
         End::Died(Exit::Unknown) => {
             Ending::Lost { message: "its process ended, and the fork parent that knew how is gone".into() }
@@ -53,8 +53,18 @@ pub(crate) fn error_ending(
         // Nobody is told of a cancellation that we asked for, so this one the tool raised by itself.
         ErrorKind::Cancelled => raised(error, "CallCancelled"),
         ErrorKind::BadResult => Ending::BadResult { message: error.message },
-        ErrorKind::LoadError => Ending::LoadError { message: error.message, traceback: error.traceback },
-        ErrorKind::Exited => Ending::Exited { code: error.code.unwrap_or(0) },
+        ErrorKind::InvalidArguments => Ending::InvalidArguments { message: error.message },
+        ErrorKind::LoadError => Ending::LoadError {
+            kind: error.class.unwrap_or_else(|| "ImportError".to_owned()),
+            message: error.message,
+            location: error.location,
+            intended: error.intended,
+            traceback: error.traceback,
+        },
+        ErrorKind::Exited => Ending::Exited {
+            code: error.code.unwrap_or(0),
+            message: Some(error.message).filter(|message| !message.trim().is_empty()),
+        },
         ErrorKind::OutputLimit => Ending::OutputLimit { limit_bytes: result_bytes_max },
     }
 }
@@ -88,6 +98,11 @@ pub(crate) fn expired(expiry: Expiry) -> Ending {
     }
 }
 
+/// The ending of a call that was not made, since these arguments cannot be: `why` goes on the sentence that says so.
+pub(crate) fn not_called(call: &Call, why: &str) -> Ending {
+    Ending::InvalidArguments { message: format!("`{}` was not called: {why}", call.spec.tool) }
+}
+
 /// The outcome of a call for which no worker could be started.
 pub(crate) fn start_failed(call: &Call, failure: &StartFailure) -> Outcome {
     let mut outcome = unstarted(call, start_ending(failure));
@@ -110,14 +125,12 @@ pub(crate) fn refuse_oversized(call: &Call, frame_bytes_max: usize) -> Option<Ou
     let room = frame_bytes_max.saturating_sub(call.spec.target().len() + call.session.len() + REST);
     let length = call.arguments.len();
     (length > room).then(|| {
-        let ending = Ending::ToolError {
-            kind: "ArgumentsTooLarge".into(),
-            bases: Box::default(),
-            message: format!("the arguments are {length} bytes long; a worker takes {room} at most"),
-            location: None,
-            intended: true,
-            traceback: None,
-        };
-        unstarted(call, ending)
+        unstarted(
+            call,
+            not_called(
+                call,
+                &format!("its arguments are {length} bytes long; a worker takes {room} at most"),
+            ),
+        )
     })
 }

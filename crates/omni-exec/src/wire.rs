@@ -148,6 +148,9 @@ pub(crate) struct ResultFrame<'a> {
     pub(crate) meta: Option<&'a RawValue>,
     #[serde(default)]
     pub(crate) is_error: bool,
+    /// What a program wrote to standard error, whose output says that it failed. Only a runner says it.
+    #[serde(borrow, default)]
+    pub(crate) stderr: Option<Cow<'a, str>>,
     /// What the call has done to its process, which must serve no other: an array of sentences.
     #[serde(borrow, default)]
     pub(crate) tainted: Option<&'a RawValue>,
@@ -187,6 +190,7 @@ pub(crate) struct ErrorFrame {
 pub(crate) enum ErrorKind {
     ToolError,
     BadResult,
+    InvalidArguments,
     LoadError,
     Cancelled,
     Exited,

@@ -95,7 +95,7 @@ async fn a_crash_costs_none_of_those_behind_it() {
     for (n, run) in runs.into_iter().enumerate() {
         let outcome = outcome(run).await;
         match n % 10 {
-            5 => assert_eq!(outcome.ending, Ending::Exited { code: 9 }, "{n}"),
+            5 => assert_eq!(outcome.ending, Ending::Exited { code: 9, message: None }, "{n}"),
             _ => assert_eq!(text(&outcome), n.to_string()),
         }
     }
@@ -159,7 +159,7 @@ async fn in_any_mixture_each_call_runs_once_and_gets_its_own_answer() {
             Ending::Finished(result) => {
                 assert!(String::from_utf8_lossy(&result.content).contains(&format!("\"{line}\"")))
             }
-            Ending::Exited { code } => assert_eq!(code, 9),
+            Ending::Exited { code, .. } => assert_eq!(code, 9),
             other => panic!("{line}: {other:?}"),
         }
         assert_eq!(notes.counts()[&line], 1, "{line}");

@@ -108,7 +108,7 @@ everywhere! {
     leaving_python_is_told_with_its_code: async |lab: Lab| {
         for (function, code) in [("sys_exit", 3), ("os_exit", 4), ("os_exit", 0)] {
             let outcome = lab.call(function).args(&json!({"code": code})).run().await;
-            assert_eq!(outcome.ending, Ending::Exited { code }, "{function}");
+            assert_eq!(outcome.ending, Ending::Exited { code, message: None }, "{function}");
             assert_eq!((outcome.phase, outcome.attempt), (Phase::Started, 1));
         }
         lab.finish().await;

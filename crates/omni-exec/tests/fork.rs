@@ -193,7 +193,7 @@ async fn after_a_reload_all_that_is_forked_runs_the_skill_as_it_is_now() {
             assert_eq!(version().await, json!(2), "{process:?}");
         }
         // Its parent waits for it, to tell how it ends, and goes then.
-        assert_eq!(under_way.end().await.0.ending, Ending::Exited { code: 5 });
+        assert_eq!(under_way.end().await.0.ending, Ending::Exited { code: 5, message: None });
         wait_gone(old).await;
         drop(fork);
         lab.finish().await;

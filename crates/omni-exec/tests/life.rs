@@ -286,7 +286,7 @@ async fn an_async_tool_that_crashes_alone_three_times_gets_a_pause_and_its_neigh
     let lab = Lab::pool();
     for _ in 0..3 {
         let outcome = lab.call("async_exits").args(&json!({"code": 5})).run().await;
-        assert_eq!(outcome.ending, Ending::Exited { code: 5 });
+        assert_eq!(outcome.ending, Ending::Exited { code: 5, message: None });
     }
     let refused = lab.call("async_exits").args(&json!({"code": 5})).run().await;
     assert!(matches!(refused.ending, Ending::Quarantined { .. }), "{refused:?}");
@@ -358,7 +358,7 @@ async fn an_import_that_fails_or_kills_ahead_of_its_calls_stops_nobody_else() {
         let outcome = lab.call("pid").with(&tool).run().await;
         match outcome.ending {
             Ending::LoadError { .. } => assert!(!dies),
-            Ending::Exited { code: 3 } => assert!(dies),
+            Ending::Exited { code: 3, .. } => assert!(dies),
             other => panic!("{then}: {other:?}"),
         }
         drop(pool);

@@ -82,7 +82,7 @@ async fn how_a_process_ended_is_told_exactly() {
     for process in ProcessKind::ALL {
         let Some(lab) = Lab::isolated(process) else { return };
         let ended = lab.call("os_exit").args(&json!({"code": 7})).run().await;
-        assert_eq!(ended.ending, Ending::Exited { code: 7 }, "{process:?}");
+        assert_eq!(ended.ending, Ending::Exited { code: 7, message: None }, "{process:?}");
         let ended = lab.call("segfault").run().await;
         assert_eq!(ended.ending, Ending::Signalled { signal: 11 }, "{process:?}");
         let ended = lab.call("abort").run().await;

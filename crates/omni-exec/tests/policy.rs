@@ -146,7 +146,7 @@ async fn each_session_has_state_of_its_own_and_learns_when_it_is_lost() {
     let numbers = [count("a").value().await, count("b").value().await, count("a").value().await];
     assert_eq!(numbers.map(|seen| seen["n"].as_u64()), [Some(1), Some(1), Some(2)]);
     let crash = lab.call("os_exit").args(&json!({"code": 3})).policy(own.clone()).session("a");
-    assert!(matches!(crash.run().await.ending, Ending::Exited { code: 3 }));
+    assert!(matches!(crash.run().await.ending, Ending::Exited { code: 3, .. }));
     let after = count("a").run().await;
     assert_eq!(meta(&after.ending)["omni/state"], "lost");
     assert_eq!(meta(&count("a").run().await.ending), Value::Null, "said once");

@@ -297,7 +297,7 @@ async fn a_blocked_event_loop_is_killed_at_its_deadline_and_bystanders_may_try_a
 async fn an_async_tool_that_ends_python_is_told_so_when_it_was_alone() {
     let lab = Lab::pool();
     let outcome = lab.call("async_exits").args(&json!({"code": 5})).run().await;
-    assert_eq!(outcome.ending, Ending::Exited { code: 5 });
+    assert_eq!(outcome.ending, Ending::Exited { code: 5, message: None });
     let mut bystander = with_context(lab.call("async_sleeps").args(&json!({"seconds": 60}))).start();
     bystander.pid().await;
     let outcome = lab.call("async_exits").args(&json!({"code": 5})).run().await;

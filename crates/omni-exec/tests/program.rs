@@ -97,11 +97,19 @@ async fn json_is_structured_content_and_anything_else_is_refused() {
 async fn an_exit_code_is_a_failure_and_what_was_printed_with_it_is_for_the_client() {
     let lab = Lab::spawn();
     let outcome = bash(&lab, "echo why >&2; exit 3").run().await;
-    assert!(matches!(outcome.ending, Ending::Exited { code: 3 }), "{outcome:?}");
+    assert!(matches!(outcome.ending, Ending::Exited { code: 3, .. }), "{outcome:?}");
     assert_eq!(outcome.stderr.as_deref(), Some("why\n"));
     let outcome = bash(&lab, "echo 'no such note'; exit 1").run().await;
     assert!(result(&outcome.ending).is_error);
     assert_eq!(text(&outcome), "no such note");
+    let content = String::from_utf8_lossy(&result(&outcome.ending).content).into_owned();
+    assert!(content.contains("`lab.program` ended with exit code 1"), "{content}");
+    // What it says on standard error is not lost for what it says on the other.
+    let outcome = bash(&lab, "echo out; echo why >&2; exit 4").run().await;
+    assert!(result(&outcome.ending).is_error);
+    assert_eq!(outcome.stderr.as_deref(), Some("why\n"));
+    let outcome = bash(&lab, "echo out; echo 'all is well' >&2").run().await;
+    assert_eq!(outcome.stderr, None);
     let outcome = bash(&lab, "kill -SEGV $$").run().await;
     assert!(matches!(outcome.ending, Ending::Signalled { signal: 11 }), "{outcome:?}");
     lab.finish().await;

@@ -7,7 +7,6 @@ use bytes::Bytes;
 use omni_call::{Call, CallId, Deadline, Ending, EventSink, NoEvents, Outcome, ToolResult, Wants};
 use omni_catalog::Tool;
 use omni_protocol::{CallTool, ErrorCode, Frame, Id, RequestMeta, Revision, RpcError, error_frame};
-use serde_json::json;
 
 use crate::admission::Turn;
 use crate::running::{EventQueue, Notifier};
@@ -35,7 +34,7 @@ pub struct ToolRequest {
 #[derive(Clone, Debug)]
 pub struct ToolReply {
     pub result: ToolResult,
-    /// `finished`, `invalid_arguments`, or the name of the [`Ending`].
+    /// The name of the [`Ending`].
     pub kind: &'static str,
 }
 
@@ -55,13 +54,6 @@ impl UnknownTool {
             None => "; the tool list names all there are".to_owned(),
         }
     }
-}
-
-/// How a call went.
-pub(crate) enum Ran {
-    /// Its arguments break the schema: nothing has run, and this is the answer.
-    Refused(ToolResult),
-    Ended(Outcome),
 }
 
 /// When a call has to end, and what is heard of it meanwhile.
@@ -89,13 +81,9 @@ impl Server {
             wants: request.wants,
             session: request.session,
         };
-        Ok(match self.run(&tool, request.arguments, terms, events).await {
-            Ran::Refused(result) => ToolReply { result, kind: "invalid_arguments" },
-            Ran::Ended(outcome) => {
-                let kind = outcome.ending.kind();
-                ToolReply { result: outcome.into_result(&request.name, self.config.errors), kind }
-            }
-        })
+        let outcome = self.run(&tool, request.arguments, terms, events).await;
+        let kind = outcome.ending.kind();
+        Ok(ToolReply { result: outcome.into_result(&request.name, self.config.errors), kind })
     }
 
     /// The tool of that name.
@@ -114,7 +102,7 @@ impl Server {
         arguments: Bytes,
         terms: Terms,
         events: &mut dyn EventSink,
-    ) -> Ran {
+    ) -> Outcome {
         let checked = match arguments.len() <= CHECK_INLINE_BYTES_MAX {
             true => argument_faults(tool, &arguments),
             false => {
@@ -123,15 +111,18 @@ impl Server {
             }
         };
         if let Err(faults) = checked {
-            return Ran::Refused(refused(&faults));
+            let waited = Instant::now().duration_since(terms.deadline.accepted());
+            return Outcome::unstarted(Ending::InvalidArguments { message: faults }, waited);
         }
         let Terms { deadline, wants, session } = terms;
         let call =
             Call { id: self.next_call_id(), spec: tool.spec.clone(), arguments, deadline, wants, session };
         let id = call.id;
         let outcome = self.check_output(tool, self.executor.run(call, events).await).await;
-        log_failure(id, &tool.spec.tool, &outcome);
-        Ran::Ended(outcome)
+        if self.config.log_failures {
+            log_failure(id, &tool.spec.tool, &outcome);
+        }
+        outcome
     }
 }
 
@@ -236,14 +227,24 @@ impl Server {
 /// The full text of a failure goes to the log, since the client may see only part of it.
 fn log_failure(call: CallId, tool: &str, outcome: &Outcome) {
     let kind = outcome.ending.kind();
+    let (stack, stderr) = (outcome.stack.as_deref(), outcome.stderr.as_deref());
     match &outcome.ending {
-        Ending::Finished(_) => {}
-        Ending::ToolError { kind: class, message, traceback, intended: false, .. } => tracing::warn!(
-            %call, tool, kind, class, text = message, traceback = traceback.as_deref(), "tool raised"
+        Ending::Finished(result) if !result.is_error => {}
+        Ending::Finished(_) => tracing::debug!(%call, tool, kind, stderr, "the tool's result is an error"),
+        Ending::ToolError { kind: class, message, location, traceback, intended: false, .. } => {
+            tracing::warn!(
+                %call, tool, kind, class, location = location.as_deref(), text = message,
+                traceback = traceback.as_deref(), "tool raised"
+            )
+        }
+        Ending::LoadError { kind: class, message, location, traceback, .. } => tracing::warn!(
+            %call, tool, kind, class, location = location.as_deref(), text = message,
+            traceback = traceback.as_deref(), "tool could not be loaded"
         ),
-        Ending::Cancelled | Ending::Shutdown | Ending::ToolError { .. } => tracing::debug!(%call, tool, kind),
+        Ending::Cancelled | Ending::Shutdown | Ending::ToolError { .. } | Ending::InvalidArguments { .. } => {
+            tracing::debug!(%call, tool, kind);
+        }
         Ending::BadResult { .. }
-        | Ending::LoadError { .. }
         | Ending::Exited { .. }
         | Ending::Signalled { .. }
         | Ending::TimedOut { .. }
@@ -253,20 +254,9 @@ fn log_failure(call: CallId, tool: &str, outcome: &Outcome) {
         | Ending::Lost { .. }
         | Ending::Busy { .. }
         | Ending::Quarantined { .. }
-        | Ending::WorkerStart { .. } => tracing::warn!(
-            %call, tool, kind, ending = ?outcome.ending, stack = outcome.stack.as_deref(),
-            stderr = outcome.stderr.as_deref(), "call failed"
-        ),
-    }
-}
-
-/// Arguments that break the schema: a result the model can act on, not a protocol error.
-fn refused(faults: &str) -> ToolResult {
-    let failure = json!({ "kind": "invalid_arguments", "phase": "validation", "retryable": false });
-    ToolResult {
-        content: json!([{ "type": "text", "text": faults }]).to_string().into(),
-        structured: None,
-        meta: Some(json!({ "omni/failure": failure }).to_string().into()),
-        is_error: true,
+        | Ending::WorkerStart { .. } => {
+            let text = outcome.ending.in_full(tool);
+            tracing::warn!(%call, tool, kind, text, stack, stderr, "call failed");
+        }
     }
 }

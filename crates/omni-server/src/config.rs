@@ -18,6 +18,8 @@ pub struct ServerConfig {
     pub idle_timeout: Option<Duration>,
     /// How much of an exception a client may read. Default: class and place only.
     pub errors: ErrorDetail,
+    /// Whether the log tells of calls that failed, in full. Default: yes. Not where the one client is shown all of it.
+    pub log_failures: bool,
     /// How long calls may go on after the client has closed the connection or the server was told to
     /// stop. Default 1 s.
     pub grace: Duration,
@@ -85,7 +87,8 @@ impl ServerConfig {
             instructions: None,
             timeout: Some(Duration::from_secs(30 * 60)),
             idle_timeout: Some(Duration::from_secs(120)),
-            errors: ErrorDetail::default(),
+            errors: ErrorDetail::Masked,
+            log_failures: true,
             grace: Duration::from_secs(1),
             limits: Limits::default(),
             connection_descriptors: usize::MAX,

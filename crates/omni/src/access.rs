@@ -21,6 +21,13 @@ pub(crate) struct HttpTable {
     allow_users: Vec<User>,
 }
 
+impl HttpTable {
+    /// Whether it names somebody who may call besides the user who runs omni.
+    pub(crate) fn lets_others_in(&self) -> bool {
+        !self.allow_users.is_empty()
+    }
+}
+
 /// A user as one is written in a file: by name or by number.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(untagged)]

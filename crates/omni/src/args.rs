@@ -114,7 +114,8 @@ pub(crate) struct RunArguments {
     /// Time limit without a sign of life from the tool, 0 for none [default: 120]
     #[arg(long, value_name = "SECONDS", env = "OMNI_IDLE_TIMEOUT", value_parser = number, allow_negative_numbers = true)]
     pub(crate) idle_timeout: Option<f64>,
-    /// How much of an exception the client may read [default: masked]
+    /// How much of an exception the client may read [default: message for clients that are programs of yours, masked as
+    /// soon as others may call, full for `omni call`]
     #[arg(long, value_enum, env = "OMNI_ERRORS")]
     pub(crate) errors: Option<Errors>,
 }
@@ -331,7 +332,9 @@ pub(crate) enum Transport {
 pub(crate) enum Errors {
     /// The exception's class and place; its message only when the tool raised `ToolError`
     Masked,
-    /// Message and traceback too
+    /// Its message too, and the end of what a failed process wrote to standard error, 2 KiB at most
+    Message,
+    /// The traceback too, and all that was kept of standard error
     Full,
 }
 

@@ -4,7 +4,7 @@ use std::io::{self, Read as _};
 use std::time::Instant;
 
 use anyhow::{Context, Result, bail};
-use omni_call::{Event, EventSink, Executor, LogLevel, ToolResult, Wants};
+use omni_call::{ErrorDetail, Event, EventSink, Executor, LogLevel, ToolResult, Wants};
 use omni_server::{ToolReply, ToolRequest};
 use serde_json::{Map, Value, json};
 
@@ -24,7 +24,9 @@ pub(crate) fn run(arguments: &CallArguments, out: &mut Output) -> Result<u8> {
     let places = Places::resolve(&arguments.place)?;
     let settings = RunSettings::resolve(&arguments.run, &places.file)?;
     let executors = Executors::new(&places, &settings);
-    let mut kept = mcp::server(&places, &settings, &executors)?;
+    // Who calls here is who runs omni.
+    let errors = settings.errors.unwrap_or(ErrorDetail::Full);
+    let mut kept = mcp::server(&places, &settings, &executors, errors, errors != ErrorDetail::Full)?;
     let runtime = mcp::runtime()?;
     let reply = runtime.block_on(async {
         kept.check().await;

@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 use std::path::Path;
 
-use omni_call::shown_path;
+use omni_call::{ErrorDetail, shown_path};
 
 use crate::settings::Places;
 
@@ -44,6 +44,26 @@ pub(crate) fn stdio(binary: &Path, places: &Places) -> String {
         ("Gemini CLI", format!("gemini mcp add omni {command}")),
         ("Inspector", format!("npx @modelcontextprotocol/inspector --cli {command} --method tools/list")),
     ])
+}
+
+/// A line that says what clients read of exceptions, and why. `others` is the setting by which others than the user who
+/// runs omni may call.
+pub(crate) fn errors(detail: ErrorDetail, is_set: bool, others: Option<&str>) -> String {
+    let read = match detail {
+        ErrorDetail::Masked => "an exception's class and place, and not what it says",
+        ErrorDetail::Message => "what an exception says",
+        ErrorDetail::Full => "what an exception says, its traceback, and what tools write to stderr",
+    };
+    let why = match (is_set, detail, others) {
+        (false, ErrorDetail::Masked, Some(others)) => {
+            format!(", because of {others}; `--errors message` shows them what it says")
+        }
+        (true, ErrorDetail::Message | ErrorDetail::Full, Some(others)) => {
+            format!(", also those let in by {others}; `--errors masked` keeps it in the log")
+        }
+        _ => String::new(),
+    };
+    format!("errors = {}: clients read {read}{why}\n", detail.name())
 }
 
 fn table(rows: &[(&str, String)]) -> String {

@@ -22,6 +22,9 @@ pub(crate) struct Door {
     pub(crate) url: String,
     /// How to connect the usual clients, and what is open to whom.
     pub(crate) said: String,
+    /// The setting by which others than the user who runs omni may call, if one does: what exceptions say is then not
+    /// for every client.
+    pub(crate) others: Option<String>,
 }
 
 /// Begins to listen.
@@ -55,6 +58,7 @@ pub(crate) async fn open(arguments: &McpArguments, table: &HttpTable) -> Result<
         None if local => access::on_loopback(&arguments.allow_users, table, address.ip())?,
         None => (Access::everybody(), None),
     };
+    let anybody_here = warnings.is_some();
     if !local {
         let port = address.port();
         warnings = Some(if has_token {
@@ -78,7 +82,42 @@ pub(crate) async fn open(arguments: &McpArguments, table: &HttpTable) -> Result<
     if let Some(warning) = warnings {
         said.push_str(&format!("warning: {warning}\n"));
     }
-    Ok(Door { listener, access, names, url, said })
+    let others = if !local {
+        Some(format!("`--host {host}`"))
+    } else if has_token {
+        Some("`--http-token`".to_owned())
+    } else if arguments.allow_unauthenticated {
+        Some("`--allow-unauthenticated`".to_owned())
+    } else if !arguments.allow_users.is_empty() {
+        Some("`--allow-user`".to_owned())
+    } else if table.lets_others_in() {
+        Some("`http.allow_users`".to_owned())
+    } else if anybody_here {
+        Some("a machine that does not tell whose a connection is".to_owned())
+    } else {
+        let foreign = |name: &&String| !names_this_machine(name);
+        let host = hosts.iter().find(foreign).map(|host| format!("the allowed host `{host}`"));
+        let origin = || arguments.allow_origins.iter().find(foreign);
+        host.or_else(|| origin().map(|origin| format!("the allowed origin `{origin}`")))
+    };
+    Ok(Door { listener, access, names, url, said, others })
+}
+
+/// Whether a host, alone or as part of an origin and with a port or without, is this machine under a name that no
+/// other one has.
+fn names_this_machine(name: &str) -> bool {
+    let host = name.split_once("://").map_or(name, |(_, host)| host);
+    let host = host.trim_end_matches('/');
+    let host = match host.strip_prefix('[') {
+        Some(ipv6) => ipv6.split(']').next().unwrap_or_default(),
+        // More than one colon is an IPv6 address.
+        None if host.matches(':').count() == 1 => host.split(':').next().unwrap_or_default(),
+        None => host,
+    };
+    let host = host.trim_end_matches('.').to_ascii_lowercase();
+    host == "localhost"
+        || host.ends_with(".localhost")
+        || host.parse::<IpAddr>().is_ok_and(|ip| ip.to_canonical().is_loopback())
 }
 
 async fn listen(host: &str, port: u16) -> Result<TcpListener> {
@@ -110,4 +149,39 @@ fn reachable(address: SocketAddr) -> SocketAddr {
     let loopback =
         if address.is_ipv6() { IpAddr::from([0, 0, 0, 0, 0, 0, 0, 1]) } else { [127, 0, 0, 1].into() };
     SocketAddr::new(ip.unwrap_or(loopback), address.port())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_that_other_machines_may_have_is_foreign() {
+        for own in [
+            "localhost",
+            "LOCALHOST.",
+            "app.localhost",
+            "127.0.0.1",
+            "127.8.8.8:80",
+            "::1",
+            "[::1]:8000",
+            "http://localhost:6274",
+            "https://app.localhost/",
+            "http://[::1]:5173",
+        ] {
+            assert!(names_this_machine(own), "{own}");
+        }
+        for foreign in [
+            "example.com",
+            "localhost.example.com",
+            "10.0.0.1",
+            "[2001:db8::1]:80",
+            "https://chat.example.com",
+            "null",
+            "*",
+            "",
+        ] {
+            assert!(!names_this_machine(foreign), "{foreign}");
+        }
+    }
 }

@@ -6,7 +6,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use anyhow::{Context, Result};
-use omni_call::{Executor, shown_path};
+use omni_call::{ErrorDetail, Executor, shown_path};
 use omni_catalog::Severity;
 use omni_exec::{Governed, raise_descriptor_limit, set_result_room};
 use omni_server::{Library, Server, ServerConfig, SessionKey, serve_http, serve_stdio};
@@ -38,16 +38,20 @@ pub(crate) fn run(arguments: &McpArguments) -> Result<u8> {
     let settings = RunSettings::resolve(&arguments.run, &places.file)?;
     let places = Arc::new(places);
     let executors = Executors::new(&places, &settings);
-    let kept = server(&places, &settings, &executors)?;
     if let Some(announcement) = places.standing.announcement().filter(|_| places.lister().is_none()) {
         say(&announcement);
     }
     let runtime = runtime()?;
     let served = runtime.block_on(async {
         let stop = stop_on_signal()?;
-        let served = match arguments.transport {
-            Transport::Stdio => stdio(kept, &places, stop).await,
-            Transport::Http => http(kept, arguments, &places, &executors, stop).await,
+        let served: Result<()> = match arguments.transport {
+            Transport::Stdio => {
+                // The client has started us: it is the same person's.
+                let errors = settings.errors.unwrap_or(ErrorDetail::Message);
+                let kept = server(&places, &settings, &executors, errors, true)?;
+                stdio(kept, &places, stop).await
+            }
+            Transport::Http => http(arguments, &places, &settings, &executors, stop).await,
         };
         executors.shut_down().await;
         served
@@ -88,13 +92,21 @@ impl Kept {
     }
 }
 
-/// The server over the catalogue of `places`, which has not been looked at yet.
-pub(crate) fn server(places: &Places, settings: &RunSettings, executors: &Arc<Executors>) -> Result<Kept> {
+/// The server over the catalogue of `places`, which has not been looked at yet. Its clients read so much of exceptions
+/// as `errors` says; the log tells of them if `log_failures`.
+pub(crate) fn server(
+    places: &Places,
+    settings: &RunSettings,
+    executors: &Arc<Executors>,
+    errors: ErrorDetail,
+    log_failures: bool,
+) -> Result<Kept> {
     let catalog = Arc::new(places.catalog(settings.executor)?);
     let mut config = ServerConfig::new(env!("CARGO_PKG_VERSION"));
     config.timeout = settings.timeout;
     config.idle_timeout = settings.idle_timeout;
-    config.errors = settings.errors;
+    config.errors = errors;
+    config.log_failures = log_failures;
     config.limits = settings.admission;
     set_result_room(config.limits.answer_bytes_max());
     config.connection_descriptors = descriptors_for_connections(settings);
@@ -192,13 +204,20 @@ async fn stdio(mut kept: Kept, places: &Arc<Places>, stop: watch::Receiver<bool>
 }
 
 async fn http(
-    mut kept: Kept,
     arguments: &McpArguments,
     places: &Arc<Places>,
+    settings: &RunSettings,
     executors: &Arc<Executors>,
     stop: watch::Receiver<bool>,
 ) -> Result<()> {
-    let Door { listener, access, names, url, said } = door::open(arguments, &places.file.http).await?;
+    let Door { listener, access, names, url, mut said, others } =
+        door::open(arguments, &places.file.http).await?;
+    let errors = settings.errors.unwrap_or(match others {
+        Some(_) => ErrorDetail::Masked,
+        None => ErrorDetail::Message,
+    });
+    said.push_str(&connect::errors(errors, settings.errors.is_some(), others.as_deref()));
+    let mut kept = server(places, settings, executors, errors, true)?;
     executors.warm_up(kept.server.snapshot()).await?;
     let key = session_key(&places.state);
     let server = kept.server.clone();

@@ -414,9 +414,10 @@ fn time_limits_are_the_callers_and_the_last_line_says_where_the_tool_was() {
     assert!(said.iter().any(|line| line.get("beat").is_some()), "{said:?}");
     assert!(said.iter().any(|line| line.get("started").is_some()), "{said:?}");
     let wrong = runner.run(&json!({"name": "t.echo", "arguments": {"texd": 1}}));
-    let result = &wrong.last().unwrap()["result"];
-    assert_eq!(result["meta"]["omni/failure"]["kind"], "invalid_arguments", "checked as at `omni mcp`");
-    assert_eq!(result["is_error"], true);
+    let error = &wrong.last().unwrap()["error"];
+    assert_eq!(error["kind"], "invalid_arguments", "checked as at `omni mcp`");
+    assert!(error["message"].as_str().unwrap().contains("- /texd: unknown argument"), "{error}");
+    assert!(wrong.iter().all(|line| line.get("started").is_none()), "{wrong:?}");
 }
 
 #[test]

@@ -179,13 +179,13 @@ fn the_log_is_one_line_an_event_as_text_and_as_json() {
     let mut folder = Folder::new(TOOLS);
     folder.env.push(("OMNI_LOG", "debug".into()));
     let forged = |line: &str| line.contains("forged") && !line.contains(r"\n");
-    let (_, text) = texts(&folder.run(&["call", "t.shout", "way=raise"]));
+    let (_, text) = texts(&folder.run(&["call", "t.shout", "way=raise", "--errors", "masked"]));
     let event = text.lines().find(|line| line.contains("two")).unwrap();
     assert!(event.contains(r"one\x1b[2J\r\n\ttwo\u{202e} three\nerror: forged"), "{event}");
     assert!(!text.lines().any(forged) && !deceives(&text), "{text}");
     assert!(event.contains(" text=\"one"), "the exception's text is a field, in quotes: {event}");
     folder.env.push(("OMNI_LOG_FORMAT", "json".into()));
-    let (_, json) = texts(&folder.run(&["call", "t.shout", "way=raise"]));
+    let (_, json) = texts(&folder.run(&["call", "t.shout", "way=raise", "--errors", "masked"]));
     let events: Vec<&str> = json.lines().filter(|line| line.starts_with('{')).collect();
     let event = events.iter().find(|line| line.contains("two")).unwrap();
     assert!(event.contains(r"two\u202e three\nerror: forged") && !deceives(&json), "{event}");

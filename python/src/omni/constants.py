@@ -137,13 +137,21 @@ EXECUTORS = (
 OUTCOME_SENTENCES = {
     "tool_error": (
         "`{tool}` raised `{class}`{at}; its message is in the server's log (start omni with "
-        "`--errors full` to see it here)"
+        "`--errors message` to see it here)"
     ),
-    "tool_error full": "`{tool}` raised `{class}`{at}: {message}",
+    "tool_error message": "`{tool}` raised `{class}`{at}: {message}",
+    "tool_error message empty": "`{tool}` raised `{class}`{at} without a message",
     "tool_error intended": "{message}",
     "bad_result": "`{tool}` returned an unusable result: {message}",
-    "load_error": "`{tool}` could not be loaded: {message}",
+    "invalid_arguments": "{message}",
+    "load_error": (
+        "`{tool}` could not be loaded: `{class}`{at}; its message is in the server's log (start "
+        "omni with `--errors message` to see it here)"
+    ),
+    "load_error message": "`{tool}` could not be loaded: {message}",
+    "load_error intended": "`{tool}` could not be loaded: {message}",
     "exited": "`{tool}` ended its process with exit code {code}",
+    "exited message": "`{tool}` ended its process with exit code {code}: {message}",
     "signalled": "`{tool}` was ended by signal {signal}{name}",
     "timeout_total": "`{tool}` was stopped at its time limit of {limit}",
     "timeout_idle": "`{tool}` was stopped after {limit} without a sign of life (progress or heartbeat)",
@@ -160,6 +168,22 @@ OUTCOME_SENTENCES = {
     ),
     "worker_start": "no process could be started for `{tool}`: {message} ({hint})",
 }
+
+#: Where to read what a client is not shown.
+OUTCOME_WITHHELD = "is in the server's log (start omni with `--errors message` to see it here)"
+
+#: How a message ends that is longer than a client is shown.
+OUTCOME_CUT = "… (cut: it has {count} characters)"
+
+#: What a client is shown of an exception's message, and of standard error, at most.
+MESSAGE_BYTES_MAX = 2048
+
+#: How much of an exception clients may be shown.
+ERROR_DETAILS = (
+    "masked",
+    "message",
+    "full",
+)
 
 #: What is added where time ran out before a worker was free.
 OUTCOME_STARVED = "; it still waited for a worker, and no line of it has run"

@@ -11,7 +11,16 @@ from __future__ import annotations
 import sys
 from _thread import _local
 
-from omni.library import ArgumentError, UnresolvedError, is_enum, library_class, shown, written
+from omni.library import (
+    ArgumentError,
+    Faults,
+    UnresolvedError,
+    is_enum,
+    library_class,
+    pointer,
+    shown,
+    written,
+)
 from omni.private import __builtins__  # noqa: F401 - functions find built-in names here
 
 TYPE_CHECKING = False
@@ -40,10 +49,12 @@ def plan_arguments(
     if not converters and not fillers and not names and not checked:
         return None
     steps = tuple(converters.items())
+    called = {name: alias for alias, name in names.items()}
 
     def convert(arguments: dict) -> dict:
+        faults: Faults | None = None
         if checked:
-            _check_names(function, injected, {*names, *fillers}, arguments)
+            faults = _check_names(function, injected, names, {*names, *fillers}, arguments)
         for alias, name in names.items():
             if alias in arguments:
                 arguments[name] = arguments.pop(alias)
@@ -52,7 +63,11 @@ def plan_arguments(
                 try:
                     arguments[name] = converter(arguments[name])
                 except ArgumentError as error:
-                    raise error.inside(name) from None
+                    faults = faults or Faults()
+                    # By the name that the client has used.
+                    faults.add(error.inside(called.get(name, name)))
+        if faults is not None:
+            faults.finish()
         # Defaults last: they are the author's, and values of their types already.
         for name, make in fillers.items():
             if name not in arguments:
@@ -72,23 +87,29 @@ def context_parameters(function: Callable[..., Any]) -> list[str]:
     return [name for name, hint in _hints_of(function).items() if name != "return" and is_context(hint)]
 
 
-def _check_names(function: Any, injected: Collection[str], others: set[str], arguments: dict) -> None:
-    """Refuse arguments that the function does not take, and calls without those it needs."""
+def _check_names(
+    function: Any, injected: Collection[str], aliases: dict[str, str], others: set[str], arguments: dict
+) -> Faults | None:
+    """Find arguments that the function does not take, and those it needs and has not been given."""
     from inspect import Parameter, signature
 
     parameters = {
         name: parameter for name, parameter in signature(function).parameters.items() if name not in injected
     }
     if any(parameter.kind is Parameter.VAR_KEYWORD for parameter in parameters.values()):
-        return
+        return None
+    called = {name: alias for alias, name in aliases.items()}
+    faults = Faults()
     for name in arguments:
         if name not in parameters and name not in others:
-            raise ArgumentError(
-                f"there is no argument `{name}`; there are: {', '.join(parameters) or 'none'}"
-            )
+            known = ", ".join(f"`{called.get(known, known)}`" for known in parameters)
+            reason = f"unknown argument (known: {known})" if known else "unknown argument (none is known)"
+            faults.add(ArgumentError(reason).inside(name))
     for name, parameter in parameters.items():
-        if parameter.default is Parameter.empty and name not in arguments and name not in others:
-            raise ArgumentError(f"the argument `{name}` is missing")
+        given = name in arguments or called.get(name) in arguments
+        if parameter.default is Parameter.empty and not given and name not in others:
+            faults.add(ArgumentError("required, but missing").inside(called.get(name, name)))
+    return faults
 
 
 # -- plain JSON types ----------------------------------------------------------------------------------
@@ -407,14 +428,18 @@ class _Compiler:
             if type(value) is not list:
                 raise ArgumentError(f"{shown(value)} is no list")
             if convert is None:
-                return maker(value)
+                return _made(maker, value)
             made: list = []
             try:
                 # What was converted before one that cannot be is in the list by then, and says which it was.
                 made.extend(map(convert, value))
             except ArgumentError as error:
-                raise error.inside(f"[{len(made)}]") from None
-            return made if maker is list else maker(made)
+                faults = Faults()
+                faults.add(error.inside(len(made)))
+                for index in range(len(made) + 1, len(value)):
+                    faults.convert(convert, value[index], index)
+                faults.finish()
+            return _made(maker, made)
 
         return collect
 
@@ -426,10 +451,13 @@ class _Compiler:
         def make(value: Any) -> Any:
             if type(value) is not list or len(value) != len(converters):
                 raise ArgumentError(f"{shown(value)} is no list of {len(converters)}")
-            return tuple(
-                _convert_at(convert, item, f"[{index}]")
+            faults = Faults()
+            made = tuple(
+                item if convert is None else faults.convert(convert, item, index)
                 for index, (convert, item) in enumerate(zip(converters, value))
             )
+            faults.finish()
+            return made
 
         return make
 
@@ -442,11 +470,14 @@ class _Compiler:
         def make(value: Any) -> Any:
             if type(value) is not dict:
                 raise ArgumentError(f"{shown(value)} is no object")
-            made = {
-                _convert_at(convert_key, name, f"[{name!r}]"): _convert_at(convert, held, f"[{name!r}]")
-                for name, held in value.items()
-            }
-            return made if maker is None else maker(made)
+            faults = Faults()
+            made = {}
+            for name, held in value.items():
+                key = name if convert_key is None else faults.convert(convert_key, name, name)
+                item = held if convert is None else faults.convert(convert, held, name)
+                made[key] = item
+            faults.finish()
+            return made if maker is None else _made(maker, made)
 
         return make
 
@@ -492,16 +523,21 @@ class _Compiler:
             order = converters
             if kind is dict:
                 order = sorted(converters, key=lambda pair: -len(pair[1] & value.keys()))
-            first = None
+            best: ArgumentError | None = None
             for convert, _ in order:
                 try:
                     return convert(value)
-                except (ArgumentError, ValueError, TypeError) as error:
-                    # The most telling reason is that of a member that got inside the value.
-                    if first is None or (isinstance(error, ArgumentError) and error.path and kind is dict):
-                        first = first if isinstance(first, ArgumentError) and first.path else error
-            if len(converters) - (type(None) in members) == 1 and isinstance(first, ArgumentError):
-                raise first
+                except ArgumentError as error:
+                    # The most telling reason is that of a member that got inside the value, and is content
+                    # with most of what it found there.
+                    if best is None or (
+                        error.path and (not best.path or len(error.faults) < len(best.faults))
+                    ):
+                        best = error
+                except (ValueError, TypeError):
+                    continue
+            if best is not None and (best.path or len(converters) - (type(None) in members) == 1):
+                raise best
             raise ArgumentError(f"{shown(value)} fits none of {', '.join(map(_called, members))}")
 
         return choose
@@ -522,7 +558,7 @@ class _Compiler:
         }
 
         def make(value: Any) -> Any:
-            return kind(**_members(value, fields, required, kind))
+            return _built(kind, _members(value, fields, required, kind))
 
         return make
 
@@ -548,7 +584,7 @@ class _Compiler:
         def make(value: Any) -> Any:
             if type(value) is list and len(value) <= len(fields):
                 value = {name: item for (name, _), item in zip(fields, value)}
-            return kind(**_members(value, fields, required, kind))
+            return _built(kind, _members(value, fields, required, kind))
 
         return make
 
@@ -589,10 +625,41 @@ def _is_json_kind(annotation: Any) -> bool:
 def _members(value: Any, fields: list[tuple[str, Converter | None]], required: set[str], kind: type) -> dict:
     if type(value) is not dict:
         raise ArgumentError(f"{shown(value)} is no object for `{_called(kind)}`")
-    missing = sorted(required - value.keys())
-    if missing:
-        raise ArgumentError(f"`{'`, `'.join(missing)}` of `{_called(kind)}` is missing")
-    return {name: _convert_at(convert, value[name], f".{name}") for name, convert in fields if name in value}
+    faults = Faults()
+    for name in sorted(required - value.keys()):
+        faults.add(ArgumentError("required, but missing").inside(name))
+    made = {
+        name: value[name] if convert is None else faults.convert(convert, value[name], name)
+        for name, convert in fields
+        if name in value
+    }
+    faults.finish()
+    return made
+
+
+def _built(kind: type, members: dict) -> Any:
+    """Make an object of a class whose own code (`__post_init__`, `__new__`) may refuse what it is given."""
+    try:
+        return kind(**members)
+    except (ValueError, TypeError) as error:
+        raise _refused(error, kind) from error
+
+
+def _made(maker: Any, value: Any) -> Any:
+    """Make a container, which may refuse what it is given: a list is no member of a set."""
+    if maker is list:
+        return value if type(value) is list else list(value)
+    try:
+        return maker(value)
+    except (ValueError, TypeError) as error:
+        raise _refused(error, maker) from error
+
+
+def _refused(error: Exception, kind: Any) -> ArgumentError:
+    """Return what the caller reads of an exception by which a type says no: as Pydantic, by its message."""
+    from omni.failure import message_of
+
+    return ArgumentError(message_of(error) or f"`{_called(kind)}` refuses it and gives no reason")
 
 
 # What members of unions have made of the lists and objects of one argument, by thread.
@@ -623,15 +690,6 @@ def _once(attempt: Converter, value: Any) -> Any:
     if error is not None:
         raise error.with_traceback(None)
     return made
-
-
-def _convert_at(convert: Converter | None, value: Any, place: str) -> Any:
-    if convert is None:
-        return value
-    try:
-        return convert(value)
-    except ArgumentError as error:
-        raise error.inside(place) from None
 
 
 def _init_type(annotation: Any) -> Any:
@@ -683,7 +741,7 @@ def _key_converter(annotation: Any, compiler: _Compiler) -> Converter | None:
                     return convert(value)
                 except ArgumentError:
                     continue
-            raise ArgumentError(f"as a key, {error.reason}") from None
+            raise ArgumentError(f"as a key, {error.faults[0][1]}") from None
 
     return attempt
 
@@ -765,13 +823,27 @@ def _pydantic(annotation: Any) -> Converter:
         try:
             return adapter.validate_python(value)
         except pydantic.ValidationError as error:
-            faults = [
-                f"{'.'.join(map(str, fault['loc']))}: {fault['msg']}" if fault["loc"] else fault["msg"]
-                for fault in error.errors(include_url=False, include_context=False)
-            ]
-            raise ArgumentError("; ".join(faults)) from None
+            faults = error.errors(include_url=False, include_context=False)
+            raise ArgumentError(
+                faults=[(_place_of(fault, value), fault["msg"]) for fault in faults]
+            ) from None
 
     return validate
+
+
+def _place_of(fault: Any, value: Any) -> str:
+    """Return the JSON pointer to what Pydantic found; its own path names members of unions too."""
+    steps: list[str | int] = []
+    here = value
+    path = fault["loc"]
+    for at, step in enumerate(path):
+        inside = step in here if isinstance(here, dict) else isinstance(here, list) and type(step) is int
+        if inside:
+            steps.append(step)
+            here = here[step] if isinstance(here, dict) or step < len(here) else None
+        elif fault["type"] == "missing" and at == len(path) - 1:
+            steps.append(step)
+    return pointer(*steps)
 
 
 def _called(annotation: Any) -> str:

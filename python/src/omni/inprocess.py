@@ -167,9 +167,8 @@ def _run_program(tool: dict[str, Any], folder: str, arguments: dict[str, Any]) -
             check=False,
         )
     except ValueError as error:  # a NUL character
-        message = f"the arguments cannot be passed on: {error}"
-        named = {"class": "ArgumentError", "message": message, "intended": True}
-        raise _FailedError(kind="tool_error", **named) from None
+        message = f"`{tool['name']}` was not called: its arguments cannot be passed on: {error}"
+        raise _FailedError(kind="invalid_arguments", message=message) from None
     except OSError as error:
         raise _FailedError(kind="worker_start", message=f"`{argv[0]}`: {error.strerror}") from None
     stderr, code = done.stderr[-8192:].decode("utf-8", "replace"), done.returncode
@@ -179,8 +178,10 @@ def _run_program(tool: dict[str, Any], folder: str, arguments: dict[str, Any]) -
         raise _FailedError(kind="exited", code=code, stderr=stderr)
     if code:
         # What it has to say to the client it says on its output, whatever its code.
-        text = done.stdout.decode("utf-8", "replace").removesuffix("\n")
-        return {"content": [{"type": "text", "text": text}], "is_error": True}
+        said = done.stdout.decode("utf-8", "replace").removesuffix("\n")
+        texts = (said, f"`{tool['name']}` ended with exit code {code}")
+        content = [{"type": "text", "text": text} for text in texts]
+        return {"content": content, "is_error": True, "stderr": stderr}
     try:
         text = done.stdout.decode().removesuffix("\n")
         value = wire.scan_json(text) if program["output"] == "json" else None

@@ -23,11 +23,15 @@ from omni.content import (
 )
 from omni.failure import (
     base_names,
+    class_name,
     exit_code,
     innermost_location,
     message_of,
     missing_variable,
+    refusal,
+    told,
     traceback_of,
+    words_for_the_client,
 )
 from omni.library import ArgumentError
 from omni.load import LoadError, load_module, prepare
@@ -302,14 +306,14 @@ class Caller:
         try:
             return self._describe(call, context, error)
         except BaseException:
-            return wire.error(call.id, "tool_error", type(error).__name__, "<the error cannot be described>")
+            return wire.error(call.id, "tool_error", class_name(error), "<the error cannot be described>")
 
     def _describe(self, call: Call, context: Context, error: BaseException) -> bytes:
         call_id = call.id
         if isinstance(error, RevokedError):
             return wire.skipped(call_id)
         folder = call.target.folder
-        name = type(error).__name__
+        name = class_name(error)
         if isinstance(error, CallCancelled) or (context.cancelled and name == "CancelledError"):
             return wire.error(
                 call_id,
@@ -326,7 +330,8 @@ class Caller:
                 error.class_name,
                 message_of(error),
                 location=error.location,
-                traceback=None if cause is None else traceback_of(cause),
+                intended=error.intended,
+                traceback=None if cause is None else traceback_of(cause, folder),
             )
         if isinstance(error, BadResultError):
             return wire.error(
@@ -338,16 +343,25 @@ class Caller:
             )
         location = innermost_location(error, folder)
         if isinstance(error, ArgumentError):
-            return wire.error(call_id, "tool_error", "ArgumentError", message_of(error), intended=True)
+            message = refusal(call.target.tool, error.faults)
+            return wire.error(call_id, "invalid_arguments", "ArgumentError", message, intended=True)
         if isinstance(error, SystemExit):
             code, text = exit_code(error)
             if text:
                 # As Python does when it ends: the words would be nowhere otherwise.
                 _say_on_stderr(text)
             return wire.error(
-                call_id, "exited", name, text, location=location, traceback=traceback_of(error), code=code
+                call_id,
+                "exited",
+                name,
+                text,
+                location=location,
+                traceback=traceback_of(error, folder),
+                code=code,
             )
-        message, intended = message_of(error), isinstance(error, ToolError)
+        words = words_for_the_client(error, ToolError)
+        intended = words is not None
+        message = told(error) if words is None else words
         if intended and not message.strip():
             message = self._no_reason(call, location)
         variable = missing_variable(error)
@@ -362,7 +376,7 @@ class Caller:
             bases=base_names(error),
             location=location,
             intended=intended,
-            traceback=traceback_of(error),
+            traceback=traceback_of(error, folder),
         )
 
     def _no_reason(self, call: Call, location: str | None = None) -> str:

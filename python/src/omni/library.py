@@ -18,19 +18,70 @@ if TYPE_CHECKING:
 
 
 class ArgumentError(Exception):
-    """An argument is no value of its type, such as the 30th of February for a date."""
+    """Values that are none of their types, such as the 30th of February for a date.
 
-    def __init__(self, reason: str, path: str = "") -> None:
-        super().__init__(reason, path)
-        self.reason = reason
-        self.path = path
+    It has a sentence for each place.
+    """
+
+    def __init__(self, reason: str = "", faults: Iterable[tuple[str, str]] = ()) -> None:
+        """Say what is wrong: of the value at hand, or of those inside it.
+
+        Args:
+            reason: What is wrong with the value as a whole.
+            faults: JSON pointers, seen from the value at hand, and what is wrong there.
+        """
+        self.faults = list(faults) or [("", reason)]
+        super().__init__(self.faults)
 
     def __str__(self) -> str:
-        return f"`{self.path}`: {self.reason}" if self.path else self.reason
+        return "; ".join(f"{place or '(the whole value)'}: {reason}" for place, reason in self.faults)
 
-    def inside(self, outer: str) -> ArgumentError:
-        """Return the same error as seen from the value around it."""
-        return ArgumentError(self.reason, outer + self.path)
+    @property
+    def path(self) -> str:
+        """The place of the first fault; empty where it is the value itself."""
+        return self.faults[0][0]
+
+    def inside(self, step: str | int) -> ArgumentError:
+        """Return the same error as seen from the value around it, where this one is the member `step`."""
+        outer = pointer(step)
+        return ArgumentError(faults=[(outer + place, reason) for place, reason in self.faults])
+
+
+def pointer(*steps: str | int) -> str:
+    """Return the JSON pointer to a member of a member."""
+    return "".join("/" + str(step).replace("~", "~0").replace("/", "~1") for step in steps)
+
+
+class Faults:
+    """Collects what is wrong with the members of a value, so that all of it is told at once."""
+
+    __slots__ = ("_found",)
+
+    def __init__(self) -> None:
+        self._found: list[tuple[str, str]] = []
+
+    def convert(self, convert: Converter, value: Any, step: str | int) -> Any:
+        """Return what `convert` makes of the member `step`; None, and a fault more, when it makes nothing."""
+        try:
+            return convert(value)
+        except ArgumentError as error:
+            self.add(error.inside(step))
+            return None
+
+    def add(self, error: ArgumentError) -> None:
+        """Take in what is wrong with one member."""
+        # Nobody reads thousands of them, and a list may have as many members.
+        if len(self._found) < _FAULTS_MAX:
+            self._found += error.faults
+
+    def finish(self) -> None:
+        """Raise `ArgumentError` if anything is wrong."""
+        if self._found:
+            raise ArgumentError(faults=self._found)
+
+
+#: More faults than this are not looked for.
+_FAULTS_MAX = 100
 
 
 class UnresolvedError(Exception):

@@ -36,12 +36,23 @@ _SCRIPTS = "scripts"
 
 
 class LoadError(Exception):
-    """A skill's file cannot be imported, or lacks the function. `location` is `file:line` in the skill."""
+    """A skill's file cannot be imported, or lacks the function. `location` is `file:line` in the skill.
 
-    def __init__(self, message: str, location: str | None = None, class_name: str = "LoadError") -> None:
+    `intended`: the words are ours, about the skill's source, and no exception's of somebody else.
+    """
+
+    def __init__(
+        self,
+        message: str,
+        location: str | None = None,
+        class_name: str = "LoadError",
+        *,
+        intended: bool = True,
+    ) -> None:
         super().__init__(message)
         self.location = location
         self.class_name = class_name
+        self.intended = intended
 
 
 class Prepared:
@@ -199,15 +210,16 @@ def _import(package: str, root: str, path: str) -> ModuleType:
 
 
 def _load_error(error: Exception, skill: str, folder: str, file: str) -> LoadError:
-    from omni.failure import innermost_location
+    from omni.failure import class_name, innermost_location, told
 
     place = innermost_location(error, folder) or file
-    class_name = type(error).__name__
+    name = class_name(error)
     if isinstance(error, SyntaxError):
-        return LoadError(f"`{place}`: {class_name}: {error.msg}", place, class_name)
+        return LoadError(f"`{place}`: {name}: {error.msg}", place, name)
     if isinstance(error, ModuleNotFoundError) and error.name:
-        return LoadError(f"`{place}`: {_missing_module(error, skill, folder)}", place, class_name)
-    return LoadError(f"`{place}`: {class_name}: {error}", place, class_name)
+        return LoadError(f"`{place}`: {_missing_module(error, skill, folder)}", place, name)
+    text = told(error)
+    return LoadError(f"`{place}`: {name}" + (f": {text}" if text else ""), place, name, intended=False)
 
 
 def _missing_module(error: ModuleNotFoundError, skill: str, folder: str) -> str:

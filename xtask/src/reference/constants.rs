@@ -6,7 +6,7 @@ use serde_json::Value;
 const SHARED: &str = include_str!("../../../conformance/shared.json");
 
 /// Constants of the module, each with what it is and where in the file its value stands.
-const CONSTANTS: [(&str, &str, &str); 27] = [
+const CONSTANTS: [(&str, &str, &str); 31] = [
     ("LEVELS", "/levels", "Levels of log messages, least severe first."),
     ("AFFINITIES", "/affinities", "Which calls of a skill meet in one worker."),
     ("OPTION_NAMES", "/options/names", "What `@tool` takes."),
@@ -51,6 +51,14 @@ const CONSTANTS: [(&str, &str, &str); 27] = [
         "/outcomes/sentences",
         "What a model reads about a call that failed, by how it ended.",
     ),
+    ("OUTCOME_WITHHELD", "/outcomes/withheld", "Where to read what a client is not shown."),
+    ("OUTCOME_CUT", "/outcomes/cut", "How a message ends that is longer than a client is shown."),
+    (
+        "MESSAGE_BYTES_MAX",
+        "/outcomes/message_bytes_max",
+        "What a client is shown of an exception's message, and of standard error, at most.",
+    ),
+    ("ERROR_DETAILS", "/error_details", "How much of an exception clients may be shown."),
     ("OUTCOME_STARVED", "/outcomes/starved", "What is added where time ran out before a worker was free."),
     ("OUTCOME_RETRYABLE", "/outcomes/retryable", "Kinds of ending after which the same call may succeed."),
     ("OUTCOME_SIGNALS", "/outcomes/signals", "What is said of signals that end Python processes."),

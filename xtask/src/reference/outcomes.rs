@@ -5,6 +5,9 @@ use std::time::Duration;
 use omni_call::{Ending, ErrorDetail, Outcome, Phase, ToolResult};
 use serde_json::Value;
 
+/// The setting that the table shows.
+const SHOWN: ErrorDetail = ErrorDetail::Message;
+
 const INTRODUCTION: &str = "\
 # How a call can end
 
@@ -12,9 +15,35 @@ Generated from `omni-call` by `cargo xtask docs`; do not edit.
 
 Every `tools/call` is answered exactly once. A call that did not finish is answered with a result whose
 `isError` is true: a sentence for the model, and in `_meta` under `omni/failure` an object for programs
-with the members `kind`, `phase` (`queued`, `starting` or `started`: before `started` no line of the tool
-has run), `retryable` (whether the same call may succeed when sent again unchanged), `elapsed_ms`,
+with the members `kind`, `phase` (`validation`, `queued`, `starting` or `started`: before `started` no line of the
+tool has run), `retryable` (whether the same call may succeed when sent again unchanged), `elapsed_ms`,
 `attempt` and, after a time limit struck, `stack`. Numbers in the sentences below are examples.
+
+## How much of an exception a client reads
+
+An exception's text was written for the programmer, and may hold a password, a path or somebody's data; a model needs it
+to correct itself. The setting `errors` (`--errors`, `OMNI_ERRORS`, `omni.toml`) decides:
+
+| | `masked` | `message` | `full` |
+|---|---|---|---|
+| an exception | its class and its place in the skill | and its message, at most 2 KiB, with the messages of what it was raised `from`, of a group's members, and its notes | and its traceback |
+| an import that fails | what a module lacks; of any other exception class and place | and its message | and its traceback |
+| `sys.exit(\"words\")` | the exit code | and the words | the same |
+| a process that exits or is ended by a signal | the code or the signal | and the end of what it wrote to standard error, at most 2 KiB | and all that was kept of it, 64 KiB |
+| a program that fails and says so on its output | its output and the exit code | and the end of its standard error | and all that was kept of it |
+
+`ToolError` always speaks: its text is for the client. Wrong arguments are always told in full. The log always has
+everything.
+
+Without a setting it is `message` over stdio, on loopback and for `python -m omni.mcp`, where who calls and who runs the
+server are one person; `masked` as soon as others may call: another address than loopback, `--allow-unauthenticated`,
+`--http-token`, `--allow-user` or `http.allow_users`, an allowed host or origin that is not this machine, a machine that
+does not tell whose a connection is; and `full` for `omni call`. A runner hands everything on, and the server in front
+of it decides.
+
+## The ways
+
+The sentences are those with `errors = \"message\"`.
 
 | `kind` | when | what the model reads | `retryable` |
 |---|---|---|---|
@@ -44,14 +73,18 @@ fn row(ending: Ending) -> String {
         stderr: None,
         worker: None,
     };
-    let (text, retryable) = shown(&outcome.into_result("skill.tool", ErrorDetail::default()));
+    let (text, retryable) = shown(&outcome.into_result("skill.tool", SHOWN));
     format!("| `{kind}` | {when} | {text} | {} |\n", if retryable { "yes" } else { "no" })
 }
 
 /// The sentence and the `retryable` member of a failed call's result.
 fn shown(result: &ToolResult) -> (String, bool) {
     let json = |bytes: &[u8]| serde_json::from_slice::<Value>(bytes).unwrap_or_default();
-    let text = json(&result.content)[0]["text"].as_str().unwrap_or_default().replace('|', "\\|");
+    let text = json(&result.content)[0]["text"]
+        .as_str()
+        .unwrap_or_default()
+        .replace('|', "\\|")
+        .replace('\n', "<br>");
     let meta = json(result.meta.as_deref().unwrap_or_default());
     (text, meta["omni/failure"]["retryable"] == true)
 }
@@ -65,8 +98,15 @@ fn when(ending: &Ending) -> &'static str {
         }
         Ending::ToolError { .. } => "the tool raised any other exception",
         Ending::BadResult { .. } => "the tool returned what cannot be JSON, or breaks its output schema",
+        Ending::InvalidArguments { .. } => {
+            "the arguments break the tool's schema, or are no values of its types: the 30th of February for a date, what \
+             a model's validator or a dataclass's `__post_init__` refuses (`ValueError`, `TypeError`)"
+        }
         Ending::LoadError { .. } => "the skill's file cannot be imported, or lacks the function",
-        Ending::Exited { .. } => "the tool ended its interpreter (`sys.exit`, `os._exit`)",
+        Ending::Exited { .. } => {
+            "the tool ended its interpreter (`sys.exit`, `os._exit`), or a program ended with a code other than 0 and an \
+             empty output"
+        }
         Ending::Signalled { .. } => "a signal ended the process",
         Ending::TimedOut { .. } => "the total time limit struck",
         Ending::Idle { .. } => "the tool gave no sign of life for the idle limit",
@@ -86,7 +126,7 @@ fn samples() -> Vec<Ending> {
     let raised = |intended| Ending::ToolError {
         kind: "KeyError".into(),
         bases: Box::default(),
-        message: if intended { "there is no note 7" } else { "7" }.into(),
+        message: if intended { "there is no note 7" } else { "'7'" }.into(),
         location: Some("scripts/notes.py:12".into()),
         intended,
         traceback: None,
@@ -96,11 +136,19 @@ fn samples() -> Vec<Ending> {
         raised(true),
         raised(false),
         Ending::BadResult { message: "`result.items[3].price` is NaN".into() },
+        Ending::InvalidArguments {
+            message:
+                "`skill.tool` was not called: 1 problem with its arguments\n- /day: '20240230' is no date"
+                    .into(),
+        },
         Ending::LoadError {
-            message: "`scripts/notes.py` line 3: no module named `pandas`".into(),
+            kind: "ModuleNotFoundError".into(),
+            message: "`scripts/notes.py:3`: module `pandas` is not installed".into(),
+            location: Some("scripts/notes.py:3".into()),
+            intended: true,
             traceback: None,
         },
-        Ending::Exited { code: 3 },
+        Ending::Exited { code: 3, message: Some("no database".into()) },
         Ending::Signalled { signal: 11 },
         Ending::TimedOut { limit: Duration::from_secs(1800) },
         Ending::Idle { limit: Duration::from_secs(120) },

@@ -23,6 +23,7 @@ pub(super) fn pause(call: &Call, outcome: &Outcome, now: Instant) -> Option<Dura
         Ending::Signalled { .. } | Ending::Lost { .. } => policy.repeatable,
         Ending::Finished(_)
         | Ending::BadResult { .. }
+        | Ending::InvalidArguments { .. }
         | Ending::LoadError { .. }
         | Ending::Exited { .. }
         | Ending::TimedOut { .. }
@@ -97,7 +98,7 @@ mod tests {
         let repeatable = call(Policy { repeatable: true, ..Policy::default() }, None, now);
         assert_eq!(pause(&repeatable, &crash(1), now), Some(PAUSE_MIN));
         assert_eq!(pause(&repeatable, &crash(2), now), None);
-        assert_eq!(pause(&repeatable, &ended(Ending::Exited { code: 1 }, 1), now), None);
+        assert_eq!(pause(&repeatable, &ended(Ending::Exited { code: 1, message: None }, 1), now), None);
         let plain = call(Policy { max_attempts: Some(9), ..Policy::default() }, None, now);
         assert_eq!(pause(&plain, &crash(1), now), None);
     }

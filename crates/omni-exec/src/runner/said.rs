@@ -90,7 +90,8 @@ pub(super) fn read(line: &Bytes, call: &Call, result_bytes_max: usize) -> Result
                 _ => Ending::OutputLimit { limit_bytes: result_bytes_max },
             };
             let worker = result.tainted.map(|findings| findings.get().into());
-            Said::End(Box::new(Last { ending, stack: None, stderr: None, worker, died: false }))
+            let stderr = result.stderr.map(Into::into);
+            Said::End(Box::new(Last { ending, stack: None, stderr, worker, died: false }))
         }
         // `error` was looked for above; the others are between a worker and whoever started it.
         Up::Error(_) | Up::Ready(_) | Up::Skipped(_) | Up::Unknown => Said::Nothing,
@@ -138,6 +139,7 @@ fn last(failure: Failure, call: &Call, result_bytes_max: usize) -> Last {
     let ending = match failure.kind.as_str() {
         "tool_error" => raised(ErrorKind::ToolError),
         "bad_result" => raised(ErrorKind::BadResult),
+        "invalid_arguments" => raised(ErrorKind::InvalidArguments),
         "load_error" => raised(ErrorKind::LoadError),
         "output_limit" => raised(ErrorKind::OutputLimit),
         "cancelled" => raised(ErrorKind::Cancelled),

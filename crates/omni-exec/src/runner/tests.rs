@@ -111,7 +111,9 @@ fn words(event: Option<Event>) -> Option<String> {
 fn number(ending: &Ending) -> Option<u64> {
     let millis = |duration: &Duration| u64::try_from(duration.as_millis()).ok();
     match ending {
-        Ending::Exited { code: number } | Ending::Signalled { signal: number } => (*number).try_into().ok(),
+        Ending::Exited { code: number, .. } | Ending::Signalled { signal: number } => {
+            (*number).try_into().ok()
+        }
         Ending::TimedOut { limit } | Ending::Idle { limit } => millis(limit),
         Ending::Busy { retry_after } | Ending::Quarantined { retry_after } => millis(retry_after),
         _ => None,
@@ -122,7 +124,9 @@ fn message(ending: &Ending) -> Option<&str> {
     match ending {
         Ending::ToolError { message, .. }
         | Ending::BadResult { message }
+        | Ending::InvalidArguments { message }
         | Ending::LoadError { message, .. }
+        | Ending::Exited { message: Some(message), .. }
         | Ending::Lost { message }
         | Ending::WorkerStart { message, .. } => Some(message),
         _ => None,

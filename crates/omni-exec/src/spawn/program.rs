@@ -23,7 +23,7 @@ use tokio::time::sleep;
 
 use super::report::{self, Pace, Report, Reports};
 use crate::ExecConfig;
-use crate::outcome::{outcome, start_failed, unstarted};
+use crate::outcome::{not_called, outcome, start_failed, unstarted};
 use crate::own_process::CapacityPermit;
 use crate::process::{Children, Exit, Foreground, Listener, Output, Process, TERM_GRACE};
 use crate::worker::StartFailure;
@@ -53,7 +53,12 @@ pub(super) async fn run(
         .ok();
     let foreground = match foreground(&call, program, config, reports.as_ref()) {
         Ok(foreground) => foreground,
-        Err(message) => return unstarted(&call, bad_arguments(message)),
+        Err(message) => {
+            return unstarted(
+                &call,
+                not_called(&call, &format!("its arguments cannot be passed on: {message}")),
+            );
+        }
     };
     let (process, stdout, stderr) = match children.start_foreground(foreground).await {
         Ok(started) => started,
@@ -80,15 +85,19 @@ pub(super) async fn run(
         End::Exited(_) if children.closing() => Ending::Shutdown,
         End::Exited(Exit::Code(0)) => understood(&call, program, collected.bytes),
         End::Exited(Exit::Code(NOT_STARTED)) if collected.bytes.is_empty() => Ending::WorkerStart {
-            message: stderr.as_deref().map_or("it ended at once", str::trim).to_owned(),
+            message: format!(
+                "`{}` cannot be run, or ended with exit code {NOT_STARTED}",
+                program.argv.first().map_or("", String::as_str)
+            ),
             hint: "check `command` in the skill's SKILL.md: is the program there, and executable?".to_owned(),
         },
         // What it has to say to the client it says on its output, whatever its code.
-        End::Exited(Exit::Code(_)) if !collected.bytes.is_empty() => {
+        End::Exited(Exit::Code(code)) if !collected.bytes.is_empty() => {
             let text = String::from_utf8_lossy(&collected.bytes);
-            Ending::Finished(ToolResult { is_error: true, ..text_result(&text) })
+            let result = ToolResult { is_error: true, ..text_result(&text) };
+            Ending::Finished(result.with_text(&format!("`{}` ended with exit code {code}", call.spec.tool)))
         }
-        End::Exited(Exit::Code(code)) => Ending::Exited { code },
+        End::Exited(Exit::Code(code)) => Ending::Exited { code, message: None },
         End::Exited(Exit::Signal(signal)) => Ending::Signalled { signal },
         End::Exited(Exit::Unknown) => Ending::Lost { message: "its process ended in an unknown way".into() },
         End::TooLarge => Ending::OutputLimit { limit_bytes: config.result_bytes_max },
@@ -101,7 +110,8 @@ pub(super) async fn run(
         }
         (ending, _) => ending,
     };
-    let stderr = stderr.filter(|_| !matches!(ending, Ending::Finished(_)));
+    // Of one that ended well it is a log, and its client has heard it if it asked.
+    let stderr = stderr.filter(|_| !matches!(&ending, Ending::Finished(result) if !result.is_error));
     Outcome { stderr, ..outcome(&call, ending, Phase::Started, 1) }
 }
 
@@ -193,17 +203,6 @@ fn flags(arguments: &[u8]) -> Result<Vec<OsString>, String> {
 
 fn plain(value: &Value) -> String {
     value.as_str().map_or_else(|| value.to_string(), str::to_owned)
-}
-
-fn bad_arguments(message: String) -> Ending {
-    Ending::ToolError {
-        kind: "ArgumentError".into(),
-        bases: Box::default(),
-        message: format!("the arguments cannot be passed on: {message}"),
-        location: None,
-        intended: true,
-        traceback: None,
-    }
 }
 
 /// A file without a name that holds `content`, to be read from its start.

@@ -212,6 +212,7 @@ fn as_value(up: &Up<'_>) -> Value {
                 ErrorKind::Cancelled => "cancelled",
                 ErrorKind::Exited => "exited",
                 ErrorKind::OutputLimit => "output_limit",
+                ErrorKind::InvalidArguments => "invalid_arguments",
             };
             let mut members = json!({
                 "id": error.id, "kind": kind, "class": error.class, "message": error.message,

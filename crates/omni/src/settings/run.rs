@@ -24,7 +24,8 @@ pub(crate) struct RunSettings {
     pub(crate) idle_timeout: Option<Duration>,
     pub(crate) workers: Workers,
     pub(crate) worker_life: WorkerLife,
-    pub(crate) errors: ErrorDetail,
+    /// How much of an exception clients may read; `None` when nobody says: then it depends on who they are.
+    pub(crate) errors: Option<ErrorDetail>,
     pub(crate) env: Vec<String>,
     pub(crate) limits: ProcessLimits,
     pub(crate) admission: omni_server::Limits,
@@ -41,10 +42,11 @@ impl RunSettings {
             Some(workers) => workers,
             None => own.count()?.unwrap_or(Workers { min: 1, max: 64 }),
         };
-        let errors = match arguments.errors.or(file.errors) {
-            Some(Errors::Full) => ErrorDetail::Full,
-            Some(Errors::Masked) | None => ErrorDetail::Masked,
-        };
+        let errors = arguments.errors.or(file.errors).map(|errors| match errors {
+            Errors::Masked => ErrorDetail::Masked,
+            Errors::Message => ErrorDetail::Message,
+            Errors::Full => ErrorDetail::Full,
+        });
         Ok(RunSettings {
             python: python(arguments.python.as_ref(), file.python.as_ref()),
             executor: match arguments.executor {
@@ -101,7 +103,7 @@ mod tests {
         let settings = RunSettings::resolve(&flags, &file).unwrap();
         assert_eq!(settings.timeout, Some(Duration::from_secs(7)));
         assert_eq!(settings.workers, Workers { min: 2, max: 3 });
-        assert_eq!(settings.errors, ErrorDetail::Full);
+        assert_eq!(settings.errors, Some(ErrorDetail::Full));
         assert_eq!(settings.executor, Some(ExecutorKind::Spawn));
         assert_eq!(settings.idle_timeout, Some(Duration::from_secs(120)));
     }

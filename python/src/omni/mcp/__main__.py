@@ -11,9 +11,10 @@ import warnings
 from threading import Thread
 
 from omni import __version__
-from omni.constants import LEVELS, MCP_PACKAGE
+from omni.constants import ERROR_DETAILS, LEVELS, MCP_PACKAGE
 from omni.inprocess import Running, Tools
-from omni.mcp.endings import failed, refused
+from omni.library import pointer
+from omni.mcp.endings import failed, refused, with_stderr
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -49,10 +50,11 @@ def _package() -> Any:
 class Adapter:
     """Answers the SDK's questions about the tools of a folder."""
 
-    def __init__(self, tools: Any, sdk: Any, *, full: bool) -> None:
+    def __init__(self, tools: Any, sdk: Any, *, detail: str) -> None:
         self._tools = tools
         self._mcp, self._types, self._error = sdk
-        self._full = full
+        #: How much clients read of exceptions.
+        self._detail = detail
         #: What `logging/setLevel` asked for; newer clients say it with each request.
         self._level: str | None = None
         shown = [
@@ -97,11 +99,11 @@ class Adapter:
         if kind == "result":
             kind, body = _checked(tool, body)
         if kind == "result":
-            return self._result(_shown(body))
+            return self._result(_shown(with_stderr(body, self._detail)))
         _log(params.name, body)
         elapsed_ms = int((time.monotonic() - began) * 1000)
         return self._result(
-            failed(params.name, body, started=started, elapsed_ms=elapsed_ms, full=self._full)
+            failed(params.name, body, started=started, elapsed_ms=elapsed_ms, detail=self._detail)
         )
 
     def _result(self, result: dict[str, Any]) -> Any:
@@ -151,17 +153,14 @@ class Adapter:
             await context.session.send_log_message(level, data, logger, context.request_id)
 
 
-def _faults(schema: dict[str, Any], value: Any) -> list[str]:
-    """Return what is wrong with a value, a sentence for each place."""
+def _faults(schema: dict[str, Any], value: Any) -> list[tuple[str, str]]:
+    """Return what is wrong with a value: JSON pointers, and a sentence for each."""
     from jsonschema import Draft202012Validator
 
     errors = sorted(
         Draft202012Validator(schema).iter_errors(value), key=lambda error: list(map(str, error.path))
     )
-    return [
-        f"{''.join(f'/{step}' for step in error.path) or '(the whole value)'}: {error.message}"
-        for error in errors
-    ]
+    return [(pointer(*error.path), error.message) for error in errors]
 
 
 def _checked(tool: dict[str, Any], body: dict[str, Any]) -> tuple[str, dict[str, Any]]:
@@ -175,7 +174,9 @@ def _checked(tool: dict[str, Any], body: dict[str, Any]) -> tuple[str, dict[str,
     faults = _faults(schema, body["structured"])
     if not faults:
         return "result", body
-    text = "it does not fit the output schema" + "".join(f"\n- {fault}" for fault in faults)
+    text = "it does not fit the output schema" + "".join(
+        f"\n- {place or '(the whole value)'}: {reason}" for place, reason in faults
+    )
     return "error", {"kind": "bad_result", "message": text}
 
 
@@ -186,7 +187,7 @@ def _shown(body: dict[str, Any]) -> dict[str, Any]:
 
 def _log(tool: str, error: dict[str, Any]) -> None:
     """Say in full what the client may see only part of."""
-    if not error.get("intended"):
+    if not error.get("intended") and error["kind"] != "invalid_arguments":
         text = error.get("traceback") or error.get("message") or ""
         sys.stderr.write(f"omni: {tool}: {error['kind']}: {text.rstrip()}\n")
 
@@ -205,7 +206,7 @@ def main() -> None:
     except (OSError, ValueError) as error:
         sys.stderr.write(f"omni: {error}; name what is meant with `--skills`, `--root` and `--config`\n")
         sys.exit(1)
-    asyncio.run(Adapter(tools, sdk, full=options.errors == "full").serve())
+    asyncio.run(Adapter(tools, sdk, detail=options.errors).serve())
     # Not the ordinary way out, which waits for threads that wait for nobody.
     os._exit(0)
 
@@ -222,10 +223,16 @@ def _options() -> argparse.Namespace:
     add("--root", default=given("OMNI_ROOT") or ".", help="the folder that tools work in [.]")
     config = given("OMNI_CONFIG") or None
     add("--config", default=config, help="an `omni.toml`: `[skills]` is read, by Python 3.11")
+    # The client has started this process: it is the same person's.
     add(
-        "--errors", default="masked", choices=("masked", "full"), help="what of an exception the client reads"
+        "--errors",
+        default=given("OMNI_ERRORS") or "message",
+        choices=ERROR_DETAILS,
+        help="what of an exception the client reads [message]",
     )
     options, rest = parser.parse_known_args()
+    if options.errors not in ERROR_DETAILS:
+        parser.error(f"`OMNI_ERRORS={options.errors}` is none of `{'`, `'.join(ERROR_DETAILS)}`")
     for word in rest:
         if word.startswith("-"):
             # No error: what started the server shall start this one in its place.

@@ -121,9 +121,11 @@ def run(console: Console, skill: str, folder: str, command: Command, arguments: 
 
 def _sentence(error: dict) -> str:
     """Return what is said about an error frame."""
-    text = error["message"] or f"the tool exited with code {error.get('code')}"
-    if _is_surprise(error) and error["kind"] == "tool_error":
-        text = f"{error['class']}: {text}"
+    text = error["message"]
+    if error["kind"] == "exited":
+        text = text or f"the tool exited with code {error.get('code')}"
+    elif _is_surprise(error) and error["kind"] == "tool_error":
+        text = f"{error['class']}: {text}" if text.strip() else f"{error['class']} without a message"
     # A load error's message begins with its place.
     return f"{text} (`{error['location']}`)" if error["location"] and error["kind"] != "load_error" else text
 

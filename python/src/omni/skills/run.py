@@ -123,7 +123,8 @@ def _run_for_server(options: Options) -> int:
         try:
             call.args = read_arguments(options.arguments)
         except UsageError as error:
-            channel.send(wire.error(call.id, "tool_error", "ArgumentError", str(error), intended=True))
+            message = f"`{call.target.tool}` was not called: {error}"
+            channel.send(wire.error(call.id, "invalid_arguments", "ArgumentError", message, intended=True))
             return USAGE
     answer = caller.run(call)
     caller.tidy()
@@ -153,7 +154,7 @@ def exit_code(answer: bytes) -> int:
     kind, body = wire.decode(answer[4:])
     if kind == "result":
         return FAILED if body.get("is_error") else OK
-    return USAGE if body["class"] == "ArgumentError" else FAILED
+    return USAGE if body["kind"] == "invalid_arguments" else FAILED
 
 
 # -- by hand ---------------------------------------------------------------------------------------------

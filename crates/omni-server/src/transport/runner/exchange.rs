@@ -25,7 +25,7 @@ use super::request::{RunRequest, object_text};
 use super::stream::{CallStream, Speaker, Waiting};
 use super::{BODY_BYTES_MAX, Guard, HEAD_BYTES_MAX, Shared};
 use crate::authority::{Authority, Host};
-use crate::call::{Ran, Terms};
+use crate::call::Terms;
 use crate::library::{Contents, LibraryError, Prompt};
 
 /// A caller has this long to send the body of a request.
@@ -208,12 +208,8 @@ async fn run_tool(
             wants: asked.wants,
             session: asked.session.into(),
         };
-        let ran = server.run(&tool, asked.arguments, terms, &mut speaker).await;
-        let mut lines = speaker.lines();
-        match ran {
-            Ran::Refused(result) => lines.result(id, &result, None),
-            Ran::Ended(outcome) => lines.end(id, outcome),
-        }
+        let outcome = server.run(&tool, asked.arguments, terms, &mut speaker).await;
+        speaker.lines().end(id, outcome);
     };
     let stream = CallStream::new(id, call, waiting, shared.calls.begin());
     let mut reply = Response::new(ReplyBody::Call(Box::new(stream)));

@@ -75,7 +75,7 @@ impl Lines {
         }
         let Outcome { ending, stack, stderr, worker, .. } = outcome;
         match ending {
-            Ending::Finished(result) => self.result(id, &result, worker.as_deref()),
+            Ending::Finished(result) => self.result(id, &result, worker.as_deref(), stderr.as_deref()),
             ending => {
                 let tainted = worker.map(|findings| raw(findings.as_bytes()));
                 self.say("error", &Failure { stack, stderr, tainted, ..Failure::of(id, ending) });
@@ -84,7 +84,9 @@ impl Lines {
     }
 
     /// What a tool returned; its parts are passed on as they are.
-    pub(super) fn result(&mut self, id: u64, result: &ToolResult, worker: Option<&str>) {
+    ///
+    /// `stderr` is what a program wrote whose output says that it failed.
+    fn result(&mut self, id: u64, result: &ToolResult, worker: Option<&str>, stderr: Option<&str>) {
         let mut line = format!(r#"{{"result":{{"id":{id},"content":"#).into_bytes();
         line.extend_from_slice(raw(&result.content).get().as_bytes());
         for (name, part) in [("structured", &result.structured), ("meta", &result.meta)] {
@@ -95,6 +97,10 @@ impl Lines {
         }
         if result.is_error {
             line.extend_from_slice(b",\"is_error\":true");
+        }
+        if let Some(stderr) = stderr {
+            line.extend_from_slice(b",\"stderr\":");
+            line.extend_from_slice(serde_json::Value::from(stderr).to_string().as_bytes());
         }
         if let Some(worker) = worker {
             line.extend_from_slice(b",\"tainted\":");
@@ -197,16 +203,21 @@ impl Failure {
                 traceback,
                 ..failure
             },
-            Ending::BadResult { message } | Ending::Lost { message } => {
-                Failure { message: Some(message), ..failure }
-            }
-            Ending::LoadError { message, traceback } => {
-                Failure { message: Some(message), traceback, ..failure }
-            }
+            Ending::BadResult { message }
+            | Ending::InvalidArguments { message }
+            | Ending::Lost { message } => Failure { message: Some(message), ..failure },
+            Ending::LoadError { kind, message, location, intended, traceback } => Failure {
+                class: Some(kind),
+                message: Some(message),
+                location,
+                intended: Some(intended),
+                traceback,
+                ..failure
+            },
             // The class says that its process may have lived through it: whether it did is kept count of here, where a
             // tool that ends too many processes is refused.
-            Ending::Exited { code } => {
-                Failure { class: Some("SystemExit".into()), code: Some(code), ..failure }
+            Ending::Exited { code, message } => {
+                Failure { class: Some("SystemExit".into()), code: Some(code), message, ..failure }
             }
             Ending::Signalled { signal } => Failure { signal: Some(signal), ..failure },
             Ending::TimedOut { limit } | Ending::Idle { limit } => Failure { limit_ms: ms(limit), ..failure },
@@ -353,7 +364,7 @@ mod tests {
     #[test]
     fn a_call_that_had_begun_says_so_before_it_says_how_it_failed() {
         let mut lines = Lines::default();
-        let outcome = Outcome::unstarted(Ending::Exited { code: 3 }, Duration::ZERO);
+        let outcome = Outcome::unstarted(Ending::Exited { code: 3, message: None }, Duration::ZERO);
         lines.end(7, Outcome { phase: Phase::Started, ..outcome });
         let said = read(&mut lines);
         assert_eq!(said[0], case("started"));
