@@ -23,7 +23,9 @@ from omni.beneath import place
 
 # How long one worker waits for another's transaction.
 _BUSY_SECONDS = 10
-_SCHEMA_VERSION = 1
+_SCHEMA_VERSION = 2
+# So many earlier texts of a note are kept.
+_EARLIER_MAX = 50
 # What ends a rollback journal that names a journal of several databases (https://sqlite.org/fileformat.html).
 _JOURNAL_MARK = bytes.fromhex("d9d505f920a163d7")
 
@@ -44,6 +46,22 @@ CREATE INDEX tags_of ON tags (note);
 CREATE TABLE revisions (notes INTEGER NOT NULL, words INTEGER NOT NULL);
 INSERT INTO revisions VALUES (0, 0);
 """
+
+# What came with each version of the schema after the first.
+_ADDED = {
+    2: """
+ALTER TABLE notes ADD COLUMN version INTEGER NOT NULL DEFAULT 1;
+CREATE TABLE earlier (
+    note INTEGER NOT NULL REFERENCES notes (id) ON DELETE CASCADE,
+    version INTEGER NOT NULL,
+    title TEXT NOT NULL,
+    body TEXT NOT NULL,
+    tags TEXT NOT NULL,
+    changed TEXT NOT NULL,
+    PRIMARY KEY (note, version)
+);
+""",
+}
 
 
 class Store:
@@ -105,6 +123,18 @@ class Store:
             if self.database.in_transaction:
                 self.database.execute("ROLLBACK")
             raise
+
+    def keep_earlier(self, note: int) -> None:
+        """Keep a note as it is now among its earlier texts, before it is changed in the same transaction."""
+        self.database.execute(
+            "INSERT INTO earlier (note, version, title, body, tags, changed) "
+            "SELECT id, version, title, body, ?, changed FROM notes WHERE id = ?",
+            ("\n".join(self.tags_of(note)), note),
+        )
+        self.database.execute(
+            "DELETE FROM earlier WHERE note = ? AND version <= (SELECT version FROM notes WHERE id = ?) - ?",
+            (note, note, _EARLIER_MAX),
+        )
 
     def tags_of(self, note: int) -> list[str]:
         """Return the tags of a note in order."""
@@ -271,13 +301,16 @@ def _use_write_ahead(database: sqlite3.Connection) -> None:
 
 def _ensure_schema(database: sqlite3.Connection, path: Path) -> None:
     version = _version(database)
-    if version == 0:
+    if version < _SCHEMA_VERSION:
         database.execute("BEGIN IMMEDIATE")
         try:
             # Another worker may have made it while this one waited.
-            if _version(database) == 0:
-                for statement in _SCHEMA.split(";\n"):
-                    database.execute(statement)
+            made = _version(database)
+            steps = [_SCHEMA] if made == 0 else []
+            steps += [step for number, step in sorted(_ADDED.items()) if number > made]
+            for statement in "".join(steps).split(";\n"):
+                database.execute(statement)
+            if made < _SCHEMA_VERSION:
                 database.execute(f"PRAGMA user_version = {_SCHEMA_VERSION}")
             database.execute("COMMIT")
         except BaseException:
