@@ -1,5 +1,7 @@
 //! Which files make up a skill, and what stands in them.
 
+mod misplaced;
+
 use std::fs::{self, File};
 use std::io::{self, Read};
 use std::path::Path;
@@ -64,8 +66,23 @@ pub(crate) fn list(skills_dir: &Path) -> io::Result<Root> {
                 format!("`{name}` is not served"),
                 "names with a leading underscore are private; rename it to serve it",
             );
-        } else if walk.kind(&entry, &name) == Kind::Folder {
-            root.folders.push(name);
+        } else {
+            match walk.kind(&entry, &name) {
+                Kind::Folder => root.folders.push(name),
+                Kind::File if name.ends_with(".py") && !matches!(&*name, "__init__.py" | "conftest.py") => {
+                    let stem = name.trim_end_matches(".py");
+                    let help = format!(
+                        "a skill is a folder: move it to `{stem}/scripts/{name}`, and write a `{stem}/SKILL.md`"
+                    );
+                    walk.warn(
+                        &name,
+                        "source-outside-skill",
+                        format!("`{name}` belongs to no skill and is not read"),
+                        &help,
+                    );
+                }
+                Kind::File | Kind::Other => {}
+            }
         }
     }
     walk.remember("", stamp);
@@ -117,6 +134,8 @@ impl SkillFolder {
         for finding in &self.findings {
             part(finding.file.as_bytes());
             part(finding.message.as_bytes());
+            part(finding.help.as_deref().unwrap_or_default().as_bytes());
+            part(&finding.line.to_le_bytes());
         }
         hasher.finalize()
     }
@@ -148,6 +167,7 @@ impl<'a> Walk<'a> {
 
     fn top(&mut self, skill: &mut SkillFolder) {
         let Some(entries) = self.enter(self.folder) else { return };
+        let mut folders = Vec::new();
         for entry in entries {
             let Some(name) = self.name(&entry) else { continue };
             let path = format!("{}/{name}", self.folder);
@@ -167,21 +187,16 @@ impl<'a> Walk<'a> {
                 }
                 // A link that leads out, which is reported.
                 "SKILL.md" | "scripts" | "pyproject.toml" | "uv.lock" => {}
-                _ if name.eq_ignore_ascii_case("skill.md") => self.warn(
-                    &path,
-                    "misspelt-skill-md",
-                    format!("`{name}` is not read"),
-                    "rename it to `SKILL.md`, in capitals",
-                ),
-                _ if name.ends_with(".py") => self.note(
-                    &path,
-                    "source-outside-scripts",
-                    format!("`{name}` is not read"),
-                    "tools are looked for in the `scripts` folder; move it there if it holds some",
-                ),
-                _ => {}
+                _ if self.hidden(&name) => {}
+                _ => {
+                    self.beside(&entry, &name, &path);
+                    if entry.file_type().is_ok_and(|kind| kind.is_dir()) {
+                        folders.push((name, path));
+                    }
+                }
             }
         }
+        self.nothing_here(skill, &folders);
     }
 
     fn scripts(&mut self, folder: &str, depth: usize, sources: &mut Vec<ReadFile>) {
@@ -198,7 +213,7 @@ impl<'a> Walk<'a> {
             let path = format!("{folder}/{name}");
             match self.kind(&entry, &path) {
                 Kind::Folder => self.scripts(&path, depth + 1, sources),
-                Kind::File if name.ends_with(".py") => {
+                Kind::File if name.ends_with(".py") && name != "setup.py" => {
                     if sources.len() == SOURCE_FILES_MAX {
                         let message = format!(
                             "the skill has more than {SOURCE_FILES_MAX} Python files; this one and later ones are not read"
@@ -218,7 +233,11 @@ impl<'a> Walk<'a> {
                     let message = "it is not an ordinary file and is not read".to_owned();
                     self.warn(&path, "not-a-file", message, "replace the pipe, socket or device by a file");
                 }
-                Kind::File | Kind::Other => {}
+                Kind::File if matches!(&*name, "requirements.txt" | "setup.py") => {
+                    self.beside(&entry, &name, &path)
+                }
+                Kind::File => self.other_sources(&name, &path),
+                Kind::Other => {}
             }
         }
     }

@@ -819,3 +819,89 @@ fn two_processes_that_share_a_cache_do_not_spoil_it() {
     assert_eq!(snapshot.tool_count(), 24);
     assert!(snapshot.tool("s3.round4").is_some());
 }
+
+/// What is said of one file or folder: code, line and help.
+fn said_of(snapshot: &Snapshot, file: &str) -> Vec<(String, u32, String)> {
+    let found = snapshot.diagnostics().iter().filter(|found| found.file == file);
+    found.map(|found| (found.code.clone(), found.line, found.help.clone().unwrap_or_default())).collect()
+}
+
+#[test]
+fn files_that_lie_where_nobody_looks_are_pointed_out_with_their_place() {
+    let place = Place::new();
+    let tool = "from omni import tool\n@tool\ndef go(): ...\n";
+    let front = |name: &str| format!("---\nname: {name}\ndescription: d\n---\n");
+    place.write("loose.py", tool);
+    place.write("flat/SKILL.md", front("flat")).write("flat/flat.py", tool);
+    place.write("bare/server.py", "@mcp.tool()\ndef go(): ...\n");
+    place.write("one/SKILL.md", front("one")).write("one/script/a.py", tool);
+    place.write("big/SKILL.md", front("big")).write("big/Scripts/a.py", tool);
+    place.write("src/SKILL.md", front("src")).write("src/src/a.py", tool);
+    place.write("group/deep/SKILL.md", front("deep")).write("group/deep/scripts/a.py", tool);
+    place.write("low/Skill.md", front("low")).write("low/scripts/a.py", tool);
+    place.write("many/skills.md", front("many")).write("many/scripts/a.py", tool);
+    place
+        .write("end/SKILL.md", front("end"))
+        .write("end/scripts/a.pyw", tool)
+        .write("end/scripts/b.PY", tool);
+    place.write("end/scripts/c.ipynb", "{}");
+    for (file, code, line, help) in [
+        ("loose.py", "source-outside-skill", 0, "`loose/scripts/loose.py`"),
+        ("flat/flat.py", "source-outside-scripts", 2, "`flat/scripts/flat.py`"),
+        ("bare/server.py", "source-outside-scripts", 1, "`bare/scripts/server.py`"),
+        ("one/script", "misspelt-scripts", 0, "rename it to `scripts`"),
+        ("big/Scripts", "misspelt-scripts", 0, "rename it to `scripts`"),
+        ("src/src", "misspelt-scripts", 0, "rename it to `scripts`"),
+        ("group/deep", "nested-skill", 0, "name `group` with `--skills`"),
+        ("low/Skill.md", "misspelt-skill-md", 0, "`SKILL.md`"),
+        ("many/skills.md", "misspelt-skill-md", 0, "`SKILL.md`"),
+        ("end/scripts/a.pyw", "not-read", 0, "ends in `.py`"),
+        ("end/scripts/b.PY", "not-read", 0, "ends in `.py`"),
+        ("end/scripts/c.ipynb", "not-read", 0, "copy them there"),
+    ] {
+        let said = said_of(&place.fresh().0, file);
+        assert_eq!(said.len(), 1, "{file}: {said:?}");
+        assert_eq!((&*said[0].0, said[0].1), (code, line), "{file}");
+        assert!(said[0].2.contains(help), "{file}: {said:?}");
+    }
+}
+
+#[test]
+fn a_file_that_others_install_from_comes_with_the_lines_to_write() {
+    let place = Place::new();
+    place.skill("a", &["go"]).write("a/requirements.txt", "idna==3.7\n# more\nrequests>=2\n");
+    place.skill("b", &["go"]).write("b/setup.py", "from setuptools import setup\nsetup(name='b')\n");
+    place.skill("c", &["go"]).write("c/scripts/requirements.txt", "idna\n");
+    let (snapshot, _) = place.fresh();
+    let help =
+        "write in `pyproject.toml`, under `[project]`: `dependencies = [\"idna==3.7\", \"requests>=2\"]`";
+    assert_eq!(said_of(&snapshot, "a/requirements.txt"), [("installer-file".into(), 0, help.into())]);
+    assert_eq!(said_of(&snapshot, "b/setup.py").len(), 1);
+    assert_eq!(said_of(&snapshot, "c/scripts/requirements.txt").len(), 1);
+    // What it says is news, though no other file has changed.
+    place.settle();
+    place.write("a/requirements.txt", "idna==3.8\n");
+    let catalog = place.open();
+    catalog.refresh().unwrap();
+    assert!(said_of(&catalog.snapshot(), "a/requirements.txt")[0].2.contains("idna==3.8"));
+}
+
+#[test]
+fn what_lies_beside_a_skill_on_purpose_is_left_alone() {
+    let place = Place::new();
+    place.skill("a", &["go"]);
+    for file in [
+        "README.md",
+        "references/x.md",
+        "assets/src/a.py",
+        "tests/test_a.py",
+        "conftest.py",
+        "__init__.py",
+        "scripts/a.pyi",
+        "LICENSE",
+    ] {
+        place.write(&format!("a/{file}"), "X = 1\n");
+    }
+    let said: Vec<_> = place.fresh().0.diagnostics().to_vec();
+    assert_eq!(said, []);
+}
