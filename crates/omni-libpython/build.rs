@@ -9,6 +9,11 @@ use std::process::Command;
 use std::{env, fs};
 
 fn main() {
+    // Asked before anything is compiled, so that this sentence is all that is seen.
+    if env::var("CARGO_CFG_TARGET_OS").is_ok_and(|system| system != "linux") {
+        println!("cargo::error={LINUX_ONLY}");
+        return;
+    }
     for path in ["../omni-embed/Cargo.toml", "../omni-embed/src", "../../Cargo.lock"] {
         println!("cargo::rerun-if-changed={path}");
     }
@@ -24,6 +29,11 @@ fn main() {
     fs::write(out.join("plugin.so"), plugin).expect("OUT_DIR can be written");
     fs::write(out.join("missing.txt"), missing).expect("OUT_DIR can be written");
 }
+
+/// Also what `omni-server/build.rs` says.
+const LINUX_ONLY: &str = "omni runs on Linux only: it ends and bounds tools by means of that kernel (process-id \
+     namespaces, subreapers, memfd, sealed files, netlink). On macOS and Windows use a Linux machine, WSL or a container; \
+     of its crates only omni-call, omni-protocol, omni-scan and omni-catalog build there";
 
 fn plugin(out: &Path) -> Result<Vec<u8>, String> {
     if env::var_os("OMNI_WITHOUT_EMBED").is_some() {

@@ -26,6 +26,8 @@ STEMS = sorted(path.name.partition(".")[0] for path in CORPUS.glob("*.expected.j
 
 # Differences that are meant to be: `file:tool:part`, and why.
 ACCEPTED = {
+    # The results of FastMCP itself lack what its schema requires.
+    "classes:returns_special:output": "an `InitVar` is no member of the value",
     # FastMCP announces a structured `null` only because it compares the annotation before it reads the text.
     "futures:returns_none:output": "`None` as text is `None`",
     "outputs:as_text_none:output": "`None` as text is `None`",

@@ -12,6 +12,7 @@ use crate::toolbox::Workspace;
 mod constants;
 mod executors;
 mod outcomes;
+mod types;
 
 /// A page whose file says something else than the code.
 pub(crate) struct StalePage {
@@ -25,6 +26,7 @@ pub(crate) fn stale_pages(workspace: &Workspace) -> Result<Vec<StalePage>> {
     let pages = [
         StalePage { path: "docs/reference/cli.md", text: command_line(&binary)? },
         StalePage { path: "docs/reference/outcomes.md", text: outcomes::page() },
+        StalePage { path: "docs/reference/types.md", text: types::page()? },
         StalePage { path: "docs/reference/executors.md", text: executors::page() },
         StalePage { path: "python/src/omni/executors.py", text: executors::module() },
         StalePage { path: "python/src/omni/constants.py", text: constants::module()? },

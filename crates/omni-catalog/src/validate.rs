@@ -1,6 +1,7 @@
 //! Whether a value fits a tool's schema, and if not, what to say about it.
 
 mod explain;
+mod names;
 mod narrow;
 mod plain;
 
@@ -113,7 +114,13 @@ pub(crate) struct Schema(Result<Validator, String>);
 
 impl Schema {
     pub(crate) fn compile(raw: &str) -> Schema {
-        Schema(serde_json::from_str(raw).map_err(|e| e.to_string()).and_then(|schema| compile(&schema)))
+        let compiled = serde_json::from_str(raw).map_err(|error| error.to_string()).and_then(|mut schema| {
+            if raw.contains("propertyNames") {
+                names::as_text(&mut schema);
+            }
+            compile(&schema)
+        });
+        Schema(compiled)
     }
 
     /// `text` gives the schema that was compiled; it is read again only to explain a fault.

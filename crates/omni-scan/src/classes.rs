@@ -6,7 +6,7 @@ use crate::docstring::cleaned;
 use crate::enums::Automatic;
 use crate::package::{FileId, Item, Package};
 use crate::peel::Peeled;
-use crate::syntax::{Class, ExprKind};
+use crate::syntax::{Class, Expr, ExprKind};
 use crate::types::{DefinitionKey, Named, Types};
 
 /// What kind of class it is, by its bases and decorators.
@@ -279,6 +279,14 @@ impl Types<'_> {
         members
     }
 
+    fn is_init_only(&self, file: FileId, annotation: &Expr) -> bool {
+        let named = match &annotation.kind {
+            ExprKind::Subscript(base, _) => base,
+            _ => annotation,
+        };
+        matches!(self.resolve(file, named), Item::External(path) if path == "dataclasses.InitVar")
+    }
+
     fn dataclass(&mut self, file: FileId, index: usize, name: &str) -> Object {
         let package = self.package;
         let mut members: Vec<(bool, Member)> = Vec::new();
@@ -296,6 +304,8 @@ impl Types<'_> {
                 if peeled.class_variable {
                     continue;
                 }
+                // An argument of the class, which its values do not have: no result shows it.
+                peeled.info.exclude |= self.is_init_only(file, annotation);
                 if let Some(value) = &field.value {
                     self.assigned(file, value, &mut peeled.info);
                 }

@@ -14,6 +14,10 @@ use serde_json::{Map, Value};
 /// Differences that are meant to be: `file:tool:part`, and why.
 const ACCEPTED: &[(&str, &str)] = &[
     (
+        "classes:returns_special:output",
+        "an `InitVar` is no member of the value: the results of FastMCP itself lack what its schema requires",
+    ),
+    (
         "defaults:formatted_constant:input",
         "text made with `%` is not worked out here: the parameter is optional, its default is not shown",
     ),

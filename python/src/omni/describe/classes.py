@@ -96,6 +96,8 @@ def _object(kind: Any, name: str, members: list, writer: Writer, variables: dict
     properties = {}
     required = []
     for member, annotation, field, needed in members:
+        if writer.mode == "serialization" and member in _init_only(kind):
+            continue
         shown = field.alias if field.alias is not None and writer.mode == "validation" else member
         if variables:
             inner = writer.with_variables(variables, annotation)
@@ -140,6 +142,12 @@ def _dataclass_members(kind: Any) -> list:
         members.append((keyword_only, (name, annotation, field, field.default is MISSING)))
     members.sort(key=lambda member: member[0])
     return [member for _, member in members]
+
+
+def _init_only(kind: Any) -> list[str]:
+    """Return the arguments of a dataclass that its values do not have: no result shows them."""
+    fields = getattr(kind, "__dataclass_fields__", {})
+    return [name for name, field in fields.items() if field._field_type.name == "_FIELD_INITVAR"]
 
 
 def _typed_dict_members(kind: Any) -> list:
