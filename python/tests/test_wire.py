@@ -47,7 +47,13 @@ def encode(kind, body):
         body = dict(body)
         findings = body.pop("tainted")
         return wire.with_findings(encode(kind, body), findings)
+    if body.get("printed"):
+        body = {name: value for name, value in body.items() if name != "printed"}
+        return wire.with_member(encode(kind, body), '"printed":true')
     call_id = body.get("id")
+    if kind == "output":
+        fd = 2 if body["stream"] == "stderr" else 1
+        return wire.output(call_id, fd, body["text"], body.get("left_out", 0))
     if kind == "ready":
         return wire.ready(body["python"], body["pid"])
     if kind == "started":

@@ -55,6 +55,12 @@ pub trait EventSink: Send {
     /// The tool gave a sign of life: its idle clock has just been restarted. An event may follow that says more.
     /// For callers that keep such a clock of their own; the rest need nothing here.
     fn alive(&mut self) {}
+
+    /// A process has the call now: what came before was waiting. Told once for each attempt.
+    fn begun(&mut self) {}
+
+    /// The call has ended, and so many bytes of what it printed have become no events.
+    fn left_out(&mut self, _bytes: u64) {}
 }
 
 /// A sink for callers that want to hear nothing.

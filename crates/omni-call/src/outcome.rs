@@ -253,10 +253,14 @@ impl Ending {
                 format!("`{tool}` was ended by signal {signal}{}", signal_name(*signal))
             }
             Ending::TimedOut { limit } => {
-                format!("`{tool}` was stopped at its time limit of {}", seconds(*limit))
+                format!(
+                    "`{tool}` was stopped at its time limit of {}; `timeout=` allows more",
+                    seconds(*limit)
+                )
             }
             Ending::Idle { limit } => format!(
-                "`{tool}` was stopped after {} without a sign of life (progress or heartbeat)",
+                "`{tool}` was stopped after {} without a sign of life: to print, to log, `progress()` or `heartbeat()` is \
+                 one; `idle_timeout=` allows more",
                 seconds(*limit)
             ),
             Ending::OutOfMemory { limit_bytes: Some(bytes) } => format!(

@@ -105,6 +105,8 @@ pub struct ExecConfig {
     pub frame_bytes_max: usize,
     /// How much of the end of a call's stderr is kept for a failure. Default 64 KiB.
     pub stderr_bytes_max: usize,
+    /// Whether what processes print for no call goes to the log, at `info`. Default: yes.
+    pub log_output: bool,
 }
 
 /// Limits that the kernel holds a process to; `None` is no limit of ours. What a process forks has the same limits,
@@ -178,6 +180,7 @@ impl ExecConfig {
             result_bytes_max: 8 << 20,
             frame_bytes_max: (16 << 20) + (64 << 10),
             stderr_bytes_max: 64 << 10,
+            log_output: true,
         }
     }
 }

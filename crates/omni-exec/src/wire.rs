@@ -66,6 +66,8 @@ pub(crate) enum Up<'a> {
     Beat(Beat),
     Progress(Progress),
     Log(Log<'a>),
+    /// What a call has printed that shares its process.
+    Output(OutputFrame<'a>),
     Result(ResultFrame<'a>),
     Error(ErrorFrame),
     /// The call was revoked before its code began.
@@ -83,8 +85,18 @@ impl Up<'_> {
             Up::Beat(beat) => Some(beat.id),
             Up::Progress(progress) => Some(progress.id),
             Up::Log(log) => Some(log.id),
+            Up::Output(output) => Some(output.id),
             Up::Result(result) => Some(result.id),
             Up::Error(error) => Some(error.id),
+        }
+    }
+
+    /// Whether the call that is answered here waits, with the next one, for what it has printed to be read.
+    pub(crate) fn printed(&self) -> bool {
+        match self {
+            Up::Result(result) => result.printed,
+            Up::Error(error) => error.printed,
+            _ => false,
         }
     }
 
@@ -138,6 +150,20 @@ pub(crate) struct Log<'a> {
 }
 
 #[derive(Debug, Deserialize)]
+pub(crate) struct OutputFrame<'a> {
+    pub(crate) id: u64,
+    /// `stdout` or `stderr`.
+    #[serde(borrow)]
+    pub(crate) stream: Cow<'a, str>,
+    /// Any part of what was printed, and any number of lines.
+    #[serde(borrow)]
+    pub(crate) text: Cow<'a, str>,
+    /// Bytes besides that were not sent.
+    #[serde(default)]
+    pub(crate) left_out: u64,
+}
+
+#[derive(Debug, Deserialize)]
 pub(crate) struct ResultFrame<'a> {
     pub(crate) id: u64,
     #[serde(borrow)]
@@ -148,6 +174,9 @@ pub(crate) struct ResultFrame<'a> {
     pub(crate) meta: Option<&'a RawValue>,
     #[serde(default)]
     pub(crate) is_error: bool,
+    /// The call has printed something, which is in the pipes by now.
+    #[serde(default)]
+    pub(crate) printed: bool,
     /// What a program wrote to standard error, whose output says that it failed. Only a runner says it.
     #[serde(borrow, default)]
     pub(crate) stderr: Option<Cow<'a, str>>,
@@ -179,6 +208,8 @@ pub(crate) struct ErrorFrame {
     #[serde(default)]
     pub(crate) code: Option<i32>,
     /// As in a result.
+    #[serde(default)]
+    pub(crate) printed: bool,
     #[serde(default)]
     pub(crate) tainted: Option<Box<RawValue>>,
     #[serde(default)]
@@ -286,6 +317,7 @@ enum UpType {
     Beat,
     Progress,
     Log,
+    Output,
     Result,
     Error,
     Skipped,
@@ -312,6 +344,7 @@ impl<'de> Visitor<'de> for UpVisitor {
             UpType::Beat => Up::Beat(map.next_value()?),
             UpType::Progress => Up::Progress(map.next_value()?),
             UpType::Log => Up::Log(map.next_value()?),
+            UpType::Output => Up::Output(map.next_value()?),
             UpType::Result => Up::Result(map.next_value()?),
             UpType::Error => Up::Error(map.next_value()?),
             UpType::Skipped => Up::Skipped(map.next_value()?),

@@ -89,6 +89,10 @@ struct Current {
     wants: Wants,
     /// There was a moment when nothing had arrived. What was there before it may have been sent before the call was.
     waited: bool,
+    /// It has said or printed something: what it printed last may have come with its result.
+    talked: bool,
+    /// Its last frame says that it has printed.
+    printed: bool,
     /// When to look next whether the process still runs.
     look_at: Instant,
     /// It was stopped when that was looked at last.
@@ -182,7 +186,7 @@ impl Worker {
         let page = StatusPage::new().map_err(system("making a status page"))?;
         let mut channel =
             Channel::new(started.control, config.frame_bytes_max).map_err(system("watching a socket"))?;
-        let output = Output::new(started.stdout, started.stderr, config.stderr_bytes_max)
+        let output = Output::new(started.stdout, started.stderr, config.stderr_bytes_max, config.log_output)
             .map_err(system("capturing output"))?;
         greet(&mut channel, &page, config, mode, started.process.temp().map(|temp| temp.path()))
             .map_err(system("introducing the server"))?;
@@ -213,7 +217,7 @@ impl Worker {
     async fn wait_ready(&mut self) -> Result<(), String> {
         let mut closed: Option<Pin<Box<Sleep>>> = None;
         poll_fn(|cx| {
-            self.output.poll(cx, None);
+            self.output.poll_aside(cx);
             let _ = self.channel.poll_flush(cx);
             if closed.is_none()
                 && let Poll::Ready(frame) = self.channel.poll_frame(cx)
@@ -272,6 +276,8 @@ impl Worker {
     /// Sends `call` to the worker, which must have none. Does not wait: what the socket does not take goes
     /// with [`poll_call`](Self::poll_call).
     pub(crate) fn begin(&mut self, call: &Call, attempt: u32) {
+        // What is there now is not the call's.
+        self.output.settle();
         let number = self.send_ahead(call, attempt);
         self.advance(number, call.wants);
         self.flush();
@@ -309,7 +315,16 @@ impl Worker {
         // Of a worker that broke the protocol, only its death is still of interest.
         let broken = self.spoiled.then_some((self.begun_at, Fault::Closed));
         let look_at = self.begun_at + LOOK_EVERY;
-        self.call = Some(Current { id: number, wants, waited: false, look_at, stopped: false, broken });
+        self.call = Some(Current {
+            id: number,
+            wants,
+            waited: false,
+            talked: false,
+            printed: false,
+            look_at,
+            stopped: false,
+            broken,
+        });
     }
 
     /// The number of the call at hand.
@@ -329,6 +344,10 @@ impl Worker {
 
     pub(crate) fn result_bytes_max(&self) -> usize {
         self.result_bytes_max
+    }
+
+    pub(crate) fn stderr_bytes_max(&self) -> usize {
+        self.output.tail_bytes_max()
     }
 
     /// Whether a call has been begun here and has not ended.
@@ -356,6 +375,7 @@ impl Worker {
 
     /// Drives the call that was begun to its end and reports what it says to `events`.
     pub(crate) async fn finish(&mut self, deadline: &mut Deadline, events: &mut dyn EventSink) -> End {
+        events.begun();
         poll_fn(|cx| self.poll_call(cx, deadline, events)).await
     }
 
@@ -368,7 +388,13 @@ impl Worker {
         events: &mut dyn EventSink,
     ) -> Poll<End> {
         let mut listener = Listener { events, level: self.call.as_ref().and_then(|call| call.wants.log) };
-        self.output.poll(cx, Some(&mut listener));
+        if self.output.poll(cx, Some(&mut listener)) {
+            deadline.beat(Instant::now());
+            listener.events.alive();
+            if let Some(call) = &mut self.call {
+                call.talked = true;
+            }
+        }
         let _ = self.channel.poll_flush(cx);
         let mut end = self.poll_frames(cx, deadline, &mut listener);
         if end.is_none()
@@ -383,10 +409,14 @@ impl Worker {
         match end {
             None => Poll::Pending,
             Some(end) => {
-                if listener.level.is_some() || !matches!(end, End::Result(_)) {
+                // Of what a silent call has printed besides, the runtime has told above.
+                if !matches!(end, End::Result(_)) || self.call.as_ref().is_some_and(|call| call.talked) {
                     self.output.catch_up(&mut listener);
                 }
                 self.output.end_call(&mut listener);
+                if let Some(call) = self.call.as_ref().filter(|call| call.printed) {
+                    self.page.note_heard(call.id);
+                }
                 let end = self.in_its_words(end);
                 self.spoiled |= matches!(end, End::Broken(_));
                 // After a deadline the call still runs here, until somebody has ended it.
@@ -432,6 +462,10 @@ impl Worker {
                 {
                     self.spoiled = true;
                     self.tainted = Some(findings);
+                }
+                if frame.call() == Some(current.id) {
+                    current.printed = frame.printed();
+                    current.talked |= current.printed || !matches!(frame, Up::Result(_));
                 }
                 let end = take_frame(body, frame, current, deadline, listener, self.result_bytes_max);
                 self.channel.consume(length);
@@ -534,7 +568,7 @@ impl Worker {
     /// Waits for the process to end by itself, so long as it takes, and lets it print meanwhile.
     pub(crate) async fn drain(&mut self) -> Exit {
         poll_fn(|cx| {
-            self.output.poll(cx, None);
+            self.output.poll_aside(cx);
             self.process.poll_exit(cx)
         })
         .await
@@ -641,16 +675,15 @@ fn take_frame(
         Up::Error(error) => return Some(End::Error(error)),
         Up::Skipped(_) => return Some(End::Skipped),
         Up::Beat(_) | Up::Progress(_) | Up::Log(_) => {
-            // A sign of life whoever hears it; a log message is none.
-            if matches!(frame, Up::Beat(_) | Up::Progress(_)) {
-                deadline.beat(Instant::now());
-                listener.events.alive();
-            }
+            // A sign of life whoever hears it.
+            deadline.beat(Instant::now());
+            listener.events.alive();
             if let Some(event) = event_of(body, frame, current.wants) {
                 listener.events.event(event);
             }
         }
-        Up::Ready(_) | Up::Started(_) | Up::Unknown => {}
+        // This process runs one call at a time, and has pipes for what it prints.
+        Up::Ready(_) | Up::Started(_) | Up::Output(_) | Up::Unknown => {}
     }
     None
 }
@@ -693,7 +726,13 @@ pub(crate) fn event_of(body: Body<'_>, frame: Up<'_>, wants: Wants) -> Option<Ev
             let data = Bytes::from(serde_json::Value::from(note).to_string());
             Some(Event::Log { level, logger: Some("heartbeat".to_owned()), data })
         }
-        Up::Ready(_) | Up::Started(_) | Up::Result(_) | Up::Error(_) | Up::Skipped(_) | Up::Unknown => None,
+        Up::Ready(_)
+        | Up::Started(_)
+        | Up::Output(_)
+        | Up::Result(_)
+        | Up::Error(_)
+        | Up::Skipped(_)
+        | Up::Unknown => None,
     }
 }
 

@@ -14,7 +14,7 @@ pub struct ServerConfig {
     pub instructions: Option<String>,
     /// Total time limit of a call whose tool sets none; `None` is no limit. Default 30 min.
     pub timeout: Option<Duration>,
-    /// Idle time limit of a call whose tool sets none; `None` is no limit. Default 120 s.
+    /// Idle time limit of a call whose tool sets none; `None` is no limit. Default 10 min.
     pub idle_timeout: Option<Duration>,
     /// How much of an exception a client may read. Default: class and place only.
     pub errors: ErrorDetail,
@@ -86,7 +86,7 @@ impl ServerConfig {
             implementation,
             instructions: None,
             timeout: Some(Duration::from_secs(30 * 60)),
-            idle_timeout: Some(Duration::from_secs(120)),
+            idle_timeout: Some(Duration::from_secs(10 * 60)),
             errors: ErrorDetail::Masked,
             log_failures: true,
             grace: Duration::from_secs(1),

@@ -111,7 +111,7 @@ pub(crate) struct RunArguments {
     /// Total time limit of a call in seconds, 0 for none [default: 1800]
     #[arg(long, value_name = "SECONDS", env = "OMNI_TIMEOUT", value_parser = number, allow_negative_numbers = true)]
     pub(crate) timeout: Option<f64>,
-    /// Time limit without a sign of life from the tool, 0 for none [default: 120]
+    /// Time limit without a sign of life from the tool (output, log, progress), 0 for none [default: 600]
     #[arg(long, value_name = "SECONDS", env = "OMNI_IDLE_TIMEOUT", value_parser = number, allow_negative_numbers = true)]
     pub(crate) idle_timeout: Option<f64>,
     /// How much of an exception the client may read [default: message for clients that are programs of yours, masked as

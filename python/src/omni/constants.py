@@ -153,8 +153,11 @@ OUTCOME_SENTENCES = {
     "exited": "`{tool}` ended its process with exit code {code}",
     "exited message": "`{tool}` ended its process with exit code {code}: {message}",
     "signalled": "`{tool}` was ended by signal {signal}{name}",
-    "timeout_total": "`{tool}` was stopped at its time limit of {limit}",
-    "timeout_idle": "`{tool}` was stopped after {limit} without a sign of life (progress or heartbeat)",
+    "timeout_total": "`{tool}` was stopped at its time limit of {limit}; `timeout=` allows more",
+    "timeout_idle": (
+        "`{tool}` was stopped after {limit} without a sign of life: to print, to log, "
+        "`progress()` or `heartbeat()` is one; `idle_timeout=` allows more"
+    ),
     "oom": "`{tool}` wanted more memory than this machine has left",
     "oom limited": "`{tool}` wanted more memory than the {mib} MiB that a tool's process may have",
     "output_limit": "`{tool}` returned more than {bytes} bytes; ask for less at a time",

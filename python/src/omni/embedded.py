@@ -325,6 +325,8 @@ class _Streams:
         self._moved = False
         #: Nobody asks by a signal where an awaitable waits.
         self.err_copy = None
+        #: Nothing waits here to be read: what is printed is handed over at once, as its call's.
+        self.printed = False
         self._out = self._err = sys.stderr
 
     def install(self) -> None:
@@ -334,6 +336,9 @@ class _Streams:
         self._out = sys.stdout = _text(1)
         self._err = sys.stderr = _text(2)
         sys.stdin = open(os.devnull, encoding="utf-8")  # noqa: SIM115 - for ever
+
+    def attribute(self, _speak: Any) -> None:
+        """Do nothing: each piece finds its call already."""
 
     def flush(self) -> None:
         # Ours hold nothing back.

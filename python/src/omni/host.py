@@ -97,6 +97,8 @@ def _serve_one_by_one(channel: Channel, caller: Caller) -> None:
             caller.tidy()
             if caller.tainted:
                 _refuse_all(channel, reader)
+            if caller.printed:
+                caller.wait_until_heard(body.id)
         elif kind == "drain":
             leave(caller)
         elif kind == "preload":

@@ -75,6 +75,7 @@ class Tools:
         os.chdir(root)
         self._hello = {"root": os.getcwd(), "settings": settings}
         self._streams = Streams()
+        self._streams.speak = _speak
         self._idle: list[tuple[Caller, _Words]] = []
         self._busy: list[Caller] = []
         self._targets: dict[str, Target] = {}
@@ -139,6 +140,14 @@ class Tools:
         if target is None:
             target = self._targets[tool["name"]] = Target(call_target(self._folder, tool))
         return target
+
+
+def _speak(_fd: int, _data: object) -> bool:
+    """Take what a call prints for a sign of life, and leave it to go where it was going."""
+    context = skill.CURRENT.get()
+    if context is not None:
+        context._live()
+    return False
 
 
 # -- programs ---------------------------------------------------------------------------------------------

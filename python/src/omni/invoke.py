@@ -8,6 +8,7 @@ from _signal import getsignal, signal
 from _thread import get_ident
 from os import _exit, getcwd, getpid, register_at_fork
 from sys import _getframe, version_info
+from time import monotonic, sleep
 
 from omni import protected, skill, wire
 from omni.content import (
@@ -41,7 +42,7 @@ from omni.skill import CURRENT, CallCancelled, Context, ToolError
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from types import FrameType
-    from typing import Any
+    from typing import Any, Callable
 
     from omni.call import Call, Target
     from omni.channel import Channel
@@ -61,6 +62,10 @@ _BYTES_PER_CHARACTER = 6
 _SMALL_CHARACTERS = 4096
 #: The slot of the status page that says that a skill is being imported.
 _IMPORTING = 8
+#: The slot where the server notes the last call of which it has read all that it printed.
+_HEARD = 9
+_HEARD_SECONDS = 0.25
+_LOOK_SECONDS = 0.0001
 _IMPORT_MACHINERY = "<frozen importlib._bootstrap>"
 _WITHHELD = (
     "the environment variable `{0}` is not set for tools, which get only a few of the server's; "
@@ -133,6 +138,8 @@ class Caller:
         self._first = False
         #: The call at hand has left a child process that may stay.
         self._began_helper = False
+        #: The last call has printed something.
+        self.printed = False
         #: A call has left something behind by which the next would suffer: none may run here any more.
         self.tainted = False
         #: Where calls find room for temporary files, and what they leave there.
@@ -159,6 +166,11 @@ class Caller:
         except BaseException as error:
             frame = self.describe(call, context, error)
         self.end(context)
+        if self._streams.printed and self._page is not None:
+            # The server looks for it then, and this process waits for that: see `wait_until_heard`.
+            self._streams.printed = False
+            self.printed = True
+            frame = wire.with_member(frame, '"printed":true')
         if self._watch is not None:
             frame = self.inspected(frame)
         temp = self._temp
@@ -399,6 +411,25 @@ class Caller:
             context._open = False
         self._context = None
         self._streams.flush()
+
+    @property
+    def speaks(self) -> bool:
+        """Whether this process is the one that speaks to the server: not one that a tool forked."""
+        return self._channel.mine
+
+    def attribute(self, speak: Callable[[int, Any], bool]) -> None:
+        """Have `speak` asked of everything printed whose call it is, and not the descriptors alone."""
+        self._streams.attribute(speak)
+
+    def wait_until_heard(self, call_id: int) -> None:
+        """Wait, but not for long, until the server has read all that the last call printed.
+
+        The next call may be here already, and what it printed would be taken for the last one's.
+        """
+        self.printed = False
+        until = monotonic() + _HEARD_SECONDS
+        while self._page is not None and self._page[_HEARD] < call_id and monotonic() < until:
+            sleep(_LOOK_SECONDS)
 
     def end_output(self) -> None:
         """Push out what was printed outside a call."""

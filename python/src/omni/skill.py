@@ -266,7 +266,9 @@ class Context:
         return child
 
     def log(self, level: str, data: object, logger: str | None = None) -> _Done:
-        """Send a log message to the client, when it asked for messages of this level.
+        """Send a log message to the client when it asked for such messages, else to the server's log.
+
+        Asked for or not, it restarts the idle clock.
 
         Args:
             level: `debug`, `info`, `notice`, `warning`, `error`, `critical`, `alert` or `emergency`.
@@ -283,8 +285,11 @@ class Context:
             raise ValueError(message)
         if self._stopped:
             raise CallCancelled
+        if self._host.elsewhere is not None:
+            return self._tell_parent({"heartbeat": None})
         wanted = self._call.context.get("log")
         if wanted is None or rank < _RANKS.get(wanted, 0):
+            self._live()
             return _DONE
         frame = wire.log(self._call.id, level, None if logger is None else str(logger), _log_data(data))
         host = self._host
@@ -316,6 +321,18 @@ class Context:
     def error(self, data: object, logger: str | None = None) -> _Done:
         """Log at level `error`. Does not fail the call: raise `ToolError` for that."""
         return self.log("error", data, logger)
+
+    def _live(self) -> None:
+        """Give a sign of life, at most four a second, unless this thread is speaking already."""
+        if not self._open or monotonic() - self._beat_at < _INTERVAL_SECONDS:
+            return
+        host = self._host
+        if host.elsewhere is None and host.lock.acquire(blocking=False):
+            try:
+                self._beat_at = monotonic()
+                host.send_locked(wire.beat(self._call.id))
+            finally:
+                host.lock.release()
 
     def _tell_parent(self, report: dict[str, Any]) -> _Done:
         # This process was forked by the tool: the channel is its parent's.

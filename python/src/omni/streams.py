@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from io import BufferedWriter, FileIO, TextIOWrapper
 from os import O_RDONLY, chdir, close, devnull, dup2, get_blocking, get_inheritable, getcwd, set_blocking
 from os import open as open_descriptor
 
@@ -10,7 +11,33 @@ from omni.private import __builtins__  # noqa: F401 - functions find built-in na
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from io import TextIOWrapper
+    from typing import Any, Callable
+
+
+class Output(FileIO):
+    """Descriptor 1 or 2 as Python code writes to it: asks whose words those are where calls share it."""
+
+    def __init__(self, streams: Streams, fd: int) -> None:
+        """Belong to `streams`. Closing it leaves the descriptor open."""
+        super().__init__(fd, "w", closefd=False)
+        self._streams = streams
+        self._number = fd
+
+    def write(self, data: Any) -> int:
+        """Hand the bytes to the call that writes them, or else to the descriptor."""
+        streams = self._streams
+        streams.printed = True
+        speak = streams.speak
+        if speak is None:
+            return super().write(data)
+        rest = memoryview(data).cast("B")
+        length = len(rest)
+        if speak(self._number, data):
+            return length
+        while rest:
+            # A signal may cut a write short, and nobody above writes the rest.
+            rest = rest[super().write(rest) or len(rest) :]
+        return length
 
 
 class Streams:
@@ -20,7 +47,7 @@ class Streams:
     `print` fails.
     """
 
-    __slots__ = ("_blocking", "_err", "_home", "_in", "_out", "_out_copy", "err_copy")
+    __slots__ = ("_blocking", "_err", "_home", "_in", "_out", "_out_copy", "err_copy", "printed", "speak")
 
     def __init__(self, out_copy: int | None = None, err_copy: int | None = None) -> None:
         """Remember how things are. The copies of descriptors 1 and 2 serve to put them back."""
@@ -28,11 +55,52 @@ class Streams:
         self._out_copy = out_copy
         #: A descriptor for standard error that tools do not know.
         self.err_copy = err_copy
+        #: Something was written here since somebody set this to False. What C code writes is not noticed.
+        self.printed = False
+        #: Takes what is written to descriptor 1 or 2, if it can tell whose it is: see `omni.output`.
+        self.speak: Callable[[int, Any], bool] | None = None
         self._in = sys.stdin
-        self._out = sys.stdout = _prepared(sys.stdout, 1)
-        self._err = sys.stderr = _prepared(sys.stderr, 2)
+        # Under both names, before any skill is imported: a logging handler keeps the stream that it finds.
+        self._out = sys.stdout = sys.__stdout__ = self._text(1)
+        self._err = sys.stderr = sys.__stderr__ = self._text(2)
         #: How the descriptors are, which is so for all that have a copy of one: other processes too.
         self._blocking = _blocking()
+
+    def attribute(self, speak: Callable[[int, Any], bool]) -> None:
+        """From now on have `speak` asked first, with each piece of text as it is written.
+
+        Nothing may wait in a buffer that all calls share.
+        """
+        self.speak = speak
+        self._out = sys.stdout = sys.__stdout__ = self._text(1)
+        self._err = sys.stderr = sys.__stderr__ = self._text(2)
+
+    def _text(self, fd: int) -> TextIOWrapper:
+        raw: Any = Output(self, fd)
+        if self.speak is not None:
+            return TextIOWrapper(raw, encoding="utf-8", errors=_ERRORS, write_through=True)
+        return TextIOWrapper(BufferedWriter(raw), encoding="utf-8", errors=_ERRORS, line_buffering=True)
+
+    def _prepared(self, stream: TextIOWrapper, fd: int) -> TextIOWrapper:
+        through = self.speak is not None
+        try:
+            if not stream.closed:
+                stream.reconfigure(
+                    encoding="utf-8", errors=_ERRORS, line_buffering=not through, write_through=through
+                )
+                return stream
+        except ValueError:  # what it wrote to was taken away
+            pass
+        return self._text(fd)
+
+    def _put_back(self, name: str, stream: TextIOWrapper, fd: int) -> TextIOWrapper:
+        stream = self._prepared(stream, fd)
+        # What stood in its place may go with this, and take along what both have written to.
+        setattr(sys, name, stream)
+        if _is_changed(stream):
+            stream = self._prepared(stream, fd)
+            setattr(sys, name, stream)
+        return stream
 
     def flush(self) -> None:
         """Push out what a call printed, so that it comes before the call's answer."""
@@ -60,9 +128,9 @@ class Streams:
                 _set_blocking(number, blocking=blocking)
         streams = vars(sys)
         if streams.get("stdout") is not self._out or _is_changed(self._out):
-            self._out = _put_back("stdout", self._out, 1)
+            self._out = self._put_back("stdout", self._out, 1)
         if streams.get("stderr") is not self._err or _is_changed(self._err):
-            self._err = _put_back("stderr", self._err, 2)
+            self._err = self._put_back("stderr", self._err, 2)
         if streams.get("stdin") is not self._in or (self._in is not None and self._in.closed):
             self._restore_input()
         try:
@@ -92,32 +160,12 @@ class Streams:
 _ERRORS = "backslashreplace"
 
 
-def _prepared(stream: TextIOWrapper | None, fd: int) -> TextIOWrapper:
-    try:
-        if stream is not None and not stream.closed:
-            stream.reconfigure(encoding="utf-8", errors=_ERRORS, line_buffering=True)
-            return stream
-    except ValueError:  # what it wrote to was taken away
-        pass
-    return open(fd, "w", 1, encoding="utf-8", errors=_ERRORS, closefd=False)
-
-
 def _is_changed(stream: TextIOWrapper) -> bool:
     """Tell whether a stream is closed, robbed of what it writes to, or set to another encoding."""
     try:
         return stream.closed or stream.errors != _ERRORS
     except ValueError:
         return True
-
-
-def _put_back(name: str, stream: TextIOWrapper, fd: int) -> TextIOWrapper:
-    stream = _prepared(stream, fd)
-    # What stood in its place may go with this, and take along what both have written to.
-    setattr(sys, name, stream)
-    if _is_changed(stream):
-        stream = _prepared(stream, fd)
-        setattr(sys, name, stream)
-    return stream
 
 
 def _is_standard(fd: int) -> bool:

@@ -11,6 +11,7 @@ from omni.call import CallReader
 from omni.content import is_async_iterator, materialised, materialised_async
 from omni.invoke import own_precision
 from omni.order import Order
+from omni.output import Output
 from omni.private import __builtins__  # noqa: F401 - functions find built-in names here
 from omni.skill import CURRENT, CallCancelled, Context
 from omni.taint import Watch
@@ -53,6 +54,8 @@ class Tasks:
         self._running: dict[int, _Running] = {}
         self._answers: list[bytes] = []
         self._draining = False
+        self._output = Output(caller)
+        caller.attribute(self._output.speak)
         skill.only_call = self._only_call
         loop.set_task_factory(self._make_task)
         #: Whether there is nothing left to do.
@@ -96,7 +99,11 @@ class Tasks:
         context = running.context = Context.__new__(Context)
         context._bind(call, caller)
         try:
-            function, arguments = caller.begin(call, context)
+            self._output.loading = context
+            try:
+                function, arguments = caller.begin(call, context)
+            finally:
+                self._output.loading = None
             CURRENT.set(context)
             if "decimal" in sys.modules:
                 own_precision()
@@ -108,6 +115,8 @@ class Tasks:
             frame = caller.mentioned(call, caller.answer(call, materialised(value)))
         except BaseException as error:
             frame = caller.describe(call, context, error)
+        if self._output.calls:
+            self._output.end(call.id)
         caller.end(context)
         if context._stopped:
             # What it has left would work on for a caller who has gone.

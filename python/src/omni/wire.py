@@ -224,6 +224,19 @@ def log(call_id: int, level: str, logger: str | None, data_json: str) -> bytes:
     )
 
 
+def output(call_id: int, fd: int, text: str, left_out: int) -> bytes:
+    """What a call has printed on standard output or error, and how many bytes of it are not sent."""
+    return seal_lossy(
+        '{"output":{"id":%d,"stream":"%s","text":%s%s}}'
+        % (
+            call_id,
+            "stderr" if fd == 2 else "stdout",
+            quote(text),
+            ',"left_out":%d' % left_out if left_out else "",
+        )
+    )
+
+
 def result(
     call_id: int,
     content_json: str,

@@ -151,7 +151,7 @@ fn samples() -> Vec<Ending> {
         Ending::Exited { code: 3, message: Some("no database".into()) },
         Ending::Signalled { signal: 11 },
         Ending::TimedOut { limit: Duration::from_secs(1800) },
-        Ending::Idle { limit: Duration::from_secs(120) },
+        Ending::Idle { limit: Duration::from_mins(10) },
         Ending::OutOfMemory { limit_bytes: Some(512 << 20) },
         Ending::OutputLimit { limit_bytes: 8 * 1024 * 1024 },
         Ending::Lost { message: "it closed its control channel".into() },
@@ -190,7 +190,7 @@ mod tests {
         let row = row(Ending::TimedOut { limit: Duration::from_secs(2) });
         assert_eq!(
             row,
-            "| `timeout_total` | the total time limit struck | `skill.tool` was stopped at its time limit of 2 s | no |\n"
+            "| `timeout_total` | the total time limit struck | `skill.tool` was stopped at its time limit of 2 s; `timeout=` allows more | no |\n"
         );
     }
 }

@@ -14,6 +14,7 @@ use tokio::sync::{Notify, oneshot, watch};
 use super::mailbox::Mailbox;
 use super::thread::bodies;
 use crate::ExecConfig;
+use crate::process::Aside;
 
 /// What Python said when it was told to stop a call.
 #[derive(Debug, Deserialize)]
@@ -47,6 +48,8 @@ pub(super) struct Control {
     ready: Mutex<Option<oneshot::Sender<Started>>>,
     python: Mutex<Option<Interpreter>>,
     drained: Notify,
+    /// What is printed there, for no call.
+    aside: Mutex<Aside>,
 }
 
 impl Control {
@@ -66,6 +69,7 @@ impl Control {
             ready: Mutex::new(Some(ready)),
             python: Mutex::default(),
             drained: Notify::new(),
+            aside: Mutex::new(Aside::new(config.log_output)),
         });
         let hello = json!({"hello": {"root": config.root.to_string_lossy(), "environment": environment}});
         control.mailbox.put(hello.to_string().into());
@@ -169,7 +173,7 @@ impl Host for Control {
         }
     }
 
-    fn print(&self, _id: u64, _stream: i32, bytes: &[u8]) {
-        tracing::info!(text = String::from_utf8_lossy(bytes).trim_end(), "python said");
+    fn print(&self, _id: u64, stream: i32, bytes: &[u8]) {
+        self.aside.lock().unwrap_or_else(PoisonError::into_inner).take(stream == 2, bytes);
     }
 }

@@ -245,6 +245,7 @@ impl Ride {
     pub(super) async fn finish(&mut self, call: &mut Call, events: &mut dyn EventSink) -> End {
         let limit = self.guest.config.result_bytes_max;
         let (id, thread, printed) = (self.id, &self.thread, &mut self.printed);
+        events.begun();
         let end = in_time(call, |cx, call| thread.poll_call(cx, id, call, printed, events, limit)).await;
         self.over = !matches!(end, End::Expired(Expiry::Total { .. } | Expiry::Idle { .. }));
         end

@@ -15,7 +15,7 @@ use omni_libpython::{Host, Interpreter, PAGE_SLOTS, Received};
 use super::mailbox::Mailbox;
 use crate::ExecConfig;
 use crate::channel::Body;
-use crate::process::{Listener, Printed};
+use crate::process::{Aside, Listener, Printed};
 use crate::wire::{self, Fault, Hello, Mode, Sending, Up};
 use crate::worker::{End, event_of, result_of};
 
@@ -31,6 +31,8 @@ pub(super) struct Thread {
     page: [AtomicU64; PAGE_SLOTS],
     mailbox: Mailbox,
     state: Mutex<State>,
+    /// What is printed there for no call.
+    aside: Mutex<Aside>,
 }
 
 #[derive(Default)]
@@ -45,6 +47,8 @@ struct State {
 struct Hearing {
     said: VecDeque<Said>,
     ended: bool,
+    /// Bytes it has printed that were dropped.
+    left_out: u64,
     waker: Option<Waker>,
 }
 
@@ -74,6 +78,7 @@ impl Thread {
             page: Default::default(),
             mailbox,
             state: Mutex::default(),
+            aside: Mutex::new(Aside::new(config.log_output)),
         });
         let mut hello = Vec::new();
         let introduction = Hello {
@@ -170,7 +175,7 @@ impl Thread {
         events: &mut dyn EventSink,
         result_bytes_max: usize,
     ) -> Poll<End> {
-        let said = {
+        let (said, left_out) = {
             let mut state = self.lock();
             let Some(hearing) = state.calls.get_mut(&id) else {
                 return Poll::Ready(End::Broken(Fault::Closed));
@@ -179,12 +184,15 @@ impl Thread {
                 Some(waker) => waker.clone_from(cx.waker()),
                 none => *none = Some(cx.waker().clone()),
             }
-            std::mem::take(&mut hearing.said)
+            (std::mem::take(&mut hearing.said), std::mem::take(&mut hearing.left_out))
         };
+        printed.leave_out(left_out);
         let mut listener = Listener { events, level: call.wants.log };
         for said in said {
             let end = match said {
                 Said::Printed { on_stderr, bytes } => {
+                    call.deadline.beat(Instant::now());
+                    listener.events.alive();
                     printed.take(on_stderr, &bytes, &mut listener);
                     None
                 }
@@ -203,15 +211,17 @@ impl Thread {
     fn hear(&self, id: u64, said: Said, last: bool) {
         let mut state = self.lock();
         let Some(hearing) = state.calls.get_mut(&id) else {
-            if let (0, Said::Printed { bytes, .. }) = (id, said) {
+            if let (0, Said::Printed { on_stderr, bytes }) = (id, said) {
                 drop(state);
-                tracing::info!(text = String::from_utf8_lossy(&bytes).trim_end(), "python said");
+                self.aside.lock().unwrap_or_else(PoisonError::into_inner).take(on_stderr, &bytes);
             }
             return;
         };
         hearing.ended |= last;
         if last || hearing.said.len() < WAITING_MAX {
             hearing.said.push_back(said);
+        } else if let Said::Printed { bytes, .. } = said {
+            hearing.left_out += bytes.len() as u64;
         }
         let waker = hearing.waker.take();
         drop(state);
@@ -330,17 +340,16 @@ fn take_frame(
         Ok(Up::Error(error)) => Some(End::Error(error)),
         Ok(Up::Skipped(_)) => Some(End::Skipped),
         Ok(said @ (Up::Beat(_) | Up::Progress(_) | Up::Log(_))) => {
-            // A sign of life whoever hears it; a log message is none.
-            if matches!(said, Up::Beat(_) | Up::Progress(_)) {
-                call.deadline.beat(Instant::now());
-                listener.events.alive();
-            }
+            // A sign of life whoever hears it.
+            call.deadline.beat(Instant::now());
+            listener.events.alive();
             if let Some(event) = event_of(body, said, call.wants) {
                 listener.events.event(event);
             }
             None
         }
-        Ok(Up::Ready(_) | Up::Started(_) | Up::Unknown) => None,
+        // What is printed in here comes by `Host::print`.
+        Ok(Up::Ready(_) | Up::Started(_) | Up::Output(_) | Up::Unknown) => None,
     }
 }
 

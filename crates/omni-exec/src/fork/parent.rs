@@ -337,7 +337,7 @@ async fn attend(
 ) {
     let mut closed = false;
     let exit = poll_fn(|cx| {
-        output.poll(cx, None);
+        output.poll_aside(cx);
         while !closed && let Poll::Ready(frame) = channel.poll_frame(cx) {
             let Ok(length) = frame else {
                 // The process may last longer, where what it forked shares a namespace with it.

@@ -27,7 +27,7 @@ pub(crate) use children::{Children, Foreground, Foreign, ForeignEnd, Program, St
 pub use environment::path_folders;
 pub use isolation::{Isolation, namespaces};
 pub(crate) use keeper::{KEEP, keep};
-pub(crate) use output::{Listener, Output, Printed};
+pub(crate) use output::{Aside, Listener, Output, Printed};
 pub(crate) use page::StatusPage;
 pub(crate) use stack::{call_heading, looks_complete, user_frames};
 

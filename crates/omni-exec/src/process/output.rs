@@ -3,7 +3,8 @@
 use std::io;
 use std::os::fd::OwnedFd;
 use std::pin::Pin;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, Waker};
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use omni_call::{Event, EventSink, LogLevel};
@@ -36,40 +37,66 @@ pub(crate) struct Output {
     stdout: Stream,
     stderr: Stream,
     chunk: Box<[u8; CHUNK_BYTES]>,
-    tail: Tail,
-    allowance: Allowance,
+    printed: Printed,
+    aside: Aside,
 }
 
 impl Output {
-    pub(crate) fn new(stdout: OwnedFd, stderr: OwnedFd, tail_bytes_max: usize) -> io::Result<Self> {
+    /// The end of stderr is kept, up to `tail_bytes_max`. What is printed for no call goes to the log if `log` says so.
+    pub(crate) fn new(
+        stdout: OwnedFd,
+        stderr: OwnedFd,
+        tail_bytes_max: usize,
+        log: bool,
+    ) -> io::Result<Self> {
         Ok(Output {
-            stdout: Stream::new(stdout, Lines::stdout())?,
-            stderr: Stream::new(stderr, Lines::stderr())?,
+            stdout: Stream::new(stdout)?,
+            stderr: Stream::new(stderr)?,
             chunk: Box::new([0; CHUNK_BYTES]),
-            tail: Tail { bytes: Vec::new(), limit: tail_bytes_max },
-            allowance: Allowance::new(),
+            printed: Printed::new(tail_bytes_max),
+            aside: Aside::new(log),
         })
     }
 
     /// Forgets what the last call printed.
     pub(crate) fn begin_call(&mut self) {
-        self.tail.bytes.clear();
-        self.stdout.lines.line.clear();
-        self.stderr.lines.line.clear();
-        self.allowance = Allowance::new();
+        self.printed.begin();
     }
 
-    /// Reads what is there and wakes `cx` when there is more. Costs no system call when nothing was printed.
-    pub(crate) fn poll(&mut self, cx: &mut Context<'_>, mut listener: Option<&mut Listener<'_>>) {
-        for (stream, tail) in [(&mut self.stdout, None), (&mut self.stderr, Some(&mut self.tail))] {
-            let mut reading = Reading {
-                chunk: &mut self.chunk[..],
-                tail,
-                allowance: &mut self.allowance,
-                listener: listener.as_deref_mut(),
-            };
-            stream.poll(cx, &mut reading);
-        }
+    /// Reads what is there and wakes `cx` when there is more. Costs no system call when nothing was printed. True when
+    /// something was.
+    pub(crate) fn poll(&mut self, cx: &mut Context<'_>, mut listener: Option<&mut Listener<'_>>) -> bool {
+        let printed = &mut self.printed;
+        let mut hear = |on_stderr, bytes: &[u8]| match listener.as_deref_mut() {
+            Some(listener) => printed.take(on_stderr, bytes, listener),
+            None if on_stderr => printed.tail.push(bytes),
+            None => {}
+        };
+        let stdout = self.stdout.poll(cx, &mut self.chunk[..], &mut |bytes| hear(false, bytes));
+        self.stderr.poll(cx, &mut self.chunk[..], &mut |bytes| hear(true, bytes)) || stdout
+    }
+
+    /// As [`poll`](Self::poll), of a process that runs no call, or of which nobody can say for which it prints: that
+    /// goes to the log.
+    pub(crate) fn poll_aside(&mut self, cx: &mut Context<'_>) {
+        let (aside, tail) = (&mut self.aside, &mut self.printed.tail);
+        self.stdout.poll(cx, &mut self.chunk[..], &mut |bytes| aside.take(false, bytes));
+        self.stderr.poll(cx, &mut self.chunk[..], &mut |bytes| {
+            tail.push(bytes);
+            aside.take(true, bytes);
+        });
+    }
+
+    /// Takes in what was printed since the last call ended, as far as the runtime has been told of it.
+    pub(crate) fn settle(&mut self) {
+        self.poll_aside(&mut Context::from_waker(Waker::noop()));
+        self.aside.flush();
+    }
+
+    /// As [`poll`](Self::poll), with nothing kept here: `hear` is told whether it came on stderr.
+    pub(crate) fn poll_each(&mut self, cx: &mut Context<'_>, hear: &mut dyn FnMut(bool, &[u8])) {
+        self.stdout.poll(cx, &mut self.chunk[..], &mut |bytes| hear(false, bytes));
+        self.stderr.poll(cx, &mut self.chunk[..], &mut |bytes| hear(true, bytes));
     }
 
     /// Takes in what was printed before a frame that has just been read.
@@ -78,40 +105,38 @@ impl Output {
     /// one go, the last may be younger than that: a tool prints and returns while its progress is being
     /// read. So this asks the kernel, which costs a system call a pipe.
     pub(crate) fn catch_up(&mut self, listener: &mut Listener<'_>) {
-        for (stream, tail) in [(&mut self.stdout, None), (&mut self.stderr, Some(&mut self.tail))] {
-            let mut reading = Reading {
-                chunk: &mut self.chunk[..],
-                tail,
-                allowance: &mut self.allowance,
-                listener: Some(&mut *listener),
-            };
-            stream.catch_up(&mut reading);
-        }
+        let printed = &mut self.printed;
+        self.stdout.catch_up(&mut self.chunk[..], &mut |bytes| printed.take(false, bytes, listener));
+        self.stderr.catch_up(&mut self.chunk[..], &mut |bytes| printed.take(true, bytes, listener));
     }
 
     /// Reports the lines that a call began and did not end.
     pub(crate) fn end_call(&mut self, listener: &mut Listener<'_>) {
-        self.stdout.lines.flush(&mut self.allowance, Some(&mut *listener));
-        self.stderr.lines.flush(&mut self.allowance, Some(listener));
+        self.printed.end(listener);
     }
 
     /// The end of this call's stderr, `None` when it wrote nothing.
     pub(crate) fn stderr_tail(&self) -> Option<String> {
-        self.tail.text()
+        self.printed.stderr_tail()
+    }
+
+    /// How much of the end of stderr is kept.
+    pub(crate) fn tail_bytes_max(&self) -> usize {
+        self.printed.tail.limit
     }
 
     /// How much of this call's stderr is held at present: a mark for [`stderr_since`](Self::stderr_since).
     pub(crate) fn stderr_length(&self) -> usize {
-        self.tail.bytes.len()
+        self.printed.tail.bytes.len()
     }
 
     /// What stderr got since it was `mark` long; too little when it has been cut since.
     pub(crate) fn stderr_since(&self, mark: usize) -> &[u8] {
-        self.tail.bytes.get(mark..).unwrap_or_else(|| self.tail.last())
+        self.printed.tail.bytes.get(mark..).unwrap_or_else(|| self.printed.tail.last())
     }
 }
 
-/// What one call prints that has no pipes of its own.
+/// What one call prints, however it comes.
 pub(crate) struct Printed {
     stdout: Lines,
     stderr: Lines,
@@ -129,19 +154,35 @@ impl Printed {
         }
     }
 
+    fn begin(&mut self) {
+        self.tail.bytes.clear();
+        self.stdout.line.clear();
+        self.stderr.line.clear();
+        self.allowance = Allowance::new();
+    }
+
     /// Takes what was printed on standard error, or else on standard output.
     pub(crate) fn take(&mut self, on_stderr: bool, bytes: &[u8], listener: &mut Listener<'_>) {
         if on_stderr {
             self.tail.push(bytes);
         }
         let lines = if on_stderr { &mut self.stderr } else { &mut self.stdout };
-        lines.take(bytes, &mut self.allowance, Some(listener));
+        lines.take(bytes, &mut self.allowance, listener);
     }
 
-    /// Reports the lines that the call began and did not end.
+    /// Notes bytes that the call has printed and that did not come here.
+    pub(crate) fn leave_out(&mut self, bytes: u64) {
+        self.allowance.left_out += bytes;
+    }
+
+    /// Reports the lines that the call began and did not end, and how much of the others was not reported.
     pub(crate) fn end(&mut self, listener: &mut Listener<'_>) {
-        self.stdout.flush(&mut self.allowance, Some(&mut *listener));
-        self.stderr.flush(&mut self.allowance, Some(listener));
+        self.stdout.flush(&mut self.allowance, listener);
+        self.stderr.flush(&mut self.allowance, listener);
+        let left_out = std::mem::take(&mut self.allowance.left_out);
+        if left_out > 0 {
+            listener.events.left_out(left_out);
+        }
     }
 
     /// The end of the call's stderr, `None` when it wrote nothing.
@@ -150,15 +191,79 @@ impl Printed {
     }
 }
 
+/// What is printed for no call, or nobody can say for which: a thread that a call has left, an import ahead of calls, C
+/// code while several async calls run.
+pub(crate) struct Aside {
+    log: bool,
+    printed: Option<Box<Printed>>,
+    /// When the allowance was last made new.
+    since: Instant,
+}
+
+/// How long one allowance of a process is for, that prints for no call.
+const ASIDE_EVERY: Duration = Duration::from_mins(1);
+
+impl Aside {
+    /// Nothing goes to the log unless `log` says so.
+    pub(crate) fn new(log: bool) -> Self {
+        Aside { log, printed: None, since: Instant::now() }
+    }
+
+    pub(crate) fn take(&mut self, on_stderr: bool, bytes: &[u8]) {
+        if !self.log || !tracing::enabled!(tracing::Level::INFO) {
+            return;
+        }
+        let printed = self.printed.get_or_insert_with(|| {
+            let mut printed = Printed::new(0);
+            printed.allowance.bytes = ASIDE_BYTES_MAX;
+            Box::new(printed)
+        });
+        if self.since.elapsed() >= ASIDE_EVERY {
+            self.since = Instant::now();
+            printed.allowance = Allowance { bytes: ASIDE_BYTES_MAX, ..Allowance::new() };
+        }
+        let mut events = AsideLog;
+        let mut listener = Listener { events: &mut events, level: Some(LogLevel::Info) };
+        printed.take(on_stderr, bytes, &mut listener);
+    }
+
+    /// Reports the lines whose end has not come.
+    pub(crate) fn flush(&mut self) {
+        let Some(printed) = &mut self.printed else { return };
+        let mut events = AsideLog;
+        printed.end(&mut Listener { events: &mut events, level: Some(LogLevel::Info) });
+    }
+}
+
+/// So much a minute of what is printed for no call goes to the log.
+const ASIDE_BYTES_MAX: usize = 64 << 10;
+
+struct AsideLog;
+
+impl EventSink for AsideLog {
+    fn event(&mut self, event: Event) {
+        if let Event::Log { logger, data, .. } = event {
+            let text = serde_json::from_slice::<String>(&data).unwrap_or_default();
+            tracing::info!(stream = logger.as_deref(), text, "printed for no call, or for one of several");
+        }
+    }
+
+    fn left_out(&mut self, bytes: u64) {
+        tracing::info!(bytes, "more was printed for no call than is shown");
+    }
+}
+
 /// How much of a call's output may still become events.
 struct Allowance {
     lines: u32,
     bytes: usize,
+    /// Bytes that have become no events.
+    left_out: u64,
 }
 
 impl Allowance {
     fn new() -> Self {
-        Allowance { lines: LINES_PER_CALL_MAX, bytes: BYTES_PER_CALL_MAX }
+        Allowance { lines: LINES_PER_CALL_MAX, bytes: BYTES_PER_CALL_MAX, left_out: 0 }
     }
 
     /// Takes one line's share. `Some(true)`: report it, `Some(false)`: say once that the rest is not reported.
@@ -197,18 +302,40 @@ impl Tail {
     }
 }
 
-struct Reading<'a, 'b> {
-    chunk: &'a mut [u8],
-    tail: Option<&'a mut Tail>,
-    allowance: &'a mut Allowance,
-    listener: Option<&'a mut Listener<'b>>,
-}
+/// One pipe; `None` once everyone has closed its other end.
+struct Stream(Option<pipe::Receiver>);
 
-/// One pipe, cut into lines.
-struct Stream {
-    /// `None` once everyone has closed its other end.
-    pipe: Option<pipe::Receiver>,
-    lines: Lines,
+impl Stream {
+    fn new(pipe: OwnedFd) -> io::Result<Self> {
+        Ok(Stream(Some(pipe::Receiver::from_owned_fd(pipe)?)))
+    }
+
+    /// True when something was read.
+    fn poll(&mut self, cx: &mut Context<'_>, chunk: &mut [u8], take: &mut dyn FnMut(&[u8])) -> bool {
+        for turn in 0..CHUNKS_PER_POLL_MAX {
+            let Some(pipe) = &mut self.0 else { return turn > 0 };
+            let mut buffer = ReadBuf::new(chunk);
+            match Pin::new(pipe).poll_read(cx, &mut buffer) {
+                Poll::Pending => return turn > 0,
+                Poll::Ready(Ok(())) if !buffer.filled().is_empty() => take(buffer.filled()),
+                Poll::Ready(_) => {
+                    self.0 = None;
+                    return turn > 0;
+                }
+            }
+        }
+        cx.waker().wake_by_ref();
+        true
+    }
+
+    fn catch_up(&mut self, chunk: &mut [u8], take: &mut dyn FnMut(&[u8])) {
+        for _ in 0..CHUNKS_PER_POLL_MAX {
+            let Some(pipe) = &self.0 else { return };
+            // An end or an error is for `poll` to find.
+            let Ok(length @ 1..) = rustix::io::read(pipe, &mut *chunk) else { return };
+            take(chunk.get(..length).unwrap_or_default());
+        }
+    }
 }
 
 /// Cuts what is printed into lines.
@@ -217,48 +344,6 @@ struct Lines {
     level: LogLevel,
     /// The beginning of a line whose end is still to come.
     line: Vec<u8>,
-}
-
-impl Stream {
-    fn new(pipe: OwnedFd, lines: Lines) -> io::Result<Self> {
-        Ok(Stream { pipe: Some(pipe::Receiver::from_owned_fd(pipe)?), lines })
-    }
-
-    fn poll(&mut self, cx: &mut Context<'_>, reading: &mut Reading<'_, '_>) {
-        for _ in 0..CHUNKS_PER_POLL_MAX {
-            let Some(pipe) = &mut self.pipe else { return };
-            let mut buffer = ReadBuf::new(reading.chunk);
-            match Pin::new(pipe).poll_read(cx, &mut buffer) {
-                Poll::Pending => return,
-                Poll::Ready(Ok(())) if !buffer.filled().is_empty() => {
-                    let length = buffer.filled().len();
-                    self.take(length, reading);
-                }
-                Poll::Ready(_) => {
-                    self.pipe = None;
-                    return;
-                }
-            }
-        }
-        cx.waker().wake_by_ref();
-    }
-
-    fn catch_up(&mut self, reading: &mut Reading<'_, '_>) {
-        for _ in 0..CHUNKS_PER_POLL_MAX {
-            let Some(pipe) = &self.pipe else { return };
-            // An end or an error is for `poll` to find.
-            let Ok(length @ 1..) = rustix::io::read(pipe, &mut *reading.chunk) else { return };
-            self.take(length, reading);
-        }
-    }
-
-    fn take(&mut self, length: usize, reading: &mut Reading<'_, '_>) {
-        let Some(bytes) = reading.chunk.get(..length) else { return };
-        if let Some(tail) = &mut reading.tail {
-            tail.push(bytes);
-        }
-        self.lines.take(bytes, reading.allowance, reading.listener.as_deref_mut());
-    }
 }
 
 impl Lines {
@@ -270,16 +355,21 @@ impl Lines {
         Lines { name: "stderr", level: LogLevel::Warning, line: Vec::new() }
     }
 
-    fn take(&mut self, mut rest: &[u8], allowance: &mut Allowance, mut listener: Option<&mut Listener<'_>>) {
-        let wanted = listener.as_ref().is_some_and(|to| to.level.is_some_and(|min| self.level >= min));
-        if !wanted || allowance.lines == 0 {
+    fn take(&mut self, mut rest: &[u8], allowance: &mut Allowance, listener: &mut Listener<'_>) {
+        if listener.level.is_none_or(|least| self.level < least) {
             self.line.clear();
             return;
         }
-        while let Some(end) = rest.iter().position(|byte| *byte == b'\n') {
+        while allowance.lines > 0
+            && let Some(end) = rest.iter().position(|byte| *byte == b'\n')
+        {
             self.line.extend_from_slice(&rest[..end]);
             rest = &rest[end + 1..];
-            self.flush(allowance, listener.as_deref_mut());
+            self.flush(allowance, listener);
+        }
+        if allowance.lines == 0 {
+            allowance.left_out += rest.len() as u64;
+            return;
         }
         self.line.extend_from_slice(rest);
         if self.line.len() >= LINE_BYTES_MAX {
@@ -288,21 +378,37 @@ impl Lines {
     }
 
     /// Reports the line collected so far.
-    fn flush(&mut self, allowance: &mut Allowance, listener: Option<&mut Listener<'_>>) {
-        let line = self.line.strip_suffix(b"\r").unwrap_or(&self.line);
-        if let (Some(listener), false) = (listener, line.is_empty())
-            && let Some(fits) = allowance.take(line.len())
-        {
-            let text =
-                if fits { String::from_utf8_lossy(line) } else { "… (more output is not shown)".into() };
-            listener.events.event(Event::Log {
-                level: self.level,
-                logger: Some(self.name.to_owned()),
-                data: Bytes::from(serde_json::Value::from(text).to_string()),
-            });
+    fn flush(&mut self, allowance: &mut Allowance, listener: &mut Listener<'_>) {
+        let line = as_left(&self.line);
+        match allowance.take(line.len()) {
+            _ if line.is_empty() => {}
+            None => allowance.left_out += line.len() as u64,
+            Some(fits) => {
+                if !fits {
+                    allowance.left_out += line.len() as u64;
+                }
+                let text = match fits {
+                    true => String::from_utf8_lossy(line),
+                    false => "… (more output is not shown)".into(),
+                };
+                listener.events.event(Event::Log {
+                    level: self.level,
+                    logger: Some(self.name.to_owned()),
+                    data: Bytes::from(serde_json::Value::from(text).to_string()),
+                });
+            }
         }
         self.line.clear();
     }
+}
+
+/// A line as a terminal would be left with it: a progress bar is drawn over itself, again and again.
+fn as_left(line: &[u8]) -> &[u8] {
+    let mut rest = line;
+    while let Some(before) = rest.strip_suffix(b"\r") {
+        rest = before;
+    }
+    rest.rsplit(|byte| *byte == b'\r').next().unwrap_or(rest)
 }
 
 #[cfg(test)]
@@ -321,14 +427,48 @@ mod tests {
 
     #[test]
     fn after_the_last_line_allowed_one_notice_follows_and_then_silence() {
-        let mut allowance = Allowance { lines: 3, bytes: 100 };
+        let mut allowance = Allowance { lines: 3, bytes: 100, left_out: 0 };
         let taken: Vec<_> = (0..5).map(|_| allowance.take(10)).collect();
         assert_eq!(taken, [Some(true), Some(true), Some(false), None, None]);
     }
 
     #[test]
+    fn of_a_progress_bar_the_last_state_is_reported_and_all_of_what_is_left_out_is_counted() {
+        struct Kept(Vec<String>, u64);
+        impl EventSink for Kept {
+            fn event(&mut self, event: Event) {
+                if let Event::Log { data, .. } = event {
+                    self.0.push(serde_json::from_slice(&data).unwrap());
+                }
+            }
+            fn left_out(&mut self, bytes: u64) {
+                self.1 += bytes;
+            }
+        }
+        let mut kept = Kept(Vec::new(), 0);
+        let mut printed = Printed::new(4);
+        let mut listener = Listener { events: &mut kept, level: Some(LogLevel::Info) };
+        for piece in ["\r 10%", "\r 50%", "\r100%\n", "dos\r\n", "\n", "no end\r"] {
+            printed.take(true, piece.as_bytes(), &mut listener);
+        }
+        printed.end(&mut listener);
+        assert_eq!((&kept.0[..], kept.1), (&["100%", "dos", "no end"].map(str::to_owned)[..], 0));
+        let mut listener = Listener { events: &mut kept, level: Some(LogLevel::Info) };
+        printed.begin();
+        let line = [b'x'; 99];
+        for _ in 0..2 * LINES_PER_CALL_MAX {
+            printed.take(false, &line, &mut listener);
+            printed.take(false, b"\n", &mut listener);
+        }
+        printed.end(&mut listener);
+        let shown = u64::from(LINES_PER_CALL_MAX) - 1;
+        assert!(kept.1 >= (2 * u64::from(LINES_PER_CALL_MAX) - shown) * 99, "{}", kept.1);
+        assert!(kept.1 <= (2 * u64::from(LINES_PER_CALL_MAX) - shown) * 100, "{}", kept.1);
+    }
+
+    #[test]
     fn long_output_is_cut_by_its_bytes_too() {
-        let mut allowance = Allowance { lines: 100, bytes: 15 };
+        let mut allowance = Allowance { lines: 100, bytes: 15, left_out: 0 };
         assert_eq!((allowance.take(10), allowance.take(10)), (Some(true), Some(false)));
         assert_eq!(allowance.take(1), None);
     }

@@ -15,6 +15,9 @@ const NONE: u64 = u64::MAX;
 /// Where a worker notes that it imports a skill: the ninth slot.
 const IMPORTING_AT: u64 = 64;
 
+/// Where we note of which call we have read all that it printed: the tenth.
+const HEARD_AT: u64 = 72;
+
 /// A shared page. Read by `pread`, never mapped on our side: what a worker does to its file cannot fault us.
 #[derive(Debug)]
 pub(crate) struct StatusPage {
@@ -35,6 +38,13 @@ impl StatusPage {
     /// some time after this, longer than a store takes to reach another core, never will be.
     pub(crate) fn revoke(&self, number: u64) {
         if let Err(error) = pwrite(&self.file, &(number + 1).to_le_bytes(), 8) {
+            tracing::error!(%error, "bug: a status page cannot be written");
+        }
+    }
+
+    /// Says that all was read which the calls up to this one have printed: the next may print.
+    pub(crate) fn note_heard(&self, number: u64) {
+        if let Err(error) = pwrite(&self.file, &number.to_le_bytes(), HEARD_AT) {
             tracing::error!(%error, "bug: a status page cannot be written");
         }
     }

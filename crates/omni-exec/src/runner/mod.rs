@@ -141,6 +141,7 @@ impl Runner {
             }
         };
         progress.phase = Phase::Starting;
+        events.begun();
         Ok(self.follow(link, call, progress, events).await)
     }
 
@@ -211,11 +212,9 @@ impl Runner {
                 let Some(line) = line else { break };
                 match said::read(&line, call, self.config.result_bytes_max).map_err(|fault| broken(&fault))? {
                     Said::Started => progress.phase = Phase::Started,
-                    Said::Event { alive, event } => {
-                        if alive {
-                            call.deadline.beat(Instant::now());
-                            events.alive();
-                        }
+                    Said::Event(event) => {
+                        call.deadline.beat(Instant::now());
+                        events.alive();
                         if let Some(event) = event {
                             events.event(event);
                         }

@@ -18,8 +18,8 @@ use crate::worker::{End, event_of, result_of};
 pub(super) enum Said {
     /// Its own code is about to run.
     Started,
-    /// `alive`: the tool gave a sign of life.
-    Event { alive: bool, event: Option<Event> },
+    /// A sign of life, and what the caller wants to hear of it.
+    Event(Option<Event>),
     /// The last line.
     End(Box<Last>),
     /// Something that a later version says.
@@ -82,8 +82,7 @@ pub(super) fn read(line: &Bytes, call: &Call, result_bytes_max: usize) -> Result
     }
     Ok(match up {
         Up::Started(_) => Said::Started,
-        Up::Beat(_) | Up::Progress(_) => Said::Event { alive: true, event: event_of(body, up, call.wants) },
-        Up::Log(_) => Said::Event { alive: false, event: event_of(body, up, call.wants) },
+        Up::Beat(_) | Up::Progress(_) | Up::Log(_) => Said::Event(event_of(body, up, call.wants)),
         Up::Result(result) => {
             let ending = match result_of(body, &result, result_bytes_max) {
                 End::Result(result) => Ending::Finished(result),
@@ -94,7 +93,7 @@ pub(super) fn read(line: &Bytes, call: &Call, result_bytes_max: usize) -> Result
             Said::End(Box::new(Last { ending, stack: None, stderr, worker, died: false }))
         }
         // `error` was looked for above; the others are between a worker and whoever started it.
-        Up::Error(_) | Up::Ready(_) | Up::Skipped(_) | Up::Unknown => Said::Nothing,
+        Up::Error(_) | Up::Ready(_) | Up::Skipped(_) | Up::Output(_) | Up::Unknown => Said::Nothing,
     })
 }
 
@@ -131,6 +130,7 @@ fn last(failure: Failure, call: &Call, result_bytes_max: usize) -> Last {
             intended: failure.intended.unwrap_or_default(),
             traceback: failure.traceback,
             code: failure.code,
+            printed: false,
             tainted: None,
             temp: None,
         };

@@ -69,7 +69,7 @@ pub(super) async fn run(
         temp.keep();
     }
     let running = Running { process: Some(process), permit: Some(permit) };
-    let (stdout, output) = match capture(stdout, stderr, config.stderr_bytes_max) {
+    let (stdout, output) = match capture(stdout, stderr, config) {
         Ok(captured) => captured,
         Err(error) => {
             let message = format!("its output could not be captured: {error}");
@@ -214,9 +214,10 @@ fn in_memory(content: &[u8]) -> io::Result<OwnedFd> {
 }
 
 /// Standard output as it is, and standard error as lines of a log.
-fn capture(stdout: OwnedFd, stderr: OwnedFd, tail: usize) -> io::Result<(Receiver, Output)> {
+fn capture(stdout: OwnedFd, stderr: OwnedFd, config: &ExecConfig) -> io::Result<(Receiver, Output)> {
     let (nothing, _) = pipe()?;
-    Ok((Receiver::from_owned_fd(stdout)?, Output::new(nothing.into(), stderr, tail)?))
+    let output = Output::new(nothing.into(), stderr, config.stderr_bytes_max, config.log_output)?;
+    Ok((Receiver::from_owned_fd(stdout)?, output))
 }
 
 enum End {
@@ -270,9 +271,8 @@ struct Heard {
 impl Heard {
     /// Takes in what has arrived. True when there was something: a sign of life.
     fn poll(&mut self, cx: &mut Context<'_>, wants: Wants, events: &mut dyn EventSink) -> bool {
-        let before = self.output.stderr_length();
-        self.output.poll(cx, Some(&mut Listener { events: &mut *events, level: wants.log }));
-        let wrote = self.collected.poll(cx) || self.output.stderr_length() != before;
+        let said = self.output.poll(cx, Some(&mut Listener { events: &mut *events, level: wants.log }));
+        let wrote = self.collected.poll(cx) || said;
         let mut reported = false;
         if let Some(reports) = &mut self.reports {
             reports.poll(cx, |report| {
@@ -313,6 +313,7 @@ async fn watch(running: &Running, call: &mut Call, heard: &mut Heard, events: &m
     const GRAIN: Duration = Duration::from_millis(1);
     let mut alarm = pin!(sleep(Duration::ZERO));
     heard.output.begin_call();
+    events.begun();
     poll_fn(|cx| {
         if heard.poll(cx, call.wants, events) {
             call.deadline.beat(Instant::now());

@@ -188,6 +188,13 @@ fn as_value(up: &Up<'_>) -> Value {
         Up::Log(log) => json!({
             "log": {"id": log.id, "level": log.level, "logger": log.logger, "data": value(log.data)}
         }),
+        Up::Output(output) => {
+            let mut members = json!({"id": output.id, "stream": output.stream, "text": output.text});
+            if output.left_out > 0 {
+                members["left_out"] = output.left_out.into();
+            }
+            json!({ "output": members })
+        }
         Up::Result(result) => {
             let mut members = json!({"id": result.id, "content": value(result.content)});
             if let Some(structured) = result.structured {
@@ -198,6 +205,9 @@ fn as_value(up: &Up<'_>) -> Value {
             }
             if result.is_error {
                 members["is_error"] = true.into();
+            }
+            if result.printed {
+                members["printed"] = true.into();
             }
             if let Some(tainted) = result.tainted {
                 members["tainted"] = value(tainted);

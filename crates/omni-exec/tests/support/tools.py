@@ -4,6 +4,7 @@ import asyncio
 import atexit
 import ctypes
 import itertools
+import logging
 import os
 import signal
 import subprocess
@@ -14,9 +15,86 @@ import time
 from omni import Context, ToolError, heartbeat, tool
 
 
+# As many skills do; it keeps the stream that it finds here.
+_LOG = logging.getLogger("tools")
+_LOG.addHandler(logging.StreamHandler())
+_LOG.setLevel(logging.INFO)
+_LOG.propagate = False
+
+
 @tool
 def echo(text: str) -> str:
     return text
+
+
+def _utter(how: str, n: int, ctx: Context) -> None:
+    if how == "print":
+        print(f"{how} {n}")
+    elif how == "no end of line":
+        print(".", end="", flush=True)
+    elif how == "progress bar":
+        sys.stderr.write(f"\r{n:3}%")
+        sys.stderr.flush()
+    elif how == "bytes":
+        sys.stdout.buffer.write(b"\xff\xfe")
+        sys.stdout.buffer.flush()
+    elif how == "descriptor":
+        os.write(1, b"x\n")
+    elif how == "child":
+        subprocess.run(["echo", "x"], check=True)
+    elif how == "logging":
+        _LOG.info("%s %d", how, n)
+    elif how == "ctx":
+        ctx.debug(f"{how} {n}")
+    elif how == "thread":
+        thread = threading.Thread(target=print, args=(how, n))
+        thread.start()
+        thread.join()
+
+
+@tool
+def utters(how: str, times: int, ctx: Context) -> str:
+    """Say something in this way, a quarter of a second apart, and nothing else."""
+    for n in range(times):
+        time.sleep(0.25)
+        _utter(how, n, ctx)
+    return "done"
+
+
+@tool
+async def async_utters(how: str, times: int, ctx: Context) -> str:
+    for n in range(times):
+        await asyncio.sleep(0.25)
+        if how == "to_thread":
+            await asyncio.to_thread(print, how, n)
+        elif how == "run_in_executor":
+            await asyncio.get_running_loop().run_in_executor(None, print, how, n)
+        elif how == "task":
+            await asyncio.create_task(asyncio.to_thread(_utter, "logging", n, ctx))
+        else:
+            _utter(how, n, ctx)
+    return "done"
+
+
+@tool
+async def async_pieces(name: str) -> str:
+    """Print lines in pieces, with others running between the pieces."""
+    for n in range(5):
+        print(name, end="")
+        await asyncio.sleep(0.01)
+        print("", n, end="")
+        await asyncio.sleep(0.01)
+        print()
+    print(name, "no end", end="")
+    return "done"
+
+
+@tool
+def prints_its_name(name: str) -> str:
+    """Print at once and be gone: calls like it are sent ahead of each other."""
+    print(name)
+    sys.stderr.write(f"{name} too")
+    return name
 
 
 @tool
@@ -182,6 +260,14 @@ def floods(megabytes: int) -> str:
     for _ in range(megabytes * 1024):
         os.write(1, line)
         os.write(2, line)
+    return "done"
+
+
+@tool
+async def async_floods(megabytes: int) -> str:
+    for _ in range(megabytes * 1024):
+        print("y" * 1023)
+        await asyncio.sleep(0)
     return "done"
 
 

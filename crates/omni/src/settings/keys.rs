@@ -46,7 +46,7 @@ pub(super) const KEYS: &[(&str, Rule)] = &[
     ("admission", Rule::Trust),
     // How much.
     ("timeout", Rule::LowerOrNone(1800.0)),
-    ("idle_timeout", Rule::LowerOrNone(120.0)),
+    ("idle_timeout", Rule::LowerOrNone(600.0)),
     ("workers.count", Rule::LowerRange("1..64")),
     ("workers.max_calls", Rule::LowerOrNone(100_000.0)),
     ("workers.max_memory_mib", Rule::LowerOrNone(2048.0)),

@@ -54,7 +54,7 @@ impl RunSettings {
                 None => file.executor()?,
             },
             timeout: limit("timeout", arguments.timeout, file.timeout, 1800.0)?,
-            idle_timeout: limit("idle-timeout", arguments.idle_timeout, file.idle_timeout, 120.0)?,
+            idle_timeout: limit("idle-timeout", arguments.idle_timeout, file.idle_timeout, 600.0)?,
             workers,
             worker_life: own.life()?,
             errors,
@@ -105,6 +105,6 @@ mod tests {
         assert_eq!(settings.workers, Workers { min: 2, max: 3 });
         assert_eq!(settings.errors, Some(ErrorDetail::Full));
         assert_eq!(settings.executor, Some(ExecutorKind::Spawn));
-        assert_eq!(settings.idle_timeout, Some(Duration::from_secs(120)));
+        assert_eq!(settings.idle_timeout, Some(Duration::from_secs(600)));
     }
 }

@@ -106,6 +106,7 @@ impl Multiplex {
         {
             quarantine::warn(&call.spec.tool);
         }
+        let stderr = ride.stderr_tail();
         let stack = match end {
             End::Expired(_) => ride.line.stack(call.spec.skill_dir.clone(), call.id.0).await,
             _ => None,
@@ -114,7 +115,7 @@ impl Multiplex {
             End::Died(_) | End::Broken(_) if self.shared.children.closing() => Ending::Shutdown,
             end => ending(end, config),
         };
-        Outcome { stack, worker, ..outcome(call, ending, phase, attempt) }
+        Outcome { stack, stderr, worker, ..outcome(call, ending, phase, attempt) }
     }
 
     /// The worker in use, or a new one.

@@ -14,7 +14,7 @@ use tokio::time::{sleep, timeout};
 use crate::clock::in_time;
 use crate::pool::CANCEL_PATIENCE;
 use crate::pool::queue::REVOKED_FOR;
-use crate::process::StatusPage;
+use crate::process::{Listener, Printed, StatusPage};
 use crate::temp::TempFolder;
 use crate::wire::{self, Fault};
 use crate::worker::End;
@@ -75,6 +75,10 @@ pub(super) struct Passenger {
     pub(super) number: u64,
     pub(super) wants: Wants,
     pub(super) events: Vec<Event>,
+    /// What it has printed, once it has.
+    pub(super) printed: Option<Box<Printed>>,
+    /// Bytes it has printed that have become no events.
+    pub(super) left_out: u64,
     pub(super) beat: Option<Instant>,
     pub(super) end: Option<End>,
     /// What it has done to the process, as a JSON array.
@@ -189,11 +193,32 @@ impl Passenger {
     pub(super) fn hear(&mut self, event: Event) {
         if self.events.len() < EVENTS_WAITING_MAX {
             self.events.push(event);
+        } else if let Event::Log { data, .. } = event {
+            self.left_out += data.len() as u64;
         }
         self.wake();
     }
 
+    /// Has `take` hear what the call prints, which is a sign of life.
+    pub(super) fn print(
+        &mut self,
+        tail_bytes_max: usize,
+        take: impl FnOnce(&mut Printed, &mut Listener<'_>),
+    ) {
+        let mut printed = self.printed.take().unwrap_or_else(|| Box::new(Printed::new(tail_bytes_max)));
+        let level = self.wants.log;
+        take(&mut printed, &mut Listener { events: self, level });
+        self.printed = Some(printed);
+        self.beat = Some(Instant::now());
+        self.wake();
+    }
+
     pub(super) fn end(&mut self, end: End) {
+        if let Some(mut printed) = self.printed.take() {
+            let level = self.wants.log;
+            printed.end(&mut Listener { events: self, level });
+            self.printed = Some(printed);
+        }
         if self.end.is_none() {
             self.end = Some(end);
         }
@@ -210,6 +235,8 @@ pub(super) struct Ride {
     over: bool,
     /// What the call has done to the process, as a JSON array.
     pub(super) tainted: Option<Box<str>>,
+    /// The end of what the call has printed to standard error, when it has ended.
+    stderr: Option<String>,
 }
 
 impl Ride {
@@ -232,6 +259,8 @@ impl Ride {
             number,
             wants: call.wants,
             events: Vec::new(),
+            printed: None,
+            left_out: 0,
             beat: None,
             end: None,
             tainted: None,
@@ -240,15 +269,16 @@ impl Ride {
         state.calls.insert(id, passenger);
         state.call_task();
         drop(state);
-        Some(Ride { line, id, number, over: false, tainted: None })
+        Some(Ride { line, id, number, over: false, tainted: None, stderr: None })
     }
 
     pub(super) async fn finish(&mut self, call: &mut Call, events: &mut dyn EventSink) -> End {
+        events.begun();
         in_time(call, |cx, call| self.poll(cx, call, events)).await
     }
 
     fn poll(&mut self, cx: &mut Context<'_>, call: &mut Call, events: &mut dyn EventSink) -> Poll<End> {
-        let (beat, heard, end) = {
+        let (beat, heard, left_out, end) = {
             let mut state = self.line.lock();
             let Some(passenger) = state.calls.get_mut(&self.id) else {
                 return Poll::Ready(End::Broken(Fault::Closed));
@@ -259,12 +289,20 @@ impl Ride {
             }
             passenger.waker = Some(cx.waker().clone());
             self.tainted = passenger.tainted.take();
-            (beat, std::mem::take(&mut passenger.events), passenger.end.take())
+            let end = passenger.end.take();
+            if end.is_some() {
+                self.stderr = passenger.printed.as_ref().and_then(|printed| printed.stderr_tail());
+            }
+            let left_out = std::mem::take(&mut passenger.left_out);
+            (beat, std::mem::take(&mut passenger.events), left_out, end)
         };
         if beat.is_some() {
             events.alive();
         }
         heard.into_iter().for_each(|event| events.event(event));
+        if left_out > 0 {
+            events.left_out(left_out);
+        }
         match end {
             None => Poll::Pending,
             Some(end) => {
@@ -272,6 +310,15 @@ impl Ride {
                 Poll::Ready(end)
             }
         }
+    }
+
+    /// The end of what the call has printed to standard error, if it has.
+    pub(super) fn stderr_tail(&self) -> Option<String> {
+        let printed = || {
+            let state = self.line.lock();
+            state.calls.get(&self.id).and_then(|call| call.printed.as_ref()?.stderr_tail())
+        };
+        self.stderr.clone().or_else(printed)
     }
 
     /// Whether a line of the call's own code has run.

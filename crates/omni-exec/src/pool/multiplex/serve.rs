@@ -12,7 +12,7 @@ use tokio::time::{Sleep, sleep, timeout};
 use super::ride::{Command, Line, LineState, Passenger, STALL_LOOK};
 use super::{LINES_MAX, Shared};
 use crate::pool::succession::EXIT_GRACE;
-use crate::process::{Exit, Listener, TERM_GRACE};
+use crate::process::{Exit, TERM_GRACE};
 use crate::wire::{self, Fault, Up};
 use crate::worker::{DEATH_GRACE, End, Worker, event_of, result_of};
 
@@ -145,15 +145,16 @@ fn poll_line(line: &Line, worker: &mut Worker, cx: &mut Context<'_>) -> Poll<Res
     }
 }
 
-/// Reads what was printed. It belongs to a call only when there is exactly one.
+/// Reads what came by the pipes: from C code and children, and from code that runs for no call. It belongs to a call
+/// only when there is exactly one.
 fn poll_output(state: &mut LineState, worker: &mut Worker, cx: &mut Context<'_>) {
-    let mut calls = state.calls.values_mut();
+    let tail_bytes_max = worker.stderr_bytes_max();
+    let mut calls = state.calls.values_mut().filter(|call| call.end.is_none());
     match (calls.next(), calls.next()) {
-        (Some(passenger), None) => {
-            let level = passenger.wants.log;
-            worker.output.poll(cx, Some(&mut Listener { events: passenger, level }));
-        }
-        _ => worker.output.poll(cx, None),
+        (Some(passenger), None) => worker.output.poll_each(cx, &mut |on_stderr, bytes| {
+            passenger.print(tail_bytes_max, |printed, listener| printed.take(on_stderr, bytes, listener));
+        }),
+        _ => worker.output.poll_aside(cx),
     }
 }
 
@@ -161,10 +162,15 @@ impl EventSink for Passenger {
     fn event(&mut self, event: Event) {
         self.hear(event);
     }
+
+    fn left_out(&mut self, bytes: u64) {
+        self.left_out += bytes;
+    }
 }
 
 fn take_frame(state: &mut LineState, worker: &mut Worker, length: usize) -> Result<(), Fault> {
     let result_bytes_max = worker.result_bytes_max();
+    let tail_bytes_max = worker.stderr_bytes_max();
     let body = worker.channel.body(length);
     let frame = wire::decode(body.bytes())?;
     if let Some(passenger) = frame.call().and_then(|id| state.calls.get_mut(&id)) {
@@ -177,14 +183,16 @@ fn take_frame(state: &mut LineState, worker: &mut Worker, length: usize) -> Resu
             Up::Result(result) => passenger.end(result_of(body, &result, result_bytes_max)),
             Up::Error(error) => passenger.end(End::Error(error)),
             Up::Beat(_) | Up::Progress(_) | Up::Log(_) => {
-                if matches!(frame, Up::Beat(_) | Up::Progress(_)) {
-                    passenger.beat = Some(Instant::now());
-                }
+                passenger.beat = Some(Instant::now());
                 if let Some(event) = event_of(body, frame, passenger.wants) {
                     passenger.hear(event);
                 }
                 passenger.wake();
             }
+            Up::Output(output) => passenger.print(tail_bytes_max, |printed, listener| {
+                printed.take(output.stream == "stderr", output.text.as_bytes(), listener);
+                printed.leave_out(output.left_out);
+            }),
             Up::Skipped(_) => passenger.end(End::Skipped),
             Up::Ready(_) | Up::Started(_) | Up::Unknown => {}
         }
