@@ -59,6 +59,12 @@ const EDGES: &[Edge] = &[
         reason: "which Python runs the tools is decided at run time; only the plugin knows Python's interface",
     },
     Edge {
+        of: "omni",
+        never: &["omni-testkit"],
+        control: "omni-testkit",
+        reason: "what panics when it does not get what a test wants is for tests only",
+    },
+    Edge {
         of: "omni-exec",
         never: &["omni-server", "omni-protocol", "omni-catalog"],
         control: "omni",

@@ -156,7 +156,7 @@ struct File {
     text: RustText,
 }
 
-/// All Rust files under `crates/` that end up in the product: no tests, no benchmarks, and no build scripts,
+/// All Rust files under `crates/` that end up in the product: no tests and what they share, no benchmarks, and no build scripts,
 /// to which cargo speaks through the environment.
 fn product_files(root: &Path) -> Result<Vec<File>> {
     let mut files = Vec::new();
@@ -168,7 +168,7 @@ fn collect(root: &Path, folder: &Path, files: &mut Vec<File>) -> Result<()> {
     for entry in fs::read_dir(folder).with_context(|| format!("{} cannot be listed", folder.display()))? {
         let path = entry?.path();
         let name = path.file_name().unwrap_or_default().to_string_lossy();
-        if path.is_dir() && !["tests", "benches", "examples"].contains(&name.as_ref()) {
+        if path.is_dir() && !["tests", "benches", "examples", "omni-testkit"].contains(&name.as_ref()) {
             collect(root, &path, files)?;
         } else if name.ends_with(".rs") && name != "tests.rs" && name != "build.rs" {
             let source =

@@ -1,6 +1,6 @@
 //! The loop: transports, sessions, dispatch, shutdown. Knows only `dyn Executor`.
 //!
-//! In reading order: a transport ([`serve_stdio`], [`serve_http`], [`serve_runner`]) cuts bytes into frames and asks the
+//! In reading order: a transport ([`serve_stdio`], [`HttpEndpoint`], [`serve_runner`]) cuts bytes into frames and asks the
 //! [`Server`] for an answer; a tool call becomes a `Running` future which that transport drives until its
 //! last frame. Dropping it cancels the call.
 
@@ -30,6 +30,6 @@ pub use peer::{Peer, PeerKey, PeerLookup, PeerUnknown};
 pub use server::Server;
 pub use session::SessionKey;
 pub use token::{TokenError, Tokens};
-pub use transport::http::serve as serve_http;
+pub use transport::http::HttpEndpoint;
 pub use transport::runner::{RunnerListener, serve as serve_runner};
 pub use transport::stdio::serve as serve_stdio;

@@ -9,7 +9,7 @@ use anyhow::{Context, Result};
 use omni_call::{ErrorDetail, Executor, shown_path};
 use omni_catalog::Severity;
 use omni_exec::{Governed, raise_descriptor_limit, set_result_room};
-use omni_server::{Library, Server, ServerConfig, SessionKey, serve_http, serve_stdio};
+use omni_server::{HttpEndpoint, Library, Server, ServerConfig, SessionKey, serve_stdio};
 use rustix::process::{DumpableBehavior, Resource, getrlimit, set_dumpable_behavior};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
@@ -231,7 +231,7 @@ async fn http(
         let snapshot = kept.server.snapshot();
         tokio::join!(preparing.prepare_environments(snapshot), kept.keep());
     });
-    let served = serve_http(server, listener, access, names, key, stop).await;
+    let served = HttpEndpoint::new(server, access, names, key).serve(listener, stop).await;
     keep.abort();
     served.context("the HTTP server failed")
 }

@@ -19,7 +19,7 @@ use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use rustix::net::RecvFlags;
-use tokio::io::Interest;
+use tokio::io::{AsyncRead, AsyncWrite, Interest};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
@@ -58,7 +58,11 @@ const TROUBLE_FORGOTTEN: Duration = Duration::from_secs(60);
 const NO_ROOM: &[u8] = b"HTTP/1.1 503 Service Unavailable\r\nretry-after: 1\r\nconnection: close\r\n\
     content-type: text/plain\r\ncontent-length: 46\r\n\r\nas many connections are open as the server has\n";
 
-/// What all connections share.
+/// MCP at one HTTP endpoint: what all of its connections share.
+pub struct HttpEndpoint {
+    shared: Arc<Shared>,
+}
+
 struct Shared {
     server: Arc<Server>,
     access: Access,
@@ -66,55 +70,66 @@ struct Shared {
     sessions: Sessions,
 }
 
-/// Serves HTTP on `listener` until `stop` turns true; then no connection is accepted, running calls have
-/// the grace period, and what is left is ended with the executor and answered as shut down.
-pub async fn serve(
-    server: Arc<Server>,
-    listener: TcpListener,
-    access: Access,
-    names: AllowedNames,
-    key: SessionKey,
-    mut stop: watch::Receiver<bool>,
-) -> io::Result<()> {
-    let limits = server.config.limits;
-    let grace = server.config.grace;
-    let shared = Arc::new(Shared {
-        server: Arc::clone(&server),
-        access,
-        names,
-        sessions: Sessions::new(key, limits.sessions_max),
-    });
-    let mut connections = JoinSet::new();
-    let mut trouble = Trouble::default();
-    loop {
-        tokio::select! {
-            biased;
-            () = stopped(&mut stop) => break,
-            Some(_) = connections.join_next(), if !connections.is_empty() => {}
-            accepted = listener.accept(), if trouble.is_over() => match accepted {
-                Ok((stream, remote)) => {
-                    trouble.accepted();
-                    let Some(task) = shared.admit(stream, remote, &stop) else { continue };
-                    connections.spawn(task);
-                    // Those who came before are looked at first: what they sent, and whether they are to leave.
-                    tokio::task::yield_now().await;
-                }
-                Err(error) => trouble.refused(&error, shared.server.admission.make_room()),
-            },
-            () = trouble.pause(), if !trouble.is_over() => {}
+impl HttpEndpoint {
+    /// An endpoint that answers from `server`. `access` says which callers are let in, `names` which `Host` and
+    /// `Origin` they may send, and `key` seals the tokens of legacy sessions.
+    pub fn new(server: Arc<Server>, access: Access, names: AllowedNames, key: SessionKey) -> Self {
+        let sessions = Sessions::new(key, server.config.limits.sessions_max);
+        HttpEndpoint { shared: Arc::new(Shared { server, access, names, sessions }) }
+    }
+
+    /// Serves what connects to `listener` until `stop` turns true; then no connection is accepted, running calls have
+    /// the grace period, and what is left is ended with the executor and answered as shut down.
+    pub async fn serve(&self, listener: TcpListener, mut stop: watch::Receiver<bool>) -> io::Result<()> {
+        let shared = &self.shared;
+        let grace = shared.server.config.grace;
+        let mut connections = JoinSet::new();
+        let mut trouble = Trouble::default();
+        loop {
+            tokio::select! {
+                biased;
+                () = stopped(&mut stop) => break,
+                Some(_) = connections.join_next(), if !connections.is_empty() => {}
+                accepted = listener.accept(), if trouble.is_over() => match accepted {
+                    Ok((stream, remote)) => {
+                        trouble.accepted();
+                        let Some(task) = shared.admit(stream, remote, &stop) else { continue };
+                        connections.spawn(task);
+                        // Those who came before are looked at first: what they sent, and whether they are to leave.
+                        tokio::task::yield_now().await;
+                    }
+                    Err(error) => trouble.refused(&error, shared.server.admission.make_room()),
+                },
+                () = trouble.pause(), if !trouble.is_over() => {}
+            }
         }
+        drop(listener);
+        // Streams that clients only listen on would last for the whole grace period.
+        shared.server.changes.end();
+        shared.sessions.end_streams();
+        if !empties(&mut connections, grace).await {
+            // Ends the calls that still run, and their answers say so.
+            shared.server.executor.shut_down().await;
+            empties(&mut connections, grace).await;
+        }
+        connections.shutdown().await;
+        Ok(())
     }
-    drop(listener);
-    // Streams that clients only listen on would last for the whole grace period.
-    shared.server.changes.end();
-    shared.sessions.end_streams();
-    if !empties(&mut connections, grace).await {
-        // Ends the calls that still run, and their answers say so.
-        server.executor.shut_down().await;
-        empties(&mut connections, grace).await;
+
+    /// Serves one connection of `visit` that somebody else has accepted, whatever its bytes travel over, until it is
+    /// closed or `stop` turns true. Returns at once when there is no room for it. Dropping the future closes the
+    /// connection and cancels what runs on it.
+    pub async fn serve_stream(
+        &self,
+        stream: impl AsyncRead + AsyncWrite + Unpin,
+        visit: Visit,
+        stop: watch::Receiver<bool>,
+    ) {
+        let admission = &self.shared.server.admission;
+        let Some(connection) = admission.connect(&admission.share(Some(visit.peer.key()))) else { return };
+        let guest = Arc::new(Guest { visit, connection: Arc::new(connection) });
+        serve_requests(self.shared.clone(), stream, guest, stop).await;
     }
-    connections.shutdown().await;
-    Ok(())
 }
 
 /// Waits until no connection is left, so long at most. True when none is.
@@ -265,7 +280,7 @@ fn peek(stream: &TcpStream) -> io::Result<(usize, bool)> {
 
 async fn serve_requests(
     shared: Arc<Shared>,
-    stream: TcpStream,
+    stream: impl AsyncRead + AsyncWrite + Unpin,
     guest: Arc<Guest>,
     mut stop: watch::Receiver<bool>,
 ) {

@@ -1,36 +1,15 @@
 //! A server whose resources, prompts and tools come from a script: what a client on stdio sees of them, in both
 //! eras, and what it is told when the list of tools changes.
 
-#![allow(clippy::unwrap_used, reason = "a test says what went wrong")]
-
 use std::fs;
 use std::sync::Arc;
-use std::time::Instant;
 
 use bytes::Bytes;
-use omni_call::{BoxFuture, Call, Ending, EventSink, Executor, ExecutorKind, Outcome};
-use omni_catalog::{Catalog, CatalogConfig};
+use omni_call::BoxFuture;
 use omni_protocol::{ItemKind, Offers};
-use omni_server::{Contents, Library, LibraryError, Prompt, Server, ServerConfig, serve_stdio};
+use omni_server::{Contents, Library, LibraryError, Prompt};
+use omni_testkit::{ScriptedExecutor, SkillFolder, StdioClient, TestServer};
 use serde_json::{Value, json};
-use tempfile::TempDir;
-use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader, DuplexStream, ReadHalf, WriteHalf};
-use tokio::sync::watch;
-use tokio::task::JoinHandle;
-
-/// Runs nothing.
-struct NoTools;
-
-impl Executor for NoTools {
-    fn run<'a>(&'a self, call: Call, _events: &'a mut dyn EventSink) -> BoxFuture<'a, Outcome> {
-        let waited = Instant::now().duration_since(call.deadline.accepted());
-        Box::pin(std::future::ready(Outcome::unstarted(Ending::Shutdown, waited)))
-    }
-
-    fn shut_down(&self) -> BoxFuture<'_, ()> {
-        Box::pin(std::future::ready(()))
-    }
-}
 
 struct Script(Offers);
 
@@ -82,69 +61,44 @@ impl Library for Script {
 }
 
 struct World {
-    skills: TempDir,
-    server: Arc<Server>,
-    input: Option<WriteHalf<DuplexStream>>,
-    output: tokio::io::Lines<BufReader<ReadHalf<DuplexStream>>>,
-    served: JoinHandle<std::io::Result<()>>,
-    _stop: watch::Sender<bool>,
+    folder: SkillFolder,
+    server: TestServer,
+    client: StdioClient,
 }
 
 impl World {
     async fn new(library: Option<Offers>) -> World {
-        let skills = TempDir::new().unwrap();
-        let config = CatalogConfig {
-            skills_dir: skills.path().to_owned(),
-            only: None,
-            cache_dir: None,
-            default_executor: ExecutorKind::Pool,
-        };
-        let library = library.map(|offers| Arc::new(Script(offers)) as Arc<dyn Library>);
-        let catalog = Arc::new(Catalog::open(config).unwrap());
-        let server = Server::new(catalog, Arc::new(NoTools), library, ServerConfig::new("1"));
-        server.check_catalog().await;
-        let (ours, theirs) = tokio::io::duplex(1 << 20);
-        let (output, input) = tokio::io::split(ours);
-        let (read, write) = tokio::io::split(theirs);
-        let (stop, stopped) = watch::channel(false);
-        let served = tokio::spawn(serve_stdio(server.clone(), read, write, stopped));
-        World {
-            skills,
-            server,
-            input: Some(input),
-            output: BufReader::new(output).lines(),
-            served,
-            _stop: stop,
+        let folder = SkillFolder::new();
+        let mut builder = TestServer::builder(&folder, ScriptedExecutor::echoing());
+        if let Some(offers) = library {
+            builder = builder.library(Arc::new(Script(offers)));
         }
+        let server = builder.start();
+        let client = server.stdio();
+        World { folder, server, client }
     }
 
     async fn send(&mut self, message: Value) {
-        self.input.as_mut().unwrap().write_all(format!("{message}\n").as_bytes()).await.unwrap();
+        self.client.send(&message).await;
     }
 
     async fn next(&mut self) -> Value {
-        serde_json::from_str(&self.output.next_line().await.unwrap().expect("a message")).unwrap()
+        self.client.next().await
     }
 
     async fn request(&mut self, method: &str, params: Value) -> Value {
-        self.send(json!({"jsonrpc": "2.0", "id": 1, "method": method, "params": params})).await;
-        let reply = self.next().await;
-        assert_eq!(reply["id"], 1, "{reply}");
-        reply
+        self.client.request(&omni_testkit::request(1, method, params)).await
     }
 
     async fn initialize(&mut self, revision: &str) -> Value {
-        let params = json!({"protocolVersion": revision, "capabilities": {}, "clientInfo": {"name": "t", "version": "1"}});
-        self.request("initialize", params).await
+        self.client.initialize(revision).await
     }
 
     /// Puts a skill with a tool into the folder, so that the list is another one.
     async fn add_tool(&self, name: &str) {
-        let scripts = self.skills.path().join(name).join("scripts");
-        fs::create_dir_all(&scripts).unwrap();
         let source = "from omni import tool\n\n@tool\ndef run() -> str:\n    return ''\n";
-        fs::write(scripts.join("t.py"), source).unwrap();
-        self.server.check_catalog().await;
+        self.folder.write(&format!("{name}/scripts/t.py"), source);
+        self.server.refresh().await;
     }
 }
 
@@ -221,15 +175,15 @@ async fn a_legacy_client_that_has_listed_the_tools_is_told_once_that_they_change
     // What changed before it listed is no news: the next thing it reads is its list.
     let list = world.request("tools/list", json!({})).await;
     assert_eq!(list["result"]["tools"].as_array().unwrap().len(), 1);
-    world.server.check_catalog().await;
+    world.server.refresh().await;
     world.add_tool("after").await;
     let told = json!({"jsonrpc": "2.0", "method": "notifications/tools/list_changed", "params": {}});
     assert_eq!(world.next().await, told);
     let list = world.request("tools/list", json!({})).await;
     assert_eq!(list["result"]["tools"].as_array().unwrap().len(), 2);
     // A skill without tools changes the catalogue and not the list: a ping's answer comes next.
-    fs::create_dir(world.skills.path().join("empty")).unwrap();
-    world.server.check_catalog().await;
+    fs::create_dir(world.folder.path().join("empty")).unwrap();
+    world.server.refresh().await;
     assert!(world.request("ping", json!({})).await.get("result").is_some());
 }
 
@@ -263,9 +217,8 @@ async fn a_modern_client_hears_of_changes_under_the_id_of_its_subscription() {
     world.add_tool("newer").await;
     world.request("tools/list", modern(json!({}))).await;
     // At the end the one that is left gets its result.
-    world.input.take().unwrap().shutdown().await.unwrap();
-    let ended = world.next().await;
-    assert_eq!((&ended["id"], &ended["result"]["_meta"][key]), (&json!(7), &json!(7)), "{ended}");
-    assert_eq!(world.output.next_line().await.unwrap(), None);
-    world.served.await.unwrap().unwrap();
+    let (rest, ended) = world.client.close().await;
+    ended.unwrap();
+    assert_eq!(rest.len(), 1, "{rest:?}");
+    assert_eq!((&rest[0]["id"], &rest[0]["result"]["_meta"][key]), (&json!(7), &json!(7)));
 }

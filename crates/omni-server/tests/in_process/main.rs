@@ -1,0 +1,22 @@
+//! The server inside the test: clients on byte pairs, an executor that the test scripts, time that stands still.
+
+#![allow(clippy::unwrap_used, reason = "a test says what went wrong")]
+
+mod batches;
+mod bounds;
+mod cancels;
+mod errors;
+mod interleavings;
+mod library;
+mod sessions;
+mod shutdown;
+mod streams;
+
+use omni_testkit::SkillFolder;
+
+const LEGACY: [&str; 4] = ["2024-11-05", "2025-03-26", "2025-06-18", "2025-11-25"];
+
+/// A folder with one skill whose tools take anything.
+fn one_skill() -> SkillFolder {
+    SkillFolder::new().skill("t", &["run", "other"])
+}

@@ -1,0 +1,119 @@
+//! What a session remembers, on stdio and over HTTP.
+
+use omni_testkit::{ScriptedExecutor, TestServer, call_tool, initialize, modern, request};
+use serde_json::{Value, json};
+
+use crate::{LEGACY, one_skill};
+
+#[tokio::test(start_paused = true)]
+async fn every_revision_is_agreed_and_an_unknown_one_gets_the_newest_with_sessions() {
+    let server = TestServer::new(&one_skill(), ScriptedExecutor::echoing());
+    for asked in LEGACY.into_iter().chain(["1999-01-01", "2026-07-28"]) {
+        let agreed = if LEGACY.contains(&asked) { asked } else { "2025-11-25" };
+        let over_stdio = server.stdio().request(&initialize(1, asked)).await;
+        let over_http = server.http().await.post(&initialize(1, asked)).await.json();
+        assert_eq!(over_stdio["result"]["protocolVersion"], agreed, "{asked}");
+        assert_eq!(over_stdio, over_http);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_request_before_initialize_is_refused_and_ping_too() {
+    let server = TestServer::new(&one_skill(), ScriptedExecutor::echoing());
+    let mut client = server.stdio();
+    for (n, method) in ["tools/list", "tools/call", "logging/setLevel"].into_iter().enumerate() {
+        let answer = client.request(&request(n, method, json!({"name": "t.run", "level": "info"}))).await;
+        assert!(answer.get("error").is_some(), "{answer}");
+    }
+    client.initialize("2025-06-18").await;
+    assert!(client.request(&request("list", "tools/list", json!({}))).await.get("result").is_some());
+}
+
+#[tokio::test(start_paused = true)]
+async fn both_eras_are_served_on_one_connection() {
+    let server = TestServer::new(&one_skill(), ScriptedExecutor::echoing());
+    let mut stdio = server.stdio();
+    stdio.initialize("2025-06-18").await;
+    let legacy = stdio.request(&request(1, "tools/list", json!({}))).await;
+    let new = stdio.request(&modern(request(2, "tools/list", json!({})))).await;
+    assert_eq!(legacy["result"]["tools"].as_array().unwrap().len(), 2);
+    assert_eq!(new["result"]["tools"].as_array().unwrap().len(), 2);
+    assert_eq!(new["result"]["resultType"], "complete");
+    assert_eq!(legacy["result"].get("resultType"), None);
+    let mut http = server.http().await;
+    http.initialize("2025-06-18").await;
+    assert_eq!(http.post(&request(1, "tools/list", json!({}))).await.json(), legacy);
+    http.session = None;
+    assert_eq!(http.post(&modern(request(2, "tools/list", json!({})))).await.json(), new);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_deleted_session_is_gone_and_takes_its_calls_along() {
+    let (executor, mut calls) = ScriptedExecutor::new();
+    let server = TestServer::new(&one_skill(), executor);
+    let (mut caller, mut other) = (server.http().await, server.http().await);
+    caller.initialize("2025-11-25").await;
+    other.session = caller.session.clone();
+    let calling = tokio::spawn(async move { caller.post(&call_tool(1, "t.run", json!({}))).await });
+    let mut call = calls.next().await;
+    assert_eq!(other.send("DELETE", &[], "").await.unwrap().status(), 200);
+    call.dropped().await;
+    assert_eq!(calling.await.unwrap().body.len(), 0);
+    let gone = other.post(&request(2, "ping", json!({}))).await;
+    assert_eq!((gone.status.as_u16(), gone.json()["error"]["code"].clone()), (404, json!(-32600)));
+    assert_eq!(other.send("DELETE", &[], "").await.unwrap().status(), 404);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_log_level_is_the_sessions_and_lasts() {
+    let (executor, mut calls) = ScriptedExecutor::new();
+    let server = TestServer::new(&one_skill(), executor);
+    let (mut first, mut second) = (server.http().await, server.http().await);
+    first.initialize("2025-11-25").await;
+    second.initialize("2025-11-25").await;
+    first.post(&request("level", "logging/setLevel", json!({"level": "info"}))).await;
+    for (client, expected) in [(&mut first, 2), (&mut second, 1)] {
+        for n in 0..3 {
+            let call = call_tool(n, "t.run", json!({}));
+            let (reply, ()) = tokio::join!(client.post(&call), async {
+                let call = calls.next().await;
+                call.log(omni_call::LogLevel::Info, &json!("said"));
+                call.finish("done");
+            });
+            assert_eq!(reply.messages().len(), expected, "{reply:?}");
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_stream_of_a_session_is_one_and_the_newest_has_it() {
+    let folder = one_skill();
+    let server = TestServer::new(&folder, ScriptedExecutor::echoing());
+    let (mut client, mut again) = (server.http().await, server.http().await);
+    client.initialize("2025-11-25").await;
+    client.post(&request(1, "tools/list", json!({}))).await;
+    again.session = client.session.clone();
+    let mut old = client.listen().await;
+    let mut new = again.listen().await;
+    assert_eq!(old.next().await, None, "two streams of one session");
+    folder.write("u/scripts/t.py", "from omni import tool\n\n@tool\ndef run() -> str: ...\n");
+    server.refresh().await;
+    let told = new.next().await.unwrap();
+    assert_eq!(told["method"], "notifications/tools/list_changed");
+    // Once: nothing else comes until the server stops.
+    server.refresh().await;
+    client.session.clone_from(&again.session);
+    assert_eq!(client.send("DELETE", &[], "").await.unwrap().status(), 200);
+    assert_eq!(new.next().await, None::<Value>);
+}
+
+#[tokio::test(start_paused = true)]
+async fn sessions_belong_to_the_user_who_opened_them() {
+    let server = TestServer::new(&one_skill(), ScriptedExecutor::echoing());
+    let (mut mine, mut yours) = (server.http_as(Some(1000)).await, server.http_as(Some(1001)).await);
+    mine.initialize("2025-11-25").await;
+    yours.session = mine.session.clone();
+    assert_eq!(yours.post(&request(1, "ping", json!({}))).await.status, 404);
+    assert_eq!(yours.send("DELETE", &[], "").await.unwrap().status(), 404);
+    assert_eq!(mine.post(&request(1, "ping", json!({}))).await.status, 200);
+}

@@ -1,0 +1,168 @@
+//! An executor whose calls do what the test says, when it says so.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use bytes::Bytes;
+use omni_call::{BoxFuture, Call, Ending, Event, EventSink, Executor, LogLevel, Outcome, Phase, ToolResult};
+use serde_json::{Value, json};
+use tokio::sync::{mpsc, watch};
+
+/// Runs nothing. Each call is handed to the test, which answers it; or, with [`echoing`](Self::echoing), each is
+/// answered at once with its own arguments.
+pub struct ScriptedExecutor {
+    started: Option<mpsc::UnboundedSender<RunningCall>>,
+    stopping: watch::Sender<bool>,
+    running: Arc<AtomicUsize>,
+}
+
+/// The calls that have reached the executor, in order.
+pub struct StartedCalls(mpsc::UnboundedReceiver<RunningCall>);
+
+/// One call at the executor: the test's end of it.
+///
+/// Dropping it without an answer ends the call as lost.
+pub struct RunningCall {
+    pub call: Call,
+    steps: mpsc::UnboundedSender<Step>,
+    /// Closed when the server has dropped the call.
+    dropped: watch::Receiver<()>,
+}
+
+enum Step {
+    Event(Event),
+    End(Box<Outcome>),
+}
+
+/// Counts a call for as long as its future lives.
+struct Counted(Arc<AtomicUsize>);
+
+impl Drop for Counted {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+impl ScriptedExecutor {
+    /// An executor whose calls the test answers.
+    pub fn new() -> (Arc<Self>, StartedCalls) {
+        let (started, calls) = mpsc::unbounded_channel();
+        (Arc::new(Self::with(Some(started))), StartedCalls(calls))
+    }
+
+    /// An executor that answers each call at once with its arguments, as text.
+    pub fn echoing() -> Arc<Self> {
+        Arc::new(Self::with(None))
+    }
+
+    fn with(started: Option<mpsc::UnboundedSender<RunningCall>>) -> Self {
+        ScriptedExecutor { started, stopping: watch::Sender::new(false), running: Arc::default() }
+    }
+
+    /// Calls that have begun and are neither answered nor dropped.
+    pub fn running(&self) -> usize {
+        self.running.load(Ordering::Relaxed)
+    }
+}
+
+impl Executor for ScriptedExecutor {
+    fn run<'a>(&'a self, call: Call, events: &'a mut dyn EventSink) -> BoxFuture<'a, Outcome> {
+        self.running.fetch_add(1, Ordering::Relaxed);
+        let counted = Counted(self.running.clone());
+        Box::pin(async move {
+            let _counted = counted;
+            let Some(started) = &self.started else { return finished(text(&call.arguments)) };
+            let (steps, mut next) = mpsc::unbounded_channel();
+            let (_alive, dropped) = watch::channel(());
+            let mut stopping = self.stopping.subscribe();
+            started.send(RunningCall { call, steps, dropped }).expect("the test holds the started calls");
+            loop {
+                tokio::select! {
+                    biased;
+                    step = next.recv() => match step {
+                        Some(Step::Event(event)) => {
+                            events.alive();
+                            events.event(event);
+                        }
+                        Some(Step::End(outcome)) => return *outcome,
+                        None => return outcome(Ending::Lost { message: "the test let go of it".into() }),
+                    },
+                    _ = stopping.wait_for(|stopping| *stopping) => return outcome(Ending::Shutdown),
+                }
+            }
+        })
+    }
+
+    fn shut_down(&self) -> BoxFuture<'_, ()> {
+        self.stopping.send_replace(true);
+        Box::pin(std::future::ready(()))
+    }
+}
+
+impl StartedCalls {
+    /// The next call that reaches the executor.
+    pub async fn next(&mut self) -> RunningCall {
+        crate::expect("a call at the executor", self.0.recv()).await.expect("the executor is alive")
+    }
+
+    /// The next call that has reached the executor by now.
+    pub fn try_next(&mut self) -> Option<RunningCall> {
+        self.0.try_recv().ok()
+    }
+}
+
+impl RunningCall {
+    /// The arguments, as the tool would get them.
+    pub fn arguments(&self) -> Value {
+        serde_json::from_slice(&self.call.arguments).unwrap()
+    }
+
+    /// The tool tells something. False when nobody listens any more, since the call was dropped.
+    pub fn event(&self, event: Event) -> bool {
+        self.steps.send(Step::Event(event)).is_ok()
+    }
+
+    /// The tool reports progress.
+    pub fn progress(&self, value: f64, total: Option<f64>) -> bool {
+        self.event(Event::Progress { value, total, message: None })
+    }
+
+    /// The tool writes a log message.
+    pub fn log(&self, level: LogLevel, data: &Value) -> bool {
+        self.event(Event::Log { level, logger: None, data: data.to_string().into() })
+    }
+
+    /// The tool returns this text. False when the call was dropped.
+    pub fn finish(self, text: &str) -> bool {
+        self.conclude(finished(text.to_owned()))
+    }
+
+    /// The call ends in this way. False when it was dropped.
+    pub fn end(self, ending: Ending) -> bool {
+        self.conclude(outcome(ending))
+    }
+
+    /// The call has exactly this outcome. False when it was dropped.
+    pub fn conclude(self, outcome: Outcome) -> bool {
+        self.steps.send(Step::End(Box::new(outcome))).is_ok()
+    }
+
+    /// Waits until the server has dropped the call: it is cancelled, or answered.
+    pub async fn dropped(&mut self) {
+        crate::expect("the end of the call", async { while self.dropped.changed().await.is_ok() {} }).await;
+    }
+}
+
+fn outcome(ending: Ending) -> Outcome {
+    Outcome { phase: Phase::Started, attempt: 1, ..Outcome::unstarted(ending, Duration::ZERO) }
+}
+
+fn finished(text: String) -> Outcome {
+    let content = json!([{"type": "text", "text": text}]).to_string().into();
+    outcome(Ending::Finished(ToolResult { content, structured: None, meta: None, is_error: false }))
+}
+
+fn text(arguments: &Bytes) -> String {
+    String::from_utf8(arguments.to_vec()).unwrap()
+}

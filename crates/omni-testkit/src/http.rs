@@ -1,0 +1,180 @@
+//! A client over HTTP.
+
+use bytes::{Bytes, BytesMut};
+use http_body_util::{BodyExt, Full};
+use hyper::body::Incoming;
+use hyper::client::conn::http1::{SendRequest, handshake};
+use hyper::header::{ACCEPT, CONTENT_TYPE, HOST, HeaderMap};
+use hyper::{Request, Response, StatusCode};
+use hyper_util::rt::TokioIo;
+use serde_json::Value;
+use tokio::io::DuplexStream;
+use tokio::task::JoinHandle;
+
+use crate::messages;
+
+/// One connection over HTTP. Dropping it closes the connection.
+pub struct HttpClient {
+    sender: SendRequest<Full<Bytes>>,
+    connection: JoinHandle<()>,
+    /// The session that [`initialize`](Self::initialize) opened; later requests name it.
+    pub session: Option<String>,
+}
+
+/// A reply that has come whole.
+#[derive(Debug)]
+pub struct HttpReply {
+    pub status: StatusCode,
+    pub headers: HeaderMap,
+    pub body: Bytes,
+}
+
+/// A reply that is a stream of events, of which only the head has come.
+pub struct EventStream {
+    body: Incoming,
+    waiting: BytesMut,
+}
+
+impl Drop for HttpClient {
+    fn drop(&mut self) {
+        self.connection.abort();
+    }
+}
+
+impl HttpClient {
+    pub(crate) async fn connect(stream: DuplexStream) -> Self {
+        let (sender, connection) = handshake(TokioIo::new(stream)).await.unwrap();
+        let connection = tokio::spawn(async move {
+            // It ends with an error when the server closes the connection in the middle, which its requests see.
+            let _ = connection.await;
+        });
+        HttpClient { sender, connection, session: None }
+    }
+
+    /// Sends a request with these headers besides the usual ones (of which `headers` replaces any), and waits for the
+    /// head of its reply.
+    pub async fn send(
+        &mut self,
+        method: &str,
+        headers: &[(&str, &str)],
+        body: impl Into<Bytes>,
+    ) -> hyper::Result<Response<Incoming>> {
+        let usual = [
+            (HOST, "127.0.0.1:8000"),
+            (ACCEPT, "application/json, text/event-stream"),
+            (CONTENT_TYPE, "application/json"),
+        ];
+        let mut request = Request::builder().method(method).uri("/mcp").body(Full::new(body.into())).unwrap();
+        for (name, value) in usual {
+            request.headers_mut().insert(name, value.parse().unwrap());
+        }
+        if let Some(session) = &self.session {
+            request.headers_mut().insert("mcp-session-id", session.parse().unwrap());
+        }
+        for (name, value) in headers {
+            let name: hyper::header::HeaderName = name.parse().unwrap();
+            request.headers_mut().insert(name, value.parse().unwrap());
+        }
+        self.sender.ready().await?;
+        crate::expect("a reply", self.sender.send_request(request)).await
+    }
+
+    /// Posts a message as it is and waits for the whole reply.
+    pub async fn post_bytes(&mut self, headers: &[(&str, &str)], body: impl Into<Bytes>) -> HttpReply {
+        HttpReply::read(self.send("POST", headers, body).await.unwrap()).await
+    }
+
+    /// Posts a message, with the headers that its revision wants beside it, and waits for the whole reply.
+    pub async fn post(&mut self, message: &Value) -> HttpReply {
+        HttpReply::read(self.open(message).await).await
+    }
+
+    /// Posts a message and waits for the head of its reply.
+    pub async fn open(&mut self, message: &Value) -> Response<Incoming> {
+        let mut headers = Vec::new();
+        let params = &message["params"];
+        if let Some(revision) = params["_meta"]["io.modelcontextprotocol/protocolVersion"].as_str() {
+            headers.push(("mcp-protocol-version", revision));
+            headers.push(("mcp-method", message["method"].as_str().unwrap()));
+            if let Some(name) = params["name"].as_str().or(params["uri"].as_str()) {
+                headers.push(("mcp-name", name));
+            }
+        }
+        self.send("POST", &headers, message.to_string()).await.unwrap()
+    }
+
+    /// Posts a message whose reply is a stream of events.
+    pub async fn open_events(&mut self, message: &Value) -> EventStream {
+        EventStream::of(self.open(message).await)
+    }
+
+    /// The stream of the session, for what belongs to no request.
+    pub async fn listen(&mut self) -> EventStream {
+        EventStream::of(self.send("GET", &[], "").await.unwrap())
+    }
+
+    /// Opens a session of that revision, and stays in it.
+    pub async fn initialize(&mut self, revision: &str) -> Value {
+        let reply = self.post(&messages::initialize("initialize", revision)).await;
+        let session = reply.headers.get("mcp-session-id").expect("a session");
+        self.session = Some(session.to_str().unwrap().to_owned());
+        reply.json()
+    }
+}
+
+impl HttpReply {
+    async fn read(reply: Response<Incoming>) -> Self {
+        let (parts, body) = reply.into_parts();
+        let body = body.collect().await.unwrap().to_bytes();
+        HttpReply { status: parts.status, headers: parts.headers, body }
+    }
+
+    /// The body, which is one JSON text.
+    pub fn json(&self) -> Value {
+        serde_json::from_slice(&self.body).unwrap_or_else(|error| panic!("{error} in {:?}", self.body))
+    }
+
+    /// The messages of the body, whether it is one JSON text or a stream of events.
+    pub fn messages(&self) -> Vec<Value> {
+        if self.headers[CONTENT_TYPE] != "text/event-stream" {
+            return vec![self.json()];
+        }
+        std::str::from_utf8(&self.body).unwrap().split("\n\n").filter_map(message).collect()
+    }
+}
+
+impl EventStream {
+    fn of(reply: Response<Incoming>) -> Self {
+        assert_eq!(reply.status(), StatusCode::OK);
+        assert_eq!(reply.headers()[CONTENT_TYPE], "text/event-stream");
+        EventStream { body: reply.into_body(), waiting: BytesMut::new() }
+    }
+
+    /// The next message; `None` when the stream has ended, or broken off.
+    pub async fn next(&mut self) -> Option<Value> {
+        crate::expect("an event", self.read()).await
+    }
+
+    async fn read(&mut self) -> Option<Value> {
+        loop {
+            if let Some(end) = self.waiting.windows(2).position(|two| two == b"\n\n") {
+                let event = self.waiting.split_to(end + 2);
+                // Comments and pings carry no message.
+                match message(std::str::from_utf8(&event).unwrap()) {
+                    Some(message) => return Some(message),
+                    None => continue,
+                }
+            }
+            match self.body.frame().await? {
+                Ok(frame) => self.waiting.extend_from_slice(&frame.into_data().unwrap_or_default()),
+                Err(_) => return None,
+            }
+        }
+    }
+}
+
+/// The message that one event carries.
+fn message(event: &str) -> Option<Value> {
+    let data: String = event.lines().filter_map(|line| line.strip_prefix("data:")).collect();
+    (!data.trim().is_empty()).then(|| serde_json::from_str(&data).unwrap())
+}

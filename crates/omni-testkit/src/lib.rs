@@ -1,0 +1,36 @@
+//! A whole server inside one test: no port, no process, no Python, and a clock that the test turns.
+//!
+//! A [`SkillFolder`] says which tools there are, a [`ScriptedExecutor`] what becomes of their calls, a [`TestServer`]
+//! joins both, and a [`StdioClient`] or an [`HttpClient`] speaks to it over a pair of byte streams in memory. In a
+//! test with `#[tokio::test(start_paused = true)]` time stands still while anybody works, and jumps to the next timer
+//! when nobody does, so a wait of 30 seconds takes none.
+//!
+//! For tests only, so everything here panics when it does not get what the test wants.
+
+#![allow(clippy::unwrap_used, reason = "a test says what went wrong by panicking")]
+
+use std::time::Duration;
+
+mod executor;
+mod http;
+mod messages;
+mod server;
+mod skill_folder;
+mod stdio;
+
+pub use executor::{RunningCall, ScriptedExecutor, StartedCalls};
+pub use http::{EventStream, HttpClient, HttpReply};
+pub use messages::{call_tool, cancelled, initialize, modern, notification, request};
+pub use server::{TestServer, TestServerBuilder};
+pub use skill_folder::SkillFolder;
+pub use stdio::StdioClient;
+
+/// How long a test waits for something that should come at once, by the test's own clock: then it fails instead of
+/// hanging. Longer than any wait of the server.
+const PATIENCE: Duration = Duration::from_secs(3600);
+
+/// What comes, or a panic that says what did not.
+async fn expect<T>(what: &str, coming: impl Future<Output = T>) -> T {
+    let came = tokio::time::timeout(PATIENCE, coming).await;
+    came.unwrap_or_else(|_| panic!("{what} did not come"))
+}

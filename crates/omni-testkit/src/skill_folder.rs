@@ -1,0 +1,75 @@
+//! A folder of skills, made for one test.
+
+use std::fmt::Write as _;
+use std::path::Path;
+use std::sync::{Arc, OnceLock};
+
+use omni_call::ExecutorKind;
+use omni_catalog::{Catalog, CatalogConfig};
+use tempfile::TempDir;
+
+/// A folder of skills that is gone when it is dropped.
+pub struct SkillFolder {
+    folder: TempDir,
+    catalog: OnceLock<Arc<Catalog>>,
+}
+
+impl SkillFolder {
+    /// An empty folder.
+    pub fn new() -> Self {
+        SkillFolder { folder: TempDir::new().unwrap(), catalog: OnceLock::new() }
+    }
+
+    pub fn path(&self) -> &Path {
+        self.folder.path()
+    }
+
+    /// Adds a skill whose tools take any arguments: one for each name.
+    pub fn skill(self, skill: &str, tools: &[&str]) -> Self {
+        let mut page = format!("---\nname: {skill}\ndescription: A skill of a test.\ntools:\n");
+        for tool in tools {
+            writeln!(page, "  - {{name: {tool}, description: A tool., command: [cat]}}").unwrap();
+        }
+        self.file(&format!("{skill}/SKILL.md"), &format!("{page}---\n"))
+    }
+
+    /// Adds a skill with one Python file, which is read and never run.
+    pub fn python(self, skill: &str, source: &str) -> Self {
+        self.file(&format!("{skill}/scripts/tools.py"), source)
+    }
+
+    /// What is in the folder, as it was when this was first asked for.
+    pub fn catalog(&self) -> Arc<Catalog> {
+        let read = || {
+            let config = CatalogConfig {
+                skills_dir: self.path().to_owned(),
+                only: None,
+                cache_dir: None,
+                default_executor: ExecutorKind::Pool,
+            };
+            let catalog = Catalog::open(config).unwrap();
+            catalog.refresh().unwrap();
+            Arc::new(catalog)
+        };
+        self.catalog.get_or_init(read).clone()
+    }
+
+    /// Writes a file below the folder.
+    pub fn file(self, path: &str, text: &str) -> Self {
+        self.write(path, text);
+        self
+    }
+
+    /// The same for a folder that is served; [`TestServer::refresh`](crate::TestServer::refresh) has it read again.
+    pub fn write(&self, path: &str, text: &str) {
+        let path = self.path().join(path);
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::write(path, text).unwrap();
+    }
+}
+
+impl Default for SkillFolder {
+    fn default() -> Self {
+        Self::new()
+    }
+}
