@@ -1,7 +1,9 @@
 //! Each bound, tripped: what is refused, in which words, and that the rest goes on.
 
+use futures_util::FutureExt;
 use omni_testkit::{ScriptedExecutor, SkillFolder, TestServer, call_tool, modern, request};
 use serde_json::json;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use crate::one_skill;
 
@@ -142,4 +144,26 @@ async fn large_answers_to_requests_sent_ahead_let_other_clients_in_between_on_st
         let tools = greedy.answer(&json!(n)).await["result"]["tools"].as_array().map(Vec::len);
         assert_eq!(tools, Some(1000));
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn large_answers_to_requests_sent_ahead_let_other_clients_in_between_over_http() {
+    let server = long_list();
+    let body = modern(request(1, "tools/list", json!({}))).to_string();
+    let one = format!(
+        "POST /mcp HTTP/1.1\r\nhost: 127.0.0.1\r\naccept: application/json, text/event-stream\r\n\
+         content-type: application/json\r\nmcp-protocol-version: 2026-07-28\r\nmcp-method: tools/list\r\n\
+         content-length: {}\r\n\r\n{body}",
+        body.len()
+    );
+    // Room for everything, so that nothing makes the server wait for this client.
+    let mut greedy = server.http_stream(Some(1000), 64 << 20);
+    greedy.write_all(one.repeat(100).as_bytes()).await.unwrap();
+    let mut other = server.http_as(Some(1001)).await;
+    let call = modern(call_tool(1, "many.tool_1", json!({"text": ""})));
+    assert_eq!(other.post(&call).await.status, 200);
+    let mut answered = Vec::new();
+    while let Some(Ok(1..)) = greedy.read_buf(&mut answered).now_or_never() {}
+    let answers = memchr::memmem::find_iter(&answered, "HTTP/1.1 200 OK").count();
+    assert!((1..20).contains(&answers), "{answers} of 100 large answers came before the other client's");
 }

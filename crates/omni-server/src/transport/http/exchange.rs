@@ -10,7 +10,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use hyper::body::Incoming;
+use hyper::body::{Body, Incoming};
 use hyper::header::{self, HeaderMap, HeaderName, HeaderValue};
 use hyper::{Method, Request as HttpRequest, Response, StatusCode};
 use omni_protocol::{
@@ -41,6 +41,9 @@ use crate::transport::stdio::decode_frame;
 /// gives up.
 const STREAM_AFTER: Duration = Duration::from_secs(5);
 
+/// Others are looked at before an answer of more bytes is written.
+const LARGE_ANSWER_BYTES: u64 = 32 << 10;
+
 const SESSION_HEADER: HeaderName = HeaderName::from_static("mcp-session-id");
 const VERSION_HEADER: HeaderName = HeaderName::from_static("mcp-protocol-version");
 const JSON: HeaderValue = HeaderValue::from_static("application/json");
@@ -58,6 +61,12 @@ pub(super) async fn respond(
     let origin = shared.names.reading_origin(request.headers()).cloned();
     let mut reply = exchange(&shared, &guest, request, work).await.unwrap_or_else(|refusal| refusal);
     cors::mark(&mut reply, origin);
+    if reply.body().size_hint().lower() > LARGE_ANSWER_BYTES {
+        // A client may send requests ahead of their answers. Tokio lets a connection go on for 128 answers before
+        // others are looked at, and those of large lists take a millisecond each. In a task, since hyper asks again
+        // within the same turn, which would count as having yielded.
+        let _ = tokio::spawn(tokio::task::yield_now()).await;
+    }
     Ok(reply)
 }
 
