@@ -1,5 +1,6 @@
 //! What the end of a call on a worker means to its caller.
 
+use std::path::Path;
 use std::time::Instant;
 
 use omni_call::{Call, Ending, Expiry, Outcome, Phase};
@@ -103,6 +104,21 @@ pub(crate) fn not_called(call: &Call, why: &str) -> Ending {
     Ending::InvalidArguments { message: format!("`{}` was not called: {why}", call.spec.tool) }
 }
 
+/// What a process wrote to standard error without the worker's own lines in Python's dump of its stacks, which name
+/// nothing that the tool's author has written.
+pub(crate) fn without_worker_frames(stderr: String, package_dir: &Path) -> String {
+    let ours = format!("  File \"{}/", package_dir.display());
+    if !stderr.contains(&ours) {
+        return stderr;
+    }
+    let is_ours = |line: &str| {
+        line.starts_with(&ours)
+            || line.starts_with("  File \"<frozen runpy>\", line ")
+            || line.starts_with("  File \"<string>\", line 1 in <module>")
+    };
+    stderr.split_inclusive('\n').filter(|line| !is_ours(line)).collect()
+}
+
 /// The outcome of a call for which no worker could be started.
 pub(crate) fn start_failed(call: &Call, failure: &StartFailure) -> Outcome {
     let mut outcome = unstarted(call, start_ending(failure));
@@ -133,4 +149,21 @@ pub(crate) fn refuse_oversized(call: &Call, frame_bytes_max: usize) -> Option<Ou
             ),
         )
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn of_a_dump_of_stacks_the_tools_lines_are_left() {
+        let dump = "free(): invalid pointer\nFatal Python error: Aborted\n\nCurrent thread 0x1 (most recent call first):\n  \
+                    File \"/s/omni/t.py\", line 27 in r\n  File \"/c/python-1/omni/invoke.py\", line 150 in run\n  \
+                    File \"<frozen runpy>\", line 88 in _run_code\n  File \"<string>\", line 1 in <module>\n";
+        let left = without_worker_frames(dump.to_owned(), Path::new("/c/python-1"));
+        assert_eq!(left.lines().last(), Some("  File \"/s/omni/t.py\", line 27 in r"), "{left}");
+        assert!(left.starts_with("free(): invalid pointer\n"));
+        let plain = "  File \"<string>\", line 1 in <module>\n";
+        assert_eq!(without_worker_frames(plain.to_owned(), Path::new("/c/python-1")), plain);
+    }
 }

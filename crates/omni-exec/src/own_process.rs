@@ -10,7 +10,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::{timeout, timeout_at};
 
 use crate::ExecConfig;
-use crate::outcome::{ending, outcome, start_failed, waited_out};
+use crate::outcome::{ending, outcome, start_failed, waited_out, without_worker_frames};
 use crate::process::{Children, TERM_GRACE};
 use crate::worker::{End, Worker};
 
@@ -111,7 +111,7 @@ pub(crate) async fn conclude(children: &Children, call: &Call, worker: &mut Work
     };
     let stderr = match end {
         End::Result(_) => None,
-        _ => worker.output.stderr_tail(),
+        _ => worker.output.stderr_tail().map(|stderr| without_worker_frames(stderr, &config.package_dir)),
     };
     let stack = match end {
         End::Expired(_) => {

@@ -242,6 +242,10 @@ fn normalise(value: &mut Value) {
             members.values_mut().for_each(normalise);
         }
         Value::Array(items) => items.iter_mut().for_each(normalise),
+        // The stacks that Python dumps have addresses in them, and each version has its own form.
+        Value::String(text) if text.contains("\n\nCurrent thread") => {
+            text.truncate(text.find("\n\nCurrent thread").unwrap_or_default());
+        }
         Value::String(text) if text.len() > 2_000 => {
             // FNV-1a: enough to see a difference.
             let hash = text.bytes().fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {

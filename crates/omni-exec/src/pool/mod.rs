@@ -19,7 +19,7 @@ use tokio::sync::Notify;
 
 use crate::ExecConfig;
 use crate::failures::Failures;
-use crate::outcome::{ending, outcome, refuse_oversized, start_failed, unstarted};
+use crate::outcome::{ending, outcome, refuse_oversized, start_failed, unstarted, without_worker_frames};
 use crate::process::{Children, TERM_GRACE};
 use crate::quarantine::{self, Quarantine};
 use crate::worker::{End, Worker};
@@ -234,7 +234,8 @@ impl Pool {
         }
         let phase = if worker.has_started() { Phase::Started } else { Phase::Starting };
         // Before Python is asked for its stack, which it prints there as well.
-        let stderr = worker.output.stderr_tail();
+        let package_dir = &self.shared.config.package_dir;
+        let stderr = worker.output.stderr_tail().map(|stderr| without_worker_frames(stderr, package_dir));
         let stack = match end {
             End::Expired(_) => {
                 let number = worker.number();

@@ -51,6 +51,8 @@ impl Server {
             ("TMPDIR", folder.path("tmp").to_str().unwrap().to_owned()),
             ("OMNI_MATRIX_SECRET", "for nobody's eyes".to_owned()),
             ("OMNI_LOG", "off".to_owned()),
+            // As where others may call: no reply may hold a secret.
+            ("OMNI_ERRORS", "masked".to_owned()),
             // As for everybody who starts it; most other tests do without, to be quick.
             ("OMNI_ISOLATION", "auto".to_owned()),
         ];

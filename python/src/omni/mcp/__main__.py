@@ -88,13 +88,14 @@ class Adapter:
             text = f"unknown tool `{params.name[:128]}`; the tool list names all there are"
             raise self._error(self._types.INVALID_PARAMS, text)
         arguments = params.arguments or {}
+        began = time.monotonic()
         faults = _faults(tool["inputSchema"], arguments)
         if faults:
-            return self._result(refused(params.name, faults))
+            elapsed_ms = int((time.monotonic() - began) * 1000)
+            return self._result(refused(params.name, faults, elapsed_ms=elapsed_ms))
         meta = context.meta or {}
         wanted = meta.get(_LOG_LEVEL) or self._level
         words = {"progress": meta.get("progress_token") is not None, "log": wanted, "session": "stdio"}
-        began = time.monotonic()
         kind, body, started = await self._run(context, tool, arguments, {"context": words})
         if kind == "result":
             kind, body = _checked(tool, body)

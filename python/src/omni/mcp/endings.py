@@ -71,10 +71,10 @@ def with_stderr(body: dict[str, Any], detail: str) -> dict[str, Any]:
     return {**body, "content": [*body["content"], {"type": "text", "text": text}]}
 
 
-def refused(tool: str, faults: list[tuple[str, str]]) -> dict[str, Any]:
+def refused(tool: str, faults: list[tuple[str, str]], *, elapsed_ms: int) -> dict[str, Any]:
     """Return the result of a call whose arguments break the schema: nothing has run."""
-    text = refusal(tool, faults)
-    return _result(text, {"kind": "invalid_arguments", "phase": "validation", "retryable": False})
+    error = {"kind": "invalid_arguments", "message": refusal(tool, faults)}
+    return failed(tool, error, started=False, elapsed_ms=elapsed_ms, detail="masked")
 
 
 def _result(text: str, failure: dict[str, Any]) -> dict[str, Any]:
