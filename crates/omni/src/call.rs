@@ -73,10 +73,13 @@ fn tool_arguments(arguments: &CallArguments, schema: Option<&Value>) -> Result<V
     let Some(text) = &arguments.args else {
         let mut object = Map::new();
         for pair in &arguments.pairs {
-            let Some((name, value)) = pair.split_once('=') else {
-                bail!("`{pair}` is not NAME=VALUE");
+            let Some((name, value)) = pair.split_once('=').filter(|(name, _)| !name.is_empty()) else {
+                bail!("`{pair}` is not NAME=VALUE; {}", takes(arguments, schema));
             };
-            object.insert(name.to_owned(), typed(value, schema.map(|schema| &schema["properties"][name])));
+            let value = typed(name, value, schema.map(|schema| &schema["properties"][name]))?;
+            if object.insert(name.to_owned(), value).is_some() {
+                bail!("`{name}` is given twice; several values are written as a list: `{name}=[1, 2]`");
+            }
         }
         return Ok(Value::Object(object));
     };
@@ -89,19 +92,55 @@ fn tool_arguments(arguments: &CallArguments, schema: Option<&Value>) -> Result<V
     };
     match serde_json::from_str(text) {
         Ok(Value::Object(object)) => Ok(Value::Object(object)),
-        Ok(_) => bail!("`--args` must be a JSON object, such as '{{\"path\": \"a.txt\"}}'"),
-        Err(error) => bail!("`--args` is not JSON: {error}"),
+        Ok(_) => bail!("`--args {}` must be a JSON object; {}", short(text), takes(arguments, schema)),
+        Err(error) => bail!("`--args {}` is not JSON: {error}; {}", short(text), takes(arguments, schema)),
     }
 }
 
+/// How the tool's arguments are written, for somebody who has written them wrong.
+fn takes(arguments: &CallArguments, schema: Option<&Value>) -> String {
+    let tool = &arguments.tool;
+    let Some(properties) = schema.and_then(|schema| schema["properties"].as_object()) else {
+        return "write NAME=VALUE for each, or all as `--args '{\"NAME\": VALUE}'`".to_owned();
+    };
+    let mut names = properties.keys();
+    let Some(first) = names.next() else { return format!("`{tool}` takes no arguments") };
+    let rest: Vec<String> = names.map(|name| format!(", `{name}`")).collect();
+    format!(
+        "`{tool}` takes `{first}`{}: write `{first}=VALUE`, or all as `--args '{{\"{first}\": VALUE}}'`",
+        rest.concat()
+    )
+}
+
+/// The start of a text, as much of it as a message has room for.
+fn short(text: &str) -> String {
+    let text = text.trim();
+    let start: String = text.chars().take(60).collect();
+    if start.len() < text.len() { format!("{start}…") } else { start }
+}
+
 /// The value of NAME=VALUE: text where the schema allows text, else JSON, so that neither needs quotes.
-fn typed(value: &str, schema: Option<&Value>) -> Value {
+///
+/// # Errors
+/// A list or an object that is begun and is no JSON, where text is not allowed.
+fn typed(name: &str, value: &str, schema: Option<&Value>) -> Result<Value> {
     let allows_text = |schema: &Value| schema["type"] == "string";
     let text_first = schema.is_some_and(|schema| {
         allows_text(schema) || schema["anyOf"].as_array().is_some_and(|any| any.iter().any(allows_text))
     });
     let text = || Value::String(value.to_owned());
-    if text_first { text() } else { serde_json::from_str(value).unwrap_or_else(|_| text()) }
+    if text_first {
+        return Ok(text());
+    }
+    match serde_json::from_str(value) {
+        Ok(value) => Ok(value),
+        Err(error) if value.trim_start().starts_with(['[', '{']) => bail!(
+            "`{name}={}` is not JSON: {error}; strings within a list or an object stand in double quotes, and the \
+             shell needs single quotes around all of it",
+            short(value)
+        ),
+        Err(_) => Ok(text()),
+    }
 }
 
 fn print(result: &ToolResult, as_json: bool, out: &mut Output) -> Result<()> {
@@ -172,10 +211,14 @@ mod tests {
         let string = json!({"type": "string"});
         let optional = json!({"anyOf": [{"type": "string"}, {"type": "null"}]});
         let integer = json!({"type": "integer"});
+        let typed = |value, schema| super::typed("x", value, schema).unwrap();
         assert_eq!(typed("42", Some(&string)), json!("42"));
         assert_eq!(typed("42", Some(&optional)), json!("42"));
         assert_eq!(typed("42", Some(&integer)), json!(42));
         assert_eq!(typed("[1,2]", None), json!([1, 2]));
         assert_eq!(typed("plain", Some(&integer)), json!("plain"));
+        assert_eq!(typed("[1", Some(&string)), json!("[1"));
+        let error = super::typed("x", "[1, a]", Some(&integer)).unwrap_err().to_string();
+        assert!(error.contains("`x=[1, a]` is not JSON: expected value"), "{error}");
     }
 }

@@ -32,14 +32,18 @@ def _name_of(kind: type) -> str:
 
 
 def message_of(error: BaseException) -> str:
-    """Return the exception's text, whatever its `__str__` does."""
-    try:
-        text = _text_of(error)
-    except BaseException as broken:
-        return f"<the exception's text cannot be read: {class_name(broken)}>"
+    """Return the exception's text, whatever its `__str__` does; of a very long one the start."""
+    text = _whole_message(error)
     if len(text) > _MESSAGE_CHARACTERS_MAX:
         return f"{text[:_MESSAGE_CHARACTERS_MAX]}… ({len(text)} characters)"
     return text
+
+
+def _whole_message(error: BaseException) -> str:
+    try:
+        return _text_of(error)
+    except BaseException as broken:
+        return f"<the exception's text cannot be read: {class_name(broken)}>"
 
 
 def _text_of(error: BaseException) -> str:
@@ -66,7 +70,7 @@ def told(error: BaseException) -> str:
 
 
 def _told(error: BaseException, depth: int) -> list[str]:
-    parts = [message_of(error), *_notes(error)]
+    parts = [_whole_message(error), *_notes(error)]
     members = group_members(error)
     if depth:
         for member in members[:_MEMBERS_MAX]:
@@ -89,7 +93,7 @@ def _notes(error: BaseException) -> list[str]:
 
 def group_members(error: BaseException) -> list[BaseException]:
     """Return the exceptions in an exception group, also one of the package for older Pythons; else none."""
-    if not any(base.__name__ == "BaseExceptionGroup" for base in type(error).__mro__):
+    if not any(_name_of(base) == "BaseExceptionGroup" for base in type(error).__mro__):
         return []
     members = getattr(error, "exceptions", ())
     return [member for member in members if isinstance(member, BaseException)]
