@@ -108,8 +108,14 @@ pub enum Ending {
     TimedOut { limit: Duration },
     /// The tool was silent for longer than the idle limit.
     Idle { limit: Duration },
-    /// There was no memory for what the tool wanted. `limit_bytes` is the limit of its process, if it has one.
-    OutOfMemory { limit_bytes: Option<u64> },
+    /// There was no memory for what the tool wanted. `limit_bytes` is the limit of its process, if it has one; the other
+    /// members are those of `ToolError`.
+    OutOfMemory {
+        limit_bytes: Option<u64>,
+        message: String,
+        location: Option<String>,
+        traceback: Option<String>,
+    },
     /// The result was larger than a result may be.
     OutputLimit { limit_bytes: usize },
     /// The worker broke the wire protocol, or closed its channel without ending.
@@ -263,12 +269,19 @@ impl Ending {
                  one; `idle_timeout=` allows more",
                 seconds(*limit)
             ),
-            Ending::OutOfMemory { limit_bytes: Some(bytes) } => format!(
-                "`{tool}` wanted more memory than the {} MiB that a tool's process may have",
-                bytes >> 20
-            ),
-            Ending::OutOfMemory { limit_bytes: None } => {
-                format!("`{tool}` wanted more memory than this machine has left")
+            Ending::OutOfMemory { limit_bytes, message, location, traceback } => {
+                let there_is = match limit_bytes {
+                    Some(bytes) => format!("the {} MiB that a tool's process may have", bytes >> 20),
+                    None => "this machine has left".to_owned(),
+                };
+                let what = format!("`{tool}` wanted more memory{} than {there_is}", at(location.as_deref()));
+                match detail {
+                    // Libraries say in it how much they wanted, and for what.
+                    ErrorDetail::Message | ErrorDetail::Full if !message.trim().is_empty() => {
+                        format!("{what}: {}", shown_message(message, detail, traceback.is_some()))
+                    }
+                    _ => what,
+                }
             }
             Ending::OutputLimit { limit_bytes } => {
                 format!("`{tool}` returned more than {limit_bytes} bytes; ask for less at a time")
@@ -334,9 +347,9 @@ impl Outcome {
                     None => result,
                 };
             }
-            Ending::ToolError { traceback, intended: false, .. } | Ending::LoadError { traceback, .. } => {
-                traceback.filter(|_| detail == ErrorDetail::Full)
-            }
+            Ending::ToolError { traceback, intended: false, .. }
+            | Ending::LoadError { traceback, .. }
+            | Ending::OutOfMemory { traceback, .. } => traceback.filter(|_| detail == ErrorDetail::Full),
             _ => None,
         };
         if withheld {
@@ -421,7 +434,6 @@ fn stderr_shown<'a>(ending: &Ending, stderr: Option<&'a str>, detail: ErrorDetai
     let last_word = match ending {
         Ending::Exited { .. }
         | Ending::Signalled { .. }
-        | Ending::OutOfMemory { .. }
         | Ending::Lost { .. }
         | Ending::WorkerStart { .. } => true,
         Ending::Finished(result) => result.is_error,
@@ -677,6 +689,12 @@ mod tests {
             intended,
             traceback: None,
         };
+        let out_of_memory = |limit_bytes, message: &str| Ending::OutOfMemory {
+            limit_bytes,
+            message: message.into(),
+            location: Some("a.py:3".into()),
+            traceback: None,
+        };
         let load_error = |intended| Ending::LoadError {
             kind: "KeyError".into(),
             message: message(),
@@ -702,8 +720,10 @@ mod tests {
             ("signalled", Ending::Signalled { signal: 11 }),
             ("timeout_total", Ending::TimedOut { limit }),
             ("timeout_idle", Ending::Idle { limit }),
-            ("oom", Ending::OutOfMemory { limit_bytes: None }),
-            ("oom limited", Ending::OutOfMemory { limit_bytes: Some(7 << 20) }),
+            ("oom", out_of_memory(None, "")),
+            ("oom limited", out_of_memory(Some(7 << 20), "")),
+            ("oom message", out_of_memory(None, "m")),
+            ("oom limited message", out_of_memory(Some(7 << 20), "m")),
             ("output_limit", Ending::OutputLimit { limit_bytes: 9 }),
             ("lost", Ending::Lost { message: message() }),
             ("cancelled", Ending::Cancelled),

@@ -47,9 +47,12 @@ pub(crate) fn error_ending(
         traceback: error.traceback,
     };
     match error.kind {
-        ErrorKind::ToolError if is_memory_error(&error) => {
-            Ending::OutOfMemory { limit_bytes: memory_bytes_max }
-        }
+        ErrorKind::ToolError if is_memory_error(&error) => Ending::OutOfMemory {
+            limit_bytes: memory_bytes_max,
+            message: error.message,
+            location: error.location,
+            traceback: error.traceback,
+        },
         ErrorKind::ToolError => raised(error, "Exception"),
         // Nobody is told of a cancellation that we asked for, so this one the tool raised by itself.
         ErrorKind::Cancelled => raised(error, "CallCancelled"),

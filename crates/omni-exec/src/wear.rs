@@ -27,6 +27,16 @@ pub(crate) enum Worn {
     Age(Duration),
 }
 
+impl std::fmt::Display for Worn {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Worn::Calls(calls) => write!(f, "({calls} calls)"),
+            Worn::Memory { bytes } => write!(f, "({} MiB)", bytes >> 20),
+            Worn::Age(age) => write!(f, "({} s)", age.as_secs()),
+        }
+    }
+}
+
 impl Wear {
     /// The wear of a new worker. Its limits are up to a fifth below those of `life`, each worker's others, so
     /// that workers that began together do not all end together.

@@ -21,7 +21,10 @@ fn labs() -> [Lab; 3] {
 async fn a_tool_that_wants_more_memory_than_it_may_have_is_told_so() {
     for lab in labs() {
         let outcome = lab.call("takes_memory").args(&json!({"mebibytes": 10_000})).run().await;
-        assert_eq!(outcome.ending, Ending::OutOfMemory { limit_bytes: Some(200 << 20) });
+        assert!(
+            matches!(outcome.ending, Ending::OutOfMemory { limit_bytes: Some(bytes), .. } if bytes == 200 << 20),
+            "{outcome:?}"
+        );
         let small = lab.call("takes_memory").args(&json!({"mebibytes": 20}));
         assert_eq!(small.value().await, json!(20 << 20));
         lab.finish().await;

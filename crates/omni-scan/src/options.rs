@@ -265,7 +265,8 @@ impl Reader<'_, '_> {
         if let Some(other) = other
             && !self.options.fork.is_empty()
         {
-            let message = format!("`ahead=` and `calls=` have no effect with `executor={:?}`", other.name());
+            let message =
+                format!("`ahead=` and `calls=` have no effect with `executor=\"{}\"`", other.name());
             let help = "they say how `executor=\"fork\"` has processes ready: choose that, or remove them";
             self.report.warning(at, "option-without-effect", message, help);
         }
@@ -318,7 +319,7 @@ impl Reader<'_, '_> {
         match name.parse() {
             Ok(kind) => self.options.executor = Some(kind),
             Err(error) => {
-                let message = format!("`executor={name:?}`: {error}");
+                let message = format!("`executor=\"{name}\"`: {error}");
                 self.report.error(at, "invalid-option", message, "the option is not applied");
             }
         }

@@ -241,6 +241,10 @@ fn log_failure(call: CallId, tool: &str, outcome: &Outcome) {
             %call, tool, kind, class, location = location.as_deref(), text = message,
             traceback = traceback.as_deref(), "tool could not be loaded"
         ),
+        Ending::OutOfMemory { message, location, traceback, .. } => tracing::warn!(
+            %call, tool, kind, location = location.as_deref(), text = message, traceback = traceback.as_deref(),
+            "tool ran out of memory"
+        ),
         Ending::Cancelled | Ending::Shutdown | Ending::ToolError { .. } | Ending::InvalidArguments { .. } => {
             tracing::debug!(%call, tool, kind);
         }
@@ -249,7 +253,6 @@ fn log_failure(call: CallId, tool: &str, outcome: &Outcome) {
         | Ending::Signalled { .. }
         | Ending::TimedOut { .. }
         | Ending::Idle { .. }
-        | Ending::OutOfMemory { .. }
         | Ending::OutputLimit { .. }
         | Ending::Lost { .. }
         | Ending::Busy { .. }

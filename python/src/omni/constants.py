@@ -158,8 +158,12 @@ OUTCOME_SENTENCES = {
         "`{tool}` was stopped after {limit} without a sign of life: to print, to log, "
         "`progress()` or `heartbeat()` is one; `idle_timeout=` allows more"
     ),
-    "oom": "`{tool}` wanted more memory than this machine has left",
-    "oom limited": "`{tool}` wanted more memory than the {mib} MiB that a tool's process may have",
+    "oom": "`{tool}` wanted more memory{at} than this machine has left",
+    "oom limited": "`{tool}` wanted more memory{at} than the {mib} MiB that a tool's process may have",
+    "oom message": "`{tool}` wanted more memory{at} than this machine has left: {message}",
+    "oom limited message": (
+        "`{tool}` wanted more memory{at} than the {mib} MiB that a tool's process may have: {message}"
+    ),
     "output_limit": "`{tool}` returned more than {bytes} bytes; ask for less at a time",
     "lost": "the worker running `{tool}` was lost: {message}",
     "cancelled": "`{tool}` was cancelled",

@@ -152,7 +152,12 @@ fn samples() -> Vec<Ending> {
         Ending::Signalled { signal: 11 },
         Ending::TimedOut { limit: Duration::from_secs(1800) },
         Ending::Idle { limit: Duration::from_mins(10) },
-        Ending::OutOfMemory { limit_bytes: Some(512 << 20) },
+        Ending::OutOfMemory {
+            limit_bytes: Some(512 << 20),
+            message: "Unable to allocate 7.45 GiB".into(),
+            location: Some("scripts/notes.py:12".into()),
+            traceback: None,
+        },
         Ending::OutputLimit { limit_bytes: 8 * 1024 * 1024 },
         Ending::Lost { message: "it closed its control channel".into() },
         Ending::Cancelled,

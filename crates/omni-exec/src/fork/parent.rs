@@ -305,7 +305,7 @@ impl ForkParents {
     fn report_exit(&self, parent: &Arc<ForkParent>, exit: Exit) {
         self.forget(parent);
         if !self.children.closing() && !parent.retired.load(Ordering::Relaxed) {
-            tracing::info!(?exit, "the fork parent has ended; the next call starts another one");
+            tracing::info!("the fork parent has ended {exit}; the next call starts another one");
         }
     }
 

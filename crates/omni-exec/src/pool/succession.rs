@@ -54,7 +54,7 @@ impl Shared {
         }
         let Some(worn) = worn else { return false };
         if std::mem::take(&mut succession.ready) || state.workers >= self.config.workers_max {
-            tracing::debug!(?worn, "a worker has served its time and goes");
+            tracing::debug!("a worker has served its time {worn} and goes");
             return true;
         }
         if !succession.coming && state.failures.forbids(now).is_none() {

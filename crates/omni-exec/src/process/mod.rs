@@ -43,6 +43,16 @@ pub(crate) enum Exit {
     Unknown,
 }
 
+impl std::fmt::Display for Exit {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Exit::Code(code) => write!(f, "with exit code {code}"),
+            Exit::Signal(signal) => write!(f, "by signal {signal}"),
+            Exit::Unknown => f.write_str("in an unknown way"),
+        }
+    }
+}
+
 /// A running child and everything it has forked into its process group.
 ///
 /// Dropping it kills the group at once. The child is reaped by a task of its [`Children`] in any case, and

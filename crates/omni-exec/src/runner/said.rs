@@ -119,6 +119,7 @@ fn last(failure: Failure, call: &Call, result_bytes_max: usize) -> Last {
         _ => false,
     };
     let message = failure.message.unwrap_or_default();
+    let (location, traceback) = (failure.location.clone(), failure.traceback.clone());
     let raised = |kind| {
         let frame = ErrorFrame {
             id: failure.id,
@@ -145,7 +146,7 @@ fn last(failure: Failure, call: &Call, result_bytes_max: usize) -> Last {
         "cancelled" => raised(ErrorKind::Cancelled),
         "exited" => raised(ErrorKind::Exited),
         "signalled" => Ending::Signalled { signal: failure.signal.unwrap_or_default() },
-        "oom" => Ending::OutOfMemory { limit_bytes: failure.limit_bytes },
+        "oom" => Ending::OutOfMemory { limit_bytes: failure.limit_bytes, message, location, traceback },
         // The caller knows its own limit; what the runner was told is what was left of it.
         "timeout_total" => {
             Ending::TimedOut { limit: millis(call.deadline.remaining(call.deadline.accepted())) }

@@ -336,7 +336,7 @@ fn progress_token<'a>(meta: Option<&Meta<'a>>) -> Result<Option<&'a RawValue>, R
 fn log_level(name: &str, at: &str) -> Result<LogLevel, RpcError> {
     name.parse().map_err(|()| {
         let names: Vec<_> = LogLevel::ALL.into_iter().map(LogLevel::name).collect();
-        invalid(format!("`{at}` is {name:?}, not one of {}", names.join(", ")))
+        invalid(format!("`{at}` is `{name}`, not one of {}", names.join(", ")))
     })
 }
 

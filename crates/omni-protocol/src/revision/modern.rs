@@ -62,7 +62,7 @@ fn listen(params: &Params<'_>) -> Result<Action, RpcError> {
 /// The refusal that lists what we speak.
 pub(crate) fn unsupported(requested: &str) -> RpcError {
     let requested: String = requested.chars().take(40).collect();
-    let message = format!("protocol version {requested:?} is not supported in a request's `_meta`");
+    let message = format!("protocol version `{requested}` is not supported in a request's `_meta`");
     let data = json!({ "supported": Revision::modern_names(), "requested": requested });
     RpcError::new(ErrorCode::UnsupportedVersion, message).with_data(data)
 }

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 #: Endings of which a process's standard error is the last word.
-_LAST_WORDS = ("exited", "signalled", "oom", "lost", "worker_start")
+_LAST_WORDS = ("exited", "signalled", "lost", "worker_start")
 
 
 def failed(
@@ -45,7 +45,7 @@ def failed(
         stderr = ""
     if detail == "masked" and kind in _LAST_WORDS and (stderr or (said and said.strip())):
         text += f"; what it said {OUTCOME_WITHHELD}"
-    shows = kind == "load_error" or (kind == "tool_error" and not error.get("intended"))
+    shows = kind in ("load_error", "oom") or (kind == "tool_error" and not error.get("intended"))
     if detail == "full" and shows and error.get("traceback"):
         text += f"\n\n{error['traceback'].rstrip()}"
     if stderr and (detail == "full" or (detail == "message" and kind in _LAST_WORDS and not said)):
@@ -84,7 +84,7 @@ def _result(text: str, failure: dict[str, Any]) -> dict[str, Any]:
 def _sentence(tool: str, kind: str, error: dict[str, Any], detail: str) -> str:
     form = kind
     message = error.get("message") or ""
-    if kind in ("tool_error", "load_error", "exited") and detail != "masked" and message.strip():
+    if kind in ("tool_error", "load_error", "exited", "oom") and detail != "masked" and message.strip():
         form = f"{kind} message"
         # With its traceback nothing is lost by cutting it.
         if not error.get("intended") and (detail == "message" or error.get("traceback")):

@@ -12,7 +12,7 @@ use tokio::time::{sleep, timeout_at};
 use super::preload::{NoWorker, Preload};
 use super::{RETRY_AFTER, note_taint};
 use crate::failures::Failures;
-use crate::outcome::{ending, outcome, start_failed, unstarted, waited_out};
+use crate::outcome::{ending, outcome, start_failed, unstarted, waited_out, without_worker_frames};
 use crate::process::Children;
 use crate::quarantine::{self, Quarantine};
 use crate::wire::Mode;
@@ -106,7 +106,7 @@ impl Multiplex {
         {
             quarantine::warn(&call.spec.tool);
         }
-        let stderr = ride.stderr_tail();
+        let stderr = ride.stderr_tail().map(|stderr| without_worker_frames(stderr, &config.package_dir));
         let stack = match end {
             End::Expired(_) => ride.line.stack(call.spec.skill_dir.clone(), call.id.0).await,
             _ => None,

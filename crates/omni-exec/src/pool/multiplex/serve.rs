@@ -218,12 +218,7 @@ fn close(line: &Line, stop: Stop) {
             // Only a call that was alone can have been the one that did it.
             Stop::Died(exit) if suspects <= 1 => End::Died(*exit),
             Stop::Died(exit) => {
-                let how = match exit {
-                    Exit::Code(code) => format!("with exit code {code}"),
-                    Exit::Signal(signal) => format!("by signal {signal}"),
-                    Exit::Unknown => "in an unknown way".to_owned(),
-                };
-                End::Broken(Fault::Shared(format!("it ended {how} while {suspects} calls shared it")))
+                End::Broken(Fault::Shared(format!("it ended {exit} while {suspects} calls shared it")))
             }
             Stop::Broken(fault) => End::Broken(Fault::Shared(fault.to_string())),
             Stop::Ended { reason } => End::Broken(Fault::Shared(reason.clone())),

@@ -221,7 +221,9 @@ impl Failure {
             }
             Ending::Signalled { signal } => Failure { signal: Some(signal), ..failure },
             Ending::TimedOut { limit } | Ending::Idle { limit } => Failure { limit_ms: ms(limit), ..failure },
-            Ending::OutOfMemory { limit_bytes } => Failure { limit_bytes, ..failure },
+            Ending::OutOfMemory { limit_bytes, message, location, traceback } => {
+                Failure { limit_bytes, message: Some(message), location, traceback, ..failure }
+            }
             Ending::OutputLimit { limit_bytes } => {
                 let message = format!("its result is longer than {limit_bytes} bytes");
                 Failure { message: Some(message), ..failure }
