@@ -26,6 +26,7 @@ pub(crate) fn stale_pages(workspace: &Workspace) -> Result<Vec<StalePage>> {
     let pages = [
         StalePage { path: "docs/reference/cli.md", text: command_line(&binary)? },
         StalePage { path: "docs/reference/outcomes.md", text: outcomes::page() },
+        StalePage { path: "docs/reference/python-api.md", text: python_api(workspace)? },
         StalePage { path: "docs/reference/types.md", text: types::page()? },
         StalePage { path: "docs/reference/executors.md", text: executors::page() },
         StalePage { path: "python/src/omni/executors.py", text: executors::module() },
@@ -56,6 +57,13 @@ pub(crate) fn write(workspace: &Workspace, stale: &[StalePage]) -> Result<()> {
         println!("wrote {}", page.path);
     }
     Ok(())
+}
+
+/// What the Python package offers to authors. Read by Python's own parser, and the same in every version of it.
+fn python_api(workspace: &Workspace) -> Result<String> {
+    let mut python = workspace.program("python3");
+    python.args(["-I", "xtask/src/reference/python_api.py", "python/src/omni"]);
+    command::read(&mut python).context("the page of the Python API")
 }
 
 /// The help text of the program and of each of its commands.

@@ -80,7 +80,7 @@ pub(crate) const STAGES: &[Stage] = &[
 ];
 
 /// The folders that hold Python of ours.
-const PYTHON: &[&str] = &["python", "skills", "conformance", "benches", "fixtures"];
+const PYTHON: &[&str] = &["python", "skills", "conformance", "benches", "fixtures", "xtask"];
 
 fn fmt(workspace: &Workspace) -> Result<Tally> {
     one(workspace.cargo().args(["fmt", "--all", "--check"]))

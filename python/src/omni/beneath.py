@@ -147,6 +147,10 @@ def place(root: Path, path: str, *, write: bool = False, make_folders: bool = Fa
 def folder(root: Path, path: str) -> Iterator[tuple[int, str]]:
     """Hold the folder at `path` open.
 
+    Args:
+        root: The project root.
+        path: Relative to the root, or absolute and beneath it.
+
     Yields:
         Its descriptor and its path relative to the root, links resolved (`.` for the root).
 
@@ -166,6 +170,10 @@ def folder(root: Path, path: str) -> Iterator[tuple[int, str]]:
 
 def open_file(root: Path, path: str) -> BinaryIO:
     """Open the regular file at `path` for reading. The caller closes it.
+
+    Args:
+        root: The project root: `ctx.root`.
+        path: Relative to the root, or absolute and beneath it; links that stay inside are followed.
 
     Raises:
         ToolError: There is no such file beneath the root, it may not be read, it is not a regular

@@ -57,7 +57,13 @@ class _Block:
 
 
 class Text(_Block):
-    """Text, where plain `str` is not enough because it stands in a list or carries annotations."""
+    """Text, where plain `str` is not enough because it carries annotations.
+
+    Args:
+        text: What the model reads.
+        annotations: MCP annotations: `{"audience": ["user"], "priority": 0.5}`.
+        meta: The block's `_meta`.
+    """
 
     __slots__ = ("text",)
 
@@ -91,7 +97,7 @@ class _Media(_Block):
         annotations: dict[str, Any] | None = None,
         meta: dict[str, Any] | None = None,
     ) -> None:
-        """Take the bytes themselves or the path of a file, which is read at once.
+        """Take the bytes themselves or the path of a file, which is read at once, whole.
 
         Args:
             data: The bytes.
@@ -103,6 +109,7 @@ class _Media(_Block):
 
         Raises:
             ValueError: Both `data` and `path` are given, or neither.
+            OSError: The file cannot be read.
         """
         super().__init__(annotations, meta)
         if (data is None) == (path is None):
@@ -126,7 +133,10 @@ class _Media(_Block):
 
 
 class Image(_Media):
-    """A picture: `Image(path="plot.png")` or `Image(data, format="png")`."""
+    """A picture: `Image(path="plot.png")` or `Image(data, format="png")`.
+
+    PNG unless a name, `format` or `mime_type` says otherwise. It is not looked into.
+    """
 
     __slots__ = ()
     _kind = "image"
@@ -135,7 +145,10 @@ class Image(_Media):
 
 
 class Audio(_Media):
-    """Sound: `Audio(path="hello.wav")` or `Audio(data, format="wav")`."""
+    """Sound: `Audio(path="hello.wav")` or `Audio(data, format="wav")`.
+
+    WAV unless a name, `format` or `mime_type` says otherwise. It is not looked into.
+    """
 
     __slots__ = ()
     _kind = "audio"
@@ -144,7 +157,7 @@ class Audio(_Media):
 
 
 class ResourceLink(_Block):
-    """A pointer to something that the client can read or show by itself."""
+    """A pointer to something that the client can read or show by itself: a large file, a page."""
 
     __slots__ = ("description", "mime_type", "name", "size", "title", "uri")
 
@@ -160,7 +173,18 @@ class ResourceLink(_Block):
         annotations: dict[str, Any] | None = None,
         meta: dict[str, Any] | None = None,
     ) -> None:
-        """Point to `uri`. `name` defaults to its last part; `size` is in bytes."""
+        """Point to `uri`, which is not read here and need not be a resource of this server.
+
+        Args:
+            uri: Where it is: `file:///…`, `https://…` or any other scheme that the client knows.
+            name: Its name; the last part of `uri` by default.
+            title: A name for people.
+            description: What it is, for the model.
+            mime_type: Its type, such as `text/csv`.
+            size: In bytes.
+            annotations: MCP annotations (audience, priority).
+            meta: The block's `_meta`.
+        """
         super().__init__(annotations, meta)
         self.uri = str(uri)
         self.name = name if name is not None else self.uri.rstrip("/").rpartition("/")[2] or self.uri
@@ -201,6 +225,14 @@ class EmbeddedResource(_Block):
     ) -> None:
         """Embed `text` or `data` under the name `uri`.
 
+        Args:
+            uri: What it is called; any URI.
+            text: The content, when it is text.
+            data: The content, when it is bytes: sent in base64.
+            mime_type: Its type, such as `text/csv`.
+            annotations: MCP annotations (audience, priority).
+            meta: The block's `_meta`.
+
         Raises:
             ValueError: Both `text` and `data` are given, or neither.
         """
@@ -227,6 +259,8 @@ class EmbeddedResource(_Block):
 
 class ToolResult:
     """A result given in full, where a plain return value is not enough.
+
+    The structured value is checked against the tool's output schema, where it has one.
 
     Args:
         content: What the model reads: text, a content block, or a list of them. Left out, it is the

@@ -37,13 +37,23 @@ _USAGE = "usage: python3 -m omni.report [VALUE [TOTAL [MESSAGE]]]"
 
 
 def progress(value: float, total: float | None = None, message: str | None = None) -> bool:
-    """Report how far the call has come. Returns whether there was somebody to tell."""
+    """Report how far the call has come. Returns whether there was somebody to tell.
+
+    Args:
+        value: Must grow from report to report; one that does not is dropped.
+        total: What `value` will be at the end, when that is known.
+        message: One line for a person. Cut at 500 characters.
+    """
     text = None if message is None else str(message)[:_MESSAGE_CHARACTERS_MAX]
     return send(environ.get(ADDRESS), {"progress": value, "total": total, "message": text})
 
 
 def heartbeat(note: str | None = None) -> bool:
-    """Report a sign of life. Returns whether there was somebody to tell."""
+    """Report a sign of life. Returns whether there was somebody to tell.
+
+    Args:
+        note: One line for the client. Cut at 500 characters.
+    """
     text = None if note is None else str(note)[:_MESSAGE_CHARACTERS_MAX]
     return send(environ.get(ADDRESS), {"heartbeat": text})
 

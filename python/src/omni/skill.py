@@ -100,6 +100,16 @@ class Context:
         session_id: str = "",
         deadline_seconds: float | None = None,
     ) -> None:
+        """Make a context that belongs to no call, for tests and for code that is run by hand.
+
+        Args:
+            root: What `root` answers.
+            skill_dir: What `skill_dir` answers.
+            settings: What `settings` answers; nothing by default.
+            call_id: What `call_id` answers.
+            session_id: What `session_id` answers.
+            deadline_seconds: Seconds from now after which `remaining` is 0; None for no limit.
+        """
         target = {"tool": "", "skill": "", "dir": str(skill_dir), "file": "", "function": ""}
         deadline_ms = None if deadline_seconds is None else deadline_seconds * 1000
         more = {"deadline_ms": deadline_ms, "context": {"session": session_id}}
@@ -119,14 +129,17 @@ class Context:
 
     @property
     def root(self) -> Path:
-        """The project's folder."""
+        """The project's folder: what `omni mcp --root` names, by default the folder that it was started in.
+
+        Paths that a model gives are relative to it; `omni.beneath` opens them and reaches nothing outside.
+        """
         from pathlib import Path
 
         return Path(self._host.root)
 
     @property
     def skill_dir(self) -> Path:
-        """The folder that holds the skill's `SKILL.md`."""
+        """The folder that holds the skill's `SKILL.md`: for templates and data that come with the skill."""
         from pathlib import Path
 
         return Path(self._call.target.folder)
@@ -154,7 +167,11 @@ class Context:
 
     @property
     def cancelled(self) -> bool:
-        """Whether the client gave up. A loop in a thread of your own asks this."""
+        """Whether the client gave up, or the time ran out. A loop in a thread of your own asks this.
+
+        The tool's own thread need not: there `CallCancelled` is raised, at the next line of Python or by the
+        next method of the context.
+        """
         return self._stopped
 
     def progress(self, value: float, total: float | None = None, message: str | None = None) -> _Done:
@@ -197,7 +214,7 @@ class Context:
     def report_progress(
         self, progress: float, total: float | None = None, message: str | None = None
     ) -> _Done:
-        """Do what `progress` does, under the name that other servers give it."""
+        """Do what `progress` does, under the name that other servers give it. `progress` is its `value`."""
         return self.progress(progress, total, message)
 
     def heartbeat(self, note: str | None = None) -> _Done:
@@ -434,6 +451,12 @@ def heartbeat(note: str | None = None) -> None:
 
     Does nothing outside a call, so that code which calls it can be used and tested anywhere. In a process
     that a tool has started with `Context.child_env` it speaks for the tool's call.
+
+    Args:
+        note: One line for the client. Cut at 200 characters.
+
+    Raises:
+        CallCancelled: The client gave up. Let it propagate.
     """
     context = current()
     if context is not None:
@@ -448,6 +471,15 @@ def progress(value: float, total: float | None = None, message: str | None = Non
     """Tell the client how far the current call has come: `Context.progress` without a context.
 
     Does nothing outside a call; in a process that a tool has started it speaks for the tool's call.
+
+    Args:
+        value: Must grow from call to call; a value that does not is dropped. Any finite number.
+        total: What `value` will be at the end, when that is known.
+        message: One line for a person.
+
+    Raises:
+        CallCancelled: The client gave up. Let it propagate.
+        ValueError: A number is NaN or infinite.
     """
     context = current()
     if context is not None:
@@ -550,15 +582,16 @@ def tool(  # noqa: D417 - one keyword per property of a tool
 
     Args:
         name: The tool is listed as `<skill>.<name>`; the function's name by default.
-        description: What the model reads; the docstring by default.
-        category: Groups tools for people.
+        description: What the model reads; the docstring by default, without its `Args:` and what follows.
+        category: Groups tools for people; clients find it in the tool's `_meta`.
         title: A name for people.
         read_only: The tool changes nothing. Such a tool may be tried again after a crash.
         destructive: The tool may destroy something.
         idempotent: Calling it twice does no more than calling it once. May be tried again too.
         open_world: The tool reaches beyond this machine.
-        timeout: Seconds the whole call may take, 0 for no limit.
-        idle_timeout: Seconds the tool may be silent, 0 for no limit.
+        timeout: Seconds the whole call may take, from the moment it is accepted; 0 for no limit. The skill's
+            or the server's limit by default (`omni describe` shows which).
+        idle_timeout: Seconds the tool may be silent, 0 for no limit. By default as for `timeout`.
         executor: Where the tool runs: in a warm worker (`pool`), in a process of its own that is forked from
             a parent which has imported the skill (`fork`) or started from nothing (`spawn`), in the server
             itself (`embedded`: nothing there can be killed), or at the runner that the server was told
@@ -566,12 +599,15 @@ def tool(  # noqa: D417 - one keyword per property of a tool
         ahead: With `fork`: processes that wait for a call, already forked, 0 to 64.
         calls: With `fork`: calls that one process serves, 1 unless given.
         affinity: Which calls of the skill share memory: `none`, those of one `session`, or all (`single`).
-        concurrency: Calls of this tool that run at once at most.
-        retry_on: Exception classes after which the call is run again, subclasses included.
+        concurrency: Calls of this tool that run at once at most; more wait. No limit by default.
+        retry_on: Exception classes after which the call is run again, subclasses included. A class or its
+            name, or several in a tuple; none by default.
         max_attempts: Runs of one call at most; 3 with `retry_on`.
         cache_ttl: Seconds for which a result answers the same arguments again, whoever asks.
-        input_schema: JSON Schema of the arguments, taken as it is.
-        output_schema: JSON Schema of the structured result, taken as it is; None for no schema.
+        input_schema: JSON Schema of the arguments, taken as it is; made of the signature by default. Values
+            still become what the signature says.
+        output_schema: JSON Schema of the structured result, taken as it is; None for no schema, made of the
+            annotation of the result by default.
         meta: Goes into the tool's `_meta`.
         icons: Icons as MCP describes them.
         tags: Words for people and routers.

@@ -1,0 +1,112 @@
+//! Do the commands on the pages for people say what the pages say?
+//!
+//! Each page is a folder of its own. A block of code whose first line is `# skills/…` is that file; a block marked
+//! `console` has commands after `$ `, and after each the lines that it prints, in order. `…` stands for anything, and of
+//! a line any part will do.
+
+#![allow(clippy::unwrap_used, reason = "a panic is how a test fails")]
+
+mod support;
+
+use std::fs;
+use std::path::Path;
+use std::process::Command;
+
+use support::Folder;
+
+#[test]
+fn the_readme() {
+    assert_eq!(commands_run("README.md"), 3);
+}
+
+#[test]
+fn writing_a_skill() {
+    assert!(commands_run("docs/guide/writing-a-skill.md") >= 2);
+}
+
+#[test]
+fn troubleshooting() {
+    assert!(commands_run("docs/guide/troubleshooting.md") >= 6);
+}
+
+/// Runs the commands of a page; returns how many there were.
+fn commands_run(page: &str) -> usize {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..").join(page);
+    let text = fs::read_to_string(path).unwrap();
+    let folder = Folder::empty();
+    let blocks = blocks(&text);
+    for (_, lines) in &blocks {
+        if let Some(file) = lines.first().and_then(|line| line.strip_prefix("# skills/")) {
+            folder.write(&format!("skills/{file}"), &(lines.join("\n") + "\n"));
+        }
+    }
+    let mut commands = 0;
+    for (kind, lines) in &blocks {
+        if *kind != "console" {
+            continue;
+        }
+        for part in lines.split(|line| line.starts_with("$ ")).skip(1).enumerate() {
+            let (index, expected) = part;
+            let command = lines.iter().filter_map(|line| line.strip_prefix("$ ")).nth(index).unwrap();
+            let said = said(&folder, command);
+            is_said(page, command, expected, &said);
+            commands += 1;
+        }
+    }
+    commands
+}
+
+/// The blocks of code: what stands after the fence, and their lines.
+fn blocks(text: &str) -> Vec<(&str, Vec<&str>)> {
+    let mut blocks = Vec::new();
+    let mut open: Option<(&str, Vec<&str>)> = None;
+    for line in text.lines() {
+        match (line.strip_prefix("```"), &mut open) {
+            (Some(kind), None) => open = Some((kind, Vec::new())),
+            (Some(_), Some(_)) => blocks.extend(open.take()),
+            (None, Some((_, lines))) => lines.push(line),
+            (None, None) => {}
+        }
+    }
+    blocks
+}
+
+/// What a command prints, on either stream.
+fn said(folder: &Folder, command: &str) -> String {
+    let omni = folder.omni(&[]);
+    let mut shell = Command::new("sh");
+    shell.current_dir(folder.dir.path()).args(["-c", &format!("exec 2>&1; {command}")]);
+    for (name, value) in omni.get_envs() {
+        match value {
+            Some(value) => shell.env(name, value),
+            None => shell.env_remove(name),
+        };
+    }
+    let here = Path::new(omni.get_program()).parent().unwrap();
+    let path = std::env::var("PATH").unwrap_or_default();
+    shell.env("PATH", format!("{}:{path}", here.display()));
+    String::from_utf8(shell.output().unwrap().stdout).unwrap()
+}
+
+fn is_said(page: &str, command: &str, expected: &[&str], said: &str) {
+    let words = |line: &str| line.split_whitespace().collect::<Vec<_>>().join(" ");
+    let mut lines = said.lines().map(words);
+    for wanted in expected.iter().map(|line| words(line)).filter(|line| !line.is_empty()) {
+        assert!(
+            lines.any(|line| fits(&wanted, &line)),
+            "{page}: `{command}` does not print `{wanted}` there; it prints\n{said}"
+        );
+    }
+}
+
+/// Whether the parts between each `…` stand in the line, in order.
+fn fits(wanted: &str, line: &str) -> bool {
+    let mut rest = line;
+    wanted.split('…').map(str::trim).all(|part| match rest.find(part) {
+        Some(at) => {
+            rest = &rest[at + part.len()..];
+            true
+        }
+        None => false,
+    })
+}

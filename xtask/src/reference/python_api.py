@@ -1,0 +1,215 @@
+"""Prints the reference of the Python package from its signatures and docstrings, without importing it.
+
+Run by `cargo xtask docs` with the folder of the package. Complains of a public name without a docstring.
+"""
+
+import ast
+import re
+import sys
+import textwrap
+from pathlib import Path
+
+#: Heading, what to say under it, and the names of the section: `module.name`.
+SECTIONS = [
+    ("Tools", "", ["skill.tool"]),
+    (
+        "The call",
+        "A parameter annotated with `Context` receives the call; the functions below do the same without one.",
+        ["skill.Context", "skill.progress", "skill.heartbeat", "skill.remaining"],
+    ),
+    ("Errors", "", ["skill.ToolError", "skill.CallCancelled"]),
+    (
+        "Results",
+        "A tool may return any value in [Types](types.md). Blocks may stand in a list or tuple, beside text too.",
+        [
+            *("content.ToolResult", "content.Text", "content.Image", "content.Audio"),
+            *("content.ResourceLink", "content.EmbeddedResource"),
+        ],
+    ),
+    (
+        "omni.beneath",
+        None,
+        ["beneath.open_file", "beneath.place", "beneath.folder", "beneath.open_at", "beneath.relative"],
+    ),
+    ("omni.report", None, ["report.progress", "report.heartbeat", "report.remaining"]),
+]
+INTRODUCTION = """\
+What a skill imports: `from omni import tool, Context, ToolError`. [Writing a skill](../guide/writing-a-skill.md) shows
+how it goes together, [Types](types.md) what parameters and results may be."""
+#: Names of `omni` that are another one's second name.
+ALIASES = {"skill_command": "tool"}
+#: Arguments of one line are kept on one; longer signatures get a line each.
+WIDTH = 100
+
+
+def main():
+    package = Path(sys.argv[1])
+    modules = {name: Module(package / f"{name}.py") for name in ("skill", "content", "beneath", "report")}
+    exported = set(ast.literal_eval(Module(package / "__init__.py").value_of("__all__")))
+    page = [
+        "# Python API",
+        "Generated from the docstrings of `python/src/omni` by `cargo xtask docs`; do not edit.",
+        INTRODUCTION,
+    ]
+    shown = set()
+    for title, words, names in SECTIONS:
+        page.append(f"## {title}")
+        about = rendered(modules[title.partition(".")[2]].docstring) if words is None else words
+        if about:
+            page.append(about)
+        for path in names:
+            module, _, name = path.partition(".")
+            public = module in ("skill", "content")
+            shown.add(name if public else path)
+            page += modules[module].described(name, f"omni.{name if public else path}")
+    missing = exported - shown - set(ALIASES)
+    if missing:
+        sys.exit(f"not on the page of the Python API: {', '.join(sorted(missing))}")
+    page.append("## Second names")
+    page += [f"`omni.{alias}` is `omni.{name}`." for alias, name in ALIASES.items()]
+    print("\n\n".join(page))
+
+
+class Module:
+    """One source file."""
+
+    def __init__(self, path):
+        self.path = path
+        self.text = path.read_text()
+        self.tree = ast.parse(self.text)
+        self.docstring = ast.get_docstring(self.tree) or ""
+
+    def value_of(self, name):
+        for node in self.tree.body:
+            if isinstance(node, ast.Assign) and getattr(node.targets[0], "id", None) == name:
+                return node.value
+        return self.fail(name, "is not there")
+
+    def fail(self, name, what):
+        sys.exit(f"{self.path}: `{name}` {what}")
+
+    def source(self, node):
+        return re.sub(r"\s+", " ", ast.get_source_segment(self.text, node))
+
+    def definition(self, name):
+        for node in self.tree.body:
+            if isinstance(node, (ast.FunctionDef, ast.ClassDef)) and node.name == name:
+                return node
+        return self.fail(name, "is not there")
+
+    def described(self, name, shown):
+        """Return the parts of the page about a function or class."""
+        node = self.definition(name)
+        text = ast.get_docstring(node) or self.fail(name, "has no docstring")
+        if isinstance(node, ast.FunctionDef):
+            return [f"### {shown}", code(self.signature(node, name)), rendered(text)]
+        bases = [getattr(base, "id", "") for base in node.bases]
+        if any(base.endswith("Exception") for base in bases):
+            return [f"### {shown}", code(f"class {name}({bases[0]})"), rendered(text)]
+        maker = self.maker(node)
+        parts = [f"### {shown}", code(self.signature(maker, name, method=True) if maker else f"class {name}")]
+        parts.append(rendered(text))
+        own = ast.get_docstring(maker) if maker else None
+        if own:
+            parts.append(rendered(own))
+        elif maker and "Args:" not in text:
+            self.fail(f"{name}.__init__", "says nothing about its arguments")
+        for member in node.body:
+            if (
+                isinstance(member, ast.FunctionDef)
+                and not member.name.startswith("_")
+                and member.name != "block"
+            ):
+                parts += self.member(member, name)
+        return parts
+
+    def maker(self, node):
+        """Return a class's `__init__`, or that of its base in the same file."""
+        for member in node.body:
+            if isinstance(member, ast.FunctionDef) and member.name == "__init__":
+                return member
+        inherited = [getattr(base, "id", None) for base in node.bases]
+        for other in self.tree.body:
+            if isinstance(other, ast.ClassDef) and other.name in inherited:
+                return self.maker(other)
+        return None
+
+    def member(self, member, owner):
+        text = ast.get_docstring(member) or self.fail(f"{owner}.{member.name}", "has no docstring")
+        if any(getattr(decorator, "id", "") == "property" for decorator in member.decorator_list):
+            kind = self.source(member.returns) if member.returns else ""
+            return [f"#### {owner}.{member.name}", code(f"{member.name}: {kind}"), rendered(text)]
+        return [
+            f"#### {owner}.{member.name}",
+            code(self.signature(member, member.name, method=True)),
+            rendered(text),
+        ]
+
+    def signature(self, node, name, method=False):
+        arguments = node.args
+        words = []
+        plain = [*arguments.posonlyargs, *arguments.args]
+        defaults = [None] * (len(plain) - len(arguments.defaults)) + list(arguments.defaults)
+        for index, (argument, default) in enumerate(zip(plain, defaults)):
+            if not (method and index == 0):
+                words.append(self.argument(argument, default))
+            if arguments.posonlyargs and index == len(arguments.posonlyargs) - 1:
+                words.append("/")
+        if arguments.kwonlyargs:
+            words.append("*")
+        for argument, default in zip(arguments.kwonlyargs, arguments.kw_defaults):
+            words.append(self.argument(argument, default))
+        back = f" -> {self.source(node.returns)}" if node.returns and node.name != "__init__" else ""
+        back = back.replace(" -> _Done", " -> Awaitable[None]")
+        line = f"{name}({', '.join(words)}){back}"
+        if len(line) <= WIDTH:
+            return line
+        return "\n".join([f"{name}(", *(f"    {word}," for word in words), f"){back}"])
+
+    def argument(self, argument, default):
+        kind = f": {self.source(argument.annotation)}" if argument.annotation else ""
+        if default is None:
+            return argument.arg + kind
+        space = " = " if kind else "="
+        return f"{argument.arg}{kind}{space}{self.source(default)}"
+
+
+def code(text):
+    return f"```python\n{text}\n```"
+
+
+SECTION = re.compile(r"^(Args|Raises|Returns|Yields):$")
+
+
+def rendered(docstring):
+    """Return a docstring as Markdown: its sections become lists, what is indented stays code."""
+    parts = []
+    for paragraph in re.split(r"\n\s*\n", docstring.strip()):
+        lines = paragraph.split("\n")
+        if SECTION.match(lines[0]):
+            parts.append(f"**{lines[0].rstrip(':')}**")
+            parts.append(listed(lines[1:]))
+        elif all(line.startswith("    ") for line in lines):
+            parts.append("```text\n" + textwrap.dedent(paragraph) + "\n```")
+        else:
+            parts.append(" ".join(line.strip() for line in lines))
+    return "\n\n".join(parts)
+
+
+def listed(lines):
+    """Return the entries of an `Args:` section, one line each."""
+    entries = []
+    for line in textwrap.dedent("\n".join(lines)).split("\n"):
+        if line.startswith(" ") and entries:
+            entries[-1] += " " + line.strip()
+        else:
+            entries.append(line.strip())
+    items = []
+    for entry in entries:
+        name, colon, text = entry.partition(": ")
+        items.append(f"- `{name}`: {text}" if colon and re.fullmatch(r"\w+", name) else f"- {entry}")
+    return "\n".join(items)
+
+
+if __name__ == "__main__":
+    main()
