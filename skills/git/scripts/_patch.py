@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from typing import NamedTuple
 
+from omni.answer_size import TEXT_TOKENS, fitting, tokens
+
 from ._run import Repository
 
-# What one answer may hold of a patch: about 20,000 tokens.
-PATCH_CHARS_MAX = 80_000
-# One file may take only so much of it while there are others.
-_FILE_CHARS_MAX = 20_000
-_FILES_LISTED_MAX = 300
+# The list of files may take so much of an answer, and one file's patch so much while there are others.
+_LIST_TOKENS = TEXT_TOKENS // 4
+_FILE_TOKENS = TEXT_TOKENS // 4
+# Longer lines are cut, such as those of minified code.
+_LINE_CHARS_MAX = 500
 
 # No program of the user's is run, renames are found, submodules are compared by their commit only.
 _SAFE = ("--no-ext-diff", "--no-textconv", "--find-renames", "--ignore-submodules=dirty", "--no-color")
@@ -40,12 +43,17 @@ def shown_difference(repository: Repository, compare: Sequence[str], paths: Sequ
     if not changes:
         return "[no differences]"
     rows = [_summary(changes)]
-    rows += [f"  {_row(change)}" for change in changes[:_FILES_LISTED_MAX]]
-    if len(changes) > _FILES_LISTED_MAX:
-        rows.append(f"  … {len(changes) - _FILES_LISTED_MAX:,} more files")
+    taken = 0
+    for number, change in enumerate(changes):
+        row = f"  {_row(change)}"
+        taken += tokens(row) + 1
+        if taken > (options.most if options.summary else _LIST_TOKENS):
+            rows.append(f"  … {len(changes) - number:,} more files; name folders in `paths` to see theirs")
+            break
+        rows.append(row)
     if not options.summary:
         patch = repository.read("diff", "--patch", f"--unified={options.context}", *_SAFE, *blanks, *chosen)
-        rows += ["", _fitting(patch.text, patch.cut)]
+        rows += ["", _fitting(patch.text, patch.cut, options.most - taken)]
     return "\n".join(rows)
 
 
@@ -55,6 +63,8 @@ class Options(NamedTuple):
     context: int = 3
     summary: bool = False
     ignore_blanks: bool = False
+    # How many tokens the answer may have.
+    most: int = TEXT_TOKENS
 
 
 def _changes(listed: str) -> list[FileChange]:
@@ -82,23 +92,25 @@ def _row(change: FileChange) -> str:
     return f"{change.path}  " + ("binary" if change.added < 0 else f"+{change.added} -{change.removed}")
 
 
-def _fitting(patch: str, cut: bool) -> str:
+def _fitting(patch: str, cut: bool, most: int) -> str:
     """Return the patch with its long files shortened and the last ones left out, whichever is needed."""
-    if len(patch) <= PATCH_CHARS_MAX and not cut:
-        return patch.rstrip("\n")
-    # Every line of a file's patch begins with a blank, `+`, `-`, `@` or `\`, or is one of its header.
-    files = ["diff --git " + part for part in ("\n" + patch).split("\ndiff --git ")[1:]]
+    # Every line of a file's patch begins with a blank, `+`, `-`, `@` or `\\`, or is one of its header.
+    files = [_dense("diff --git " + part) for part in ("\n" + patch).split("\ndiff --git ")[1:]]
+    sizes = [tokens(part) for part in files]
+    if sum(sizes) <= most and not cut:
+        return "\n".join(files)
     shown: list[str] = []
-    chars = shortened = 0
-    for part in files:
-        fitting = _shortened(part, _FILE_CHARS_MAX) if len(files) > 1 else part
-        if chars + len(fitting) > PATCH_CHARS_MAX:
+    left, shortened = most, 0
+    for part, size in zip(files, sizes):
+        share = min(left, most if len(files) == 1 else _FILE_TOKENS)
+        if size > share and (left < most // 8 and shown):
             break
-        shortened += fitting != part
-        shown.append(fitting.rstrip("\n"))
-        chars += len(fitting)
-    if not shown:
-        shown, shortened = [_shortened(files[0] if files else patch, PATCH_CHARS_MAX)], 1
+        fits = part if size <= share else _shortened(part, share)
+        shortened += fits != part
+        shown.append(fits)
+        left -= min(size, share)
+        if left <= 0:
+            break
     left_out = len(files) - len(shown)
     note = (
         f"[cut: {shortened} files shortened, {left_out}{' or more' if cut else ''} left out; ask for them with `paths`]"
@@ -106,9 +118,22 @@ def _fitting(patch: str, cut: bool) -> str:
     return "\n".join([*shown, note])
 
 
-def _shortened(part: str, chars: int) -> str:
-    if len(part) <= chars:
-        return part
-    kept = part[:chars].rsplit("\n", 1)[0]
+def _dense(part: str) -> str:
+    """Return one file's patch without the lines that say nothing new, and with its long lines cut."""
+    head, found, body = part.partition("\n--- ")
+    if found:
+        # Both names follow; what else is told, such as a rename or a mode, stays.
+        kept = [line for line in head.split("\n")[1:] if not line.startswith("index ")]
+        part = "\n".join([*kept, "--- " + body])
+    else:
+        part = re.sub(r"\nindex [^\n]*", "", part)
+    return "\n".join(
+        line if len(line) <= _LINE_CHARS_MAX else f"{line[:_LINE_CHARS_MAX]}… [{len(line) - _LINE_CHARS_MAX:,} more]"
+        for line in part.rstrip("\n").split("\n")
+    )
+
+
+def _shortened(part: str, most: int) -> str:
+    kept = part[: fitting(part, most)].rpartition("\n")[0]
     more = part.count("\n") - kept.count("\n")
     return f"{kept}\n[… {more:,} more lines of this file]"

@@ -4,19 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import Optional
+from typing import Optional, TypedDict
+
+from omni.answer_size import DATA_TOKENS, tokens
 
 _KINDS = {"M": "modified", "T": "type changed", "A": "added", "D": "deleted", "R": "renamed", "C": "copied"}
 
 
-@dataclass
-class Change:
-    """A file that changed."""
-
+class _ChangeLine(TypedDict):
     path: str
     change: str
+
+
+class Change(_ChangeLine, total=False):
+    """A file that changed."""
+
     # Where it was before a rename or copy.
-    old_path: Optional[str] = None
+    old_path: str
 
 
 @dataclass
@@ -25,7 +29,7 @@ class Status:
 
     # `null` when no branch is checked out.
     branch: Optional[str] = None
-    # `null` before the first commit.
+    # Abbreviated; `null` before the first commit.
     commit: Optional[str] = None
     upstream: Optional[str] = None
     ahead: int = 0
@@ -49,7 +53,7 @@ def parse(listed: str, entries_max: int) -> Status:
         entries_max: The most files to list, over all kinds.
     """
     status = Status()
-    entries = 0
+    entries = taken = 0
     fields = iter(listed.split("\0"))
     for line in fields:
         if line.startswith("# "):
@@ -58,7 +62,8 @@ def parse(listed: str, entries_max: int) -> Status:
         if not line:
             continue
         entries += 1
-        if entries > entries_max:
+        taken += tokens(line) // 2 + 12
+        if entries > entries_max or taken > DATA_TOKENS:
             status.truncated = True
             break
         _entry(status, line, fields)
@@ -69,7 +74,7 @@ def parse(listed: str, entries_max: int) -> Status:
 def _head(status: Status, line: str) -> None:
     _, key, value = line.split(" ", 2)
     if key == "branch.oid" and value != "(initial)":
-        status.commit = value
+        status.commit = value[:10]
     elif key == "branch.head" and value != "(detached)":
         status.branch = value
     elif key == "branch.upstream":
@@ -91,5 +96,7 @@ def _entry(status: Status, line: str, fields: Iterator[str]) -> None:
         old_path = next(fields, None) if kind == "2" else None
         for letter, changes in zip(line[2:4], (status.staged, status.unstaged)):
             if letter in _KINDS:
-                moved = old_path if letter in "RC" else None
-                changes.append(Change(path, _KINDS[letter], moved))
+                change = Change(path=path, change=_KINDS[letter])
+                if letter in "RC" and old_path is not None:
+                    change["old_path"] = old_path
+                changes.append(change)

@@ -5,35 +5,44 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from datetime import datetime, timezone
-from typing import Literal, Optional
+from typing import Literal, Optional, TypedDict, TypeVar
 
 from omni import Context, Text, ToolError, tool
+from omni.answer_size import DATA_TOKENS, TEXT_TOKENS, fitting, tokens
 
 from . import _commit as commits
 from ._patch import Options, shown_difference
 from ._run import Repository
 from ._status import Status, parse
 
-TEXT_CHARS_MAX = 100_000
 ENTRIES_MAX = 1000
+# Of a commit just made so many files are named.
+FILES_NAMED_MAX = 100
+# Longer lines of a file are cut, and longer subjects and bodies of commits.
+_LINE_CHARS_MAX = 1000
+_SUBJECT_CHARS_MAX = 300
+_BODY_CHARS_MAX = 2000
 
 _FIELD, _FIELDS = "\x1f", "%x1f"
 
 
-@dataclass
-class Commit:
-    """One commit."""
-
+class _CommitLine(TypedDict):
+    # Abbreviated, unless everything is asked for; every tool takes it.
     commit: str
-    author: str
-    email: str
-    # When it was written, ISO 8601.
+    # The day it was written; with everything, the time in ISO 8601.
     date: str
+    author: str
     subject: str
-    # The message below its first line, cut after 2,000 characters.
-    body: str
+
+
+class Commit(_CommitLine, total=False):
+    """One commit. What was not asked for, or is not there, is left out."""
+
     # Branches and tags that point at it.
     refs: list[str]
+    # The message below its first line, cut after 2,000 characters.
+    body: str
+    email: str
     parents: list[str]
 
 
@@ -53,25 +62,31 @@ class Committed:
     commit: str
     branch: Optional[str]
     subject: str
+    # The first 100.
     files: list[str]
+    more_files: int
     added: int
     removed: int
     # What was left out: hooks that did not run, a signature.
     notes: list[str]
 
 
-@dataclass
-class Branch:
-    """A branch."""
-
+class _BranchLine(TypedDict):
     name: str
-    current: bool
     commit: str
+    # The day of its last commit.
     date: str
     subject: str
-    upstream: Optional[str]
+
+
+class Branch(_BranchLine, total=False):
+    """A branch. What does not hold for it is left out."""
+
+    # Whether it is the one that is checked out.
+    current: bool
+    upstream: str
     # Against the upstream, in git's words: `ahead 2, behind 1`; `gone` when it was deleted there.
-    track: Optional[str]
+    track: str
 
 
 @dataclass
@@ -115,9 +130,12 @@ def log(
     until: Optional[str] = None,
     limit: int = 20,
     skip: int = 0,
+    detail: Literal["line", "message", "full"] = "line",
     repo: str = ".",
 ) -> History:
     """List commits, the newest first, filtered by path, author, message, date or the text they added or removed.
+
+    Each has its id, day, author and subject; `detail` gives more, and `git.show` all of one commit.
 
     Args:
         ref: A branch, tag or id to start from, or a range: `main..feature` is what only feature has.
@@ -129,6 +147,7 @@ def log(
         until: Only commits before this.
         limit: The most commits to return, up to 500.
         skip: How many to leave out first, to read on.
+        detail: `message` adds the bodies; `full` adds whole ids, times, e-mail addresses and parents, too.
         repo: A folder in the repository, relative to the project root.
 
     Returns:
@@ -140,6 +159,7 @@ def log(
         arguments = ["log", "-z", f"--max-count={limit + 1}", f"--skip={skip}", "--no-color", "--decorate=short"]
         # The order of the fields is that of `Commit`, but for the message, which may hold anything and comes last.
         arguments.append("--format=" + _FIELDS.join(("%H", "%an", "%ae", "%aI", "%D", "%P", "%s", "%b")))
+        arguments.append("--abbrev=10")
         arguments += ["--regexp-ignore-case", "--fixed-strings"]
         for option, value in (("author", author), ("grep", message), ("since", since), ("until", until)):
             if value is not None:
@@ -148,7 +168,8 @@ def log(
             arguments += [f"-S{changed_text}", "--no-textconv", "--no-ext-diff"]
         arguments += [repository.range_of(ref), "--", *(repository.path(path) for path in paths or [])]
         records = [record for record in repository.read(*arguments).text.split("\0") if record]
-        return History([_commit(record) for record in records[:limit]], len(records) > limit)
+        commits = _fitting([_commit(record, detail) for record in records[:limit]])
+        return History(commits, len(records) > len(commits))
 
 
 @tool(title="Show differences", read_only=True, open_world=False, timeout=60)
@@ -231,15 +252,18 @@ def show(
         commit = repository.commit_of(ref)
         if path is not None:
             return Text(_content(repository, commit, ref, repository.path(path), start, limit))
-        form = "%H%n%an <%ae>%n%aI%n%P%n%B"
+        form = "%H%n%an%n%aI%n%P%n%B"
         shown = repository.read("log", "--max-count=1", f"--format={form}", commit, "--").text
         name, author, date, parents, message = shown.split("\n", 4)
         older = parents.split(" ")[0] or repository.empty_tree()
         head = [f"commit {name}", f"author {author}", f"date   {date}"]
         if " " in parents:
-            head.append(f"merge of {parents}, compared with the first")
-        patch = shown_difference(repository, [older, name], [], Options(summary=summary))
-        return Text("\n".join([*head, "", message.strip("\n"), "", patch]))
+            ids = " ".join(parent[:10] for parent in parents.split(" "))
+            head.append(f"merge of {ids}, compared with the first")
+        head += ["", _short(message.strip("\n"), _LINE_CHARS_MAX * 10), ""]
+        most = TEXT_TOKENS - sum(tokens(row) for row in head)
+        patch = shown_difference(repository, [older, name], [], Options(summary=summary, most=most))
+        return Text("\n".join([*head, patch]))
 
 
 @tool(title="Who wrote which line", read_only=True, open_world=False, timeout=60)
@@ -256,7 +280,8 @@ def blame(
         repo: A folder in the repository, relative to the project root.
 
     Returns:
-        A row per line: commit, date, author, line number and text. Commit 00000000 is not committed yet.
+        The lines with their numbers, beneath the commit, date and author that they are from. Commit 00000000 is not
+        committed yet.
     """
     start = _between("start", start, 1, 100_000_000)
     lines = _between("lines", lines, 1, 1000)
@@ -270,7 +295,7 @@ def blame(
             listed = repository.read(*asked, "--contents", "-", "--", inside, data=repository.working_file(inside))
         else:
             listed = repository.read(*asked, repository.commit_of(ref), "--", inside)
-        return Text(_blamed(listed.text))
+        return Text(_blamed(listed.text, start))
 
 
 @tool(title="Branches", read_only=True, open_world=False, timeout=60)
@@ -288,7 +313,7 @@ def branches(ctx: Context, remote: bool = False, limit: int = 50, repo: str = ".
     limit = _between("limit", limit, 1, 1000)
     with Repository(ctx, repo) as repository:
         fields = (
-            "%(refname:short)", "%(HEAD)", "%(objectname)", "%(committerdate:iso-strict)", "%(upstream:short)",
+            "%(refname:short)", "%(HEAD)", "%(objectname:short=10)", "%(committerdate:short)", "%(upstream:short)",
             "%(upstream:track,nobracket)", "%(symref)", "%(subject)",
         )  # fmt: skip
         listed = repository.read(
@@ -297,12 +322,13 @@ def branches(ctx: Context, remote: bool = False, limit: int = 50, repo: str = ".
         )  # fmt: skip
         rows = [line.split(_FIELD, 7) for line in listed.text.split("\n") if line]
         found = [
-            Branch(name, head == "*", commit, date, subject, upstream or None, track or None)
+            _branch((name, commit, date, subject), is_current=head == "*", upstream=upstream, track=track)
             for name, head, commit, date, upstream, track, points_to, subject in rows[:limit]
             # `origin/HEAD` is another name of a branch that is listed itself.
             if not points_to
         ]
-        return Branches(found, len(rows) > limit)
+        kept = _fitting(found)
+        return Branches(kept, len(rows) > limit or len(kept) < len(found))
 
 
 @tool(title="Commit", read_only=False, destructive=False, idempotent=False, open_world=False, timeout=300)
@@ -343,7 +369,8 @@ def _committed(repository: Repository, notes: list[str]) -> Committed:
         commit=made,
         branch=repository.asks("symbolic-ref", "--quiet", "--short", "HEAD"),
         subject=repository.read("log", "--max-count=1", "--format=%s", made, "--").text.strip(),
-        files=[path for _, _, path in rows],
+        files=[path for _, _, path in rows[:FILES_NAMED_MAX]],
+        more_files=max(0, len(rows) - FILES_NAMED_MAX),
         added=sum(int(added) for added, _, _ in rows if added != "-"),
         removed=sum(int(removed) for _, removed, _ in rows if removed != "-"),
         notes=notes,
@@ -360,15 +387,55 @@ def _compare_working_tree(repository: Repository, what: str) -> list[str]:
     return [head or repository.empty_tree()]
 
 
-def _commit(record: str) -> Commit:
+def _commit(record: str, detail: str) -> Commit:
     commit, author, email, date, refs, parents, subject, body = record.split(_FIELD, 7)
-    body = body.strip("\n")
-    return Commit(
-        commit, author, email, date, subject,
-        body if len(body) <= 2000 else body[:2000] + "…",
-        [ref.replace("HEAD -> ", "").replace("tag: ", "") for ref in refs.split(", ") if ref],
-        parents.split(),
-    )  # fmt: skip
+    full = detail == "full"
+    found = Commit(
+        commit=commit if full else commit[:10],
+        date=date if full else date[:10],
+        author=author,
+        subject=_short(subject, _SUBJECT_CHARS_MAX),
+    )
+    pointing = [ref.replace("HEAD -> ", "").replace("tag: ", "") for ref in refs.split(", ") if ref and ref != "HEAD"]
+    if pointing:
+        found["refs"] = pointing[:20]
+    body = body.strip()
+    if body and detail != "line":
+        found["body"] = _short(body, _BODY_CHARS_MAX)
+    if full:
+        found["email"] = email
+        found["parents"] = parents.split()
+    return found
+
+
+def _branch(line: tuple[str, str, str, str], *, is_current: bool, upstream: str, track: str) -> Branch:
+    name, commit, date, subject = line
+    found = Branch(name=name, commit=commit, date=date, subject=_short(subject, _SUBJECT_CHARS_MAX))
+    if is_current:
+        found["current"] = True
+    if upstream:
+        found["upstream"] = upstream
+    if track:
+        found["track"] = track
+    return found
+
+
+_Listed = TypeVar("_Listed")
+
+
+def _fitting(found: list[_Listed], most: int = DATA_TOKENS) -> list[_Listed]:
+    """Return as much of a list as an answer holds, at least one."""
+    taken = 0
+    for count, one in enumerate(found):
+        taken += tokens(one if isinstance(one, str) else str(one)) + 1
+        if taken > most and count:
+            return found[:count]
+    return found
+
+
+def _short(text: str, chars_max: int) -> str:
+    kept = min(chars_max, fitting(text, chars_max // 2))
+    return text if kept >= len(text) else f"{text[:kept]}… [{len(text) - kept:,} more characters]"
 
 
 def _content(repository: Repository, commit: str, ref: str, path: str, start: int, limit: int) -> str:
@@ -378,8 +445,12 @@ def _content(repository: Repository, commit: str, ref: str, path: str, start: in
         raise ToolError(f"there is no `{path}` in `{ref}`; list a folder of it by giving that as `path`, or `.`")
     if kind in ("tree", "commit"):
         names = repository.read("ls-tree", "-z", f"{commit}:{'' if path == '.' else path}")
-        rows = [entry.split("\t", 1) for entry in names.text.split("\0") if entry]
-        return "\n".join(name + ("/" if " tree " in entry else "") for entry, name in rows) or "[an empty folder]"
+        entries = [entry.split("\t", 1) for entry in names.text.split("\0") if entry]
+        rows = [name + ("/" if " tree " in entry else "") for entry, name in entries]
+        shown = _fitting(rows, TEXT_TOKENS)
+        if len(shown) < len(rows):
+            shown = [*shown, f"[{len(rows) - len(shown):,} more; give a folder further down as `path`]"]
+        return "\n".join(shown) or "[an empty folder]"
     blob = repository.read("cat-file", "blob", thing)
     if b"\0" in blob.data[:8192]:
         raise ToolError(f"`{path}` is binary in `{ref}`")
@@ -388,25 +459,33 @@ def _content(repository: Repository, commit: str, ref: str, path: str, start: in
     every = blob.text.split("\n")
     if every[-1] == "":
         every.pop()
-    wanted = every[start - 1 : start - 1 + limit]
+    if start > len(every):
+        raise ToolError(f"`{path}` has {len(every):,} lines in `{ref}`; `start` is {start:,}")
+    wanted = _fitting([_short(line, _LINE_CHARS_MAX) for line in every[start - 1 : start - 1 + limit]], TEXT_TOKENS)
     text = "\n".join(wanted)
-    if len(text) > TEXT_CHARS_MAX:
-        return text[:TEXT_CHARS_MAX] + "\n[cut: ask for fewer lines with `limit`]"
     end = start + len(wanted) - 1
     more = f"\n[lines {start:,}-{end:,} of {len(every):,}; go on with start={end + 1}]" if end < len(every) else ""
     return text + more
 
 
-def _blamed(listed: str) -> str:
+def _blamed(listed: str, start: int) -> str:
     rows: list[str] = []
+    taken, shown, last = 0, 0, ""
     entry = {"commit": "", "line": "", "author": "", "author-time": "0"}
     for line in listed.split("\n"):
         if line.startswith("\t"):
             if not entry["commit"].strip("0"):
                 entry["author"] = "Not Committed Yet"
-            day = _day(int(entry["author-time"]))
-            rows.append(f"{entry['commit'][:8]} {day} {entry['author'][:20]:<20} {entry['line']:>5}: {line[1:][:500]}")
-        elif re.match(r"[0-9a-f]{40,64} \d+ \d+", line):
+            if entry["commit"] != last:
+                day = _day(int(entry["author-time"]))
+                rows.append(f"{entry['commit'][:8]} {day} {entry['author'][:60]}")
+                last = entry["commit"]
+            rows.append(f"{entry['line']:>6}  {_short(line[1:], 500)}".rstrip())
+            taken += tokens(rows[-1]) + 4
+            shown += 1
+            if taken > TEXT_TOKENS:
+                return "\n".join([*rows, f"[cut; go on with start={start + shown}]"])
+        elif re.match(r"[0-9a-f]{40,64} \d+ \d+", line) is not None:
             entry["commit"], _, entry["line"] = line.split(" ")[:3]
         else:
             key, _, value = line.partition(" ")

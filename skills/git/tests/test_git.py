@@ -9,12 +9,13 @@ import pytest
 from repositories import git
 
 from omni import ToolError
+from omni.answer_size import DATA_TOKENS, tokens
 
 
 def test_status_of_a_clean_tree(repo, skill):
     status = skill.status(repo)
     assert (status.branch, status.clean, status.upstream, status.in_progress) == ("main", True, None, None)
-    assert status.commit == git(repo.root, "rev-parse", "HEAD").strip()
+    assert status.commit == git(repo.root, "rev-parse", "HEAD")[:10]
 
 
 def test_status_tells_every_kind_of_change(repo, skill):
@@ -23,8 +24,8 @@ def test_status_tells_every_kind_of_change(repo, skill):
     (repo.root / "new").mkdir()
     (repo.root / "new" / "x").write_text("x")
     status = skill.status(repo)
-    assert [(c.path, c.change, c.old_path) for c in status.staged] == [("dir/ü c.txt", "renamed", "dir/b.txt")]
-    assert [(c.path, c.change) for c in status.unstaged] == [("a.txt", "modified")]
+    assert status.staged == [{"path": "dir/ü c.txt", "change": "renamed", "old_path": "dir/b.txt"}]
+    assert status.unstaged == [{"path": "a.txt", "change": "modified"}]
     assert (status.untracked, status.clean) == (["new/"], False)
 
 
@@ -58,22 +59,34 @@ def test_status_before_the_first_commit(ctx, skill):
 
 def test_log_lists_commits(repo, skill):
     history = skill.log(repo)
-    assert [c.subject for c in history.commits] == ["second: change", "first: start"]
-    first = history.commits[1]
-    assert (first.author, first.email, first.date[:19], first.body) == (
-        "Ann Author",
+    assert [c["subject"] for c in history.commits] == ["second: change", "first: start"]
+    ids = git(repo.root, "log", "--format=%H").split()
+    assert history.commits[1] == {
+        "commit": ids[1][:10],
+        "date": "2024-01-02",
+        "author": "Ann Author",
+        "subject": "first: start",
+    }
+    assert history.commits[0]["refs"] == ["main"]
+    assert not history.more
+
+
+def test_log_says_more_when_asked(repo, skill):
+    ids = git(repo.root, "log", "--format=%H").split()
+    assert skill.log(repo, detail="message").commits[1]["body"] == "Because."
+    second, first = skill.log(repo, detail="full").commits
+    assert (first["commit"], first["email"], first["date"][:19], first["body"]) == (
+        ids[1],
         "ann@example.org",
         "2024-01-02T03:04:05",
         "Because.",
     )
-    assert history.commits[0].parents == [first.commit]
-    assert history.commits[0].refs == ["main"]
-    assert not history.more
+    assert (second["parents"], first["parents"], "body" in second) == ([first["commit"]], [], False)
 
 
 def test_log_filters_and_pages(repo, skill):
     def subjects(**filters):
-        return [c.subject for c in skill.log(repo, **filters).commits]
+        return [c["subject"] for c in skill.log(repo, **filters).commits]
 
     assert subjects(limit=1) == ["second: change"]
     assert skill.log(repo, limit=1).more
@@ -93,7 +106,7 @@ def test_diff_of_the_working_tree(repo, skill):
     (repo.root / "dir" / "b.txt").write_text("bb\n")
     git(repo.root, "add", "dir")
     text = skill.diff(repo).text
-    assert text.startswith("2 files changed, +2 -1\n  a.txt  +1 -0\n  dir/b.txt  +1 -1\n\ndiff --git a/a.txt b/a.txt\n")
+    assert text.startswith("2 files changed, +2 -1\n  a.txt  +1 -0\n  dir/b.txt  +1 -1\n\n--- a/a.txt\n+++ b/a.txt\n")
     assert "+four" in text
     assert "a.txt  +" not in skill.diff(repo, what="staged").text
     assert "dir/b.txt" not in skill.diff(repo, what="unstaged").text
@@ -125,18 +138,18 @@ def test_a_large_diff_is_cut_with_a_note(repo, skill):
         (repo.root / f"big{number}.txt").write_text("".join(f"line {number} {n}\n" for n in range(3000)))
     git(repo.root, "add", ".")
     text = skill.diff(repo).text
-    assert len(text) < 90_000
+    assert tokens(text) < 17_000
     assert "more lines of this file]" in text
     assert "left out; ask for them with `paths`]" in text
     assert "big11.txt  +3000 -0" in text
     one = skill.diff(repo, paths=["big3.txt"]).text
-    assert "line 3 2000" in one
+    assert "line 3 2999" in one
     assert "[cut" not in one
 
 
 def test_show_a_commit(repo, skill):
     text = skill.show(repo, "HEAD").text
-    assert "author Ann Author <ann@example.org>" in text
+    assert "author Ann Author\n" in text
     assert "second: change" in text
     assert "-two\n+2" in text
     first = skill.show(repo, "HEAD~1", summary=True).text
@@ -167,10 +180,14 @@ def test_show_a_file_or_folder_as_it_was(repo, skill):
 def test_blame_names_the_commit_of_each_line(repo, skill):
     second = git(repo.root, "rev-parse", "HEAD").strip()[:8]
     rows = skill.blame(repo, "a.txt").text.split("\n")
-    assert rows[1].startswith(second)
-    assert rows[0].endswith("2024-01-02 Ann Author               1: one")
-    assert len(skill.blame(repo, "a.txt", start=2, lines=1).text.split("\n")) == 1
-    assert skill.blame(repo, "a.txt", ref="HEAD~1").text.endswith("3: three")
+    assert rows[0].endswith(" 2024-01-02 Ann Author")
+    assert rows[1] == "     1  one"
+    assert rows[2].startswith(f"{second} ")
+    assert rows[3] == "     2  2"
+    assert rows[4:] == [rows[0], "     3  three"]
+    assert skill.blame(repo, "a.txt", start=2, lines=1).text.split("\n") == rows[2:4]
+    # A commit is named once for all the lines that follow it.
+    assert len(skill.blame(repo, "a.txt", ref="HEAD~1").text.split("\n")) == 4
     with pytest.raises(ToolError, match="has only 3 lines"):
         skill.blame(repo, "a.txt", start=9)
 
@@ -178,10 +195,17 @@ def test_blame_names_the_commit_of_each_line(repo, skill):
 def test_branches_are_listed_with_their_state(repo, skill):
     git(repo.root, "branch", "old", "HEAD~1")
     git(repo.root, "branch", "--quiet", "--set-upstream-to=old")
-    found = {branch.name: branch for branch in skill.branches(repo).branches}
+    found = {branch["name"]: branch for branch in skill.branches(repo).branches}
     assert set(found) == {"main", "old"}
-    assert (found["main"].current, found["main"].upstream, found["main"].track) == (True, "old", "ahead 1")
-    assert (found["old"].current, found["old"].subject) == (False, "first: start")
+    main = found["main"]
+    assert (main["current"], main["upstream"], main["track"]) == (True, "old", "ahead 1")
+    # What does not hold is not said.
+    assert found["old"] == {
+        "name": "old",
+        "commit": git(repo.root, "rev-parse", "old")[:10],
+        "date": git(repo.root, "log", "-1", "--format=%cs", "old").strip(),
+        "subject": "first: start",
+    }
 
 
 def test_commit_only_the_named_paths(repo, skill):
@@ -198,7 +222,7 @@ def test_commit_only_the_named_paths(repo, skill):
         4,
     )
     assert git(repo.root, "log", "-1", "--format=%B").strip() == "third: both\n\n# not a comment\nwhy"
-    assert [c.path for c in skill.status(repo).staged] == ["other.txt"]
+    assert [c["path"] for c in skill.status(repo).staged] == ["other.txt"]
     assert skill.commit(repo, "fourth").files == ["other.txt"]
 
 
@@ -339,7 +363,7 @@ def test_paths_and_filters_that_look_like_options_or_patterns_are_taken_as_they_
     (repo.root / "*").write_text("star\n")
     assert skill.commit(repo, "dash", paths=["-rf"]).files == ["-rf"]
     assert skill.commit(repo, "star", paths=["*"]).files == ["*"]
-    assert [c.subject for c in skill.log(repo, paths=["*"]).commits] == ["star"]
+    assert [c["subject"] for c in skill.log(repo, paths=["*"]).commits] == ["star"]
     assert skill.log(repo, author="--all").commits == []
     assert skill.log(repo, changed_text="-p").commits == []
     with pytest.raises(ToolError, match="did not match"):
@@ -399,3 +423,88 @@ def test_output_without_end_is_not_read_to_the_end(repo, helper):
     git(repo.root, "add", ".")
     output = repository.read("cat-file", "blob", ":huge", bytes_max=1000)
     assert (len(output.data), output.cut) == (1000, True)
+
+
+@pytest.fixture
+def crowded(repo):
+    """A repository with everything that is large: files, lines, names, messages, branches."""
+    (repo.root / "min.js").write_text("var a=1;" * 100_000 + "\n")
+    (repo.root / "lock.json").write_text("".join(f'  "package-{n}": "1.2.{n}",\n' for n in range(5000)))
+    (repo.root / "chinese.txt").write_text("漢字かな交じり文\n" * 4000)
+    (repo.root / "many").mkdir()
+    for number in range(1200):
+        (repo.root / "many" / f"{'n' * 120}{number}").write_text("x\n")
+    git(repo.root, "add", ".")
+    git(repo.root, "commit", "--quiet", "-m", "subject " * 200 + "\n\n" + "body " * 5000)
+    for number in range(60):
+        git(repo.root, "commit", "--quiet", "--allow-empty", "-m", f"{'subject ' * 60}{number}\n\n{'body ' * 500}")
+    for number in range(300):
+        git(repo.root, "branch", f"branch-{'b' * 120}-{number}")
+    for name in ("min.js", "lock.json", "chinese.txt"):
+        (repo.root / name).write_text((repo.root / name).read_text().replace("a", "b").replace("字", "か"))
+    for number in range(1200):
+        (repo.root / "many" / f"{'n' * 120}{number}").write_text("y\n")
+    return repo
+
+
+def test_no_answer_drowns_the_conversation(crowded, skill):
+    for answer in (
+        skill.diff(crowded),
+        skill.diff(crowded, summary=True),
+        skill.diff(crowded, paths=["min.js"]),
+        skill.diff(crowded, paths=["chinese.txt"]),
+        skill.show(crowded, ref="HEAD~60"),
+        skill.show(crowded, ref="HEAD~60", summary=True),
+        skill.show(crowded, path="lock.json", limit=10_000),
+        skill.show(crowded, path="min.js"),
+        skill.show(crowded, path="chinese.txt", limit=10_000),
+        skill.show(crowded, path="many"),
+        skill.blame(crowded, "chinese.txt", lines=1000),
+        skill.blame(crowded, "min.js"),
+    ):
+        assert tokens(answer.text) < 18_000
+    for answer in (
+        skill.log(crowded, limit=500, detail="full"),
+        skill.status(crowded),
+        skill.branches(crowded, limit=1000),
+        skill.commit(crowded, "all", tracked=True),
+    ):
+        assert tokens(str(answer)) < DATA_TOKENS * 1.5
+
+
+def test_what_was_cut_is_told_and_can_be_had(crowded, skill):
+    history = skill.log(crowded, limit=61)
+    assert history.more
+    assert skill.log(crowded, skip=len(history.commits), limit=1).commits[0]["subject"][:7] == "subject"
+    assert "… [" in skill.diff(crowded, paths=["min.js"]).text
+    assert "go on with start=" in skill.show(crowded, path="lock.json", limit=10_000).text
+    assert "go on with start=" in skill.blame(crowded, "chinese.txt", ref="HEAD", lines=1000).text
+    assert "more; give a folder further down" in skill.show(crowded, path="many").text
+    assert skill.status(crowded).truncated
+    made = skill.commit(crowded, "all", tracked=True)
+    assert (len(made.files), made.more_files) == (100, 1103)
+
+
+def test_a_patch_says_each_name_once_more_and_what_git_knows_of_the_file(repo, skill):
+    git(repo.root, "mv", "a.txt", "moved.txt")
+    (repo.root / "dir" / "b.txt").chmod(0o755)
+    (repo.root / "new.txt").write_text("new\n")
+    (repo.root / "bin").write_bytes(b"\0\1")
+    git(repo.root, "add", ".")
+    text = skill.diff(repo).text
+    assert "rename from a.txt\nrename to moved.txt" in text
+    assert "old mode 100644\nnew mode 100755" in text
+    assert "new file mode 100644\n--- /dev/null\n+++ b/new.txt" in text
+    assert "Binary files /dev/null and b/bin differ" in text
+    assert "\nindex " not in text
+
+
+def test_the_patch_that_is_shown_can_be_applied(repo, skill, tmp_path):
+    (repo.root / "a.txt").write_text("one\n2\nthree\nfour\n")
+    (repo.root / "new.txt").write_text("new\n")
+    git(repo.root, "add", "new.txt")
+    text = skill.diff(repo).text
+    (tmp_path / "p").write_text(text[text.index("\n--- ") + 1 :] + "\n")
+    git(repo.root, "reset", "--quiet", "--hard")
+    git(repo.root, "apply", str(tmp_path / "p"))
+    assert (repo.root / "a.txt").read_text() == "one\n2\nthree\nfour\n"

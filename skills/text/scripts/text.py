@@ -10,16 +10,17 @@ import re
 import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import BinaryIO, Callable, Literal, Optional
+from typing import BinaryIO, Callable, Literal, Optional, TypedDict
 
 from omni import Context, Text, ToolError, tool
+from omni.answer_size import DATA_TOKENS, TEXT_TOKENS, fitting, tokens
 from omni.beneath import open_file
 
 from ._json_view import at_pointer, outline, parse, shape
 from ._source import text_of
 
-# What one answer may hold: about 25,000 tokens.
-ANSWER_CHARS_MAX = 100_000
+# Longer lines, matches and groups are cut.
+LINE_CHARS_MAX = 2000
 # Comparing is quadratic in the worst case.
 DIFF_LINES_MAX = 50_000
 
@@ -48,13 +49,15 @@ class Counts:
     occurrences: Optional[int]
 
 
-@dataclass
-class Match:
-    """One thing that was found."""
-
+class _MatchLine(TypedDict):
     text: str
     line: int
-    # The expression's groups, in order; empty for a named kind.
+
+
+class Match(_MatchLine, total=False):
+    """One thing that was found."""
+
+    # The expression's groups, in order, when it has any.
     groups: list[Optional[str]]
 
 
@@ -65,6 +68,7 @@ class Extracted:
     matches: list[Match]
     # How many there are in all, beyond the limit too.
     total: int
+    # Whether there are more than these; go on with `skip`.
     truncated: bool
 
 
@@ -159,7 +163,10 @@ def diff(
     rows = _unified(old_lines, new_lines, context, ignore_blanks)
     if not rows:
         return Text("[the two differ only in blanks]")
-    return Text(_cut([f"--- {before_path or 'before'}", f"+++ {after_path or 'after'}", *rows]))
+    head = [f"--- {before_path or 'before'}", f"+++ {after_path or 'after'}"]
+    shown = _fitting([_short(row) for row in rows])
+    more = [f"[cut: {len(rows) - len(shown):,} more lines; compare parts]"] if len(shown) < len(rows) else []
+    return Text("\n".join([*head, *shown, *more]))
 
 
 @tool(title="Extract from a text", read_only=True, open_world=False, timeout=15)
@@ -171,6 +178,7 @@ def extract(
     pattern: Optional[str] = None,
     unique: bool = False,
     limit: int = 500,
+    skip: int = 0,
 ) -> Extracted:
     """Pull every e-mail address, URL, number, date, IP address, word or match of an expression out of a text.
 
@@ -182,18 +190,21 @@ def extract(
         path: A file of the project instead of `text`.
         pattern: A Python regular expression for `regex`. `^` and `$` mean the ends of a line.
         unique: Keep only the first of equal matches.
-        limit: The most matches to return, up to 10,000.
+        limit: The most matches to return, up to 10,000. An answer also ends at about 8,000 tokens.
+        skip: How many to leave out first, to go on.
 
     Returns:
         Each match with its line, and its groups when the expression has any.
     """
     if not 1 <= limit <= 10_000:
         raise ToolError(f"`limit` is {limit}; it must be between 1 and 10,000")
+    if skip < 0:
+        raise ToolError(f"`skip` is {skip}; it must not be negative")
     content = text_of(ctx.root, text, path)
     expression = _expression(kind, pattern)
     matches: list[Match] = []
     seen = set()
-    total, line, counted = 0, 1, 0
+    total, line, counted, taken = 0, 1, 0, 0
     for found in expression.finditer(content):
         value = found.group()
         if kind == "urls":
@@ -203,12 +214,17 @@ def extract(
             continue
         seen.add(key)
         total += 1
-        if total > limit:
+        if total <= skip or len(matches) >= limit or (taken > DATA_TOKENS and matches):
             continue
         line += content.count("\n", counted, found.start())
         counted = found.start()
-        matches.append(Match(value, line, list(found.groups())))
-    return Extracted(matches, total, total > limit)
+        match = Match(text=_short(value), line=line)
+        if found.groups():
+            match["groups"] = [None if group is None else _short(group) for group in found.groups()]
+        taken += tokens(str(match))
+        if taken <= DATA_TOKENS or not matches:
+            matches.append(match)
+    return Extracted(matches, total, total > skip + len(matches))
 
 
 @tool(name="hash", title="Checksum", read_only=True, open_world=False, timeout=300)
@@ -252,6 +268,7 @@ def lines(
     keep: Optional[str] = None,
     drop: Optional[str] = None,
     limit: int = 1000,
+    skip: int = 0,
 ) -> Text:
     """Sort, deduplicate and filter the lines of a text or a file, exactly and however many there are.
 
@@ -266,13 +283,16 @@ def lines(
         reverse: Turn the order round.
         keep: A Python regular expression; lines without a match go.
         drop: A Python regular expression; lines with a match go.
-        limit: The most lines to return, up to 50,000.
+        limit: The most lines to return, up to 50,000. An answer also ends at about 16,000 tokens.
+        skip: How many to leave out first, to go on.
 
     Returns:
         The lines, and a note when there are more.
     """
     if not 1 <= limit <= 50_000:
         raise ToolError(f"`limit` is {limit}; it must be between 1 and 50,000")
+    if skip < 0:
+        raise ToolError(f"`skip` is {skip}; it must not be negative")
     rows = text_of(ctx.root, text, path).splitlines()
     for expression, wanted in ((keep, True), (drop, False)):
         if expression is not None:
@@ -290,8 +310,12 @@ def lines(
         rows.reverse()
     if not rows:
         return Text("[no lines]")
-    note = [f"[{len(rows) - limit:,} more lines]"] if len(rows) > limit else []
-    return Text(_cut(rows[:limit] + note))
+    if skip >= len(rows):
+        raise ToolError(f"there are {len(rows):,} lines; `skip` is {skip:,}")
+    shown = _fitting([_short(row) for row in rows[skip : skip + limit]])
+    end = skip + len(shown)
+    note = [f"[{len(rows) - end:,} more lines; go on with skip={end}]"] if len(rows) > end else []
+    return Text("\n".join(shown + note))
 
 
 @tool(name="json", title="Look into JSON", read_only=True, open_world=False, timeout=30)
@@ -325,11 +349,9 @@ def look_into_json(
         body = _written(value, form, depth, items)
     except RecursionError:
         raise ToolError("the JSON is nested too deeply; look further down with `pointer`") from None
-    if len(body) > ANSWER_CHARS_MAX:
-        body = (
-            body[:ANSWER_CHARS_MAX]
-            + f"\n[cut: {len(body) - ANSWER_CHARS_MAX:,} more characters; go deeper with `pointer`]"
-        )
+    kept = fitting(body, TEXT_TOKENS)
+    if kept < len(body):
+        body = f"{body[:kept]}\n[cut: {len(body) - kept:,} more characters; go deeper with `pointer`]"
     return Text(f"[{pointer or 'the document'} is {shape(value)}]\n{body}")
 
 
@@ -458,8 +480,17 @@ _SORT_KEYS: dict[str, Callable[[str], object]] = {
 }
 
 
-def _cut(rows: list[str]) -> str:
-    body = "\n".join(rows)
-    if len(body) <= ANSWER_CHARS_MAX:
-        return body
-    return body[:ANSWER_CHARS_MAX] + f"\n[cut: {len(body) - ANSWER_CHARS_MAX:,} more characters]"
+def _fitting(rows: list[str]) -> list[str]:
+    """Return as many rows as an answer holds, at least one."""
+    taken = 0
+    for count, row in enumerate(rows):
+        taken += tokens(row) + 1
+        if taken > TEXT_TOKENS and count:
+            return rows[:count]
+    return rows
+
+
+def _short(text: str) -> str:
+    if len(text) <= LINE_CHARS_MAX:
+        return text
+    return f"{text[:LINE_CHARS_MAX]}… [{len(text) - LINE_CHARS_MAX:,} more characters]"

@@ -10,6 +10,7 @@ import subprocess
 import pytest
 
 from omni import ToolError
+from omni.answer_size import DATA_TOKENS, tokens
 
 
 def test_counts_say_how_much_there_is(ctx, skill):
@@ -80,12 +81,12 @@ def test_diff_names_the_parameters_that_are_missing(ctx, skill):
     ],
 )
 def test_named_kinds_find(ctx, skill, kind, text, expected):
-    assert [match.text for match in skill.extract(ctx, kind, text).matches] == expected
+    assert [match["text"] for match in skill.extract(ctx, kind, text).matches] == expected
 
 
 def test_an_expression_gives_lines_and_groups(ctx, skill):
     found = skill.extract(ctx, "regex", "a=1\n\nb=\n", pattern=r"^(\w)=(\d)?$")
-    assert [(m.text, m.line, m.groups) for m in found.matches] == [
+    assert [(m["text"], m["line"], m["groups"]) for m in found.matches] == [
         ("a=1", 1, ["a", "1"]),
         ("b=", 3, ["b", None]),
     ]
@@ -93,7 +94,7 @@ def test_an_expression_gives_lines_and_groups(ctx, skill):
 
 def test_extract_counts_beyond_the_limit_and_drops_repeats(ctx, skill):
     found = skill.extract(ctx, "numbers", "1 2 1 3 1", unique=True, limit=2)
-    assert ([m.text for m in found.matches], found.total, found.truncated) == (["1", "2"], 3, True)
+    assert ([m["text"] for m in found.matches], found.total, found.truncated) == (["1", "2"], 3, True)
 
 
 @pytest.mark.parametrize(
@@ -127,14 +128,16 @@ def test_lines_are_sorted_in_every_way(ctx, skill):
     assert skill.lines(ctx, "b 10\na -2.5\nnone\n", sort="number").text == "a -2.5\nb 10\nnone"
     assert skill.lines(ctx, "ccc\na\nbb", sort="length", reverse=True).text == "ccc\nbb\na"
     assert skill.lines(ctx, "b\na\nb\n", sort="count").text == "2\tb\n1\ta"
-    assert skill.lines(ctx, "1" * 5000 + "\n2\nx1y\n", sort="natural").text == "2\n" + "1" * 5000 + "\nx1y"
+    assert skill.lines(ctx, "1" * 1500 + "\n2\nx1y\n", sort="natural").text == "2\n" + "1" * 1500 + "\nx1y"
 
 
 def test_lines_are_filtered_and_deduplicated(ctx, skill):
     text = "GET /a\nPOST /b\nGET /a\nGET /health\n"
     assert skill.lines(ctx, text, keep="^GET", drop="health", unique=True).text == "GET /a"
     assert skill.lines(ctx, text, keep="nothing").text == "[no lines]"
-    assert skill.lines(ctx, text, limit=1).text == "GET /a\n[3 more lines]"
+    assert skill.lines(ctx, text, limit=1).text == "GET /a\n[3 more lines; go on with skip=1]"
+    with pytest.raises(ToolError, match="there are 4 lines; `skip` is 4"):
+        skill.lines(ctx, text, skip=4)
 
 
 DOCUMENT = json.dumps(
@@ -190,3 +193,47 @@ def test_a_document_that_is_deep_but_sound_is_no_crash(ctx, skill):
     deep = "[" * 900 + "]" * 900
     assert "… 1 items" in skill.look_into_json(ctx, deep).text
     skill.look_into_json(ctx, deep, depth=10_000)
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        "word word word 12\n" * 30_000,
+        "漢字かな交じり文 12\n" * 20_000,
+        "x1;" * 1_000_000,
+        "".join(f"{n} https://example.org/{'p' * 200}/{n}\n" for n in range(3000)),
+    ],
+    ids=["long", "chinese", "one line", "addresses"],
+)
+def test_no_answer_drowns_the_conversation(ctx, skill, content):
+    (ctx.root / "a").write_text(content)
+    (ctx.root / "b").write_text(content.replace("1", "2").replace("o", "0"))
+    (ctx.root / "c.json").write_text(json.dumps({f"{'k' * 50}{n}": line for n, line in enumerate(content.split("\n"))}))
+    for answer in (
+        skill.lines(ctx, path="a", limit=50_000),
+        skill.lines(ctx, path="a", limit=50_000, sort="count"),
+        skill.diff(ctx, before_path="a", after="x\n"),
+        skill.diff(ctx, before_path="a", after_path="b") if content.count("\n") < 100 else skill.diff(ctx, "a", "b"),
+        skill.look_into_json(ctx, path="c.json"),
+        skill.look_into_json(ctx, path="c.json", form="compact"),
+    ):
+        assert tokens(answer.text) < 17_500
+    for kind in ("numbers", "words", "urls"):
+        found = skill.extract(ctx, kind, path="a", limit=10_000)
+        assert tokens(str(found)) < DATA_TOKENS * 1.2
+    whole = skill.extract(ctx, "regex", path="a", pattern="(?s)(.*)", limit=10_000)
+    assert tokens(str(whole)) < DATA_TOKENS * 1.2
+
+
+def test_what_was_cut_can_be_had(ctx, skill):
+    (ctx.root / "a").write_text("".join(f"{n} some more words\n" for n in range(20_000)))
+    first = skill.extract(ctx, "numbers", path="a", limit=10_000)
+    assert first.truncated
+    assert skill.extract(ctx, "numbers", path="a", skip=len(first.matches), limit=1).matches == [
+        {"text": str(len(first.matches)), "line": len(first.matches) + 1}
+    ]
+    text = skill.lines(ctx, path="a", limit=50_000).text
+    skip = int(text.rsplit("skip=", 1)[1].rstrip("]"))
+    assert skill.lines(ctx, path="a", skip=skip, limit=1).text.startswith(f"{skip} some")
+    with pytest.raises(ToolError, match="must not be negative"):
+        skill.lines(ctx, path="a", skip=-1)

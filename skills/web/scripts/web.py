@@ -10,11 +10,17 @@ from typing import Literal, Optional
 from urllib.parse import urlsplit
 
 from omni import Context, Text, ToolError, tool
+from omni.answer_size import DATA_TOKENS, TEXT_TOKENS, fitting, tokens
 
 from ._http import BYTES_MAX, Fetcher, Response
 from ._page import Page, parse
 
 CHARS_MAX = 200_000
+# What is asked for when nothing is said.
+CHARS_DEFAULT = 20_000
+# Longer texts of links, titles and values of headers are cut.
+_SHOWN_CHARS_MAX = 300
+_HEADER_CHARS_MAX = 500
 
 _HTML = frozenset({"text/html", "application/xhtml+xml"})
 
@@ -74,7 +80,8 @@ def fetch(
     Args:
         url: An http or https address.
         start: Where to go on in a long page: the number of characters to leave out.
-        limit: The most characters to return, up to 200,000.
+        limit: The most characters to return, up to 200,000. The default holds at most 16,000 tokens, which are fewer
+            characters in Chinese, say, or in code; a larger one is taken as it is.
         links: Keep the address of each link, as `[text](address)`.
         form: The readable text, or the page's source as the server sent it.
 
@@ -87,10 +94,12 @@ def fetch(
     text, title = _text_of(response, links, form)
     head = [response.url if response.status == 200 else f"{response.url} (status {response.status})"]
     if title:
-        head.append(f"title: {title}")
+        head.append(f"title: {_short(title)}")
     if start >= len(text) and start > 0:
         raise ToolError(f"the page has {len(text):,} characters; `start` is {start:,}")
     part = text[start : start + limit]
+    if limit <= CHARS_DEFAULT:
+        part = part[: fitting(part, TEXT_TOKENS)]
     end = start + len(part)
     notes = []
     if end < len(text):
@@ -130,11 +139,18 @@ def links(
     host = urlsplit(response.url).hostname
     wanted = (contains or "").casefold()
     found = [
-        Link(text, address)
+        Link(_short(text), address)
         for text, address in page.links()
         if (wanted in text.casefold() or wanted in address.casefold()) and (not same_host or _host(address) == host)
     ]
-    return Links(response.url, page.title, found[:limit], len(found), len(found) > limit)
+    kept: list[Link] = []
+    taken = 0
+    for link in found[:limit]:
+        taken += tokens(link.text + link.url) + 12
+        if taken > DATA_TOKENS and kept:
+            break
+        kept.append(link)
+    return Links(response.url, _short(page.title), kept, len(found), len(found) > len(kept))
 
 
 @tool(title="Headers of an address", read_only=True, open_world=True, timeout=50)
@@ -152,7 +168,16 @@ def headers(ctx: Context, url: str, follow: bool = True, method: Literal["HEAD",
         The answers on the way; the last one is the page's own.
     """
     response = Fetcher(ctx).fetch(url, method, follow=follow)
-    return Answers([Answer(hop.url, hop.status, hop.reason, hop.headers) for hop in response.hops])
+    return Answers([Answer(hop.url, hop.status, hop.reason, _shown_headers(hop.headers)) for hop in response.hops])
+
+
+def _shown_headers(headers: dict[str, str]) -> dict[str, str]:
+    """Return headers without what browsers are told and nobody asks for at length."""
+    shown: dict[str, str] = {}
+    for name, value in list(headers.items())[:60]:
+        more = len(value) - _HEADER_CHARS_MAX
+        shown[name] = value if more <= 0 else f"{value[:_HEADER_CHARS_MAX]}… [{more:,} more characters]"
+    return shown
 
 
 def _text_of(response: Response, links: bool, form: str) -> tuple[str, str]:
@@ -223,6 +248,10 @@ def _is_text(media_type: str, body: bytes) -> bool:
     if media_type.startswith("text/") or re.search(r"[/+](json|xml|yaml|javascript|ndjson|toml)$", media_type):
         return True
     return media_type in ("", "application/octet-stream") and b"\0" not in body[:8192]
+
+
+def _short(text: str) -> str:
+    return text if len(text) <= _SHOWN_CHARS_MAX else text[:_SHOWN_CHARS_MAX] + "…"
 
 
 def _host(address: str) -> Optional[str]:

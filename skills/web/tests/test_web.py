@@ -14,6 +14,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 import pytest
 
 from omni import ToolError
+from omni.answer_size import DATA_TOKENS, tokens
 
 PAGE = """<!doctype html><html><head><title>A page</title></head><body><nav>menu</nav>
 <h1>Hello</h1><p>Some <a href="/next">text</a>, and <a href="http://other.example/x">more</a>.</p></body></html>"""
@@ -38,6 +39,13 @@ class Site(BaseHTTPRequestHandler):
             "/empty": (200, "text/html", b"<script>build()</script>"),
             "/missing": (404, "text/html", b"<p>Gone fishing</p>"),
             "/busy": (503, "text/plain", b"come back later"),
+            "/chinese": (200, "text/html; charset=utf-8", f"<title>{'題' * 5000}</title><p>{'漢字' * 50_000}".encode()),
+            "/minified": (200, "text/javascript", b"a={b:1};" * 100_000),
+            "/links": (
+                200,
+                "text/html",
+                b"".join(b"<a href='/%d?%s'>%s</a>" % (n, b"q" * 900, b"text " * 300) for n in range(2000)),
+            ),
             "/large": (200, "text/plain", b"x" * (11 * 1024 * 1024)),
         }
         if path == "/gzip":
@@ -50,6 +58,9 @@ class Site(BaseHTTPRequestHandler):
             return self.answer(200, "text/plain", gzip.compress(bytes(300 << 20), 1), {"Content-Encoding": "gzip"})
         if path == "/brotli":
             return self.answer(200, "text/plain", b"?", {"Content-Encoding": "br"})
+        if path == "/headers":
+            long = {"Content-Security-Policy": "default-src 'self'; " * 200, "Set-Cookie": "a" * 4000}
+            return self.answer(200, "text/plain", b"", long)
         if path == "/chunked":
             return self.chunks([b"one ", b"two"])
         if path == "/loop":
@@ -171,6 +182,28 @@ def test_a_long_page_comes_in_pieces(allowed, skill, base):
     assert "[characters 200-300 of" in skill.fetch(allowed, f"{base}/large", start=200, limit=100).text
     with pytest.raises(ToolError, match="has 9 characters"):
         skill.fetch(allowed, f"{base}/plain", start=50)
+
+
+@pytest.mark.parametrize("path", ["chinese", "minified", "large"])
+def test_no_page_drowns_the_conversation(allowed, skill, base, path):
+    text, start = "", 0
+    for _ in range(3):
+        piece = skill.fetch(allowed, f"{base}/{path}", start=start).text
+        assert tokens(piece) < 17_000
+        start = int(piece.split("go on with start=")[1].split("]")[0])
+        text += piece
+    assert len(text) > start
+    # Who asks for more gets it.
+    assert len(skill.fetch(allowed, f"{base}/{path}", limit=60_000).text) > 60_000
+
+
+def test_links_and_headers_are_bounded(allowed, skill, base):
+    found = skill.links(allowed, f"{base}/links", limit=2000)
+    assert (found.total, found.truncated) == (2000, True)
+    assert tokens(str(found)) < DATA_TOKENS * 1.2
+    headers = skill.headers(allowed, f"{base}/headers").answers[-1].headers
+    assert headers["set-cookie"] == "a" * 500 + "… [3,500 more characters]"
+    assert len(headers["content-security-policy"]) < 540
 
 
 def test_a_small_answer_that_unpacks_to_much_is_cut(allowed, skill, base):
