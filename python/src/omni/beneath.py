@@ -102,14 +102,14 @@ def place(root: Path, path: str, *, write: bool = False, make_folders: bool = Fa
                 os.close(held.pop())
                 names.pop()
                 continue
-            target = _link_target(held[-1], part)
+            part, target = _looked_at(held[-1], part)
             is_last = not any(rest not in ("", ".") for rest in todo)
             if target is None and (make_folders or (write and is_last)):
                 # Before a folder is made: one that is not there yet may be one that omni would obey.
                 _refuse_protected(root, held, [*names, part], path)
             if target is None and is_last:
                 # A trailing slash or `/.` says nothing new about a folder and is dropped here.
-                yield Place(held[-1], part, "/".join([*names, part]))
+                yield Place(held[-1], part, printable("/".join([*names, part])))
                 return
             folder = _open_folder(held[-1], part, make=make_folders) if target is None else None
             if folder is not None:
@@ -137,7 +137,7 @@ def place(root: Path, path: str, *, write: bool = False, make_folders: bool = Fa
             todo.extendleft(reversed(target.split("/")))
         if write or make_folders:
             _refuse_protected(root, held, names, path)
-        yield Place(held[-1], ".", "/".join(names) or ".")
+        yield Place(held[-1], ".", printable("/".join(names)) or ".")
     finally:
         for descriptor in held:
             os.close(descriptor)
@@ -251,6 +251,24 @@ def _beneath_root(root: Path, path: str) -> str | None:
         if path.startswith(prefix):
             return path[len(prefix) :] or "."
     return None
+
+
+def _looked_at(folder: int, shown: str) -> tuple[str, str | None]:
+    """Return the name in a folder that a path means, and where it leads when it is a link."""
+    name = _real_name(folder, shown)
+    return name, _link_target(folder, name)
+
+
+def _real_name(folder: int, name: str) -> str:
+    r"""Return the name in a folder that was shown as `name`: `\xff` in it may be a byte, not UTF-8."""
+    if "\\x" not in name:
+        return name
+    try:
+        os.stat(name, dir_fd=folder, follow_symlinks=False)
+    except OSError:
+        # Nothing is called so; listing the folder is not cheap, and such names are rare.
+        return next((entry for entry in os.listdir(folder) if printable(entry) == name), name)
+    return name
 
 
 def _link_target(folder: int, name: str) -> str | None:

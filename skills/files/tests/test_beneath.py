@@ -231,3 +231,27 @@ def test_a_folder_swapped_for_a_link_never_leads_out(cage, skill):
     outside = cage.root.parent / "outside"
     assert [p.name for p in outside.iterdir()] == ["secret.txt"]
     assert (outside / "secret.txt").read_text() == SECRET
+
+
+def test_a_name_that_is_not_utf_8_is_reached_as_it_is_shown(ctx, skill):
+    folder = os.path.join(os.fsencode(ctx.root), b"caf\xe9")
+    try:
+        os.mkdir(folder)
+    except OSError:
+        pytest.skip("this disk takes only names in UTF-8")
+    with open(os.path.join(folder, b"\xff.txt"), "w") as file:
+        file.write("here\n")
+    (ctx.root / r"literal\xff").write_text("literal\n")
+    assert skill.find(ctx, "*.txt").paths == [r"caf\xe9/\xff.txt"]
+    assert skill.read(ctx, r"caf\xe9/\xff.txt", numbers=False).text == "here"
+    assert skill.edit(ctx, r"caf\xe9/\xff.txt", "here", "there").path == r"caf\xe9/\xff.txt"
+    assert skill.read(ctx, r"literal\xff", numbers=False).text == "literal"
+    assert skill.move(ctx, r"caf\xe9", "cafe").path == r"caf\xe9"
+    changed = skill.change(
+        ctx,
+        [skill.Change("move", r"cafe/\xff.txt", to="a.txt"), skill.Change("edit", "a.txt", old="there", new="done")],
+    )
+    assert changed.paths == ["a.txt", "a.txt"]
+    assert (ctx.root / "a.txt").read_text() == "done\n"
+    with pytest.raises(ToolError, match="there is no file"):
+        skill.read(ctx, r"cafe/\xfe.txt")
