@@ -7,12 +7,13 @@ use crate::syntax::{Import, Reach};
 
 /// Modules of the package `omni`, which `from omni import …` finds too.
 #[rustfmt::skip]
-const OMNI_MODULES: [&str; 36] = [
-    "beneath", "call", "call_borders", "channel", "constants", "content", "convert", "describe",
-    "embedded", "executors", "failure", "fork_parent", "hints", "host", "inprocess", "invoke",
-    "library", "listener", "load", "mcp", "order", "private", "protected", "report",
-    "runner", "skill", "skills", "streams", "taint", "tasks", "temporary", "times",
-    "type_checking", "waiting", "wire", "worker",
+const OMNI_MODULES: [&str; 41] = [
+    "answer_size", "beneath", "call", "call_borders", "channel", "children", "constants", "content",
+    "convert", "describe", "embedded", "executors", "failure", "fork_parent", "hints", "host",
+    "inprocess", "interpreter", "invoke", "library", "listener", "load", "mcp", "order",
+    "output", "private", "protected", "report", "runner", "skill", "skills", "source",
+    "streams", "taint", "tasks", "temporary", "times", "type_checking", "waiting", "wire",
+    "worker",
 ];
 
 /// Reports imports of the skill's own files that Python looks for elsewhere.
