@@ -15,7 +15,7 @@ use std::time::{Duration, Instant};
 use std::{env, fs, io};
 
 use omni_call::ExecutorKind;
-use omni_catalog::{Catalog, CatalogConfig, ListShape};
+use omni_catalog::{Catalog, CatalogConfig, ListShape, NameStyle};
 
 const ROUNDS: usize = 9;
 
@@ -75,6 +75,7 @@ fn start(skills_dir: &Path, cache_dir: &Path, cached: bool) -> Result<Duration> 
         only: None,
         cache_dir: Some(cache_dir.to_owned()),
         default_executor: ExecutorKind::Pool,
+        names: NameStyle::Underscore,
     };
     let catalog = Catalog::open(config)?;
     catalog.refresh()?;

@@ -18,7 +18,7 @@ use crate::record::Record;
 use crate::sealed::{self, Magic};
 use crate::served::{self, Around, Carries, Served, ServedTool};
 use crate::store::Store;
-use crate::{Diagnostic, Exclude, Origin, Severity, Snapshot, folder, rescan};
+use crate::{Diagnostic, Exclude, NameStyle, Origin, Severity, Snapshot, folder, rescan};
 
 /// Where the skills are, and where what was read from them may be kept.
 #[derive(Clone, Debug)]
@@ -31,6 +31,8 @@ pub struct CatalogConfig {
     pub cache_dir: Option<PathBuf>,
     /// How tools are run that do not say it, nor their skill.
     pub default_executor: ExecutorKind,
+    /// How lists name the tools.
+    pub names: NameStyle,
 }
 
 /// The skills of one folder, or the tools that somebody else describes. Shared in an `Arc`; every method may be
@@ -47,6 +49,7 @@ pub struct Catalog {
     /// Who describes the tools; `None` for a folder.
     source: Option<Box<str>>,
     default_executor: ExecutorKind,
+    names: NameStyle,
     store: Store,
     cached: bool,
     exclude: Exclude,
@@ -92,12 +95,20 @@ pub enum DescribeError {
     Catalog(#[from] CatalogError),
 }
 
-const SERVED: &str = "served.bin";
 const STAMPS: &str = "stamps.bin";
 const MANIFEST: &str = "manifest.json";
 const STAMPS_MAGIC: Magic = b"omnistmp";
 const ETAG: &str = "etag.bin";
 const ETAG_MAGIC: Magic = b"omnietag";
+
+/// The served form has a file for each way of naming, so that servers with different ones may share a folder.
+fn served_file(names: NameStyle) -> &'static str {
+    match names {
+        NameStyle::Underscore => "served.bin",
+        NameStyle::Dotted => "served-dotted.bin",
+        NameStyle::Canonical => "served-canonical.bin",
+    }
+}
 
 /// A look at the folder, and what came of it.
 enum Survey {
@@ -112,7 +123,7 @@ struct Built {
     /// The manifest in the store is another one, or none.
     manifest_differs: bool,
     served: Served,
-    served_file: Bytes,
+    served_bytes: Bytes,
     known: Known,
     refreshed: Refreshed,
 }
@@ -126,7 +137,7 @@ impl Catalog {
     ///
     /// When `skills_dir` is not a folder that can be entered.
     pub fn open(config: CatalogConfig) -> Result<Catalog, CatalogError> {
-        let CatalogConfig { skills_dir: path, only, cache_dir, default_executor } = config;
+        let CatalogConfig { skills_dir: path, only, cache_dir, default_executor, names } = config;
         let unreadable = |source| CatalogError::SkillsDir { path: path.clone(), source };
         let skills_dir = path.canonicalize().map_err(unreadable)?;
         if !skills_dir.metadata().map_err(unreadable)?.is_dir() {
@@ -138,11 +149,11 @@ impl Catalog {
             Some(only) => Store::new(cache_dir.as_deref(), &skills_dir.join(format!("{only}\0"))),
             None => Store::new(cache_dir.as_deref(), &skills_dir),
         };
-        let cached = store.read(SERVED).and_then(|file| Served::decode(file.into()));
+        let cached = store.read(served_file(names)).and_then(|file| Served::decode(file.into(), names));
         let is_cached = cached.is_some();
         let served = match cached {
             Some(served) => served,
-            None => nothing_yet(&path)?,
+            None => nothing_yet(&path, names)?,
         };
         let current = ArcSwap::from_pointee(Snapshot::new(served, Arc::clone(&skills_dir), default_executor));
         Ok(Catalog {
@@ -150,6 +161,7 @@ impl Catalog {
             only: only.map(Into::into),
             source: None,
             default_executor,
+            names,
             store,
             cached: is_cached,
             exclude: Exclude::default(),
@@ -164,15 +176,19 @@ impl Catalog {
     /// # Errors
     ///
     /// Never, as far as we know: an empty list is not too large.
-    pub fn described(source: &str, cache_dir: Option<&Path>) -> Result<Catalog, CatalogError> {
+    pub fn described(
+        source: &str,
+        cache_dir: Option<&Path>,
+        names: NameStyle,
+    ) -> Result<Catalog, CatalogError> {
         // A name of its own beside those of folders, which are absolute paths.
         let name = PathBuf::from(format!("described by {source}"));
         let store = Store::new(cache_dir, &name);
-        let cached = store.read(SERVED).and_then(|file| Served::decode(file.into()));
+        let cached = store.read(served_file(names)).and_then(|file| Served::decode(file.into(), names));
         let is_cached = cached.is_some();
         let served = match cached {
             Some(served) => served,
-            None => nothing_yet(&name)?,
+            None => nothing_yet(&name, names)?,
         };
         let nowhere: Arc<Path> = Path::new("").into();
         let current =
@@ -182,6 +198,7 @@ impl Catalog {
             only: None,
             source: Some(source.into()),
             default_executor: ExecutorKind::Runner,
+            names,
             store,
             cached: is_cached,
             exclude: Exclude::default(),
@@ -226,18 +243,19 @@ impl Catalog {
                 .collect();
             let around = Around {
                 content,
+                style: self.names,
                 carries: carries(&tools),
                 skills: &serde_json::to_string(&skills).unwrap_or_else(|_| "[]".to_owned()),
                 diagnostics: &serde_json::to_string(&findings).unwrap_or_else(|_| "[]".to_owned()),
             };
             let too_large = || CatalogError::TooLarge { path: self.skills_dir.to_path_buf() };
             let file = Bytes::from(served::encode(&tools, around).map_err(|_| too_large())?);
-            let served = Served::decode(file.clone()).ok_or_else(too_large)?;
+            let served = Served::decode(file.clone(), self.names).ok_or_else(too_large)?;
             let after = self.seen(served);
             refreshed.skills = skills.len();
             refreshed.replaced = true;
             refreshed.changed = after.version() != before.version();
-            self.store.write(SERVED, file.into());
+            self.store.write(served_file(self.names), file.into());
             self.current.store(Arc::new(after));
         }
         if self.etag().as_deref() != etag {
@@ -334,13 +352,13 @@ impl Catalog {
     }
 
     fn take_up(&self, before: &Snapshot, built: Built) -> Refreshed {
-        let Built { manifest, manifest_differs, served, served_file, known, mut refreshed } = built;
+        let Built { manifest, manifest_differs, served, served_bytes, known, mut refreshed } = built;
         let after = self.seen(served);
         refreshed.replaced = after.content() != before.content();
         refreshed.changed = after.version() != before.version();
         if manifest_differs || refreshed.replaced {
             self.store.write(MANIFEST, manifest.into_bytes());
-            self.store.write(SERVED, served_file.into());
+            self.store.write(served_file(self.names), served_bytes.into());
         }
         // Last, because the stamps vouch for the other two.
         self.store.write(STAMPS, sealed::seal(STAMPS_MAGIC, &known.encode()));
@@ -397,8 +415,8 @@ impl Catalog {
         let findings: Vec<Diagnostic> = root.findings.iter().cloned().chain(twice).collect();
         let manifest = manifest::write(skills.iter().map(|skill| &*skill.record), &findings);
         let content = content_of(&manifest);
-        let served_file = self.served(content, &records, &tools, findings)?;
-        let Some(served) = Served::decode(served_file.clone()) else {
+        let served_bytes = self.served(content, &records, &tools, findings)?;
+        let Some(served) = Served::decode(served_bytes.clone(), self.names) else {
             // What was encoded a line above decodes; an empty list would be a lie, an error is not.
             return Err(CatalogError::TooLarge { path: self.skills_dir.to_path_buf() });
         };
@@ -408,7 +426,7 @@ impl Catalog {
             skills: skills.into_iter().map(|skill| skill.known).collect(),
         };
         let manifest_differs = old_text != Some(manifest.as_str());
-        Ok(Box::new(Built { manifest, manifest_differs, served, served_file, known, refreshed }))
+        Ok(Box::new(Built { manifest, manifest_differs, served, served_bytes, known, refreshed }))
     }
 
     fn served(
@@ -424,6 +442,7 @@ impl Catalog {
         let json = |result: Result<String, serde_json::Error>| result.unwrap_or_else(|_| "[]".to_owned());
         let around = Around {
             content,
+            style: self.names,
             carries: carries(tools),
             skills: &json(serde_json::to_string(&skills)),
             diagnostics: &json(serde_json::to_string(&findings)),
@@ -438,10 +457,16 @@ impl Catalog {
     }
 }
 
-fn nothing_yet(path: &Path) -> Result<Served, CatalogError> {
-    let around = Around { content: [0; 32], carries: Carries::default(), skills: "[]", diagnostics: "[]" };
+fn nothing_yet(path: &Path, names: NameStyle) -> Result<Served, CatalogError> {
+    let around = Around {
+        content: [0; 32],
+        style: names,
+        carries: Carries::default(),
+        skills: "[]",
+        diagnostics: "[]",
+    };
     let file = served::encode(&[], around).ok();
-    file.and_then(|file| Served::decode(file.into()))
+    file.and_then(|file| Served::decode(file.into(), names))
         .ok_or_else(|| CatalogError::TooLarge { path: path.to_owned() })
 }
 

@@ -61,13 +61,14 @@ impl Exclude {
         skills.retain(|skill| !self.has(&skill.folder));
         let around = Around {
             content: served.content,
+            style: served.style,
             carries: carries(&tools),
             skills: &serde_json::to_string(&skills).unwrap_or_else(|_| "[]".to_owned()),
             diagnostics: text(served.diagnostics()),
         };
         // Smaller than what there was, so it fits.
         let file = served::encode(&tools, around).ok();
-        file.and_then(|file| Served::decode(file.into())).unwrap_or(served)
+        file.and_then(|file| Served::decode(file.into(), served.style)).unwrap_or(served)
     }
 }
 

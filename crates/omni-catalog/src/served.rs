@@ -3,8 +3,12 @@
 //! It is used where it lies. Opening it costs one read and a checksum, whatever the number of tools;
 //! a tool's details are parsed when it is first used.
 
+use std::borrow::Cow;
+
 use bytes::Bytes;
 
+use crate::NameStyle;
+use crate::names;
 use crate::sealed::{self, Magic, Reader, Writer};
 
 const MAGIC: Magic = b"omniserv";
@@ -16,8 +20,9 @@ pub(crate) const PAGE_BYTES_MAX: usize = 1_000_000;
 /// One tool on its way into the served form.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct ServedTool<'a> {
+    /// The canonical one.
     pub(crate) name: &'a str,
-    /// The JSON object that a list shows.
+    /// The JSON object that a list shows. Its first member is the name, and any will do: the list has the one on the wire.
     pub(crate) listing: &'a str,
     /// The JSON object that a call needs.
     pub(crate) detail: &'a str,
@@ -28,6 +33,8 @@ pub(crate) struct ServedTool<'a> {
 pub(crate) struct Around<'a> {
     /// Names the manifest that this was made from.
     pub(crate) content: [u8; 32],
+    /// How the list names the tools.
+    pub(crate) style: NameStyle,
     /// Which of the members that older clients do not know occur at all.
     pub(crate) carries: Carries,
     pub(crate) skills: &'a str,
@@ -51,17 +58,25 @@ pub(crate) struct TooLarge;
 /// Writes the served form. `tools` are sorted by name, and no name occurs twice.
 pub(crate) fn encode(tools: &[ServedTool<'_>], around: Around<'_>) -> Result<Vec<u8>, TooLarge> {
     let mut index = Index::default();
-    for tool in tools {
-        index.add(tool)?;
+    let canonical: Vec<&str> = tools.iter().map(|tool| tool.name).collect();
+    let wire = names::wire_names(&canonical, around.style);
+    for (tool, wire) in tools.iter().zip(&wire) {
+        index.add(tool, wire)?;
     }
     index.end_page()?;
+    for (key, tool) in names::meanings(&canonical, &wire, around.style) {
+        index.add_key(&key, tool)?;
+    }
     let mut writer = Writer::default();
     writer.bytes(blake3::hash(&index.lists).as_bytes());
     writer.bytes(&around.content);
+    writer.number(around.style as u64);
     writer.number(around.carries.bits());
     let sections: [&[u8]; SECTIONS] = [
         &index.records,
         &index.names,
+        &index.key_records,
+        &index.keys,
         &index.pages,
         &index.lists,
         &index.details,
@@ -81,6 +96,8 @@ pub(crate) fn encode(tools: &[ServedTool<'_>], around: Around<'_>) -> Result<Vec
 struct Index {
     records: Vec<u8>,
     names: Vec<u8>,
+    key_records: Vec<u8>,
+    keys: Vec<u8>,
     pages: Vec<u8>,
     lists: Vec<u8>,
     details: Vec<u8>,
@@ -89,21 +106,30 @@ struct Index {
 }
 
 impl Index {
-    fn add(&mut self, tool: &ServedTool<'_>) -> Result<(), TooLarge> {
+    fn add(&mut self, tool: &ServedTool<'_>, wire: &str) -> Result<(), TooLarge> {
+        let listing = named(tool.listing, wire);
         let page_bytes = self.lists.len() - self.page_at;
-        let full = self.page_tools == PAGE_TOOLS_MAX || page_bytes + tool.listing.len() + 1 > PAGE_BYTES_MAX;
+        let full = self.page_tools == PAGE_TOOLS_MAX || page_bytes + listing.len() + 1 > PAGE_BYTES_MAX;
         if self.page_tools > 0 && full {
             self.end_page()?;
         }
         self.lists.push(if self.page_tools == 0 { b'[' } else { b',' });
         self.page_tools += 1;
         for (text, section) in
-            [(tool.name, &mut self.names), (tool.listing, &mut self.lists), (tool.detail, &mut self.details)]
+            [(tool.name, &mut self.names), (&*listing, &mut self.lists), (tool.detail, &mut self.details)]
         {
             put(&mut self.records, section.len())?;
             put(&mut self.records, text.len())?;
             section.extend_from_slice(text.as_bytes());
         }
+        Ok(())
+    }
+
+    fn add_key(&mut self, key: &str, tool: usize) -> Result<(), TooLarge> {
+        put(&mut self.key_records, self.keys.len())?;
+        put(&mut self.key_records, key.len())?;
+        put(&mut self.key_records, tool)?;
+        self.keys.extend_from_slice(key.as_bytes());
         Ok(())
     }
 
@@ -118,14 +144,26 @@ impl Index {
     }
 }
 
+/// A tool's JSON object with another name. No name has a quote or a backslash in it.
+fn named<'a>(listing: &'a str, name: &str) -> Cow<'a, str> {
+    match listing.strip_prefix(NAME_FIRST).and_then(|rest| rest.split_once('"')) {
+        Some((other, rest)) if other != name => Cow::Owned(format!("{NAME_FIRST}{name}\"{rest}")),
+        _ => Cow::Borrowed(listing),
+    }
+}
+
+/// How every listing begins.
+const NAME_FIRST: &str = "{\"name\":\"";
+
 fn put(section: &mut Vec<u8>, number: usize) -> Result<(), TooLarge> {
     let number = u32::try_from(number).map_err(|_| TooLarge)?;
     section.extend_from_slice(&number.to_le_bytes());
     Ok(())
 }
 
-const SECTIONS: usize = 7;
+const SECTIONS: usize = 9;
 const RECORD_BYTES: usize = 6 * 4;
+const KEY_RECORD_BYTES: usize = 3 * 4;
 const PAGE_RECORD_BYTES: usize = 2 * 4;
 
 /// A served form in memory. Cloning shares the bytes.
@@ -133,9 +171,12 @@ const PAGE_RECORD_BYTES: usize = 2 * 4;
 pub(crate) struct Served {
     pub(crate) content: [u8; 32],
     pub(crate) list_hash: [u8; 32],
+    pub(crate) style: NameStyle,
     pub(crate) carries: Carries,
     records: Bytes,
     names: Bytes,
+    key_records: Bytes,
+    keys: Bytes,
     pages: Bytes,
     lists: Bytes,
     details: Bytes,
@@ -144,13 +185,16 @@ pub(crate) struct Served {
 }
 
 impl Served {
-    /// `None` when `file` is not a whole served form of this build.
-    pub(crate) fn decode(file: Bytes) -> Option<Served> {
+    /// `None` when `file` is not a whole served form of this build, with names of that style.
+    pub(crate) fn decode(file: Bytes, style: NameStyle) -> Option<Served> {
         let payload_bytes = sealed::open(MAGIC, &file)?.len();
         let payload = file.slice(sealed::PAYLOAD_AT..sealed::PAYLOAD_AT + payload_bytes);
         let mut reader = Reader::new(&payload);
         let list_hash = reader.bytes(32)?.try_into().ok()?;
         let content = reader.bytes(32)?.try_into().ok()?;
+        if reader.number()? != style as u64 {
+            return None;
+        }
         let carries = Carries::from_bits(reader.number()?);
         let mut lengths = [0; SECTIONS];
         for length in &mut lengths {
@@ -164,13 +208,16 @@ impl Served {
             }
             *section = rest.split_to(length);
         }
-        let [records, names, pages, lists, details, skills, diagnostics] = sections;
+        let [records, names, key_records, keys, pages, lists, details, skills, diagnostics] = sections;
         Some(Served {
             content,
             list_hash,
+            style,
             carries,
             records,
             names,
+            key_records,
+            keys,
             pages,
             lists,
             details,
@@ -193,20 +240,39 @@ impl Served {
         slice(&self.lists, at, length)
     }
 
-    /// Binary search in place.
-    pub(crate) fn find(&self, name: &str) -> Option<usize> {
-        let (mut from, mut to) = (0, self.tool_count());
+    /// The tools that a name may mean: none, one, or several. Binary search in place.
+    pub(crate) fn find(&self, name: &str) -> impl Iterator<Item = usize> {
+        let (mut from, mut to) = (0, self.key_records.len() / KEY_RECORD_BYTES);
         while from < to {
             let middle = from + (to - from) / 2;
-            match self.name(middle)?.cmp(name) {
-                std::cmp::Ordering::Less => from = middle + 1,
-                std::cmp::Ordering::Greater => to = middle,
-                std::cmp::Ordering::Equal => return Some(middle),
+            if self.key(middle).is_some_and(|(key, _)| key < name) {
+                from = middle + 1;
+            } else {
+                to = middle;
             }
         }
-        None
+        (from..).map_while(move |at| self.key(at).filter(|(key, _)| *key == name)).map(|(_, tool)| tool)
     }
 
+    /// Everything that tools answer to, sorted, each with its tool.
+    pub(crate) fn keys(&self) -> impl Iterator<Item = (&str, usize)> {
+        (0..).map_while(|at| self.key(at))
+    }
+
+    fn key(&self, at: usize) -> Option<(&str, usize)> {
+        let [at, length, tool] = numbers(&self.key_records, at)?;
+        Some((std::str::from_utf8(self.keys.get(at..at.checked_add(length)?)?).ok()?, tool))
+    }
+
+    /// The name in the list.
+    pub(crate) fn wire_name(&self, tool: usize) -> Option<&str> {
+        let [_, _, at, length, ..] = self.record(tool)?;
+        let listing = self.lists.get(at..at.checked_add(length)?)?.strip_prefix(NAME_FIRST.as_bytes())?;
+        let end = listing.iter().position(|byte| *byte == b'"')?;
+        std::str::from_utf8(&listing[..end]).ok()
+    }
+
+    /// The canonical name.
     pub(crate) fn name(&self, tool: usize) -> Option<&str> {
         let [at, length, ..] = self.record(tool)?;
         std::str::from_utf8(self.names.get(at..at.checked_add(length)?)?).ok()
@@ -268,9 +334,16 @@ mod tests {
     fn served(tools: &[(String, String)]) -> Served {
         let tools: Vec<_> =
             tools.iter().map(|(name, listing)| ServedTool { name, listing, detail: "{}" }).collect();
-        let around =
-            Around { content: [7; 32], carries: Carries::default(), skills: "[]", diagnostics: "[]" };
-        Served::decode(encode(&tools, around).unwrap().into()).unwrap()
+        let around = Around {
+            content: [7; 32],
+            style: NameStyle::Underscore,
+            carries: Carries::default(),
+            skills: "[]",
+            diagnostics: "[]",
+        };
+        let file = Bytes::from(encode(&tools, around).unwrap());
+        assert!(Served::decode(file.clone(), NameStyle::Dotted).is_none(), "it has other names");
+        Served::decode(file, NameStyle::Underscore).unwrap()
     }
 
     fn named(count: usize, padding: usize) -> Vec<(String, String)> {
@@ -305,11 +378,27 @@ mod tests {
         let tools = named(1_234, 3);
         let served = served(&tools);
         for (i, (name, listing)) in tools.iter().enumerate() {
-            assert_eq!(served.find(name), Some(i));
+            assert_eq!(served.find(name).collect::<Vec<_>>(), [i]);
             assert_eq!(served.listing(i).unwrap(), listing.as_bytes());
         }
         for name in ["", "t", "t00000x", "zzz"] {
-            assert_eq!(served.find(name), None);
+            assert_eq!(served.find(name).count(), 0);
         }
+    }
+
+    #[test]
+    fn the_list_has_the_names_on_the_wire_and_either_finds_the_tool() {
+        let listing = |name: &str| (name.to_owned(), format!(r#"{{"name":"{name}","p":"name"}}"#));
+        let served = served(&["a.b", "a.b_c", "a_b.c", "z"].map(listing));
+        let page: serde_json::Value = serde_json::from_slice(&served.page(0).unwrap()).unwrap();
+        let names: Vec<&str> =
+            page.as_array().unwrap().iter().map(|tool| tool["name"].as_str().unwrap()).collect();
+        assert_eq!(names, ["a_b", "a_b_c_5b8f934a59", "a_b_c_a3715283ae", "z"]);
+        for (tool, name) in names.iter().enumerate() {
+            assert_eq!(served.wire_name(tool), Some(*name));
+            assert_eq!(served.find(name).collect::<Vec<_>>(), [tool]);
+        }
+        assert_eq!(served.find("a.b").collect::<Vec<_>>(), [0]);
+        assert_eq!(served.find("a_b_c").collect::<Vec<_>>(), [1, 2], "it means two");
     }
 }

@@ -8,7 +8,7 @@ use bytes::{BufMut, Bytes, BytesMut};
 use omni_call::ExecutorKind;
 
 use crate::served::Served;
-use crate::{Diagnostic, Skill, Tool, listing, similar};
+use crate::{Diagnostic, NotNamed, Skill, Tool, listing, name_findings};
 
 /// Which members of a tool's description a list carries, from fewest to most.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -128,27 +128,25 @@ impl Snapshot {
         })
     }
 
-    /// The tool of that name. Parsed on first use and kept while it stays among the last few hundred used.
+    /// The tool that a name means, be it the one in the list or the canonical one; `None` also where it means several.
+    /// Parsed on first use and kept while it stays among the last few hundred used.
     pub fn tool(&self, name: &str) -> Option<Arc<Tool>> {
         // Tools are cheap to make and the lock is never held across work: losing a race costs nothing.
         if let Some(tool) = self.used().find(name) {
             return Some(tool);
         }
-        let tool = self.parse(self.served.find(name)?)?;
-        self.used().keep(&tool);
+        let mut meant = self.served.find(name);
+        let tool = self.parse(meant.next()?).filter(|_| meant.next().is_none())?;
+        self.used().keep(name, &tool);
         Some(tool)
     }
 
-    /// The known name that was probably meant.
-    pub fn suggest(&self, name: &str) -> Option<String> {
-        let names = || (0..self.tool_count()).filter_map(|tool| self.served.name(tool));
-        // The command alone, without its skill, is the most common slip.
-        let suffix = format!(".{name}");
-        let by_command = names().find(|known| known.ends_with(&suffix));
-        by_command.or_else(|| similar::closest(name, names())).map(str::to_owned)
+    /// Why [`tool`](Self::tool) has none for a name, and what was probably meant. Compares it with all there are.
+    pub fn not_named(&self, name: &str) -> NotNamed {
+        NotNamed::new(&self.served, name)
     }
 
-    /// All tools, sorted by name. Parses each: for the command line, not for a request.
+    /// All tools, sorted by canonical name. Parses each: for the command line, not for a request.
     pub fn tools(&self) -> impl Iterator<Item = Arc<Tool>> {
         (0..self.tool_count()).filter_map(|tool| self.parse(tool))
     }
@@ -160,13 +158,21 @@ impl Snapshot {
 
     /// Everything that was found wrong, by skill, file and line.
     pub fn diagnostics(&self) -> &[Diagnostic] {
-        self.diagnostics.get_or_init(|| serde_json::from_slice(self.served.diagnostics()).unwrap_or_default())
+        self.diagnostics.get_or_init(|| {
+            let mut all: Vec<Diagnostic> =
+                serde_json::from_slice(self.served.diagnostics()).unwrap_or_default();
+            // Of those that are listed, so not when their skills are read.
+            all.extend(name_findings::of(&self.served, |tool| self.parse(tool)));
+            all.sort_by(|a, b| (&a.file, a.line, a.column).cmp(&(&b.file, b.line, b.column)));
+            all
+        })
     }
 
     fn parse(&self, tool: usize) -> Option<Arc<Tool>> {
         let listing = self.served.listing(tool)?;
         let detail = self.served.detail(tool)?;
-        let parsed = Tool::parse(listing, &detail, &self.skills_dir, self.default_executor);
+        let wire_name = self.served.wire_name(tool)?;
+        let parsed = Tool::parse(listing, wire_name, &detail, &self.skills_dir, self.default_executor);
         if let Err(error) = &parsed {
             tracing::error!(tool = self.served.name(tool), %error, "a tool in the served form cannot be read");
         }
@@ -190,7 +196,7 @@ fn joined(pages: &[Bytes]) -> Bytes {
     all.freeze()
 }
 
-/// The tools used last, in two generations: when the young one is full it becomes the old one, and what
+/// The tools used last, by the names they were called by, in two generations: when the young one is full it becomes the old one, and what
 /// nobody asked for since is dropped with its compiled schema. Bounds memory without keeping order.
 #[derive(Debug, Default)]
 struct Used {
@@ -206,14 +212,14 @@ impl Used {
             return Some(Arc::clone(tool));
         }
         let tool = self.old.remove(name)?;
-        self.keep(&tool);
+        self.keep(name, &tool);
         Some(tool)
     }
 
-    fn keep(&mut self, tool: &Arc<Tool>) {
+    fn keep(&mut self, name: &str, tool: &Arc<Tool>) {
         if self.young.len() >= GENERATION_TOOLS_MAX {
             self.old = std::mem::take(&mut self.young);
         }
-        self.young.insert(tool.spec.tool.as_str().into(), Arc::clone(tool));
+        self.young.insert(name.into(), Arc::clone(tool));
     }
 }

@@ -25,6 +25,8 @@ pub struct Origin {
 #[derive(Debug)]
 pub struct Tool {
     pub spec: Arc<RunSpec>,
+    /// What it is called in the list.
+    pub wire_name: String,
     /// The tool as a list with everything shows it: a JSON object.
     pub listing: Bytes,
     pub origin: Origin,
@@ -56,6 +58,7 @@ impl Tool {
     /// `default_executor` is for a tool that names none.
     pub(crate) fn parse(
         listing: Bytes,
+        wire_name: &str,
         detail: &[u8],
         skills_dir: &Path,
         default_executor: ExecutorKind,
@@ -68,6 +71,7 @@ impl Tool {
         }
         Ok(Tool {
             spec: Arc::new(run),
+            wire_name: wire_name.to_owned(),
             listing,
             origin,
             category,
@@ -78,7 +82,7 @@ impl Tool {
         })
     }
 
-    /// The name that clients call it by.
+    /// The canonical name: what people, files and logs say.
     pub fn name(&self) -> &str {
         &self.spec.tool
     }
@@ -101,8 +105,8 @@ impl Tool {
         self.listed()?.output_schema
     }
 
-    /// Checks arguments against the input schema: all faults at once, of large ones the first 20. `raw` is the JSON as the client
-    /// sent it. The schema is compiled on first use, which takes tens of microseconds; a check of a small
+    /// Checks arguments against the input schema: all faults at once, of large ones the first 20. `called` is the name
+    /// that the caller knows the tool by, for the answer, and `raw` is the JSON as it was sent. The schema is compiled on first use, which takes tens of microseconds; a check of a small
     /// object takes a few.
     ///
     /// # Errors
@@ -110,9 +114,9 @@ impl Tool {
     /// What is wrong, in words for the model that made the call. Also when `raw` is JSON that readers
     /// disagree about (a key that stands twice, a lone surrogate, nesting deeper than 64), and when the
     /// schema itself is unusable: an unchecked call is never made.
-    pub fn check_arguments(&self, raw: &[u8]) -> Result<(), ArgumentFaults> {
+    pub fn check_arguments(&self, called: &str, raw: &[u8]) -> Result<(), ArgumentFaults> {
         let text = || self.input_schema().get();
-        self.input.get_or_init(|| Schema::compile(text())).check_arguments(self.name(), text, raw)
+        self.input.get_or_init(|| Schema::compile(text())).check_arguments(called, text, raw)
     }
 
     /// Checks structured content against the output schema; anything fits a tool without one.

@@ -9,14 +9,14 @@ use std::fs;
 use std::path::Path;
 
 use omni_call::{Affinity, ExecutorKind};
-use omni_catalog::{Catalog, ListShape, Severity, Snapshot};
+use omni_catalog::{Catalog, ListShape, NameStyle, Severity, Snapshot};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
 const RUNNER: &str = "http://127.0.0.1:9";
 
 fn open(cache: &Path) -> Catalog {
-    Catalog::described(RUNNER, Some(cache)).unwrap()
+    Catalog::described(RUNNER, Some(cache), NameStyle::Underscore).unwrap()
 }
 
 fn list(tools: &[Value]) -> Vec<u8> {
@@ -53,6 +53,7 @@ fn a_description_is_listed_without_what_only_we_read_and_run_as_it_says() {
     assert_eq!(snapshot.diagnostics(), []);
     let mut shown = described.clone();
     shown.as_object_mut().unwrap().remove("omni");
+    shown["name"] = "notes_save".into();
     assert_eq!(listed(&snapshot), [shown]);
     let tool = snapshot.tool("notes.save").unwrap();
     assert_eq!(
@@ -62,7 +63,7 @@ fn a_description_is_listed_without_what_only_we_read_and_run_as_it_says() {
     assert!(tool.spec.is_async && tool.spec.structured);
     assert_eq!((tool.spec.limits.timeout_ms, tool.spec.limits.idle_timeout_ms), (Some(5), None));
     assert_eq!(tool.spec.policy.affinity, Some(Affinity::Session));
-    assert!(tool.check_arguments(b"{}").is_err(), "arguments are held to the schema");
+    assert!(tool.check_arguments(tool.name(), b"{}").is_err(), "arguments are held to the schema");
     assert_eq!((snapshot.skills()[0].folder.as_str(), snapshot.skills()[0].tools), ("notes", 1));
 }
 
@@ -88,7 +89,7 @@ fn a_bad_description_is_reported_and_hides_no_other() {
     ];
     catalog.describe(&list(&tools), None).unwrap();
     let snapshot = catalog.snapshot();
-    assert_eq!(names(&snapshot), ["a.good", "a.odd", "a.text"]);
+    assert_eq!(names(&snapshot), ["a_good", "a_odd", "a_text"]);
     let found: Vec<(Severity, &str, &str)> = snapshot
         .diagnostics()
         .iter()
@@ -120,13 +121,13 @@ fn the_last_good_list_is_there_at_the_next_start_with_its_tag() {
     catalog.describe(&list(&[tool("a.b")]), Some("\"1\"")).unwrap();
     assert!(catalog.describe(b"<html>", Some("\"2\"")).is_err());
     assert!(catalog.describe(b"{\"tools\":{}}", None).is_err());
-    assert_eq!(names(&catalog.snapshot()), ["a.b"], "what is no list changes nothing");
+    assert_eq!(names(&catalog.snapshot()), ["a_b"], "what is no list changes nothing");
 
     let again = open(cache.path());
     assert!(again.has_cached());
-    assert_eq!(names(&again.snapshot()), ["a.b"]);
+    assert_eq!(names(&again.snapshot()), ["a_b"]);
     assert_eq!(again.etag().as_deref(), Some("\"1\""));
-    let other = Catalog::described("unix:/other", Some(cache.path())).unwrap();
+    let other = Catalog::described("unix:/other", Some(cache.path()), NameStyle::Underscore).unwrap();
     assert!(!other.has_cached(), "another runner has another list");
 
     // The two files are replaced one after the other: a tag of another list vouches for nothing.

@@ -12,7 +12,7 @@ use std::sync::Arc;
 
 use omni_call::{Affinity, ExecutorKind, Policy, ProgramInput, ProgramOutput, Trust};
 use omni_catalog::{
-    Catalog, CatalogConfig, CatalogError, Diagnostic, ListShape, Refreshed, Severity, Snapshot,
+    Catalog, CatalogConfig, CatalogError, Diagnostic, ListShape, NameStyle, Refreshed, Severity, Snapshot,
 };
 use serde_json::{Value, json};
 use tempfile::TempDir;
@@ -63,8 +63,14 @@ impl Place {
 
     fn open_with(&self, default_executor: ExecutorKind) -> Catalog {
         let cache_dir = Some(self.cache());
-        Catalog::open(CatalogConfig { skills_dir: self.skills(), only: None, cache_dir, default_executor })
-            .unwrap()
+        Catalog::open(CatalogConfig {
+            skills_dir: self.skills(),
+            only: None,
+            cache_dir,
+            default_executor,
+            names: NameStyle::Underscore,
+        })
+        .unwrap()
     }
 
     /// What a process that starts now serves after its first check.
@@ -94,7 +100,9 @@ fn source(tools: &[&str]) -> String {
 
 fn names(snapshot: &Snapshot) -> Vec<String> {
     let tools: Vec<Value> = serde_json::from_slice(&snapshot.page_all(ListShape::All).tools).unwrap();
-    tools.iter().map(|tool| tool["name"].as_str().unwrap().to_owned()).collect()
+    // A tool is found by the name in the list, and has a canonical one.
+    let canonical = |tool: &Value| snapshot.tool(tool["name"].as_str().unwrap()).unwrap().name().to_owned();
+    tools.iter().map(canonical).collect()
 }
 
 fn found<'a>(snapshot: &'a Snapshot, code: &str) -> &'a Diagnostic {
@@ -116,15 +124,23 @@ fn a_healthy_folder_is_listed_by_name_with_nothing_to_report() {
     assert_eq!((tool.spec.file.as_str(), tool.spec.function.as_str()), ("scripts/notes.py", "save"));
     assert_eq!((tool.origin.file.as_str(), tool.origin.line), ("notes/scripts/notes.py", 5));
     assert_eq!(tool.description().as_deref(), Some("Does save."));
-    assert_eq!(tool.check_arguments(br#"{"title":"x"}"#), Ok(()));
-    let faults = tool.check_arguments(br#"{"titel":"x"}"#).unwrap_err();
+    assert_eq!(tool.check_arguments(tool.name(), br#"{"title":"x"}"#), Ok(()));
+    let faults = tool.check_arguments(tool.name(), br#"{"titel":"x"}"#).unwrap_err();
     assert_eq!(faults.faults().len(), 2);
     let skills: Vec<_> = snapshot.skills().iter().map(|skill| (skill.folder.as_str(), skill.tools)).collect();
     assert_eq!(skills, [("git", 1), ("notes", 2)]);
     assert_eq!(snapshot.tool("notes.nothing").map(|tool| tool.name().to_owned()), None);
-    assert_eq!(snapshot.suggest("notes.sav").as_deref(), Some("notes.save"));
-    assert_eq!(snapshot.suggest("save").as_deref(), Some("notes.save"));
-    assert_eq!(snapshot.suggest("weather.today"), None);
+    for (name, for_clients, for_people) in [
+        ("notes.sav", "did you mean `notes.save`?", "did you mean `notes.save`?"),
+        ("notes_sav", "did you mean `notes_save`?", "did you mean `notes.save`?"),
+        ("notesSave", "did you mean `notes_save`?", "did you mean `notes.save`?"),
+        ("save", "did you mean `notes_save`?", "did you mean `notes.save`?"),
+        ("weather.today", "the tool list names all there are", "`omni list` shows all there are"),
+    ] {
+        let unknown = snapshot.not_named(name);
+        assert_eq!(unknown.for_clients(), format!("unknown tool `{name}`; {for_clients}"));
+        assert_eq!(unknown.for_people(), format!("unknown tool `{name}`; {for_people}"));
+    }
 }
 
 #[test]
@@ -248,7 +264,7 @@ tools:
         serde_json::json!({"type": "object", "properties": {"text": {"type": "string", "minLength": 1},
             "unit": {"enum": ["1", "words"]}}, "required": ["text"]})
     );
-    assert!(tool.check_arguments(b"{}").is_err());
+    assert!(tool.check_arguments(tool.name(), b"{}").is_err());
     assert!(snapshot.tool("text.shout").unwrap().spec.program.is_none(), "the function stays");
     let mut said: Vec<String> = snapshot
         .diagnostics()
@@ -316,7 +332,7 @@ cwd = "../up"
     assert_eq!((program.input, program.env["LC_ALL"].as_str()), (ProgramInput::Flags, "C"));
     assert_eq!((tool.spec.file.as_str(), tool.origin.line), ("pyproject.toml", 8));
     assert_eq!((tool.spec.limits.timeout_ms, tool.spec.policy.concurrency), (Some(2_500), Some(4)));
-    assert!(tool.check_arguments(br#"{"text": ""}"#).is_err());
+    assert!(tool.check_arguments(tool.name(), br#"{"text": ""}"#).is_err());
     assert!(snapshot.tool("text.shout").unwrap().spec.program.is_none(), "the function stays");
     let mut said: Vec<String> = snapshot
         .diagnostics()
@@ -683,6 +699,7 @@ fn a_cache_that_cannot_be_written_or_is_not_wanted_costs_only_time() {
         only: None,
         cache_dir: None,
         default_executor: ExecutorKind::Pool,
+        names: NameStyle::Underscore,
     })
     .unwrap();
     assert!(!catalog.has_cached() && catalog.manifest_path().is_none());
@@ -789,6 +806,7 @@ fn a_folder_that_is_not_there_is_named() {
             only: None,
             cache_dir: None,
             default_executor: ExecutorKind::Pool,
+            names: NameStyle::Underscore,
         })
         .unwrap_err()
     };

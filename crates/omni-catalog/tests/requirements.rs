@@ -10,7 +10,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use omni_call::{Requirements, RequirementsSource};
-use omni_catalog::{Catalog, CatalogConfig, Diagnostic, Severity, Snapshot};
+use omni_catalog::{Catalog, CatalogConfig, Diagnostic, NameStyle, Severity, Snapshot};
 use tempfile::TempDir;
 
 struct Place {
@@ -51,6 +51,7 @@ impl Place {
             only: None,
             cache_dir,
             default_executor: omni_call::ExecutorKind::Pool,
+            names: NameStyle::Underscore,
         })
         .unwrap()
     }

@@ -7,10 +7,10 @@ use crate::syntax::{Import, Reach};
 
 /// Modules of the package `omni`, which `from omni import …` finds too.
 #[rustfmt::skip]
-const OMNI_MODULES: [&str; 41] = [
+const OMNI_MODULES: &[&str] = &[
     "answer_size", "beneath", "call", "call_borders", "channel", "children", "constants", "content",
     "convert", "describe", "embedded", "executors", "failure", "fork_parent", "hints", "host",
-    "inprocess", "interpreter", "invoke", "library", "listener", "load", "mcp", "order",
+    "inprocess", "interpreter", "invoke", "library", "listener", "load", "mcp", "names", "order",
     "output", "private", "protected", "report", "runner", "skill", "skills", "source",
     "streams", "taint", "tasks", "temporary", "times", "type_checking", "waiting", "wire",
     "worker",

@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use bytes::Bytes;
 use omni_call::{Call, CallId, Deadline, Ending, EventSink, NoEvents, Outcome, ToolResult, Wants};
-use omni_catalog::Tool;
+use omni_catalog::{NotNamed, Tool};
 use omni_protocol::{CallTool, ErrorCode, Frame, Id, RequestMeta, Revision, RpcError, error_frame};
 
 use crate::admission::Turn;
@@ -38,24 +38,6 @@ pub struct ToolReply {
     pub kind: &'static str,
 }
 
-/// No tool has that name.
-#[derive(Clone, Debug, thiserror::Error)]
-#[error("unknown tool `{name}`{}", self.hint())]
-pub struct UnknownTool {
-    pub name: String,
-    /// The most similar name there is.
-    pub suggestion: Option<String>,
-}
-
-impl UnknownTool {
-    fn hint(&self) -> String {
-        match &self.suggestion {
-            Some(suggestion) => format!("; did you mean `{suggestion}`?"),
-            None => "; the tool list names all there are".to_owned(),
-        }
-    }
-}
-
 /// When a call has to end, and what is heard of it meanwhile.
 pub(crate) struct Terms {
     pub(crate) deadline: Deadline,
@@ -72,7 +54,7 @@ impl Server {
         &self,
         request: ToolRequest,
         events: &mut dyn EventSink,
-    ) -> Result<ToolReply, UnknownTool> {
+    ) -> Result<ToolReply, NotNamed> {
         self.catalog_ready().await;
         let tool = self.find(&request.name)?;
         let (total, idle) = tool.spec.limits.resolve(self.config.timeout, self.config.idle_timeout);
@@ -81,33 +63,31 @@ impl Server {
             wants: request.wants,
             session: request.session,
         };
-        let outcome = self.run(&tool, request.arguments, terms, events).await;
+        let outcome = self.run(&tool, &request.name, request.arguments, terms, events).await;
         let kind = outcome.ending.kind();
         Ok(ToolReply { result: outcome.into_result(&request.name, self.config.errors), kind })
     }
 
-    /// The tool of that name.
-    pub(crate) fn find(&self, name: &str) -> Result<Arc<Tool>, UnknownTool> {
+    /// The tool that a name means.
+    pub(crate) fn find(&self, name: &str) -> Result<Arc<Tool>, NotNamed> {
         let snapshot = self.catalog.snapshot();
-        snapshot.tool(name).ok_or_else(|| UnknownTool {
-            name: name.chars().take(128).collect(),
-            suggestion: snapshot.suggest(name),
-        })
+        snapshot.tool(name).ok_or_else(|| snapshot.not_named(name))
     }
 
-    /// Validates, executes, checks the result.
+    /// Validates, executes, checks the result. `called` is the name that the caller knows the tool by.
     pub(crate) async fn run(
         &self,
         tool: &Arc<Tool>,
+        called: &str,
         arguments: Bytes,
         terms: Terms,
         events: &mut dyn EventSink,
     ) -> Outcome {
         let checked = match arguments.len() <= CHECK_INLINE_BYTES_MAX {
-            true => argument_faults(tool, &arguments),
+            true => argument_faults(tool, called, &arguments),
             false => {
-                let (tool, arguments) = (tool.clone(), arguments.clone());
-                self.check_large("arguments", move || argument_faults(&tool, &arguments)).await
+                let (tool, called, arguments) = (tool.clone(), called.to_owned(), arguments.clone());
+                self.check_large("arguments", move || argument_faults(&tool, &called, &arguments)).await
             }
         };
         if let Err(faults) = checked {
@@ -173,15 +153,16 @@ impl ToolCall {
         };
         match reply {
             Ok(reply) => server.encoder.tool_result(&self.id, self.revision, &reply.result),
-            Err(unknown) => {
-                error_frame(Some(&self.id), &RpcError::new(ErrorCode::InvalidParams, unknown.to_string()))
+            Err(not_named) => {
+                let error = RpcError::new(ErrorCode::InvalidParams, not_named.for_clients());
+                error_frame(Some(&self.id), &error)
             }
         }
     }
 }
 
-fn argument_faults(tool: &Tool, arguments: &[u8]) -> Result<(), String> {
-    tool.check_arguments(arguments).map_err(|faults| faults.to_string())
+fn argument_faults(tool: &Tool, called: &str, arguments: &[u8]) -> Result<(), String> {
+    tool.check_arguments(called, arguments).map_err(|faults| faults.to_string())
 }
 
 impl Server {

@@ -21,7 +21,7 @@ mod token;
 mod transport;
 
 pub use access::{Access, Visit};
-pub use call::{ToolReply, ToolRequest, UnknownTool};
+pub use call::{ToolReply, ToolRequest};
 pub use config::{Limits, ServerConfig};
 pub use gate::{AllowedNames, NameError};
 pub use library::{Contents, Library, LibraryError, Prompt};

@@ -5,7 +5,7 @@ use std::path::Path;
 use std::sync::{Arc, OnceLock};
 
 use omni_call::ExecutorKind;
-use omni_catalog::{Catalog, CatalogConfig};
+use omni_catalog::{Catalog, CatalogConfig, NameStyle};
 use tempfile::TempDir;
 
 /// A folder of skills that is gone when it is dropped.
@@ -46,6 +46,7 @@ impl SkillFolder {
                 only: None,
                 cache_dir: None,
                 default_executor: ExecutorKind::Pool,
+                names: NameStyle::Underscore,
             };
             let catalog = Catalog::open(config).unwrap();
             catalog.refresh().unwrap();

@@ -48,6 +48,19 @@ pub(crate) struct PlaceArguments {
     pub(crate) folders: FolderArguments,
     #[command(flatten)]
     pub(crate) runner: RunnerArguments,
+    /// How the tools are named for clients; calls are taken by either name [default: underscore]
+    #[arg(long, value_enum, env = "OMNI_NAMES", hide_short_help = true)]
+    pub(crate) names: Option<Names>,
+}
+
+/// How the tools are named for clients.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum, serde::Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum Names {
+    /// `files_read`, which every client takes: no dot, at most 48 characters
+    Underscore,
+    /// `files.read`, which some clients refuse
+    Dotted,
 }
 
 impl Deref for PlaceArguments {

@@ -41,7 +41,9 @@ pub(crate) fn run(arguments: &CallArguments, out: &mut Output) -> Result<u8> {
         };
         let mut terminal = Terminal;
         let reply = tokio::select! {
-            reply = server.call(request, &mut terminal) => reply.map_err(anyhow::Error::from),
+            reply = server.call(request, &mut terminal) => {
+                reply.map_err(|not_named| anyhow::anyhow!(not_named.for_people()))
+            }
             _ = tokio::signal::ctrl_c() => Err(anyhow::anyhow!("interrupted; the tool was stopped")),
         };
         executors.shut_down().await;

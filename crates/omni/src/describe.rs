@@ -4,7 +4,7 @@ use std::io::Write as _;
 
 use anyhow::Result;
 use omni_call::{Requirements, shown_json, shown_line};
-use omni_catalog::{Snapshot, Tool};
+use omni_catalog::Tool;
 use serde_json::value::RawValue;
 use serde_json::{Value, json};
 
@@ -19,7 +19,7 @@ pub(crate) fn run(arguments: &DescribeArguments, out: &mut Output) -> Result<u8>
     reading::refresh(&places, &catalog)?;
     let snapshot = catalog.snapshot();
     let Some(tool) = snapshot.tool(&arguments.tool) else {
-        terminal::say(&format!("error: {}", unknown(&snapshot, &arguments.tool)));
+        terminal::say(&format!("error: {}", snapshot.not_named(&arguments.tool).for_people()));
         return Ok(1);
     };
     if arguments.read.json {
@@ -28,13 +28,6 @@ pub(crate) fn run(arguments: &DescribeArguments, out: &mut Output) -> Result<u8>
         as_text(&tool, &places, out)?;
     }
     Ok(0)
-}
-
-fn unknown(snapshot: &Snapshot, name: &str) -> String {
-    match snapshot.suggest(name) {
-        Some(meant) => format!("there is no tool `{name}`; did you mean `{meant}`?"),
-        None => format!("there is no tool `{name}`; `omni list` shows all {}", snapshot.tool_count()),
-    }
 }
 
 fn as_text(tool: &Tool, places: &Places, out: &mut Output) -> Result<()> {
@@ -53,6 +46,7 @@ fn as_text(tool: &Tool, places: &Places, out: &mut Output) -> Result<()> {
         None => format!(", `def {}`", spec.function),
     };
     let mut facts = vec![
+        ("listed as", tool.wire_name.clone()),
         ("written in", format!("{place}{what}")),
         ("executor", spec.executor.name().to_owned()),
         ("time limit", limit(spec.limits.timeout_ms)),
@@ -93,6 +87,7 @@ fn needed(needs: &Requirements) -> String {
 fn as_json(tool: &Tool) -> Value {
     let spec = &tool.spec;
     json!({
+        "name": tool.name(),
         "tool": listing(tool),
         "skill": spec.skill,
         "file": tool.origin.file,

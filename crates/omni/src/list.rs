@@ -28,7 +28,7 @@ pub(crate) fn run(arguments: &ReadArguments, out: &mut Output) -> Result<u8> {
         .map(|tool| {
             let description = tool.description().unwrap_or_default();
             [
-                shown_line(tool.name()).into_owned(),
+                shown_line(&named(&tool)).into_owned(),
                 reading::one_line(&description, DESCRIPTION_CHARS_MAX),
                 shown_line(&reading::written_at(&places, &tool.origin)).into_owned(),
             ]
@@ -52,9 +52,16 @@ pub(crate) fn run(arguments: &ReadArguments, out: &mut Output) -> Result<u8> {
     Ok(0)
 }
 
+/// The tool's name, and what clients see where that is not the same with another separator.
+fn named(tool: &Tool) -> String {
+    let (name, wire) = (tool.name(), &tool.wire_name);
+    if name == wire || name.replace('.', "_") == *wire { name.to_owned() } else { format!("{name} ({wire})") }
+}
+
 fn summary(tool: &Tool) -> Value {
     json!({
         "name": tool.name(),
+        "wire_name": tool.wire_name,
         "title": tool.title(),
         "description": tool.description(),
         "skill": tool.spec.skill,

@@ -9,9 +9,7 @@ use anyhow::{Context, Result, bail};
 use omni_call::{Requirements, RequirementsSource, shown_path};
 use omni_exec::Environment;
 
-use crate::args::{
-    FolderArguments, PlaceArguments, PythonPathArguments, RunArguments, RunnerArguments, WorkArguments,
-};
+use crate::args::{FolderArguments, PlaceArguments, PythonPathArguments, RunArguments, WorkArguments};
 use crate::home::Home;
 use crate::progress_line::ProgressLine;
 use crate::settings::{Places, RunSettings};
@@ -48,7 +46,7 @@ pub(crate) fn run(arguments: &PythonPathArguments, out: &mut Output) -> Result<u
 fn prepare(arguments: &PythonPathArguments, cache: &Path) -> Result<Arc<Environment>> {
     let config = variables::get("OMNI_CONFIG").map(PathBuf::from);
     let folders = FolderArguments { cache_dir: Some(cache.to_owned()), config, ..FolderArguments::default() };
-    let places = Places::resolve(&PlaceArguments { folders, runner: RunnerArguments::default() })?;
+    let places = Places::resolve(&PlaceArguments { folders, ..PlaceArguments::default() })?;
     let work = WorkArguments { python: arguments.python.clone(), ..WorkArguments::default() };
     let settings = RunSettings::resolve(&RunArguments { work, ..RunArguments::default() }, &places.file)?;
     let environments = executors::environments(&places, &settings, true)?;

@@ -10,10 +10,10 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
 use omni_call::{Executor, shown_path};
-use omni_catalog::Catalog;
+use omni_catalog::{Catalog, NameStyle};
 use omni_server::{Library, Server, ServerConfig, serve_runner};
 
-use crate::args::{PlaceArguments, RunArguments, RunnerArguments, RunnerServeArguments};
+use crate::args::{PlaceArguments, RunArguments, RunnerServeArguments};
 use crate::executors::Executors;
 use crate::settings::{Places, RunSettings};
 use crate::skill_library::SkillLibrary;
@@ -35,10 +35,12 @@ pub(crate) fn run(arguments: &RunnerServeArguments, out: &mut dyn Write) -> Resu
         .ok()
         .filter(|grace| *grace <= Duration::from_hours(24))
         .with_context(|| format!("`--grace {seconds}` is not a number of seconds from 0 to a day"))?;
-    let place = PlaceArguments { folders: arguments.folders.clone(), runner: RunnerArguments::default() };
+    let place = PlaceArguments { folders: arguments.folders.clone(), ..PlaceArguments::default() };
     let mut places = Places::resolve(&place)?;
     // The same file may tell a server here that this very runner runs its tools.
     places.runner = None;
+    // The contract has canonical names, whatever a server makes of them.
+    places.names = NameStyle::Canonical;
     let run = RunArguments { work: arguments.work.clone(), ..RunArguments::default() };
     if let Some(announcement) = places.standing.announcement() {
         tracing::warn!("{announcement}");

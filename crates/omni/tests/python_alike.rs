@@ -30,7 +30,7 @@ fn described_by_python(skills: &Path) -> Value {
 /// Compares lists, members and their order included, and what is known of running each tool.
 fn assert_alike(folder: &Folder, skills: &Path) {
     let place = skills.to_str().unwrap();
-    let mut client = folder.stdio(&["--skills", place]).initialised();
+    let mut client = folder.stdio(&["--skills", place, "--names", "dotted"]).initialised();
     let served = client.request("tools/list", json!({}))["result"]["tools"].take();
     let described = described_by_python(skills);
     let mut theirs = described["tools"].as_array().unwrap().clone();
@@ -42,7 +42,7 @@ fn assert_alike(folder: &Folder, skills: &Path) {
         let run = theirs.as_object_mut().unwrap().shift_remove("omni").unwrap();
         assert_eq!(theirs.to_string(), ours.to_string());
         let name = ours["name"].as_str().unwrap();
-        let output = folder.run(&["describe", name, "--json", "--skills", place]);
+        let output = folder.run(&["describe", name, "--json", "--skills", place, "--names", "dotted"]);
         let known: Value = serde_json::from_slice(&output.stdout).unwrap();
         for member in ["skill", "async", "timeout_ms", "idle_timeout_ms", "function", "inject"] {
             assert_eq!(run[member], known[member], "`{member}` of `{name}`");

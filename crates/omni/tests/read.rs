@@ -38,6 +38,7 @@ fn a_list_has_one_line_a_tool_and_points_at_trouble() {
     assert_eq!(out, "t.add  Add two numbers.  skills/t/scripts/t.py:5\n");
     let listed = json(&folder, &["list", "--json"]);
     assert_eq!(listed["tools"][0]["name"], "t.add");
+    assert_eq!(listed["tools"][0]["wire_name"], "t_add");
     assert_eq!(listed["tools"][0]["executor"], "pool");
     folder.write("skills/t/SKILL.md", "---\nname: t\ndescription: Use: now\n---\n");
     let (code, out, err) = text(&folder.run(&["list"]));
@@ -52,6 +53,7 @@ fn a_tool_is_described_with_its_schemas_and_limits() {
     assert_eq!(code, Some(0));
     for part in [
         "t.add  (Add)\n\n  Add two numbers.\n",
+        "listed as    t_add\n",
         "written in   skills/t/scripts/t.py:5, `def add`\n",
         "executor     pool\n",
         "time limit   5 s\n",
@@ -73,9 +75,9 @@ fn an_unknown_tool_is_answered_with_the_name_that_was_meant() {
     let folder = Folder::new(TOOLS);
     let (code, out, err) = text(&folder.run(&["describe", "t.ad"]));
     assert_eq!((code, out.as_str()), (Some(1), ""));
-    assert_eq!(err, "error: there is no tool `t.ad`; did you mean `t.add`?\n");
+    assert_eq!(err, "error: unknown tool `t.ad`; did you mean `t.add`?\n");
     let (_, _, err) = text(&folder.run(&["describe", "weather"]));
-    assert_eq!(err, "error: there is no tool `weather`; `omni list` shows all 1\n");
+    assert_eq!(err, "error: unknown tool `weather`; `omni list` shows all there are\n");
 }
 
 #[test]

@@ -187,7 +187,7 @@ fn a_runners_tools_come_change_and_stay_listed_while_it_is_gone() {
     let runner = Runner::start(&folder, 0);
     let (address, port, options) = (runner.address(), runner.port, options(&runner));
     let mut client = stdio(&folder, &options);
-    assert_eq!(names(&client.request("tools/list", json!({}))), ["up.hello"]);
+    assert_eq!(names(&client.request("tools/list", json!({}))), ["up_hello"]);
     assert_eq!(text(&client.result("up.hello", json!({"n": 3}))), r#"up.hello {"n": 3}"#);
     let wrong = client.result("up.hello", json!({"n": "three"}));
     assert_eq!(kind(&wrong), "invalid_arguments", "the schema is held to before the runner hears of it");
@@ -198,12 +198,12 @@ fn a_runners_tools_come_change_and_stay_listed_while_it_is_gone() {
     let nobody = json!({"name": "up.bad", "inputSchema": {"type": "string"}});
     Runner::lists(&folder, &[tool("hello"), nobody, tool("bye"), tool("bye")]);
     client.wait_for(|message| message["method"] == "notifications/tools/list_changed");
-    assert_eq!(names(&client.request("tools/list", json!({}))), ["up.bye", "up.hello"]);
+    assert_eq!(names(&client.request("tools/list", json!({}))), ["up_bye", "up_hello"]);
     assert_eq!(text(&client.result("up.bye", json!({}))), "up.bye {}");
     client.request("resources/list", json!({}));
 
     drop(runner);
-    assert_eq!(names(&client.request("tools/list", json!({}))), ["up.bye", "up.hello"]);
+    assert_eq!(names(&client.request("tools/list", json!({}))), ["up_bye", "up_hello"]);
     assert_eq!(kind(&client.result("up.bye", json!({}))), "worker_start");
     let resources = client.request("resources/list", json!({}));
     assert_eq!(resources["result"]["resources"][0]["uri"], "mem:one", "the last list");
@@ -211,7 +211,7 @@ fn a_runners_tools_come_change_and_stay_listed_while_it_is_gone() {
 
     // A server that starts meanwhile has the list from the cache.
     let mut other = stdio(&folder, &options);
-    assert_eq!(names(&other.request("tools/list", json!({}))), ["up.bye", "up.hello"]);
+    assert_eq!(names(&other.request("tools/list", json!({}))), ["up_bye", "up_hello"]);
     let listed = folder.run(&["list", "--runner", &address, "--tools", "runner"]);
     let (out, err) = (String::from_utf8_lossy(&listed.stdout), String::from_utf8_lossy(&listed.stderr));
     assert!(out.contains("up.bye") && err.contains("cannot be reached"), "{out}\n{err}");
@@ -226,7 +226,7 @@ fn a_runners_tools_come_change_and_stay_listed_while_it_is_gone() {
     let _runner = Runner::start(&folder, port);
     for client in [&mut client, &mut other] {
         client.wait_for(|message| message["method"] == "notifications/tools/list_changed");
-        assert_eq!(names(&client.request("tools/list", json!({}))), ["up.back"]);
+        assert_eq!(names(&client.request("tools/list", json!({}))), ["up_back"]);
         assert_eq!(text(&client.result("up.back", json!({}))), "up.back {}");
     }
 }
@@ -282,7 +282,7 @@ fn tools_of_the_folder_run_at_the_runner_unless_they_name_an_executor() {
     Runner::lists(&folder, &[tool("hello")]);
     let runner = Runner::start(&folder, 0);
     let mut client = folder.stdio(&["--runner", &runner.address()]).initialised();
-    assert_eq!(names(&client.request("tools/list", json!({}))), ["t.add", "t.own"]);
+    assert_eq!(names(&client.request("tools/list", json!({}))), ["t_add", "t_own"]);
     assert_eq!(text(&client.result("t.add", json!({"a": 1}))), r#"t.add {"a": 1}"#);
     let doctor = folder.run(&["doctor", "--runner", &runner.address()]);
     let report = String::from_utf8_lossy(&doctor.stdout);
@@ -308,7 +308,7 @@ fn over_http_a_session_and_a_subscription_hear_of_a_change() {
     let session = server.session("2025-06-18");
     let list = json!({"jsonrpc": "2.0", "id": 1, "method": "tools/list"}).to_string();
     let listed = server.post(&[("Mcp-Session-Id", &session)], &list);
-    assert_eq!(names(&listed.json()), ["up.hello"]);
+    assert_eq!(names(&listed.json()), ["up_hello"]);
     let get = server.head("GET", &[("Mcp-Session-Id", &session), ("Accept", "text/event-stream")], 0);
     let mut legacy = server.open(&get, "");
     let filter = json!({"notifications": {"toolsListChanged": true}});
@@ -320,7 +320,7 @@ fn over_http_a_session_and_a_subscription_hear_of_a_change() {
     for stream in [&mut legacy, &mut modern] {
         assert_eq!(stream.next().expect("a change")["method"], "notifications/tools/list_changed");
     }
-    assert_eq!(names(&server.post(&[("Mcp-Session-Id", &session)], &list).json()), ["up.bye", "up.hello"]);
+    assert_eq!(names(&server.post(&[("Mcp-Session-Id", &session)], &list).json()), ["up_bye", "up_hello"]);
 
     // A change while nobody listens is told to the next stream of the session.
     drop(legacy);
@@ -362,6 +362,6 @@ fn our_own_runner_lists_what_the_folder_lists_and_tells_of_a_new_skill() {
         "from omni import tool\n\n\n@tool\ndef hello():\n    return \"hello\"\n",
     );
     client.wait_for(|message| message["method"] == "notifications/tools/list_changed");
-    assert_eq!(names(&client.request("tools/list", json!({}))), ["new.hello", "t.add"]);
+    assert_eq!(names(&client.request("tools/list", json!({}))), ["new_hello", "t_add"]);
     assert_eq!(text(&client.result("new.hello", json!({}))), "hello");
 }

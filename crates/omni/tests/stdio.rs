@@ -56,7 +56,7 @@ fn each_legacy_revision_shakes_hands_and_lists_what_it_knows() {
         assert_eq!(reply["result"]["serverInfo"]["name"], "omni");
         let list = client.request("tools/list", json!({}));
         let add =
-            list["result"]["tools"].as_array().unwrap().iter().find(|tool| tool["name"] == "t.add").unwrap();
+            list["result"]["tools"].as_array().unwrap().iter().find(|tool| tool["name"] == "t_add").unwrap();
         assert_eq!(add.get("outputSchema").is_some(), revision >= "2025-06-18", "{revision}");
         let result = client.result("t.add", json!({"a": 2, "b": 40}));
         assert_eq!(text(&result), "42");

@@ -170,7 +170,7 @@ fn list_over_stdio(clone: &Clone) {
     drop(child.stdin.take());
     let output = child.wait_with_output().unwrap();
     let (said, told) = (String::from_utf8(output.stdout).unwrap(), String::from_utf8(output.stderr).unwrap());
-    assert!(said.contains("a.run") && said.contains("pep.run"), "{said}{told}");
+    assert!(said.contains("a_run") && said.contains("pep_run"), "{said}{told}");
     assert!(told.contains("proj/skills") && told.contains("omni trust"), "announced by name: {told}");
 }
 

@@ -14,6 +14,22 @@ LEVELS = (
     "emergency",
 )
 
+#: How lists name tools, the usual way first.
+NAME_STYLES = (
+    "underscore",
+    "dotted",
+)
+
+#: Clients put a prefix before a name, and all must fit into 64.
+WIRE_CHARS_MAX = 48
+
+#: Digits of a hash that a name ends with, more each time it is contested.
+HASH_DIGITS = (
+    10,
+    20,
+    40,
+)
+
 #: Which calls of a skill meet in one worker.
 AFFINITIES = (
     "none",

@@ -6,8 +6,19 @@ use serde_json::Value;
 const SHARED: &str = include_str!("../../../conformance/shared.json");
 
 /// Constants of the module, each with what it is and where in the file its value stands.
-const CONSTANTS: [(&str, &str, &str); 31] = [
+const CONSTANTS: &[(&str, &str, &str)] = &[
     ("LEVELS", "/levels", "Levels of log messages, least severe first."),
+    ("NAME_STYLES", "/names/styles", "How lists name tools, the usual way first."),
+    (
+        "WIRE_CHARS_MAX",
+        "/names/wire_chars_max",
+        "Clients put a prefix before a name, and all must fit into 64.",
+    ),
+    (
+        "HASH_DIGITS",
+        "/names/hash_digits",
+        "Digits of a hash that a name ends with, more each time it is contested.",
+    ),
     ("AFFINITIES", "/affinities", "Which calls of a skill meet in one worker."),
     ("OPTION_NAMES", "/options/names", "What `@tool` takes."),
     (

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use anyhow::{Context, Result};
 use omni_call::ExecutorKind;
-use omni_catalog::{Catalog, Snapshot, Tool};
+use omni_catalog::{Catalog, NameStyle, Snapshot, Tool};
 use omni_exec::{Listing, Runner};
 use serde_json::Value;
 
@@ -57,7 +57,7 @@ impl Health {
 
 /// Its list, read afresh and kept nowhere.
 async fn listed(runner: &Runner) -> Result<Arc<Snapshot>> {
-    let catalog = Catalog::described(&runner.address().to_string(), None)?;
+    let catalog = Catalog::described(&runner.address().to_string(), None, NameStyle::Canonical)?;
     if let Listing::New { body, .. } = runner.tools(None).await? {
         catalog.describe(&body, None).context("its list of tools is of no use")?;
     }

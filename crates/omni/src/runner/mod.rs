@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use anyhow::{Result, anyhow, bail};
 use clap::ValueEnum;
-use omni_catalog::Catalog;
+use omni_catalog::{Catalog, NameStyle};
 use omni_exec::{Runner, RunnerAddress, RunnerConfig};
 use serde::Deserialize;
 use serde::de::value::MapAccessDeserializer;
@@ -119,8 +119,8 @@ impl RunnerSettings {
     }
 
     /// The catalogue of its own tools, as the cache has it.
-    pub(crate) fn catalog(&self, cache: &std::path::Path) -> Result<Catalog> {
-        Ok(Catalog::described(&self.address.to_string(), Some(cache))?)
+    pub(crate) fn catalog(&self, cache: &std::path::Path, names: NameStyle) -> Result<Catalog> {
+        Ok(Catalog::described(&self.address.to_string(), Some(cache), names)?)
     }
 }
 

@@ -18,7 +18,7 @@ use super::limits::Limits;
 use super::skills::SHIPPED;
 use super::workers::WorkerSettings;
 use crate::access::HttpTable;
-use crate::args::{Errors, Isolation};
+use crate::args::{Errors, Isolation, Names};
 use crate::runner::RunnerFile;
 
 /// `omni.toml`. Every key is optional; an unknown one is an error, so that a typing mistake is seen.
@@ -40,6 +40,8 @@ pub(crate) struct File {
     pub(super) workers: Option<WorkerSettings>,
     pub(super) runner: Option<RunnerFile>,
     pub(super) errors: Option<Errors>,
+    /// How the tools are named for clients.
+    pub(super) names: Option<Names>,
     pub(super) isolation: Option<Isolation>,
     /// Patterns of tools and skills that are left out.
     #[serde(default)]

@@ -41,6 +41,7 @@ pub(super) const KEYS: &[(&str, Rule)] = &[
     ("environments.install_args", Rule::Trust),
     // What others see, and who may call.
     ("errors", Rule::Trust),
+    ("names", Rule::Trust),
     ("http", Rule::Trust),
     ("fork", Rule::Trust),
     ("admission", Rule::Trust),

@@ -4,13 +4,13 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
 use omni_call::{ExecutorKind, shown_path};
-use omni_catalog::{Catalog, CatalogConfig, Exclude};
+use omni_catalog::{Catalog, CatalogConfig, Exclude, NameStyle};
 use omni_exec::Protected;
 
 use super::file::File;
 use super::in_force::{InForce, SkillsFrom, Standing, found_skills};
 use super::skills::{Named, SHIPPED};
-use crate::args::PlaceArguments;
+use crate::args::{Names, PlaceArguments};
 use crate::cache::{self, Cache};
 use crate::home::Home;
 use crate::protected::Obeyed;
@@ -28,6 +28,8 @@ pub(crate) struct Places {
     pub(crate) cache: PathBuf,
     pub(crate) state: PathBuf,
     pub(crate) runner: Option<RunnerSettings>,
+    /// How lists name the tools.
+    pub(crate) names: NameStyle,
     pub(crate) file: File,
     /// What omni runs and obeys, but for the interpreter: no tool may write there.
     pub(crate) protected: Vec<Protected>,
@@ -87,7 +89,11 @@ impl Places {
         .protected();
         let (file, standing) = in_force.standing(from, &store);
         standing.say_ignored();
-        Ok(Places { skills, only, root, cache, state: home.state, runner, file, protected, standing })
+        let names = match arguments.names.or(file.names) {
+            Some(Names::Dotted) => NameStyle::Dotted,
+            Some(Names::Underscore) | None => NameStyle::Underscore,
+        };
+        Ok(Places { skills, only, root, cache, state: home.state, runner, names, file, protected, standing })
     }
 
     /// The runner, when the list of tools is its own.
@@ -126,7 +132,7 @@ impl Places {
     /// tools that name none.
     pub(crate) fn catalog(&self, executor: Option<ExecutorKind>) -> Result<Catalog> {
         if let Some(runner) = self.lister() {
-            return Ok(runner.catalog(&self.cache)?.excluding(self.exclude()));
+            return Ok(runner.catalog(&self.cache, self.names)?.excluding(self.exclude()));
         }
         let default_executor = match (&self.runner, executor) {
             (Some(_), None) => ExecutorKind::Runner,
@@ -137,6 +143,7 @@ impl Places {
             only: self.only.clone(),
             cache_dir: Some(self.cache.clone()),
             default_executor,
+            names: self.names,
         };
         Ok(Catalog::open(config).context("there are no skills to read")?.excluding(self.exclude()))
     }

@@ -11,10 +11,11 @@ import warnings
 from threading import Thread
 
 from omni import __version__
-from omni.constants import ERROR_DETAILS, LEVELS, MCP_PACKAGE
+from omni.constants import ERROR_DETAILS, LEVELS, MCP_PACKAGE, NAME_STYLES
 from omni.inprocess import Running, Tools
 from omni.library import pointer
 from omni.mcp.endings import failed, refused, with_stderr
+from omni.names import meanings, wire_names
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -50,17 +51,19 @@ def _package() -> Any:
 class Adapter:
     """Answers the SDK's questions about the tools of a folder."""
 
-    def __init__(self, tools: Any, sdk: Any, *, detail: str) -> None:
+    def __init__(self, tools: Any, sdk: Any, *, detail: str, names: str) -> None:
         self._tools = tools
         self._mcp, self._types, self._error = sdk
         #: How much clients read of exceptions.
         self._detail = detail
         #: What `logging/setLevel` asked for; newer clients say it with each request.
         self._level: str | None = None
+        self._wire = wire_names(tools.listed, names)
+        self._meanings = meanings(self._wire)
         shown = [
             {key: value for key, value in tool.items() if key != "omni"} for tool in tools.listed.values()
         ]
-        self._listing = {"tools": shown}
+        self._listing = {"tools": [{**tool, "name": self._wire[tool["name"]]} for tool in shown]}
 
     async def serve(self) -> None:
         """Serve one client on standard input and output."""
@@ -83,10 +86,10 @@ class Adapter:
         return self._types.EmptyResult()
 
     async def _call(self, context: Any, params: Any) -> Any:
-        tool = self._tools.listed.get(params.name)
-        if tool is None:
-            text = f"unknown tool `{params.name[:128]}`; the tool list names all there are"
-            raise self._error(self._types.INVALID_PARAMS, text)
+        meant = self._meanings.get(params.name, [])
+        if len(meant) != 1:
+            raise self._error(self._types.INVALID_PARAMS, self._not_named(params.name[:128], meant))
+        tool = self._tools.listed[meant[0]]
         arguments = params.arguments or {}
         began = time.monotonic()
         faults = _faults(tool["inputSchema"], arguments)
@@ -101,11 +104,18 @@ class Adapter:
             kind, body = _checked(tool, body)
         if kind == "result":
             return self._result(_shown(with_stderr(body, self._detail)))
-        _log(params.name, body)
+        _log(tool["name"], body)
         elapsed_ms = int((time.monotonic() - began) * 1000)
         return self._result(
             failed(params.name, body, started=started, elapsed_ms=elapsed_ms, detail=self._detail)
         )
+
+    def _not_named(self, name: str, meant: list[str]) -> str:
+        if not meant:
+            return f"unknown tool `{name}`; the tool list names all there are"
+        each = "; ".join(f"`{tool}`, listed as `{self._wire[tool]}`" for tool in meant[:5])
+        more = f"; and {len(meant) - 5} more" if len(meant) > 5 else ""
+        return f"`{name}` means {len(meant)} tools, so none was called: {each}{more}"
 
     def _result(self, result: dict[str, Any]) -> Any:
         return self._types.CallToolResult.model_validate(result, by_name=False)
@@ -203,11 +213,12 @@ def main() -> None:
     options = _options()
     try:
         settings = _settings(options.config)
+        names = _name_style(options.names, settings.get("names"))
         tools = Tools(options.skills, options.root, settings.get("skills", {}))
     except (OSError, ValueError) as error:
         sys.stderr.write(f"omni: {error}; name what is meant with `--skills`, `--root` and `--config`\n")
         sys.exit(1)
-    asyncio.run(Adapter(tools, sdk, detail=options.errors).serve())
+    asyncio.run(Adapter(tools, sdk, detail=options.errors, names=names).serve())
     # Not the ordinary way out, which waits for threads that wait for nobody.
     os._exit(0)
 
@@ -223,7 +234,9 @@ def _options() -> argparse.Namespace:
     add("--skills", default=given("OMNI_SKILLS") or "skills", help="the folder of skills [./skills]")
     add("--root", default=given("OMNI_ROOT") or ".", help="the folder that tools work in [.]")
     config = given("OMNI_CONFIG") or None
-    add("--config", default=config, help="an `omni.toml`: `[skills]` is read, by Python 3.11")
+    about = "an `omni.toml`: `names` and `[skills]` are read, by Python 3.11"
+    add("--config", default=config, help=about)
+    add("--names", default=given("OMNI_NAMES") or None, help="how tools are named: underscore or dotted")
     # The client has started this process: it is the same person's.
     add(
         "--errors",
@@ -239,6 +252,16 @@ def _options() -> argparse.Namespace:
             # No error: what started the server shall start this one in its place.
             sys.stderr.write(f"omni: `{word.partition('=')[0]}` has no effect here\n")
     return options
+
+
+def _name_style(chosen: str | None, in_file: Any) -> str:
+    """Return how tools are named. Raises `ValueError` for what is no way to."""
+    style, where = (chosen, "--names") if chosen is not None else (in_file, "names")
+    if style is None:
+        return NAME_STYLES[0]
+    if style not in NAME_STYLES:
+        raise ValueError(f"`{where}`: `{style}` is none of {', '.join(NAME_STYLES)}")
+    return style
 
 
 def _settings(path: str | None) -> dict[str, Any]:

@@ -196,7 +196,7 @@ async fn run_tool(
     server.catalog_ready().await;
     let tool = server
         .find(&asked.name)
-        .map_err(|unknown| refusal(StatusCode::NOT_FOUND, "unknown_tool", &unknown.to_string()))?;
+        .map_err(|unknown| refusal(StatusCode::NOT_FOUND, "unknown_tool", &unknown.for_people()))?;
     let waiting = Waiting::default();
     let mut speaker = Speaker::new(asked.id, Arc::clone(&waiting));
     let id = asked.id;
@@ -208,7 +208,7 @@ async fn run_tool(
             wants: asked.wants,
             session: asked.session.into(),
         };
-        let outcome = server.run(&tool, asked.arguments, terms, &mut speaker).await;
+        let outcome = server.run(&tool, &asked.name, asked.arguments, terms, &mut speaker).await;
         speaker.lines().end(id, outcome);
     };
     let stream = CallStream::new(id, call, waiting, shared.calls.begin());

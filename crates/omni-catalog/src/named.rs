@@ -1,0 +1,95 @@
+//! A name that is no tool's: what is said of it.
+
+use crate::served::Served;
+use crate::similar;
+
+/// Why a name leads to no tool.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum NotNamed {
+    /// No tool has it.
+    Unknown {
+        name: String,
+        /// The tool that was probably meant.
+        meant: Option<Spellings>,
+    },
+    /// Several have it: it is what each of them would be called if it were alone.
+    Shared {
+        name: String,
+        /// By canonical name.
+        tools: Vec<Spellings>,
+    },
+}
+
+/// The names of one tool.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Spellings {
+    pub canonical: String,
+    /// The one in the list.
+    pub wire: String,
+}
+
+/// Of a longer name this much is repeated.
+const NAME_CHARS_MAX: usize = 128;
+
+/// More tools than this are not named.
+const NAMED_MAX: usize = 5;
+
+impl NotNamed {
+    pub(crate) fn new(served: &Served, name: &str) -> Self {
+        let tools: Vec<usize> = served.find(name).collect();
+        let spellings = |tool| {
+            let (canonical, wire) = (served.name(tool)?.to_owned(), served.wire_name(tool)?.to_owned());
+            Some(Spellings { canonical, wire })
+        };
+        let shown: String = name.chars().take(NAME_CHARS_MAX).collect();
+        if tools.len() > 1 {
+            let tools = tools.into_iter().filter_map(spellings).collect();
+            return NotNamed::Shared { name: shown, tools };
+        }
+        // The command alone, without its skill, is the most common slip.
+        let suffix = format!(".{name}");
+        let by_command = (0..served.tool_count())
+            .find(|tool| served.name(*tool).is_some_and(|name| name.ends_with(&suffix)));
+        let meant = by_command.or_else(|| {
+            let closest = similar::closest(name, served.keys().map(|(key, _)| key))?;
+            served.find(closest).next()
+        });
+        NotNamed::Unknown { name: shown, meant: meant.and_then(spellings) }
+    }
+
+    /// What is wrong with the name, for whoever called by it: names are spelt as theirs was, with a dot or without.
+    pub fn for_clients(&self) -> String {
+        let (NotNamed::Unknown { name, .. } | NotNamed::Shared { name, .. }) = self;
+        let is_dotted = name.contains('.');
+        let spelt = |tool: &Spellings| if is_dotted { tool.canonical.clone() } else { tool.wire.clone() };
+        self.said(spelt, "the tool list names all there are")
+    }
+
+    /// The same for people, whose names are the canonical ones.
+    pub fn for_people(&self) -> String {
+        self.said(|tool| tool.canonical.clone(), "`omni list` shows all there are")
+    }
+
+    fn said(&self, spelt: impl Fn(&Spellings) -> String, all: &str) -> String {
+        match self {
+            NotNamed::Unknown { name, meant: Some(meant) } => {
+                format!("unknown tool `{name}`; did you mean `{}`?", spelt(meant))
+            }
+            NotNamed::Unknown { name, meant: None } => {
+                format!("unknown tool `{name}`; {all}")
+            }
+            NotNamed::Shared { name, tools } => {
+                let each: Vec<String> = tools
+                    .iter()
+                    .take(NAMED_MAX)
+                    .map(|Spellings { canonical, wire }| format!("`{canonical}`, listed as `{wire}`"))
+                    .collect();
+                let more = match tools.len().saturating_sub(NAMED_MAX) {
+                    0 => String::new(),
+                    more => format!("; and {more} more"),
+                };
+                format!("`{name}` means {} tools, so none was called: {}{more}", tools.len(), each.join("; "))
+            }
+        }
+    }
+}
