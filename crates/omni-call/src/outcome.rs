@@ -236,7 +236,11 @@ impl Ending {
                 }
             }
             Ending::BadResult { message } => format!("`{tool}` returned an unusable result: {message}"),
-            Ending::InvalidArguments { message } => message.clone(),
+            // By the name that the caller knows the tool by, which whoever found the fault may not.
+            Ending::InvalidArguments { message } => match message.split_once(NOT_CALLED) {
+                Some((_, faults)) => format!("`{tool}{NOT_CALLED}{faults}"),
+                None => message.clone(),
+            },
             Ending::LoadError { kind, message, location, intended, traceback } => {
                 let what = format!("`{tool}` could not be loaded: ");
                 match detail {
@@ -388,6 +392,9 @@ impl Outcome {
         }
     }
 }
+
+/// What stands behind the name of a tool whose arguments are refused.
+const NOT_CALLED: &str = "` was not called: ";
 
 /// Where to read what a client is not shown.
 const WITHHELD: &str = "is in the server's log (start omni with `--errors message` to see it here)";
@@ -610,6 +617,13 @@ mod tests {
             let noisy = content.to_string().contains("noise");
             assert_eq!(noisy, is_error && detail != ErrorDetail::Masked, "{content}");
         }
+    }
+
+    #[test]
+    fn a_tool_that_was_not_called_has_the_name_by_which_it_was_to_be() {
+        let ending =
+            Ending::InvalidArguments { message: "`t.x` was not called: `b` was not called: c".into() };
+        assert_eq!(says(ending, None, ErrorDetail::Masked), "`a.b` was not called: `b` was not called: c");
     }
 
     #[test]

@@ -66,6 +66,15 @@ pub(crate) fn errors(detail: ErrorDetail, is_set: bool, others: Option<&str>) ->
     format!("errors = {}: clients read {read}{why}\n", detail.name())
 }
 
+/// What clients read of exceptions, for somebody who has not said yet how they will call.
+pub(crate) fn errors_for_the_doctor(set: Option<ErrorDetail>, others: Option<&str>) -> String {
+    match (set, others) {
+        (Some(detail), _) => format!("{}, as it is set", detail.name()),
+        (None, Some(others)) => format!("message over stdio, masked over HTTP because of {others}"),
+        (None, None) => "message; masked over HTTP as soon as others may call".to_owned(),
+    }
+}
+
 fn table(rows: &[(&str, String)]) -> String {
     rows.iter().fold(String::new(), |mut out, (client, command)| {
         let _ = writeln!(out, "  {client:<12} {command}");

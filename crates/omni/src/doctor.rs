@@ -10,6 +10,7 @@ use omni_exec::{ForkBorders, Isolation, namespaces};
 use serde_json::json;
 
 use crate::args::{DoctorArguments, RunArguments, WorkArguments};
+use crate::connect;
 use crate::environments::{self, Report};
 use crate::executors::LAUNCHER;
 use crate::protected::{self, WithinRoot};
@@ -182,6 +183,8 @@ pub(crate) fn run(arguments: &DoctorArguments, out: &mut Output) -> Result<u8> {
             let own: Vec<_> = own.iter().map(|skill| shown_line(skill)).collect();
             writeln!(out, "trust   processes of their own: {}", own.join(", "))?;
         }
+        let others = places.file.http.lets_others_in().then_some("`http.allow_users`");
+        writeln!(out, "errors  {}", connect::errors_for_the_doctor(settings.errors, others))?;
         let (skills, tools) =
             (plural(snapshot.skills().len(), "skill"), plural(snapshot.tool_count(), "tool"));
         within_root.write(&places.root, out)?;

@@ -289,6 +289,37 @@ fn over_http_messages_are_masked_as_soon_as_others_may_call_and_a_setting_wins()
 }
 
 #[test]
+fn the_lines_at_start_and_the_doctor_say_which_step_is_in_force_and_why() {
+    let folder = folder();
+    for (arguments, said) in [
+        (&[][..], "errors = message: clients read what an exception says\n"),
+        (
+            &["--allow-host", "example.com"],
+            "errors = masked: clients read an exception's class and place, and not what it says, because of the allowed host `example.com`",
+        ),
+        (
+            &["--allow-user", "0", "--errors", "full"],
+            "errors = full: clients read what an exception says, its traceback, and what tools write to stderr, also those let in by `--allow-user`",
+        ),
+    ] {
+        let announced = folder.http(arguments).announced.clone();
+        assert!(announced.contains(said), "{arguments:?}: {announced}");
+    }
+    let doctor = |arguments: &[&str]| {
+        String::from_utf8(folder.run(&[&["doctor"], arguments].concat()).stdout).unwrap()
+    };
+    assert!(doctor(&[]).contains("errors  message; masked over HTTP as soon as others may call\n"));
+    folder.write("own.toml", "[http]\nallow_users = [0]\n");
+    let config = folder.path("own.toml");
+    let own = ["--config", config.to_str().unwrap()];
+    assert!(
+        doctor(&own).contains("errors  message over stdio, masked over HTTP because of `http.allow_users`\n")
+    );
+    folder.write("own.toml", "errors = \"full\"\n");
+    assert!(doctor(&own).contains("errors  full, as it is set\n"));
+}
+
+#[test]
 fn an_unknown_step_is_refused_with_the_three_there_are() {
     let mut folder = folder();
     let refused = |folder: &Folder, arguments: &[&str]| {

@@ -93,6 +93,10 @@ def _sentence(tool: str, kind: str, error: dict[str, Any], detail: str) -> str:
         form = "tool_error message empty"
     if kind in ("tool_error", "load_error") and error.get("intended"):
         form = f"{kind} intended"
+    if kind == "invalid_arguments":
+        # By the name that the caller knows the tool by.
+        _, called, faults = message.partition("` was not called: ")
+        message = f"`{tool}{called}{faults}" if called else message
     location, signal = error.get("location"), error.get("signal")
     return OUTCOME_SENTENCES.get(form, OUTCOME_SENTENCES["lost"]).format_map(
         {
