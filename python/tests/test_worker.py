@@ -320,7 +320,8 @@ def test_a_tool_error_is_marked_as_meant(worker, skill):
 
 def test_arguments_that_do_not_fit_the_function_are_the_tool_s_error(worker, skill):
     error = worker().error(skill(files={"a.py": ECHO}).target("echo"), {"nope": 1})
-    assert (error["kind"], error["class"], error["location"]) == ("tool_error", "TypeError", None)
+    assert (error["kind"], error["class"]) == ("tool_error", "TypeError")
+    assert error["location"] == "scripts/a.py:1", error
 
 
 def test_an_argument_that_is_no_value_of_its_type_is_told_to_the_caller(worker, skill):
@@ -840,3 +841,12 @@ def test_a_worker_puts_the_key_that_it_was_told_before_each_frame(worker, skill)
         one.start(demo.target("f"), {"n": size})
         assert one._exactly(8).hex() == "0123456789abcdef"
         assert one.receive()["result"]["content"][0]["text"] == "x" * size
+
+
+def test_an_exception_from_outside_the_skill_is_placed_at_its_tool(worker, skill):
+    demo = skill(files={"a.py": "\n\ndef f():\n    return (int(x) for x in map(int, ['x']))\n"})
+    error = worker().error(demo.target("f"))
+    assert (error["class"], error["location"]) == ("ValueError", "scripts/a.py:4")
+    demo = skill(files={"a.py": "\n\ndef f():\n    return map(int, ['x'])\n"})
+    error = worker().error(demo.target("f"))
+    assert error["location"] == "scripts/a.py:3", error

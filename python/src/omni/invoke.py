@@ -371,6 +371,11 @@ class Caller:
                 traceback=traceback_of(error, folder),
                 code=code,
             )
+        if location is None:
+            # Raised where a result was made of what the tool returned: by the skill's code beneath a
+            # library's, or by a library alone.
+            cause = error.__cause__
+            location = (cause and innermost_location(cause, folder)) or self._definition(call)
         words = words_for_the_client(error, ToolError)
         intended = words is not None
         message = told(error) if words is None else words
