@@ -270,13 +270,20 @@ fn a_call_that_is_taken_back_is_not_answered_and_stands_in_no_others_way() {
 }
 
 #[test]
-fn what_a_model_reads_about_a_failure_is_masked_in_the_same_way() {
+fn what_a_model_reads_about_a_failure_is_as_much_from_both() {
     let folder = folder();
-    let Some(mut clients) = both(&folder, &[]) else { return };
-    for client in &mut clients {
-        let result = client.result("t.raises", json!({}));
-        assert_eq!(kind(&result), "tool_error");
-        assert!(!support::text(&result).contains("secret"), "{result}");
+    for (arguments, speaks) in
+        [(&[][..], true), (&["--errors", "masked"], false), (&["--errors", "message"], true)]
+    {
+        let Some(mut clients) = both(&folder, arguments) else { return };
+        for client in &mut clients {
+            let result = client.result("t.raises", json!({}));
+            assert_eq!(kind(&result), "tool_error");
+            assert_eq!(support::text(&result).contains("secret"), speaks, "{result}");
+        }
+        for tool in ["t.raises", "t.refuses", "t.lies", "t.odd"] {
+            assert_same(&mut clients, tool, &json!({}));
+        }
     }
 }
 
