@@ -3,6 +3,7 @@
 import os
 
 import pytest
+from harness import SOURCES
 
 #: What is read, and what changes it; both are Python. Modules are imported by the call itself, or before it.
 PUT_BACK = {
@@ -50,7 +51,7 @@ PUT_BACK = {
     "standard input replaced": ("sys.stdin.read()", "sys.stdin = io.StringIO('x')"),
     "locale": ("locale.setlocale(locale.LC_ALL)", "locale.setlocale(locale.LC_ALL, 'C.UTF-8')"),
     "exception hooks": (
-        "sys.excepthook is sys.__excepthook__, sys.unraisablehook is sys.__unraisablehook__, sys.displayhook",
+        "sys.excepthook is sys.__excepthook__, sys.unraisablehook is sys.__unraisablehook__",
         "sys.excepthook = sys.unraisablehook = sys.displayhook = sys.breakpointhook = print",
     ),
     "hook of threads": ("str(threading.excepthook)", "threading.excepthook = print"),
@@ -148,10 +149,13 @@ def test_what_a_call_changes_is_put_back_and_the_worker_goes_on(worker, skill, l
     for number, name in enumerate(PUT_BACK):
         before = one.text(demo.target(f"{letter}state_{number}"))
         for _ in range(2):
-            said = one.call(demo.target(f"{letter}change_{number}"))[-1]
-            after = one.text(demo.target(f"{letter}state_{number}"))
-            if "result" not in said or "tainted" in said["result"] or after != before:
-                found[name] = (said, before, after)
+            said = one.result(demo.target(f"{letter}change_{number}"))
+            assert "tainted" not in said, (name, said)
+            after = one.result(demo.target(f"{letter}state_{number}"))
+            assert "tainted" not in after, (name, after)
+            after = after["content"][0]["text"]
+            if after != before:
+                found[name] = (before, after)
     assert found == {}
 
 
@@ -239,7 +243,7 @@ def test_a_library_that_a_call_imports_keeps_its_finder(worker, skill, tmp_path)
         def g():
             return repr([type(one).__name__ for one in sys.meta_path][-1])
     """
-    one = worker(env={"PYTHONPATH": f"{os.environ['PYTHONPATH']}:{tmp_path}/library"})
+    one = worker(env={"PYTHONPATH": f"{SOURCES}:{tmp_path}/library"})
     demo = skill(files={"a.py": source})
     one.result(demo.target("f"))
     assert one.text(demo.target("g")) == "'Finder'"

@@ -19,14 +19,17 @@ from _thread import allocate_lock, get_ident
 from omni import load, skill, wire
 from omni.call import CallReader
 from omni.invoke import Caller, imports
+from omni.shared_order import SharedOrder, open_children
 from omni.skill import CURRENT, CallCancelled
+from omni.streams import is_changed
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from types import FrameType
     from typing import Any
 
-    from omni.call import Call
+    from omni.call import Call, Target
+    from omni.load import Prepared
     from omni.skill import Context
     from omni.tasks import Tasks
 
@@ -118,16 +121,46 @@ class Serving(Caller):
         skill.only_call = _only_call
         self.door = door
         self.tasks: Tasks | None = None
+        self._children = open_children()
 
     def inspected(self, answer: bytes) -> bytes:
         """Look for nothing: what is found here may be the server's own, or another call's."""
         return answer
 
     def tidy(self) -> None:
-        """Put back what a call changed for everyone. Not while others run: it may be theirs."""
+        """Put back what a call has changed."""
         if not self.door.mine:
             _exit(0)
+        self.put_back()
+
+    def put_back(self) -> bool:
+        """Do the same; False where this thread must run no more calls."""
         _STREAMS.restore()
+        # What an import needs while it goes on is nobody's to put back.
+        if not _importing:
+            _ORDER.restore()
+        return _ORDER.restore_thread(self._children)
+
+    def _look(self) -> tuple:
+        return _ORDER.look()
+
+    def _prepare(self, target: Target) -> Prepared:
+        _importing.append(target)
+        try:
+            return super()._prepare(target)
+        except BaseException:
+            _importing.remove(target)
+            raise
+
+    def _accept(self, before: tuple | None) -> None:
+        _ORDER.accept(before)
+        _importing.pop()
+
+    def leave(self) -> None:
+        """No more calls come to this thread."""
+        _serving.pop(self.door.key, None)
+        if self._children >= 0:
+            os.close(self._children)
 
     def where(self, call_id: int) -> tuple[str, bool]:
         """Return stacks, among them that of the call, and whether this thread runs its code just now."""
@@ -201,7 +234,7 @@ def serve_calls(functions: dict[str, Any]) -> None:
     door = Door(functions)
     serving = _enter(door, Serving(door, _receive(door)[1]))
     receive, answer = door.receive, door.answer
-    read, run, restore = CallReader().read, serving.run, _STREAMS.restore
+    read, run, put_back = CallReader().read, serving.run, serving.put_back
     try:
         while True:
             payload = receive()
@@ -217,9 +250,10 @@ def serve_calls(functions: dict[str, Any]) -> None:
             except CallCancelled:  # it came when the call's own end was being written
                 answer(frame or _cancelled(call))
             # While the server reads the answer.
-            restore()
+            if not put_back():
+                return
     finally:
-        _serving.pop(door.key, None)
+        serving.leave()
 
 
 def _cancelled(call: Call) -> bytes:
@@ -260,7 +294,7 @@ def serve_tasks(functions: dict[str, Any]) -> None:
             except BaseException:
                 continue
     finally:
-        _serving.pop(door.key, None)
+        serving.leave()
 
 
 def _enter(door: Door, serving: Serving) -> Serving:
@@ -328,6 +362,7 @@ class _Streams:
         #: Nothing waits here to be read: what is printed is handed over at once, as its call's.
         self.printed = False
         self._out = self._err = sys.stderr
+        self._in: Any = None
 
     def install(self) -> None:
         self._home = os.getcwd()
@@ -335,23 +370,27 @@ class _Streams:
         sys.addaudithook(self._note)
         self._out = sys.stdout = _text(1)
         self._err = sys.stderr = _text(2)
-        sys.stdin = open(os.devnull, encoding="utf-8")  # noqa: SIM115 - for ever
+        self._in = sys.stdin = _nothing()
 
     def attribute(self, _speak: Any) -> None:
         """Do nothing: each piece finds its call already."""
 
     def flush(self) -> None:
         # Ours hold nothing back.
-        if sys.stdout is not self._out:
-            _flush(sys.stdout)
-        if sys.stderr is not self._err:
-            _flush(sys.stderr)
+        out, err = getattr(sys, "stdout", None), getattr(sys, "stderr", None)
+        if out is not self._out:
+            _flush(out)
+        if err is not self._err:
+            _flush(err)
 
     def restore(self) -> None:
-        if sys.stdout is not self._out:
+        names = vars(sys)
+        if names.get("stdout") is not self._out or is_changed(self._out):
             self._out = sys.stdout = _text(1)
-        if sys.stderr is not self._err:
+        if names.get("stderr") is not self._err or is_changed(self._err):
             self._err = sys.stderr = _text(2)
+        if names.get("stdin") is not self._in or self._in.closed:
+            self._in = sys.stdin = _nothing()
         if self._moved:
             try:
                 os.chdir(self._home)
@@ -371,12 +410,19 @@ def _flush(stream: Any) -> None:
         pass
 
 
+def _nothing() -> Any:
+    return open(os.devnull, encoding="utf-8")
+
+
 def _text(number: int) -> io.TextIOWrapper:
     stream: Any = _Stream(number)
     return io.TextIOWrapper(stream, encoding="utf-8", errors="backslashreplace", write_through=True)
 
 
 _STREAMS: Any = _Streams()
+_ORDER = SharedOrder()
+#: An entry for each import of a skill that goes on.
+_importing: list = []
 
 
 def _settle(hello: dict) -> None:
@@ -388,3 +434,4 @@ def _settle(hello: dict) -> None:
             del os.environ[name]
     os.environ.update(allowed)
     _STREAMS.install()
+    _ORDER.remember()

@@ -68,6 +68,7 @@ class Interpreter:
     """Remembers how things are, and makes them so again. Never raises."""
 
     __slots__ = (
+        "_contents",
         "_digits",
         "_finders",
         "_fixed",
@@ -77,6 +78,7 @@ class Interpreter:
         "_known_count",
         "_lists",
         "_loaded",
+        "_places",
         "_settings",
         "_timeout",
         "_variables",
@@ -86,8 +88,10 @@ class Interpreter:
         """Remember how things are. With `keeps_variables` those of the environment are a tool's to keep."""
         self._keeps_variables = keeps_variables
         self._fixed = _fixed(_names)
-        self._lists = [(_names[name], list(_names[name])) for name in _LISTS]
-        self._finders = [(_names[name], list(_names[name])) for name in _FINDERS]
+        self._keep_lists(
+            [(_names[name], list(_names[name])) for name in _LISTS],
+            [(_names[name], list(_names[name])) for name in _FINDERS],
+        )
         self._variables = dict(_variables)
         self._interval = _getinterval()
         self._digits = _getdigits()
@@ -121,7 +125,7 @@ class Interpreter:
             (places[name], _with_changes(content, then, list(_names[name])))
             for name, content, then in zip((*_LISTS, *_FINDERS), kept, lists)
         ]
-        self._lists, self._finders = pairs[: len(_LISTS)], pairs[len(_LISTS) :]
+        self._keep_lists(pairs[: len(_LISTS)], pairs[len(_LISTS) :])
         for name in variables.keys() | _variables.keys():
             value = _variables.get(name)
             if value == variables.get(name):
@@ -150,12 +154,8 @@ class Interpreter:
                 self._restore_fixed()
         except KeyError:  # one of them was deleted
             self._restore_fixed()
-        for place, content in self._lists:
-            if place != content:
-                place[:] = content
-        for place, content in self._finders:
-            if place != content:
-                _put_back_finders(place, content)
+        if self._places != self._contents:
+            self._restore_lists()
         if _variables != self._variables and not self._keeps_variables:
             self._restore_variables()
         if _getinterval() != self._interval:
@@ -165,7 +165,12 @@ class Interpreter:
         if getdefaulttimeout() != self._timeout:
             setdefaulttimeout(self._timeout)
         for setting in self._loaded:
-            setting.restore()
+            try:
+                usual = not setting.differs(setting)
+            except Exception:  # a tool has taken something away
+                usual = False
+            if not usual:
+                setting.restore()
 
     def _keep_modules(self) -> None:
         """Put back modules that were forgotten: code that is there would get others of that name, or none."""
@@ -175,6 +180,19 @@ class Interpreter:
         self._known = dict(_modules)
         self._known_count = len(self._known)
         self._loaded = [setting for setting in self._settings if setting.module in self._known]
+
+    def _restore_lists(self) -> None:
+        for place, content in self._lists:
+            place[:] = content
+        for place, content in self._finders:
+            if place != content:
+                _put_back_finders(place, content)
+
+    def _keep_lists(self, lists: list, finders: list) -> None:
+        self._lists, self._finders = lists, finders
+        # As one question for all of them.
+        self._places = [place for place, _ in (*lists, *finders)]
+        self._contents = [content for _, content in (*lists, *finders)]
 
     def _restore_fixed(self) -> None:
         for name, value in zip(_FIXED, self._fixed):
@@ -222,7 +240,7 @@ def _is_of_a_skill(finder: Any) -> bool:
 class _Setting:
     """Something that a module keeps: how it is read and written, and what it should be."""
 
-    __slots__ = ("_read", "_write", "module", "value")
+    __slots__ = ("_read", "_write", "differs", "module", "value")
 
     def __init__(
         self,
@@ -230,8 +248,13 @@ class _Setting:
         read: Callable[[Any], Any],
         write: Callable[[Any, Any], None],
         fresh: Any = None,
+        differs: Callable[[_Setting], bool] | None = None,
     ) -> None:
-        """Know a setting of `module`, which is `fresh` where that is loaded, until something sets it."""
+        """Know a setting of `module`, which is `fresh` where that is loaded, until something sets it.
+
+        `differs` looks whether it is what it should be, where that is quicker than reading it.
+        """
+        self.differs = differs or _differs
         self.module = module
         self._read = read
         self._write = write
@@ -255,15 +278,35 @@ class _Setting:
                 self.value = self.read()
 
 
+def _differs(setting: _Setting) -> bool:
+    return setting.read() != setting.value
+
+
+def _warnings_differ(setting: _Setting) -> bool:
+    warnings = _modules[setting.module]
+    filters, show = setting.value
+    return warnings.filters != filters or warnings.showwarning is not (show or warnings._showwarning_orig)
+
+
+def _thread_hook_differs(setting: _Setting) -> bool:
+    return _modules[setting.module].excepthook is not setting.value
+
+
 def _settings() -> list[_Setting]:
     found = [
         _Setting("gc", _read_gc, _write_gc, _read_gc(_gc)),
         _Setting("logging", _read_logging, _write_logging, (30, (), 0)),
-        _Setting("warnings", _read_warnings, _write_warnings, (tuple(_filters), None)),
+        _Setting("warnings", _read_warnings, _write_warnings, (list(_filters), None), _warnings_differ),
         _Setting("asyncio.events", _read_asyncio, _write_asyncio, (None, None, False)),
         _Setting("urllib.request", lambda module: module._opener, _write_opener),
         _Setting("tracemalloc", lambda module: module.is_tracing(), _write_tracing, fresh=False),
-        _Setting("threading", lambda module: module.excepthook, _write_thread_hook, _excepthook),
+        _Setting(
+            "threading",
+            lambda module: module.excepthook,
+            _write_thread_hook,
+            _excepthook,
+            _thread_hook_differs,
+        ),
     ]
     locale = _locale()
     if locale is not None:
@@ -299,7 +342,7 @@ def _write_logging(logging: Any, value: tuple) -> None:
 
 def _read_warnings(warnings: Any) -> tuple:
     show = warnings.showwarning
-    return tuple(warnings.filters), None if show is warnings._showwarning_orig else show
+    return list(warnings.filters), None if show is warnings._showwarning_orig else show
 
 
 def _write_warnings(warnings: Any, value: tuple) -> None:

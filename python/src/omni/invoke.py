@@ -157,8 +157,15 @@ class Caller:
                 self._context = context
                 self._armed = True
                 function, arguments = self.begin(call, context)
+                CURRENT.set(context)
                 # What the call sets in context variables, the precision of decimals among them, ends with it.
-                frame = copy_context().run(self._work, call, context, function, arguments)
+                own = copy_context()
+                if "decimal" in _modules:
+                    own.run(own_precision)
+                value = own.run(function, **arguments)
+                if type(value) is not str:
+                    value = own.run(self._settled, call, value)
+                frame = self.answer(call, value)
             finally:
                 # A signal that comes in before this line raises here and disarms itself: the handler
                 # below sees it as what the call raised, and no second one follows.
@@ -180,26 +187,15 @@ class Caller:
             return frame if call.target.keep_temp else temp.mention(frame)
         return self._leave_nothing(call, frame) if temp.changed() else frame
 
-    def _work(self, call: Call, context: Context, function: Any, arguments: dict) -> bytes:
-        CURRENT.set(context)
-        if "decimal" in _modules:
-            own_precision()
-        value = function(**arguments)
-        if type(value) is not str:
-            value = self._settled(call, value)
-        return self.answer(call, value)
-
     def begin(self, call: Call, context: Context) -> tuple[Any, dict]:
         """Load the call's function and make its arguments; from here on user code may run."""
         target = call.target
         prepared = target.prepared
         if prepared is None:
-            before = None if self._order is None else self._order.look()
+            before = self._look()
             prepared = target.prepared = self._prepare(target)
             self._first = True
-            if before is not None:
-                self._watch.accept()
-                self._order.accept(before)
+            self._accept(before)
             if self._temp is not None:
                 self._temp.accept()
         if self._page is not None:
@@ -222,19 +218,27 @@ class Caller:
 
         What cannot be imported is for its calls to say.
         """
-        before = None if self._order is None else self._order.look()
+        before = self._look()
         for file in files:
             try:
                 load_module(file["skill"], file["dir"], file["file"])
             except BaseException:
                 continue
         self._streams.flush()
-        if before is not None:
-            self._watch.accept()
-            self._order.accept(before)
+        self._accept(before)
         if self._temp is not None:
             self._temp.accept()
         return wire.ready("%d.%d.%d" % version_info[:3], getpid())
+
+    def _look(self) -> tuple | None:
+        """Return how this process is before an import, for `_accept`."""
+        return None if self._order is None else self._order.look()
+
+    def _accept(self, before: tuple | None) -> None:
+        """Take for granted what an import has set."""
+        if before is not None:
+            self._watch.accept()
+            self._order.accept(before)
 
     def _prepare(self, target: Target) -> Prepared:
         if self._page is None:
@@ -415,6 +419,7 @@ class Caller:
         else:
             context._open = False
         self._context = None
+        CURRENT.set(None)
         self._streams.flush()
 
     @property

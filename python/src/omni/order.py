@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import sys
+from _operator import attrgetter
 from _signal import (
     ITIMER_PROF,
     ITIMER_REAL,
@@ -51,16 +52,16 @@ _umask = os.umask
 _gettrace, _settrace = sys.gettrace, sys.settrace
 _getprofile, _setprofile = sys.getprofile, sys.setprofile
 _getrecursionlimit, _setrecursionlimit = sys.getrecursionlimit, sys.setrecursionlimit
-_getrlimit = getattr(resource, "getrlimit", None)
-_setrlimit = getattr(resource, "setrlimit", None)
-_LIMITS = [
+getrlimit = getattr(resource, "getrlimit", None)
+setrlimit = getattr(resource, "setrlimit", None)
+LIMITS = [
     getattr(resource, name)
     for name in ("RLIMIT_NOFILE", "RLIMIT_DATA", "RLIMIT_AS", "RLIMIT_FSIZE")
     if hasattr(resource, name)
 ]
 _getaffinity = getattr(os, "sched_getaffinity", lambda _pid: None)
 _setaffinity = getattr(os, "sched_setaffinity", lambda _pid, _processors: None)
-_TIMERS = (ITIMER_REAL, ITIMER_VIRTUAL, ITIMER_PROF)
+TIMERS = (ITIMER_REAL, ITIMER_VIRTUAL, ITIMER_PROF)
 _SIGNALS = (SIGINT, SIGTERM, SIGHUP, SIGALRM, SIGCHLD)
 
 
@@ -68,14 +69,18 @@ def open_files_max() -> int | None:
     """Return how many descriptors this process may have; None where nothing bounds them."""
     if resource is None:
         return None
-    soft = _getrlimit(resource.RLIMIT_NOFILE)[0]
+    soft = getrlimit(resource.RLIMIT_NOFILE)[0]
     return None if soft == resource.RLIM_INFINITY else soft
 
 
-def _thread_hooks() -> tuple:
+_hooks = attrgetter("_trace_hook", "_profile_hook")
+_NO_HOOKS = (None, None)
+
+
+def thread_hooks() -> tuple:
     """Return what threads to come are traced and profiled by."""
     threading = _modules.get("threading")
-    return (getattr(threading, "_trace_hook", None), getattr(threading, "_profile_hook", None))
+    return _NO_HOOKS if threading is None else _hooks(threading)
 
 
 def _handlers() -> list[tuple]:
@@ -113,7 +118,7 @@ class Order:
         self._mask = pthread_sigmask(SIG_BLOCK, ())
         self._watch_stack_signal = watch_stack_signal
         self._recursion_limit = _getrecursionlimit()
-        self._thread_hooks = _thread_hooks()
+        self._thread_hooks = thread_hooks()
         self._handlers = _handlers()
         self._affinity = _getaffinity(0)
         self._interpreter = Interpreter(keeps_variables=keeps_variables)
@@ -121,19 +126,19 @@ class Order:
         self._wakeup = set_wakeup_fd(-1)
         if self._wakeup >= 0:
             set_wakeup_fd(self._wakeup)
-        self._limits = [(kind, _getrlimit(kind)) for kind in _LIMITS]
+        self._limits = [(kind, getrlimit(kind)) for kind in LIMITS]
         self._trace = _gettrace()
         self._profile = _getprofile()
 
     def look(self) -> tuple:
         """Return how things are before an import, for `accept`."""
-        own = (_getrecursionlimit(), _thread_hooks(), _getaffinity(0))
+        own = (_getrecursionlimit(), thread_hooks(), _getaffinity(0))
         return own, _handlers(), self._interpreter.look()
 
     def accept(self, before: tuple) -> None:
         """Take for granted what a skill's import has set since that look, and nothing that was so already."""
         own, handlers, interpreter = before
-        now = (_getrecursionlimit(), _thread_hooks(), _getaffinity(0))
+        now = (_getrecursionlimit(), thread_hooks(), _getaffinity(0))
         kept = (self._recursion_limit, self._thread_hooks, self._affinity)
         self._recursion_limit, self._thread_hooks, self._affinity = (
             value if value != then else was for was, then, value in zip(kept, own, now)
@@ -157,13 +162,13 @@ class Order:
             self._restore_signals()
         if "resource" in _modules:
             for kind, limits in self._limits:
-                if _getrlimit(kind) != limits:
-                    _setrlimit(kind, limits)
+                if getrlimit(kind) != limits:
+                    setrlimit(kind, limits)
         if _gettrace() is not self._trace:
             _settrace(self._trace)
         if _getprofile() is not self._profile:
             _setprofile(self._profile)
-        if _thread_hooks() != self._thread_hooks:
+        if thread_hooks() != self._thread_hooks:
             threading = _modules["threading"]
             threading._trace_hook, threading._profile_hook = self._thread_hooks
         self._interpreter.restore()
@@ -184,7 +189,7 @@ class Order:
             signal(SIGUSR1, self._stack_handler)
             self._watch_stack_signal()
             self._stack_handler = getsignal(SIGUSR1)
-        for timer in _TIMERS:
+        for timer in TIMERS:
             setitimer(timer, 0)
         pthread_sigmask(SIG_SETMASK, self._mask)
         if set_wakeup_fd(-1) != self._wakeup or self._wakeup >= 0:

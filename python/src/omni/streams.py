@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from _operator import itemgetter
 from io import BufferedWriter, FileIO, TextIOWrapper
 from os import O_RDONLY, chdir, close, devnull, dup2, get_blocking, get_inheritable, getcwd, set_blocking
 from os import open as open_descriptor
@@ -63,8 +64,7 @@ class Streams:
         # Under both names, before any skill is imported: a logging handler keeps the stream that it finds.
         self._out = sys.stdout = sys.__stdout__ = self._text(1)
         self._err = sys.stderr = sys.__stderr__ = self._text(2)
-        #: How the descriptors are, which is so for all that have a copy of one: other processes too.
-        self._blocking = _blocking()
+        self._blocking = Blocking()
 
     def attribute(self, speak: Callable[[int, Any], bool]) -> None:
         """From now on have `speak` asked first, with each piece of text as it is written.
@@ -97,7 +97,7 @@ class Streams:
         stream = self._prepared(stream, fd)
         # What stood in its place may go with this, and take along what both have written to.
         setattr(sys, name, stream)
-        if _is_changed(stream):
+        if is_changed(stream):
             stream = self._prepared(stream, fd)
             setattr(sys, name, stream)
         return stream
@@ -121,18 +121,25 @@ class Streams:
         """Put back the descriptors, the streams and the folder."""
         # Descriptors 1 and 2 are inherited by children, files opened by a tool are not: a cheap way to
         # see that one of them has taken the number.
-        if self._out_copy is not None and not (_is_standard(0) and _is_standard(1) and _is_standard(2)):
+        try:
+            usual = get_inheritable(0) and get_inheritable(1) and get_inheritable(2)
+        except OSError:  # one of them is closed
+            usual = False
+        if not usual and self._out_copy is not None:
             self._restore_descriptors()
-        if _blocking() != self._blocking:
-            for number, blocking in enumerate(self._blocking or ()):
-                _set_blocking(number, blocking=blocking)
-        streams = vars(sys)
-        if streams.get("stdout") is not self._out or _is_changed(self._out):
-            self._out = self._put_back("stdout", self._out, 1)
-        if streams.get("stderr") is not self._err or _is_changed(self._err):
-            self._err = self._put_back("stderr", self._err, 2)
-        if streams.get("stdin") is not self._in or (self._in is not None and self._in.closed):
-            self._restore_input()
+        try:
+            if (get_blocking(0), get_blocking(1), get_blocking(2)) != self._blocking.were:
+                self._blocking.restore()
+        except OSError:  # a number was closed, and could not be put back
+            pass
+        try:
+            out, err = self._out, self._err
+            usual = _streams(_names) == (self._in, out, err) and out.errors == err.errors == _ERRORS
+            usual = usual and not (out.closed or err.closed or (self._in is not None and self._in.closed))
+        except (KeyError, AttributeError, ValueError):  # deleted, or robbed of what it led to
+            usual = False
+        if not usual:
+            self._restore_streams()
         try:
             if getcwd() == self._home:
                 return
@@ -143,10 +150,12 @@ class Streams:
         except OSError:
             pass
 
-    def _restore_input(self) -> None:
+    def _restore_streams(self) -> None:
+        self._out = self._put_back("stdout", self._out, 1)
+        self._err = self._put_back("stderr", self._err, 2)
         sys.stdin = self._in
         if self._in is not None and self._in.closed:
-            self._in = sys.stdin = open(0, encoding="utf-8", errors="replace", closefd=False)  # noqa: SIM115 - for ever
+            self._in = sys.stdin = open(0, encoding="utf-8", errors="replace", closefd=False)  # noqa: SIM115
 
     def _restore_descriptors(self) -> None:
         nothing = open_descriptor(devnull, O_RDONLY)
@@ -158,9 +167,11 @@ class Streams:
 
 
 _ERRORS = "backslashreplace"
+_names = vars(sys)
+_streams = itemgetter("stdin", "stdout", "stderr")
 
 
-def _is_changed(stream: TextIOWrapper) -> bool:
+def is_changed(stream: TextIOWrapper) -> bool:
     """Tell whether a stream is closed, robbed of what it writes to, or set to another encoding."""
     try:
         return stream.closed or stream.errors != _ERRORS
@@ -168,22 +179,31 @@ def _is_changed(stream: TextIOWrapper) -> bool:
         return True
 
 
-def _is_standard(fd: int) -> bool:
-    try:
-        return get_inheritable(fd)
-    except OSError:
-        return False
+class Blocking:
+    """Whether reading and writing descriptors 0 to 2 waits. That is so for all who have a copy of one."""
+
+    __slots__ = ("were",)
+
+    def __init__(self) -> None:
+        """Remember how they are."""
+        self.were = _blocking()
+
+    def restore(self) -> None:
+        """Make them so again."""
+        try:
+            if (get_blocking(0), get_blocking(1), get_blocking(2)) == self.were:
+                return
+        except OSError:  # one of them is closed
+            pass
+        for number, were in enumerate(self.were or ()):
+            try:
+                set_blocking(number, were)
+            except OSError:
+                continue
 
 
 def _blocking() -> tuple[bool, bool, bool] | None:
     try:
         return get_blocking(0), get_blocking(1), get_blocking(2)
-    except OSError:  # one of them is closed
-        return None
-
-
-def _set_blocking(fd: int, *, blocking: bool) -> None:
-    try:
-        set_blocking(fd, blocking)
     except OSError:
-        pass
+        return None

@@ -14,6 +14,7 @@ import posixpath
 import select
 import sys
 import time
+from _functools import partial
 from _operator import itemgetter
 from _thread import _count as count_threads
 
@@ -30,7 +31,7 @@ if TYPE_CHECKING:
 
 #: Threads that may stay: idle ones of a pool that a module keeps, say.
 _THREADS_MAX = 32
-#: Milliseconds that a thread has to come to its end.
+#: Milliseconds that a thread or a child has to come to its end.
 _ENDING_MAX = 10
 #: Descriptors that may stay open, the connections of a client that a module keeps among them.
 _DESCRIPTORS_MAX = 256
@@ -78,11 +79,14 @@ class Watch:
 
     __slots__ = (
         "_accepted",
+        "_answers",
+        "_asks",
         "_children",
         "_copy",
         "_descriptors",
         "_first_free",
         "_later",
+        "_later_count",
         "_marks",
         "_niceness",
         "_own_threads",
@@ -105,6 +109,7 @@ class Watch:
             _Mark("omni.channel.Channel", vars(Channel), "receive send send_locked"),
         ]
         self._later = dict(_LATER)
+        self._later_count = 0
         #: What was there before any call, and what has been looked at since.
         self._own_threads = self._threads = count_threads()
         self._accepted: frozenset[int] = frozenset()
@@ -133,6 +138,11 @@ class Watch:
             mark = _Mark(name, vars(sys.modules[name]), self._later.pop(name))
             mark.distrust(lambda value: str(getattr(value, "__module__", "")).startswith(_SKILLS))
             self._marks.append(mark)
+        self._ask_for_marks()
+
+    def _ask_for_marks(self) -> None:
+        self._asks = [mark.ask for mark in self._marks]
+        self._answers = [mark.values for mark in self._marks]
 
     def findings(self, *, first: bool) -> list[str] | None:
         """Say what the call that has just ended did to the process; None when all is well.
@@ -140,30 +150,34 @@ class Watch:
         In its `first` call here a tool may leave a child process running, as a helper for its later calls.
         """
         found: list[str] = []
-        if self._later:
+        if len(_modules) != self._later_count:
             self._look_at_new_modules()
         try:
-            found += [mark.broken() for mark in self._marks if mark.get(mark.namespace) != mark.values]
+            if [ask() for ask in self._asks] != self._answers:
+                found += [mark.broken() for mark in self._marks if mark.ask() != mark.values]
         except KeyError:  # one of them was deleted
             found += [mark.broken() for mark in self._marks if mark.lacks()]
-        if count_threads() != self._threads:
+        threads = count_threads()
+        if threads != self._threads:
             found += self._unwelcome_threads()
         if self._poll(0) != self._descriptors:
             self._look_at_descriptors(found)
-        if self._accepted or count_threads() != self._own_threads or self._has_children():
+        if self._accepted or threads != self._own_threads or self._has_children():
             self._look_at_children(found, first=first)
         if _getpriority(_PRIO_PROCESS, 0) != self._niceness:
             self._look_at_niceness(found)
         return found or None
 
     def _look_at_new_modules(self) -> None:
-        for name in [name for name in self._later if name in sys.modules]:
+        self._later_count = len(_modules)
+        for name in [name for name in self._later if name in _modules]:
             # Loaded by the call itself. A function tells by its module whether it is the real one.
-            mark = _Mark(name, vars(sys.modules[name]), self._later.pop(name))
+            mark = _Mark(name, vars(_modules[name]), self._later.pop(name))
             mark.distrust(
                 lambda value, name=name: getattr(value, "__module__", None) not in (name, f"_{name}")
             )
             self._marks.append(mark)
+        self._ask_for_marks()
 
     @property
     def has_children(self) -> bool:
@@ -238,27 +252,37 @@ class Watch:
             return
         except OSError:
             return
-        children = _children()
         if dead is not None:
-            reap([pid for pid in children if _state(pid)[0] == "Z"])
-            children = _children()
+            _reap_dead()
+        children = _children()
         if children == self._accepted:
             return
-        own = _multiprocessing_children()
-        session = _getsid(0)
-        unwelcome = []
-        for pid in children - self._accepted:
-            state, their_session = _state(pid)
-            if state == "Z":
-                continue
-            if pid not in own and not (first and their_session == session):
-                unwelcome.append(pid)
+        unwelcome = self._unwelcome_children(first=first)
         if unwelcome:
             found.append(f"{len(unwelcome)} process(es) were left running")
-            _end(children - self._accepted - own)
-            reap([pid for pid in _children() if _state(pid)[0] == "Z"])
+            _end(_children() - self._accepted - _multiprocessing_children())
+            _reap_dead()
         else:
-            self._accepted = children
+            self._accepted = _children()
+
+    def _unwelcome_children(self, *, first: bool) -> frozenset[int]:
+        session = _getsid(0)
+        unwelcome = _NOBODY
+        # One that is about to end, as the child of `os.popen` is after its output, is nothing to speak of.
+        for _ in range(_ENDING_MAX):
+            own = _multiprocessing_children()
+            states = {pid: _state(pid) for pid in _children() - self._accepted}
+            unwelcome = frozenset(
+                pid
+                for pid, (state, their_session) in states.items()
+                if state != "Z" and pid not in own and not (first and their_session == session)
+            )
+            if not unwelcome:
+                break
+            _sleep(0.001)
+        if any(state == "Z" for state, _ in states.values()):
+            _reap_dead()
+        return unwelcome
 
     # -- priority -----------------------------------------------------------------------------------------
 
@@ -271,16 +295,16 @@ class Watch:
 
 
 class _Mark:
-    """Names of one module, and what they meant: `get(namespace)` should be `values`."""
+    """Names of one module, and what they meant: `ask()` should return `values`."""
 
-    __slots__ = ("_module", "_names", "get", "namespace", "values")
+    __slots__ = ("_module", "_names", "ask", "namespace", "values")
 
     def __init__(self, module: str, namespace: Mapping[str, Any], names: str) -> None:
         self._module = module
         self._names = [name for name in names.split() if name in namespace]
         self.namespace = namespace
-        self.get = itemgetter(*self._names)
-        self.values = self.get(namespace)
+        self.ask = partial(itemgetter(*self._names), namespace)
+        self.values = self.ask()
 
     def renew(self) -> None:
         """Take what a library has put in place of a thing for that thing."""
@@ -308,6 +332,7 @@ class _Mark:
         return f"`{self._module}` was changed"
 
 
+_modules = sys.modules
 _dup = os.dup
 _close = os.close
 _pread = os.pread
@@ -354,6 +379,10 @@ def _children() -> frozenset[int]:
     except OSError:  # a kernel that does not tell
         pass
     return frozenset(pids)
+
+
+def _reap_dead() -> None:
+    reap([pid for pid in _children() if _state(pid)[0] == "Z"])
 
 
 def _state(pid: int) -> tuple[str, int]:

@@ -38,6 +38,7 @@ _open = os.open
 _rename = os.rename
 _rmdir = os.rmdir
 _stat = os.stat
+_fstat = os.fstat
 _unlink = os.unlink
 _basename, _dirname, _fsdecode, _fsencode = os.path.basename, os.path.dirname, os.fsdecode, os.fsencode
 _variables: dict = os.environ._data  # type: ignore[attr-defined]
@@ -90,7 +91,7 @@ class TemporaryFolder:
     def changed(self) -> bool:
         """Tell whether something may have been put there or taken away since the last look."""
         try:
-            return _stat(self._fd).st_mtime_ns != self._seen or not self._sure
+            return _fstat(self._fd).st_mtime_ns != self._seen or not self._sure
         except OSError:  # a tool has closed the descriptor
             return True
 

@@ -254,8 +254,15 @@ impl Thread {
             state.gone = Some(reason.to_owned());
             state.calls.keys().copied().collect()
         };
+        let started = self.page[0].load(Ordering::SeqCst);
         for id in ids {
-            self.hear(id, Said::Gone(format!("its thread of the interpreter ended: {reason}")), true);
+            // It may have been handed over while the thread made up its mind to take no more.
+            let said = if id > started {
+                Said::Skipped
+            } else {
+                Said::Gone(format!("its thread of the interpreter ended: {reason}"))
+            };
+            self.hear(id, said, true);
         }
     }
 

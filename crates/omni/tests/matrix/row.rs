@@ -77,6 +77,10 @@ fn later_calls(server: &mut Server) -> Vec<String> {
             Err(fault) => return vec![format!("the next call: {fault}")],
         }
     }
+    let changes = server.changes();
+    if !changes.is_empty() {
+        return changes;
+    }
     server.client.ping().err().into_iter().collect()
 }
 

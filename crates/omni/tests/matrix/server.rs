@@ -28,7 +28,14 @@ pub(crate) struct Server {
     backing: Backing,
     rows: usize,
     base: Base,
+    /// What processes of tools are like before anything has run there, by the tool that says it.
+    states: Vec<(&'static str, String)>,
+    /// Tools run in the server's own process, which puts things back beside the next call.
+    shares_its_process: bool,
 }
+
+/// Tools that say what their process is like.
+const STATES: [&str; 2] = ["bystander.state", "bystander.state_async"];
 
 /// What was so before the first row.
 #[derive(Debug)]
@@ -68,7 +75,15 @@ impl Server {
             backing,
             rows: 0,
             base: Base { descriptors: 0, processes: 0, memory_mib: 0, scratch: BTreeSet::new() },
+            states: Vec::new(),
+            shares_its_process: way == "embedded",
         };
+        // The second time nothing is imported any more.
+        for tool in STATES {
+            server.state(tool).expect("the process can be looked at");
+            let state = server.state(tool).expect("the process can be looked at");
+            server.states.push((tool, state));
+        }
         server.base = Base {
             descriptors: server.descriptors(),
             processes: server.family().ours,
@@ -108,6 +123,31 @@ impl Server {
             }
             std::thread::sleep(Duration::from_millis(50));
         }
+    }
+
+    fn state(&mut self, tool: &str) -> Result<String, String> {
+        let (reply, _) = self.client.call(tool, json!({}))?;
+        let text = reply["result"]["content"][0]["text"].as_str();
+        text.map(str::to_owned).ok_or_else(|| reply.to_string())
+    }
+
+    /// Says what a call has left changed in the process of the next.
+    pub(crate) fn changes(&mut self) -> Vec<String> {
+        let mut faults = Vec::new();
+        for (tool, before) in self.states.clone() {
+            let deadline = Instant::now() + PATIENCE / 4;
+            loop {
+                let now = self.state(tool);
+                if now.as_ref() == Ok(&before) {
+                    break;
+                }
+                if !self.shares_its_process || Instant::now() > deadline {
+                    faults.push(format!("`{tool}` said {now:?}, and before the call {before}"));
+                    break;
+                }
+            }
+        }
+        faults
     }
 
     fn look(&self, faults: &mut Vec<String>) {
