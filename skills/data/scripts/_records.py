@@ -111,7 +111,9 @@ def _json(text: str) -> Any:
         return json.loads(text)
     except json.JSONDecodeError as error:
         place = f"line {error.lineno:,}, column {error.colno:,}" if error.lineno > 1 else f"column {error.colno:,}"
-        raise _NotJsonError(f"{error.msg} at {place}", is_extra=error.msg == "Extra data") from None
+        # Some of Python's words end in `at` themselves.
+        what = error.msg.removesuffix(" at")
+        raise _NotJsonError(f"{what} at {place}", is_extra=error.msg == "Extra data") from None
     except (ValueError, RecursionError) as error:
         raise _NotJsonError(str(error)[:200], is_extra=False) from None
 

@@ -295,7 +295,9 @@ def test_a_name_that_is_a_number_in_another_table_is_not_refused_by_its_words(sa
 def test_a_last_line_that_is_being_written_is_left_out_and_told(ask):
     answer = ask('{"n": 1}\n{"n": 2}\n{"n": 3, "m', "SELECT sum(n) FROM t", name="t.jsonl")
     assert answer.rows == [[3]]
-    assert "its last line (3) is not whole and was left out" in answer.notes[0]
+    assert (
+        "its last line (3) is not whole and was left out (Unterminated string starting at column 10)" in answer.notes[0]
+    )
 
 
 def test_broken_lines_are_left_out_and_told_with_their_places(ask):

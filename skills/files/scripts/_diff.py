@@ -30,6 +30,8 @@ def difference(path: str, before: Optional[bytes], after: bytes) -> str:
     if len(old) + len(new) > _LINES_MAX and before is not None:
         return "\n".join([*head, f"[{len(old):,} lines, then {len(new):,}: too many to compare here]"])
     rows = list(difflib.unified_diff(old, new, lineterm="", n=3))[2:]
+    if not rows and before is None:
+        return "\n".join([*head, "[an empty file]"])
     if not rows:
         return "\n".join([*head, "[only line ends change]" if before != after else "[nothing changes]"])
     return "\n".join([*head, *(_short(row) for row in rows)])

@@ -437,9 +437,7 @@ def change(ctx: Context, changes: list[Change], dry_run: bool = False) -> Change
         try:
             paths.append(plan.add(wanted))
         except ToolError as error:
-            raise ToolError(
-                f"change {number} of {len(changes)}, `{wanted.do}` `{wanted.path}`: {error}. Nothing was changed"
-            ) from None
+            raise ToolError(_failed(number, changes, error, [])) from None
     if dry_run:
         return Changed(paths, bounded("\n".join(plan.shown)))
     batch = Batch(ctx)
@@ -451,11 +449,15 @@ def change(ctx: Context, changes: list[Change], dry_run: bool = False) -> Change
             failed = batch.take_back()
             if not isinstance(error, ToolError):
                 raise
-            after = "Nothing was changed" if not failed else f"What could not be taken back: {'; '.join(failed)}"
-            raise ToolError(
-                f"change {number} of {len(changes)}, `{wanted.do}` `{wanted.path}`: {error}. {after}"
-            ) from None
+            raise ToolError(_failed(number, changes, error, failed)) from None
     return Changed(paths)
+
+
+def _failed(number: int, changes: list[Change], error: ToolError, left: list[str]) -> str:
+    # First what holds for all of them: the error may end in lines of a file.
+    after = f"could not be taken back: {'; '.join(left)}" if left else "nothing was changed"
+    wanted = changes[number - 1]
+    return f"{after}. Change {number} of {len(changes)}, `{wanted.do}` `{wanted.path}`, failed: {error}"
 
 
 class _Report:

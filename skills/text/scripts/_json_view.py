@@ -20,8 +20,12 @@ def parse(text: str) -> Any:
     except json.JSONDecodeError as error:
         line = text.split("\n")[error.lineno - 1]
         near = line[max(0, error.colno - 30) : error.colno + 30]
+        what = error.msg.removesuffix(" at")
+        hint = "; if it is JSON Lines, ask it with `data.query`" if error.msg == "Extra data" else ""
         raise ToolError(
-            f"not JSON: {error.msg} at line {error.lineno}, column {error.colno}" + (f", near `{near}`" if near else "")
+            f"not JSON: {what} at line {error.lineno}, column {error.colno}"
+            + (f", near `{near}`" if near else "")
+            + hint
         ) from None
     except ValueError as error:
         # A number of more digits than Python converts.
