@@ -135,6 +135,15 @@ mod tests {
     }
 
     #[test]
+    fn crates_that_need_linux_say_so_before_anything_is_compiled() {
+        for name in ["omni-libpython", "omni-server"] {
+            let path = format!("{}/../crates/{name}/build.rs", env!("CARGO_MANIFEST_DIR"));
+            let script = std::fs::read_to_string(path).expect("it has a build script");
+            assert!(script.contains("\"CARGO_CFG_TARGET_OS\"") && script.contains("cargo::error="), "{name}");
+        }
+    }
+
+    #[test]
     fn a_crate_without_the_forbidden_one_passes() {
         assert!(faults(&EDGE, &graph(&["pure", "serde"]), &graph(&["binary", "tokio"])).is_empty());
     }

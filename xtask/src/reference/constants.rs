@@ -75,8 +75,11 @@ const CONSTANTS: &[(&str, &str, &str)] = &[
     ("OUTCOME_SIGNALS", "/outcomes/signals", "What is said of signals that end Python processes."),
 ];
 
-/// A text at most in one line of a table.
+/// A text at most in one of several lines.
 const LINE_MAX: usize = 88;
+
+/// A line of Python at most, as `ruff.toml` says: its formatter joins what fits into one.
+const WIDTH: usize = 110;
 
 /// The whole module.
 pub(super) fn module() -> Result<String> {
@@ -110,7 +113,7 @@ fn literal(value: &Value) -> Result<String> {
                 .iter()
                 .map(|(key, value)| {
                     let key = if key.parse::<i64>().is_ok() { key.clone() } else { quoted(key) };
-                    Ok(format!("    {key}: {},", folded(value)?))
+                    Ok(format!("    {key}: {},", folded(&key, value)?))
                 })
                 .collect::<Result<Vec<_>>>()?;
             format!("{{\n{}\n}}", members.join("\n"))
@@ -121,9 +124,17 @@ fn literal(value: &Value) -> Result<String> {
     })
 }
 
-/// A value in a table; a long text goes over several lines.
-fn folded(value: &Value) -> Result<String> {
-    let Some(text) = value.as_str().filter(|text| text.len() > LINE_MAX) else { return literal(value) };
+/// A value in a table; a long text has a line of its own, or goes over several.
+fn folded(key: &str, value: &Value) -> Result<String> {
+    let whole = literal(value)?;
+    let Some(text) = value.as_str() else { return Ok(whole) };
+    let length = whole.chars().count();
+    if "    : ,".len() + key.chars().count() + length <= WIDTH {
+        return Ok(whole);
+    }
+    if "        ".len() + length <= WIDTH {
+        return Ok(format!("(\n        {whole}\n    )"));
+    }
     let mut lines = vec![String::new()];
     for word in text.split_inclusive(' ') {
         if lines.last().is_some_and(|line| line.len() + word.len() > LINE_MAX) {
@@ -160,6 +171,13 @@ mod tests {
             }));
         }
         assert!(left.is_empty(), "{left:?}");
+    }
+
+    #[test]
+    fn a_text_goes_over_several_lines_only_where_it_must() {
+        let lines =
+            |length: usize| folded("\"k\"", &Value::from("w ".repeat(length / 2))).unwrap().lines().count();
+        assert_eq!([lines(98), lines(100), lines(104)], [1, 3, 4]);
     }
 
     #[test]
