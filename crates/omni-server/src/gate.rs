@@ -29,10 +29,10 @@ pub(crate) enum Closed {
 /// A setting that names no host or no origin.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 pub enum NameError {
-    #[error("`--allow-host {0}`: that is no name or address of a host; it has no scheme, port or wildcard")]
+    #[error("`{0}` is no name or address of a host; it has no scheme, port or wildcard")]
     Host(String),
     #[error(
-        "`--allow-origin {0}`: that is no origin, which is written like `https://app.example.com` or \
+        "`{0}` is no origin, which is written like `https://app.example.com` or \
          `http://localhost:3000`, without a path or a wildcard"
     )]
     Origin(String),

@@ -4,10 +4,9 @@ use std::fs;
 use std::io::Read as _;
 use std::net::IpAddr;
 use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result, bail};
-use omni_call::shown_path;
 use omni_server::{Access, PeerLookup, Tokens};
 use rustix::fs::OFlags;
 use serde::Deserialize;
@@ -19,6 +18,17 @@ pub(crate) struct HttpTable {
     /// Users besides our own and root whose processes may call over loopback.
     #[serde(default)]
     allow_users: Vec<User>,
+    /// The address that `omni mcp` listens on.
+    pub(crate) host: Option<String>,
+    pub(crate) port: Option<u16>,
+    /// Further names that clients may call it by.
+    #[serde(default)]
+    pub(crate) allow_hosts: Vec<String>,
+    /// Origins whose web pages may use it.
+    #[serde(default)]
+    pub(crate) allow_origins: Vec<String>,
+    /// The private file of tokens, relative to this one.
+    pub(crate) token_file: Option<PathBuf>,
 }
 
 impl HttpTable {
@@ -77,12 +87,11 @@ pub(crate) fn on_loopback(
 /// The largest file that is read for tokens.
 const TOKENS_BYTES_MAX: u64 = 64 << 10;
 
-/// Reads the file of tokens. What it holds later is not looked at: a new token needs a new start.
+/// Reads the file of tokens; `shown` is how it was named. What it holds later is not looked at: a new token needs a new start.
 ///
 /// # Errors
 /// It cannot be read, is no file, belongs to somebody else, or others can read or write it: then they know the tokens.
-pub(crate) fn tokens(path: &Path) -> Result<Tokens> {
-    let shown = format!("`--http-token {}`", shown_path(path));
+pub(crate) fn tokens(path: &Path, shown: &str) -> Result<Tokens> {
     // Without waiting: to open a pipe would take until somebody writes to it.
     let mut options = fs::OpenOptions::new();
     options.read(true).custom_flags(OFlags::NONBLOCK.bits().cast_signed());
@@ -188,7 +197,7 @@ mod tests {
         let write = |mode: u32| {
             fs::write(&file, "0123456789abcdef0123\n").unwrap();
             fs::set_permissions(&file, fs::Permissions::from_mode(mode)).unwrap();
-            tokens(&file).map_err(|error| format!("{error:#}"))
+            tokens(&file, "`--http-token x`").map_err(|error| format!("{error:#}"))
         };
         assert!(write(0o600).is_ok() && write(0o400).is_ok());
         for mode in [0o640, 0o604, 0o620, 0o602, 0o644, 0o666, 0o610] {
@@ -203,12 +212,12 @@ mod tests {
             (folder.path().join("none"), "opened"),
         ];
         for (path, why) in wrong {
-            let error = format!("{:#}", tokens(&path).unwrap_err());
+            let error = format!("{:#}", tokens(&path, "`--http-token x`").unwrap_err());
             assert!(error.contains(why) && error.contains("--http-token"), "{error}");
         }
         fs::set_permissions(&file, fs::Permissions::from_mode(0o600)).unwrap();
         fs::write(&file, "too short").unwrap();
-        let error = format!("{:#}", tokens(&file).unwrap_err());
+        let error = format!("{:#}", tokens(&file, "`--http-token x`").unwrap_err());
         assert!(error.contains("line 1") && !error.contains("too short"), "{error}");
     }
 }

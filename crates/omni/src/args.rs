@@ -1,5 +1,6 @@
 //! The command line and the environment variables, in one place: the reference pages are made from it.
 
+use std::ffi::OsString;
 use std::ops::Deref;
 use std::path::PathBuf;
 
@@ -177,15 +178,15 @@ pub(crate) struct McpArguments {
     pub(crate) place: PlaceArguments,
     #[command(flatten)]
     pub(crate) run: RunArguments,
-    /// How clients reach the server
-    #[arg(long, value_enum, default_value_t = Transport::Stdio, env = "OMNI_TRANSPORT")]
-    pub(crate) transport: Transport,
-    /// Address to listen on (http)
-    #[arg(long, default_value = "127.0.0.1", env = "OMNI_HOST")]
-    pub(crate) host: String,
-    /// Port to listen on (http); 0 takes a free one
-    #[arg(long, default_value_t = 8000, value_parser = port, env = "OMNI_PORT")]
-    pub(crate) port: u16,
+    /// How clients reach the server [default: stdio]
+    #[arg(long, value_enum, env = "OMNI_TRANSPORT")]
+    pub(crate) transport: Option<Transport>,
+    /// Address to listen on (http) [default: 127.0.0.1]
+    #[arg(long, env = "OMNI_HOST")]
+    pub(crate) host: Option<String>,
+    /// Port to listen on (http); 0 takes a free one [default: 8000]
+    #[arg(long, value_parser = port, env = "OMNI_PORT")]
+    pub(crate) port: Option<u16>,
     /// A user besides your own and root whose programs may call over loopback; a name or a number (http)
     #[arg(long = "allow-user", value_name = "USER")]
     pub(crate) allow_users: Vec<String>,
@@ -202,6 +203,18 @@ pub(crate) struct McpArguments {
     /// it whoever is on the way can read the token (http)
     #[arg(long)]
     pub(crate) allow_unauthenticated: bool,
+    /// All of this as it was written.
+    #[arg(skip)]
+    pub(crate) given: Vec<Given>,
+}
+
+/// A flag that has a value from the command line, or from its variable.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Given {
+    /// Without `--`.
+    pub(crate) flag: String,
+    pub(crate) variable: Option<String>,
+    pub(crate) value: OsString,
 }
 
 #[derive(Debug, Args)]
@@ -332,7 +345,8 @@ pub(crate) struct PythonPathArguments {
     pub(crate) cache_dir: Option<PathBuf>,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum, serde::Deserialize)]
+#[serde(rename_all = "lowercase")]
 pub(crate) enum Transport {
     /// Standard input and output; the client starts omni
     Stdio,

@@ -1,49 +1,190 @@
-//! How to connect the usual clients, as commands to copy.
+//! How to connect the usual clients: commands for a shell, and parts of their settings files.
 
+mod quoting;
+mod start;
+
+use std::ffi::{OsStr, OsString};
 use std::fmt::Write as _;
 use std::path::Path;
+use std::time::Duration;
 
-use omni_call::{ErrorDetail, shown_path};
+use omni_call::{ErrorDetail, shown_json};
+use serde_json::{Value, json};
 
-use crate::settings::Places;
+pub(crate) use quoting::quoted;
+pub(crate) use start::Start;
 
-/// Commands that connect clients to a running HTTP server. Where it wants a token, `TOKEN` stands for one.
-pub(crate) fn http(url: &str, token: bool) -> String {
-    let header = if token { " --header 'Authorization: Bearer TOKEN'" } else { "" };
-    let (variable, named) =
-        if token { ("OMNI_TOKEN=TOKEN ", " --bearer-token-env-var OMNI_TOKEN") } else { ("", "") };
-    table(&[
+/// What clients have to know of the server besides how to reach it.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Limits<'a> {
+    /// What a call may take; `None` is no limit.
+    pub(crate) timeout: Option<Duration>,
+    /// What a call may take without a sign of life; `None` is no limit.
+    pub(crate) idle_timeout: Option<Duration>,
+    /// Names of the variables that tools are given.
+    pub(crate) env: &'a [String],
+}
+
+/// So much longer a client waits than the server, whose answer says more.
+const GRACE_SECONDS: u64 = 10;
+
+/// How long a client waits where the server waits for ever.
+const NO_LIMIT_SECONDS: u64 = 86_400;
+
+/// What Gemini CLI lets a call take when nobody says.
+const GEMINI_SECONDS: u64 = 600;
+
+/// How long Claude Code waits over HTTP for a sign of life when nobody says.
+const CLAUDE_IDLE_SECONDS: u64 = 300;
+
+/// The variable by which Codex is given a token, and the shell of whoever starts it.
+const TOKEN: &str = "OMNI_TOKEN";
+
+/// What is printed of how to connect.
+#[derive(Debug)]
+pub(crate) struct Connecting {
+    /// Commands for a shell, and what to know about them.
+    pub(crate) commands: String,
+    /// Parts of settings files.
+    pub(crate) files: String,
+}
+
+/// Commands that connect clients to a running HTTP server. Where it wants a token, they read the first of that file
+/// when they are run; here it is not shown.
+pub(crate) fn http(url: &str, token: Option<&Path>, limits: Limits<'_>) -> Connecting {
+    let read = token.map(|file| format!("$(grep -m 1 . {})", quoted(file)));
+    let header =
+        read.as_ref().map(|read| format!(" --header \"Authorization: Bearer {read}\"")).unwrap_or_default();
+    let named = if token.is_some() { format!(" --bearer-token-env-var {TOKEN}") } else { String::new() };
+    let mut out = table(&[
         ("Claude Code", format!("claude mcp add --transport http omni {url}{header}")),
-        ("Codex", format!("{variable}codex mcp add omni --url {url}{named}")),
-        ("Gemini CLI", format!("gemini mcp add --transport http{header} omni {url}")),
+        ("Codex", format!("codex mcp add omni --url {url}{named}")),
+        (
+            "Gemini CLI",
+            format!(
+                "gemini mcp add --scope user --transport http{}{header} omni {url}",
+                gemini_limit(limits)
+            ),
+        ),
         (
             "Inspector",
             format!(
                 "npx @modelcontextprotocol/inspector --cli {url} --transport http{header} --method tools/list"
             ),
         ),
-    ])
+    ]);
+    if let Some(read) = read {
+        let _ = writeln!(out, "before Codex is started:  export {TOKEN}=\"{read}\"");
+    }
+    if limits.idle_timeout.is_none_or(|idle| idle.as_secs() > CLAUDE_IDLE_SECONDS) {
+        let milliseconds = patience(limits.idle_timeout) * 1000;
+        let _ = writeln!(
+            out,
+            "for tools that are silent for longer than {CLAUDE_IDLE_SECONDS} s, before Claude Code is started:  export \
+             CLAUDE_CODE_MCP_TOOL_IDLE_TIMEOUT={milliseconds}"
+        );
+    }
+    let mut codex: Vec<(&str, Value)> = vec![("url", url.into())];
+    if token.is_some() {
+        codex.push(("bearer_token_env_var", TOKEN.into()));
+    }
+    let mut server = json!({ "type": "http", "url": url });
+    if token.is_some() {
+        server["headers"] = json!({ "Authorization": format!("Bearer ${{env:{TOKEN}}}") });
+    }
+    Connecting { commands: out, files: files(codex, &server, limits) }
 }
 
 /// Commands that let clients start omni themselves.
-pub(crate) fn stdio(binary: &Path, places: &Places) -> String {
-    let mut command = format!("{} mcp", quoted(binary));
-    if places.lister().is_none() {
-        let _ = write!(command, " --skills {}", quoted(&places.skills));
+pub(crate) fn stdio(start: &Start, limits: Limits<'_>) -> Connecting {
+    let words = start.words();
+    let all = || std::iter::once(&*start.program).chain(words.iter().map(OsString::as_os_str));
+    let command = quoting::command(all());
+    let arguments = quoting::command(words.iter().map(OsString::as_os_str));
+    let program = quoted(Path::new(&start.program));
+    // Codex and Gemini keep variables back, the one all but a few, the other what looks like a secret. The former's
+    // command can only keep a value; the latter looks its names up when it starts the server.
+    let (mut codex, mut gemini) = (String::new(), gemini_limit(limits));
+    for name in names(limits) {
+        let _ = write!(codex, " --env {name}=\"${name}\"");
+        let _ = write!(gemini, " -e '{name}=${name}'");
     }
-    if let Some(runner) = &places.runner {
-        let _ = write!(command, " --runner {}", quoted(Path::new(&runner.address.to_string())));
-        if places.lister().is_some() {
-            // There may be a `./skills` where the client starts it.
-            command.push_str(" --tools runner");
-        }
-    }
-    table(&[
+    let out = table(&[
         ("Claude Code", format!("claude mcp add omni -- {command}")),
-        ("Codex", format!("codex mcp add omni -- {command}")),
-        ("Gemini CLI", format!("gemini mcp add omni {command}")),
-        ("Inspector", format!("npx @modelcontextprotocol/inspector --cli {command} --method tools/list")),
-    ])
+        ("Codex", format!("codex mcp add{codex} omni -- {command}")),
+        ("Gemini CLI", format!("gemini mcp add --scope user{gemini} omni {program} -- {arguments}")),
+        ("Inspector", inspector(start, limits)),
+    ]);
+    let texts: Option<Vec<&str>> = words.iter().map(OsString::as_os_str).map(OsStr::to_str).collect();
+    let (Some(path), Some(texts)) = (start.path.to_str(), texts) else {
+        let files = "(a path here is no text in UTF-8, so no settings file can hold it)\n".to_owned();
+        return Connecting { commands: out, files };
+    };
+    let mut codex: Vec<(&str, Value)> = vec![("command", path.into()), ("args", texts.clone().into())];
+    let mut server = json!({ "command": path, "args": texts });
+    let env: Vec<&str> = names(limits).collect();
+    if !env.is_empty() {
+        server["env"] =
+            env.iter().map(|name| ((*name).to_owned(), json!(format!("${{env:{name}}}")))).collect();
+        codex.push(("env_vars", env.into()));
+    }
+    Connecting { commands: out, files: files(codex, &server, limits) }
+}
+
+/// The Inspector takes some of our flags (`--config`, `--transport`) for its own, wherever they stand.
+fn inspector(start: &Start, limits: Limits<'_>) -> String {
+    let (variables, words) = start.by_variables();
+    let mut out = String::from("npx @modelcontextprotocol/inspector --cli");
+    for (name, value) in variables {
+        let _ = write!(out, " -e {name}={}", quoted(Path::new(&value)));
+    }
+    for name in names(limits) {
+        let _ = write!(out, " -e {name}=\"${name}\"");
+    }
+    let words = std::iter::once(&*start.program).chain(words.iter().map(OsString::as_os_str));
+    let _ = write!(out, " {} --method tools/list", quoting::command(words));
+    out
+}
+
+/// What goes in the settings files of Codex, and of clients that have no command for it.
+fn files(mut codex: Vec<(&str, Value)>, server: &Value, limits: Limits<'_>) -> String {
+    // A text, a number or a list of texts is written in TOML as in JSON.
+    codex.push(("tool_timeout_sec", patience(limits.timeout).into()));
+    let codex = codex.iter().fold(String::new(), |mut out, (key, value)| {
+        let _ = writeln!(out, "{key} = {value}");
+        out
+    });
+    let server = json!({ "mcpServers": { "omni": server } }).to_string();
+    format!(
+        "Codex, with what a call may take, in ~/.codex/config.toml:\n\n[mcp_servers.omni]\n{}\nCursor \
+         (~/.cursor/mcp.json) and others that read JSON:\n\n{}\n",
+        // What a terminal would hide is written by its number, which both languages write alike.
+        shown_json(&codex),
+        shown_json(&server)
+    )
+}
+
+/// The option by which Gemini CLI waits as long as the server does.
+fn gemini_limit(limits: Limits<'_>) -> String {
+    match patience(limits.timeout) {
+        seconds if seconds > GEMINI_SECONDS => format!(" --timeout {}", seconds * 1000),
+        _ => String::new(),
+    }
+}
+
+/// How many seconds a client should wait for an answer.
+fn patience(limit: Option<Duration>) -> u64 {
+    limit.map_or(NO_LIMIT_SECONDS, |limit| limit.as_secs().saturating_add(GRACE_SECONDS))
+}
+
+/// The variables for tools that a shell can name too, each once.
+fn names<'a>(limits: Limits<'a>) -> impl Iterator<Item = &'a str> {
+    let mut seen = std::collections::BTreeSet::new();
+    let is_name = |name: &str| {
+        !name.starts_with(|sign: char| sign.is_ascii_digit())
+            && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_')
+    };
+    limits.env.iter().map(String::as_str).filter(move |name| is_name(name) && seen.insert(*name))
 }
 
 /// A line that says what clients read of exceptions, and why. `others` is the setting by which others than the user who
@@ -80,38 +221,4 @@ fn table(rows: &[(&str, String)]) -> String {
         let _ = writeln!(out, "  {client:<12} {command}");
         out
     })
-}
-
-/// A path as a shell reads it back.
-pub(crate) fn quoted(path: &Path) -> String {
-    let text = path.to_string_lossy();
-    let plain = |c: char| c.is_ascii_alphanumeric() || "/._-+=:@%".contains(c);
-    if text.chars().all(plain) {
-        text.into_owned()
-    } else if matches!(shown_path(path), shown if shown == text) {
-        format!("'{}'", text.replace('\'', r"'\''"))
-    } else {
-        // The line is shown with what is hidden written as an escape, and must still mean this path.
-        path.as_os_str().as_encoded_bytes().iter().fold(String::from("$'"), |mut out, byte| {
-            let _ = match byte {
-                b'\'' | b'\\' => write!(out, "\\{}", char::from(*byte)),
-                b' '..=b'~' => write!(out, "{}", char::from(*byte)),
-                byte => write!(out, "\\x{byte:02x}"),
-            };
-            out
-        }) + "'"
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_path_with_blanks_or_quotes_survives_the_shell() {
-        assert_eq!(quoted(Path::new("/usr/bin/omni")), "/usr/bin/omni");
-        assert_eq!(quoted(Path::new("/my skills/it's")), r"'/my skills/it'\''s'");
-        assert_eq!(quoted(Path::new("/déjà vu")), "'/déjà vu'");
-        assert_eq!(quoted(Path::new("/a\u{202e}'b\nc")), r"$'/a\xe2\x80\xae\'b\x0ac'");
-    }
 }

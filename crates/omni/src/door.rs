@@ -4,14 +4,13 @@ use std::io;
 use std::net::{IpAddr, SocketAddr, UdpSocket};
 
 use anyhow::{Context as _, Result, bail};
-use omni_call::shown_path;
 use omni_server::{Access, AllowedNames};
 use tokio::net::TcpListener;
 
 use crate::access::{self, HttpTable};
 use crate::args::McpArguments;
 use crate::connect;
-use crate::variables;
+use crate::settings::ServeSettings;
 
 /// A listener with the rules for those who come.
 pub(crate) struct Door {
@@ -22,6 +21,8 @@ pub(crate) struct Door {
     pub(crate) url: String,
     /// How to connect the usual clients, and what is open to whom.
     pub(crate) said: String,
+    /// The same as parts of settings files.
+    pub(crate) files: String,
     /// The setting by which others than the user who runs omni may call, if one does: what exceptions say is then not
     /// for every client.
     pub(crate) others: Option<String>,
@@ -32,17 +33,23 @@ pub(crate) struct Door {
 /// # Errors
 /// A setting that cannot be meant, an address that cannot be had, and one that other machines reach, unless that is
 /// said to be meant.
-pub(crate) async fn open(arguments: &McpArguments, table: &HttpTable) -> Result<Door> {
-    let host = arguments.host.trim_matches(['[', ']']);
-    let mut hosts = arguments.allow_hosts.clone();
+pub(crate) async fn open(
+    arguments: &McpArguments,
+    serve: &ServeSettings,
+    table: &HttpTable,
+    limits: connect::Limits<'_>,
+) -> Result<Door> {
+    let host = &*serve.host.value;
+    let mut hosts = serve.allow_hosts.clone();
     if host.parse::<IpAddr>().is_err() {
         // Whoever says where to listen by a name calls there by it.
         hosts.push(host.to_owned());
     }
-    let names = AllowedNames::new(&hosts, &arguments.allow_origins)?;
-    let tokens = arguments.http_token.as_deref().map(access::tokens).transpose()?;
+    let names =
+        AllowedNames::new(&hosts, &serve.allow_origins).with_context(|| serve.host.written.clone())?;
+    let tokens = serve.token.as_ref().map(|file| access::tokens(&file.value, &file.written)).transpose()?;
     let has_token = tokens.is_some();
-    let listener = listen(host, arguments.port).await?;
+    let listener = listen(serve).await?;
     let address = listener.local_addr().context("the listening address cannot be read")?;
     let local = address.ip().to_canonical().is_loopback();
     if !local && !arguments.allow_unauthenticated {
@@ -50,7 +57,7 @@ pub(crate) async fn open(arguments: &McpArguments, table: &HttpTable) -> Result<
         bail!(
             "{} can be reached by other machines, and anybody there could {open}; listen on 127.0.0.1 \
              behind a proxy that authenticates, or say `--allow-unauthenticated`",
-            variables::written("host", host)
+            serve.host.written
         );
     }
     let (access, mut warnings) = match tokens {
@@ -75,17 +82,15 @@ pub(crate) async fn open(arguments: &McpArguments, table: &HttpTable) -> Result<
         });
     }
     let url = format!("http://{}/mcp", reachable(address));
-    let mut said = connect::http(&url, has_token);
-    if let Some(file) = &arguments.http_token {
-        said.push_str(&format!("TOKEN stands for a line of {}\n", shown_path(file)));
-    }
+    let token = serve.token.as_ref().map(|file| std::path::absolute(&file.value)).transpose()?;
+    let connect::Connecting { commands: mut said, files } = connect::http(&url, token.as_deref(), limits);
     if let Some(warning) = warnings {
         said.push_str(&format!("warning: {warning}\n"));
     }
     let others = if !local {
-        Some(format!("`--host {host}`"))
-    } else if has_token {
-        Some("`--http-token`".to_owned())
+        Some(serve.host.written.clone())
+    } else if let Some(token) = &serve.token {
+        Some(token.written.clone())
     } else if arguments.allow_unauthenticated {
         Some("`--allow-unauthenticated`".to_owned())
     } else if !arguments.allow_users.is_empty() {
@@ -97,10 +102,10 @@ pub(crate) async fn open(arguments: &McpArguments, table: &HttpTable) -> Result<
     } else {
         let foreign = |name: &&String| !names_this_machine(name);
         let host = hosts.iter().find(foreign).map(|host| format!("the allowed host `{host}`"));
-        let origin = || arguments.allow_origins.iter().find(foreign);
+        let origin = || serve.allow_origins.iter().find(foreign);
         host.or_else(|| origin().map(|origin| format!("the allowed origin `{origin}`")))
     };
-    Ok(Door { listener, access, names, url, said, others })
+    Ok(Door { listener, access, names, url, said, files, others })
 }
 
 /// Whether a host, alone or as part of an origin and with a port or without, is this machine under a name that no
@@ -120,16 +125,16 @@ fn names_this_machine(name: &str) -> bool {
         || host.parse::<IpAddr>().is_ok_and(|ip| ip.to_canonical().is_loopback())
 }
 
-async fn listen(host: &str, port: u16) -> Result<TcpListener> {
+async fn listen(serve: &ServeSettings) -> Result<TcpListener> {
+    let (host, port) = (&*serve.host.value, serve.port);
     match TcpListener::bind((host, port)).await {
         Ok(listener) => Ok(listener),
         Err(error) if error.kind() == io::ErrorKind::AddrInUse => bail!(
             "port {port} on {host} is in use; take another one with `--port {}`, or stop the program that has it",
             port.wrapping_add(1).max(1024)
         ),
-        Err(error) => Err(error).with_context(|| {
-            format!("{}: omni cannot listen there, port {port}", variables::written("host", host))
-        }),
+        Err(error) => Err(error)
+            .with_context(|| format!("{}: omni cannot listen there, port {port}", serve.host.written)),
     }
 }
 

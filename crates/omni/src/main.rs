@@ -65,7 +65,7 @@ fn main() -> ExitCode {
     };
     // Where a person watches, the default says a little more.
     let watched = match &command {
-        Command::Mcp(mcp) => mcp.transport == Transport::Http,
+        Command::Mcp(mcp) => mcp.transport == Some(Transport::Http),
         Command::Runner(_) => true,
         _ => false,
     };

@@ -21,7 +21,7 @@ use crate::private;
 use crate::protected;
 use crate::reading::plural;
 use crate::runner::{Keeper, RunnerLibrary};
-use crate::settings::{Places, RunSettings};
+use crate::settings::{Places, RunSettings, ServeSettings};
 use crate::streams;
 use crate::terminal::say;
 use crate::{begin, connect};
@@ -32,8 +32,9 @@ const RESULT_CACHE_BYTES_MAX: usize = 16 << 20;
 pub(crate) fn run(arguments: &McpArguments) -> Result<u8> {
     keep_to_ourselves();
     let mut places = Places::resolve(&arguments.place)?;
-    if let Some(token) = &arguments.http_token {
-        places.protected.push(protected::secret(token, "the token of omni's HTTP clients"));
+    let serve = ServeSettings::resolve(arguments, &places.file)?;
+    if let Some(token) = &serve.token {
+        places.protected.push(protected::secret(&token.value, "the token of omni's HTTP clients"));
     }
     let settings = RunSettings::resolve(&arguments.run, &places.file)?;
     let places = Arc::new(places);
@@ -44,14 +45,28 @@ pub(crate) fn run(arguments: &McpArguments) -> Result<u8> {
     let runtime = runtime()?;
     let served = runtime.block_on(async {
         let stop = stop_on_signal()?;
-        let served: Result<()> = match arguments.transport {
+        let limits = connect::Limits {
+            timeout: settings.timeout,
+            idle_timeout: settings.idle_timeout,
+            env: &settings.env,
+        };
+        let served: Result<()> = match serve.transport {
             Transport::Stdio => {
+                if io::stdin().is_terminal() {
+                    say_how_to_connect(arguments, &places, limits);
+                }
                 // The client has started us: it is the same person's.
                 let errors = settings.errors.unwrap_or(ErrorDetail::Message);
                 let kept = server(&places, &settings, &executors, errors, true)?;
                 stdio(kept, &places, stop).await
             }
-            Transport::Http => http(arguments, &places, &settings, &executors, stop).await,
+            Transport::Http => {
+                let door = door::open(arguments, &serve, &places.file.http, limits).await;
+                match door {
+                    Ok(door) => http(door, &places, &settings, &executors, stop).await,
+                    Err(error) => Err(error),
+                }
+            }
         };
         executors.shut_down().await;
         served
@@ -165,15 +180,23 @@ pub(crate) fn runtime() -> Result<tokio::runtime::Runtime> {
         .context("the event loop could not be started")
 }
 
-async fn stdio(mut kept: Kept, places: &Arc<Places>, stop: watch::Receiver<bool>) -> Result<()> {
-    if io::stdin().is_terminal() {
-        let binary = std::env::current_exe().unwrap_or_else(|_| "omni".into());
-        let clients = connect::stdio(&binary, places);
+/// Says to whoever has started a server for standard input and output by hand how clients start it.
+fn say_how_to_connect(arguments: &McpArguments, places: &Places, limits: connect::Limits<'_>) {
+    let start = connect::Start::of(places, &arguments.given, places.file.transport);
+    let connect::Connecting { commands, files } = connect::stdio(&start, limits);
+    say(&format!(
+        "omni speaks MCP on standard input and output here; it is meant to be started by a client:\n\n{commands}\n{files}\nTo try \
+         it by hand, use `omni list`, `omni call`, or `omni mcp --transport http`."
+    ));
+    if let Some(path) = places.standing.narrowing() {
         say(&format!(
-            "omni speaks MCP on standard input and output here; it is meant to be started by a client:\n\n\
-             {clients}\nTo try it by hand, use `omni list`, `omni call`, or `omni mcp --transport http`."
+            "What `{}` narrows is not in these lines, since nobody has trusted it: `omni trust` does.",
+            shown_path(path)
         ));
     }
+}
+
+async fn stdio(mut kept: Kept, places: &Arc<Places>, stop: watch::Receiver<bool>) -> Result<()> {
     let server = kept.server.clone();
     let places = Arc::clone(places);
     // A client shows its user the tools that are there, never those that are missing.
@@ -204,19 +227,20 @@ async fn stdio(mut kept: Kept, places: &Arc<Places>, stop: watch::Receiver<bool>
 }
 
 async fn http(
-    arguments: &McpArguments,
+    door: Door,
     places: &Arc<Places>,
     settings: &RunSettings,
     executors: &Arc<Executors>,
     stop: watch::Receiver<bool>,
 ) -> Result<()> {
-    let Door { listener, access, names, url, mut said, others } =
-        door::open(arguments, &places.file.http).await?;
+    let Door { listener, access, names, url, mut said, files, others } = door;
     let errors = settings.errors.unwrap_or(match others {
         Some(_) => ErrorDetail::Masked,
         None => ErrorDetail::Message,
     });
     said.push_str(&connect::errors(errors, settings.errors.is_some(), others.as_deref()));
+    said.push('\n');
+    said.push_str(&files);
     let mut kept = server(places, settings, executors, errors, true)?;
     executors.warm_up(kept.server.snapshot()).await?;
     let key = session_key(&places.state);

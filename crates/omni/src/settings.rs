@@ -8,9 +8,11 @@ mod fork;
 mod in_force;
 mod keys;
 mod limits;
+mod mistake;
 mod places;
 mod run;
 mod seconds;
+mod serve;
 mod skills;
 mod workers;
 
@@ -18,4 +20,5 @@ pub(crate) use environments::EnvironmentSettings;
 pub(crate) use file::Checked;
 pub(crate) use places::Places;
 pub(crate) use run::RunSettings;
+pub(crate) use serve::ServeSettings;
 pub(crate) use skills::SHIPPED;

@@ -14,7 +14,7 @@ use clap::parser::ValueSource;
 use clap::{Arg, ArgMatches, Command, CommandFactory as _, FromArgMatches as _};
 use omni_call::shown_line;
 
-use crate::args::Arguments;
+use crate::args::{self, Arguments, Given};
 
 /// The value of a variable, unless it is empty.
 pub(crate) fn get(name: &str) -> Option<OsString> {
@@ -65,7 +65,30 @@ pub(crate) fn read(words: impl IntoIterator<Item = OsString>) -> Result<Argument
     let command = with_variables(Arguments::command(), &|variable| get(variable).is_some());
     let matches = command.try_get_matches_from(&words).map_err(|error| blamed(&words, error))?;
     let _ = SPOKEN.set(spoken(&matches));
-    Arguments::from_arg_matches(&matches).map_err(words_refused)
+    let mut arguments = Arguments::from_arg_matches(&matches).map_err(words_refused)?;
+    if let args::Command::Mcp(mcp) = &mut arguments.command {
+        mcp.given = given(&matches);
+    }
+    Ok(arguments)
+}
+
+/// The flags of a command that have values, wherever these are from, in the order of its help.
+fn given(matches: &ArgMatches) -> Vec<Given> {
+    let Some((name, matches)) = matches.subcommand() else { return Vec::new() };
+    let command = Arguments::command();
+    let mut found = Vec::new();
+    for arg in command.find_subcommand(name).into_iter().flat_map(Command::get_arguments) {
+        let id = arg.get_id().as_str();
+        let is_said =
+            matches!(matches.value_source(id), Some(ValueSource::CommandLine | ValueSource::EnvVariable));
+        let Some(flag) = arg.get_long().filter(|_| is_said && arg.get_action().takes_values()) else {
+            continue;
+        };
+        for value in matches.get_raw(id).into_iter().flatten() {
+            found.push(Given { flag: flag.to_owned(), variable: variable(arg), value: value.to_owned() });
+        }
+    }
+    found
 }
 
 /// The command with only those variables that are `wanted`.

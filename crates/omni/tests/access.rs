@@ -251,9 +251,9 @@ fn with_a_file_of_tokens_every_request_needs_one() {
     let folder = Folder::new(TOOLS);
     let server = folder.http(&with_token(&folder, &[]));
     for shown in [
-        "--header 'Authorization: Bearer TOKEN'",
-        "--bearer-token-env-var",
-        "TOKEN stands for a line of token",
+        "--header \"Authorization: Bearer $(grep -m 1 . ",
+        "--bearer-token-env-var OMNI_TOKEN",
+        "export OMNI_TOKEN=",
     ] {
         assert!(server.announced.contains(shown), "{}", server.announced);
     }

@@ -162,3 +162,121 @@ fn a_flag_is_obeyed_whatever_its_variable_holds() {
         assert_eq!(stdout(&output), "hi\n", "{variable}: {}", stderr(&output));
     }
 }
+
+/// Lines of `omni.toml`, and what the answer must name besides file and line.
+const MISTAKES: &[(&str, usize, &str)] = &[
+    ("timeuot = 5", 1, "did you mean `timeout`?"),
+    ("\n\nidle-timeout = 5", 3, "did you mean `idle_timeout`?"),
+    ("[http]\nprot = 1", 2, "did you mean `port`?"),
+    ("port = 8000", 1, "it belongs in the table `[http]`"),
+    ("allow_hosts = ['x']", 1, "it belongs in the table `[http]`"),
+    ("[http]\nallow_unauthenticated = true", 2, "a flag of `omni mcp` only"),
+    ("[http]\ntransport = 'http'", 2, "stands before all tables"),
+    ("transport = 'pigeon'", 1, "`stdio`"),
+    ("transport = 3", 1, "transport = 3"),
+    ("[http]\nport = 70000", 2, "port = 70000"),
+    ("[http]\nport = '8000'", 2, "port = '8000'"),
+    ("[http]\nport = -1", 2, "port = -1"),
+    ("[http]\nhost = 1", 2, "host = 1"),
+    ("[http]\nhost = ''", 2, "no address"),
+    ("[http]\nallow_hosts = 'x'", 2, "allow_hosts = 'x'"),
+    ("[http]\nallow_hosts = ['a b']", 2, "a b"),
+    ("[http]\nallow_origins = ['x']", 2, "http.allow_origins"),
+    ("skills = 'shipped'", 1, "the folder of skills is `skills_dir`"),
+    ("timeout = -1", 1, "`timeout = -1` is not a number of seconds"),
+    ("\nidle_timeout = nan", 2, "`idle_timeout = NaN`"),
+    ("executor = 'thread'", 1, "`fork`"),
+    ("workers = '5..2'", 1, "MIN <= MAX"),
+    ("[workers]\nmax_age = 3", 2, "10 or more"),
+    ("[limits]\nopen_files = 3", 2, "64 or more"),
+    ("[fork]\ncalls = 0", 2, "is not from"),
+    ("[embedded]\nthreads = 0", 2, "is not from 1"),
+    ("[admission]\ncalls = 0", 2, "is not from 1"),
+    ("[environments]\ntimeout = -3", 2, "is not a number of seconds"),
+    ("runner = 'ftp://x'", 1, "begins with neither"),
+    ("timeout = = 3", 1, "timeout = = 3"),
+];
+
+#[test]
+fn each_mistake_in_a_settings_file_is_answered_with_its_line_and_what_was_meant() {
+    let folder = Folder::new(TOOLS);
+    let path = folder.path("omni.toml").display().to_string();
+    for (text, line, expected) in MISTAKES {
+        folder.write("omni.toml", &format!("{text}\n"));
+        for command in [&["list"][..], &["doctor"], &["mcp"]] {
+            let output = folder.run(command);
+            let said = stderr(&output);
+            assert_eq!(output.status.code(), Some(1), "{text}: {said}");
+            assert!(said.starts_with("error: ") && said.trim_end().lines().count() == 1, "{text}: {said}");
+            assert!(said.contains(&format!("{path}:{line}")), "{text}: {said}");
+            assert!(said.contains(expected), "{text}: {expected} in {said}");
+            assert!(!said.contains("--"), "nobody wrote a flag: {text}: {said}");
+        }
+    }
+}
+
+#[test]
+fn how_clients_reach_the_server_is_said_by_flag_then_variable_then_file() {
+    let mut folder = Folder::new(TOOLS);
+    folder.write(
+        "omni.toml",
+        "transport = \"http\"\n[http]\nhost = \"127.0.0.2\"\nport = 0\nallow_hosts = [\"mcp.example.com\"]\n\
+         allow_origins = [\"https://app.example.com\"]\n",
+    );
+    let started = |arguments: &[&str]| {
+        let mut words = vec!["mcp"];
+        words.extend(arguments);
+        support::Http::of(folder.omni(&words))
+    };
+    let server = started(&[]);
+    assert_eq!(server.address.ip().to_string(), "127.0.0.2");
+    let named = [("Host", "mcp.example.com"), ("Origin", "https://app.example.com")];
+    assert_eq!(server.modern("tools/list", serde_json::json!({}), &named).status, 200);
+    let foreign = [("Host", "other.example.com")];
+    assert_eq!(server.modern("tools/list", serde_json::json!({}), &foreign).status, 403);
+    // What others may reach keeps what exceptions say to itself, by whatever setting that is.
+    assert!(server.announced.contains("errors = masked"), "{}", server.announced);
+    drop(server);
+    assert_eq!(started(&["--host", "127.0.0.3"]).address.ip().to_string(), "127.0.0.3");
+    folder.env.push(("OMNI_HOST", "127.0.0.4".into()));
+    let server = support::Http::of(folder.omni(&["mcp"]));
+    assert_eq!(server.address.ip().to_string(), "127.0.0.4");
+    drop(server);
+    // A flag wins over the file's transport too.
+    let mut client = folder.stdio(&["--transport", "stdio"]).initialised();
+    assert_eq!(
+        client.request("tools/list", serde_json::json!({}))["result"]["tools"].as_array().unwrap().len(),
+        1
+    );
+    client.close();
+    folder.write("omni.toml", "transport = \"http\"\n[http]\nhost = \"0.0.0.0\"\nport = 0\n");
+    folder.env.clear();
+    let said = stderr(&folder.run(&["mcp"]));
+    assert!(
+        said.contains("`http.host = \"0.0.0.0\"` in omni.toml") && said.contains("--allow-unauth"),
+        "{said}"
+    );
+}
+
+#[test]
+fn a_file_that_nobody_has_trusted_opens_no_door() {
+    let folder = Folder::new(TOOLS);
+    folder.write(
+        "here/omni.toml",
+        "transport = \"http\"\n[http]\nport = 0\nallow_hosts = [\"evil.example\"]\n",
+    );
+    let mut command = folder.omni(&["mcp"]);
+    command.current_dir(folder.path("here")).env("OMNI_SKILLS", folder.path("skills"));
+    let mut client = support::Stdio_::of(command).initialised();
+    assert_eq!(
+        client.request("tools/list", serde_json::json!({}))["result"]["tools"].as_array().unwrap().len(),
+        1
+    );
+    client.close();
+    let doctor = folder.omni(&["doctor"]).current_dir(folder.path("here")).output().unwrap();
+    assert!(
+        stdout(&doctor).contains("`transport`") && stdout(&doctor).contains("`http`"),
+        "{}",
+        stdout(&doctor)
+    );
+}

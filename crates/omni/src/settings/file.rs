@@ -15,11 +15,14 @@ use super::environments::EnvironmentsTable;
 use super::fork::ForkTable;
 use super::keys;
 use super::limits::Limits;
+use super::mistake;
+use super::run::RunSettings;
+use super::serve::ServeSettings;
 use super::skills::SHIPPED;
 use super::workers::WorkerSettings;
 use crate::access::HttpTable;
-use crate::args::{Errors, Isolation, Names};
-use crate::runner::RunnerFile;
+use crate::args::{Errors, Isolation, Names, RunArguments, RunnerArguments, Transport};
+use crate::runner::{RunnerFile, RunnerSettings};
 
 /// `omni.toml`. Every key is optional; an unknown one is an error, so that a typing mistake is seen.
 #[derive(Debug, Default, Deserialize)]
@@ -39,6 +42,8 @@ pub(crate) struct File {
     pub(super) executor: Option<String>,
     pub(super) workers: Option<WorkerSettings>,
     pub(super) runner: Option<RunnerFile>,
+    /// How clients reach `omni mcp`.
+    pub(crate) transport: Option<Transport>,
     pub(super) errors: Option<Errors>,
     /// How the tools are named for clients.
     pub(super) names: Option<Names>,
@@ -67,6 +72,14 @@ pub(crate) struct File {
 }
 
 impl File {
+    /// Whether each value can be meant, whatever flags and variables say instead.
+    fn check(&self) -> Result<()> {
+        RunSettings::resolve(&RunArguments::default(), self)?;
+        let runner = RunnerArguments::default();
+        RunnerSettings::resolve(&runner, self.runner.as_ref(), true)?;
+        ServeSettings::of_file(self).map(|_| ())
+    }
+
     /// The executor of tools that name none, as far as the file says.
     pub(crate) fn executor(&self) -> Result<Option<ExecutorKind>> {
         let kind = self.executor.as_deref().map(str::parse).transpose();
@@ -80,6 +93,7 @@ const BYTES_MAX: u64 = 1 << 20;
 /// A settings file that was read and is one, before anything of it is obeyed.
 #[derive(Debug)]
 pub(crate) struct Checked {
+    path: PathBuf,
     content: Vec<u8>,
     table: Table,
 }
@@ -100,9 +114,11 @@ impl Checked {
         }
         let wrong = || format!("`{}` is not a settings file of omni", shown_path(path));
         let text = std::str::from_utf8(&content).with_context(wrong)?;
-        toml::from_str::<File>(text).with_context(wrong)?;
+        if let Err(error) = toml::from_str::<File>(text) {
+            return Err(mistake::of_text(path, text, &error));
+        }
         let table = text.parse().with_context(wrong)?;
-        Ok(Checked { content, table })
+        Ok(Checked { path: path.to_owned(), content, table })
     }
 
     pub(crate) fn content(&self) -> &[u8] {
@@ -121,8 +137,15 @@ impl Checked {
     }
 
     /// All of it, with `folder` for its relative paths.
+    ///
+    /// # Errors
+    ///
+    /// A value that no setting has; the message names the line.
     pub(super) fn whole(self, folder: &Path) -> Result<File> {
-        anchored(self.table, folder)
+        let file = anchored(self.table, folder)?;
+        file.check()
+            .map_err(|why| mistake::of_value(&self.path, &String::from_utf8_lossy(&self.content), &why))?;
+        Ok(file)
     }
 
     /// What this file leaves of another one, or of nothing, when it may only narrow; and the keys of it that are
@@ -150,8 +173,8 @@ fn anchored(table: Table, folder: &Path) -> Result<File> {
     } else if let Some(skills) = &mut file.skills_dir {
         *skills = folder.join(&*skills);
     }
-    if let Some(root) = &mut file.root {
-        *root = folder.join(&*root);
+    for path in [&mut file.root, &mut file.http.token_file].into_iter().flatten() {
+        *path = folder.join(&*path);
     }
     Ok(file)
 }

@@ -21,6 +21,8 @@ use crate::variables;
 pub(crate) struct Standing {
     /// The settings file that was found there, unless there is none or the user named another one.
     settings: Option<FoundSettings>,
+    /// The settings file that is obeyed as a whole, whoever named or found it.
+    config: Option<PathBuf>,
     skills: SkillsFrom,
     /// Why nothing is trusted, when the user's own entries cannot be believed.
     problem: Option<String>,
@@ -55,6 +57,8 @@ impl SkillsFrom {
 pub(super) struct InForce {
     pub(super) file: File,
     found: Option<FoundSettings>,
+    /// The file that is obeyed as a whole.
+    whole: Option<PathBuf>,
 }
 
 impl InForce {
@@ -74,31 +78,36 @@ impl InForce {
             if !path.is_file() {
                 bail!("{}: there is no such file", variables::written("config", shown_path(path)));
             }
-            return Ok(InForce { file: whole(path)?, found: None });
+            let place = std::path::absolute(path)?;
+            return Ok(InForce { file: whole(path)?, found: None, whole: Some(place) });
         }
         let own = Some(home.config.join(SETTINGS)).filter(|path| path.is_file());
         let place = here.join(SETTINGS);
         if !place.is_file() || own.as_ref().is_some_and(|own| is_same(own, &place)) {
             let file = own.as_deref().map(whole).transpose()?.unwrap_or_default();
-            return Ok(InForce { file, found: None });
+            return Ok(InForce { file, found: None, whole: own });
         }
         let place = settings_place(here)?;
         let checked = Checked::read(&place)?;
         let verdict = store.settings(&place, checked.content(), &fs::metadata(here)?);
         let (file, ignored) = match verdict {
-            Verdict::Trusted => (checked.whole(here)?, Vec::new()),
+            Verdict::Trusted => {
+                let file = checked.whole(here)?;
+                let found = FoundSettings { path: place.clone(), verdict, ignored: Vec::new() };
+                return Ok(InForce { file, found: Some(found), whole: Some(place) });
+            }
             _ => {
-                let own =
+                let base =
                     own.as_deref().map(|path| Ok::<_, anyhow::Error>((Checked::read(path)?, &*home.config)));
-                checked.narrowing(own.transpose()?)?
+                checked.narrowing(base.transpose()?)?
             }
         };
-        Ok(InForce { file, found: Some(FoundSettings { path: place, verdict, ignored }) })
+        Ok(InForce { file, found: Some(FoundSettings { path: place, verdict, ignored }), whole: own })
     }
 
     pub(super) fn standing(self, skills: SkillsFrom, store: &Store) -> (File, Standing) {
         let problem = store.problem().map(str::to_owned);
-        (self.file, Standing { settings: self.found, skills, problem })
+        (self.file, Standing { settings: self.found, config: self.whole, skills, problem })
     }
 }
 
@@ -115,6 +124,17 @@ impl Standing {
             SkillsFrom::Named | SkillsFrom::Shipped { .. } => true,
             SkillsFrom::Found { verdict, .. } => verdict == Verdict::Trusted,
         }
+    }
+
+    /// The settings file that is obeyed as a whole. Absolute.
+    pub(crate) fn config(&self) -> Option<&Path> {
+        self.config.as_deref()
+    }
+
+    /// A settings file that is obeyed as far as it narrows, if there is one.
+    pub(crate) fn narrowing(&self) -> Option<&Path> {
+        let found = self.settings.as_ref().filter(|found| found.verdict != Verdict::Trusted);
+        found.map(|found| &*found.path)
     }
 
     /// Whether the skills are those that come with omni.

@@ -43,6 +43,7 @@ pub(super) const KEYS: &[(&str, Rule)] = &[
     ("errors", Rule::Trust),
     ("names", Rule::Trust),
     ("http", Rule::Trust),
+    ("transport", Rule::Trust),
     ("fork", Rule::Trust),
     ("admission", Rule::Trust),
     // How much.

@@ -155,7 +155,8 @@ impl Stdio_ {
         Stdio_::of(command)
     }
 
-    fn of(mut command: Command) -> Self {
+    /// A client of the server that `command` starts.
+    pub fn of(mut command: Command) -> Self {
         let mut child =
             command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::inherit()).spawn().unwrap();
         let input = child.stdin.take();
@@ -420,8 +421,8 @@ impl Http {
         let mut stderr = BufReader::new(child.stderr.take().unwrap());
         let mut announced = String::new();
         let mut address: Option<SocketAddr> = None;
-        // What it says ends with an empty line after the commands and warnings, the last of which names the Inspector.
-        while address.is_none() || !announced.ends_with("\n\n") || !announced.contains("Inspector") {
+        // What it says ends with an empty line after parts of settings files, the last of which is JSON.
+        while address.is_none() || !announced.ends_with("\n\n") || !announced.contains("\"mcpServers\"") {
             let mut line = String::new();
             assert_ne!(stderr.read_line(&mut line).unwrap(), 0, "the server ended: {announced}");
             announced.push_str(&line);
