@@ -116,6 +116,7 @@ pub(crate) fn server(
     errors: ErrorDetail,
     log_failures: bool,
 ) -> Result<Kept> {
+    say_unset(settings);
     let catalog = Arc::new(places.catalog(settings.executor)?);
     let mut config = ServerConfig::new(env!("CARGO_PKG_VERSION"));
     config.timeout = settings.timeout;
@@ -258,6 +259,18 @@ async fn http(
     let served = HttpEndpoint::new(server, access, names, key).serve(listener, stop).await;
     keep.abort();
     served.context("the HTTP server failed")
+}
+
+/// Warns of variables that are to be passed on and are not there: a client gives the server but a few of its own.
+pub(crate) fn say_unset(settings: &RunSettings) {
+    if !settings.unset.is_empty() {
+        let names: Vec<String> = settings.unset.iter().map(|name| format!("`{name}`")).collect();
+        say(&format!(
+            "warning: `--env` names {}, which is not set here, so no tool has it; set it where omni is started, for a client \
+             in its settings for this server",
+            names.join(", ")
+        ));
+    }
 }
 
 /// Says on stderr what to do where there is nothing to serve.

@@ -46,6 +46,7 @@ pub(crate) fn run(arguments: &RunnerServeArguments, out: &mut dyn Write) -> Resu
         tracing::warn!("{announcement}");
     }
     let settings = RunSettings::resolve(&run, &places.file)?;
+    mcp::say_unset(&settings);
     let executors = Executors::of_runner(&places, &settings)?;
     let catalog = Arc::new(places.catalog(settings.executor)?);
     let library: Arc<dyn Library> = Arc::new(SkillLibrary::new(catalog.clone()));

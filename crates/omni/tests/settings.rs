@@ -31,6 +31,7 @@ const WRONG: &[(&str, &str, &[&str], &str)] = &[
     ("OMNI_ISOLATION", "full", &["call", "t.hi"], "`auto`"),
     ("OMNI_LOG", "loud", &["list"], "`debug`"),
     ("OMNI_LOG_FORMAT", "xml", &["list"], "`json`"),
+    ("OMNI_NAMES", "camel", &["list"], "`dotted`"),
     ("OMNI_PORT", "70000", &["mcp"], "no port from 0 to 65535"),
     ("OMNI_PYTHON", "/nowhere/python3", &["call", "t.hi"], "there is no such program"),
     ("OMNI_ROOT", "nowhere", &["list"], "there is no such folder"),
@@ -279,4 +280,61 @@ fn a_file_that_nobody_has_trusted_opens_no_door() {
         "{}",
         stdout(&doctor)
     );
+}
+
+#[test]
+fn a_variable_that_tools_lack_is_answered_with_the_flag_that_passes_it_on() {
+    let folder = Folder::new(
+        "import os\n@tool\ndef item() -> str:\n    'Get.'\n    return os.environ['SERVICE_KEY']\n\
+         @tool\nasync def later() -> str:\n    'Get.'\n    return os.environ['SERVICE_KEY']\n\
+         @tool\ndef raw() -> str:\n    'Get.'\n    return os.environb[b'SERVICE_KEY'].decode()\n\
+         @tool\ndef popped() -> str:\n    'Get.'\n    return os.environ.pop('SERVICE_KEY')\n\
+         @tool\ndef gone() -> str:\n    'Get.'\n    del os.environ['SERVICE_KEY']\n    return 'v'\n\
+         @tool\ndef other() -> str:\n    'A dictionary of its own.'\n    return {}['SERVICE_KEY']\n",
+    );
+    folder.write("skills/first/SKILL.md", "---\nname: first\ndescription: Imports.\n---\n");
+    folder.write(
+        "skills/first/scripts/first.py",
+        "import os\nfrom omni import tool\n\nKEY = os.environ['SERVICE_KEY']\n\n\n@tool\ndef told() -> str:\n    'Tell.'\n    return KEY\n",
+    );
+    for executor in ["pool", "fork", "spawn", "embedded"] {
+        for tool in ["t.item", "t.later", "t.raw", "t.popped", "t.gone", "first.told"] {
+            let words = ["call", tool, "--executor", executor];
+            let lacking = folder.omni(&words).env("SERVICE_KEY", "v").output().unwrap();
+            let said = stderr(&lacking);
+            assert!(said.contains("start the server with `--env SERVICE_KEY`"), "{words:?}: {said}");
+            if executor == "pool" {
+                let had = folder
+                    .omni(&words)
+                    .args(["--env", "SERVICE_KEY"])
+                    .env("SERVICE_KEY", "v")
+                    .output()
+                    .unwrap();
+                assert_eq!(stdout(&had), "v\n", "{words:?}: {}", stderr(&had));
+            }
+        }
+    }
+    assert!(!stderr(&folder.run(&["call", "t.other"])).contains("--env"));
+}
+
+#[test]
+fn what_env_names_is_a_name_and_a_variable_that_is_not_there_is_warned_of() {
+    let folder = Folder::new(TOOLS);
+    let said = stderr(&folder.run(&["call", "t.hi", "--env", "SERVICE_KEY=s3cret"]));
+    assert!(said.contains("`--env SERVICE_KEY=…`") && said.contains("name alone"), "{said}");
+    assert!(!said.contains("s3cret"), "{said}");
+    folder.write("omni.toml", "env = ['SERVICE_KEY=s3cret']\n");
+    let said = stderr(&folder.run(&["list"]));
+    assert!(said.contains("name alone") && !said.contains("s3cret"), "{said}");
+    fs_remove(&folder);
+    let output = folder.run(&["call", "t.hi", "--env", "NO_SUCH_KEY"]);
+    assert_eq!(stdout(&output), "hi\n");
+    assert!(stderr(&output).contains("warning: `--env` names `NO_SUCH_KEY`"), "{}", stderr(&output));
+    let output =
+        folder.omni(&["call", "t.hi", "--env", "SERVICE_KEY"]).env("SERVICE_KEY", "v").output().unwrap();
+    assert_eq!(stderr(&output), "");
+}
+
+fn fs_remove(folder: &Folder) {
+    std::fs::remove_file(folder.path("omni.toml")).unwrap();
 }

@@ -220,14 +220,25 @@ def _bare(error: BaseException, step: TracebackType | None) -> str:
     return "\n".join(lines) + "\n"
 
 
-def missing_variable(error: BaseException) -> str | None:
-    """Return the name of the environment variable for whose lack `os.environ[…]` raised this error."""
+_WITHHELD = (
+    "the environment variable `{0}` is not set for tools, which get only a few of the server's; "
+    "if it is set there, start the server with `--env {0}`"
+)
+
+
+def withheld(error: BaseException) -> str | None:
+    """Return what to do about an error that the lack of an environment variable raised, else `None`.
+
+    That is `os.environ[…]` and its `pop` and `del`, and `os.environb`. The sentence names the variable alone.
+    """
     step = error.__traceback__ if type(error) is KeyError else None
     while step is not None:
         frame = step.tb_frame
-        if frame.f_globals.get("__name__") == "os" and frame.f_code.co_name == "__getitem__":
+        if frame.f_globals.get("__name__") == "os" and frame.f_code.co_name in ("__getitem__", "__delitem__"):
             name = error.args[0] if error.args else None
-            return name if isinstance(name, str) else None
+            if isinstance(name, bytes):
+                name = name.decode("utf-8", "backslashreplace")
+            return _WITHHELD.format(name) if isinstance(name, str) else None
         step = step.tb_next
     return None
 

@@ -28,10 +28,10 @@ from omni.failure import (
     exit_code,
     innermost_location,
     message_of,
-    missing_variable,
     refusal,
     told,
     traceback_of,
+    withheld,
     words_for_the_client,
 )
 from omni.library import ArgumentError
@@ -67,10 +67,6 @@ _HEARD = 9
 _HEARD_SECONDS = 0.25
 _LOOK_SECONDS = 0.0001
 _IMPORT_MACHINERY = "<frozen importlib._bootstrap>"
-_WITHHELD = (
-    "the environment variable `{0}` is not set for tools, which get only a few of the server's; "
-    "if it is set there, start the server with `--env {0}`"
-)
 #: With this code a worker ends whose call was cancelled while it imported something.
 INTERRUPTED_IMPORT = 71
 
@@ -385,10 +381,10 @@ class Caller:
         message = told(error) if words is None else words
         if intended and not message.strip():
             message = self._no_reason(call, location)
-        variable = missing_variable(error)
-        if variable is not None:
-            # Names nothing but the variable, and says what to do: a client may read it.
-            message, intended = _WITHHELD.format(variable), True
+        lack = withheld(error)
+        if lack is not None:
+            # A client may read it.
+            message, intended = lack, True
         return wire.error(
             call_id,
             "tool_error",

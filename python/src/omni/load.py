@@ -210,7 +210,7 @@ def _import(package: str, root: str, path: str) -> ModuleType:
 
 
 def _load_error(error: Exception, skill: str, folder: str, file: str) -> LoadError:
-    from omni.failure import class_name, innermost_location, told
+    from omni.failure import class_name, innermost_location, told, withheld
 
     place = innermost_location(error, folder) or file
     name = class_name(error)
@@ -219,6 +219,10 @@ def _load_error(error: Exception, skill: str, folder: str, file: str) -> LoadErr
     if isinstance(error, ModuleNotFoundError) and error.name:
         return LoadError(f"`{place}`: {_missing_module(error, skill, folder)}", place, name)
     text = told(error)
+    lack = withheld(error)
+    if lack is not None:
+        # Names nothing but the variable: a client may read it.
+        return LoadError(f"`{place}`: {lack}", place, name)
     return LoadError(f"`{place}`: {name}" + (f": {text}" if text else ""), place, name, intended=False)
 
 

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use anyhow::Result;
+use anyhow::{Result, bail};
 use omni_call::{ErrorDetail, ExecutorKind, ForkSettings, shown_path};
 use omni_exec::{ProcessLimits, WorkerLife};
 
@@ -27,6 +27,8 @@ pub(crate) struct RunSettings {
     /// How much of an exception clients may read; `None` when nobody says: then it depends on who they are.
     pub(crate) errors: Option<ErrorDetail>,
     pub(crate) env: Vec<String>,
+    /// Of those that `--env` names, what is not set here.
+    pub(crate) unset: Vec<String>,
     pub(crate) limits: ProcessLimits,
     pub(crate) admission: omni_server::Limits,
     pub(crate) fork: ForkSettings,
@@ -47,7 +49,15 @@ impl RunSettings {
             Errors::Message => ErrorDetail::Message,
             Errors::Full => ErrorDetail::Full,
         });
+        for name in &arguments.env {
+            check_name(name, "`--env ")?;
+        }
+        for name in &file.env {
+            check_name(name, "`env` in omni.toml: `")?;
+        }
+        let is_unset = |name: &&String| variables::get(name).is_none();
         Ok(RunSettings {
+            unset: arguments.env.iter().filter(is_unset).cloned().collect(),
             python: python(arguments.python.as_ref(), file.python.as_ref()),
             executor: match arguments.executor {
                 Some(kind) => Some(kind),
@@ -70,6 +80,19 @@ impl RunSettings {
             env: arguments.env.iter().chain(&file.env).cloned().collect(),
         })
     }
+}
+
+/// Whether this is the name of a variable alone. Its value, which people write there, is not shown.
+fn check_name(name: &str, written: &str) -> Result<()> {
+    if let Some((name, _)) = name.split_once('=') {
+        bail!(
+            "{written}{name}=…`: the name alone is wanted; the value is the one that the variable has where omni is started"
+        );
+    }
+    if name.is_empty() || name.contains('\0') {
+        bail!("{written}{name}`: that is no name of a variable");
+    }
+    Ok(())
 }
 
 /// The interpreter from a flag or its variable, else from the file.
