@@ -8,7 +8,7 @@ import pytest
 from harness import SOURCES
 
 from omni.constants import NAME_STYLES, WIRE_CHARS_MAX
-from omni.names import meanings, wire_names
+from omni.names import is_tool_name, meanings, wire_names
 
 with open(f"{SOURCES}/../../conformance/names.json", encoding="utf-8") as _file:
     CASES = json.load(_file)
@@ -41,3 +41,12 @@ def test_ten_thousand_names_are_apart_for_every_client_and_free_of_any_order():
     assert all(found[name] == [canonical] for canonical, name in wire.items())
     for style in NAME_STYLES:
         assert wire_names(names[::-1], style) == wire_names(names, style)
+
+
+def test_names_of_tools_are_those_of_the_shared_file():
+    with open(f"{SOURCES}/../../conformance/tool-names.json", encoding="utf-8") as file:
+        shared = json.load(file)
+    assert [name for name in shared["names"] if not is_tool_name(name)] == []
+    assert [name for name in shared["none"] if is_tool_name(name)] == []
+    assert is_tool_name("\xfc" * 128)
+    assert not is_tool_name("\xfc" * 129)

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use omni_call::{ExecutorKind, Limits, Policy, RunSpec};
+use omni_scan::is_tool_name;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 use serde_json::{Map, Value};
@@ -10,7 +11,6 @@ use serde_json::{Map, Value};
 use crate::hidden;
 use crate::listing::Listing;
 use crate::mirrored;
-use crate::record::legal_name;
 use crate::tool::{Detail, Origin};
 use crate::{Diagnostic, Severity, Skill, validate};
 
@@ -115,7 +115,7 @@ impl Reading<'_> {
             return None;
         };
         let name = match tool.remove("name") {
-            Some(Value::String(name)) if legal_name(&name) => name,
+            Some(Value::String(name)) if is_tool_name(&name) => name,
             other => {
                 let name = other.unwrap_or_default().to_string();
                 let name: String = name.chars().take(140).collect();

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use omni_call::{ExecutorKind, Policy, ProgramSpec, RunSpec, Trust};
-use omni_scan::Source;
+use omni_scan::{Source, is_tool_name};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use serde_json::{Map, Value};
@@ -240,9 +240,9 @@ fn written<'a>(
             help: Some(help.to_owned()),
         });
     };
-    if !legal_name(&name) {
+    if !is_tool_name(&name) {
         let message = format!("`{name}` cannot be a tool's name, so the tool is not listed");
-        let help = "names have 1 to 128 letters, digits, `_`, `-` and `.`; rename the folder or give `name=` to the decorator";
+        let help = "names have 1 to 128 letters, digits, `_`, `-` and `.`, no blank and no other sign; rename the folder or give `name=` to the decorator";
         find(Severity::Error, "illegal-name", message, help);
         return None;
     }
@@ -342,12 +342,6 @@ fn meta(tool: &omni_scan::Tool) -> Map<String, Value> {
     add("omni/tags", (!tool.tags.is_empty()).then(|| tool.tags.clone().into()));
     add("omni/version", tool.version.clone().map(Value::from));
     meta
-}
-
-/// What the specification and every client we know accept.
-pub(crate) fn legal_name(name: &str) -> bool {
-    (1..=128).contains(&name.len())
-        && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-' | b'.'))
 }
 
 fn named_twice(folder: &str, declared: &Declared, taken: &omni_scan::Tool) -> Diagnostic {

@@ -6,6 +6,7 @@
 //! turns the signature into schemas that equal Pydantic's.
 
 mod tool;
+mod tool_name;
 
 mod scan;
 
@@ -46,3 +47,4 @@ mod suggest;
 pub use diagnostic::{Diagnostic, Severity};
 pub use scan::{Scan, Source, scan};
 pub use tool::Tool;
+pub use tool_name::is_tool_name;

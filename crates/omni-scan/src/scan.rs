@@ -15,6 +15,7 @@ use crate::schema::title_case;
 use crate::signature::{Located, Signature, signature};
 use crate::syntax::{Function, Module, ParameterKind, parse};
 use crate::tool::Tool;
+use crate::tool_name::is_tool_name;
 
 /// One Python file of a skill.
 #[derive(Clone, Copy, Debug)]
@@ -33,8 +34,8 @@ pub struct Scan {
     pub diagnostics: Vec<Diagnostic>,
 }
 
-/// A command's length on the wire, `<skill>.` not counted.
-const NAME_LENGTH_MAX: usize = 128;
+/// Of a name that is none, so many characters are shown.
+const NAME_SHOWN_MAX: usize = 128;
 
 /// Finds the tools that a skill's Python files define.
 ///
@@ -355,13 +356,12 @@ impl<'p> Scanner<'p, '_> {
     }
 
     fn named(&mut self, file: FileId, function: &Function, command: &str) -> bool {
-        let fits = |c: char| c.is_ascii_alphanumeric() || "_.-".contains(c);
-        if (1..=NAME_LENGTH_MAX).contains(&command.len()) && command.chars().all(fits) {
+        if is_tool_name(command) {
             return true;
         }
-        let shown: String = command.chars().take(NAME_LENGTH_MAX + 1).collect();
+        let shown: String = command.chars().take(NAME_SHOWN_MAX).collect();
         let message = format!("`{shown}` can't be a tool's name, so it is not listed");
-        let help = "a name has 1 to 128 letters, digits, `_`, `.` or `-`: give one with `name=`";
+        let help = "a name has 1 to 128 letters, digits, `_`, `.` or `-`, no blank and no other sign: give one with `name=`";
         self.reports[file].error(function.at, "invalid-name", message, help);
         false
     }

@@ -7,7 +7,7 @@ use serde_json::{Map, Value};
 /// A tool as its source describes it. Names are the skill's own: the folder's name is not part of them.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Tool {
-    /// The name a client calls it by, behind `<skill>.`. Matches `[A-Za-z0-9_.-]{1,128}`.
+    /// The name a client calls it by, behind `<skill>.`. One that [`is_tool_name`](crate::is_tool_name) takes.
     pub command: String,
     /// The function's name in its file.
     pub function: String,

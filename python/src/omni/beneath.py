@@ -207,7 +207,7 @@ def open_at(folder: int, name: str, shown: str) -> BinaryIO:
     mode = os.fstat(descriptor).st_mode
     if not stat.S_ISREG(mode):
         os.close(descriptor)
-        kind = "a folder; list it with `files.list`" if stat.S_ISDIR(mode) else "not a regular file"
+        kind = "a folder; list it with `files_list`" if stat.S_ISDIR(mode) else "not a regular file"
         raise ToolError(f"`{shown}` is {kind}")
     secret = protected.is_secret(descriptor)
     if secret is not None:
@@ -228,7 +228,7 @@ def similar(folder: int, name: str) -> str:
         close = [entry for entry in names if entry.casefold() == folded][:3]
     if close:
         return "; did you mean " + " or ".join(f"`{entry}`" for entry in close) + "?"
-    return "; see what is there with `files.list` or `files.find`"
+    return "; see what is there with `files_list` or `files_find`"
 
 
 def printable(name: str) -> str:

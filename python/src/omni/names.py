@@ -17,6 +17,19 @@ if TYPE_CHECKING:
 
 _NOT_PLAIN = {"underscore": re.compile("[^A-Za-z0-9_-]+"), "dotted": re.compile("[^A-Za-z0-9_.-]+")}
 _FOREIGN = re.compile("[^A-Za-z0-9_.-]")
+_INVISIBLE = re.compile(
+    "[\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b-\u200f\u3164\ufe00-\ufe0f\uffa0\U0001d173-\U0001d17a"
+    "\U000e0000-\U000e0fff]"
+)
+_NAME_CHARS_MAX = 128
+
+
+def is_tool_name(name: str) -> bool:
+    """Tell whether a tool can be called so: letters and digits as in identifiers, `_`, `-` and `.`."""
+    letters = name.replace("-", "").replace(".", "")
+    return (
+        0 < len(name) <= _NAME_CHARS_MAX and f"_{letters}".isidentifier() and not _INVISIBLE.search(letters)
+    )
 
 
 def wire_names(canonical: Iterable[str], style: str = "underscore") -> dict[str, str]:

@@ -346,5 +346,5 @@ def _columns(tables: Tables) -> str:
         more = f", … {len(table.columns) - 40} more" if len(table.columns) > 40 else ""
         shown.append(f"{table.name}({names}{more})")
     if len(tables.tables) > 20:
-        shown.append(f"… {len(tables.tables) - 20} more; see `data.schema`")
+        shown.append(f"… {len(tables.tables) - 20} more; see `data_schema`")
     return "; ".join(shown) or "none"

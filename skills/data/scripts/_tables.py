@@ -209,7 +209,7 @@ class Tables:
             for key, value in members.items():
                 judges.setdefault(key, Judge()).see(value, line, quoted=True)
         if not judges:
-            raise ToolError(f"`{path}` holds no records with members; look at it with `text.json`")
+            raise ToolError(f"`{path}` holds no records with members; look at it with `text_json`")
         keys = list(judges)
         verdicts = _verdicts(list(judges.values()))
         readers = [_reader(verdict) for verdict in verdicts]
@@ -357,7 +357,7 @@ def _hint_for(ending: str) -> str:
         return "; convert a copy to CSV, JSON Lines or SQLite and ask that"
     if ending in (".gz", ".zip", ".bz2", ".xz", ".zst"):
         return "; unpack a copy and ask that"
-    return "; look at it with `files.read`, or rename a copy if it is one of them"
+    return "; look at it with `files_read`, or rename a copy if it is one of them"
 
 
 def _check_beside(here: Place, path: str) -> None:

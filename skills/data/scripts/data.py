@@ -102,7 +102,7 @@ def query(
     Each CSV or JSON file is a table named like the file without its ending (`sales-2024.csv` is
     `sales_2024`). A SQLite file is a schema of that name: `shop.orders`, or just `orders`. The dialect is
     SQLite's, with window functions and `json_extract`. Nothing is ever changed.
-    Call `data.schema` first when you do not know the columns.
+    Call `data_schema` first when you do not know the columns.
     Columns such as `1,234.56` are text, and `notes` says so: `number(x)` makes numbers of them, `number(x, ',')`
     of decimal commas, `iso_date(x, 'dmy')` dates of `31.12.2024`. To add up or compare them without is refused.
 
@@ -135,7 +135,7 @@ def schema(ctx: Context, files: list[str], contains: Optional[str] = None) -> Sh
         contains: Only tables whose name contains this, case ignored, where there are too many.
 
     Returns:
-        Each table with the name that `data.query` knows it by.
+        Each table with the name that `data_query` knows it by.
     """
     with Tables(ctx, files) as tables:
         shapes: list[TableShape] = []

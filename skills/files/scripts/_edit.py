@@ -47,7 +47,7 @@ def replace_exactly(
             not text.
     """
     if not old:
-        raise ToolError('`old` is empty; give the text to replace, or add with `files.write` and mode="append"')
+        raise ToolError('`old` is empty; give the text to replace, or add with `files_write` and mode="append"')
     if old == new:
         raise ToolError("`old` and `new` are the same; nothing would change")
     text, encoding = _decoded(data, encoding, shown)
@@ -158,9 +158,9 @@ def _closest(text: str, old: str) -> str:
     lines = text.split("\n")
     wanted = old.strip("\r\n").split("\n")
     if len(lines) > _CLOSEST_LINES_MAX:
-        return " Read the place again with `files.read`"
+        return " Read the place again with `files_read`"
     if all(re.match(r"\s*\d+\t", line) for line in wanted):
-        return " Leave out the line numbers and the tab that `files.read` puts before each line"
+        return " Leave out the line numbers and the tab that `files_read` puts before each line"
     # The line of `old` that says most stands for all of it; then the lines around are compared.
     anchor = max(range(len(wanted)), key=lambda n: len(wanted[n].strip()))
     best, at = 0.0, -1
@@ -173,7 +173,7 @@ def _closest(text: str, old: str) -> str:
             if ratio > best:
                 best, at = ratio, number
     if best < 0.6:
-        return " No line is like it: read the file again with `files.read`"
+        return " No line is like it: read the file again with `files_read`"
     start = max(0, at - anchor)
     there = [line.rstrip("\r")[:500] for line in lines[start : start + len(wanted)]][:30]
     hint = ""

@@ -105,7 +105,7 @@ class Plan:
             raise ToolError(f"`{path}` is {'a folder' if kind == 'folder' else 'not a regular file'}")
         if kind == "file" and mode == "create":
             raise ToolError(
-                f"`{path}` exists already; change a part of it with `files.edit`, or replace all of it by overwriting"
+                f"`{path}` exists already; change a part of it with `files_edit`, or replace all of it by overwriting"
             )
         self._check_folders(found, path)
         before = self._data(found, path) if kind == "file" else None
@@ -177,7 +177,7 @@ class Plan:
     def _hint(self, path: str) -> str:
         folder, _, name = path.rpartition("/")
         with place(self._root, folder or ".") as here:
-            return similar(here.folder, name).lstrip("; ") if here.name == "." else "see `files.list`"
+            return similar(here.folder, name).lstrip("; ") if here.name == "." else "see `files_list`"
 
     def _check_folders(self, path: str, shown: str) -> None:
         """Refuse a place whose folders would be files by then."""

@@ -24,7 +24,7 @@ def create(place: Place, data: bytes) -> None:
         descriptor = os.open(place.name, _NEW, 0o666, dir_fd=place.folder)
     except FileExistsError:
         raise ToolError(
-            f"`{place.path}` exists already; change a part of it with `files.edit`, or replace all of it with "
+            f"`{place.path}` exists already; change a part of it with `files_edit`, or replace all of it with "
             'mode="overwrite"'
         ) from None
     except OSError as error:

@@ -52,7 +52,7 @@ def as_text(file: BinaryIO, shown: str, encoding: Optional[str] = None) -> TextF
         encoding = encoding_of(beginning)
         if encoding is None:
             raise ToolError(
-                f"`{shown}` is binary ({_looks_like(beginning)}); `text.hash` compares it, `data.schema` reads SQLite"
+                f"`{shown}` is binary ({_looks_like(beginning)}); `text_hash` compares it, `data_schema` reads SQLite"
             )
     try:
         return TextFile(io.TextIOWrapper(file, encoding=encoding, errors="replace"), encoding)

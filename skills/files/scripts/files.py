@@ -101,7 +101,7 @@ class Changed:
 def list_folder(ctx: Context, path: str = ".", depth: int = 1, hidden: bool = False, limit: int = 400) -> Text:
     """List what is in a folder as an indented tree: folders end in `/`, files show their size, links their target.
 
-    Use it to get to know a project; to look for names use `files.find`.
+    Use it to get to know a project; to look for names use `files_find`.
     Folders of tools (`.git`, `node_modules`, `__pycache__`, `.venv`, caches) are named but not entered.
 
     Args:
@@ -120,7 +120,7 @@ def list_folder(ctx: Context, path: str = ".", depth: int = 1, hidden: bool = Fa
     rows = [f"{shown}/"]
     rows += _fitting(["  " * entry.depth + _row(entry, depth) for entry in entries[:limit]])
     if len(entries) > len(rows) - 1:
-        rows.append(f"[cut at {len(rows) - 1:,} entries: list a folder further down, or use `files.find`]")
+        rows.append(f"[cut at {len(rows) - 1:,} entries: list a folder further down, or use `files_find`]")
     elif not entries:
         rows.append("  (empty)" if hidden else "  (nothing but hidden names, or empty)")
     return Text("\n".join(rows))
@@ -139,7 +139,7 @@ def read(
     """Read a text file, whole or a range of its lines.
 
     Long files come in pieces: the last line says where to go on. Binary files are refused. For several files at once
-    use `files.read_many`.
+    use `files_read_many`.
 
     Args:
         path: The file, relative to the project root.
@@ -169,7 +169,7 @@ def read_many(ctx: Context, paths: list[str], limit: int = 2000, numbers: bool =
         numbers: Put each line's number and a tab before it.
 
     Returns:
-        Each file beneath a line `== path ==`, with a note where it goes on: read on with `files.read`.
+        Each file beneath a line `== path ==`, with a note where it goes on: read on with `files_read`.
     """
     limit = between("limit", limit, 1, 100_000)
     between("the number of `paths`", len(paths), 1, FILES_MAX)
@@ -252,7 +252,7 @@ def search(
     Args:
         pattern: What to look for, as a Python regular expression.
         path: A folder, or one file, relative to the project root.
-        glob: Which files, as in `files.find`: `*.rs`, `src/**/*.{ts,tsx}`.
+        glob: Which files, as in `files_find`: `*.rs`, `src/**/*.{ts,tsx}`.
         literal: Take `pattern` as exact text, not as an expression.
         ignore_case: Let upper and lower case be the same.
         context: Lines to show before and after each match, up to 20.
@@ -298,7 +298,7 @@ def write(
 ) -> Written:
     """Write a whole text file in UTF-8, or add to its end. Missing folders on the way are created.
 
-    For a change inside an existing file use `files.edit`: it is shorter and cannot lose the rest.
+    For a change inside an existing file use `files_edit`: it is shorter and cannot lose the rest.
     Nothing inside `.git` can be written, nor what omni itself runs or obeys: served skills, its settings.
 
     Args:
@@ -342,9 +342,9 @@ def edit(
     """Replace an exact piece of a text file by another. The rest of the file stays as it is, byte for byte.
 
     `old` must occur exactly once, unless `replace_all` or `line` is set: give enough lines around the change to
-    make it unique. Leave out the line numbers that `files.read` puts before the lines. Files with
+    make it unique. Leave out the line numbers that `files_read` puts before the lines. Files with
     Windows line ends may be edited with plain line feeds. When `old` is not found, the error shows the
-    closest place. For changes in several places or files use `files.change`.
+    closest place. For changes in several places or files use `files_change`.
 
     Args:
         path: The file, relative to the project root.
@@ -380,7 +380,7 @@ def edit(
 def move(ctx: Context, path: str, to: str, overwrite: bool = False, dry_run: bool = False) -> Moved:
     """Move or rename a file or a folder with all that is in it. Missing folders on the way are created.
 
-    Nothing is overwritten unless `overwrite` is set, and then only a file by a file. In a git repository `git.commit`
+    Nothing is overwritten unless `overwrite` is set, and then only a file by a file. In a git repository `git_commit`
     of both paths records it as a rename. Links and what is in `.git` are not moved, nor what omni runs or obeys.
 
     Args:
@@ -400,7 +400,7 @@ def move(ctx: Context, path: str, to: str, overwrite: bool = False, dry_run: boo
 
 @tool(title="Make a folder", read_only=False, destructive=False, idempotent=True, open_world=False, timeout=60)
 def make_folder(ctx: Context, path: str) -> Folder:
-    """Make a folder, and those that are missing on the way. `files.write` and `files.move` do that by themselves.
+    """Make a folder, and those that are missing on the way. `files_write` and `files_move` do that by themselves.
 
     Args:
         path: The folder, relative to the project root.

@@ -254,9 +254,9 @@ def test_several_files_are_read_and_one_that_cannot_be_is_told(project, skill):
     text = skill.read_many(project, ["src/b.py", "src/c.py", "empty", "bin", "../x", "src"], numbers=False).text
     assert text == (
         "== src/b.py ==\nx = 1\n== src/c.py ==\n[there is no file `src/c.py`; did you mean `b.py` or `a.py`?]\n"
-        "== empty ==\n[`empty` is empty]\n== bin ==\n[`bin` is binary (it holds NUL bytes); `text.hash` compares it, "
-        "`data.schema` reads SQLite]\n== ../x ==\n[`../x` leads out of the project root; only paths beneath it can be "
-        "used]\n== src ==\n[`src` is a folder; list it with `files.list`]"
+        "== empty ==\n[`empty` is empty]\n== bin ==\n[`bin` is binary (it holds NUL bytes); `text_hash` compares it, "
+        "`data_schema` reads SQLite]\n== ../x ==\n[`../x` leads out of the project root; only paths beneath it can be "
+        "used]\n== src ==\n[`src` is a folder; list it with `files_list`]"
     )
 
 

@@ -203,7 +203,7 @@ def test_an_expression_that_is_none_is_explained(project, skill):
 def test_write_creates_folders_and_refuses_to_overwrite(project, skill):
     written = skill.write(project, "docs/new/page.md", "text\n")
     assert (written.path, written.bytes, written.created) == ("docs/new/page.md", 5, True)
-    with pytest.raises(ToolError, match="files.edit"):
+    with pytest.raises(ToolError, match="files_edit"):
         skill.write(project, "docs/new/page.md", "other\n")
     assert (project.root / "docs/new/page.md").read_text() == "text\n"
 

@@ -184,7 +184,7 @@ class Repository:
         names = self.read("for-each-ref", "--format=%(refname:short)", "refs/heads", "refs/tags", "refs/remotes")
         close = difflib.get_close_matches(ref, names.text.split("\n"), n=3)
         hint = "; did you mean " + " or ".join(f"`{name}`" for name in close) + "?" if close else ""
-        raise ToolError(f"`{ref}` names no commit here{hint or '; see `git.branches` and `git.log`'}")
+        raise ToolError(f"`{ref}` names no commit here{hint or '; see `git_branches` and `git_log`'}")
 
     def range_of(self, ref: str) -> str:
         """Return `ref`, a single name or a range `a..b` or `a...b`, in terms of ids. An empty side is HEAD."""

@@ -135,7 +135,7 @@ def log(
 ) -> History:
     """List commits, the newest first, filtered by path, author, message, date or the text they added or removed.
 
-    Each has its id, day, author and subject; `detail` gives more, and `git.show` all of one commit.
+    Each has its id, day, author and subject; `detail` gives more, and `git_show` all of one commit.
 
     Args:
         ref: A branch, tag or id to start from, or a range: `main..feature` is what only feature has.
@@ -337,7 +337,7 @@ def commit(
 ) -> Committed:
     """Commit changes: the given files, all tracked files, or what is staged already.
 
-    Look at `git.diff` first and write a message that says why. No hook, filter or signing program runs unless the
+    Look at `git_diff` first and write a message that says why. No hook, filter or signing program runs unless the
     user's settings allow it; `notes` says what was left out. Nothing is pushed.
 
     Args:

@@ -287,7 +287,7 @@ def test_no_setting_of_a_linked_working_tree_starts_a_program(repo, call_every_t
 
 @pytest.mark.parametrize("name", ["vault", "vault.git", "x/y"])
 def test_a_repository_written_file_by_file_with_a_tool_is_none(ctx, skill, helper, call_every_tool, trap, name):
-    """As a model would do it with `files.write`, with nothing but text."""
+    """As a model would do it with `files_write`, with nothing but text."""
     files = load_module("files", str(Path(skill.__file__).parents[2] / "files"), "scripts/files.py")
     program = trap.program("clean")
     for path, text in {
@@ -316,7 +316,7 @@ def test_a_repository_written_file_by_file_with_a_tool_is_none(ctx, skill, helpe
 def test_a_repository_kept_apart_whose_settings_a_tool_rewrites_starts_nothing(
     ctx, skill, call_every_tool, trap, obeyed, confinement
 ):
-    """`git init --separate-git-dir` keeps the repository where `files.write` may write."""
+    """`git init --separate-git-dir` keeps the repository where `files_write` may write."""
     start(ctx.root)
     os.rename(ctx.root / ".git", ctx.root / "store")
     (ctx.root / ".git").write_text("gitdir: store\n")

@@ -42,7 +42,7 @@ class Note:
     tags: list[str]
     created: str
     changed: str
-    # Grows with each change; `notes.replace` takes it.
+    # Grows with each change; `notes_replace` takes it.
     version: int
     # Earlier versions that can be read.
     earlier: list[int]
@@ -58,7 +58,7 @@ class Replaced:
     title: str
     tags: list[str]
     version: int
-    # What it was; `notes.read` gives it with this version.
+    # What it was; `notes_read` gives it with this version.
     previous_version: int
     previous_title: str
     previous_tags: list[str]
@@ -130,10 +130,10 @@ def save(
     tags: Optional[list[str]] = None,
     append_to: Optional[int] = None,
 ) -> Saved:
-    """Save a note for later conversations, or add to one that exists. To correct one use `notes.replace`.
+    """Save a note for later conversations, or add to one that exists. To correct one use `notes_replace`.
 
     Worth saving: decisions and their reasons, what was tried and failed, commands that work, what the user wants
-    done their way. Search with `notes.find` first and add to the note that is there.
+    done their way. Search with `notes_find` first and add to the note that is there.
 
     Args:
         body: The text, in Markdown. It is read without this conversation: name things in full.
@@ -174,17 +174,17 @@ def replace(
     """Replace the text, the title or the tags of a note. What is left out stays, and what was there is kept.
 
     Read the note first and give its `version`: when somebody has changed it since, nothing is replaced. To add
-    something use `notes.save` with `append_to`.
+    something use `notes_save` with `append_to`.
 
     Args:
-        id: The note's id, from `notes.find` or `notes.list`.
+        id: The note's id, from `notes_find` or `notes_list`.
         body: The whole new text.
         title: The new title.
         tags: All tags it shall have; an empty list removes them.
         version: The version that was read.
 
     Returns:
-        The note's new version, and what it was: `notes.read` with `version` gives that text again.
+        The note's new version, and what it was: `notes_read` with `version` gives that text again.
     """
     if body is None and title is None and tags is None:
         raise ToolError("nothing to replace; give `body`, `title` or `tags`")
@@ -234,12 +234,12 @@ def find(ctx: Context, query: str, tag: Optional[str] = None, limit: int = 10) -
         limit: The most notes to return, up to 100.
 
     Returns:
-        Each note's id and title with the place that matches. Read it with `notes.read`.
+        Each note's id and title with the place that matches. Read it with `notes_read`.
     """
     limit = _between("limit", limit, 1, 100)
     words = re.findall(r"\w+", query)[:20]
     if not words:
-        raise ToolError("`query` has no words; to see every note use `notes.list`")
+        raise ToolError("`query` has no words; to see every note use `notes_list`")
     wanted = None if tag is None else _tags([tag])[0]
     with opened(ctx) as store:
         found = _search_words(store, words, wanted, limit + 1) if store.index_words() else []
@@ -296,7 +296,7 @@ def read(
     """Read a whole note, or what it was before it was changed.
 
     Args:
-        id: The note's id, from `notes.find` or `notes.list`.
+        id: The note's id, from `notes_find` or `notes_list`.
         version: An earlier version, as `earlier` names them; the newest when left out.
         start: Where to go on in a long text: the number of characters to leave out.
 
@@ -336,7 +336,7 @@ def delete(ctx: Context, id: int) -> Deleted:  # noqa: A002 - as in `read`
     """Delete a note for good, with its earlier versions. Ask the user first, unless they asked for it.
 
     Args:
-        id: The note's id, from `notes.find` or `notes.list`.
+        id: The note's id, from `notes_find` or `notes_list`.
 
     Returns:
         What was deleted. Its id is not used again.
@@ -462,7 +462,7 @@ def _id(note: int) -> int:
 
 
 def _missing(note: int) -> ToolError:
-    return ToolError(f"there is no note {note}; search with `notes.find` or see `notes.list`")
+    return ToolError(f"there is no note {note}; search with `notes_find` or see `notes_list`")
 
 
 def _between(name: str, value: int, low: int, high: int) -> int:

@@ -128,7 +128,7 @@ def test_an_id_is_not_used_again(filled, skill):
         (lambda skill, ctx: skill.save(ctx, "x" * 200_001), "Keep a file"),
         (lambda skill, ctx: skill.save(ctx, "x", tags=[""]), "cannot be a tag"),
         (lambda skill, ctx: skill.save(ctx, "x", tags=[str(n) for n in range(21)]), "may have 20"),
-        (lambda skill, ctx: skill.find(ctx, "!?"), "notes.list"),
+        (lambda skill, ctx: skill.find(ctx, "!?"), "notes_list"),
         (lambda skill, ctx: skill.list_notes(ctx, limit=0), "between 1"),
     ],
 )

@@ -47,5 +47,5 @@ def text_of(root: Path, text: Optional[str], path: Optional[str], names: str = "
         return data.decode(encoding)
     except UnicodeDecodeError as error:
         raise ToolError(
-            f"`{path}` is not {encoding} text: byte {error.start} cannot be decoded. `text.hash` takes any file"
+            f"`{path}` is not {encoding} text: byte {error.start} cannot be decoded. `text_hash` takes any file"
         ) from None

@@ -138,7 +138,7 @@ def diff(
 ) -> Text:
     """Compare two texts or files line by line and show the differences as a unified diff.
 
-    For what changed in a repository use `git.diff`.
+    For what changed in a repository use `git_diff`.
 
     Args:
         before: The old text.
@@ -159,7 +159,7 @@ def diff(
         return Text("[the two are equal]")
     old_lines, new_lines = _with_ends(old), _with_ends(new)
     if max(len(old_lines), len(new_lines)) > DIFF_LINES_MAX:
-        raise ToolError(f"more than {DIFF_LINES_MAX:,} lines; compare `text.hash` of both, or parts of them")
+        raise ToolError(f"more than {DIFF_LINES_MAX:,} lines; compare `text_hash` of both, or parts of them")
     rows = _unified(old_lines, new_lines, context, ignore_blanks)
     if not rows:
         return Text("[the two differ only in blanks]")
@@ -331,7 +331,7 @@ def look_into_json(
     """Look into a JSON text or file without reading all of it: an outline first, then what a JSON Pointer leads to.
 
     It also checks: what is not JSON is refused with line and column. For questions over many records use
-    `data.query`.
+    `data_query`.
 
     Args:
         text: The JSON itself.

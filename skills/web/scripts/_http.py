@@ -237,7 +237,7 @@ def checked_url(url: str) -> str:
     except ValueError as error:
         raise ToolError(f"`{url}` is no address of a page: {error}") from None
     if parts.scheme not in ("http", "https"):
-        raise ToolError(f"`{url}` is not an http or https address; files of the project are read with `files.read`")
+        raise ToolError(f"`{url}` is not an http or https address; files of the project are read with `files_read`")
     if not host:
         raise ToolError(f"`{url}` names no host")
     if parts.username is not None or parts.password is not None:

@@ -210,7 +210,7 @@ def _refuse_failure(response: Response) -> None:
     hint = {
         401: "it needs a login, which this tool has none for",
         403: "the server refuses programs, or needs a login",
-        404: "there is no such page; look for it with `web.links` on a page that should lead to it",
+        404: "there is no such page; look for it with `web_links` on a page that should lead to it",
         429: "too many requests; wait before the next one",
     }.get(response.status, "try again later" if response.status >= 500 else "look for the page elsewhere")
     said = ""

@@ -5,13 +5,13 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import re
 import subprocess
 import sys
 from threading import Lock
 
 from omni.describe import programs, settings
 from omni.describe.folder import files_of, skill_folders, stamps
+from omni.names import is_tool_name
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -19,7 +19,6 @@ if TYPE_CHECKING:
     from typing import Any
 
 _SECONDS_PER_SKILL = 30.0
-_NAME = re.compile(r"[A-Za-z0-9_.-]{1,128}")
 
 
 class Problem:
@@ -198,7 +197,7 @@ def _compose(skills_dir: str, folder: str, files: list[str], found: tuple[list, 
             continue
         taken.add(tool["command"])
         name = tool["command"] if said.flat else f"{folder}.{tool['command']}"
-        if not _NAME.fullmatch(name):
+        if not is_tool_name(name):
             message = f"`{name}` cannot be a tool's name, so the tool is not listed"
             skill.problems.append(Problem(place, tool["line"], "error", message))
             continue
