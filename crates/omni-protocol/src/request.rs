@@ -120,6 +120,8 @@ pub struct RequestMeta {
     pub progress_token: Option<Bytes>,
     /// Log messages wanted for this one request (modern era).
     pub log_level: Option<LogLevel>,
+    /// The client wants to know how long the call waited and ran: `omni/timing` in `_meta`.
+    pub timing: bool,
     /// Who asks, when the request itself says so (modern era).
     pub client: Option<ClientInfo>,
 }

@@ -9,12 +9,16 @@ use omni_catalog::{NotNamed, Tool};
 use omni_protocol::{CallTool, ErrorCode, Frame, Id, RequestMeta, Revision, RpcError, error_frame};
 
 use crate::admission::Turn;
+use crate::call_log::{CallLog, Timing};
 use crate::running::{EventQueue, Notifier};
 use crate::server::{Caller, Server};
 
 /// Arguments and results above this many bytes are checked on another thread: parsing them, when they are many small
 /// values, takes about a millisecond, and every other client would wait for it.
 const CHECK_INLINE_BYTES_MAX: usize = 64 * 1024;
+
+/// Of the name of a tool that there is not, so much is said.
+const NAME_CHARS_MAX: usize = 128;
 
 /// A call to run: what [`Server::call`] takes.
 #[derive(Clone, Debug)]
@@ -36,6 +40,8 @@ pub struct ToolReply {
     pub result: ToolResult,
     /// The name of the [`Ending`].
     pub kind: &'static str,
+    /// How long it waited and ran.
+    pub timing: Timing,
 }
 
 /// When a call has to end, and what is heard of it meanwhile.
@@ -56,16 +62,18 @@ impl Server {
         events: &mut dyn EventSink,
     ) -> Result<ToolReply, NotNamed> {
         self.catalog_ready().await;
-        let tool = self.find(&request.name)?;
+        let tool = self.find(&request.name).inspect_err(|_| {
+            tracing::info!(tool = cut(&request.name), kind = "unknown_tool", "call");
+        })?;
         let (total, idle) = tool.spec.limits.resolve(self.config.timeout, self.config.idle_timeout);
         let terms = Terms {
             deadline: Deadline::new(request.accepted, total, idle),
             wants: request.wants,
             session: request.session,
         };
-        let outcome = self.run(&tool, &request.name, request.arguments, terms, events).await;
+        let (outcome, timing) = self.run(&tool, &request.name, request.arguments, terms, events).await;
         let kind = outcome.ending.kind();
-        Ok(ToolReply { result: outcome.into_result(&request.name, self.config.errors), kind })
+        Ok(ToolReply { result: outcome.into_result(&request.name, self.config.errors), kind, timing })
     }
 
     /// The tool that a name means.
@@ -82,6 +90,30 @@ impl Server {
         arguments: Bytes,
         terms: Terms,
         events: &mut dyn EventSink,
+    ) -> (Outcome, Timing) {
+        let Terms { deadline, wants, session } = terms;
+        let mut call = Call {
+            id: self.next_call_id(),
+            spec: tool.spec.clone(),
+            arguments: arguments.clone(),
+            deadline,
+            wants,
+            session,
+        };
+        let mut log = CallLog::new(&call, &tool.spec.tool, events);
+        call.wants = CallLog::wants(wants, self.config.log_output);
+        let outcome = self.outcome(tool, called, arguments, call, &mut log).await;
+        let timing = log.end(&outcome);
+        (outcome, timing)
+    }
+
+    async fn outcome(
+        &self,
+        tool: &Arc<Tool>,
+        called: &str,
+        arguments: Bytes,
+        call: Call,
+        log: &mut CallLog<'_>,
     ) -> Outcome {
         let checked = match arguments.len() <= CHECK_INLINE_BYTES_MAX {
             true => argument_faults(tool, called, &arguments),
@@ -91,14 +123,12 @@ impl Server {
             }
         };
         if let Err(faults) = checked {
-            let waited = Instant::now().duration_since(terms.deadline.accepted());
+            let waited = Instant::now().duration_since(call.deadline.accepted());
             return Outcome::unstarted(Ending::InvalidArguments { message: faults }, waited);
         }
-        let Terms { deadline, wants, session } = terms;
-        let call =
-            Call { id: self.next_call_id(), spec: tool.spec.clone(), arguments, deadline, wants, session };
+        drop(arguments);
         let id = call.id;
-        let outcome = self.check_output(tool, self.executor.run(call, events).await).await;
+        let outcome = self.check_output(tool, self.executor.run(call, log).await).await;
         if self.config.log_failures {
             log_failure(id, &tool.spec.tool, &outcome);
         }
@@ -122,7 +152,10 @@ impl ToolCall {
     pub(crate) async fn run(self, server: Arc<Server>, turn: Turn) -> Frame {
         let _turn = match turn.wait().await {
             Ok(permit) => permit,
-            Err(overloaded) => return error_frame(Some(&self.id), &overloaded.into()),
+            Err(overloaded) => {
+                tracing::info!(tool = cut(&self.call.name), kind = "busy", "call");
+                return error_frame(Some(&self.id), &overloaded.into());
+            }
         };
         let log_level = self.meta.log_level.or(self.caller.log_level).filter(|_| self.queue.is_some());
         let request = ToolRequest {
@@ -152,13 +185,21 @@ impl ToolCall {
             }
         };
         match reply {
-            Ok(reply) => server.encoder.tool_result(&self.id, self.revision, &reply.result),
+            Ok(ToolReply { result, timing, .. }) => {
+                let result = if self.meta.timing { timing.told(result) } else { result };
+                server.encoder.tool_result(&self.id, self.revision, &result)
+            }
             Err(not_named) => {
                 let error = RpcError::new(ErrorCode::InvalidParams, not_named.for_clients());
                 error_frame(Some(&self.id), &error)
             }
         }
     }
+}
+
+/// The beginning of a name that a client made up.
+fn cut(name: &str) -> String {
+    name.chars().take(NAME_CHARS_MAX).collect()
 }
 
 fn argument_faults(tool: &Tool, called: &str, arguments: &[u8]) -> Result<(), String> {

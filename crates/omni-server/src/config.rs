@@ -20,6 +20,8 @@ pub struct ServerConfig {
     pub errors: ErrorDetail,
     /// Whether the log tells of calls that failed, in full. Default: yes. Not where the one client is shown all of it.
     pub log_failures: bool,
+    /// Whether the log, at `info`, has what a tool prints and logs and no client hears. Default: yes.
+    pub log_output: bool,
     /// How long calls may go on after the client has closed the connection or the server was told to
     /// stop. Default 1 s.
     pub grace: Duration,
@@ -89,6 +91,7 @@ impl ServerConfig {
             idle_timeout: Some(Duration::from_secs(10 * 60)),
             errors: ErrorDetail::Masked,
             log_failures: true,
+            log_output: true,
             grace: Duration::from_secs(1),
             limits: Limits::default(),
             connection_descriptors: usize::MAX,

@@ -8,6 +8,7 @@ mod access;
 mod admission;
 mod authority;
 mod call;
+mod call_log;
 mod changes;
 mod config;
 mod gate;
@@ -22,6 +23,7 @@ mod transport;
 
 pub use access::{Access, Visit};
 pub use call::{ToolReply, ToolRequest};
+pub use call_log::Timing;
 pub use config::{Limits, ServerConfig};
 pub use gate::{AllowedNames, NameError};
 pub use library::{Contents, Library, LibraryError, Prompt};

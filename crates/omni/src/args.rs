@@ -15,6 +15,10 @@ use crate::runner::{Offer, ToolsFrom};
 pub(crate) struct Arguments {
     #[command(subcommand)]
     pub(crate) command: Command,
+    /// How much the log on stderr says: off, error, warn, info, debug, trace, or levels by module, as in
+    /// warn,omni_server=debug [env: OMNI_LOG] [default: info for servers, warn for the rest]
+    #[arg(long, value_name = "LEVEL", global = true)]
+    pub(crate) log_level: Option<String>,
 }
 
 #[derive(Debug, Subcommand)]
@@ -157,6 +161,9 @@ pub(crate) struct WorkArguments {
     /// What stands between a tool's processes and all others [default: auto]
     #[arg(long, value_enum, env = "OMNI_ISOLATION")]
     pub(crate) isolation: Option<Isolation>,
+    /// Whether the log has, at level info, what tools print and log and no client asked for [default: true]
+    #[arg(long, value_name = "BOOL", env = "OMNI_LOG_OUTPUT")]
+    pub(crate) log_output: Option<bool>,
     /// Pass this environment variable on to tools; may be given several times
     #[arg(long = "env", value_name = "NAME")]
     pub(crate) env: Vec<String>,

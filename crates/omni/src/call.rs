@@ -50,7 +50,7 @@ pub(crate) fn run(arguments: &CallArguments, out: &mut Output) -> Result<u8> {
         reply
     });
     runtime.shutdown_background();
-    let ToolReply { result, kind } = match reply {
+    let ToolReply { result, kind, .. } = match reply {
         Ok(reply) => reply,
         Err(error) => {
             terminal::say_error(&error);

@@ -68,6 +68,7 @@ struct Plan {
     embedded_threads: usize,
     environments: EnvironmentSettings,
     isolation: Isolation,
+    log_output: bool,
     /// What runs tools that ask for a runner, where this process is one.
     instead_of_runner: Option<ExecutorKind>,
     trust: SkillsTrust,
@@ -203,6 +204,7 @@ impl Plan {
             embedded_threads: settings.embedded_threads,
             environments: settings.environments.clone(),
             isolation: settings.isolation,
+            log_output: settings.log_output,
             instead_of_runner: None,
             trust: SkillsTrust {
                 trusted: places.standing.skills_trusted(),
@@ -244,6 +246,7 @@ impl Plan {
         config.fork = self.fork.or(config.fork);
         config.embedded_threads = self.embedded_threads;
         config.isolation = self.isolation;
+        config.log_output = self.log_output;
         config.temp = TempFolders::below(variables::temporary_folder());
         Ok((python, config))
     }

@@ -1,6 +1,8 @@
 //! The log: one event, one line, and no text of others that looks like a line or a field of ours.
 
 use std::fmt;
+use std::sync::OnceLock;
+use std::time::Duration;
 
 use omni_call::shown_line;
 use tracing::field::{Field, Visit};
@@ -11,14 +13,20 @@ use tracing_subscriber::fmt::format::Writer;
 
 use crate::{terminal, variables};
 
-/// Logs to stderr at the level that `OMNI_LOG` names, `default` without it, and as JSON, one object a line, where
-/// `OMNI_LOG_FORMAT` is `json`.
+/// Logs to stderr at the level of `--log-level`, which is `flag`, else at that of `OMNI_LOG`, else at `default`; and as
+/// JSON, one object a line, where `OMNI_LOG_FORMAT` is `json`.
 ///
 /// # Errors
 ///
-/// One of the two variables holds something else; the sentence names it.
-pub(crate) fn to_stderr(default: &str) -> Result<(), String> {
-    let filter = filter(variables::text("OMNI_LOG")?, default)?;
+/// The flag or one of the variables holds something else; the sentence names it.
+pub(crate) fn to_stderr(flag: Option<&str>, default: &str) -> Result<(), String> {
+    let variable = variables::text("OMNI_LOG")?;
+    let filter = match (flag, &variable) {
+        (Some(wanted), _) => filter(wanted, |shown| format!("`--log-level {shown}`"))?,
+        (None, Some(wanted)) => filter(wanted, |shown| format!("`OMNI_LOG={shown}` in the environment"))?,
+        (None, None) => EnvFilter::new(default),
+    };
+    let nobody_has_said = flag.is_none() && variable.is_none();
     let as_json = match variables::text("OMNI_LOG_FORMAT")?.as_deref() {
         None | Some("text") => false,
         Some("json") => true,
@@ -29,12 +37,45 @@ pub(crate) fn to_stderr(default: &str) -> Result<(), String> {
             ));
         }
     };
-    let log = tracing_subscriber::fmt().with_env_filter(filter).with_target(false);
+    let log = tracing_subscriber::fmt().with_target(false);
     if as_json {
-        log.json().with_writer(|| terminal::JsonLog).init();
+        let log = log.json().with_writer(|| terminal::JsonLog);
+        let log = log.with_env_filter(filter).with_filter_reloading();
+        let handle = log.reload_handle();
+        follow(nobody_has_said, move |filter| handle.reload(filter).is_ok());
+        log.init();
     } else {
         let colours = terminal::watched() && variables::get("NO_COLOR").is_none();
-        log.with_writer(terminal::log_writer).with_ansi(colours).fmt_fields(Fields).init();
+        let log = log.with_writer(|| terminal::Log).with_ansi(colours).fmt_fields(Fields);
+        let log = log.with_env_filter(filter).with_filter_reloading();
+        let handle = log.reload_handle();
+        follow(nobody_has_said, move |filter| handle.reload(filter).is_ok());
+        log.init();
+    }
+    Ok(())
+}
+
+/// Changes what is logged.
+type Reload = Box<dyn Fn(EnvFilter) -> bool + Send + Sync>;
+
+/// Set where neither the flag nor the variable has said what is logged.
+static RELOAD: OnceLock<Reload> = OnceLock::new();
+
+fn follow(settings: bool, reload: impl Fn(EnvFilter) -> bool + Send + Sync + 'static) {
+    if settings {
+        let _ = RELOAD.set(Box::new(reload));
+    }
+}
+
+/// Logs as `log_level` in omni.toml says, unless the flag or the variable has said it.
+///
+/// # Errors
+///
+/// That is no level; the sentence says so.
+pub(crate) fn by_settings(wanted: &str) -> Result<(), String> {
+    let filter = filter(wanted, |shown| format!("`log_level = \"{shown}\"` in omni.toml"))?;
+    if let Some(reload) = RELOAD.get() {
+        reload(filter);
     }
     Ok(())
 }
@@ -42,15 +83,15 @@ pub(crate) fn to_stderr(default: &str) -> Result<(), String> {
 const LEVELS: [&str; 6] = ["off", "error", "warn", "info", "debug", "trace"];
 
 /// What is logged: a level, or levels by module as tracing's filters write them (`warn,omni_server=debug`).
-fn filter(wanted: Option<String>, default: &str) -> Result<EnvFilter, String> {
-    let Some(wanted) = wanted else { return Ok(EnvFilter::new(default)) };
+/// `written` says how somebody has written it, as the beginning of an error.
+fn filter(wanted: &str, written: impl Fn(&str) -> String) -> Result<EnvFilter, String> {
     let is_level = LEVELS.iter().any(|level| level.eq_ignore_ascii_case(wanted.trim()));
     // A word alone would otherwise be a module that nobody has, and silence.
     let is_word = wanted.trim().bytes().all(|byte| byte.is_ascii_alphanumeric());
     let wrong = |why: &str| {
-        let shown = shown_line(&wanted);
+        let written = written(&shown_line(wanted));
         format!(
-            "`OMNI_LOG={shown}` in the environment: {why}; use one of {}, or levels by module, as in `warn,omni_server=debug`",
+            "{written}: {why}; use one of {}, or levels by module, as in `warn,omni_server=debug`",
             LEVELS.map(|level| format!("`{level}`")).join(", ")
         )
     };
@@ -72,6 +113,8 @@ pub(crate) fn panics() {
             }
             _ => tracing::error!(said, place, "a bug of omni: it panicked"),
         }
+        // It may be the last that this process does.
+        terminal::flush_log(Duration::from_millis(200));
     }));
 }
 
@@ -94,11 +137,15 @@ struct Line<'writer> {
 
 impl Line<'_> {
     fn add(&mut self, field: &Field, value: &str) {
+        self.plain(field, shown_line(value));
+    }
+
+    /// A value with nothing in it that has to be shown by its number.
+    fn plain(&mut self, field: &Field, value: impl fmt::Display) {
         if self.written.is_err() || field.name().starts_with("log.") {
             return;
         }
         let blank = if std::mem::take(&mut self.first) { "" } else { " " };
-        let value = shown_line(value);
         let (italic, dimmed, plain) =
             if self.writer.has_ansi_escapes() { ("\x1b[3m", "\x1b[2m", "\x1b[0m") } else { ("", "", "") };
         let name = field.name();
@@ -117,6 +164,22 @@ impl Visit for Line<'_> {
     fn record_str(&mut self, field: &Field, value: &str) {
         // Also one that is called `message`: a sentence of ours comes as a format, never as a text.
         self.add(field, &word(value));
+    }
+
+    fn record_f64(&mut self, field: &Field, value: f64) {
+        self.plain(field, value);
+    }
+
+    fn record_i64(&mut self, field: &Field, value: i64) {
+        self.plain(field, value);
+    }
+
+    fn record_u64(&mut self, field: &Field, value: u64) {
+        self.plain(field, value);
+    }
+
+    fn record_bool(&mut self, field: &Field, value: bool) {
+        self.plain(field, value);
     }
 
     fn record_error(&mut self, field: &Field, value: &(dyn std::error::Error + 'static)) {

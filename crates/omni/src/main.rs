@@ -17,6 +17,7 @@ mod home;
 mod list;
 mod listen;
 mod log;
+mod log_buffer;
 mod mcp;
 mod private;
 mod progress_line;
@@ -37,13 +38,17 @@ mod variables;
 use std::fs::File;
 use std::io::{self, Write as _};
 use std::process::ExitCode;
+use std::time::Duration;
 
-use crate::args::{Arguments, Command, Transport};
+use crate::args::{Arguments, Command};
 use crate::terminal::Output;
 use crate::variables::Refused;
 
 /// The name under which the executors start this binary anew, to become Python. Not for people.
 const LAUNCH: &str = "__launch";
+
+/// What whoever reads the log gets at the end to read the rest of it.
+pub(crate) const LAST_WORDS: Duration = Duration::from_secs(1);
 
 fn main() -> ExitCode {
     // Before anything else: every process of a tool passes here, and pays for what stands above.
@@ -58,22 +63,23 @@ fn main() -> ExitCode {
     }
     // What the client has leaked into this process is not for tools. Our own descriptors are made close-on-exec.
     close_fds::set_fds_cloexec(3, &[]);
-    let Arguments { command } = match variables::read(std::env::args_os()) {
+    let Arguments { command, log_level } = match variables::read(std::env::args_os()) {
         Ok(arguments) => arguments,
         Err(Refused::Words(error)) => return refused(&error),
         Err(Refused::Variable(sentence)) => return wrong(&sentence),
     };
-    // Where a person watches, the default says a little more.
-    let watched = match &command {
-        Command::Mcp(mcp) => mcp.transport == Some(Transport::Http),
-        Command::Runner(_) => true,
-        _ => false,
-    };
-    if let Err(sentence) = log::to_stderr(if watched { "info" } else { "warn" }) {
+    // A server shows each call, whoever keeps what it says: a person at a terminal, a unit's journal, a client's file.
+    let serves = matches!(command, Command::Mcp(_) | Command::Runner(_));
+    if let Err(sentence) = log::to_stderr(log_level.as_deref(), if serves { "info" } else { "warn" }) {
         return wrong(&sentence);
     }
     log::panics();
-    match run(&command) {
+    if serves {
+        terminal::buffer_log();
+    }
+    let ended = run(&command);
+    terminal::flush_log(LAST_WORDS);
+    match ended {
         Ok(code) => ExitCode::from(code),
         // The reader of our output has seen enough: `omni list | head`.
         Err(error) if is_broken_pipe(&error) => ExitCode::SUCCESS,

@@ -23,8 +23,8 @@ use crate::reading::plural;
 use crate::runner::{Keeper, RunnerLibrary};
 use crate::settings::{Places, RunSettings, ServeSettings};
 use crate::streams;
-use crate::terminal::say;
-use crate::{begin, connect};
+use crate::terminal::{flush_log, say};
+use crate::{LAST_WORDS, begin, connect};
 
 /// What all results together may take that tools with `cache_ttl` have returned.
 const RESULT_CACHE_BYTES_MAX: usize = 16 << 20;
@@ -123,6 +123,7 @@ pub(crate) fn server(
     config.idle_timeout = settings.idle_timeout;
     config.errors = errors;
     config.log_failures = log_failures;
+    config.log_output = settings.log_output;
     config.limits = settings.admission;
     set_result_room(config.limits.answer_bytes_max());
     config.connection_descriptors = descriptors_for_connections(settings);
@@ -328,6 +329,7 @@ pub(crate) fn stop_on_signal() -> Result<watch::Receiver<bool>> {
                 _ = interrupt.recv() => {}
             }
             if sender.send_replace(true) {
+                flush_log(LAST_WORDS);
                 #[expect(clippy::exit, reason = "the second signal means now")]
                 std::process::exit(130);
             }

@@ -54,6 +54,7 @@ pub(crate) fn run(arguments: &RunnerServeArguments, out: &mut dyn Write) -> Resu
     // What a tool declares about retries, caching and concurrency is done by whoever calls the runner.
     let mut config = ServerConfig::new(env!("CARGO_PKG_VERSION"));
     config.limits = settings.admission;
+    config.log_output = settings.log_output;
     omni_exec::set_result_room(config.limits.answer_bytes_max());
     config.connection_descriptors = mcp::descriptors_for_connections(&settings);
     let server = Server::new(catalog.clone(), executor, Some(library), config);

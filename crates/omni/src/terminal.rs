@@ -5,9 +5,13 @@
 //! them is written by its number, so that no command can forget it.
 
 use std::io::{self, IsTerminal as _, Write};
+use std::sync::OnceLock;
+use std::time::Duration;
 
 use omni_call::{shown, shown_bytes, shown_json, shown_line};
 use serde::Serialize;
+
+use crate::log_buffer::LogBuffer;
 
 /// A stream of text for people, escaped line by line. What is left of a line when this is dropped is written then.
 pub(crate) struct Output {
@@ -97,6 +101,8 @@ impl Drop for Output {
 
 /// Writes a line for people to standard error. Nobody may be listening; that is no reason to fail.
 pub(crate) fn say(text: &str) {
+    // What was logged before comes before.
+    flush_log(Duration::from_millis(100));
     let _ = writeln!(Output::error(), "{text}");
 }
 
@@ -128,9 +134,39 @@ pub(crate) fn redraw(line: &str) {
     let _ = io::stderr().write_all(format!("\r\x1b[2K{}", shown_line(line)).as_bytes());
 }
 
+/// Where the log of a server waits to be written.
+static BUFFER: OnceLock<LogBuffer> = OnceLock::new();
+
+/// From now on a thread of its own writes the log. Where there can be none, it is written as before.
+pub(crate) fn buffer_log() {
+    if let Ok(buffer) = LogBuffer::start(io::stderr()) {
+        let _ = BUFFER.set(buffer);
+    }
+}
+
+/// Has all of the log written that waits, if that takes no longer than `patience`.
+pub(crate) fn flush_log(patience: Duration) {
+    if let Some(buffer) = BUFFER.get() {
+        buffer.flush(patience);
+    }
+}
+
 /// Where the log goes. Its text has been through [`shown_line`] when it comes here; colours are ours.
-pub(crate) fn log_writer() -> io::Stderr {
-    io::stderr()
+pub(crate) struct Log;
+
+impl Write for Log {
+    /// Takes a whole line.
+    fn write(&mut self, line: &[u8]) -> io::Result<usize> {
+        match BUFFER.get() {
+            Some(buffer) => buffer.push(line),
+            None => io::stderr().write_all(line)?,
+        }
+        Ok(line.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
 }
 
 /// Where a log of JSON goes: each event comes with one call.
@@ -139,7 +175,7 @@ pub(crate) struct JsonLog;
 impl Write for JsonLog {
     fn write(&mut self, event: &[u8]) -> io::Result<usize> {
         let text = String::from_utf8_lossy(event);
-        io::stderr().write_all(shown_json(&text).as_bytes())?;
+        Log.write_all(shown_json(&text).as_bytes())?;
         Ok(event.len())
     }
 

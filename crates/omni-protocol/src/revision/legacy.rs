@@ -2,6 +2,7 @@
 
 use super::{
     Era, MetaParts, Params, Parts, Revision, invalid, log_level, method_not_found, progress_token, shared,
+    timing,
 };
 use crate::RpcError;
 use crate::request::{Action, ClientInfo, Initialize};
@@ -11,7 +12,11 @@ pub(super) fn read<'a>(
     params: Params<'a>,
     session: Option<Revision>,
 ) -> Result<Parts<'a>, RpcError> {
-    let meta = MetaParts { progress_token: progress_token(params.meta.as_ref())?, ..MetaParts::default() };
+    let meta = MetaParts {
+        progress_token: progress_token(params.meta.as_ref())?,
+        timing: timing(params.meta.as_ref()),
+        ..MetaParts::default()
+    };
     if method == "initialize" {
         let Some(requested) = params.protocol_version else {
             return Err(invalid("`params.protocolVersion` is missing"));

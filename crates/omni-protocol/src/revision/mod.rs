@@ -276,6 +276,9 @@ struct Meta<'a> {
     client_info: Option<WireClientInfo>,
     #[serde(borrow, rename = "io.modelcontextprotocol/logLevel")]
     log_level: Option<Cow<'a, str>>,
+    /// Ours. Only `true` says something.
+    #[serde(borrow, rename = "omni/timing")]
+    timing: Option<&'a RawValue>,
 }
 
 #[derive(Deserialize)]
@@ -297,6 +300,7 @@ impl From<WireClientInfo> for ClientInfo {
 struct MetaParts<'a> {
     progress_token: Option<&'a RawValue>,
     log_level: Option<LogLevel>,
+    timing: bool,
     client: Option<ClientInfo>,
 }
 
@@ -304,8 +308,18 @@ impl MetaParts<'_> {
     fn own(self, params: Option<&Bytes>) -> RequestMeta {
         let token =
             self.progress_token.zip(params).map(|(token, text)| text.slice_ref(token.get().as_bytes()));
-        RequestMeta { progress_token: token, log_level: self.log_level, client: self.client }
+        RequestMeta {
+            progress_token: token,
+            log_level: self.log_level,
+            timing: self.timing,
+            client: self.client,
+        }
     }
+}
+
+/// Whether a request asks how long its call waited and ran.
+fn timing(meta: Option<&Meta<'_>>) -> bool {
+    meta.and_then(|meta| meta.timing).is_some_and(|timing| timing.get() == "true")
 }
 
 fn invalid(message: impl Into<String>) -> RpcError {

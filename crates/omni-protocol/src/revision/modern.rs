@@ -5,7 +5,7 @@ use serde_json::json;
 
 use super::{
     ClientInfo, Era, MetaParts, Params, Parts, Revision, Topics, invalid, log_level, method_not_found,
-    progress_token, shared,
+    progress_token, shared, timing,
 };
 use crate::request::Action;
 use crate::{ErrorCode, RpcError};
@@ -35,13 +35,14 @@ pub(super) fn read<'a>(method: &str, mut params: Params<'a>) -> Result<Parts<'a>
     let log_level =
         level.map(|name| log_level(name, "_meta.io.modelcontextprotocol/logLevel")).transpose()?;
     let progress_token = progress_token(meta)?;
+    let timing = timing(meta);
     let client = params.meta.as_mut().and_then(|meta| meta.client_info.take()).map(ClientInfo::from);
     let action = match method {
         "server/discover" => Action::Discover,
         "subscriptions/listen" => listen(&params)?,
         _ => shared(method, params).unwrap_or_else(|| Err(method_not_found(method)))?,
     };
-    Ok(Parts { revision, action, meta: MetaParts { progress_token, log_level, client } })
+    Ok(Parts { revision, action, meta: MetaParts { progress_token, log_level, timing, client } })
 }
 
 /// Reads which changes a client wants to hear of. What we never announce is left out of the answer.

@@ -48,6 +48,10 @@ pub(crate) struct File {
     /// How the tools are named for clients.
     pub(super) names: Option<Names>,
     pub(super) isolation: Option<Isolation>,
+    /// How much the log says.
+    pub(super) log_level: Option<String>,
+    /// Whether the log has what tools print and log and no client asked for.
+    pub(super) log_output: Option<bool>,
     /// Patterns of tools and skills that are left out.
     #[serde(default)]
     pub(crate) exclude: Vec<String>,

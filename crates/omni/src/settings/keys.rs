@@ -42,6 +42,8 @@ pub(super) const KEYS: &[(&str, Rule)] = &[
     // What others see, and who may call.
     ("errors", Rule::Trust),
     ("names", Rule::Trust),
+    ("log_level", Rule::Trust),
+    ("log_output", Rule::Trust),
     ("http", Rule::Trust),
     ("transport", Rule::Trust),
     ("fork", Rule::Trust),

@@ -13,6 +13,7 @@ use super::skills::{Named, SHIPPED};
 use crate::args::{Names, PlaceArguments};
 use crate::cache::{self, Cache};
 use crate::home::Home;
+use crate::log;
 use crate::protected::Obeyed;
 use crate::runner::{RunnerSettings, ToolsFrom};
 use crate::trust::Store;
@@ -88,6 +89,9 @@ impl Places {
         }
         .protected();
         let (file, standing) = in_force.standing(from, &store);
+        if let Some(level) = &file.log_level {
+            log::by_settings(level).map_err(anyhow::Error::msg)?;
+        }
         standing.say_ignored();
         let names = match arguments.names.or(file.names) {
             Some(Names::Dotted) => NameStyle::Dotted,

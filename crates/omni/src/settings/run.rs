@@ -35,6 +35,8 @@ pub(crate) struct RunSettings {
     pub(crate) embedded_threads: usize,
     pub(crate) environments: EnvironmentSettings,
     pub(crate) isolation: omni_exec::Isolation,
+    /// Whether the log has what tools print and log and no client asked for.
+    pub(crate) log_output: bool,
 }
 
 impl RunSettings {
@@ -77,6 +79,7 @@ impl RunSettings {
                 Some(Isolation::None) => omni_exec::Isolation::None,
                 Some(Isolation::Auto) | None => omni_exec::Isolation::Auto,
             },
+            log_output: arguments.log_output.or(file.log_output).unwrap_or(true),
             env: arguments.env.iter().chain(&file.env).cloned().collect(),
         })
     }

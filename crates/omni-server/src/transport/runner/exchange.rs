@@ -208,7 +208,7 @@ async fn run_tool(
             wants: asked.wants,
             session: asked.session.into(),
         };
-        let outcome = server.run(&tool, &asked.name, asked.arguments, terms, &mut speaker).await;
+        let (outcome, _) = server.run(&tool, &asked.name, asked.arguments, terms, &mut speaker).await;
         speaker.lines().end(id, outcome);
     };
     let stream = CallStream::new(id, call, waiting, shared.calls.begin());

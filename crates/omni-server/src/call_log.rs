@@ -1,0 +1,176 @@
+//! What the log says of a call: one line when it has ended, and before that what it printed that no client hears.
+
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use omni_call::{Call, CallId, Ending, Event, EventSink, LogLevel, Outcome, Phase, ToolResult, Wants};
+
+/// So much of what one call prints and logs goes to the log.
+const OUTPUT_BYTES_MAX: usize = 64 << 10;
+
+/// How long a call waited for a process, and how long one had it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Timing {
+    /// From its arrival until a process had it for the first time; all of it where none ever had.
+    pub waiting: Duration,
+    /// From then to its end, further attempts and the pauses between them included.
+    pub running: Duration,
+}
+
+impl Timing {
+    /// Adds it to a result, as `omni/timing` in its `_meta`.
+    pub(crate) fn told(self, result: ToolResult) -> ToolResult {
+        let (waiting, running) = (ms(self.waiting), ms(self.running));
+        result.with_meta("omni/timing", &format!(r#"{{"waiting_ms":{waiting:?},"running_ms":{running:?}}}"#))
+    }
+}
+
+/// Milliseconds, to the tenth.
+fn ms(time: Duration) -> f64 {
+    (time.as_secs_f64() * 10_000.0).round() / 10.0
+}
+
+/// Stands before whoever hears a call's events. Dropped before its end, the call was taken back, and the log says so.
+pub(crate) struct CallLog<'a> {
+    events: &'a mut dyn EventSink,
+    tool: &'a str,
+    call: CallId,
+    /// From which level on the client hears it; the log takes the rest.
+    client: Option<LogLevel>,
+    accepted: Instant,
+    begun: Option<Instant>,
+    /// What the log may still say of its output.
+    room: usize,
+    left_out: u64,
+    ended: bool,
+}
+
+impl<'a> CallLog<'a> {
+    pub(crate) fn new(call: &Call, tool: &'a str, events: &'a mut dyn EventSink) -> Self {
+        CallLog {
+            events,
+            tool,
+            call: call.id,
+            client: call.wants.log,
+            accepted: call.deadline.accepted(),
+            begun: None,
+            room: OUTPUT_BYTES_MAX,
+            left_out: 0,
+            ended: false,
+        }
+    }
+
+    /// What has to be heard of a call whose client wants this, so that the log has the rest.
+    pub(crate) fn wants(client: Wants, log_output: bool) -> Wants {
+        if !log_output || !tracing::enabled!(tracing::Level::INFO) {
+            return client;
+        }
+        let debug = tracing::enabled!(tracing::Level::DEBUG);
+        let least = if debug { LogLevel::Debug } else { LogLevel::Info };
+        Wants { log: Some(client.log.map_or(least, |level| level.min(least))), ..client }
+    }
+
+    /// The call has ended: its line is written.
+    pub(crate) fn end(mut self, outcome: &Outcome) -> Timing {
+        self.ended = true;
+        let timing = self.timing();
+        // Whatever ended a call in its executor, it was with a process; only a kept result was not.
+        let cached = outcome.phase == Phase::Queued && matches!(outcome.ending, Ending::Finished(_));
+        let failed = matches!(&outcome.ending, Ending::Finished(result) if result.is_error);
+        self.say_left_out();
+        tracing::info!(
+            tool = self.tool,
+            kind = outcome.ending.kind(),
+            call = self.call.0,
+            waiting_ms = ms(timing.waiting),
+            running_ms = ms(timing.running),
+            attempts = (outcome.attempt > 1).then_some(outcome.attempt),
+            cached = cached.then_some(true),
+            is_error = failed.then_some(true),
+            "call"
+        );
+        timing
+    }
+
+    fn timing(&self) -> Timing {
+        let now = Instant::now();
+        let begun = self.begun.unwrap_or(now);
+        Timing {
+            waiting: begun.saturating_duration_since(self.accepted),
+            running: now.saturating_duration_since(begun),
+        }
+    }
+
+    fn log(&mut self, level: LogLevel, logger: Option<&str>, data: &Bytes) {
+        let text = match serde_json::from_slice::<String>(data) {
+            Ok(text) => text,
+            // Any other JSON stands as it is.
+            Err(_) => String::from_utf8_lossy(data).into_owned(),
+        };
+        if text.len() > self.room {
+            // Nothing shorter that comes later is let through: what stands there is the beginning.
+            self.room = 0;
+            self.left_out += text.len() as u64;
+            return;
+        }
+        self.room -= text.len();
+        let (tool, call) = (self.tool, self.call.0);
+        if level == LogLevel::Debug {
+            tracing::debug!(tool, call, from = logger, text, "output");
+        } else {
+            let level = (level > LogLevel::Info && logger != Some("stderr")).then(|| level.name());
+            tracing::info!(tool, call, from = logger, level, text, "output");
+        }
+    }
+
+    fn say_left_out(&self) {
+        if self.left_out > 0 {
+            let (tool, call, bytes) = (self.tool, self.call.0, self.left_out);
+            tracing::info!(tool, call, bytes, "more output is left out");
+        }
+    }
+}
+
+impl EventSink for CallLog<'_> {
+    fn event(&mut self, event: Event) {
+        match &event {
+            Event::Log { level, logger, data } if self.client.is_none_or(|least| *level < least) => {
+                self.log(*level, logger.as_deref(), data);
+            }
+            _ => self.events.event(event),
+        }
+    }
+
+    fn alive(&mut self) {
+        self.events.alive();
+    }
+
+    fn begun(&mut self) {
+        self.begun.get_or_insert_with(Instant::now);
+        self.events.begun();
+    }
+
+    fn left_out(&mut self, bytes: u64) {
+        self.left_out += bytes;
+        self.events.left_out(bytes);
+    }
+}
+
+impl Drop for CallLog<'_> {
+    fn drop(&mut self) {
+        if self.ended {
+            return;
+        }
+        self.say_left_out();
+        let Timing { waiting, running } = self.timing();
+        let (tool, call) = (self.tool, self.call.0);
+        tracing::info!(
+            tool,
+            kind = "cancelled",
+            call,
+            waiting_ms = ms(waiting),
+            running_ms = ms(running),
+            "call"
+        );
+    }
+}
