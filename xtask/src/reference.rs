@@ -10,6 +10,7 @@ use crate::command;
 use crate::toolbox::Workspace;
 
 mod constants;
+mod diagnostics;
 mod executors;
 mod outcomes;
 mod types;
@@ -28,6 +29,7 @@ pub(crate) fn stale_pages(workspace: &Workspace) -> Result<Vec<StalePage>> {
         StalePage { path: "docs/reference/outcomes.md", text: outcomes::page() },
         StalePage { path: "docs/reference/python-api.md", text: python_api(workspace)? },
         StalePage { path: "docs/reference/types.md", text: types::page()? },
+        StalePage { path: "docs/reference/diagnostics.md", text: diagnostics::page() },
         StalePage { path: "docs/reference/executors.md", text: executors::page() },
         StalePage { path: "python/src/omni/executors.py", text: executors::module() },
         StalePage { path: "python/src/omni/constants.py", text: constants::module()? },

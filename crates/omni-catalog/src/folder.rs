@@ -49,6 +49,21 @@ pub(crate) struct ReadFile {
     pub(crate) hash: blake3::Hash,
 }
 
+/// A Python file of a skill.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SourceFile {
+    /// Relative to the skill's folder, with `/`.
+    pub path: String,
+    pub text: String,
+}
+
+/// Reads the Python files of one skill anew, those below `scripts`, sorted by path. What cannot be read is left out: the
+/// catalogue has a finding about it.
+pub fn sources(skills_dir: &Path, folder: &str) -> Vec<SourceFile> {
+    let read = SkillFolder::read(skills_dir, skills_dir, folder);
+    read.sources.into_iter().map(|file| SourceFile { path: file.path, text: file.text }).collect()
+}
+
 /// Lists the skills folder, which is canonical.
 pub(crate) fn list(skills_dir: &Path) -> io::Result<Root> {
     let mut walk = Walk::new(skills_dir, "");
@@ -69,7 +84,7 @@ pub(crate) fn list(skills_dir: &Path) -> io::Result<Root> {
         } else {
             match walk.kind(&entry, &name) {
                 Kind::Folder => root.folders.push(name),
-                Kind::File if name.ends_with(".py") && !matches!(&*name, "__init__.py" | "conftest.py") => {
+                Kind::File if name.ends_with(".py") && !is_for_tests(&name) => {
                     let stem = name.trim_end_matches(".py");
                     let help = format!(
                         "a skill is a folder: move it to `{stem}/scripts/{name}`, and write a `{stem}/SKILL.md`"
@@ -394,6 +409,11 @@ impl<'a> Walk<'a> {
             help: Some(help.to_owned()),
         });
     }
+}
+
+/// Files that test runners look for, and the mark of a package: they hold no tools.
+fn is_for_tests(name: &str) -> bool {
+    matches!(name, "__init__.py" | "conftest.py") || name.starts_with("test_")
 }
 
 /// The entries of a folder, by name: the order of the file system is no order.

@@ -48,6 +48,7 @@ pub use change::{Change, ChangeKind, Plan};
 pub use described::NotAList;
 pub use diagnostic::{Diagnostic, Severity};
 pub use exclude::Exclude;
+pub use folder::{SourceFile, sources};
 pub use named::NotNamed;
 pub use names::NameStyle;
 pub use similar::closest;

@@ -57,6 +57,11 @@ impl<'a> Report<'a> {
         self.lines.position(at).0
     }
 
+    /// Line and column, both from 1.
+    pub(crate) fn position(&self, at: u32) -> (u32, u32) {
+        self.lines.position(at)
+    }
+
     pub(crate) fn place(&self, at: u32) -> String {
         format!("{}:{}", self.file, self.line(at))
     }

@@ -10,6 +10,9 @@ mod tool_name;
 
 mod scan;
 
+mod check;
+mod newer;
+
 mod decorators;
 mod options;
 mod overlooked;
@@ -44,6 +47,7 @@ mod syntax;
 mod diagnostic;
 mod suggest;
 
+pub use check::{FileCheck, Need, check};
 pub use diagnostic::{Diagnostic, Severity};
 pub use scan::{Scan, Source, scan};
 pub use tool::Tool;

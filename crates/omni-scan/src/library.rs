@@ -7,6 +7,28 @@ pub(crate) fn is_library(name: &str) -> bool {
         || CHANGED.iter().any(|(known, ..)| *known == name)
 }
 
+/// Whether Python 3.`minor` has a module, or how it came to have none.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Presence {
+    There,
+    /// It comes with 3.`minor` or newer.
+    Since(u32),
+    /// 3.`minor` was the last version to have it.
+    Until(u32),
+    /// It is no module of the library.
+    Foreign,
+}
+
+/// What Python 3.`minor` has of a module.
+pub(crate) fn presence(name: &str, minor: u32) -> Presence {
+    match CHANGED.iter().find(|(known, ..)| *known == name) {
+        Some((_, since, _)) if minor < *since => Presence::Since(*since),
+        Some((_, _, until)) if minor > *until => Presence::Until(*until),
+        None if !is_library(name) => Presence::Foreign,
+        _ => Presence::There,
+    }
+}
+
 /// Modules that came or went: the first and the last version that has each.
 const CHANGED: [(&str, u32, u32); 32] = [
     ("aifc", 9, 12),
@@ -75,6 +97,11 @@ mod tests {
     #[test]
     fn modules_that_came_or_went_are_known_with_their_version() {
         assert!(ALWAYS.is_sorted());
+        assert_eq!(presence("json", 9), Presence::There);
+        assert_eq!(presence("tomllib", 10), Presence::Since(11));
+        assert_eq!(presence("tomllib", 11), Presence::There);
+        assert_eq!(presence("distutils", 12), Presence::Until(11));
+        assert_eq!(presence("requests", 12), Presence::Foreign);
         assert!(is_library("cgi") && is_library("_thread") && !is_library("words"));
     }
 }

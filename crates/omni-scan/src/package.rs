@@ -359,23 +359,7 @@ fn star_exports(path: &str, name: &str) -> bool {
     }
 }
 
-/// What `from omni import …` brings.
-pub(crate) const OMNI_NAMES: &[&str] = &[
-    "tool",
-    "skill_command",
-    "Context",
-    "ToolError",
-    "CallCancelled",
-    "heartbeat",
-    "progress",
-    "remaining",
-    "Text",
-    "Image",
-    "Audio",
-    "ResourceLink",
-    "EmbeddedResource",
-    "ToolResult",
-];
+include!(concat!(env!("OUT_DIR"), "/omni_names.rs"));
 
 const BUILTINS: &[&str] = &[
     "bool",

@@ -8,6 +8,7 @@ mod imports;
 mod lines;
 mod lower;
 
+pub(crate) use guard::too_deep;
 pub(crate) use lines::Lines;
 pub(crate) use lower::{parse, parse_annotation};
 

@@ -309,6 +309,10 @@ pub(crate) struct DoctorArguments {
     /// Exit 1 on any warning or error
     #[arg(long)]
     pub(crate) strict: bool,
+    /// Load the skills too, each in a process that is ended after 30 seconds, and say what fails or differs from what was
+    /// read; of skills that you name or have trusted
+    #[arg(long)]
+    pub(crate) load: bool,
 }
 
 #[derive(Debug, Args)]

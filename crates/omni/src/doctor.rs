@@ -1,7 +1,12 @@
 //! `omni doctor`: everything that is wrong with the skills or with this machine, and what to do about it.
 
+mod checks;
+mod installed;
+mod load;
+mod programs;
+
 use std::io::Write;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use anyhow::Result;
 use omni_call::{Trust, shown_line, shown_path};
@@ -19,7 +24,8 @@ use crate::reading::{self, Counts, join, plural};
 use crate::runner::Health;
 use crate::settings::{Places, RunSettings, SHIPPED};
 use crate::terminal::Output;
-use crate::{assets, begin, executors, mcp};
+use crate::{assets, begin, executors, mcp, trust};
+use checks::Checks;
 
 /// What to do about a runner that does not fit what is listed here.
 const SAME_FOLDER: &str = "let it serve this folder of skills, start it again after a change, or list its own tools \
@@ -44,7 +50,9 @@ pub(crate) fn run(arguments: &DoctorArguments, out: &mut Output) -> Result<u8> {
     let embedding = python.as_ref().ok().map(|python| embedding(python, &places));
     let isolation = isolation(settings.isolation);
     let fork = python.is_ok().then(|| executors::fork_borders(&places, &settings));
-    let mut counts = Counts::of(&snapshot);
+    let findings = findings(arguments, &places, &settings, &snapshot, python.as_ref().ok())?;
+    let mut counts = Counts::default();
+    findings.iter().for_each(|finding| counts.add(finding.severity));
     let untrusted = places.standing.findings();
     untrusted.iter().for_each(|(severity, ..)| counts.add(*severity));
     if python.is_err() {
@@ -101,12 +109,12 @@ pub(crate) fn run(arguments: &DoctorArguments, out: &mut Output) -> Result<u8> {
             "skills": snapshot.skills().len(),
             "tools": snapshot.tool_count(),
             "environments": environments.as_ref().map(Report::json),
-            "diagnostics": snapshot.diagnostics(),
+            "diagnostics": findings,
             "counts": counts,
         });
         out.json(&report)?;
     } else {
-        for finding in snapshot.diagnostics() {
+        for finding in &findings {
             let file = match places.lister() {
                 Some(_) => finding.file.clone(),
                 None => shown_path(&places.shown(&finding.file)),
@@ -198,6 +206,42 @@ pub(crate) fn run(arguments: &DoctorArguments, out: &mut Output) -> Result<u8> {
         }
     }
     Ok(u8::from(arguments.strict && counts.errors + counts.warnings > 0))
+}
+
+/// What the catalogue found, what only this machine can tell, and what comes of loading, by file and line.
+fn findings(
+    arguments: &DoctorArguments,
+    places: &Places,
+    settings: &RunSettings,
+    snapshot: &Snapshot,
+    python: Option<&Python>,
+) -> Result<Vec<Diagnostic>> {
+    let mut findings = snapshot.diagnostics().to_vec();
+    if places.lister().is_some() {
+        return Ok(findings);
+    }
+    let environments = match python.is_some() && environments::any(snapshot, places) {
+        true => Some(executors::environments(places, settings, false)?),
+        false => None,
+    };
+    let environments = environments.as_ref();
+    let settings_file = settings_file(arguments);
+    let checks = Checks { snapshot, places, python, environments, settings_file: settings_file.as_deref() };
+    findings.extend(checks.findings());
+    if let Some(python) = python.filter(|_| arguments.load) {
+        findings.extend(load::findings(snapshot, places, python, environments)?);
+    }
+    findings.sort_by(|a, b| (&a.file, a.line, a.column).cmp(&(&b.file, b.line, b.column)));
+    Ok(findings)
+}
+
+/// The settings file that `[skills.…]` stands in, most likely.
+fn settings_file(arguments: &DoctorArguments) -> Option<PathBuf> {
+    let named = arguments.read.place.config.clone();
+    named
+        .or_else(|| Some(PathBuf::from(trust::SETTINGS)))
+        .and_then(|path| std::path::absolute(path).ok())
+        .filter(|path| path.is_file())
 }
 
 /// What stands between calls of the executor `fork`.

@@ -1,5 +1,6 @@
 //! Finds the Python that runs the tools.
 
+mod describing;
 mod embedding;
 
 use std::path::{Path, PathBuf};
@@ -10,6 +11,7 @@ use omni_call::shown_path;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
+pub(crate) use describing::describe;
 pub(crate) use embedding::{Refusal, Tried, embedding};
 
 use crate::{private, variables};

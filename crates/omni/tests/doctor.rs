@@ -5,8 +5,10 @@
 mod support;
 
 use std::io::Write as _;
+use std::os::unix::fs::PermissionsExt as _;
 use std::process::Stdio;
 
+use serde_json::Value;
 use support::Folder;
 
 const TOOL: &str =
@@ -44,4 +46,194 @@ fn a_server_on_stdio_says_in_one_line_that_something_is_wrong() {
     folder.write("skills/a/SKILL.md", "---\nname: a\ndescription: Used when asked\n---\n");
     let said = said_at_start(&folder);
     assert!(!said.contains("problem"), "{said}");
+}
+
+/// Each finding as `severity code file:line: message | help`.
+fn findings(folder: &Folder, arguments: &[&str]) -> Vec<String> {
+    let output = folder.run(&[&["doctor", "--json"], arguments].concat());
+    let said: Value = serde_json::from_slice(&output.stdout)
+        .unwrap_or_else(|_| panic!("{}", String::from_utf8_lossy(&output.stderr)));
+    let text = |found: &Value, key: &str| found[key].as_str().unwrap_or_default().to_owned();
+    let found = said["diagnostics"].as_array().unwrap().iter();
+    found
+        .map(|found| {
+            format!(
+                "{} {} {}:{}: {} | {}",
+                text(found, "severity"),
+                text(found, "code"),
+                text(found, "file"),
+                found["line"],
+                text(found, "message"),
+                text(found, "help")
+            )
+        })
+        .collect()
+}
+
+/// One skill whose file begins with these lines.
+fn with_lines(lines: &str) -> Folder {
+    let folder = Folder::empty();
+    folder.write("skills/a/SKILL.md", "---\nname: a\ndescription: A skill.\n---\n");
+    folder.write("skills/a/scripts/a.py", &format!("{lines}\n{TOOL}"));
+    folder
+}
+
+#[test]
+fn modules_that_nobody_has_are_named_with_the_package_to_declare() {
+    for (lines, expected) in [
+        (
+            "import yaml_that_is_not_there",
+            Some("error missing-module a/scripts/a.py:1: there is no module `yaml_that_is_not_there`"),
+        ),
+        ("import json, os.path, xml.etree.ElementTree", None),
+        ("try:\n    import nowhere_fast\nexcept ImportError:\n    nowhere_fast = None", None),
+        ("from typing import TYPE_CHECKING\nif TYPE_CHECKING:\n    import nowhere_fast", None),
+        (
+            "def later():\n    import nowhere_fast",
+            Some("warning missing-module a/scripts/a.py:2: there is no module `nowhere_fast`"),
+        ),
+        ("import sys\nsys.path.append('/opt/x')\nimport nowhere_fast", None),
+        ("import words", None),
+    ] {
+        let folder = with_lines(lines);
+        folder.write("skills/a/scripts/words.py", "X = 1\n");
+        let mut found = findings(&folder, &[]);
+        found.retain(|found| !found.contains("absolute-import"));
+        match expected {
+            None => assert_eq!(found, Vec::<String>::new(), "{lines}"),
+            Some(expected) => {
+                assert_eq!(found.len(), 1, "{lines}: {found:?}");
+                assert!(found[0].starts_with(expected) && found[0].contains("a/pyproject.toml"), "{found:?}");
+            }
+        }
+    }
+}
+
+#[test]
+fn what_is_declared_is_not_missed_and_what_is_not_is_a_warning() {
+    let folder = with_lines("import idna\nimport nowhere_fast");
+    folder.write(
+        "skills/a/pyproject.toml",
+        "[project]\nname = \"a\"\nversion = \"0\"\ndependencies = [\"idna==3.7\"]\n",
+    );
+    let found = findings(&folder, &[]);
+    assert_eq!(found.len(), 1, "{found:?}");
+    assert!(found[0].starts_with("warning missing-module a/scripts/a.py:2"), "{found:?}");
+    assert!(
+        found[0].ends_with("add `\"nowhere-fast\"` to `dependencies` in `a/pyproject.toml`"),
+        "{found:?}"
+    );
+}
+
+#[test]
+fn a_range_of_pythons_that_the_source_does_not_keep_is_a_warning() {
+    let folder = with_lines("from datetime import UTC\nimport tomllib");
+    folder.write(
+        "skills/a/pyproject.toml",
+        "[project]\nname = \"a\"\nversion = \"0\"\nrequires-python = \">=3.9\"\n",
+    );
+    let found = findings(&folder, &[]);
+    let expected = ["`datetime` has no `UTC`", "has no module `tomllib`"];
+    for (found, expected) in found.iter().zip(expected) {
+        assert!(found.contains("too-new") && found.contains(expected), "{found}");
+    }
+    assert_eq!(found.len(), 2, "{found:?}");
+}
+
+#[test]
+fn a_program_that_cannot_be_started_is_named_before_it_is_called() {
+    let folder = Folder::empty();
+    let tool = |name: &str, command: &str| {
+        format!("  - name: {name}\n    description: D.\n    command: {command}\n")
+    };
+    let tools = [
+        tool("none", "[no-such-program-here]"),
+        tool("gone", "[./scripts/gone.sh]"),
+        tool("plain", "[./scripts/plain.sh]"),
+        tool("bare", "[./scripts/bare.sh]"),
+        tool("lost", "[./scripts/lost.sh]"),
+        tool("fine", "[cat]"),
+        tool("word", "[cat, scripts/nothing.txt]"),
+    ];
+    folder.write(
+        "skills/a/SKILL.md",
+        &format!("---\nname: a\ndescription: A skill.\ntools:\n{}---\n", tools.concat()),
+    );
+    for (name, text, mode) in [
+        ("plain.sh", "#!/bin/sh\n", 0o644),
+        ("bare.sh", "echo\n", 0o755),
+        ("lost.sh", "#!/no/such/interpreter\n", 0o755),
+    ] {
+        folder.write(&format!("skills/a/scripts/{name}"), text);
+        let permissions = std::fs::Permissions::from_mode(mode);
+        std::fs::set_permissions(folder.path(&format!("skills/a/scripts/{name}")), permissions).unwrap();
+    }
+    let found = findings(&folder, &[]);
+    for (name, severity, why) in [
+        ("none", "error", "there is no program `no-such-program-here` on the PATH"),
+        ("gone", "error", "`./scripts/gone.sh` is not there"),
+        ("plain", "error", "may not be executed"),
+        ("bare", "error", "does not say what runs it"),
+        ("lost", "error", "`/no/such/interpreter`, which is not there"),
+        ("word", "warning", "no file `scripts/nothing.txt`"),
+    ] {
+        let named = format!("{severity} missing-command a/SKILL.md:");
+        let said = found.iter().filter(|found| found.contains(&format!("`a.{name}`")));
+        let said: Vec<_> = said.collect();
+        assert!(
+            said.len() == 1 && said[0].starts_with(&named) && said[0].contains(why),
+            "{name}: {found:#?}"
+        );
+    }
+    assert_eq!(found.len(), 6, "{found:#?}");
+}
+
+#[test]
+fn settings_of_a_skill_that_is_not_there_are_named_with_their_line() {
+    let folder = with_lines("");
+    folder.write("skills/notes/SKILL.md", "---\nname: notes\ndescription: Notes.\n---\n");
+    folder.write("omni.toml", "executor = \"pool\"\n\n[skills.notse]\nkey = 1\n[skills.a]\nkey = 2\n");
+    let config = folder.path("omni.toml");
+    let found = findings(&folder, &["--config", config.to_str().unwrap()]);
+    assert_eq!(found.len(), 1, "{found:?}");
+    assert!(
+        found[0].starts_with("warning unknown-skill ") && found[0].contains("omni.toml:3: `[skills.notse]`"),
+        "{found:?}"
+    );
+    assert!(found[0].ends_with("did you mean `[skills.notes]`?"), "{found:?}");
+}
+
+#[test]
+fn loading_shows_what_reading_cannot_and_the_reverse() {
+    let folder = with_lines("");
+    folder.write("skills/a/scripts/fails.py", "from omni import tool\n\n@tool\ndef fails():\n    \"\"\"F.\"\"\"\n\nraise ValueError(\"not today\")\n");
+    folder.write("skills/a/scripts/made.py", "from omni import tool\n\n@tool\ndef there():\n    \"\"\"T.\"\"\"\n\ndef make():\n    def made():\n        pass\n    return made\n\nfor name in [\"hidden\"]:\n    function = make()\n    function.__name__ = function.__qualname__ = name\n    globals()[name] = tool(function)\n\ndel there\n");
+    let found = findings(&folder, &["--load"]);
+    let of = |code: &str| found.iter().filter(|found| found.contains(code)).cloned().collect::<Vec<_>>();
+    let failed = of("load-failed a/scripts/fails.py");
+    assert!(
+        failed.len() == 1
+            && failed[0].contains("a/scripts/fails.py:7")
+            && failed[0].contains("ValueError: not today"),
+        "{found:#?}"
+    );
+    let hidden = of("only-loaded");
+    assert!(hidden.len() == 1 && hidden[0].contains("`hidden`"), "{found:#?}");
+    let gone = of("only-read");
+    assert!(gone.len() == 1 && gone[0].contains("a/scripts/made.py:4: `a.there`"), "{found:#?}");
+}
+
+#[test]
+fn nothing_is_loaded_that_nobody_has_trusted() {
+    let folder = with_lines("open('loaded', 'w').close()");
+    let place = folder.path("skills").parent().unwrap().to_path_buf();
+    let doctor = |load: bool| {
+        let mut command = folder.omni(if load { &["doctor", "--load"] } else { &["doctor"] });
+        command.env_remove("OMNI_SKILLS").current_dir(&place).stdin(Stdio::null()).output().unwrap()
+    };
+    let refused = doctor(true);
+    let said = String::from_utf8_lossy(&refused.stderr).into_owned();
+    assert!(!refused.status.success() && said.contains("omni trust"), "{said}");
+    assert!(doctor(false).status.success());
+    assert!(!place.join("loaded").exists() && !std::path::Path::new("/loaded").exists());
 }

@@ -40,7 +40,7 @@ impl Walk<'_> {
             }
             return;
         }
-        if lower.ends_with(".py") && !matches!(&*lower, "__init__.py" | "conftest.py") {
+        if lower.ends_with(".py") && !super::is_for_tests(name) {
             self.source(name, path);
         }
         self.other_sources(name, path);

@@ -18,7 +18,7 @@ const EXPRESSION_DEPTH_MAX: u32 = 1_500;
 const INDENTATION_MAX: u32 = 100;
 
 /// Tells whether `text` is nested deeper than the parser may be given.
-pub(super) fn too_deep(text: &str) -> bool {
+pub(crate) fn too_deep(text: &str) -> bool {
     !plainly_shallow(text.as_bytes()) && counted_too_deep(text)
 }
 

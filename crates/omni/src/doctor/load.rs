@@ -1,0 +1,164 @@
+//! `omni doctor --load`: the skills as Python sees them when it loads them, against what was read.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::PathBuf;
+
+use anyhow::{Result, bail};
+use omni_catalog::{Diagnostic, Severity, Snapshot};
+use omni_exec::{Environments, stored_environments};
+use serde::Deserialize;
+
+use crate::assets;
+use crate::python::{self, Python};
+use crate::settings::Places;
+
+/// What a process says of one skill that it has loaded.
+#[derive(Debug, Deserialize)]
+struct Loaded {
+    folder: String,
+    functions: Vec<Function>,
+    /// File, line, severity, message.
+    problems: Vec<(String, u32, String, String)>,
+}
+
+#[derive(Debug, Deserialize)]
+struct Function {
+    command: String,
+    file: String,
+    line: u32,
+}
+
+/// Loads every skill in a process of its own, which is ended after 30 seconds, and says what differs.
+///
+/// # Errors
+///
+/// When nobody has trusted the skills: loading runs them.
+pub(super) fn findings(
+    snapshot: &Snapshot,
+    places: &Places,
+    python: &Python,
+    environments: Option<&Environments>,
+) -> Result<Vec<Diagnostic>> {
+    if !places.standing.skills_trusted() {
+        bail!(
+            "`--load` runs the files of the skills, and `{}` is not trusted: `{}` first, or name the folder with `--skills`",
+            omni_call::shown_path(&places.skills),
+            places.standing.trust_skills()
+        );
+    }
+    let package = assets::python_package(&places.cache)?;
+    let mut findings = Vec::new();
+    let mut by_interpreter: BTreeMap<PathBuf, Vec<String>> = BTreeMap::new();
+    for skill in snapshot.skills() {
+        match interpreter(snapshot, &skill.folder, python, environments) {
+            Some(interpreter) => by_interpreter.entry(interpreter).or_default().push(skill.folder.clone()),
+            None => findings.push(finding(
+                Severity::Note,
+                &skill.folder,
+                (&skill.folder, 0),
+                "not-loaded",
+                "the skill is not loaded: its environment has not been made".to_owned(),
+                "`omni sync` makes it",
+            )),
+        }
+    }
+    for (interpreter, folders) in by_interpreter {
+        let said = python::describe(&interpreter, &package, &places.skills, &folders)?;
+        let loaded: Vec<Loaded> = said.lines().filter_map(|line| serde_json::from_str(line).ok()).collect();
+        for folder in &folders {
+            match loaded.iter().find(|loaded| loaded.folder == *folder) {
+                Some(loaded) => compare(snapshot, loaded, &mut findings),
+                None => findings.push(finding(
+                    Severity::Error,
+                    folder,
+                    (&format!("{folder}/scripts"), 0),
+                    "load-failed",
+                    "the process that loads the skill was ended by it".to_owned(),
+                    "look for what ends or replaces the process when a file is imported",
+                )),
+            }
+        }
+    }
+    Ok(findings)
+}
+
+/// The Python that a skill's tools run on; `None` when it has still to be made.
+fn interpreter(
+    snapshot: &Snapshot,
+    skill: &str,
+    python: &Python,
+    environments: Option<&Environments>,
+) -> Option<PathBuf> {
+    let tools = snapshot.tools().filter(|tool| tool.spec.skill == skill);
+    let needs = tools.filter_map(|tool| tool.spec.requirements.clone()).next();
+    let Some((environments, needs)) = environments.zip(needs).filter(|(all, needs)| all.wanted(needs)) else {
+        return Some(python.executable.clone());
+    };
+    let name = environments.name(&needs);
+    let stored = stored_environments(environments.folder());
+    let made = stored.iter().find(|stored| stored.name == name && stored.made.is_some())?;
+    Some(made.path.join("bin/python"))
+}
+
+/// What Python found of a skill, against what was read.
+fn compare(snapshot: &Snapshot, loaded: &Loaded, findings: &mut Vec<Diagnostic>) {
+    let folder = &*loaded.folder;
+    let failed: BTreeSet<&str> = loaded
+        .problems
+        .iter()
+        .filter(|(_, _, severity, message)| severity == "error" && message.contains("tools are not listed"))
+        .map(|(file, ..)| &**file)
+        .collect();
+    for (file, line, severity, message) in &loaded.problems {
+        if severity == "error" {
+            let help = "what is listed of this file fails when it is called; correct it as the message says";
+            let place = (&*format!("{folder}/{file}"), *line);
+            findings.push(finding(Severity::Error, folder, place, "load-failed", message.clone(), help));
+        }
+    }
+    let read: Vec<_> =
+        snapshot.tools().filter(|tool| tool.spec.skill == folder && tool.spec.program.is_none()).collect();
+    for function in &loaded.functions {
+        if !read.iter().any(|tool| tool.spec.command == function.command) {
+            let place = (&*format!("{folder}/{}", function.file), function.line);
+            let message = format!(
+                "Python sees a tool `{}` that reading does not, so it is not listed",
+                function.command
+            );
+            let help = "write it as a function with `@tool` on the line above its `def`, at the top level of its file";
+            findings.push(finding(Severity::Error, folder, place, "only-loaded", message, help));
+        }
+    }
+    for tool in read {
+        let is_there = loaded.functions.iter().any(|function| function.command == tool.spec.command);
+        if !is_there && !failed.contains(&*tool.spec.file) {
+            let place = (&*tool.origin.file, tool.origin.line);
+            let message = format!(
+                "`{}` is listed, but Python does not have it once the file is loaded",
+                tool.spec.tool
+            );
+            let help = "look for what removes or replaces the function when the file runs";
+            findings.push(finding(Severity::Error, folder, place, "only-read", message, help));
+        }
+    }
+}
+
+fn finding(
+    severity: Severity,
+    skill: &str,
+    (file, line): (&str, u32),
+    code: &str,
+    message: String,
+    help: &str,
+) -> Diagnostic {
+    Diagnostic {
+        severity,
+        skill: skill.to_owned(),
+        file: file.to_owned(),
+        line,
+        column: line.min(1),
+        code: code.to_owned(),
+        message,
+        help: Some(help.to_owned()),
+    }
+}
