@@ -23,6 +23,20 @@ pub(crate) fn absolute(package: &Package, file: FileId, text: &str, report: &mut
     }
 }
 
+/// Reports relative imports of files that the skill does not have.
+pub(crate) fn missing(package: &Package, file: FileId, report: &mut Report<'_>) {
+    for import in &package.file(file).imports {
+        if import.module.level == 0 || import.reach >= Reach::Guarded {
+            continue;
+        }
+        for (name, at) in package.lacks(file, import) {
+            let message = format!("the skill has no file `{name}`");
+            let help = "correct the name, or write the file; as it stands, the import fails";
+            report.error(at, "missing-file", message, help);
+        }
+    }
+}
+
 /// The line to write: `relative` is the module with its dots, `.words` or `..a.words`.
 fn rewritten(relative: &str, import: &Import) -> String {
     let renamed = |name: &str, alias: &Option<String>| match alias {

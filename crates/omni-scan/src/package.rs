@@ -4,7 +4,7 @@ use std::cell::Cell;
 use std::collections::HashMap;
 
 use crate::library::is_library;
-use crate::syntax::{BindingKind, Expr, ExprKind, Module, ModuleRef};
+use crate::syntax::{BindingKind, Expr, ExprKind, Import, Module, ModuleRef};
 
 /// Index of a file in the package.
 pub(crate) type FileId = usize;
@@ -281,6 +281,27 @@ impl Package {
             }
         }
         None
+    }
+
+    /// The files that a relative import names and that are not there, each with its place.
+    pub(crate) fn lacks(&self, file: FileId, import: &Import) -> Vec<(String, u32)> {
+        // Above `scripts` there is no package, and a file outside of it is of no skill.
+        let Some(folder) = self.folder(file, &import.module).filter(|folder| folder.starts_with("scripts"))
+        else {
+            return Vec::new();
+        };
+        if !import.module.path.is_empty() {
+            return if self.has(&folder) { Vec::new() } else { vec![(format!("{folder}.py"), import.at)] };
+        }
+        // `from . import a`: a file, or a name of the package itself.
+        let package = self.by_path.get(&folder).map(|id| &self.files[*id]);
+        let brought = |name: &str| {
+            package.is_some_and(|package| package.names.contains_key(name) || !package.stars.is_empty())
+        };
+        let lacking = import.names.iter().flatten().filter(|(name, ..)| {
+            name != "*" && !self.has(&join(&folder, name)) && !brought(name) && !name.starts_with("__")
+        });
+        lacking.map(|(name, _, at)| (format!("{}.py", join(&folder, name)), *at)).collect()
     }
 
     /// Whether there is a module or a folder of modules at this path.

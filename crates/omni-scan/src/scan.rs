@@ -61,6 +61,7 @@ pub fn scan(sources: &[Source<'_>]) -> Scan {
         Scanner { package: &package, reports, tools: Vec::new(), commands: HashMap::new(), fails: false };
     for (file, source) in package.ids().zip(sources) {
         own_imports::absolute(&package, file, source.text, &mut scanner.reports[file]);
+        own_imports::missing(&package, file, &mut scanner.reports[file]);
         let fails = own_imports::unknown_names(&package, file, &mut scanner.reports[file]);
         scanner.fails = fails;
         scanner.file(file, source.path);
@@ -319,6 +320,13 @@ impl<'p> Scanner<'p, '_> {
             return None;
         }
         let parsed = function.docstring.as_deref().map(docstring::parse).unwrap_or_default();
+        self.unsaid(
+            file,
+            function,
+            &options.description,
+            &parsed.description,
+            options.input_schema.is_some(),
+        );
         let Signature { input, output, wrap, inject, problems } =
             signature(self.package, file, function, &parsed);
         self.problems(function, problems, options.input_schema.is_some(), options.output_schema.is_some());
@@ -353,6 +361,43 @@ impl<'p> Scanner<'p, '_> {
             category: options.category,
             version: options.version,
         })
+    }
+
+    /// Points at what a model would have to guess.
+    fn unsaid(
+        &mut self,
+        file: FileId,
+        function: &Function,
+        given: &Option<String>,
+        written: &Option<String>,
+        has_schema: bool,
+    ) {
+        let report = &mut self.reports[file];
+        let bare: Vec<_> = function
+            .parameters
+            .iter()
+            .filter(|parameter| parameter.annotation.is_none() && parameter.default.is_none())
+            .map(|parameter| format!("`{}`", parameter.name))
+            .collect();
+        let hinted = function.parameters.iter().any(|parameter| parameter.annotation.is_some());
+        let described = given.as_ref().or(written.as_ref()).is_some_and(|text| !text.trim().is_empty());
+        if !described && !hinted && !function.parameters.is_empty() && !has_schema {
+            let message = format!(
+                "`{}` has neither a docstring nor type hints: a model sees its name alone",
+                function.name
+            );
+            let help =
+                "say in a docstring what it does, and give each parameter a type: `def add(a: int, b: int)`";
+            report.warning(function.at, "no-description", message, help);
+        } else if described && !bare.is_empty() && !has_schema {
+            let (is, has) = if bare.len() == 1 { ("it takes", "has") } else { ("they take", "have") };
+            let message = format!(
+                "{} of `{}` {has} no type hint, so {is} any JSON value",
+                bare.join(", "),
+                function.name
+            );
+            report.note(function.at, "no-hint", message, "give it a type, as in `a: int`");
+        }
     }
 
     fn named(&mut self, file: FileId, function: &Function, command: &str) -> bool {

@@ -147,7 +147,8 @@ fn a_decorator_that_calls_tool_itself_is_pointed_out() {
 
 #[test]
 fn of_two_functions_of_one_name_the_one_that_python_keeps_is_listed() {
-    let found = scan_text("from omni import tool\n@tool\ndef go(a): ...\n\n@tool\ndef go(b): ...\n");
+    let found =
+        scan_text("from omni import tool\n@tool\ndef go(a: int): ...\n\n@tool\ndef go(b: int): ...\n");
     assert_eq!(vec![6], found.tools.iter().map(|tool| tool.line).collect::<Vec<_>>());
     assert_eq!(
         vec![
@@ -159,8 +160,9 @@ fn of_two_functions_of_one_name_the_one_that_python_keeps_is_listed() {
 
 #[test]
 fn of_two_tools_of_one_name_the_first_is_listed_and_both_places_are_named() {
-    let found =
-        scan_text("from omni import tool\n@tool\ndef go(a): ...\n@tool(name=\"go\")\ndef other(b): ...\n");
+    let found = scan_text(
+        "from omni import tool\n@tool\ndef go(a: int): ...\n@tool(name=\"go\")\ndef other(b: int): ...\n",
+    );
     assert_eq!(vec!["go"], commands(&found));
     assert_eq!(
         vec!["error scripts/a.py:5:5 duplicate-tool: `go` is already the name of the tool at scripts/a.py:3"],
@@ -263,5 +265,28 @@ fn functions_that_nobody_marked_are_pointed_out_once_a_file() {
     assert!(findings(&found)[0].starts_with("note scripts/a.py:1:5 undecorated"));
     for quiet in ["def main(): ...\n", "X = 1\n", "def _x(): ...\n", "class A:\n    def f(self): ...\n"] {
         assert_eq!(Vec::<String>::new(), findings(&scan_text(quiet)), "{quiet}");
+    }
+}
+
+#[test]
+fn what_a_model_would_have_to_guess_is_pointed_out() {
+    for (function, expected) in [
+        (
+            "def go(a, b): ...",
+            Some(
+                "warning scripts/a.py:3:5 no-description: `go` has neither a docstring nor type hints: a model sees its name alone",
+            ),
+        ),
+        (
+            "def go(a, b: int):\n    \"\"\"Go.\"\"\"",
+            Some("note scripts/a.py:3:5 no-hint: `a` of `go` has no type hint, so it takes any JSON value"),
+        ),
+        ("def go(a: int): ...", None),
+        ("def go(): ...", None),
+        ("def go(a=1):\n    \"\"\"Go.\"\"\"", None),
+    ] {
+        let found = scan_text(&format!("from omni import tool\n@tool\n{function}\n"));
+        assert_eq!(vec!["go"], commands(&found));
+        assert_eq!(expected.into_iter().collect::<Vec<_>>(), findings(&found), "{function}");
     }
 }

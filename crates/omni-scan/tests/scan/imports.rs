@@ -157,7 +157,7 @@ fn a_name_that_omni_does_not_have_keeps_the_file_off_the_list() {
         ("Tool", "`tool`"),
         ("skill_comand", "`skill_command`"),
         ("Contxt", "`Context`"),
-        ("FastMCP", "its names are `tool`"),
+        ("FastMCP", "its names are `Audio`"),
     ] {
         let found = scan(&[Source {
             path: "scripts/a.py",
@@ -184,4 +184,31 @@ fn a_module_that_omni_does_not_have_keeps_the_file_off_the_list() {
         "error scripts/a.py:1:6 unknown-name: `omni` has no module `foundation.api.decorators`",
         findings(&found)[0]
     );
+}
+
+#[test]
+fn an_own_file_that_is_not_there_is_named() {
+    let tool = "from omni import tool\n@tool\ndef go(): ...\n";
+    for (line, file) in [
+        ("from .wrods import shout", Some("scripts/wrods.py")),
+        ("from . import wrods", Some("scripts/wrods.py")),
+        ("from .deep.c import x", Some("scripts/deep/c.py")),
+        ("from .words import shout", None),
+        ("from .deep import b", None),
+        ("from . import words, deep", None),
+        ("try:\n    from .wrods import x\nexcept ImportError:\n    x = None", None),
+        ("from .. import above", None),
+    ] {
+        let said = beside_words("scripts/a.py", &format!("{line}\n{tool}"));
+        match file {
+            None => assert_eq!(Vec::<(String, String)>::new(), said, "{line}"),
+            Some(file) => {
+                assert_eq!(1, said.len(), "{line}: {said:?}");
+                assert!(
+                    said[0].0.ends_with(&format!("missing-file: the skill has no file `{file}`")),
+                    "{said:?}"
+                );
+            }
+        }
+    }
 }
