@@ -99,6 +99,11 @@ pub(crate) fn describe(folder: &SkillFolder, digest: &str) -> String {
     if nothing && folder.skill_md.is_none() && !folder.has_scripts && folder.findings.is_empty() {
         findings.push(not_a_skill(&folder.folder));
     }
+    if nothing {
+        // Nothing here is run by omni, so nothing is missing.
+        let aside = findings.iter_mut().filter(|finding| finding.code == "installer-file");
+        aside.for_each(|finding| finding.severity = Severity::Note);
+    }
     findings.sort_by(|a, b| (&a.file, a.line, a.column).cmp(&(&b.file, b.line, b.column)));
     let files = folder.files().map(|file| FileHash {
         path: &file.path,

@@ -60,14 +60,14 @@ pub fn scan(sources: &[Source<'_>]) -> Scan {
     let mut scanner =
         Scanner { package: &package, reports, tools: Vec::new(), commands: HashMap::new(), fails: false };
     for (file, source) in package.ids().zip(sources) {
-        own_imports::absolute(&package, file, source.text, &mut scanner.reports[file]);
         own_imports::missing(&package, file, &mut scanner.reports[file]);
         let fails = own_imports::unknown_names(&package, file, &mut scanner.reports[file]);
         scanner.fails = fails;
         scanner.file(file, source.path);
     }
     for (file, source) in package.ids().zip(sources) {
-        scanner.undecorated(file, source.path);
+        scanner.undecorated(file, source);
+        scanner.absolute_imports(file, source);
     }
     let diagnostics = scanner.reports.into_iter().flat_map(Report::into_findings).collect();
     Scan { tools: scanner.tools, diagnostics }
@@ -116,8 +116,13 @@ impl<'p> Scanner<'p, '_> {
     }
 
     /// Points at functions that nobody marked, in a file that has no tool and that no other file imports.
-    fn undecorated(&mut self, file: FileId, path: &str) {
+    fn undecorated(&mut self, file: FileId, source: &Source<'_>) {
+        let Source { path, text } = *source;
         let module = self.package.file(file);
+        // A program for the command line is meant to be one.
+        if module.is_program && (text.contains("argparse") || text.contains("sys.argv")) {
+            return;
+        }
         let name = path.rsplit('/').next().unwrap_or(path);
         if is_helper(path)
             || name.starts_with("test_")
@@ -145,6 +150,16 @@ impl<'p> Scanner<'p, '_> {
             self.reports[file].note(first.at, "undecorated", message, help);
         } else {
             self.reports[file].warning(first.at, "undecorated", message, help);
+        }
+    }
+
+    /// Points at absolute imports of own files, where omni loads the file: started as a program it finds them.
+    fn absolute_imports(&mut self, file: FileId, source: &Source<'_>) {
+        let has_tool = |tool: &Tool| tool.file == source.path;
+        let is_loaded = !self.package.file(file).is_program || self.tools.iter().any(has_tool);
+        let is_meant = !self.tools.is_empty() || !self.reports[file].is_clean();
+        if is_loaded && is_meant {
+            own_imports::absolute(self.package, file, source.text, &mut self.reports[file]);
         }
     }
 

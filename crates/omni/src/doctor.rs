@@ -196,6 +196,9 @@ pub(crate) fn run(arguments: &DoctorArguments, out: &mut Output) -> Result<u8> {
         let (skills, tools) =
             (plural(snapshot.skills().len(), "skill"), plural(snapshot.tool_count(), "tool"));
         within_root.write(&places.root, out)?;
+        if arguments.load && python.is_ok() {
+            writeln!(out, "loaded  what can be loaded of {skills}, and compared with what was read")?;
+        }
         writeln!(out, "skills  {skills} with {tools} in {}", places.source())?;
         if let Some(report) = &environments {
             report.write(out)?;

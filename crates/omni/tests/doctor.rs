@@ -31,7 +31,7 @@ fn said_at_start(folder: &Folder) -> String {
     );
     child.stdin.take().unwrap().write_all(asked.as_bytes()).unwrap();
     let output = child.wait_with_output().unwrap();
-    assert!(String::from_utf8_lossy(&output.stdout).contains("a.go"));
+    assert!(String::from_utf8_lossy(&output.stdout).contains("a_go"));
     String::from_utf8_lossy(&output.stderr).into_owned()
 }
 

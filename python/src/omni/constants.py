@@ -178,8 +178,7 @@ OUTCOME_SENTENCES = {
     "oom limited": "`{tool}` wanted more memory{at} than the {mib} MiB that a tool's process may have",
     "oom message": "`{tool}` wanted more memory{at} than this machine has left: {message}",
     "oom limited message": (
-        "`{tool}` wanted more memory{at} than the {mib} MiB that a tool's process may have: "
-        "{message}"
+        "`{tool}` wanted more memory{at} than the {mib} MiB that a tool's process may have: {message}"
     ),
     "output_limit": "`{tool}` returned more than {bytes} bytes; ask for less at a time",
     "lost": "the worker running `{tool}` was lost: {message}",

@@ -334,7 +334,7 @@ const RUNS: &[Finding] = &[
     ),
     Finding(
         "installer-file",
-        "warning",
+        "warning, note",
         "a file of other installers, which is not read",
         "`requirements.txt`, `setup.py`",
         "the line for `pyproject.toml` that the help writes",

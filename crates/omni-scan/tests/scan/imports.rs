@@ -212,3 +212,20 @@ fn an_own_file_that_is_not_there_is_named() {
         }
     }
 }
+
+#[test]
+fn a_program_that_is_started_finds_its_neighbours() {
+    let program = "import argparse\nimport words\ndef run(): ...\nif __name__ == '__main__':\n    run()\n";
+    let tool = "from omni import tool\n@tool\ndef go(): ...\n";
+    for sources in [
+        vec![Source { path: "scripts/run.py", text: program }, WORDS],
+        vec![
+            Source { path: "scripts/run.py", text: program },
+            WORDS,
+            Source { path: "scripts/t.py", text: tool },
+        ],
+    ] {
+        let said = findings(&scan(&sources));
+        assert!(said.iter().all(|said| !said.contains("run.py")), "{said:?}");
+    }
+}
