@@ -95,7 +95,7 @@ class TableSummary:
 
 @tool(title="Ask data files in SQL", read_only=True, open_world=False, timeout=180)
 def query(
-    ctx: Context, sql: str, files: list[str], limit: int = 100, seconds: float = 20, tokens: int = DATA_TOKENS
+    ctx: Context, sql: str, files: list[str], limit: int = 100, seconds: float = 20, tokens: int = 8_000
 ) -> Rows:
     """Run a SELECT over CSV, TSV, JSON, JSON Lines and SQLite files, also joined with each other.
 

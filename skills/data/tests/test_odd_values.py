@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import json
 import sqlite3
 import sys
@@ -424,3 +425,8 @@ def test_a_program_may_ask_for_more(ctx, skill):
     assert len(skill.query(ctx, "SELECT * FROM t", ["t.csv"], limit=9000).rows) < 2000
     everything = skill.query(ctx, "SELECT * FROM t", ["t.csv"], limit=9000, tokens=200_000)
     assert (len(everything.rows), everything.truncated) == (9000, False)
+
+
+def test_the_default_that_a_model_reads_is_the_bound_that_holds(skill):
+    # The signature says it as a number: the list is made by reading this file alone.
+    assert inspect.signature(skill.query).parameters["tokens"].default == DATA_TOKENS

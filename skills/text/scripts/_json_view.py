@@ -21,7 +21,7 @@ def parse(text: str) -> Any:
         line = text.split("\n")[error.lineno - 1]
         near = line[max(0, error.colno - 30) : error.colno + 30]
         what = error.msg.removesuffix(" at")
-        hint = "; if it is JSON Lines, ask it with `data.query`" if error.msg == "Extra data" else ""
+        hint = "; if it is JSON Lines, ask it with `data_query`" if error.msg == "Extra data" else ""
         raise ToolError(
             f"not JSON: {what} at line {error.lineno}, column {error.colno}"
             + (f", near `{near}`" if near else "")
