@@ -94,9 +94,7 @@ class TableSummary:
 
 
 @tool(title="Ask data files in SQL", read_only=True, open_world=False, timeout=180)
-def query(
-    ctx: Context, sql: str, files: list[str], limit: int = 100, seconds: float = 20, tokens: int = 8_000
-) -> Rows:
+def query(ctx: Context, sql: str, files: list[str], limit: int = 100, seconds: float = 20, tokens: int = 8_000) -> Rows:
     """Run a SELECT over CSV, TSV, JSON, JSON Lines and SQLite files, also joined with each other.
 
     Each CSV or JSON file is a table named like the file without its ending (`sales-2024.csv` is
