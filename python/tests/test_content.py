@@ -1,11 +1,13 @@
 """What a return value becomes: content blocks, structured content, or a refusal that names the place."""
 
+import asyncio
 import collections
 import dataclasses
 import datetime as dt
 import decimal
 import enum
 import ipaddress
+import itertools
 import json
 import pathlib
 import uuid
@@ -13,7 +15,15 @@ import uuid
 import pytest
 
 from omni import Audio, EmbeddedResource, Image, ResourceLink, Text, ToolResult, content
-from omni.content import BadResultError, find_surrogate, json_text, render
+from omni.content import (
+    BadResultError,
+    OutputLimitError,
+    find_surrogate,
+    json_text,
+    materialised,
+    materialised_async,
+    render,
+)
 
 
 class Color(enum.Enum):
@@ -296,3 +306,28 @@ class TestWithOrjson:
         assert not content._orjson.tried
         json_text(["x" * 100_000])
         assert content._orjson.module
+
+
+def test_a_generator_without_end_is_ended_when_a_result_is_full():
+    with pytest.raises(OutputLimitError, match="had yielded"):
+        materialised(itertools.count())
+    with pytest.raises(OutputLimitError, match="had yielded 9 values"):
+        materialised("x" * 1_000_000 for _ in itertools.count())
+
+    async def endless():
+        while True:
+            yield b"x" * 1_000_000
+
+    with pytest.raises(OutputLimitError, match="had yielded 9 values"):
+        asyncio.run(materialised_async(endless()))
+    assert materialised(iter([1, 2])) == [1, 2]
+
+
+def test_a_picture_takes_a_path_where_other_servers_take_one(tmp_path):
+    file = tmp_path / "dot.gif"
+    file.write_bytes(b"GIF89a")
+    expected = Image(path=file).block()
+    assert Image(str(file)).block() == Image(file).block() == expected
+    assert expected["mimeType"] == "image/gif"
+    with pytest.raises(ValueError, match="either"):
+        Image(str(file), path=file)

@@ -92,7 +92,8 @@ def test_a_cancel_ends_its_call_only(pair):
 def test_a_cancel_ends_the_tasks_that_the_call_has_left_and_those_of_no_other(worker, skill):
     source = """
         import asyncio
-        ended, gate = [], asyncio.Event()
+        # Kept, since a task that nobody holds is collected, which ends it too.
+        ended, gate, kept = [], asyncio.Event(), []
         async def background(name):
             try:
                 await asyncio.Event().wait()
@@ -100,10 +101,10 @@ def test_a_cancel_ends_the_tasks_that_the_call_has_left_and_those_of_no_other(wo
                 ended.append(name)
         async def work(name):
             await asyncio.create_task(asyncio.sleep(0))
-            asyncio.create_task(background(name))
+            kept.append(asyncio.create_task(background(name)))
             await gate.wait()
         async def leave(name):
-            asyncio.create_task(background(name))
+            kept.append(asyncio.create_task(background(name)))
             return name
         async def seen():
             await asyncio.sleep(0.01)

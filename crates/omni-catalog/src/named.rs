@@ -67,7 +67,10 @@ impl NotNamed {
 
     /// The same for people, whose names are the canonical ones.
     pub fn for_people(&self) -> String {
-        self.said(|tool| tool.canonical.clone(), "`omni list` shows all there are")
+        self.said(
+            |tool| tool.canonical.clone(),
+            "`omni list` shows all there are, and `omni doctor` says why one is missing",
+        )
     }
 
     fn said(&self, spelt: impl Fn(&Spellings) -> String, all: &str) -> String {

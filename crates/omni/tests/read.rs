@@ -77,7 +77,10 @@ fn an_unknown_tool_is_answered_with_the_name_that_was_meant() {
     assert_eq!((code, out.as_str()), (Some(1), ""));
     assert_eq!(err, "error: unknown tool `t.ad`; did you mean `t.add`?\n");
     let (_, _, err) = text(&folder.run(&["describe", "weather"]));
-    assert_eq!(err, "error: unknown tool `weather`; `omni list` shows all there are\n");
+    assert_eq!(
+        err,
+        "error: unknown tool `weather`; `omni list` shows all there are, and `omni doctor` says why one is missing\n"
+    );
 }
 
 #[test]

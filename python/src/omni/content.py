@@ -5,6 +5,7 @@ from __future__ import annotations
 from sys import modules as _modules
 
 from omni import wire
+from omni.constants import RESULT_BYTES_MAX
 from omni.private import __builtins__  # noqa: F401 - functions find built-in names here
 
 TYPE_CHECKING = False
@@ -89,7 +90,7 @@ class _Media(_Block):
 
     def __init__(
         self,
-        data: bytes | None = None,
+        data: bytes | str | PathLike[str] | None = None,
         *,
         path: str | PathLike[str] | None = None,
         format: str | None = None,  # noqa: A002 - the name that other Python servers gave it
@@ -100,7 +101,7 @@ class _Media(_Block):
         """Take the bytes themselves or the path of a file, which is read at once, whole.
 
         Args:
-            data: The bytes.
+            data: The bytes; a text or a path here is taken as `path`.
             path: A file to read instead; its suffix gives the type unless one is named.
             format: Short name of the type: `png` means `image/png` here.
             mime_type: The type in full.
@@ -115,6 +116,9 @@ class _Media(_Block):
         if (data is None) == (path is None):
             message = f"`{type(self).__name__}` takes either `data` or `path`"
             raise ValueError(message)
+        if isinstance(data, str) or hasattr(type(data), "__fspath__"):
+            # Other Python servers take the path first.
+            data, path = None, data
         suffix = format
         if path is not None:
             with open(path, "rb") as file:
@@ -311,14 +315,50 @@ def materialised(value: object) -> object:
     """Return a list of what a generator or another iterator yields; any other value as it is.
 
     This runs the tool's own code, so it belongs where that may run. Whatever that code raises is raised.
+
+    Raises:
+        OutputLimitError: It yields more than a result may hold. One without end would take all memory.
     """
     kind = type(value)
-    return list(value) if hasattr(kind, "__next__") and hasattr(kind, "__iter__") else value
+    if not (hasattr(kind, "__next__") and hasattr(kind, "__iter__")):
+        return value
+    room = _Room()
+    return [room.take(item) for item in value]  # type: ignore[attr-defined]
 
 
 async def materialised_async(values: Any) -> list[object]:
-    """Return a list of what an asynchronous generator yields."""
-    return [value async for value in values]
+    """Return a list of what an asynchronous generator yields.
+
+    Raises:
+        OutputLimitError: As for `materialised`.
+    """
+    room = _Room()
+    return [room.take(item) async for item in values]
+
+
+class _Room:
+    """The least that items take as JSON, against what a result may have."""
+
+    __slots__ = ("_count", "_left")
+
+    def __init__(self) -> None:
+        self._left = RESULT_BYTES_MAX
+        self._count = 0
+
+    def take(self, item: object) -> object:
+        # A digit and a comma; of text and bytes each sign is a byte at least.
+        self._left -= 2 + (len(item) if type(item) in _COUNTED else 0)
+        self._count += 1
+        if self._left < 0:
+            message = (
+                f"it had yielded {self._count} values, for which {RESULT_BYTES_MAX} bytes are too few, "
+                "and had not ended; stop after some of them, and say that there is more"
+            )
+            raise OutputLimitError(message)
+        return item
+
+
+_COUNTED = (str, bytes)
 
 
 def is_async_iterator(value: object) -> bool:

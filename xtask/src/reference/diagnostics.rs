@@ -131,6 +131,27 @@ const MEANT: &[Finding] = &[
         "rename one, or drop `flat`",
     ),
     Finding(
+        "name-collision",
+        "warning",
+        "clients see a tool under a name with digits at its end, since another tool's name becomes the same",
+        "`my.skill_run` beside `my_skill.run`",
+        "rename one of them",
+    ),
+    Finding(
+        "name-not-ascii",
+        "note",
+        "clients see a tool under a name with digits at its end, since its own is not all ASCII",
+        "a skill `données`",
+        "nothing; or a name of ASCII letters, which clients see as it is",
+    ),
+    Finding(
+        "name-too-long",
+        "note",
+        "clients see a tool under a shortened name, since its own has more than 48 characters",
+        "`def write_the_summary_of_everything_that_was_said_in_the_meeting`",
+        "nothing; or a shorter name, which is shown whole",
+    ),
+    Finding(
         "declared-tool",
         "error, warning",
         "a tool declared in `tools:` cannot be read, or has the name of a function",
@@ -186,7 +207,7 @@ const TOOLS: &[Finding] = &[
         "illegal-name",
         "error",
         "the name, with its skill's, is too long or has other signs",
-        "a folder `größe`",
+        "a folder `a b`",
         "rename the folder or the tool",
     ),
     Finding(

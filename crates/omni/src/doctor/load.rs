@@ -113,7 +113,9 @@ fn compare(snapshot: &Snapshot, loaded: &Loaded, findings: &mut Vec<Diagnostic>)
         if severity == "error" {
             let help = "what is listed of this file fails when it is called; correct it as the message says";
             let place = (&*format!("{folder}/{file}"), *line);
-            findings.push(finding(Severity::Error, folder, place, "load-failed", message.clone(), help));
+            // It is listed here, by reading: what Python says is of a list that Python makes.
+            let message = message.replace("its tools are not listed", "none of its tools can run");
+            findings.push(finding(Severity::Error, folder, place, "load-failed", message, help));
         }
     }
     let read: Vec<_> =
