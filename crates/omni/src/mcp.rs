@@ -52,6 +52,7 @@ pub(crate) fn run(arguments: &McpArguments) -> Result<u8> {
         };
         let served: Result<()> = match serve.transport {
             Transport::Stdio => {
+                warn_of_http_alone(arguments);
                 if io::stdin().is_terminal() {
                     say_how_to_connect(arguments, &places, limits);
                 }
@@ -74,6 +75,25 @@ pub(crate) fn run(arguments: &McpArguments) -> Result<u8> {
     // A scan that still runs must not keep the process: its result is of no use any more.
     runtime.shutdown_background();
     served.map(|()| 0)
+}
+
+/// Says which of the flags mean nothing on stdio: whoever gives one expects a port that is open.
+fn warn_of_http_alone(arguments: &McpArguments) {
+    let flags = [
+        ("--host", arguments.host.is_some()),
+        ("--port", arguments.port.is_some()),
+        ("--http-token", arguments.http_token.is_some()),
+        ("--allow-host", !arguments.allow_hosts.is_empty()),
+        ("--allow-origin", !arguments.allow_origins.is_empty()),
+        ("--allow-user", !arguments.allow_users.is_empty()),
+        ("--allow-unauthenticated", arguments.allow_unauthenticated),
+    ];
+    let given: Vec<_> =
+        flags.iter().filter(|(_, given)| *given).map(|(flag, _)| format!("`{flag}`")).collect();
+    if !given.is_empty() {
+        let given = given.join(", ");
+        tracing::warn!("no effect without `--transport http`, since this server speaks over stdio: {given}");
+    }
 }
 
 /// Has the kernel refuse our memory and environment to other processes of the same user: a tool is one.

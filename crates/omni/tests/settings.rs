@@ -6,7 +6,7 @@ mod support;
 
 use std::ffi::OsString;
 use std::os::unix::ffi::OsStringExt as _;
-use std::process::Output;
+use std::process::{Output, Stdio};
 
 use support::Folder;
 
@@ -338,4 +338,14 @@ fn what_env_names_is_a_name_and_a_variable_that_is_not_there_is_warned_of() {
 
 fn fs_remove(folder: &Folder) {
     std::fs::remove_file(folder.path("omni.toml")).unwrap();
+}
+
+#[test]
+fn flags_that_mean_nothing_on_stdio_are_named() {
+    let folder = Folder::new(TOOLS);
+    let said = |arguments: &[&str]| stderr(&folder.omni(arguments).stdin(Stdio::null()).output().unwrap());
+    let flags = said(&["mcp", "--port", "8000", "--allow-host", "x.example"]);
+    assert!(flags.contains("no effect without `--transport http`"), "{flags}");
+    assert!(flags.contains("`--port`, `--allow-host`") && !flags.contains("`--host`"), "{flags}");
+    assert!(!said(&["mcp"]).contains("no effect"));
 }
