@@ -11,6 +11,18 @@ PUT_BACK = {
         "[os.get_blocking(n) for n in (0, 1, 2)]",
         "[os.set_blocking(n, False) for n in (0, 1, 2)]",
     ),
+    "another file at standard output's number": (
+        "[(os.fstat(n).st_dev, os.fstat(n).st_ino) for n in (0, 1, 2)]",
+        "os.dup2(os.open('/dev/null', os.O_WRONLY), 1)",
+    ),
+    "a file that is appended to at standard error's number": (
+        "[(os.fstat(n).st_dev, os.fstat(n).st_ino) for n in (0, 1, 2)]",
+        "os.dup2(os.open(os.path.join(os.environ.get('TMPDIR', '/tmp'), 'a'), 0o2101, 0o600), 2)",
+    ),
+    "pipes at the standard descriptors' numbers": (
+        "[os.fstat(n).st_ino for n in (1, 2)] + [os.fstat(0).st_rdev]",
+        "r, w = os.pipe(); os.dup2(r, 0); os.dup2(w, 1); os.dup2(w, 2)",
+    ),
     "processors": (
         "sorted(os.sched_getaffinity(0))",
         "os.sched_setaffinity(0, {max(os.sched_getaffinity(0))})",

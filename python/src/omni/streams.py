@@ -4,8 +4,21 @@ from __future__ import annotations
 
 import sys
 from _operator import itemgetter
+from fcntl import F_GETFL, F_SETFL, fcntl
 from io import BufferedWriter, FileIO, TextIOWrapper
-from os import O_RDONLY, chdir, close, devnull, dup2, get_blocking, get_inheritable, getcwd, set_blocking
+from os import (
+    O_APPEND,
+    O_NONBLOCK,
+    O_RDONLY,
+    chdir,
+    close,
+    devnull,
+    dup2,
+    get_blocking,
+    get_inheritable,
+    getcwd,
+    set_blocking,
+)
 from os import open as open_descriptor
 
 from omni.private import __builtins__  # noqa: F401 - functions find built-in names here
@@ -48,7 +61,18 @@ class Streams:
     `print` fails.
     """
 
-    __slots__ = ("_blocking", "_err", "_home", "_in", "_out", "_out_copy", "err_copy", "printed", "speak")
+    __slots__ = (
+        "_blocking",
+        "_err",
+        "_flags",
+        "_home",
+        "_in",
+        "_out",
+        "_out_copy",
+        "err_copy",
+        "printed",
+        "speak",
+    )
 
     def __init__(self, out_copy: int | None = None, err_copy: int | None = None) -> None:
         """Remember how things are. The copies of descriptors 1 and 2 serve to put them back."""
@@ -65,6 +89,9 @@ class Streams:
         self._out = sys.stdout = sys.__stdout__ = self._text(1)
         self._err = sys.stderr = sys.__stderr__ = self._text(2)
         self._blocking = Blocking()
+        if out_copy is not None:
+            _mark()
+        self._flags = _flags()
 
     def attribute(self, speak: Callable[[int, Any], bool]) -> None:
         """From now on have `speak` asked first, with each piece of text as it is written.
@@ -119,19 +146,15 @@ class Streams:
 
     def restore(self) -> None:
         """Put back the descriptors, the streams and the folder."""
-        # Descriptors 1 and 2 are inherited by children, files opened by a tool are not: a cheap way to
-        # see that one of them has taken the number.
+        # A cheap way to see that something else has taken one of the numbers: children inherit these, and not
+        # what a tool opens; and what it has put there with `dup2` lacks the flag that these are marked with.
         try:
-            usual = get_inheritable(0) and get_inheritable(1) and get_inheritable(2)
+            inherited = get_inheritable(0) and get_inheritable(1) and get_inheritable(2)
+            flags = (fcntl(0, F_GETFL), fcntl(1, F_GETFL), fcntl(2, F_GETFL)) if inherited else None
         except OSError:  # one of them is closed
-            usual = False
-        if not usual and self._out_copy is not None:
-            self._restore_descriptors()
-        try:
-            if (get_blocking(0), get_blocking(1), get_blocking(2)) != self._blocking.were:
-                self._blocking.restore()
-        except OSError:  # a number was closed, and could not be put back
-            pass
+            flags = None
+        if flags is None or flags != self._flags:
+            self._restore_flags(flags)
         try:
             out, err = self._out, self._err
             usual = _streams(_names) == (self._in, out, err) and out.errors == err.errors == _ERRORS
@@ -150,6 +173,13 @@ class Streams:
         except OSError:
             pass
 
+    def _restore_flags(self, flags: tuple[int, ...] | None) -> None:
+        were = self._flags
+        others = flags is None or were is None or any((a ^ b) & ~O_NONBLOCK for a, b in zip(flags, were))
+        if others and self._out_copy is not None:
+            self._restore_descriptors()
+        self._blocking.restore()
+
     def _restore_streams(self) -> None:
         self._out = self._put_back("stdout", self._out, 1)
         self._err = self._put_back("stderr", self._err, 2)
@@ -164,6 +194,7 @@ class Streams:
             close(nothing)
         dup2(self._out_copy, 1)
         dup2(self.err_copy, 2)
+        _mark()
 
 
 _ERRORS = "backslashreplace"
@@ -200,6 +231,22 @@ class Blocking:
                 set_blocking(number, were)
             except OSError:
                 continue
+
+
+def _mark() -> None:
+    """Set a flag on descriptors 0 to 2 that means nothing there, and that what a tool opens has not."""
+    for number in range(3):
+        try:
+            fcntl(number, F_SETFL, fcntl(number, F_GETFL) | O_APPEND)
+        except OSError:  # closed, or no file that has flags
+            continue
+
+
+def _flags() -> tuple[int, ...] | None:
+    try:
+        return fcntl(0, F_GETFL), fcntl(1, F_GETFL), fcntl(2, F_GETFL)
+    except OSError:
+        return None
 
 
 def _blocking() -> tuple[bool, bool, bool] | None:
