@@ -10,6 +10,8 @@ import ipaddress
 import itertools
 import json
 import pathlib
+import re
+import sys
 import uuid
 
 import pytest
@@ -331,3 +333,22 @@ def test_a_picture_takes_a_path_where_other_servers_take_one(tmp_path):
     assert expected["mimeType"] == "image/gif"
     with pytest.raises(ValueError, match="either"):
         Image(str(file), path=file)
+
+
+def test_an_integer_that_python_does_not_write_is_refused_by_place():
+    if not hasattr(sys, "get_int_max_str_digits"):
+        pytest.skip("this Python writes all of them")
+    for value, path in ((10**5000, "result"), ({"a": [1, -(10**5000)]}, "result.a[1]")):
+        with pytest.raises(BadResultError, match=f"^{re.escape(path)} is an integer of 16610 bits"):
+            json_text(value, "result")
+    assert json_text(10**4000, "result") == str(10**4000)
+
+
+def test_a_duration_of_pandas_keeps_its_nanoseconds():
+    pandas = pytest.importorskip("pandas")
+    for nanoseconds, text in (
+        (1, "PT0.000000001S"),
+        (-7, "-PT0.000000007S"),
+        (1_500_000_007, "PT1.500000007S"),
+    ):
+        assert json_text(pandas.Timedelta(nanoseconds, "ns"), "result") == f'"{text}"'

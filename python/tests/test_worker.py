@@ -225,6 +225,12 @@ def test_an_error_says_something(worker, skill):
             sys.exit("the key file is missing")
         def other_key():
             return {}["a"]
+        def configured():
+            import os
+            try:
+                return os.environ["MY_TOKEN"]
+            except KeyError as error:
+                raise RuntimeError("no configuration") from error
     """
     one, demo = worker(), skill(files={"a.py": source})
     error = one.error(demo.target("silent"))
@@ -237,6 +243,9 @@ def test_an_error_says_something(worker, skill):
     error = one.error(demo.target("key"))
     assert "`--env MY_TOKEN`" in error["message"]
     assert error["intended"]
+    caused = one.error(demo.target("configured"))["message"]
+    assert caused.startswith("no configuration\ncaused by `KeyError`: ")
+    assert "`--env MY_TOKEN`" in caused
     assert one.error(demo.target("other_key"))["message"] == "'a'"
     assert one.error(demo.target("words"))["message"] == "the key file is missing"
     one.drain()

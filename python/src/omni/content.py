@@ -630,7 +630,9 @@ def _as_pydantic_writes(value: object, kind: type) -> object:
 def _iso_duration(value: Any) -> str:
     """Write a `timedelta` as ISO 8601, the way its schema says (`format: duration`)."""
     sign, value = ("-", -value) if value.days < 0 else ("", value)
-    return _iso_text(sign, value.days, value.seconds, f"{value.microseconds:06d}".rstrip("0"))
+    # That of pandas is one with a finer end.
+    fraction = f"{value.microseconds:06d}{getattr(value, 'nanoseconds', 0):03d}"
+    return _iso_text(sign, value.days, value.seconds, fraction.rstrip("0"))
 
 
 def _iso_text(sign: str, days: int, seconds: int, fraction: str) -> str:
@@ -674,8 +676,10 @@ def _plain(value: object, path: str, above: tuple[int, ...]) -> object:
     if isinstance(value, str):
         _check_text(value, path)
         return value
-    if value is None or isinstance(value, (bool, int)):
+    if value is None or isinstance(value, bool):
         return value
+    if isinstance(value, int):
+        return _written_out(value, path)
     if isinstance(value, float):
         if value != value:  # noqa: PLR0124 - only NaN does
             raise BadResultError(
@@ -703,6 +707,17 @@ def _plain(value: object, path: str, above: tuple[int, ...]) -> object:
 
 
 _DEPTH_MAX = 200
+
+
+def _written_out(value: int, path: str) -> int:
+    try:
+        int.__repr__(value)
+    except ValueError:  # `sys.set_int_max_str_digits`: writing takes the square of the length
+        bits = int(value).bit_length()
+        raise BadResultError(
+            f"{path} is an integer of {bits} bits, more than Python writes; return it as text, `hex(…)` say"
+        ) from None
+    return value
 
 
 def _key(key: object, path: str) -> str:

@@ -74,14 +74,14 @@ def _told(error: BaseException, depth: int) -> list[str]:
     members = group_members(error)
     if depth:
         for member in members[:_MEMBERS_MAX]:
-            text = "\n".join(_told(member, depth - 1)).replace("\n", "\n  ")
+            text = (withheld(member) or "\n".join(_told(member, depth - 1))).replace("\n", "\n  ")
             parts.append(f"- `{class_name(member)}`" + (f": {text}" if text else ""))
         if len(members) > _MEMBERS_MAX:
             parts.append(f"- … and {len(members) - _MEMBERS_MAX} more")
         # Only what the author has named: in what else was going on, there is nothing to act on.
         cause = error.__cause__
         if cause is not None:
-            text = "\n".join(_told(cause, depth - 1))
+            text = withheld(cause) or "\n".join(_told(cause, depth - 1))
             parts.append(f"caused by `{class_name(cause)}`" + (f": {text}" if text else ""))
     return [part for part in parts if part.strip()]
 
