@@ -135,7 +135,11 @@ fn a_healthy_folder_is_listed_by_name_with_nothing_to_report() {
         ("notes_sav", "did you mean `notes_save`?", "did you mean `notes.save`?"),
         ("notesSave", "did you mean `notes_save`?", "did you mean `notes.save`?"),
         ("save", "did you mean `notes_save`?", "did you mean `notes.save`?"),
-        ("weather.today", "the tool list names all there are", "`omni list` shows all there are"),
+        (
+            "weather.today",
+            "the tool list names all there are",
+            "`omni list` shows all there are, and `omni doctor` says why one is missing",
+        ),
     ] {
         let unknown = snapshot.not_named(name);
         assert_eq!(unknown.for_clients(), format!("unknown tool `{name}`; {for_clients}"));
