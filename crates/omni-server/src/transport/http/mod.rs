@@ -125,10 +125,8 @@ impl HttpEndpoint {
         visit: Visit,
         stop: watch::Receiver<bool>,
     ) {
-        let admission = &self.shared.server.admission;
-        let Some(connection) = admission.connect(&admission.share(Some(visit.peer.key()))) else { return };
-        let guest = Arc::new(Guest { visit, connection: Arc::new(connection) });
-        serve_requests(self.shared.clone(), stream, guest, stop).await;
+        let Some(guest) = self.shared.receive(visit) else { return };
+        serve_requests(self.shared.clone(), stream, Arc::new(guest), stop).await;
     }
 }
 
@@ -196,14 +194,19 @@ impl Shared {
                 return None;
             }
         };
-        let admission = &self.server.admission;
-        let Some(connection) = admission.connect(&admission.share(Some(visit.peer.key()))) else {
+        let Some(guest) = self.receive(visit) else {
             tracing::debug!(%remote, "a connection was refused: all are taken and at work");
             turn_away(stream);
             return None;
         };
-        let guest = Guest { visit, connection: Arc::new(connection) };
         Some(serve_connection(self.clone(), stream, guest, stop.clone()))
+    }
+
+    /// Takes a place for a connection; `None` when all are taken and at work.
+    fn receive(&self, visit: Visit) -> Option<Guest> {
+        let admission = &self.server.admission;
+        let connection = admission.connect(&admission.share(Some(visit.peer.key())))?;
+        Some(Guest { visit, connection: Arc::new(connection) })
     }
 }
 
