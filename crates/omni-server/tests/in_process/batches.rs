@@ -3,7 +3,7 @@
 use omni_testkit::{ScriptedExecutor, TestServer, call_tool, cancelled, notification, request};
 use serde_json::{Value, json};
 
-use crate::{LEGACY, one_skill};
+use crate::{LEGACY, one_skill, scripted};
 
 fn ids(answers: &Value) -> Vec<Value> {
     answers.as_array().unwrap().iter().map(|answer| answer["id"].clone()).collect()
@@ -11,8 +11,7 @@ fn ids(answers: &Value) -> Vec<Value> {
 
 #[tokio::test(start_paused = true)]
 async fn answers_come_together_in_the_order_of_the_requests_over_both_transports() {
-    let (executor, mut calls) = ScriptedExecutor::new();
-    let server = TestServer::new(&one_skill(), executor);
+    let (server, mut calls) = scripted();
     let batch = json!([
         call_tool("slow", "t.run", json!({})),
         request(2, "ping", json!({})),
@@ -64,8 +63,7 @@ async fn each_other_revision_refuses_a_batch_and_goes_on() {
 
 #[tokio::test(start_paused = true)]
 async fn a_request_of_a_batch_that_is_cancelled_leaves_the_array() {
-    let (executor, mut calls) = ScriptedExecutor::new();
-    let server = TestServer::new(&one_skill(), executor);
+    let (server, mut calls) = scripted();
     let mut client = server.stdio();
     client.initialize("2025-03-26").await;
     let batch = json!([call_tool(1, "t.run", json!({})), call_tool(2, "t.run", json!({}))]);

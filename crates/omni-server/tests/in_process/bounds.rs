@@ -5,12 +5,11 @@ use omni_testkit::{ScriptedExecutor, SkillFolder, TestServer, call_tool, modern,
 use serde_json::json;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
-use crate::one_skill;
+use crate::{one_skill, scripted};
 
 #[tokio::test(start_paused = true)]
 async fn an_id_in_flight_is_taken_and_free_after_its_answer() {
-    let (executor, mut calls) = ScriptedExecutor::new();
-    let server = TestServer::new(&one_skill(), executor);
+    let (server, mut calls) = scripted();
     let mut client = server.stdio();
     client.initialize("2025-11-25").await;
     client.send(&call_tool("a", "t.run", json!({}))).await;

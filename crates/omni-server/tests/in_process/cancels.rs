@@ -4,7 +4,7 @@ use omni_call::Ending;
 use omni_testkit::{ScriptedExecutor, TestServer, call_tool, cancelled, modern, request};
 use serde_json::json;
 
-use crate::one_skill;
+use crate::{one_skill, scripted};
 
 #[tokio::test(start_paused = true)]
 async fn a_cancelled_call_on_stdio_is_dropped_at_once_and_its_id_can_be_used_again() {
@@ -32,8 +32,7 @@ async fn a_cancelled_call_on_stdio_is_dropped_at_once_and_its_id_can_be_used_aga
 
 #[tokio::test(start_paused = true)]
 async fn what_cancels_nothing_changes_nothing() {
-    let (executor, mut calls) = ScriptedExecutor::new();
-    let server = TestServer::new(&one_skill(), executor);
+    let (server, mut calls) = scripted();
     let mut client = server.stdio();
     client.initialize("2025-11-25").await;
     client.send(&call_tool(1, "t.run", json!({}))).await;
@@ -56,8 +55,7 @@ async fn what_cancels_nothing_changes_nothing() {
 
 #[tokio::test(start_paused = true)]
 async fn an_answer_that_is_ready_when_it_is_cancelled_is_given_once_or_not_at_all() {
-    let (executor, mut calls) = ScriptedExecutor::new();
-    let server = TestServer::new(&one_skill(), executor);
+    let (server, mut calls) = scripted();
     let mut client = server.stdio();
     client.initialize("2025-11-25").await;
     for n in 0..20 {
@@ -75,8 +73,7 @@ async fn an_answer_that_is_ready_when_it_is_cancelled_is_given_once_or_not_at_al
 
 #[tokio::test(start_paused = true)]
 async fn a_cancel_over_http_comes_on_another_connection_and_only_in_its_session() {
-    let (executor, mut calls) = ScriptedExecutor::new();
-    let server = TestServer::new(&one_skill(), executor);
+    let (server, mut calls) = scripted();
     let (mut caller, mut other) = (server.http().await, server.http().await);
     caller.initialize("2025-06-18").await;
     let reply = tokio::spawn(async move { caller.post(&call_tool(1, "t.run", json!({}))).await });
@@ -115,8 +112,7 @@ async fn closing_the_connection_cancels_what_it_carries() {
 
 #[tokio::test(start_paused = true)]
 async fn an_answer_of_any_ending_is_the_answer_of_its_call() {
-    let (executor, mut calls) = ScriptedExecutor::new();
-    let server = TestServer::new(&one_skill(), executor);
+    let (server, mut calls) = scripted();
     let mut client = server.stdio();
     client.initialize("2025-11-25").await;
     let endings = [

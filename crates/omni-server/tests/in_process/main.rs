@@ -12,11 +12,17 @@ mod sessions;
 mod shutdown;
 mod streams;
 
-use omni_testkit::SkillFolder;
+use omni_testkit::{ScriptedExecutor, SkillFolder, StartedCalls, TestServer};
 
 const LEGACY: [&str; 4] = ["2024-11-05", "2025-03-26", "2025-06-18", "2025-11-25"];
 
 /// A folder with one skill whose tools take anything.
 fn one_skill() -> SkillFolder {
     SkillFolder::new().skill("t", &["run", "other"])
+}
+
+/// A server of [`one_skill`], and its calls, which the test answers.
+fn scripted() -> (TestServer, StartedCalls) {
+    let (executor, calls) = ScriptedExecutor::new();
+    (TestServer::new(&one_skill(), executor), calls)
 }

@@ -3,7 +3,7 @@
 use omni_testkit::{ScriptedExecutor, TestServer, call_tool, initialize, modern, request};
 use serde_json::{Value, json};
 
-use crate::{LEGACY, one_skill};
+use crate::{LEGACY, one_skill, scripted};
 
 #[tokio::test(start_paused = true)]
 async fn every_revision_is_agreed_and_an_unknown_one_gets_the_newest_with_sessions() {
@@ -49,8 +49,7 @@ async fn both_eras_are_served_on_one_connection() {
 
 #[tokio::test(start_paused = true)]
 async fn a_deleted_session_is_gone_and_takes_its_calls_along() {
-    let (executor, mut calls) = ScriptedExecutor::new();
-    let server = TestServer::new(&one_skill(), executor);
+    let (server, mut calls) = scripted();
     let (mut caller, mut other) = (server.http().await, server.http().await);
     caller.initialize("2025-11-25").await;
     other.session = caller.session.clone();
@@ -66,8 +65,7 @@ async fn a_deleted_session_is_gone_and_takes_its_calls_along() {
 
 #[tokio::test(start_paused = true)]
 async fn a_log_level_is_the_sessions_and_lasts() {
-    let (executor, mut calls) = ScriptedExecutor::new();
-    let server = TestServer::new(&one_skill(), executor);
+    let (server, mut calls) = scripted();
     let (mut first, mut second) = (server.http().await, server.http().await);
     first.initialize("2025-11-25").await;
     second.initialize("2025-11-25").await;

@@ -2,16 +2,15 @@
 
 use std::time::Duration;
 
-use omni_testkit::{ScriptedExecutor, TestServer, call_tool, modern};
+use omni_testkit::{call_tool, modern};
 use serde_json::json;
 use tokio::time::Instant;
 
-use crate::one_skill;
+use crate::scripted;
 
 #[tokio::test(start_paused = true)]
 async fn calls_may_finish_after_the_end_of_input_within_the_grace_period() {
-    let (executor, mut calls) = ScriptedExecutor::new();
-    let server = TestServer::new(&one_skill(), executor);
+    let (server, mut calls) = scripted();
     let mut client = server.stdio();
     client.initialize("2025-11-25").await;
     client.send(&call_tool(1, "t.run", json!({}))).await;
@@ -27,8 +26,7 @@ async fn calls_may_finish_after_the_end_of_input_within_the_grace_period() {
 
 #[tokio::test(start_paused = true)]
 async fn what_outlasts_the_grace_period_is_answered_as_shut_down_over_both_transports() {
-    let (executor, mut calls) = ScriptedExecutor::new();
-    let server = TestServer::new(&one_skill(), executor);
+    let (server, mut calls) = scripted();
     let mut stdio = server.stdio();
     stdio.initialize("2025-11-25").await;
     stdio.send(&call_tool(1, "t.run", json!({}))).await;
@@ -44,8 +42,7 @@ async fn what_outlasts_the_grace_period_is_answered_as_shut_down_over_both_trans
 
 #[tokio::test(start_paused = true)]
 async fn a_connection_that_is_told_to_stop_finishes_what_it_has_begun() {
-    let (executor, mut calls) = ScriptedExecutor::new();
-    let server = TestServer::new(&one_skill(), executor);
+    let (server, mut calls) = scripted();
     let mut client = server.http().await;
     let call = modern(call_tool(1, "t.run", json!({})));
     let (reply, ()) = tokio::join!(client.post(&call), async {

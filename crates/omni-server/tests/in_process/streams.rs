@@ -3,11 +3,11 @@
 use std::time::Duration;
 
 use omni_call::LogLevel;
-use omni_testkit::{ScriptedExecutor, TestServer, call_tool, modern, request};
+use omni_testkit::{call_tool, modern, request};
 use serde_json::{Value, json};
 use tokio::time::Instant;
 
-use crate::one_skill;
+use crate::scripted;
 
 /// A call that wants progress under this token.
 fn with_progress(mut call: Value, token: Value) -> Value {
@@ -17,8 +17,7 @@ fn with_progress(mut call: Value, token: Value) -> Value {
 
 #[tokio::test(start_paused = true)]
 async fn progress_goes_to_who_asked_for_it_grows_and_stops_with_the_answer() {
-    let (executor, mut calls) = ScriptedExecutor::new();
-    let server = TestServer::new(&one_skill(), executor);
+    let (server, mut calls) = scripted();
     let mut client = server.stdio();
     client.initialize("2025-11-25").await;
     client.send(&with_progress(call_tool(1, "t.run", json!({})), json!("one"))).await;
@@ -48,8 +47,7 @@ async fn progress_goes_to_who_asked_for_it_grows_and_stops_with_the_answer() {
 
 #[tokio::test(start_paused = true)]
 async fn a_call_over_http_is_json_until_something_must_be_said_before_its_answer() {
-    let (executor, mut calls) = ScriptedExecutor::new();
-    let server = TestServer::new(&one_skill(), executor);
+    let (server, mut calls) = scripted();
     let mut client = server.http().await;
     let call = with_progress(modern(call_tool(1, "t.run", json!({}))), json!(7));
     let (reply, ()) = tokio::join!(client.post(&call), async { assert!(calls.next().await.finish("quick")) });
@@ -68,8 +66,7 @@ async fn a_call_over_http_is_json_until_something_must_be_said_before_its_answer
 
 #[tokio::test(start_paused = true)]
 async fn a_slow_call_gives_its_client_the_head_after_five_seconds_and_signs_of_life_after_that() {
-    let (executor, mut calls) = ScriptedExecutor::new();
-    let server = TestServer::new(&one_skill(), executor);
+    let (server, mut calls) = scripted();
     let mut client = server.http().await;
     let began = Instant::now();
     let reply = client.open(&modern(call_tool(1, "t.run", json!({})))).await;
@@ -95,8 +92,7 @@ async fn log_messages_come_from_the_level_that_was_asked_for() {
         LogLevel::Emergency,
     ];
     for (n, wanted) in levels.into_iter().enumerate() {
-        let (executor, mut calls) = ScriptedExecutor::new();
-        let server = TestServer::new(&one_skill(), executor);
+        let (server, mut calls) = scripted();
         let mut client = server.stdio();
         client.initialize("2025-11-25").await;
         let level = json!({"level": wanted.name()});
@@ -118,8 +114,7 @@ async fn log_messages_come_from_the_level_that_was_asked_for() {
 
 #[tokio::test(start_paused = true)]
 async fn a_client_that_reads_nothing_loses_notifications_and_is_told_how_many() {
-    let (executor, mut calls) = ScriptedExecutor::new();
-    let server = TestServer::new(&one_skill(), executor);
+    let (server, mut calls) = scripted();
     let mut client = server.stdio();
     client.initialize("2025-11-25").await;
     client.request(&request("level", "logging/setLevel", json!({"level": "debug"}))).await;
