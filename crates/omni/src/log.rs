@@ -238,29 +238,15 @@ fn is_quoted(text: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use std::io::{self, Write};
-    use std::sync::{Arc, Mutex};
+    use std::io;
 
     use super::*;
+    use crate::kept_output::KeptOutput;
 
     const HOSTILE: &str = "a\nERROR forged: x level=\"y\" \u{202e}z\x1b[2J";
 
-    #[derive(Clone, Default)]
-    struct Kept(Arc<Mutex<Vec<u8>>>);
-
-    impl Write for Kept {
-        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-            self.0.lock().unwrap().extend_from_slice(bytes);
-            Ok(bytes.len())
-        }
-
-        fn flush(&mut self) -> io::Result<()> {
-            Ok(())
-        }
-    }
-
     fn logged(event: impl FnOnce()) -> String {
-        let kept = Kept::default();
+        let kept = KeptOutput::default();
         let writer = kept.clone();
         let log = tracing_subscriber::fmt()
             .without_time()
@@ -270,7 +256,7 @@ mod tests {
             .fmt_fields(Fields)
             .finish();
         tracing::subscriber::with_default(log, event);
-        String::from_utf8(kept.0.lock().unwrap().clone()).unwrap()
+        kept.text()
     }
 
     #[test]

@@ -120,26 +120,13 @@ mod tests {
     use std::sync::mpsc;
 
     use super::*;
-
-    #[derive(Clone, Default)]
-    struct Kept(Arc<Mutex<Vec<u8>>>);
-
-    impl Write for Kept {
-        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-            self.0.lock().unwrap().extend_from_slice(bytes);
-            Ok(bytes.len())
-        }
-
-        fn flush(&mut self) -> io::Result<()> {
-            Ok(())
-        }
-    }
+    use crate::kept_output::KeptOutput;
 
     const LONG: Duration = Duration::from_secs(60);
 
     #[test]
     fn what_was_taken_is_there_after_a_flush_in_the_order_in_which_it_came() {
-        let kept = Kept::default();
+        let kept = KeptOutput::default();
         let log = LogBuffer::start(kept.clone()).unwrap();
         let mut expected = String::new();
         for n in 0..10_000 {
@@ -149,11 +136,11 @@ mod tests {
         }
         assert!(log.flush(LONG));
         assert!(log.flush(LONG), "with nothing to write it is done");
-        assert_eq!(String::from_utf8(kept.0.lock().unwrap().clone()).unwrap(), expected);
+        assert_eq!(kept.text(), expected);
     }
 
     /// Takes nothing before it is told to.
-    struct Blocked(mpsc::Receiver<()>, Kept);
+    struct Blocked(mpsc::Receiver<()>, KeptOutput);
 
     impl Write for Blocked {
         fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
@@ -169,7 +156,7 @@ mod tests {
     #[test]
     fn a_reader_who_stands_still_holds_nobody_up_and_learns_how_many_lines_were_lost() {
         let (go_on, wait) = mpsc::channel();
-        let kept = Kept::default();
+        let kept = KeptOutput::default();
         let log = LogBuffer::start(Blocked(wait, kept.clone())).unwrap();
         let line = [&[b'x'; 99][..], b"\n"].concat();
         let count = 3 * BYTES_MAX / line.len();
@@ -179,7 +166,7 @@ mod tests {
         assert!(!log.flush(Duration::from_millis(20)));
         drop(go_on);
         assert!(log.flush(LONG));
-        let text = String::from_utf8(kept.0.lock().unwrap().clone()).unwrap();
+        let text = kept.text();
         let written = text.lines().filter(|line| line.starts_with('x')).count();
         let lost: usize = text
             .lines()

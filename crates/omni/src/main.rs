@@ -14,6 +14,8 @@ mod embed_check;
 mod environments;
 mod executors;
 mod home;
+#[cfg(test)]
+mod kept_output;
 mod list;
 mod listen;
 mod log;

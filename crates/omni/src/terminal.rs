@@ -186,28 +186,13 @@ impl Write for JsonLog {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::{Arc, Mutex};
-
     use super::*;
-
-    #[derive(Clone, Default)]
-    struct Kept(Arc<Mutex<Vec<u8>>>);
-
-    impl Write for Kept {
-        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-            self.0.lock().unwrap().extend_from_slice(bytes);
-            Ok(bytes.len())
-        }
-
-        fn flush(&mut self) -> io::Result<()> {
-            Ok(())
-        }
-    }
+    use crate::kept_output::KeptOutput;
 
     fn written(is_terminal: bool, write: impl FnOnce(&mut Output)) -> String {
-        let kept = Kept::default();
+        let kept = KeptOutput::default();
         write(&mut Output::new(Box::new(kept.clone()), is_terminal));
-        String::from_utf8(kept.0.lock().unwrap().clone()).unwrap()
+        kept.text()
     }
 
     #[test]

@@ -1,0 +1,26 @@
+//! What a test has had written: for everything here that writes to somebody.
+
+use std::io::{self, Write};
+use std::sync::{Arc, Mutex};
+
+/// A writer whose copies keep their bytes together.
+#[derive(Clone, Default)]
+pub(crate) struct KeptOutput(Arc<Mutex<Vec<u8>>>);
+
+impl KeptOutput {
+    /// All that was written, which is text.
+    pub(crate) fn text(&self) -> String {
+        String::from_utf8(self.0.lock().unwrap().clone()).unwrap()
+    }
+}
+
+impl Write for KeptOutput {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.lock().unwrap().extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
