@@ -156,8 +156,8 @@ struct File {
     text: RustText,
 }
 
-/// All Rust files under `crates/` that end up in the product: no tests and what they share, no benchmarks, and no build scripts,
-/// to which cargo speaks through the environment.
+/// All Rust files under `crates/` that end up in the product: no tests and what they share, no benchmarks, and no build
+/// scripts, to which cargo speaks through the environment.
 fn product_files(root: &Path) -> Result<Vec<File>> {
     let mut files = Vec::new();
     collect(root, &root.join("crates"), &mut files)?;
