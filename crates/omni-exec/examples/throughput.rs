@@ -12,7 +12,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use omni_call::{Call, CallId, Deadline, Ending, Executor as _, NoEvents, RunSpec, Wants};
+use omni_call::{Call, CallId, Deadline, Ending, Executor as _, NoClient, RunSpec, Wants};
 use omni_exec::{ExecConfig, Pool};
 
 const TOOL: &str = "
@@ -108,7 +108,7 @@ async fn drive(pool: &Rc<Pool>, spec: &Arc<RunSpec>, calls: usize, width: usize)
                         wants: Wants::default(),
                         session: Arc::clone(&session),
                     };
-                    let outcome = pool.run(call, &mut NoEvents).await;
+                    let outcome = pool.run(call, &mut NoClient).await;
                     assert!(matches!(outcome.ending, Ending::Finished(_)), "{outcome:?}");
                     latencies.push(accepted.elapsed());
                 }

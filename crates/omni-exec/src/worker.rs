@@ -13,7 +13,7 @@ use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use omni_call::{Call, Deadline, Event, EventSink, Expiry, LogLevel, NoEvents, ToolResult, Wants};
+use omni_call::{Call, CallPort, Deadline, Event, Expiry, LogLevel, NoClient, ToolResult, Wants};
 use rustix::io::Errno;
 use rustix::net::{SendAncillaryBuffer, SendAncillaryMessage, SendFlags, sendmsg};
 use rustix::process::Signal;
@@ -374,7 +374,7 @@ impl Worker {
     }
 
     /// Drives the call that was begun to its end and reports what it says to `events`.
-    pub(crate) async fn finish(&mut self, deadline: &mut Deadline, events: &mut dyn EventSink) -> End {
+    pub(crate) async fn finish(&mut self, deadline: &mut Deadline, events: &mut dyn CallPort) -> End {
         events.begun();
         poll_fn(|cx| self.poll_call(cx, deadline, events)).await
     }
@@ -385,7 +385,7 @@ impl Worker {
         &mut self,
         cx: &mut Context<'_>,
         deadline: &mut Deadline,
-        events: &mut dyn EventSink,
+        events: &mut dyn CallPort,
     ) -> Poll<End> {
         let mut listener = Listener { events, level: self.call.as_ref().and_then(|call| call.wants.log) };
         if self.output.poll(cx, Some(&mut listener)) {
@@ -578,7 +578,7 @@ impl Worker {
     /// way. True when it came.
     pub(crate) async fn outlive(&mut self, patience: Duration) -> bool {
         let mut deadline = Deadline::new(Instant::now(), Some(patience), None);
-        !matches!(self.finish(&mut deadline, &mut NoEvents).await, End::Expired(_))
+        !matches!(self.finish(&mut deadline, &mut NoClient).await, End::Expired(_))
     }
 
     /// Asks a sync worker to raise `CallCancelled` in its call, and waits `patience` for the call to end.
@@ -587,7 +587,7 @@ impl Worker {
     pub(crate) async fn cancel(&mut self, patience: Duration) -> bool {
         self.process.signal(Signal::USR2);
         let mut deadline = Deadline::new(Instant::now(), Some(patience), None);
-        match self.finish(&mut deadline, &mut NoEvents).await {
+        match self.finish(&mut deadline, &mut NoClient).await {
             End::Result(_) | End::Error(_) | End::TooLarge | End::Skipped => {
                 self.reusable() && self.process.is_alone()
             }

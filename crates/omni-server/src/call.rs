@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use bytes::Bytes;
-use omni_call::{Call, CallId, Deadline, Ending, EventSink, NoEvents, Outcome, ToolResult, Wants};
+use omni_call::{Call, CallId, CallPort, Deadline, Ending, NoClient, Outcome, ToolResult, Wants};
 use omni_catalog::{NotNamed, Tool};
 use omni_protocol::{CallTool, ErrorCode, Frame, Id, RequestMeta, Revision, RpcError, error_frame};
 
@@ -56,11 +56,7 @@ impl Server {
     /// `events`. The one path for every transport of MCP and for the command line.
     ///
     /// Dropping the future cancels the call.
-    pub async fn call(
-        &self,
-        request: ToolRequest,
-        events: &mut dyn EventSink,
-    ) -> Result<ToolReply, NotNamed> {
+    pub async fn call(&self, request: ToolRequest, events: &mut dyn CallPort) -> Result<ToolReply, NotNamed> {
         self.catalog_ready().await;
         let tool = self.find(&request.name).inspect_err(|_| {
             tracing::info!(tool = cut(&request.name), kind = "unknown_tool", "call");
@@ -89,7 +85,7 @@ impl Server {
         called: &str,
         arguments: Bytes,
         terms: Terms,
-        events: &mut dyn EventSink,
+        events: &mut dyn CallPort,
     ) -> (Outcome, Timing) {
         let Terms { deadline, wants, session } = terms;
         let mut call = Call {
@@ -169,7 +165,7 @@ impl ToolCall {
             accepted: self.accepted,
         };
         let reply = match self.queue {
-            None => server.call(request, &mut NoEvents).await,
+            None => server.call(request, &mut NoClient).await,
             Some(queue) => {
                 let mut notifier = Notifier {
                     encoder: server.encoder.clone(),

@@ -3,7 +3,10 @@
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use omni_call::{Call, CallId, Ending, Event, EventSink, LogLevel, Outcome, Phase, ToolResult, Wants};
+use omni_call::{
+    Answer, Ask, BoxFuture, Call, CallId, CallPort, Ending, Event, EventSink, LogLevel, Outcome, Phase,
+    ToolResult, Wants,
+};
 
 /// So much of what one call prints and logs goes to the log.
 const OUTPUT_BYTES_MAX: usize = 64 << 10;
@@ -32,7 +35,7 @@ fn ms(time: Duration) -> f64 {
 
 /// Stands before whoever hears a call's events. Dropped before its end, the call was taken back, and the log says so.
 pub(crate) struct CallLog<'a> {
-    events: &'a mut dyn EventSink,
+    events: &'a mut dyn CallPort,
     tool: &'a str,
     call: CallId,
     /// From which level on the client hears it; the log takes the rest.
@@ -46,7 +49,7 @@ pub(crate) struct CallLog<'a> {
 }
 
 impl<'a> CallLog<'a> {
-    pub(crate) fn new(call: &Call, tool: &'a str, events: &'a mut dyn EventSink) -> Self {
+    pub(crate) fn new(call: &Call, tool: &'a str, events: &'a mut dyn CallPort) -> Self {
         CallLog {
             events,
             tool,
@@ -153,6 +156,12 @@ impl EventSink for CallLog<'_> {
     fn left_out(&mut self, bytes: u64) {
         self.left_out += bytes;
         self.events.left_out(bytes);
+    }
+}
+
+impl CallPort for CallLog<'_> {
+    fn ask(&mut self, ask: Ask) -> BoxFuture<'static, Answer> {
+        self.events.ask(ask)
     }
 }
 

@@ -10,7 +10,7 @@ use std::task::{Context, Poll};
 
 use bytes::Bytes;
 use futures_util::FutureExt;
-use omni_call::{Event, EventSink, LogLevel};
+use omni_call::{Answer, Ask, BoxFuture, CallPort, Event, EventSink, LogLevel};
 use omni_protocol::{Encoder, ErrorCode, Frame, Id, Revision, RpcError, error_frame};
 
 /// Notifications that one request may have waiting. A client that reads slower than its tool talks loses
@@ -182,6 +182,12 @@ impl EventSink for Notifier {
                 }
             }
         }
+    }
+}
+
+impl CallPort for Notifier {
+    fn ask(&mut self, ask: Ask) -> BoxFuture<'static, Answer> {
+        Box::pin(std::future::ready(Answer::unsupported(ask.method)))
     }
 }
 

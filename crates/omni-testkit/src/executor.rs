@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
-use omni_call::{BoxFuture, Call, Ending, Event, EventSink, Executor, LogLevel, Outcome, Phase, ToolResult};
+use omni_call::{BoxFuture, Call, CallPort, Ending, Event, Executor, LogLevel, Outcome, Phase, ToolResult};
 use serde_json::{Value, json};
 use tokio::sync::{mpsc, watch};
 
@@ -67,7 +67,7 @@ impl ScriptedExecutor {
 }
 
 impl Executor for ScriptedExecutor {
-    fn run<'a>(&'a self, call: Call, events: &'a mut dyn EventSink) -> BoxFuture<'a, Outcome> {
+    fn run<'a>(&'a self, call: Call, events: &'a mut dyn CallPort) -> BoxFuture<'a, Outcome> {
         self.running.fetch_add(1, Ordering::Relaxed);
         let counted = Counted(self.running.clone());
         Box::pin(async move {

@@ -4,7 +4,9 @@ use std::io::{self, Read as _};
 use std::time::Instant;
 
 use anyhow::{Context, Result, bail};
-use omni_call::{ErrorDetail, Event, EventSink, Executor, LogLevel, ToolResult, Wants};
+use omni_call::{
+    Answer, Ask, BoxFuture, CallPort, ErrorDetail, Event, EventSink, Executor, LogLevel, ToolResult, Wants,
+};
 use omni_server::{ToolReply, ToolRequest};
 use serde_json::{Map, Value, json};
 
@@ -201,6 +203,12 @@ impl EventSink for Terminal {
                 terminal::say(&format!("{}{logger}: {}", level.name(), terminal::indented(&text)));
             }
         }
+    }
+}
+
+impl CallPort for Terminal {
+    fn ask(&mut self, ask: Ask) -> BoxFuture<'static, Answer> {
+        Box::pin(std::future::ready(Answer::unsupported(ask.method)))
     }
 }
 

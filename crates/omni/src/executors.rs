@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use anyhow::{Context, Result, bail};
-use omni_call::{BoxFuture, Call, Ending, EventSink, Executor, ExecutorKind, ForkSettings, Outcome, Trust};
+use omni_call::{BoxFuture, Call, CallPort, Ending, Executor, ExecutorKind, ForkSettings, Outcome, Trust};
 use omni_catalog::Snapshot;
 use omni_exec::{
     Embedded, Environment, Environments, ExecConfig, Fork, ForkBorders, Isolation, Pool, ProcessLimits,
@@ -271,7 +271,7 @@ impl SkillsTrust {
 }
 
 impl Ready {
-    fn run<'a>(&'a self, call: Call, events: &'a mut dyn EventSink) -> BoxFuture<'a, Outcome> {
+    fn run<'a>(&'a self, call: Call, events: &'a mut dyn CallPort) -> BoxFuture<'a, Outcome> {
         if call.spec.trust == Trust::Own && self.common.kind(&call) == ExecutorKind::Embedded {
             let message = format!(
                 "`{}` is of a skill that says `trust: own`, and `embedded` is the server's own process, which all share",
@@ -300,7 +300,7 @@ impl Ready {
         &self,
         environment: Option<&Arc<Environment>>,
         call: Call,
-        events: &mut dyn EventSink,
+        events: &mut dyn CallPort,
     ) -> Outcome {
         match self.sets.of(environment, self.own_skill(&call)) {
             Ok(set) => set.run(call, events).await,
@@ -309,7 +309,7 @@ impl Ready {
     }
 
     /// Runs a call in the environment that its tool needs.
-    async fn run_with_requirements(&self, mut call: Call, events: &mut dyn EventSink) -> Outcome {
+    async fn run_with_requirements(&self, mut call: Call, events: &mut dyn CallPort) -> Outcome {
         let spec = Arc::clone(&call.spec);
         let Some(requirements) = spec.requirements.as_ref().filter(|needs| self.environments.wanted(needs))
         else {
@@ -354,7 +354,7 @@ impl Set {
         }
     }
 
-    fn run<'a>(&'a self, call: Call, events: &'a mut dyn EventSink) -> BoxFuture<'a, Outcome> {
+    fn run<'a>(&'a self, call: Call, events: &'a mut dyn CallPort) -> BoxFuture<'a, Outcome> {
         let executor: &dyn Executor = match self.kind(&call) {
             ExecutorKind::Pool => &*self.pool,
             ExecutorKind::Fork => &self.fork,
@@ -382,7 +382,7 @@ impl Set {
         self.pool.renew(changed).await;
     }
 
-    async fn run_embedded(&self, call: Call, events: &mut dyn EventSink) -> Outcome {
+    async fn run_embedded(&self, call: Call, events: &mut dyn CallPort) -> Outcome {
         match self.embedded().await {
             Ok(embedded) => embedded.run(call, events).await,
             Err(refusal) => refuse(&call, refusal.message, refusal.hint),
@@ -425,7 +425,7 @@ fn unstarted(call: &Call, ending: Ending) -> Outcome {
 }
 
 impl Executor for Executors {
-    fn run<'a>(&'a self, call: Call, events: &'a mut dyn EventSink) -> BoxFuture<'a, Outcome> {
+    fn run<'a>(&'a self, call: Call, events: &'a mut dyn CallPort) -> BoxFuture<'a, Outcome> {
         if let Some(runner) = self.runner.as_ref().filter(|_| call.spec.executor == ExecutorKind::Runner) {
             return runner.run(call, events);
         }

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use omni_call::{Call, EventSink, Expiry};
+use omni_call::{Call, CallPort, Expiry};
 use omni_libpython::{Interpreter, Startup};
 use tokio::runtime::Handle;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
@@ -242,7 +242,7 @@ pub(super) struct Ride {
 
 impl Ride {
     /// Drives the call to its end and reports what it says to `events`.
-    pub(super) async fn finish(&mut self, call: &mut Call, events: &mut dyn EventSink) -> End {
+    pub(super) async fn finish(&mut self, call: &mut Call, events: &mut dyn CallPort) -> End {
         let limit = self.guest.config.result_bytes_max;
         let (id, thread, printed) = (self.id, &self.thread, &mut self.printed);
         events.begun();

@@ -14,7 +14,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
-use omni_call::{BoxFuture, Call, Ending, EventSink, Executor, Outcome, Phase};
+use omni_call::{BoxFuture, Call, CallPort, Ending, Executor, Outcome, Phase};
 use tokio::sync::{OnceCell, watch};
 use tokio::time::timeout_at;
 
@@ -73,7 +73,7 @@ impl Embedded {
         }
     }
 
-    async fn run_open(&self, call: Call, events: &mut dyn EventSink) -> Outcome {
+    async fn run_open(&self, call: Call, events: &mut dyn CallPort) -> Outcome {
         let Some(_counted) = Counted::new(self) else {
             return unstarted(&call, Ending::Busy { retry_after: RETRY_AFTER });
         };
@@ -88,7 +88,7 @@ impl Embedded {
         }
     }
 
-    async fn run_call(&self, mut call: Call, events: &mut dyn EventSink) -> Outcome {
+    async fn run_call(&self, mut call: Call, events: &mut dyn CallPort) -> Outcome {
         loop {
             match self.hand_over(&call).await {
                 Handed::Over(mut ride) => match ride.finish(&mut call, events).await {
@@ -192,7 +192,7 @@ impl Drop for Counted<'_> {
 }
 
 impl Executor for Embedded {
-    fn run<'a>(&'a self, call: Call, events: &'a mut dyn EventSink) -> BoxFuture<'a, Outcome> {
+    fn run<'a>(&'a self, call: Call, events: &'a mut dyn CallPort) -> BoxFuture<'a, Outcome> {
         let refused = |outcome| -> BoxFuture<'a, Outcome> { Box::pin(std::future::ready(outcome)) };
         if *self.closed.borrow() {
             return refused(unstarted(&call, Ending::Shutdown));

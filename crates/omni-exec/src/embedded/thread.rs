@@ -9,7 +9,7 @@ use std::task::{Context, Poll, Waker};
 use std::time::Instant;
 
 use bytes::Bytes;
-use omni_call::{Call, EventSink};
+use omni_call::{Call, CallPort};
 use omni_libpython::{Host, Interpreter, PAGE_SLOTS, Received};
 
 use super::mailbox::Mailbox;
@@ -172,7 +172,7 @@ impl Thread {
         id: u64,
         call: &mut Call,
         printed: &mut Printed,
-        events: &mut dyn EventSink,
+        events: &mut dyn CallPort,
         result_bytes_max: usize,
     ) -> Poll<End> {
         let (said, left_out) = {

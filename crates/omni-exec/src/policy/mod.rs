@@ -8,7 +8,7 @@ mod turns;
 use std::sync::Arc;
 use std::time::Instant;
 
-use omni_call::{BoxFuture, Call, Ending, EventSink, Executor, Outcome};
+use omni_call::{BoxFuture, Call, CallPort, Ending, Executor, Outcome};
 use tokio::time::{sleep, timeout_at};
 
 use crate::outcome::{unstarted, waited_out};
@@ -40,7 +40,7 @@ impl<E: Executor> Governed<E> {
         &self.executor
     }
 
-    async fn govern(&self, call: Call, events: &mut dyn EventSink) -> Outcome {
+    async fn govern(&self, call: Call, events: &mut dyn CallPort) -> Outcome {
         let key = call.spec.policy.cache_ttl_ms.and_then(|_| Key::of(&call));
         if let Some(key) = &key
             && let Some((result, age)) = self.cache.get(key, &call.spec, Instant::now())
@@ -81,7 +81,7 @@ impl<E: Executor> Governed<E> {
     }
 
     /// Runs the call until it ends in a way that is not to be tried again.
-    async fn attempts(&self, call: Call, events: &mut dyn EventSink) -> Outcome {
+    async fn attempts(&self, call: Call, events: &mut dyn CallPort) -> Outcome {
         let mut tried = 0;
         loop {
             let mut outcome = self.executor.run(call.clone(), events).await;
@@ -100,7 +100,7 @@ impl<E: Executor> Governed<E> {
 }
 
 impl<E: Executor> Executor for Governed<E> {
-    fn run<'a>(&'a self, call: Call, events: &'a mut dyn EventSink) -> BoxFuture<'a, Outcome> {
+    fn run<'a>(&'a self, call: Call, events: &'a mut dyn CallPort) -> BoxFuture<'a, Outcome> {
         if call.spec.policy.is_plain() {
             self.executor.run(call, events)
         } else {

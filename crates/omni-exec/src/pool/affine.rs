@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use omni_call::{Affinity, Call, Ending, EventSink, Outcome};
+use omni_call::{Affinity, Call, CallPort, Ending, Outcome};
 
 use super::{Pool, RETRY_AFTER};
 use crate::outcome::unstarted;
@@ -62,7 +62,7 @@ impl Affine {
     }
 
     /// Runs a call in the one worker that has its skill's state.
-    pub(super) async fn run(&self, key: Key, call: Call, events: &mut dyn EventSink) -> Outcome {
+    pub(super) async fn run(&self, key: Key, call: Call, events: &mut dyn CallPort) -> Outcome {
         match self.pool(key) {
             Ok(pool) => pool.run_alone(call, events).await,
             Err(ending) => unstarted(&call, ending),

@@ -5,7 +5,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
-use omni_call::{Call, EventSink, Outcome};
+use omni_call::{Call, CallPort, Outcome};
 
 use super::Shared;
 use super::queue::{Grant, Place};
@@ -28,7 +28,7 @@ impl<'a> Lease<'a> {
     }
 
     /// Drives the call to its end.
-    pub(super) async fn finish(&mut self, call: &mut Call, events: &mut dyn EventSink) -> End {
+    pub(super) async fn finish(&mut self, call: &mut Call, events: &mut dyn CallPort) -> End {
         self.worker().finish(&mut call.deadline, events).await
     }
 

@@ -13,7 +13,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
-use omni_call::{BoxFuture, Call, Ending, EventSink, Executor, Outcome, Phase, RunSpec, ToolResult};
+use omni_call::{BoxFuture, Call, CallPort, Ending, Executor, Outcome, Phase, RunSpec, ToolResult};
 use tokio::runtime::Handle;
 use tokio::sync::Notify;
 
@@ -182,7 +182,7 @@ impl Pool {
 
     /// Runs a sync call: on a worker of its own, and on a second one when the first died before a line of
     /// the tool had run.
-    async fn run_alone(&self, mut call: Call, events: &mut dyn EventSink) -> Outcome {
+    async fn run_alone(&self, mut call: Call, events: &mut dyn CallPort) -> Outcome {
         let mut attempt = 1;
         loop {
             let mut lease;
@@ -266,7 +266,7 @@ impl Pool {
 }
 
 impl Executor for Pool {
-    fn run<'a>(&'a self, call: Call, events: &'a mut dyn EventSink) -> BoxFuture<'a, Outcome> {
+    fn run<'a>(&'a self, call: Call, events: &'a mut dyn CallPort) -> BoxFuture<'a, Outcome> {
         if let Some(refused) = refuse_oversized(&call, self.shared.config.frame_bytes_max) {
             return Box::pin(std::future::ready(refused));
         }

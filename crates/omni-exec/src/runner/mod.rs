@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use hyper::{Method, StatusCode};
-use omni_call::{BoxFuture, Call, Ending, EventSink, Executor, Outcome, Phase};
+use omni_call::{BoxFuture, Call, CallPort, Ending, Executor, Outcome, Phase};
 use tokio::sync::watch;
 use tokio::time::timeout_at;
 
@@ -82,7 +82,7 @@ impl Runner {
     }
 
     /// Runs a call until it ends, or until this executor is shut down.
-    async fn run_open(&self, mut call: Call, events: &mut dyn EventSink) -> Outcome {
+    async fn run_open(&self, mut call: Call, events: &mut dyn CallPort) -> Outcome {
         let mut progress = Progress { phase: Phase::Queued, attempt: 1 };
         let mut closed = self.closed.subscribe();
         let ended = tokio::select! {
@@ -107,7 +107,7 @@ impl Runner {
         &self,
         call: &mut Call,
         progress: &mut Progress,
-        events: &mut dyn EventSink,
+        events: &mut dyn CallPort,
     ) -> Result<Last, Box<Outcome>> {
         let mut link = self.in_time(call, self.links.take()).await?;
         let link = loop {
@@ -165,7 +165,7 @@ impl Runner {
         link: Link,
         call: &mut Call,
         progress: &mut Progress,
-        events: &mut dyn EventSink,
+        events: &mut dyn CallPort,
     ) -> Last {
         match self.last_line(link, call, progress, events).await {
             Ok(last) => {
@@ -187,7 +187,7 @@ impl Runner {
         mut link: Link,
         call: &mut Call,
         progress: &mut Progress,
-        events: &mut dyn EventSink,
+        events: &mut dyn CallPort,
     ) -> Result<Last, Ending> {
         let limit = self.config.line_bytes_max;
         let mut lines = Lines::new(limit);
@@ -281,7 +281,7 @@ fn body(call: &Call, attempt: u32) -> Bytes {
 }
 
 impl Executor for Runner {
-    fn run<'a>(&'a self, call: Call, events: &'a mut dyn EventSink) -> BoxFuture<'a, Outcome> {
+    fn run<'a>(&'a self, call: Call, events: &'a mut dyn CallPort) -> BoxFuture<'a, Outcome> {
         if *self.closed.borrow() {
             return Box::pin(std::future::ready(unstarted(&call, Ending::Shutdown)));
         }

@@ -2,7 +2,10 @@
 
 use std::sync::Arc;
 
-use omni_call::{CallId, Deadline, Event, LogLevel, RunSpec, ToolResult, Wants};
+use omni_call::{
+    Answer, Ask, BoxFuture, CallId, CallPort, Deadline, Event, EventSink, LogLevel, RunSpec, ToolResult,
+    Wants,
+};
 use serde::Deserialize;
 use serde_json::Value;
 
@@ -204,6 +207,12 @@ impl EventSink for Counted {
     }
 }
 
+impl CallPort for Counted {
+    fn ask(&mut self, ask: Ask) -> BoxFuture<'static, Answer> {
+        Box::pin(std::future::ready(Answer::unsupported(ask.method)))
+    }
+}
+
 /// Serves one answer after another, each on a connection of its own, with this body for every request.
 async fn serve(listener: tokio::net::TcpListener, answer: Vec<u8>) {
     use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
@@ -261,7 +270,7 @@ async fn a_refusal_ends_the_call_as_its_status_says() {
         let answer = format!("HTTP/1.1 {head}\r\nContent-Length: {}\r\n\r\n{body}", body.len());
         let answer =
             if head.starts_with("404") { answer } else { answer.replace("unknown_tool", "another_tool") };
-        let outcome = runner_that_answers(answer.into()).await.run(call(), &mut omni_call::NoEvents).await;
+        let outcome = runner_that_answers(answer.into()).await.run(call(), &mut omni_call::NoClient).await;
         assert_eq!((outcome.ending.kind(), outcome.phase), (kind, Phase::Queued), "{head}");
         let result = outcome.into_result("notes.save", omni_call::ErrorDetail::Masked);
         let text = String::from_utf8_lossy(&result.content);
@@ -280,7 +289,7 @@ async fn a_runner_that_speaks_something_else_loses_its_call_only() {
         Vec::new(),
     ] {
         let runner = runner_that_answers(answer.clone()).await;
-        let outcome = runner.run(call(), &mut omni_call::NoEvents).await;
+        let outcome = runner.run(call(), &mut omni_call::NoClient).await;
         let start = String::from_utf8_lossy(&answer[..answer.len().min(40)]).into_owned();
         assert_eq!(outcome.ending.kind(), "lost", "{start}: {outcome:?}");
     }
@@ -292,7 +301,7 @@ async fn a_line_without_end_is_cut_off() {
     let endless = runner_that_answers(stream_of(&vec![b' '; 100_000])).await;
     config.address = endless.address().clone();
     config.line_bytes_max = 50_000;
-    let outcome = Runner::new(config).run(call(), &mut omni_call::NoEvents).await;
+    let outcome = Runner::new(config).run(call(), &mut omni_call::NoClient).await;
     assert!(matches!(&outcome.ending, Ending::Lost { message } if message.contains("50000")), "{outcome:?}");
 }
 
@@ -305,7 +314,7 @@ async fn a_connection_that_breaks_before_the_head_is_tried_once_more() {
         serve(listener, stream_of(b"{\"result\":{\"id\":7,\"content\":[]}}\n")).await;
     });
     let runner = Runner::new(RunnerConfig::new(address.parse().unwrap()));
-    let outcome = runner.run(call(), &mut omni_call::NoEvents).await;
+    let outcome = runner.run(call(), &mut omni_call::NoClient).await;
     assert_eq!((outcome.ending.kind(), outcome.attempt), ("finished", 2), "{outcome:?}");
     accepting.abort();
 }
@@ -313,7 +322,7 @@ async fn a_connection_that_breaks_before_the_head_is_tried_once_more() {
 #[tokio::test]
 async fn a_runner_that_is_not_there_is_named_with_its_address() {
     let runner = Runner::new(RunnerConfig::new("unix:/no/such/socket".parse().unwrap()));
-    let outcome = runner.run(call(), &mut omni_call::NoEvents).await;
+    let outcome = runner.run(call(), &mut omni_call::NoClient).await;
     assert!(
         matches!(&outcome.ending, Ending::WorkerStart { message, .. } if message.contains("unix:/no/such/socket")),
         "{outcome:?}"
@@ -342,7 +351,7 @@ async fn a_call_ends_at_its_limit_whatever_the_runner_does() {
     let mut late = call();
     late.deadline = Deadline::new(Instant::now(), Some(limit), None);
     // Nobody accepts the connection.
-    let outcome = Runner::new(RunnerConfig::new(address)).run(late, &mut omni_call::NoEvents).await;
+    let outcome = Runner::new(RunnerConfig::new(address)).run(late, &mut omni_call::NoClient).await;
     assert_eq!((outcome.ending, outcome.phase), (Ending::TimedOut { limit }, Phase::Queued));
     drop(listener);
     let started =
@@ -360,6 +369,6 @@ async fn a_call_ends_at_its_limit_whatever_the_runner_does() {
     let mut late = call();
     late.deadline = Deadline::new(Instant::now(), None, Some(limit));
     let runner = Runner::new(RunnerConfig::new(address.parse().unwrap()));
-    let outcome = runner.run(late, &mut omni_call::NoEvents).await;
+    let outcome = runner.run(late, &mut omni_call::NoClient).await;
     assert_eq!((outcome.ending, outcome.phase), (Ending::Idle { limit }, Phase::Started));
 }

@@ -7,7 +7,7 @@ mod report;
 use std::ffi::OsString;
 use std::sync::Arc;
 
-use omni_call::{BoxFuture, Call, EventSink, Executor, Outcome};
+use omni_call::{BoxFuture, Call, CallPort, Executor, Outcome};
 
 use crate::ExecConfig;
 use crate::outcome::{refuse_oversized, start_failed, unstarted};
@@ -39,7 +39,7 @@ impl Spawn {
         }
     }
 
-    async fn run_once(&self, mut call: Call, events: &mut dyn EventSink) -> Outcome {
+    async fn run_once(&self, mut call: Call, events: &mut dyn CallPort) -> Outcome {
         let permit = match self.capacity.acquire(&call).await {
             Ok(permit) => permit,
             Err(ending) => return unstarted(&call, ending),
@@ -76,7 +76,7 @@ fn program(call: &Call) -> Program {
 }
 
 impl Executor for Spawn {
-    fn run<'a>(&'a self, call: Call, events: &'a mut dyn EventSink) -> BoxFuture<'a, Outcome> {
+    fn run<'a>(&'a self, call: Call, events: &'a mut dyn CallPort) -> BoxFuture<'a, Outcome> {
         match refuse_oversized(&call, self.config.frame_bytes_max) {
             Some(refused) => Box::pin(std::future::ready(refused)),
             None => Box::pin(self.run_once(call, events)),

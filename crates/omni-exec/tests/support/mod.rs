@@ -11,8 +11,8 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use omni_call::{
-    BoxFuture, Call, CallId, Deadline, Ending, Event, EventSink, Executor, ForkSettings, Inject, LogLevel,
-    Outcome, Policy, RunSpec, Wants,
+    Answer, Ask, BoxFuture, Call, CallId, CallPort, Deadline, Ending, Event, EventSink, Executor,
+    ForkSettings, Inject, LogLevel, Outcome, Policy, RunSpec, Wants,
 };
 use omni_exec::{
     Embedded, Embedding, ExecConfig, Fork, Governed, Pool, Runner, RunnerAddress, RunnerConfig, Spawn,
@@ -321,7 +321,7 @@ struct Inside {
 }
 
 impl Executor for Inside {
-    fn run<'a>(&'a self, call: Call, events: &'a mut dyn EventSink) -> BoxFuture<'a, Outcome> {
+    fn run<'a>(&'a self, call: Call, events: &'a mut dyn CallPort) -> BoxFuture<'a, Outcome> {
         self.embedded.run(call, events)
     }
 
@@ -454,6 +454,12 @@ struct Sink(UnboundedSender<Event>);
 impl EventSink for Sink {
     fn event(&mut self, event: Event) {
         let _ = self.0.send(event);
+    }
+}
+
+impl CallPort for Sink {
+    fn ask(&mut self, ask: Ask) -> BoxFuture<'static, Answer> {
+        Box::pin(std::future::ready(Answer::unsupported(ask.method)))
     }
 }
 

@@ -86,7 +86,7 @@ async fn a_panic_costs_its_request_and_nothing_else() {
         fn run<'a>(
             &'a self,
             _call: omni_call::Call,
-            _events: &'a mut dyn omni_call::EventSink,
+            _events: &'a mut dyn omni_call::CallPort,
         ) -> omni_call::BoxFuture<'a, omni_call::Outcome> {
             Box::pin(async { panic!("a bug") })
         }

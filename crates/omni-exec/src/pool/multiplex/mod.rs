@@ -6,7 +6,7 @@ mod serve;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
-use omni_call::{Call, Ending, EventSink, Outcome, Phase};
+use omni_call::{Call, CallPort, Ending, Outcome, Phase};
 use tokio::time::{sleep, timeout_at};
 
 use super::preload::{NoWorker, Preload};
@@ -59,7 +59,7 @@ impl Multiplex {
     }
 
     /// Runs one async call to its end. Dropping the future cancels the call.
-    pub(super) async fn run(&self, mut call: Call, events: &mut dyn EventSink) -> Outcome {
+    pub(super) async fn run(&self, mut call: Call, events: &mut dyn CallPort) -> Outcome {
         let Some(_admitted) = Admitted::new(&self.shared) else {
             return unstarted(&call, Ending::Busy { retry_after: RETRY_AFTER });
         };

@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
 
-use omni_call::{Call, Event, EventSink, Wants};
+use omni_call::{Call, CallPort, Event, Wants};
 use tokio::sync::oneshot;
 use tokio::time::{sleep, timeout};
 
@@ -272,12 +272,12 @@ impl Ride {
         Some(Ride { line, id, number, over: false, tainted: None, stderr: None })
     }
 
-    pub(super) async fn finish(&mut self, call: &mut Call, events: &mut dyn EventSink) -> End {
+    pub(super) async fn finish(&mut self, call: &mut Call, events: &mut dyn CallPort) -> End {
         events.begun();
         in_time(call, |cx, call| self.poll(cx, call, events)).await
     }
 
-    fn poll(&mut self, cx: &mut Context<'_>, call: &mut Call, events: &mut dyn EventSink) -> Poll<End> {
+    fn poll(&mut self, cx: &mut Context<'_>, call: &mut Call, events: &mut dyn CallPort) -> Poll<End> {
         let (beat, heard, left_out, end) = {
             let mut state = self.line.lock();
             let Some(passenger) = state.calls.get_mut(&self.id) else {

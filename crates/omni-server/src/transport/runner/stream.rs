@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use futures_util::FutureExt;
-use omni_call::{Ending, Event, EventSink, Outcome};
+use omni_call::{Answer, Ask, BoxFuture, CallPort, Ending, Event, EventSink, Outcome};
 
 use super::Running;
 use super::lines::Lines;
@@ -115,6 +115,12 @@ impl EventSink for Speaker {
             self.beat_at = Some(now);
             lock(&self.waiting).beat(self.id);
         }
+    }
+}
+
+impl CallPort for Speaker {
+    fn ask(&mut self, ask: Ask) -> BoxFuture<'static, Answer> {
+        Box::pin(std::future::ready(Answer::unsupported(ask.method)))
     }
 }
 

@@ -1,0 +1,142 @@
+//! What a running call has to do with its client: events go up, questions go up and their answers come down.
+
+use bytes::Bytes;
+
+use crate::{BoxFuture, LogLevel};
+
+/// Where what a running call says goes. No method may block: the executor reads its worker on the same thread.
+pub trait EventSink: Send {
+    /// The tool said something.
+    fn event(&mut self, event: Event);
+
+    /// The tool gave a sign of life: its idle clock has just been restarted. An event may follow that says more.
+    /// For callers that keep such a clock of their own; the rest need nothing here.
+    fn alive(&mut self) {}
+
+    /// A process has the call now: what came before was waiting. Told once for each attempt.
+    fn begun(&mut self) {}
+
+    /// The call has ended, and so many bytes of what it printed have become no events.
+    fn left_out(&mut self, _bytes: u64) {}
+}
+
+/// The client of one running call, as its executor sees it: it hears, and it can be asked.
+pub trait CallPort: EventSink {
+    /// The tool wants to know something of its client. The tool waits for the answer; other calls must not, nor other
+    /// questions of the same call, so an executor polls the future beside whatever else it waits for.
+    ///
+    /// The future resolves also when the question can be answered no more: a client that cannot be asked, has
+    /// gone away or refuses is an [`Answer::Refused`]. Dropping it takes the question back. While a question is
+    /// open the call's idle clock stands still, since a person may be thinking; its total limit goes on.
+    fn ask(&mut self, ask: Ask) -> BoxFuture<'static, Answer>;
+}
+
+/// Something a running tool said before its result.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Event {
+    /// How far the tool has got. Counts as a sign of life.
+    Progress { value: f64, total: Option<f64>, message: Option<String> },
+    /// A log message of the tool, or a line it printed (`logger` is then `stdout` or `stderr`).
+    Log {
+        level: LogLevel,
+        logger: Option<String>,
+        /// Any JSON value, as the tool gave it.
+        data: Bytes,
+    },
+}
+
+/// One question of a tool to its client.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Ask {
+    pub method: AskMethod,
+    /// A JSON object: the parameters that MCP gives the method.
+    pub params: Bytes,
+}
+
+/// What a server may ask of a client, by MCP's names for it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum AskMethod {
+    /// Something of the person: a form, or a page to visit.
+    Elicit,
+    /// A completion of the client's model.
+    Sample,
+    /// The folders that the client works in.
+    ListRoots,
+}
+
+impl AskMethod {
+    pub const ALL: [AskMethod; 3] = [AskMethod::Elicit, AskMethod::Sample, AskMethod::ListRoots];
+
+    /// The method on every wire.
+    pub fn name(self) -> &'static str {
+        match self {
+            AskMethod::Elicit => "elicitation/create",
+            AskMethod::Sample => "sampling/createMessage",
+            AskMethod::ListRoots => "roots/list",
+        }
+    }
+
+    /// The method of that name, if it is one that can be asked.
+    pub fn from_name(name: &str) -> Option<AskMethod> {
+        AskMethod::ALL.into_iter().find(|method| method.name() == name)
+    }
+}
+
+/// What came of a question.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Answer {
+    /// The client's result: a JSON object as it wrote it. That a person declined is one too.
+    Result(Bytes),
+    /// There is none.
+    Refused { why: Refusal, message: String },
+}
+
+/// Why a question has no result.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Refusal {
+    /// The client did not declare that it can be asked that, or nobody is there who could be.
+    Unsupported,
+    /// The client answered with an error.
+    Failed,
+    /// The client went away, or the answer did not come in time.
+    Gone,
+}
+
+impl Refusal {
+    pub const ALL: [Refusal; 3] = [Refusal::Unsupported, Refusal::Failed, Refusal::Gone];
+
+    /// The name on the wires of workers and runners.
+    pub fn name(self) -> &'static str {
+        match self {
+            Refusal::Unsupported => "unsupported",
+            Refusal::Failed => "failed",
+            Refusal::Gone => "gone",
+        }
+    }
+
+    /// The reason of that name.
+    pub fn from_name(name: &str) -> Option<Refusal> {
+        Refusal::ALL.into_iter().find(|why| why.name() == name)
+    }
+}
+
+impl Answer {
+    /// The answer where nobody can be asked.
+    pub fn unsupported(method: AskMethod) -> Answer {
+        let message = format!("this call's client cannot be asked `{}`", method.name());
+        Answer::Refused { why: Refusal::Unsupported, message }
+    }
+}
+
+/// The port of a call that has no client: nobody hears its events, and its questions are refused.
+pub struct NoClient;
+
+impl EventSink for NoClient {
+    fn event(&mut self, _event: Event) {}
+}
+
+impl CallPort for NoClient {
+    fn ask(&mut self, ask: Ask) -> BoxFuture<'static, Answer> {
+        Box::pin(std::future::ready(Answer::unsupported(ask.method)))
+    }
+}
