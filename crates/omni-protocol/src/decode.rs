@@ -6,7 +6,7 @@ use serde::de::{MapAccess, Visitor};
 use serde_json::value::RawValue;
 
 use crate::hygiene::{self, Fault};
-use crate::message::{Id, Message, RawNotification, RawRequest};
+use crate::message::{Id, Message, PeerError, RawNotification, RawRequest, Response};
 use crate::{ErrorCode, RpcError};
 
 /// A frame that is no message, with the id to answer under when one could be read.
@@ -86,8 +86,8 @@ struct Envelope<'a> {
     id: Option<&'a RawValue>,
     method: Option<&'a RawValue>,
     params: Option<&'a RawValue>,
-    has_result: bool,
-    has_error: bool,
+    result: Option<&'a RawValue>,
+    error: Option<&'a RawValue>,
 }
 
 fn read_envelope(text: &str) -> Result<Envelope<'_>, serde_json::Error> {
@@ -115,9 +115,9 @@ impl<'de> Visitor<'de> for EnvelopeVisitor {
                 "id" => envelope.id = Some(map.next_value()?),
                 "method" => envelope.method = Some(map.next_value()?),
                 "params" => envelope.params = Some(map.next_value()?),
-                other => {
-                    envelope.has_result |= other == "result";
-                    envelope.has_error |= other == "error";
+                "result" => envelope.result = Some(map.next_value()?),
+                "error" => envelope.error = Some(map.next_value()?),
+                _ => {
                     // As `RawValue`, not skipped: skipping would not look at its strings.
                     map.next_value::<&RawValue>()?;
                 }
@@ -138,11 +138,21 @@ impl Envelope<'_> {
             return Err(reject("`jsonrpc` must be \"2.0\""));
         }
         let Some(method) = self.method else {
-            return match (self.has_result, self.has_error, &id) {
-                (true, false, Some((_, Some(_)))) => Ok(Message::Response),
+            // Some peers write the member that does not apply as null, as JSON-RPC 1.0 had it.
+            let error = self.error.filter(|error| error.get() != "null");
+            let result = self.result.filter(|result| error.is_none() || result.get() != "null");
+            let known = id.as_ref().and_then(|(_, id)| id.clone());
+            return match (result, error, known) {
+                (Some(result), None, id @ Some(_)) => Ok(Message::Response(Response {
+                    id,
+                    result: Ok(frame.slice_ref(result.get().as_bytes())),
+                })),
                 // An error may be about a message of ours whose id could not be read.
-                (false, true, _) => Ok(Message::Response),
-                (false, false, _) => Err(reject("`method` is missing")),
+                (None, Some(error), id) => {
+                    let error = frame.slice_ref(error.get().as_bytes());
+                    Ok(Message::Response(Response { id, result: Err(PeerError::read(&error)) }))
+                }
+                (None, None, _) if self.error.is_none() => Err(reject("`method` is missing")),
                 _ => Err(reject("a response has an `id` and one of `result` and `error`")),
             };
         };

@@ -18,7 +18,7 @@ mod sse;
 pub use decode::{Rejected, decode, salvage_id};
 pub use encode::{Encoder, Frame, Implementation, error_frame};
 pub use error::{ErrorCode, RpcError};
-pub use message::{Id, Message, RawNotification, RawRequest};
+pub use message::{Id, Message, PeerError, RawNotification, RawRequest, Response};
 pub use request::{
     Action, CallTool, Cancelled, ClientInfo, GetPrompt, Initialize, ItemKind, Notification, Offers, Request,
     RequestMeta, Topics,

@@ -4,6 +4,10 @@ use std::borrow::Cow;
 use std::fmt;
 
 use bytes::Bytes;
+use serde::Deserialize;
+use serde_json::value::RawValue;
+
+use crate::error::cut;
 
 /// A request's id: a JSON string or an integer, kept as the bytes that the reply must carry.
 ///
@@ -50,13 +54,13 @@ impl fmt::Debug for Id {
     }
 }
 
-/// One frame from a client.
+/// One frame from a peer.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Message {
     Request(RawRequest),
     Notification(RawNotification),
-    /// An answer to a request of ours. We send none in the revisions' core, so it is only acknowledged.
-    Response,
+    /// An answer to a request of ours.
+    Response(Response),
     /// Several messages in one array (revision 2025-03-26 only), each decoded on its own.
     Batch(Vec<Result<Message, crate::Rejected>>),
 }
@@ -75,4 +79,56 @@ pub struct RawRequest {
 pub struct RawNotification {
     pub method: Box<str>,
     pub params: Option<Bytes>,
+}
+
+/// An answer to a request of ours. Whether there was such a request is for its reader to find out.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Response {
+    /// `None` in an error about a message whose id the peer could not read.
+    pub id: Option<Id>,
+    /// The result's JSON text, any value.
+    pub result: Result<Bytes, PeerError>,
+}
+
+/// The error that a peer answered with, as it said it: its code may be one that we do not know.
+#[derive(Clone, Debug, PartialEq)]
+pub struct PeerError {
+    /// 0 where the peer gave none.
+    pub code: i64,
+    /// 4,000 characters at most.
+    pub message: String,
+    /// JSON text.
+    pub data: Option<Bytes>,
+}
+
+/// Longest message of a peer's error that is kept.
+const MESSAGE_CHARS_MAX: usize = 4_000;
+
+impl PeerError {
+    /// Reads an error object. One that is none is an error all the same, whose message is its text: somebody waits for
+    /// the answer.
+    pub(crate) fn read(text: &Bytes) -> PeerError {
+        #[derive(Deserialize)]
+        struct Wire<'a> {
+            #[serde(default)]
+            code: f64,
+            #[serde(default)]
+            message: String,
+            #[serde(borrow, default)]
+            data: Option<&'a RawValue>,
+        }
+        match serde_json::from_slice::<Wire<'_>>(text) {
+            #[expect(clippy::cast_possible_truncation, reason = "a code that is no integer is nobody's")]
+            Ok(Wire { code, message, data }) => PeerError {
+                code: code as i64,
+                message: cut(message, MESSAGE_CHARS_MAX),
+                data: data.map(|data| text.slice_ref(data.get().as_bytes())),
+            },
+            Err(_) => PeerError {
+                code: 0,
+                message: cut(String::from_utf8_lossy(text).into_owned(), MESSAGE_CHARS_MAX),
+                data: None,
+            },
+        }
+    }
 }

@@ -21,6 +21,29 @@ fn a_request_keeps_its_parameters_as_they_were_written() {
 }
 
 #[test]
+fn an_answer_keeps_what_was_answered_as_it_was_written() {
+    let read = |text: &str| match decode(&frame(text)) {
+        Ok(Message::Response(response)) => response,
+        other => panic!("no response: {other:?}"),
+    };
+    let result = read(r#"{"jsonrpc":"2.0","id":7,"result":{ "a" : 1.50 }}"#);
+    assert_eq!(result.id.expect("an id").as_json(), b"7");
+    assert_eq!(result.result.as_deref(), Ok(br#"{ "a" : 1.50 }"#.as_slice()));
+    let error = read(r#"{"jsonrpc":"2.0","id":null,"error":{"code":-32022,"message":"no","data":[ 1 ]}}"#);
+    assert_eq!(error.id, None);
+    assert_eq!(
+        error.result,
+        Err(PeerError { code: -32022, message: "no".into(), data: Some(frame("[ 1 ]")) })
+    );
+    let null = read(r#"{"jsonrpc":"2.0","id":1,"result":{},"error":null}"#);
+    assert_eq!(null.result, Ok(frame("{}")));
+    let null = read(r#"{"jsonrpc":"2.0","id":1,"result":null,"error":{"code":1,"message":"m"}}"#);
+    assert!(null.result.is_err());
+    let text = read(r#"{"jsonrpc":"2.0","id":1,"error":"it broke"}"#);
+    assert_eq!(text.result, Err(PeerError { code: 0, message: "\"it broke\"".into(), data: None }));
+}
+
+#[test]
 fn every_broken_frame_gets_its_code_and_its_id_where_one_can_be_read() {
     let id = |text: &str| Some(text.to_owned());
     let cases = [

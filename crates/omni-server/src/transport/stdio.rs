@@ -222,7 +222,7 @@ impl<W: AsyncWrite + Unpin> Client<W> {
                 }
                 None
             }
-            Message::Response | Message::Batch(_) => None,
+            Message::Response(_) | Message::Batch(_) => None,
         }
     }
 

@@ -171,7 +171,7 @@ impl Client<'_> {
         match message {
             Message::Request(raw) => exchange.request(raw).await,
             Message::Notification(raw) => self.notification(&raw),
-            Message::Response => Ok(accepted()),
+            Message::Response(_) => Ok(accepted()),
             Message::Batch(items) => exchange.batch(items).await,
         }
     }
@@ -392,7 +392,7 @@ impl Exchange<'_> {
                     apply(&session, &raw);
                     continue;
                 }
-                Ok(Message::Response | Message::Batch(_)) => continue,
+                Ok(Message::Response(_) | Message::Batch(_)) => continue,
                 Err(rejected) => Item::refused(&rejected),
             });
         }
