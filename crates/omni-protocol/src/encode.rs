@@ -3,7 +3,7 @@
 use std::io::Write as _;
 
 use bytes::{BufMut, Bytes, BytesMut};
-use omni_call::{LogLevel, ToolResult};
+use omni_call::{Ask, LogLevel, ToolResult};
 use serde::Serialize;
 use serde_json::{Value, json};
 
@@ -87,8 +87,25 @@ pub struct Encoder {
     instructions: Option<String>,
     /// `"capabilities":…` as JSON.
     capabilities: &'static str,
-    /// The members that open every modern result, up to and including `_meta`'s open brace and our name.
-    modern_open: String,
+    /// The `_meta` of every modern result, up to and including our name.
+    modern_meta: String,
+}
+
+/// What kind of result a modern one says that it is (`resultType`).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum ResultType {
+    Complete,
+    /// Something is missing, which the client is asked for.
+    InputRequired,
+}
+
+impl ResultType {
+    fn name(self) -> &'static str {
+        match self {
+            ResultType::Complete => "complete",
+            ResultType::InputRequired => "input_required",
+        }
+    }
 }
 
 impl Encoder {
@@ -100,9 +117,8 @@ impl Encoder {
             (true, true) => r#"{"logging":{},"prompts":{},"resources":{},"tools":{"listChanged":true}}"#,
         };
         let server = json!(server).to_string();
-        let modern_open =
-            format!(r#""resultType":"complete","_meta":{{"io.modelcontextprotocol/serverInfo":{server}"#);
-        Encoder { server, instructions, capabilities, modern_open }
+        let modern_meta = format!(r#""_meta":{{"io.modelcontextprotocol/serverInfo":{server}"#);
+        Encoder { server, instructions, capabilities, modern_meta }
     }
 
     /// The answer to `initialize`.
@@ -255,6 +271,50 @@ impl Encoder {
         close(head)
     }
 
+    /// The answer to a request that cannot go on without these answers. `questions` are all that is open, each under a
+    /// key of ours; `state` comes back with the answers.
+    pub fn input_required<'a>(
+        &self,
+        id: &Id,
+        revision: Revision,
+        questions: impl Iterator<Item = (&'a str, &'a Ask)>,
+        state: &str,
+    ) -> Frame {
+        let mut out = self.open_as(ResultType::InputRequired, id, revision, 512, None);
+        comma(&mut out);
+        out.put_slice(br#""inputRequests":{"#);
+        for (key, ask) in questions {
+            comma(&mut out);
+            let key = json!(key).to_string();
+            put(&mut out, format_args!(r#"{key}:{{"method":"{}","params":"#, ask.method.name()));
+            put_line(&mut out, &revision.ask_params(ask, key.as_bytes()));
+            out.put_u8(b'}');
+        }
+        put(&mut out, format_args!(r#"}},"requestState":{}"#, json!(state)));
+        close(out)
+    }
+
+    /// A question as a request of ours, in the shape of the client's revision.
+    pub fn ask(&self, id: &Id, revision: Revision, ask: &Ask) -> Frame {
+        let params = revision.ask_params(ask, id.as_json());
+        let mut out = BytesMut::with_capacity(96 + id.as_json().len() + params.len());
+        out.put_slice(br#"{"jsonrpc":"2.0","id":"#);
+        out.put_slice(id.as_json());
+        put(&mut out, format_args!(r#","method":"{}","params":"#, ask.method.name()));
+        put_line(&mut out, &params);
+        out.put_u8(b'}');
+        Frame::whole(out)
+    }
+
+    /// Takes a request of ours back. `reason` is for the client's log.
+    pub fn cancelled(&self, request: &Id, reason: &str) -> Frame {
+        let mut out = notification("cancelled", None);
+        out.put_slice(br#""requestId":"#);
+        out.put_slice(request.as_json());
+        put(&mut out, format_args!(r#","reason":{}"#, json!(reason)));
+        close(out)
+    }
+
     /// `notifications/progress`. `token` is the JSON text the client chose.
     pub fn progress(
         &self,
@@ -300,16 +360,30 @@ impl Encoder {
     /// Opens a result: envelope, and for modern revisions `resultType` and `_meta` with our name and the
     /// members of `meta`. Ends inside the result object, after a complete member or its open brace.
     fn open(&self, id: &Id, revision: Revision, extra: usize, meta: Option<&[u8]>) -> BytesMut {
+        self.open_as(ResultType::Complete, id, revision, extra, meta)
+    }
+
+    fn open_as(
+        &self,
+        result_type: ResultType,
+        id: &Id,
+        revision: Revision,
+        extra: usize,
+        meta: Option<&[u8]>,
+    ) -> BytesMut {
         let meta = meta.map(|meta| meta.trim_ascii()).filter(|meta| meta.len() > 2);
         let meta_bytes = meta.map_or(0, <[u8]>::len);
         let mut out =
-            BytesMut::with_capacity(96 + id.as_json().len() + self.modern_open.len() + extra + meta_bytes);
+            BytesMut::with_capacity(128 + id.as_json().len() + self.modern_meta.len() + extra + meta_bytes);
         out.put_slice(br#"{"jsonrpc":"2.0","id":"#);
         out.put_slice(id.as_json());
         out.put_slice(br#","result":{"#);
         match (revision.era(), meta) {
             (Era::Modern, meta) => {
-                out.put_slice(self.modern_open.as_bytes());
+                out.put_slice(br#""resultType":""#);
+                out.put_slice(result_type.name().as_bytes());
+                out.put_slice(br#"","#);
+                out.put_slice(self.modern_meta.as_bytes());
                 if let Some(meta) = meta {
                     out.put_u8(b',');
                     out.put_slice(&meta[1..meta.len() - 1]);
@@ -375,6 +449,14 @@ fn put(out: &mut BytesMut, text: std::fmt::Arguments<'_>) {
     out.writer().write_fmt(text).expect("writing to memory does not fail");
 }
 
+/// Writes a JSON text of somebody else's on one line: between its tokens it may have breaks, which would end ours.
+fn put_line(out: &mut BytesMut, json: &[u8]) {
+    match json.iter().any(|byte| matches!(byte, b'\n' | b'\r')) {
+        false => out.put_slice(json),
+        true => out.extend(json.iter().map(|&byte| if matches!(byte, b'\n' | b'\r') { b' ' } else { byte })),
+    }
+}
+
 /// Separates the next member from the ones before it, if there are any.
 fn comma(out: &mut BytesMut) {
     if out.last() != Some(&b'{') {
@@ -401,6 +483,8 @@ fn close(mut out: BytesMut) -> Frame {
 
 #[cfg(test)]
 mod tests {
+    use omni_call::AskMethod;
+
     use super::*;
 
     fn encoder() -> Encoder {
@@ -541,6 +625,49 @@ mod tests {
         let items = Bytes::from_static(br#"[{"name":"p","title":"P"}]"#);
         let list = parsed(encoder().items(&id(), Revision::V2024_11_05, ItemKind::Prompt, &items));
         assert_eq!(list["result"], json!({"prompts": [{"name": "p"}]}));
+    }
+
+    fn ask(method: AskMethod, params: &'static str) -> Ask {
+        Ask { method, params: Bytes::from_static(params.as_bytes()) }
+    }
+
+    #[test]
+    fn what_is_missing_stands_under_its_key_with_the_state_and_no_request_of_ours_is_sent() {
+        let questions = [ask(AskMethod::Elicit, "{\r\n\"mode\":\"form\"}"), ask(AskMethod::ListRoots, "{}")];
+        let keyed = ["q1", "q2"].into_iter().zip(&questions);
+        let frame = encoder().input_required(&id(), Revision::V2026_07_28, keyed, "sealed");
+        assert!(!frame.head.iter().any(u8::is_ascii_control), "one line");
+        assert_eq!(
+            parsed(frame)["result"],
+            json!({
+                "resultType": "input_required",
+                "_meta": {"io.modelcontextprotocol/serverInfo": {"name": "omni", "title": "omni", "version": "1"}},
+                "inputRequests": {
+                    "q1": {"method": "elicitation/create", "params": {"mode": "form"}},
+                    "q2": {"method": "roots/list", "params": {}},
+                },
+                "requestState": "sealed",
+            })
+        );
+    }
+
+    #[test]
+    fn a_request_of_ours_has_the_shape_of_the_clients_revision() {
+        let form = ask(AskMethod::Elicit, "{\"mode\":\"form\",\n\"message\":\"m\"}");
+        let url = ask(AskMethod::Elicit, r#"{"mode":"url","url":"https://a"}"#);
+        let sent = |revision, asked: &Ask| parsed(encoder().ask(&id(), revision, asked));
+        let older = sent(Revision::V2025_06_18, &form);
+        assert_eq!(
+            older,
+            json!({"jsonrpc": "2.0", "id": "a", "method": "elicitation/create", "params": {"message": "m"}})
+        );
+        let newer = sent(Revision::V2025_11_25, &form);
+        assert_eq!(newer["params"], json!({"mode": "form", "message": "m"}));
+        let page = sent(Revision::V2025_11_25, &url);
+        assert_eq!(page["params"], json!({"mode": "url", "url": "https://a", "elicitationId": "a"}));
+        let taken_back = parsed(encoder().cancelled(&id(), "done"));
+        assert_eq!(taken_back["method"], "notifications/cancelled");
+        assert_eq!(taken_back["params"], json!({"requestId": "a", "reason": "done"}));
     }
 
     #[test]

@@ -5,6 +5,7 @@
 //! either era becomes a [`Request`] (`revision`); an answer becomes a [`Frame`] ([`Encoder`]); a refusal
 //! is an [`RpcError`].
 
+mod asking;
 mod decode;
 mod encode;
 mod error;
@@ -15,6 +16,7 @@ mod request;
 mod revision;
 mod sse;
 
+pub use asking::{ClientCapabilities, NotAskable, Question, Retry};
 pub use decode::{Rejected, decode, salvage_id};
 pub use encode::{Encoder, Frame, Implementation, error_frame};
 pub use error::{ErrorCode, RpcError};
@@ -23,5 +25,5 @@ pub use request::{
     Action, CallTool, Cancelled, ClientInfo, GetPrompt, Initialize, ItemKind, Notification, Offers, Request,
     RequestMeta, Topics,
 };
-pub use revision::{Era, Revision, ToolFields};
+pub use revision::{AskedBy, Era, Revision, ToolFields};
 pub use sse::{COMMENT, event, event_parts};

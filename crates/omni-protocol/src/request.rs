@@ -3,6 +3,7 @@
 use bytes::Bytes;
 use omni_call::LogLevel;
 
+use crate::asking::{ClientCapabilities, Retry};
 use crate::message::Id;
 use crate::revision::Revision;
 
@@ -97,6 +98,8 @@ pub struct Initialize {
     /// The revision we answer with: the client's own when we speak it, else our newest legacy one.
     pub agreed: Revision,
     pub client: ClientInfo,
+    /// What the session's client may be asked.
+    pub capabilities: ClientCapabilities,
 }
 
 #[derive(Clone, Debug)]
@@ -124,6 +127,10 @@ pub struct RequestMeta {
     pub timing: bool,
     /// Who asks, when the request itself says so (modern era).
     pub client: Option<ClientInfo>,
+    /// What the client may be asked, when the request itself says so (modern era).
+    pub capabilities: ClientCapabilities,
+    /// The request was made before, and asked for something, which now comes with it (modern era).
+    pub retry: Option<Box<Retry>>,
 }
 
 /// What a client says of itself. For logs, and for the few clients that need a special hand.

@@ -323,7 +323,7 @@ mod tests {
 
     fn initialize(name: &str) -> Initialize {
         let client = ClientInfo { name: name.into(), version: "1".into() };
-        Initialize { agreed: Revision::NEWEST_LEGACY, client }
+        Initialize { agreed: Revision::NEWEST_LEGACY, client, capabilities: Default::default() }
     }
 
     #[test]

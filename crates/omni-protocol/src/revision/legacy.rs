@@ -5,6 +5,7 @@ use super::{
     timing,
 };
 use crate::RpcError;
+use crate::asking::ClientCapabilities;
 use crate::request::{Action, ClientInfo, Initialize};
 
 pub(super) fn read<'a>(
@@ -23,9 +24,11 @@ pub(super) fn read<'a>(
         };
         let agreed = agree(&requested);
         let client = params.client_info.map(ClientInfo::from).unwrap_or_default();
+        let declared = params.capabilities.map(|declared| ClientCapabilities::read(declared.get()));
+        let capabilities = declared.unwrap_or_default();
         return Ok(Parts {
             revision: agreed,
-            action: Action::Initialize(Initialize { agreed, client }),
+            action: Action::Initialize(Initialize { agreed, client, capabilities }),
             meta,
         });
     }

@@ -9,9 +9,12 @@ use std::borrow::Cow;
 use std::collections::HashMap;
 
 use bytes::Bytes;
-use omni_call::LogLevel;
+use omni_call::{Ask, AskMethod, LogLevel};
 use serde::{Deserialize, Deserializer};
 use serde_json::value::RawValue;
+use serde_json::{Map, Value};
+
+use crate::asking::{ClientCapabilities, Question, Retry};
 
 use crate::decode::Rejected;
 use crate::error::cut;
@@ -63,6 +66,26 @@ pub enum ToolFields {
     Structured,
     /// … and icons: everything.
     All,
+}
+
+/// Whether a revision has a question, and how its clients say that they answer it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Known {
+    /// It has no such question.
+    No,
+    /// It has, and clients declare it.
+    Yes,
+    /// It has, and there is no word for it among the capabilities.
+    Undeclared,
+}
+
+/// How a client is asked something while its request is being answered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum AskedBy {
+    /// By a request of ours on its session.
+    Request,
+    /// By an answer that says what is missing; the client repeats its request with it.
+    InputRequired,
 }
 
 impl Revision {
@@ -122,6 +145,66 @@ impl Revision {
             Revision::V2025_03_26 => ToolFields::Annotated,
             Revision::V2025_06_18 => ToolFields::Structured,
             Revision::V2025_11_25 | Revision::V2026_07_28 => ToolFields::All,
+        }
+    }
+
+    /// How a client of this revision is asked something.
+    pub fn asked_by(self) -> AskedBy {
+        match self {
+            Revision::V2024_11_05 | Revision::V2025_03_26 | Revision::V2025_06_18 | Revision::V2025_11_25 => {
+                AskedBy::Request
+            }
+            Revision::V2026_07_28 => AskedBy::InputRequired,
+        }
+    }
+
+    /// Whether it has that question.
+    pub(crate) fn knows(self, question: Question) -> Known {
+        use Question::{ElicitForm, ElicitUrl, ListRoots, Sample, SampleContext, SampleTools};
+        match self {
+            Revision::V2024_11_05 | Revision::V2025_03_26 => match question {
+                Sample | ListRoots => Known::Yes,
+                SampleContext => Known::Undeclared,
+                ElicitForm | ElicitUrl | SampleTools => Known::No,
+            },
+            Revision::V2025_06_18 => match question {
+                ElicitForm | Sample | ListRoots => Known::Yes,
+                SampleContext => Known::Undeclared,
+                ElicitUrl | SampleTools => Known::No,
+            },
+            Revision::V2025_11_25 | Revision::V2026_07_28 => Known::Yes,
+        }
+    }
+
+    /// The parameters of a question as this revision has them. `name` names this one question among ours.
+    pub(crate) fn ask_params(self, ask: &Ask, name: &[u8]) -> Bytes {
+        let change = |change: &dyn Fn(&mut Map<String, Value>)| {
+            let params = serde_json::from_slice::<Map<String, Value>>(&ask.params);
+            let changed = params.ok().and_then(|mut params| {
+                change(&mut params);
+                serde_json::to_vec(&params).ok()
+            });
+            changed.map_or_else(|| ask.params.clone(), Bytes::from)
+        };
+        match (self, ask.method) {
+            // Forms were all there was, so there was no word for them.
+            (Revision::V2025_06_18, AskMethod::Elicit) => change(&|params| {
+                params.remove("mode");
+            }),
+            (Revision::V2025_11_25, AskMethod::Elicit) => change(&|params| {
+                if params.get("mode").is_some_and(|mode| mode == "url") {
+                    let name = || serde_json::from_slice(name).unwrap_or_default();
+                    params.entry("elicitationId").or_insert_with(name);
+                }
+            }),
+            (
+                Revision::V2024_11_05
+                | Revision::V2025_03_26
+                | Revision::V2025_06_18
+                | Revision::V2025_11_25
+                | Revision::V2026_07_28,
+                AskMethod::Elicit | AskMethod::Sample | AskMethod::ListRoots,
+            ) => ask.params.clone(),
         }
     }
 
@@ -251,6 +334,8 @@ struct Params<'a> {
     input_responses: Option<&'a RawValue>,
     #[serde(borrow, rename = "protocolVersion")]
     protocol_version: Option<Cow<'a, str>>,
+    #[serde(borrow)]
+    capabilities: Option<&'a RawValue>,
     #[serde(rename = "clientInfo")]
     client_info: Option<WireClientInfo>,
     /// The text that all of this was read from, to cut pieces out of without copying.
@@ -302,6 +387,8 @@ struct MetaParts<'a> {
     log_level: Option<LogLevel>,
     timing: bool,
     client: Option<ClientInfo>,
+    capabilities: ClientCapabilities,
+    retry: Option<Box<Retry>>,
 }
 
 impl MetaParts<'_> {
@@ -313,6 +400,8 @@ impl MetaParts<'_> {
             log_level: self.log_level,
             timing: self.timing,
             client: self.client,
+            capabilities: self.capabilities,
+            retry: self.retry,
         }
     }
 }

@@ -1,12 +1,17 @@
 //! The era of self-contained requests: 2026-07-28.
 
+use std::collections::HashMap;
+
 use serde::Deserialize;
 use serde_json::json;
+use serde_json::value::RawValue;
 
 use super::{
     ClientInfo, Era, MetaParts, Params, Parts, Revision, Topics, invalid, log_level, method_not_found,
     progress_token, shared, timing,
 };
+use crate::asking::{ClientCapabilities, Retry};
+use crate::error::cut;
 use crate::request::Action;
 use crate::{ErrorCode, RpcError};
 
@@ -19,18 +24,13 @@ pub(super) fn read<'a>(method: &str, mut params: Params<'a>) -> Result<Parts<'a>
         return Err(unsupported(requested));
     };
     let capabilities = meta.and_then(|meta| meta.client_capabilities);
-    if !capabilities.is_some_and(|capabilities| capabilities.get().starts_with('{')) {
+    let Some(capabilities) = capabilities.filter(|capabilities| capabilities.get().starts_with('{')) else {
         return Err(invalid(
             "`params._meta` must hold an object `io.modelcontextprotocol/clientCapabilities` (`{}` for none)",
         ));
-    }
-    // Whoever keeps a tool's question open gave the state out as a string; nothing else can be one.
-    if params.request_state.is_some_and(|state| !state.get().starts_with('"')) {
-        return Err(invalid("`params.requestState` must be a string, as it was given out"));
-    }
-    if params.input_responses.is_some_and(|responses| !responses.get().starts_with('{')) {
-        return Err(invalid("`params.inputResponses` must be an object"));
-    }
+    };
+    let capabilities = ClientCapabilities::read(capabilities.get());
+    let retry = retry(&params)?;
     let level = meta.and_then(|meta| meta.log_level.as_deref());
     let log_level =
         level.map(|name| log_level(name, "_meta.io.modelcontextprotocol/logLevel")).transpose()?;
@@ -42,7 +42,31 @@ pub(super) fn read<'a>(method: &str, mut params: Params<'a>) -> Result<Parts<'a>
         "subscriptions/listen" => listen(&params)?,
         _ => shared(method, params).unwrap_or_else(|| Err(method_not_found(method)))?,
     };
-    Ok(Parts { revision, action, meta: MetaParts { progress_token, log_level, timing, client } })
+    let meta = MetaParts { progress_token, log_level, timing, client, capabilities, retry };
+    Ok(Parts { revision, action, meta })
+}
+
+/// Reads the answers to what an earlier result asked for. Without its state they belong to nothing, and mean nothing.
+fn retry(params: &Params<'_>) -> Result<Option<Box<Retry>>, RpcError> {
+    let malformed = || invalid("`params.inputResponses` must be an object");
+    if params.input_responses.is_some_and(|responses| !responses.get().starts_with('{')) {
+        return Err(malformed());
+    }
+    // Whoever keeps a tool's question open gave the state out as a string; nothing else can be one.
+    let Some(state) = params.request_state else { return Ok(None) };
+    let state = serde_json::from_str(state.get())
+        .map_err(|_| invalid("`params.requestState` must be a string, as it was given out"))?;
+    let mut responses = Vec::new();
+    if let Some(given) = params.input_responses {
+        let given: HashMap<String, &RawValue> = serde_json::from_str(given.get()).map_err(|_| malformed())?;
+        for (key, response) in given {
+            if !response.get().starts_with('{') {
+                return Err(invalid(format!("`params.inputResponses.{}` must be an object", cut(key, 60))));
+            }
+            responses.push((key, params.text.slice_ref(response.get().as_bytes())));
+        }
+    }
+    Ok(Some(Box::new(Retry { state, responses })))
 }
 
 /// Reads which changes a client wants to hear of. What we never announce is left out of the answer.
