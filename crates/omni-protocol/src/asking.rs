@@ -7,6 +7,7 @@ use omni_call::{Ask, AskMethod};
 use serde::Deserialize;
 use serde::de::IgnoredAny;
 use serde_json::value::RawValue;
+use serde_json::{Map, Value, json};
 
 use crate::hygiene;
 use crate::revision::{Known, Revision};
@@ -102,6 +103,37 @@ impl ClientCapabilities {
         }
         declared.set(Question::ListRoots, modes(roots).is_some());
         declared
+    }
+
+    /// A declaration of these questions.
+    pub fn of(questions: &[Question]) -> Self {
+        ClientCapabilities(questions.iter().fold(0, |bits, question| bits | question.bit()))
+    }
+
+    /// The JSON object that [`read`](Self::read) reads, with what `revision` has of it.
+    pub(crate) fn write(self, revision: Revision) -> Value {
+        let declares =
+            |question: Question| self.0 & question.bit() != 0 && revision.knows(question) == Known::Yes;
+        let member = |modes: &[(&str, Question)]| {
+            let modes = modes.iter().filter(|(_, question)| declares(*question));
+            Value::Object(modes.map(|(mode, _)| ((*mode).to_owned(), json!({}))).collect())
+        };
+        let mut declared = Map::new();
+        if declares(Question::ElicitUrl) {
+            let modes = member(&[("form", Question::ElicitForm), ("url", Question::ElicitUrl)]);
+            declared.insert("elicitation".into(), modes);
+        } else if declares(Question::ElicitForm) {
+            // An empty object means forms alone, also to those that know no other mode.
+            declared.insert("elicitation".into(), json!({}));
+        }
+        if declares(Question::Sample) {
+            let modes = member(&[("tools", Question::SampleTools), ("context", Question::SampleContext)]);
+            declared.insert("sampling".into(), modes);
+        }
+        if declares(Question::ListRoots) {
+            declared.insert("roots".into(), json!({}));
+        }
+        Value::Object(declared)
     }
 
     fn set(&mut self, question: Question, declared: bool) {

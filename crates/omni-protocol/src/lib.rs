@@ -3,7 +3,9 @@
 //! No I/O, no clock, no runtime: bytes in, values out, and back. In reading order:
 //! a frame becomes a [`Message`] ([`decode`]), its text having passed [`hygiene`](decode); a request of
 //! either era becomes a [`Request`] (`revision`); an answer becomes a [`Frame`] ([`Encoder`]); a refusal
-//! is an [`RpcError`].
+//! is an [`RpcError`]. The other way round, what a client of ours says to another server, is [`client`].
+
+pub mod client;
 
 mod asking;
 mod decode;

@@ -2,6 +2,7 @@
 //!
 //! The only place that knows a version by name. Each era decodes into the same [`Request`].
 
+mod client;
 mod legacy;
 mod modern;
 
