@@ -9,6 +9,7 @@
 //! Or the tools that somebody else describes (`described`): a list, checked, in the same served form.
 
 mod catalog;
+mod shape;
 mod snapshot;
 mod tool;
 mod validate;
@@ -51,6 +52,11 @@ pub use exclude::Exclude;
 pub use folder::{SourceFile, sources};
 pub use named::NotNamed;
 pub use names::NameStyle;
+pub use shape::{
+    Arrangement, Candidate, ClientPattern, Fault as ShapeFault, Faults as ShapeFaults, Filter, FilterRule,
+    Override, Overrides, PatternError, Profile, ProfileId, Setting, Shape, Shown, Warning as ShapeWarning,
+    Written,
+};
 pub use similar::closest;
 pub use skill::Skill;
 pub use snapshot::{ListShape, Page, Snapshot};

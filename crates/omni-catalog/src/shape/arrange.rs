@@ -1,0 +1,228 @@
+//! The rules applied: which tools a profile shows, under which names, and what each name means.
+
+use std::borrow::Cow;
+use std::collections::{BTreeMap, HashMap};
+
+use super::fault::{self, Aliased, Fault};
+use super::filter::{Filter, FilterRule};
+use super::rules::{Override, ProfileId, Shape, Written};
+use crate::NameStyle;
+use crate::names;
+
+/// What the rules ask of a tool.
+#[derive(Clone, Copy, Debug)]
+pub struct Candidate<'a> {
+    /// The canonical one.
+    pub name: &'a str,
+    /// The skill's folder.
+    pub skill: &'a str,
+    pub tags: &'a [String],
+}
+
+/// What a profile shows.
+#[derive(Debug)]
+pub struct Arrangement<'a> {
+    /// In the order of the candidates.
+    pub tools: Vec<Shown<'a>>,
+    /// All that tools answer to, sorted, each with a place in `tools`. One that stands there for two means neither.
+    pub names: Vec<(String, usize)>,
+    /// Rules that cannot be obeyed: these aliases are not given.
+    pub faults: Vec<Fault>,
+}
+
+/// A tool that can be called, and what its list says of it.
+#[derive(Debug)]
+pub struct Shown<'a> {
+    /// Its place among the candidates.
+    pub tool: usize,
+    /// The name in the list: its alias, else the one on the wire.
+    pub name: String,
+    pub is_aliased: bool,
+    /// It is not listed.
+    pub hidden: bool,
+    pub title: Option<&'a str>,
+    pub append_doc: Option<&'a str>,
+}
+
+/// What a profile says of one tool: its own word on each point, else everybody's.
+struct Effective<'a> {
+    own: Option<&'a Override>,
+    common: Option<&'a Override>,
+}
+
+impl<'a> Effective<'a> {
+    fn first<T>(&self, point: impl Fn(&'a Override) -> Option<T>) -> Option<T> {
+        self.own.and_then(&point).or_else(|| self.common.and_then(&point))
+    }
+}
+
+impl Shape {
+    /// What a profile shows of `tools`, which are sorted by name.
+    pub fn arrange(&self, id: ProfileId, tools: &[Candidate<'_>]) -> Arrangement<'_> {
+        let style = self.names(id);
+        let visible: Vec<usize> = (0..tools.len())
+            .filter(|tool| tools.get(*tool).is_some_and(|tool| self.filtered(id, tool).is_none()))
+            .collect();
+        let canonical: Vec<&str> =
+            visible.iter().filter_map(|tool| tools.get(*tool)).map(|tool| tool.name).collect();
+        let wire = names::wire_names(&canonical, style);
+        let own = self.profile(id).map(|profile| &profile.overrides);
+        let effective: Vec<Effective<'_>> = canonical
+            .iter()
+            .map(|name| Effective {
+                own: own.and_then(|own| own.of(name)),
+                common: self.overrides().of(name),
+            })
+            .collect();
+        let mut aliases: Vec<Option<&Written<String>>> = effective
+            .iter()
+            .map(|own| own.first(|own| own.alias.as_ref()))
+            .map(|alias| alias.filter(|alias| fault::alias_problem(&alias.value, style).is_none()))
+            .collect();
+        let mut keys = names::meanings(&canonical, &wire, style);
+        let faults = if aliases.iter().any(Option::is_some) {
+            let faults = Collisions { canonical: &canonical, wire: &wire, keys: &keys, style }.of(&aliases);
+            for fault in &faults {
+                for tool in fault.tools() {
+                    // Sorted, as the candidates are.
+                    if let Ok(tool) = canonical.binary_search(&tool) {
+                        aliases[tool] = None;
+                    }
+                }
+            }
+            faults
+        } else {
+            Vec::new()
+        };
+        let given: HashMap<&str, usize> = aliases
+            .iter()
+            .enumerate()
+            .filter_map(|(tool, alias)| alias.map(|alias| (alias.value.as_str(), tool)))
+            .collect();
+        // A name in the list is that tool's, also where another would have it if it were alone.
+        keys.retain(|(name, tool)| given.get(&**name).is_none_or(|given| given == tool));
+        let mut names: Vec<(String, usize)> =
+            keys.into_iter().map(|(name, tool)| (name.into_owned(), tool)).collect();
+        names.extend(given.into_iter().map(|(alias, tool)| (alias.to_owned(), tool)));
+        names.sort_unstable();
+        names.dedup();
+        let shown = visible.iter().zip(wire).zip(&aliases).zip(&effective);
+        let tools = shown
+            .map(|(((tool, wire), alias), own)| Shown {
+                tool: *tool,
+                name: alias.map_or(wire, |alias| alias.value.clone()),
+                is_aliased: alias.is_some(),
+                hidden: own.first(|own| own.hidden).unwrap_or(false),
+                title: own.first(|own| own.title.as_deref()),
+                append_doc: own.first(|own| own.append_doc.as_deref()),
+            })
+            .collect();
+        let profile = (!self.is_one()).then(|| self.name(id));
+        Arrangement { tools, names, faults: faults.into_iter().map(|fault| fault.of(profile)).collect() }
+    }
+
+    /// The pattern by which a profile does not have a tool, if one does.
+    pub fn filtered(&self, id: ProfileId, tool: &Candidate<'_>) -> Option<&FilterRule> {
+        self.filters_of(id).find_map(|filter: &Filter| filter.blocks(tool))
+    }
+}
+
+/// The aliases of a profile against each other and against the names that tools have anyway.
+struct Collisions<'a> {
+    canonical: &'a [&'a str],
+    wire: &'a [String],
+    keys: &'a [(Cow<'a, str>, usize)],
+    style: NameStyle,
+}
+
+impl Collisions<'_> {
+    fn of(&self, aliases: &[Option<&Written<String>>]) -> Vec<Fault> {
+        let aliased = |tool: usize| {
+            let alias = aliases.get(tool).copied().flatten()?;
+            let name = self.canonical.get(tool)?;
+            Some(Aliased {
+                tool: (*name).to_owned(),
+                alias: alias.value.clone(),
+                setting: alias.setting.clone(),
+            })
+        };
+        let mut faults = Vec::new();
+        let mut same: BTreeMap<Cow<'_, str>, Vec<usize>> = BTreeMap::new();
+        for (tool, alias) in aliases.iter().enumerate() {
+            if let Some(alias) = alias {
+                same.entry(names::as_clients_compare(&alias.value, self.style)).or_default().push(tool);
+            }
+        }
+        let listed: HashMap<Cow<'_, str>, usize> = self
+            .wire
+            .iter()
+            .enumerate()
+            .map(|(tool, name)| (names::as_clients_compare(name, self.style), tool))
+            .collect();
+        // Each alias is one name, so each tool leads to one other at most.
+        let mut next: Vec<Option<usize>> = vec![None; aliases.len()];
+        for (alias, tools) in &same {
+            if tools.len() > 1 {
+                faults.push(Fault::twice(tools.iter().filter_map(|tool| aliased(*tool)).collect()));
+            }
+            for tool in tools {
+                next[*tool] = aliases[*tool]
+                    .and_then(|written| self.owner(&written.value, *tool))
+                    .or_else(|| listed.get(alias).copied().filter(|other| other != tool));
+            }
+        }
+        let in_circle = |start: usize| {
+            let mut steps = vec![start];
+            let mut at = start;
+            while let Some(to) = next.get(at).copied().flatten() {
+                if to == start {
+                    return Some(steps);
+                }
+                if steps.contains(&to) {
+                    return None;
+                }
+                steps.push(to);
+                at = to;
+            }
+            None
+        };
+        for (tool, other) in next.iter().enumerate() {
+            let Some(other) = *other else { continue };
+            match in_circle(tool) {
+                // Told once, by the first of them.
+                Some(steps) if steps.iter().min() == Some(&tool) => {
+                    faults.push(Fault::circle(steps.into_iter().filter_map(aliased).collect()));
+                }
+                Some(_) => {}
+                None => {
+                    let other = self.canonical.get(other).map(|name| (*name).to_owned());
+                    faults.extend(aliased(tool).zip(other).map(|(own, other)| Fault::taken(own, other)));
+                }
+            }
+        }
+        faults
+    }
+
+    /// Another tool that a name means already. What several tools would be called if they were alone may be given to one
+    /// of these.
+    fn owner(&self, name: &str, tool: usize) -> Option<usize> {
+        let from = self.keys.partition_point(|(key, _)| **key < *name);
+        let meant: Vec<usize> = self
+            .keys
+            .get(from..)
+            .unwrap_or_default()
+            .iter()
+            .take_while(|(key, _)| *key == name)
+            .map(|(_, tool)| *tool)
+            .collect();
+        let is_own = meant.contains(&tool);
+        meant.into_iter().filter(|other| *other != tool).find(|other| {
+            !is_own
+                || self.canonical.get(*other).is_some_and(|canonical| *canonical == name)
+                || self.wire.get(*other).is_some_and(|wire| wire == name)
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,311 @@
+//! Names, aliases and visibility, in tables and by chance.
+
+use std::collections::BTreeSet;
+
+use proptest::prelude::*;
+
+use super::*;
+use crate::shape::{ClientPattern, Faults, Overrides, Profile, Setting};
+
+fn setting(key: &str) -> Setting {
+    Setting::new(key, "omni.toml:7")
+}
+
+fn filter(patterns: &[&str]) -> Filter {
+    Filter::new(patterns.iter().map(|text| FilterRule::new(text, setting("filter")).unwrap()).collect())
+}
+
+fn alias(tool: &str, alias: &str) -> Override {
+    let key = format!("overrides.\"{tool}\"");
+    Override {
+        tool: tool.to_owned(),
+        setting: setting(&key),
+        alias: Some(Written { value: alias.to_owned(), setting: setting(&format!("{key}.alias")) }),
+        append_doc: None,
+        title: None,
+        hidden: None,
+    }
+}
+
+fn hidden(tool: &str, hidden: bool) -> Override {
+    Override { alias: None, hidden: Some(hidden), ..alias(tool, "") }
+}
+
+fn profile(name: &str, filter: Filter, overrides: Vec<Override>, names: Option<NameStyle>) -> Profile {
+    Profile {
+        name: name.to_owned(),
+        setting: setting(name),
+        clients: vec![ClientPattern::new(name).unwrap()],
+        principals: Vec::new(),
+        filter,
+        overrides: Overrides::new(overrides),
+        names,
+    }
+}
+
+fn shape(filters: Vec<Filter>, overrides: Vec<Override>, profiles: Vec<Profile>) -> Shape {
+    Shape::new(filters, Overrides::new(overrides), NameStyle::Underscore, profiles)
+}
+
+fn arranged<'a>(shape: &'a Shape, profile: &str, tools: &[&str]) -> Arrangement<'a> {
+    let tools: Vec<Candidate<'_>> = tools
+        .iter()
+        .map(|name| Candidate { name, skill: name.split('.').next().unwrap(), tags: &[] })
+        .collect();
+    shape.arrange(shape.id(profile).unwrap(), &tools)
+}
+
+fn listed<'a>(arrangement: &'a Arrangement<'_>) -> Vec<&'a str> {
+    arrangement.tools.iter().filter(|tool| !tool.hidden).map(|tool| tool.name.as_str()).collect()
+}
+
+fn meant(arrangement: &Arrangement<'_>, name: &str) -> Vec<usize> {
+    let meant = arrangement.names.iter().filter(|(key, _)| key == name);
+    meant.map(|(_, tool)| arrangement.tools[*tool].tool).collect()
+}
+
+#[test]
+fn the_list_shows_the_alias_alone_and_every_name_is_a_call() {
+    let shape = shape(vec![], vec![alias("git.log", "history")], vec![]);
+    let found = arranged(&shape, "default", &["git.log", "web.fetch"]);
+    assert_eq!(listed(&found), ["history", "web_fetch"]);
+    for name in ["history", "git.log", "git_log"] {
+        assert_eq!(meant(&found, name), [0], "{name}");
+    }
+    assert!(found.faults.is_empty() && found.tools[0].is_aliased && !found.tools[1].is_aliased);
+}
+
+#[test]
+fn a_tool_that_is_hidden_is_not_listed_and_one_that_is_filtered_is_not_there() {
+    let shape = shape(vec![filter(&["web"])], vec![hidden("git.log", true)], vec![]);
+    let found = arranged(&shape, "default", &["git.log", "git.push", "web.fetch"]);
+    assert_eq!(listed(&found), ["git_push"]);
+    assert_eq!(meant(&found, "git_log"), [0]);
+    for name in ["web.fetch", "web_fetch"] {
+        assert!(meant(&found, name).is_empty(), "{name}");
+    }
+}
+
+#[test]
+fn a_profile_takes_away_more_and_its_own_word_counts_first() {
+    let common = Override { title: Some("Common".into()), ..alias("git.log", "history") };
+    let own = Override { append_doc: Some("Own.".into()), ..hidden("git.log", true) };
+    let shape = shape(
+        vec![filter(&["*.delete"])],
+        vec![common],
+        vec![
+            profile("readers", filter(&["*", "!git", "!notes.delete"]), vec![own], Some(NameStyle::Dotted)),
+            profile("default", filter(&["git.push"]), vec![], None),
+        ],
+    );
+    let tools = ["git.log", "git.push", "notes.delete", "web.fetch"];
+    assert_eq!(listed(&arranged(&shape, "default", &tools)), ["history", "web_fetch"]);
+    let found = arranged(&shape, "readers", &tools);
+    assert_eq!(listed(&found), ["git.push"], "what nobody has is not given back by a profile");
+    assert_eq!(
+        (found.tools[0].name.as_str(), found.tools[0].title, found.tools[0].append_doc),
+        ("history", Some("Common"), Some("Own."))
+    );
+}
+
+#[test]
+fn filtered_tools_stand_in_nobodys_way() {
+    let tools = ["a.b_c", "a_b.c"];
+    let all = shape(vec![], vec![], vec![]);
+    assert_ne!(listed(&arranged(&all, "default", &tools))[0], "a_b_c");
+    let one = shape(vec![filter(&["a_b"])], vec![], vec![]);
+    assert_eq!(listed(&arranged(&one, "default", &tools)), ["a_b_c"]);
+    // The name of a tool that is left out is free for another.
+    let shape = shape(vec![filter(&["git.log"])], vec![alias("my.log", "git_log")], vec![]);
+    let found = arranged(&shape, "default", &["git.log", "my.log"]);
+    assert_eq!((found.faults.len(), meant(&found, "git_log")), (0, vec![1]));
+    assert!(meant(&found, "git.log").is_empty());
+}
+
+#[test]
+fn one_of_two_that_want_a_name_may_be_given_it() {
+    let shape = shape(vec![], vec![alias("a.b_c", "a_b_c")], vec![]);
+    let found = arranged(&shape, "default", &["a.b_c", "a_b.c"]);
+    assert!(found.faults.is_empty(), "{:?}", found.faults);
+    assert_eq!(listed(&found)[0], "a_b_c");
+    assert_eq!(meant(&found, "a_b_c"), [0], "it meant two before");
+}
+
+#[test]
+fn what_cannot_be_is_said_of_all_that_are_concerned_and_their_own_names_stay() {
+    let tools = ["a.x", "b.y", "c.z", "d"];
+    type Case = (&'static [(&'static str, &'static str)], &'static [&'static str]);
+    let cases: &[Case] = &[
+        // Two tools, one alias; also as a client compares them.
+        (
+            &[("a.x", "same"), ("b.y", "same")],
+            &["`same` is given to several tools: `a.x` (`overrides.\"a.x\".alias` at \
+           `omni.toml:7`), `b.y`"],
+        ),
+        (&[("a.x", "Get-It"), ("b.y", "get_it")], &["clients take these aliases for one: `a.x` (`Get-It`"]),
+        // The name of another: on the wire, canonical, and as a client compares them.
+        (
+            &[("a.x", "b_y")],
+            &["`b_y` of `a.x` (`overrides.\"a.x\".alias` at `omni.toml:7`) is a name of `b.y`"],
+        ),
+        (&[("a.x", "d")], &["is a name of `d`"]),
+        (&[("a.x", "B-Y")], &["is a name of `b.y`"]),
+        // Also of one that has an alias itself: it is still called by its old names.
+        (&[("a.x", "b_y"), ("b.y", "other")], &["`b_y` of `a.x`"]),
+        // In circles.
+        (
+            &[("a.x", "b_y"), ("b.y", "a_x")],
+            &["circle: `a.x` is to be `b_y` (`overrides.\"a.x\".alias` at `omni.toml:7`), a \
+           name of `b.y`; `b.y` is to be `a_x`"],
+        ),
+        (&[("a.x", "b_y"), ("b.y", "c_z"), ("c.z", "a_x")], &["a name of `c.z`; `c.z` is to be `a_x`"]),
+        (
+            &[("a.x", "b_y"), ("b.y", "a_x"), ("c.z", "a_x")],
+            &["`a_x` is given to several tools", "circle", "of `c.z`"],
+        ),
+    ];
+    for (aliases, said) in cases {
+        let shape = shape(vec![], aliases.iter().map(|(tool, name)| alias(tool, name)).collect(), vec![]);
+        let found = arranged(&shape, "default", &tools);
+        let faults = Faults(found.faults.clone()).to_string();
+        assert_eq!(found.faults.len(), said.len(), "{faults}");
+        for said in *said {
+            assert!(faults.contains(said), "{aliases:?}: {faults}");
+        }
+        let wrong: BTreeSet<&str> = found.faults.iter().flat_map(|fault| fault.tools()).collect();
+        for tool in wrong {
+            let at = tools.iter().position(|name| *name == tool).unwrap();
+            assert_eq!(listed(&found)[at], tool.replace('.', "_"), "{aliases:?}");
+        }
+    }
+}
+
+#[test]
+fn an_alias_is_a_name_that_clients_take() {
+    for (names, alias_, said) in [
+        (None, "", "is empty"),
+        (None, "git log", "has ` `"),
+        (None, "git.log2", "write `git_log2`, or set `names = \"dotted\"`"),
+        (None, "größe", "has `ö`"),
+        (None, &*"x".repeat(65), "has 65 characters, and clients take 64"),
+        (Some(NameStyle::Dotted), &*"x".repeat(129), "clients take 128"),
+        (Some(NameStyle::Dotted), "a\"b", "has `\"`"),
+    ] {
+        let shape =
+            shape(vec![], vec![alias("a.x", alias_)], vec![profile("default", filter(&[]), vec![], names)]);
+        let faults = shape.check().to_string();
+        assert!(faults.contains(said) && faults.contains("`a.x`"), "{alias_}: {faults}");
+        assert!(!arranged(&shape, "default", &["a.x"]).tools[0].is_aliased);
+    }
+    let one = |name: &str, names| {
+        shape(vec![], vec![alias("a.x", name)], vec![profile("default", filter(&[]), vec![], names)]).check()
+    };
+    assert!(one(&"x".repeat(64), None).is_empty() && one("git.history", Some(NameStyle::Dotted)).is_empty());
+    // What is wrong for one profile alone is said of it.
+    let shape = shape(
+        vec![],
+        vec![alias("a.x", "x.y")],
+        vec![profile("dots", filter(&[]), vec![], Some(NameStyle::Dotted))],
+    );
+    assert!(
+        shape
+            .check()
+            .to_string()
+            .starts_with("in the profile `default`: `overrides.\"a.x\".alias` at `omni.toml:7`")
+    );
+}
+
+#[test]
+fn what_has_no_effect_is_said_with_what_was_meant() {
+    let admin = ["admin".to_owned()];
+    let tools: Vec<Candidate<'_>> = [("files.read", "files"), ("git.log", "git"), ("git.push", "git")]
+        .map(|(name, skill)| Candidate { name, skill, tags: if name == "git.push" { &admin } else { &[] } })
+        .to_vec();
+    for (patterns, said) in [
+        (&["git_log"][..], &[][..]),
+        (&["git_lgo"], &["`git_lgo` matches no tool|did you mean `git.log`?"]),
+        (&["gti.*"], &["did you mean `git.*`?"]),
+        (&["*", "!gti"], &["`!gti` matches no tool|did you mean `!git`?"]),
+        (&["tag:admni"], &["matches no tag|did you mean `tag:admin`?"]),
+        (&["admin"], &["did you mean `tag:admin`?"]),
+        (&["nothing.like.it"], &["`omni list` shows"]),
+        (&["!git.*"], &["`!git.*` leaves nothing out|`[\"*\", \"!git.*\"]` leaves all others out"]),
+        (&["*", "!git.*", "tag:admin"], &[]),
+    ] {
+        let warnings = shape(vec![filter(patterns)], vec![], vec![]).without_effect(&tools);
+        assert_eq!(warnings.len(), said.len(), "{patterns:?}: {warnings:?}");
+        for (warning, said) in warnings.iter().zip(said) {
+            for said in said.split('|') {
+                let text = format!("{}; {}", warning.message, warning.help);
+                assert!(text.contains(said), "{patterns:?}: {text}");
+            }
+        }
+    }
+    let profiles = vec![
+        profile("*", filter(&[]), vec![], None),
+        profile("late", filter(&[]), vec![alias("git.lgo", "x")], None),
+    ];
+    let warnings = shape(vec![], vec![], profiles).without_effect(&tools);
+    assert_eq!(warnings.len(), 2, "{warnings:?}");
+    assert_eq!(
+        (&*warnings[0].message, &*warnings[0].help),
+        ("there is no tool `git.lgo`", "did you mean `git.log`?")
+    );
+    assert!(warnings[1].message.contains("no client gets the profile `late`"));
+}
+
+const NAMES: &[&str] = &["a.b", "a.b_c", "a_b.c", "A.b", "c", "d.e", "d.e-f", "größe.x"];
+const ALIASES: &[&str] = &["a_b", "a.b", "x", "X", "c", "d_e", "y-z", "y_z", "a_b_c", "größe", ""];
+const PATTERNS: &[&str] = &["*", "a*", "!a.b", "d", "!c", "tag:t", "!tag:t", "?.*", "zzz"];
+
+proptest! {
+    /// What is listed and what is hidden is what can be called, and nothing else; each listed name is one tool's.
+    #[test]
+    fn the_list_is_what_can_be_called_but_for_what_is_hidden(
+        patterns in proptest::collection::vec(proptest::sample::select(PATTERNS), 0..4),
+        own in proptest::collection::vec(proptest::sample::select(PATTERNS), 0..4),
+        aliases in proptest::collection::btree_map(0..NAMES.len(), proptest::sample::select(ALIASES), 0..6),
+        hidden_tools in proptest::collection::btree_set(0..NAMES.len(), 0..4),
+        tagged in proptest::collection::btree_set(0..NAMES.len(), 0..4),
+        dotted in any::<bool>(),
+    ) {
+        let mut names: Vec<&str> = NAMES.to_vec();
+        names.sort_unstable();
+        let tag = ["t".to_owned()];
+        let tools: Vec<Candidate<'_>> = names
+            .iter()
+            .enumerate()
+            .map(|(at, name)| Candidate {
+                name,
+                skill: name.split('.').next().unwrap(),
+                tags: if tagged.contains(&at) { &tag } else { &[] },
+            })
+            .collect();
+        let common: Vec<Override> = aliases.iter().map(|(at, name)| alias(names[*at], name)).collect();
+        let own_rules = hidden_tools.iter().map(|at| hidden(names[*at], true)).collect();
+        let style = dotted.then_some(NameStyle::Dotted);
+        let (patterns, own) = (filter(&patterns), filter(&own));
+        let shape = shape(vec![patterns.clone()], common, vec![profile("p", own.clone(), own_rules, style)]);
+        let found = shape.arrange(shape.id("p").unwrap(), &tools);
+
+        let there: BTreeSet<usize> = (0..tools.len())
+            .filter(|at| patterns.blocks(&tools[*at]).is_none() && own.blocks(&tools[*at]).is_none())
+            .collect();
+        let listed: BTreeSet<usize> = found.tools.iter().filter(|tool| !tool.hidden).map(|tool| tool.tool).collect();
+        let expected: BTreeSet<usize> = there.difference(&hidden_tools).copied().collect();
+        prop_assert_eq!(&listed, &expected);
+        let callable: BTreeSet<usize> = found.names.iter().map(|(_, tool)| found.tools[*tool].tool).collect();
+        prop_assert_eq!(&callable, &there);
+        let mut seen = BTreeSet::new();
+        for tool in &found.tools {
+            prop_assert_eq!(meant(&found, &tool.name), vec![tool.tool], "{}", tool.name);
+            prop_assert!(meant(&found, names[tool.tool]).contains(&tool.tool));
+            prop_assert!(seen.insert(names::as_clients_compare(&tool.name, shape.names(shape.id("p").unwrap())).into_owned()));
+            let wrong = found.faults.iter().any(|fault| fault.tools().any(|name| name == names[tool.tool]));
+            let wanted = aliases.get(&tool.tool).filter(|alias| {
+                fault::alias_problem(alias, shape.names(shape.id("p").unwrap())).is_none()
+            });
+            prop_assert_eq!(tool.is_aliased, wanted.is_some() && !wrong);
+        }
+    }
+}

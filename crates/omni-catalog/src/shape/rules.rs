@@ -1,0 +1,306 @@
+//! The rules as somebody wrote them, each with the place where it is written, and which of them are a client's.
+
+use std::fmt;
+
+use super::filter::Filter;
+use super::pattern::ClientPattern;
+use crate::NameStyle;
+
+/// A key of a settings file and where it is written.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Setting {
+    key: Box<str>,
+    place: Box<str>,
+}
+
+impl Setting {
+    /// `key` as in `overrides."git.log".alias`, `place` as in `omni.toml:4`.
+    pub fn new(key: &str, place: &str) -> Setting {
+        Setting { key: key.into(), place: place.into() }
+    }
+
+    pub fn key(&self) -> &str {
+        &self.key
+    }
+
+    pub fn place(&self) -> &str {
+        &self.place
+    }
+}
+
+impl fmt::Display for Setting {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "`{}` at `{}`", self.key, self.place)
+    }
+}
+
+/// A value and where it is written.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Written<T> {
+    pub value: T,
+    pub setting: Setting,
+}
+
+/// What is shown of one tool in another way than it says itself. What is `None` stays as it is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Override {
+    /// The tool's canonical name.
+    pub tool: String,
+    /// Where it is written.
+    pub setting: Setting,
+    /// The name in the list. The tool's other names go on to mean it.
+    pub alias: Option<Written<String>>,
+    /// A paragraph more at the end of the description.
+    pub append_doc: Option<String>,
+    pub title: Option<String>,
+    /// The tool is not listed, and can be called.
+    pub hidden: Option<bool>,
+}
+
+/// Overrides by tool: no tool stands there twice.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Overrides(Vec<Override>);
+
+impl Overrides {
+    pub fn new(mut overrides: Vec<Override>) -> Overrides {
+        overrides.sort_by(|a, b| a.tool.cmp(&b.tool));
+        Overrides(overrides)
+    }
+
+    pub(super) fn of(&self, tool: &str) -> Option<&Override> {
+        let at = self.0.binary_search_by(|own| own.tool.as_str().cmp(tool)).ok()?;
+        self.0.get(at)
+    }
+
+    pub(super) fn all(&self) -> &[Override] {
+        &self.0
+    }
+}
+
+/// What some clients see.
+#[derive(Clone, Debug)]
+pub struct Profile {
+    pub name: String,
+    pub setting: Setting,
+    /// Matched with the name that a client gives itself. None: any client.
+    pub clients: Vec<ClientPattern>,
+    /// Matched with who the client is. None: anybody.
+    pub principals: Vec<ClientPattern>,
+    /// Leaves out more than the filters for everybody do.
+    pub filter: Filter,
+    /// Each member that is here counts before the one for everybody.
+    pub overrides: Overrides,
+    /// How its list names tools; `None` as everybody's does.
+    pub names: Option<NameStyle>,
+}
+
+impl Profile {
+    fn is_of(&self, client: Option<&str>, principal: &str) -> bool {
+        let names_somebody = !(self.clients.is_empty() && self.principals.is_empty());
+        let client_fits = self.clients.is_empty()
+            || client.is_some_and(|name| self.clients.iter().any(|pattern| pattern.matches_client(name)));
+        let principal_fits = self.principals.is_empty()
+            || self.principals.iter().any(|pattern| pattern.matches_principal(principal));
+        names_somebody && client_fits && principal_fits
+    }
+}
+
+/// Which profile: its place in [`Shape::profiles`], or everybody else.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct ProfileId(u16);
+
+impl ProfileId {
+    /// What everybody sees for whom no profile is.
+    pub const EVERYBODY: ProfileId = ProfileId(0);
+
+    /// From 0, everybody first.
+    pub fn index(self) -> usize {
+        usize::from(self.0)
+    }
+}
+
+/// What is seen of the catalogue, and by whom. Made once from the settings.
+#[derive(Clone, Debug, Default)]
+pub struct Shape {
+    /// Each must let a tool through, or nobody has it.
+    filters: Vec<Filter>,
+    overrides: Overrides,
+    names: NameStyle,
+    /// For those whom no other profile is for: `[profiles.default]`.
+    default: Option<Profile>,
+    /// In the order in which they are tried.
+    profiles: Vec<Profile>,
+}
+
+/// The profile of those whom no other is for.
+pub(super) const DEFAULT: &str = "default";
+
+impl Shape {
+    /// More profiles than this are not taken: each keeps lists of its own.
+    pub const PROFILES_MAX: usize = 64;
+
+    /// `profiles` in the order in which they are tried; one named `default` is for those whom no other is for.
+    /// Of more than [`PROFILES_MAX`](Self::PROFILES_MAX) the last are dropped, so the caller refuses so many.
+    pub fn new(
+        filters: Vec<Filter>,
+        overrides: Overrides,
+        names: NameStyle,
+        profiles: Vec<Profile>,
+    ) -> Shape {
+        let (mut default, mut rest): (Vec<_>, Vec<_>) =
+            profiles.into_iter().partition(|profile| profile.name == DEFAULT);
+        rest.truncate(Self::PROFILES_MAX);
+        Shape { filters, overrides, names, default: default.pop(), profiles: rest }
+    }
+
+    /// The same, with `profile` alone for every client; `None` when there is none of that name.
+    pub fn only(mut self, profile: &str) -> Option<Shape> {
+        if profile != DEFAULT {
+            let at = self.profiles.iter().position(|known| known.name == profile)?;
+            self.default = Some(self.profiles.swap_remove(at));
+        }
+        self.profiles = Vec::new();
+        Some(self)
+    }
+
+    /// What is shown of a catalogue for which nobody has set anything.
+    pub fn plain(names: NameStyle) -> Shape {
+        Shape { names, ..Shape::default() }
+    }
+
+    /// The profile of a client that calls itself `client` and is `principal`: the first that is for it.
+    pub fn choose(&self, client: Option<&str>, principal: &str) -> ProfileId {
+        let found = self.profiles.iter().position(|profile| profile.is_of(client, principal));
+        found.and_then(|at| u16::try_from(at + 1).ok()).map_or(ProfileId::EVERYBODY, ProfileId)
+    }
+
+    /// Every profile there is, everybody else's first.
+    pub fn ids(&self) -> impl Iterator<Item = ProfileId> + use<> {
+        (0..=u16::try_from(self.profiles.len()).unwrap_or(u16::MAX)).map(ProfileId)
+    }
+
+    /// The profile of a name.
+    pub fn id(&self, name: &str) -> Option<ProfileId> {
+        self.ids().find(|id| self.name(*id) == name)
+    }
+
+    pub fn name(&self, id: ProfileId) -> &str {
+        self.profile(id).map_or(DEFAULT, |profile| &profile.name)
+    }
+
+    /// The names of all profiles, everybody else's first.
+    pub fn profile_names(&self) -> impl Iterator<Item = &str> {
+        self.ids().map(|id| self.name(id))
+    }
+
+    /// Whether all clients see the same.
+    pub fn is_one(&self) -> bool {
+        self.profiles.is_empty()
+    }
+
+    pub(super) fn profile(&self, id: ProfileId) -> Option<&Profile> {
+        match id.index().checked_sub(1) {
+            None => self.default.as_ref(),
+            Some(at) => self.profiles.get(at),
+        }
+    }
+
+    pub(super) fn profiles(&self) -> impl Iterator<Item = &Profile> {
+        self.default.iter().chain(&self.profiles)
+    }
+
+    pub(super) fn filters(&self) -> &[Filter] {
+        &self.filters
+    }
+
+    pub(super) fn overrides(&self) -> &Overrides {
+        &self.overrides
+    }
+
+    /// How a profile's list names tools.
+    pub fn names(&self, id: ProfileId) -> NameStyle {
+        self.profile(id).and_then(|profile| profile.names).unwrap_or(self.names)
+    }
+
+    /// Whether a profile's list is the catalogue's own, in the style `names`.
+    pub fn changes_nothing(&self, id: ProfileId, names: NameStyle) -> bool {
+        let profile = self.profile(id);
+        self.names(id) == names
+            && self.filters.iter().all(Filter::is_empty)
+            && self.overrides.all().is_empty()
+            && profile.is_none_or(|profile| profile.filter.is_empty() && profile.overrides.all().is_empty())
+    }
+
+    /// The filters of a profile: everybody's and its own.
+    pub(super) fn filters_of(&self, id: ProfileId) -> impl Iterator<Item = &Filter> {
+        self.filters.iter().chain(self.profile(id).map(|profile| &profile.filter))
+    }
+
+    /// Whether anything of a profile asks for tags.
+    pub fn asks_for_tags(&self, id: ProfileId) -> bool {
+        self.filters_of(id).any(Filter::asks_for_tags)
+    }
+
+    /// Whether any tool is given another name, so that names may collide by what is set.
+    pub fn renames(&self) -> bool {
+        let mut all = self.profiles().flat_map(|profile| profile.overrides.all()).chain(self.overrides.all());
+        all.any(|own| own.alias.is_some())
+    }
+
+    /// Whether a profile, or everybody, leaves something out.
+    pub fn filters_anything(&self) -> bool {
+        let own = self.profiles().map(|profile| &profile.filter);
+        self.filters.iter().chain(own).any(|filter| !filter.is_empty())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn profile(name: &str, clients: &[&str], principals: &[&str]) -> Profile {
+        let patterns = |texts: &[&str]| texts.iter().map(|text| ClientPattern::new(text).unwrap()).collect();
+        Profile {
+            name: name.to_owned(),
+            setting: Setting::new(&format!("profiles.{name}"), "omni.toml:1"),
+            clients: patterns(clients),
+            principals: patterns(principals),
+            filter: Filter::default(),
+            overrides: Overrides::default(),
+            names: None,
+        }
+    }
+
+    #[test]
+    fn the_first_profile_that_fits_is_a_clients_and_default_is_everybody_elses() {
+        let shape = Shape::new(
+            Vec::new(),
+            Overrides::default(),
+            NameStyle::default(),
+            vec![
+                profile("default", &[], &[]),
+                profile("claude", &["claude-code*", "claude-ai"], &[]),
+                profile("ada", &[], &["user:ada"]),
+                profile("adas-cursor", &["cursor*"], &["user:bob"]),
+                profile("all-claudes", &["claude*"], &[]),
+                profile("by-hand", &[], &[]),
+            ],
+        );
+        for (client, principal, wanted) in [
+            (Some("claude-code"), "user:bob", "claude"),
+            (Some("Claude-Code/2"), "user:ada", "claude"),
+            (Some("claude-desktop"), "user:bob", "all-claudes"),
+            (Some("cursor-vscode"), "user:bob", "adas-cursor"),
+            (Some("cursor-vscode"), "user:eve", "default"),
+            (Some("other"), "user:ada", "ada"),
+            (None, "user:ada", "ada"),
+            (None, "user:eve", "default"),
+            (Some(""), "", "default"),
+        ] {
+            assert_eq!(shape.name(shape.choose(client, principal)), wanted, "{client:?} {principal}");
+        }
+        let one = shape.clone().only("by-hand").unwrap();
+        assert_eq!(one.name(one.choose(Some("claude-code"), "user:ada")), "by-hand");
+        assert!(one.is_one() && shape.only("nobody").is_none());
+    }
+}
