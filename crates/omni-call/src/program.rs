@@ -1,12 +1,19 @@
 //! Tools that are programs of any kind: how they are started and what their output means.
 
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
+use crate::Requirements;
+
 /// A tool that is a program of any kind instead of a Python function.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct ProgramSpec {
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ProgramTarget {
+    /// Absolute path of the skill's folder.
+    pub dir: PathBuf,
+    /// The file that declares it, relative to the skill's folder.
+    pub file: String,
     /// Program and arguments; no shell reads them. A first word with a `/` is relative to the skill's folder,
     /// any other is looked up in `PATH`.
     pub argv: Vec<String>,
@@ -20,6 +27,9 @@ pub struct ProgramSpec {
     /// Variables set for the program besides the allowed ones.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub env: BTreeMap<String, String>,
+    /// What has to be installed for it; `None` leaves the machine's programs to it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub requirements: Option<Requirements>,
 }
 
 /// How a program gets the call's arguments.

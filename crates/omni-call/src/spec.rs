@@ -1,12 +1,11 @@
 //! How one tool is run: what the manifest records so that no executor has to ask Python.
 
-use std::path::PathBuf;
 use std::sync::OnceLock;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use crate::{ExecutorKind, ForkSettings, Policy, ProgramSpec, Requirements, Trust};
+use crate::{ExecutorKind, Inject, Policy, Target, Trust};
 
 /// Everything an executor needs to know about a tool.
 #[derive(Debug, Serialize, Deserialize)]
@@ -15,57 +14,25 @@ pub struct RunSpec {
     pub tool: String,
     pub skill: String,
     pub command: String,
-    /// Absolute path of the skill's folder.
-    pub skill_dir: PathBuf,
-    /// The source file, relative to the skill's folder, with `/`.
-    pub file: String,
-    /// The function's name in that file.
-    pub function: String,
-    pub is_async: bool,
+    /// What is called.
+    pub target: Target,
     pub executor: ExecutorKind,
-    /// What the tool or its skill says for the case that `executor` is [`ExecutorKind::Fork`].
-    #[serde(default, skip_serializing_if = "is_default")]
-    pub fork: ForkSettings,
-    /// The return value is put under `{"result": …}` in structured content, because its schema is not an
-    /// object's.
-    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
-    pub wrap_result: bool,
     /// The tool declares an output schema, so its result carries structured content.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub structured: bool,
-    /// Parameters that are filled in by the worker and never shown to a client.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub inject: Vec<Inject>,
     #[serde(default)]
     pub limits: Limits,
     #[serde(default, skip_serializing_if = "is_default")]
     pub policy: Policy,
-    /// Its file is imported when a worker starts, rather than by its first call there.
-    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
-    pub preload: bool,
     /// Which other skills its processes may serve.
     #[serde(default, skip_serializing_if = "Trust::is_shared")]
     pub trust: Trust,
     /// What its calls leave in their temporary folder stays.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub keep_temp: bool,
-    /// What the tool needs installed; `None` runs with the server's own interpreter.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub requirements: Option<Requirements>,
-    /// Set for a tool that is no Python function; `file` and `function` say where it is declared.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub program: Option<ProgramSpec>,
-    /// Python's description of where the tool is, written once: see [`target`](Self::target).
+    /// What a worker is told of the tool, written once: see [`worker_target`](Self::worker_target).
     #[serde(skip)]
-    target: OnceLock<Box<str>>,
-}
-
-/// One injected parameter.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Inject {
-    pub parameter: String,
-    /// `context`, `settings`, `paths` or `project_root`.
-    pub kind: String,
+    worker_target: OnceLock<Box<str>>,
 }
 
 /// Time limits that a tool or its skill declares, in milliseconds. `None` takes the server's default, 0
@@ -96,44 +63,43 @@ impl Limits {
 
 impl RunSpec {
     /// A specification with the fields that have no sensible default; the rest is set on the value.
-    pub fn new(skill: &str, command: &str, skill_dir: PathBuf, file: &str, function: &str) -> Self {
+    pub fn new(skill: &str, command: &str, target: impl Into<Target>) -> Self {
         RunSpec {
             tool: format!("{skill}.{command}"),
             skill: skill.to_owned(),
             command: command.to_owned(),
-            skill_dir,
-            file: file.to_owned(),
-            function: function.to_owned(),
-            is_async: false,
+            target: target.into(),
             executor: ExecutorKind::Pool,
-            fork: ForkSettings::default(),
-            wrap_result: false,
             structured: false,
-            inject: Vec::new(),
             limits: Limits::default(),
             policy: Policy::default(),
-            preload: false,
             trust: Trust::default(),
             keep_temp: false,
-            requirements: None,
-            program: None,
-            target: OnceLock::new(),
+            worker_target: OnceLock::new(),
         }
     }
 
-    /// What a worker needs to find and call the function, as a JSON object. Serialised on first use and
-    /// kept, since it goes out with every call.
-    pub fn target(&self) -> &str {
-        self.target.get_or_init(|| {
-            let target = Target {
+    /// Whether a call of the tool may ask its client something before it answers: a Python function that takes the
+    /// call's context. Such a call is never sent ahead of another to one worker, or its answer would stand behind that
+    /// other call.
+    pub fn may_ask(&self) -> bool {
+        self.target.python().is_some_and(crate::PythonTarget::takes_context)
+    }
+
+    /// What a worker needs to find and call the Python function, as a JSON object. Serialised on first use and
+    /// kept, since it goes out with every call. Empty for a tool that is none: no worker is sent one.
+    pub fn worker_target(&self) -> &str {
+        let Target::Python(python) = &self.target else { return "" };
+        self.worker_target.get_or_init(|| {
+            let target = WorkerTarget {
                 tool: &self.tool,
                 skill: &self.skill,
-                dir: &self.skill_dir.to_string_lossy(),
-                file: &self.file,
-                function: &self.function,
-                wrap: self.wrap_result,
+                dir: &python.dir.to_string_lossy(),
+                file: &python.file,
+                function: &python.function,
+                wrap: python.wrap_result,
                 structured: self.structured,
-                inject: &self.inject,
+                inject: &python.inject,
                 keep_temp: self.keep_temp,
             };
             serde_json::to_string(&target).unwrap_or_default().into()
@@ -142,7 +108,7 @@ impl RunSpec {
 }
 
 #[derive(Serialize)]
-struct Target<'a> {
+struct WorkerTarget<'a> {
     tool: &'a str,
     skill: &'a str,
     dir: &'a str,
@@ -157,4 +123,96 @@ struct Target<'a> {
 
 fn is_default<T: Default + PartialEq>(value: &T) -> bool {
     *value == T::default()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use serde_json::{Value, json};
+
+    use super::*;
+    use crate::{ProgramTarget, PythonTarget};
+
+    fn spec(target: impl Into<Target>) -> RunSpec {
+        RunSpec::new("notes", "save", target)
+    }
+
+    fn python(inject: &[(&str, &str)]) -> PythonTarget {
+        let inject = inject
+            .iter()
+            .map(|(parameter, kind)| Inject { parameter: (*parameter).into(), kind: (*kind).into() });
+        PythonTarget { inject: inject.collect(), ..PythonTarget::new("/s/notes", "scripts/a.py", "save") }
+    }
+
+    #[test]
+    fn only_a_python_function_that_takes_the_context_may_ask() {
+        assert!(spec(python(&[("paths", "paths"), ("ctx", "context")])).may_ask());
+        assert!(!spec(python(&[("context", "settings")])).may_ask(), "the name of a parameter says nothing");
+        assert!(!spec(python(&[])).may_ask());
+        assert!(!spec(ProgramTarget::default()).may_ask());
+        assert!(!spec(Target::Remote { source: "r".into(), name: "notes.save".into() }).may_ask());
+        assert!(!spec(Target::Native { name: "omni.doctor".into() }).may_ask());
+    }
+
+    #[test]
+    fn every_kind_of_target_is_read_back_as_it_was_written_and_has_nothing_of_the_others() {
+        let targets = [
+            (
+                "python",
+                Target::from(python(&[("ctx", "context")])),
+                vec!["dir", "file", "function", "inject"],
+            ),
+            (
+                "program",
+                ProgramTarget {
+                    dir: "/s/notes".into(),
+                    file: "SKILL.md".into(),
+                    argv: vec!["ls".into()],
+                    ..ProgramTarget::default()
+                }
+                .into(),
+                vec!["argv", "dir", "file", "input", "output"],
+            ),
+            ("remote", Target::Remote { source: "r".into(), name: "n".into() }, vec!["name", "source"]),
+            ("native", Target::Native { name: "n".into() }, vec!["name"]),
+        ];
+        for (tag, target, members) in targets {
+            let written = serde_json::to_value(spec(target.clone())).unwrap();
+            assert_eq!(written["target"].as_object().unwrap().keys().collect::<Vec<_>>(), [tag]);
+            let mut keys: Vec<&str> =
+                written["target"][tag].as_object().unwrap().keys().map(String::as_str).collect();
+            keys.sort_unstable();
+            assert_eq!(keys, members, "{written}");
+            let read: RunSpec = serde_json::from_value(written).unwrap();
+            assert_eq!(read.target, target);
+        }
+    }
+
+    #[test]
+    fn a_worker_is_told_where_a_function_is_and_nothing_of_what_is_none() {
+        let saving = RunSpec { structured: true, ..spec(python(&[("ctx", "context")])) };
+        let told: Value = serde_json::from_str(saving.worker_target()).unwrap();
+        let expected = json!({
+            "tool": "notes.save", "skill": "notes", "dir": "/s/notes", "file": "scripts/a.py", "function": "save",
+            "wrap": false, "structured": true, "inject": [{"parameter": "ctx", "kind": "context"}],
+        });
+        assert_eq!(told, expected);
+        assert_eq!(spec(ProgramTarget::default()).worker_target(), "");
+    }
+
+    #[test]
+    fn a_folder_is_placed_where_there_is_one() {
+        let skills = Path::new("/srv/skills");
+        for mut target in [
+            Target::from(PythonTarget::new("notes", "scripts/a.py", "save")),
+            ProgramTarget { dir: "notes".into(), ..ProgramTarget::default() }.into(),
+        ] {
+            target.place_in(skills);
+            assert_eq!(target.dir(), Some(Path::new("/srv/skills/notes")));
+        }
+        let mut remote = Target::Remote { source: "r".into(), name: "n".into() };
+        remote.place_in(skills);
+        assert_eq!((remote.dir(), remote.file(), remote.requirements()), (None, None, None));
+    }
 }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use omni_call::{ExecutorKind, Limits, Policy, RunSpec};
+use omni_call::{ExecutorKind, Limits, Policy, RunSpec, Target};
 use omni_scan::is_tool_name;
 use serde::Deserialize;
 use serde_json::value::RawValue;
@@ -47,8 +47,6 @@ struct List<'a> {
 struct Extra {
     skill: Option<String>,
     command: Option<String>,
-    #[serde(rename = "async")]
-    is_async: bool,
     timeout_ms: Option<u64>,
     idle_timeout_ms: Option<u64>,
     policy: Option<Value>,
@@ -200,10 +198,10 @@ impl Reading<'_> {
         let (skill, command) = name.split_once('.').unwrap_or((name, name));
         let skill = extra.skill.as_deref().unwrap_or(skill);
         let command = extra.command.as_deref().unwrap_or(command);
-        let mut run = RunSpec::new(skill, command, Default::default(), "", "");
+        let target = Target::Remote { source: self.source.to_owned(), name: name.to_owned() };
+        let mut run = RunSpec::new(skill, command, target);
         name.clone_into(&mut run.tool);
         run.executor = ExecutorKind::Runner;
-        run.is_async = extra.is_async;
         run.structured = structured;
         run.limits = Limits { timeout_ms: extra.timeout_ms, idle_timeout_ms: extra.idle_timeout_ms };
         run.policy = self.policy(name, extra.policy);

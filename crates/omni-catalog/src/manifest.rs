@@ -2,7 +2,7 @@
 //! contents: the same files give the same bytes, on any machine and at any time.
 //!
 //! ```text
-//! {"format":"omni-manifest","revision":1,"scanner":"<build>","check":"<blake3 of all that follows the line>",
+//! {"format":"omni-manifest","revision":2,"scanner":"<build>","check":"<blake3 of all that follows the line>",
 //! "skills":[
 //! {"folder":…,"digest":…,"files":[{"path":…,"bytes":…,"blake3":…}],"skill":{…},"tools":[…],"diagnostics":[…]},
 //! …
@@ -50,7 +50,7 @@ struct Key {
 }
 
 const FORMAT: &str = "omni-manifest";
-const REVISION: u32 = 1;
+const REVISION: u32 = 2;
 
 /// Writes a manifest from the lines of its skills, sorted by folder.
 pub(crate) fn write<'a>(records: impl Iterator<Item = &'a str>, findings: &[Diagnostic]) -> String {
@@ -116,7 +116,7 @@ mod tests {
             assert!(Manifest::read(&text[..at]).is_none(), "cut at {at}");
         }
         assert!(Manifest::read(&text.replace("\"digest\":\"d\"", "\"digest\":\"e\"")).is_none());
-        assert!(Manifest::read(&text.replace("\"revision\":1", "\"revision\":2")).is_none());
+        assert!(Manifest::read(&text.replace("\"revision\":2", "\"revision\":1")).is_none());
         assert!(Manifest::read(&text.replace(env!("OMNI_CATALOG_FINGERPRINT"), "another")).is_none());
     }
 }

@@ -1,7 +1,7 @@
 //! Tools that a skill declares under `tools:` of its SKILL.md, or under `[tool.omni]` of its pyproject.toml:
 //! programs of any kind, with a command line of their own.
 
-use omni_call::{ExecutorKind, ForkSettings, Limits, Policy, ProgramInput, ProgramOutput, ProgramSpec};
+use omni_call::{ExecutorKind, ForkSettings, Limits, Policy, ProgramInput, ProgramOutput, ProgramTarget};
 use serde_json::{Map, Value};
 
 use crate::front_matter::{Entry, Place, Yaml, find};
@@ -12,7 +12,7 @@ use crate::{Diagnostic, Severity, similar};
 #[derive(Debug)]
 pub(crate) struct Declared {
     pub(crate) tool: omni_scan::Tool,
-    pub(crate) program: ProgramSpec,
+    pub(crate) program: ProgramTarget,
 }
 
 /// A week: a limit longer than this is a mistake in the unit.
@@ -131,7 +131,7 @@ impl Reader<'_> {
                 annotations.insert(hint.to_owned(), Value::Bool(value));
             }
         }
-        let program = ProgramSpec {
+        let program = ProgramTarget {
             argv,
             input: self
                 .choice(
@@ -148,6 +148,7 @@ impl Reader<'_> {
                 .unwrap_or_default(),
             cwd: self.beneath("cwd"),
             env: self.env(),
+            ..ProgramTarget::default()
         };
         let tool = omni_scan::Tool {
             function: name.clone(),

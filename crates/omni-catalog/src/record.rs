@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use omni_call::{ExecutorKind, Policy, ProgramSpec, RunSpec, Trust};
+use omni_call::{ExecutorKind, Policy, ProgramTarget, PythonTarget, RunSpec, Target, Trust};
 use omni_scan::{Source, is_tool_name};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
@@ -87,11 +87,7 @@ pub(crate) fn describe(folder: &SkillFolder, digest: &str) -> String {
     let programs = declared.iter().map(|declared| (&declared.tool, Some(&declared.program)));
     let tools: Vec<WrittenTool<'_>> = functions
         .chain(programs)
-        .filter_map(|(tool, program)| {
-            let mut written = written(&skill, tool, program, &mut findings)?;
-            written.detail.run.requirements = requirements.of(&tool.file, program);
-            Some(written)
-        })
+        .filter_map(|(tool, program)| written(&skill, tool, program, &requirements, &mut findings))
         .collect();
     look_for_hidden(folder, &skill, &tools, &mut findings);
     skill.tools = tools.len();
@@ -229,7 +225,8 @@ fn scan(folder: &SkillFolder, findings: &mut Vec<Diagnostic>) -> Vec<omni_scan::
 fn written<'a>(
     skill: &Skill,
     tool: &'a omni_scan::Tool,
-    program: Option<&ProgramSpec>,
+    program: Option<&ProgramTarget>,
+    requirements: &SkillRequirements,
     findings: &mut Vec<Diagnostic>,
 ) -> Option<WrittenTool<'a>> {
     let name = if skill.flat { tool.command.clone() } else { format!("{}.{}", skill.folder, tool.command) };
@@ -283,8 +280,10 @@ fn written<'a>(
         annotations: &tool.annotations,
         meta: meta(tool),
     };
+    let structured = output_schema.is_some();
+    let target = target(skill, tool, program, requirements, structured);
     let detail = Detail {
-        run: run_spec(skill, tool, program, &name, output_schema.is_some()),
+        run: run_spec(skill, tool, target, &name, structured),
         origin: Origin { file: format!("{}/{}", skill.folder, tool.file), line: tool.line },
         any_executor: tool.executor.or(skill.executor).is_none(),
         category: tool.category.clone(),
@@ -294,31 +293,44 @@ fn written<'a>(
     Some(WrittenTool { name, listing, detail })
 }
 
-fn run_spec(
-    skill: &Skill,
-    tool: &omni_scan::Tool,
-    program: Option<&ProgramSpec>,
-    name: &str,
-    structured: bool,
-) -> RunSpec {
-    // The folder's name stands for its path until the skills folder is known again.
-    let mut run =
-        RunSpec::new(&skill.folder, &tool.command, skill.folder.clone().into(), &tool.file, &tool.function);
+fn run_spec(skill: &Skill, tool: &omni_scan::Tool, target: Target, name: &str, structured: bool) -> RunSpec {
+    let mut run = RunSpec::new(&skill.folder, &tool.command, target);
     name.clone_into(&mut run.tool);
-    run.is_async = tool.is_async;
     run.executor = tool.executor.or(skill.executor).unwrap_or_default();
-    run.fork = tool.fork.or(skill.fork);
-    run.wrap_result = tool.wrap_result && structured;
     run.structured = structured;
-    run.inject = tool.inject.clone();
     run.limits.timeout_ms = tool.limits.timeout_ms.or(skill.limits.timeout_ms);
     run.limits.idle_timeout_ms = tool.limits.idle_timeout_ms.or(skill.limits.idle_timeout_ms);
     run.policy = policy(skill, tool);
-    run.preload = skill.preload && program.is_none();
     run.trust = skill.trust;
     run.keep_temp = skill.keep_temp;
-    run.program = program.cloned();
     run
+}
+
+/// What is called. The folder's name stands for its path until the skills folder is known again.
+fn target(
+    skill: &Skill,
+    tool: &omni_scan::Tool,
+    program: Option<&ProgramTarget>,
+    requirements: &SkillRequirements,
+    structured: bool,
+) -> Target {
+    let (dir, file) = (skill.folder.clone().into(), tool.file.clone());
+    let requirements = requirements.of(&tool.file, program);
+    match program {
+        Some(program) => ProgramTarget { dir, file, requirements, ..program.clone() }.into(),
+        None => PythonTarget {
+            dir,
+            file,
+            function: tool.function.clone(),
+            is_async: tool.is_async,
+            wrap_result: tool.wrap_result && structured,
+            inject: tool.inject.clone(),
+            preload: skill.preload,
+            fork: tool.fork.or(skill.fork),
+            requirements,
+        }
+        .into(),
+    }
 }
 
 /// What the tool says, else what its skill says.

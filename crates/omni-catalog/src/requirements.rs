@@ -10,7 +10,7 @@ mod specifier;
 
 use std::collections::BTreeMap;
 
-use omni_call::{ProgramSpec, Requirements, RequirementsSource};
+use omni_call::{ProgramTarget, Requirements, RequirementsSource};
 
 use crate::folder::SkillFolder;
 use crate::{Diagnostic, Severity};
@@ -53,7 +53,7 @@ impl SkillRequirements {
 
     /// What a tool needs that is written in `file`. A program that runs a script of the skill needs what that
     /// script does.
-    pub(crate) fn of(&self, file: &str, program: Option<&ProgramSpec>) -> Option<Requirements> {
+    pub(crate) fn of(&self, file: &str, program: Option<&ProgramTarget>) -> Option<Requirements> {
         let run = program.into_iter().flat_map(|program| &program.argv);
         let mut files = run.map(|word| word.trim_start_matches("./")).chain([file]);
         files.find_map(|file| self.scripts.get(file)).or(self.common.as_ref()).cloned()

@@ -40,7 +40,7 @@ pub struct Tool {
 /// What the served form and the manifest keep of a tool besides its listing.
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) struct Detail<R> {
-    /// Its `skill_dir` is relative to the skills folder, so that a moved folder has the same manifest.
+    /// Its folder is relative to the skills folder, so that a moved folder has the same manifest.
     pub(crate) run: R,
     pub(crate) origin: Origin,
     /// Neither the tool nor its skill says how it is run, so that is the server's to say.
@@ -65,7 +65,7 @@ impl Tool {
     ) -> Result<Tool, serde_json::Error> {
         let Detail { mut run, origin, any_executor, category, tags, version } =
             serde_json::from_slice::<Detail<RunSpec>>(detail)?;
-        run.skill_dir = skills_dir.join(&run.skill_dir);
+        run.target.place_in(skills_dir);
         if any_executor {
             run.executor = default_executor;
         }

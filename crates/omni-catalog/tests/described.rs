@@ -8,7 +8,7 @@
 use std::fs;
 use std::path::Path;
 
-use omni_call::{Affinity, ExecutorKind};
+use omni_call::{Affinity, ExecutorKind, Target};
 use omni_catalog::{Catalog, ListShape, NameStyle, Severity, Snapshot};
 use serde_json::{Value, json};
 use tempfile::TempDir;
@@ -60,7 +60,9 @@ fn a_description_is_listed_without_what_only_we_read_and_run_as_it_says() {
         (tool.spec.executor, tool.spec.skill.as_str(), tool.spec.command.as_str()),
         (ExecutorKind::Runner, "notes", "save")
     );
-    assert!(tool.spec.is_async && tool.spec.structured);
+    assert!(tool.spec.structured);
+    let Target::Remote { source, name } = &tool.spec.target else { panic!("{:?}", tool.spec.target) };
+    assert_eq!((source.as_str(), name.as_str()), ("http://127.0.0.1:9", "notes.save"));
     assert_eq!((tool.spec.limits.timeout_ms, tool.spec.limits.idle_timeout_ms), (Some(5), None));
     assert_eq!(tool.spec.policy.affinity, Some(Affinity::Session));
     assert!(tool.check_arguments(tool.name(), b"{}").is_err(), "arguments are held to the schema");

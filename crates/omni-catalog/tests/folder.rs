@@ -120,8 +120,9 @@ fn a_healthy_folder_is_listed_by_name_with_nothing_to_report() {
     assert_eq!(names(&snapshot), ["git.log", "notes.find", "notes.save"]);
     assert_eq!(snapshot.diagnostics(), []);
     let tool = snapshot.tool("notes.save").unwrap();
-    assert_eq!(tool.spec.skill_dir, place.skills().canonicalize().unwrap().join("notes"));
-    assert_eq!((tool.spec.file.as_str(), tool.spec.function.as_str()), ("scripts/notes.py", "save"));
+    let python = tool.spec.target.python().unwrap();
+    assert_eq!(python.dir, place.skills().canonicalize().unwrap().join("notes"));
+    assert_eq!((python.file.as_str(), python.function.as_str()), ("scripts/notes.py", "save"));
     assert_eq!((tool.origin.file.as_str(), tool.origin.line), ("notes/scripts/notes.py", 5));
     assert_eq!(tool.description().as_deref(), Some("Does save."));
     assert_eq!(tool.check_arguments(tool.name(), br#"{"title":"x"}"#), Ok(()));
@@ -255,7 +256,7 @@ tools:
     let (snapshot, _) = place.fresh();
     assert_eq!(names(&snapshot), ["text.odd", "text.shout", "text.word_count"]);
     let tool = snapshot.tool("text.word_count").unwrap();
-    let program = tool.spec.program.as_ref().unwrap();
+    let program = tool.spec.target.program().unwrap();
     assert_eq!(program.argv, ["bash", "scripts/count.sh"]);
     assert_eq!((program.input, program.output), (ProgramInput::Flags, ProgramOutput::Json));
     assert_eq!(
@@ -269,7 +270,7 @@ tools:
             "unit": {"enum": ["1", "words"]}}, "required": ["text"]})
     );
     assert!(tool.check_arguments(tool.name(), b"{}").is_err());
-    assert!(snapshot.tool("text.shout").unwrap().spec.program.is_none(), "the function stays");
+    assert!(snapshot.tool("text.shout").unwrap().spec.target.python().is_some(), "the function stays");
     let mut said: Vec<String> = snapshot
         .diagnostics()
         .iter()
@@ -332,12 +333,12 @@ cwd = "../up"
     let (snapshot, _) = place.fresh();
     assert_eq!(names(&snapshot), ["text.count", "text.first", "text.shout"]);
     let tool = snapshot.tool("text.count").unwrap();
-    let program = tool.spec.program.as_ref().unwrap();
+    let program = tool.spec.target.program().unwrap();
     assert_eq!((program.input, program.env["LC_ALL"].as_str()), (ProgramInput::Flags, "C"));
-    assert_eq!((tool.spec.file.as_str(), tool.origin.line), ("pyproject.toml", 8));
+    assert_eq!((program.file.as_str(), tool.origin.line), ("pyproject.toml", 8));
     assert_eq!((tool.spec.limits.timeout_ms, tool.spec.policy.concurrency), (Some(2_500), Some(4)));
     assert!(tool.check_arguments(tool.name(), br#"{"text": ""}"#).is_err());
-    assert!(snapshot.tool("text.shout").unwrap().spec.program.is_none(), "the function stays");
+    assert!(snapshot.tool("text.shout").unwrap().spec.target.python().is_some(), "the function stays");
     let mut said: Vec<String> = snapshot
         .diagnostics()
         .iter()
@@ -364,7 +365,7 @@ fn a_skill_may_ask_to_be_imported_ahead_of_its_calls() {
     place.skill("eager", &["a"]).skill("plain", &["b"]);
     place.write("eager/SKILL.md", "---\nname: eager\ndescription: d\npreload: true\n---\n");
     let (snapshot, _) = place.fresh();
-    let asks = |tool: &str| snapshot.tool(tool).unwrap().spec.preload;
+    let asks = |tool: &str| snapshot.tool(tool).unwrap().spec.target.python().unwrap().preload;
     assert_eq!((asks("eager.a"), asks("plain.b")), (true, false));
     assert_eq!(snapshot.diagnostics(), []);
 }
@@ -723,7 +724,7 @@ fn the_same_files_give_the_same_bytes_wherever_and_whenever() {
     assert_eq!(one.fresh().0.version(), two.fresh().0.version());
     let parsed: Value = serde_json::from_str(&manifest(&one)).unwrap();
     assert_eq!(parsed["format"], "omni-manifest");
-    assert_eq!(parsed["skills"][1]["tools"][0]["detail"]["run"]["skill_dir"], "notes");
+    assert_eq!(parsed["skills"][1]["tools"][0]["detail"]["run"]["target"]["python"]["dir"], "notes");
 }
 
 #[test]

@@ -64,7 +64,7 @@ impl Place {
 }
 
 fn of(snapshot: &Snapshot, tool: &str) -> Option<Requirements> {
-    snapshot.tool(&format!("s.{tool}")).unwrap().spec.requirements.clone()
+    snapshot.tool(&format!("s.{tool}")).unwrap().spec.target.requirements().cloned()
 }
 
 #[track_caller]

@@ -12,7 +12,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use omni_call::{Call, CallId, Deadline, Ending, Executor as _, NoClient, RunSpec, Wants};
+use omni_call::{Call, CallId, Deadline, Ending, Executor as _, NoClient, PythonTarget, RunSpec, Wants};
 use omni_exec::{ExecConfig, Pool};
 
 const TOOL: &str = "
@@ -59,9 +59,9 @@ async fn measure(calls: usize, in_flight: Vec<usize>) -> Result<(), Box<dyn Erro
             if is_async && workers_max > 1 {
                 continue;
             }
-            let mut spec = RunSpec::new("bench", function, skill.clone(), "scripts/echo.py", function);
-            spec.is_async = is_async;
-            let spec = Arc::new(spec);
+            let target =
+                PythonTarget { is_async, ..PythonTarget::new(skill.clone(), "scripts/echo.py", function) };
+            let spec = Arc::new(RunSpec::new("bench", function, target));
             drive(&pool, &spec, 200, workers).await;
             for &width in &in_flight {
                 let started = Instant::now();

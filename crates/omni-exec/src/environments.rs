@@ -206,7 +206,9 @@ impl Environments {
         events: &mut dyn EventSink,
     ) -> Result<Arc<Environment>, Box<Outcome>> {
         let failed = |call: &Call, failure: &StartFailure| Box::new(start_failed(call, failure));
-        let mut stage = match self.shared.find(requirements, &call.spec.skill_dir) {
+        // What needs something installed stands in a skill's folder.
+        let dir = call.spec.target.dir().unwrap_or_else(|| Path::new(""));
+        let mut stage = match self.shared.find(requirements, dir) {
             Found::Ready(environment) => return Ok(environment),
             Found::Failed(failure) => return Err(failed(call, &failure)),
             Found::Making(stage) => stage,

@@ -28,6 +28,7 @@ mod room;
 mod wire;
 
 mod process;
+mod targets;
 mod temp;
 
 pub use config::{Embedding, ExecConfig, Interpreter, ProcessLimits, Protected, WorkerLife};

@@ -141,7 +141,7 @@ fn start_ending(failure: &StartFailure) -> Ending {
 pub(crate) fn refuse_oversized(call: &Call, frame_bytes_max: usize) -> Option<Outcome> {
     /// More than all the rest of a call frame takes besides target and arguments.
     const REST: usize = 4 << 10;
-    let room = frame_bytes_max.saturating_sub(call.spec.target().len() + call.session.len() + REST);
+    let room = frame_bytes_max.saturating_sub(call.spec.worker_target().len() + call.session.len() + REST);
     let length = call.arguments.len();
     (length > room).then(|| {
         unstarted(

@@ -113,10 +113,10 @@ pub(crate) async fn conclude(children: &Children, call: &Call, worker: &mut Work
         End::Result(_) => None,
         _ => worker.output.stderr_tail().map(|stderr| without_worker_frames(stderr, &config.package_dir)),
     };
-    let stack = match end {
-        End::Expired(_) => {
+    let stack = match (&end, call.spec.target.python()) {
+        (End::Expired(_), Some(python)) => {
             let number = worker.number();
-            worker.stack(&call.spec.skill_dir, call.spec.is_async, number).await
+            worker.stack(&python.dir, python.is_async, number).await
         }
         _ => None,
     };

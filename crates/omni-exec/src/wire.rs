@@ -6,7 +6,7 @@
 use std::borrow::Cow;
 use std::fmt;
 
-use omni_call::{Call, TempFiles};
+use omni_call::{Call, Target, TempFiles};
 use serde::de::{Deserializer, IgnoredAny, MapAccess, Visitor};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
@@ -379,7 +379,7 @@ pub(crate) fn push_call(out: &mut Vec<u8>, call: &Call, sending: Sending) {
     out.extend_from_slice(br#"{"call":{"id":"#);
     push_number(out, sending.id);
     out.extend_from_slice(br#","target":"#);
-    out.extend_from_slice(call.spec.target().as_bytes());
+    out.extend_from_slice(call.spec.worker_target().as_bytes());
     out.extend_from_slice(br#","args":"#);
     out.extend_from_slice(&call.arguments);
     push_terms(out, call, sending);
@@ -387,10 +387,17 @@ pub(crate) fn push_call(out: &mut Vec<u8>, call: &Call, sending: Sending) {
     finish(out, start);
 }
 
-/// Appends the body of a request to a runner that starts `call`. It knows the tool by its name.
+/// Appends the body of a request to a runner that starts `call`. It knows the tool by its name, which is its own for one
+/// that it lists, and the canonical one for what stands in a folder that both have.
 pub(crate) fn push_request(out: &mut Vec<u8>, call: &Call, sending: Sending) {
     out.extend_from_slice(br#"{"name":"#);
-    push_string(out, &call.spec.tool);
+    push_string(
+        out,
+        match &call.spec.target {
+            Target::Remote { name, .. } => name,
+            Target::Python(_) | Target::Program(_) | Target::Native { .. } => &call.spec.tool,
+        },
+    );
     out.extend_from_slice(br#","arguments":"#);
     out.extend_from_slice(&call.arguments);
     out.extend_from_slice(br#","id":"#);

@@ -6,7 +6,7 @@ mod support;
 
 use std::time::Duration;
 
-use omni_call::{Ending, Event, Inject, Outcome, Phase};
+use omni_call::{Ending, Event, Outcome, Phase};
 use serde_json::{Value, json};
 use support::{Lab, PATIENCE, Request, said, text, wait_until};
 
@@ -15,9 +15,7 @@ const SHORT: Duration = Duration::from_millis(800);
 
 /// A call whose function wants to know of its context.
 fn with_context(lab: &Lab, function: &str) -> Request {
-    let mut request = lab.call(function);
-    request.spec.inject = vec![Inject { parameter: "ctx".into(), kind: "context".into() }];
-    request
+    lab.call(function).context()
 }
 
 /// A lab whose interpreter has started and has loaded the skill.

@@ -54,8 +54,7 @@ everywhere! {
     };
     a_tool_knows_where_it_is_and_what_it_may: async |lab: Lab| {
         let root = lab.root().canonicalize().unwrap();
-        let mut request = lab.call("where");
-        request.spec.inject = vec![omni_call::Inject { parameter: "ctx".into(), kind: "context".into() }];
+        let request = lab.call("where").context();
         assert_eq!(
             request.value().await,
             json!({"cwd": root, "root": root, "settings": {"colour": "blue"}, "session": "session-1"})
@@ -129,7 +128,7 @@ everywhere! {
         let functions = ["spins", "sleeps", "holds_the_gil", "ignores_everything", "stops_itself"];
         let calls = functions.map(|function| {
             let arguments = if function == "sleeps" { json!({"seconds": 1000}) } else { json!({}) };
-            with_context(lab.call(function).args(&arguments)).timeout(limit).start()
+            lab.call(function).args(&arguments).context().timeout(limit).start()
         });
         for (function, mut call) in functions.into_iter().zip(calls) {
             let pid = call.pid().await;
@@ -150,7 +149,7 @@ everywhere! {
         lab.finish().await;
     };
     a_silent_tool_is_stopped_and_one_that_gives_signs_of_life_is_not: async |lab: Lab| {
-        let outcome = with_context(lab.call("sleeps").args(&json!({"seconds": 1000}))).idle_timeout(SHORT * 2).run().await;
+        let outcome = lab.call("sleeps").args(&json!({"seconds": 1000})).context().idle_timeout(SHORT * 2).run().await;
         assert_eq!(outcome.ending, Ending::Idle { limit: SHORT * 2 });
         let beats = lab.call("beats").args(&json!({"times": 8, "pause": 0.3}));
         assert_eq!(beats.idle_timeout(SHORT * 5).value().await, json!("alive"));
@@ -158,7 +157,7 @@ everywhere! {
     };
     a_call_taken_back_is_stopped: async |lab: Lab| {
         for function in ["ignores_everything", "holds_the_gil", "stops_itself"] {
-            let mut running = with_context(lab.call(function)).start();
+            let mut running = lab.call(function).context().start();
             let pid = running.pid().await;
             running.cancel().await;
             wait_gone(pid).await;
@@ -166,7 +165,7 @@ everywhere! {
         lab.finish().await;
     };
     children_and_daemons_of_a_tool_end_with_it: async |lab: Lab| {
-        let mut running = with_context(lab.call("starts_children")).start();
+        let mut running = lab.call("starts_children").context().start();
         let said = running.first_log().await;
         running.cancel().await;
         // The tool obeys its cancellation and leaves its children: they go all the same, and its process with them.
@@ -178,7 +177,7 @@ everywhere! {
         lab.finish().await;
     };
     a_thread_does_not_work_on_for_a_caller_who_has_gone: async |lab: Lab| {
-        let mut running = with_context(lab.call("waits_for_its_thread")).start();
+        let mut running = lab.call("waits_for_its_thread").context().start();
         let pid = running.pid().await;
         running.cancel().await;
         wait_gone(pid).await;
@@ -202,7 +201,7 @@ everywhere! {
         lab.finish().await;
     };
     a_tool_speaks_in_order: async |lab: Lab| {
-        let (outcome, events) = with_context(lab.call("narrates")).start().end().await;
+        let (outcome, events) = lab.call("narrates").context().start().end().await;
         assert_eq!(text(&outcome), "done");
         assert_eq!(
             said(&events),
@@ -232,7 +231,7 @@ everywhere! {
         lab.finish().await;
     };
     shutting_down_ends_what_runs: async |lab: Lab| {
-        let mut running = with_context(lab.call("ignores_everything")).start();
+        let mut running = lab.call("ignores_everything").context().start();
         let pid = running.pid().await;
         lab.executor.shut_down().await;
         assert!(!support::exists(pid));
@@ -267,9 +266,4 @@ fn no_python(config: &mut omni_exec::ExecConfig) {
 
 fn no_package(config: &mut omni_exec::ExecConfig) {
     config.package_dir = config.root.clone();
-}
-
-fn with_context(mut request: support::Request) -> support::Request {
-    request.spec.inject = vec![omni_call::Inject { parameter: "ctx".into(), kind: "context".into() }];
-    request
 }

@@ -4,18 +4,13 @@ mod support;
 
 use std::collections::HashSet;
 
-use omni_call::{Ending, ForkSettings, Inject};
+use omni_call::{Ending, ForkSettings};
 use serde_json::{Value, json};
-use support::{Lab, ProcessKind, Request, parent, text, wait_gone, wait_until};
-
-fn with_context(mut request: Request) -> Request {
-    request.spec.inject = vec![Inject { parameter: "ctx".into(), kind: "context".into() }];
-    request
-}
+use support::{Lab, ProcessKind, parent, text, wait_gone, wait_until};
 
 /// The process that forked the one which ran the call.
 async fn fork_parent(lab: &Lab) -> i32 {
-    let mut running = with_context(lab.call("sleeps").args(&json!({"seconds": 60}))).start();
+    let mut running = lab.call("sleeps").args(&json!({"seconds": 60})).context().start();
     let pid = running.pid().await;
     let parent = parent(pid);
     running.cancel().await;
@@ -85,7 +80,7 @@ async fn calls_run_at_the_same_time_and_each_gets_its_own_answer() {
 #[tokio::test]
 async fn a_killed_parent_is_replaced_and_costs_no_running_call() {
     let lab = Lab::fork();
-    let mut running = with_context(lab.call("sleeps").args(&json!({"seconds": 1}))).start();
+    let mut running = lab.call("sleeps").args(&json!({"seconds": 1})).context().start();
     let pid = running.pid().await;
     let before = parent(pid);
     support::kill(before);
@@ -98,7 +93,7 @@ async fn a_killed_parent_is_replaced_and_costs_no_running_call() {
 #[tokio::test]
 async fn how_a_process_ended_is_lost_with_its_parent_and_said_so() {
     let lab = Lab::fork();
-    let mut running = with_context(lab.call("sleeps").args(&json!({"seconds": 60}))).start();
+    let mut running = lab.call("sleeps").args(&json!({"seconds": 60})).context().start();
     let pid = running.pid().await;
     let parent = parent(pid);
     support::kill(parent);
@@ -184,8 +179,7 @@ async fn after_a_reload_all_that_is_forked_runs_the_skill_as_it_is_now() {
             assert_eq!(version().await, json!(1), "{process:?}");
         }
         let old = fork_parent(&lab).await;
-        let mut under_way =
-            with_context(lab.call("exits_later").args(&json!({"seconds": 1, "code": 5}))).start();
+        let mut under_way = lab.call("exits_later").args(&json!({"seconds": 1, "code": 5})).context().start();
         under_way.pid().await;
         lab.edit(2);
         fork.renew();

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::time::Duration;
 
-use omni_call::{Affinity, Ending, Inject, Policy};
+use omni_call::{Affinity, Ending, Policy};
 use omni_exec::{Pool, WorkerLife};
 use serde_json::{Value, json};
 use support::{Lab, Request, Running, text, wait_gone, wait_until};
@@ -18,13 +18,8 @@ fn calls(limit: u64) -> WorkerLife {
     WorkerLife { calls: Some(limit), ..WorkerLife::UNLIMITED }
 }
 
-fn with_context(mut request: Request) -> Request {
-    request.spec.inject = vec![Inject { parameter: "ctx".into(), kind: "context".into() }];
-    request
-}
-
 fn sleeper(lab: &Lab, tool: &str) -> Request {
-    with_context(lab.call(tool).args(&json!({"seconds": 60})))
+    lab.call(tool).args(&json!({"seconds": 60})).context()
 }
 
 async fn pid(lab: &Lab) -> i64 {
@@ -172,7 +167,7 @@ async fn a_reload_replaces_all_workers_and_fails_none_of_fifty_calls_under_way()
     let mut under_way: Vec<Running> = Vec::new();
     for turn in 0..50 {
         let tool = if turn % 2 == 0 { "sleeps" } else { "async_sleeps" };
-        under_way.push(with_context(lab.call(tool).args(&json!({"seconds": 2}))).start());
+        under_way.push(lab.call(tool).args(&json!({"seconds": 2})).context().start());
     }
     for call in &mut under_way {
         call.pid().await;
@@ -315,9 +310,7 @@ fn slow_to_import(lab: &Lab, then: &str) -> Request {
         lab.root().join("imports")
     );
     std::fs::write(lab.root().join("skills/lab/scripts/heavy.py"), text).expect("a file in the lab's folder");
-    let mut request = lab.call_in("heavy.py", "pid");
-    request.spec.preload = true;
-    request
+    lab.call_in("heavy.py", "pid").python(|python| python.preload = true)
 }
 
 fn imports(lab: &Lab) -> Vec<String> {

@@ -2,7 +2,7 @@
 
 mod support;
 
-use omni_call::{Ending, Inject, ProgramInput, ProgramOutput, ProgramSpec};
+use omni_call::Ending;
 use omni_exec::ExecConfig;
 use serde_json::json;
 use support::{Lab, wait_gone};
@@ -53,14 +53,7 @@ async fn a_tool_cannot_open_more_files_or_write_larger_ones_than_it_may() {
 #[tokio::test]
 async fn programs_of_any_kind_have_the_same_limits() {
     let lab = Lab::spawn_with(limited);
-    let mut request = lab.call("program");
-    request.spec.program = Some(ProgramSpec {
-        argv: ["bash", "-c", "ulimit -n; ulimit -d; ulimit -f; ulimit -c"].map(str::to_owned).into(),
-        input: ProgramInput::Stdin,
-        output: ProgramOutput::Text,
-        cwd: None,
-        env: std::collections::BTreeMap::new(),
-    });
+    let request = lab.call("program").program(&["bash", "-c", "ulimit -n; ulimit -d; ulimit -f; ulimit -c"]);
     // `ulimit` counts memory and file sizes in KiB.
     assert_eq!(support::text(&request.run().await), "128\n204800\n1024\n0");
     lab.finish().await;
@@ -69,8 +62,7 @@ async fn programs_of_any_kind_have_the_same_limits() {
 #[tokio::test]
 async fn a_process_that_stands_still_counts_as_dead_long_before_its_deadline() {
     for lab in [Lab::pool(), Lab::fork()] {
-        let mut request = lab.call("stops_itself");
-        request.spec.inject = vec![Inject { parameter: "ctx".into(), kind: "context".into() }];
+        let request = lab.call("stops_itself").context();
         let mut running = request.start();
         let pid = running.pid().await;
         let (outcome, _) = running.end().await;

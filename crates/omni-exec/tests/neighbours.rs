@@ -5,17 +5,12 @@ mod support;
 
 use std::time::Duration;
 
-use omni_call::{Ending, Inject, Phase, Policy};
+use omni_call::{Ending, Phase, Policy};
 use serde_json::json;
 use support::{Lab, Request, text, wait_gone};
 
-fn with_context(mut request: Request) -> Request {
-    request.spec.inject = vec![Inject { parameter: "ctx".into(), kind: "context".into() }];
-    request
-}
-
 fn sleeper(lab: &Lab, seconds: f64) -> Request {
-    with_context(lab.call("async_sleeps").args(&json!({"seconds": seconds})))
+    lab.call("async_sleeps").args(&json!({"seconds": seconds})).context()
 }
 
 #[tokio::test]
@@ -24,7 +19,7 @@ async fn a_block_does_not_outlive_the_deadline_of_a_neighbour() {
     let mut neighbour = sleeper(&lab, 60.0).timeout(Duration::from_secs(2)).start();
     let pid = neighbour.pid().await;
     // Its own limit is half a minute away.
-    let mut blocking = with_context(lab.call("async_blocks")).start();
+    let mut blocking = lab.call("async_blocks").context().start();
     blocking.pid().await;
     let outcome = neighbour.end().await.0;
     assert_eq!(outcome.ending, Ending::TimedOut { limit: Duration::from_secs(2) });
@@ -43,7 +38,7 @@ async fn neighbours_of_a_block_are_run_again_when_they_may_be() {
     let pid = may.pid().await;
     let mut may_not = sleeper(&lab, 60.0).start();
     may_not.pid().await;
-    let mut blocking = with_context(lab.call("async_blocks")).timeout(Duration::from_secs(1)).start();
+    let mut blocking = lab.call("async_blocks").context().timeout(Duration::from_secs(1)).start();
     blocking.pid().await;
     let unstarted = lab.call("async_echo").args(&json!({"text": "x"})).start();
     let outcome = blocking.end().await.0;
@@ -62,7 +57,7 @@ async fn neighbours_of_a_block_are_run_again_when_they_may_be() {
 #[tokio::test]
 async fn calls_that_wait_behind_a_block_move_to_another_worker_and_the_block_may_go_on() {
     let lab = Lab::pool();
-    let mut blocking = with_context(lab.call("async_blocks").args(&json!({"seconds": 6}))).start();
+    let mut blocking = lab.call("async_blocks").args(&json!({"seconds": 6})).context().start();
     let blocked = blocking.pid().await;
     let behind: Vec<_> = (0..10).map(|_| lab.call("async_counts").start()).collect();
     let mut numbers = Vec::new();

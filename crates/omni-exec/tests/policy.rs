@@ -6,7 +6,7 @@ mod support;
 use std::sync::Arc;
 use std::time::Duration;
 
-use omni_call::{Affinity, Ending, Inject, Policy, ToolResult};
+use omni_call::{Affinity, Ending, Policy, ToolResult};
 use serde_json::{Value, json};
 use support::{Lab, Request, text};
 
@@ -22,11 +22,6 @@ fn failing(lab: &Lab, times: u32, how: &str) -> Request {
 fn meta(ending: &Ending) -> Value {
     let Ending::Finished(ToolResult { meta, .. }) = ending else { panic!("not finished: {ending:?}") };
     meta.as_deref().map_or(Value::Null, |meta| serde_json::from_slice(meta).unwrap_or_default())
-}
-
-fn with_context(mut request: Request) -> Request {
-    request.spec.inject = vec![Inject { parameter: "ctx".into(), kind: "context".into() }];
-    request
 }
 
 #[tokio::test]
@@ -109,16 +104,16 @@ async fn a_failure_is_never_kept() {
 async fn a_tool_runs_no_more_often_at_once_than_it_declares() {
     let lab = Lab::governed();
     let one = Policy { concurrency: Some(1), ..Policy::default() };
-    let mut running = with_context(lab.call("obeys").policy(one.clone())).start();
+    let mut running = lab.call("obeys").policy(one.clone()).context().start();
     running.pid().await;
-    let spec = with_context(lab.call("obeys").policy(one.clone()));
+    let spec = lab.call("obeys").policy(one.clone()).context();
     let waited = spec.timeout(Duration::from_millis(100)).run().await;
     assert!(matches!(waited.ending, Ending::TimedOut { .. }), "{waited:?}");
     assert_eq!(waited.phase, omni_call::Phase::Queued);
     // Another tool does not wait, and the place is free once the call has left it.
     assert_eq!(lab.call("echo").args(&json!({"text": "x"})).value().await, json!("x"));
     running.cancel().await;
-    let mut next = with_context(lab.call("obeys").policy(one)).start();
+    let mut next = lab.call("obeys").policy(one).context().start();
     next.pid().await;
     next.cancel().await;
     lab.finish().await;

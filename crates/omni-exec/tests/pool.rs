@@ -6,17 +6,12 @@ mod support;
 use std::collections::HashSet;
 use std::time::{Duration, Instant};
 
-use omni_call::{Ending, Inject, Phase};
+use omni_call::{Ending, Phase};
 use serde_json::json;
 use support::{Lab, Request, Running, said, text, wait_gone, wait_until};
 
-fn with_context(mut request: Request) -> Request {
-    request.spec.inject = vec![Inject { parameter: "ctx".into(), kind: "context".into() }];
-    request
-}
-
 fn sleeper(lab: &Lab, seconds: f64) -> Request {
-    with_context(lab.call("sleeps").args(&json!({"seconds": seconds})))
+    lab.call("sleeps").args(&json!({"seconds": seconds})).context()
 }
 
 #[tokio::test]
@@ -44,7 +39,7 @@ async fn an_error_costs_no_worker() {
 #[tokio::test]
 async fn a_tool_that_obeys_its_cancellation_keeps_its_worker() {
     let lab = Lab::pool_with(|config| config.workers_max = 1);
-    let mut running = with_context(lab.call("obeys")).start();
+    let mut running = lab.call("obeys").context().start();
     let pid = running.pid().await;
     running.cancel().await;
     assert_eq!(lab.call("pid").value().await, json!(pid));
@@ -54,7 +49,7 @@ async fn a_tool_that_obeys_its_cancellation_keeps_its_worker() {
 #[tokio::test]
 async fn a_place_stays_taken_until_the_process_is_gone() {
     let lab = Lab::pool_with(|config| config.workers_max = 1);
-    let mut running = with_context(lab.call("ignores_everything")).start();
+    let mut running = lab.call("ignores_everything").context().start();
     let pid = running.pid().await;
     running.cancel().await;
     let next = lab.call("pid").value().await;
@@ -238,9 +233,8 @@ async fn dropping_the_pool_kills_its_workers() {
 #[tokio::test]
 async fn async_calls_share_a_worker_and_wait_together() {
     let lab = Lab::pool();
-    let runs: Vec<Running> = (0..50)
-        .map(|_| with_context(lab.call("async_sleeps").args(&json!({"seconds": 0.2}))).start())
-        .collect();
+    let runs: Vec<Running> =
+        (0..50).map(|_| lab.call("async_sleeps").args(&json!({"seconds": 0.2})).context().start()).collect();
     for run in runs {
         assert_eq!(text(&run.end().await.0), "slept");
     }
@@ -253,7 +247,7 @@ async fn async_calls_share_a_worker_and_wait_together() {
 async fn an_async_call_taken_back_leaves_its_neighbours_alone() {
     let lab = Lab::pool();
     let sleeper =
-        |seconds: f64| with_context(lab.call("async_sleeps").args(&json!({"seconds": seconds}))).start();
+        |seconds: f64| lab.call("async_sleeps").args(&json!({"seconds": seconds})).context().start();
     let mut first = sleeper(60.0);
     let pid = first.pid().await;
     let second = sleeper(1.0);
@@ -267,7 +261,7 @@ async fn an_async_call_taken_back_leaves_its_neighbours_alone() {
 async fn an_async_call_past_its_time_says_where_it_waits() {
     let lab = Lab::pool();
     lab.call("async_echo").args(&json!({"text": "the worker is ready"})).run().await;
-    let request = with_context(lab.call("async_sleeps").args(&json!({"seconds": 60})));
+    let request = lab.call("async_sleeps").args(&json!({"seconds": 60})).context();
     let outcome = request.timeout(Duration::from_secs(1)).run().await;
     assert_eq!(outcome.ending, Ending::TimedOut { limit: Duration::from_secs(1) });
     let stack = outcome.stack.unwrap_or_default();
@@ -279,9 +273,9 @@ async fn an_async_call_past_its_time_says_where_it_waits() {
 async fn a_blocked_event_loop_is_killed_at_its_deadline_and_bystanders_may_try_again() {
     let lab = Lab::pool();
     for function in ["async_blocks", "async_ignores"] {
-        let mut bystander = with_context(lab.call("async_sleeps").args(&json!({"seconds": 60}))).start();
+        let mut bystander = lab.call("async_sleeps").args(&json!({"seconds": 60})).context().start();
         let pid = bystander.pid().await;
-        let outcome = with_context(lab.call(function)).timeout(Duration::from_secs(1)).run().await;
+        let outcome = lab.call(function).context().timeout(Duration::from_secs(1)).run().await;
         assert_eq!(outcome.ending, Ending::TimedOut { limit: Duration::from_secs(1) }, "{function}");
         let stack = outcome.stack.unwrap_or_default();
         assert!(stack.contains(&format!(" in {function}")), "{function}: {stack}");
@@ -298,7 +292,7 @@ async fn an_async_tool_that_ends_python_is_told_so_when_it_was_alone() {
     let lab = Lab::pool();
     let outcome = lab.call("async_exits").args(&json!({"code": 5})).run().await;
     assert_eq!(outcome.ending, Ending::Exited { code: 5, message: None });
-    let mut bystander = with_context(lab.call("async_sleeps").args(&json!({"seconds": 60}))).start();
+    let mut bystander = lab.call("async_sleeps").args(&json!({"seconds": 60})).context().start();
     bystander.pid().await;
     let outcome = lab.call("async_exits").args(&json!({"code": 5})).run().await;
     for lost in [outcome, bystander.end().await.0] {

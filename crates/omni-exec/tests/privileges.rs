@@ -5,7 +5,6 @@ mod support;
 use std::os::unix::fs::{PermissionsExt as _, chown};
 use std::path::{Path, PathBuf};
 
-use omni_call::{ProgramInput, ProgramOutput, ProgramSpec};
 use omni_exec::Isolation;
 use serde_json::json;
 use support::{Lab, ProcessKind, text};
@@ -54,14 +53,7 @@ async fn a_set_user_id_program_gains_nothing_unless_isolation_is_off() {
 async fn a_program_that_is_a_tool_gains_nothing_either() {
     for (isolation, forbidden) in [(Isolation::Auto, "1"), (Isolation::None, "0")] {
         let lab = lab(ProcessKind::Spawn, isolation);
-        let mut request = lab.call("program");
-        request.spec.program = Some(ProgramSpec {
-            argv: ["grep", "NoNewPrivs", "/proc/self/status"].map(str::to_owned).into(),
-            input: ProgramInput::Stdin,
-            output: ProgramOutput::Text,
-            cwd: None,
-            env: Default::default(),
-        });
+        let request = lab.call("program").program(&["grep", "NoNewPrivs", "/proc/self/status"]);
         assert!(text(&request.run().await).ends_with(forbidden), "{isolation:?}");
         lab.finish().await;
     }

@@ -4,28 +4,23 @@ mod support;
 
 use std::time::Duration;
 
-use omni_call::{Ending, Phase, ProgramInput, ProgramOutput, ProgramSpec, ToolResult};
+use omni_call::{Ending, Phase, ProgramInput, ProgramOutput, ProgramTarget, Target, ToolResult};
 use serde_json::{Value, json};
 use support::{Lab, Request, said, text, wait_gone, wait_until};
 
 fn program(lab: &Lab, argv: &[&str]) -> Request {
-    let mut request = lab.call("program");
-    request.spec.program = Some(ProgramSpec {
-        argv: argv.iter().map(|&word| word.to_owned()).collect(),
-        input: ProgramInput::Stdin,
-        output: ProgramOutput::Text,
-        cwd: None,
-        env: [("COLOUR".to_owned(), "blue".to_owned())].into(),
-    });
-    request
+    with(lab.call("program").program(argv), |program| {
+        program.env = [("COLOUR".to_owned(), "blue".to_owned())].into()
+    })
 }
 
 fn bash(lab: &Lab, script: &str) -> Request {
     program(lab, &["bash", "-c", script])
 }
 
-fn with(mut request: Request, change: impl FnOnce(&mut ProgramSpec)) -> Request {
-    change(request.spec.program.as_mut().expect("a program"));
+fn with(mut request: Request, change: impl FnOnce(&mut ProgramTarget)) -> Request {
+    let Target::Program(program) = &mut request.spec.target else { panic!("no program") };
+    change(program);
     request
 }
 

@@ -4,7 +4,7 @@ mod support;
 
 use std::time::Duration;
 
-use omni_call::{Ending, Inject, ProgramInput, ProgramOutput, ProgramSpec};
+use omni_call::Ending;
 use serde_json::json;
 use support::{Lab, ProcessKind, Request, said, text};
 
@@ -22,21 +22,11 @@ async fn in_every_way<F: Future<Output = ()> + Send + 'static>(test: impl Fn(Pro
 }
 
 fn helper(lab: &Lab, tool: &str, how: &str) -> Request {
-    let mut request = lab.call(tool).args(&json!({"how": how, "times": TIMES}));
-    request.spec.inject = vec![Inject { parameter: "ctx".into(), kind: "context".into() }];
-    request.idle_timeout(IDLE)
+    lab.call(tool).args(&json!({"how": how, "times": TIMES})).context().idle_timeout(IDLE)
 }
 
 fn program(lab: &Lab, script: &str) -> Request {
-    let mut request = lab.call("program");
-    request.spec.program = Some(ProgramSpec {
-        argv: ["bash", "-c", script].map(str::to_owned).into(),
-        input: ProgramInput::Stdin,
-        output: ProgramOutput::Text,
-        cwd: None,
-        env: [].into(),
-    });
-    request.idle_timeout(IDLE)
+    lab.call("program").program(&["bash", "-c", script]).idle_timeout(IDLE)
 }
 
 #[tokio::test]

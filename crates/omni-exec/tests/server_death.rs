@@ -7,7 +7,6 @@ mod support;
 use std::io::{BufRead, BufReader};
 use std::process::{Command, Stdio};
 
-use omni_call::Inject;
 use omni_exec::TempFolders;
 use support::{Lab, lives, wait_until};
 
@@ -53,8 +52,7 @@ async fn a_killed_server_leaves_neither_workers_nor_what_their_tools_started() {
 async fn serve_until_killed() {
     let temp = std::env::var_os(TEMP).unwrap().into();
     let lab = Lab::pool_with(|config| config.temp = TempFolders::below(temp));
-    let mut request = lab.call("starts_children");
-    request.spec.inject = vec![Inject { parameter: "ctx".into(), kind: "context".into() }];
+    let request = lab.call("starts_children").context();
     let mut running = request.start();
     let said = running.first_log().await;
     let mut pids = said["children"].as_array().unwrap().clone();

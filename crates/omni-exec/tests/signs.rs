@@ -5,7 +5,7 @@ mod support;
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use omni_call::{Ending, Event, Inject};
+use omni_call::{Ending, Event};
 use serde_json::json;
 use support::{Lab, ProcessKind, Request, said, text};
 
@@ -14,9 +14,7 @@ const TIMES: u32 = 16;
 const IDLE: Duration = Duration::from_secs(3);
 
 fn utters(lab: &Lab, tool: &str, how: &str) -> Request {
-    let mut request = lab.call(tool).args(&json!({"how": how, "times": TIMES}));
-    request.spec.inject = vec![Inject { parameter: "ctx".into(), kind: "context".into() }];
-    request.idle_timeout(IDLE)
+    lab.call(tool).args(&json!({"how": how, "times": TIMES})).context().idle_timeout(IDLE)
 }
 
 #[tokio::test]

@@ -5,7 +5,7 @@ mod support;
 use std::collections::HashSet;
 use std::time::Duration;
 
-use omni_call::{Ending, Inject, Phase};
+use omni_call::{Ending, Phase};
 use serde_json::json;
 use support::{Lab, Running, text, wait_gone, wait_until};
 
@@ -25,8 +25,7 @@ async fn every_call_has_a_process_of_its_own() {
 #[tokio::test]
 async fn the_command_line_shows_the_call() {
     let lab = Lab::spawn();
-    let mut request = lab.call("sleeps").args(&json!({"seconds": 60}));
-    request.spec.inject = vec![Inject { parameter: "ctx".into(), kind: "context".into() }];
+    let request = lab.call("sleeps").args(&json!({"seconds": 60})).context();
     let mut running = request.start();
     let pid = running.pid().await;
     let line = std::fs::read(format!("/proc/{pid}/cmdline")).unwrap();
@@ -62,8 +61,7 @@ async fn processes_are_bounded_and_calls_wait_their_turn() {
 #[tokio::test]
 async fn a_call_whose_time_runs_out_while_it_waits_never_starts() {
     let lab = Lab::spawn_with(|config| config.spawned_max = 1);
-    let mut request = lab.call("sleeps").args(&json!({"seconds": 60}));
-    request.spec.inject = vec![Inject { parameter: "ctx".into(), kind: "context".into() }];
+    let request = lab.call("sleeps").args(&json!({"seconds": 60})).context();
     let mut first = request.start();
     first.pid().await;
     let outcome = lab.call("nothing").timeout(Duration::from_millis(100)).run().await;

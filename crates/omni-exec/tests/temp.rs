@@ -5,7 +5,7 @@ mod support;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use omni_call::{Affinity, Ending, Policy, ProgramInput, ProgramOutput, ProgramSpec};
+use omni_call::{Affinity, Ending, Policy};
 use omni_exec::{ExecConfig, TempFolders};
 use serde_json::{Value, json};
 use support::{Lab, ProcessKind, Request, text, wait_until};
@@ -31,15 +31,7 @@ fn tool(lab: &Lab, function: &str) -> Request {
 }
 
 fn program(lab: &Lab, script: &str) -> Request {
-    let mut request = lab.call("program");
-    request.spec.program = Some(ProgramSpec {
-        argv: ["sh", "-c", script].map(str::to_owned).into(),
-        input: ProgramInput::Stdin,
-        output: ProgramOutput::Text,
-        cwd: None,
-        env: Default::default(),
-    });
-    request
+    lab.call("program").program(&["sh", "-c", script])
 }
 
 fn keeping(mut request: Request) -> Request {

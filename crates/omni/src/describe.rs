@@ -3,7 +3,7 @@
 use std::io::Write as _;
 
 use anyhow::Result;
-use omni_call::{Requirements, shown_json, shown_line};
+use omni_call::{Requirements, Target, shown_json, shown_line};
 use omni_catalog::Tool;
 use serde_json::value::RawValue;
 use serde_json::{Value, json};
@@ -38,12 +38,12 @@ fn as_text(tool: &Tool, places: &Places, out: &mut Output) -> Result<()> {
     if let Some(description) = tool.description() {
         writeln!(out, "\n{}", indented(&description))?;
     }
-    let what = match &spec.program {
-        Some(program) => format!(", `{}`", program.argv.join(" ")),
-        // The runner's affair.
-        None if spec.function.is_empty() => String::new(),
-        None if spec.is_async => format!(", `async def {}`", spec.function),
-        None => format!(", `def {}`", spec.function),
+    let what = match &spec.target {
+        Target::Program(program) => format!(", `{}`", program.argv.join(" ")),
+        Target::Python(python) if python.is_async => format!(", `async def {}`", python.function),
+        Target::Python(python) => format!(", `def {}`", python.function),
+        // The other's affair.
+        Target::Remote { .. } | Target::Native { .. } => String::new(),
     };
     let mut facts = vec![
         ("listed as", tool.wire_name.clone()),
@@ -52,14 +52,14 @@ fn as_text(tool: &Tool, places: &Places, out: &mut Output) -> Result<()> {
         ("time limit", limit(spec.limits.timeout_ms)),
         ("idle limit", limit(spec.limits.idle_timeout_ms)),
     ];
-    facts.extend(spec.requirements.iter().map(|needs| ("needs", needed(needs))));
+    facts.extend(spec.target.requirements().map(|needs| ("needs", needed(needs))));
     let annotations = listing(tool)["annotations"].take();
     if let Some(annotations) = annotations.as_object() {
         let hints: Vec<String> = annotations.iter().map(|(name, value)| format!("{name}={value}")).collect();
         facts.push(("annotations", hints.join(", ")));
     }
-    if !spec.inject.is_empty() {
-        let filled: Vec<&str> = spec.inject.iter().map(|inject| inject.parameter.as_str()).collect();
+    if let Some(python) = spec.target.python().filter(|python| !python.inject.is_empty()) {
+        let filled: Vec<&str> = python.inject.iter().map(|inject| inject.parameter.as_str()).collect();
         facts.push(("filled in", filled.join(", ")));
     }
     facts.extend(tool.category.iter().map(|category| ("category", category.clone())));
@@ -86,19 +86,26 @@ fn needed(needs: &Requirements) -> String {
 
 fn as_json(tool: &Tool) -> Value {
     let spec = &tool.spec;
+    let python = spec.target.python();
+    // Of what runs elsewhere nobody here knows.
+    let (function, is_async) = match &spec.target {
+        Target::Python(python) => (Some(&python.function), Some(python.is_async)),
+        Target::Program(_) => (Some(&spec.command), Some(false)),
+        Target::Remote { .. } | Target::Native { .. } => (None, None),
+    };
     json!({
         "name": tool.name(),
         "tool": listing(tool),
         "skill": spec.skill,
         "file": tool.origin.file,
         "line": tool.origin.line,
-        "function": spec.function,
-        "async": spec.is_async,
+        "function": function,
+        "async": is_async,
         "executor": spec.executor.name(),
         "timeout_ms": spec.limits.timeout_ms,
         "idle_timeout_ms": spec.limits.idle_timeout_ms,
-        "inject": spec.inject,
-        "requirements": spec.requirements,
+        "inject": python.map_or(&[][..], |python| &python.inject),
+        "requirements": spec.target.requirements(),
         "category": tool.category,
         "tags": tool.tags,
         "version": tool.version,

@@ -82,8 +82,8 @@ pub(crate) fn any_dependency(snapshot: &Snapshot) -> bool {
 /// What a tool needs installed here. One that runs elsewhere, or inside the server, gets no environment.
 fn required(tool: &Tool) -> Option<&Requirements> {
     tool.spec
-        .requirements
-        .as_ref()
+        .target
+        .requirements()
         .filter(|_| !matches!(tool.spec.executor, ExecutorKind::Embedded | ExecutorKind::Runner))
 }
 
@@ -98,11 +98,12 @@ pub(crate) fn wanted(snapshot: &Snapshot, environments: &Environments) -> Vec<Wa
     for tool in snapshot.tools() {
         let spec = &tool.spec;
         let Some(requirements) = required(&tool).filter(|needs| environments.wanted(needs)) else { continue };
+        let Some(skill_dir) = spec.target.dir() else { continue };
         let name = environments.name(requirements);
         let entry = wanted.entry(name.clone()).or_insert_with(|| Wanted {
             name,
             requirements: requirements.clone(),
-            skill_dir: spec.skill_dir.clone(),
+            skill_dir: skill_dir.to_owned(),
             skills: Vec::new(),
         });
         if !entry.skills.contains(&spec.skill) {

@@ -148,10 +148,15 @@ impl Executors {
             return Ok(());
         }
         // Parses all tools.
-        let asking = move || snapshot.tools().filter(|tool| tool.spec.preload).collect::<Vec<_>>();
+        let asking = move || {
+            snapshot
+                .tools()
+                .filter(|tool| tool.spec.target.python().is_some_and(|python| python.preload))
+                .collect::<Vec<_>>()
+        };
         for tool in tokio::task::spawn_blocking(asking).await.context("bug")? {
             // Others' workers import nothing of a skill that shares with none; its own do with its first call.
-            if tool.spec.requirements.is_none() && tool.spec.trust == Trust::Shared {
+            if tool.spec.target.requirements().is_none() && tool.spec.trust == Trust::Shared {
                 ready.common.pool.preload(&tool.spec);
             }
         }
@@ -280,7 +285,7 @@ impl Ready {
             let hint = "choose `executor: pool`, `fork` or `spawn`, or take `trust: own` out of its SKILL.md";
             return Box::pin(std::future::ready(refuse(&call, message, hint.into())));
         }
-        if call.spec.requirements.is_some() {
+        if call.spec.target.requirements().is_some() {
             return Box::pin(self.run_with_requirements(call, events));
         }
         match self.own_skill(&call) {
@@ -311,7 +316,7 @@ impl Ready {
     /// Runs a call in the environment that its tool needs.
     async fn run_with_requirements(&self, mut call: Call, events: &mut dyn CallPort) -> Outcome {
         let spec = Arc::clone(&call.spec);
-        let Some(requirements) = spec.requirements.as_ref().filter(|needs| self.environments.wanted(needs))
+        let Some(requirements) = spec.target.requirements().filter(|needs| self.environments.wanted(needs))
         else {
             return match self.own_skill(&call) {
                 None => self.common.run(call, events).await,

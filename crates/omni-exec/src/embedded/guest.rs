@@ -94,7 +94,7 @@ impl Guest {
             if self.stuck() {
                 return None;
             }
-            let (seat, thread) = if call.spec.is_async {
+            let (seat, thread) = if call.spec.target.python().is_some_and(|python| python.is_async) {
                 (None, self.shared())
             } else {
                 let mut wedged = self.control.wedged();

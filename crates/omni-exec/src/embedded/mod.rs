@@ -14,12 +14,13 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
-use omni_call::{BoxFuture, Call, CallPort, Ending, Executor, Outcome, Phase};
+use omni_call::{BoxFuture, Call, CallPort, Ending, Executor, ExecutorKind, Outcome, Phase};
 use tokio::sync::{OnceCell, watch};
 use tokio::time::timeout_at;
 
 use crate::outcome::{ending, outcome, refuse_oversized, unstarted, waited_out};
 use crate::process::{Children, user_frames};
+use crate::targets::refuse_target;
 use crate::worker::End;
 use crate::{Embedding, ExecConfig};
 use guest::{Guest, Ride};
@@ -153,9 +154,9 @@ impl Embedded {
         }
         let phase = if ride.has_started() { Phase::Started } else { Phase::Starting };
         let stderr = ride.stderr_tail();
-        let stack = match end {
-            End::Expired(_) => match ride.stop().await {
-                Some(stopped) => user_frames(&stopped.stack, &call.spec.skill_dir, ride.id()),
+        let stack = match (&end, call.spec.target.dir()) {
+            (End::Expired(_), Some(dir)) => match ride.stop().await {
+                Some(stopped) => user_frames(&stopped.stack, dir, ride.id()),
                 None => Some(
                     "  nobody can look: the call, or another one, holds the interpreter lock inside a library"
                         .to_owned(),
@@ -197,7 +198,8 @@ impl Executor for Embedded {
         if *self.closed.borrow() {
             return refused(unstarted(&call, Ending::Shutdown));
         }
-        if let Some(outcome) = refuse_oversized(&call, self.config.frame_bytes_max) {
+        let foreign = refuse_target(&call, ExecutorKind::Embedded);
+        if let Some(outcome) = foreign.or_else(|| refuse_oversized(&call, self.config.frame_bytes_max)) {
             return refused(outcome);
         }
         Box::pin(self.run_open(call, events))

@@ -6,12 +6,13 @@ mod parent;
 
 use std::sync::Arc;
 
-use omni_call::{BoxFuture, Call, CallPort, Executor, Outcome};
+use omni_call::{BoxFuture, Call, CallPort, Executor, ExecutorKind, ForkSettings, Outcome};
 
 use crate::ExecConfig;
 use crate::outcome::{refuse_oversized, start_failed, unstarted};
 use crate::own_process::{Capacity, CapacityPermit, SHUTDOWN_GRACE, conclude, end_aside};
 use crate::process::Children;
+use crate::targets::refuse_target;
 use crate::wire::ErrorKind;
 use crate::worker::{End, StartFailure, Worker};
 use cache::{ForkCache, IdleFork};
@@ -96,7 +97,8 @@ impl Fork {
     }
 
     fn settings(&self, call: &Call) -> Settings {
-        let chosen = call.spec.fork.or(self.config.fork);
+        let own = call.spec.target.python().map_or(ForkSettings::default(), |python| python.fork);
+        let chosen = own.or(self.config.fork);
         Settings {
             ahead: usize::try_from(chosen.ahead.unwrap_or(0)).unwrap_or(0),
             calls: chosen.calls.unwrap_or(1),
@@ -107,8 +109,8 @@ impl Fork {
     fn prepare_next(&self, call: &Call, end: &End, settings: Settings) {
         let imported = matches!(end, End::Result(_) | End::TooLarge)
             || matches!(end, End::Error(error) if error.kind == ErrorKind::ToolError);
-        if imported {
-            self.parents.preload(&call.spec);
+        if imported && let Some(python) = call.spec.target.python() {
+            self.parents.preload(&call.spec.skill, python);
         }
         self.cache.fill(settings.ahead);
     }
@@ -116,7 +118,8 @@ impl Fork {
 
 impl Executor for Fork {
     fn run<'a>(&'a self, call: Call, events: &'a mut dyn CallPort) -> BoxFuture<'a, Outcome> {
-        match refuse_oversized(&call, self.config.frame_bytes_max) {
+        let refused = refuse_target(&call, ExecutorKind::Fork);
+        match refused.or_else(|| refuse_oversized(&call, self.config.frame_bytes_max)) {
             Some(refused) => Box::pin(std::future::ready(refused)),
             None => Box::pin(self.run_once(call, events)),
         }

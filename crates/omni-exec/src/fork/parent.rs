@@ -12,7 +12,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::Poll;
 use std::time::Instant;
 
-use omni_call::RunSpec;
+use omni_call::PythonTarget;
 use rustix::net::{SendAncillaryBuffer, SendAncillaryMessage, SendFlags, sendmsg};
 use rustix::process::Signal;
 use serde::Deserialize;
@@ -195,8 +195,8 @@ impl ForkParents {
     }
 
     /// Has the parent import the file of a tool whose call has shown that its import ends well.
-    pub(super) fn preload(&self, spec: &RunSpec) {
-        let file = spec.skill_dir.join(&spec.file);
+    pub(super) fn preload(&self, skill: &str, python: &PythonTarget) {
+        let file = python.dir.join(&python.file);
         let state = self.lock();
         if state.excluded.contains(&file) {
             return;
@@ -209,8 +209,8 @@ impl ForkParents {
         let id = parent.number();
         parent.lock().preloads.insert(id, file);
         let body = json!({"preload": {
-            "id": id, "skill": spec.skill, "dir": spec.skill_dir.to_string_lossy(), "file": spec.file,
-            "async": spec.is_async,
+            "id": id, "skill": skill, "dir": python.dir.to_string_lossy(), "file": python.file,
+            "async": python.is_async,
         }});
         tokio::spawn(async move { parent.send(&body.to_string(), &[]).await });
     }

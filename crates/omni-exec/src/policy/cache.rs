@@ -135,12 +135,12 @@ impl State {
 
 #[cfg(test)]
 mod tests {
-    use omni_call::{CallId, Deadline, Wants};
+    use omni_call::{CallId, Deadline, PythonTarget, Wants};
 
     use super::*;
 
     fn spec() -> Arc<RunSpec> {
-        Arc::new(RunSpec::new("s", "c", "/s".into(), "a.py", "c"))
+        Arc::new(RunSpec::new("s", "c", PythonTarget::new("/s", "a.py", "c")))
     }
 
     fn key(spec: &Arc<RunSpec>, arguments: &'static str, session: &str) -> Key {
@@ -171,7 +171,7 @@ mod tests {
 
     #[test]
     fn a_skill_with_state_of_a_session_is_cached_for_that_session_alone() {
-        let mut own = RunSpec::new("s", "c", "/s".into(), "a.py", "c");
+        let mut own = RunSpec::new("s", "c", PythonTarget::new("/s", "a.py", "c"));
         own.policy.affinity = Some(Affinity::Session);
         let own = Arc::new(own);
         assert_ne!(key(&own, "{}", "s1"), key(&own, "{}", "s2"));

@@ -46,12 +46,12 @@ pub(super) fn pause(call: &Call, outcome: &Outcome, now: Instant) -> Option<Dura
 mod tests {
     use std::sync::Arc;
 
-    use omni_call::{CallId, Deadline, Phase, Policy, RunSpec, Wants};
+    use omni_call::{CallId, Deadline, Phase, Policy, PythonTarget, RunSpec, Wants};
 
     use super::*;
 
     fn call(policy: Policy, total: Option<Duration>, now: Instant) -> Call {
-        let mut spec = RunSpec::new("s", "c", "/s".into(), "a.py", "c");
+        let mut spec = RunSpec::new("s", "c", PythonTarget::new("/s", "a.py", "c"));
         spec.policy = policy;
         Call {
             id: CallId(1),

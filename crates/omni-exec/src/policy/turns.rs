@@ -121,10 +121,12 @@ impl Drop for Counted {
 
 #[cfg(test)]
 mod tests {
+    use omni_call::PythonTarget;
+
     use super::*;
 
     fn spec(command: &str, tool: Option<u32>, skill: Option<u32>) -> RunSpec {
-        let mut spec = RunSpec::new("s", command, "/s".into(), "a.py", command);
+        let mut spec = RunSpec::new("s", command, PythonTarget::new("/s", "a.py", command));
         spec.policy.concurrency = tool;
         spec.policy.skill_concurrency = skill;
         spec

@@ -13,7 +13,9 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
-use omni_call::{BoxFuture, Call, CallPort, Ending, Executor, Outcome, Phase, RunSpec, ToolResult};
+use omni_call::{
+    BoxFuture, Call, CallPort, Ending, Executor, ExecutorKind, Outcome, Phase, RunSpec, ToolResult,
+};
 use tokio::runtime::Handle;
 use tokio::sync::Notify;
 
@@ -22,6 +24,7 @@ use crate::failures::Failures;
 use crate::outcome::{ending, outcome, refuse_oversized, start_failed, unstarted, without_worker_frames};
 use crate::process::{Children, TERM_GRACE};
 use crate::quarantine::{self, Quarantine};
+use crate::targets::refuse_target;
 use crate::worker::{End, Worker};
 use affine::Affine;
 use house::Purpose;
@@ -236,10 +239,10 @@ impl Pool {
         // Before Python is asked for its stack, which it prints there as well.
         let package_dir = &self.shared.config.package_dir;
         let stderr = worker.output.stderr_tail().map(|stderr| without_worker_frames(stderr, package_dir));
-        let stack = match end {
-            End::Expired(_) => {
+        let stack = match (&end, call.spec.target.python()) {
+            (End::Expired(_), Some(python)) => {
                 let number = worker.number();
-                worker.stack(&call.spec.skill_dir, call.spec.is_async, number).await
+                worker.stack(&python.dir, python.is_async, number).await
             }
             _ => None,
         };
@@ -267,7 +270,9 @@ impl Pool {
 
 impl Executor for Pool {
     fn run<'a>(&'a self, call: Call, events: &'a mut dyn CallPort) -> BoxFuture<'a, Outcome> {
-        if let Some(refused) = refuse_oversized(&call, self.shared.config.frame_bytes_max) {
+        let refused = refuse_target(&call, ExecutorKind::Pool);
+        if let Some(refused) = refused.or_else(|| refuse_oversized(&call, self.shared.config.frame_bytes_max))
+        {
             return Box::pin(std::future::ready(refused));
         }
         if call.spec.policy.affinity.is_some()
@@ -276,10 +281,11 @@ impl Executor for Pool {
         {
             return Box::pin(affine.run(key, call, events));
         }
-        if call.spec.preload {
+        let python = call.spec.target.python();
+        if python.is_some_and(|python| python.preload) {
             self.shared.preload.note(&call.spec);
         }
-        if call.spec.is_async {
+        if python.is_some_and(|python| python.is_async) {
             Box::pin(self.multiplex.run(call, events))
         } else {
             Box::pin(self.run_alone(call, events))

@@ -43,7 +43,8 @@ impl Preload {
     pub(super) fn note(&self, tool: &Arc<RunSpec>) {
         let mut state = self.lock();
         let same = |known: &Arc<RunSpec>| {
-            Arc::ptr_eq(known, tool) || (known.skill_dir == tool.skill_dir && known.file == tool.file)
+            Arc::ptr_eq(known, tool)
+                || (known.target.dir(), known.target.file()) == (tool.target.dir(), tool.target.file())
         };
         if !state.tools.iter().any(same) {
             state.tools.push(Arc::clone(tool));
@@ -61,8 +62,7 @@ impl Preload {
         if state.given_up || state.tools.is_empty() {
             return None;
         }
-        let file =
-            |tool: &Arc<RunSpec>| json!({"skill": tool.skill, "dir": tool.skill_dir, "file": tool.file});
+        let file = |tool: &Arc<RunSpec>| json!({"skill": tool.skill, "dir": tool.target.dir(), "file": tool.target.file()});
         let files: Vec<_> = state.tools.iter().map(file).collect();
         Some(json!({"preload": {"files": files}}).to_string())
     }

@@ -346,7 +346,7 @@ fn tool(call: &Call) -> usize {
 #[cfg(test)]
 mod tests {
     use bytes::Bytes;
-    use omni_call::{CallId, Deadline, Ending, RunSpec};
+    use omni_call::{CallId, Deadline, Ending, PythonTarget, RunSpec};
 
     use super::*;
 
@@ -362,7 +362,7 @@ mod tests {
     }
 
     fn spec(command: &str) -> Arc<RunSpec> {
-        Arc::new(RunSpec::new("s", command, "/s".into(), "scripts/a.py", "f"))
+        Arc::new(RunSpec::new("s", command, PythonTarget::new("/s", "scripts/a.py", "f")))
     }
 
     fn shutdown() -> Option<Box<Outcome>> {

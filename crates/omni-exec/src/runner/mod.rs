@@ -13,12 +13,13 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use hyper::{Method, StatusCode};
-use omni_call::{BoxFuture, Call, CallPort, Ending, Executor, Outcome, Phase};
+use omni_call::{BoxFuture, Call, CallPort, Ending, Executor, ExecutorKind, Outcome, Phase};
 use tokio::sync::watch;
 use tokio::time::timeout_at;
 
 use crate::outcome::{outcome, refuse_oversized, start_failed, unstarted, waited_out};
 use crate::quarantine::{self, Quarantine};
+use crate::targets::refuse_target;
 use crate::wire::{self, Fault, Sending};
 use crate::worker::StartFailure;
 use lines::Lines;
@@ -289,7 +290,8 @@ impl Executor for Runner {
             let refused = unstarted(&call, Ending::Quarantined { retry_after });
             return Box::pin(std::future::ready(refused));
         }
-        match refuse_oversized(&call, self.config.line_bytes_max) {
+        let refused = refuse_target(&call, ExecutorKind::Runner);
+        match refused.or_else(|| refuse_oversized(&call, self.config.line_bytes_max)) {
             Some(refused) => Box::pin(std::future::ready(refused)),
             None => Box::pin(self.run_open(call, events)),
         }

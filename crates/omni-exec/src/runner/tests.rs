@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use omni_call::{
-    Answer, Ask, BoxFuture, CallId, CallPort, Deadline, Event, EventSink, LogLevel, RunSpec, ToolResult,
-    Wants,
+    Answer, Ask, BoxFuture, CallId, CallPort, Deadline, Event, EventSink, LogLevel, PythonTarget, RunSpec,
+    Target, ToolResult, Wants,
 };
 use serde::Deserialize;
 use serde_json::Value;
@@ -63,12 +63,25 @@ fn cases(part: &str) -> Vec<Case> {
 fn call() -> Call {
     Call {
         id: CallId(7),
-        spec: Arc::new(RunSpec::new("notes", "save", "/skills/notes".into(), "scripts/a.py", "save")),
+        spec: Arc::new(RunSpec::new(
+            "notes",
+            "save",
+            PythonTarget::new("/skills/notes", "scripts/a.py", "save"),
+        )),
         arguments: "{}".into(),
         deadline: Deadline::new(Instant::now(), None, None),
         wants: Wants { progress: true, log: Some(LogLevel::Debug) },
         session: "".into(),
     }
+}
+
+#[test]
+fn a_tool_that_the_runner_lists_is_called_by_the_name_it_has_there() {
+    let target = Target::Remote { source: "unix:/run/notes".into(), name: "save".into() };
+    let spec = Arc::new(RunSpec::new("notes", "save", target));
+    let body = body(&Call { spec, ..call() }, 1);
+    let request: Value = serde_json::from_slice(&body).unwrap();
+    assert_eq!(request["name"], "save");
 }
 
 #[test]

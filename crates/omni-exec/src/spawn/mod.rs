@@ -5,14 +5,16 @@ mod program;
 mod report;
 
 use std::ffi::OsString;
+use std::path::Path;
 use std::sync::Arc;
 
-use omni_call::{BoxFuture, Call, CallPort, Executor, Outcome};
+use omni_call::{BoxFuture, Call, CallPort, Executor, ExecutorKind, Outcome, Target};
 
 use crate::ExecConfig;
 use crate::outcome::{refuse_oversized, start_failed, unstarted};
 use crate::own_process::{Capacity, CapacityPermit, SHUTDOWN_GRACE, conclude, end_aside};
 use crate::process::{Children, Program};
+use crate::targets::refuse_target;
 use crate::wire::Mode;
 use crate::worker::{StartFailure, Worker, main_of};
 
@@ -45,7 +47,7 @@ impl Spawn {
             Err(ending) => return unstarted(&call, ending),
         };
         let spec = Arc::clone(&call.spec);
-        if let Some(program) = &spec.program {
+        if let Target::Program(program) = &spec.target {
             return program::run(&self.children, call, program, permit, events).await;
         }
         let started = Worker::launch(&self.children, program(&call), Mode::Sync, Box::new(()));
@@ -69,7 +71,7 @@ fn program(call: &Call) -> Program {
     let spec = &call.spec;
     let mut program = Program { args: main_of("omni.skills.run"), env: Vec::new(), forks: false };
     program.args.extend([spec.skill.clone().into(), spec.command.clone().into(), "--args".into(), arguments]);
-    if let Some(skills) = spec.skill_dir.parent() {
+    if let Some(skills) = spec.target.dir().and_then(Path::parent) {
         program.env.push(("OMNI_SKILLS", skills.into()));
     }
     program
@@ -77,7 +79,8 @@ fn program(call: &Call) -> Program {
 
 impl Executor for Spawn {
     fn run<'a>(&'a self, call: Call, events: &'a mut dyn CallPort) -> BoxFuture<'a, Outcome> {
-        match refuse_oversized(&call, self.config.frame_bytes_max) {
+        let refused = refuse_target(&call, ExecutorKind::Spawn);
+        match refused.or_else(|| refuse_oversized(&call, self.config.frame_bytes_max)) {
             Some(refused) => Box::pin(std::future::ready(refused)),
             None => Box::pin(self.run_once(call, events)),
         }

@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use omni_call::{
-    Call, Ending, Event, EventSink, Expiry, Outcome, Phase, ProgramInput, ProgramOutput, ProgramSpec,
+    Call, Ending, Event, EventSink, Expiry, Outcome, Phase, ProgramInput, ProgramOutput, ProgramTarget,
     TempFiles, ToolResult, Wants,
 };
 use rustix::fs::{MemfdFlags, SeekFrom, memfd_create, seek};
@@ -42,7 +42,7 @@ const NOT_STARTED: i32 = 127;
 pub(super) async fn run(
     children: &std::sync::Arc<Children>,
     mut call: Call,
-    program: &ProgramSpec,
+    program: &ProgramTarget,
     permit: CapacityPermit,
     events: &mut dyn EventSink,
 ) -> Outcome {
@@ -118,11 +118,11 @@ pub(super) async fn run(
 /// What to start for a call. The error says what about its arguments cannot be passed on.
 fn foreground(
     call: &Call,
-    program: &ProgramSpec,
+    program: &ProgramTarget,
     config: &ExecConfig,
     reports: Option<&Reports>,
 ) -> Result<Foreground, String> {
-    let skill_dir = &call.spec.skill_dir;
+    let skill_dir = &program.dir;
     let mut argv: Vec<OsString> = program.argv.iter().map(OsString::from).collect();
     if let Some(first) = argv.first_mut()
         && first.to_string_lossy().contains('/')
@@ -348,7 +348,7 @@ async fn watch(running: &Running, call: &mut Call, heard: &mut Heard, events: &m
 }
 
 /// What the output of a program that ended well means.
-fn understood(call: &Call, program: &ProgramSpec, bytes: Vec<u8>) -> Ending {
+fn understood(call: &Call, program: &ProgramTarget, bytes: Vec<u8>) -> Ending {
     let text = match String::from_utf8(bytes) {
         Ok(text) => text,
         Err(error) => {

@@ -2,7 +2,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use omni_call::{CallId, Deadline, LogLevel, RunSpec, Wants};
+use omni_call::{CallId, Deadline, LogLevel, PythonTarget, RunSpec, Wants};
 use serde_json::json;
 
 use super::*;
@@ -12,7 +12,11 @@ const LIMIT: usize = 1 << 20;
 fn call(arguments: &'static str, session: &str) -> Call {
     Call {
         id: CallId(u64::MAX - 1),
-        spec: Arc::new(RunSpec::new("notes", "save", "/skills/notes".into(), "scripts/notes.py", "save")),
+        spec: Arc::new(RunSpec::new(
+            "notes",
+            "save",
+            PythonTarget::new("/skills/notes", "scripts/notes.py", "save"),
+        )),
         arguments: Bytes::from_static(arguments.as_bytes()),
         deadline: Deadline::new(Instant::now(), None, Some(Duration::from_millis(1500))),
         wants: Wants { progress: true, log: Some(LogLevel::Info) },
@@ -34,7 +38,7 @@ fn a_call_frame_carries_target_and_arguments_byte_for_byte() {
     push_call(&mut out, &call, Sending { id: call.id.0, attempt: 2, now: Instant::now() });
     let text = std::str::from_utf8(body(&out)).unwrap();
     assert!(text.contains(&format!("\"args\":{arguments},")), "{text}");
-    assert!(text.contains(call.spec.target()), "{text}");
+    assert!(text.contains(call.spec.worker_target()), "{text}");
     let frame: Value = serde_json::from_str(text).unwrap();
     assert_eq!(frame["call"]["id"], json!(u64::MAX - 1));
     assert_eq!(frame["call"]["deadline_ms"], Value::Null);
@@ -283,10 +287,13 @@ fn call_from(frame: &Value, body: &[u8], now: Instant) -> Call {
     let text = |member: &str| target[member].as_str().unwrap();
     let millis = |member: &str| frame[member].as_u64().map(Duration::from_millis);
     let (skill, command) = text("tool").split_once('.').unwrap();
-    let mut spec = RunSpec::new(skill, command, text("dir").into(), text("file"), text("function"));
-    spec.wrap_result = target["wrap"].as_bool().unwrap();
+    let python = PythonTarget {
+        wrap_result: target["wrap"].as_bool().unwrap(),
+        inject: serde_json::from_value(target["inject"].clone()).unwrap(),
+        ..PythonTarget::new(text("dir"), text("file"), text("function"))
+    };
+    let mut spec = RunSpec::new(skill, command, python);
     spec.structured = target["structured"].as_bool().unwrap();
-    spec.inject = serde_json::from_value(target["inject"].clone()).unwrap();
     let context = &frame["context"];
     Call {
         id: CallId(frame["id"].as_u64().unwrap()),

@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use omni_call::{
     Answer, Ask, BoxFuture, Call, CallId, CallPort, Deadline, Ending, Event, EventSink, Executor,
-    ForkSettings, Inject, LogLevel, Outcome, Policy, RunSpec, Wants,
+    ForkSettings, Inject, LogLevel, Outcome, Policy, ProgramTarget, PythonTarget, RunSpec, Target, Wants,
 };
 use omni_exec::{
     Embedded, Embedding, ExecConfig, Fork, Governed, Pool, Runner, RunnerAddress, RunnerConfig, Spawn,
@@ -188,8 +188,11 @@ impl Lab {
 
     pub(crate) fn call_in(&self, file: &str, function: &str) -> Request {
         let skill = self.root().join("skills/lab");
-        let mut spec = RunSpec::new("lab", function, skill, &format!("scripts/{file}"), function);
-        spec.is_async = function.starts_with("async_");
+        let target = PythonTarget {
+            is_async: function.starts_with("async_"),
+            ..PythonTarget::new(skill, &format!("scripts/{file}"), function)
+        };
+        let spec = RunSpec::new("lab", function, target);
         Request {
             executor: Arc::clone(&self.executor),
             spec,
@@ -356,8 +359,22 @@ impl Request {
     }
 
     /// With the call's context as the parameter `ctx`.
-    pub(crate) fn context(mut self) -> Self {
-        self.spec.inject = vec![Inject { parameter: "ctx".into(), kind: "context".into() }];
+    pub(crate) fn context(self) -> Self {
+        let context = Inject { parameter: "ctx".into(), kind: "context".into() };
+        self.python(|python| python.inject = vec![context])
+    }
+
+    pub(crate) fn python(mut self, change: impl FnOnce(&mut PythonTarget)) -> Self {
+        let Target::Python(python) = &mut self.spec.target else { panic!("no Python function") };
+        change(python);
+        self
+    }
+
+    /// As a program of the skill instead of a function.
+    pub(crate) fn program(mut self, argv: &[&str]) -> Self {
+        let dir = self.spec.target.dir().expect("a skill's folder").to_owned();
+        let argv = argv.iter().map(|&word| word.to_owned()).collect();
+        self.spec.target = ProgramTarget { dir, argv, ..ProgramTarget::default() }.into();
         self
     }
 

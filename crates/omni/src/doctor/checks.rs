@@ -147,9 +147,9 @@ impl SkillCheck<'_> {
 
     /// What the tools of a file need; of a helper, what the skill's first tool does.
     fn requirements(&self, file: &str) -> Option<&Requirements> {
-        let functions = || self.tools.iter().filter(|tool| tool.spec.program.is_none());
-        let own = functions().find(|tool| tool.spec.file == file);
-        own.or_else(|| functions().next()).and_then(|tool| tool.spec.requirements.as_ref())
+        let functions = || self.tools.iter().filter_map(|tool| tool.spec.target.python());
+        let own = functions().find(|function| function.file == file);
+        own.or_else(|| functions().next()).and_then(|function| function.requirements.as_ref())
     }
 
     /// A module that the file imports and that the interpreter of its tools does not have.

@@ -90,7 +90,7 @@ fn interpreter(
     environments: Option<&Environments>,
 ) -> Option<PathBuf> {
     let tools = snapshot.tools().filter(|tool| tool.spec.skill == skill);
-    let needs = tools.filter_map(|tool| tool.spec.requirements.clone()).next();
+    let needs = tools.filter_map(|tool| tool.spec.target.requirements().cloned()).next();
     let Some((environments, needs)) = environments.zip(needs).filter(|(all, needs)| all.wanted(needs)) else {
         return Some(python.executable.clone());
     };
@@ -118,8 +118,10 @@ fn compare(snapshot: &Snapshot, loaded: &Loaded, findings: &mut Vec<Diagnostic>)
             findings.push(finding(Severity::Error, folder, place, "load-failed", message, help));
         }
     }
-    let read: Vec<_> =
-        snapshot.tools().filter(|tool| tool.spec.skill == folder && tool.spec.program.is_none()).collect();
+    let read: Vec<_> = snapshot
+        .tools()
+        .filter(|tool| tool.spec.skill == folder && tool.spec.target.python().is_some())
+        .collect();
     for function in &loaded.functions {
         if !read.iter().any(|tool| tool.spec.command == function.command) {
             let place = (&*format!("{folder}/{}", function.file), function.line);
@@ -133,7 +135,7 @@ fn compare(snapshot: &Snapshot, loaded: &Loaded, findings: &mut Vec<Diagnostic>)
     }
     for tool in read {
         let is_there = loaded.functions.iter().any(|function| function.command == tool.spec.command);
-        if !is_there && !failed.contains(&*tool.spec.file) {
+        if !is_there && !tool.spec.target.file().is_some_and(|file| failed.contains(file)) {
             let place = (&*tool.origin.file, tool.origin.line);
             let message = format!(
                 "`{}` is listed, but Python does not have it once the file is loaded",

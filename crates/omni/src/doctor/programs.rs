@@ -12,7 +12,7 @@ use crate::python;
 
 /// What keeps a declared tool's command from running.
 pub(super) fn missing(skill: &str, tool: &Tool) -> Vec<Diagnostic> {
-    let Some(program) = &tool.spec.program else { return Vec::new() };
+    let Some(program) = tool.spec.target.program() else { return Vec::new() };
     let Some((first, rest)) = program.argv.split_first() else { return Vec::new() };
     let mut findings = Vec::new();
     let mut find = |severity: Severity, message: String, help: &str| {
@@ -27,7 +27,7 @@ pub(super) fn missing(skill: &str, tool: &Tool) -> Vec<Diagnostic> {
             help: Some(help.to_owned()),
         });
     };
-    let folder = &tool.spec.skill_dir;
+    let folder = &program.dir;
     if first.contains('/') {
         if let Some((message, help)) = unusable(&folder.join(first)) {
             find(Severity::Error, format!("`{}` {message}", shown_line(first)), help);

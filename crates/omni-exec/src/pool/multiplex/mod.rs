@@ -107,8 +107,8 @@ impl Multiplex {
             quarantine::warn(&call.spec.tool);
         }
         let stderr = ride.stderr_tail().map(|stderr| without_worker_frames(stderr, &config.package_dir));
-        let stack = match end {
-            End::Expired(_) => ride.line.stack(call.spec.skill_dir.clone(), call.id.0).await,
+        let stack = match (&end, call.spec.target.dir()) {
+            (End::Expired(_), Some(dir)) => ride.line.stack(dir.to_owned(), call.id.0).await,
             _ => None,
         };
         let ending = match end {

@@ -56,7 +56,9 @@ fn describe(tool: &Tool, out: &mut Vec<u8>) {
     let mut hasher = blake3::Hasher::new();
     hasher.update(&tool.listing).update(&run);
     // The description of a tool may stay while what it does is another thing.
-    hasher.update(&fs::read(spec.skill_dir.join(&spec.file)).unwrap_or_default());
+    if let Some((dir, file)) = spec.target.dir().zip(spec.target.file()) {
+        hasher.update(&fs::read(dir.join(file)).unwrap_or_default());
+    }
     let run = Run::of(spec, hasher.finalize().to_hex()[..32].to_owned());
     out.extend_from_slice(tool.listing.strip_suffix(b"}").unwrap_or(&tool.listing));
     out.extend_from_slice(b",\"omni\":");
@@ -83,18 +85,19 @@ struct Run<'a> {
 
 impl<'a> Run<'a> {
     fn of(spec: &'a RunSpec, digest: String) -> Self {
+        let python = spec.target.python();
         Run {
             skill: &spec.skill,
             command: &spec.command,
-            is_async: spec.is_async,
+            is_async: python.is_some_and(|python| python.is_async),
             timeout_ms: spec.limits.timeout_ms,
             idle_timeout_ms: spec.limits.idle_timeout_ms,
             policy: &spec.policy,
-            file: &spec.file,
-            function: &spec.function,
-            wrap: spec.wrap_result,
+            file: spec.target.file().unwrap_or_default(),
+            function: python.map_or(&spec.command, |python| &python.function),
+            wrap: python.is_some_and(|python| python.wrap_result),
             structured: spec.structured,
-            inject: &spec.inject,
+            inject: python.map_or(&[], |python| &python.inject),
             digest,
         }
     }
