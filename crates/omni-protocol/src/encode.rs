@@ -8,7 +8,7 @@ use serde::Serialize;
 use serde_json::{Value, json};
 
 use crate::message::Id;
-use crate::request::{ItemKind, Offers, Topics};
+use crate::request::{ItemKind, ListKind, ListKinds, Offers, SubscriptionFilter};
 use crate::revision::{Era, Revision};
 use crate::{RpcError, items};
 
@@ -86,7 +86,7 @@ pub struct Encoder {
     server: String,
     instructions: Option<String>,
     /// `"capabilities":…` as JSON.
-    capabilities: &'static str,
+    capabilities: String,
     /// The `_meta` of every modern result, up to and including our name.
     modern_meta: String,
 }
@@ -109,13 +109,14 @@ impl ResultType {
 }
 
 impl Encoder {
-    pub fn new(server: &Implementation, instructions: Option<String>, offers: Offers) -> Self {
-        let capabilities = match (offers.resources, offers.prompts) {
-            (false, false) => r#"{"logging":{},"tools":{"listChanged":true}}"#,
-            (true, false) => r#"{"logging":{},"resources":{},"tools":{"listChanged":true}}"#,
-            (false, true) => r#"{"logging":{},"prompts":{},"tools":{"listChanged":true}}"#,
-            (true, true) => r#"{"logging":{},"prompts":{},"resources":{},"tools":{"listChanged":true}}"#,
-        };
+    /// `told` are the lists whose changes clients can hear of.
+    pub fn new(
+        server: &Implementation,
+        instructions: Option<String>,
+        offers: Offers,
+        told: ListKinds,
+    ) -> Self {
+        let capabilities = capabilities(offers, told);
         let server = json!(server).to_string();
         let modern_meta = format!(r#""_meta":{{"io.modelcontextprotocol/serverInfo":{server}"#);
         Encoder { server, instructions, capabilities, modern_meta }
@@ -223,10 +224,14 @@ impl Encoder {
     }
 
     /// The first message of a subscription: what it will tell of.
-    pub fn subscribed(&self, subscription: &Id, topics: Topics) -> Frame {
-        let honoured = if topics.tools { r#""toolsListChanged":true"# } else { "" };
+    pub fn subscribed(&self, subscription: &Id, honoured: SubscriptionFilter) -> Frame {
         let mut out = notification("subscriptions/acknowledged", Some(subscription));
-        put(&mut out, format_args!(r#","notifications":{{{honoured}}}"#));
+        out.put_slice(br#","notifications":{"#);
+        for kind in honoured.lists.iter() {
+            comma(&mut out);
+            put(&mut out, format_args!(r#""{}":true"#, kind.filter_member()));
+        }
+        out.put_u8(b'}');
         close(out)
     }
 
@@ -236,9 +241,14 @@ impl Encoder {
         close(self.open(subscription, revision, 64, Some(&meta)))
     }
 
-    /// `notifications/tools/list_changed`, for a subscription or for a legacy session.
-    pub fn tools_changed(&self, subscription: Option<&Id>) -> Frame {
-        close(notification("tools/list_changed", subscription))
+    /// `notifications/…/list_changed`, for a subscription or for a legacy session.
+    pub fn list_changed(&self, kind: ListKind, subscription: Option<&Id>) -> Frame {
+        let method = match kind {
+            ListKind::Tools => "tools/list_changed",
+            ListKind::Resources => "resources/list_changed",
+            ListKind::Prompts => "prompts/list_changed",
+        };
+        close(notification(method, subscription))
     }
 
     /// The answer to `tools/call`. Members that the revision does not know are left out.
@@ -406,6 +416,23 @@ impl Encoder {
     }
 }
 
+/// What a server declares in either era: features it has, and of those the lists whose changes it tells.
+fn capabilities(offers: Offers, told: ListKinds) -> String {
+    let mut members = serde_json::Map::from_iter([("logging".to_owned(), json!({}))]);
+    for kind in ListKind::ALL {
+        let offered = match kind {
+            ListKind::Tools => true,
+            ListKind::Resources => offers.resources,
+            ListKind::Prompts => offers.prompts,
+        };
+        if offered {
+            let told = if told.has(kind) { json!({"listChanged": true}) } else { json!({}) };
+            members.insert(kind.feature().to_owned(), told);
+        }
+    }
+    Value::Object(members).to_string()
+}
+
 /// Longest message of an error.
 const MESSAGE_BYTES_MAX: usize = 2_000;
 
@@ -489,7 +516,11 @@ mod tests {
 
     fn encoder() -> Encoder {
         let server = Implementation { name: "omni".into(), title: "omni".into(), version: "1".into() };
-        Encoder::new(&server, Some("be kind".into()), Offers::default())
+        Encoder::new(&server, Some("be kind".into()), Offers::default(), only(&[ListKind::Tools]))
+    }
+
+    fn only(kinds: &[ListKind]) -> ListKinds {
+        kinds.iter().copied().collect()
     }
 
     fn id() -> Id {
@@ -581,7 +612,8 @@ mod tests {
     fn only_offered_features_are_announced_in_either_era() {
         let server = Implementation { name: "omni".into(), title: "omni".into(), version: "1".into() };
         for (resources, prompts) in [(false, false), (true, false), (false, true), (true, true)] {
-            let encoder = Encoder::new(&server, None, Offers { resources, prompts });
+            let told = only(&[ListKind::Tools, ListKind::Prompts]);
+            let encoder = Encoder::new(&server, None, Offers { resources, prompts }, told);
             for frame in [
                 encoder.initialized(&id(), Revision::V2024_11_05),
                 encoder.discovered(&id(), Revision::V2026_07_28),
@@ -590,6 +622,9 @@ mod tests {
                 assert_eq!(capabilities["tools"], json!({"listChanged": true}));
                 let has = |feature| capabilities.get(feature).is_some();
                 assert_eq!((has("resources"), has("prompts")), (resources, prompts), "{capabilities}");
+                // What never tells of a change does not say that it will.
+                assert_eq!(capabilities["resources"].get("listChanged"), None);
+                assert!(!prompts || capabilities["prompts"] == json!({"listChanged": true}));
             }
         }
     }
@@ -597,19 +632,24 @@ mod tests {
     #[test]
     fn every_message_of_a_subscription_carries_its_id_and_a_legacy_one_none() {
         let key = "io.modelcontextprotocol/subscriptionId";
-        let acknowledged = parsed(encoder().subscribed(&id(), Topics { tools: true }));
-        assert_eq!(
-            acknowledged["params"],
-            json!({"_meta": {key: "a"}, "notifications": {"toolsListChanged": true}})
-        );
-        let nothing = parsed(encoder().subscribed(&id(), Topics { tools: false }));
+        let filter = |kinds: &[ListKind]| SubscriptionFilter { lists: only(kinds) };
+        let acknowledged = parsed(encoder().subscribed(&id(), filter(&[ListKind::Prompts, ListKind::Tools])));
+        let honoured = json!({"toolsListChanged": true, "promptsListChanged": true});
+        assert_eq!(acknowledged["params"], json!({"_meta": {key: "a"}, "notifications": honoured}));
+        let nothing = parsed(encoder().subscribed(&id(), filter(&[])));
         assert_eq!(nothing["params"]["notifications"], json!({}));
-        let changed = parsed(encoder().tools_changed(Some(&id())));
-        assert_eq!(changed["method"], "notifications/tools/list_changed");
-        assert_eq!(changed["params"], json!({"_meta": {key: "a"}}));
+        for (kind, method) in [
+            (ListKind::Tools, "notifications/tools/list_changed"),
+            (ListKind::Resources, "notifications/resources/list_changed"),
+            (ListKind::Prompts, "notifications/prompts/list_changed"),
+        ] {
+            let changed = parsed(encoder().list_changed(kind, Some(&id())));
+            assert_eq!(changed["method"], method);
+            assert_eq!(changed["params"], json!({"_meta": {key: "a"}}));
+            assert_eq!(parsed(encoder().list_changed(kind, None))["params"], json!({}));
+        }
         let ended = parsed(encoder().unsubscribed(&id(), Revision::V2026_07_28));
         assert_eq!((&ended["id"], &ended["result"]["_meta"][key]), (&json!("a"), &json!("a")));
-        assert_eq!(parsed(encoder().tools_changed(None))["params"], json!({}));
     }
 
     #[test]

@@ -13,8 +13,42 @@ use crate::revision::Revision;
 pub struct Request {
     pub id: Id,
     pub revision: Revision,
+    /// The method as the client wrote it, for whoever compares it with something else that it wrote.
+    pub method: Box<str>,
     pub action: Action,
     pub meta: RequestMeta,
+}
+
+impl Request {
+    /// Whether it opens a session that later requests are in.
+    pub fn opens_session(&self) -> bool {
+        matches!(self.action, Action::Initialize(_))
+    }
+
+    /// What the request is about, where it names one thing: a tool, a prompt or a resource's URI. Streamable HTTP wants
+    /// it in a header too.
+    pub fn name(&self) -> Option<&str> {
+        match &self.action {
+            Action::CallTool(call) => Some(&call.name),
+            Action::GetPrompt(prompt) => Some(&prompt.name),
+            Action::ReadResource { uri } => Some(uri),
+            Action::Initialize(_)
+            | Action::Discover
+            | Action::Ping
+            | Action::ListTools { .. }
+            | Action::SetLogLevel(_)
+            | Action::List { .. }
+            | Action::Listen(_) => None,
+        }
+    }
+
+    /// The tool call that it is.
+    pub fn tool_call(&self) -> Option<&CallTool> {
+        match &self.action {
+            Action::CallTool(call) => Some(call),
+            _ => None,
+        }
+    }
 }
 
 #[derive(Clone, Debug)]
@@ -40,7 +74,7 @@ pub enum Action {
     },
     GetPrompt(GetPrompt),
     /// `subscriptions/listen` of the modern era: stays open and tells what changes.
-    Listen(Topics),
+    Listen(SubscriptionFilter),
 }
 
 impl Action {
@@ -84,13 +118,83 @@ impl ItemKind {
             ItemKind::Prompt => "prompts",
         }
     }
+
+    /// The list whose notification tells that this one has changed.
+    pub fn list(self) -> ListKind {
+        match self {
+            ItemKind::Resource | ItemKind::ResourceTemplate => ListKind::Resources,
+            ItemKind::Prompt => ListKind::Prompts,
+        }
+    }
 }
 
-/// What a client wants to be told of.
+/// A list that has a notification of its changes. Templates are told of with resources.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum ListKind {
+    Tools,
+    Resources,
+    Prompts,
+}
+
+impl ListKind {
+    pub const ALL: [ListKind; 3] = [ListKind::Tools, ListKind::Resources, ListKind::Prompts];
+
+    /// The capability that a server with such a list declares; its notification is named after it.
+    pub fn feature(self) -> &'static str {
+        match self {
+            ListKind::Tools => "tools",
+            ListKind::Resources => "resources",
+            ListKind::Prompts => "prompts",
+        }
+    }
+
+    /// The member of a subscription's filter that asks for its changes.
+    pub(crate) fn filter_member(self) -> &'static str {
+        match self {
+            ListKind::Tools => "toolsListChanged",
+            ListKind::Resources => "resourcesListChanged",
+            ListKind::Prompts => "promptsListChanged",
+        }
+    }
+}
+
+/// Some of the kinds of lists.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Topics {
-    /// The list of tools has changed.
-    pub tools: bool,
+pub struct ListKinds([bool; ListKind::ALL.len()]);
+
+impl ListKinds {
+    pub fn has(self, kind: ListKind) -> bool {
+        self.0[kind as usize]
+    }
+
+    /// Those that are in both.
+    pub fn and(self, other: ListKinds) -> ListKinds {
+        ListKind::ALL.into_iter().filter(|kind| self.has(*kind) && other.has(*kind)).collect()
+    }
+
+    pub fn iter(self) -> impl Iterator<Item = ListKind> {
+        ListKind::ALL.into_iter().filter(move |kind| self.has(*kind))
+    }
+}
+
+impl FromIterator<ListKind> for ListKinds {
+    fn from_iter<I: IntoIterator<Item = ListKind>>(kinds: I) -> Self {
+        let mut set = ListKinds::default();
+        for kind in kinds {
+            set.0[kind as usize] = true;
+        }
+        set
+    }
+}
+
+/// What a client wants to be told of by one subscription.
+///
+/// The updates of single resources that it may ask for as well are not here: no resource of ours tells of any, so the
+/// acknowledgement leaves them out.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct SubscriptionFilter {
+    /// Lists whose changes it wants to hear of.
+    pub lists: ListKinds,
 }
 
 #[derive(Clone, Debug)]

@@ -10,8 +10,10 @@ use omni_protocol::{CallTool, ErrorCode, Frame, Id, RequestMeta, Revision, RpcEr
 
 use crate::admission::Turn;
 use crate::call_log::{CallLog, Timing};
-use crate::running::{EventQueue, Notifier};
-use crate::server::{Caller, Server};
+use crate::dispatch::{Answer, Caller};
+use crate::outbox::Outbox;
+use crate::running::{Notifier, Running};
+use crate::server::Server;
 
 /// Arguments and results above this many bytes are checked on another thread: parsing them, when they are many small
 /// values, takes about a millisecond, and every other client would wait for it.
@@ -132,20 +134,40 @@ impl Server {
     }
 }
 
+/// `tools/call`: in flight, unless the client's account is full.
+pub(crate) fn answer(
+    server: &Arc<Server>,
+    id: Id,
+    revision: Revision,
+    call: CallTool,
+    meta: RequestMeta,
+    caller: Caller,
+) -> Answer {
+    let turn = match caller.share.turn() {
+        Ok(turn) => turn,
+        Err(overloaded) => return Answer::Refused(overloaded.into()),
+    };
+    let wants_events = meta.progress_token.is_some() || meta.log_level.or(caller.log_level).is_some();
+    let outbox = (caller.takes_events && wants_events).then(|| Arc::new(Outbox::default()));
+    let accepted = Instant::now();
+    let call = ToolCall { id: id.clone(), revision, call, meta, caller, accepted, outbox: outbox.clone() };
+    Answer::Later(Running::new(id, call.run(server.clone(), turn), outbox))
+}
+
 /// A tool call as the protocol read it.
-pub(crate) struct ToolCall {
-    pub(crate) id: Id,
-    pub(crate) revision: Revision,
-    pub(crate) call: CallTool,
-    pub(crate) meta: RequestMeta,
-    pub(crate) caller: Caller,
-    pub(crate) accepted: Instant,
-    pub(crate) queue: Option<Arc<EventQueue>>,
+struct ToolCall {
+    id: Id,
+    revision: Revision,
+    call: CallTool,
+    meta: RequestMeta,
+    caller: Caller,
+    accepted: Instant,
+    outbox: Option<Arc<Outbox>>,
 }
 
 impl ToolCall {
     /// Runs the call and writes its answer.
-    pub(crate) async fn run(self, server: Arc<Server>, turn: Turn) -> Frame {
+    async fn run(self, server: Arc<Server>, turn: Turn) -> Frame {
         let _turn = match turn.wait().await {
             Ok(permit) => permit,
             Err(overloaded) => {
@@ -153,27 +175,27 @@ impl ToolCall {
                 return error_frame(Some(&self.id), &overloaded.into());
             }
         };
-        let log_level = self.meta.log_level.or(self.caller.log_level).filter(|_| self.queue.is_some());
+        let log_level = self.meta.log_level.or(self.caller.log_level).filter(|_| self.outbox.is_some());
         let request = ToolRequest {
             name: self.call.name,
             arguments: self.call.arguments.unwrap_or_else(|| Bytes::from_static(b"{}")),
             wants: Wants {
-                progress: self.queue.is_some() && self.meta.progress_token.is_some(),
+                progress: self.outbox.is_some() && self.meta.progress_token.is_some(),
                 log: log_level,
             },
-            session: self.caller.session,
+            session: self.caller.session.name(),
             accepted: self.accepted,
         };
-        let reply = match self.queue {
+        let reply = match self.outbox {
             None => server.call(request, &mut NoClient).await,
-            Some(queue) => {
+            Some(outbox) => {
                 let mut notifier = Notifier {
                     encoder: server.encoder.clone(),
                     revision: self.revision,
                     progress_token: self.meta.progress_token,
                     log_level,
                     progress: None,
-                    queue,
+                    outbox,
                 };
                 let reply = server.call(request, &mut notifier).await;
                 notifier.report_dropped();

@@ -1,24 +1,49 @@
-//! Who hears that the list of tools has changed, and when.
+//! Who hears that a list has changed, and when.
 //!
-//! The server knows the version of the list in force; each legacy client, the version it was shown or told of
-//! last. Comparing the two tells a client exactly once, also when the change came between two of its streams.
+//! The server knows the version of each list in force; each legacy session, the versions that its client was shown or
+//! told of last. Comparing the two tells a client exactly once, also when the change came between two of its streams.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
-use omni_protocol::{Frame, Id, Revision, Topics};
+use omni_protocol::{
+    ErrorCode, Frame, Id, ListKind, ListKinds, Revision, RpcError, SubscriptionFilter, error_frame,
+};
 use tokio::sync::watch;
 
-use crate::running::EventQueue;
+use crate::dispatch::{Answer, Caller};
+use crate::outbox::Outbox;
+use crate::running::Running;
 use crate::server::Server;
+use crate::session::Session;
 
-/// The version of the list in force, for everybody who listens.
+/// The version of each list; `None` for one whose changes nobody can tell of. Two lists that show clients the same have
+/// the same version.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct ListVersions([Option<Arc<str>>; ListKind::ALL.len()]);
+
+impl ListVersions {
+    pub(crate) fn of(version: impl Fn(ListKind) -> Option<Arc<str>>) -> Self {
+        ListVersions(ListKind::ALL.map(version))
+    }
+
+    pub(crate) fn get(&self, kind: ListKind) -> Option<&Arc<str>> {
+        self.0[kind as usize].as_ref()
+    }
+
+    /// The lists that have another version in `other`.
+    fn differing(&self, other: &ListVersions) -> ListKinds {
+        ListKind::ALL.into_iter().filter(|kind| self.get(*kind) != other.get(*kind)).collect()
+    }
+}
+
+/// The versions in force, for everybody who listens.
 pub(crate) struct Changes {
     state: watch::Sender<State>,
 }
 
 #[derive(Clone)]
 struct State {
-    tools: Arc<str>,
+    versions: ListVersions,
     /// The server is ending, and with it everything that listens.
     ended: bool,
 }
@@ -29,18 +54,16 @@ pub(crate) struct Listener {
 }
 
 impl Changes {
-    pub(crate) fn new(tools: &str) -> Self {
-        Changes { state: watch::Sender::new(State { tools: tools.into(), ended: false }) }
+    pub(crate) fn new(versions: ListVersions) -> Self {
+        Changes { state: watch::Sender::new(State { versions, ended: false }) }
     }
 
-    /// Makes `tools` the version in force; wakes listeners when it is another one.
-    pub(crate) fn set(&self, tools: &str) {
+    /// Makes `versions` those in force; wakes listeners when they are others.
+    pub(crate) fn set(&self, versions: ListVersions) {
         self.state.send_if_modified(|state| {
-            let differs = *state.tools != *tools;
-            if differs {
-                state.tools = tools.into();
-            }
-            differs
+            let differ = state.versions != versions;
+            state.versions = versions;
+            differ
         });
     }
 
@@ -55,80 +78,117 @@ impl Changes {
 }
 
 impl Listener {
-    pub(crate) fn version(&mut self) -> Arc<str> {
-        self.state.borrow_and_update().tools.clone()
+    pub(crate) fn versions(&mut self) -> ListVersions {
+        self.state.borrow_and_update().versions.clone()
     }
 
     /// Waits for the next change; `None` once the server ends. Cancel safe.
-    pub(crate) async fn changed(&mut self) -> Option<Arc<str>> {
+    pub(crate) async fn changed(&mut self) -> Option<ListVersions> {
         if self.state.borrow().ended || self.state.changed().await.is_err() {
             return None;
         }
         let state = self.state.borrow_and_update();
-        (!state.ended).then(|| state.tools.clone())
+        (!state.ended).then(|| state.versions.clone())
     }
 }
 
-/// The version of the tool list that one legacy client was shown or told of last. Clones share it.
-#[derive(Clone, Default)]
-pub(crate) struct Told(Arc<Mutex<Option<Arc<str>>>>);
+/// The version of each list that one legacy client was shown or told of last.
+#[derive(Debug, Default)]
+pub(crate) struct ListVersionSeen([Option<Arc<str>>; ListKind::ALL.len()]);
 
-impl Told {
-    /// For a session of which only its token is known: what it was shown before is not, so whatever list there
+impl ListVersionSeen {
+    /// For a session of which only its token is known: what its client was shown before is not, so whatever list there
     /// is now is news to it.
     pub(crate) fn unknown() -> Self {
-        let told = Told::default();
-        told.shown("");
-        told
+        ListVersionSeen(ListKind::ALL.map(|_| Some("".into())))
     }
 
     /// The client is being shown this version.
-    pub(crate) fn shown(&self, version: &str) {
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(version.into());
+    pub(crate) fn saw(&mut self, kind: ListKind, version: &str) {
+        let seen = &mut self.0[kind as usize];
+        if seen.as_deref() != Some(version) {
+            *seen = Some(version.into());
+        }
     }
 
-    /// Whether this version is news to the client, which then counts as told. A client that has not asked for
-    /// the list has nothing that could be out of date.
-    pub(crate) fn is_news(&self, version: &Arc<str>) -> bool {
-        let mut told = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let news = told.as_ref().is_some_and(|told| told != version);
-        if news {
-            *told = Some(version.clone());
+    /// The lists of which the client knows another version; it then counts as told of these. A client that has not
+    /// asked for a list has nothing that could be out of date.
+    pub(crate) fn take_out_of_date(&mut self, versions: &ListVersions) -> Vec<ListKind> {
+        let mut kinds = Vec::new();
+        for kind in ListKind::ALL {
+            if let (Some(seen), Some(version)) = (&mut self.0[kind as usize], versions.get(kind))
+                && seen != version
+            {
+                *seen = version.clone();
+                kinds.push(kind);
+            }
         }
-        news
+        kinds
     }
 }
 
-/// A legacy session's stream for what belongs to no request. Never ends by itself.
-pub(crate) async fn session_stream(server: Arc<Server>, told: Told, queue: Arc<EventQueue>) -> Frame {
+/// Tells a legacy client which of the lists it knows are out of date. A modern one subscribes to that.
+pub(crate) fn tell(server: &Server, session: &Session, versions: &ListVersions, outbox: &Outbox) {
+    if session.revision().is_some() {
+        for kind in session.out_of_date(versions) {
+            outbox.push(server.encoder.list_changed(kind, None));
+        }
+    }
+}
+
+/// A legacy session's stream for what belongs to no request of its client. Never ends by itself.
+pub(crate) async fn session_stream(server: Arc<Server>, session: Arc<Session>, outbox: Arc<Outbox>) -> Frame {
     let mut listener = server.changes.listen();
     server.catalog_ready().await;
-    let mut version = Some(listener.version());
-    while let Some(current) = version {
-        if told.is_news(&current) {
-            queue.push(server.encoder.tools_changed(None));
+    let versions = listener.versions();
+    tell(&server, &session, &versions, &outbox);
+    loop {
+        tokio::select! {
+            biased;
+            frame = session.outbox.next() => {
+                // Its bound is that of the session's outbox, and the stream reads on at once.
+                let _ = outbox.push_always(frame);
+            }
+            Some(versions) = listener.changed() => tell(&server, &session, &versions, &outbox),
         }
-        version = listener.changed().await;
     }
-    std::future::pending().await
 }
 
-/// One `subscriptions/listen`, until the server ends; then its result.
-pub(crate) async fn subscription(
+/// `subscriptions/listen`: a stream, so the client has to take one.
+pub(crate) fn listen(
+    server: &Arc<Server>,
+    id: Id,
+    revision: Revision,
+    wanted: SubscriptionFilter,
+    caller: &Caller,
+) -> Answer {
+    if !caller.takes_events {
+        let why = "a subscription is a stream: `Accept` must allow `text/event-stream`";
+        return Answer::Now(error_frame(Some(&id), &RpcError::new(ErrorCode::InvalidRequest, why)));
+    }
+    let outbox = Arc::new(Outbox::default());
+    let stream = subscription(server.clone(), id.clone(), revision, wanted, outbox.clone());
+    Answer::Later(Running::listening(id, stream, outbox))
+}
+
+/// One subscription, until the server ends; then its result.
+async fn subscription(
     server: Arc<Server>,
     id: Id,
     revision: Revision,
-    topics: Topics,
-    queue: Arc<EventQueue>,
+    wanted: SubscriptionFilter,
+    outbox: Arc<Outbox>,
 ) -> Frame {
-    queue.push(server.encoder.subscribed(&id, topics));
+    // What nobody can tell of is left out, so that the client does not wait for it.
+    let honoured = SubscriptionFilter { lists: wanted.lists.and(server.told) };
+    outbox.push(server.encoder.subscribed(&id, honoured));
     let mut listener = server.changes.listen();
     // A catalogue that is still being read has not changed when that is done.
     server.catalog_ready().await;
-    let mut told = listener.version();
+    let mut told = listener.versions();
     while let Some(current) = listener.changed().await {
-        if topics.tools && current != told {
-            queue.push(server.encoder.tools_changed(Some(&id)));
+        for kind in told.differing(&current).and(honoured.lists).iter() {
+            outbox.push(server.encoder.list_changed(kind, Some(&id)));
         }
         told = current;
     }
@@ -137,30 +197,42 @@ pub(crate) async fn subscription(
 
 #[cfg(test)]
 mod tests {
+    use ListKind::{Prompts, Resources, Tools};
+
     use super::*;
 
-    fn version(text: &str) -> Arc<str> {
-        text.into()
+    fn versions(tools: &str, prompts: &str) -> ListVersions {
+        ListVersions::of(|kind| match kind {
+            Tools => Some(tools.into()),
+            Resources => None,
+            Prompts => Some(prompts.into()),
+        })
     }
 
     #[test]
     fn a_client_is_told_once_of_each_change_and_never_before_it_has_listed() {
-        let told = Told::default();
-        assert!(!told.is_news(&version("a")), "it has not listed");
-        told.shown("a");
-        assert!(!told.is_news(&version("a")));
-        assert!(told.is_news(&version("b")));
-        assert!(!told.is_news(&version("b")));
-        assert!(Told::unknown().is_news(&version("a")));
+        let mut seen = ListVersionSeen::default();
+        assert_eq!(seen.take_out_of_date(&versions("a", "a")), [], "it has not listed");
+        seen.saw(Tools, "a");
+        assert_eq!(seen.take_out_of_date(&versions("a", "b")), [], "it has not listed prompts");
+        seen.saw(Prompts, "b");
+        assert_eq!(seen.take_out_of_date(&versions("b", "b")), [Tools]);
+        assert_eq!(seen.take_out_of_date(&versions("b", "b")), []);
+        assert_eq!(seen.take_out_of_date(&versions("c", "c")), [Tools, Prompts]);
+        assert_eq!(
+            ListVersionSeen::unknown().take_out_of_date(&versions("a", "a")),
+            [Tools, Prompts],
+            "a list without versions is never out of date"
+        );
     }
 
     #[tokio::test]
     async fn a_listener_hears_of_another_version_and_of_the_end_and_of_nothing_else() {
-        let changes = Changes::new("a");
+        let changes = Changes::new(versions("a", "a"));
         let mut listener = changes.listen();
-        changes.set("a");
-        changes.set("b");
-        assert_eq!(listener.changed().await.as_deref(), Some("b"));
+        changes.set(versions("a", "a"));
+        changes.set(versions("a", "b"));
+        assert_eq!(listener.changed().await, Some(versions("a", "b")));
         changes.end();
         assert_eq!(listener.changed().await, None);
         assert_eq!(listener.changed().await, None);

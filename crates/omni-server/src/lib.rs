@@ -1,8 +1,9 @@
 //! The loop: transports, sessions, dispatch, shutdown. Knows only `dyn Executor`.
 //!
-//! In reading order: a transport ([`serve_stdio`], [`HttpEndpoint`], [`serve_runner`]) cuts bytes into frames and asks the
-//! [`Server`] for an answer; a tool call becomes a `Running` future which that transport drives until its
-//! last frame. Dropping it cancels the call.
+//! In reading order: a transport ([`serve_stdio`], [`HttpEndpoint`]) cuts bytes into frames and hands them to a `Session`,
+//! which knows their client; `dispatch` leads a request to its handler, which asks the [`Server`]; a tool call becomes
+//! a `Running` future, and whoever has the session's streams drives it until its last frame. Dropping it cancels the
+//! call. [`serve_runner`] is no MCP and has no sessions.
 
 mod access;
 mod admission;
@@ -11,10 +12,15 @@ mod call;
 mod call_log;
 mod changes;
 mod config;
+mod dispatch;
+mod frames;
 mod gate;
+mod header_match;
 mod library;
-mod mirror;
+mod lists;
+mod outbox;
 mod peer;
+mod principal;
 mod running;
 mod server;
 mod session;
@@ -27,7 +33,7 @@ pub use call_log::Timing;
 pub use config::{Limits, ServerConfig};
 pub use gate::{AllowedNames, NameError};
 pub use library::{Contents, Library, LibraryError, Prompt};
-pub use omni_protocol::{ItemKind, Offers};
+pub use omni_protocol::{ItemKind, ListKind, Offers};
 pub use peer::{Peer, PeerKey, PeerLookup, PeerUnknown};
 pub use server::Server;
 pub use session::SessionKey;

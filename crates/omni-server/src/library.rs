@@ -4,8 +4,12 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use omni_call::BoxFuture;
-use omni_protocol::{ErrorCode, Frame, GetPrompt, Id, ItemKind, Offers, Revision, RpcError, error_frame};
+use omni_protocol::{
+    ErrorCode, Frame, GetPrompt, Id, ItemKind, ListKind, Offers, Revision, RpcError, error_frame,
+};
 
+use crate::dispatch::{Answer, Caller};
+use crate::running::Running;
 use crate::server::Server;
 
 /// Whoever has resources and prompts to offer. The server knows nothing else of them.
@@ -14,6 +18,13 @@ use crate::server::Server;
 pub trait Library: Send + Sync {
     /// What is offered at all. Asked once; methods of the rest are unknown to clients, and never called.
     fn offers(&self) -> Offers;
+
+    /// The version of a list; two lists that show clients the same have the same. `None`, which is the default, when
+    /// nobody can say whether it has changed: clients are then never told that it has. Whether there are versions must
+    /// not change. After a new one, [`Server::catalog_checked`] is to be called.
+    fn list_version(&self, _kind: ListKind) -> Option<Arc<str>> {
+        None
+    }
 
     /// All items of that kind: a JSON array of objects as the newest revision of MCP has them.
     fn list(&self, kind: ItemKind) -> BoxFuture<'_, Result<Bytes, LibraryError>>;
@@ -85,8 +96,39 @@ pub(crate) enum Asked {
     Prompt(GetPrompt),
 }
 
+/// The methods of resources and prompts: in flight, unless the client's account is full.
+pub(crate) fn answer(
+    server: &Arc<Server>,
+    id: Id,
+    revision: Revision,
+    asked: Asked,
+    caller: Caller,
+) -> Answer {
+    let Some(library) = server.library.clone() else {
+        // Not reached: without a library the request was refused when it was read.
+        return Answer::Refused(RpcError::new(ErrorCode::MethodNotFound, "method not found"));
+    };
+    let turn = match caller.share.turn() {
+        Ok(turn) => turn,
+        Err(overloaded) => return Answer::Refused(overloaded.into()),
+    };
+    if let Asked::List { kind, .. } = &asked {
+        let kind = kind.list();
+        caller.session.saw_list(kind, library.list_version(kind).as_deref());
+    }
+    let of = id.clone();
+    let answer = ask(server.clone(), library, id.clone(), revision, asked);
+    let answer = async move {
+        match turn.wait().await {
+            Ok(_permit) => answer.await,
+            Err(overloaded) => error_frame(Some(&of), &overloaded.into()),
+        }
+    };
+    Answer::Later(Running::new(id, answer, None))
+}
+
 /// Asks, and writes the answer.
-pub(crate) async fn answer(
+async fn ask(
     server: Arc<Server>,
     library: Arc<dyn Library>,
     id: Id,

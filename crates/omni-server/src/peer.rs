@@ -42,15 +42,6 @@ impl Peer {
             (None, None) => PeerKey::Address(network(self.remote.ip().to_canonical())),
         }
     }
-
-    /// What a session of this peer is bound to; empty when nothing but an address is known of it, which may change.
-    pub(crate) fn owner(&self) -> String {
-        match (&self.principal, self.uid) {
-            (Some(principal), _) => format!("principal {principal}"),
-            (None, Some(uid)) => format!("user {uid}"),
-            (None, None) => String::new(),
-        }
-    }
 }
 
 fn network(address: IpAddr) -> IpAddr {

@@ -1,11 +1,10 @@
 //! A request that is still being answered, and the notifications it sends meanwhile.
 
 use std::any::Any;
-use std::collections::VecDeque;
 use std::future::Future;
 use std::panic::AssertUnwindSafe;
 use std::pin::Pin;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
@@ -13,19 +12,17 @@ use futures_util::FutureExt;
 use omni_call::{Answer, Ask, BoxFuture, CallPort, Event, EventSink, LogLevel};
 use omni_protocol::{Encoder, ErrorCode, Frame, Id, Revision, RpcError, error_frame};
 
-/// Notifications that one request may have waiting. A client that reads slower than its tool talks loses
-/// the ones beyond, and is told how many.
-const EVENTS_WAITING_MAX: usize = 1_000;
-
-/// The same in bytes. One is always taken, however long it is.
-const EVENTS_WAITING_BYTES_MAX: usize = 1 << 20;
+use crate::outbox::Outbox;
 
 /// One request on its way to its answer. Whoever holds it drives it; **dropping it cancels the request**.
 pub(crate) struct Running {
     id: Id,
-    future: Pin<Box<dyn Future<Output = Result<Frame, Panic>> + Send>>,
-    events: Option<Arc<EventQueue>>,
-    done: Option<Frame>,
+    future: Pin<Box<dyn Future<Output = Result<Option<Frame>, Panic>> + Send>>,
+    /// What it sends before its answer.
+    outbox: Option<Arc<Outbox>>,
+    /// How it has ended, when it has.
+    answer: Option<Option<Frame>>,
+    only_listens: bool,
 }
 
 /// What a panic carried.
@@ -43,52 +40,55 @@ impl Running {
     pub(crate) fn new(
         id: Id,
         future: impl Future<Output = Frame> + Send + 'static,
-        events: Option<Arc<EventQueue>>,
+        outbox: Option<Arc<Outbox>>,
     ) -> Self {
-        Running { id, future: Box::pin(AssertUnwindSafe(future).catch_unwind()), events, done: None }
+        let future = Box::pin(AssertUnwindSafe(future.map(Some)).catch_unwind());
+        Running { id, future, outbox, answer: None, only_listens: false }
     }
 
-    /// Something that runs for no single request: a batch, or the stream of a session.
-    pub(crate) fn without_id(
+    /// A request that has no work to do but to tell what changes.
+    pub(crate) fn listening(
+        id: Id,
         future: impl Future<Output = Frame> + Send + 'static,
-        events: Option<Arc<EventQueue>>,
+        outbox: Arc<Outbox>,
     ) -> Self {
-        let id = Id::parse(&Bytes::from_static(b"0")).expect("a literal integer is an id");
-        Running::new(id, future, events)
+        let mut running = Running::new(id, future, Some(outbox));
+        running.only_listens = true;
+        running
     }
 
-    /// A request that has only its answer left to send.
-    pub(crate) fn finished(frame: Frame) -> Self {
-        Running { done: Some(frame), ..Running::without_id(std::future::pending(), None) }
+    /// The stream of a session, which runs for no request.
+    pub(crate) fn session_stream(
+        future: impl Future<Output = Frame> + Send + 'static,
+        outbox: Arc<Outbox>,
+    ) -> Self {
+        Running::listening(no_id(), future, outbox)
     }
 
-    /// Drives the request until it has something to send.
-    pub(crate) fn poll_step(&mut self, cx: &mut Context<'_>) -> Poll<Step> {
-        if self.done.is_none()
+    /// The requests of a batch. They may end without an answer: each was taken back.
+    pub(crate) fn of_batch(answers: impl Future<Output = Option<Frame>> + Send + 'static) -> Self {
+        let future = Box::pin(AssertUnwindSafe(answers).catch_unwind());
+        Running { id: no_id(), future, outbox: None, answer: None, only_listens: false }
+    }
+
+    pub(crate) fn only_listens(&self) -> bool {
+        self.only_listens
+    }
+
+    /// Drives the request until it has something to send; `None` when it has ended without an answer. Not to be called
+    /// again after its last step.
+    pub(crate) fn poll_step(&mut self, cx: &mut Context<'_>) -> Poll<Option<Step>> {
+        if self.answer.is_none()
             && let Poll::Ready(finished) = self.future.as_mut().poll(cx)
         {
-            self.done = Some(finished.unwrap_or_else(|panic| self.bug(&*panic)));
+            self.answer = Some(finished.unwrap_or_else(|panic| Some(self.bug(&*panic))));
         }
-        if let Some(frame) = self.events.as_ref().and_then(|events| events.pop()) {
-            return Poll::Ready(Step::Event(frame));
+        if let Some(frame) = self.outbox.as_ref().and_then(|outbox| outbox.pop()) {
+            return Poll::Ready(Some(Step::Event(frame)));
         }
-        match self.done.take() {
-            Some(frame) => Poll::Ready(Step::Done(frame)),
+        match self.answer.take() {
+            Some(answer) => Poll::Ready(answer.map(Step::Done)),
             None => Poll::Pending,
-        }
-    }
-
-    /// Waits for the next step. Dropping the wait loses nothing.
-    pub(crate) async fn step(&mut self) -> Step {
-        std::future::poll_fn(|cx| self.poll_step(cx)).await
-    }
-
-    /// Waits for the answer and drops the notifications before it, for clients that take none.
-    pub(crate) async fn answer(mut self) -> Frame {
-        loop {
-            if let Step::Done(frame) = self.step().await {
-                return frame;
-            }
         }
     }
 
@@ -103,49 +103,24 @@ impl Running {
     }
 }
 
+impl Drop for Running {
+    fn drop(&mut self) {
+        // What it would send from now on goes another way, or nowhere.
+        if let Some(outbox) = &self.outbox {
+            outbox.close();
+        }
+    }
+}
+
+fn no_id() -> Id {
+    Id::parse(&Bytes::from_static(b"0")).expect("a literal integer is an id")
+}
+
 /// `N` random bytes in hexadecimal digits.
 pub(crate) fn random_hex<const N: usize>() -> String {
     let mut bytes = [0u8; N];
     getrandom::fill(&mut bytes).expect("the kernel gives random bytes");
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
-}
-
-/// Frames that a running request wants sent before its answer.
-#[derive(Default)]
-pub(crate) struct EventQueue {
-    waiting: Mutex<Waiting>,
-}
-
-#[derive(Default)]
-struct Waiting {
-    frames: VecDeque<Frame>,
-    bytes: usize,
-    dropped: usize,
-}
-
-impl EventQueue {
-    pub(crate) fn push(&self, frame: Frame) {
-        let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
-        let room = waiting.frames.len() < EVENTS_WAITING_MAX
-            && waiting.bytes.saturating_add(frame.len()) <= EVENTS_WAITING_BYTES_MAX;
-        if room || waiting.frames.is_empty() {
-            waiting.bytes += frame.len();
-            waiting.frames.push_back(frame);
-        } else {
-            waiting.dropped += 1;
-        }
-    }
-
-    fn pop(&self) -> Option<Frame> {
-        let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
-        let frame = waiting.frames.pop_front()?;
-        waiting.bytes -= frame.len();
-        Some(frame)
-    }
-
-    fn take_dropped(&self) -> usize {
-        std::mem::take(&mut self.waiting.lock().unwrap_or_else(PoisonError::into_inner).dropped)
-    }
 }
 
 /// Turns a tool's events into the notifications its client asked for.
@@ -156,7 +131,7 @@ pub(crate) struct Notifier {
     pub(crate) log_level: Option<LogLevel>,
     /// The last progress value sent: values must grow, whatever the tool reports.
     pub(crate) progress: Option<f64>,
-    pub(crate) queue: Arc<EventQueue>,
+    pub(crate) outbox: Arc<Outbox>,
 }
 
 impl EventSink for Notifier {
@@ -168,7 +143,7 @@ impl EventSink for Notifier {
                     return;
                 }
                 self.progress = Some(value);
-                self.queue.push(self.encoder.progress(
+                self.outbox.push(self.encoder.progress(
                     self.revision,
                     token,
                     value,
@@ -178,7 +153,7 @@ impl EventSink for Notifier {
             }
             Event::Log { level, logger, data } => {
                 if self.log_level.is_some_and(|wanted| level >= wanted) {
-                    self.queue.push(self.encoder.log(level, logger.as_deref(), &data));
+                    self.outbox.push(self.encoder.log(level, logger.as_deref(), &data));
                 }
             }
         }
@@ -194,16 +169,15 @@ impl CallPort for Notifier {
 impl Notifier {
     /// Says how many notifications were lost, if any were. To be called when the call has ended.
     pub(crate) fn report_dropped(&self) {
-        let dropped = self.queue.take_dropped();
+        let dropped = self.outbox.take_dropped();
         if dropped > 0 {
             tracing::warn!(dropped, "a client read too slowly: notifications of its call were dropped");
             if self.log_level.is_some() {
                 let text =
                     format!("\"{dropped} notifications of this call were dropped: you read too slowly\"");
                 let frame = self.encoder.log(LogLevel::Warning, Some("omni"), text.as_bytes());
-                let mut waiting = self.queue.waiting.lock().unwrap_or_else(PoisonError::into_inner);
-                waiting.bytes += frame.len();
-                waiting.frames.push_back(frame);
+                // When nobody reads any more, nobody has lost anything either.
+                let _ = self.outbox.push_always(frame);
             }
         }
     }

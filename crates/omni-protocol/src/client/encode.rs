@@ -120,12 +120,9 @@ impl ClientEncoder {
                 params.put("name", &json!(prompt.name));
                 params.put_object("arguments", prompt.arguments.as_ref());
             }
-            Action::Listen(topics) => {
-                let mut filter = Map::new();
-                if topics.tools {
-                    filter.insert("toolsListChanged".into(), true.into());
-                }
-                params.put("notifications", &Value::Object(filter));
+            Action::Listen(filter) => {
+                let wanted = filter.lists.iter().map(|kind| (kind.filter_member().to_owned(), true.into()));
+                params.put("notifications", &Value::Object(wanted.collect::<Map<_, _>>()));
             }
         }
         if let Some(state) = &resume.state {

@@ -9,8 +9,8 @@ use super::*;
 use crate::revision::{Era, Revision};
 use crate::{
     Action, AskedBy, CallTool, ClientCapabilities, ClientInfo, Encoder, ErrorCode, GetPrompt, Id,
-    Implementation, Initialize, ItemKind, Message, PeerError, Question, RawRequest, Request, RequestMeta,
-    Response, RpcError, Topics, decode, error_frame,
+    Implementation, Initialize, ItemKind, ListKind, Message, PeerError, Question, RawRequest, Request,
+    RequestMeta, Response, RpcError, SubscriptionFilter, decode, error_frame,
 };
 
 const REVISIONS: [Revision; 5] = [
@@ -41,7 +41,7 @@ fn client() -> ClientEncoder {
 fn server() -> Encoder {
     let server = Implementation { name: "s".into(), title: "S".into(), version: "2".into() };
     let offers = crate::Offers { resources: true, prompts: false };
-    Encoder::new(&server, Some("be kind".into()), offers)
+    Encoder::new(&server, Some("be kind".into()), offers, ListKind::ALL.into_iter().collect())
 }
 
 fn id(text: &str) -> Id {
@@ -92,7 +92,8 @@ fn action() -> impl Strategy<Value = Action> {
         (0usize..8).prop_map(|n| Action::SetLogLevel(LogLevel::ALL[n])),
         (kind, cursor()).prop_map(|(kind, cursor)| Action::List { kind, cursor }),
         text().prop_map(|uri| Action::ReadResource { uri }),
-        any::<bool>().prop_map(|tools| Action::Listen(Topics { tools })),
+        proptest::sample::subsequence(&ListKind::ALL, 0..=3)
+            .prop_map(|lists| { Action::Listen(SubscriptionFilter { lists: lists.into_iter().collect() }) }),
     ]
 }
 
@@ -293,7 +294,7 @@ fn notifications_come_back_as_the_server_wrote_them() {
     }
     let event = Event::Log { level: LogLevel::Error, logger: Some("l".into()), data: json(r#"{"a":1}"#) };
     assert_eq!(read(server().log(LogLevel::Error, Some("l"), br#"{"a":1}"#)), ServerNotification::Log(event));
-    assert_eq!(read(server().tools_changed(None)), ServerNotification::ToolsChanged);
+    assert_eq!(read(server().list_changed(ListKind::Tools, None)), ServerNotification::ToolsChanged);
 }
 
 #[test]

@@ -21,7 +21,7 @@ use crate::decode::Rejected;
 use crate::error::cut;
 use crate::message::{Id, RawNotification, RawRequest, is_integer};
 use crate::request::{
-    Action, CallTool, Cancelled, ClientInfo, GetPrompt, ItemKind, Notification, Request, RequestMeta, Topics,
+    Action, CallTool, Cancelled, ClientInfo, GetPrompt, ItemKind, Notification, Request, RequestMeta,
 };
 use crate::{ErrorCode, RpcError};
 
@@ -272,7 +272,8 @@ impl Request {
         };
         match read() {
             Ok(Parts { revision, action, meta }) => {
-                Ok(Request { id, revision, action, meta: meta.own(params.as_ref()) })
+                let meta = meta.own(params.as_ref());
+                Ok(Request { id, revision, method, action, meta })
             }
             Err(error) => Err(Rejected { id: Some(id), error }),
         }

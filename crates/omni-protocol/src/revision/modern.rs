@@ -1,5 +1,6 @@
 //! The era of self-contained requests: 2026-07-28.
 
+use std::borrow::Cow;
 use std::collections::HashMap;
 
 use serde::Deserialize;
@@ -7,12 +8,12 @@ use serde_json::json;
 use serde_json::value::RawValue;
 
 use super::{
-    ClientInfo, Era, MetaParts, Params, Parts, Revision, Topics, invalid, log_level, method_not_found,
+    ClientInfo, Era, MetaParts, Params, Parts, Revision, invalid, log_level, method_not_found,
     progress_token, shared, timing,
 };
 use crate::asking::{ClientCapabilities, Retry};
 use crate::error::cut;
-use crate::request::Action;
+use crate::request::{Action, ListKind, SubscriptionFilter};
 use crate::{ErrorCode, RpcError};
 
 /// Reads a request whose `_meta` names a protocol version.
@@ -72,16 +73,34 @@ fn retry(params: &Params<'_>) -> Result<Option<Box<Retry>>, RpcError> {
 /// Reads which changes a client wants to hear of. What we never announce is left out of the answer.
 fn listen(params: &Params<'_>) -> Result<Action, RpcError> {
     #[derive(Deserialize)]
-    struct Filter {
-        #[serde(default, rename = "toolsListChanged")]
-        tools: bool,
+    #[serde(rename_all = "camelCase")]
+    struct Filter<'a> {
+        #[serde(default)]
+        tools_list_changed: bool,
+        #[serde(default)]
+        resources_list_changed: bool,
+        #[serde(default)]
+        prompts_list_changed: bool,
+        /// Read only so that what is no list of URIs is refused.
+        #[serde(borrow, default, rename = "resourceSubscriptions")]
+        _resources: Vec<Cow<'a, str>>,
     }
     let filter = params.notifications.filter(|filter| filter.get().starts_with('{'));
-    let filter = filter.and_then(|filter| serde_json::from_str::<Filter>(filter.get()).ok());
-    let Some(Filter { tools }) = filter else {
+    let Some(filter) = filter else {
         return Err(invalid("`params.notifications` must be an object such as {\"toolsListChanged\": true}"));
     };
-    Ok(Action::Listen(Topics { tools }))
+    let filter: Filter<'_> = serde_json::from_str(filter.get()).map_err(|error| {
+        invalid(format!(
+            "`params.notifications` must be an object such as {{\"toolsListChanged\": true}}: {error}"
+        ))
+    })?;
+    let wanted = |kind: &ListKind| match kind {
+        ListKind::Tools => filter.tools_list_changed,
+        ListKind::Resources => filter.resources_list_changed,
+        ListKind::Prompts => filter.prompts_list_changed,
+    };
+    let lists = ListKind::ALL.into_iter().filter(wanted).collect();
+    Ok(Action::Listen(SubscriptionFilter { lists }))
 }
 
 /// The refusal that lists what we speak.

@@ -236,15 +236,27 @@ fn a_subscription_says_what_it_wants_to_hear_of() {
         let params = format!(r#"{{{MODERN},"notifications":{filter}}}"#);
         request("subscriptions/listen", &params, None).map(|request| request.action)
     };
-    for (filter, tools) in [
-        ("{}", false),
-        (r#"{"toolsListChanged":true,"resourceSubscriptions":["a:b"],"later":1}"#, true),
-        (r#"{"toolsListChanged":false}"#, false),
+    use crate::ListKind::{Prompts, Resources, Tools};
+    for (filter, lists) in [
+        ("{}", &[][..]),
+        (r#"{"toolsListChanged":true,"resourceSubscriptions":["a:b"],"later":1}"#, &[Tools]),
+        (r#"{"toolsListChanged":false,"promptsListChanged":true}"#, &[Prompts]),
+        (
+            r#"{"promptsListChanged":true,"resourcesListChanged":true,"toolsListChanged":true}"#,
+            &[Tools, Resources, Prompts],
+        ),
     ] {
-        let read = listen(filter);
-        assert!(matches!(&read, Ok(Action::Listen(topics)) if topics.tools == tools), "{read:?}");
+        let Ok(Action::Listen(read)) = listen(filter) else { panic!("{filter} is refused") };
+        assert_eq!(read.lists.iter().collect::<Vec<_>>(), lists, "{filter}");
     }
-    for wrong in ["null", "[]", r#"{"toolsListChanged":"yes"}"#] {
+    for wrong in [
+        "null",
+        "[]",
+        r#"{"toolsListChanged":"yes"}"#,
+        r#"{"promptsListChanged":1}"#,
+        r#"{"resourceSubscriptions":"a:b"}"#,
+        r#"{"resourceSubscriptions":[1]}"#,
+    ] {
         assert_eq!(listen(wrong).err().map(|rejected| rejected.error.code.number()), Some(-32602), "{wrong}");
     }
     assert_eq!(code(request("subscriptions/listen", &format!("{{{MODERN}}}"), None)), -32602);

@@ -1,6 +1,5 @@
 //! How bytes come and go. A transport cuts them into frames and knows no method.
 
-pub(crate) mod batch;
 mod guard;
 pub(crate) mod http;
 mod lines;

@@ -10,12 +10,11 @@ use std::time::Duration;
 use bytes::Bytes;
 use http_body::{Body, Frame as BodyFrame, SizeHint};
 use omni_protocol::{COMMENT, Frame, event_parts};
-use tokio::sync::oneshot;
 use tokio::time::{Instant, Sleep, sleep};
 
 use crate::admission::{Permit, Quantity, Share, Work};
-use crate::running::{Running, Step};
-use crate::session::InFlight;
+use crate::running::Step;
+use crate::session::InFlightRequest;
 
 /// How often a quiet stream gets a comment line. Below the minute after which a big client gives up.
 const COMMENT_EVERY: Duration = Duration::from_secs(15);
@@ -25,8 +24,6 @@ const COMMENT_EVERY: Duration = Duration::from_secs(15);
 pub(crate) struct Held {
     /// The bytes of its body.
     pub(crate) _bytes: Option<Permit>,
-    /// Its id, in a legacy session.
-    pub(crate) _in_flight: Option<InFlight>,
     /// Its connection's being at work.
     pub(crate) _work: Option<Work>,
 }
@@ -86,8 +83,8 @@ impl AsRef<[u8]> for Counted {
 /// The events of one request, ending with its answer. **Dropping it** (the client closed the connection)
 /// **cancels the request.**
 pub(crate) struct EventStream {
-    running: Option<Running>,
-    cancelled: Option<oneshot::Receiver<()>>,
+    /// `None` when it has ended.
+    request: Option<InFlightRequest>,
     /// What is left of the event that goes out now.
     parts: VecDeque<Bytes>,
     comment: Pin<Box<Sleep>>,
@@ -96,10 +93,10 @@ pub(crate) struct EventStream {
 }
 
 impl EventStream {
-    /// A stream that begins with `first`, if there is something to send already.
+    /// A stream that begins with `first`, if there is something to send already, and goes on as `request` does. Without
+    /// one it ends with the first.
     pub(crate) fn new(
-        running: Running,
-        cancelled: Option<oneshot::Receiver<()>>,
+        request: Option<InFlightRequest>,
         first: Option<Frame>,
         share: Share,
         held: Held,
@@ -110,26 +107,24 @@ impl EventStream {
             Some(frame) => event_parts(frame).collect(),
         };
         let comment = Box::pin(sleep(COMMENT_EVERY));
-        EventStream { running: Some(running), cancelled, parts, comment, share, _held: held }
+        EventStream { request, parts, comment, share, _held: held }
     }
 
     fn poll_event(&mut self, cx: &mut Context<'_>) -> Poll<Option<Bytes>> {
         if let Some(part) = self.parts.pop_front() {
             return Poll::Ready(Some(part));
         }
-        if let Some(cancelled) = &mut self.cancelled
-            && Pin::new(cancelled).poll(cx).is_ready()
-        {
-            // The client took the request back: nothing more is sent for it, the stream just ends.
-            self.cancelled = None;
-            self.running = None;
-        }
-        let Some(running) = &mut self.running else { return Poll::Ready(None) };
-        let frame = match running.poll_step(cx) {
-            Poll::Ready(Step::Event(frame)) => Some(frame),
-            Poll::Ready(Step::Done(frame)) => {
-                self.running = None;
+        let Some(request) = &mut self.request else { return Poll::Ready(None) };
+        let frame = match request.poll_step(cx) {
+            Poll::Ready(Some(Step::Event(frame))) => Some(frame),
+            Poll::Ready(Some(Step::Done(frame))) => {
+                self.request = None;
                 Some(counted(frame, &self.share))
+            }
+            // The client took the request back: nothing more is sent for it, the stream just ends.
+            Poll::Ready(None) => {
+                self.request = None;
+                return Poll::Ready(None);
             }
             Poll::Pending => None,
         };

@@ -6,7 +6,6 @@
 )]
 
 use std::convert::Infallible;
-use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -14,10 +13,8 @@ use hyper::body::{Body, Incoming};
 use hyper::header::{self, HeaderMap, HeaderName, HeaderValue};
 use hyper::{Method, Request as HttpRequest, Response, StatusCode};
 use omni_protocol::{
-    Action, Era, ErrorCode, Frame, Id, Message, Notification, RawNotification, RawRequest, Rejected, Request,
-    Revision, RpcError, error_frame,
+    Era, ErrorCode, Frame, Id, Message, RawRequest, Rejected, Request, Revision, RpcError, error_frame,
 };
-use tokio::sync::oneshot;
 use tokio::time::sleep;
 
 use super::body::{EventStream, Held, ReplyBody, counted};
@@ -26,16 +23,15 @@ use super::negotiation::{self, Accepts};
 use super::{Guest, Shared, request_body};
 use crate::access::Visit;
 use crate::admission::{Permit, Share, Work};
-use crate::changes;
+use crate::frames::decode_frame;
 use crate::gate::{Closed, single};
-use crate::mirror;
+use crate::outbox::Outbox;
 use crate::peer::Peer;
-use crate::running::{EventQueue, Running, Step};
-use crate::server::{Answer, Caller};
-use crate::session::{InFlight, Session};
+use crate::principal::Principal;
+use crate::running::{Running, Step};
+use crate::session::{Arrival, InFlightRequest, Received, Session};
 use crate::token::Unauthorized;
-use crate::transport::batch::{self, Item};
-use crate::transport::stdio::decode_frame;
+use crate::{changes, dispatch, header_match};
 
 /// A call that takes longer than this is answered as a stream, so that its client sees headers before it
 /// gives up.
@@ -166,14 +162,17 @@ impl Client<'_> {
         let accepts = check_negotiation(self.headers)?;
         let max = self.shared.server.config.limits.body_bytes_max;
         let (text, bytes) = request_body::read(body, max, self.share).await?;
-        let message = decode_frame(text).await.map_err(bad_request)?;
+        let message = decode_frame(text).await.map_err(|rejected| refused(&rejected))?;
         let exchange = Exchange { client: self, accepts, bytes, work };
         match message {
             Message::Request(raw) => exchange.request(raw).await,
-            Message::Notification(raw) => self.notification(&raw),
-            Message::Response(_) => Ok(accepted()),
-            Message::Batch(items) => exchange.batch(items).await,
+            message => exchange.message(message).await,
         }
+    }
+
+    /// Whom the request stands for.
+    fn principal(self) -> Principal {
+        Principal::of(self.peer)
     }
 
     /// The stream of a legacy session, for what belongs to no request.
@@ -184,27 +183,16 @@ impl Client<'_> {
             return Err(refusal(StatusCode::NOT_ACCEPTABLE, None, ErrorCode::InvalidRequest, why));
         };
         let ended = session.begin_stream();
-        let queue = Arc::new(EventQueue::default());
-        let said = changes::session_stream(self.shared.server.clone(), session.told.clone(), queue.clone());
-        let running = Running::without_id(said, Some(queue));
-        Ok(stream(EventStream::new(running, Some(ended), None, self.share.clone(), Held::default())))
-    }
-
-    fn notification(self, raw: &RawNotification) -> Result<Reply, Reply> {
-        if names_modern(self.headers) {
-            // Nothing that a client of the modern era can say by itself means anything to us.
-            return Ok(accepted());
-        }
-        if let Some(session) = self.session().map_err(|error| no_session(None, &error))? {
-            apply(&session, raw);
-        }
-        Ok(accepted())
+        let outbox = Arc::new(Outbox::default());
+        let said = changes::session_stream(self.shared.server.clone(), session, outbox.clone());
+        let request = InFlightRequest::stream(Running::session_stream(said, outbox), ended);
+        Ok(stream(EventStream::new(Some(request), None, self.share.clone(), Held::default())))
     }
 
     fn delete(self) -> Result<Reply, Reply> {
         let session = self.session().map_err(|error| no_session(None, &error))?;
         if let Some(session) = session {
-            self.shared.sessions.end(&session.token, &self.peer.owner(), self.share.key());
+            self.shared.sessions.end(&session.name(), &session.principal, self.share.key());
         }
         Ok(accepted_with(StatusCode::OK))
     }
@@ -216,7 +204,7 @@ impl Client<'_> {
             RpcError::new(ErrorCode::InvalidRequest, why)
         })?;
         let Some(token) = token else { return Ok(None) };
-        let session = self.shared.sessions.find(token, &self.peer.owner(), self.share.key());
+        let session = self.shared.sessions.find(token, &self.principal(), self.share.key());
         session.map(Some).ok_or_else(|| {
             RpcError::new(ErrorCode::UnknownSession, "no such session; send `initialize` to open a new one")
         })
@@ -253,44 +241,54 @@ struct Exchange<'a> {
 
 impl Exchange<'_> {
     async fn request(self, raw: RawRequest) -> Result<Reply, Reply> {
-        let method = raw.method.clone();
+        let client = self.client;
+        let server = &client.shared.server;
         let mut session = None;
-        let read = self.client.shared.server.read_in(raw, || {
-            session = self.client.session()?;
-            Ok(session.as_ref().map(|session| session.revision))
+        let read = dispatch::read(server, raw, || {
+            session = client.session()?;
+            Ok(session.as_ref().and_then(|session| session.revision()))
         });
         let request = read.map_err(|rejected| self.rejected(rejected, session.is_some()))?;
-        if request.revision.era() == Era::Modern {
-            self.check_headers(&request, &method)?;
-            return self.run(request, None).await;
+        match request.revision.era() {
+            Era::Modern => header_match::check(client.headers, &request, server)
+                .map_err(|error| refused(&Rejected { id: Some(request.id.clone()), error }))?,
+            Era::Legacy => self.check_version(&request)?,
         }
-        self.check_version(&request)?;
-        match &request.action {
-            Action::Initialize(initialize) => {
-                let session = self.client.shared.sessions.open(
-                    initialize,
-                    &self.client.peer.owner(),
-                    self.client.share.key(),
-                );
-                tracing::info!(
-                    client = initialize.client.name,
-                    version = initialize.client.version,
-                    revision = initialize.agreed.name(),
-                    "client initialised"
-                );
-                let token = HeaderValue::from_str(&session.token).expect("a token is hexadecimal");
-                let mut reply = self.run(request, None).await?;
+        if request.opens_session() {
+            let session = Session::lasting(client.principal());
+            let received = session.start(request, &self.arrival());
+            let token = client.shared.sessions.keep(&session, client.share.key());
+            let mut reply = self.reply(received).await?;
+            if let Some(token) = token {
+                let token = HeaderValue::from_str(&token).expect("a token is hexadecimal");
                 reply.headers_mut().insert(SESSION_HEADER, token);
-                return Ok(reply);
             }
-            Action::SetLogLevel(level) => {
-                if let Some(session) = &session {
-                    session.set_log_level(*level);
-                }
-            }
-            _ => {}
+            return Ok(reply);
         }
-        self.run(request, session).await
+        let session = session.unwrap_or_else(|| Session::of_request(client.principal()));
+        let received = session.start(request, &self.arrival());
+        self.reply(received).await
+    }
+
+    /// Any other message than a single request. Nothing that a client of the modern era can say by itself means anything
+    /// to us.
+    async fn message(self, message: Message) -> Result<Reply, Reply> {
+        let client = self.client;
+        let session = match names_modern(client.headers) {
+            true => None,
+            false => client.session().map_err(|error| no_session(None, &error))?,
+        };
+        let session = session.unwrap_or_else(|| Session::of_request(client.principal()));
+        let received = session.receive(message, &self.arrival());
+        self.reply(received).await
+    }
+
+    fn arrival(&self) -> Arrival<'_> {
+        Arrival {
+            server: &self.client.shared.server,
+            share: self.client.share,
+            takes_events: self.accepts.events,
+        }
     }
 
     /// A legacy request may leave its version header out, or name any revision that we speak.
@@ -300,122 +298,34 @@ impl Exchange<'_> {
             refusal(StatusCode::BAD_REQUEST, Some(&request.id), ErrorCode::InvalidRequest, &why)
         })?;
         let Some(version) = version else { return Ok(()) };
-        if Revision::from_name(version).is_some() || matches!(request.action, Action::Initialize(_)) {
+        if Revision::from_name(version).is_some() || request.opens_session() {
             return Ok(());
         }
         let error = RpcError::unsupported_version(version);
         Err(json(StatusCode::BAD_REQUEST, error_frame(Some(&request.id), &error)))
     }
 
-    /// Holds a modern request's headers to its body.
-    fn check_headers(&self, request: &Request, method: &str) -> Result<(), Reply> {
-        let call = match &request.action {
-            Action::CallTool(call) => Some(call),
-            _ => None,
-        };
-        let name = match &request.action {
-            Action::CallTool(call) => Some(call.name.as_str()),
-            Action::GetPrompt(prompt) => Some(prompt.name.as_str()),
-            Action::ReadResource { uri } => Some(uri.as_str()),
-            _ => None,
-        };
-        let checked = mirror::check_standard(self.client.headers, request.revision.name(), method, name)
-            .and_then(|()| {
-                let tool = call.and_then(|call| {
-                    Some((call, self.client.shared.server.catalog.snapshot().tool(&call.name)?))
-                });
-                tool.map_or(Ok(()), |(call, tool)| {
-                    mirror::check_params(self.client.headers, &tool, call.arguments.as_deref())
-                })
-            });
-        checked.map_err(|error| json(StatusCode::BAD_REQUEST, error_frame(Some(&request.id), &error)))
-    }
-
-    fn caller(&self, session: Option<&Arc<Session>>) -> Caller {
-        Caller {
-            session: session.map(|session| session.token.clone()).unwrap_or_default(),
-            log_level: session.and_then(|session| session.log_level()),
-            ignores_cursors: session.is_some_and(|session| session.ignores_cursors),
-            told: session.map(|session| session.told.clone()).unwrap_or_default(),
-            takes_events: self.accepts.events,
-            share: self.client.share.clone(),
-        }
-    }
-
-    /// Runs a request and chooses between one JSON text and a stream of events.
-    async fn run(self, request: Request, session: Option<Arc<Session>>) -> Result<Reply, Reply> {
-        let id = request.id.clone();
-        let mut in_flight = None;
-        let mut cancelled = None;
-        if let Some(session) = &session {
-            let Some((guard, receiver)) = session.begin(&id) else {
-                return Err(json(StatusCode::BAD_REQUEST, error_frame(Some(&id), &still_open())));
-            };
-            in_flight = Some(guard);
-            cancelled = Some(receiver);
-        }
-        let caller = self.caller(session.as_ref());
-        // A client that only listens is not at work: its stream can go when another needs the room.
-        let work = (!matches!(request.action, Action::Listen(_))).then_some(self.work);
-        let held = Held { _bytes: Some(self.bytes), _in_flight: in_flight, _work: work };
-        let share = self.client.share;
-        match self.client.shared.server.answer(request, caller) {
-            Answer::Now(frame) if self.accepts.json => Ok(json(StatusCode::OK, frame)),
-            Answer::Now(frame) => {
-                Ok(stream(EventStream::new(Running::finished(frame), None, None, share.clone(), held)))
+    /// Chooses between one JSON text and a stream of events.
+    async fn reply(self, received: Received) -> Result<Reply, Reply> {
+        let Exchange { client: Client { share, .. }, accepts, bytes, work } = self;
+        match received {
+            Received::Nothing => Ok(accepted()),
+            Received::Answer(frame) if accepts.json => Ok(json(StatusCode::OK, frame)),
+            Received::Answer(frame) => {
+                let held = Held { _bytes: Some(bytes), _work: Some(work) };
+                Ok(stream(EventStream::new(None, Some(counted(frame, share)), share.clone(), held)))
             }
-            Answer::Refused(frame) => Err(unavailable(frame)),
-            Answer::Later(running) => Ok(drive(running, cancelled, share, held, self.accepts).await),
+            Received::Refused(rejected) if rejected.error.code == ErrorCode::Overloaded => {
+                Err(unavailable(error_frame(rejected.id.as_ref(), &rejected.error)))
+            }
+            Received::Refused(rejected) => Err(refused(&rejected)),
+            Received::Later(request) => {
+                // A client that only listens is not at work: its stream can go when another needs the room.
+                let work = (!request.only_listens()).then_some(work);
+                let held = Held { _bytes: Some(bytes), _work: work };
+                Ok(drive(request, share, held, accepts).await)
+            }
         }
-    }
-
-    /// A batch of 2025-03-26: answers come together, and a batch without requests gets none.
-    async fn batch(self, messages: Vec<Result<Message, Rejected>>) -> Result<Reply, Reply> {
-        let session = self.client.session().map_err(|error| no_session(None, &error))?;
-        let Some(session) = session.filter(|session| session.revision.has_batches()) else {
-            let why = "this protocol revision has no batches";
-            return Err(refusal(StatusCode::BAD_REQUEST, None, ErrorCode::InvalidRequest, why));
-        };
-        let mut items = Vec::new();
-        // Each id is taken until all are answered.
-        let mut in_flight = Vec::new();
-        for message in messages {
-            items.push(match message {
-                Ok(Message::Request(raw)) => match self.begin_in_batch(raw, &session) {
-                    Ok((item, guard)) => {
-                        in_flight.push(guard);
-                        item
-                    }
-                    Err(rejected) => Item::refused(&rejected),
-                },
-                Ok(Message::Notification(raw)) => {
-                    apply(&session, &raw);
-                    continue;
-                }
-                Ok(Message::Response(_) | Message::Batch(_)) => continue,
-                Err(rejected) => Item::refused(&rejected),
-            });
-        }
-        if items.is_empty() {
-            return Ok(accepted());
-        }
-        let share = self.client.share;
-        let answers = batch::join(items, share).await.map(|answers| counted(answers, share));
-        Ok(answers.map_or_else(withdrawn, |answers| json(StatusCode::OK, answers)))
-    }
-
-    fn begin_in_batch(&self, raw: RawRequest, session: &Arc<Session>) -> Result<(Item, InFlight), Rejected> {
-        let request = self.client.shared.server.read(raw, Some(session.revision))?;
-        let Some((guard, cancelled)) = session.begin(&request.id) else {
-            return Err(Rejected { id: Some(request.id), error: still_open() });
-        };
-        if let Action::SetLogLevel(level) = &request.action {
-            session.set_log_level(*level);
-        }
-        let caller = Caller { takes_events: false, ..self.caller(Some(session)) };
-        let id = request.id.clone();
-        let answer = self.client.shared.server.answer(request, caller);
-        Ok((Item { id: Some(id), answer, cancelled: Some(cancelled) }, guard))
     }
 
     /// A request that could not be read. In a legacy session its error is an ordinary answer.
@@ -449,42 +359,26 @@ impl Exchange<'_> {
 
 /// Waits for the answer, or for the reason to make the reply a stream: something to say before the answer,
 /// or a call that takes long.
-async fn drive(
-    mut running: Running,
-    cancelled: Option<oneshot::Receiver<()>>,
-    share: &Share,
-    held: Held,
-    accepts: Accepts,
-) -> Reply {
-    let mut cancelled = cancelled;
+async fn drive(mut request: InFlightRequest, share: &Share, held: Held, accepts: Accepts) -> Reply {
     let first = {
-        let step = running.step();
+        let step = request.step();
         tokio::pin!(step);
         let slow = sleep(STREAM_AFTER);
         tokio::pin!(slow);
         tokio::select! {
             biased;
-            () = wait_cancelled(&mut cancelled) => return withdrawn(),
             step = &mut step => Some(step),
             () = &mut slow, if accepts.events => None,
         }
     };
-    let (running, cancelled, event) = match first {
-        Some(Step::Done(frame)) if accepts.json => return json(StatusCode::OK, counted(frame, share)),
-        Some(Step::Done(frame)) => (Running::finished(frame), None, None),
-        Some(Step::Event(frame)) => (running, cancelled, Some(frame)),
-        None => (running, cancelled, None),
+    let (request, event) = match first {
+        Some(None) => return withdrawn(),
+        Some(Some(Step::Done(frame))) if accepts.json => return json(StatusCode::OK, counted(frame, share)),
+        Some(Some(Step::Done(frame))) => (None, Some(counted(frame, share))),
+        Some(Some(Step::Event(frame))) => (Some(request), Some(frame)),
+        None => (Some(request), None),
     };
-    stream(EventStream::new(running, cancelled, event, share.clone(), held))
-}
-
-async fn wait_cancelled(cancelled: &mut Option<oneshot::Receiver<()>>) {
-    match cancelled {
-        Some(receiver) => {
-            let _ = Pin::new(receiver).await;
-        }
-        None => std::future::pending().await,
-    }
+    stream(EventStream::new(request, event, share.clone(), held))
 }
 
 /// The reply to a request that its client took back by a notification: an empty stream, since nothing may
@@ -493,13 +387,6 @@ fn withdrawn() -> Reply {
     let mut reply = Response::new(ReplyBody::empty());
     reply.headers_mut().insert(header::CONTENT_TYPE, EVENT_STREAM);
     reply
-}
-
-fn apply(session: &Session, raw: &RawNotification) {
-    if let Notification::Cancelled(cancelled) = Notification::read(raw) {
-        tracing::debug!(id = ?cancelled.request, reason = cancelled.reason, "cancelled by the client");
-        session.cancel(&cancelled.request);
-    }
 }
 
 /// The refusal of a request whose session cannot be had.
@@ -511,11 +398,7 @@ fn no_session(id: Option<&Id>, error: &RpcError) -> Reply {
     json(status, error_frame(id, error))
 }
 
-fn still_open() -> RpcError {
-    RpcError::new(ErrorCode::InvalidRequest, "a request with this id is still open")
-}
-
-fn bad_request(rejected: Rejected) -> Reply {
+fn refused(rejected: &Rejected) -> Reply {
     json(StatusCode::BAD_REQUEST, error_frame(rejected.id.as_ref(), &rejected.error))
 }
 

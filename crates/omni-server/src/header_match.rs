@@ -10,12 +10,22 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use hyper::HeaderMap;
 use omni_catalog::Tool;
-use omni_protocol::{ErrorCode, RpcError};
+use omni_protocol::{ErrorCode, Request, RpcError};
 use serde_json::Value;
 use serde_json::value::RawValue;
 
+use crate::server::Server;
+
+/// Checks the headers that a request must have beside its body.
+pub(crate) fn check(headers: &HeaderMap, request: &Request, server: &Server) -> Result<(), RpcError> {
+    check_standard(headers, request.revision.name(), &request.method, request.name())?;
+    let Some(call) = request.tool_call() else { return Ok(()) };
+    let Some(tool) = server.snapshot().tool(&call.name) else { return Ok(()) };
+    check_params(headers, &tool, call.arguments.as_deref())
+}
+
 /// Checks `MCP-Protocol-Version`, `Mcp-Method` and, where the request names something, `Mcp-Name`.
-pub(crate) fn check_standard(
+fn check_standard(
     headers: &HeaderMap,
     version: &str,
     method: &str,
@@ -27,11 +37,7 @@ pub(crate) fn check_standard(
 }
 
 /// Checks the `Mcp-Param-…` headers that the tool's input schema asks for with `x-mcp-header`.
-pub(crate) fn check_params(
-    headers: &HeaderMap,
-    tool: &Tool,
-    arguments: Option<&[u8]>,
-) -> Result<(), RpcError> {
+fn check_params(headers: &HeaderMap, tool: &Tool, arguments: Option<&[u8]>) -> Result<(), RpcError> {
     // Hardly any tool has one: a search of its text is cheaper than reading it.
     if memchr::memmem::find(&tool.listing, b"\"x-mcp-header\"").is_none() {
         return Ok(());

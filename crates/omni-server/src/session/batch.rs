@@ -2,41 +2,56 @@
 
 use futures_util::stream::{FuturesUnordered, StreamExt};
 use omni_protocol::{ErrorCode, Frame, Id, Rejected, RpcError, error_frame};
-use tokio::sync::oneshot;
 
 use crate::admission::{Permit, Quantity, Share};
-use crate::server::Answer;
+use crate::running::Step;
+use crate::session::InFlightRequest;
+use crate::session::receive::refusal;
 
 /// What the answers of one batch may be together, in bytes. A few kilobytes ask for a hundred of them, and the first
 /// is held until the last is there.
 const BATCH_ANSWER_BYTES_MAX: usize = 8 << 20;
 
-/// One request of a batch, and what ends when its client takes it back.
-pub(crate) struct Item {
-    pub(crate) id: Option<Id>,
-    pub(crate) answer: Answer,
-    /// `None` for one that is answered already.
-    pub(crate) cancelled: Option<oneshot::Receiver<()>>,
+/// One request of a batch.
+pub(super) struct Item {
+    id: Option<Id>,
+    answer: ItemAnswer,
+}
+
+enum ItemAnswer {
+    Now(Frame),
+    Later(Box<InFlightRequest>),
 }
 
 impl Item {
-    /// One that could not be read.
-    pub(crate) fn refused(rejected: &Rejected) -> Self {
-        let frame = error_frame(rejected.id.as_ref(), &rejected.error);
-        Item { id: rejected.id.clone(), answer: Answer::Now(frame), cancelled: None }
+    /// One that was not begun.
+    pub(super) fn refused(rejected: &Rejected) -> Self {
+        Item { id: rejected.id.clone(), answer: ItemAnswer::Now(refusal(rejected)) }
+    }
+
+    /// One that was answered at once.
+    pub(super) fn answered(id: Id, answer: Frame) -> Self {
+        Item { id: Some(id), answer: ItemAnswer::Now(answer) }
+    }
+
+    /// One that is being answered.
+    pub(super) fn running(id: Id, request: InFlightRequest) -> Self {
+        Item { id: Some(id), answer: ItemAnswer::Later(Box::new(request)) }
     }
 
     /// The answer; `None` once the request was cancelled, of which nothing may be said any more. Notifications before
     /// the answer have no place in an array of answers.
     async fn answer(self) -> Option<Frame> {
-        match (self.answer, self.cancelled) {
-            (Answer::Now(frame) | Answer::Refused(frame), _) => Some(frame),
-            (Answer::Later(running), None) => Some(running.answer().await),
-            (Answer::Later(running), Some(cancelled)) => tokio::select! {
-                biased;
-                _ = cancelled => None,
-                frame = running.answer() => Some(frame),
-            },
+        let mut request = match self.answer {
+            ItemAnswer::Now(frame) => return Some(frame),
+            ItemAnswer::Later(request) => request,
+        };
+        loop {
+            match request.step().await {
+                Some(Step::Event(_)) => {}
+                Some(Step::Done(frame)) => return Some(frame),
+                None => return None,
+            }
         }
     }
 }
@@ -45,7 +60,7 @@ impl Item {
 ///
 /// An answer that would make it longer than [`BATCH_ANSWER_BYTES_MAX`], or for which the peer has no room, is an
 /// error in its place. Its call has been made.
-pub(crate) async fn join(items: Vec<Item>, share: &Share) -> Option<Frame> {
+pub(super) async fn join(items: Vec<Item>, share: &Share) -> Option<Frame> {
     let mut parts: Vec<Vec<u8>> = vec![Vec::new(); items.len()];
     let answer = |(n, item): (usize, Item)| async move {
         let id = item.id.clone();
@@ -104,8 +119,12 @@ mod tests {
         let large = |n: usize| {
             let text = format!(r#"{{"id":{n},"result":"{}"}}"#, "x".repeat(3 << 20));
             let frame = Frame { head: text.into(), ..Frame::default() };
-            let answer = if n == 1 { Answer::Now(frame) } else { Answer::Later(Running::finished(frame)) };
-            Item { id: Id::parse(&Bytes::from(n.to_string())), answer, cancelled: None }
+            let id = Id::parse(&Bytes::from(n.to_string())).unwrap();
+            if n == 1 {
+                return Item::answered(id, frame);
+            }
+            let running = Running::new(id.clone(), std::future::ready(frame), None);
+            Item::running(id, InFlightRequest::new(running, None))
         };
         let frame = join((0..60).map(large).collect(), &share).await.unwrap();
         assert!(frame.len() < BATCH_ANSWER_BYTES_MAX + 60 * 400, "{} bytes", frame.len());

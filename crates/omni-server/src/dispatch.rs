@@ -1,0 +1,77 @@
+//! Which method leads where: the one table. A new method is decoded in `omni-protocol`, has its line here, and its
+//! handler in a file of its own.
+
+use std::sync::Arc;
+
+use omni_call::LogLevel;
+use omni_protocol::{Action, Frame, RawRequest, Rejected, Request, Revision, RpcError};
+
+use crate::admission::Share;
+use crate::library::{self, Asked};
+use crate::running::Running;
+use crate::server::Server;
+use crate::session::Session;
+use crate::{call, changes, lists, session};
+
+/// Who sent a request, as far as its answer depends on it.
+#[derive(Clone)]
+pub(crate) struct Caller {
+    pub(crate) session: Arc<Session>,
+    /// Whose account a call is on.
+    pub(crate) share: Share,
+    /// What `logging/setLevel` asked for.
+    pub(crate) log_level: Option<LogLevel>,
+    pub(crate) ignores_cursors: bool,
+    /// Notifications can reach this client before its answer.
+    pub(crate) takes_events: bool,
+}
+
+/// The answer to a request: there at once, or on its way.
+pub(crate) enum Answer {
+    Now(Frame),
+    /// It is not begun: there is no room for it, also not to wait in, or it cannot be had so.
+    Refused(RpcError),
+    Later(Running),
+}
+
+/// Reads a request whose session is looked up only if its era has sessions. A method of a feature that is not offered
+/// is as unknown as any other.
+pub(crate) fn read(
+    server: &Server,
+    raw: RawRequest,
+    session: impl FnOnce() -> Result<Option<Revision>, RpcError>,
+) -> Result<Request, Rejected> {
+    let request = Request::read_in(raw, session)?;
+    if request.action.offered(server.offers) {
+        return Ok(request);
+    }
+    Err(Rejected { id: Some(request.id), error: RpcError::method_not_found(&request.method) })
+}
+
+/// Begins to answer a request. Only what an executor or the library is asked, subscriptions, and lists before the
+/// catalogue is checked, take time.
+pub(crate) fn answer(server: &Arc<Server>, request: Request, caller: Caller) -> Answer {
+    let Request { id, revision, action, meta, method: _ } = request;
+    match action {
+        Action::Initialize(initialize) => {
+            session::initialize(&caller.session, &initialize);
+            Answer::Now(server.encoder.initialized(&id, initialize.agreed))
+        }
+        Action::Discover => Answer::Now(server.encoder.discovered(&id, revision)),
+        Action::Ping => Answer::Now(server.encoder.empty(&id, revision)),
+        Action::SetLogLevel(level) => {
+            session::set_log_level(&caller.session, level);
+            Answer::Now(server.encoder.empty(&id, revision))
+        }
+        Action::ListTools { cursor } => lists::tools(server, id, revision, cursor, &meta, caller),
+        Action::CallTool(call) => call::answer(server, id, revision, call, meta, caller),
+        Action::List { kind, cursor } => {
+            library::answer(server, id, revision, Asked::List { kind, cursor }, caller)
+        }
+        Action::ReadResource { uri } => {
+            library::answer(server, id, revision, Asked::Resource { uri }, caller)
+        }
+        Action::GetPrompt(prompt) => library::answer(server, id, revision, Asked::Prompt(prompt), caller),
+        Action::Listen(filter) => changes::listen(server, id, revision, filter, &caller),
+    }
+}

@@ -1,0 +1,139 @@
+//! A session whose messages all travel on one pair of streams, with the requests that it answers.
+
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
+
+use bytes::Bytes;
+use futures_util::stream::{FuturesUnordered, StreamExt};
+use omni_protocol::{ErrorCode, Frame, RpcError, error_frame};
+
+use crate::admission::{Permit, Quantity, Share};
+use crate::changes::{self, Listener};
+use crate::frames::decode_frame;
+use crate::principal::Principal;
+use crate::running::Step;
+use crate::server::Server;
+use crate::session::receive::refusal;
+use crate::session::{Arrival, InFlightRequest, Received, Session};
+
+/// One client's side of everything, driven by the one task that owns it: frames go in by [`receive`](Self::receive) and
+/// come out by it and by [`next`](Self::next). **Dropping it cancels what runs.**
+pub(crate) struct Conversation {
+    server: Arc<Server>,
+    session: Arc<Session>,
+    share: Share,
+    running: FuturesUnordered<Driven>,
+    changes: Listener,
+}
+
+impl Conversation {
+    pub(crate) fn new(server: Arc<Server>, principal: Principal) -> Self {
+        let session = Session::of_connection(principal, server.config.limits.in_flight_max);
+        // Whoever started us is the only one there is, and has no name.
+        let share = server.admission.share(None);
+        let changes = server.changes.listen();
+        Conversation { server, session, share, running: FuturesUnordered::new(), changes }
+    }
+
+    /// Takes a frame; returns what can be answered at once.
+    pub(crate) async fn receive(&mut self, frame: Bytes) -> Option<Frame> {
+        let bytes = frame.len();
+        let message = match decode_frame(frame).await {
+            Ok(message) => message,
+            Err(rejected) => return Some(refusal(&rejected)),
+        };
+        let arrival = Arrival { server: &self.server, share: &self.share, takes_events: true };
+        match self.session.receive(message, &arrival) {
+            Received::Nothing => None,
+            Received::Answer(frame) => Some(frame),
+            Received::Refused(rejected) => Some(refusal(&rejected)),
+            Received::Later(request) => {
+                let held = self.share.charge(Quantity::RequestBytes, bytes);
+                self.running.push(Driven(Some((request, held))));
+                None
+            }
+        }
+    }
+
+    /// Whether the requests that are held leave room for more.
+    pub(crate) fn may_receive(&self) -> bool {
+        self.share.may_send_more()
+    }
+
+    /// Drives what runs, and waits for the next frame that the client is to be sent. Cancel safe.
+    pub(crate) async fn next(&mut self) -> Frame {
+        loop {
+            tokio::select! {
+                // Answers first: what changes can wait.
+                biased;
+                Some(driven) = self.running.next(), if !self.running.is_empty() => {
+                    if let Some(frame) = self.driven(driven) {
+                        return frame;
+                    }
+                }
+                frame = self.session.outbox.next() => return frame,
+                Some(versions) = self.changes.changed() => {
+                    changes::tell(&self.server, &self.session, &versions, &self.session.outbox);
+                }
+            }
+        }
+    }
+
+    fn driven(&mut self, (frame, rest): Progress) -> Option<Frame> {
+        if rest.is_some() {
+            self.running.push(Driven(rest));
+        }
+        frame
+    }
+
+    /// Whether nothing runs.
+    pub(crate) fn is_idle(&self) -> bool {
+        self.running.is_empty()
+    }
+
+    /// The client says nothing more: subscriptions end, which would last for the whole grace period otherwise, and what
+    /// it was asked stays unanswered.
+    pub(crate) fn end_of_input(&self) {
+        self.server.changes.end();
+        self.session.give_up_asking();
+    }
+
+    /// Cancels what still runs; gives the errors that say so.
+    pub(crate) fn abandon(&mut self) -> Vec<Frame> {
+        let ids = self.session.open_ids();
+        self.running.clear();
+        let error =
+            RpcError::new(ErrorCode::Internal, "the server is shutting down; the request was stopped");
+        ids.iter().map(|id| error_frame(Some(id), &error)).collect()
+    }
+}
+
+/// What a request has to send, if it was not taken back, and the request itself when it goes on.
+type Progress = (Option<Frame>, Option<(InFlightRequest, Permit)>);
+
+/// Drives a request until it has something to send or has ended. The permit is what its bytes hold.
+struct Driven(Option<(InFlightRequest, Permit)>);
+
+impl Future for Driven {
+    type Output = Progress;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Progress> {
+        let this = self.get_mut();
+        let Some((request, _)) = &mut this.0 else { return Poll::Ready((None, None)) };
+        let step = ready!(request.poll_step(cx));
+        let rest = this.0.take();
+        Poll::Ready(match step {
+            Some(Step::Event(frame)) => (Some(frame), rest),
+            // Its id is free before its answer is sent.
+            Some(Step::Done(frame)) => (Some(frame), None),
+            None => (None, None),
+        })
+    }
+}
+
+impl Drop for Conversation {
+    fn drop(&mut self) {
+        self.session.close();
+    }
+}

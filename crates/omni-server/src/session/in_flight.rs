@@ -1,0 +1,84 @@
+//! A request that a session has taken and not answered yet.
+
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use omni_protocol::Id;
+use tokio::sync::oneshot;
+
+use crate::running::{Running, Step};
+use crate::session::Session;
+
+/// Keeps a request's id taken until it is dropped.
+pub(crate) struct InFlight {
+    session: Arc<Session>,
+    id: Id,
+    number: u64,
+}
+
+impl InFlight {
+    pub(super) fn new(session: Arc<Session>, id: Id, number: u64) -> Self {
+        InFlight { session, id, number }
+    }
+}
+
+impl Drop for InFlight {
+    fn drop(&mut self) {
+        let mut state = self.session.state();
+        if state.in_flight.get(&self.id).is_some_and(|(number, _)| *number == self.number) {
+            state.in_flight.remove(&self.id);
+        }
+    }
+}
+
+/// A request on its way to its answer, which its client may take back. Whoever holds it drives it; **dropping it cancels
+/// the request** and frees its id.
+pub(crate) struct InFlightRequest {
+    /// `None` when it has ended.
+    running: Option<Running>,
+    /// Resolves when the client takes the request back.
+    cancelled: Option<oneshot::Receiver<()>>,
+    /// Its id, where another message can name it.
+    in_flight: Option<InFlight>,
+}
+
+impl InFlightRequest {
+    pub(super) fn new(running: Running, taken: Option<(InFlight, oneshot::Receiver<()>)>) -> Self {
+        let (in_flight, cancelled) = taken.unzip();
+        InFlightRequest { running: Some(running), cancelled, in_flight }
+    }
+
+    /// Something that runs for no single request, until `ended` resolves: the stream of a session.
+    pub(crate) fn stream(running: Running, ended: oneshot::Receiver<()>) -> Self {
+        InFlightRequest { running: Some(running), cancelled: Some(ended), in_flight: None }
+    }
+
+    /// Whether it has no work to do but to tell what changes.
+    pub(crate) fn only_listens(&self) -> bool {
+        self.running.as_ref().is_some_and(Running::only_listens)
+    }
+
+    /// Drives the request until it has something to send. `None` when it has ended without an answer: its client took
+    /// it back, and nothing may be said of it any more.
+    pub(crate) fn poll_step(&mut self, cx: &mut Context<'_>) -> Poll<Option<Step>> {
+        if let Some(cancelled) = &mut self.cancelled
+            && Pin::new(cancelled).poll(cx).is_ready()
+        {
+            self.cancelled = None;
+            self.running = None;
+        }
+        let Some(running) = &mut self.running else { return Poll::Ready(None) };
+        running.poll_step(cx)
+    }
+
+    /// Waits for the next step. Dropping the wait loses nothing.
+    pub(crate) async fn step(&mut self) -> Option<Step> {
+        std::future::poll_fn(|cx| self.poll_step(cx)).await
+    }
+
+    /// Gives its id to somebody who keeps it taken for longer.
+    pub(super) fn take_id(&mut self) -> Option<InFlight> {
+        self.in_flight.take()
+    }
+}

@@ -1,0 +1,30 @@
+//! What changes a session: `initialize`, `logging/setLevel`.
+
+use omni_call::LogLevel;
+use omni_protocol::Initialize;
+
+use crate::session::Session;
+
+/// Agrees on a revision. A client may do so again, and then speaks the newer one.
+pub(crate) fn initialize(session: &Session, initialize: &Initialize) {
+    session.agree(initialize.agreed);
+    let mut state = session.state();
+    state.ignores_cursors = initialize.client.ignores_cursors();
+    state.capabilities = initialize.capabilities;
+    drop(state);
+    if let super::Extent::Connection { .. } = session.extent {
+        // There is only one on it, so it needs no name of its own.
+        let _ = session.name.set("stdio".into());
+    }
+    tracing::info!(
+        client = initialize.client.name,
+        version = initialize.client.version,
+        revision = initialize.agreed.name(),
+        "client initialised"
+    );
+}
+
+/// From now on the client hears what is as severe as that.
+pub(crate) fn set_log_level(session: &Session, level: LogLevel) {
+    session.state().log_level = Some(level);
+}

@@ -1,0 +1,155 @@
+//! A message of a client, and what becomes of it.
+
+use std::sync::Arc;
+
+use omni_protocol::{
+    ErrorCode, Frame, Message, Notification, RawNotification, RawRequest, Rejected, Request, Revision,
+    RpcError, error_frame,
+};
+
+use crate::admission::Share;
+use crate::dispatch::{self, Answer, Caller};
+use crate::running::Running;
+use crate::server::Server;
+use crate::session::batch::{self, Item};
+use crate::session::{InFlightRequest, Session, still_open};
+
+/// How a message came.
+#[derive(Clone, Copy)]
+pub(crate) struct Arrival<'a> {
+    pub(crate) server: &'a Arc<Server>,
+    /// Whose account its calls are on.
+    pub(crate) share: &'a Share,
+    /// Whether notifications can reach the client before the answer.
+    pub(crate) takes_events: bool,
+}
+
+/// What is to be done for a message that a session has taken.
+pub(crate) enum Received {
+    /// Nothing: it wants no answer.
+    Nothing,
+    /// Its answer.
+    Answer(Frame),
+    /// It was not begun, for that reason.
+    Refused(Rejected),
+    /// It is being answered, as long as it is driven.
+    Later(InFlightRequest),
+}
+
+impl Received {
+    fn refused(request: omni_protocol::Id, error: RpcError) -> Self {
+        Received::Refused(Rejected { id: Some(request), error })
+    }
+}
+
+impl Session {
+    /// Takes one message, as it was decoded.
+    pub(crate) fn receive(self: &Arc<Self>, message: Message, arrival: &Arrival<'_>) -> Received {
+        match message {
+            Message::Request(raw) => self.request(raw, arrival),
+            Message::Notification(raw) => {
+                self.notification(&raw);
+                Received::Nothing
+            }
+            Message::Response(response) => {
+                self.reply(response);
+                Received::Nothing
+            }
+            Message::Batch(messages) => self.batch(messages, arrival),
+        }
+    }
+
+    /// Reads a request by the session's revision, and starts it.
+    fn request(self: &Arc<Self>, raw: RawRequest, arrival: &Arrival<'_>) -> Received {
+        match dispatch::read(arrival.server, raw, || Ok(self.revision())) {
+            Ok(request) => self.start(request, arrival),
+            Err(rejected) => Received::Refused(rejected),
+        }
+    }
+
+    /// Begins to answer a request.
+    pub(crate) fn start(self: &Arc<Self>, request: Request, arrival: &Arrival<'_>) -> Received {
+        let id = request.id.clone();
+        let terms = match self.admit(&request) {
+            Ok(terms) => terms,
+            Err(error) => return Received::refused(id, error),
+        };
+        let caller = Caller {
+            session: self.clone(),
+            share: arrival.share.clone(),
+            log_level: terms.log_level,
+            ignores_cursors: terms.ignores_cursors,
+            takes_events: arrival.takes_events,
+        };
+        let running = match dispatch::answer(arrival.server, request, caller) {
+            Answer::Now(frame) => return Received::Answer(frame),
+            Answer::Refused(error) => return Received::refused(id, error),
+            Answer::Later(running) => running,
+        };
+        if self.extent == super::Extent::OneRequest {
+            return Received::Later(InFlightRequest::new(running, None));
+        }
+        match self.begin(&id) {
+            Some(taken) => Received::Later(InFlightRequest::new(running, Some(taken))),
+            None => Received::refused(id, still_open()),
+        }
+    }
+
+    fn notification(&self, raw: &RawNotification) {
+        if let Notification::Cancelled(cancelled) = Notification::read(raw)
+            && self.cancel(&cancelled.request)
+        {
+            tracing::debug!(id = ?cancelled.request, reason = cancelled.reason, "cancelled by the client");
+        }
+    }
+
+    /// A batch of 2025-03-26: its answers come together, in one array. Each of its ids is in flight until then.
+    fn batch(self: &Arc<Self>, messages: Vec<Result<Message, Rejected>>, arrival: &Arrival<'_>) -> Received {
+        if !self.revision().is_some_and(Revision::has_batches) {
+            let error = RpcError::new(ErrorCode::InvalidRequest, "this protocol revision has no batches");
+            return Received::Refused(Rejected { id: None, error });
+        }
+        // Notifications before an answer have no place in an array of answers.
+        let arrival = Arrival { takes_events: false, ..*arrival };
+        let mut items = Vec::new();
+        let mut taken = Vec::new();
+        for message in messages {
+            items.push(match message {
+                Ok(Message::Request(raw)) => {
+                    let id = raw.id.clone();
+                    match self.request(raw, &arrival) {
+                        Received::Answer(frame) => {
+                            taken.extend(self.begin(&id).map(|(in_flight, _)| in_flight));
+                            Item::answered(id, frame)
+                        }
+                        Received::Later(mut request) => {
+                            taken.extend(request.take_id());
+                            Item::running(id, request)
+                        }
+                        Received::Refused(rejected) => Item::refused(&rejected),
+                        Received::Nothing => continue,
+                    }
+                }
+                Ok(message) => {
+                    self.receive(message, &arrival);
+                    continue;
+                }
+                Err(rejected) => Item::refused(&rejected),
+            });
+        }
+        if items.is_empty() {
+            return Received::Nothing;
+        }
+        let share = arrival.share.clone();
+        let answers = async move {
+            let _taken = taken;
+            batch::join(items, &share).await
+        };
+        Received::Later(InFlightRequest::new(Running::of_batch(answers), None))
+    }
+}
+
+/// A refusal as the frame that says it.
+pub(crate) fn refusal(rejected: &Rejected) -> Frame {
+    error_frame(rejected.id.as_ref(), &rejected.error)
+}

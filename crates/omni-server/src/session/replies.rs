@@ -1,0 +1,248 @@
+//! Requests of ours to a client, and the replies to them.
+
+use std::collections::HashMap;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use bytes::Bytes;
+use omni_call::Ask;
+use omni_protocol::{ClientCapabilities, Encoder, Frame, Id, PeerError, Response};
+use tokio::sync::oneshot;
+
+use crate::outbox::Outbox;
+use crate::session::Session;
+
+/// Requests that one client may have to answer at once.
+const ASKED_MAX: usize = 256;
+
+/// What a client answered: the JSON text of its result, or its error.
+pub(crate) type Reply = Result<Bytes, PeerError>;
+
+/// The requests that wait for a reply, by the number that is their id. Each session counts by itself, and a reply is
+/// looked for only in the session that it came in.
+#[derive(Default)]
+pub(super) struct Asked {
+    waiting: HashMap<Id, oneshot::Sender<Reply>>,
+    asked: u64,
+}
+
+/// A client has that many requests to answer, and has answered none of them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the client has {ASKED_MAX} questions to answer already")]
+pub(crate) struct TooManyAsked;
+
+/// The reply to a request of ours, when it comes; `None` when the session has ended without one.
+///
+/// Dropping it before that takes the request back: the client is told so, and a reply that comes later is ignored.
+pub(crate) struct PendingReply {
+    session: Arc<Session>,
+    encoder: Arc<Encoder>,
+    /// The way that the request went.
+    outbox: Option<Arc<Outbox>>,
+    id: Id,
+    reply: oneshot::Receiver<Reply>,
+}
+
+impl Session {
+    /// What the client lets itself be asked, as it declared when it opened the session.
+    pub(crate) fn capabilities(&self) -> ClientCapabilities {
+        self.state().capabilities
+    }
+
+    /// Asks the client of a session that `initialize` has opened. Whether it lets itself be asked that is to be looked at
+    /// before: [`capabilities`](Self::capabilities).
+    ///
+    /// The request goes by `through`, the outbox of the call that asks: over HTTP that is the stream of its answer. One
+    /// that belongs to no call, or whose call has ended, goes by the session's own.
+    pub(crate) fn ask(
+        self: &Arc<Self>,
+        encoder: &Arc<Encoder>,
+        through: Option<Arc<Outbox>>,
+        ask: &Ask,
+    ) -> Result<PendingReply, TooManyAsked> {
+        let (answer, reply) = oneshot::channel();
+        let mut state = self.state();
+        if state.asked.waiting.len() >= ASKED_MAX {
+            return Err(TooManyAsked);
+        }
+        state.asked.asked += 1;
+        let id = Id::parse(&Bytes::from(state.asked.asked.to_string())).expect("an integer is an id");
+        // Where nobody answers nothing is sent, and the sender of the reply is dropped here.
+        let revision = self.revision().filter(|_| !state.closed);
+        if let Some(revision) = revision {
+            state.asked.waiting.insert(id.clone(), answer);
+            drop(state);
+            send(self, through.as_deref(), encoder.ask(&id, revision, ask));
+        }
+        Ok(PendingReply { session: self.clone(), encoder: encoder.clone(), outbox: through, id, reply })
+    }
+
+    /// Hands a reply to whoever waits for it. One that nobody waits for, or that names no request, changes nothing.
+    pub(super) fn reply(&self, response: Response) {
+        let Response { id, result } = response;
+        let waiting = id.as_ref().and_then(|id| self.state().asked.waiting.remove(id));
+        match waiting {
+            Some(waiting) => {
+                // Nobody waits any more when the call ended just now.
+                let _ = waiting.send(result);
+            }
+            None => tracing::debug!(?id, "a reply to nothing that was asked"),
+        }
+    }
+}
+
+fn send(session: &Session, through: Option<&Outbox>, frame: Frame) {
+    let left = match through {
+        Some(outbox) => outbox.push_always(frame),
+        None => Some(frame),
+    };
+    if let Some(frame) = left
+        && session.outbox.push_always(frame).is_some()
+    {
+        tracing::debug!("a session has ended, and with it what was asked in it");
+    }
+}
+
+impl Future for PendingReply {
+    type Output = Option<Reply>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Reply>> {
+        Pin::new(&mut self.reply).poll(cx).map(Result::ok)
+    }
+}
+
+impl Drop for PendingReply {
+    fn drop(&mut self) {
+        let unanswered = self.session.state().asked.waiting.remove(&self.id);
+        if unanswered.is_some() {
+            let frame = self.encoder.cancelled(&self.id, "the call that asked has ended or waits no longer");
+            send(&self.session, self.outbox.as_deref(), frame);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use futures_util::FutureExt;
+    use omni_call::AskMethod;
+    use omni_protocol::{Implementation, Initialize, ListKinds, Offers, Revision};
+    use serde_json::{Value, json};
+
+    use super::*;
+    use crate::principal::Principal;
+
+    fn session() -> Arc<Session> {
+        let session = Session::of_connection(Principal::LocalUser, 10);
+        let agreed = Revision::NEWEST_LEGACY;
+        let (client, capabilities) = Default::default();
+        crate::session::initialize(&session, &Initialize { agreed, client, capabilities });
+        session
+    }
+
+    fn encoder() -> Arc<Encoder> {
+        let omni = Implementation { name: "omni".into(), title: "omni".into(), version: "1".into() };
+        Arc::new(Encoder::new(&omni, None, Offers::default(), ListKinds::default()))
+    }
+
+    /// Asks for the client's folders.
+    fn ask(session: &Arc<Session>, through: Option<&Arc<Outbox>>) -> Result<PendingReply, TooManyAsked> {
+        let ask = Ask { method: AskMethod::ListRoots, params: Bytes::from_static(b"{}") };
+        session.ask(&encoder(), through.cloned(), &ask)
+    }
+
+    fn response(id: &str, result: Reply) -> Response {
+        Response { id: Id::parse(&Bytes::copy_from_slice(id.as_bytes())), result }
+    }
+
+    fn result(text: &'static str) -> Reply {
+        Ok(Bytes::from_static(text.as_bytes()))
+    }
+
+    /// All that waits in an outbox.
+    fn sent(outbox: &Outbox) -> Vec<Value> {
+        let frames = std::iter::from_fn(|| outbox.pop());
+        frames.map(|frame| serde_json::from_slice(&frame.into_bytes()).unwrap()).collect()
+    }
+
+    #[test]
+    fn each_reply_reaches_who_asked_whatever_their_order() {
+        let (session, call) = (session(), Arc::new(Outbox::default()));
+        let message = Bytes::from_static(br#"{"message":"m"}"#);
+        let form = Ask { method: AskMethod::Elicit, params: message };
+        let mut first = session.ask(&encoder(), Some(call.clone()), &form).unwrap();
+        let mut second = ask(&session, None).unwrap();
+        let of_call = sent(&call);
+        assert_eq!(of_call[0]["method"], "elicitation/create");
+        assert_eq!(of_call[0]["params"]["message"], json!("m"));
+        let of_session = sent(&session.outbox);
+        assert_eq!((of_call.len(), of_session.len()), (1, 1));
+        assert_ne!(of_call[0]["id"], of_session[0]["id"]);
+        session.reply(response(&of_session[0]["id"].to_string(), result("2")));
+        assert_eq!((&mut first).now_or_never(), None);
+        assert_eq!((&mut second).now_or_never(), Some(Some(result("2"))));
+        let refused = Err(PeerError { code: -1, message: "no".into(), data: None });
+        session.reply(response(&of_call[0]["id"].to_string(), refused.clone()));
+        assert_eq!((&mut first).now_or_never(), Some(Some(refused)));
+        drop((first, second));
+        assert_eq!(sent(&call).len() + sent(&session.outbox).len(), 0, "what was answered is not taken back");
+    }
+
+    #[test]
+    fn replies_to_nothing_that_was_asked_change_nothing_and_sessions_never_cross() {
+        let (one, other) = (session(), session());
+        let mut pending = ask(&one, None).unwrap();
+        let mut same_id = ask(&other, None).unwrap();
+        let id = sent(&one.outbox)[0]["id"].to_string();
+        assert_eq!(sent(&other.outbox)[0]["id"].to_string(), id, "this test proves nothing");
+        for stray in ["7", "\"1\"", "0", "-1"] {
+            one.reply(response(stray, result("{}")));
+        }
+        one.reply(Response { id: None, result: result("{}") });
+        other.reply(response(&id, result(r#""other""#)));
+        assert_eq!((&mut pending).now_or_never(), None);
+        assert_eq!((&mut same_id).now_or_never(), Some(Some(result(r#""other""#))));
+        one.reply(response(&id, result(r#""one""#)));
+        // A second reply to the same request is one to nothing.
+        one.reply(response(&id, result(r#""again""#)));
+        assert_eq!((&mut pending).now_or_never(), Some(Some(result(r#""one""#))));
+    }
+
+    #[test]
+    fn a_question_that_is_dropped_is_taken_back_by_the_way_it_went_or_else_by_the_sessions() {
+        let (session, call) = (session(), Arc::new(Outbox::default()));
+        let asked = ask(&session, Some(&call)).unwrap();
+        drop(asked);
+        let of_call = sent(&call);
+        assert_eq!(of_call[1]["method"], "notifications/cancelled");
+        assert_eq!(of_call[1]["params"]["requestId"], of_call[0]["id"]);
+        let asked = ask(&session, Some(&call)).unwrap();
+        let id = sent(&call)[0]["id"].clone();
+        call.close();
+        drop(asked);
+        assert_eq!(sent(&call), Vec::<Value>::new());
+        assert_eq!(sent(&session.outbox)[0]["params"]["requestId"], id);
+        // What comes for it now is late.
+        session.reply(response(&id.to_string(), result("{}")));
+    }
+
+    #[test]
+    fn the_end_of_a_session_answers_what_is_open_and_nothing_is_asked_after_it() {
+        let session = session();
+        let open = ask(&session, None).unwrap();
+        sent(&session.outbox);
+        session.close();
+        assert_eq!(open.now_or_never(), Some(None));
+        assert_eq!(ask(&session, None).unwrap().now_or_never(), Some(None));
+        assert_eq!(sent(&session.outbox), Vec::<Value>::new());
+    }
+
+    #[test]
+    fn a_client_has_a_bounded_number_of_questions_to_answer() {
+        let session = session();
+        let open: Vec<_> = (0..ASKED_MAX).map(|_| ask(&session, None).unwrap()).collect();
+        assert_eq!(ask(&session, None).err(), Some(TooManyAsked));
+        drop(open);
+        assert!(ask(&session, None).is_ok());
+    }
+}

@@ -1,0 +1,340 @@
+//! Legacy HTTP sessions: a sealed token that carries what `initialize` agreed, and the table of those that are open.
+//!
+//! The token alone revives a session, so a restart of the server (with the same key) costs its clients
+//! nothing: most of them turn a 404 into an error that their user sees.
+
+use std::collections::{HashMap, HashSet, VecDeque};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use omni_protocol::{ClientCapabilities, Revision};
+
+use crate::admission::Key;
+use crate::principal::Principal;
+use crate::session::{Agreed, Session};
+
+/// Random bytes in a token; 128 bits cannot be guessed.
+const NONCE_BYTES: usize = 16;
+/// Bytes of the seal that are kept.
+const SEAL_BYTES: usize = 16;
+/// The nonce, and what was agreed.
+const PAYLOAD_BYTES: usize = NONCE_BYTES + 3;
+const TOKEN_BYTES: usize = PAYLOAD_BYTES + SEAL_BYTES;
+
+/// Ended sessions remembered, so that their tokens are refused. Beyond it the set starts anew.
+const ENDED_MAX: usize = 100_000;
+
+/// The secret that seals session tokens. Kept in the state folder, it lets sessions outlive a restart.
+#[derive(Clone)]
+pub struct SessionKey(pub [u8; 32]);
+
+impl SessionKey {
+    /// A new key. Sessions sealed with it end with whoever holds it.
+    pub fn random() -> Self {
+        let mut key = [0; 32];
+        getrandom::fill(&mut key).expect("the kernel gives random bytes");
+        SessionKey(key)
+    }
+
+    /// The seal of a session that belongs to `owner`.
+    fn seal(&self, payload: &[u8], owner: &Principal) -> [u8; SEAL_BYTES] {
+        let mut seal = [0; SEAL_BYTES];
+        let mut hasher = blake3::Hasher::new_keyed(&self.0);
+        hasher.update(payload).update(owner.seal_text().as_bytes());
+        seal.copy_from_slice(&hasher.finalize().as_bytes()[..SEAL_BYTES]);
+        seal
+    }
+}
+
+/// All sessions of one HTTP server.
+pub(crate) struct Sessions {
+    key: SessionKey,
+    sessions_max: usize,
+    table: Mutex<Table>,
+}
+
+#[derive(Default)]
+struct Table {
+    open: HashMap<Box<str>, Entry>,
+    /// The sessions of each peer, roughly in the order of their last use; ended ones may be among them.
+    by_peer: HashMap<Key, VecDeque<Arc<Session>>>,
+    ended: HashSet<Box<str>>,
+}
+
+struct Entry {
+    session: Arc<Session>,
+    /// The peer that opened or revived it.
+    peer: Key,
+}
+
+impl Sessions {
+    pub(crate) fn new(key: SessionKey, sessions_max: usize) -> Self {
+        Sessions { key, sessions_max, table: Mutex::default() }
+    }
+
+    /// Gives a session that `initialize` has opened the token that later requests name it by. `None` when none has.
+    pub(crate) fn keep(&self, session: &Arc<Session>, peer: &Key) -> Option<Arc<str>> {
+        let Agreed { revision, ignores_cursors, capabilities } = session.agreed()?;
+        let mut payload = [0; PAYLOAD_BYTES];
+        getrandom::fill(&mut payload[..NONCE_BYTES]).expect("the kernel gives random bytes");
+        payload[NONCE_BYTES..].copy_from_slice(&[
+            revision as u8,
+            u8::from(ignores_cursors),
+            capabilities.bits(),
+        ]);
+        let seal = self.key.seal(&payload, &session.principal);
+        let token: String = payload.iter().chain(&seal).map(|byte| format!("{byte:02x}")).collect();
+        let token: Arc<str> = token.into();
+        session.name.set(token.clone()).ok()?;
+        let mut table = self.table.lock().unwrap_or_else(PoisonError::into_inner);
+        table.insert(&token, session.clone(), peer, self.sessions_max);
+        Some(token)
+    }
+
+    /// The session of a token: open, or revived from its seal. `None` for tokens that we never sealed for `owner`
+    /// and for sessions that were ended.
+    pub(crate) fn find(&self, token: &str, owner: &Principal, peer: &Key) -> Option<Arc<Session>> {
+        let mut table = self.table.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(Entry { session, .. }) = table.open.get(token) {
+            return (session.principal == *owner).then(|| session.clone());
+        }
+        if table.ended.contains(token) {
+            return None;
+        }
+        let session = self.unseal(token, owner)?;
+        table.insert(token, session.clone(), peer, self.sessions_max);
+        Some(session)
+    }
+
+    /// Ends a session and cancels what runs in it. False when there is no such session.
+    pub(crate) fn end(&self, token: &str, owner: &Principal, peer: &Key) -> bool {
+        let Some(session) = self.find(token, owner, peer) else { return false };
+        session.close();
+        let mut table = self.table.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(entry) = table.open.remove(token) {
+            table.forget(&entry.peer);
+        }
+        if table.ended.len() >= ENDED_MAX {
+            table.ended.clear();
+        }
+        table.ended.insert(token.into());
+        true
+    }
+
+    /// Ends the streams that clients listen on. Their sessions stay.
+    pub(crate) fn end_streams(&self) {
+        let table = self.table.lock().unwrap_or_else(PoisonError::into_inner);
+        for entry in table.open.values() {
+            entry.session.state().stream = None;
+        }
+    }
+
+    fn unseal(&self, token: &str, owner: &Principal) -> Option<Arc<Session>> {
+        let bytes = unhex(token)?;
+        let (payload, seal) = bytes.split_at(PAYLOAD_BYTES);
+        // `blake3::Hash` compares in constant time; the truncated seal is compared by hand the same way.
+        let expected = self.key.seal(payload, owner);
+        let difference = expected.iter().zip(seal).fold(0, |sum, (a, b)| sum | (a ^ b));
+        let revision = Revision::from_index(payload[NONCE_BYTES])?;
+        let ignores_cursors = payload[NONCE_BYTES + 1] == 1;
+        let capabilities = ClientCapabilities::from_bits(payload[NONCE_BYTES + 2])?;
+        let agreed = Agreed { revision, ignores_cursors, capabilities };
+        (difference == 0).then(|| Session::revived(owner.clone(), token, agreed))
+    }
+}
+
+/// Reads a token in its one spelling: as many digits as it has, in lower case. With a second one, an ended session
+/// could be revived.
+fn unhex(token: &str) -> Option<[u8; TOKEN_BYTES]> {
+    let mut bytes = [0; TOKEN_BYTES];
+    if token.len() != 2 * TOKEN_BYTES || !token.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'))
+    {
+        return None;
+    }
+    for (byte, digits) in bytes.iter_mut().zip(token.as_bytes().chunks_exact(2)) {
+        *byte = u8::from_str_radix(std::str::from_utf8(digits).ok()?, 16).ok()?;
+    }
+    Some(bytes)
+}
+
+impl Table {
+    /// Adds a session; when the table is full, the longest unused one of the peer that has most leaves it first, so
+    /// that nobody can push out the sessions of others. It is not ended: its token revives it, without its log level.
+    fn insert(&mut self, token: &str, session: Arc<Session>, peer: &Key, sessions_max: usize) {
+        if self.open.len() >= sessions_max
+            && let Some(heaviest) = self.by_peer.iter().max_by_key(|(_, sessions)| sessions.len())
+        {
+            let heaviest = heaviest.0.clone();
+            self.push_out(&heaviest);
+        }
+        self.by_peer.entry(peer.clone()).or_default().push_back(session.clone());
+        self.open.insert(token.into(), Entry { session, peer: peer.clone() });
+    }
+
+    /// Takes the longest unused session of a peer off the table. What was used since the last look is passed over
+    /// once, so that a use costs one step however many sessions are opened.
+    fn push_out(&mut self, peer: &Key) {
+        let Some(sessions) = self.by_peer.get_mut(peer) else { return };
+        while let Some(session) = sessions.pop_front() {
+            let mut state = session.state();
+            if state.closed {
+                continue;
+            }
+            if std::mem::take(&mut state.used) && !sessions.is_empty() {
+                drop(state);
+                sessions.push_back(session);
+                continue;
+            }
+            state.closed = true;
+            state.stream = None;
+            let asked = std::mem::take(&mut state.asked);
+            drop(state);
+            // Replies go to the session that the token revives, which has asked for nothing.
+            drop(asked);
+            self.open.remove(&*session.name());
+            break;
+        }
+        if sessions.is_empty() {
+            self.by_peer.remove(peer);
+        }
+    }
+
+    /// Forgets the ended sessions of a peer when they stand at the front or are many.
+    fn forget(&mut self, peer: &Key) {
+        let Some(sessions) = self.by_peer.get_mut(peer) else { return };
+        while sessions.pop_front_if(|session| session.state().closed).is_some() {}
+        if sessions.len() > 2 * self.open.len() + 16 {
+            sessions.retain(|session| !session.state().closed);
+        }
+        if sessions.is_empty() {
+            self.by_peer.remove(peer);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use bytes::Bytes;
+    use omni_call::LogLevel;
+    use omni_protocol::{ClientInfo, Id, Initialize, Question};
+    use tokio::sync::oneshot;
+
+    use super::*;
+    use crate::peer::PeerKey;
+
+    const ME: Principal = Principal::User(1);
+
+    /// A session that a client of that name has opened.
+    fn open(sessions: &Sessions, name: &str, owner: Principal, peer: &Key) -> Arc<Session> {
+        let client = ClientInfo { name: name.into(), version: "1".into() };
+        let session = Session::lasting(owner);
+        let capabilities = ClientCapabilities::of(&[Question::ListRoots]);
+        let agreed = Revision::NEWEST_LEGACY;
+        crate::session::initialize(&session, &Initialize { agreed, client, capabilities });
+        sessions.keep(&session, peer).expect("it is opened");
+        session
+    }
+
+    #[test]
+    fn a_session_outlives_a_restart_with_the_same_key_and_no_other() {
+        let key = SessionKey::random();
+        let token = open(&Sessions::new(key.clone(), 10), "gemini-cli-mcp-client", ME, &None).name();
+        let revived = Sessions::new(key, 10).find(&token, &ME, &None).expect("revived");
+        assert_eq!(revived.name(), token);
+        let capabilities = ClientCapabilities::of(&[Question::ListRoots]);
+        let agreed = Agreed { revision: Revision::NEWEST_LEGACY, ignores_cursors: true, capabilities };
+        assert_eq!((revived.agreed(), revived.capabilities()), (Some(agreed), capabilities));
+        assert!(Sessions::new(SessionKey::random(), 10).find(&token, &ME, &None).is_none());
+    }
+
+    #[test]
+    fn a_token_with_any_digit_changed_is_refused() {
+        let sessions = Sessions::new(SessionKey::random(), 10);
+        let token = open(&sessions, "c", ME, &None).name().to_string();
+        for at in 0..token.len() {
+            let mut forged = token.clone().into_bytes();
+            forged[at] = if forged[at] == b'0' { b'1' } else { b'0' };
+            assert!(sessions.find(std::str::from_utf8(&forged).unwrap(), &ME, &None).is_none(), "digit {at}");
+        }
+        let token = open(&sessions, "c", ME, &None).name().to_string();
+        let other_spellings = [
+            token.to_uppercase(),
+            format!(" {token}"),
+            format!("{token} "),
+            format!("{token}="),
+            format!("0{token}"),
+        ];
+        for spelled in other_spellings.iter().filter(|spelled| **spelled != token) {
+            assert!(sessions.find(spelled, &ME, &None).is_none(), "{spelled}");
+        }
+        assert!(sessions.find("", &ME, &None).is_none() && sessions.find("é", &ME, &None).is_none());
+    }
+
+    #[test]
+    fn a_session_is_its_owners_also_when_it_is_revived() {
+        let key = SessionKey::random();
+        let sessions = Sessions::new(key.clone(), 10);
+        let token = open(&sessions, "c", ME, &None).name();
+        for sessions in [sessions, Sessions::new(key, 10)] {
+            let others = [Principal::Unknown, Principal::LocalUser, Principal::User(10)];
+            for other in others.into_iter().chain([Principal::TokenHolder("1".into())]) {
+                assert!(sessions.find(&token, &other, &None).is_none(), "{other:?}");
+                assert!(!sessions.end(&token, &other, &None), "{other:?}");
+            }
+            assert!(sessions.find(&token, &ME, &None).is_some());
+        }
+    }
+
+    #[test]
+    fn an_ended_session_stays_ended_and_cancels_its_requests() {
+        let sessions = Sessions::new(SessionKey::random(), 10);
+        let session = open(&sessions, "c", ME, &None);
+        let id = Id::parse(&Bytes::from_static(b"1")).unwrap();
+        let (_in_flight, mut cancelled) = session.begin(&id).expect("first of its id");
+        assert!(session.begin(&id).is_none(), "an id in flight is taken");
+        assert!(sessions.end(&session.name(), &ME, &None));
+        assert_eq!(cancelled.try_recv(), Err(oneshot::error::TryRecvError::Closed));
+        assert!(sessions.find(&session.name(), &ME, &None).is_none());
+        assert!(!sessions.end(&session.name(), &ME, &None));
+    }
+
+    #[test]
+    fn a_full_table_forgets_the_longest_unused_but_its_token_still_works() {
+        let sessions = Sessions::new(SessionKey::random(), 2);
+        let first = open(&sessions, "a", ME, &None).name();
+        open(&sessions, "b", ME, &None);
+        open(&sessions, "c", ME, &None);
+        assert_eq!(sessions.table.lock().unwrap().open.len(), 2);
+        assert!(sessions.find(&first, &ME, &None).is_some());
+    }
+    #[test]
+    fn a_peer_that_opens_sessions_without_end_pushes_out_its_own_and_nobody_elses() {
+        let sessions = Sessions::new(SessionKey::random(), 100);
+        let (modest, greedy) = (Some(PeerKey::User(1)), Some(PeerKey::User(2)));
+        let kept = open(&sessions, "a", Principal::TokenHolder("a".into()), &modest);
+        crate::session::set_log_level(&kept, LogLevel::Debug);
+        let first_of_greedy = open(&sessions, "b", Principal::TokenHolder("b".into()), &greedy);
+        for _ in 0..10_000 {
+            first_of_greedy.begin_stream();
+            open(&sessions, "b", Principal::TokenHolder("b".into()), &greedy);
+        }
+        let found = sessions.find(&kept.name(), &kept.principal, &modest).expect("open");
+        assert_eq!(found.state().log_level, Some(LogLevel::Debug), "it was never pushed out");
+        let table = sessions.table.lock().unwrap();
+        assert!(table.open.contains_key(&*first_of_greedy.name()), "what is used is not the longest unused");
+        assert_eq!(table.open.len(), 100);
+        assert!(table.by_peer.values().map(VecDeque::len).sum::<usize>() <= 216);
+    }
+
+    #[test]
+    fn sessions_that_are_ended_leave_nothing_behind_but_their_tokens() {
+        let sessions = Sessions::new(SessionKey::random(), 100);
+        let first = open(&sessions, "a", ME, &None);
+        for _ in 0..10_000 {
+            let session = open(&sessions, "b", ME, &None);
+            assert!(sessions.end(&session.name(), &ME, &None));
+        }
+        assert!(sessions.table.lock().unwrap().by_peer[&None].len() <= 20);
+        assert!(sessions.end(&first.name(), &ME, &None));
+        assert!(sessions.table.lock().unwrap().by_peer.is_empty());
+    }
+}
