@@ -65,6 +65,12 @@ const EDGES: &[Edge] = &[
         reason: "what panics when it does not get what a test wants is for tests only",
     },
     Edge {
+        of: "omni",
+        never: &["omni-mutate"],
+        control: "omni-mutate",
+        reason: "what makes input to break readers with is for tests only",
+    },
+    Edge {
         of: "omni-exec",
         never: &["omni-server", "omni-protocol", "omni-catalog"],
         control: "omni",

@@ -164,13 +164,17 @@ fn product_files(root: &Path) -> Result<Vec<File>> {
     Ok(files)
 }
 
+/// What is built for tests alone.
+const TEST_FOLDERS: [&str; 5] = ["tests", "benches", "examples", "omni-testkit", "omni-mutate"];
+const TEST_FILES: [&str; 2] = ["tests.rs", "fuzz.rs"];
+
 fn collect(root: &Path, folder: &Path, files: &mut Vec<File>) -> Result<()> {
     for entry in fs::read_dir(folder).with_context(|| format!("{} cannot be listed", folder.display()))? {
         let path = entry?.path();
         let name = path.file_name().unwrap_or_default().to_string_lossy();
-        if path.is_dir() && !["tests", "benches", "examples", "omni-testkit"].contains(&name.as_ref()) {
+        if path.is_dir() && !TEST_FOLDERS.contains(&name.as_ref()) {
             collect(root, &path, files)?;
-        } else if name.ends_with(".rs") && name != "tests.rs" && name != "build.rs" {
+        } else if name.ends_with(".rs") && !TEST_FILES.contains(&name.as_ref()) && name != "build.rs" {
             let source =
                 fs::read_to_string(&path).with_context(|| format!("{} cannot be read", path.display()))?;
             let path = path.strip_prefix(root).unwrap_or(&path).to_string_lossy().replace('\\', "/");

@@ -44,6 +44,9 @@ mod requirements;
 mod similar;
 mod strict_json;
 
+#[cfg(any(test, fuzzing))]
+pub mod fuzz;
+
 pub use catalog::{Catalog, CatalogConfig, CatalogError, DescribeError, Refreshed};
 pub use change::{Change, ChangeKind, Plan};
 pub use described::NotAList;

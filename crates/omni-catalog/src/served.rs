@@ -11,7 +11,7 @@ use crate::NameStyle;
 use crate::names;
 use crate::sealed::{self, Magic, Reader, Writer};
 
-const MAGIC: Magic = b"omniserv";
+pub(crate) const MAGIC: Magic = b"omniserv";
 
 /// A page ends at whichever limit comes first; a single larger tool gets a page of its own.
 pub(crate) const PAGE_TOOLS_MAX: usize = 1_000;

@@ -31,6 +31,9 @@ mod process;
 mod targets;
 mod temp;
 
+#[cfg(any(test, fuzzing))]
+pub mod fuzz;
+
 pub use config::{Embedding, ExecConfig, Interpreter, ProcessLimits, Protected, WorkerLife};
 pub use embedded::{Embedded, check_embedding};
 pub use environments::{

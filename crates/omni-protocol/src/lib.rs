@@ -18,6 +18,9 @@ mod request;
 mod revision;
 mod sse;
 
+#[cfg(any(test, fuzzing))]
+pub mod fuzz;
+
 pub use asking::{ClientCapabilities, NotAskable, Question, Retry};
 pub use decode::{Rejected, decode, salvage_id};
 pub use encode::{Encoder, Frame, Implementation, error_frame};

@@ -47,6 +47,9 @@ mod syntax;
 mod diagnostic;
 mod suggest;
 
+#[cfg(any(test, fuzzing))]
+pub mod fuzz;
+
 pub use check::{FileCheck, Need, check};
 pub use diagnostic::{Diagnostic, Severity};
 pub use scan::{Scan, Source, scan};

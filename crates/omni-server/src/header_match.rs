@@ -25,7 +25,7 @@ pub(crate) fn check(headers: &HeaderMap, request: &Request, server: &Server) -> 
 }
 
 /// Checks `MCP-Protocol-Version`, `Mcp-Method` and, where the request names something, `Mcp-Name`.
-fn check_standard(
+pub(crate) fn check_standard(
     headers: &HeaderMap,
     version: &str,
     method: &str,

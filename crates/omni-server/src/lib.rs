@@ -27,6 +27,9 @@ mod session;
 mod token;
 mod transport;
 
+#[cfg(any(test, fuzzing))]
+pub mod fuzz;
+
 pub use access::{Access, Visit};
 pub use call::{ToolReply, ToolRequest};
 pub use call_log::Timing;

@@ -304,5 +304,41 @@ impl Executor for Runner {
     }
 }
 
+/// What the lines of an answer to `call` mean that arrives in pieces of so many bytes, in words, up to the first that
+/// breaks the contract.
+#[cfg(any(test, fuzzing))]
+pub(crate) fn read_lines(call: &Call, answer: &[u8], piece: usize, line_bytes_max: usize) -> Vec<String> {
+    let mut lines = Lines::new(line_bytes_max);
+    let mut said = Vec::new();
+    let mut read = |line: &Bytes| match said::read(line, call, line_bytes_max) {
+        Ok(meaning) => {
+            said.push(format!("{meaning:?}"));
+            true
+        }
+        Err(fault) => {
+            said.push(fault.to_string());
+            false
+        }
+    };
+    for piece in answer.chunks(piece) {
+        lines.push(piece);
+        loop {
+            match lines.next() {
+                Ok(Some(line)) if read(&line) => {}
+                Ok(None) => break,
+                Ok(Some(_)) => return said,
+                Err(lines::TooLong) => {
+                    said.push("too long".to_owned());
+                    return said;
+                }
+            }
+        }
+    }
+    if let Some(line) = lines.last() {
+        read(&line);
+    }
+    said
+}
+
 #[cfg(test)]
 mod tests;

@@ -2,7 +2,7 @@
 
 mod guard;
 pub(crate) mod http;
-mod lines;
+pub(crate) mod lines;
 pub(crate) mod runner;
 pub(crate) mod stdio;
 
