@@ -28,9 +28,28 @@ struct Rule {
 enum Sought {
     /// Any of these in code; a word before the first letter rules a hit out.
     Code(&'static [&'static str]),
+    /// Any of these in a string, whose quotes are part of it.
+    InString(&'static [&'static str]),
     /// A date in a string, as protocol revisions are named.
     DateInString,
 }
+
+/// How the methods of MCP begin, and those that are one word.
+const METHODS: &[&str] = &[
+    "tools/",
+    "resources/",
+    "prompts/",
+    "completion/",
+    "logging/",
+    "notifications/",
+    "subscriptions/",
+    "server/discover",
+    "elicitation/",
+    "sampling/",
+    "roots/",
+    "\"initialize\"",
+    "\"ping\"",
+];
 
 const PURE: &[&str] = &["crates/omni-protocol/", "crates/omni-call/", "crates/omni-scan/"];
 const ALL: &[&str] = &["crates/"];
@@ -44,6 +63,25 @@ const RULES: &[Rule] = &[
         allowed: &["crates/omni-protocol/src/revision"],
         used_where_allowed: true,
         sample: "if version >= \"2025-06-18\" {",
+    },
+    Rule {
+        title: "a transport names no method",
+        reason: "it moves bytes: hand the message to the session, and act on what that says became of it",
+        sought: Sought::InString(METHODS),
+        scope: &["crates/omni-server/src/transport/", "crates/omni-protocol/src/revision"],
+        // The contract of runners is no MCP, and has routes of its own.
+        allowed: &["crates/omni-server/src/transport/runner/", "crates/omni-protocol/src/revision"],
+        used_where_allowed: true,
+        sample: "if &*raw.method == \"ping\" {",
+    },
+    Rule {
+        title: "requests are told apart in one table",
+        reason: "give the method its line in `dispatch.rs`, or ask the request by a method of its own",
+        sought: Sought::Code(&["Action::"]),
+        scope: &["crates/omni-server/src/"],
+        allowed: &["crates/omni-server/src/dispatch.rs"],
+        used_where_allowed: true,
+        sample: "Action::Ping => Some(frame),",
     },
     Rule {
         title: "only the binary reads the environment and the arguments",
@@ -213,10 +251,11 @@ fn faults(rule: &Rule, files: &[File]) -> Vec<String> {
 fn hits(sought: &Sought, text: &RustText) -> Vec<usize> {
     let view = match sought {
         Sought::Code(_) => &text.code,
-        Sought::DateInString => &text.strings,
+        Sought::InString(_) | Sought::DateInString => &text.strings,
     };
     let found = |line: &str| match sought {
         Sought::Code(words) => words.iter().any(|word| stands_in(line, word)),
+        Sought::InString(words) => words.iter().any(|word| line.contains(word)),
         Sought::DateInString => has_date(line),
     };
     (1..).zip(view.lines()).filter(|(_, line)| found(line)).map(|(number, _)| number).collect()
@@ -272,6 +311,20 @@ mod tests {
         let source = "// Command::new\nfn f() { g(\"Command::new\") }\n#[cfg(test)]\nmod tests { fn h() { Command::new(y); } }";
         let files = [file("crates/a/x.rs", "Command::new(y)"), file("crates/b/x.rs", source)];
         assert!(faults(&RULE, &files).is_empty());
+    }
+
+    #[test]
+    fn a_word_in_a_string_is_found_there_and_not_in_code_or_comments() {
+        let rule = Rule {
+            sought: Sought::InString(METHODS),
+            used_where_allowed: false,
+            sample: "\"tools/call\"",
+            ..RULE
+        };
+        let named = "fn f() {\n g(b\"ping\", \"resources/read\")\n}";
+        let harmless = "// \"ping\"\nfn ping() { tools/2; g(\"the ping of a tool\", \"initialized\") }";
+        let files = [file("crates/b/x.rs", named), file("crates/b/y.rs", harmless)];
+        assert_eq!(faults(&rule, &files), ["crates/b/x.rs:2: ask `a`"]);
     }
 
     #[test]

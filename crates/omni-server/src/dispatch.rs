@@ -48,6 +48,11 @@ pub(crate) fn read(
     Err(Rejected { id: Some(request.id), error: RpcError::method_not_found(&request.method) })
 }
 
+/// Whether a request is answered however many are open: it costs nothing, and asks whether we are there.
+pub(crate) fn is_always_answered(action: &Action) -> bool {
+    matches!(action, Action::Ping)
+}
+
 /// Begins to answer a request. Only what an executor or the library is asked, subscriptions, and lists before the
 /// catalogue is checked, take time.
 pub(crate) fn answer(server: &Arc<Server>, request: Request, caller: Caller) -> Answer {

@@ -19,10 +19,11 @@ use std::sync::atomic::{AtomicU8, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use omni_call::LogLevel;
-use omni_protocol::{Action, ClientCapabilities, ErrorCode, Id, ListKind, Request, Revision, RpcError};
+use omni_protocol::{ClientCapabilities, ErrorCode, Id, ListKind, Request, Revision, RpcError};
 use tokio::sync::oneshot;
 
 use crate::changes::{ListVersionSeen, ListVersions};
+use crate::dispatch;
 use crate::outbox::Outbox;
 use crate::principal::Principal;
 
@@ -178,7 +179,7 @@ impl Session {
         }
         if let Extent::Connection { in_flight_max: max } = self.extent
             && state.in_flight.len() >= max
-            && !matches!(request.action, Action::Ping)
+            && !dispatch::is_always_answered(&request.action)
         {
             let why = format!("{max} requests are open; wait for one to end");
             return Err(RpcError::new(ErrorCode::Overloaded, why));
