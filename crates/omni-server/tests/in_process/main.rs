@@ -5,6 +5,7 @@
 mod batches;
 mod bounds;
 mod cancels;
+mod changes;
 mod errors;
 mod interleavings;
 mod library;

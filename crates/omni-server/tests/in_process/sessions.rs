@@ -115,3 +115,57 @@ async fn sessions_belong_to_the_user_who_opened_them() {
     assert_eq!(yours.send("DELETE", &[], "").await.unwrap().status(), 404);
     assert_eq!(mine.post(&request(1, "ping", json!({}))).await.status, 200);
 }
+
+#[tokio::test(start_paused = true)]
+async fn two_sessions_that_use_the_same_ids_at_once_each_get_their_own_answers() {
+    let (server, mut calls) = scripted();
+    let (mut stdio, mut other_stdio) = (server.stdio(), server.stdio());
+    let (mut http, mut other_http) = (server.http().await, server.http().await);
+    stdio.initialize("2025-11-25").await;
+    other_stdio.initialize("2025-11-25").await;
+    http.initialize("2025-11-25").await;
+    other_http.initialize("2025-11-25").await;
+    let call = |of: &str| call_tool(1, "t.run", json!({"of": of}));
+    stdio.send(&call("stdio")).await;
+    other_stdio.send(&call("other stdio")).await;
+    let over_http = tokio::spawn(async move { http.post(&call("http")).await.json() });
+    let over_other = tokio::spawn(async move { other_http.post(&call("other http")).await.json() });
+    let mut open = Vec::new();
+    for _ in 0..4 {
+        open.push(calls.next().await);
+    }
+    // The last that came is answered first.
+    for call in open.into_iter().rev() {
+        let of = call.arguments()["of"].as_str().unwrap().to_owned();
+        assert!(call.finish(&of));
+    }
+    for (answer, of) in [
+        (stdio.next().await, "stdio"),
+        (other_stdio.next().await, "other stdio"),
+        (over_http.await.unwrap(), "http"),
+        (over_other.await.unwrap(), "other http"),
+    ] {
+        assert_eq!((&answer["id"], &answer["result"]["content"][0]["text"]), (&json!(1), &json!(of)));
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_reply_to_nothing_that_was_asked_is_ignored_and_one_in_no_session_refused() {
+    let server = TestServer::new(&one_skill(), ScriptedExecutor::echoing());
+    let replies = [
+        json!({"jsonrpc": "2.0", "id": 1, "result": {}}),
+        json!({"jsonrpc": "2.0", "id": "1", "error": {"code": 1, "message": "no"}}),
+        json!({"jsonrpc": "2.0", "error": {"code": 1, "message": "no"}}),
+    ];
+    let (mut stdio, mut http) = (server.stdio(), server.http().await);
+    stdio.initialize("2025-11-25").await;
+    http.initialize("2025-11-25").await;
+    for reply in &replies {
+        stdio.send(reply).await;
+        assert!(stdio.request(&request(1, "ping", json!({}))).await.get("result").is_some());
+        assert_eq!(http.post_bytes(&[], reply.to_string()).await.status, 202);
+    }
+    assert_eq!(stdio.close().await.0, Vec::<Value>::new());
+    http.session = Some("0".repeat(70));
+    assert_eq!(http.post_bytes(&[], replies[0].to_string()).await.status, 404);
+}
