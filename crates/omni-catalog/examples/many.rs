@@ -15,7 +15,7 @@ use std::time::{Duration, Instant};
 use std::{env, fs, io};
 
 use omni_call::ExecutorKind;
-use omni_catalog::{Catalog, CatalogConfig, ListShape, NameStyle};
+use omni_catalog::{Catalog, FolderConfig, ListShape, NameStyle};
 
 const ROUNDS: usize = 9;
 
@@ -70,14 +70,15 @@ fn start(skills_dir: &Path, cache_dir: &Path, cached: bool) -> Result<Duration> 
         let _ = fs::remove_dir_all(cache_dir);
     }
     let started = Instant::now();
-    let config = CatalogConfig {
+    let config = FolderConfig {
         skills_dir: skills_dir.to_owned(),
         only: None,
+        name: None,
         cache_dir: Some(cache_dir.to_owned()),
         default_executor: ExecutorKind::Pool,
         names: NameStyle::Underscore,
     };
-    let catalog = Catalog::open(config)?;
+    let catalog = Catalog::of_folder(config)?;
     catalog.refresh()?;
     std::hint::black_box(catalog.snapshot().page(ListShape::All, 0));
     Ok(started.elapsed())

@@ -37,6 +37,14 @@ pub enum ChangeKind {
 }
 
 impl Plan {
+    /// Both together.
+    pub(crate) fn and(mut self, other: Plan) -> Plan {
+        self.up_to_date &= other.up_to_date;
+        self.skills.extend(other.skills);
+        self.tools.extend(other.tools);
+        self
+    }
+
     pub(crate) fn between(before: Option<&Manifest<'_>>, after: Option<&Manifest<'_>>) -> Plan {
         let mut skills = [BTreeMap::new(), BTreeMap::new()];
         let mut tools = [BTreeMap::new(), BTreeMap::new()];

@@ -16,8 +16,12 @@ use crate::{Diagnostic, Severity, Skill, validate};
 
 /// Why a text is no list of tools.
 #[derive(Debug, thiserror::Error)]
-#[error("it is not `{{\"tools\":[…]}}`: {0}")]
-pub struct NotAList(#[from] serde_json::Error);
+pub enum NotAList {
+    #[error("it is not `{{\"tools\":[…]}}`: {0}")]
+    Malformed(#[from] serde_json::Error),
+    #[error("it describes more than 4 GiB of tools")]
+    TooLarge,
+}
 
 /// What a list comes to.
 #[derive(Debug, Default)]
@@ -56,11 +60,12 @@ struct Extra {
 ///
 /// A description that is of no use costs its own tool only, and a member that is wrong, where that is enough,
 /// only itself.
-pub(crate) fn read(source: &str, list: &[u8]) -> Result<Described, NotAList> {
+pub(crate) fn read(source: &str, list: &[u8], executor: ExecutorKind) -> Result<Described, NotAList> {
     let List { tools } = serde_json::from_slice(list)?;
     let mut described = Described::default();
     for (n, text) in tools.into_iter().enumerate() {
-        let mut reading = Reading { source, place: format!("/tools/{n}"), findings: &mut described.findings };
+        let place = format!("/tools/{n}");
+        let mut reading = Reading { source, place, executor, findings: &mut described.findings };
         let Some((name, skill, texts)) = reading.tool(text) else { continue };
         if described.tools.contains_key(&name) {
             let message = format!("there is a tool `{name}` before it already, so this one is not listed");
@@ -82,6 +87,8 @@ struct Reading<'a> {
     source: &'a str,
     /// A JSON pointer into the list.
     place: String,
+    /// What runs the tool.
+    executor: ExecutorKind,
     findings: &'a mut Vec<Diagnostic>,
 }
 
@@ -201,7 +208,7 @@ impl Reading<'_> {
         let target = Target::Remote { source: self.source.to_owned(), name: name.to_owned() };
         let mut run = RunSpec::new(skill, command, target);
         name.clone_into(&mut run.tool);
-        run.executor = ExecutorKind::Runner;
+        run.executor = self.executor;
         run.structured = structured;
         run.limits = Limits { timeout_ms: extra.timeout_ms, idle_timeout_ms: extra.idle_timeout_ms };
         run.policy = self.policy(name, extra.policy);

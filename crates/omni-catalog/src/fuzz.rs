@@ -4,6 +4,8 @@
 use bytes::Bytes;
 use serde_json::Value;
 
+use omni_call::ExecutorKind;
+
 use crate::front_matter::{self, Entry, Yaml};
 use crate::known::Known;
 use crate::manifest::Manifest;
@@ -39,7 +41,7 @@ pub fn pyproject(text: &[u8]) {
 
 /// The list of a runner: each tool that is taken is an object of its own.
 pub fn runner_list(list: &[u8]) {
-    if let Ok(described) = described::read("a runner", list) {
+    if let Ok(described) = described::read("a runner", list, ExecutorKind::Runner) {
         for tool in described.tools.values() {
             let listing: Value = serde_json::from_str(&tool.listing).expect("a listing is JSON");
             assert!(listing.is_object());

@@ -1,17 +1,24 @@
-//! What exists: a folder of skills, read without running it, as an immutable snapshot that answers
-//! `tools/list` from ready-made bytes and checks arguments before any Python is touched.
+//! What exists: folders of skills, read without running them, and what others list, as an immutable snapshot that answers
+//! lists from ready-made bytes and checks arguments before any Python is touched.
 //!
 //! ```text
-//! folder ──▶ record (a skill) ──▶ manifest ──▶ served form ──▶ snapshot ──▶ tool
-//!   front_matter, omni-scan          cached, and checked by one look at each known path
+//! folder ──▶ record (a skill) ──▶ manifest ──▶ served form ──▶ part ─┐
+//!   front_matter, omni-scan          cached, and checked by           ├─▶ merge ──▶ snapshot ──▶ tool
+//!                                    one look at each known path      │
+//! a runner's lists (`described`, `items`) ──▶ served form ──▶ part ───┘
 //! ```
-//!
-//! Or the tools that somebody else describes (`described`): a list, checked, in the same served form.
 
 mod catalog;
+mod item_list;
+mod kind;
+mod merge;
+mod pages;
+mod part;
 mod shape;
 mod snapshot;
+mod source;
 mod tool;
+mod tool_list;
 mod validate;
 
 mod change;
@@ -19,6 +26,7 @@ mod described;
 mod exclude;
 mod folder;
 mod front_matter;
+mod items;
 mod listing;
 mod manifest;
 mod mirrored;
@@ -47,14 +55,18 @@ mod strict_json;
 #[cfg(any(test, fuzzing))]
 pub mod fuzz;
 
-pub use catalog::{Catalog, CatalogConfig, CatalogError, DescribeError, Refreshed};
+pub use catalog::Catalog;
 pub use change::{Change, ChangeKind, Plan};
 pub use described::NotAList;
 pub use diagnostic::{Diagnostic, Severity};
-pub use exclude::Exclude;
+pub use exclude::{Exclude, Pattern};
 pub use folder::{SourceFile, sources};
+pub use kind::Kind;
+pub use merge::Shaping;
 pub use named::NotNamed;
 pub use names::NameStyle;
+pub use pages::Page;
+pub use part::Part;
 pub use shape::{
     Arrangement, Candidate, ClientPattern, Fault as ShapeFault, Faults as ShapeFaults, Filter, FilterRule,
     Override, Overrides, PatternError, Profile, ProfileId, Setting, Shape, Shown, Warning as ShapeWarning,
@@ -62,6 +74,8 @@ pub use shape::{
 };
 pub use similar::closest;
 pub use skill::Skill;
-pub use snapshot::{ListShape, Page, Snapshot};
+pub use snapshot::Snapshot;
+pub use source::{DescribeError, FolderConfig, FolderSource, Refreshed, RemoteSource, Source, SourceError};
 pub use tool::{Origin, Tool};
+pub use tool_list::ListShape;
 pub use validate::{ArgumentFaults, Fault};

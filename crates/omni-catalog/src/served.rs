@@ -28,6 +28,15 @@ pub(crate) struct ServedTool<'a> {
     pub(crate) detail: &'a str,
 }
 
+/// The served form has a file for each way of naming, so that servers with different ones may share a folder.
+pub(crate) fn served_file(names: NameStyle) -> &'static str {
+    match names {
+        NameStyle::Underscore => "served.bin",
+        NameStyle::Dotted => "served-dotted.bin",
+        NameStyle::Canonical => "served-canonical.bin",
+    }
+}
+
 /// What accompanies the tools.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Around<'a> {

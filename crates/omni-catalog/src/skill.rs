@@ -1,6 +1,7 @@
 //! What one skill is: its front matter, checked, and the settings that hold for all of its tools.
 
 use std::ops::RangeInclusive;
+use std::path::PathBuf;
 
 use omni_call::{Affinity, ExecutorKind, ForkSettings, Limits, Policy, Trust};
 use serde::{Deserialize, Serialize};
@@ -64,6 +65,9 @@ pub struct Skill {
     /// How many tools its source defines.
     #[serde(default)]
     pub tools: usize,
+    /// Its folder, absolute; empty where it is not here.
+    #[serde(skip)]
+    pub path: PathBuf,
 }
 
 impl Skill {
@@ -162,6 +166,7 @@ impl<'a> SkillReader<'a> {
                 timeout_ms: self.milliseconds("timeout"),
                 idle_timeout_ms: self.milliseconds("idle_timeout"),
             },
+            path: PathBuf::new(),
             policy: Policy {
                 retry_on: self.list("retry_on"),
                 max_attempts: self.count("max_attempts", 1..=Policy::ATTEMPTS_MAX, NO_LIMIT),

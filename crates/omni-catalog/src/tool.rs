@@ -1,15 +1,15 @@
 //! One tool, taken out of the snapshot when it is first used.
 
-use std::path::Path;
 use std::sync::{Arc, OnceLock};
 
 use bytes::Bytes;
-use omni_call::{ExecutorKind, RunSpec};
+use omni_call::RunSpec;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
 use crate::ArgumentFaults;
 use crate::listing::Listed;
+use crate::part::Home;
 use crate::validate::Schema;
 
 /// Where a tool comes from.
@@ -27,6 +27,8 @@ pub struct Tool {
     pub spec: Arc<RunSpec>,
     /// What it is called in the list.
     pub wire_name: String,
+    /// Which of the catalogue's sources it is of, counted from 0.
+    pub source: usize,
     /// The tool as a list with everything shows it: a JSON object.
     pub listing: Bytes,
     pub origin: Origin,
@@ -55,23 +57,27 @@ pub(crate) struct Detail<R> {
 }
 
 impl Tool {
-    /// `default_executor` is for a tool that names none.
+    /// `source` is the number of the source that it is of, which has this `home`.
     pub(crate) fn parse(
         listing: Bytes,
         wire_name: &str,
         detail: &[u8],
-        skills_dir: &Path,
-        default_executor: ExecutorKind,
+        source: usize,
+        home: &Home,
     ) -> Result<Tool, serde_json::Error> {
-        let Detail { mut run, origin, any_executor, category, tags, version } =
+        let Detail { mut run, mut origin, any_executor, category, tags, version } =
             serde_json::from_slice::<Detail<RunSpec>>(detail)?;
-        run.target.place_in(skills_dir);
+        run.target.place_in(&home.dir);
+        if let Some(prefix) = &home.prefix {
+            origin.file = format!("{prefix}/{}", origin.file);
+        }
         if any_executor {
-            run.executor = default_executor;
+            run.executor = home.default_executor;
         }
         Ok(Tool {
             spec: Arc::new(run),
             wire_name: wire_name.to_owned(),
+            source,
             listing,
             origin,
             category,

@@ -7,16 +7,53 @@
 
 use std::fs;
 use std::path::Path;
+use std::sync::Arc;
 
 use omni_call::{Affinity, ExecutorKind, Target};
-use omni_catalog::{Catalog, ListShape, NameStyle, Severity, Snapshot};
+use omni_catalog::{
+    Catalog, DescribeError, Kind, ListShape, NameStyle, Refreshed, RemoteSource, Severity, Shaping, Snapshot,
+};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
 const RUNNER: &str = "http://127.0.0.1:9";
 
-fn open(cache: &Path) -> Catalog {
-    Catalog::described(RUNNER, Some(cache), NameStyle::Underscore).unwrap()
+/// A runner's list, and the catalogue of nothing else.
+struct Remote {
+    source: Arc<RemoteSource>,
+    catalog: Catalog,
+}
+
+impl Remote {
+    fn of(name: &str, cache: &Path) -> Remote {
+        let offers = [Kind::Resources, Kind::Templates, Kind::Prompts];
+        let names = NameStyle::Underscore;
+        let source = Arc::new(RemoteSource::new(name, Some(cache), names, ExecutorKind::Runner, &offers));
+        let catalog = Catalog::new(vec![source.clone()], Shaping::default()).unwrap();
+        Remote { source, catalog }
+    }
+
+    fn describe(&self, list: &[u8], etag: Option<&str>) -> Result<Refreshed, DescribeError> {
+        let refreshed = self.source.describe(list, etag)?;
+        assert_eq!(self.catalog.merge().unwrap(), refreshed.changed);
+        Ok(refreshed)
+    }
+
+    fn etag(&self) -> Option<String> {
+        self.source.etag()
+    }
+}
+
+impl std::ops::Deref for Remote {
+    type Target = Catalog;
+
+    fn deref(&self) -> &Catalog {
+        &self.catalog
+    }
+}
+
+fn open(cache: &Path) -> Remote {
+    Remote::of(RUNNER, cache)
 }
 
 fn list(tools: &[Value]) -> Vec<u8> {
@@ -28,7 +65,7 @@ fn tool(name: &str) -> Value {
 }
 
 fn listed(snapshot: &Snapshot) -> Vec<Value> {
-    serde_json::from_slice(&snapshot.page_all(ListShape::All).tools).unwrap()
+    serde_json::from_slice(&snapshot.page_all(ListShape::All).items).unwrap()
 }
 
 fn names(snapshot: &Snapshot) -> Vec<String> {
@@ -129,7 +166,7 @@ fn the_last_good_list_is_there_at_the_next_start_with_its_tag() {
     assert!(again.has_cached());
     assert_eq!(names(&again.snapshot()), ["a_b"]);
     assert_eq!(again.etag().as_deref(), Some("\"1\""));
-    let other = Catalog::described("unix:/other", Some(cache.path()), NameStyle::Underscore).unwrap();
+    let other = Remote::of("unix:/other", cache.path());
     assert!(!other.has_cached(), "another runner has another list");
 
     // The two files are replaced one after the other: a tag of another list vouches for nothing.

@@ -12,7 +12,7 @@ use std::sync::Arc;
 
 use omni_call::{Affinity, ExecutorKind, Policy, ProgramInput, ProgramOutput, Trust};
 use omni_catalog::{
-    Catalog, CatalogConfig, CatalogError, Diagnostic, ListShape, NameStyle, Refreshed, Severity, Snapshot,
+    Catalog, Diagnostic, FolderConfig, Kind, ListShape, NameStyle, Refreshed, Severity, Snapshot, SourceError,
 };
 use serde_json::{Value, json};
 use tempfile::TempDir;
@@ -63,9 +63,10 @@ impl Place {
 
     fn open_with(&self, default_executor: ExecutorKind) -> Catalog {
         let cache_dir = Some(self.cache());
-        Catalog::open(CatalogConfig {
+        Catalog::of_folder(FolderConfig {
             skills_dir: self.skills(),
             only: None,
+            name: None,
             cache_dir,
             default_executor,
             names: NameStyle::Underscore,
@@ -99,7 +100,7 @@ fn source(tools: &[&str]) -> String {
 }
 
 fn names(snapshot: &Snapshot) -> Vec<String> {
-    let tools: Vec<Value> = serde_json::from_slice(&snapshot.page_all(ListShape::All).tools).unwrap();
+    let tools: Vec<Value> = serde_json::from_slice(&snapshot.page_all(ListShape::All).items).unwrap();
     // A tool is found by the name in the list, and has a canonical one.
     let canonical = |tool: &Value| snapshot.tool(tool["name"].as_str().unwrap()).unwrap().name().to_owned();
     tools.iter().map(canonical).collect()
@@ -578,7 +579,7 @@ fn a_second_start_reads_and_scans_nothing() {
     assert_eq!(names(&catalog.snapshot()), ["git.log", "notes.save"], "before any look at the folder");
     let again = catalog.refresh().unwrap();
     assert_eq!(again, Refreshed { skills: 2, looked_at: 9, ..Refreshed::default() });
-    assert_eq!(catalog.snapshot().version(), first.version());
+    assert_eq!(catalog.snapshot().version(Kind::Tools), first.version(Kind::Tools));
 }
 
 #[test]
@@ -666,7 +667,7 @@ fn a_damaged_cache_is_rebuilt_as_if_there_were_none() {
         for bad in [&good[..good.len() / 2], b"", &flipped, b"{}", &[0xff; 4_096]] {
             fs::write(&path, bad).unwrap();
             let (snapshot, _) = place.fresh();
-            assert_eq!(snapshot.version(), whole.version(), "{file}");
+            assert_eq!(snapshot.version(Kind::Tools), whole.version(Kind::Tools), "{file}");
             assert_eq!(names(&snapshot), ["git.log", "notes.save"], "{file}");
             if file != "manifest.json" {
                 assert_eq!(fs::read(&path).unwrap().len(), good.len(), "{file} is written again");
@@ -699,15 +700,16 @@ fn a_cache_that_cannot_be_written_or_is_not_wanted_costs_only_time() {
     place.settle();
     catalog.refresh().unwrap();
     assert_eq!(catalog.refresh().unwrap().read, 0, "what could not be written is kept in memory");
-    let catalog = Catalog::open(CatalogConfig {
+    let catalog = Catalog::of_folder(FolderConfig {
         skills_dir: place.skills(),
         only: None,
+        name: None,
         cache_dir: None,
         default_executor: ExecutorKind::Pool,
         names: NameStyle::Underscore,
     })
     .unwrap();
-    assert!(!catalog.has_cached() && catalog.manifest_path().is_none());
+    assert!(!catalog.has_cached() && catalog.manifest_paths().is_empty());
     assert!(catalog.refresh().unwrap().changed);
     assert_eq!(names(&catalog.snapshot()), ["notes.save"]);
 }
@@ -721,7 +723,7 @@ fn the_same_files_give_the_same_bytes_wherever_and_whenever() {
     }
     let manifest = |place: &Place| fs::read_to_string(place.cached("manifest.json")).unwrap();
     assert_eq!(manifest(&one), manifest(&two));
-    assert_eq!(one.fresh().0.version(), two.fresh().0.version());
+    assert_eq!(one.fresh().0.version(Kind::Tools), two.fresh().0.version(Kind::Tools));
     let parsed: Value = serde_json::from_str(&manifest(&one)).unwrap();
     assert_eq!(parsed["format"], "omni-manifest");
     assert_eq!(parsed["skills"][1]["tools"][0]["detail"]["run"]["target"]["python"]["dir"], "notes");
@@ -737,7 +739,7 @@ fn an_older_client_is_shown_only_what_it_knows() {
     let (snapshot, _) = place.fresh();
     let keys = |shape| {
         let tools: Vec<serde_json::Map<String, Value>> =
-            serde_json::from_slice(&snapshot.page(shape, 0).unwrap().tools).unwrap();
+            serde_json::from_slice(&snapshot.page(shape, 0).unwrap().items).unwrap();
         tools[0].keys().cloned().collect::<Vec<_>>()
     };
     let all =
@@ -763,12 +765,12 @@ fn a_list_on_one_page_is_the_pages_one_after_another() {
         let mut next = Some(0);
         while let Some(n) = next {
             let page = snapshot.page(shape, n).unwrap();
-            let tools: Vec<Value> = serde_json::from_slice(&page.tools).unwrap();
-            assert!(tools.len() <= 1_000 && page.tools.len() <= 1_000_000);
+            let tools: Vec<Value> = serde_json::from_slice(&page.items).unwrap();
+            assert!(tools.len() <= 1_000 && page.items.len() <= 1_000_000);
             paged.extend(tools);
             next = page.next;
         }
-        let all: Vec<Value> = serde_json::from_slice(&snapshot.page_all(shape).tools).unwrap();
+        let all: Vec<Value> = serde_json::from_slice(&snapshot.page_all(shape).items).unwrap();
         assert_eq!(all, paged);
         assert_eq!(all.len(), 2_100);
     }
@@ -806,16 +808,17 @@ fn a_plan_says_what_a_refresh_would_do_and_does_not_do_it() {
 fn a_folder_that_is_not_there_is_named() {
     let place = Place::new();
     let open = |skills_dir| {
-        Catalog::open(CatalogConfig {
+        Catalog::of_folder(FolderConfig {
             skills_dir,
             only: None,
+            name: None,
             cache_dir: None,
             default_executor: ExecutorKind::Pool,
             names: NameStyle::Underscore,
         })
         .unwrap_err()
     };
-    assert!(matches!(open(place.skills().join("nope")), CatalogError::SkillsDir { .. }));
+    assert!(matches!(open(place.skills().join("nope")), SourceError::SkillsDir { .. }));
     place.write("file", "");
     let error = open(place.skills().join("file"));
     assert!(error.to_string().contains("skills/file` is not a folder"), "{error}");

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use omni_catalog::ListShape;
+use omni_catalog::{Kind, ListShape};
 use omni_protocol::{
     ErrorCode, Frame, Id, ListKind, RequestMeta, Revision, RpcError, ToolFields, error_frame,
 };
@@ -45,13 +45,14 @@ fn page(
     session: &Session,
 ) -> Frame {
     let snapshot = server.snapshot();
-    session.saw_list(ListKind::Tools, Some(snapshot.version()));
+    let version = snapshot.version(Kind::Tools);
+    session.saw_list(ListKind::Tools, Some(version));
     let shape = list_shape(revision.tool_fields());
     if whole {
-        return server.encoder.tools(id, revision, snapshot.page_all(shape).tools, None);
+        return server.encoder.tools(id, revision, snapshot.page_all(shape).items, None);
     }
     // A cursor names the snapshot it walks, or pages of two lists could be mixed.
-    let stamp = snapshot.version().get(..16).unwrap_or(snapshot.version());
+    let stamp = version.get(..16).unwrap_or(version);
     let page = match cursor {
         None => Some(0),
         Some(cursor) => cursor
@@ -65,7 +66,7 @@ fn page(
         return error_frame(Some(id), &RpcError::new(ErrorCode::InvalidParams, message));
     };
     let next = page.next.map(|next| format!("{next}.{stamp}"));
-    server.encoder.tools(id, revision, page.tools, next.as_deref())
+    server.encoder.tools(id, revision, page.items, next.as_deref())
 }
 
 fn list_shape(fields: ToolFields) -> ListShape {

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use omni_call::{CallId, Executor};
-use omni_catalog::{Catalog, Snapshot};
+use omni_catalog::{Catalog, Kind, Snapshot};
 use omni_protocol::{Encoder, ListKind, ListKinds, Offers};
 use tokio::sync::{Semaphore, watch};
 
@@ -123,7 +123,7 @@ impl Server {
 /// The version of each list in force.
 fn list_versions(catalog: &Catalog, library: Option<&dyn Library>) -> ListVersions {
     ListVersions::of(|kind| match kind {
-        ListKind::Tools => Some(catalog.snapshot().version().into()),
+        ListKind::Tools => Some(catalog.snapshot().version(Kind::Tools).into()),
         ListKind::Resources | ListKind::Prompts => library?.list_version(kind),
     })
 }

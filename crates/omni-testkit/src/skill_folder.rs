@@ -5,7 +5,7 @@ use std::path::Path;
 use std::sync::{Arc, OnceLock};
 
 use omni_call::ExecutorKind;
-use omni_catalog::{Catalog, CatalogConfig, NameStyle};
+use omni_catalog::{Catalog, FolderConfig, NameStyle};
 use tempfile::TempDir;
 
 /// A folder of skills that is gone when it is dropped.
@@ -41,14 +41,15 @@ impl SkillFolder {
     /// What is in the folder, as it was when this was first asked for.
     pub fn catalog(&self) -> Arc<Catalog> {
         let read = || {
-            let config = CatalogConfig {
+            let config = FolderConfig {
                 skills_dir: self.path().to_owned(),
                 only: None,
+                name: None,
                 cache_dir: None,
                 default_executor: ExecutorKind::Pool,
                 names: NameStyle::Underscore,
             };
-            let catalog = Catalog::open(config).unwrap();
+            let catalog = Catalog::of_folder(config).unwrap();
             catalog.refresh().unwrap();
             Arc::new(catalog)
         };

@@ -15,9 +15,9 @@ use crate::terminal::{self, Output};
 
 /// Prints the tool; exits with 1 when there is none of that name.
 pub(crate) fn run(arguments: &DescribeArguments, out: &mut Output) -> Result<u8> {
-    let (places, catalog) = reading::open(&arguments.read.place)?;
-    reading::refresh(&places, &catalog)?;
-    let snapshot = catalog.snapshot();
+    let (places, sources) = reading::open(&arguments.read.place)?;
+    reading::refresh(&places, &sources)?;
+    let snapshot = sources.catalog.snapshot();
     let Some(tool) = snapshot.tool(&arguments.tool) else {
         terminal::say(&format!("error: {}", snapshot.not_named(&arguments.tool).for_people()));
         return Ok(1);

@@ -34,15 +34,13 @@ const SAME_FOLDER: &str = "let it serve this folder of skills, start it again af
 /// Prints every finding in the style of a compiler. Exits with 1 only under `--strict`, for any warning
 /// or error.
 pub(crate) fn run(arguments: &DoctorArguments, out: &mut Output) -> Result<u8> {
-    let (places, catalog) = reading::open(&arguments.read.place)?;
-    if places.lister().is_none() {
-        catalog.refresh()?;
-    }
+    let (places, sources) = reading::open(&arguments.read.place)?;
+    sources.catalog.refresh()?;
     let runner = places.runner.as_ref().map(|settings| {
-        let asked = mcp::runtime().and_then(|runtime| runtime.block_on(Health::ask(settings, &catalog)));
+        let asked = mcp::runtime().and_then(|runtime| runtime.block_on(Health::ask(settings, &sources)));
         asked.map_err(|error| format!("{error:#}"))
     });
-    let snapshot = catalog.snapshot();
+    let snapshot = sources.catalog.snapshot();
     let work = WorkArguments { python: arguments.python.clone(), ..WorkArguments::default() };
     let chosen = RunArguments { work, ..RunArguments::default() };
     let settings = RunSettings::resolve(&chosen, &places.file)?;

@@ -4,7 +4,7 @@ use std::io::Write as _;
 
 use anyhow::Result;
 use omni_call::shown_line;
-use omni_catalog::Tool;
+use omni_catalog::{Kind, Tool};
 use serde_json::{Value, json};
 
 use crate::args::ReadArguments;
@@ -15,12 +15,12 @@ const DESCRIPTION_CHARS_MAX: usize = 72;
 
 /// Prints one line a tool, sorted by name.
 pub(crate) fn run(arguments: &ReadArguments, out: &mut Output) -> Result<u8> {
-    let (places, catalog) = reading::open(&arguments.place)?;
-    reading::refresh(&places, &catalog)?;
-    let snapshot = catalog.snapshot();
+    let (places, sources) = reading::open(&arguments.place)?;
+    reading::refresh(&places, &sources)?;
+    let snapshot = sources.catalog.snapshot();
     if arguments.json {
         let tools: Vec<Value> = snapshot.tools().map(|tool| summary(&tool)).collect();
-        out.json(&json!({ "version": snapshot.version(), "tools": tools }))?;
+        out.json(&json!({ "version": snapshot.version(Kind::Tools), "tools": tools }))?;
         return Ok(0);
     }
     let rows: Vec<[String; 3]> = snapshot

@@ -21,7 +21,7 @@ use crate::private;
 use crate::protected;
 use crate::reading::plural;
 use crate::runner::{Keeper, RunnerLibrary};
-use crate::settings::{Places, RunSettings, ServeSettings};
+use crate::settings::{Places, RunSettings, ServeSettings, Sources};
 use crate::streams;
 use crate::terminal::{flush_log, say};
 use crate::{LAST_WORDS, begin, connect};
@@ -137,7 +137,7 @@ pub(crate) fn server(
     log_failures: bool,
 ) -> Result<Kept> {
     say_unset(settings);
-    let catalog = Arc::new(places.catalog(settings.executor)?);
+    let Sources { catalog, runner: listed, .. } = places.catalog(settings.executor)?;
     let mut config = ServerConfig::new(env!("CARGO_PKG_VERSION"));
     config.timeout = settings.timeout;
     config.idle_timeout = settings.idle_timeout;
@@ -154,10 +154,11 @@ pub(crate) fn server(
         Arc::new(RunnerLibrary::new(runner.clone(), settings))
     });
     let server = Server::new(catalog.clone(), Arc::new(governed), library, config);
-    let lister = executors.runner().zip(places.lister());
-    let keeper = lister.map(|(runner, settings)| Keeper {
+    let lister = executors.runner().zip(places.lister()).zip(listed);
+    let keeper = lister.map(|((runner, settings), source)| Keeper {
         server: server.clone(),
         catalog,
+        source,
         runner: runner.clone(),
         refresh: settings.refresh,
         failed: 0,

@@ -1,32 +1,28 @@
 //! The catalogue as the commands see it that only read: `list`, `describe`, `sync`, `doctor`.
 
-use std::sync::Arc;
-
 use anyhow::Result;
 use omni_call::{shown_line, shown_path};
-use omni_catalog::{Catalog, Origin, Severity, Snapshot};
+use omni_catalog::{Origin, Severity, Snapshot};
 
 use crate::args::PlaceArguments;
-use crate::settings::Places;
+use crate::settings::{Places, Sources};
 use crate::terminal;
 use crate::{mcp, runner};
 
 /// Opens the catalogue of these places. Nothing has been looked at yet but the cache.
-pub(crate) fn open(arguments: &PlaceArguments) -> Result<(Places, Arc<Catalog>)> {
+pub(crate) fn open(arguments: &PlaceArguments) -> Result<(Places, Sources)> {
     let places = Places::resolve(arguments)?;
-    let catalog = Arc::new(places.catalog(places.file.executor()?)?);
-    Ok((places, catalog))
+    let sources = places.catalog(places.file.executor()?)?;
+    Ok((places, sources))
 }
 
 /// Brings the catalogue up to date: with its folder, or with the runner that lists the tools. Without an answer of
 /// the runner its last list stands, and stderr says so.
-pub(crate) fn refresh(places: &Places, catalog: &Arc<Catalog>) -> Result<()> {
-    let Some(settings) = places.lister() else {
-        catalog.refresh()?;
-        return Ok(());
-    };
+pub(crate) fn refresh(places: &Places, sources: &Sources) -> Result<()> {
+    sources.catalog.refresh()?;
+    let (Some(settings), Some(source)) = (places.lister(), &sources.runner) else { return Ok(()) };
     let runner = settings.connect();
-    if let Err(error) = mcp::runtime()?.block_on(runner::look(&runner, catalog)) {
+    if let Err(error) = mcp::runtime()?.block_on(runner::look(&runner, source, &sources.catalog)) {
         let error = terminal::indented(&format!("{error:#}"));
         terminal::say(&format!("warning: {error}\nthis is the last list that it gave\n"));
     }

@@ -10,12 +10,12 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
 use omni_call::{Executor, shown_path};
-use omni_catalog::{Catalog, NameStyle};
+use omni_catalog::{FolderSource, NameStyle};
 use omni_server::{Library, Server, ServerConfig, serve_runner};
 
 use crate::args::{PlaceArguments, RunArguments, RunnerServeArguments};
 use crate::executors::Executors;
-use crate::settings::{Places, RunSettings};
+use crate::settings::{Places, RunSettings, Sources};
 use crate::skill_library::SkillLibrary;
 use crate::{listen, mcp};
 
@@ -48,7 +48,7 @@ pub(crate) fn run(arguments: &RunnerServeArguments, out: &mut dyn Write) -> Resu
     let settings = RunSettings::resolve(&run, &places.file)?;
     mcp::say_unset(&settings);
     let executors = Executors::of_runner(&places, &settings)?;
-    let catalog = Arc::new(places.catalog(settings.executor)?);
+    let Sources { catalog, folders, .. } = places.catalog(settings.executor)?;
     let library: Arc<dyn Library> = Arc::new(SkillLibrary::new(catalog.clone()));
     let executor: Arc<dyn Executor> = executors.clone();
     // What a tool declares about retries, caching and concurrency is done by whoever calls the runner.
@@ -75,7 +75,7 @@ pub(crate) fn run(arguments: &RunnerServeArguments, out: &mut dyn Write) -> Resu
         writeln!(out, "omni runner: listening at {address}")?;
         out.flush()?;
         executors.warm_up(server.snapshot()).await?;
-        let keep = tokio::spawn(keep(server.clone(), catalog, executors.clone()));
+        let keep = tokio::spawn(keep(server.clone(), folders.into(), executors.clone()));
         let served = serve_runner(server, listener, grace, stop).await;
         keep.abort();
         executors.shut_down().await;
@@ -87,13 +87,13 @@ pub(crate) fn run(arguments: &RunnerServeArguments, out: &mut dyn Write) -> Resu
 }
 
 /// Keeps the catalogue at what the folder has, and the workers at what the skills are. Dropping the future stops it.
-async fn keep(server: Arc<Server>, catalog: Arc<Catalog>, executors: Arc<Executors>) {
-    let mut before = (server.snapshot(), sources(&catalog).await);
+async fn keep(server: Arc<Server>, folders: Arc<[Arc<FolderSource>]>, executors: Arc<Executors>) {
+    let mut before = (server.snapshot(), sources(&folders).await);
     server.check_catalog().await;
     announce(&server);
     executors.prepare_environments(server.snapshot()).await;
     loop {
-        let now = (server.snapshot(), sources(&catalog).await);
+        let now = (server.snapshot(), sources(&folders).await);
         if now.1 != before.1 {
             tracing::info!(
                 tools = now.0.tool_count(),
@@ -111,18 +111,21 @@ async fn keep(server: Arc<Server>, catalog: Arc<Catalog>, executors: Arc<Executo
 }
 
 /// What changes when a file of a skill does, by skill.
-async fn sources(catalog: &Arc<Catalog>) -> HashMap<String, blake3::Hash> {
-    let catalog = Arc::clone(catalog);
+async fn sources(folders: &Arc<[Arc<FolderSource>]>) -> HashMap<String, blake3::Hash> {
+    let folders = Arc::clone(folders);
     let look = move || {
-        let folders = fs::read_dir(catalog.skills_dir()).into_iter().flatten().flatten();
-        // Beside a skill that is served alone there may be anything.
-        let skills = folders.filter(|folder| catalog.only().is_none_or(|only| folder.file_name() == only));
-        let stamps = skills.filter_map(|skill| {
-            let mut hasher = blake3::Hasher::new();
-            stamp(&skill.path(), SOURCE_DEPTH_MAX, &mut hasher);
-            Some((skill.file_name().into_string().ok()?, hasher.finalize()))
-        });
-        stamps.collect()
+        let mut stamps = HashMap::new();
+        for source in folders.iter() {
+            let folders = fs::read_dir(source.skills_dir()).into_iter().flatten().flatten();
+            // Beside a skill that is served alone there may be anything.
+            let skills = folders.filter(|folder| source.only().is_none_or(|only| folder.file_name() == only));
+            for skill in skills {
+                let Ok(name) = skill.file_name().into_string() else { continue };
+                let hasher: &mut blake3::Hasher = stamps.entry(name).or_default();
+                stamp(&skill.path(), SOURCE_DEPTH_MAX, hasher);
+            }
+        }
+        stamps.into_iter().map(|(skill, hasher)| (skill, hasher.finalize())).collect()
     };
     tokio::task::spawn_blocking(look).await.unwrap_or_default()
 }

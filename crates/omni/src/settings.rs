@@ -18,7 +18,7 @@ mod workers;
 
 pub(crate) use environments::EnvironmentSettings;
 pub(crate) use file::Checked;
-pub(crate) use places::Places;
+pub(crate) use places::{Places, Sources};
 pub(crate) use run::RunSettings;
 pub(crate) use serve::ServeSettings;
 pub(crate) use skills::SHIPPED;

@@ -9,7 +9,7 @@ use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
 use bytes::Bytes;
 use omni_call::BoxFuture;
-use omni_catalog::Catalog;
+use omni_catalog::{Catalog, Skill};
 use omni_server::{Contents, ItemKind, Library, LibraryError, Offers, Prompt};
 use serde_json::{Value, json};
 
@@ -72,16 +72,15 @@ impl Library for SkillLibrary {
     }
 }
 
-/// Each skill's name and, of its resources, the path below its folder and the size.
-fn resources(catalog: &Catalog) -> Vec<(String, Vec<(String, u64)>)> {
+/// Each skill and, of its resources, the path below its folder and the size.
+fn resources(catalog: &Catalog) -> Vec<(Skill, Vec<(String, u64)>)> {
     let snapshot = catalog.snapshot();
     let mut all = Vec::new();
     for skill in snapshot.skills() {
-        let folder = catalog.skills_dir().join(&skill.folder);
         let mut files = Vec::new();
-        look_at(&folder, "SKILL.md", &mut files);
-        walk(&folder, "references", &mut files);
-        all.push((skill.folder.clone(), files));
+        look_at(&skill.path, "SKILL.md", &mut files);
+        walk(&skill.path, "references", &mut files);
+        all.push((skill.clone(), files));
     }
     all
 }
@@ -135,8 +134,8 @@ fn listed(catalog: &Catalog) -> Bytes {
     let resources = resources.iter().flat_map(|(skill, files)| {
         files.iter().map(move |(path, size)| {
             json!({
-                "uri": uri_of(skill, path),
-                "name": format!("{skill}/{path}"),
+                "uri": uri_of(&skill.folder, path),
+                "name": format!("{}/{path}", skill.folder),
                 "mimeType": mime_type(path),
                 "size": size,
             })
@@ -148,8 +147,8 @@ fn listed(catalog: &Catalog) -> Bytes {
 fn contents(catalog: &Catalog, uri: &str) -> Result<Contents, LibraryError> {
     // Compared with what is listed, not resolved: no name leads out of the folder.
     let found = resources(catalog).into_iter().find_map(|(skill, files)| {
-        let (path, _) = files.into_iter().find(|(path, _)| uri_of(&skill, path) == uri)?;
-        Some((catalog.skills_dir().join(&skill).join(&path), path))
+        let (path, _) = files.into_iter().find(|(path, _)| uri_of(&skill.folder, path) == uri)?;
+        Some((skill.path.join(&path), path))
     });
     let Some((file, path)) = found else {
         let uri: String = uri.chars().take(200).collect();

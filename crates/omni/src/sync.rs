@@ -14,13 +14,13 @@ use crate::args::{RunArguments, SyncArguments, WorkArguments};
 use crate::environments::{self, Wanted};
 use crate::progress_line::ProgressLine;
 use crate::reading::{self, plural};
-use crate::settings::{Places, RunSettings};
+use crate::settings::{Places, RunSettings, Sources};
 use crate::terminal::{Output, say};
 use crate::{executors, mcp};
 
 /// Exits with 1 under `--check`, when the manifest is out of date, and when an environment cannot be made.
 pub(crate) fn run(arguments: &SyncArguments, out: &mut Output) -> Result<u8> {
-    let (places, catalog) = reading::open(&arguments.read.place)?;
+    let (places, Sources { catalog, .. }) = reading::open(&arguments.read.place)?;
     if let Some(runner) = places.lister() {
         bail!(
             "`omni sync` is about a folder of skills, and the tools here are those that the runner at `{}` lists; \
@@ -44,7 +44,7 @@ pub(crate) fn run(arguments: &SyncArguments, out: &mut Output) -> Result<u8> {
         })?;
     }
     if arguments.read.json {
-        let path = catalog.manifest_path();
+        let path = catalog.manifest_paths().pop();
         let environments: Vec<Value> = results.iter().map(Outcome::json).collect();
         out.json(&json!({
             "manifest": path,
@@ -218,7 +218,7 @@ impl Maker<'_> {
 }
 
 fn report(plan: &Plan, only_look: bool, catalog: &Catalog, out: &mut Output) -> Result<()> {
-    let path = catalog.manifest_path().unwrap_or_default();
+    let path = catalog.manifest_paths().pop().unwrap_or_default();
     if plan.up_to_date {
         writeln!(out, "up to date: {}", shown_path(&path))?;
         return Ok(());

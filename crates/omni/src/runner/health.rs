@@ -5,11 +5,12 @@ use std::sync::Arc;
 
 use anyhow::{Context, Result};
 use omni_call::ExecutorKind;
-use omni_catalog::{Catalog, NameStyle, Snapshot, Tool};
+use omni_catalog::{Catalog, NameStyle, Shaping, Snapshot, Tool};
 use omni_exec::{Listing, Runner};
 use serde_json::Value;
 
-use super::{RunnerSettings, ToolsFrom, look};
+use super::{RunnerSettings, look};
+use crate::settings::Sources;
 
 /// A runner that answers.
 #[derive(Debug, serde::Serialize)]
@@ -24,17 +25,17 @@ pub(crate) struct Health {
 
 impl Health {
     /// Asks a runner. Where its own list is in use, `catalog` is brought up to date; else it is compared.
-    pub(crate) async fn ask(settings: &RunnerSettings, catalog: &Arc<Catalog>) -> Result<Health> {
+    pub(crate) async fn ask(settings: &RunnerSettings, sources: &Sources) -> Result<Health> {
         let runner = settings.connect();
         let said = serde_json::from_slice(&runner.health().await?)?;
         let mut health = Health { said, lacks: BTreeSet::new(), differs: BTreeSet::new() };
-        match settings.tools {
-            ToolsFrom::Runner => {
-                look(&runner, catalog).await?;
+        match &sources.runner {
+            Some(source) => {
+                look(&runner, source, &sources.catalog).await?;
             }
-            ToolsFrom::Manifest => {
-                let there = listed(&runner).await?;
-                health.compare(&catalog.snapshot(), &there);
+            None => {
+                let there = listed(settings, &runner).await?;
+                health.compare(&sources.catalog.snapshot(), &there);
             }
         }
         Ok(health)
@@ -56,12 +57,14 @@ impl Health {
 }
 
 /// Its list, read afresh and kept nowhere.
-async fn listed(runner: &Runner) -> Result<Arc<Snapshot>> {
-    let catalog = Catalog::described(&runner.address().to_string(), None, NameStyle::Canonical)?;
+async fn listed(settings: &RunnerSettings, runner: &Runner) -> Result<Arc<Snapshot>> {
+    let names = NameStyle::Canonical;
+    let source = settings.source(None, names);
     if let Listing::New { body, .. } = runner.tools(None).await? {
-        catalog.describe(&body, None).context("its list of tools is of no use")?;
+        source.describe(&body, None).context("its list of tools is of no use")?;
     }
-    Ok(catalog.snapshot())
+    let shaping = Shaping { names, ..Shaping::default() };
+    Ok(Catalog::new(vec![Arc::new(source)], shaping)?.snapshot())
 }
 
 /// What a tool takes, with the order of members left out.

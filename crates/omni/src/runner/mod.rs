@@ -5,12 +5,14 @@ mod library;
 mod refresh;
 
 use std::fmt;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Result, anyhow, bail};
 use clap::ValueEnum;
-use omni_catalog::{Catalog, NameStyle};
+use omni_call::ExecutorKind;
+use omni_catalog::{NameStyle, RemoteSource};
 use omni_exec::{Runner, RunnerAddress, RunnerConfig};
 use serde::Deserialize;
 use serde::de::value::MapAccessDeserializer;
@@ -118,9 +120,9 @@ impl RunnerSettings {
         Arc::new(Runner::new(RunnerConfig::new(self.address.clone())))
     }
 
-    /// The catalogue of its own tools, as the cache has it.
-    pub(crate) fn catalog(&self, cache: &std::path::Path, names: NameStyle) -> Result<Catalog> {
-        Ok(Catalog::described(&self.address.to_string(), Some(cache), names)?)
+    /// Its own lists, as the cache has them.
+    pub(crate) fn source(&self, cache: Option<&Path>, names: NameStyle) -> RemoteSource {
+        RemoteSource::new(&self.address.to_string(), cache, names, ExecutorKind::Runner, &[])
     }
 }
 

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, Result};
-use omni_catalog::Catalog;
+use omni_catalog::{Catalog, RemoteSource};
 use omni_exec::{Listing, Runner};
 use omni_server::Server;
 
@@ -13,20 +13,38 @@ const RETRY_FIRST: Duration = Duration::from_millis(200);
 
 /// Takes up the runner's list if it is another one; says whether clients see another. What the catalogue has stays
 /// where that fails.
-pub(crate) async fn look(runner: &Runner, catalog: &Arc<Catalog>) -> Result<bool> {
-    let Listing::New { etag, body } = runner.tools(catalog.etag().as_deref()).await? else {
-        return Ok(false);
-    };
+pub(crate) async fn look(
+    runner: &Runner,
+    source: &Arc<RemoteSource>,
+    catalog: &Arc<Catalog>,
+) -> Result<bool> {
+    let told = told(runner, source).await;
+    if let Err(error) = &told {
+        source.failed(&format!("{error:#}"));
+    }
     let catalog = Arc::clone(catalog);
-    let taken = tokio::task::spawn_blocking(move || catalog.describe(&body, etag.as_deref()));
-    let refreshed = taken.await.context("bug")?.context("the runner's list of tools is of no use")?;
-    Ok(refreshed.changed)
+    let changed = tokio::task::spawn_blocking(move || catalog.merge()).await.context("bug")??;
+    told.map(|()| changed)
+}
+
+/// Asks the runner, and tells the source.
+async fn told(runner: &Runner, source: &Arc<RemoteSource>) -> Result<()> {
+    match runner.tools(source.etag().as_deref()).await? {
+        Listing::New { etag, body } => {
+            let source = Arc::clone(source);
+            let taken = tokio::task::spawn_blocking(move || source.describe(&body, etag.as_deref()));
+            taken.await.context("bug")?.context("the runner's list of tools is of no use")?;
+        }
+        _ => source.unchanged(),
+    }
+    Ok(())
 }
 
 /// Keeps a server's catalogue at what its runner lists, and tells the server.
 pub(crate) struct Keeper {
     pub(crate) server: Arc<Server>,
     pub(crate) catalog: Arc<Catalog>,
+    pub(crate) source: Arc<RemoteSource>,
     pub(crate) runner: Arc<Runner>,
     /// The pause between two looks.
     pub(crate) refresh: Duration,
@@ -37,7 +55,7 @@ pub(crate) struct Keeper {
 impl Keeper {
     /// One look. Lists that wait for it go on, whatever came of it.
     pub(crate) async fn look(&mut self) {
-        let looked = look(&self.runner, &self.catalog).await;
+        let looked = look(&self.runner, &self.source, &self.catalog).await;
         let (runner, tools) = (self.runner.address(), self.catalog.snapshot().tool_count());
         match &looked {
             Ok(_) if self.failed > 0 => tracing::info!(%runner, tools, "the runner answers again"),

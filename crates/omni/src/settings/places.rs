@@ -1,10 +1,11 @@
 //! Where everything is: folders, settings file and runner, from flags, environment and `omni.toml`.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use anyhow::{Context, Result, bail};
 use omni_call::{ExecutorKind, shown_path};
-use omni_catalog::{Catalog, CatalogConfig, Exclude, NameStyle};
+use omni_catalog::{Catalog, Exclude, FolderConfig, FolderSource, NameStyle, Pattern, RemoteSource, Shaping};
 use omni_exec::Protected;
 
 use super::file::File;
@@ -134,27 +135,42 @@ impl Places {
 
     /// The catalogue of these places, with nothing looked at yet but the cache. `executor` is the one named for
     /// tools that name none.
-    pub(crate) fn catalog(&self, executor: Option<ExecutorKind>) -> Result<Catalog> {
+    pub(crate) fn catalog(&self, executor: Option<ExecutorKind>) -> Result<Sources> {
         if let Some(runner) = self.lister() {
-            return Ok(runner.catalog(&self.cache, self.names)?.excluding(self.exclude()));
+            let runner = Arc::new(runner.source(Some(&self.cache), self.names));
+            let catalog = Arc::new(Catalog::new(vec![runner.clone()], self.shaping())?);
+            return Ok(Sources { catalog, folders: Vec::new(), runner: Some(runner) });
         }
         let default_executor = match (&self.runner, executor) {
             (Some(_), None) => ExecutorKind::Runner,
             (_, kind) => kind.unwrap_or_default(),
         };
-        let config = CatalogConfig {
+        let config = FolderConfig {
             skills_dir: self.skills.clone(),
             only: self.only.clone(),
+            name: self.standing.are_shipped().then(|| SHIPPED.to_owned()),
             cache_dir: Some(self.cache.clone()),
             default_executor,
             names: self.names,
         };
-        Ok(Catalog::open(config).context("there are no skills to read")?.excluding(self.exclude()))
+        let folder = Arc::new(FolderSource::open(config).context("there are no skills to read")?);
+        let catalog = Arc::new(Catalog::new(vec![folder.clone()], self.shaping())?);
+        Ok(Sources { catalog, folders: vec![folder], runner: None })
     }
 
-    fn exclude(&self) -> Exclude {
-        Exclude::new(self.file.exclude.clone())
+    fn shaping(&self) -> Shaping {
+        let exclude = self.file.exclude.iter().map(|pattern| Pattern::from(pattern.as_str()));
+        Shaping { names: self.names, exclude: Exclude::new(exclude.collect()) }
     }
+}
+
+/// The catalogue of some places, and its sources as what they are.
+#[derive(Debug)]
+pub(crate) struct Sources {
+    pub(crate) catalog: Arc<Catalog>,
+    pub(crate) folders: Vec<Arc<FolderSource>>,
+    /// A runner's own lists, where they are served.
+    pub(crate) runner: Option<Arc<RemoteSource>>,
 }
 
 /// A path as whoever gave it wrote it: by a flag, its variable, or the key of the settings file.

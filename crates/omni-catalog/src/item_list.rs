@@ -1,0 +1,154 @@
+//! The resources, resource templates or prompts that a client sees: their list as bytes, and whose each is.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use bytes::Bytes;
+
+use crate::Kind;
+use crate::items::{Item, Items};
+use crate::pages::{self, Page, joined};
+
+/// An immutable list of the items of all sources, in the order of the sources.
+#[derive(Debug)]
+pub(crate) struct ItemList {
+    pages: Vec<Bytes>,
+    whole: Bytes,
+    version: String,
+    /// The source of each key.
+    index: HashMap<Box<str>, usize>,
+    /// Templates with their sources, in the order of the list.
+    templates: Vec<(Box<str>, usize)>,
+    /// What it was made from.
+    made_of: Vec<Arc<Items>>,
+}
+
+/// An item that is not listed, since an earlier source has its key.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Shadowed {
+    pub(crate) key: String,
+    pub(crate) first: usize,
+    pub(crate) second: usize,
+}
+
+impl ItemList {
+    /// The items of each source, the first one that has a key first.
+    pub(crate) fn new(kind: Kind, sources: Vec<Arc<Items>>) -> (ItemList, Vec<Shadowed>) {
+        let mut index: HashMap<Box<str>, usize> = HashMap::new();
+        let mut listed: Vec<&Item> = Vec::new();
+        let (mut templates, mut shadowed) = (Vec::new(), Vec::new());
+        for (source, items) in sources.iter().enumerate() {
+            for item in items.iter() {
+                if let Some(first) = index.get(&*item.key) {
+                    shadowed.push(Shadowed { key: item.key.clone(), first: *first, second: source });
+                    continue;
+                }
+                index.insert(item.key.as_str().into(), source);
+                if kind == Kind::Templates {
+                    templates.push((item.key.as_str().into(), source));
+                }
+                listed.push(item);
+            }
+        }
+        let pages = pages::of_texts(listed.iter().map(|item| &*item.text));
+        let whole = joined(&pages);
+        let version = blake3::hash(&whole).to_hex()[..32].to_owned();
+        (ItemList { pages, whole, version, index, templates, made_of: sources }, shadowed)
+    }
+
+    /// Whether this was made of the same items.
+    pub(crate) fn is_of(&self, sources: &[Arc<Items>]) -> bool {
+        self.made_of.len() == sources.len()
+            && self.made_of.iter().zip(sources).all(|(one, other)| Arc::ptr_eq(one, other) || one == other)
+    }
+
+    /// A hash of the list: two that show clients the same have the same version.
+    pub(crate) fn version(&self) -> &str {
+        &self.version
+    }
+
+    pub(crate) fn page(&self, n: usize) -> Option<Page> {
+        let items = self.pages.get(n)?.clone();
+        Some(Page { items, next: Some(n + 1).filter(|next| *next < self.pages.len()) })
+    }
+
+    pub(crate) fn page_all(&self) -> Page {
+        Page { items: self.whole.clone(), next: None }
+    }
+
+    /// The source that has an item of this key.
+    pub(crate) fn source_of(&self, key: &str) -> Option<usize> {
+        self.index.get(key).copied()
+    }
+
+    /// The source of the first template that a URI may be made from.
+    pub(crate) fn source_by_template(&self, uri: &str) -> Option<usize> {
+        self.templates.iter().find(|(template, _)| may_be_of(template, uri)).map(|(_, source)| *source)
+    }
+}
+
+/// Whether a URI may come of a template (RFC 6570). Each `{expression}` is taken for any text: its source refuses what is
+/// none of its own, so all that this has to tell apart is sources.
+fn may_be_of(template: &str, uri: &str) -> bool {
+    let mut literals = Vec::new();
+    let mut rest = template;
+    while let Some((literal, expression)) = rest.split_once('{') {
+        literals.push(literal);
+        // A brace that is never closed is no expression.
+        let Some((_, after)) = expression.split_once('}') else { return template == uri };
+        rest = after;
+    }
+    let Some((first, middle)) = literals.split_first() else { return template == uri };
+    let Some(uri) = uri.strip_prefix(first) else { return false };
+    let Some(mut uri) = uri.strip_suffix(rest) else { return false };
+    // The leftmost place of each literal leaves the most room for those after it.
+    for literal in middle {
+        match uri.find(literal) {
+            Some(at) => uri = &uri[at + literal.len()..],
+            None => return false,
+        }
+    }
+    true
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_uri_is_of_a_template_whose_literals_it_has_in_order() {
+        for (template, uri) in [
+            ("a://{x}", "a://"),
+            ("a://{x}", "a://b/c"),
+            ("a://{x}/raw", "a://b/raw"),
+            ("a://{x}/{y}.txt", "a://b/c.txt"),
+            ("a://{+path}{?q}", "a://b?q=1"),
+            ("a://b", "a://b"),
+            ("a://{open", "a://{open"),
+        ] {
+            assert!(may_be_of(template, uri), "{template} {uri}");
+        }
+        for (template, uri) in [
+            ("a://{x}", "b://x"),
+            ("a://{x}/raw", "a://b/row"),
+            ("a://{x}/{y}.txt", "a://b.txt"),
+            ("a://b", "a://c"),
+            ("a://{x}aa", "a://a"),
+            ("a://{open", "a://x"),
+        ] {
+            assert!(!may_be_of(template, uri), "{template} {uri}");
+        }
+    }
+
+    #[test]
+    fn of_two_sources_with_one_key_the_first_has_it() {
+        let read = |array: &str| Arc::new(Items::read("s", Kind::Prompts, array.as_bytes()).unwrap());
+        let sources =
+            vec![read(r#"[{"name":"b"},{"name":"a"}]"#), read(r#"[{"name":"a","x":1},{"name":"c"}]"#)];
+        let (list, shadowed) = ItemList::new(Kind::Prompts, sources.clone());
+        assert_eq!(&list.page_all().items[..], br#"[{"name":"b"},{"name":"a"},{"name":"c"}]"#);
+        assert_eq!(shadowed, [Shadowed { key: "a".into(), first: 0, second: 1 }]);
+        assert_eq!((list.source_of("a"), list.source_of("c"), list.source_of("d")), (Some(0), Some(1), None));
+        assert!(list.is_of(&sources) && !list.is_of(&sources[..1]));
+    }
+}

@@ -1,0 +1,112 @@
+//! Who has something to offer: a folder of skills, a runner's list, tools of our own. Each gives one part of the catalogue.
+
+mod folder;
+mod remote;
+
+use std::fmt;
+use std::io;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+pub use folder::{FolderConfig, FolderSource};
+pub use remote::{DescribeError, RemoteSource};
+
+use crate::change::Plan;
+use crate::{Kind, Part};
+
+/// A place that tools, resources and prompts come from. The catalogue asks nothing else of it, and knows no kind of source
+/// by name: a new one is a new implementation, and the wiring.
+///
+/// Every method may be called from any thread. Only [`look`](Self::look) and [`plan`](Self::plan) may block.
+pub trait Source: fmt::Debug + Send + Sync {
+    /// What people call it: a folder's path, a runner's address. Stands in findings and in the log.
+    fn name(&self) -> &str;
+
+    /// Its last good part, at once. A source that has failed since gives the same one, with a finding that says so.
+    fn part(&self) -> Arc<Part>;
+
+    /// Whether it may ever have any of this kind: what clients are told before anything is known. Default: tools and
+    /// skills.
+    fn offers(&self, kind: Kind) -> bool {
+        matches!(kind, Kind::Tools | Kind::Skills)
+    }
+
+    /// Looks whether there is another part, and makes it the one that [`part`](Self::part) gives. Blocks. Default: there
+    /// is nothing to look at, because the source is told, or never changes.
+    ///
+    /// # Errors
+    ///
+    /// When the source can no longer be read. Its part is then the last good one, with a finding.
+    fn look(&self) -> Result<Refreshed, SourceError> {
+        Ok(Refreshed::default())
+    }
+
+    /// What a look would change in what is kept of this source, without changing anything. Blocks. Default: nothing.
+    ///
+    /// # Errors
+    ///
+    /// As for [`look`](Self::look).
+    fn plan(&self) -> Result<Plan, SourceError> {
+        Ok(Plan::default())
+    }
+
+    /// Where its manifest is kept, if it has one and it is kept anywhere. Default: nowhere.
+    fn manifest_path(&self) -> Option<PathBuf> {
+        None
+    }
+}
+
+/// What a look at the sources found and did.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Refreshed {
+    /// The tool list that clients see differs from the one before.
+    pub changed: bool,
+    /// A new snapshot is in force, be it only because a tool's body changed.
+    pub replaced: bool,
+    /// Skills in the folders.
+    pub skills: usize,
+    /// Files and folders that one system call each was spent on.
+    pub looked_at: usize,
+    /// Skills whose files were read because something about them looked different.
+    pub read: usize,
+    /// Skills of those whose content had changed, so that they were scanned.
+    pub scanned: usize,
+}
+
+impl Refreshed {
+    /// Both together; what clients see is whoever merges them to say.
+    pub(crate) fn and(self, other: Refreshed) -> Refreshed {
+        Refreshed {
+            changed: self.changed || other.changed,
+            replaced: self.replaced || other.replaced,
+            skills: self.skills + other.skills,
+            looked_at: self.looked_at + other.looked_at,
+            read: self.read + other.read,
+            scanned: self.scanned + other.scanned,
+        }
+    }
+}
+
+/// Why a source has nothing, or nothing new.
+#[derive(Debug, thiserror::Error)]
+pub enum SourceError {
+    #[error("the skills folder `{}` cannot be read", path.display())]
+    SkillsDir { path: PathBuf, source: io::Error },
+    #[error("`{}` is not a folder of skills, but a file", path.display())]
+    NotAFolder { path: PathBuf },
+    #[error("the skills in `{source_name}` describe more than 4 GiB of tools")]
+    TooLarge { source_name: String },
+    #[error("there are {count} sources of tools, and no more than {max} are served")]
+    TooMany { count: usize, max: usize },
+}
+
+/// An error with what caused it, on one line.
+pub(crate) fn in_full(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        text = format!("{text}: {error}");
+        cause = error.source();
+    }
+    text
+}

@@ -1,0 +1,196 @@
+//! What somebody else lists, such as a runner: its last good lists, kept for when it cannot be reached.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use arc_swap::ArcSwap;
+use omni_call::ExecutorKind;
+use serde_json::value::RawValue;
+
+use super::{Refreshed, Source};
+use crate::described::NotAList;
+use crate::items::{Items, member};
+use crate::part::{Home, described_file};
+use crate::sealed::{self, Magic, Reader, Writer};
+use crate::served::{Served, served_file};
+use crate::store::Store;
+use crate::{Kind, NameStyle, Part};
+
+/// Lists that somebody else gives us, which nobody here can look at: whoever asks for them tells this source what came of
+/// it, and then has the catalogue [merge](crate::Catalog::merge).
+#[derive(Debug)]
+pub struct RemoteSource {
+    name: String,
+    names: NameStyle,
+    executor: ExecutorKind,
+    offers: Vec<Kind>,
+    store: Store,
+    current: ArcSwap<Part>,
+    /// One list at a time; readers of the part never wait for it.
+    telling: Mutex<()>,
+}
+
+/// Why a list was not taken up.
+#[derive(Debug, thiserror::Error)]
+pub enum DescribeError {
+    #[error(transparent)]
+    NotAList(#[from] NotAList),
+    /// Of resources, templates or prompts.
+    #[error("it is not `{{\"{member}\":[…]}}`: {why}")]
+    NotItems { member: &'static str, why: serde_json::Error },
+}
+
+const ETAG: &str = "etag.bin";
+const ETAG_MAGIC: Magic = b"omnietag";
+const ITEMS: &str = "items.bin";
+const ITEMS_MAGIC: Magic = b"omniitem";
+
+/// The kinds that have items, in the order of the cache.
+const ITEM_KINDS: [Kind; 3] = [Kind::Resources, Kind::Templates, Kind::Prompts];
+
+impl RemoteSource {
+    /// A source called `name` (a runner's address, say), whose tools `executor` runs: its last good lists if the cache
+    /// has them, else empty until it is told some. Of resources and prompts it has those that `offers` names.
+    pub fn new(
+        name: &str,
+        cache_dir: Option<&Path>,
+        names: NameStyle,
+        executor: ExecutorKind,
+        offers: &[Kind],
+    ) -> RemoteSource {
+        // A name of its own beside those of folders, which are absolute paths.
+        let store = Store::new(cache_dir, &PathBuf::from(format!("described by {name}")));
+        let cached = store.read(served_file(names)).and_then(|file| Served::decode(file.into(), names));
+        let home = Home::elsewhere(executor);
+        let mut part = match cached {
+            Some(served) => Part::new(served, home),
+            None => Part::unknown(names, home),
+        };
+        for (kind, array) in kept_items(&store).unwrap_or_default() {
+            if offers.contains(&kind)
+                && let Ok(items) = Items::read(name, kind, array.as_bytes())
+            {
+                part = part.with_items(kind, items);
+            }
+        }
+        RemoteSource {
+            name: name.to_owned(),
+            names,
+            executor,
+            offers: offers.to_vec(),
+            store,
+            current: ArcSwap::from_pointee(part),
+            telling: Mutex::default(),
+        }
+    }
+
+    /// Makes the tools what `list` says: `{"tools":[…]}`, MCP's tool objects with a member `omni` more. A description that
+    /// is of no use is a finding and costs its own tool only. The list is kept, with its `etag`. Blocks: it parses and
+    /// writes.
+    ///
+    /// # Errors
+    ///
+    /// When `list` is no such list, or one of more than 4 GiB; the tools stay as they were.
+    pub fn describe(&self, list: &[u8], etag: Option<&str>) -> Result<Refreshed, DescribeError> {
+        let _turn = self.telling.lock().unwrap_or_else(PoisonError::into_inner);
+        let before = self.current.load_full();
+        let content = *blake3::hash(list).as_bytes();
+        let mut refreshed = Refreshed::default();
+        if content != before.served().content || !before.is_known() {
+            let (served, file) = described_file(&self.name, list, self.executor, self.names)?;
+            refreshed.replaced = true;
+            refreshed.changed = served.list_hash != before.served().list_hash;
+            self.store.write(served_file(self.names), file.into());
+            self.current.store(Arc::new(before.with_tools(served)));
+        } else if before.failure().is_some() {
+            refreshed.replaced = true;
+            self.current.store(Arc::new(before.without_failure()));
+        }
+        refreshed.skills = self.current.load().skills().len();
+        if self.etag().as_deref() != etag {
+            let mut tag = Writer::default();
+            tag.bytes(&content);
+            tag.text(etag.unwrap_or_default());
+            self.store.write(ETAG, sealed::seal(ETAG_MAGIC, &tag.finish()));
+        }
+        Ok(refreshed)
+    }
+
+    /// Makes the resources, templates or prompts what `list` says: an object whose member of that kind (`resources`,
+    /// `resourceTemplates`, `prompts`) is an array; without the member there are none. Kept, and what is of no use a
+    /// finding, as for tools. Says whether the list is another one. Blocks: it parses and writes.
+    ///
+    /// # Errors
+    ///
+    /// When `list` is no such object; the items stay as they were.
+    pub fn describe_items(&self, kind: Kind, list: &[u8]) -> Result<bool, DescribeError> {
+        let not_items = |why| DescribeError::NotItems { member: member(kind), why };
+        let object: BTreeMap<String, &RawValue> = serde_json::from_slice(list).map_err(not_items)?;
+        let array = object.get(member(kind)).map_or("[]", |array| array.get());
+        let array = if array == "null" { "[]" } else { array };
+        let items = Items::read(&self.name, kind, array.as_bytes()).map_err(not_items)?;
+        let _turn = self.telling.lock().unwrap_or_else(PoisonError::into_inner);
+        let before = self.current.load_full();
+        if before.items(kind).is_none_or(|known| **known == items) {
+            return Ok(false);
+        }
+        let after = before.with_items(kind, items);
+        let mut kept = Writer::default();
+        for kind in ITEM_KINDS {
+            let texts = after.items(kind).into_iter().flat_map(|items| items.iter());
+            let texts: Vec<&str> =
+                texts.map(|item| std::str::from_utf8(&item.text).unwrap_or("{}")).collect();
+            kept.text(&format!("[{}]", texts.join(",")));
+        }
+        self.store.write(ITEMS, sealed::seal(ITEMS_MAGIC, &kept.finish()));
+        self.current.store(Arc::new(after));
+        Ok(true)
+    }
+
+    /// Takes note that it could not be asked; `why` is a sentence fragment. What it had stays, with a finding.
+    pub fn failed(&self, why: &str) {
+        let _turn = self.telling.lock().unwrap_or_else(PoisonError::into_inner);
+        let failed = self.current.load().failed(&self.name, why);
+        self.current.store(Arc::new(failed));
+    }
+
+    /// Takes note that it was asked, and that its tools are the same as before.
+    pub fn unchanged(&self) {
+        let _turn = self.telling.lock().unwrap_or_else(PoisonError::into_inner);
+        let part = self.current.load_full();
+        if part.failure().is_some() {
+            self.current.store(Arc::new(part.without_failure()));
+        }
+    }
+
+    /// The tag that the list of tools in force came with, to ask whether there is a newer one.
+    pub fn etag(&self) -> Option<String> {
+        let file = self.store.read(ETAG)?;
+        let mut reader = Reader::new(sealed::open(ETAG_MAGIC, &file)?);
+        // Kept apart from the list, it could be another list's: each write replaces one file only.
+        let of_this = reader.bytes(32)? == self.current.load().served().content;
+        reader.text().filter(|etag| of_this && !etag.is_empty()).map(str::to_owned)
+    }
+}
+
+/// The arrays of items in the cache.
+fn kept_items(store: &Store) -> Option<Vec<(Kind, String)>> {
+    let file = store.read(ITEMS)?;
+    let mut reader = Reader::new(sealed::open(ITEMS_MAGIC, &file)?);
+    ITEM_KINDS.into_iter().map(|kind| Some((kind, reader.text()?.to_owned()))).collect()
+}
+
+impl Source for RemoteSource {
+    fn name(&self) -> &str {
+        &self.name
+    }
+
+    fn part(&self) -> Arc<Part> {
+        self.current.load_full()
+    }
+
+    fn offers(&self, kind: Kind) -> bool {
+        matches!(kind, Kind::Tools | Kind::Skills) || self.offers.contains(&kind)
+    }
+}

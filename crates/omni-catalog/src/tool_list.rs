@@ -1,0 +1,200 @@
+//! The tools that a client sees: their list as bytes, and which tool a name means.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use bytes::Bytes;
+
+use crate::pages::{Page, joined};
+use crate::part::Home;
+use crate::served::Served;
+use crate::{Diagnostic, NotNamed, Tool, listing, name_findings};
+
+/// Which members of a tool's description a list carries, from fewest to most.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum ListShape {
+    /// Name, description and input schema.
+    Basic,
+    /// … and annotations.
+    Annotated,
+    /// … and title, output schema and `_meta`.
+    Structured,
+    /// … and icons: everything.
+    All,
+}
+
+/// Which list, of all that can be made from the same tools.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+struct ListKey {
+    shape: ListShape,
+    /// On one page, for clients that do not follow cursors.
+    whole: bool,
+}
+
+/// An immutable list of tools under the names of one style.
+///
+/// It holds the served form as bytes and parses a tool when it is first asked for, so ten thousand tools
+/// cost little more than their text.
+#[derive(Debug)]
+pub(crate) struct ToolList {
+    served: Served,
+    /// Of each source.
+    homes: Vec<Home>,
+    /// Which source each tool is of. `None` where there is one source, whose served form this is.
+    source_of: Option<Box<[u16]>>,
+    version: String,
+    /// Lists other than the one that lies ready, made when first asked for.
+    lists: Mutex<HashMap<ListKey, Arc<[Bytes]>>>,
+    used: Mutex<Used>,
+}
+
+impl ToolList {
+    /// The served form of the tools of one source, as it is.
+    pub(crate) fn of_one(served: Served, home: Home) -> ToolList {
+        ToolList::new(served, vec![home], None)
+    }
+
+    /// The served form of the tools of several sources: each tool is of the one of `homes` that `source_of` says.
+    pub(crate) fn of_several(served: Served, homes: Vec<Home>, source_of: Vec<u16>) -> ToolList {
+        ToolList::new(served, homes, Some(source_of.into()))
+    }
+
+    fn new(served: Served, homes: Vec<Home>, source_of: Option<Box<[u16]>>) -> ToolList {
+        let version = blake3::Hash::from_bytes(served.list_hash).to_hex()[..32].to_owned();
+        let (lists, used) = (Mutex::default(), Mutex::default());
+        ToolList { served, homes, source_of, version, lists, used }
+    }
+
+    /// A hash of the list with everything: two that show clients the same have the same version.
+    pub(crate) fn version(&self) -> &str {
+        &self.version
+    }
+
+    pub(crate) fn tool_count(&self) -> usize {
+        self.served.tool_count()
+    }
+
+    /// The `n`th page, from 0; `None` past the last one.
+    pub(crate) fn page(&self, shape: ListShape, n: usize) -> Option<Page> {
+        let items = if listing::complete(shape, self.served.carries) {
+            self.served.page(n)?
+        } else {
+            self.list(ListKey { shape, whole: false }).get(n)?.clone()
+        };
+        Some(Page { items, next: Some(n + 1).filter(|next| *next < self.served.page_count()) })
+    }
+
+    /// The whole list on one page.
+    pub(crate) fn page_all(&self, shape: ListShape) -> Page {
+        if self.served.page_count() == 1
+            && let Some(page) = self.page(shape, 0)
+        {
+            return page;
+        }
+        let list = self.list(ListKey { shape, whole: true });
+        Page { items: list.first().cloned().unwrap_or_else(|| Bytes::from_static(b"[]")), next: None }
+    }
+
+    /// A list from the cache, or made. It is made without the lock: losing a race costs nothing but time.
+    fn list(&self, key: ListKey) -> Arc<[Bytes]> {
+        if let Some(list) = self.lists().get(&key) {
+            return Arc::clone(list);
+        }
+        let list: Arc<[Bytes]> = self.make(key).into();
+        Arc::clone(self.lists().entry(key).or_insert(list))
+    }
+
+    fn make(&self, key: ListKey) -> Vec<Bytes> {
+        let pages = (0..self.served.page_count()).filter_map(|n| self.served.page(n));
+        let pages = pages.map(|page| match listing::complete(key.shape, self.served.carries) {
+            true => page,
+            // The checksum vouches for the bytes; were they broken after all, too many members are
+            // better than no tools.
+            false => listing::cut(&page, key.shape).unwrap_or(page),
+        });
+        let pages: Vec<Bytes> = pages.collect();
+        if key.whole { vec![joined(&pages)] } else { pages }
+    }
+
+    fn lists(&self) -> std::sync::MutexGuard<'_, HashMap<ListKey, Arc<[Bytes]>>> {
+        self.lists.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The tool that a name means, be it the one in the list or the canonical one; `None` also where it means several.
+    /// Parsed on first use and kept while it stays among the last few hundred used.
+    pub(crate) fn tool(&self, name: &str) -> Option<Arc<Tool>> {
+        // Tools are cheap to make and the lock is never held across work: losing a race costs nothing.
+        if let Some(tool) = self.used().find(name) {
+            return Some(tool);
+        }
+        let mut meant = self.served.find(name);
+        let tool = self.parse(meant.next()?).filter(|_| meant.next().is_none())?;
+        self.used().keep(name, &tool);
+        Some(tool)
+    }
+
+    /// Why [`tool`](Self::tool) has none for a name, and what was probably meant. Compares it with all there are.
+    pub(crate) fn not_named(&self, name: &str) -> NotNamed {
+        NotNamed::new(&self.served, name)
+    }
+
+    /// All tools, sorted by canonical name. Parses each: for the command line, not for a request.
+    pub(crate) fn tools(&self) -> impl Iterator<Item = Arc<Tool>> {
+        (0..self.tool_count()).filter_map(|tool| self.parse(tool))
+    }
+
+    /// Which tools are listed under names that their authors would not expect.
+    pub(crate) fn name_findings(&self) -> Vec<Diagnostic> {
+        name_findings::of(&self.served, |tool| self.parse(tool))
+    }
+
+    /// Which source a tool of the list is of.
+    fn source_of(&self, tool: usize) -> usize {
+        self.source_of.as_ref().and_then(|sources| sources.get(tool)).map_or(0, |source| usize::from(*source))
+    }
+
+    fn parse(&self, tool: usize) -> Option<Arc<Tool>> {
+        let listing = self.served.listing(tool)?;
+        let detail = self.served.detail(tool)?;
+        let wire_name = self.served.wire_name(tool)?;
+        let source = self.source_of(tool);
+        let home = self.homes.get(source)?;
+        let parsed = Tool::parse(listing, wire_name, &detail, source, home);
+        if let Err(error) = &parsed {
+            tracing::error!(tool = self.served.name(tool), %error, "a tool in the served form cannot be read");
+        }
+        parsed.ok().map(Arc::new)
+    }
+
+    fn used(&self) -> std::sync::MutexGuard<'_, Used> {
+        self.used.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// The tools used last, by the names they were called by, in two generations: when the young one is full it becomes the old one, and what
+/// nobody asked for since is dropped with its compiled schema. Bounds memory without keeping order.
+#[derive(Debug, Default)]
+struct Used {
+    young: HashMap<Box<str>, Arc<Tool>>,
+    old: HashMap<Box<str>, Arc<Tool>>,
+}
+
+const GENERATION_TOOLS_MAX: usize = 256;
+
+impl Used {
+    fn find(&mut self, name: &str) -> Option<Arc<Tool>> {
+        if let Some(tool) = self.young.get(name) {
+            return Some(Arc::clone(tool));
+        }
+        let tool = self.old.remove(name)?;
+        self.keep(name, &tool);
+        Some(tool)
+    }
+
+    fn keep(&mut self, name: &str, tool: &Arc<Tool>) {
+        if self.young.len() >= GENERATION_TOOLS_MAX {
+            self.old = std::mem::take(&mut self.young);
+        }
+        self.young.insert(name.into(), Arc::clone(tool));
+    }
+}
