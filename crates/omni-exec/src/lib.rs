@@ -23,6 +23,7 @@ mod shared_bounds;
 mod wear;
 mod worker;
 
+mod asks;
 mod channel;
 mod room;
 mod wire;
