@@ -167,13 +167,15 @@ pub(crate) fn listen(
         return Answer::Now(error_frame(Some(&id), &RpcError::new(ErrorCode::InvalidRequest, why)));
     }
     let outbox = Arc::new(Outbox::default());
-    let stream = subscription(server.clone(), id.clone(), revision, wanted, outbox.clone());
+    let session = caller.session.clone();
+    let stream = subscription(server.clone(), session, id.clone(), revision, wanted, outbox.clone());
     Answer::Later(Running::listening(id, stream, outbox))
 }
 
-/// One subscription, until the server ends; then its result.
+/// One subscription, until the server or its session ends; then its result.
 async fn subscription(
     server: Arc<Server>,
+    session: Arc<Session>,
     id: Id,
     revision: Revision,
     wanted: SubscriptionFilter,
@@ -186,7 +188,13 @@ async fn subscription(
     // A catalogue that is still being read has not changed when that is done.
     server.catalog_ready().await;
     let mut told = listener.versions();
-    while let Some(current) = listener.changed().await {
+    loop {
+        let current = tokio::select! {
+            biased;
+            current = listener.changed() => current,
+            () = session.ended() => None,
+        };
+        let Some(current) = current else { break };
         for kind in told.differing(&current).and(honoured.lists).iter() {
             outbox.push(server.encoder.list_changed(kind, Some(&id)));
         }
