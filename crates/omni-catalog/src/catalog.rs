@@ -6,7 +6,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use arc_swap::ArcSwap;
 
 use crate::change::Plan;
-use crate::merge::{Shaping, merge};
+use crate::merge::merge;
+use crate::shape::Shape;
 use crate::snapshot::Sourced;
 use crate::source::{FolderConfig, FolderSource, Refreshed, Source, SourceError, in_full};
 use crate::{Kind, Snapshot};
@@ -18,7 +19,7 @@ use crate::{Kind, Snapshot};
 #[derive(Debug)]
 pub struct Catalog {
     sources: Vec<Arc<dyn Source>>,
-    shaping: Shaping,
+    shape: Arc<Shape>,
     cached: bool,
     current: ArcSwap<Snapshot>,
     /// One refresh at a time; readers of the snapshot never wait for it.
@@ -29,22 +30,23 @@ pub struct Catalog {
 const SOURCES_MAX: usize = 1_000;
 
 impl Catalog {
-    /// A catalogue of what these sources have: at once what each knows already, such as from its cache. Where two have
-    /// something of one name, the first has it.
+    /// A catalogue of what these sources have, seen as `shape` says: at once what each knows already, such as from its
+    /// cache. Where two have something of one name, the first has it.
     ///
     /// # Errors
     ///
     /// When they describe more than 4 GiB of tools together, and for more than 1,000 sources.
-    pub fn new(sources: Vec<Arc<dyn Source>>, shaping: Shaping) -> Result<Catalog, SourceError> {
+    pub fn new(sources: Vec<Arc<dyn Source>>, shape: Shape) -> Result<Catalog, SourceError> {
         if sources.len() > SOURCES_MAX {
             return Err(SourceError::TooMany { count: sources.len(), max: SOURCES_MAX });
         }
         let parts = sourced(&sources);
         // Without any source there is nothing that a first look could find.
         let cached = parts.iter().all(|source| source.part.is_known());
-        let current = merge(parts, &shaping, None).map_err(|_| too_large(&sources))?;
+        let shape = Arc::new(shape);
+        let current = merge(parts, &shape, None).map_err(|_| too_large(&sources))?;
         let (current, refreshing) = (ArcSwap::from_pointee(current), Mutex::default());
-        Ok(Catalog { sources, shaping, cached, current, refreshing })
+        Ok(Catalog { sources, shape, cached, current, refreshing })
     }
 
     /// The catalogue of one folder, as it is.
@@ -53,13 +55,18 @@ impl Catalog {
     ///
     /// As for [`FolderSource::open`].
     pub fn of_folder(config: FolderConfig) -> Result<Catalog, SourceError> {
-        let shaping = Shaping { names: config.names, ..Shaping::default() };
-        Catalog::new(vec![Arc::new(FolderSource::open(config)?)], shaping)
+        let shape = Shape::plain(config.names);
+        Catalog::new(vec![Arc::new(FolderSource::open(config)?)], shape)
     }
 
     /// The snapshot in force. Never waits.
     pub fn snapshot(&self) -> Arc<Snapshot> {
         self.current.load_full()
+    }
+
+    /// What is seen of them, and by whom.
+    pub fn shape(&self) -> &Shape {
+        &self.shape
     }
 
     /// Who has something to offer, in their order.
@@ -118,7 +125,8 @@ impl Catalog {
         let before = self.snapshot();
         self.take_up()?;
         let after = self.snapshot();
-        Ok(Kind::ALL.iter().any(|kind| before.version(*kind) != after.version(*kind)))
+        let others = Kind::ALL.iter().any(|kind| before.version(*kind) != after.version(*kind));
+        Ok(others || before.versions().ne(after.versions()))
     }
 
     fn take_up(&self) -> Result<Refreshed, SourceError> {
@@ -128,8 +136,11 @@ impl Catalog {
         if before.sources.iter().zip(&parts).all(same) {
             return Ok(Refreshed::default());
         }
-        let after = merge(parts, &self.shaping, Some(&before)).map_err(|_| too_large(&self.sources))?;
-        let changed = before.version(Kind::Tools) != after.version(Kind::Tools);
+        let after = merge(parts, &self.shape, Some(&before)).map_err(|_| too_large(&self.sources))?;
+        let changed = before.versions().ne(after.versions());
+        if !after.faults().is_empty() && after.faults() != before.faults() {
+            tracing::error!("{}", after.faults());
+        }
         self.current.store(Arc::new(after));
         Ok(Refreshed { changed, replaced: true, ..Refreshed::default() })
     }

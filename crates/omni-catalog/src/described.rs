@@ -153,6 +153,8 @@ impl Reading<'_> {
         let annotations = self.member(&mut tool, &name, "annotations", "an object", Value::is_object);
         let annotations = annotations.and_then(object).unwrap_or_default();
         let meta = self.member(&mut tool, &name, "_meta", "an object", Value::is_object);
+        let tags = meta.as_ref().and_then(|meta| meta["omni/tags"].as_array()).into_iter().flatten();
+        let tags: Vec<String> = tags.filter_map(Value::as_str).map(str::to_owned).collect();
         let listing = Listing {
             name: name.clone(),
             title: title.as_ref().and_then(Value::as_str),
@@ -167,8 +169,7 @@ impl Reading<'_> {
         let run = self.run_spec(&name, tool.remove("omni"), output_schema.is_some());
         let skill = run.skill.clone();
         let origin = Origin { file: self.source.to_owned(), line: 0 };
-        let detail =
-            Detail { run, origin, any_executor: false, category: None, tags: Vec::new(), version: None };
+        let detail = Detail { run, origin, any_executor: false, category: None, tags, version: None };
         let detail = serde_json::to_string(&detail).ok()?;
         Some((name, skill, Texts { listing, detail }))
     }

@@ -6,6 +6,8 @@ use omni_call::shown_line;
 pub use omni_scan::Severity;
 use serde::{Deserialize, Serialize};
 
+use crate::shape::{Fault, Setting, Warning};
+
 /// One finding about one place in the skills folder. Its [`Display`](fmt::Display) is what a compiler
 /// would print.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -45,5 +47,44 @@ impl fmt::Display for Diagnostic {
             write!(f, "\n  = help: {}", shown_line(help))?;
         }
         Ok(())
+    }
+}
+
+impl From<&Warning> for Diagnostic {
+    fn from(warning: &Warning) -> Diagnostic {
+        Diagnostic {
+            severity: Severity::Warning,
+            code: "no-effect".to_owned(),
+            message: format!("`{}`: {}", warning.setting.key(), warning.message),
+            help: Some(warning.help.clone()),
+            ..at(Some(&warning.setting))
+        }
+    }
+}
+
+impl From<&Fault> for Diagnostic {
+    fn from(fault: &Fault) -> Diagnostic {
+        Diagnostic {
+            severity: Severity::Error,
+            code: "alias-collision".to_owned(),
+            message: fault.to_string(),
+            help: Some("until then these tools are listed under their own names; a server that is started now refuses".to_owned()),
+            ..at(fault.setting())
+        }
+    }
+}
+
+/// A finding about a settings file, of which nothing is said yet.
+fn at(setting: Option<&Setting>) -> Diagnostic {
+    let line = setting.map_or(0, Setting::line);
+    Diagnostic {
+        severity: Severity::Note,
+        skill: String::new(),
+        file: setting.map_or("omni.toml", Setting::file).to_owned(),
+        line,
+        column: line.min(1),
+        code: String::new(),
+        message: String::new(),
+        help: None,
     }
 }

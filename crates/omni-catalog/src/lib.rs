@@ -23,7 +23,6 @@ mod validate;
 
 mod change;
 mod described;
-mod exclude;
 mod folder;
 mod front_matter;
 mod items;
@@ -59,23 +58,20 @@ pub use catalog::Catalog;
 pub use change::{Change, ChangeKind, Plan};
 pub use described::NotAList;
 pub use diagnostic::{Diagnostic, Severity};
-pub use exclude::{Exclude, Pattern};
 pub use folder::{SourceFile, sources};
 pub use kind::Kind;
-pub use merge::Shaping;
 pub use named::NotNamed;
 pub use names::NameStyle;
 pub use pages::Page;
 pub use part::Part;
 pub use shape::{
-    Arrangement, Candidate, ClientPattern, Fault as ShapeFault, Faults as ShapeFaults, Filter, FilterRule,
-    Override, Overrides, PatternError, Profile, ProfileId, Setting, Shape, Shown, Warning as ShapeWarning,
-    Written,
+    ClientPattern, Faults as ShapeFaults, Filter, FilterRule, Override, Overrides, PatternError, Profile,
+    ProfileId, Setting, Shape, Written,
 };
 pub use similar::closest;
 pub use skill::Skill;
-pub use snapshot::Snapshot;
+pub use snapshot::{Filtered, Snapshot};
 pub use source::{DescribeError, FolderConfig, FolderSource, Refreshed, RemoteSource, Source, SourceError};
 pub use tool::{Origin, Tool};
-pub use tool_list::ListShape;
+pub use tool_list::{ListShape, ToolList};
 pub use validate::{ArgumentFaults, Fault};

@@ -1,8 +1,10 @@
 //! A tool as `tools/list` shows it, and what of it a client of an older revision is shown.
 
+use std::borrow::Cow;
+
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
-use serde_json::value::RawValue;
+use serde_json::value::{RawValue, to_raw_value};
 use serde_json::{Map, Value};
 
 use crate::ListShape;
@@ -73,6 +75,32 @@ impl Listed<'_> {
     }
 }
 
+/// A tool's JSON object with another title, and a paragraph more at the end of its description. As it is where neither is
+/// asked for, or where it cannot be read.
+pub(crate) fn rewritten<'a>(listing: &'a str, title: Option<&str>, append_doc: Option<&str>) -> Cow<'a, str> {
+    if title.is_none() && append_doc.is_none() {
+        return Cow::Borrowed(listing);
+    }
+    rewrite(listing, title, append_doc).map_or(Cow::Borrowed(listing), Cow::Owned)
+}
+
+fn rewrite(listing: &str, title: Option<&str>, append_doc: Option<&str>) -> serde_json::Result<String> {
+    let mut listed: Listed<'_> = serde_json::from_str(listing)?;
+    let title = title.map(to_raw_value).transpose()?;
+    let description = match append_doc {
+        None => None,
+        Some(more) => {
+            let own: Option<String> =
+                listed.description.map(|own| serde_json::from_str(own.get())).transpose()?;
+            let own = own.map(|own| own.trim_end().to_owned()).filter(|own| !own.is_empty());
+            Some(to_raw_value(&own.map_or_else(|| more.to_owned(), |own| format!("{own}\n\n{more}")))?)
+        }
+    };
+    listed.title = title.as_deref().or(listed.title);
+    listed.description = description.as_deref().or(listed.description);
+    serde_json::to_string(&listed)
+}
+
 pub(crate) fn carries(tools: &[ServedTool<'_>]) -> Carries {
     let mut all = Carries::default();
     for tool in tools {
@@ -99,4 +127,24 @@ pub(crate) fn cut(page: &[u8], shape: ListShape) -> Result<Bytes, serde_json::Er
         tool.cut(shape);
     }
     serde_json::to_vec(&tools).map(Bytes::from)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_listing_is_rewritten_in_its_place_and_everything_else_stays() {
+        let plain = r#"{"name":"a","description":"Says \"a\".\n","inputSchema":{"b":1.0},"_meta":{"x":[]}}"#;
+        assert_eq!(rewritten(plain, None, None), plain);
+        assert_eq!(
+            rewritten(plain, Some("T\"t"), Some("More.")),
+            r#"{"name":"a","title":"T\"t","description":"Says \"a\".\n\nMore.","inputSchema":{"b":1.0},"_meta":{"x":[]}}"#
+        );
+        let titled = r#"{"name":"a","title":"Old","inputSchema":{}}"#;
+        assert_eq!(
+            rewritten(titled, Some("New"), Some("Only.")),
+            r#"{"name":"a","title":"New","description":"Only.","inputSchema":{}}"#
+        );
+    }
 }

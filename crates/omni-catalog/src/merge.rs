@@ -1,37 +1,29 @@
-//! How the parts of all sources become one snapshot: what is left out, who wins where two have one name, and what changed.
+//! How the parts of all sources become one snapshot: who wins where two have one name, what each client sees, and what
+//! changed.
 //!
 //! ```text
-//! parts ──▶ gathered ──▶ without what `exclude` names ──▶ one of each name ──▶ named and encoded ──▶ tool list
+//! parts ──▶ gathered ──▶ one of each name ──▶ named and encoded ──▶ all tools ──▶ shaped ──▶ a list for each profile
 //! ```
 //!
 //! Of two sources with one name, the one that is named first wins: a source may change while the server runs, and a list
 //! that a client has begun to use must not become an error. Nothing is dropped without a finding that names both.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, OnceLock};
 
 use bytes::Bytes;
 use omni_call::shown_path;
-use serde::Deserialize;
+use serde::{Deserialize, Deserializer};
 
-use crate::exclude::Hits;
 use crate::item_list::{ItemList, Shadowed};
 use crate::items::key_of;
 use crate::listing::carries;
 use crate::part::Home;
 use crate::served::{self, Around, Served, ServedTool, TooLarge};
+use crate::shape::{self, Faults, Filter, ProfileId, Shape};
 use crate::snapshot::Sourced;
 use crate::tool_list::ToolList;
-use crate::{Diagnostic, Exclude, Kind, NameStyle, Severity, Skill, Snapshot, names};
-
-/// What is done to the parts when they are merged.
-#[derive(Clone, Debug, Default)]
-pub struct Shaping {
-    /// How lists name the tools.
-    pub names: NameStyle,
-    /// What is left out.
-    pub exclude: Exclude,
-}
+use crate::{Diagnostic, Kind, NameStyle, Severity, Skill, Snapshot};
 
 /// More names than this are not said of one skill that is partly hidden.
 const NAMED_MAX: usize = 5;
@@ -51,7 +43,7 @@ struct Candidate<'a> {
 /// and its version.
 pub(crate) fn merge(
     mut sources: Vec<Sourced>,
-    shaping: &Shaping,
+    shape: &Arc<Shape>,
     before: Option<&Snapshot>,
 ) -> Result<Snapshot, TooLarge> {
     let folders = sources.iter().filter(|source| source.part.home().is_folder()).count();
@@ -64,19 +56,26 @@ pub(crate) fn merge(
             one.part.has_tools_of(&other.part) && one.part.is_known() == other.part.is_known()
         })
     });
-    let Merged { tools, hidden_skills, mut findings } = match (&*sources, same_tools) {
+    let names = shape.names(ProfileId::EVERYBODY);
+    let Merged { all, lists, hidden_skills, mut findings, faults } = match (&*sources, same_tools) {
         (_, Some(before)) => Merged {
-            tools: before.tools.clone(),
+            all: before.all.clone(),
+            lists: before.lists.clone(),
             hidden_skills: before.hidden_skills.clone(),
             findings: before.findings.iter().filter(|found| !is_of_items(found)).cloned().collect(),
+            faults: before.faults.clone(),
         },
-        ([Sourced { part, .. }], _) if shaping.exclude.is_empty() && part.served().style == shaping.names => {
+        ([Sourced { part, .. }], _) if part.served().style == names => {
             // The served form as it lies, whose bytes nobody has to make again.
             let home = Home { prefix: None, ..part.home().clone() };
-            let tools = Arc::new(ToolList::of_one(part.served().clone(), home));
-            Merged { tools, hidden_skills: Vec::new(), findings: Vec::new() }
+            shaped(&sources, Arc::new(ToolList::of_one(part.served().clone(), home)), shape, Vec::new())?
         }
-        _ => tools(&sources, shaping)?,
+        _ => {
+            let (all, hidden, findings) = tools(&sources, names)?;
+            let mut merged = shaped(&sources, Arc::new(all), shape, findings)?;
+            merged.hidden_skills.extend(hidden);
+            merged
+        }
     };
     let mut items = |kind| {
         let of_each: Vec<_> = sources.iter().filter_map(|source| source.part.items(kind).cloned()).collect();
@@ -99,12 +98,15 @@ pub(crate) fn merge(
         (items(Kind::Resources), items(Kind::Templates), items(Kind::Prompts));
     Ok(Snapshot {
         sources,
-        tools,
+        shape: Arc::clone(shape),
+        all,
+        lists,
         resources,
         templates,
         prompts,
         hidden_skills,
         findings,
+        faults,
         skills: OnceLock::new(),
         skills_version: OnceLock::new(),
         diagnostics: OnceLock::new(),
@@ -113,84 +115,135 @@ pub(crate) fn merge(
 
 /// What becomes of the tools and skills.
 struct Merged {
-    tools: Arc<ToolList>,
+    all: Arc<ToolList>,
+    /// By profile.
+    lists: Arc<[Arc<ToolList>]>,
     hidden_skills: Vec<(usize, String)>,
     findings: Vec<Diagnostic>,
+    faults: Faults,
 }
 
-fn tools(sources: &[Sourced], shaping: &Shaping) -> Result<Merged, TooLarge> {
-    let (mut findings, mut hidden_skills) = (Vec::new(), Vec::new());
+/// A folder's skill that another source stands before, each with the number of its source.
+type HiddenSkills = Vec<(usize, String)>;
+
+/// The tools of all sources under one set of names.
+fn tools(
+    sources: &[Sourced],
+    names: NameStyle,
+) -> Result<(ToolList, HiddenSkills, Vec<Diagnostic>), TooLarge> {
+    let mut findings = Vec::new();
     let mut candidates: Vec<Candidate<'_>> =
         sources.iter().enumerate().flat_map(|(number, source)| gathered(number, source)).collect();
-    let mut skills: Vec<(usize, Skill)> = Vec::new();
-    for (number, source) in sources.iter().enumerate() {
-        skills.extend(source.part.skills().into_iter().map(|skill| (number, skill)));
-    }
-    if !shaping.exclude.is_empty() {
-        let folders: Vec<String> = skills.iter().map(|(_, skill)| skill.folder.clone()).collect();
-        let mut hits = Hits::new(&shaping.exclude);
-        let names: Vec<&str> = candidates.iter().map(|candidate| candidate.name).collect();
-        let wire = wire_names(&names, shaping.names);
-        candidates.retain(|tool| {
-            let wire = wire.get(tool.name).map_or(tool.name, String::as_str);
-            !hits.has(&[tool.name, wire, &tool.skill])
-        });
-        skills.retain(|(number, skill)| {
-            let out = hits.has(&[&skill.folder]);
-            if out {
-                hidden_skills.push((*number, skill.folder.clone()));
-            }
-            !out
-        });
-        // Of a source that has never been heard of, nothing can be said.
-        if sources.iter().all(|source| source.part.is_known()) {
-            findings.extend(hits.without_any(&names, folders.iter().map(String::as_str)));
-        }
-    }
+    let skills = skills(sources);
     let hidden = skills_twice(sources, &skills, &mut findings);
     candidates.retain(|tool| !hidden.contains(&(tool.source, tool.skill.clone())));
-    hidden_skills.extend(hidden);
     let candidates = one_of_each_name(sources, candidates, &mut findings);
-    let tools = encoded(sources, &candidates, shaping)?;
-    Ok(Merged { tools: Arc::new(tools), hidden_skills, findings })
+    Ok((encoded(sources, &candidates, names)?, hidden, findings))
+}
+
+fn skills(sources: &[Sourced]) -> Vec<(usize, Skill)> {
+    let numbered = sources.iter().enumerate();
+    numbered
+        .flat_map(|(number, source)| source.part.skills().into_iter().map(move |skill| (number, skill)))
+        .collect()
+}
+
+/// What each profile shows of all tools. With no rules that is all of them, and costs nothing.
+fn shaped(
+    sources: &[Sourced],
+    all: Arc<ToolList>,
+    shape: &Shape,
+    mut findings: Vec<Diagnostic>,
+) -> Result<Merged, TooLarge> {
+    let served = all.served();
+    if shape.is_plain(served.style) {
+        let lists = Arc::from([all.clone()]);
+        return Ok(Merged { all, lists, hidden_skills: Vec::new(), findings, faults: Faults::default() });
+    }
+    let asked: Vec<Asked> = (0..served.tool_count()).map(|tool| Asked::of(served, tool)).collect();
+    let candidates: Vec<shape::Candidate<'_>> = asked
+        .iter()
+        .enumerate()
+        .map(|(tool, Asked { skill, tags })| shape::Candidate {
+            name: served.name(tool).unwrap_or_default(),
+            skill,
+            tags,
+        })
+        .collect();
+    let mut lists = Vec::new();
+    let mut faults = Vec::new();
+    for id in shape.ids() {
+        if shape.changes_nothing(id, served.style) {
+            lists.push(all.clone());
+            continue;
+        }
+        let mut shown = shape.arrange(id, &candidates);
+        faults.append(&mut shown.faults);
+        lists.push(Arc::new(all.shaped(&shown, shape.names(id))?));
+    }
+    let faults = Faults::of(faults);
+    findings.extend(faults.0.iter().map(Diagnostic::from));
+    // Of a source that has never been heard of, nothing can be said.
+    if sources.iter().all(|source| source.part.is_known()) {
+        findings.extend(shape.without_effect(&candidates).iter().map(Diagnostic::from));
+    }
+    let hidden_skills = skills_left_out(sources, shape, &candidates);
+    Ok(Merged { all, lists: lists.into(), hidden_skills, findings, faults })
+}
+
+/// The skills that the filters for everybody leave out, with all their tools.
+fn skills_left_out(sources: &[Sourced], shape: &Shape, tools: &[shape::Candidate<'_>]) -> HiddenSkills {
+    if shape.common_filters().all(Filter::is_empty) {
+        return Vec::new();
+    }
+    let is_left_out =
+        |tool: &shape::Candidate<'_>| shape.common_filters().any(|filter| filter.blocks(tool).is_some());
+    let with_tools: BTreeSet<&str> =
+        tools.iter().filter(|tool| !is_left_out(tool)).map(|tool| tool.skill).collect();
+    let mut skills = skills(sources);
+    skills.retain(|(_, skill)| {
+        let itself = shape::Candidate { name: &skill.folder, skill: &skill.folder, tags: &skill.tags };
+        !with_tools.contains(skill.folder.as_str()) && is_left_out(&itself)
+    });
+    skills.into_iter().map(|(number, skill)| (number, skill.folder)).collect()
+}
+
+/// What rules ask of a tool besides its name.
+#[derive(Default, Deserialize)]
+pub(crate) struct Asked {
+    #[serde(rename = "run", deserialize_with = "skill_of_run")]
+    pub(crate) skill: String,
+    #[serde(default)]
+    pub(crate) tags: Vec<String>,
+}
+
+fn skill_of_run<'de, D: Deserializer<'de>>(run: D) -> Result<String, D::Error> {
+    #[derive(Deserialize)]
+    struct Run {
+        skill: String,
+    }
+    Run::deserialize(run).map(|run| run.skill)
+}
+
+impl Asked {
+    pub(crate) fn of(served: &Served, tool: usize) -> Asked {
+        let detail = served.detail(tool).unwrap_or_default();
+        serde_json::from_slice(&detail).unwrap_or_default()
+    }
 }
 
 /// The tools of one source.
 fn gathered(number: usize, source: &Sourced) -> impl Iterator<Item = Candidate<'_>> {
     let served = source.part.served();
     (0..served.tool_count()).filter_map(move |tool| {
-        let detail = served.detail(tool)?;
-        let skill = skill_of(&detail);
         Some(Candidate {
             source: number,
             name: served.name(tool)?,
-            skill,
+            skill: Asked::of(served, tool).skill,
             listing: served.listing(tool)?,
-            detail,
+            detail: served.detail(tool)?,
         })
     })
-}
-
-/// The folder of the skill that a tool belongs to.
-fn skill_of(detail: &[u8]) -> String {
-    #[derive(Deserialize)]
-    struct Detail {
-        run: Run,
-    }
-    #[derive(Deserialize)]
-    struct Run {
-        skill: String,
-    }
-    serde_json::from_slice(detail).map(|detail: Detail| detail.run.skill).unwrap_or_default()
-}
-
-/// What each tool would be listed as if nothing were left out.
-fn wire_names<'a>(names: &[&'a str], style: NameStyle) -> BTreeMap<&'a str, String> {
-    let mut once = names.to_vec();
-    once.sort_unstable();
-    once.dedup();
-    let wire = names::wire_names(&once, style);
-    once.into_iter().zip(wire).collect()
 }
 
 /// The skills that are not served because a folder before theirs has one of that name. A skill is one thing, with
@@ -284,7 +337,7 @@ fn one_of_each_name<'a>(
 fn encoded(
     sources: &[Sourced],
     candidates: &[Candidate<'_>],
-    shaping: &Shaping,
+    names: NameStyle,
 ) -> Result<ToolList, TooLarge> {
     let text = |bytes| std::str::from_utf8(bytes).unwrap_or("{}");
     let tools: Vec<ServedTool<'_>> = candidates
@@ -297,13 +350,13 @@ fn encoded(
     }
     let around = Around {
         content: *content.finalize().as_bytes(),
-        style: shaping.names,
+        style: names,
         carries: carries(&tools),
         skills: "[]",
         diagnostics: "[]",
     };
     let file = served::encode(&tools, around)?;
-    let served = Served::decode(file.into(), shaping.names).ok_or(TooLarge)?;
+    let served = Served::decode(file.into(), names).ok_or(TooLarge)?;
     let homes = sources.iter().map(|source| {
         let home = source.part.home().clone();
         Home { prefix: source.prefix.clone(), ..home }

@@ -11,6 +11,8 @@ use crate::{Diagnostic, Severity, Tool};
 pub(crate) fn of(served: &Served, tool: impl Fn(usize) -> Option<Arc<Tool>>) -> Vec<Diagnostic> {
     let style = served.style;
     let renamed: Vec<(usize, &str, &str)> = (0..served.tool_count())
+        // Its name was chosen, and is in nobody's way.
+        .filter(|tool| !served.is_aliased(*tool))
         .filter_map(|tool| Some((tool, served.name(tool)?, served.wire_name(tool)?)))
         .filter(|(_, name, wire)| names::plain(name, style) != *wire)
         .collect();

@@ -46,13 +46,15 @@ impl NotNamed {
             let tools = tools.into_iter().filter_map(spellings).collect();
             return NotNamed::Shared { name: shown, tools };
         }
-        // The command alone, without its skill, is the most common slip.
+        // The command alone, without its skill, is the most common slip. What is not listed is nobody's guess.
         let suffix = format!(".{name}");
         let by_command = (0..served.tool_count())
+            .filter(|tool| served.is_listed(*tool))
             .find(|tool| served.name(*tool).is_some_and(|name| name.ends_with(&suffix)));
         let meant = by_command.or_else(|| {
-            let closest = similar::closest(name, served.keys().map(|(key, _)| key))?;
-            served.find(closest).next()
+            let listed = served.keys().filter(|(_, tool)| served.is_listed(*tool));
+            let closest = similar::closest(name, listed.map(|(key, _)| key))?;
+            served.find(closest).find(|tool| served.is_listed(*tool))
         });
         NotNamed::Unknown { name: shown, meant: meant.and_then(spellings) }
     }

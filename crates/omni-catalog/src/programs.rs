@@ -20,7 +20,7 @@ pub(crate) const SECONDS_MAX: f64 = 604_800.0;
 
 pub(crate) const PYPROJECT: &str = "pyproject.toml";
 
-const KEYS: [&str; 17] = [
+const KEYS: [&str; 18] = [
     "name",
     "title",
     "description",
@@ -38,6 +38,7 @@ const KEYS: [&str; 17] = [
     "destructive",
     "idempotent",
     "open_world",
+    "tags",
 ];
 
 /// Where tools are declared.
@@ -172,7 +173,7 @@ impl Reader<'_> {
             fork: ForkSettings::default(),
             meta: None,
             icons: None,
-            tags: Vec::new(),
+            tags: self.words("tags"),
             category: None,
             version: None,
             command: name,
@@ -290,6 +291,22 @@ impl Reader<'_> {
     fn text(&mut self, key: &str) -> Option<String> {
         let text = self.find(key)?.value.text()?.trim();
         (!text.is_empty()).then(|| text.to_owned())
+    }
+
+    /// A list of texts, or one text with commas.
+    fn words(&mut self, key: &str) -> Vec<String> {
+        let Some(entry) = self.find(key) else { return Vec::new() };
+        let place = entry.place;
+        let words: Option<Vec<String>> = match &entry.value {
+            Yaml::List(items) => items.iter().map(|item| item.text().map(str::to_owned)).collect(),
+            value => value.text().map(|text| text.split(',').map(|word| word.trim().to_owned()).collect()),
+        };
+        let words = words.filter(|words| words.iter().all(|word| !word.is_empty()));
+        if words.is_none() {
+            let message = format!("`{key}` must be a list of texts");
+            self.warn(place, message, "write `[a, b]`; it is left out until then".to_owned());
+        }
+        words.unwrap_or_default()
     }
 
     fn find(&self, key: &str) -> Option<&Entry> {

@@ -287,7 +287,7 @@ fn written<'a>(
         origin: Origin { file: format!("{}/{}", skill.folder, tool.file), line: tool.line },
         any_executor: tool.executor.or(skill.executor).is_none(),
         category: tool.category.clone(),
-        tags: tool.tags.clone(),
+        tags: tags(skill, tool),
         version: tool.version.clone(),
     };
     Some(WrittenTool { name, listing, detail })
@@ -331,6 +331,12 @@ fn target(
         }
         .into(),
     }
+}
+
+/// The tool's own tags, and its skill's.
+fn tags(skill: &Skill, tool: &omni_scan::Tool) -> Vec<String> {
+    let inherited = skill.tags.iter().filter(|tag| !tool.tags.contains(tag));
+    tool.tags.iter().chain(inherited).cloned().collect()
 }
 
 /// What the tool says, else what its skill says.

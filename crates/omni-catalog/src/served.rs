@@ -8,8 +8,10 @@ use std::borrow::Cow;
 use bytes::Bytes;
 
 use crate::NameStyle;
+use crate::listing;
 use crate::names;
 use crate::sealed::{self, Magic, Reader, Writer};
+use crate::shape::Arrangement;
 
 pub(crate) const MAGIC: Magic = b"omniserv";
 
@@ -116,7 +118,13 @@ struct Index {
 
 impl Index {
     fn add(&mut self, tool: &ServedTool<'_>, wire: &str) -> Result<(), TooLarge> {
-        let listing = named(tool.listing, wire);
+        keep(&mut self.records, &mut self.names, tool.name)?;
+        self.list(&named(tool.listing, wire))?;
+        keep(&mut self.records, &mut self.details, tool.detail)
+    }
+
+    /// Puts a tool's JSON object on the page in hand, or on the next one.
+    fn list(&mut self, listing: &str) -> Result<(), TooLarge> {
         let page_bytes = self.lists.len() - self.page_at;
         let full = self.page_tools == PAGE_TOOLS_MAX || page_bytes + listing.len() + 1 > PAGE_BYTES_MAX;
         if self.page_tools > 0 && full {
@@ -124,14 +132,7 @@ impl Index {
         }
         self.lists.push(if self.page_tools == 0 { b'[' } else { b',' });
         self.page_tools += 1;
-        for (text, section) in
-            [(tool.name, &mut self.names), (&*listing, &mut self.lists), (tool.detail, &mut self.details)]
-        {
-            put(&mut self.records, section.len())?;
-            put(&mut self.records, text.len())?;
-            section.extend_from_slice(text.as_bytes());
-        }
-        Ok(())
+        keep(&mut self.records, &mut self.lists, listing)
     }
 
     fn add_key(&mut self, key: &str, tool: usize) -> Result<(), TooLarge> {
@@ -164,6 +165,14 @@ fn named<'a>(listing: &'a str, name: &str) -> Cow<'a, str> {
 /// How every listing begins.
 const NAME_FIRST: &str = "{\"name\":\"";
 
+/// Adds a text to a section, and its place there to the record in hand.
+fn keep(records: &mut Vec<u8>, section: &mut Vec<u8>, text: &str) -> Result<(), TooLarge> {
+    put(records, section.len())?;
+    put(records, text.len())?;
+    section.extend_from_slice(text.as_bytes());
+    Ok(())
+}
+
 fn put(section: &mut Vec<u8>, number: usize) -> Result<(), TooLarge> {
     let number = u32::try_from(number).map_err(|_| TooLarge)?;
     section.extend_from_slice(&number.to_le_bytes());
@@ -191,6 +200,8 @@ pub(crate) struct Served {
     details: Bytes,
     skills: Bytes,
     diagnostics: Bytes,
+    /// Tools that are listed under a name that somebody gave them here, in order.
+    aliased: Box<[usize]>,
 }
 
 impl Served {
@@ -232,7 +243,89 @@ impl Served {
             details,
             skills,
             diagnostics,
+            aliased: Box::default(),
         })
+    }
+
+    /// What a profile shows of these tools: its own list and names, with everything else shared.
+    pub(crate) fn shaped(&self, shown: &Arrangement<'_>, style: NameStyle) -> Result<Served, TooLarge> {
+        let mut index = Index::default();
+        let mut carries = self.carries;
+        let mut unlisted: Vec<(usize, String)> = Vec::new();
+        for (at, tool) in shown.tools.iter().enumerate() {
+            let text = self.listing(tool.tool).unwrap_or_default();
+            let text = std::str::from_utf8(&text).unwrap_or_default();
+            let text = listing::rewritten(text, tool.title, tool.append_doc);
+            carries.structured |= tool.title.is_some();
+            let [name_at, name_bytes, .., detail_at, detail_bytes] =
+                self.record(tool.tool).unwrap_or_default();
+            put(&mut index.records, name_at)?;
+            put(&mut index.records, name_bytes)?;
+            if tool.hidden {
+                // Behind all pages, when it is known where they end.
+                unlisted.push((index.records.len(), named(&text, &tool.name).into_owned()));
+                put(&mut index.records, 0)?;
+                put(&mut index.records, 0)?;
+            } else {
+                index.list(&named(&text, &tool.name))?;
+            }
+            put(&mut index.records, detail_at)?;
+            put(&mut index.records, detail_bytes)?;
+            debug_assert_eq!(index.records.len(), (at + 1) * RECORD_BYTES);
+        }
+        index.end_page()?;
+        let list_hash = *blake3::hash(&index.lists).as_bytes();
+        for (record, text) in unlisted {
+            let mut place = Vec::with_capacity(2 * 4);
+            put(&mut place, index.lists.len())?;
+            put(&mut place, text.len())?;
+            if let Some(record) = index.records.get_mut(record..record + place.len()) {
+                record.copy_from_slice(&place);
+            }
+            index.lists.extend_from_slice(text.as_bytes());
+        }
+        for (key, tool) in &shown.names {
+            index.add_key(key, *tool)?;
+        }
+        let aliased = shown.tools.iter().enumerate().filter(|(_, tool)| tool.is_aliased).map(|(at, _)| at);
+        Ok(Served {
+            list_hash,
+            style,
+            carries,
+            records: index.records.into(),
+            key_records: index.key_records.into(),
+            keys: index.keys.into(),
+            pages: index.pages.into(),
+            lists: index.lists.into(),
+            aliased: aliased.collect(),
+            ..self.clone()
+        })
+    }
+
+    /// The place of the tool of a canonical name. Binary search: tools are sorted by it.
+    pub(crate) fn position(&self, name: &str) -> Option<usize> {
+        let (mut from, mut to) = (0, self.tool_count());
+        while from < to {
+            let middle = from + (to - from) / 2;
+            match self.name(middle)?.cmp(name) {
+                std::cmp::Ordering::Less => from = middle + 1,
+                std::cmp::Ordering::Equal => return Some(middle),
+                std::cmp::Ordering::Greater => to = middle,
+            }
+        }
+        None
+    }
+
+    /// Whether a tool is listed under an alias.
+    pub(crate) fn is_aliased(&self, tool: usize) -> bool {
+        self.aliased.binary_search(&tool).is_ok()
+    }
+
+    /// Whether a tool is in the list, and not only called.
+    pub(crate) fn is_listed(&self, tool: usize) -> bool {
+        let pages_end = self.page_count().checked_sub(1).and_then(|last| numbers(&self.pages, last));
+        let pages_end = pages_end.map_or(0, |[at, length]: [usize; 2]| at + length);
+        self.record(tool).is_some_and(|[_, _, at, ..]| at < pages_end)
     }
 
     pub(crate) fn tool_count(&self) -> usize {

@@ -35,6 +35,9 @@ pub struct Skill {
     pub routing_keywords: Vec<String>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub intents: Vec<String>,
+    /// Words that its tools are found and filtered by, besides those of each.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub tags: Vec<String>,
     /// Everything under `metadata:`, with texts as they are spelt in the file.
     #[serde(default, skip_serializing_if = "Map::is_empty")]
     pub metadata: Map<String, Value>,
@@ -152,6 +155,7 @@ impl<'a> SkillReader<'a> {
             authors: [self.list("authors"), self.list("author")].concat(),
             routing_keywords: self.list("routing_keywords"),
             intents: self.list("intents"),
+            tags: self.list("tags"),
             metadata: self.metadata(),
             flat: self.flag("flat"),
             preload: self.flag("preload"),

@@ -1,9 +1,12 @@
 //! What the catalogue knew at one moment: every question about what a server offers is answered from here.
 
+use std::fmt;
 use std::sync::{Arc, OnceLock};
 
 use crate::item_list::ItemList;
+use crate::merge::Asked;
 use crate::pages::Page;
+use crate::shape::{Candidate, Faults, ProfileId, Setting, Shape};
 use crate::tool_list::{ListShape, ToolList};
 use crate::{Diagnostic, Kind, NotNamed, Part, Skill, Tool};
 
@@ -13,7 +16,11 @@ use crate::{Diagnostic, Kind, NotNamed, Part, Skill, Tool};
 #[derive(Debug)]
 pub struct Snapshot {
     pub(crate) sources: Vec<Sourced>,
-    pub(crate) tools: Arc<ToolList>,
+    pub(crate) shape: Arc<Shape>,
+    /// Every tool there is, left out or not.
+    pub(crate) all: Arc<ToolList>,
+    /// What each profile shows, everybody else's first.
+    pub(crate) lists: Arc<[Arc<ToolList>]>,
     pub(crate) resources: Arc<ItemList>,
     pub(crate) templates: Arc<ItemList>,
     pub(crate) prompts: Arc<ItemList>,
@@ -21,6 +28,7 @@ pub struct Snapshot {
     pub(crate) hidden_skills: Vec<(usize, String)>,
     /// What the merge found.
     pub(crate) findings: Vec<Diagnostic>,
+    pub(crate) faults: Faults,
     pub(crate) skills: OnceLock<Vec<Skill>>,
     pub(crate) skills_version: OnceLock<String>,
     pub(crate) diagnostics: OnceLock<Vec<Diagnostic>>,
@@ -37,11 +45,27 @@ pub(crate) struct Sourced {
     pub(crate) has_resources: bool,
 }
 
+/// A tool that a client does not have, and what is set so that it has not.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Filtered {
+    /// Its canonical name.
+    pub tool: String,
+    /// The pattern that leaves it out.
+    pub pattern: String,
+    pub setting: Setting,
+}
+
+impl fmt::Display for Filtered {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "the pattern `{}` of {}", self.pattern, self.setting)
+    }
+}
+
 impl Snapshot {
     /// A hash of what clients see of a kind: two snapshots that show them the same list of it have the same version.
     pub fn version(&self, kind: Kind) -> &str {
         match kind {
-            Kind::Tools => self.tools.version(),
+            Kind::Tools => self.everybodys().version(),
             Kind::Resources => self.resources.version(),
             Kind::Templates => self.templates.version(),
             Kind::Prompts => self.prompts.version(),
@@ -52,8 +76,52 @@ impl Snapshot {
         }
     }
 
+    /// What a profile shows of the tools.
+    pub fn for_profile(&self, id: ProfileId) -> &ToolList {
+        self.lists.get(id.index()).unwrap_or(&self.all)
+    }
+
+    fn everybodys(&self) -> &ToolList {
+        self.for_profile(ProfileId::EVERYBODY)
+    }
+
+    /// The version of each profile's list of tools, everybody else's first.
+    pub fn versions(&self) -> impl Iterator<Item = &str> {
+        self.lists.iter().map(|list| list.version())
+    }
+
+    /// What is set and cannot be obeyed with these tools: the aliases in it are not given.
+    pub fn faults(&self) -> &Faults {
+        &self.faults
+    }
+
+    /// Why a profile does not have a tool that there is, by any of its names; `None` where there is no such tool, or where
+    /// the profile has it.
+    pub fn filtered(&self, id: ProfileId, name: &str) -> Option<Filtered> {
+        let served = self.all.served();
+        served.find(name).find_map(|tool| {
+            let Asked { skill, tags } = Asked::of(served, tool);
+            let name = served.name(tool)?;
+            let rule = self.shape.filtered(id, &Candidate { name, skill: &skill, tags: &tags })?;
+            Some(Filtered { tool: name.to_owned(), pattern: rule.text(), setting: rule.setting().clone() })
+        })
+    }
+
+    /// How many tools there are that any client has.
     pub fn tool_count(&self) -> usize {
-        self.tools.tool_count()
+        match &*self.lists {
+            [only] => only.tool_count(),
+            _ => self.whose().count(),
+        }
+    }
+
+    /// The tools that any client has, by canonical name: the first list that has one, and its place there.
+    fn whose(&self) -> impl Iterator<Item = (&ToolList, usize)> {
+        let all = self.all.served();
+        (0..all.tool_count()).filter_map(move |tool| {
+            let name = all.name(tool)?;
+            self.lists.iter().find_map(|list| Some((&**list, list.served().position(name)?)))
+        })
     }
 
     /// The `n`th page of tools, from 0, of at most 1,000 or 1 MB, sorted by name; `None` past the last one.
@@ -62,13 +130,13 @@ impl Snapshot {
     /// [`ListShape::All`] is ready; another shape is derived for all pages when first asked for (about a
     /// millisecond per thousand tools), and kept.
     pub fn page(&self, shape: ListShape, n: usize) -> Option<Page> {
-        self.tools.page(shape, n)
+        self.everybodys().page(shape, n)
     }
 
     /// The whole list of tools on one page, for clients that do not follow cursors. Put together when first asked
     /// for, and kept; with one page it is that page.
     pub fn page_all(&self, shape: ListShape) -> Page {
-        self.tools.page_all(shape)
+        self.everybodys().page_all(shape)
     }
 
     /// The `n`th page, from 0, of resources, templates or prompts, in the order of their sources; `None` past the last
@@ -112,17 +180,17 @@ impl Snapshot {
     /// The tool that a name means, be it the one in the list or the canonical one; `None` also where it means several.
     /// Parsed on first use and kept while it stays among the last few hundred used.
     pub fn tool(&self, name: &str) -> Option<Arc<Tool>> {
-        self.tools.tool(name)
+        self.everybodys().tool(name)
     }
 
     /// Why [`tool`](Self::tool) has none for a name, and what was probably meant. Compares it with all there are.
     pub fn not_named(&self, name: &str) -> NotNamed {
-        self.tools.not_named(name)
+        self.everybodys().not_named(name)
     }
 
-    /// All tools, sorted by canonical name. Parses each: for the command line, not for a request.
+    /// All tools that any client has, sorted by canonical name. Parses each: for the command line, not for a request.
     pub fn tools(&self) -> impl Iterator<Item = Arc<Tool>> {
-        self.tools.tools()
+        self.whose().filter_map(|(list, tool)| list.parse(tool))
     }
 
     /// All skills that are served, sorted by folder name, those without tools included.
@@ -154,7 +222,7 @@ impl Snapshot {
                 }));
             }
             // Of those that are listed, so not when their skills are read.
-            all.extend(self.tools.name_findings());
+            all.extend(self.everybodys().name_findings());
             all.sort_by(|a, b| (&a.file, a.line, a.column).cmp(&(&b.file, b.line, b.column)));
             all
         })

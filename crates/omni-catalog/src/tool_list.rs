@@ -7,8 +7,9 @@ use bytes::Bytes;
 
 use crate::pages::{Page, joined};
 use crate::part::Home;
-use crate::served::Served;
-use crate::{Diagnostic, NotNamed, Tool, listing, name_findings};
+use crate::served::{Served, TooLarge};
+use crate::shape::Arrangement;
+use crate::{Diagnostic, NameStyle, NotNamed, Tool, listing, name_findings};
 
 /// Which members of a tool's description a list carries, from fewest to most.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -31,12 +32,12 @@ struct ListKey {
     whole: bool,
 }
 
-/// An immutable list of tools under the names of one style.
+/// An immutable list of tools under the names of one style, as a profile shows them.
 ///
 /// It holds the served form as bytes and parses a tool when it is first asked for, so ten thousand tools
 /// cost little more than their text.
 #[derive(Debug)]
-pub(crate) struct ToolList {
+pub struct ToolList {
     served: Served,
     /// Of each source.
     homes: Vec<Home>,
@@ -59,6 +60,24 @@ impl ToolList {
         ToolList::new(served, homes, Some(source_of.into()))
     }
 
+    /// What a profile shows of this list of all tools.
+    pub(crate) fn shaped(&self, shown: &Arrangement<'_>, names: NameStyle) -> Result<ToolList, TooLarge> {
+        let served = self.served.shaped(shown, names)?;
+        let source_of = self.source_of.as_ref().map(|sources| {
+            shown.tools.iter().map(|shown| sources.get(shown.tool).copied().unwrap_or_default()).collect()
+        });
+        Ok(ToolList::new(served, self.homes.clone(), source_of))
+    }
+
+    pub(crate) fn served(&self) -> &Served {
+        &self.served
+    }
+
+    /// Whether a tool that it has is in the list, and not only called. By canonical name.
+    pub fn is_listed(&self, tool: &Tool) -> bool {
+        self.served.position(tool.name()).is_some_and(|at| self.served.is_listed(at))
+    }
+
     fn new(served: Served, homes: Vec<Home>, source_of: Option<Box<[u16]>>) -> ToolList {
         let version = blake3::Hash::from_bytes(served.list_hash).to_hex()[..32].to_owned();
         let (lists, used) = (Mutex::default(), Mutex::default());
@@ -66,16 +85,16 @@ impl ToolList {
     }
 
     /// A hash of the list with everything: two that show clients the same have the same version.
-    pub(crate) fn version(&self) -> &str {
+    pub fn version(&self) -> &str {
         &self.version
     }
 
-    pub(crate) fn tool_count(&self) -> usize {
+    pub fn tool_count(&self) -> usize {
         self.served.tool_count()
     }
 
     /// The `n`th page, from 0; `None` past the last one.
-    pub(crate) fn page(&self, shape: ListShape, n: usize) -> Option<Page> {
+    pub fn page(&self, shape: ListShape, n: usize) -> Option<Page> {
         let items = if listing::complete(shape, self.served.carries) {
             self.served.page(n)?
         } else {
@@ -85,7 +104,7 @@ impl ToolList {
     }
 
     /// The whole list on one page.
-    pub(crate) fn page_all(&self, shape: ListShape) -> Page {
+    pub fn page_all(&self, shape: ListShape) -> Page {
         if self.served.page_count() == 1
             && let Some(page) = self.page(shape, 0)
         {
@@ -122,7 +141,7 @@ impl ToolList {
 
     /// The tool that a name means, be it the one in the list or the canonical one; `None` also where it means several.
     /// Parsed on first use and kept while it stays among the last few hundred used.
-    pub(crate) fn tool(&self, name: &str) -> Option<Arc<Tool>> {
+    pub fn tool(&self, name: &str) -> Option<Arc<Tool>> {
         // Tools are cheap to make and the lock is never held across work: losing a race costs nothing.
         if let Some(tool) = self.used().find(name) {
             return Some(tool);
@@ -134,12 +153,12 @@ impl ToolList {
     }
 
     /// Why [`tool`](Self::tool) has none for a name, and what was probably meant. Compares it with all there are.
-    pub(crate) fn not_named(&self, name: &str) -> NotNamed {
+    pub fn not_named(&self, name: &str) -> NotNamed {
         NotNamed::new(&self.served, name)
     }
 
     /// All tools, sorted by canonical name. Parses each: for the command line, not for a request.
-    pub(crate) fn tools(&self) -> impl Iterator<Item = Arc<Tool>> {
+    pub fn tools(&self) -> impl Iterator<Item = Arc<Tool>> {
         (0..self.tool_count()).filter_map(|tool| self.parse(tool))
     }
 
@@ -153,7 +172,7 @@ impl ToolList {
         self.source_of.as_ref().and_then(|sources| sources.get(tool)).map_or(0, |source| usize::from(*source))
     }
 
-    fn parse(&self, tool: usize) -> Option<Arc<Tool>> {
+    pub(crate) fn parse(&self, tool: usize) -> Option<Arc<Tool>> {
         let listing = self.served.listing(tool)?;
         let detail = self.served.detail(tool)?;
         let wire_name = self.served.wire_name(tool)?;

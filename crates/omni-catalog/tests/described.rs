@@ -11,7 +11,7 @@ use std::sync::Arc;
 
 use omni_call::{Affinity, ExecutorKind, Target};
 use omni_catalog::{
-    Catalog, DescribeError, Kind, ListShape, NameStyle, Refreshed, RemoteSource, Severity, Shaping, Snapshot,
+    Catalog, DescribeError, Kind, ListShape, NameStyle, Refreshed, RemoteSource, Severity, Shape, Snapshot,
 };
 use serde_json::{Value, json};
 use tempfile::TempDir;
@@ -29,7 +29,7 @@ impl Remote {
         let offers = [Kind::Resources, Kind::Templates, Kind::Prompts];
         let names = NameStyle::Underscore;
         let source = Arc::new(RemoteSource::new(name, Some(cache), names, ExecutorKind::Runner, &offers));
-        let catalog = Catalog::new(vec![source.clone()], Shaping::default()).unwrap();
+        let catalog = Catalog::new(vec![source.clone()], Shape::default()).unwrap();
         Remote { source, catalog }
     }
 

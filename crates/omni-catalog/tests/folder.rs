@@ -215,6 +215,27 @@ fn a_skill_s_policy_holds_where_a_tool_has_none_of_its_own() {
 }
 
 #[test]
+fn tags_are_a_tools_own_and_its_skills() {
+    let place = Place::new();
+    place
+        .write("text/scripts/text.py", "from omni import tool\n\n@tool(tags=[\"own\"])\ndef a(): \"\"\"A.\"\"\"\n")
+        .write(
+            "text/SKILL.md",
+            "---\nname: text\ndescription: d\ntags: [words, own]\ntools:\n  - {name: b, description: B., command: [cat], \
+             tags: \"x, y\"}\n  - {name: c, description: C., command: [cat], tags: {x: y}}\n---\n",
+        );
+    let (snapshot, _) = place.fresh();
+    let tags = |name: &str| snapshot.tool(name).unwrap().tags.clone();
+    assert_eq!(tags("text.a"), ["own", "words"]);
+    assert_eq!(tags("text.b"), ["x", "y", "words", "own"]);
+    assert_eq!(tags("text.c"), ["words", "own"]);
+    assert_eq!(found(&snapshot, "declared-tool").message, "`tags` must be a list of texts");
+    let listed: serde_json::Value =
+        serde_json::from_slice(&snapshot.tool("text.a").unwrap().listing).unwrap();
+    assert_eq!(listed["_meta"]["omni/tags"], serde_json::json!(["own"]), "a skill's tags are for filters");
+}
+
+#[test]
 fn a_program_is_declared_in_the_front_matter() {
     let place = Place::new();
     place.skill("text", &["shout"]).write(

@@ -5,7 +5,6 @@
 mod config;
 mod embedded;
 mod launch;
-mod native;
 
 mod environments;
 
@@ -24,7 +23,6 @@ mod shared_bounds;
 mod wear;
 mod worker;
 
-mod asks;
 mod channel;
 mod room;
 mod wire;
@@ -44,7 +42,6 @@ pub use environments::{
 };
 pub use fork::{Fork, ForkBorders};
 pub use launch::{launch, raise_descriptor_limit};
-pub use native::{Native, NativeTool};
 pub use policy::Governed;
 pub use pool::Pool;
 pub use process::{Isolation, namespaces, path_folders};

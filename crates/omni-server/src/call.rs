@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use bytes::Bytes;
 use omni_call::{Call, CallId, CallPort, Deadline, Ending, NoClient, Outcome, ToolResult, Wants};
-use omni_catalog::{NotNamed, Tool};
+use omni_catalog::{NotNamed, ProfileId, Tool};
 use omni_protocol::{CallTool, ErrorCode, Frame, Id, RequestMeta, Revision, RpcError, error_frame};
 
 use crate::admission::Turn;
@@ -32,6 +32,8 @@ pub struct ToolRequest {
     pub wants: Wants,
     /// Names the client's session to the tool; may be empty.
     pub session: Arc<str>,
+    /// What the client sees: it can call nothing else.
+    pub profile: ProfileId,
     /// When the call arrived: its deadline counts from here.
     pub accepted: Instant,
 }
@@ -60,9 +62,7 @@ impl Server {
     /// Dropping the future cancels the call.
     pub async fn call(&self, request: ToolRequest, events: &mut dyn CallPort) -> Result<ToolReply, NotNamed> {
         self.catalog_ready().await;
-        let tool = self.find(&request.name).inspect_err(|_| {
-            tracing::info!(tool = cut(&request.name), kind = "unknown_tool", "call");
-        })?;
+        let tool = self.find(request.profile, &request.name)?;
         let (total, idle) = tool.spec.limits.resolve(self.config.timeout, self.config.idle_timeout);
         let terms = Terms {
             deadline: Deadline::new(request.accepted, total, idle),
@@ -74,10 +74,22 @@ impl Server {
         Ok(ToolReply { result: outcome.into_result(&request.name, self.config.errors), kind, timing })
     }
 
-    /// The tool that a name means.
-    pub(crate) fn find(&self, name: &str) -> Result<Arc<Tool>, NotNamed> {
+    /// The tool that a name means to whoever has that profile. The log knows when it is one that the profile has not;
+    /// the answer is the same as for one that there is not.
+    pub(crate) fn find(&self, profile: ProfileId, name: &str) -> Result<Arc<Tool>, NotNamed> {
         let snapshot = self.catalog.snapshot();
-        snapshot.tool(name).ok_or_else(|| snapshot.not_named(name))
+        let list = snapshot.for_profile(profile);
+        if let Some(tool) = list.tool(name) {
+            return Ok(tool);
+        }
+        match snapshot.filtered(profile, name) {
+            Some(filtered) => {
+                let profile = self.catalog.shape().name(profile);
+                tracing::info!(tool = filtered.tool, kind = "filtered_tool", profile, by = %filtered, "call");
+            }
+            None => tracing::info!(tool = cut(name), kind = "unknown_tool", "call"),
+        }
+        Err(list.not_named(name))
     }
 
     /// Validates, executes, checks the result. `called` is the name that the caller knows the tool by.
@@ -183,6 +195,7 @@ impl ToolCall {
                 progress: self.outbox.is_some() && self.meta.progress_token.is_some(),
                 log: log_level,
             },
+            profile: server.profile_of(self.meta.client.as_ref(), &self.caller.session),
             session: self.caller.session.name(),
             accepted: self.accepted,
         };

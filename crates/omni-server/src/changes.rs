@@ -5,8 +5,10 @@
 
 use std::sync::Arc;
 
+use omni_catalog::ProfileId;
 use omni_protocol::{
-    ErrorCode, Frame, Id, ListKind, ListKinds, Revision, RpcError, SubscriptionFilter, error_frame,
+    ErrorCode, Frame, Id, ListKind, ListKinds, RequestMeta, Revision, RpcError, SubscriptionFilter,
+    error_frame,
 };
 use tokio::sync::watch;
 
@@ -36,6 +38,27 @@ impl ListVersions {
     }
 }
 
+/// The versions in force: of tools, that of each profile's list.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct InForce {
+    /// Without that of tools.
+    others: ListVersions,
+    tools: Arc<[Arc<str>]>,
+}
+
+impl InForce {
+    pub(crate) fn new(others: ListVersions, tools: Arc<[Arc<str>]>) -> Self {
+        InForce { others, tools }
+    }
+
+    /// What a client with that profile sees.
+    pub(crate) fn of(&self, profile: ProfileId) -> ListVersions {
+        let mut versions = self.others.clone();
+        versions.0[ListKind::Tools as usize] = self.tools.get(profile.index()).cloned();
+        versions
+    }
+}
+
 /// The versions in force, for everybody who listens.
 pub(crate) struct Changes {
     state: watch::Sender<State>,
@@ -43,7 +66,7 @@ pub(crate) struct Changes {
 
 #[derive(Clone)]
 struct State {
-    versions: ListVersions,
+    versions: InForce,
     /// The server is ending, and with it everything that listens.
     ended: bool,
 }
@@ -54,12 +77,12 @@ pub(crate) struct Listener {
 }
 
 impl Changes {
-    pub(crate) fn new(versions: ListVersions) -> Self {
+    pub(crate) fn new(versions: InForce) -> Self {
         Changes { state: watch::Sender::new(State { versions, ended: false }) }
     }
 
     /// Makes `versions` those in force; wakes listeners when they are others.
-    pub(crate) fn set(&self, versions: ListVersions) {
+    pub(crate) fn set(&self, versions: InForce) {
         self.state.send_if_modified(|state| {
             let differ = state.versions != versions;
             state.versions = versions;
@@ -78,12 +101,12 @@ impl Changes {
 }
 
 impl Listener {
-    pub(crate) fn versions(&mut self) -> ListVersions {
+    pub(crate) fn versions(&mut self) -> InForce {
         self.state.borrow_and_update().versions.clone()
     }
 
     /// Waits for the next change; `None` once the server ends. Cancel safe.
-    pub(crate) async fn changed(&mut self) -> Option<ListVersions> {
+    pub(crate) async fn changed(&mut self) -> Option<InForce> {
         if self.state.borrow().ended || self.state.changed().await.is_err() {
             return None;
         }
@@ -128,9 +151,9 @@ impl ListVersionSeen {
 }
 
 /// Tells a legacy client which of the lists it knows are out of date. A modern one subscribes to that.
-pub(crate) fn tell(server: &Server, session: &Session, versions: &ListVersions, outbox: &Outbox) {
+pub(crate) fn tell(server: &Server, session: &Session, versions: &InForce, outbox: &Outbox) {
     if session.revision().is_some() {
-        for kind in session.out_of_date(versions) {
+        for kind in session.out_of_date(&versions.of(session.profile())) {
             outbox.push(server.encoder.list_changed(kind, None));
         }
     }
@@ -160,6 +183,7 @@ pub(crate) fn listen(
     id: Id,
     revision: Revision,
     wanted: SubscriptionFilter,
+    meta: &RequestMeta,
     caller: &Caller,
 ) -> Answer {
     if !caller.takes_events {
@@ -167,17 +191,16 @@ pub(crate) fn listen(
         return Answer::Now(error_frame(Some(&id), &RpcError::new(ErrorCode::InvalidRequest, why)));
     }
     let outbox = Arc::new(Outbox::default());
-    let session = caller.session.clone();
-    let stream = subscription(server.clone(), session, id.clone(), revision, wanted, outbox.clone());
+    let profile = server.profile_of(meta.client.as_ref(), &caller.session);
+    let stream = subscription(server.clone(), (id.clone(), revision), profile, wanted, outbox.clone());
     Answer::Later(Running::listening(id, stream, outbox))
 }
 
-/// One subscription, until the server or its session ends; then its result.
+/// One subscription, until the server ends; then its result.
 async fn subscription(
     server: Arc<Server>,
-    session: Arc<Session>,
-    id: Id,
-    revision: Revision,
+    (id, revision): (Id, Revision),
+    profile: ProfileId,
     wanted: SubscriptionFilter,
     outbox: Arc<Outbox>,
 ) -> Frame {
@@ -187,14 +210,9 @@ async fn subscription(
     let mut listener = server.changes.listen();
     // A catalogue that is still being read has not changed when that is done.
     server.catalog_ready().await;
-    let mut told = listener.versions();
-    loop {
-        let current = tokio::select! {
-            biased;
-            current = listener.changed() => current,
-            () = session.ended() => None,
-        };
-        let Some(current) = current else { break };
+    let mut told = listener.versions().of(profile);
+    while let Some(current) = listener.changed().await {
+        let current = current.of(profile);
         for kind in told.differing(&current).and(honoured.lists).iter() {
             outbox.push(server.encoder.list_changed(kind, Some(&id)));
         }
@@ -236,11 +254,17 @@ mod tests {
 
     #[tokio::test]
     async fn a_listener_hears_of_another_version_and_of_the_end_and_of_nothing_else() {
-        let changes = Changes::new(versions("a", "a"));
+        let in_force = |tools: [&str; 2], prompts: &str| {
+            let others = ListVersions::of(|kind| (kind == Prompts).then(|| prompts.into()));
+            InForce::new(others, tools.map(Arc::from).into())
+        };
+        let changes = Changes::new(in_force(["a", "x"], "a"));
         let mut listener = changes.listen();
-        changes.set(versions("a", "a"));
-        changes.set(versions("a", "b"));
-        assert_eq!(listener.changed().await, Some(versions("a", "b")));
+        changes.set(in_force(["a", "x"], "a"));
+        changes.set(in_force(["a", "y"], "b"));
+        let changed = listener.changed().await.expect("it changed");
+        assert_eq!(changed.of(ProfileId::EVERYBODY), versions("a", "b"));
+        assert_eq!(changed.of(ProfileId::from_number(1)), versions("y", "b"), "each profile has its own");
         changes.end();
         assert_eq!(listener.changed().await, None);
         assert_eq!(listener.changed().await, None);

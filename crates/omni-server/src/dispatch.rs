@@ -59,7 +59,8 @@ pub(crate) fn answer(server: &Arc<Server>, request: Request, caller: Caller) -> 
     let Request { id, revision, action, meta, method: _ } = request;
     match action {
         Action::Initialize(initialize) => {
-            session::initialize(&caller.session, &initialize);
+            let profile = server.profile_of(Some(&initialize.client), &caller.session);
+            session::initialize(&caller.session, &initialize, profile);
             Answer::Now(server.encoder.initialized(&id, initialize.agreed))
         }
         Action::Discover => Answer::Now(server.encoder.discovered(&id, revision)),
@@ -77,6 +78,6 @@ pub(crate) fn answer(server: &Arc<Server>, request: Request, caller: Caller) -> 
             library::answer(server, id, revision, Asked::Resource { uri }, caller)
         }
         Action::GetPrompt(prompt) => library::answer(server, id, revision, Asked::Prompt(prompt), caller),
-        Action::Listen(filter) => changes::listen(server, id, revision, filter, &caller),
+        Action::Listen(filter) => changes::listen(server, id, revision, filter, &meta, &caller),
     }
 }

@@ -15,12 +15,19 @@ use serde_json::Value;
 use serde_json::value::RawValue;
 
 use crate::server::Server;
+use crate::session::Session;
 
 /// Checks the headers that a request must have beside its body.
-pub(crate) fn check(headers: &HeaderMap, request: &Request, server: &Server) -> Result<(), RpcError> {
+pub(crate) fn check(
+    headers: &HeaderMap,
+    request: &Request,
+    server: &Server,
+    session: &Session,
+) -> Result<(), RpcError> {
     check_standard(headers, request.revision.name(), &request.method, request.name())?;
     let Some(call) = request.tool_call() else { return Ok(()) };
-    let Some(tool) = server.snapshot().tool(&call.name) else { return Ok(()) };
+    let profile = server.profile_of(request.meta.client.as_ref(), session);
+    let Some(tool) = server.snapshot().for_profile(profile).tool(&call.name) else { return Ok(()) };
     check_params(headers, &tool, call.arguments.as_deref())
 }
 

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use omni_catalog::{Kind, ListShape};
+use omni_catalog::{ListShape, ProfileId};
 use omni_protocol::{
     ErrorCode, Frame, Id, ListKind, RequestMeta, Revision, RpcError, ToolFields, error_frame,
 };
@@ -22,15 +22,23 @@ pub(crate) fn tools(
     caller: Caller,
 ) -> Answer {
     let whole = caller.ignores_cursors || meta.client.as_ref().is_some_and(|client| client.ignores_cursors());
+    let profile = server.profile_of(meta.client.as_ref(), &caller.session);
     if server.catalog_is_checked() {
-        return Answer::Now(page(server, &id, revision, cursor.as_deref(), whole, &caller.session));
+        return Answer::Now(page(
+            server,
+            (&id, revision),
+            profile,
+            cursor.as_deref(),
+            whole,
+            &caller.session,
+        ));
     }
     let server = server.clone();
     let list = {
         let id = id.clone();
         async move {
             server.catalog_ready().await;
-            page(&server, &id, revision, cursor.as_deref(), whole, &caller.session)
+            page(&server, (&id, revision), profile, cursor.as_deref(), whole, &caller.session)
         }
     };
     Answer::Later(Running::new(id, list, None))
@@ -38,18 +46,19 @@ pub(crate) fn tools(
 
 fn page(
     server: &Server,
-    id: &Id,
-    revision: Revision,
+    (id, revision): (&Id, Revision),
+    profile: ProfileId,
     cursor: Option<&str>,
     whole: bool,
     session: &Session,
 ) -> Frame {
     let snapshot = server.snapshot();
-    let version = snapshot.version(Kind::Tools);
+    let list = snapshot.for_profile(profile);
+    let version = list.version();
     session.saw_list(ListKind::Tools, Some(version));
     let shape = list_shape(revision.tool_fields());
     if whole {
-        return server.encoder.tools(id, revision, snapshot.page_all(shape).items, None);
+        return server.encoder.tools(id, revision, list.page_all(shape).items, None);
     }
     // A cursor names the snapshot it walks, or pages of two lists could be mixed.
     let stamp = version.get(..16).unwrap_or(version);
@@ -60,7 +69,7 @@ fn page(
             .filter(|(_, of)| *of == stamp)
             .and_then(|(page, _)| page.parse::<usize>().ok()),
     };
-    let Some(page) = page.and_then(|page| snapshot.page(shape, page)) else {
+    let Some(page) = page.and_then(|page| list.page(shape, page)) else {
         let message = "`params.cursor` is not one of this list: the list may have changed; \
                        start again without a cursor";
         return error_frame(Some(id), &RpcError::new(ErrorCode::InvalidParams, message));

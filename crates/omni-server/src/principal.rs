@@ -28,6 +28,17 @@ impl Principal {
         }
     }
 
+    /// What profiles match it by.
+    pub(crate) fn profile_text(&self) -> Cow<'static, str> {
+        match self {
+            Principal::LocalUser => "local".into(),
+            Principal::User(uid) => format!("user:{uid}").into(),
+            // Whose token it is, nobody has said.
+            Principal::TokenHolder(_) => "token".into(),
+            Principal::Unknown => "unknown".into(),
+        }
+    }
+
     /// What goes into the seal of a session's token. Changing it ends the sessions that clients have.
     pub(crate) fn seal_text(&self) -> Cow<'static, str> {
         match self {

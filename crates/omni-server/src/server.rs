@@ -5,14 +5,15 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use omni_call::{CallId, Executor};
-use omni_catalog::{Catalog, Kind, Snapshot};
-use omni_protocol::{Encoder, ListKind, ListKinds, Offers};
+use omni_catalog::{Catalog, ProfileId, Snapshot};
+use omni_protocol::{ClientInfo, Encoder, ListKind, ListKinds, Offers};
 use tokio::sync::{Semaphore, watch};
 
 use crate::admission::Admission;
-use crate::changes::{Changes, ListVersions};
+use crate::changes::{Changes, InForce, ListVersions};
 use crate::config::ServerConfig;
 use crate::library::Library;
+use crate::session::Session;
 
 /// How long the first list waits for the check of a cached catalogue against its folder. Ordinary folders
 /// take a few milliseconds, so their first list is exact.
@@ -51,7 +52,8 @@ impl Server {
     ) -> Arc<Self> {
         let offers = library.as_ref().map(|library| library.offers()).unwrap_or_default();
         let versions = list_versions(&catalog, library.as_deref());
-        let told = ListKind::ALL.into_iter().filter(|kind| versions.get(*kind).is_some()).collect();
+        let everybodys = versions.of(ProfileId::EVERYBODY);
+        let told = ListKind::ALL.into_iter().filter(|kind| everybodys.get(*kind).is_some()).collect();
         let encoder = Encoder::new(&config.implementation, config.instructions.clone(), offers, told);
         let encoder = Arc::new(encoder);
         let admission = Admission::new(&config.limits, config.connection_descriptors);
@@ -97,6 +99,21 @@ impl Server {
         self.catalog.snapshot()
     }
 
+    /// What a client sees that says who it is, in a session or with a request of its own; without that, what its session
+    /// does. Costs nothing where all see the same.
+    pub(crate) fn profile_of(&self, client: Option<&ClientInfo>, session: &Session) -> ProfileId {
+        let shape = self.catalog.shape();
+        if shape.is_one() {
+            return ProfileId::EVERYBODY;
+        }
+        let principal = || session.principal.profile_text();
+        match client {
+            Some(client) => shape.choose(Some(&client.name), &principal()),
+            None if session.revision().is_some() => session.profile(),
+            None => shape.choose(None, &principal()),
+        }
+    }
+
     pub(crate) fn catalog_is_checked(&self) -> bool {
         *self.checked.borrow()
     }
@@ -120,10 +137,11 @@ impl Server {
     }
 }
 
-/// The version of each list in force.
-fn list_versions(catalog: &Catalog, library: Option<&dyn Library>) -> ListVersions {
-    ListVersions::of(|kind| match kind {
-        ListKind::Tools => Some(catalog.snapshot().version(Kind::Tools).into()),
+/// The version of each list in force, that of tools by profile.
+fn list_versions(catalog: &Catalog, library: Option<&dyn Library>) -> InForce {
+    let others = ListVersions::of(|kind| match kind {
+        ListKind::Tools => None,
         ListKind::Resources | ListKind::Prompts => library?.list_version(kind),
-    })
+    });
+    InForce::new(others, catalog.snapshot().versions().map(Arc::from).collect())
 }

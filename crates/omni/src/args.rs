@@ -6,6 +6,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use omni_call::ExecutorKind;
+use omni_catalog::NameStyle;
 
 use crate::runner::{Offer, ToolsFrom};
 
@@ -56,6 +57,9 @@ pub(crate) struct PlaceArguments {
     /// How the tools are named for clients; calls are taken by either name [default: underscore]
     #[arg(long, value_enum, env = "OMNI_NAMES", hide_short_help = true)]
     pub(crate) names: Option<Names>,
+    /// The profile of omni.toml that every client gets, whatever it calls itself [default: by client]
+    #[arg(long, value_name = "NAME", env = "OMNI_PROFILE", hide_short_help = true)]
+    pub(crate) profile: Option<String>,
 }
 
 /// How the tools are named for clients.
@@ -66,6 +70,15 @@ pub(crate) enum Names {
     Underscore,
     /// `files.read`, which some clients refuse
     Dotted,
+}
+
+impl Names {
+    pub(crate) fn style(self) -> NameStyle {
+        match self {
+            Names::Underscore => NameStyle::Underscore,
+            Names::Dotted => NameStyle::Dotted,
+        }
+    }
 }
 
 impl Deref for PlaceArguments {

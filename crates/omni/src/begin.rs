@@ -22,16 +22,16 @@ pub(crate) fn with_no_tools(places: &Places, snapshot: &Snapshot) -> Option<Stri
         return None;
     }
     let shipped = format!("`--skills {SHIPPED}` serves the skills that come with omni");
-    let excluded = if places.file.exclude.is_empty() {
-        ""
+    let filtered = if places.shape.filters_anything() {
+        "; what `filter` in omni.toml leaves out is not among them"
     } else {
-        "; what `exclude` in omni.toml leaves out is not among them"
+        ""
     };
     let is_meant = |folder: &str| places.skills.join(folder).join("SKILL.md").is_file();
     let Some(skill) = snapshot.skills().iter().find(|skill| is_meant(&skill.folder)) else {
         let folder = places.skills.join("greet");
         return Some(format!(
-            "there are no skills with tools in `{}`{excluded}\nto begin, paste this into a shell; it makes a skill with one tool:\n\n\
+            "there are no skills with tools in `{}`{filtered}\nto begin, paste this into a shell; it makes a skill with one tool:\n\n\
              mkdir -p {}\n{}{}\nthen try it:  omni call greet.hello name=Ada --skills {}\nor {shipped}",
             omni_call::shown_path(&places.skills),
             quoted(&folder.join("scripts")),
@@ -51,7 +51,7 @@ pub(crate) fn with_no_tools(places: &Places, snapshot: &Snapshot) -> Option<Stri
     };
     Some(format!(
         "the skills there have no tools: a tool is a function with `@tool` in a file of the skill's `scripts` folder; \
-         `omni doctor` says what is in the way of those that are there{excluded}{example}\nor {shipped}"
+         `omni doctor` says what is in the way of those that are there{filtered}{example}\nor {shipped}"
     ))
 }
 

@@ -7,12 +7,14 @@ use anyhow::{Context, Result, bail};
 use omni_call::{
     Answer, Ask, BoxFuture, CallPort, ErrorDetail, Event, EventSink, Executor, LogLevel, ToolResult, Wants,
 };
+use omni_catalog::ProfileId;
 use omni_server::{ToolReply, ToolRequest};
 use serde_json::{Map, Value, json};
 
 use crate::args::CallArguments;
 use crate::executors::Executors;
 use crate::mcp;
+use crate::reading;
 use crate::settings::{Places, RunSettings};
 use crate::terminal::{self, Output};
 
@@ -39,12 +41,13 @@ pub(crate) fn run(arguments: &CallArguments, out: &mut Output) -> Result<u8> {
             arguments: tool_arguments(arguments, schema.as_ref())?.to_string().into(),
             wants: Wants { progress: true, log: Some(LogLevel::Info) },
             session: "".into(),
+            profile: ProfileId::EVERYBODY,
             accepted: Instant::now(),
         };
         let mut terminal = Terminal;
         let reply = tokio::select! {
             reply = server.call(request, &mut terminal) => {
-                reply.map_err(|not_named| anyhow::anyhow!(not_named.for_people()))
+                reply.map_err(|_| anyhow::anyhow!(reading::not_named(&server.snapshot(), &arguments.tool)))
             }
             _ = tokio::signal::ctrl_c() => Err(anyhow::anyhow!("interrupted; the tool was stopped")),
         };

@@ -4,7 +4,7 @@ use std::io::Write as _;
 
 use anyhow::Result;
 use omni_call::{Requirements, Target, shown_json, shown_line};
-use omni_catalog::Tool;
+use omni_catalog::{Override, ProfileId, Tool};
 use serde_json::value::RawValue;
 use serde_json::{Value, json};
 
@@ -19,11 +19,11 @@ pub(crate) fn run(arguments: &DescribeArguments, out: &mut Output) -> Result<u8>
     reading::refresh(&places, &sources)?;
     let snapshot = sources.catalog.snapshot();
     let Some(tool) = snapshot.tool(&arguments.tool) else {
-        terminal::say(&format!("error: {}", snapshot.not_named(&arguments.tool).for_people()));
+        terminal::say(&format!("error: {}", reading::not_named(&snapshot, &arguments.tool)));
         return Ok(1);
     };
     if arguments.read.json {
-        out.json(&as_json(&tool))?;
+        out.json(&as_json(&tool, &places))?;
     } else {
         as_text(&tool, &places, out)?;
     }
@@ -46,12 +46,13 @@ fn as_text(tool: &Tool, places: &Places, out: &mut Output) -> Result<()> {
         Target::Remote { .. } | Target::Native { .. } => String::new(),
     };
     let mut facts = vec![
-        ("listed as", tool.wire_name.clone()),
+        ("listed as", listed_as(tool, places)),
         ("written in", format!("{place}{what}")),
         ("executor", spec.executor.name().to_owned()),
         ("time limit", limit(spec.limits.timeout_ms)),
         ("idle limit", limit(spec.limits.idle_timeout_ms)),
     ];
+    facts.extend(changes(tool, places).map(|said| ("changed by", said)));
     facts.extend(spec.target.requirements().map(|needs| ("needs", needed(needs))));
     let annotations = listing(tool)["annotations"].take();
     if let Some(annotations) = annotations.as_object() {
@@ -84,7 +85,37 @@ fn needed(needs: &Requirements) -> String {
     format!("{} ({}{locked})", all.join(", "), needs.file)
 }
 
-fn as_json(tool: &Tool) -> Value {
+/// The name in the list, or that it is in none.
+fn listed_as(tool: &Tool, places: &Places) -> String {
+    match is_hidden(tool, places) {
+        true => format!("nothing, since it is hidden; calls by `{}` are taken", tool.wire_name),
+        false => tool.wire_name.clone(),
+    }
+}
+
+fn is_hidden(tool: &Tool, places: &Places) -> bool {
+    overrides(tool, places).find_map(|own| own.hidden).unwrap_or(false)
+}
+
+fn overrides<'a>(tool: &Tool, places: &'a Places) -> impl Iterator<Item = &'a Override> {
+    places.shape.overrides_of(ProfileId::EVERYBODY, tool.name())
+}
+
+/// What the settings say of it, and where.
+fn changes(tool: &Tool, places: &Places) -> impl Iterator<Item = String> {
+    overrides(tool, places).map(|own| {
+        let points = [
+            ("alias", own.alias.is_some()),
+            ("title", own.title.is_some()),
+            ("append_doc", own.append_doc.is_some()),
+            ("hidden", own.hidden.is_some()),
+        ];
+        let said: Vec<&str> = points.into_iter().filter(|(_, said)| *said).map(|(point, _)| point).collect();
+        format!("{} ({})", own.setting, said.join(", "))
+    })
+}
+
+fn as_json(tool: &Tool, places: &Places) -> Value {
     let spec = &tool.spec;
     let python = spec.target.python();
     // Of what runs elsewhere nobody here knows.
@@ -95,6 +126,8 @@ fn as_json(tool: &Tool) -> Value {
     };
     json!({
         "name": tool.name(),
+        "alias": overrides(tool, places).find_map(|own| own.alias.as_ref()).map(|alias| &alias.value),
+        "hidden": is_hidden(tool, places),
         "tool": listing(tool),
         "skill": spec.skill,
         "file": tool.origin.file,

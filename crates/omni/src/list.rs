@@ -4,7 +4,7 @@ use std::io::Write as _;
 
 use anyhow::Result;
 use omni_call::shown_line;
-use omni_catalog::{Kind, Tool};
+use omni_catalog::{Kind, ProfileId, Tool};
 use serde_json::{Value, json};
 
 use crate::args::ReadArguments;
@@ -18,13 +18,14 @@ pub(crate) fn run(arguments: &ReadArguments, out: &mut Output) -> Result<u8> {
     let (places, sources) = reading::open(&arguments.place)?;
     reading::refresh(&places, &sources)?;
     let snapshot = sources.catalog.snapshot();
+    let list = snapshot.for_profile(ProfileId::EVERYBODY);
+    let tools = || list.tools().filter(|tool| list.is_listed(tool));
     if arguments.json {
-        let tools: Vec<Value> = snapshot.tools().map(|tool| summary(&tool)).collect();
+        let tools: Vec<Value> = tools().map(|tool| summary(&tool)).collect();
         out.json(&json!({ "version": snapshot.version(Kind::Tools), "tools": tools }))?;
         return Ok(0);
     }
-    let rows: Vec<[String; 3]> = snapshot
-        .tools()
+    let rows: Vec<[String; 3]> = tools()
         .map(|tool| {
             let description = tool.description().unwrap_or_default();
             [

@@ -19,7 +19,7 @@ use crate::door::{self, Door};
 use crate::executors::Executors;
 use crate::private;
 use crate::protected;
-use crate::reading::plural;
+use crate::reading::{self, plural};
 use crate::runner::{Keeper, RunnerLibrary};
 use crate::settings::{Places, RunSettings, ServeSettings, Sources};
 use crate::streams;
@@ -138,6 +138,11 @@ pub(crate) fn server(
 ) -> Result<Kept> {
     say_unset(settings);
     let Sources { catalog, runner: listed, .. } = places.catalog(settings.executor)?;
+    if places.shape.renames() {
+        // Aliases are held against the tools there are now, before anybody is served by a wrong one.
+        catalog.refresh()?;
+        reading::without_faults(&catalog.snapshot())?;
+    }
     let mut config = ServerConfig::new(env!("CARGO_PKG_VERSION"));
     config.timeout = settings.timeout;
     config.idle_timeout = settings.idle_timeout;

@@ -1,8 +1,8 @@
 //! The catalogue as the commands see it that only read: `list`, `describe`, `sync`, `doctor`.
 
-use anyhow::Result;
+use anyhow::{Result, bail};
 use omni_call::{shown_line, shown_path};
-use omni_catalog::{Origin, Severity, Snapshot};
+use omni_catalog::{Origin, ProfileId, Severity, Snapshot};
 
 use crate::args::PlaceArguments;
 use crate::settings::{Places, Sources};
@@ -18,15 +18,33 @@ pub(crate) fn open(arguments: &PlaceArguments) -> Result<(Places, Sources)> {
 
 /// Brings the catalogue up to date: with its folder, or with the runner that lists the tools. Without an answer of
 /// the runner its last list stands, and stderr says so.
+///
+/// # Errors
+///
+/// When a folder cannot be read, and when names collide by what is set: no server starts then.
 pub(crate) fn refresh(places: &Places, sources: &Sources) -> Result<()> {
     sources.catalog.refresh()?;
-    let (Some(settings), Some(source)) = (places.lister(), &sources.runner) else { return Ok(()) };
-    let runner = settings.connect();
-    if let Err(error) = mcp::runtime()?.block_on(runner::look(&runner, source, &sources.catalog)) {
-        let error = terminal::indented(&format!("{error:#}"));
-        terminal::say(&format!("warning: {error}\nthis is the last list that it gave\n"));
+    if let (Some(settings), Some(source)) = (places.lister(), &sources.runner) {
+        let runner = settings.connect();
+        if let Err(error) = mcp::runtime()?.block_on(runner::look(&runner, source, &sources.catalog)) {
+            let error = terminal::indented(&format!("{error:#}"));
+            terminal::say(&format!("warning: {error}\nthis is the last list that it gave\n"));
+        }
     }
-    Ok(())
+    without_faults(&sources.catalog.snapshot())
+}
+
+/// Refuses aliases that collide with each other or with the names of tools.
+pub(crate) fn without_faults(snapshot: &Snapshot) -> Result<()> {
+    if snapshot.faults().is_empty() { Ok(()) } else { bail!("{}", snapshot.faults()) }
+}
+
+/// Why a name is no tool's, for people: also that something is set so that it is none.
+pub(crate) fn not_named(snapshot: &Snapshot, name: &str) -> String {
+    match snapshot.filtered(ProfileId::EVERYBODY, name) {
+        Some(filtered) => format!("the tool `{}` is left out by {filtered}", filtered.tool),
+        None => snapshot.not_named(name).for_people(),
+    }
 }
 
 /// Where a tool is written, as a person can open it from where they are.

@@ -8,11 +8,13 @@ mod fork;
 mod in_force;
 mod keys;
 mod limits;
+mod lines;
 mod mistake;
 mod places;
 mod run;
 mod seconds;
 mod serve;
+mod shape;
 mod skills;
 mod workers;
 

@@ -284,11 +284,11 @@ fn people_see_canonical_names_and_what_clients_see_where_that_is_another() {
 }
 
 #[test]
-fn excluded_tools_stand_in_nobodys_way() {
+fn filtered_tools_stand_in_nobodys_way() {
     let folder = Folder::empty();
     skill(&folder, "a_b", false, &["c"]);
     skill(&folder, "a", false, &["b_c"]);
-    folder.write("mine.toml", "exclude = [\"a_b.*\"]\n");
+    folder.write("mine.toml", "filter = [\"a_b.*\"]\n");
     let config = folder.path("mine.toml");
     let mut client = folder.stdio(&["--config", config.to_str().unwrap()]).initialised();
     assert_eq!(names(&client.request("tools/list", json!({}))), ["a_b_c"]);

@@ -274,7 +274,7 @@ fn what_is_ignored_is_said_once_with_the_command_that_allows_it() {
     let clone = Clone::new();
     clone.write(
         "omni.toml",
-        "timeout = 5\npython = \"./x\"\nexclude = [\"files\"]\n[skills.\"a\\u001b[2J\"]\nx = 1\n",
+        "timeout = 5\npython = \"./x\"\nfilter = [\"files\"]\n[skills.\"a\\u001b[2J\"]\nx = 1\n",
     );
     let said = clone.said(&["list"]);
     assert_eq!(said.matches("is not trusted").count(), 1, "{said}");

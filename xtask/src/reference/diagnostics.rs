@@ -138,6 +138,20 @@ const MEANT: &[Finding] = &[
         "rename one of them",
     ),
     Finding(
+        "alias-collision",
+        "error",
+        "an alias in `omni.toml` is a name of another tool, or several tools have it; at start it is refused",
+        "`alias = \"notes_save\"` beside a tool `notes.save`",
+        "choose another",
+    ),
+    Finding(
+        "no-effect",
+        "warning",
+        "a pattern of `filter`, an override or a profile in `omni.toml` that no tool or no client is meant by",
+        "`filter = [\"gti.*\"]`",
+        "write what was meant; the finding offers what is nearest",
+    ),
+    Finding(
         "name-not-ascii",
         "note",
         "clients see a tool under a name with digits at its end, since its own is not all ASCII",

@@ -11,37 +11,37 @@ use crate::names;
 
 /// What the rules ask of a tool.
 #[derive(Clone, Copy, Debug)]
-pub struct Candidate<'a> {
+pub(crate) struct Candidate<'a> {
     /// The canonical one.
-    pub name: &'a str,
+    pub(crate) name: &'a str,
     /// The skill's folder.
-    pub skill: &'a str,
-    pub tags: &'a [String],
+    pub(crate) skill: &'a str,
+    pub(crate) tags: &'a [String],
 }
 
 /// What a profile shows.
 #[derive(Debug)]
-pub struct Arrangement<'a> {
+pub(crate) struct Arrangement<'a> {
     /// In the order of the candidates.
-    pub tools: Vec<Shown<'a>>,
+    pub(crate) tools: Vec<Shown<'a>>,
     /// All that tools answer to, sorted, each with a place in `tools`. One that stands there for two means neither.
-    pub names: Vec<(String, usize)>,
+    pub(crate) names: Vec<(String, usize)>,
     /// Rules that cannot be obeyed: these aliases are not given.
-    pub faults: Vec<Fault>,
+    pub(crate) faults: Vec<Fault>,
 }
 
 /// A tool that can be called, and what its list says of it.
 #[derive(Debug)]
-pub struct Shown<'a> {
+pub(crate) struct Shown<'a> {
     /// Its place among the candidates.
-    pub tool: usize,
+    pub(crate) tool: usize,
     /// The name in the list: its alias, else the one on the wire.
-    pub name: String,
-    pub is_aliased: bool,
+    pub(crate) name: String,
+    pub(crate) is_aliased: bool,
     /// It is not listed.
-    pub hidden: bool,
-    pub title: Option<&'a str>,
-    pub append_doc: Option<&'a str>,
+    pub(crate) hidden: bool,
+    pub(crate) title: Option<&'a str>,
+    pub(crate) append_doc: Option<&'a str>,
 }
 
 /// What a profile says of one tool: its own word on each point, else everybody's.
@@ -58,7 +58,7 @@ impl<'a> Effective<'a> {
 
 impl Shape {
     /// What a profile shows of `tools`, which are sorted by name.
-    pub fn arrange(&self, id: ProfileId, tools: &[Candidate<'_>]) -> Arrangement<'_> {
+    pub(crate) fn arrange(&self, id: ProfileId, tools: &[Candidate<'_>]) -> Arrangement<'_> {
         let style = self.names(id);
         let visible: Vec<usize> = (0..tools.len())
             .filter(|tool| tools.get(*tool).is_some_and(|tool| self.filtered(id, tool).is_none()))
@@ -122,7 +122,7 @@ impl Shape {
     }
 
     /// The pattern by which a profile does not have a tool, if one does.
-    pub fn filtered(&self, id: ProfileId, tool: &Candidate<'_>) -> Option<&FilterRule> {
+    pub(crate) fn filtered(&self, id: ProfileId, tool: &Candidate<'_>) -> Option<&FilterRule> {
         self.filters_of(id).find_map(|filter: &Filter| filter.blocks(tool))
     }
 }

@@ -19,7 +19,7 @@ pub(super) struct Aliased {
 
 /// A rule that cannot be obeyed, as a sentence that names all it concerns and where it is written.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Fault {
+pub(crate) struct Fault {
     /// Only these clients' names are concerned.
     profile: Option<String>,
     what: What,
@@ -39,7 +39,7 @@ enum What {
 
 /// All that is wrong with the rules: one sentence a line.
 #[derive(Clone, Debug, Default, PartialEq, Eq, thiserror::Error)]
-pub struct Faults(pub Vec<Fault>);
+pub struct Faults(pub(crate) Vec<Fault>);
 
 impl Fault {
     pub(super) fn twice(tools: Vec<Aliased>) -> Fault {
@@ -61,11 +61,19 @@ impl Fault {
 
     /// The tools whose aliases are in question.
     pub(super) fn tools(&self) -> impl Iterator<Item = &str> {
-        let own = match &self.what {
+        self.aliased().iter().map(|own| own.tool.as_str())
+    }
+
+    fn aliased(&self) -> &[Aliased] {
+        match &self.what {
             What::Misnamed { own, .. } | What::Taken { own, .. } => std::slice::from_ref(own),
             What::Twice(tools) | What::Circle(tools) => tools,
-        };
-        own.iter().map(|own| own.tool.as_str())
+        }
+    }
+
+    /// Where the first of them is written.
+    pub(crate) fn setting(&self) -> Option<&Setting> {
+        self.aliased().first().map(|own| &own.setting)
     }
 }
 
@@ -129,7 +137,7 @@ pub(super) fn told_once(faults: Vec<Fault>) -> Vec<Fault> {
 
 impl Faults {
     /// All faults, each once, also where several profiles have it.
-    pub fn of(faults: Vec<Fault>) -> Faults {
+    pub(crate) fn of(faults: Vec<Fault>) -> Faults {
         Faults(told_once(faults))
     }
 

@@ -37,7 +37,9 @@ impl FilterRule {
     pub fn new(text: &str, setting: Setting) -> Result<FilterRule, PatternError> {
         let (allows, text) = text.strip_prefix('!').map_or((false, text), |rest| (true, rest));
         let (is_tag, text) = text.strip_prefix(TAG).map_or((false, text), |rest| (true, rest));
-        Ok(FilterRule { pattern: Pattern::of_names(text)?, is_tag, allows, setting })
+        // A tag is any text.
+        let pattern = if is_tag { Pattern::of_anything(text)? } else { Pattern::of_names(text)? };
+        Ok(FilterRule { pattern, is_tag, allows, setting })
     }
 
     pub fn setting(&self) -> &Setting {
@@ -78,13 +80,13 @@ impl Filter {
         Filter { rules }
     }
 
-    /// Whether it leaves nothing out.
+    /// Whether it says nothing.
     pub fn is_empty(&self) -> bool {
-        self.rules.iter().all(|rule| rule.allows)
+        self.rules.is_empty()
     }
 
     /// The pattern that leaves a tool out, if one does.
-    pub fn blocks(&self, tool: &Candidate<'_>) -> Option<&FilterRule> {
+    pub(crate) fn blocks(&self, tool: &Candidate<'_>) -> Option<&FilterRule> {
         let block = self.rules.iter().find(|rule| !rule.allows && rule.matches(tool))?;
         let allowed = self.rules.iter().any(|rule| rule.allows && rule.matches(tool));
         (!allowed).then_some(block)
@@ -93,11 +95,6 @@ impl Filter {
     pub(super) fn rules(&self) -> &[FilterRule] {
         &self.rules
     }
-
-    /// Whether a pattern asks for tags.
-    pub fn asks_for_tags(&self) -> bool {
-        self.rules.iter().any(|rule| rule.is_tag)
-    }
 }
 
 #[cfg(test)]
@@ -105,7 +102,7 @@ mod tests {
     use super::*;
 
     fn filter(patterns: &[&str]) -> Filter {
-        let rule = |text: &&str| FilterRule::new(text, Setting::new("filter", "omni.toml:1")).unwrap();
+        let rule = |text: &&str| FilterRule::new(text, Setting::new("filter", "omni.toml", 1)).unwrap();
         Filter::new(patterns.iter().map(rule).collect())
     }
 

@@ -16,9 +16,10 @@ mod pattern;
 mod rules;
 mod warnings;
 
-pub use arrange::{Arrangement, Candidate, Shown};
-pub use fault::{Fault, Faults};
+pub(crate) use arrange::{Arrangement, Candidate};
+pub(crate) use fault::Fault;
+pub use fault::Faults;
 pub use filter::{Filter, FilterRule};
 pub use pattern::{ClientPattern, PatternError};
 pub use rules::{Override, Overrides, Profile, ProfileId, Setting, Shape, Written};
-pub use warnings::Warning;
+pub(crate) use warnings::Warning;

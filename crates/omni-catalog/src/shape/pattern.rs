@@ -2,7 +2,7 @@
 
 use std::str::Chars;
 
-/// What a pattern of tools may hold besides its wildcards: a tool's name, or a tag's.
+/// What a pattern of tools may hold besides its wildcards: what names have.
 fn is_name_char(c: char) -> bool {
     c.is_alphanumeric() || matches!(c, '_' | '-' | '.')
 }
@@ -29,7 +29,7 @@ pub(super) struct Pattern {
 }
 
 impl Pattern {
-    /// A pattern of names or tags.
+    /// A pattern of names.
     pub(super) fn of_names(text: &str) -> Result<Pattern, PatternError> {
         if let Some(sign) = text.chars().find(|c| !is_name_char(*c) && !matches!(c, '*' | '?')) {
             return Err(PatternError::NoName(sign));
@@ -37,7 +37,8 @@ impl Pattern {
         Pattern::of_anything(text)
     }
 
-    fn of_anything(text: &str) -> Result<Pattern, PatternError> {
+    /// A pattern in which every other character stands for itself.
+    pub(super) fn of_anything(text: &str) -> Result<Pattern, PatternError> {
         if text.is_empty() {
             return Err(PatternError::Empty);
         }

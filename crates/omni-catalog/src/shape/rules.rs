@@ -10,27 +10,37 @@ use crate::NameStyle;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Setting {
     key: Box<str>,
-    place: Box<str>,
+    file: Box<str>,
+    line: u32,
 }
 
 impl Setting {
-    /// `key` as in `overrides."git.log".alias`, `place` as in `omni.toml:4`.
-    pub fn new(key: &str, place: &str) -> Setting {
-        Setting { key: key.into(), place: place.into() }
+    /// `key` as in `overrides."git.log".alias`; `line` from 1, and 0 where it is not known.
+    pub fn new(key: &str, file: &str, line: u32) -> Setting {
+        Setting { key: key.into(), file: file.into(), line }
     }
 
     pub fn key(&self) -> &str {
         &self.key
     }
 
-    pub fn place(&self) -> &str {
-        &self.place
+    pub fn file(&self) -> &str {
+        &self.file
+    }
+
+    pub fn line(&self) -> u32 {
+        self.line
+    }
+
+    /// `omni.toml:4`.
+    pub fn place(&self) -> String {
+        if self.line == 0 { self.file.to_string() } else { format!("{}:{}", self.file, self.line) }
     }
 }
 
 impl fmt::Display for Setting {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "`{}` at `{}`", self.key, self.place)
+        write!(f, "`{}` at `{}`", self.key, self.place())
     }
 }
 
@@ -113,6 +123,16 @@ impl ProfileId {
     /// What everybody sees for whom no profile is.
     pub const EVERYBODY: ProfileId = ProfileId(0);
 
+    /// To keep it where a number goes.
+    pub fn number(self) -> u16 {
+        self.0
+    }
+
+    /// The one of that number. One that no shape has is everybody's.
+    pub fn from_number(number: u16) -> ProfileId {
+        ProfileId(number)
+    }
+
     /// From 0, everybody first.
     pub fn index(self) -> usize {
         usize::from(self.0)
@@ -166,6 +186,17 @@ impl Shape {
     /// What is shown of a catalogue for which nobody has set anything.
     pub fn plain(names: NameStyle) -> Shape {
         Shape { names, ..Shape::default() }
+    }
+
+    /// The same filters for everybody, and nothing else: by the runner contract, whose names are the canonical ones.
+    pub fn filters_alone(&self) -> Shape {
+        Shape { filters: self.filters.clone(), ..Shape::plain(NameStyle::Canonical) }
+    }
+
+    /// What is said of a tool for a profile, its own rules first, each with where it is written.
+    pub fn overrides_of(&self, id: ProfileId, tool: &str) -> impl Iterator<Item = &Override> {
+        let own = self.profile(id).and_then(|profile| profile.overrides.of(tool));
+        own.into_iter().chain(self.overrides.of(tool))
     }
 
     /// The profile of a client that calls itself `client` and is `principal`: the first that is for it.
@@ -222,8 +253,18 @@ impl Shape {
         self.profile(id).and_then(|profile| profile.names).unwrap_or(self.names)
     }
 
+    /// Whether nobody sees anything but the catalogue's own list, in the style `names`.
+    pub(crate) fn is_plain(&self, names: NameStyle) -> bool {
+        self.is_one() && self.changes_nothing(ProfileId::EVERYBODY, names)
+    }
+
+    /// The filters that hold for everybody.
+    pub(crate) fn common_filters(&self) -> impl Iterator<Item = &Filter> {
+        self.filters.iter()
+    }
+
     /// Whether a profile's list is the catalogue's own, in the style `names`.
-    pub fn changes_nothing(&self, id: ProfileId, names: NameStyle) -> bool {
+    pub(crate) fn changes_nothing(&self, id: ProfileId, names: NameStyle) -> bool {
         let profile = self.profile(id);
         self.names(id) == names
             && self.filters.iter().all(Filter::is_empty)
@@ -234,11 +275,6 @@ impl Shape {
     /// The filters of a profile: everybody's and its own.
     pub(super) fn filters_of(&self, id: ProfileId) -> impl Iterator<Item = &Filter> {
         self.filters.iter().chain(self.profile(id).map(|profile| &profile.filter))
-    }
-
-    /// Whether anything of a profile asks for tags.
-    pub fn asks_for_tags(&self, id: ProfileId) -> bool {
-        self.filters_of(id).any(Filter::asks_for_tags)
     }
 
     /// Whether any tool is given another name, so that names may collide by what is set.
@@ -262,7 +298,7 @@ mod tests {
         let patterns = |texts: &[&str]| texts.iter().map(|text| ClientPattern::new(text).unwrap()).collect();
         Profile {
             name: name.to_owned(),
-            setting: Setting::new(&format!("profiles.{name}"), "omni.toml:1"),
+            setting: Setting::new(&format!("profiles.{name}"), "omni.toml", 1),
             clients: patterns(clients),
             principals: patterns(principals),
             filter: Filter::default(),

@@ -7,17 +7,17 @@ use crate::similar;
 
 /// A rule without effect.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Warning {
-    pub setting: Setting,
+pub(crate) struct Warning {
+    pub(crate) setting: Setting,
     /// A fragment that names what is concerned.
-    pub message: String,
-    pub help: String,
+    pub(crate) message: String,
+    pub(crate) help: String,
 }
 
 impl Shape {
     /// The rules that change nothing, with `tools` being all there are, sorted by name. Compares each with all of them:
     /// for a start and for the doctor.
-    pub fn without_effect(&self, tools: &[Candidate<'_>]) -> Vec<Warning> {
+    pub(crate) fn without_effect(&self, tools: &[Candidate<'_>]) -> Vec<Warning> {
         let known = Known { tools };
         let mut warnings = Vec::new();
         for filter in self.filters().iter().chain(self.profiles().map(|profile| &profile.filter)) {

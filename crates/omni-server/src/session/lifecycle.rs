@@ -1,13 +1,14 @@
 //! What changes a session: `initialize`, `logging/setLevel`.
 
 use omni_call::LogLevel;
+use omni_catalog::ProfileId;
 use omni_protocol::Initialize;
 
 use crate::session::Session;
 
-/// Agrees on a revision. A client may do so again, and then speaks the newer one.
-pub(crate) fn initialize(session: &Session, initialize: &Initialize) {
-    session.agree(initialize.agreed);
+/// Agrees on a revision, and on what the client sees. A client may do so again, and then speaks the newer one.
+pub(crate) fn initialize(session: &Session, initialize: &Initialize, profile: ProfileId) {
+    session.agree(initialize.agreed, profile);
     let mut state = session.state();
     state.ignores_cursors = initialize.client.ignores_cursors();
     state.capabilities = initialize.capabilities;

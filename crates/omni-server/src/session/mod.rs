@@ -15,12 +15,13 @@ mod replies;
 mod table;
 
 use std::collections::HashMap;
-use std::sync::atomic::{AtomicU8, Ordering};
+use std::sync::atomic::{AtomicU8, AtomicU16, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use omni_call::LogLevel;
+use omni_catalog::ProfileId;
 use omni_protocol::{ClientCapabilities, ErrorCode, Id, ListKind, Request, Revision, RpcError};
-use tokio::sync::{Notify, oneshot};
+use tokio::sync::oneshot;
 
 use crate::changes::{ListVersionSeen, ListVersions};
 use crate::dispatch;
@@ -51,9 +52,9 @@ pub(crate) struct Session {
     name: OnceLock<Arc<str>>,
     /// The [`Revision`] that `initialize` agreed, as its number: read for each request.
     agreed: AtomicU8,
+    /// The [`ProfileId`] that was chosen then, as its number.
+    profile: AtomicU16,
     extent: Extent,
-    /// Wakes those who wait for its end.
-    ending: Notify,
     state: Mutex<State>,
 }
 
@@ -96,6 +97,7 @@ struct Agreed {
     revision: Revision,
     ignores_cursors: bool,
     capabilities: ClientCapabilities,
+    profile: ProfileId,
 }
 
 /// What the answer to a request depends on besides the request.
@@ -123,9 +125,9 @@ impl Session {
     /// A session of which only its token is known: what its client was shown before is not, so whatever lists there are
     /// now are news to it.
     fn revived(principal: Principal, token: &str, agreed: Agreed) -> Arc<Self> {
-        let Agreed { revision, ignores_cursors, capabilities } = agreed;
+        let Agreed { revision, ignores_cursors, capabilities, profile } = agreed;
         let session = Session::lasting(principal);
-        session.agree(revision);
+        session.agree(revision, profile);
         let _ = session.name.set(token.into());
         let mut state = session.state();
         state.ignores_cursors = ignores_cursors;
@@ -141,8 +143,8 @@ impl Session {
             outbox: Outbox::default(),
             name: OnceLock::new(),
             agreed: AtomicU8::new(NOT_AGREED),
+            profile: AtomicU16::new(ProfileId::EVERYBODY.number()),
             extent,
-            ending: Notify::new(),
             state: Mutex::default(),
         }
     }
@@ -163,10 +165,16 @@ impl Session {
         let revision = self.revision()?;
         let state = self.state();
         let (ignores_cursors, capabilities) = (state.ignores_cursors, state.capabilities);
-        Some(Agreed { revision, ignores_cursors, capabilities })
+        Some(Agreed { revision, ignores_cursors, capabilities, profile: self.profile() })
     }
 
-    fn agree(&self, revision: Revision) {
+    /// What its client sees; everybody's as long as nobody has said who it is.
+    pub(crate) fn profile(&self) -> ProfileId {
+        ProfileId::from_number(self.profile.load(Ordering::Relaxed))
+    }
+
+    fn agree(&self, revision: Revision, profile: ProfileId) {
+        self.profile.store(profile.number(), Ordering::Relaxed);
         self.agreed.store(revision as u8, Ordering::Relaxed);
     }
 
@@ -240,31 +248,25 @@ impl Session {
         ended
     }
 
-    /// The client says nothing more, and what runs may finish: its subscriptions end, and whoever waits for its reply to
-    /// something is let go.
-    fn end(&self) {
+    /// Lets those go who wait for the client's reply to something: it cannot come any more, nor can the next.
+    fn give_up_asking(&self) {
         let mut state = self.state();
         let asked = std::mem::take(&mut state.asked);
+        state.closed = true;
+        drop(state);
+        drop(asked);
+    }
+
+    /// Cancels what runs in the session, gives up what was asked, and ends its stream.
+    fn close(&self) {
+        let mut state = self.state();
+        let asked = std::mem::take(&mut state.asked);
+        state.in_flight.clear();
         state.stream = None;
         state.closed = true;
         drop(state);
-        // Whoever waits wakes up by this, and may look at the session.
+        // Whoever waits for a reply wakes up by this, and may look at the session.
         drop(asked);
-        self.ending.notify_waiters();
-    }
-
-    /// Waits until the client says nothing more. Outside of a session that is never: whoever hangs up drops the wait.
-    pub(crate) async fn ended(&self) {
-        let ending = self.ending.notified();
-        if !self.state().closed {
-            ending.await;
-        }
-    }
-
-    /// Ends it, and cancels what runs in it.
-    fn close(&self) {
-        self.state().in_flight.clear();
-        self.end();
     }
 }
 

@@ -136,7 +136,8 @@ mod tests {
         let session = Session::of_connection(Principal::LocalUser, 10);
         let agreed = Revision::NEWEST_LEGACY;
         let (client, capabilities) = Default::default();
-        crate::session::initialize(&session, &Initialize { agreed, client, capabilities });
+        let initialize = Initialize { agreed, client, capabilities };
+        crate::session::initialize(&session, &initialize, omni_catalog::ProfileId::EVERYBODY);
         session
     }
 

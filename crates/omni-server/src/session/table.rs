@@ -6,6 +6,7 @@
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::sync::{Arc, Mutex, PoisonError};
 
+use omni_catalog::{ProfileId, Shape};
 use omni_protocol::{ClientCapabilities, Revision};
 
 use crate::admission::Key;
@@ -16,8 +17,10 @@ use crate::session::{Agreed, Session};
 const NONCE_BYTES: usize = 16;
 /// Bytes of the seal that are kept.
 const SEAL_BYTES: usize = 16;
-/// The nonce, and what was agreed.
-const PAYLOAD_BYTES: usize = NONCE_BYTES + 3;
+/// The nonce, and what was agreed: three bytes, and which profile by its name, since others may stand before it after a
+/// restart.
+const PAYLOAD_BYTES: usize = NONCE_BYTES + 3 + STAMP_BYTES;
+const STAMP_BYTES: usize = 4;
 const TOKEN_BYTES: usize = PAYLOAD_BYTES + SEAL_BYTES;
 
 /// Ended sessions remembered, so that their tokens are refused. Beyond it the set starts anew.
@@ -49,7 +52,18 @@ impl SessionKey {
 pub(crate) struct Sessions {
     key: SessionKey,
     sessions_max: usize,
+    /// What stands for each profile in a token.
+    profiles: Vec<[u8; STAMP_BYTES]>,
     table: Mutex<Table>,
+}
+
+/// What stands for a profile in a token. Nothing for everybody's, however it is called.
+fn stamp(id: ProfileId, name: &str) -> [u8; STAMP_BYTES] {
+    let mut stamp = [0; STAMP_BYTES];
+    if id != ProfileId::EVERYBODY {
+        stamp.copy_from_slice(&blake3::hash(name.as_bytes()).as_bytes()[..STAMP_BYTES]);
+    }
+    stamp
 }
 
 #[derive(Default)]
@@ -67,20 +81,19 @@ struct Entry {
 }
 
 impl Sessions {
-    pub(crate) fn new(key: SessionKey, sessions_max: usize) -> Self {
-        Sessions { key, sessions_max, table: Mutex::default() }
+    pub(crate) fn new(key: SessionKey, sessions_max: usize, shape: &Shape) -> Self {
+        let profiles = shape.ids().map(|id| stamp(id, shape.name(id))).collect();
+        Sessions { key, sessions_max, profiles, table: Mutex::default() }
     }
 
     /// Gives a session that `initialize` has opened the token that later requests name it by. `None` when none has.
     pub(crate) fn keep(&self, session: &Arc<Session>, peer: &Key) -> Option<Arc<str>> {
-        let Agreed { revision, ignores_cursors, capabilities } = session.agreed()?;
+        let Agreed { revision, ignores_cursors, capabilities, profile } = session.agreed()?;
         let mut payload = [0; PAYLOAD_BYTES];
         getrandom::fill(&mut payload[..NONCE_BYTES]).expect("the kernel gives random bytes");
-        payload[NONCE_BYTES..].copy_from_slice(&[
-            revision as u8,
-            u8::from(ignores_cursors),
-            capabilities.bits(),
-        ]);
+        let (flags, stamp) = payload[NONCE_BYTES..].split_at_mut(3);
+        flags.copy_from_slice(&[revision as u8, u8::from(ignores_cursors), capabilities.bits()]);
+        stamp.copy_from_slice(self.profiles.get(profile.index())?);
         let seal = self.key.seal(&payload, &session.principal);
         let token: String = payload.iter().chain(&seal).map(|byte| format!("{byte:02x}")).collect();
         let token: Arc<str> = token.into();
@@ -137,7 +150,11 @@ impl Sessions {
         let revision = Revision::from_index(payload[NONCE_BYTES])?;
         let ignores_cursors = payload[NONCE_BYTES + 1] == 1;
         let capabilities = ClientCapabilities::from_bits(payload[NONCE_BYTES + 2])?;
-        let agreed = Agreed { revision, ignores_cursors, capabilities };
+        // Without its profile a client is asked to say again who it is: everybody's may show it more than its own did.
+        let stamp = &payload[NONCE_BYTES + 3..];
+        let profile = self.profiles.iter().position(|known| known == stamp)?;
+        let profile = ProfileId::from_number(u16::try_from(profile).ok()?);
+        let agreed = Agreed { revision, ignores_cursors, capabilities, profile };
         (difference == 0).then(|| Session::revived(owner.clone(), token, agreed))
     }
 }
@@ -184,9 +201,12 @@ impl Table {
                 sessions.push_back(session);
                 continue;
             }
+            state.closed = true;
+            state.stream = None;
+            let asked = std::mem::take(&mut state.asked);
             drop(state);
             // Replies go to the session that the token revives, which has asked for nothing.
-            session.end();
+            drop(asked);
             self.open.remove(&*session.name());
             break;
         }
@@ -212,6 +232,7 @@ impl Table {
 mod tests {
     use bytes::Bytes;
     use omni_call::LogLevel;
+    use omni_catalog::{ClientPattern, Filter, NameStyle, Overrides, Profile, Setting};
     use omni_protocol::{ClientInfo, Id, Initialize, Question};
     use tokio::sync::oneshot;
 
@@ -220,13 +241,21 @@ mod tests {
 
     const ME: Principal = Principal::User(1);
 
+    fn table(key: SessionKey, sessions_max: usize) -> Sessions {
+        Sessions::new(key, sessions_max, &Shape::default())
+    }
+
     /// A session that a client of that name has opened.
     fn open(sessions: &Sessions, name: &str, owner: Principal, peer: &Key) -> Arc<Session> {
         let client = ClientInfo { name: name.into(), version: "1".into() };
         let session = Session::lasting(owner);
         let capabilities = ClientCapabilities::of(&[Question::ListRoots]);
         let agreed = Revision::NEWEST_LEGACY;
-        crate::session::initialize(&session, &Initialize { agreed, client, capabilities });
+        crate::session::initialize(
+            &session,
+            &Initialize { agreed, client, capabilities },
+            ProfileId::EVERYBODY,
+        );
         sessions.keep(&session, peer).expect("it is opened");
         session
     }
@@ -234,18 +263,23 @@ mod tests {
     #[test]
     fn a_session_outlives_a_restart_with_the_same_key_and_no_other() {
         let key = SessionKey::random();
-        let token = open(&Sessions::new(key.clone(), 10), "gemini-cli-mcp-client", ME, &None).name();
-        let revived = Sessions::new(key, 10).find(&token, &ME, &None).expect("revived");
+        let token = open(&table(key.clone(), 10), "gemini-cli-mcp-client", ME, &None).name();
+        let revived = table(key, 10).find(&token, &ME, &None).expect("revived");
         assert_eq!(revived.name(), token);
         let capabilities = ClientCapabilities::of(&[Question::ListRoots]);
-        let agreed = Agreed { revision: Revision::NEWEST_LEGACY, ignores_cursors: true, capabilities };
+        let agreed = Agreed {
+            revision: Revision::NEWEST_LEGACY,
+            ignores_cursors: true,
+            capabilities,
+            profile: ProfileId::EVERYBODY,
+        };
         assert_eq!((revived.agreed(), revived.capabilities()), (Some(agreed), capabilities));
-        assert!(Sessions::new(SessionKey::random(), 10).find(&token, &ME, &None).is_none());
+        assert!(table(SessionKey::random(), 10).find(&token, &ME, &None).is_none());
     }
 
     #[test]
     fn a_token_with_any_digit_changed_is_refused() {
-        let sessions = Sessions::new(SessionKey::random(), 10);
+        let sessions = table(SessionKey::random(), 10);
         let token = open(&sessions, "c", ME, &None).name().to_string();
         for at in 0..token.len() {
             let mut forged = token.clone().into_bytes();
@@ -269,9 +303,9 @@ mod tests {
     #[test]
     fn a_session_is_its_owners_also_when_it_is_revived() {
         let key = SessionKey::random();
-        let sessions = Sessions::new(key.clone(), 10);
+        let sessions = table(key.clone(), 10);
         let token = open(&sessions, "c", ME, &None).name();
-        for sessions in [sessions, Sessions::new(key, 10)] {
+        for sessions in [sessions, table(key, 10)] {
             let others = [Principal::Unknown, Principal::LocalUser, Principal::User(10)];
             for other in others.into_iter().chain([Principal::TokenHolder("1".into())]) {
                 assert!(sessions.find(&token, &other, &None).is_none(), "{other:?}");
@@ -283,7 +317,7 @@ mod tests {
 
     #[test]
     fn an_ended_session_stays_ended_and_cancels_its_requests() {
-        let sessions = Sessions::new(SessionKey::random(), 10);
+        let sessions = table(SessionKey::random(), 10);
         let session = open(&sessions, "c", ME, &None);
         let id = Id::parse(&Bytes::from_static(b"1")).unwrap();
         let (_in_flight, mut cancelled) = session.begin(&id).expect("first of its id");
@@ -296,7 +330,7 @@ mod tests {
 
     #[test]
     fn a_full_table_forgets_the_longest_unused_but_its_token_still_works() {
-        let sessions = Sessions::new(SessionKey::random(), 2);
+        let sessions = table(SessionKey::random(), 2);
         let first = open(&sessions, "a", ME, &None).name();
         open(&sessions, "b", ME, &None);
         open(&sessions, "c", ME, &None);
@@ -305,7 +339,7 @@ mod tests {
     }
     #[test]
     fn a_peer_that_opens_sessions_without_end_pushes_out_its_own_and_nobody_elses() {
-        let sessions = Sessions::new(SessionKey::random(), 100);
+        let sessions = table(SessionKey::random(), 100);
         let (modest, greedy) = (Some(PeerKey::User(1)), Some(PeerKey::User(2)));
         let kept = open(&sessions, "a", Principal::TokenHolder("a".into()), &modest);
         crate::session::set_log_level(&kept, LogLevel::Debug);
@@ -324,7 +358,7 @@ mod tests {
 
     #[test]
     fn sessions_that_are_ended_leave_nothing_behind_but_their_tokens() {
-        let sessions = Sessions::new(SessionKey::random(), 100);
+        let sessions = table(SessionKey::random(), 100);
         let first = open(&sessions, "a", ME, &None);
         for _ in 0..10_000 {
             let session = open(&sessions, "b", ME, &None);
@@ -333,5 +367,42 @@ mod tests {
         assert!(sessions.table.lock().unwrap().by_peer[&None].len() <= 20);
         assert!(sessions.end(&first.name(), &ME, &None));
         assert!(sessions.table.lock().unwrap().by_peer.is_empty());
+    }
+
+    #[test]
+    fn a_revived_session_keeps_its_profile_by_name_or_is_opened_anew() {
+        let shape = |names: &[&str]| {
+            let profile = |name: &&str| Profile {
+                name: (*name).to_owned(),
+                setting: Setting::new(name, "omni.toml", 1),
+                clients: vec![ClientPattern::new(name).unwrap()],
+                principals: Vec::new(),
+                filter: Filter::default(),
+                overrides: Overrides::default(),
+                names: None,
+            };
+            Shape::new(
+                Vec::new(),
+                Overrides::default(),
+                NameStyle::default(),
+                names.iter().map(profile).collect(),
+            )
+        };
+        let key = SessionKey::random();
+        let before = shape(&["claude", "cursor"]);
+        let sessions = Sessions::new(key.clone(), 10, &before);
+        let session = Session::lasting(ME);
+        let client = ClientInfo { name: "cursor".into(), version: "1".into() };
+        let agreed = Revision::NEWEST_LEGACY;
+        let initialize = Initialize { agreed, client, capabilities: ClientCapabilities::of(&[]) };
+        crate::session::initialize(&session, &initialize, before.choose(Some("cursor"), ""));
+        let token = sessions.keep(&session, &None).unwrap();
+        let revived = |names: &[&str]| {
+            let (sessions, shape) = (Sessions::new(key.clone(), 10, &shape(names)), shape(names));
+            sessions.find(&token, &ME, &None).map(|session| shape.name(session.profile()).to_owned())
+        };
+        assert_eq!(revived(&["claude", "cursor"]).as_deref(), Some("cursor"));
+        assert_eq!(revived(&["cursor", "other", "claude"]).as_deref(), Some("cursor"));
+        assert_eq!(revived(&["claude"]), None, "everybody's could show it more");
     }
 }

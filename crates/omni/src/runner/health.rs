@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use anyhow::{Context, Result};
 use omni_call::ExecutorKind;
-use omni_catalog::{Catalog, NameStyle, Shaping, Snapshot, Tool};
+use omni_catalog::{Catalog, NameStyle, Shape, Snapshot, Tool};
 use omni_exec::{Listing, Runner};
 use serde_json::Value;
 
@@ -63,8 +63,7 @@ async fn listed(settings: &RunnerSettings, runner: &Runner) -> Result<Arc<Snapsh
     if let Listing::New { body, .. } = runner.tools(None).await? {
         source.describe(&body, None).context("its list of tools is of no use")?;
     }
-    let shaping = Shaping { names, ..Shaping::default() };
-    Ok(Catalog::new(vec![Arc::new(source)], shaping)?.snapshot())
+    Ok(Catalog::new(vec![Arc::new(source)], Shape::plain(names))?.snapshot())
 }
 
 /// What a tool takes, with the order of members left out.

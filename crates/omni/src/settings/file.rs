@@ -1,11 +1,13 @@
 //! `omni.toml` as it is written.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
 use omni_call::{ExecutorKind, UnknownExecutor, shown_path};
+use omni_catalog::NameStyle;
 use serde::Deserialize;
 use toml::Table;
 
@@ -15,9 +17,11 @@ use super::environments::EnvironmentsTable;
 use super::fork::ForkTable;
 use super::keys;
 use super::limits::Limits;
+use super::lines::KeyLines;
 use super::mistake;
 use super::run::RunSettings;
 use super::serve::ServeSettings;
+use super::shape::{FoundFilter, ProfileTable};
 use super::skills::SHIPPED;
 use super::workers::WorkerSettings;
 use crate::access::HttpTable;
@@ -52,9 +56,15 @@ pub(crate) struct File {
     pub(super) log_level: Option<String>,
     /// Whether the log has what tools print and log and no client asked for.
     pub(super) log_output: Option<bool>,
-    /// Patterns of tools and skills that are left out.
+    /// Patterns of tools and skills that are left out, and with `!` before it of such that are not.
     #[serde(default)]
-    pub(crate) exclude: Vec<String>,
+    pub(super) filter: Vec<String>,
+    /// What is shown of a tool in another way than it says itself: `[overrides."git.log"]`.
+    #[serde(default)]
+    pub(super) overrides: Table,
+    /// What some clients see: `[profiles.NAME]`.
+    #[serde(default)]
+    pub(super) profiles: BTreeMap<String, ProfileTable>,
     /// Environment variables passed on to tools.
     #[serde(default)]
     pub(super) env: Vec<String>,
@@ -73,6 +83,12 @@ pub(crate) struct File {
     /// Settings of one skill each, given to its tools as `Context.settings`: `[skills.web]`.
     #[serde(default)]
     pub(crate) skills: serde_json::Map<String, serde_json::Value>,
+    /// What a file that nobody has trusted leaves out besides.
+    #[serde(skip)]
+    pub(super) found_filter: Option<FoundFilter>,
+    /// Of the file that is obeyed as a whole.
+    #[serde(skip)]
+    pub(super) lines: KeyLines,
 }
 
 impl File {
@@ -146,19 +162,33 @@ impl Checked {
     ///
     /// A value that no setting has; the message names the line.
     pub(super) fn whole(self, folder: &Path) -> Result<File> {
-        let file = anchored(self.table, folder)?;
-        file.check()
-            .map_err(|why| mistake::of_value(&self.path, &String::from_utf8_lossy(&self.content), &why))?;
+        let lines = self.lines();
+        let mut file = anchored(self.table, folder)?;
+        file.check().map_err(|why| mistake::of_value(&self.path, &lines, &why))?;
+        file.lines = lines;
+        file.shape(NameStyle::default())?;
         Ok(file)
     }
 
     /// What this file leaves of another one, or of nothing, when it may only narrow; and the keys of it that are
     /// ignored, for people.
     pub(super) fn narrowing(self, base: Option<(Checked, &Path)>) -> Result<(File, Vec<String>)> {
+        let base_lines = base.as_ref().map(|(base, _)| base.lines()).unwrap_or_default();
         let (base, folder) =
             base.map_or_else(Default::default, |(base, folder)| (base.table, folder.to_owned()));
         let (table, ignored) = keys::narrowed(&base, &self.table);
-        Ok((anchored(table, &folder)?, ignored.iter().map(|key| shown_key(key)).collect()))
+        let mut file = anchored(table, &folder)?;
+        file.lines = base_lines;
+        let patterns = self.table.get("filter").and_then(toml::Value::as_array).into_iter().flatten();
+        let patterns = patterns.filter_map(toml::Value::as_str).map(str::to_owned).collect();
+        // By itself, so that its `!` brings back nothing that the user's own filter leaves out.
+        file.found_filter = Some(FoundFilter { patterns, lines: self.lines() });
+        file.shape(NameStyle::default())?;
+        Ok((file, ignored.iter().map(|key| shown_key(key)).collect()))
+    }
+
+    fn lines(&self) -> KeyLines {
+        KeyLines::read(&self.path, &String::from_utf8_lossy(&self.content))
     }
 }
 

@@ -20,8 +20,8 @@ pub(super) enum Rule {
     LowerLimit(Resource, f64),
     /// Lower both ends of `"MIN..MAX"`.
     LowerRange(&'static str),
-    /// Add to a list of what is left out.
-    Exclude,
+    /// Leave tools out besides what others leave out. It is read by itself: see `Checked::narrowing`.
+    Filter,
 }
 
 const MIB: f64 = 1_048_576.0;
@@ -42,6 +42,9 @@ pub(super) const KEYS: &[(&str, Rule)] = &[
     // What others see, and who may call.
     ("errors", Rule::Trust),
     ("names", Rule::Trust),
+    // An alias or a text can pass for another tool, and a profile could give a client more than the user's own does.
+    ("overrides", Rule::Trust),
+    ("profiles", Rule::Trust),
     ("log_level", Rule::Trust),
     ("log_output", Rule::Trust),
     ("http", Rule::Trust),
@@ -60,7 +63,7 @@ pub(super) const KEYS: &[(&str, Rule)] = &[
     ("limits.file_mib", Rule::LowerLimit(Resource::Fsize, MIB)),
     ("embedded.threads", Rule::Lower(4.0)),
     ("environments.timeout", Rule::Lower(600.0)),
-    ("exclude", Rule::Exclude),
+    ("filter", Rule::Filter),
 ];
 
 /// The rule for a key, or for the table it stands in.
@@ -115,10 +118,7 @@ fn put(table: &mut Table, key: &str, rule: Option<Rule>, value: &Value) -> bool 
             lower(before, value, in_force(resource) / unit, |number| number)
         }
         Some(Rule::LowerRange(default)) => lower_range(before, value, default),
-        Some(Rule::Exclude) => {
-            let all = [before, Some(value)].into_iter().flatten().filter_map(Value::as_array).flatten();
-            Some(Value::Array(all.cloned().collect()))
-        }
+        Some(Rule::Filter) => return value.is_array(),
     };
     match narrower {
         Some(narrower) => {
@@ -265,11 +265,12 @@ mod tests {
     fn what_decides_what_is_run_waits_and_is_named() {
         let found = table(
             "python = \"./evil\"\nskills_dir = \"x\"\nroot = \"/\"\nrunner = \"unix:/x\"\nenv = [\"TOKEN\"]\n\
-             executor = \"embedded\"\nisolation = \"none\"\nerrors = \"full\"\nexclude = [\"a.*\"]\n\
+             executor = \"embedded\"\nisolation = \"none\"\nerrors = \"full\"\nfilter = [\"a.*\"]\n\
+             overrides.\"a.b\".alias = \"x\"\nprofiles.a.clients = [\"*\"]\n\
              [skills.web]\nallow_private = true\n[environments]\nuv = \"./uv\"\ninstall_args = [\"-e\", \".\"]\n\
              timeout = 5\n[http]\nallow_users = [\"nobody\"]",
         );
-        let (result, ignored) = narrowed(&table("exclude = [\"b\"]"), &found);
+        let (result, ignored) = narrowed(&table("filter = [\"b\"]"), &found);
         let expected = [
             "env",
             "environments.install_args",
@@ -278,6 +279,8 @@ mod tests {
             "executor",
             "http",
             "isolation",
+            "overrides",
+            "profiles",
             "python",
             "root",
             "runner",
@@ -287,7 +290,7 @@ mod tests {
         let mut ignored: Vec<&str> = ignored.iter().map(String::as_str).collect();
         ignored.sort_unstable();
         assert_eq!(ignored, expected);
-        assert_eq!(result, table("exclude = [\"b\", \"a.*\"]\n[environments]\ntimeout = 5"));
+        assert_eq!(result, table("filter = [\"b\"]\n[environments]\ntimeout = 5"));
     }
 
     #[test]

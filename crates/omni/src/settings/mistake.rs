@@ -6,6 +6,8 @@ use anyhow::{Error, anyhow};
 use omni_call::{shown_line, shown_path};
 use omni_catalog::closest;
 
+use super::lines::KeyLines;
+
 /// Keys that people look for under other names or in other places, with where they are.
 const ELSEWHERE: &[(&str, &str)] = &[
     ("host", "it belongs in the table `[http]`"),
@@ -19,6 +21,12 @@ const ELSEWHERE: &[(&str, &str)] = &[
     ("allow_unauthenticated", "it is a flag of `omni mcp` only, so that whoever starts a server says it"),
     ("memory_mib", "it belongs in the table `[limits]` (of each tool), `[workers]` or `[admission]`"),
     ("log_level", "the level of the log is `OMNI_LOG`"),
+    ("exclude", "it is `filter` now, which can also bring back: `filter = [\"git\", \"!git.log\"]`"),
+    ("filter_commands", "it is `filter`"),
+    ("include", "it is `filter`: `filter = [\"*\", \"!git.*\"]` leaves out all but what it names"),
+    ("allow", "it is `filter`: `filter = [\"*\", \"!git.*\"]` leaves out all but what it names"),
+    ("deny", "it is `filter`"),
+    ("aliases", "it is `alias` in the table `[overrides.\"SKILL.COMMAND\"]`"),
     ("cache_dir", "it is the flag `--cache-dir`, or `OMNI_CACHE_DIR`"),
 ];
 
@@ -49,11 +57,11 @@ pub(super) fn of_text(path: &Path, text: &str, error: &toml::de::Error) -> Error
 }
 
 /// The sentence for a value that no setting has: `why` names its key first, as in `` `limits.open_files = 3` …``.
-pub(super) fn of_value(path: &Path, text: &str, why: &Error) -> Error {
+pub(super) fn of_value(path: &Path, lines: &KeyLines, why: &Error) -> Error {
     let why = format!("{why:#}");
     let key = why.strip_prefix('`').and_then(|rest| rest.split([' ', '`']).next()).unwrap_or_default();
     let why = why.replacen(" in omni.toml", "", 1);
-    match line_of(text, key) {
+    match lines.line(key) {
         Some(line) => anyhow!("`{}:{line}`: {why}", shown_path(path)),
         None => anyhow!("`{}`: {why}", shown_path(path)),
     }
@@ -82,35 +90,5 @@ impl<'a> Unknown<'a> {
             Some((_, place)) => (*place).to_owned(),
             None => format!("those there are: {}", self.known.join(", ")),
         }
-    }
-}
-
-/// The line of a key, `table.key` or alone, where it is written in the usual way.
-fn line_of(text: &str, key: &str) -> Option<usize> {
-    let mut table = String::new();
-    for (at, line) in text.lines().enumerate() {
-        let line = line.trim();
-        if let Some(header) = line.strip_prefix('[').and_then(|line| line.split(']').next()) {
-            table = format!("{}.", header.trim());
-        } else if let Some((name, _)) = line.split_once('=')
-            && format!("{table}{}", name.trim()) == key
-        {
-            return Some(at + 1);
-        }
-    }
-    None
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_line_of_a_key_is_found_in_its_table() {
-        let text = "timeout = 3\n\n[limits]\nopen_files = 3\n[ http ]\n timeout=4\n";
-        assert_eq!(line_of(text, "timeout"), Some(1));
-        assert_eq!(line_of(text, "limits.open_files"), Some(4));
-        assert_eq!(line_of(text, "http.timeout"), Some(6));
-        assert_eq!(line_of(text, "open_files"), None);
     }
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use anyhow::{Context, Result, bail};
 use omni_call::{ExecutorKind, shown_path};
-use omni_catalog::{Catalog, Exclude, FolderConfig, FolderSource, NameStyle, Pattern, RemoteSource, Shaping};
+use omni_catalog::{Catalog, FolderConfig, FolderSource, NameStyle, RemoteSource, Shape, closest};
 use omni_exec::Protected;
 
 use super::file::File;
@@ -32,6 +32,8 @@ pub(crate) struct Places {
     pub(crate) runner: Option<RunnerSettings>,
     /// How lists name the tools.
     pub(crate) names: NameStyle,
+    /// What is seen of the tools, and by whom.
+    pub(crate) shape: Shape,
     pub(crate) file: File,
     /// What omni runs and obeys, but for the interpreter: no tool may write there.
     pub(crate) protected: Vec<Protected>,
@@ -94,11 +96,24 @@ impl Places {
             log::by_settings(level).map_err(anyhow::Error::msg)?;
         }
         standing.say_ignored();
-        let names = match arguments.names.or(file.names) {
-            Some(Names::Dotted) => NameStyle::Dotted,
-            Some(Names::Underscore) | None => NameStyle::Underscore,
+        let names = arguments.names.or(file.names).map(Names::style).unwrap_or_default();
+        let shape = match &arguments.profile {
+            Some(profile) => of_profile(file.shape(names)?, profile)?,
+            None => file.shape(names)?,
         };
-        Ok(Places { skills, only, root, cache, state: home.state, runner, names, file, protected, standing })
+        Ok(Places {
+            skills,
+            only,
+            root,
+            cache,
+            state: home.state,
+            runner,
+            names,
+            shape,
+            file,
+            protected,
+            standing,
+        })
     }
 
     /// The runner, when the list of tools is its own.
@@ -138,7 +153,7 @@ impl Places {
     pub(crate) fn catalog(&self, executor: Option<ExecutorKind>) -> Result<Sources> {
         if let Some(runner) = self.lister() {
             let runner = Arc::new(runner.source(Some(&self.cache), self.names));
-            let catalog = Arc::new(Catalog::new(vec![runner.clone()], self.shaping())?);
+            let catalog = Arc::new(Catalog::new(vec![runner.clone()], self.seen())?);
             return Ok(Sources { catalog, folders: Vec::new(), runner: Some(runner) });
         }
         let default_executor = match (&self.runner, executor) {
@@ -154,13 +169,34 @@ impl Places {
             names: self.names,
         };
         let folder = Arc::new(FolderSource::open(config).context("there are no skills to read")?);
-        let catalog = Arc::new(Catalog::new(vec![folder.clone()], self.shaping())?);
+        let catalog = Arc::new(Catalog::new(vec![folder.clone()], self.seen())?);
         Ok(Sources { catalog, folders: vec![folder], runner: None })
     }
 
-    fn shaping(&self) -> Shaping {
-        let exclude = self.file.exclude.iter().map(|pattern| Pattern::from(pattern.as_str()));
-        Shaping { names: self.names, exclude: Exclude::new(exclude.collect()) }
+    fn seen(&self) -> Shape {
+        match self.names {
+            NameStyle::Canonical => self.shape.filters_alone(),
+            NameStyle::Underscore | NameStyle::Dotted => self.shape.clone(),
+        }
+    }
+}
+
+/// What is seen with one profile for all.
+fn of_profile(shape: Shape, profile: &str) -> Result<Shape> {
+    let names: Vec<String> = shape.profile_names().map(str::to_owned).collect();
+    let names = || names.iter().map(String::as_str);
+    match shape.only(profile) {
+        Some(shape) => Ok(shape),
+        None => {
+            let help = match closest(profile, names()) {
+                Some(near) => format!("did you mean `{near}`?"),
+                None => format!("those there are: {}", names().collect::<Vec<_>>().join(", ")),
+            };
+            bail!(
+                "{}: there is no `[profiles.{profile}]` in omni.toml; {help}",
+                variables::written("profile", profile)
+            )
+        }
     }
 }
 

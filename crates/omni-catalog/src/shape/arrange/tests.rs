@@ -8,7 +8,7 @@ use super::*;
 use crate::shape::{ClientPattern, Faults, Overrides, Profile, Setting};
 
 fn setting(key: &str) -> Setting {
-    Setting::new(key, "omni.toml:7")
+    Setting::new(key, "omni.toml", 7)
 }
 
 fn filter(patterns: &[&str]) -> Filter {

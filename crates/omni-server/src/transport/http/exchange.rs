@@ -250,8 +250,11 @@ impl Exchange<'_> {
         });
         let request = read.map_err(|rejected| self.rejected(rejected, session.is_some()))?;
         match request.revision.era() {
-            Era::Modern => header_match::check(client.headers, &request, server)
-                .map_err(|error| refused(&Rejected { id: Some(request.id.clone()), error }))?,
+            Era::Modern => {
+                let own = session.get_or_insert_with(|| Session::of_request(client.principal()));
+                header_match::check(client.headers, &request, server, own)
+                    .map_err(|error| refused(&Rejected { id: Some(request.id.clone()), error }))?;
+            }
             Era::Legacy => self.check_version(&request)?,
         }
         if request.opens_session() {

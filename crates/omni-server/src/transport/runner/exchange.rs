@@ -14,6 +14,7 @@ use hyper::body::Incoming;
 use hyper::header::{self, HeaderMap, HeaderValue};
 use hyper::{Method, Request as HttpRequest, Response, StatusCode};
 use omni_call::Deadline;
+use omni_catalog::ProfileId;
 use omni_protocol::ItemKind;
 use serde::Deserialize;
 use serde_json::value::RawValue;
@@ -195,7 +196,7 @@ async fn run_tool(
     let server = Arc::clone(&shared.server);
     server.catalog_ready().await;
     let tool = server
-        .find(&asked.name)
+        .find(ProfileId::EVERYBODY, &asked.name)
         .map_err(|unknown| refusal(StatusCode::NOT_FOUND, "unknown_tool", &unknown.for_people()))?;
     let waiting = Waiting::default();
     let mut speaker = Speaker::new(asked.id, Arc::clone(&waiting));
