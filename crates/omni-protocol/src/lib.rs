@@ -27,7 +27,7 @@ pub use encode::{Encoder, Frame, Implementation, error_frame};
 pub use error::{ErrorCode, RpcError};
 pub use message::{Id, Message, PeerError, RawNotification, RawRequest, Response};
 pub use request::{
-    Action, CallTool, Cancelled, ClientInfo, GetPrompt, Initialize, ItemKind, ListKind, ListKinds,
+    About, Action, CallTool, Cancelled, ClientInfo, GetPrompt, Initialize, ItemKind, ListKind, ListKinds,
     Notification, Offers, Request, RequestMeta, SubscriptionFilter,
 };
 pub use revision::{AskedBy, Era, Revision, ToolFields};

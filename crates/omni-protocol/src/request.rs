@@ -28,10 +28,17 @@ impl Request {
     /// What the request is about, where it names one thing: a tool, a prompt or a resource's URI. Streamable HTTP wants
     /// it in a header too.
     pub fn name(&self) -> Option<&str> {
+        self.about().map(|about| about.name)
+    }
+
+    /// What it is about, where it may be answered with a question.
+    pub fn about(&self) -> Option<About<'_>> {
         match &self.action {
-            Action::CallTool(call) => Some(&call.name),
-            Action::GetPrompt(prompt) => Some(&prompt.name),
-            Action::ReadResource { uri } => Some(uri),
+            Action::CallTool(call) => Some(call.about()),
+            Action::GetPrompt(prompt) => Some(prompt.about()),
+            Action::ReadResource { uri } => {
+                Some(About { method: "resources/read", name: uri, arguments: None })
+            }
             Action::Initialize(_)
             | Action::Discover
             | Action::Ping
@@ -213,11 +220,33 @@ pub struct CallTool {
     pub arguments: Option<Bytes>,
 }
 
+impl CallTool {
+    pub fn about(&self) -> About<'_> {
+        About { method: "tools/call", name: &self.name, arguments: self.arguments.as_ref() }
+    }
+}
+
+/// What a request is about, as far as one that is repeated must be about the same.
+#[derive(Clone, Copy, Debug)]
+pub struct About<'a> {
+    pub method: &'static str,
+    /// A tool's or prompt's name, or a URI.
+    pub name: &'a str,
+    /// A JSON object as the client wrote it.
+    pub arguments: Option<&'a Bytes>,
+}
+
 #[derive(Clone, Debug)]
 pub struct GetPrompt {
     pub name: String,
     /// A JSON object of strings as the client wrote it.
     pub arguments: Option<Bytes>,
+}
+
+impl GetPrompt {
+    pub fn about(&self) -> About<'_> {
+        About { method: "prompts/get", name: &self.name, arguments: self.arguments.as_ref() }
+    }
 }
 
 /// What rides along with any request in `_meta`.

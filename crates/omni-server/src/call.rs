@@ -4,15 +4,14 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use bytes::Bytes;
-use omni_call::{Call, CallId, CallPort, Deadline, Ending, NoClient, Outcome, ToolResult, Wants};
+use omni_call::{Call, CallId, CallPort, Deadline, Ending, Outcome, ToolResult, Wants};
 use omni_catalog::{NotNamed, ProfileId, Tool};
 use omni_protocol::{CallTool, ErrorCode, Frame, Id, RequestMeta, Revision, RpcError, error_frame};
 
 use crate::admission::Turn;
+use crate::asking::CallClient;
 use crate::call_log::{CallLog, Timing};
 use crate::dispatch::{Answer, Caller};
-use crate::outbox::Outbox;
-use crate::running::{Notifier, Running};
 use crate::server::Server;
 
 /// Arguments and results above this many bytes are checked on another thread: parsing them, when they are many small
@@ -159,72 +158,44 @@ pub(crate) fn answer(
         Ok(turn) => turn,
         Err(overloaded) => return Answer::Refused(overloaded.into()),
     };
-    let wants_events = meta.progress_token.is_some() || meta.log_level.or(caller.log_level).is_some();
-    let outbox = (caller.takes_events && wants_events).then(|| Arc::new(Outbox::default()));
+    let client = CallClient::of(server, id, revision, &meta, &caller, call.about());
     let accepted = Instant::now();
-    let call = ToolCall { id: id.clone(), revision, call, meta, caller, accepted, outbox: outbox.clone() };
-    Answer::Later(Running::new(id, call.run(server.clone(), turn), outbox))
-}
-
-/// A tool call as the protocol read it.
-struct ToolCall {
-    id: Id,
-    revision: Revision,
-    call: CallTool,
-    meta: RequestMeta,
-    caller: Caller,
-    accepted: Instant,
-    outbox: Option<Arc<Outbox>>,
-}
-
-impl ToolCall {
-    /// Runs the call and writes its answer.
-    async fn run(self, server: Arc<Server>, turn: Turn) -> Frame {
-        let _turn = match turn.wait().await {
-            Ok(permit) => permit,
-            Err(overloaded) => {
-                tracing::info!(tool = cut(&self.call.name), kind = "busy", "call");
-                return error_frame(Some(&self.id), &overloaded.into());
-            }
-        };
-        let log_level = self.meta.log_level.or(self.caller.log_level).filter(|_| self.outbox.is_some());
+    let profile = server.profile_of(meta.client.as_ref(), &caller.session);
+    let session = caller.session.name();
+    let server = server.clone();
+    Answer::Later(client.running(|client| async move {
         let request = ToolRequest {
-            name: self.call.name,
-            arguments: self.call.arguments.unwrap_or_else(|| Bytes::from_static(b"{}")),
-            wants: Wants {
-                progress: self.outbox.is_some() && self.meta.progress_token.is_some(),
-                log: log_level,
-            },
-            profile: server.profile_of(self.meta.client.as_ref(), &self.caller.session),
-            session: self.caller.session.name(),
-            accepted: self.accepted,
+            name: call.name,
+            arguments: call.arguments.unwrap_or_else(|| Bytes::from_static(b"{}")),
+            wants: client.wants(),
+            profile,
+            session,
+            accepted,
         };
-        let reply = match self.outbox {
-            None => server.call(request, &mut NoClient).await,
-            Some(outbox) => {
-                let mut notifier = Notifier {
-                    encoder: server.encoder.clone(),
-                    revision: self.revision,
-                    progress_token: self.meta.progress_token,
-                    log_level,
-                    progress: None,
-                    outbox,
-                };
-                let reply = server.call(request, &mut notifier).await;
-                notifier.report_dropped();
-                reply
-            }
-        };
-        match reply {
-            Ok(ToolReply { result, timing, .. }) => {
-                let result = if self.meta.timing { timing.told(result) } else { result };
-                server.encoder.tool_result(&self.id, self.revision, &result)
-            }
-            Err(not_named) => {
-                let error = RpcError::new(ErrorCode::InvalidParams, not_named.for_clients());
-                error_frame(Some(&self.id), &error)
-            }
+        run(&server, client, turn, request).await
+    }))
+}
+
+/// Runs a call and writes its answer.
+async fn run(server: &Server, client: CallClient, turn: Turn, request: ToolRequest) -> Frame {
+    let reply = match turn.wait().await {
+        // An executor has the call as long as this is held, while its client is asked too.
+        Ok(_permit) => server
+            .call(request, &mut client.port(&server.encoder))
+            .await
+            .map_err(|not_named| RpcError::new(ErrorCode::InvalidParams, not_named.for_clients())),
+        Err(overloaded) => {
+            tracing::info!(tool = cut(&request.name), kind = "busy", "call");
+            Err(overloaded.into())
         }
+    };
+    let to = client.audience(&server.encoder).await;
+    match reply {
+        Ok(ToolReply { result, timing, .. }) => {
+            let result = if to.timing { timing.told(result) } else { result };
+            server.encoder.tool_result(&to.id, to.revision, &result)
+        }
+        Err(error) => error_frame(Some(&to.id), &error),
     }
 }
 

@@ -4,9 +4,10 @@
 use std::sync::Arc;
 
 use omni_call::LogLevel;
-use omni_protocol::{Action, Frame, RawRequest, Rejected, Request, Revision, RpcError};
+use omni_protocol::{Action, ClientCapabilities, Frame, RawRequest, Rejected, Request, Revision, RpcError};
 
 use crate::admission::Share;
+use crate::asking::{self, ParkedCalls};
 use crate::library::{self, Asked};
 use crate::running::Running;
 use crate::server::Server;
@@ -17,11 +18,15 @@ use crate::{call, changes, lists, session};
 #[derive(Clone)]
 pub(crate) struct Caller {
     pub(crate) session: Arc<Session>,
+    /// Where its calls are kept while nobody waits for them.
+    pub(crate) parked: Arc<ParkedCalls>,
     /// Whose account a call is on.
     pub(crate) share: Share,
     /// What `logging/setLevel` asked for.
     pub(crate) log_level: Option<LogLevel>,
     pub(crate) ignores_cursors: bool,
+    /// What `initialize` declared that the client may be asked.
+    pub(crate) capabilities: ClientCapabilities,
     /// Notifications can reach this client before its answer.
     pub(crate) takes_events: bool,
 }
@@ -56,6 +61,11 @@ pub(crate) fn is_always_answered(action: &Action) -> bool {
 /// Begins to answer a request. Only what an executor or the library is asked, subscriptions, and lists before the
 /// catalogue is checked, take time.
 pub(crate) fn answer(server: &Arc<Server>, request: Request, caller: Caller) -> Answer {
+    if let Some(retry) = &request.meta.retry
+        && let Some(about) = request.about()
+    {
+        return asking::resume(&request, retry, about, &caller);
+    }
     let Request { id, revision, action, meta, method: _ } = request;
     match action {
         Action::Initialize(initialize) => {

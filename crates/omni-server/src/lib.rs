@@ -7,6 +7,7 @@
 
 mod access;
 mod admission;
+mod asking;
 mod authority;
 mod call;
 mod call_log;

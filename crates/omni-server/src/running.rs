@@ -9,21 +9,29 @@ use std::task::{Context, Poll};
 
 use bytes::Bytes;
 use futures_util::FutureExt;
-use omni_call::{Answer, Ask, BoxFuture, CallPort, Event, EventSink, LogLevel};
-use omni_protocol::{Encoder, ErrorCode, Frame, Id, Revision, RpcError, error_frame};
+use omni_protocol::{ErrorCode, Frame, Id, RpcError, error_frame};
 
+use crate::asking::Link;
 use crate::outbox::Outbox;
 
 /// One request on its way to its answer. Whoever holds it drives it; **dropping it cancels the request**.
 pub(crate) struct Running {
     id: Id,
-    future: Pin<Box<dyn Future<Output = Result<Option<Frame>, Panic>> + Send>>,
+    future: CallFuture,
     /// What it sends before its answer.
     outbox: Option<Arc<Outbox>>,
     /// How it has ended, when it has.
     answer: Option<Option<Frame>>,
     only_listens: bool,
+    /// It may end with a question, and go on with another request.
+    link: Option<Arc<Link>>,
 }
+
+/// A request that is worked on, whoever waits for its answer.
+pub(crate) type CallFuture = Pin<Box<dyn Future<Output = CallEnd> + Send>>;
+
+/// Its answer, if it has one.
+pub(crate) type CallEnd = Result<Option<Frame>, Panic>;
 
 /// What a panic carried.
 type Panic = Box<dyn Any + Send>;
@@ -43,7 +51,30 @@ impl Running {
         outbox: Option<Arc<Outbox>>,
     ) -> Self {
         let future = Box::pin(AssertUnwindSafe(future.map(Some)).catch_unwind());
-        Running { id, future, outbox, answer: None, only_listens: false }
+        Running { id, future, outbox, answer: None, only_listens: false, link: None }
+    }
+
+    /// A request whose client may have to repeat it with answers.
+    pub(crate) fn linked(
+        (id, outbox): (Id, Option<Arc<Outbox>>),
+        link: Arc<Link>,
+        future: impl Future<Output = Frame> + Send + 'static,
+    ) -> Self {
+        let mut running = Running::new(id, future, outbox);
+        running.link = Some(link);
+        running
+    }
+
+    /// … which it has. `ended` is how its call has ended meanwhile, if it has.
+    pub(crate) fn resumed(
+        (id, outbox): (Id, Option<Arc<Outbox>>),
+        link: Arc<Link>,
+        future: CallFuture,
+        ended: Option<CallEnd>,
+    ) -> Self {
+        let mut running = Running { id, future, outbox, answer: None, only_listens: false, link: Some(link) };
+        running.answer = ended.map(|ended| running.end(ended));
+        running
     }
 
     /// A request that has no work to do but to tell what changes.
@@ -68,7 +99,7 @@ impl Running {
     /// The requests of a batch. They may end without an answer: each was taken back.
     pub(crate) fn of_batch(answers: impl Future<Output = Option<Frame>> + Send + 'static) -> Self {
         let future = Box::pin(AssertUnwindSafe(answers).catch_unwind());
-        Running { id: no_id(), future, outbox: None, answer: None, only_listens: false }
+        Running { id: no_id(), future, outbox: None, answer: None, only_listens: false, link: None }
     }
 
     pub(crate) fn only_listens(&self) -> bool {
@@ -81,15 +112,23 @@ impl Running {
         if self.answer.is_none()
             && let Poll::Ready(finished) = self.future.as_mut().poll(cx)
         {
-            self.answer = Some(finished.unwrap_or_else(|panic| Some(self.bug(&*panic))));
+            self.answer = Some(self.end(finished));
         }
         if let Some(frame) = self.outbox.as_ref().and_then(|outbox| outbox.pop()) {
             return Poll::Ready(Some(Step::Event(frame)));
         }
         match self.answer.take() {
             Some(answer) => Poll::Ready(answer.map(Step::Done)),
-            None => Poll::Pending,
+            // Whatever it said before it asked has gone out.
+            None => match self.link.as_ref().and_then(|link| link.park(&mut self.future)) {
+                Some(asks) => Poll::Ready(Some(Step::Done(asks))),
+                None => Poll::Pending,
+            },
         }
+    }
+
+    fn end(&self, end: CallEnd) -> Option<Frame> {
+        end.unwrap_or_else(|panic| Some(self.bug(&*panic)))
     }
 
     /// A panic of ours costs this one request: the client gets a number that stands in the log too.
@@ -121,64 +160,4 @@ pub(crate) fn random_hex<const N: usize>() -> String {
     let mut bytes = [0u8; N];
     getrandom::fill(&mut bytes).expect("the kernel gives random bytes");
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
-}
-
-/// Turns a tool's events into the notifications its client asked for.
-pub(crate) struct Notifier {
-    pub(crate) encoder: Arc<Encoder>,
-    pub(crate) revision: Revision,
-    pub(crate) progress_token: Option<Bytes>,
-    pub(crate) log_level: Option<LogLevel>,
-    /// The last progress value sent: values must grow, whatever the tool reports.
-    pub(crate) progress: Option<f64>,
-    pub(crate) outbox: Arc<Outbox>,
-}
-
-impl EventSink for Notifier {
-    fn event(&mut self, event: Event) {
-        match event {
-            Event::Progress { value, total, message } => {
-                let Some(token) = &self.progress_token else { return };
-                if self.progress.is_some_and(|last| value <= last) || !value.is_finite() {
-                    return;
-                }
-                self.progress = Some(value);
-                self.outbox.push(self.encoder.progress(
-                    self.revision,
-                    token,
-                    value,
-                    total,
-                    message.as_deref(),
-                ));
-            }
-            Event::Log { level, logger, data } => {
-                if self.log_level.is_some_and(|wanted| level >= wanted) {
-                    self.outbox.push(self.encoder.log(level, logger.as_deref(), &data));
-                }
-            }
-        }
-    }
-}
-
-impl CallPort for Notifier {
-    fn ask(&mut self, ask: Ask) -> BoxFuture<'static, Answer> {
-        Box::pin(std::future::ready(Answer::unsupported(ask.method)))
-    }
-}
-
-impl Notifier {
-    /// Says how many notifications were lost, if any were. To be called when the call has ended.
-    pub(crate) fn report_dropped(&self) {
-        let dropped = self.outbox.take_dropped();
-        if dropped > 0 {
-            tracing::warn!(dropped, "a client read too slowly: notifications of its call were dropped");
-            if self.log_level.is_some() {
-                let text =
-                    format!("\"{dropped} notifications of this call were dropped: you read too slowly\"");
-                let frame = self.encoder.log(LogLevel::Warning, Some("omni"), text.as_bytes());
-                // When nobody reads any more, nobody has lost anything either.
-                let _ = self.outbox.push_always(frame);
-            }
-        }
-    }
 }

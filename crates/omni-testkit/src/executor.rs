@@ -5,9 +5,13 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
-use omni_call::{BoxFuture, Call, CallPort, Ending, Event, Executor, LogLevel, Outcome, Phase, ToolResult};
+use futures_util::stream::{FuturesUnordered, StreamExt};
+use omni_call::{
+    Answer, Ask, AskMethod, BoxFuture, Call, CallPort, Ending, Event, Executor, LogLevel, Outcome, Phase,
+    ToolResult,
+};
 use serde_json::{Value, json};
-use tokio::sync::{mpsc, watch};
+use tokio::sync::{mpsc, oneshot, watch};
 
 /// Runs nothing. Each call is handed to the test, which answers it; or, with [`echoing`](Self::echoing), each is
 /// answered at once with its own arguments.
@@ -30,8 +34,12 @@ pub struct RunningCall {
     dropped: watch::Receiver<()>,
 }
 
+/// A question that a scripted tool has asked. Dropping it takes the question back.
+pub struct OpenQuestion(oneshot::Receiver<Answer>);
+
 enum Step {
     Event(Event),
+    Ask(Ask, oneshot::Sender<Answer>),
     End(Box<Outcome>),
 }
 
@@ -76,6 +84,7 @@ impl Executor for ScriptedExecutor {
             let (steps, mut next) = mpsc::unbounded_channel();
             let (_alive, dropped) = watch::channel(());
             let mut stopping = self.stopping.subscribe();
+            let mut questions = FuturesUnordered::new();
             started.send(RunningCall { call, steps, dropped }).expect("the test holds the started calls");
             loop {
                 tokio::select! {
@@ -85,9 +94,21 @@ impl Executor for ScriptedExecutor {
                             events.alive();
                             events.event(event);
                         }
+                        Some(Step::Ask(ask, mut answer)) => {
+                            events.alive();
+                            let coming = events.ask(ask);
+                            questions.push(async move {
+                                tokio::select! {
+                                    biased;
+                                    () = answer.closed() => {}
+                                    came = coming => drop(answer.send(came)),
+                                }
+                            });
+                        }
                         Some(Step::End(outcome)) => return *outcome,
                         None => return outcome(Ending::Lost { message: "the test let go of it".into() }),
                     },
+                    Some(()) = questions.next(), if !questions.is_empty() => {}
                     _ = stopping.wait_for(|stopping| *stopping) => return outcome(Ending::Shutdown),
                 }
             }
@@ -133,6 +154,14 @@ impl RunningCall {
         self.event(Event::Log { level, logger: None, data: data.to_string().into() })
     }
 
+    /// The tool asks its client something. Nobody hears of it when the call was dropped.
+    pub fn ask(&self, method: AskMethod, params: &Value) -> OpenQuestion {
+        let (answer, coming) = oneshot::channel();
+        let ask = Ask { method, params: params.to_string().into() };
+        let _ = self.steps.send(Step::Ask(ask, answer));
+        OpenQuestion(coming)
+    }
+
     /// The tool returns this text. False when the call was dropped.
     pub fn finish(self, text: &str) -> bool {
         self.conclude(finished(text.to_owned()))
@@ -151,6 +180,26 @@ impl RunningCall {
     /// Waits until the server has dropped the call: it is cancelled, or answered.
     pub async fn dropped(&mut self) {
         crate::expect("the end of the call", async { while self.dropped.changed().await.is_ok() {} }).await;
+    }
+}
+
+impl OpenQuestion {
+    /// The answer, once it is there. Panics when the call ends before.
+    pub async fn answer(self) -> Answer {
+        crate::expect("an answer", self.0).await.expect("the call has ended with its question open")
+    }
+
+    /// The client's result, which must be one.
+    pub async fn result(self) -> Value {
+        match self.answer().await {
+            Answer::Result(result) => serde_json::from_slice(&result).unwrap(),
+            refused @ Answer::Refused { .. } => panic!("{refused:?}"),
+        }
+    }
+
+    /// Whether there is no answer yet, and there may be one.
+    pub fn is_open(&mut self) -> bool {
+        matches!(self.0.try_recv(), Err(oneshot::error::TryRecvError::Empty))
     }
 }
 

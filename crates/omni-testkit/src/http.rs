@@ -115,7 +115,12 @@ impl HttpClient {
 
     /// Opens a session of that revision, and stays in it.
     pub async fn initialize(&mut self, revision: &str) -> Value {
-        let reply = self.post(&messages::initialize("initialize", revision)).await;
+        self.initialize_able(revision, serde_json::json!({})).await
+    }
+
+    /// The same, declaring these capabilities.
+    pub async fn initialize_able(&mut self, revision: &str, capabilities: Value) -> Value {
+        let reply = self.post(&messages::initialize_able("initialize", revision, capabilities)).await;
         let session = reply.headers.get("mcp-session-id").expect("a session");
         self.session = Some(session.to_str().unwrap().to_owned());
         reply.json()

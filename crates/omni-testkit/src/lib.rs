@@ -18,9 +18,12 @@ mod server;
 mod skill_folder;
 mod stdio;
 
-pub use executor::{RunningCall, ScriptedExecutor, StartedCalls};
+pub use executor::{OpenQuestion, RunningCall, ScriptedExecutor, StartedCalls};
 pub use http::{EventStream, HttpClient, HttpReply};
-pub use messages::{call_tool, cancelled, initialize, modern, notification, request};
+pub use messages::{
+    call_tool, cancelled, initialize, initialize_able, modern, modern_able, notification, reply, reply_error,
+    request, retry,
+};
 pub use server::{TestServer, TestServerBuilder};
 pub use skill_folder::SkillFolder;
 pub use stdio::StdioClient;

@@ -14,8 +14,14 @@ pub fn notification(method: &str, params: Value) -> Value {
 
 /// `initialize` for a revision that has sessions.
 pub fn initialize(id: impl Into<Value>, revision: &str) -> Value {
+    initialize_able(id, revision, json!({}))
+}
+
+/// The same from a client that declares these capabilities.
+pub fn initialize_able(id: impl Into<Value>, revision: &str, capabilities: Value) -> Value {
     let client = json!({"name": "testkit", "version": "1"});
-    request(id, "initialize", json!({"protocolVersion": revision, "capabilities": {}, "clientInfo": client}))
+    let params = json!({"protocolVersion": revision, "capabilities": capabilities, "clientInfo": client});
+    request(id, "initialize", params)
 }
 
 /// `tools/call` in a session. [`modern`] makes it a request of the revision without sessions.
@@ -32,6 +38,34 @@ pub fn cancelled(id: impl Into<Value>) -> Value {
 pub fn modern(mut request: Value) -> Value {
     let meta = &mut request["params"]["_meta"];
     meta["io.modelcontextprotocol/protocolVersion"] = json!("2026-07-28");
-    meta["io.modelcontextprotocol/clientCapabilities"] = json!({});
+    if meta["io.modelcontextprotocol/clientCapabilities"].is_null() {
+        meta["io.modelcontextprotocol/clientCapabilities"] = json!({});
+    }
     request
+}
+
+/// The same from a client that declares these capabilities.
+pub fn modern_able(mut request: Value, capabilities: Value) -> Value {
+    request["params"]["_meta"]["io.modelcontextprotocol/clientCapabilities"] = capabilities;
+    modern(request)
+}
+
+/// The client's result for a request of the server.
+pub fn reply(request: &Value, result: Value) -> Value {
+    json!({"jsonrpc": "2.0", "id": request["id"], "result": result})
+}
+
+/// The client's error for a request of the server.
+pub fn reply_error(request: &Value, code: i64, message: &str) -> Value {
+    json!({"jsonrpc": "2.0", "id": request["id"], "error": {"code": code, "message": message}})
+}
+
+/// A request once more, as `id`, with answers to what its `answer` asked for: an object of them by their keys.
+pub fn retry(request: &Value, id: impl Into<Value>, answer: &Value, answers: Value) -> Value {
+    assert_eq!(answer["result"]["resultType"], "input_required", "{answer}");
+    let mut again = request.clone();
+    again["id"] = id.into();
+    again["params"]["requestState"] = answer["result"]["requestState"].clone();
+    again["params"]["inputResponses"] = answers;
+    again
 }

@@ -70,9 +70,30 @@ impl StdioClient {
         }
     }
 
+    /// The server's next request of that method; what comes before is kept for [`next`](Self::next).
+    pub async fn asked(&mut self, method: &str) -> Value {
+        let asks = |message: &Value| message["method"] == method && message.get("id").is_some();
+        if let Some(at) = self.passed.iter().position(asks) {
+            return self.passed.remove(at).unwrap();
+        }
+        loop {
+            let message = self.read().await.expect("the server closed its output before it asked");
+            if asks(&message) {
+                return message;
+            }
+            self.passed.push_back(message);
+        }
+    }
+
     /// Opens a session of that revision and gives the answer to `initialize`.
     pub async fn initialize(&mut self, revision: &str) -> Value {
-        let answer = self.request(&messages::initialize("initialize", revision)).await;
+        self.initialize_able(revision, serde_json::json!({})).await
+    }
+
+    /// The same, declaring these capabilities.
+    pub async fn initialize_able(&mut self, revision: &str, capabilities: Value) -> Value {
+        let hello = messages::initialize_able("initialize", revision, capabilities);
+        let answer = self.request(&hello).await;
         assert_eq!(answer["result"]["protocolVersion"], revision, "{answer}");
         self.send(&messages::notification("notifications/initialized", serde_json::json!({}))).await;
         answer

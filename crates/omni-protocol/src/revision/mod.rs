@@ -177,7 +177,8 @@ impl Revision {
         }
     }
 
-    /// The parameters of a question as this revision has them. `name` names this one question among ours.
+    /// The parameters of a question as this revision has them. `name`, a JSON string, names this one question among
+    /// ours.
     pub(crate) fn ask_params(self, ask: &Ask, name: &[u8]) -> Bytes {
         let change = |change: &dyn Fn(&mut Map<String, Value>)| {
             let params = serde_json::from_slice::<Map<String, Value>>(&ask.params);

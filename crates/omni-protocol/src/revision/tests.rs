@@ -118,6 +118,24 @@ fn a_retry_brings_its_state_and_the_answers_as_they_were_written() {
 }
 
 #[test]
+fn a_question_has_the_shape_of_the_clients_revision() {
+    let shaped = |revision: Revision, params: &'static str| {
+        let ask = omni_call::Ask { method: omni_call::AskMethod::Elicit, params: params.into() };
+        String::from_utf8(revision.ask_params(&ask, b"\"a\"").to_vec()).unwrap()
+    };
+    let (form, page) = (r#"{"mode":"form","message":"m"}"#, r#"{"mode":"url","url":"https://a"}"#);
+    assert_eq!(shaped(Revision::V2025_06_18, form), r#"{"message":"m"}"#);
+    assert_eq!(shaped(Revision::V2025_11_25, form), form);
+    assert_eq!(
+        shaped(Revision::V2025_11_25, page),
+        r#"{"mode":"url","url":"https://a","elicitationId":"a"}"#
+    );
+    let named = r#"{"mode":"url","url":"https://a","elicitationId":"b"}"#;
+    assert_eq!(shaped(Revision::V2025_11_25, named), named);
+    assert_eq!(shaped(Revision::V2026_07_28, page), page);
+}
+
+#[test]
 fn what_a_client_may_be_asked_is_kept_in_both_eras() {
     let hello =
         r#"{"protocolVersion":"2025-11-25","capabilities":{"elicitation":{}},"clientInfo":{"name":"c"}}"#;

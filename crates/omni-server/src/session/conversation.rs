@@ -9,6 +9,7 @@ use futures_util::stream::{FuturesUnordered, StreamExt};
 use omni_protocol::{ErrorCode, Frame, RpcError, error_frame};
 
 use crate::admission::{Permit, Quantity, Share};
+use crate::asking::ParkedCalls;
 use crate::changes::{self, Listener};
 use crate::frames::decode_frame;
 use crate::principal::Principal;
@@ -23,6 +24,7 @@ pub(crate) struct Conversation {
     server: Arc<Server>,
     session: Arc<Session>,
     share: Share,
+    parked: Arc<ParkedCalls>,
     running: FuturesUnordered<Driven>,
     changes: Listener,
 }
@@ -33,7 +35,8 @@ impl Conversation {
         // Whoever started us is the only one there is, and has no name.
         let share = server.admission.share(None);
         let changes = server.changes.listen();
-        Conversation { server, session, share, running: FuturesUnordered::new(), changes }
+        let parked = ParkedCalls::new();
+        Conversation { server, session, share, parked, running: FuturesUnordered::new(), changes }
     }
 
     /// Takes a frame; returns what can be answered at once.
@@ -43,7 +46,8 @@ impl Conversation {
             Ok(message) => message,
             Err(rejected) => return Some(refusal(&rejected)),
         };
-        let arrival = Arrival { server: &self.server, share: &self.share, takes_events: true };
+        let arrival =
+            Arrival { server: &self.server, share: &self.share, parked: &self.parked, takes_events: true };
         match self.session.receive(message, &arrival) {
             Received::Nothing => None,
             Received::Answer(frame) => Some(frame),
@@ -97,6 +101,7 @@ impl Conversation {
     pub(crate) fn end_of_input(&self) {
         self.server.changes.end();
         self.session.give_up_asking();
+        self.parked.end();
     }
 
     /// Cancels what still runs; gives the errors that say so.

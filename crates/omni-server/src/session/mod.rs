@@ -10,7 +10,6 @@ mod conversation;
 mod in_flight;
 mod lifecycle;
 mod receive;
-#[cfg_attr(not(test), expect(dead_code, reason = "a call's port asks by it, which is being built"))]
 mod replies;
 mod table;
 
@@ -32,6 +31,7 @@ pub(crate) use conversation::Conversation;
 pub(crate) use in_flight::{InFlight, InFlightRequest};
 pub(crate) use lifecycle::{initialize, set_log_level};
 pub(crate) use receive::{Arrival, Received};
+pub(crate) use replies::PendingReply;
 pub use table::SessionKey;
 pub(crate) use table::Sessions;
 
@@ -104,6 +104,7 @@ struct Agreed {
 struct Terms {
     log_level: Option<LogLevel>,
     ignores_cursors: bool,
+    capabilities: ClientCapabilities,
 }
 
 impl Session {
@@ -160,6 +161,11 @@ impl Session {
         Revision::from_index(self.agreed.load(Ordering::Relaxed))
     }
 
+    /// Whether everything that its client is sent goes one way, answers too.
+    pub(crate) fn has_one_stream(&self) -> bool {
+        matches!(self.extent, Extent::Connection { .. })
+    }
+
     /// All that was agreed.
     fn agreed(&self) -> Option<Agreed> {
         let revision = self.revision()?;
@@ -195,7 +201,11 @@ impl Session {
             let why = format!("{max} requests are open; wait for one to end");
             return Err(RpcError::new(ErrorCode::Overloaded, why));
         }
-        Ok(Terms { log_level: state.log_level, ignores_cursors: state.ignores_cursors })
+        Ok(Terms {
+            log_level: state.log_level,
+            ignores_cursors: state.ignores_cursors,
+            capabilities: state.capabilities,
+        })
     }
 
     /// Registers a request. The receiver resolves when the client cancels it or the session ends. `None` when a request

@@ -8,6 +8,7 @@ use omni_protocol::{
 };
 
 use crate::admission::Share;
+use crate::asking::ParkedCalls;
 use crate::dispatch::{self, Answer, Caller};
 use crate::running::Running;
 use crate::server::Server;
@@ -20,6 +21,8 @@ pub(crate) struct Arrival<'a> {
     pub(crate) server: &'a Arc<Server>,
     /// Whose account its calls are on.
     pub(crate) share: &'a Share,
+    /// Where its calls are kept while nobody waits for them.
+    pub(crate) parked: &'a Arc<ParkedCalls>,
     /// Whether notifications can reach the client before the answer.
     pub(crate) takes_events: bool,
 }
@@ -76,9 +79,11 @@ impl Session {
         };
         let caller = Caller {
             session: self.clone(),
+            parked: arrival.parked.clone(),
             share: arrival.share.clone(),
             log_level: terms.log_level,
             ignores_cursors: terms.ignores_cursors,
+            capabilities: terms.capabilities,
             takes_events: arrival.takes_events,
         };
         let running = match dispatch::answer(arrival.server, request, caller) {

@@ -7,10 +7,11 @@ use std::task::{Context, Poll};
 
 use bytes::Bytes;
 use omni_call::Ask;
-use omni_protocol::{ClientCapabilities, Encoder, Frame, Id, PeerError, Response};
+use omni_protocol::{Encoder, Frame, Id, PeerError, Response};
 use tokio::sync::oneshot;
 
 use crate::outbox::Outbox;
+use crate::running::random_hex;
 use crate::session::Session;
 
 /// Requests that one client may have to answer at once.
@@ -19,12 +20,11 @@ const ASKED_MAX: usize = 256;
 /// What a client answered: the JSON text of its result, or its error.
 pub(crate) type Reply = Result<Bytes, PeerError>;
 
-/// The requests that wait for a reply, by the number that is their id. Each session counts by itself, and a reply is
-/// looked for only in the session that it came in.
+/// The requests that wait for a reply, by their ids, which nobody can guess. A reply is looked for only in the session
+/// that it came in.
 #[derive(Default)]
 pub(super) struct Asked {
     waiting: HashMap<Id, oneshot::Sender<Reply>>,
-    asked: u64,
 }
 
 /// A client has that many requests to answer, and has answered none of them.
@@ -45,13 +45,8 @@ pub(crate) struct PendingReply {
 }
 
 impl Session {
-    /// What the client lets itself be asked, as it declared when it opened the session.
-    pub(crate) fn capabilities(&self) -> ClientCapabilities {
-        self.state().capabilities
-    }
-
     /// Asks the client of a session that `initialize` has opened. Whether it lets itself be asked that is to be looked at
-    /// before: [`capabilities`](Self::capabilities).
+    /// before.
     ///
     /// The request goes by `through`, the outbox of the call that asks: over HTTP that is the stream of its answer. One
     /// that belongs to no call, or whose call has ended, goes by the session's own.
@@ -66,8 +61,8 @@ impl Session {
         if state.asked.waiting.len() >= ASKED_MAX {
             return Err(TooManyAsked);
         }
-        state.asked.asked += 1;
-        let id = Id::parse(&Bytes::from(state.asked.asked.to_string())).expect("an integer is an id");
+        let id = format!("\"{}\"", random_hex::<16>());
+        let id = Id::parse(&Bytes::from(id)).expect("a string is an id");
         // Where nobody answers nothing is sent, and the sender of the reply is dropped here.
         let revision = self.revision().filter(|_| !state.closed);
         if let Some(revision) = revision {
@@ -193,16 +188,18 @@ mod tests {
     fn replies_to_nothing_that_was_asked_change_nothing_and_sessions_never_cross() {
         let (one, other) = (session(), session());
         let mut pending = ask(&one, None).unwrap();
-        let mut same_id = ask(&other, None).unwrap();
+        let mut of_other = ask(&other, None).unwrap();
         let id = sent(&one.outbox)[0]["id"].to_string();
-        assert_eq!(sent(&other.outbox)[0]["id"].to_string(), id, "this test proves nothing");
+        let id_of_other = sent(&other.outbox)[0]["id"].to_string();
+        assert_ne!(id, id_of_other);
         for stray in ["7", "\"1\"", "0", "-1"] {
             one.reply(response(stray, result("{}")));
         }
         one.reply(Response { id: None, result: result("{}") });
         other.reply(response(&id, result(r#""other""#)));
+        one.reply(response(&id_of_other, result(r#""one""#)));
         assert_eq!((&mut pending).now_or_never(), None);
-        assert_eq!((&mut same_id).now_or_never(), Some(Some(result(r#""other""#))));
+        assert_eq!((&mut of_other).now_or_never(), None);
         one.reply(response(&id, result(r#""one""#)));
         // A second reply to the same request is one to nothing.
         one.reply(response(&id, result(r#""again""#)));

@@ -290,6 +290,7 @@ impl Exchange<'_> {
         Arrival {
             server: &self.client.shared.server,
             share: self.client.share,
+            parked: &self.client.shared.parked,
             takes_events: self.accepts.events,
         }
     }

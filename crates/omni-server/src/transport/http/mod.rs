@@ -27,6 +27,7 @@ use tokio::time::{Instant, Sleep, sleep, timeout};
 
 use crate::access::{Access, Visit};
 use crate::admission::Connection;
+use crate::asking::ParkedCalls;
 use crate::gate::AllowedNames;
 use crate::server::Server;
 use crate::session::{SessionKey, Sessions};
@@ -68,6 +69,7 @@ struct Shared {
     access: Access,
     names: AllowedNames,
     sessions: Sessions,
+    parked: Arc<ParkedCalls>,
 }
 
 impl HttpEndpoint {
@@ -75,7 +77,9 @@ impl HttpEndpoint {
     /// `Origin` they may send, and `key` seals the tokens of legacy sessions.
     pub fn new(server: Arc<Server>, access: Access, names: AllowedNames, key: SessionKey) -> Self {
         let sessions = Sessions::new(key, server.config.limits.sessions_max, server.catalog.shape());
-        HttpEndpoint { shared: Arc::new(Shared { server, access, names, sessions }) }
+        HttpEndpoint {
+            shared: Arc::new(Shared { server, access, names, sessions, parked: ParkedCalls::new() }),
+        }
     }
 
     /// Serves what connects to `listener` until `stop` turns true; then no connection is accepted, running calls have
@@ -107,6 +111,7 @@ impl HttpEndpoint {
         // Streams that clients only listen on would last for the whole grace period.
         shared.server.changes.end();
         shared.sessions.end_streams();
+        shared.parked.end();
         if !empties(&mut connections, grace).await {
             // Ends the calls that still run, and their answers say so.
             shared.server.executor.shut_down().await;

@@ -1,0 +1,281 @@
+//! Calls that wait for their client's answers without a request of it: who keeps them, how many, and for how long.
+//!
+//! A call that asks in the modern era ends its client's request, and goes on with the next one that brings the answers.
+//! In between it belongs to [`ParkedCalls`], which drives it: its time limit runs, and it may end by itself.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::task::{Context, Poll};
+
+use bytes::Bytes;
+use omni_call::{Answer, Refusal};
+use omni_protocol::{About, ClientCapabilities, ErrorCode, Retry, RpcError};
+use serde_json::Value;
+use tokio::task::AbortHandle;
+use tokio::time::Instant;
+
+use super::link::Link;
+use super::state::{Binding, Nonce, StateKey};
+use super::{ANSWER_WAIT, Audience, refused};
+use crate::admission::{Key, Permit, Quantity, Share};
+use crate::dispatch::Caller;
+use crate::running::{CallEnd, CallFuture, Running};
+
+/// Calls that may be parked at once. Each holds what it had before, a worker above all.
+const PARKED_MAX: usize = 256;
+
+/// … of one peer.
+const PARKED_OF_PEER_MAX: usize = 64;
+
+/// Arguments up to this many bytes may be written in another way when a request is repeated; larger ones, which it would
+/// take long to read, are repeated as they were.
+const COMPARED_BYTES_MAX: usize = 64 << 10;
+
+/// The parked calls of one connection that carries everything of its client, or of one HTTP endpoint.
+///
+/// **Dropping it, or [`end`](Self::end), cancels them all.**
+pub(crate) struct ParkedCalls {
+    key: StateKey,
+    /// Expiries are counted from here.
+    epoch: Instant,
+    table: Arc<Mutex<Table>>,
+}
+
+#[derive(Default)]
+struct Table {
+    calls: HashMap<Nonce, Entry>,
+    /// How many of them are whose.
+    of_peers: HashMap<Key, usize>,
+    /// No client comes back.
+    ended: bool,
+}
+
+struct Entry {
+    /// Emptied by whoever takes the call out.
+    call: Arc<Mutex<Option<ParkedCall>>>,
+    identity: Arc<Identity>,
+    driver: AbortHandle,
+}
+
+struct ParkedCall {
+    future: CallFuture,
+    /// How it has ended, when it has: by a fault of ours, since a call that is over waits for somebody to tell.
+    ended: Option<CallEnd>,
+    link: Arc<Link>,
+    /// Its arguments stay in memory.
+    _held: Permit,
+}
+
+/// For whom a call is parked, and what it was asked for. Only the same request of the same principal goes on with it.
+pub(super) struct Identity {
+    principal: String,
+    share: Share,
+    method: &'static str,
+    name: String,
+    arguments: Option<Bytes>,
+}
+
+impl Identity {
+    pub(super) fn new(caller: &Caller, about: About<'_>) -> Self {
+        Identity {
+            principal: caller.session.principal.seal_text().into_owned(),
+            share: caller.share.clone(),
+            method: about.method,
+            name: about.name.to_owned(),
+            arguments: about.arguments.cloned(),
+        }
+    }
+
+    fn binding(&self) -> Binding<'_> {
+        Binding { principal: &self.principal, method: self.method, name: &self.name }
+    }
+
+    fn has_arguments(&self, other: Option<&Bytes>) -> bool {
+        let none = Bytes::from_static(b"{}");
+        let (mine, other) = (self.arguments.as_ref().unwrap_or(&none), other.unwrap_or(&none));
+        let read = |text: &Bytes| serde_json::from_slice::<Value>(text).ok();
+        mine == other
+            || mine.len().max(other.len()) <= COMPARED_BYTES_MAX
+                && read(mine).is_some_and(|mine| Some(mine) == read(other))
+    }
+}
+
+impl ParkedCalls {
+    pub(crate) fn new() -> Arc<Self> {
+        Arc::new(ParkedCalls { key: StateKey::random(), epoch: Instant::now(), table: Arc::default() })
+    }
+
+    fn table(&self) -> MutexGuard<'_, Table> {
+        lock(&self.table)
+    }
+
+    /// Keeps a call, which then is nothing any more where it was. The text is what it is found by. When there is no room
+    /// for it, what its questions are answered with.
+    pub(super) fn park(
+        &self,
+        link: Arc<Link>,
+        identity: Arc<Identity>,
+        call: &mut CallFuture,
+    ) -> Result<String, Answer> {
+        let mut table = self.table();
+        if table.ended {
+            return Err(refused(Refusal::Gone, "the client has gone, or the server is shutting down"));
+        }
+        let peer = identity.share.key();
+        let of_peer = table.of_peers.get(peer).copied().unwrap_or_default();
+        if table.calls.len() >= PARKED_MAX || of_peer >= PARKED_OF_PEER_MAX {
+            let why = format!(
+                "the server keeps as many calls waiting for answers as it can ({PARKED_MAX}, and \
+                 {PARKED_OF_PEER_MAX} of one client)"
+            );
+            tracing::warn!(method = identity.method, name = identity.name, "{why}");
+            return Err(refused(Refusal::Failed, &why));
+        }
+        let expiry = Instant::now() + ANSWER_WAIT;
+        let (nonce, text) = self.key.issue(expiry - self.epoch, identity.binding());
+        let bytes = identity.arguments.as_ref().map_or(0, Bytes::len);
+        let held = identity.share.charge(Quantity::RequestBytes, bytes);
+        let future = std::mem::replace(call, Box::pin(std::future::pending()));
+        let call = Arc::new(Mutex::new(Some(ParkedCall { future, ended: None, link, _held: held })));
+        let driver = tokio::spawn(drive(call.clone(), Arc::downgrade(&self.table), nonce, expiry));
+        *table.of_peers.entry(peer.clone()).or_default() += 1;
+        table.calls.insert(nonce, Entry { call, identity, driver: driver.abort_handle() });
+        Ok(text)
+    }
+
+    /// The call that a repeated request belongs to, which from now on is that request's. Of two that bring the same
+    /// state, one gets it.
+    pub(super) fn resume(
+        &self,
+        retry: &Retry,
+        audience: Audience,
+        capabilities: ClientCapabilities,
+        caller: &Caller,
+        about: About<'_>,
+    ) -> Result<Running, RpcError> {
+        let principal = caller.session.principal.seal_text();
+        let binding = Binding { principal: &principal, method: about.method, name: about.name };
+        let (nonce, expiry) = self.key.open(&retry.state, binding).ok_or_else(not_ours)?;
+        let entry = {
+            let mut table = self.table();
+            match table.calls.get(&nonce) {
+                Some(entry) if !entry.identity.has_arguments(about.arguments) => {
+                    return Err(invalid(
+                        "`params.requestState` was given out for a request with other `params.arguments`",
+                    ));
+                }
+                Some(_) => table.remove(&nonce),
+                None => None,
+            }
+        };
+        let call = entry.and_then(|entry| entry.take());
+        let Some(ParkedCall { future, ended, link, _held }) = call else {
+            let expired = self.epoch + expiry <= Instant::now();
+            let minutes = ANSWER_WAIT.as_secs() / 60;
+            return Err(invalid(&match expired {
+                true => format!(
+                    "`params.requestState` has expired: its call was given up after {minutes} minutes; send the \
+                     request without it"
+                ),
+                false => {
+                    "`params.requestState` has been used, or its call was ended; each is good for one request"
+                        .to_owned()
+                }
+            }));
+        };
+        let address = audience.address();
+        link.attach(audience, capabilities, &retry.responses);
+        Ok(Running::resumed(address, link, future, ended))
+    }
+
+    /// No client comes back any more: what is parked is cancelled, and nothing is parked from now on.
+    pub(crate) fn end(&self) {
+        let calls = {
+            let mut table = self.table();
+            table.ended = true;
+            table.of_peers.clear();
+            std::mem::take(&mut table.calls)
+        };
+        for entry in calls.into_values() {
+            drop(entry.take());
+        }
+    }
+}
+
+impl Drop for ParkedCalls {
+    fn drop(&mut self) {
+        self.end();
+    }
+}
+
+impl Table {
+    fn remove(&mut self, nonce: &Nonce) -> Option<Entry> {
+        let entry = self.calls.remove(nonce)?;
+        let key = entry.identity.share.key();
+        if let Some(of_peer) = self.of_peers.get_mut(key) {
+            *of_peer -= 1;
+            if *of_peer == 0 {
+                self.of_peers.remove(key);
+            }
+        }
+        Some(entry)
+    }
+}
+
+impl Entry {
+    /// Takes the call from its driver.
+    fn take(self) -> Option<ParkedCall> {
+        self.driver.abort();
+        lock(&self.call).take()
+    }
+}
+
+/// Drives a parked call until it is taken out or has expired.
+async fn drive(
+    call: Arc<Mutex<Option<ParkedCall>>>,
+    table: Weak<Mutex<Table>>,
+    nonce: Nonce,
+    expiry: Instant,
+) {
+    let taken = std::future::poll_fn(|cx| match &mut *lock(&call) {
+        Some(call) => call.poll(cx),
+        None => Poll::Ready(()),
+    });
+    if tokio::time::timeout_at(expiry, taken).await.is_ok() {
+        return;
+    }
+    let expired = table.upgrade().and_then(|table| lock(&table).remove(&nonce));
+    if let Some(Entry { identity, .. }) = expired {
+        let (method, name) = (identity.method, &identity.name);
+        tracing::info!(method, name, "a call was given up: its client has not answered in time");
+    }
+    let expired = lock(&call).take();
+    drop(expired);
+}
+
+impl ParkedCall {
+    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        if self.ended.is_none()
+            && let Poll::Ready(end) = self.future.as_mut().poll(cx)
+        {
+            self.ended = Some(end);
+        }
+        Poll::Pending
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn invalid(message: &str) -> RpcError {
+    RpcError::new(ErrorCode::InvalidParams, message)
+}
+
+/// The refusal of a state that was not given out for that request.
+pub(super) fn not_ours() -> RpcError {
+    invalid(
+        "`params.requestState` is not one that this server gave out for this request, or the server has been started \
+         anew since; send the request without it",
+    )
+}

@@ -1,0 +1,158 @@
+//! A state is attacker input: forged, somebody else's, used twice, or brought for another request.
+
+use omni_testkit::{ScriptedExecutor, TestServer, call_tool, modern_able, request, retry};
+use serde_json::{Value, json};
+
+use super::{Wire, able, accepted, all_accepted, call, elicit, questions, text};
+use crate::{one_skill, scripted};
+
+fn refused(answer: &Value) -> &str {
+    assert_eq!(answer["error"]["code"], -32602, "{answer}");
+    answer["error"]["message"].as_str().unwrap()
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_state_with_any_digit_changed_is_refused_and_the_call_goes_on_waiting() {
+    let (server, mut calls) = scripted();
+    let mut client = Wire::Stdio(server.stdio());
+    let first = call(1, json!({}));
+    client.send(&first).await;
+    let running = calls.next().await;
+    let mut question = elicit(&running);
+    let asked = client.answer(1).await;
+    let state = asked["result"]["requestState"].as_str().unwrap().to_owned();
+    let mut id = 1;
+    let mut forged: Vec<String> = (0..state.len())
+        .map(|at| {
+            let mut forged = state.clone().into_bytes();
+            forged[at] = if forged[at] == b'0' { b'1' } else { b'0' };
+            String::from_utf8(forged).unwrap()
+        })
+        .collect();
+    forged.extend([
+        String::new(),
+        "é".repeat(40),
+        format!("{state}0"),
+        state.to_uppercase(),
+        "x".repeat(100_000),
+    ]);
+    for forged in forged {
+        id += 1;
+        let mut again = retry(&first, id, &asked, all_accepted(&asked));
+        again["params"]["requestState"] = json!(forged);
+        let answer = client.request(&again).await;
+        assert!(refused(&answer).contains("not one that this server gave out"), "{answer}");
+    }
+    assert!(question.is_open());
+    client.send(&retry(&first, 1000, &asked, all_accepted(&asked))).await;
+    question.result().await;
+    running.finish("done");
+    assert_eq!(text(&client.answer(1000).await), "done");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_state_is_good_for_the_same_request_of_the_same_principal_only() {
+    let (server, mut calls) = scripted();
+    let mut client = Wire::http(&server, Some(7));
+    let first = call(1, json!({"a": 1, "b": {"c": [1, 2]}}));
+    client.send(&first).await;
+    let running = calls.next().await;
+    let mut question = elicit(&running);
+    let asked = client.answer(1).await;
+    let again = |id: u64| retry(&first, id, &asked, all_accepted(&asked));
+
+    let mut others = [Wire::http(&server, Some(8)), Wire::http(&server, None), Wire::Stdio(server.stdio())];
+    for other in &mut others {
+        assert!(refused(&other.request(&again(2)).await).contains("not one that this server gave out"));
+    }
+    let mut other_tool = again(3);
+    other_tool["params"]["name"] = json!("t.other");
+    assert!(refused(&client.request(&other_tool).await).contains("for this request"));
+    let mut other_arguments = again(4);
+    other_arguments["params"]["arguments"]["b"]["c"] = json!([2, 1]);
+    assert!(refused(&client.request(&other_arguments).await).contains("other `params.arguments`"));
+    let mut malformed = again(5);
+    malformed["params"]["inputResponses"] = json!({&questions(&asked)[0].0: "accept"});
+    assert!(refused(&client.request(&malformed).await).contains("must be an object"));
+    assert!(question.is_open());
+
+    // The same arguments in another order are the same.
+    let mut same = again(6);
+    same["params"]["arguments"] = json!({"b": {"c": [1, 2]}, "a": 1});
+    client.send(&same).await;
+    question.result().await;
+    running.finish("done");
+    assert_eq!(text(&client.answer(6).await), "done");
+    assert!(refused(&client.request(&again(7)).await).contains("has been used"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn of_two_requests_with_one_state_exactly_one_goes_on() {
+    let (server, mut calls) = scripted();
+    for mut client in Wire::both(&server) {
+        let first = call(1, json!({}));
+        client.send(&first).await;
+        let running = calls.next().await;
+        let question = elicit(&running);
+        let asked = client.answer(1).await;
+        for id in 2..10 {
+            client.send(&retry(&first, id, &asked, all_accepted(&asked))).await;
+        }
+        question.result().await;
+        running.finish("once");
+        let mut done = 0;
+        for id in 2..10 {
+            let answer = client.answer(id).await;
+            match answer.get("result") {
+                Some(_) => {
+                    assert_eq!(text(&answer), "once");
+                    done += 1;
+                }
+                None => assert!(refused(&answer).contains("has been used")),
+            }
+        }
+        assert_eq!(done, 1);
+        assert!(calls.try_next().is_none());
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_state_of_one_method_is_none_of_another_and_none_of_another_server() {
+    let (server, mut calls) = scripted();
+    let mut client = Wire::Stdio(server.stdio());
+    let first = call(1, json!({}));
+    client.send(&first).await;
+    let running = calls.next().await;
+    let _question = elicit(&running);
+    let asked = client.answer(1).await;
+    let other_server = TestServer::new(&one_skill(), ScriptedExecutor::echoing());
+    let mut other = Wire::Stdio(other_server.stdio());
+    assert!(refused(&other.request(&retry(&first, 2, &asked, json!({}))).await).contains("started anew"));
+    // No library: the methods of resources and prompts are unknown whatever they bring.
+    let mut prompt = modern_able(request(3, "prompts/get", json!({"name": "t.run"})), able());
+    prompt["params"]["requestState"] = asked["result"]["requestState"].clone();
+    assert_eq!(client.request(&prompt).await["error"]["code"], -32601);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_legacy_client_has_no_states_and_a_modern_one_no_replies() {
+    let (server, mut calls) = scripted();
+    let mut client = server.stdio();
+    client.initialize_able("2025-11-25", able()).await;
+    let mut legacy = call_tool(1, "t.run", json!({}));
+    legacy["params"]["requestState"] = json!("x");
+    client.send(&legacy).await;
+    calls.next().await.finish("an ordinary call");
+    assert_eq!(text(&client.answer(&json!(1)).await), "an ordinary call");
+
+    let first = call(2, json!({}));
+    client.send(&first).await;
+    let running = calls.next().await;
+    let mut question = elicit(&running);
+    let asked = client.answer(&json!(2)).await;
+    for id in [json!("q1"), json!(1), json!(2), asked["result"]["requestState"].clone()] {
+        client.send(&json!({"jsonrpc": "2.0", "id": id, "result": accepted("Eve")})).await;
+    }
+    client.request(&request(3, "ping", json!({}))).await;
+    assert!(question.is_open());
+}
