@@ -79,7 +79,7 @@ class Worker:
         if greet:
             self.send(
                 "hello",
-                {"proto": 1, "mode": mode, "page": page, "root": "/", "settings": {}, **hello},
+                {"proto": 2, "mode": mode, "page": page, "root": "/", "settings": {}, **hello},
                 self.page,
             )
             self.ready = self.receive()

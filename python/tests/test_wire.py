@@ -66,6 +66,10 @@ def encode(kind, body):
         return wire.progress(call_id, body["value"], body["total"], body["message"])
     if kind == "log":
         return wire.log(call_id, body["level"], body["logger"], wire.write_json(body["data"]))
+    if kind == "ask":
+        return wire.ask(call_id, body["ask"], body["method"], wire.write_json(body["params"]))
+    if kind == "retract":
+        return wire.retract(call_id, body["ask"])
     if kind == "result":
         parts = [wire.write_json(body[name]) if name in body else None for name in ("structured", "meta")]
         return wire.result(

@@ -18,7 +18,7 @@ ECHO = "def echo(text):\n    return text\n"
 def test_the_first_frame_says_who_is_there(worker):
     one = worker()
     version = "%d.%d.%d" % sys.version_info[:3]
-    assert one.ready == {"ready": {"proto": 1, "python": version, "pid": one.process.pid}}
+    assert one.ready == {"ready": {"proto": 2, "python": version, "pid": one.process.pid}}
 
 
 def test_ready_does_not_wait_for_hello(worker):

@@ -6,7 +6,8 @@ use std::time::{Duration, Instant};
 ///
 /// Two clocks run at once. *Total* ends the call no matter what; *idle* ends it after a stretch of
 /// silence, and every word from the tool (progress, heartbeat) restarts it. Both are wall time counted
-/// from the moment the call was accepted, so waiting in a queue counts against them.
+/// from the moment the call was accepted, so waiting in a queue counts against them. While the tool waits for an
+/// answer of its client, the idle clock [stands still](Self::pause): a person may be thinking.
 ///
 /// A deadline owns no timer: the caller passes `now`, so a test can drive it by hand.
 #[derive(Clone, Copy, Debug)]
@@ -15,6 +16,8 @@ pub struct Deadline {
     last_word: Instant,
     total: Option<Duration>,
     idle: Option<Duration>,
+    /// Since when the idle clock stands still; a word of the tool meanwhile moves this along.
+    paused: Option<Instant>,
 }
 
 /// Which clock ended a call.
@@ -31,7 +34,7 @@ impl Deadline {
     /// one can never strike first and is dropped.
     pub fn new(accepted: Instant, total: Option<Duration>, idle: Option<Duration>) -> Self {
         let idle = idle.filter(|idle| total.is_none_or(|total| *idle < total));
-        Deadline { accepted, last_word: accepted, total, idle }
+        Deadline { accepted, last_word: accepted, total, idle, paused: None }
     }
 
     /// When the call was accepted.
@@ -42,6 +45,27 @@ impl Deadline {
     /// The tool gave a sign of life: restarts the idle clock, leaves the total one alone.
     pub fn beat(&mut self, now: Instant) {
         self.last_word = now;
+        if self.paused.is_some() {
+            self.paused = Some(now);
+        }
+    }
+
+    /// Stops the idle clock where it is, until [`resume`](Self::resume). The total one goes on. A clock that stands
+    /// still already is left alone.
+    pub fn pause(&mut self, now: Instant) {
+        self.paused.get_or_insert(now);
+    }
+
+    /// Has the idle clock go on with what it had left. One that runs is left alone.
+    pub fn resume(&mut self, now: Instant) {
+        if let Some(since) = self.paused.take() {
+            self.last_word += now.saturating_duration_since(since);
+        }
+    }
+
+    /// The idle limit, while that clock runs.
+    fn running_idle(&self) -> Option<Duration> {
+        self.idle.filter(|_| self.paused.is_none())
     }
 
     /// Returns which clock ended the call, or `None` while it may go on.
@@ -53,14 +77,14 @@ impl Deadline {
         {
             return Some(Expiry::Total { limit });
         }
-        let limit = self.idle?;
+        let limit = self.running_idle()?;
         (now.duration_since(self.last_word) >= limit).then_some(Expiry::Idle { limit })
     }
 
     /// The earliest moment at which [`expired`](Self::expired) can say something, or `None` for never.
     pub fn next(&self) -> Option<Instant> {
         let total = self.total.map(|limit| self.accepted + limit);
-        let idle = self.idle.map(|limit| self.last_word + limit);
+        let idle = self.running_idle().map(|limit| self.last_word + limit);
         match (total, idle) {
             (Some(total), Some(idle)) => Some(total.min(idle)),
             (one, other) => one.or(other),
@@ -110,6 +134,39 @@ mod tests {
         let deadline = Deadline::new(start, Some(SECOND), Some(2 * SECOND));
         assert_eq!(deadline.idle(), None);
         assert_eq!(deadline.next(), Some(start + SECOND));
+    }
+
+    #[test]
+    fn a_paused_idle_clock_goes_on_with_what_it_had_left() {
+        let start = Instant::now();
+        let mut deadline = Deadline::new(start, Some(60 * SECOND), Some(3 * SECOND));
+        deadline.pause(start + SECOND);
+        deadline.pause(start + 2 * SECOND);
+        assert_eq!(deadline.next(), Some(start + 60 * SECOND));
+        assert_eq!(deadline.expired(start + 30 * SECOND), None);
+        deadline.resume(start + 31 * SECOND);
+        assert_eq!(deadline.next(), Some(start + 33 * SECOND), "one of three seconds had passed");
+        deadline.resume(start + 40 * SECOND);
+        assert_eq!(deadline.expired(start + 33 * SECOND), Some(Expiry::Idle { limit: 3 * SECOND }));
+    }
+
+    #[test]
+    fn a_word_during_a_pause_gives_the_idle_clock_all_its_time_back() {
+        let start = Instant::now();
+        let mut deadline = Deadline::new(start, None, Some(3 * SECOND));
+        deadline.pause(start + 2 * SECOND);
+        deadline.beat(start + 10 * SECOND);
+        assert_eq!(deadline.next(), None);
+        deadline.resume(start + 20 * SECOND);
+        assert_eq!(deadline.next(), Some(start + 23 * SECOND));
+    }
+
+    #[test]
+    fn the_total_clock_strikes_during_a_pause() {
+        let start = Instant::now();
+        let mut deadline = Deadline::new(start, Some(5 * SECOND), Some(2 * SECOND));
+        deadline.pause(start);
+        assert_eq!(deadline.expired(start + 5 * SECOND), Some(Expiry::Total { limit: 5 * SECOND }));
     }
 
     #[test]

@@ -20,10 +20,22 @@ pub enum ExecutorKind {
     Embedded,
     /// A tool runner that somebody else started, reached over HTTP.
     Runner,
+    /// The server's own code. No tool of a skill can choose it.
+    Native,
 }
 
 impl ExecutorKind {
-    pub const ALL: [ExecutorKind; 5] = [
+    pub const ALL: [ExecutorKind; 6] = [
+        ExecutorKind::Pool,
+        ExecutorKind::Fork,
+        ExecutorKind::Spawn,
+        ExecutorKind::Embedded,
+        ExecutorKind::Runner,
+        ExecutorKind::Native,
+    ];
+
+    /// Those that a tool, its skill or a setting may name.
+    pub const CHOICES: [ExecutorKind; 5] = [
         ExecutorKind::Pool,
         ExecutorKind::Fork,
         ExecutorKind::Spawn,
@@ -39,6 +51,7 @@ impl ExecutorKind {
             ExecutorKind::Spawn => "spawn",
             ExecutorKind::Embedded => "embedded",
             ExecutorKind::Runner => "runner",
+            ExecutorKind::Native => "native",
         }
     }
 
@@ -56,6 +69,7 @@ impl ExecutorKind {
                 "the server's own process, with Python loaded into it; nothing there can be killed"
             }
             ExecutorKind::Runner => "a tool runner that somebody else started: `--runner ADDRESS`",
+            ExecutorKind::Native => "a function of the server itself, for tools of its own",
         }
     }
 
@@ -68,9 +82,9 @@ impl ExecutorKind {
         ("embedded_worker", "`embedded_worker` is gone; use `pool`, which runs a tool in the same way"),
     ];
 
-    /// All names in words, for messages: pool, … or runner, each in back-ticks.
+    /// The names to choose from in words, for messages: pool, … or runner, each in back-ticks.
     pub fn names() -> String {
-        let names = ExecutorKind::ALL.map(|kind| format!("`{}`", kind.name()));
+        let names = ExecutorKind::CHOICES.map(|kind| format!("`{}`", kind.name()));
         match names.as_slice() {
             [rest @ .., last] if !rest.is_empty() => format!("{} or {last}", rest.join(", ")),
             names => names.concat(),
@@ -87,8 +101,12 @@ impl FromStr for ExecutorKind {
     type Err = UnknownExecutor;
 
     fn from_str(name: &str) -> Result<Self, UnknownExecutor> {
-        if let Some(kind) = ExecutorKind::ALL.into_iter().find(|kind| kind.name() == name) {
+        if let Some(kind) = ExecutorKind::CHOICES.into_iter().find(|kind| kind.name() == name) {
             return Ok(kind);
+        }
+        if name == ExecutorKind::Native.name() {
+            let names = ExecutorKind::names();
+            return Err(UnknownExecutor(format!("`{name}` runs functions of omni itself only; use {names}")));
         }
         // `embedded-worker` is how a command line would spell it.
         let plain = name.replace('-', "_");
@@ -138,9 +156,20 @@ mod tests {
     #[test]
     fn each_executor_is_found_by_its_name_and_serialised_by_it() {
         for kind in ExecutorKind::ALL {
-            assert_eq!(kind.name().parse(), Ok(kind));
             assert_eq!(serde_json::to_value(kind).ok(), Some(kind.name().into()));
+            let chosen = kind.name().parse().ok();
+            assert_eq!(chosen, ExecutorKind::CHOICES.contains(&kind).then_some(kind));
         }
+    }
+
+    #[test]
+    fn the_server_s_own_executor_is_nobody_s_choice() {
+        let refused = "native".parse::<ExecutorKind>().map_err(|error| error.to_string());
+        assert_eq!(
+            refused,
+            Err("`native` runs functions of omni itself only; use `pool`, `fork`, `spawn`, `embedded` or `runner`"
+                .into())
+        );
     }
 
     #[test]

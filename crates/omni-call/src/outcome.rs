@@ -22,6 +22,21 @@ pub struct ToolResult {
 }
 
 impl ToolResult {
+    /// One block of text.
+    pub fn of_text(text: &str) -> Self {
+        ToolResult {
+            content: json!([{"type": "text", "text": text}]).to_string().into(),
+            structured: None,
+            meta: None,
+            is_error: false,
+        }
+    }
+
+    /// JSON text, as structured content and as one block of text for clients that do not know that.
+    pub fn of_json(json: &str) -> Self {
+        ToolResult { structured: Some(Bytes::copy_from_slice(json.as_bytes())), ..Self::of_text(json) }
+    }
+
     /// Adds one member to the result's `_meta`; `value` is JSON text.
     #[must_use]
     pub fn with_meta(mut self, name: &str, value: &str) -> Self {
@@ -790,7 +805,7 @@ mod tests {
     fn what_skills_may_declare_is_what_python_takes() {
         use crate::{Affinity, ExecutorKind, ForkSettings, LogLevel, Policy};
         let shared = shared();
-        assert_eq!(shared["executors"], json!(ExecutorKind::ALL.map(ExecutorKind::name)));
+        assert_eq!(shared["executors"], json!(ExecutorKind::CHOICES.map(ExecutorKind::name)));
         assert_eq!(shared["affinities"], json!(Affinity::ALL.map(Affinity::name)));
         assert_eq!(shared["levels"], json!(LogLevel::ALL.map(LogLevel::name)));
         let options = &shared["options"];

@@ -35,6 +35,8 @@ pub(crate) struct Channel {
     place: Place,
     outbox: Vec<u8>,
     sent: usize,
+    /// How many bytes went to the socket in all, those of the first frame apart.
+    taken: u64,
     /// What stands before each frame, after the first.
     key: Option<Key>,
     /// The same, until the first frame has come.
@@ -83,6 +85,7 @@ impl Channel {
             place: Place::default(),
             outbox: Vec::new(),
             sent: 0,
+            taken: 0,
             key: None,
             key_to_come: None,
         })
@@ -169,6 +172,16 @@ impl Channel {
         self.large.is_none() && self.inbox.is_empty()
     }
 
+    /// How many bytes the socket has taken in all, from an origin of its own.
+    pub(crate) fn taken(&self) -> u64 {
+        self.taken
+    }
+
+    /// What [`taken`](Self::taken) will be when everything in the outbox has gone.
+    pub(crate) fn written(&self) -> u64 {
+        self.taken + (self.outbox.len() - self.sent) as u64
+    }
+
     /// Whether everything has been handed to the kernel.
     pub(crate) fn flushed(&self) -> bool {
         self.outbox.is_empty()
@@ -177,7 +190,10 @@ impl Channel {
     /// Sends what the socket takes without waiting. The rest goes with [`poll_flush`](Self::poll_flush).
     pub(crate) fn flush_now(&mut self) {
         match self.socket.try_write(&self.outbox[self.sent..]) {
-            Ok(sent) => self.sent += sent,
+            Ok(sent) => {
+                self.sent += sent;
+                self.taken += sent as u64;
+            }
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
             Err(_) => self.give_up_sending(),
         }
@@ -188,7 +204,10 @@ impl Channel {
     pub(crate) fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         while !self.flushed() {
             match ready!(Pin::new(&mut self.socket).poll_write(cx, &self.outbox[self.sent..])) {
-                Ok(sent) => self.sent += sent,
+                Ok(sent) => {
+                    self.sent += sent;
+                    self.taken += sent as u64;
+                }
                 Err(_) => self.give_up_sending(),
             }
             self.forget_sent();
@@ -199,6 +218,7 @@ impl Channel {
     /// A socket that takes nothing more belongs to a worker that is dying or has closed it. Which of the two
     /// is found out where its end is watched, so this is no error here.
     fn give_up_sending(&mut self) {
+        self.taken = self.written();
         self.sent = self.outbox.len();
     }
 

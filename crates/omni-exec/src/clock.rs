@@ -10,7 +10,7 @@ use tokio::time::sleep_until;
 
 use crate::worker::End;
 
-/// Polls until the call ends or its time is up. What is polled may move the idle clock, by `call.deadline.beat`.
+/// Polls until the call ends or its time is up. What is polled may move, stop and start the idle clock.
 pub(crate) async fn in_time(
     call: &mut Call,
     mut poll: impl FnMut(&mut Context<'_>, &mut Call) -> Poll<End>,
@@ -20,6 +20,12 @@ pub(crate) async fn in_time(
     poll_fn(|cx| {
         if let Poll::Ready(end) = poll(cx, call) {
             return Poll::Ready(end);
+        }
+        // A clock that stood still when the timer was set goes on.
+        if let Some(next) = call.deadline.next().map(tokio::time::Instant::from)
+            && next < alarm.deadline()
+        {
+            alarm.as_mut().reset(next);
         }
         while alarm.as_mut().poll(cx).is_ready() {
             let now = Instant::now();

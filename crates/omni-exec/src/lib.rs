@@ -5,6 +5,7 @@
 mod config;
 mod embedded;
 mod launch;
+mod native;
 
 mod environments;
 
@@ -23,6 +24,7 @@ mod shared_bounds;
 mod wear;
 mod worker;
 
+mod asks;
 mod channel;
 mod room;
 mod wire;
@@ -42,6 +44,7 @@ pub use environments::{
 };
 pub use fork::{Fork, ForkBorders};
 pub use launch::{launch, raise_descriptor_limit};
+pub use native::{Native, NativeTool};
 pub use policy::Governed;
 pub use pool::Pool;
 pub use process::{Isolation, namespaces, path_folders};

@@ -11,6 +11,7 @@ fn runs(executor: ExecutorKind, target: &Target) -> bool {
         ExecutorKind::Spawn => matches!(target, Target::Python(_) | Target::Program(_)),
         // It knows tools by their names, and may have the same folders.
         ExecutorKind::Runner => !matches!(target, Target::Native { .. }),
+        ExecutorKind::Native => matches!(target, Target::Native { .. }),
     }
 }
 
@@ -21,7 +22,7 @@ pub(crate) fn refuse_target(call: &Call, executor: ExecutorKind) -> Option<Outco
         return None;
     }
     let hint = match target {
-        Target::Python(_) => "choose `executor: pool`, `fork` or `spawn`",
+        Target::Python(_) => "choose `executor: pool`, `fork`, `spawn` or `embedded`",
         Target::Program(_) => "only `executor: spawn` starts programs",
         Target::Remote { .. } => "only the server that lists it can run it",
         Target::Native { .. } => "only the server itself can run it",
@@ -34,6 +35,7 @@ pub(crate) fn refuse_target(call: &Call, executor: ExecutorKind) -> Option<Outco
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeMap;
     use std::sync::Arc;
 
     use omni_call::{
@@ -41,7 +43,9 @@ mod tests {
     };
 
     use super::*;
-    use crate::{Embedded, Embedding, ExecConfig, Fork, Pool, Runner, RunnerAddress, RunnerConfig, Spawn};
+    use crate::{
+        Embedded, Embedding, ExecConfig, Fork, Native, Pool, Runner, RunnerAddress, RunnerConfig, Spawn,
+    };
 
     fn targets() -> [Target; 4] {
         [
@@ -63,6 +67,7 @@ mod tests {
                 let embedding = Embedding { library: nowhere(), utf8: true };
                 Box::new(Embedded::new(Arc::clone(&config), embedding, Arc::new(Pool::new(config))))
             }
+            ExecutorKind::Native => Box::new(Native::new(BTreeMap::new(), 1 << 20)),
             ExecutorKind::Runner => {
                 let address: RunnerAddress = "unix:/no/such/socket".parse().unwrap();
                 Box::new(Runner::new(RunnerConfig::new(address)))
@@ -92,7 +97,7 @@ mod tests {
                 refused.push(format!("{message}; {hint}"));
             }
         }
-        assert_eq!(refused.len(), 3 + 3 + 2 + 3 + 1, "{refused:#?}");
+        assert_eq!(refused.len(), 3 + 3 + 2 + 3 + 1 + 3, "{refused:#?}");
         assert_eq!(
             refused[0],
             "`s.c` is a program, and `pool` runs none of those; only `executor: spawn` starts programs"

@@ -6,7 +6,7 @@
 use std::borrow::Cow;
 use std::fmt;
 
-use omni_call::{Call, Target, TempFiles};
+use omni_call::{Answer, Call, Target, TempFiles};
 use serde::de::{Deserializer, IgnoredAny, MapAccess, Visitor};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
@@ -16,7 +16,16 @@ use thiserror::Error;
 use crate::Protected;
 
 /// The protocol spoken here. A worker that announces another one is refused.
-pub(crate) const PROTO: u32 = 1;
+pub(crate) const PROTO: u32 = 2;
+
+/// The parameters of a question at most, in bytes. Python refuses larger ones before they are sent.
+pub(crate) const ASK_BYTES_MAX: usize = 1 << 20;
+
+/// An answer at most, in bytes: what is larger is told to the tool as a failure.
+pub(crate) const ANSWER_BYTES_MAX: usize = 4 << 20;
+
+/// Questions of one call at most that wait for an answer at the same time. Python refuses more before they are sent.
+pub(crate) const ASKS_OPEN_MAX: usize = 16;
 
 const HEADER: usize = 4;
 
@@ -68,6 +77,10 @@ pub(crate) enum Up<'a> {
     Log(Log<'a>),
     /// What a call has printed that shares its process.
     Output(OutputFrame<'a>),
+    /// A question to the call's client.
+    Ask(AskFrame<'a>),
+    /// Nobody waits any more for the answer to a question.
+    Retract(Asked),
     Result(ResultFrame<'a>),
     Error(ErrorFrame),
     /// The call was revoked before its code began.
@@ -86,6 +99,8 @@ impl Up<'_> {
             Up::Progress(progress) => Some(progress.id),
             Up::Log(log) => Some(log.id),
             Up::Output(output) => Some(output.id),
+            Up::Ask(ask) => Some(ask.id),
+            Up::Retract(asked) => Some(asked.id),
             Up::Result(result) => Some(result.id),
             Up::Error(error) => Some(error.id),
         }
@@ -161,6 +176,25 @@ pub(crate) struct OutputFrame<'a> {
     /// Bytes besides that were not sent.
     #[serde(default)]
     pub(crate) left_out: u64,
+}
+
+#[derive(Debug, Deserialize)]
+pub(crate) struct AskFrame<'a> {
+    pub(crate) id: u64,
+    /// The number of the question in its call, from 1 on and without gaps.
+    pub(crate) ask: u64,
+    /// MCP's name of what is asked for.
+    #[serde(borrow)]
+    pub(crate) method: Cow<'a, str>,
+    /// An object.
+    #[serde(borrow)]
+    pub(crate) params: &'a RawValue,
+}
+
+#[derive(Debug, Deserialize)]
+pub(crate) struct Asked {
+    pub(crate) id: u64,
+    pub(crate) ask: u64,
 }
 
 #[derive(Debug, Deserialize)]
@@ -241,6 +275,14 @@ pub(crate) enum Fault {
     Shape { member: &'static str, wanted: &'static str },
     #[error("it answered a call that it had not begun")]
     Foreign,
+    #[error("it asked a question for a tool that takes no context and so cannot ask")]
+    MayNotAsk,
+    #[error("it asked question {given} of its call where {wanted} was next")]
+    AskNumber { given: u64, wanted: u64 },
+    #[error("it asked more than {ASKS_OPEN_MAX} questions of one call without reading their answers")]
+    TooManyAsks,
+    #[error("it asked a question of {length} bytes, the limit is {ASK_BYTES_MAX}")]
+    AskTooLong { length: usize },
     #[error("something wrote to its control channel that is not the worker itself")]
     Keyless,
     #[error("it closed its control channel")]
@@ -286,6 +328,13 @@ pub(crate) fn decode(body: &[u8]) -> Result<Up<'_>, Fault> {
         return Err(Fault::LineBreak);
     }
     let up: Up<'_> = serde_json::from_slice(body)?;
+    if let Up::Ask(ask) = &up {
+        require(ask.params, '{', "params", "an object")?;
+        let length = ask.params.get().len();
+        if length > ASK_BYTES_MAX {
+            return Err(Fault::AskTooLong { length });
+        }
+    }
     if let Up::Result(result) = &up {
         require(result.content, '[', "content", "an array")?;
         if let Some(meta) = result.meta {
@@ -318,6 +367,8 @@ enum UpType {
     Progress,
     Log,
     Output,
+    Ask,
+    Retract,
     Result,
     Error,
     Skipped,
@@ -345,6 +396,8 @@ impl<'de> Visitor<'de> for UpVisitor {
             UpType::Progress => Up::Progress(map.next_value()?),
             UpType::Log => Up::Log(map.next_value()?),
             UpType::Output => Up::Output(map.next_value()?),
+            UpType::Ask => Up::Ask(map.next_value()?),
+            UpType::Retract => Up::Retract(map.next_value()?),
             UpType::Result => Up::Result(map.next_value()?),
             UpType::Error => Up::Error(map.next_value()?),
             UpType::Skipped => Up::Skipped(map.next_value()?),
@@ -438,6 +491,29 @@ pub(crate) fn push_hello(out: &mut Vec<u8>, hello: &Hello<'_>) -> Result<(), Fau
     serde_json::to_writer(&mut *out, &Frame { hello })?;
     finish(out, start);
     Ok(())
+}
+
+/// Appends the frame that answers a question of a call. The client's result is copied as it is.
+pub(crate) fn push_answer(out: &mut Vec<u8>, id: u64, ask: u64, answer: &Answer) {
+    let start = begin(out);
+    out.extend_from_slice(br#"{"answer":{"id":"#);
+    push_number(out, id);
+    out.extend_from_slice(br#","ask":"#);
+    push_number(out, ask);
+    match answer {
+        Answer::Result(result) => {
+            out.extend_from_slice(br#","result":"#);
+            out.extend_from_slice(result);
+        }
+        Answer::Refused { why, message } => {
+            out.extend_from_slice(br#","refused":"#);
+            push_string(out, why.name());
+            out.extend_from_slice(br#","message":"#);
+            push_string(out, message);
+        }
+    }
+    out.extend_from_slice(b"}}");
+    finish(out, start);
 }
 
 /// Appends the frame that asks an async worker to end one call.

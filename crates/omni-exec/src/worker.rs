@@ -20,6 +20,7 @@ use rustix::process::Signal;
 use tokio::time::{Sleep, sleep};
 
 use crate::ExecConfig;
+use crate::asks::Asks;
 use crate::channel::{Body, Channel};
 use crate::process::{
     Children, Exit, Listener, Output, Process, Program, StartError, Started, StatusPage, call_heading,
@@ -87,6 +88,8 @@ pub(crate) struct Worker {
 struct Current {
     id: u64,
     wants: Wants,
+    /// Its tool has the means to ask its client something.
+    may_ask: bool,
     /// There was a moment when nothing had arrived. What was there before it may have been sent before the call was.
     waited: bool,
     /// It has said or printed something: what it printed last may have come with its result.
@@ -279,7 +282,7 @@ impl Worker {
         // What is there now is not the call's.
         self.output.settle();
         let number = self.send_ahead(call, attempt);
-        self.advance(number, call.wants);
+        self.advance(number, Some(call));
         self.flush();
     }
 
@@ -307,8 +310,8 @@ impl Worker {
         self.channel.flush_now();
     }
 
-    /// Makes a call that was sent the one at hand. There must be none.
-    pub(crate) fn advance(&mut self, number: u64, wants: Wants) {
+    /// Makes a call that was sent the one at hand. There must be none. `None` is for one whose caller has left.
+    pub(crate) fn advance(&mut self, number: u64, call: Option<&Call>) {
         self.output.begin_call();
         self.number = number;
         self.begun_at = Instant::now();
@@ -317,7 +320,8 @@ impl Worker {
         let look_at = self.begun_at + LOOK_EVERY;
         self.call = Some(Current {
             id: number,
-            wants,
+            wants: call.map_or_else(Wants::default, |call| call.wants),
+            may_ask: call.is_some_and(|call| call.spec.may_ask()),
             waited: false,
             talked: false,
             printed: false,
@@ -373,10 +377,19 @@ impl Worker {
         self.page.has_started(self.number)
     }
 
-    /// Drives the call that was begun to its end and reports what it says to `events`.
-    pub(crate) async fn finish(&mut self, deadline: &mut Deadline, events: &mut dyn CallPort) -> End {
-        events.begun();
-        poll_fn(|cx| self.poll_call(cx, deadline, events)).await
+    /// Drives the call that was begun to its end, reports what it says to `port`, and passes on what it asks.
+    /// Dropping the future takes its open questions back.
+    pub(crate) async fn finish(&mut self, deadline: &mut Deadline, port: &mut dyn CallPort) -> End {
+        port.begun();
+        let mut asks = Asks::default();
+        poll_fn(|cx| self.poll_call(cx, deadline, port, &mut asks)).await
+    }
+
+    /// Waits `patience` for the end of a call whose caller has left.
+    async fn see_off(&mut self, patience: Duration) -> End {
+        let mut deadline = Deadline::new(Instant::now(), Some(patience), None);
+        let mut asks = Asks::over();
+        poll_fn(|cx| self.poll_call(cx, &mut deadline, &mut NoClient, &mut asks)).await
     }
 
     /// One look at everything that can happen. Output comes before frames, so that what a tool printed is
@@ -385,18 +398,23 @@ impl Worker {
         &mut self,
         cx: &mut Context<'_>,
         deadline: &mut Deadline,
-        events: &mut dyn CallPort,
+        port: &mut dyn CallPort,
+        asks: &mut Asks,
     ) -> Poll<End> {
-        let mut listener = Listener { events, level: self.call.as_ref().and_then(|call| call.wants.log) };
-        if self.output.poll(cx, Some(&mut listener)) {
+        let level = self.call.as_ref().and_then(|call| call.wants.log);
+        if self.output.poll(cx, Some(&mut Listener { events: port, level })) {
             deadline.beat(Instant::now());
-            listener.events.alive();
+            port.alive();
             if let Some(call) = &mut self.call {
                 call.talked = true;
             }
         }
         let _ = self.channel.poll_flush(cx);
-        let mut end = self.poll_frames(cx, deadline, &mut listener);
+        let mut end = self.poll_frames(cx, deadline, port, asks);
+        if end.is_none() {
+            self.poll_answers(cx, deadline, asks);
+        }
+        let mut listener = Listener { events: port, level };
         if end.is_none()
             && let Poll::Ready(exit) = self.process.poll_exit(cx)
         {
@@ -443,7 +461,8 @@ impl Worker {
         &mut self,
         cx: &mut Context<'_>,
         deadline: &mut Deadline,
-        listener: &mut Listener<'_>,
+        port: &mut dyn CallPort,
+        asks: &mut Asks,
     ) -> Option<End> {
         let current = self.call.as_mut().filter(|call| call.broken.is_none())?;
         while let Poll::Ready(frame) = self.channel.poll_frame(cx) {
@@ -467,7 +486,22 @@ impl Worker {
                     current.printed = frame.printed();
                     current.talked |= current.printed || !matches!(frame, Up::Result(_));
                 }
-                let end = take_frame(body, frame, current, deadline, listener, self.result_bytes_max);
+                match &frame {
+                    Up::Ask(ask) if ask.id == current.id => {
+                        if !current.may_ask {
+                            return Err(Fault::MayNotAsk);
+                        }
+                        if !self.page.has_started(current.id) {
+                            return Err(Fault::Foreign);
+                        }
+                        asks.ask(ask, self.channel.taken(), deadline, port)?;
+                    }
+                    Up::Retract(asked) if asked.id == current.id => {
+                        asks.retract(asked.ask, deadline, port)?;
+                    }
+                    _ => {}
+                }
+                let end = take_frame(body, frame, current, deadline, port, self.result_bytes_max);
                 self.channel.consume(length);
                 Ok(end)
             });
@@ -484,6 +518,19 @@ impl Worker {
         }
         current.waited = true;
         None
+    }
+
+    /// Sends the answers that have come to the call's questions. What the socket does not take stays for later.
+    fn poll_answers(&mut self, cx: &mut Context<'_>, deadline: &mut Deadline, asks: &mut Asks) {
+        let mut answered = false;
+        while let Some((number, answer)) = asks.poll(cx, deadline) {
+            wire::push_answer(self.channel.outbox(), self.number, number, &answer);
+            asks.written(self.channel.written());
+            answered = true;
+        }
+        if answered {
+            let _ = self.channel.poll_flush(cx);
+        }
     }
 
     /// Looks at the deadline, and at the grace of a broken channel.
@@ -577,8 +624,7 @@ impl Worker {
     /// Waits `patience` for the end of a call that has ended already in the worker: its last frame is on its
     /// way. True when it came.
     pub(crate) async fn outlive(&mut self, patience: Duration) -> bool {
-        let mut deadline = Deadline::new(Instant::now(), Some(patience), None);
-        !matches!(self.finish(&mut deadline, &mut NoClient).await, End::Expired(_))
+        !matches!(self.see_off(patience).await, End::Expired(_))
     }
 
     /// Asks a sync worker to raise `CallCancelled` in its call, and waits `patience` for the call to end.
@@ -586,8 +632,7 @@ impl Worker {
     /// name of a caller who has gone.
     pub(crate) async fn cancel(&mut self, patience: Duration) -> bool {
         self.process.signal(Signal::USR2);
-        let mut deadline = Deadline::new(Instant::now(), Some(patience), None);
-        match self.finish(&mut deadline, &mut NoClient).await {
+        match self.see_off(patience).await {
             End::Result(_) | End::Error(_) | End::TooLarge | End::Skipped => {
                 self.reusable() && self.process.is_alone()
             }
@@ -663,7 +708,7 @@ fn take_frame(
     frame: Up<'_>,
     current: &Current,
     deadline: &mut Deadline,
-    listener: &mut Listener<'_>,
+    port: &mut dyn CallPort,
     result_bytes_max: usize,
 ) -> Option<End> {
     if frame.call() != Some(current.id) {
@@ -677,13 +722,13 @@ fn take_frame(
         Up::Beat(_) | Up::Progress(_) | Up::Log(_) => {
             // A sign of life whoever hears it.
             deadline.beat(Instant::now());
-            listener.events.alive();
+            port.alive();
             if let Some(event) = event_of(body, frame, current.wants) {
-                listener.events.event(event);
+                port.event(event);
             }
         }
-        // This process runs one call at a time, and has pipes for what it prints.
-        Up::Ready(_) | Up::Started(_) | Up::Output(_) | Up::Unknown => {}
+        // This process runs one call at a time, and has pipes for what it prints. Questions have been taken in.
+        Up::Ready(_) | Up::Started(_) | Up::Output(_) | Up::Ask(_) | Up::Retract(_) | Up::Unknown => {}
     }
     None
 }
@@ -729,6 +774,8 @@ pub(crate) fn event_of(body: Body<'_>, frame: Up<'_>, wants: Wants) -> Option<Ev
         Up::Ready(_)
         | Up::Started(_)
         | Up::Output(_)
+        | Up::Ask(_)
+        | Up::Retract(_)
         | Up::Result(_)
         | Up::Error(_)
         | Up::Skipped(_)

@@ -192,13 +192,16 @@ pub(crate) fn listen(
     }
     let outbox = Arc::new(Outbox::default());
     let profile = server.profile_of(meta.client.as_ref(), &caller.session);
-    let stream = subscription(server.clone(), (id.clone(), revision), profile, wanted, outbox.clone());
+    let session = caller.session.clone();
+    let (of, to) = ((id.clone(), revision), outbox.clone());
+    let stream = subscription(server.clone(), session, of, profile, wanted, to);
     Answer::Later(Running::listening(id, stream, outbox))
 }
 
-/// One subscription, until the server ends; then its result.
+/// One subscription, until the server or its session ends; then its result.
 async fn subscription(
     server: Arc<Server>,
+    session: Arc<Session>,
     (id, revision): (Id, Revision),
     profile: ProfileId,
     wanted: SubscriptionFilter,
@@ -211,7 +214,13 @@ async fn subscription(
     // A catalogue that is still being read has not changed when that is done.
     server.catalog_ready().await;
     let mut told = listener.versions().of(profile);
-    while let Some(current) = listener.changed().await {
+    loop {
+        let current = tokio::select! {
+            biased;
+            current = listener.changed() => current,
+            () = session.ended() => None,
+        };
+        let Some(current) = current else { break };
         let current = current.of(profile);
         for kind in told.differing(&current).and(honoured.lists).iter() {
             outbox.push(server.encoder.list_changed(kind, Some(&id)));

@@ -370,6 +370,11 @@ impl Set {
                 let refused = refuse(&call, "it runs at a runner, and none is named".into(), hint.into());
                 return Box::pin(std::future::ready(refused));
             }
+            ExecutorKind::Native => {
+                let hint = "switch it on with `native_tools` in omni.toml, and start omni again";
+                let refused = refuse(&call, "this server has no function for it".into(), hint.into());
+                return Box::pin(std::future::ready(refused));
+            }
         };
         executor.run(call, events)
     }

@@ -7,7 +7,7 @@ to them before any skill is imported: a tool that patches `os` or `socket` canno
 import _socket
 import os
 import sys
-from _thread import allocate_lock
+from _thread import allocate_lock, start_new_thread
 
 from omni.private import __builtins__  # noqa: F401 - functions find built-in names here
 
@@ -24,6 +24,8 @@ _ours: "set[int]" = set()
 #: Never let go: what frees a mapping closes its descriptor, whose number may be a tool's by then.
 _mappings: list = []
 
+#: For `asks`, from before a skill could replace it.
+begin_thread = start_new_thread
 _exit = os._exit
 _close = os.close
 _write = os.write
@@ -40,7 +42,18 @@ class Channel:
     the process: nobody is left to answer to, and a worker must not outlive its server.
     """
 
-    __slots__ = ("_buffer", "_fd", "_key", "_receive", "_send", "_socket", "frame_bytes_max", "lock", "mine")
+    __slots__ = (
+        "_buffer",
+        "_fd",
+        "_key",
+        "_receive",
+        "_send",
+        "_socket",
+        "answers",
+        "frame_bytes_max",
+        "lock",
+        "mine",
+    )
 
     def __init__(self, fd: int) -> None:
         self._socket = _socket.socket(fileno=fd)
@@ -56,6 +69,9 @@ class Channel:
         self.lock = allocate_lock()
         #: False in a process that a tool forked: the channel stays with the parent.
         self.mine = True
+        #: How answers to a call's questions come in: `read` off this channel by whoever waits for one, or
+        #: `told` by somebody who reads it anyway.
+        self.answers = "read"
         os.register_at_fork(after_in_child=self._disown)
 
     def fileno(self) -> int:
@@ -116,6 +132,10 @@ class Channel:
         """Return what has arrived, for a caller that was told the socket is readable. Empty at the end."""
         data, self._buffer = self._buffer, b""
         return data or self._receive(_RECEIVE_BYTES)
+
+    def has_buffered(self) -> bool:
+        """Tell whether something was received behind the last frame."""
+        return bool(self._buffer)
 
     def take_buffered(self) -> bytes:
         """Return what was received behind the last frame."""
@@ -212,6 +232,11 @@ def copy_high(fd: int, place: int, *, forks: bool = False) -> int:
     if not forks:
         _ours.add(copy)
     return copy
+
+
+def keep_from_forks(fd: int, *, keep: bool = True) -> None:
+    """Have a descriptor closed in what a tool forks, or no longer."""
+    (_ours.add if keep else _ours.discard)(fd)
 
 
 def _close_ours() -> None:

@@ -111,13 +111,19 @@ FRONT_MATTER_SECONDS_MAX = 31536000
 FILE_BYTES_MAX = 4194304
 
 #: The protocol between server and worker.
-PROTO = 1
+PROTO = 2
 
 #: A frame at most, where nobody says otherwise.
 FRAME_BYTES_MAX = 16842752
 
 #: A part of a result at most.
 RESULT_BYTES_MAX = 8388608
+
+#: The parameters of a question to the client at most.
+ASK_BYTES_MAX = 1048576
+
+#: Questions of one call at most that wait for an answer at the same time.
+ASKS_OPEN_MAX = 16
 
 #: A worker ends with this code that gives itself up.
 GAVE_UP = 70

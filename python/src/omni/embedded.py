@@ -74,6 +74,8 @@ class Door:
         self.lock = allocate_lock()
         #: False in a process that a tool forked: the door stays with the parent.
         self.mine = True
+        #: The thread that ends calls hears the answers to their questions.
+        self.answers = "told"
         self._send = functions["send"]
         self._wake: int = functions["wake"]
         os.register_at_fork(after_in_child=self._disown)
@@ -184,6 +186,9 @@ class Serving(Caller):
         if inside and not imports(sys._current_frames().get(self.door.thread)):
             if self.tasks is None:
                 self.door.interrupt(call_id, CallCancelled)
+                # Nothing is raised in a thread that waits for an answer before it goes on.
+                if self._asks is not None:
+                    self._asks.stop(call_id)
             elif self.door.page[1] == _ABANDONED:
                 # Not before the server has given the loop up: a moment late, it would hit the loop itself or
                 # another call.
@@ -219,6 +224,8 @@ def control(functions: dict[str, Any]) -> None:
             stack, inside = ("", False) if serving is None else serving.stop(body["call"])
             said = '{"stopped":{"id":%d,"stack":%s,"inside":%s}}'
             door.send(wire.seal_lossy(said % (body["id"], wire.quote(stack), "true" if inside else "false")))
+        elif kind == "answer":
+            any(serving.answered(body) for serving in list(_serving.values()))
         elif kind == "drain":
             # What skills registered with `atexit`: nobody else will run it.
             try:

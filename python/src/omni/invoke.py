@@ -44,6 +44,7 @@ if TYPE_CHECKING:
     from types import FrameType
     from typing import Any, Callable
 
+    from omni.asks import Asks
     from omni.call import Call, Target
     from omni.channel import Channel
     from omni.listener import Listener
@@ -126,6 +127,8 @@ class Caller:
         #: Who hears what the children of calls report, by call.
         self._listeners: dict[int, Listener] = {}
         self.elsewhere: dict[int, str] | None = None
+        #: What calls ask their clients, from the first question on.
+        self._asks: Asks | None = None
         skill.only_call = lambda: self._context
         #: What looks for traces of a call, where calls follow each other: see `keep_in_order`.
         self._watch: Watch | None = None
@@ -409,6 +412,8 @@ class Caller:
         """Say a call's last words: what its children reported, pending progress, then what it printed."""
         if self._listeners:
             self._stop_listening(context)
+        if self._asks is not None:
+            self._end_asks(context)
         if context._pending is not None:
             with self.lock:
                 context._close()
@@ -475,6 +480,29 @@ class Caller:
             self.release()
         return None if listener is None else listener.address
 
+    def asks(self) -> Asks | None:
+        """Return what asks the clients of calls; None where nobody can be asked."""
+        asks, channel = self._asks, self._channel
+        if asks is None and getattr(channel, "answers", None) is not None:
+            # Imported before the lock: an import runs code of its own.
+            from omni.asks import Asks
+
+            with self.lock:
+                asks = self._asks
+                if asks is None:
+                    asks = self._asks = Asks(self, channel if channel.answers == "read" else None)
+        return asks
+
+    def answered(self, body: dict[str, Any]) -> bool:
+        """Hand over an answer to a question. False when nobody here has asked that."""
+        return self._asks is not None and self._asks.deliver(body)
+
+    def _end_asks(self, context: Context) -> None:
+        # Nothing may be asked from here on: what is asked now would be heard by the next call.
+        with self.lock:
+            context._close()
+        self._asks.end(context.call_id)
+
     def _stop_listening(self, context: Context) -> None:
         listener = self._listeners.pop(context.call_id, None)
         if listener is not None:
@@ -521,6 +549,7 @@ class Caller:
         self._armed = False
         # The page is not mapped here.
         self._page = None
+        self._asks = None
         self.lock = self._channel.lock
         if self.elsewhere is None:
             self.elsewhere = {call_id: listener.address for call_id, listener in self._listeners.items()}

@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from pathlib import Path
     from typing import Any, Callable, Literal, Protocol, TypeVar, overload
 
+    from omni.asks import Asks
+
     F = TypeVar("F", bound=Callable[..., Any])
 
     class Host(Protocol):
@@ -38,6 +40,9 @@ if TYPE_CHECKING:
         def send_locked(self, frame: bytes) -> None:
             """Send a frame; the caller holds `lock`."""
 
+        def asks(self) -> Asks | None:
+            """Return what asks the clients of calls; None where nobody can be asked."""
+
 
 LEVELS = ("debug", "info", "notice", "warning", "error", "critical", "alert", "emergency")
 _RANKS = {level: rank for rank, level in enumerate(LEVELS)}
@@ -53,6 +58,25 @@ class ToolError(Exception):
     The text of any other exception stays in the server's log unless the operator decides otherwise,
     because it may hold a password or somebody's data.
     """
+
+
+class AskRefused(ToolError):  # noqa: N818 - not every refusal is an error
+    """A question to the client has no answer. What it says is meant for the client, as with `ToolError`.
+
+    That a person declined is none of this: it is an answer.
+    """
+
+    def __init__(self, why: str, message: str) -> None:
+        """Say `why`: one of the words below.
+
+        Args:
+            why: `unsupported` (the client cannot be asked that, or nobody is there), `failed` (the client
+                answered with an error, or the answer cannot be used) or `gone` (the client, or the call, has
+                ended).
+            message: A sentence that says more.
+        """
+        super().__init__(message or f"the question was refused: {why}")
+        self.why = why
 
 
 class CallCancelled(BaseException):
@@ -319,6 +343,54 @@ class Context:
             host.release()
         return _DONE
 
+    def _ask(self, method: str, params: dict[str, Any]) -> dict[str, Any]:
+        """Ask the client something and block this thread until its answer is there.
+
+        For plain functions and for threads, also in an `async def` tool. While a question is open the idle
+        limit stands still, the total one goes on; a call that is cancelled gets `CallCancelled` here. Up to
+        16 questions of a call may be open at once. Only a call whose tool takes a `Context` can ask.
+
+        Args:
+            method: MCP's name of what a server may ask: `elicitation/create`, `sampling/createMessage` or
+                `roots/list`.
+            params: What MCP says of that method. JSON values; a mebibyte at most.
+
+        Returns:
+            The client's result as MCP describes it. That a person declined is one too.
+
+        Raises:
+            AskRefused: There is no answer; its `why` tells the reason.
+            CallCancelled: The client gave up. Let it propagate.
+            RuntimeError: This thread runs an event loop, which would stand still: use `_ask_async` there.
+            TypeError: Something is no JSON.
+            ValueError: The parameters are too large, or hold NaN or an infinity.
+        """
+        return self._asker(method).ask(self, method, params)
+
+    async def _ask_async(self, method: str, params: dict[str, Any]) -> dict[str, Any]:
+        """Do what `_ask` does for `async def` functions, and let others run meanwhile.
+
+        Cancelling the task, as `asyncio.wait_for` does, takes the question back.
+        """
+        return await self._asker(method).ask_async(self, method, params)
+
+    def _asker(self, method: str) -> Asks:
+        """Return what asks the client. Raises `AskRefused` where nobody can be asked."""
+        if self._stopped:
+            raise CallCancelled
+        host = self._host
+        asks = host.asks()
+        if host.elsewhere is not None:
+            reason = "by a process that a tool has started; ask in the call's own process"
+        elif asks is None:
+            reason = "here: the call was made without a client that could answer"
+        elif not any(kind == "context" for _, kind in self._call.target.inject):
+            reason = "by a tool that takes no `Context`: give its function a parameter `ctx: Context`"
+        else:
+            return asks
+        message = f"`{method}` cannot be asked {reason}"
+        raise AskRefused("unsupported", message)
+
     def debug(self, data: object, logger: str | None = None) -> _Done:
         """Log at level `debug`."""
         return self.log("debug", data, logger)
@@ -402,6 +474,7 @@ class _Nobody:
     def hold(self) -> None: ...
     def release(self) -> None: ...
     def send_locked(self, frame: bytes) -> None: ...
+    def asks(self) -> None: ...
 
 
 def _finite(name: str, value: float) -> float:

@@ -118,7 +118,7 @@ class Watch:
         self._first_free = self._lowest_free()
         # One question for two things: that our own descriptor is there, and one is not that would be if too
         # many were left open.
-        poll = _poll()
+        poll = new_poll()
         poll.register(copy, 0)
         poll.register(_beyond(self._first_free), 0)
         self._poll = poll.poll
@@ -336,7 +336,7 @@ _modules = sys.modules
 _dup = os.dup
 _close = os.close
 _pread = os.pread
-_poll = select.poll
+new_poll = select.poll
 _getpriority = os.getpriority
 _setpriority = os.setpriority
 _PRIO_PROCESS = os.PRIO_PROCESS

@@ -58,6 +58,7 @@ class Tasks:
         caller.attribute(self._output.speak)
         skill.only_call = self._only_call
         loop.set_task_factory(self._make_task)
+        channel.answers = "told"
         #: Whether there is nothing left to do.
         self.ended = False
 
@@ -81,6 +82,8 @@ class Tasks:
             self._start(body)
         elif kind == "cancel":
             self._cancel(body["id"])
+        elif kind == "answer":
+            self._caller.answered(body)
         elif kind == "drain":
             self._draining = True
             self._stop_when_idle()

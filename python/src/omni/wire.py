@@ -24,7 +24,7 @@ except ImportError:  # an interpreter without the accelerator: slower to start, 
 
     make_encoder = make_scanner = None
 
-PROTO = 1
+PROTO = 2
 _BLANKS = " \t\r\n"
 
 
@@ -235,6 +235,21 @@ def output(call_id: int, fd: int, text: str, left_out: int) -> bytes:
             ',"left_out":%d' % left_out if left_out else "",
         )
     )
+
+
+def ask(call_id: int, number: int, method: str, params_json: str) -> bytes:
+    """Ask the call's client something: the question `number` of this call, counted from 1.
+
+    Raises `UnicodeEncodeError` for lone surrogates.
+    """
+    return seal(
+        '{"ask":{"id":%d,"ask":%d,"method":%s,"params":%s}}' % (call_id, number, quote(method), params_json)
+    )
+
+
+def retract(call_id: int, number: int) -> bytes:
+    """Nobody waits any more for the answer to this question."""
+    return seal('{"retract":{"id":%d,"ask":%d}}' % (call_id, number))
 
 
 def result(

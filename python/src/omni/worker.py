@@ -39,7 +39,7 @@ def forget_current_folder() -> None:
 
 def ready() -> bytes:
     """Return the first frame up. Spelled out here so that nothing need be loaded for it."""
-    payload = b'{"ready":{"proto":1,"python":"%d.%d.%d","pid":%d}}' % (*sys.version_info[:3], os.getpid())
+    payload = b'{"ready":{"proto":2,"python":"%d.%d.%d","pid":%d}}' % (*sys.version_info[:3], os.getpid())
     return len(payload).to_bytes(4, "little") + payload
 
 

@@ -49,6 +49,12 @@ const CONSTANTS: &[(&str, &str, &str)] = &[
     ("PROTO", "/wire/proto", "The protocol between server and worker."),
     ("FRAME_BYTES_MAX", "/wire/frame_bytes_max", "A frame at most, where nobody says otherwise."),
     ("RESULT_BYTES_MAX", "/wire/result_bytes_max", "A part of a result at most."),
+    ("ASK_BYTES_MAX", "/wire/ask_bytes_max", "The parameters of a question to the client at most."),
+    (
+        "ASKS_OPEN_MAX",
+        "/wire/asks_open_max",
+        "Questions of one call at most that wait for an answer at the same time.",
+    ),
     ("GAVE_UP", "/wire/gave_up", "A worker ends with this code that gives itself up."),
     ("LAST_WORDS", "/wire/last_words", "How the line begins in which it says why."),
     ("CONTRACT", "/runner/contract", "The version of the runner contract."),

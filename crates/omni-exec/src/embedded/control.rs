@@ -11,10 +11,13 @@ use serde::Deserialize;
 use serde_json::{Map, Value, json};
 use tokio::sync::{Notify, oneshot, watch};
 
+use omni_call::Answer;
+
 use super::mailbox::Mailbox;
-use super::thread::bodies;
+use super::thread::{bodies, payload};
 use crate::ExecConfig;
 use crate::process::Aside;
+use crate::wire;
 
 /// What Python said when it was told to stop a call.
 #[derive(Debug, Deserialize)]
@@ -117,6 +120,14 @@ impl Control {
             );
         }
         None
+    }
+
+    /// Hands the answer to a question of the call `call` over. It comes this way because the call's own thread waits for
+    /// it inside a tool.
+    pub(super) fn answer(&self, call: u64, number: u64, answer: &Answer) {
+        let mut frame = Vec::new();
+        wire::push_answer(&mut frame, call, number, answer);
+        self.mailbox.put(payload(frame));
     }
 
     /// Whether the interpreter lock cannot be had.

@@ -13,7 +13,8 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::timeout;
 
 use super::control::{Control, Stopped};
-use super::thread::Thread;
+use super::thread::{Hearer, Thread};
+use crate::asks::Asks;
 use crate::clock::in_time;
 use crate::process::{Children, Printed};
 use crate::wire::Mode;
@@ -241,13 +242,25 @@ pub(super) struct Ride {
 }
 
 impl Ride {
-    /// Drives the call to its end and reports what it says to `events`.
-    pub(super) async fn finish(&mut self, call: &mut Call, events: &mut dyn CallPort) -> End {
+    /// Drives the call to its end, reports what it says to `port`, and passes on what it asks.
+    pub(super) async fn finish(&mut self, call: &mut Call, port: &mut dyn CallPort) -> End {
         let limit = self.guest.config.result_bytes_max;
-        let (id, thread, printed) = (self.id, &self.thread, &mut self.printed);
-        events.begun();
-        let end = in_time(call, |cx, call| thread.poll_call(cx, id, call, printed, events, limit)).await;
-        self.over = !matches!(end, End::Expired(Expiry::Total { .. } | Expiry::Idle { .. }));
+        let (id, thread, control, printed) = (self.id, &self.thread, &self.guest.control, &mut self.printed);
+        port.begun();
+        let mut asks = Asks::default();
+        let end = in_time(call, |cx, call| {
+            let hearer = Hearer { printed, port, asks: &mut asks };
+            let end = thread.poll_call(cx, id, call, hearer, limit);
+            if end.is_pending() {
+                while let Some((number, answer)) = asks.poll(cx, &mut call.deadline) {
+                    control.answer(id, number, &answer);
+                }
+            }
+            end
+        })
+        .await;
+        // Of one that does not keep to the wire nothing more is heard, but it runs.
+        self.over = !matches!(end, End::Expired(Expiry::Total { .. } | Expiry::Idle { .. }) | End::Broken(_));
         end
     }
 

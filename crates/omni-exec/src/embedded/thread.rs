@@ -14,6 +14,7 @@ use omni_libpython::{Host, Interpreter, PAGE_SLOTS, Received};
 
 use super::mailbox::Mailbox;
 use crate::ExecConfig;
+use crate::asks::Asks;
 use crate::channel::Body;
 use crate::process::{Aside, Listener, Printed};
 use crate::wire::{self, Fault, Hello, Mode, Sending, Up};
@@ -61,6 +62,13 @@ enum Said {
     Gone(String),
     /// Nothing of the call has run, and nothing will.
     Skipped,
+}
+
+/// Who hears what one call says, prints and asks.
+pub(super) struct Hearer<'a> {
+    pub(super) printed: &'a mut Printed,
+    pub(super) port: &'a mut dyn CallPort,
+    pub(super) asks: &'a mut Asks,
 }
 
 /// The next thread's key.
@@ -165,16 +173,16 @@ impl Thread {
         }
     }
 
-    /// Takes in what the call has said; ready when it has ended.
+    /// Takes in what the call has said and asked; ready when it has ended.
     pub(super) fn poll_call(
         &self,
         cx: &Context<'_>,
         id: u64,
         call: &mut Call,
-        printed: &mut Printed,
-        events: &mut dyn CallPort,
+        hearer: Hearer<'_>,
         result_bytes_max: usize,
     ) -> Poll<End> {
+        let Hearer { printed, port, asks } = hearer;
         let (said, left_out) = {
             let mut state = self.lock();
             let Some(hearing) = state.calls.get_mut(&id) else {
@@ -187,25 +195,68 @@ impl Thread {
             (std::mem::take(&mut hearing.said), std::mem::take(&mut hearing.left_out))
         };
         printed.leave_out(left_out);
-        let mut listener = Listener { events, level: call.wants.log };
+        let level = call.wants.log;
         for said in said {
             let end = match said {
                 Said::Printed { on_stderr, bytes } => {
                     call.deadline.beat(Instant::now());
-                    listener.events.alive();
-                    printed.take(on_stderr, &bytes, &mut listener);
+                    port.alive();
+                    printed.take(on_stderr, &bytes, &mut Listener { events: port, level });
                     None
                 }
                 Said::Skipped => Some(End::Skipped),
                 Said::Gone(reason) => Some(End::Broken(Fault::Shared(reason))),
-                Said::Frame(frame) => take_frame(&frame, call, &mut listener, result_bytes_max),
+                Said::Frame(frame) => match self.take_frame(&frame, id, call, port, asks, result_bytes_max) {
+                    Ok(end) => end,
+                    Err(fault) => Some(End::Broken(fault)),
+                },
             };
             if let Some(end) = end {
-                printed.end(&mut listener);
+                printed.end(&mut Listener { events: port, level });
                 return Poll::Ready(end);
             }
         }
         Poll::Pending
+    }
+
+    /// What one frame means for its call; `Some` when it ends it.
+    fn take_frame(
+        &self,
+        frame: &Bytes,
+        id: u64,
+        call: &mut Call,
+        port: &mut dyn CallPort,
+        asks: &mut Asks,
+        result_bytes_max: usize,
+    ) -> Result<Option<End>, Fault> {
+        let body = Body::of(frame);
+        match wire::decode(frame)? {
+            Up::Result(result) => return Ok(Some(result_of(body, &result, result_bytes_max))),
+            Up::Error(error) => return Ok(Some(End::Error(error))),
+            Up::Skipped(_) => return Ok(Some(End::Skipped)),
+            said @ (Up::Beat(_) | Up::Progress(_) | Up::Log(_)) => {
+                // A sign of life whoever hears it.
+                call.deadline.beat(Instant::now());
+                port.alive();
+                if let Some(event) = event_of(body, said, call.wants) {
+                    port.event(event);
+                }
+            }
+            Up::Ask(ask) => {
+                if !call.spec.may_ask() {
+                    return Err(Fault::MayNotAsk);
+                }
+                if !self.has_started(id) {
+                    return Err(Fault::Foreign);
+                }
+                // Who takes answers out of a mailbox has it read at once, so none is left there.
+                asks.ask(&ask, 0, &mut call.deadline, port)?;
+            }
+            Up::Retract(asked) => asks.retract(asked.ask, &mut call.deadline, port)?,
+            // What is printed in here comes by `Host::print`.
+            Up::Ready(_) | Up::Started(_) | Up::Output(_) | Up::Unknown => {}
+        }
+        Ok(None)
     }
 
     fn hear(&self, id: u64, said: Said, last: bool) {
@@ -218,7 +269,9 @@ impl Thread {
             return;
         };
         hearing.ended |= last;
-        if last || hearing.said.len() < WAITING_MAX {
+        // Somebody waits for the answer to a question, and has only so many open.
+        let asks = matches!(&said, Said::Frame(frame) if frame.starts_with(br#"{"ask""#));
+        if last || asks || hearing.said.len() < WAITING_MAX {
             hearing.said.push_back(said);
         } else if let Said::Printed { bytes, .. } = said {
             hearing.left_out += bytes.len() as u64;
@@ -331,33 +384,6 @@ fn call_of(body: &[u8]) -> Option<u64> {
 /// Whether nothing more comes of the call.
 fn ends_call(body: &[u8]) -> bool {
     [&br#"{"result""#[..], br#"{"error""#, br#"{"skipped""#].iter().any(|start| body.starts_with(start))
-}
-
-/// What one frame means for its call; `Some` when it ends it.
-fn take_frame(
-    frame: &Bytes,
-    call: &mut Call,
-    listener: &mut Listener<'_>,
-    result_bytes_max: usize,
-) -> Option<End> {
-    let body = Body::of(frame);
-    match wire::decode(frame) {
-        Err(fault) => Some(End::Broken(fault)),
-        Ok(Up::Result(result)) => Some(result_of(body, &result, result_bytes_max)),
-        Ok(Up::Error(error)) => Some(End::Error(error)),
-        Ok(Up::Skipped(_)) => Some(End::Skipped),
-        Ok(said @ (Up::Beat(_) | Up::Progress(_) | Up::Log(_))) => {
-            // A sign of life whoever hears it.
-            call.deadline.beat(Instant::now());
-            listener.events.alive();
-            if let Some(event) = event_of(body, said, call.wants) {
-                listener.events.event(event);
-            }
-            None
-        }
-        // What is printed in here comes by `Host::print`.
-        Ok(Up::Ready(_) | Up::Started(_) | Up::Output(_) | Up::Unknown) => None,
-    }
 }
 
 #[cfg(test)]

@@ -1,6 +1,7 @@
 //! What is done around a call because its tool's author declared it: cached answers, limits on how many run
 //! at once, and further attempts.
 
+mod asked;
 mod cache;
 mod retry;
 mod turns;
@@ -12,6 +13,7 @@ use omni_call::{BoxFuture, Call, CallPort, Ending, Executor, Outcome};
 use tokio::time::{sleep, timeout_at};
 
 use crate::outcome::{unstarted, waited_out};
+use asked::Asked;
 use cache::{Cache, Key};
 use turns::{Turns, Wait};
 
@@ -19,7 +21,8 @@ use turns::{Turns, Wait};
 ///
 /// In this order: a result that is still good answers at once; the call waits for its turn where the tool or
 /// its skill limits how many run; it is run; and it is run again where that is declared, all within the
-/// call's one deadline. A call whose policy is plain goes straight through.
+/// call's one deadline. A call that has asked its client something is run again only where its tool may be repeated, and
+/// its result answers no other. A call whose policy is plain goes straight through.
 ///
 /// Dropping a call's future gives up its turn and cancels whichever attempt runs.
 pub struct Governed<E> {
@@ -54,10 +57,13 @@ impl<E: Executor> Governed<E> {
             Err(ending) => return unstarted(&call, ending),
         };
         let spec = Arc::clone(&call.spec);
-        let outcome = self.attempts(call, events).await;
+        let mut port = Asked::new(events);
+        let outcome = self.attempts(call, &mut port).await;
         if let (Some(key), Some(ttl_ms), Ending::Finished(result)) =
             (key, spec.policy.cache_ttl_ms, &outcome.ending)
             && !result.is_error
+            // What one client has said is not the answer to another.
+            && !port.asked
         {
             self.cache.put(key, spec, result, ttl_ms, Instant::now());
         }
@@ -81,13 +87,13 @@ impl<E: Executor> Governed<E> {
     }
 
     /// Runs the call until it ends in a way that is not to be tried again.
-    async fn attempts(&self, call: Call, events: &mut dyn CallPort) -> Outcome {
+    async fn attempts(&self, call: Call, port: &mut Asked<'_>) -> Outcome {
         let mut tried = 0;
         loop {
-            let mut outcome = self.executor.run(call.clone(), events).await;
+            let mut outcome = self.executor.run(call.clone(), port).await;
             tried += outcome.attempt;
             outcome.attempt = tried;
-            let Some(pause) = retry::pause(&call, &outcome, Instant::now()) else {
+            let Some(pause) = retry::pause(&call, &outcome, port.asked, Instant::now()) else {
                 return with_attempts(outcome);
             };
             tracing::info!(

@@ -8,10 +8,11 @@ const PAUSE_MIN: Duration = Duration::from_millis(50);
 const PAUSE_MAX: Duration = Duration::from_secs(2);
 
 /// How long to wait before the next attempt; `None` when there is none: the ending is final, the attempts are
-/// used up, or the deadline would come first.
-pub(super) fn pause(call: &Call, outcome: &Outcome, now: Instant) -> Option<Duration> {
+/// used up, or the deadline would come first. With `asked` the call has asked its client something, who would be asked
+/// the same once more: that too only a tool that may be repeated can have done to him.
+pub(super) fn pause(call: &Call, outcome: &Outcome, asked: bool, now: Instant) -> Option<Duration> {
     let policy = &call.spec.policy;
-    if outcome.attempt >= policy.attempts_max() {
+    if outcome.attempt >= policy.attempts_max() || (asked && !policy.repeatable) {
         return None;
     }
     let again = match &outcome.ending {
@@ -84,11 +85,11 @@ mod tests {
         let policy = Policy { retry_on: vec!["OSError".into()], ..Policy::default() };
         let call = call(policy, None, now);
         let lost = raised("ConnectionError", &["OSError", "Exception"]);
-        assert_eq!(pause(&call, &ended(lost.clone(), 1), now), Some(PAUSE_MIN));
-        assert_eq!(pause(&call, &ended(lost.clone(), 2), now), Some(2 * PAUSE_MIN));
-        assert_eq!(pause(&call, &ended(lost, 3), now), None, "three attempts by default");
-        assert_eq!(pause(&call, &ended(raised("KeyError", &["LookupError"]), 1), now), None);
-        assert_eq!(pause(&call, &ended(Ending::Signalled { signal: 11 }, 1), now), None);
+        assert_eq!(pause(&call, &ended(lost.clone(), 1), false, now), Some(PAUSE_MIN));
+        assert_eq!(pause(&call, &ended(lost.clone(), 2), false, now), Some(2 * PAUSE_MIN));
+        assert_eq!(pause(&call, &ended(lost, 3), false, now), None, "three attempts by default");
+        assert_eq!(pause(&call, &ended(raised("KeyError", &["LookupError"]), 1), false, now), None);
+        assert_eq!(pause(&call, &ended(Ending::Signalled { signal: 11 }, 1), false, now), None);
     }
 
     #[test]
@@ -96,18 +97,33 @@ mod tests {
         let now = Instant::now();
         let crash = |attempt| ended(Ending::Signalled { signal: 11 }, attempt);
         let repeatable = call(Policy { repeatable: true, ..Policy::default() }, None, now);
-        assert_eq!(pause(&repeatable, &crash(1), now), Some(PAUSE_MIN));
-        assert_eq!(pause(&repeatable, &crash(2), now), None);
-        assert_eq!(pause(&repeatable, &ended(Ending::Exited { code: 1, message: None }, 1), now), None);
+        assert_eq!(pause(&repeatable, &crash(1), false, now), Some(PAUSE_MIN));
+        assert_eq!(pause(&repeatable, &crash(2), false, now), None);
+        assert_eq!(
+            pause(&repeatable, &ended(Ending::Exited { code: 1, message: None }, 1), false, now),
+            None
+        );
         let plain = call(Policy { max_attempts: Some(9), ..Policy::default() }, None, now);
-        assert_eq!(pause(&plain, &crash(1), now), None);
+        assert_eq!(pause(&plain, &crash(1), false, now), None);
+    }
+
+    #[test]
+    fn a_call_that_has_asked_is_tried_again_only_for_a_tool_that_may_be_repeated() {
+        let now = Instant::now();
+        let lost = ended(raised("OSError", &[]), 1);
+        let policy = Policy { retry_on: vec!["OSError".into()], ..Policy::default() };
+        let once = call(policy.clone(), None, now);
+        assert_eq!(pause(&once, &lost, false, now), Some(PAUSE_MIN));
+        assert_eq!(pause(&once, &lost, true, now), None);
+        let repeatable = call(Policy { repeatable: true, ..policy }, None, now);
+        assert_eq!(pause(&repeatable, &lost, true, now), Some(PAUSE_MIN));
     }
 
     #[test]
     fn no_attempt_begins_that_the_deadline_would_end_at_once() {
         let now = Instant::now();
         let call = call(Policy { repeatable: true, ..Policy::default() }, Some(PAUSE_MIN), now);
-        assert_eq!(pause(&call, &ended(Ending::Signalled { signal: 9 }, 1), now), None);
+        assert_eq!(pause(&call, &ended(Ending::Signalled { signal: 9 }, 1), false, now), None);
     }
 
     #[test]

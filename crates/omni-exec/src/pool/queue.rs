@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::task::Waker;
 use std::time::{Duration, Instant};
 
-use omni_call::{Call, Outcome, Wants};
+use omni_call::{Call, Outcome};
 
 use crate::process::StatusPage;
 use crate::worker::Worker;
@@ -133,15 +133,16 @@ impl Queue {
     ///
     /// A worker whose calls are short also gets a share of those behind it in line, so that it need not wait
     /// for us between them: two processes that take turns for every call spend more on the turns than on the
-    /// calls. `sharers` is how many workers the line is shared among.
+    /// calls. `sharers` is how many workers the line is shared among. What
+    /// [may ask](omni_call::RunSpec::may_ask) its client goes alone.
     pub(super) fn hand_over(&mut self, mut worker: Box<Worker>, sharers: usize) -> Handed {
         if let Some((number, at)) = self.next_ahead(worker.key) {
             let waiting = at.and_then(|at| Some((at, self.take_waiting(at)?)));
             let Some((at, waiting)) = waiting else {
-                worker.advance(number, Wants::default());
+                worker.advance(number, None);
                 return Handed::Orphaned(worker);
             };
-            worker.advance(number, waiting.call.wants);
+            worker.advance(number, Some(&waiting.call));
             self.slots[at] = Slot::Granted(Grant::Begun(waiting.call, worker));
             return Handed::On(waiting.waker);
         }
@@ -150,8 +151,8 @@ impl Queue {
         let first = self.order.pop_front().and_then(|at| Some((at, self.take_waiting(at)?)));
         let Some((at, waiting)) = first else { return Handed::Back(worker) };
         let number = worker.send_ahead(&waiting.call, waiting.attempt);
-        worker.advance(number, waiting.call.wants);
-        if quick {
+        worker.advance(number, Some(&waiting.call));
+        if quick && !waiting.call.spec.may_ask() {
             self.send_ahead(&mut worker, share.saturating_sub(1));
         }
         worker.flush();
@@ -166,6 +167,7 @@ impl Queue {
             && let Some(&at) = self.order.front()
             && let Some(Slot::Waiting(waiting)) = self.slots.get_mut(at)
             && waiting.call.arguments.len() <= AHEAD_BYTES_MAX
+            && !waiting.call.spec.may_ask()
         {
             let number = worker.send_ahead(&waiting.call, waiting.attempt);
             sent.push_back((number, Some(at)));
@@ -346,7 +348,7 @@ fn tool(call: &Call) -> usize {
 #[cfg(test)]
 mod tests {
     use bytes::Bytes;
-    use omni_call::{CallId, Deadline, Ending, PythonTarget, RunSpec};
+    use omni_call::{CallId, Deadline, Ending, PythonTarget, RunSpec, Wants};
 
     use super::*;
 

@@ -93,7 +93,13 @@ pub(super) fn read(line: &Bytes, call: &Call, result_bytes_max: usize) -> Result
             Said::End(Box::new(Last { ending, stack: None, stderr, worker, died: false }))
         }
         // `error` was looked for above; the others are between a worker and whoever started it.
-        Up::Error(_) | Up::Ready(_) | Up::Skipped(_) | Up::Output(_) | Up::Unknown => Said::Nothing,
+        Up::Error(_)
+        | Up::Ready(_)
+        | Up::Skipped(_)
+        | Up::Output(_)
+        | Up::Ask(_)
+        | Up::Retract(_)
+        | Up::Unknown => Said::Nothing,
     })
 }
 

@@ -16,7 +16,7 @@ use omni_call::{
 };
 use rustix::fs::{MemfdFlags, SeekFrom, memfd_create, seek};
 use serde_json::value::RawValue;
-use serde_json::{Map, Value, json};
+use serde_json::{Map, Value};
 use tokio::io::{AsyncRead, ReadBuf};
 use tokio::net::unix::pipe::Receiver;
 use tokio::time::sleep;
@@ -373,14 +373,7 @@ fn understood(call: &Call, program: &ProgramTarget, bytes: Vec<u8>) -> Ending {
 }
 
 fn text_result(text: &str) -> ToolResult {
-    ToolResult {
-        content: json!([{"type": "text", "text": text.strip_suffix('\n').unwrap_or(text)}])
-            .to_string()
-            .into(),
-        structured: None,
-        meta: None,
-        is_error: false,
-    }
+    ToolResult::of_text(text.strip_suffix('\n').unwrap_or(text))
 }
 
 /// Says of temporary files that a program has left and that its result names that they are gone.

@@ -2,7 +2,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use omni_call::{CallId, Deadline, LogLevel, PythonTarget, RunSpec, Wants};
+use omni_call::{CallId, Deadline, LogLevel, PythonTarget, Refusal, RunSpec, Wants};
 use serde_json::json;
 
 use super::*;
@@ -74,7 +74,7 @@ fn unknown_types_and_fields_are_passed_over() {
 
 #[test]
 fn what_is_no_frame_is_a_fault() {
-    let faulty: [&[u8]; 13] = [
+    let faulty: [&[u8]; 18] = [
         b"",
         b"[]",
         b"{}",
@@ -88,6 +88,11 @@ fn what_is_no_frame_is_a_fault() {
         br#"{"result":{"id":1,"content":[],"meta":[]}}"#,
         br#"{"result":{"id":1,"content":[],"tainted":{}}}"#,
         b"{\"result\":{\"id\":1,\"content\":[\n]}}",
+        br#"{"ask":{"id":1,"ask":1,"method":"roots/list","params":[]}}"#,
+        br#"{"ask":{"id":1,"ask":1,"method":"roots/list"}}"#,
+        br#"{"ask":{"id":1,"method":"roots/list","params":{}}}"#,
+        br#"{"ask":{"id":1,"ask":-1,"method":"roots/list","params":{}}}"#,
+        br#"{"retract":{"id":1}}"#,
     ];
     for frame in faulty {
         assert!(decode(frame).is_err(), "{}", String::from_utf8_lossy(frame));
@@ -199,6 +204,10 @@ fn as_value(up: &Up<'_>) -> Value {
             }
             json!({ "output": members })
         }
+        Up::Ask(ask) => json!({
+            "ask": {"id": ask.id, "ask": ask.ask, "method": ask.method, "params": value(ask.params)}
+        }),
+        Up::Retract(asked) => json!({"retract": {"id": asked.id, "ask": asked.ask}}),
         Up::Result(result) => {
             let mut members = json!({"id": result.id, "content": value(result.content)});
             if let Some(structured) = result.structured {
@@ -341,11 +350,61 @@ fn a_greeting_and_a_cancellation_are_written_as_the_shared_cases_say() {
 }
 
 #[test]
+fn an_answer_is_written_as_the_shared_cases_say() {
+    let mut answers = 0;
+    for case in shared_cases("down").iter().filter(|case| case.error.is_none()) {
+        let Some(frame) = case.frame.as_ref().and_then(|frame| frame.get("answer")) else { continue };
+        let answer = match frame["refused"].as_str() {
+            Some(why) => Answer::Refused {
+                why: Refusal::from_name(why).unwrap(),
+                message: frame["message"].as_str().unwrap().to_owned(),
+            },
+            None => Answer::Result(result_as_it_is_spelt(&case.bytes()[HEADER..])),
+        };
+        let mut out = Vec::new();
+        push_answer(&mut out, frame["id"].as_u64().unwrap(), frame["ask"].as_u64().unwrap(), &answer);
+        assert_eq!(out, case.bytes(), "{}", case.name);
+        answers += 1;
+    }
+    assert!(answers >= 3);
+}
+
+fn result_as_it_is_spelt(body: &[u8]) -> Bytes {
+    #[derive(Deserialize)]
+    struct Down<'a> {
+        #[serde(borrow)]
+        answer: DownAnswer<'a>,
+    }
+    #[derive(Deserialize)]
+    struct DownAnswer<'a> {
+        #[serde(borrow)]
+        result: &'a RawValue,
+    }
+    let down: Down<'_> = serde_json::from_slice(body).unwrap();
+    Bytes::copy_from_slice(down.answer.result.get().as_bytes())
+}
+
+#[test]
+fn a_question_larger_than_allowed_is_a_fault() {
+    let ask = |bytes: usize| {
+        let text = "x".repeat(bytes - r#"{"a":""}"#.len());
+        format!(r#"{{"ask":{{"id":1,"ask":1,"method":"roots/list","params":{{"a":"{text}"}}}}}}"#)
+    };
+    assert!(matches!(decode(ask(ASK_BYTES_MAX).as_bytes()).unwrap(), Up::Ask(_)));
+    let larger = ask(ASK_BYTES_MAX + 1);
+    let length = ASK_BYTES_MAX + 1;
+    assert!(matches!(decode(larger.as_bytes()), Err(Fault::AskTooLong { length: given }) if given == length));
+}
+
+#[test]
 fn the_wires_numbers_are_those_of_python() {
     let shared = include_str!("../../../../conformance/shared.json");
     let shared: serde_json::Value = serde_json::from_str(shared).unwrap();
     let config = crate::ExecConfig::new("python3".into(), "/p".into(), "/l".into(), "/r".into());
     assert_eq!(shared["wire"]["proto"], PROTO);
+    assert_eq!(shared["wire"]["ask_bytes_max"], ASK_BYTES_MAX);
+    assert_eq!(shared["wire"]["answer_bytes_max"], ANSWER_BYTES_MAX);
+    assert_eq!(shared["wire"]["asks_open_max"], ASKS_OPEN_MAX);
     assert_eq!(shared["wire"]["frame_bytes_max"], config.frame_bytes_max);
     assert_eq!(shared["wire"]["result_bytes_max"], config.result_bytes_max);
     assert_eq!(

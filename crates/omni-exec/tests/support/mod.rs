@@ -12,7 +12,8 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use omni_call::{
     Answer, Ask, BoxFuture, Call, CallId, CallPort, Deadline, Ending, Event, EventSink, Executor,
-    ForkSettings, Inject, LogLevel, Outcome, Policy, ProgramTarget, PythonTarget, RunSpec, Target, Wants,
+    ForkSettings, Inject, LogLevel, Outcome, Policy, ProgramTarget, PythonTarget, Refusal, RunSpec, Target,
+    Wants,
 };
 use omni_exec::{
     Embedded, Embedding, ExecConfig, Fork, Governed, Pool, Runner, RunnerAddress, RunnerConfig, Spawn,
@@ -20,6 +21,7 @@ use omni_exec::{
 use serde_json::{Value, json};
 use tempfile::TempDir;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
+use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
 /// More than anything here takes on a machine that is busy with other things.
@@ -168,6 +170,7 @@ impl Lab {
             ("broken.py", include_str!("tools_broken.py")),
             ("hostile.py", include_str!("tools_hostile.py")),
             ("temp.py", include_str!("tools_temp.py")),
+            ("asks.py", include_str!("../../../../fixtures/skills/asks/scripts/asks.py")),
         ] {
             std::fs::write(scripts.join(name), text).unwrap();
         }
@@ -202,6 +205,7 @@ impl Lab {
             idle: None,
             wants: Wants { progress: true, log: Some(LogLevel::Debug) },
             session: "session-1",
+            answers: false,
         }
     }
 
@@ -344,6 +348,7 @@ pub(crate) struct Request {
     idle: Option<Duration>,
     wants: Wants,
     session: &'static str,
+    answers: bool,
 }
 
 impl Request {
@@ -375,6 +380,12 @@ impl Request {
         let dir = self.spec.target.dir().expect("a skill's folder").to_owned();
         let argv = argv.iter().map(|&word| word.to_owned()).collect();
         self.spec.target = ProgramTarget { dir, argv, ..ProgramTarget::default() }.into();
+        self
+    }
+
+    /// Its client can be asked: the test answers, by [`Running::question`].
+    pub(crate) fn answered(mut self) -> Self {
+        self.answers = true;
         self
     }
 
@@ -411,8 +422,10 @@ impl Request {
         };
         let executor = self.executor;
         let (sender, events) = unbounded_channel();
-        let task = tokio::spawn(async move { executor.run(call, &mut Sink(sender)).await });
-        Running { task, events }
+        let (asker, questions) = unbounded_channel();
+        let mut sink = Sink { events: sender, questions: self.answers.then_some(asker) };
+        let task = tokio::spawn(async move { executor.run(call, &mut sink).await });
+        Running { task, events, questions }
     }
 
     pub(crate) async fn run(self) -> Outcome {
@@ -430,9 +443,54 @@ impl Request {
 pub(crate) struct Running {
     pub(crate) task: JoinHandle<Outcome>,
     events: UnboundedReceiver<Event>,
+    questions: UnboundedReceiver<Question>,
+}
+
+/// What a tool has asked. Dropping it is a client that goes away.
+pub(crate) struct Question {
+    pub(crate) ask: Ask,
+    answer: oneshot::Sender<Answer>,
+}
+
+impl Question {
+    /// The parameters of what is asked.
+    pub(crate) fn params(&self) -> Value {
+        serde_json::from_slice(&self.ask.params).unwrap()
+    }
+
+    pub(crate) fn answer(self, result: &Value) {
+        // Nobody may be waiting any more.
+        let _ = self.answer.send(Answer::Result(result.to_string().into()));
+    }
+
+    pub(crate) fn refuse(self, why: Refusal) {
+        let _ = self.answer.send(Answer::Refused { why, message: "as the test says".to_owned() });
+    }
+
+    /// Waits until nobody waits for the answer any more.
+    pub(crate) async fn taken_back(mut self) {
+        let taken_back = tokio::time::timeout(PATIENCE, self.answer.closed()).await;
+        taken_back.expect("the question is still open");
+    }
 }
 
 impl Running {
+    /// Waits for the next question of the tool; `None` when the call has ended without.
+    pub(crate) async fn next_question(&mut self) -> Option<Question> {
+        let question = tokio::time::timeout(PATIENCE, self.questions.recv()).await;
+        question.expect("the tool asked nothing")
+    }
+
+    /// Waits for the next question of the tool.
+    pub(crate) async fn question(&mut self) -> Question {
+        self.next_question().await.expect("the call ended without a question")
+    }
+
+    /// Whether the tool has asked something that nobody has looked at.
+    pub(crate) fn asks(&mut self) -> bool {
+        !self.questions.is_empty()
+    }
+
     /// The outcome and everything that the tool said.
     pub(crate) async fn end(mut self) -> (Outcome, Vec<Event>) {
         let outcome = tokio::time::timeout(2 * PATIENCE, self.task).await.expect("no outcome").unwrap();
@@ -466,17 +524,30 @@ impl Running {
     }
 }
 
-struct Sink(UnboundedSender<Event>);
+struct Sink {
+    events: UnboundedSender<Event>,
+    /// `None` for a client that cannot be asked.
+    questions: Option<UnboundedSender<Question>>,
+}
 
 impl EventSink for Sink {
     fn event(&mut self, event: Event) {
-        let _ = self.0.send(event);
+        let _ = self.events.send(event);
     }
 }
 
 impl CallPort for Sink {
     fn ask(&mut self, ask: Ask) -> BoxFuture<'static, Answer> {
-        Box::pin(std::future::ready(Answer::unsupported(ask.method)))
+        let unsupported = Answer::unsupported(ask.method);
+        let Some(questions) = &self.questions else { return Box::pin(std::future::ready(unsupported)) };
+        let (answer, answered) = oneshot::channel();
+        let _ = questions.send(Question { ask, answer });
+        Box::pin(async {
+            answered.await.unwrap_or_else(|_| Answer::Refused {
+                why: Refusal::Gone,
+                message: "the client has gone".to_owned(),
+            })
+        })
     }
 }
 

@@ -96,11 +96,10 @@ impl Conversation {
         self.running.is_empty()
     }
 
-    /// The client says nothing more: subscriptions end, which would last for the whole grace period otherwise, and what
+    /// The client says nothing more: its subscriptions end, which would last for the whole grace period otherwise, and what
     /// it was asked stays unanswered.
     pub(crate) fn end_of_input(&self) {
-        self.server.changes.end();
-        self.session.give_up_asking();
+        self.session.end();
         self.parked.end();
     }
 

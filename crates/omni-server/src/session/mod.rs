@@ -20,7 +20,7 @@ use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use omni_call::LogLevel;
 use omni_catalog::ProfileId;
 use omni_protocol::{ClientCapabilities, ErrorCode, Id, ListKind, Request, Revision, RpcError};
-use tokio::sync::oneshot;
+use tokio::sync::{Notify, oneshot};
 
 use crate::changes::{ListVersionSeen, ListVersions};
 use crate::dispatch;
@@ -55,6 +55,8 @@ pub(crate) struct Session {
     /// The [`ProfileId`] that was chosen then, as its number.
     profile: AtomicU16,
     extent: Extent,
+    /// Wakes those who wait for its end.
+    ending: Notify,
     state: Mutex<State>,
 }
 
@@ -146,6 +148,7 @@ impl Session {
             agreed: AtomicU8::new(NOT_AGREED),
             profile: AtomicU16::new(ProfileId::EVERYBODY.number()),
             extent,
+            ending: Notify::new(),
             state: Mutex::default(),
         }
     }
@@ -258,25 +261,31 @@ impl Session {
         ended
     }
 
-    /// Lets those go who wait for the client's reply to something: it cannot come any more, nor can the next.
-    fn give_up_asking(&self) {
+    /// The client says nothing more, and what runs may finish: its subscriptions end, and whoever waits for its reply to
+    /// something is let go.
+    fn end(&self) {
         let mut state = self.state();
         let asked = std::mem::take(&mut state.asked);
-        state.closed = true;
-        drop(state);
-        drop(asked);
-    }
-
-    /// Cancels what runs in the session, gives up what was asked, and ends its stream.
-    fn close(&self) {
-        let mut state = self.state();
-        let asked = std::mem::take(&mut state.asked);
-        state.in_flight.clear();
         state.stream = None;
         state.closed = true;
         drop(state);
-        // Whoever waits for a reply wakes up by this, and may look at the session.
+        // Whoever waits wakes up by this, and may look at the session.
         drop(asked);
+        self.ending.notify_waiters();
+    }
+
+    /// Waits until the client says nothing more. Outside of a session that is never: whoever hangs up drops the wait.
+    pub(crate) async fn ended(&self) {
+        let ending = self.ending.notified();
+        if !self.state().closed {
+            ending.await;
+        }
+    }
+
+    /// Ends it, and cancels what runs in it.
+    fn close(&self) {
+        self.state().in_flight.clear();
+        self.end();
     }
 }
 

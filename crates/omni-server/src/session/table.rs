@@ -201,12 +201,9 @@ impl Table {
                 sessions.push_back(session);
                 continue;
             }
-            state.closed = true;
-            state.stream = None;
-            let asked = std::mem::take(&mut state.asked);
             drop(state);
             // Replies go to the session that the token revives, which has asked for nothing.
-            drop(asked);
+            session.end();
             self.open.remove(&*session.name());
             break;
         }

@@ -197,3 +197,25 @@ async fn only_lists_that_have_versions_are_declared_and_acknowledged() {
     client.send(&modern(request("s", "subscriptions/listen", json!({"notifications": everything})))).await;
     assert_eq!(client.next().await["params"]["notifications"], json!({"toolsListChanged": true}));
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_subscription_ends_with_its_session_and_those_of_others_go_on() {
+    let mut world = World::new();
+    let listen =
+        modern(request("s", "subscriptions/listen", json!({"notifications": {"toolsListChanged": true}})));
+    let mut client = world.server.stdio();
+    let (mut stays, mut http) = (world.server.stdio(), world.server.http().await);
+    for client in [&mut client, &mut stays] {
+        client.send(&listen).await;
+        client.next().await;
+    }
+    let mut stream = http.open_events(&listen).await;
+    stream.next().await;
+    let began = tokio::time::Instant::now();
+    let rest = client.close().await.0;
+    assert_eq!((rest.len(), &rest[0]["id"]), (1, &json!("s")));
+    assert_eq!(began.elapsed(), std::time::Duration::ZERO, "it lasted for the grace period");
+    world.change(&[Tools]).await;
+    assert_eq!(stays.next().await["method"], notification(Tools));
+    assert_eq!(stream.next().await.unwrap()["method"], notification(Tools));
+}

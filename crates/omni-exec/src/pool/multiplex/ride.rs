@@ -11,6 +11,7 @@ use omni_call::{Call, CallPort, Event, Wants};
 use tokio::sync::oneshot;
 use tokio::time::{sleep, timeout};
 
+use crate::asks::{Asking, Ledger, Waiting};
 use crate::clock::in_time;
 use crate::pool::CANCEL_PATIENCE;
 use crate::pool::queue::REVOKED_FOR;
@@ -45,6 +46,8 @@ pub(super) struct LineState {
     pub(super) calls: HashMap<u64, Passenger>,
     /// Frames to be sent.
     pub(super) outbox: Vec<u8>,
+    /// Where the outbox begins among all bytes that were ever written to the worker.
+    pub(super) outbox_at: u64,
     pub(super) commands: Vec<Command>,
     /// The serving task, when it has nothing to do.
     pub(super) task: Option<Waker>,
@@ -74,6 +77,11 @@ pub(super) struct Passenger {
     /// Counted from 1 in the order of sending.
     pub(super) number: u64,
     pub(super) wants: Wants,
+    /// Its tool has the means to ask its client something.
+    pub(super) may_ask: bool,
+    pub(super) ledger: Ledger,
+    /// What it has asked since somebody looked.
+    pub(super) asked: Vec<Asking>,
     pub(super) events: Vec<Event>,
     /// What it has printed, once it has.
     pub(super) printed: Option<Box<Printed>>,
@@ -190,6 +198,14 @@ impl Passenger {
         }
     }
 
+    /// Passes a question on, unless the call has ended: nobody would wait for the answer.
+    pub(super) fn ask(&mut self, asking: Asking) {
+        if self.end.is_none() {
+            self.asked.push(asking);
+        }
+        self.wake();
+    }
+
     pub(super) fn hear(&mut self, event: Event) {
         if self.events.len() < EVENTS_WAITING_MAX {
             self.events.push(event);
@@ -258,6 +274,9 @@ impl Ride {
         let passenger = Passenger {
             number,
             wants: call.wants,
+            may_ask: call.spec.may_ask(),
+            ledger: Ledger::default(),
+            asked: Vec::new(),
             events: Vec::new(),
             printed: None,
             left_out: 0,
@@ -272,13 +291,42 @@ impl Ride {
         Some(Ride { line, id, number, over: false, tainted: None, stderr: None })
     }
 
-    pub(super) async fn finish(&mut self, call: &mut Call, events: &mut dyn CallPort) -> End {
-        events.begun();
-        in_time(call, |cx, call| self.poll(cx, call, events)).await
+    pub(super) async fn finish(&mut self, call: &mut Call, port: &mut dyn CallPort) -> End {
+        port.begun();
+        let mut waiting = Waiting::default();
+        in_time(call, |cx, call| {
+            let end = self.poll(cx, call, port, &mut waiting);
+            if end.is_pending() && !waiting.is_empty() {
+                self.poll_answers(cx, call, &mut waiting);
+            }
+            end
+        })
+        .await
     }
 
-    fn poll(&mut self, cx: &mut Context<'_>, call: &mut Call, events: &mut dyn CallPort) -> Poll<End> {
-        let (beat, heard, left_out, end) = {
+    /// Sends the answers that have come to the call's questions.
+    fn poll_answers(&self, cx: &mut Context<'_>, call: &mut Call, waiting: &mut Waiting) {
+        while let Some((number, answer)) = waiting.poll(cx, &mut call.deadline) {
+            let mut state = self.line.lock();
+            let LineState { calls, outbox, outbox_at, .. } = &mut *state;
+            let Some(passenger) = calls.get_mut(&self.id) else { return };
+            // The worker may have taken the question back by now.
+            if passenger.ledger.answer(number) {
+                wire::push_answer(outbox, self.id, number, &answer);
+                passenger.ledger.written(*outbox_at + outbox.len() as u64);
+                state.call_task();
+            }
+        }
+    }
+
+    fn poll(
+        &mut self,
+        cx: &mut Context<'_>,
+        call: &mut Call,
+        port: &mut dyn CallPort,
+        waiting: &mut Waiting,
+    ) -> Poll<End> {
+        let (beat, heard, asked, left_out, end) = {
             let mut state = self.line.lock();
             let Some(passenger) = state.calls.get_mut(&self.id) else {
                 return Poll::Ready(End::Broken(Fault::Closed));
@@ -294,14 +342,18 @@ impl Ride {
                 self.stderr = passenger.printed.as_ref().and_then(|printed| printed.stderr_tail());
             }
             let left_out = std::mem::take(&mut passenger.left_out);
-            (beat, std::mem::take(&mut passenger.events), left_out, end)
+            let asked = std::mem::take(&mut passenger.asked);
+            (beat, std::mem::take(&mut passenger.events), asked, left_out, end)
         };
         if beat.is_some() {
-            events.alive();
+            port.alive();
         }
-        heard.into_iter().for_each(|event| events.event(event));
+        heard.into_iter().for_each(|event| port.event(event));
         if left_out > 0 {
-            events.left_out(left_out);
+            port.left_out(left_out);
+        }
+        if end.is_none() {
+            asked.into_iter().for_each(|asking| waiting.take(asking, &mut call.deadline, port));
         }
         match end {
             None => Poll::Pending,

@@ -11,6 +11,7 @@ use tokio::time::{Sleep, sleep, timeout};
 
 use super::ride::{Command, Line, LineState, Passenger, STALL_LOOK};
 use super::{LINES_MAX, Shared};
+use crate::asks::Asking;
 use crate::pool::succession::EXIT_GRACE;
 use crate::process::{Exit, TERM_GRACE};
 use crate::wire::{self, Fault, Up};
@@ -121,11 +122,12 @@ fn poll_line(line: &Line, worker: &mut Worker, cx: &mut Context<'_>) -> Poll<Res
     poll_output(&mut state, worker, cx);
     if !state.outbox.is_empty() {
         worker.channel.outbox().append(&mut state.outbox);
+        state.outbox_at = worker.channel.written();
     }
     let _ = worker.channel.poll_flush(cx);
     let ended_before = state.ended;
     while let Poll::Ready(frame) = worker.channel.poll_frame(cx) {
-        let taken = frame.and_then(|length| take_frame(&mut state, worker, length));
+        let taken = frame.and_then(|length| take_frame(line, &mut state, worker, length));
         if let Err(fault) = taken {
             return Poll::Ready(Err(Stop::Broken(fault)));
         }
@@ -168,11 +170,14 @@ impl EventSink for Passenger {
     }
 }
 
-fn take_frame(state: &mut LineState, worker: &mut Worker, length: usize) -> Result<(), Fault> {
+fn take_frame(line: &Line, state: &mut LineState, worker: &mut Worker, length: usize) -> Result<(), Fault> {
     let result_bytes_max = worker.result_bytes_max();
     let tail_bytes_max = worker.stderr_bytes_max();
     let body = worker.channel.body(length);
     let frame = wire::decode(body.bytes())?;
+    if matches!(frame, Up::Ask(_)) {
+        state.note_started(&line.page);
+    }
     if let Some(passenger) = frame.call().and_then(|id| state.calls.get_mut(&id)) {
         if let Some(findings) = frame.tainted() {
             // It begins no call any more, and skips those that are on their way to it.
@@ -193,6 +198,20 @@ fn take_frame(state: &mut LineState, worker: &mut Worker, length: usize) -> Resu
                 printed.take(output.stream == "stderr", output.text.as_bytes(), listener);
                 printed.leave_out(output.left_out);
             }),
+            Up::Ask(ask) => {
+                if !passenger.may_ask {
+                    return Err(Fault::MayNotAsk);
+                }
+                if passenger.number > state.started {
+                    return Err(Fault::Foreign);
+                }
+                passenger.ledger.ask(ask.ask, worker.channel.taken())?;
+                passenger.ask(Asking::of(&ask));
+            }
+            Up::Retract(asked) => {
+                passenger.ledger.retract(asked.ask)?;
+                passenger.ask(Asking::Retract(asked.ask));
+            }
             Up::Skipped(_) => passenger.end(End::Skipped),
             Up::Ready(_) | Up::Started(_) | Up::Unknown => {}
         }

@@ -1,0 +1,369 @@
+//! What running calls ask of their clients: which questions a worker may ask, and the answers that are waited for.
+//!
+//! A worker's word is checked by numbers alone ([`Ledger`]), so that whoever reads its frames can do so without the
+//! call at hand; the answers ([`Waiting`]) belong to the call's own future and are taken back when that is dropped.
+
+use std::collections::VecDeque;
+use std::future::ready;
+use std::task::{Context, Poll};
+use std::time::Instant;
+
+use bytes::Bytes;
+use omni_call::{Answer, Ask, AskMethod, BoxFuture, CallPort, Deadline, Refusal};
+
+use crate::wire::{ANSWER_BYTES_MAX, ASKS_OPEN_MAX, AskFrame, Fault};
+
+/// What is told of why there is no answer, at most.
+const MESSAGE_BYTES_MAX: usize = 8 << 10;
+
+/// What is repeated of a method that there is not.
+const METHOD_CHARS_MAX: usize = 100;
+
+/// Answers at most that lie here because the worker does not read: half of them may be to questions that it has taken
+/// back meanwhile.
+const UNREAD_MAX: usize = 2 * ASKS_OPEN_MAX;
+
+/// The questions of one call, by their numbers.
+#[derive(Debug, Default)]
+pub(crate) struct Ledger {
+    last: u64,
+    open: Vec<u64>,
+    /// Where the answers end that the worker's socket had not taken when they were written, counted in bytes that were
+    /// ever written there.
+    unread: VecDeque<u64>,
+}
+
+impl Ledger {
+    /// Notes a question. `taken` is how many bytes the worker's socket has taken so far.
+    pub(crate) fn ask(&mut self, number: u64, taken: u64) -> Result<(), Fault> {
+        while self.unread.front().is_some_and(|end| *end <= taken) {
+            self.unread.pop_front();
+        }
+        if number != self.last + 1 {
+            return Err(Fault::AskNumber { given: number, wanted: self.last + 1 });
+        }
+        if self.open.len() >= ASKS_OPEN_MAX || self.open.len() + self.unread.len() >= UNREAD_MAX {
+            return Err(Fault::TooManyAsks);
+        }
+        self.last = number;
+        self.open.push(number);
+        Ok(())
+    }
+
+    /// Notes that nobody waits for an answer any more.
+    pub(crate) fn retract(&mut self, number: u64) -> Result<(), Fault> {
+        if number > self.last {
+            return Err(Fault::AskNumber { given: number, wanted: self.last });
+        }
+        // It may have been answered while the word was on its way.
+        self.open.retain(|open| *open != number);
+        Ok(())
+    }
+
+    /// Notes that a question has its answer. False when nobody waits for it.
+    pub(crate) fn answer(&mut self, number: u64) -> bool {
+        let before = self.open.len();
+        self.open.retain(|open| *open != number);
+        self.open.len() < before
+    }
+
+    /// Notes where the last answer ends among all bytes that were ever written to the worker.
+    pub(crate) fn written(&mut self, end: u64) {
+        self.unread.push_back(end);
+    }
+}
+
+/// One word of a worker about its questions, kept for the call that it belongs to.
+#[derive(Debug)]
+pub(crate) enum Asking {
+    /// The question, or the answer where no client can be asked that.
+    Ask(u64, Result<Ask, Answer>),
+    Retract(u64),
+}
+
+impl Asking {
+    pub(crate) fn of(frame: &AskFrame<'_>) -> Self {
+        let question = match AskMethod::from_name(&frame.method) {
+            // Copied: a large frame is paid for with the room of results, and a person may think for minutes.
+            Some(method) => Ok(Ask { method, params: Bytes::copy_from_slice(frame.params.get().as_bytes()) }),
+            None => Err(no_such_method(&frame.method)),
+        };
+        Asking::Ask(frame.ask, question)
+    }
+}
+
+fn no_such_method(method: &str) -> Answer {
+    let known = AskMethod::ALL.map(|method| format!("`{}`", method.name())).join(", ");
+    let method: String = method.chars().take(METHOD_CHARS_MAX).collect();
+    Answer::Refused {
+        why: Refusal::Unsupported,
+        message: format!("a client cannot be asked `{method}`, only {known}"),
+    }
+}
+
+/// The answers that one call waits for. Dropping it takes the questions back.
+#[derive(Default)]
+pub(crate) struct Waiting {
+    answers: Vec<(u64, BoxFuture<'static, Answer>)>,
+}
+
+impl Waiting {
+    /// Passes a worker's word on. From the first open question to the last answer the idle clock stands still.
+    pub(crate) fn take(&mut self, asking: Asking, deadline: &mut Deadline, port: &mut dyn CallPort) {
+        let now = Instant::now();
+        match asking {
+            Asking::Ask(number, question) => {
+                deadline.beat(now);
+                port.alive();
+                let answer = match question {
+                    Ok(ask) => port.ask(ask),
+                    Err(answer) => Box::pin(ready(answer)),
+                };
+                self.answers.push((number, answer));
+                deadline.pause(now);
+            }
+            Asking::Retract(number) => {
+                self.answers.retain(|(asked, _)| *asked != number);
+                if self.answers.is_empty() {
+                    deadline.resume(now);
+                }
+            }
+        }
+    }
+
+    /// The next answer that has come.
+    pub(crate) fn poll(&mut self, cx: &mut Context<'_>, deadline: &mut Deadline) -> Option<(u64, Answer)> {
+        for at in 0..self.answers.len() {
+            let (number, answer) = &mut self.answers[at];
+            let number = *number;
+            if let Poll::Ready(answer) = answer.as_mut().poll(cx) {
+                drop(self.answers.remove(at));
+                if self.answers.is_empty() {
+                    deadline.resume(Instant::now());
+                }
+                return Some((number, bounded(answer)));
+            }
+        }
+        None
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.answers.is_empty()
+    }
+}
+
+/// An answer that a worker may be sent.
+fn bounded(answer: Answer) -> Answer {
+    match answer {
+        Answer::Result(result) if result.len() > ANSWER_BYTES_MAX => Answer::Refused {
+            why: Refusal::Failed,
+            message: format!(
+                "the client's answer is {} bytes, more than the {ANSWER_BYTES_MAX} allowed",
+                result.len()
+            ),
+        },
+        Answer::Refused { why, mut message } if message.len() > MESSAGE_BYTES_MAX => {
+            message.truncate(message.floor_char_boundary(MESSAGE_BYTES_MAX));
+            Answer::Refused { why, message }
+        }
+        answer @ (Answer::Result(_) | Answer::Refused { .. }) => answer,
+    }
+}
+
+/// The questions of the one call that a process or a thread runs.
+#[derive(Default)]
+pub(crate) struct Asks {
+    ledger: Ledger,
+    waiting: Waiting,
+    /// The call's caller has left: nobody can be asked any more.
+    over: bool,
+}
+
+impl Asks {
+    /// Those of a call that is only seen to its end.
+    pub(crate) fn over() -> Self {
+        Asks { over: true, ..Asks::default() }
+    }
+
+    /// Takes in a question that the worker asks for the call at hand.
+    pub(crate) fn ask(
+        &mut self,
+        frame: &AskFrame<'_>,
+        taken: u64,
+        deadline: &mut Deadline,
+        port: &mut dyn CallPort,
+    ) -> Result<(), Fault> {
+        if !self.over {
+            self.ledger.ask(frame.ask, taken)?;
+            self.waiting.take(Asking::of(frame), deadline, port);
+        }
+        Ok(())
+    }
+
+    /// Takes a question back.
+    pub(crate) fn retract(
+        &mut self,
+        number: u64,
+        deadline: &mut Deadline,
+        port: &mut dyn CallPort,
+    ) -> Result<(), Fault> {
+        if !self.over {
+            self.ledger.retract(number)?;
+            self.waiting.take(Asking::Retract(number), deadline, port);
+        }
+        Ok(())
+    }
+
+    /// The next answer that has come; [`written`](Self::written) is to be told where it was written.
+    pub(crate) fn poll(&mut self, cx: &mut Context<'_>, deadline: &mut Deadline) -> Option<(u64, Answer)> {
+        let (number, answer) = self.waiting.poll(cx, deadline)?;
+        self.ledger.answer(number);
+        Some((number, answer))
+    }
+
+    pub(crate) fn written(&mut self, end: u64) {
+        self.ledger.written(end);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicUsize, Ordering};
+    use std::time::Duration;
+
+    use omni_call::{Event, EventSink};
+    use tokio::sync::oneshot;
+
+    use super::*;
+
+    #[test]
+    fn questions_are_numbered_one_after_the_other() {
+        let mut ledger = Ledger::default();
+        ledger.ask(1, 0).unwrap();
+        ledger.ask(2, 0).unwrap();
+        for number in [0, 1, 2, 4, u64::MAX] {
+            assert!(
+                matches!(ledger.ask(number, 0), Err(Fault::AskNumber { wanted: 3, .. })),
+                "{number} was taken for the third"
+            );
+        }
+        assert!(ledger.retract(3).is_err(), "a question that was never asked was taken back");
+    }
+
+    #[test]
+    fn so_many_questions_may_be_open_and_each_answer_makes_room() {
+        let mut ledger = Ledger::default();
+        let most = ASKS_OPEN_MAX as u64;
+        (1..=most).for_each(|number| ledger.ask(number, 0).unwrap());
+        assert!(matches!(ledger.ask(most + 1, 0), Err(Fault::TooManyAsks)));
+        assert!(ledger.answer(3) && !ledger.answer(3), "a question is answered once");
+        ledger.ask(most + 1, 0).unwrap();
+        ledger.retract(5).unwrap();
+        assert!(!ledger.answer(5), "nobody waits for it");
+        ledger.ask(most + 2, 0).unwrap();
+    }
+
+    #[test]
+    fn who_does_not_read_answers_may_not_go_on_asking() {
+        let mut ledger = Ledger::default();
+        let mut number = 0;
+        let refused = loop {
+            number += 1;
+            if let Err(fault) = ledger.ask(number, 0) {
+                break fault;
+            }
+            assert!(number < 100, "the answers would fill our memory");
+            ledger.answer(number);
+            ledger.written(100 * number);
+        };
+        assert!(matches!(refused, Fault::TooManyAsks));
+        ledger.ask(number, 100 * number).expect("the socket has taken them all");
+    }
+
+    #[test]
+    fn what_a_worker_is_sent_has_bounds() {
+        let large = bounded(Answer::Result(Bytes::from(vec![b' '; ANSWER_BYTES_MAX + 1])));
+        let Answer::Refused { why: Refusal::Failed, message } = large else { panic!("{large:?}") };
+        assert!(message.contains("4194305 bytes"), "{message}");
+        let long = Answer::Refused { why: Refusal::Gone, message: "é".repeat(MESSAGE_BYTES_MAX) };
+        let Answer::Refused { why: Refusal::Gone, message } = bounded(long) else { panic!() };
+        assert_eq!(message.len(), MESSAGE_BYTES_MAX);
+    }
+
+    /// Answers when it is told to, and counts the questions that are open.
+    #[derive(Default)]
+    struct Person {
+        answers: Vec<oneshot::Sender<Answer>>,
+        open: Arc<AtomicUsize>,
+    }
+
+    struct Open(Arc<AtomicUsize>);
+
+    impl Drop for Open {
+        fn drop(&mut self) {
+            self.0.fetch_sub(1, Ordering::Relaxed);
+        }
+    }
+
+    impl EventSink for Person {
+        fn event(&mut self, _event: Event) {}
+    }
+
+    impl CallPort for Person {
+        fn ask(&mut self, _ask: Ask) -> BoxFuture<'static, Answer> {
+            let (sender, answer) = oneshot::channel();
+            self.answers.push(sender);
+            self.open.fetch_add(1, Ordering::Relaxed);
+            let open = Open(Arc::clone(&self.open));
+            Box::pin(async move {
+                let _open = open;
+                answer.await.unwrap_or_else(|_| Answer::unsupported(AskMethod::Elicit))
+            })
+        }
+    }
+
+    fn question(number: u64) -> Asking {
+        Asking::Ask(number, Ok(Ask { method: AskMethod::Elicit, params: "{}".into() }))
+    }
+
+    #[test]
+    fn the_idle_clock_stands_still_from_the_first_question_to_the_last_answer() {
+        let limit = Duration::from_secs(10);
+        let start = Instant::now();
+        let mut deadline = Deadline::new(start, None, Some(limit));
+        let (mut waiting, mut person) = (Waiting::default(), Person::default());
+        let mut cx = Context::from_waker(std::task::Waker::noop());
+        waiting.take(question(1), &mut deadline, &mut person);
+        waiting.take(question(2), &mut deadline, &mut person);
+        assert_eq!(deadline.next(), None);
+        assert!(waiting.poll(&mut cx, &mut deadline).is_none());
+        person.answers.pop().unwrap().send(Answer::Result("{}".into())).unwrap();
+        let answered = waiting.poll(&mut cx, &mut deadline);
+        assert_eq!(answered, Some((2, Answer::Result("{}".into()))), "the later one may be answered first");
+        assert_eq!(deadline.next(), None, "one is still open");
+        waiting.take(Asking::Retract(1), &mut deadline, &mut person);
+        assert!(waiting.is_empty());
+        assert!(deadline.next().is_some_and(|next| next >= start + limit));
+    }
+
+    #[test]
+    fn who_leaves_takes_the_questions_back() {
+        let mut deadline = Deadline::new(Instant::now(), None, None);
+        let mut person = Person::default();
+        let mut waiting = Waiting::default();
+        waiting.take(question(1), &mut deadline, &mut person);
+        waiting.take(question(2), &mut deadline, &mut person);
+        waiting.take(Asking::Retract(1), &mut deadline, &mut person);
+        assert_eq!(person.open.load(Ordering::Relaxed), 1);
+        drop(waiting);
+        assert_eq!(person.open.load(Ordering::Relaxed), 0);
+    }
+
+    #[test]
+    fn what_no_client_can_be_asked_is_refused_with_what_it_can_be() {
+        let Answer::Refused { why, message } = no_such_method(&"x".repeat(1000)) else { panic!() };
+        assert_eq!(why, Refusal::Unsupported);
+        assert!(message.contains("`roots/list`") && message.len() < 300, "{message}");
+    }
+}

@@ -1,0 +1,40 @@
+//! Whether a call has asked its client something, which makes it one that is not simply made again.
+
+use omni_call::{Answer, Ask, BoxFuture, CallPort, Event, EventSink};
+
+/// A port that notes whether something was asked.
+pub(super) struct Asked<'a> {
+    port: &'a mut dyn CallPort,
+    pub(super) asked: bool,
+}
+
+impl<'a> Asked<'a> {
+    pub(super) fn new(port: &'a mut dyn CallPort) -> Self {
+        Asked { port, asked: false }
+    }
+}
+
+impl EventSink for Asked<'_> {
+    fn event(&mut self, event: Event) {
+        self.port.event(event);
+    }
+
+    fn alive(&mut self) {
+        self.port.alive();
+    }
+
+    fn begun(&mut self) {
+        self.port.begun();
+    }
+
+    fn left_out(&mut self, bytes: u64) {
+        self.port.left_out(bytes);
+    }
+}
+
+impl CallPort for Asked<'_> {
+    fn ask(&mut self, ask: Ask) -> BoxFuture<'static, Answer> {
+        self.asked = true;
+        self.port.ask(ask)
+    }
+}

@@ -1,0 +1,281 @@
+"""How a running call asks its client something, and waits for the answer.
+
+Up goes `ask`, numbered within its call; down comes `answer`, to whoever reads what comes down: in a worker
+with an event loop that loop, inside the server the thread that ends calls. A worker of plain tools reads
+nothing while a call runs, so a thread does for as long as a question is open, which is over before the call's
+own thread reads again.
+
+Loaded by the first question of a process.
+"""
+
+from __future__ import annotations
+
+import os
+
+from omni import wire
+from omni.channel import allocate_lock, begin_thread, keep_from_forks
+from omni.constants import ASK_BYTES_MAX, ASKS_OPEN_MAX
+from omni.private import __builtins__  # noqa: F401 - functions find built-in names here
+from omni.skill import AskRefused, CallCancelled
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any, Callable
+
+    from omni.channel import Channel
+    from omni.invoke import Caller
+    from omni.skill import Context
+
+_exit = os._exit
+_POLLIN = 1
+_close, _pipe, _write = os.close, os.pipe, os.write
+_NO_LOOP = "`_ask` would block the event loop in which this call runs; use `await ctx._ask_async(…)`"
+_ENDED = "the call ended before its question was answered"
+
+
+class _Question:
+    """An open question. `answer` is set before `wake` is called, once; None means that there will be none."""
+
+    __slots__ = ("answer", "call_id", "number", "wake")
+
+    def __init__(self, call_id: int, number: int, wake: Callable[[], object]) -> None:
+        self.call_id = call_id
+        self.number = number
+        self.wake = wake
+        self.answer: dict[str, Any] | None = None
+
+
+class Asks:
+    """The open questions of the calls of one `Caller`. Its methods may be used from any thread."""
+
+    def __init__(self, caller: Caller, channel: Channel | None) -> None:
+        """Ask in the name of the calls of `caller`.
+
+        Args:
+            caller: Sends what is asked; its lock guards the numbers of questions.
+            channel: Where answers come down, when nobody else reads it while a call runs.
+        """
+        self._caller = caller
+        #: By call and number. Each is taken out once, by whoever wakes it.
+        self._open: dict[tuple[int, int], _Question] = {}
+        #: The number of the last question, by call.
+        self._last: dict[int, int] = {}
+        self._reader = None if channel is None else _Reader(channel, self)
+
+    # -- asking ------------------------------------------------------------------------------------
+
+    def ask(self, context: Context, method: str, params: object) -> dict[str, Any]:
+        """Ask, and block this thread until the answer is there. See `Context._ask`."""
+        if _loop_runs_here():
+            raise RuntimeError(_NO_LOOP)
+        gate = allocate_lock()
+        gate.acquire()
+        question = self._begin(context, method, params, gate.release)
+        try:
+            # A signal that cancels the call raises here.
+            gate.acquire()
+        except BaseException:
+            self._give_up(context, question)
+            raise
+        return _result(context, question)
+
+    async def ask_async(self, context: Context, method: str, params: object) -> dict[str, Any]:
+        """Ask, and let others run until the answer is there. See `Context._ask_async`."""
+        from asyncio import get_running_loop
+
+        loop = get_running_loop()
+        answered = loop.create_future()
+
+        def wake() -> None:
+            try:
+                loop.call_soon_threadsafe(_settle, answered)
+            except RuntimeError:  # the loop is closed: nobody waits
+                pass
+
+        question = self._begin(context, method, params, wake)
+        try:
+            await answered
+        except BaseException:
+            self._give_up(context, question)
+            raise
+        return _result(context, question)
+
+    def _begin(self, context: Context, method: str, params: object, wake: Callable[[], object]) -> _Question:
+        params_json = _params(method, params)
+        caller, call_id = self._caller, context._call.id
+        caller.hold()
+        try:
+            with caller.lock:
+                if not context._open:
+                    raise AskRefused("gone", "the call has ended; nobody can be asked in its name")
+                if sum(key[0] == call_id for key in list(self._open)) >= ASKS_OPEN_MAX:
+                    message = f"{ASKS_OPEN_MAX} questions of this call are open; wait for an answer first"
+                    raise AskRefused("failed", message)
+                number = self._last.get(call_id, 0) + 1
+                frame = wire.ask(call_id, number, method, params_json)
+                question = self._open[call_id, number] = _Question(call_id, number, wake)
+                self._last[call_id] = number
+                if self._reader is not None:
+                    self._reader.start()
+                caller.send_locked(frame)
+        finally:
+            caller.release()
+        return question
+
+    def _give_up(self, context: Context, question: _Question) -> None:
+        """Tell that nobody waits for an answer any more."""
+        caller = self._caller
+        caller.hold()
+        try:
+            with caller.lock:
+                if self._open.pop((question.call_id, question.number), None) is None:
+                    return  # it has come
+                # Of a call that was taken back nobody wants to hear.
+                if context._open and not context._stopped:
+                    caller.send_locked(wire.retract(question.call_id, question.number))
+                if self._reader is not None and not self._open:
+                    self._reader.tell()
+        finally:
+            caller.release()
+
+    # -- answers -----------------------------------------------------------------------------------
+
+    def deliver(self, body: dict[str, Any]) -> bool:
+        """Hand over what an `answer` frame says. False when nobody here has asked that."""
+        # Without the lock, here and below: a call interrupted inside the server may never give it back.
+        question = self._open.pop((body["id"], body["ask"]), None)
+        if question is None:
+            return False
+        question.answer = body
+        question.wake()
+        return True
+
+    def is_idle(self) -> bool:
+        """Whether no question is open."""
+        return not self._open
+
+    def stop(self, call_id: int) -> None:
+        """Let go whoever waits in a call that is to end."""
+        for key in list(self._open):
+            question = self._open.pop(key, None) if key[0] == call_id else None
+            if question is not None:
+                question.wake()
+
+    def end(self, call_id: int) -> None:
+        """Do the same when it has ended. From here on nothing is read any more in its name."""
+        self.stop(call_id)
+        self._last.pop(call_id, None)
+        if self._reader is not None:
+            self._reader.end()
+
+
+class _Reader:
+    """The thread that takes answers off a channel while questions are open."""
+
+    def __init__(self, channel: Channel, asks: Asks) -> None:
+        # Loaded where a channel is read, and before any skill could replace what it needs.
+        from omni.taint import new_poll
+
+        self._new_poll = new_poll
+        self._channel = channel
+        self._asks = asks
+        #: Held while the thread runs.
+        self._runs = allocate_lock()
+        self._ends: tuple[int, int] | None = None
+
+    def start(self) -> None:
+        """Have the thread run. The caller holds the lock of the channel."""
+        if not self._runs.acquire(blocking=False):
+            return
+        try:
+            if self._ends is None:
+                self._ends = _pipe()
+                for end in self._ends:
+                    keep_from_forks(end)
+            begin_thread(self._read, ())
+        except BaseException:
+            self._runs.release()
+            raise
+
+    def tell(self) -> None:
+        """Have the thread look whether it is still needed."""
+        if self._ends is not None:
+            _write(self._ends[1], b".")
+
+    def end(self) -> None:
+        """Wait until the thread has ended. No question may be open."""
+        if self._ends is None:
+            return
+        self.tell()
+        with self._runs:
+            ends, self._ends = self._ends, None
+        for end in ends:
+            keep_from_forks(end, keep=False)
+            _close(end)
+
+    def _read(self) -> None:
+        channel, asks = self._channel, self._asks
+        wait = self._new_poll()
+        wait.register(channel.fileno(), _POLLIN)
+        wait.register(self._ends[0], _POLLIN)
+        try:
+            while True:
+                with channel.lock:
+                    # Under the lock under which questions are asked: whoever asks next starts another thread.
+                    if asks.is_idle():
+                        self._runs.release()
+                        return
+                if not channel.has_buffered():
+                    ready = {descriptor for descriptor, _ in wait.poll()}
+                    if self._ends[0] in ready:
+                        os.read(self._ends[0], 64)
+                    if channel.fileno() not in ready:
+                        continue
+                payload = channel.receive()
+                if payload is None:
+                    _exit(0)
+                kind, body = wire.decode(payload)
+                if kind == "answer":
+                    asks.deliver(body)
+        except wire.MalformedFrameError as error:
+            channel.fail(f"a malformed frame came down: {error}")
+        except BaseException as error:
+            channel.fail(f"the control channel cannot be read any more: {error}")
+
+
+def _params(method: str, params: object) -> str:
+    if not isinstance(method, str):
+        message = f"the method of a question is a text, not `{type(method).__name__}`"
+        raise TypeError(message)
+    if not isinstance(params, dict):
+        message = f"the parameters of `{method}` are a dictionary, not `{type(params).__name__}`"
+        raise TypeError(message)
+    text = wire.write_json(params)
+    size = len(text) if text.isascii() else len(text.encode())
+    if size > ASK_BYTES_MAX:
+        message = f"the parameters of `{method}` are {size} bytes, more than the {ASK_BYTES_MAX} allowed"
+        raise ValueError(message)
+    return text
+
+
+def _result(context: Context, question: _Question) -> dict[str, Any]:
+    answer = question.answer
+    if answer is None:
+        if context._stopped:
+            raise CallCancelled
+        raise AskRefused("gone", _ENDED)
+    if "refused" in answer:
+        raise AskRefused(answer["refused"], answer.get("message") or "")
+    return answer["result"]
+
+
+def _settle(future: Any) -> None:
+    if not future.done():
+        future.set_result(None)
+
+
+def _loop_runs_here() -> bool:
+    from sys import modules
+
+    events = modules.get("asyncio.events")
+    return events is not None and events._get_running_loop() is not None
