@@ -73,6 +73,10 @@ pub(crate) fn read(source: &str, list: &[u8], executor: ExecutorKind) -> Result<
             continue;
         }
         described.tools.insert(name, texts);
+        // A tool of the server's own is of no skill that anybody could read or leave out.
+        if executor == ExecutorKind::Native {
+            continue;
+        }
         match described.skills.iter_mut().find(|known| known.folder == skill) {
             Some(known) => known.tools += 1,
             None => described.skills.push(Skill { folder: skill, tools: 1, ..Skill::default() }),
@@ -206,7 +210,11 @@ impl Reading<'_> {
         let (skill, command) = name.split_once('.').unwrap_or((name, name));
         let skill = extra.skill.as_deref().unwrap_or(skill);
         let command = extra.command.as_deref().unwrap_or(command);
-        let target = Target::Remote { source: self.source.to_owned(), name: name.to_owned() };
+        let name_there = name.to_owned();
+        let target = match self.executor {
+            ExecutorKind::Native => Target::Native { name: name_there },
+            _ => Target::Remote { source: self.source.to_owned(), name: name_there },
+        };
         let mut run = RunSpec::new(skill, command, target);
         name.clone_into(&mut run.tool);
         run.executor = self.executor;

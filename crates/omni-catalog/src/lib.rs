@@ -71,7 +71,9 @@ pub use shape::{
 pub use similar::closest;
 pub use skill::Skill;
 pub use snapshot::{Filtered, Snapshot};
-pub use source::{DescribeError, FolderConfig, FolderSource, Refreshed, RemoteSource, Source, SourceError};
+pub use source::{
+    DescribeError, FolderConfig, FolderSource, NativeSource, Refreshed, RemoteSource, Source, SourceError,
+};
 pub use tool::{Origin, Tool};
 pub use tool_list::{ListShape, ToolList};
 pub use validate::{ArgumentFaults, Fault};

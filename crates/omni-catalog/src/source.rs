@@ -1,6 +1,7 @@
 //! Who has something to offer: a folder of skills, a runner's list, tools of our own. Each gives one part of the catalogue.
 
 mod folder;
+mod native;
 mod remote;
 
 use std::fmt;
@@ -9,6 +10,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 pub use folder::{FolderConfig, FolderSource};
+pub use native::NativeSource;
 pub use remote::{DescribeError, RemoteSource};
 
 use crate::change::Plan;

@@ -1,6 +1,7 @@
 //! `omni call`: one tool call through the same path as the server's, and none running.
 
 use std::io::{self, Read as _};
+use std::sync::Arc;
 use std::time::Instant;
 
 use anyhow::{Context, Result, bail};
@@ -25,9 +26,9 @@ const TIMEOUT: u8 = 124;
 /// Calls the tool, prints its result, and returns the exit code: 0, 1 for a failed tool, 2 for a wrong
 /// name or wrong arguments, 124 for a time limit.
 pub(crate) fn run(arguments: &CallArguments, out: &mut Output) -> Result<u8> {
-    let places = Places::resolve(&arguments.place)?;
+    let places = Arc::new(Places::resolve(&arguments.place)?);
     let settings = RunSettings::resolve(&arguments.run, &places.file)?;
-    let executors = Executors::new(&places, &settings);
+    let executors = Executors::new(&places, &settings)?;
     // Who calls here is who runs omni.
     let errors = settings.errors.unwrap_or(ErrorDetail::Full);
     let mut kept = mcp::server(&places, &settings, &executors, errors, errors != ErrorDetail::Full)?;

@@ -8,12 +8,13 @@ use anyhow::{Context, Result, bail};
 use omni_call::{BoxFuture, Call, CallPort, Ending, Executor, ExecutorKind, ForkSettings, Outcome, Trust};
 use omni_catalog::Snapshot;
 use omni_exec::{
-    Embedded, Environment, Environments, ExecConfig, Fork, ForkBorders, Isolation, Pool, ProcessLimits,
-    Protected, Runner, Spawn, TempFolders, WorkerLife,
+    Embedded, Environment, Environments, ExecConfig, Fork, ForkBorders, Isolation, Native, Pool,
+    ProcessLimits, Protected, Runner, Spawn, TempFolders, WorkerLife,
 };
 use tokio::sync::OnceCell;
 
 use crate::environments::{self, Sets};
+use crate::native::NativeTools;
 use crate::python::{Chosen, Python, Refusal};
 use crate::runner::RunnerSettings;
 use crate::settings::{EnvironmentSettings, Places, RunSettings};
@@ -29,6 +30,8 @@ pub(crate) struct Executors {
     ready: OnceCell<Ready>,
     /// Needs no Python here.
     runner: Option<Arc<Runner>>,
+    /// Nor does it.
+    native: Native,
 }
 
 struct Ready {
@@ -106,20 +109,33 @@ pub(crate) fn fork_borders(places: &Places, settings: &RunSettings) -> Result<Fo
 }
 
 impl Executors {
-    pub(crate) fn new(places: &Places, settings: &RunSettings) -> Arc<Self> {
+    /// # Errors
+    ///
+    /// When the settings name a tool of omni's own that there is not.
+    pub(crate) fn new(places: &Arc<Places>, settings: &RunSettings) -> Result<Arc<Self>> {
         let runner = places.runner.as_ref().map(RunnerSettings::connect);
-        Arc::new(Executors { plan: Arc::new(Plan::new(places, settings)), ready: OnceCell::new(), runner })
+        Self::with(Plan::new(places, settings), runner, places, settings)
+    }
+
+    fn with(
+        plan: Plan,
+        runner: Option<Arc<Runner>>,
+        places: &Arc<Places>,
+        settings: &RunSettings,
+    ) -> Result<Arc<Self>> {
+        let native = NativeTools::named(&places.file.native_tools)?.executor(places, settings);
+        Ok(Arc::new(Executors { plan: Arc::new(plan), ready: OnceCell::new(), runner, native }))
     }
 
     /// Those of a process that is the runner itself: what asks for one runs as what names no executor.
-    pub(crate) fn of_runner(places: &Places, settings: &RunSettings) -> Result<Arc<Self>> {
+    pub(crate) fn of_runner(places: &Arc<Places>, settings: &RunSettings) -> Result<Arc<Self>> {
         let own = settings.executor.unwrap_or_default();
         if own == ExecutorKind::Runner {
             let written = variables::written("executor", "runner");
             bail!("{written}: this is the runner; name the executor that it shall run tools with");
         }
         let plan = Plan { instead_of_runner: Some(own), ..Plan::new(places, settings) };
-        Ok(Arc::new(Executors { plan: Arc::new(plan), ready: OnceCell::new(), runner: None }))
+        Self::with(plan, None, places, settings)
     }
 
     /// Has the calls that come from now on run skills as they are on disk. Those that run end where they run. The state
@@ -371,8 +387,8 @@ impl Set {
                 return Box::pin(std::future::ready(refused));
             }
             ExecutorKind::Native => {
-                let hint = "switch it on with `native_tools` in omni.toml, and start omni again";
-                let refused = refuse(&call, "this server has no function for it".into(), hint.into());
+                let hint = "this is a bug in omni: please report it";
+                let refused = refuse(&call, "no Python runs a function of the server".into(), hint.into());
                 return Box::pin(std::future::ready(refused));
             }
         };
@@ -439,6 +455,9 @@ impl Executor for Executors {
         if let Some(runner) = self.runner.as_ref().filter(|_| call.spec.executor == ExecutorKind::Runner) {
             return runner.run(call, events);
         }
+        if call.spec.executor == ExecutorKind::Native {
+            return self.native.run(call, events);
+        }
         if call.spec.executor == ExecutorKind::Embedded && !self.plan.trust.trusted {
             return Box::pin(std::future::ready(self.plan.trust.refuse(&call)));
         }
@@ -461,6 +480,7 @@ impl Executor for Executors {
             if let Some(runner) = &self.runner {
                 runner.shut_down().await;
             }
+            self.native.shut_down().await;
             if let Some(ready) = self.ready.get() {
                 tokio::join!(
                     ready.common.shut_down(),

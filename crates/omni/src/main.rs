@@ -21,6 +21,7 @@ mod listen;
 mod log;
 mod log_buffer;
 mod mcp;
+mod native;
 mod private;
 mod progress_line;
 mod protected;

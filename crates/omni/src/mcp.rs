@@ -38,7 +38,7 @@ pub(crate) fn run(arguments: &McpArguments) -> Result<u8> {
     }
     let settings = RunSettings::resolve(&arguments.run, &places.file)?;
     let places = Arc::new(places);
-    let executors = Executors::new(&places, &settings);
+    let executors = Executors::new(&places, &settings)?;
     if let Some(announcement) = places.standing.announcement().filter(|_| places.lister().is_none()) {
         say(&announcement);
     }

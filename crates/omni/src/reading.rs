@@ -50,6 +50,8 @@ pub(crate) fn not_named(snapshot: &Snapshot, name: &str) -> String {
 /// Where a tool is written, as a person can open it from where they are.
 pub(crate) fn written_at(places: &Places, origin: &Origin) -> String {
     match places.lister() {
+        // What is in no file has no line.
+        _ if origin.line == 0 => origin.file.clone(),
         Some(_) => origin.file.clone(),
         None => format!("{}:{}", shown_path(&places.shown(&origin.file)), origin.line),
     }

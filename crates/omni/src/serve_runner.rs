@@ -45,6 +45,7 @@ pub(crate) fn run(arguments: &RunnerServeArguments, out: &mut dyn Write) -> Resu
     if let Some(announcement) = places.standing.announcement() {
         tracing::warn!("{announcement}");
     }
+    let places = Arc::new(places);
     let settings = RunSettings::resolve(&run, &places.file)?;
     mcp::say_unset(&settings);
     let executors = Executors::of_runner(&places, &settings)?;

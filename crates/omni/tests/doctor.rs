@@ -8,7 +8,7 @@ use std::io::Write as _;
 use std::os::unix::fs::PermissionsExt as _;
 use std::process::Stdio;
 
-use serde_json::Value;
+use serde_json::{Value, json};
 use support::Folder;
 
 const TOOL: &str =
@@ -236,4 +236,67 @@ fn nothing_is_loaded_that_nobody_has_trusted() {
     assert!(!refused.status.success() && said.contains("omni trust"), "{said}");
     assert!(doctor(false).status.success());
     assert!(!place.join("loaded").exists() && !std::path::Path::new("/loaded").exists());
+}
+
+#[test]
+fn a_server_offers_what_the_doctor_knows_when_it_is_told_to() {
+    let folder = Folder::empty();
+    folder.write("skills/a/SKILL.md", "---\nname: a\ndescription: Use when: asked\n---\n");
+    folder.write("skills/a/scripts/a.py", TOOL);
+    folder.write("skills/beta/SKILL.md", "---\nname: beta\ndescription: Use: this\n---\n");
+    folder.write("skills/beta/scripts/beta.py", TOOL);
+    let listed = |arguments: &[&str]| {
+        let list = folder.run(&[&["list", "--json"], arguments].concat());
+        let list: Value = serde_json::from_slice(&list.stdout).unwrap();
+        let tools = list["tools"].as_array().unwrap().clone();
+        tools.iter().map(|tool| tool["name"].as_str().unwrap().to_owned()).collect::<Vec<_>>()
+    };
+    assert_eq!(listed(&[]), ["a.go", "beta.go"], "it is off by default");
+    folder.write("mine.toml", "native_tools = [\"doctor\"]\n");
+    let config = folder.path("mine.toml");
+    let config = ["--config", config.to_str().unwrap()];
+    assert_eq!(listed(&config), ["a.go", "beta.go", "omni.doctor"]);
+    let said = folder.run(&[&["doctor", "--json"], &config[..]].concat());
+    let said: Value = serde_json::from_slice(&said.stdout).unwrap();
+    let mut client = folder.stdio(&config).initialised();
+    let list = client.request("tools/list", json!({}));
+    let tool = &list["result"]["tools"][2];
+    assert_eq!((&tool["name"], &tool["annotations"]["readOnlyHint"]), (&json!("omni_doctor"), &json!(true)));
+    let report = client.result("omni_doctor", json!({}))["structuredContent"].take();
+    let members = |report: &Value| report.as_object().unwrap().keys().cloned().collect::<Vec<_>>();
+    assert_eq!(members(&report), members(&said));
+    for member in
+        ["diagnostics", "counts", "python", "environments", "skills_dir", "skills", "tools", "trust"]
+    {
+        assert_eq!(report[member], said[member], "`{member}` is what the command says");
+    }
+    assert_eq!(report["skills"], 2, "the tool is of none");
+    assert!(report["diagnostics"].as_array().is_some_and(|found| found.len() == 2), "{report}");
+    // A skill that has been mended since the server started is looked at as it is now.
+    folder.write("skills/beta/SKILL.md", "---\nname: beta\ndescription: Used for this\n---\n");
+    let report = client.result("omni.doctor", json!({"skill": "beta"}));
+    assert_eq!(report["structuredContent"]["diagnostics"], json!([]), "{report}");
+    let warnings = said["counts"]["warnings"].as_u64().unwrap();
+    assert_eq!(report["structuredContent"]["counts"]["warnings"], warnings - 1, "of all skills");
+    let unknown = client.result("omni_doctor", json!({"skill": "betta"}));
+    assert_eq!(unknown["isError"], true);
+    assert!(unknown["content"][0]["text"].as_str().unwrap().contains("did you mean `beta`?"), "{unknown}");
+    let described = folder.run(&[&["describe", "omni.doctor"], &config[..]].concat());
+    let described = String::from_utf8(described.stdout).unwrap();
+    for line in ["written in   omni itself\n", "executor     native\n"] {
+        assert!(described.contains(line), "{described}");
+    }
+}
+
+#[test]
+fn a_tool_of_omni_s_own_that_there_is_not_is_an_error_that_names_the_line() {
+    let folder = Folder::new(TOOL);
+    folder.write("mine.toml", "timeout = 5\nnative_tools = [\"docter\"]\n");
+    let config = folder.path("mine.toml");
+    let output = folder.run(&["list", "--config", config.to_str().unwrap()]);
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert!(!output.status.success());
+    for part in ["mine.toml:2`", "`docter`", "`doctor`"] {
+        assert!(said.contains(part), "{part}: {said}");
+    }
 }

@@ -26,6 +26,7 @@ use super::skills::SHIPPED;
 use super::workers::WorkerSettings;
 use crate::access::HttpTable;
 use crate::args::{Errors, Isolation, Names, RunArguments, RunnerArguments, Transport};
+use crate::native::NativeTools;
 use crate::runner::{RunnerFile, RunnerSettings};
 
 /// `omni.toml`. Every key is optional; an unknown one is an error, so that a typing mistake is seen.
@@ -68,6 +69,9 @@ pub(crate) struct File {
     /// Environment variables passed on to tools.
     #[serde(default)]
     pub(super) env: Vec<String>,
+    /// Tools of omni's own that are served beside those of the skills: `doctor`.
+    #[serde(default)]
+    pub(crate) native_tools: Vec<String>,
     #[serde(default)]
     pub(super) limits: Limits,
     #[serde(default)]
@@ -95,6 +99,7 @@ impl File {
     /// Whether each value can be meant, whatever flags and variables say instead.
     fn check(&self) -> Result<()> {
         RunSettings::resolve(&RunArguments::default(), self)?;
+        NativeTools::named(&self.native_tools)?;
         let runner = RunnerArguments::default();
         RunnerSettings::resolve(&runner, self.runner.as_ref(), true)?;
         ServeSettings::of_file(self).map(|_| ())

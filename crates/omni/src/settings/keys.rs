@@ -47,6 +47,7 @@ pub(super) const KEYS: &[(&str, Rule)] = &[
     ("profiles", Rule::Trust),
     ("log_level", Rule::Trust),
     ("log_output", Rule::Trust),
+    ("native_tools", Rule::Trust),
     ("http", Rule::Trust),
     ("transport", Rule::Trust),
     ("fork", Rule::Trust),

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use anyhow::{Context, Result, bail};
 use omni_call::{ExecutorKind, shown_path};
-use omni_catalog::{Catalog, FolderConfig, FolderSource, NameStyle, RemoteSource, Shape, closest};
+use omni_catalog::{Catalog, FolderConfig, FolderSource, NameStyle, RemoteSource, Shape, Source, closest};
 use omni_exec::Protected;
 
 use super::file::File;
@@ -15,6 +15,7 @@ use crate::args::{Names, PlaceArguments};
 use crate::cache::{self, Cache};
 use crate::home::Home;
 use crate::log;
+use crate::native::NativeTools;
 use crate::protected::Obeyed;
 use crate::runner::{RunnerSettings, ToolsFrom};
 use crate::trust::Store;
@@ -153,7 +154,7 @@ impl Places {
     pub(crate) fn catalog(&self, executor: Option<ExecutorKind>) -> Result<Sources> {
         if let Some(runner) = self.lister() {
             let runner = Arc::new(runner.source(Some(&self.cache), self.names));
-            let catalog = Arc::new(Catalog::new(vec![runner.clone()], self.seen())?);
+            let catalog = self.catalog_of(vec![runner.clone()])?;
             return Ok(Sources { catalog, folders: Vec::new(), runner: Some(runner) });
         }
         let default_executor = match (&self.runner, executor) {
@@ -169,8 +170,16 @@ impl Places {
             names: self.names,
         };
         let folder = Arc::new(FolderSource::open(config).context("there are no skills to read")?);
-        let catalog = Arc::new(Catalog::new(vec![folder.clone()], self.seen())?);
+        let catalog = self.catalog_of(vec![folder.clone()])?;
         Ok(Sources { catalog, folders: vec![folder], runner: None })
+    }
+
+    /// The catalogue of these sources, and behind them of omni's own tools.
+    fn catalog_of(&self, mut sources: Vec<Arc<dyn Source>>) -> Result<Arc<Catalog>> {
+        if let Some(native) = NativeTools::named(&self.file.native_tools)?.source()? {
+            sources.push(Arc::new(native));
+        }
+        Ok(Arc::new(Catalog::new(sources, self.seen())?))
     }
 
     fn seen(&self) -> Shape {

@@ -15,7 +15,7 @@ use crate::python::Chosen;
 use crate::variables;
 
 /// How tools are run.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct RunSettings {
     pub(crate) python: Option<Chosen>,
     /// For tools that name none; `None` when nobody says.
