@@ -20,8 +20,9 @@ pub(crate) struct Running {
     future: CallFuture,
     /// What it sends before its answer.
     outbox: Option<Arc<Outbox>>,
-    /// How it has ended, when it has.
-    answer: Option<Option<Frame>>,
+    /// How it has ended, while it has something to send before that. In a box, since few have: a running request is
+    /// moved several times on its way.
+    ended: Option<Box<Option<Frame>>>,
     only_listens: bool,
     /// It may end with a question, and go on with another request.
     link: Option<Arc<Link>>,
@@ -51,7 +52,7 @@ impl Running {
         outbox: Option<Arc<Outbox>>,
     ) -> Self {
         let future = Box::pin(AssertUnwindSafe(future.map(Some)).catch_unwind());
-        Running { id, future, outbox, answer: None, only_listens: false, link: None }
+        Running { id, future, outbox, ended: None, only_listens: false, link: None }
     }
 
     /// A request whose client may have to repeat it with answers.
@@ -72,8 +73,8 @@ impl Running {
         future: CallFuture,
         ended: Option<CallEnd>,
     ) -> Self {
-        let mut running = Running { id, future, outbox, answer: None, only_listens: false, link: Some(link) };
-        running.answer = ended.map(|ended| running.end(ended));
+        let mut running = Running { id, future, outbox, ended: None, only_listens: false, link: Some(link) };
+        running.ended = ended.map(|ended| Box::new(running.end(ended)));
         running
     }
 
@@ -99,7 +100,7 @@ impl Running {
     /// The requests of a batch. They may end without an answer: each was taken back.
     pub(crate) fn of_batch(answers: impl Future<Output = Option<Frame>> + Send + 'static) -> Self {
         let future = Box::pin(AssertUnwindSafe(answers).catch_unwind());
-        Running { id: no_id(), future, outbox: None, answer: None, only_listens: false, link: None }
+        Running { id: no_id(), future, outbox: None, ended: None, only_listens: false, link: None }
     }
 
     pub(crate) fn only_listens(&self) -> bool {
@@ -109,15 +110,20 @@ impl Running {
     /// Drives the request until it has something to send; `None` when it has ended without an answer. Not to be called
     /// again after its last step.
     pub(crate) fn poll_step(&mut self, cx: &mut Context<'_>) -> Poll<Option<Step>> {
-        if self.answer.is_none()
-            && let Poll::Ready(finished) = self.future.as_mut().poll(cx)
-        {
-            self.answer = Some(self.end(finished));
+        let finished = match &self.ended {
+            Some(_) => None,
+            None => match self.future.as_mut().poll(cx) {
+                Poll::Ready(finished) => Some(self.end(finished)),
+                Poll::Pending => None,
+            },
+        };
+        if let Some(event) = self.outbox.as_ref().and_then(|outbox| outbox.pop()) {
+            if let Some(answer) = finished {
+                self.ended = Some(Box::new(answer));
+            }
+            return Poll::Ready(Some(Step::Event(event)));
         }
-        if let Some(frame) = self.outbox.as_ref().and_then(|outbox| outbox.pop()) {
-            return Poll::Ready(Some(Step::Event(frame)));
-        }
-        match self.answer.take() {
+        match finished.or_else(|| self.ended.take().map(|ended| *ended)) {
             Some(answer) => Poll::Ready(answer.map(Step::Done)),
             // Whatever it said before it asked has gone out.
             None => match self.link.as_ref().and_then(|link| link.park(&mut self.future)) {

@@ -26,8 +26,11 @@ impl InFlight {
 impl Drop for InFlight {
     fn drop(&mut self) {
         let mut state = self.session.state();
-        if state.in_flight.get(&self.id).is_some_and(|(number, _)| *number == self.number) {
-            state.in_flight.remove(&self.id);
+        if let Some((id, open)) = state.in_flight.remove_entry(&self.id)
+            && open.0 != self.number
+        {
+            // This one was cancelled, and its id is another's by now.
+            state.in_flight.insert(id, open);
         }
     }
 }

@@ -14,6 +14,7 @@ mod replies;
 mod table;
 
 use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 use std::sync::atomic::{AtomicU8, AtomicU16, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
@@ -211,20 +212,18 @@ impl Session {
         })
     }
 
-    /// Registers a request. The receiver resolves when the client cancels it or the session ends. `None` when a request
-    /// of that id is still open.
-    pub(crate) fn begin(self: &Arc<Self>, id: &Id) -> Option<(InFlight, oneshot::Receiver<()>)> {
+    /// Registers a request. The receiver resolves when the client cancels it or the session ends. The id comes back when
+    /// a request of that id is still open.
+    fn begin(self: &Arc<Self>, id: Id) -> Result<(InFlight, oneshot::Receiver<()>), Id> {
         let mut state = self.state();
         state.used = true;
-        if state.in_flight.contains_key(id) {
-            return None;
-        }
-        let (cancel, cancelled) = oneshot::channel();
         state.begun += 1;
         let number = state.begun;
-        state.in_flight.insert(id.clone(), (number, cancel));
+        let Entry::Vacant(place) = state.in_flight.entry(id.clone()) else { return Err(id) };
+        let (cancel, cancelled) = oneshot::channel();
+        place.insert((number, cancel));
         drop(state);
-        Some((InFlight::new(self.clone(), id.clone(), number), cancelled))
+        Ok((InFlight::new(self.clone(), id, number), cancelled))
     }
 
     /// Cancels the request of that id. False when none is open.

@@ -94,9 +94,9 @@ impl Session {
         if self.extent == super::Extent::OneRequest {
             return Received::Later(InFlightRequest::new(running, None));
         }
-        match self.begin(&id) {
-            Some(taken) => Received::Later(InFlightRequest::new(running, Some(taken))),
-            None => Received::refused(id, still_open()),
+        match self.begin(id) {
+            Ok(taken) => Received::Later(InFlightRequest::new(running, Some(taken))),
+            Err(id) => Received::refused(id, still_open()),
         }
     }
 
@@ -124,7 +124,7 @@ impl Session {
                     let id = raw.id.clone();
                     match self.request(raw, &arrival) {
                         Received::Answer(frame) => {
-                            taken.extend(self.begin(&id).map(|(in_flight, _)| in_flight));
+                            taken.extend(self.begin(id.clone()).map(|(in_flight, _)| in_flight));
                             Item::answered(id, frame)
                         }
                         Received::Later(mut request) => {

@@ -317,8 +317,8 @@ mod tests {
         let sessions = table(SessionKey::random(), 10);
         let session = open(&sessions, "c", ME, &None);
         let id = Id::parse(&Bytes::from_static(b"1")).unwrap();
-        let (_in_flight, mut cancelled) = session.begin(&id).expect("first of its id");
-        assert!(session.begin(&id).is_none(), "an id in flight is taken");
+        let (_in_flight, mut cancelled) = session.begin(id.clone()).expect("first of its id");
+        assert!(session.begin(id).is_err(), "an id in flight is taken");
         assert!(sessions.end(&session.name(), &ME, &None));
         assert_eq!(cancelled.try_recv(), Err(oneshot::error::TryRecvError::Closed));
         assert!(sessions.find(&session.name(), &ME, &None).is_none());
