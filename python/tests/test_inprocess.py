@@ -36,6 +36,10 @@ def speaks(ctx: Context) -> str:
     return "done"
 
 @tool
+def asks(ctx: Context) -> dict:
+    return ctx._ask("roots/list", {})
+
+@tool
 def goes_on(ctx: Context) -> str:
     ready.set()
     while True:
@@ -114,6 +118,12 @@ def test_a_call_says_what_was_asked_for(tools):
         "log",
     ]
     assert run(tools, "speaks")[2] == ["started", "beat"]
+
+
+def test_a_call_that_nobody_answers_is_told_so(tools):
+    kind, body, said = run(tools, "asks")
+    assert (kind, body["class"], body["intended"], said) == ("error", "AskRefused", True, ["started"])
+    assert "made without a client that could answer" in body["message"]
 
 
 def test_a_tool_that_exits_costs_its_call(tools):

@@ -131,6 +131,17 @@ def test_a_context_is_filled_in_and_speaks_on_stderr(run):
     assert out == os.path.dirname(run.skills) + "\n"
 
 
+def test_by_hand_there_is_no_client_to_ask(run, tmp_path):
+    scripts = tmp_path / "more" / "asking" / "scripts"
+    scripts.mkdir(parents=True)
+    (scripts / "a.py").write_text(
+        "from omni import tool, Context\n@tool\ndef ask(ctx: Context):\n    ctx._ask('roots/list', {})\n"
+    )
+    code, out, err = run("asking", "ask", skills=str(tmp_path / "more"))
+    assert (code, out) == (1, "")
+    assert err.startswith("omni: `roots/list` cannot be asked here: the call was made without a client"), err
+
+
 def test_no_result_prints_nothing(run):
     assert run("demo", "nothing") == (0, "", "")
 

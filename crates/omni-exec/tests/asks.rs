@@ -187,6 +187,24 @@ async fn a_call_is_cancelled_while_it_asks() {
 }
 
 #[tokio::test]
+async fn a_shutdown_ends_calls_that_ask() {
+    for (way, lab) in labs() {
+        let mut calls = Vec::new();
+        for function in ["asks_once", "async_asks_once"] {
+            let mut call = tool(&lab, function).start();
+            calls.push((call.question().await, call));
+        }
+        lab.executor.shut_down().await;
+        for (question, call) in calls {
+            let (outcome, _) = call.end().await;
+            assert!(matches!(outcome.ending, Ending::Shutdown), "{way}: {outcome:?}");
+            question.taken_back().await;
+        }
+        lab.finish().await;
+    }
+}
+
+#[tokio::test]
 async fn the_idle_clock_stands_still_while_a_question_is_open_and_the_total_one_does_not() {
     let mut ways = JoinSet::new();
     for (way, lab) in labs() {
