@@ -324,6 +324,14 @@ def test_a_tool_without_a_context_cannot_ask(worker, demo):
     assert "takes no `Context`" in error["message"]
 
 
+def test_where_the_server_says_that_nobody_can_be_asked_nothing_goes_up(worker, demo):
+    context = {"progress": False, "log": None, "session": "", "asks": False}
+    frames = worker().call(target(demo, "catches"), context=context)
+    said = "unsupported: `roots/list` cannot be asked here: this call's client cannot be asked anything"
+    assert [list(frame) for frame in frames] == [["result"]]
+    assert frames[0]["result"]["content"][0]["text"] == said
+
+
 def test_a_process_that_a_tool_has_forked_cannot_ask(worker, demo):
     assert (
         worker()

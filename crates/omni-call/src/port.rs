@@ -29,6 +29,12 @@ pub trait CallPort: EventSink {
     /// gone away or refuses is an [`Answer::Refused`]. Dropping it takes the question back. While a question is
     /// open the call's idle clock stands still, since a person may be thinking; its total limit goes on.
     fn ask(&mut self, ask: Ask) -> BoxFuture<'static, Answer>;
+
+    /// Whether asking can lead to anything. Where it cannot, for the whole call, an executor may have the tool told so
+    /// without asking, and treat the call like one that has nothing to ask.
+    fn can_be_asked(&self) -> bool {
+        true
+    }
 }
 
 /// Something a running tool said before its result.
@@ -138,5 +144,9 @@ impl EventSink for NoClient {
 impl CallPort for NoClient {
     fn ask(&mut self, ask: Ask) -> BoxFuture<'static, Answer> {
         Box::pin(std::future::ready(Answer::unsupported(ask.method)))
+    }
+
+    fn can_be_asked(&self) -> bool {
+        false
     }
 }

@@ -1,7 +1,8 @@
 //! How many calls a second go through the pool, and what one costs: `throughput [CALLS] [IN_FLIGHT…]`.
 //!
 //! Runs on one thread like the server, without protocol, validation or transport: what is measured is this
-//! crate and Python. The tool returns a short text.
+//! crate and Python. The tool returns a short text; `cecho` takes a context, but its
+//! client cannot be asked.
 
 use std::error::Error;
 use std::io::Write as _;
@@ -12,11 +13,17 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use omni_call::{Call, CallId, Deadline, Ending, Executor as _, NoClient, PythonTarget, RunSpec, Wants};
+use omni_call::{
+    Call, CallId, Deadline, Ending, Executor as _, Inject, NoClient, PythonTarget, RunSpec, Wants,
+};
 use omni_exec::{ExecConfig, Pool};
 
 const TOOL: &str = "
-from omni import tool
+from omni import Context, tool
+
+@tool
+def cecho(text: str, ctx: Context) -> str:
+    return text
 
 @tool
 def echo(text: str) -> str:
@@ -55,12 +62,15 @@ async fn measure(calls: usize, in_flight: Vec<usize>) -> Result<(), Box<dyn Erro
         config.workers_min = workers;
         config.workers_max = workers_max;
         let pool = Rc::new(Pool::new(Arc::new(config)));
-        for (function, is_async) in [("echo", false), ("aecho", true)] {
+        for (function, is_async) in [("echo", false), ("cecho", false), ("aecho", true)] {
             if is_async && workers_max > 1 {
                 continue;
             }
-            let target =
-                PythonTarget { is_async, ..PythonTarget::new(skill.clone(), "scripts/echo.py", function) };
+            let mut target = PythonTarget::new(skill.clone(), "scripts/echo.py", function);
+            target.is_async = is_async;
+            if function == "cecho" {
+                target.inject = vec![Inject { parameter: "ctx".into(), kind: "context".into() }];
+            }
             let spec = Arc::new(RunSpec::new("bench", function, target));
             drive(&pool, &spec, 200, workers).await;
             for &width in &in_flight {

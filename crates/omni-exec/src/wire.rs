@@ -275,7 +275,7 @@ pub(crate) enum Fault {
     Shape { member: &'static str, wanted: &'static str },
     #[error("it answered a call that it had not begun")]
     Foreign,
-    #[error("it asked a question for a tool that takes no context and so cannot ask")]
+    #[error("it asked a question for a call that cannot ask: its tool takes no context, or nobody is there")]
     MayNotAsk,
     #[error("it asked question {given} of its call where {wanted} was next")]
     AskNumber { given: u64, wanted: u64 },
@@ -416,13 +416,28 @@ impl<'de> Visitor<'de> for UpVisitor {
     }
 }
 
+/// What a worker is told of a call that its caller did not say.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Terms {
+    pub(crate) attempt: u32,
+    /// The call can ask its client something: its tool has the means, and there is somebody.
+    pub(crate) asks: bool,
+}
+
+impl Terms {
+    /// Those of a call of whose client nothing is known.
+    pub(crate) fn of(call: &Call, attempt: u32) -> Self {
+        Terms { attempt, asks: call.spec.may_ask() }
+    }
+}
+
 /// What of a call changes from one sending to the next.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Sending {
     /// What the frame calls the call. A sync worker's calls are numbered by the worker they go to, so that
     /// "this one and all before it" is a single number.
     pub(crate) id: u64,
-    pub(crate) attempt: u32,
+    pub(crate) terms: Terms,
     pub(crate) now: std::time::Instant,
 }
 
@@ -466,7 +481,7 @@ fn push_terms(out: &mut Vec<u8>, call: &Call, sending: Sending) {
     out.extend_from_slice(br#","idle_ms":"#);
     push_millis(out, call.deadline.idle());
     out.extend_from_slice(br#","attempt":"#);
-    push_number(out, sending.attempt.into());
+    push_number(out, sending.terms.attempt.into());
     out.extend_from_slice(if call.wants.progress {
         br#","context":{"progress":true,"log":"#
     } else {
@@ -478,6 +493,9 @@ fn push_terms(out: &mut Vec<u8>, call: &Call, sending: Sending) {
     }
     out.extend_from_slice(br#","session":"#);
     push_string(out, &call.session);
+    if call.spec.may_ask() && !sending.terms.asks {
+        out.extend_from_slice(br#","asks":false"#);
+    }
     out.push(b'}');
 }
 

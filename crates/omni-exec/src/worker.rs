@@ -27,7 +27,7 @@ use crate::process::{
     looks_complete, user_frames,
 };
 use crate::wear::Wear;
-use crate::wire::{self, ErrorFrame, Fault, Hello, Key, Mode, Sending, Up};
+use crate::wire::{self, ErrorFrame, Fault, Hello, Key, Mode, Sending, Terms, Up};
 
 /// How long a process whose channel is closed may take to end before it counts as broken rather than dead.
 pub(crate) const DEATH_GRACE: Duration = Duration::from_millis(250);
@@ -88,7 +88,7 @@ pub(crate) struct Worker {
 struct Current {
     id: u64,
     wants: Wants,
-    /// Its tool has the means to ask its client something.
+    /// It can ask its client something.
     may_ask: bool,
     /// There was a moment when nothing had arrived. What was there before it may have been sent before the call was.
     waited: bool,
@@ -278,22 +278,22 @@ impl Worker {
 
     /// Sends `call` to the worker, which must have none. Does not wait: what the socket does not take goes
     /// with [`poll_call`](Self::poll_call).
-    pub(crate) fn begin(&mut self, call: &Call, attempt: u32) {
+    pub(crate) fn begin(&mut self, call: &Call, terms: Terms) {
         // What is there now is not the call's.
         self.output.settle();
-        let number = self.send_ahead(call, attempt);
-        self.advance(number, Some(call));
+        let number = self.send_ahead(call, terms);
+        self.advance(number, call.wants, terms.asks);
         self.flush();
     }
 
     /// Writes `call` behind the ones that were sent before it, to be sent with the next
     /// [`flush`](Self::flush). Returns its number, by which [`advance`](Self::advance) makes it the call at hand.
-    pub(crate) fn send_ahead(&mut self, call: &Call, attempt: u32) -> u64 {
+    pub(crate) fn send_ahead(&mut self, call: &Call, terms: Terms) -> u64 {
         self.sent += 1;
         if call.spec.keep_temp {
             self.keep_temp();
         }
-        let sending = Sending { id: self.sent, attempt, now: Instant::now() };
+        let sending = Sending { id: self.sent, terms, now: Instant::now() };
         wire::push_call(self.channel.outbox(), call, sending);
         self.sent
     }
@@ -310,8 +310,9 @@ impl Worker {
         self.channel.flush_now();
     }
 
-    /// Makes a call that was sent the one at hand. There must be none. `None` is for one whose caller has left.
-    pub(crate) fn advance(&mut self, number: u64, call: Option<&Call>) {
+    /// Makes a call that was sent the one at hand. There must be none. `asks` says whether it can ask its
+    /// client something.
+    pub(crate) fn advance(&mut self, number: u64, wants: Wants, asks: bool) {
         self.output.begin_call();
         self.number = number;
         self.begun_at = Instant::now();
@@ -320,8 +321,8 @@ impl Worker {
         let look_at = self.begun_at + LOOK_EVERY;
         self.call = Some(Current {
             id: number,
-            wants: call.map_or_else(Wants::default, |call| call.wants),
-            may_ask: call.is_some_and(|call| call.spec.may_ask()),
+            wants,
+            may_ask: asks,
             waited: false,
             talked: false,
             printed: false,

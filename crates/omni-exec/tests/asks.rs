@@ -279,6 +279,19 @@ async fn many_calls_that_ask_at_once_in_one_line_are_all_answered() {
 }
 
 #[tokio::test]
+async fn a_client_that_cannot_be_asked_is_not() {
+    for (way, lab) in labs() {
+        for function in ["asks_once", "async_asks_once", "ignores_the_refusal"] {
+            let call = lab.call_in("asks.py", function).args(&json!({"notes": ""})).context();
+            let expected =
+                if function.starts_with("ignores") { "50 refusals" } else { "refused: unsupported" };
+            assert_eq!(said(&call.run().await), json!(expected), "{way} {function}");
+        }
+        lab.finish().await;
+    }
+}
+
+#[tokio::test]
 async fn async_calls_that_share_a_worker_ask_side_by_side() {
     let lab = Lab::pool();
     let spec = Arc::new(tool(&lab, "async_asks_once").spec);
@@ -307,7 +320,7 @@ async fn a_worker_that_breaks_the_rules_of_asking_is_ended_and_its_call_lost() {
             ("repeats_a_number", true, "asked question 1 of its call where 2 was next"),
             ("floods", true, "more than 16 questions"),
             ("asks_more_than_a_question_may_be", true, "a question of 2097160 bytes"),
-            ("asks_without_a_context", false, "takes no context"),
+            ("asks_without_a_context", false, "a call that cannot ask"),
         ] {
             let outcome = tool_of(&lab, function, context).run().await;
             lost(&format!("{way} {function}"), &outcome, reason);

@@ -386,6 +386,8 @@ class Context:
             reason = "here: the call was made without a client that could answer"
         elif not any(kind == "context" for _, kind in self._call.target.inject):
             reason = "by a tool that takes no `Context`: give its function a parameter `ctx: Context`"
+        elif self._call.context.get("asks") is False:
+            reason = "here: this call's client cannot be asked anything"
         else:
             return asks
         message = f"`{method}` cannot be asked {reason}"

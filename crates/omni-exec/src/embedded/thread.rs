@@ -17,7 +17,7 @@ use crate::ExecConfig;
 use crate::asks::Asks;
 use crate::channel::Body;
 use crate::process::{Aside, Listener, Printed};
-use crate::wire::{self, Fault, Hello, Mode, Sending, Up};
+use crate::wire::{self, Fault, Hello, Mode, Sending, Terms, Up};
 use crate::worker::{End, event_of, result_of};
 
 /// What Python's own program has, and more than a thread gets by itself: older versions recurse on it.
@@ -132,7 +132,7 @@ impl Thread {
     /// Hands a call over. False when the thread takes no more.
     pub(super) fn begin(&self, call: &Call, id: u64) -> bool {
         let mut frame = Vec::with_capacity(call.arguments.len() + call.spec.worker_target().len() + 256);
-        wire::push_call(&mut frame, call, Sending { id, attempt: 1, now: Instant::now() });
+        wire::push_call(&mut frame, call, Sending { id, terms: Terms::of(call, 1), now: Instant::now() });
         let mut state = self.lock();
         if state.gone.is_some() {
             return false;

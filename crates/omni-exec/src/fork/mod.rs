@@ -13,7 +13,7 @@ use crate::outcome::{refuse_oversized, start_failed, unstarted};
 use crate::own_process::{Capacity, CapacityPermit, SHUTDOWN_GRACE, conclude, end_aside};
 use crate::process::Children;
 use crate::targets::refuse_target;
-use crate::wire::ErrorKind;
+use crate::wire::{ErrorKind, Terms};
 use crate::worker::{End, StartFailure, Worker};
 use cache::{ForkCache, IdleFork};
 pub use parent::ForkBorders;
@@ -92,7 +92,7 @@ impl Fork {
                 IdleFork::new(Box::new(worker), generation)
             }
         };
-        idle.worker.begin(call, 1);
+        idle.worker.begin(call, Terms::of(call, 1));
         Ok(Run { idle: Some(idle), permit: Some(permit), settings, cache: Arc::clone(&self.cache) })
     }
 

@@ -37,4 +37,8 @@ impl CallPort for Asked<'_> {
         self.asked = true;
         self.port.ask(ask)
     }
+
+    fn can_be_asked(&self) -> bool {
+        self.port.can_be_asked()
+    }
 }

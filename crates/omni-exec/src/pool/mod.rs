@@ -25,6 +25,7 @@ use crate::outcome::{ending, outcome, refuse_oversized, start_failed, unstarted,
 use crate::process::{Children, TERM_GRACE};
 use crate::quarantine::{self, Quarantine};
 use crate::targets::refuse_target;
+use crate::wire::Terms;
 use crate::worker::{End, Worker};
 use affine::Affine;
 use house::Purpose;
@@ -186,10 +187,11 @@ impl Pool {
     /// Runs a sync call: on a worker of its own, and on a second one when the first died before a line of
     /// the tool had run.
     async fn run_alone(&self, mut call: Call, events: &mut dyn CallPort) -> Outcome {
+        let asks = call.spec.may_ask() && events.can_be_asked();
         let mut attempt = 1;
         loop {
             let mut lease;
-            (call, lease) = match self.lease(call, attempt).await {
+            (call, lease) = match self.lease(call, Terms { attempt, asks }).await {
                 Ok(granted) => granted,
                 Err(outcome) => return *outcome,
             };
@@ -210,8 +212,8 @@ impl Pool {
     }
 
     /// Finds a worker for `call` and has it begin.
-    async fn lease(&self, call: Call, attempt: u32) -> Result<(Call, Lease<'_>), Box<Outcome>> {
-        match self.shared.admit(call, attempt) {
+    async fn lease(&self, call: Call, terms: Terms) -> Result<(Call, Lease<'_>), Box<Outcome>> {
+        match self.shared.admit(call, terms) {
             Admission::Begun(call, worker) => Ok((call, Lease::new(&self.shared, worker))),
             Admission::Waits(place) => Ticket::new(&self.shared, place).await,
             Admission::Refused(outcome) => Err(outcome),
@@ -327,7 +329,7 @@ impl Shared {
     }
 
     /// Gives `call` to an idle worker, or a place in the line, or refuses it.
-    fn admit(self: &Arc<Self>, call: Call, attempt: u32) -> Admission {
+    fn admit(self: &Arc<Self>, call: Call, terms: Terms) -> Admission {
         let mut state = self.lock();
         if state.closing {
             return Admission::Refused(Box::new(unstarted(&call, Ending::Shutdown)));
@@ -341,7 +343,7 @@ impl Shared {
                     self.watch(&mut state, Watch::Spare);
                 }
                 drop(state);
-                worker.begin(&call, attempt);
+                worker.begin(&call, terms);
                 return Admission::Begun(call, worker);
             }
         }
@@ -355,7 +357,7 @@ impl Shared {
             let busy = Ending::Busy { retry_after: RETRY_AFTER };
             return Admission::Refused(Box::new(unstarted(&call, busy)));
         }
-        let place = state.queue.push(call, attempt);
+        let place = state.queue.push(call, terms);
         if nobody && state.workers < self.config.workers_max {
             self.start_worker(&mut state, Purpose::Wanted);
         }

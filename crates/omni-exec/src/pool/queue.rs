@@ -6,9 +6,10 @@ use std::sync::Arc;
 use std::task::Waker;
 use std::time::{Duration, Instant};
 
-use omni_call::{Call, Outcome};
+use omni_call::{Call, Outcome, Wants};
 
 use crate::process::StatusPage;
+use crate::wire::Terms;
 use crate::worker::Worker;
 
 /// Calls that a worker may be sent ahead of the one it runs.
@@ -85,7 +86,7 @@ pub(super) enum Handed {
 
 struct Waiting {
     call: Call,
-    attempt: u32,
+    terms: Terms,
     waker: Option<Waker>,
 }
 
@@ -112,9 +113,9 @@ impl Queue {
     }
 
     /// Puts a call at the end of the line.
-    pub(super) fn push(&mut self, call: Call, attempt: u32) -> Place {
+    pub(super) fn push(&mut self, call: Call, terms: Terms) -> Place {
         *self.per_tool.entry(tool(&call)).or_default() += 1;
-        let slot = Slot::Waiting(Waiting { call, attempt, waker: None });
+        let slot = Slot::Waiting(Waiting { call, terms, waker: None });
         let at = match self.free.pop() {
             Some(at) => {
                 self.slots[at] = slot;
@@ -133,16 +134,16 @@ impl Queue {
     ///
     /// A worker whose calls are short also gets a share of those behind it in line, so that it need not wait
     /// for us between them: two processes that take turns for every call spend more on the turns than on the
-    /// calls. `sharers` is how many workers the line is shared among. What
-    /// [may ask](omni_call::RunSpec::may_ask) its client goes alone.
+    /// calls. `sharers` is how many workers the line is shared among. What can
+    /// ask its client goes alone.
     pub(super) fn hand_over(&mut self, mut worker: Box<Worker>, sharers: usize) -> Handed {
         if let Some((number, at)) = self.next_ahead(worker.key) {
             let waiting = at.and_then(|at| Some((at, self.take_waiting(at)?)));
             let Some((at, waiting)) = waiting else {
-                worker.advance(number, None);
+                worker.advance(number, Wants::default(), false);
                 return Handed::Orphaned(worker);
             };
-            worker.advance(number, Some(&waiting.call));
+            worker.advance(number, waiting.call.wants, waiting.terms.asks);
             self.slots[at] = Slot::Granted(Grant::Begun(waiting.call, worker));
             return Handed::On(waiting.waker);
         }
@@ -150,9 +151,9 @@ impl Queue {
         let quick = worker.last_took() < QUICK;
         let first = self.order.pop_front().and_then(|at| Some((at, self.take_waiting(at)?)));
         let Some((at, waiting)) = first else { return Handed::Back(worker) };
-        let number = worker.send_ahead(&waiting.call, waiting.attempt);
-        worker.advance(number, Some(&waiting.call));
-        if quick && !waiting.call.spec.may_ask() {
+        let number = worker.send_ahead(&waiting.call, waiting.terms);
+        worker.advance(number, waiting.call.wants, waiting.terms.asks);
+        if quick && !waiting.terms.asks {
             self.send_ahead(&mut worker, share.saturating_sub(1));
         }
         worker.flush();
@@ -167,9 +168,9 @@ impl Queue {
             && let Some(&at) = self.order.front()
             && let Some(Slot::Waiting(waiting)) = self.slots.get_mut(at)
             && waiting.call.arguments.len() <= AHEAD_BYTES_MAX
-            && !waiting.call.spec.may_ask()
+            && !waiting.terms.asks
         {
-            let number = worker.send_ahead(&waiting.call, waiting.attempt);
+            let number = worker.send_ahead(&waiting.call, waiting.terms);
             sent.push_back((number, Some(at)));
             self.order.pop_front();
             if let Slot::Waiting(waiting) = mem::take(&mut self.slots[at]) {
@@ -348,7 +349,7 @@ fn tool(call: &Call) -> usize {
 #[cfg(test)]
 mod tests {
     use bytes::Bytes;
-    use omni_call::{CallId, Deadline, Ending, PythonTarget, RunSpec, Wants};
+    use omni_call::{CallId, Deadline, Ending, PythonTarget, RunSpec};
 
     use super::*;
 
@@ -363,6 +364,8 @@ mod tests {
         }
     }
 
+    const ONCE: Terms = Terms { attempt: 1, asks: false };
+
     fn spec(command: &str) -> Arc<RunSpec> {
         Arc::new(RunSpec::new("s", command, PythonTarget::new("/s", "scripts/a.py", "f")))
     }
@@ -375,13 +378,13 @@ mod tests {
     fn an_abandoned_place_leaves_the_others_in_order_and_is_used_again() {
         let (a, b) = (spec("a"), spec("b"));
         let mut queue = Queue::default();
-        let first = queue.push(call(1, &a), 1);
-        let second = queue.push(call(2, &a), 1);
-        let third = queue.push(call(3, &b), 1);
+        let first = queue.push(call(1, &a), ONCE);
+        let second = queue.push(call(2, &a), ONCE);
+        let third = queue.push(call(3, &b), ONCE);
         assert_eq!((queue.len(), queue.len_for(&call(9, &a))), (3, 2));
         assert!(queue.abandon(second).is_none());
         assert_eq!((queue.len(), queue.len_for(&call(9, &a))), (2, 1));
-        assert_eq!(queue.push(call(4, &a), 1), second);
+        assert_eq!(queue.push(call(4, &a), ONCE), second);
         assert_eq!(Vec::from(queue.order.clone()), [first.0, third.0, second.0]);
     }
 
@@ -389,7 +392,7 @@ mod tests {
     fn a_refused_call_claims_its_outcome_once() {
         let a = spec("a");
         let mut queue = Queue::default();
-        let (first, second) = (queue.push(call(1, &a), 1), queue.push(call(2, &a), 1));
+        let (first, second) = (queue.push(call(1, &a), ONCE), queue.push(call(2, &a), ONCE));
         assert!(queue.claim(first, Waker::noop()).is_none());
         let wakers = queue.refuse(|call| if call.id == CallId(1) { shutdown() } else { None });
         assert_eq!((wakers.len(), queue.len()), (1, 1));
@@ -401,7 +404,7 @@ mod tests {
     fn a_call_abandoned_after_it_was_refused_leaves_nothing_behind() {
         let a = spec("a");
         let mut queue = Queue::default();
-        let place = queue.push(call(1, &a), 1);
+        let place = queue.push(call(1, &a), ONCE);
         queue.refuse(|_| shutdown());
         assert!(queue.abandon(place).is_some());
         assert!(queue.is_empty() && queue.per_tool.is_empty());

@@ -20,7 +20,7 @@ use tokio::time::timeout_at;
 use crate::outcome::{outcome, refuse_oversized, start_failed, unstarted, waited_out};
 use crate::quarantine::{self, Quarantine};
 use crate::targets::refuse_target;
-use crate::wire::{self, Fault, Sending};
+use crate::wire::{self, Fault, Sending, Terms};
 use crate::worker::StartFailure;
 use lines::Lines;
 use link::{Broken, Link};
@@ -276,7 +276,7 @@ fn refused(call: &Call, error: &RunnerError) -> Box<Outcome> {
 /// The body of `POST /run_tool`.
 fn body(call: &Call, attempt: u32) -> Bytes {
     let mut out = Vec::with_capacity(call.arguments.len() + 256);
-    let sending = Sending { id: call.id.0, attempt, now: Instant::now() };
+    let sending = Sending { id: call.id.0, terms: Terms::of(call, attempt), now: Instant::now() };
     wire::push_request(&mut out, call, sending);
     out.into()
 }

@@ -102,7 +102,7 @@ fn a_request_has_the_bytes_of_the_cases() {
         call.session = reads["session"].as_str().unwrap().into();
         let attempt = u32::try_from(reads["attempt"].as_u64().unwrap()).unwrap();
         let mut out = Vec::new();
-        wire::push_request(&mut out, &call, Sending { id: call.id.0, attempt, now });
+        wire::push_request(&mut out, &call, Sending { id: call.id.0, terms: Terms::of(&call, attempt), now });
         assert_eq!(String::from_utf8(out).unwrap(), case.text, "{}", case.name);
         count += 1;
     }

@@ -15,7 +15,7 @@ use crate::outcome::{refuse_oversized, start_failed, unstarted};
 use crate::own_process::{Capacity, CapacityPermit, SHUTDOWN_GRACE, conclude, end_aside};
 use crate::process::{Children, Program};
 use crate::targets::refuse_target;
-use crate::wire::Mode;
+use crate::wire::{Mode, Terms};
 use crate::worker::{StartFailure, Worker, main_of};
 
 /// Arguments longer than this travel in the call frame: the kernel takes 128 KiB for one argument.
@@ -56,7 +56,7 @@ impl Spawn {
             Err(failure) => return start_failed(&call, &StartFailure::from(failure)),
         };
         let mut run = Run { worker: Some(worker), permit: Some(permit) };
-        run.worker().begin(&call, 1);
+        run.worker().begin(&call, Terms::of(&call, 1));
         let end = run.worker().finish(&mut call.deadline, events).await;
         conclude(&self.children, &call, run.worker(), end).await
     }

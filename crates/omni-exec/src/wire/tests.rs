@@ -35,7 +35,7 @@ fn a_call_frame_carries_target_and_arguments_byte_for_byte() {
     let mut out = Vec::new();
     let arguments = "{ \"text\" : \"a\\u00e9\", \"n\": 1.0 }";
     let call = call(arguments, "s-1");
-    push_call(&mut out, &call, Sending { id: call.id.0, attempt: 2, now: Instant::now() });
+    push_call(&mut out, &call, Sending { id: call.id.0, terms: Terms::of(&call, 2), now: Instant::now() });
     let text = std::str::from_utf8(body(&out)).unwrap();
     assert!(text.contains(&format!("\"args\":{arguments},")), "{text}");
     assert!(text.contains(call.spec.worker_target()), "{text}");
@@ -51,7 +51,8 @@ fn a_call_frame_carries_target_and_arguments_byte_for_byte() {
 fn a_session_name_with_any_characters_stays_a_json_string() {
     for session in ["", "a\"b\\c", "é\u{1}\n", "\u{7f}"] {
         let mut out = Vec::new();
-        push_call(&mut out, &call("{}", session), Sending { id: 7, attempt: 1, now: Instant::now() });
+        let call = call("{}", session);
+        push_call(&mut out, &call, Sending { id: 7, terms: Terms::of(&call, 1), now: Instant::now() });
         let frame: Value = serde_json::from_slice(body(&out)).unwrap();
         assert_eq!(frame["call"]["context"]["session"], session);
     }
@@ -265,8 +266,13 @@ fn calls_are_written_as_the_shared_cases_say() {
         let now = Instant::now();
         let call = call_from(frame, &bytes[HEADER..], now);
         let mut out = Vec::new();
+        let context = &frame["context"];
         let attempt = u32::try_from(frame["attempt"].as_u64().unwrap()).unwrap();
-        push_call(&mut out, &call, Sending { id: call.id.0, attempt, now });
+        push_call(
+            &mut out,
+            &call,
+            Sending { id: call.id.0, terms: Terms { attempt, asks: context["asks"] != false }, now },
+        );
         assert_eq!(
             String::from_utf8_lossy(&out[HEADER..]),
             String::from_utf8_lossy(&bytes[HEADER..]),

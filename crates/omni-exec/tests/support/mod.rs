@@ -549,6 +549,10 @@ impl CallPort for Sink {
             })
         })
     }
+
+    fn can_be_asked(&self) -> bool {
+        self.questions.is_some()
+    }
 }
 
 fn launcher() -> PathBuf {

@@ -269,7 +269,11 @@ impl Ride {
         state.begun += 1;
         let number = state.begun;
         let now = Instant::now();
-        wire::push_call(&mut state.outbox, call, wire::Sending { id, attempt, now });
+        wire::push_call(
+            &mut state.outbox,
+            call,
+            wire::Sending { id, terms: wire::Terms::of(call, attempt), now },
+        );
         state.look_at.get_or_insert(now + STALL_LOOK);
         let passenger = Passenger {
             number,
