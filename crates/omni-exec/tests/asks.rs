@@ -162,7 +162,7 @@ async fn a_question_that_nobody_waits_for_is_taken_back() {
         let question = call.question().await;
         assert_eq!(said(&call.end().await.0), json!("left a question"), "{way}");
         question.taken_back().await;
-        assert_eq!(said(&tool_of(&lab, "echo", false).run().await), json!(""), "{way}: the next call");
+        assert_eq!(said(&tool_of(&lab, "repeats", false).run().await), json!(""), "{way}: the next call");
         lab.finish().await;
     }
 }
@@ -180,7 +180,7 @@ async fn a_call_is_cancelled_while_it_asks() {
             let cleaned = notes.path().join("cancelled");
             wait_until(&format!("{way} {function} to clean up"), || cleaned.exists()).await;
             std::fs::remove_file(cleaned).unwrap();
-            assert_eq!(said(&tool_of(&lab, "echo", false).run().await), json!(""), "{way}: the next call");
+            assert_eq!(said(&tool_of(&lab, "repeats", false).run().await), json!(""), "{way}: the next call");
         }
         lab.finish().await;
     }
@@ -210,7 +210,7 @@ async fn the_idle_clock_stands_still_while_a_question_is_open_and_the_total_one_
     for (way, lab) in labs() {
         ways.spawn(async move {
             // The first call imports the file, which takes its time.
-            tool_of(&lab, "echo", false).run().await;
+            tool_of(&lab, "repeats", false).run().await;
             let idle = Duration::from_millis(1500);
             for function in ["asks_once", "async_asks_once"] {
                 let mut call = tool(&lab, function).idle_timeout(idle).start();
@@ -235,7 +235,7 @@ async fn the_idle_clock_stands_still_while_a_question_is_open_and_the_total_one_
 #[tokio::test]
 async fn calls_behind_one_that_asks_are_answered_before_its_question_is() {
     for (way, lab) in labs() {
-        for (function, behind) in [("asks_once", "echo"), ("async_asks_once", "async_echo")] {
+        for (function, behind) in [("asks_once", "repeats"), ("async_asks_once", "async_repeats")] {
             // The tool is known by now, and short: from here on it is sent ahead where anything is.
             for _ in 0..3 {
                 assert_eq!(said(&tool_of(&lab, behind, false).run().await), json!(""), "{way}");
@@ -260,11 +260,11 @@ async fn many_calls_that_ask_at_once_in_one_line_are_all_answered() {
     // One worker: what asks stands in the line alone, and is sent with nothing behind it.
     let lab = Lab::pool_with(|config| config.workers_max = 1);
     let asks = Arc::new(tool(&lab, "asks_once").spec);
-    let echo = Arc::new(tool_of(&lab, "echo", false).spec);
+    let echo = Arc::new(tool_of(&lab, "repeats", false).spec);
     let mut asking = Vec::new();
     let mut others = Vec::new();
     for _ in 0..8 {
-        others.extend((0..4).map(|_| tool_of(&lab, "echo", false).with(&echo).start()));
+        others.extend((0..4).map(|_| tool_of(&lab, "repeats", false).with(&echo).start()));
         asking.push(tool(&lab, "asks_once").with(&asks).start());
     }
     for (at, mut call) in asking.into_iter().enumerate() {
@@ -301,7 +301,7 @@ async fn async_calls_that_share_a_worker_ask_side_by_side() {
     for call in &mut calls {
         questions.push(call.question().await);
     }
-    assert_eq!(said(&tool_of(&lab, "async_echo", false).run().await), json!(""));
+    assert_eq!(said(&tool_of(&lab, "async_repeats", false).run().await), json!(""));
     for (at, question) in questions.into_iter().enumerate().rev() {
         question.answer(&json!({ "at": at }));
     }
@@ -318,17 +318,17 @@ async fn a_worker_that_breaks_the_rules_of_asking_is_ended_and_its_call_lost() {
         for (function, context, reason) in [
             ("forges_for_another_call", true, "answered a call that it had not begun"),
             ("repeats_a_number", true, "asked question 1 of its call where 2 was next"),
-            ("floods", true, "more than 16 questions"),
+            ("floods_with_questions", true, "more than 16 questions"),
             ("asks_more_than_a_question_may_be", true, "a question of 2097160 bytes"),
             ("asks_without_a_context", false, "a call that cannot ask"),
         ] {
             let outcome = tool_of(&lab, function, context).run().await;
             lost(&format!("{way} {function}"), &outcome, reason);
         }
-        let outcome = tool(&lab, "closes_its_channel").run().await;
+        let outcome = tool(&lab, "asks_and_closes_its_channel").run().await;
         lost(way, &outcome, "control channel");
         assert_eq!(said(&tool(&lab, "forges_for_an_ended_call").run().await), json!("unheard"), "{way}");
-        assert_eq!(said(&tool_of(&lab, "echo", false).run().await), json!(""), "{way}: the next call");
+        assert_eq!(said(&tool_of(&lab, "repeats", false).run().await), json!(""), "{way}: the next call");
         lab.finish().await;
     }
 }
@@ -336,7 +336,7 @@ async fn a_worker_that_breaks_the_rules_of_asking_is_ended_and_its_call_lost() {
 #[tokio::test]
 async fn who_asks_without_reading_the_refusals_fills_nothing() {
     let lab = Lab::pool();
-    let mut call = tool(&lab, "floods").start();
+    let mut call = tool(&lab, "floods_with_questions").start();
     // It goes on for as long as its socket takes what it does not read.
     while let Some(question) = call.next_question().await {
         question.refuse(Refusal::Unsupported);
