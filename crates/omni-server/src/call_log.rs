@@ -163,6 +163,10 @@ impl CallPort for CallLog<'_> {
     fn ask(&mut self, ask: Ask) -> BoxFuture<'static, Answer> {
         self.events.ask(ask)
     }
+
+    fn can_be_asked(&self) -> bool {
+        self.events.can_be_asked()
+    }
 }
 
 impl Drop for CallLog<'_> {

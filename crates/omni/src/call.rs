@@ -214,6 +214,10 @@ impl CallPort for Terminal {
     fn ask(&mut self, ask: Ask) -> BoxFuture<'static, Answer> {
         Box::pin(std::future::ready(Answer::unsupported(ask.method)))
     }
+
+    fn can_be_asked(&self) -> bool {
+        false
+    }
 }
 
 #[cfg(test)]

@@ -387,7 +387,7 @@ class Context:
         elif not any(kind == "context" for _, kind in self._call.target.inject):
             reason = "by a tool that takes no `Context`: give its function a parameter `ctx: Context`"
         elif self._call.context.get("asks") is False:
-            reason = "here: this call's client cannot be asked anything"
+            reason = "here: this call's client has not declared that it can be asked anything"
         else:
             return asks
         message = f"`{method}` cannot be asked {reason}"

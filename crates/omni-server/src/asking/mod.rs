@@ -231,6 +231,14 @@ impl CallPort for ClientPort<'_> {
             CallClient::Returning(link) => link.ask(ask),
         }
     }
+
+    fn can_be_asked(&self) -> bool {
+        match self.client {
+            CallClient::Constant(constant) => !constant.capabilities.is_empty(),
+            // It has declared something.
+            CallClient::Returning(_) => true,
+        }
+    }
 }
 
 impl Constant {
