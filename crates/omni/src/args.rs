@@ -92,10 +92,10 @@ impl Deref for PlaceArguments {
 /// Where things are.
 #[derive(Clone, Debug, Default, Args)]
 pub(crate) struct FolderArguments {
-    /// The folder of skills, or of one skill; `shipped` are those that come with omni [default: ./skills if there is one,
-    /// else shipped]
+    /// A folder of skills, or of one skill; `shipped` are those that come with omni; may be given several times, and in
+    /// the variable with `:` between them [default: ./skills if there is one, else shipped]
     #[arg(long, value_name = "DIR", env = "OMNI_SKILLS")]
-    pub(crate) skills: Option<PathBuf>,
+    pub(crate) skills: Vec<PathBuf>,
     /// The folder that tools work in [default: the current folder]
     #[arg(long, value_name = "DIR", env = "OMNI_ROOT")]
     pub(crate) root: Option<PathBuf>,

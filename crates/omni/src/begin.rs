@@ -27,20 +27,20 @@ pub(crate) fn with_no_tools(places: &Places, snapshot: &Snapshot) -> Option<Stri
     } else {
         ""
     };
-    let is_meant = |folder: &str| places.skills.join(folder).join("SKILL.md").is_file();
+    let is_meant = |folder: &str| places.own_skills().join(folder).join("SKILL.md").is_file();
     let Some(skill) = snapshot.skills().iter().find(|skill| is_meant(&skill.folder)) else {
-        let folder = places.skills.join("greet");
+        let folder = places.own_skills().join("greet");
         return Some(format!(
             "there are no skills with tools in `{}`{filtered}\nto begin, paste this into a shell; it makes a skill with one tool:\n\n\
              mkdir -p {}\n{}{}\nthen try it:  omni call greet.hello name=Ada --skills {}\nor {shipped}",
-            omni_call::shown_path(&places.skills),
+            omni_call::shown_path(places.own_skills()),
             quoted(&folder.join("scripts")),
             file(&folder.join("SKILL.md"), "---\nname: greet\ndescription: Greets people by name.\n---\n"),
             file(&folder.join("scripts/greet.py"), TOOL),
-            quoted(&places.skills),
+            quoted(places.own_skills()),
         ));
     };
-    let place = places.skills.join(&skill.folder).join("scripts/hello.py");
+    let place = places.own_skills().join(&skill.folder).join("scripts/hello.py");
     let example = match place.symlink_metadata() {
         Ok(_) => String::new(),
         Err(_) => format!(

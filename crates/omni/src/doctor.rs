@@ -63,10 +63,7 @@ fn write(examination: &Examination<'_>, load: bool, out: &mut Output) -> Result<
         counts,
     } = examination;
     for finding in findings {
-        let file = match places.lister() {
-            Some(_) => finding.file.clone(),
-            None => shown_path(&places.shown(&finding.file)),
-        };
+        let file = shown_path(&places.shown(&finding.file));
         writeln!(out, "{}\n", Diagnostic { file, ..finding.clone() })?;
     }
     for (severity, message, help) in &places.standing.findings() {

@@ -115,11 +115,13 @@ pub(crate) fn wanted(snapshot: &Snapshot, environments: &Environments) -> Vec<Wa
     wanted
 }
 
-/// The environments that no skill needs any more: made for a skill of this folder that wants another one now, or for a
+/// The environments that no skill needs any more: made for a skill of these folders that wants another one now, or for a
 /// skill that is gone, or not whole. What was made for other folders of skills is theirs.
-pub(crate) fn stale(stored: Vec<Stored>, wanted: &[Wanted], skills: &Path) -> Vec<Stored> {
+pub(crate) fn stale(stored: Vec<Stored>, wanted: &[Wanted], skills: &[PathBuf]) -> Vec<Stored> {
     let needless = |stored: &Stored| match &stored.made {
-        Some(made) => made.made_for.starts_with(skills) || !made.made_for.exists(),
+        Some(made) => {
+            skills.iter().any(|skills| made.made_for.starts_with(skills)) || !made.made_for.exists()
+        }
         None => true,
     };
     let unwanted = |stored: &Stored| wanted.iter().all(|one| one.name != stored.name);

@@ -32,6 +32,8 @@ pub(crate) struct Executors {
     runner: Option<Arc<Runner>>,
     /// Nor does it.
     native: Native,
+    /// Tools are run here also where none asks for it.
+    warms: bool,
 }
 
 struct Ready {
@@ -114,17 +116,19 @@ impl Executors {
     /// When the settings name a tool of omni's own that there is not.
     pub(crate) fn new(places: &Arc<Places>, settings: &RunSettings) -> Result<Arc<Self>> {
         let runner = places.runner.as_ref().map(RunnerSettings::connect);
-        Self::with(Plan::new(places, settings), runner, places, settings)
+        Self::with(Plan::new(places, settings), runner, places.runs_here(), places, settings)
     }
 
     fn with(
         plan: Plan,
         runner: Option<Arc<Runner>>,
+        warms: bool,
         places: &Arc<Places>,
         settings: &RunSettings,
     ) -> Result<Arc<Self>> {
         let native = NativeTools::named(&places.file.native_tools)?.executor(places, settings);
-        Ok(Arc::new(Executors { plan: Arc::new(plan), ready: OnceCell::new(), runner, native }))
+        let (plan, ready) = (Arc::new(plan), OnceCell::new());
+        Ok(Arc::new(Executors { plan, ready, runner, native, warms }))
     }
 
     /// Those of a process that is the runner itself: what asks for one runs as what names no executor.
@@ -135,7 +139,7 @@ impl Executors {
             bail!("{written}: this is the runner; name the executor that it shall run tools with");
         }
         let plan = Plan { instead_of_runner: Some(own), ..Plan::new(places, settings) };
-        Self::with(plan, None, places, settings)
+        Self::with(plan, None, true, places, settings)
     }
 
     /// Has the calls that come from now on run skills as they are on disk. Those that run end where they run. The state
@@ -155,7 +159,7 @@ impl Executors {
     /// the first that names another executor sees to that.
     /// They import what the skills of the snapshot want imported, where the user has trusted these: importing runs them.
     pub(crate) async fn warm_up(&self, snapshot: Arc<Snapshot>) -> Result<()> {
-        if self.runner.is_some() {
+        if !self.warms {
             return Ok(());
         }
         let ready = self.make_ready().await?;
@@ -183,7 +187,7 @@ impl Executors {
     /// Makes the environments that the tools want, so that no call has to wait for them either; with a runner, calls
     /// do, and for skills that nobody has trusted.
     pub(crate) async fn prepare_environments(&self, snapshot: Arc<Snapshot>) {
-        if self.runner.is_some() || !self.plan.trust.trusted {
+        if !self.warms || !self.plan.trust.trusted {
             return;
         }
         let look = {

@@ -39,7 +39,7 @@ pub(crate) fn run(arguments: &McpArguments) -> Result<u8> {
     let settings = RunSettings::resolve(&arguments.run, &places.file)?;
     let places = Arc::new(places);
     let executors = Executors::new(&places, &settings)?;
-    if let Some(announcement) = places.standing.announcement().filter(|_| places.lister().is_none()) {
+    if let Some(announcement) = places.standing.announcement().filter(|_| !places.folders().is_empty()) {
         say(&announcement);
     }
     let runtime = runtime()?;
@@ -113,10 +113,15 @@ pub(crate) struct Kept {
 impl Kept {
     /// Makes the catalogue what it should be, as far as that can be had.
     pub(crate) async fn check(&mut self) {
-        match &mut self.keeper {
-            Some(keeper) => keeper.look().await,
-            None => self.server.check_catalog().await,
+        let Some(keeper) = &mut self.keeper else { return self.server.check_catalog().await };
+        // Lists wait until both have been looked at: the tools of one alone would be a list that changes at once.
+        let catalog = keeper.catalog.clone();
+        match tokio::task::spawn_blocking(move || catalog.refresh().map(|_| ())).await {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => tracing::error!(%error, "the skills could not be read"),
+            Err(error) => tracing::error!(%error, "bug: reading the skills failed"),
         }
+        keeper.look().await;
     }
 
     /// Keeps it so. Ends at once where nothing is to be done.

@@ -27,9 +27,9 @@ pub(crate) struct Obeyed<'a> {
     pub(crate) here: &'a Path,
     pub(crate) root: &'a Path,
     pub(crate) cache: &'a Path,
-    /// The folder of skills, unless it lies in the cache.
-    pub(crate) skills: Option<&'a Path>,
-    /// The user, or a settings file, has named that folder.
+    /// The folders of skills, but for one that lies in the cache.
+    pub(crate) skills: &'a [PathBuf],
+    /// The user, or a settings file, has named those folders.
     pub(crate) skills_named: bool,
     /// The settings file that the user has named.
     pub(crate) config: Option<&'a Path>,
@@ -39,7 +39,7 @@ impl Obeyed<'_> {
     /// All of it, real paths, the folder of skills first.
     pub(crate) fn protected(&self) -> Vec<Protected> {
         let mut list = List::default();
-        if let Some(skills) = self.skills {
+        for skills in self.skills {
             list.add(skills, "the folder of skills that omni serves");
         }
         for folder in [self.here, self.root] {
@@ -100,13 +100,13 @@ pub(crate) struct WithinRoot {
 }
 
 impl WithinRoot {
-    pub(crate) fn of(list: &[Protected], root: &Path, skills: &Path) -> WithinRoot {
+    pub(crate) fn of(list: &[Protected], root: &Path, skills: &[PathBuf]) -> WithinRoot {
         let mut found = WithinRoot { usual: Vec::new(), strange: Vec::new() };
         let here = list.iter().filter(|one| one.path.starts_with(root) || root.starts_with(&one.path));
         for one in here.filter(|one| one.path.exists() && !one.secret) {
             let is_settings = one.path.file_name().is_some_and(|name| name == SETTINGS);
             let is_within = one.path != *root && one.path.starts_with(root);
-            if is_within && (is_settings || one.path == *skills) {
+            if is_within && (is_settings || skills.contains(&one.path)) {
                 found.usual.push(one.path.clone());
             } else if !found.strange.iter().any(|known| one.path.starts_with(&known.path)) {
                 found.strange.push(one.clone());
@@ -208,7 +208,7 @@ mod tests {
         let list = of_python(&python, None);
         let paths: Vec<&Path> = list.iter().map(|one| &*one.path).collect();
         assert_eq!(paths, [&*Path::new("/bin/sh").canonicalize().unwrap(), &here.join("real/python3")]);
-        let within = WithinRoot::of(&list, &here, &here.join("skills"));
+        let within = WithinRoot::of(&list, &here, &[here.join("skills")]);
         assert_eq!(within.json(), serde_json::json!([here.join("real/python3")]));
         assert_eq!(within.strange.len(), 1);
     }

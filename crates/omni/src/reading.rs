@@ -49,12 +49,11 @@ pub(crate) fn not_named(snapshot: &Snapshot, name: &str) -> String {
 
 /// Where a tool is written, as a person can open it from where they are.
 pub(crate) fn written_at(places: &Places, origin: &Origin) -> String {
-    match places.lister() {
-        // What is in no file has no line.
-        _ if origin.line == 0 => origin.file.clone(),
-        Some(_) => origin.file.clone(),
-        None => format!("{}:{}", shown_path(&places.shown(&origin.file)), origin.line),
+    // What is in no file has no line.
+    if origin.line == 0 {
+        return origin.file.clone();
     }
+    format!("{}:{}", shown_path(&places.shown(&origin.file)), origin.line)
 }
 
 /// How many findings of each severity there are.

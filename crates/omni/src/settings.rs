@@ -4,6 +4,7 @@ mod admission;
 mod embedded;
 mod environments;
 mod file;
+mod folders;
 mod fork;
 mod in_force;
 mod keys;
@@ -20,6 +21,7 @@ mod workers;
 
 pub(crate) use environments::EnvironmentSettings;
 pub(crate) use file::Checked;
+pub(crate) use folders::SkillsPlace;
 pub(crate) use places::{Places, Sources};
 pub(crate) use run::RunSettings;
 pub(crate) use serve::ServeSettings;

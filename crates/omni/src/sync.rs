@@ -2,6 +2,7 @@
 //! the skills need.
 
 use std::io::Write as _;
+use std::path::PathBuf;
 use std::time::Instant;
 
 use anyhow::{Result, bail};
@@ -14,14 +15,14 @@ use crate::args::{RunArguments, SyncArguments, WorkArguments};
 use crate::environments::{self, Wanted};
 use crate::progress_line::ProgressLine;
 use crate::reading::{self, plural};
-use crate::settings::{Places, RunSettings, Sources};
+use crate::settings::{Places, RunSettings, SkillsPlace, Sources};
 use crate::terminal::{Output, say};
 use crate::{executors, mcp};
 
 /// Exits with 1 under `--check`, when the manifest is out of date, and when an environment cannot be made.
 pub(crate) fn run(arguments: &SyncArguments, out: &mut Output) -> Result<u8> {
     let (places, Sources { catalog, .. }) = reading::open(&arguments.read.place)?;
-    if let Some(runner) = places.lister() {
+    if let Some(runner) = places.lister().filter(|_| places.folders().is_empty()) {
         bail!(
             "`omni sync` is about a folder of skills, and the tools here are those that the runner at `{}` lists; \
              name the folder with `--skills`, or say `--tools manifest`",
@@ -44,7 +45,8 @@ pub(crate) fn run(arguments: &SyncArguments, out: &mut Output) -> Result<u8> {
         })?;
     }
     if arguments.read.json {
-        let path = catalog.manifest_paths().pop();
+        let mut paths = catalog.manifest_paths();
+        let path = if paths.len() == 1 { json!(paths.remove(0)) } else { json!(paths) };
         let environments: Vec<Value> = results.iter().map(Outcome::json).collect();
         out.json(&json!({
             "manifest": path,
@@ -162,7 +164,8 @@ fn make_environments(
         done(Outcome { name: one.name.clone(), skills: one.skills.clone(), what }, &mut results)?;
     }
     if arguments.prune {
-        for stored in environments::stale(stored, &wanted, &places.served()) {
+        let served: Vec<PathBuf> = places.folders().iter().map(SkillsPlace::served).collect();
+        for stored in environments::stale(stored, &wanted, &served) {
             let bytes = stored.bytes();
             let what = if stored.remove()? { What::Removed { bytes } } else { What::InUse };
             done(Outcome { name: stored.name, skills: Vec::new(), what }, &mut results)?;
@@ -218,24 +221,21 @@ impl Maker<'_> {
 }
 
 fn report(plan: &Plan, only_look: bool, catalog: &Catalog, out: &mut Output) -> Result<()> {
-    let path = catalog.manifest_paths().pop().unwrap_or_default();
+    let paths: Vec<String> = catalog.manifest_paths().iter().map(|path| shown_path(path)).collect();
+    let path = paths.join(", ");
     if plan.up_to_date {
-        writeln!(out, "up to date: {}", shown_path(&path))?;
+        writeln!(out, "up to date: {}", path)?;
         return Ok(());
     }
     changes("skill", &plan.skills, out)?;
     changes("tool", &plan.tools, out)?;
     if only_look {
-        writeln!(
-            out,
-            "out of date: {}\n`omni sync` brings it up to date, and so does every start",
-            shown_path(&path)
-        )?;
+        writeln!(out, "out of date: {}\n`omni sync` brings it up to date, and so does every start", path)?;
     } else {
         let snapshot = catalog.snapshot();
         let (skills, tools) =
             (plural(snapshot.skills().len(), "skill"), plural(snapshot.tool_count(), "tool"));
-        writeln!(out, "written: {} ({skills}, {tools})", shown_path(&path))?;
+        writeln!(out, "written: {} ({skills}, {tools})", path)?;
     }
     Ok(())
 }

@@ -154,6 +154,11 @@ fn in_ticks(values: &[String]) -> String {
     values.iter().map(|value| format!("`{value}`")).collect::<Vec<_>>().join(", ")
 }
 
+/// Whether a flag has its value from its variable.
+pub(crate) fn spoke(flag: &str) -> bool {
+    SPOKEN.get().is_some_and(|spoken| spoken.contains_key(flag))
+}
+
 /// A setting as whoever gave it has written it: `--timeout -1`, or `OMNI_TIMEOUT=-1`.
 pub(crate) fn written(flag: &str, value: impl Display) -> String {
     match SPOKEN.get().and_then(|spoken| spoken.get(flag)) {

@@ -193,6 +193,26 @@ fn a_line_for_each_client_starts_this_very_server_from_any_shell_in_any_folder()
     }
 }
 
+#[test]
+fn every_folder_of_skills_is_in_every_line() {
+    let folder = project(NAMES[0]);
+    folder.write("more/more/SKILL.md", "---\nname: more\ndescription: More.\n---\n");
+    let printed = at_a_terminal(
+        &folder,
+        &["mcp", "--skills", "shipped", "--skills", &folder.path("more").to_string_lossy()],
+    );
+    let more = folder.path("more").canonicalize().unwrap().into_os_string();
+    let expected = ["--skills".into(), OsString::from("shipped"), "--skills".into(), more.clone()];
+    for client in ["Claude Code", "Codex ", "Gemini CLI"] {
+        let words = pasted(&folder, line(&printed, client), &[]);
+        assert!(words.windows(4).any(|four| four == expected), "{client}: {words:?}");
+    }
+    let words = pasted(&folder, line(&printed, "Inspector"), &[]);
+    let mut both = OsString::from("shipped:");
+    both.push(&more);
+    assert!(pairs(&words, "-e").contains(&("OMNI_SKILLS".to_owned(), both)), "{words:?}");
+}
+
 fn pairs_after(words: &[OsString], flag: &str) -> Option<OsString> {
     words.windows(2).find(|pair| pair[0] == flag).map(|pair| pair[1].clone())
 }

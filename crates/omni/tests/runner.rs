@@ -275,6 +275,47 @@ fn resources_and_prompts_can_be_kept_from_clients() {
 }
 
 #[test]
+fn a_runners_list_stands_beside_folders_and_each_tool_runs_where_it_comes_from() {
+    let folder = Folder::new("@tool\ndef add(a: int):\n    return 'here'\n");
+    let mut add = tool("add");
+    add["name"] = "t.add".into();
+    Runner::lists(&folder, &[tool("hello"), add]);
+    let runner = Runner::start(&folder, 0);
+    let address = runner.address();
+    let options = ["--runner", &address, "--tools", "both", "--runner-refresh", "0.1"];
+    let mut client = folder.stdio(&options).initialised();
+    assert_eq!(names(&client.request("tools/list", json!({}))), ["t_add", "up_hello"]);
+    assert_eq!(text(&client.result("t.add", json!({"a": 1}))), "here");
+    assert_eq!(text(&client.result("up.hello", json!({"n": 3}))), r#"up.hello {"n": 3}"#);
+
+    let places = ["--runner", &address, "--tools", "both"];
+    let (listed, doctor) =
+        (folder.run(&[&["list"], &places[..]].concat()), folder.run(&[&["doctor"], &places[..]].concat()));
+    let (listed, report) = (String::from_utf8_lossy(&listed.stdout), String::from_utf8_lossy(&doctor.stdout));
+    assert!(
+        listed.contains(" skills/t/scripts/t.py:4") && listed.contains(&format!(" {address}")),
+        "{listed}"
+    );
+    assert!(report.contains("error[duplicate-name]") && report.contains("not listed: `t.add`"), "{report}");
+    assert!(report.contains(&format!("`{address}`")), "{report}");
+    let synced = folder.run(&[&["sync"], &places[..]].concat());
+    assert!(synced.status.success(), "{}", String::from_utf8_lossy(&synced.stderr));
+
+    // The runner changes its mind, and goes: what lies here stays, and so does its last list.
+    Runner::lists(&folder, &[tool("bye")]);
+    client.wait_for(|message| message["method"] == "notifications/tools/list_changed");
+    assert_eq!(names(&client.request("tools/list", json!({}))), ["t_add", "up_bye"]);
+    drop(runner);
+    assert_eq!(kind(&client.result("up.bye", json!({}))), "worker_start");
+    assert_eq!(text(&client.result("t.add", json!({"a": 1}))), "here");
+    let mut other = folder.stdio(&options).initialised();
+    assert_eq!(names(&other.request("tools/list", json!({}))), ["t_add", "up_bye"]);
+    let without = folder.run(&["list", "--tools", "both"]);
+    let said = String::from_utf8_lossy(&without.stderr);
+    assert!(said.contains("`--tools both` needs a runner"), "{said}");
+}
+
+#[test]
 fn tools_of_the_folder_run_at_the_runner_unless_they_name_an_executor() {
     let source = "@tool\ndef add(a: int):\n    return 'here'\n\n\n\
         @tool(executor='spawn')\ndef own(a: int):\n    return 'here'\n";

@@ -4,7 +4,7 @@ use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
 
 use crate::args::{Given, Transport};
-use crate::settings::{Places, SHIPPED};
+use crate::settings::{Places, SkillsPlace};
 use crate::variables;
 
 /// Flags that only a server over HTTP obeys.
@@ -30,13 +30,16 @@ impl Start {
     /// The server that `places` and `given` make. `transport` is what the settings file says.
     pub(crate) fn of(places: &Places, given: &[Given], transport: Option<Transport>) -> Start {
         let mut all = Vec::new();
+        // In a variable a colon would part one path in two.
+        let has_colon = |folder: &SkillsPlace| folder.named().as_os_str().as_encoded_bytes().contains(&b':');
+        let by_flags = places.folders().iter().any(has_colon);
         let mut add = |flag: &str, value: OsString| {
             let variable = Some(format!("OMNI_{}", flag.to_uppercase()));
+            let variable = variable.filter(|_| flag != "skills" || !by_flags);
             all.push(Given { flag: flag.to_owned(), variable, value });
         };
-        if places.lister().is_none() {
-            let skills = if places.standing.are_shipped() { PathBuf::from(SHIPPED) } else { places.served() };
-            add("skills", skills.into());
+        for folder in places.folders() {
+            add("skills", folder.named().into());
         }
         add("root", places.root.clone().into());
         if let Some(config) = places.standing.config() {
@@ -45,8 +48,8 @@ impl Start {
         if transport == Some(Transport::Http) {
             add("transport", "stdio".into());
         }
-        let lists = places.lister().is_some();
-        if lists && !given.iter().any(|given| given.flag == "tools") {
+        let lists_all = places.folders().is_empty();
+        if lists_all && !given.iter().any(|given| given.flag == "tools") {
             // There may be a `./skills` where the client starts it.
             add("tools", "runner".into());
         }
@@ -74,10 +77,21 @@ impl Start {
     pub(super) fn by_variables(&self) -> (Vec<(String, OsString)>, Vec<OsString>) {
         let (said, rest): (Vec<&Given>, Vec<&Given>) =
             self.given.iter().partition(|given| given.variable.is_some());
-        let variables =
-            said.iter().map(|given| (given.variable.clone().unwrap_or_default(), given.value.clone()));
+        let mut variables: Vec<(String, OsString)> = Vec::new();
+        for given in said {
+            let name = given.variable.clone().unwrap_or_default();
+            let value = given.value.clone();
+            match variables.iter_mut().find(|(known, _)| *known == name) {
+                // Of the flags that have a variable, `--skills` alone may stand several times.
+                Some((_, before)) => {
+                    before.push(":");
+                    before.push(value);
+                }
+                None => variables.push((name, value)),
+            }
+        }
         let words = rest.iter().flat_map(|given| [format!("--{}", given.flag).into(), given.value.clone()]);
-        (variables.collect(), std::iter::once("mcp".into()).chain(words).collect())
+        (variables, std::iter::once("mcp".into()).chain(words).collect())
     }
 }
 

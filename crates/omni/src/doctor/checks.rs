@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use omni_call::{PythonRange, Requirements, shown_path};
-use omni_catalog::{Diagnostic, Severity, Snapshot, SourceFile, Tool, closest, sources};
+use omni_catalog::{Diagnostic, Severity, Skill, Snapshot, SourceFile, Tool, closest, sources};
 use omni_exec::{Environments, stored_environments};
 use omni_scan::{Need, Source};
 
@@ -42,7 +42,11 @@ impl Checks<'_> {
                 findings.extend(programs::missing(skill, tool));
             }
             if let (Some(python), Some(installed)) = (self.python, installed.as_mut()) {
-                let read = sources(&self.places.skills, skill);
+                let Some(skill) = self.snapshot.skills().iter().find(|known| known.folder == *skill) else {
+                    continue;
+                };
+                let Some(folder) = skill.path.parent() else { continue };
+                let read = sources(folder, &skill.folder);
                 findings.extend(
                     SkillCheck { checks: self, python, skill, tools, read: &read }.findings(installed),
                 );
@@ -98,7 +102,7 @@ fn listed(names: &[&str]) -> String {
 struct SkillCheck<'a> {
     checks: &'a Checks<'a>,
     python: &'a Python,
-    skill: &'a str,
+    skill: &'a Skill,
     tools: &'a [Arc<Tool>],
     read: &'a [SourceFile],
 }
@@ -175,7 +179,7 @@ impl SkillCheck<'_> {
                 format!(
                     "add `\"{package}\"` to `dependencies` under `[project]` in `{}/pyproject.toml`, or name an interpreter \
                      that has it with `--python`",
-                    self.skill
+                    self.skill.folder
                 ),
             ),
             Some((environments, needs)) => {
@@ -195,7 +199,10 @@ impl SkillCheck<'_> {
                 };
                 (
                     format!("module `{}` is not among the skill's `dependencies`, {so}", need.module),
-                    format!("add `\"{package}\"` to `dependencies` in `{}/{}`", self.skill, needs.file),
+                    format!(
+                        "add `\"{package}\"` to `dependencies` in `{}/{}`",
+                        self.skill.folder, needs.file
+                    ),
                 )
             }
         };
@@ -203,8 +210,8 @@ impl SkillCheck<'_> {
         let severity = if message.ends_with("brings it along") { Severity::Warning } else { severity };
         Some(Diagnostic {
             severity,
-            skill: self.skill.to_owned(),
-            file: format!("{}/{file}", self.skill),
+            skill: self.skill.folder.clone(),
+            file: self.file(file),
             line: need.line,
             column: need.column,
             code: "missing-module".to_owned(),
@@ -213,11 +220,16 @@ impl SkillCheck<'_> {
         })
     }
 
+    /// A file of the skill as the catalogue names it.
+    fn file(&self, path: &str) -> String {
+        self.checks.places.file_of(self.skill, &format!("{}/{path}", self.skill.folder))
+    }
+
     fn placed(&self, finding: omni_scan::Diagnostic) -> Diagnostic {
         Diagnostic {
             severity: finding.severity,
-            skill: self.skill.to_owned(),
-            file: format!("{}/{}", self.skill, finding.file),
+            skill: self.skill.folder.clone(),
+            file: self.file(&finding.file),
             line: finding.line,
             column: finding.column,
             code: finding.code.to_owned(),

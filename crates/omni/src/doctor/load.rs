@@ -1,10 +1,10 @@
 //! `omni doctor --load`: the skills as Python sees them when it loads them, against what was read.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Result, bail};
-use omni_catalog::{Diagnostic, Severity, Snapshot};
+use omni_catalog::{Diagnostic, Severity, Skill, Snapshot};
 use omni_exec::{Environments, stored_environments};
 use serde::Deserialize;
 
@@ -42,36 +42,41 @@ pub(super) fn findings(
     if !places.standing.skills_trusted() {
         bail!(
             "`--load` runs the files of the skills, and `{}` is not trusted: `{}` first, or name the folder with `--skills`",
-            omni_call::shown_path(&places.skills),
+            omni_call::shown_path(places.own_skills()),
             places.standing.trust_skills()
         );
     }
     let package = assets::python_package(&places.cache)?;
     let mut findings = Vec::new();
-    let mut by_interpreter: BTreeMap<PathBuf, Vec<String>> = BTreeMap::new();
+    let mut by_interpreter: BTreeMap<(PathBuf, &Path), Vec<&Skill>> = BTreeMap::new();
     for skill in snapshot.skills() {
+        // One that a runner lists is not here.
+        let Some(folder) = skill.path.parent() else { continue };
         match interpreter(snapshot, &skill.folder, python, environments) {
-            Some(interpreter) => by_interpreter.entry(interpreter).or_default().push(skill.folder.clone()),
+            Some(interpreter) => by_interpreter.entry((interpreter, folder)).or_default().push(skill),
             None => findings.push(finding(
                 Severity::Note,
                 &skill.folder,
-                (&skill.folder, 0),
+                (&places.file_of(skill, &skill.folder), 0),
                 "not-loaded",
                 "the skill is not loaded: its environment has not been made".to_owned(),
                 "`omni sync` makes it",
             )),
         }
     }
-    for (interpreter, folders) in by_interpreter {
-        let said = python::describe(&interpreter, &package, &places.skills, &folders)?;
+    for ((interpreter, skills_dir), skills) in by_interpreter {
+        let folders: Vec<String> = skills.iter().map(|skill| skill.folder.clone()).collect();
+        let said = python::describe(&interpreter, &package, skills_dir, &folders)?;
         let loaded: Vec<Loaded> = said.lines().filter_map(|line| serde_json::from_str(line).ok()).collect();
-        for folder in &folders {
+        for skill in skills {
+            let folder = &skill.folder;
+            let file = |path: &str| places.file_of(skill, &format!("{folder}/{path}"));
             match loaded.iter().find(|loaded| loaded.folder == *folder) {
-                Some(loaded) => compare(snapshot, loaded, &mut findings),
+                Some(loaded) => compare(snapshot, loaded, &file, &mut findings),
                 None => findings.push(finding(
                     Severity::Error,
                     folder,
-                    (&format!("{folder}/scripts"), 0),
+                    (&file("scripts"), 0),
                     "load-failed",
                     "the process that loads the skill was ended by it".to_owned(),
                     "look for what ends or replaces the process when a file is imported",
@@ -101,7 +106,12 @@ fn interpreter(
 }
 
 /// What Python found of a skill, against what was read.
-fn compare(snapshot: &Snapshot, loaded: &Loaded, findings: &mut Vec<Diagnostic>) {
+fn compare(
+    snapshot: &Snapshot,
+    loaded: &Loaded,
+    place_of: &dyn Fn(&str) -> String,
+    findings: &mut Vec<Diagnostic>,
+) {
     let folder = &*loaded.folder;
     let failed: BTreeSet<&str> = loaded
         .problems
@@ -112,7 +122,7 @@ fn compare(snapshot: &Snapshot, loaded: &Loaded, findings: &mut Vec<Diagnostic>)
     for (file, line, severity, message) in &loaded.problems {
         if severity == "error" {
             let help = "what is listed of this file fails when it is called; correct it as the message says";
-            let place = (&*format!("{folder}/{file}"), *line);
+            let place = (&*place_of(file), *line);
             // It is listed here, by reading: what Python says is of a list that Python makes.
             let message = message.replace("its tools are not listed", "none of its tools can run");
             findings.push(finding(Severity::Error, folder, place, "load-failed", message, help));
@@ -124,7 +134,7 @@ fn compare(snapshot: &Snapshot, loaded: &Loaded, findings: &mut Vec<Diagnostic>)
         .collect();
     for function in &loaded.functions {
         if !read.iter().any(|tool| tool.spec.command == function.command) {
-            let place = (&*format!("{folder}/{}", function.file), function.line);
+            let place = (&*place_of(&function.file), function.line);
             let message = format!(
                 "Python sees a tool `{}` that reading does not, so it is not listed",
                 function.command

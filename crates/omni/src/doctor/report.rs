@@ -17,7 +17,7 @@ use crate::protected::{self, WithinRoot};
 use crate::python::{self, Python, Refusal, Tried};
 use crate::reading::Counts;
 use crate::runner::Health;
-use crate::settings::{Places, RunSettings, SHIPPED, Sources};
+use crate::settings::{Places, RunSettings, SkillsPlace, Sources};
 use crate::{assets, executors, mcp};
 
 /// What was found. Looking at it anew takes seconds: Python is started, and every skill is read.
@@ -70,10 +70,11 @@ impl<'a> Examination<'a> {
         let isolation = isolation(settings.isolation);
         let fork = python.is_ok().then(|| executors::fork_borders(places, settings));
         let findings = findings(look, places, settings, &snapshot, python.as_ref().ok())?;
+        let served: Vec<PathBuf> = places.folders().iter().map(SkillsPlace::served).collect();
         let wanted = python.is_ok() && environments::any(&snapshot, places);
         let environments = if wanted {
             let environments = executors::environments(places, settings, false)?;
-            Some(Report::of(&snapshot, &environments, &places.skills))
+            Some(Report::of(&snapshot, &environments, &served))
         } else {
             None
         };
@@ -82,7 +83,7 @@ impl<'a> Examination<'a> {
             let uv = environments::uv(&settings.environments).ok().flatten();
             obeyed.extend(protected::of_python(python, uv.as_deref()));
         }
-        let within_root = WithinRoot::of(&obeyed, &places.root, &places.served());
+        let within_root = WithinRoot::of(&obeyed, &places.root, &served);
         let mut examination = Examination {
             places,
             settings,
@@ -146,7 +147,7 @@ impl<'a> Examination<'a> {
             "own_processes": self.own_processes(),
             "root": self.places.root,
             "protected_within_root": self.within_root.json(),
-            "skills_dir": if self.places.standing.are_shipped() { SHIPPED.into() } else { self.places.served() },
+            "skills_dir": self.places.skills_json(),
             "skills": self.snapshot.skills().len(),
             "tools": self.snapshot.tool_count(),
             "environments": self.environments.as_ref().map(Report::json),
@@ -171,7 +172,7 @@ fn findings(
     python: Option<&Python>,
 ) -> Result<Vec<Diagnostic>> {
     let mut findings = snapshot.diagnostics().to_vec();
-    if places.lister().is_some() {
+    if places.folders().is_empty() {
         return Ok(findings);
     }
     let environments = match python.is_some() && environments::any(snapshot, places) {

@@ -1,7 +1,7 @@
 //! What `omni doctor` says about environments.
 
 use std::io::{self, Write};
-use std::path::Path;
+use std::path::PathBuf;
 
 use omni_catalog::{Severity, Snapshot};
 use omni_exec::{Environments, Stored, last_failure, stored_environments};
@@ -39,7 +39,7 @@ enum State {
 
 impl Report {
     /// Looks at everything, and makes nothing.
-    pub(crate) fn of(snapshot: &Snapshot, environments: &Environments, skills: &Path) -> Report {
+    pub(crate) fn of(snapshot: &Snapshot, environments: &Environments, skills: &[PathBuf]) -> Report {
         let folder = environments.folder();
         let wanted = wanted(snapshot, environments);
         let unwanted = stale(stored_environments(folder), &wanted, skills);

@@ -33,6 +33,8 @@ pub(crate) enum ToolsFrom {
     Manifest,
     /// The runner's own list
     Runner,
+    /// Both: the tools of the skills folders, which run here, and those that the runner lists, which run there
+    Both,
 }
 
 /// What becomes of a runner's resources, or of its prompts.
@@ -87,10 +89,12 @@ impl RunnerSettings {
         let file = file.map(|file| file.0.clone()).unwrap_or_default();
         let from_file = arguments.runner.is_none();
         let Some(address) = arguments.runner.clone().or(file.address) else {
-            if arguments.tools.or(file.tools) == Some(ToolsFrom::Runner) {
+            let asked = arguments.tools.or(file.tools);
+            if let Some(from @ (ToolsFrom::Runner | ToolsFrom::Both)) = asked {
+                let from = if from == ToolsFrom::Both { "both" } else { "runner" };
                 let written = match arguments.tools {
-                    Some(_) => variables::written("tools", "runner"),
-                    None => "`runner.tools = \"runner\"` in omni.toml".to_owned(),
+                    Some(_) => variables::written("tools", from),
+                    None => format!("`runner.tools = \"{from}\"` in omni.toml"),
                 };
                 bail!("{written} needs a runner: name its address with `--runner`");
             }

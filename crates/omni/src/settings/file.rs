@@ -9,6 +9,7 @@ use anyhow::{Context, Result, bail};
 use omni_call::{ExecutorKind, UnknownExecutor, shown_path};
 use omni_catalog::NameStyle;
 use serde::Deserialize;
+use serde::de::{Deserializer, SeqAccess, Visitor};
 use toml::Table;
 
 use super::admission::AdmissionTable;
@@ -33,8 +34,9 @@ use crate::runner::{RunnerFile, RunnerSettings};
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct File {
-    /// Folder of skills, relative to the file; `shipped` are those that come with omni.
-    pub(super) skills_dir: Option<PathBuf>,
+    /// Folder of skills, or several, relative to the file; `shipped` are those that come with omni.
+    #[serde(default)]
+    pub(super) skills_dir: SkillsDirs,
     /// Folder that tools work in, relative to the file.
     pub(super) root: Option<PathBuf>,
     /// The Python to run tools with: a name to be looked up, or a path relative to the file.
@@ -197,6 +199,39 @@ impl Checked {
     }
 }
 
+/// One folder of skills, or a list of them.
+#[derive(Clone, Debug, Default)]
+pub(super) struct SkillsDirs(pub(super) Vec<PathBuf>);
+
+impl<'de> Deserialize<'de> for SkillsDirs {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        // By hand, because a derived choice between a text and a list loses the message about a wrong member.
+        deserializer.deserialize_any(OneOrMore)
+    }
+}
+
+struct OneOrMore;
+
+impl<'de> Visitor<'de> for OneOrMore {
+    type Value = SkillsDirs;
+
+    fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("a folder of skills, or a list of folders")
+    }
+
+    fn visit_str<E: serde::de::Error>(self, path: &str) -> Result<SkillsDirs, E> {
+        Ok(SkillsDirs(vec![path.into()]))
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<SkillsDirs, A::Error> {
+        let mut paths = Vec::new();
+        while let Some(path) = list.next_element::<PathBuf>()? {
+            paths.push(path);
+        }
+        Ok(SkillsDirs(paths))
+    }
+}
+
 fn anchored(table: Table, folder: &Path) -> Result<File> {
     let mut file: File = table.try_into()?;
     // A name alone is looked for on the PATH.
@@ -207,10 +242,11 @@ fn anchored(table: Table, folder: &Path) -> Result<File> {
     };
     file.python.as_mut().map(anchor);
     file.environments.uv_mut().map(anchor);
-    if file.skills_dir.as_ref().is_some_and(|skills| skills.as_os_str() == SHIPPED) {
-        // No folder, but those that come with omni.
-    } else if let Some(skills) = &mut file.skills_dir {
-        *skills = folder.join(&*skills);
+    for skills in &mut file.skills_dir.0 {
+        // `shipped` is no folder, but those that come with omni.
+        if skills.as_os_str() != SHIPPED {
+            *skills = folder.join(&*skills);
+        }
     }
     for path in [&mut file.root, &mut file.http.token_file].into_iter().flatten() {
         *path = folder.join(&*path);

@@ -137,11 +137,6 @@ impl Standing {
         found.map(|found| &*found.path)
     }
 
-    /// Whether the skills are those that come with omni.
-    pub(crate) fn are_shipped(&self) -> bool {
-        matches!(self.skills, SkillsFrom::Shipped { .. })
-    }
-
     /// Whether they are, and nobody has said so.
     pub(crate) fn are_shipped_unasked(&self) -> bool {
         matches!(self.skills, SkillsFrom::Shipped { named: false })

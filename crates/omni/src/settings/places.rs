@@ -5,10 +5,14 @@ use std::sync::Arc;
 
 use anyhow::{Context, Result, bail};
 use omni_call::{ExecutorKind, shown_path};
-use omni_catalog::{Catalog, FolderConfig, FolderSource, NameStyle, RemoteSource, Shape, Source, closest};
+use omni_catalog::{
+    Catalog, FolderConfig, FolderSource, NameStyle, RemoteSource, Shape, Skill, Source, closest,
+};
 use omni_exec::Protected;
+use serde_json::Value;
 
 use super::file::File;
+use super::folders::{self, SkillsPlace};
 use super::in_force::{InForce, SkillsFrom, Standing, found_skills};
 use super::skills::{Named, SHIPPED};
 use crate::args::{Names, PlaceArguments};
@@ -24,9 +28,8 @@ use crate::variables;
 /// Where everything is, for every command.
 #[derive(Debug)]
 pub(crate) struct Places {
-    pub(crate) skills: PathBuf,
-    /// The one skill in it that is served, where not all are.
-    pub(crate) only: Option<String>,
+    /// The folders of skills, in their order; never none. Where a runner lists all tools, they are not served.
+    all_folders: Vec<SkillsPlace>,
     pub(crate) root: PathBuf,
     pub(crate) cache: PathBuf,
     pub(crate) state: PathBuf,
@@ -54,40 +57,50 @@ impl Places {
         let file = &in_force.file;
         let root = arguments.root.clone().or(file.root.clone()).unwrap_or(here.clone());
         let root = existing_dir(&root, &written("root", "root", arguments.root.is_some(), &root))?;
-        let named = match arguments.skills.as_ref().or(file.skills_dir.as_ref()) {
-            Some(path) => {
-                let written = written("skills", "skills_dir", arguments.skills.is_some(), path);
-                Some(Named::find(path, &written)?)
-            }
-            None => None,
-        };
-        let found = if named.is_none() { found_skills(&here) } else { None };
-        let has_skills = named.is_some() || found.is_some();
+        let named = folders::named(&arguments.folders, &file.skills_dir.0)?;
+        let found = if named.is_empty() { found_skills(&here) } else { None };
+        let has_skills = !named.is_empty() || found.is_some();
         let runner = RunnerSettings::resolve(&arguments.runner, file.runner.as_ref(), has_skills)?;
-        let is_shipped = matches!((&named, &found), (None, None) | (Some(Named::Shipped), _));
+        let wants_shipped = !has_skills || named.contains(&Named::Shipped);
         let Cache { folder: cache, shipped } =
-            cache::open(&home, arguments.cache_dir.as_deref(), is_shipped)?;
-        let is_named = named.is_some();
-        let (skills, only, from) = match (named, found, shipped) {
-            (Some(Named::Folder(skills)), ..) => (skills, None, SkillsFrom::Named),
-            (Some(Named::Skill { parent, name }), ..) => (parent, Some(name), SkillsFrom::Named),
-            (None, Some(found), _) => {
+            cache::open(&home, arguments.cache_dir.as_deref(), wants_shipped)?;
+        let are_shipped =
+            !has_skills || named.iter().all(|named| *named == Named::Shipped) && found.is_none();
+        let is_named = !named.is_empty();
+        let laid_out = || {
+            let skills = shipped.clone().context("a bug: the shipped skills were not laid out")?;
+            Ok::<_, anyhow::Error>(SkillsPlace { skills, only: None, is_shipped: true })
+        };
+        let mut all_folders = Vec::new();
+        for named in named {
+            all_folders.push(match named {
+                Named::Shipped => laid_out()?,
+                Named::Folder(skills) => SkillsPlace { skills, only: None, is_shipped: false },
+                Named::Skill { parent, name } => {
+                    SkillsPlace { skills: parent, only: Some(name), is_shipped: false }
+                }
+            });
+        }
+        let from = match found {
+            Some(found) => {
                 let skills = existing_dir(&found, "`./skills`")?;
                 let from = SkillsFrom::found(&skills, &store);
-                (skills, None, from)
+                all_folders.push(SkillsPlace { skills, only: None, is_shipped: false });
+                from
             }
-            (_, _, Some(shipped)) => (shipped, None, SkillsFrom::Shipped { named: is_named }),
-            (_, None, None) | (Some(Named::Shipped), ..) => {
-                bail!("a bug: the shipped skills were not laid out")
-            }
+            None if are_shipped => SkillsFrom::Shipped { named: is_named },
+            None => SkillsFrom::Named,
         };
-        let served = only.as_ref().map_or_else(|| skills.clone(), |only| skills.join(only));
+        if all_folders.is_empty() {
+            all_folders.push(laid_out()?);
+        }
+        let own = all_folders.iter().filter(|folder| !folder.is_shipped);
         let protected = Obeyed {
             home: &home,
             here: &here,
             root: &root,
             cache: &cache,
-            skills: Some(&*served).filter(|_| !is_shipped),
+            skills: &own.map(SkillsPlace::served).collect::<Vec<_>>(),
             skills_named: matches!(from, SkillsFrom::Named),
             config: arguments.config.as_deref(),
         }
@@ -103,8 +116,7 @@ impl Places {
             None => file.shape(names)?,
         };
         Ok(Places {
-            skills,
-            only,
+            all_folders,
             root,
             cache,
             state: home.state,
@@ -117,61 +129,107 @@ impl Places {
         })
     }
 
-    /// The runner, when the list of tools is its own.
+    /// The runner, when its own tools are listed.
     pub(crate) fn lister(&self) -> Option<&RunnerSettings> {
-        self.runner.as_ref().filter(|runner| runner.tools == ToolsFrom::Runner)
+        self.runner.as_ref().filter(|runner| runner.tools != ToolsFrom::Manifest)
     }
 
-    /// Who lists the tools: a folder's path, or a runner's address.
+    /// The folders of skills that are served, in their order; none where a runner lists all tools.
+    pub(crate) fn folders(&self) -> &[SkillsPlace] {
+        match self.runner.as_ref().is_some_and(|runner| runner.tools == ToolsFrom::Runner) {
+            true => &[],
+            false => &self.all_folders,
+        }
+    }
+
+    /// Whether tools that name no executor run here, and not at a runner.
+    pub(crate) fn runs_here(&self) -> bool {
+        self.runner.as_ref().is_none_or(|runner| runner.tools == ToolsFrom::Both)
+    }
+
+    /// The folder where a new skill would go.
+    pub(crate) fn own_skills(&self) -> &Path {
+        let own = self.all_folders.iter().find(|folder| !folder.is_shipped);
+        own.or(self.all_folders.first()).map_or(Path::new(""), |folder| &folder.skills)
+    }
+
+    /// Who lists the tools: folders' paths, a runner's address.
     pub(crate) fn source(&self) -> String {
-        match self.lister() {
-            Some(runner) => runner.address.to_string(),
-            None if self.standing.are_shipped() => format!("omni itself (`--skills {SHIPPED}`)"),
-            None => shown_path(&self.served()),
-        }
+        let folders = self.folders().iter().map(SkillsPlace::shown);
+        let runner = self.lister().map(|runner| runner.address.to_string());
+        let all: Vec<String> = folders.chain(runner).collect();
+        all.join(", ")
     }
 
-    /// The folder that is served: of skills, or of the one.
-    pub(crate) fn served(&self) -> PathBuf {
-        self.only.as_ref().map_or_else(|| self.skills.clone(), |only| self.skills.join(only))
+    /// The paths of the folders that are served, or `shipped`, for programs: one alone, or a list.
+    pub(crate) fn skills_json(&self) -> Value {
+        let mut paths: Vec<Value> =
+            self.folders().iter().map(|folder| folder.named().to_string_lossy().into()).collect();
+        if paths.len() == 1 { paths.remove(0) } else { paths.into() }
     }
 
-    /// The path to a file of the skills folder as a person can open it from where they are. Of the skills that come with
-    /// omni, whose folder has a name that changes with each version, it is `shipped/…`.
+    /// The path to a file that the catalogue names, as a person can open it from where they are. Of the skills that come
+    /// with omni, whose folder has a name that changes with each version, it is `shipped/…`. What is no file, such as a
+    /// place in a runner's list, is as it was.
     pub(crate) fn shown(&self, file: &str) -> PathBuf {
-        if self.standing.are_shipped() {
-            return Path::new(SHIPPED).join(file);
-        }
-        let path = self.skills.join(file);
+        let path = match self.folders() {
+            [] => return file.into(),
+            _ if self.lister().is_some_and(|runner| file.starts_with(&runner.address.to_string())) => {
+                return file.into();
+            }
+            [only] if only.is_shipped => return Path::new(SHIPPED).join(file),
+            [only] => only.skills.join(file),
+            // Of several, the catalogue says which.
+            _ => file.into(),
+        };
         let here = std::env::current_dir().unwrap_or_default();
         // The skills folder is without links, so the current folder has to be compared without, too.
         let here = here.canonicalize().unwrap_or(here);
         path.strip_prefix(&here).map(Path::to_owned).unwrap_or(path)
     }
 
+    /// The path to a file of a skill as the catalogue names it: below its folder of skills, where there is one of them, else
+    /// with that folder. `path` begins with the skill's own folder.
+    pub(crate) fn file_of(&self, skill: &Skill, path: &str) -> String {
+        let folders = self.folders();
+        let of = folders.iter().find(|folder| skill.path.parent() == Some(&*folder.skills));
+        match of {
+            Some(of) if folders.len() > 1 && of.is_shipped => format!("{SHIPPED}/{path}"),
+            Some(of) if folders.len() > 1 => format!("{}/{path}", of.skills.to_string_lossy()),
+            _ => path.to_owned(),
+        }
+    }
+
     /// The catalogue of these places, with nothing looked at yet but the cache. `executor` is the one named for
     /// tools that name none.
     pub(crate) fn catalog(&self, executor: Option<ExecutorKind>) -> Result<Sources> {
-        if let Some(runner) = self.lister() {
-            let runner = Arc::new(runner.source(Some(&self.cache), self.names));
-            let catalog = self.catalog_of(vec![runner.clone()])?;
-            return Ok(Sources { catalog, folders: Vec::new(), runner: Some(runner) });
+        let default_executor = match executor {
+            None if !self.runs_here() => ExecutorKind::Runner,
+            kind => kind.unwrap_or_default(),
+        };
+        let open = |folder: &SkillsPlace| {
+            let config = FolderConfig {
+                skills_dir: folder.skills.clone(),
+                only: folder.only.clone(),
+                name: folder.is_shipped.then(|| SHIPPED.to_owned()),
+                cache_dir: Some(self.cache.clone()),
+                default_executor,
+                names: self.names,
+            };
+            FolderSource::open(config).map(Arc::new).context("there are no skills to read")
+        };
+        let folders = self.folders().iter().map(open).collect::<Result<Vec<_>>>()?;
+        let runner = self.lister().map(|runner| Arc::new(runner.source(Some(&self.cache), self.names)));
+        let mut sources: Vec<Arc<dyn Source>> = Vec::new();
+        for folder in &folders {
+            sources.push(folder.clone());
         }
-        let default_executor = match (&self.runner, executor) {
-            (Some(_), None) => ExecutorKind::Runner,
-            (_, kind) => kind.unwrap_or_default(),
-        };
-        let config = FolderConfig {
-            skills_dir: self.skills.clone(),
-            only: self.only.clone(),
-            name: self.standing.are_shipped().then(|| SHIPPED.to_owned()),
-            cache_dir: Some(self.cache.clone()),
-            default_executor,
-            names: self.names,
-        };
-        let folder = Arc::new(FolderSource::open(config).context("there are no skills to read")?);
-        let catalog = self.catalog_of(vec![folder.clone()])?;
-        Ok(Sources { catalog, folders: vec![folder], runner: None })
+        // Last: what lies here is not replaced by what somebody elsewhere begins to list.
+        if let Some(runner) = &runner {
+            sources.push(runner.clone());
+        }
+        let catalog = self.catalog_of(sources)?;
+        Ok(Sources { catalog, folders, runner })
     }
 
     /// The catalogue of these sources, and behind them of omni's own tools.
