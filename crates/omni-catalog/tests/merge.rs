@@ -1,0 +1,321 @@
+//! Several sources as one catalogue: who wins, what stays when one fails, and what changes for clients.
+
+#![expect(
+    clippy::unwrap_used,
+    reason = "a panic is the failure report; the lint does not see helpers of tests"
+)]
+
+use std::fs;
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use omni_call::{ExecutorKind, Target};
+use omni_catalog::{
+    Catalog, FolderConfig, FolderSource, Kind, ListShape, NameStyle, RemoteSource, Severity, Shape, Snapshot,
+    Source,
+};
+use serde_json::{Value, json};
+use tempfile::TempDir;
+
+const ITEMS: [Kind; 3] = [Kind::Resources, Kind::Templates, Kind::Prompts];
+
+fn skill(folder: &Path, name: &str, tools: &[&str]) {
+    let mut page = format!("---\nname: {name}\ndescription: A skill.\ntools:\n");
+    for tool in tools {
+        page += &format!("  - {{name: {tool}, description: A tool., command: [cat]}}\n");
+    }
+    fs::create_dir_all(folder.join(name)).unwrap();
+    fs::write(folder.join(name).join("SKILL.md"), page + "---\n").unwrap();
+}
+
+fn folder(path: &Path, cache: Option<&Path>) -> Arc<FolderSource> {
+    let config = FolderConfig {
+        skills_dir: path.to_owned(),
+        only: None,
+        name: None,
+        cache_dir: cache.map(Path::to_owned),
+        default_executor: ExecutorKind::Pool,
+        names: NameStyle::Underscore,
+    };
+    Arc::new(FolderSource::open(config).unwrap())
+}
+
+fn remote(name: &str, cache: Option<&Path>) -> Arc<RemoteSource> {
+    Arc::new(RemoteSource::new(name, cache, NameStyle::Underscore, ExecutorKind::Runner, &ITEMS))
+}
+
+fn list(names: &[&str]) -> Vec<u8> {
+    let tool = |name: &&str| json!({"name": name, "inputSchema": {"type": "object"}});
+    json!({"tools": names.iter().map(tool).collect::<Vec<_>>()}).to_string().into_bytes()
+}
+
+fn catalog(sources: Vec<Arc<dyn Source>>) -> Catalog {
+    Catalog::new(sources, Shape::default()).unwrap()
+}
+
+fn names(snapshot: &Snapshot) -> Vec<String> {
+    let page = snapshot.page_all(ListShape::All).items;
+    let tools: Vec<Value> = serde_json::from_slice(&page).unwrap();
+    tools.iter().map(|tool| tool["name"].as_str().unwrap().to_owned()).collect()
+}
+
+fn versions(snapshot: &Snapshot) -> [String; 5] {
+    Kind::ALL.map(|kind| snapshot.version(kind).to_owned())
+}
+
+/// Which kinds have another version.
+fn changed(before: &[String; 5], after: &[String; 5]) -> Vec<Kind> {
+    Kind::ALL.into_iter().enumerate().filter(|(n, _)| before[*n] != after[*n]).map(|(_, kind)| kind).collect()
+}
+
+#[test]
+fn tools_of_all_sources_are_one_list_and_each_is_of_its_own() {
+    let place = TempDir::new().unwrap();
+    let (one, two) = (place.path().join("one"), place.path().join("two"));
+    skill(&one, "notes", &["save", "find"]);
+    skill(&two, "git", &["log"]);
+    let runner = remote("unix:/r", None);
+    runner.describe(&list(&["up.hello"]), None).unwrap();
+    let catalog = catalog(vec![folder(&one, None), folder(&two, None), runner]);
+    assert!(!catalog.has_cached(), "two have not been looked at");
+    catalog.refresh().unwrap();
+    let snapshot = catalog.snapshot();
+    assert_eq!(names(&snapshot), ["git_log", "notes_find", "notes_save", "up_hello"]);
+    let tool = |name: &str| snapshot.tool(name).unwrap();
+    assert_eq!((tool("notes.save").source, tool("git_log").source, tool("up.hello").source), (0, 1, 2));
+    assert_eq!(
+        tool("git.log").origin.file,
+        format!("{}/git/SKILL.md", two.canonicalize().unwrap().display())
+    );
+    assert!(matches!(&tool("up.hello").spec.target, Target::Remote { source, .. } if source == "unix:/r"));
+    assert_eq!(tool("up.hello").spec.executor, ExecutorKind::Runner);
+    let skills: Vec<_> = snapshot.skills().iter().map(|skill| (&*skill.folder, skill.path.clone())).collect();
+    assert_eq!(skills[0], ("git", two.canonicalize().unwrap().join("git")));
+    assert_eq!(skills[2].1, Path::new(""), "a runner's skill is not here");
+    assert_eq!(snapshot.source_name(2), Some("unix:/r"));
+    assert!(snapshot.diagnostics().is_empty(), "{:?}", snapshot.diagnostics());
+}
+
+#[test]
+fn one_folder_alone_is_served_from_the_bytes_of_its_cache() {
+    let place = TempDir::new().unwrap();
+    let (skills, cache) = (place.path().join("skills"), place.path().join("cache"));
+    skill(&skills, "notes", &["save"]);
+    catalog(vec![folder(&skills, Some(&cache))]).refresh().unwrap();
+    let again = catalog(vec![folder(&skills, Some(&cache))]);
+    assert!(again.has_cached());
+    let page = again.snapshot().page(ListShape::All, 0).unwrap().items;
+    let kept = fs::read_dir(&cache).unwrap().next().unwrap().unwrap().path().join("served.bin");
+    let kept = fs::read(kept).unwrap();
+    assert!(kept.windows(page.len()).any(|bytes| bytes == &page[..]));
+    assert_eq!(
+        again.snapshot().tool("notes.save").unwrap().origin.file,
+        "notes/SKILL.md",
+        "no folder before it"
+    );
+}
+
+#[test]
+fn of_two_with_one_name_the_first_wins_and_a_finding_names_both() {
+    let place = TempDir::new().unwrap();
+    let (one, two) = (place.path().join("one"), place.path().join("two"));
+    skill(&one, "notes", &["save"]);
+    skill(&two, "notes", &["save", "find"]);
+    let runner = remote("unix:/r", None);
+    runner.describe(&list(&["notes.save", "notes.more", "a.b"]), None).unwrap();
+    let (first, second) = (folder(&one, None), folder(&two, None));
+    let both = catalog(vec![first, second, runner.clone()]);
+    both.refresh().unwrap();
+    let snapshot = both.snapshot();
+    assert_eq!(names(&snapshot), ["a_b", "notes_more", "notes_save"], "two skills of one name are not mixed");
+    assert_eq!(snapshot.tool("notes.save").unwrap().source, 0);
+    let found: Vec<(Severity, &str)> =
+        snapshot.diagnostics().iter().map(|found| (found.severity, found.code.as_str())).collect();
+    assert_eq!(found, [(Severity::Error, "duplicate-skill"), (Severity::Error, "duplicate-name")]);
+    let said =
+        |code: &str| snapshot.diagnostics().iter().find(|found| found.code == code).unwrap().message.clone();
+    for path in [&one, &two] {
+        let path = path.canonicalize().unwrap().join("notes");
+        assert!(said("duplicate-skill").contains(&*path.to_string_lossy()), "{}", said("duplicate-skill"));
+    }
+    let message = said("duplicate-name");
+    assert!(message.contains("`unix:/r`") && message.contains("/one`") && message.contains("`notes.save`"));
+
+    let turned = catalog(vec![runner, folder(&two, None), folder(&one, None)]);
+    turned.refresh().unwrap();
+    assert_eq!(names(&turned.snapshot()), ["a_b", "notes_find", "notes_more", "notes_save"]);
+    assert_eq!(turned.snapshot().tool("notes.save").unwrap().source, 0);
+}
+
+#[test]
+fn a_source_that_fails_keeps_its_last_good_part_and_costs_no_other() {
+    let place = TempDir::new().unwrap();
+    let (one, two) = (place.path().join("one"), place.path().join("two"));
+    skill(&one, "notes", &["save"]);
+    skill(&two, "git", &["log"]);
+    let runner = remote("unix:/r", None);
+    runner.describe(&list(&["up.hello"]), None).unwrap();
+    let catalog = catalog(vec![folder(&one, None), folder(&two, None), runner.clone()]);
+    catalog.refresh().unwrap();
+    let before = versions(&catalog.snapshot());
+
+    fs::rename(&two, place.path().join("away")).unwrap();
+    skill(&one, "notes", &["save", "find"]);
+    runner.failed("it cannot be reached");
+    let refreshed = catalog.refresh().unwrap();
+    assert!(refreshed.changed);
+    let snapshot = catalog.snapshot();
+    assert_eq!(names(&snapshot), ["git_log", "notes_find", "notes_save", "up_hello"]);
+    let failed: Vec<&str> = snapshot
+        .diagnostics()
+        .iter()
+        .filter(|found| found.code == "source-failed")
+        .map(|found| found.file.as_str())
+        .collect();
+    assert_eq!(failed, [&*two_shown(&one), "unix:/r"]);
+
+    fs::rename(place.path().join("away"), &two).unwrap();
+    skill(&one, "notes", &["save"]);
+    runner.unchanged();
+    catalog.refresh().unwrap();
+    assert!(catalog.snapshot().diagnostics().is_empty(), "{:?}", catalog.snapshot().diagnostics());
+    assert_eq!(changed(&before, &versions(&catalog.snapshot())), []);
+
+    // Where none is left to look, that is an error, as it is of one folder.
+    fs::remove_dir_all(&one).unwrap();
+    let alone = folder_that_is_gone(place.path());
+    assert!(alone.refresh().is_err());
+}
+
+fn two_shown(one: &Path) -> String {
+    one.canonicalize().unwrap().with_file_name("two").display().to_string()
+}
+
+fn folder_that_is_gone(place: &Path) -> Catalog {
+    let gone = place.join("gone");
+    fs::create_dir(&gone).unwrap();
+    let catalog = catalog(vec![folder(&gone, None)]);
+    fs::remove_dir(&gone).unwrap();
+    catalog
+}
+
+#[test]
+fn a_version_changes_for_its_own_kind_alone() {
+    let place = TempDir::new().unwrap();
+    let (skills, cache) = (place.path().join("skills"), place.path().join("cache"));
+    skill(&skills, "notes", &["save"]);
+    let runner = remote("unix:/r", Some(&cache));
+    let both = catalog(vec![folder(&skills, Some(&cache)), runner.clone()]);
+    both.refresh().unwrap();
+    runner.describe(&list(&["up.hello"]), None).unwrap();
+    assert!(both.merge().unwrap() && !both.merge().unwrap());
+    let mut before = versions(&both.snapshot());
+    let tool = both.snapshot().tool("up.hello").unwrap();
+    let mut step = |what: &str, kinds: &[Kind]| {
+        both.merge().unwrap();
+        let after = versions(&both.snapshot());
+        assert_eq!(changed(&before, &after), kinds, "{what}");
+        before = after;
+    };
+    let resources = br#"{"resources": [{"uri": "mem:one", "name": "one"}], "resourceTemplates": null}"#;
+    assert!(runner.describe_items(Kind::Resources, resources).unwrap());
+    assert!(!runner.describe_items(Kind::Resources, resources).unwrap(), "the same");
+    step("resources", &[Kind::Resources]);
+    let templates = br#"{"resourceTemplates": [{"uriTemplate": "file:///{path}", "name": "any"}]}"#;
+    runner.describe_items(Kind::Templates, templates).unwrap();
+    step("templates", &[Kind::Templates]);
+    runner
+        .describe_items(Kind::Prompts, br#"{"prompts": [{"name": "greet"}, {"title": "no name"}]}"#)
+        .unwrap();
+    step("prompts", &[Kind::Prompts]);
+    assert!(runner.describe_items(Kind::Prompts, b"[]").is_err());
+    step("what is no list", &[]);
+    runner.failed("it is gone");
+    step("a failure", &[]);
+    let snapshot = both.snapshot();
+    assert!(
+        Arc::ptr_eq(&tool, &snapshot.tool("up.hello").unwrap()),
+        "what is made of the same is taken over"
+    );
+    assert_eq!(&snapshot.items_all(Kind::Prompts).unwrap().items[..], br#"[{"name": "greet"}]"#);
+    assert_eq!(snapshot.source_of_resource("mem:one"), Some(1));
+    assert_eq!(snapshot.source_of_resource("file:///x"), Some(1));
+    assert_eq!(snapshot.source_of_resource("mem:unlisted"), Some(1), "the only one with resources");
+    assert_eq!((snapshot.source_of_prompt("greet"), snapshot.source_of_prompt("leave")), (Some(1), None));
+    let codes: Vec<&str> = snapshot.diagnostics().iter().map(|found| found.code.as_str()).collect();
+    assert_eq!(codes, ["source-failed", "bad-description"]);
+    runner.describe(&list(&["up.bye"]), None).unwrap();
+    step("tools", &[Kind::Tools]);
+
+    // At the next start all of it is there before anybody is asked.
+    let again = catalog(vec![folder(&skills, Some(&cache)), remote("unix:/r", Some(&cache))]);
+    assert!(again.has_cached());
+    assert_eq!(changed(&before, &versions(&again.snapshot())), []);
+}
+
+#[test]
+fn two_sources_with_resources_share_the_list_and_an_unlisted_one_is_nobodys() {
+    let (one, two) = (remote("unix:/one", None), remote("unix:/two", None));
+    one.describe_items(Kind::Resources, br#"{"resources": [{"uri": "a:1", "name": "1"}]}"#).unwrap();
+    let array = br#"{"resources": [{"uri": "a:1", "name": "other"}, {"uri": "b:1", "name": "1"}]}"#;
+    two.describe_items(Kind::Resources, array).unwrap();
+    two.describe_items(Kind::Templates, br#"{"resourceTemplates": [{"uriTemplate": "b:{x}", "name": "b"}]}"#)
+        .unwrap();
+    let catalog = catalog(vec![one, two]);
+    let snapshot = catalog.snapshot();
+    assert_eq!(
+        &snapshot.items(Kind::Resources, 0).unwrap().items[..],
+        br#"[{"uri": "a:1", "name": "1"},{"uri": "b:1", "name": "1"}]"#
+    );
+    assert_eq!(snapshot.items(Kind::Resources, 1), None);
+    assert_eq!(snapshot.source_of_resource("a:1"), Some(0));
+    assert_eq!(snapshot.source_of_resource("b:7"), Some(1));
+    assert_eq!(snapshot.source_of_resource("c:7"), None);
+    let found = &snapshot.diagnostics()[0];
+    assert_eq!(found.code, "duplicate-resource");
+    assert!(
+        found.message.contains("`unix:/one`") && found.message.contains("`unix:/two`"),
+        "{}",
+        found.message
+    );
+}
+
+#[test]
+fn readers_see_whole_snapshots_while_a_thousand_are_swapped_under_them() {
+    let runner = remote("unix:/r", None);
+    let catalog = Arc::new(catalog(vec![runner.clone()]));
+    let ended = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        let readers: Vec<_> = (0..3)
+            .map(|_| {
+                scope.spawn(|| {
+                    let mut seen = 0_usize;
+                    while !ended.load(Ordering::Relaxed) || seen == 0 {
+                        let snapshot = catalog.snapshot();
+                        let listed = names(&snapshot);
+                        // Each list has one number in all of its names, and each name is a tool of that snapshot.
+                        let of: Vec<&str> = listed.iter().filter_map(|name| name.split('_').nth(1)).collect();
+                        assert!(of.windows(2).all(|pair| pair[0] == pair[1]), "{listed:?}");
+                        for name in &listed {
+                            assert_eq!(snapshot.tool(name).unwrap().wire_name, *name);
+                        }
+                        seen += 1;
+                    }
+                    seen
+                })
+            })
+            .collect();
+        for n in 0..1_000 {
+            let of = [format!("a.{n}.x"), format!("b.{n}.y"), format!("c.{n}.z")];
+            let of: Vec<&str> = of.iter().map(String::as_str).collect();
+            runner.describe(&list(&of[..1 + n % 3]), None).unwrap();
+            assert!(catalog.merge().unwrap());
+        }
+        ended.store(true, Ordering::Relaxed);
+        for reader in readers {
+            assert!(reader.join().unwrap() > 0);
+        }
+    });
+    assert_eq!(names(&catalog.snapshot()), ["a_999_x"]);
+}
