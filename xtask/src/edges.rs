@@ -72,9 +72,9 @@ const EDGES: &[Edge] = &[
     },
     Edge {
         of: "omni-exec",
-        never: &["omni-server", "omni-protocol", "omni-catalog"],
+        never: &["omni-server", "omni-catalog"],
         control: "omni",
-        reason: "running a tool knows nothing of MCP, nor of how tools are found",
+        reason: "running a tool knows nothing of how it is served, nor of how tools are found",
     },
 ];
 

@@ -112,6 +112,15 @@ const RULES: &[Rule] = &[
         sample: "let child = Command::new(\"git\").spawn();",
     },
     Rule {
+        title: "running a tool of ours knows nothing of MCP",
+        reason: "only a connection to another MCP server speaks it there: `upstream/`",
+        sought: Sought::Code(&["omni_protocol"]),
+        scope: &["crates/omni-exec/"],
+        allowed: &["crates/omni-exec/src/upstream/"],
+        used_where_allowed: true,
+        sample: "use omni_protocol::Revision;",
+    },
+    Rule {
         title: "only one file writes for people",
         reason: "use `terminal::Output`, `say` or `tracing`: they escape what a reader would not see",
         sought: Sought::Code(&["io::stdout", "io::stderr", "stdout()", "stderr()", "println!", "print!"]),

@@ -1,6 +1,7 @@
 //! How a call runs: in a warm Python worker of a pool (A), in a process of its own, forked
 //! or started (B), at a runner that somebody else
-//! started (A), or in an interpreter inside this process (C).
+//! started (A), or in an interpreter inside this process (C). And how other MCP servers are spoken to, with
+//! the protocol's client half.
 
 mod config;
 mod embedded;
@@ -14,6 +15,7 @@ mod policy;
 mod pool;
 mod runner;
 mod spawn;
+mod upstream;
 
 mod clock;
 mod failures;
@@ -53,3 +55,7 @@ pub use runner::{AddressError, Listing, Runner, RunnerAddress, RunnerConfig, Run
 pub use shared_bounds::SharedBounds;
 pub use spawn::Spawn;
 pub use temp::TempFolders;
+pub use upstream::{
+    HttpAddress, Introduced, ServerAddress, ServerAddressError, Upstream, UpstreamConfig, UpstreamError,
+    WordsError,
+};

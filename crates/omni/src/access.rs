@@ -92,6 +92,15 @@ const TOKENS_BYTES_MAX: u64 = 64 << 10;
 /// # Errors
 /// It cannot be read, is no file, belongs to somebody else, or others can read or write it: then they know the tokens.
 pub(crate) fn tokens(path: &Path, shown: &str) -> Result<Tokens> {
+    let text = private_text(path, shown)?;
+    Tokens::read(&text).with_context(|| format!("{shown} cannot be used"))
+}
+
+/// Reads a file of secrets; `shown` is how it was named.
+///
+/// # Errors
+/// It cannot be read, is no file, belongs to somebody else, or others can read or write it: then they know the tokens.
+pub(crate) fn private_text(path: &Path, shown: &str) -> Result<String> {
     // Without waiting: to open a pipe would take until somebody writes to it.
     let mut options = fs::OpenOptions::new();
     options.read(true).custom_flags(OFlags::NONBLOCK.bits().cast_signed());
@@ -121,7 +130,7 @@ pub(crate) fn tokens(path: &Path, shown: &str) -> Result<Tokens> {
     file.take(TOKENS_BYTES_MAX)
         .read_to_string(&mut text)
         .with_context(|| format!("{shown} cannot be read"))?;
-    Tokens::read(&text).with_context(|| format!("{shown} cannot be used"))
+    Ok(text)
 }
 
 /// The number of a user. A name of digits alone is a number, as everywhere else.

@@ -31,7 +31,7 @@ pub(crate) enum Command {
     /// Call one tool and print its result; no server is needed
     Call(CallArguments),
     /// List the tools
-    List(ReadArguments),
+    List(ListArguments),
     /// Show one tool: its schemas, limits and where it is written
     Describe(DescribeArguments),
     /// Bring the cached manifest up to date with the folder, and install what the skills need
@@ -255,8 +255,70 @@ pub(crate) struct RunnerServeArguments {
     pub(crate) work: WorkArguments,
 }
 
+/// Another MCP server, asked instead of the skills. What it is given says nothing of how skills are run: see
+/// `variables::read`.
+#[derive(Clone, Debug, Default, Args)]
+pub(crate) struct ServerArguments {
+    /// Ask this MCP server instead of the skills: its address, as http://HOST:PORT/mcp, or in quotes the command that
+    /// starts one and speaks over its standard input and output
+    #[arg(long, value_name = "URL|COMMAND")]
+    pub(crate) server: Option<String>,
+    /// A private file with the token that the server wants (`Authorization: Bearer TOKEN`), or with headers, one
+    /// `Name: value` a line (http)
+    #[arg(long, value_name = "FILE", requires = "server")]
+    pub(crate) server_token: Option<PathBuf>,
+    /// How long the server may take to open a conversation, and for each answer but a call's [default: 60]
+    #[arg(
+        long,
+        value_name = "SECONDS",
+        value_parser = number,
+        allow_negative_numbers = true,
+        requires = "server",
+        hide_short_help = true
+    )]
+    pub(crate) server_timeout: Option<f64>,
+    /// Speak to the server as clients of one era do [default: what the server speaks]
+    #[arg(long, value_enum, requires = "server", hide_short_help = true)]
+    pub(crate) server_era: Option<ServerEra>,
+}
+
+/// The two ways to open a conversation.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum ServerEra {
+    /// A handshake (`initialize`), then a session: the revisions before 2026
+    Legacy,
+    /// Each request by itself, beginning with `server/discover`
+    Modern,
+}
+
+/// What still means something beside `--server`, of whatever commands have that.
+pub(crate) const BESIDE_SERVER: [&str; 12] = [
+    "server",
+    "server_token",
+    "server_timeout",
+    "server_era",
+    "timeout",
+    "idle_timeout",
+    "tool",
+    "pairs",
+    "args",
+    "json",
+    "log_level",
+    "help",
+];
+
+#[derive(Debug, Args)]
+pub(crate) struct ListArguments {
+    #[command(flatten)]
+    pub(crate) server: ServerArguments,
+    #[command(flatten)]
+    pub(crate) read: ReadArguments,
+}
+
 #[derive(Debug, Args)]
 pub(crate) struct CallArguments {
+    #[command(flatten)]
+    pub(crate) server: ServerArguments,
     #[command(flatten)]
     pub(crate) place: PlaceArguments,
     #[command(flatten)]
@@ -285,6 +347,8 @@ pub(crate) struct ReadArguments {
 
 #[derive(Debug, Args)]
 pub(crate) struct DescribeArguments {
+    #[command(flatten)]
+    pub(crate) server: ServerArguments,
     #[command(flatten)]
     pub(crate) read: ReadArguments,
     /// The tool, as `omni list` names it

@@ -15,17 +15,22 @@ use serde_json::{Map, Value, json};
 use crate::args::CallArguments;
 use crate::executors::Executors;
 use crate::mcp;
+use crate::other_server::{self, OtherServer};
+use crate::person;
 use crate::reading;
 use crate::settings::{Places, RunSettings};
 use crate::terminal::{self, Output};
 
-const TOOL_ERROR: u8 = 1;
-const USAGE: u8 = 2;
-const TIMEOUT: u8 = 124;
+pub(crate) const TOOL_ERROR: u8 = 1;
+pub(crate) const USAGE: u8 = 2;
+pub(crate) const TIMEOUT: u8 = 124;
 
 /// Calls the tool, prints its result, and returns the exit code: 0, 1 for a failed tool, 2 for a wrong
 /// name or wrong arguments, 124 for a time limit.
 pub(crate) fn run(arguments: &CallArguments, out: &mut Output) -> Result<u8> {
+    if let Some(server) = OtherServer::of(&arguments.server)? {
+        return other_server::call(server, arguments, out);
+    }
     let places = Arc::new(Places::resolve(&arguments.place)?);
     let settings = RunSettings::resolve(&arguments.run, &places.file)?;
     let executors = Executors::new(&places, &settings)?;
@@ -77,7 +82,7 @@ fn input_schema(listing: &[u8]) -> Value {
     listing["inputSchema"].clone()
 }
 
-fn tool_arguments(arguments: &CallArguments, schema: Option<&Value>) -> Result<Value> {
+pub(crate) fn tool_arguments(arguments: &CallArguments, schema: Option<&Value>) -> Result<Value> {
     let Some(text) = &arguments.args else {
         let mut object = Map::new();
         for pair in &arguments.pairs {
@@ -151,7 +156,7 @@ fn typed(name: &str, value: &str, schema: Option<&Value>) -> Result<Value> {
     }
 }
 
-fn print(result: &ToolResult, as_json: bool, out: &mut Output) -> Result<()> {
+pub(crate) fn print(result: &ToolResult, as_json: bool, out: &mut Output) -> Result<()> {
     let content: Value = serde_json::from_slice(&result.content).context("the result is not JSON")?;
     if as_json {
         let parse = |part: &bytes::Bytes| serde_json::from_slice::<Value>(part);
@@ -185,8 +190,8 @@ fn summary(block: &Value) -> String {
     }
 }
 
-/// What the tool says while it runs goes to stderr.
-struct Terminal;
+/// Whoever runs omni: what the tool says while it runs goes to stderr, and what it asks to them.
+pub(crate) struct Terminal;
 
 impl EventSink for Terminal {
     fn event(&mut self, event: Event) {
@@ -212,7 +217,7 @@ impl EventSink for Terminal {
 
 impl CallPort for Terminal {
     fn ask(&mut self, ask: Ask) -> BoxFuture<'static, Answer> {
-        Box::pin(std::future::ready(Answer::unsupported(ask.method)))
+        person::ask(ask)
     }
 
     fn can_be_asked(&self) -> bool {

@@ -9,12 +9,16 @@ use serde_json::value::RawValue;
 use serde_json::{Value, json};
 
 use crate::args::DescribeArguments;
+use crate::other_server::{self, OtherServer};
 use crate::reading;
 use crate::settings::Places;
 use crate::terminal::{self, Output};
 
 /// Prints the tool; exits with 1 when there is none of that name.
 pub(crate) fn run(arguments: &DescribeArguments, out: &mut Output) -> Result<u8> {
+    if let Some(server) = OtherServer::of(&arguments.server)? {
+        return other_server::describe(server, &arguments.tool, arguments.read.json, out);
+    }
     let (places, sources) = reading::open(&arguments.read.place)?;
     reading::refresh(&places, &sources)?;
     let snapshot = sources.catalog.snapshot();
@@ -157,12 +161,12 @@ fn limit(milliseconds: Option<u64>) -> String {
     }
 }
 
-fn schema(schema: &RawValue) -> Result<String> {
+pub(crate) fn schema(schema: &RawValue) -> Result<String> {
     let value: Value = serde_json::from_str(schema.get())?;
     Ok(indented(&shown_json(&serde_json::to_string_pretty(&value)?)))
 }
 
-fn indented(text: &str) -> String {
+pub(crate) fn indented(text: &str) -> String {
     let lines: Vec<String> = text.lines().map(|line| format!("  {line}").trim_end().to_owned()).collect();
     lines.join("\n")
 }

@@ -7,14 +7,19 @@ use omni_call::shown_line;
 use omni_catalog::{Kind, ProfileId, Tool};
 use serde_json::{Value, json};
 
-use crate::args::ReadArguments;
+use crate::args::ListArguments;
+use crate::other_server::{self, OtherServer};
 use crate::terminal::{self, Output};
 use crate::{begin, reading};
 
-const DESCRIPTION_CHARS_MAX: usize = 72;
+pub(crate) const DESCRIPTION_CHARS_MAX: usize = 72;
 
 /// Prints one line a tool, sorted by name.
-pub(crate) fn run(arguments: &ReadArguments, out: &mut Output) -> Result<u8> {
+pub(crate) fn run(arguments: &ListArguments, out: &mut Output) -> Result<u8> {
+    if let Some(server) = OtherServer::of(&arguments.server)? {
+        return other_server::list(server, arguments.read.json, out);
+    }
+    let arguments = &arguments.read;
     let (places, sources) = reading::open(&arguments.place)?;
     reading::refresh(&places, &sources)?;
     let snapshot = sources.catalog.snapshot();

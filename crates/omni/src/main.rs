@@ -22,6 +22,8 @@ mod log;
 mod log_buffer;
 mod mcp;
 mod native;
+mod other_server;
+mod person;
 mod private;
 mod progress_line;
 mod protected;

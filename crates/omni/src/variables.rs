@@ -14,7 +14,7 @@ use clap::parser::ValueSource;
 use clap::{Arg, ArgMatches, Command, CommandFactory as _, FromArgMatches as _};
 use omni_call::shown_line;
 
-use crate::args::{self, Arguments, Given};
+use crate::args::{self, Arguments, BESIDE_SERVER, Given};
 
 /// The value of a variable, unless it is empty.
 pub(crate) fn get(name: &str) -> Option<OsString> {
@@ -38,6 +38,11 @@ pub(crate) fn temporary_folder() -> PathBuf {
     absolute("TMPDIR").unwrap_or_else(|| "/tmp".into())
 }
 
+/// The names of all variables, for a program that its user names and that is to see what they see.
+pub(crate) fn names() -> Vec<String> {
+    std::env::vars_os().filter_map(|(name, _)| name.into_string().ok()).collect()
+}
+
 /// Why a command line is not obeyed.
 #[derive(Debug)]
 pub(crate) enum Refused {
@@ -56,13 +61,14 @@ pub(crate) fn read(words: impl IntoIterator<Item = OsString>) -> Result<Argument
     let words_refused = |error| Refused::Words(Box::new(error));
     // By itself, so that what is wrong with a variable is not taken for what somebody wrote.
     let alone = with_variables(Arguments::command(), &|_| false).try_get_matches_from(&words);
-    if let Err(error) = alone {
-        let is_help = !error.use_stderr();
-        // Help names the variables, with what they hold.
-        let whole = Arguments::command().try_get_matches_from(&words).err().filter(|_| is_help);
-        return Err(words_refused(whole.unwrap_or(error)));
-    }
-    let command = with_variables(Arguments::command(), &|variable| get(variable).is_some());
+    let alone = match alone {
+        Ok(matches) => matches,
+        Err(error) => return Err(alone_refused(&words, error)),
+    };
+    let asks_server = asks_server(&alone).map_err(words_refused)?;
+    let command = with_variables(Arguments::command(), &|variable| {
+        get(variable).is_some() && (!asks_server || means_beside_server(variable))
+    });
     let matches = command.try_get_matches_from(&words).map_err(|error| blamed(&words, error))?;
     let _ = SPOKEN.set(spoken(&matches));
     let mut arguments = Arguments::from_arg_matches(&matches).map_err(words_refused)?;
@@ -70,6 +76,41 @@ pub(crate) fn read(words: impl IntoIterator<Item = OsString>) -> Result<Argument
         mcp.given = given(&matches);
     }
     Ok(arguments)
+}
+
+/// Why words are refused that are wrong whatever the environment says, or the help that they ask for.
+fn alone_refused(words: &[OsString], error: clap::Error) -> Refused {
+    let is_help = !error.use_stderr();
+    // Help names the variables, with what they hold.
+    let whole = Arguments::command().try_get_matches_from(words).err().filter(|_| is_help);
+    Refused::Words(Box::new(whole.unwrap_or(error)))
+}
+
+/// Whether another server is asked: then flags that say how skills are found and run are refused, and the variables that
+/// stand for them mean nothing.
+fn asks_server(matches: &ArgMatches) -> Result<bool, clap::Error> {
+    let Some((name, matches)) = matches.subcommand() else { return Ok(false) };
+    if !matches!(matches.try_contains_id("server"), Ok(true)) {
+        return Ok(false);
+    }
+    let mut command = Arguments::command();
+    let Some(command) = command.find_subcommand_mut(name) else { return Ok(false) };
+    let is_given = |arg: &&Arg| matches.value_source(arg.get_id().as_str()) == Some(ValueSource::CommandLine);
+    let others = |arg: &&Arg| !BESIDE_SERVER.contains(&arg.get_id().as_str());
+    let Some(flag) = command.get_arguments().filter(others).find(is_given).and_then(Arg::get_long) else {
+        return Ok(true);
+    };
+    let message = format!(
+        "`--{flag}` says how omni finds or runs skills, and with `--server` another server is asked: leave one out"
+    );
+    command.set_bin_name(format!("omni {name}"));
+    Err(command.error(ErrorKind::ArgumentConflict, message))
+}
+
+/// Whether a variable stands for a flag that says something about a call of another server, too.
+fn means_beside_server(variable: &str) -> bool {
+    let flag = variable.strip_prefix("OMNI_").unwrap_or(variable).to_ascii_lowercase();
+    BESIDE_SERVER.contains(&flag.as_str())
 }
 
 /// The flags of a command that have values, wherever these are from, in the order of its help.

@@ -23,7 +23,11 @@ pub(super) fn inherited(config: &ExecConfig) -> Vec<(OsString, OsString)> {
     let path = absolute_path();
     variables.retain(|(name, _)| name != "PATH");
     variables.push(("PATH".into(), path.clone()));
-    variables.push(("PYTHONPATH".into(), config.package_dir.clone().into_os_string()));
+    // None where no Python of ours runs; then whose programs they are decides.
+    if !config.package_dir.as_os_str().is_empty() {
+        variables.retain(|(name, _)| name != "PYTHONPATH");
+        variables.push(("PYTHONPATH".into(), config.package_dir.clone().into_os_string()));
+    }
     variables.extend(config.code_cache.iter().map(|folder| (CODE_CACHE.into(), folder.into())));
     if let Some(environment) = &config.environment {
         variables.retain(|(name, _)| name != "PATH" && name != "VIRTUAL_ENV");

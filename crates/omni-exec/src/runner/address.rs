@@ -8,10 +8,10 @@ use thiserror::Error;
 
 /// The address of a runner: `unix:/path` or `http://host:port`.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct RunnerAddress(pub(super) Place);
+pub struct RunnerAddress(pub(crate) Place);
 
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Place {
+pub(crate) enum Place {
     Unix(PathBuf),
     Tcp { host: String, port: u16 },
 }

@@ -3,7 +3,7 @@
 use bytes::{Buf as _, Bytes, BytesMut};
 
 /// Cuts what arrives into lines.
-pub(super) struct Lines {
+pub(crate) struct Lines {
     held: BytesMut,
     /// Up to here there is no line's end.
     looked_at: usize,
@@ -12,19 +12,19 @@ pub(super) struct Lines {
 
 /// A line is longer than lines may be.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) struct TooLong;
+pub(crate) struct TooLong;
 
 impl Lines {
-    pub(super) fn new(limit: usize) -> Self {
+    pub(crate) fn new(limit: usize) -> Self {
         Lines { held: BytesMut::new(), looked_at: 0, limit }
     }
 
-    pub(super) fn push(&mut self, piece: &[u8]) {
+    pub(crate) fn push(&mut self, piece: &[u8]) {
         self.held.extend_from_slice(piece);
     }
 
     /// The next whole line, without its end.
-    pub(super) fn next(&mut self) -> Result<Option<Bytes>, TooLong> {
+    pub(crate) fn next(&mut self) -> Result<Option<Bytes>, TooLong> {
         let end = memchr::memchr(b'\n', self.held.get(self.looked_at..).unwrap_or_default());
         let Some(end) = end.map(|end| end + self.looked_at) else {
             self.looked_at = self.held.len();
@@ -40,7 +40,7 @@ impl Lines {
     }
 
     /// What was begun when the answer ended: its writer may have left out the last line's end.
-    pub(super) fn last(&mut self) -> Option<Bytes> {
+    pub(crate) fn last(&mut self) -> Option<Bytes> {
         (!self.held.is_empty()).then(|| self.held.split().freeze())
     }
 }

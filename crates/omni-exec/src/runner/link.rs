@@ -28,18 +28,18 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Stream for S {}
 type Exchange = Connection<TokioIo<Box<dyn Stream>>, Full<Bytes>>;
 
 /// Dropping it closes the connection, which cancels whatever call it carries.
-pub(super) struct Link {
+pub(crate) struct Link {
     sender: SendRequest<Full<Bytes>>,
     /// `None` once it has ended.
     connection: Option<Exchange>,
     /// The answer that is being read.
     answer: Option<Incoming>,
-    pub(super) idle_since: Instant,
+    pub(crate) idle_since: Instant,
 }
 
 /// Why a request got no answer, or not all of it.
 #[derive(Debug)]
-pub(super) enum Broken {
+pub(crate) enum Broken {
     /// The connection ended, and nothing of an answer had come.
     Unanswered(String),
     /// The connection ended, or what came was no HTTP.
@@ -47,7 +47,7 @@ pub(super) enum Broken {
 }
 
 impl Broken {
-    pub(super) fn reason(self) -> String {
+    pub(crate) fn reason(self) -> String {
         match self {
             Broken::Unanswered(reason) | Broken::Midway(reason) => reason,
         }
@@ -56,7 +56,7 @@ impl Broken {
 
 impl Link {
     /// Opens a connection.
-    pub(super) async fn open(address: &RunnerAddress) -> io::Result<Self> {
+    pub(crate) async fn open(address: &RunnerAddress) -> io::Result<Self> {
         let stream: Box<dyn Stream> = match &address.0 {
             Place::Unix(path) => Box::new(UnixStream::connect(path).await?),
             Place::Tcp { host, port } => {
@@ -73,7 +73,7 @@ impl Link {
 
     /// Whether a kept connection can carry another request: what is left of the last answer has come by now, and
     /// the runner has not closed it.
-    pub(super) async fn is_free(&mut self) -> bool {
+    pub(crate) async fn is_free(&mut self) -> bool {
         poll_fn(|cx| {
             Poll::Ready(
                 self.poll_rest(cx) && {
@@ -107,7 +107,7 @@ impl Link {
     }
 
     /// Sends a request and waits for the head of its answer.
-    pub(super) async fn send(&mut self, request: Request<Full<Bytes>>) -> Result<Response<()>, Broken> {
+    pub(crate) async fn send(&mut self, request: Request<Full<Bytes>>) -> Result<Response<()>, Broken> {
         let mut answer = Box::pin(self.sender.send_request(request));
         let answer = poll_fn(|cx| {
             self.poll_connection(cx);
@@ -125,7 +125,7 @@ impl Link {
     }
 
     /// The next piece of the answer; `None` at its end.
-    pub(super) async fn next(&mut self) -> Result<Option<Bytes>, Broken> {
+    pub(crate) async fn next(&mut self) -> Result<Option<Bytes>, Broken> {
         loop {
             let frame = poll_fn(|cx| {
                 self.poll_connection(cx);
@@ -150,7 +150,7 @@ impl Link {
     }
 
     /// All of the answer, up to `bytes_max`.
-    pub(super) async fn rest(&mut self, bytes_max: usize) -> Result<Bytes, Broken> {
+    pub(crate) async fn rest(&mut self, bytes_max: usize) -> Result<Bytes, Broken> {
         let mut whole = Vec::new();
         while let Some(data) = self.next().await? {
             if whole.len() + data.len() > bytes_max {

@@ -22,12 +22,13 @@ use crate::quarantine::{self, Quarantine};
 use crate::targets::refuse_target;
 use crate::wire::{self, Fault, Sending, Terms};
 use crate::worker::StartFailure;
-use lines::Lines;
-use link::{Broken, Link};
 use links::Links;
 use said::{Last, Said};
 
+pub(crate) use address::Place;
 pub use address::{AddressError, RunnerAddress};
+pub(crate) use lines::{Lines, TooLong};
+pub(crate) use link::{Broken, Link};
 pub use routes::{Listing, RunnerError};
 
 /// How long after a time limit the runner may still say where the tool was. It ends the tool by the same limit.

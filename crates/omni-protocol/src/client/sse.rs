@@ -94,6 +94,12 @@ impl EventReader {
         self.last_id.as_deref()
     }
 
+    /// The connection has ended, and the stream goes on with another: what was begun comes again.
+    pub fn cut_off(&mut self) {
+        let (last_id, retry) = (self.last_id.take(), self.retry);
+        *self = EventReader { last_id, retry, ..EventReader::new(self.limit) };
+    }
+
     /// How long the server wants to be left alone before it is asked again; 30 s at most.
     pub fn retry(&self) -> Option<Duration> {
         self.retry
@@ -191,6 +197,10 @@ mod tests {
         assert_eq!(reader.push(b"\nretry: 99999999999999999999\n").unwrap(), []);
         assert_eq!(reader.last_id(), Some("2"));
         assert_eq!(reader.retry(), Some(RETRY_MAX));
+        reader.push(b"data: half").unwrap();
+        reader.cut_off();
+        assert_eq!(reader.last_id(), Some("2"));
+        assert_eq!(reader.push(b"\ndata: 1\n\n").unwrap()[0].data, "1");
         reader.push(b"id\n\nretry: soon\n").unwrap();
         assert_eq!(reader.last_id(), None);
     }

@@ -1,0 +1,295 @@
+//! One request and its answer, with all that the server says and asks in between.
+
+use std::future::poll_fn;
+use std::task::Poll;
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use omni_call::{Answer, BoxFuture, CallPort, Deadline, Expiry, Refusal};
+use omni_protocol::client::{Incoming, Outgoing, Resume, ServerNotification};
+use omni_protocol::{AskedBy, Era, ErrorCode, Id, Message, PeerError, Response, decode};
+use tokio::time::{sleep_until, timeout};
+
+use super::channel::Channel;
+use super::error::UpstreamError;
+use super::http::Posted;
+use super::{Asked, Introduced, Upstream, opening};
+
+/// Questions of the server that are open at once, at most.
+const QUESTIONS_MAX: usize = 32;
+
+/// How long a request that is taken back may take to be.
+const TAKE_BACK_WAIT: Duration = Duration::from_secs(2);
+
+/// A number for the next request.
+pub(super) fn id(next: &mut u64) -> Id {
+    let id = *next;
+    *next += 1;
+    Id::parse(&Bytes::from(id.to_string())).expect("a number is an id")
+}
+
+impl Upstream {
+    /// Sends a request and returns its result. A session that has ended meanwhile is opened anew, once.
+    pub(super) async fn exchange(
+        &mut self,
+        request: &Asked,
+        resume: &Resume,
+        mut deadline: Deadline,
+        port: &mut dyn CallPort,
+    ) -> Result<Bytes, UpstreamError> {
+        self.take_back("the client has stopped waiting").await;
+        let method = request.action.method();
+        let ended = match self.send(request, resume, deadline).await {
+            Ok((id, Sent::Answer)) => self.answer(&id, method, &mut deadline, port).await,
+            // The server has not looked at the request, so sending it again is safe.
+            Ok((_, Sent::SessionGone)) => {
+                self.in_flight = None;
+                self.open_again().await?;
+                match self.send(request, resume, deadline).await {
+                    Ok((id, Sent::Answer)) => self.answer(&id, method, &mut deadline, port).await,
+                    Ok((_, Sent::SessionGone)) => Err(UpstreamError::Broken {
+                        address: self.server(),
+                        reason: "it ends each session at once".to_owned(),
+                    }),
+                    Err(error) => Err(error),
+                }
+            }
+            Err(error) => Err(error),
+        };
+        if matches!(ended, Err(UpstreamError::TimedOut { .. })) {
+            self.take_back("its time is up").await;
+        }
+        self.in_flight = None;
+        let result = ended?;
+        result.map_err(|error| UpstreamError::Refused { server: self.server(), method, error })
+    }
+
+    /// Takes back a request whose answer nobody waits for any more.
+    pub(super) async fn take_back(&mut self, reason: &str) {
+        let Some(id) = self.in_flight.take() else { return };
+        let revision = self.introduced.revision;
+        match (&mut self.channel, revision.era()) {
+            // A closed connection says it.
+            (Channel::Http(http), Era::Modern) => http.abandon(),
+            (channel, _) => {
+                let cancelled = self.encoder.cancelled(revision, &id, reason);
+                // Told or not, nothing more is read of it.
+                let _ = timeout(TAKE_BACK_WAIT, channel.tell(&cancelled)).await;
+                if let Channel::Http(http) = channel {
+                    http.abandon();
+                }
+            }
+        }
+    }
+
+    async fn open_again(&mut self) -> Result<(), UpstreamError> {
+        if let Channel::Http(http) = &mut self.channel {
+            http.forget_session();
+        }
+        let Self { config, encoder, channel, next_id, .. } = self;
+        let agreed = opening::open(config, encoder, channel, next_id).await?;
+        self.introduced = Introduced { revision: agreed.revision, server: agreed.server };
+        Ok(())
+    }
+
+    async fn send(
+        &mut self,
+        request: &Asked,
+        resume: &Resume,
+        deadline: Deadline,
+    ) -> Result<(Id, Sent), UpstreamError> {
+        let id = id(&mut self.next_id);
+        let (revision, action) = (self.introduced.revision, &request.action);
+        let outgoing = self.encoder.resuming(revision, &id, action, &request.meta(&id), resume);
+        let mut outgoing: Outgoing = outgoing.map_err(UpstreamError::NotSpoken)?;
+        outgoing.headers.extend(request.headers.iter().cloned());
+        self.in_flight = Some(id.clone());
+        let repeatable = !matches!(action, omni_protocol::Action::CallTool(_));
+        let posted = tokio::select! {
+            posted = self.channel.request(&outgoing, repeatable) => posted?,
+            () = until(deadline, false) => return Err(self.timed_out(action.method(), deadline)),
+        };
+        match posted {
+            Posted::Answer => Ok((id, Sent::Answer)),
+            Posted::SessionGone => Ok((id, Sent::SessionGone)),
+            Posted::Status(error) => Err(error),
+        }
+    }
+
+    /// Reads until the answer to `id` comes.
+    async fn answer(
+        &mut self,
+        id: &Id,
+        method: &'static str,
+        deadline: &mut Deadline,
+        port: &mut dyn CallPort,
+    ) -> Result<Result<Bytes, PeerError>, UpstreamError> {
+        let mut questions = Questions::default();
+        loop {
+            let asked = !questions.is_empty();
+            tokio::select! {
+                biased;
+                frame = self.channel.next() => {
+                    let frame = frame?;
+                    if let Some(answer) = self.take(decode(&frame), id, deadline, &mut questions, port).await? {
+                        return Ok(answer);
+                    }
+                }
+                (question, answer) = questions.next() => {
+                    self.reply(&question, answer).await?;
+                    // A person may have thought about it for long.
+                    deadline.beat(Instant::now());
+                }
+                () = until(*deadline, asked) => return Err(self.timed_out(method, *deadline)),
+            }
+        }
+    }
+
+    /// Takes one message; returns the answer to `id` if it is that.
+    async fn take(
+        &mut self,
+        message: Result<Message, omni_protocol::Rejected>,
+        id: &Id,
+        deadline: &mut Deadline,
+        questions: &mut Questions,
+        port: &mut dyn CallPort,
+    ) -> Result<Option<Result<Bytes, PeerError>>, UpstreamError> {
+        match message {
+            Ok(Message::Response(Response { id: answered, result })) => {
+                // Without an id it is about a message that could not be read, and only this one is open.
+                let is_ours = answered.as_ref().is_none_or(|answered| answered == id);
+                Ok(is_ours.then_some(result))
+            }
+            Ok(Message::Notification(raw)) => {
+                match ServerNotification::read(&raw) {
+                    ServerNotification::Progress { token, event } if token == id.as_json() => {
+                        deadline.beat(Instant::now());
+                        port.alive();
+                        port.event(event);
+                    }
+                    ServerNotification::Log(event) => {
+                        deadline.beat(Instant::now());
+                        port.alive();
+                        port.event(event);
+                    }
+                    ServerNotification::Cancelled(question) => questions.drop(&question),
+                    ServerNotification::Progress { .. }
+                    | ServerNotification::ToolsChanged
+                    | ServerNotification::Changed(_)
+                    | ServerNotification::Other => {}
+                }
+                Ok(None)
+            }
+            Ok(Message::Request(raw)) => {
+                // Where a server asks by its results, it has no requests, and takes no answers.
+                if self.introduced.revision.asked_by() == AskedBy::InputRequired {
+                    return Ok(None);
+                }
+                match Incoming::read(&raw) {
+                    Incoming::Ping => {
+                        let pong = Answer::Result(Bytes::from_static(b"{}"));
+                        self.reply(&raw.id, pong).await?;
+                    }
+                    Incoming::Ask(ask) if questions.0.len() < QUESTIONS_MAX => {
+                        deadline.beat(Instant::now());
+                        questions.0.push((raw.id, port.ask(ask)));
+                    }
+                    Incoming::Ask(_) => {
+                        let message = format!("more than {QUESTIONS_MAX} questions are open");
+                        self.reply(&raw.id, Answer::Refused { why: Refusal::Failed, message }).await?;
+                    }
+                    Incoming::Unknown { method } => {
+                        let message = format!("this client has no method `{method}`");
+                        self.reply(&raw.id, Answer::Refused { why: Refusal::Unsupported, message }).await?;
+                    }
+                }
+                Ok(None)
+            }
+            Ok(Message::Batch(messages)) => {
+                let mut found = None;
+                for message in messages {
+                    let taken = Box::pin(self.take(message, id, deadline, questions, port)).await?;
+                    found = found.or(taken);
+                }
+                Ok(found)
+            }
+            Err(rejected) if rejected.id.as_ref() == Some(id) || matches!(self.channel, Channel::Http(_)) => {
+                Err(UpstreamError::NotMcp {
+                    server: self.server(),
+                    why: format!("its answer cannot be read: {}", rejected.error.message),
+                    stderr: self.channel.stderr_tail(),
+                })
+            }
+            // A line of a program that also prints.
+            Err(rejected) => {
+                tracing::debug!(error = rejected.error.message, "a line of the server is no message");
+                Ok(None)
+            }
+        }
+    }
+
+    /// Answers a request of the server.
+    async fn reply(&mut self, id: &Id, answer: Answer) -> Result<(), UpstreamError> {
+        let revision = self.introduced.revision;
+        let outgoing = match answer {
+            Answer::Result(result) => self.encoder.answer(revision, id, &result),
+            Answer::Refused { why, message } => {
+                let code = match why {
+                    Refusal::Unsupported => ErrorCode::MethodNotFound,
+                    Refusal::Failed | Refusal::Gone => ErrorCode::Internal,
+                };
+                self.encoder.refusal(revision, id, code, &message)
+            }
+        };
+        self.channel.tell(&outgoing).await
+    }
+
+    pub(super) fn timed_out(&self, method: &'static str, deadline: Deadline) -> UpstreamError {
+        let expiry = deadline.expired(Instant::now());
+        let expiry = expiry.unwrap_or(Expiry::Total { limit: self.config.patience });
+        UpstreamError::TimedOut { server: self.server(), method, expiry }
+    }
+}
+
+enum Sent {
+    Answer,
+    SessionGone,
+}
+
+/// Ready when the deadline has passed. While somebody is `asked`, the server's silence is not its own.
+async fn until(deadline: Deadline, asked: bool) {
+    let now = Instant::now();
+    let at = if asked { deadline.remaining(now).map(|left| now + left) } else { deadline.next() };
+    match at {
+        Some(at) => sleep_until(at.into()).await,
+        None => std::future::pending().await,
+    }
+}
+
+/// The server's questions that have no answer yet.
+#[derive(Default)]
+struct Questions(Vec<(Id, BoxFuture<'static, Answer>)>);
+
+impl Questions {
+    fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// The server takes a question back.
+    fn drop(&mut self, id: &Id) {
+        self.0.retain(|(open, _)| open != id);
+    }
+
+    /// The next answer, in whatever order they come. Never ready while no question is open.
+    async fn next(&mut self) -> (Id, Answer) {
+        poll_fn(|cx| {
+            for at in 0..self.0.len() {
+                if let Poll::Ready(answer) = self.0[at].1.as_mut().poll(cx) {
+                    return Poll::Ready((self.0.swap_remove(at).0, answer));
+                }
+            }
+            Poll::Pending
+        })
+        .await
+    }
+}

@@ -1,0 +1,217 @@
+//! How a conversation is opened: the protocol says which probes to send, this carries them.
+
+use std::time::{Duration, Instant};
+
+use omni_call::Expiry;
+use omni_protocol::client::{Agreed, ClientEncoder, Negotiation, Opening, Probe, ProbeAnswer, Unopened};
+use omni_protocol::{
+    Action, ClientCapabilities, ClientInfo, Era, Id, Initialize, Message, PeerError, RequestMeta, decode,
+};
+use tokio::time::timeout_at;
+
+use super::UpstreamConfig;
+use super::channel::Channel;
+use super::error::UpstreamError;
+use super::http::Posted;
+
+/// How long a process that has been sent `server/discover` may stay silent before `initialize` is tried: legacy servers
+/// may answer nothing at all. A modern one that was slow to start is found out by its late answer.
+const DISCOVER_WAIT: Duration = Duration::from_secs(5);
+
+/// Lines of output that are no messages, after which a process is no MCP server.
+const NOISE_MAX: usize = 100;
+
+/// Of a line that is no message so much is shown.
+const SHOWN_CHARS_MAX: usize = 100;
+
+/// Finds out what the server speaks. `next_id` numbers the requests.
+pub(super) async fn open(
+    config: &UpstreamConfig,
+    encoder: &ClientEncoder,
+    channel: &mut Channel,
+    next_id: &mut u64,
+) -> Result<Agreed, UpstreamError> {
+    let mut opening = Open {
+        config,
+        encoder,
+        channel,
+        next_id,
+        sent: Vec::new(),
+        noise: Vec::new(),
+        noises: 0,
+        give_up: Instant::now() + config.patience,
+        status: None,
+    };
+    opening.run().await
+}
+
+struct Open<'a> {
+    config: &'a UpstreamConfig,
+    encoder: &'a ClientEncoder,
+    channel: &'a mut Channel,
+    next_id: &'a mut u64,
+    sent: Vec<(Id, Probe)>,
+    /// The beginning of the first line that was no message.
+    noise: Vec<u8>,
+    noises: usize,
+    give_up: Instant,
+    /// What HTTP said in the place of an answer.
+    status: Option<UpstreamError>,
+}
+
+impl Open<'_> {
+    async fn run(&mut self) -> Result<Agreed, UpstreamError> {
+        let (mut negotiation, mut probe) = Negotiation::begin(self.config.era);
+        loop {
+            self.send(probe).await?;
+            let (answered, answer) = match self.status.is_some() {
+                true => (probe, ProbeAnswer::None),
+                false => self.answer(probe).await?,
+            };
+            match negotiation.answered(answered, answer) {
+                Opening::Send(next) => probe = next,
+                Opening::Agreed(agreed) => {
+                    if agreed.revision.era() == Era::Legacy {
+                        let initialized = self.encoder.initialized(agreed.revision);
+                        let version =
+                            initialized.headers.iter().any(|header| header.name == "MCP-Protocol-Version");
+                        if let Channel::Http(http) = self.channel {
+                            http.agreed(version.then(|| agreed.revision.name()));
+                        }
+                        self.channel.tell(&initialized).await?;
+                    }
+                    return Ok(agreed);
+                }
+                // The status says more than that nothing of MCP came with it.
+                Opening::Failed(unopened) => {
+                    return Err(self.status.take().unwrap_or_else(|| self.unopened(unopened)));
+                }
+            }
+        }
+    }
+
+    async fn send(&mut self, probe: Probe) -> Result<(), UpstreamError> {
+        let id = super::exchange::id(self.next_id);
+        let (revision, action) = match probe {
+            Probe::Discover(revision) => (revision, Action::Discover),
+            Probe::Initialize(agreed) => {
+                let initialize = Initialize {
+                    agreed,
+                    client: ClientInfo::default(),
+                    capabilities: ClientCapabilities::default(),
+                };
+                (agreed, Action::Initialize(initialize))
+            }
+        };
+        let outgoing = self.encoder.request(revision, &id, &action, &RequestMeta::default());
+        let outgoing = outgoing.map_err(UpstreamError::NotSpoken)?;
+        self.sent.push((id, probe));
+        self.status = None;
+        let posted = timeout_at(self.give_up.into(), self.channel.request(&outgoing, true)).await;
+        let posted = posted.map_err(|_| self.silent(probe))??;
+        match posted {
+            Posted::Answer | Posted::SessionGone => {}
+            // Nobody who is not let in finds out more by asking otherwise, and no fault of the server is an era.
+            Posted::Status(
+                error @ (UpstreamError::Status { status: 400..500, .. } | UpstreamError::NotMcp { .. }),
+            ) => {
+                self.status = Some(error);
+            }
+            Posted::Status(error) => return Err(error),
+        }
+        Ok(())
+    }
+
+    /// Waits for the answer to a probe, this one or an earlier one.
+    async fn answer(&mut self, probe: Probe) -> Result<(Probe, ProbeAnswer), UpstreamError> {
+        let patient = match (&self.channel, probe, self.config.era) {
+            (Channel::Stdio(_), Probe::Discover(_), None) if self.sent.len() == 1 => {
+                self.give_up.min(Instant::now() + DISCOVER_WAIT)
+            }
+            _ => self.give_up,
+        };
+        loop {
+            let frame = match timeout_at(patient.into(), self.channel.next()).await {
+                Ok(Ok(frame)) => frame,
+                Ok(Err(UpstreamError::Died { how, .. })) if self.noises > 0 => {
+                    let noise = self.shown_noise();
+                    return Err(
+                        self.not_mcp(format!("it {how}, and what it said is no message of MCP: `{noise}`"))
+                    );
+                }
+                Ok(Err(error)) => return Err(error),
+                Err(_) if patient < self.give_up => return Ok((probe, ProbeAnswer::None)),
+                Err(_) => return Err(self.silent(probe)),
+            };
+            match decode(&frame) {
+                Ok(Message::Response(response)) => {
+                    let asked = match &response.id {
+                        Some(id) => self.sent.iter().find(|(sent, _)| sent == id).map(|(_, probe)| *probe),
+                        None => Some(probe),
+                    };
+                    if let Some(asked) = asked {
+                        return Ok((
+                            asked,
+                            response.result.map_or_else(ProbeAnswer::Error, ProbeAnswer::Result),
+                        ));
+                    }
+                }
+                // A client that is not introduced yet answers nothing.
+                Ok(Message::Request(_) | Message::Notification(_) | Message::Batch(_)) => {}
+                Err(rejected) if rejected.id.as_ref().is_some_and(|id| self.is_ours(id)) => {
+                    let error = PeerError { code: 0, message: rejected.error.message, data: None };
+                    return Ok((probe, ProbeAnswer::Error(error)));
+                }
+                Err(_) => self.note_noise(&frame)?,
+            }
+        }
+    }
+
+    fn is_ours(&self, id: &Id) -> bool {
+        self.sent.iter().any(|(sent, _)| sent == id)
+    }
+
+    /// A program may greet its user before it speaks; one that only does that is no server.
+    fn note_noise(&mut self, frame: &[u8]) -> Result<(), UpstreamError> {
+        if self.noises == 0 {
+            self.noise = frame.iter().copied().take(4 * SHOWN_CHARS_MAX).collect();
+        }
+        self.noises += 1;
+        if self.noises < NOISE_MAX && matches!(self.channel, Channel::Stdio(_)) {
+            return Ok(());
+        }
+        Err(self.not_mcp(format!("what it says is no message of MCP: `{}`", self.shown_noise())))
+    }
+
+    fn shown_noise(&self) -> String {
+        let text = String::from_utf8_lossy(&self.noise);
+        text.trim().chars().take(SHOWN_CHARS_MAX).collect()
+    }
+
+    fn not_mcp(&self, why: String) -> UpstreamError {
+        let server = self.config.address.to_string();
+        UpstreamError::NotMcp { server, why, stderr: self.channel.stderr_tail() }
+    }
+
+    /// What to say of a server that never answered.
+    fn silent(&self, probe: Probe) -> UpstreamError {
+        if self.noises > 0 {
+            let noise = self.shown_noise();
+            return self
+                .not_mcp(format!("it answers nothing, and what it says is no message of MCP: `{noise}`"));
+        }
+        let method = match probe {
+            Probe::Discover(_) => "server/discover",
+            Probe::Initialize(_) => "initialize",
+        };
+        let expiry = Expiry::Total { limit: self.config.patience };
+        UpstreamError::TimedOut { server: self.config.address.to_string(), method, expiry }
+    }
+
+    fn unopened(&self, unopened: Unopened) -> UpstreamError {
+        match unopened {
+            Unopened::NotMcp { why } => self.not_mcp(why),
+            why => UpstreamError::Unopened { server: self.config.address.to_string(), why },
+        }
+    }
+}

@@ -1,0 +1,370 @@
+//! `--server` of `omni list`, `describe` and `call`: another MCP server, asked instead of the skills.
+
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context as _, Result, anyhow, bail};
+use bytes::Bytes;
+use hyper::header::{AUTHORIZATION, HeaderMap, HeaderName, HeaderValue};
+use omni_call::{Deadline, LogLevel, Wants, shown_line, shown_path};
+use omni_exec::{ExecConfig, Isolation, ServerAddress, TempFolders, Upstream, UpstreamConfig, UpstreamError};
+use omni_protocol::{CallTool, ClientCapabilities, Era, Implementation, Question};
+use serde_json::value::RawValue;
+use serde_json::{Value, json};
+
+use crate::args::{CallArguments, ServerArguments, ServerEra};
+use crate::call::{self, Terminal};
+use crate::executors::LAUNCHER;
+use crate::terminal::{self, Output};
+use crate::{access, describe, list, mcp, reading, variables};
+
+/// Total and idle time limit of a call, as for tools of ours.
+const TIMEOUT_DEFAULT: Duration = Duration::from_secs(1800);
+const IDLE_TIMEOUT_DEFAULT: Duration = Duration::from_secs(600);
+
+/// Longer is for ever.
+const SECONDS_MAX: f64 = 1e9;
+
+/// The header that stands for no setting of a request's own.
+const RESERVED: [&str; 7] =
+    ["host", "content-length", "content-type", "accept", "connection", "transfer-encoding", "mcp-session-id"];
+
+/// Which server is asked, and how.
+pub(crate) struct OtherServer(UpstreamConfig);
+
+impl OtherServer {
+    /// What the arguments say; `None` when they name no server.
+    ///
+    /// # Errors
+    /// The address or command, the file of the token or the time limit makes no sense.
+    pub(crate) fn of(arguments: &ServerArguments) -> Result<Option<OtherServer>> {
+        let Some(server) = &arguments.server else { return Ok(None) };
+        let address: ServerAddress = server.parse().context("`--server`")?;
+        let client = Implementation {
+            name: "omni".into(),
+            title: "omni".into(),
+            version: env!("CARGO_PKG_VERSION").into(),
+        };
+        let mut config = UpstreamConfig::new(address, client, Arc::new(processes()?));
+        config.capabilities = ClientCapabilities::of(&[Question::ElicitForm]);
+        config.era = arguments.server_era.map(|era| match era {
+            ServerEra::Legacy => Era::Legacy,
+            ServerEra::Modern => Era::Modern,
+        });
+        if let Some(file) = &arguments.server_token {
+            if !matches!(config.address, ServerAddress::Http(_)) {
+                bail!(
+                    "`--server-token` is for servers at an address; a command is given secrets by its environment"
+                );
+            }
+            config.headers = headers(file)?;
+        }
+        if let Some(seconds) = arguments.server_timeout {
+            config.patience = match time_limit("server-timeout", Some(seconds), Duration::ZERO)? {
+                Some(patience) => patience,
+                None => bail!("`--server-timeout 0`: a server needs some time to answer"),
+            };
+        }
+        Ok(Some(OtherServer(config)))
+    }
+
+    /// Opens a conversation, has it, and ends it. Interrupted, it ends at once, and what runs is taken back.
+    fn converse<T>(self, conversation: impl AsyncFnOnce(&mut Upstream) -> Result<T>) -> Result<T> {
+        let runtime = mcp::runtime()?;
+        let done = runtime.block_on(async {
+            let interrupted = || anyhow::Error::new(Interrupted);
+            let opened = tokio::select! {
+                opened = Upstream::open(self.0) => opened.map_err(explained),
+                _ = tokio::signal::ctrl_c() => Err(interrupted()),
+            };
+            let mut upstream = opened?;
+            let done = tokio::select! {
+                done = conversation(&mut upstream) => done,
+                _ = tokio::signal::ctrl_c() => Err(interrupted()),
+            };
+            upstream.close().await;
+            done
+        });
+        runtime.shutdown_background();
+        done
+    }
+}
+
+/// Somebody pressed Ctrl-C.
+#[derive(Debug, thiserror::Error)]
+#[error("interrupted; what the server was asked for is taken back")]
+struct Interrupted;
+
+/// How the process of a server's command is started: as its user would start it, with all variables, in the current
+/// folder, and supervised so that nothing of it outlives us.
+fn processes() -> Result<ExecConfig> {
+    let folder = std::env::current_dir().context("the current folder cannot be found")?;
+    let none = PathBuf::new;
+    let mut config = ExecConfig::new(none(), none(), PathBuf::from(LAUNCHER), folder);
+    config.env_allowed = variables::names();
+    config.isolation = Isolation::None;
+    config.temp = TempFolders::below(variables::temporary_folder());
+    // What a message can show.
+    config.stderr_bytes_max = 4 << 10;
+    Ok(config)
+}
+
+/// The headers that a private file holds: a token, or lines `Name: value`.
+fn headers(file: &Path) -> Result<HeaderMap> {
+    let shown = format!("`--server-token {}`", shown_path(file));
+    let text = access::private_text(file, &shown)?;
+    let mut headers = HeaderMap::new();
+    for (at, line) in text.lines().map(str::trim).enumerate().filter(|(_, line)| !line.is_empty()) {
+        // What the line holds is not shown: it is a secret.
+        let wrong = |why: &str| anyhow!("{shown}: line {} {why}", at + 1);
+        let (name, value) = match line.split_once(':') {
+            Some((name, value)) => {
+                let name = name.trim().parse::<HeaderName>();
+                (name.map_err(|_| wrong("is neither a token nor `Name: value`"))?, value.trim().to_owned())
+            }
+            None if line.contains(char::is_whitespace) => {
+                return Err(wrong("is neither a token, which has no blanks, nor `Name: value`"));
+            }
+            None => (AUTHORIZATION, format!("Bearer {line}")),
+        };
+        if RESERVED.contains(&name.as_str()) {
+            return Err(wrong("names a header that the request itself needs"));
+        }
+        let mut value: HeaderValue = value.parse().map_err(|_| wrong("holds what no header can"))?;
+        value.set_sensitive(true);
+        if headers.insert(name, value).is_some() {
+            return Err(wrong("names a header for the second time; a file holds one token"));
+        }
+    }
+    if headers.is_empty() {
+        bail!("{shown} holds neither a token nor a header");
+    }
+    Ok(headers)
+}
+
+/// A time limit in seconds, 0 for none.
+fn time_limit(flag: &str, seconds: Option<f64>, default: Duration) -> Result<Option<Duration>> {
+    let Some(seconds) = seconds else { return Ok(Some(default)) };
+    if !(0.0..=SECONDS_MAX).contains(&seconds) {
+        bail!(
+            "{} is no time limit: a number of seconds is, or 0 for none",
+            variables::written(flag, seconds)
+        );
+    }
+    Ok((seconds > 0.0).then(|| Duration::from_secs_f64(seconds)))
+}
+
+/// The error with what to do about it.
+fn explained(error: UpstreamError) -> anyhow::Error {
+    match error.hint() {
+        Some(hint) => anyhow!("{error}\n{hint}"),
+        None => anyhow!(error),
+    }
+}
+
+/// The tools of the server, as it lists them.
+async fn tools(upstream: &mut Upstream) -> Result<Vec<Value>> {
+    let tools = upstream.tools().await.map_err(explained)?;
+    Ok(tools.iter().map(|tool| serde_json::from_slice(tool).unwrap_or_default()).collect())
+}
+
+fn text<'a>(tool: &'a Value, name: &str) -> Option<&'a str> {
+    tool[name].as_str()
+}
+
+/// The title that people are to see; annotations had one before tools did.
+fn title(tool: &Value) -> Option<&str> {
+    text(tool, "title").or_else(|| tool["annotations"]["title"].as_str())
+}
+
+/// Prints one line a tool, in the server's order.
+pub(crate) fn list(server: OtherServer, as_json: bool, out: &mut Output) -> Result<u8> {
+    let (about, tools) = server.converse(async |upstream| {
+        let tools = tools(upstream).await?;
+        Ok((about(upstream), tools))
+    })?;
+    if as_json {
+        let version = blake3::hash(Value::from(tools.clone()).to_string().as_bytes()).to_hex();
+        let tools: Vec<Value> = tools.iter().map(summary).collect();
+        out.json(&json!({ "version": &version[..16], "server": about, "tools": tools }))?;
+        return Ok(0);
+    }
+    let rows: Vec<[String; 2]> = tools
+        .iter()
+        .map(|tool| {
+            let description = text(tool, "description").or_else(|| title(tool)).unwrap_or_default();
+            let description = reading::one_line(description, list::DESCRIPTION_CHARS_MAX);
+            [shown_line(text(tool, "name").unwrap_or_default()).into_owned(), description]
+        })
+        .collect();
+    let width = rows.iter().map(|[name, _]| name.chars().count()).max().unwrap_or(0);
+    for [name, description] in &rows {
+        writeln!(out, "{}", format!("{name:width$}  {description}").trim_end())?;
+    }
+    if rows.is_empty() {
+        writeln!(out, "no tools at {}", shown_line(text(&about, "address").unwrap_or_default()))?;
+    }
+    Ok(0)
+}
+
+/// Who the server says it is, and what is spoken with it.
+fn about(upstream: &Upstream) -> Value {
+    let introduced = upstream.introduced();
+    json!({
+        "address": upstream.address().to_string(),
+        "name": introduced.server.name,
+        "version": introduced.server.version,
+        "protocol": introduced.revision.name(),
+    })
+}
+
+/// What `omni list --json` says of a tool; what only skills have is null.
+fn summary(tool: &Value) -> Value {
+    json!({
+        "name": tool["name"],
+        "wire_name": tool["name"],
+        "title": title(tool),
+        "description": tool["description"],
+        "skill": null,
+        "file": null,
+        "line": null,
+        "executor": null,
+        "trust": null,
+    })
+}
+
+/// Prints one tool; exits with 1 when the server lists none of that name.
+pub(crate) fn describe(server: OtherServer, name: &str, as_json: bool, out: &mut Output) -> Result<u8> {
+    let (about, tools) = server.converse(async |upstream| {
+        let tools = tools(upstream).await?;
+        Ok((about(upstream), tools))
+    })?;
+    let Some(tool) = tools.iter().find(|tool| tool["name"] == name) else {
+        terminal::say(&format!("error: {}", not_listed(name, &tools)));
+        return Ok(1);
+    };
+    if as_json {
+        out.json(&json!({
+            "name": tool["name"],
+            "tool": tool,
+            "server": about,
+            "skill": null,
+            "file": null,
+            "line": null,
+            "function": null,
+            "async": null,
+            "executor": null,
+            "timeout_ms": null,
+            "idle_timeout_ms": null,
+            "inject": null,
+            "requirements": null,
+            "category": null,
+            "tags": null,
+            "version": null,
+        }))?;
+        return Ok(0);
+    }
+    as_text(tool, &about, out)?;
+    Ok(0)
+}
+
+fn as_text(tool: &Value, about: &Value, out: &mut Output) -> Result<()> {
+    let title = title(tool).map(|title| format!("  ({title})")).unwrap_or_default();
+    writeln!(out, "{}", shown_line(&format!("{}{title}", text(tool, "name").unwrap_or_default())))?;
+    if let Some(description) = text(tool, "description") {
+        writeln!(out, "\n{}", describe::indented(description))?;
+    }
+    let said = |name: &str| text(about, name).unwrap_or_default().to_owned();
+    let server =
+        format!("{} ({} {}, protocol {})", said("address"), said("name"), said("version"), said("protocol"));
+    let mut facts = vec![("server", server)];
+    if let Some(annotations) = tool["annotations"].as_object() {
+        let hints: Vec<String> = annotations.iter().map(|(name, value)| format!("{name}={value}")).collect();
+        facts.push(("annotations", hints.join(", ")));
+    }
+    writeln!(out)?;
+    for (name, value) in facts {
+        writeln!(out, "{name:<12} {}", shown_line(&value))?;
+    }
+    for (heading, member) in [("arguments", "inputSchema"), ("result", "outputSchema")] {
+        if let Some(schema) = tool.get(member) {
+            let schema = RawValue::from_string(schema.to_string())?;
+            writeln!(out, "\n{heading}\n{}", describe::schema(&schema)?)?;
+        }
+    }
+    Ok(())
+}
+
+/// What to say of a name that the server does not list.
+fn not_listed(name: &str, tools: &[Value]) -> String {
+    let names: Vec<&str> = tools.iter().filter_map(|tool| text(tool, "name")).collect();
+    let flat = |name: &str| name.replace(['.', '-', '/'], "_").to_lowercase();
+    let wanted = flat(name);
+    let near = names.iter().find(|other| flat(other) == wanted).or_else(|| {
+        let last = |name: &str| flat(name).rsplit('_').next().map(str::to_owned);
+        names.iter().find(|other| flat(other).contains(&wanted) || last(other) == last(&wanted))
+    });
+    let hint = match (near, names.len()) {
+        (Some(near), _) => format!("did you mean `{near}`?"),
+        (None, 0) => "it lists none at all".to_owned(),
+        (None, 1..=8) => format!("it lists `{}`", names.join("`, `")),
+        (None, count) => format!("`omni list --server …` shows the {count} that it lists"),
+    };
+    shown_line(&format!("the server lists no tool `{name}`; {hint}")).into_owned()
+}
+
+/// Calls the tool, prints its result, and returns the exit code, as for a tool of ours.
+pub(crate) fn call(server: OtherServer, arguments: &CallArguments, out: &mut Output) -> Result<u8> {
+    let run = &arguments.run;
+    let total = time_limit("timeout", run.timeout, TIMEOUT_DEFAULT)?;
+    let idle = time_limit("idle-timeout", run.idle_timeout, IDLE_TIMEOUT_DEFAULT)?;
+    let ended = server.converse(async |upstream| {
+        let tools = tools(upstream).await?;
+        let listed = tools.iter().find(|tool| tool["name"] == arguments.tool.as_str());
+        let schema = listed.map(|tool| &tool["inputSchema"]);
+        // Some servers take names that they do not list, so what is not listed is for this one to refuse.
+        let written = match call::tool_arguments(arguments, schema) {
+            Ok(written) => Bytes::from(written.to_string()),
+            Err(error) => return Ok(Err((error, call::USAGE))),
+        };
+        let request = CallTool { name: arguments.tool.clone(), arguments: Some(written) };
+        let wants = Wants { progress: true, log: Some(LogLevel::Info) };
+        let deadline = Deadline::new(Instant::now(), total, idle);
+        let called = upstream.call(request, schema, wants, deadline, &mut Terminal).await;
+        Ok(called.map_err(|error| {
+            let code = match &error {
+                UpstreamError::TimedOut { .. } => call::TIMEOUT,
+                // Invalid parameters: the name or the arguments.
+                UpstreamError::Refused { error, .. } if error.code == -32602 => call::USAGE,
+                _ => call::TOOL_ERROR,
+            };
+            let error = match &error {
+                UpstreamError::TimedOut { .. } => {
+                    anyhow!("{error}\n`--timeout` and `--idle-timeout` say how long a call may take")
+                }
+                UpstreamError::Refused { .. } if listed.is_none() => {
+                    anyhow!("{error}\n{}", not_listed(&arguments.tool, &tools))
+                }
+                _ => explained(error),
+            };
+            (error, code)
+        }))
+    });
+    match ended {
+        Ok(Ok(result)) => {
+            call::print(&result, arguments.json, out)?;
+            Ok(if result.is_error { call::TOOL_ERROR } else { 0 })
+        }
+        Ok(Err((error, code))) => {
+            terminal::say_error(&error);
+            Ok(code)
+        }
+        Err(error) if error.is::<Interrupted>() => {
+            terminal::say_error(&error);
+            Ok(call::USAGE)
+        }
+        Err(error) => Err(error),
+    }
+}
