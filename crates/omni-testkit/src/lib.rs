@@ -21,8 +21,8 @@ mod stdio;
 pub use executor::{OpenQuestion, RunningCall, ScriptedExecutor, StartedCalls};
 pub use http::{EventStream, HttpClient, HttpReply};
 pub use messages::{
-    call_tool, cancelled, initialize, initialize_able, modern, modern_able, notification, reply, reply_error,
-    request, retry,
+    call_tool, cancelled, from_client, initialize, initialize_able, modern, modern_able, notification, reply,
+    reply_error, request, retry,
 };
 pub use server::{TestServer, TestServerBuilder};
 pub use skill_folder::SkillFolder;

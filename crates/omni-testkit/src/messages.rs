@@ -44,6 +44,17 @@ pub fn modern(mut request: Value) -> Value {
     request
 }
 
+/// The same request from a client that calls itself `name`: an `initialize`, or a request that [`modern`] has been
+/// through.
+pub fn from_client(mut request: Value, name: &str) -> Value {
+    let client = json!({"name": name, "version": "1"});
+    match request["method"].as_str() {
+        Some("initialize") => request["params"]["clientInfo"] = client,
+        _ => request["params"]["_meta"]["io.modelcontextprotocol/clientInfo"] = client,
+    }
+    request
+}
+
 /// The same from a client that declares these capabilities.
 pub fn modern_able(mut request: Value, capabilities: Value) -> Value {
     request["params"]["_meta"]["io.modelcontextprotocol/clientCapabilities"] = capabilities;

@@ -5,19 +5,20 @@ use std::path::Path;
 use std::sync::{Arc, OnceLock};
 
 use omni_call::ExecutorKind;
-use omni_catalog::{Catalog, FolderConfig, NameStyle};
+use omni_catalog::{Catalog, FolderConfig, FolderSource, NameStyle, Shape};
 use tempfile::TempDir;
 
 /// A folder of skills that is gone when it is dropped.
 pub struct SkillFolder {
     folder: TempDir,
+    shape: Shape,
     catalog: OnceLock<Arc<Catalog>>,
 }
 
 impl SkillFolder {
     /// An empty folder.
     pub fn new() -> Self {
-        SkillFolder { folder: TempDir::new().unwrap(), catalog: OnceLock::new() }
+        SkillFolder { folder: TempDir::new().unwrap(), shape: Shape::default(), catalog: OnceLock::new() }
     }
 
     pub fn path(&self) -> &Path {
@@ -38,6 +39,12 @@ impl SkillFolder {
         self.file(&format!("{skill}/scripts/tools.py"), source)
     }
 
+    /// What is seen of it, and by whom.
+    pub fn seen_as(mut self, shape: Shape) -> Self {
+        self.shape = shape;
+        self
+    }
+
     /// What is in the folder, as it was when this was first asked for.
     pub fn catalog(&self) -> Arc<Catalog> {
         let read = || {
@@ -49,7 +56,8 @@ impl SkillFolder {
                 default_executor: ExecutorKind::Pool,
                 names: NameStyle::Underscore,
             };
-            let catalog = Catalog::of_folder(config).unwrap();
+            let folder = Arc::new(FolderSource::open(config).unwrap());
+            let catalog = Catalog::new(vec![folder], self.shape.clone()).unwrap();
             catalog.refresh().unwrap();
             Arc::new(catalog)
         };

@@ -10,6 +10,7 @@ mod changes;
 mod errors;
 mod interleavings;
 mod library;
+mod profiles;
 mod sessions;
 mod shutdown;
 mod streams;
