@@ -34,6 +34,7 @@ const WRONG: &[(&str, &str, &[&str], &str)] = &[
     ("OMNI_LOG_OUTPUT", "maybe", &["mcp"], "`true`"),
     ("OMNI_NAMES", "camel", &["list"], "`dotted`"),
     ("OMNI_PORT", "70000", &["mcp"], "no port from 0 to 65535"),
+    ("OMNI_PROFILE", "nobody", &["list"], "no `[profiles.nobody]`"),
     ("OMNI_PYTHON", "/nowhere/python3", &["call", "t.hi"], "there is no such program"),
     ("OMNI_ROOT", "nowhere", &["list"], "there is no such folder"),
     ("OMNI_RUNNER", "ftp://x", &["list"], "begins with neither"),
