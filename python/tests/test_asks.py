@@ -328,6 +328,8 @@ def test_where_the_server_says_that_nobody_can_be_asked_nothing_goes_up(worker, 
     context = {"progress": False, "log": None, "session": "", "asks": False}
     frames = worker().call(target(demo, "catches"), context=context)
     assert [list(frame) for frame in frames] == [["result"]]
+    error = worker().call(target(demo, "wrong"), {"how": "large"}, context=context)
+    assert "1048576" in error[-1]["result"]["content"][0]["text"]
     said = frames[0]["result"]["content"][0]["text"]
     assert said.startswith(
         "unsupported: `roots/list` cannot be asked here: this call's client has not declared"

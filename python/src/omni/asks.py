@@ -138,6 +138,11 @@ class Asks:
         finally:
             caller.release()
 
+    @staticmethod
+    def check(method: str, params: object) -> None:
+        """Raise what `ask` would raise of these parameters."""
+        _params(method, params)
+
     # -- answers -----------------------------------------------------------------------------------
 
     def deliver(self, body: dict[str, Any]) -> bool:

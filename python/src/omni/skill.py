@@ -365,16 +365,16 @@ class Context:
             TypeError: Something is no JSON.
             ValueError: The parameters are too large, or hold NaN or an infinity.
         """
-        return self._asker(method).ask(self, method, params)
+        return self._asker(method, params).ask(self, method, params)
 
     async def _ask_async(self, method: str, params: dict[str, Any]) -> dict[str, Any]:
         """Do what `_ask` does for `async def` functions, and let others run meanwhile.
 
         Cancelling the task, as `asyncio.wait_for` does, takes the question back.
         """
-        return await self._asker(method).ask_async(self, method, params)
+        return await self._asker(method, params).ask_async(self, method, params)
 
-    def _asker(self, method: str) -> Asks:
+    def _asker(self, method: str, params: object) -> Asks:
         """Return what asks the client. Raises `AskRefused` where nobody can be asked."""
         if self._stopped:
             raise CallCancelled
@@ -387,6 +387,8 @@ class Context:
         elif not any(kind == "context" for _, kind in self._call.target.inject):
             reason = "by a tool that takes no `Context`: give its function a parameter `ctx: Context`"
         elif self._call.context.get("asks") is False:
+            # What could never be asked is said as it is where a client can be.
+            asks.check(method, params)
             reason = "here: this call's client has not declared that it can be asked anything"
         else:
             return asks
