@@ -131,6 +131,20 @@ const MEANT: &[Finding] = &[
         "rename one, or drop `flat`",
     ),
     Finding(
+        "duplicate-skill",
+        "error",
+        "two folders have a skill of one name, and the second folder's is not served",
+        "`--skills one --skills two`, each with a folder `notes`",
+        "rename one of the two folders",
+    ),
+    Finding(
+        "source-failed",
+        "error",
+        "a folder of skills can no longer be read, or a runner does not answer; what it had before is served",
+        "a folder that was moved while the server runs",
+        "bring it back; it is asked again at the next look",
+    ),
+    Finding(
         "name-collision",
         "warning",
         "clients see a tool under a name with digits at its end, since another tool's name becomes the same",
