@@ -34,6 +34,9 @@ from harness import (
 )
 
 SKILLS = WORKSPACE / "skills"
+ASKING_SKILLS = CONFORMANCE / "clients" / "skills"
+# Calls that are sent behind one whose client is asked.
+OTHERS = 16
 CLIENT_SECONDS_MAX = 120
 # Inspector's exit status for a result that is marked as an error. The result is printed all the same.
 INSPECTOR_TOOL_FAILED = 5
@@ -211,6 +214,9 @@ def main() -> int:
                         for line, wrong in forwarded({"command": command}, {"url": url}, str(home)):
                             passed, failed = passed + (not wrong), failed + bool(wrong)
                             print(f"{'failed' if wrong else 'passed'}  {line}  {wrong}".rstrip(), flush=True)
+                for line, wrong in asked_by_tools(binary, root, str(home)):
+                    passed, failed = passed + (not wrong), failed + bool(wrong)
+                    print(f"{'failed' if wrong else 'passed'}  {line}  {wrong}".rstrip(), flush=True)
     except SetupError as error:
         print(f"clients: {error}", file=sys.stderr)
         return 2
@@ -244,6 +250,32 @@ def forwarded(stdio: dict, http: dict, home: str) -> Iterator[tuple[str, str]]:
             except (ClientFailedError, subprocess.TimeoutExpired) as error:
                 wrong = str(error)
             yield f"{'python':9}  {transport:5}  {mode:10}  from a runner", wrong
+
+
+def asked_by_tools(binary: Path, root: Path, home: str) -> Iterator[tuple[str, str]]:
+    """Let tools ask the Python client, in each way to run them; yields a line, and what was wrong."""
+    ask = program([python_with_client(), str(CONFORMANCE / "clients" / "asking_client.py")])
+    modes = CLIENTS["python"][1]
+    size, colour = ({"action": "accept", "content": {field: f"a {field}"}} for field in ("size", "colour"))
+    several = [size, {"roots": [{"uri": "file:///work", "name": "work"}]}, colour]
+    wanted = {"others": True, "waited": True, "once": size, "in_turn": several, "at_once": several}
+    for executor in ("pool", "fork", "spawn", "embedded"):
+        options = ("--executor", executor)
+        command = [*stdio_command(binary, ASKING_SKILLS, root), *options]
+        log = TARGET / f"clients-asking-{executor}.log"
+        with http_server(binary, ASKING_SKILLS, log, root, options) as url:
+            for transport, server in (("stdio", {"command": command}), ("http", {"url": url})):
+                # One mode of each era says as much of the other ways.
+                for mode in modes if executor == "pool" else (modes[0], modes[-1]):
+                    wrong = ""
+                    try:
+                        seen = ask({**server, "mode": mode, "others": OTHERS, "home": home})
+                        del seen["protocol"]
+                        if seen != wanted:
+                            wrong = f"saw {seen} instead of {wanted}"
+                    except (ClientFailedError, subprocess.TimeoutExpired) as error:
+                        wrong = str(error)
+                    yield f"{'python':9}  {transport:5}  {mode:10}  is asked by {executor}", wrong
 
 
 def attempt(look: Client, job: dict, wanted: list[dict]) -> tuple[list[str], tuple[str, ...]]:

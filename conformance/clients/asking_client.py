@@ -1,0 +1,66 @@
+"""Can the official Python client be asked, while other calls of it go on?
+
+Takes one JSON argument, `{"mode": …, "command": […] or "url": …, "others": N}`: a server of the skill `questions`. One
+call asks for a form, and the client answers only once N more calls, sent behind it, have come back; then calls ask for
+several things in turn, and at once. Prints one JSON object with what came of each.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import sys
+
+from mcp import StdioServerParameters
+from mcp.client import Client
+from mcp.client.stdio import stdio_client
+from mcp.types import ElicitResult, ListRootsResult, Root
+
+SECONDS_MAX = 60
+
+
+async def ask_around(job: dict) -> dict:
+    """Call, answer, and tell what happened."""
+    if "url" in job:
+        server = job["url"]
+    else:
+        command, *arguments = job["command"]
+        server = stdio_client(StdioServerParameters(command=command, args=arguments))
+    asked = asyncio.Event()
+    others_done = asyncio.Event()
+
+    async def elicit(_context: object, params: object) -> ElicitResult:
+        asked.set()
+        await others_done.wait()
+        field = params.message.removesuffix("?")
+        return ElicitResult(action="accept", content={field: f"a {field}"})
+
+    async def roots(_context: object) -> ListRootsResult:
+        return ListRootsResult(roots=[Root(uri="file:///work", name="work")])
+
+    def text(result: object) -> str:
+        return "\n".join(block.text for block in result.content if block.type == "text")
+
+    async with Client(
+        server, mode=job["mode"], elicitation_callback=elicit, list_roots_callback=roots
+    ) as client:
+
+        async def call(tool: str, **arguments: str) -> str:
+            return text(await client.call_tool(f"questions_{tool}", arguments))
+
+        first = asyncio.create_task(call("once"))
+        await asked.wait()
+        others = await asyncio.gather(*(call("echo", text=str(n)) for n in range(job["others"])))
+        waited = not first.done()
+        others_done.set()
+        return {
+            "protocol": str(client.protocol_version),
+            "others": others == [str(n) for n in range(job["others"])],
+            "waited": waited,
+            "once": json.loads(await first),
+            "in_turn": json.loads(await call("in_turn")),
+            "at_once": json.loads(await call("at_once")),
+        }
+
+
+print(json.dumps(asyncio.run(asyncio.wait_for(ask_around(json.loads(sys.argv[1])), SECONDS_MAX))))
