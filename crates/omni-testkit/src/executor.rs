@@ -197,6 +197,11 @@ impl OpenQuestion {
         }
     }
 
+    /// The answer, if it is there.
+    pub fn answer_now(&mut self) -> Option<Answer> {
+        self.0.try_recv().ok()
+    }
+
     /// Whether there is no answer yet, and there may be one.
     pub fn is_open(&mut self) -> bool {
         matches!(self.0.try_recv(), Err(oneshot::error::TryRecvError::Empty))

@@ -1,6 +1,7 @@
 //! A call that asks its client: in both eras, on stdio and over HTTP.
 
 mod hostile;
+mod interleavings;
 mod legacy;
 mod modern;
 
