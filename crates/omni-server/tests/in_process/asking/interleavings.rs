@@ -202,7 +202,7 @@ impl Conversation {
                 }
                 Some("notifications/progress") => {
                     let token = message["params"]["progressToken"].as_u64().unwrap();
-                    assert!(answers.get(&token).is_none(), "progress of an answered request: {message}");
+                    assert!(!answers.contains_key(&token), "progress of an answered request: {message}");
                 }
                 Some(_) => panic!("{message}"),
             }
