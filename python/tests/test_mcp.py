@@ -26,3 +26,15 @@ def test_what_went_is_gone(module):
         [sys.executable, "-c", f"import {module}"], env=environment(), capture_output=True, check=False
     )
     assert b"ModuleNotFoundError" in done.stderr
+
+
+@pytest.mark.skipif(sys.version_info < (3, 11), reason="no older Python reads a settings file")
+def test_what_is_set_of_what_clients_see_is_named_since_it_does_not_hold(tmp_path, capsys):
+    from omni.mcp.__main__ import _settings
+
+    path = tmp_path / "omni.toml"
+    path.write_text('filter = ["web"]\nnames = "dotted"\n[overrides."a.b"]\nalias = "x"\n[profiles]\n')
+    assert _settings(str(path))["names"] == "dotted"
+    said = capsys.readouterr().err.splitlines()
+    assert [line.split("`")[1] for line in said] == ["filter", "overrides"]
+    assert all("has no effect here" in line for line in said)

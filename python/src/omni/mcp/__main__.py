@@ -264,6 +264,10 @@ def _name_style(chosen: str | None, in_file: Any) -> str:
     return style
 
 
+# What decides in the binary which tools a client sees. Whoever has set one has to know that it does not hold.
+_SHAPES = ("filter", "overrides", "profiles")
+
+
 def _settings(path: str | None) -> dict[str, Any]:
     """Read an `omni.toml` that was named. Raises `OSError` or `ValueError` where that fails."""
     if path is None:
@@ -273,7 +277,13 @@ def _settings(path: str | None) -> dict[str, Any]:
     import tomllib
 
     with open(path, "rb") as file:
-        return tomllib.load(file)
+        settings = tomllib.load(file)
+    for key in _SHAPES:
+        if settings.get(key):
+            sys.stderr.write(
+                f"omni: `{key}` in `{path}` has no effect here: all tools are listed and can be called\n"
+            )
+    return settings
 
 
 if __name__ == "__main__":
