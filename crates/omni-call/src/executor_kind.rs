@@ -167,8 +167,7 @@ mod tests {
         let refused = "native".parse::<ExecutorKind>().map_err(|error| error.to_string());
         assert_eq!(
             refused,
-            Err("`native` runs functions of omni itself only; use `pool`, `fork`, `spawn`, `embedded` or `runner`"
-                .into())
+            Err(format!("`native` runs functions of omni itself only; use {}", ExecutorKind::names()))
         );
     }
 
@@ -177,10 +176,7 @@ mod tests {
         let refused = |name: &str| name.parse::<ExecutorKind>().map_err(|error| error.to_string());
         assert_eq!(refused("prewarmed"), Err("`prewarmed` is now `fork` with `ahead = 2`".into()));
         assert_eq!(refused("embedded-worker"), refused("embedded_worker"));
-        assert_eq!(
-            refused("thread"),
-            Err("`thread` is no executor; use `pool`, `fork`, `spawn`, `embedded` or `runner`".into())
-        );
+        assert_eq!(refused("thread"), Err(format!("`thread` is no executor; use {}", ExecutorKind::names())));
         for (former, instead) in ExecutorKind::FORMER {
             assert_eq!(refused(former), Err(instead.to_owned()));
             assert!(instead.starts_with(&format!("`{former}` is ")), "{instead}");
