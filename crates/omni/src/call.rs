@@ -219,10 +219,6 @@ impl CallPort for Terminal {
     fn ask(&mut self, ask: Ask) -> BoxFuture<'static, Answer> {
         person::ask(ask)
     }
-
-    fn can_be_asked(&self) -> bool {
-        false
-    }
 }
 
 #[cfg(test)]

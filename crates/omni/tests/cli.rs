@@ -38,6 +38,16 @@ fn stderr(output: &Output) -> String {
 }
 
 #[test]
+fn a_question_of_a_tool_is_shown_and_cancelled_where_no_terminal_is() {
+    let folder = Folder::empty();
+    let fixtures = concat!(env!("CARGO_MANIFEST_DIR"), "/../../fixtures/skills");
+    let notes = format!("notes={}", folder.path("notes").to_string_lossy());
+    let output = folder.run(&["call", "asks.asks_once", &notes, "--skills", fixtures]);
+    assert!(stderr(&output).contains("the tool asks: "), "{}", stderr(&output));
+    assert!(stdout(&output).contains("cancel"), "{}", stdout(&output));
+}
+
+#[test]
 fn a_tool_is_called_without_a_server_and_the_exit_code_tells_how_it_went() {
     let folder = Folder::new(TOOLS);
     let cases: [(&[&str], i32, &str); 8] = [
