@@ -221,6 +221,32 @@ fn servers_of_each_era_and_of_each_habit_are_spoken_to() {
 }
 
 #[test]
+fn a_server_on_the_official_python_sdk_is_spoken_to_in_both_eras() {
+    let Some(python) = support::python_with_sdk() else { return };
+    let fake = Fake::new();
+    fake.0.write("official.py", include_str!("official.py"));
+    let server = format!("'{}' official.py", python.to_string_lossy());
+    for (era, protocol) in [("legacy", "2025-11-25"), ("modern", "2026-07-28")] {
+        let omni = |command: &[&str], more: &[&str]| {
+            fake.omni(command, &server, &[&["--server-era", era], more].concat())
+        };
+        let list = omni(&["list"], &["--json"]).json();
+        assert_eq!((&list["server"]["name"], &list["server"]["protocol"]), (&json!("sdk"), &json!(protocol)));
+        assert_eq!(list["tools"].as_array().unwrap().len(), 4);
+        assert_eq!(omni(&["call", "add", "a=41"], &[]).good(), "42\n");
+        let steps = omni(&["call", "steps"], &[]);
+        assert!(steps.good() == "done\n" && steps.err().contains("1/2 half"), "{}", steps.err());
+        assert_eq!(omni(&["call", "fail"], &[]).code(), 1);
+    }
+    let asked = fake.omni(&["call", "ask"], &server, &["--server-era", "legacy"]);
+    assert!(
+        asked.good().contains("cancel") && asked.err().contains("the tool asks: who are you?"),
+        "{}",
+        asked.err()
+    );
+}
+
+#[test]
 fn a_server_that_never_answers_discover_gets_the_handshake() {
     let fake = Fake::new();
     assert!(fake.omni(&["list"], &Fake::command("quiet"), &[]).good().starts_with("echo  Say it again.\n"));

@@ -115,7 +115,7 @@ impl Folder {
 }
 
 /// A Python that has the package `mcp`.
-fn python_with_sdk() -> Option<PathBuf> {
+pub fn python_with_sdk() -> Option<PathBuf> {
     let tools = Path::new(env!("CARGO_TARGET_TMPDIR")).parent().unwrap().join("venv");
     let python = tools.join("bin/python");
     let can = |program: &str| {
@@ -127,7 +127,7 @@ fn python_with_sdk() -> Option<PathBuf> {
     assert!(found || old || !tools.join("omni-tools.txt").exists(), "the tools of `cargo xtask` lack `mcp`");
     if !found {
         println!(
-            "skipped: no Python 3.10 with the package `mcp` in target/venv, so the way back is not tested"
+            "skipped: no Python 3.10 with the package `mcp` in target/venv, so what needs it is not tested"
         );
     }
     found.then_some(python)
