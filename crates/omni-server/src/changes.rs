@@ -5,6 +5,7 @@
 
 use std::sync::Arc;
 
+use futures_util::stream::{self, Stream, StreamExt};
 use omni_catalog::ProfileId;
 use omni_protocol::{
     ErrorCode, Frame, Id, ListKind, ListKinds, RequestMeta, Revision, RpcError, SubscriptionFilter,
@@ -103,6 +104,12 @@ impl Changes {
 impl Listener {
     pub(crate) fn versions(&mut self) -> InForce {
         self.state.borrow_and_update().versions.clone()
+    }
+
+    /// All changes, until the server ends.
+    pub(crate) fn into_stream(self) -> impl Stream<Item = InForce> + Send {
+        // Fused: it is asked again after its end, along with whatever else is waited for.
+        stream::unfold(self, async |mut listener| Some((listener.changed().await?, listener))).fuse()
     }
 
     /// Waits for the next change; `None` once the server ends. Cancel safe.

@@ -5,12 +5,12 @@ use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
-use futures_util::stream::{FuturesUnordered, StreamExt};
+use futures_util::stream::{FuturesUnordered, Stream, StreamExt};
 use omni_protocol::{ErrorCode, Frame, RpcError, error_frame};
 
 use crate::admission::{Permit, Quantity, Share};
 use crate::asking::ParkedCalls;
-use crate::changes::{self, Listener};
+use crate::changes::{self, InForce};
 use crate::frames::decode_frame;
 use crate::principal::Principal;
 use crate::running::Step;
@@ -26,7 +26,8 @@ pub(crate) struct Conversation {
     share: Share,
     parked: Arc<ParkedCalls>,
     running: FuturesUnordered<Driven>,
-    changes: Listener,
+    /// Kept between two waits, or each of them would register itself anew.
+    changes: Pin<Box<dyn Stream<Item = InForce> + Send>>,
 }
 
 impl Conversation {
@@ -34,7 +35,7 @@ impl Conversation {
         let session = Session::of_connection(principal, server.config.limits.in_flight_max);
         // Whoever started us is the only one there is, and has no name.
         let share = server.admission.share(None);
-        let changes = server.changes.listen();
+        let changes = Box::pin(server.changes.listen().into_stream());
         let parked = ParkedCalls::new();
         Conversation { server, session, share, parked, running: FuturesUnordered::new(), changes }
     }
@@ -77,7 +78,7 @@ impl Conversation {
                     }
                 }
                 frame = self.session.outbox.next() => return frame,
-                Some(versions) = self.changes.changed() => {
+                Some(versions) = self.changes.next() => {
                     changes::tell(&self.server, &self.session, &versions, &self.session.outbox);
                 }
             }

@@ -58,12 +58,15 @@ impl<W: AsyncWrite + Unpin> Client<W> {
         mut lines: Lines<R>,
         mut stop: watch::Receiver<bool>,
     ) -> io::Result<()> {
+        // Made once: one that is made anew for each turn of the loop registers itself each time.
+        let stopped = stopped(&mut stop);
+        tokio::pin!(stopped);
         loop {
             let may_read = self.may_read();
             tokio::select! {
                 // Answers first: a flood of requests must not keep finished work waiting.
                 biased;
-                () = stopped(&mut stop) => return Ok(()),
+                () = stopped.as_mut() => return Ok(()),
                 frame = self.conversation.next(), if self.output.bytes < WRITE_FIRST_BYTES => self.output.push(frame),
                 written = self.output.write(), if self.output.is_behind() => written?,
                 line = lines.next(), if may_read => match line? {
