@@ -82,7 +82,11 @@ impl Embedded {
         let accepted = call.deadline.accepted();
         tokio::select! {
             biased;
-            outcome = self.run_call(call, events) => outcome,
+            outcome = self.run_call(call, events) => match outcome.ending {
+                // Its thread was let go before the word that all of this ends was heard here.
+                Ending::Lost { .. } if *self.closed.borrow() => Outcome { ending: Ending::Shutdown, ..outcome },
+                _ => outcome,
+            },
             _ = closed.wait_for(|closed| *closed) => {
                 Outcome::unstarted(Ending::Shutdown, Instant::now().duration_since(accepted))
             }
