@@ -248,6 +248,8 @@ pub(crate) fn describe(server: OtherServer, name: &str, as_json: bool, out: &mut
     if as_json {
         out.json(&json!({
             "name": tool["name"],
+            "alias": null,
+            "hidden": false,
             "tool": tool,
             "server": about,
             "skill": null,
