@@ -4,6 +4,7 @@ use std::fs;
 use std::io::{self, IsTerminal as _};
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use anyhow::{Context, Result};
 use omni_call::{ErrorDetail, Executor, shown_path};
@@ -229,29 +230,27 @@ fn say_how_to_connect(arguments: &McpArguments, places: &Places, limits: connect
     }
 }
 
+/// How long a server whose client has left still looks at the skills, to say what is wrong with them.
+const LAST_LOOK: Duration = Duration::from_secs(1);
+
 async fn stdio(mut kept: Kept, places: &Arc<Places>, stop: watch::Receiver<bool>) -> Result<()> {
     let server = kept.server.clone();
     let places = Arc::clone(places);
-    // A client shows its user the tools that are there, never those that are missing.
-    let tell = |server: &Server| {
-        if let Some(problems) = problems(server) {
-            tracing::warn!("{problems}");
-        }
-    };
-    let (told, mut was_told) = tokio::sync::oneshot::channel::<()>();
+    let (told, was_told) = tokio::sync::oneshot::channel::<()>();
     let keep = tokio::spawn(async move {
         kept.check().await;
         say_how_to_begin(&places, &kept.server);
-        tell(&kept.server);
+        // A client shows its user the tools that are there, never those that are missing.
+        if let Some(problems) = problems(&kept.server) {
+            tracing::warn!("{problems}");
+        }
         let _ = told.send(());
         kept.keep().await;
     });
     let served = serve_stdio(server.clone(), streams::input()?, streams::output()?, stop).await;
+    // A client that asked and left may have been faster, and what the cache says of problems may have been mended.
+    let _ = tokio::time::timeout(LAST_LOOK, was_told).await;
     keep.abort();
-    // A client that asked and left may have been faster.
-    if was_told.try_recv().is_err() {
-        tell(&server);
-    }
     match served {
         // The client closed its end first: nobody is left to tell.
         Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
