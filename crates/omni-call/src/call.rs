@@ -1,4 +1,4 @@
-//! One accepted call: which tool, with what, until when, and what its caller wants to hear.
+//! One accepted call: what it asks for, until when, and what its caller wants to hear.
 
 use std::fmt;
 use std::str::FromStr;
@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
-use crate::{Deadline, RunSpec};
+use crate::{CallRequest, Deadline, RunSpec};
 
 /// Names one call for logs, for `_meta` and between front and worker. Unique in one server process.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -22,14 +22,26 @@ impl fmt::Display for CallId {
 #[derive(Clone, Debug)]
 pub struct Call {
     pub id: CallId,
+    /// How the tool is run, or whatever else answers the request.
     pub spec: Arc<RunSpec>,
-    /// A JSON object, byte for byte as the client sent it (`{}` when it sent none).
-    pub arguments: Bytes,
+    pub request: CallRequest,
     /// Counted from the moment the call was accepted, so time in a queue counts.
     pub deadline: Deadline,
     pub wants: Wants,
     /// Names the client's session, for tools that ask for it; empty in the stateless era.
     pub session: Arc<str>,
+}
+
+impl Call {
+    /// The tool's arguments; an empty object for everything that is no tool call.
+    pub fn arguments(&self) -> &Bytes {
+        self.request.arguments()
+    }
+
+    /// What the log and sentences call it: the tool, or what the caller named.
+    pub fn name(&self) -> &str {
+        self.request.named().unwrap_or(&self.spec.tool)
+    }
 }
 
 /// Which events the caller asked for. An executor may skip the work for the others.

@@ -1,4 +1,4 @@
-//! What one tool call is, from the moment it is accepted to the way it ended.
+//! What one call of a tool, resource, prompt or completion is, from the moment it is accepted to the way it ended.
 //!
 //! Data and one trait; no I/O, no clock, no runtime. Whoever needs the time passes it in.
 
@@ -11,7 +11,9 @@ mod policy;
 mod port;
 mod program;
 mod python_range;
+mod request;
 mod requirements;
+mod result;
 mod spec;
 mod target;
 mod temp_files;
@@ -22,12 +24,14 @@ pub use call::{Call, CallId, LogLevel, Wants};
 pub use deadline::{Deadline, Expiry};
 pub use executor::{BoxFuture, Executor};
 pub use executor_kind::{ExecutorKind, ForkSettings, UnknownExecutor};
-pub use outcome::{Ending, ErrorDetail, Outcome, Phase, ToolResult};
+pub use outcome::{Ending, ErrorDetail, Outcome, Phase};
 pub use policy::{Affinity, Policy};
 pub use port::{Answer, Ask, AskMethod, CallPort, Event, EventSink, NoClient, Refusal};
 pub use program::{ProgramInput, ProgramOutput, ProgramTarget};
 pub use python_range::{PythonRange, PythonVersion};
+pub use request::{CallRequest, Completing, CompletionReference};
 pub use requirements::{Requirements, RequirementsSource};
+pub use result::{CallResult, Completion, PromptMessages, ResourceContents, ToolResult};
 pub use spec::{Limits, RunSpec};
 pub use target::{Inject, PythonTarget, Target};
 pub use temp_files::TempFiles;

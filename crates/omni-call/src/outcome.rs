@@ -4,67 +4,9 @@ use std::borrow::Cow;
 use std::fmt::Write as _;
 use std::time::Duration;
 
-use bytes::Bytes;
 use serde_json::json;
 
-use crate::TempFiles;
-
-/// What a call's caller is answered with: the parts of an MCP `CallToolResult`, each as raw JSON.
-#[derive(Clone, Debug, PartialEq)]
-pub struct ToolResult {
-    /// A JSON array of content blocks.
-    pub content: Bytes,
-    /// The structured content, any JSON value.
-    pub structured: Option<Bytes>,
-    /// A JSON object for the result's `_meta`.
-    pub meta: Option<Bytes>,
-    pub is_error: bool,
-}
-
-impl ToolResult {
-    /// One block of text.
-    pub fn of_text(text: &str) -> Self {
-        ToolResult {
-            content: json!([{"type": "text", "text": text}]).to_string().into(),
-            structured: None,
-            meta: None,
-            is_error: false,
-        }
-    }
-
-    /// JSON text, as structured content and as one block of text for clients that do not know that.
-    pub fn of_json(json: &str) -> Self {
-        ToolResult { structured: Some(Bytes::copy_from_slice(json.as_bytes())), ..Self::of_text(json) }
-    }
-
-    /// Adds one member to the result's `_meta`; `value` is JSON text.
-    #[must_use]
-    pub fn with_meta(mut self, name: &str, value: &str) -> Self {
-        let own = self.meta.as_deref().and_then(|meta| std::str::from_utf8(meta).ok()).unwrap_or("{}");
-        // What is left of the object behind its opening brace.
-        let members = own.trim().trim_start_matches('{').trim_start();
-        let comma = if members == "}" { "" } else { "," };
-        self.meta = Some(format!(r#"{{"{name}":{value}{comma}{members}"#).into());
-        self
-    }
-
-    /// Adds a text behind what the result says.
-    pub fn with_text(mut self, text: &str) -> Self {
-        let block = serde_json::json!({"type": "text", "text": text});
-        let own = std::str::from_utf8(&self.content).unwrap_or("[]").trim_end();
-        // What is before the array's closing bracket.
-        let blocks = own.strip_suffix(']').unwrap_or("[").trim_end();
-        let comma = if blocks == "[" { "" } else { "," };
-        self.content = format!("{blocks}{comma}{block}]").into();
-        self
-    }
-
-    /// Says of temporary files that the result names that they do not last, in a text and in `_meta`.
-    pub fn naming(self, files: &TempFiles) -> Self {
-        let meta = serde_json::to_string(files).unwrap_or_default();
-        self.with_text(&files.sentence()).with_meta("omni/temp", &meta)
-    }
-}
+use crate::{CallResult, ToolResult};
 
 /// One finished call.
 #[derive(Clone, Debug, PartialEq)]
@@ -87,8 +29,10 @@ pub struct Outcome {
 /// each reader has thought about it.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Ending {
-    /// The tool returned.
-    Finished(ToolResult),
+    /// The tool returned, or the resource, prompt or completion is there.
+    Finished(CallResult),
+    /// There is no such resource or prompt. `message` is all that the client reads.
+    NotFound { message: String },
     /// The tool raised. `kind` is the exception's class, `bases` the classes above it, nearest first,
     /// `location` its `file:line` in the skill.
     ToolError {
@@ -185,11 +129,18 @@ impl ErrorDetail {
     }
 }
 
+impl From<ToolResult> for Ending {
+    fn from(result: ToolResult) -> Self {
+        Ending::Finished(CallResult::Tool(result))
+    }
+}
+
 impl Ending {
     /// The name in `_meta.kind`, in logs and in the reference table.
     pub fn kind(&self) -> &'static str {
         match self {
             Ending::Finished(_) => "finished",
+            Ending::NotFound { .. } => "not_found",
             Ending::ToolError { .. } => "tool_error",
             Ending::BadResult { .. } => "bad_result",
             Ending::InvalidArguments { .. } => "invalid_arguments",
@@ -218,6 +169,7 @@ impl Ending {
             | Ending::Lost { .. }
             | Ending::WorkerStart { .. } => true,
             Ending::Finished(_)
+            | Ending::NotFound { .. }
             | Ending::ToolError { .. }
             | Ending::BadResult { .. }
             | Ending::InvalidArguments { .. }
@@ -241,6 +193,7 @@ impl Ending {
     fn sentence(&self, tool: &str, detail: ErrorDetail) -> String {
         match self {
             Ending::Finished(_) => format!("`{tool}` finished"),
+            Ending::NotFound { message } => message.clone(),
             Ending::ToolError { message, intended: true, .. } => message.clone(),
             Ending::ToolError { kind, message, location, traceback, .. } => {
                 let what = format!("`{tool}` raised `{kind}`{}", at(location.as_deref()));
@@ -329,6 +282,15 @@ impl Outcome {
         Outcome { ending, phase: Phase::Queued, elapsed, attempt: 1, stack: None, stderr: None, worker: None }
     }
 
+    /// What a client is told of a resource, prompt or completion that it did not get: one sentence. `name` is what it
+    /// asked for.
+    pub fn into_refusal(self, name: &str, detail: ErrorDetail) -> String {
+        match &self.ending {
+            Ending::WorkerStart { message, hint } => format!("{message} ({hint})"),
+            ending => ending.sentence(name, detail),
+        }
+    }
+
     /// Turns the outcome into what the client is answered with. A failure becomes a result with
     /// `is_error`, a sentence that a model can act on, and `_meta` that a program can.
     pub fn into_result(mut self, tool: &str, detail: ErrorDetail) -> ToolResult {
@@ -359,7 +321,7 @@ impl Outcome {
         let invalid = matches!(self.ending, Ending::InvalidArguments { .. });
         let traceback = match self.ending {
             // Of a program that has said on its output what went wrong.
-            Ending::Finished(result) => {
+            Ending::Finished(CallResult::Tool(result)) => {
                 return match written {
                     Some(written) => result.with_text(&written),
                     None if withheld => result.with_text(&format!("what it wrote to stderr {WITHHELD}")),
@@ -458,7 +420,7 @@ fn stderr_shown<'a>(ending: &Ending, stderr: Option<&'a str>, detail: ErrorDetai
         | Ending::Signalled { .. }
         | Ending::Lost { .. }
         | Ending::WorkerStart { .. } => true,
-        Ending::Finished(result) => result.is_error,
+        Ending::Finished(result) => result.is_error(),
         _ => false,
     };
     match (detail, stderr) {
@@ -593,7 +555,7 @@ mod tests {
     #[test]
     fn what_a_failed_process_wrote_last_reaches_whoever_may_read_messages() {
         let program = |is_error| {
-            Ending::Finished(ToolResult {
+            Ending::from(ToolResult {
                 content: r#"[{"type":"text","text":"out"}]"#.into(),
                 structured: None,
                 meta: None,
@@ -666,7 +628,7 @@ mod tests {
             (Some("{}"), r#"{"omni/attempt":2}"#),
             (Some(r#" { "a": {"b": 1} } "#), r#"{"omni/attempt":2,"a": {"b": 1} }"#),
         ] {
-            let meta = meta.map(|meta| Bytes::from_static(str::as_bytes(meta)));
+            let meta = meta.map(Into::into);
             let result = ToolResult { content: "[]".into(), structured: None, meta, is_error: false };
             let meta = result.with_meta("omni/attempt", "2").meta.unwrap();
             assert_eq!(std::str::from_utf8(&meta).unwrap(), expected);
@@ -676,7 +638,7 @@ mod tests {
 
     #[test]
     fn what_a_call_did_to_its_worker_stands_in_every_kind_of_result() {
-        let finished = Ending::Finished(ToolResult {
+        let finished = Ending::from(ToolResult {
             content: "[]".into(),
             structured: None,
             meta: Some(r#"{"own":1}"#.into()),
@@ -739,6 +701,7 @@ mod tests {
             ("tool_error message", raised(false, "m")),
             ("tool_error message empty", raised(false, "")),
             ("tool_error intended", raised(true, "m")),
+            ("not_found", Ending::NotFound { message: message() }),
             ("bad_result", Ending::BadResult { message: message() }),
             ("invalid_arguments", Ending::InvalidArguments { message: message() }),
             ("load_error", load_error(false)),

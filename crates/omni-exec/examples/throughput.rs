@@ -12,9 +12,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use bytes::Bytes;
 use omni_call::{
-    Call, CallId, Deadline, Ending, Executor as _, Inject, NoClient, PythonTarget, RunSpec, Wants,
+    Call, CallId, CallRequest, Deadline, Ending, Executor as _, Inject, NoClient, PythonTarget, RunSpec,
+    Wants,
 };
 use omni_exec::{ExecConfig, Pool};
 
@@ -109,7 +109,7 @@ async fn drive(pool: &Rc<Pool>, spec: &Arc<RunSpec>, calls: usize, width: usize)
                     let call = Call {
                         id: CallId(IDS.fetch_add(1, Ordering::Relaxed)),
                         spec: Arc::clone(&spec),
-                        arguments: Bytes::from_static(br#"{"text":"hello"}"#),
+                        request: CallRequest::tool(r#"{"text":"hello"}"#),
                         deadline: Deadline::new(
                             accepted,
                             Some(Duration::from_secs(1800)),

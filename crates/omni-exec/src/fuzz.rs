@@ -10,8 +10,7 @@ use std::sync::Arc;
 use std::task::Poll;
 use std::time::Instant;
 
-use bytes::Bytes;
-use omni_call::{Call, CallId, Deadline, LogLevel, RunSpec, Target, Wants};
+use omni_call::{Call, CallId, CallRequest, Deadline, LogLevel, RunSpec, Target, Wants};
 
 use crate::channel::Channel;
 use crate::runner::read_lines;
@@ -92,7 +91,7 @@ pub fn runner_lines(input: &[u8]) {
     let call = Call {
         id: CallId(7),
         spec: Arc::new(spec),
-        arguments: Bytes::from_static(b"{}"),
+        request: CallRequest::tool("{}"),
         deadline: Deadline::new(Instant::now(), None, None),
         wants: Wants { progress: true, log: Some(LogLevel::Debug) },
         session: "".into(),

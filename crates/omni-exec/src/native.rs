@@ -76,7 +76,7 @@ impl Native {
     async fn finish(&self, tool: &dyn NativeTool, call: &mut Call, events: &mut dyn CallPort) -> Ending {
         let last_sign = Mutex::new(None);
         let mut said = Said { events, last_sign: &last_sign };
-        let arguments = call.arguments.clone();
+        let arguments = call.arguments().clone();
         let mut running = pin!(async { tool.call(arguments, &mut said).await });
         // Nothing of it is looked at after a panic: the future is dropped.
         let mut guarded = poll_fn(|cx| match catch_unwind(AssertUnwindSafe(|| running.as_mut().poll(cx))) {
@@ -116,7 +116,7 @@ impl Native {
             {
                 Ending::OutputLimit { limit_bytes }
             }
-            Some(Ok(result)) => Ending::Finished(result),
+            Some(Ok(result)) => result.into(),
             Some(Err(message)) => Ending::ToolError {
                 kind: "ToolError".to_owned(),
                 bases: Box::default(),
@@ -183,7 +183,7 @@ impl Executor for Native {
 mod tests {
     use std::time::Duration;
 
-    use omni_call::{CallId, Deadline, NoClient, PythonTarget, RunSpec, Wants};
+    use omni_call::{CallId, CallRequest, CallResult, Deadline, NoClient, PythonTarget, RunSpec, Wants};
 
     use super::*;
 
@@ -244,7 +244,7 @@ mod tests {
         Call {
             id: CallId(1),
             spec: Arc::new(RunSpec::new("omni", "c", target)),
-            arguments: arguments.into(),
+            request: CallRequest::tool(arguments),
             deadline: Deadline::new(Instant::now(), total, idle),
             wants: Wants::default(),
             session: "".into(),
@@ -261,7 +261,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_function_is_found_by_its_name_and_gets_the_arguments() {
-        let Ending::Finished(result) = ending("echo", r#"{"a":1}"#).await else { panic!() };
+        let Ending::Finished(CallResult::Tool(result)) = ending("echo", r#"{"a":1}"#).await else { panic!() };
         assert_eq!(result.structured.as_deref(), Some(br#"{"a":1}"#.as_slice()));
         assert_eq!(result.content, r#"[{"type":"text","text":"{\"a\":1}"}]"#);
         let other = ending("nothing", "{}").await;

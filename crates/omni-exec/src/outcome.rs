@@ -13,7 +13,7 @@ use crate::worker::{End, StartFailure};
 /// The ending for the caller.
 pub(crate) fn ending(end: End, config: &ExecConfig) -> Ending {
     match end {
-        End::Result(result) => Ending::Finished(result),
+        End::Result(result) => result.into(),
         End::Error(error) => error_ending(error, config.result_bytes_max, config.limits.memory_bytes),
         End::TooLarge => Ending::OutputLimit { limit_bytes: config.result_bytes_max },
         // Only where nothing may be run again: the pool is closing.
@@ -142,7 +142,7 @@ pub(crate) fn refuse_oversized(call: &Call, frame_bytes_max: usize) -> Option<Ou
     /// More than all the rest of a call frame takes besides target and arguments.
     const REST: usize = 4 << 10;
     let room = frame_bytes_max.saturating_sub(call.spec.worker_target().len() + call.session.len() + REST);
-    let length = call.arguments.len();
+    let length = call.arguments().len();
     (length > room).then(|| {
         unstarted(
             call,

@@ -39,7 +39,7 @@ mod tests {
     use std::sync::Arc;
 
     use omni_call::{
-        CallId, Deadline, Executor, NoClient, Phase, ProgramTarget, PythonTarget, RunSpec, Wants,
+        CallId, CallRequest, Deadline, Executor, NoClient, Phase, ProgramTarget, PythonTarget, RunSpec, Wants,
     };
 
     use super::*;
@@ -84,7 +84,7 @@ mod tests {
                 let call = Call {
                     id: CallId(1),
                     spec: Arc::new(RunSpec::new("s", "c", target)),
-                    arguments: "{}".into(),
+                    request: CallRequest::tool("{}"),
                     deadline: Deadline::new(Instant::now(), None, None),
                     wants: Wants::default(),
                     session: "".into(),

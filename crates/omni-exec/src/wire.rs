@@ -449,7 +449,7 @@ pub(crate) fn push_call(out: &mut Vec<u8>, call: &Call, sending: Sending) {
     out.extend_from_slice(br#","target":"#);
     out.extend_from_slice(call.spec.worker_target().as_bytes());
     out.extend_from_slice(br#","args":"#);
-    out.extend_from_slice(&call.arguments);
+    out.extend_from_slice(call.arguments());
     push_terms(out, call, sending);
     out.extend_from_slice(b"}}");
     finish(out, start);
@@ -467,7 +467,7 @@ pub(crate) fn push_request(out: &mut Vec<u8>, call: &Call, sending: Sending) {
         },
     );
     out.extend_from_slice(br#","arguments":"#);
-    out.extend_from_slice(&call.arguments);
+    out.extend_from_slice(call.arguments());
     out.extend_from_slice(br#","id":"#);
     push_number(out, sending.id);
     push_terms(out, call, sending);

@@ -7,7 +7,7 @@ use std::collections::HashMap;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use omni_call::{Ending, Outcome};
+use omni_call::{CallResult, Ending, Outcome};
 use serde_json::json;
 use support::{Lab, Request, Running, text};
 
@@ -156,7 +156,7 @@ async fn in_any_mixture_each_call_runs_once_and_gets_its_own_answer() {
     }
     for (line, run) in kept {
         match outcome(run).await.ending {
-            Ending::Finished(result) => {
+            Ending::Finished(CallResult::Tool(result)) => {
                 assert!(String::from_utf8_lossy(&result.content).contains(&format!("\"{line}\"")))
             }
             Ending::Exited { code, .. } => assert_eq!(code, 9),

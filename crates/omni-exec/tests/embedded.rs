@@ -6,7 +6,7 @@ mod support;
 
 use std::time::Duration;
 
-use omni_call::{Ending, Event, Outcome, Phase};
+use omni_call::{CallResult, Ending, Event, Outcome, Phase};
 use serde_json::{Value, json};
 use support::{Lab, PATIENCE, Request, said, text, wait_until};
 
@@ -122,7 +122,7 @@ async fn a_thread_that_sleeps_past_its_limit_is_replaced_by_another() {
         assert!(outcome.stack.unwrap().contains("in sleeps"));
     }
     let outcome = lab.call("echo").args(&json!({"text": "next"})).run().await;
-    let Ending::Finished(result) = &outcome.ending else { panic!("{outcome:?}") };
+    let Ending::Finished(CallResult::Tool(result)) = &outcome.ending else { panic!("{outcome:?}") };
     assert_eq!(result.meta, None, "it ran here");
     lab.finish().await;
 }
@@ -137,7 +137,7 @@ async fn while_a_call_keeps_the_interpreter_lock_calls_go_to_the_pool() {
     for function in ["echo", "async_echo"] {
         let outcome = lab.call(function).args(&json!({"text": "elsewhere"})).run().await;
         assert_eq!(text(&outcome), "elsewhere");
-        let Ending::Finished(result) = outcome.ending else { panic!() };
+        let Ending::Finished(CallResult::Tool(result)) = outcome.ending else { panic!() };
         assert_eq!(result.meta.as_deref(), Some(&br#"{"omni/executor":"pool"}"#[..]));
     }
     // Once the lock is free, they come back.

@@ -5,7 +5,7 @@ mod support;
 
 use std::time::Duration;
 
-use omni_call::{Ending, Phase};
+use omni_call::{CallResult, Ending, Phase};
 use serde_json::json;
 use support::{Lab, ProcessKind, said, text, wait_gone, wait_until};
 
@@ -48,7 +48,7 @@ everywhere! {
         let mut request = lab.call("table");
         request.spec.structured = true;
         let outcome = request.run().await;
-        let Ending::Finished(result) = &outcome.ending else { panic!("{outcome:?}") };
+        let Ending::Finished(CallResult::Tool(result)) = &outcome.ending else { panic!("{outcome:?}") };
         assert_eq!(result.structured.as_deref(), Some("{\"rows\":[1,2],\"city\":\"Zürich\"}".as_bytes()));
         lab.finish().await;
     };

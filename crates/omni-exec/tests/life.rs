@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::time::Duration;
 
-use omni_call::{Affinity, Ending, Policy};
+use omni_call::{Affinity, CallResult, Ending, Policy};
 use omni_exec::{Pool, WorkerLife};
 use serde_json::{Value, json};
 use support::{Lab, Request, Running, text, wait_gone, wait_until};
@@ -270,7 +270,7 @@ async fn a_skill_with_state_keeps_its_worker_until_the_skill_itself_changes() {
     pool.renew(|skill| skill == "lab").await;
     let outcome = count().await;
     assert_eq!(number(text(&outcome)), Some(1));
-    let Ending::Finished(result) = outcome.ending else { panic!("{outcome:?}") };
+    let Ending::Finished(CallResult::Tool(result)) = outcome.ending else { panic!("{outcome:?}") };
     assert!(result.meta.is_some_and(|meta| meta.windows(4).any(|word| word == b"lost")), "it is told");
     drop(pool);
     lab.finish().await;

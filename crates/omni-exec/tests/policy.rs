@@ -6,7 +6,7 @@ mod support;
 use std::sync::Arc;
 use std::time::Duration;
 
-use omni_call::{Affinity, Ending, Policy, ToolResult};
+use omni_call::{Affinity, CallResult, Ending, Policy, ToolResult};
 use serde_json::{Value, json};
 use support::{Lab, Request, text};
 
@@ -20,7 +20,9 @@ fn failing(lab: &Lab, times: u32, how: &str) -> Request {
 }
 
 fn meta(ending: &Ending) -> Value {
-    let Ending::Finished(ToolResult { meta, .. }) = ending else { panic!("not finished: {ending:?}") };
+    let Ending::Finished(CallResult::Tool(ToolResult { meta, .. })) = ending else {
+        panic!("not finished: {ending:?}")
+    };
     meta.as_deref().map_or(Value::Null, |meta| serde_json::from_slice(meta).unwrap_or_default())
 }
 

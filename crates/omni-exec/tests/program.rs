@@ -4,7 +4,7 @@ mod support;
 
 use std::time::Duration;
 
-use omni_call::{Ending, Phase, ProgramInput, ProgramOutput, ProgramTarget, Target, ToolResult};
+use omni_call::{CallResult, Ending, Phase, ProgramInput, ProgramOutput, ProgramTarget, Target, ToolResult};
 use serde_json::{Value, json};
 use support::{Lab, Request, said, text, wait_gone, wait_until};
 
@@ -25,7 +25,7 @@ fn with(mut request: Request, change: impl FnOnce(&mut ProgramTarget)) -> Reques
 }
 
 fn result(ending: &Ending) -> &ToolResult {
-    let Ending::Finished(result) = ending else { panic!("not finished: {ending:?}") };
+    let Ending::Finished(CallResult::Tool(result)) = ending else { panic!("not finished: {ending:?}") };
     result
 }
 

@@ -5,8 +5,8 @@ mod support;
 
 use std::time::Duration;
 
-use omni_call::{Ending, Phase, Policy};
-use omni_exec::{Listing, Runner, RunnerConfig, RunnerError};
+use omni_call::{CallRequest, CallResult, Ending, Phase, Policy};
+use omni_exec::{Listing, Runner, RunnerConfig};
 use serde_json::{Value, json};
 use support::{Lab, PATIENCE, Request, Site, said, text, wait_until};
 
@@ -22,7 +22,7 @@ async fn a_result_comes_back_as_the_tool_made_it() {
     let outcome = lab.call("echo").args(&json!({"text": "grüezi"})).run().await;
     assert_eq!((text(&outcome).as_str(), outcome.phase, outcome.attempt), ("grüezi", Phase::Started, 1));
     let outcome = lab.call("table").run().await;
-    let Ending::Finished(result) = &outcome.ending else { panic!("{outcome:?}") };
+    let Ending::Finished(CallResult::Tool(result)) = &outcome.ending else { panic!("{outcome:?}") };
     assert_eq!(result.structured.as_deref(), Some("{\"rows\":[1,2],\"city\":\"Zürich\"}".as_bytes()));
     assert_eq!(lab.call("async_echo").args(&json!({"text": "a"})).value().await, json!("a"));
     lab.finish().await;
@@ -189,10 +189,15 @@ async fn a_runner_says_what_it_has() {
     assert_eq!((&health["ready"], &health["pid"]), (&json!(true), &json!(lab.site.as_ref().unwrap().pid())));
     let resources: Value = serde_json::from_slice(&runner.resources().await.unwrap()).unwrap();
     assert_eq!(resources, json!({"resources": [], "resourceTemplates": []}));
-    assert!(matches!(
-        runner.read_resource("omni://skill/lab/nothing").await,
-        Err(RunnerError::Refused { status: 404, .. })
-    ));
+    for (request, named) in [
+        (CallRequest::Resource { uri: "omni://skill/lab/nothing".into() }, "omni://skill/lab/nothing"),
+        (CallRequest::Prompt { name: "greet".into(), arguments: None }, "greet"),
+    ] {
+        let mut read = lab.call("nothing");
+        read.request = request;
+        let Ending::NotFound { message } = read.run().await.ending else { panic!("{named}") };
+        assert!(message.contains(named), "{message}");
+    }
     assert_eq!(&runner.prompts().await.unwrap()[..], br#"{"prompts":[]}"#);
     lab.finish().await;
 }

@@ -5,7 +5,7 @@ mod support;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use omni_call::{Affinity, Ending, Policy};
+use omni_call::{Affinity, CallResult, Ending, Policy};
 use omni_exec::{ExecConfig, TempFolders};
 use serde_json::{Value, json};
 use support::{Lab, ProcessKind, Request, text, wait_until};
@@ -41,14 +41,14 @@ fn keeping(mut request: Request) -> Request {
 
 /// The first text, and all the others.
 fn texts(ending: &Ending) -> (String, String) {
-    let Ending::Finished(result) = ending else { panic!("not finished: {ending:?}") };
+    let Ending::Finished(CallResult::Tool(result)) = ending else { panic!("not finished: {ending:?}") };
     let content: Vec<Value> = serde_json::from_slice(&result.content).expect("content");
     let mut texts = content.iter().map(|block| block["text"].as_str().unwrap_or_default().to_owned());
     (texts.next().unwrap_or_default(), texts.collect::<Vec<_>>().join("\n"))
 }
 
 fn meta(ending: &Ending) -> Value {
-    let Ending::Finished(result) = ending else { panic!("not finished: {ending:?}") };
+    let Ending::Finished(CallResult::Tool(result)) = ending else { panic!("not finished: {ending:?}") };
     result.meta.as_ref().map_or(Value::Null, |meta| serde_json::from_slice(meta).expect("meta"))
 }
 

@@ -3,7 +3,7 @@
 use std::io::Write as _;
 
 use bytes::{BufMut, Bytes, BytesMut};
-use omni_call::{Ask, LogLevel, ToolResult};
+use omni_call::{Ask, CallResult, Completion, LogLevel, PromptMessages, ResourceContents, ToolResult};
 use serde::Serialize;
 use serde_json::{Value, json};
 
@@ -249,6 +249,37 @@ impl Encoder {
             ListKind::Prompts => "prompts/list_changed",
         };
         close(notification(method, subscription))
+    }
+
+    /// The answer to a call of whatever kind.
+    pub fn call_result(&self, id: &Id, revision: Revision, result: &CallResult) -> Frame {
+        match result {
+            CallResult::Tool(result) => self.tool_result(id, revision, result),
+            CallResult::Resource(ResourceContents { contents, meta }) => {
+                self.contents(id, revision, contents.clone(), meta.as_deref())
+            }
+            CallResult::Prompt(PromptMessages { description, messages, meta }) => {
+                self.prompt(id, revision, description.as_deref(), messages.clone(), meta.as_deref())
+            }
+            CallResult::Completion(completion) => self.completion(id, revision, completion),
+        }
+    }
+
+    /// The answer to `completion/complete`.
+    pub fn completion(&self, id: &Id, revision: Revision, completion: &Completion) -> Frame {
+        let Completion { values, total, has_more, meta } = completion;
+        let mut out = self.open(id, revision, 64 + values.len(), meta.as_deref());
+        comma(&mut out);
+        out.put_slice(br#""completion":{"values":"#);
+        out.put_slice(values);
+        if let Some(total) = total {
+            put(&mut out, format_args!(r#","total":{total}"#));
+        }
+        if let Some(has_more) = has_more {
+            put(&mut out, format_args!(r#","hasMore":{has_more}"#));
+        }
+        out.put_u8(b'}');
+        close(out)
     }
 
     /// The answer to `tools/call`. Members that the revision does not know are left out.

@@ -1,17 +1,20 @@
-//! One `tools/call`, from its name to its answer.
+//! One call, from what a client named to its answer; of a tool, all that is done with it.
 
 use std::sync::Arc;
 use std::time::Instant;
 
 use bytes::Bytes;
-use omni_call::{Call, CallId, CallPort, Deadline, Ending, Outcome, ToolResult, Wants};
+use omni_call::{
+    Call, CallId, CallPort, CallRequest, CallResult, Deadline, Ending, Outcome, ToolResult, Wants,
+};
 use omni_catalog::{NotNamed, ProfileId, Tool};
-use omni_protocol::{CallTool, ErrorCode, Frame, Id, RequestMeta, Revision, RpcError, error_frame};
+use omni_protocol::{About, CallTool, ErrorCode, Frame, Id, RequestMeta, Revision, RpcError, error_frame};
 
 use crate::admission::Turn;
 use crate::asking::CallClient;
 use crate::call_log::{CallLog, Timing};
 use crate::dispatch::{Answer, Caller};
+use crate::library;
 use crate::server::Server;
 
 /// Arguments and results above this many bytes are checked on another thread: parsing them, when they are many small
@@ -104,7 +107,7 @@ impl Server {
         let mut call = Call {
             id: self.next_call_id(),
             spec: tool.spec.clone(),
-            arguments: arguments.clone(),
+            request: CallRequest::Tool { arguments: arguments.clone() },
             deadline,
             wants,
             session,
@@ -145,12 +148,36 @@ impl Server {
     }
 }
 
-/// `tools/call`: in flight, unless the client's account is full.
+/// What a client called.
+pub(crate) enum Called {
+    Tool(CallTool),
+    /// Anything else that can be called.
+    Item(CallRequest),
+}
+
+impl Called {
+    fn about(&self) -> About<'_> {
+        match self {
+            Called::Tool(call) => call.about(),
+            Called::Item(request) => {
+                let arguments = match request {
+                    CallRequest::Prompt { arguments, .. } => arguments.as_ref(),
+                    CallRequest::Tool { .. } | CallRequest::Resource { .. } | CallRequest::Completion(_) => {
+                        None
+                    }
+                };
+                About { method: request.method(), name: request.named().unwrap_or_default(), arguments }
+            }
+        }
+    }
+}
+
+/// A call of whatever kind: in flight, unless the client's account is full.
 pub(crate) fn answer(
     server: &Arc<Server>,
     id: Id,
     revision: Revision,
-    call: CallTool,
+    called: Called,
     meta: RequestMeta,
     caller: Caller,
 ) -> Answer {
@@ -158,44 +185,75 @@ pub(crate) fn answer(
         Ok(turn) => turn,
         Err(overloaded) => return Answer::Refused(overloaded.into()),
     };
-    let client = CallClient::of(server, id, revision, &meta, &caller, call.about());
+    let client = CallClient::of(server, id, revision, &meta, &caller, called.about());
     let accepted = Instant::now();
     let profile = server.profile_of(meta.client.as_ref(), &caller.session);
     let session = caller.session.name();
     let server = server.clone();
     Answer::Later(client.running(|client| async move {
-        let request = ToolRequest {
-            name: call.name,
-            arguments: call.arguments.unwrap_or_else(|| Bytes::from_static(b"{}")),
-            wants: client.wants(),
-            profile,
-            session,
-            accepted,
-        };
-        run(&server, client, turn, request).await
+        let asked = Asked { wants: client.wants(), revision, profile, session, accepted };
+        run(&server, client, turn, called, asked).await
     }))
 }
 
 /// Runs a call and writes its answer.
-async fn run(server: &Server, client: CallClient, turn: Turn, request: ToolRequest) -> Frame {
+async fn run(server: &Server, client: CallClient, turn: Turn, called: Called, asked: Asked) -> Frame {
     let reply = match turn.wait().await {
         // An executor has the call as long as this is held, while its client is asked too.
-        Ok(_permit) => server
-            .call(request, &mut client.port(&server.encoder))
-            .await
-            .map_err(|not_named| RpcError::new(ErrorCode::InvalidParams, not_named.for_clients())),
+        Ok(_permit) => server.answered(called, asked, &mut client.port(&server.encoder)).await,
         Err(overloaded) => {
-            tracing::info!(tool = cut(&request.name), kind = "busy", "call");
+            let (tool, method) = match &called {
+                Called::Tool(call) => (Some(cut(&call.name)), None),
+                Called::Item(request) => (None, Some(request.method())),
+            };
+            tracing::info!(tool, method, kind = "busy", "call");
             Err(overloaded.into())
         }
     };
     let to = client.audience(&server.encoder).await;
     match reply {
-        Ok(ToolReply { result, timing, .. }) => {
+        Ok((result, timing)) => {
             let result = if to.timing { timing.told(result) } else { result };
-            server.encoder.tool_result(&to.id, to.revision, &result)
+            server.encoder.call_result(&to.id, to.revision, &result)
         }
         Err(error) => error_frame(Some(&to.id), &error),
+    }
+}
+
+/// How a client's call is to be answered.
+struct Asked {
+    wants: Wants,
+    revision: Revision,
+    profile: ProfileId,
+    session: Arc<str>,
+    accepted: Instant,
+}
+
+impl Server {
+    /// The result of a client's call, or the error that it is answered with.
+    async fn answered(
+        &self,
+        called: Called,
+        asked: Asked,
+        port: &mut dyn CallPort,
+    ) -> Result<(CallResult, Timing), RpcError> {
+        let Asked { wants, revision, profile, session, accepted } = asked;
+        match called {
+            Called::Tool(CallTool { name, arguments }) => {
+                let arguments = arguments.unwrap_or_else(|| Bytes::from_static(b"{}"));
+                let request = ToolRequest { name, arguments, wants, profile, session, accepted };
+                match self.call(request, port).await {
+                    Ok(ToolReply { result, timing, .. }) => Ok((result.into(), timing)),
+                    Err(not_named) => Err(RpcError::new(ErrorCode::InvalidParams, not_named.for_clients())),
+                }
+            }
+            Called::Item(request) => {
+                let terms = Terms { deadline: library::deadline(self, accepted), wants, session };
+                let (outcome, timing) = self.run_item(request.clone(), terms, port).await;
+                let result = library::result_or_error(outcome, &request, revision, self.config.errors)?;
+                Ok((result, timing))
+            }
+        }
     }
 }
 
@@ -211,10 +269,12 @@ fn argument_faults(tool: &Tool, called: &str, arguments: &[u8]) -> Result<(), St
 impl Server {
     /// Holds a finished result to the tool's output schema: a client may rely on it.
     async fn check_output(&self, tool: &Arc<Tool>, mut outcome: Outcome) -> Outcome {
-        if let Ending::Finished(result) = &outcome.ending
-            && tool.spec.structured
-            && !result.is_error
-        {
+        let Ending::Finished(result) = &outcome.ending else { return outcome };
+        let Some(result) = result.tool() else {
+            outcome.ending = Ending::BadResult { message: "it is no result of a tool".to_owned() };
+            return outcome;
+        };
+        if tool.spec.structured && !result.is_error {
             let checked = match &result.structured {
                 Some(structured) if structured.len() <= CHECK_INLINE_BYTES_MAX => {
                     tool.check_output(structured)
@@ -249,11 +309,11 @@ impl Server {
 }
 
 /// The full text of a failure goes to the log, since the client may see only part of it.
-fn log_failure(call: CallId, tool: &str, outcome: &Outcome) {
+pub(crate) fn log_failure(call: CallId, tool: &str, outcome: &Outcome) {
     let kind = outcome.ending.kind();
     let (stack, stderr) = (outcome.stack.as_deref(), outcome.stderr.as_deref());
     match &outcome.ending {
-        Ending::Finished(result) if !result.is_error => {}
+        Ending::Finished(result) if !result.is_error() => {}
         Ending::Finished(_) => tracing::debug!(%call, tool, kind, stderr, "the tool's result is an error"),
         Ending::ToolError { kind: class, message, location, traceback, intended: false, .. } => {
             tracing::warn!(
@@ -269,7 +329,11 @@ fn log_failure(call: CallId, tool: &str, outcome: &Outcome) {
             %call, tool, kind, location = location.as_deref(), text = message, traceback = traceback.as_deref(),
             "tool ran out of memory"
         ),
-        Ending::Cancelled | Ending::Shutdown | Ending::ToolError { .. } | Ending::InvalidArguments { .. } => {
+        Ending::Cancelled
+        | Ending::Shutdown
+        | Ending::NotFound { .. }
+        | Ending::ToolError { .. }
+        | Ending::InvalidArguments { .. } => {
             tracing::debug!(%call, tool, kind);
         }
         Ending::BadResult { .. }

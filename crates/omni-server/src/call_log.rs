@@ -4,8 +4,8 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use omni_call::{
-    Answer, Ask, BoxFuture, Call, CallId, CallPort, Ending, Event, EventSink, LogLevel, Outcome, Phase,
-    ToolResult, Wants,
+    Answer, Ask, BoxFuture, Call, CallId, CallPort, CallRequest, CallResult, Ending, Event, EventSink,
+    LogLevel, Outcome, Phase, Wants,
 };
 
 /// So much of what one call prints and logs goes to the log.
@@ -22,7 +22,7 @@ pub struct Timing {
 
 impl Timing {
     /// Adds it to a result, as `omni/timing` in its `_meta`.
-    pub(crate) fn told(self, result: ToolResult) -> ToolResult {
+    pub(crate) fn told(self, result: CallResult) -> CallResult {
         let (waiting, running) = (ms(self.waiting), ms(self.running));
         result.with_meta("omni/timing", &format!(r#"{{"waiting_ms":{waiting:?},"running_ms":{running:?}}}"#))
     }
@@ -33,10 +33,20 @@ fn ms(time: Duration) -> f64 {
     (time.as_secs_f64() * 10_000.0).round() / 10.0
 }
 
+/// Of what a client named, so much stands in the log.
+const NAME_BYTES_MAX: usize = 128;
+
+fn cut(name: &str) -> &str {
+    &name[..name.floor_char_boundary(NAME_BYTES_MAX)]
+}
+
 /// Stands before whoever hears a call's events. Dropped before its end, the call was taken back, and the log says so.
 pub(crate) struct CallLog<'a> {
     events: &'a mut dyn CallPort,
-    tool: &'a str,
+    /// The tool, or what the caller named.
+    name: &'a str,
+    /// MCP's method, where it is no tool call.
+    method: Option<&'static str>,
     call: CallId,
     /// From which level on the client hears it; the log takes the rest.
     client: Option<LogLevel>,
@@ -49,10 +59,13 @@ pub(crate) struct CallLog<'a> {
 }
 
 impl<'a> CallLog<'a> {
-    pub(crate) fn new(call: &Call, tool: &'a str, events: &'a mut dyn CallPort) -> Self {
+    /// `name` is the tool's, or what the caller named.
+    pub(crate) fn new(call: &Call, name: &'a str, events: &'a mut dyn CallPort) -> Self {
+        let is_tool = matches!(call.request, CallRequest::Tool { .. });
         CallLog {
             events,
-            tool,
+            name: cut(name),
+            method: (!is_tool).then(|| call.request.method()),
             call: call.id,
             client: call.wants.log,
             accepted: call.deadline.accepted(),
@@ -79,10 +92,12 @@ impl<'a> CallLog<'a> {
         let timing = self.timing();
         // Whatever ended a call in its executor, it was with a process; only a kept result was not.
         let cached = outcome.phase == Phase::Queued && matches!(outcome.ending, Ending::Finished(_));
-        let failed = matches!(&outcome.ending, Ending::Finished(result) if result.is_error);
+        let failed = matches!(&outcome.ending, Ending::Finished(result) if result.is_error());
         self.say_left_out();
         tracing::info!(
-            tool = self.tool,
+            tool = self.tool(),
+            method = self.method,
+            name = self.named(),
             kind = outcome.ending.kind(),
             call = self.call.0,
             waiting_ms = ms(timing.waiting),
@@ -93,6 +108,14 @@ impl<'a> CallLog<'a> {
             "call"
         );
         timing
+    }
+
+    fn tool(&self) -> Option<&'a str> {
+        self.method.is_none().then_some(self.name)
+    }
+
+    fn named(&self) -> Option<&'a str> {
+        self.method.is_some().then_some(self.name)
     }
 
     fn timing(&self) -> Timing {
@@ -117,19 +140,20 @@ impl<'a> CallLog<'a> {
             return;
         }
         self.room -= text.len();
-        let (tool, call) = (self.tool, self.call.0);
+        let (tool, name, call) = (self.tool(), self.named(), self.call.0);
         if level == LogLevel::Debug {
-            tracing::debug!(tool, call, from = logger, text, "output");
+            tracing::debug!(tool, name, call, from = logger, text, "output");
         } else {
             let level = (level > LogLevel::Info && logger != Some("stderr")).then(|| level.name());
-            tracing::info!(tool, call, from = logger, level, text, "output");
+            tracing::info!(tool, name, call, from = logger, level, text, "output");
         }
     }
 
     fn say_left_out(&self) {
         if self.left_out > 0 {
-            let (tool, call, bytes) = (self.tool, self.call.0, self.left_out);
-            tracing::info!(tool, call, bytes, "more output is left out");
+            let (tool, name) = (self.tool(), self.named());
+            let (call, bytes) = (self.call.0, self.left_out);
+            tracing::info!(tool, name, call, bytes, "more output is left out");
         }
     }
 }
@@ -176,11 +200,12 @@ impl Drop for CallLog<'_> {
         }
         self.say_left_out();
         let Timing { waiting, running } = self.timing();
-        let (tool, call) = (self.tool, self.call.0);
         tracing::info!(
-            tool,
+            tool = self.tool(),
+            method = self.method,
+            name = self.named(),
             kind = "cancelled",
-            call,
+            call = self.call.0,
             waiting_ms = ms(waiting),
             running_ms = ms(running),
             "call"

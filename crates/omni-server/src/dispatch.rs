@@ -3,16 +3,18 @@
 
 use std::sync::Arc;
 
-use omni_call::LogLevel;
-use omni_protocol::{Action, ClientCapabilities, Frame, RawRequest, Rejected, Request, Revision, RpcError};
+use omni_call::{CallRequest, LogLevel};
+use omni_protocol::{
+    Action, ClientCapabilities, Frame, GetPrompt, RawRequest, Rejected, Request, Revision, RpcError,
+};
 
 use crate::admission::Share;
 use crate::asking::{self, ParkedCalls};
-use crate::library::{self, Asked};
+use crate::call::Called;
 use crate::running::Running;
 use crate::server::Server;
 use crate::session::Session;
-use crate::{call, changes, lists, session};
+use crate::{call, changes, library, lists, session};
 
 /// Who sent a request, as far as its answer depends on it.
 #[derive(Clone)]
@@ -80,14 +82,16 @@ pub(crate) fn answer(server: &Arc<Server>, request: Request, caller: Caller) -> 
             Answer::Now(server.encoder.empty(&id, revision))
         }
         Action::ListTools { cursor } => lists::tools(server, id, revision, cursor, &meta, caller),
-        Action::CallTool(call) => call::answer(server, id, revision, call, meta, caller),
-        Action::List { kind, cursor } => {
-            library::answer(server, id, revision, Asked::List { kind, cursor }, caller)
-        }
+        Action::CallTool(call) => call::answer(server, id, revision, Called::Tool(call), meta, caller),
         Action::ReadResource { uri } => {
-            library::answer(server, id, revision, Asked::Resource { uri }, caller)
+            let request = CallRequest::Resource { uri: uri.into() };
+            call::answer(server, id, revision, Called::Item(request), meta, caller)
         }
-        Action::GetPrompt(prompt) => library::answer(server, id, revision, Asked::Prompt(prompt), caller),
+        Action::GetPrompt(GetPrompt { name, arguments }) => {
+            let request = CallRequest::Prompt { name: name.into(), arguments };
+            call::answer(server, id, revision, Called::Item(request), meta, caller)
+        }
+        Action::List { kind, cursor } => library::answer(server, id, revision, kind, cursor, caller),
         Action::Listen(filter) => changes::listen(server, id, revision, filter, &meta, &caller),
     }
 }

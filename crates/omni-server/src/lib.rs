@@ -36,7 +36,7 @@ pub use call::{ToolReply, ToolRequest};
 pub use call_log::Timing;
 pub use config::{Limits, ServerConfig};
 pub use gate::{AllowedNames, NameError};
-pub use library::{Contents, Library, LibraryError, Prompt};
+pub use library::{Library, Unavailable};
 pub use omni_protocol::{ItemKind, ListKind, Offers};
 pub use peer::{Peer, PeerKey, PeerLookup, PeerUnknown};
 pub use server::Server;

@@ -1,20 +1,24 @@
-//! Resources and prompts: the one trait behind which they are, and the answers that come from it.
+//! Resources and prompts: the trait that lists them, and how one of them is called.
+//!
+//! To read a resource, to have a prompt filled in or an argument completed is a call like any other, with its deadline,
+//! its place in the log and its questions. Only what runs it differs, which the library says.
 
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use omni_call::BoxFuture;
-use omni_protocol::{
-    ErrorCode, Frame, GetPrompt, Id, ItemKind, ListKind, Offers, Revision, RpcError, error_frame,
+use omni_call::{
+    BoxFuture, Call, CallPort, CallRequest, CallResult, Deadline, Ending, ErrorDetail, Outcome, RunSpec,
 };
+use omni_protocol::{ErrorCode, Frame, Id, ItemKind, ListKind, Offers, Revision, RpcError, error_frame};
 
+use crate::call::{Terms, log_failure};
+use crate::call_log::{CallLog, Timing};
 use crate::dispatch::{Answer, Caller};
 use crate::running::Running;
 use crate::server::Server;
 
 /// Whoever has resources and prompts to offer. The server knows nothing else of them.
-///
-/// Dropping a future gives its answer up. None may wait for ever.
 pub trait Library: Send + Sync {
     /// What is offered at all. Asked once; methods of the rest are unknown to clients, and never called.
     fn offers(&self) -> Offers;
@@ -26,82 +30,34 @@ pub trait Library: Send + Sync {
         None
     }
 
-    /// All items of that kind: a JSON array of objects as the newest revision of MCP has them.
-    fn list(&self, kind: ItemKind) -> BoxFuture<'_, Result<Bytes, LibraryError>>;
+    /// All items of that kind: a JSON array of objects as the newest revision of MCP has them. Dropping the future
+    /// gives the answer up. It may not wait for ever.
+    fn list(&self, kind: ItemKind) -> BoxFuture<'_, Result<Bytes, Unavailable>>;
 
-    fn read<'a>(&'a self, uri: &'a str) -> BoxFuture<'a, Result<Contents, LibraryError>>;
-
-    /// `arguments` is a JSON object of strings.
-    fn prompt<'a>(
-        &'a self,
-        name: &'a str,
-        arguments: Option<Bytes>,
-    ) -> BoxFuture<'a, Result<Prompt, LibraryError>>;
+    /// How a request that is no tool call is run: what its call says to the executor. Whether there is what it names
+    /// may be found out there. The error says to a client that there is not.
+    fn spec(&self, request: &CallRequest) -> Result<Arc<RunSpec>, String>;
 }
 
-/// What a resource holds.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Contents {
-    /// A JSON array of text or binary contents.
-    pub contents: Bytes,
-    /// A JSON object.
-    pub meta: Option<Bytes>,
-}
-
-/// A prompt with its arguments filled in.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Prompt {
-    pub description: Option<String>,
-    /// A JSON array.
-    pub messages: Bytes,
-    /// A JSON object.
-    pub meta: Option<Bytes>,
-}
-
-/// Why there is no answer. The text is for the client.
+/// Whoever has the items cannot be reached, or failed. The text is for the client.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
-pub enum LibraryError {
-    /// No such resource or prompt.
-    #[error("{0}")]
-    Unknown(String),
-    /// A prompt's arguments are wrong.
-    #[error("{0}")]
-    BadArguments(String),
-    /// Whoever has it cannot be reached, or failed.
-    #[error("{0}")]
-    Unavailable(String),
-}
+#[error("{0}")]
+pub struct Unavailable(pub String);
 
-impl LibraryError {
-    fn into_rpc(self, of_resource: Option<(Revision, &str)>) -> RpcError {
-        match (self, of_resource) {
-            (LibraryError::Unknown(why), Some((revision, uri))) => {
-                RpcError::resource_not_found(revision, uri, why)
-            }
-            (LibraryError::Unknown(why) | LibraryError::BadArguments(why), _) => {
-                RpcError::new(ErrorCode::InvalidParams, why)
-            }
-            (LibraryError::Unavailable(why), _) => {
-                tracing::warn!(why, "a resource or prompt could not be had");
-                RpcError::new(ErrorCode::Internal, why)
-            }
-        }
+impl From<Unavailable> for RpcError {
+    fn from(Unavailable(why): Unavailable) -> Self {
+        tracing::warn!(why, "a list of resources or prompts could not be had");
+        RpcError::new(ErrorCode::Internal, why)
     }
 }
 
-/// What is asked of the library.
-pub(crate) enum Asked {
-    List { kind: ItemKind, cursor: Option<String> },
-    Resource { uri: String },
-    Prompt(GetPrompt),
-}
-
-/// The methods of resources and prompts: in flight, unless the client's account is full.
+/// The lists of resources, templates and prompts: in flight, unless the client's account is full.
 pub(crate) fn answer(
     server: &Arc<Server>,
     id: Id,
     revision: Revision,
-    asked: Asked,
+    kind: ItemKind,
+    cursor: Option<String>,
     caller: Caller,
 ) -> Answer {
     let Some(library) = server.library.clone() else {
@@ -112,48 +68,124 @@ pub(crate) fn answer(
         Ok(turn) => turn,
         Err(overloaded) => return Answer::Refused(overloaded.into()),
     };
-    if let Asked::List { kind, .. } = &asked {
-        let kind = kind.list();
-        caller.session.saw_list(kind, library.list_version(kind).as_deref());
-    }
+    caller.session.saw_list(kind.list(), library.list_version(kind.list()).as_deref());
     let of = id.clone();
-    let answer = ask(server.clone(), library, id.clone(), revision, asked);
+    let list = list(server.clone(), library, id.clone(), revision, kind, cursor);
     let answer = async move {
         match turn.wait().await {
-            Ok(_permit) => answer.await,
+            Ok(_permit) => list.await,
             Err(overloaded) => error_frame(Some(&of), &overloaded.into()),
         }
     };
     Answer::Later(Running::new(id, answer, None))
 }
 
-/// Asks, and writes the answer.
-async fn ask(
+/// Writes a list.
+async fn list(
     server: Arc<Server>,
     library: Arc<dyn Library>,
     id: Id,
     revision: Revision,
-    asked: Asked,
+    kind: ItemKind,
+    cursor: Option<String>,
 ) -> Frame {
-    let frame = match asked {
-        Asked::List { cursor: Some(_), .. } => Err(RpcError::new(
-            ErrorCode::InvalidParams,
-            "`params.cursor` is not one of this list: it has one page; ask without a cursor",
-        )),
-        Asked::List { kind, cursor: None } => {
-            let items = library.list(kind).await.map_err(|error| error.into_rpc(None));
-            items.map(|items| server.encoder.items(&id, revision, kind, &items))
+    if cursor.is_some() {
+        let why = "`params.cursor` is not one of this list: it has one page; ask without a cursor";
+        return error_frame(Some(&id), &RpcError::new(ErrorCode::InvalidParams, why));
+    }
+    match library.list(kind).await {
+        Ok(items) => server.encoder.items(&id, revision, kind, &items),
+        Err(unavailable) => error_frame(Some(&id), &unavailable.into()),
+    }
+}
+
+/// When a call that is no tool's has to end: there is nobody who could have declared limits for it.
+pub(crate) fn deadline(server: &Server, accepted: Instant) -> Deadline {
+    Deadline::new(accepted, server.config.timeout, server.config.idle_timeout)
+}
+
+impl Server {
+    /// Runs a request that is no tool call and says how it ended.
+    pub(crate) async fn run_item(
+        &self,
+        request: CallRequest,
+        terms: Terms,
+        events: &mut dyn CallPort,
+    ) -> (Outcome, Timing) {
+        let Terms { deadline, wants, session } = terms;
+        let spec = match &self.library {
+            Some(library) => library.spec(&request),
+            None => Err(nothing_there(&request)),
+        };
+        let spec = match spec {
+            Ok(spec) => spec,
+            Err(message) => {
+                tracing::info!(method = request.method(), kind = "not_found", "call");
+                return (Outcome::unstarted(Ending::NotFound { message }, Duration::ZERO), Timing::default());
+            }
+        };
+        let mut call = Call { id: self.next_call_id(), spec, request, deadline, wants, session };
+        let of = call.clone();
+        let mut log = CallLog::new(&of, of.name(), events);
+        call.wants = CallLog::wants(wants, self.config.log_output);
+        let mut outcome = self.executor.run(call, &mut log).await;
+        if let Ending::Finished(result) = &outcome.ending
+            && !result.answers(&of.request)
+        {
+            outcome.ending = Ending::BadResult { message: "it is the answer to something else".to_owned() };
         }
-        Asked::Resource { uri } => {
-            let read = library.read(&uri).await.map_err(|error| error.into_rpc(Some((revision, &uri))));
-            read.map(|read| server.encoder.contents(&id, revision, read.contents, read.meta.as_deref()))
+        if self.config.log_failures {
+            log_failure(of.id, of.name(), &outcome);
         }
-        Asked::Prompt(GetPrompt { name, arguments }) => {
-            let prompt = library.prompt(&name, arguments).await.map_err(|error| error.into_rpc(None));
-            prompt.map(|Prompt { description, messages, meta }| {
-                server.encoder.prompt(&id, revision, description.as_deref(), messages, meta.as_deref())
-            })
+        let timing = log.end(&outcome);
+        (outcome, timing)
+    }
+}
+
+/// The result of a request that is no tool call, or what its client is told instead.
+pub(crate) fn result_or_error(
+    outcome: Outcome,
+    request: &CallRequest,
+    revision: Revision,
+    detail: ErrorDetail,
+) -> Result<CallResult, RpcError> {
+    let code = match outcome.ending {
+        Ending::Finished(result) => return Ok(result),
+        Ending::NotFound { message } => {
+            return Err(match request {
+                CallRequest::Resource { uri } => RpcError::resource_not_found(revision, uri, message),
+                CallRequest::Tool { .. } | CallRequest::Prompt { .. } | CallRequest::Completion(_) => {
+                    RpcError::new(ErrorCode::InvalidParams, message)
+                }
+            });
         }
+        Ending::InvalidArguments { .. } => ErrorCode::InvalidParams,
+        Ending::ToolError { .. }
+        | Ending::BadResult { .. }
+        | Ending::LoadError { .. }
+        | Ending::Exited { .. }
+        | Ending::Signalled { .. }
+        | Ending::TimedOut { .. }
+        | Ending::Idle { .. }
+        | Ending::OutOfMemory { .. }
+        | Ending::OutputLimit { .. }
+        | Ending::Lost { .. }
+        | Ending::Cancelled
+        | Ending::Shutdown
+        | Ending::Busy { .. }
+        | Ending::Quarantined { .. }
+        | Ending::WorkerStart { .. } => ErrorCode::Internal,
     };
-    frame.unwrap_or_else(|error| error_frame(Some(&id), &error))
+    let named = request.named().unwrap_or_default();
+    Err(RpcError::new(code, outcome.into_refusal(named, detail)))
+}
+
+/// What a client is told of something that nobody offers.
+fn nothing_there(request: &CallRequest) -> String {
+    let named: String = request.named().unwrap_or_default().chars().take(200).collect();
+    match request {
+        CallRequest::Resource { .. } => format!("there is no resource `{named}`"),
+        CallRequest::Prompt { .. } => format!("there is no prompt `{named}`"),
+        CallRequest::Tool { .. } | CallRequest::Completion(_) => format!("there is no `{named}`"),
+    }
 }

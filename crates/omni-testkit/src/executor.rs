@@ -13,12 +13,19 @@ use omni_call::{
 use serde_json::{Value, json};
 use tokio::sync::{mpsc, oneshot, watch};
 
-/// Runs nothing. Each call is handed to the test, which answers it; or, with [`echoing`](Self::echoing), each is
-/// answered at once with its own arguments.
+/// Runs nothing. Each call is handed to the test, which answers it; or, with [`echoing`](Self::echoing) and
+/// [`answering`](Self::answering), each is answered at once.
 pub struct ScriptedExecutor {
-    started: Option<mpsc::UnboundedSender<RunningCall>>,
+    script: Script,
     stopping: watch::Sender<bool>,
     running: Arc<AtomicUsize>,
+}
+
+enum Script {
+    /// The test answers.
+    Started(mpsc::UnboundedSender<RunningCall>),
+    /// This does.
+    Answers(Box<dyn Fn(&Call) -> Ending + Send + Sync>),
 }
 
 /// The calls that have reached the executor, in order.
@@ -56,16 +63,21 @@ impl ScriptedExecutor {
     /// An executor whose calls the test answers.
     pub fn new() -> (Arc<Self>, StartedCalls) {
         let (started, calls) = mpsc::unbounded_channel();
-        (Arc::new(Self::with(Some(started))), StartedCalls(calls))
+        (Arc::new(Self::with(Script::Started(started))), StartedCalls(calls))
     }
 
     /// An executor that answers each call at once with its arguments, as text.
     pub fn echoing() -> Arc<Self> {
-        Arc::new(Self::with(None))
+        Self::answering(|call| finished(text(call.arguments())).ending)
     }
 
-    fn with(started: Option<mpsc::UnboundedSender<RunningCall>>) -> Self {
-        ScriptedExecutor { started, stopping: watch::Sender::new(false), running: Arc::default() }
+    /// An executor whose calls end at once, as `answer` says.
+    pub fn answering(answer: impl Fn(&Call) -> Ending + Send + Sync + 'static) -> Arc<Self> {
+        Arc::new(Self::with(Script::Answers(Box::new(answer))))
+    }
+
+    fn with(script: Script) -> Self {
+        ScriptedExecutor { script, stopping: watch::Sender::new(false), running: Arc::default() }
     }
 
     /// Calls that have begun and are neither answered nor dropped.
@@ -80,7 +92,10 @@ impl Executor for ScriptedExecutor {
         let counted = Counted(self.running.clone());
         Box::pin(async move {
             let _counted = counted;
-            let Some(started) = &self.started else { return finished(text(&call.arguments)) };
+            let started = match &self.script {
+                Script::Started(started) => started,
+                Script::Answers(answer) => return outcome(answer(&call)),
+            };
             let (steps, mut next) = mpsc::unbounded_channel();
             let (_alive, dropped) = watch::channel(());
             let mut stopping = self.stopping.subscribe();
@@ -136,7 +151,7 @@ impl StartedCalls {
 impl RunningCall {
     /// The arguments, as the tool would get them.
     pub fn arguments(&self) -> Value {
-        serde_json::from_slice(&self.call.arguments).unwrap()
+        serde_json::from_slice(self.call.arguments()).unwrap()
     }
 
     /// The tool tells something. False when nobody listens any more, since the call was dropped.
@@ -214,7 +229,7 @@ fn outcome(ending: Ending) -> Outcome {
 
 fn finished(text: String) -> Outcome {
     let content = json!([{"type": "text", "text": text}]).to_string().into();
-    outcome(Ending::Finished(ToolResult { content, structured: None, meta: None, is_error: false }))
+    outcome(ToolResult { content, structured: None, meta: None, is_error: false }.into())
 }
 
 fn text(arguments: &Bytes) -> String {

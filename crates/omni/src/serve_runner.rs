@@ -16,7 +16,7 @@ use omni_server::{Library, Server, ServerConfig, serve_runner};
 use crate::args::{PlaceArguments, RunArguments, RunnerServeArguments};
 use crate::executors::Executors;
 use crate::settings::{Places, RunSettings, Sources};
-use crate::skill_library::SkillLibrary;
+use crate::skill_library::{SkillFiles, SkillLibrary};
 use crate::{listen, mcp};
 
 /// How long after one look at the folder of skills the next one comes.
@@ -51,7 +51,8 @@ pub(crate) fn run(arguments: &RunnerServeArguments, out: &mut dyn Write) -> Resu
     let executors = Executors::of_runner(&places, &settings)?;
     let Sources { catalog, folders, .. } = places.catalog(settings.executor)?;
     let library: Arc<dyn Library> = Arc::new(SkillLibrary::new(catalog.clone()));
-    let executor: Arc<dyn Executor> = executors.clone();
+    let executor: Arc<dyn Executor> =
+        Arc::new(SkillFiles { catalog: catalog.clone(), others: executors.clone() });
     // What a tool declares about retries, caching and concurrency is done by whoever calls the runner.
     let mut config = ServerConfig::new(env!("CARGO_PKG_VERSION"));
     config.limits = settings.admission;

@@ -4,14 +4,19 @@ use std::fs;
 use std::io::Read as _;
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Instant;
 
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
 use bytes::Bytes;
-use omni_call::BoxFuture;
+use omni_call::{
+    BoxFuture, Call, CallPort, CallRequest, CallResult, Ending, Executor, Expiry, Outcome, Phase,
+    ResourceContents, RunSpec, Target,
+};
 use omni_catalog::{Catalog, Skill};
-use omni_server::{Contents, ItemKind, Library, LibraryError, Offers, Prompt};
+use omni_server::{ItemKind, Library, Offers, Unavailable};
 use serde_json::{Value, json};
+use tokio::time::timeout_at;
 
 /// A resource at most, and how many of one skill are listed.
 const BYTES_MAX: u64 = 8 << 20;
@@ -22,24 +27,30 @@ const SCHEME: &str = "omni://skill/";
 /// Looks at the folder whenever it is asked, off the front's thread. Links are not followed: they may lead elsewhere.
 pub(crate) struct SkillLibrary {
     catalog: Arc<Catalog>,
+    spec: Arc<RunSpec>,
+}
+
+/// Reads skills' files, and has everything else run by another executor.
+pub(crate) struct SkillFiles {
+    pub(crate) catalog: Arc<Catalog>,
+    pub(crate) others: Arc<dyn Executor>,
 }
 
 impl SkillLibrary {
     pub(crate) fn new(catalog: Arc<Catalog>) -> Self {
-        SkillLibrary { catalog }
+        let target = Target::Native { name: "skill files".to_owned() };
+        SkillLibrary { catalog, spec: Arc::new(RunSpec::new("omni", "files", target)) }
     }
+}
 
-    /// Runs a look at the disk elsewhere.
-    async fn look<T: Send + 'static>(
-        &self,
-        look: impl FnOnce(&Catalog) -> Result<T, LibraryError> + Send + 'static,
-    ) -> Result<T, LibraryError> {
-        let catalog = Arc::clone(&self.catalog);
-        let looked = tokio::task::spawn_blocking(move || look(&catalog)).await;
-        looked.unwrap_or_else(|bug| {
-            Err(LibraryError::Unavailable(format!("looking at the skills failed: {bug}")))
-        })
-    }
+/// Runs a look at the disk elsewhere.
+async fn look<T: Send + 'static>(
+    catalog: &Arc<Catalog>,
+    look: impl FnOnce(&Catalog) -> T + Send + 'static,
+) -> Result<T, String> {
+    let catalog = Arc::clone(catalog);
+    let looked = tokio::task::spawn_blocking(move || look(&catalog)).await;
+    looked.map_err(|bug| format!("looking at the skills failed: {bug}"))
 }
 
 impl Library for SkillLibrary {
@@ -47,28 +58,55 @@ impl Library for SkillLibrary {
         Offers { resources: true, prompts: true }
     }
 
-    fn list(&self, kind: ItemKind) -> BoxFuture<'_, Result<Bytes, LibraryError>> {
+    fn list(&self, kind: ItemKind) -> BoxFuture<'_, Result<Bytes, Unavailable>> {
         match kind {
-            ItemKind::Resource => Box::pin(self.look(|catalog| Ok(listed(catalog)))),
+            ItemKind::Resource => Box::pin(async { look(&self.catalog, listed).await.map_err(Unavailable) }),
             ItemKind::ResourceTemplate | ItemKind::Prompt => {
                 Box::pin(std::future::ready(Ok(Bytes::from_static(b"[]"))))
             }
         }
     }
 
-    fn read<'a>(&'a self, uri: &'a str) -> BoxFuture<'a, Result<Contents, LibraryError>> {
-        let uri = uri.to_owned();
-        Box::pin(self.look(move |catalog| contents(catalog, &uri)))
+    fn spec(&self, request: &CallRequest) -> Result<Arc<RunSpec>, String> {
+        match request {
+            CallRequest::Resource { .. } => Ok(self.spec.clone()),
+            CallRequest::Prompt { name, .. } => {
+                let name: String = name.chars().take(100).collect();
+                Err(format!("there is no prompt `{name}`: skills declare none"))
+            }
+            CallRequest::Tool { .. } | CallRequest::Completion(_) => Err("skills declare none".to_owned()),
+        }
+    }
+}
+
+impl Executor for SkillFiles {
+    fn run<'a>(&'a self, call: Call, events: &'a mut dyn CallPort) -> BoxFuture<'a, Outcome> {
+        let CallRequest::Resource { uri } = &call.request else { return self.others.run(call, events) };
+        let uri = uri.clone();
+        Box::pin(async move {
+            events.begun();
+            let read = look(&self.catalog, move |catalog| contents(catalog, &uri));
+            // A disk may be somebody else's, at the end of a network.
+            let read = match call.deadline.next() {
+                None => Ok(read.await),
+                Some(at) => timeout_at(at.into(), read).await,
+            };
+            let ending = match read {
+                Ok(Ok(ending)) => ending,
+                Ok(Err(message)) => Ending::Lost { message },
+                Err(_) => match call.deadline.expired(Instant::now()) {
+                    Some(Expiry::Idle { limit }) => Ending::Idle { limit },
+                    Some(Expiry::Total { limit }) => Ending::TimedOut { limit },
+                    None => Ending::Cancelled,
+                },
+            };
+            let elapsed = call.deadline.accepted().elapsed();
+            Outcome { phase: Phase::Started, ..Outcome::unstarted(ending, elapsed) }
+        })
     }
 
-    fn prompt<'a>(
-        &'a self,
-        name: &'a str,
-        _arguments: Option<Bytes>,
-    ) -> BoxFuture<'a, Result<Prompt, LibraryError>> {
-        let name: String = name.chars().take(100).collect();
-        let unknown = LibraryError::Unknown(format!("there is no prompt `{name}`: skills declare none"));
-        Box::pin(std::future::ready(Err(unknown)))
+    fn shut_down(&self) -> BoxFuture<'_, ()> {
+        self.others.shut_down()
     }
 }
 
@@ -144,7 +182,7 @@ fn listed(catalog: &Catalog) -> Bytes {
     Value::Array(resources.collect()).to_string().into()
 }
 
-fn contents(catalog: &Catalog, uri: &str) -> Result<Contents, LibraryError> {
+fn contents(catalog: &Catalog, uri: &str) -> Ending {
     // Compared with what is listed, not resolved: no name leads out of the folder.
     let found = resources(catalog).into_iter().find_map(|(skill, files)| {
         let (path, _) = files.into_iter().find(|(path, _)| uri_of(&skill.folder, path) == uri)?;
@@ -153,22 +191,23 @@ fn contents(catalog: &Catalog, uri: &str) -> Result<Contents, LibraryError> {
     let Some((file, path)) = found else {
         let uri: String = uri.chars().take(200).collect();
         let why = format!("there is no resource `{uri}`; the list names all there are");
-        return Err(LibraryError::Unknown(why));
+        return Ending::NotFound { message: why };
     };
     let mut data = Vec::new();
     let read = fs::File::open(&file).and_then(|file| file.take(BYTES_MAX + 1).read_to_end(&mut data));
     if let Err(error) = read {
-        return Err(LibraryError::Unknown(format!("`{uri}` cannot be read: {error}")));
+        return Ending::NotFound { message: format!("`{uri}` cannot be read: {error}") };
     }
     if data.len() as u64 > BYTES_MAX {
-        return Err(LibraryError::Unknown(format!("`{uri}` has more than {BYTES_MAX} bytes")));
+        return Ending::NotFound { message: format!("`{uri}` has more than {BYTES_MAX} bytes") };
     }
     let mut contents = json!({ "uri": uri, "mimeType": mime_type(&path) });
     match String::from_utf8(data) {
         Ok(text) => contents["text"] = text.into(),
         Err(error) => contents["blob"] = BASE64_STANDARD.encode(error.as_bytes()).into(),
     }
-    Ok(Contents { contents: json!([contents]).to_string().into(), meta: None })
+    let contents = json!([contents]).to_string().into();
+    Ending::Finished(CallResult::Resource(ResourceContents { contents, meta: None }))
 }
 
 fn mime_type(path: &str) -> &'static str {

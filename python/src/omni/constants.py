@@ -164,6 +164,7 @@ OUTCOME_SENTENCES = {
     "tool_error message": "`{tool}` raised `{class}`{at}: {message}",
     "tool_error message empty": "`{tool}` raised `{class}`{at} without a message",
     "tool_error intended": "{message}",
+    "not_found": "{message}",
     "bad_result": "`{tool}` returned an unusable result: {message}",
     "invalid_arguments": "{message}",
     "load_error": (

@@ -19,6 +19,10 @@ with the members `kind`, `phase` (`validation`, `queued`, `starting` or `started
 tool has run), `retryable` (whether the same call may succeed when sent again unchanged), `elapsed_ms`,
 `attempt` and, after a time limit struck, `stack`. Numbers in the sentences below are examples.
 
+A resource that is read, a prompt that is filled in and an argument that is completed end in the same ways, within the
+server's time limits; they have no result that could say so, and are answered with a JSON-RPC error that has the
+sentence.
+
 ## How much of an exception a client reads
 
 An exception's text was written for the programmer, and may hold a password, a path or somebody's data; a model needs it
@@ -93,6 +97,7 @@ fn shown(result: &ToolResult) -> (String, bool) {
 fn when(ending: &Ending) -> &'static str {
     match ending {
         Ending::Finished(_) => "the tool returned",
+        Ending::NotFound { .. } => "there is no such resource or prompt; never of a tool",
         Ending::ToolError { intended: true, .. } => {
             "the tool raised `ToolError`, whose text is for the client"
         }
@@ -132,7 +137,8 @@ fn samples() -> Vec<Ending> {
         traceback: None,
     };
     vec![
-        Ending::Finished(ToolResult { content: "[]".into(), structured: None, meta: None, is_error: false }),
+        ToolResult { content: "[]".into(), structured: None, meta: None, is_error: false }.into(),
+        Ending::NotFound { message: "there is no resource `notes://7`".into() },
         raised(true),
         raised(false),
         Ending::BadResult { message: "`result.items[3].price` is NaN".into() },

@@ -131,7 +131,7 @@ impl Thread {
 
     /// Hands a call over. False when the thread takes no more.
     pub(super) fn begin(&self, call: &Call, id: u64) -> bool {
-        let mut frame = Vec::with_capacity(call.arguments.len() + call.spec.worker_target().len() + 256);
+        let mut frame = Vec::with_capacity(call.arguments().len() + call.spec.worker_target().len() + 256);
         wire::push_call(&mut frame, call, Sending { id, terms: Terms::of(call, 1), now: Instant::now() });
         let mut state = self.lock();
         if state.gone.is_some() {

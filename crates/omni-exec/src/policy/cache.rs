@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use omni_call::{Affinity, Call, RunSpec, ToolResult};
+use omni_call::{Affinity, Call, CallRequest, RunSpec, ToolResult};
 use serde_json::Value;
 
 /// Results by call, the least recently used given up first.
@@ -43,9 +43,10 @@ pub(super) struct Key {
 }
 
 impl Key {
-    /// `None` for arguments that are no JSON: those are for Python to refuse.
+    /// `None` for what is no tool call, and for arguments that are no JSON: those are for Python to refuse.
     pub(super) fn of(call: &Call) -> Option<Key> {
-        let mut arguments: Value = serde_json::from_slice(&call.arguments).ok()?;
+        let CallRequest::Tool { arguments } = &call.request else { return None };
+        let mut arguments: Value = serde_json::from_slice(arguments).ok()?;
         arguments.sort_all_objects();
         let session = match call.spec.policy.affinity {
             Some(Affinity::Session) => Arc::clone(&call.session),
@@ -147,7 +148,7 @@ mod tests {
         let call = Call {
             id: CallId(1),
             spec: Arc::clone(spec),
-            arguments: arguments.into(),
+            request: CallRequest::tool(arguments),
             deadline: Deadline::new(Instant::now(), None, None),
             wants: Wants::default(),
             session: session.into(),

@@ -9,7 +9,7 @@ mod turns;
 use std::sync::Arc;
 use std::time::Instant;
 
-use omni_call::{BoxFuture, Call, CallPort, Ending, Executor, Outcome};
+use omni_call::{BoxFuture, Call, CallPort, CallResult, Ending, Executor, Outcome};
 use tokio::time::{sleep, timeout_at};
 
 use crate::outcome::{unstarted, waited_out};
@@ -50,7 +50,7 @@ impl<E: Executor> Governed<E> {
         {
             let age_ms = u64::try_from(age.as_millis()).unwrap_or(u64::MAX);
             let result = result.with_meta("omni/cached", &format!(r#"{{"age_ms":{age_ms}}}"#));
-            return Outcome { phase: omni_call::Phase::Queued, ..unstarted(&call, Ending::Finished(result)) };
+            return Outcome { phase: omni_call::Phase::Queued, ..unstarted(&call, result.into()) };
         }
         let _turn = match self.turn(&call).await {
             Ok(turn) => turn,
@@ -59,7 +59,7 @@ impl<E: Executor> Governed<E> {
         let spec = Arc::clone(&call.spec);
         let mut port = Asked::new(events);
         let outcome = self.attempts(call, &mut port).await;
-        if let (Some(key), Some(ttl_ms), Ending::Finished(result)) =
+        if let (Some(key), Some(ttl_ms), Ending::Finished(CallResult::Tool(result))) =
             (key, spec.policy.cache_ttl_ms, &outcome.ending)
             && !result.is_error
             // What one client has said is not the answer to another.

@@ -23,6 +23,7 @@ pub(super) fn pause(call: &Call, outcome: &Outcome, asked: bool, now: Instant) -
         // Nobody knows how far the call came, so only the author can say that twice is no worse than once.
         Ending::Signalled { .. } | Ending::Lost { .. } => policy.repeatable,
         Ending::Finished(_)
+        | Ending::NotFound { .. }
         | Ending::BadResult { .. }
         | Ending::InvalidArguments { .. }
         | Ending::LoadError { .. }
@@ -47,7 +48,7 @@ pub(super) fn pause(call: &Call, outcome: &Outcome, asked: bool, now: Instant) -
 mod tests {
     use std::sync::Arc;
 
-    use omni_call::{CallId, Deadline, Phase, Policy, PythonTarget, RunSpec, Wants};
+    use omni_call::{CallId, CallRequest, Deadline, Phase, Policy, PythonTarget, RunSpec, Wants};
 
     use super::*;
 
@@ -57,7 +58,7 @@ mod tests {
         Call {
             id: CallId(1),
             spec: Arc::new(spec),
-            arguments: "{}".into(),
+            request: CallRequest::tool("{}"),
             deadline: Deadline::new(now, total, None),
             wants: Wants::default(),
             session: "".into(),

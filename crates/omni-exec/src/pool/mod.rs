@@ -229,7 +229,7 @@ impl Pool {
         }
         if let End::Result(result) = end {
             let result = self.with_news(result, worker.key);
-            let outcome = outcome(call, Ending::Finished(result), Phase::Started, attempt);
+            let outcome = outcome(call, result.into(), Phase::Started, attempt);
             return Outcome { worker: tainted, ..outcome };
         }
         let died = matches!(end, End::Died(_) | End::Broken(_)) && !self.shared.children.closing();

@@ -167,7 +167,7 @@ impl Queue {
         while sent.len() < count
             && let Some(&at) = self.order.front()
             && let Some(Slot::Waiting(waiting)) = self.slots.get_mut(at)
-            && waiting.call.arguments.len() <= AHEAD_BYTES_MAX
+            && waiting.call.arguments().len() <= AHEAD_BYTES_MAX
             && !waiting.terms.asks
         {
             let number = worker.send_ahead(&waiting.call, waiting.terms);
@@ -348,8 +348,7 @@ fn tool(call: &Call) -> usize {
 
 #[cfg(test)]
 mod tests {
-    use bytes::Bytes;
-    use omni_call::{CallId, Deadline, Ending, PythonTarget, RunSpec};
+    use omni_call::{CallId, CallRequest, Deadline, Ending, PythonTarget, RunSpec};
 
     use super::*;
 
@@ -357,7 +356,7 @@ mod tests {
         Call {
             id: CallId(id),
             spec: Arc::clone(spec),
-            arguments: Bytes::from_static(b"{}"),
+            request: CallRequest::tool("{}"),
             deadline: Deadline::new(Instant::now(), None, None),
             wants: Wants::default(),
             session: "".into(),

@@ -1,7 +1,8 @@
-//! A: a runner that somebody else started and that runs tools for us, over HTTP/1.1. The contract is
+//! A: a runner that somebody else started and that answers calls for us, over HTTP/1.1. The contract is
 //! `docs/reference/runner.md`.
 
 mod address;
+mod items;
 mod lines;
 mod link;
 mod links;
@@ -13,7 +14,7 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use hyper::{Method, StatusCode};
-use omni_call::{BoxFuture, Call, CallPort, Ending, Executor, ExecutorKind, Outcome, Phase};
+use omni_call::{BoxFuture, Call, CallPort, CallRequest, Ending, Executor, ExecutorKind, Outcome, Phase};
 use tokio::sync::watch;
 use tokio::time::timeout_at;
 
@@ -102,6 +103,18 @@ impl Runner {
             }
             Err(refused) => Outcome { phase, attempt, ..*refused },
         }
+    }
+
+    /// Has a call answered that is no tool call.
+    async fn item_open(&self, call: Call, events: &mut dyn CallPort) -> Outcome {
+        let mut closed = self.closed.subscribe();
+        events.begun();
+        let ending = tokio::select! {
+            biased;
+            ending = self.item(&call) => ending,
+            _ = closed.wait_for(|closed| *closed) => Ending::Shutdown,
+        };
+        outcome(&call, ending, Phase::Started, 1)
     }
 
     /// Sends the call, and once more when a connection breaks before the runner has taken it.
@@ -276,7 +289,7 @@ fn refused(call: &Call, error: &RunnerError) -> Box<Outcome> {
 
 /// The body of `POST /run_tool`.
 fn body(call: &Call, attempt: u32) -> Bytes {
-    let mut out = Vec::with_capacity(call.arguments.len() + 256);
+    let mut out = Vec::with_capacity(call.arguments().len() + 256);
     let sending = Sending { id: call.id.0, terms: Terms::of(call, attempt), now: Instant::now() };
     wire::push_request(&mut out, call, sending);
     out.into()
@@ -286,6 +299,9 @@ impl Executor for Runner {
     fn run<'a>(&'a self, call: Call, events: &'a mut dyn CallPort) -> BoxFuture<'a, Outcome> {
         if *self.closed.borrow() {
             return Box::pin(std::future::ready(unstarted(&call, Ending::Shutdown)));
+        }
+        if !matches!(call.request, CallRequest::Tool { .. }) {
+            return Box::pin(self.item_open(call, events));
         }
         if let Some(retry_after) = self.lock().refuses(&call.spec.tool) {
             let refused = unstarted(&call, Ending::Quarantined { retry_after });

@@ -8,8 +8,6 @@ use hyper::header::{CONTENT_TYPE, ETAG, HOST, HeaderMap, IF_NONE_MATCH, RETRY_AF
 use hyper::{Method, Request, Response, StatusCode};
 use serde::Deserialize;
 use serde::de::IgnoredAny;
-use serde_json::json;
-use serde_json::value::RawValue;
 use thiserror::Error;
 use tokio::time::timeout;
 
@@ -76,29 +74,13 @@ impl Runner {
         self.get("/resources").await
     }
 
-    /// `POST /resources/read`: `{"contents":[…]}`. A resource that is not there is `Refused` with 404.
-    pub async fn read_resource(&self, uri: &str) -> Result<Bytes, RunnerError> {
-        self.post("/resources/read", json!({ "uri": uri }).to_string()).await
-    }
-
     /// `GET /prompts`: `{"prompts":[…]}`.
     pub async fn prompts(&self) -> Result<Bytes, RunnerError> {
         self.get("/prompts").await
     }
 
-    /// `POST /prompts/get`: MCP's `GetPromptResult`. `arguments` is a JSON object.
-    pub async fn get_prompt(&self, name: &str, arguments: &RawValue) -> Result<Bytes, RunnerError> {
-        let name = serde_json::Value::from(name);
-        self.post("/prompts/get", format!(r#"{{"name":{name},"arguments":{arguments}}}"#)).await
-    }
-
     async fn get(&self, path: &'static str) -> Result<Bytes, RunnerError> {
         let request = self.request(Method::GET, path, Bytes::new())?;
-        Ok(self.ask(request).await?.1)
-    }
-
-    async fn post(&self, path: &'static str, body: String) -> Result<Bytes, RunnerError> {
-        let request = self.request(Method::POST, path, body.into())?;
         Ok(self.ask(request).await?.1)
     }
 
@@ -116,32 +98,34 @@ impl Runner {
         request.body(Full::new(body)).map_err(|error| RunnerError::Broken(error.to_string()))
     }
 
+    async fn ask(&self, request: Request<Full<Bytes>>) -> Result<(Response<()>, Bytes), RunnerError> {
+        timeout(PATIENCE, self.exchange(request)).await.unwrap_or(Err(RunnerError::Slow))
+    }
+
     /// The head and the whole body of a successful answer. These requests change nothing, so one that got no answer is
     /// sent again on a new connection.
-    async fn ask(&self, request: Request<Full<Bytes>>) -> Result<(Response<()>, Bytes), RunnerError> {
-        let asked = async {
-            let mut link = self.links.take().await.map_err(unreachable)?;
-            let head = match link.send(request.clone()).await {
-                Err(Broken::Unanswered(_)) => {
-                    link = self.links.open().await.map_err(unreachable)?;
-                    link.send(request).await
-                }
-                other => other,
-            };
-            let head = head.map_err(|broken| RunnerError::Broken(broken.reason()))?;
-            let body = self.body(&mut link).await?;
-            self.links.put(link);
-            match head.status() {
-                StatusCode::OK
-                    if serde_json::from_slice::<IgnoredAny>(&body).is_err() || !is_object(&body) =>
-                {
-                    Err(RunnerError::Broken("it is no JSON object".to_owned()))
-                }
-                StatusCode::OK | StatusCode::NOT_MODIFIED => Ok((head, body)),
-                status => Err(refusal(status, head.headers(), &body)),
+    pub(super) async fn exchange(
+        &self,
+        request: Request<Full<Bytes>>,
+    ) -> Result<(Response<()>, Bytes), RunnerError> {
+        let mut link = self.links.take().await.map_err(unreachable)?;
+        let head = match link.send(request.clone()).await {
+            Err(Broken::Unanswered(_)) => {
+                link = self.links.open().await.map_err(unreachable)?;
+                link.send(request).await
             }
+            other => other,
         };
-        timeout(PATIENCE, asked).await.unwrap_or(Err(RunnerError::Slow))
+        let head = head.map_err(|broken| RunnerError::Broken(broken.reason()))?;
+        let body = self.body(&mut link).await?;
+        self.links.put(link);
+        match head.status() {
+            StatusCode::OK if serde_json::from_slice::<IgnoredAny>(&body).is_err() || !is_object(&body) => {
+                Err(RunnerError::Broken("it is no JSON object".to_owned()))
+            }
+            StatusCode::OK | StatusCode::NOT_MODIFIED => Ok((head, body)),
+            status => Err(refusal(status, head.headers(), &body)),
+        }
     }
 
     async fn body(&self, link: &mut Link) -> Result<Bytes, RunnerError> {

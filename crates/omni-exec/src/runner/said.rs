@@ -85,7 +85,7 @@ pub(super) fn read(line: &Bytes, call: &Call, result_bytes_max: usize) -> Result
         Up::Beat(_) | Up::Progress(_) | Up::Log(_) => Said::Event(event_of(body, up, call.wants)),
         Up::Result(result) => {
             let ending = match result_of(body, &result, result_bytes_max) {
-                End::Result(result) => Ending::Finished(result),
+                End::Result(result) => result.into(),
                 _ => Ending::OutputLimit { limit_bytes: result_bytes_max },
             };
             let worker = result.tainted.map(|findings| findings.get().into());

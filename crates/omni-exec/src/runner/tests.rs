@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use omni_call::{
-    Answer, Ask, BoxFuture, CallId, CallPort, Deadline, Event, EventSink, LogLevel, PythonTarget, RunSpec,
-    Target, ToolResult, Wants,
+    Answer, Ask, BoxFuture, CallId, CallPort, CallRequest, CallResult, Deadline, Event, EventSink, LogLevel,
+    PythonTarget, RunSpec, Target, ToolResult, Wants,
 };
 use serde::Deserialize;
 use serde_json::Value;
@@ -68,7 +68,7 @@ fn call() -> Call {
             "save",
             PythonTarget::new("/skills/notes", "scripts/a.py", "save"),
         )),
-        arguments: "{}".into(),
+        request: CallRequest::tool("{}"),
         deadline: Deadline::new(Instant::now(), None, None),
         wants: Wants { progress: true, log: Some(LogLevel::Debug) },
         session: "".into(),
@@ -93,7 +93,7 @@ fn a_request_has_the_bytes_of_the_cases() {
         let now = Instant::now();
         let mut call = call();
         call.id = CallId(reads["id"].as_u64().unwrap());
-        call.arguments = reads["arguments"].as_str().unwrap().to_owned().into();
+        call.request = CallRequest::tool(reads["arguments"].as_str().unwrap().to_owned());
         call.deadline = Deadline::new(now, millis("deadline_ms"), millis("idle_ms"));
         call.wants = Wants {
             progress: reads["progress"].as_bool().unwrap(),
@@ -175,7 +175,9 @@ fn each_line_means_what_the_cases_say() {
             }
             (Ok(Said::End(last)), _) => {
                 assert_eq!(Some(last.ending.kind()), case.ending.as_deref(), "{name}");
-                if let (Ending::Finished(result), Some(parts)) = (&last.ending, &case.result) {
+                if let (Ending::Finished(CallResult::Tool(result)), Some(parts)) =
+                    (&last.ending, &case.result)
+                {
                     assert_eq!(*result, result_of_case(parts), "{name}");
                 }
                 if case.message.is_some() {

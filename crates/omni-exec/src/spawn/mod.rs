@@ -64,7 +64,7 @@ impl Spawn {
 
 /// The command line of a call.
 fn program(call: &Call) -> Program {
-    let arguments: OsString = match std::str::from_utf8(&call.arguments) {
+    let arguments: OsString = match std::str::from_utf8(call.arguments()) {
         Ok(arguments) if arguments.len() <= ARGV_BYTES_MAX => arguments.into(),
         _ => "-".into(),
     };

@@ -11,8 +11,8 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use omni_call::{
-    Call, Ending, Event, EventSink, Expiry, Outcome, Phase, ProgramInput, ProgramOutput, ProgramTarget,
-    TempFiles, ToolResult, Wants,
+    Call, CallResult, Ending, Event, EventSink, Expiry, Outcome, Phase, ProgramInput, ProgramOutput,
+    ProgramTarget, TempFiles, ToolResult, Wants,
 };
 use rustix::fs::{MemfdFlags, SeekFrom, memfd_create, seek};
 use serde_json::value::RawValue;
@@ -95,7 +95,7 @@ pub(super) async fn run(
         End::Exited(Exit::Code(code)) if !collected.bytes.is_empty() => {
             let text = String::from_utf8_lossy(&collected.bytes);
             let result = ToolResult { is_error: true, ..text_result(&text) };
-            Ending::Finished(result.with_text(&format!("`{}` ended with exit code {code}", call.spec.tool)))
+            Ending::from(result.with_text(&format!("`{}` ended with exit code {code}", call.spec.tool)))
         }
         End::Exited(Exit::Code(code)) => Ending::Exited { code, message: None },
         End::Exited(Exit::Signal(signal)) => Ending::Signalled { signal },
@@ -105,13 +105,13 @@ pub(super) async fn run(
         End::Expired(Expiry::Idle { limit }) => Ending::Idle { limit },
     };
     let ending = match (ending, temp.filter(|_| !call.spec.keep_temp)) {
-        (Ending::Finished(result), Some(temp)) => {
-            Ending::Finished(named(result, temp.path(), &running.process().take_left()))
+        (Ending::Finished(CallResult::Tool(result)), Some(temp)) => {
+            Ending::from(named(result, temp.path(), &running.process().take_left()))
         }
         (ending, _) => ending,
     };
     // Of one that ended well it is a log, and its client has heard it if it asked.
-    let stderr = stderr.filter(|_| !matches!(&ending, Ending::Finished(result) if !result.is_error));
+    let stderr = stderr.filter(|_| !matches!(&ending, Ending::Finished(result) if !result.is_error()));
     Outcome { stderr, ..outcome(&call, ending, Phase::Started, 1) }
 }
 
@@ -137,13 +137,13 @@ fn foreground(
         }
     }
     let input: &[u8] = match program.input {
-        ProgramInput::Stdin => &call.arguments,
+        ProgramInput::Stdin => call.arguments(),
         ProgramInput::File => {
             argv.push(ARGUMENTS_FILE.into());
-            &call.arguments
+            call.arguments()
         }
         ProgramInput::Flags => {
-            argv.extend(flags(&call.arguments)?);
+            argv.extend(flags(call.arguments())?);
             &[]
         }
     };
@@ -357,13 +357,13 @@ fn understood(call: &Call, program: &ProgramTarget, bytes: Vec<u8>) -> Ending {
         }
     };
     match program.output {
-        ProgramOutput::Text => Ending::Finished(text_result(&text)),
+        ProgramOutput::Text => text_result(&text).into(),
         ProgramOutput::Json => match serde_json::from_str::<&RawValue>(&text) {
             Ok(value) => {
                 // Structured content is an object in every revision that has it.
                 let structured = (value.get().starts_with('{') || call.spec.structured)
                     .then(|| Bytes::copy_from_slice(value.get().as_bytes()));
-                Ending::Finished(ToolResult { structured, ..text_result(value.get()) })
+                Ending::from(ToolResult { structured, ..text_result(value.get()) })
             }
             Err(error) => Ending::BadResult {
                 message: format!("its output should be one JSON value and is not: {error}"),

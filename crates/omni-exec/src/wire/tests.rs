@@ -2,7 +2,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use omni_call::{CallId, Deadline, LogLevel, PythonTarget, Refusal, RunSpec, Wants};
+use omni_call::{CallId, CallRequest, Deadline, LogLevel, PythonTarget, Refusal, RunSpec, Wants};
 use serde_json::json;
 
 use super::*;
@@ -17,7 +17,7 @@ fn call(arguments: &'static str, session: &str) -> Call {
             "save",
             PythonTarget::new("/skills/notes", "scripts/notes.py", "save"),
         )),
-        arguments: Bytes::from_static(arguments.as_bytes()),
+        request: CallRequest::tool(arguments),
         deadline: Deadline::new(Instant::now(), None, Some(Duration::from_millis(1500))),
         wants: Wants { progress: true, log: Some(LogLevel::Info) },
         session: session.into(),
@@ -313,7 +313,7 @@ fn call_from(frame: &Value, body: &[u8], now: Instant) -> Call {
     Call {
         id: CallId(frame["id"].as_u64().unwrap()),
         spec: Arc::new(spec),
-        arguments: Bytes::copy_from_slice(down.call.args.get().as_bytes()),
+        request: CallRequest::tool(down.call.args.get().to_owned()),
         deadline: Deadline::new(now, millis("deadline_ms"), millis("idle_ms")),
         wants: Wants {
             progress: context["progress"].as_bool().unwrap(),

@@ -9,11 +9,10 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
-use bytes::Bytes;
 use omni_call::{
-    Answer, Ask, BoxFuture, Call, CallId, CallPort, Deadline, Ending, Event, EventSink, Executor,
-    ForkSettings, Inject, LogLevel, Outcome, Policy, ProgramTarget, PythonTarget, Refusal, RunSpec, Target,
-    Wants,
+    Answer, Ask, BoxFuture, Call, CallId, CallPort, CallRequest, CallResult, Deadline, Ending, Event,
+    EventSink, Executor, ForkSettings, Inject, LogLevel, Outcome, Policy, ProgramTarget, PythonTarget,
+    Refusal, RunSpec, Target, Wants,
 };
 use omni_exec::{
     Embedded, Embedding, ExecConfig, Fork, Governed, Pool, Runner, RunnerAddress, RunnerConfig, Spawn,
@@ -200,7 +199,7 @@ impl Lab {
             executor: Arc::clone(&self.executor),
             spec,
             shared: None,
-            arguments: "{}".into(),
+            request: CallRequest::tool("{}"),
             total: Some(PATIENCE),
             idle: None,
             wants: Wants { progress: true, log: Some(LogLevel::Debug) },
@@ -343,7 +342,7 @@ pub(crate) struct Request {
     executor: Arc<dyn Executor>,
     pub(crate) spec: RunSpec,
     shared: Option<Arc<RunSpec>>,
-    arguments: Bytes,
+    pub(crate) request: CallRequest,
     total: Option<Duration>,
     idle: Option<Duration>,
     wants: Wants,
@@ -353,7 +352,7 @@ pub(crate) struct Request {
 
 impl Request {
     pub(crate) fn args(mut self, arguments: &Value) -> Self {
-        self.arguments = arguments.to_string().into();
+        self.request = CallRequest::tool(arguments.to_string());
         self
     }
 
@@ -415,7 +414,7 @@ impl Request {
         let call = Call {
             id: CallId(IDS.fetch_add(1, Ordering::Relaxed)),
             spec: self.shared.unwrap_or_else(|| Arc::new(self.spec)),
-            arguments: self.arguments,
+            request: self.request,
             deadline: Deadline::new(Instant::now(), self.total, self.idle),
             wants: self.wants,
             session: self.session.into(),
@@ -562,7 +561,9 @@ fn launcher() -> PathBuf {
 /// The text of a result that is one text block.
 #[track_caller]
 pub(crate) fn text(outcome: &Outcome) -> String {
-    let Ending::Finished(result) = &outcome.ending else { panic!("not finished: {outcome:?}") };
+    let Ending::Finished(CallResult::Tool(result)) = &outcome.ending else {
+        panic!("not finished: {outcome:?}")
+    };
     let content: Value = serde_json::from_slice(&result.content).unwrap();
     content[0]["text"].as_str().unwrap().to_owned()
 }

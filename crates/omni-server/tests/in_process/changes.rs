@@ -4,9 +4,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use bytes::Bytes;
-use omni_call::BoxFuture;
+use omni_call::{BoxFuture, CallRequest, RunSpec};
 use omni_protocol::{ItemKind, ListKind, Offers};
-use omni_server::{Contents, Library, LibraryError, Prompt};
+use omni_server::{Library, Unavailable};
 use omni_testkit::{ScriptedExecutor, SkillFolder, TestServer, modern, request};
 use serde_json::{Value, json};
 
@@ -33,20 +33,12 @@ impl Library for Versions {
         Some(version.load(Ordering::Relaxed).to_string().into())
     }
 
-    fn list(&self, _kind: ItemKind) -> BoxFuture<'_, Result<Bytes, LibraryError>> {
+    fn list(&self, _kind: ItemKind) -> BoxFuture<'_, Result<Bytes, Unavailable>> {
         Box::pin(std::future::ready(Ok(Bytes::from_static(b"[]"))))
     }
 
-    fn read<'a>(&'a self, uri: &'a str) -> BoxFuture<'a, Result<Contents, LibraryError>> {
-        Box::pin(std::future::ready(Err(LibraryError::Unknown(uri.to_owned()))))
-    }
-
-    fn prompt<'a>(
-        &'a self,
-        name: &'a str,
-        _arguments: Option<Bytes>,
-    ) -> BoxFuture<'a, Result<Prompt, LibraryError>> {
-        Box::pin(std::future::ready(Err(LibraryError::Unknown(name.to_owned()))))
+    fn spec(&self, request: &CallRequest) -> Result<Arc<RunSpec>, String> {
+        Err(format!("there is no `{}`", request.named().unwrap_or_default()))
     }
 }
 

@@ -3,22 +3,31 @@
 
 use std::fs;
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
-use omni_call::BoxFuture;
+use omni_call::{
+    BoxFuture, CallRequest, CallResult, Ending, LogLevel, PromptMessages, ResourceContents, RunSpec, Target,
+    ToolResult,
+};
 use omni_protocol::{ItemKind, Offers};
-use omni_server::{Contents, Library, LibraryError, Prompt};
+use omni_server::{Library, Unavailable};
 use omni_testkit::{ScriptedExecutor, SkillFolder, StdioClient, TestServer};
 use serde_json::{Value, json};
 
-struct Script(Offers);
+struct Script(Offers, Arc<RunSpec>);
+
+fn script(offers: Offers) -> Arc<Script> {
+    let target = Target::Native { name: "script".into() };
+    Arc::new(Script(offers, Arc::new(RunSpec::new("script", "items", target))))
+}
 
 impl Library for Script {
     fn offers(&self) -> Offers {
         self.0
     }
 
-    fn list(&self, kind: ItemKind) -> BoxFuture<'_, Result<Bytes, LibraryError>> {
+    fn list(&self, kind: ItemKind) -> BoxFuture<'_, Result<Bytes, Unavailable>> {
         let list = match kind {
             ItemKind::Resource => json!([{"uri": "x:1", "name": "one", "title": "One"}]),
             ItemKind::ResourceTemplate => json!([{"uriTemplate": "x:{n}", "name": "any"}]),
@@ -27,36 +36,45 @@ impl Library for Script {
         Box::pin(std::future::ready(Ok(list.to_string().into())))
     }
 
-    fn read<'a>(&'a self, uri: &'a str) -> BoxFuture<'a, Result<Contents, LibraryError>> {
-        Box::pin(async move {
-            match uri {
-                "x:1" => Ok(Contents {
-                    contents: json!([{"uri": uri, "text": "1"}]).to_string().into(),
-                    meta: None,
-                }),
-                "x:down" => Err(LibraryError::Unavailable("nobody is there".into())),
-                _ => Err(LibraryError::Unknown(format!("there is no `{uri}`"))),
-            }
-        })
+    fn spec(&self, request: &CallRequest) -> Result<Arc<RunSpec>, String> {
+        match request.named() {
+            Some("x:0") => Err("there is no zeroth".to_owned()),
+            _ => Ok(self.1.clone()),
+        }
     }
+}
 
-    fn prompt<'a>(
-        &'a self,
-        name: &'a str,
-        arguments: Option<Bytes>,
-    ) -> BoxFuture<'a, Result<Prompt, LibraryError>> {
-        Box::pin(async move {
-            match (name, arguments) {
-                ("greet", Some(arguments)) => {
-                    let arguments: Value = serde_json::from_slice(&arguments).unwrap();
-                    let messages =
-                        json!([{"role": "user", "content": {"type": "text", "text": arguments["who"]}}]);
-                    Ok(Prompt { description: None, messages: messages.to_string().into(), meta: None })
-                }
-                ("greet", None) => Err(LibraryError::BadArguments("`who` is missing".into())),
-                _ => Err(LibraryError::Unknown("no such prompt".into())),
+fn contents(uri: &str) -> Ending {
+    let contents = json!([{"uri": uri, "text": "1"}]).to_string().into();
+    Ending::Finished(CallResult::Resource(ResourceContents { contents, meta: None }))
+}
+
+fn ending(request: &CallRequest) -> Ending {
+    match request {
+        CallRequest::Resource { uri } => match &**uri {
+            "x:1" => contents(uri),
+            "x:down" => Ending::WorkerStart { message: "nobody is there".into(), hint: "start it".into() },
+            "x:odd" => {
+                ToolResult { content: "[]".into(), structured: None, meta: None, is_error: false }.into()
             }
-        })
+            _ => Ending::NotFound { message: format!("there is no `{uri}`") },
+        },
+        CallRequest::Prompt { name, arguments } => match (&**name, arguments) {
+            ("greet", Some(arguments)) => {
+                let arguments: Value = serde_json::from_slice(arguments).unwrap();
+                let messages =
+                    json!([{"role": "user", "content": {"type": "text", "text": arguments["who"]}}]);
+                let messages = messages.to_string().into();
+                Ending::Finished(CallResult::Prompt(PromptMessages {
+                    description: None,
+                    messages,
+                    meta: None,
+                }))
+            }
+            ("greet", None) => Ending::InvalidArguments { message: "`who` is missing".into() },
+            _ => Ending::NotFound { message: "no such prompt".into() },
+        },
+        other => panic!("{other:?}"),
     }
 }
 
@@ -69,9 +87,10 @@ struct World {
 impl World {
     async fn new(library: Option<Offers>) -> World {
         let folder = SkillFolder::new();
-        let mut builder = TestServer::builder(&folder, ScriptedExecutor::echoing());
+        let mut builder =
+            TestServer::builder(&folder, ScriptedExecutor::answering(|call| ending(&call.request)));
         if let Some(offers) = library {
-            builder = builder.library(Arc::new(Script(offers)));
+            builder = builder.library(script(offers));
         }
         let server = builder.start();
         let client = server.stdio();
@@ -133,8 +152,14 @@ async fn resources_and_prompts_are_answered_in_every_revision() {
         let unknown = world.request("resources/read", params(json!({"uri": "x:9"}))).await;
         assert_eq!(unknown["error"]["code"], if is_modern { -32602 } else { -32002 }, "{revision}");
         assert_eq!(unknown["error"]["data"]["uri"], "x:9");
+        let refused = world.request("resources/read", params(json!({"uri": "x:0"}))).await;
+        assert_eq!(refused["error"]["code"], unknown["error"]["code"]);
+        assert_eq!(refused["error"]["message"], "there is no zeroth");
         let down = world.request("resources/read", params(json!({"uri": "x:down"}))).await;
         assert_eq!(down["error"]["code"], -32603);
+        assert_eq!(down["error"]["message"], "nobody is there (start it)");
+        let odd = world.request("resources/read", params(json!({"uri": "x:odd"}))).await;
+        assert_eq!(odd["error"]["code"], -32603, "{odd}");
         let prompts = world.request("prompts/list", params(json!({}))).await;
         assert_eq!(prompts["result"]["prompts"], json!([{"name": "greet"}]));
         let get = json!({"name": "greet", "arguments": {"who": "you"}});
@@ -146,6 +171,71 @@ async fn resources_and_prompts_are_answered_in_every_revision() {
         let paged = world.request("prompts/list", params(json!({"cursor": "2"}))).await;
         assert_eq!(paged["error"]["code"], -32602);
     }
+}
+
+#[tokio::test]
+async fn a_read_is_a_call_with_progress_and_logs_and_can_be_cancelled() {
+    let folder = SkillFolder::new();
+    let (executor, mut calls) = ScriptedExecutor::new();
+    let server = TestServer::builder(&folder, executor.clone()).library(script(BOTH)).start();
+    let mut client = server.stdio();
+    client.initialize("2025-11-25").await;
+    let read = |id: u32, uri: &str| {
+        let params = json!({"uri": uri, "_meta": {"progressToken": format!("p{id}")}});
+        omni_testkit::request(id, "resources/read", params)
+    };
+    client.send(&read(1, "x:1")).await;
+    let first = calls.next().await;
+    assert_eq!(first.call.request, CallRequest::Resource { uri: "x:1".into() });
+    assert!(first.progress(0.5, None));
+    assert_eq!(client.next().await["params"]["progressToken"], "p1");
+    // A second one of the same resource, taken back while the first one waits.
+    client.send(&read(2, "x:1")).await;
+    let mut second = calls.next().await;
+    client
+        .send(&json!({"jsonrpc": "2.0", "method": "notifications/cancelled", "params": {"requestId": 2}}))
+        .await;
+    second.dropped().await;
+    assert_eq!(executor.running(), 1);
+    assert!(first.end(contents("x:1")));
+    let answer = client.next().await;
+    assert_eq!((&answer["id"], &answer["result"]["contents"][0]["text"]), (&json!(1), &json!("1")));
+    client.request(&omni_testkit::request(3, "logging/setLevel", json!({"level": "info"}))).await;
+    client.send(&omni_testkit::request(4, "prompts/get", json!({"name": "greet"}))).await;
+    let third = calls.next().await;
+    assert_eq!(third.call.request, CallRequest::Prompt { name: "greet".into(), arguments: None });
+    assert!(third.log(LogLevel::Info, &json!("filling in")));
+    assert_eq!(client.next().await["params"]["data"], "filling in");
+    assert!(third.end(Ending::InvalidArguments { message: "`who` is missing".into() }));
+    let answer = client.next().await;
+    assert_eq!(answer["error"], json!({"code": -32602, "message": "`who` is missing"}));
+}
+
+#[tokio::test]
+async fn a_read_has_the_servers_time_limits_and_a_place_in_its_account() {
+    let folder = SkillFolder::new();
+    let (executor, mut calls) = ScriptedExecutor::new();
+    let server = TestServer::builder(&folder, executor)
+        .library(script(BOTH))
+        .config(|config| {
+            config.timeout = Some(Duration::from_secs(7));
+            config.idle_timeout = Some(Duration::from_secs(3));
+        })
+        .start();
+    let mut client = server.stdio();
+    client.initialize("2025-11-25").await;
+    client.send(&omni_testkit::request(1, "resources/read", json!({"uri": "x:1"}))).await;
+    let call = calls.next().await;
+    let deadline = call.call.deadline;
+    assert_eq!(deadline.idle(), Some(Duration::from_secs(3)));
+    assert_eq!(deadline.remaining(deadline.accepted()), Some(Duration::from_secs(7)));
+    assert!(call.end(Ending::TimedOut { limit: Duration::from_secs(7) }));
+    let error = client.next().await["error"].clone();
+    assert_eq!(error["code"], -32603);
+    assert!(
+        error["message"].as_str().unwrap().starts_with("`x:1` was stopped at its time limit of 7 s"),
+        "{error}"
+    );
 }
 
 #[tokio::test]

@@ -13,7 +13,9 @@ use http_body_util::BodyExt;
 use hyper::body::Incoming;
 use hyper::header::{self, HeaderMap, HeaderValue};
 use hyper::{Method, Request as HttpRequest, Response, StatusCode};
-use omni_call::Deadline;
+use omni_call::{
+    CallRequest, CallResult, Deadline, Ending, ErrorDetail, NoClient, PromptMessages, ResourceContents, Wants,
+};
 use omni_catalog::ProfileId;
 use omni_protocol::ItemKind;
 use serde::Deserialize;
@@ -27,7 +29,7 @@ use super::stream::{CallStream, Speaker, Waiting};
 use super::{BODY_BYTES_MAX, Guard, HEAD_BYTES_MAX, Shared};
 use crate::authority::{Authority, Host};
 use crate::call::Terms;
-use crate::library::{Contents, LibraryError, Prompt};
+use crate::library;
 
 /// A caller has this long to send the body of a request.
 const BODY_PATIENCE: Duration = Duration::from_secs(30);
@@ -110,8 +112,8 @@ async fn exchange(
             Ok(ok(joined(&[("resources", Some(&resources)), ("resourceTemplates", Some(&templates))])))
         }
         "/prompts" => Ok(ok(joined(&[("prompts", Some(&list(shared, ItemKind::Prompt).await?))]))),
-        "/resources/read" => read_resource(shared, &body).await,
-        _ => get_prompt(shared, &body).await,
+        "/resources/read" => item(shared, accepted, resource_request(&body)).await,
+        _ => item(shared, accepted, prompt_request(&body)).await,
     }
 }
 
@@ -266,60 +268,74 @@ fn health(shared: &Shared) -> Value {
 async fn list(shared: &Shared, kind: ItemKind) -> Result<Bytes, Reply> {
     match &shared.server.library {
         None => Ok(Bytes::from_static(b"[]")),
-        Some(library) => library.list(kind).await.map_err(refused),
+        Some(library) => library.list(kind).await.map_err(|unavailable| internal(&unavailable.to_string())),
     }
 }
 
-async fn read_resource(shared: &Shared, body: &[u8]) -> Result<Reply, Reply> {
+fn resource_request(body: &[u8]) -> Result<CallRequest, String> {
     #[derive(Deserialize)]
     struct Asked {
-        uri: String,
+        uri: Box<str>,
     }
-    let asked = object_text(body).and_then(|text| {
-        serde_json::from_str::<Asked>(text).map_err(|error| format!("`uri` must be a string: {error}"))
-    });
-    let Asked { uri } = asked.map_err(|why| bad_request(&why))?;
-    let Some(library) = &shared.server.library else {
-        return Err(refused(LibraryError::Unknown("there are no resources".into())));
-    };
-    let Contents { contents, meta } = library.read(&uri).await.map_err(refused)?;
-    Ok(ok(joined(&[("contents", Some(&contents)), ("_meta", meta.as_ref())])))
+    let text = object_text(body)?;
+    let Asked { uri } =
+        serde_json::from_str(text).map_err(|error| format!("`uri` must be a string: {error}"))?;
+    Ok(CallRequest::Resource { uri })
 }
 
-async fn get_prompt(shared: &Shared, body: &[u8]) -> Result<Reply, Reply> {
+fn prompt_request(body: &[u8]) -> Result<CallRequest, String> {
     #[derive(Deserialize)]
     struct Asked<'a> {
-        name: String,
+        name: Box<str>,
         #[serde(borrow)]
         arguments: Option<&'a RawValue>,
     }
-    let asked = object_text(body).and_then(|text| {
-        serde_json::from_str::<Asked<'_>>(text).map_err(|error| format!("`name` must be a string: {error}"))
-    });
-    let Asked { name, arguments } = asked.map_err(|why| bad_request(&why))?;
+    let text = object_text(body)?;
+    let Asked { name, arguments } =
+        serde_json::from_str(text).map_err(|error| format!("`name` must be a string: {error}"))?;
     if arguments.is_some_and(|arguments| !arguments.get().starts_with('{')) {
-        return Err(bad_request("`arguments` must be an object"));
+        return Err("`arguments` must be an object".to_owned());
     }
-    let Some(library) = &shared.server.library else {
-        let name: String = name.chars().take(100).collect();
-        return Err(refused(LibraryError::Unknown(format!("there is no prompt `{name}`"))));
-    };
     let arguments = arguments.map(|arguments| Bytes::copy_from_slice(arguments.get().as_bytes()));
-    let Prompt { description, messages, meta } = library.prompt(&name, arguments).await.map_err(refused)?;
-    let description = description.map(|text| Bytes::from(Value::from(text).to_string()));
-    Ok(ok(joined(&[
-        ("description", description.as_ref()),
-        ("messages", Some(&messages)),
-        ("_meta", meta.as_ref()),
-    ])))
+    Ok(CallRequest::Prompt { name, arguments })
 }
 
-fn refused(error: LibraryError) -> Reply {
-    let why = error.to_string();
-    match error {
-        LibraryError::Unknown(_) => refusal(StatusCode::NOT_FOUND, "not_found", &why),
-        LibraryError::BadArguments(_) => bad_request(&why),
-        LibraryError::Unavailable(_) => refusal(StatusCode::INTERNAL_SERVER_ERROR, "internal", &why),
+/// Reads a resource or has a prompt filled in.
+async fn item(
+    shared: &Shared,
+    accepted: Instant,
+    request: Result<CallRequest, String>,
+) -> Result<Reply, Reply> {
+    let request = request.map_err(|why| bad_request(&why))?;
+    let server = &shared.server;
+    let terms =
+        Terms { deadline: library::deadline(server, accepted), wants: Wants::default(), session: "".into() };
+    let named: String = request.named().unwrap_or_default().chars().take(200).collect();
+    let (outcome, _) = server.run_item(request, terms, &mut NoClient).await;
+    match outcome.ending {
+        Ending::Finished(result) => Ok(ok(body_of(result))),
+        Ending::NotFound { message } => Err(refusal(StatusCode::NOT_FOUND, "not_found", &message)),
+        Ending::InvalidArguments { message } => Err(bad_request(&message)),
+        Ending::Busy { .. } => Err(busy(&outcome.into_refusal(&named, ErrorDetail::Full))),
+        _ => Err(internal(&outcome.into_refusal(&named, ErrorDetail::Full))),
+    }
+}
+
+/// A result as MCP has it.
+fn body_of(result: CallResult) -> Bytes {
+    match result {
+        CallResult::Resource(ResourceContents { contents, meta }) => {
+            joined(&[("contents", Some(&contents)), ("_meta", meta.as_ref())])
+        }
+        CallResult::Prompt(PromptMessages { description, messages, meta }) => {
+            let description = description.map(|text| Bytes::from(Value::from(text).to_string()));
+            joined(&[
+                ("description", description.as_ref()),
+                ("messages", Some(&messages)),
+                ("_meta", meta.as_ref()),
+            ])
+        }
+        CallResult::Tool(_) | CallResult::Completion(_) => Bytes::from_static(b"{}"),
     }
 }
 
@@ -353,6 +369,10 @@ fn refusal(status: StatusCode, code: &str, why: &str) -> Reply {
 
 fn bad_request(why: &str) -> Reply {
     refusal(StatusCode::BAD_REQUEST, "bad_request", why)
+}
+
+fn internal(why: &str) -> Reply {
+    refusal(StatusCode::INTERNAL_SERVER_ERROR, "internal", why)
 }
 
 fn busy(why: &str) -> Reply {

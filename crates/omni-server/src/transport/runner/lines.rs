@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use bytes::Bytes;
-use omni_call::{Ending, Event, Outcome, Phase, ToolResult};
+use omni_call::{CallResult, Ending, Event, Outcome, Phase, ToolResult};
 use serde::Serialize;
 use serde_json::value::RawValue;
 
@@ -75,7 +75,9 @@ impl Lines {
         }
         let Outcome { ending, stack, stderr, worker, .. } = outcome;
         match ending {
-            Ending::Finished(result) => self.result(id, &result, worker.as_deref(), stderr.as_deref()),
+            Ending::Finished(CallResult::Tool(result)) => {
+                self.result(id, &result, worker.as_deref(), stderr.as_deref());
+            }
             ending => {
                 let tainted = worker.map(|findings| raw(findings.as_bytes()));
                 self.say("error", &Failure { stack, stderr, tainted, ..Failure::of(id, ending) });
@@ -203,7 +205,8 @@ impl Failure {
                 traceback,
                 ..failure
             },
-            Ending::BadResult { message }
+            Ending::NotFound { message }
+            | Ending::BadResult { message }
             | Ending::InvalidArguments { message }
             | Ending::Lost { message } => Failure { message: Some(message), ..failure },
             Ending::LoadError { kind, message, location, intended, traceback } => Failure {
@@ -322,23 +325,20 @@ mod tests {
             (
                 "a_result_of_text",
                 last(
-                    Ending::Finished(result("[{\"type\":\"text\",\"text\":\"naïve 🦀\\n\"}]")),
+                    Ending::from(result("[{\"type\":\"text\",\"text\":\"naïve 🦀\\n\"}]")),
                     None,
                     None,
                     None,
                 ),
             ),
-            (
-                "a_result_with_structured_content_and_meta",
-                last(Ending::Finished(structured), None, None, None),
-            ),
+            ("a_result_with_structured_content_and_meta", last(Ending::from(structured), None, None, None)),
             (
                 "a_result_that_is_an_error",
-                last(Ending::Finished(ToolResult { is_error: true, ..result("[]") }), None, None, None),
+                last(Ending::from(ToolResult { is_error: true, ..result("[]") }), None, None, None),
             ),
             (
                 "a_result_of_a_call_that_changed_its_worker",
-                last(Ending::Finished(result("[]")), None, None, Some(tainted)),
+                last(Ending::from(result("[]")), None, None, Some(tainted)),
             ),
         ] {
             assert_eq!(said, [case(name)], "{name}");

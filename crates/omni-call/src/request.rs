@@ -1,0 +1,83 @@
+//! What a call asks for: a tool, a resource, a prompt or a completion.
+
+use bytes::Bytes;
+
+/// What is called, by MCP's names, with what the caller gave.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum CallRequest {
+    /// `tools/call`. Which tool it is says the call's [`RunSpec`](crate::RunSpec).
+    Tool {
+        /// A JSON object, byte for byte as the client sent it (`{}` when it sent none).
+        arguments: Bytes,
+    },
+    /// `resources/read`.
+    Resource { uri: Box<str> },
+    /// `prompts/get`.
+    Prompt {
+        name: Box<str>,
+        /// A JSON object of strings; `None` when the client sent none.
+        arguments: Option<Bytes>,
+    },
+    /// `completion/complete`.
+    Completion(Box<Completing>),
+}
+
+/// What is to be completed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Completing {
+    pub reference: CompletionReference,
+    /// The argument of the prompt, or the variable of the template, that is being written.
+    pub argument: String,
+    /// What stands there so far.
+    pub value: String,
+    /// The other arguments that are known already: a JSON object of strings; `None` when the client sent none.
+    pub context: Option<Bytes>,
+}
+
+/// Of what an argument is completed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum CompletionReference {
+    /// `ref/prompt`.
+    Prompt { name: String },
+    /// `ref/resource`: a resource's template, or a URI.
+    Resource { uri: String },
+}
+
+impl CallRequest {
+    /// A tool call with these arguments, a JSON object.
+    pub fn tool(arguments: impl Into<Bytes>) -> Self {
+        CallRequest::Tool { arguments: arguments.into() }
+    }
+
+    /// A tool's arguments; an empty object for everything that is no tool call.
+    pub fn arguments(&self) -> &Bytes {
+        static NONE: Bytes = Bytes::from_static(b"{}");
+        match self {
+            CallRequest::Tool { arguments } => arguments,
+            CallRequest::Resource { .. } | CallRequest::Prompt { .. } | CallRequest::Completion(_) => &NONE,
+        }
+    }
+
+    /// MCP's method.
+    pub fn method(&self) -> &'static str {
+        match self {
+            CallRequest::Tool { .. } => "tools/call",
+            CallRequest::Resource { .. } => "resources/read",
+            CallRequest::Prompt { .. } => "prompts/get",
+            CallRequest::Completion(_) => "completion/complete",
+        }
+    }
+
+    /// What the caller named: a URI, or a prompt's name. `None` for a tool, whose name its specification has.
+    pub fn named(&self) -> Option<&str> {
+        match self {
+            CallRequest::Tool { .. } => None,
+            CallRequest::Resource { uri } => Some(uri),
+            CallRequest::Prompt { name, .. } => Some(name),
+            CallRequest::Completion(completing) => Some(match &completing.reference {
+                CompletionReference::Prompt { name } => name,
+                CompletionReference::Resource { uri } => uri,
+            }),
+        }
+    }
+}

@@ -1,0 +1,158 @@
+//! What a call that came to a good end is answered with, for each thing that can be called.
+
+use bytes::Bytes;
+use serde_json::json;
+
+use crate::{CallRequest, TempFiles};
+
+/// What the caller gets. Which one it is follows from the [`CallRequest`].
+#[derive(Clone, Debug, PartialEq)]
+pub enum CallResult {
+    Tool(ToolResult),
+    Resource(ResourceContents),
+    Prompt(PromptMessages),
+    Completion(Completion),
+}
+
+/// What a call's caller is answered with: the parts of an MCP `CallToolResult`, each as raw JSON.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ToolResult {
+    /// A JSON array of content blocks.
+    pub content: Bytes,
+    /// The structured content, any JSON value.
+    pub structured: Option<Bytes>,
+    /// A JSON object for the result's `_meta`.
+    pub meta: Option<Bytes>,
+    pub is_error: bool,
+}
+
+impl ToolResult {
+    /// One block of text.
+    pub fn of_text(text: &str) -> Self {
+        ToolResult {
+            content: json!([{"type": "text", "text": text}]).to_string().into(),
+            structured: None,
+            meta: None,
+            is_error: false,
+        }
+    }
+
+    /// JSON text, as structured content and as one block of text for clients that do not know that.
+    pub fn of_json(json: &str) -> Self {
+        ToolResult { structured: Some(Bytes::copy_from_slice(json.as_bytes())), ..Self::of_text(json) }
+    }
+
+    /// Adds one member to the result's `_meta`; `value` is JSON text.
+    #[must_use]
+    pub fn with_meta(mut self, name: &str, value: &str) -> Self {
+        add_member(&mut self.meta, name, value);
+        self
+    }
+
+    /// Adds a text behind what the result says.
+    pub fn with_text(mut self, text: &str) -> Self {
+        let block = json!({"type": "text", "text": text});
+        let own = std::str::from_utf8(&self.content).unwrap_or("[]").trim_end();
+        // What is before the array's closing bracket.
+        let blocks = own.strip_suffix(']').unwrap_or("[").trim_end();
+        let comma = if blocks == "[" { "" } else { "," };
+        self.content = format!("{blocks}{comma}{block}]").into();
+        self
+    }
+
+    /// Says of temporary files that the result names that they do not last, in a text and in `_meta`.
+    pub fn naming(self, files: &TempFiles) -> Self {
+        let meta = serde_json::to_string(files).unwrap_or_default();
+        self.with_text(&files.sentence()).with_meta("omni/temp", &meta)
+    }
+}
+
+/// What a resource holds: the parts of an MCP `ReadResourceResult`, each as raw JSON.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ResourceContents {
+    /// A JSON array of text or binary contents.
+    pub contents: Bytes,
+    /// A JSON object for the result's `_meta`.
+    pub meta: Option<Bytes>,
+}
+
+/// A prompt with its arguments filled in: the parts of an MCP `GetPromptResult`.
+#[derive(Clone, Debug, PartialEq)]
+pub struct PromptMessages {
+    pub description: Option<String>,
+    /// A JSON array of messages.
+    pub messages: Bytes,
+    /// A JSON object for the result's `_meta`.
+    pub meta: Option<Bytes>,
+}
+
+/// What an argument may be: the parts of an MCP `CompleteResult`.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Completion {
+    /// A JSON array of strings, the best first; no more than [`VALUES_MAX`](Self::VALUES_MAX).
+    pub values: Bytes,
+    /// How many there are in all, where that is known.
+    pub total: Option<u64>,
+    /// Whether there are more than `values` has, where that is known.
+    pub has_more: Option<bool>,
+    /// A JSON object for the result's `_meta`.
+    pub meta: Option<Bytes>,
+}
+
+impl Completion {
+    /// Values of one answer at most, by MCP.
+    pub const VALUES_MAX: usize = 100;
+}
+
+impl CallResult {
+    /// Whether it can answer that request.
+    pub fn answers(&self, request: &CallRequest) -> bool {
+        match self {
+            CallResult::Tool(_) => matches!(request, CallRequest::Tool { .. }),
+            CallResult::Resource(_) => matches!(request, CallRequest::Resource { .. }),
+            CallResult::Prompt(_) => matches!(request, CallRequest::Prompt { .. }),
+            CallResult::Completion(_) => matches!(request, CallRequest::Completion(_)),
+        }
+    }
+
+    /// The tool's result, if it is one.
+    pub fn tool(&self) -> Option<&ToolResult> {
+        match self {
+            CallResult::Tool(result) => Some(result),
+            CallResult::Resource(_) | CallResult::Prompt(_) | CallResult::Completion(_) => None,
+        }
+    }
+
+    /// Whether it is a tool's word that it failed.
+    pub fn is_error(&self) -> bool {
+        self.tool().is_some_and(|result| result.is_error)
+    }
+
+    /// Adds one member to the result's `_meta`; `value` is JSON text.
+    #[must_use]
+    pub fn with_meta(mut self, name: &str, value: &str) -> Self {
+        let meta = match &mut self {
+            CallResult::Tool(result) => &mut result.meta,
+            CallResult::Resource(contents) => &mut contents.meta,
+            CallResult::Prompt(prompt) => &mut prompt.meta,
+            CallResult::Completion(completion) => &mut completion.meta,
+        };
+        add_member(meta, name, value);
+        self
+    }
+}
+
+impl From<ToolResult> for CallResult {
+    fn from(result: ToolResult) -> Self {
+        CallResult::Tool(result)
+    }
+}
+
+/// Adds a member to a JSON object that may not be there yet.
+fn add_member(meta: &mut Option<Bytes>, name: &str, value: &str) {
+    let own = meta.as_deref().and_then(|meta| std::str::from_utf8(meta).ok()).unwrap_or("{}");
+    // What is left of the object behind its opening brace.
+    let members = own.trim().trim_start_matches('{').trim_start();
+    let comma = if members == "}" { "" } else { "," };
+    *meta = Some(format!(r#"{{"{name}":{value}{comma}{members}"#).into());
+}

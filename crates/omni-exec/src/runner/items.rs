@@ -1,0 +1,133 @@
+//! A runner's resources and prompts: what is asked for them, and what of its answers can be passed on.
+
+use std::time::Instant;
+
+use bytes::Bytes;
+use hyper::Method;
+use omni_call::{Call, CallRequest, CallResult, Ending, PromptMessages, ResourceContents};
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
+use serde_json::value::RawValue;
+use serde_json::{Map, Value, json};
+use tokio::time::timeout_at;
+
+use super::Runner;
+use super::routes::RunnerError;
+use crate::outcome::waited_out;
+
+impl Runner {
+    /// Has a request answered that is no tool call. These change nothing, so one whose connection broke before an answer
+    /// is sent once more.
+    pub(super) async fn item(&self, call: &Call) -> Ending {
+        let Some((path, body)) = route(&call.request) else {
+            return Ending::NotFound { message: "this is nothing that a runner has".to_owned() };
+        };
+        let request = match self.request(Method::POST, path, body.into()) {
+            Ok(request) => request,
+            Err(error) => return failed(error),
+        };
+        let answered = match call.deadline.next() {
+            None => self.exchange(request).await,
+            Some(at) => match timeout_at(at.into(), self.exchange(request)).await {
+                Ok(answered) => answered,
+                Err(_) => return waited_out(call, Instant::now()).unwrap_or(Ending::Cancelled),
+            },
+        };
+        let result = answered.map_err(failed).and_then(|(_, body)| {
+            let result = result(&call.request, &body);
+            result.map_err(|why| failed(RunnerError::Broken(why)))
+        });
+        result.map_or_else(|ending| ending, Ending::Finished)
+    }
+}
+
+/// Where a request goes, and its body.
+fn route(request: &CallRequest) -> Option<(&'static str, String)> {
+    match request {
+        CallRequest::Resource { uri } => Some(("/resources/read", json!({ "uri": uri }).to_string())),
+        CallRequest::Prompt { name, arguments } => {
+            let arguments = arguments.as_deref().and_then(|text| std::str::from_utf8(text).ok());
+            let (name, arguments) = (Value::from(&**name), arguments.unwrap_or("{}"));
+            Some(("/prompts/get", format!(r#"{{"name":{name},"arguments":{arguments}}}"#)))
+        }
+        CallRequest::Tool { .. } | CallRequest::Completion(_) => None,
+    }
+}
+
+/// What a runner's refusal means.
+fn failed(error: RunnerError) -> Ending {
+    match error {
+        RunnerError::Refused { status: 404, message, .. } => Ending::NotFound { message },
+        RunnerError::Refused { status: 400, message, .. } => Ending::InvalidArguments { message },
+        RunnerError::Refused { status: 503, retry_after, .. } => {
+            Ending::Busy { retry_after: retry_after.unwrap_or_default() }
+        }
+        RunnerError::Unreachable { message, hint } => Ending::WorkerStart { message, hint },
+        error => Ending::WorkerStart {
+            message: error.to_string(),
+            hint: "the runner's own log may say more".to_owned(),
+        },
+    }
+}
+
+/// The parts of an answer that clients can use.
+fn result(request: &CallRequest, body: &[u8]) -> Result<CallResult, String> {
+    match request {
+        CallRequest::Resource { .. } => contents(body).map(CallResult::Resource),
+        CallRequest::Prompt { .. } => prompt(body).map(CallResult::Prompt),
+        CallRequest::Tool { .. } | CallRequest::Completion(_) => Err("nothing was asked".to_owned()),
+    }
+}
+
+fn contents(body: &[u8]) -> Result<ResourceContents, String> {
+    #[derive(Deserialize)]
+    struct Answer {
+        contents: Box<RawValue>,
+        #[serde(rename = "_meta")]
+        meta: Option<Box<RawValue>>,
+    }
+    let Answer { contents, meta } = parsed(body)?;
+    let fits = |item: &Map<String, Value>| {
+        let has = |member: &str| item.get(member).is_some_and(Value::is_string);
+        has("uri") && (has("text") || has("blob"))
+    };
+    let items: Vec<Map<String, Value>> = parsed(contents.get().as_bytes())?;
+    if !items.iter().all(fits) {
+        return Err("each of `contents` must have `uri` and either `text` or `blob`".to_owned());
+    }
+    Ok(ResourceContents { contents: owned(&contents), meta: object(meta) })
+}
+
+fn prompt(body: &[u8]) -> Result<PromptMessages, String> {
+    #[derive(Deserialize)]
+    struct Answer {
+        description: Option<String>,
+        messages: Box<RawValue>,
+        #[serde(rename = "_meta")]
+        meta: Option<Box<RawValue>>,
+    }
+    let Answer { description, messages, meta } = parsed(body)?;
+    let fits = |item: &Map<String, Value>| {
+        item.get("role").is_some_and(Value::is_string) && item.get("content").is_some_and(Value::is_object)
+    };
+    let items: Vec<Map<String, Value>> = parsed(messages.get().as_bytes())?;
+    if !items.iter().all(fits) {
+        return Err("each of `messages` must have a `role` and a `content`".to_owned());
+    }
+    Ok(PromptMessages { description, messages: owned(&messages), meta: object(meta) })
+}
+
+fn parsed<T: DeserializeOwned>(answer: &[u8]) -> Result<T, String> {
+    serde_json::from_slice(answer).map_err(|error| error.to_string())
+}
+
+/// The value as it was written, on one line: a message of ours is one. In JSON a line can break only between tokens.
+fn owned(value: &RawValue) -> Bytes {
+    let bytes = value.get().bytes();
+    bytes.map(|byte| if matches!(byte, b'\n' | b'\r') { b' ' } else { byte }).collect()
+}
+
+/// `_meta` is passed on when it is what MCP has there.
+fn object(value: Option<Box<RawValue>>) -> Option<Bytes> {
+    value.filter(|value| value.get().starts_with('{')).map(|value| owned(&value))
+}
