@@ -36,6 +36,13 @@ def waits_for(path: str, ctx: Context) -> str:
         with open(path + ".over", "w"):
             pass
     return "it is there"
+
+@tool
+def asks(ctx: Context) -> str:
+    try:
+        return str(ctx._ask("elicitation/create", {"message": "size?"}))
+    except Exception as error:
+        return f"{error.why}: {error}"
 '''
 )
 
@@ -173,7 +180,7 @@ def test_its_tools_are_listed_once_and_known_by_their_tag(runner):
     status, headers, body = one.ask("GET", "/tools")
     assert status == 200
     tools = {tool["name"]: tool for tool in body["tools"]}
-    assert list(tools) == ["demo.echo", "demo.waits_for"]
+    assert list(tools) == ["demo.asks", "demo.echo", "demo.waits_for"]
     echo = tools["demo.echo"]
     assert echo["inputSchema"]["required"] == ["text"]
     assert echo["omni"]["timeout_ms"] == 9000
@@ -342,3 +349,83 @@ def test_many_calls_at_once_all_get_their_own_answer(runner):
     for thread in threads:
         thread.join(PATIENCE_SECONDS)
     assert ends == {number: str(number) for number in range(40)}
+
+
+CAN_BE_ASKED = {"context": {"ask": True}}
+
+
+def next_question(answer):
+    """Read events until the tool asks."""
+    for line in answer:
+        event = json.loads(line)
+        if "ask" in event:
+            return event["ask"]
+    raise AssertionError("it never asked")
+
+
+def text_of(answer):
+    last = [json.loads(line) for line in answer][-1]
+    return last["result"]["content"][0]["text"]
+
+
+def test_a_tool_asks_and_two_callers_with_one_id_get_their_own_answers(runner):
+    one = runner()
+    callers = [one.start("demo.asks", **CAN_BE_ASKED) for _ in range(2)]
+    for number, (client, answer) in enumerate(callers):
+        question = next_question(answer)
+        assert (question["id"], question["ask"], question["method"]) == (7, 1, "elicitation/create")
+        assert question["params"] == {"message": "size?"}
+        path = f"/calls/{answer.headers['Omni-Call']}/answer"
+        assert one.ask("POST", path, {"ask": 2, "result": {}})[0] == 409
+        assert one.ask("POST", path, {"ask": 1, "result": {"size": number}})[0] == 200
+        assert text_of(answer) == str({"size": number})
+        late, _, body = one.ask("POST", path, {"ask": 1, "result": {}})
+        assert (late, body["error"]["code"]) == (404, "unknown_call")
+        client.close()
+    names = {answer.headers["Omni-Call"] for _, answer in callers}
+    assert len(names) == 2
+
+
+def test_a_refusal_reaches_the_tool_and_a_forged_name_reaches_nobody(runner):
+    one = runner()
+    client, answer = one.start("demo.asks", **CAN_BE_ASKED)
+    next_question(answer)
+    refusal = {"ask": 1, "refused": "gone", "message": "nobody is there"}
+    for forged in ("7", "0" * 32):
+        assert one.ask("POST", f"/calls/{forged}/answer", refusal)[0] == 404
+    path = f"/calls/{answer.headers['Omni-Call']}/answer"
+    assert one.ask("POST", path, {"ask": 1})[0] == 400
+    assert one.ask("GET", path)[0] == 405
+    assert one.ask("POST", path, refusal)[0] == 200
+    assert text_of(answer) == "gone: nobody is there"
+    client.close()
+
+
+def test_a_caller_of_the_first_version_is_never_asked(runner):
+    events = runner().run("demo.asks")
+    assert not any("ask" in event for event in events)
+    assert events[-1]["result"]["content"][0]["text"].startswith("unsupported: ")
+
+
+def test_a_caller_that_goes_away_leaves_no_tool_waiting(runner):
+    one = runner()
+    client, answer = one.start("demo.asks", **CAN_BE_ASKED)
+    next_question(answer)
+    path = f"/calls/{answer.headers['Omni-Call']}/answer"
+    answer.close()
+    client.close()
+    wait_until(lambda: one.ask("POST", path, {"ask": 1, "result": {}})[0] == 404)
+
+
+def test_answers_pass_the_same_checks_as_calls(runner):
+    one = runner(tcp=True)
+    client, answer = one.start("demo.asks", **CAN_BE_ASKED)
+    next_question(answer)
+    path = f"/calls/{answer.headers['Omni-Call']}/answer"
+    body = {"ask": 1, "result": {}}
+    assert one.ask("POST", path, body, Origin="http://a.example")[0] == 403
+    assert one.ask("POST", path, body, Host="a.example")[0] == 403
+    assert one.ask("POST", path, body, Content_Type="text/plain")[0] == 403
+    assert one.ask("POST", path, body)[0] == 200
+    assert text_of(answer) == "{}"
+    client.close()

@@ -5,7 +5,7 @@ import os
 
 import pytest
 
-from omni.runner.request import RefusedError, RunRequest
+from omni.runner.request import RefusedError, RunRequest, read_answer
 
 CASES = os.path.join(os.path.dirname(__file__), "..", "..", "conformance", "runner-cases.jsonl")
 
@@ -42,3 +42,16 @@ def test_a_request_is_read_or_refused(case):
 def test_arguments_are_found_wherever_the_word_stands(body):
     read = RunRequest(body.encode())
     assert (read.arguments, read.id) == ({"arguments": {"x": 1}}, 4)
+
+
+@pytest.mark.parametrize("case", cases("answer"))
+def test_an_answer_is_read_or_refused(case):
+    if "status" in case:
+        with pytest.raises(RefusedError) as caught:
+            read_answer(case["text"].encode())
+        assert (caught.value.status, caught.value.code) == (case["status"], "bad_request")
+        return
+    reads = case["reads"]
+    if "result" in reads:
+        reads["result"] = json.loads(reads["result"])
+    assert read_answer(case["text"].encode()) == reads

@@ -170,7 +170,7 @@ fn bounded(answer: Answer) -> Answer {
     }
 }
 
-/// The questions of the one call that a process or a thread runs.
+/// The questions of the one call that a process, a thread or a runner runs.
 #[derive(Default)]
 pub(crate) struct Asks {
     ledger: Ledger,
@@ -197,6 +197,21 @@ impl Asks {
             self.ledger.ask(frame.ask, taken)?;
             self.waiting.take(Asking::of(frame), deadline, port);
         }
+        Ok(())
+    }
+
+    /// Takes in what a runner says of its questions, whose answers go another way than its words come.
+    pub(crate) fn take(
+        &mut self,
+        asking: Asking,
+        deadline: &mut Deadline,
+        port: &mut dyn CallPort,
+    ) -> Result<(), Fault> {
+        match &asking {
+            Asking::Ask(number, _) => self.ledger.ask(*number, 0)?,
+            Asking::Retract(number) => self.ledger.retract(*number)?,
+        }
+        self.waiting.take(asking, deadline, port);
         Ok(())
     }
 

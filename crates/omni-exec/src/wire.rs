@@ -471,7 +471,9 @@ pub(crate) fn push_request(out: &mut Vec<u8>, call: &Call, sending: Sending) {
     out.extend_from_slice(br#","id":"#);
     push_number(out, sending.id);
     push_terms(out, call, sending);
-    out.push(b'}');
+    // The context is the last member of the terms.
+    out.pop();
+    out.extend_from_slice(br#","ask":true}}"#);
 }
 
 /// Appends the members that say how long a call may take and what its caller wants to hear.
@@ -516,7 +518,22 @@ pub(crate) fn push_answer(out: &mut Vec<u8>, id: u64, ask: u64, answer: &Answer)
     let start = begin(out);
     out.extend_from_slice(br#"{"answer":{"id":"#);
     push_number(out, id);
-    out.extend_from_slice(br#","ask":"#);
+    out.push(b',');
+    push_answer_members(out, ask, answer);
+    out.extend_from_slice(b"}}");
+    finish(out, start);
+}
+
+/// The body of a request that answers a question of a call at a runner.
+pub(crate) fn answer_body(ask: u64, answer: &Answer) -> Vec<u8> {
+    let mut out = vec![b'{'];
+    push_answer_members(&mut out, ask, answer);
+    out.push(b'}');
+    out
+}
+
+fn push_answer_members(out: &mut Vec<u8>, ask: u64, answer: &Answer) {
+    out.extend_from_slice(br#""ask":"#);
     push_number(out, ask);
     match answer {
         Answer::Result(result) => {
@@ -530,8 +547,6 @@ pub(crate) fn push_answer(out: &mut Vec<u8>, id: u64, ask: u64, answer: &Answer)
             push_string(out, message);
         }
     }
-    out.extend_from_slice(b"}}");
-    finish(out, start);
 }
 
 /// Appends the frame that asks an async worker to end one call.

@@ -248,7 +248,7 @@ fn each(test: impl Fn(Kind, &Folder, &Runner)) {
 fn both_list_run_and_refuse_as_the_contract_says() {
     each(|kind, _, runner| {
         let health = runner.health();
-        assert_eq!((&health["contract"], &health["pid"]), (&json!(1), &json!(runner.child.id())), "{health}");
+        assert_eq!((&health["contract"], &health["pid"]), (&json!(2), &json!(runner.child.id())), "{health}");
         let listed = runner.ask("GET", "/tools", &[], "");
         let tools = listed.json()["tools"].take();
         let echo = tools.as_array().unwrap().iter().find(|tool| tool["name"] == "t.echo").expect("echo");

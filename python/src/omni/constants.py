@@ -132,7 +132,7 @@ GAVE_UP = 70
 LAST_WORDS = "omni worker: "
 
 #: The version of the runner contract.
-CONTRACT = 1
+CONTRACT = 2
 
 #: A request to a runner at most.
 BODY_BYTES_MAX = 16842752

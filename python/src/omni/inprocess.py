@@ -28,6 +28,8 @@ class _Words:
 
     def __init__(self) -> None:
         self.lock = allocate_lock()
+        #: How answers to questions come: somebody tells the caller, or nobody can be asked.
+        self.answers: str | None = None
         #: False in a process that a tool forked.
         self.mine = True
         self.say: Callable[[str, dict], None] = lambda _kind, _body: None
@@ -51,6 +53,12 @@ class Running:
         context = self._caller and self._caller._context
         if context is not None:
             context._stopped = True
+
+    def answer(self, body: dict[str, Any]) -> None:
+        """Hand over the answer to a question of the call: an `answer` frame's body."""
+        caller = self._caller
+        if caller is not None:
+            caller.answered(body)
 
 
 class Tools:
@@ -89,6 +97,7 @@ class Tools:
         running: Running,
         call_id: int = 0,
         more: dict[str, Any] | None = None,
+        asks: bool = False,
     ) -> tuple[str, dict[str, Any]]:
         """Run a call in this thread, to its end, and return its last frame: its name and its body.
 
@@ -99,6 +108,7 @@ class Tools:
             running: By which somebody else may take the call back.
             call_id: Stands in every frame.
             more: `deadline_ms`, which the tool is told and nobody keeps, and `context`: what is wanted.
+            asks: The tool may ask: `say` takes `ask` and `retract` frames too, `running.answer` the answers.
         """
         if "program" in tool["omni"]:
             say("started", {"id": call_id})
@@ -109,6 +119,7 @@ class Tools:
             return "result", {"id": call_id, **result}
         caller, words = self._idle.pop() if self._idle else self._caller()
         words.say = say
+        words.answers = "told" if asks else None
         running._caller = caller
         self._busy.append(caller)
         try:

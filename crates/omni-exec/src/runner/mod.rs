@@ -6,6 +6,7 @@ mod items;
 mod lines;
 mod link;
 mod links;
+mod questions;
 mod routes;
 mod said;
 
@@ -24,6 +25,7 @@ use crate::targets::refuse_target;
 use crate::wire::{self, Fault, Sending, Terms};
 use crate::worker::StartFailure;
 use links::Links;
+use questions::Questions;
 use said::{Last, Said};
 
 pub(crate) use address::Place;
@@ -125,7 +127,7 @@ impl Runner {
         events: &mut dyn CallPort,
     ) -> Result<Last, Box<Outcome>> {
         let mut link = self.in_time(call, self.links.take()).await?;
-        let link = loop {
+        let (link, questions) = loop {
             let request = self.request(Method::POST, "/run_tool", body(call, progress.attempt));
             let request = request.map_err(|error| refused(call, &error))?;
             let head = match call.deadline.next() {
@@ -136,7 +138,9 @@ impl Runner {
                 },
             };
             match head {
-                Ok(head) if head.status() == StatusCode::OK => break link,
+                Ok(head) if head.status() == StatusCode::OK => {
+                    break (link, Questions::new(self, head.headers()));
+                }
                 Ok(head) => {
                     let rest = link.rest(self.config.line_bytes_max);
                     let body = match call.deadline.next() {
@@ -157,7 +161,7 @@ impl Runner {
         };
         progress.phase = Phase::Starting;
         events.begun();
-        Ok(self.follow(link, call, progress, events).await)
+        Ok(self.follow(link, questions, call, progress, events).await)
     }
 
     /// A connection, if there is one before the call's time is up.
@@ -178,11 +182,12 @@ impl Runner {
     async fn follow(
         &self,
         link: Link,
+        questions: Questions<'_>,
         call: &mut Call,
         progress: &mut Progress,
         events: &mut dyn CallPort,
     ) -> Last {
-        match self.last_line(link, call, progress, events).await {
+        match self.last_line(link, questions, call, progress, events).await {
             Ok(last) => {
                 if matches!(last.ending, Ending::Finished(_)) {
                     progress.phase = Phase::Started;
@@ -200,6 +205,7 @@ impl Runner {
     async fn last_line(
         &self,
         mut link: Link,
+        mut questions: Questions<'_>,
         call: &mut Call,
         progress: &mut Progress,
         events: &mut dyn CallPort,
@@ -207,12 +213,24 @@ impl Runner {
         let limit = self.config.line_bytes_max;
         let mut lines = Lines::new(limit);
         loop {
-            let piece = match call.deadline.next().map(|at| at + LAST_WORDS) {
-                None => link.next().await,
-                Some(at) => match timeout_at(at.into(), link.next()).await {
-                    Ok(piece) => piece,
-                    Err(_) => return Err(waited_out(call, Instant::now()).unwrap_or(Ending::Cancelled)),
-                },
+            let at = call.deadline.next().map(|at| at + LAST_WORDS);
+            let next = async {
+                match at {
+                    None => Ok(link.next().await),
+                    Some(at) => timeout_at(at.into(), link.next()).await,
+                }
+            };
+            let piece = tokio::select! {
+                biased;
+                // The clock goes on then, so it is looked at again.
+                answered = questions.answered(&mut call.deadline) => {
+                    answered?;
+                    continue;
+                }
+                piece = next => piece,
+            };
+            let Ok(piece) = piece else {
+                return Err(waited_out(call, Instant::now()).unwrap_or(Ending::Cancelled));
             };
             let piece = piece.map_err(|broken| Ending::Lost { message: broken.reason() })?;
             if let Some(piece) = &piece {
@@ -233,6 +251,11 @@ impl Runner {
                         if let Some(event) = event {
                             events.event(event);
                         }
+                    }
+                    Said::Asking(asking) => {
+                        progress.phase = Phase::Started;
+                        let taken = questions.take(asking, &mut call.deadline, events);
+                        taken.map_err(|fault| broken(&fault))?;
                     }
                     Said::End(last) => {
                         self.links.put(link);

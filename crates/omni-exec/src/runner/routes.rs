@@ -87,7 +87,7 @@ impl Runner {
     pub(super) fn request(
         &self,
         method: Method,
-        path: &'static str,
+        path: &str,
         body: Bytes,
     ) -> Result<Request<Full<Bytes>>, RunnerError> {
         let mut request =
@@ -98,7 +98,11 @@ impl Runner {
         request.body(Full::new(body)).map_err(|error| RunnerError::Broken(error.to_string()))
     }
 
-    async fn ask(&self, request: Request<Full<Bytes>>) -> Result<(Response<()>, Bytes), RunnerError> {
+    /// Sends a request whose answer may not take long.
+    pub(super) async fn ask(
+        &self,
+        request: Request<Full<Bytes>>,
+    ) -> Result<(Response<()>, Bytes), RunnerError> {
         timeout(PATIENCE, self.exchange(request)).await.unwrap_or(Err(RunnerError::Slow))
     }
 

@@ -8,6 +8,7 @@ use omni_call::{Call, Ending, Event};
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
+use crate::asks::Asking;
 use crate::channel::Body;
 use crate::outcome::error_ending;
 use crate::wire::{self, ErrorFrame, ErrorKind, Fault, Up};
@@ -20,6 +21,8 @@ pub(super) enum Said {
     Started,
     /// A sign of life, and what the caller wants to hear of it.
     Event(Option<Event>),
+    /// A question to the client, or one that is taken back.
+    Asking(Asking),
     /// The last line.
     End(Box<Last>),
     /// Something that a later version says.
@@ -83,6 +86,8 @@ pub(super) fn read(line: &Bytes, call: &Call, result_bytes_max: usize) -> Result
     Ok(match up {
         Up::Started(_) => Said::Started,
         Up::Beat(_) | Up::Progress(_) | Up::Log(_) => Said::Event(event_of(body, up, call.wants)),
+        Up::Ask(ask) => Said::Asking(Asking::of(&ask)),
+        Up::Retract(asked) => Said::Asking(Asking::Retract(asked.ask)),
         Up::Result(result) => {
             let ending = match result_of(body, &result, result_bytes_max) {
                 End::Result(result) => result.into(),
@@ -93,13 +98,7 @@ pub(super) fn read(line: &Bytes, call: &Call, result_bytes_max: usize) -> Result
             Said::End(Box::new(Last { ending, stack: None, stderr, worker, died: false }))
         }
         // `error` was looked for above; the others are between a worker and whoever started it.
-        Up::Error(_)
-        | Up::Ready(_)
-        | Up::Skipped(_)
-        | Up::Output(_)
-        | Up::Ask(_)
-        | Up::Retract(_)
-        | Up::Unknown => Said::Nothing,
+        Up::Error(_) | Up::Ready(_) | Up::Skipped(_) | Up::Output(_) | Up::Unknown => Said::Nothing,
     })
 }
 

@@ -10,6 +10,7 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use super::*;
+use crate::asks::Asking;
 
 const CASES: &str = include_str!("../../../../conformance/runner-cases.jsonl");
 
@@ -169,6 +170,10 @@ fn each_line_means_what_the_cases_say() {
             (Ok(_), _) if case.broken => panic!("{name} was taken"),
             (Ok(Said::Nothing), _) => assert!(case.ignored, "{name}"),
             (Ok(Said::Started), event) => assert_eq!(event, Some("started"), "{name}"),
+            (Ok(Said::Asking(asking)), event) => {
+                let said = if matches!(asking, Asking::Ask(1, _)) { "ask" } else { "retract" };
+                assert_eq!(event, Some(said), "{name}");
+            }
             (Ok(Said::Event(event)), expected) => {
                 assert!(matches!(expected, Some("beat" | "progress" | "log")), "{name}");
                 assert_eq!(words(event), case.said, "{name}");

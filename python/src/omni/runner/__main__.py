@@ -6,6 +6,7 @@ import argparse
 import hashlib
 import os
 import re
+import secrets
 import select
 import signal
 import socket
@@ -20,7 +21,7 @@ from omni import __version__, wire
 from omni.constants import BODY_BYTES_MAX, CONTRACT
 from omni.inprocess import Running, Tools
 from omni.runner import peer
-from omni.runner.request import RefusedError, RunRequest, read_object
+from omni.runner.request import RefusedError, RunRequest, read_answer, read_object
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -34,6 +35,7 @@ _GRACE_SECONDS = 10.0
 _LOOK_SECONDS = 0.25
 _ROUTES = {
     "/run_tool": "POST",
+    "/calls/CALL/answer": "POST",
     "/tools": "GET",
     "/health": "GET",
     "/resources": "GET",
@@ -44,6 +46,7 @@ _ROUTES = {
 _EMPTY = {"/resources": ("resources", "resourceTemplates"), "/prompts": ("prompts",)}
 
 
+_ANSWER = re.compile(r"/calls/([^/]+)/answer")
 _OWN_HOST = re.compile(r"(localhost|127\.0\.0\.1)(:[0-9]{0,5})?", re.IGNORECASE | re.ASCII)
 
 
@@ -60,6 +63,8 @@ class Runner(ThreadingMixIn, HTTPServer):
         self.listing = wire.write_json({"tools": list(tools.listed.values())}).encode("utf-8", "replace")
         self.etag = f'"{hashlib.sha256(self.listing).hexdigest()[:32]}"'
         self.running: set[Running] = set()
+        #: What may ask, by the name that only its caller is told, with the questions that wait.
+        self.asking: dict[str, tuple[Running, int, set[int]]] = {}
         self.draining = False
 
     def server_bind(self) -> None:
@@ -118,7 +123,7 @@ class Handler(BaseHTTPRequestHandler):
             whose = "nobody who can be told" if self.user is None else f"user {self.user}"
             message = f"only the runner's own user and root may call it, and this connection is of {whose}"
             raise RefusedError(403, "forbidden", message)
-        method = _ROUTES.get(self.path)
+        method = "POST" if _ANSWER.fullmatch(self.path) else _ROUTES.get(self.path)
         if method is None:
             routes = ", ".join(f"{method} {path}" for path, method in _ROUTES.items())
             raise RefusedError(404, "not_found", f"there is no `{self.path[:100]}`; there are {routes}")
@@ -156,7 +161,10 @@ class Handler(BaseHTTPRequestHandler):
 
     def _answer(self, body: bytes) -> None:
         server = self.server
-        if self.path == "/run_tool":
+        answered = _ANSWER.fullmatch(self.path)
+        if answered:
+            self._take_answer(answered[1], read_answer(body))
+        elif self.path == "/run_tool":
             self._run_tool(RunRequest(body))
         elif self.path == "/tools":
             known = self.headers.get("If-None-Match", "").replace("W/", "").split(",")
@@ -187,9 +195,28 @@ class Handler(BaseHTTPRequestHandler):
         self.send_response(200)
         self.send_header("Content-Type", "application/x-ndjson")
         self.send_header("Transfer-Encoding", "chunked")
+        name = secrets.token_hex(16)
+        if asked.ask:
+            self.send_header("Omni-Call", name)
         self.end_headers()
         said: SimpleQueue[tuple[str, dict]] = SimpleQueue()
         running = Running()
+        waiting: set[int] = set()
+
+        def say(kind: str, body: dict) -> None:
+            if kind == "ask" and not asked.ask:
+                # The caller is of an earlier version, or its client cannot be asked.
+                message = f"this call's client cannot be asked `{body['method']}`"
+                refused = {"id": asked.id, "ask": body["ask"], "refused": "unsupported", "message": message}
+                Thread(target=running.answer, args=(refused,), daemon=True).start()
+                return
+            if kind == "ask":
+                waiting.add(body["ask"])
+            elif kind == "retract":
+                waiting.discard(body["ask"])
+                if not asked.ask:
+                    return
+            said.put((kind, body))
 
         def run() -> None:
             try:
@@ -197,25 +224,46 @@ class Handler(BaseHTTPRequestHandler):
                 last = server.tools.run(
                     tool,
                     asked.arguments,
-                    say=lambda *event: said.put(event),
+                    say=say,
                     running=running,
                     call_id=asked.id,
                     more=more,
+                    asks=True,
                 )
             except Exception as error:  # a bug of ours: the caller is told that nobody knows
                 text = f"the runner is broken: {error!r}"
                 last = "error", {"id": asked.id, "kind": "lost", "message": text}
+            server.asking.pop(name, None)
             said.put(last)
             server.running.discard(running)
 
         server.running.add(running)
+        if asked.ask:
+            server.asking[name] = running, asked.id, waiting
         Thread(target=run, name=f"omni-{asked.name}", daemon=True).start()
         try:
             self._pass_on(said)
         except OSError:
             # The caller went away. Its tool hears of it when it next speaks.
             running.cancel()
+            server.asking.pop(name, None)
+            for question in list(waiting):
+                gone = {"id": asked.id, "ask": question, "refused": "gone", "message": "the client went away"}
+                running.answer(gone)
             raise
+
+    def _take_answer(self, name: str, answer: dict) -> None:
+        running, call_id, waiting = self.server.asking.get(name, (None, 0, set()))
+        if running is None:
+            raise RefusedError(404, "unknown_call", "no call of that name runs here, or it cannot ask")
+        try:
+            # Whoever takes it out has the answer.
+            waiting.remove(answer["ask"])
+        except KeyError:
+            message = f"question {answer['ask']} of that call is not open"
+            raise RefusedError(409, "not_open", message) from None
+        running.answer({"id": call_id, **answer})
+        self._send_json(200, {})
 
     def _pass_on(self, said: SimpleQueue[tuple[str, dict]]) -> None:
         kind = ""

@@ -22,7 +22,18 @@ class RefusedError(Exception):
 class RunRequest:
     """One call, as it was asked for."""
 
-    __slots__ = ("arguments", "attempt", "deadline_ms", "id", "idle_ms", "log", "name", "progress", "session")
+    __slots__ = (
+        "arguments",
+        "ask",
+        "attempt",
+        "deadline_ms",
+        "id",
+        "idle_ms",
+        "log",
+        "name",
+        "progress",
+        "session",
+    )
 
     def __init__(self, body: bytes) -> None:
         """Read a body.
@@ -43,11 +54,33 @@ class RunRequest:
         if self.log is not None and self.log not in LEVELS:
             raise _wrong("context.log", f"null or one of {' '.join(LEVELS)}")
         self.session: str = _of_type(context, "session", str, "", "a string")
+        #: The caller's client can be asked.
+        self.ask = context.get("ask") is True
 
     @property
     def context(self) -> dict[str, Any]:
         """What the caller wants to hear, as a tool's context is told it."""
         return {"progress": self.progress, "log": self.log, "session": self.session}
+
+
+def read_answer(body: bytes) -> dict[str, Any]:
+    """Read the body of `POST /calls/CALL/answer`, as a worker is told it. Raises `RefusedError`."""
+    members = read_object(body)
+    answer = {"ask": _number(members, "ask", 0, 1)}
+    if not answer["ask"]:
+        raise _wrong("ask", "the question's number, an integer from 1 up")
+    if ("result" in members) == ("refused" in members):
+        raise RefusedError(400, "bad_request", "there must be either `result` or `refused`")
+    if "result" in members:
+        answer["result"] = members["result"]
+        if type(members["result"]) is not dict:
+            raise _wrong("result", "an object")
+    else:
+        answer["refused"] = members["refused"]
+        if members["refused"] not in ("unsupported", "failed", "gone"):
+            raise _wrong("refused", "one of unsupported failed gone")
+        answer["message"] = _of_type(members, "message", str, "", "a string")
+    return answer
 
 
 def read_object(body: bytes) -> dict[str, Any]:

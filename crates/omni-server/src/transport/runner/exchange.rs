@@ -11,10 +11,11 @@ use bytes::{Bytes, BytesMut};
 use http_body::{Body, Frame, SizeHint};
 use http_body_util::BodyExt;
 use hyper::body::Incoming;
-use hyper::header::{self, HeaderMap, HeaderValue};
+use hyper::header::{self, HeaderMap, HeaderName, HeaderValue};
 use hyper::{Method, Request as HttpRequest, Response, StatusCode};
 use omni_call::{
-    CallRequest, CallResult, Deadline, Ending, ErrorDetail, NoClient, PromptMessages, ResourceContents, Wants,
+    Answer, CallRequest, CallResult, Deadline, Ending, ErrorDetail, NoClient, PromptMessages,
+    ResourceContents, Wants,
 };
 use omni_catalog::ProfileId;
 use omni_protocol::ItemKind;
@@ -24,9 +25,10 @@ use serde_json::{Value, json};
 use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::timeout_at;
 
+use super::questions::{ANSWER_BYTES_MAX, Taken, call_of, read_answer};
 use super::request::{RunRequest, object_text};
 use super::stream::{CallStream, Speaker, Waiting};
-use super::{BODY_BYTES_MAX, Guard, HEAD_BYTES_MAX, Shared};
+use super::{BODY_BYTES_MAX, CALLS_MAX, Guard, HEAD_BYTES_MAX, Shared};
 use crate::authority::{Authority, Host};
 use crate::call::Terms;
 use crate::library;
@@ -35,10 +37,11 @@ use crate::library;
 const BODY_PATIENCE: Duration = Duration::from_secs(30);
 
 /// The contract's version.
-pub(super) const CONTRACT: u32 = 1;
+pub(super) const CONTRACT: u32 = 2;
 
-const ROUTES: [(&str, Method); 7] = [
+const ROUTES: [(&str, Method); 8] = [
     ("/run_tool", Method::POST),
+    (ANSWER, Method::POST),
     ("/tools", Method::GET),
     ("/health", Method::GET),
     ("/resources", Method::GET),
@@ -46,6 +49,12 @@ const ROUTES: [(&str, Method); 7] = [
     ("/prompts", Method::GET),
     ("/prompts/get", Method::POST),
 ];
+
+/// `CALL` stands for a call's name.
+const ANSWER: &str = "/calls/CALL/answer";
+
+/// The header that tells a caller its call's name.
+const CALL_HEADER: HeaderName = HeaderName::from_static("omni-call");
 
 const JSON: HeaderValue = HeaderValue::from_static("application/json");
 const LINES: HeaderValue = HeaderValue::from_static("application/x-ndjson");
@@ -87,7 +96,9 @@ async fn exchange(
                    call it; its log names the user of this connection";
         return Err(last(refusal(StatusCode::FORBIDDEN, "forbidden", why)));
     }
-    let Some((_, method)) = ROUTES.iter().find(|(route, _)| *route == path) else {
+    let answered = call_of(path);
+    let route = if answered.is_some() { ANSWER } else { path };
+    let Some((_, method)) = ROUTES.iter().find(|(known, _)| *known == route) else {
         let routes: Vec<String> = ROUTES.iter().map(|(route, method)| format!("{method} {route}")).collect();
         let path: String = path.chars().take(100).collect();
         let why = format!("there is no `{path}`; there are {}", routes.join(", "));
@@ -102,6 +113,9 @@ async fn exchange(
             .map_err(|why| refusal(StatusCode::FORBIDDEN, "forbidden", &why))?;
     }
     let (body, held) = read_body(shared, &parts.headers, body).await?;
+    if let Some(call) = answered {
+        return Ok(take_answer(shared, call, &body));
+    }
     match path {
         "/run_tool" => run_tool(shared, accepted, &body, held).await,
         "/tools" => Ok(tools(shared, &parts.headers).await),
@@ -195,13 +209,18 @@ async fn run_tool(
         let why = "the runner is about to end";
         return Err(last(retry_later(refusal(StatusCode::SERVICE_UNAVAILABLE, "draining", why))));
     }
+    if shared.calls.count() >= CALLS_MAX {
+        return Err(busy("as many calls run as there is room for"));
+    }
     let server = Arc::clone(&shared.server);
     server.catalog_ready().await;
     let tool = server
         .find(ProfileId::EVERYBODY, &asked.name)
         .map_err(|unknown| refusal(StatusCode::NOT_FOUND, "unknown_tool", &unknown.for_people()))?;
     let waiting = Waiting::default();
-    let mut speaker = Speaker::new(asked.id, Arc::clone(&waiting));
+    let questions = (asked.asks && tool.spec.may_ask()).then(|| shared.asking.begin());
+    let name = questions.as_ref().and_then(|questions| HeaderValue::from_str(questions.name()).ok());
+    let mut speaker = Speaker::new(asked.id, Arc::clone(&waiting), questions);
     let id = asked.id;
     let call = async move {
         // For as long as the arguments are.
@@ -217,7 +236,37 @@ async fn run_tool(
     let stream = CallStream::new(id, call, waiting, shared.calls.begin());
     let mut reply = Response::new(ReplyBody::Call(Box::new(stream)));
     reply.headers_mut().insert(header::CONTENT_TYPE, LINES);
+    if let Some(name) = name {
+        reply.headers_mut().insert(CALL_HEADER, name);
+    }
     Ok(reply)
+}
+
+/// Takes the answer to a call's question. Also while the runner drains: the call may end well.
+fn take_answer(shared: &Shared, call: &str, body: &Bytes) -> Reply {
+    let (number, answer) = match read_answer(body) {
+        Ok(read) => read,
+        Err(why) => return bad_request(&why),
+    };
+    if let Answer::Result(result) = &answer
+        && result.len() > ANSWER_BYTES_MAX
+    {
+        let why = format!("an answer's result may be {ANSWER_BYTES_MAX} bytes long, not {}", result.len());
+        return refusal(StatusCode::PAYLOAD_TOO_LARGE, "too_large", &why);
+    }
+    match shared.asking.answer(call, number, answer) {
+        Taken::Yes => ok("{}"),
+        Taken::NoCall => {
+            let why = "no call of that name runs here, or it cannot ask";
+            refusal(StatusCode::NOT_FOUND, "unknown_call", why)
+        }
+        Taken::NotOpen => {
+            let why = format!(
+                "question {number} of that call is not open: it was never asked, was taken back, or has its answer"
+            );
+            refusal(StatusCode::CONFLICT, "not_open", &why)
+        }
+    }
 }
 
 async fn tools(shared: &Arc<Shared>, headers: &HeaderMap) -> Reply {

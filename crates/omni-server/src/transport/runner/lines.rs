@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use bytes::Bytes;
-use omni_call::{CallResult, Ending, Event, Outcome, Phase, ToolResult};
+use omni_call::{Ask, CallResult, Ending, Event, Outcome, Phase, ToolResult};
 use serde::Serialize;
 use serde_json::value::RawValue;
 
@@ -59,6 +59,17 @@ impl Lines {
                 self.say("log", &Log { id, level: level.name(), logger: logger.as_deref(), data: &data });
             }
         }
+    }
+
+    /// A question. None is left out: a call has few open.
+    pub(super) fn ask(&mut self, id: u64, number: u64, ask: &Ask) {
+        let (method, params) = (ask.method.name(), raw(&ask.params));
+        self.say("ask", &Question { id, ask: number, method, params: &params });
+    }
+
+    /// A question is taken back.
+    pub(super) fn retract(&mut self, id: u64, number: u64) {
+        self.push(format!(r#"{{"retract":{{"id":{id},"ask":{number}}}}}"#).as_bytes());
     }
 
     /// The last lines of a call that has run, or was refused by the executor.
@@ -146,6 +157,14 @@ struct Progress<'a> {
     value: f64,
     total: Option<f64>,
     message: Option<&'a str>,
+}
+
+#[derive(Serialize)]
+struct Question<'a> {
+    id: u64,
+    ask: u64,
+    method: &'static str,
+    params: &'a RawValue,
 }
 
 #[derive(Serialize)]

@@ -1,4 +1,5 @@
-//! The runner contract (`docs/reference/runner.md`) over HTTP: calls in, their events out, a line each.
+//! The runner contract (`docs/reference/runner.md`) over HTTP: calls in, their events out, a line each, and answers to
+//! what they ask in.
 //!
 //! Another server asks here, not a client of MCP. It keeps sessions, retries and caches; here a call is checked, run
 //! and told about. A connection is one task and carries one request at a time; closing it cancels what it asked for.
@@ -6,6 +7,7 @@
 mod exchange;
 mod lines;
 mod listing;
+mod questions;
 mod request;
 mod stream;
 
@@ -39,6 +41,9 @@ const BODIES_BYTES_MAX: usize = 256 << 20;
 
 const CONNECTIONS_MAX: usize = 1_024;
 
+/// Calls at once: a call that asks needs a second connection for the answer, and must find one.
+const CALLS_MAX: usize = CONNECTIONS_MAX * 7 / 8;
+
 /// A connection on which no request comes for so long is closed.
 const IDLE: Duration = Duration::from_secs(60);
 
@@ -63,6 +68,8 @@ struct Shared {
     /// KiB of request bodies that may be held.
     bodies: Arc<Semaphore>,
     calls: Calls,
+    /// Those of them that may ask.
+    asking: questions::Calls,
     draining: AtomicBool,
 }
 
@@ -117,6 +124,7 @@ pub async fn serve(
         listing: Listing::default(),
         bodies: Arc::new(Semaphore::new(BODIES_BYTES_MAX / 1024)),
         calls: Calls::default(),
+        asking: questions::Calls::default(),
         draining: AtomicBool::new(false),
     });
     let (closing, closed) = watch::channel(false);

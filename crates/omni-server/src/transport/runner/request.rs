@@ -26,6 +26,8 @@ pub(super) struct RunRequest {
     pub(super) idle: Option<Duration>,
     pub(super) wants: Wants,
     pub(super) session: String,
+    /// Its client can be asked through its caller.
+    pub(super) asks: bool,
 }
 
 #[derive(Deserialize)]
@@ -54,6 +56,8 @@ struct Context<'a> {
     log: Option<&'a RawValue>,
     #[serde(borrow)]
     session: Option<&'a RawValue>,
+    #[serde(borrow)]
+    ask: Option<&'a RawValue>,
 }
 
 impl RunRequest {
@@ -96,6 +100,7 @@ impl RunRequest {
             idle: limit("idle_ms", members.idle_ms)?,
             wants: Wants { progress: context.progress.is_some_and(|value| value.get() == "true"), log },
             session: session.into_owned(),
+            asks: context.ask.is_some_and(|value| value.get() == "true"),
         })
     }
 }
@@ -163,6 +168,7 @@ mod tests {
             assert_eq!(asked.wants.progress, reads["progress"].as_bool().unwrap());
             assert_eq!(asked.wants.log.map(LogLevel::name), reads["log"].as_str());
             assert_eq!(asked.session, reads["session"].as_str().unwrap());
+            assert_eq!(asked.asks, reads["ask"] == true, "{}", case["name"]);
         }
         assert!(read > 20, "{read}");
     }

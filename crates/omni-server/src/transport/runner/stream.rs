@@ -10,10 +10,11 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use futures_util::FutureExt;
-use omni_call::{Answer, Ask, BoxFuture, CallPort, Ending, Event, EventSink, Outcome};
+use omni_call::{Answer, Ask, BoxFuture, CallPort, Ending, Event, EventSink, Outcome, Refusal};
 
 use super::Running;
 use super::lines::Lines;
+use super::questions::{OPEN_MAX, Questions};
 use crate::running::random_hex;
 
 /// Signs of life that come sooner after each other than this are one.
@@ -92,11 +93,13 @@ pub(super) struct Speaker {
     id: u64,
     waiting: Waiting,
     beat_at: Option<Instant>,
+    /// `None` for a call that cannot ask, or whose caller cannot be asked.
+    questions: Option<Questions>,
 }
 
 impl Speaker {
-    pub(super) fn new(id: u64, waiting: Waiting) -> Self {
-        Speaker { id, waiting, beat_at: None }
+    pub(super) fn new(id: u64, waiting: Waiting, questions: Option<Questions>) -> Self {
+        Speaker { id, waiting, beat_at: None, questions }
     }
 
     pub(super) fn lines(&self) -> std::sync::MutexGuard<'_, Lines> {
@@ -120,10 +123,19 @@ impl EventSink for Speaker {
 
 impl CallPort for Speaker {
     fn ask(&mut self, ask: Ask) -> BoxFuture<'static, Answer> {
-        Box::pin(std::future::ready(Answer::unsupported(ask.method)))
+        let Some(questions) = &self.questions else {
+            return Box::pin(std::future::ready(Answer::unsupported(ask.method)));
+        };
+        match questions.open(self.id, &ask, &self.waiting) {
+            Some(asked) => Box::pin(asked),
+            None => {
+                let message = format!("more than {OPEN_MAX} questions of this call are open");
+                Box::pin(std::future::ready(Answer::Refused { why: Refusal::Failed, message }))
+            }
+        }
     }
 }
 
-fn lock(waiting: &Mutex<Lines>) -> std::sync::MutexGuard<'_, Lines> {
+pub(super) fn lock(waiting: &Mutex<Lines>) -> std::sync::MutexGuard<'_, Lines> {
     waiting.lock().unwrap_or_else(PoisonError::into_inner)
 }
