@@ -1,8 +1,10 @@
 //! The log: one event, one line, and no text of others that looks like a line or a field of ours.
 
+use std::borrow::Cow;
+use std::cell::RefCell;
 use std::fmt;
 use std::sync::OnceLock;
-use std::time::Duration;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use omni_call::shown_line;
 use tracing::field::{Field, Visit};
@@ -10,6 +12,7 @@ use tracing_subscriber::EnvFilter;
 use tracing_subscriber::field::RecordFields;
 use tracing_subscriber::fmt::FormatFields;
 use tracing_subscriber::fmt::format::Writer;
+use tracing_subscriber::fmt::time::{FormatTime, SystemTime as FullTime};
 
 use crate::{terminal, variables};
 
@@ -37,7 +40,7 @@ pub(crate) fn to_stderr(flag: Option<&str>, default: &str) -> Result<(), String>
             ));
         }
     };
-    let log = tracing_subscriber::fmt().with_target(false);
+    let log = tracing_subscriber::fmt().with_target(false).with_timer(Time);
     if as_json {
         let log = log.json().with_writer(|| terminal::JsonLog);
         let log = log.with_env_filter(filter).with_filter_reloading();
@@ -118,6 +121,39 @@ pub(crate) fn panics() {
     }));
 }
 
+/// Writes the time of an event, as `tracing` does: the date and the second are worked out once a second.
+struct Time;
+
+impl FormatTime for Time {
+    fn format_time(&self, writer: &mut Writer<'_>) -> fmt::Result {
+        thread_local! {
+            /// A second, counted from 1970, and how it is written up to its fraction.
+            static SECOND: RefCell<(u64, String)> = const { RefCell::new((u64::MAX, String::new())) };
+        }
+        let Ok(now) = SystemTime::now().duration_since(UNIX_EPOCH) else {
+            return FullTime.format_time(writer);
+        };
+        SECOND.with_borrow_mut(|(second, written)| {
+            if *second != now.as_secs() {
+                written.clear();
+                FullTime.format_time(&mut Writer::new(written))?;
+                if SystemTime::now()
+                    .duration_since(UNIX_EPOCH)
+                    .is_ok_and(|later| later.as_secs() != now.as_secs())
+                {
+                    // The next second has begun meanwhile, so nobody knows of which of the two that is.
+                    *second = u64::MAX;
+                    return writer.write_str(written);
+                }
+                written.truncate(written.find('.').unwrap_or(written.len()));
+                *second = now.as_secs();
+            }
+            writer.write_str(written)?;
+            write!(writer, ".{:06}Z", now.subsec_micros())
+        })
+    }
+}
+
 /// Writes an event's message and its fields. A value that is more than one plain word stands in quotes.
 struct Fields;
 
@@ -137,19 +173,31 @@ struct Line<'writer> {
 
 impl Line<'_> {
     fn add(&mut self, field: &Field, value: &str) {
-        self.plain(field, shown_line(value));
+        let value = shown_line(value);
+        self.plain(field, |writer| writer.write_str(&value));
     }
 
     /// A value with nothing in it that has to be shown by its number.
-    fn plain(&mut self, field: &Field, value: impl fmt::Display) {
+    ///
+    /// A server writes six of these for every call, so each goes piece by piece: one `write!` of all of them takes
+    /// several times as long.
+    fn plain(&mut self, field: &Field, value: impl FnOnce(&mut Writer<'_>) -> fmt::Result) {
         if self.written.is_err() || field.name().starts_with("log.") {
             return;
         }
-        let blank = if std::mem::take(&mut self.first) { "" } else { " " };
-        let (italic, dimmed, plain) =
-            if self.writer.has_ansi_escapes() { ("\x1b[3m", "\x1b[2m", "\x1b[0m") } else { ("", "", "") };
-        let name = field.name();
-        self.written = write!(self.writer, "{blank}{italic}{name}{plain}{dimmed}={plain}{value}");
+        let first = std::mem::take(&mut self.first);
+        self.written = self.name(first, field.name()).and_then(|()| value(&mut self.writer));
+    }
+
+    fn name(&mut self, first: bool, name: &str) -> fmt::Result {
+        if !first {
+            self.writer.write_char(' ')?;
+        }
+        if self.writer.has_ansi_escapes() {
+            return write!(self.writer, "\x1b[3m{name}\x1b[0m\x1b[2m=\x1b[0m");
+        }
+        self.writer.write_str(name)?;
+        self.writer.write_char('=')
     }
 
     /// The event's own sentence stands first, and bare.
@@ -167,19 +215,19 @@ impl Visit for Line<'_> {
     }
 
     fn record_f64(&mut self, field: &Field, value: f64) {
-        self.plain(field, value);
+        self.plain(field, |writer| write!(writer, "{value}"));
     }
 
     fn record_i64(&mut self, field: &Field, value: i64) {
-        self.plain(field, value);
+        self.plain(field, |writer| write!(writer, "{value}"));
     }
 
     fn record_u64(&mut self, field: &Field, value: u64) {
-        self.plain(field, value);
+        self.plain(field, |writer| write!(writer, "{value}"));
     }
 
     fn record_bool(&mut self, field: &Field, value: bool) {
-        self.plain(field, value);
+        self.plain(field, |writer| write!(writer, "{value}"));
     }
 
     fn record_error(&mut self, field: &Field, value: &(dyn std::error::Error + 'static)) {
@@ -204,10 +252,10 @@ impl Visit for Line<'_> {
 }
 
 /// A value as one word: what has blanks or signs in it stands in quotes, and those within it are escaped.
-fn word(value: &str) -> String {
+fn word(value: &str) -> Cow<'_, str> {
     let plain = |sign: char| sign.is_alphanumeric() || "-_./:@%+,~<>()*#".contains(sign);
     if !value.is_empty() && value.chars().all(plain) {
-        return value.to_owned();
+        return Cow::Borrowed(value);
     }
     let mut quoted = String::with_capacity(value.len() + 2);
     quoted.push('"');
@@ -218,7 +266,7 @@ fn word(value: &str) -> String {
         quoted.push(sign);
     }
     quoted.push('"');
-    quoted
+    Cow::Owned(quoted)
 }
 
 /// Whether a text is one literal in quotes, with none inside that is not escaped.
@@ -275,6 +323,28 @@ mod tests {
         // A field may have the name of the event's own sentence, which alone stands bare.
         let named = logged(|| tracing::warn!(message = HOSTILE, other = 1, "it went wrong"));
         assert_eq!(named, format!(" WARN it went wrong message={expected} other=1\n"));
+    }
+
+    #[test]
+    fn the_time_of_an_event_is_written_as_tracing_writes_it() {
+        let written = |timer: &dyn Fn(&mut Writer<'_>) -> fmt::Result| {
+            let mut text = String::new();
+            timer(&mut Writer::new(&mut text)).unwrap();
+            text
+        };
+        // Within one second, which hardly ever takes a second try; a clock that stands still would try for ever.
+        let (before, ours, after) = loop {
+            let before = written(&|writer| FullTime.format_time(writer));
+            // The second time, from what was kept.
+            let ours =
+                [written(&|writer| Time.format_time(writer)), written(&|writer| Time.format_time(writer))];
+            let after = written(&|writer| FullTime.format_time(writer));
+            if before[..19] == after[..19] {
+                break (before, ours, after);
+            }
+        };
+        let [first, second] = &ours;
+        assert!(before <= *first && first <= second && *second <= after, "{before} {first} {second} {after}");
     }
 
     #[test]
