@@ -20,7 +20,8 @@ use crate::{Kind, Snapshot};
 pub struct Catalog {
     sources: Vec<Arc<dyn Source>>,
     shape: Arc<Shape>,
-    cached: bool,
+    /// By kind.
+    cached: [bool; Kind::ALL.len()],
     current: ArcSwap<Snapshot>,
     /// One refresh at a time; readers of the snapshot never wait for it.
     refreshing: Mutex<()>,
@@ -42,7 +43,7 @@ impl Catalog {
         }
         let parts = sourced(&sources);
         // Without any source there is nothing that a first look could find.
-        let cached = parts.iter().all(|source| source.part.is_known());
+        let cached = Kind::ALL.map(|kind| parts.iter().all(|source| source.part.knows(kind)));
         let shape = Arc::new(shape);
         let current = merge(parts, &shape, None).map_err(|_| too_large(&sources))?;
         let (current, refreshing) = (ArcSwap::from_pointee(current), Mutex::default());
@@ -79,10 +80,10 @@ impl Catalog {
         self.sources.iter().any(|source| source.offers(kind))
     }
 
-    /// Whether every source had something kept when the catalogue was made, so that there is a list before the first
-    /// refresh.
-    pub fn has_cached(&self) -> bool {
-        self.cached
+    /// Whether every source had this kind kept when the catalogue was made, or never has any of it, so that there is a
+    /// list before the first refresh.
+    pub fn has_cached(&self, kind: Kind) -> bool {
+        self.cached[kind as usize]
     }
 
     /// Has every source look at what it is made of, and makes the snapshot what came of it. Blocks, for as long as they
@@ -169,8 +170,8 @@ fn sourced(sources: &[Arc<dyn Source>]) -> Vec<Sourced> {
     let sourced = |source: &Arc<dyn Source>| {
         let part = source.part();
         let prefix = part.home().prefix.clone();
-        let has_resources = source.offers(Kind::Resources);
-        Sourced { name: source.name().into(), part, prefix, has_resources }
+        let offers = Kind::ALL.map(|kind| source.offers(kind));
+        Sourced { name: source.name().into(), part, prefix, offers, items_spec: source.items_spec() }
     };
     sources.iter().map(sourced).collect()
 }

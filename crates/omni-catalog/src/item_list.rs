@@ -1,19 +1,22 @@
 //! The resources, resource templates or prompts that a client sees: their list as bytes, and whose each is.
 
 use std::collections::HashMap;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use bytes::Bytes;
 
-use crate::Kind;
-use crate::items::{Item, Items};
+use crate::items::{self, Item, Items};
 use crate::pages::{self, Page, joined};
+use crate::{Kind, ListShape};
 
 /// An immutable list of the items of all sources, in the order of the sources.
 #[derive(Debug)]
 pub(crate) struct ItemList {
-    pages: Vec<Bytes>,
+    pages: Arc<[Bytes]>,
     whole: Bytes,
+    /// Lists of fewer members, made when first asked for: the pages, and all on one.
+    structured: OnceLock<Cut>,
+    basic: OnceLock<Cut>,
     version: String,
     /// The source of each key.
     index: HashMap<Box<str>, usize>,
@@ -21,6 +24,13 @@ pub(crate) struct ItemList {
     templates: Vec<(Box<str>, usize)>,
     /// What it was made from.
     made_of: Vec<Arc<Items>>,
+}
+
+/// A list without the members that a shape does not have.
+#[derive(Debug)]
+struct Cut {
+    pages: Vec<Bytes>,
+    whole: Bytes,
 }
 
 /// An item that is not listed, since an earlier source has its key.
@@ -53,7 +63,10 @@ impl ItemList {
         let pages = pages::of_texts(listed.iter().map(|item| &*item.text));
         let whole = joined(&pages);
         let version = blake3::hash(&whole).to_hex()[..32].to_owned();
-        (ItemList { pages, whole, version, index, templates, made_of: sources }, shadowed)
+        let (structured, basic) = (OnceLock::new(), OnceLock::new());
+        let pages = pages.into();
+        let list = ItemList { pages, whole, structured, basic, version, index, templates, made_of: sources };
+        (list, shadowed)
     }
 
     /// Whether this was made of the same items.
@@ -67,13 +80,29 @@ impl ItemList {
         &self.version
     }
 
-    pub(crate) fn page(&self, n: usize) -> Option<Page> {
-        let items = self.pages.get(n)?.clone();
+    pub(crate) fn page(&self, shape: ListShape, n: usize) -> Option<Page> {
+        let items = self.cut(shape).map_or(&*self.pages, |cut| &cut.pages).get(n)?.clone();
         Some(Page { items, next: Some(n + 1).filter(|next| *next < self.pages.len()) })
     }
 
-    pub(crate) fn page_all(&self) -> Page {
-        Page { items: self.whole.clone(), next: None }
+    pub(crate) fn page_all(&self, shape: ListShape) -> Page {
+        let whole = self.cut(shape).map_or(&self.whole, |cut| &cut.whole);
+        Page { items: whole.clone(), next: None }
+    }
+
+    /// The list of that shape; `None` where it is the one that lies ready.
+    fn cut(&self, shape: ListShape) -> Option<&Cut> {
+        let made = match shape {
+            ListShape::All => return None,
+            ListShape::Structured => &self.structured,
+            // What is between the two concerns tools alone.
+            ListShape::Annotated | ListShape::Basic => &self.basic,
+        };
+        Some(made.get_or_init(|| {
+            let pages: Vec<Bytes> = self.pages.iter().map(|page| items::cut(page, shape)).collect();
+            let whole = joined(&pages);
+            Cut { pages, whole }
+        }))
     }
 
     /// The source that has an item of this key.
@@ -146,7 +175,7 @@ mod tests {
         let sources =
             vec![read(r#"[{"name":"b"},{"name":"a"}]"#), read(r#"[{"name":"a","x":1},{"name":"c"}]"#)];
         let (list, shadowed) = ItemList::new(Kind::Prompts, sources.clone());
-        assert_eq!(&list.page_all().items[..], br#"[{"name":"b"},{"name":"a"},{"name":"c"}]"#);
+        assert_eq!(&list.page_all(ListShape::All).items[..], br#"[{"name":"b"},{"name":"a"},{"name":"c"}]"#);
         assert_eq!(shadowed, [Shadowed { key: "a".into(), first: 0, second: 1 }]);
         assert_eq!((list.source_of("a"), list.source_of("c"), list.source_of("d")), (Some(0), Some(1), None));
         assert!(list.is_of(&sources) && !list.is_of(&sources[..1]));

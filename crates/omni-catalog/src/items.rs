@@ -6,7 +6,7 @@ use bytes::Bytes;
 use serde_json::value::RawValue;
 use serde_json::{Map, Value};
 
-use crate::{Diagnostic, Kind, Severity};
+use crate::{Diagnostic, Kind, ListShape, Severity};
 
 /// JSON objects in their source's order, each with the member that it is asked for by.
 #[derive(Debug, Default, PartialEq)]
@@ -113,6 +113,25 @@ pub(crate) fn member(kind: Kind) -> &'static str {
     }
 }
 
+/// A page without the members that `shape` does not have: they came into MCP with those of tools.
+pub(crate) fn cut(page: &Bytes, shape: ListShape) -> Bytes {
+    let Ok(mut items) = serde_json::from_slice::<Vec<Map<String, Value>>>(page) else { return page.clone() };
+    for item in &mut items {
+        if shape < ListShape::All {
+            item.remove("icons");
+        }
+        if shape < ListShape::Structured {
+            item.remove("title");
+            item.remove("_meta");
+            let arguments = item.get_mut("arguments").and_then(Value::as_array_mut);
+            for argument in arguments.into_iter().flatten().filter_map(Value::as_object_mut) {
+                argument.remove("title");
+            }
+        }
+    }
+    serde_json::to_vec(&items).map_or_else(|_| page.clone(), Bytes::from)
+}
+
 /// The value as it was written, on one line: a message of ours is one. In JSON a line can break only between tokens.
 fn on_one_line(value: &RawValue) -> Bytes {
     let bytes = value.get().bytes();
@@ -121,7 +140,25 @@ fn on_one_line(value: &RawValue) -> Bytes {
 
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
+
     use super::*;
+
+    #[test]
+    fn members_that_came_later_are_left_out() {
+        let prompt = json!({"name": "p", "description": "d", "title": "P", "icons": [], "_meta": {},
+            "arguments": [{"name": "a", "title": "A", "required": true}]});
+        let page = Bytes::from(json!([prompt]).to_string());
+        let shown = |shape| serde_json::from_slice::<Value>(&cut(&page, shape)).unwrap()[0].clone();
+        assert_eq!(shown(ListShape::All), prompt);
+        let mut structured = prompt.clone();
+        structured.as_object_mut().unwrap().remove("icons");
+        assert_eq!(shown(ListShape::Structured), structured);
+        let basic = json!({"name": "p", "description": "d", "arguments": [{"name": "a", "required": true}]});
+        for shape in [ListShape::Basic, ListShape::Annotated] {
+            assert_eq!(shown(shape), basic, "{shape:?}");
+        }
+    }
 
     #[test]
     fn an_item_that_no_client_can_use_costs_no_other_and_is_named() {

@@ -57,7 +57,9 @@ pub(crate) fn merge(
         })
     });
     let names = shape.names(ProfileId::EVERYBODY);
-    let Merged { all, lists, hidden_skills, mut findings, faults } = match (&*sources, same_tools) {
+    let mut with_tools = sources.iter().filter(|source| source.offers(Kind::Tools));
+    let only = with_tools.next().filter(|_| with_tools.next().is_none());
+    let Merged { all, lists, hidden_skills, mut findings, faults } = match (only, same_tools) {
         (_, Some(before)) => Merged {
             all: before.all.clone(),
             lists: before.lists.clone(),
@@ -65,7 +67,7 @@ pub(crate) fn merge(
             findings: before.findings.iter().filter(|found| !is_of_items(found)).cloned().collect(),
             faults: before.faults.clone(),
         },
-        ([Sourced { part, .. }], _) if part.served().style == names => {
+        (Some(Sourced { part, .. }), _) if part.served().style == names => {
             // The served form as it lies, whose bytes nobody has to make again.
             let home = Home { prefix: None, ..part.home().clone() };
             shaped(&sources, Arc::new(ToolList::of_one(part.served().clone(), home)), shape, Vec::new())?

@@ -21,8 +21,8 @@ pub struct Part {
     resources: Arc<Items>,
     templates: Arc<Items>,
     prompts: Arc<Items>,
-    /// False until the source has been looked at once, now or by whoever wrote the cache.
-    known: bool,
+    /// By kind: false until the source has been asked for it once, now or by whoever wrote the cache.
+    known: [bool; Kind::ALL.len()],
     failure: Option<Diagnostic>,
 }
 
@@ -61,14 +61,20 @@ impl Part {
             resources: nothing.clone(),
             templates: nothing.clone(),
             prompts: nothing,
-            known: true,
+            known: [true; Kind::ALL.len()],
             failure: None,
         }
     }
 
     /// The part of a source that has not been looked at yet.
     pub(crate) fn unknown(names: NameStyle, home: Home) -> Part {
-        Part { known: false, ..Part::new(Served::empty(names), home) }
+        Part { known: [false; Kind::ALL.len()], ..Part::new(Served::empty(names), home) }
+    }
+
+    /// The same part of a source that has nothing of these kinds, so that there is nothing to be asked for.
+    pub(crate) fn without(mut self, kinds: impl Iterator<Item = Kind>) -> Part {
+        kinds.for_each(|kind| self.known[kind as usize] = true);
+        self
     }
 
     /// Tools as `tools/list` of MCP describes them, `{"tools":[…]}`, each with a member `omni` for what is no matter of
@@ -84,7 +90,8 @@ impl Part {
 
     /// The same part with other tools.
     pub(crate) fn with_tools(&self, served: Served) -> Part {
-        Part { served, known: true, failure: None, ..self.clone() }
+        let part = Part { served, failure: None, ..self.clone() };
+        part.without([Kind::Tools, Kind::Skills].into_iter())
     }
 
     /// The same part with other items of a kind; tools and skills have none.
@@ -94,14 +101,15 @@ impl Part {
             Kind::Resources => part.resources = Arc::new(items),
             Kind::Templates => part.templates = Arc::new(items),
             Kind::Prompts => part.prompts = Arc::new(items),
-            Kind::Tools | Kind::Skills => {}
+            Kind::Tools | Kind::Skills => return part,
         }
+        part.known[kind as usize] = true;
         part
     }
 
     /// The same part of a source that can no longer be read. `why` is a sentence fragment.
     pub(crate) fn failed(&self, source: &str, why: &str) -> Part {
-        let kept = if self.known { "what it had before is served" } else { "nothing of it is served" };
+        let kept = if self.is_known() { "what it had before is served" } else { "nothing of it is served" };
         let failure = Diagnostic {
             severity: Severity::Error,
             skill: String::new(),
@@ -124,9 +132,14 @@ impl Part {
         self.failure.as_ref()
     }
 
-    /// Whether the source has been looked at, now or by whoever wrote the cache.
+    /// Whether the source has been asked for its tools, now or by whoever wrote the cache.
     pub fn is_known(&self) -> bool {
-        self.known
+        self.knows(Kind::Tools)
+    }
+
+    /// Whether the source has been asked for this kind, now or by whoever wrote the cache.
+    pub fn knows(&self, kind: Kind) -> bool {
+        self.known[kind as usize]
     }
 
     /// All skills, sorted by folder name. Parses them.

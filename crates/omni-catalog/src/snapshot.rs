@@ -3,6 +3,8 @@
 use std::fmt;
 use std::sync::{Arc, OnceLock};
 
+use omni_call::RunSpec;
+
 use crate::item_list::ItemList;
 use crate::merge::Asked;
 use crate::pages::Page;
@@ -41,8 +43,16 @@ pub(crate) struct Sourced {
     pub(crate) part: Arc<Part>,
     /// Before the paths of its files, where there are several folders.
     pub(crate) prefix: Option<Arc<str>>,
-    /// It may have resources that it does not list.
-    pub(crate) has_resources: bool,
+    /// By kind, whether it may ever have any.
+    pub(crate) offers: [bool; Kind::ALL.len()],
+    /// How its resources are read and its prompts filled in.
+    pub(crate) items_spec: Option<Arc<RunSpec>>,
+}
+
+impl Sourced {
+    pub(crate) fn offers(&self, kind: Kind) -> bool {
+        self.offers[kind as usize]
+    }
 }
 
 /// A tool that a client does not have, and what is set so that it has not.
@@ -140,14 +150,15 @@ impl Snapshot {
     }
 
     /// The `n`th page, from 0, of resources, templates or prompts, in the order of their sources; `None` past the last
-    /// one, and for tools and skills. A list of none has one empty page.
-    pub fn items(&self, kind: Kind, n: usize) -> Option<Page> {
-        self.item_list(kind)?.page(n)
+    /// one, and for tools and skills. A list of none has one empty page. As for tools, [`ListShape::All`] is ready, and
+    /// another shape is derived when first asked for, and kept.
+    pub fn items(&self, kind: Kind, shape: ListShape, n: usize) -> Option<Page> {
+        self.item_list(kind)?.page(shape, n)
     }
 
     /// All resources, templates or prompts on one page; `None` for tools and skills.
-    pub fn items_all(&self, kind: Kind) -> Option<Page> {
-        self.item_list(kind).map(ItemList::page_all)
+    pub fn items_all(&self, kind: Kind, shape: ListShape) -> Option<Page> {
+        self.item_list(kind).map(|list| list.page_all(shape))
     }
 
     fn item_list(&self, kind: Kind) -> Option<&ItemList> {
@@ -162,7 +173,7 @@ impl Snapshot {
     /// The number of the source that has a resource: the one that lists it, else one with a template that it may be made
     /// from, else the only one with any resources, which may have more than it lists.
     pub fn source_of_resource(&self, uri: &str) -> Option<usize> {
-        let mut any = (0..self.sources.len()).filter(|source| self.sources[*source].has_resources);
+        let mut any = (0..self.sources.len()).filter(|source| self.sources[*source].offers(Kind::Resources));
         let only = any.next().filter(|_| any.next().is_none());
         self.resources.source_of(uri).or_else(|| self.templates.source_by_template(uri)).or(only)
     }
@@ -170,6 +181,16 @@ impl Snapshot {
     /// The number of the source that has a prompt.
     pub fn source_of_prompt(&self, name: &str) -> Option<usize> {
         self.prompts.source_of(name)
+    }
+
+    /// How a resource is read: what the call says to the executor. `None` where nobody has it.
+    pub fn resource_spec(&self, uri: &str) -> Option<Arc<RunSpec>> {
+        self.sources.get(self.source_of_resource(uri)?)?.items_spec.clone()
+    }
+
+    /// How a prompt is filled in; `None` where nobody has it.
+    pub fn prompt_spec(&self, name: &str) -> Option<Arc<RunSpec>> {
+        self.sources.get(self.source_of_prompt(name)?)?.items_spec.clone()
     }
 
     /// What the source of that number is called: a folder's path, a runner's address.

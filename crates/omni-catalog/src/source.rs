@@ -13,6 +13,8 @@ pub use folder::{FolderConfig, FolderSource};
 pub use native::NativeSource;
 pub use remote::{DescribeError, RemoteSource};
 
+use omni_call::RunSpec;
+
 use crate::change::Plan;
 use crate::{Kind, Part};
 
@@ -31,6 +33,12 @@ pub trait Source: fmt::Debug + Send + Sync {
     /// skills.
     fn offers(&self, kind: Kind) -> bool {
         matches!(kind, Kind::Tools | Kind::Skills)
+    }
+
+    /// How a resource of it is read and a prompt of it filled in: what such a call says to the executor. Default: it has
+    /// neither.
+    fn items_spec(&self) -> Option<Arc<RunSpec>> {
+        None
     }
 
     /// Looks whether there is another part, and makes it the one that [`part`](Self::part) gives. Blocks. Default: there

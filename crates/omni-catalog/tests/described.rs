@@ -26,7 +26,7 @@ struct Remote {
 
 impl Remote {
     fn of(name: &str, cache: &Path) -> Remote {
-        let offers = [Kind::Resources, Kind::Templates, Kind::Prompts];
+        let offers = [Kind::Tools, Kind::Resources, Kind::Templates, Kind::Prompts];
         let names = NameStyle::Underscore;
         let source = Arc::new(RemoteSource::new(name, Some(cache), names, ExecutorKind::Runner, &offers));
         let catalog = Catalog::new(vec![source.clone()], Shape::default()).unwrap();
@@ -156,18 +156,18 @@ fn a_bad_description_is_reported_and_hides_no_other() {
 fn the_last_good_list_is_there_at_the_next_start_with_its_tag() {
     let cache = TempDir::new().unwrap();
     let catalog = open(cache.path());
-    assert!(!catalog.has_cached());
+    assert!(!catalog.has_cached(Kind::Tools));
     catalog.describe(&list(&[tool("a.b")]), Some("\"1\"")).unwrap();
     assert!(catalog.describe(b"<html>", Some("\"2\"")).is_err());
     assert!(catalog.describe(b"{\"tools\":{}}", None).is_err());
     assert_eq!(names(&catalog.snapshot()), ["a_b"], "what is no list changes nothing");
 
     let again = open(cache.path());
-    assert!(again.has_cached());
+    assert!(again.has_cached(Kind::Tools));
     assert_eq!(names(&again.snapshot()), ["a_b"]);
     assert_eq!(again.etag().as_deref(), Some("\"1\""));
     let other = Remote::of("unix:/other", cache.path());
-    assert!(!other.has_cached(), "another runner has another list");
+    assert!(!other.has_cached(Kind::Tools), "another runner has another list");
 
     // The two files are replaced one after the other: a tag of another list vouches for nothing.
     let folder = fs::read_dir(cache.path()).unwrap().next().unwrap().unwrap().path();

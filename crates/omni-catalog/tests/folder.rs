@@ -596,7 +596,7 @@ fn a_second_start_reads_and_scans_nothing() {
     assert_eq!((refreshed.skills, refreshed.scanned, refreshed.changed), (2, 2, true));
     place.settle();
     let catalog = place.open();
-    assert!(catalog.has_cached());
+    assert!(catalog.has_cached(Kind::Tools));
     assert_eq!(names(&catalog.snapshot()), ["git.log", "notes.save"], "before any look at the folder");
     let again = catalog.refresh().unwrap();
     assert_eq!(again, Refreshed { skills: 2, looked_at: 9, ..Refreshed::default() });
@@ -730,7 +730,7 @@ fn a_cache_that_cannot_be_written_or_is_not_wanted_costs_only_time() {
         names: NameStyle::Underscore,
     })
     .unwrap();
-    assert!(!catalog.has_cached() && catalog.manifest_paths().is_empty());
+    assert!(!catalog.has_cached(Kind::Tools) && catalog.manifest_paths().is_empty());
     assert!(catalog.refresh().unwrap().changed);
     assert_eq!(names(&catalog.snapshot()), ["notes.save"]);
 }

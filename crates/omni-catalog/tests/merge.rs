@@ -18,7 +18,7 @@ use omni_catalog::{
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-const ITEMS: [Kind; 3] = [Kind::Resources, Kind::Templates, Kind::Prompts];
+const OFFERS: [Kind; 4] = [Kind::Tools, Kind::Resources, Kind::Templates, Kind::Prompts];
 
 fn skill(folder: &Path, name: &str, tools: &[&str]) {
     let mut page = format!("---\nname: {name}\ndescription: A skill.\ntools:\n");
@@ -42,7 +42,7 @@ fn folder(path: &Path, cache: Option<&Path>) -> Arc<FolderSource> {
 }
 
 fn remote(name: &str, cache: Option<&Path>) -> Arc<RemoteSource> {
-    Arc::new(RemoteSource::new(name, cache, NameStyle::Underscore, ExecutorKind::Runner, &ITEMS))
+    Arc::new(RemoteSource::new(name, cache, NameStyle::Underscore, ExecutorKind::Runner, &OFFERS))
 }
 
 fn list(names: &[&str]) -> Vec<u8> {
@@ -78,7 +78,7 @@ fn tools_of_all_sources_are_one_list_and_each_is_of_its_own() {
     let runner = remote("unix:/r", None);
     runner.describe(&list(&["up.hello"]), None).unwrap();
     let catalog = catalog(vec![folder(&one, None), folder(&two, None), runner]);
-    assert!(!catalog.has_cached(), "two have not been looked at");
+    assert!(!catalog.has_cached(Kind::Tools), "two have not been looked at");
     catalog.refresh().unwrap();
     let snapshot = catalog.snapshot();
     assert_eq!(names(&snapshot), ["git_log", "notes_find", "notes_save", "up_hello"]);
@@ -104,7 +104,7 @@ fn one_folder_alone_is_served_from_the_bytes_of_its_cache() {
     skill(&skills, "notes", &["save"]);
     catalog(vec![folder(&skills, Some(&cache))]).refresh().unwrap();
     let again = catalog(vec![folder(&skills, Some(&cache))]);
-    assert!(again.has_cached());
+    assert!(again.has_cached(Kind::Tools));
     let page = again.snapshot().page(ListShape::All, 0).unwrap().items;
     let kept = fs::read_dir(&cache).unwrap().next().unwrap().unwrap().path().join("served.bin");
     let kept = fs::read(kept).unwrap();
@@ -238,7 +238,10 @@ fn a_version_changes_for_its_own_kind_alone() {
         Arc::ptr_eq(&tool, &snapshot.tool("up.hello").unwrap()),
         "what is made of the same is taken over"
     );
-    assert_eq!(&snapshot.items_all(Kind::Prompts).unwrap().items[..], br#"[{"name": "greet"}]"#);
+    assert_eq!(
+        &snapshot.items_all(Kind::Prompts, ListShape::All).unwrap().items[..],
+        br#"[{"name": "greet"}]"#
+    );
     assert_eq!(snapshot.source_of_resource("mem:one"), Some(1));
     assert_eq!(snapshot.source_of_resource("file:///x"), Some(1));
     assert_eq!(snapshot.source_of_resource("mem:unlisted"), Some(1), "the only one with resources");
@@ -250,8 +253,42 @@ fn a_version_changes_for_its_own_kind_alone() {
 
     // At the next start all of it is there before anybody is asked.
     let again = catalog(vec![folder(&skills, Some(&cache)), remote("unix:/r", Some(&cache))]);
-    assert!(again.has_cached());
+    assert!(Kind::ALL.into_iter().all(|kind| again.has_cached(kind)));
     assert_eq!(changed(&before, &versions(&again.snapshot())), []);
+}
+
+#[test]
+fn a_source_without_tools_stands_beside_a_folder_whose_list_is_served_as_it_lies() {
+    let place = TempDir::new().unwrap();
+    let (skills, cache) = (place.path().join("skills"), place.path().join("cache"));
+    skill(&skills, "notes", &["save"]);
+    let alone = catalog(vec![folder(&skills, Some(&cache))]);
+    alone.refresh().unwrap();
+    let items = [Kind::Resources, Kind::Templates];
+    let open = || {
+        let names = NameStyle::Underscore;
+        Arc::new(RemoteSource::new("unix:/r", Some(&cache), names, ExecutorKind::Runner, &items))
+    };
+    // What the runner listed while its tools were served is not served now.
+    remote("unix:/r", Some(&cache)).describe(&list(&["up.hello"]), Some("t")).unwrap();
+    let runner = open();
+    let offered = Kind::ALL.into_iter().filter(|kind| runner.offers(*kind)).collect::<Vec<_>>();
+    assert_eq!(offered, items);
+    let both = catalog(vec![folder(&skills, Some(&cache)), runner.clone()]);
+    let known = |catalog: &Catalog| {
+        Kind::ALL.into_iter().filter(|kind| catalog.has_cached(*kind)).collect::<Vec<_>>()
+    };
+    assert_eq!(known(&both), [Kind::Tools, Kind::Prompts, Kind::Skills], "nobody waits for what it has not");
+    let snapshot = both.snapshot();
+    assert_eq!(snapshot.version(Kind::Tools), alone.snapshot().version(Kind::Tools));
+    let page = |snapshot: &Snapshot| snapshot.page(ListShape::All, 0).unwrap().items;
+    assert_eq!(page(&snapshot), page(&alone.snapshot()));
+    assert!(!runner.describe_items(Kind::Resources, b"{}").unwrap(), "it has none, which is no other list");
+    assert_eq!(known(&catalog(vec![open()])).len(), 4, "of templates nothing is known yet");
+    runner.describe_items(Kind::Templates, b"{}").unwrap();
+    assert_eq!(known(&catalog(vec![open()])).len(), 5);
+    assert_eq!(snapshot.resource_spec("mem:any").unwrap().executor, ExecutorKind::Runner);
+    assert!(snapshot.prompt_spec("greet").is_none());
 }
 
 #[test]
@@ -265,10 +302,10 @@ fn two_sources_with_resources_share_the_list_and_an_unlisted_one_is_nobodys() {
     let catalog = catalog(vec![one, two]);
     let snapshot = catalog.snapshot();
     assert_eq!(
-        &snapshot.items(Kind::Resources, 0).unwrap().items[..],
+        &snapshot.items(Kind::Resources, ListShape::All, 0).unwrap().items[..],
         br#"[{"uri": "a:1", "name": "1"},{"uri": "b:1", "name": "1"}]"#
     );
-    assert_eq!(snapshot.items(Kind::Resources, 1), None);
+    assert_eq!(snapshot.items(Kind::Resources, ListShape::All, 1), None);
     assert_eq!(snapshot.source_of_resource("a:1"), Some(0));
     assert_eq!(snapshot.source_of_resource("b:7"), Some(1));
     assert_eq!(snapshot.source_of_resource("c:7"), None);

@@ -7,10 +7,10 @@ use omni_call::{Ask, CallResult, Completion, LogLevel, PromptMessages, ResourceC
 use serde::Serialize;
 use serde_json::{Value, json};
 
+use crate::RpcError;
 use crate::message::Id;
 use crate::request::{ItemKind, ListKind, ListKinds, Offers, SubscriptionFilter};
 use crate::revision::{Era, Revision};
-use crate::{RpcError, items};
 
 /// Content above this many bytes is sent from where it lies instead of being copied into the reply.
 const COPY_BYTES_MAX: usize = 16 * 1024;
@@ -167,10 +167,16 @@ impl Encoder {
         self.list(id, revision, "tools", tools, next_cursor)
     }
 
-    /// A whole list of resources, templates or prompts. `items` is a JSON array of them with all that the
-    /// newest revision knows; what `revision` does not is left out.
-    pub fn items(&self, id: &Id, revision: Revision, kind: ItemKind, items: &Bytes) -> Frame {
-        self.list(id, revision, kind.member(), items::cut(items, revision), None)
+    /// One page of a list of resources, templates or prompts: a JSON array of what `revision` knows of them.
+    pub fn items(
+        &self,
+        id: &Id,
+        revision: Revision,
+        kind: ItemKind,
+        items: Bytes,
+        next_cursor: Option<&str>,
+    ) -> Frame {
+        self.list(id, revision, kind.member(), items, next_cursor)
     }
 
     fn list(
@@ -693,9 +699,10 @@ mod tests {
         let messages = Bytes::from_static(b"[]");
         let prompt = encoder().prompt(&id(), Revision::V2024_11_05, Some("d"), messages, Some(br#"{"k":1}"#));
         assert_eq!(parsed(prompt)["result"], json!({"description": "d", "messages": [], "_meta": {"k": 1}}));
-        let items = Bytes::from_static(br#"[{"name":"p","title":"P"}]"#);
-        let list = parsed(encoder().items(&id(), Revision::V2024_11_05, ItemKind::Prompt, &items));
-        assert_eq!(list["result"], json!({"prompts": [{"name": "p"}]}));
+        let items = Bytes::from_static(br#"[{"name":"p"}]"#);
+        let list =
+            parsed(encoder().items(&id(), Revision::V2024_11_05, ItemKind::Prompt, items, Some("1.a")));
+        assert_eq!(list["result"], json!({"prompts": [{"name": "p"}], "nextCursor": "1.a"}));
     }
 
     fn ask(method: AskMethod, params: &'static str) -> Ask {

@@ -12,7 +12,6 @@ mod decode;
 mod encode;
 mod error;
 mod hygiene;
-mod items;
 mod message;
 mod request;
 mod revision;

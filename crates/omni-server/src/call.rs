@@ -8,13 +8,15 @@ use omni_call::{
     Call, CallId, CallPort, CallRequest, CallResult, Deadline, Ending, Outcome, ToolResult, Wants,
 };
 use omni_catalog::{NotNamed, ProfileId, Tool};
-use omni_protocol::{About, CallTool, ErrorCode, Frame, Id, RequestMeta, Revision, RpcError, error_frame};
+use omni_protocol::{
+    About, CallTool, ErrorCode, Frame, Id, ListKind, RequestMeta, Revision, RpcError, error_frame,
+};
 
 use crate::admission::Turn;
 use crate::asking::CallClient;
 use crate::call_log::{CallLog, Timing};
 use crate::dispatch::{Answer, Caller};
-use crate::library;
+use crate::items;
 use crate::server::Server;
 
 /// Arguments and results above this many bytes are checked on another thread: parsing them, when they are many small
@@ -63,7 +65,7 @@ impl Server {
     ///
     /// Dropping the future cancels the call.
     pub async fn call(&self, request: ToolRequest, events: &mut dyn CallPort) -> Result<ToolReply, NotNamed> {
-        self.catalog_ready().await;
+        self.catalog_ready(ListKind::Tools).await;
         let tool = self.find(request.profile, &request.name)?;
         let (total, idle) = tool.spec.limits.resolve(self.config.timeout, self.config.idle_timeout);
         let terms = Terms {
@@ -248,9 +250,9 @@ impl Server {
                 }
             }
             Called::Item(request) => {
-                let terms = Terms { deadline: library::deadline(self, accepted), wants, session };
+                let terms = Terms { deadline: items::deadline(self, accepted), wants, session };
                 let (outcome, timing) = self.run_item(request.clone(), terms, port).await;
-                let result = library::result_or_error(outcome, &request, revision, self.config.errors)?;
+                let result = items::result_or_error(outcome, &request, revision, self.config.errors)?;
                 Ok((result, timing))
             }
         }

@@ -6,7 +6,7 @@
 use std::sync::Arc;
 
 use futures_util::stream::{self, Stream, StreamExt};
-use omni_catalog::ProfileId;
+use omni_catalog::{Kind, ProfileId};
 use omni_protocol::{
     ErrorCode, Frame, Id, ListKind, ListKinds, RequestMeta, Revision, RpcError, SubscriptionFilter,
     error_frame,
@@ -19,23 +19,32 @@ use crate::running::Running;
 use crate::server::Server;
 use crate::session::Session;
 
+/// What clients see lists of. Each has a version of its own, and is shown by itself.
+pub(crate) const LISTED: [Kind; 4] = [Kind::Tools, Kind::Resources, Kind::Templates, Kind::Prompts];
+
+/// The list whose notification tells of that one, where there is one: skills have none, and are told of with tools.
+pub(crate) fn list_of(kind: Kind) -> ListKind {
+    match kind {
+        Kind::Tools | Kind::Skills => ListKind::Tools,
+        Kind::Resources | Kind::Templates => ListKind::Resources,
+        Kind::Prompts => ListKind::Prompts,
+    }
+}
+
 /// The version of each list; `None` for one whose changes nobody can tell of. Two lists that show clients the same have
 /// the same version.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(crate) struct ListVersions([Option<Arc<str>>; ListKind::ALL.len()]);
+pub(crate) struct ListVersions([Option<Arc<str>>; LISTED.len()]);
 
 impl ListVersions {
-    pub(crate) fn of(version: impl Fn(ListKind) -> Option<Arc<str>>) -> Self {
-        ListVersions(ListKind::ALL.map(version))
-    }
-
-    pub(crate) fn get(&self, kind: ListKind) -> Option<&Arc<str>> {
-        self.0[kind as usize].as_ref()
+    pub(crate) fn of(version: impl Fn(Kind) -> Option<Arc<str>>) -> Self {
+        ListVersions(LISTED.map(version))
     }
 
     /// The lists that have another version in `other`.
     fn differing(&self, other: &ListVersions) -> ListKinds {
-        ListKind::ALL.into_iter().filter(|kind| self.get(*kind) != other.get(*kind)).collect()
+        let all = LISTED.into_iter().zip(self.0.iter().zip(&other.0));
+        all.filter(|(_, (one, other))| one != other).map(|(kind, _)| list_of(kind)).collect()
     }
 }
 
@@ -55,7 +64,7 @@ impl InForce {
     /// What a client with that profile sees.
     pub(crate) fn of(&self, profile: ProfileId) -> ListVersions {
         let mut versions = self.others.clone();
-        versions.0[ListKind::Tools as usize] = self.tools.get(profile.index()).cloned();
+        versions.0[0] = self.tools.get(profile.index()).cloned();
         versions
     }
 }
@@ -124,43 +133,45 @@ impl Listener {
 
 /// The version of each list that one legacy client was shown or told of last.
 #[derive(Debug, Default)]
-pub(crate) struct ListVersionSeen([Option<Arc<str>>; ListKind::ALL.len()]);
+pub(crate) struct ListVersionSeen([Option<Arc<str>>; LISTED.len()]);
 
 impl ListVersionSeen {
     /// For a session of which only its token is known: what its client was shown before is not, so whatever list there
     /// is now is news to it.
     pub(crate) fn unknown() -> Self {
-        ListVersionSeen(ListKind::ALL.map(|_| Some("".into())))
+        ListVersionSeen(LISTED.map(|_| Some("".into())))
     }
 
     /// The client is being shown this version.
-    pub(crate) fn saw(&mut self, kind: ListKind, version: &str) {
-        let seen = &mut self.0[kind as usize];
-        if seen.as_deref() != Some(version) {
+    pub(crate) fn saw(&mut self, kind: Kind, version: &str) {
+        let of_kind = LISTED.into_iter().zip(&mut self.0).find(|(listed, _)| *listed == kind);
+        if let Some((_, seen)) = of_kind
+            && seen.as_deref() != Some(version)
+        {
             *seen = Some(version.into());
         }
     }
 
     /// The lists of which the client knows another version; it then counts as told of these. A client that has not
     /// asked for a list has nothing that could be out of date.
-    pub(crate) fn take_out_of_date(&mut self, versions: &ListVersions) -> Vec<ListKind> {
+    pub(crate) fn take_out_of_date(&mut self, versions: &ListVersions) -> ListKinds {
         let mut kinds = Vec::new();
-        for kind in ListKind::ALL {
-            if let (Some(seen), Some(version)) = (&mut self.0[kind as usize], versions.get(kind))
+        for (kind, (seen, version)) in LISTED.into_iter().zip(self.0.iter_mut().zip(&versions.0)) {
+            if let (Some(seen), Some(version)) = (seen, version)
                 && seen != version
             {
                 *seen = version.clone();
-                kinds.push(kind);
+                kinds.push(list_of(kind));
             }
         }
-        kinds
+        kinds.into_iter().collect()
     }
 }
 
 /// Tells a legacy client which of the lists it knows are out of date. A modern one subscribes to that.
 pub(crate) fn tell(server: &Server, session: &Session, versions: &InForce, outbox: &Outbox) {
     if session.revision().is_some() {
-        for kind in session.out_of_date(&versions.of(session.profile())) {
+        for kind in session.out_of_date(&versions.of(session.profile())).and(server.told).iter() {
             outbox.push(server.encoder.list_changed(kind, None));
         }
     }
@@ -169,7 +180,7 @@ pub(crate) fn tell(server: &Server, session: &Session, versions: &InForce, outbo
 /// A legacy session's stream for what belongs to no request of its client. Never ends by itself.
 pub(crate) async fn session_stream(server: Arc<Server>, session: Arc<Session>, outbox: Arc<Outbox>) -> Frame {
     let mut listener = server.changes.listen();
-    server.catalog_ready().await;
+    server.catalog_ready(ListKind::Tools).await;
     let versions = listener.versions();
     tell(&server, &session, &versions, &outbox);
     loop {
@@ -219,7 +230,9 @@ async fn subscription(
     outbox.push(server.encoder.subscribed(&id, honoured));
     let mut listener = server.changes.listen();
     // A catalogue that is still being read has not changed when that is done.
-    server.catalog_ready().await;
+    for kind in honoured.lists.iter() {
+        server.catalog_ready(kind).await;
+    }
     let mut told = listener.versions().of(profile);
     loop {
         let current = tokio::select! {
@@ -245,33 +258,56 @@ mod tests {
 
     fn versions(tools: &str, prompts: &str) -> ListVersions {
         ListVersions::of(|kind| match kind {
-            Tools => Some(tools.into()),
-            Resources => None,
-            Prompts => Some(prompts.into()),
+            Kind::Tools => Some(tools.into()),
+            Kind::Prompts => Some(prompts.into()),
+            _ => None,
         })
     }
 
     #[test]
     fn a_client_is_told_once_of_each_change_and_never_before_it_has_listed() {
         let mut seen = ListVersionSeen::default();
-        assert_eq!(seen.take_out_of_date(&versions("a", "a")), [], "it has not listed");
-        seen.saw(Tools, "a");
-        assert_eq!(seen.take_out_of_date(&versions("a", "b")), [], "it has not listed prompts");
-        seen.saw(Prompts, "b");
-        assert_eq!(seen.take_out_of_date(&versions("b", "b")), [Tools]);
-        assert_eq!(seen.take_out_of_date(&versions("b", "b")), []);
-        assert_eq!(seen.take_out_of_date(&versions("c", "c")), [Tools, Prompts]);
+        let told = |seen: &mut ListVersionSeen, versions: ListVersions| {
+            seen.take_out_of_date(&versions).iter().collect::<Vec<_>>()
+        };
+        assert_eq!(told(&mut seen, versions("a", "a")), [], "it has not listed");
+        seen.saw(Kind::Tools, "a");
+        assert_eq!(told(&mut seen, versions("a", "b")), [], "it has not listed prompts");
+        seen.saw(Kind::Prompts, "b");
+        assert_eq!(told(&mut seen, versions("b", "b")), [Tools]);
+        assert_eq!(told(&mut seen, versions("b", "b")), []);
+        assert_eq!(told(&mut seen, versions("c", "c")), [Tools, Prompts]);
+        let unknown = &mut ListVersionSeen::unknown();
         assert_eq!(
-            ListVersionSeen::unknown().take_out_of_date(&versions("a", "a")),
+            told(unknown, versions("a", "a")),
             [Tools, Prompts],
             "a list without versions is never out of date"
         );
     }
 
+    #[test]
+    fn of_resources_and_templates_each_can_be_out_of_date_and_the_client_is_told_of_both_at_once() {
+        let both = |resources: &str, templates: &str| {
+            ListVersions::of(|kind| match kind {
+                Kind::Resources => Some(resources.into()),
+                Kind::Templates => Some(templates.into()),
+                _ => None,
+            })
+        };
+        let mut seen = ListVersionSeen::default();
+        seen.saw(Kind::Resources, "a");
+        seen.saw(Kind::Templates, "a");
+        assert_eq!(seen.take_out_of_date(&both("b", "b")).iter().collect::<Vec<_>>(), [Resources]);
+        // The new templates were shown, the new resources not yet.
+        seen.saw(Kind::Templates, "c");
+        assert_eq!(seen.take_out_of_date(&both("c", "c")).iter().collect::<Vec<_>>(), [Resources]);
+        assert_eq!(seen.take_out_of_date(&both("c", "c")).iter().count(), 0);
+    }
+
     #[tokio::test]
     async fn a_listener_hears_of_another_version_and_of_the_end_and_of_nothing_else() {
         let in_force = |tools: [&str; 2], prompts: &str| {
-            let others = ListVersions::of(|kind| (kind == Prompts).then(|| prompts.into()));
+            let others = ListVersions::of(|kind| (kind == Kind::Prompts).then(|| prompts.into()));
             InForce::new(others, tools.map(Arc::from).into())
         };
         let changes = Changes::new(in_force(["a", "x"], "a"));

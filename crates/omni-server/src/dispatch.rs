@@ -14,7 +14,7 @@ use crate::call::Called;
 use crate::running::Running;
 use crate::server::Server;
 use crate::session::Session;
-use crate::{call, changes, library, lists, session};
+use crate::{call, changes, lists, session};
 
 /// Who sent a request, as far as its answer depends on it.
 #[derive(Clone)]
@@ -60,8 +60,8 @@ pub(crate) fn is_always_answered(action: &Action) -> bool {
     matches!(action, Action::Ping)
 }
 
-/// Begins to answer a request. Only what an executor or the library is asked, subscriptions, and lists before the
-/// catalogue is checked, take time.
+/// Begins to answer a request. Only what an executor is asked, subscriptions, and lists before the catalogue is
+/// checked, take time.
 pub(crate) fn answer(server: &Arc<Server>, request: Request, caller: Caller) -> Answer {
     if let Some(retry) = &request.meta.retry
         && let Some(about) = request.about()
@@ -91,7 +91,7 @@ pub(crate) fn answer(server: &Arc<Server>, request: Request, caller: Caller) -> 
             let request = CallRequest::Prompt { name: name.into(), arguments };
             call::answer(server, id, revision, Called::Item(request), meta, caller)
         }
-        Action::List { kind, cursor } => library::answer(server, id, revision, kind, cursor, caller),
+        Action::List { kind, cursor } => lists::items(server, id, revision, kind, cursor, &meta, caller),
         Action::Listen(filter) => changes::listen(server, id, revision, filter, &meta, &caller),
     }
 }

@@ -1,10 +1,11 @@
-//! `tools/list`: pages of bytes that were made with the snapshot.
+//! `tools/list`, and the lists of resources, templates and prompts: pages of bytes that were made with the snapshot.
 
 use std::sync::Arc;
 
-use omni_catalog::{ListShape, ProfileId};
+use bytes::Bytes;
+use omni_catalog::{Kind, ListShape, Page, ProfileId};
 use omni_protocol::{
-    ErrorCode, Frame, Id, ListKind, RequestMeta, Revision, RpcError, ToolFields, error_frame,
+    ErrorCode, Frame, Id, ItemKind, ListKind, RequestMeta, Revision, RpcError, ToolFields, error_frame,
 };
 
 use crate::dispatch::{Answer, Caller};
@@ -12,7 +13,16 @@ use crate::running::Running;
 use crate::server::Server;
 use crate::session::Session;
 
-/// Answers at once, or when the catalogue is checked.
+/// How a list is asked for.
+struct Asked {
+    id: Id,
+    revision: Revision,
+    cursor: Option<String>,
+    /// On one page, for a client that does not follow cursors.
+    whole: bool,
+}
+
+/// Answers `tools/list` at once, or when the catalogue is checked.
 pub(crate) fn tools(
     server: &Arc<Server>,
     id: Id,
@@ -21,61 +31,114 @@ pub(crate) fn tools(
     meta: &RequestMeta,
     caller: Caller,
 ) -> Answer {
-    let whole = caller.ignores_cursors || meta.client.as_ref().is_some_and(|client| client.ignores_cursors());
     let profile = server.profile_of(meta.client.as_ref(), &caller.session);
-    if server.catalog_is_checked() {
-        return Answer::Now(page(
-            server,
-            (&id, revision),
-            profile,
-            cursor.as_deref(),
-            whole,
-            &caller.session,
-        ));
-    }
-    let server = server.clone();
-    let list = {
-        let id = id.clone();
-        async move {
-            server.catalog_ready().await;
-            page(&server, (&id, revision), profile, cursor.as_deref(), whole, &caller.session)
-        }
-    };
-    Answer::Later(Running::new(id, list, None))
+    let asked = Asked { id, revision, cursor, whole: is_whole(meta, &caller) };
+    when_checked(server, ListKind::Tools, asked, caller, move |server, asked, session| {
+        tools_page(server, asked, profile, session)
+    })
 }
 
-fn page(
-    server: &Server,
-    (id, revision): (&Id, Revision),
-    profile: ProfileId,
-    cursor: Option<&str>,
-    whole: bool,
-    session: &Session,
-) -> Frame {
+/// Answers `resources/list`, `resources/templates/list` or `prompts/list` at once, or when the catalogue is checked.
+pub(crate) fn items(
+    server: &Arc<Server>,
+    id: Id,
+    revision: Revision,
+    kind: ItemKind,
+    cursor: Option<String>,
+    meta: &RequestMeta,
+    caller: Caller,
+) -> Answer {
+    let asked = Asked { id, revision, cursor, whole: is_whole(meta, &caller) };
+    when_checked(server, kind.list(), asked, caller, move |server, asked, session| {
+        items_page(server, asked, kind, session)
+    })
+}
+
+fn is_whole(meta: &RequestMeta, caller: &Caller) -> bool {
+    caller.ignores_cursors || meta.client.as_ref().is_some_and(|client| client.ignores_cursors())
+}
+
+fn when_checked(
+    server: &Arc<Server>,
+    list: ListKind,
+    asked: Asked,
+    caller: Caller,
+    page: impl FnOnce(&Server, &Asked, &Session) -> Frame + Send + 'static,
+) -> Answer {
+    if server.catalog_is_checked(list) {
+        return Answer::Now(page(server, &asked, &caller.session));
+    }
+    let (server, id) = (server.clone(), asked.id.clone());
+    let answer = async move {
+        server.catalog_ready(list).await;
+        page(&server, &asked, &caller.session)
+    };
+    Answer::Later(Running::new(id, answer, None))
+}
+
+fn tools_page(server: &Server, asked: &Asked, profile: ProfileId, session: &Session) -> Frame {
     let snapshot = server.snapshot();
     let list = snapshot.for_profile(profile);
-    let version = list.version();
-    session.saw_list(ListKind::Tools, Some(version));
-    let shape = list_shape(revision.tool_fields());
-    if whole {
-        return server.encoder.tools(id, revision, list.page_all(shape).items, None);
-    }
-    // A cursor names the snapshot it walks, or pages of two lists could be mixed.
+    session.saw_list(Kind::Tools, list.version());
+    let shape = list_shape(asked.revision.tool_fields());
+    let page = |page: Option<usize>| match page {
+        Some(page) => list.page(shape, page),
+        None => Some(list.page_all(shape)),
+    };
+    framed(asked, list.version(), page, |page, next| {
+        server.encoder.tools(&asked.id, asked.revision, page, next)
+    })
+}
+
+fn items_page(server: &Server, asked: &Asked, kind: ItemKind, session: &Session) -> Frame {
+    let snapshot = server.snapshot();
+    let of = kind_of(kind);
+    let version = snapshot.version(of);
+    session.saw_list(of, version);
+    let shape = list_shape(asked.revision.tool_fields());
+    let page = |page: Option<usize>| match page {
+        Some(page) => snapshot.items(of, shape, page),
+        None => snapshot.items_all(of, shape),
+    };
+    framed(asked, version, page, |page, next| {
+        server.encoder.items(&asked.id, asked.revision, kind, page, next)
+    })
+}
+
+/// The page that is asked for, of all those that `page` knows by their number; without one it knows the whole list.
+fn framed(
+    asked: &Asked,
+    version: &str,
+    page: impl FnOnce(Option<usize>) -> Option<Page>,
+    frame: impl FnOnce(Bytes, Option<&str>) -> Frame,
+) -> Frame {
+    // A cursor names the list it walks, or pages of two lists could be mixed.
     let stamp = version.get(..16).unwrap_or(version);
-    let page = match cursor {
-        None => Some(0),
+    let number = match &asked.cursor {
+        _ if asked.whole => Some(None),
+        None => Some(Some(0)),
         Some(cursor) => cursor
             .split_once('.')
             .filter(|(_, of)| *of == stamp)
-            .and_then(|(page, _)| page.parse::<usize>().ok()),
+            .and_then(|(page, _)| page.parse::<usize>().ok())
+            .map(Some),
     };
-    let Some(page) = page.and_then(|page| list.page(shape, page)) else {
+    let Some(page) = number.and_then(page) else {
         let message = "`params.cursor` is not one of this list: the list may have changed; \
                        start again without a cursor";
-        return error_frame(Some(id), &RpcError::new(ErrorCode::InvalidParams, message));
+        return error_frame(Some(&asked.id), &RpcError::new(ErrorCode::InvalidParams, message));
     };
     let next = page.next.map(|next| format!("{next}.{stamp}"));
-    server.encoder.tools(id, revision, page.items, next.as_deref())
+    frame(page.items, next.as_deref())
+}
+
+/// What the catalogue calls it.
+pub(crate) fn kind_of(kind: ItemKind) -> Kind {
+    match kind {
+        ItemKind::Resource => Kind::Resources,
+        ItemKind::ResourceTemplate => Kind::Templates,
+        ItemKind::Prompt => Kind::Prompts,
+    }
 }
 
 fn list_shape(fields: ToolFields) -> ListShape {

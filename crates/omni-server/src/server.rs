@@ -1,18 +1,17 @@
-//! What all clients share: the catalogue, the executor, the library, the account of what they hold.
+//! What all clients share: the catalogue, the executor, the account of what they hold.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use omni_call::{CallId, Executor};
-use omni_catalog::{Catalog, ProfileId, Snapshot};
+use omni_catalog::{Catalog, Kind, ProfileId, Snapshot};
 use omni_protocol::{ClientInfo, Encoder, ListKind, ListKinds, Offers};
 use tokio::sync::{Semaphore, watch};
 
 use crate::admission::Admission;
-use crate::changes::{Changes, InForce, ListVersions};
+use crate::changes::{Changes, InForce, LISTED, ListVersions, list_of};
 use crate::config::ServerConfig;
-use crate::library::Library;
 use crate::session::Session;
 
 /// How long the first list waits for the check of a cached catalogue against its folder. Ordinary folders
@@ -30,30 +29,34 @@ pub struct Server {
     pub(crate) config: ServerConfig,
     pub(crate) changes: Changes,
     pub(crate) admission: Arc<Admission>,
-    pub(crate) library: Option<Arc<dyn Library>>,
     pub(crate) offers: Offers,
     /// The lists whose changes clients can be told of.
     pub(crate) told: ListKinds,
     next_call: AtomicU64,
-    pub(crate) checked: watch::Sender<bool>,
+    /// The lists of which every source has been asked.
+    pub(crate) checked: watch::Sender<ListKinds>,
     /// Large values that are checked against a schema at once: read, one takes many times its bytes.
     pub(crate) large_checks: Arc<Semaphore>,
 }
 
 impl Server {
-    /// A server that answers from `catalog` and runs tools by `executor`; resources and prompts come from
-    /// `library`, and without one there are none. Nothing runs yet: [`check_catalog`](Self::check_catalog), or
+    /// A server that answers from `catalog`, and runs by `executor` what that has. Nothing runs yet: [`check_catalog`](Self::check_catalog), or
     /// [`catalog_checked`](Self::catalog_checked), must be called once for lists and calls to be exact.
-    pub fn new(
-        catalog: Arc<Catalog>,
-        executor: Arc<dyn Executor>,
-        library: Option<Arc<dyn Library>>,
-        config: ServerConfig,
-    ) -> Arc<Self> {
-        let offers = library.as_ref().map(|library| library.offers()).unwrap_or_default();
-        let versions = list_versions(&catalog, library.as_deref());
-        let everybodys = versions.of(ProfileId::EVERYBODY);
-        let told = ListKind::ALL.into_iter().filter(|kind| everybodys.get(*kind).is_some()).collect();
+    pub fn new(catalog: Arc<Catalog>, executor: Arc<dyn Executor>, config: ServerConfig) -> Arc<Self> {
+        let has_resources = catalog.offers(Kind::Resources) || catalog.offers(Kind::Templates);
+        let has_prompts = catalog.offers(Kind::Prompts);
+        // A list that is empty for good does not change.
+        let told = ListKind::ALL.into_iter().filter(|kind| match kind {
+            ListKind::Tools => true,
+            ListKind::Resources => has_resources,
+            ListKind::Prompts => has_prompts,
+        });
+        let told = told.collect();
+        let offers = Offers {
+            resources: has_resources || config.empty.resources,
+            prompts: has_prompts || config.empty.prompts,
+        };
+        let versions = list_versions(&catalog);
         let encoder = Encoder::new(&config.implementation, config.instructions.clone(), offers, told);
         let encoder = Arc::new(encoder);
         let admission = Admission::new(&config.limits, config.connection_descriptors);
@@ -65,11 +68,10 @@ impl Server {
             config,
             changes,
             admission,
-            library,
             offers,
             told,
             next_call: AtomicU64::new(1),
-            checked: watch::Sender::new(false),
+            checked: watch::Sender::default(),
             large_checks: Arc::new(Semaphore::new(LARGE_CHECKS_MAX)),
         })
     }
@@ -88,10 +90,16 @@ impl Server {
     }
 
     /// Takes note that the catalogue is what it should be: waiting lists go, and clients that know another list
-    /// of tools are told. To be called after whoever keeps the catalogue has looked, found something new or not.
+    /// are told. To be called after whoever keeps the catalogue has looked, found something new or not.
     pub fn catalog_checked(&self) {
-        self.changes.set(list_versions(&self.catalog, self.library.as_deref()));
-        self.checked.send_replace(true);
+        self.changes.set(list_versions(&self.catalog));
+        self.checked.send_replace(ListKind::ALL.into_iter().collect());
+    }
+
+    /// The same for tools alone, where sources have still to be asked for resources and prompts.
+    pub fn tools_checked(&self) {
+        self.changes.set(list_versions(&self.catalog));
+        self.checked.send_modify(|checked| *checked = checked.iter().chain([ListKind::Tools]).collect());
     }
 
     /// The catalogue as it stands.
@@ -114,18 +122,19 @@ impl Server {
         }
     }
 
-    pub(crate) fn catalog_is_checked(&self) -> bool {
-        *self.checked.borrow()
+    pub(crate) fn catalog_is_checked(&self, list: ListKind) -> bool {
+        self.checked.borrow().has(list)
     }
 
-    /// Waits until the catalogue is good to serve from: checked, or cached and past the wait.
-    pub(crate) async fn catalog_ready(&self) {
-        if self.catalog_is_checked() {
+    /// Waits until the catalogue is good to serve that list from: checked, or cached and past the wait.
+    pub(crate) async fn catalog_ready(&self, list: ListKind) {
+        if self.catalog_is_checked(list) {
             return;
         }
         let mut checked = self.checked.subscribe();
-        let wait = checked.wait_for(|checked| *checked);
-        if self.catalog.has_cached() {
+        let wait = checked.wait_for(|checked| checked.has(list));
+        let mut kinds = LISTED.into_iter().filter(|kind| list_of(*kind) == list);
+        if kinds.all(|kind| self.catalog.has_cached(kind)) {
             let _ = tokio::time::timeout(CHECK_WAIT, wait).await;
         } else {
             let _ = wait.await;
@@ -138,10 +147,11 @@ impl Server {
 }
 
 /// The version of each list in force, that of tools by profile.
-fn list_versions(catalog: &Catalog, library: Option<&dyn Library>) -> InForce {
+fn list_versions(catalog: &Catalog) -> InForce {
+    let snapshot = catalog.snapshot();
     let others = ListVersions::of(|kind| match kind {
-        ListKind::Tools => None,
-        ListKind::Resources | ListKind::Prompts => library?.list_version(kind),
+        Kind::Tools => None,
+        _ => Some(snapshot.version(kind).into()),
     });
-    InForce::new(others, catalog.snapshot().versions().map(Arc::from).collect())
+    InForce::new(others, snapshot.versions().map(Arc::from).collect())
 }

@@ -4,9 +4,9 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 
 use omni_call::Executor;
-use omni_catalog::Catalog;
+use omni_catalog::{Catalog, Source};
 use omni_server::{
-    Access, AllowedNames, HttpEndpoint, Library, Peer, Server, ServerConfig, SessionKey, Visit, serve_stdio,
+    Access, AllowedNames, HttpEndpoint, Peer, Server, ServerConfig, SessionKey, Visit, serve_stdio,
 };
 use tokio::io::DuplexStream;
 use tokio::sync::watch;
@@ -31,7 +31,6 @@ pub struct TestServer {
 pub struct TestServerBuilder {
     catalog: Arc<Catalog>,
     executor: Arc<dyn Executor>,
-    library: Option<Arc<dyn Library>>,
     config: ServerConfig,
     access: Access,
 }
@@ -40,7 +39,7 @@ impl TestServer {
     /// A server of these skills whose calls `executor` runs. Several may serve one folder: it is read once.
     pub fn builder(folder: &SkillFolder, executor: Arc<dyn Executor>) -> TestServerBuilder {
         let (config, access) = (ServerConfig::new("1"), Access::everybody());
-        TestServerBuilder { catalog: folder.catalog(), executor, library: None, config, access }
+        TestServerBuilder { catalog: folder.catalog(), executor, config, access }
     }
 
     /// The same with nothing else to say.
@@ -88,9 +87,10 @@ impl TestServer {
 }
 
 impl TestServerBuilder {
-    /// Resources and prompts come from here.
-    pub fn library(mut self, library: Arc<dyn Library>) -> Self {
-        self.library = Some(library);
+    /// These too, after the folder.
+    pub fn sources(mut self, sources: Vec<Arc<dyn Source>>) -> Self {
+        let all = self.catalog.sources().iter().cloned().chain(sources).collect();
+        self.catalog = Arc::new(Catalog::new(all, self.catalog.shape().clone()).unwrap());
         self
     }
 
@@ -108,7 +108,7 @@ impl TestServerBuilder {
 
     /// The server, ready to answer.
     pub fn start(self) -> TestServer {
-        let server = Server::new(self.catalog, self.executor, self.library, self.config);
+        let server = Server::new(self.catalog, self.executor, self.config);
         server.catalog_checked();
         let names = AllowedNames::new(&[], &[]).unwrap();
         let endpoint = HttpEndpoint::new(server.clone(), self.access, names, SessionKey::random());

@@ -122,7 +122,7 @@ pub(crate) struct RunnerArguments {
     /// What becomes of the runner's prompts [default: forward]
     #[arg(long, value_enum, env = "OMNI_RUNNER_PROMPTS", hide_short_help = true)]
     pub(crate) runner_prompts: Option<Offer>,
-    /// Pause between two looks at the runner's list of tools [default: 10]
+    /// Pause between two looks at the runner's lists [default: 10]
     #[arg(
         long,
         value_name = "SECONDS",

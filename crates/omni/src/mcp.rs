@@ -8,9 +8,9 @@ use std::time::Duration;
 
 use anyhow::{Context, Result};
 use omni_call::{ErrorDetail, Executor, shown_path};
-use omni_catalog::Severity;
+use omni_catalog::{Kind, Severity, Source as _};
 use omni_exec::{Governed, raise_descriptor_limit, set_result_room};
-use omni_server::{HttpEndpoint, Library, Server, ServerConfig, SessionKey, serve_stdio};
+use omni_server::{HttpEndpoint, Server, ServerConfig, SessionKey, serve_stdio};
 use rustix::process::{DumpableBehavior, Resource, getrlimit, set_dumpable_behavior};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
@@ -21,7 +21,7 @@ use crate::executors::Executors;
 use crate::private;
 use crate::protected;
 use crate::reading::{self, plural};
-use crate::runner::{Keeper, RunnerLibrary};
+use crate::runner::{Keeper, RunnerSettings};
 use crate::settings::{Places, RunSettings, ServeSettings, Sources};
 use crate::streams;
 use crate::terminal::{flush_log, say};
@@ -107,12 +107,12 @@ pub(crate) fn keep_to_ourselves() {
 /// A server, and who keeps its catalogue.
 pub(crate) struct Kept {
     pub(crate) server: Arc<Server>,
-    /// For a runner's list; a folder is looked at once.
+    /// For a runner's lists; a folder is looked at once.
     keeper: Option<Keeper>,
 }
 
 impl Kept {
-    /// Makes the catalogue what it should be, as far as that can be had.
+    /// Makes the tools of the catalogue what they should be, as far as that can be had.
     pub(crate) async fn check(&mut self) {
         let Some(keeper) = &mut self.keeper else { return self.server.check_catalog().await };
         // Lists wait until both have been looked at: the tools of one alone would be a list that changes at once.
@@ -122,7 +122,12 @@ impl Kept {
             Ok(Err(error)) => tracing::error!(%error, "the skills could not be read"),
             Err(error) => tracing::error!(%error, "bug: reading the skills failed"),
         }
-        keeper.look().await;
+        if keeper.source.offers(Kind::Tools) {
+            keeper.look().await;
+        } else {
+            // Nobody waits for a runner whose tools are not listed; what else it lists is asked for by who keeps it.
+            keeper.server.tools_checked();
+        }
     }
 
     /// Keeps it so. Ends at once where nothing is to be done.
@@ -160,18 +165,16 @@ pub(crate) fn server(
     config.connection_descriptors = descriptors_for_connections(settings);
     let executor: Arc<dyn Executor> = executors.clone();
     let governed = Governed::new(executor, RESULT_CACHE_BYTES_MAX);
-    let runner = executors.runner().zip(places.runner.as_ref());
-    let library = runner.map(|(runner, settings)| -> Arc<dyn Library> {
-        Arc::new(RunnerLibrary::new(runner.clone(), settings))
-    });
-    let server = Server::new(catalog.clone(), Arc::new(governed), library, config);
-    let lister = executors.runner().zip(places.lister()).zip(listed);
+    config.empty = places.runner.as_ref().map(RunnerSettings::empty).unwrap_or_default();
+    let server = Server::new(catalog.clone(), Arc::new(governed), config);
+    let lister = executors.runner().zip(places.runner.as_ref()).zip(listed);
     let keeper = lister.map(|((runner, settings), source)| Keeper {
         server: server.clone(),
         catalog,
         source,
         runner: runner.clone(),
         refresh: settings.refresh,
+        looked: false,
         failed: 0,
     });
     Ok(Kept { server, keeper })

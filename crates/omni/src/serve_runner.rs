@@ -10,13 +10,13 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
 use omni_call::{Executor, shown_path};
-use omni_catalog::{FolderSource, NameStyle};
-use omni_server::{Library, Server, ServerConfig, serve_runner};
+use omni_catalog::{Catalog, FolderSource, NameStyle, RemoteSource, Source};
+use omni_server::{Server, ServerConfig, serve_runner};
 
 use crate::args::{PlaceArguments, RunArguments, RunnerServeArguments};
 use crate::executors::Executors;
 use crate::settings::{Places, RunSettings, Sources};
-use crate::skill_library::{SkillFiles, SkillLibrary};
+use crate::skill_library::{self, SkillFiles};
 use crate::{listen, mcp};
 
 /// How long after one look at the folder of skills the next one comes.
@@ -49,8 +49,9 @@ pub(crate) fn run(arguments: &RunnerServeArguments, out: &mut dyn Write) -> Resu
     let settings = RunSettings::resolve(&run, &places.file)?;
     mcp::say_unset(&settings);
     let executors = Executors::of_runner(&places, &settings)?;
-    let Sources { catalog, folders, .. } = places.catalog(settings.executor)?;
-    let library: Arc<dyn Library> = Arc::new(SkillLibrary::new(catalog.clone()));
+    let files = Arc::new(skill_library::source());
+    let last: Arc<dyn Source> = files.clone();
+    let Sources { catalog, folders, .. } = places.catalog_with(settings.executor, Some(last))?;
     let executor: Arc<dyn Executor> =
         Arc::new(SkillFiles { catalog: catalog.clone(), others: executors.clone() });
     // What a tool declares about retries, caching and concurrency is done by whoever calls the runner.
@@ -59,7 +60,7 @@ pub(crate) fn run(arguments: &RunnerServeArguments, out: &mut dyn Write) -> Resu
     config.log_output = settings.log_output;
     omni_exec::set_result_room(config.limits.answer_bytes_max());
     config.connection_descriptors = mcp::descriptors_for_connections(&settings);
-    let server = Server::new(catalog.clone(), executor, Some(library), config);
+    let server = Server::new(catalog.clone(), executor, config);
     let runtime = mcp::runtime()?;
     let served = runtime.block_on(async {
         let stop = mcp::stop_on_signal()?;
@@ -77,7 +78,11 @@ pub(crate) fn run(arguments: &RunnerServeArguments, out: &mut dyn Write) -> Resu
         writeln!(out, "omni runner: listening at {address}")?;
         out.flush()?;
         executors.warm_up(server.snapshot()).await?;
-        let keep = tokio::spawn(keep(server.clone(), folders.into(), executors.clone()));
+        let keep = tokio::spawn(keep(
+            server.clone(),
+            Looks { catalog, folders: folders.into(), files },
+            executors.clone(),
+        ));
         let served = serve_runner(server, listener, grace, stop).await;
         keep.abort();
         executors.shut_down().await;
@@ -88,14 +93,35 @@ pub(crate) fn run(arguments: &RunnerServeArguments, out: &mut dyn Write) -> Resu
     served.map(|()| 0)
 }
 
+/// What is looked at again and again.
+struct Looks {
+    catalog: Arc<Catalog>,
+    folders: Arc<[Arc<FolderSource>]>,
+    files: Arc<RemoteSource>,
+}
+
+impl Looks {
+    /// One look. What cannot be read leaves what was there in force, and is logged.
+    async fn look(&self, server: &Server) {
+        let (catalog, files) = (Arc::clone(&self.catalog), Arc::clone(&self.files));
+        match tokio::task::spawn_blocking(move || skill_library::refresh(&catalog, &files)).await {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => tracing::error!(error = format!("{error:#}"), "the skills could not be read"),
+            Err(error) => tracing::error!(%error, "bug: reading the skills failed"),
+        }
+        server.catalog_checked();
+    }
+}
+
 /// Keeps the catalogue at what the folder has, and the workers at what the skills are. Dropping the future stops it.
-async fn keep(server: Arc<Server>, folders: Arc<[Arc<FolderSource>]>, executors: Arc<Executors>) {
-    let mut before = (server.snapshot(), sources(&folders).await);
-    server.check_catalog().await;
+async fn keep(server: Arc<Server>, looks: Looks, executors: Arc<Executors>) {
+    let folders = &looks.folders;
+    let mut before = (server.snapshot(), sources(folders).await);
+    looks.look(&server).await;
     announce(&server);
     executors.prepare_environments(server.snapshot()).await;
     loop {
-        let now = (server.snapshot(), sources(&folders).await);
+        let now = (server.snapshot(), sources(folders).await);
         if now.1 != before.1 {
             tracing::info!(
                 tools = now.0.tool_count(),
@@ -108,7 +134,7 @@ async fn keep(server: Arc<Server>, folders: Arc<[Arc<FolderSource>]>, executors:
         }
         before = now;
         tokio::time::sleep(LOOK_EVERY).await;
-        server.check_catalog().await;
+        looks.look(&server).await;
     }
 }
 

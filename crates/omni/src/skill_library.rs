@@ -6,15 +6,14 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Instant;
 
+use anyhow::Result;
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
-use bytes::Bytes;
 use omni_call::{
-    BoxFuture, Call, CallPort, CallRequest, CallResult, Ending, Executor, Expiry, Outcome, Phase,
-    ResourceContents, RunSpec, Target,
+    BoxFuture, Call, CallPort, CallRequest, CallResult, Ending, Executor, ExecutorKind, Expiry, Outcome,
+    Phase, ResourceContents,
 };
-use omni_catalog::{Catalog, Skill};
-use omni_server::{ItemKind, Library, Offers, Unavailable};
+use omni_catalog::{Catalog, Kind, NameStyle, RemoteSource, Skill};
 use serde_json::{Value, json};
 use tokio::time::timeout_at;
 
@@ -24,59 +23,39 @@ const FILES_MAX: usize = 1_000;
 
 const SCHEME: &str = "omni://skill/";
 
-/// Looks at the folder whenever it is asked, off the front's thread. Links are not followed: they may lead elsewhere.
-pub(crate) struct SkillLibrary {
-    catalog: Arc<Catalog>,
-    spec: Arc<RunSpec>,
-}
-
 /// Reads skills' files, and has everything else run by another executor.
 pub(crate) struct SkillFiles {
     pub(crate) catalog: Arc<Catalog>,
     pub(crate) others: Arc<dyn Executor>,
 }
 
-impl SkillLibrary {
-    pub(crate) fn new(catalog: Arc<Catalog>) -> Self {
-        let target = Target::Native { name: "skill files".to_owned() };
-        SkillLibrary { catalog, spec: Arc::new(RunSpec::new("omni", "files", target)) }
-    }
+/// The source of skills' files, which [`refresh`] tells of them. Kept nowhere: looking costs little.
+pub(crate) fn source() -> RemoteSource {
+    RemoteSource::new("skill files", None, NameStyle::Canonical, ExecutorKind::Native, &[Kind::Resources])
+}
+
+/// Has the catalogue look at its folders, and makes its resources the files of the skills in them. Links are not followed:
+/// they may lead elsewhere. Blocks.
+///
+/// # Errors
+///
+/// When the folders cannot be read; what was listed before stays.
+pub(crate) fn refresh(catalog: &Catalog, source: &RemoteSource) -> Result<()> {
+    let refreshed = catalog.refresh();
+    source.describe_items(Kind::Resources, json!({ "resources": listed(catalog) }).to_string().as_bytes())?;
+    catalog.merge()?;
+    refreshed?;
+    Ok(())
 }
 
 /// Runs a look at the disk elsewhere.
 async fn look<T: Send + 'static>(
     catalog: &Arc<Catalog>,
     look: impl FnOnce(&Catalog) -> T + Send + 'static,
-) -> Result<T, String> {
+) -> std::result::Result<T, String> {
     let catalog = Arc::clone(catalog);
     let looked = tokio::task::spawn_blocking(move || look(&catalog)).await;
     looked.map_err(|bug| format!("looking at the skills failed: {bug}"))
-}
-
-impl Library for SkillLibrary {
-    fn offers(&self) -> Offers {
-        Offers { resources: true, prompts: true }
-    }
-
-    fn list(&self, kind: ItemKind) -> BoxFuture<'_, Result<Bytes, Unavailable>> {
-        match kind {
-            ItemKind::Resource => Box::pin(async { look(&self.catalog, listed).await.map_err(Unavailable) }),
-            ItemKind::ResourceTemplate | ItemKind::Prompt => {
-                Box::pin(std::future::ready(Ok(Bytes::from_static(b"[]"))))
-            }
-        }
-    }
-
-    fn spec(&self, request: &CallRequest) -> Result<Arc<RunSpec>, String> {
-        match request {
-            CallRequest::Resource { .. } => Ok(self.spec.clone()),
-            CallRequest::Prompt { name, .. } => {
-                let name: String = name.chars().take(100).collect();
-                Err(format!("there is no prompt `{name}`: skills declare none"))
-            }
-            CallRequest::Tool { .. } | CallRequest::Completion(_) => Err("skills declare none".to_owned()),
-        }
-    }
 }
 
 impl Executor for SkillFiles {
@@ -167,7 +146,7 @@ fn quoted(text: &str, slash: bool) -> String {
     })
 }
 
-fn listed(catalog: &Catalog) -> Bytes {
+fn listed(catalog: &Catalog) -> Value {
     let resources = resources(catalog);
     let resources = resources.iter().flat_map(|(skill, files)| {
         files.iter().map(move |(path, size)| {
@@ -179,7 +158,7 @@ fn listed(catalog: &Catalog) -> Bytes {
             })
         })
     });
-    Value::Array(resources.collect()).to_string().into()
+    resources.collect()
 }
 
 fn contents(catalog: &Catalog, uri: &str) -> Ending {

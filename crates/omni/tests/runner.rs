@@ -18,7 +18,7 @@ use serde_json::{Value, json};
 use support::{Folder, PATIENCE, Stdio_, kind, text};
 
 const RUNNER: &str = r#"
-import hashlib, json, pathlib, sys
+import hashlib, json, pathlib, sys, time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 world = pathlib.Path(sys.argv[1])
@@ -51,6 +51,11 @@ class Runner(BaseHTTPRequestHandler):
                     log.write("x")
                 return self.answer(304, b"", ETag=etag)
             return self.answer(200, body, ETag=etag)
+        kept = world / (self.path.strip("/") + ".json")
+        if kept.exists():
+            while (world / "hold").exists():
+                time.sleep(0.01)
+            return self.answer(200, kept.read_bytes())
         answers = {
             "/health": {"status": "ok", "ready": True, "initializing": False},
             "/resources": {
@@ -110,8 +115,13 @@ impl Runner {
 
     /// Makes its list these tools. A reader sees the old list or the new one, whole.
     fn lists(folder: &Folder, tools: &[Value]) {
-        folder.write("runner/tools.new", &json!({ "tools": tools }).to_string());
-        fs::rename(folder.path("runner/tools.new"), folder.path("runner/tools.json")).unwrap();
+        Self::answers(folder, "tools", &json!({ "tools": tools }));
+    }
+
+    /// Makes this the whole answer of one of its routes.
+    fn answers(folder: &Folder, route: &str, answer: &Value) {
+        folder.write("runner/answer.new", &answer.to_string());
+        fs::rename(folder.path("runner/answer.new"), folder.path(&format!("runner/{route}.json"))).unwrap();
     }
 
     fn address(&self) -> String {
@@ -238,7 +248,8 @@ fn a_runners_resources_and_prompts_are_its_own_with_its_own_refusals() {
     let runner = Runner::start(&folder, 0);
     let mut client = folder.stdio(&["--runner", &runner.address()]);
     let capabilities = client.initialize("2025-11-25")["result"]["capabilities"].clone();
-    assert_eq!((&capabilities["resources"], &capabilities["prompts"]), (&json!({}), &json!({})));
+    let told = json!({"listChanged": true});
+    assert_eq!((&capabilities["resources"], &capabilities["prompts"]), (&told, &told));
     let list = client.request("resources/list", json!({}));
     assert_eq!(list["result"]["resources"], json!([{"uri": "mem:one", "name": "one", "title": "One"}]));
     let templates = client.request("resources/templates/list", json!({}));
@@ -258,6 +269,82 @@ fn a_runners_resources_and_prompts_are_its_own_with_its_own_refusals() {
         (&json!(-32602), &json!("`who` is missing"))
     );
     assert_eq!(client.request("prompts/get", json!({"name": "leave"}))["error"]["code"], -32602);
+}
+
+fn resource(name: &str) -> Value {
+    json!({"resources": [{"uri": format!("mem:{name}"), "name": name}]})
+}
+
+#[test]
+fn a_change_of_a_runners_resources_is_told_once_and_of_nothing_else() {
+    let folder = Folder::new("");
+    Runner::lists(&folder, &[tool("hello")]);
+    Runner::answers(&folder, "resources", &resource("one"));
+    let runner = Runner::start(&folder, 0);
+    let mut client = stdio(&folder, &options(&runner));
+    let list = |client: &mut Stdio_, method: &str| client.request(method, json!({}))["result"].clone();
+    for method in ["tools/list", "resources/list", "resources/templates/list", "prompts/list"] {
+        list(&mut client, method);
+    }
+    Runner::answers(&folder, "resources", &resource("two"));
+    let told = client.wait_for(|message| message.get("method").is_some());
+    assert_eq!(told["method"], "notifications/resources/list_changed");
+    assert_eq!(list(&mut client, "resources/list")["resources"][0]["uri"], "mem:two");
+    // A whole look later nothing more has been told.
+    fs::remove_file(runner.world.join("unchanged")).unwrap();
+    wait_until("it is asked again", || {
+        fs::read(runner.world.join("unchanged")).is_ok_and(|asked| asked.len() >= 2)
+    });
+    Runner::answers(&folder, "prompts", &json!({"prompts": [{"name": "other"}]}));
+    let told = client.wait_for(|message| message.get("method").is_some());
+    assert_eq!(told["method"], "notifications/prompts/list_changed");
+
+    // What is no list leaves the last one, and is told to nobody but the operator.
+    Runner::answers(&folder, "resources", &json!({"resources": 3}));
+    fs::remove_file(runner.world.join("unchanged")).unwrap();
+    wait_until("it is asked again", || {
+        fs::read(runner.world.join("unchanged")).is_ok_and(|asked| asked.len() >= 2)
+    });
+    assert_eq!(list(&mut client, "resources/list")["resources"][0]["uri"], "mem:two");
+    let doctor = folder.run(&["doctor", "--runner", &runner.address(), "--tools", "runner"]);
+    let report = String::from_utf8_lossy(&doctor.stdout);
+    assert!(report.contains("list of resources is of no use"), "{report}");
+    Runner::lists(&folder, &[tool("bye")]);
+    let told = client.wait_for(|message| message.get("method").is_some());
+    assert_eq!(told["method"], "notifications/tools/list_changed", "the other lists go on");
+
+    // Gone, it is still what it was; also for who starts only now.
+    let options = options(&runner);
+    drop(runner);
+    for client in [&mut client, &mut stdio(&folder, &options)] {
+        assert_eq!(list(client, "resources/list")["resources"][0]["uri"], "mem:two");
+        assert_eq!(list(client, "prompts/list")["prompts"][0]["name"], "other");
+    }
+}
+
+#[test]
+fn a_runner_whose_tools_are_not_listed_has_its_resources_listed_and_no_tool_waits_for_it() {
+    let folder = Folder::new("@tool\ndef add(a: int):\n    return a\n");
+    Runner::lists(&folder, &[tool("hello")]);
+    Runner::answers(&folder, "resources", &resource("one"));
+    folder.write("runner/hold", "");
+    let runner = Runner::start(&folder, 0);
+    let address = runner.address();
+    let arguments = ["--runner", &address, "--tools", "manifest", "--runner-refresh", "0.1"];
+    let mut client = folder.stdio(&arguments).initialised();
+    client.send(&json!({"jsonrpc": "2.0", "id": "held", "method": "resources/list"}));
+    assert_eq!(names(&client.request("tools/list", json!({}))), ["t_add"]);
+    fs::remove_file(folder.path("runner/hold")).unwrap();
+    let first = client.wait_for(|message| message["id"] == "held");
+    assert_eq!(first["result"]["resources"][0]["uri"], "mem:one", "the first list waits for the first look");
+    Runner::answers(&folder, "resources", &resource("two"));
+    let told = client.wait_for(|message| message.get("method").is_some());
+    assert_eq!(told["method"], "notifications/resources/list_changed");
+    assert!(!runner.world.join("unchanged").exists(), "its tools are not asked for");
+    drop(runner);
+    assert_eq!(client.request("resources/list", json!({}))["result"]["resources"][0]["uri"], "mem:two");
+    let read = client.request("resources/read", json!({"uri": "mem:two"}));
+    assert_eq!(read["error"]["code"], -32603, "{read}");
 }
 
 #[test]

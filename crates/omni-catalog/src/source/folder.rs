@@ -18,7 +18,7 @@ use crate::record::Record;
 use crate::sealed::{self, Magic};
 use crate::served::{self, Around, Served, ServedTool, served_file};
 use crate::store::Store;
-use crate::{Diagnostic, NameStyle, Origin, Part, Severity, folder, rescan};
+use crate::{Diagnostic, Kind, NameStyle, Origin, Part, Severity, folder, rescan};
 
 /// Where the skills are, and where what was read from them may be kept.
 #[derive(Clone, Debug)]
@@ -105,7 +105,8 @@ impl FolderSource {
         let cached = store.read(served_file(names)).and_then(|file| Served::decode(file.into(), names));
         let part = match cached {
             Some(served) => Part::new(served, home.clone()),
-            None => Part::unknown(names, home.clone()),
+            None => Part::unknown(names, home.clone())
+                .without([Kind::Resources, Kind::Templates, Kind::Prompts].into_iter()),
         };
         Ok(FolderSource {
             name,

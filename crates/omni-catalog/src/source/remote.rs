@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use arc_swap::ArcSwap;
-use omni_call::ExecutorKind;
+use omni_call::{ExecutorKind, RunSpec, Target};
 use serde_json::value::RawValue;
 
 use super::{Refreshed, Source};
@@ -25,6 +25,7 @@ pub struct RemoteSource {
     names: NameStyle,
     executor: ExecutorKind,
     offers: Vec<Kind>,
+    items_spec: Arc<RunSpec>,
     store: Store,
     current: ArcSwap<Part>,
     /// One list at a time; readers of the part never wait for it.
@@ -51,7 +52,8 @@ const ITEM_KINDS: [Kind; 3] = [Kind::Resources, Kind::Templates, Kind::Prompts];
 
 impl RemoteSource {
     /// A source called `name` (a runner's address, say), whose tools `executor` runs: its last good lists if the cache
-    /// has them, else empty until it is told some. Of resources and prompts it has those that `offers` names.
+    /// has them, else empty until it is told some. It has what `offers` names: without [`Kind::Tools`] no tools and no
+    /// skills either, be there any in the cache.
     pub fn new(
         name: &str,
         cache_dir: Option<&Path>,
@@ -61,12 +63,16 @@ impl RemoteSource {
     ) -> RemoteSource {
         // A name of its own beside those of folders, which are absolute paths.
         let store = Store::new(cache_dir, &PathBuf::from(format!("described by {name}")));
-        let cached = store.read(served_file(names)).and_then(|file| Served::decode(file.into(), names));
+        let cached = store
+            .read(served_file(names))
+            .filter(|_| offers.contains(&Kind::Tools))
+            .and_then(|file| Served::decode(file.into(), names));
         let home = Home::elsewhere(executor);
         let mut part = match cached {
-            Some(served) => Part::new(served, home),
+            Some(served) => Part::unknown(names, home).with_tools(served),
             None => Part::unknown(names, home),
         };
+        part = part.without(Kind::ALL.into_iter().filter(|kind| !is_offered(offers, *kind)));
         for (kind, array) in kept_items(&store).unwrap_or_default() {
             if offers.contains(&kind)
                 && let Ok(items) = Items::read(name, kind, array.as_bytes())
@@ -74,11 +80,18 @@ impl RemoteSource {
                 part = part.with_items(kind, items);
             }
         }
+        let target = match executor {
+            ExecutorKind::Native => Target::Native { name: name.to_owned() },
+            _ => Target::Remote { source: name.to_owned(), name: "items".to_owned() },
+        };
+        let mut items_spec = RunSpec::new(name, "items", target);
+        items_spec.executor = executor;
         RemoteSource {
             name: name.to_owned(),
             names,
             executor,
             offers: offers.to_vec(),
+            items_spec: Arc::new(items_spec),
             store,
             current: ArcSwap::from_pointee(part),
             telling: Mutex::default(),
@@ -132,7 +145,9 @@ impl RemoteSource {
         let items = Items::read(&self.name, kind, array.as_bytes()).map_err(not_items)?;
         let _turn = self.telling.lock().unwrap_or_else(PoisonError::into_inner);
         let before = self.current.load_full();
-        if before.items(kind).is_none_or(|known| **known == items) {
+        let Some(known) = before.items(kind) else { return Ok(false) };
+        let is_other = **known != items;
+        if !is_other && before.knows(kind) {
             return Ok(false);
         }
         let after = before.with_items(kind, items);
@@ -141,18 +156,22 @@ impl RemoteSource {
             let texts = after.items(kind).into_iter().flat_map(|items| items.iter());
             let texts: Vec<&str> =
                 texts.map(|item| std::str::from_utf8(&item.text).unwrap_or("{}")).collect();
-            kept.text(&format!("[{}]", texts.join(",")));
+            // Nothing, not an empty list, of what has not been heard of yet.
+            kept.text(&if after.knows(kind) { format!("[{}]", texts.join(",")) } else { String::new() });
         }
         self.store.write(ITEMS, sealed::seal(ITEMS_MAGIC, &kept.finish()));
         self.current.store(Arc::new(after));
-        Ok(true)
+        Ok(is_other)
     }
 
     /// Takes note that it could not be asked; `why` is a sentence fragment. What it had stays, with a finding.
     pub fn failed(&self, why: &str) {
         let _turn = self.telling.lock().unwrap_or_else(PoisonError::into_inner);
-        let failed = self.current.load().failed(&self.name, why);
-        self.current.store(Arc::new(failed));
+        let before = self.current.load_full();
+        let failed = before.failed(&self.name, why);
+        if failed.failure() != before.failure() {
+            self.current.store(Arc::new(failed));
+        }
     }
 
     /// Takes note that it was asked, and that its tools are the same as before.
@@ -174,6 +193,11 @@ impl RemoteSource {
     }
 }
 
+/// Whether a source that offers these has any of a kind. Skills come with tools.
+fn is_offered(offers: &[Kind], kind: Kind) -> bool {
+    offers.contains(&if kind == Kind::Skills { Kind::Tools } else { kind })
+}
+
 /// The arrays of items in the cache.
 fn kept_items(store: &Store) -> Option<Vec<(Kind, String)>> {
     let file = store.read(ITEMS)?;
@@ -191,6 +215,10 @@ impl Source for RemoteSource {
     }
 
     fn offers(&self, kind: Kind) -> bool {
-        matches!(kind, Kind::Tools | Kind::Skills) || self.offers.contains(&kind)
+        is_offered(&self.offers, kind)
+    }
+
+    fn items_spec(&self) -> Option<Arc<RunSpec>> {
+        Some(self.items_spec.clone())
     }
 }

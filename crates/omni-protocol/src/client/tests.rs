@@ -265,7 +265,7 @@ fn results_come_back_as_the_server_wrote_them() {
         assert_eq!(page.items, [json(r#"{"name":"a"}"#), json(r#"{"name":"b"}"#)]);
         assert_eq!(page.next_cursor.as_deref(), Some("next"));
         for kind in [ItemKind::Resource, ItemKind::ResourceTemplate, ItemKind::Prompt] {
-            let page = result(server().items(&id("1"), revision, kind, &json(r#"[{"name":"a"}]"#)));
+            let page = result(server().items(&id("1"), revision, kind, json(r#"[{"name":"a"}]"#), None));
             let page = read_page("a list", kind.member(), &page).expect("a page");
             assert_eq!((page.items.len(), page.next_cursor), (1, None));
         }

@@ -19,8 +19,8 @@ use std::sync::atomic::{AtomicU8, AtomicU16, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use omni_call::LogLevel;
-use omni_catalog::ProfileId;
-use omni_protocol::{ClientCapabilities, ErrorCode, Id, ListKind, Request, Revision, RpcError};
+use omni_catalog::{Kind, ProfileId};
+use omni_protocol::{ClientCapabilities, ErrorCode, Id, ListKinds, Request, Revision, RpcError};
 use tokio::sync::{Notify, oneshot};
 
 use crate::changes::{ListVersionSeen, ListVersions};
@@ -237,16 +237,14 @@ impl Session {
     }
 
     /// Takes note that the client is being shown a list. Outside of a session nobody will be told of a later one.
-    pub(crate) fn saw_list(&self, kind: ListKind, version: Option<&str>) {
-        if self.revision().is_some()
-            && let Some(version) = version
-        {
+    pub(crate) fn saw_list(&self, kind: Kind, version: &str) {
+        if self.revision().is_some() {
             self.state().seen.saw(kind, version);
         }
     }
 
     /// The lists of which the client knows another version than these; it then counts as told.
-    pub(crate) fn out_of_date(&self, versions: &ListVersions) -> Vec<ListKind> {
+    pub(crate) fn out_of_date(&self, versions: &ListVersions) -> ListKinds {
         self.state().seen.take_out_of_date(versions)
     }
 

@@ -1,61 +1,35 @@
 //! Who is told that which list has changed: once, by its own notification, and only who knows the old one.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
 
-use bytes::Bytes;
-use omni_call::{BoxFuture, CallRequest, RunSpec};
-use omni_protocol::{ItemKind, ListKind, Offers};
-use omni_server::{Library, Unavailable};
+use omni_call::ExecutorKind;
+use omni_catalog::{Kind, NameStyle, RemoteSource};
+use omni_protocol::ListKind;
 use omni_testkit::{ScriptedExecutor, SkillFolder, TestServer, modern, request};
 use serde_json::{Value, json};
 
 use crate::one_skill;
 
-/// Lists that are empty, and have a version.
-#[derive(Default)]
-struct Versions {
-    resources: AtomicUsize,
-    prompts: AtomicUsize,
-}
-
-impl Library for Versions {
-    fn offers(&self) -> Offers {
-        Offers { resources: true, prompts: true }
-    }
-
-    fn list_version(&self, kind: ListKind) -> Option<Arc<str>> {
-        let version = match kind {
-            ListKind::Tools => return None,
-            ListKind::Resources => &self.resources,
-            ListKind::Prompts => &self.prompts,
-        };
-        Some(version.load(Ordering::Relaxed).to_string().into())
-    }
-
-    fn list(&self, _kind: ItemKind) -> BoxFuture<'_, Result<Bytes, Unavailable>> {
-        Box::pin(std::future::ready(Ok(Bytes::from_static(b"[]"))))
-    }
-
-    fn spec(&self, request: &CallRequest) -> Result<Arc<RunSpec>, String> {
-        Err(format!("there is no `{}`", request.named().unwrap_or_default()))
-    }
+/// A source of no tools.
+fn source() -> Arc<RemoteSource> {
+    let kinds = [Kind::Resources, Kind::Templates, Kind::Prompts];
+    Arc::new(RemoteSource::new("items", None, NameStyle::Underscore, ExecutorKind::Runner, &kinds))
 }
 
 /// A server of lists that the test changes.
 struct World {
     folder: SkillFolder,
-    library: Arc<Versions>,
+    items: Arc<RemoteSource>,
     server: TestServer,
     changes: usize,
 }
 
 impl World {
     fn new() -> Self {
-        let (folder, library) = (one_skill(), Arc::<Versions>::default());
+        let (folder, items) = (one_skill(), source());
         let server =
-            TestServer::builder(&folder, ScriptedExecutor::echoing()).library(library.clone()).start();
-        World { folder, library, server, changes: 0 }
+            TestServer::builder(&folder, ScriptedExecutor::echoing()).sources(vec![items.clone()]).start();
+        World { folder, items, server, changes: 0 }
     }
 
     /// Changes these lists, and has the server look.
@@ -67,11 +41,26 @@ impl World {
                     let source = "from omni import tool\n\n@tool\ndef run() -> str: ...\n";
                     self.folder.write(&format!("new{}/scripts/t.py", self.changes), source);
                 }
-                ListKind::Resources => _ = self.library.resources.fetch_add(1, Ordering::Relaxed),
-                ListKind::Prompts => _ = self.library.prompts.fetch_add(1, Ordering::Relaxed),
+                // Of the two lists that one notification tells of, now one changes, now the other.
+                ListKind::Resources if self.changes.is_multiple_of(2) => {
+                    let template = json!({"uriTemplate": format!("x:{{n}}/{}", self.changes), "name": "n"});
+                    self.describe(Kind::Templates, &json!({"resourceTemplates": [template]}));
+                }
+                ListKind::Resources => {
+                    let resource = json!({"uri": format!("x:{}", self.changes), "name": "n"});
+                    self.describe(Kind::Resources, &json!({"resources": [resource]}));
+                }
+                ListKind::Prompts => {
+                    let prompt = json!({"name": self.changes.to_string()});
+                    self.describe(Kind::Prompts, &json!({"prompts": [prompt]}));
+                }
             }
         }
         self.server.refresh().await;
+    }
+
+    fn describe(&self, kind: Kind, list: &Value) {
+        assert!(self.items.describe_items(kind, list.to_string().as_bytes()).unwrap());
     }
 }
 
@@ -105,6 +94,9 @@ async fn a_session_on_stdio_is_told_of_each_list_it_has_seen_once_a_change_and_o
         client.initialize("2025-11-25").await;
         for kind in *seen {
             client.request(&request("list", &listing(*kind), json!({}))).await;
+            if *kind == Resources {
+                client.request(&request("list", "resources/templates/list", json!({}))).await;
+            }
         }
         for changed in CHANGES {
             world.change(changed).await;
@@ -170,15 +162,15 @@ async fn a_subscription_hears_of_what_its_filter_names_and_is_told_what_that_is(
 }
 
 #[tokio::test(start_paused = true)]
-async fn only_lists_that_have_versions_are_declared_and_acknowledged() {
+async fn only_lists_that_can_change_are_declared_and_acknowledged() {
     let all = |server: &TestServer| server.stdio();
-    let versioned = World::new();
-    let opened = all(&versioned.server).initialize("2025-11-25").await;
+    let all_three = World::new();
+    let opened = all(&all_three.server).initialize("2025-11-25").await;
     for kind in ListKind::ALL {
         let declared = &opened["result"]["capabilities"][kind.feature()];
         assert_eq!(*declared, json!({"listChanged": true}), "{opened}");
     }
-    // Without a library there are tools alone.
+    // Of a folder there are tools alone.
     let server = TestServer::new(&one_skill(), ScriptedExecutor::echoing());
     let discovered = all(&server).request(&modern(request(1, "server/discover", json!({})))).await;
     let capabilities = json!({"logging": {}, "tools": {"listChanged": true}});

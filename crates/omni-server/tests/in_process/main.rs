@@ -9,7 +9,7 @@ mod cancels;
 mod changes;
 mod errors;
 mod interleavings;
-mod library;
+mod items;
 mod profiles;
 mod sessions;
 mod shutdown;

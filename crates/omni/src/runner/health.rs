@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use anyhow::{Context, Result};
 use omni_call::ExecutorKind;
-use omni_catalog::{Catalog, NameStyle, Shape, Snapshot, Tool};
+use omni_catalog::{Catalog, Kind, NameStyle, RemoteSource, Shape, Snapshot, Tool};
 use omni_exec::{Listing, Runner};
 use serde_json::Value;
 
@@ -30,10 +30,10 @@ impl Health {
         let said = serde_json::from_slice(&runner.health().await?)?;
         let mut health = Health { said, lacks: BTreeSet::new(), differs: BTreeSet::new() };
         match &sources.runner {
-            Some(source) => {
+            Some(source) if settings.lists_tools() => {
                 look(&runner, source, &sources.catalog).await?;
             }
-            None => {
+            _ => {
                 let there = listed(settings, &runner).await?;
                 health.compare(&sources.catalog.snapshot(), &there);
             }
@@ -59,7 +59,8 @@ impl Health {
 /// Its list, read afresh and kept nowhere.
 async fn listed(settings: &RunnerSettings, runner: &Runner) -> Result<Arc<Snapshot>> {
     let names = NameStyle::Canonical;
-    let source = settings.source(None, names);
+    let name = settings.address.to_string();
+    let source = RemoteSource::new(&name, None, names, ExecutorKind::Runner, &[Kind::Tools]);
     if let Listing::New { body, .. } = runner.tools(None).await? {
         source.describe(&body, None).context("its list of tools is of no use")?;
     }

@@ -1,7 +1,6 @@
 //! A runner that somebody else started: its settings, and what is taken from it besides calls.
 
 mod health;
-mod library;
 mod refresh;
 
 use std::fmt;
@@ -12,8 +11,9 @@ use std::time::Duration;
 use anyhow::{Result, anyhow, bail};
 use clap::ValueEnum;
 use omni_call::ExecutorKind;
-use omni_catalog::{NameStyle, RemoteSource};
+use omni_catalog::{Kind, NameStyle, RemoteSource};
 use omni_exec::{Runner, RunnerAddress, RunnerConfig};
+use omni_server::Offers;
 use serde::Deserialize;
 use serde::de::value::MapAccessDeserializer;
 use serde::de::{Deserializer, MapAccess, Visitor};
@@ -22,7 +22,6 @@ use crate::args::RunnerArguments;
 use crate::variables;
 
 pub(crate) use health::Health;
-pub(crate) use library::RunnerLibrary;
 pub(crate) use refresh::{Keeper, look};
 
 /// Where the list of tools comes from.
@@ -72,7 +71,7 @@ pub(crate) struct RunnerSettings {
     pub(crate) tools: ToolsFrom,
     pub(crate) resources: Offer,
     pub(crate) prompts: Offer,
-    /// How long after one look at the list of tools the next one comes.
+    /// How long after one look at its lists the next one comes.
     pub(crate) refresh: Duration,
 }
 
@@ -124,9 +123,31 @@ impl RunnerSettings {
         Arc::new(Runner::new(RunnerConfig::new(self.address.clone())))
     }
 
-    /// Its own lists, as the cache has them.
-    pub(crate) fn source(&self, cache: Option<&Path>, names: NameStyle) -> RemoteSource {
-        RemoteSource::new(&self.address.to_string(), cache, names, ExecutorKind::Runner, &[])
+    /// Whether its own list of tools is served.
+    pub(crate) fn lists_tools(&self) -> bool {
+        self.tools != ToolsFrom::Manifest
+    }
+
+    /// Its own lists that are served, as the cache has them; `None` where none is.
+    pub(crate) fn source(&self, cache: &Path, names: NameStyle) -> Option<RemoteSource> {
+        let mut offers = Vec::new();
+        if self.lists_tools() {
+            offers.push(Kind::Tools);
+        }
+        if self.resources == Offer::Forward {
+            offers.extend([Kind::Resources, Kind::Templates]);
+        }
+        if self.prompts == Offer::Forward {
+            offers.push(Kind::Prompts);
+        }
+        let name = self.address.to_string();
+        (!offers.is_empty())
+            .then(|| RemoteSource::new(&name, Some(cache), names, ExecutorKind::Runner, &offers))
+    }
+
+    /// What clients are told that there is none of.
+    pub(crate) fn empty(&self) -> Offers {
+        Offers { resources: self.resources == Offer::Empty, prompts: self.prompts == Offer::Empty }
     }
 }
 

@@ -1,43 +1,90 @@
-//! How the list of a runner's tools is kept up to date: asked for at the start and then again and again.
+//! How a runner's lists are kept up to date: asked for at the start and then again and again.
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use anyhow::{Context, Result};
-use omni_catalog::{Catalog, RemoteSource};
-use omni_exec::{Listing, Runner};
+use anyhow::{Context, Error, Result, anyhow};
+use bytes::Bytes;
+use omni_catalog::{Catalog, Kind, RemoteSource, Source};
+use omni_exec::{Listing, Runner, RunnerError};
 use omni_server::Server;
 
 /// The first pause after a runner did not answer; it doubles up to the ordinary one.
 const RETRY_FIRST: Duration = Duration::from_millis(200);
 
-/// Takes up the runner's list if it is another one; says whether clients see another. What the catalogue has stays
-/// where that fails.
+/// Takes up the runner's lists, those that are served, if they are others; says whether clients see another. What the
+/// catalogue has of a list stays where that one fails.
+///
+/// # Errors
+///
+/// When any list could not be had. The others have been taken up.
 pub(crate) async fn look(
     runner: &Runner,
     source: &Arc<RemoteSource>,
     catalog: &Arc<Catalog>,
 ) -> Result<bool> {
-    let told = told(runner, source).await;
-    if let Err(error) = &told {
-        source.failed(&format!("{error:#}"));
+    // All at once: a runner that does not answer is waited for once, not once for each.
+    let (tools, resources, prompts) =
+        tokio::join!(tools(runner, source), resources(runner, source), prompts(runner, source));
+    let failed = [tools, resources, prompts].into_iter().filter_map(Result::err);
+    let mut failed: Vec<String> = failed.map(|error| format!("{error:#}")).collect();
+    // One that cannot be reached says so once.
+    failed.dedup();
+    let failed = failed.join("; ");
+    match failed.is_empty() {
+        true => source.unchanged(),
+        false => source.failed(&failed),
     }
     let catalog = Arc::clone(catalog);
     let changed = tokio::task::spawn_blocking(move || catalog.merge()).await.context("bug")??;
-    told.map(|()| changed)
+    if failed.is_empty() { Ok(changed) } else { Err(anyhow!(failed)) }
 }
 
-/// Asks the runner, and tells the source.
-async fn told(runner: &Runner, source: &Arc<RemoteSource>) -> Result<()> {
-    match runner.tools(source.etag().as_deref()).await? {
-        Listing::New { etag, body } => {
-            let source = Arc::clone(source);
-            let taken = tokio::task::spawn_blocking(move || source.describe(&body, etag.as_deref()));
-            taken.await.context("bug")?.context("the runner's list of tools is of no use")?;
-        }
-        _ => source.unchanged(),
+async fn tools(runner: &Runner, source: &Arc<RemoteSource>) -> Result<()> {
+    if !source.offers(Kind::Tools) {
+        return Ok(());
+    }
+    if let Listing::New { etag, body } = runner.tools(source.etag().as_deref()).await? {
+        let source = Arc::clone(source);
+        let taken = tokio::task::spawn_blocking(move || source.describe(&body, etag.as_deref()));
+        taken.await.context("bug")?.context("the runner's list of tools is of no use")?;
     }
     Ok(())
+}
+
+async fn resources(runner: &Runner, source: &Arc<RemoteSource>) -> Result<()> {
+    if !source.offers(Kind::Resources) {
+        return Ok(());
+    }
+    let body = or_none(runner.resources().await)?;
+    describe(source, &[Kind::Resources, Kind::Templates], body).await
+}
+
+async fn prompts(runner: &Runner, source: &Arc<RemoteSource>) -> Result<()> {
+    if !source.offers(Kind::Prompts) {
+        return Ok(());
+    }
+    let body = or_none(runner.prompts().await)?;
+    describe(source, &[Kind::Prompts], body).await
+}
+
+/// A runner without that route has none.
+fn or_none(answer: Result<Bytes, RunnerError>) -> Result<Bytes, RunnerError> {
+    match answer {
+        Err(RunnerError::Refused { status: 404, .. }) => Ok(Bytes::from_static(b"{}")),
+        other => other,
+    }
+}
+
+async fn describe(source: &Arc<RemoteSource>, kinds: &'static [Kind], body: Bytes) -> Result<()> {
+    let source = Arc::clone(source);
+    let taken = tokio::task::spawn_blocking(move || {
+        kinds.iter().try_for_each(|kind| source.describe_items(*kind, &body).map(|_| ()))
+    });
+    taken.await.context("bug")?.map_err(|error| {
+        let what = if kinds.contains(&Kind::Prompts) { "prompts" } else { "resources" };
+        Error::new(error).context(format!("the runner's list of {what} is of no use"))
+    })
 }
 
 /// Keeps a server's catalogue at what its runner lists, and tells the server.
@@ -48,6 +95,8 @@ pub(crate) struct Keeper {
     pub(crate) runner: Arc<Runner>,
     /// The pause between two looks.
     pub(crate) refresh: Duration,
+    /// Whether there has been a look.
+    pub(crate) looked: bool,
     /// Looks that failed since the last good one.
     pub(crate) failed: u32,
 }
@@ -55,15 +104,16 @@ pub(crate) struct Keeper {
 impl Keeper {
     /// One look. Lists that wait for it go on, whatever came of it.
     pub(crate) async fn look(&mut self) {
+        self.looked = true;
         let looked = look(&self.runner, &self.source, &self.catalog).await;
         let (runner, tools) = (self.runner.address(), self.catalog.snapshot().tool_count());
         match &looked {
             Ok(_) if self.failed > 0 => tracing::info!(%runner, tools, "the runner answers again"),
-            Ok(true) => tracing::info!(%runner, tools, "the runner has another list of tools"),
+            Ok(true) => tracing::info!(%runner, tools, "the runner has other lists"),
             Ok(false) => {}
             Err(error) if self.failed == 0 => tracing::warn!(
                 %runner, tools, error = format!("{error:#}"),
-                "the runner's list of tools cannot be had; the last one is served, and calls will fail meanwhile"
+                "not all that the runner lists can be had; its last lists are served, and calls may fail meanwhile"
             ),
             Err(error) => {
                 tracing::debug!(%runner, error = format!("{error:#}"), "the runner still gives no list")
@@ -76,7 +126,9 @@ impl Keeper {
     /// Looks for ever. Dropping the future stops it.
     pub(crate) async fn keep(mut self) {
         loop {
-            tokio::time::sleep(self.pause()).await;
+            if self.looked {
+                tokio::time::sleep(self.pause()).await;
+            }
             self.look().await;
         }
     }

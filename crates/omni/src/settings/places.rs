@@ -131,7 +131,7 @@ impl Places {
 
     /// The runner, when its own tools are listed.
     pub(crate) fn lister(&self) -> Option<&RunnerSettings> {
-        self.runner.as_ref().filter(|runner| runner.tools != ToolsFrom::Manifest)
+        self.runner.as_ref().filter(|runner| runner.lists_tools())
     }
 
     /// The folders of skills that are served, in their order; none where a runner lists all tools.
@@ -174,7 +174,7 @@ impl Places {
     pub(crate) fn shown(&self, file: &str) -> PathBuf {
         let path = match self.folders() {
             [] => return file.into(),
-            _ if self.lister().is_some_and(|runner| file.starts_with(&runner.address.to_string())) => {
+            _ if self.runner.as_ref().is_some_and(|runner| file.starts_with(&runner.address.to_string())) => {
                 return file.into();
             }
             [only] if only.is_shipped => return Path::new(SHIPPED).join(file),
@@ -203,6 +203,15 @@ impl Places {
     /// The catalogue of these places, with nothing looked at yet but the cache. `executor` is the one named for
     /// tools that name none.
     pub(crate) fn catalog(&self, executor: Option<ExecutorKind>) -> Result<Sources> {
+        self.catalog_with(executor, None)
+    }
+
+    /// The same with another source after those.
+    pub(crate) fn catalog_with(
+        &self,
+        executor: Option<ExecutorKind>,
+        last: Option<Arc<dyn Source>>,
+    ) -> Result<Sources> {
         let default_executor = match executor {
             None if !self.runs_here() => ExecutorKind::Runner,
             kind => kind.unwrap_or_default(),
@@ -219,7 +228,8 @@ impl Places {
             FolderSource::open(config).map(Arc::new).context("there are no skills to read")
         };
         let folders = self.folders().iter().map(open).collect::<Result<Vec<_>>>()?;
-        let runner = self.lister().map(|runner| Arc::new(runner.source(Some(&self.cache), self.names)));
+        let runner = self.runner.as_ref().and_then(|runner| runner.source(&self.cache, self.names));
+        let runner = runner.map(Arc::new);
         let mut sources: Vec<Arc<dyn Source>> = Vec::new();
         for folder in &folders {
             sources.push(folder.clone());
@@ -228,6 +238,7 @@ impl Places {
         if let Some(runner) = &runner {
             sources.push(runner.clone());
         }
+        sources.extend(last);
         let catalog = self.catalog_of(sources)?;
         Ok(Sources { catalog, folders, runner })
     }

@@ -17,8 +17,8 @@ use omni_call::{
     Answer, CallRequest, CallResult, Deadline, Ending, ErrorDetail, NoClient, PromptMessages,
     ResourceContents, Wants,
 };
-use omni_catalog::ProfileId;
-use omni_protocol::ItemKind;
+use omni_catalog::{Kind, ListShape, ProfileId};
+use omni_protocol::ListKind;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 use serde_json::{Value, json};
@@ -31,7 +31,8 @@ use super::stream::{CallStream, Speaker, Waiting};
 use super::{BODY_BYTES_MAX, CALLS_MAX, Guard, HEAD_BYTES_MAX, Shared};
 use crate::authority::{Authority, Host};
 use crate::call::Terms;
-use crate::library;
+use crate::changes::list_of;
+use crate::items;
 
 /// A caller has this long to send the body of a request.
 const BODY_PATIENCE: Duration = Duration::from_secs(30);
@@ -121,11 +122,11 @@ async fn exchange(
         "/tools" => Ok(tools(shared, &parts.headers).await),
         "/health" => Ok(ok(health(shared).to_string())),
         "/resources" => {
-            let resources = list(shared, ItemKind::Resource).await?;
-            let templates = list(shared, ItemKind::ResourceTemplate).await?;
+            let resources = list(shared, Kind::Resources).await;
+            let templates = list(shared, Kind::Templates).await;
             Ok(ok(joined(&[("resources", Some(&resources)), ("resourceTemplates", Some(&templates))])))
         }
-        "/prompts" => Ok(ok(joined(&[("prompts", Some(&list(shared, ItemKind::Prompt).await?))]))),
+        "/prompts" => Ok(ok(joined(&[("prompts", Some(&list(shared, Kind::Prompts).await))]))),
         "/resources/read" => item(shared, accepted, resource_request(&body)).await,
         _ => item(shared, accepted, prompt_request(&body)).await,
     }
@@ -213,7 +214,7 @@ async fn run_tool(
         return Err(busy("as many calls run as there is room for"));
     }
     let server = Arc::clone(&shared.server);
-    server.catalog_ready().await;
+    server.catalog_ready(ListKind::Tools).await;
     let tool = server
         .find(ProfileId::EVERYBODY, &asked.name)
         .map_err(|unknown| refusal(StatusCode::NOT_FOUND, "unknown_tool", &unknown.for_people()))?;
@@ -270,7 +271,7 @@ fn take_answer(shared: &Shared, call: &str, body: &Bytes) -> Reply {
 }
 
 async fn tools(shared: &Arc<Shared>, headers: &HeaderMap) -> Reply {
-    shared.server.catalog_ready().await;
+    shared.server.catalog_ready(ListKind::Tools).await;
     let making = Arc::clone(shared);
     let made = tokio::task::spawn_blocking(move || making.listing.of(making.server.catalog.snapshot())).await;
     let Ok(list) = made else {
@@ -294,7 +295,7 @@ async fn tools(shared: &Arc<Shared>, headers: &HeaderMap) -> Reply {
 }
 
 fn health(shared: &Shared) -> Value {
-    let initializing = !*shared.server.checked.borrow();
+    let initializing = !shared.server.catalog_is_checked(ListKind::Tools);
     let status = match (shared.draining.load(Ordering::Relaxed), initializing) {
         (true, _) => "draining",
         (false, true) => "initializing",
@@ -314,11 +315,11 @@ fn health(shared: &Shared) -> Value {
 
 // -- resources and prompts -------------------------------------------------------------------------------
 
-async fn list(shared: &Shared, kind: ItemKind) -> Result<Bytes, Reply> {
-    match &shared.server.library {
-        None => Ok(Bytes::from_static(b"[]")),
-        Some(library) => library.list(kind).await.map_err(|unavailable| internal(&unavailable.to_string())),
-    }
+/// All items of that kind, as a JSON array.
+async fn list(shared: &Shared, kind: Kind) -> Bytes {
+    shared.server.catalog_ready(list_of(kind)).await;
+    let all = shared.server.snapshot().items_all(kind, ListShape::All);
+    all.map_or_else(|| Bytes::from_static(b"[]"), |page| page.items)
 }
 
 fn resource_request(body: &[u8]) -> Result<CallRequest, String> {
@@ -358,7 +359,7 @@ async fn item(
     let request = request.map_err(|why| bad_request(&why))?;
     let server = &shared.server;
     let terms =
-        Terms { deadline: library::deadline(server, accepted), wants: Wants::default(), session: "".into() };
+        Terms { deadline: items::deadline(server, accepted), wants: Wants::default(), session: "".into() };
     let named: String = request.named().unwrap_or_default().chars().take(200).collect();
     let (outcome, _) = server.run_item(request, terms, &mut NoClient).await;
     match outcome.ending {

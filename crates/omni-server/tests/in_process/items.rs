@@ -5,43 +5,33 @@ use std::fs;
 use std::sync::Arc;
 use std::time::Duration;
 
-use bytes::Bytes;
 use omni_call::{
-    BoxFuture, CallRequest, CallResult, Ending, LogLevel, PromptMessages, ResourceContents, RunSpec, Target,
+    CallRequest, CallResult, Ending, ExecutorKind, LogLevel, PromptMessages, ResourceContents, Target,
     ToolResult,
 };
-use omni_protocol::{ItemKind, Offers};
-use omni_server::{Library, Unavailable};
+use omni_catalog::{Kind, NameStyle, RemoteSource};
+use omni_protocol::Offers;
 use omni_testkit::{ScriptedExecutor, SkillFolder, StdioClient, TestServer};
 use serde_json::{Value, json};
 
-struct Script(Offers, Arc<RunSpec>);
-
-fn script(offers: Offers) -> Arc<Script> {
-    let target = Target::Native { name: "script".into() };
-    Arc::new(Script(offers, Arc::new(RunSpec::new("script", "items", target))))
-}
-
-impl Library for Script {
-    fn offers(&self) -> Offers {
-        self.0
+fn script(offers: Offers) -> Arc<RemoteSource> {
+    let mut kinds = Vec::new();
+    if offers.resources {
+        kinds.extend([Kind::Resources, Kind::Templates]);
     }
-
-    fn list(&self, kind: ItemKind) -> BoxFuture<'_, Result<Bytes, Unavailable>> {
-        let list = match kind {
-            ItemKind::Resource => json!([{"uri": "x:1", "name": "one", "title": "One"}]),
-            ItemKind::ResourceTemplate => json!([{"uriTemplate": "x:{n}", "name": "any"}]),
-            ItemKind::Prompt => json!([{"name": "greet"}]),
-        };
-        Box::pin(std::future::ready(Ok(list.to_string().into())))
+    if offers.prompts {
+        kinds.push(Kind::Prompts);
     }
-
-    fn spec(&self, request: &CallRequest) -> Result<Arc<RunSpec>, String> {
-        match request.named() {
-            Some("x:0") => Err("there is no zeroth".to_owned()),
-            _ => Ok(self.1.clone()),
-        }
+    let source = RemoteSource::new("script", None, NameStyle::Underscore, ExecutorKind::Runner, &kinds);
+    let lists = json!({
+        "resources": [{"uri": "x:1", "name": "one", "title": "One"}],
+        "resourceTemplates": [{"uriTemplate": "x:{n}", "name": "any"}],
+        "prompts": [{"name": "greet"}],
+    });
+    for kind in kinds {
+        source.describe_items(kind, lists.to_string().as_bytes()).unwrap();
     }
+    Arc::new(source)
 }
 
 fn contents(uri: &str) -> Ending {
@@ -85,12 +75,12 @@ struct World {
 }
 
 impl World {
-    async fn new(library: Option<Offers>) -> World {
+    async fn new(offers: Option<Offers>) -> World {
         let folder = SkillFolder::new();
         let mut builder =
             TestServer::builder(&folder, ScriptedExecutor::answering(|call| ending(&call.request)));
-        if let Some(offers) = library {
-            builder = builder.library(script(offers));
+        if let Some(offers) = offers {
+            builder = builder.sources(vec![script(offers)]);
         }
         let server = builder.start();
         let client = server.stdio();
@@ -152,9 +142,6 @@ async fn resources_and_prompts_are_answered_in_every_revision() {
         let unknown = world.request("resources/read", params(json!({"uri": "x:9"}))).await;
         assert_eq!(unknown["error"]["code"], if is_modern { -32602 } else { -32002 }, "{revision}");
         assert_eq!(unknown["error"]["data"]["uri"], "x:9");
-        let refused = world.request("resources/read", params(json!({"uri": "x:0"}))).await;
-        assert_eq!(refused["error"]["code"], unknown["error"]["code"]);
-        assert_eq!(refused["error"]["message"], "there is no zeroth");
         let down = world.request("resources/read", params(json!({"uri": "x:down"}))).await;
         assert_eq!(down["error"]["code"], -32603);
         assert_eq!(down["error"]["message"], "nobody is there (start it)");
@@ -177,7 +164,7 @@ async fn resources_and_prompts_are_answered_in_every_revision() {
 async fn a_read_is_a_call_with_progress_and_logs_and_can_be_cancelled() {
     let folder = SkillFolder::new();
     let (executor, mut calls) = ScriptedExecutor::new();
-    let server = TestServer::builder(&folder, executor.clone()).library(script(BOTH)).start();
+    let server = TestServer::builder(&folder, executor.clone()).sources(vec![script(BOTH)]).start();
     let mut client = server.stdio();
     client.initialize("2025-11-25").await;
     let read = |id: u32, uri: &str| {
@@ -216,7 +203,7 @@ async fn a_read_has_the_servers_time_limits_and_a_place_in_its_account() {
     let folder = SkillFolder::new();
     let (executor, mut calls) = ScriptedExecutor::new();
     let server = TestServer::builder(&folder, executor)
-        .library(script(BOTH))
+        .sources(vec![script(BOTH)])
         .config(|config| {
             config.timeout = Some(Duration::from_secs(7));
             config.idle_timeout = Some(Duration::from_secs(3));
@@ -236,6 +223,98 @@ async fn a_read_has_the_servers_time_limits_and_a_place_in_its_account() {
         error["message"].as_str().unwrap().starts_with("`x:1` was stopped at its time limit of 7 s"),
         "{error}"
     );
+}
+
+#[tokio::test]
+async fn a_long_list_comes_on_pages_whose_cursors_end_with_the_list() {
+    let folder = SkillFolder::new();
+    let source = script(BOTH);
+    let list = |count: usize| {
+        let prompts = (0..count).map(|n| json!({"name": format!("p{n}"), "title": "P"}));
+        json!({"prompts": prompts.collect::<Vec<_>>()}).to_string()
+    };
+    source.describe_items(Kind::Prompts, list(1_001).as_bytes()).unwrap();
+    let server =
+        TestServer::builder(&folder, ScriptedExecutor::echoing()).sources(vec![source.clone()]).start();
+    for (revision, titled) in [("2025-11-25", true), ("2024-11-05", false)] {
+        let mut client = server.stdio();
+        client.initialize(revision).await;
+        let mut page = async |params: Value| {
+            client.request(&omni_testkit::request(1, "prompts/list", params)).await["result"].clone()
+        };
+        let first = page(json!({})).await;
+        assert_eq!(first["prompts"].as_array().unwrap().len(), 1_000, "{revision}");
+        assert_eq!(first["prompts"][999].get("title").is_some(), titled, "{revision}");
+        let rest = page(json!({"cursor": first["nextCursor"]})).await;
+        assert_eq!((&rest["prompts"][0]["name"], rest.get("nextCursor")), (&json!("p1000"), None));
+    }
+    let mut client = server.stdio();
+    client.initialize("2025-11-25").await;
+    let first = client.request(&omni_testkit::request(1, "prompts/list", json!({}))).await;
+    source.describe_items(Kind::Prompts, list(1_002).as_bytes()).unwrap();
+    server.refresh().await;
+    assert_eq!(client.next().await["method"], "notifications/prompts/list_changed");
+    let stale = json!({"cursor": first["result"]["nextCursor"]});
+    let refused = client.request(&omni_testkit::request(2, "prompts/list", stale)).await;
+    assert_eq!(refused["error"]["code"], -32602);
+}
+
+#[tokio::test]
+async fn each_read_and_prompt_goes_to_the_source_that_has_it_and_what_nobody_has_is_refused_here() {
+    let folder = SkillFolder::new();
+    let (executor, mut calls) = ScriptedExecutor::new();
+    let kinds = [Kind::Resources, Kind::Templates, Kind::Prompts];
+    let source = |name: &str, lists: Value| {
+        let source = RemoteSource::new(name, None, NameStyle::Underscore, ExecutorKind::Runner, &kinds);
+        for kind in kinds {
+            source.describe_items(kind, lists.to_string().as_bytes()).unwrap();
+        }
+        Arc::new(source)
+    };
+    let one = source("one", json!({"resources": [{"uri": "a:1", "name": "1"}], "prompts": [{"name": "p"}]}));
+    let two = source(
+        "two",
+        json!({"resourceTemplates": [{"uriTemplate": "a:{n}", "name": "any"}], "prompts": [{"name": "q"}]}),
+    );
+    let server = TestServer::builder(&folder, executor).sources(vec![one, two]).start();
+    let mut client = server.stdio();
+    client.initialize("2025-11-25").await;
+    let cases = [
+        ("resources/read", json!({"uri": "a:1"}), "one"),
+        ("resources/read", json!({"uri": "a:2"}), "two"),
+        ("prompts/get", json!({"name": "p"}), "one"),
+        ("prompts/get", json!({"name": "q"}), "two"),
+    ];
+    for (method, params, source) in cases {
+        client.send(&omni_testkit::request(1, method, params)).await;
+        let call = calls.next().await;
+        assert_eq!(call.call.spec.target, Target::Remote { source: source.into(), name: "items".into() });
+        assert!(call.end(Ending::NotFound { message: "gone".into() }));
+        client.next().await;
+    }
+    let refused = [
+        ("resources/read", json!({"uri": "b:1"}), -32002, "there is no resource `b:1`"),
+        ("prompts/get", json!({"name": "r"}), -32602, "there is no prompt `r`"),
+    ];
+    for (method, params, code, message) in refused {
+        let error = client.request(&omni_testkit::request(1, method, params)).await["error"].clone();
+        assert_eq!((&error["code"], &error["message"]), (&json!(code), &json!(message)));
+    }
+}
+
+#[tokio::test]
+async fn what_is_said_to_be_there_and_empty_has_lists_that_are_never_told_of() {
+    let folder = SkillFolder::new();
+    let server = TestServer::builder(&folder, ScriptedExecutor::echoing())
+        .config(|config| config.empty = Offers { resources: true, prompts: false })
+        .start();
+    let mut client = server.stdio();
+    let capabilities = client.initialize("2025-11-25").await["result"]["capabilities"].clone();
+    assert_eq!((&capabilities["resources"], capabilities.get("prompts")), (&json!({}), None));
+    let mut ask =
+        async |method: &str, params: Value| client.request(&omni_testkit::request(1, method, params)).await;
+    assert_eq!(ask("resources/list", json!({})).await["result"], json!({"resources": []}));
+    assert_eq!(ask("resources/read", json!({"uri": "x:1"})).await["error"]["code"], -32002);
 }
 
 #[tokio::test]

@@ -1,0 +1,121 @@
+//! How a resource is read and a prompt filled in: a call like any other, with its deadline, its place in the log and its
+//! questions. Only what runs it differs, which the catalogue says.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use omni_call::{Call, CallPort, CallRequest, CallResult, Deadline, Ending, ErrorDetail, Outcome, RunSpec};
+use omni_catalog::Snapshot;
+use omni_protocol::{ErrorCode, ListKind, Revision, RpcError};
+
+use crate::call::{Terms, log_failure};
+use crate::call_log::{CallLog, Timing};
+use crate::server::Server;
+
+/// When a call that is no tool's has to end: there is nobody who could have declared limits for it.
+pub(crate) fn deadline(server: &Server, accepted: Instant) -> Deadline {
+    Deadline::new(accepted, server.config.timeout, server.config.idle_timeout)
+}
+
+impl Server {
+    /// Who has what a request names. Before all sources have been asked, what nobody lists may still come.
+    async fn item_spec(&self, request: &CallRequest) -> Option<Arc<RunSpec>> {
+        let list = match request {
+            CallRequest::Resource { .. } => ListKind::Resources,
+            CallRequest::Prompt { .. } => ListKind::Prompts,
+            CallRequest::Tool { .. } | CallRequest::Completion(_) => return None,
+        };
+        let found = spec_of(request, &self.catalog.snapshot());
+        if found.is_some() || self.catalog_is_checked(list) {
+            return found;
+        }
+        self.catalog_ready(list).await;
+        spec_of(request, &self.catalog.snapshot())
+    }
+
+    /// Runs a request that is no tool call and says how it ended.
+    pub(crate) async fn run_item(
+        &self,
+        request: CallRequest,
+        terms: Terms,
+        events: &mut dyn CallPort,
+    ) -> (Outcome, Timing) {
+        let Terms { deadline, wants, session } = terms;
+        let Some(spec) = self.item_spec(&request).await else {
+            tracing::info!(method = request.method(), kind = "not_found", "call");
+            let ending = Ending::NotFound { message: nothing_there(&request) };
+            return (Outcome::unstarted(ending, Duration::ZERO), Timing::default());
+        };
+        let mut call = Call { id: self.next_call_id(), spec, request, deadline, wants, session };
+        let of = call.clone();
+        let mut log = CallLog::new(&of, of.name(), events);
+        call.wants = CallLog::wants(wants, self.config.log_output);
+        let mut outcome = self.executor.run(call, &mut log).await;
+        if let Ending::Finished(result) = &outcome.ending
+            && !result.answers(&of.request)
+        {
+            outcome.ending = Ending::BadResult { message: "it is the answer to something else".to_owned() };
+        }
+        if self.config.log_failures {
+            log_failure(of.id, of.name(), &outcome);
+        }
+        let timing = log.end(&outcome);
+        (outcome, timing)
+    }
+}
+
+/// The result of a request that is no tool call, or what its client is told instead.
+pub(crate) fn result_or_error(
+    outcome: Outcome,
+    request: &CallRequest,
+    revision: Revision,
+    detail: ErrorDetail,
+) -> Result<CallResult, RpcError> {
+    let code = match outcome.ending {
+        Ending::Finished(result) => return Ok(result),
+        Ending::NotFound { message } => {
+            return Err(match request {
+                CallRequest::Resource { uri } => RpcError::resource_not_found(revision, uri, message),
+                CallRequest::Tool { .. } | CallRequest::Prompt { .. } | CallRequest::Completion(_) => {
+                    RpcError::new(ErrorCode::InvalidParams, message)
+                }
+            });
+        }
+        Ending::InvalidArguments { .. } => ErrorCode::InvalidParams,
+        Ending::ToolError { .. }
+        | Ending::BadResult { .. }
+        | Ending::LoadError { .. }
+        | Ending::Exited { .. }
+        | Ending::Signalled { .. }
+        | Ending::TimedOut { .. }
+        | Ending::Idle { .. }
+        | Ending::OutOfMemory { .. }
+        | Ending::OutputLimit { .. }
+        | Ending::Lost { .. }
+        | Ending::Cancelled
+        | Ending::Shutdown
+        | Ending::Busy { .. }
+        | Ending::Quarantined { .. }
+        | Ending::WorkerStart { .. } => ErrorCode::Internal,
+    };
+    let named = request.named().unwrap_or_default();
+    Err(RpcError::new(code, outcome.into_refusal(named, detail)))
+}
+
+fn spec_of(request: &CallRequest, snapshot: &Snapshot) -> Option<Arc<RunSpec>> {
+    match request {
+        CallRequest::Resource { uri } => snapshot.resource_spec(uri),
+        CallRequest::Prompt { name, .. } => snapshot.prompt_spec(name),
+        CallRequest::Tool { .. } | CallRequest::Completion(_) => None,
+    }
+}
+
+/// What a client is told of something that nobody offers.
+fn nothing_there(request: &CallRequest) -> String {
+    let named: String = request.named().unwrap_or_default().chars().take(200).collect();
+    match request {
+        CallRequest::Resource { .. } => format!("there is no resource `{named}`"),
+        CallRequest::Prompt { .. } => format!("there is no prompt `{named}`"),
+        CallRequest::Tool { .. } | CallRequest::Completion(_) => format!("there is no `{named}`"),
+    }
+}
