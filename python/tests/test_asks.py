@@ -306,6 +306,18 @@ def test_a_call_is_cancelled_while_it_asks(worker, demo):
     assert one.text(demo.target("what_was_seen")) == '["cancelled"]'
 
 
+def test_a_call_whose_signal_came_before_it_waited_is_let_go_by_a_frame(worker, demo):
+    one = worker()
+    call_id = one.start(target(demo, "cleans_up"))
+    ask(one)
+    one.send("cancel", {"id": call_id + 1})
+    one.send("cancel", {"id": call_id})
+    assert one.receive()["error"]["kind"] == "cancelled"
+    # One that comes when the call has ended is for nobody.
+    one.send("cancel", {"id": call_id})
+    assert one.text(demo.target("what_was_seen")) == '["cancelled"]'
+
+
 @pytest.mark.parametrize("mode", ["sync", "async"])
 def test_an_async_call_is_cancelled_while_it_asks(worker, demo, mode):
     one = worker(mode)

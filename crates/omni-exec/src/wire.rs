@@ -549,7 +549,7 @@ fn push_answer_members(out: &mut Vec<u8>, ask: u64, answer: &Answer) {
     }
 }
 
-/// Appends the frame that asks an async worker to end one call.
+/// Appends the frame that asks a worker to end one call that is async, or waits for an answer.
 pub(crate) fn push_cancel(out: &mut Vec<u8>, id: u64) {
     let start = begin(out);
     out.extend_from_slice(br#"{"cancel":{"id":"#);

@@ -90,6 +90,8 @@ struct Current {
     wants: Wants,
     /// It can ask its client something.
     may_ask: bool,
+    /// It has done so.
+    asked: bool,
     /// There was a moment when nothing had arrived. What was there before it may have been sent before the call was.
     waited: bool,
     /// It has said or printed something: what it printed last may have come with its result.
@@ -323,6 +325,7 @@ impl Worker {
             id: number,
             wants,
             may_ask: asks,
+            asked: false,
             waited: false,
             talked: false,
             printed: false,
@@ -495,6 +498,7 @@ impl Worker {
                         if !self.page.has_started(current.id) {
                             return Err(Fault::Foreign);
                         }
+                        current.asked = true;
                         asks.ask(ask, self.channel.taken(), deadline, port)?;
                     }
                     Up::Retract(asked) if asked.id == current.id => {
@@ -633,6 +637,10 @@ impl Worker {
     /// name of a caller who has gone.
     pub(crate) async fn cancel(&mut self, patience: Duration) -> bool {
         self.process.signal(Signal::USR2);
+        if let Some(call) = self.call.as_ref().filter(|call| call.asked) {
+            // A signal that comes in just before the call begins to wait for an answer does not wake it.
+            wire::push_cancel(self.channel.outbox(), call.id);
+        }
         match self.see_off(patience).await {
             End::Result(_) | End::Error(_) | End::TooLarge | End::Skipped => {
                 self.reusable() && self.process.is_alone()

@@ -166,8 +166,16 @@ class Asks:
             if question is not None:
                 question.wake()
 
+    def cancel(self, call_id: int) -> None:
+        """Let go whoever waits in a call that was taken back.
+
+        The signal that says so to the main thread does not wake it when it comes just before the wait begins.
+        """
+        self._caller.note_taken_back(call_id)
+        self.stop(call_id)
+
     def end(self, call_id: int) -> None:
-        """Do the same when it has ended. From here on nothing is read any more in its name."""
+        """Let go whoever waits in a call that has ended. From here on nothing is read in its name."""
         self.stop(call_id)
         self._last.pop(call_id, None)
         if self._reader is not None:
@@ -242,6 +250,8 @@ class _Reader:
                 kind, body = wire.decode(payload)
                 if kind == "answer":
                     asks.deliver(body)
+                elif kind == "cancel":
+                    asks.cancel(body["id"])
         except wire.MalformedFrameError as error:
             channel.fail(f"a malformed frame came down: {error}")
         except BaseException as error:

@@ -535,6 +535,12 @@ class Caller:
         else:
             self._raise()
 
+    def note_taken_back(self, call_id: int) -> None:
+        """Have the call in the main thread know that it was taken back. For other threads."""
+        context = self._context
+        if context is not None and context._call.id == call_id:
+            context._stopped = True
+
     def _raise(self) -> None:
         if self._armed:
             self._armed = False
