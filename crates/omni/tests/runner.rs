@@ -492,4 +492,7 @@ fn our_own_runner_lists_what_the_folder_lists_and_tells_of_a_new_skill() {
     client.wait_for(|message| message["method"] == "notifications/tools/list_changed");
     assert_eq!(names(&client.request("tools/list", json!({}))), ["new_hello", "t_add"]);
     assert_eq!(text(&client.result("new.hello", json!({}))), "hello");
+    client.wait_for(|message| message["method"] == "notifications/resources/list_changed");
+    let listed = client.request("resources/list", json!({}))["result"].to_string();
+    assert!(listed.contains("omni://skill/new/SKILL.md"), "the new skill's files come with it: {listed}");
 }
