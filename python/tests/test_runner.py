@@ -203,6 +203,9 @@ def test_it_has_no_resources_and_no_prompts(runner):
     assert one.ask("GET", "/prompts")[2] == {"prompts": []}
     assert one.ask("POST", "/resources/read", {"uri": "a"})[0] == 404
     assert one.ask("POST", "/prompts/get", {"name": "a"})[0] == 404
+    of_prompt = {"ref": {"type": "ref/prompt", "name": "a"}, "argument": {"name": "b", "value": ""}}
+    assert one.ask("POST", "/complete", of_prompt)[0] == 404
+    assert "completions" not in one.ask("GET", "/health")[2]
 
 
 @pytest.mark.parametrize(
@@ -214,6 +217,9 @@ def test_it_has_no_resources_and_no_prompts(runner):
         ("POST", "/run_tool", {"name": "demo.nothing"}, (404, "unknown_tool")),
         ("POST", "/resources/read", {}, (400, "bad_request")),
         ("POST", "/prompts/get", {"name": 3}, (400, "bad_request")),
+        ("POST", "/complete", {}, (400, "bad_request")),
+        ("POST", "/complete", {"ref": {"type": []}}, (400, "bad_request")),
+        ("POST", "/complete", {"ref": {"type": "ref/prompt", "uri": "a"}}, (400, "bad_request")),
     ],
 )
 def test_what_cannot_be_answered_is_refused_with_a_reason(runner, method, path, body, refused):

@@ -5,7 +5,7 @@ import os
 
 import pytest
 
-from omni.runner.request import RefusedError, RunRequest, read_answer
+from omni.runner.request import RefusedError, RunRequest, read_answer, read_completing
 
 CASES = os.path.join(os.path.dirname(__file__), "..", "..", "conformance", "runner-cases.jsonl")
 
@@ -55,3 +55,13 @@ def test_an_answer_is_read_or_refused(case):
     if "result" in reads:
         reads["result"] = json.loads(reads["result"])
     assert read_answer(case["text"].encode()) == reads
+
+
+@pytest.mark.parametrize("case", cases("complete"))
+def test_what_is_to_be_completed_is_read_or_refused(case):
+    if "status" in case:
+        with pytest.raises(RefusedError) as caught:
+            read_completing(case["text"].encode())
+        assert (caught.value.status, caught.value.code) == (case["status"], "bad_request")
+        return
+    assert read_completing(case["text"].encode()) == (case["reads"]["kind"], case["reads"]["name"])

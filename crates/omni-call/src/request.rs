@@ -1,6 +1,7 @@
 //! What a call asks for: a tool, a resource, a prompt or a completion.
 
 use bytes::Bytes;
+use serde_json::{Value, json};
 
 /// What is called, by MCP's names, with what the caller gave.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -41,6 +42,31 @@ pub enum CompletionReference {
     Prompt { name: String },
     /// `ref/resource`: a resource's template, or a URI.
     Resource { uri: String },
+}
+
+impl Completing {
+    /// The parameters of MCP's `completion/complete`, as JSON.
+    pub fn to_json(&self) -> String {
+        let (reference, argument) = (self.reference.to_json(), self.argument_to_json());
+        let known = self.context.as_ref().map(|known| String::from_utf8_lossy(known));
+        let context = known.map(|known| format!(r#","context":{{"arguments":{known}}}"#)).unwrap_or_default();
+        format!(r#"{{"ref":{reference},"argument":{argument}{context}}}"#)
+    }
+
+    /// The member `argument` of those parameters.
+    pub fn argument_to_json(&self) -> Value {
+        json!({"name": self.argument, "value": self.value})
+    }
+}
+
+impl CompletionReference {
+    /// The member `ref` of those parameters.
+    pub fn to_json(&self) -> Value {
+        match self {
+            CompletionReference::Prompt { name } => json!({"type": "ref/prompt", "name": name}),
+            CompletionReference::Resource { uri } => json!({"type": "ref/resource", "uri": uri}),
+        }
+    }
 }
 
 impl CallRequest {

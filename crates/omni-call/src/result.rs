@@ -1,6 +1,7 @@
 //! What a call that came to a good end is answered with, for each thing that can be called.
 
 use bytes::Bytes;
+use serde::Deserialize;
 use serde_json::json;
 
 use crate::{CallRequest, TempFiles};
@@ -102,6 +103,52 @@ pub struct Completion {
 impl Completion {
     /// Values of one answer at most, by MCP.
     pub const VALUES_MAX: usize = 100;
+
+    /// No values, and no more of them.
+    pub fn nothing() -> Self {
+        Completion { values: Bytes::from_static(b"[]"), total: Some(0), has_more: Some(false), meta: None }
+    }
+
+    /// Reads the member `completion` of MCP's `CompleteResult`. Of more than [`VALUES_MAX`](Self::VALUES_MAX) values the
+    /// first are taken, and it is said that there are more.
+    ///
+    /// # Errors
+    /// It is no object with an array of strings `values`; `total` is no count, or `hasMore` no boolean.
+    pub fn read(json: &[u8]) -> Result<Self, String> {
+        #[derive(Deserialize)]
+        #[serde(rename_all = "camelCase")]
+        struct Wire {
+            values: Vec<String>,
+            total: Option<u64>,
+            has_more: Option<bool>,
+        }
+        if !json.trim_ascii_start().starts_with(b"{") {
+            return Err("`completion` is no object".to_owned());
+        }
+        let wire: Wire = serde_json::from_slice(json).map_err(|error| format!("`completion`: {error}"))?;
+        let Wire { mut values, mut total, mut has_more } = wire;
+        let given = values.len();
+        if given > Self::VALUES_MAX {
+            values.truncate(Self::VALUES_MAX);
+            has_more = Some(true);
+            // It knew of those at least.
+            total = total.map(|total| total.max(given as u64));
+        }
+        Ok(Completion { values: json!(values).to_string().into(), total, has_more, meta: None })
+    }
+
+    /// The member `completion` of MCP's `CompleteResult`, as JSON.
+    pub fn to_json(&self) -> Vec<u8> {
+        let mut json = [br#"{"values":"#, &self.values[..]].concat();
+        if let Some(total) = self.total {
+            json.extend_from_slice(format!(r#","total":{total}"#).as_bytes());
+        }
+        if let Some(has_more) = self.has_more {
+            json.extend_from_slice(format!(r#","hasMore":{has_more}"#).as_bytes());
+        }
+        json.push(b'}');
+        json
+    }
 }
 
 impl CallResult {
@@ -155,4 +202,49 @@ fn add_member(meta: &mut Option<Bytes>, name: &str, value: &str) {
     let members = own.trim().trim_start_matches('{').trim_start();
     let comma = if members == "}" { "" } else { "," };
     *meta = Some(format!(r#"{{"{name}":{value}{comma}{members}"#).into());
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_completion_is_written_as_it_was_read() {
+        for text in [
+            r#"{"values":[]}"#,
+            r#"{"values":["a","\"é"],"total":7}"#,
+            r#"{"values":["a"],"total":1,"hasMore":false}"#,
+        ] {
+            assert_eq!(Completion::read(text.as_bytes()).unwrap().to_json(), text.as_bytes());
+        }
+        let read = Completion::read(b" {\"values\": [\"a\"], \"total\": null, \"later\": 1}").unwrap();
+        assert_eq!(read.to_json(), br#"{"values":["a"]}"#);
+    }
+
+    #[test]
+    fn of_too_many_values_the_first_are_taken_and_it_is_said_that_there_are_more() {
+        let many: Vec<String> = (0..101).map(|n| n.to_string()).collect();
+        for (total, kept) in [(None, None), (Some(3), Some(101)), (Some(500), Some(500))] {
+            let text = json!({"values": many, "total": total, "hasMore": false}).to_string();
+            let read = Completion::read(text.as_bytes()).unwrap();
+            assert_eq!((read.total, read.has_more), (kept, Some(true)));
+            let values: Vec<String> = serde_json::from_slice(&read.values).unwrap();
+            assert_eq!(values, many[..100]);
+        }
+    }
+
+    #[test]
+    fn what_is_no_completion_is_named() {
+        for (text, named) in [
+            ("[[]]", "no object"),
+            ("{}", "values"),
+            (r#"{"values":"a"}"#, "expected a sequence"),
+            (r#"{"values":[1]}"#, "expected a string"),
+            (r#"{"values":[],"total":-1}"#, "-1"),
+            (r#"{"values":[],"hasMore":"yes"}"#, "yes"),
+        ] {
+            let why = Completion::read(text.as_bytes()).unwrap_err();
+            assert!(why.contains(named), "{text}: {why}");
+        }
+    }
 }

@@ -80,6 +80,11 @@ impl Catalog {
         self.sources.iter().any(|source| source.offers(kind))
     }
 
+    /// Whether arguments of the prompts or templates of any source can be completed, at the moment.
+    pub fn completes(&self) -> bool {
+        self.sources.iter().any(|source| source.completes())
+    }
+
     /// Whether every source had this kind kept when the catalogue was made, or never has any of it, so that there is a
     /// list before the first refresh.
     pub fn has_cached(&self, kind: Kind) -> bool {
@@ -171,7 +176,7 @@ fn sourced(sources: &[Arc<dyn Source>]) -> Vec<Sourced> {
         let part = source.part();
         let prefix = part.home().prefix.clone();
         let offers = Kind::ALL.map(|kind| source.offers(kind));
-        Sourced { name: source.name().into(), part, prefix, offers, items_spec: source.items_spec() }
+        Sourced { name: source.name().into(), part, prefix, offers }
     };
     sources.iter().map(sourced).collect()
 }

@@ -3,8 +3,6 @@
 use std::fmt;
 use std::sync::{Arc, OnceLock};
 
-use omni_call::RunSpec;
-
 use crate::item_list::ItemList;
 use crate::merge::Asked;
 use crate::pages::Page;
@@ -45,8 +43,6 @@ pub(crate) struct Sourced {
     pub(crate) prefix: Option<Arc<str>>,
     /// By kind, whether it may ever have any.
     pub(crate) offers: [bool; Kind::ALL.len()],
-    /// How its resources are read and its prompts filled in.
-    pub(crate) items_spec: Option<Arc<RunSpec>>,
 }
 
 impl Sourced {
@@ -183,14 +179,9 @@ impl Snapshot {
         self.prompts.source_of(name)
     }
 
-    /// How a resource is read: what the call says to the executor. `None` where nobody has it.
-    pub fn resource_spec(&self, uri: &str) -> Option<Arc<RunSpec>> {
-        self.sources.get(self.source_of_resource(uri)?)?.items_spec.clone()
-    }
-
-    /// How a prompt is filled in; `None` where nobody has it.
-    pub fn prompt_spec(&self, name: &str) -> Option<Arc<RunSpec>> {
-        self.sources.get(self.source_of_prompt(name)?)?.items_spec.clone()
+    /// The number of the source that has a template, or has a resource of which that is the URI.
+    pub fn source_of_template(&self, uri: &str) -> Option<usize> {
+        self.templates.source_of(uri).or_else(|| self.source_of_resource(uri))
     }
 
     /// What the source of that number is called: a folder's path, a runner's address.

@@ -41,6 +41,11 @@ pub trait Source: fmt::Debug + Send + Sync {
         None
     }
 
+    /// Whether arguments of its prompts and templates can be completed, at the moment. Default: they cannot.
+    fn completes(&self) -> bool {
+        false
+    }
+
     /// Looks whether there is another part, and makes it the one that [`part`](Self::part) gives. Blocks. Default: there
     /// is nothing to look at, because the source is told, or never changes.
     ///

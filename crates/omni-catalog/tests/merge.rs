@@ -287,8 +287,13 @@ fn a_source_without_tools_stands_beside_a_folder_whose_list_is_served_as_it_lies
     assert_eq!(known(&catalog(vec![open()])).len(), 4, "of templates nothing is known yet");
     runner.describe_items(Kind::Templates, b"{}").unwrap();
     assert_eq!(known(&catalog(vec![open()])).len(), 5);
-    assert_eq!(snapshot.resource_spec("mem:any").unwrap().executor, ExecutorKind::Runner);
-    assert!(snapshot.prompt_spec("greet").is_none());
+    let of_any = &both.sources()[snapshot.source_of_resource("mem:any").unwrap()];
+    assert_eq!(of_any.items_spec().unwrap().executor, ExecutorKind::Runner);
+    assert_eq!(snapshot.source_of_template("mem:{any}"), snapshot.source_of_resource("mem:any"));
+    assert!(snapshot.source_of_prompt("greet").is_none());
+    assert!(!both.completes(), "nobody has said it");
+    runner.set_completes(true);
+    assert!(both.completes());
 }
 
 #[test]

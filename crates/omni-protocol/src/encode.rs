@@ -85,8 +85,7 @@ pub struct Encoder {
     /// `"name":…` of the server as JSON.
     server: String,
     instructions: Option<String>,
-    /// `"capabilities":…` as JSON.
-    capabilities: String,
+    told: ListKinds,
     /// The `_meta` of every modern result, up to and including our name.
     modern_meta: String,
 }
@@ -110,20 +109,14 @@ impl ResultType {
 
 impl Encoder {
     /// `told` are the lists whose changes clients can hear of.
-    pub fn new(
-        server: &Implementation,
-        instructions: Option<String>,
-        offers: Offers,
-        told: ListKinds,
-    ) -> Self {
-        let capabilities = capabilities(offers, told);
+    pub fn new(server: &Implementation, instructions: Option<String>, told: ListKinds) -> Self {
         let server = json!(server).to_string();
         let modern_meta = format!(r#""_meta":{{"io.modelcontextprotocol/serverInfo":{server}"#);
-        Encoder { server, instructions, capabilities, modern_meta }
+        Encoder { server, instructions, told, modern_meta }
     }
 
-    /// The answer to `initialize`.
-    pub fn initialized(&self, id: &Id, agreed: Revision) -> Frame {
+    /// The answer to `initialize`, by a server that offers this.
+    pub fn initialized(&self, id: &Id, agreed: Revision, offers: Offers) -> Frame {
         let mut out = self.open(id, agreed, 512, None);
         comma(&mut out);
         let version = agreed.name();
@@ -131,7 +124,8 @@ impl Encoder {
             &mut out,
             format_args!(
                 r#""protocolVersion":"{version}","capabilities":{},"serverInfo":{}"#,
-                self.capabilities, self.server
+                capabilities(offers, self.told),
+                self.server
             ),
         );
         if agreed.has_instructions() {
@@ -140,8 +134,8 @@ impl Encoder {
         close(out)
     }
 
-    /// The answer to `server/discover`.
-    pub fn discovered(&self, id: &Id, revision: Revision) -> Frame {
+    /// The answer to `server/discover`, by a server that offers this.
+    pub fn discovered(&self, id: &Id, revision: Revision, offers: Offers) -> Frame {
         let mut out = self.open(id, revision, 512, None);
         comma(&mut out);
         put(
@@ -149,7 +143,7 @@ impl Encoder {
             format_args!(
                 r#""supportedVersions":{},"capabilities":{},"ttlMs":{LIST_TTL_MS},"cacheScope":"public""#,
                 json!(Revision::modern_names()),
-                self.capabilities
+                capabilities(offers, self.told)
             ),
         );
         self.put_instructions(&mut out);
@@ -273,18 +267,10 @@ impl Encoder {
 
     /// The answer to `completion/complete`.
     pub fn completion(&self, id: &Id, revision: Revision, completion: &Completion) -> Frame {
-        let Completion { values, total, has_more, meta } = completion;
-        let mut out = self.open(id, revision, 64 + values.len(), meta.as_deref());
+        let mut out = self.open(id, revision, 64 + completion.values.len(), completion.meta.as_deref());
         comma(&mut out);
-        out.put_slice(br#""completion":{"values":"#);
-        out.put_slice(values);
-        if let Some(total) = total {
-            put(&mut out, format_args!(r#","total":{total}"#));
-        }
-        if let Some(has_more) = has_more {
-            put(&mut out, format_args!(r#","hasMore":{has_more}"#));
-        }
-        out.put_u8(b'}');
+        out.put_slice(br#""completion":"#);
+        out.put_slice(&completion.to_json());
         close(out)
     }
 
@@ -453,7 +439,8 @@ impl Encoder {
     }
 }
 
-/// What a server declares in either era: features it has, and of those the lists whose changes it tells.
+/// What a server declares in either era: features it has, and of those the lists whose changes it tells. The first
+/// revision has completions and no word for them; servers may declare what it does not know.
 fn capabilities(offers: Offers, told: ListKinds) -> String {
     let mut members = serde_json::Map::from_iter([("logging".to_owned(), json!({}))]);
     for kind in ListKind::ALL {
@@ -466,6 +453,9 @@ fn capabilities(offers: Offers, told: ListKinds) -> String {
             let told = if told.has(kind) { json!({"listChanged": true}) } else { json!({}) };
             members.insert(kind.feature().to_owned(), told);
         }
+    }
+    if offers.completions {
+        members.insert("completions".to_owned(), json!({}));
     }
     Value::Object(members).to_string()
 }
@@ -553,7 +543,7 @@ mod tests {
 
     fn encoder() -> Encoder {
         let server = Implementation { name: "omni".into(), title: "omni".into(), version: "1".into() };
-        Encoder::new(&server, Some("be kind".into()), Offers::default(), only(&[ListKind::Tools]))
+        Encoder::new(&server, Some("be kind".into()), only(&[ListKind::Tools]))
     }
 
     fn only(kinds: &[ListKind]) -> ListKinds {
@@ -599,7 +589,7 @@ mod tests {
             let frame = encoder().tool_result(&id(), revision, &result);
             assert_eq!(parsed(frame)["result"], json!({"content": []}), "{revision:?}");
         }
-        let first = parsed(encoder().initialized(&id(), Revision::V2024_11_05));
+        let first = parsed(encoder().initialized(&id(), Revision::V2024_11_05, Offers::default()));
         assert_eq!(first["result"].get("instructions"), None);
         assert_eq!(first["result"].get("resultType"), None);
         let progress = encoder().progress(Revision::V2024_11_05, b"1", 0.5, None, Some("half"));
@@ -648,17 +638,21 @@ mod tests {
     #[test]
     fn only_offered_features_are_announced_in_either_era() {
         let server = Implementation { name: "omni".into(), title: "omni".into(), version: "1".into() };
-        for (resources, prompts) in [(false, false), (true, false), (false, true), (true, true)] {
+        for (resources, prompts, completions) in
+            [(false, false, false), (true, false, false), (false, true, true), (true, true, true)]
+        {
             let told = only(&[ListKind::Tools, ListKind::Prompts]);
-            let encoder = Encoder::new(&server, None, Offers { resources, prompts }, told);
+            let encoder = Encoder::new(&server, None, told);
+            let offers = Offers { resources, prompts, completions };
             for frame in [
-                encoder.initialized(&id(), Revision::V2024_11_05),
-                encoder.discovered(&id(), Revision::V2026_07_28),
+                encoder.initialized(&id(), Revision::V2024_11_05, offers),
+                encoder.discovered(&id(), Revision::V2026_07_28, offers),
             ] {
                 let capabilities = parsed(frame)["result"]["capabilities"].clone();
                 assert_eq!(capabilities["tools"], json!({"listChanged": true}));
                 let has = |feature| capabilities.get(feature).is_some();
                 assert_eq!((has("resources"), has("prompts")), (resources, prompts), "{capabilities}");
+                assert_eq!(capabilities.get("completions"), completions.then(|| json!({})).as_ref());
                 // What never tells of a change does not say that it will.
                 assert_eq!(capabilities["resources"].get("listChanged"), None);
                 assert!(!prompts || capabilities["prompts"] == json!({"listChanged": true}));

@@ -29,5 +29,5 @@ pub use request::{
     About, Action, CallTool, Cancelled, ClientInfo, GetPrompt, Initialize, ItemKind, ListKind, ListKinds,
     Notification, Offers, Request, RequestMeta, SubscriptionFilter,
 };
-pub use revision::{AskedBy, Era, Revision, ToolFields};
+pub use revision::{AskedBy, Era, Revision, ToolFields, read_completing};
 pub use sse::{COMMENT, event, event_parts};

@@ -1,7 +1,7 @@
 //! What a client asks for, whatever revision it asked in.
 
 use bytes::Bytes;
-use omni_call::LogLevel;
+use omni_call::{Completing, LogLevel};
 
 use crate::asking::{ClientCapabilities, Retry};
 use crate::message::Id;
@@ -45,6 +45,8 @@ impl Request {
             | Action::ListTools { .. }
             | Action::SetLogLevel(_)
             | Action::List { .. }
+            // It is answered with values or an error, never with a question, and is named in no header.
+            | Action::Complete(_)
             | Action::Listen(_) => None,
         }
     }
@@ -80,16 +82,19 @@ pub enum Action {
         uri: String,
     },
     GetPrompt(GetPrompt),
+    /// `completion/complete`.
+    Complete(Box<Completing>),
     /// `subscriptions/listen` of the modern era: stays open and tells what changes.
     Listen(SubscriptionFilter),
 }
 
 impl Action {
-    /// Whether a server that offers this knows the method at all.
-    pub fn offered(&self, offers: Offers) -> bool {
+    /// Whether a server that offers this knows the method at all. `offers` is asked only where it matters.
+    pub fn offered(&self, offers: impl FnOnce() -> Offers) -> bool {
         match self {
-            Action::List { kind: ItemKind::Prompt, .. } | Action::GetPrompt(_) => offers.prompts,
-            Action::List { .. } | Action::ReadResource { .. } => offers.resources,
+            Action::List { kind: ItemKind::Prompt, .. } | Action::GetPrompt(_) => offers().prompts,
+            Action::List { .. } | Action::ReadResource { .. } => offers().resources,
+            Action::Complete(_) => offers().completions,
             Action::Initialize(_)
             | Action::Discover
             | Action::Ping
@@ -106,6 +111,8 @@ impl Action {
 pub struct Offers {
     pub resources: bool,
     pub prompts: bool,
+    /// Arguments of prompts, or of templates, can be completed.
+    pub completions: bool,
 }
 
 /// What a list other than that of the tools holds.

@@ -9,7 +9,8 @@ use omni_call::{
 };
 use omni_catalog::{NotNamed, ProfileId, Tool};
 use omni_protocol::{
-    About, CallTool, ErrorCode, Frame, Id, ListKind, RequestMeta, Revision, RpcError, error_frame,
+    About, CallTool, ClientCapabilities, ErrorCode, Frame, Id, ListKind, RequestMeta, Revision, RpcError,
+    error_frame,
 };
 
 use crate::admission::Turn;
@@ -180,13 +181,18 @@ pub(crate) fn answer(
     id: Id,
     revision: Revision,
     called: Called,
-    meta: RequestMeta,
-    caller: Caller,
+    mut meta: RequestMeta,
+    mut caller: Caller,
 ) -> Answer {
     let turn = match caller.share.turn() {
         Ok(turn) => turn,
         Err(overloaded) => return Answer::Refused(overloaded.into()),
     };
+    if matches!(called, Called::Item(CallRequest::Completion(_))) {
+        // Whoever types waits for it, and its answer can be no question (2026-07-28, "Multi Round-Trip Requests").
+        meta.capabilities = ClientCapabilities::default();
+        caller.capabilities = ClientCapabilities::default();
+    }
     let client = CallClient::of(server, id, revision, &meta, &caller, called.about());
     let accepted = Instant::now();
     let profile = server.profile_of(meta.client.as_ref(), &caller.session);

@@ -49,7 +49,7 @@ pub(crate) fn read(
     session: impl FnOnce() -> Result<Option<Revision>, RpcError>,
 ) -> Result<Request, Rejected> {
     let request = Request::read_in(raw, session)?;
-    if request.action.offered(server.offers) {
+    if request.action.offered(|| server.offers()) {
         return Ok(request);
     }
     Err(Rejected { id: Some(request.id), error: RpcError::method_not_found(&request.method) })
@@ -73,9 +73,9 @@ pub(crate) fn answer(server: &Arc<Server>, request: Request, caller: Caller) -> 
         Action::Initialize(initialize) => {
             let profile = server.profile_of(Some(&initialize.client), &caller.session);
             session::initialize(&caller.session, &initialize, profile);
-            Answer::Now(server.encoder.initialized(&id, initialize.agreed))
+            Answer::Now(server.encoder.initialized(&id, initialize.agreed, server.offers()))
         }
-        Action::Discover => Answer::Now(server.encoder.discovered(&id, revision)),
+        Action::Discover => Answer::Now(server.encoder.discovered(&id, revision, server.offers())),
         Action::Ping => Answer::Now(server.encoder.empty(&id, revision)),
         Action::SetLogLevel(level) => {
             session::set_log_level(&caller.session, level);
@@ -89,6 +89,10 @@ pub(crate) fn answer(server: &Arc<Server>, request: Request, caller: Caller) -> 
         }
         Action::GetPrompt(GetPrompt { name, arguments }) => {
             let request = CallRequest::Prompt { name: name.into(), arguments };
+            call::answer(server, id, revision, Called::Item(request), meta, caller)
+        }
+        Action::Complete(completing) => {
+            let request = CallRequest::Completion(completing);
             call::answer(server, id, revision, Called::Item(request), meta, caller)
         }
         Action::List { kind, cursor } => lists::items(server, id, revision, kind, cursor, &meta, caller),

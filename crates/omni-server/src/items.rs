@@ -1,11 +1,14 @@
-//! How a resource is read and a prompt filled in: a call like any other, with its deadline, its place in the log and its
+//! How a resource is read, a prompt filled in and an argument completed: a call like any other, with its deadline, its place in the log and its
 //! questions. Only what runs it differs, which the catalogue says.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use omni_call::{Call, CallPort, CallRequest, CallResult, Deadline, Ending, ErrorDetail, Outcome, RunSpec};
-use omni_catalog::Snapshot;
+use omni_call::{
+    Call, CallPort, CallRequest, CallResult, Completion, CompletionReference, Deadline, Ending, ErrorDetail,
+    Outcome,
+};
+use omni_catalog::Source;
 use omni_protocol::{ErrorCode, ListKind, Revision, RpcError};
 
 use crate::call::{Terms, log_failure};
@@ -19,18 +22,36 @@ pub(crate) fn deadline(server: &Server, accepted: Instant) -> Deadline {
 
 impl Server {
     /// Who has what a request names. Before all sources have been asked, what nobody lists may still come.
-    async fn item_spec(&self, request: &CallRequest) -> Option<Arc<RunSpec>> {
+    async fn item_source(&self, request: &CallRequest) -> Option<&Arc<dyn Source>> {
         let list = match request {
             CallRequest::Resource { .. } => ListKind::Resources,
             CallRequest::Prompt { .. } => ListKind::Prompts,
-            CallRequest::Tool { .. } | CallRequest::Completion(_) => return None,
+            CallRequest::Completion(completing) => match &completing.reference {
+                CompletionReference::Prompt { .. } => ListKind::Prompts,
+                CompletionReference::Resource { .. } => ListKind::Resources,
+            },
+            CallRequest::Tool { .. } => return None,
         };
-        let found = spec_of(request, &self.catalog.snapshot());
+        let found = self.source_of(request);
         if found.is_some() || self.catalog_is_checked(list) {
             return found;
         }
         self.catalog_ready(list).await;
-        spec_of(request, &self.catalog.snapshot())
+        self.source_of(request)
+    }
+
+    fn source_of(&self, request: &CallRequest) -> Option<&Arc<dyn Source>> {
+        let snapshot = self.catalog.snapshot();
+        let number = match request {
+            CallRequest::Resource { uri } => snapshot.source_of_resource(uri),
+            CallRequest::Prompt { name, .. } => snapshot.source_of_prompt(name),
+            CallRequest::Completion(completing) => match &completing.reference {
+                CompletionReference::Prompt { name } => snapshot.source_of_prompt(name),
+                CompletionReference::Resource { uri } => snapshot.source_of_template(uri),
+            },
+            CallRequest::Tool { .. } => None,
+        };
+        self.catalog.sources().get(number?)
     }
 
     /// Runs a request that is no tool call and says how it ended.
@@ -41,11 +62,17 @@ impl Server {
         events: &mut dyn CallPort,
     ) -> (Outcome, Timing) {
         let Terms { deadline, wants, session } = terms;
-        let Some(spec) = self.item_spec(&request).await else {
+        let source = self.item_source(&request).await;
+        let Some((source, spec)) = source.and_then(|source| Some((source, source.items_spec()?))) else {
             tracing::info!(method = request.method(), kind = "not_found", "call");
             let ending = Ending::NotFound { message: nothing_there(&request) };
             return (Outcome::unstarted(ending, Duration::ZERO), Timing::default());
         };
+        if matches!(request, CallRequest::Completion(_)) && !source.completes() {
+            // Another source does, so that the method is known. This one is not asked.
+            let ending = Ending::Finished(CallResult::Completion(Completion::nothing()));
+            return (Outcome::unstarted(ending, Duration::ZERO), Timing::default());
+        }
         let mut call = Call { id: self.next_call_id(), spec, request, deadline, wants, session };
         let of = call.clone();
         let mut log = CallLog::new(&of, of.name(), events);
@@ -102,20 +129,17 @@ pub(crate) fn result_or_error(
     Err(RpcError::new(code, outcome.into_refusal(named, detail)))
 }
 
-fn spec_of(request: &CallRequest, snapshot: &Snapshot) -> Option<Arc<RunSpec>> {
-    match request {
-        CallRequest::Resource { uri } => snapshot.resource_spec(uri),
-        CallRequest::Prompt { name, .. } => snapshot.prompt_spec(name),
-        CallRequest::Tool { .. } | CallRequest::Completion(_) => None,
-    }
-}
-
 /// What a client is told of something that nobody offers.
 fn nothing_there(request: &CallRequest) -> String {
     let named: String = request.named().unwrap_or_default().chars().take(200).collect();
-    match request {
-        CallRequest::Resource { .. } => format!("there is no resource `{named}`"),
-        CallRequest::Prompt { .. } => format!("there is no prompt `{named}`"),
-        CallRequest::Tool { .. } | CallRequest::Completion(_) => format!("there is no `{named}`"),
-    }
+    let what = match request {
+        CallRequest::Resource { .. } => "resource ",
+        CallRequest::Prompt { .. } => "prompt ",
+        CallRequest::Completion(completing) => match &completing.reference {
+            CompletionReference::Prompt { .. } => "prompt ",
+            CompletionReference::Resource { .. } => "resource template ",
+        },
+        CallRequest::Tool { .. } => "",
+    };
+    format!("there is no {what}`{named}`")
 }

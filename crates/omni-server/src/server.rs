@@ -29,7 +29,8 @@ pub struct Server {
     pub(crate) config: ServerConfig,
     pub(crate) changes: Changes,
     pub(crate) admission: Arc<Admission>,
-    pub(crate) offers: Offers,
+    /// Without completions, which sources may have at one time and not at another.
+    offers: Offers,
     /// The lists whose changes clients can be told of.
     pub(crate) told: ListKinds,
     next_call: AtomicU64,
@@ -55,9 +56,10 @@ impl Server {
         let offers = Offers {
             resources: has_resources || config.empty.resources,
             prompts: has_prompts || config.empty.prompts,
+            completions: false,
         };
         let versions = list_versions(&catalog);
-        let encoder = Encoder::new(&config.implementation, config.instructions.clone(), offers, told);
+        let encoder = Encoder::new(&config.implementation, config.instructions.clone(), told);
         let encoder = Arc::new(encoder);
         let admission = Admission::new(&config.limits, config.connection_descriptors);
         let changes = Changes::new(versions);
@@ -100,6 +102,11 @@ impl Server {
     pub fn tools_checked(&self) {
         self.changes.set(list_versions(&self.catalog));
         self.checked.send_modify(|checked| *checked = checked.iter().chain([ListKind::Tools]).collect());
+    }
+
+    /// What is offered besides tools, at the moment.
+    pub(crate) fn offers(&self) -> Offers {
+        Offers { completions: self.catalog.completes(), ..self.offers }
     }
 
     /// The catalogue as it stands.

@@ -21,7 +21,7 @@ use crate::executors::Executors;
 use crate::private;
 use crate::protected;
 use crate::reading::{self, plural};
-use crate::runner::{Keeper, RunnerSettings};
+use crate::runner::{Keeper, RunnerSettings, completions};
 use crate::settings::{Places, RunSettings, ServeSettings, Sources};
 use crate::streams;
 use crate::terminal::{flush_log, say};
@@ -111,6 +111,9 @@ pub(crate) struct Kept {
     keeper: Option<Keeper>,
 }
 
+/// Clients are told at their beginning what there is, so the first of them wait so long for a runner to say it.
+const INTRODUCTION_WAIT: Duration = Duration::from_secs(1);
+
 impl Kept {
     /// Makes the tools of the catalogue what they should be, as far as that can be had.
     pub(crate) async fn check(&mut self) {
@@ -127,6 +130,13 @@ impl Kept {
         } else {
             // Nobody waits for a runner whose tools are not listed; what else it lists is asked for by who keeps it.
             keeper.server.tools_checked();
+        }
+    }
+
+    /// Asks a runner what it completes. One that does not answer by then is asked again at each look.
+    async fn introduce(&self) {
+        if let Some(Keeper { runner, source, .. }) = &self.keeper {
+            let _ = tokio::time::timeout(INTRODUCTION_WAIT, completions(runner, source)).await;
         }
     }
 
@@ -237,6 +247,7 @@ fn say_how_to_connect(arguments: &McpArguments, places: &Places, limits: connect
 const LAST_LOOK: Duration = Duration::from_secs(1);
 
 async fn stdio(mut kept: Kept, places: &Arc<Places>, stop: watch::Receiver<bool>) -> Result<()> {
+    kept.introduce().await;
     let server = kept.server.clone();
     let places = Arc::clone(places);
     let (told, was_told) = tokio::sync::oneshot::channel::<()>();
@@ -278,6 +289,7 @@ async fn http(
     said.push_str(&files);
     let mut kept = server(places, settings, executors, errors, true)?;
     executors.warm_up(kept.server.snapshot()).await?;
+    kept.introduce().await;
     let key = session_key(&places.state);
     let server = kept.server.clone();
     let preparing = Arc::clone(executors);

@@ -57,7 +57,13 @@ class Runner(BaseHTTPRequestHandler):
                 time.sleep(0.01)
             return self.answer(200, kept.read_bytes())
         answers = {
-            "/health": {"status": "ok", "ready": True, "initializing": False},
+            "/health": {
+                "status": "ok",
+                "ready": True,
+                "initializing": False,
+                # It learns that while it runs.
+                "completions": (world / "completes").exists(),
+            },
             "/resources": {
                 "resources": [{"uri": "mem:one", "name": "one", "title": "One"}, {"uri": "mem:nameless"}],
                 "resourceTemplates": [{"uriTemplate": "mem:{name}", "name": "any"}],
@@ -82,6 +88,18 @@ class Runner(BaseHTTPRequestHandler):
                 return self.answer(400, {"error": {"code": "bad_request", "message": "`who` is missing"}})
             content = {"type": "text", "text": "Hello, " + asked["arguments"]["who"]}
             return self.answer(200, {"description": "Greets.", "messages": [{"role": "user", "content": content}]})
+        if self.path == "/complete":
+            with (world / "asked").open("a") as log:
+                log.write(json.dumps(asked) + "\n")
+            if asked["ref"] == {"type": "ref/prompt", "name": "greet"}:
+                if asked["argument"]["name"] != "who":
+                    return self.answer(400, {"error": {"code": "bad_request", "message": "it has only `who`"}})
+                known = asked.get("context", {}).get("arguments", {})
+                fit = [name for name in ["Ada", "Alan", "Grace"] if name.startswith(asked["argument"]["value"])]
+                fit += sorted(known.values())
+                return self.answer(200, {"completion": {"values": fit, "total": len(fit), "hasMore": False}})
+            if asked["ref"] == {"type": "ref/resource", "uri": "mem:{name}"}:
+                return self.answer(200, {"completion": {"values": [str(n) for n in range(150)]}})
         self.missing("such thing")
 
 server = ThreadingHTTPServer(("127.0.0.1", int(sys.argv[2])), Runner)
@@ -345,6 +363,82 @@ fn a_runner_whose_tools_are_not_listed_has_its_resources_listed_and_no_tool_wait
     assert_eq!(client.request("resources/list", json!({}))["result"]["resources"][0]["uri"], "mem:two");
     let read = client.request("resources/read", json!({"uri": "mem:two"}));
     assert_eq!(read["error"]["code"], -32603, "{read}");
+}
+
+/// The parameters that ask a runner of these tests for values of `argument`.
+fn completing(prompt: &str, argument: &str, value: &str) -> Value {
+    json!({"ref": {"type": "ref/prompt", "name": prompt}, "argument": {"name": argument, "value": value}})
+}
+
+#[test]
+fn a_runner_that_says_so_completes_arguments() {
+    let folder = Folder::new("");
+    Runner::lists(&folder, &[]);
+    folder.write("runner/completes", "");
+    let runner = Runner::start(&folder, 0);
+    let address = runner.address();
+    let mut client = folder.stdio(&["--runner", &address]);
+    let capabilities = client.initialize("2025-11-25")["result"]["capabilities"].clone();
+    assert_eq!(capabilities["completions"], json!({}), "{capabilities}");
+    let mut asked = completing("greet", "who", "A");
+    asked["context"] = json!({"arguments": {"lang": "en"}});
+    let answer = client.request("completion/complete", asked.clone());
+    let expected = json!({"values": ["Ada", "Alan", "en"], "total": 3, "hasMore": false});
+    assert_eq!(answer["result"]["completion"], expected, "{answer}");
+    let sent = fs::read_to_string(folder.path("runner/asked")).unwrap();
+    assert_eq!(serde_json::from_str::<Value>(sent.trim()).unwrap(), asked, "as the client asked");
+    let of_template = json!({"ref": {"type": "ref/resource", "uri": "mem:{name}"},
+        "argument": {"name": "name", "value": ""}});
+    let many = client.request("completion/complete", of_template.clone());
+    let many = &many["result"]["completion"];
+    assert_eq!((many["values"].as_array().unwrap().len(), &many["hasMore"]), (100, &json!(true)));
+    for (wrong, message) in [
+        (completing("leave", "who", ""), "there is no prompt `leave`"),
+        (completing("greet", "age", ""), "it has only `who`"),
+        (json!({"ref": {"type": "ref/prompt", "name": "greet"}}), "`params.argument` must be an object"),
+    ] {
+        let error = client.request("completion/complete", wrong)["error"].clone();
+        assert_eq!(error["code"], -32602, "{error}");
+        assert!(error["message"].as_str().unwrap().starts_with(message), "{error}");
+    }
+
+    let mut without = folder.stdio(&["--runner", &address, "--runner-prompts", "empty"]).initialised();
+    let refused = without.request("completion/complete", completing("greet", "who", ""));
+    assert_eq!(refused["error"], json!({"code": -32602, "message": "there is no prompt `greet`"}));
+    assert!(without.request("completion/complete", of_template).get("result").is_some());
+    let server = folder.http(&["--runner", &address]);
+    let modern = server.modern("completion/complete", completing("greet", "who", "G"), &[]);
+    assert_eq!(modern.json()["result"]["completion"]["values"], json!(["Grace"]), "{:?}", modern.json());
+    drop(runner);
+    let gone = client.request("completion/complete", completing("greet", "who", "A"));
+    assert_eq!(gone["error"]["code"], -32603, "{gone}");
+}
+
+#[test]
+fn a_runner_that_does_not_say_that_it_completes_is_not_asked_until_it_does() {
+    let folder = Folder::new("");
+    Runner::lists(&folder, &[]);
+    let runner = Runner::start(&folder, 0);
+    let mut client = folder.stdio(&["--runner", &runner.address(), "--runner-refresh", "0.1"]);
+    let capabilities = client.initialize("2025-11-25")["result"]["capabilities"].clone();
+    assert_eq!(capabilities.get("completions"), None);
+    let asked = completing("greet", "who", "A");
+    let refused = client.request("completion/complete", asked.clone());
+    assert_eq!(refused["error"]["code"], -32601, "{refused}");
+    assert!(!folder.path("runner/asked").exists());
+    folder.write("runner/completes", "");
+    wait_until("the runner is heard", || {
+        client.request("completion/complete", asked.clone()).get("result").is_some()
+    });
+    fs::remove_file(folder.path("runner/completes")).unwrap();
+    wait_until("the runner is heard again", || {
+        client.request("completion/complete", asked.clone())["error"]["code"] == -32601
+    });
+    // Our own runner completes nothing, and says nothing of it.
+    let own = OwnRunner::start(&folder);
+    let mut client = folder.stdio(&["--runner", &own.address]);
+    let capabilities = client.initialize("2025-11-25")["result"]["capabilities"].clone();
+    assert!(capabilities.get("completions").is_none() && capabilities.get("prompts").is_some());
 }
 
 #[test]

@@ -249,6 +249,7 @@ fn both_list_run_and_refuse_as_the_contract_says() {
     each(|kind, _, runner| {
         let health = runner.health();
         assert_eq!((&health["contract"], &health["pid"]), (&json!(2), &json!(runner.child.id())), "{health}");
+        assert_ne!(health["completions"], true, "neither completes anything: {health}");
         let listed = runner.ask("GET", "/tools", &[], "");
         let tools = listed.json()["tools"].take();
         let echo = tools.as_array().unwrap().iter().find(|tool| tool["name"] == "t.echo").expect("echo");
@@ -282,6 +283,25 @@ fn both_list_run_and_refuse_as_the_contract_says() {
             ("POST", "/resources/read", "{\"uri\":\"omni://skill/t/../../x\"}", (404, "not_found")),
             ("POST", "/prompts/get", "{\"name\":3}", (400, "bad_request")),
             ("POST", "/prompts/get", "{\"name\":\"x\"}", (404, "not_found")),
+            ("POST", "/complete", "{}", (400, "bad_request")),
+            (
+                "POST",
+                "/complete",
+                "{\"ref\":{\"type\":\"ref/tool\",\"name\":\"x\"},\"argument\":{\"name\":\"a\",\"value\":\"\"}}",
+                (400, "bad_request"),
+            ),
+            (
+                "POST",
+                "/complete",
+                "{\"ref\":{\"type\":\"ref/prompt\",\"name\":\"x\"},\"argument\":{\"name\":\"a\"}}",
+                (400, "bad_request"),
+            ),
+            (
+                "POST",
+                "/complete",
+                "{\"ref\":{\"type\":\"ref/prompt\",\"name\":\"x\"},\"argument\":{\"name\":\"a\",\"value\":\"\"}}",
+                (404, "not_found"),
+            ),
         ] {
             let (status, code) = runner.ask(method, path, &[], body).refusal();
             assert_eq!((status, code.as_str()), expected, "{kind:?} {method} {path} {body}");

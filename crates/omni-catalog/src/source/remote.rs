@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use arc_swap::ArcSwap;
@@ -26,6 +27,7 @@ pub struct RemoteSource {
     executor: ExecutorKind,
     offers: Vec<Kind>,
     items_spec: Arc<RunSpec>,
+    completes: AtomicBool,
     store: Store,
     current: ArcSwap<Part>,
     /// One list at a time; readers of the part never wait for it.
@@ -92,10 +94,16 @@ impl RemoteSource {
             executor,
             offers: offers.to_vec(),
             items_spec: Arc::new(items_spec),
+            completes: AtomicBool::new(false),
             store,
             current: ArcSwap::from_pointee(part),
             telling: Mutex::default(),
         }
+    }
+
+    /// Takes note whether it completes arguments. Until it is told it does not; nothing of that is kept.
+    pub fn set_completes(&self, completes: bool) {
+        self.completes.store(completes, Ordering::Relaxed);
     }
 
     /// Makes the tools what `list` says: `{"tools":[…]}`, MCP's tool objects with a member `omni` more. A description that
@@ -216,6 +224,10 @@ impl Source for RemoteSource {
 
     fn offers(&self, kind: Kind) -> bool {
         is_offered(&self.offers, kind)
+    }
+
+    fn completes(&self) -> bool {
+        self.completes.load(Ordering::Relaxed)
     }
 
     fn items_spec(&self) -> Option<Arc<RunSpec>> {

@@ -1,10 +1,10 @@
-//! A runner's resources and prompts: what is asked for them, and what of its answers can be passed on.
+//! A runner's resources, prompts and completions: what is asked for them, and what of its answers can be passed on.
 
 use std::time::Instant;
 
 use bytes::Bytes;
 use hyper::Method;
-use omni_call::{Call, CallRequest, CallResult, Ending, PromptMessages, ResourceContents};
+use omni_call::{Call, CallRequest, CallResult, Completion, Ending, PromptMessages, ResourceContents};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::value::RawValue;
@@ -50,7 +50,8 @@ fn route(request: &CallRequest) -> Option<(&'static str, String)> {
             let (name, arguments) = (Value::from(&**name), arguments.unwrap_or("{}"));
             Some(("/prompts/get", format!(r#"{{"name":{name},"arguments":{arguments}}}"#)))
         }
-        CallRequest::Tool { .. } | CallRequest::Completion(_) => None,
+        CallRequest::Completion(completing) => Some(("/complete", completing.to_json())),
+        CallRequest::Tool { .. } => None,
     }
 }
 
@@ -75,7 +76,8 @@ fn result(request: &CallRequest, body: &[u8]) -> Result<CallResult, String> {
     match request {
         CallRequest::Resource { .. } => contents(body).map(CallResult::Resource),
         CallRequest::Prompt { .. } => prompt(body).map(CallResult::Prompt),
-        CallRequest::Tool { .. } | CallRequest::Completion(_) => Err("nothing was asked".to_owned()),
+        CallRequest::Completion(_) => completion(body).map(CallResult::Completion),
+        CallRequest::Tool { .. } => Err("nothing was asked".to_owned()),
     }
 }
 
@@ -115,6 +117,17 @@ fn prompt(body: &[u8]) -> Result<PromptMessages, String> {
         return Err("each of `messages` must have a `role` and a `content`".to_owned());
     }
     Ok(PromptMessages { description, messages: owned(&messages), meta: object(meta) })
+}
+
+fn completion(body: &[u8]) -> Result<Completion, String> {
+    #[derive(Deserialize)]
+    struct Answer {
+        completion: Box<RawValue>,
+        #[serde(rename = "_meta")]
+        meta: Option<Box<RawValue>>,
+    }
+    let Answer { completion, meta } = parsed(body)?;
+    Ok(Completion { meta: object(meta), ..Completion::read(completion.get().as_bytes())? })
 }
 
 fn parsed<T: DeserializeOwned>(answer: &[u8]) -> Result<T, String> {

@@ -392,3 +392,48 @@ async fn a_call_ends_at_its_limit_whatever_the_runner_does() {
     let outcome = runner.run(late, &mut omni_call::NoClient).await;
     assert_eq!((outcome.ending, outcome.phase), (Ending::Idle { limit }, Phase::Started));
 }
+
+#[tokio::test]
+async fn what_is_to_be_completed_has_the_bytes_of_the_cases_and_answers_mean_what_they_say() {
+    use omni_call::{Completing, CompletionReference};
+    let of = |reads: &Value| {
+        let text = |member: &str| reads[member].as_str().unwrap().to_owned();
+        let reference = match reads["kind"].as_str() {
+            Some("prompt") => CompletionReference::Prompt { name: text("name") },
+            _ => CompletionReference::Resource { uri: text("name") },
+        };
+        let context = reads["known"].as_str().map(|known| Bytes::from(known.to_owned()));
+        Completing { reference, argument: text("argument"), value: text("value"), context }
+    };
+    let mut written = 0;
+    for case in cases("complete").iter().filter(|case| case.written_by_omni == Some(true)) {
+        assert_eq!(of(case.reads.as_ref().unwrap()).to_json(), case.text, "{}", case.name);
+        written += 1;
+    }
+    assert!(written >= 3);
+    let reference = CompletionReference::Prompt { name: "greet".into() };
+    let completing = Completing { reference, argument: "who".into(), value: String::new(), context: None };
+    let request = CallRequest::Completion(Box::new(completing));
+    for case in cases("completed") {
+        let answer = format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n{}", case.text.len(), case.text);
+        let runner = runner_that_answers(answer.into()).await;
+        let call = Call { request: request.clone(), ..call() };
+        let ending = runner.run(call, &mut omni_call::NoClient).await.ending;
+        if case.broken {
+            assert_eq!(ending.kind(), "worker_start", "{}: {ending:?}", case.name);
+            continue;
+        }
+        let Ending::Finished(CallResult::Completion(completion)) = ending else { panic!("{ending:?}") };
+        let read: Value = serde_json::from_slice(&completion.to_json()).unwrap();
+        assert_eq!(Some(read), case.result, "{}", case.name);
+    }
+    for (status, kind) in
+        [("404 Not Found", "not_found"), ("400 Bad Request", "invalid_arguments"), ("503 Busy", "busy")]
+    {
+        let body = r#"{"error":{"code":"c","message":"why"}}"#;
+        let answer = format!("HTTP/1.1 {status}\r\nContent-Length: {}\r\n\r\n{body}", body.len());
+        let call = Call { request: request.clone(), ..call() };
+        let outcome = runner_that_answers(answer.into()).await.run(call, &mut omni_call::NoClient).await;
+        assert_eq!(outcome.ending.kind(), kind, "{outcome:?}");
+    }
+}

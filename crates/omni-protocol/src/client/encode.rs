@@ -120,6 +120,16 @@ impl ClientEncoder {
                 params.put("name", &json!(prompt.name));
                 params.put_object("arguments", prompt.arguments.as_ref());
             }
+            Action::Complete(completing) => {
+                params.put("ref", &completing.reference.to_json());
+                params.put("argument", &completing.argument_to_json());
+                if let Some(known) = completing.context.as_ref().filter(|_| revision.has_completion_context())
+                {
+                    let mut context = Members::default();
+                    context.put_object("arguments", Some(known));
+                    params.put_raw("context", &context.text());
+                }
+            }
             Action::Listen(filter) => {
                 let wanted = filter.lists.iter().map(|kind| (kind.filter_member().to_owned(), true.into()));
                 params.put("notifications", &Value::Object(wanted.collect::<Map<_, _>>()));
@@ -232,6 +242,7 @@ impl Action {
             Action::List { kind: ItemKind::Prompt, .. } => "prompts/list",
             Action::ReadResource { .. } => "resources/read",
             Action::GetPrompt(_) => "prompts/get",
+            Action::Complete(_) => "completion/complete",
             Action::Listen(_) => "subscriptions/listen",
         }
     }

@@ -15,8 +15,8 @@ pub use incoming::{Incoming, ServerNotification};
 pub use negotiation::{Agreed, Negotiation, Opening, Probe, ProbeAnswer, Unopened};
 pub use pages::{Endless, Pages};
 pub use result::{
-    Completion, InputRequired, Malformed, Page, Prompt, ServerInfo, ServerOffers, read_contents, read_page,
-    read_prompt, read_tool_result,
+    Completion, InputRequired, Malformed, Page, Prompt, ServerInfo, ServerOffers, read_completion,
+    read_contents, read_page, read_prompt, read_tool_result,
 };
 pub use sse::{EventReader, EventTooLong, ServerEvent};
 

@@ -36,6 +36,7 @@ pub struct ServerOffers {
     pub tools: bool,
     pub resources: bool,
     pub prompts: bool,
+    pub completions: bool,
     pub logging: bool,
 }
 
@@ -90,6 +91,8 @@ struct Wire<'a> {
     messages: Option<&'a RawValue>,
     #[serde(default)]
     description: Option<String>,
+    #[serde(borrow, default)]
+    completion: Option<&'a RawValue>,
     #[serde(borrow, default, rename = "inputRequests")]
     input_requests: Option<&'a RawValue>,
     #[serde(default, rename = "requestState")]
@@ -205,6 +208,26 @@ pub fn read_prompt(revision: Revision, result: &Bytes) -> Result<Completion<Prom
             Completion::Complete(Prompt { description: wire.description, messages })
         }
     })
+}
+
+/// Reads the answer to `completion/complete`. Of more values than MCP allows the first are taken. It is never a question.
+///
+/// # Errors
+/// It is no result, or of a kind that was not asked for.
+pub fn read_completion(revision: Revision, result: &Bytes) -> Result<omni_call::Completion, Malformed> {
+    const METHOD: &str = "completion/complete";
+    let malformed = |why: String| Malformed { method: METHOD, why };
+    let wire = wire(METHOD, result)?;
+    if input_required(METHOD, revision, &wire, result)?.is_some() {
+        return Err(malformed("it asks for something, which it may not".to_owned()));
+    }
+    let Some(completion) = wire.completion else {
+        return Err(malformed("`completion` is missing".to_owned()));
+    };
+    let mut completion = omni_call::Completion::read(completion.get().as_bytes()).map_err(malformed)?;
+    let meta = wire.meta.filter(|meta| meta.get().starts_with('{'));
+    completion.meta = meta.map(|meta| result.slice_ref(meta.get().as_bytes()));
+    Ok(completion)
 }
 
 /// The questions of a result that is none yet. An absent type is that of a complete one, as the specification says.
@@ -326,6 +349,7 @@ impl Introduction {
                 tools: offers("tools"),
                 resources: offers("resources"),
                 prompts: offers("prompts"),
+                completions: offers("completions"),
                 logging: offers("logging"),
             },
             instructions: self.instructions,

@@ -1,7 +1,7 @@
 //! Both halves against each other: what the client writes the server reads, and the other way round, in each revision.
 
 use bytes::Bytes;
-use omni_call::{Ask, AskMethod, Event, LogLevel, ToolResult};
+use omni_call::{Ask, AskMethod, Completing, CompletionReference, Event, LogLevel, ToolResult};
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
@@ -38,10 +38,11 @@ fn client() -> ClientEncoder {
     ClientEncoder::new(&client, form())
 }
 
+const OFFERS: crate::Offers = crate::Offers { resources: true, prompts: false, completions: true };
+
 fn server() -> Encoder {
     let server = Implementation { name: "s".into(), title: "S".into(), version: "2".into() };
-    let offers = crate::Offers { resources: true, prompts: false };
-    Encoder::new(&server, Some("be kind".into()), offers, ListKind::ALL.into_iter().collect())
+    Encoder::new(&server, Some("be kind".into()), ListKind::ALL.into_iter().collect())
 }
 
 fn id(text: &str) -> Id {
@@ -78,6 +79,28 @@ fn arguments() -> impl Strategy<Value = Option<Bytes>> {
     )
 }
 
+fn completing() -> impl Strategy<Value = Action> {
+    let text = || "[ -~é\n]{0,12}".prop_map(String::from);
+    let reference = prop_oneof![
+        text().prop_map(|name| CompletionReference::Prompt { name }),
+        text().prop_map(|uri| CompletionReference::Resource { uri }),
+    ];
+    (reference, text(), text(), arguments()).prop_map(|(reference, argument, value, context)| {
+        Action::Complete(Box::new(Completing { reference, argument, value, context }))
+    })
+}
+
+/// What an older revision has no words for, left out.
+fn as_spoken(action: &Action, revision: Revision) -> Action {
+    match action.clone() {
+        Action::Complete(mut completing) if !revision.has_completion_context() => {
+            completing.context = None;
+            Action::Complete(completing)
+        }
+        other => other,
+    }
+}
+
 fn action() -> impl Strategy<Value = Action> {
     let text = || "[ -~é\n]{0,12}".prop_map(String::from);
     let cursor = || proptest::option::of(text());
@@ -92,6 +115,7 @@ fn action() -> impl Strategy<Value = Action> {
         (0usize..8).prop_map(|n| Action::SetLogLevel(LogLevel::ALL[n])),
         (kind, cursor()).prop_map(|(kind, cursor)| Action::List { kind, cursor }),
         text().prop_map(|uri| Action::ReadResource { uri }),
+        completing(),
         proptest::sample::subsequence(&ListKind::ALL, 0..=3)
             .prop_map(|lists| { Action::Listen(SubscriptionFilter { lists: lists.into_iter().collect() }) }),
     ]
@@ -120,7 +144,7 @@ proptest! {
             let read = Request::read(request(&outgoing.frame), Some(revision)).expect("a request");
             prop_assert_eq!(read.revision, revision);
             prop_assert_eq!(read.id, id("7"));
-            prop_assert_eq!(format!("{:?}", read.action), format!("{:?}", &action));
+            prop_assert_eq!(format!("{:?}", read.action), format!("{:?}", as_spoken(&action, revision)));
             prop_assert_eq!(read.meta.progress_token, meta.progress_token);
             prop_assert_eq!(read.meta.timing, timing);
             match revision.era() {
@@ -147,13 +171,14 @@ fn a_handshake_asks_for_each_legacy_revision_and_gets_it() {
         assert_eq!(initialize.client.name, "c");
 
         let (mut negotiation, _) = Negotiation::begin(Some(Era::Legacy));
-        let answer = ProbeAnswer::Result(result(server().initialized(&read.id, initialize.agreed)));
+        let answer = ProbeAnswer::Result(result(server().initialized(&read.id, initialize.agreed, OFFERS)));
         let Opening::Agreed(agreed) = negotiation.answered(Probe::Initialize(asked), answer) else {
             panic!("no agreement");
         };
         assert_eq!(agreed.revision, asked);
         assert_eq!((&*agreed.server.name, &*agreed.server.version), ("s", "2"));
-        let offers = ServerOffers { tools: true, resources: true, prompts: false, logging: true };
+        let offers =
+            ServerOffers { tools: true, resources: true, prompts: false, completions: true, logging: true };
         assert_eq!(agreed.server.offers, offers);
         assert_eq!(agreed.server.instructions.is_some(), asked != Revision::V2024_11_05);
     }
@@ -274,6 +299,14 @@ fn results_come_back_as_the_server_wrote_them() {
         let prompt = result(server().prompt(&id("1"), revision, Some("d"), json("[]"), None));
         let expected = Prompt { description: Some("d".into()), messages: json("[]") };
         assert_eq!(read_prompt(revision, &prompt), Ok(Completion::Complete(expected)));
+        let mut completion = omni_call::Completion::read(br#"{"values":["a","b"],"total":7,"hasMore":true}"#)
+            .expect("a completion");
+        completion.meta = Some(json(r#"{"a":1}"#));
+        let written = result(server().completion(&id("1"), revision, &completion));
+        let read = read_completion(revision, &written).expect("a completion");
+        assert_eq!(read.to_json(), completion.to_json(), "{revision:?}");
+        let meta: Value = serde_json::from_slice(&read.meta.expect("meta")).expect("JSON");
+        assert_eq!(meta["a"], 1);
     }
     let error = RpcError::new(ErrorCode::InvalidParams, "no such tool").with_data(json!({"a": 1}));
     let expected = PeerError { code: -32602, message: "no such tool".into(), data: Some(json(r#"{"a":1}"#)) };
@@ -315,6 +348,12 @@ fn results_of_others_are_read_with_what_they_leave_out_and_refused_where_they_ar
     }
     let task = read_tool_result(Revision::V2026_07_28, &json(r#"{"resultType":"task"}"#));
     assert!(task.expect_err("a task").to_string().contains("`resultType` is `task`"));
+    for text in ["[]", "{}", r#"{"completion":[]}"#, r#"{"completion":{"values":[1]}}"#] {
+        assert!(read_completion(revision, &json(text)).is_err(), "{text}");
+    }
+    let asking = json(r#"{"resultType":"input_required","requestState":"s"}"#);
+    let why = read_completion(Revision::V2026_07_28, &asking).expect_err("a question").to_string();
+    assert!(why.contains("it may not"), "{why}");
     for text in [r#"{"tools":{}}"#, "{}", r#"{"tools":["a"]}"#] {
         assert!(read_page("tools/list", "tools", &json(text)).is_err(), "{text}");
     }
@@ -423,7 +462,7 @@ mod opening {
 
     #[test]
     fn a_modern_server_is_agreed_with_at_once() {
-        let result = result(server().discovered(&id("1"), Revision::V2026_07_28));
+        let result = result(server().discovered(&id("1"), Revision::V2026_07_28, OFFERS));
         let Opening::Agreed(agreed) = step(None, DISCOVER, ProbeAnswer::Result(result)) else {
             panic!("no agreement")
         };

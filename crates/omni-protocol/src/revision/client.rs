@@ -45,7 +45,8 @@ impl Revision {
             | Action::CallTool(_)
             | Action::List { .. }
             | Action::ReadResource { .. }
-            | Action::GetPrompt(_) => true,
+            | Action::GetPrompt(_)
+            | Action::Complete(_) => true,
         }
     }
 }

@@ -41,7 +41,7 @@ pub(super) fn read<'a>(
             Some(level) => Action::SetLogLevel(log_level(&level, "params.level")?),
             None => return Err(invalid("`params.level` is missing")),
         },
-        _ => shared(method, params).unwrap_or_else(|| Err(method_not_found(method)))?,
+        _ => shared(method, params, revision).unwrap_or_else(|| Err(method_not_found(method)))?,
     };
     Ok(Parts { revision, action, meta })
 }
@@ -67,6 +67,7 @@ fn no_session(method: &str) -> RpcError {
         | "resources/read"
         | "prompts/list"
         | "prompts/get"
+        | "completion/complete"
         | "logging/setLevel"
         | "server/discover"
         | "subscriptions/listen" => invalid(format!(

@@ -10,7 +10,7 @@ use std::borrow::Cow;
 use std::collections::HashMap;
 
 use bytes::Bytes;
-use omni_call::{Ask, AskMethod, LogLevel};
+use omni_call::{Ask, AskMethod, Completing, CompletionReference, LogLevel};
 use serde::{Deserialize, Deserializer};
 use serde_json::value::RawValue;
 use serde_json::{Map, Value};
@@ -233,6 +233,11 @@ impl Revision {
         }
     }
 
+    /// Whether a request for completions may say which other arguments are known.
+    pub(crate) fn has_completion_context(self) -> bool {
+        self >= Revision::V2025_06_18
+    }
+
     /// Whether the answer to `initialize` may carry instructions for the model.
     pub(crate) fn has_instructions(self) -> bool {
         self >= Revision::V2025_03_26
@@ -279,6 +284,17 @@ impl Request {
             Err(error) => Err(Rejected { id: Some(id), error }),
         }
     }
+}
+
+/// Reads the parameters of `completion/complete` as the newest revision has them.
+///
+/// # Errors
+/// They are not what the specification says.
+pub fn read_completing(params: &Bytes) -> Result<Completing, RpcError> {
+    let mut parsed: Params<'_> = serde_json::from_slice(params)
+        .map_err(|error| invalid(format!("what is to be completed cannot be read: {error}")))?;
+    parsed.text = params.clone();
+    completing(&parsed, Revision::NEWEST_MODERN)
 }
 
 impl Notification {
@@ -331,6 +347,12 @@ struct Params<'a> {
     notifications: Option<&'a RawValue>,
     #[serde(borrow)]
     level: Option<Cow<'a, str>>,
+    #[serde(borrow, rename = "ref")]
+    reference: Option<&'a RawValue>,
+    #[serde(borrow)]
+    argument: Option<&'a RawValue>,
+    #[serde(borrow)]
+    context: Option<&'a RawValue>,
     #[serde(borrow, default, rename = "requestState", deserialize_with = "present")]
     request_state: Option<&'a RawValue>,
     #[serde(borrow, default, rename = "inputResponses", deserialize_with = "present")]
@@ -447,7 +469,7 @@ fn log_level(name: &str, at: &str) -> Result<LogLevel, RpcError> {
 }
 
 /// Reads a method that both eras have and write alike; `None` for any other.
-fn shared(method: &str, params: Params<'_>) -> Option<Result<Action, RpcError>> {
+fn shared(method: &str, params: Params<'_>, revision: Revision) -> Option<Result<Action, RpcError>> {
     let cursor = |params: Params<'_>| params.cursor.map(Cow::into_owned);
     let list = |kind, params| Action::List { kind, cursor: cursor(params) };
     Some(match method {
@@ -458,6 +480,9 @@ fn shared(method: &str, params: Params<'_>) -> Option<Result<Action, RpcError>> 
         "resources/read" => read_resource(&params),
         "prompts/list" => Ok(list(ItemKind::Prompt, params)),
         "prompts/get" => get_prompt(params),
+        "completion/complete" => {
+            completing(&params, revision).map(|completing| Action::Complete(Box::new(completing)))
+        }
         _ => return None,
     })
 }
@@ -476,12 +501,81 @@ fn read_resource(params: &Params<'_>) -> Result<Action, RpcError> {
 
 fn get_prompt(params: Params<'_>) -> Result<Action, RpcError> {
     let arguments = arguments(&params)?;
-    let texts = |text: &Bytes| serde_json::from_slice::<HashMap<Cow<'_, str>, Cow<'_, str>>>(text).is_ok();
-    if !arguments.as_ref().is_none_or(texts) {
+    if !arguments.as_ref().is_none_or(|text| are_strings(text)) {
         return Err(invalid("`params.arguments` of a prompt must be an object whose values are strings"));
     }
     let Some(name) = params.name else { return Err(invalid("`params.name` is missing: which prompt?")) };
     Ok(Action::GetPrompt(GetPrompt { name: name.into_owned(), arguments }))
+}
+
+fn completing(params: &Params<'_>, revision: Revision) -> Result<Completing, RpcError> {
+    #[derive(Deserialize)]
+    struct Reference<'a> {
+        #[serde(borrow, rename = "type")]
+        kind: Cow<'a, str>,
+        name: Option<String>,
+        uri: Option<String>,
+    }
+    #[derive(Deserialize)]
+    struct Argument {
+        name: String,
+        value: String,
+    }
+    #[derive(Deserialize)]
+    struct Context<'a> {
+        #[serde(borrow)]
+        arguments: Option<&'a RawValue>,
+    }
+    // A list would be read as the members in their order.
+    let object = |value: Option<&'_ RawValue>| value.is_some_and(|value| value.get().starts_with('{'));
+    let text = |value: Option<&'_ RawValue>| value.map_or("", RawValue::get).to_owned();
+    if !object(params.reference) {
+        return Err(invalid("`params.ref` must be an object: of which prompt, or which resource?"));
+    }
+    let reference = text(params.reference);
+    let reference: Reference<'_> = serde_json::from_str(&reference)
+        .map_err(|error| invalid(format!("`params.ref` cannot be read: {error}")))?;
+    let missing =
+        |member: &str, kind: &str| invalid(format!("`params.ref.{member}` is missing: which {kind}?"));
+    let reference = match &*reference.kind {
+        "ref/prompt" => {
+            CompletionReference::Prompt { name: reference.name.ok_or_else(|| missing("name", "prompt"))? }
+        }
+        "ref/resource" => {
+            CompletionReference::Resource { uri: reference.uri.ok_or_else(|| missing("uri", "resource"))? }
+        }
+        other => {
+            let other = cut(other.to_owned(), 60);
+            return Err(invalid(format!(
+                "`params.ref.type` is `{other}`, not `ref/prompt` or `ref/resource`"
+            )));
+        }
+    };
+    if !object(params.argument) {
+        return Err(invalid("`params.argument` must be an object: which argument, and what is there of it?"));
+    }
+    let Argument { name: argument, value } = serde_json::from_str(&text(params.argument))
+        .map_err(|error| invalid(format!("`params.argument` cannot be read: {error}")))?;
+    // A revision that has no context passes over it like over any member that it does not know.
+    let given = params.context.filter(|given| revision.has_completion_context() && given.get() != "null");
+    let context = match given {
+        None => None,
+        Some(_) if !object(given) => return Err(invalid("`params.context` must be an object")),
+        Some(given) => {
+            let Context { arguments } = serde_json::from_str(given.get())
+                .map_err(|error| invalid(format!("`params.context` cannot be read: {error}")))?;
+            arguments.map(|arguments| params.text.slice_ref(arguments.get().as_bytes()))
+        }
+    };
+    if !context.as_ref().is_none_or(|text| are_strings(text)) {
+        return Err(invalid("`params.context.arguments` must be an object whose values are strings"));
+    }
+    Ok(Completing { reference, argument, value, context })
+}
+
+/// Whether that is a JSON object of strings.
+fn are_strings(text: &[u8]) -> bool {
+    serde_json::from_slice::<HashMap<Cow<'_, str>, Cow<'_, str>>>(text).is_ok()
 }
 
 /// The arguments as they stand in the frame.

@@ -41,7 +41,7 @@ pub(super) fn read<'a>(method: &str, mut params: Params<'a>) -> Result<Parts<'a>
     let action = match method {
         "server/discover" => Action::Discover,
         "subscriptions/listen" => listen(&params)?,
-        _ => shared(method, params).unwrap_or_else(|| Err(method_not_found(method)))?,
+        _ => shared(method, params, revision).unwrap_or_else(|| Err(method_not_found(method)))?,
     };
     let meta = MetaParts { progress_token, log_level, timing, client, capabilities, retry };
     Ok(Parts { revision, action, meta })

@@ -319,3 +319,71 @@ fn what_a_peer_says_of_itself_is_cut_and_a_token_that_comes_back_often_is_bounde
     let Err(rejected) = Request::read(raw, Some(Revision::NEWEST_LEGACY)) else { panic!("too long a token") };
     assert!(rejected.error.message.contains("1024 bytes"), "{}", rejected.error.message);
 }
+
+#[test]
+fn what_is_to_be_completed_is_read_alike_in_every_revision() {
+    let read = |params: &str, session: Option<Revision>| {
+        let params = match session {
+            None => format!("{{{MODERN},{params}}}"),
+            Some(_) => format!("{{{params}}}"),
+        };
+        request("completion/complete", &params, session).map(|request| request.action)
+    };
+    let whole = r#""ref":{"type":"ref/prompt","name":"p","title":"P"},"argument":{"name":"a","value":"\u0062"},
+        "context":{"arguments":{"x": "1"}}"#;
+    let revisions = [
+        (Some(Revision::V2024_11_05), false),
+        (Some(Revision::V2025_03_26), false),
+        (Some(Revision::V2025_06_18), true),
+        (Some(Revision::V2025_11_25), true),
+        (None, true),
+    ];
+    for (session, has_context) in revisions {
+        let Ok(Action::Complete(completing)) = read(whole, session) else { panic!("{session:?}") };
+        let expected = Completing {
+            reference: CompletionReference::Prompt { name: "p".into() },
+            argument: "a".into(),
+            value: "b".into(),
+            context: has_context.then(|| Bytes::from_static(br#"{"x": "1"}"#)),
+        };
+        assert_eq!(*completing, expected, "{session:?}");
+        for context in ["", r#","context":null"#, r#","context":{}"#, r#","context":{"arguments":null}"#] {
+            let params = format!(
+                r#""ref":{{"type":"ref/resource","uri":"x:{{n}}"}},"argument":{{"name":"n","value":""}}{context}"#
+            );
+            let Ok(Action::Complete(completing)) = read(&params, session) else { panic!("{params}") };
+            assert_eq!(completing.reference, CompletionReference::Resource { uri: "x:{n}".into() });
+            assert_eq!((&*completing.value, completing.context), ("", None));
+        }
+    }
+    let reference = r#""ref":{"type":"ref/prompt","name":"p"}"#;
+    let argument = r#""argument":{"name":"a","value":"b"}"#;
+    for (params, named) in [
+        (argument.to_owned(), "params.ref"),
+        (format!(r#""ref":"p",{argument}"#), "params.ref"),
+        (format!(r#""ref":["ref/prompt","p"],{argument}"#), "params.ref"),
+        (format!(r#""ref":{{"name":"p"}},{argument}"#), "type"),
+        (format!(r#""ref":{{"type":"ref/tool","name":"p"}},{argument}"#), "`ref/tool`, not `ref/prompt`"),
+        (format!(r#""ref":{{"type":"ref/prompt","uri":"p"}},{argument}"#), "params.ref.name"),
+        (format!(r#""ref":{{"type":"ref/prompt","name":1}},{argument}"#), "params.ref"),
+        (format!(r#""ref":{{"type":"ref/resource","name":"p"}},{argument}"#), "params.ref.uri"),
+        (reference.to_owned(), "params.argument"),
+        (format!(r#"{reference},"argument":["a","b"]"#), "params.argument"),
+        (format!(r#"{reference},"argument":{{"name":"a"}}"#), "value"),
+        (format!(r#"{reference},"argument":{{"name":"a","value":1}}"#), "params.argument"),
+    ] {
+        for (session, _) in revisions {
+            let refused = read(&params, session).expect_err("a refusal").error;
+            assert_eq!(refused.code.number(), -32602, "{params}");
+            assert!(refused.message.contains(named), "{params}: {}", refused.message);
+        }
+    }
+    for context in ["[]", "1", r#"{"arguments":[]}"#, r#"{"arguments":{"x":1}}"#] {
+        for (session, has_context) in revisions {
+            let read = read(&format!(r#"{reference},{argument},"context":{context}"#), session);
+            let refused = read.err().map(|rejected| rejected.error.code.number());
+            assert_eq!(refused, has_context.then_some(-32602), "{session:?} {context}");
+        }
+    }
+    assert_eq!(code(request("completion/complete", &format!("{{{reference},{argument}}}"), None)), -32602);
+}

@@ -121,7 +121,7 @@ impl Drop for PendingReply {
 mod tests {
     use futures_util::FutureExt;
     use omni_call::AskMethod;
-    use omni_protocol::{Implementation, Initialize, ListKinds, Offers, Revision};
+    use omni_protocol::{Implementation, Initialize, ListKinds, Revision};
     use serde_json::{Value, json};
 
     use super::*;
@@ -138,7 +138,7 @@ mod tests {
 
     fn encoder() -> Arc<Encoder> {
         let omni = Implementation { name: "omni".into(), title: "omni".into(), version: "1".into() };
-        Arc::new(Encoder::new(&omni, None, Offers::default(), ListKinds::default()))
+        Arc::new(Encoder::new(&omni, None, ListKinds::default()))
     }
 
     /// Asks for the client's folders.

@@ -6,8 +6,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use omni_call::{
-    CallRequest, CallResult, Ending, ExecutorKind, LogLevel, PromptMessages, ResourceContents, Target,
-    ToolResult,
+    Answer, AskMethod, CallRequest, CallResult, Completion, CompletionReference, Ending, ExecutorKind,
+    LogLevel, PromptMessages, Refusal, ResourceContents, Target, ToolResult,
 };
 use omni_catalog::{Kind, NameStyle, RemoteSource};
 use omni_protocol::Offers;
@@ -31,6 +31,7 @@ fn script(offers: Offers) -> Arc<RemoteSource> {
     for kind in kinds {
         source.describe_items(kind, lists.to_string().as_bytes()).unwrap();
     }
+    source.set_completes(offers.completions);
     Arc::new(source)
 }
 
@@ -64,8 +65,30 @@ fn ending(request: &CallRequest) -> Ending {
             ("greet", None) => Ending::InvalidArguments { message: "`who` is missing".into() },
             _ => Ending::NotFound { message: "no such prompt".into() },
         },
-        other => panic!("{other:?}"),
+        CallRequest::Completion(completing) => match (&completing.reference, &*completing.value) {
+            (_, "bad") => Ending::InvalidArguments { message: "`b` is no argument of it".into() },
+            (_, "odd") => contents("x:1"),
+            (CompletionReference::Prompt { name }, value) if name == "greet" => {
+                let known = completing.context.as_deref().map(|known| String::from_utf8_lossy(known));
+                completion(&json!({"values": [completing.argument, value, known.unwrap_or_default()]}))
+            }
+            (CompletionReference::Resource { uri }, "many") if uri == "x:{n}" => {
+                completion(&json!({"values": vec!["v"; 101]}))
+            }
+            _ => Ending::NotFound { message: "there is no such thing to complete".into() },
+        },
+        CallRequest::Tool { .. } => panic!("{request:?}"),
     }
+}
+
+fn completion(json: &Value) -> Ending {
+    let completion = Completion::read(json.to_string().as_bytes()).unwrap();
+    Ending::Finished(CallResult::Completion(completion))
+}
+
+/// The parameters that ask for `who` of a prompt.
+fn complete(prompt: &str, value: &str) -> Value {
+    json!({"ref": {"type": "ref/prompt", "name": prompt}, "argument": {"name": "who", "value": value}})
 }
 
 struct World {
@@ -119,7 +142,9 @@ fn modern(mut params: Value) -> Value {
     params
 }
 
-const BOTH: Offers = Offers { resources: true, prompts: true };
+const BOTH: Offers = Offers { resources: true, prompts: true, completions: false };
+
+const ALL: Offers = Offers { completions: true, ..BOTH };
 
 #[tokio::test]
 async fn resources_and_prompts_are_answered_in_every_revision() {
@@ -196,6 +221,110 @@ async fn a_read_is_a_call_with_progress_and_logs_and_can_be_cancelled() {
     assert!(third.end(Ending::InvalidArguments { message: "`who` is missing".into() }));
     let answer = client.next().await;
     assert_eq!(answer["error"], json!({"code": -32602, "message": "`who` is missing"}));
+}
+
+#[tokio::test]
+async fn arguments_are_completed_in_every_revision() {
+    for revision in ["2024-11-05", "2025-03-26", "2025-06-18", "2025-11-25", "2026-07-28"] {
+        let mut world = World::new(Some(ALL)).await;
+        let is_modern = revision == "2026-07-28";
+        if !is_modern {
+            world.initialize(revision).await;
+        }
+        let params = |params: Value| if is_modern { modern(params) } else { params };
+        let mut asked = complete("greet", "y");
+        asked["context"] = json!({"arguments": {"lang": "en"}});
+        let answer = world.request("completion/complete", params(asked)).await;
+        let known = if revision >= "2025-06-18" { r#"{"lang":"en"}"# } else { "" };
+        assert_eq!(answer["result"]["completion"], json!({"values": ["who", "y", known]}), "{revision}");
+        assert_eq!(answer["result"].get("resultType"), is_modern.then(|| json!("complete")).as_ref());
+        let of_template = json!({"type": "ref/resource", "uri": "x:{n}"});
+        let many = json!({"ref": of_template, "argument": {"name": "n", "value": "many"}});
+        let many = world.request("completion/complete", params(many)).await["result"]["completion"].clone();
+        assert_eq!((many["values"].as_array().unwrap().len(), &many["hasMore"]), (100, &json!(true)));
+        let unknown =
+            json!({"ref": {"type": "ref/resource", "uri": "x:0"}, "argument": {"name": "n", "value": ""}});
+        let no_template =
+            json!({"ref": {"type": "ref/resource", "uri": "y:{n}"}, "argument": {"name": "n", "value": ""}});
+        let no_kind =
+            json!({"ref": {"type": "ref/tool", "name": "t"}, "argument": {"name": "n", "value": ""}});
+        for (wrong, code, message) in [
+            (complete("leave", ""), -32602, "there is no prompt `leave`"),
+            (complete("greet", "bad"), -32602, "`b` is no argument of it"),
+            (unknown, -32602, "there is no such thing to complete"),
+            (no_template, -32602, "there is no such thing to complete"),
+            (no_kind, -32602, "`params.ref.type` is `ref/tool`, not `ref/prompt` or `ref/resource`"),
+            (complete("greet", "odd"), -32603, "`greet`"),
+        ] {
+            let error = world.request("completion/complete", params(wrong)).await["error"].clone();
+            assert_eq!(error["code"], code, "{error}");
+            assert!(error["message"].as_str().unwrap().contains(message), "{error}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_completion_is_a_call_that_has_limits_can_be_cancelled_and_asks_nobody() {
+    for is_modern in [false, true] {
+        let folder = SkillFolder::new();
+        let (executor, mut calls) = ScriptedExecutor::new();
+        let server = TestServer::builder(&folder, executor.clone())
+            .sources(vec![script(ALL)])
+            .config(|config| config.timeout = Some(Duration::from_secs(7)))
+            .start();
+        let mut client = server.stdio();
+        let roots = json!({"elicitation": {}, "roots": {}});
+        if !is_modern {
+            let hello = json!({"protocolVersion": "2025-11-25", "capabilities": roots.clone(),
+                "clientInfo": {"name": "c", "version": "1"}});
+            client.request(&omni_testkit::request(1, "initialize", hello)).await;
+        }
+        let ask = |id: u32| {
+            let mut params = complete("greet", "y");
+            if is_modern {
+                params = modern(params);
+                params["_meta"]["io.modelcontextprotocol/clientCapabilities"] = roots.clone();
+            }
+            params["_meta"]["progressToken"] = json!("p");
+            omni_testkit::request(id, "completion/complete", params)
+        };
+        client.send(&ask(2)).await;
+        let first = calls.next().await;
+        let deadline = first.call.deadline;
+        assert_eq!(deadline.remaining(deadline.accepted()), Some(Duration::from_secs(7)));
+        assert!(first.progress(0.5, None));
+        assert_eq!(client.next().await["params"]["progressToken"], "p");
+        client.send(&ask(3)).await;
+        let mut second = calls.next().await;
+        let taken_back = json!({"jsonrpc": "2.0", "method": "notifications/cancelled",
+            "params": {"requestId": 3}});
+        client.send(&taken_back).await;
+        second.dropped().await;
+        assert_eq!(executor.running(), 1);
+        let answer = first.ask(AskMethod::ListRoots, &json!({})).answer().await;
+        assert!(matches!(answer, Answer::Refused { why: Refusal::Unsupported, .. }), "{answer:?}");
+        assert!(first.end(completion(&json!({"values": ["you"], "total": 1, "hasMore": false}))));
+        let answer = client.next().await;
+        assert_eq!(answer["id"], 2);
+        let expected = json!({"values": ["you"], "total": 1, "hasMore": false});
+        assert_eq!(answer["result"]["completion"], expected);
+    }
+}
+
+#[tokio::test]
+async fn a_source_that_completes_nothing_is_not_asked_beside_one_that_does() {
+    let folder = SkillFolder::new();
+    let (executor, mut calls) = ScriptedExecutor::new();
+    let other =
+        RemoteSource::new("other", None, NameStyle::Underscore, ExecutorKind::Runner, &[Kind::Prompts]);
+    other.describe_items(Kind::Prompts, br#"{"prompts":[{"name":"mute"}]}"#).unwrap();
+    let server = TestServer::builder(&folder, executor).sources(vec![script(ALL), Arc::new(other)]).start();
+    let mut client = server.stdio();
+    client.initialize("2025-11-25").await;
+    let mute = omni_testkit::request(1, "completion/complete", complete("mute", "a"));
+    let nothing = json!({"values": [], "total": 0, "hasMore": false});
+    assert_eq!(client.request(&mute).await["result"]["completion"], nothing);
+    assert!(calls.try_next().is_none());
 }
 
 #[tokio::test]
@@ -306,7 +435,7 @@ async fn each_read_and_prompt_goes_to_the_source_that_has_it_and_what_nobody_has
 async fn what_is_said_to_be_there_and_empty_has_lists_that_are_never_told_of() {
     let folder = SkillFolder::new();
     let server = TestServer::builder(&folder, ScriptedExecutor::echoing())
-        .config(|config| config.empty = Offers { resources: true, prompts: false })
+        .config(|config| config.empty = Offers { prompts: false, ..BOTH })
         .start();
     let mut client = server.stdio();
     let capabilities = client.initialize("2025-11-25").await["result"]["capabilities"].clone();
@@ -319,14 +448,21 @@ async fn what_is_said_to_be_there_and_empty_has_lists_that_are_never_told_of() {
 
 #[tokio::test]
 async fn what_is_not_offered_is_neither_announced_nor_known() {
-    for offers in [None, Some(Offers::default()), Some(Offers { resources: true, prompts: false })] {
+    let completing = Offers { resources: false, ..ALL };
+    for offers in [None, Some(Offers::default()), Some(Offers { prompts: false, ..BOTH }), Some(completing)] {
         let mut world = World::new(offers).await;
-        let Offers { resources, prompts } = offers.unwrap_or_default();
+        let Offers { resources, prompts, completions } = offers.unwrap_or_default();
         let capabilities = world.initialize("2025-11-25").await["result"]["capabilities"].clone();
         assert_eq!(capabilities.get("resources").is_some(), resources, "{capabilities}");
         assert_eq!(capabilities.get("prompts").is_some(), prompts, "{capabilities}");
-        for (method, offered) in [("resources/list", resources), ("prompts/list", prompts)] {
-            for params in [json!({}), modern(json!({}))] {
+        assert_eq!(capabilities.get("completions"), completions.then(|| json!({})).as_ref());
+        let params = complete("greet", "y");
+        for (method, params, offered) in [
+            ("resources/list", json!({}), resources),
+            ("prompts/list", json!({}), prompts),
+            ("completion/complete", params, completions),
+        ] {
+            for params in [params.clone(), modern(params)] {
                 let reply = world.request(method, params).await;
                 assert_eq!(reply.get("result").is_some(), offered, "{reply}");
                 assert!(offered || reply["error"]["code"] == -32601, "{reply}");

@@ -22,7 +22,7 @@ use crate::args::RunnerArguments;
 use crate::variables;
 
 pub(crate) use health::Health;
-pub(crate) use refresh::{Keeper, look};
+pub(crate) use refresh::{Keeper, completions, look};
 
 /// Where the list of tools comes from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum, Deserialize)]
@@ -147,7 +147,8 @@ impl RunnerSettings {
 
     /// What clients are told that there is none of.
     pub(crate) fn empty(&self) -> Offers {
-        Offers { resources: self.resources == Offer::Empty, prompts: self.prompts == Offer::Empty }
+        let (resources, prompts) = (self.resources == Offer::Empty, self.prompts == Offer::Empty);
+        Offers { resources, prompts, completions: false }
     }
 }
 

@@ -8,6 +8,8 @@ use bytes::Bytes;
 use omni_catalog::{Catalog, Kind, RemoteSource, Source};
 use omni_exec::{Listing, Runner, RunnerError};
 use omni_server::Server;
+use serde::Deserialize;
+use serde_json::Value;
 
 /// The first pause after a runner did not answer; it doubles up to the ordinary one.
 const RETRY_FIRST: Duration = Duration::from_millis(200);
@@ -24,8 +26,12 @@ pub(crate) async fn look(
     catalog: &Arc<Catalog>,
 ) -> Result<bool> {
     // All at once: a runner that does not answer is waited for once, not once for each.
-    let (tools, resources, prompts) =
-        tokio::join!(tools(runner, source), resources(runner, source), prompts(runner, source));
+    let (tools, resources, prompts, ()) = tokio::join!(
+        tools(runner, source),
+        resources(runner, source),
+        prompts(runner, source),
+        completions(runner, source)
+    );
     let failed = [tools, resources, prompts].into_iter().filter_map(Result::err);
     let mut failed: Vec<String> = failed.map(|error| format!("{error:#}")).collect();
     // One that cannot be reached says so once.
@@ -66,6 +72,27 @@ async fn prompts(runner: &Runner, source: &Arc<RemoteSource>) -> Result<()> {
     }
     let body = or_none(runner.prompts().await)?;
     describe(source, &[Kind::Prompts], body).await
+}
+
+/// Asks the runner whether it completes arguments, where there may be some. What it said before holds while it cannot be
+/// reached; that is no failure of its own, since its lists cannot be had then either.
+pub(crate) async fn completions(runner: &Runner, source: &RemoteSource) {
+    #[derive(Deserialize)]
+    struct Said {
+        #[serde(default)]
+        completions: Value,
+    }
+    if !source.offers(Kind::Resources) && !source.offers(Kind::Prompts) {
+        return;
+    }
+    match runner.health().await {
+        Ok(said) => {
+            let said = serde_json::from_slice::<Said>(&said);
+            source.set_completes(said.is_ok_and(|said| said.completions == Value::Bool(true)));
+        }
+        Err(RunnerError::Refused { .. }) => source.set_completes(false),
+        Err(error) => tracing::debug!(%error, "the runner does not say whether it completes arguments"),
+    }
 }
 
 /// A runner without that route has none.

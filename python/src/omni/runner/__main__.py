@@ -21,7 +21,7 @@ from omni import __version__, wire
 from omni.constants import BODY_BYTES_MAX, CONTRACT
 from omni.inprocess import Running, Tools
 from omni.runner import peer
-from omni.runner.request import RefusedError, RunRequest, read_answer, read_object
+from omni.runner.request import RefusedError, RunRequest, read_answer, read_completing, read_object
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -42,6 +42,7 @@ _ROUTES = {
     "/resources/read": "POST",
     "/prompts": "GET",
     "/prompts/get": "POST",
+    "/complete": "POST",
 }
 _EMPTY = {"/resources": ("resources", "resourceTemplates"), "/prompts": ("prompts",)}
 
@@ -176,6 +177,11 @@ class Handler(BaseHTTPRequestHandler):
             self._send_json(200, {**health, "runner": f"omni.runner {__version__}", "pid": os.getpid()})
         elif self.path in _EMPTY:
             self._send_json(200, {member: [] for member in _EMPTY[self.path]})
+        elif self.path == "/complete":
+            kind, name = read_completing(body)
+            raise RefusedError(
+                404, "not_found", f"there is no {kind} `{name[:200]}`: this runner completes nothing"
+            )
         else:
             member, kind = ("uri", "resource") if self.path == "/resources/read" else ("name", "prompt")
             name = read_object(body).get(member)

@@ -83,6 +83,29 @@ def read_answer(body: bytes) -> dict[str, Any]:
     return answer
 
 
+def read_completing(body: bytes) -> tuple[str, str]:
+    """Read the body of `POST /complete`: a kind, and the name or URI of what an argument is completed of.
+
+    Raises `RefusedError`.
+    """
+    members = read_object(body)
+    reference = _of_type(members, "ref", dict, None, "an object")
+    kind, member = {"ref/prompt": ("prompt", "name"), "ref/resource": ("resource", "uri")}.get(
+        _of_type(reference, "type", str, None, "a string"), ("", "")
+    )
+    if not kind:
+        raise _wrong("type", "`ref/prompt` or `ref/resource`")
+    name = _of_type(reference, member, str, None, "a string")
+    argument = _of_type(members, "argument", dict, None, "an object")
+    for own in ("name", "value"):
+        _of_type(argument, own, str, None, "a string")
+    context = _of_type(members, "context", dict, {}, "an object")
+    known = _of_type(context, "arguments", dict, {}, "an object")
+    if not all(type(value) is str for value in known.values()):
+        raise _wrong("arguments", "an object of strings")
+    return kind, name
+
+
 def read_object(body: bytes) -> dict[str, Any]:
     """Parse a request's body. Raises `RefusedError` unless it is a JSON object."""
     try:

@@ -18,7 +18,7 @@ use omni_call::{
     ResourceContents, Wants,
 };
 use omni_catalog::{Kind, ListShape, ProfileId};
-use omni_protocol::ListKind;
+use omni_protocol::{ListKind, read_completing};
 use serde::Deserialize;
 use serde_json::value::RawValue;
 use serde_json::{Value, json};
@@ -40,7 +40,7 @@ const BODY_PATIENCE: Duration = Duration::from_secs(30);
 /// The contract's version.
 pub(super) const CONTRACT: u32 = 2;
 
-const ROUTES: [(&str, Method); 8] = [
+const ROUTES: [(&str, Method); 9] = [
     ("/run_tool", Method::POST),
     (ANSWER, Method::POST),
     ("/tools", Method::GET),
@@ -49,6 +49,7 @@ const ROUTES: [(&str, Method); 8] = [
     ("/resources/read", Method::POST),
     ("/prompts", Method::GET),
     ("/prompts/get", Method::POST),
+    ("/complete", Method::POST),
 ];
 
 /// `CALL` stands for a call's name.
@@ -128,6 +129,7 @@ async fn exchange(
         }
         "/prompts" => Ok(ok(joined(&[("prompts", Some(&list(shared, Kind::Prompts).await))]))),
         "/resources/read" => item(shared, accepted, resource_request(&body)).await,
+        "/complete" => item(shared, accepted, completion_request(&body)).await,
         _ => item(shared, accepted, prompt_request(&body)).await,
     }
 }
@@ -307,6 +309,7 @@ fn health(shared: &Shared) -> Value {
         "ready": status == "ok",
         "initializing": initializing,
         "contract": CONTRACT,
+        "completions": shared.server.offers().completions,
         "runner": format!("omni {version}"),
         "pid": std::process::id(),
         "calls": shared.calls.count(),
@@ -350,7 +353,15 @@ fn prompt_request(body: &[u8]) -> Result<CallRequest, String> {
     Ok(CallRequest::Prompt { name, arguments })
 }
 
-/// Reads a resource or has a prompt filled in.
+fn completion_request(body: &[u8]) -> Result<CallRequest, String> {
+    let text = Bytes::copy_from_slice(object_text(body)?.as_bytes());
+    let read = read_completing(&text);
+    // The body is what MCP has in `params`.
+    let completing = read.map_err(|error| error.message.replace("`params.", "`"))?;
+    Ok(CallRequest::Completion(Box::new(completing)))
+}
+
+/// Reads a resource, has a prompt filled in or an argument completed.
 async fn item(
     shared: &Shared,
     accepted: Instant,
@@ -385,7 +396,11 @@ fn body_of(result: CallResult) -> Bytes {
                 ("_meta", meta.as_ref()),
             ])
         }
-        CallResult::Tool(_) | CallResult::Completion(_) => Bytes::from_static(b"{}"),
+        CallResult::Completion(completion) => {
+            let json = Bytes::from(completion.to_json());
+            joined(&[("completion", Some(&json)), ("_meta", completion.meta.as_ref())])
+        }
+        CallResult::Tool(_) => Bytes::from_static(b"{}"),
     }
 }
 
@@ -466,5 +481,42 @@ impl Body for ReplyBody {
             }
             ReplyBody::Call(_) => SizeHint::default(),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use omni_call::CompletionReference;
+
+    use super::*;
+
+    #[test]
+    fn what_is_to_be_completed_is_read_or_refused_as_the_contracts_cases_say() {
+        let cases = include_str!("../../../../../conformance/runner-cases.jsonl");
+        let mut read = 0;
+        for case in cases.lines().map(|line| serde_json::from_str::<Value>(line).unwrap()) {
+            if case["part"] != "complete" {
+                continue;
+            }
+            read += 1;
+            let completing = match completion_request(case["text"].as_str().unwrap().as_bytes()) {
+                Ok(CallRequest::Completion(completing)) => completing,
+                Ok(other) => panic!("{other:?}"),
+                Err(why) => {
+                    assert_eq!(case["status"], 400, "{}: {why}", case["name"]);
+                    assert!(!why.contains("params."), "{why}");
+                    continue;
+                }
+            };
+            let (kind, name) = match &completing.reference {
+                CompletionReference::Prompt { name } => ("prompt", name),
+                CompletionReference::Resource { uri } => ("resource", uri),
+            };
+            let known = completing.context.as_deref().map(|known| std::str::from_utf8(known).unwrap());
+            let is = json!({"kind": kind, "name": name, "argument": completing.argument,
+                "value": completing.value, "known": known});
+            assert_eq!(is, case["reads"], "{}", case["name"]);
+        }
+        assert!(read > 15, "{read}");
     }
 }
