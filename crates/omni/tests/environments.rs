@@ -495,6 +495,8 @@ fn sync_makes_them_ahead_doctor_shows_them_and_prune_removes_what_nobody_needs()
     assert!(doctor.contains("installed by uv") || doctor.contains("installed by pip"), "{doctor}");
 
     lab.skill("new", "conflict==1.0");
+    // A server waits but a moment for the look at what has changed since; here it has been looked at before.
+    lab.said(&["list"]);
     let mut client = lab.serve();
     assert_eq!(text(&client.result("new.tell", json!({}))), "1.0");
     assert_eq!(lab.made().len(), 2);
