@@ -402,13 +402,13 @@ fn a_runner_that_says_so_completes_arguments() {
         assert!(error["message"].as_str().unwrap().starts_with(message), "{error}");
     }
 
+    let server = folder.http(&["--runner", &address]);
+    let modern = server.modern("completion/complete", completing("greet", "who", "G"), &[]);
+    assert_eq!(modern.json()["result"]["completion"]["values"], json!(["Grace"]), "{:?}", modern.json());
     let mut without = folder.stdio(&["--runner", &address, "--runner-prompts", "empty"]).initialised();
     let refused = without.request("completion/complete", completing("greet", "who", ""));
     assert_eq!(refused["error"], json!({"code": -32602, "message": "there is no prompt `greet`"}));
     assert!(without.request("completion/complete", of_template).get("result").is_some());
-    let server = folder.http(&["--runner", &address]);
-    let modern = server.modern("completion/complete", completing("greet", "who", "G"), &[]);
-    assert_eq!(modern.json()["result"]["completion"]["values"], json!(["Grace"]), "{:?}", modern.json());
     drop(runner);
     let gone = client.request("completion/complete", completing("greet", "who", "A"));
     assert_eq!(gone["error"]["code"], -32603, "{gone}");
