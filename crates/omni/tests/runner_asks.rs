@@ -121,9 +121,11 @@ impl Runner {
 
 impl Drop for Runner {
     fn drop(&mut self) {
-        // It ends what it has started when it is asked to end.
-        let _ = Command::new("kill").arg(self.child.id().to_string()).stderr(Stdio::null()).status();
-        let _ = self.child.wait();
+        // It ends what it has started when it is asked to end. The number of one that has ended may be another's.
+        if let Ok(None) = self.child.try_wait() {
+            let _ = Command::new("kill").arg(self.child.id().to_string()).status();
+            let _ = self.child.wait();
+        }
     }
 }
 
