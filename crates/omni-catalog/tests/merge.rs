@@ -297,6 +297,21 @@ fn a_source_without_tools_stands_beside_a_folder_whose_list_is_served_as_it_lies
 }
 
 #[test]
+fn a_source_that_offers_less_leaves_the_rest_of_its_cache_to_those_that_offer_more() {
+    let place = TempDir::new().unwrap();
+    let cache = place.path().join("cache");
+    let prompts = br#"{"prompts": [{"name": "greet"}]}"#;
+    remote("unix:/r", Some(&cache)).describe_items(Kind::Prompts, prompts).unwrap();
+    let items = [Kind::Resources];
+    let less =
+        RemoteSource::new("unix:/r", Some(&cache), NameStyle::Underscore, ExecutorKind::Runner, &items);
+    less.describe_items(Kind::Resources, br#"{"resources": [{"uri": "a:b", "name": "b"}]}"#).unwrap();
+    let snapshot = catalog(vec![remote("unix:/r", Some(&cache))]).snapshot();
+    assert_eq!(snapshot.items(Kind::Prompts, ListShape::All, 0).unwrap().items, r#"[{"name": "greet"}]"#);
+    assert_ne!(snapshot.items(Kind::Resources, ListShape::All, 0).unwrap().items, "[]");
+}
+
+#[test]
 fn two_sources_with_resources_share_the_list_and_an_unlisted_one_is_nobodys() {
     let (one, two) = (remote("unix:/one", None), remote("unix:/two", None));
     one.describe_items(Kind::Resources, br#"{"resources": [{"uri": "a:1", "name": "1"}]}"#).unwrap();

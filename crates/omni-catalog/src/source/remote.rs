@@ -159,8 +159,14 @@ impl RemoteSource {
             return Ok(false);
         }
         let after = before.with_items(kind, items);
+        // Another server may have this source's cache and offer more of it: what is not offered here stays as it is there.
+        let others = kept_items(&self.store).unwrap_or_default();
         let mut kept = Writer::default();
         for kind in ITEM_KINDS {
+            if !self.offers.contains(&kind) {
+                kept.text(others.iter().find(|(other, _)| *other == kind).map_or("", |(_, array)| array));
+                continue;
+            }
             let texts = after.items(kind).into_iter().flat_map(|items| items.iter());
             let texts: Vec<&str> =
                 texts.map(|item| std::str::from_utf8(&item.text).unwrap_or("{}")).collect();
