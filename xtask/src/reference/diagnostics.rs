@@ -131,11 +131,32 @@ const MEANT: &[Finding] = &[
         "rename one, or drop `flat`",
     ),
     Finding(
+        "duplicate-prompt",
+        "error",
+        "two sources list a prompt of one name, and the later one's is not served",
+        "two sources with the prompt `greet`",
+        "serve one of the two, or rename it there",
+    ),
+    Finding(
+        "duplicate-resource",
+        "error",
+        "two sources list a resource of one URI, and the later one's is not served",
+        "two sources with the resource `file:///a`",
+        "serve one of the two, or rename it there",
+    ),
+    Finding(
         "duplicate-skill",
         "error",
         "two folders have a skill of one name, and the second folder's is not served",
         "`--skills one --skills two`, each with a folder `notes`",
         "rename one of the two folders",
+    ),
+    Finding(
+        "duplicate-template",
+        "error",
+        "two sources list a resource template of one pattern, and the later one's is not served",
+        "two sources with the template `file:///{path}`",
+        "serve one of the two, or rename it there",
     ),
     Finding(
         "source-failed",
@@ -635,8 +656,8 @@ mod tests {
     fn literals(folder: &Path, found: &mut BTreeSet<String>) {
         for entry in fs::read_dir(folder).unwrap().flatten() {
             let path = entry.path();
-            // A table of packages, whose names look like codes.
-            if path.ends_with("doctor/installed.rs") {
+            // A table of packages, whose names look like codes, and tests.
+            if path.ends_with("doctor/installed.rs") || path.ends_with("tests.rs") {
                 continue;
             }
             if path.is_dir() {
