@@ -268,7 +268,9 @@ async def _batch(binary: Path, root: Path, report: Report) -> None:
             {"jsonrpc": "2.0", "id": number, "method": "tools/call", "params": call} for number in range(60)
         ]
         body = json.dumps(batch).encode()
-        asked = web.ask(web.head("POST", len(body), Mcp_Session_Id=token) + body)
+        # Not as a stream, however long it takes.
+        head = web.head("POST", len(body), Mcp_Session_Id=token).replace(b", text/event-stream", b"", 1)
+        asked = web.ask(head + body)
         watch = asyncio.create_task(peak(web, 5))
         status, answers = await asyncio.wait_for(asked, 60)
         found = json.loads(answers)
