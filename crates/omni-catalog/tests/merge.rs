@@ -291,9 +291,16 @@ fn a_source_without_tools_stands_beside_a_folder_whose_list_is_served_as_it_lies
     assert_eq!(of_any.items_spec().unwrap().executor, ExecutorKind::Runner);
     assert_eq!(snapshot.source_of_template("mem:{any}"), snapshot.source_of_resource("mem:any"));
     assert!(snapshot.source_of_prompt("greet").is_none());
-    assert!(!both.completes(), "nobody has said it");
+    assert!(!both.completes() && !runner.has_said_completes(), "nobody has said it");
     runner.set_completes(true);
     assert!(both.completes());
+    let again = open();
+    assert!(again.completes() && again.has_said_completes(), "it is known from before");
+    again.set_completes(false);
+    again
+        .describe_items(Kind::Templates, br#"{"resourceTemplates": [{"uriTemplate": "a:{b}", "name": "b"}]}"#)
+        .unwrap();
+    assert!(!open().completes() && open().has_said_completes());
 }
 
 #[test]

@@ -111,7 +111,8 @@ pub(crate) struct Kept {
     keeper: Option<Keeper>,
 }
 
-/// Clients are told at their beginning what there is, so the first of them wait so long for a runner to say it.
+/// Clients are told at their beginning what there is, so the first of them wait so long for a runner to say it that has
+/// never said it.
 const INTRODUCTION_WAIT: Duration = Duration::from_secs(1);
 
 impl Kept {
@@ -133,9 +134,12 @@ impl Kept {
         }
     }
 
-    /// Asks a runner what it completes. One that does not answer by then is asked again at each look.
+    /// Asks a runner that has never been asked what it completes. One that does not answer by then, and one whose word is
+    /// known from before, is asked at each look.
     async fn introduce(&self) {
-        if let Some(Keeper { runner, source, .. }) = &self.keeper {
+        if let Some(Keeper { runner, source, .. }) = &self.keeper
+            && !source.has_said_completes()
+        {
             let _ = tokio::time::timeout(INTRODUCTION_WAIT, completions(runner, source)).await;
         }
     }

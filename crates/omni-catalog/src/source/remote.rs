@@ -2,8 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use arc_swap::ArcSwap;
 use omni_call::{ExecutorKind, RunSpec, Target};
@@ -27,7 +26,8 @@ pub struct RemoteSource {
     executor: ExecutorKind,
     offers: Vec<Kind>,
     items_spec: Arc<RunSpec>,
-    completes: AtomicBool,
+    /// Whether it completes arguments, once it has said so, here or to a server before.
+    completes: Mutex<Option<bool>>,
     store: Store,
     current: ArcSwap<Part>,
     /// One list at a time; readers of the part never wait for it.
@@ -75,7 +75,8 @@ impl RemoteSource {
             None => Part::unknown(names, home),
         };
         part = part.without(Kind::ALL.into_iter().filter(|kind| !is_offered(offers, *kind)));
-        for (kind, array) in kept_items(&store).unwrap_or_default() {
+        let Kept { items, completes } = kept(&store).unwrap_or_default();
+        for (kind, array) in items {
             if offers.contains(&kind)
                 && let Ok(items) = Items::read(name, kind, array.as_bytes())
             {
@@ -94,16 +95,29 @@ impl RemoteSource {
             executor,
             offers: offers.to_vec(),
             items_spec: Arc::new(items_spec),
-            completes: AtomicBool::new(false),
+            completes: Mutex::new(completes),
             store,
             current: ArcSwap::from_pointee(part),
             telling: Mutex::default(),
         }
     }
 
-    /// Takes note whether it completes arguments. Until it is told it does not; nothing of that is kept.
+    /// Takes note whether it completes arguments. Until it is told it does not. Kept with the items. Blocks where it is
+    /// another word than before: it writes.
     pub fn set_completes(&self, completes: bool) {
-        self.completes.store(completes, Ordering::Relaxed);
+        let _turn = self.telling.lock().unwrap_or_else(PoisonError::into_inner);
+        if self.said_completes().replace(completes) != Some(completes) {
+            self.keep_items(&self.current.load());
+        }
+    }
+
+    /// Whether it has ever been told, be it before this server's start.
+    pub fn has_said_completes(&self) -> bool {
+        self.said_completes().is_some()
+    }
+
+    fn said_completes(&self) -> MutexGuard<'_, Option<bool>> {
+        self.completes.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Makes the tools what `list` says: `{"tools":[…]}`, MCP's tool objects with a member `omni` more. A description that
@@ -159,23 +173,29 @@ impl RemoteSource {
             return Ok(false);
         }
         let after = before.with_items(kind, items);
+        self.keep_items(&after);
+        self.current.store(Arc::new(after));
+        Ok(is_other)
+    }
+
+    /// Writes the items of a part, and whether there are completions, to the cache.
+    fn keep_items(&self, part: &Part) {
         // Another server may have this source's cache and offer more of it: what is not offered here stays as it is there.
-        let others = kept_items(&self.store).unwrap_or_default();
-        let mut kept = Writer::default();
+        let others = kept(&self.store).unwrap_or_default().items;
+        let mut writer = Writer::default();
         for kind in ITEM_KINDS {
             if !self.offers.contains(&kind) {
-                kept.text(others.iter().find(|(other, _)| *other == kind).map_or("", |(_, array)| array));
+                writer.text(others.iter().find(|(other, _)| *other == kind).map_or("", |(_, array)| array));
                 continue;
             }
-            let texts = after.items(kind).into_iter().flat_map(|items| items.iter());
+            let texts = part.items(kind).into_iter().flat_map(|items| items.iter());
             let texts: Vec<&str> =
                 texts.map(|item| std::str::from_utf8(&item.text).unwrap_or("{}")).collect();
             // Nothing, not an empty list, of what has not been heard of yet.
-            kept.text(&if after.knows(kind) { format!("[{}]", texts.join(",")) } else { String::new() });
+            writer.text(&if part.knows(kind) { format!("[{}]", texts.join(",")) } else { String::new() });
         }
-        self.store.write(ITEMS, sealed::seal(ITEMS_MAGIC, &kept.finish()));
-        self.current.store(Arc::new(after));
-        Ok(is_other)
+        writer.number(self.said_completes().map_or(NOT_SAID, u64::from));
+        self.store.write(ITEMS, sealed::seal(ITEMS_MAGIC, &writer.finish()));
     }
 
     /// Takes note that it could not be asked; `why` is a sentence fragment. What it had stays, with a finding.
@@ -212,11 +232,27 @@ fn is_offered(offers: &[Kind], kind: Kind) -> bool {
     offers.contains(&if kind == Kind::Skills { Kind::Tools } else { kind })
 }
 
-/// The arrays of items in the cache.
-fn kept_items(store: &Store) -> Option<Vec<(Kind, String)>> {
+/// What the cache has besides tools.
+#[derive(Default)]
+struct Kept {
+    /// An array of each kind.
+    items: Vec<(Kind, String)>,
+    completes: Option<bool>,
+}
+
+/// Stands in the cache for a source that has not said whether it completes arguments.
+const NOT_SAID: u64 = 2;
+
+fn kept(store: &Store) -> Option<Kept> {
     let file = store.read(ITEMS)?;
     let mut reader = Reader::new(sealed::open(ITEMS_MAGIC, &file)?);
-    ITEM_KINDS.into_iter().map(|kind| Some((kind, reader.text()?.to_owned()))).collect()
+    let items: Option<Vec<_>> =
+        ITEM_KINDS.into_iter().map(|kind| Some((kind, reader.text()?.to_owned()))).collect();
+    let completes = match reader.number()? {
+        NOT_SAID => None,
+        said => Some(said == 1),
+    };
+    Some(Kept { items: items?, completes })
 }
 
 impl Source for RemoteSource {
@@ -233,7 +269,7 @@ impl Source for RemoteSource {
     }
 
     fn completes(&self) -> bool {
-        self.completes.load(Ordering::Relaxed)
+        self.said_completes().unwrap_or(false)
     }
 
     fn items_spec(&self) -> Option<Arc<RunSpec>> {

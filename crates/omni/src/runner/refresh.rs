@@ -76,7 +76,7 @@ async fn prompts(runner: &Runner, source: &Arc<RemoteSource>) -> Result<()> {
 
 /// Asks the runner whether it completes arguments, where there may be some. What it said before holds while it cannot be
 /// reached; that is no failure of its own, since its lists cannot be had then either.
-pub(crate) async fn completions(runner: &Runner, source: &RemoteSource) {
+pub(crate) async fn completions(runner: &Runner, source: &Arc<RemoteSource>) {
     #[derive(Deserialize)]
     struct Said {
         #[serde(default)]
@@ -85,13 +85,19 @@ pub(crate) async fn completions(runner: &Runner, source: &RemoteSource) {
     if !source.offers(Kind::Resources) && !source.offers(Kind::Prompts) {
         return;
     }
-    match runner.health().await {
+    let completes = match runner.health().await {
         Ok(said) => {
-            let said = serde_json::from_slice::<Said>(&said);
-            source.set_completes(said.is_ok_and(|said| said.completions == Value::Bool(true)));
+            serde_json::from_slice::<Said>(&said).is_ok_and(|said| said.completions == Value::Bool(true))
         }
-        Err(RunnerError::Refused { .. }) => source.set_completes(false),
-        Err(error) => tracing::debug!(%error, "the runner does not say whether it completes arguments"),
+        Err(RunnerError::Refused { .. }) => false,
+        Err(error) => {
+            tracing::debug!(%error, "the runner does not say whether it completes arguments");
+            return;
+        }
+    };
+    let source = Arc::clone(source);
+    if let Err(error) = tokio::task::spawn_blocking(move || source.set_completes(completes)).await {
+        tracing::error!(%error, "bug: taking note of what the runner completes failed");
     }
 }
 
