@@ -3,7 +3,7 @@
 use omni_testkit::{ScriptedExecutor, TestServer, call_tool, modern_able, request, retry};
 use serde_json::{Value, json};
 
-use super::{Wire, able, accepted, all_accepted, call, elicit, questions, text};
+use super::{Wire, able, accepted, all_accepted, call, elicit, parked, questions, text};
 use crate::{one_skill, scripted};
 
 fn refused(answer: &Value) -> &str {
@@ -16,10 +16,7 @@ async fn a_state_with_any_digit_changed_is_refused_and_the_call_goes_on_waiting(
     let (server, mut calls) = scripted();
     let mut client = Wire::Stdio(server.stdio());
     let first = call(1, json!({}));
-    client.send(&first).await;
-    let running = calls.next().await;
-    let mut question = elicit(&running);
-    let asked = client.answer(1).await;
+    let (running, mut question, asked) = parked(&mut client, &mut calls, &first).await;
     let state = asked["result"]["requestState"].as_str().unwrap().to_owned();
     let mut id = 1;
     let mut forged: Vec<String> = (0..state.len())
@@ -55,10 +52,7 @@ async fn a_state_is_good_for_the_same_request_of_the_same_principal_only() {
     let (server, mut calls) = scripted();
     let mut client = Wire::http(&server, Some(7));
     let first = call(1, json!({"a": 1, "b": {"c": [1, 2]}}));
-    client.send(&first).await;
-    let running = calls.next().await;
-    let mut question = elicit(&running);
-    let asked = client.answer(1).await;
+    let (running, mut question, asked) = parked(&mut client, &mut calls, &first).await;
     let again = |id: u64| retry(&first, id, &asked, all_accepted(&asked));
 
     let mut others = [Wire::http(&server, Some(8)), Wire::http(&server, None), Wire::Stdio(server.stdio())];
@@ -91,10 +85,7 @@ async fn of_two_requests_with_one_state_exactly_one_goes_on() {
     let (server, mut calls) = scripted();
     for mut client in Wire::both(&server) {
         let first = call(1, json!({}));
-        client.send(&first).await;
-        let running = calls.next().await;
-        let question = elicit(&running);
-        let asked = client.answer(1).await;
+        let (running, question, asked) = parked(&mut client, &mut calls, &first).await;
         for id in 2..10 {
             client.send(&retry(&first, id, &asked, all_accepted(&asked))).await;
         }
@@ -121,10 +112,7 @@ async fn a_state_of_one_method_is_none_of_another_and_none_of_another_server() {
     let (server, mut calls) = scripted();
     let mut client = Wire::Stdio(server.stdio());
     let first = call(1, json!({}));
-    client.send(&first).await;
-    let running = calls.next().await;
-    let _question = elicit(&running);
-    let asked = client.answer(1).await;
+    let (_running, _question, asked) = parked(&mut client, &mut calls, &first).await;
     let other_server = TestServer::new(&one_skill(), ScriptedExecutor::echoing());
     let mut other = Wire::Stdio(other_server.stdio());
     assert!(refused(&other.request(&retry(&first, 2, &asked, json!({}))).await).contains("started anew"));

@@ -6,7 +6,7 @@ use omni_call::{AskMethod, Refusal};
 use omni_testkit::{ScriptedExecutor, TestServer, call_tool, cancelled, reply, reply_error, request};
 use serde_json::{Value, json};
 
-use super::{able, accepted, elicit, form, refusal, text};
+use super::{able, accepted, asking, asking_over_http, elicit, form, refusal, text};
 use crate::{LEGACY, one_skill, scripted};
 
 #[tokio::test(start_paused = true)]
@@ -15,10 +15,7 @@ async fn on_stdio_a_question_is_a_request_and_its_reply_the_answer() {
         let (server, mut calls) = scripted();
         let mut client = server.stdio();
         client.initialize_able(revision, able()).await;
-        client.send(&call_tool(1, "t.run", json!({}))).await;
-        let running = calls.next().await;
-        let question = elicit(&running);
-        let asked = client.asked("elicitation/create").await;
+        let (running, question, asked) = asking(&mut client, &mut calls, 1).await;
         // Forms were all there was at first, so there was no word for them.
         let mut params = form();
         if revision == "2025-06-18" {
@@ -39,12 +36,7 @@ async fn over_http_a_question_goes_out_on_the_stream_of_its_call_and_the_reply_i
     let (mut client, mut other) = (server.http().await, server.http().await);
     client.initialize_able("2025-11-25", able()).await;
     other.session = client.session.clone();
-    let opening =
-        tokio::spawn(async move { (client.open_events(&call_tool(1, "t.run", json!({}))).await, client) });
-    let running = calls.next().await;
-    let question = elicit(&running);
-    let (mut stream, _client) = opening.await.unwrap();
-    let asked = stream.next().await.unwrap();
+    let (running, question, asked, mut stream, _client) = asking_over_http(client, &mut calls).await;
     assert_eq!((&asked["method"], &asked["params"]), (&json!("elicitation/create"), &form()));
     assert_eq!(other.post(&reply(&asked, accepted("Ada"))).await.status, 202);
     assert_eq!(question.result().await, accepted("Ada"));
@@ -114,10 +106,7 @@ async fn an_error_and_a_result_that_is_no_object_are_told_to_the_tool() {
     let (server, mut calls) = scripted();
     let mut client = server.stdio();
     client.initialize_able("2025-11-25", able()).await;
-    client.send(&call_tool(1, "t.run", json!({}))).await;
-    let running = calls.next().await;
-    let question = elicit(&running);
-    let asked = client.asked("elicitation/create").await;
+    let (running, question, asked) = asking(&mut client, &mut calls, 1).await;
     client.send(&reply_error(&asked, -1, "the person has left")).await;
     let (why, message) = refusal(question).await;
     assert_eq!(why, Refusal::Failed);
@@ -143,10 +132,7 @@ async fn replies_to_nothing_and_late_ones_and_those_of_other_clients_change_noth
     let (mut client, mut other) = (server.stdio(), server.stdio());
     client.initialize_able("2025-11-25", able()).await;
     other.initialize_able("2025-11-25", able()).await;
-    client.send(&call_tool(1, "t.run", json!({}))).await;
-    let running = calls.next().await;
-    let mut question = elicit(&running);
-    let asked = client.asked("elicitation/create").await;
+    let (running, mut question, asked) = asking(&mut client, &mut calls, 1).await;
     for id in [json!("unheard of"), json!(4711), json!(asked["id"].to_string())] {
         client.send(&json!({"jsonrpc": "2.0", "id": id, "result": {}})).await;
     }
@@ -170,10 +156,7 @@ async fn a_cancelled_call_takes_its_question_back() {
     let server = TestServer::new(&one_skill(), executor.clone());
     let mut client = server.stdio();
     client.initialize_able("2025-11-25", able()).await;
-    client.send(&call_tool(1, "t.run", json!({}))).await;
-    let mut running = calls.next().await;
-    let _question = elicit(&running);
-    let asked = client.asked("elicitation/create").await;
+    let (mut running, _question, asked) = asking(&mut client, &mut calls, 1).await;
     client.send(&cancelled(1)).await;
     running.dropped().await;
     let taken_back = client.next().await;
@@ -191,10 +174,7 @@ async fn a_tool_that_waits_no_longer_takes_its_question_back_and_goes_on() {
     let (server, mut calls) = scripted();
     let mut client = server.stdio();
     client.initialize_able("2025-11-25", able()).await;
-    client.send(&call_tool(1, "t.run", json!({}))).await;
-    let running = calls.next().await;
-    let question = elicit(&running);
-    let asked = client.asked("elicitation/create").await;
+    let (running, question, asked) = asking(&mut client, &mut calls, 1).await;
     drop(question);
     let taken_back = client.next().await;
     assert_eq!(taken_back["params"]["requestId"], asked["id"]);
@@ -202,10 +182,7 @@ async fn a_tool_that_waits_no_longer_takes_its_question_back_and_goes_on() {
     assert_eq!(text(&client.answer(&json!(1)).await), "I guessed");
 
     // A call that ends with its question open does so too, before its answer.
-    client.send(&call_tool(2, "t.run", json!({}))).await;
-    let running = calls.next().await;
-    let _question = elicit(&running);
-    let asked = client.asked("elicitation/create").await;
+    let (running, _question, asked) = asking(&mut client, &mut calls, 2).await;
     running.finish("no matter");
     let said = [client.next().await, client.next().await];
     let taken_back = said.iter().find(|message| message["method"] == "notifications/cancelled").unwrap();
@@ -221,12 +198,7 @@ async fn over_http_a_cancelled_call_takes_its_question_back_on_the_stream_of_the
     client.initialize_able("2025-11-25", able()).await;
     (other.session, listener.session) = (client.session.clone(), client.session.clone());
     let mut session_stream = listener.listen().await;
-    let opening =
-        tokio::spawn(async move { (client.open_events(&call_tool(1, "t.run", json!({}))).await, client) });
-    let mut running = calls.next().await;
-    let _question = elicit(&running);
-    let (mut stream, _client) = opening.await.unwrap();
-    let asked = stream.next().await.unwrap();
+    let (mut running, _question, asked, mut stream, _client) = asking_over_http(client, &mut calls).await;
     assert_eq!(other.post(&cancelled(1)).await.status, 202);
     running.dropped().await;
     let taken_back = session_stream.next().await.unwrap();
@@ -270,10 +242,7 @@ async fn a_question_that_nobody_answers_is_given_up_and_the_call_goes_on() {
     let (server, mut calls) = scripted();
     let mut client = server.stdio();
     client.initialize_able("2025-11-25", able()).await;
-    client.send(&call_tool(1, "t.run", json!({}))).await;
-    let running = calls.next().await;
-    let mut question = elicit(&running);
-    let asked = client.asked("elicitation/create").await;
+    let (running, mut question, asked) = asking(&mut client, &mut calls, 1).await;
     tokio::time::sleep(Duration::from_secs(14 * 60)).await;
     assert!(question.is_open());
     let (why, message) = refusal(question).await;
@@ -351,12 +320,7 @@ async fn what_a_session_declared_outlives_its_place_in_the_table() {
     client.initialize_able("2025-11-25", able()).await;
     pushing.initialize("2025-11-25").await;
     other.session = client.session.clone();
-    let opening =
-        tokio::spawn(async move { (client.open_events(&call_tool(1, "t.run", json!({}))).await, client) });
-    let running = calls.next().await;
-    let question = elicit(&running);
-    let (mut stream, _client) = opening.await.unwrap();
-    let asked = stream.next().await.unwrap();
+    let (_running, question, asked, _stream, _client) = asking_over_http(client, &mut calls).await;
     other.post(&reply(&asked, accepted("Ada"))).await;
     assert_eq!(question.result().await, accepted("Ada"));
 }

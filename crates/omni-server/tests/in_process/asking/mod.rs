@@ -8,7 +8,10 @@ mod modern;
 use std::collections::HashMap;
 
 use omni_call::{Answer, AskMethod, Refusal};
-use omni_testkit::{HttpClient, OpenQuestion, RunningCall, StdioClient, TestServer, call_tool, modern_able};
+use omni_testkit::{
+    EventStream, HttpClient, OpenQuestion, RunningCall, StartedCalls, StdioClient, TestServer, call_tool,
+    modern_able,
+};
 use serde_json::{Value, json};
 use tokio::task::JoinHandle;
 
@@ -27,6 +30,45 @@ fn elicit(call: &RunningCall) -> OpenQuestion {
 
 fn accepted(name: &str) -> Value {
     json!({"action": "accept", "content": {"name": name}})
+}
+
+/// A call of a legacy client on stdio that has just asked for a form: its tool, the question, and what the client sees of it.
+async fn asking(
+    client: &mut StdioClient,
+    calls: &mut StartedCalls,
+    id: u64,
+) -> (RunningCall, OpenQuestion, Value) {
+    client.send(&call_tool(id, "t.run", json!({}))).await;
+    let running = calls.next().await;
+    let question = elicit(&running);
+    (running, question, client.asked("elicitation/create").await)
+}
+
+/// The same over HTTP, with the stream of the call and the client that holds it open.
+async fn asking_over_http(
+    mut client: HttpClient,
+    calls: &mut StartedCalls,
+) -> (RunningCall, OpenQuestion, Value, EventStream, HttpClient) {
+    let opening =
+        tokio::spawn(async move { (client.open_events(&call_tool(1, "t.run", json!({}))).await, client) });
+    let running = calls.next().await;
+    let question = elicit(&running);
+    let (mut stream, client) = opening.await.unwrap();
+    let asked = stream.next().await.unwrap();
+    (running, question, asked, stream, client)
+}
+
+/// A call of a modern client that has just asked for a form: its tool, the question, and the answer that it is in.
+async fn parked(
+    client: &mut Wire<'_>,
+    calls: &mut StartedCalls,
+    first: &Value,
+) -> (RunningCall, OpenQuestion, Value) {
+    client.send(first).await;
+    let running = calls.next().await;
+    let question = elicit(&running);
+    let asked = client.answer(first["id"].as_u64().unwrap()).await;
+    (running, question, asked)
 }
 
 /// Why a question has no result, and what is said of it.

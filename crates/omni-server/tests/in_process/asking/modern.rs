@@ -6,7 +6,7 @@ use omni_call::{AskMethod, LogLevel, Refusal};
 use omni_testkit::{ScriptedExecutor, TestServer, call_tool, cancelled, modern, request, retry};
 use serde_json::{Value, json};
 
-use super::{Wire, able, accepted, all_accepted, call, elicit, form, questions, refusal, text};
+use super::{Wire, able, accepted, all_accepted, call, elicit, form, parked, questions, refusal, text};
 use crate::{one_skill, scripted};
 
 #[tokio::test(start_paused = true)]
@@ -14,10 +14,7 @@ async fn a_call_that_asks_ends_its_request_with_the_question_and_goes_on_with_th
     let (server, mut calls) = scripted();
     for mut client in Wire::both(&server) {
         let first = call(1, json!({"a": 1}));
-        client.send(&first).await;
-        let running = calls.next().await;
-        let question = elicit(&running);
-        let asked = client.answer(1).await;
+        let (running, question, asked) = parked(&mut client, &mut calls, &first).await;
         let [(key, asks)] = &questions(&asked)[..] else { panic!("{asked}") };
         assert_eq!(*asks, json!({"method": "elicitation/create", "params": form()}));
         client.send(&retry(&first, 2, &asked, json!({key: accepted("Ada")}))).await;
@@ -140,10 +137,7 @@ async fn a_parked_call_may_ask_more_or_end_by_itself_and_whoever_comes_back_is_t
     let (server, mut calls) = scripted();
     for mut client in Wire::both(&server) {
         let first = call(1, json!({}));
-        client.send(&first).await;
-        let running = calls.next().await;
-        let question = elicit(&running);
-        let asked = client.answer(1).await;
+        let (running, question, asked) = parked(&mut client, &mut calls, &first).await;
         let second = elicit(&running);
         drop(question);
         tokio::time::sleep(Duration::from_secs(1)).await;
@@ -240,10 +234,7 @@ async fn a_parked_call_that_nobody_comes_back_to_is_given_up() {
     let server = TestServer::new(&one_skill(), executor.clone());
     for mut client in Wire::both(&server) {
         let first = call(1, json!({}));
-        client.send(&first).await;
-        let mut running = calls.next().await;
-        let _question = elicit(&running);
-        let asked = client.answer(1).await;
+        let (mut running, _question, asked) = parked(&mut client, &mut calls, &first).await;
         tokio::time::sleep(Duration::from_secs(14 * 60)).await;
         // Whoever comes back has as long again.
         let asked = client.request(&retry(&first, 2, &asked, json!({}))).await;
