@@ -489,16 +489,12 @@ mod tests {
     use omni_call::CompletionReference;
 
     use super::*;
+    use crate::transport::runner::contract_cases;
 
     #[test]
     fn what_is_to_be_completed_is_read_or_refused_as_the_contracts_cases_say() {
-        let cases = include_str!("../../../../../conformance/runner-cases.jsonl");
-        let mut read = 0;
-        for case in cases.lines().map(|line| serde_json::from_str::<Value>(line).unwrap()) {
-            if case["part"] != "complete" {
-                continue;
-            }
-            read += 1;
+        let cases = contract_cases("complete");
+        for case in &cases {
             let completing = match completion_request(case["text"].as_str().unwrap().as_bytes()) {
                 Ok(CallRequest::Completion(completing)) => completing,
                 Ok(other) => panic!("{other:?}"),
@@ -517,6 +513,6 @@ mod tests {
                 "value": completing.value, "known": known});
             assert_eq!(is, case["reads"], "{}", case["name"]);
         }
-        assert!(read > 15, "{read}");
+        assert!(cases.len() > 15, "{}", cases.len());
     }
 }

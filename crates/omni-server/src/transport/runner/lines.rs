@@ -271,11 +271,10 @@ mod tests {
     use serde_json::{Value, json};
 
     use super::*;
+    use crate::transport::runner::all_contract_cases;
 
     fn case(name: &str) -> Value {
-        let cases = include_str!("../../../../../conformance/runner-cases.jsonl");
-        let cases = cases.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
-        let case = cases.into_iter().find(|case| case["name"] == name).expect(name);
+        let case = all_contract_cases().find(|case| case["name"] == name).expect(name);
         assert_eq!(case["written_by_omni"], true, "{name}");
         serde_json::from_str(case["text"].as_str().unwrap()).unwrap()
     }

@@ -225,3 +225,16 @@ async fn connection(
         tracing::debug!(%error, "connection ended");
     }
 }
+
+/// What both sides of the contract are held to.
+#[cfg(test)]
+fn all_contract_cases() -> impl Iterator<Item = serde_json::Value> {
+    let cases = include_str!("../../../../../conformance/runner-cases.jsonl");
+    cases.lines().map(|line| serde_json::from_str(line).expect("a case is JSON"))
+}
+
+/// The cases of one part of it.
+#[cfg(test)]
+fn contract_cases(part: &str) -> Vec<serde_json::Value> {
+    all_contract_cases().filter(|case| case["part"] == part).collect()
+}

@@ -198,19 +198,14 @@ pub(super) fn read_answer(body: &Bytes) -> Result<(u64, Answer), String> {
 #[cfg(test)]
 mod tests {
     use omni_call::AskMethod;
-    use serde_json::Value;
 
     use super::*;
+    use crate::transport::runner::contract_cases;
 
     #[test]
     fn an_answer_is_read_or_refused_as_the_contracts_cases_say() {
-        let cases = include_str!("../../../../../conformance/runner-cases.jsonl");
-        let mut read = 0;
-        for case in cases.lines().map(|line| serde_json::from_str::<Value>(line).unwrap()) {
-            if case["part"] != "answer" {
-                continue;
-            }
-            read += 1;
+        let cases = contract_cases("answer");
+        for case in &cases {
             let body = Bytes::from(case["text"].as_str().unwrap().to_owned());
             let (number, answer) = match read_answer(&body) {
                 Ok(answer) => answer,
@@ -229,7 +224,7 @@ mod tests {
                 }
             }
         }
-        assert!(read > 10, "{read}");
+        assert!(cases.len() > 10, "{}", cases.len());
     }
 
     #[tokio::test]
