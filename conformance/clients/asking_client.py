@@ -11,21 +11,15 @@ import asyncio
 import json
 import sys
 
-from mcp import StdioServerParameters
 from mcp.client import Client
-from mcp.client.stdio import stdio_client
 from mcp.types import ElicitResult, ListRootsResult, Root
+from python_sdk import server_of, text_of
 
 SECONDS_MAX = 60
 
 
 async def ask_around(job: dict) -> dict:
     """Call, answer, and tell what happened."""
-    if "url" in job:
-        server = job["url"]
-    else:
-        command, *arguments = job["command"]
-        server = stdio_client(StdioServerParameters(command=command, args=arguments))
     asked = asyncio.Event()
     others_done = asyncio.Event()
 
@@ -38,15 +32,12 @@ async def ask_around(job: dict) -> dict:
     async def roots(_context: object) -> ListRootsResult:
         return ListRootsResult(roots=[Root(uri="file:///work", name="work")])
 
-    def text(result: object) -> str:
-        return "\n".join(block.text for block in result.content if block.type == "text")
-
     async with Client(
-        server, mode=job["mode"], elicitation_callback=elicit, list_roots_callback=roots
+        server_of(job), mode=job["mode"], elicitation_callback=elicit, list_roots_callback=roots
     ) as client:
 
         async def call(tool: str, **arguments: str) -> str:
-            return text(await client.call_tool(f"questions_{tool}", arguments))
+            return text_of(await client.call_tool(f"questions_{tool}", arguments))
 
         first = asyncio.create_task(call("once"))
         await asked.wait()

@@ -12,10 +12,10 @@ import json
 import sys
 from collections.abc import AsyncIterable
 
-from mcp import MCPError, StdioServerParameters
+from mcp import MCPError
 from mcp.client import Client
-from mcp.client.stdio import stdio_client
 from mcp.types import ToolListChangedNotification
+from python_sdk import server_of, text_of
 
 CHANGE_SECONDS_MAX = 30
 
@@ -65,24 +65,18 @@ async def look_around(client: Client, changes: str, heard: asyncio.Event) -> dic
 
 async def look(job: dict) -> dict:
     """List everything, then call what the job asks for."""
-    if "url" in job:
-        server = job["url"]
-    else:
-        command, *arguments = job["command"]
-        server = stdio_client(StdioServerParameters(command=command, args=arguments))
     heard = asyncio.Event()
 
     async def hear(message: object) -> None:
         if isinstance(message, ToolListChangedNotification):
             heard.set()
 
-    async with Client(server, mode=job["mode"], message_handler=hear) as client:
+    async with Client(server_of(job), mode=job["mode"], message_handler=hear) as client:
         names = await names_of(client)
         calls = []
         for call in job["calls"]:
             result = await client.call_tool(call["tool"], call["arguments"])
-            text = "\n".join(block.text for block in result.content if block.type == "text")
-            calls.append({"tool": call["tool"], "failed": bool(result.is_error), "text": text})
+            calls.append({"tool": call["tool"], "failed": bool(result.is_error), "text": text_of(result)})
         seen = {"protocol": str(client.protocol_version), "tools": names, "calls": calls}
         if "changes" in job:
             seen["around"] = await look_around(client, job["changes"], heard)
