@@ -185,47 +185,23 @@ impl Asks {
         Asks { over: true, ..Asks::default() }
     }
 
-    /// Takes in a question that the worker asks for the call at hand.
-    pub(crate) fn ask(
+    /// Takes in what is said of the call's questions. `taken` is how many bytes of answers the worker's socket has taken so
+    /// far; 0 where answers go another way.
+    pub(crate) fn take(
         &mut self,
-        frame: &AskFrame<'_>,
+        asking: Asking,
         taken: u64,
         deadline: &mut Deadline,
         port: &mut dyn CallPort,
     ) -> Result<(), Fault> {
-        if !self.over {
-            self.ledger.ask(frame.ask, taken)?;
-            self.waiting.take(Asking::of(frame), deadline, port);
+        if self.over {
+            return Ok(());
         }
-        Ok(())
-    }
-
-    /// Takes in what a runner says of its questions, whose answers go another way than its words come.
-    pub(crate) fn take(
-        &mut self,
-        asking: Asking,
-        deadline: &mut Deadline,
-        port: &mut dyn CallPort,
-    ) -> Result<(), Fault> {
         match &asking {
-            Asking::Ask(number, _) => self.ledger.ask(*number, 0)?,
+            Asking::Ask(number, _) => self.ledger.ask(*number, taken)?,
             Asking::Retract(number) => self.ledger.retract(*number)?,
         }
         self.waiting.take(asking, deadline, port);
-        Ok(())
-    }
-
-    /// Takes a question back.
-    pub(crate) fn retract(
-        &mut self,
-        number: u64,
-        deadline: &mut Deadline,
-        port: &mut dyn CallPort,
-    ) -> Result<(), Fault> {
-        if !self.over {
-            self.ledger.retract(number)?;
-            self.waiting.take(Asking::Retract(number), deadline, port);
-        }
         Ok(())
     }
 

@@ -20,7 +20,7 @@ use rustix::process::Signal;
 use tokio::time::{Sleep, sleep};
 
 use crate::ExecConfig;
-use crate::asks::Asks;
+use crate::asks::{Asking, Asks};
 use crate::channel::{Body, Channel};
 use crate::process::{
     Children, Exit, Listener, Output, Process, Program, StartError, Started, StatusPage, call_heading,
@@ -499,10 +499,10 @@ impl Worker {
                             return Err(Fault::Foreign);
                         }
                         current.asked = true;
-                        asks.ask(ask, self.channel.taken(), deadline, port)?;
+                        asks.take(Asking::of(ask), self.channel.taken(), deadline, port)?;
                     }
                     Up::Retract(asked) if asked.id == current.id => {
-                        asks.retract(asked.ask, deadline, port)?;
+                        asks.take(Asking::Retract(asked.ask), 0, deadline, port)?;
                     }
                     _ => {}
                 }

@@ -14,7 +14,7 @@ use omni_libpython::{Host, Interpreter, PAGE_SLOTS, Received};
 
 use super::mailbox::Mailbox;
 use crate::ExecConfig;
-use crate::asks::Asks;
+use crate::asks::{Asking, Asks};
 use crate::channel::Body;
 use crate::process::{Aside, Listener, Printed};
 use crate::wire::{self, Fault, Hello, Mode, Sending, Terms, Up};
@@ -250,9 +250,9 @@ impl Thread {
                     return Err(Fault::Foreign);
                 }
                 // Who takes answers out of a mailbox has it read at once, so none is left there.
-                asks.ask(&ask, 0, &mut call.deadline, port)?;
+                asks.take(Asking::of(&ask), 0, &mut call.deadline, port)?;
             }
-            Up::Retract(asked) => asks.retract(asked.ask, &mut call.deadline, port)?,
+            Up::Retract(asked) => asks.take(Asking::Retract(asked.ask), 0, &mut call.deadline, port)?,
             // What is printed in here comes by `Host::print`.
             Up::Ready(_) | Up::Started(_) | Up::Output(_) | Up::Unknown => {}
         }

@@ -57,7 +57,7 @@ impl<'a> Questions<'a> {
         if self.posts.len() >= POSTS_MAX {
             return Err(Fault::TooManyAsks);
         }
-        self.asks.take(asking, deadline, port)
+        self.asks.take(asking, 0, deadline, port)
     }
 
     /// Resolves when an answer has come and is on its way, by which the idle clock goes on. An error is the end of a call
