@@ -129,7 +129,9 @@ impl Catalog {
     pub fn merge(&self) -> Result<bool, SourceError> {
         let _turn = self.refreshing.lock().unwrap_or_else(PoisonError::into_inner);
         let before = self.snapshot();
-        self.take_up()?;
+        if !self.take_up()?.replaced {
+            return Ok(false);
+        }
         let after = self.snapshot();
         let others = Kind::ALL.iter().any(|kind| before.version(*kind) != after.version(*kind));
         Ok(others || before.versions().ne(after.versions()))

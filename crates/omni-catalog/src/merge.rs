@@ -81,12 +81,7 @@ pub(crate) fn merge(
     };
     let mut items = |kind| {
         let of_each: Vec<_> = sources.iter().filter_map(|source| source.part.items(kind).cloned()).collect();
-        let known = before.and_then(|before| match kind {
-            Kind::Resources => Some(&before.resources),
-            Kind::Templates => Some(&before.templates),
-            Kind::Prompts => Some(&before.prompts),
-            Kind::Tools | Kind::Skills => None,
-        });
+        let known = before.and_then(|before| before.item_list(kind));
         if let Some(same) = known.filter(|known| known.is_of(&of_each)) {
             let before = before.map_or(&[][..], |before| &before.findings);
             findings.extend(before.iter().filter(|found| found.code == code_of(kind)).cloned());

@@ -157,7 +157,7 @@ impl Snapshot {
         self.item_list(kind).map(|list| list.page_all(shape))
     }
 
-    fn item_list(&self, kind: Kind) -> Option<&ItemList> {
+    pub(crate) fn item_list(&self, kind: Kind) -> Option<&Arc<ItemList>> {
         match kind {
             Kind::Resources => Some(&self.resources),
             Kind::Templates => Some(&self.templates),
