@@ -112,8 +112,8 @@ impl Tool {
     }
 
     /// Checks arguments against the input schema: all faults at once, of large ones the first 20. `called` is the name
-    /// that the caller knows the tool by, for the answer, and `raw` is the JSON as it was sent. The schema is compiled on first use, which takes tens of microseconds; a check of a small
-    /// object takes a few.
+    /// that the caller knows the tool by, for the answer, and `raw` is the JSON as it was sent. The schema is compiled on
+    /// first use, which takes tens of microseconds; a check of a small object takes a few.
     ///
     /// # Errors
     ///

@@ -190,8 +190,8 @@ impl ToolList {
     }
 }
 
-/// The tools used last, by the names they were called by, in two generations: when the young one is full it becomes the old one, and what
-/// nobody asked for since is dropped with its compiled schema. Bounds memory without keeping order.
+/// The tools used last, by the names they were called by, in two generations: when the young one is full it becomes the
+/// old one, and what nobody asked for since is dropped with its compiled schema. Bounds memory without keeping order.
 #[derive(Debug, Default)]
 struct Used {
     young: HashMap<Box<str>, Arc<Tool>>,

@@ -1,5 +1,5 @@
-//! How a resource is read, a prompt filled in and an argument completed: a call like any other, with its deadline, its place in the log and its
-//! questions. Only what runs it differs, which the catalogue says.
+//! How a resource is read, a prompt filled in and an argument completed: a call like any other, with its deadline, its
+//! place in the log and its questions. Only what runs it differs, which the catalogue says.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};

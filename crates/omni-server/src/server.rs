@@ -41,8 +41,9 @@ pub struct Server {
 }
 
 impl Server {
-    /// A server that answers from `catalog`, and runs by `executor` what that has. Nothing runs yet: [`check_catalog`](Self::check_catalog), or
-    /// [`catalog_checked`](Self::catalog_checked), must be called once for lists and calls to be exact.
+    /// A server that answers from `catalog`, and runs by `executor` what that has. Nothing runs yet:
+    /// [`check_catalog`](Self::check_catalog), or [`catalog_checked`](Self::catalog_checked), must be called once for
+    /// lists and calls to be exact.
     pub fn new(catalog: Arc<Catalog>, executor: Arc<dyn Executor>, config: ServerConfig) -> Arc<Self> {
         let has_resources = catalog.offers(Kind::Resources) || catalog.offers(Kind::Templates);
         let has_prompts = catalog.offers(Kind::Prompts);

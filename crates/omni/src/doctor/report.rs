@@ -47,8 +47,8 @@ pub(crate) struct Look {
 }
 
 impl<'a> Examination<'a> {
-    /// Looks at the skills, as they are in their folders now, and at this machine. Blocks, and runs nothing of a skill unless
-    /// it shall be loaded.
+    /// Looks at the skills, as they are in their folders now, and at this machine. Blocks, and runs nothing of a skill
+    /// unless it shall be loaded.
     ///
     /// # Errors
     ///

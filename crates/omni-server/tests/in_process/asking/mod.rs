@@ -32,7 +32,8 @@ fn accepted(name: &str) -> Value {
     json!({"action": "accept", "content": {"name": name}})
 }
 
-/// A call of a legacy client on stdio that has just asked for a form: its tool, the question, and what the client sees of it.
+/// A call of a legacy client on stdio that has just asked for a form: its tool, the question, and what the client sees
+/// of it.
 async fn asking(
     client: &mut StdioClient,
     calls: &mut StartedCalls,
