@@ -3,29 +3,23 @@
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use anyhow::{Context as _, Result, anyhow, bail};
 use bytes::Bytes;
 use hyper::header::{AUTHORIZATION, HeaderMap, HeaderName, HeaderValue};
 use omni_call::{Deadline, LogLevel, Wants, shown_line, shown_path};
 use omni_exec::{ExecConfig, Isolation, ServerAddress, TempFolders, Upstream, UpstreamConfig, UpstreamError};
-use omni_protocol::{CallTool, ClientCapabilities, Era, Implementation, Question};
+use omni_protocol::{CallTool, ClientCapabilities, Era, ErrorCode, Implementation, Question};
 use serde_json::value::RawValue;
 use serde_json::{Value, json};
 
 use crate::args::{CallArguments, ServerArguments, ServerEra};
 use crate::call::{self, Terminal};
 use crate::executors::LAUNCHER;
+use crate::settings::{IDLE_TIMEOUT_DEFAULT, TIMEOUT_DEFAULT, time_limit};
 use crate::terminal::{self, Output};
 use crate::{access, describe, list, mcp, reading, variables};
-
-/// Total and idle time limit of a call, as for tools of ours.
-const TIMEOUT_DEFAULT: Duration = Duration::from_secs(1800);
-const IDLE_TIMEOUT_DEFAULT: Duration = Duration::from_secs(600);
-
-/// Longer is for ever.
-const SECONDS_MAX: f64 = 1e9;
 
 /// The header that stands for no setting of a request's own.
 const RESERVED: [&str; 7] =
@@ -62,7 +56,7 @@ impl OtherServer {
             config.headers = headers(file)?;
         }
         if let Some(seconds) = arguments.server_timeout {
-            config.patience = match time_limit("server-timeout", Some(seconds), Duration::ZERO)? {
+            config.patience = match time_limit("server-timeout", Some(seconds), None, 0.0)? {
                 Some(patience) => patience,
                 None => bail!("`--server-timeout 0`: a server needs some time to answer"),
             };
@@ -142,18 +136,6 @@ fn headers(file: &Path) -> Result<HeaderMap> {
         bail!("{shown} holds neither a token nor a header");
     }
     Ok(headers)
-}
-
-/// A time limit in seconds, 0 for none.
-fn time_limit(flag: &str, seconds: Option<f64>, default: Duration) -> Result<Option<Duration>> {
-    let Some(seconds) = seconds else { return Ok(Some(default)) };
-    if !(0.0..=SECONDS_MAX).contains(&seconds) {
-        bail!(
-            "{} is no time limit: a number of seconds is, or 0 for none",
-            variables::written(flag, seconds)
-        );
-    }
-    Ok((seconds > 0.0).then(|| Duration::from_secs_f64(seconds)))
 }
 
 /// The error with what to do about it.
@@ -320,8 +302,8 @@ fn not_listed(name: &str, tools: &[Value]) -> String {
 /// Calls the tool, prints its result, and returns the exit code, as for a tool of ours.
 pub(crate) fn call(server: OtherServer, arguments: &CallArguments, out: &mut Output) -> Result<u8> {
     let run = &arguments.run;
-    let total = time_limit("timeout", run.timeout, TIMEOUT_DEFAULT)?;
-    let idle = time_limit("idle-timeout", run.idle_timeout, IDLE_TIMEOUT_DEFAULT)?;
+    let total = time_limit("timeout", run.timeout, None, TIMEOUT_DEFAULT)?;
+    let idle = time_limit("idle-timeout", run.idle_timeout, None, IDLE_TIMEOUT_DEFAULT)?;
     let ended = server.converse(async |upstream| {
         let tools = tools(upstream).await?;
         let listed = tools.iter().find(|tool| tool["name"] == arguments.tool.as_str());
@@ -339,7 +321,11 @@ pub(crate) fn call(server: OtherServer, arguments: &CallArguments, out: &mut Out
             let code = match &error {
                 UpstreamError::TimedOut { .. } => call::TIMEOUT,
                 // Invalid parameters: the name or the arguments.
-                UpstreamError::Refused { error, .. } if error.code == -32602 => call::USAGE,
+                UpstreamError::Refused { error, .. }
+                    if error.code == i64::from(ErrorCode::InvalidParams.number()) =>
+                {
+                    call::USAGE
+                }
                 _ => call::TOOL_ERROR,
             };
             let error = match &error {

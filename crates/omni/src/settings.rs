@@ -23,6 +23,6 @@ pub(crate) use environments::EnvironmentSettings;
 pub(crate) use file::Checked;
 pub(crate) use folders::SkillsPlace;
 pub(crate) use places::{Places, Sources};
-pub(crate) use run::RunSettings;
+pub(crate) use run::{IDLE_TIMEOUT_DEFAULT, RunSettings, TIMEOUT_DEFAULT, time_limit};
 pub(crate) use serve::ServeSettings;
 pub(crate) use skills::SHIPPED;

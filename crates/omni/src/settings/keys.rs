@@ -6,6 +6,8 @@
 use rustix::process::{Resource, getrlimit};
 use toml::{Table, Value};
 
+use super::run::{IDLE_TIMEOUT_DEFAULT, TIMEOUT_DEFAULT};
+
 /// What a key may do in a file that is not trusted.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) enum Rule {
@@ -53,8 +55,8 @@ pub(super) const KEYS: &[(&str, Rule)] = &[
     ("fork", Rule::Trust),
     ("admission", Rule::Trust),
     // How much.
-    ("timeout", Rule::LowerOrNone(1800.0)),
-    ("idle_timeout", Rule::LowerOrNone(600.0)),
+    ("timeout", Rule::LowerOrNone(TIMEOUT_DEFAULT)),
+    ("idle_timeout", Rule::LowerOrNone(IDLE_TIMEOUT_DEFAULT)),
     ("workers.count", Rule::LowerRange("1..64")),
     ("workers.max_calls", Rule::LowerOrNone(100_000.0)),
     ("workers.max_memory_mib", Rule::LowerOrNone(2048.0)),

@@ -14,6 +14,10 @@ use crate::args::{Errors, Isolation, RunArguments, Workers};
 use crate::python::Chosen;
 use crate::variables;
 
+/// Total and idle time limit of a call, in seconds, where nobody has set one.
+pub(crate) const TIMEOUT_DEFAULT: f64 = 1800.0;
+pub(crate) const IDLE_TIMEOUT_DEFAULT: f64 = 600.0;
+
 /// How tools are run.
 #[derive(Clone, Debug)]
 pub(crate) struct RunSettings {
@@ -65,8 +69,13 @@ impl RunSettings {
                 Some(kind) => Some(kind),
                 None => file.executor()?,
             },
-            timeout: limit("timeout", arguments.timeout, file.timeout, 1800.0)?,
-            idle_timeout: limit("idle-timeout", arguments.idle_timeout, file.idle_timeout, 600.0)?,
+            timeout: time_limit("timeout", arguments.timeout, file.timeout, TIMEOUT_DEFAULT)?,
+            idle_timeout: time_limit(
+                "idle-timeout",
+                arguments.idle_timeout,
+                file.idle_timeout,
+                IDLE_TIMEOUT_DEFAULT,
+            )?,
             workers,
             worker_life: own.life()?,
             errors,
@@ -106,7 +115,12 @@ fn python(argument: Option<&PathBuf>, file: Option<&PathBuf>) -> Option<Chosen> 
 }
 
 /// A time limit from a flag or its variable, else from the file, else the usual one.
-fn limit(flag: &str, argument: Option<f64>, file: Option<f64>, usual: f64) -> Result<Option<Duration>> {
+pub(crate) fn time_limit(
+    flag: &str,
+    argument: Option<f64>,
+    file: Option<f64>,
+    usual: f64,
+) -> Result<Option<Duration>> {
     match (argument, file) {
         (Some(value), _) => seconds(value, &variables::written(flag, value)),
         (None, Some(value)) => {
