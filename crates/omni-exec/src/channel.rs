@@ -243,16 +243,15 @@ impl Channel {
         self.at = 0;
     }
 
-    /// Makes room for a frame of `wanted` bytes that begins at `at`. Grows with what has arrived, not with
-    /// what the header promises.
+    /// Makes room for a frame of `wanted` bytes that begins at `at`, all of it at once: a large one has been paid for
+    /// by then, and growing step by step would copy it and leave the allocator holes of half its size.
     fn make_room(&mut self, wanted: usize) {
         if self.at > 0 {
             self.inbox.drain(..self.at);
             self.at = 0;
         }
         if self.inbox.len() == self.inbox.capacity() || self.inbox.capacity() < INBOX_BYTES {
-            let missing = wanted.saturating_sub(self.inbox.len());
-            self.inbox.reserve_exact(missing.min(self.inbox.len()).max(INBOX_BYTES));
+            self.inbox.reserve_exact(wanted.saturating_sub(self.inbox.len()).max(INBOX_BYTES));
         }
     }
 }

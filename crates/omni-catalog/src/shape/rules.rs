@@ -115,7 +115,7 @@ impl Profile {
     }
 }
 
-/// Which profile: its place in [`Shape::profiles`], or everybody else.
+/// Which profile: its place among the shape's profiles, or everybody else.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct ProfileId(u16);
 

@@ -85,9 +85,10 @@ pub(super) async fn join(items: Vec<Item>, share: &Share) -> Option<Frame> {
         bytes += parts[n].len();
     }
     let mut array = Vec::with_capacity(bytes + parts.len() + 2);
-    for part in parts.iter().filter(|part| !part.is_empty()) {
+    // Each goes as soon as it is copied, so that the answers are not held twice.
+    for part in parts.into_iter().filter(|part| !part.is_empty()) {
         array.push(if array.is_empty() { b'[' } else { b',' });
-        array.extend_from_slice(part);
+        array.extend_from_slice(&part);
     }
     if array.is_empty() {
         return None;
