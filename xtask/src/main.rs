@@ -2,6 +2,7 @@
 #![expect(clippy::print_stdout, reason = "xtask talks to a person; its stdout is no protocol")]
 
 mod command;
+mod cycles;
 mod edges;
 mod reference;
 mod rust_text;

@@ -7,7 +7,7 @@ use anyhow::{Context, Result, bail};
 use crate::command;
 use crate::tally::{self, Runner, Tally};
 use crate::toolbox::Workspace;
-use crate::{edges, reference, source_rules};
+use crate::{cycles, edges, reference, source_rules};
 
 /// One part of `cargo xtask test`.
 pub(crate) struct Stage {
@@ -29,6 +29,7 @@ pub(crate) const STAGES: &[Stage] = &[
         run: source_rules::check,
     },
     Stage { name: "edges", about: "crates that must not reach each other", quick: true, run: edges::check },
+    Stage { name: "cycles", about: "modules that import each other", quick: true, run: cycles::check },
     Stage {
         name: "deny",
         about: "licences, sources and duplicates of dependencies",
