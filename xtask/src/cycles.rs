@@ -24,17 +24,13 @@ const ACCEPTED: &[&[&str]] = &[];
 /// How many circles a crate still has that nobody has broken yet. A number only ever falls.
 const LEFT: &[(&str, usize)] = &[
     ("crates/omni/src/main.rs", 1),
-    ("crates/omni-call/src/lib.rs", 1),
     ("crates/omni-catalog/src/lib.rs", 6),
-    ("crates/omni-embed/src/lib.rs", 1),
     ("crates/omni-environments/src/lib.rs", 1),
     ("crates/omni-exec/src/lib.rs", 7),
-    ("crates/omni-libpython/src/lib.rs", 1),
     ("crates/omni-process/src/lib.rs", 3),
     ("crates/omni-protocol/src/lib.rs", 2),
     ("crates/omni-scan/src/lib.rs", 5),
     ("crates/omni-server/src/lib.rs", 4),
-    ("crates/omni-testkit/src/lib.rs", 1),
 ];
 
 /// More than these would mean that a circle is easier to accept than to break.

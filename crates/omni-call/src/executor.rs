@@ -1,11 +1,6 @@
 //! The seam between the server and every way to run a tool.
 
-use std::future::Future;
-use std::pin::Pin;
-
-use crate::{Call, CallPort, Outcome};
-
-pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
+use crate::{BoxFuture, Call, CallPort, Outcome};
 
 /// One way to run tools: a worker pool, a process per call, an embedded interpreter, another server.
 pub trait Executor: Send + Sync {

@@ -6,6 +6,7 @@ mod call;
 mod deadline;
 mod executor;
 mod executor_kind;
+mod future;
 mod outcome;
 mod policy;
 mod port;
@@ -22,8 +23,9 @@ mod visible;
 
 pub use call::{Call, CallId, LogLevel, Wants};
 pub use deadline::{Deadline, Expiry};
-pub use executor::{BoxFuture, Executor};
+pub use executor::Executor;
 pub use executor_kind::{ExecutorKind, ForkSettings, UnknownExecutor};
+pub use future::BoxFuture;
 pub use outcome::{Ending, ErrorDetail, Outcome, Phase};
 pub use policy::{Affinity, Policy};
 pub use port::{Answer, Ask, AskMethod, CallPort, Event, EventSink, NoClient, Refusal};

@@ -15,6 +15,19 @@ impl Text {
     pub(crate) const fn of(bytes: &[u8]) -> Self {
         Text { start: bytes.as_ptr(), length: bytes.len() }
     }
+
+    /// The bytes themselves.
+    ///
+    /// # Safety
+    ///
+    /// They must be readable for as long as the result is used.
+    pub(crate) unsafe fn bytes<'a>(self) -> &'a [u8] {
+        if self.length == 0 {
+            return &[];
+        }
+        // SAFETY: the caller's promise.
+        unsafe { std::slice::from_raw_parts(self.start, self.length) }
+    }
 }
 
 /// How the interpreter of this process is to be started.

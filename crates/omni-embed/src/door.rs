@@ -10,7 +10,6 @@ use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyCFunction, PyDict, PyTuple};
 
 use crate::abi::{Door, PAGE_SLOTS, Text};
-use crate::bytes;
 
 /// What the host gave, for closures that any thread of Python may call.
 #[derive(Clone, Copy)]
@@ -95,7 +94,7 @@ fn receive(host: Host, args: &Bound<'_, PyTuple>) -> PyResult<Option<Py<PyBytes>
         return Ok(None);
     }
     // SAFETY: valid until this thread receives again.
-    let payload = unsafe { bytes(frame) };
+    let payload = unsafe { frame.bytes() };
     Ok(Some(PyBytes::new(py, payload).unbind()))
 }
 

@@ -6,7 +6,6 @@ use pyo3::prelude::*;
 use pyo3::{PyErr, ffi};
 
 use crate::abi::{Door, Start};
-use crate::bytes;
 use crate::door;
 
 /// Starts the interpreter as the program `start.program` would be started.
@@ -16,7 +15,7 @@ use crate::door;
 /// The texts of `start` are readable, and nobody else starts an interpreter in this process.
 pub(crate) unsafe fn start(start: &Start) -> Result<(), String> {
     // SAFETY: the caller's promise.
-    let (program, package) = unsafe { (bytes(start.program), bytes(start.package_dir)) };
+    let (program, package) = unsafe { (start.program.bytes(), start.package_dir.bytes()) };
     let text = |bytes| std::str::from_utf8(bytes).map_err(|_| "a path that is not UTF-8".to_owned());
     let (program, package) = (text(program)?, text(package)?);
     // Characters as C has them here: 32 bits. Never freed, since Python keeps the pointer.

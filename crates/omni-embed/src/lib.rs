@@ -38,7 +38,7 @@ pub(crate) unsafe extern "C" fn omni_embed_serve(
     complaint: Complaint,
 ) -> bool {
     // SAFETY: the caller's promise.
-    let (entry, door) = unsafe { (bytes(entry), *door) };
+    let (entry, door) = unsafe { (entry.bytes(), *door) };
     answer(interpreter::serve(entry, door), complaint)
 }
 
@@ -50,21 +50,8 @@ pub(crate) unsafe extern "C" fn omni_embed_serve(
 #[unsafe(no_mangle)]
 pub(crate) unsafe extern "C" fn omni_embed_main(module: Text, complaint: Complaint) -> bool {
     // SAFETY: the caller's promise.
-    let module = unsafe { bytes(module) };
+    let module = unsafe { module.bytes() };
     answer(interpreter::main(module), complaint)
-}
-
-/// The bytes of a text.
-///
-/// # Safety
-///
-/// They must be readable for as long as the result is used.
-unsafe fn bytes<'a>(text: Text) -> &'a [u8] {
-    if text.length == 0 {
-        return &[];
-    }
-    // SAFETY: the caller's promise.
-    unsafe { std::slice::from_raw_parts(text.start, text.length) }
 }
 
 fn answer(result: Result<(), String>, complaint: Complaint) -> bool {

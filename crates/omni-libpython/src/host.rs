@@ -88,23 +88,10 @@ unsafe extern "C" fn receive(pointer: *const c_void, wait: bool, frame: *mut Tex
 
 unsafe extern "C" fn send(pointer: *const c_void, frames: Text) {
     // SAFETY: the plugin calls this with the door's data, and with bytes that it holds until this returns.
-    unsafe { data(pointer).host.send(bytes(frames)) };
+    unsafe { data(pointer).host.send(frames.bytes()) };
 }
 
 unsafe extern "C" fn print(pointer: *const c_void, id: u64, stream: c_int, text: Text) {
     // SAFETY: as above.
-    unsafe { data(pointer).host.print(id, stream, bytes(text)) };
-}
-
-/// The bytes of a text.
-///
-/// # Safety
-///
-/// They must be readable for as long as the result is used.
-pub(crate) unsafe fn bytes<'a>(text: Text) -> &'a [u8] {
-    if text.length == 0 {
-        return &[];
-    }
-    // SAFETY: the caller's promise.
-    unsafe { std::slice::from_raw_parts(text.start, text.length) }
+    unsafe { data(pointer).host.print(id, stream, text.bytes()) };
 }

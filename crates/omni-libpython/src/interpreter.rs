@@ -1,15 +1,14 @@
 //! The one interpreter that this process may have.
 
 use std::ffi::{c_int, c_void};
-use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use libloading::os::unix::{Library, RTLD_GLOBAL, RTLD_NOW};
-use thiserror::Error;
 
 use crate::abi::{Complaint, Start, Text};
-use crate::host::{Host, bytes, door};
+use crate::host::{Host, door};
+use crate::load_error::LoadError;
 use crate::plugin::Plugin;
 
 /// Which interpreter is to run in this process, and how.
@@ -24,23 +23,6 @@ pub struct Startup {
     pub package_dir: Option<PathBuf>,
     /// Text is UTF-8 whatever the locale says: for the locale `C`, which says nothing.
     pub utf8: bool,
-}
-
-/// Why there is no interpreter in this process.
-#[derive(Debug, Error)]
-pub enum LoadError {
-    #[error("this omni was built without the plugin for embedded Python: {reason}")]
-    Missing { reason: &'static str },
-    #[error("the plugin for embedded Python cannot be put into memory: {0}")]
-    Memory(io::Error),
-    #[error("`{path}` cannot be loaded: {source}")]
-    Library { path: String, source: libloading::Error },
-    #[error("the plugin for embedded Python cannot be loaded: {0}")]
-    Plugin(libloading::Error),
-    #[error("Python did not start in this process: {0}")]
-    Start(String),
-    #[error("this process runs `{running}` already, and there can only be one Python in it")]
-    Another { running: String },
 }
 
 /// The interpreter of this process. It never ends before the process does.
@@ -128,7 +110,7 @@ fn set(library: &Library, name: &[u8]) {
 fn complaining(call: impl FnOnce(Complaint) -> bool) -> Result<(), String> {
     unsafe extern "C" fn say(data: *mut c_void, text: Text) {
         // SAFETY: `data` is the string below, and the plugin holds the text until this returns.
-        unsafe { *data.cast::<String>() = String::from_utf8_lossy(bytes(text)).into_owned() };
+        unsafe { *data.cast::<String>() = String::from_utf8_lossy(text.bytes()).into_owned() };
     }
     let mut message = String::new();
     let complaint = Complaint { data: (&raw mut message).cast(), say };

@@ -6,6 +6,7 @@
 
 mod host;
 mod interpreter;
+mod load_error;
 mod plugin;
 
 #[path = "../../omni-embed/src/abi.rs"]
@@ -15,4 +16,5 @@ pub use host::{Host, Received};
 
 /// How many numbers a status page holds here.
 pub const PAGE_SLOTS: usize = abi::PAGE_SLOTS;
-pub use interpreter::{Interpreter, LoadError, Startup, start};
+pub use interpreter::{Interpreter, Startup, start};
+pub use load_error::LoadError;

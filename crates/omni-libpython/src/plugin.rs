@@ -8,7 +8,7 @@ use libloading::os::unix::{Library, RTLD_LOCAL, RTLD_NOW};
 use rustix::fs::{MemfdFlags, memfd_create};
 
 use crate::abi::{MainFn, ServeFn, StartFn};
-use crate::interpreter::LoadError;
+use crate::load_error::LoadError;
 
 /// The plugin's file; empty when this omni was built without it.
 static PLUGIN: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/plugin.so"));

@@ -139,7 +139,7 @@ impl Executor for ScriptedExecutor {
 impl StartedCalls {
     /// The next call that reaches the executor.
     pub async fn next(&mut self) -> RunningCall {
-        crate::expect("a call at the executor", self.0.recv()).await.expect("the executor is alive")
+        crate::wait::expect("a call at the executor", self.0.recv()).await.expect("the executor is alive")
     }
 
     /// The next call that has reached the executor by now.
@@ -194,14 +194,15 @@ impl RunningCall {
 
     /// Waits until the server has dropped the call: it is cancelled, or answered.
     pub async fn dropped(&mut self) {
-        crate::expect("the end of the call", async { while self.dropped.changed().await.is_ok() {} }).await;
+        crate::wait::expect("the end of the call", async { while self.dropped.changed().await.is_ok() {} })
+            .await;
     }
 }
 
 impl OpenQuestion {
     /// The answer, once it is there. Panics when the call ends before.
     pub async fn answer(self) -> Answer {
-        crate::expect("an answer", self.0).await.expect("the call has ended with its question open")
+        crate::wait::expect("an answer", self.0).await.expect("the call has ended with its question open")
     }
 
     /// The client's result, which must be one.

@@ -76,7 +76,7 @@ impl HttpClient {
             request.headers_mut().insert(name, value.parse().unwrap());
         }
         self.sender.ready().await?;
-        crate::expect("a reply", self.sender.send_request(request)).await
+        crate::wait::expect("a reply", self.sender.send_request(request)).await
     }
 
     /// Posts a message as it is and waits for the whole reply.
@@ -157,7 +157,7 @@ impl EventStream {
 
     /// The next message; `None` when the stream has ended, or broken off.
     pub async fn next(&mut self) -> Option<Value> {
-        crate::expect("an event", self.read()).await
+        crate::wait::expect("an event", self.read()).await
     }
 
     async fn read(&mut self) -> Option<Value> {

@@ -9,14 +9,13 @@
 
 #![allow(clippy::unwrap_used, reason = "a test says what went wrong by panicking")]
 
-use std::time::Duration;
-
 mod executor;
 mod http;
 mod messages;
 mod server;
 mod skill_folder;
 mod stdio;
+mod wait;
 
 pub use executor::{OpenQuestion, RunningCall, ScriptedExecutor, StartedCalls};
 pub use http::{EventStream, HttpClient, HttpReply};
@@ -27,13 +26,3 @@ pub use messages::{
 pub use server::{TestServer, TestServerBuilder};
 pub use skill_folder::SkillFolder;
 pub use stdio::StdioClient;
-
-/// How long a test waits for something that should come at once, by the test's own clock: then it fails instead of
-/// hanging. Longer than any wait of the server.
-const PATIENCE: Duration = Duration::from_secs(3600);
-
-/// What comes, or a panic that says what did not.
-async fn expect<T>(what: &str, coming: impl Future<Output = T>) -> T {
-    let came = tokio::time::timeout(PATIENCE, coming).await;
-    came.unwrap_or_else(|_| panic!("{what} did not come"))
-}

@@ -45,7 +45,7 @@ impl StdioClient {
 
     /// The next line, or `None` when the server has closed its output.
     async fn read(&mut self) -> Option<Value> {
-        let line = crate::expect("a message", self.output.next_line()).await.unwrap()?;
+        let line = crate::wait::expect("a message", self.output.next_line()).await.unwrap()?;
         Some(serde_json::from_str(&line).unwrap_or_else(|error| panic!("{error} in {line}")))
     }
 
