@@ -83,10 +83,15 @@ impl Deadline {
 
     /// The earliest moment at which [`expired`](Self::expired) can say something, or `None` for never.
     pub fn next(&self) -> Option<Instant> {
-        let total = self.total.map(|limit| self.accepted + limit);
-        let idle = self.running_idle().map(|limit| self.last_word + limit);
+        self.next_expiry().map(|(at, _)| at)
+    }
+
+    /// That moment, and which clock strikes then: the total one when both do.
+    pub fn next_expiry(&self) -> Option<(Instant, Expiry)> {
+        let total = self.total.map(|limit| (self.accepted + limit, Expiry::Total { limit }));
+        let idle = self.running_idle().map(|limit| (self.last_word + limit, Expiry::Idle { limit }));
         match (total, idle) {
-            (Some(total), Some(idle)) => Some(total.min(idle)),
+            (Some(total), Some(idle)) => Some(if idle.0 < total.0 { idle } else { total }),
             (one, other) => one.or(other),
         }
     }
@@ -118,6 +123,11 @@ mod tests {
         assert_eq!(deadline.expired(start + 3 * SECOND), Some(Expiry::Idle { limit: 2 * SECOND }));
         deadline.beat(start + 4 * SECOND);
         assert_eq!(deadline.next(), Some(start + 5 * SECOND));
+        assert_eq!(
+            deadline.next_expiry(),
+            Some((start + 5 * SECOND, Expiry::Total { limit: 5 * SECOND })),
+            "the idle clock would strike later"
+        );
         assert_eq!(deadline.expired(start + 5 * SECOND), Some(Expiry::Total { limit: 5 * SECOND }));
     }
 

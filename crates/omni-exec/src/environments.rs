@@ -19,8 +19,9 @@ use tokio::sync::watch;
 use tokio::time::sleep_until;
 
 use crate::failures::{Failures, Pace};
-use crate::outcome::{expired, start_failed, unstarted};
+use crate::outcome::{start_failed, unstarted};
 use crate::process::Children;
+use crate::within::expired;
 use crate::worker::StartFailure;
 use crate::{ExecConfig, ProcessLimits};
 pub use installer::find_uv;

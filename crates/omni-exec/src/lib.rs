@@ -17,6 +17,7 @@ mod runner;
 mod spawn;
 mod upstream;
 
+mod bounds;
 mod clock;
 mod failures;
 mod outcome;
@@ -24,6 +25,7 @@ mod own_process;
 mod quarantine;
 mod shared_bounds;
 mod wear;
+mod within;
 mod worker;
 
 mod asks;
@@ -59,3 +61,4 @@ pub use upstream::{
     HttpAddress, Introduced, ServerAddress, ServerAddressError, Upstream, UpstreamConfig, UpstreamError,
     WordsError,
 };
+pub use within::within;

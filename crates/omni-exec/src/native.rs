@@ -16,8 +16,9 @@ use omni_call::{
 use tokio::sync::watch;
 use tokio::time::sleep_until;
 
-use crate::outcome::{expired, outcome, unstarted};
+use crate::outcome::{outcome, unstarted};
 use crate::targets::refuse_target;
+use crate::within::expired;
 
 /// A function of this program that is called as a tool.
 ///

@@ -3,11 +3,12 @@
 use std::path::Path;
 use std::time::Instant;
 
-use omni_call::{Call, Ending, Expiry, Outcome, Phase};
+use omni_call::{Call, Ending, Outcome, Phase};
 
 use crate::ExecConfig;
 use crate::process::Exit;
 use crate::wire::{ErrorFrame, ErrorKind};
+use crate::within::expired;
 use crate::worker::{End, StartFailure};
 
 /// The ending for the caller.
@@ -24,8 +25,7 @@ pub(crate) fn ending(end: End, config: &ExecConfig) -> Ending {
             Ending::Lost { message: "its process ended, and the fork parent that knew how is gone".into() }
         }
         End::Broken(fault) => Ending::Lost { message: fault.to_string() },
-        End::Expired(Expiry::Total { limit }) => Ending::TimedOut { limit },
-        End::Expired(Expiry::Idle { limit }) => Ending::Idle { limit },
+        End::Expired(expiry) => expired(expiry),
     }
 }
 
@@ -87,19 +87,6 @@ pub(crate) fn outcome(call: &Call, ending: Ending, phase: Phase, attempt: u32) -
 /// The outcome of a call that no worker took.
 pub(crate) fn unstarted(call: &Call, ending: Ending) -> Outcome {
     Outcome::unstarted(ending, Instant::now().duration_since(call.deadline.accepted()))
-}
-
-/// How a call ends whose time ran out before a worker was free; `None` while it may wait on.
-pub(crate) fn waited_out(call: &Call, now: Instant) -> Option<Ending> {
-    call.deadline.expired(now).map(expired)
-}
-
-/// How a call ends whose time ran out.
-pub(crate) fn expired(expiry: Expiry) -> Ending {
-    match expiry {
-        Expiry::Total { limit } => Ending::TimedOut { limit },
-        Expiry::Idle { limit } => Ending::Idle { limit },
-    }
 }
 
 /// The ending of a call that was not made, since these arguments cannot be: `why` goes on the sentence that says so.

@@ -3,26 +3,19 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::time::{Duration, Instant};
 
 use omni_call::{Call, Ending, Outcome, Phase};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
-use tokio::time::{timeout, timeout_at};
+use tokio::time::timeout;
 
 use crate::ExecConfig;
-use crate::outcome::{ending, outcome, start_failed, waited_out, without_worker_frames};
+use crate::bounds::{CANCEL_PATIENCE, EXIT_GRACE, RETRY_AFTER};
+use crate::outcome::{ending, outcome, start_failed, without_worker_frames};
 use crate::process::{Children, TERM_GRACE};
+use crate::within::within;
 use crate::worker::{End, Worker};
 
-/// How long a cancelled tool gets before its process is ended.
-const CANCEL_PATIENCE: Duration = Duration::from_millis(250);
-
-/// How long a process may take to end after its result, for `atexit` and the threads it waits for.
-const EXIT_GRACE: Duration = Duration::from_secs(1);
-
-pub(crate) const SHUTDOWN_GRACE: Duration = Duration::from_millis(200);
-
-const BUSY: Ending = Ending::Busy { retry_after: Duration::from_secs(1) };
+const BUSY: Ending = Ending::Busy { retry_after: RETRY_AFTER };
 
 /// How many calls of an executor run at once, and how many wait for that.
 pub(crate) struct Capacity {
@@ -63,13 +56,7 @@ impl Capacity {
                 permit = Arc::clone(&self.permits).acquire_owned() => permit.map_err(|_| Ending::Shutdown),
             }
         };
-        match call.deadline.next() {
-            None => permit.await,
-            Some(at) => {
-                let permit = timeout_at(at.into(), permit).await;
-                permit.map_err(|_| waited_out(call, Instant::now()).unwrap_or(BUSY))?
-            }
-        }
+        within(&call.deadline, permit).await?
     }
 
     /// Whoever waits, or comes later, is told that the server stops.

@@ -21,6 +21,7 @@ use tokio::time::{Sleep, sleep};
 
 use crate::ExecConfig;
 use crate::asks::{Asking, Asks};
+use crate::bounds::{DEATH_GRACE, STACK_QUIET, STACK_WAIT, STOPPED_LOOK};
 use crate::channel::{Body, Channel};
 use crate::process::{
     Children, Exit, Listener, Output, Process, Program, StartError, Started, StatusPage, call_heading,
@@ -29,21 +30,10 @@ use crate::process::{
 use crate::wear::Wear;
 use crate::wire::{self, ErrorFrame, Fault, Hello, Key, Mode, Sending, Terms, Up};
 
-/// How long a process whose channel is closed may take to end before it counts as broken rather than dead.
-pub(crate) const DEATH_GRACE: Duration = Duration::from_millis(250);
-
 /// What a worker ends with when it cannot trust its channel any more, and how its last line then begins: `Channel.fail`
 /// in `channel.py`.
 const GAVE_UP: i32 = 70;
 const LAST_WORDS: &str = "omni worker: ";
-
-/// How often the process of a call that takes long is looked at. One that is stopped at two looks in a row counts
-/// as dead: nothing it owes will come.
-const LOOK_EVERY: Duration = Duration::from_millis(2500);
-
-/// How long Python may take to print its stack, and how long it must have been silent to be done with it.
-const STACK_WAIT: Duration = Duration::from_millis(100);
-const STACK_QUIET: Duration = Duration::from_millis(10);
 
 /// The module whose `main` forks workers.
 pub(crate) const FORK_PARENT: &str = "omni.fork_parent";
@@ -320,7 +310,7 @@ impl Worker {
         self.begun_at = Instant::now();
         // Of a worker that broke the protocol, only its death is still of interest.
         let broken = self.spoiled.then_some((self.begun_at, Fault::Closed));
-        let look_at = self.begun_at + LOOK_EVERY;
+        let look_at = self.begun_at + STOPPED_LOOK;
         self.call = Some(Current {
             id: number,
             wants,
@@ -567,7 +557,7 @@ impl Worker {
                     return Some(End::Broken(Fault::Stopped));
                 }
                 current.stopped = stopped;
-                current.look_at = now + LOOK_EVERY;
+                current.look_at = now + STOPPED_LOOK;
                 continue;
             }
             // It was set for an earlier call, or for a deadline that a heartbeat has moved since. One

@@ -4,18 +4,17 @@ use std::fs;
 use std::io::Read as _;
 use std::path::Path;
 use std::sync::Arc;
-use std::time::Instant;
 
 use anyhow::Result;
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
 use omni_call::{
-    BoxFuture, Call, CallPort, CallRequest, CallResult, Ending, Executor, ExecutorKind, Expiry, Outcome,
-    Phase, ResourceContents,
+    BoxFuture, Call, CallPort, CallRequest, CallResult, Ending, Executor, ExecutorKind, Outcome, Phase,
+    ResourceContents,
 };
 use omni_catalog::{Catalog, Kind, NameStyle, RemoteSource, Skill};
+use omni_exec::within;
 use serde_json::{Value, json};
-use tokio::time::timeout_at;
 
 /// A resource at most, and how many of one skill are listed.
 const BYTES_MAX: u64 = 8 << 20;
@@ -66,18 +65,9 @@ impl Executor for SkillFiles {
             events.begun();
             let read = look(&self.catalog, move |catalog| contents(catalog, &uri));
             // A disk may be somebody else's, at the end of a network.
-            let read = match call.deadline.next() {
-                None => Ok(read.await),
-                Some(at) => timeout_at(at.into(), read).await,
-            };
-            let ending = match read {
-                Ok(Ok(ending)) => ending,
+            let ending = match within(&call.deadline, read).await {
+                Ok(Ok(ending)) | Err(ending) => ending,
                 Ok(Err(message)) => Ending::Lost { message },
-                Err(_) => match call.deadline.expired(Instant::now()) {
-                    Some(Expiry::Idle { limit }) => Ending::Idle { limit },
-                    Some(Expiry::Total { limit }) => Ending::TimedOut { limit },
-                    None => Ending::Cancelled,
-                },
             };
             let elapsed = call.deadline.accepted().elapsed();
             Outcome { phase: Phase::Started, ..Outcome::unstarted(ending, elapsed) }

@@ -15,14 +15,12 @@ use tokio::time::timeout;
 use super::control::{Control, Stopped};
 use super::thread::{Hearer, Thread};
 use crate::asks::Asks;
+use crate::bounds::CANCEL_PATIENCE;
 use crate::clock::in_time;
 use crate::process::{Children, Printed};
 use crate::wire::Mode;
 use crate::worker::End;
 use crate::{Embedding, ExecConfig};
-
-/// How long a call may take over ending by itself, and Python over an answer.
-pub(super) const PATIENCE: Duration = Duration::from_millis(250);
 
 /// So many threads that do not come back are put up with. Each takes a megabyte or so.
 const LOST_MAX: usize = 16;
@@ -162,9 +160,9 @@ impl Guest {
         let inside = match told {
             Some(inside) => inside,
             None => {
-                let stopped = self.control.stop(thread.key(), id, PATIENCE).await;
+                let stopped = self.control.stop(thread.key(), id, CANCEL_PATIENCE).await;
                 let ended = poll_fn(|cx| thread.poll_ended(cx, id));
-                if timeout(PATIENCE, ended).await.is_ok() {
+                if timeout(CANCEL_PATIENCE, ended).await.is_ok() {
                     thread.forget(id);
                     if seat.is_some() {
                         self.give_back(thread);
@@ -206,7 +204,7 @@ impl Guest {
         tracing::warn!(lost, "an embedded async call blocks its event loop; another takes its place");
         thread.abandon(id);
         // Nobody else is hurt now by what is raised there.
-        let _ = self.control.stop(thread.key(), id, PATIENCE).await;
+        let _ = self.control.stop(thread.key(), id, CANCEL_PATIENCE).await;
         poll_fn(|cx| thread.poll_ended(cx, id)).await;
         thread.forget(id);
         self.lost.fetch_sub(1, Ordering::Relaxed);
@@ -288,9 +286,9 @@ impl Ride {
     pub(super) async fn stop(&mut self) -> Option<Stopped> {
         self.revoke();
         let began = Instant::now();
-        let stopped = self.guest.control.stop(self.thread.key(), self.id, PATIENCE).await;
+        let stopped = self.guest.control.stop(self.thread.key(), self.id, CANCEL_PATIENCE).await;
         let ended = poll_fn(|cx| self.thread.poll_ended(cx, self.id));
-        self.over = timeout(PATIENCE.saturating_sub(began.elapsed()), ended).await.is_ok();
+        self.over = timeout(CANCEL_PATIENCE.saturating_sub(began.elapsed()), ended).await.is_ok();
         self.told = Some(stopped.as_ref().is_none_or(|stopped| stopped.inside));
         stopped
     }

@@ -16,22 +16,17 @@ use std::time::{Duration, Instant};
 
 use omni_call::{BoxFuture, Call, CallPort, Ending, Executor, ExecutorKind, Outcome, Phase};
 use tokio::sync::{OnceCell, watch};
-use tokio::time::timeout_at;
 
-use crate::outcome::{ending, outcome, refuse_oversized, unstarted, waited_out};
+use crate::bounds::{RETRY_AFTER, SHUTDOWN_GRACE};
+use crate::outcome::{ending, outcome, refuse_oversized, unstarted};
 use crate::process::{Children, user_frames};
 use crate::targets::refuse_target;
+use crate::within::within;
 use crate::worker::End;
 use crate::{Embedding, ExecConfig};
 use guest::{Guest, Ride};
 
 pub use check::check_embedding;
-
-/// How long the threads get at shutdown to let go.
-const SHUTDOWN_GRACE: Duration = Duration::from_millis(200);
-
-/// What a refused call is told to wait.
-const RETRY_AFTER: Duration = Duration::from_secs(1);
 
 /// The interpreter inside this process.
 ///
@@ -129,12 +124,7 @@ impl Embedded {
                 Some(Err(error)) => refused(no_interpreter(&format!("a thread cannot be started: {error}"))),
             }
         };
-        match call.deadline.next() {
-            None => handing.await,
-            Some(at) => timeout_at(at.into(), handing)
-                .await
-                .unwrap_or_else(|_| refused(waited_out(call, Instant::now()).unwrap_or(Ending::Cancelled))),
-        }
+        within(&call.deadline, handing).await.unwrap_or_else(refused)
     }
 
     async fn guest(&self) -> Result<&Arc<Guest>, &String> {

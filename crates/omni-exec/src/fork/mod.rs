@@ -9,8 +9,9 @@ use std::sync::Arc;
 use omni_call::{BoxFuture, Call, CallPort, Executor, ExecutorKind, ForkSettings, Outcome};
 
 use crate::ExecConfig;
+use crate::bounds::SHUTDOWN_GRACE;
 use crate::outcome::{refuse_oversized, start_failed, unstarted};
-use crate::own_process::{Capacity, CapacityPermit, SHUTDOWN_GRACE, conclude, end_aside};
+use crate::own_process::{Capacity, CapacityPermit, conclude, end_aside};
 use crate::process::Children;
 use crate::targets::refuse_target;
 use crate::wire::{ErrorKind, Terms};

@@ -10,9 +10,11 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use omni_call::{BoxFuture, Call, CallPort, CallResult, Ending, Executor, Outcome};
-use tokio::time::{sleep, timeout_at};
+use tokio::time::sleep;
 
-use crate::outcome::{unstarted, waited_out};
+use crate::bounds::RETRY_AFTER;
+use crate::outcome::unstarted;
+use crate::within::within;
 use asked::Asked;
 use cache::{Cache, Key};
 use turns::{Turns, Wait};
@@ -74,16 +76,10 @@ impl<E: Executor> Governed<E> {
     async fn turn(&self, call: &Call) -> Result<turns::Turn, Ending> {
         let waiting = match self.turns.take(&call.spec) {
             Wait::Now(turn) => return Ok(turn),
-            Wait::Full => return Err(Ending::Busy { retry_after: turns::RETRY_AFTER }),
+            Wait::Full => return Err(Ending::Busy { retry_after: RETRY_AFTER }),
             Wait::Later(waiting) => waiting,
         };
-        match call.deadline.next() {
-            None => Ok(waiting.turn().await),
-            Some(at) => timeout_at(at.into(), waiting.turn()).await.map_err(|_| {
-                let ending = waited_out(call, Instant::now());
-                ending.unwrap_or(Ending::Busy { retry_after: turns::RETRY_AFTER })
-            }),
-        }
+        within(&call.deadline, waiting.turn()).await
     }
 
     /// Runs the call until it ends in a way that is not to be tried again.

@@ -3,16 +3,12 @@
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
 
 use omni_call::RunSpec;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 /// Calls at most that wait for their turn behind one limit, as many as wait for a worker for one tool.
 const WAITING_MAX: usize = 1024;
-
-/// What a refused call is told to wait.
-pub(super) const RETRY_AFTER: Duration = Duration::from_secs(1);
 
 /// The limits in force, by tool and by skill.
 #[derive(Default)]

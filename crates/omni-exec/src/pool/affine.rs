@@ -6,7 +6,8 @@ use std::time::{Duration, Instant};
 
 use omni_call::{Affinity, Call, CallPort, Ending, Outcome};
 
-use super::{Pool, RETRY_AFTER};
+use super::Pool;
+use crate::bounds::RETRY_AFTER;
 use crate::outcome::unstarted;
 use crate::{ExecConfig, SharedBounds, WorkerLife};
 

@@ -4,14 +4,16 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
+use omni_call::Call;
 use tokio::time::timeout_at;
 
 use super::preload::NoWorker;
 use super::{Shared, State};
 use crate::failures::Failures;
-use crate::outcome::{start_failed, unstarted, waited_out};
+use crate::outcome::{start_failed, unstarted};
 use crate::shared_bounds::WorkerPlace;
 use crate::wire::Mode;
+use crate::within::expired;
 use crate::worker::{StartFailure, Worker};
 
 /// What a worker is started for.
@@ -114,7 +116,8 @@ pub(super) async fn keep(shared: Arc<Shared>) {
 
 /// Ends the calls whose time ran out while they waited.
 fn refuse_expired(state: &mut State, now: Instant) -> Vec<std::task::Waker> {
-    state.queue.refuse(|call| Some(Box::new(unstarted(call, waited_out(call, now)?))))
+    let struck = |call: &Call| call.deadline.expired(now).map(expired);
+    state.queue.refuse(|call| Some(Box::new(unstarted(call, struck(call)?))))
 }
 
 impl State {

@@ -20,6 +20,7 @@ use tokio::runtime::Handle;
 use tokio::sync::Notify;
 
 use crate::ExecConfig;
+use crate::bounds::{CANCEL_PATIENCE, RETRY_AFTER, REVOKED_FOR, SHUTDOWN_GRACE};
 use crate::failures::Failures;
 use crate::outcome::{ending, outcome, refuse_oversized, start_failed, unstarted, without_worker_frames};
 use crate::process::{Children, TERM_GRACE};
@@ -33,17 +34,8 @@ use house::Watch;
 use lease::{Lease, Ticket};
 use multiplex::Multiplex;
 use preload::Preload;
-use queue::{Handed, Place, Queue, REVOKED_FOR};
+use queue::{Handed, Place, Queue};
 use succession::Succession;
-
-/// How long a worker may take over a cooperative end before it is killed.
-const CANCEL_PATIENCE: Duration = Duration::from_millis(250);
-
-/// How long running calls get at shutdown before their processes are killed.
-const SHUTDOWN_GRACE: Duration = Duration::from_millis(200);
-
-/// What a refused call is told to wait.
-const RETRY_AFTER: Duration = Duration::from_secs(1);
 
 /// The managed pool of Python workers.
 ///

@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 
 use omni_call::{Call, Outcome, Wants};
 
+use crate::bounds::REVOKED_FOR;
 use crate::process::StatusPage;
 use crate::wire::Terms;
 use crate::worker::Worker;
@@ -20,10 +21,6 @@ const AHEAD_BYTES_MAX: usize = 4096;
 
 /// A worker whose last call took less than this gets calls ahead.
 const QUICK: Duration = Duration::from_millis(1);
-
-/// How long after a revocation it is certain that the worker has seen it: a thousand times what a store takes
-/// to reach another core.
-pub(super) const REVOKED_FOR: Duration = Duration::from_millis(2);
 
 /// What a waiting call gets.
 pub(super) enum Grant {

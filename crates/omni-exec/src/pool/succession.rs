@@ -4,17 +4,15 @@
 //! there are, the old one goes first, and calls wait in line for the new one.
 
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use tokio::time::timeout;
 
 use super::house::Purpose;
 use super::{Shared, State};
+use crate::bounds::EXIT_GRACE;
 use crate::process::TERM_GRACE;
 use crate::worker::Worker;
-
-/// How long a worker may take to end when it is told to, for what skills registered with `atexit`.
-pub(super) const EXIT_GRACE: Duration = Duration::from_secs(1);
 
 /// What the pool remembers of workers that are being replaced.
 #[derive(Debug, Default)]

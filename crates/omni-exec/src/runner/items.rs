@@ -1,7 +1,5 @@
 //! A runner's resources, prompts and completions: what is asked for them, and what of its answers can be passed on.
 
-use std::time::Instant;
-
 use bytes::Bytes;
 use hyper::Method;
 use omni_call::{Call, CallRequest, CallResult, Completion, Ending, PromptMessages, ResourceContents};
@@ -9,11 +7,10 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::value::RawValue;
 use serde_json::{Map, Value, json};
-use tokio::time::timeout_at;
 
 use super::Runner;
 use super::routes::RunnerError;
-use crate::outcome::waited_out;
+use crate::within::within;
 
 impl Runner {
     /// Has a request answered that is no tool call. These change nothing, so one whose connection broke before an answer
@@ -26,12 +23,9 @@ impl Runner {
             Ok(request) => request,
             Err(error) => return failed(error),
         };
-        let answered = match call.deadline.next() {
-            None => self.exchange(request).await,
-            Some(at) => match timeout_at(at.into(), self.exchange(request)).await {
-                Ok(answered) => answered,
-                Err(_) => return waited_out(call, Instant::now()).unwrap_or(Ending::Cancelled),
-            },
+        let answered = match within(&call.deadline, self.exchange(request)).await {
+            Ok(answered) => answered,
+            Err(ending) => return ending,
         };
         let result = answered.map_err(failed).and_then(|(_, body)| {
             let result = result(&call.request, &body);

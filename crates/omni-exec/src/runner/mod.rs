@@ -11,18 +11,19 @@ mod routes;
 mod said;
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use bytes::Bytes;
 use hyper::{Method, StatusCode};
 use omni_call::{BoxFuture, Call, CallPort, CallRequest, Ending, Executor, ExecutorKind, Outcome, Phase};
 use tokio::sync::watch;
-use tokio::time::timeout_at;
 
-use crate::outcome::{outcome, refuse_oversized, start_failed, unstarted, waited_out};
+use crate::bounds::LAST_WORDS;
+use crate::outcome::{outcome, refuse_oversized, start_failed, unstarted};
 use crate::quarantine::{self, Quarantine};
 use crate::targets::refuse_target;
 use crate::wire::{self, Fault, Sending, Terms};
+use crate::within::{within, within_and};
 use crate::worker::StartFailure;
 use links::Links;
 use questions::Questions;
@@ -33,9 +34,6 @@ pub use address::{AddressError, RunnerAddress};
 pub(crate) use lines::{Lines, TooLong};
 pub(crate) use link::{Broken, Link};
 pub use routes::{Listing, RunnerError};
-
-/// How long after a time limit the runner may still say where the tool was. It ends the tool by the same limit.
-const LAST_WORDS: Duration = Duration::from_secs(2);
 
 /// Where a runner is, and what is taken from it.
 #[derive(Clone, Debug)]
@@ -130,23 +128,14 @@ impl Runner {
         let (link, questions) = loop {
             let request = self.request(Method::POST, "/run_tool", body(call, progress.attempt));
             let request = request.map_err(|error| refused(call, &error))?;
-            let head = match call.deadline.next() {
-                None => link.send(request).await,
-                Some(at) => match timeout_at(at.into(), link.send(request)).await {
-                    Ok(head) => head,
-                    Err(_) => return Err(waited(call)),
-                },
-            };
-            match head {
+            let head = within(&call.deadline, link.send(request)).await;
+            match head.map_err(|ending| Box::new(unstarted(call, ending)))? {
                 Ok(head) if head.status() == StatusCode::OK => {
                     break (link, Questions::new(self, head.headers()));
                 }
                 Ok(head) => {
-                    let rest = link.rest(self.config.line_bytes_max);
-                    let body = match call.deadline.next() {
-                        None => rest.await,
-                        Some(at) => timeout_at(at.into(), rest).await.map_err(|_| waited(call))?,
-                    };
+                    let body = within(&call.deadline, link.rest(self.config.line_bytes_max)).await;
+                    let body = body.map_err(|ending| Box::new(unstarted(call, ending)))?;
                     let body = body.map_err(|broken| lost(call, broken))?;
                     self.links.put(link);
                     return Err(refused(call, &routes::refusal(head.status(), head.headers(), &body)));
@@ -170,11 +159,11 @@ impl Runner {
         call: &Call,
         link: impl Future<Output = Result<Link, StartFailure>>,
     ) -> Result<Link, Box<Outcome>> {
-        let link = match call.deadline.next() {
-            None => link.await,
-            Some(at) => timeout_at(at.into(), link).await.map_err(|_| waited(call))?,
-        };
-        link.map_err(|failure| Box::new(start_failed(call, &failure)))
+        match within(&call.deadline, link).await {
+            Ok(Ok(link)) => Ok(link),
+            Ok(Err(failure)) => Err(Box::new(start_failed(call, &failure))),
+            Err(ending) => Err(Box::new(unstarted(call, ending))),
+        }
     }
 
     /// Reads what the runner says of the call. Without a last line nobody knows whether the tool has begun, so it counts
@@ -213,13 +202,8 @@ impl Runner {
         let limit = self.config.line_bytes_max;
         let mut lines = Lines::new(limit);
         loop {
-            let at = call.deadline.next().map(|at| at + LAST_WORDS);
-            let next = async {
-                match at {
-                    None => Ok(link.next().await),
-                    Some(at) => timeout_at(at.into(), link.next()).await,
-                }
-            };
+            let deadline = call.deadline;
+            let next = within_and(&deadline, LAST_WORDS, link.next());
             let piece = tokio::select! {
                 biased;
                 // The clock goes on then, so it is looked at again.
@@ -229,10 +213,7 @@ impl Runner {
                 }
                 piece = next => piece,
             };
-            let Ok(piece) = piece else {
-                return Err(waited_out(call, Instant::now()).unwrap_or(Ending::Cancelled));
-            };
-            let piece = piece.map_err(|broken| Ending::Lost { message: broken.reason() })?;
+            let piece = piece?.map_err(|broken| Ending::Lost { message: broken.reason() })?;
             if let Some(piece) = &piece {
                 lines.push(piece);
             }
@@ -279,11 +260,6 @@ struct Progress {
 
 fn broken(fault: &Fault) -> Ending {
     Ending::Lost { message: format!("its runner does not keep to the contract: {fault}") }
-}
-
-/// The outcome of a call for which no answer began before its time was up.
-fn waited(call: &Call) -> Box<Outcome> {
-    Box::new(unstarted(call, waited_out(call, Instant::now()).unwrap_or(Ending::Cancelled)))
 }
 
 fn lost(call: &Call, broken: Broken) -> Box<Outcome> {

@@ -1,6 +1,7 @@
 //! The contract, against the cases that the Python runner is tested with too.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use omni_call::{
     Answer, Ask, BoxFuture, CallId, CallPort, CallRequest, CallResult, Deadline, Event, EventSink, LogLevel,

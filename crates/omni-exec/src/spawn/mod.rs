@@ -11,8 +11,9 @@ use std::sync::Arc;
 use omni_call::{BoxFuture, Call, CallPort, Executor, ExecutorKind, Outcome, Target};
 
 use crate::ExecConfig;
+use crate::bounds::SHUTDOWN_GRACE;
 use crate::outcome::{refuse_oversized, start_failed, unstarted};
-use crate::own_process::{Capacity, CapacityPermit, SHUTDOWN_GRACE, conclude, end_aside};
+use crate::own_process::{Capacity, CapacityPermit, conclude, end_aside};
 use crate::process::{Children, Program};
 use crate::targets::refuse_target;
 use crate::wire::{Mode, Terms};

@@ -7,15 +7,17 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
 use omni_call::{Call, CallPort, Ending, Outcome, Phase};
-use tokio::time::{sleep, timeout_at};
+use tokio::time::sleep;
 
+use super::note_taint;
 use super::preload::{NoWorker, Preload};
-use super::{RETRY_AFTER, note_taint};
+use crate::bounds::RETRY_AFTER;
 use crate::failures::Failures;
-use crate::outcome::{ending, outcome, start_failed, unstarted, waited_out, without_worker_frames};
+use crate::outcome::{ending, outcome, start_failed, unstarted, without_worker_frames};
 use crate::process::Children;
 use crate::quarantine::{self, Quarantine};
 use crate::wire::Mode;
+use crate::within::within;
 use crate::worker::{End, StartFailure};
 use ride::{Line, Ride};
 use serve::serve;
@@ -128,26 +130,14 @@ impl Multiplex {
         }
         // In a task of its own: others may wait for this start when this call is taken back.
         let opening = tokio::spawn(open(Arc::clone(&self.shared)));
-        let opened = match call.deadline.next() {
-            None => opening.await,
-            Some(at) => match timeout_at(at.into(), opening).await {
-                Ok(opened) => opened,
-                Err(_) => {
-                    let ending = waited_out(call, Instant::now());
-                    let ending = ending.unwrap_or(Ending::Busy { retry_after: RETRY_AFTER });
-                    return Err(Box::new(unstarted(call, ending)));
-                }
-            },
-        };
-        match opened {
-            Ok(Ok(line)) => Ok(line),
-            Ok(Err(failure)) => Err(Box::new(start_failed(call, &failure))),
+        let ending = match within(&call.deadline, opening).await {
+            Ok(Ok(Ok(line))) => return Ok(line),
+            Ok(Ok(Err(failure))) => return Err(Box::new(start_failed(call, &failure))),
             // The task panicked, or the runtime is going down.
-            Err(error) => {
-                let message = format!("starting its worker failed: {error}");
-                Err(Box::new(unstarted(call, Ending::Lost { message })))
-            }
-        }
+            Ok(Err(error)) => Ending::Lost { message: format!("starting its worker failed: {error}") },
+            Err(ending) => ending,
+        };
+        Err(Box::new(unstarted(call, ending)))
     }
 }
 

@@ -12,9 +12,8 @@ use tokio::sync::oneshot;
 use tokio::time::{sleep, timeout};
 
 use crate::asks::{Asking, Ledger, Waiting};
+use crate::bounds::{CANCEL_PATIENCE, REVOKED_FOR};
 use crate::clock::in_time;
-use crate::pool::CANCEL_PATIENCE;
-use crate::pool::queue::REVOKED_FOR;
 use crate::process::{Listener, Printed, StatusPage};
 use crate::temp::TempFolder;
 use crate::wire::{self, Fault};

@@ -12,10 +12,10 @@ use tokio::time::{Sleep, sleep, timeout};
 use super::ride::{Command, Line, LineState, Passenger, STALL_LOOK};
 use super::{LINES_MAX, Shared};
 use crate::asks::Asking;
-use crate::pool::succession::EXIT_GRACE;
+use crate::bounds::{DEATH_GRACE, EXIT_GRACE};
 use crate::process::{Exit, TERM_GRACE};
 use crate::wire::{self, Fault, Up};
-use crate::worker::{DEATH_GRACE, End, Worker, event_of, result_of};
+use crate::worker::{End, Worker, event_of, result_of};
 
 /// Why the task of a worker stops serving it.
 enum Stop {

@@ -1,0 +1,43 @@
+//! How long is waited for what while a call runs or ends, whichever executor runs it: the one table of grace periods.
+//!
+//! None of these can be set: each is the time that an honest process needs many times over, so that who needs more will
+//! not end by itself. What an operator may want to change is in [`ExecConfig`](crate::ExecConfig).
+
+use std::time::Duration;
+
+/// What a refused call is told to wait before it comes again. A second is long against most calls, so that a place
+/// has become free by then, and short for a model that waits.
+pub(crate) const RETRY_AFTER: Duration = Duration::from_secs(1);
+
+/// How long a call that was told to end may take over it before its process is ended, or its thread given up. An
+/// exception needs microseconds to reach the top of a tool, and what `finally` and `with` do on its way some milliseconds.
+pub(crate) const CANCEL_PATIENCE: Duration = Duration::from_millis(250);
+
+/// How long calls that run get when the server stops before their processes are killed. Shorter than
+/// [`CANCEL_PATIENCE`]: whoever stops a server waits for it, and no client will hear of these calls any more.
+pub(crate) const SHUTDOWN_GRACE: Duration = Duration::from_millis(200);
+
+/// How long a process that was told to end once it is done may take over what skills registered with `atexit`, and
+/// over the threads that Python waits for. Nobody waits for this, but it holds a place.
+pub(crate) const EXIT_GRACE: Duration = Duration::from_secs(1);
+
+/// How long a process whose channel is closed may take to be dead before it counts as broken instead. The kernel closes
+/// the channel of a dying process first and tells of its death some milliseconds later, with how it died.
+pub(crate) const DEATH_GRACE: Duration = Duration::from_millis(250);
+
+/// How often the process of a call that takes long is looked at. One that is stopped at two looks in a row counts
+/// as dead, since nothing that it owes will come; one look could meet a debugger, or a shell's job control, in passing.
+pub(crate) const STOPPED_LOOK: Duration = Duration::from_millis(2500);
+
+/// How long Python may take to print its stack, and how long it must have been silent to be done with it. The time of the
+/// call is up by then, so that whoever waits for it waits for this too.
+pub(crate) const STACK_WAIT: Duration = Duration::from_millis(100);
+pub(crate) const STACK_QUIET: Duration = Duration::from_millis(10);
+
+/// How long after a revocation it is certain that the worker has seen it: a thousand times what a store takes
+/// to reach another core (decision 0008).
+pub(crate) const REVOKED_FOR: Duration = Duration::from_millis(2);
+
+/// How long after a call's time limit a runner may still say where the tool was. It ends the tool by the same limit, and
+/// its word has to come over a network.
+pub(crate) const LAST_WORDS: Duration = Duration::from_secs(2);
