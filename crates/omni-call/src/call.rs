@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
-use crate::{CallRequest, Deadline, RunSpec};
+use crate::{AffinityKey, CallRequest, Deadline, RunSpec};
 
 /// Names one call for logs, for `_meta` and between front and worker. Unique in one server process.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -30,9 +30,17 @@ pub struct Call {
     pub wants: Wants,
     /// Names the client's session, for tools that ask for it; empty in the stateless era.
     pub session: Arc<str>,
+    /// The calls that it must meet in one worker; `None` for a call that any worker may serve. Set by the policy around
+    /// the executors, read by those that keep workers.
+    pub affinity: Option<Arc<AffinityKey>>,
 }
 
 impl Call {
+    /// A call of no session, whose caller wants to hear nothing and which any worker may serve.
+    pub fn new(id: CallId, spec: Arc<RunSpec>, request: CallRequest, deadline: Deadline) -> Self {
+        Call { id, spec, request, deadline, wants: Wants::default(), session: Arc::default(), affinity: None }
+    }
+
     /// The tool's arguments; an empty object for everything that is no tool call.
     pub fn arguments(&self) -> &Bytes {
         self.request.arguments()

@@ -27,7 +27,7 @@ pub use executor::Executor;
 pub use executor_kind::{ExecutorKind, ForkSettings, UnknownExecutor};
 pub use future::BoxFuture;
 pub use outcome::{Ending, ErrorDetail, Outcome, Phase};
-pub use policy::{Affinity, Policy};
+pub use policy::{Affinity, AffinityKey, Policy};
 pub use port::{Answer, Ask, AskMethod, CallPort, Event, EventSink, NoClient, Refusal};
 pub use program::{ProgramInput, ProgramOutput, ProgramTarget};
 pub use python_range::{PythonRange, PythonVersion};

@@ -23,6 +23,9 @@ pub struct Outcome {
     pub stderr: Option<String>,
     /// Why the process that ran the call serves no other: a JSON array of findings.
     pub worker: Option<Box<str>>,
+    /// Its process died, or broke its channel, when this call was the only one that can have done it: for one that
+    /// others shared a process with, nobody can say whose fault it was.
+    pub died: bool,
 }
 
 /// The ways a call can end. Matched without a wildcard everywhere, so a new way is a compile error until
@@ -279,7 +282,16 @@ impl Ending {
 impl Outcome {
     /// A call that ended before a worker took it.
     pub fn unstarted(ending: Ending, elapsed: Duration) -> Self {
-        Outcome { ending, phase: Phase::Queued, elapsed, attempt: 1, stack: None, stderr: None, worker: None }
+        Outcome {
+            ending,
+            phase: Phase::Queued,
+            elapsed,
+            attempt: 1,
+            stack: None,
+            stderr: None,
+            worker: None,
+            died: false,
+        }
     }
 
     /// What a client is told of a resource, prompt or completion that it did not get: one sentence. `name` is what it
@@ -488,6 +500,7 @@ mod tests {
             stack: None,
             stderr: Some("noise".into()),
             worker: None,
+            died: false,
         }
     }
 

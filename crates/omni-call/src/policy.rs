@@ -1,6 +1,7 @@
 //! What a tool's author declares about its calls: retries, caching, concurrency, affinity.
 
 use std::str::FromStr;
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
@@ -85,6 +86,14 @@ impl Affinity {
             Affinity::Single => "single",
         }
     }
+}
+
+/// Names the calls that must meet in one worker, since their skill keeps state in memory.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct AffinityKey {
+    pub skill: String,
+    /// Whose state it is; `None` for state that all callers share.
+    pub session: Option<Arc<str>>,
 }
 
 impl FromStr for Affinity {

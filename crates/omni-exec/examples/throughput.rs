@@ -117,6 +117,7 @@ async fn drive(pool: &Rc<Pool>, spec: &Arc<RunSpec>, calls: usize, width: usize)
                         ),
                         wants: Wants::default(),
                         session: Arc::clone(&session),
+                        affinity: None,
                     };
                     let outcome = pool.run(call, &mut NoClient).await;
                     assert!(matches!(outcome.ending, Ending::Finished(_)), "{outcome:?}");

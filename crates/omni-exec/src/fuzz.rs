@@ -95,6 +95,7 @@ pub fn runner_lines(input: &[u8]) {
         deadline: Deadline::new(Instant::now(), None, None),
         wants: Wants { progress: true, log: Some(LogLevel::Debug) },
         session: "".into(),
+        affinity: None,
     };
     let whole = read_lines(&call, bytes, bytes.len().max(1), FRAME_BYTES_MAX);
     let piece = piece_of(*size, bytes);

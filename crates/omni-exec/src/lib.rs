@@ -49,7 +49,7 @@ pub use environments::{
 pub use fork::{Fork, ForkBorders};
 pub use launch::{launch, raise_descriptor_limit};
 pub use native::{Native, NativeTool};
-pub use policy::Governed;
+pub use policy::{Governed, Placement};
 pub use pool::Pool;
 pub use process::{Isolation, namespaces, path_folders};
 pub use room::set_result_room;

@@ -249,6 +249,7 @@ mod tests {
             deadline: Deadline::new(Instant::now(), total, idle),
             wants: Wants::default(),
             session: "".into(),
+            affinity: None,
         }
     }
 

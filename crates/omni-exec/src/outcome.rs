@@ -80,8 +80,7 @@ fn is_memory_error(error: &ErrorFrame) -> bool {
 
 /// The outcome of a call that ended in this way just now.
 pub(crate) fn outcome(call: &Call, ending: Ending, phase: Phase, attempt: u32) -> Outcome {
-    let elapsed = Instant::now().duration_since(call.deadline.accepted());
-    Outcome { ending, phase, elapsed, attempt, stack: None, stderr: None, worker: None }
+    Outcome { phase, attempt, ..unstarted(call, ending) }
 }
 
 /// The outcome of a call that no worker took.

@@ -107,11 +107,12 @@ pub(crate) async fn conclude(children: &Children, call: &Call, worker: &mut Work
         }
         _ => None,
     };
+    let died = matches!(end, End::Died(_) | End::Broken(_)) && !children.closing();
     let ending = match end {
         End::Died(_) if children.closing() => Ending::Shutdown,
         end => ending(end, config),
     };
-    Outcome { stack, stderr, ..outcome(call, ending, phase, 1) }
+    Outcome { stack, stderr, died, ..outcome(call, ending, phase, 1) }
 }
 
 /// Ends a process that serves no call any more: kindly when its call has ended, by the whole ladder when it has not.

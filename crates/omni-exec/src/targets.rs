@@ -88,6 +88,7 @@ mod tests {
                     deadline: Deadline::new(Instant::now(), None, None),
                     wants: Wants::default(),
                     session: "".into(),
+                    affinity: None,
                 };
                 let outcome = executor.run(call, &mut NoClient).await;
                 let Ending::WorkerStart { message, hint } = outcome.ending else {

@@ -114,6 +114,7 @@ impl Server {
             deadline,
             wants,
             session,
+            affinity: None,
         };
         let mut log = CallLog::new(&call, &tool.spec.tool, events);
         call.wants = CallLog::wants(wants, self.config.log_output);

@@ -73,7 +73,7 @@ impl Server {
             let ending = Ending::Finished(CallResult::Completion(Completion::nothing()));
             return (Outcome::unstarted(ending, Duration::ZERO), Timing::default());
         }
-        let mut call = Call { id: self.next_call_id(), spec, request, deadline, wants, session };
+        let mut call = Call { wants, session, ..Call::new(self.next_call_id(), spec, request, deadline) };
         let of = call.clone();
         let mut log = CallLog::new(&of, of.name(), events);
         call.wants = CallLog::wants(wants, self.config.log_output);

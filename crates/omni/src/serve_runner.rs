@@ -11,6 +11,7 @@ use std::time::Duration;
 use anyhow::{Context, Result, bail};
 use omni_call::{Executor, shown_path};
 use omni_catalog::{Catalog, FolderSource, NameStyle, RemoteSource, Source};
+use omni_exec::Placement;
 use omni_server::{Server, ServerConfig, serve_runner};
 
 use crate::args::{PlaceArguments, RunArguments, RunnerServeArguments};
@@ -52,8 +53,10 @@ pub(crate) fn run(arguments: &RunnerServeArguments, out: &mut dyn Write) -> Resu
     let files = Arc::new(skill_library::source());
     let last: Arc<dyn Source> = files.clone();
     let Sources { catalog, folders, .. } = places.catalog_with(settings.executor, Some(last))?;
-    let executor: Arc<dyn Executor> =
-        Arc::new(SkillFiles { catalog: catalog.clone(), others: executors.clone() });
+    let executor: Arc<dyn Executor> = Arc::new(SkillFiles {
+        catalog: catalog.clone(),
+        others: Arc::new(Placement::new(executors.clone())),
+    });
     // What a tool declares about retries, caching and concurrency is done by whoever calls the runner.
     let mut config = ServerConfig::new(env!("CARGO_PKG_VERSION"));
     config.limits = settings.admission;

@@ -76,6 +76,7 @@ fn row(ending: Ending) -> String {
         stack: None,
         stderr: None,
         worker: None,
+        died: false,
     };
     let (text, retryable) = shown(&outcome.into_result("skill.tool", SHOWN));
     format!("| `{kind}` | {when} | {text} | {} |\n", if retryable { "yes" } else { "no" })

@@ -152,6 +152,7 @@ mod tests {
             deadline: Deadline::new(Instant::now(), None, None),
             wants: Wants::default(),
             session: session.into(),
+            affinity: None,
         };
         Key::of(&call).unwrap()
     }

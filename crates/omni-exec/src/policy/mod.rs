@@ -3,6 +3,7 @@
 
 mod asked;
 mod cache;
+mod placement;
 mod retry;
 mod turns;
 
@@ -17,6 +18,7 @@ use crate::outcome::unstarted;
 use crate::within::within;
 use asked::Asked;
 use cache::{Cache, Key};
+pub use placement::Placement;
 use turns::{Turns, Wait};
 
 /// Does what a tool's [`Policy`](omni_call::Policy) declares around the executor that runs the tool.
@@ -28,7 +30,7 @@ use turns::{Turns, Wait};
 ///
 /// Dropping a call's future gives up its turn and cancels whichever attempt runs.
 pub struct Governed<E> {
-    executor: E,
+    executor: Placement<E>,
     cache: Cache,
     turns: Turns,
 }
@@ -37,12 +39,8 @@ impl<E: Executor> Governed<E> {
     /// Around `executor`. Results are kept up to `cache_bytes_max` bytes in all, keys included; one may take an
     /// eighth of that.
     pub fn new(executor: E, cache_bytes_max: usize) -> Self {
+        let executor = Placement::new(executor);
         Governed { executor, cache: Cache::new(cache_bytes_max), turns: Turns::default() }
-    }
-
-    /// The executor within.
-    pub fn executor(&self) -> &E {
-        &self.executor
     }
 
     async fn govern(&self, call: Call, events: &mut dyn CallPort) -> Outcome {

@@ -62,6 +62,7 @@ mod tests {
             deadline: Deadline::new(now, total, None),
             wants: Wants::default(),
             session: "".into(),
+            affinity: None,
         }
     }
 

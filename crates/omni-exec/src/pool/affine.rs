@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use omni_call::{Affinity, Call, CallPort, Ending, Outcome};
+use omni_call::{AffinityKey, Call, CallPort, Ending, Outcome};
 
 use super::Pool;
 use crate::bounds::RETRY_AFTER;
@@ -22,35 +22,13 @@ pub(super) struct Affine {
 
 #[derive(Default)]
 struct State {
-    pools: HashMap<Key, Entry>,
+    pools: HashMap<Arc<AffinityKey>, Entry>,
     closing: bool,
-}
-
-/// Whose state it is.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub(super) struct Key {
-    skill: String,
-    /// `None` for state that all callers share.
-    session: Option<Arc<str>>,
 }
 
 struct Entry {
     pool: Arc<Pool>,
     used: Instant,
-}
-
-impl Key {
-    /// `None` for a call that any worker may serve. A caller without a session has nothing by which its next
-    /// call could be known.
-    pub(super) fn of(call: &Call) -> Option<Key> {
-        let session = match call.spec.policy.affinity? {
-            Affinity::None => return None,
-            Affinity::Single => None,
-            Affinity::Session if call.session.is_empty() => return None,
-            Affinity::Session => Some(Arc::clone(&call.session)),
-        };
-        Some(Key { skill: call.spec.skill.clone(), session })
-    }
 }
 
 impl Affine {
@@ -63,14 +41,14 @@ impl Affine {
     }
 
     /// Runs a call in the one worker that has its skill's state.
-    pub(super) async fn run(&self, key: Key, call: Call, events: &mut dyn CallPort) -> Outcome {
+    pub(super) async fn run(&self, key: Arc<AffinityKey>, call: Call, events: &mut dyn CallPort) -> Outcome {
         match self.pool(key) {
             Ok(pool) => pool.run_alone(call, events).await,
             Err(ending) => unstarted(&call, ending),
         }
     }
 
-    fn pool(&self, key: Key) -> Result<Arc<Pool>, Ending> {
+    fn pool(&self, key: Arc<AffinityKey>) -> Result<Arc<Pool>, Ending> {
         let now = Instant::now();
         let mut state = self.lock();
         if state.closing {

@@ -141,7 +141,7 @@ impl Pool {
 
     /// Whether a call goes to a worker that keeps the state of its skill, and so serves no other skill.
     pub fn is_stateful(call: &Call) -> bool {
-        affine::Key::of(call).is_some()
+        call.affinity.is_some()
     }
 
     /// Starts the workers that are kept anyway (`workers_min`), without waiting for them. Must be called on
@@ -244,7 +244,7 @@ impl Pool {
             End::Died(_) if self.shared.children.closing() => Ending::Shutdown,
             end => ending(end, &self.shared.config),
         };
-        Outcome { stack, stderr, worker: tainted, ..outcome(call, ending, phase, attempt) }
+        Outcome { stack, stderr, worker: tainted, died, ..outcome(call, ending, phase, attempt) }
     }
 }
 
@@ -269,11 +269,10 @@ impl Executor for Pool {
         {
             return Box::pin(std::future::ready(refused));
         }
-        if call.spec.policy.affinity.is_some()
+        if let Some(key) = &call.affinity
             && let Kind::Common(affine) = &self.kind
-            && let Some(key) = affine::Key::of(&call)
         {
-            return Box::pin(affine.run(key, call, events));
+            return Box::pin(affine.run(Arc::clone(key), call, events));
         }
         let python = call.spec.target.python();
         if python.is_some_and(|python| python.preload) {

@@ -357,6 +357,7 @@ mod tests {
             deadline: Deadline::new(Instant::now(), None, None),
             wants: Wants::default(),
             session: "".into(),
+            affinity: None,
         }
     }
 

@@ -99,7 +99,7 @@ impl Runner {
                 if died && phase == Phase::Started && self.lock().note(&call.spec.tool, Instant::now()) {
                     quarantine::warn(&call.spec.tool);
                 }
-                Outcome { stack, stderr, worker, ..outcome(&call, ending, phase, attempt) }
+                Outcome { stack, stderr, worker, died, ..outcome(&call, ending, phase, attempt) }
             }
             Err(refused) => Outcome { phase, attempt, ..*refused },
         }

@@ -74,6 +74,7 @@ fn call() -> Call {
         deadline: Deadline::new(Instant::now(), None, None),
         wants: Wants { progress: true, log: Some(LogLevel::Debug) },
         session: "".into(),
+        affinity: None,
     }
 }
 

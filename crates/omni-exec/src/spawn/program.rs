@@ -81,6 +81,8 @@ pub(super) async fn run(
     let end = watch(&running, &mut call, &mut heard, events).await;
     let Heard { collected, output, .. } = heard;
     let stderr = output.stderr_tail();
+    // Any code is something that a program may mean; a signal is not.
+    let died = matches!(end, End::Exited(Exit::Signal(_))) && !children.closing();
     let ending = match end {
         End::Exited(_) if children.closing() => Ending::Shutdown,
         End::Exited(Exit::Code(0)) => understood(&call, program, collected.bytes),
@@ -112,7 +114,7 @@ pub(super) async fn run(
     };
     // Of one that ended well it is a log, and its client has heard it if it asked.
     let stderr = stderr.filter(|_| !matches!(&ending, Ending::Finished(result) if !result.is_error()));
-    Outcome { stderr, ..outcome(&call, ending, Phase::Started, 1) }
+    Outcome { stderr, died, ..outcome(&call, ending, Phase::Started, 1) }
 }
 
 /// What to start for a call. The error says what about its arguments cannot be passed on.

@@ -21,6 +21,7 @@ fn call(arguments: &'static str, session: &str) -> Call {
         deadline: Deadline::new(Instant::now(), None, Some(Duration::from_millis(1500))),
         wants: Wants { progress: true, log: Some(LogLevel::Info) },
         session: session.into(),
+        affinity: None,
     }
 }
 
@@ -320,6 +321,7 @@ fn call_from(frame: &Value, body: &[u8], now: Instant) -> Call {
             log: context["log"].as_str().map(|level| level.parse().unwrap()),
         },
         session: context["session"].as_str().unwrap().into(),
+        affinity: None,
     }
 }
 

@@ -15,7 +15,8 @@ use omni_call::{
     Refusal, RunSpec, Target, Wants,
 };
 use omni_exec::{
-    Embedded, Embedding, ExecConfig, Fork, Governed, Pool, Runner, RunnerAddress, RunnerConfig, Spawn,
+    Embedded, Embedding, ExecConfig, Fork, Governed, Placement, Pool, Runner, RunnerAddress, RunnerConfig,
+    Spawn,
 };
 use serde_json::{Value, json};
 use tempfile::TempDir;
@@ -60,13 +61,15 @@ impl Lab {
     }
 
     pub(crate) fn pool_with(change: impl FnOnce(&mut ExecConfig)) -> Self {
-        Self::new(change, |config| Arc::new(Pool::new(config)))
+        Self::new(change, |config| Arc::new(Placement::new(Pool::new(config))))
     }
 
     /// A pool, and a hold on it by which it can be told to renew its workers.
     pub(crate) fn pool_to_renew(change: impl FnOnce(&mut ExecConfig)) -> (Self, Arc<Pool>) {
         let mut pool = None;
-        let lab = Self::new(change, |config| Arc::clone(pool.insert(Arc::new(Pool::new(config)))) as _);
+        let lab = Self::new(change, |config| {
+            Arc::new(Placement::new(Arc::clone(pool.insert(Arc::new(Pool::new(config))))))
+        });
         (lab, pool.unwrap())
     }
 
@@ -418,6 +421,7 @@ impl Request {
             deadline: Deadline::new(Instant::now(), self.total, self.idle),
             wants: self.wants,
             session: self.session.into(),
+            affinity: None,
         };
         let executor = self.executor;
         let (sender, events) = unbounded_channel();

@@ -101,9 +101,9 @@ impl Multiplex {
         }
         let phase = if ride.has_started() { Phase::Started } else { Phase::Starting };
         // Died, not broken: so this call was the only one that can have done it.
-        if matches!(end, End::Died(_))
+        let died = matches!(end, End::Died(_)) && !self.shared.children.closing();
+        if died
             && phase == Phase::Started
-            && !self.shared.children.closing()
             && self.shared.lock().quarantine.note(&call.spec.tool, Instant::now())
         {
             quarantine::warn(&call.spec.tool);
@@ -117,7 +117,7 @@ impl Multiplex {
             End::Died(_) | End::Broken(_) if self.shared.children.closing() => Ending::Shutdown,
             end => ending(end, config),
         };
-        Outcome { stack, stderr, worker, ..outcome(call, ending, phase, attempt) }
+        Outcome { stack, stderr, worker, died, ..outcome(call, ending, phase, attempt) }
     }
 
     /// The worker in use, or a new one.
