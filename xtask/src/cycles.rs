@@ -24,7 +24,6 @@ const ACCEPTED: &[&[&str]] = &[];
 /// How many circles a crate still has that nobody has broken yet. A number only ever falls.
 const LEFT: &[(&str, usize)] = &[
     ("crates/omni/src/main.rs", 1),
-    ("crates/omni-catalog/src/lib.rs", 6),
     ("crates/omni-environments/src/lib.rs", 1),
     ("crates/omni-exec/src/lib.rs", 7),
     ("crates/omni-process/src/lib.rs", 3),

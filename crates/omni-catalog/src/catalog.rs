@@ -9,7 +9,8 @@ use crate::change::Plan;
 use crate::merge::merge;
 use crate::shape::Shape;
 use crate::snapshot::Sourced;
-use crate::source::{FolderConfig, FolderSource, Refreshed, Source, SourceError, in_full};
+use crate::source::folder::{FolderConfig, FolderSource};
+use crate::source::{Refreshed, Source, SourceError, in_full};
 use crate::{Kind, Snapshot};
 
 /// All that is served, of all sources. Shared in an `Arc`; every method may be called from any thread.

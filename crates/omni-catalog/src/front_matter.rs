@@ -2,10 +2,13 @@
 //!
 //! Values keep the spelling of the file: `no` and `1.10` are texts here, whatever YAML makes of them.
 
+mod problem;
 mod repair;
 
 use granit_parser::{Event, Options, Parser, ScalarStyle, ScanError, Span};
 use serde_json::{Map, Value};
+
+pub(crate) use problem::{Place, Problem};
 
 /// What stands between the two `---` lines.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -21,13 +24,6 @@ pub(crate) struct Entry {
     pub(crate) place: Place,
 }
 
-/// Line and column of the file, both from 1, in characters.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Place {
-    pub(crate) line: u32,
-    pub(crate) column: u32,
-}
-
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Yaml {
     Text(String),
@@ -35,16 +31,6 @@ pub(crate) enum Yaml {
     Quoted(String),
     List(Vec<Yaml>),
     Map(Vec<Entry>),
-}
-
-/// Why the front matter could not be read as it stands.
-#[derive(Debug, PartialEq, Eq)]
-pub(crate) struct Problem {
-    pub(crate) place: Place,
-    pub(crate) message: String,
-    pub(crate) help: String,
-    /// Nothing that one line could mend: it is too large, or built to grow.
-    pub(crate) fatal: bool,
 }
 
 impl FrontMatter {

@@ -21,11 +21,14 @@ mod tool;
 mod tool_list;
 mod validate;
 
+mod asked;
 mod change;
 mod described;
 mod folder;
 mod front_matter;
+mod home;
 mod items;
+mod list_shape;
 mod listing;
 mod manifest;
 mod mirrored;
@@ -60,6 +63,7 @@ pub use described::NotAList;
 pub use diagnostic::{Diagnostic, Severity};
 pub use folder::{SourceFile, sources};
 pub use kind::Kind;
+pub use list_shape::ListShape;
 pub use named::NotNamed;
 pub use names::NameStyle;
 pub use pages::Page;
@@ -71,9 +75,10 @@ pub use shape::{
 pub use similar::closest;
 pub use skill::Skill;
 pub use snapshot::{Filtered, Snapshot};
-pub use source::{
-    DescribeError, FolderConfig, FolderSource, NativeSource, Refreshed, RemoteSource, Source, SourceError,
-};
+pub use source::folder::{FolderConfig, FolderSource};
+pub use source::native::NativeSource;
+pub use source::remote::{DescribeError, RemoteSource};
+pub use source::{Refreshed, Source, SourceError};
 pub use tool::{Origin, Tool};
-pub use tool_list::{ListShape, ToolList};
+pub use tool_list::ToolList;
 pub use validate::{ArgumentFaults, Fault};

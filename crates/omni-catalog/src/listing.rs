@@ -7,8 +7,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::value::{RawValue, to_raw_value};
 use serde_json::{Map, Value};
 
-use crate::ListShape;
-use crate::served::{Carries, ServedTool};
+use crate::list_shape::{Carries, ListShape};
 
 /// What is written for one tool, in this order.
 #[derive(Debug, Serialize)]
@@ -101,23 +100,10 @@ fn rewrite(listing: &str, title: Option<&str>, append_doc: Option<&str>) -> serd
     serde_json::to_string(&listed)
 }
 
-pub(crate) fn carries(tools: &[ServedTool<'_>]) -> Carries {
-    let mut all = Carries::default();
-    for tool in tools {
-        let Ok(listed) = serde_json::from_str::<Listed<'_>>(tool.listing) else { continue };
-        let one = listed.carries();
-        all.annotations |= one.annotations;
-        all.structured |= one.structured;
-        all.icons |= one.icons;
-    }
-    all
-}
-
-/// Whether `shape` shows everything that a list with `carries` has.
-pub(crate) fn complete(shape: ListShape, carries: Carries) -> bool {
-    (shape >= ListShape::All || !carries.icons)
-        && (shape >= ListShape::Structured || !carries.structured)
-        && (shape >= ListShape::Annotated || !carries.annotations)
+/// What a list of these tools carries, each as a list shows it. One that cannot be read carries nothing.
+pub(crate) fn carries<'a>(listings: impl Iterator<Item = &'a str>) -> Carries {
+    let read = listings.filter_map(|listing| serde_json::from_str::<Listed<'_>>(listing).ok());
+    read.map(|listed| listed.carries()).fold(Carries::default(), Carries::and)
 }
 
 /// A page without the members that `shape` does not know.

@@ -13,12 +13,12 @@ use std::sync::{Arc, OnceLock};
 
 use bytes::Bytes;
 use omni_call::shown_path;
-use serde::{Deserialize, Deserializer};
 
+use crate::asked::Asked;
+use crate::home::Home;
 use crate::item_list::{ItemList, Shadowed};
 use crate::items::key_of;
 use crate::listing::carries;
-use crate::part::Home;
 use crate::served::{self, Around, Served, ServedTool, TooLarge};
 use crate::shape::{self, Faults, Filter, ProfileId, Shape};
 use crate::snapshot::Sourced;
@@ -205,30 +205,6 @@ fn skills_left_out(sources: &[Sourced], shape: &Shape, tools: &[shape::Candidate
     skills.into_iter().map(|(number, skill)| (number, skill.folder)).collect()
 }
 
-/// What rules ask of a tool besides its name.
-#[derive(Default, Deserialize)]
-pub(crate) struct Asked {
-    #[serde(rename = "run", deserialize_with = "skill_of_run")]
-    pub(crate) skill: String,
-    #[serde(default)]
-    pub(crate) tags: Vec<String>,
-}
-
-fn skill_of_run<'de, D: Deserializer<'de>>(run: D) -> Result<String, D::Error> {
-    #[derive(Deserialize)]
-    struct Run {
-        skill: String,
-    }
-    Run::deserialize(run).map(|run| run.skill)
-}
-
-impl Asked {
-    pub(crate) fn of(served: &Served, tool: usize) -> Asked {
-        let detail = served.detail(tool).unwrap_or_default();
-        serde_json::from_slice(&detail).unwrap_or_default()
-    }
-}
-
 /// The tools of one source.
 fn gathered(number: usize, source: &Sourced) -> impl Iterator<Item = Candidate<'_>> {
     let served = source.part.served();
@@ -348,7 +324,7 @@ fn encoded(
     let around = Around {
         content: *content.finalize().as_bytes(),
         style: names,
-        carries: carries(&tools),
+        carries: carries(tools.iter().map(|tool| tool.listing)),
         skills: "[]",
         diagnostics: "[]",
     };

@@ -1,15 +1,16 @@
 //! What one source offers at one moment.
 
-use std::path::Path;
 use std::sync::Arc;
 
 use bytes::Bytes;
 use omni_call::{ExecutorKind, shown_line};
 
 use crate::described::{self, NotAList};
+use crate::home::Home;
 use crate::items::Items;
+use crate::list_shape::Carries;
 use crate::listing::carries;
-use crate::served::{self, Around, Carries, Served, ServedTool};
+use crate::served::{self, Around, Served, ServedTool};
 use crate::{Diagnostic, Kind, NameStyle, Severity, Skill};
 
 /// An immutable picture of one source: its tools, resources, templates, prompts and skills, and what is wrong with them.
@@ -24,32 +25,6 @@ pub struct Part {
     /// By kind: false until the source has been asked for it once, now or by whoever wrote the cache.
     known: [bool; Kind::ALL.len()],
     failure: Option<Diagnostic>,
-}
-
-/// What completes the tools of a part.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Home {
-    /// What the paths of its tools and skills are relative to. Empty where there are none.
-    pub(crate) dir: Arc<Path>,
-    /// How tools are run that do not say it.
-    pub(crate) default_executor: ExecutorKind,
-    /// What stands before the paths of its files where they are shown beside those of other folders.
-    pub(crate) prefix: Option<Arc<str>>,
-}
-
-impl Home {
-    pub(crate) fn folder(dir: Arc<Path>, shown: &str, default_executor: ExecutorKind) -> Home {
-        Home { dir, default_executor, prefix: Some(shown.into()) }
-    }
-
-    /// Of tools that are no files here.
-    pub(crate) fn elsewhere(default_executor: ExecutorKind) -> Home {
-        Home { dir: Path::new("").into(), default_executor, prefix: None }
-    }
-
-    pub(crate) fn is_folder(&self) -> bool {
-        !self.dir.as_os_str().is_empty()
-    }
 }
 
 impl Part {
@@ -217,7 +192,7 @@ pub(crate) fn described_file(
     let around = Around {
         content: *blake3::hash(list).as_bytes(),
         style: names,
-        carries: carries(&tools),
+        carries: carries(tools.iter().map(|tool| tool.listing)),
         skills: &serde_json::to_string(&read.skills).unwrap_or_else(|_| "[]".to_owned()),
         diagnostics: &serde_json::to_string(&read.findings).unwrap_or_else(|_| "[]".to_owned()),
     };

@@ -8,6 +8,7 @@ use std::borrow::Cow;
 use bytes::Bytes;
 
 use crate::NameStyle;
+use crate::list_shape::Carries;
 use crate::listing;
 use crate::names;
 use crate::sealed::{self, Magic, Reader, Writer};
@@ -50,15 +51,6 @@ pub(crate) struct Around<'a> {
     pub(crate) carries: Carries,
     pub(crate) skills: &'a str,
     pub(crate) diagnostics: &'a str,
-}
-
-/// Which optional members any tool of the list has. A shape that would drop none of them needs no copy.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Carries {
-    pub(crate) annotations: bool,
-    /// `title`, `outputSchema` or `_meta`.
-    pub(crate) structured: bool,
-    pub(crate) icons: bool,
 }
 
 /// More than 4 GiB of tool descriptions do not fit the index.
@@ -417,16 +409,6 @@ fn numbers<const N: usize>(section: &[u8], which: usize) -> Option<[usize; N]> {
 fn slice(section: &Bytes, at: usize, length: usize) -> Option<Bytes> {
     let end = at.checked_add(length)?;
     (end <= section.len()).then(|| section.slice(at..end))
-}
-
-impl Carries {
-    fn bits(self) -> u64 {
-        u64::from(self.annotations) | u64::from(self.structured) << 1 | u64::from(self.icons) << 2
-    }
-
-    fn from_bits(bits: u64) -> Carries {
-        Carries { annotations: bits & 1 != 0, structured: bits & 2 != 0, icons: bits & 4 != 0 }
-    }
 }
 
 #[cfg(test)]

@@ -3,11 +3,12 @@
 use std::fmt;
 use std::sync::{Arc, OnceLock};
 
+use crate::asked::Asked;
 use crate::item_list::ItemList;
-use crate::merge::Asked;
+use crate::list_shape::ListShape;
 use crate::pages::Page;
 use crate::shape::{Candidate, Faults, ProfileId, Setting, Shape};
-use crate::tool_list::{ListShape, ToolList};
+use crate::tool_list::ToolList;
 use crate::{Diagnostic, Kind, NotNamed, Part, Skill, Tool};
 
 /// An immutable picture of all sources. A request keeps the one it started with.

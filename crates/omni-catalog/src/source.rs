@@ -1,17 +1,13 @@
 //! Who has something to offer: a folder of skills, a runner's list, tools of our own. Each gives one part of the catalogue.
 
-mod folder;
-mod native;
-mod remote;
+pub(crate) mod folder;
+pub(crate) mod native;
+pub(crate) mod remote;
 
 use std::fmt;
 use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
-
-pub use folder::{FolderConfig, FolderSource};
-pub use native::NativeSource;
-pub use remote::{DescribeError, RemoteSource};
 
 use omni_call::RunSpec;
 

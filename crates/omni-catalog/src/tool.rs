@@ -8,8 +8,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
 use crate::ArgumentFaults;
+use crate::home::Home;
 use crate::listing::Listed;
-use crate::part::Home;
 use crate::validate::Schema;
 
 /// Where a tool comes from.

@@ -5,24 +5,12 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use bytes::Bytes;
 
+use crate::home::Home;
+use crate::list_shape::{self, ListShape};
 use crate::pages::{Page, joined};
-use crate::part::Home;
 use crate::served::{Served, TooLarge};
 use crate::shape::Arrangement;
 use crate::{Diagnostic, NameStyle, NotNamed, Tool, listing, name_findings};
-
-/// Which members of a tool's description a list carries, from fewest to most.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum ListShape {
-    /// Name, description and input schema.
-    Basic,
-    /// … and annotations.
-    Annotated,
-    /// … and title, output schema and `_meta`.
-    Structured,
-    /// … and icons: everything.
-    All,
-}
 
 /// Which list, of all that can be made from the same tools.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -95,7 +83,7 @@ impl ToolList {
 
     /// The `n`th page, from 0; `None` past the last one.
     pub fn page(&self, shape: ListShape, n: usize) -> Option<Page> {
-        let items = if listing::complete(shape, self.served.carries) {
+        let items = if list_shape::complete(shape, self.served.carries) {
             self.served.page(n)?
         } else {
             self.list(ListKey { shape, whole: false }).get(n)?.clone()
@@ -125,7 +113,7 @@ impl ToolList {
 
     fn make(&self, key: ListKey) -> Vec<Bytes> {
         let pages = (0..self.served.page_count()).filter_map(|n| self.served.page(n));
-        let pages = pages.map(|page| match listing::complete(key.shape, self.served.carries) {
+        let pages = pages.map(|page| match list_shape::complete(key.shape, self.served.carries) {
             true => page,
             // The checksum vouches for the bytes; were they broken after all, too many members are
             // better than no tools.

@@ -1,112 +1,20 @@
 //! Whether a value fits a tool's schema, and if not, what to say about it.
 
+mod compile;
 mod explain;
+mod fault;
 mod names;
 mod narrow;
 mod plain;
 
-use std::fmt::{self, Write as _};
-
-use jsonschema::{PatternOptions, Validator};
+use jsonschema::Validator;
 use serde_json::Value;
 
 use crate::strict_json;
-
-/// Everything that is wrong with the arguments of one call. Its [`Display`](fmt::Display) is what the
-/// model reads.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ArgumentFaults {
-    tool: String,
-    cause: Cause,
-}
-
-#[derive(Clone, Debug, PartialEq, Eq)]
-enum Cause {
-    /// Not JSON that two readers would understand alike.
-    Malformed(String),
-    /// JSON that the schema does not allow.
-    Invalid(Faults),
-    /// The schema itself cannot be used, so nothing can be checked and nothing is run.
-    Unusable(String),
-}
-
-/// What is wrong with a value.
-#[derive(Clone, Debug, PartialEq, Eq)]
-struct Faults {
-    list: Vec<Fault>,
-    /// Nothing is wrong besides. A large value is not searched to its end.
-    all: bool,
-}
-
-/// One place where a value breaks its schema.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Fault {
-    /// JSON pointer into the checked value; for a missing member, where it should be.
-    pub pointer: String,
-    /// The schema keyword that was broken, such as `type` or `required`.
-    pub rule: String,
-    /// What was expected and what was found instead; long values are cut.
-    pub message: String,
-}
-
-impl fmt::Display for Fault {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let place = if self.pointer.is_empty() { "(the whole value)" } else { &self.pointer };
-        write!(f, "{place}: {}", self.message)
-    }
-}
-
-/// More faults than this are counted, not listed: a model corrects a few and tries again.
-const FAULTS_SHOWN_MAX: usize = 20;
-
-impl ArgumentFaults {
-    /// The places where valid JSON breaks the schema, of a large value the first ones; empty when there was no valid
-    /// JSON to check.
-    pub fn faults(&self) -> &[Fault] {
-        match &self.cause {
-            Cause::Invalid(faults) => &faults.list,
-            Cause::Malformed(_) | Cause::Unusable(_) => &[],
-        }
-    }
-
-    /// Whether the arguments were not acceptable JSON at all (duplicate keys, lone surrogates, nesting
-    /// deeper than 64), rather than JSON that breaks the schema.
-    pub fn malformed(&self) -> bool {
-        matches!(self.cause, Cause::Malformed(_))
-    }
-}
-
-impl fmt::Display for ArgumentFaults {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "`{}` was not called: ", self.tool)?;
-        match &self.cause {
-            Cause::Malformed(message) => write!(f, "its arguments are not valid JSON: {message}"),
-            Cause::Unusable(message) => {
-                write!(f, "its input schema cannot be used, which only its author can repair: {message}")
-            }
-            Cause::Invalid(faults) => {
-                let count = faults.list.len();
-                let plural = if count == 1 { "" } else { "s" };
-                let least = if faults.all { "" } else { "at least " };
-                write!(f, "{least}{count} problem{plural} with its arguments")?;
-                f.write_str(&list(&faults.list))
-            }
-        }
-    }
-}
-
-impl std::error::Error for ArgumentFaults {}
-
-fn list(faults: &[Fault]) -> String {
-    let mut text = String::new();
-    for fault in faults.iter().take(FAULTS_SHOWN_MAX) {
-        let _ = write!(text, "\n- {fault}");
-    }
-    if let Some(more) = faults.len().checked_sub(FAULTS_SHOWN_MAX).filter(|more| *more > 0) {
-        let _ = write!(text, "\n- … and {more} more");
-    }
-    text
-}
+use compile::compile;
+use explain::explain;
+pub use fault::{ArgumentFaults, Fault};
+use fault::{Cause, Faults, Kind, list};
 
 /// A schema made ready for checking. Compiling costs tens of microseconds, checking well under one.
 #[derive(Debug)]
@@ -142,7 +50,7 @@ impl Schema {
         if validator.is_valid(&value) {
             return Ok(());
         }
-        refuse(Cause::Invalid(explain::faults(validator, text(), &value, explain::Kind::Arguments)))
+        refuse(Cause::Invalid(faults(validator, text(), &value, Kind::Arguments)))
     }
 
     /// Like [`check_arguments`](Self::check_arguments), for what a tool returned.
@@ -152,20 +60,19 @@ impl Schema {
         if validator.is_valid(&value) {
             return Ok(());
         }
-        let faults = explain::faults(validator, text(), &value, explain::Kind::Output);
+        let faults = faults(validator, text(), &value, Kind::Output);
         Err(format!("it does not fit the output schema{}", list(&faults.list)))
     }
 }
 
-/// Compiles a schema as this server understands it: JSON Schema 2020-12 unless `$schema` names another
-/// draft; no reference leaves the schema; regular expressions run in linear time, so one that needs
-/// look-around or back-references is refused rather than risked.
-pub(crate) fn compile(schema: &Value) -> Result<Validator, String> {
-    jsonschema::options()
-        .offline()
-        .with_pattern_options(PatternOptions::regex())
-        .build(schema)
-        .map_err(|error| explain::unusable(&error))
+/// The faults of a value that does not fit: all of them, or the first of one that is too large for that.
+fn faults(validator: &Validator, raw_schema: &str, value: &Value, kind: Kind) -> Faults {
+    let schema: Value = serde_json::from_str(raw_schema).unwrap_or_default();
+    let width = narrow::width(&schema);
+    match narrow::affordable(value, width, &mut { narrow::COST_MAX }) {
+        true => Faults { list: explain(validator, &schema, value, kind), all: true },
+        false => Faults { list: narrow::first_faults(&schema, value, kind, width), all: false },
+    }
 }
 
 /// Whether `schema` can stand in a tool list and be checked against: an object's schema that compiles.

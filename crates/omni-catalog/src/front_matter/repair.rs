@@ -4,7 +4,7 @@
 //! (a value that needs quotes, a blank too few, an indentation too much), and keeps the change that lets the parser
 //! come furthest. So a faulty line costs at most itself. Lines are changed in place: positions stay those of the file.
 
-use super::{Place, Problem};
+use super::problem::{Place, Problem};
 
 /// Lines that are tried for one fault, nearest first, and parses for a whole file: front matter is small.
 const LINES_TRIED_MAX: usize = 40;

@@ -3,21 +3,13 @@
 use std::borrow::Cow;
 use std::collections::{BTreeMap, HashMap};
 
+use super::candidate::Candidate;
 use super::fault::{self, Aliased, Fault};
 use super::filter::{Filter, FilterRule};
-use super::rules::{Override, ProfileId, Shape, Written};
+use super::rules::{Override, ProfileId, Shape};
+use super::setting::Written;
 use crate::NameStyle;
 use crate::names;
-
-/// What the rules ask of a tool.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Candidate<'a> {
-    /// The canonical one.
-    pub(crate) name: &'a str,
-    /// The skill's folder.
-    pub(crate) skill: &'a str,
-    pub(crate) tags: &'a [String],
-}
 
 /// What a profile shows.
 #[derive(Debug)]

@@ -2,7 +2,8 @@
 
 use std::fmt;
 
-use super::rules::{Setting, Shape};
+use super::rules::Shape;
+use super::setting::Setting;
 use crate::NameStyle;
 
 /// Clients put no more into a name; MCP itself allows twice as much.

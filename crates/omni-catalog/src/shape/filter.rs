@@ -1,8 +1,8 @@
 //! A filter: which tools there are.
 
-use super::Candidate;
+use super::candidate::Candidate;
 use super::pattern::{Pattern, PatternError};
-use super::rules::Setting;
+use super::setting::Setting;
 use crate::{NameStyle, names};
 
 /// Before the pattern of a tag.

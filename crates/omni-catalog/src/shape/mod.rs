@@ -10,16 +10,20 @@
 //! ```
 
 mod arrange;
+mod candidate;
 mod fault;
 mod filter;
 mod pattern;
 mod rules;
+mod setting;
 mod warnings;
 
-pub(crate) use arrange::{Arrangement, Candidate};
+pub(crate) use arrange::Arrangement;
+pub(crate) use candidate::Candidate;
 pub(crate) use fault::Fault;
 pub use fault::Faults;
 pub use filter::{Filter, FilterRule};
 pub use pattern::{ClientPattern, PatternError};
-pub use rules::{Override, Overrides, Profile, ProfileId, Setting, Shape, Written};
+pub use rules::{Override, Overrides, Profile, ProfileId, Shape};
+pub use setting::{Setting, Written};
 pub(crate) use warnings::Warning;

@@ -1,55 +1,9 @@
 //! The rules as somebody wrote them, each with the place where it is written, and which of them are a client's.
 
-use std::fmt;
-
 use super::filter::Filter;
 use super::pattern::ClientPattern;
+use super::setting::{Setting, Written};
 use crate::NameStyle;
-
-/// A key of a settings file and where it is written.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Setting {
-    key: Box<str>,
-    file: Box<str>,
-    line: u32,
-}
-
-impl Setting {
-    /// `key` as in `overrides."git.log".alias`; `line` from 1, and 0 where it is not known.
-    pub fn new(key: &str, file: &str, line: u32) -> Setting {
-        Setting { key: key.into(), file: file.into(), line }
-    }
-
-    pub fn key(&self) -> &str {
-        &self.key
-    }
-
-    pub fn file(&self) -> &str {
-        &self.file
-    }
-
-    pub fn line(&self) -> u32 {
-        self.line
-    }
-
-    /// `omni.toml:4`.
-    pub fn place(&self) -> String {
-        if self.line == 0 { self.file.to_string() } else { format!("{}:{}", self.file, self.line) }
-    }
-}
-
-impl fmt::Display for Setting {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "`{}` at `{}`", self.key, self.place())
-    }
-}
-
-/// A value and where it is written.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Written<T> {
-    pub value: T,
-    pub setting: Setting,
-}
 
 /// What is shown of one tool in another way than it says itself. What is `None` stays as it is.
 #[derive(Clone, Debug, PartialEq, Eq)]

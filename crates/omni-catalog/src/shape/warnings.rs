@@ -1,8 +1,9 @@
 //! Rules that say nothing: nobody is meant by them, or no tool.
 
-use super::Candidate;
+use super::candidate::Candidate;
 use super::filter::{Filter, FilterRule};
-use super::rules::{Profile, Setting, Shape};
+use super::rules::{Profile, Shape};
+use super::setting::Setting;
 use crate::similar;
 
 /// A rule without effect.

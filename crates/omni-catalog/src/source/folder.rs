@@ -10,10 +10,10 @@ use omni_call::ExecutorKind;
 
 use super::{Refreshed, Source, SourceError};
 use crate::change::Plan;
+use crate::home::Home;
 use crate::known::{self, Dirt, Known, KnownSkill};
 use crate::listing::carries;
 use crate::manifest::{self, Manifest};
-use crate::part::Home;
 use crate::record::Record;
 use crate::sealed::{self, Magic};
 use crate::served::{self, Around, Served, ServedTool, served_file};
@@ -248,7 +248,7 @@ impl FolderSource {
         let around = Around {
             content,
             style: self.names,
-            carries: carries(tools),
+            carries: carries(tools.iter().map(|tool| tool.listing)),
             skills: &json(serde_json::to_string(&skills)),
             diagnostics: &json(serde_json::to_string(&findings)),
         };

@@ -10,8 +10,9 @@ use serde_json::value::RawValue;
 
 use super::{Refreshed, Source};
 use crate::described::NotAList;
+use crate::home::Home;
 use crate::items::{Items, member};
-use crate::part::{Home, described_file};
+use crate::part::described_file;
 use crate::sealed::{self, Magic, Reader, Writer};
 use crate::served::{Served, served_file};
 use crate::store::Store;

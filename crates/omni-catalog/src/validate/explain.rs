@@ -4,27 +4,10 @@ use jsonschema::error::{TypeKind, ValidationErrorKind};
 use jsonschema::{ValidationError, Validator};
 use serde_json::{Map, Value};
 
-use super::{Fault, Faults, narrow};
+use super::fault::{Fault, Kind, escaped};
 use crate::similar;
 
-/// What is being checked: it decides the word for a member at the top.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub(super) enum Kind {
-    Arguments,
-    Output,
-}
-
-/// The faults of a value that does not fit: all of them, or the first of one that is too large for that.
-pub(super) fn faults(validator: &Validator, raw_schema: &str, value: &Value, kind: Kind) -> Faults {
-    let schema: Value = serde_json::from_str(raw_schema).unwrap_or_default();
-    let width = narrow::width(&schema);
-    match narrow::affordable(value, width, &mut { narrow::COST_MAX }) {
-        true => Faults { list: explain(validator, &schema, value, kind), all: true },
-        false => Faults { list: narrow::first_faults(&schema, value, kind, width), all: false },
-    }
-}
-
-/// Lists every fault of `value`, in the order of their places. Only for what is [`narrow::affordable`].
+/// Lists every fault of `value`, in the order of their places. Only for what is `narrow::affordable`.
 pub(super) fn explain(validator: &Validator, schema: &Value, value: &Value, kind: Kind) -> Vec<Fault> {
     let mut explainer = Explainer { schema, value, kind, faults: Vec::new() };
     for error in validator.iter_errors(value) {
@@ -33,53 +16,6 @@ pub(super) fn explain(validator: &Validator, schema: &Value, value: &Value, kind
     explainer.faults.sort_by(|a, b| a.pointer.cmp(&b.pointer));
     explainer.faults.dedup();
     explainer.faults
-}
-
-/// Why a schema could not be compiled.
-pub(super) fn unusable(error: &ValidationError<'_>) -> String {
-    let place = error.instance_path().as_str();
-    match error.kind() {
-        ValidationErrorKind::Format { format } if format == "regex" => {
-            format!(
-                "the pattern {} at `{place}` cannot be used: {}",
-                error.instance(),
-                pattern_fault(error.instance())
-            )
-        }
-        ValidationErrorKind::Referencing(reference) => {
-            format!(
-                "a `$ref` leads nowhere: {reference} (references stay within the schema, such as `#/$defs/Item`)"
-            )
-        }
-        _ => {
-            let message = cut(&error.to_string(), 200);
-            if place.is_empty() { message } else { format!("{message} at `{place}`") }
-        }
-    }
-}
-
-/// Why the validator takes no such pattern.
-fn pattern_fault(pattern: &Value) -> String {
-    use regex_syntax::ast::ErrorKind;
-    let pattern = pattern.as_str().unwrap_or_default();
-    let at = |span: &regex_syntax::ast::Span| pattern[..span.start.offset].chars().count() + 1;
-    match regex_syntax::ast::parse::Parser::new().parse(pattern) {
-        Err(error) if *error.kind() == ErrorKind::UnsupportedLookAround => {
-            format!("it looks around at character {}, and patterns must run in linear time", at(error.span()))
-        }
-        Err(error) if *error.kind() == ErrorKind::UnsupportedBackreference => {
-            format!("it refers back at character {}, and patterns must run in linear time", at(error.span()))
-        }
-        Err(error) => {
-            format!("it is not a regular expression: {} (character {})", error.kind(), at(error.span()))
-        }
-        Ok(_) => match regex_syntax::parse(pattern) {
-            Err(regex_syntax::Error::Translate(error)) => {
-                format!("it is not a regular expression: {} (character {})", error.kind(), at(error.span()))
-            }
-            _ => "it is too large, or means something else than in JSON Schema".to_owned(),
-        },
-    }
 }
 
 struct Explainer<'a> {
@@ -369,7 +305,7 @@ fn shown(value: &Value) -> String {
     cut(&value.to_string(), SHOWN_CHARS_MAX)
 }
 
-fn cut(text: &str, chars_max: usize) -> String {
+pub(super) fn cut(text: &str, chars_max: usize) -> String {
     match text.char_indices().nth(chars_max) {
         Some((at, _)) => format!("{}…", &text[..at]),
         None => text.to_owned(),
@@ -412,9 +348,4 @@ fn length(value: &Value) -> usize {
         Value::Object(members) => members.len(),
         _ => 0,
     }
-}
-
-/// One reference token of a JSON pointer (RFC 6901).
-pub(super) fn escaped(name: &str) -> String {
-    name.replace('~', "~0").replace('/', "~1")
 }

@@ -11,8 +11,9 @@ use std::sync::Arc;
 use jsonschema::Validator;
 use serde_json::{Map, Value};
 
-use super::explain::{Kind, escaped, explain};
-use super::{FAULTS_SHOWN_MAX, Fault, compile};
+use super::compile::compile;
+use super::explain::explain;
+use super::fault::{FAULTS_SHOWN_MAX, Fault, Kind, escaped};
 
 /// What explaining a value may cost; a small value without alternatives costs one. In time some 2 ms.
 pub(super) const COST_MAX: usize = 2000;

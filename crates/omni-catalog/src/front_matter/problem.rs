@@ -1,0 +1,18 @@
+//! What is wrong with front matter, and where.
+
+/// Line and column of the file, both from 1, in characters.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Place {
+    pub(crate) line: u32,
+    pub(crate) column: u32,
+}
+
+/// Why the front matter could not be read as it stands.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Problem {
+    pub(crate) place: Place,
+    pub(crate) message: String,
+    pub(crate) help: String,
+    /// Nothing that one line could mend: it is too large, or built to grow.
+    pub(crate) fatal: bool,
+}

@@ -1,0 +1,11 @@
+//! A tool as the rules see it.
+
+/// What the rules ask of a tool.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Candidate<'a> {
+    /// The canonical one.
+    pub(crate) name: &'a str,
+    /// The skill's folder.
+    pub(crate) skill: &'a str,
+    pub(crate) tags: &'a [String],
+}
