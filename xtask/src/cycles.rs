@@ -19,7 +19,14 @@ use graph::Circle;
 use house::House;
 
 /// The circles whose subject is a recursion, each by all its files.
-const ACCEPTED: &[&[&str]] = &[];
+const ACCEPTED: &[&[&str]] = &[
+    // Values of Python expressions.
+    &[
+        "crates/omni-scan/src/enum_members.rs",
+        "crates/omni-scan/src/evaluator.rs",
+        "crates/omni-scan/src/instance.rs",
+    ],
+];
 
 /// How many circles a crate still has that nobody has broken yet. A number only ever falls.
 const LEFT: &[(&str, usize)] = &[
@@ -28,7 +35,6 @@ const LEFT: &[(&str, usize)] = &[
     ("crates/omni-exec/src/lib.rs", 7),
     ("crates/omni-process/src/lib.rs", 3),
     ("crates/omni-protocol/src/lib.rs", 2),
-    ("crates/omni-scan/src/lib.rs", 5),
     ("crates/omni-server/src/lib.rs", 4),
 ];
 

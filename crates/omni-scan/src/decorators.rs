@@ -1,8 +1,7 @@
 //! Is a function a tool, and do its other decorators keep the signature that is written?
 
-use crate::field::last;
-use crate::overlooked::{Lookalike, lookalike};
-use crate::package::{FileId, Item, Package};
+use crate::lookalike::{Lookalike, lookalike};
+use crate::package::{FileId, Item, Package, last};
 use crate::syntax::{Expr, ExprKind, Function, Keyword, ParameterKind};
 
 /// Where a tool's options stand: file, positional and keyword arguments; a later entry wins.

@@ -1,10 +1,13 @@
 //! What is the JSON form of an object that a default constructs?
+//!
+//! A module cycle on purpose: an object's members are values of expressions (`evaluator`), which may be members of
+//! objects.
 
-use crate::classes::{Family, MEMBERS_MAX, family};
-use crate::field::last;
-use crate::package::{FileId, Item, Package};
+use crate::evaluator::Evaluator;
+use crate::family::{Family, MEMBERS_MAX, family};
+use crate::package::{FileId, Item, Package, last};
 use crate::syntax::{Call, Expr, ExprKind};
-use crate::value::{Evaluator, Value};
+use crate::value::Value;
 
 /// The JSON form of an instance of a named tuple or plain dataclass of the skill: `Point(1, y=2)`.
 pub(crate) fn instance(

@@ -1,9 +1,8 @@
 //! Which types do the standard library, Pydantic and the MCP packages offer by name?
 
-use serde_json::{Value as Json, json};
+use serde_json::{Map, Value as Json, json};
 
 use crate::core::{Core, Kind};
-use crate::types::object;
 
 /// The generic type that a dotted path names, whichever module spells it.
 pub(crate) fn generic_name(path: &str) -> &str {
@@ -169,4 +168,8 @@ fn pydantic(path: &str) -> Option<Core> {
         "BaseModel" => None,
         _ => None,
     }
+}
+
+pub(crate) fn object(value: &Json) -> Map<String, Json> {
+    value.as_object().cloned().unwrap_or_default()
 }

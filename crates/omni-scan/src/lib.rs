@@ -14,6 +14,7 @@ mod check;
 mod newer;
 
 mod decorators;
+mod lookalike;
 mod options;
 mod overlooked;
 mod own_imports;
@@ -28,18 +29,24 @@ mod library_values;
 mod peel;
 
 mod field;
+mod metadata;
 
 mod classes;
+mod enum_members;
 mod enums;
+mod family;
 mod made;
 mod models;
 
+mod evaluator;
 mod instance;
 mod value;
 
 mod core;
 mod finish;
+mod reference;
 mod schema;
+mod titles;
 
 mod package;
 mod syntax;

@@ -1,7 +1,8 @@
 //! What is a class that a call makes: `TypedDict("Name", {…})`, `namedtuple(…)`, `Enum("Name", "A B")`?
 
 use crate::core::{Core, Kind, Object, Shape};
-use crate::enums::{Automatic, enum_values};
+use crate::enum_members::enum_values;
+use crate::family::Automatic;
 use crate::field::FieldInfo;
 use crate::package::FileId;
 use crate::peel::Peeled;

@@ -5,8 +5,8 @@ use serde_json::Value as Json;
 use crate::classes::put;
 use crate::core::{Core, Kind, Member, Object, Shape};
 use crate::docstring::cleaned;
-use crate::field::{FieldInfo, last};
-use crate::package::{FileId, Item};
+use crate::field::FieldInfo;
+use crate::package::{FileId, Item, last};
 use crate::syntax::{Class, Expr, ExprKind};
 use crate::types::Types;
 use crate::value::Value;
@@ -250,7 +250,7 @@ fn setting(name: &str, value: &Value, object: &mut Object) {
         ("serialize_by_alias", Value::Bool(by_alias)) => object.serialize_by_alias = *by_alias,
         ("json_schema_extra" | "schema_extra", extra) => {
             if let Some(extra) = extra.json() {
-                object.extra = crate::types::object(&extra);
+                object.extra = crate::known::object(&extra);
             }
         }
         _ => {}

@@ -6,10 +6,11 @@ use omni_call::{Affinity, ExecutorKind, ForkSettings, Limits, Policy};
 use serde_json::{Map, Value as Json};
 
 use crate::diagnostic::Report;
+use crate::evaluator::Evaluator;
 use crate::package::{FileId, Package};
 use crate::suggest::closest;
 use crate::syntax::{Expr, ExprKind, Keyword};
-use crate::value::{Evaluator, Value};
+use crate::value::Value;
 
 /// The options of one tool, checked.
 #[derive(Default)]

@@ -416,3 +416,8 @@ const BUILTINS: &[&str] = &[
     "print",
     "open",
 ];
+
+/// The last part of a dotted path.
+pub(crate) fn last(path: &str) -> &str {
+    path.rsplit('.').next().unwrap_or(path)
+}

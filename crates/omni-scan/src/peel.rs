@@ -1,8 +1,8 @@
 //! What stands around the type in an annotation: `Annotated`, `Required`, `ClassVar`?
 
 use crate::core::Core;
-use crate::field::{FieldInfo, Metadata, last};
-use crate::package::{FileId, Item};
+use crate::field::{FieldInfo, Metadata};
+use crate::package::{FileId, Item, last};
 use crate::syntax::{Expr, ExprKind, parse_annotation};
 use crate::types::Types;
 

@@ -9,7 +9,8 @@ use std::collections::HashMap;
 use serde_json::{Map, Value as Json, json};
 
 use crate::core::{Core, DefId, Definition, Kind, Member, Object, Shape};
-use crate::finish::{loses_title, reference, referenced};
+use crate::reference::{reference, referenced};
+use crate::titles::loses_title;
 use crate::value::Value;
 
 /// Which side of a call a schema describes.

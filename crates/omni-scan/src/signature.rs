@@ -3,14 +3,13 @@
 use omni_call::Inject;
 use serde_json::{Map, Value as Json, json};
 
-use crate::classes::{Family, family, is_context};
 use crate::core::{Core, Kind, Shape};
 use crate::docstring::Docstring;
-use crate::field::last;
-use crate::finish::without_titles;
-use crate::package::{FileId, Item, Package};
+use crate::family::{Family, family, is_context};
+use crate::package::{FileId, Item, Package, last};
 use crate::schema::{Mode, Writer, title_from_name};
 use crate::syntax::{Expr, ExprKind, Function, Operator, Parameter, ParameterKind, parse_annotation};
+use crate::titles::without_titles;
 use crate::types::{Problem, Types};
 
 /// A function's schemas.

@@ -2,14 +2,15 @@
 
 use std::collections::HashMap;
 
-use serde_json::{Map, Value as Json, json};
+use serde_json::json;
 
 use crate::core::{Core, DefId, Definition, Kind, Shape};
-use crate::field::{FieldInfo, Metadata, last};
-use crate::known::{LAZY, generic_name, plain};
-use crate::package::{Alias, FileId, Item, Package};
+use crate::evaluator::Evaluator;
+use crate::field::{FieldInfo, Metadata};
+use crate::known::{LAZY, generic_name, object, plain};
+use crate::package::{Alias, FileId, Item, Package, last};
 use crate::syntax::{Call, Expr, ExprKind, Operator, TypeParameter, parse_annotation};
-use crate::value::{Evaluator, Value};
+use crate::value::Value;
 
 /// Works out the types of one tool.
 pub(crate) struct Types<'p> {
@@ -580,8 +581,4 @@ fn shortened(text: &str) -> String {
     } else {
         text.chars().take(SHOWN).collect::<String>() + "…"
     }
-}
-
-pub(crate) fn object(value: &Json) -> Map<String, Json> {
-    value.as_object().cloned().unwrap_or_default()
 }

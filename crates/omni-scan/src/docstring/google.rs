@@ -1,6 +1,7 @@
 //! Google style: `Args:` with an indented body.
 
-use super::{Section, blank, dash, flush, indentation};
+use super::dash;
+use super::section::{Section, blank, flush, indentation};
 
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Kind {

@@ -1,6 +1,6 @@
 //! NumPy style: a title underlined with dashes.
 
-use super::{Section, blank, flush};
+use super::section::{Section, blank, flush};
 
 pub(super) fn sections(lines: &[&str]) -> Vec<Section> {
     let mut sections = Vec::new();

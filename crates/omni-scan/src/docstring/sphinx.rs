@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 
-use super::{Section, blank, cleaned};
+use super::section::{Section, blank, cleaned};
 
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Directive {

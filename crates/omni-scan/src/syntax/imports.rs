@@ -4,7 +4,7 @@ use ruff_python_ast as ast;
 use ruff_python_ast::{Expr as Node, Stmt};
 use ruff_text_size::Ranged;
 
-use super::{Import, ModuleRef, Reach};
+use super::tree::{Import, ModuleRef, Reach};
 
 /// Statements within statements; deeper ones are not looked into.
 const DEPTH_MAX: u32 = 40;

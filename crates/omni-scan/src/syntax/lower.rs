@@ -6,7 +6,7 @@ use ruff_text_size::Ranged;
 
 use super::guard::too_deep;
 use super::imports::{imports, never};
-use super::{
+use super::tree::{
     Binding, BindingKind, Call, Class, Expr, ExprKind, Field, Function, Keyword, Module, ModuleRef, Names,
     Operator, Parameter, ParameterKind, SyntaxError, TypeParameter,
 };

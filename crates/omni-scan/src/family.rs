@@ -1,0 +1,95 @@
+//! What kind of class is it, by its bases and decorators?
+
+use crate::package::{FileId, Item, Package};
+use crate::syntax::ExprKind;
+
+/// What kind of class it is, by its bases and decorators.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Family {
+    Enum(Automatic),
+    TypedDict,
+    NamedTuple,
+    Model,
+    RootModel,
+    Dataclass,
+    /// Filled in by the worker.
+    Context,
+    /// MCP content.
+    Content,
+    Other,
+}
+
+/// Classes of classes: more than this is a cycle.
+pub(crate) const BASES_MAX: u32 = 16;
+
+/// Fields of one class, members of one enumeration.
+pub(crate) const MEMBERS_MAX: usize = 2_000;
+
+/// Which kind of class this is.
+pub(crate) fn family(package: &Package, file: FileId, class: usize) -> Family {
+    family_within(package, file, class, BASES_MAX)
+}
+
+fn family_within(package: &Package, file: FileId, index: usize, steps: u32) -> Family {
+    let (Some(steps), Some(())) = (steps.checked_sub(1), package.step()) else { return Family::Other };
+    let class = &package.file(file).classes[index];
+    for base in &class.bases {
+        let base = match &base.kind {
+            ExprKind::Subscript(base, ..) => base,
+            _ => base,
+        };
+        let found = match package.resolve(file, base) {
+            Item::External(path) => external_family(&path),
+            Item::Class(at, class) => family_within(package, at, class, steps),
+            _ => Family::Other,
+        };
+        if found != Family::Other {
+            return found;
+        }
+    }
+    let dataclass = class.decorators.iter().any(|decorator| {
+        let name = match &decorator.kind {
+            ExprKind::Call(call) => &call.function,
+            _ => decorator,
+        };
+        matches!(package.resolve(file, name), Item::External(path)
+            if path == "dataclasses.dataclass" || path == "pydantic.dataclasses.dataclass")
+    });
+    if dataclass { Family::Dataclass } else { Family::Other }
+}
+
+fn external_family(path: &str) -> Family {
+    if is_context(path) {
+        return Family::Context;
+    }
+    match path {
+        "enum.Enum" | "enum.IntEnum" | "enum.ReprEnum" => Family::Enum(Automatic::Count),
+        "enum.StrEnum" => Family::Enum(Automatic::LowerName),
+        "enum.Flag" | "enum.IntFlag" => Family::Enum(Automatic::Power),
+        "typing.TypedDict" | "typing_extensions.TypedDict" => Family::TypedDict,
+        "typing.NamedTuple" | "typing_extensions.NamedTuple" => Family::NamedTuple,
+        "pydantic.BaseModel" | "pydantic.main.BaseModel" => Family::Model,
+        "pydantic.RootModel" | "pydantic.root_model.RootModel" => Family::RootModel,
+        "omni.ToolResult" | "omni.Text" | "omni.Image" | "omni.Audio" => Family::Content,
+        _ => Family::Other,
+    }
+}
+
+/// Whether a dotted path names a call's context, in omni or in the frameworks that skills come from.
+pub(crate) fn is_context(path: &str) -> bool {
+    let (module, name) = path.rsplit_once('.').unwrap_or(("", path));
+    name == "Context"
+        && (module == "omni"
+            || module.starts_with("omni.")
+            || module == "fastmcp"
+            || module.starts_with("fastmcp.")
+            || module.starts_with("mcp.server"))
+}
+
+/// What `auto()` gives in an enumeration.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Automatic {
+    Count,
+    Power,
+    LowerName,
+}
