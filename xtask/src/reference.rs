@@ -26,6 +26,7 @@ pub(crate) fn stale_pages(workspace: &Workspace) -> Result<Vec<StalePage>> {
     let binary = workspace.binary()?;
     let pages = [
         StalePage { path: "docs/reference/cli.md", text: command_line(&binary)? },
+        StalePage { path: "docs/reference/settings.md", text: settings(&binary)? },
         StalePage { path: "docs/reference/outcomes.md", text: outcomes::page() },
         StalePage { path: "docs/reference/python-api.md", text: python_api(workspace)? },
         StalePage { path: "docs/reference/types.md", text: types::page()? },
@@ -78,6 +79,13 @@ fn command_line(binary: &Path) -> Result<String> {
         page += &section(&format!("omni {name}"), &help(binary, Some(name))?);
     }
     Ok(page)
+}
+
+/// What the binary says of the keys of its settings file.
+fn settings(binary: &Path) -> Result<String> {
+    let mut ask = Command::new(binary);
+    ask.env_clear().arg("__settings");
+    command::read(&mut ask).context("the page of the settings")
 }
 
 fn section(title: &str, help: &str) -> String {

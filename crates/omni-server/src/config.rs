@@ -33,7 +33,7 @@ pub struct ServerConfig {
 }
 
 /// Bounds on what clients may send and keep open. `[admission]` of omni.toml.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limits {
     /// Longest line on stdio, in bytes. Default 16 MiB.
     pub frame_bytes_max: usize,

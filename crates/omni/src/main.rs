@@ -52,6 +52,9 @@ use crate::variables::Refused;
 /// The name under which the executors start this binary anew, to become Python. Not for people.
 const LAUNCH: &str = "__launch";
 
+/// The name under which the reference page of the settings is asked for. Not for people, who read the page.
+const SETTINGS_PAGE: &str = "__settings";
+
 /// What whoever reads the log gets at the end to read the rest of it.
 pub(crate) const LAST_WORDS: Duration = Duration::from_secs(1);
 
@@ -64,6 +67,12 @@ fn main() -> ExitCode {
                 terminal::say(&format!("omni: cannot start {error}"));
                 ExitCode::from(127)
             }
+        };
+    }
+    if std::env::args_os().nth(1).is_some_and(|word| word == SETTINGS_PAGE) {
+        return match Output::standard().write_all(settings::page().as_bytes()) {
+            Ok(()) => ExitCode::SUCCESS,
+            Err(_) => ExitCode::FAILURE,
         };
     }
     // What the client has leaked into this process is not for tools. Our own descriptors are made close-on-exec.

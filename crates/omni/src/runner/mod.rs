@@ -19,6 +19,7 @@ use serde::de::value::MapAccessDeserializer;
 use serde::de::{Deserializer, MapAccess, Visitor};
 
 use crate::args::RunnerArguments;
+use crate::settings::default_seconds;
 use crate::variables;
 
 pub(crate) use health::Health;
@@ -75,9 +76,6 @@ pub(crate) struct RunnerSettings {
     pub(crate) refresh: Duration,
 }
 
-/// Asking costs a runner next to nothing: it answers that nothing has changed.
-const REFRESH_DEFAULT: Duration = Duration::from_secs(10);
-
 impl RunnerSettings {
     /// `None` when no runner is named. The list of tools is the folder's where one was chosen (`has_skills`).
     pub(crate) fn resolve(
@@ -101,7 +99,8 @@ impl RunnerSettings {
         };
         let default = if has_skills { ToolsFrom::Manifest } else { ToolsFrom::Runner };
         let refresh = match (arguments.runner_refresh, file.refresh) {
-            (None, None) => REFRESH_DEFAULT,
+            // Asking costs a runner next to nothing: it answers that nothing has changed.
+            (None, None) => Duration::from_secs_f64(default_seconds("runner.refresh")),
             (Some(seconds), _) => pause(seconds, &variables::written("runner-refresh", seconds))?,
             (None, Some(seconds)) => pause(seconds, &format!("`runner.refresh = {seconds}` in omni.toml"))?,
         };
@@ -215,7 +214,7 @@ mod tests {
         let settings = resolve(&flags, true);
         assert_eq!(settings.address.to_string(), "http://localhost:9", "a flag wins over the file");
         assert_eq!((settings.tools, settings.resources), (ToolsFrom::Runner, Offer::Forward));
-        assert_eq!((settings.prompts, settings.refresh), (Offer::Off, REFRESH_DEFAULT));
+        assert_eq!((settings.prompts, settings.refresh), (Offer::Off, Duration::from_secs(10)));
     }
 
     #[test]

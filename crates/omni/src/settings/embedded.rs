@@ -1,28 +1,21 @@
 //! `[embedded]` of `omni.toml`: the interpreter inside the server.
 
-use anyhow::{Result, bail};
+use anyhow::Result;
 use serde::Deserialize;
 
-/// `[embedded]` of `omni.toml`: the interpreter inside the server.
+use super::keys::number_of;
+
+/// `[embedded]` of `omni.toml`. Default and bounds are in `KEYS`.
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct EmbeddedTable {
-    /// Plain calls at most that run in it at once.
-    threads: Option<usize>,
+    threads: Option<i64>,
 }
 
 impl EmbeddedTable {
-    const THREADS: usize = 4;
-    const THREADS_MAX: usize = 64;
-
+    /// Plain calls at most that run in it at once.
     pub(super) fn threads(&self) -> Result<usize> {
-        match self.threads {
-            None => Ok(Self::THREADS),
-            Some(threads @ 1..=Self::THREADS_MAX) => Ok(threads),
-            Some(threads) => {
-                bail!("`embedded.threads = {threads}` in omni.toml is not from 1 to {}", Self::THREADS_MAX)
-            }
-        }
+        number_of("embedded.threads", self.threads)
     }
 }
 

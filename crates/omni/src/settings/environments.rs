@@ -6,6 +6,7 @@ use std::time::Duration;
 use anyhow::{Context, Result};
 use serde::Deserialize;
 
+use super::keys::default_seconds;
 use super::seconds::seconds;
 
 /// How what skills need is installed.
@@ -30,14 +31,12 @@ pub(super) struct EnvironmentsTable {
 }
 
 impl EnvironmentsTable {
-    const TIMEOUT_SECONDS: f64 = 600.0;
-
     pub(super) fn uv_mut(&mut self) -> Option<&mut PathBuf> {
         self.uv.as_mut()
     }
 
     pub(super) fn resolve(&self) -> Result<EnvironmentSettings> {
-        let value = self.timeout.unwrap_or(Self::TIMEOUT_SECONDS);
+        let value = self.timeout.unwrap_or_else(|| default_seconds("environments.timeout"));
         let limit = seconds(value, &format!("`environments.timeout = {value}` in omni.toml"))?;
         // A network that swallows everything would otherwise be waited for without end.
         let timeout = limit.context("`environments.timeout` in omni.toml must be more than 0")?;

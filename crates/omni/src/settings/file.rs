@@ -16,10 +16,10 @@ use super::admission::AdmissionTable;
 use super::embedded::EmbeddedTable;
 use super::environments::EnvironmentsTable;
 use super::fork::ForkTable;
-use super::keys;
 use super::limits::Limits;
 use super::lines::KeyLines;
 use super::mistake;
+use super::narrowing::narrowed;
 use super::run::RunSettings;
 use super::serve::ServeSettings;
 use super::shape::{FoundFilter, ProfileTable};
@@ -99,7 +99,7 @@ pub(crate) struct File {
 
 impl File {
     /// Whether each value can be meant, whatever flags and variables say instead.
-    fn check(&self) -> Result<()> {
+    pub(super) fn check(&self) -> Result<()> {
         RunSettings::resolve(&RunArguments::default(), self)?;
         NativeTools::named(&self.native_tools)?;
         let runner = RunnerArguments::default();
@@ -159,7 +159,7 @@ impl Checked {
 
     /// The keys in it that wait for trust.
     pub(crate) fn waiting(&self) -> Vec<String> {
-        let (_, ignored) = keys::narrowed(&Table::new(), &self.table);
+        let (_, ignored) = narrowed(&Table::new(), &self.table);
         ignored.iter().map(|key| shown_key(key)).collect()
     }
 
@@ -183,7 +183,7 @@ impl Checked {
         let base_lines = base.as_ref().map(|(base, _)| base.lines()).unwrap_or_default();
         let (base, folder) =
             base.map_or_else(Default::default, |(base, folder)| (base.table, folder.to_owned()));
-        let (table, ignored) = keys::narrowed(&base, &self.table);
+        let (table, ignored) = narrowed(&base, &self.table);
         let mut file = anchored(table, &folder)?;
         file.lines = base_lines;
         let patterns = self.table.get("filter").and_then(toml::Value::as_array).into_iter().flatten();

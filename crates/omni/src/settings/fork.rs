@@ -1,38 +1,29 @@
 //! `[fork]` of `omni.toml`: how `fork` has processes ready for tools whose skill does not say it.
 
-use std::ops::RangeInclusive;
-
-use anyhow::{Result, bail};
+use anyhow::Result;
 use omni_call::ForkSettings;
 use serde::Deserialize;
 
-/// `[fork]` of `omni.toml`.
+use super::keys::number_of;
+
+/// `[fork]` of `omni.toml`. Bounds are in `KEYS`.
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct ForkTable {
-    /// Processes that wait, already forked; 0 forks when the call comes.
     ahead: Option<i64>,
-    /// Calls that one process serves.
     calls: Option<i64>,
 }
 
 impl ForkTable {
     pub(super) fn resolve(&self) -> Result<ForkSettings> {
-        Ok(ForkSettings {
-            ahead: bounded("ahead", self.ahead, 0..=ForkSettings::AHEAD_MAX)?,
-            calls: bounded("calls", self.calls, 1..=ForkSettings::CALLS_MAX)?,
-        })
+        Ok(ForkSettings { ahead: said("fork.ahead", self.ahead)?, calls: said("fork.calls", self.calls)? })
     }
 }
 
-fn bounded(name: &str, value: Option<i64>, allowed: RangeInclusive<u32>) -> Result<Option<u32>> {
-    let Some(value) = value else { return Ok(None) };
-    match u32::try_from(value).ok().filter(|value| allowed.contains(value)) {
-        Some(value) => Ok(Some(value)),
-        None => {
-            bail!("`fork.{name} = {value}` in omni.toml is not from {} to {}", allowed.start(), allowed.end())
-        }
-    }
+/// The number, where the file has one: a tool's own word comes before the default.
+fn said(name: &str, written: Option<i64>) -> Result<Option<u32>> {
+    let number = number_of(name, written)?;
+    Ok(written.and_then(|_| u32::try_from(number).ok()))
 }
 
 #[cfg(test)]

@@ -1,22 +1,60 @@
-//! Which keys may stand in a settings file that nobody has trusted, and what it may say with them.
-//!
-//! Such a file may only narrow what holds without it: lower a limit, leave a tool out. A key that is not in the table
-//! waits for trust; a test sees to it that every key is there.
+//! The keys of `omni.toml`: what each is for, its default and bounds, and what a file that nobody has trusted may do with
+//! it. Whoever reads a key takes its default and bounds from here, and the reference page is made of it.
 
-use rustix::process::{Resource, getrlimit};
-use toml::{Table, Value};
+use anyhow::{Result, bail};
+use omni_call::ForkSettings;
+use rustix::process::Resource;
 
 use super::run::{IDLE_TIMEOUT_DEFAULT, TIMEOUT_DEFAULT};
+
+/// One key.
+pub(super) struct Key {
+    /// With its table: `admission.calls`.
+    pub(super) name: &'static str,
+    pub(super) kind: Kind,
+    pub(super) untrusted: Rule,
+    /// What it does, for the reference.
+    pub(super) about: &'static str,
+}
+
+/// What may be written.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) enum Kind {
+    Number(Number),
+    /// Seconds, whole or not; its reader has the bounds.
+    Seconds {
+        default: f64,
+        values: &'static str,
+    },
+    /// Anything else, in words.
+    Other {
+        values: &'static str,
+        default: &'static str,
+    },
+}
+
+/// A whole number.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) struct Number {
+    /// What is counted.
+    unit: &'static str,
+    /// `None` is no limit, as long as nobody sets one.
+    pub(super) default: Option<i64>,
+    least: i64,
+    most: i64,
+    /// 0 is no limit, too.
+    pub(super) zero_is_none: bool,
+    /// What is said of less than the least, where that is not obvious.
+    too_little: Option<&'static str>,
+}
 
 /// What a key may do in a file that is not trusted.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) enum Rule {
     /// Nothing: it waits for trust. So do all keys beneath it.
     Trust,
-    /// Lower a number. The first is what holds where nobody says anything; infinite where that is no limit.
-    Lower(f64),
-    /// Lower a number of which 0 is no limit.
-    LowerOrNone(f64),
+    /// Lower a number. Where nobody says anything its default holds, which is infinite where that is no limit.
+    Lower,
     /// Lower a limit of the system's, given in units of so many. What holds where nobody says anything is what this process
     /// was started with: tools are given the limit as it is said here, so a higher one would raise it.
     LowerLimit(Resource, f64),
@@ -27,160 +65,418 @@ pub(super) enum Rule {
 }
 
 const MIB: f64 = 1_048_576.0;
+const DAY_SECONDS: i64 = 86_400;
+/// As good as no bound; what is beyond it was a slip of the finger.
+const MANY: i64 = 1 << 20;
 
-/// One row for each key of `omni.toml`.
-pub(super) const KEYS: &[(&str, Rule)] = &[
+/// One row for each key, in the order of the reference.
+pub(super) const KEYS: &[Key] = &[
     // Where code comes from, and what it reaches.
-    ("skills_dir", Rule::Trust),
-    ("root", Rule::Trust),
-    ("python", Rule::Trust),
-    ("executor", Rule::Trust),
-    ("isolation", Rule::Trust),
-    ("env", Rule::Trust),
-    ("runner", Rule::Trust),
-    ("skills", Rule::Trust),
-    ("environments.uv", Rule::Trust),
-    ("environments.install_args", Rule::Trust),
+    other(
+        "skills_dir",
+        "a folder relative to the file, `\"shipped\"`, or a list of them",
+        "`./skills`, else the shipped ones",
+        "The skills that are served. `--skills`, `OMNI_SKILLS`.",
+    ),
+    other(
+        "root",
+        "a folder relative to the file",
+        "the working folder",
+        "Where tools work; `Context.root`. `--root`, `OMNI_ROOT`.",
+    ),
+    other(
+        "python",
+        "a path relative to the file, or a name",
+        "`python3` on the PATH",
+        "The interpreter that runs tools, 3.9 or newer. `--python`, `OMNI_PYTHON`.",
+    ),
+    other(
+        "executor",
+        "`\"pool\"`, `\"fork\"`, `\"spawn\"`, `\"embedded\"`, `\"runner\"`",
+        "`\"pool\"`",
+        "How tools are run that do not say it ([executors](executors.md)). `--executor`, `OMNI_EXECUTOR`.",
+    ),
+    other(
+        "isolation",
+        "`\"auto\"`, `\"none\"`",
+        "`\"auto\"`",
+        "Whether processes of tools get namespaces of their own ([isolation](isolation.md)). `--isolation`, \
+         `OMNI_ISOLATION`.",
+    ),
+    other("env", "a list of names", "none", "Environment variables that are passed on to tools. `--env`."),
+    Key {
+        name: "timeout",
+        kind: Kind::Seconds { default: TIMEOUT_DEFAULT, values: "0 to a year; 0 is no limit" },
+        untrusted: Rule::Lower,
+        about: "Time limit of a call whose tool sets none. `--timeout`, `OMNI_TIMEOUT`.",
+    },
+    Key {
+        name: "idle_timeout",
+        kind: Kind::Seconds { default: IDLE_TIMEOUT_DEFAULT, values: "0 to a year; 0 is no limit" },
+        untrusted: Rule::Lower,
+        about: "Time limit without output, log, progress or heartbeat. `--idle-timeout`, `OMNI_IDLE_TIMEOUT`.",
+    },
     // What others see, and who may call.
-    ("errors", Rule::Trust),
-    ("names", Rule::Trust),
+    other(
+        "transport",
+        "`\"stdio\"`, `\"http\"`",
+        "`\"stdio\"`",
+        "How clients reach `omni mcp`. `--transport`, `OMNI_TRANSPORT`.",
+    ),
+    other(
+        "errors",
+        "`\"masked\"`, `\"message\"`, `\"full\"`",
+        "`\"message\"`; `\"masked\"` where others may call",
+        "What clients read of exceptions. `--errors`, `OMNI_ERRORS`.",
+    ),
+    other(
+        "names",
+        "`\"underscore\"`, `\"dotted\"`",
+        "`\"underscore\"`",
+        "How lists name tools. `--names`, `OMNI_NAMES`.",
+    ),
+    Key {
+        name: "filter",
+        kind: Kind::Other { values: "a list of patterns; `!` before one brings back", default: "none" },
+        untrusted: Rule::Filter,
+        about: "Tools and skills that are left out ([what clients see](../guide/what-clients-see.md)).",
+    },
     // An alias or a text can pass for another tool, and a profile could give a client more than the user's own does.
-    ("overrides", Rule::Trust),
-    ("profiles", Rule::Trust),
-    ("log_level", Rule::Trust),
-    ("log_output", Rule::Trust),
-    ("native_tools", Rule::Trust),
-    ("http", Rule::Trust),
-    ("transport", Rule::Trust),
-    ("fork", Rule::Trust),
-    ("admission", Rule::Trust),
-    // How much.
-    ("timeout", Rule::LowerOrNone(TIMEOUT_DEFAULT)),
-    ("idle_timeout", Rule::LowerOrNone(IDLE_TIMEOUT_DEFAULT)),
-    ("workers.count", Rule::LowerRange("1..64")),
-    ("workers.max_calls", Rule::LowerOrNone(100_000.0)),
-    ("workers.max_memory_mib", Rule::LowerOrNone(2048.0)),
-    ("workers.max_age", Rule::LowerOrNone(86_400.0)),
-    ("limits.memory_mib", Rule::LowerLimit(Resource::Data, MIB)),
-    ("limits.open_files", Rule::LowerLimit(Resource::Nofile, 1.0)),
-    ("limits.file_mib", Rule::LowerLimit(Resource::Fsize, MIB)),
-    ("embedded.threads", Rule::Lower(4.0)),
-    ("environments.timeout", Rule::Lower(600.0)),
-    ("filter", Rule::Filter),
+    other(
+        "overrides",
+        "tables `[overrides.\"SKILL.COMMAND\"]` with `alias`, `title`, `append_doc`, `hidden`",
+        "none",
+        "What is shown of a tool in another way than it says itself.",
+    ),
+    other(
+        "profiles",
+        "tables `[profiles.NAME]` with `clients`, `principals`, `filter`, `overrides`, `names`",
+        "none",
+        "What some clients see.",
+    ),
+    other(
+        "log_level",
+        "`\"error\"` to `\"trace\"`, or by module",
+        "`\"info\"`; `\"warn\"` for commands that serve nobody",
+        "How much the log on stderr says. `--log-level`, `OMNI_LOG`.",
+    ),
+    other(
+        "log_output",
+        "`true`, `false`",
+        "`true`",
+        "Whether what tools print and log is in the log. `--log-output`, `OMNI_LOG_OUTPUT`.",
+    ),
+    other("native_tools", "`[\"doctor\"]`", "none", "Tools of omni's own that are served besides."),
+    other(
+        "skills",
+        "tables `[skills.NAME]`",
+        "none",
+        "What the tools of one skill find in `Context.settings`.",
+    ),
+    // [http]
+    other(
+        "http.host",
+        "an address or a name",
+        "`\"127.0.0.1\"`",
+        "Where `omni mcp` listens. `--host`, `OMNI_HOST`.",
+    ),
+    other("http.port", "0 to 65535; 0 takes a free one", "8000", "`--port`, `OMNI_PORT`."),
+    other(
+        "http.allow_users",
+        "a list of users",
+        "none",
+        "Users besides yours and root whose processes may call over loopback. `--allow-user`.",
+    ),
+    other(
+        "http.allow_hosts",
+        "a list of names",
+        "none",
+        "Further names that clients may use for this server. `--allow-host`.",
+    ),
+    other("http.allow_origins", "a list of origins", "none", "Whose web pages may use it. `--allow-origin`."),
+    other(
+        "http.token_file",
+        "a private file, relative to this one",
+        "none",
+        "The tokens of clients. `--http-token`.",
+    ),
+    // [workers]
+    Key {
+        name: "workers.count",
+        kind: Kind::Other { values: "`\"MIN..MAX\"`, at most 1024", default: "`\"1..64\"`" },
+        untrusted: Rule::LowerRange("1..64"),
+        about: "Python processes of `pool` that are kept, and allowed. `workers = \"MIN..MAX\"` is the same. `--workers`, \
+                `OMNI_WORKERS`.",
+    },
+    Key {
+        name: "workers.max_calls",
+        kind: Kind::Number(limit("calls", 100_000, 1..=i64::MAX)),
+        untrusted: Rule::Lower,
+        about: "A worker is replaced after so many.",
+    },
+    Key {
+        name: "workers.max_memory_mib",
+        kind: Kind::Number(limit("MiB", 2048, 1..=i64::MAX)),
+        untrusted: Rule::Lower,
+        about: "A worker is replaced when it holds more than this, and twice what it held after its first call.",
+    },
+    Key {
+        name: "workers.max_age",
+        kind: Kind::Number(Number {
+            // Less, and workers would do little else than being replaced.
+            too_little: Some("is too short; use 10 or more seconds, or 0 for no limit"),
+            ..limit("seconds", DAY_SECONDS, 10..=i64::MAX)
+        }),
+        untrusted: Rule::Lower,
+        about: "A worker is replaced after so long.",
+    },
+    // [fork], [embedded]
+    Key {
+        name: "fork.ahead",
+        kind: Kind::Number(number("processes", 0, 0..=ForkSettings::AHEAD_MAX as i64)),
+        untrusted: Rule::Trust,
+        about: "Processes that wait for a call of a tool, already forked. A tool's own `ahead=` wins.",
+    },
+    Key {
+        name: "fork.calls",
+        kind: Kind::Number(number("calls", 1, 1..=ForkSettings::CALLS_MAX as i64)),
+        untrusted: Rule::Trust,
+        about: "Calls that one forked process serves. A tool's own `calls=` wins.",
+    },
+    Key {
+        name: "embedded.threads",
+        kind: Kind::Number(number("threads", 4, 1..=64)),
+        untrusted: Rule::Lower,
+        about: "Plain calls that run at once inside the server. They share one lock, Python's.",
+    },
+    // [limits]
+    Key {
+        name: "limits.memory_mib",
+        kind: Kind::Number(Number {
+            default: None,
+            too_little: Some("is too little for Python; use 32 or more"),
+            ..number("MiB", 0, 32..=i64::MAX)
+        }),
+        untrusted: Rule::LowerLimit(Resource::Data, MIB),
+        about: "Private memory of each process of a tool. A call that wants more fails with `oom`.",
+    },
+    Key {
+        name: "limits.open_files",
+        kind: Kind::Number(Number {
+            default: None,
+            too_little: Some("is too few for Python; use 64 or more"),
+            ..number("files", 0, 64..=i64::MAX)
+        }),
+        untrusted: Rule::LowerLimit(Resource::Nofile, 1.0),
+        about: "Files that each process of a tool has open. What would open more gets an `OSError`.",
+    },
+    Key {
+        name: "limits.file_mib",
+        kind: Kind::Number(Number { default: None, ..number("MiB", 0, 0..=i64::MAX) }),
+        untrusted: Rule::LowerLimit(Resource::Fsize, MIB),
+        about: "The size of a file that a tool writes. What would grow further gets an `OSError`.",
+    },
+    // [admission]
+    Key {
+        name: "admission.memory_mib",
+        kind: Kind::Number(number("MiB", 64, 1..=MANY)),
+        untrusted: Rule::Trust,
+        about: "For requests and large answers of all clients together; eight times `admission.body_mib` at least. A body that \
+                finds no room waits, 15 seconds at most, and is then answered 503.",
+    },
+    Key {
+        name: "admission.body_mib",
+        kind: Kind::Number(number("MiB", 4, 1..=1024)),
+        untrusted: Rule::Trust,
+        about: "An HTTP request's body. A larger one is answered 413.",
+    },
+    Key {
+        name: "admission.line_mib",
+        kind: Kind::Number(number("MiB", 16, 1..=1024)),
+        untrusted: Rule::Trust,
+        about: "A line on stdio. A longer one is an error with the id of its request.",
+    },
+    Key {
+        name: "admission.calls",
+        kind: Kind::Number(number("calls", 1024, 1..=1024)),
+        untrusted: Rule::Trust,
+        about: "Calls that are running or in an executor's queue.",
+    },
+    Key {
+        name: "admission.waiting_calls",
+        kind: Kind::Number(number("calls", 4096, 1..=MANY)),
+        untrusted: Rule::Trust,
+        about: "Calls that wait for that. Further ones are refused: 503 with `Retry-After`, on stdio -31000 with \
+                `retry_after_ms`.",
+    },
+    Key {
+        name: "admission.connections",
+        kind: Kind::Number(number("connections", 10_000, 16..=MANY)),
+        untrusted: Rule::Trust,
+        about: "HTTP connections, as far as open files allow (`ulimit -Hn`). When there are more, the one that has been silent \
+                for longest goes, of whoever has most.",
+    },
+    Key {
+        name: "admission.sessions",
+        kind: Kind::Number(number("sessions", 10_000, 1..=MANY)),
+        untrusted: Rule::Trust,
+        about: "HTTP sessions that are remembered (revisions before 2026-07-28). When there are more, the one that has not been \
+                used for longest goes, of whoever has most: its client is answered 404 and begins anew.",
+    },
+    Key {
+        name: "admission.open_requests",
+        kind: Kind::Number(number("requests", 1024, 1..=1 << 16)),
+        untrusted: Rule::Trust,
+        about: "Requests that one client on stdio has open. A further one is refused.",
+    },
+    // [environments]
+    other(
+        "environments.uv",
+        "a path relative to the file, or a name",
+        "`uv` on the PATH, else pip",
+        "The program that installs what skills need.",
+    ),
+    other(
+        "environments.install_args",
+        "a list of words",
+        "none",
+        "Further arguments of it, such as `--index-url`.",
+    ),
+    Key {
+        name: "environments.timeout",
+        kind: Kind::Seconds { default: 600.0, values: "more than 0, to a year" },
+        untrusted: Rule::Lower,
+        about: "How long one installation may take.",
+    },
+    // [runner]
+    other(
+        "runner.address",
+        "`\"unix:/PATH\"`, `\"http://HOST:PORT\"`",
+        "none",
+        "A runner that runs the tools. `runner = \"ADDRESS\"` is the same. `--runner`, `OMNI_RUNNER`.",
+    ),
+    other(
+        "runner.tools",
+        "`\"manifest\"`, `\"runner\"`, `\"both\"`",
+        "`\"manifest\"` where there is a folder of skills",
+        "Whose list of tools is served. `--tools`, `OMNI_TOOLS`.",
+    ),
+    other(
+        "runner.resources",
+        "`\"forward\"`, `\"empty\"`, `\"off\"`",
+        "`\"forward\"`",
+        "What becomes of its resources. `--runner-resources`, `OMNI_RUNNER_RESOURCES`.",
+    ),
+    other(
+        "runner.prompts",
+        "`\"forward\"`, `\"empty\"`, `\"off\"`",
+        "`\"forward\"`",
+        "What becomes of its prompts. `--runner-prompts`, `OMNI_RUNNER_PROMPTS`.",
+    ),
+    Key {
+        name: "runner.refresh",
+        kind: Kind::Seconds { default: 10.0, values: "0.1 to a day" },
+        untrusted: Rule::Trust,
+        about: "The pause between two looks at its lists. `--runner-refresh`, `OMNI_RUNNER_REFRESH`.",
+    },
 ];
 
-/// The rule for a key, or for the table it stands in.
-fn rule(key: &str) -> Option<Rule> {
-    KEYS.iter().find(|(name, _)| *name == key).map(|(_, rule)| *rule)
+/// A key that is no number, and waits for trust.
+const fn other(name: &'static str, values: &'static str, default: &'static str, about: &'static str) -> Key {
+    Key { name, kind: Kind::Other { values, default }, untrusted: Rule::Trust, about }
 }
 
-/// What holds when a file that nobody has trusted is found beside what holds without it, and the keys of it that are
-/// ignored.
-pub(super) fn narrowed(base: &Table, found: &Table) -> (Table, Vec<String>) {
-    let (mut result, found) = (spread(base), spread(found));
-    let mut ignored = Vec::new();
-    for (name, value) in &found {
-        match (rule(name), value) {
-            (None, Value::Table(members)) => {
-                for (member, value) in members {
-                    let key = format!("{name}.{member}");
-                    let table = result.entry(name).or_insert_with(|| Value::Table(Table::new()));
-                    let obeyed =
-                        table.as_table_mut().is_some_and(|table| put(table, member, rule(&key), value));
-                    if !obeyed {
-                        ignored.push(key);
-                    }
-                }
-            }
-            // One line for each skill: `[skills.web]`.
-            (Some(Rule::Trust), Value::Table(members)) if name == "skills" => {
-                ignored.extend(members.keys().map(|member| format!("{name}.{member}")));
-            }
-            (rule, value) => {
-                if !put(&mut result, name, rule, value) {
-                    ignored.push(name.clone());
-                }
-            }
-        }
-    }
-    // A table that was only looked into says nothing.
-    result.retain(|_, value| value.as_table().is_none_or(|table| !table.is_empty()));
-    (result, ignored)
+const fn number(unit: &'static str, default: i64, range: std::ops::RangeInclusive<i64>) -> Number {
+    let (least, most) = (*range.start(), *range.end());
+    Number { unit, default: Some(default), least, most, zero_is_none: false, too_little: None }
 }
 
-/// Puts a value in place where that narrows; says whether it is obeyed. What says no more than what holds anyway is.
-fn put(table: &mut Table, key: &str, rule: Option<Rule>, value: &Value) -> bool {
-    let before = table.get(key);
-    let narrower = match rule {
-        None | Some(Rule::Trust) => return false,
-        Some(Rule::Lower(default)) => lower(before, value, default, |number| number),
-        Some(Rule::LowerOrNone(default)) => {
-            lower(before, value, default, |number| if number == 0.0 { f64::INFINITY } else { number })
-        }
-        Some(Rule::LowerLimit(resource, unit)) => {
-            lower(before, value, in_force(resource) / unit, |number| number)
-        }
-        Some(Rule::LowerRange(default)) => lower_range(before, value, default),
-        Some(Rule::Filter) => return value.is_array(),
-    };
-    match narrower {
-        Some(narrower) => {
-            table.insert(key.to_owned(), narrower);
-            true
-        }
-        None => false,
+/// A number of which 0 is no limit.
+const fn limit(unit: &'static str, default: i64, range: std::ops::RangeInclusive<i64>) -> Number {
+    Number { zero_is_none: true, ..number(unit, default, range) }
+}
+
+impl Key {
+    /// The row of a key.
+    ///
+    /// # Panics
+    ///
+    /// When there is none: names are written in the code, and each is read in a test.
+    fn named(name: &str) -> &'static Key {
+        KEYS.iter().find(|key| key.name == name).unwrap_or_else(|| panic!("a bug: no key `{name}`"))
     }
 }
 
-/// The limit that this process was started with, and its tools have where no setting says otherwise.
-#[expect(clippy::cast_precision_loss, reason = "a limit beyond 2^53 is none")]
-fn in_force(resource: Resource) -> f64 {
-    getrlimit(resource).current.map_or(f64::INFINITY, |limit| limit as f64)
-}
-
-/// The value, if it is a number that is no higher than the one before.
-fn lower(before: Option<&Value>, value: &Value, default: f64, meaning: fn(f64) -> f64) -> Option<Value> {
-    let before = before.and_then(number).map_or(default, meaning);
-    // Not a number, less than nothing: an error, which the file's reader makes.
-    let number = meaning(number(value)?);
-    (number <= before || number.is_nan()).then(|| value.clone())
-}
-
-fn number(value: &Value) -> Option<f64> {
-    #[expect(clippy::cast_precision_loss, reason = "settings are small numbers")]
-    let of_integer = value.as_integer().map(|number| number as f64);
-    of_integer.or_else(|| value.as_float())
-}
-
-/// The lower of both ends; nothing where both are higher.
-fn lower_range(before: Option<&Value>, value: &Value, default: &str) -> Option<Value> {
-    let parse = |text: &str| text.parse::<crate::args::Workers>().ok();
-    let before = parse(before.and_then(Value::as_str).unwrap_or(default))?;
-    let Some(wanted) = value.as_str().and_then(parse) else {
-        // Not a range: an error, which the file's reader makes.
-        return Some(value.clone());
-    };
-    let (min, max) = (wanted.min.min(before.min), wanted.max.min(before.max));
-    (wanted.min <= before.min || wanted.max <= before.max).then(|| Value::String(format!("{min}..{max}")))
-}
-
-/// The table with `workers = "1..4"` written as `workers.count`.
-fn spread(table: &Table) -> Table {
-    let mut table = table.clone();
-    if let Some(count @ Value::String(_)) = table.get("workers").cloned() {
-        table.insert("workers".into(), Value::Table(Table::from_iter([("count".to_owned(), count)])));
+impl Number {
+    /// Whether a value is within the bounds.
+    fn allows(&self, value: i64) -> bool {
+        (self.least..=self.most).contains(&value) || (self.zero_is_none && value == 0)
     }
-    table
+
+    /// What is said of a value that is not.
+    pub(super) fn refusal(&self, name: &str, value: i64) -> String {
+        let why = match self.too_little {
+            Some(why) => why.to_owned(),
+            None => format!("is not {}", self.values()),
+        };
+        format!("`{name} = {value}` in omni.toml {why}")
+    }
+
+    /// The bounds, in words.
+    pub(super) fn values(&self) -> String {
+        let range = match self.most {
+            i64::MAX => format!("{} or more", self.least),
+            most => format!("from {} to {most}", self.least),
+        };
+        if self.zero_is_none { format!("{range}, or 0 for no limit") } else { range }
+    }
+
+    /// One that is out of bounds, for the reference.
+    pub(super) fn wrong(&self) -> i64 {
+        // 0 may be no limit.
+        if self.zero_is_none && self.least == 1 { -1 } else { self.least - 1 }
+    }
+
+    /// What it is a number of.
+    pub(super) fn unit(&self) -> &'static str {
+        self.unit
+    }
+}
+
+/// The seconds that a key has where nobody says anything.
+pub(crate) fn default_seconds(name: &str) -> f64 {
+    let Kind::Seconds { default, .. } = Key::named(name).kind else { panic!("a bug: `{name}` is no time") };
+    default
+}
+
+/// The number that a key has, of the file or its default; `None` is no limit.
+///
+/// # Errors
+///
+/// One that is out of bounds; the sentence names the key, the number and the bounds.
+pub(super) fn limit_of(name: &str, written: Option<i64>) -> Result<Option<u64>> {
+    let Kind::Number(number) = &Key::named(name).kind else { panic!("a bug: `{name}` is no number") };
+    if let Some(value) = written.filter(|value| !number.allows(*value)) {
+        bail!("{}", number.refusal(name, value));
+    }
+    let value = written.or(number.default).filter(|value| *value > 0 || !number.zero_is_none);
+    Ok(value.and_then(|value| u64::try_from(value).ok()))
+}
+
+/// The number of a key that always has one.
+///
+/// # Errors
+///
+/// As for [`limit_of`].
+pub(super) fn number_of(name: &str, written: Option<i64>) -> Result<usize> {
+    let value = limit_of(name, written)?.unwrap_or(0);
+    Ok(usize::try_from(value).unwrap_or(usize::MAX))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::settings::file::File;
-
-    fn table(text: &str) -> Table {
-        text.parse().unwrap()
-    }
 
     /// The keys that the reader of a file knows, from the error that it makes of one that it does not know.
     fn known(prefix: &str) -> Vec<String> {
@@ -191,116 +487,72 @@ mod tests {
     }
 
     #[test]
-    fn every_key_has_a_decision_whether_an_untrusted_file_may_use_it() {
+    fn every_key_has_a_row_and_every_row_is_a_key() {
+        let mut all = Vec::new();
         let top = known("");
         assert!(top.len() > 10, "{top:?}");
-        let mut all = Vec::new();
         for key in top {
-            match rule(&key) {
-                Some(_) => all.push(key),
-                // A table with rules for its members.
-                None => all.extend(known(&key).into_iter().map(|member| format!("{key}.{member}"))),
+            let is_table = KEYS.iter().any(|row| row.name.starts_with(&format!("{key}.")));
+            match is_table {
+                true => all.extend(known(&key).into_iter().map(|member| format!("{key}.{member}"))),
+                false => all.push(key),
             }
         }
-        let without: Vec<&String> = all.iter().filter(|key| rule(key).is_none()).collect();
-        assert!(without.is_empty(), "decide in `KEYS` what an untrusted omni.toml may do with {without:?}");
-        let gone: Vec<&str> =
-            KEYS.iter().map(|(key, _)| *key).filter(|key| all.iter().all(|known| known != key)).collect();
-        assert!(gone.is_empty(), "no such keys any more: {gone:?}");
+        all.sort_unstable();
+        let mut rows: Vec<&str> = KEYS.iter().map(|key| key.name).collect();
+        rows.sort_unstable();
+        assert_eq!(
+            rows, all,
+            "`KEYS` says for each what it is, and what an omni.toml that nobody trusts may do with it"
+        );
     }
 
     #[test]
-    fn the_table_knows_the_defaults_that_hold_without_a_file() {
-        use crate::args::RunArguments;
-        use crate::settings::RunSettings;
-        let resolved = |text: &str| {
-            let (narrowed, _) = narrowed(&Table::new(), &table(text));
-            let file: File = narrowed.try_into().unwrap();
-            format!("{:?}", RunSettings::resolve(&RunArguments::default(), &file).unwrap())
-        };
-        let default = resolved("");
-        for (key, rule) in KEYS {
-            let (more, less) = match rule {
-                Rule::Lower(default) | Rule::LowerOrNone(default) if default.is_finite() => {
-                    ((default + 1.0).to_string(), (default - 1.0).to_string())
-                }
-                Rule::LowerRange(_) => ("\"2..65\"".to_owned(), "\"1..63\"".to_owned()),
-                _ => continue,
+    fn a_number_is_refused_beyond_its_bounds_and_taken_at_them() {
+        for key in KEYS {
+            let Kind::Number(number) = key.kind else { continue };
+            let read = |value: i64| {
+                toml::from_str::<File>(&format!("{} = {value}", key.name)).map(|file| file.check())
             };
-            assert_eq!(resolved(&format!("{key} = {more}")), default, "{key} was raised");
-            assert_ne!(resolved(&format!("{key} = {less}")), default, "{key} was not lowered");
+            let taken = [Some(number.least), (number.most < i64::MAX).then_some(number.most), number.default];
+            for value in taken.into_iter().flatten() {
+                // Two bounds may be wrong together; the one that is named is another then.
+                if let Err(why) = read(value).unwrap() {
+                    assert!(!why.to_string().starts_with(&number.refusal(key.name, value)), "{why}");
+                }
+            }
+            let refused = [Some(number.least - 1), (number.most < i64::MAX).then(|| number.most + 1)];
+            for value in refused.into_iter().flatten().filter(|value| !number.allows(*value)) {
+                let why = read(value).unwrap().unwrap_err().to_string();
+                assert_eq!(why, number.refusal(key.name, value));
+                assert!(why.contains(&number.least.to_string()), "{why}");
+            }
         }
     }
 
     #[test]
-    fn limits_go_down_and_never_up() {
-        let base =
-            table("timeout = 60\nidle_timeout = 0\n[limits]\nmemory_mib = 512\n[workers]\ncount = \"2..8\"");
-        let found = table(
-            "timeout = 0\nidle_timeout = 30\nworkers = \"1..64\"\n[limits]\nmemory_mib = 1024\nopen_files = 100",
-        );
-        let (result, ignored) = narrowed(&base, &found);
-        assert_eq!(ignored, ["limits.memory_mib", "timeout"]);
-        assert_eq!(result["timeout"].as_integer(), Some(60));
-        assert_eq!(result["idle_timeout"].as_integer(), Some(30));
-        assert_eq!(result["limits"], Value::Table(table("memory_mib = 512\nopen_files = 100")));
-        assert_eq!(result["workers"]["count"].as_str(), Some("1..8"));
-    }
-
-    #[test]
-    fn a_limit_of_the_system_is_not_raised_above_the_one_that_tools_have_anyway() {
-        let had = in_force(Resource::Nofile);
-        assert!(had.is_finite(), "the system bounds open files");
-        for (wanted, obeyed) in [(had + 1.0, false), (1e9, false), (had, true), (had - 1.0, true)] {
-            let (result, ignored) =
-                narrowed(&Table::new(), &table(&format!("limits.open_files = {wanted:.0}")));
-            assert_eq!(ignored.is_empty(), obeyed, "{wanted}: {ignored:?}");
-            assert_eq!(result.contains_key("limits"), obeyed, "{wanted}: {result:?}");
+    fn a_flag_or_a_variable_that_a_row_names_exists() {
+        use clap::CommandFactory;
+        let command = crate::args::Arguments::command();
+        let mut known = vec!["OMNI_LOG".to_owned()];
+        for argument in
+            command.get_subcommands().flat_map(clap::Command::get_arguments).chain(command.get_arguments())
+        {
+            known.extend(argument.get_long().map(|long| format!("--{long}")));
+            known.extend(argument.get_env().map(|name| name.to_string_lossy().into_owned()));
         }
-        // The user may raise it; a file that is found may then come back to that.
-        let own = table("limits.open_files = 1000000");
-        let (result, ignored) = narrowed(&own, &table("limits.open_files = 500000"));
-        assert!(ignored.is_empty());
-        assert_eq!(result["limits"]["open_files"].as_integer(), Some(500_000));
-    }
-
-    #[test]
-    fn what_decides_what_is_run_waits_and_is_named() {
-        let found = table(
-            "python = \"./evil\"\nskills_dir = \"x\"\nroot = \"/\"\nrunner = \"unix:/x\"\nenv = [\"TOKEN\"]\n\
-             executor = \"embedded\"\nisolation = \"none\"\nerrors = \"full\"\nfilter = [\"a.*\"]\n\
-             overrides.\"a.b\".alias = \"x\"\nprofiles.a.clients = [\"*\"]\n\
-             [skills.web]\nallow_private = true\n[environments]\nuv = \"./uv\"\ninstall_args = [\"-e\", \".\"]\n\
-             timeout = 5\n[http]\nallow_users = [\"nobody\"]",
-        );
-        let (result, ignored) = narrowed(&table("filter = [\"b\"]"), &found);
-        let expected = [
-            "env",
-            "environments.install_args",
-            "environments.uv",
-            "errors",
-            "executor",
-            "http",
-            "isolation",
-            "overrides",
-            "profiles",
-            "python",
-            "root",
-            "runner",
-            "skills.web",
-            "skills_dir",
-        ];
-        let mut ignored: Vec<&str> = ignored.iter().map(String::as_str).collect();
-        ignored.sort_unstable();
-        assert_eq!(ignored, expected);
-        assert_eq!(result, table("filter = [\"b\"]\n[environments]\ntimeout = 5"));
-    }
-
-    #[test]
-    fn a_value_that_is_none_is_left_for_its_reader_to_refuse() {
-        for text in ["timeout = nan", "timeout = -1", "workers = \"many\""] {
-            let (result, ignored) = narrowed(&Table::new(), &table(text));
-            assert!(ignored.is_empty() && !result.is_empty(), "{text}: {ignored:?}");
+        let mut named = 0;
+        for key in KEYS {
+            let words = key.about.split('`').skip(1).step_by(2);
+            for word in words.filter(|word| word.starts_with("OMNI_") || word.starts_with("--")) {
+                assert!(
+                    word == "--index-url" || known.iter().any(|known| known == word),
+                    "{}: {word}",
+                    key.name
+                );
+                named += 1;
+            }
         }
+        assert!(named > 30, "{named}");
     }
 }

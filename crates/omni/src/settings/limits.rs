@@ -1,42 +1,27 @@
 //! `[limits]` of `omni.toml`: what every process of a tool may take from the machine.
 
-use anyhow::{Result, bail};
+use anyhow::Result;
 use omni_exec::ProcessLimits;
 use serde::Deserialize;
 
-/// `[limits]` of `omni.toml`: what every process of a tool may take from the machine.
+use super::keys::limit_of;
+
+/// `[limits]` of `omni.toml`. Bounds are in `KEYS`.
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Limits {
-    /// Memory in MiB.
-    memory_mib: Option<u64>,
-    open_files: Option<u64>,
-    /// Size of a file that is written, in MiB.
-    file_mib: Option<u64>,
+    memory_mib: Option<i64>,
+    open_files: Option<i64>,
+    file_mib: Option<i64>,
 }
 
 impl Limits {
-    /// Less than this, and Python itself would not start.
-    const MEMORY_MIB_MIN: u64 = 32;
-    const OPEN_FILES_MIN: u64 = 64;
-
     pub(super) fn resolve(&self) -> Result<ProcessLimits> {
-        if let Some(mib) = self.memory_mib.filter(|mib| *mib < Self::MEMORY_MIB_MIN) {
-            bail!(
-                "`limits.memory_mib = {mib}` in omni.toml is too little for Python; use {} or more",
-                Self::MEMORY_MIB_MIN
-            );
-        }
-        if let Some(files) = self.open_files.filter(|files| *files < Self::OPEN_FILES_MIN) {
-            bail!(
-                "`limits.open_files = {files}` in omni.toml is too few for Python; use {} or more",
-                Self::OPEN_FILES_MIN
-            );
-        }
+        let bytes = |mib: u64| mib.saturating_mul(1 << 20);
         Ok(ProcessLimits {
-            memory_bytes: self.memory_mib.map(|mib| mib.saturating_mul(1 << 20)),
-            open_files: self.open_files,
-            file_bytes: self.file_mib.map(|mib| mib.saturating_mul(1 << 20)),
+            memory_bytes: limit_of("limits.memory_mib", self.memory_mib)?.map(bytes),
+            open_files: limit_of("limits.open_files", self.open_files)?,
+            file_bytes: limit_of("limits.file_mib", self.file_mib)?.map(bytes),
         })
     }
 }

@@ -9,24 +9,22 @@ use serde::Deserialize;
 use serde::de::value::MapAccessDeserializer;
 use serde::de::{Deserializer, MapAccess, Visitor};
 
+use super::keys::limit_of;
 use crate::args::Workers;
 
 /// The table `[workers]`, or `workers = "MIN..MAX"`, which is its `count` alone.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct WorkerSettings(Table);
 
-/// For each limit 0 is none.
+/// Defaults and bounds are in `KEYS`.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Table {
     /// `"MIN..MAX"`.
     count: Option<String>,
-    /// Calls after which a worker is replaced.
-    max_calls: Option<u64>,
-    /// Memory in MiB above which a worker is replaced.
-    max_memory_mib: Option<u64>,
-    /// Seconds after which a worker is replaced.
-    max_age: Option<u64>,
+    max_calls: Option<i64>,
+    max_memory_mib: Option<i64>,
+    max_age: Option<i64>,
 }
 
 impl WorkerSettings {
@@ -38,23 +36,11 @@ impl WorkerSettings {
 
     /// What a worker may go through.
     pub(crate) fn life(&self) -> Result<WorkerLife> {
-        let default = WorkerLife::default();
-        let chosen =
-            |own: Option<u64>, default: Option<u64>| own.map_or(default, |own| (own > 0).then_some(own));
-        let age = chosen(self.0.max_age, default.age.map(|age| age.as_secs()));
-        // Less, and workers would do little else than being replaced.
-        if let Some(age) = age.filter(|age| *age < 10) {
-            return Err(anyhow!(
-                "`workers.max_age = {age}` in omni.toml is too short; use 10 or more seconds, or 0 for no limit"
-            ));
-        }
         Ok(WorkerLife {
-            calls: chosen(self.0.max_calls, default.calls),
-            memory_bytes: chosen(
-                self.0.max_memory_mib.map(|mib| mib.saturating_mul(1 << 20)),
-                default.memory_bytes,
-            ),
-            age: age.map(Duration::from_secs),
+            calls: limit_of("workers.max_calls", self.0.max_calls)?,
+            memory_bytes: limit_of("workers.max_memory_mib", self.0.max_memory_mib)?
+                .map(|mib| mib.saturating_mul(1 << 20)),
+            age: limit_of("workers.max_age", self.0.max_age)?.map(Duration::from_secs),
         })
     }
 }
