@@ -74,7 +74,7 @@ pub struct ExecConfig {
     pub temp: TempFolders,
     /// Its workers are kept for what a skill has in memory, so what a call leaves in the temporary folder stays as long.
     pub stateful: bool,
-    /// What this set of executors has together with others: `workers_max` and `spawned_max` hold for all of them.
+    /// What this set of executors has together with others: `workers_max`, `forked_max` and `spawned_max` hold for all of them.
     pub shared: SharedBounds,
     /// Idle workers kept whatever happens. The first starts with the first call or at
     /// [`warm_up`](crate::Pool::warm_up). Default 1.
@@ -83,8 +83,10 @@ pub struct ExecConfig {
     pub workers_max: usize,
     /// Plain calls at most that run at once in the interpreter inside this process. They share one lock. Default 4.
     pub embedded_threads: usize,
-    /// Calls at most that run in processes of their own, for each of `fork` and `spawn`. Default 16: a start costs
-    /// tens of milliseconds of CPU.
+    /// Calls at most that run at once in forked processes. Default 16.
+    pub forked_max: usize,
+    /// Calls at most that run at once in processes started from nothing. Default 16: a start costs tens of milliseconds
+    /// of CPU.
     pub spawned_max: usize,
     /// How `fork` has processes ready for tools that do not say it. Default: none ahead, one call each.
     pub fork: ForkSettings,
@@ -170,6 +172,7 @@ impl ExecConfig {
             workers_min: 1,
             workers_max: 64,
             embedded_threads: 4,
+            forked_max: 16,
             spawned_max: 16,
             fork: ForkSettings::default(),
             worker_life: WorkerLife::default(),

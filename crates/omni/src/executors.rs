@@ -16,8 +16,7 @@ use tokio::sync::OnceCell;
 use crate::environments::{self, Sets};
 use crate::native::NativeTools;
 use crate::python::{Chosen, Python, Refusal};
-use crate::runner::RunnerSettings;
-use crate::settings::{EnvironmentSettings, Places, RunSettings};
+use crate::settings::{EnvironmentSettings, ExecBounds, Places, RunSettings};
 use crate::{assets, protected, python, variables};
 
 /// The program that becomes workers: ours. By way of /proc it is found even after an update has replaced its file.
@@ -71,6 +70,7 @@ struct Plan {
     limits: ProcessLimits,
     fork: ForkSettings,
     embedded_threads: usize,
+    bounds: ExecBounds,
     environments: EnvironmentSettings,
     isolation: Isolation,
     log_output: bool,
@@ -115,7 +115,7 @@ impl Executors {
     ///
     /// When the settings name a tool of omni's own that there is not.
     pub(crate) fn new(places: &Arc<Places>, settings: &RunSettings) -> Result<Arc<Self>> {
-        let runner = places.runner.as_ref().map(RunnerSettings::connect);
+        let runner = places.runner.as_ref().map(|runner| runner.connect_with(&settings.bounds));
         Self::with(Plan::new(places, settings), runner, places.runs_here(), places, settings)
     }
 
@@ -227,6 +227,7 @@ impl Plan {
             limits: settings.limits,
             fork: settings.fork,
             embedded_threads: settings.embedded_threads,
+            bounds: settings.bounds,
             environments: settings.environments.clone(),
             isolation: settings.isolation,
             log_output: settings.log_output,
@@ -270,6 +271,7 @@ impl Plan {
         config.limits = self.limits;
         config.fork = self.fork.or(config.fork);
         config.embedded_threads = self.embedded_threads;
+        self.bounds.apply(&mut config);
         config.isolation = self.isolation;
         config.log_output = self.log_output;
         config.temp = TempFolders::below(variables::temporary_folder());

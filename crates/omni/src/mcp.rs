@@ -171,6 +171,7 @@ pub(crate) fn server(
     let mut config = ServerConfig::new(env!("CARGO_PKG_VERSION"));
     config.timeout = settings.timeout;
     config.idle_timeout = settings.idle_timeout;
+    config.grace = settings.grace.unwrap_or(config.grace);
     config.errors = errors;
     config.log_failures = log_failures;
     config.log_output = settings.log_output;
@@ -194,7 +195,7 @@ pub(crate) fn server(
     Ok(Kept { server, keeper })
 }
 
-/// Descriptors that a worker takes: its channel, what it prints, its process, its status page, and its namespace.
+/// Descriptors that a process of tools takes: its channel, what it prints, its process, its status page, and its namespace.
 const WORKER_DESCRIPTORS: usize = 8;
 
 /// Descriptors that the server takes itself: the listener, files that are read, requests to the kernel.
@@ -210,7 +211,9 @@ pub(crate) fn descriptors_for_connections(settings: &RunSettings) -> usize {
             getrlimit(Resource::Nofile).current.map_or(1024, |limit| usize::try_from(limit).unwrap_or(1024))
         }
     };
-    let kept = settings.workers.max.saturating_mul(WORKER_DESCRIPTORS) + OWN_DESCRIPTORS;
+    let bounds = &settings.bounds;
+    let processes = settings.workers.max.saturating_add(bounds.forked_max).saturating_add(bounds.spawned_max);
+    let kept = processes.saturating_mul(WORKER_DESCRIPTORS) + OWN_DESCRIPTORS;
     let connections = limit.saturating_sub(kept).max(limit / 4);
     if connections < settings.admission.connections_max {
         tracing::info!(

@@ -16,7 +16,7 @@ use omni_server::{Server, ServerConfig, serve_runner};
 
 use crate::args::{PlaceArguments, RunArguments, RunnerServeArguments};
 use crate::executors::Executors;
-use crate::settings::{Places, RunSettings, Sources};
+use crate::settings::{Places, RunSettings, Sources, grace};
 use crate::skill_library::{self, SkillFiles};
 use crate::{listen, mcp};
 
@@ -26,16 +26,14 @@ const LOOK_EVERY: Duration = Duration::from_secs(2);
 /// How deep below a skill's folder its source may lie.
 const SOURCE_DEPTH_MAX: usize = 8;
 
-const GRACE_SECONDS: f64 = 10.0;
+/// What calls that run get to end where nobody says: whoever calls a runner waits for it to come back.
+const GRACE: Duration = Duration::from_secs(10);
 
 /// Serves until a signal comes. Where callers find the runner goes to `out`, for whoever started it.
 pub(crate) fn run(arguments: &RunnerServeArguments, out: &mut dyn Write) -> Result<u8> {
     mcp::keep_to_ourselves();
-    let seconds = arguments.grace.unwrap_or(GRACE_SECONDS);
-    let grace = Duration::try_from_secs_f64(seconds)
-        .ok()
-        .filter(|grace| *grace <= Duration::from_hours(24))
-        .with_context(|| format!("`--grace {seconds}` is not a number of seconds from 0 to a day"))?;
+    let own_grace =
+        arguments.grace.map(|seconds| grace(seconds, &format!("`--grace {seconds}`"))).transpose()?;
     let place = PlaceArguments { folders: arguments.folders.clone(), ..PlaceArguments::default() };
     let mut places = Places::resolve(&place)?;
     // The same file may tell a server here that this very runner runs its tools.
@@ -48,6 +46,7 @@ pub(crate) fn run(arguments: &RunnerServeArguments, out: &mut dyn Write) -> Resu
     }
     let places = Arc::new(places);
     let settings = RunSettings::resolve(&run, &places.file)?;
+    let grace = own_grace.or(settings.grace).unwrap_or(GRACE);
     mcp::say_unset(&settings);
     let executors = Executors::of_runner(&places, &settings)?;
     let files = Arc::new(skill_library::source());

@@ -20,7 +20,7 @@ use cache::{ForkCache, IdleFork};
 pub use parent::ForkBorders;
 use parent::ForkParents;
 
-/// Runs each call in a forked process, `spawned_max` at a time.
+/// Runs each call in a forked process, `forked_max` at a time.
 ///
 /// Needs a tokio runtime while calls run. Dropping it kills nothing by itself: a process belongs to its call, or to
 /// the cache of those that are idle, and ends when that is dropped.
@@ -47,7 +47,7 @@ impl Fork {
         Fork {
             cache: ForkCache::new(Arc::clone(&parents), config.idle_worker_ttl),
             parents,
-            capacity: Capacity::new(&config, config.shared.forked(config.spawned_max)),
+            capacity: Capacity::new(&config, config.shared.forked(config.forked_max)),
             children,
             config,
         }

@@ -19,7 +19,7 @@ use serde::de::value::MapAccessDeserializer;
 use serde::de::{Deserializer, MapAccess, Visitor};
 
 use crate::args::RunnerArguments;
-use crate::settings::default_seconds;
+use crate::settings::{ExecBounds, default_seconds};
 use crate::variables;
 
 pub(crate) use health::Health;
@@ -117,9 +117,16 @@ impl RunnerSettings {
         }))
     }
 
-    /// The way to it, not yet connected.
+    /// The way to it for its lists, not yet connected.
     pub(crate) fn connect(&self) -> Arc<Runner> {
         Arc::new(Runner::new(RunnerConfig::new(self.address.clone())))
+    }
+
+    /// The way to it for calls, whose results are bounded.
+    pub(crate) fn connect_with(&self, bounds: &ExecBounds) -> Arc<Runner> {
+        let mut config = RunnerConfig::new(self.address.clone());
+        bounds.apply_to_runner(&mut config);
+        Arc::new(Runner::new(config))
     }
 
     /// Whether its own list of tools is served.

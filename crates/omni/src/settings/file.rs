@@ -13,6 +13,7 @@ use serde::de::{Deserializer, SeqAccess, Visitor};
 use toml::Table;
 
 use super::admission::AdmissionTable;
+use super::bounds::{QueueTable, SpawnTable};
 use super::embedded::EmbeddedTable;
 use super::environments::EnvironmentsTable;
 use super::fork::ForkTable;
@@ -45,6 +46,8 @@ pub(crate) struct File {
     pub(super) timeout: Option<f64>,
     /// Time limit without a sign of life in seconds, 0 for none.
     pub(super) idle_timeout: Option<f64>,
+    /// How long calls may go on when the server stops, in seconds.
+    pub(super) grace: Option<f64>,
     /// How tools are run that do not say it themselves.
     pub(super) executor: Option<String>,
     pub(super) workers: Option<WorkerSettings>,
@@ -82,6 +85,10 @@ pub(crate) struct File {
     pub(crate) http: HttpTable,
     #[serde(default)]
     pub(super) fork: ForkTable,
+    #[serde(default)]
+    pub(super) spawn: SpawnTable,
+    #[serde(default)]
+    pub(super) queue: QueueTable,
     #[serde(default)]
     pub(super) embedded: EmbeddedTable,
     #[serde(default)]

@@ -12,9 +12,15 @@ use super::keys::number_of;
 pub(super) struct ForkTable {
     ahead: Option<i64>,
     calls: Option<i64>,
+    processes: Option<i64>,
 }
 
 impl ForkTable {
+    /// As it is written.
+    pub(super) fn processes(&self) -> Option<i64> {
+        self.processes
+    }
+
     pub(super) fn resolve(&self) -> Result<ForkSettings> {
         Ok(ForkSettings { ahead: said("fork.ahead", self.ahead)?, calls: said("fork.calls", self.calls)? })
     }

@@ -116,6 +116,13 @@ pub(super) const KEYS: &[Key] = &[
         untrusted: Rule::Lower,
         about: "Time limit without output, log, progress or heartbeat. `--idle-timeout`, `OMNI_IDLE_TIMEOUT`.",
     },
+    Key {
+        name: "grace",
+        kind: Kind::Seconds { default: 1.0, values: "0 to a day" },
+        untrusted: Rule::Lower,
+        about: "How long calls that run may go on when the server is told to stop, or its client on stdio has gone. \
+                `omni runner` gives 10 seconds where nobody says. `--grace` of `omni runner`.",
+    },
     // What others see, and who may call.
     other(
         "transport",
@@ -230,7 +237,34 @@ pub(super) const KEYS: &[Key] = &[
         untrusted: Rule::Lower,
         about: "A worker is replaced after so long.",
     },
-    // [fork], [embedded]
+    Key {
+        name: "workers.max_idle",
+        kind: Kind::Number(number("seconds", 60, 1..=DAY_SECONDS)),
+        untrusted: Rule::Lower,
+        about: "A worker above the least count ends after so long without a call; so do `fork`'s parents of skills and what they \
+                have forked ahead.",
+    },
+    Key {
+        name: "workers.ready_timeout",
+        kind: Kind::Number(number("seconds", 10, 1..=3600)),
+        untrusted: Rule::Lower,
+        about: "How long a process of Python may take until it is ready, in `pool`, `fork`, `spawn` and `embedded`. Calls that \
+                wait for it fail with `worker_start` then.",
+    },
+    // [queue], [fork], [spawn], [embedded]
+    Key {
+        name: "queue.calls",
+        kind: Kind::Number(number("calls", 4096, 1..=MANY)),
+        untrusted: Rule::Lower,
+        about: "Calls that wait for a process, in each of `pool`, `fork`, `spawn` and `embedded`. Further ones fail with `busy`.",
+    },
+    Key {
+        name: "queue.per_tool",
+        kind: Kind::Number(number("calls", 1024, 1..=MANY)),
+        untrusted: Rule::Lower,
+        about: "Calls of one tool that wait for a worker of `pool`, so that one tool does not fill the queue. Further ones fail \
+                with `busy`.",
+    },
     Key {
         name: "fork.ahead",
         kind: Kind::Number(number("processes", 0, 0..=ForkSettings::AHEAD_MAX as i64)),
@@ -242,6 +276,19 @@ pub(super) const KEYS: &[Key] = &[
         kind: Kind::Number(number("calls", 1, 1..=ForkSettings::CALLS_MAX as i64)),
         untrusted: Rule::Trust,
         about: "Calls that one forked process serves. A tool's own `calls=` wins.",
+    },
+    Key {
+        name: "fork.processes",
+        kind: Kind::Number(number("processes", 16, 1..=1024)),
+        untrusted: Rule::Lower,
+        about: "Calls that run at once in forked processes. Others wait.",
+    },
+    Key {
+        name: "spawn.processes",
+        kind: Kind::Number(number("processes", 16, 1..=1024)),
+        untrusted: Rule::Lower,
+        about: "Calls that run at once in processes started from nothing, programs too: each start costs tens of milliseconds of \
+                CPU. Others wait.",
     },
     Key {
         name: "embedded.threads",
@@ -275,6 +322,13 @@ pub(super) const KEYS: &[Key] = &[
         kind: Kind::Number(Number { default: None, ..number("MiB", 0, 0..=i64::MAX) }),
         untrusted: Rule::LowerLimit(Resource::Fsize, MIB),
         about: "The size of a file that a tool writes. What would grow further gets an `OSError`.",
+    },
+    Key {
+        name: "limits.result_mib",
+        kind: Kind::Number(number("MiB", 8, 1..=256)),
+        untrusted: Rule::Lower,
+        about: "The text, and the data, that one call hands back, and what a program prints. A call with more fails with \
+                `output_limit`.",
     },
     // [admission]
     Key {
@@ -320,8 +374,8 @@ pub(super) const KEYS: &[Key] = &[
         name: "admission.sessions",
         kind: Kind::Number(number("sessions", 10_000, 1..=MANY)),
         untrusted: Rule::Trust,
-        about: "HTTP sessions that are remembered (revisions before 2026-07-28). When there are more, the one that has not been \
-                used for longest goes, of whoever has most: its client is answered 404 and begins anew.",
+        about: "HTTP sessions that are remembered, of revisions that have them. When there are more, the one that has not been \
+                used for longest is forgotten, of whoever has most: its streams end, and its id goes on with nothing subscribed.",
     },
     Key {
         name: "admission.open_requests",

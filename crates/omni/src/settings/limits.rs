@@ -13,9 +13,15 @@ pub(super) struct Limits {
     memory_mib: Option<i64>,
     open_files: Option<i64>,
     file_mib: Option<i64>,
+    result_mib: Option<i64>,
 }
 
 impl Limits {
+    /// As it is written.
+    pub(super) fn result_mib(&self) -> Option<i64> {
+        self.result_mib
+    }
+
     pub(super) fn resolve(&self) -> Result<ProcessLimits> {
         let bytes = |mib: u64| mib.saturating_mul(1 << 20);
         Ok(ProcessLimits {

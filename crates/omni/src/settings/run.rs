@@ -7,9 +7,10 @@ use anyhow::{Result, bail};
 use omni_call::{ErrorDetail, ExecutorKind, ForkSettings, shown_path};
 use omni_exec::{ProcessLimits, WorkerLife};
 
+use super::bounds::ExecBounds;
 use super::environments::EnvironmentSettings;
 use super::file::File;
-use super::seconds::seconds;
+use super::seconds::{grace, seconds};
 use crate::args::{Errors, Isolation, RunArguments, Workers};
 use crate::python::Chosen;
 use crate::variables;
@@ -26,6 +27,8 @@ pub(crate) struct RunSettings {
     pub(crate) executor: Option<ExecutorKind>,
     pub(crate) timeout: Option<Duration>,
     pub(crate) idle_timeout: Option<Duration>,
+    /// How long calls may go on when the server stops; `None` when nobody says.
+    pub(crate) grace: Option<Duration>,
     pub(crate) workers: Workers,
     pub(crate) worker_life: WorkerLife,
     /// How much of an exception clients may read; `None` when nobody says: then it depends on who they are.
@@ -37,6 +40,7 @@ pub(crate) struct RunSettings {
     pub(crate) admission: omni_server::Limits,
     pub(crate) fork: ForkSettings,
     pub(crate) embedded_threads: usize,
+    pub(crate) bounds: ExecBounds,
     pub(crate) environments: EnvironmentSettings,
     pub(crate) isolation: omni_exec::Isolation,
     /// Whether the log has what tools print and log and no client asked for.
@@ -61,6 +65,7 @@ impl RunSettings {
         for name in &file.env {
             check_name(name, "`env` in omni.toml: `")?;
         }
+        let admission = file.admission.resolve()?;
         let is_unset = |name: &&String| variables::get(name).is_none();
         Ok(RunSettings {
             unset: arguments.env.iter().filter(is_unset).cloned().collect(),
@@ -76,11 +81,16 @@ impl RunSettings {
                 file.idle_timeout,
                 IDLE_TIMEOUT_DEFAULT,
             )?,
+            grace: file
+                .grace
+                .map(|value| grace(value, &format!("`grace = {value}` in omni.toml")))
+                .transpose()?,
             workers,
             worker_life: own.life()?,
             errors,
             limits: file.limits.resolve()?,
-            admission: file.admission.resolve()?,
+            bounds: ExecBounds::resolve(file, &admission)?,
+            admission,
             fork: file.fork.resolve()?,
             embedded_threads: file.embedded.threads()?,
             environments: file.environments.resolve()?,

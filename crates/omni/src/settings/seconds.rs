@@ -16,6 +16,14 @@ pub(super) fn seconds(value: f64, written: &str) -> Result<Option<Duration>> {
     }
 }
 
+/// How long calls may go on when a server stops; `written` is the setting as whoever gave it wrote it.
+pub(crate) fn grace(value: f64, written: &str) -> Result<Duration> {
+    match Duration::try_from_secs_f64(value) {
+        Ok(grace) if grace <= Duration::from_hours(24) => Ok(grace),
+        _ => bail!("{written} is not a number of seconds from 0 to a day"),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

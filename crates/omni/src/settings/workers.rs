@@ -25,6 +25,8 @@ struct Table {
     max_calls: Option<i64>,
     max_memory_mib: Option<i64>,
     max_age: Option<i64>,
+    max_idle: Option<i64>,
+    ready_timeout: Option<i64>,
 }
 
 impl WorkerSettings {
@@ -32,6 +34,16 @@ impl WorkerSettings {
     pub(crate) fn count(&self) -> Result<Option<Workers>> {
         let count = self.0.count.as_deref().map(str::parse);
         count.transpose().map_err(|why| anyhow!("`workers` in omni.toml: {why}"))
+    }
+
+    /// As it is written.
+    pub(super) fn max_idle(&self) -> Option<i64> {
+        self.0.max_idle
+    }
+
+    /// As it is written.
+    pub(super) fn ready_timeout(&self) -> Option<i64> {
+        self.0.ready_timeout
     }
 
     /// What a worker may go through.
