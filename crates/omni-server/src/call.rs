@@ -4,9 +4,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use bytes::Bytes;
-use omni_call::{
-    Call, CallId, CallPort, CallRequest, CallResult, Deadline, Ending, Outcome, ToolResult, Wants,
-};
+use omni_call::{Call, CallPort, CallRequest, CallResult, Deadline, Ending, Outcome, ToolResult, Wants};
 use omni_catalog::{NotNamed, ProfileId, Tool};
 use omni_protocol::{
     About, CallTool, ClientCapabilities, ErrorCode, Frame, Id, ListKind, RequestMeta, Revision, RpcError,
@@ -16,9 +14,11 @@ use omni_protocol::{
 use crate::admission::Turn;
 use crate::asking::CallClient;
 use crate::call_log::{CallLog, Timing};
-use crate::dispatch::{Answer, Caller};
+use crate::caller::{Answer, Caller};
+use crate::failure_log::log_failure;
 use crate::items;
 use crate::server::Server;
+use crate::terms::Terms;
 
 /// Arguments and results above this many bytes are checked on another thread: parsing them, when they are many small
 /// values, takes about a millisecond, and every other client would wait for it.
@@ -51,13 +51,6 @@ pub struct ToolReply {
     pub kind: &'static str,
     /// How long it waited and ran.
     pub timing: Timing,
-}
-
-/// When a call has to end, and what is heard of it meanwhile.
-pub(crate) struct Terms {
-    pub(crate) deadline: Deadline,
-    pub(crate) wants: Wants,
-    pub(crate) session: Arc<str>,
 }
 
 impl Server {
@@ -314,49 +307,5 @@ impl Server {
             check()
         });
         checked.await.unwrap_or_else(|error| Err(format!("the check of the {what} failed: {error}")))
-    }
-}
-
-/// The full text of a failure goes to the log, since the client may see only part of it.
-pub(crate) fn log_failure(call: CallId, tool: &str, outcome: &Outcome) {
-    let kind = outcome.ending.kind();
-    let (stack, stderr) = (outcome.stack.as_deref(), outcome.stderr.as_deref());
-    match &outcome.ending {
-        Ending::Finished(result) if !result.is_error() => {}
-        Ending::Finished(_) => tracing::debug!(%call, tool, kind, stderr, "the tool's result is an error"),
-        Ending::ToolError { kind: class, message, location, traceback, intended: false, .. } => {
-            tracing::warn!(
-                %call, tool, kind, class, location = location.as_deref(), text = message,
-                traceback = traceback.as_deref(), "tool raised"
-            )
-        }
-        Ending::LoadError { kind: class, message, location, traceback, .. } => tracing::warn!(
-            %call, tool, kind, class, location = location.as_deref(), text = message,
-            traceback = traceback.as_deref(), "tool could not be loaded"
-        ),
-        Ending::OutOfMemory { message, location, traceback, .. } => tracing::warn!(
-            %call, tool, kind, location = location.as_deref(), text = message, traceback = traceback.as_deref(),
-            "tool ran out of memory"
-        ),
-        Ending::Cancelled
-        | Ending::Shutdown
-        | Ending::NotFound { .. }
-        | Ending::ToolError { .. }
-        | Ending::InvalidArguments { .. } => {
-            tracing::debug!(%call, tool, kind);
-        }
-        Ending::BadResult { .. }
-        | Ending::Exited { .. }
-        | Ending::Signalled { .. }
-        | Ending::TimedOut { .. }
-        | Ending::Idle { .. }
-        | Ending::OutputLimit { .. }
-        | Ending::Lost { .. }
-        | Ending::Busy { .. }
-        | Ending::Quarantined { .. }
-        | Ending::WorkerStart { .. } => {
-            let text = outcome.ending.in_full(tool);
-            tracing::warn!(%call, tool, kind, text, stack, stderr, "call failed");
-        }
     }
 }

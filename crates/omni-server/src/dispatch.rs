@@ -3,43 +3,13 @@
 
 use std::sync::Arc;
 
-use omni_call::{CallRequest, LogLevel};
-use omni_protocol::{
-    Action, ClientCapabilities, Frame, GetPrompt, RawRequest, Rejected, Request, Revision, RpcError,
-};
+use omni_call::CallRequest;
+use omni_protocol::{Action, GetPrompt, RawRequest, Rejected, Request, Revision, RpcError};
 
-use crate::admission::Share;
-use crate::asking::{self, ParkedCalls};
 use crate::call::Called;
-use crate::running::Running;
+use crate::caller::{Answer, Caller};
 use crate::server::Server;
-use crate::session::Session;
-use crate::{call, changes, lists, session};
-
-/// Who sent a request, as far as its answer depends on it.
-#[derive(Clone)]
-pub(crate) struct Caller {
-    pub(crate) session: Arc<Session>,
-    /// Where its calls are kept while nobody waits for them.
-    pub(crate) parked: Arc<ParkedCalls>,
-    /// Whose account a call is on.
-    pub(crate) share: Share,
-    /// What `logging/setLevel` asked for.
-    pub(crate) log_level: Option<LogLevel>,
-    pub(crate) ignores_cursors: bool,
-    /// What `initialize` declared that the client may be asked.
-    pub(crate) capabilities: ClientCapabilities,
-    /// Notifications can reach this client before its answer.
-    pub(crate) takes_events: bool,
-}
-
-/// The answer to a request: there at once, or on its way.
-pub(crate) enum Answer {
-    Now(Frame),
-    /// It is not begun: there is no room for it, also not to wait in, or it cannot be had so.
-    Refused(RpcError),
-    Later(Running),
-}
+use crate::{asking, call, lists, session, subscriptions};
 
 /// Reads a request whose session is looked up only if its era has sessions. A method of a feature that is not offered
 /// is as unknown as any other.
@@ -96,6 +66,6 @@ pub(crate) fn answer(server: &Arc<Server>, request: Request, caller: Caller) -> 
             call::answer(server, id, revision, Called::Item(request), meta, caller)
         }
         Action::List { kind, cursor } => lists::items(server, id, revision, kind, cursor, &meta, caller),
-        Action::Listen(filter) => changes::listen(server, id, revision, filter, &meta, &caller),
+        Action::Listen(filter) => subscriptions::listen(server, id, revision, filter, &meta, &caller),
     }
 }

@@ -17,6 +17,11 @@ pub(crate) async fn decode_frame(frame: Bytes) -> Result<Message, Rejected> {
     })
 }
 
+/// A refusal as the frame that says it.
+pub(crate) fn refusal(rejected: &Rejected) -> Frame {
+    error_frame(rejected.id.as_ref(), &rejected.error)
+}
+
 /// The answer to a line of which only the start was kept.
 pub(crate) fn too_long(start: &Bytes, bytes_max: usize) -> Frame {
     let error =

@@ -11,9 +11,10 @@ use omni_call::{
 use omni_catalog::Source;
 use omni_protocol::{ErrorCode, ListKind, Revision, RpcError};
 
-use crate::call::{Terms, log_failure};
 use crate::call_log::{CallLog, Timing};
+use crate::failure_log::log_failure;
 use crate::server::Server;
+use crate::terms::Terms;
 
 /// When a call that is no tool's has to end: there is nobody who could have declared limits for it.
 pub(crate) fn deadline(server: &Server, accepted: Instant) -> Deadline {

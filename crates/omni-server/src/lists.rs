@@ -8,7 +8,7 @@ use omni_protocol::{
     ErrorCode, Frame, Id, ItemKind, ListKind, RequestMeta, Revision, RpcError, ToolFields, error_frame,
 };
 
-use crate::dispatch::{Answer, Caller};
+use crate::caller::{Answer, Caller};
 use crate::running::Running;
 use crate::server::Server;
 use crate::session::Session;

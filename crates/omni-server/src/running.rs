@@ -3,7 +3,6 @@
 use std::any::Any;
 use std::future::Future;
 use std::panic::AssertUnwindSafe;
-use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
@@ -11,8 +10,10 @@ use bytes::Bytes;
 use futures_util::FutureExt;
 use omni_protocol::{ErrorCode, Frame, Id, RpcError, error_frame};
 
-use crate::asking::Link;
+use crate::asking::Parking;
+use crate::call_future::{CallEnd, CallFuture};
 use crate::outbox::Outbox;
+use crate::random::random_hex;
 
 /// One request on its way to its answer. Whoever holds it drives it; **dropping it cancels the request**.
 pub(crate) struct Running {
@@ -25,17 +26,8 @@ pub(crate) struct Running {
     ended: Option<Box<Option<Frame>>>,
     only_listens: bool,
     /// It may end with a question, and go on with another request.
-    link: Option<Arc<Link>>,
+    parking: Option<Arc<Parking>>,
 }
-
-/// A request that is worked on, whoever waits for its answer.
-pub(crate) type CallFuture = Pin<Box<dyn Future<Output = CallEnd> + Send>>;
-
-/// Its answer, if it has one.
-pub(crate) type CallEnd = Result<Option<Frame>, Panic>;
-
-/// What a panic carried.
-type Panic = Box<dyn Any + Send>;
 
 /// What a running request has to send next.
 pub(crate) enum Step {
@@ -52,28 +44,29 @@ impl Running {
         outbox: Option<Arc<Outbox>>,
     ) -> Self {
         let future = Box::pin(AssertUnwindSafe(future.map(Some)).catch_unwind());
-        Running { id, future, outbox, ended: None, only_listens: false, link: None }
+        Running { id, future, outbox, ended: None, only_listens: false, parking: None }
     }
 
     /// A request whose client may have to repeat it with answers.
-    pub(crate) fn linked(
+    pub(crate) fn parkable(
         (id, outbox): (Id, Option<Arc<Outbox>>),
-        link: Arc<Link>,
+        parking: Arc<Parking>,
         future: impl Future<Output = Frame> + Send + 'static,
     ) -> Self {
         let mut running = Running::new(id, future, outbox);
-        running.link = Some(link);
+        running.parking = Some(parking);
         running
     }
 
     /// … which it has. `ended` is how its call has ended meanwhile, if it has.
     pub(crate) fn resumed(
         (id, outbox): (Id, Option<Arc<Outbox>>),
-        link: Arc<Link>,
+        parking: Arc<Parking>,
         future: CallFuture,
         ended: Option<CallEnd>,
     ) -> Self {
-        let mut running = Running { id, future, outbox, ended: None, only_listens: false, link: Some(link) };
+        let mut running =
+            Running { id, future, outbox, ended: None, only_listens: false, parking: Some(parking) };
         running.ended = ended.map(|ended| Box::new(running.end(ended)));
         running
     }
@@ -100,7 +93,7 @@ impl Running {
     /// The requests of a batch. They may end without an answer: each was taken back.
     pub(crate) fn of_batch(answers: impl Future<Output = Option<Frame>> + Send + 'static) -> Self {
         let future = Box::pin(AssertUnwindSafe(answers).catch_unwind());
-        Running { id: no_id(), future, outbox: None, ended: None, only_listens: false, link: None }
+        Running { id: no_id(), future, outbox: None, ended: None, only_listens: false, parking: None }
     }
 
     pub(crate) fn only_listens(&self) -> bool {
@@ -126,7 +119,7 @@ impl Running {
         match finished.or_else(|| self.ended.take().map(|ended| *ended)) {
             Some(answer) => Poll::Ready(answer.map(Step::Done)),
             // Whatever it said before it asked has gone out.
-            None => match self.link.as_ref().and_then(|link| link.park(&mut self.future)) {
+            None => match self.parking.as_ref().and_then(|parking| parking.park(&mut self.future)) {
                 Some(asks) => Poll::Ready(Some(Step::Done(asks))),
                 None => Poll::Pending,
             },
@@ -159,11 +152,4 @@ impl Drop for Running {
 
 fn no_id() -> Id {
     Id::parse(&Bytes::from_static(b"0")).expect("a literal integer is an id")
-}
-
-/// `N` random bytes in hexadecimal digits.
-pub(crate) fn random_hex<const N: usize>() -> String {
-    let mut bytes = [0u8; N];
-    getrandom::fill(&mut bytes).expect("the kernel gives random bytes");
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }

@@ -1,11 +1,10 @@
 //! Connections: how many there may be, and which of them goes when another peer needs the room.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::Ordering;
 
-use tokio::sync::Notify;
-
-use super::{Admission, Permit, Quantity, Share, State};
+use super::account::{Admission, Permit, Quantity, Share, State};
+use super::status::Status;
 
 /// Connections that are passed over at most, because they are at work, before a new one is refused.
 const PASSED_OVER_MAX: usize = 64;
@@ -15,20 +14,6 @@ const PASSED_OVER_MAX: usize = 64;
 pub(crate) struct Connection {
     permit: Permit,
     status: Arc<Status>,
-}
-
-/// What is known of a connection to whoever looks for one that can go.
-#[derive(Debug, Default)]
-pub(super) struct Status {
-    /// A request of it is being read or answered.
-    at_work: AtomicBool,
-    /// Counts what happens on it.
-    used: AtomicU64,
-    /// How often it had been used when it was last looked at.
-    seen: AtomicU64,
-    closed: AtomicBool,
-    evicted: AtomicBool,
-    leave: Notify,
 }
 
 impl Connection {

@@ -1,4 +1,10 @@
+use std::sync::Arc;
+
+use super::account::QUANTITIES;
+use super::turn::Overloaded;
 use super::*;
+use crate::config::Limits;
+use crate::peer::PeerKey;
 
 const MIB: usize = 1 << 20;
 

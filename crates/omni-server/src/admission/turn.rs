@@ -6,7 +6,7 @@ use std::time::Duration;
 use omni_protocol::{ErrorCode, RpcError};
 use tokio::sync::oneshot;
 
-use super::{Permit, Quantity, Share, State, Waiter};
+use super::account::{Permit, Quantity, Share, State, Waiter};
 
 /// A call that has waited this long is refused: its client has given up, or will.
 const WAIT_MAX: Duration = Duration::from_secs(60);

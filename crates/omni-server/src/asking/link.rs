@@ -1,18 +1,16 @@
 //! The client of a call of the modern era: whoever has sent the latest request for it, and what it has not answered.
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Poll, Waker};
 
 use bytes::Bytes;
 use omni_call::{Answer, Ask, BoxFuture, Refusal, Wants};
-use omni_protocol::{About, ClientCapabilities, Encoder, Frame, Id, Revision};
+use omni_protocol::{ClientCapabilities, Encoder, Frame, Id, Revision};
 use tokio::sync::oneshot;
 
-use super::parked::{Identity, ParkedCalls};
-use super::{Audience, not_askable, refused};
-use crate::dispatch::Caller;
+use super::audience::Audience;
+use super::refusal::{not_askable, refused};
 use crate::outbox::Outbox;
-use crate::running::CallFuture;
 
 /// Questions that one call may have open at once.
 const QUESTIONS_MAX: usize = 32;
@@ -22,9 +20,6 @@ const QUESTIONS_MAX: usize = 32;
 /// Its lock is held for one step at a time and never across a wait.
 pub(crate) struct Link {
     encoder: Arc<Encoder>,
-    /// Weak, since it holds the link of what is parked.
-    parked: Weak<ParkedCalls>,
-    identity: Arc<Identity>,
     state: Mutex<State>,
 }
 
@@ -51,13 +46,7 @@ struct OpenQuestion {
 }
 
 impl Link {
-    pub(super) fn new(
-        encoder: Arc<Encoder>,
-        audience: Audience,
-        capabilities: ClientCapabilities,
-        caller: &Caller,
-        about: About<'_>,
-    ) -> Self {
+    pub(super) fn new(encoder: Arc<Encoder>, audience: Audience, capabilities: ClientCapabilities) -> Self {
         let state = State {
             revision: audience.revision,
             audience: Some(audience),
@@ -66,8 +55,7 @@ impl Link {
             asked: 0,
             waiting: None,
         };
-        let identity = Arc::new(Identity::new(caller, about));
-        Link { encoder, parked: Arc::downgrade(&caller.parked), identity, state: Mutex::new(state) }
+        Link { encoder, state: Mutex::new(state) }
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -133,18 +121,15 @@ impl Link {
         })
     }
 
-    /// Parks the call when it has asked something that its client does not know of. What is given back is the answer to
-    /// the client's request; `call` then is nothing any more.
-    pub(crate) fn park(self: &Arc<Self>, call: &mut CallFuture) -> Option<Frame> {
+    /// Ends the client's request when the call has asked something that its client does not know of: `park` keeps the
+    /// call, and gives the text that it is found by or what its questions are answered with instead. What is given back
+    /// is the answer to the request.
+    pub(super) fn end_request(&self, park: impl FnOnce() -> Result<String, Answer>) -> Option<Frame> {
         let mut state = self.state();
         if state.audience.is_none() || state.questions.iter().all(|question| question.told) {
             return None;
         }
-        let parked = match self.parked.upgrade() {
-            Some(parked) => parked.park(self.clone(), self.identity.clone(), call),
-            None => Err(refused(Refusal::Gone, "the client has gone")),
-        };
-        let text = match parked {
+        let text = match park() {
             Ok(text) => text,
             Err(answer) => {
                 let questions = std::mem::take(&mut state.questions);

@@ -9,17 +9,19 @@ use std::task::{Context, Poll};
 
 use bytes::Bytes;
 use omni_call::{Answer, Refusal};
-use omni_protocol::{About, ClientCapabilities, ErrorCode, Retry, RpcError};
+use omni_protocol::{About, ClientCapabilities, ErrorCode, Frame, Id, Retry, RpcError};
 use serde_json::Value;
 use tokio::task::AbortHandle;
 use tokio::time::Instant;
 
+use super::audience::Audience;
 use super::link::Link;
+use super::refusal::{ANSWER_WAIT, refused};
 use super::state::{Binding, Nonce, StateKey};
-use super::{ANSWER_WAIT, Audience, refused};
 use crate::admission::{Key, Permit, Quantity, Share};
-use crate::dispatch::Caller;
-use crate::running::{CallEnd, CallFuture, Running};
+use crate::call_future::{CallEnd, CallFuture};
+use crate::outbox::Outbox;
+use crate::principal::Principal;
 
 /// Calls that may be parked at once. Each holds what it had before, a worker above all.
 const PARKED_MAX: usize = 256;
@@ -53,7 +55,7 @@ struct Table {
 struct Entry {
     /// Emptied by whoever takes the call out.
     call: Arc<Mutex<Option<ParkedCall>>>,
-    identity: Arc<Identity>,
+    parking: Arc<Parking>,
     driver: AbortHandle,
 }
 
@@ -61,7 +63,7 @@ struct ParkedCall {
     future: CallFuture,
     /// How it has ended, when it has: by a fault of ours, since a call that is over waits for somebody to tell.
     ended: Option<CallEnd>,
-    link: Arc<Link>,
+    parking: Arc<Parking>,
     /// Its arguments stay in memory.
     _held: Permit,
 }
@@ -76,10 +78,10 @@ pub(super) struct Identity {
 }
 
 impl Identity {
-    pub(super) fn new(caller: &Caller, about: About<'_>) -> Self {
+    pub(super) fn new(principal: &Principal, share: &Share, about: About<'_>) -> Self {
         Identity {
-            principal: caller.session.principal.seal_text().into_owned(),
-            share: caller.share.clone(),
+            principal: principal.seal_text().into_owned(),
+            share: share.clone(),
             method: about.method,
             name: about.name.to_owned(),
             arguments: about.arguments.cloned(),
@@ -100,6 +102,39 @@ impl Identity {
     }
 }
 
+/// What a call has that may be parked: where, for whom, and the link to its client.
+pub(crate) struct Parking {
+    /// Weak, since it holds the links of what is parked.
+    parked: Weak<ParkedCalls>,
+    identity: Identity,
+    pub(super) link: Arc<Link>,
+}
+
+impl Parking {
+    pub(super) fn new(parked: &Arc<ParkedCalls>, identity: Identity, link: Arc<Link>) -> Self {
+        Parking { parked: Arc::downgrade(parked), identity, link }
+    }
+
+    /// Parks the call when it has asked something that its client does not know of. What is given back is the answer to
+    /// the client's request; `call` then is nothing any more.
+    pub(crate) fn park(self: &Arc<Self>, call: &mut CallFuture) -> Option<Frame> {
+        self.link.end_request(|| match self.parked.upgrade() {
+            Some(parked) => parked.park(self.clone(), call),
+            None => Err(refused(Refusal::Gone, "the client has gone")),
+        })
+    }
+}
+
+/// A call that was parked, and goes on with another request.
+pub(super) struct Resumed {
+    /// The request's id, and what is sent before its answer.
+    pub(super) address: (Id, Option<Arc<Outbox>>),
+    pub(super) parking: Arc<Parking>,
+    pub(super) future: CallFuture,
+    /// How it has ended meanwhile, if it has.
+    pub(super) ended: Option<CallEnd>,
+}
+
 impl ParkedCalls {
     pub(crate) fn new() -> Arc<Self> {
         Arc::new(ParkedCalls { key: StateKey::random(), epoch: Instant::now(), table: Arc::default() })
@@ -111,12 +146,8 @@ impl ParkedCalls {
 
     /// Keeps a call, which then is nothing any more where it was. The text is what it is found by. When there is no room
     /// for it, what its questions are answered with.
-    pub(super) fn park(
-        &self,
-        link: Arc<Link>,
-        identity: Arc<Identity>,
-        call: &mut CallFuture,
-    ) -> Result<String, Answer> {
+    fn park(&self, parking: Arc<Parking>, call: &mut CallFuture) -> Result<String, Answer> {
+        let identity = &parking.identity;
         let mut table = self.table();
         if table.ended {
             return Err(refused(Refusal::Gone, "the client has gone, or the server is shutting down"));
@@ -136,10 +167,15 @@ impl ParkedCalls {
         let bytes = identity.arguments.as_ref().map_or(0, Bytes::len);
         let held = identity.share.charge(Quantity::RequestBytes, bytes);
         let future = std::mem::replace(call, Box::pin(std::future::pending()));
-        let call = Arc::new(Mutex::new(Some(ParkedCall { future, ended: None, link, _held: held })));
+        let call = Arc::new(Mutex::new(Some(ParkedCall {
+            future,
+            ended: None,
+            parking: parking.clone(),
+            _held: held,
+        })));
         let driver = tokio::spawn(drive(call.clone(), Arc::downgrade(&self.table), nonce, expiry));
         *table.of_peers.entry(peer.clone()).or_default() += 1;
-        table.calls.insert(nonce, Entry { call, identity, driver: driver.abort_handle() });
+        table.calls.insert(nonce, Entry { call, parking, driver: driver.abort_handle() });
         Ok(text)
     }
 
@@ -150,16 +186,16 @@ impl ParkedCalls {
         retry: &Retry,
         audience: Audience,
         capabilities: ClientCapabilities,
-        caller: &Caller,
+        principal: &Principal,
         about: About<'_>,
-    ) -> Result<Running, RpcError> {
-        let principal = caller.session.principal.seal_text();
+    ) -> Result<Resumed, RpcError> {
+        let principal = principal.seal_text();
         let binding = Binding { principal: &principal, method: about.method, name: about.name };
         let (nonce, expiry) = self.key.open(&retry.state, binding).ok_or_else(not_ours)?;
         let entry = {
             let mut table = self.table();
             match table.calls.get(&nonce) {
-                Some(entry) if !entry.identity.has_arguments(about.arguments) => {
+                Some(entry) if !entry.parking.identity.has_arguments(about.arguments) => {
                     return Err(invalid(
                         "`params.requestState` was given out for a request with other `params.arguments`",
                     ));
@@ -169,7 +205,7 @@ impl ParkedCalls {
             }
         };
         let call = entry.and_then(|entry| entry.take());
-        let Some(ParkedCall { future, ended, link, _held }) = call else {
+        let Some(ParkedCall { future, ended, parking, _held }) = call else {
             let expired = self.epoch + expiry <= Instant::now();
             let minutes = ANSWER_WAIT.as_secs() / 60;
             return Err(invalid(&match expired {
@@ -184,8 +220,8 @@ impl ParkedCalls {
             }));
         };
         let address = audience.address();
-        link.attach(audience, capabilities, &retry.responses);
-        Ok(Running::resumed(address, link, future, ended))
+        parking.link.attach(audience, capabilities, &retry.responses);
+        Ok(Resumed { address, parking, future, ended })
     }
 
     /// No client comes back any more: what is parked is cancelled, and nothing is parked from now on.
@@ -211,7 +247,7 @@ impl Drop for ParkedCalls {
 impl Table {
     fn remove(&mut self, nonce: &Nonce) -> Option<Entry> {
         let entry = self.calls.remove(nonce)?;
-        let key = entry.identity.share.key();
+        let key = entry.parking.identity.share.key();
         if let Some(of_peer) = self.of_peers.get_mut(key) {
             *of_peer -= 1;
             if *of_peer == 0 {
@@ -245,8 +281,8 @@ async fn drive(
         return;
     }
     let expired = table.upgrade().and_then(|table| lock(&table).remove(&nonce));
-    if let Some(Entry { identity, .. }) = expired {
-        let (method, name) = (identity.method, &identity.name);
+    if let Some(Entry { parking, .. }) = expired {
+        let (method, name) = (parking.identity.method, &parking.identity.name);
         tracing::info!(method, name, "a call was given up: its client has not answered in time");
     }
     let expired = lock(&call).take();

@@ -4,9 +4,9 @@ use futures_util::stream::{FuturesUnordered, StreamExt};
 use omni_protocol::{ErrorCode, Frame, Id, Rejected, RpcError, error_frame};
 
 use crate::admission::{Permit, Quantity, Share};
+use crate::frames::refusal;
 use crate::running::Step;
 use crate::session::InFlightRequest;
-use crate::session::receive::refusal;
 
 /// What the answers of one batch may be together, in bytes. A few kilobytes ask for a hundred of them, and the first
 /// is held until the last is there.

@@ -10,13 +10,13 @@ use omni_protocol::{ErrorCode, Frame, RpcError, error_frame};
 
 use crate::admission::{Permit, Quantity, Share};
 use crate::asking::ParkedCalls;
-use crate::changes::{self, InForce};
-use crate::frames::decode_frame;
+use crate::changes::InForce;
+use crate::frames::{decode_frame, refusal};
 use crate::principal::Principal;
 use crate::running::Step;
 use crate::server::Server;
-use crate::session::receive::refusal;
 use crate::session::{Arrival, InFlightRequest, Received, Session};
+use crate::subscriptions;
 
 /// One client's side of everything, driven by the one task that owns it: frames go in by [`receive`](Self::receive) and
 /// come out by it and by [`next`](Self::next). **Dropping it cancels what runs.**
@@ -79,7 +79,7 @@ impl Conversation {
                 }
                 frame = self.session.outbox.next() => return frame,
                 Some(versions) = self.changes.next() => {
-                    changes::tell(&self.server, &self.session, &versions, &self.session.outbox);
+                    subscriptions::tell(&self.server, &self.session, &versions, &self.session.outbox);
                 }
             }
         }

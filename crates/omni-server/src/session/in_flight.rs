@@ -1,5 +1,6 @@
 //! A request that a session has taken and not answered yet.
 
+use std::collections::hash_map::Entry;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
@@ -17,12 +18,6 @@ pub(crate) struct InFlight {
     number: u64,
 }
 
-impl InFlight {
-    pub(super) fn new(session: Arc<Session>, id: Id, number: u64) -> Self {
-        InFlight { session, id, number }
-    }
-}
-
 impl Drop for InFlight {
     fn drop(&mut self) {
         let mut state = self.session.state();
@@ -32,6 +27,22 @@ impl Drop for InFlight {
             // This one was cancelled, and its id is another's by now.
             state.in_flight.insert(id, open);
         }
+    }
+}
+
+impl Session {
+    /// Registers a request. The receiver resolves when the client cancels it or the session ends. The id comes back when
+    /// a request of that id is still open.
+    pub(super) fn begin(self: &Arc<Self>, id: Id) -> Result<(InFlight, oneshot::Receiver<()>), Id> {
+        let mut state = self.state();
+        state.used = true;
+        state.begun += 1;
+        let number = state.begun;
+        let Entry::Vacant(place) = state.in_flight.entry(id.clone()) else { return Err(id) };
+        let (cancel, cancelled) = oneshot::channel();
+        place.insert((number, cancel));
+        drop(state);
+        Ok((InFlight { session: self.clone(), id, number }, cancelled))
     }
 }
 

@@ -2,18 +2,21 @@
 
 use std::sync::Arc;
 
+use omni_call::LogLevel;
 use omni_protocol::{
-    ErrorCode, Frame, Message, Notification, RawNotification, RawRequest, Rejected, Request, Revision,
-    RpcError, error_frame,
+    ClientCapabilities, ErrorCode, Frame, Message, Notification, RawNotification, RawRequest, Rejected,
+    Request, Revision, RpcError,
 };
 
 use crate::admission::Share;
 use crate::asking::ParkedCalls;
-use crate::dispatch::{self, Answer, Caller};
+use crate::caller::{Answer, Caller};
+use crate::dispatch;
 use crate::running::Running;
 use crate::server::Server;
 use crate::session::batch::{self, Item};
-use crate::session::{InFlightRequest, Session, still_open};
+use crate::session::state::Extent;
+use crate::session::{InFlightRequest, Session};
 
 /// How a message came.
 #[derive(Clone, Copy)]
@@ -43,6 +46,13 @@ impl Received {
     fn refused(request: omni_protocol::Id, error: RpcError) -> Self {
         Received::Refused(Rejected { id: Some(request), error })
     }
+}
+
+/// What the answer to a request depends on besides the request.
+struct Terms {
+    log_level: Option<LogLevel>,
+    ignores_cursors: bool,
+    capabilities: ClientCapabilities,
 }
 
 impl Session {
@@ -91,13 +101,33 @@ impl Session {
             Answer::Refused(error) => return Received::refused(id, error),
             Answer::Later(running) => running,
         };
-        if self.extent == super::Extent::OneRequest {
+        if self.extent == Extent::OneRequest {
             return Received::Later(InFlightRequest::new(running, None));
         }
         match self.begin(id) {
             Ok(taken) => Received::Later(InFlightRequest::new(running, Some(taken))),
             Err(id) => Received::refused(id, still_open()),
         }
+    }
+
+    /// Whether a request may be taken, and what its answer depends on.
+    fn admit(&self, request: &Request) -> Result<Terms, RpcError> {
+        let state = self.state();
+        if state.in_flight.contains_key(&request.id) {
+            return Err(still_open());
+        }
+        if let Extent::Connection { in_flight_max: max } = self.extent
+            && state.in_flight.len() >= max
+            && !dispatch::is_always_answered(&request.action)
+        {
+            let why = format!("{max} requests are open; wait for one to end");
+            return Err(RpcError::new(ErrorCode::Overloaded, why));
+        }
+        Ok(Terms {
+            log_level: state.log_level,
+            ignores_cursors: state.ignores_cursors,
+            capabilities: state.capabilities,
+        })
     }
 
     fn notification(&self, raw: &RawNotification) {
@@ -154,7 +184,6 @@ impl Session {
     }
 }
 
-/// A refusal as the frame that says it.
-pub(crate) fn refusal(rejected: &Rejected) -> Frame {
-    error_frame(rejected.id.as_ref(), &rejected.error)
+fn still_open() -> RpcError {
+    RpcError::new(ErrorCode::InvalidRequest, "a request with this id is still open")
 }

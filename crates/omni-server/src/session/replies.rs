@@ -1,31 +1,21 @@
 //! Requests of ours to a client, and the replies to them.
 
-use std::collections::HashMap;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
 use omni_call::Ask;
-use omni_protocol::{Encoder, Frame, Id, PeerError, Response};
+use omni_protocol::{Encoder, Frame, Id, Response};
 use tokio::sync::oneshot;
 
+use super::asked::Reply;
 use crate::outbox::Outbox;
-use crate::running::random_hex;
+use crate::random::random_hex;
 use crate::session::Session;
 
 /// Requests that one client may have to answer at once.
 const ASKED_MAX: usize = 256;
-
-/// What a client answered: the JSON text of its result, or its error.
-pub(crate) type Reply = Result<Bytes, PeerError>;
-
-/// The requests that wait for a reply, by their ids, which nobody can guess. A reply is looked for only in the session
-/// that it came in.
-#[derive(Default)]
-pub(super) struct Asked {
-    waiting: HashMap<Id, oneshot::Sender<Reply>>,
-}
 
 /// A client has that many requests to answer, and has answered none of them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -121,7 +111,7 @@ impl Drop for PendingReply {
 mod tests {
     use futures_util::FutureExt;
     use omni_call::AskMethod;
-    use omni_protocol::{Implementation, Initialize, ListKinds, Revision};
+    use omni_protocol::{Implementation, Initialize, ListKinds, PeerError, Revision};
     use serde_json::{Value, json};
 
     use super::*;

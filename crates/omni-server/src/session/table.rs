@@ -11,7 +11,7 @@ use omni_protocol::{ClientCapabilities, Revision};
 
 use crate::admission::Key;
 use crate::principal::Principal;
-use crate::session::{Agreed, Session};
+use crate::session::state::{Agreed, Session};
 
 /// Random bytes in a token; 128 bits cannot be guessed.
 const NONCE_BYTES: usize = 16;

@@ -13,14 +13,18 @@ use hyper::body::{Body, Incoming};
 use hyper::header::{self, HeaderMap, HeaderName, HeaderValue};
 use hyper::{Method, Request as HttpRequest, Response, StatusCode};
 use omni_protocol::{
-    Era, ErrorCode, Frame, Id, Message, RawRequest, Rejected, Request, Revision, RpcError, error_frame,
+    Era, ErrorCode, Id, Message, RawRequest, Rejected, Request, Revision, RpcError, error_frame,
 };
 use tokio::time::sleep;
 
 use super::body::{EventStream, Held, ReplyBody, counted};
 use super::cors;
 use super::negotiation::{self, Accepts};
-use super::{Guest, Shared, request_body};
+use super::reply::{
+    EVENT_STREAM, Reply, accepted, accepted_with, json, refusal, refused, stream, unavailable,
+};
+use super::request_body;
+use super::shared::{Guest, Shared};
 use crate::access::Visit;
 use crate::admission::{Permit, Share, Work};
 use crate::frames::decode_frame;
@@ -31,7 +35,7 @@ use crate::principal::Principal;
 use crate::running::{Running, Step};
 use crate::session::{Arrival, InFlightRequest, Received, Session};
 use crate::token::Unauthorized;
-use crate::{changes, dispatch, header_match};
+use crate::{dispatch, header_match, subscriptions};
 
 /// A call that takes longer than this is answered as a stream, so that its client sees headers before it
 /// gives up.
@@ -42,10 +46,6 @@ const LARGE_ANSWER_BYTES: u64 = 32 << 10;
 
 const SESSION_HEADER: HeaderName = HeaderName::from_static("mcp-session-id");
 const VERSION_HEADER: HeaderName = HeaderName::from_static("mcp-protocol-version");
-const JSON: HeaderValue = HeaderValue::from_static("application/json");
-const EVENT_STREAM: HeaderValue = HeaderValue::from_static("text/event-stream");
-
-pub(super) type Reply = Response<ReplyBody>;
 
 /// Answers one HTTP request. Dropping the future (the client hung up) cancels what it started.
 pub(super) async fn respond(
@@ -184,7 +184,7 @@ impl Client<'_> {
         };
         let ended = session.begin_stream();
         let outbox = Arc::new(Outbox::default());
-        let said = changes::session_stream(self.shared.server.clone(), session, outbox.clone());
+        let said = subscriptions::session_stream(self.shared.server.clone(), session, outbox.clone());
         let request = InFlightRequest::stream(Running::session_stream(said, outbox), ended);
         Ok(stream(EventStream::new(Some(request), None, self.share.clone(), Held::default())))
     }
@@ -218,16 +218,6 @@ fn check_negotiation(headers: &HeaderMap) -> Result<Accepts, Reply> {
         let why = "`Accept` must allow `application/json` and `text/event-stream`";
         refusal(StatusCode::NOT_ACCEPTABLE, None, ErrorCode::InvalidRequest, why)
     })
-}
-
-pub(super) fn overloaded(id: Option<&Id>, why: &str) -> Reply {
-    unavailable(error_frame(id, &RpcError::new(ErrorCode::Overloaded, why)))
-}
-
-fn unavailable(frame: Frame) -> Reply {
-    let mut reply = json(StatusCode::SERVICE_UNAVAILABLE, frame);
-    reply.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
-    reply
 }
 
 /// One request (or batch) with the headers it came under.
@@ -400,39 +390,4 @@ fn no_session(id: Option<&Id>, error: &RpcError) -> Reply {
         _ => StatusCode::BAD_REQUEST,
     };
     json(status, error_frame(id, error))
-}
-
-fn refused(rejected: &Rejected) -> Reply {
-    json(StatusCode::BAD_REQUEST, error_frame(rejected.id.as_ref(), &rejected.error))
-}
-
-pub(super) fn refusal(status: StatusCode, id: Option<&Id>, code: ErrorCode, why: &str) -> Reply {
-    json(status, error_frame(id, &RpcError::new(code, why)))
-}
-
-fn json(status: StatusCode, frame: Frame) -> Reply {
-    let mut reply = Response::new(ReplyBody::frame(frame));
-    *reply.status_mut() = status;
-    reply.headers_mut().insert(header::CONTENT_TYPE, JSON);
-    reply
-}
-
-fn stream(events: EventStream) -> Reply {
-    let mut reply = Response::new(ReplyBody::Events(Box::new(events)));
-    let headers = reply.headers_mut();
-    headers.insert(header::CONTENT_TYPE, EVENT_STREAM);
-    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
-    // Asks proxies not to hold events back.
-    headers.insert(HeaderName::from_static("x-accel-buffering"), HeaderValue::from_static("no"));
-    reply
-}
-
-fn accepted() -> Reply {
-    accepted_with(StatusCode::ACCEPTED)
-}
-
-fn accepted_with(status: StatusCode) -> Reply {
-    let mut reply = Response::new(ReplyBody::empty());
-    *reply.status_mut() = status;
-    reply
 }

@@ -7,7 +7,9 @@ mod body;
 mod cors;
 mod exchange;
 mod negotiation;
+mod reply;
 mod request_body;
+mod shared;
 
 use std::io::{self, Read as _, Write as _};
 use std::net::{Shutdown, SocketAddr};
@@ -26,13 +28,13 @@ use tokio::task::JoinSet;
 use tokio::time::{Instant, Sleep, sleep, timeout};
 
 use crate::access::{Access, Visit};
-use crate::admission::Connection;
 use crate::asking::ParkedCalls;
 use crate::gate::AllowedNames;
 use crate::server::Server;
 use crate::session::{SessionKey, Sessions};
 use crate::transport::guard::Guarded;
 use crate::transport::stopped;
+use shared::{Guest, Shared};
 
 /// A client has this long to send the head of a request. Half-open connections close after it.
 const HEAD_TIMEOUT: Duration = Duration::from_secs(15);
@@ -62,14 +64,6 @@ const NO_ROOM: &[u8] = b"HTTP/1.1 503 Service Unavailable\r\nretry-after: 1\r\nc
 /// MCP at one HTTP endpoint: what all of its connections share.
 pub struct HttpEndpoint {
     shared: Arc<Shared>,
-}
-
-struct Shared {
-    server: Arc<Server>,
-    access: Access,
-    names: AllowedNames,
-    sessions: Sessions,
-    parked: Arc<ParkedCalls>,
 }
 
 impl HttpEndpoint {
@@ -206,19 +200,6 @@ impl Shared {
         };
         Some(serve_connection(self.clone(), stream, guest, stop.clone()))
     }
-
-    /// Takes a place for a connection; `None` when all are taken and at work.
-    fn receive(&self, visit: Visit) -> Option<Guest> {
-        let admission = &self.server.admission;
-        let connection = admission.connect(&admission.share(Some(visit.peer.key())))?;
-        Some(Guest { visit, connection: Arc::new(connection) })
-    }
-}
-
-/// Who is at the other end of a connection, and the place it takes.
-struct Guest {
-    visit: Visit,
-    connection: Arc<Connection>,
 }
 
 /// Says that there is no room, and closes. What does not go out at once is not worth a wait.

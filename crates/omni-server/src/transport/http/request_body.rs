@@ -10,7 +10,7 @@ use hyper::body::{Body, Incoming};
 use omni_protocol::ErrorCode;
 use tokio::time::{Instant, timeout, timeout_at};
 
-use super::exchange::{Reply, overloaded, refusal};
+use super::reply::{Reply, overloaded, refusal};
 use crate::admission::{BodyBytes, Permit, Share};
 
 /// A body has this long to arrive, and a second more for each [`RATE_MIN`] bytes of it that have come.

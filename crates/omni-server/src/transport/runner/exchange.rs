@@ -25,14 +25,15 @@ use serde_json::{Value, json};
 use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::timeout_at;
 
+use super::lines::Waiting;
 use super::questions::{ANSWER_BYTES_MAX, Taken, call_of, read_answer};
 use super::request::{RunRequest, object_text};
-use super::stream::{CallStream, Speaker, Waiting};
-use super::{BODY_BYTES_MAX, CALLS_MAX, Guard, HEAD_BYTES_MAX, Shared};
+use super::shared::{BODY_BYTES_MAX, CALLS_MAX, Guard, HEAD_BYTES_MAX, Shared};
+use super::stream::{CallStream, Speaker};
 use crate::authority::{Authority, Host};
-use crate::call::Terms;
 use crate::changes::list_of;
 use crate::items;
+use crate::terms::Terms;
 
 /// A caller has this long to send the body of a request.
 const BODY_PATIENCE: Duration = Duration::from_secs(30);

@@ -1,6 +1,7 @@
 //! What a call says and how it ends, as the lines of the contract. Text only, no I/O.
 
 use std::fmt::Write as _;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use bytes::Bytes;
 use omni_call::{Ask, CallResult, Ending, Event, Outcome, Phase, ToolResult};
@@ -14,6 +15,13 @@ pub(super) struct Lines {
     /// Lines in `text`.
     count: usize,
     dropped: usize,
+}
+
+/// Where a call's words wait until the connection takes them.
+pub(super) type Waiting = Arc<Mutex<Lines>>;
+
+pub(super) fn lock(waiting: &Mutex<Lines>) -> MutexGuard<'_, Lines> {
+    waiting.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// Lines that wait for a caller at most. One that reads slower than its tool talks loses those beyond, and is told.

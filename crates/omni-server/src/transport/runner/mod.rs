@@ -9,11 +9,12 @@ mod lines;
 mod listing;
 mod questions;
 mod request;
+mod shared;
 mod stream;
 
 use std::io;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use hyper::server::conn::http1;
@@ -21,7 +22,7 @@ use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, UnixListener};
-use tokio::sync::{Notify, Semaphore, watch};
+use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinSet;
 
 use crate::access::Access;
@@ -29,20 +30,7 @@ use crate::server::Server;
 use crate::transport::guard::Guarded;
 use crate::transport::stopped;
 use listing::Listing;
-
-/// A request's body at most, and an answer's line: 16 MiB and what stands around them.
-const BODY_BYTES_MAX: usize = (16 << 20) + (64 << 10);
-
-/// A request's head at most.
-const HEAD_BYTES_MAX: usize = 64 << 10;
-
-/// Request bodies that are held at once, all connections together.
-const BODIES_BYTES_MAX: usize = 256 << 20;
-
-const CONNECTIONS_MAX: usize = 1_024;
-
-/// Calls at once: a call that asks needs a second connection for the answer, and must find one.
-const CALLS_MAX: usize = CONNECTIONS_MAX * 7 / 8;
+use shared::{BODIES_BYTES_MAX, CONNECTIONS_MAX, Calls, Guard, HEAD_BYTES_MAX, Shared};
 
 /// A connection on which no request comes for so long is closed.
 const IDLE: Duration = Duration::from_secs(60);
@@ -59,56 +47,6 @@ pub enum RunnerListener {
     Unix(UnixListener),
     /// Whoever the rule lets in, on loopback; web pages are kept out.
     Tcp(TcpListener, Access),
-}
-
-/// What all connections share.
-struct Shared {
-    server: Arc<Server>,
-    listing: Listing,
-    /// KiB of request bodies that may be held.
-    bodies: Arc<Semaphore>,
-    calls: Calls,
-    /// Those of them that may ask.
-    asking: questions::Calls,
-    draining: AtomicBool,
-}
-
-/// How many calls run.
-#[derive(Clone, Default)]
-struct Calls(Arc<Count>);
-
-#[derive(Default)]
-struct Count {
-    running: AtomicUsize,
-    ended: Notify,
-}
-
-/// One call that counts as running until this is dropped.
-struct Running(Calls);
-
-impl Calls {
-    fn begin(&self) -> Running {
-        self.0.running.fetch_add(1, Ordering::Relaxed);
-        Running(self.clone())
-    }
-
-    fn count(&self) -> usize {
-        self.0.running.load(Ordering::Relaxed)
-    }
-
-    async fn wait_none(&self) {
-        while self.count() > 0 {
-            self.0.ended.notified().await;
-        }
-    }
-}
-
-impl Drop for Running {
-    fn drop(&mut self) {
-        self.0.0.running.fetch_sub(1, Ordering::Relaxed);
-        // One waiter at most: whoever drains.
-        self.0.0.ended.notify_one();
-    }
 }
 
 /// Serves the contract on `listener` until `stop` turns true. Then new calls are refused, those that run have `grace`,
@@ -166,17 +104,6 @@ pub async fn serve(
 /// A caller's connection, whatever it came by.
 trait Stream: AsyncRead + AsyncWrite + Unpin + Send {}
 impl<S: AsyncRead + AsyncWrite + Unpin + Send> Stream for S {}
-
-/// What stands between a connection and its requests.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Guard {
-    /// Who may open the socket may call.
-    Nothing,
-    /// A web page could have sent a request.
-    NoPages,
-    /// Somebody else's process: none of its requests is served.
-    Closed,
-}
 
 async fn accept(listener: &RunnerListener) -> io::Result<(Box<dyn Stream>, Guard)> {
     match listener {

@@ -14,9 +14,9 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 use tokio::sync::oneshot;
 
+use super::lines::{self, Waiting};
 use super::request::object_text;
-use super::stream::Waiting;
-use crate::running::random_hex;
+use crate::random::random_hex;
 
 /// Questions of one call at most that wait for an answer at the same time.
 pub(super) const OPEN_MAX: usize = 16;
@@ -96,7 +96,7 @@ impl Questions {
         open.waiting.insert(open.last, sender);
         let number = open.last;
         drop(calls);
-        super::stream::lock(lines).ask(id, number, ask);
+        lines::lock(lines).ask(id, number, ask);
         let (calls, name) = (self.calls.clone(), self.name.clone());
         Some(Asked { calls, name, id, number, answer: Some(answer), lines: lines.clone() })
     }
@@ -141,7 +141,7 @@ impl Drop for Asked {
         if let Some(open) = self.calls.lock().get_mut(&*self.name) {
             open.waiting.remove(&self.number);
         }
-        super::stream::lock(&self.lines).retract(self.id, self.number);
+        lines::lock(&self.lines).retract(self.id, self.number);
     }
 }
 
@@ -244,7 +244,7 @@ mod tests {
         assert_eq!(asked.await, answer());
         drop(one.open(7, &ask, &lines).unwrap());
         assert_eq!(calls.answer(&name, 2, answer()), Taken::NotOpen, "it was taken back");
-        let text = super::super::stream::lock(&lines).take();
+        let text = lines::lock(&lines).take();
         let text = std::str::from_utf8(&text).unwrap();
         assert_eq!(
             text.lines().last(),

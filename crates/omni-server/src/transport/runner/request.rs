@@ -186,7 +186,7 @@ mod tests {
         let shared = include_str!("../../../../../conformance/shared.json");
         let runner = serde_json::from_str::<Value>(shared).unwrap()["runner"].take();
         assert_eq!(runner["call_id_max"], ID_MAX);
-        assert_eq!(runner["body_bytes_max"], super::super::BODY_BYTES_MAX);
+        assert_eq!(runner["body_bytes_max"], super::super::shared::BODY_BYTES_MAX);
         assert_eq!(runner["contract"], super::super::exchange::CONTRACT);
     }
 }

@@ -4,7 +4,6 @@ use std::any::Any;
 use std::future::Future;
 use std::panic::AssertUnwindSafe;
 use std::pin::Pin;
-use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
@@ -12,16 +11,13 @@ use bytes::Bytes;
 use futures_util::FutureExt;
 use omni_call::{Answer, Ask, BoxFuture, CallPort, Ending, Event, EventSink, Outcome, Refusal};
 
-use super::Running;
-use super::lines::Lines;
+use super::lines::{Lines, Waiting, lock};
 use super::questions::{OPEN_MAX, Questions};
-use crate::running::random_hex;
+use super::shared::Running;
+use crate::random::random_hex;
 
 /// Signs of life that come sooner after each other than this are one.
 const BEAT_EVERY: Duration = Duration::from_millis(100);
-
-/// Where a call's words wait until the connection takes them.
-pub(super) type Waiting = Arc<Mutex<Lines>>;
 
 /// Runs a call and yields its lines.
 pub(super) struct CallStream {
@@ -134,8 +130,4 @@ impl CallPort for Speaker {
             }
         }
     }
-}
-
-pub(super) fn lock(waiting: &Mutex<Lines>) -> std::sync::MutexGuard<'_, Lines> {
-    waiting.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -1,0 +1,224 @@
+//! What is known of one client, behind one lock.
+
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicU8, AtomicU16, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+
+use omni_call::LogLevel;
+use omni_catalog::{Kind, ProfileId};
+use omni_protocol::{ClientCapabilities, Id, ListKinds, Revision};
+use tokio::sync::{Notify, oneshot};
+
+use super::asked::Asked;
+use crate::changes::{ListVersionSeen, ListVersions};
+use crate::outbox::Outbox;
+use crate::principal::Principal;
+
+/// No revision has been agreed.
+const NOT_AGREED: u8 = u8::MAX;
+
+/// One client's session.
+///
+/// On stdio there is one; Streamable HTTP has one for each session id; a request outside of any has one of its own,
+/// which ends with it. Its state is behind one lock, which is held for one step at a time and never across a wait; what
+/// each request reads is outside of it.
+pub(crate) struct Session {
+    /// Whose it is.
+    pub(crate) principal: Principal,
+    /// Frames for the client that belong to no request of it. Read by whatever stream the client has for that.
+    pub(crate) outbox: Outbox,
+    /// Names it to tools, and over HTTP to its client; unset until there is a session to speak of.
+    pub(super) name: OnceLock<Arc<str>>,
+    /// The [`Revision`] that `initialize` agreed, as its number: read for each request.
+    agreed: AtomicU8,
+    /// The [`ProfileId`] that was chosen then, as its number.
+    profile: AtomicU16,
+    pub(super) extent: Extent,
+    /// Wakes those who wait for its end.
+    ending: Notify,
+    state: Mutex<State>,
+}
+
+/// How long a session lasts, and how much it may have open.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Extent {
+    /// It ends with the one request that it is for: nobody can take that back by its id, or use its id again.
+    OneRequest,
+    /// As long as its connection, with so many requests open at once.
+    Connection { in_flight_max: usize },
+    /// Until it is ended. Its requests come on connections, and those are bounded.
+    Lasting,
+}
+
+#[derive(Default)]
+pub(super) struct State {
+    pub(super) log_level: Option<LogLevel>,
+    pub(super) ignores_cursors: bool,
+    /// What the client lets itself be asked.
+    pub(super) capabilities: ClientCapabilities,
+    /// Dropping a sender cancels its request. The number tells two requests of one id apart, when the second begins
+    /// before the cancelled first is gone.
+    pub(super) in_flight: HashMap<Id, (u64, oneshot::Sender<()>)>,
+    pub(super) begun: u64,
+    /// What the client knows of each list.
+    pub(super) seen: ListVersionSeen,
+    /// Requests of ours that the client has not answered.
+    pub(super) asked: Asked,
+    /// Dropping it ends the stream that the client listens on.
+    pub(super) stream: Option<oneshot::Sender<()>>,
+    /// Something happened in it since it was last looked at.
+    pub(super) used: bool,
+    /// It has ended, or left the table.
+    pub(super) closed: bool,
+}
+
+/// What `initialize` agreed, as far as a token carries it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Agreed {
+    pub(super) revision: Revision,
+    pub(super) ignores_cursors: bool,
+    pub(super) capabilities: ClientCapabilities,
+    pub(super) profile: ProfileId,
+}
+
+impl Session {
+    /// The session of a connection that carries everything of one client.
+    pub(crate) fn of_connection(principal: Principal, in_flight_max: usize) -> Arc<Self> {
+        Arc::new(Session::new(principal, Extent::Connection { in_flight_max }))
+    }
+
+    /// A session for one request, as long as it is not opened.
+    pub(crate) fn of_request(principal: Principal) -> Arc<Self> {
+        Arc::new(Session::new(principal, Extent::OneRequest))
+    }
+
+    /// A session that an `initialize` is about to open, and that later requests will name.
+    pub(crate) fn lasting(principal: Principal) -> Arc<Self> {
+        Arc::new(Session::new(principal, Extent::Lasting))
+    }
+
+    /// A session of which only its token is known: what its client was shown before is not, so whatever lists there are
+    /// now are news to it.
+    pub(super) fn revived(principal: Principal, token: &str, agreed: Agreed) -> Arc<Self> {
+        let Agreed { revision, ignores_cursors, capabilities, profile } = agreed;
+        let session = Session::lasting(principal);
+        session.agree(revision, profile);
+        let _ = session.name.set(token.into());
+        let mut state = session.state();
+        state.ignores_cursors = ignores_cursors;
+        state.capabilities = capabilities;
+        state.seen = ListVersionSeen::unknown();
+        drop(state);
+        session
+    }
+
+    fn new(principal: Principal, extent: Extent) -> Self {
+        Session {
+            principal,
+            outbox: Outbox::default(),
+            name: OnceLock::new(),
+            agreed: AtomicU8::new(NOT_AGREED),
+            profile: AtomicU16::new(ProfileId::EVERYBODY.number()),
+            extent,
+            ending: Notify::new(),
+            state: Mutex::default(),
+        }
+    }
+
+    /// What tools know it by; empty outside of a session.
+    pub(crate) fn name(&self) -> Arc<str> {
+        self.name.get().cloned().unwrap_or_default()
+    }
+
+    /// What `initialize` agreed, once it has.
+    pub(crate) fn revision(&self) -> Option<Revision> {
+        // A number that stands for nothing is no revision.
+        Revision::from_index(self.agreed.load(Ordering::Relaxed))
+    }
+
+    /// Whether everything that its client is sent goes one way, answers too.
+    pub(crate) fn has_one_stream(&self) -> bool {
+        matches!(self.extent, Extent::Connection { .. })
+    }
+
+    /// All that was agreed.
+    pub(super) fn agreed(&self) -> Option<Agreed> {
+        let revision = self.revision()?;
+        let state = self.state();
+        let (ignores_cursors, capabilities) = (state.ignores_cursors, state.capabilities);
+        Some(Agreed { revision, ignores_cursors, capabilities, profile: self.profile() })
+    }
+
+    /// What its client sees; everybody's as long as nobody has said who it is.
+    pub(crate) fn profile(&self) -> ProfileId {
+        ProfileId::from_number(self.profile.load(Ordering::Relaxed))
+    }
+
+    pub(super) fn agree(&self, revision: Revision, profile: ProfileId) {
+        self.profile.store(profile.number(), Ordering::Relaxed);
+        self.agreed.store(revision as u8, Ordering::Relaxed);
+    }
+
+    pub(super) fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Cancels the request of that id. False when none is open.
+    pub(super) fn cancel(&self, id: &Id) -> bool {
+        self.state().in_flight.remove(id).is_some()
+    }
+
+    /// The ids of the requests that are open.
+    pub(super) fn open_ids(&self) -> Vec<Id> {
+        self.state().in_flight.keys().cloned().collect()
+    }
+
+    /// Takes note that the client is being shown a list. Outside of a session nobody will be told of a later one.
+    pub(crate) fn saw_list(&self, kind: Kind, version: &str) {
+        if self.revision().is_some() {
+            self.state().seen.saw(kind, version);
+        }
+    }
+
+    /// The lists of which the client knows another version than these; it then counts as told.
+    pub(crate) fn out_of_date(&self, versions: &ListVersions) -> ListKinds {
+        self.state().seen.take_out_of_date(versions)
+    }
+
+    /// Registers the stream that the client listens on. It takes the place of an earlier one, since a message
+    /// may go to one stream only. The receiver resolves when the stream is to end.
+    pub(crate) fn begin_stream(&self) -> oneshot::Receiver<()> {
+        let (end, ended) = oneshot::channel();
+        let mut state = self.state();
+        state.used = true;
+        state.stream = Some(end);
+        ended
+    }
+
+    /// The client says nothing more, and what runs may finish: its subscriptions end, and whoever waits for its reply to
+    /// something is let go.
+    pub(super) fn end(&self) {
+        let mut state = self.state();
+        let asked = std::mem::take(&mut state.asked);
+        state.stream = None;
+        state.closed = true;
+        drop(state);
+        // Whoever waits wakes up by this, and may look at the session.
+        drop(asked);
+        self.ending.notify_waiters();
+    }
+
+    /// Waits until the client says nothing more. Outside of a session that is never: whoever hangs up drops the wait.
+    pub(crate) async fn ended(&self) {
+        let ending = self.ending.notified();
+        if !self.state().closed {
+            ending.await;
+        }
+    }
+
+    /// Ends it, and cancels what runs in it.
+    pub(super) fn close(&self) {
+        self.state().in_flight.clear();
+        self.end();
+    }
+}
