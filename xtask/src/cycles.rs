@@ -34,8 +34,6 @@ const LEFT: &[(&str, usize)] = &[
     ("crates/omni-environments/src/lib.rs", 1),
     ("crates/omni-exec/src/lib.rs", 7),
     ("crates/omni-process/src/lib.rs", 3),
-    ("crates/omni-protocol/src/lib.rs", 2),
-    ("crates/omni-server/src/lib.rs", 4),
 ];
 
 /// More than these would mean that a circle is easier to accept than to break.

@@ -6,15 +6,8 @@ use serde::de::{MapAccess, Visitor};
 use serde_json::value::RawValue;
 
 use crate::hygiene::{self, Fault};
-use crate::message::{Id, Message, PeerError, RawNotification, RawRequest, Response};
+use crate::message::{Id, Message, PeerError, RawNotification, RawRequest, Rejected, Response};
 use crate::{ErrorCode, RpcError};
-
-/// A frame that is no message, with the id to answer under when one could be read.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Rejected {
-    pub id: Option<Id>,
-    pub error: RpcError,
-}
 
 /// Most messages in one batch.
 const BATCH_MAX: usize = 100;

@@ -73,22 +73,6 @@ impl RpcError {
         RpcError { code, message: cut(message.into(), MESSAGE_CHARS_MAX), data: None }
     }
 
-    /// The refusal of a method that this server does not have.
-    pub fn method_not_found(method: &str) -> Self {
-        crate::revision::method_not_found(method)
-    }
-
-    /// The refusal of a URI under which there is no resource.
-    pub fn resource_not_found(revision: crate::Revision, uri: &str, message: impl Into<String>) -> Self {
-        let uri: String = uri.chars().take(1024).collect();
-        RpcError::new(revision.resource_not_found(), message).with_data(serde_json::json!({ "uri": uri }))
-    }
-
-    /// The refusal of a protocol version we do not speak; lists those we do.
-    pub fn unsupported_version(requested: &str) -> Self {
-        crate::revision::unsupported(requested)
-    }
-
     pub fn with_data(mut self, data: Value) -> Self {
         self.data = Some(Box::new(data));
         self

@@ -13,6 +13,7 @@ mod encode;
 mod error;
 mod hygiene;
 mod message;
+mod question;
 mod request;
 mod revision;
 mod sse;
@@ -20,11 +21,12 @@ mod sse;
 #[cfg(any(test, fuzzing))]
 pub mod fuzz;
 
-pub use asking::{ClientCapabilities, NotAskable, Question, Retry};
-pub use decode::{Rejected, decode, salvage_id};
+pub use asking::{ClientCapabilities, NotAskable, Retry};
+pub use decode::{decode, salvage_id};
 pub use encode::{Encoder, Frame, Implementation, error_frame};
 pub use error::{ErrorCode, RpcError};
-pub use message::{Id, Message, PeerError, RawNotification, RawRequest, Response};
+pub use message::{Id, Message, PeerError, RawNotification, RawRequest, Rejected, Response};
+pub use question::Question;
 pub use request::{
     About, Action, CallTool, Cancelled, ClientInfo, GetPrompt, Initialize, ItemKind, ListKind, ListKinds,
     Notification, Offers, Request, RequestMeta, SubscriptionFilter,

@@ -7,7 +7,7 @@ use bytes::Bytes;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use crate::error::cut;
+use crate::error::{RpcError, cut};
 
 /// A request's id: a JSON string or an integer, kept as the bytes that the reply must carry.
 ///
@@ -54,6 +54,13 @@ impl fmt::Debug for Id {
     }
 }
 
+/// A frame that is no message, with the id to answer under when one could be read.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Rejected {
+    pub id: Option<Id>,
+    pub error: RpcError,
+}
+
 /// One frame from a peer.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Message {
@@ -62,7 +69,7 @@ pub enum Message {
     /// An answer to a request of ours.
     Response(Response),
     /// Several messages in one array (revision 2025-03-26 only), each decoded on its own.
-    Batch(Vec<Result<Message, crate::Rejected>>),
+    Batch(Vec<Result<Message, Rejected>>),
 }
 
 /// A request whose parameters are still JSON text.

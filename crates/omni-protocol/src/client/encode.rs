@@ -1,12 +1,10 @@
 //! Requests, notifications and answers of a client as bytes, in the shape of the revision that was agreed on.
 
-use std::borrow::Cow;
-
 use bytes::Bytes;
 use serde_json::{Map, Value, json};
 use thiserror::Error;
 
-use super::headers;
+use super::headers::{self, Header};
 use crate::asking::ClientCapabilities;
 use crate::encode::{Implementation, error_frame};
 use crate::message::Id;
@@ -21,13 +19,6 @@ pub struct Outgoing {
     pub frame: Bytes,
     /// For HTTP only. Without `Accept`, `Content-Type` and the session's id, which are the transport's.
     pub headers: Vec<Header>,
-}
-
-/// One HTTP header. The value is visible ASCII, spaces and tabs.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Header {
-    pub name: Cow<'static, str>,
-    pub value: String,
 }
 
 /// A request that the agreed revision has no words for.

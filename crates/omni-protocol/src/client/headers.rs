@@ -8,8 +8,14 @@ use base64::engine::general_purpose::STANDARD;
 use serde_json::{Map, Value};
 use thiserror::Error;
 
-use super::encode::Header;
 use crate::revision::Revision;
+
+/// One HTTP header. The value is visible ASCII, spaces and tabs.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Header {
+    pub name: Cow<'static, str>,
+    pub value: String,
+}
 
 const ANNOTATION: &str = "x-mcp-header";
 

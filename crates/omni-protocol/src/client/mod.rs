@@ -9,8 +9,8 @@ mod pages;
 mod result;
 mod sse;
 
-pub use encode::{ClientEncoder, Header, NotSpoken, Outgoing, Resume};
-pub use headers::{InvalidMirror, mirrored};
+pub use encode::{ClientEncoder, NotSpoken, Outgoing, Resume};
+pub use headers::{Header, InvalidMirror, mirrored};
 pub use incoming::{Incoming, ServerNotification};
 pub use negotiation::{Agreed, Negotiation, Opening, Probe, ProbeAnswer, Unopened};
 pub use pages::{Endless, Pages};

@@ -1,9 +1,8 @@
 //! The era of the `initialize` handshake: 2024-11-05 to 2025-11-25.
 
-use super::{
-    Era, MetaParts, Params, Parts, Revision, invalid, log_level, method_not_found, progress_token, shared,
-    timing,
-};
+use super::params::{MetaParts, Params, Parts, log_level, progress_token, shared, timing};
+use super::refusal::{invalid, method_not_found};
+use super::table::{Era, Revision};
 use crate::RpcError;
 use crate::asking::ClientCapabilities;
 use crate::request::{Action, ClientInfo, Initialize};

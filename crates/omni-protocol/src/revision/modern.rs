@@ -4,17 +4,15 @@ use std::borrow::Cow;
 use std::collections::HashMap;
 
 use serde::Deserialize;
-use serde_json::json;
 use serde_json::value::RawValue;
 
-use super::{
-    ClientInfo, Era, MetaParts, Params, Parts, Revision, invalid, log_level, method_not_found,
-    progress_token, shared, timing,
-};
+use super::params::{MetaParts, Params, Parts, log_level, progress_token, shared, timing};
+use super::refusal::{invalid, method_not_found, unsupported};
+use super::table::{Era, Revision};
+use crate::RpcError;
 use crate::asking::{ClientCapabilities, Retry};
 use crate::error::cut;
-use crate::request::{Action, ListKind, SubscriptionFilter};
-use crate::{ErrorCode, RpcError};
+use crate::request::{Action, ClientInfo, ListKind, SubscriptionFilter};
 
 /// Reads a request whose `_meta` names a protocol version.
 pub(super) fn read<'a>(method: &str, mut params: Params<'a>) -> Result<Parts<'a>, RpcError> {
@@ -101,12 +99,4 @@ fn listen(params: &Params<'_>) -> Result<Action, RpcError> {
     };
     let lists = ListKind::ALL.into_iter().filter(wanted).collect();
     Ok(Action::Listen(SubscriptionFilter { lists }))
-}
-
-/// The refusal that lists what we speak.
-pub(crate) fn unsupported(requested: &str) -> RpcError {
-    let requested: String = requested.chars().take(40).collect();
-    let message = format!("protocol version `{requested}` is not supported in a request's `_meta`");
-    let data = json!({ "supported": Revision::modern_names(), "requested": requested });
-    RpcError::new(ErrorCode::UnsupportedVersion, message).with_data(data)
 }

@@ -1,4 +1,10 @@
+use bytes::Bytes;
+use omni_call::{Completing, CompletionReference};
+
 use super::*;
+use crate::message::{Id, RawNotification, RawRequest, Rejected};
+use crate::request::{Action, ItemKind, Notification, Request};
+use crate::{ErrorCode, RpcError};
 
 fn request(method: &str, params: &str, session: Option<Revision>) -> Result<Request, Rejected> {
     let id = Id::parse(&Bytes::from_static(b"1")).unwrap();
