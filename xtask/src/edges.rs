@@ -71,6 +71,12 @@ const EDGES: &[Edge] = &[
         reason: "what makes input to break readers with is for tests only",
     },
     Edge {
+        of: "omni-process",
+        never: &["omni-exec", "omni-server", "omni-catalog", "omni-scan", "omni-protocol"],
+        control: "omni",
+        reason: "whoever needs a process must get one without all that runs calls",
+    },
+    Edge {
         of: "omni-exec",
         never: &["omni-server", "omni-catalog"],
         control: "omni",

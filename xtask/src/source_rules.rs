@@ -89,7 +89,11 @@ const RULES: &[Rule] = &[
         sought: Sought::Code(&["env::", "std::env"]),
         scope: ALL,
         // The second file takes no setting from there: it copies what a child process may inherit.
-        allowed: &["crates/omni/", "crates/omni-exec/src/process/environment.rs"],
+        allowed: &[
+            "crates/omni/",
+            "crates/omni-process/src/environment.rs",
+            "crates/omni-exec/src/environments/variables.rs",
+        ],
         used_where_allowed: true,
         sample: "let home = std::env::var_os(\"HOME\");",
     },
@@ -107,7 +111,7 @@ const RULES: &[Rule] = &[
         reason: "whoever starts a process must also be able to kill its whole group",
         sought: Sought::Code(&["Command::new"]),
         scope: ALL,
-        allowed: &["crates/omni-exec/src/process", "crates/omni-exec/src/launch", "crates/omni/src/python"],
+        allowed: &["crates/omni-process/src/", "crates/omni/src/python"],
         used_where_allowed: true,
         sample: "let child = Command::new(\"git\").spawn();",
     },
@@ -129,7 +133,7 @@ const RULES: &[Rule] = &[
         allowed: &[
             "crates/omni/src/terminal.rs",
             "crates/omni/src/streams.rs",
-            "crates/omni-exec/src/process/output.rs",
+            "crates/omni-process/src/output.rs",
         ],
         used_where_allowed: true,
         sample: "let _ = writeln!(io::stderr(), \"{text}\");",

@@ -37,7 +37,7 @@ async def aecho(text: str) -> str:
 fn main() -> Result<(), Box<dyn Error>> {
     let mut args = std::env::args_os().skip(1).peekable();
     if args.next_if(|first| first == "__launch").is_some() {
-        omni_exec::launch(args)?;
+        omni_process::launch(args)?;
         return Ok(());
     }
     let mut numbers = args.map(|arg| arg.to_string_lossy().parse::<usize>());

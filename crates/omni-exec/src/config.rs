@@ -4,10 +4,11 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use omni_call::ForkSettings;
+use omni_process::ProcessConfig;
 use serde::{Serialize, Serializer};
 use serde_json::{Map, Value};
 
-use crate::{Isolation, SharedBounds, TempFolders};
+use crate::SharedBounds;
 
 /// The Python that runs the tools.
 #[derive(Clone, Debug)]
@@ -55,23 +56,13 @@ pub struct ExecConfig {
     /// The folder where Python keeps what it has compiled of skills, by the digest of the source; made when first
     /// needed. Without it every process compiles anew. Default none.
     pub code_cache: Option<PathBuf>,
-    /// The program that is started as `<launcher> __launch …` and becomes Python: see
-    /// [`launch`](crate::launch). Usually our own binary.
-    pub launcher: PathBuf,
-    /// The project's root: working directory of every process, and `Context.root`.
-    pub root: PathBuf,
+    /// How processes are started and bounded. Its root is the project's, which is `Context.root` too. Python's own
+    /// variables are added to those that it names.
+    pub process: ProcessConfig,
     /// Settings by skill, handed to `Context.settings`.
     pub settings: Map<String, Value>,
     /// What the server runs and obeys: tools are kept from writing there.
     pub protected: Vec<Protected>,
-    /// Names of environment variables passed on besides the usual ones (`PATH`, `HOME`, `LANG`, …).
-    pub env_allowed: Vec<String>,
-    /// What every process may take from the machine, each by itself.
-    pub limits: ProcessLimits,
-    /// What stands between a tool's processes and all others. Default [`Isolation::None`].
-    pub isolation: Isolation,
-    /// Where processes get temporary folders of their own. Default: beneath `/tmp`.
-    pub temp: TempFolders,
     /// Its workers are kept for what a skill has in memory, so what a call leaves in the temporary folder stays as long.
     pub stateful: bool,
     /// What this set of executors has together with others: `workers_max`, `forked_max` and `spawned_max` hold for all of them.
@@ -111,18 +102,6 @@ pub struct ExecConfig {
     pub log_output: bool,
 }
 
-/// Limits that the kernel holds a process to; `None` is no limit of ours. What a process forks has the same limits,
-/// each for itself.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct ProcessLimits {
-    /// Private memory (`RLIMIT_DATA`), in bytes. What wants more gets a `MemoryError`.
-    pub memory_bytes: Option<u64>,
-    /// The highest number of open files (`RLIMIT_NOFILE`). Below 64 Python itself does not run.
-    pub open_files: Option<u64>,
-    /// The size of a file that is written (`RLIMIT_FSIZE`), in bytes. What would grow further gets an `OSError`.
-    pub file_bytes: Option<u64>,
-}
-
 /// What a worker may go through; `None` is no limit. Looked at after each call: a worker that does nothing does
 /// not wear out. Each worker's own limits are up to a fifth lower, so that they do not all go together.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -159,14 +138,9 @@ impl ExecConfig {
             environment: None,
             package_dir,
             code_cache: None,
-            launcher,
-            root,
+            process: ProcessConfig::new(launcher, root),
             settings: Map::new(),
             protected: Vec::new(),
-            env_allowed: Vec::new(),
-            limits: ProcessLimits::default(),
-            isolation: Isolation::default(),
-            temp: TempFolders::below("/tmp".into()),
             stateful: false,
             shared: SharedBounds::default(),
             workers_min: 1,

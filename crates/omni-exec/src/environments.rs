@@ -8,6 +8,7 @@ mod installer;
 mod said;
 mod sources;
 mod store;
+mod variables;
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
@@ -15,15 +16,17 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use omni_call::{Call, Event, EventSink, Expiry, Outcome, PythonRange, PythonVersion, Requirements};
+use omni_process::ProcessLimits;
 use tokio::sync::watch;
 use tokio::time::sleep_until;
 
+use crate::ExecConfig;
+use crate::children::Children;
 use crate::failures::{Failures, Pace};
 use crate::outcome::{start_failed, unstarted};
-use crate::process::Children;
+
 use crate::within::expired;
 use crate::worker::StartFailure;
-use crate::{ExecConfig, ProcessLimits};
 pub use installer::find_uv;
 pub use said::Progress;
 use store::Hold;
@@ -140,9 +143,10 @@ impl Environments {
     pub fn new(config: EnvironmentConfig) -> Self {
         // Limits are for what tools do; an installer is not one.
         // Nor has it a use for what tools are given of the environment, which may be secrets.
-        let mut base =
-            ExecConfig { limits: ProcessLimits::default(), env_allowed: Vec::new(), ..config.base.clone() };
-        base.root.clone_from(&config.folder);
+        let mut base = config.base.clone();
+        base.process.limits = ProcessLimits::default();
+        base.process.env_allowed.clear();
+        base.process.root.clone_from(&config.folder);
         let children = Children::new(Arc::new(base));
         Environments { shared: Arc::new(Shared { config, children, state: Mutex::default() }) }
     }

@@ -5,7 +5,6 @@
 
 mod config;
 mod embedded;
-mod launch;
 mod native;
 
 mod environments;
@@ -33,30 +32,27 @@ mod channel;
 mod room;
 mod wire;
 
-mod process;
+mod children;
+mod stack;
 mod targets;
-mod temp;
 
 #[cfg(any(test, fuzzing))]
 pub mod fuzz;
 
-pub use config::{Embedding, ExecConfig, Interpreter, ProcessLimits, Protected, WorkerLife};
+pub use config::{Embedding, ExecConfig, Interpreter, Protected, WorkerLife};
 pub use embedded::{Embedded, check_embedding};
 pub use environments::{
     Environment, EnvironmentConfig, EnvironmentError, Environments, Made, Progress, Stored, find_uv,
     last_failure, stored_environments,
 };
 pub use fork::{Fork, ForkBorders};
-pub use launch::{launch, raise_descriptor_limit};
 pub use native::{Native, NativeTool};
 pub use policy::{Governed, Placement};
 pub use pool::Pool;
-pub use process::{Isolation, namespaces, path_folders};
 pub use room::set_result_room;
 pub use runner::{AddressError, Listing, Runner, RunnerAddress, RunnerConfig, RunnerError};
 pub use shared_bounds::SharedBounds;
 pub use spawn::Spawn;
-pub use temp::TempFolders;
 pub use upstream::{
     HttpAddress, Introduced, ServerAddress, ServerAddressError, Upstream, UpstreamConfig, UpstreamError,
     WordsError,

@@ -4,9 +4,9 @@ use std::path::Path;
 use std::time::Instant;
 
 use omni_call::{Call, Ending, Outcome, Phase};
+use omni_process::Exit;
 
 use crate::ExecConfig;
-use crate::process::Exit;
 use crate::wire::{ErrorFrame, ErrorKind};
 use crate::within::expired;
 use crate::worker::{End, StartFailure};
@@ -15,7 +15,7 @@ use crate::worker::{End, StartFailure};
 pub(crate) fn ending(end: End, config: &ExecConfig) -> Ending {
     match end {
         End::Result(result) => result.into(),
-        End::Error(error) => error_ending(error, config.result_bytes_max, config.limits.memory_bytes),
+        End::Error(error) => error_ending(error, config.result_bytes_max, config.process.limits.memory_bytes),
         End::TooLarge => Ending::OutputLimit { limit_bytes: config.result_bytes_max },
         // Only where nothing may be run again: the pool is closing.
         End::Skipped => Ending::Shutdown,

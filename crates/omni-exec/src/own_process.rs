@@ -5,13 +5,14 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use omni_call::{Call, Ending, Outcome, Phase};
+use omni_process::TERM_GRACE;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::timeout;
 
 use crate::ExecConfig;
 use crate::bounds::{CANCEL_PATIENCE, EXIT_GRACE, RETRY_AFTER};
+use crate::children::Children;
 use crate::outcome::{ending, outcome, start_failed, without_worker_frames};
-use crate::process::{Children, TERM_GRACE};
 use crate::within::within;
 use crate::worker::{End, Worker};
 

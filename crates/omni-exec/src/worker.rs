@@ -14,6 +14,7 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use omni_call::{Call, CallPort, Deadline, Event, Expiry, LogLevel, NoClient, ToolResult, Wants};
+use omni_process::{Exit, Listener, Output, Process, StartError, Started, StatusPage};
 use rustix::io::Errno;
 use rustix::net::{SendAncillaryBuffer, SendAncillaryMessage, SendFlags, sendmsg};
 use rustix::process::Signal;
@@ -23,10 +24,8 @@ use crate::ExecConfig;
 use crate::asks::{Asking, Asks};
 use crate::bounds::{DEATH_GRACE, STACK_QUIET, STACK_WAIT, STOPPED_LOOK};
 use crate::channel::{Body, Channel};
-use crate::process::{
-    Children, Exit, Listener, Output, Process, Program, StartError, Started, StatusPage, call_heading,
-    looks_complete, user_frames,
-};
+use crate::children::{Children, Python};
+use crate::stack::{call_heading, looks_complete, user_frames};
 use crate::wear::Wear;
 use crate::wire::{self, ErrorFrame, Fault, Hello, Key, Mode, Sending, Terms, Up};
 
@@ -151,8 +150,8 @@ impl Worker {
         mode: Mode,
         seat: Box<dyn Send>,
     ) -> Result<Self, StartFailure> {
-        let program = Program { args: main_of(module), env: Vec::new(), forks: module == FORK_PARENT };
-        let mut worker = Worker::launch(children, program, mode, seat).await.map_err(StartFailure::from)?;
+        let python = Python { args: main_of(module), env: Vec::new(), forks: module == FORK_PARENT };
+        let mut worker = Worker::launch(children, python, mode, seat).await.map_err(StartFailure::from)?;
         let config = children.config();
         match tokio::time::timeout(config.ready_timeout, worker.wait_ready()).await {
             Ok(Ok(())) => Ok(worker),
@@ -167,11 +166,11 @@ impl Worker {
     /// Starts a process and introduces the server to it.
     pub(crate) async fn launch(
         children: &Arc<Children>,
-        program: Program,
+        python: Python,
         mode: Mode,
         seat: Box<dyn Send>,
     ) -> Result<Self, StartError> {
-        let started = children.start(program, seat).await?;
+        let started = children.start_python(python, seat).await?;
         Worker::assemble(started, children.config(), mode)
     }
 
@@ -657,7 +656,7 @@ fn greet(
         mode,
         page: true,
         key: Some(&digits),
-        root: &config.root.to_string_lossy(),
+        root: &config.process.root.to_string_lossy(),
         settings: &config.settings,
         protected: &config.protected,
         frame_bytes_max: config.frame_bytes_max,
@@ -785,7 +784,7 @@ pub(crate) fn event_of(body: Body<'_>, frame: Up<'_>, wants: Wants) -> Option<Ev
 impl From<StartError> for StartFailure {
     fn from(error: StartError) -> Self {
         let hint = match &error {
-            StartError::NoInterpreter { .. } => "name a Python of 3.9 or later with `--python PATH`",
+            StartError::NoProgram { .. } => "name a Python of 3.9 or later with `--python PATH`",
             StartError::Launcher { source, .. } | StartError::System { source, .. }
                 if [Errno::MFILE, Errno::NFILE]
                     .iter()
@@ -798,7 +797,10 @@ impl From<StartError> for StartFailure {
             StartError::Closing => "start the server again",
         };
         StartFailure {
-            message: error.to_string(),
+            message: match &error {
+                StartError::NoProgram { path } => format!("there is no Python interpreter at `{path}`"),
+                other => other.to_string(),
+            },
             hint: hint.to_owned(),
             stderr: None,
             closing: matches!(error, StartError::Closing),

@@ -265,5 +265,5 @@ fn no_python(config: &mut omni_exec::ExecConfig) {
 }
 
 fn no_package(config: &mut omni_exec::ExecConfig) {
-    config.package_dir = config.root.clone();
+    config.package_dir = config.process.root.clone();
 }

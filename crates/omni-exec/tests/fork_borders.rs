@@ -243,7 +243,7 @@ async fn what_stands_between_forked_calls_is_told() {
     if Lab::isolated(ProcessKind::FORK).is_none() {
         return;
     }
-    let (lab, fork) = Lab::fork_to_renew(|config| config.isolation = omni_exec::Isolation::Auto);
+    let (lab, fork) = Lab::fork_to_renew(|config| config.process.isolation = omni_process::Isolation::Auto);
     let borders = fork.borders().await.expect("a fork parent starts");
     assert_eq!(borders, omni_exec::ForkBorders { reason: None, hides: true });
     lab.finish().await;
@@ -259,7 +259,7 @@ async fn a_python_without_ctypes_forks_all_the_same_and_says_what_is_open() {
         .expect("the copy can be written to");
     let (lab, fork) = Lab::fork_to_renew(|config| {
         config.package_dir = package.path().to_owned();
-        config.isolation = omni_exec::Isolation::Auto;
+        config.process.isolation = omni_process::Isolation::Auto;
     });
     let borders = fork.borders().await.expect("a fork parent starts");
     assert!(!borders.hides, "{borders:?}");

@@ -8,9 +8,9 @@ use serde_json::json;
 use support::{Lab, wait_gone};
 
 fn limited(config: &mut ExecConfig) {
-    config.limits.memory_bytes = Some(200 << 20);
-    config.limits.open_files = Some(128);
-    config.limits.file_bytes = Some(1 << 20);
+    config.process.limits.memory_bytes = Some(200 << 20);
+    config.process.limits.open_files = Some(128);
+    config.process.limits.file_bytes = Some(1 << 20);
 }
 
 fn labs() -> [Lab; 3] {

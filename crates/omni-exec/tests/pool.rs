@@ -199,7 +199,7 @@ async fn a_late_word_of_a_former_call_does_not_reach_the_next_one() {
 
 #[tokio::test]
 async fn failing_starts_are_not_repeated_at_once() {
-    let lab = Lab::pool_with(|config| config.package_dir = config.root.clone());
+    let lab = Lab::pool_with(|config| config.package_dir = config.process.root.clone());
     let began = Instant::now();
     let mut refused = 0;
     for _ in 0..50 {

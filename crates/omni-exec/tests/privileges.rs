@@ -5,14 +5,14 @@ mod support;
 use std::os::unix::fs::{PermissionsExt as _, chown};
 use std::path::{Path, PathBuf};
 
-use omni_exec::Isolation;
+use omni_process::Isolation;
 use serde_json::json;
 use support::{Lab, ProcessKind, text};
 
 const NOBODY: u32 = 65534;
 
 fn lab(process: ProcessKind, isolation: Isolation) -> Lab {
-    Lab::of(process, |config| config.isolation = isolation)
+    Lab::of(process, |config| config.process.isolation = isolation)
 }
 
 /// A program that says who it is and runs as somebody else: `None` where we may not make one.

@@ -7,7 +7,7 @@ mod support;
 use std::io::{BufRead, BufReader};
 use std::process::{Command, Stdio};
 
-use omni_exec::TempFolders;
+use omni_process::TempFolders;
 use support::{Lab, lives, wait_until};
 
 /// Set for the process that plays the server.
@@ -51,7 +51,7 @@ async fn a_killed_server_leaves_neither_workers_nor_what_their_tools_started() {
 /// Runs a tool with children and says which processes there are.
 async fn serve_until_killed() {
     let temp = std::env::var_os(TEMP).unwrap().into();
-    let lab = Lab::pool_with(|config| config.temp = TempFolders::below(temp));
+    let lab = Lab::pool_with(|config| config.process.temp = TempFolders::below(temp));
     let request = lab.call("starts_children").context();
     let mut running = request.start();
     let said = running.first_log().await;

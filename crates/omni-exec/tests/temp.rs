@@ -6,7 +6,8 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use omni_call::{Affinity, CallResult, Ending, Policy};
-use omni_exec::{ExecConfig, TempFolders};
+use omni_exec::ExecConfig;
+use omni_process::TempFolders;
 use serde_json::{Value, json};
 use support::{Lab, ProcessKind, Request, text, wait_until};
 use tempfile::TempDir;
@@ -20,7 +21,7 @@ fn lab_with(process: ProcessKind, change: impl FnOnce(&mut ExecConfig)) -> (Lab,
     let base = tempfile::tempdir().expect("a temporary folder");
     let path = base.path().to_owned();
     let change = move |config: &mut ExecConfig| {
-        config.temp = TempFolders::below(path);
+        config.process.temp = TempFolders::below(path);
         change(config);
     };
     (Lab::of(process, change), base)
@@ -270,7 +271,7 @@ async fn files_of_a_skill_that_keeps_them_outlive_call_worker_and_server() {
 /// Another server at the same place.
 fn lab_beneath(base: TempDir) -> (Lab, TempDir) {
     let path = base.path().to_owned();
-    (Lab::pool_with(|config| config.temp = TempFolders::below(path)), base)
+    (Lab::pool_with(|config| config.process.temp = TempFolders::below(path)), base)
 }
 
 #[tokio::test]
@@ -308,7 +309,8 @@ async fn a_large_one_holds_up_nobody_s_answer() {
 #[tokio::test]
 async fn where_there_can_be_none_tools_run_with_what_the_environment_names() {
     for process in ProcessKind::ALL {
-        let change = |config: &mut ExecConfig| config.temp = TempFolders::below("/proc/nowhere".into());
+        let change =
+            |config: &mut ExecConfig| config.process.temp = TempFolders::below("/proc/nowhere".into());
         let lab = Lab::of(process, change);
         assert_eq!(lab.call("echo").args(&json!({"text": "a"})).value().await, "a", "{process:?}");
         lab.finish().await;

@@ -12,7 +12,8 @@ use std::path::PathBuf;
 use anyhow::Result;
 use omni_call::{shown_line, shown_path};
 use omni_catalog::{Diagnostic, Severity};
-use omni_exec::{ForkBorders, Isolation};
+use omni_exec::ForkBorders;
+use omni_process::Isolation;
 
 use crate::args::{DoctorArguments, RunArguments, WorkArguments};
 use crate::connect;

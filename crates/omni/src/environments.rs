@@ -26,7 +26,7 @@ pub(crate) fn folder(cache: &Path) -> PathBuf {
 /// The program `uv`: the one that is named, else one that is found.
 pub(crate) fn uv(settings: &EnvironmentSettings) -> Result<Option<PathBuf>> {
     let Some(named) = &settings.uv else {
-        let folders = omni_exec::path_folders();
+        let folders = omni_process::path_folders();
         return Ok(omni_exec::find_uv(&folders, Home::folder().as_deref()));
     };
     match python::locate(named) {

@@ -8,9 +8,10 @@ use anyhow::{Context, Result, bail};
 use omni_call::{BoxFuture, Call, CallPort, Ending, Executor, ExecutorKind, ForkSettings, Outcome, Trust};
 use omni_catalog::Snapshot;
 use omni_exec::{
-    Embedded, Environment, Environments, ExecConfig, Fork, ForkBorders, Isolation, Native, Pool,
-    ProcessLimits, Protected, Runner, Spawn, TempFolders, WorkerLife,
+    Embedded, Environment, Environments, ExecConfig, Fork, ForkBorders, Native, Pool, Protected, Runner,
+    Spawn, WorkerLife,
 };
+use omni_process::{Isolation, ProcessLimits, TempFolders};
 use tokio::sync::OnceCell;
 
 use crate::environments::{self, Sets};
@@ -264,17 +265,17 @@ impl Plan {
         config
             .protected
             .extend(protected::of_python(&python, environments::uv(&self.environments)?.as_deref()));
-        config.env_allowed = self.env.clone();
+        config.process.env_allowed = self.env.clone();
         config.workers_min = self.workers.min;
         config.workers_max = self.workers.max;
         config.worker_life = self.worker_life;
-        config.limits = self.limits;
+        config.process.limits = self.limits;
         config.fork = self.fork.or(config.fork);
         config.embedded_threads = self.embedded_threads;
         self.bounds.apply(&mut config);
-        config.isolation = self.isolation;
+        config.process.isolation = self.isolation;
         config.log_output = self.log_output;
-        config.temp = TempFolders::below(variables::temporary_folder());
+        config.process.temp = TempFolders::below(variables::temporary_folder());
         Ok((python, config))
     }
 }

@@ -61,7 +61,7 @@ pub(crate) const LAST_WORDS: Duration = Duration::from_secs(1);
 fn main() -> ExitCode {
     // Before anything else: every process of a tool passes here, and pays for what stands above.
     if std::env::args_os().nth(1).is_some_and(|word| word == LAUNCH) {
-        return match omni_exec::launch(std::env::args_os().skip(2)) {
+        return match omni_process::launch(std::env::args_os().skip(2)) {
             Ok(code) => ExitCode::from(code),
             Err(error) => {
                 terminal::say(&format!("omni: cannot start {error}"));

@@ -9,7 +9,8 @@ use anyhow::{Context as _, Result, anyhow, bail};
 use bytes::Bytes;
 use hyper::header::{AUTHORIZATION, HeaderMap, HeaderName, HeaderValue};
 use omni_call::{Deadline, LogLevel, Wants, shown_line, shown_path};
-use omni_exec::{ExecConfig, Isolation, ServerAddress, TempFolders, Upstream, UpstreamConfig, UpstreamError};
+use omni_exec::{ExecConfig, ServerAddress, Upstream, UpstreamConfig, UpstreamError};
+use omni_process::{Isolation, TempFolders};
 use omni_protocol::{CallTool, ClientCapabilities, Era, ErrorCode, Implementation, Question};
 use serde_json::value::RawValue;
 use serde_json::{Value, json};
@@ -97,9 +98,9 @@ fn processes() -> Result<ExecConfig> {
     let folder = std::env::current_dir().context("the current folder cannot be found")?;
     let none = PathBuf::new;
     let mut config = ExecConfig::new(none(), none(), PathBuf::from(LAUNCHER), folder);
-    config.env_allowed = variables::names();
-    config.isolation = Isolation::None;
-    config.temp = TempFolders::below(variables::temporary_folder());
+    config.process.env_allowed = variables::names();
+    config.process.isolation = Isolation::None;
+    config.process.temp = TempFolders::below(variables::temporary_folder());
     // What a message can show.
     config.stderr_bytes_max = 4 << 10;
     Ok(config)

@@ -114,7 +114,7 @@ fn stamp(command: &Path) -> Vec<String> {
 /// on the `PATH` would obey files there (`.python-version`), and so let the project choose what is started.
 fn asked(program: &Path) -> Command {
     let mut command = Command::new(program);
-    let path = std::env::join_paths(omni_exec::path_folders()).unwrap_or_default();
+    let path = std::env::join_paths(omni_process::path_folders()).unwrap_or_default();
     command.current_dir("/").env("PATH", path).stdin(Stdio::null());
     command
 }
@@ -133,7 +133,7 @@ pub(crate) fn locate(name: &Path) -> Option<PathBuf> {
     if name.components().count() > 1 {
         return std::path::absolute(name).ok().filter(|path| path.is_file());
     }
-    omni_exec::path_folders().into_iter().map(|dir| dir.join(name)).find(|path| is_program(path))
+    omni_process::path_folders().into_iter().map(|dir| dir.join(name)).find(|path| is_program(path))
 }
 
 /// As a shell looks for one: a text of that name, which any tool can write, does not stand in its place.

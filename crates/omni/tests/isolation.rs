@@ -40,7 +40,7 @@ fn call(client: &mut Stdio_, tool: &str, arguments: Value) -> Value {
 
 #[expect(clippy::print_stderr, reason = "says that a test has proved nothing")]
 fn has_namespaces() -> bool {
-    let found = omni_exec::namespaces(env!("CARGO_BIN_EXE_omni").as_ref());
+    let found = omni_process::namespaces(env!("CARGO_BIN_EXE_omni").as_ref());
     if let Err(reason) = found {
         eprintln!("not tested here: no process-id namespaces ({reason})");
     }

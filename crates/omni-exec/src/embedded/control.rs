@@ -12,11 +12,11 @@ use serde_json::{Map, Value, json};
 use tokio::sync::{Notify, oneshot, watch};
 
 use omni_call::Answer;
+use omni_process::Aside;
 
 use super::mailbox::Mailbox;
 use super::thread::{bodies, payload};
 use crate::ExecConfig;
-use crate::process::Aside;
 use crate::wire;
 
 /// What Python said when it was told to stop a call.
@@ -74,7 +74,8 @@ impl Control {
             drained: Notify::new(),
             aside: Mutex::new(Aside::new(config.log_output)),
         });
-        let hello = json!({"hello": {"root": config.root.to_string_lossy(), "environment": environment}});
+        let hello =
+            json!({"hello": {"root": config.process.root.to_string_lossy(), "environment": environment}});
         control.mailbox.put(hello.to_string().into());
         let own = Arc::clone(&control);
         std::thread::Builder::new().name("omni-python-0".into()).spawn(move || own.live(&startup))?;

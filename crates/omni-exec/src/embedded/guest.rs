@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 
 use omni_call::{Call, CallPort, Expiry};
 use omni_libpython::{Interpreter, Startup};
+use omni_process::Printed;
 use tokio::runtime::Handle;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::timeout;
@@ -16,8 +17,8 @@ use super::control::{Control, Stopped};
 use super::thread::{Hearer, Thread};
 use crate::asks::Asks;
 use crate::bounds::CANCEL_PATIENCE;
+use crate::children::Children;
 use crate::clock::in_time;
-use crate::process::{Children, Printed};
 use crate::wire::Mode;
 use crate::worker::End;
 use crate::{Embedding, ExecConfig};

@@ -18,8 +18,9 @@ use omni_call::{BoxFuture, Call, CallPort, Ending, Executor, ExecutorKind, Outco
 use tokio::sync::{OnceCell, watch};
 
 use crate::bounds::{RETRY_AFTER, SHUTDOWN_GRACE};
+use crate::children::Children;
 use crate::outcome::{ending, outcome, refuse_oversized, unstarted};
-use crate::process::{Children, user_frames};
+use crate::stack::user_frames;
 use crate::targets::refuse_target;
 use crate::within::within;
 use crate::worker::End;

@@ -11,12 +11,12 @@ use std::time::Instant;
 use bytes::Bytes;
 use omni_call::{Call, CallPort};
 use omni_libpython::{Host, Interpreter, PAGE_SLOTS, Received};
+use omni_process::{Aside, Listener, Printed};
 
 use super::mailbox::Mailbox;
 use crate::ExecConfig;
 use crate::asks::{Asking, Asks};
 use crate::channel::Body;
-use crate::process::{Aside, Listener, Printed};
 use crate::wire::{self, Fault, Hello, Mode, Sending, Terms, Up};
 use crate::worker::{End, event_of, result_of};
 
@@ -94,7 +94,7 @@ impl Thread {
             mode,
             page: true,
             key: None,
-            root: &config.root.to_string_lossy(),
+            root: &config.process.root.to_string_lossy(),
             settings: &config.settings,
             protected: &config.protected,
             frame_bytes_max: config.frame_bytes_max,

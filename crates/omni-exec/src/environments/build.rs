@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use omni_call::Requirements;
+use omni_process::{Exit, Foreground};
 use tokio::io::AsyncReadExt as _;
 use tokio::net::unix::pipe;
 use tokio::sync::watch;
@@ -16,8 +17,8 @@ use super::installer::{self, CONSTRAINTS, Order, Pip, Step};
 use super::said::{self, Follower};
 use super::sources;
 use super::store::{self, Hold, Right};
+use super::variables;
 use super::{Environment, EnvironmentConfig, Shared, Stage};
-use crate::process::{Exit, Foreground};
 use crate::worker::StartFailure;
 
 /// How often it is looked whether another server has finished.
@@ -202,7 +203,7 @@ impl Work<'_> {
     /// Runs one program to its end. Dropping the future kills it.
     async fn run(&self, step: Step, log: &mut Log, teller: &mut Teller<'_>) -> Result<Exit, StartFailure> {
         let children = &self.shared.children;
-        let mut env = children.installer_environment();
+        let mut env = variables::of_installers(&self.shared.config.base.interpreter.path);
         env.extend(step.env);
         let stdin = self.hold.share().map_err(|error| unusable(self.folder, &error))?;
         log.line(&format!("$ {}", shown(&step.argv)));

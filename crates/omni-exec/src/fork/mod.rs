@@ -10,9 +10,9 @@ use omni_call::{BoxFuture, Call, CallPort, Executor, ExecutorKind, ForkSettings,
 
 use crate::ExecConfig;
 use crate::bounds::SHUTDOWN_GRACE;
+use crate::children::Children;
 use crate::outcome::{refuse_oversized, start_failed, unstarted};
 use crate::own_process::{Capacity, CapacityPermit, conclude, end_aside};
-use crate::process::Children;
 use crate::targets::refuse_target;
 use crate::wire::{ErrorKind, Terms};
 use crate::worker::{End, StartFailure, Worker};

@@ -13,6 +13,7 @@ use std::task::Poll;
 use std::time::Instant;
 
 use omni_call::PythonTarget;
+use omni_process::{Exit, Foreign, ForeignEnd, Isolation, Output, Process, StartError, Started};
 use rustix::net::{SendAncillaryBuffer, SendAncillaryMessage, SendFlags, sendmsg};
 use rustix::process::Signal;
 use serde::Deserialize;
@@ -22,8 +23,8 @@ use tokio::sync::{oneshot, watch};
 use tokio::time::timeout;
 
 use crate::channel::Channel;
+use crate::children::Children;
 use crate::failures::Failures;
-use crate::process::{Children, Exit, Foreign, ForeignEnd, Isolation, Output, Process, StartError, Started};
 use crate::wire::{self, Mode};
 use crate::worker::{FORK_PARENT, StartFailure, Worker};
 
@@ -289,7 +290,7 @@ impl ForkParents {
     fn note_borders(&self, borders: ForkBorders) {
         let before = self.borders.send_replace(Some(borders.clone()));
         // Where nobody wants namespaces, or nothing gets one, that is said elsewhere.
-        let wanted = self.children.config().isolation == Isolation::Auto;
+        let wanted = self.children.config().process.isolation == Isolation::Auto;
         if let Some(reason) = &borders.reason
             && (wanted || !borders.hides)
             && before.as_ref() != Some(&borders)

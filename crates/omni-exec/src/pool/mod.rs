@@ -16,14 +16,15 @@ use std::time::{Duration, Instant};
 use omni_call::{
     BoxFuture, Call, CallPort, Ending, Executor, ExecutorKind, Outcome, Phase, RunSpec, ToolResult,
 };
+use omni_process::TERM_GRACE;
 use tokio::runtime::Handle;
 use tokio::sync::Notify;
 
 use crate::ExecConfig;
 use crate::bounds::{CANCEL_PATIENCE, RETRY_AFTER, REVOKED_FOR, SHUTDOWN_GRACE};
+use crate::children::Children;
 use crate::failures::Failures;
 use crate::outcome::{ending, outcome, refuse_oversized, start_failed, unstarted, without_worker_frames};
-use crate::process::{Children, TERM_GRACE};
 use crate::quarantine::{self, Quarantine};
 use crate::targets::refuse_target;
 use crate::wire::Terms;

@@ -6,7 +6,7 @@ use std::time::Duration;
 use omni_call::RunSpec;
 use serde_json::json;
 
-use crate::process::Children;
+use crate::children::Children;
 use crate::wire::Mode;
 use crate::worker::{StartFailure, Worker};
 

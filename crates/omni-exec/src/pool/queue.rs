@@ -7,9 +7,10 @@ use std::task::Waker;
 use std::time::{Duration, Instant};
 
 use omni_call::{Call, Outcome, Wants};
+use omni_process::StatusPage;
 
 use crate::bounds::REVOKED_FOR;
-use crate::process::StatusPage;
+
 use crate::wire::Terms;
 use crate::worker::Worker;
 

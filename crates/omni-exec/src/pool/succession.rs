@@ -6,12 +6,13 @@
 use std::sync::Arc;
 use std::time::Instant;
 
+use omni_process::TERM_GRACE;
 use tokio::time::timeout;
 
 use super::house::Purpose;
 use super::{Shared, State};
 use crate::bounds::EXIT_GRACE;
-use crate::process::TERM_GRACE;
+
 use crate::worker::Worker;
 
 /// What the pool remembers of workers that are being replaced.

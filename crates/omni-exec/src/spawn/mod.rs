@@ -12,9 +12,9 @@ use omni_call::{BoxFuture, Call, CallPort, Executor, ExecutorKind, Outcome, Targ
 
 use crate::ExecConfig;
 use crate::bounds::SHUTDOWN_GRACE;
+use crate::children::{Children, Python};
 use crate::outcome::{refuse_oversized, start_failed, unstarted};
 use crate::own_process::{Capacity, CapacityPermit, conclude, end_aside};
-use crate::process::{Children, Program};
 use crate::targets::refuse_target;
 use crate::wire::{Mode, Terms};
 use crate::worker::{StartFailure, Worker, main_of};
@@ -51,7 +51,7 @@ impl Spawn {
         if let Target::Program(program) = &spec.target {
             return program::run(&self.children, call, program, permit, events).await;
         }
-        let started = Worker::launch(&self.children, program(&call), Mode::Sync, Box::new(()));
+        let started = Worker::launch(&self.children, python(&call), Mode::Sync, Box::new(()));
         let worker = match started.await {
             Ok(worker) => Box::new(worker),
             Err(failure) => return start_failed(&call, &StartFailure::from(failure)),
@@ -64,18 +64,18 @@ impl Spawn {
 }
 
 /// The command line of a call.
-fn program(call: &Call) -> Program {
+fn python(call: &Call) -> Python {
     let arguments: OsString = match std::str::from_utf8(call.arguments()) {
         Ok(arguments) if arguments.len() <= ARGV_BYTES_MAX => arguments.into(),
         _ => "-".into(),
     };
     let spec = &call.spec;
-    let mut program = Program { args: main_of("omni.skills.run"), env: Vec::new(), forks: false };
-    program.args.extend([spec.skill.clone().into(), spec.command.clone().into(), "--args".into(), arguments]);
+    let mut python = Python { args: main_of("omni.skills.run"), env: Vec::new(), forks: false };
+    python.args.extend([spec.skill.clone().into(), spec.command.clone().into(), "--args".into(), arguments]);
     if let Some(skills) = spec.target.dir().and_then(Path::parent) {
-        program.env.push(("OMNI_SKILLS", skills.into()));
+        python.env.push(("OMNI_SKILLS", skills.into()));
     }
-    program
+    python
 }
 
 impl Executor for Spawn {

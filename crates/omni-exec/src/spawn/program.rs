@@ -14,6 +14,7 @@ use omni_call::{
     Call, CallResult, Ending, Event, EventSink, Expiry, Outcome, Phase, ProgramInput, ProgramOutput,
     ProgramTarget, TempFiles, ToolResult, Wants,
 };
+use omni_process::{Exit, Foreground, Listener, Output, Process, TERM_GRACE};
 use rustix::fs::{MemfdFlags, SeekFrom, memfd_create, seek};
 use serde_json::value::RawValue;
 use serde_json::{Map, Value};
@@ -23,9 +24,9 @@ use tokio::time::sleep;
 
 use super::report::{self, Pace, Report, Reports};
 use crate::ExecConfig;
+use crate::children::Children;
 use crate::outcome::{not_called, outcome, start_failed, unstarted};
 use crate::own_process::CapacityPermit;
-use crate::process::{Children, Exit, Foreground, Listener, Output, Process, TERM_GRACE};
 use crate::worker::StartFailure;
 
 /// Where a program finds its arguments that are a file.
@@ -155,7 +156,7 @@ fn foreground(
     env.extend(reports.map(|reports| (report::ADDRESS.into(), reports.address.clone().into())));
     let remaining = call.deadline.remaining(Instant::now());
     env.extend(remaining.map(|left| (report::DEADLINE.into(), report::monotonic_deadline(left).into())));
-    let cwd = program.cwd.as_ref().map_or_else(|| config.root.clone(), |cwd| skill_dir.join(cwd));
+    let cwd = program.cwd.as_ref().map_or_else(|| config.process.root.clone(), |cwd| skill_dir.join(cwd));
     let stdin = in_memory(input).map_err(|error| format!("they could not be handed over: {error}"))?;
     Ok(Foreground { argv, env, cwd, stdin })
 }

@@ -10,13 +10,14 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use bytes::{Buf as _, Bytes};
+use omni_process::{Exit, Foreground, Process, TERM_GRACE};
 use tokio::io::{AsyncRead as _, AsyncWrite as _, ReadBuf};
 use tokio::net::unix::pipe;
 use tokio::time::timeout;
 
 use super::error::UpstreamError;
 use crate::ExecConfig;
-use crate::process::{Children, Exit, Foreground, Process, TERM_GRACE};
+use crate::children::Children;
 use crate::runner::{Lines, TooLong};
 
 /// How long the server may take to end after its input has ended, before it is sent SIGTERM.
@@ -63,7 +64,7 @@ impl Stdio {
         let foreground = Foreground {
             argv: words.iter().map(Into::into).collect(),
             env: Vec::new(),
-            cwd: PathBuf::clone(&config.root),
+            cwd: PathBuf::clone(&config.process.root),
             stdin: theirs.into(),
         };
         let started = children.start_foreground(foreground).await;

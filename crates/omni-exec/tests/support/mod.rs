@@ -97,11 +97,11 @@ impl Lab {
     /// With a process-id namespace for whatever is started; `None` where this machine has none.
     #[expect(clippy::print_stderr, reason = "says that a test has proved nothing")]
     pub(crate) fn isolated(process: ProcessKind) -> Option<Self> {
-        if let Err(reason) = omni_exec::namespaces(&launcher()) {
+        if let Err(reason) = omni_process::namespaces(&launcher()) {
             eprintln!("not tested here: no process-id namespaces ({reason})");
             return None;
         }
-        Some(Self::of(process, |config| config.isolation = omni_exec::Isolation::Auto))
+        Some(Self::of(process, |config| config.process.isolation = omni_process::Isolation::Auto))
     }
 
     /// With one of the executors that have processes here.

@@ -6,7 +6,8 @@ use std::sync::Arc;
 use anyhow::Result;
 use omni_call::Trust;
 use omni_catalog::{Diagnostic, Severity, Snapshot};
-use omni_exec::{ForkBorders, Isolation, namespaces};
+use omni_exec::ForkBorders;
+use omni_process::{Isolation, namespaces};
 use serde_json::{Value, json};
 
 use super::checks::Checks;

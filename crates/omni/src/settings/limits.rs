@@ -1,7 +1,7 @@
 //! `[limits]` of `omni.toml`: what every process of a tool may take from the machine.
 
 use anyhow::Result;
-use omni_exec::ProcessLimits;
+use omni_process::ProcessLimits;
 use serde::Deserialize;
 
 use super::keys::limit_of;

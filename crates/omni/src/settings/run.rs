@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use anyhow::{Result, bail};
 use omni_call::{ErrorDetail, ExecutorKind, ForkSettings, shown_path};
-use omni_exec::{ProcessLimits, WorkerLife};
+use omni_exec::WorkerLife;
+use omni_process::ProcessLimits;
 
 use super::bounds::ExecBounds;
 use super::environments::EnvironmentSettings;
@@ -42,7 +43,7 @@ pub(crate) struct RunSettings {
     pub(crate) embedded_threads: usize,
     pub(crate) bounds: ExecBounds,
     pub(crate) environments: EnvironmentSettings,
-    pub(crate) isolation: omni_exec::Isolation,
+    pub(crate) isolation: omni_process::Isolation,
     /// Whether the log has what tools print and log and no client asked for.
     pub(crate) log_output: bool,
 }
@@ -95,8 +96,8 @@ impl RunSettings {
             embedded_threads: file.embedded.threads()?,
             environments: file.environments.resolve()?,
             isolation: match arguments.isolation.or(file.isolation) {
-                Some(Isolation::None) => omni_exec::Isolation::None,
-                Some(Isolation::Auto) | None => omni_exec::Isolation::Auto,
+                Some(Isolation::None) => omni_process::Isolation::None,
+                Some(Isolation::Auto) | None => omni_process::Isolation::Auto,
             },
             log_output: arguments.log_output.or(file.log_output).unwrap_or(true),
             env: arguments.env.iter().chain(&file.env).cloned().collect(),

@@ -8,14 +8,13 @@ use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
 
 use omni_call::{Call, CallPort, Event, Wants};
+use omni_process::{Listener, Printed, StatusPage, TempFolder};
 use tokio::sync::oneshot;
 use tokio::time::{sleep, timeout};
 
 use crate::asks::{Asking, Ledger, Waiting};
 use crate::bounds::{CANCEL_PATIENCE, REVOKED_FOR};
 use crate::clock::in_time;
-use crate::process::{Listener, Printed, StatusPage};
-use crate::temp::TempFolder;
 use crate::wire::{self, Fault};
 use crate::worker::End;
 

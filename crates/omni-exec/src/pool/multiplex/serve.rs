@@ -7,13 +7,14 @@ use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
 use omni_call::{Event, EventSink};
+use omni_process::{Exit, TERM_GRACE};
 use tokio::time::{Sleep, sleep, timeout};
 
 use super::ride::{Command, Line, LineState, Passenger, STALL_LOOK};
 use super::{LINES_MAX, Shared};
 use crate::asks::Asking;
 use crate::bounds::{DEATH_GRACE, EXIT_GRACE};
-use crate::process::{Exit, TERM_GRACE};
+
 use crate::wire::{self, Fault, Up};
 use crate::worker::{End, Worker, event_of, result_of};
 

@@ -5,29 +5,19 @@ use std::process::{Command, Stdio};
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use crate::Isolation;
 use crate::launch::{ISOLATE, PROBE, RUN};
-
-/// What surrounds a tool's processes.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Isolation {
-    /// A process-id namespace where the machine allows it, else process groups, marks and death signals. In either case
-    /// no program that a tool starts gains rights (`PR_SET_NO_NEW_PRIVS`).
-    Auto,
-    /// Process groups, marks and death signals. Programs that gain rights when they start, such as `sudo`, do.
-    #[default]
-    None,
-}
 
 static FOUND: OnceLock<Result<(), String>> = OnceLock::new();
 
 /// Whether programs can get process-id namespaces here; the error says what stands against it. Starts one, once per
-/// process, which takes some milliseconds. `launcher` is the program that `ExecConfig` names so.
+/// process, which takes some milliseconds. `launcher` is the program that [`ProcessConfig`](crate::ProcessConfig) names so.
 pub fn namespaces(launcher: &Path) -> Result<(), &'static str> {
     FOUND.get_or_init(|| probe(launcher)).as_ref().copied().map_err(String::as_str)
 }
 
 /// Whether the next process gets a namespace. Where it should and cannot, the log says so once.
-pub(super) async fn wanted(isolation: Isolation, launcher: &Path) -> bool {
+pub(crate) async fn wanted(isolation: Isolation, launcher: &Path) -> bool {
     static SAID: AtomicBool = AtomicBool::new(false);
     if isolation == Isolation::None {
         return false;

@@ -16,7 +16,7 @@ const INSIDE: i32 = 2;
 
 /// A namespace that a child of ours has made.
 #[derive(Debug)]
-pub(super) struct Inside {
+pub(crate) struct Inside {
     launcher: Pid,
     found: OnceLock<Found>,
 }
@@ -30,12 +30,12 @@ struct Found {
 }
 
 impl Inside {
-    pub(super) fn new(launcher: Pid) -> Self {
+    pub(crate) fn new(launcher: Pid) -> Self {
         Inside { launcher, found: OnceLock::new() }
     }
 
     /// The program's number out here; `None` before it runs.
-    pub(super) fn program(&self) -> Option<Pid> {
+    pub(crate) fn program(&self) -> Option<Pid> {
         self.find().map(|found| found.pid)
     }
 
@@ -55,7 +55,7 @@ impl Inside {
     }
 
     /// Sends a signal to the program.
-    pub(super) fn signal(&self, signal: Signal) {
+    pub(crate) fn signal(&self, signal: Signal) {
         if let Some(found) = self.find() {
             let _ = pidfd_send_signal(&found.program, signal);
         }
@@ -63,7 +63,7 @@ impl Inside {
 
     /// Sends a signal to the program and to all that it forked into its group. SIGKILL goes to init, which takes along
     /// everything in the namespace.
-    pub(super) fn signal_group(&self, signal: Signal) {
+    pub(crate) fn signal_group(&self, signal: Signal) {
         let Some(found) = self.find() else {
             // It does not run yet, so there is nobody to be asked kindly.
             if signal == Signal::KILL || signal == Signal::TERM {
@@ -84,7 +84,7 @@ impl Inside {
 }
 
 /// The process below `parent` that has this number in the namespace of `parent`. It may have another one of its own.
-pub(super) fn outer_number(parent: Pid, inside: i32) -> Option<Pid> {
+pub(crate) fn outer_number(parent: Pid, inside: i32) -> Option<Pid> {
     let depth = numbers(parent)?.len().checked_sub(1)?;
     // Most likely the youngest: it was forked just now.
     let children = children(parent).into_iter().rev();

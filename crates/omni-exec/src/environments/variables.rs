@@ -1,60 +1,10 @@
-//! Which environment variables a child sees: a short list, so that no secret of the server reaches a tool by
-//! accident.
+//! Which environment variables an installer sees: how the network is reached and where packages come from, and no secret
+//! that has nothing to do with either.
 
-use std::ffi::{OsStr, OsString};
+use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
-use crate::ExecConfig;
-
-/// Passed on when the server has them; `LC_…` too.
-const ALLOWED: [&str; 6] = ["PATH", "HOME", "LANG", "TMPDIR", "TZ", "VIRTUAL_ENV"];
-
-/// The variable that marks every process of one server, its tools' children included: see
-/// [`sweep`](super::sweep).
-pub(super) const MARK: &str = "OMNI_WORKER";
-
-/// Names the folder of compiled code to `omni.source`, in the processes that tools start as well.
-const CODE_CACHE: &str = "OMNI_CODE_CACHE";
-
-/// The variables for a child, without its mark.
-pub(super) fn inherited(config: &ExecConfig) -> Vec<(OsString, OsString)> {
-    let mut variables: Vec<(OsString, OsString)> =
-        std::env::vars_os().filter(|(name, _)| allowed(name.to_str(), config)).collect();
-    let path = absolute_path();
-    variables.retain(|(name, _)| name != "PATH");
-    variables.push(("PATH".into(), path.clone()));
-    // None where no Python of ours runs; then whose programs they are decides.
-    if !config.package_dir.as_os_str().is_empty() {
-        variables.retain(|(name, _)| name != "PYTHONPATH");
-        variables.push(("PYTHONPATH".into(), config.package_dir.clone().into_os_string()));
-    }
-    variables.extend(config.code_cache.iter().map(|folder| (CODE_CACHE.into(), folder.into())));
-    if let Some(environment) = &config.environment {
-        variables.retain(|(name, _)| name != "PATH" && name != "VIRTUAL_ENV");
-        let folders = std::iter::once(environment.join("bin")).chain(std::env::split_paths(&path));
-        variables.push(("PATH".into(), std::env::join_paths(folders).unwrap_or(path)));
-        variables.push(("VIRTUAL_ENV".into(), environment.into()));
-    }
-    variables
-}
-
-/// The folders of `PATH` that are the same wherever a program is started. `.` or nothing between two colons is the
-/// working folder, where whoever wrote the project may have put a `python3` or a `git`.
-///
-/// Where the variable is unset or empty, or names no such folder, they are the usual ones.
-pub fn path_folders() -> Vec<PathBuf> {
-    let path = std::env::var_os("PATH").unwrap_or_default();
-    let folders: Vec<_> = std::env::split_paths(&path).filter(|folder| folder.is_absolute()).collect();
-    if folders.is_empty() { USUAL_PATH.map(PathBuf::from).to_vec() } else { folders }
-}
-
-/// Where programs are when nobody says.
-const USUAL_PATH: [&str; 3] = ["/usr/local/bin", "/usr/bin", "/bin"];
-
-/// These as the variable. An empty one would mean the working folder.
-fn absolute_path() -> OsString {
-    std::env::join_paths(path_folders()).unwrap_or_else(|_| USUAL_PATH.join(":").into())
-}
+use omni_process::path_folders;
 
 /// Passed on to installers besides: how the network is reached, and where they keep and look for their own settings.
 const FOR_INSTALLERS: [&str; 12] = [
@@ -154,7 +104,7 @@ fn for_installer(name: &str) -> bool {
 }
 
 /// What an installer gets besides that, or instead.
-pub(super) fn for_installers(config: &ExecConfig) -> Vec<(OsString, OsString)> {
+pub(super) fn of_installers(interpreter: &Path) -> Vec<(OsString, OsString)> {
     let own = [
         // What tools import is nothing to an installer.
         ("PYTHONPATH", ""),
@@ -167,17 +117,16 @@ pub(super) fn for_installers(config: &ExecConfig) -> Vec<(OsString, OsString)> {
     ];
     let own = own.into_iter().map(|(name, value)| (OsString::from(name), OsString::from(value)));
     let passed = std::env::vars_os().filter(|(name, _)| name.to_str().is_some_and(for_installer));
-    let path = absolute_path();
-    let path = ("PATH".into(), search_path(&path, &config.interpreter.path));
+    let path = ("PATH".into(), search_path(path_folders(), interpreter));
     own.chain(passed).chain([path]).collect()
 }
 
 /// Where an installer finds programs and interpreters: `PATH`, and those that are installed beside ours.
 ///
 /// The scripts of version managers are left out. They stand for interpreters that are not in use, and fail.
-fn search_path(path: &OsStr, interpreter: &Path) -> OsString {
+fn search_path(path: Vec<PathBuf>, interpreter: &Path) -> OsString {
     let is_shims = |folder: &PathBuf| folder.file_name().is_some_and(|name| name == "shims");
-    let folders = std::env::split_paths(path).filter(|folder| !is_shims(folder));
+    let folders: Vec<PathBuf> = path.into_iter().filter(|folder| !is_shims(folder)).collect();
     // `…/versions/3.11.7/bin/python`: its siblings are beneath `…/versions`.
     let versions = interpreter.ancestors().nth(3).filter(|versions| versions.parent().is_some());
     let mut siblings: Vec<PathBuf> = versions
@@ -189,15 +138,8 @@ fn search_path(path: &OsStr, interpreter: &Path) -> OsString {
         .filter(|bin| bin.join("python3").exists())
         .collect();
     siblings.sort();
-    std::env::join_paths(folders.chain(siblings)).unwrap_or_else(|_| path.to_owned())
-}
-
-fn allowed(name: Option<&str>, config: &ExecConfig) -> bool {
-    name.is_some_and(|name| {
-        ALLOWED.contains(&name)
-            || name.starts_with("LC_")
-            || config.env_allowed.iter().any(|allowed| allowed == name)
-    })
+    let all = std::env::join_paths(folders.iter().chain(&siblings));
+    all.or_else(|_| std::env::join_paths(&folders)).unwrap_or_default()
 }
 
 #[cfg(test)]
@@ -246,10 +188,10 @@ mod tests {
             std::fs::write(bin.join("python3"), "").expect("a file");
         }
         let ours = dir.path().join("versions/3.11.7/bin/python3");
-        let found = search_path(OsStr::new("/usr/bin:/home/x/.pyenv/shims"), &ours);
+        let found = search_path(vec!["/usr/bin".into(), "/home/x/.pyenv/shims".into()], &ours);
         let found: Vec<PathBuf> = std::env::split_paths(&found).collect();
         let bin = |version: &str| dir.path().join("versions").join(version).join("bin");
         assert_eq!(found, ["/usr/bin".into(), bin("3.11.7"), bin("3.12.1")]);
-        assert_eq!(search_path(OsStr::new("/bin"), Path::new("/usr/bin/python3")), "/bin");
+        assert_eq!(search_path(vec!["/bin".into()], Path::new("/usr/bin/python3")), "/bin");
     }
 }

@@ -64,9 +64,10 @@ struct ServerFolder {
     _lock: File,
 }
 
-/// The temporary folder of one process. Dropping it does nothing: see [`remove`](Self::remove).
+/// The temporary folder of one process. Dropping it does nothing: it goes when its process has ended,
+/// or with the server.
 #[derive(Debug)]
-pub(crate) struct TempFolder {
+pub struct TempFolder {
     path: PathBuf,
     keep: AtomicBool,
     /// So that the server's folder is there as long as this one.
@@ -165,7 +166,8 @@ impl Drop for Shared {
 }
 
 impl TempFolder {
-    pub(crate) fn path(&self) -> &Path {
+    /// Absolute.
+    pub fn path(&self) -> &Path {
         &self.path
     }
 
@@ -175,7 +177,7 @@ impl TempFolder {
     }
 
     /// Has its files stay when the process has ended, and when the server has. They are the user's to remove.
-    pub(crate) fn keep(&self) {
+    pub fn keep(&self) {
         if !self.keep.swap(true, Ordering::Relaxed)
             && let Err(error) = File::create(keep_marker(&self.path))
         {

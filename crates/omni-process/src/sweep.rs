@@ -9,14 +9,14 @@ use std::time::Duration;
 
 use rustix::process::{Pid, Signal, kill_process};
 
-use super::environment::MARK;
+use crate::environment::MARK;
 
 /// Looks at most so often. More than one look is needed for what forks while it is looked for.
 const LOOKS_MAX: usize = 50;
 
 /// Kills every process whose mark starts with `mark`, and returns when none is left. Reads all of `/proc`: a
 /// millisecond or two, so not for the thread that serves clients.
-pub(super) fn sweep(mark: &str) {
+pub(crate) fn sweep(mark: &str) {
     let wanted = [MARK.as_bytes(), b"=", mark.as_bytes()].concat();
     let mut killed = Vec::new();
     for _ in 0..LOOKS_MAX {

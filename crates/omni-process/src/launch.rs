@@ -26,7 +26,7 @@ mod namespace;
 pub use descriptors::raise_descriptor_limit;
 
 use crate::ProcessLimits;
-use crate::process::{KEEP, keep};
+use crate::keeper::{KEEP, keep};
 use call_init::CALL_INIT;
 use namespace::INIT;
 

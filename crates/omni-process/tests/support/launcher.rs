@@ -5,7 +5,7 @@ use std::process::ExitCode;
 
 fn main() -> ExitCode {
     // The program's name comes first, and the word `__launch`.
-    match omni_exec::launch(std::env::args_os().skip(2)) {
+    match omni_process::launch(std::env::args_os().skip(2)) {
         Ok(code) => ExitCode::from(code),
         Err(error) => {
             let _ = writeln!(std::io::stderr(), "cannot become a worker: {error}");

@@ -1,16 +1,4 @@
-//! One child process: how it is started, watched, signalled and ended. Nothing else in the project starts
-//! or kills a process.
-
-mod children;
-mod environment;
-mod inside;
-mod isolation;
-mod keeper;
-mod output;
-mod page;
-mod stack;
-mod starter;
-mod sweep;
+//! One child process: how it is watched, signalled and ended.
 
 use std::ffi::OsString;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -20,23 +8,15 @@ use std::time::Duration;
 use rustix::process::{Pid, Signal, kill_process, kill_process_group};
 use tokio::time::timeout;
 
+use crate::inside::{Inside, outer_number};
 use crate::temp::TempFolder;
-use inside::{Inside, outer_number};
-
-pub(crate) use children::{Children, Foreground, Foreign, ForeignEnd, Program, StartError, Started};
-pub use environment::path_folders;
-pub use isolation::{Isolation, namespaces};
-pub(crate) use keeper::{KEEP, keep};
-pub(crate) use output::{Aside, Listener, Output, Printed};
-pub(crate) use page::StatusPage;
-pub(crate) use stack::{call_heading, looks_complete, user_frames};
 
 /// How long a process group may take to end after SIGTERM before it is killed.
-pub(crate) const TERM_GRACE: Duration = Duration::from_secs(1);
+pub const TERM_GRACE: Duration = Duration::from_secs(1);
 
 /// How a process ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Exit {
+pub enum Exit {
     Code(i32),
     Signal(i32),
     /// It has ended, and whoever could say how is gone.
@@ -55,37 +35,37 @@ impl std::fmt::Display for Exit {
 
 /// A running child and everything it has forked into its process group.
 ///
-/// Dropping it kills the group at once. The child is reaped by a task of its [`Children`] in any case, and
+/// Dropping it kills the group at once. The child is reaped by a task of its [`Children`](crate::Children) in any case, and
 /// its seat is given free only then.
-pub(crate) struct Process {
-    life: Arc<Life>,
+pub struct Process {
+    pub(crate) life: Arc<Life>,
 }
 
 /// What the handle, the reaping task and the list of children share.
 #[derive(Debug)]
-struct Life {
+pub(crate) struct Life {
     /// Our child: the program itself, or the launcher of a namespace that it runs in.
-    pid: Pid,
+    pub(crate) pid: Pid,
     inside: Option<Inside>,
     /// It forks processes of ours.
-    forks: bool,
+    pub(crate) forks: bool,
     /// Where it finds room for temporary files; removed when it has ended.
-    temp: Option<Arc<TempFolder>>,
+    pub(crate) temp: Option<Arc<TempFolder>>,
     state: Mutex<LifeState>,
 }
 
 #[derive(Debug, Default)]
-struct LifeState {
-    exit: Option<Exit>,
-    waker: Option<Waker>,
+pub(crate) struct LifeState {
+    pub(crate) exit: Option<Exit>,
+    pub(crate) waker: Option<Waker>,
     /// We ended it, so what it left behind is looked for.
-    ended_by_us: bool,
+    pub(crate) ended_by_us: bool,
     /// What was in its temporary folder at its end, up to some names.
-    left: Vec<OsString>,
+    pub(crate) left: Vec<OsString>,
 }
 
 impl Life {
-    fn new(pid: Pid, forks: bool, isolated: bool, temp: Option<Arc<TempFolder>>) -> Self {
+    pub(crate) fn new(pid: Pid, forks: bool, isolated: bool, temp: Option<Arc<TempFolder>>) -> Self {
         let inside = isolated.then(|| Inside::new(pid));
         Life { pid, inside, forks, temp, state: Mutex::default() }
     }
@@ -95,13 +75,13 @@ impl Life {
         self.inside.as_ref().and_then(Inside::program).unwrap_or(self.pid)
     }
 
-    fn lock(&self) -> MutexGuard<'_, LifeState> {
+    pub(crate) fn lock(&self) -> MutexGuard<'_, LifeState> {
         // A panic elsewhere must not make a process unkillable.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Sends `signal` to the child alone.
-    fn signal(&self, signal: Signal) {
+    pub(crate) fn signal(&self, signal: Signal) {
         // The lock is held while the number is used: the reaper sets `exit` under it, and a number is not
         // given to another process before that.
         let state = self.lock();
@@ -114,7 +94,7 @@ impl Life {
     }
 
     /// Sends `signal` to the child and to all that it forked into its group.
-    fn signal_group(&self, signal: Signal) {
+    pub(crate) fn signal_group(&self, signal: Signal) {
         let mut state = self.lock();
         if state.exit.is_none() {
             state.ended_by_us |= signal == Signal::TERM || signal == Signal::KILL;
@@ -130,7 +110,7 @@ impl Life {
 
 impl Process {
     /// The process below this one that goes by `number` for itself.
-    pub(crate) fn child(&self, number: i32) -> Option<Pid> {
+    pub fn child(&self, number: i32) -> Option<Pid> {
         match &self.life.inside {
             Some(inside) => outer_number(inside.program()?, number),
             None => Pid::from_raw(number),
@@ -138,27 +118,27 @@ impl Process {
     }
 
     /// Its temporary folder, which is removed when it has ended.
-    pub(crate) fn temp(&self) -> Option<&Arc<TempFolder>> {
+    pub fn temp(&self) -> Option<&Arc<TempFolder>> {
         self.life.temp.as_ref()
     }
 
     /// What its temporary folder held when it ended.
-    pub(crate) fn take_left(&self) -> Vec<OsString> {
+    pub fn take_left(&self) -> Vec<OsString> {
         std::mem::take(&mut self.life.lock().left)
     }
 
     /// Sends a signal to the process itself. Does nothing once it has ended.
-    pub(crate) fn signal(&self, signal: Signal) {
+    pub fn signal(&self, signal: Signal) {
         self.life.signal(signal);
     }
 
     /// Kills the process, its group, and everything in its namespace if it has one.
-    pub(crate) fn kill(&self) {
+    pub fn kill(&self) {
         self.life.signal_group(Signal::KILL);
     }
 
     /// Whether the kernel says that it is stopped, by a signal or a debugger.
-    pub(crate) fn is_stopped(&self) -> bool {
+    pub fn is_stopped(&self) -> bool {
         let stat = std::fs::read_to_string(format!("/proc/{}/stat", self.life.program().as_raw_nonzero()));
         // Behind the name, which may hold anything.
         let state = stat.ok().and_then(|stat| stat.rsplit_once(") ")?.1.chars().next());
@@ -166,7 +146,7 @@ impl Process {
     }
 
     /// Whether the kernel knows of one thread and no child of it: then nothing that a call began goes on.
-    pub(crate) fn is_alone(&self) -> bool {
+    pub fn is_alone(&self) -> bool {
         let children = std::fs::read_to_string(format!(
             "/proc/{0}/task/{0}/children",
             self.life.program().as_raw_nonzero()
@@ -176,7 +156,7 @@ impl Process {
     }
 
     /// How much memory it holds, itself alone.
-    pub(crate) fn memory_bytes(&self) -> Option<u64> {
+    pub fn memory_bytes(&self) -> Option<u64> {
         let kibibytes: u64 = self.status("VmRSS:")?.strip_suffix(" kB")?.parse().ok()?;
         Some(kibibytes << 10)
     }
@@ -190,13 +170,13 @@ impl Process {
     }
 
     /// Whether it is known to have ended.
-    pub(crate) fn exited(&self) -> bool {
+    pub fn exited(&self) -> bool {
         self.life.lock().exit.is_some()
     }
 
     /// Ready once the kernel says that the process has ended and it has been reaped. Wakes the last poller
     /// only.
-    pub(crate) fn poll_exit(&self, cx: &mut Context<'_>) -> Poll<Exit> {
+    pub fn poll_exit(&self, cx: &mut Context<'_>) -> Poll<Exit> {
         let mut state = self.life.lock();
         if let Some(exit) = state.exit {
             return Poll::Ready(exit);
@@ -209,12 +189,12 @@ impl Process {
     }
 
     /// Waits until the process has ended.
-    pub(crate) async fn wait(&self) -> Exit {
+    pub async fn wait(&self) -> Exit {
         std::future::poll_fn(|cx| self.poll_exit(cx)).await
     }
 
     /// Ends the process and its group: SIGTERM, `grace`, SIGKILL. Returns when it has been reaped.
-    pub(crate) async fn end(&self, grace: Duration) -> Exit {
+    pub async fn end(&self, grace: Duration) -> Exit {
         self.life.signal_group(Signal::TERM);
         // A stopped process would never get the signal.
         self.life.signal_group(Signal::CONT);

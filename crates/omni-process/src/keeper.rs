@@ -14,14 +14,14 @@ use std::process::{Command, Stdio};
 use std::sync::{Mutex, OnceLock, PoisonError};
 use std::time::SystemTime;
 
-use super::{starter, sweep};
 use crate::temp::remove_server_folder;
+use crate::{starter, sweep};
 
 /// The word after `__launch` that makes a keeper of the process.
 pub(crate) const KEEP: &str = "keep";
 
 /// The start of the marks of all children of this server.
-pub(super) fn server_mark() -> &'static str {
+pub(crate) fn server_mark() -> &'static str {
     static MARK: OnceLock<String> = OnceLock::new();
     MARK.get_or_init(|| {
         // Process ids come round again; together with the time of the start they do not.
@@ -48,7 +48,7 @@ fn line() -> Option<&'static Mutex<Line>> {
 }
 
 /// Has the keeper remove a server's temporary folder, should the server not come to do it.
-pub(super) fn remove_after_death(folder: &Path) {
+pub(crate) fn remove_after_death(folder: &Path) {
     let Some(line) = line() else { return };
     let mut line = line.lock().unwrap_or_else(PoisonError::into_inner);
     if !line.told.contains(folder) {
@@ -61,7 +61,7 @@ pub(super) fn remove_after_death(folder: &Path) {
 
 /// Starts the keeper of this server, once. Without one everything works as long as the server is not killed,
 /// so a failure is only noted.
-pub(super) async fn ensure(launcher: &Path) {
+pub(crate) async fn ensure(launcher: &Path) {
     let reader = line().and_then(|line| line.lock().unwrap_or_else(PoisonError::into_inner).reader.take());
     let Some(theirs) = reader else { return };
     let mut command = Command::new(launcher);

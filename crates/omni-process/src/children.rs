@@ -19,47 +19,49 @@ use tokio::io::unix::AsyncFd;
 use tokio::sync::{Notify, oneshot};
 use tokio::time::timeout;
 
-use super::environment::{self, MARK};
-use super::{Exit, Isolation, Life, Process, isolation, keeper, starter, sweep};
-use crate::ExecConfig;
+use crate::environment::{self, MARK};
 use crate::launch::{ADOPT, ISOLATE, ISOLATE_ALL, NO_NEW_PRIVILEGES, RUN, limit_words};
+use crate::process::{Exit, Life, Process};
 use crate::temp::TempFolder;
+use crate::{Isolation, ProcessConfig, isolation, keeper, starter, sweep};
 
 /// The variable that names the folder for temporary files.
 const TMPDIR: &str = "TMPDIR";
 
-/// What to start: Python's arguments and the variables that only this process gets.
+/// What to start that speaks with us: the program, its arguments, and the variables that only this process gets.
 #[derive(Debug, Default)]
-pub(crate) struct Program {
-    pub(crate) args: Vec<OsString>,
-    pub(crate) env: Vec<(&'static str, OsString)>,
+pub struct Program {
+    /// Absolute path.
+    pub path: PathBuf,
+    pub args: Vec<OsString>,
+    pub env: Vec<(&'static str, OsString)>,
     /// It forks processes that we adopt, so it has to outlive them: nobody else can reap them.
-    pub(crate) forks: bool,
+    pub forks: bool,
 }
 
 /// A program of any kind to start.
-pub(crate) struct Foreground {
+pub struct Foreground {
     /// The program, a path or a name to be looked up, and its arguments.
-    pub(crate) argv: Vec<OsString>,
+    pub argv: Vec<OsString>,
     /// Variables for it besides those that every child gets.
-    pub(crate) env: Vec<(OsString, OsString)>,
-    pub(crate) cwd: PathBuf,
-    pub(crate) stdin: OwnedFd,
+    pub env: Vec<(OsString, OsString)>,
+    pub cwd: PathBuf,
+    pub stdin: OwnedFd,
 }
 
 /// A process that has just been started, and our ends of its pipes.
-pub(crate) struct Started {
-    pub(crate) process: Process,
-    pub(crate) control: UnixStream,
-    pub(crate) stdout: OwnedFd,
-    pub(crate) stderr: OwnedFd,
+pub struct Started {
+    pub process: Process,
+    pub control: UnixStream,
+    pub stdout: OwnedFd,
+    pub stderr: OwnedFd,
 }
 
 /// Why no process could be started.
 #[derive(Debug, Error)]
-pub(crate) enum StartError {
-    #[error("there is no Python interpreter at `{path}`")]
-    NoInterpreter { path: String },
+pub enum StartError {
+    #[error("there is no program at `{path}`")]
+    NoProgram { path: String },
     #[error("the launcher `{path}` cannot be started: {source}")]
     Launcher { path: String, source: io::Error },
     #[error("{what} failed: {source}")]
@@ -70,8 +72,8 @@ pub(crate) enum StartError {
 
 /// The children of one executor. Each belongs to a task of its own that waits for its end.
 #[derive(Debug)]
-pub(crate) struct Children {
-    config: Arc<ExecConfig>,
+pub struct Children {
+    config: ProcessConfig,
     inherited: Vec<(OsString, OsString)>,
     /// Start of the mark that every child of this executor carries.
     mark: String,
@@ -87,7 +89,7 @@ pub(crate) struct Children {
 }
 
 impl Children {
-    pub(crate) fn new(config: Arc<ExecConfig>) -> Arc<Self> {
+    pub fn new(config: ProcessConfig) -> Arc<Self> {
         static EXECUTORS: AtomicU64 = AtomicU64::new(0);
         let executor = EXECUTORS.fetch_add(1, Ordering::Relaxed);
         Arc::new(Children {
@@ -103,17 +105,17 @@ impl Children {
         })
     }
 
-    pub(crate) fn config(&self) -> &ExecConfig {
+    pub fn config(&self) -> &ProcessConfig {
         &self.config
     }
 
     /// Whether [`end_all`](Self::end_all) has begun.
-    pub(crate) fn closing(&self) -> bool {
+    pub fn closing(&self) -> bool {
         self.closing.load(Ordering::Relaxed)
     }
 
     /// Starts a process. `seat` is dropped when it is gone, however it ended. Needs a tokio runtime.
-    pub(crate) async fn start(
+    pub async fn start(
         self: &Arc<Self>,
         program: Program,
         seat: Box<dyn Send>,
@@ -121,9 +123,8 @@ impl Children {
         if self.closing() {
             return Err(StartError::Closing);
         }
-        let interpreter = &self.config.interpreter.path;
-        if !interpreter.exists() {
-            return Err(StartError::NoInterpreter { path: interpreter.display().to_string() });
+        if !program.path.exists() {
+            return Err(StartError::NoProgram { path: program.path.display().to_string() });
         }
         keeper::ensure(&self.config.launcher).await;
         let system = |what| move |source: io::Error| StartError::System { what, source };
@@ -149,7 +150,7 @@ impl Children {
     }
 
     /// Starts a program that knows nothing of us. Returns our ends of its output and error streams with it.
-    pub(crate) async fn start_foreground(
+    pub async fn start_foreground(
         self: &Arc<Self>,
         program: Foreground,
     ) -> Result<(Process, OwnedFd, OwnedFd), StartError> {
@@ -191,14 +192,9 @@ impl Children {
         if self.closing() { Err(StartError::Closing) } else { Ok(started) }
     }
 
-    /// The variables for a program that installs packages, besides or instead of those that every child gets.
-    pub(crate) fn installer_environment(&self) -> Vec<(OsString, OsString)> {
-        environment::for_installers(&self.config)
-    }
-
     /// The variables for a guest in this very process, so that what it starts has what our other children have; and
     /// is found by the same mark, also when the server is killed.
-    pub(crate) async fn guest_environment(&self) -> serde_json::Map<String, serde_json::Value> {
+    pub async fn guest_environment(&self) -> serde_json::Map<String, serde_json::Value> {
         keeper::ensure(&self.config.launcher).await;
         let mark = (OsString::from(MARK), OsString::from(self.next_mark().1));
         let text = |text: &OsString| text.to_string_lossy().into_owned();
@@ -209,27 +205,27 @@ impl Children {
     }
 
     /// Has what calls of a guest leave in their temporary folder stay.
-    pub(crate) fn keep_guest_temp(&self) {
+    pub fn keep_guest_temp(&self) {
         if let Some(Some(temp)) = self.guest_temp.get() {
             temp.keep();
         }
     }
 
     /// A number for the next process, and the mark that it is to carry. All marks are of one length.
-    pub(crate) fn next_mark(&self) -> (u64, String) {
+    pub fn next_mark(&self) -> (u64, String) {
         let serial = self.next.fetch_add(1, Ordering::Relaxed);
         (serial, format!("{}{serial:010}.", self.mark))
     }
 
     /// A temporary folder for the next process; `None` where there can be none.
-    pub(crate) fn make_temp(&self) -> Option<Arc<TempFolder>> {
+    pub fn make_temp(&self) -> Option<Arc<TempFolder>> {
         let temp = self.config.temp.make()?;
         keeper::remove_after_death(temp.server());
         Some(Arc::new(temp))
     }
 
     /// Takes over a process that another child has forked: it is ended and swept like one of ours.
-    pub(crate) fn adopt_foreign(
+    pub fn adopt_foreign(
         self: &Arc<Self>,
         (serial, mark): (u64, String),
         foreign: Foreign,
@@ -342,7 +338,7 @@ impl Children {
 
     /// Ends every child and what the children left behind: SIGTERM, `grace`, SIGKILL. Returns when all are
     /// reaped; no child can be started afterwards.
-    pub(crate) async fn end_all(&self, grace: Duration) {
+    pub async fn end_all(&self, grace: Duration) {
         self.closing.store(true, Ordering::Relaxed);
         if self.next.load(Ordering::Relaxed) == 0 {
             return;
@@ -406,7 +402,7 @@ impl Children {
             // A fork parent is the parent of processes that are somebody else's.
             .args((!program.forks).then_some(ADOPT))
             .args(isolated.then_some(isolate))
-            .arg(&self.config.interpreter.path)
+            .arg(program.path)
             .args(program.args)
             // Read where the environment cannot be: see `sweep`.
             .args(program.forks.then(|| format!("{MARK}={mark}")))
@@ -431,20 +427,20 @@ impl Children {
 }
 
 /// A process that another child of ours has forked.
-pub(crate) struct Foreign {
-    pub(crate) pid: Pid,
+pub struct Foreign {
+    pub pid: Pid,
     /// How it ended, from its parent; closed when the parent is gone.
-    pub(crate) ended: oneshot::Receiver<ForeignEnd>,
+    pub ended: oneshot::Receiver<ForeignEnd>,
     /// Lets the parent reap it. Until then its number is not given to another process.
-    pub(crate) reap: Box<dyn FnOnce() + Send>,
+    pub reap: Box<dyn FnOnce() + Send>,
 }
 
 /// What a parent says of a process that it has forked and that has ended.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct ForeignEnd {
-    pub(crate) exit: Exit,
+pub struct ForeignEnd {
+    pub exit: Exit,
     /// Something runs there that has lost its parent, so that what this process left is looked for.
-    pub(crate) left: bool,
+    pub left: bool,
 }
 
 /// A parent that has not said for so long how its child ended is not asked any more.

@@ -20,7 +20,7 @@ struct Order {
 
 /// Starts `command` from the permanent thread. `mark` comes back with the child. When the returned future
 /// is dropped, the child is killed and reaped before `mark` is dropped.
-pub(super) async fn start(command: Command, mark: Box<dyn Send>) -> io::Result<(Child, Box<dyn Send>)> {
+pub(crate) async fn start(command: Command, mark: Box<dyn Send>) -> io::Result<(Child, Box<dyn Send>)> {
     let gone = || io::Error::other("the thread that starts processes is gone");
     let (reply, answer) = oneshot::channel();
     orders()?.send(Order { command, mark, reply }).map_err(|_| gone())?;

@@ -20,12 +20,12 @@ const HEARD_AT: u64 = 72;
 
 /// A shared page. Read by `pread`, never mapped on our side: what a worker does to its file cannot fault us.
 #[derive(Debug)]
-pub(crate) struct StatusPage {
+pub struct StatusPage {
     file: OwnedFd,
 }
 
 impl StatusPage {
-    pub(crate) fn new() -> io::Result<Self> {
+    pub fn new() -> io::Result<Self> {
         let file = memfd_create("omni-status", MemfdFlags::CLOEXEC)?;
         ftruncate(&file, PAGE_BYTES)?;
         pwrite(&file, &NONE.to_le_bytes(), 0)?;
@@ -36,14 +36,14 @@ impl StatusPage {
     ///
     /// The worker notes a call as begun first and looks here second. So a call that is not noted as begun
     /// some time after this, longer than a store takes to reach another core, never will be.
-    pub(crate) fn revoke(&self, number: u64) {
+    pub fn revoke(&self, number: u64) {
         if let Err(error) = pwrite(&self.file, &(number + 1).to_le_bytes(), 8) {
             tracing::error!(%error, "bug: a status page cannot be written");
         }
     }
 
     /// Says that all was read which the calls up to this one have printed: the next may print.
-    pub(crate) fn note_heard(&self, number: u64) {
+    pub fn note_heard(&self, number: u64) {
         if let Err(error) = pwrite(&self.file, &number.to_le_bytes(), HEARD_AT) {
             tracing::error!(%error, "bug: a status page cannot be written");
         }
@@ -51,18 +51,18 @@ impl StatusPage {
 
     /// Whether the code of a sync worker's call `number`, or of a later one, has begun to run. Unreadable
     /// counts as begun: the safe side, since what has begun is not run again.
-    pub(crate) fn has_started(&self, number: u64) -> bool {
+    pub fn has_started(&self, number: u64) -> bool {
         self.last_started().is_none_or(|started| started != NONE && started >= number)
     }
 
     /// Whether an async worker imports a skill at this moment, which stops its event loop for good reason.
-    pub(crate) fn importing(&self) -> bool {
+    pub fn importing(&self) -> bool {
         let mut flag = [0; 8];
         pread(&self.file, &mut flag, IMPORTING_AT).is_ok_and(|read| read == flag.len() && flag != [0; 8])
     }
 
     /// The id of the last call whose code has begun to run; `None` when the page cannot be read.
-    pub(crate) fn last_started(&self) -> Option<u64> {
+    pub fn last_started(&self) -> Option<u64> {
         let mut id = [0; 8];
         let read = pread(&self.file, &mut id, 0).ok()?;
         (read == id.len()).then(|| u64::from_le_bytes(id))

@@ -26,14 +26,14 @@ const LINES_PER_CALL_MAX: u32 = 1000;
 const BYTES_PER_CALL_MAX: usize = 256 << 10;
 
 /// Who hears what a tool prints.
-pub(crate) struct Listener<'a> {
-    pub(crate) events: &'a mut dyn EventSink,
+pub struct Listener<'a> {
+    pub events: &'a mut dyn EventSink,
     /// Events below this level are not made; `None`: none at all.
-    pub(crate) level: Option<LogLevel>,
+    pub level: Option<LogLevel>,
 }
 
 /// The two pipes of one process.
-pub(crate) struct Output {
+pub struct Output {
     stdout: Stream,
     stderr: Stream,
     chunk: Box<[u8; CHUNK_BYTES]>,
@@ -43,12 +43,7 @@ pub(crate) struct Output {
 
 impl Output {
     /// The end of stderr is kept, up to `tail_bytes_max`. What is printed for no call goes to the log if `log` says so.
-    pub(crate) fn new(
-        stdout: OwnedFd,
-        stderr: OwnedFd,
-        tail_bytes_max: usize,
-        log: bool,
-    ) -> io::Result<Self> {
+    pub fn new(stdout: OwnedFd, stderr: OwnedFd, tail_bytes_max: usize, log: bool) -> io::Result<Self> {
         Ok(Output {
             stdout: Stream::new(stdout)?,
             stderr: Stream::new(stderr)?,
@@ -59,13 +54,13 @@ impl Output {
     }
 
     /// Forgets what the last call printed.
-    pub(crate) fn begin_call(&mut self) {
+    pub fn begin_call(&mut self) {
         self.printed.begin();
     }
 
     /// Reads what is there and wakes `cx` when there is more. Costs no system call when nothing was printed. True when
     /// something was.
-    pub(crate) fn poll(&mut self, cx: &mut Context<'_>, mut listener: Option<&mut Listener<'_>>) -> bool {
+    pub fn poll(&mut self, cx: &mut Context<'_>, mut listener: Option<&mut Listener<'_>>) -> bool {
         let printed = &mut self.printed;
         let mut hear = |on_stderr, bytes: &[u8]| match listener.as_deref_mut() {
             Some(listener) => printed.take(on_stderr, bytes, listener),
@@ -78,7 +73,7 @@ impl Output {
 
     /// As [`poll`](Self::poll), of a process that runs no call, or of which nobody can say for which it prints: that
     /// goes to the log.
-    pub(crate) fn poll_aside(&mut self, cx: &mut Context<'_>) {
+    pub fn poll_aside(&mut self, cx: &mut Context<'_>) {
         let (aside, tail) = (&mut self.aside, &mut self.printed.tail);
         self.stdout.poll(cx, &mut self.chunk[..], &mut |bytes| aside.take(false, bytes));
         self.stderr.poll(cx, &mut self.chunk[..], &mut |bytes| {
@@ -88,13 +83,13 @@ impl Output {
     }
 
     /// Takes in what was printed since the last call ended, as far as the runtime has been told of it.
-    pub(crate) fn settle(&mut self) {
+    pub fn settle(&mut self) {
         self.poll_aside(&mut Context::from_waker(Waker::noop()));
         self.aside.flush();
     }
 
     /// As [`poll`](Self::poll), with nothing kept here: `hear` is told whether it came on stderr.
-    pub(crate) fn poll_each(&mut self, cx: &mut Context<'_>, hear: &mut dyn FnMut(bool, &[u8])) {
+    pub fn poll_each(&mut self, cx: &mut Context<'_>, hear: &mut dyn FnMut(bool, &[u8])) {
         self.stdout.poll(cx, &mut self.chunk[..], &mut |bytes| hear(false, bytes));
         self.stderr.poll(cx, &mut self.chunk[..], &mut |bytes| hear(true, bytes));
     }
@@ -104,40 +99,40 @@ impl Output {
     /// [`poll`](Self::poll) sees only what the runtime has been told of. When several frames are taken in
     /// one go, the last may be younger than that: a tool prints and returns while its progress is being
     /// read. So this asks the kernel, which costs a system call a pipe.
-    pub(crate) fn catch_up(&mut self, listener: &mut Listener<'_>) {
+    pub fn catch_up(&mut self, listener: &mut Listener<'_>) {
         let printed = &mut self.printed;
         self.stdout.catch_up(&mut self.chunk[..], &mut |bytes| printed.take(false, bytes, listener));
         self.stderr.catch_up(&mut self.chunk[..], &mut |bytes| printed.take(true, bytes, listener));
     }
 
     /// Reports the lines that a call began and did not end.
-    pub(crate) fn end_call(&mut self, listener: &mut Listener<'_>) {
+    pub fn end_call(&mut self, listener: &mut Listener<'_>) {
         self.printed.end(listener);
     }
 
     /// The end of this call's stderr, `None` when it wrote nothing.
-    pub(crate) fn stderr_tail(&self) -> Option<String> {
+    pub fn stderr_tail(&self) -> Option<String> {
         self.printed.stderr_tail()
     }
 
     /// How much of the end of stderr is kept.
-    pub(crate) fn tail_bytes_max(&self) -> usize {
+    pub fn tail_bytes_max(&self) -> usize {
         self.printed.tail.limit
     }
 
     /// How much of this call's stderr is held at present: a mark for [`stderr_since`](Self::stderr_since).
-    pub(crate) fn stderr_length(&self) -> usize {
+    pub fn stderr_length(&self) -> usize {
         self.printed.tail.bytes.len()
     }
 
     /// What stderr got since it was `mark` long; too little when it has been cut since.
-    pub(crate) fn stderr_since(&self, mark: usize) -> &[u8] {
+    pub fn stderr_since(&self, mark: usize) -> &[u8] {
         self.printed.tail.bytes.get(mark..).unwrap_or_else(|| self.printed.tail.last())
     }
 }
 
 /// What one call prints, however it comes.
-pub(crate) struct Printed {
+pub struct Printed {
     stdout: Lines,
     stderr: Lines,
     tail: Tail,
@@ -145,7 +140,7 @@ pub(crate) struct Printed {
 }
 
 impl Printed {
-    pub(crate) fn new(tail_bytes_max: usize) -> Self {
+    pub fn new(tail_bytes_max: usize) -> Self {
         Printed {
             stdout: Lines::stdout(),
             stderr: Lines::stderr(),
@@ -162,7 +157,7 @@ impl Printed {
     }
 
     /// Takes what was printed on standard error, or else on standard output.
-    pub(crate) fn take(&mut self, on_stderr: bool, bytes: &[u8], listener: &mut Listener<'_>) {
+    pub fn take(&mut self, on_stderr: bool, bytes: &[u8], listener: &mut Listener<'_>) {
         if on_stderr {
             self.tail.push(bytes);
         }
@@ -171,12 +166,12 @@ impl Printed {
     }
 
     /// Notes bytes that the call has printed and that did not come here.
-    pub(crate) fn leave_out(&mut self, bytes: u64) {
+    pub fn leave_out(&mut self, bytes: u64) {
         self.allowance.left_out += bytes;
     }
 
     /// Reports the lines that the call began and did not end, and how much of the others was not reported.
-    pub(crate) fn end(&mut self, listener: &mut Listener<'_>) {
+    pub fn end(&mut self, listener: &mut Listener<'_>) {
         self.stdout.flush(&mut self.allowance, listener);
         self.stderr.flush(&mut self.allowance, listener);
         let left_out = std::mem::take(&mut self.allowance.left_out);
@@ -186,14 +181,14 @@ impl Printed {
     }
 
     /// The end of the call's stderr, `None` when it wrote nothing.
-    pub(crate) fn stderr_tail(&self) -> Option<String> {
+    pub fn stderr_tail(&self) -> Option<String> {
         self.tail.text()
     }
 }
 
 /// What is printed for no call, or nobody can say for which: a thread that a call has left, an import ahead of calls, C
 /// code while several async calls run.
-pub(crate) struct Aside {
+pub struct Aside {
     log: bool,
     printed: Option<Box<Printed>>,
     /// When the allowance was last made new.
@@ -205,11 +200,11 @@ const ASIDE_EVERY: Duration = Duration::from_mins(1);
 
 impl Aside {
     /// Nothing goes to the log unless `log` says so.
-    pub(crate) fn new(log: bool) -> Self {
+    pub fn new(log: bool) -> Self {
         Aside { log, printed: None, since: Instant::now() }
     }
 
-    pub(crate) fn take(&mut self, on_stderr: bool, bytes: &[u8]) {
+    pub fn take(&mut self, on_stderr: bool, bytes: &[u8]) {
         if !self.log || !tracing::enabled!(tracing::Level::INFO) {
             return;
         }
@@ -228,7 +223,7 @@ impl Aside {
     }
 
     /// Reports the lines whose end has not come.
-    pub(crate) fn flush(&mut self) {
+    pub fn flush(&mut self) {
         let Some(printed) = &mut self.printed else { return };
         let mut events = AsideLog;
         printed.end(&mut Listener { events: &mut events, level: Some(LogLevel::Info) });

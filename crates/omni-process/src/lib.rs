@@ -1,0 +1,26 @@
+//! Starting, watching and ending processes: the only crate that does. What is started here dies with the server, has
+//! its output captured, and leaves nothing behind: neither processes nor temporary files.
+
+mod children;
+mod config;
+mod environment;
+mod inside;
+mod isolation;
+mod keeper;
+mod launch;
+mod output;
+mod page;
+mod process;
+mod starter;
+mod sweep;
+mod temp;
+
+pub use children::{Children, Foreground, Foreign, ForeignEnd, Program, StartError, Started};
+pub use config::{Isolation, ProcessConfig, ProcessLimits};
+pub use environment::path_folders;
+pub use isolation::namespaces;
+pub use launch::{launch, raise_descriptor_limit};
+pub use output::{Aside, Listener, Output, Printed};
+pub use page::StatusPage;
+pub use process::{Exit, Process, TERM_GRACE};
+pub use temp::{TempFolder, TempFolders};
