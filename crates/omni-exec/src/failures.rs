@@ -53,9 +53,14 @@ impl Failures {
     }
 
     pub(crate) fn add(&mut self, failure: StartFailure) -> Arc<StartFailure> {
+        self.add_at(failure, Instant::now())
+    }
+
+    /// Notes a start that failed at `now`.
+    pub(crate) fn add_at(&mut self, failure: StartFailure, now: Instant) -> Arc<StartFailure> {
         self.count = self.count.saturating_add(1);
         let failure = Arc::new(failure);
-        self.last = Some((Instant::now(), Arc::clone(&failure)));
+        self.last = Some((now, Arc::clone(&failure)));
         failure
     }
 }

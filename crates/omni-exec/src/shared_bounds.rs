@@ -29,7 +29,7 @@ pub(crate) trait Contender: Send + Sync + std::fmt::Debug {
     /// What it has; `None` when it is closed.
     fn holding(&self) -> Option<Holding>;
     /// Lets its idle worker go that was used longest ago. False when none is idle any more.
-    fn give_up_idle(&self) -> bool;
+    fn give_up_idle(self: Arc<Self>) -> bool;
     /// Lets a worker go as soon as its call has ended.
     fn give_up_next(&self);
     /// A place has come free.
@@ -99,7 +99,7 @@ impl SharedBounds {
             .filter_map(|(pool, has)| Some((has.idle_since?, pool)))
             .collect();
         idle.sort_by_key(|(since, _)| *since);
-        if idle.into_iter().any(|(_, pool)| pool.give_up_idle()) {
+        if idle.into_iter().any(|(_, pool)| Arc::clone(pool).give_up_idle()) {
             return;
         }
         let enough = if workers == 0 { 1 } else { workers + 2 };

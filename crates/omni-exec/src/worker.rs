@@ -65,12 +65,8 @@ pub(crate) struct Worker {
     /// How its last call has changed it, until somebody asks.
     tainted: Option<Box<str>>,
     result_bytes_max: usize,
-    /// When it last finished a call.
-    pub(crate) idle_since: Instant,
     /// What it has been through.
     pub(crate) wear: Wear,
-    /// Which of the pool's generations of workers it belongs to.
-    pub(crate) generation: u64,
 }
 
 /// The call that a worker runs.
@@ -201,9 +197,7 @@ impl Worker {
             spoiled: false,
             tainted: None,
             result_bytes_max: config.result_bytes_max,
-            idle_since: now,
             wear: Wear::new(&config.worker_life, key, now),
-            generation: 0,
         })
     }
 

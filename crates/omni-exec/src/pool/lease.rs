@@ -7,8 +7,9 @@ use std::task::{Context, Poll};
 
 use omni_call::{Call, CallPort, Outcome};
 
-use super::Shared;
-use super::queue::{Grant, Place};
+use super::driver::Driver;
+use super::scheduler::{CallId, WorkerId};
+use super::table::{Grant, Hired};
 use crate::worker::{End, Worker};
 
 /// A worker that runs one call and nothing else.
@@ -16,15 +17,15 @@ use crate::worker::{End, Worker};
 /// Dropping it gives the worker back when the call has ended. When it has not, the call is thereby
 /// cancelled: a task takes the worker over and ends the call, or the process, before anyone else gets it.
 pub(super) struct Lease<'a> {
-    shared: &'a Arc<Shared>,
+    driver: &'a Arc<Driver>,
     /// Taken only by `drop`.
-    worker: Option<Box<Worker>>,
+    hired: Option<Box<Hired>>,
 }
 
 impl<'a> Lease<'a> {
     /// Takes over a worker that has begun a call.
-    pub(super) fn new(shared: &'a Arc<Shared>, worker: Box<Worker>) -> Self {
-        Lease { shared, worker: Some(worker) }
+    pub(super) fn new(driver: &'a Arc<Driver>, hired: Box<Hired>) -> Self {
+        Lease { driver, hired: Some(hired) }
     }
 
     /// Drives the call to its end.
@@ -33,30 +34,34 @@ impl<'a> Lease<'a> {
     }
 
     pub(super) fn worker(&mut self) -> &mut Worker {
-        self.worker.as_mut().expect("a lease has its worker until it is dropped")
+        &mut self.hired.as_mut().expect("a lease has its worker until it is dropped").worker
+    }
+
+    pub(super) fn id(&self) -> Option<WorkerId> {
+        self.hired.as_ref().map(|hired| hired.id)
     }
 }
 
 impl Drop for Lease<'_> {
     fn drop(&mut self) {
-        let Some(worker) = self.worker.take() else { return };
-        if worker.busy() {
-            self.shared.end_call(worker);
+        let Some(hired) = self.hired.take() else { return };
+        if hired.worker.busy() {
+            self.driver.end_call(hired);
         } else {
-            self.shared.give_back(worker);
+            self.driver.give_back(hired);
         }
     }
 }
 
 /// A place in the line for a worker. Dropping it gives the place up.
 pub(super) struct Ticket<'a> {
-    shared: &'a Arc<Shared>,
-    place: Option<Place>,
+    driver: &'a Arc<Driver>,
+    place: Option<CallId>,
 }
 
 impl<'a> Ticket<'a> {
-    pub(super) fn new(shared: &'a Arc<Shared>, place: Place) -> Self {
-        Ticket { shared, place: Some(place) }
+    pub(super) fn new(driver: &'a Arc<Driver>, place: CallId) -> Self {
+        Ticket { driver, place: Some(place) }
     }
 }
 
@@ -65,10 +70,10 @@ impl<'a> Future for Ticket<'a> {
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let Some(place) = self.place else { return Poll::Pending };
-        let Some(grant) = self.shared.lock().queue.claim(place, cx.waker()) else { return Poll::Pending };
+        let Some(grant) = self.driver.lock().claim(place, cx.waker()) else { return Poll::Pending };
         self.place = None;
         Poll::Ready(match grant {
-            Grant::Begun(call, worker) => Ok((call, Lease::new(self.shared, worker))),
+            Grant::Begun(call, hired) => Ok((call, Lease::new(self.driver, hired))),
             Grant::Refused(outcome) => Err(outcome),
         })
     }
@@ -77,9 +82,9 @@ impl<'a> Future for Ticket<'a> {
 impl Drop for Ticket<'_> {
     fn drop(&mut self) {
         let Some(place) = self.place else { return };
-        let grant = self.shared.lock().queue.abandon(place);
-        if let Some(Grant::Begun(_, worker)) = grant {
-            drop(Lease::new(self.shared, worker));
+        let grant = self.driver.lock().abandon(place);
+        if let Some(Grant::Begun(_, hired)) = grant {
+            drop(Lease::new(self.driver, hired));
         }
     }
 }

@@ -9,7 +9,6 @@ use std::time::Instant;
 use omni_call::{Call, CallPort, Ending, Outcome, Phase};
 use tokio::time::sleep;
 
-use super::note_taint;
 use super::preload::{NoWorker, Preload};
 use crate::bounds::RETRY_AFTER;
 use crate::children::Children;
@@ -24,6 +23,11 @@ use serve::serve;
 
 /// Workers at most, those included that have been left because a tool blocks them.
 const LINES_MAX: usize = 4;
+
+/// Says in the log why a worker is replaced after a call.
+pub(super) fn note_taint(call: &Call, findings: &str) {
+    tracing::info!(tool = call.spec.tool, findings, "a call changed its worker, which is replaced");
+}
 
 /// Async calls and the worker they share.
 pub(super) struct Multiplex {

@@ -1,0 +1,197 @@
+//! The pool as an executor: which way a call goes, how often it is tried, and how its end is told.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use omni_call::{
+    BoxFuture, Call, CallPort, Ending, Executor, ExecutorKind, Outcome, Phase, RunSpec, ToolResult,
+};
+
+use super::contender;
+use super::driver::Driver;
+use super::lease::{Lease, Ticket};
+use super::multiplex::{Multiplex, note_taint};
+use super::scheduler::WorkerId;
+use super::table::Admitted;
+use crate::ExecConfig;
+use crate::outcome::{ending, outcome, refuse_oversized, without_worker_frames};
+use crate::quarantine;
+use crate::targets::refuse_target;
+use crate::wire::Terms;
+use crate::worker::End;
+
+/// The managed pool of Python workers.
+///
+/// A sync tool has its worker to itself while it runs; async tools share one. Skills that keep state in memory have
+/// workers of their own, one for each state. Nothing is started before the first call or [`warm_up`](Self::warm_up).
+/// Needs a tokio runtime from then on. Dropping the pool kills its workers; [`shut_down`](Executor::shut_down) also
+/// waits until they are gone.
+pub struct Pool {
+    driver: Arc<Driver>,
+    multiplex: Multiplex,
+}
+
+impl Pool {
+    /// A pool without workers.
+    pub fn new(config: Arc<ExecConfig>) -> Self {
+        let driver = Driver::new(config);
+        contender::join(&driver);
+        let multiplex = Multiplex::new(Arc::clone(&driver.children), Arc::clone(&driver.preload));
+        Pool { driver, multiplex }
+    }
+
+    /// Whether a call goes to a worker that keeps the state of its skill, and so serves no other skill.
+    pub fn is_stateful(call: &Call) -> bool {
+        call.affinity.is_some()
+    }
+
+    /// Starts the workers that are kept anyway (`workers_min`), without waiting for them. Must be called on
+    /// a tokio runtime.
+    pub fn warm_up(&self) {
+        self.driver.step(|table| table.scheduler.warm_up());
+    }
+
+    /// Has the workers that are started from now on import a tool's file before they take calls. A skill that says
+    /// `preload` needs this only before its first call; its calls do it too.
+    pub fn preload(&self, tool: &Arc<RunSpec>) {
+        self.driver.preload.note(tool);
+    }
+
+    /// Replaces every worker by a new one, so that from the return of this on calls run their skills as they
+    /// are on disk now. Calls that run meanwhile end on the workers they run on. Where no worker can be started,
+    /// this waits, and the old ones go on.
+    ///
+    /// Workers that keep a skill's state are replaced only when `changed` says so of that skill.
+    pub async fn renew(&self, changed: impl Fn(&str) -> bool) {
+        self.driver.preload.renew();
+        tokio::join!(self.driver.renew(|key| changed(&key.skill)), self.multiplex.renew());
+    }
+
+    /// Runs a sync call: on a worker of its own, and on a second one when the first died before a line of
+    /// the tool had run.
+    async fn run_alone(&self, mut call: Call, events: &mut dyn CallPort) -> Outcome {
+        let asks = call.spec.may_ask() && events.can_be_asked();
+        let (mut attempt, mut before) = (1, None);
+        loop {
+            let mut lease;
+            (call, lease) = match self.lease(call, Terms { attempt, asks }, before).await {
+                Ok(granted) => granted,
+                Err(outcome) => return *outcome,
+            };
+            let end = lease.finish(&mut call, events).await;
+            if matches!(end, End::Skipped) && !self.driver.is_closing() {
+                before = Some(lease);
+                continue;
+            }
+            let again = matches!(end, End::Died(_))
+                && attempt == 1
+                && !lease.worker().has_started()
+                && !self.driver.is_closing();
+            if !again {
+                return self.conclude(&call, lease, end, attempt).await;
+            }
+            tracing::debug!(call = %call.id, "a worker died before the call began; trying another");
+            before = Some(lease);
+            attempt += 1;
+        }
+    }
+
+    /// Finds a worker for `call` and has it begin. A call that had one `before`, which has not begun it, gets its place
+    /// in line again before that worker is given back, or others would get the worker first.
+    async fn lease<'a>(
+        &'a self,
+        call: Call,
+        terms: Terms,
+        before: Option<Lease<'a>>,
+    ) -> Result<(Call, Lease<'a>), Box<Outcome>> {
+        let admitted = self.driver.admit(call, terms, before.is_some());
+        drop(before);
+        match admitted {
+            Admitted::Begun(call, hired) => Ok((call, Lease::new(&self.driver, hired))),
+            Admitted::Waits(place) => Ticket::new(&self.driver, place).await,
+            Admitted::Refused(outcome) => Err(outcome),
+        }
+    }
+
+    /// Says how the call ended, and lets the worker go.
+    async fn conclude(&self, call: &Call, mut lease: Lease<'_>, end: End, attempt: u32) -> Outcome {
+        let worker = lease.worker();
+        let tainted = worker.take_tainted();
+        if let Some(findings) = &tainted {
+            note_taint(call, findings);
+        }
+        if let End::Result(result) = end {
+            let (id, name) = (lease.id(), lease.worker().key);
+            let result = self.with_news(call, result, id, name);
+            let outcome = outcome(call, result.into(), Phase::Started, attempt);
+            return Outcome { worker: tainted, ..outcome };
+        }
+        let died = matches!(end, End::Died(_) | End::Broken(_)) && !self.driver.is_closing();
+        if died && worker.has_started() && self.driver.quarantine().note(&call.spec.tool, Instant::now()) {
+            quarantine::warn(&call.spec.tool);
+        }
+        let phase = if worker.has_started() { Phase::Started } else { Phase::Starting };
+        // Before Python is asked for its stack, which it prints there as well.
+        let package_dir = &self.driver.config.package_dir;
+        let stderr = worker.output.stderr_tail().map(|stderr| without_worker_frames(stderr, package_dir));
+        let stack = match (&end, call.spec.target.python()) {
+            (End::Expired(_), Some(python)) => {
+                let number = worker.number();
+                worker.stack(&python.dir, python.is_async, number).await
+            }
+            _ => None,
+        };
+        let ending = match end {
+            End::Died(_) if self.driver.is_closing() => Ending::Shutdown,
+            end => ending(end, &self.driver.config),
+        };
+        Outcome { stack, stderr, worker: tainted, died, ..outcome(call, ending, phase, attempt) }
+    }
+}
+
+impl Pool {
+    /// Says in the result of a skill with state when that state is not what it was at the call before.
+    fn with_news(&self, call: &Call, result: ToolResult, id: Option<WorkerId>, name: u64) -> ToolResult {
+        if !Pool::is_stateful(call) {
+            return result;
+        }
+        let lost = id.is_some_and(|id| self.driver.step(|table| table.scheduler.served(id, name)));
+        if lost { result.with_meta("omni/state", "\"lost\"") } else { result }
+    }
+}
+
+impl Executor for Pool {
+    fn run<'a>(&'a self, call: Call, events: &'a mut dyn CallPort) -> BoxFuture<'a, Outcome> {
+        let refused = refuse_target(&call, ExecutorKind::Pool);
+        if let Some(refused) = refused.or_else(|| refuse_oversized(&call, self.driver.config.frame_bytes_max))
+        {
+            return Box::pin(std::future::ready(refused));
+        }
+        if Pool::is_stateful(&call) {
+            return Box::pin(self.run_alone(call, events));
+        }
+        let python = call.spec.target.python();
+        if python.is_some_and(|python| python.preload) {
+            self.driver.preload.note(&call.spec);
+        }
+        if python.is_some_and(|python| python.is_async) {
+            Box::pin(self.multiplex.run(call, events))
+        } else {
+            Box::pin(self.run_alone(call, events))
+        }
+    }
+
+    fn shut_down(&self) -> BoxFuture<'_, ()> {
+        Box::pin(async {
+            // The idle ones need no grace: their socket is closed and they are killed right here.
+            self.driver.close();
+            self.driver.end_workers().await;
+        })
+    }
+}
+
+impl Drop for Pool {
+    fn drop(&mut self) {
+        self.driver.close();
+    }
+}

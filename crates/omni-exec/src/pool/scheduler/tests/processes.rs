@@ -1,0 +1,181 @@
+//! What workers and those who hold them do in the world: begin, finish, die, and end calls that were left.
+
+use std::time::Duration;
+
+use super::world::{Fate, Hands, MS, Word, World};
+use crate::bounds::REVOKED_FOR;
+use crate::pool::scheduler::{Condition, Farewell};
+use crate::worker::StartFailure;
+
+impl World {
+    /// The worker takes the next call out of its socket: notes it as begun, then looks at what is revoked.
+    pub(super) fn begins(&mut self, at: usize) {
+        let worker = &mut self.workers[at];
+        if !worker.alive || worker.running.is_some() {
+            return;
+        }
+        let Some((number, caller)) = worker.inbox.pop_front() else { return };
+        worker.begun = number;
+        if number <= worker.revoked {
+            worker.words.insert(number, Word::Skipped);
+            return;
+        }
+        worker.running = Some((number, caller));
+        self.callers[caller].runs += 1;
+        assert_eq!(self.callers[caller].runs, 1, "{} runs twice", self.names[caller]);
+    }
+
+    /// The worker skips what is revoked until it runs something.
+    pub(super) fn begins_next(&mut self, at: usize) {
+        while self.workers[at].running.is_none() && !self.workers[at].inbox.is_empty() {
+            self.begins(at);
+        }
+    }
+
+    /// The worker ends the call that it runs.
+    pub(super) fn finishes(&mut self, at: usize) {
+        let worker = &mut self.workers[at];
+        if let Some((number, _)) = worker.running.take_if(|_| worker.alive) {
+            worker.words.insert(number, Word::Result);
+        }
+    }
+
+    /// Whoever has the worker hears of the end of the call at hand, if it has ended.
+    pub(super) fn is_heard(&mut self, at: usize, took: Duration) -> bool {
+        let worker = &mut self.workers[at];
+        let Hands::Caller(caller) = worker.hands else { return false };
+        let word = worker.words.remove(&worker.at_hand);
+        let begun = worker.begun >= worker.at_hand;
+        match word {
+            None if worker.alive => return false,
+            Some(Word::Result) => {
+                self.callers[caller].worker = None;
+                self.ends(caller, Fate::Finished);
+                self.give_back(at, took);
+            }
+            Some(Word::Skipped) => self.again(at, caller, took),
+            None if !begun && self.callers[caller].deaths == 0 => {
+                self.callers[caller].deaths += 1;
+                self.again(at, caller, took);
+            }
+            None => {
+                self.callers[caller].worker = None;
+                self.ends(caller, Fate::Lost);
+                self.give_back(at, took);
+            }
+        }
+        true
+    }
+
+    pub(super) fn again(&mut self, at: usize, caller: usize, took: Duration) {
+        self.callers[caller].worker = None;
+        self.callers[caller].facts.again = true;
+        self.admit(caller);
+        self.give_back(at, took);
+    }
+
+    pub(super) fn give_back(&mut self, at: usize, took: Duration) {
+        let worker = &mut self.workers[at];
+        worker.hands = Hands::Scheduler;
+        let condition = match (worker.alive, worker.unfit) {
+            (false, _) => Condition::Dead { begun: worker.begun },
+            (true, true) => Condition::Unfit,
+            (true, false) => Condition::Fit { worn: worker.worn },
+        };
+        self.scheduler.ended(worker.id, condition, took, self.now);
+        self.carry_out();
+    }
+
+    pub(super) fn wears_out(&mut self, at: usize) {
+        self.workers[at].worn = true;
+    }
+
+    pub(super) fn spoils(&mut self, at: usize) {
+        self.workers[at].unfit = true;
+    }
+
+    pub(super) fn dies(&mut self, at: usize) {
+        self.workers[at].alive = false;
+        self.workers[at].running = None;
+    }
+
+    /// Its process has been reaped: the place is free.
+    pub(super) fn is_gone(&mut self, at: usize) {
+        let worker = &mut self.workers[at];
+        if worker.gone || worker.alive {
+            return;
+        }
+        worker.gone = true;
+        self.places = self.places.saturating_add(usize::from(worker.key.is_none()));
+        self.scheduler.gone(worker.id);
+        self.carry_out();
+    }
+
+    pub(super) fn is_ready(&mut self, at: usize) {
+        if self.workers[at].hands != Hands::Starting {
+            return;
+        }
+        self.workers[at].hands = Hands::Scheduler;
+        self.scheduler.ready(self.workers[at].id, self.now);
+        self.carry_out();
+    }
+
+    pub(super) fn cannot_start(&mut self, at: usize, known: bool) {
+        if self.workers[at].hands != Hands::Starting {
+            return;
+        }
+        self.workers[at].hands = Hands::Nobody;
+        self.dies(at);
+        let failure = known.then(|| StartFailure {
+            message: "no Python".to_owned(),
+            hint: String::new(),
+            stderr: None,
+            closing: false,
+        });
+        self.scheduler.start_failed(self.workers[at].id, failure, self.now);
+        self.carry_out();
+    }
+
+    /// Goes on with ending the call of a caller who has left. `obeys`: the tool ends when it is told to.
+    pub(super) fn farewell(&mut self, at: usize, obeys: bool) -> bool {
+        let worker = &mut self.workers[at];
+        if worker.hands == Hands::Burying {
+            self.dies(at);
+            self.give_back(at, MS);
+            return true;
+        }
+        let Some((farewell, since)) = worker.farewell.take() else { return false };
+        let farewell = if farewell == Farewell::AfterRevocation {
+            if self.now < since + REVOKED_FOR {
+                worker.farewell = Some((farewell, since));
+                return false;
+            }
+            let (id, begun) = (worker.id, worker.begun);
+            let farewell = self.scheduler.farewell_due(id, begun, self.now);
+            self.carry_out();
+            farewell
+        } else {
+            farewell
+        };
+        let worker = &mut self.workers[at];
+        let over = worker.words.remove(&worker.at_hand).is_some();
+        if farewell == Farewell::Outlive {
+            assert!(over || !worker.alive, "it has moved on, so its word is there");
+        } else if !over {
+            // The signal reaches whatever runs.
+            let reached = worker.running.take();
+            assert!(
+                reached.is_none_or(|(number, _)| number == worker.at_hand),
+                "a call of somebody else is cancelled"
+            );
+            worker.inbox.retain(|(number, _)| *number != worker.at_hand);
+            if obeys {
+                worker.begun = worker.begun.max(worker.at_hand);
+            } else {
+                self.dies(at);
+            }
+        }
+        self.give_back(at, MS);
+        true
+    }
+}

@@ -1,0 +1,144 @@
+//! A race as a table: on the left what happens, on the right what is done about it.
+
+use std::time::Duration;
+
+use super::world::{Key, MS, World};
+use crate::pool::scheduler::CallFacts;
+
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Step {
+    /// A short call comes.
+    Call(&'static str),
+    /// One that can ask its client.
+    Asking(&'static str),
+    /// One whose arguments are not sent ahead.
+    Large(&'static str),
+    /// One whose time runs out in line after so many milliseconds.
+    Hasty(&'static str, u32),
+    /// One that needs a state: 0 is everybody's, the others are sessions'.
+    For(&'static str, u8),
+    Leaves(&'static str),
+    Ready(usize),
+    CannotStart(usize),
+    /// The worker takes the next call out of its socket.
+    Begins(usize),
+    /// It ends the call at hand, in less than a millisecond.
+    Ends(usize),
+    EndsSlowly(usize),
+    /// The caller hears what the worker has said.
+    Heard(usize),
+    /// What the caller hears is the last that this worker does well.
+    EndsWorn(usize),
+    EndsSpoilt(usize),
+    Dies(usize),
+    Gone(usize),
+    /// Whoever ends a call goes on, and the tool obeys.
+    Farewell(usize),
+    /// The same, and the tool does not: the process is ended.
+    Stubborn(usize),
+    /// So many milliseconds pass.
+    Wait(u32),
+    Tick,
+    /// So many milliseconds pass, and the housekeeper looks.
+    TickAfter(u32),
+    Renew,
+    RenewState(u8),
+    Places(usize),
+    Contended(bool),
+    GiveUpIdle,
+    GiveUpNext,
+    WarmUp,
+    Close,
+}
+
+impl World {
+    /// Takes each step and compares what is done.
+    pub(super) fn steps(&mut self, table: &[(Step, &str)]) {
+        for (at, (step, expected)) in table.iter().enumerate() {
+            self.step(*step);
+            let done = self.done();
+            assert_eq!(done, *expected, "at step {at}, {step:?}");
+        }
+    }
+
+    pub(super) fn step(&mut self, step: Step) {
+        match step {
+            Step::Call(name) => self.calls(name, |_| {}),
+            Step::Asking(name) => self.calls(name, |facts| facts.pipelines = false),
+            Step::Large(name) => self.calls(name, |facts| facts.small = false),
+            Step::Hasty(name, limit) => {
+                let expires = self.now + limit * MS;
+                self.calls(name, |facts| facts.expires = Some(expires));
+            }
+            Step::For(name, key) => self.calls(name, |facts| facts.key = Some(Key(key))),
+            Step::Leaves(name) => {
+                let caller = self.named(name);
+                self.leaves(caller);
+            }
+            Step::Ready(at) => self.is_ready(at),
+            Step::CannotStart(at) => self.cannot_start(at, true),
+            Step::Begins(at) => self.begins(at),
+            Step::Ends(at) => self.ends_call(at, MS / 2),
+            Step::EndsSlowly(at) => self.ends_call(at, 20 * MS),
+            Step::Heard(at) => assert!(self.is_heard(at, MS / 2), "nothing is heard of {at}"),
+            Step::EndsWorn(at) => {
+                self.wears_out(at);
+                self.ends_call(at, 20 * MS);
+            }
+            Step::EndsSpoilt(at) => {
+                self.spoils(at);
+                self.ends_call(at, MS / 2);
+            }
+            Step::Dies(at) => self.dies(at),
+            Step::Gone(at) => {
+                self.dies(at);
+                self.is_gone(at);
+            }
+            Step::Farewell(at) => assert!(self.farewell(at, true), "nobody ends a call on {at}"),
+            Step::Stubborn(at) => assert!(self.farewell(at, false), "nobody ends a call on {at}"),
+            other => self.step_of_the_house(other),
+        }
+    }
+
+    fn step_of_the_house(&mut self, step: Step) {
+        match step {
+            Step::Wait(time) => self.passes(time * MS),
+            Step::Tick => self.tick(),
+            Step::TickAfter(time) => {
+                self.passes(time * MS);
+                self.tick();
+            }
+            Step::Renew => {
+                self.event(|scheduler, now| {
+                    scheduler.renew(|_| false, now);
+                });
+            }
+            Step::RenewState(key) => {
+                self.event(|scheduler, now| {
+                    scheduler.renew(|other| *other == Key(key), now);
+                });
+            }
+            Step::Places(places) => self.places = places,
+            Step::Contended(contended) => self.contended = contended,
+            Step::GiveUpIdle => {
+                self.event(|scheduler, _| {
+                    scheduler.give_up_idle();
+                });
+            }
+            Step::GiveUpNext => self.event(|scheduler, _| scheduler.give_up_next()),
+            Step::WarmUp => self.event(|scheduler, _| scheduler.warm_up()),
+            Step::Close => self.event(|scheduler, _| scheduler.close()),
+            other => unreachable!("{other:?} is of a call or a worker"),
+        }
+    }
+
+    fn calls(&mut self, name: &str, change: impl FnOnce(&mut CallFacts<Key>)) {
+        self.comes(name, change);
+    }
+
+    fn ends_call(&mut self, at: usize, took: Duration) {
+        self.begins_next(at);
+        self.finishes(at);
+        assert!(self.is_heard(at, took), "no call ends on {at}");
+    }
+}
