@@ -1,6 +1,5 @@
 //! The environments that skills need: which there are, where they lie and what makes them.
 
-mod report;
 mod sets;
 
 use std::collections::BTreeMap;
@@ -15,7 +14,6 @@ use omni_exec::{EnvironmentConfig, Environments, ExecConfig, Stored, stored_envi
 use crate::home::Home;
 use crate::python::{self, Python};
 use crate::settings::{EnvironmentSettings, Places};
-pub(crate) use report::Report;
 pub(crate) use sets::Sets;
 
 /// The folder of the environments within the cache.

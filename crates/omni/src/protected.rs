@@ -3,20 +3,15 @@
 //! The server tells each of its processes with the first frame; the Python package refuses
 //! (`omni.protected`). What a tool's own code does is not held up by this.
 
-use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
-use omni_call::shown_path;
-use omni_catalog::Severity;
 use omni_exec::Protected;
-use serde_json::Value;
 
 use crate::home::Home;
 use crate::python::Python;
-use crate::reading::Counts;
 
 /// The name of a settings file.
-const SETTINGS: &str = "omni.toml";
+pub(crate) const SETTINGS: &str = "omni.toml";
 /// The folder of skills that is served without being named.
 const SKILLS: &str = "skills";
 
@@ -91,64 +86,6 @@ pub(crate) fn of_python(python: &Python, uv: Option<&Path>) -> Vec<Protected> {
     list.0
 }
 
-/// What of it lies where tools may write otherwise, and is there.
-pub(crate) struct WithinRoot {
-    /// As a project is laid out: its skills, its settings.
-    usual: Vec<PathBuf>,
-    /// What belongs elsewhere: whoever can have a program of the project changed decides what omni runs.
-    strange: Vec<Protected>,
-}
-
-impl WithinRoot {
-    pub(crate) fn of(list: &[Protected], root: &Path, skills: &[PathBuf]) -> WithinRoot {
-        let mut found = WithinRoot { usual: Vec::new(), strange: Vec::new() };
-        let here = list.iter().filter(|one| one.path.starts_with(root) || root.starts_with(&one.path));
-        for one in here.filter(|one| one.path.exists() && !one.secret) {
-            let is_settings = one.path.file_name().is_some_and(|name| name == SETTINGS);
-            let is_within = one.path != *root && one.path.starts_with(root);
-            if is_within && (is_settings || skills.contains(&one.path)) {
-                found.usual.push(one.path.clone());
-            } else if !found.strange.iter().any(|known| one.path.starts_with(&known.path)) {
-                found.strange.push(one.clone());
-            }
-        }
-        found
-    }
-
-    pub(crate) fn count(&self, counts: &mut Counts) {
-        self.strange.iter().for_each(|_| counts.add(Severity::Warning));
-    }
-
-    pub(crate) fn write(&self, root: &Path, out: &mut dyn Write) -> io::Result<()> {
-        let root_shown = shown_path(root);
-        for one in &self.strange {
-            let place = if one.path.starts_with(root) { "lies beneath the root" } else { "holds the root" };
-            writeln!(
-                out,
-                "warning[protected]: `{}` is {}, and {place} `{root_shown}`\n  = help: omni's own tools do not write \
-                 there; others may. Put it elsewhere, or name another root with `--root`\n",
-                shown_path(&one.path),
-                one.what
-            )?;
-        }
-        let usual: Vec<String> = self
-            .usual
-            .iter()
-            .map(|path| format!("`{}`", shown_path(path.strip_prefix(root).unwrap_or(path))))
-            .collect();
-        match usual.join(", ") {
-            usual if usual.is_empty() => writeln!(out, "root    {root_shown}"),
-            usual => writeln!(out, "root    {root_shown}; tools that write files leave {usual} alone"),
-        }
-    }
-
-    /// The paths, for programs.
-    pub(crate) fn json(&self) -> Value {
-        let paths = self.usual.iter().chain(self.strange.iter().map(|one| &one.path));
-        paths.map(|path| path.to_string_lossy().into_owned()).collect()
-    }
-}
-
 /// A file that no tool of ours may read either.
 pub(crate) fn secret(path: &Path, what: &str) -> Protected {
     Protected { path: real(path), what: what.to_owned(), secret: true }
@@ -208,8 +145,5 @@ mod tests {
         let list = of_python(&python, None);
         let paths: Vec<&Path> = list.iter().map(|one| &*one.path).collect();
         assert_eq!(paths, [&*Path::new("/bin/sh").canonicalize().unwrap(), &here.join("real/python3")]);
-        let within = WithinRoot::of(&list, &here, &[here.join("skills")]);
-        assert_eq!(within.json(), serde_json::json!([here.join("real/python3")]));
-        assert_eq!(within.strange.len(), 1);
     }
 }

@@ -50,6 +50,21 @@ pub(super) fn description() -> Value {
                         "required": ["severity", "skill", "file", "line", "code", "message"]
                     }
                 },
+                "findings": {
+                    "type": "array",
+                    "description": "What there is to say of the machine: facts, and what is wrong.",
+                    "items": {
+                        "type": "object",
+                        "properties": {
+                            "what": {"type": "string"},
+                            "level": {"type": "string", "enum": ["error", "warning", "note", "fact"]},
+                            "text": {"type": "string"},
+                            "notes": {"type": "array", "items": {"type": "string"}},
+                            "hint": {"type": "string"}
+                        },
+                        "required": ["what", "level", "text"]
+                    }
+                },
                 "counts": {
                     "type": "object",
                     "description": "Of all findings, those about the machine too.",
@@ -64,7 +79,7 @@ pub(super) fn description() -> Value {
                 "python_error": {"type": ["string", "null"]},
                 "environments": {"description": "What has been installed for skills, and what is missing."}
             },
-            "required": ["diagnostics", "counts"]
+            "required": ["diagnostics", "findings", "counts"]
         },
         "annotations": {
             "readOnlyHint": true,

@@ -1,0 +1,79 @@
+//! What `omni doctor` knows: the skills and this machine, looked at once, subject by subject.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use anyhow::Result;
+use omni_catalog::Snapshot;
+use serde_json::Value;
+
+use super::finding::{Finding, Section, counts};
+use super::{environments, isolation, json, root, runner, skills, trust};
+use crate::python;
+use crate::reading::Counts;
+use crate::settings::{Places, RunSettings, Sources};
+
+/// What was found. Looking at it anew takes seconds: Python is started, and every skill is read.
+pub(crate) struct Examination {
+    pub(super) snapshot: Arc<Snapshot>,
+    /// In the order in which people read them.
+    sections: Vec<Section>,
+}
+
+/// How closely to look.
+#[derive(Default)]
+pub(crate) struct Look {
+    /// Loads the skills, which runs their files.
+    pub(super) load: bool,
+    /// The settings file that `[skills.…]` stands in, most likely.
+    pub(super) settings_file: Option<PathBuf>,
+}
+
+impl Examination {
+    /// Looks at the skills, as they are in their folders now, and at this machine. Blocks, and runs nothing of a skill
+    /// unless it shall be loaded.
+    ///
+    /// # Errors
+    ///
+    /// When the skills cannot be read, or skills that nobody trusts shall be loaded.
+    pub(crate) fn of(
+        places: &Places,
+        settings: &RunSettings,
+        sources: &Sources,
+        look: &Look,
+    ) -> Result<Self> {
+        sources.catalog.refresh()?;
+        // Before the snapshot is taken: its list may be the one that is served.
+        let runner = runner::look(places, sources);
+        let snapshot = sources.catalog.snapshot();
+        let python = python::find(settings.python.as_ref(), &places.cache);
+        let has_python = python.is_ok();
+        let sections = vec![
+            skills::look(look, places, settings, &snapshot, python.as_ref().ok())?,
+            trust::standing(places),
+            super::python::look(&python, places),
+            runner,
+            isolation::look(has_python, places, settings),
+            trust::own_processes(&snapshot),
+            trust::errors(places, settings),
+            root::look(places, settings, python.as_ref().ok()),
+            skills::summary(look.load && has_python, places, &snapshot),
+            environments::look(has_python, places, settings, &snapshot)?,
+        ];
+        Ok(Examination { snapshot, sections })
+    }
+
+    /// All findings, in the order in which people read them.
+    pub(super) fn findings(&self) -> impl Iterator<Item = &Finding> {
+        self.sections.iter().flat_map(|section| &section.findings)
+    }
+
+    pub(super) fn counts(&self) -> Counts {
+        counts(self.findings())
+    }
+
+    /// All of it, as `omni doctor --json` prints it.
+    pub(crate) fn json(&self) -> Value {
+        json::report(&self.sections)
+    }
+}

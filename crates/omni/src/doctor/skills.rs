@@ -1,0 +1,74 @@
+//! What is wrong with the skills: what the catalogue found, what only this machine can tell, and what comes of loading.
+
+use anyhow::Result;
+use omni_call::shown_path;
+use omni_catalog::{Diagnostic, Snapshot};
+
+use super::checks::Checks;
+use super::finding::{Finding, Section};
+use super::{Look, load};
+use crate::python::Python;
+use crate::reading::plural;
+use crate::settings::{Places, RunSettings};
+use crate::{environments, executors};
+
+/// By file and line. Reads every skill again.
+///
+/// # Errors
+///
+/// When skills that nobody trusts shall be loaded.
+pub(super) fn look(
+    look: &Look,
+    places: &Places,
+    settings: &RunSettings,
+    snapshot: &Snapshot,
+    python: Option<&Python>,
+) -> Result<Section> {
+    let found = diagnostics(look, places, settings, snapshot, python)?;
+    let placed = found.into_iter().map(|found| {
+        let shown = shown_path(&places.shown(&found.file));
+        Finding::placed(found, shown)
+    });
+    Ok(Section::of(placed.collect()))
+}
+
+fn diagnostics(
+    look: &Look,
+    places: &Places,
+    settings: &RunSettings,
+    snapshot: &Snapshot,
+    python: Option<&Python>,
+) -> Result<Vec<Diagnostic>> {
+    let mut found = snapshot.diagnostics().to_vec();
+    if places.folders().is_empty() {
+        return Ok(found);
+    }
+    let environments = match python.is_some() && environments::any(snapshot, places) {
+        true => Some(executors::environments(places, settings, false)?),
+        false => None,
+    };
+    let environments = environments.as_ref();
+    let checks =
+        Checks { snapshot, places, python, environments, settings_file: look.settings_file.as_deref() };
+    found.extend(checks.findings());
+    if let Some(python) = python.filter(|_| look.load) {
+        found.extend(load::findings(snapshot, places, python, environments)?);
+    }
+    found.sort_by(|a, b| (&a.file, a.line, a.column).cmp(&(&b.file, b.line, b.column)));
+    Ok(found)
+}
+
+/// How many there are, and whether they were loaded.
+pub(super) fn summary(loaded: bool, places: &Places, snapshot: &Snapshot) -> Section {
+    let (skills, tools) = (plural(snapshot.skills().len(), "skill"), plural(snapshot.tool_count(), "tool"));
+    let mut findings = Vec::new();
+    if loaded {
+        let text = format!("what can be loaded of {skills}, and compared with what was read");
+        findings.push(Finding::fact("loaded", text));
+    }
+    findings.push(Finding::fact("skills", format!("{skills} with {tools} in {}", places.source())));
+    Section::of(findings)
+        .with("skills_dir", places.skills_json())
+        .with("skills", snapshot.skills().len())
+        .with("tools", snapshot.tool_count())
+}
