@@ -35,7 +35,7 @@ pub(crate) struct Ledger {
 
 impl Ledger {
     /// Notes a question. `taken` is how many bytes the worker's socket has taken so far.
-    pub(crate) fn ask(&mut self, number: u64, taken: u64) -> Result<(), Fault> {
+    fn ask(&mut self, number: u64, taken: u64) -> Result<(), Fault> {
         while self.unread.front().is_some_and(|end| *end <= taken) {
             self.unread.pop_front();
         }
@@ -51,13 +51,21 @@ impl Ledger {
     }
 
     /// Notes that nobody waits for an answer any more.
-    pub(crate) fn retract(&mut self, number: u64) -> Result<(), Fault> {
+    fn retract(&mut self, number: u64) -> Result<(), Fault> {
         if number > self.last {
             return Err(Fault::AskNumber { given: number, wanted: self.last });
         }
         // It may have been answered while the word was on its way.
         self.open.retain(|open| *open != number);
         Ok(())
+    }
+
+    /// Notes what is said of them, as [`ask`](Self::ask) and [`retract`](Self::retract) do.
+    pub(crate) fn take(&mut self, asking: &Asking, taken: u64) -> Result<(), Fault> {
+        match asking {
+            Asking::Ask(number, _) => self.ask(*number, taken),
+            Asking::Retract(number) => self.retract(*number),
+        }
     }
 
     /// Notes that a question has its answer. False when nobody waits for it.
@@ -197,10 +205,7 @@ impl Asks {
         if self.over {
             return Ok(());
         }
-        match &asking {
-            Asking::Ask(number, _) => self.ledger.ask(*number, taken)?,
-            Asking::Retract(number) => self.ledger.retract(*number)?,
-        }
+        self.ledger.take(&asking, taken)?;
         self.waiting.take(asking, deadline, port);
         Ok(())
     }

@@ -24,9 +24,8 @@ use crate::ExecConfig;
 use crate::children::Children;
 use crate::failures::{Failures, Pace};
 use crate::outcome::{start_failed, unstarted};
-
+use crate::start_failure::StartFailure;
 use crate::within::expired;
-use crate::worker::StartFailure;
 pub use installer::find_uv;
 pub use said::Progress;
 use store::Hold;

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use crate::worker::StartFailure;
+use crate::start_failure::StartFailure;
 
 /// How long to wait after the first failure, and after many.
 #[derive(Clone, Copy, Debug)]

@@ -16,13 +16,14 @@ mod runner;
 mod spawn;
 mod upstream;
 
+mod attempt;
 mod bounds;
-mod clock;
 mod failures;
 mod outcome;
 mod own_process;
 mod quarantine;
 mod shared_bounds;
+mod start_failure;
 mod wear;
 mod within;
 mod worker;

@@ -4,17 +4,18 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use omni_call::{Call, Ending, Outcome, Phase};
+use omni_call::{Call, Ending, Outcome};
 use omni_process::TERM_GRACE;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::timeout;
 
 use crate::ExecConfig;
+use crate::attempt::{AttemptResult, AttemptSite as _, Concluding, conclude};
 use crate::bounds::{CANCEL_PATIENCE, EXIT_GRACE, RETRY_AFTER};
 use crate::children::Children;
-use crate::outcome::{ending, outcome, start_failed, without_worker_frames};
+use crate::outcome::start_failed;
 use crate::within::within;
-use crate::worker::{End, Worker};
+use crate::worker::Worker;
 
 const BUSY: Ending = Ending::Busy { retry_after: RETRY_AFTER };
 
@@ -84,36 +85,23 @@ impl Drop for Waiting<'_> {
 }
 
 /// What the end of a call means to its caller, who need not wait for the process's exit.
-pub(crate) async fn conclude(children: &Children, call: &Call, worker: &mut Worker, end: End) -> Outcome {
-    let config = children.config();
-    if let End::Died(exit) = end
-        && !children.closing()
+pub(crate) async fn concluded(
+    children: &Children,
+    call: &Call,
+    worker: &mut Worker,
+    result: AttemptResult,
+) -> Outcome {
+    let (config, closing) = (children.config(), children.closing());
+    // It was started for this call, so that one which never got that far is a start that failed.
+    if let AttemptResult::Died(exit) = result
+        && !closing
         && let Some(failure) = worker.never_ready(config, exit)
     {
         return start_failed(call, &failure);
     }
-    let phase = match end {
-        End::Result(_) => Phase::Started,
-        _ if worker.has_started() => Phase::Started,
-        _ => Phase::Starting,
-    };
-    let stderr = match end {
-        End::Result(_) => None,
-        _ => worker.output.stderr_tail().map(|stderr| without_worker_frames(stderr, &config.package_dir)),
-    };
-    let stack = match (&end, call.spec.target.python()) {
-        (End::Expired(_), Some(python)) => {
-            let number = worker.number();
-            worker.stack(&python.dir, python.is_async, number).await
-        }
-        _ => None,
-    };
-    let died = matches!(end, End::Died(_) | End::Broken(_)) && !children.closing();
-    let ending = match end {
-        End::Died(_) if children.closing() => Ending::Shutdown,
-        end => ending(end, config),
-    };
-    Outcome { stack, stderr, died, ..outcome(call, ending, phase, 1) }
+    // Nobody is told what a call did to a process of its own: it goes with the call.
+    drop(worker.take_contamination());
+    conclude(worker, call, result, Concluding { config, attempt: 1, closing }).await
 }
 
 /// Ends a process that serves no call any more: kindly when its call has ended, by the whole ladder when it has not.

@@ -105,24 +105,6 @@ impl Up<'_> {
             Up::Error(error) => Some(error.id),
         }
     }
-
-    /// Whether the call that is answered here waits, with the next one, for what it has printed to be read.
-    pub(crate) fn printed(&self) -> bool {
-        match self {
-            Up::Result(result) => result.printed,
-            Up::Error(error) => error.printed,
-            _ => false,
-        }
-    }
-
-    /// What the call that is answered here has done to its process.
-    pub(crate) fn tainted(&self) -> Option<Box<str>> {
-        match self {
-            Up::Result(result) => result.tainted.map(|findings| findings.get().into()),
-            Up::Error(error) => error.tainted.as_ref().map(|findings| findings.get().into()),
-            _ => None,
-        }
-    }
 }
 
 #[derive(Debug, Deserialize)]

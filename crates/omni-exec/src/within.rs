@@ -1,10 +1,12 @@
-//! Waiting for something else than the end of a call while the call's own time runs.
+//! Waiting while a call's own time runs: the one place where a deadline is a timer.
 
-use std::future::Future;
+use std::future::{Future, poll_fn};
+use std::pin::pin;
+use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
-use omni_call::{Deadline, Ending, Expiry};
-use tokio::time::timeout_at;
+use omni_call::{Call, Deadline, Ending, Expiry};
+use tokio::time::{sleep_until, timeout_at};
 
 /// Waits for `future` until one of the clocks of a call strikes. The error is how the call ends then; the future has been
 /// dropped. `deadline` is looked at once: who moves its clocks meanwhile asks again.
@@ -28,6 +30,38 @@ pub(crate) async fn within_and<T>(
     let waited = timeout_at((at + grace).into(), future).await;
     // Meanwhile the other clock may have struck too, which is then the one to be named.
     waited.map_err(|_| expired(deadline.expired(Instant::now()).unwrap_or(expiry)))
+}
+
+/// Polls until there is something or the call's time is up; the error is which clock has struck. What is polled may
+/// move, stop and start the idle clock, which [`within`] would not see.
+pub(crate) async fn poll_within<T>(
+    call: &mut Call,
+    mut poll: impl FnMut(&mut Context<'_>, &mut Call) -> Poll<T>,
+) -> Result<T, Expiry> {
+    let far = || tokio::time::Instant::now() + Duration::from_secs(86_400 * 365);
+    let mut alarm = pin!(sleep_until(call.deadline.next().map_or_else(far, Into::into)));
+    poll_fn(|cx| {
+        if let Poll::Ready(end) = poll(cx, call) {
+            return Poll::Ready(Ok(end));
+        }
+        // A clock that stood still when the timer was set goes on.
+        if let Some(next) = call.deadline.next().map(tokio::time::Instant::from)
+            && next < alarm.deadline()
+        {
+            alarm.as_mut().reset(next);
+        }
+        while alarm.as_mut().poll(cx).is_ready() {
+            let now = Instant::now();
+            if let Some(expiry) = call.deadline.expired(now) {
+                return Poll::Ready(Err(expiry));
+            }
+            // A heartbeat has moved the deadline since the timer was set.
+            let next = call.deadline.next().map_or_else(far, Into::into);
+            alarm.as_mut().reset(next.max(tokio::time::Instant::from(now) + Duration::from_millis(1)));
+        }
+        Poll::Pending
+    })
+    .await
 }
 
 /// How a call ends whose time ran out.

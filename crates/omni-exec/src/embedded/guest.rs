@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use omni_call::{Call, CallPort, Expiry};
+use omni_call::{Call, CallPort};
 use omni_libpython::{Interpreter, Startup};
 use omni_process::Printed;
 use tokio::runtime::Handle;
@@ -14,13 +14,14 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::timeout;
 
 use super::control::{Control, Stopped};
-use super::thread::{Hearer, Thread};
+use super::thread::Thread;
 use crate::asks::Asks;
+use crate::attempt::{AttemptResult, AttemptSite, Hearing, Reader};
 use crate::bounds::CANCEL_PATIENCE;
 use crate::children::Children;
-use crate::clock::in_time;
+use crate::stack::user_frames;
 use crate::wire::Mode;
-use crate::worker::End;
+use crate::within::poll_within;
 use crate::{Embedding, ExecConfig};
 
 /// So many threads that do not come back are put up with. Each takes a megabyte or so.
@@ -242,14 +243,15 @@ pub(super) struct Ride {
 
 impl Ride {
     /// Drives the call to its end, reports what it says to `port`, and passes on what it asks.
-    pub(super) async fn finish(&mut self, call: &mut Call, port: &mut dyn CallPort) -> End {
-        let limit = self.guest.config.result_bytes_max;
+    pub(super) async fn finish(&mut self, call: &mut Call, port: &mut dyn CallPort) -> AttemptResult {
+        let result_bytes_max = self.guest.config.result_bytes_max;
+        let reader = Reader { wants: call.wants, may_ask: call.spec.may_ask(), result_bytes_max };
         let (id, thread, control, printed) = (self.id, &self.thread, &self.guest.control, &mut self.printed);
         port.begun();
         let mut asks = Asks::default();
-        let end = in_time(call, |cx, call| {
-            let hearer = Hearer { printed, port, asks: &mut asks };
-            let end = thread.poll_call(cx, id, call, hearer, limit);
+        let end = poll_within(call, |cx, call| {
+            let mut hearing = Hearing { deadline: &mut call.deadline, port, asks: &mut asks };
+            let end = thread.poll_call(cx, id, &reader, printed, &mut hearing);
             if end.is_pending() {
                 while let Some((number, answer)) = asks.poll(cx, &mut call.deadline) {
                     control.answer(id, number, &answer);
@@ -257,20 +259,11 @@ impl Ride {
             }
             end
         })
-        .await;
+        .await
+        .unwrap_or_else(AttemptResult::Expired);
         // Of one that does not keep to the wire nothing more is heard, but it runs.
-        self.over = !matches!(end, End::Expired(Expiry::Total { .. } | Expiry::Idle { .. }) | End::Broken(_));
+        self.over = !matches!(end, AttemptResult::Expired(_) | AttemptResult::Broken(_));
         end
-    }
-
-    /// Names the call in stacks.
-    pub(super) fn id(&self) -> u64 {
-        self.id
-    }
-
-    /// Whether a line of the call's own code has run.
-    pub(super) fn has_started(&self) -> bool {
-        self.thread.has_started(self.id)
     }
 
     /// Whether its thread takes no more calls.
@@ -278,13 +271,8 @@ impl Ride {
         !self.thread.usable()
     }
 
-    /// The end of what the call wrote to its standard error.
-    pub(super) fn stderr_tail(&self) -> Option<String> {
-        self.printed.stderr_tail()
-    }
-
     /// Tells Python to end the call, and returns where it was. `None`: nobody can look, or have it end.
-    pub(super) async fn stop(&mut self) -> Option<Stopped> {
+    async fn stop(&mut self) -> Option<Stopped> {
         self.revoke();
         let began = Instant::now();
         let stopped = self.guest.control.stop(self.thread.key(), self.id, CANCEL_PATIENCE).await;
@@ -299,6 +287,32 @@ impl Ride {
     fn revoke(&self) {
         if self.seat.is_some() {
             self.thread.revoke(self.id);
+        }
+    }
+}
+
+impl AttemptSite for Ride {
+    fn has_started(&self) -> bool {
+        self.thread.has_started(self.id)
+    }
+
+    /// What a call does to the server's own process is not looked for: nothing could be replaced.
+    fn take_contamination(&mut self) -> Option<Box<str>> {
+        None
+    }
+
+    fn stderr_tail(&self) -> Option<String> {
+        self.printed.stderr_tail()
+    }
+
+    async fn stack(&mut self, call: &Call) -> Option<String> {
+        let dir = call.spec.target.dir()?;
+        match self.stop().await {
+            Some(stopped) => user_frames(&stopped.stack, dir, self.id),
+            None => Some(
+                "  nobody can look: the call, or another one, holds the interpreter lock inside a library"
+                    .to_owned(),
+            ),
         }
     }
 }

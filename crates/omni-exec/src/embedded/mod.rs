@@ -14,16 +14,15 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
-use omni_call::{BoxFuture, Call, CallPort, Ending, Executor, ExecutorKind, Outcome, Phase};
+use omni_call::{BoxFuture, Call, CallPort, Ending, Executor, ExecutorKind, Outcome};
 use tokio::sync::{OnceCell, watch};
 
+use crate::attempt::{Attempts, Concluding, conclude};
 use crate::bounds::{RETRY_AFTER, SHUTDOWN_GRACE};
 use crate::children::Children;
-use crate::outcome::{ending, outcome, refuse_oversized, unstarted};
-use crate::stack::user_frames;
+use crate::outcome::{refuse_oversized, unstarted};
 use crate::targets::refuse_target;
 use crate::within::within;
-use crate::worker::End;
 use crate::{Embedding, ExecConfig};
 use guest::{Guest, Ride};
 
@@ -78,11 +77,7 @@ impl Embedded {
         let accepted = call.deadline.accepted();
         tokio::select! {
             biased;
-            outcome = self.run_call(call, events) => match outcome.ending {
-                // Its thread was let go before the word that all of this ends was heard here.
-                Ending::Lost { .. } if *self.closed.borrow() => Outcome { ending: Ending::Shutdown, ..outcome },
-                _ => outcome,
-            },
+            outcome = self.run_call(call, events) => outcome,
             _ = closed.wait_for(|closed| *closed) => {
                 Outcome::unstarted(Ending::Shutdown, Instant::now().duration_since(accepted))
             }
@@ -90,13 +85,19 @@ impl Embedded {
     }
 
     async fn run_call(&self, mut call: Call, events: &mut dyn CallPort) -> Outcome {
+        let mut attempts = Attempts::default();
         loop {
             match self.hand_over(&call).await {
-                Handed::Over(mut ride) => match ride.finish(&mut call, events).await {
-                    // Its thread was given up before it had begun.
-                    End::Skipped if ride.abandoned() && !*self.closed.borrow() => {}
-                    end => return self.conclude(ride, &call, end).await,
-                },
+                Handed::Over(mut ride) => {
+                    let result = ride.finish(&mut call, events).await;
+                    let closing = *self.closed.borrow();
+                    // Elsewhere only when its thread was given up: it would skip the call once more.
+                    if !attempts.again(&call, &result, &ride, closing || !ride.abandoned()) {
+                        let concluding =
+                            Concluding { config: &self.config, attempt: attempts.number(), closing };
+                        return conclude(&mut ride, &call, result, concluding).await;
+                    }
+                }
                 Handed::Refused(outcome) => return *outcome,
                 Handed::Elsewhere => break,
             }
@@ -140,26 +141,6 @@ impl Embedded {
             }
         };
         self.guest.get_or_init(start).await.as_ref()
-    }
-
-    /// Says how the call ended, and has it end if it has not.
-    async fn conclude(&self, mut ride: Ride, call: &Call, end: End) -> Outcome {
-        if let End::Result(_) = end {
-            return outcome(call, ending(end, &self.config), Phase::Started, 1);
-        }
-        let phase = if ride.has_started() { Phase::Started } else { Phase::Starting };
-        let stderr = ride.stderr_tail();
-        let stack = match (&end, call.spec.target.dir()) {
-            (End::Expired(_), Some(dir)) => match ride.stop().await {
-                Some(stopped) => user_frames(&stopped.stack, dir, ride.id()),
-                None => Some(
-                    "  nobody can look: the call, or another one, holds the interpreter lock inside a library"
-                        .to_owned(),
-                ),
-            },
-            _ => None,
-        };
-        Outcome { stack, stderr, ..outcome(call, ending(end, &self.config), phase, 1) }
     }
 }
 

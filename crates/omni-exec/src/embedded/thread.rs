@@ -9,16 +9,15 @@ use std::task::{Context, Poll, Waker};
 use std::time::Instant;
 
 use bytes::Bytes;
-use omni_call::{Call, CallPort};
+use omni_call::Call;
 use omni_libpython::{Host, Interpreter, PAGE_SLOTS, Received};
 use omni_process::{Aside, Listener, Printed};
 
 use super::mailbox::Mailbox;
 use crate::ExecConfig;
-use crate::asks::{Asking, Asks};
+use crate::attempt::{AttemptResult, FinalMessage, Hearing, Reader};
 use crate::channel::Body;
-use crate::wire::{self, Fault, Hello, Mode, Sending, Terms, Up};
-use crate::worker::{End, event_of, result_of};
+use crate::wire::{self, Fault, Hello, Mode, Sending, Terms};
 
 /// What Python's own program has, and more than a thread gets by itself: older versions recurse on it.
 const STACK_BYTES: usize = 8 << 20;
@@ -38,14 +37,14 @@ pub(super) struct Thread {
 
 #[derive(Default)]
 struct State {
-    calls: HashMap<u64, Hearing>,
+    calls: HashMap<u64, CallWords>,
     /// Why the thread is gone.
     gone: Option<String>,
 }
 
 /// What one call has said.
 #[derive(Default)]
-struct Hearing {
+struct CallWords {
     said: VecDeque<Said>,
     ended: bool,
     /// Bytes it has printed that were dropped.
@@ -62,13 +61,6 @@ enum Said {
     Gone(String),
     /// Nothing of the call has run, and nothing will.
     Skipped,
-}
-
-/// Who hears what one call says, prints and asks.
-pub(super) struct Hearer<'a> {
-    pub(super) printed: &'a mut Printed,
-    pub(super) port: &'a mut dyn CallPort,
-    pub(super) asks: &'a mut Asks,
 }
 
 /// The next thread's key.
@@ -137,7 +129,7 @@ impl Thread {
         if state.gone.is_some() {
             return false;
         }
-        state.calls.insert(id, Hearing::default());
+        state.calls.insert(id, CallWords::default());
         drop(state);
         let taken = self.mailbox.put(payload(frame));
         if !taken {
@@ -178,85 +170,55 @@ impl Thread {
         &self,
         cx: &Context<'_>,
         id: u64,
-        call: &mut Call,
-        hearer: Hearer<'_>,
-        result_bytes_max: usize,
-    ) -> Poll<End> {
-        let Hearer { printed, port, asks } = hearer;
+        reader: &Reader,
+        printed: &mut Printed,
+        hearing: &mut Hearing<'_>,
+    ) -> Poll<AttemptResult> {
         let (said, left_out) = {
             let mut state = self.lock();
-            let Some(hearing) = state.calls.get_mut(&id) else {
-                return Poll::Ready(End::Broken(Fault::Closed));
+            let Some(call) = state.calls.get_mut(&id) else {
+                return Poll::Ready(AttemptResult::Broken(Fault::Closed));
             };
-            match &mut hearing.waker {
+            match &mut call.waker {
                 Some(waker) => waker.clone_from(cx.waker()),
                 none => *none = Some(cx.waker().clone()),
             }
-            (std::mem::take(&mut hearing.said), std::mem::take(&mut hearing.left_out))
+            (std::mem::take(&mut call.said), std::mem::take(&mut call.left_out))
         };
         printed.leave_out(left_out);
-        let level = call.wants.log;
+        let level = reader.wants.log;
         for said in said {
             let end = match said {
                 Said::Printed { on_stderr, bytes } => {
-                    call.deadline.beat(Instant::now());
-                    port.alive();
-                    printed.take(on_stderr, &bytes, &mut Listener { events: port, level });
+                    hearing.alive(None);
+                    printed.take(on_stderr, &bytes, &mut Listener { events: hearing.port, level });
                     None
                 }
-                Said::Skipped => Some(End::Skipped),
-                Said::Gone(reason) => Some(End::Broken(Fault::Shared(reason))),
-                Said::Frame(frame) => match self.take_frame(&frame, id, call, port, asks, result_bytes_max) {
-                    Ok(end) => end,
-                    Err(fault) => Some(End::Broken(fault)),
+                Said::Skipped => Some(AttemptResult::Skipped),
+                Said::Gone(reason) => Some(AttemptResult::Broken(Fault::Shared(reason))),
+                Said::Frame(frame) => match self.take_frame(&frame, id, reader, hearing) {
+                    Ok(last) => last.map(|last| last.result),
+                    Err(fault) => Some(AttemptResult::Broken(fault)),
                 },
             };
             if let Some(end) = end {
-                printed.end(&mut Listener { events: port, level });
+                printed.end(&mut Listener { events: hearing.port, level });
                 return Poll::Ready(end);
             }
         }
         Poll::Pending
     }
 
-    /// What one frame means for its call; `Some` when it ends it.
     fn take_frame(
         &self,
         frame: &Bytes,
         id: u64,
-        call: &mut Call,
-        port: &mut dyn CallPort,
-        asks: &mut Asks,
-        result_bytes_max: usize,
-    ) -> Result<Option<End>, Fault> {
-        let body = Body::of(frame);
-        match wire::decode(frame)? {
-            Up::Result(result) => return Ok(Some(result_of(body, &result, result_bytes_max))),
-            Up::Error(error) => return Ok(Some(End::Error(error))),
-            Up::Skipped(_) => return Ok(Some(End::Skipped)),
-            said @ (Up::Beat(_) | Up::Progress(_) | Up::Log(_)) => {
-                // A sign of life whoever hears it.
-                call.deadline.beat(Instant::now());
-                port.alive();
-                if let Some(event) = event_of(body, said, call.wants) {
-                    port.event(event);
-                }
-            }
-            Up::Ask(ask) => {
-                if !call.spec.may_ask() {
-                    return Err(Fault::MayNotAsk);
-                }
-                if !self.has_started(id) {
-                    return Err(Fault::Foreign);
-                }
-                // Who takes answers out of a mailbox has it read at once, so none is left there.
-                asks.take(Asking::of(&ask), 0, &mut call.deadline, port)?;
-            }
-            Up::Retract(asked) => asks.take(Asking::Retract(asked.ask), 0, &mut call.deadline, port)?,
-            // What is printed in here comes by `Host::print`.
-            Up::Ready(_) | Up::Started(_) | Up::Output(_) | Up::Unknown => {}
-        }
-        Ok(None)
+        reader: &Reader,
+        hearing: &mut Hearing<'_>,
+    ) -> Result<Option<FinalMessage>, Fault> {
+        let meaning = reader.read(Body::of(frame), wire::decode(frame)?, || self.has_started(id))?;
+        // Who takes answers out of a mailbox has it read at once, so none is left there.
+        hearing.hear(meaning, 0)
     }
 
     fn hear(&self, id: u64, said: Said, last: bool) {

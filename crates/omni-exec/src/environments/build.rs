@@ -19,7 +19,7 @@ use super::sources;
 use super::store::{self, Hold, Right};
 use super::variables;
 use super::{Environment, EnvironmentConfig, Shared, Stage};
-use crate::worker::StartFailure;
+use crate::start_failure::StartFailure;
 
 /// How often it is looked whether another server has finished.
 const LOCK_TICK: Duration = Duration::from_millis(100);

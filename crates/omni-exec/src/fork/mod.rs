@@ -9,13 +9,15 @@ use std::sync::Arc;
 use omni_call::{BoxFuture, Call, CallPort, Executor, ExecutorKind, ForkSettings, Outcome};
 
 use crate::ExecConfig;
+use crate::attempt::AttemptResult;
 use crate::bounds::SHUTDOWN_GRACE;
 use crate::children::Children;
 use crate::outcome::{refuse_oversized, start_failed, unstarted};
-use crate::own_process::{Capacity, CapacityPermit, conclude, end_aside};
+use crate::own_process::{Capacity, CapacityPermit, concluded, end_aside};
+use crate::start_failure::StartFailure;
 use crate::targets::refuse_target;
 use crate::wire::{ErrorKind, Terms};
-use crate::worker::{End, StartFailure, Worker};
+use crate::worker::Worker;
 use cache::{ForkCache, IdleFork};
 pub use parent::ForkBorders;
 use parent::ForkParents;
@@ -80,7 +82,7 @@ impl Fork {
         };
         let end = run.worker().finish(&mut call.deadline, events).await;
         self.prepare_next(&call, &end, run.settings);
-        conclude(&self.children, &call, run.worker(), end).await
+        concluded(&self.children, &call, run.worker(), end).await
     }
 
     /// Finds a process for the call and sends it.
@@ -107,9 +109,9 @@ impl Fork {
     }
 
     /// Sees to what later calls of the tool find: its file imported in the parent, and processes forked ahead.
-    fn prepare_next(&self, call: &Call, end: &End, settings: Settings) {
-        let imported = matches!(end, End::Result(_) | End::TooLarge)
-            || matches!(end, End::Error(error) if error.kind == ErrorKind::ToolError);
+    fn prepare_next(&self, call: &Call, end: &AttemptResult, settings: Settings) {
+        let imported = matches!(end, AttemptResult::Result(_) | AttemptResult::TooLarge)
+            || matches!(end, AttemptResult::Error(error) if error.kind == ErrorKind::ToolError);
         if imported && let Some(python) = call.spec.target.python() {
             self.parents.preload(&call.spec.skill, python);
         }

@@ -25,8 +25,9 @@ use tokio::time::timeout;
 use crate::channel::Channel;
 use crate::children::Children;
 use crate::failures::Failures;
+use crate::start_failure::StartFailure;
 use crate::wire::{self, Mode};
-use crate::worker::{FORK_PARENT, StartFailure, Worker};
+use crate::worker::{FORK_PARENT, Worker};
 
 /// The fork parent of an executor, if it has one at the moment.
 pub(super) struct ForkParents {

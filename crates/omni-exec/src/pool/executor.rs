@@ -3,22 +3,20 @@
 use std::sync::Arc;
 use std::time::Instant;
 
-use omni_call::{
-    BoxFuture, Call, CallPort, Ending, Executor, ExecutorKind, Outcome, Phase, RunSpec, ToolResult,
-};
+use omni_call::{BoxFuture, Call, CallPort, Executor, ExecutorKind, Outcome, RunSpec, ToolResult};
 
 use super::contender;
 use super::driver::Driver;
 use super::lease::{Lease, Ticket};
-use super::multiplex::{Multiplex, note_taint};
+use super::multiplex::Multiplex;
 use super::scheduler::WorkerId;
 use super::table::Admitted;
 use crate::ExecConfig;
-use crate::outcome::{ending, outcome, refuse_oversized, without_worker_frames};
+use crate::attempt::{AttemptResult, AttemptSite as _, Attempts, Concluding, conclude};
+use crate::outcome::refuse_oversized;
 use crate::quarantine;
 use crate::targets::refuse_target;
 use crate::wire::Terms;
-use crate::worker::End;
 
 /// The managed pool of Python workers.
 ///
@@ -71,28 +69,18 @@ impl Pool {
     /// the tool had run.
     async fn run_alone(&self, mut call: Call, events: &mut dyn CallPort) -> Outcome {
         let asks = call.spec.may_ask() && events.can_be_asked();
-        let (mut attempt, mut before) = (1, None);
+        let (mut attempts, mut before) = (Attempts::default(), None);
         loop {
             let mut lease;
-            (call, lease) = match self.lease(call, Terms { attempt, asks }, before).await {
+            (call, lease) = match self.lease(call, Terms { attempt: attempts.number(), asks }, before).await {
                 Ok(granted) => granted,
                 Err(outcome) => return *outcome,
             };
-            let end = lease.finish(&mut call, events).await;
-            if matches!(end, End::Skipped) && !self.driver.is_closing() {
-                before = Some(lease);
-                continue;
+            let result = lease.finish(&mut call, events).await;
+            if !attempts.again(&call, &result, lease.worker(), self.driver.is_closing()) {
+                return self.conclude(&call, lease, result, attempts.number()).await;
             }
-            let again = matches!(end, End::Died(_))
-                && attempt == 1
-                && !lease.worker().has_started()
-                && !self.driver.is_closing();
-            if !again {
-                return self.conclude(&call, lease, end, attempt).await;
-            }
-            tracing::debug!(call = %call.id, "a worker died before the call began; trying another");
             before = Some(lease);
-            attempt += 1;
         }
     }
 
@@ -114,38 +102,27 @@ impl Pool {
     }
 
     /// Says how the call ended, and lets the worker go.
-    async fn conclude(&self, call: &Call, mut lease: Lease<'_>, end: End, attempt: u32) -> Outcome {
+    async fn conclude(
+        &self,
+        call: &Call,
+        mut lease: Lease<'_>,
+        result: AttemptResult,
+        attempt: u32,
+    ) -> Outcome {
+        let id = lease.id();
         let worker = lease.worker();
-        let tainted = worker.take_tainted();
-        if let Some(findings) = &tainted {
-            note_taint(call, findings);
-        }
-        if let End::Result(result) = end {
-            let (id, name) = (lease.id(), lease.worker().key);
-            let result = self.with_news(call, result, id, name);
-            let outcome = outcome(call, result.into(), Phase::Started, attempt);
-            return Outcome { worker: tainted, ..outcome };
-        }
-        let died = matches!(end, End::Died(_) | End::Broken(_)) && !self.driver.is_closing();
+        let closing = self.driver.is_closing();
+        let died = matches!(result, AttemptResult::Died(_) | AttemptResult::Broken(_)) && !closing;
         if died && worker.has_started() && self.driver.quarantine().note(&call.spec.tool, Instant::now()) {
             quarantine::warn(&call.spec.tool);
         }
-        let phase = if worker.has_started() { Phase::Started } else { Phase::Starting };
-        // Before Python is asked for its stack, which it prints there as well.
-        let package_dir = &self.driver.config.package_dir;
-        let stderr = worker.output.stderr_tail().map(|stderr| without_worker_frames(stderr, package_dir));
-        let stack = match (&end, call.spec.target.python()) {
-            (End::Expired(_), Some(python)) => {
-                let number = worker.number();
-                worker.stack(&python.dir, python.is_async, number).await
+        let result = match result {
+            AttemptResult::Result(result) => {
+                AttemptResult::Result(self.with_news(call, result, id, worker.key))
             }
-            _ => None,
+            result => result,
         };
-        let ending = match end {
-            End::Died(_) if self.driver.is_closing() => Ending::Shutdown,
-            end => ending(end, &self.driver.config),
-        };
-        Outcome { stack, stderr, worker: tainted, died, ..outcome(call, ending, phase, attempt) }
+        conclude(worker, call, result, Concluding { config: &self.driver.config, attempt, closing }).await
     }
 }
 

@@ -10,7 +10,8 @@ use omni_call::{Call, CallPort, Outcome};
 use super::driver::Driver;
 use super::scheduler::{CallId, WorkerId};
 use super::table::{Grant, Hired};
-use crate::worker::{End, Worker};
+use crate::attempt::AttemptResult;
+use crate::worker::Worker;
 
 /// A worker that runs one call and nothing else.
 ///
@@ -29,7 +30,7 @@ impl<'a> Lease<'a> {
     }
 
     /// Drives the call to its end.
-    pub(super) async fn finish(&mut self, call: &mut Call, events: &mut dyn CallPort) -> End {
+    pub(super) async fn finish(&mut self, call: &mut Call, events: &mut dyn CallPort) -> AttemptResult {
         self.worker().finish(&mut call.deadline, events).await
     }
 

@@ -7,8 +7,9 @@ use omni_call::RunSpec;
 use serde_json::json;
 
 use crate::children::Children;
+use crate::start_failure::StartFailure;
 use crate::wire::Mode;
-use crate::worker::{StartFailure, Worker};
+use crate::worker::Worker;
 
 /// How long all imports together may take: large libraries take seconds.
 const PATIENCE: Duration = Duration::from_secs(60);

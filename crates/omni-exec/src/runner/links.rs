@@ -9,7 +9,7 @@ use tokio::time::{sleep_until, timeout_at};
 use super::address::RunnerAddress;
 use super::link::Link;
 use crate::failures::Failures;
-use crate::worker::StartFailure;
+use crate::start_failure::StartFailure;
 
 /// How long a call waits for a runner that cannot be reached: it may be starting again.
 const PATIENCE: Duration = Duration::from_secs(2);

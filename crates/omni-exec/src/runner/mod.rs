@@ -18,13 +18,14 @@ use hyper::{Method, StatusCode};
 use omni_call::{BoxFuture, Call, CallPort, CallRequest, Ending, Executor, ExecutorKind, Outcome, Phase};
 use tokio::sync::watch;
 
+use crate::attempt::{Attempts, alive};
 use crate::bounds::LAST_WORDS;
 use crate::outcome::{outcome, refuse_oversized, start_failed, unstarted};
 use crate::quarantine::{self, Quarantine};
+use crate::start_failure::StartFailure;
 use crate::targets::refuse_target;
 use crate::wire::{self, Fault, Sending, Terms};
 use crate::within::{within, within_and};
-use crate::worker::StartFailure;
 use links::Links;
 use questions::Questions;
 use said::{Last, Said};
@@ -86,14 +87,14 @@ impl Runner {
 
     /// Runs a call until it ends, or until this executor is shut down.
     async fn run_open(&self, mut call: Call, events: &mut dyn CallPort) -> Outcome {
-        let mut progress = Progress { phase: Phase::Queued, attempt: 1 };
+        let mut progress = Progress { phase: Phase::Queued, attempts: Attempts::default() };
         let mut closed = self.closed.subscribe();
         let ended = tokio::select! {
             biased;
             ended = self.attempts(&mut call, &mut progress, events) => ended,
             _ = closed.wait_for(|closed| *closed) => Err(Box::new(unstarted(&call, Ending::Shutdown))),
         };
-        let Progress { phase, attempt } = progress;
+        let (phase, attempt) = (progress.phase, progress.attempts.number());
         match ended {
             Ok(Last { ending, stack, stderr, worker, died }) => {
                 if died && phase == Phase::Started && self.lock().note(&call.spec.tool, Instant::now()) {
@@ -126,7 +127,7 @@ impl Runner {
     ) -> Result<Last, Box<Outcome>> {
         let mut link = self.in_time(call, self.links.take()).await?;
         let (link, questions) = loop {
-            let request = self.request(Method::POST, "/run_tool", body(call, progress.attempt));
+            let request = self.request(Method::POST, "/run_tool", body(call, progress.attempts.number()));
             let request = request.map_err(|error| refused(call, &error))?;
             let head = within(&call.deadline, link.send(request)).await;
             match head.map_err(|ending| Box::new(unstarted(call, ending)))? {
@@ -140,9 +141,8 @@ impl Runner {
                     self.links.put(link);
                     return Err(refused(call, &routes::refusal(head.status(), head.headers(), &body)));
                 }
-                Err(Broken::Unanswered(reason)) if progress.attempt == 1 => {
+                Err(Broken::Unanswered(reason)) if progress.attempts.once_more() => {
                     tracing::debug!(call = %call.id, reason, "a connection broke before the call began; trying another");
-                    progress.attempt = 2;
                     link = self.in_time(call, self.links.open()).await?;
                 }
                 Err(broken) => return Err(lost(call, broken)),
@@ -226,13 +226,7 @@ impl Runner {
                 let Some(line) = line else { break };
                 match said::read(&line, call, self.config.result_bytes_max).map_err(|fault| broken(&fault))? {
                     Said::Started => progress.phase = Phase::Started,
-                    Said::Event(event) => {
-                        call.deadline.beat(Instant::now());
-                        events.alive();
-                        if let Some(event) = event {
-                            events.event(event);
-                        }
-                    }
+                    Said::Event(event) => alive(&mut call.deadline, events, event),
                     Said::Asking(asking) => {
                         progress.phase = Phase::Started;
                         let taken = questions.take(asking, &mut call.deadline, events);
@@ -255,7 +249,7 @@ impl Runner {
 /// How far a call has come.
 struct Progress {
     phase: Phase,
-    attempt: u32,
+    attempts: Attempts,
 }
 
 fn broken(fault: &Fault) -> Ending {

@@ -141,7 +141,7 @@ fn is_object(body: &[u8]) -> bool {
     body.trim_ascii_start().starts_with(b"{")
 }
 
-fn unreachable(failure: crate::worker::StartFailure) -> RunnerError {
+fn unreachable(failure: crate::start_failure::StartFailure) -> RunnerError {
     RunnerError::Unreachable { message: failure.message, hint: failure.hint }
 }
 

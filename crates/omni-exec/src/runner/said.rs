@@ -9,10 +9,9 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use crate::asks::Asking;
+use crate::attempt::{AttemptResult, FinalMessage, Meaning, Reader, error_ending};
 use crate::channel::Body;
-use crate::outcome::error_ending;
-use crate::wire::{self, ErrorFrame, ErrorKind, Fault, Up};
-use crate::worker::{End, event_of, result_of};
+use crate::wire::{self, ErrorFrame, ErrorKind, Fault};
 
 /// What a line means for the call.
 #[derive(Debug)]
@@ -78,27 +77,31 @@ pub(super) fn read(line: &Bytes, call: &Call, result_bytes_max: usize) -> Result
         check_id(error.id, call)?;
         return Ok(Said::End(Box::new(last(error, call, result_bytes_max))));
     }
-    let body = Body::of(&line);
-    let up = wire::decode(&line)?;
-    if let Some(id) = up.call() {
+    let message = wire::decode(&line)?;
+    if let Some(id) = message.call() {
         check_id(id, call)?;
     }
-    Ok(match up {
-        Up::Started(_) => Said::Started,
-        Up::Beat(_) | Up::Progress(_) | Up::Log(_) => Said::Event(event_of(body, up, call.wants)),
-        Up::Ask(ask) => Said::Asking(Asking::of(&ask)),
-        Up::Retract(asked) => Said::Asking(Asking::Retract(asked.ask)),
-        Up::Result(result) => {
-            let ending = match result_of(body, &result, result_bytes_max) {
-                End::Result(result) => result.into(),
-                _ => Ending::OutputLimit { limit_bytes: result_bytes_max },
-            };
-            let worker = result.tainted.map(|findings| findings.get().into());
-            let stderr = result.stderr.map(Into::into);
-            Said::End(Box::new(Last { ending, stack: None, stderr, worker, died: false }))
+    // Whether it may ask, and has begun, a runner says by itself: what it runs is hidden from us.
+    let reader = Reader { wants: call.wants, may_ask: true, result_bytes_max };
+    Ok(match reader.read(Body::of(&line), message, || true)? {
+        Meaning::Started => Said::Started,
+        Meaning::Alive(event) => Said::Event(event),
+        Meaning::Asks(asking) => Said::Asking(asking),
+        Meaning::Ends(FinalMessage {
+            result: AttemptResult::Result(result), contamination, stderr, ..
+        }) => Said::End(Box::new(Last {
+            ending: result.into(),
+            stack: None,
+            stderr,
+            worker: contamination,
+            died: false,
+        })),
+        Meaning::Ends(FinalMessage { result: AttemptResult::TooLarge, contamination, stderr, .. }) => {
+            let ending = Ending::OutputLimit { limit_bytes: result_bytes_max };
+            Said::End(Box::new(Last { ending, stack: None, stderr, worker: contamination, died: false }))
         }
         // `error` was looked for above; the others are between a worker and whoever started it.
-        Up::Error(_) | Up::Ready(_) | Up::Skipped(_) | Up::Output(_) | Up::Unknown => Said::Nothing,
+        Meaning::Ends(_) | Meaning::Printed(_) | Meaning::Nothing => Said::Nothing,
     })
 }
 

@@ -14,10 +14,11 @@ use crate::ExecConfig;
 use crate::bounds::SHUTDOWN_GRACE;
 use crate::children::{Children, Python};
 use crate::outcome::{refuse_oversized, start_failed, unstarted};
-use crate::own_process::{Capacity, CapacityPermit, conclude, end_aside};
+use crate::own_process::{Capacity, CapacityPermit, concluded, end_aside};
+use crate::start_failure::StartFailure;
 use crate::targets::refuse_target;
 use crate::wire::{Mode, Terms};
-use crate::worker::{StartFailure, Worker, main_of};
+use crate::worker::{Worker, main_of};
 
 /// Arguments longer than this travel in the call frame: the kernel takes 128 KiB for one argument.
 const ARGV_BYTES_MAX: usize = 100 << 10;
@@ -59,7 +60,7 @@ impl Spawn {
         let mut run = Run { worker: Some(worker), permit: Some(permit) };
         run.worker().begin(&call, Terms::of(&call, 1));
         let end = run.worker().finish(&mut call.deadline, events).await;
-        conclude(&self.children, &call, run.worker(), end).await
+        concluded(&self.children, &call, run.worker(), end).await
     }
 }
 

@@ -27,7 +27,7 @@ use crate::ExecConfig;
 use crate::children::Children;
 use crate::outcome::{not_called, outcome, start_failed, unstarted};
 use crate::own_process::CapacityPermit;
-use crate::worker::StartFailure;
+use crate::start_failure::StartFailure;
 
 /// Where a program finds its arguments that are a file.
 const ARGUMENTS_FILE: &str = "/dev/stdin";

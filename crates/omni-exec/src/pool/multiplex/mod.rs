@@ -6,28 +6,25 @@ mod serve;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
-use omni_call::{Call, CallPort, Ending, Outcome, Phase};
+use omni_call::{Call, CallPort, Ending, Outcome};
 use tokio::time::sleep;
 
 use super::preload::{NoWorker, Preload};
+use crate::attempt::{AttemptResult, AttemptSite as _, Attempts, Concluding, conclude};
 use crate::bounds::RETRY_AFTER;
 use crate::children::Children;
 use crate::failures::Failures;
-use crate::outcome::{ending, outcome, start_failed, unstarted, without_worker_frames};
+use crate::outcome::{start_failed, unstarted};
 use crate::quarantine::{self, Quarantine};
+use crate::start_failure::StartFailure;
 use crate::wire::Mode;
 use crate::within::within;
-use crate::worker::{End, StartFailure};
+
 use ride::{Line, Ride};
 use serve::serve;
 
 /// Workers at most, those included that have been left because a tool blocks them.
 const LINES_MAX: usize = 4;
-
-/// Says in the log why a worker is replaced after a call.
-pub(super) fn note_taint(call: &Call, findings: &str) {
-    tracing::info!(tool = call.spec.tool, findings, "a call changed its worker, which is replaced");
-}
 
 /// Async calls and the worker they share.
 pub(super) struct Multiplex {
@@ -72,56 +69,31 @@ impl Multiplex {
         if let Some(retry_after) = self.shared.lock().quarantine.refuses(&call.spec.tool) {
             return unstarted(&call, Ending::Quarantined { retry_after });
         }
-        let mut attempt = 1;
+        let mut attempts = Attempts::default();
         loop {
             let line = match self.line(&call).await {
                 Ok(line) => line,
                 Err(outcome) => return *outcome,
             };
             // A worker that went between here and there has not seen the call.
-            let Some(mut ride) = Ride::begin(line, &call, attempt) else { continue };
-            let end = ride.finish(&mut call, events).await;
-            if matches!(end, End::Skipped) && !self.shared.children.closing() {
-                // It had not begun, and its worker is blocked.
+            let Some(mut ride) = Ride::begin(line, &call, attempts.number()) else { continue };
+            let result = ride.finish(&mut call, events).await;
+            let closing = self.shared.children.closing();
+            if attempts.again(&call, &result, &ride, closing) {
                 continue;
             }
-            let lost = matches!(end, End::Died(_) | End::Broken(_));
-            if lost && attempt == 1 && !ride.has_started() && !self.shared.children.closing() {
-                attempt += 1;
-                continue;
+            // Died, not broken: so this call was the only one that can have done it.
+            if matches!(result, AttemptResult::Died(_))
+                && ride.has_started()
+                && !closing
+                && self.shared.lock().quarantine.note(&call.spec.tool, Instant::now())
+            {
+                quarantine::warn(&call.spec.tool);
             }
-            return self.conclude(&call, ride, end, attempt).await;
+            let config = self.shared.children.config();
+            let concluding = Concluding { config, attempt: attempts.number(), closing };
+            return conclude(&mut ride, &call, result, concluding).await;
         }
-    }
-
-    async fn conclude(&self, call: &Call, ride: Ride, end: End, attempt: u32) -> Outcome {
-        let config = self.shared.children.config();
-        let worker = ride.tainted.clone();
-        if let Some(findings) = &worker {
-            note_taint(call, findings);
-        }
-        if let End::Result(_) = end {
-            return Outcome { worker, ..outcome(call, ending(end, config), Phase::Started, attempt) };
-        }
-        let phase = if ride.has_started() { Phase::Started } else { Phase::Starting };
-        // Died, not broken: so this call was the only one that can have done it.
-        let died = matches!(end, End::Died(_)) && !self.shared.children.closing();
-        if died
-            && phase == Phase::Started
-            && self.shared.lock().quarantine.note(&call.spec.tool, Instant::now())
-        {
-            quarantine::warn(&call.spec.tool);
-        }
-        let stderr = ride.stderr_tail().map(|stderr| without_worker_frames(stderr, &config.package_dir));
-        let stack = match (&end, call.spec.target.dir()) {
-            (End::Expired(_), Some(dir)) => ride.line.stack(dir.to_owned(), call.id.0).await,
-            _ => None,
-        };
-        let ending = match end {
-            End::Died(_) | End::Broken(_) if self.shared.children.closing() => Ending::Shutdown,
-            end => ending(end, config),
-        };
-        Outcome { stack, stderr, worker, died, ..outcome(call, ending, phase, attempt) }
     }
 
     /// The worker in use, or a new one.
@@ -231,7 +203,13 @@ impl Shared {
         match started {
             Ok(worker) => {
                 let temp = worker.process.temp().cloned();
-                let line = Arc::new(Line { page: worker.page(), generation, temp, state: Mutex::default() });
+                let line = Arc::new(Line {
+                    page: worker.page(),
+                    generation,
+                    temp,
+                    result_bytes_max: worker.result_bytes_max(),
+                    state: Mutex::default(),
+                });
                 let idle_ttl = self.children.config().idle_worker_ttl;
                 tokio::spawn(serve(Arc::clone(&line), worker, idle_ttl, Arc::downgrade(self)));
                 let mut state = self.lock();

@@ -7,16 +7,16 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
 
-use omni_call::{Call, CallPort, Event, Wants};
+use omni_call::{Call, CallPort, Event};
 use omni_process::{Listener, Printed, StatusPage, TempFolder};
 use tokio::sync::oneshot;
 use tokio::time::{sleep, timeout};
 
 use crate::asks::{Asking, Ledger, Waiting};
+use crate::attempt::{AttemptResult, AttemptSite, Reader};
 use crate::bounds::{CANCEL_PATIENCE, REVOKED_FOR};
-use crate::clock::in_time;
 use crate::wire::{self, Fault};
-use crate::worker::End;
+use crate::within::poll_within;
 
 /// Events of one call that wait to be taken. What comes beyond is dropped: the worker must never wait for a
 /// caller.
@@ -36,6 +36,8 @@ pub(super) struct Line {
     pub(super) generation: u64,
     /// The worker's folder for temporary files, which all calls share.
     pub(super) temp: Option<Arc<TempFolder>>,
+    /// A part of a result at most.
+    pub(super) result_bytes_max: usize,
     pub(super) state: Mutex<LineState>,
 }
 
@@ -74,9 +76,7 @@ pub(super) struct LineState {
 pub(super) struct Passenger {
     /// Counted from 1 in the order of sending.
     pub(super) number: u64,
-    pub(super) wants: Wants,
-    /// Its tool has the means to ask its client something.
-    pub(super) may_ask: bool,
+    pub(super) reader: Reader,
     pub(super) ledger: Ledger,
     /// What it has asked since somebody looked.
     pub(super) asked: Vec<Asking>,
@@ -86,9 +86,9 @@ pub(super) struct Passenger {
     /// Bytes it has printed that have become no events.
     pub(super) left_out: u64,
     pub(super) beat: Option<Instant>,
-    pub(super) end: Option<End>,
+    pub(super) end: Option<AttemptResult>,
     /// What it has done to the process, as a JSON array.
-    pub(super) tainted: Option<Box<str>>,
+    pub(super) contamination: Option<Box<str>>,
     pub(super) waker: Option<Waker>,
 }
 
@@ -160,7 +160,7 @@ impl Line {
         let started = state.started;
         // Of those that begin at this moment the worker itself says whether it skipped them.
         for call in state.calls.values_mut().filter(|call| call.end.is_none() && call.number > started) {
-            call.end(End::Skipped);
+            call.end(AttemptResult::Skipped);
         }
     }
 
@@ -204,6 +204,15 @@ impl Passenger {
         self.wake();
     }
 
+    /// Notes a sign of life, and keeps what the caller wants to hear of it.
+    pub(super) fn alive(&mut self, event: Option<Event>) {
+        self.beat = Some(Instant::now());
+        match event {
+            Some(event) => self.hear(event),
+            None => self.wake(),
+        }
+    }
+
     pub(super) fn hear(&mut self, event: Event) {
         if self.events.len() < EVENTS_WAITING_MAX {
             self.events.push(event);
@@ -220,16 +229,16 @@ impl Passenger {
         take: impl FnOnce(&mut Printed, &mut Listener<'_>),
     ) {
         let mut printed = self.printed.take().unwrap_or_else(|| Box::new(Printed::new(tail_bytes_max)));
-        let level = self.wants.log;
+        let level = self.reader.wants.log;
         take(&mut printed, &mut Listener { events: self, level });
         self.printed = Some(printed);
         self.beat = Some(Instant::now());
         self.wake();
     }
 
-    pub(super) fn end(&mut self, end: End) {
+    pub(super) fn end(&mut self, end: AttemptResult) {
         if let Some(mut printed) = self.printed.take() {
-            let level = self.wants.log;
+            let level = self.reader.wants.log;
             printed.end(&mut Listener { events: self, level });
             self.printed = Some(printed);
         }
@@ -243,12 +252,12 @@ impl Passenger {
 /// One call's hold on a shared worker. Dropped before its end, it cancels the call; a worker that does not
 /// obey within [`CANCEL_PATIENCE`] is ended, since its event loop is blocked or the tool ignores us.
 pub(super) struct Ride {
-    pub(super) line: Arc<Line>,
+    line: Arc<Line>,
     id: u64,
     number: u64,
     over: bool,
     /// What the call has done to the process, as a JSON array.
-    pub(super) tainted: Option<Box<str>>,
+    contamination: Option<Box<str>>,
     /// The end of what the call has printed to standard error, when it has ended.
     stderr: Option<String>,
 }
@@ -275,8 +284,11 @@ impl Ride {
         state.look_at.get_or_insert(now + STALL_LOOK);
         let passenger = Passenger {
             number,
-            wants: call.wants,
-            may_ask: call.spec.may_ask(),
+            reader: Reader {
+                wants: call.wants,
+                may_ask: call.spec.may_ask(),
+                result_bytes_max: line.result_bytes_max,
+            },
             ledger: Ledger::default(),
             asked: Vec::new(),
             events: Vec::new(),
@@ -284,19 +296,19 @@ impl Ride {
             left_out: 0,
             beat: None,
             end: None,
-            tainted: None,
+            contamination: None,
             waker: None,
         };
         state.calls.insert(id, passenger);
         state.call_task();
         drop(state);
-        Some(Ride { line, id, number, over: false, tainted: None, stderr: None })
+        Some(Ride { line, id, number, over: false, contamination: None, stderr: None })
     }
 
-    pub(super) async fn finish(&mut self, call: &mut Call, port: &mut dyn CallPort) -> End {
+    pub(super) async fn finish(&mut self, call: &mut Call, port: &mut dyn CallPort) -> AttemptResult {
         port.begun();
         let mut waiting = Waiting::default();
-        in_time(call, |cx, call| {
+        poll_within(call, |cx, call| {
             let end = self.poll(cx, call, port, &mut waiting);
             if end.is_pending() && !waiting.is_empty() {
                 self.poll_answers(cx, call, &mut waiting);
@@ -304,6 +316,7 @@ impl Ride {
             end
         })
         .await
+        .unwrap_or_else(AttemptResult::Expired)
     }
 
     /// Sends the answers that have come to the call's questions.
@@ -327,18 +340,18 @@ impl Ride {
         call: &mut Call,
         port: &mut dyn CallPort,
         waiting: &mut Waiting,
-    ) -> Poll<End> {
+    ) -> Poll<AttemptResult> {
         let (beat, heard, asked, left_out, end) = {
             let mut state = self.line.lock();
             let Some(passenger) = state.calls.get_mut(&self.id) else {
-                return Poll::Ready(End::Broken(Fault::Closed));
+                return Poll::Ready(AttemptResult::Broken(Fault::Closed));
             };
             let beat = passenger.beat.take();
             if let Some(at) = beat {
                 call.deadline.beat(at);
             }
             passenger.waker = Some(cx.waker().clone());
-            self.tainted = passenger.tainted.take();
+            self.contamination = passenger.contamination.take();
             let end = passenger.end.take();
             if end.is_some() {
                 self.stderr = passenger.printed.as_ref().and_then(|printed| printed.stderr_tail());
@@ -365,9 +378,20 @@ impl Ride {
             }
         }
     }
+}
 
-    /// The end of what the call has printed to standard error, if it has.
-    pub(super) fn stderr_tail(&self) -> Option<String> {
+impl AttemptSite for Ride {
+    fn has_started(&self) -> bool {
+        let mut state = self.line.lock();
+        state.note_started(&self.line.page);
+        state.started >= self.number
+    }
+
+    fn take_contamination(&mut self) -> Option<Box<str>> {
+        self.contamination.take()
+    }
+
+    fn stderr_tail(&self) -> Option<String> {
         let printed = || {
             let state = self.line.lock();
             state.calls.get(&self.id).and_then(|call| call.printed.as_ref()?.stderr_tail())
@@ -375,11 +399,9 @@ impl Ride {
         self.stderr.clone().or_else(printed)
     }
 
-    /// Whether a line of the call's own code has run.
-    pub(super) fn has_started(&self) -> bool {
-        let mut state = self.line.lock();
-        state.note_started(&self.line.page);
-        state.started >= self.number
+    async fn stack(&mut self, call: &Call) -> Option<String> {
+        let dir = call.spec.target.dir()?;
+        self.line.stack(dir.to_owned(), self.id).await
     }
 }
 

@@ -12,11 +12,11 @@ use tokio::time::{Sleep, sleep, timeout};
 
 use super::ride::{Command, Line, LineState, Passenger, STALL_LOOK};
 use super::{LINES_MAX, Shared};
-use crate::asks::Asking;
+use crate::attempt::{AttemptResult, Meaning};
 use crate::bounds::{DEATH_GRACE, EXIT_GRACE};
 
 use crate::wire::{self, Fault, Up};
-use crate::worker::{End, Worker, event_of, result_of};
+use crate::worker::Worker;
 
 /// Why the task of a worker stops serving it.
 enum Stop {
@@ -51,7 +51,7 @@ pub(super) async fn serve(line: Arc<Line>, mut worker: Worker, idle_ttl: Duratio
         .await;
         match command {
             Ok(Command::Stack { skill_dir, id, reply }) => {
-                drop(reply.send(worker.stack(&skill_dir, true, id).await))
+                drop(reply.send(worker.python_stack(&skill_dir, true, id).await))
             }
             Ok(Command::End { reason }) => break Stop::Ended { reason },
             Err(stop) => break stop,
@@ -171,56 +171,42 @@ impl EventSink for Passenger {
     }
 }
 
+/// Hands what a frame means to the call that it names. One that names none of ours is nobody's: its caller may have left.
 fn take_frame(line: &Line, state: &mut LineState, worker: &mut Worker, length: usize) -> Result<(), Fault> {
-    let result_bytes_max = worker.result_bytes_max();
     let tail_bytes_max = worker.stderr_bytes_max();
     let body = worker.channel.body(length);
-    let frame = wire::decode(body.bytes())?;
-    if matches!(frame, Up::Ask(_)) {
+    let message = wire::decode(body.bytes())?;
+    if matches!(message, Up::Ask(_)) {
         state.note_started(&line.page);
     }
-    if let Some(passenger) = frame.call().and_then(|id| state.calls.get_mut(&id)) {
-        if let Some(findings) = frame.tainted() {
-            // It begins no call any more, and skips those that are on their way to it.
-            state.leaving = true;
-            passenger.tainted = Some(findings);
-        }
-        match frame {
-            Up::Result(result) => passenger.end(result_of(body, &result, result_bytes_max)),
-            Up::Error(error) => passenger.end(End::Error(error)),
-            Up::Beat(_) | Up::Progress(_) | Up::Log(_) => {
-                passenger.beat = Some(Instant::now());
-                if let Some(event) = event_of(body, frame, passenger.wants) {
-                    passenger.hear(event);
+    let LineState { calls, started, ended, leaving, .. } = state;
+    if let Some(passenger) = message.call().and_then(|id| calls.get_mut(&id)) {
+        let (reader, number) = (passenger.reader, passenger.number);
+        match reader.read(body, message, || number <= *started)? {
+            Meaning::Ends(last) => {
+                if last.contamination.is_some() {
+                    // It begins no call any more, and skips those that are on their way to it.
+                    *leaving = true;
+                    passenger.contamination = last.contamination;
                 }
-                passenger.wake();
+                if passenger.end.is_none() {
+                    *ended += 1;
+                    if !matches!(last.result, AttemptResult::Skipped) {
+                        *started = number.max(*started);
+                    }
+                }
+                passenger.end(last.result);
             }
-            Up::Output(output) => passenger.print(tail_bytes_max, |printed, listener| {
+            Meaning::Alive(event) => passenger.alive(event),
+            Meaning::Printed(output) => passenger.print(tail_bytes_max, |printed, listener| {
                 printed.take(output.stream == "stderr", output.text.as_bytes(), listener);
                 printed.leave_out(output.left_out);
             }),
-            Up::Ask(ask) => {
-                if !passenger.may_ask {
-                    return Err(Fault::MayNotAsk);
-                }
-                if passenger.number > state.started {
-                    return Err(Fault::Foreign);
-                }
-                passenger.ledger.ask(ask.ask, worker.channel.taken())?;
-                passenger.ask(Asking::of(&ask));
+            Meaning::Asks(asking) => {
+                passenger.ledger.take(&asking, worker.channel.taken())?;
+                passenger.ask(asking);
             }
-            Up::Retract(asked) => {
-                passenger.ledger.retract(asked.ask)?;
-                passenger.ask(Asking::Retract(asked.ask));
-            }
-            Up::Skipped(_) => passenger.end(End::Skipped),
-            Up::Ready(_) | Up::Started(_) | Up::Unknown => {}
-        }
-        if let Some(end) = &passenger.end {
-            state.ended += 1;
-            if !matches!(end, End::Skipped) {
-                state.started = state.started.max(passenger.number);
-            }
+            Meaning::Started | Meaning::Nothing => {}
         }
     }
     worker.channel.consume(length);
@@ -236,13 +222,13 @@ fn close(line: &Line, stop: Stop) {
     for passenger in state.calls.values_mut() {
         let end = match &stop {
             // Only a call that was alone can have been the one that did it.
-            Stop::Died(exit) if suspects <= 1 => End::Died(*exit),
-            Stop::Died(exit) => {
-                End::Broken(Fault::Shared(format!("it ended {exit} while {suspects} calls shared it")))
-            }
-            Stop::Broken(fault) => End::Broken(Fault::Shared(fault.to_string())),
-            Stop::Ended { reason } => End::Broken(Fault::Shared(reason.clone())),
-            Stop::Idle => End::Broken(Fault::Closed),
+            Stop::Died(exit) if suspects <= 1 => AttemptResult::Died(*exit),
+            Stop::Died(exit) => AttemptResult::Broken(Fault::Shared(format!(
+                "it ended {exit} while {suspects} calls shared it"
+            ))),
+            Stop::Broken(fault) => AttemptResult::Broken(Fault::Shared(fault.to_string())),
+            Stop::Ended { reason } => AttemptResult::Broken(Fault::Shared(reason.clone())),
+            Stop::Idle => AttemptResult::Broken(Fault::Shared("its worker was let go".to_owned())),
         };
         passenger.end(end);
     }

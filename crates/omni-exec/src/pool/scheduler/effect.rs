@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::slots::Handle;
-use crate::worker::StartFailure;
+use crate::start_failure::StartFailure;
 
 /// A call, from when it is put in line until its caller has taken what it got, or has left.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use super::effect::{Condition, Effect, Purpose, Refusal, WorkerId};
 use super::state::{Scheduler, Stage};
 use super::states::StateKey;
-use crate::worker::StartFailure;
+use crate::start_failure::StartFailure;
 
 /// A pool that has asked for a place asks again after so long: what gives way may run `atexit` functions first.
 const ASK_EVERY: Duration = Duration::from_millis(200);

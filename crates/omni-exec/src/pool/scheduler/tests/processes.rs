@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::world::{Fate, Hands, MS, Word, World};
 use crate::bounds::REVOKED_FOR;
 use crate::pool::scheduler::{Condition, Farewell};
-use crate::worker::StartFailure;
+use crate::start_failure::StartFailure;
 
 impl World {
     /// The worker takes the next call out of its socket: notes it as begun, then looks at what is revoked.

@@ -1,0 +1,103 @@
+//! What the end of an attempt means to its caller: the one place where that is said.
+
+use std::path::Path;
+
+use omni_call::{Call, Ending, Outcome, Phase};
+
+use super::ending::ending;
+use super::result::AttemptResult;
+use crate::ExecConfig;
+use crate::outcome::outcome;
+use crate::wire::Fault;
+
+/// Where an attempt was made, and what can be learned there of how it ended. To be asked after the end.
+pub(crate) trait AttemptSite {
+    /// Whether a line of the call's own code has run. What nobody can tell counts as yes.
+    fn has_started(&self) -> bool;
+
+    /// What the call has done to its process, which must serve no other: a JSON array of sentences.
+    fn take_contamination(&mut self) -> Option<Box<str>>;
+
+    /// The end of what the call has printed to standard error.
+    fn stderr_tail(&self) -> Option<String>;
+
+    /// Where the call is, whose time is up: Python's stack, innermost frame last. What this has to do to find out (a
+    /// signal, the end of an embedded call) is done here too. `None` where nobody can say.
+    async fn stack(&mut self, call: &Call) -> Option<String>;
+}
+
+/// What is to be known of a call besides how its attempt ended.
+pub(crate) struct Concluding<'a> {
+    pub(crate) config: &'a ExecConfig,
+    /// Counted from 1.
+    pub(crate) attempt: u32,
+    /// The executor ends everything it runs.
+    pub(crate) closing: bool,
+}
+
+/// The outcome of a call whose last attempt was made at `site` and ended with `result`.
+pub(crate) async fn conclude(
+    site: &mut impl AttemptSite,
+    call: &Call,
+    result: AttemptResult,
+    concluding: Concluding<'_>,
+) -> Outcome {
+    let Concluding { config, attempt, closing } = concluding;
+    let worker = site.take_contamination();
+    if let Some(findings) = &worker {
+        tracing::info!(tool = call.spec.tool, findings, "a call changed its worker, which is replaced");
+    }
+    let result = match result {
+        AttemptResult::Result(result) => {
+            return Outcome { worker, ..outcome(call, result.into(), Phase::Started, attempt) };
+        }
+        result => result,
+    };
+    let phase = if site.has_started() { Phase::Started } else { Phase::Starting };
+    // Before Python is asked for its stack, which it prints there as well.
+    let stderr = site.stderr_tail().map(|stderr| without_worker_frames(stderr, &config.package_dir));
+    let stack = match result {
+        AttemptResult::Expired(_) => site.stack(call).await,
+        _ => None,
+    };
+    let shared = matches!(result, AttemptResult::Broken(Fault::Shared(_)));
+    // Of a process that others shared nobody can say whose fault its end was.
+    let died = matches!(result, AttemptResult::Died(_) | AttemptResult::Broken(_)) && !shared && !closing;
+    let ending = match result {
+        AttemptResult::Died(_) | AttemptResult::Broken(Fault::Shared(_)) if closing => Ending::Shutdown,
+        result => ending(result, config),
+    };
+    Outcome { stack, stderr, worker, died, ..outcome(call, ending, phase, attempt) }
+}
+
+/// What a process wrote to standard error without the worker's own lines in Python's dump of its stacks, which name
+/// nothing that the tool's author has written.
+fn without_worker_frames(stderr: String, package_dir: &Path) -> String {
+    let ours = format!("  File \"{}/", package_dir.display());
+    if !stderr.contains(&ours) {
+        return stderr;
+    }
+    let is_ours = |line: &str| {
+        line.starts_with(&ours)
+            || line.starts_with("  File \"<frozen runpy>\", line ")
+            || line.starts_with("  File \"<string>\", line 1 in <module>")
+    };
+    stderr.split_inclusive('\n').filter(|line| !is_ours(line)).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn of_a_dump_of_stacks_the_tools_lines_are_left() {
+        let dump = "free(): invalid pointer\nFatal Python error: Aborted\n\nCurrent thread 0x1 (most recent call first):\n  \
+                    File \"/s/omni/t.py\", line 27 in r\n  File \"/c/python-1/omni/invoke.py\", line 150 in run\n  \
+                    File \"<frozen runpy>\", line 88 in _run_code\n  File \"<string>\", line 1 in <module>\n";
+        let left = without_worker_frames(dump.to_owned(), Path::new("/c/python-1"));
+        assert_eq!(left.lines().last(), Some("  File \"/s/omni/t.py\", line 27 in r"), "{left}");
+        assert!(left.starts_with("free(): invalid pointer\n"));
+        let plain = "  File \"<string>\", line 1 in <module>\n";
+        assert_eq!(without_worker_frames(plain.to_owned(), Path::new("/c/python-1")), plain);
+    }
+}

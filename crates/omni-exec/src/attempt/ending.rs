@@ -1,0 +1,78 @@
+//! The ending that the result of an attempt is to the caller.
+
+use omni_call::Ending;
+use omni_process::Exit;
+
+use super::result::AttemptResult;
+use crate::ExecConfig;
+use crate::wire::{ErrorFrame, ErrorKind};
+use crate::within::expired;
+
+/// The ending of a call whose last attempt ended so.
+pub(super) fn ending(result: AttemptResult, config: &ExecConfig) -> Ending {
+    match result {
+        AttemptResult::Result(result) => result.into(),
+        AttemptResult::Error(error) => {
+            error_ending(error, config.result_bytes_max, config.process.limits.memory_bytes)
+        }
+        AttemptResult::TooLarge => Ending::OutputLimit { limit_bytes: config.result_bytes_max },
+        // Only where nothing may be run again: the executor is closing.
+        AttemptResult::Skipped => Ending::Shutdown,
+        AttemptResult::Died(Exit::Code(code)) => Ending::Exited { code, message: None },
+        AttemptResult::Died(Exit::Signal(signal)) => Ending::Signalled { signal },
+        AttemptResult::Died(Exit::Unknown) => {
+            Ending::Lost { message: "its process ended, and the fork parent that knew how is gone".into() }
+        }
+        AttemptResult::Broken(fault) => Ending::Lost { message: fault.to_string() },
+        AttemptResult::Expired(expiry) => expired(expiry),
+    }
+}
+
+/// The ending that a failed call's last word means, where results and memory have these limits.
+pub(crate) fn error_ending(
+    error: ErrorFrame,
+    result_bytes_max: usize,
+    memory_bytes_max: Option<u64>,
+) -> Ending {
+    let raised = |error: ErrorFrame, default: &str| Ending::ToolError {
+        kind: error.class.unwrap_or_else(|| default.to_owned()),
+        bases: error.bases.into(),
+        message: match &error.temp {
+            Some(files) => format!("{}; {}", error.message, files.sentence()),
+            None => error.message,
+        },
+        location: error.location,
+        intended: error.intended,
+        traceback: error.traceback,
+    };
+    match error.kind {
+        ErrorKind::ToolError if is_memory_error(&error) => Ending::OutOfMemory {
+            limit_bytes: memory_bytes_max,
+            message: error.message,
+            location: error.location,
+            traceback: error.traceback,
+        },
+        ErrorKind::ToolError => raised(error, "Exception"),
+        // Nobody is told of a cancellation that we asked for, so this one the tool raised by itself.
+        ErrorKind::Cancelled => raised(error, "CallCancelled"),
+        ErrorKind::BadResult => Ending::BadResult { message: error.message },
+        ErrorKind::InvalidArguments => Ending::InvalidArguments { message: error.message },
+        ErrorKind::LoadError => Ending::LoadError {
+            kind: error.class.unwrap_or_else(|| "ImportError".to_owned()),
+            message: error.message,
+            location: error.location,
+            intended: error.intended,
+            traceback: error.traceback,
+        },
+        ErrorKind::Exited => Ending::Exited {
+            code: error.code.unwrap_or(0),
+            message: Some(error.message).filter(|message| !message.trim().is_empty()),
+        },
+        ErrorKind::OutputLimit => Ending::OutputLimit { limit_bytes: result_bytes_max },
+    }
+}
+
+fn is_memory_error(error: &ErrorFrame) -> bool {
+    const NAME: &str = "MemoryError";
+    error.class.as_deref() == Some(NAME) || error.bases.iter().any(|base| base == NAME)
+}

@@ -1,0 +1,148 @@
+//! What a frame of a worker means for the call that it names: the one reader of frames, whoever brings them.
+//!
+//! Whether a frame is the call's at all is known where it arrives:
+//!
+//! | who brings it | whose it is | a frame of another call |
+//! |---|---|---|
+//! | a worker of its own | the call at hand | of an earlier one: nobody's; of a later one: the worker is not to be trusted ([`RunningCall`](super::RunningCall)) |
+//! | a shared worker | whichever of its calls it names | of none of them: nobody's, since a caller may have left |
+//! | a thread of the embedded interpreter | the same | the same |
+//! | a runner | the one call of the answer | breaks the contract |
+
+use bytes::Bytes;
+use omni_call::{Event, LogLevel, ToolResult, Wants};
+use serde_json::value::RawValue;
+
+use super::result::AttemptResult;
+use crate::asks::Asking;
+use crate::channel::Body;
+use crate::wire::{Fault, OutputFrame, ResultFrame, Up};
+
+/// What of a call its frames are read by.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Reader {
+    pub(crate) wants: Wants,
+    /// It can ask its client something.
+    pub(crate) may_ask: bool,
+    /// A part of a result at most.
+    pub(crate) result_bytes_max: usize,
+}
+
+/// What a frame means for its call.
+#[derive(Debug)]
+pub(crate) enum Meaning<'a> {
+    /// The call's own code is about to run. Workers with a status page do not say it (decision 0003).
+    Started,
+    /// A sign of life, and what the caller wants to hear of it.
+    Alive(Option<Event>),
+    /// What it has printed, where several calls share the pipes.
+    Printed(OutputFrame<'a>),
+    /// A question to its client, or one that is taken back.
+    Asks(Asking),
+    /// Nothing more comes of it.
+    Ends(FinalMessage),
+    /// Something that a later version says, or that is for whoever started the worker.
+    Nothing,
+}
+
+/// The last that is said of a call.
+#[derive(Debug)]
+pub(crate) struct FinalMessage {
+    pub(crate) result: AttemptResult,
+    /// What the call has done to its process, which must serve no other: a JSON array of sentences.
+    pub(crate) contamination: Option<Box<str>>,
+    /// The call has printed something, and the next one waits until that is read.
+    pub(crate) printed: bool,
+    /// What a program has written to standard error. Only a runner says it here.
+    pub(crate) stderr: Option<String>,
+}
+
+impl Reader {
+    /// Says what `message`, which is what stands in `body`, means for its call. `started` says whether the call's own code
+    /// has begun, as far as the server can see: nobody asks before that.
+    pub(crate) fn read<'a>(
+        &self,
+        body: Body<'_>,
+        message: Up<'a>,
+        started: impl FnOnce() -> bool,
+    ) -> Result<Meaning<'a>, Fault> {
+        Ok(match message {
+            Up::Result(result) => Meaning::Ends(FinalMessage {
+                contamination: result.tainted.map(|findings| findings.get().into()),
+                printed: result.printed,
+                result: self.result(body, &result),
+                stderr: result.stderr.map(Into::into),
+            }),
+            Up::Error(mut error) => Meaning::Ends(FinalMessage {
+                contamination: error.tainted.take().map(|findings| findings.get().into()),
+                printed: error.printed,
+                result: AttemptResult::Error(error),
+                stderr: None,
+            }),
+            Up::Skipped(_) => Meaning::Ends(FinalMessage {
+                result: AttemptResult::Skipped,
+                contamination: None,
+                printed: false,
+                stderr: None,
+            }),
+            Up::Beat(beat) => Meaning::Alive(self.note(beat.note)),
+            Up::Progress(progress) => Meaning::Alive(self.wants.progress.then_some(Event::Progress {
+                value: progress.value,
+                total: progress.total,
+                message: progress.message,
+            })),
+            Up::Log(log) => {
+                let level = log.level.parse().unwrap_or(LogLevel::Info);
+                let log = self.hears(level).then(|| Event::Log {
+                    level,
+                    logger: log.logger,
+                    data: body.keep(log.data),
+                });
+                Meaning::Alive(log)
+            }
+            Up::Ask(ask) => {
+                if !self.may_ask {
+                    return Err(Fault::MayNotAsk);
+                }
+                if !started() {
+                    return Err(Fault::Foreign);
+                }
+                Meaning::Asks(Asking::of(&ask))
+            }
+            Up::Retract(asked) => Meaning::Asks(Asking::Retract(asked.ask)),
+            Up::Output(output) => Meaning::Printed(output),
+            Up::Started(_) => Meaning::Started,
+            Up::Ready(_) | Up::Unknown => Meaning::Nothing,
+        })
+    }
+
+    fn result(&self, body: Body<'_>, result: &ResultFrame<'_>) -> AttemptResult {
+        let too_large =
+            |part: Option<&RawValue>| part.is_some_and(|part| part.get().len() > self.result_bytes_max);
+        if too_large(Some(result.content)) || too_large(result.structured) || too_large(result.meta) {
+            return AttemptResult::TooLarge;
+        }
+        let kept = ToolResult {
+            content: body.keep(result.content),
+            structured: result.structured.map(|structured| body.keep(structured)),
+            meta: result.meta.map(|meta| body.keep(meta)),
+            is_error: result.is_error,
+        };
+        AttemptResult::Result(match &result.temp {
+            Some(files) => kept.naming(files),
+            None => kept,
+        })
+    }
+
+    fn hears(&self, level: LogLevel) -> bool {
+        self.wants.log.is_some_and(|least| level >= least)
+    }
+
+    /// A line that came with a sign of life.
+    fn note(&self, note: Option<String>) -> Option<Event> {
+        let level = LogLevel::Info;
+        let note = note.filter(|_| self.hears(level))?;
+        let data = Bytes::from(serde_json::Value::from(note).to_string());
+        Some(Event::Log { level, logger: Some("heartbeat".to_owned()), data })
+    }
+}

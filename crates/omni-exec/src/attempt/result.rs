@@ -1,0 +1,24 @@
+//! How one attempt at a call ended, before anybody says what that means to its caller.
+
+use omni_call::{Expiry, ToolResult};
+use omni_process::Exit;
+
+use crate::wire::{ErrorFrame, Fault};
+
+/// How one attempt ended.
+#[derive(Debug)]
+pub(crate) enum AttemptResult {
+    Result(ToolResult),
+    Error(ErrorFrame),
+    /// A part of the result was larger than a result may be.
+    TooLarge,
+    /// The call was revoked, and the worker had not begun it.
+    Skipped,
+    /// The process of the call has ended: the kernel's word.
+    Died(Exit),
+    /// Nothing more can be heard of the call: its worker broke the protocol, or others were the end of a worker that it
+    /// shared ([`Fault::Shared`]).
+    Broken(Fault),
+    /// A clock of the call has struck. The call may still run.
+    Expired(Expiry),
+}

@@ -1,0 +1,211 @@
+//! How one call runs on a worker that it has to itself, from its first byte to its end.
+
+use std::future::{Future, poll_fn};
+use std::task::{Context, Poll};
+use std::time::{Duration, Instant};
+
+use omni_call::{Call, CallPort, Deadline, Wants};
+use omni_process::{Exit, Listener};
+
+use super::clocks::CallClocks;
+use super::{Current, Worker};
+use crate::asks::Asks;
+use crate::attempt::{AttemptResult, AttemptSite as _, Hearing, Reader, RunningCall, WorkerView};
+use crate::wire::{self, Fault, Sending, Terms};
+
+/// What a worker ends with when it cannot trust its channel any more, and how its last line then begins: `Channel.fail`
+/// in `channel.py`.
+const GAVE_UP: i32 = 70;
+const LAST_WORDS: &str = "omni worker: ";
+
+/// The timer's own grain.
+const GRAIN: Duration = Duration::from_millis(1);
+
+impl Worker {
+    /// Sends `call` to the worker, which must have none. Does not wait: what the socket does not take goes
+    /// with [`poll_call`](Self::poll_call).
+    pub(crate) fn begin(&mut self, call: &Call, terms: Terms) {
+        // What is there now is not the call's.
+        self.output.settle();
+        let number = self.send_ahead(call, terms);
+        self.advance(number, call.wants, terms.asks);
+        self.flush();
+    }
+
+    /// Writes `call` behind the ones that were sent before it, to be sent with the next
+    /// [`flush`](Self::flush). Returns its number, by which [`advance`](Self::advance) makes it the call at hand.
+    pub(crate) fn send_ahead(&mut self, call: &Call, terms: Terms) -> u64 {
+        self.sent += 1;
+        if call.spec.keep_temp {
+            self.keep_temp();
+        }
+        let sending = Sending { id: self.sent, terms, now: Instant::now() };
+        wire::push_call(self.channel.outbox(), call, sending);
+        self.sent
+    }
+
+    /// Sends what was written.
+    pub(crate) fn flush(&mut self) {
+        self.channel.flush_now();
+    }
+
+    /// Makes a call that was sent the one at hand. There must be none. `asks` says whether it can ask its
+    /// client something.
+    pub(crate) fn advance(&mut self, number: u64, wants: Wants, asks: bool) {
+        self.output.begin_call();
+        self.number = number;
+        self.begun_at = Instant::now();
+        let reader = Reader { wants, may_ask: asks, result_bytes_max: self.result_bytes_max };
+        self.call = Some(Current {
+            running: RunningCall::new(number, reader),
+            clocks: CallClocks::new(self.begun_at, self.spoiled),
+        });
+    }
+
+    /// Drives the call that was begun to its end, reports what it says to `port`, and passes on what it asks.
+    /// Dropping the future takes its open questions back.
+    pub(crate) async fn finish(&mut self, deadline: &mut Deadline, port: &mut dyn CallPort) -> AttemptResult {
+        port.begun();
+        let mut asks = Asks::default();
+        poll_fn(|cx| self.poll_call(cx, &mut Hearing { deadline, port, asks: &mut asks })).await
+    }
+
+    /// One look at everything that can happen. Output comes before frames, so that what a tool printed is
+    /// reported before its result.
+    pub(super) fn poll_call(
+        &mut self,
+        cx: &mut Context<'_>,
+        hearing: &mut Hearing<'_>,
+    ) -> Poll<AttemptResult> {
+        let level = self.call.as_ref().and_then(|call| call.running.wants().log);
+        if self.output.poll(cx, Some(&mut Listener { events: hearing.port, level })) {
+            hearing.alive(None);
+            if let Some(call) = &mut self.call {
+                call.running.talked = true;
+            }
+        }
+        let _ = self.channel.poll_flush(cx);
+        let mut end = self.poll_frames(cx, hearing);
+        if end.is_none() {
+            self.poll_answers(cx, hearing);
+        }
+        if end.is_none()
+            && let Poll::Ready(exit) = self.process.poll_exit(cx)
+        {
+            self.output.poll(cx, Some(&mut Listener { events: hearing.port, level }));
+            end = Some(AttemptResult::Died(exit));
+        }
+        if end.is_none() {
+            end = self.poll_clocks(cx, hearing.deadline);
+        }
+        match end {
+            None => Poll::Pending,
+            Some(end) => {
+                let mut listener = Listener { events: hearing.port, level };
+                Poll::Ready(self.end_call(end, &mut listener))
+            }
+        }
+    }
+
+    /// Takes in every frame that has arrived.
+    fn poll_frames(&mut self, cx: &mut Context<'_>, hearing: &mut Hearing<'_>) -> Option<AttemptResult> {
+        let call = self.call.as_mut().filter(|call| !call.clocks.is_broken())?;
+        let page = &self.page;
+        let mut view = WorkerView {
+            channel: &mut self.channel,
+            has_started: &|number| page.has_started(number),
+            ready: &mut self.ready,
+        };
+        let Poll::Ready(last) = call.running.poll_frames(cx, &mut view, hearing) else { return None };
+        match last {
+            Ok(last) => {
+                if last.contamination.is_some() {
+                    self.spoiled = true;
+                    self.contamination = last.contamination;
+                }
+                Some(last.result)
+            }
+            Err(fault @ (Fault::Closed | Fault::Io(_))) => {
+                call.clocks.broke(fault, Instant::now());
+                None
+            }
+            Err(fault) => Some(AttemptResult::Broken(fault)),
+        }
+    }
+
+    /// Sends the answers that have come to the call's questions. What the socket does not take stays for later.
+    fn poll_answers(&mut self, cx: &mut Context<'_>, hearing: &mut Hearing<'_>) {
+        let mut answered = false;
+        while let Some((number, answer)) = hearing.asks.poll(cx, hearing.deadline) {
+            wire::push_answer(self.channel.outbox(), self.number, number, &answer);
+            hearing.asks.written(self.channel.written());
+            answered = true;
+        }
+        if answered {
+            let _ = self.channel.poll_flush(cx);
+        }
+    }
+
+    /// Looks at the clocks.
+    fn poll_clocks(&mut self, cx: &mut Context<'_>, deadline: &Deadline) -> Option<AttemptResult> {
+        let clocks = &mut self.call.as_mut()?.clocks;
+        // The alarm is kept from call to call, and set anew only when it would ring too late: most calls end before they
+        // would have needed one.
+        let next = clocks.next(deadline).into();
+        if self.alarm.deadline() > next {
+            self.alarm.as_mut().reset(next);
+        }
+        while self.alarm.as_mut().poll(cx).is_ready() {
+            let now = Instant::now();
+            if let Some(end) = clocks.strike(now, deadline, || self.process.is_stopped()) {
+                return Some(end);
+            }
+            // It was set for an earlier call, or for a deadline that a heartbeat has moved since.
+            self.alarm.as_mut().reset(clocks.next(deadline).max(now + GRAIN).into());
+        }
+        None
+    }
+
+    /// Takes in what belongs to a call that has ended so, and lets go of it.
+    fn end_call(&mut self, end: AttemptResult, listener: &mut Listener<'_>) -> AttemptResult {
+        let running = self.call.as_ref().map(|call| &call.running);
+        // Of what a silent call has printed besides, the runtime has told by now.
+        if !matches!(end, AttemptResult::Result(_)) || running.is_some_and(|call| call.talked) {
+            self.output.catch_up(listener);
+        }
+        self.output.end_call(listener);
+        if let Some(call) = running.filter(|call| call.printed) {
+            self.page.note_heard(call.id);
+        }
+        let end = self.in_its_words(end);
+        self.spoiled |= matches!(end, AttemptResult::Broken(_));
+        // After a deadline the call still runs here, until somebody has ended it.
+        if !matches!(end, AttemptResult::Expired(_)) {
+            self.call = None;
+        }
+        end
+    }
+
+    /// A worker that gives itself up says why in its last line: then the end is not the tool's exit.
+    fn in_its_words(&self, end: AttemptResult) -> AttemptResult {
+        if !matches!(end, AttemptResult::Died(Exit::Code(GAVE_UP))) || !self.has_started() {
+            return end;
+        }
+        let said = self.output.stderr_tail().unwrap_or_default();
+        let reason = said.trim_end().lines().next_back().and_then(|line| line.strip_prefix(LAST_WORDS));
+        reason.map_or(end, |reason| AttemptResult::Broken(Fault::GaveUp(reason.to_owned())))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_last_words_of_a_worker_are_those_that_it_says() {
+        let shared = include_str!("../../../../conformance/shared.json");
+        let shared: serde_json::Value = serde_json::from_str(shared).unwrap();
+        assert_eq!(shared["wire"]["gave_up"], GAVE_UP);
+        assert_eq!(shared["wire"]["last_words"], LAST_WORDS);
+    }
+}

@@ -1,0 +1,133 @@
+//! What ends a call on a worker of its own although nothing more is heard: its deadline, a channel that broke, a process
+//! that stands still.
+
+use std::time::Instant;
+
+use omni_call::Deadline;
+
+use crate::attempt::AttemptResult;
+use crate::bounds::{DEATH_GRACE, STOPPED_LOOK};
+use crate::wire::Fault;
+
+/// The clocks of one call. They own no timer: the caller passes `now`.
+pub(super) struct CallClocks {
+    /// When to look next whether the process still runs (decision 0009).
+    look_at: Instant,
+    /// It was stopped when that was looked at last.
+    stopped: bool,
+    /// The channel broke then, for this reason; it is still to be seen whether the process has died.
+    broken: Option<(Instant, Fault)>,
+}
+
+impl CallClocks {
+    /// Those of a call that becomes the one at hand. Of a worker that broke the protocol only its death is still of
+    /// interest.
+    pub(super) fn new(now: Instant, broken: bool) -> Self {
+        CallClocks {
+            look_at: now + STOPPED_LOOK,
+            stopped: false,
+            broken: broken.then_some((now, Fault::Closed)),
+        }
+    }
+
+    /// The channel has broken. Usually the process is dying. Only the kernel can say, so its word is waited for.
+    pub(super) fn broke(&mut self, fault: Fault, now: Instant) {
+        self.broken = Some((now, fault));
+    }
+
+    pub(super) fn is_broken(&self) -> bool {
+        self.broken.is_some()
+    }
+
+    /// The earliest moment at which [`strike`](Self::strike) can say something.
+    pub(super) fn next(&self, deadline: &Deadline) -> Instant {
+        let grace = self.broken.as_ref().map(|(since, _)| *since + DEATH_GRACE);
+        [deadline.next(), grace].into_iter().flatten().fold(self.look_at, Instant::min)
+    }
+
+    /// How the call ends by now, if it does. `is_stopped` asks the kernel.
+    pub(super) fn strike(
+        &mut self,
+        now: Instant,
+        deadline: &Deadline,
+        is_stopped: impl FnOnce() -> bool,
+    ) -> Option<AttemptResult> {
+        if let Some(expiry) = deadline.expired(now) {
+            return Some(AttemptResult::Expired(expiry));
+        }
+        if let Some((_, fault)) = self.broken.take_if(|(since, _)| now >= *since + DEATH_GRACE) {
+            return Some(AttemptResult::Broken(fault));
+        }
+        if now >= self.look_at {
+            let stopped = is_stopped();
+            if stopped && self.stopped {
+                return Some(AttemptResult::Broken(Fault::Stopped));
+            }
+            self.stopped = stopped;
+            self.look_at = now + STOPPED_LOOK;
+        }
+        None
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use omni_call::Expiry;
+
+    use super::*;
+
+    const SECOND: Duration = Duration::from_secs(1);
+    const MILLISECOND: Duration = Duration::from_millis(1);
+
+    fn never() -> bool {
+        panic!("the kernel was asked")
+    }
+
+    #[test]
+    fn a_process_that_is_stopped_at_two_looks_in_a_row_counts_as_dead() {
+        let start = Instant::now();
+        let forever = Deadline::new(start, None, None);
+        let table: [(&[bool], bool); 4] = [
+            (&[true, true], true),
+            (&[true, false, true], false),
+            (&[false, true, true], true),
+            (&[false, false, false], false),
+        ];
+        for (looks, dead) in table {
+            let mut clocks = CallClocks::new(start, false);
+            let mut last = None;
+            for stopped in looks {
+                let next = clocks.next(&forever);
+                assert!(clocks.strike(next - MILLISECOND, &forever, never).is_none(), "it looks too early");
+                last = clocks.strike(next, &forever, || *stopped);
+            }
+            let seen = matches!(last, Some(AttemptResult::Broken(Fault::Stopped)));
+            assert_eq!(seen, dead, "{looks:?}");
+        }
+    }
+
+    #[test]
+    fn a_broken_channel_is_the_end_only_when_no_death_has_followed() {
+        let start = Instant::now();
+        let forever = Deadline::new(start, None, None);
+        let mut clocks = CallClocks::new(start, false);
+        clocks.broke(Fault::Closed, start + SECOND);
+        assert_eq!(clocks.next(&forever), start + SECOND + DEATH_GRACE);
+        assert!(clocks.strike(start + SECOND, &forever, never).is_none());
+        let end = clocks.strike(start + SECOND + DEATH_GRACE, &forever, never);
+        assert!(matches!(end, Some(AttemptResult::Broken(Fault::Closed))), "{end:?}");
+        let spoiled = CallClocks::new(start, true);
+        assert_eq!(spoiled.next(&forever), start + DEATH_GRACE, "nothing is read of it at all");
+    }
+
+    #[test]
+    fn the_deadline_is_named_before_all_else() {
+        let start = Instant::now();
+        let deadline = Deadline::new(start, Some(SECOND), None);
+        let mut clocks = CallClocks::new(start, true);
+        let end = clocks.strike(start + 9 * SECOND, &deadline, never);
+        assert!(matches!(end, Some(AttemptResult::Expired(Expiry::Total { .. }))), "{end:?}");
+    }
+}

@@ -1,0 +1,65 @@
+//! How a worker's call is ended before its time, and how a worker ends by itself.
+
+use std::future::poll_fn;
+use std::time::{Duration, Instant};
+
+use omni_call::{Deadline, NoClient};
+use omni_process::Exit;
+use rustix::process::Signal;
+
+use super::Worker;
+use crate::asks::Asks;
+use crate::attempt::{AttemptResult, Hearing};
+use crate::wire;
+
+impl Worker {
+    /// Asks a sync worker to raise `CallCancelled` in its call, and waits `patience` for the call to end.
+    /// True when it did and the worker can go on: a thread or a child that the call has left would work on in the
+    /// name of a caller who has gone.
+    pub(crate) async fn cancel(&mut self, patience: Duration) -> bool {
+        self.process.signal(Signal::USR2);
+        if let Some(call) = self.call.as_ref().filter(|call| call.running.asked) {
+            // A signal that comes in just before the call begins to wait for an answer does not wake it (decision 0038).
+            wire::push_cancel(self.channel.outbox(), call.running.id);
+        }
+        match self.see_off(patience).await {
+            AttemptResult::Result(_)
+            | AttemptResult::Error(_)
+            | AttemptResult::TooLarge
+            | AttemptResult::Skipped => self.reusable() && self.process.is_alone(),
+            AttemptResult::Died(_) | AttemptResult::Broken(_) | AttemptResult::Expired(_) => false,
+        }
+    }
+
+    /// Waits `patience` for the end of a call that has ended already in the worker: its last frame is on its
+    /// way. True when it came.
+    pub(crate) async fn outlive(&mut self, patience: Duration) -> bool {
+        !matches!(self.see_off(patience).await, AttemptResult::Expired(_))
+    }
+
+    /// Waits `patience` for the end of a call whose caller has left.
+    async fn see_off(&mut self, patience: Duration) -> AttemptResult {
+        let mut deadline = Deadline::new(Instant::now(), Some(patience), None);
+        let mut asks = Asks::over();
+        poll_fn(|cx| {
+            let (deadline, port, asks) = (&mut deadline, &mut NoClient, &mut asks);
+            self.poll_call(cx, &mut Hearing { deadline, port, asks })
+        })
+        .await
+    }
+
+    /// Tells a worker to end once it is done: what skills registered with `atexit` runs first.
+    pub(crate) fn dismiss(&mut self) {
+        wire::push_drain(self.channel.outbox());
+        self.channel.flush_now();
+    }
+
+    /// Waits for the process to end by itself, so long as it takes, and lets it print meanwhile.
+    pub(crate) async fn drain(&mut self) -> Exit {
+        poll_fn(|cx| {
+            self.output.poll_aside(cx);
+            self.process.poll_exit(cx)
+        })
+        .await
+    }
+}

@@ -1,0 +1,160 @@
+//! How a process becomes a worker: started, introduced to the server, and ready.
+
+use std::ffi::OsString;
+use std::future::{Future, poll_fn};
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::Poll;
+use std::time::Duration;
+
+use omni_process::{Exit, StartError};
+use tokio::time::{Sleep, sleep};
+
+use super::Worker;
+use crate::ExecConfig;
+use crate::bounds::DEATH_GRACE;
+use crate::children::{Children, Python};
+use crate::start_failure::StartFailure;
+use crate::wire::{self, Fault, Mode, Up};
+
+/// The module whose `main` forks workers.
+pub(crate) const FORK_PARENT: &str = "omni.fork_parent";
+
+/// The words that have Python run the function `main` of a module of our package.
+///
+/// Python looks for modules in the working folder first, with `-c` as with `-m`, and that folder is the project's: an
+/// `omni.py` in it would run in place of our package. So it is taken off the path before anything is imported; `sys`
+/// is in the interpreter itself. (`-P` does the same, from Python 3.11 on.)
+///
+/// `-m` would also have `runpy` import half of `importlib`, and double what a worker needs beyond bare Python until it
+/// is ready.
+pub(crate) fn main_of(module: &str) -> Vec<OsString> {
+    let code =
+        format!("import sys; sys.path[:1] == [''] and sys.path.pop(0); from {module} import main; main()");
+    vec!["-c".into(), code.into()]
+}
+
+impl Worker {
+    /// Starts a process and waits until it says that it is ready. `seat` is dropped when the process is
+    /// gone. Dropping the future kills the process.
+    pub(crate) async fn start(
+        children: &Arc<Children>,
+        mode: Mode,
+        seat: Box<dyn Send>,
+    ) -> Result<Self, StartFailure> {
+        Worker::start_module(children, "omni.worker", mode, seat).await
+    }
+
+    /// As [`start`](Self::start), with the function `main` of another module.
+    pub(crate) async fn start_module(
+        children: &Arc<Children>,
+        module: &str,
+        mode: Mode,
+        seat: Box<dyn Send>,
+    ) -> Result<Self, StartFailure> {
+        let python = Python { args: main_of(module), env: Vec::new(), forks: module == FORK_PARENT };
+        let mut worker = Worker::launch(children, python, mode, seat).await.map_err(StartFailure::from)?;
+        let config = children.config();
+        match tokio::time::timeout(config.ready_timeout, worker.wait_ready()).await {
+            Ok(Ok(())) => Ok(worker),
+            Ok(Err(reason)) => Err(worker.start_failure(config, &reason, children.closing())),
+            Err(_) => {
+                let reason = format!("was not ready after {} s", config.ready_timeout.as_secs_f64());
+                Err(worker.start_failure(config, &reason, children.closing()))
+            }
+        }
+    }
+
+    /// Starts a process and introduces the server to it.
+    pub(crate) async fn launch(
+        children: &Arc<Children>,
+        python: Python,
+        mode: Mode,
+        seat: Box<dyn Send>,
+    ) -> Result<Self, StartError> {
+        let started = children.start_python(python, seat).await?;
+        Worker::assemble(started, children.config(), mode)
+    }
+
+    /// Waits for the first frame. The error says, after `it`, what happened instead.
+    async fn wait_ready(&mut self) -> Result<(), String> {
+        let mut closed: Option<Pin<Box<Sleep>>> = None;
+        poll_fn(|cx| {
+            self.output.poll_aside(cx);
+            let _ = self.channel.poll_flush(cx);
+            if closed.is_none()
+                && let Poll::Ready(frame) = self.channel.poll_frame(cx)
+            {
+                match frame {
+                    Ok(length) => {
+                        let ready = readiness(self.channel.body(length).bytes());
+                        self.channel.consume(length);
+                        return Poll::Ready(ready);
+                    }
+                    Err(Fault::Closed | Fault::Io(_)) => closed = Some(Box::pin(sleep(DEATH_GRACE))),
+                    Err(fault) => return Poll::Ready(Err(fault.to_string())),
+                }
+            }
+            if let Poll::Ready(exit) = self.process.poll_exit(cx) {
+                return Poll::Ready(Err(before_ready(exit)));
+            }
+            match closed.as_mut().map(|grace| grace.as_mut().poll(cx)) {
+                Some(Poll::Ready(())) => {
+                    Poll::Ready(Err("closed its control channel before it was ready".into()))
+                }
+                Some(Poll::Pending) | None => Poll::Pending,
+            }
+        })
+        .await
+    }
+
+    /// Has the worker import what `frame` names, and waits until it says that it is ready again. The error says what
+    /// happened instead.
+    pub(crate) async fn preload(&mut self, frame: &str, patience: Duration) -> Result<(), String> {
+        wire::push_body(self.channel.outbox(), frame.as_bytes());
+        self.channel.flush_now();
+        match tokio::time::timeout(patience, self.wait_ready()).await {
+            Ok(ready) => ready,
+            Err(_) => Err(format!("was not ready after {} s", patience.as_secs_f64())),
+        }
+    }
+
+    /// What to say of a process that ended before it said that it was ready; `None` when it did say so.
+    pub(crate) fn never_ready(&self, config: &ExecConfig, exit: Exit) -> Option<StartFailure> {
+        (!self.ready).then(|| self.start_failure(config, &before_ready(exit), false))
+    }
+
+    fn start_failure(&self, config: &ExecConfig, reason: &str, closing: bool) -> StartFailure {
+        let stderr = self.output.stderr_tail();
+        let python = config.interpreter.path.display();
+        let last = stderr.as_deref().and_then(|text| text.trim_end().lines().next_back());
+        let message = match last {
+            Some(line) => format!("`{python}` {reason}: {line}"),
+            None => format!("`{python}` {reason}"),
+        };
+        let hint = format!("try `{python} -c pass`, and `omni doctor` for more").replace('\n', " ");
+        StartFailure { message, hint, stderr, closing }
+    }
+}
+
+fn before_ready(exit: Exit) -> String {
+    match exit {
+        Exit::Code(code) => format!("ended with exit code {code} before it was ready"),
+        Exit::Signal(signal) => format!("was ended by signal {signal} before it was ready"),
+        Exit::Unknown => "ended before it was ready".to_owned(),
+    }
+}
+
+/// Reads the first frame of a worker.
+fn readiness(body: &[u8]) -> Result<(), String> {
+    match wire::decode(body) {
+        Ok(Up::Ready(ready)) if ready.proto == wire::PROTO => Ok(()),
+        Ok(Up::Ready(ready)) => Err(format!(
+            "speaks version {} of the worker protocol, not {}; its `omni` package is from another release",
+            ready.proto,
+            wire::PROTO
+        )),
+        Ok(_) => Err("did not begin with `ready`".into()),
+        Err(fault) => Err(fault.to_string()),
+    }
+}
