@@ -11,7 +11,8 @@ use std::time::Instant;
 use bytes::Bytes;
 use omni_call::{Answer, Ask, AskMethod, BoxFuture, CallPort, Deadline, Refusal};
 
-use crate::wire::{ANSWER_BYTES_MAX, ASKS_OPEN_MAX, AskFrame, Fault};
+use crate::bounds::{ANSWER_BYTES_MAX, ASKS_OPEN_MAX};
+use crate::wire::{AskFrame, Fault};
 
 /// What is told of why there is no answer, at most.
 const MESSAGE_BYTES_MAX: usize = 8 << 10;

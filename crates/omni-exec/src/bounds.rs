@@ -1,7 +1,9 @@
-//! How long is waited for what while a call runs or ends, whichever executor runs it: the one table of grace periods.
+//! How long is waited for what while a call runs or ends, and how much it may ask: the one table of the grace periods and
+//! bounds that hold whichever executor runs it.
 //!
-//! None of these can be set: each is the time that an honest process needs many times over, so that who needs more will
-//! not end by itself. What an operator may want to change is in [`ExecConfig`](crate::ExecConfig).
+//! None of these can be set: each period is the time that an honest process needs many times over, so that who needs more
+//! will not end by itself. What an operator may want to change is in [`ExecConfig`](crate::ExecConfig); a bound with one
+//! user stands beside it, and what holds for processes of any kind (SIGTERM's grace) in `omni-process`.
 
 use std::time::Duration;
 
@@ -41,3 +43,12 @@ pub(crate) const REVOKED_FOR: Duration = Duration::from_millis(2);
 /// How long after a call's time limit a runner may still say where the tool was. It ends the tool by the same limit, and
 /// its word has to come over a network.
 pub(crate) const LAST_WORDS: Duration = Duration::from_secs(2);
+
+/// The parameters of a question at most, in bytes. Python refuses larger ones before they are sent.
+pub(crate) const ASK_BYTES_MAX: usize = 1 << 20;
+
+/// An answer at most, in bytes: what is larger is told to the tool as a failure.
+pub(crate) const ANSWER_BYTES_MAX: usize = 4 << 20;
+
+/// Questions of one call at most that wait for an answer at the same time. Python refuses more before they are sent.
+pub(crate) const ASKS_OPEN_MAX: usize = 16;

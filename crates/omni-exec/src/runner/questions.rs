@@ -13,7 +13,8 @@ use tokio::time::sleep;
 use super::Runner;
 use super::routes::RunnerError;
 use crate::asks::{Asking, Asks};
-use crate::wire::{self, ASKS_OPEN_MAX, Fault};
+use crate::bounds::ASKS_OPEN_MAX;
+use crate::wire::{self, Fault};
 
 /// The header by which a runner says under what name it takes answers to a call's questions.
 const CALL_HEADER: &str = "omni-call";

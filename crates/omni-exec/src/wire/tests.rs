@@ -2,10 +2,16 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
+use omni_call::{Answer, Call};
 use omni_call::{CallId, CallRequest, Deadline, LogLevel, PythonTarget, Refusal, RunSpec, Wants};
-use serde_json::json;
+use serde::Deserialize;
+use serde_json::value::RawValue;
+use serde_json::{Value, json};
 
+use super::down::push_number;
+use super::up::Beat;
 use super::*;
+use crate::bounds::{ANSWER_BYTES_MAX, ASK_BYTES_MAX, ASKS_OPEN_MAX};
 
 const LIMIT: usize = 1 << 20;
 
@@ -27,8 +33,8 @@ fn call(arguments: &'static str, session: &str) -> Call {
 
 fn body(frame: &[u8]) -> &[u8] {
     let length = body_length(frame, LIMIT).unwrap().unwrap();
-    assert_eq!(frame.len(), HEADER + length, "the header counts the body");
-    &frame[HEADER..]
+    assert_eq!(frame.len(), header_length() + length, "the header counts the body");
+    &frame[header_length()..]
 }
 
 #[test]
@@ -165,7 +171,7 @@ fn frames_up_are_read_as_the_shared_cases_say() {
         };
         let bytes = behind.unwrap_or_default().to_vec();
         let length = match body_length(&bytes, case.frame_bytes_max.unwrap_or(LIMIT)) {
-            Ok(Some(length)) if bytes.len() >= HEADER + length => length,
+            Ok(Some(length)) if bytes.len() >= header_length() + length => length,
             Ok(_) => {
                 assert_eq!(case.error.as_deref(), Some("truncated"), "{name}");
                 continue;
@@ -175,7 +181,7 @@ fn frames_up_are_read_as_the_shared_cases_say() {
                 continue;
             }
         };
-        match (decode(&bytes[HEADER..HEADER + length]), &case.frame) {
+        match (decode(&bytes[header_length()..header_length() + length]), &case.frame) {
             (Err(_), None) => assert!(case.error.is_some(), "{name}"),
             (Ok(Up::Unknown), Some(_)) => assert!(case.ignored, "{name}"),
             (Ok(up), Some(frame)) => assert_eq!(&as_value(&up), frame, "{name}"),
@@ -265,7 +271,7 @@ fn calls_are_written_as_the_shared_cases_say() {
         let Some(frame) = case.frame.as_ref().and_then(|frame| frame.get("call")) else { continue };
         let bytes = case.bytes();
         let now = Instant::now();
-        let call = call_from(frame, &bytes[HEADER..], now);
+        let call = call_from(frame, &bytes[header_length()..], now);
         let mut out = Vec::new();
         let context = &frame["context"];
         let attempt = u32::try_from(frame["attempt"].as_u64().unwrap()).unwrap();
@@ -275,8 +281,8 @@ fn calls_are_written_as_the_shared_cases_say() {
             Sending { id: call.id.0, terms: Terms { attempt, asks: context["asks"] != false }, now },
         );
         assert_eq!(
-            String::from_utf8_lossy(&out[HEADER..]),
-            String::from_utf8_lossy(&bytes[HEADER..]),
+            String::from_utf8_lossy(&out[header_length()..]),
+            String::from_utf8_lossy(&bytes[header_length()..]),
             "{}",
             case.name
         );
@@ -367,7 +373,7 @@ fn an_answer_is_written_as_the_shared_cases_say() {
                 why: Refusal::from_name(why).unwrap(),
                 message: frame["message"].as_str().unwrap().to_owned(),
             },
-            None => Answer::Result(result_as_it_is_spelt(&case.bytes()[HEADER..])),
+            None => Answer::Result(result_as_it_is_spelt(&case.bytes()[header_length()..])),
         };
         let mut out = Vec::new();
         push_answer(&mut out, frame["id"].as_u64().unwrap(), frame["ask"].as_u64().unwrap(), &answer);

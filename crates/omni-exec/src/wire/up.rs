@@ -1,0 +1,283 @@
+//! What a worker may say: its frames as they are read, before anybody says what they mean.
+
+use std::borrow::Cow;
+use std::fmt;
+
+use omni_call::TempFiles;
+use serde::Deserialize;
+use serde::de::{Deserializer, IgnoredAny, MapAccess, Visitor};
+use serde_json::value::RawValue;
+
+use super::fault::Fault;
+use crate::bounds::ASK_BYTES_MAX;
+
+/// What a worker may say.
+#[derive(Debug)]
+pub(crate) enum Up<'a> {
+    Ready(Ready),
+    Started(Named),
+    Beat(Beat),
+    Progress(Progress),
+    Log(Log<'a>),
+    /// What a call has printed that shares its process.
+    Output(OutputFrame<'a>),
+    /// A question to the call's client.
+    Ask(AskFrame<'a>),
+    /// Nobody waits any more for the answer to a question.
+    Retract(Asked),
+    Result(ResultFrame<'a>),
+    Error(ErrorFrame),
+    /// The call was revoked before its code began.
+    Skipped(Named),
+    /// A type that a later version speaks.
+    Unknown,
+}
+
+impl Up<'_> {
+    /// The call that the frame belongs to.
+    pub(crate) fn call(&self) -> Option<u64> {
+        match self {
+            Up::Ready(_) | Up::Unknown => None,
+            Up::Started(named) | Up::Skipped(named) => Some(named.id),
+            Up::Beat(beat) => Some(beat.id),
+            Up::Progress(progress) => Some(progress.id),
+            Up::Log(log) => Some(log.id),
+            Up::Output(output) => Some(output.id),
+            Up::Ask(ask) => Some(ask.id),
+            Up::Retract(asked) => Some(asked.id),
+            Up::Result(result) => Some(result.id),
+            Up::Error(error) => Some(error.id),
+        }
+    }
+}
+
+#[derive(Debug, Deserialize)]
+pub(crate) struct Ready {
+    pub(crate) proto: u32,
+}
+
+#[derive(Debug, Deserialize)]
+pub(crate) struct Named {
+    pub(crate) id: u64,
+}
+
+#[derive(Debug, Deserialize)]
+pub(crate) struct Beat {
+    pub(crate) id: u64,
+    /// A line for the client.
+    #[serde(default)]
+    pub(crate) note: Option<String>,
+}
+
+#[derive(Debug, Deserialize)]
+pub(crate) struct Progress {
+    pub(crate) id: u64,
+    pub(crate) value: f64,
+    #[serde(default)]
+    pub(crate) total: Option<f64>,
+    #[serde(default)]
+    pub(crate) message: Option<String>,
+}
+
+#[derive(Debug, Deserialize)]
+pub(crate) struct Log<'a> {
+    pub(crate) id: u64,
+    #[serde(borrow)]
+    pub(crate) level: Cow<'a, str>,
+    #[serde(default)]
+    pub(crate) logger: Option<String>,
+    #[serde(borrow)]
+    pub(crate) data: &'a RawValue,
+}
+
+#[derive(Debug, Deserialize)]
+pub(crate) struct OutputFrame<'a> {
+    pub(crate) id: u64,
+    /// `stdout` or `stderr`.
+    #[serde(borrow)]
+    pub(crate) stream: Cow<'a, str>,
+    /// Any part of what was printed, and any number of lines.
+    #[serde(borrow)]
+    pub(crate) text: Cow<'a, str>,
+    /// Bytes besides that were not sent.
+    #[serde(default)]
+    pub(crate) left_out: u64,
+}
+
+#[derive(Debug, Deserialize)]
+pub(crate) struct AskFrame<'a> {
+    pub(crate) id: u64,
+    /// The number of the question in its call, from 1 on and without gaps.
+    pub(crate) ask: u64,
+    /// MCP's name of what is asked for.
+    #[serde(borrow)]
+    pub(crate) method: Cow<'a, str>,
+    /// An object.
+    #[serde(borrow)]
+    pub(crate) params: &'a RawValue,
+}
+
+#[derive(Debug, Deserialize)]
+pub(crate) struct Asked {
+    pub(crate) id: u64,
+    pub(crate) ask: u64,
+}
+
+#[derive(Debug, Deserialize)]
+pub(crate) struct ResultFrame<'a> {
+    pub(crate) id: u64,
+    #[serde(borrow)]
+    pub(crate) content: &'a RawValue,
+    #[serde(borrow, default)]
+    pub(crate) structured: Option<&'a RawValue>,
+    #[serde(borrow, default)]
+    pub(crate) meta: Option<&'a RawValue>,
+    #[serde(default)]
+    pub(crate) is_error: bool,
+    /// The call has printed something, which is in the pipes by now.
+    #[serde(default)]
+    pub(crate) printed: bool,
+    /// What a program wrote to standard error, whose output says that it failed. Only a runner says it.
+    #[serde(borrow, default)]
+    pub(crate) stderr: Option<Cow<'a, str>>,
+    /// What the call has done to its process, which must serve no other: an array of sentences.
+    #[serde(borrow, default)]
+    pub(crate) tainted: Option<&'a RawValue>,
+    /// The result names temporary files that do not last.
+    #[serde(default)]
+    pub(crate) temp: Option<TempFiles>,
+}
+
+#[derive(Debug, Deserialize)]
+pub(crate) struct ErrorFrame {
+    pub(crate) id: u64,
+    pub(crate) kind: ErrorKind,
+    #[serde(default)]
+    pub(crate) class: Option<String>,
+    /// The classes above it, nearest first.
+    #[serde(default)]
+    pub(crate) bases: Vec<String>,
+    #[serde(default)]
+    pub(crate) message: String,
+    #[serde(default)]
+    pub(crate) location: Option<String>,
+    #[serde(default)]
+    pub(crate) intended: bool,
+    #[serde(default)]
+    pub(crate) traceback: Option<String>,
+    #[serde(default)]
+    pub(crate) code: Option<i32>,
+    /// As in a result.
+    #[serde(default)]
+    pub(crate) printed: bool,
+    #[serde(default)]
+    pub(crate) tainted: Option<Box<RawValue>>,
+    #[serde(default)]
+    pub(crate) temp: Option<TempFiles>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum ErrorKind {
+    ToolError,
+    BadResult,
+    InvalidArguments,
+    LoadError,
+    Cancelled,
+    Exited,
+    OutputLimit,
+}
+
+/// Reads one frame's body.
+pub(crate) fn decode(body: &[u8]) -> Result<Up<'_>, Fault> {
+    if body.contains(&b'\n') || body.contains(&b'\r') {
+        return Err(Fault::LineBreak);
+    }
+    let up: Up<'_> = serde_json::from_slice(body)?;
+    if let Up::Ask(ask) = &up {
+        require(ask.params, '{', "params", "an object")?;
+        let length = ask.params.get().len();
+        if length > ASK_BYTES_MAX {
+            return Err(Fault::AskTooLong { length });
+        }
+    }
+    if let Up::Result(result) = &up {
+        require(result.content, '[', "content", "an array")?;
+        if let Some(meta) = result.meta {
+            require(meta, '{', "meta", "an object")?;
+        }
+        if let Some(tainted) = result.tainted {
+            require(tainted, '[', "tainted", "an array")?;
+        }
+    }
+    Ok(up)
+}
+
+fn require(value: &RawValue, first: char, member: &'static str, wanted: &'static str) -> Result<(), Fault> {
+    if value.get().starts_with(first) { Ok(()) } else { Err(Fault::Shape { member, wanted }) }
+}
+
+impl<'de: 'a, 'a> Deserialize<'de> for Up<'a> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        // By hand, because a derived enum refuses a variant it does not know instead of passing over it.
+        deserializer.deserialize_map(UpVisitor)
+    }
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum UpType {
+    Ready,
+    Started,
+    Beat,
+    Progress,
+    Log,
+    Output,
+    Ask,
+    Retract,
+    Result,
+    Error,
+    Skipped,
+    #[serde(other)]
+    Unknown,
+}
+
+struct UpVisitor;
+
+impl<'de> Visitor<'de> for UpVisitor {
+    type Value = Up<'de>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an object with one member named after the frame's type")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Up<'de>, A::Error> {
+        let Some(frame_type) = map.next_key()? else {
+            return Err(serde::de::Error::custom("a frame without a type"));
+        };
+        let up = match frame_type {
+            UpType::Ready => Up::Ready(map.next_value()?),
+            UpType::Started => Up::Started(map.next_value()?),
+            UpType::Beat => Up::Beat(map.next_value()?),
+            UpType::Progress => Up::Progress(map.next_value()?),
+            UpType::Log => Up::Log(map.next_value()?),
+            UpType::Output => Up::Output(map.next_value()?),
+            UpType::Ask => Up::Ask(map.next_value()?),
+            UpType::Retract => Up::Retract(map.next_value()?),
+            UpType::Result => Up::Result(map.next_value()?),
+            UpType::Error => Up::Error(map.next_value()?),
+            UpType::Skipped => Up::Skipped(map.next_value()?),
+            UpType::Unknown => {
+                let body: &RawValue = map.next_value()?;
+                if !body.get().starts_with('{') {
+                    return Err(serde::de::Error::custom("a frame whose body is no object"));
+                }
+                Up::Unknown
+            }
+        };
+        match map.next_key::<IgnoredAny>()? {
+            None => Ok(up),
+            Some(_) => Err(serde::de::Error::custom("a frame with two types")),
+        }
+    }
+}
