@@ -169,7 +169,13 @@ pub(crate) fn print(result: &ToolResult, as_json: bool, out: &mut Output) -> Res
         }
         return Ok(out.json(&object)?);
     }
-    for block in content.as_array().into_iter().flatten() {
+    let blocks = content.as_array().map(Vec::as_slice).unwrap_or_default();
+    // Some servers mean programs only.
+    if let (true, Some(structured)) = (blocks.is_empty(), &result.structured) {
+        let text = String::from_utf8_lossy(structured);
+        if result.is_error { terminal::say(&terminal::indented(&text)) } else { out.result(&text)? }
+    }
+    for block in blocks {
         let text = match block["text"].as_str() {
             Some(text) => text.to_owned(),
             None => format!("[{}]", summary(block)),

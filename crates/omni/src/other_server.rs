@@ -3,7 +3,7 @@
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, anyhow, bail};
 use bytes::Bytes;
@@ -25,6 +25,9 @@ use crate::{access, describe, list, mcp, reading, variables};
 /// The header that stands for no setting of a request's own.
 const RESERVED: [&str; 7] =
     ["host", "content-length", "content-type", "accept", "connection", "transfer-encoding", "mcp-session-id"];
+
+/// A server that has not answered for so long is waited for with a word: it may be fetching its program, or be none.
+const SILENCE_UNTOLD: Duration = Duration::from_secs(5);
 
 /// Which server is asked, and how.
 pub(crate) struct OtherServer(UpstreamConfig);
@@ -70,9 +73,20 @@ impl OtherServer {
         let runtime = mcp::runtime()?;
         let done = runtime.block_on(async {
             let interrupted = || anyhow::Error::new(Interrupted);
+            let waiting = format!(
+                "waiting for `{}` to answer, {} s at most (`--server-timeout`)",
+                shown_line(&self.0.address.to_string()),
+                self.0.patience.as_secs_f64(),
+            );
+            let said = async {
+                tokio::time::sleep(SILENCE_UNTOLD).await;
+                terminal::say(&waiting);
+                std::future::pending::<()>().await;
+            };
             let opened = tokio::select! {
                 opened = Upstream::open(self.0) => opened.map_err(explained),
                 _ = tokio::signal::ctrl_c() => Err(interrupted()),
+                () = said => Err(interrupted()),
             };
             let mut upstream = opened?;
             let done = tokio::select! {
@@ -262,8 +276,10 @@ fn as_text(tool: &Value, about: &Value, out: &mut Output) -> Result<()> {
         writeln!(out, "\n{}", describe::indented(description))?;
     }
     let said = |name: &str| text(about, name).unwrap_or_default().to_owned();
-    let server =
-        format!("{} ({} {}, protocol {})", said("address"), said("name"), said("version"), said("protocol"));
+    // Some servers give themselves no version, and some no name.
+    let named = format!("{} {}", said("name"), said("version"));
+    let separator = if named.trim().is_empty() { "" } else { ", " };
+    let server = format!("{} ({}{separator}protocol {})", said("address"), named.trim(), said("protocol"));
     let mut facts = vec![("server", server)];
     if let Some(annotations) = tool["annotations"].as_object() {
         let hints: Vec<String> = annotations.iter().map(|(name, value)| format!("{name}={value}")).collect();
@@ -305,6 +321,7 @@ pub(crate) fn call(server: OtherServer, arguments: &CallArguments, out: &mut Out
     let run = &arguments.run;
     let total = time_limit("timeout", run.timeout, None, TIMEOUT_DEFAULT)?;
     let idle = time_limit("idle-timeout", run.idle_timeout, None, IDLE_TIMEOUT_DEFAULT)?;
+    let mut unlisted = None;
     let ended = server.converse(async |upstream| {
         let tools = tools(upstream).await?;
         let listed = tools.iter().find(|tool| tool["name"] == arguments.tool.as_str());
@@ -318,6 +335,8 @@ pub(crate) fn call(server: OtherServer, arguments: &CallArguments, out: &mut Out
         let wants = Wants { progress: true, log: Some(LogLevel::Info) };
         let deadline = Deadline::new(Instant::now(), total, idle);
         let called = upstream.call(request, schema, wants, deadline, &mut Terminal).await;
+        // Many servers say of an unknown name that the tool failed.
+        unlisted = listed.is_none().then(|| not_listed(&arguments.tool, &tools));
         Ok(called.map_err(|error| {
             let code = match &error {
                 UpstreamError::TimedOut { .. } => call::TIMEOUT,
@@ -333,9 +352,10 @@ pub(crate) fn call(server: OtherServer, arguments: &CallArguments, out: &mut Out
                 UpstreamError::TimedOut { .. } => {
                     anyhow!("{error}\n`--timeout` and `--idle-timeout` say how long a call may take")
                 }
-                UpstreamError::Refused { .. } if listed.is_none() => {
-                    anyhow!("{error}\n{}", not_listed(&arguments.tool, &tools))
-                }
+                UpstreamError::Refused { .. } => match &unlisted {
+                    Some(unlisted) => anyhow!("{error}\n{unlisted}"),
+                    None => explained(error),
+                },
                 _ => explained(error),
             };
             (error, code)
@@ -344,6 +364,9 @@ pub(crate) fn call(server: OtherServer, arguments: &CallArguments, out: &mut Out
     match ended {
         Ok(Ok(result)) => {
             call::print(&result, arguments.json, out)?;
+            if let Some(unlisted) = unlisted.filter(|_| result.is_error) {
+                terminal::say(&unlisted);
+            }
             Ok(if result.is_error { call::TOOL_ERROR } else { 0 })
         }
         Ok(Err((error, code))) => {

@@ -47,7 +47,7 @@ impl FromStr for ServerAddress {
         let scheme = scheme.filter(|scheme| scheme.chars().all(|sign| sign.is_ascii_alphanumeric()));
         match scheme.map(str::to_ascii_lowercase).as_deref() {
             Some("http") => http(text).map(ServerAddress::Http),
-            Some("https") => Err(ServerAddressError::Tls { text: text.to_owned() }),
+            Some("https") => Err(ServerAddressError::Tls { text: without_secrets(text) }),
             Some(_) => Err(wrong(text, "it begins with no `http://`")),
             None => words::split(text)
                 .map(ServerAddress::Command)
@@ -57,7 +57,29 @@ impl FromStr for ServerAddress {
 }
 
 fn wrong(text: &str, why: &'static str) -> ServerAddressError {
-    ServerAddressError::Address { text: text.to_owned(), why }
+    ServerAddressError::Address { text: without_secrets(text), why }
+}
+
+/// The address without the name and password in it: messages end in logs.
+fn without_secrets(text: &str) -> String {
+    let Some((scheme, rest)) = text.split_once("://") else { return text.to_owned() };
+    let (authority, path) = rest.split_at(rest.find(['/', '?', '#']).unwrap_or(rest.len()));
+    match authority.rsplit_once('@') {
+        Some((_, host)) => format!("{scheme}://…@{host}{path}"),
+        None => text.to_owned(),
+    }
+}
+
+/// The address that somebody may have meant whose text was taken for a command: `localhost:8000/mcp`, `http:/host`.
+pub(super) fn meant(command: &str) -> Option<String> {
+    let rest = command.strip_prefix("http:").or_else(|| command.strip_prefix("https:")).unwrap_or(command);
+    let (rest, has_scheme) = (rest.trim_start_matches('/'), rest.len() < command.len());
+    let authority = rest.split(['/', '?']).next().unwrap_or_default();
+    let has_port = authority.rsplit_once(':').is_some_and(|(host, port)| {
+        !host.is_empty() && !port.is_empty() && port.bytes().all(|sign| sign.is_ascii_digit())
+    });
+    let address = format!("http://{rest}{}", if authority == rest { "/mcp" } else { "" });
+    (has_scheme || has_port).then(|| http(&address).ok()).flatten().map(|_| address)
 }
 
 fn http(text: &str) -> Result<HttpAddress, ServerAddressError> {
@@ -150,7 +172,10 @@ mod tests {
         for (text, why) in [
             ("https://host/mcp", "TLS"),
             ("ws://host/mcp", "no `http://`"),
+            ("http://me:secret@host/mcp", "`http://…@host/mcp` is no address"),
             ("http://me:secret@host/mcp", "--server-token"),
+            ("http://me:secret@host/mcp#top", "`http://…@host/mcp#top`"),
+            ("https://me:secret@host?a=b@c", "`https://…@host?a=b@c`"),
             ("http://host:99999/", "65535"),
             ("http://host:0/", "above 0"),
             ("http:///mcp", "a host"),
@@ -159,10 +184,37 @@ mod tests {
             ("http://host/mcp#top", "#"),
             ("npx 'some", "the quote ' at character 5 has no end"),
             ("a | b", "no shell runs"),
+            ("~/server", "`~` at character 1"),
+            ("TOKEN=a server", "write `env TOKEN=… COMMAND`"),
             ("", "no words"),
         ] {
             let error = text.parse::<ServerAddress>().expect_err(text).to_string();
             assert!(error.contains(why), "{error}");
+            assert!(!error.contains("secret"), "{error}");
+        }
+    }
+
+    #[test]
+    fn an_address_without_its_beginning_is_guessed_and_a_command_is_not() {
+        for (text, address) in [
+            ("localhost:8000", "http://localhost:8000/mcp"),
+            ("127.0.0.1:8000/mcp", "http://127.0.0.1:8000/mcp"),
+            ("http:/127.0.0.1/mcp", "http://127.0.0.1/mcp"),
+            ("http:host", "http://host/mcp"),
+        ] {
+            assert_eq!(meant(text).as_deref(), Some(address), "{text}");
+        }
+        for text in [
+            "server",
+            "./server",
+            "npx some:thing",
+            "host/mcp",
+            "a:b",
+            ":80",
+            "unix:/run/x",
+            "localhost:99999",
+        ] {
+            assert_eq!(meant(text), None, "{text}");
         }
     }
 }

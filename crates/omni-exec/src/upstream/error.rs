@@ -44,6 +44,9 @@ pub enum UpstreamError {
     Refused { server: String, method: &'static str, error: PeerError },
     #[error("`{server}`: {why}")]
     Malformed { server: String, why: Malformed },
+    /// The answer is no message of JSON-RPC: broken off, or spoilt by what else the server printed.
+    #[error("`{server}`: its answer to `{method}` cannot be read: {why}{}", said(stderr))]
+    Unreadable { server: String, method: &'static str, why: String, stderr: String },
     #[error("`{server}` answers with more than {limit} bytes at once")]
     TooLong { server: String, limit: usize },
     #[error("the list `{method}` of `{server}` does not end: {why}")]
@@ -53,8 +56,16 @@ pub enum UpstreamError {
     #[error("{0}")]
     NotSpoken(NotSpoken),
     /// It did not answer in time.
-    #[error("`{server}` {}", waited(*expiry, method))]
-    TimedOut { server: String, method: &'static str, expiry: Expiry },
+    #[error("`{server}` {}{}{}", waited(*expiry, method), beside(printed), said(stderr))]
+    TimedOut {
+        server: String,
+        method: &'static str,
+        expiry: Expiry,
+        /// The first line of its output that is no message.
+        printed: String,
+        /// The end of what it wrote to standard error.
+        stderr: String,
+    },
     /// It wants to know something that this client does not answer.
     #[error("`{server}` asks its client for `{method}`: {why}")]
     Asked { server: String, method: &'static str, why: String },
@@ -67,7 +78,16 @@ impl UpstreamError {
     /// What to do next, where there is something.
     pub fn hint(&self) -> Option<String> {
         let hint = match self {
-            UpstreamError::NotStarted { .. } => "is it installed, and on the PATH?",
+            UpstreamError::NotStarted { command, reason } => {
+                if let Some(address) = super::address::meant(command) {
+                    return Some(format!("an address begins with `http://`: `{address}`"));
+                }
+                if ["Permission denied", "Exec format error"].iter().any(|why| reason.ends_with(why)) {
+                    "that is no program that you may run; name what runs it, as in `python3 FILE`"
+                } else {
+                    "is it installed, and on the PATH?"
+                }
+            }
             UpstreamError::Died { silent: true, .. } => {
                 "does the command by itself start an MCP server on its standard input and output?"
             }
@@ -84,6 +104,7 @@ impl UpstreamError {
             | UpstreamError::Unopened { .. }
             | UpstreamError::Refused { .. }
             | UpstreamError::Malformed { .. }
+            | UpstreamError::Unreadable { .. }
             | UpstreamError::TooLong { .. }
             | UpstreamError::Endless { .. }
             | UpstreamError::NotMirrored(..)
@@ -99,6 +120,15 @@ impl UpstreamError {
 fn said(stderr: &str) -> String {
     let stderr = stderr.trim_end();
     if stderr.is_empty() { String::new() } else { format!("; the end of its standard error:\n{stderr}") }
+}
+
+/// What stands behind what a server did not do, when it printed something else.
+fn beside(printed: &str) -> String {
+    if printed.is_empty() {
+        String::new()
+    } else {
+        format!("; it printed what is no message of MCP: `{printed}`")
+    }
 }
 
 fn behind(said: &str) -> String {

@@ -125,14 +125,24 @@ impl Upstream {
         port: &mut dyn CallPort,
     ) -> Result<Result<Bytes, PeerError>, UpstreamError> {
         let mut questions = Questions::default();
+        let awaited = Awaited { id, method };
         loop {
             let asked = !questions.is_empty();
             tokio::select! {
                 biased;
                 frame = self.channel.next() => {
                     let frame = frame?;
-                    if let Some(answer) = self.take(decode(&frame), id, deadline, &mut questions, port).await? {
-                        return Ok(answer);
+                    match decode(&frame) {
+                        Ok(message) => {
+                            let taken = self.take(message, awaited, deadline, &mut questions, port).await?;
+                            if let Some(answer) = taken {
+                                return Ok(answer);
+                            }
+                        }
+                        Err(rejected) => {
+                            self.unreadable(rejected, awaited)?;
+                            self.noise.note(&frame);
+                        }
                     }
                 }
                 (question, answer) = questions.next() => {
@@ -145,24 +155,24 @@ impl Upstream {
         }
     }
 
-    /// Takes one message; returns the answer to `id` if it is that.
+    /// Takes one message; returns the answer that is awaited if it is that.
     async fn take(
         &mut self,
-        message: Result<Message, omni_protocol::Rejected>,
-        id: &Id,
+        message: Message,
+        awaited: Awaited<'_>,
         deadline: &mut Deadline,
         questions: &mut Questions,
         port: &mut dyn CallPort,
     ) -> Result<Option<Result<Bytes, PeerError>>, UpstreamError> {
         match message {
-            Ok(Message::Response(Response { id: answered, result })) => {
+            Message::Response(Response { id: answered, result }) => {
                 // Without an id it is about a message that could not be read, and only this one is open.
-                let is_ours = answered.as_ref().is_none_or(|answered| answered == id);
+                let is_ours = answered.as_ref().is_none_or(|answered| answered == awaited.id);
                 Ok(is_ours.then_some(result))
             }
-            Ok(Message::Notification(raw)) => {
+            Message::Notification(raw) => {
                 match ServerNotification::read(&raw) {
-                    ServerNotification::Progress { token, event } if token == id.as_json() => {
+                    ServerNotification::Progress { token, event } if token == awaited.id.as_json() => {
                         deadline.beat(Instant::now());
                         port.alive();
                         port.event(event);
@@ -180,7 +190,7 @@ impl Upstream {
                 }
                 Ok(None)
             }
-            Ok(Message::Request(raw)) => {
+            Message::Request(raw) => {
                 // Where a server asks by its results, it has no requests, and takes no answers.
                 if self.introduced.revision.asked_by() == AskedBy::InputRequired {
                     return Ok(None);
@@ -205,27 +215,39 @@ impl Upstream {
                 }
                 Ok(None)
             }
-            Ok(Message::Batch(messages)) => {
+            Message::Batch(messages) => {
                 let mut found = None;
                 for message in messages {
-                    let taken = Box::pin(self.take(message, id, deadline, questions, port)).await?;
-                    found = found.or(taken);
+                    match message {
+                        Ok(message) => {
+                            let taken = self.take(message, awaited, deadline, questions, port);
+                            let taken = Box::pin(taken).await?;
+                            found = found.or(taken);
+                        }
+                        Err(rejected) => self.unreadable(rejected, awaited)?,
+                    }
                 }
                 Ok(found)
             }
-            Err(rejected) if rejected.id.as_ref() == Some(id) || matches!(self.channel, Channel::Http(_)) => {
-                Err(UpstreamError::NotMcp {
-                    server: self.server(),
-                    why: format!("its answer cannot be read: {}", rejected.error.message),
-                    stderr: self.channel.stderr_tail(),
-                })
-            }
-            // A line of a program that also prints.
-            Err(rejected) => {
-                tracing::debug!(error = rejected.error.message, "a line of the server is no message");
-                Ok(None)
-            }
         }
+    }
+
+    /// What is no message: the answer, spoilt, or a line of a program that also prints.
+    fn unreadable(
+        &self,
+        rejected: omni_protocol::Rejected,
+        awaited: Awaited<'_>,
+    ) -> Result<(), UpstreamError> {
+        if rejected.id.as_ref() == Some(awaited.id) || matches!(self.channel, Channel::Http(_)) {
+            return Err(UpstreamError::Unreadable {
+                server: self.server(),
+                method: awaited.method,
+                why: rejected.error.message,
+                stderr: self.channel.stderr_tail(),
+            });
+        }
+        tracing::debug!(error = rejected.error.message, "a line of the server is no message");
+        Ok(())
     }
 
     /// Answers a request of the server.
@@ -247,8 +269,16 @@ impl Upstream {
     pub(super) fn timed_out(&self, method: &'static str, deadline: Deadline) -> UpstreamError {
         let expiry = deadline.expired(Instant::now());
         let expiry = expiry.unwrap_or(Expiry::Total { limit: self.config.patience });
-        UpstreamError::TimedOut { server: self.server(), method, expiry }
+        let (server, printed, stderr) = (self.server(), self.noise.shown(), self.channel.stderr_tail());
+        UpstreamError::TimedOut { server, method, expiry, printed, stderr }
     }
+}
+
+/// The request whose answer is read.
+#[derive(Clone, Copy)]
+struct Awaited<'a> {
+    id: &'a Id,
+    method: &'static str,
 }
 
 enum Sent {

@@ -6,6 +6,7 @@ mod channel;
 mod error;
 mod exchange;
 mod http;
+mod noise;
 mod opening;
 mod stdio;
 mod words;
@@ -27,6 +28,7 @@ use serde_json::Value;
 
 use crate::ExecConfig;
 use channel::Channel;
+use noise::Noise;
 
 pub use address::{HttpAddress, ServerAddress, ServerAddressError};
 pub use error::UpstreamError;
@@ -96,6 +98,7 @@ pub struct Upstream {
     next_id: u64,
     /// The request that is open.
     in_flight: Option<Id>,
+    noise: Noise,
 }
 
 impl Upstream {
@@ -111,7 +114,8 @@ impl Upstream {
         match agreed {
             Ok(Agreed { revision, server }) => {
                 let introduced = Introduced { revision, server };
-                Ok(Upstream { config, encoder, channel, introduced, next_id, in_flight: None })
+                let noise = Noise::default();
+                Ok(Upstream { config, encoder, channel, introduced, next_id, in_flight: None, noise })
             }
             Err(error) => {
                 channel.close().await;

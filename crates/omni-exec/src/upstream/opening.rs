@@ -13,6 +13,7 @@ use super::UpstreamConfig;
 use super::channel::Channel;
 use super::error::UpstreamError;
 use super::http::Posted;
+use super::noise::Noise;
 
 /// How long a process that has been sent `server/discover` may stay silent before `initialize` is tried: legacy servers
 /// may answer nothing at all. A modern one that was slow to start is found out by its late answer.
@@ -20,9 +21,6 @@ const DISCOVER_WAIT: Duration = Duration::from_secs(5);
 
 /// Lines of output that are no messages, after which a process is no MCP server.
 const NOISE_MAX: usize = 100;
-
-/// Of a line that is no message so much is shown.
-const SHOWN_CHARS_MAX: usize = 100;
 
 /// Finds out what the server speaks. `next_id` numbers the requests.
 pub(super) async fn open(
@@ -37,8 +35,7 @@ pub(super) async fn open(
         channel,
         next_id,
         sent: Vec::new(),
-        noise: Vec::new(),
-        noises: 0,
+        noise: Noise::default(),
         give_up: Instant::now() + config.patience,
         status: None,
     };
@@ -51,9 +48,7 @@ struct Open<'a> {
     channel: &'a mut Channel,
     next_id: &'a mut u64,
     sent: Vec<(Id, Probe)>,
-    /// The beginning of the first line that was no message.
-    noise: Vec<u8>,
-    noises: usize,
+    noise: Noise,
     give_up: Instant,
     /// What HTTP said in the place of an answer.
     status: Option<UpstreamError>,
@@ -133,8 +128,8 @@ impl Open<'_> {
         loop {
             let frame = match timeout_at(patient.into(), self.channel.next()).await {
                 Ok(Ok(frame)) => frame,
-                Ok(Err(UpstreamError::Died { how, .. })) if self.noises > 0 => {
-                    let noise = self.shown_noise();
+                Ok(Err(UpstreamError::Died { how, .. })) if self.noise.lines() > 0 => {
+                    let noise = self.noise.shown();
                     return Err(
                         self.not_mcp(format!("it {how}, and what it said is no message of MCP: `{noise}`"))
                     );
@@ -173,19 +168,11 @@ impl Open<'_> {
 
     /// A program may greet its user before it speaks; one that only does that is no server.
     fn note_noise(&mut self, frame: &[u8]) -> Result<(), UpstreamError> {
-        if self.noises == 0 {
-            self.noise = frame.iter().copied().take(4 * SHOWN_CHARS_MAX).collect();
-        }
-        self.noises += 1;
-        if self.noises < NOISE_MAX && matches!(self.channel, Channel::Stdio(_)) {
+        self.noise.note(frame);
+        if self.noise.lines() < NOISE_MAX && matches!(self.channel, Channel::Stdio(_)) {
             return Ok(());
         }
-        Err(self.not_mcp(format!("what it says is no message of MCP: `{}`", self.shown_noise())))
-    }
-
-    fn shown_noise(&self) -> String {
-        let text = String::from_utf8_lossy(&self.noise);
-        text.trim().chars().take(SHOWN_CHARS_MAX).collect()
+        Err(self.not_mcp(format!("what it says is no message of MCP: `{}`", self.noise.shown())))
     }
 
     fn not_mcp(&self, why: String) -> UpstreamError {
@@ -195,8 +182,8 @@ impl Open<'_> {
 
     /// What to say of a server that never answered.
     fn silent(&self, probe: Probe) -> UpstreamError {
-        if self.noises > 0 {
-            let noise = self.shown_noise();
+        if self.noise.lines() > 0 {
+            let noise = self.noise.shown();
             return self
                 .not_mcp(format!("it answers nothing, and what it says is no message of MCP: `{noise}`"));
         }
@@ -205,7 +192,8 @@ impl Open<'_> {
             Probe::Initialize(_) => "initialize",
         };
         let expiry = Expiry::Total { limit: self.config.patience };
-        UpstreamError::TimedOut { server: self.config.address.to_string(), method, expiry }
+        let (server, stderr) = (self.config.address.to_string(), self.channel.stderr_tail());
+        UpstreamError::TimedOut { server, method, expiry, printed: String::new(), stderr }
     }
 
     fn unopened(&self, unopened: Unopened) -> UpstreamError {

@@ -13,6 +13,10 @@ pub enum WordsError {
         "`{sign}` at character {at} means something to a shell, and no shell runs: quote it, or write `sh -c '…'`"
     )]
     NeedsShell { sign: char, at: usize },
+    #[error(
+        "`{name}=…` before a command sets a variable in a shell, and no shell runs: write `env {name}=… COMMAND`"
+    )]
+    Variable { name: String },
     #[error("it has no words")]
     Empty,
 }
@@ -21,8 +25,8 @@ pub enum WordsError {
 /// `\"`, `\\`, `\$` and `` \` ``; a backslash keeps the next character.
 ///
 /// # Errors
-/// A quote without an end, or an unquoted sign that a shell would act on: `| & ; < > ( )`, a backquote, and `$` before a
-/// name.
+/// A quote without an end, an unquoted sign that a shell would act on (`| & ; < > ( )`, a backquote, `$` before a name, `~`
+/// and `#` at the beginning of a word), or `NAME=VALUE` where the program stands.
 pub(super) fn split(text: &str) -> Result<Vec<String>, WordsError> {
     let mut words = Vec::new();
     let mut word: Option<String> = None;
@@ -69,16 +73,26 @@ pub(super) fn split(text: &str) -> Result<Vec<String>, WordsError> {
             '$' if expands(signs.peek().map(|(_, sign)| *sign)) => {
                 return Err(WordsError::NeedsShell { sign, at });
             }
+            '~' | '#' if word.is_none() => return Err(WordsError::NeedsShell { sign, at }),
             sign => word.get_or_insert_default().push(sign),
         }
     }
     words.extend(word);
-    if words.is_empty() { Err(WordsError::Empty) } else { Ok(words) }
+    let first = words.first().ok_or(WordsError::Empty)?;
+    if let Some(name) = first.split_once('=').map(|(name, _)| name).filter(|name| is_variable(name)) {
+        return Err(WordsError::Variable { name: name.to_owned() });
+    }
+    Ok(words)
+}
+
+fn is_variable(name: &str) -> bool {
+    let word = |sign: char| sign.is_ascii_alphanumeric() || sign == '_';
+    name.chars().all(word) && name.starts_with(|sign: char| !sign.is_ascii_digit())
 }
 
 /// The words as one text that [`split`] cuts again in the same way.
 pub(super) fn join(words: &[String]) -> String {
-    let plain = |sign: char| sign.is_alphanumeric() || "-_./:=@%+,^~".contains(sign);
+    let plain = |sign: char| sign.is_alphanumeric() || "-_./:=@%+,^".contains(sign);
     let quoted = words.iter().map(|word| match word.chars().all(plain) && !word.is_empty() {
         true => word.clone(),
         false => format!("'{}'", word.replace('\'', r"'\''")),
@@ -108,6 +122,8 @@ mod tests {
             (r#"'\n $HOME' "\n \" \\ \$x""#, &["\\n $HOME", "\\n \" \\ $x"]),
             ("5$ a$ '`|'", &["5$", "a$", "`|"]),
             ("größe \\\u{e9}", &["größe", "é"]),
+            ("a~ b#c '~' \\~ d=e", &["a~", "b#c", "~", "~", "d=e"]),
+            ("./a=b 1=2 --c=d", &["./a=b", "1=2", "--c=d"]),
         ] {
             assert_eq!(
                 split(text).as_deref(),
@@ -140,6 +156,9 @@ mod tests {
             ("é $HOME", shell('$', 3)),
             ("a \"$HOME\"", shell('$', 4)),
             ("a `b`", shell('`', 3)),
+            ("a ~/b", shell('~', 3)),
+            ("a # b", shell('#', 3)),
+            ("A_1=b c", WordsError::Variable { name: "A_1".to_owned() }),
         ] {
             assert_eq!(split(text), Err(expected), "{text}");
         }

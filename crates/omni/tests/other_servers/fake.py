@@ -19,6 +19,7 @@ HTTP = "--http" in sys.argv
 MODERN = "2026-07-28"
 SEEN = threading.Lock()
 SESSIONS = set()
+LAST = []
 
 TOOLS = [
     {"name": "echo", "description": "Say it again. And more.", "inputSchema": {
@@ -102,11 +103,22 @@ def call(params, say, ask):
     if name == "ask":
         asked = [ask("ping", None), ask("elicitation/create", FORM), ask("roots/list", None), ask("what/ever", None)]
         return text(json.dumps(asked))
+    if name == "data":
+        return {"content": [], "structuredContent": {"n": 5}}
     if name == "nap":
+        if KIND == "chatty":
+            print("log line 1", flush=True)
+            print("disk full", file=sys.stderr, flush=True)
+        if KIND == "cut":
+            sys.stdout.write('{"jsonrpc":"2.0","id":%d,"res' % LAST[0])
+            sys.stdout.flush()
+            os._exit(0)
         if KIND == "dies":
             print("I am dying", file=sys.stderr, flush=True)
             os._exit(7)
         time.sleep(3600)
+    if KIND == "soft":
+        return {**text("Unknown tool: " + name), "isError": True}
     raise Refused(-32602, "Unknown tool: " + name)
 
 
@@ -144,6 +156,8 @@ def stdio():
         note(message)
         return message.get("result", message.get("error", {}).get("code"))
 
+    if KIND == "mute":
+        print("listening on port 8080", file=sys.stderr, flush=True)
     if KIND == "banner":
         print("Welcome to the fake server!\n\n", flush=True)
     if KIND == "noise":
@@ -152,6 +166,7 @@ def stdio():
     for line in sys.stdin:
         message = json.loads(line)
         note(message)
+        LAST[:] = [message.get("id")]
         if "id" not in message or KIND == "mute":
             continue
         if KIND == "quiet" and message["method"] == "server/discover":

@@ -286,7 +286,11 @@ fn servers_that_misbehave_end_in_one_clear_error() {
         fake.omni(&["list"], &Fake::command(kind), more).failed(1, parts);
     };
     list("noise", &[], &["no MCP server is at", "no message of MCP: `tick`"]);
-    list("mute", &short, &["did not answer `server/discover` within 2 s", "--server-timeout"]);
+    list(
+        "mute",
+        &short,
+        &["did not answer `server/discover` within 2 s", "listening on port 8080", "--server-timeout"],
+    );
     list("stuck", &short, &["did not answer `tools/list` within 2 s"]);
     list("pages", &[], &["the list `tools/list`", "does not end", "more than 1000 pages"]);
     list("loop", &[], &["does not end: after page 2 its cursor leads back"]);
@@ -307,6 +311,42 @@ fn servers_that_misbehave_end_in_one_clear_error() {
     list("https://127.0.0.1/mcp", &["TLS"]);
     let dead = fake.omni(&["call", "nap"], &Fake::command("dies"), &[]);
     dead.failed(1, &["ended with exit code 7 before it answered", "I am dying"]);
+    let chatty = fake.omni(&["call", "nap"], &Fake::command("chatty"), &["--timeout", "1"]);
+    chatty.failed(124, &["within 1 s; it printed what is no message of MCP: `log line 1`", "disk full"]);
+    fake.omni(&["call", "nap"], &Fake::command("cut"), &[])
+        .failed(1, &["its answer to `tools/call` cannot be read", "EOF while parsing"]);
+}
+
+#[test]
+fn what_is_no_server_is_told_with_what_was_meant() {
+    let fake = Fake::new();
+    fake.0.write("script.py", "");
+    for (server, parts) in [
+        (
+            "127.0.0.1:1/mcp",
+            ["cannot be started", "an address begins with `http://`: `http://127.0.0.1:1/mcp`"],
+        ),
+        ("localhost:8000", ["cannot be started", "`http://localhost:8000/mcp`"]),
+        ("./script.py", ["Permission denied", "name what runs it"]),
+        ("TOKEN=a python3 fake.py legacy", ["`TOKEN=…` before a command", "write `env TOKEN=… COMMAND`"]),
+        ("python3 ~/fake.py", ["`~` at character 9", "no shell runs"]),
+    ] {
+        fake.omni(&["list"], server, &[]).failed(1, &parts);
+    }
+}
+
+#[test]
+fn a_server_that_calls_an_unknown_name_a_failed_tool_is_told_apart_by_its_list() {
+    let fake = Fake::new();
+    let unknown = fake.omni(&["call", "ech"], &Fake::command("soft"), &[]);
+    unknown.failed(1, &["Unknown tool: ech", "the server lists no tool `ech`; did you mean `echo`?"]);
+}
+
+#[test]
+fn a_result_for_programs_alone_is_printed() {
+    let fake = Fake::new();
+    let data = fake.omni(&["call", "data"], &Fake::command("both"), &[]);
+    assert_eq!(data.good().trim(), r#"{"n": 5}"#);
 }
 
 #[test]
