@@ -114,6 +114,13 @@ impl Snapshot {
         })
     }
 
+    /// Of a profile that has none of the tools there are: how many there are, and why it does not have the first.
+    pub fn all_filtered(&self, id: ProfileId) -> Option<(usize, Filtered)> {
+        let served = self.all.served();
+        let first = served.name(0).filter(|_| self.for_profile(id).tool_count() == 0)?;
+        Some((served.tool_count(), self.filtered(id, first)?))
+    }
+
     /// How many tools there are that any client has.
     pub fn tool_count(&self) -> usize {
         match &*self.lists {

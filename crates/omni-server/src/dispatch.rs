@@ -4,7 +4,8 @@
 use std::sync::Arc;
 
 use omni_call::CallRequest;
-use omni_protocol::{Action, GetPrompt, RawRequest, Rejected, Request, Revision, RpcError};
+use omni_catalog::ProfileId;
+use omni_protocol::{Action, ClientInfo, GetPrompt, RawRequest, Rejected, Request, Revision, RpcError};
 
 use crate::call::Called;
 use crate::caller::{Answer, Caller};
@@ -30,6 +31,17 @@ pub(crate) fn is_always_answered(action: &Action) -> bool {
     matches!(action, Action::Ping)
 }
 
+/// Notes in the log who a client says it is, and what it is shown for that: profiles go by this name.
+fn note_client(server: &Server, client: &ClientInfo, revision: Revision, profile: ProfileId, what: &str) {
+    tracing::info!(
+        client = client.name,
+        version = client.version,
+        revision = revision.name(),
+        profile = server.profile_name(profile),
+        "{what}"
+    );
+}
+
 /// Begins to answer a request. Only what an executor is asked, subscriptions, and lists before the catalogue is
 /// checked, take time.
 pub(crate) fn answer(server: &Arc<Server>, request: Request, caller: Caller) -> Answer {
@@ -43,9 +55,17 @@ pub(crate) fn answer(server: &Arc<Server>, request: Request, caller: Caller) -> 
         Action::Initialize(initialize) => {
             let profile = server.profile_of(Some(&initialize.client), &caller.session);
             session::initialize(&caller.session, &initialize, profile);
+            note_client(server, &initialize.client, initialize.agreed, profile, "client initialised");
             Answer::Now(server.encoder.initialized(&id, initialize.agreed, server.offers()))
         }
-        Action::Discover => Answer::Now(server.encoder.discovered(&id, revision, server.offers())),
+        Action::Discover => {
+            // Most clients that have no sessions begin with this.
+            if let Some(client) = &meta.client {
+                let profile = server.profile_of(Some(client), &caller.session);
+                note_client(server, client, revision, profile, "client discovered the server");
+            }
+            Answer::Now(server.encoder.discovered(&id, revision, server.offers()))
+        }
         Action::Ping => Answer::Now(server.encoder.empty(&id, revision)),
         Action::SetLogLevel(level) => {
             session::set_log_level(&caller.session, level);

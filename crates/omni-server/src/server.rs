@@ -130,6 +130,12 @@ impl Server {
         }
     }
 
+    /// What a profile is called; `None` where all clients see the same.
+    pub(crate) fn profile_name(&self, profile: ProfileId) -> Option<&str> {
+        let shape = self.catalog.shape();
+        (!shape.is_one()).then(|| shape.name(profile))
+    }
+
     pub(crate) fn catalog_is_checked(&self, list: ListKind) -> bool {
         self.checked.borrow().has(list)
     }

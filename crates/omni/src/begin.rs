@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use omni_catalog::Snapshot;
+use omni_catalog::{ProfileId, Snapshot};
 
 use crate::connect::quoted;
 use crate::settings::{Places, SHIPPED};
@@ -15,23 +15,34 @@ def hello(name: str) -> str:
     return f"Hello {name}!"
 "#;
 
+/// What to say to everybody who has no tools because all are left out; `None` to who has some, and where there are none.
+pub(crate) fn with_all_left_out(snapshot: &Snapshot) -> Option<String> {
+    let (count, first) = snapshot.all_filtered(ProfileId::EVERYBODY)?;
+    let all = if count == 1 { "the only tool is".to_owned() } else { format!("all {count} tools are") };
+    Some(format!(
+        "{all} left out: `{0}` by {first}; `filter = [\"*\", \"!{0}\"]` leaves out all but that one",
+        first.tool
+    ))
+}
+
 /// What to do where a folder has no tools: commands for a shell that make the first one. `None` where there are some, and
 /// where a runner lists its own.
 pub(crate) fn with_no_tools(places: &Places, snapshot: &Snapshot) -> Option<String> {
-    if snapshot.tool_count() > 0 || places.lister().is_some() {
+    if snapshot.tool_count() > 0 {
+        return None;
+    }
+    if let Some(text) = with_all_left_out(snapshot) {
+        return Some(text);
+    }
+    if places.lister().is_some() {
         return None;
     }
     let shipped = format!("`--skills {SHIPPED}` serves the skills that come with omni");
-    let filtered = if places.shape.filters_anything() {
-        "; what `filter` in omni.toml leaves out is not among them"
-    } else {
-        ""
-    };
     let is_meant = |folder: &str| places.own_skills().join(folder).join("SKILL.md").is_file();
     let Some(skill) = snapshot.skills().iter().find(|skill| is_meant(&skill.folder)) else {
         let folder = places.own_skills().join("greet");
         return Some(format!(
-            "there are no skills with tools in `{}`{filtered}\nto begin, paste this into a shell; it makes a skill with one tool:\n\n\
+            "there are no skills with tools in `{}`\nto begin, paste this into a shell; it makes a skill with one tool:\n\n\
              mkdir -p {}\n{}{}\nthen try it:  omni call greet.hello name=Ada --skills {}\nor {shipped}",
             omni_call::shown_path(places.own_skills()),
             quoted(&folder.join("scripts")),
@@ -51,7 +62,7 @@ pub(crate) fn with_no_tools(places: &Places, snapshot: &Snapshot) -> Option<Stri
     };
     Some(format!(
         "the skills there have no tools: a tool is a function with `@tool` in a file of the skill's `scripts` folder; \
-         `omni doctor` says what is in the way of those that are there{filtered}{example}\nor {shipped}"
+         `omni doctor` says what is in the way of those that are there{example}\nor {shipped}"
     ))
 }
 

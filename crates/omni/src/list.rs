@@ -49,9 +49,10 @@ pub(crate) fn run(arguments: &ListArguments, out: &mut Output) -> Result<u8> {
         writeln!(out, "no tools in {}", places.source())?;
     }
     reading::mention_findings(&snapshot);
-    if let Some(text) =
-        begin::with_no_tools(&places, &snapshot).or_else(|| begin::with_shipped_skills(&places))
-    {
+    let text = begin::with_all_left_out(&snapshot)
+        .or_else(|| begin::with_no_tools(&places, &snapshot))
+        .or_else(|| begin::with_shipped_skills(&places));
+    if let Some(text) = text {
         out.flush()?;
         terminal::say(&text);
     }

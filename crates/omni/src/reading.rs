@@ -28,7 +28,11 @@ pub(crate) fn refresh(places: &Places, sources: &Sources) -> Result<()> {
         let runner = settings.connect();
         if let Err(error) = mcp::runtime()?.block_on(runner::look(&runner, source, &sources.catalog)) {
             let error = terminal::indented(&format!("{error:#}"));
-            terminal::say(&format!("warning: {error}\nthis is the last list that it gave\n"));
+            let instead = match source.is_known() {
+                true => "this is the last list that it gave",
+                false => "it has never given a list here, so none of its tools are known",
+            };
+            terminal::say(&format!("warning: {error}\n{instead}\n"));
         }
     }
     without_faults(&sources.catalog.snapshot())
@@ -87,7 +91,7 @@ pub(crate) fn mention_findings(snapshot: &Snapshot) {
     let Counts { errors, warnings, .. } = Counts::of(snapshot);
     if errors + warnings > 0 {
         let found = join(&[plural(errors, "error"), plural(warnings, "warning")]);
-        terminal::say(&format!("\n{found} in the skills: `omni doctor` shows them"));
+        terminal::say(&format!("\n{found}: `omni doctor` shows them"));
     }
 }
 

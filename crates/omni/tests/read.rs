@@ -43,7 +43,7 @@ fn a_list_has_one_line_a_tool_and_points_at_trouble() {
     folder.write("skills/t/SKILL.md", "---\nname: t\ndescription: Use: now\n---\n");
     let (code, out, err) = text(&folder.run(&["list"]));
     assert_eq!((code, out.lines().count()), (Some(0), 1));
-    assert_eq!(err, "\n1 warning in the skills: `omni doctor` shows them\n");
+    assert_eq!(err, "\n1 warning: `omni doctor` shows them\n");
 }
 
 #[test]

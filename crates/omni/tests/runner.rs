@@ -243,6 +243,11 @@ fn a_runners_tools_come_change_and_stay_listed_while_it_is_gone() {
     let listed = folder.run(&["list", "--runner", &address, "--tools", "runner"]);
     let (out, err) = (String::from_utf8_lossy(&listed.stdout), String::from_utf8_lossy(&listed.stderr));
     assert!(out.contains("up.bye") && err.contains("cannot be reached"), "{out}\n{err}");
+    assert!(err.contains("this is the last list that it gave"), "{err}");
+    // One that has never been heard of has no last list.
+    let listed = folder.run(&["list", "--runner", "unix:/nowhere.sock", "--tools", "runner"]);
+    let err = String::from_utf8_lossy(&listed.stderr);
+    assert!(err.contains("cannot be reached") && err.contains("never given a list here"), "{err}");
     let doctor = folder.run(&["doctor", "--strict", "--runner", &address, "--tools", "runner"]);
     let report = String::from_utf8_lossy(&doctor.stdout);
     assert!(report.contains("error[runner]") && report.contains("cannot be reached"), "{report}");

@@ -182,7 +182,7 @@ const MISTAKES: &[(&str, usize, &str)] = &[
     ("[http]\nport = -1", 2, "port = -1"),
     ("[http]\nhost = 1", 2, "host = 1"),
     ("[http]\nhost = ''", 2, "no address"),
-    ("[http]\nallow_hosts = 'x'", 2, "allow_hosts = 'x'"),
+    ("[http]\nallow_hosts = 'x'", 2, "write `allow_hosts = ['x']`"),
     ("[http]\nallow_hosts = ['a b']", 2, "a b"),
     ("[http]\nallow_origins = ['x']", 2, "http.allow_origins"),
     ("skills = 'shipped'", 1, "the folder of skills is `skills_dir`"),

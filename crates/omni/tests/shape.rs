@@ -135,6 +135,61 @@ fn the_log_of_the_operator_says_which_setting_a_tool_is_filtered_by_and_the_clie
 }
 
 #[test]
+fn the_log_says_what_a_client_calls_itself_and_which_profile_it_has_in_each_era() {
+    let folder = folder(SETTINGS);
+    let mut command = folder.omni(&["mcp"]);
+    let mut server =
+        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let mut input = server.stdin.take().unwrap();
+    let who = json!({"io.modelcontextprotocol/clientInfo": {"name": "Cursor", "version": "3"}});
+    let open = json!({"jsonrpc": "2.0", "id": 1, "method": "initialize", "params": hello("Claude-Code")});
+    let discover =
+        json!({"jsonrpc": "2.0", "id": 2, "method": "server/discover", "params": {"_meta": modern(&who)}});
+    writeln!(input, "{open}\n{discover}").unwrap();
+    drop(input);
+    let log = said(&server.wait_with_output().unwrap());
+    for parts in [["client=Claude-Code", "profile=reviewers"], ["client=Cursor", "profile=dots"]] {
+        let is_told = |line: &str| parts.iter().all(|part| line.contains(part));
+        assert!(log.lines().any(is_told), "{parts:?}: {log}");
+    }
+}
+
+#[test]
+fn who_has_left_out_all_tools_is_told_by_which_pattern_and_not_how_to_write_the_first_tool() {
+    let folder = folder("filter = [\n\"nothing\",\n\"*\"]\n[profiles.a]\nfilter = [\"git\"]\n");
+    for arguments in [&["list"][..], &["doctor"]] {
+        let output = folder.run(arguments);
+        let all = format!("{}{}", String::from_utf8_lossy(&output.stdout), said(&output));
+        let expected = "all 4 tools are left out: `git.log` by the pattern `*` of `filter` at `";
+        assert!(all.contains(expected) && all.contains("omni.toml:3`"), "{all}");
+        assert!(all.contains("`filter = [\"*\", \"!git.log\"]`") && !all.contains("to begin"), "{all}");
+    }
+    // Others have some: that is a profile's own filter.
+    let folder = self::folder("[profiles.a]\nfilter = [\"*\"]\n");
+    let of_a = said(&folder.run(&["list", "--profile", "a"]));
+    assert!(
+        of_a.contains("all 4 tools are left out: `git.log` by the pattern `*` of `profiles.a.filter`"),
+        "{of_a}"
+    );
+    assert!(!said(&folder.run(&["list"])).contains("left out"));
+}
+
+#[test]
+fn a_value_where_a_list_is_wanted_is_told_as_one() {
+    for (settings, expected) in [
+        ("filter = \"web.*\"\n", "omni.toml:1:10`: `filter` is a list: write `filter = [\"web.*\"]`"),
+        (
+            "[profiles.a]\nclients = \"claude*\"\n",
+            "omni.toml:2:11`: `clients` is a list: write `clients = [\"claude*\"]`",
+        ),
+        ("native_tools = true\n", "`native_tools` is a list: write `native_tools = [\"…\"]`"),
+    ] {
+        let output = folder(settings).run(&["list"]);
+        assert!(said(&output).contains(expected) && !output.status.success(), "{}", said(&output));
+    }
+}
+
+#[test]
 fn aliases_that_collide_keep_everything_from_starting_and_name_both_tools_and_lines() {
     for (settings, parts) in [
         (

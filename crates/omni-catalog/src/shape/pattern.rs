@@ -95,6 +95,27 @@ impl ClientPattern {
     pub(super) fn is_all(&self) -> bool {
         self.pattern.chars.iter().all(|c| *c == '*')
     }
+
+    /// Whether it certainly matches whatever `other` does, case aside.
+    pub(super) fn covers(&self, other: &ClientPattern) -> bool {
+        // Its signs are read as characters, and `?` may stand for no more than one: `a?` does not cover `a*`.
+        let mine: Vec<char> = self.pattern.text.to_lowercase().chars().collect();
+        let theirs = other.pattern.text.to_lowercase();
+        matches(&mine, theirs.chars()) && (!mine.contains(&'?') || !theirs.contains('*'))
+    }
+
+    /// Whether there may be a principal that it matches: `local`, `token`, `unknown` and `user:NUMBER` are all there are.
+    pub(super) fn may_match_a_principal(&self) -> bool {
+        let text = &*self.pattern.text;
+        let (literal, wild) = text.split_at(text.find(['*', '?']).unwrap_or(text.len()));
+        let a_user = match literal.strip_prefix("user:") {
+            Some(number) => {
+                number.bytes().all(|sign| sign.is_ascii_digit()) && !(number.is_empty() && wild.is_empty())
+            }
+            None => !wild.is_empty() && "user:".starts_with(literal),
+        };
+        a_user || ["local", "token", "unknown"].into_iter().any(|principal| self.matches_principal(principal))
+    }
 }
 
 /// Whether a pattern matches the whole of a name. Goes back to the last `*` only, so it takes no more than one length

@@ -236,12 +236,6 @@ impl Shape {
         let mut all = self.profiles().flat_map(|profile| profile.overrides.all()).chain(self.overrides.all());
         all.any(|own| own.alias.is_some())
     }
-
-    /// Whether a profile, or everybody, leaves something out.
-    pub fn filters_anything(&self) -> bool {
-        let own = self.profiles().map(|profile| &profile.filter);
-        self.filters.iter().chain(own).any(|filter| !filter.is_empty())
-    }
 }
 
 #[cfg(test)]

@@ -21,33 +21,113 @@ impl Shape {
     pub(crate) fn without_effect(&self, tools: &[Candidate<'_>]) -> Vec<Warning> {
         let known = Known { tools };
         let mut warnings = Vec::new();
-        for filter in self.filters().iter().chain(self.profiles().map(|profile| &profile.filter)) {
-            known.filter(filter, &mut warnings);
+        for filter in self.filters() {
+            warnings.extend(known.nothing_left_out(filter));
+            known.nothing_matched(filter, &mut warnings);
+        }
+        for profile in self.profiles() {
+            let before = warnings.len();
+            self.nothing_brought_back(&profile.filter, tools, &mut warnings);
+            if warnings.len() == before {
+                warnings.extend(known.nothing_left_out(&profile.filter));
+            }
+            known.nothing_matched(&profile.filter, &mut warnings);
         }
         let overrides = self.profiles().flat_map(|profile| profile.overrides.all());
         for own in self.overrides().all().iter().chain(overrides) {
-            if tools.binary_search_by(|tool| tool.name.cmp(&own.tool)).is_err() {
+            let tool = tools.binary_search_by(|tool| tool.name.cmp(&own.tool));
+            let Some(tool) = tool.ok().and_then(|at| tools.get(at)) else {
                 warnings.push(Warning {
                     setting: own.setting.clone(),
                     message: format!("there is no tool `{}`", own.tool),
-                    help: known.tool_meant(&own.tool),
+                    help: self.tool_with_alias(&own.tool).unwrap_or_else(|| known.tool_meant(&own.tool)),
                 });
-            }
-        }
-        let mut before: Option<&Profile> = None;
-        for profile in self.profiles().filter(|profile| profile.name != super::rules::DEFAULT) {
-            if let Some(before) = before {
+                continue;
+            };
+            if let Some(rule) = self.common_filters().find_map(|filter| filter.blocks(tool)) {
                 warnings.push(Warning {
-                    setting: profile.setting.clone(),
-                    message: format!("no client gets the profile `{}`", profile.name),
-                    help: format!("`{}` before it is for everybody; put it after this one", before.name),
+                    setting: own.setting.clone(),
+                    message: format!("nobody has the tool `{}`", own.tool),
+                    help: format!("the pattern `{}` of {} leaves it out", rule.text(), rule.setting()),
                 });
             }
-            let is_for_all =
-                profile.clients.iter().any(super::ClientPattern::is_all) && profile.principals.is_empty();
-            before = before.or(is_for_all.then_some(profile));
         }
+        self.profiles_of_nobody(&mut warnings);
         warnings
+    }
+
+    /// Patterns with `!` of a profile that bring back what nobody has.
+    fn nothing_brought_back(&self, filter: &Filter, tools: &[Candidate<'_>], warnings: &mut Vec<Warning>) {
+        for rule in filter.rules().iter().filter(|rule| rule.allows()) {
+            let mut by = None;
+            for tool in tools.iter().filter(|tool| rule.matches(tool)) {
+                by = self.common_filters().find_map(|filter| filter.blocks(tool));
+                if by.is_none() {
+                    break;
+                }
+            }
+            if let Some(by) = by {
+                warnings.push(Warning {
+                    setting: rule.setting().clone(),
+                    message: format!("`{}` brings nothing back", rule.text()),
+                    help: format!(
+                        "the pattern `{}` of {} is for everybody, and no profile brings back what it leaves out",
+                        by.text(),
+                        by.setting()
+                    ),
+                });
+            }
+        }
+    }
+
+    /// What to say of a name that is no tool's own, and an alias.
+    fn tool_with_alias(&self, name: &str) -> Option<String> {
+        let overrides = self.profiles().flat_map(|profile| profile.overrides.all());
+        let mut all = self.overrides().all().iter().chain(overrides);
+        let own = all.find(|own| own.alias.as_ref().is_some_and(|alias| alias.value == name))?;
+        Some(format!("that is the alias of `{0}`: write `[overrides.\"{0}\"]`", own.tool))
+    }
+
+    /// Profiles that no client gets.
+    fn profiles_of_nobody(&self, warnings: &mut Vec<Warning>) {
+        let profiles = || self.profiles().filter(|profile| profile.name != super::rules::DEFAULT);
+        for (at, profile) in profiles().enumerate() {
+            let mut nobody = |help| {
+                let message = format!("no client gets the profile `{}`", profile.name);
+                warnings.push(Warning { setting: profile.setting.clone(), message, help });
+            };
+            if let Some(before) = profiles().take(at).find(|before| before.covers(profile)) {
+                nobody(if before.clients.iter().any(super::ClientPattern::is_all) {
+                    format!("`{}` before it is for everybody; put it after this one", before.name)
+                } else {
+                    format!(
+                        "`{}` before it is for all that this one is for; put it after this one",
+                        before.name
+                    )
+                });
+            } else if !profile.principals.is_empty()
+                && !profile.principals.iter().any(super::ClientPattern::may_match_a_principal)
+            {
+                nobody("`principals` are `local`, `token`, and `user:NUMBER` as `id -u` tells it".to_owned());
+            }
+        }
+    }
+}
+
+impl Profile {
+    /// Whether it is for everybody that `other` is for.
+    fn covers(&self, other: &Profile) -> bool {
+        let all = |mine: &[super::ClientPattern], theirs: &[super::ClientPattern]| {
+            mine.is_empty()
+                || !theirs.is_empty()
+                    && theirs.iter().all(|theirs| mine.iter().any(|mine| mine.covers(theirs)))
+        };
+        // One with neither is had by its name alone, and what is for nobody by itself is in nobody's way.
+        let has_any = |profile: &Profile| !(profile.clients.is_empty() && profile.principals.is_empty());
+        has_any(self)
+            && has_any(other)
+            && all(&self.clients, &other.clients)
+            && all(&self.principals, &other.principals)
     }
 }
 
@@ -56,19 +136,22 @@ struct Known<'a> {
 }
 
 impl Known<'_> {
-    fn filter(&self, filter: &Filter, warnings: &mut Vec<Warning>) {
+    /// A filter that only brings back.
+    fn nothing_left_out(&self, filter: &Filter) -> Option<Warning> {
         let rules = filter.rules();
-        if let Some(first) = rules.first().filter(|_| rules.iter().all(FilterRule::allows)) {
-            warnings.push(Warning {
-                setting: first.setting().clone(),
-                message: format!(
-                    "`{}` leaves nothing out: `!` takes back what another pattern left out",
-                    first.text()
-                ),
-                help: format!("`[\"*\", \"{}\"]` leaves all others out", first.text()),
-            });
-        }
-        for rule in rules {
+        let first = rules.first().filter(|_| rules.iter().all(FilterRule::allows))?;
+        Some(Warning {
+            setting: first.setting().clone(),
+            message: format!(
+                "`{}` leaves nothing out: `!` takes back what another pattern left out",
+                first.text()
+            ),
+            help: format!("`[\"*\", \"{}\"]` leaves all others out", first.text()),
+        })
+    }
+
+    fn nothing_matched(&self, filter: &Filter, warnings: &mut Vec<Warning>) {
+        for rule in filter.rules() {
             if !self.tools.iter().any(|tool| rule.matches(tool)) {
                 warnings.push(Warning {
                     setting: rule.setting().clone(),
@@ -112,6 +195,9 @@ impl Known<'_> {
     }
 
     fn tool_meant(&self, name: &str) -> String {
+        if let Some(tool) = self.tools.iter().find(|tool| tool.skill == name) {
+            return format!("that is a skill; an override is for one tool: `[overrides.\"{}\"]`", tool.name);
+        }
         let names = || self.tools.iter().map(|tool| tool.name);
         match similar::closest(name, names()) {
             Some(near) => format!("did you mean `{near}`?"),

@@ -112,6 +112,11 @@ impl RemoteSource {
         }
     }
 
+    /// Whether it has ever given a list, be it before this server's start.
+    pub fn is_known(&self) -> bool {
+        self.current.load().is_known()
+    }
+
     /// Whether it has ever been told, be it before this server's start.
     pub fn has_said_completes(&self) -> bool {
         self.said_completes().is_some()

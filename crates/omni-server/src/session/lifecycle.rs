@@ -17,12 +17,6 @@ pub(crate) fn initialize(session: &Session, initialize: &Initialize, profile: Pr
         // There is only one on it, so it needs no name of its own.
         let _ = session.name.set("stdio".into());
     }
-    tracing::info!(
-        client = initialize.client.name,
-        version = initialize.client.version,
-        revision = initialize.agreed.name(),
-        "client initialised"
-    );
 }
 
 /// From now on the client hears what is as severe as that.

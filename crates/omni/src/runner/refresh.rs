@@ -144,6 +144,10 @@ impl Keeper {
             Ok(_) if self.failed > 0 => tracing::info!(%runner, tools, "the runner answers again"),
             Ok(true) => tracing::info!(%runner, tools, "the runner has other lists"),
             Ok(false) => {}
+            Err(error) if self.failed == 0 && !self.source.is_known() => tracing::warn!(
+                %runner, error = format!("{error:#}"),
+                "the runner has never given a list here, so none of its tools are known"
+            ),
             Err(error) if self.failed == 0 => tracing::warn!(
                 %runner, tools, error = format!("{error:#}"),
                 "not all that the runner lists can be had; its last lists are served, and calls may fail meanwhile"

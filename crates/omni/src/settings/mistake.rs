@@ -45,6 +45,9 @@ pub(super) fn of_text(path: &Path, text: &str, error: &toml::de::Error) -> Error
     }
     let written: String =
         text.lines().nth(line - 1).unwrap_or_default().trim().chars().take(LINE_CHARS_MAX).collect();
+    if let Some(wanted) = wanted(error.message(), &written) {
+        return anyhow!("{place}: {wanted}");
+    }
     let message = shown_line(error.message().trim()).into_owned();
     let hint = match written.split('=').next().map(str::trim) {
         Some("skills") => {
@@ -54,6 +57,24 @@ pub(super) fn of_text(path: &Path, text: &str, error: &toml::de::Error) -> Error
         _ => "",
     };
     anyhow!("{place}: {message}, in `{}`{hint}", shown_line(&written))
+}
+
+/// The sentence for a value where a list or a table is wanted, in the words of a settings file.
+fn wanted(message: &str, written: &str) -> Option<String> {
+    let (found, wanted) = message.trim().strip_prefix("invalid type: ")?.split_once(", expected ")?;
+    let (key, value) = written.split_once('=').map(|(key, value)| (key.trim(), value.trim()))?;
+    let is_key = |key: &str| key.chars().all(|sign| sign.is_alphanumeric() || "_-.".contains(sign));
+    if !is_key(key) || key.is_empty() {
+        return None;
+    }
+    // What a number or a truth value in a list would mean, nobody knows.
+    let example = if found.starts_with("string") && value.ends_with(['"', '\'']) { value } else { "\"…\"" };
+    match wanted {
+        "a sequence" => {
+            Some(format!("`{0}` is a list: write `{0} = [{1}]`", shown_line(key), shown_line(example)))
+        }
+        _ => None,
+    }
 }
 
 /// The sentence for a value that no setting has: `why` names its key first, as in `` `limits.open_files = 3` …``.

@@ -174,7 +174,8 @@ impl Reader<'_> {
                 });
                 let text = || match value.as_str() {
                     Some(text) if !text.trim().is_empty() => Ok(text.to_owned()),
-                    _ => bail!("`{}`: `{inner}` is no text", place()),
+                    Some(_) => bail!("`{}`: `{inner}` is empty; leave it out", place()),
+                    None => bail!("`{}`: `{inner}` is no text", place()),
                 };
                 match member.as_str() {
                     "alias" => own.alias = Some(Written { value: text()?, setting: self.setting(&inner) }),
@@ -245,7 +246,8 @@ mod tests {
                 "no key `alais` in `overrides.\"a.b\"`; did you mean `alias`?",
             ),
             ("[overrides.\"a.b\"]\n\nhidden = 1", "`omni.toml:3`: `overrides.\"a.b\".hidden` is neither"),
-            ("[overrides.\"a.b\"]\ntitle = \" \"", "is no text"),
+            ("[overrides.\"a.b\"]\ntitle = \" \"", "`overrides.\"a.b\".title` is empty"),
+            ("[overrides.\"a.b\"]\nalias = [\"x\"]", "`overrides.\"a.b\".alias` is no text"),
             (
                 "[overrides.\"a.b\"]\nalias = \"x y\"",
                 "`overrides.\"a.b\".alias` at `omni.toml:2` is no name for `a.b`: `x y` has ` `",

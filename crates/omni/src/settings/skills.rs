@@ -44,11 +44,14 @@ impl Named {
         }
         let real = match path.canonicalize() {
             Ok(real) => real,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => match sibling(path) {
-                Some(sibling) => {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => match (several(path), sibling(path)) {
+                (Some(flags), _) => {
+                    bail!("{written}: there is no such folder; folders are named one by one: `{flags}`")
+                }
+                (None, Some(sibling)) => {
                     bail!("{written}: there is no such folder; did you mean `{}`?", shown_path(&sibling))
                 }
-                None => bail!(
+                (None, None) => bail!(
                     "{written}: there is no such folder; create it or name another (`--skills {SHIPPED}` are those \
                      that come with omni)"
                 ),
@@ -118,6 +121,18 @@ fn below(path: &Path, inner: &str) -> PathBuf {
     if path == Path::new(".") { Path::new("./").join(inner) } else { path.join(inner) }
 }
 
+/// The flags for several folders that somebody named as one, with `:` or `,` between them.
+fn several(path: &Path) -> Option<String> {
+    let parts: Vec<&str> = path.to_str()?.split([':', ',']).map(str::trim).collect();
+    let is_folder = |part: &&str| **part == *SHIPPED || Path::new(part).is_dir();
+    if parts.len() < 2 || !parts.iter().all(is_folder) {
+        return None;
+    }
+    let flags: Vec<String> =
+        parts.iter().map(|part| format!("--skills {}", quoted(Path::new(part)))).collect();
+    Some(flags.join(" "))
+}
+
 /// The folder beside one that is not there which was probably meant.
 fn sibling(path: &Path) -> Option<PathBuf> {
     let name = path.file_name()?.to_str()?;
@@ -169,10 +184,12 @@ mod tests {
         assert_eq!(find("skills/hi").unwrap(), skill("hi"));
         assert_eq!(find("skills/hi/.").unwrap(), skill("hi"));
         assert_eq!(find("skills/bare").unwrap(), skill("bare"));
+        let several = format!("{0}/skills:{0}/empty", root.display());
         for (path, said) in [
             ("", "may be in `./skills`"),
             ("skils", "did you mean"),
             ("elsewhere", "skills`?"),
+            (&several, "one by one: `--skills "),
             ("README", "that is a file; name a folder"),
             ("src/app.py", "put the file in"),
             ("skills/hi/SKILL.md", "skills/hi` serves the skill"),

@@ -254,6 +254,91 @@ fn what_has_no_effect_is_said_with_what_was_meant() {
     assert!(warnings[1].message.contains("no client gets the profile `late`"));
 }
 
+#[test]
+fn an_override_of_what_is_no_tool_or_nobodys_says_what_was_meant() {
+    let tools: Vec<Candidate<'_>> = [("files.read", "files"), ("git.log", "git"), ("git.push", "git")]
+        .map(|(name, skill)| Candidate { name, skill, tags: &[] })
+        .to_vec();
+    for (overrides, said) in [
+        (
+            vec![alias("git", "x")],
+            "no tool `git`; that is a skill; an override is for one tool: `[overrides.\"git.log\"]`",
+        ),
+        (
+            vec![alias("git.log", "history"), alias("history", "x")],
+            "no tool `history`; that is the alias of `git.log`: write `[overrides.\"git.log\"]`",
+        ),
+        (
+            vec![alias("git.push", "x")],
+            "nobody has the tool `git.push`; the pattern `git.push` of `filter` at `omni.toml:7` leaves it out",
+        ),
+    ] {
+        let warnings = shape(vec![filter(&["git.push"])], overrides, vec![]).without_effect(&tools);
+        let said_of: Vec<String> =
+            warnings.iter().map(|warning| format!("{}; {}", warning.message, warning.help)).collect();
+        assert!(said_of.len() == 1 && said_of[0].ends_with(said), "{said}: {said_of:?}");
+    }
+}
+
+#[test]
+fn a_profile_that_brings_back_what_nobody_has_is_told_why_not() {
+    let tools: Vec<Candidate<'_>> = [("files.read", "files"), ("git.log", "git"), ("git.push", "git")]
+        .map(|(name, skill)| Candidate { name, skill, tags: &[] })
+        .to_vec();
+    let found = |own: &[&str]| -> Vec<String> {
+        let profiles = vec![profile("a", filter(own), vec![], None)];
+        let warnings = shape(vec![filter(&["git"])], vec![], profiles).without_effect(&tools);
+        warnings.into_iter().map(|warning| format!("{}; {}", warning.message, warning.help)).collect()
+    };
+    for own in [&["!git.log"][..], &["*", "!git"]] {
+        let said = found(own);
+        assert!(
+            said.len() == 1
+                && said[0].contains("brings nothing back; the pattern `git` of `filter` at `omni.toml:7`"),
+            "{said:?}"
+        );
+    }
+    // Something of it is everybody's.
+    assert_eq!(found(&["*", "!*e*"]), Vec::<String>::new());
+    assert!(found(&["!files"])[0].contains("leaves nothing out"));
+}
+
+#[test]
+fn a_profile_that_no_client_gets_is_told_of_and_one_that_some_may_get_is_not() {
+    let of = |name: &str, clients: &[&str], principals: &[&str]| {
+        let patterns = |texts: &[&str]| texts.iter().map(|text| ClientPattern::new(text).unwrap()).collect();
+        Profile {
+            clients: patterns(clients),
+            principals: patterns(principals),
+            ..profile(name, filter(&[]), vec![], None)
+        }
+    };
+    for (first, second, nobody) in [
+        (of("a", &["claude*"], &[]), of("b", &["Claude-Code", "claude-ai*"], &[]), true),
+        (of("a", &["claude*"], &[]), of("b", &["claude-code", "cursor"], &[]), false),
+        (of("a", &["claude?"], &[]), of("b", &["claude*"], &[]), false),
+        (of("a", &["claude-code"], &[]), of("b", &["claude*"], &[]), false),
+        (of("a", &["claude*"], &["user:1"]), of("b", &["claude-code"], &[]), false),
+        (of("a", &["claude*"], &["user:*"]), of("b", &["claude-code"], &["user:1"]), true),
+        (of("a", &[], &["local"]), of("b", &["claude-code"], &["local"]), true),
+        // By name alone.
+        (of("a", &["*"], &[]), of("b", &[], &[]), false),
+        (of("a", &[], &[]), of("b", &["x"], &[]), false),
+        (of("a", &["x"], &[]), of("b", &[], &["root"]), true),
+        (of("a", &["x"], &[]), of("b", &[], &["user:ada", "1000"]), true),
+        (of("a", &["x"], &[]), of("b", &[], &["user:"]), true),
+        (of("a", &["x"], &[]), of("b", &[], &["user:10*"]), false),
+        (of("a", &["x"], &[]), of("b", &[], &["us*", "root"]), false),
+        (of("a", &["x"], &[]), of("b", &[], &["tok?n"]), false),
+    ] {
+        let told = format!("{first:?} {second:?}");
+        let warnings = shape(vec![], vec![], vec![first, second]).without_effect(&[]);
+        let found = warnings.iter().any(|warning| warning.message.contains("no client gets the profile `b`"));
+        assert_eq!(found, nobody, "{told}: {warnings:?}");
+        assert!(warnings.len() <= 1, "{warnings:?}");
+    }
+}
+
 const NAMES: &[&str] = &["a.b", "a.b_c", "a_b.c", "A.b", "c", "d.e", "d.e-f", "größe.x"];
 const ALIASES: &[&str] = &["a_b", "a.b", "x", "X", "c", "d_e", "y-z", "y_z", "a_b_c", "größe", ""];
 const PATTERNS: &[&str] = &["*", "a*", "!a.b", "d", "!c", "tag:t", "!tag:t", "?.*", "zzz"];
