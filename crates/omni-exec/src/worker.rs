@@ -4,6 +4,7 @@ mod call;
 mod clocks;
 mod dismissal;
 mod introduction;
+mod program;
 mod site;
 mod start;
 
@@ -18,7 +19,7 @@ use crate::attempt::RunningCall;
 use crate::channel::Channel;
 use crate::wear::Wear;
 use clocks::CallClocks;
-pub(crate) use start::{FORK_PARENT, main_of};
+pub(crate) use program::{FORK_PARENT, main_of};
 
 /// A live worker process with everything that belongs to it. Dropping it closes its channel and kills it.
 pub(crate) struct Worker {

@@ -229,6 +229,20 @@ impl Guest {
 }
 
 /// One call's hold on a thread of the interpreter. Dropped before its end, it cancels the call.
+///
+/// Who owns what here differs from a worker, since nothing in this process can be killed (decision 0015):
+///
+/// - A thread belongs to whoever is to hear of its end. While a plain call runs that is its ride, with the seat that lets the
+///   call run; when the ride is dropped too early it is the task that sees the call off (`Guest::see_off`), and the seat goes
+///   along, so that never more calls run than there are seats. Only a thread that comes back is used again.
+/// - What Python writes goes to buffers of ours that the thread shares (`Thread`), never to a future: it may write at any
+///   time, and must never wait for a caller who has gone. A call's words are forgotten when its ride is over, and what comes
+///   later in its name finds nobody.
+/// - A call that does not end keeps its thread, and the thread's `Arc` keeps the buffers, for as long as Python holds
+///   them. It is counted as lost; another thread takes its seat while there are few of those.
+/// - The one thread that async calls share belongs to nobody's ride. A call that blocks it takes it out of use for all: those
+///   that have begun end with it, those that have not are begun again elsewhere, which the marks in the thread's page tell
+///   apart (decision 0003).
 pub(super) struct Ride {
     guest: Arc<Guest>,
     thread: Arc<Thread>,

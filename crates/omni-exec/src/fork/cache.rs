@@ -7,6 +7,22 @@ use super::parent::ForkParents;
 use crate::worker::Worker;
 
 /// The forked processes that are idle.
+///
+/// A process is handed to a call only if the call could not tell it from one that was forked for it just now:
+///
+/// - A *fresh* one has run nothing but the rehearsal. It must have been forked after the parent's last import (its
+///   generation is the parent's of this moment, both halves): an older one would import by itself what others find there,
+///   and be slower than no cache at all (decision 0012). Only tools that have some forked `ahead` get one, or those
+///   that do not would use up what others pay memory for.
+/// - A *used* one has imported what its calls needed, so only the parent must be the same (the upper half): another parent
+///   means that the files may be others. It serves tools that let one process serve several calls, up to the number of the
+///   tool at hand (decision 0020), the last used first, whose memory is warm.
+/// - Either must still be `reusable`: alive, owing nothing, and not changed by its last call.
+///
+/// The generation is read before a process is forked: one that was forked while an import ended counts as older than
+/// that import and is thrown away, rather than trusted. Which generation is at hand is read when a process is taken; a
+/// renewal that comes between that and the call is as if the call had come first. Processes are dropped, which kills them,
+/// with no lock held.
 pub(super) struct ForkCache {
     parents: Arc<ForkParents>,
     /// How long a process that has served calls waits for the next one.

@@ -8,7 +8,7 @@ use serde::de::DeserializeOwned;
 use serde_json::value::RawValue;
 use serde_json::{Map, Value, json};
 
-use super::Runner;
+use super::client::Runner;
 use super::routes::RunnerError;
 use crate::within::within;
 

@@ -2,6 +2,7 @@
 //! `docs/reference/runner.md`.
 
 mod address;
+mod client;
 mod items;
 mod lines;
 mod link;
@@ -10,81 +11,31 @@ mod questions;
 mod routes;
 mod said;
 
-use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
 use bytes::Bytes;
 use hyper::{Method, StatusCode};
 use omni_call::{BoxFuture, Call, CallPort, CallRequest, Ending, Executor, ExecutorKind, Outcome, Phase};
-use tokio::sync::watch;
 
 use crate::attempt::{Attempts, alive};
 use crate::bounds::LAST_WORDS;
 use crate::outcome::{outcome, refuse_oversized, start_failed, unstarted};
-use crate::quarantine::{self, Quarantine};
+use crate::quarantine;
 use crate::start_failure::StartFailure;
 use crate::targets::refuse_target;
 use crate::wire::{self, Fault, Sending, Terms};
 use crate::within::{within, within_and};
-use links::Links;
 use questions::Questions;
 use said::{Last, Said};
 
 pub(crate) use address::Place;
 pub use address::{AddressError, RunnerAddress};
+pub use client::{Runner, RunnerConfig};
 pub(crate) use lines::{Lines, TooLong};
 pub(crate) use link::{Broken, Link};
 pub use routes::{Listing, RunnerError};
 
-/// Where a runner is, and what is taken from it.
-#[derive(Clone, Debug)]
-pub struct RunnerConfig {
-    pub address: RunnerAddress,
-    /// A part of a result at most. Default 8 MiB.
-    pub result_bytes_max: usize,
-    /// A line of events, a request or any other answer at most. Default 16 MiB + 64 KiB.
-    pub line_bytes_max: usize,
-}
-
-impl RunnerConfig {
-    /// With the documented defaults.
-    pub fn new(address: RunnerAddress) -> Self {
-        RunnerConfig { address, result_bytes_max: 8 << 20, line_bytes_max: (16 << 20) + (64 << 10) }
-    }
-}
-
-/// Runs each call at a runner, over a connection that carries nothing else meanwhile.
-///
-/// It owns no process: dropping a call's future closes its connection, by which the runner knows that it has to end
-/// the tool. Needs a tokio runtime while calls run; connects with the first request.
-pub struct Runner {
-    config: RunnerConfig,
-    links: Links,
-    /// Of tools that end their processes, wherever those are. A connection that breaks is nobody's fault here.
-    quarantine: Mutex<Quarantine>,
-    closed: watch::Sender<bool>,
-}
-
 impl Runner {
-    /// The runner at an address, not yet connected.
-    pub fn new(config: RunnerConfig) -> Self {
-        Runner {
-            links: Links::new(config.address.clone()),
-            config,
-            quarantine: Mutex::default(),
-            closed: watch::Sender::new(false),
-        }
-    }
-
-    /// Where it is.
-    pub fn address(&self) -> &RunnerAddress {
-        &self.config.address
-    }
-
-    fn lock(&self) -> MutexGuard<'_, Quarantine> {
-        self.quarantine.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
     /// Runs a call until it ends, or until this executor is shut down.
     async fn run_open(&self, mut call: Call, events: &mut dyn CallPort) -> Outcome {
         let mut progress = Progress { phase: Phase::Queued, attempts: Attempts::default() };

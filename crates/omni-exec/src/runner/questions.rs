@@ -10,7 +10,7 @@ use hyper::header::HeaderMap;
 use omni_call::{Answer, BoxFuture, CallPort, Deadline, Ending};
 use tokio::time::sleep;
 
-use super::Runner;
+use super::client::Runner;
 use super::routes::RunnerError;
 use crate::asks::{Asking, Asks};
 use crate::bounds::ASKS_OPEN_MAX;

@@ -11,7 +11,7 @@ use serde::de::IgnoredAny;
 use thiserror::Error;
 use tokio::time::timeout;
 
-use super::Runner;
+use super::client::Runner;
 use super::link::{Broken, Link};
 
 /// How long such an answer may take.

@@ -13,7 +13,9 @@ use crate::attempt::{AttemptResult, FinalMessage, Meaning, Reader, error_ending}
 use crate::channel::Body;
 use crate::wire::{self, ErrorFrame, ErrorKind, Fault};
 
-/// What a line means for the call.
+/// What a line means for the call: what a worker's frame means, and two things more. `started` is said, since no page is
+/// shared with a runner; and the last line can tell what only who runs workers knows (a signal, a limit, the end of standard
+/// error), so it is an ending already and no attempt that anybody would still have to conclude.
 #[derive(Debug)]
 pub(super) enum Said {
     /// Its own code is about to run.
@@ -58,6 +60,18 @@ struct Failure {
     stack: Option<String>,
     stderr: Option<String>,
     tainted: Option<Box<RawValue>>,
+}
+
+impl Failure {
+    /// Whether the call was the end of its process. A worker that reports an exit by itself, with the exception's class,
+    /// has lived through it.
+    fn died(&self) -> bool {
+        match self.kind.as_str() {
+            "signalled" | "lost" => true,
+            "exited" => self.class.is_none(),
+            _ => false,
+        }
+    }
 }
 
 #[derive(Deserialize)]
@@ -116,16 +130,11 @@ fn check_id(id: u64, call: &Call) -> Result<(), Fault> {
 }
 
 fn last(failure: Failure, call: &Call, result_bytes_max: usize) -> Last {
+    let died = failure.died();
     let Failure { stack, stderr, tainted, .. } = failure;
     let worker = tainted.map(|findings| findings.get().into());
     let millis =
         |own: Option<Duration>| own.or(failure.limit_ms.map(Duration::from_millis)).unwrap_or_default();
-    // A worker that reports an exit by itself, with the exception's class, has lived through it.
-    let died = match failure.kind.as_str() {
-        "signalled" | "lost" => true,
-        "exited" => failure.class.is_none(),
-        _ => false,
-    };
     let message = failure.message.unwrap_or_default();
     let (location, traceback) = (failure.location.clone(), failure.traceback.clone());
     let raised = |kind| {
@@ -167,13 +176,10 @@ fn last(failure: Failure, call: &Call, result_bytes_max: usize) -> Last {
             Ending::WorkerStart { message, hint: "the runner's own log may say more".to_owned() }
         }
         "lost" => Ending::Lost { message },
-        kind => Ending::Lost {
-            message: if message.is_empty() {
-                format!("it ended as `{}`", kind.escape_debug())
-            } else {
-                message
-            },
-        },
+        kind if message.is_empty() => {
+            Ending::Lost { message: format!("it ended as `{}`", kind.escape_debug()) }
+        }
+        _ => Ending::Lost { message },
     };
     Last { ending, stack, stderr, worker, died }
 }

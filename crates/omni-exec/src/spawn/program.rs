@@ -28,6 +28,7 @@ use crate::children::Children;
 use crate::outcome::{not_called, outcome, start_failed, unstarted};
 use crate::own_process::CapacityPermit;
 use crate::start_failure::StartFailure;
+use crate::within::expired;
 
 /// Where a program finds its arguments that are a file.
 const ARGUMENTS_FILE: &str = "/dev/stdin";
@@ -86,26 +87,7 @@ pub(super) async fn run(
     let died = matches!(end, End::Exited(Exit::Signal(_))) && !children.closing();
     let ending = match end {
         End::Exited(_) if children.closing() => Ending::Shutdown,
-        End::Exited(Exit::Code(0)) => understood(&call, program, collected.bytes),
-        End::Exited(Exit::Code(NOT_STARTED)) if collected.bytes.is_empty() => Ending::WorkerStart {
-            message: format!(
-                "`{}` cannot be run, or ended with exit code {NOT_STARTED}",
-                program.argv.first().map_or("", String::as_str)
-            ),
-            hint: "check `command` in the skill's SKILL.md: is the program there, and executable?".to_owned(),
-        },
-        // What it has to say to the client it says on its output, whatever its code.
-        End::Exited(Exit::Code(code)) if !collected.bytes.is_empty() => {
-            let text = String::from_utf8_lossy(&collected.bytes);
-            let result = ToolResult { is_error: true, ..text_result(&text) };
-            Ending::from(result.with_text(&format!("`{}` ended with exit code {code}", call.spec.tool)))
-        }
-        End::Exited(Exit::Code(code)) => Ending::Exited { code, message: None },
-        End::Exited(Exit::Signal(signal)) => Ending::Signalled { signal },
-        End::Exited(Exit::Unknown) => Ending::Lost { message: "its process ended in an unknown way".into() },
-        End::TooLarge => Ending::OutputLimit { limit_bytes: config.result_bytes_max },
-        End::Expired(Expiry::Total { limit }) => Ending::TimedOut { limit },
-        End::Expired(Expiry::Idle { limit }) => Ending::Idle { limit },
+        end => ending(end, &call, program, collected.bytes, config),
     };
     let ending = match (ending, temp.filter(|_| !call.spec.keep_temp)) {
         (Ending::Finished(CallResult::Tool(result)), Some(temp)) => {
@@ -116,6 +98,31 @@ pub(super) async fn run(
     // Of one that ended well it is a log, and its client has heard it if it asked.
     let stderr = stderr.filter(|_| !matches!(&ending, Ending::Finished(result) if !result.is_error()));
     Outcome { stderr, died, ..outcome(&call, ending, Phase::Started, 1) }
+}
+
+/// The ending of a call whose program ended so and has written this.
+fn ending(end: End, call: &Call, program: &ProgramTarget, bytes: Vec<u8>, config: &ExecConfig) -> Ending {
+    match end {
+        End::Exited(Exit::Code(0)) => understood(call, program, bytes),
+        End::Exited(Exit::Code(NOT_STARTED)) if bytes.is_empty() => Ending::WorkerStart {
+            message: format!(
+                "`{}` cannot be run, or ended with exit code {NOT_STARTED}",
+                program.argv.first().map_or("", String::as_str)
+            ),
+            hint: "check `command` in the skill's SKILL.md: is the program there, and executable?".to_owned(),
+        },
+        // What it has to say to the client it says on its output, whatever its code.
+        End::Exited(Exit::Code(code)) if !bytes.is_empty() => {
+            let text = String::from_utf8_lossy(&bytes);
+            let result = ToolResult { is_error: true, ..text_result(&text) };
+            Ending::from(result.with_text(&format!("`{}` ended with exit code {code}", call.spec.tool)))
+        }
+        End::Exited(Exit::Code(code)) => Ending::Exited { code, message: None },
+        End::Exited(Exit::Signal(signal)) => Ending::Signalled { signal },
+        End::Exited(Exit::Unknown) => Ending::Lost { message: "its process ended in an unknown way".into() },
+        End::TooLarge => Ending::OutputLimit { limit_bytes: config.result_bytes_max },
+        End::Expired(expiry) => expired(expiry),
+    }
 }
 
 /// What to start for a call. The error says what about its arguments cannot be passed on.

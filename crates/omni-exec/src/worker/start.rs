@@ -1,6 +1,5 @@
 //! How a process becomes a worker: started, introduced to the server, and ready.
 
-use std::ffi::OsString;
 use std::future::{Future, poll_fn};
 use std::pin::Pin;
 use std::sync::Arc;
@@ -11,28 +10,12 @@ use omni_process::{Exit, StartError};
 use tokio::time::{Sleep, sleep};
 
 use super::Worker;
+use super::program::{FORK_PARENT, main_of};
 use crate::ExecConfig;
 use crate::bounds::DEATH_GRACE;
 use crate::children::{Children, Python};
 use crate::start_failure::StartFailure;
 use crate::wire::{self, Fault, Mode, Up};
-
-/// The module whose `main` forks workers.
-pub(crate) const FORK_PARENT: &str = "omni.fork_parent";
-
-/// The words that have Python run the function `main` of a module of our package.
-///
-/// Python looks for modules in the working folder first, with `-c` as with `-m`, and that folder is the project's: an
-/// `omni.py` in it would run in place of our package. So it is taken off the path before anything is imported; `sys`
-/// is in the interpreter itself. (`-P` does the same, from Python 3.11 on.)
-///
-/// `-m` would also have `runpy` import half of `importlib`, and double what a worker needs beyond bare Python until it
-/// is ready.
-pub(crate) fn main_of(module: &str) -> Vec<OsString> {
-    let code =
-        format!("import sys; sys.path[:1] == [''] and sys.path.pop(0); from {module} import main; main()");
-    vec!["-c".into(), code.into()]
-}
 
 impl Worker {
     /// Starts a process and waits until it says that it is ready. `seat` is dropped when the process is

@@ -21,7 +21,7 @@ use crate::wire::Mode;
 use crate::within::within;
 
 use ride::{Line, Ride};
-use serve::serve;
+use serve::{Owner, serve};
 
 /// Workers at most, those included that have been left because a tool blocks them.
 const LINES_MAX: usize = 4;
@@ -220,6 +220,23 @@ impl Shared {
             }
             Err(failure) => Err(self.lock().failures.add(failure)),
         }
+    }
+}
+
+impl Owner for Shared {
+    fn stalled(self: Arc<Self>, line: &Line) {
+        if self.lock().lines < LINES_MAX && self.current().is_some_and(|current| current.is(line)) {
+            tracing::warn!("an async tool blocks the event loop that it shares; calls behind it move on");
+            {
+                let mut state = line.lock();
+                (state.worn, state.stalled) = (true, true);
+            }
+            self.succeed_aside();
+        }
+    }
+
+    fn gone(&self) {
+        self.lock().lines -= 1;
     }
 }
 

@@ -151,6 +151,11 @@ impl Line {
     }
 
     /// Lets the calls go that have not begun, for another worker. No more are sent here.
+    ///
+    /// A call must never run twice, and the loop of this worker may turn again at any moment. So the page says first that
+    /// none up to the newest may begin; the worker notes a call as begun before it looks there. Once the store must have
+    /// reached it, whatever is not noted as begun never will be, and is free (decision 0038). One that was noted in between
+    /// and was skipped nevertheless says so by a frame of its own; until that comes it counts as begun, the safe side.
     pub(super) async fn hand_on(&self) {
         let Some(newest) = self.lock().calls.keys().max().copied() else { return };
         self.page.revoke(newest);
@@ -158,7 +163,6 @@ impl Line {
         let mut state = self.lock();
         state.note_started(&self.page);
         let started = state.started;
-        // Of those that begin at this moment the worker itself says whether it skipped them.
         for call in state.calls.values_mut().filter(|call| call.end.is_none() && call.number > started) {
             call.end(AttemptResult::Skipped);
         }
@@ -179,6 +183,10 @@ impl LineState {
     }
 
     /// Notes from the worker's page which calls have started.
+    ///
+    /// The page has room for one call (decision 0003), and here many run at once. It is enough: tasks begin in the order in
+    /// which their frames were sent, so whatever was sent before the one that is named has begun too. The highest number
+    /// that was ever seen is kept, since the page names the last one only, which may have ended and be unknown here.
     pub(super) fn note_started(&mut self, page: &StatusPage) {
         let number = match page.last_started() {
             Some(id) => self.calls.get(&id).map_or(0, |passenger| passenger.number),
@@ -190,6 +198,22 @@ impl LineState {
 }
 
 impl Passenger {
+    pub(super) fn new(number: u64, reader: Reader) -> Self {
+        Passenger {
+            number,
+            reader,
+            ledger: Ledger::default(),
+            asked: Vec::new(),
+            events: Vec::new(),
+            printed: None,
+            left_out: 0,
+            beat: None,
+            end: None,
+            contamination: None,
+            waker: None,
+        }
+    }
+
     pub(super) fn wake(&mut self) {
         if let Some(waker) = self.waker.take() {
             waker.wake();
@@ -282,24 +306,12 @@ impl Ride {
             wire::Sending { id, terms: wire::Terms::of(call, attempt), now },
         );
         state.look_at.get_or_insert(now + STALL_LOOK);
-        let passenger = Passenger {
-            number,
-            reader: Reader {
-                wants: call.wants,
-                may_ask: call.spec.may_ask(),
-                result_bytes_max: line.result_bytes_max,
-            },
-            ledger: Ledger::default(),
-            asked: Vec::new(),
-            events: Vec::new(),
-            printed: None,
-            left_out: 0,
-            beat: None,
-            end: None,
-            contamination: None,
-            waker: None,
+        let reader = Reader {
+            wants: call.wants,
+            may_ask: call.spec.may_ask(),
+            result_bytes_max: line.result_bytes_max,
         };
-        state.calls.insert(id, passenger);
+        state.calls.insert(id, Passenger::new(number, reader));
         state.call_task();
         drop(state);
         Some(Ride { line, id, number, over: false, contamination: None, stderr: None })

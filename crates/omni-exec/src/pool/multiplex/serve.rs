@@ -7,14 +7,13 @@ use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
 use omni_call::{Event, EventSink};
-use omni_process::{Exit, TERM_GRACE};
+use omni_process::{Exit, StatusPage, TERM_GRACE};
 use tokio::time::{Sleep, sleep, timeout};
 
 use super::ride::{Command, Line, LineState, Passenger, STALL_LOOK};
-use super::{LINES_MAX, Shared};
 use crate::attempt::{AttemptResult, Meaning};
 use crate::bounds::{DEATH_GRACE, EXIT_GRACE};
-
+use crate::channel::Channel;
 use crate::wire::{self, Fault, Up};
 use crate::worker::Worker;
 
@@ -29,9 +28,18 @@ enum Stop {
     Idle,
 }
 
+/// Whoever has started the worker, and may have another one take its place.
+pub(super) trait Owner {
+    /// A tool blocks the event loop of this worker, and calls wait behind it.
+    fn stalled(self: Arc<Self>, line: &Line);
+
+    /// A worker is no more.
+    fn gone(&self);
+}
+
 /// Carries frames between one worker and its calls until the worker ends.
-pub(super) async fn serve(line: Arc<Line>, mut worker: Worker, idle_ttl: Duration, shared: Weak<Shared>) {
-    let _counted = Counted(Weak::clone(&shared));
+pub(super) async fn serve<O: Owner>(line: Arc<Line>, mut worker: Worker, idle_ttl: Duration, owner: Weak<O>) {
+    let _counted = Counted(Weak::clone(&owner));
     let mut look = pin!(sleep(STALL_LOOK));
     let stop = loop {
         let mut idle = pin!(sleep(idle_ttl));
@@ -45,7 +53,7 @@ pub(super) async fn serve(line: Arc<Line>, mut worker: Worker, idle_ttl: Duratio
                 }
                 idle.as_mut().reset(tokio::time::Instant::now() + idle_ttl);
             }
-            poll_look(&line, &shared, look.as_mut(), cx);
+            poll_look(&line, &owner, look.as_mut(), cx);
             Poll::Pending
         })
         .await;
@@ -79,18 +87,18 @@ pub(super) async fn serve(line: Arc<Line>, mut worker: Worker, idle_ttl: Duratio
 }
 
 /// Counts a worker among those in being.
-struct Counted(Weak<Shared>);
+struct Counted<O: Owner>(Weak<O>);
 
-impl Drop for Counted {
+impl<O: Owner> Drop for Counted<O> {
     fn drop(&mut self) {
-        if let Some(shared) = self.0.upgrade() {
-            shared.lock().lines -= 1;
+        if let Some(owner) = self.0.upgrade() {
+            owner.gone();
         }
     }
 }
 
 /// Looks now and then whether calls begin, and has another worker take over when they do not.
-fn poll_look(line: &Line, shared: &Weak<Shared>, mut look: Pin<&mut Sleep>, cx: &mut Context<'_>) {
+fn poll_look<O: Owner>(line: &Line, owner: &Weak<O>, mut look: Pin<&mut Sleep>, cx: &mut Context<'_>) {
     loop {
         let Some(at) = line.look_at() else { return };
         let at = tokio::time::Instant::from_std(at);
@@ -100,15 +108,10 @@ fn poll_look(line: &Line, shared: &Weak<Shared>, mut look: Pin<&mut Sleep>, cx: 
         if look.as_mut().poll(cx).is_pending() {
             return;
         }
-        let stalled = line.is_stalled(Instant::now());
-        let Some(shared) = shared.upgrade().filter(|_| stalled) else { continue };
-        if shared.lock().lines < LINES_MAX && shared.current().is_some_and(|current| current.is(line)) {
-            tracing::warn!("an async tool blocks the event loop that it shares; calls behind it move on");
-            {
-                let mut state = line.lock();
-                (state.worn, state.stalled) = (true, true);
-            }
-            shared.succeed_aside();
+        if line.is_stalled(Instant::now())
+            && let Some(owner) = owner.upgrade()
+        {
+            owner.stalled(line);
         }
     }
 }
@@ -126,9 +129,11 @@ fn poll_line(line: &Line, worker: &mut Worker, cx: &mut Context<'_>) -> Poll<Res
         state.outbox_at = worker.channel.written();
     }
     let _ = worker.channel.poll_flush(cx);
-    let ended_before = state.ended;
+    let (ended_before, tail_bytes_max) = (state.ended, worker.stderr_bytes_max());
     while let Poll::Ready(frame) = worker.channel.poll_frame(cx) {
-        let taken = frame.and_then(|length| take_frame(line, &mut state, worker, length));
+        let taken = frame.and_then(|length| {
+            take_frame(&line.page, &mut state, &mut worker.channel, tail_bytes_max, length)
+        });
         if let Err(fault) = taken {
             return Poll::Ready(Err(Stop::Broken(fault)));
         }
@@ -172,12 +177,17 @@ impl EventSink for Passenger {
 }
 
 /// Hands what a frame means to the call that it names. One that names none of ours is nobody's: its caller may have left.
-fn take_frame(line: &Line, state: &mut LineState, worker: &mut Worker, length: usize) -> Result<(), Fault> {
-    let tail_bytes_max = worker.stderr_bytes_max();
-    let body = worker.channel.body(length);
+fn take_frame(
+    page: &StatusPage,
+    state: &mut LineState,
+    channel: &mut Channel,
+    tail_bytes_max: usize,
+    length: usize,
+) -> Result<(), Fault> {
+    let body = channel.body(length);
     let message = wire::decode(body.bytes())?;
     if matches!(message, Up::Ask(_)) {
-        state.note_started(&line.page);
+        state.note_started(page);
     }
     let LineState { calls, started, ended, leaving, .. } = state;
     if let Some(passenger) = message.call().and_then(|id| calls.get_mut(&id)) {
@@ -203,13 +213,13 @@ fn take_frame(line: &Line, state: &mut LineState, worker: &mut Worker, length: u
                 printed.leave_out(output.left_out);
             }),
             Meaning::Asks(asking) => {
-                passenger.ledger.take(&asking, worker.channel.taken())?;
+                passenger.ledger.take(&asking, channel.taken())?;
                 passenger.ask(asking);
             }
             Meaning::Started | Meaning::Nothing => {}
         }
     }
-    worker.channel.consume(length);
+    channel.consume(length);
     Ok(())
 }
 
@@ -233,3 +243,6 @@ fn close(line: &Line, stop: Stop) {
         passenger.end(end);
     }
 }
+
+#[cfg(test)]
+mod tests;
