@@ -89,6 +89,7 @@ fn form(params: &Value, say: &mut dyn FnMut(&str), read: &mut dyn FnMut() -> Opt
                 (true, default) => Ok(default.clone()),
                 (false, _) => value(&line, &property),
             };
+            let value = value.and_then(|value| within_bounds(value, &property));
             match value {
                 Ok(value) => {
                     content.insert(name, value);
@@ -180,6 +181,28 @@ fn value(line: &str, property: &Value) -> Result<Value, String> {
     }
 }
 
+/// The value again when it is as large and as long as the property wants it; the server would refuse another.
+fn within_bounds(value: Value, property: &Value) -> Result<Value, String> {
+    let (size, least, most, what) = match &value {
+        Value::Number(number) => (number.as_f64(), "minimum", "maximum", ""),
+        Value::String(text) => (count(text.chars().count()), "minLength", "maxLength", " characters"),
+        Value::Array(items) => (count(items.len()), "minItems", "maxItems", " values"),
+        _ => return Ok(value),
+    };
+    let Some(size) = size else { return Ok(value) };
+    let bound = |name: &str| property[name].as_f64();
+    let plain = |bound: f64| shown_line(&Value::from(bound).to_string()).trim_end_matches(".0").to_owned();
+    match (bound(least).filter(|least| size < *least), bound(most).filter(|most| size > *most)) {
+        (Some(least), _) => Err(format!("{}{what} at least", plain(least))),
+        (None, Some(most)) => Err(format!("{}{what} at most", plain(most))),
+        (None, None) => Ok(value),
+    }
+}
+
+fn count(length: usize) -> Option<f64> {
+    u32::try_from(length).ok().map(f64::from)
+}
+
 fn boolean(line: &str) -> Option<bool> {
     match line.to_lowercase().as_str() {
         "y" | "yes" | "true" => Some(true),
@@ -231,6 +254,30 @@ mod tests {
             "`blue` is none of `red`, `green`",
             "mode: a (Alpha), b (Beta)",
             "tags, several with commas: x, y",
+        ] {
+            assert!(said.contains(part), "{part} is not in:\n{said}");
+        }
+    }
+
+    #[test]
+    fn what_is_too_small_or_too_long_is_asked_for_again() {
+        let params = json!({"message": "m", "requestedSchema": {"type": "object", "properties": {
+            "age": {"type": "integer", "minimum": 18, "maximum": 99},
+            "share": {"type": "number", "maximum": 0.5},
+            "name": {"type": "string", "minLength": 2, "maxLength": 3},
+            "tags": {"type": "array", "minItems": 2, "items": {"type": "string"}},
+        }}});
+        let (answer, said) =
+            answered(&params, &["17", "100", "18", "0.75", "0.5", "\u{e9}", "abcd", "abc", "a", "a,b"]);
+        let content = json!({"age": 18, "share": 0.5, "name": "abc", "tags": ["a", "b"]});
+        assert_eq!(answer, json!({"action": "accept", "content": content}));
+        for part in [
+            "18 at least",
+            "99 at most",
+            "0.5 at most",
+            "2 characters at least",
+            "3 characters at most",
+            "2 values at least",
         ] {
             assert!(said.contains(part), "{part} is not in:\n{said}");
         }
