@@ -4,7 +4,7 @@ Each client lists all tools of the shipped `skills/` and makes the five calls of
 which has to fail, in every protocol mode it knows: over stdio, over HTTP, and of the server in Python alone, which
 has to show the same list. One line for each. The Python client also looks at what comes from a runner
 (`runner.py`): resources, prompts, and a list of tools that changes. Tools ask the Python and the TypeScript client, and
-both use one server at once, each with a profile of its own.
+both use one server at once, each with a profile of its own. Last, omni itself is a client (`other_servers.py`).
 
     python3 conformance/clients.py --binary target/debug/omni [--client python]
 """
@@ -30,6 +30,7 @@ from harness import (
     runner,
     stdio_command,
 )
+from other_servers import tried
 from real_clients import ASKED, CLIENTS, Client, ClientFailedError
 
 SKILLS = WORKSPACE / "skills"
@@ -129,6 +130,8 @@ def more(binary: Path, root: Path, home: str, clients: list[str]) -> Iterator[tu
             yield from asked_by_tools(client, binary, root, home)
     if {"python", "typescript"} <= set(clients):
         yield from profiled(binary, root, home)
+    if set(clients) == set(CLIENTS):
+        yield from tried(binary, home)
 
 
 def forwarded(stdio: dict, http: dict, home: str) -> Iterator[tuple[str, str]]:

