@@ -7,8 +7,7 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use omni_call::ExecutorKind;
 use omni_catalog::NameStyle;
-
-use crate::runner::{Offer, ToolsFrom};
+use serde::Deserialize;
 
 /// Serves a folder of Python skills over the Model Context Protocol.
 #[derive(Debug, Parser)]
@@ -480,6 +479,31 @@ fn number(text: &str) -> Result<f64, String> {
 
 fn port(text: &str) -> Result<u16, String> {
     text.trim().parse().map_err(|_| "that is no port from 0 to 65535".to_owned())
+}
+
+/// Where the list of tools comes from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum ToolsFrom {
+    /// The skills folder here; the runner has the same one
+    Manifest,
+    /// The runner's own list
+    Runner,
+    /// Both: the tools of the skills folders, which run here, and those that the runner lists, which run there
+    Both,
+}
+
+/// What becomes of a runner's resources, or of its prompts.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum Offer {
+    /// Clients are given them
+    #[default]
+    Forward,
+    /// Clients are told that there are none
+    Empty,
+    /// Clients are told nothing of them
+    Off,
 }
 
 #[cfg(test)]

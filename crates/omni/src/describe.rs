@@ -3,9 +3,8 @@
 use std::io::Write as _;
 
 use anyhow::Result;
-use omni_call::{Requirements, Target, shown_json, shown_line};
+use omni_call::{Requirements, Target, shown_line};
 use omni_catalog::{Override, ProfileId, Tool};
-use serde_json::value::RawValue;
 use serde_json::{Value, json};
 
 use crate::args::DescribeArguments;
@@ -13,6 +12,7 @@ use crate::other_server::{self, OtherServer};
 use crate::reading;
 use crate::settings::Places;
 use crate::terminal::{self, Output};
+use crate::text::{indented, schema};
 
 /// Prints the tool; exits with 1 when there is none of that name.
 pub(crate) fn run(arguments: &DescribeArguments, out: &mut Output) -> Result<u8> {
@@ -159,14 +159,4 @@ fn limit(milliseconds: Option<u64>) -> String {
         Some(0) => "none".to_owned(),
         Some(milliseconds) => format!("{} s", std::time::Duration::from_millis(milliseconds).as_secs_f64()),
     }
-}
-
-pub(crate) fn schema(schema: &RawValue) -> Result<String> {
-    let value: Value = serde_json::from_str(schema.get())?;
-    Ok(indented(&shown_json(&serde_json::to_string_pretty(&value)?)))
-}
-
-pub(crate) fn indented(text: &str) -> String {
-    let lines: Vec<String> = text.lines().map(|line| format!("  {line}").trim_end().to_owned()).collect();
-    lines.join("\n")
 }

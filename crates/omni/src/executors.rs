@@ -15,7 +15,7 @@ use omni_process::{Isolation, ProcessLimits, TempFolders};
 use tokio::sync::OnceCell;
 
 use crate::environments::{self, Sets};
-use crate::native::NativeTools;
+use crate::native::{self, NativeTools};
 use crate::python::{Chosen, Python, Refusal};
 use crate::settings::{EnvironmentSettings, ExecBounds, Places, RunSettings};
 use crate::{assets, protected, python, variables};
@@ -103,7 +103,7 @@ pub(crate) fn environments(
 /// What stands between forked calls. Starts a fork parent to find out, and ends it.
 pub(crate) fn fork_borders(places: &Places, settings: &RunSettings) -> Result<ForkBorders> {
     let (_, config) = Plan::new(places, settings).config()?;
-    crate::mcp::runtime()?.block_on(async {
+    crate::front::runtime()?.block_on(async {
         let fork = Fork::new(Arc::new(config));
         let borders = fork.borders().await;
         fork.shut_down().await;
@@ -127,7 +127,7 @@ impl Executors {
         places: &Arc<Places>,
         settings: &RunSettings,
     ) -> Result<Arc<Self>> {
-        let native = NativeTools::named(&places.file.native_tools)?.executor(places, settings);
+        let native = native::executor(&NativeTools::named(&places.file.native_tools)?, places, settings);
         let (plan, ready) = (Arc::new(plan), OnceCell::new());
         Ok(Arc::new(Executors { plan, ready, runner, native, warms }))
     }

@@ -10,9 +10,7 @@ use serde_json::{Value, json};
 use crate::args::ListArguments;
 use crate::other_server::{self, OtherServer};
 use crate::terminal::{self, Output};
-use crate::{begin, reading};
-
-pub(crate) const DESCRIPTION_CHARS_MAX: usize = 72;
+use crate::{begin, reading, text};
 
 /// Prints one line a tool, sorted by name.
 pub(crate) fn run(arguments: &ListArguments, out: &mut Output) -> Result<u8> {
@@ -35,7 +33,7 @@ pub(crate) fn run(arguments: &ListArguments, out: &mut Output) -> Result<u8> {
             let description = tool.description().unwrap_or_default();
             [
                 shown_line(&named(&tool)).into_owned(),
-                reading::one_line(&description, DESCRIPTION_CHARS_MAX),
+                text::one_line(&description, text::DESCRIPTION_CHARS_MAX),
                 shown_line(&reading::written_at(&places, &tool.origin)).into_owned(),
             ]
         })

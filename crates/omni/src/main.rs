@@ -7,12 +7,14 @@ mod begin;
 mod cache;
 mod call;
 mod connect;
+mod counts;
 mod describe;
 mod doctor;
 mod door;
 mod embed_check;
 mod environments;
 mod executors;
+mod front;
 mod home;
 #[cfg(test)]
 mod kept_output;
@@ -37,13 +39,14 @@ mod skill_library;
 mod streams;
 mod sync;
 mod terminal;
+mod text;
+mod tool_call;
 mod trust;
 mod variables;
 
 use std::fs::File;
 use std::io::{self, Write as _};
 use std::process::ExitCode;
-use std::time::Duration;
 
 use crate::args::{Arguments, Command};
 use crate::terminal::Output;
@@ -54,9 +57,6 @@ const LAUNCH: &str = "__launch";
 
 /// The name under which the reference page of the settings is asked for. Not for people, who read the page.
 const SETTINGS_PAGE: &str = "__settings";
-
-/// What whoever reads the log gets at the end to read the rest of it.
-pub(crate) const LAST_WORDS: Duration = Duration::from_secs(1);
 
 fn main() -> ExitCode {
     // Before anything else: every process of a tool passes here, and pays for what stands above.
@@ -92,7 +92,7 @@ fn main() -> ExitCode {
         terminal::buffer_log();
     }
     let ended = run(&command);
-    terminal::flush_log(LAST_WORDS);
+    terminal::flush_log(terminal::LAST_WORDS);
     match ended {
         Ok(code) => ExitCode::from(code),
         // The reader of our output has seen enough: `omni list | head`.

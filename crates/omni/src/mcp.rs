@@ -10,23 +10,22 @@ use anyhow::{Context, Result};
 use omni_call::{ErrorDetail, Executor, shown_path};
 use omni_catalog::{Kind, Severity, Source as _};
 use omni_exec::{Governed, set_result_room};
-use omni_process::raise_descriptor_limit;
 use omni_server::{HttpEndpoint, Server, ServerConfig, SessionKey, serve_stdio};
-use rustix::process::{DumpableBehavior, Resource, getrlimit, set_dumpable_behavior};
-use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 
 use crate::args::{McpArguments, Transport};
 use crate::door::{self, Door};
 use crate::executors::Executors;
+use crate::front::{descriptors_for_connections, keep_to_ourselves, runtime, say_unset, stop_on_signal};
 use crate::private;
 use crate::protected;
-use crate::reading::{self, plural};
+use crate::reading;
 use crate::runner::{Keeper, RunnerSettings, completions};
 use crate::settings::{Places, RunSettings, ServeSettings, Sources};
 use crate::streams;
-use crate::terminal::{flush_log, say};
-use crate::{LAST_WORDS, begin, connect};
+use crate::terminal::say;
+use crate::text::plural;
+use crate::{begin, connect};
 
 /// What all results together may take that tools with `cache_ttl` have returned.
 const RESULT_CACHE_BYTES_MAX: usize = 16 << 20;
@@ -95,13 +94,6 @@ fn warn_of_http_alone(arguments: &McpArguments) {
     if !given.is_empty() {
         let given = given.join(", ");
         tracing::warn!("no effect without `--transport http`, since this server speaks over stdio: {given}");
-    }
-}
-
-/// Has the kernel refuse our memory and environment to other processes of the same user: a tool is one.
-pub(crate) fn keep_to_ourselves() {
-    if let Err(error) = set_dumpable_behavior(DumpableBehavior::NotDumpable) {
-        tracing::warn!(%error, "tools can read this server's memory and environment");
     }
 }
 
@@ -196,45 +188,6 @@ pub(crate) fn server(
     Ok(Kept { server, keeper })
 }
 
-/// Descriptors that a process of tools takes: its channel, what it prints, its process, its status page, and its namespace.
-const WORKER_DESCRIPTORS: usize = 8;
-
-/// Descriptors that the server takes itself: the listener, files that are read, requests to the kernel.
-const OWN_DESCRIPTORS: usize = 64;
-
-/// Raises the limit on open files, and says how many of them may be connections: what workers need is kept, and a
-/// quarter at least is for connections.
-pub(crate) fn descriptors_for_connections(settings: &RunSettings) -> usize {
-    let limit = match raise_descriptor_limit() {
-        Ok(limit) => limit.map_or(usize::MAX, |limit| usize::try_from(limit).unwrap_or(usize::MAX)),
-        Err(error) => {
-            tracing::warn!(%error, "the limit on open files could not be raised");
-            getrlimit(Resource::Nofile).current.map_or(1024, |limit| usize::try_from(limit).unwrap_or(1024))
-        }
-    };
-    let bounds = &settings.bounds;
-    let processes = settings.workers.max.saturating_add(bounds.forked_max).saturating_add(bounds.spawned_max);
-    let kept = processes.saturating_mul(WORKER_DESCRIPTORS) + OWN_DESCRIPTORS;
-    let connections = limit.saturating_sub(kept).max(limit / 4);
-    if connections < settings.admission.connections_max {
-        tracing::info!(
-            connections,
-            "no more connections than this at once: {limit} files may be open (`ulimit -Hn`), and workers need some"
-        );
-    }
-    connections
-}
-
-/// The front: one thread for all connections, a few more for what takes long.
-pub(crate) fn runtime() -> Result<tokio::runtime::Runtime> {
-    tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .max_blocking_threads(4)
-        .thread_name("omni-blocking")
-        .build()
-        .context("the event loop could not be started")
-}
-
 /// Says to whoever has started a server for standard input and output by hand how clients start it.
 fn say_how_to_connect(arguments: &McpArguments, places: &Places, limits: connect::Limits<'_>) {
     let start = connect::Start::of(places, &arguments.given, places.file.transport);
@@ -315,18 +268,6 @@ async fn http(
     served.context("the HTTP server failed")
 }
 
-/// Warns of variables that are to be passed on and are not there: a client gives the server but a few of its own.
-pub(crate) fn say_unset(settings: &RunSettings) {
-    if !settings.unset.is_empty() {
-        let names: Vec<String> = settings.unset.iter().map(|name| format!("`{name}`")).collect();
-        say(&format!(
-            "warning: `--env` names {}, which is not set here, so no tool has it; set it where omni is started, for a client \
-             in its settings for this server",
-            names.join(", ")
-        ));
-    }
-}
-
 /// Says on stderr what to do where there is nothing to serve.
 fn say_how_to_begin(places: &Places, server: &Server) {
     if let Some(text) = begin::with_no_tools(places, &server.snapshot()) {
@@ -368,25 +309,4 @@ fn session_key(state: &Path) -> SessionKey {
         tracing::warn!(%error, path = %shown_path(&path), "sessions will not survive a restart: their key cannot be kept");
     }
     key
-}
-
-/// Turns true at the first SIGTERM or SIGINT. A second one ends the process at once.
-pub(crate) fn stop_on_signal() -> Result<watch::Receiver<bool>> {
-    let (sender, receiver) = watch::channel(false);
-    let mut terminate = signal(SignalKind::terminate()).context("SIGTERM cannot be handled")?;
-    let mut interrupt = signal(SignalKind::interrupt()).context("SIGINT cannot be handled")?;
-    tokio::spawn(async move {
-        loop {
-            tokio::select! {
-                _ = terminate.recv() => {}
-                _ = interrupt.recv() => {}
-            }
-            if sender.send_replace(true) {
-                flush_log(LAST_WORDS);
-                #[expect(clippy::exit, reason = "the second signal means now")]
-                std::process::exit(130);
-            }
-        }
-    });
-    Ok(receiver)
 }

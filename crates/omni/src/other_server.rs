@@ -16,11 +16,11 @@ use serde_json::value::RawValue;
 use serde_json::{Value, json};
 
 use crate::args::{CallArguments, ServerArguments, ServerEra};
-use crate::call::{self, Terminal};
 use crate::executors::LAUNCHER;
 use crate::settings::{IDLE_TIMEOUT_DEFAULT, TIMEOUT_DEFAULT, time_limit};
 use crate::terminal::{self, Output};
-use crate::{access, describe, list, mcp, reading, variables};
+use crate::tool_call::{self, Terminal};
+use crate::{access, front, text, variables};
 
 /// The header that stands for no setting of a request's own.
 const RESERVED: [&str; 7] =
@@ -70,7 +70,7 @@ impl OtherServer {
 
     /// Opens a conversation, has it, and ends it. Interrupted, it ends at once, and what runs is taken back.
     fn converse<T>(self, conversation: impl AsyncFnOnce(&mut Upstream) -> Result<T>) -> Result<T> {
-        let runtime = mcp::runtime()?;
+        let runtime = front::runtime()?;
         let done = runtime.block_on(async {
             let interrupted = || anyhow::Error::new(Interrupted);
             let waiting = format!(
@@ -192,7 +192,7 @@ pub(crate) fn list(server: OtherServer, as_json: bool, out: &mut Output) -> Resu
         .iter()
         .map(|tool| {
             let description = text(tool, "description").or_else(|| title(tool)).unwrap_or_default();
-            let description = reading::one_line(description, list::DESCRIPTION_CHARS_MAX);
+            let description = text::one_line(description, text::DESCRIPTION_CHARS_MAX);
             [shown_line(text(tool, "name").unwrap_or_default()).into_owned(), description]
         })
         .collect();
@@ -273,7 +273,7 @@ fn as_text(tool: &Value, about: &Value, out: &mut Output) -> Result<()> {
     let title = title(tool).map(|title| format!("  ({title})")).unwrap_or_default();
     writeln!(out, "{}", shown_line(&format!("{}{title}", text(tool, "name").unwrap_or_default())))?;
     if let Some(description) = text(tool, "description") {
-        writeln!(out, "\n{}", describe::indented(description))?;
+        writeln!(out, "\n{}", text::indented(description))?;
     }
     let said = |name: &str| text(about, name).unwrap_or_default().to_owned();
     // Some servers give themselves no version, and some no name.
@@ -292,7 +292,7 @@ fn as_text(tool: &Value, about: &Value, out: &mut Output) -> Result<()> {
     for (heading, member) in [("arguments", "inputSchema"), ("result", "outputSchema")] {
         if let Some(schema) = tool.get(member) {
             let schema = RawValue::from_string(schema.to_string())?;
-            writeln!(out, "\n{heading}\n{}", describe::schema(&schema)?)?;
+            writeln!(out, "\n{heading}\n{}", text::schema(&schema)?)?;
         }
     }
     Ok(())
@@ -327,9 +327,9 @@ pub(crate) fn call(server: OtherServer, arguments: &CallArguments, out: &mut Out
         let listed = tools.iter().find(|tool| tool["name"] == arguments.tool.as_str());
         let schema = listed.map(|tool| &tool["inputSchema"]);
         // Some servers take names that they do not list, so what is not listed is for this one to refuse.
-        let written = match call::tool_arguments(arguments, schema) {
+        let written = match tool_call::tool_arguments(arguments, schema) {
             Ok(written) => Bytes::from(written.to_string()),
-            Err(error) => return Ok(Err((error, call::USAGE))),
+            Err(error) => return Ok(Err((error, tool_call::USAGE))),
         };
         let request = CallTool { name: arguments.tool.clone(), arguments: Some(written) };
         let wants = Wants { progress: true, log: Some(LogLevel::Info) };
@@ -339,14 +339,14 @@ pub(crate) fn call(server: OtherServer, arguments: &CallArguments, out: &mut Out
         unlisted = listed.is_none().then(|| not_listed(&arguments.tool, &tools));
         Ok(called.map_err(|error| {
             let code = match &error {
-                UpstreamError::TimedOut { .. } => call::TIMEOUT,
+                UpstreamError::TimedOut { .. } => tool_call::TIMEOUT,
                 // Invalid parameters: the name or the arguments.
                 UpstreamError::Refused { error, .. }
                     if error.code == i64::from(ErrorCode::InvalidParams.number()) =>
                 {
-                    call::USAGE
+                    tool_call::USAGE
                 }
-                _ => call::TOOL_ERROR,
+                _ => tool_call::TOOL_ERROR,
             };
             let error = match &error {
                 UpstreamError::TimedOut { .. } => {
@@ -363,11 +363,11 @@ pub(crate) fn call(server: OtherServer, arguments: &CallArguments, out: &mut Out
     });
     match ended {
         Ok(Ok(result)) => {
-            call::print(&result, arguments.json, out)?;
+            tool_call::print(&result, arguments.json, out)?;
             if let Some(unlisted) = unlisted.filter(|_| result.is_error) {
                 terminal::say(&unlisted);
             }
-            Ok(if result.is_error { call::TOOL_ERROR } else { 0 })
+            Ok(if result.is_error { tool_call::TOOL_ERROR } else { 0 })
         }
         Ok(Err((error, code))) => {
             terminal::say_error(&error);
@@ -375,7 +375,7 @@ pub(crate) fn call(server: OtherServer, arguments: &CallArguments, out: &mut Out
         }
         Err(error) if error.is::<Interrupted>() => {
             terminal::say_error(&error);
-            Ok(call::USAGE)
+            Ok(tool_call::USAGE)
         }
         Err(error) => Err(error),
     }

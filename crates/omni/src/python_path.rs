@@ -14,7 +14,7 @@ use crate::home::Home;
 use crate::progress_line::ProgressLine;
 use crate::settings::{Places, RunSettings};
 use crate::terminal::{Output, say};
-use crate::{assets, cache, executors, mcp, variables};
+use crate::{assets, cache, executors, front, variables};
 
 /// The official SDK that `omni.mcp` is an adapter on, as it was tried.
 const MCP_PACKAGE: &str = "mcp==2.3.0";
@@ -58,7 +58,7 @@ fn prepare(arguments: &PythonPathArguments, cache: &Path) -> Result<Arc<Environm
         dependencies: vec![MCP_PACKAGE.to_owned()],
         locked: None,
     };
-    let runtime = mcp::runtime()?;
+    let runtime = front::runtime()?;
     let mut line = ProgressLine::new();
     // In the name of the cache, which is nobody's skill: `omni sync --prune` leaves it alone.
     let made = runtime.block_on(environments.prepare(&requirements, cache, |progress| {

@@ -18,7 +18,7 @@ use crate::args::{PlaceArguments, RunArguments, RunnerServeArguments};
 use crate::executors::Executors;
 use crate::settings::{Places, RunSettings, Sources, grace};
 use crate::skill_library::{self, SkillFiles};
-use crate::{listen, mcp};
+use crate::{front, listen};
 
 /// How long after one look at the folder of skills the next one comes.
 const LOOK_EVERY: Duration = Duration::from_secs(2);
@@ -31,7 +31,7 @@ const GRACE: Duration = Duration::from_secs(10);
 
 /// Serves until a signal comes. Where callers find the runner goes to `out`, for whoever started it.
 pub(crate) fn run(arguments: &RunnerServeArguments, out: &mut dyn Write) -> Result<u8> {
-    mcp::keep_to_ourselves();
+    front::keep_to_ourselves();
     let own_grace =
         arguments.grace.map(|seconds| grace(seconds, &format!("`--grace {seconds}`"))).transpose()?;
     let place = PlaceArguments { folders: arguments.folders.clone(), ..PlaceArguments::default() };
@@ -47,7 +47,7 @@ pub(crate) fn run(arguments: &RunnerServeArguments, out: &mut dyn Write) -> Resu
     let places = Arc::new(places);
     let settings = RunSettings::resolve(&run, &places.file)?;
     let grace = own_grace.or(settings.grace).unwrap_or(GRACE);
-    mcp::say_unset(&settings);
+    front::say_unset(&settings);
     let executors = Executors::of_runner(&places, &settings)?;
     let files = Arc::new(skill_library::source());
     let last: Arc<dyn Source> = files.clone();
@@ -61,11 +61,11 @@ pub(crate) fn run(arguments: &RunnerServeArguments, out: &mut dyn Write) -> Resu
     config.limits = settings.admission;
     config.log_output = settings.log_output;
     omni_exec::set_result_room(config.limits.answer_bytes_max());
-    config.connection_descriptors = mcp::descriptors_for_connections(&settings);
+    config.connection_descriptors = front::descriptors_for_connections(&settings);
     let server = Server::new(catalog.clone(), executor, config);
-    let runtime = mcp::runtime()?;
+    let runtime = front::runtime()?;
     let served = runtime.block_on(async {
-        let stop = mcp::stop_on_signal()?;
+        let stop = front::stop_on_signal()?;
         let (listener, address, _file) = match (&arguments.unix, arguments.port) {
             (Some(path), _) => {
                 let (listener, file) = listen::unix(path)?;

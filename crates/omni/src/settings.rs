@@ -2,6 +2,7 @@
 
 mod admission;
 mod bounds;
+mod checked;
 mod embedded;
 mod environments;
 mod file;
@@ -15,21 +16,25 @@ mod mistake;
 mod narrowing;
 mod page;
 mod places;
+mod profiles;
+mod queue;
 mod run;
 mod seconds;
 mod serve;
 mod shape;
 mod skills;
+mod time_limit;
 mod workers;
 
 pub(crate) use bounds::ExecBounds;
+pub(crate) use checked::Checked;
 pub(crate) use environments::EnvironmentSettings;
-pub(crate) use file::Checked;
 pub(crate) use folders::SkillsPlace;
 pub(crate) use keys::default_seconds;
 pub(crate) use page::page;
 pub(crate) use places::{Places, Sources};
-pub(crate) use run::{IDLE_TIMEOUT_DEFAULT, RunSettings, TIMEOUT_DEFAULT, time_limit};
+pub(crate) use run::RunSettings;
 pub(crate) use seconds::grace;
 pub(crate) use serve::ServeSettings;
 pub(crate) use skills::SHIPPED;
+pub(crate) use time_limit::{IDLE_TIMEOUT_DEFAULT, TIMEOUT_DEFAULT, time_limit};

@@ -14,10 +14,11 @@ use serde_json::{Value, json};
 use crate::args::{RunArguments, SyncArguments, WorkArguments};
 use crate::environments::{self, Wanted};
 use crate::progress_line::ProgressLine;
-use crate::reading::{self, plural};
+use crate::reading;
 use crate::settings::{Places, RunSettings, SkillsPlace, Sources};
 use crate::terminal::{Output, say};
-use crate::{executors, mcp};
+use crate::text::{plural, size};
+use crate::{executors, front};
 
 /// Exits with 1 under `--check`, when the manifest is out of date, and when an environment cannot be made.
 pub(crate) fn run(arguments: &SyncArguments, out: &mut Output) -> Result<u8> {
@@ -91,7 +92,7 @@ impl Outcome {
             What::Missing => format!("environment of {who}: to be made"),
             What::Failed { message, hint } => format!("environment of {who}: {message}\n  = help: {hint}"),
             What::Removed { bytes } => {
-                format!("environment {}: removed ({})", self.name, reading::size(*bytes))
+                format!("environment {}: removed ({})", self.name, size(*bytes))
             }
             What::InUse => format!("environment {}: in use, so it stays", self.name),
         }
@@ -146,7 +147,7 @@ fn make_environments(
     };
     let wanted = environments::wanted(&snapshot, &environments);
     let stored = stored_environments(&environments::folder(&places.cache));
-    let mut maker = Maker { environments: &environments, runtime: mcp::runtime()? };
+    let mut maker = Maker { environments: &environments, runtime: front::runtime()? };
     for one in &wanted {
         let here =
             stored.iter().find(|stored| stored.name == one.name).and_then(|stored| stored.made.as_ref());

@@ -144,6 +144,9 @@ pub(crate) fn buffer_log() {
     }
 }
 
+/// What whoever reads the log gets at the end to read the rest of it.
+pub(crate) const LAST_WORDS: Duration = Duration::from_secs(1);
+
 /// Has all of the log written that waits, if that takes no longer than `patience`.
 pub(crate) fn flush_log(patience: Duration) {
     if let Some(buffer) = BUFFER.get() {

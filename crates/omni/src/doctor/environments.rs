@@ -10,8 +10,8 @@ use serde_json::{Value, json};
 use super::finding::{Finding, Level, Section};
 use crate::environments::{self, Wanted, stale, wanted};
 use crate::executors;
-use crate::reading::{plural, size};
 use crate::settings::{Places, RunSettings, SkillsPlace};
+use crate::text::{plural, size};
 use omni_call::shown_path;
 
 /// Looks at everything where there is a Python and a skill that needs something, and makes nothing.

@@ -9,8 +9,8 @@ use serde_json::Value;
 
 use super::finding::{Finding, Section, counts};
 use super::{environments, isolation, json, root, runner, skills, trust};
+use crate::counts::Counts;
 use crate::python;
-use crate::reading::Counts;
 use crate::settings::{Places, RunSettings, Sources};
 
 /// What was found. Looking at it anew takes seconds: Python is started, and every skill is read.

@@ -4,7 +4,7 @@ use omni_catalog::{Diagnostic, Severity};
 use serde::Serialize;
 use serde_json::Value;
 
-use crate::reading::Counts;
+use crate::counts::Counts;
 
 /// How much a finding matters. All but facts are counted, and `--strict` minds errors and warnings.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]

@@ -3,7 +3,8 @@
 use std::io::{self, Write};
 
 use super::finding::{Finding, Level, counts};
-use crate::reading::{Counts, join, plural};
+use crate::counts::Counts;
+use crate::text::{join, plural};
 
 /// Prints all findings in their order, and how many there are.
 pub(super) fn print(findings: &[Finding], out: &mut dyn Write) -> io::Result<()> {

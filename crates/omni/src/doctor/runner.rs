@@ -1,7 +1,7 @@
 //! Whether the runner answers, if one is set, and whether it has the tools that are listed here.
 
 use super::finding::{Finding, Level, Section};
-use crate::mcp;
+use crate::front;
 use crate::runner::Health;
 use crate::settings::{Places, Sources};
 
@@ -12,7 +12,7 @@ const SAME_FOLDER: &str = "let it serve this folder of skills, start it again af
 /// Asks it. Where its own list is in use, the catalogue is brought up to date.
 pub(super) fn look(places: &Places, sources: &Sources) -> Section {
     let asked = places.runner.as_ref().map(|settings| {
-        let asked = mcp::runtime().and_then(|runtime| runtime.block_on(Health::ask(settings, sources)));
+        let asked = front::runtime().and_then(|runtime| runtime.block_on(Health::ask(settings, sources)));
         (settings.address.to_string(), asked.map_err(|error| format!("{error:#}")))
     });
     let findings = asked.as_ref().map(|(address, asked)| findings(address, asked)).unwrap_or_default();

@@ -8,8 +8,8 @@ use super::checks::Checks;
 use super::finding::{Finding, Section};
 use super::{Look, load};
 use crate::python::Python;
-use crate::reading::plural;
 use crate::settings::{Places, RunSettings};
+use crate::text::plural;
 use crate::{environments, executors};
 
 /// By file and line. Reads every skill again.

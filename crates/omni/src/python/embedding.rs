@@ -7,7 +7,7 @@ use omni_call::shown_path;
 use omni_exec::Embedding;
 use serde::{Deserialize, Serialize};
 
-use super::{Python, asked, file_stamp, remember, remembered};
+use super::interpreter::{Python, asked, file_stamp, remember, remembered};
 use crate::variables;
 
 /// Why an interpreter cannot run inside a process of ours: what is wrong, and what to do about it.

@@ -9,7 +9,8 @@ use omni_catalog::{Catalog, Kind, NameStyle, RemoteSource, Shape, Snapshot, Tool
 use omni_exec::{Listing, Runner};
 use serde_json::Value;
 
-use super::{RunnerSettings, look};
+use super::refresh::look;
+use super::settings::RunnerSettings;
 use crate::settings::Sources;
 
 /// A runner that answers.

@@ -1,28 +1,12 @@
-//! `[queue]` and `[spawn]` of `omni.toml`, and all that bounds how much executors do at once and how much a call may hand back.
+//! All that bounds how much executors do at once and how much a call may hand back.
 
 use std::time::Duration;
 
 use anyhow::Result;
 use omni_exec::{ExecConfig, RunnerConfig};
-use serde::Deserialize;
 
 use super::file::File;
 use super::keys::number_of;
-
-/// `[queue]` of `omni.toml`. Defaults and bounds are in `KEYS`.
-#[derive(Debug, Default, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(super) struct QueueTable {
-    calls: Option<i64>,
-    per_tool: Option<i64>,
-}
-
-/// `[spawn]` of `omni.toml`.
-#[derive(Debug, Default, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(super) struct SpawnTable {
-    processes: Option<i64>,
-}
 
 /// How much executors do at once, how long they wait for a process, and how much a call may hand back.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -8,7 +8,8 @@ use omni_call::shown_path;
 use omni_catalog::Severity;
 use serde_json::{Value, json};
 
-use super::file::{Checked, File};
+use super::checked::Checked;
+use super::file::File;
 use crate::args::PlaceArguments;
 use crate::connect::quoted;
 use crate::home::Home;

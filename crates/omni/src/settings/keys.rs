@@ -5,7 +5,7 @@ use anyhow::{Result, bail};
 use omni_call::ForkSettings;
 use rustix::process::Resource;
 
-use super::run::{IDLE_TIMEOUT_DEFAULT, TIMEOUT_DEFAULT};
+use super::time_limit::{IDLE_TIMEOUT_DEFAULT, TIMEOUT_DEFAULT};
 
 /// One key.
 pub(super) struct Key {
@@ -530,6 +530,7 @@ pub(super) fn number_of(name: &str, written: Option<i64>) -> Result<usize> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::settings::checked::check;
     use crate::settings::file::File;
 
     /// The keys that the reader of a file knows, from the error that it makes of one that it does not know.
@@ -566,7 +567,7 @@ mod tests {
         for key in KEYS {
             let Kind::Number(number) = key.kind else { continue };
             let read = |value: i64| {
-                toml::from_str::<File>(&format!("{} = {value}", key.name)).map(|file| file.check())
+                toml::from_str::<File>(&format!("{} = {value}", key.name)).map(|file| check(&file))
             };
             let taken = [Some(number.least), (number.most < i64::MAX).then_some(number.most), number.default];
             for value in taken.into_iter().flatten() {

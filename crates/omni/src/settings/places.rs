@@ -15,13 +15,13 @@ use super::file::File;
 use super::folders::{self, SkillsPlace};
 use super::in_force::{InForce, SkillsFrom, Standing, found_skills};
 use super::skills::{Named, SHIPPED};
-use crate::args::{Names, PlaceArguments};
+use crate::args::{Names, PlaceArguments, ToolsFrom};
 use crate::cache::{self, Cache};
 use crate::home::Home;
 use crate::log;
 use crate::native::NativeTools;
 use crate::protected::Obeyed;
-use crate::runner::{RunnerSettings, ToolsFrom};
+use crate::runner::RunnerSettings;
 use crate::trust::Store;
 use crate::variables;
 

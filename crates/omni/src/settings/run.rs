@@ -11,14 +11,11 @@ use omni_process::ProcessLimits;
 use super::bounds::ExecBounds;
 use super::environments::EnvironmentSettings;
 use super::file::File;
-use super::seconds::{grace, seconds};
+use super::seconds::grace;
+use super::time_limit::{IDLE_TIMEOUT_DEFAULT, TIMEOUT_DEFAULT, time_limit};
 use crate::args::{Errors, Isolation, RunArguments, Workers};
 use crate::python::Chosen;
 use crate::variables;
-
-/// Total and idle time limit of a call, in seconds, where nobody has set one.
-pub(crate) const TIMEOUT_DEFAULT: f64 = 1800.0;
-pub(crate) const IDLE_TIMEOUT_DEFAULT: f64 = 600.0;
 
 /// How tools are run.
 #[derive(Clone, Debug)]
@@ -123,22 +120,6 @@ fn python(argument: Option<&PathBuf>, file: Option<&PathBuf>) -> Option<Chosen> 
     let named = argument.map(|path| (path, variables::written("python", shown_path(path))));
     let listed = file.map(|path| (path, format!("`python = \"{}\"` in omni.toml", shown_path(path))));
     named.or(listed).map(|(path, written)| Chosen { path: path.clone(), written })
-}
-
-/// A time limit from a flag or its variable, else from the file, else the usual one.
-pub(crate) fn time_limit(
-    flag: &str,
-    argument: Option<f64>,
-    file: Option<f64>,
-    usual: f64,
-) -> Result<Option<Duration>> {
-    match (argument, file) {
-        (Some(value), _) => seconds(value, &variables::written(flag, value)),
-        (None, Some(value)) => {
-            seconds(value, &format!("`{} = {value}` in omni.toml", flag.replace('-', "_")))
-        }
-        (None, None) => seconds(usual, flag),
-    }
 }
 
 #[cfg(test)]

@@ -7,37 +7,12 @@ use omni_catalog::{
     ClientPattern, Filter, FilterRule, NameStyle, Override, Overrides, Profile, Setting, Shape, Written,
     closest,
 };
-use serde::Deserialize;
 use toml::{Table, Value};
 
 use super::file::File;
 use super::lines::{KeyLines, joined};
+use super::profiles::ProfileTable;
 use crate::args::Names;
-
-/// `[profiles.NAME]`.
-#[derive(Debug, Default, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(super) struct ProfileTable {
-    /// Patterns of the names that clients give themselves.
-    clients: Option<Vec<String>>,
-    /// Patterns of who is at the other end.
-    principals: Option<Vec<String>>,
-    /// What these clients do not have either.
-    #[serde(default)]
-    filter: Vec<String>,
-    #[serde(default)]
-    overrides: Table,
-    /// How their list names tools.
-    names: Option<Names>,
-}
-
-/// The filter of a settings file that nobody has trusted: it may leave out more, and brings nothing back that another
-/// left out.
-#[derive(Debug, Default)]
-pub(super) struct FoundFilter {
-    pub(super) patterns: Vec<String>,
-    pub(super) lines: KeyLines,
-}
 
 /// The profile of everybody else.
 const DEFAULT: &str = "default";

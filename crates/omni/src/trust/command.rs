@@ -9,8 +9,8 @@ use anyhow::{Context, Result, bail};
 use omni_call::shown_path;
 use serde_json::json;
 
-use super::store::{self, Entry, Kind};
-use super::{SETTINGS, SKILLS, Store, open_to_everybody, settings_place};
+use super::store::{self, Entry, Kind, Store};
+use super::verdict::{SETTINGS, SKILLS, open_to_everybody, settings_place};
 use crate::args::TrustArguments;
 use crate::home::Home;
 use crate::settings::Checked;
@@ -144,7 +144,7 @@ fn list(state: &Path, as_json: bool, out: &mut dyn Write) -> Result<u8> {
             let folder = entry.path.parent().and_then(|folder| fs::metadata(folder).ok());
             match (fs::read(&entry.path), folder) {
                 (Ok(content), Some(folder)) => store.settings(&entry.path, &content, &folder),
-                _ => super::Verdict::Never,
+                _ => super::verdict::Verdict::Never,
             }
         }
     };

@@ -11,7 +11,7 @@ use rustix::fs::{FlockOperation, OFlags, flock};
 use rustix::process::geteuid;
 use serde::{Deserialize, Serialize};
 
-use super::{Verdict, open_to_everybody};
+use super::verdict::{Verdict, open_to_everybody};
 
 const FILE: &str = "trust.json";
 const LOCK: &str = "trust.lock";

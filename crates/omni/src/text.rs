@@ -1,0 +1,59 @@
+//! Texts for people: numbers, lists and lines as the commands print them.
+
+use anyhow::Result;
+use omni_call::{shown_json, shown_line};
+use serde_json::Value;
+use serde_json::value::RawValue;
+
+/// Of a description so much stands in a list.
+pub(crate) const DESCRIPTION_CHARS_MAX: usize = 72;
+
+/// `no tools`, `1 tool`, `2 tools`.
+pub(crate) fn plural(count: usize, what: &str) -> String {
+    match count {
+        0 => format!("no {what}s"),
+        1 => format!("1 {what}"),
+        _ => format!("{count} {what}s"),
+    }
+}
+
+/// `310 MB`, as people count: in steps of a thousand.
+pub(crate) fn size(bytes: u64) -> String {
+    match bytes {
+        0..1_000_000 => format!("{} kB", bytes.div_ceil(1_000)),
+        _ => format!("{} MB", bytes.div_ceil(1_000_000)),
+    }
+}
+
+/// The parts that are not `no …`, with commas.
+pub(crate) fn join(parts: &[String]) -> String {
+    let some: Vec<&str> = parts.iter().map(String::as_str).filter(|part| !part.starts_with("no ")).collect();
+    some.join(", ")
+}
+
+/// Text by the limits of a terminal's line: the first sentence of it, cut at `width` characters.
+pub(crate) fn one_line(text: &str, width: usize) -> String {
+    let line = text.trim().lines().next().unwrap_or_default().trim_end();
+    let line = line.find(". ").map_or(line, |end| &line[..=end]);
+    // Before it is cut, or half an escape would be left.
+    let line = shown_line(line);
+    match line.char_indices().nth(width) {
+        Some(_) => {
+            let kept: String = line.chars().take(width.saturating_sub(1)).collect();
+            format!("{}…", kept.trim_end())
+        }
+        None => line.into_owned(),
+    }
+}
+
+/// A schema as people read it.
+pub(crate) fn schema(schema: &RawValue) -> Result<String> {
+    let value: Value = serde_json::from_str(schema.get())?;
+    Ok(indented(&shown_json(&serde_json::to_string_pretty(&value)?)))
+}
+
+/// Each line with two blanks before it.
+pub(crate) fn indented(text: &str) -> String {
+    let lines: Vec<String> = text.lines().map(|line| format!("  {line}").trim_end().to_owned()).collect();
+    lines.join("\n")
+}
