@@ -189,6 +189,9 @@ impl Channel {
 
     /// Sends what the socket takes without waiting. The rest goes with [`poll_flush`](Self::poll_flush).
     pub(crate) fn flush_now(&mut self) {
+        if self.flushed() {
+            return;
+        }
         match self.socket.try_write(&self.outbox[self.sent..]) {
             Ok(sent) => {
                 self.sent += sent;

@@ -12,7 +12,7 @@ use std::time::Duration;
 use omni_call::{Affinity, CallResult, Ending, Policy};
 use omni_exec::{Pool, WorkerLife};
 use serde_json::{Value, json};
-use support::{Lab, Request, Running, text, wait_gone, wait_until};
+use support::{Lab, Request, Running, served_by_another, text, wait_gone, wait_until};
 
 fn calls(limit: u64) -> WorkerLife {
     WorkerLife { calls: Some(limit), ..WorkerLife::UNLIMITED }
@@ -29,15 +29,12 @@ async fn pid(lab: &Lab) -> i64 {
 #[tokio::test]
 async fn a_worker_serves_no_more_calls_than_it_may_and_no_call_is_lost() {
     let lab = Lab::pool_with(|config| config.worker_life = calls(20));
-    let mut served = std::collections::HashMap::<i64, u32>::new();
-    for _ in 0..200 {
-        *served.entry(pid(&lab).await).or_default() += 1;
-        if lab.processes().len() > 1 {
-            // A successor is on its way: the old one serves until it is ready.
-            tokio::time::sleep(Duration::from_millis(5)).await;
-        }
+    let mut served = HashSet::new();
+    // Each has more calls than it may while its successor is on its way, and then none any more.
+    for _ in 0..3 {
+        let next = served_by_another(|| lab.call("pid"), &served).await;
+        served.insert(next);
     }
-    assert!(served.len() > 2, "{served:?}");
     lab.finish().await;
 }
 
@@ -59,9 +56,7 @@ async fn the_old_worker_goes_on_until_the_new_one_is_ready() {
     }
     assert!(old.len() <= 2, "no other can be started: {old:?}");
     symlink(support::python(), &python).expect("a link");
-    while old.contains(&pid(&lab).await) {
-        tokio::time::sleep(Duration::from_millis(5)).await;
-    }
+    served_by_another(|| lab.call("pid"), &old).await;
     lab.finish().await;
 }
 
@@ -113,18 +108,14 @@ async fn callers_who_never_pause_lose_nothing_while_workers_are_replaced() {
 async fn age_and_memory_wear_a_worker_out_too() {
     let aged = WorkerLife { age: Some(Duration::from_millis(50)), ..WorkerLife::UNLIMITED };
     let lab = Lab::pool_with(|config| config.worker_life = aged);
-    let first = pid(&lab).await;
-    while pid(&lab).await == first {
-        tokio::time::sleep(Duration::from_millis(5)).await;
-    }
+    let first = HashSet::from([pid(&lab).await]);
+    served_by_another(|| lab.call("pid"), &first).await;
     lab.finish().await;
     let small = WorkerLife { memory_bytes: Some(150 << 20), ..WorkerLife::UNLIMITED };
     let lab = Lab::pool_with(|config| config.worker_life = small);
     let first = pid(&lab).await;
     assert_eq!(lab.call("keeps_memory").args(&json!({"mebibytes": 200})).value().await, json!(first));
-    while pid(&lab).await == first {
-        tokio::time::sleep(Duration::from_millis(50)).await;
-    }
+    served_by_another(|| lab.call("pid"), &HashSet::from([first])).await;
     lab.finish().await;
 }
 
@@ -146,9 +137,8 @@ async fn the_worker_of_async_tools_is_replaced_while_its_calls_go_on() {
     let mut waiting = sleeper(&lab, "async_sleeps").start();
     let old = waiting.pid().await;
     let count = || async { lab.call("async_counts").value().await["pid"].as_i64() };
-    while count().await == Some(i64::from(old)) {
-        tokio::time::sleep(Duration::from_millis(5)).await;
-    }
+    // Each call has one more of them end there, until another worker takes over.
+    while count().await == Some(i64::from(old)) {}
     assert!(support::lives(old), "it has a call");
     waiting.cancel().await;
     wait_gone(old).await;
@@ -244,9 +234,9 @@ async fn a_reload_that_cannot_start_a_worker_leaves_the_old_ones_in_service() {
         let pool: Arc<Pool> = Arc::clone(&pool);
         async move { pool.renew(|_| true).await }
     });
-    for _ in 0..20 {
+    // The old one serves on, while one start after the other fails.
+    for _ in 0..50 {
         old.insert(pid(&lab).await);
-        tokio::time::sleep(Duration::from_millis(5)).await;
     }
     assert!(!renewing.is_finished());
     symlink(support::python(), &python).expect("a link");
@@ -328,9 +318,8 @@ async fn a_skill_that_asks_for_it_is_imported_before_a_worker_takes_calls() {
     let first = text(&lab.call("pid").with(&tool).run().await);
     assert_eq!(imports(&lab), std::slice::from_ref(&first));
     // Its successor has imported it as well before it is asked anything.
-    while pid(&lab).await.to_string() == first {
-        tokio::time::sleep(Duration::from_millis(5)).await;
-    }
+    let old = HashSet::from([first.parse().expect("a number")]);
+    served_by_another(|| lab.call("pid"), &old).await;
     let before = imports(&lab);
     let second = text(&lab.call("pid").with(&tool).run().await);
     assert!(before.contains(&second), "{second} is none of {before:?}");

@@ -2,6 +2,7 @@
 #![allow(dead_code, reason = "each test file uses its part")]
 #![expect(clippy::unwrap_used, reason = "a panic here is the report of a failure")]
 
+use std::collections::HashSet;
 use std::io::{BufRead as _, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -609,6 +610,18 @@ pub(crate) fn kill(pid: i32) {
 /// Waits until a process is gone and reaped.
 pub(crate) async fn wait_gone(pid: i32) {
     wait_until(&format!("process {pid} to end"), || !exists(pid)).await;
+}
+
+/// Makes a call again and again until its value is none of `old`, as when another worker serves it. Returns the value.
+pub(crate) async fn served_by_another(call: impl Fn() -> Request, old: &HashSet<i64>) -> i64 {
+    let began = Instant::now();
+    loop {
+        let pid = call().value().await.as_i64().unwrap_or_default();
+        if !old.contains(&pid) {
+            return pid;
+        }
+        assert!(began.elapsed() < PATIENCE, "waited too long for another worker than {old:?}");
+    }
 }
 
 /// Looks again and again until `condition` holds.

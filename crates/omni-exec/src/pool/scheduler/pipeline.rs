@@ -53,6 +53,11 @@ impl Pipeline {
         self.behind.is_empty()
     }
 
+    /// Whether the worker has had no call yet.
+    pub(super) fn is_new(&self) -> bool {
+        self.last == 0
+    }
+
     /// Numbers a call that goes to a worker which has nothing to do. It is the one at hand.
     pub(super) fn begin(&mut self) -> u64 {
         self.last += 1;

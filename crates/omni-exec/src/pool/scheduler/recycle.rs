@@ -1,7 +1,18 @@
-//! Which worker takes another's place: one that is worn, or all of them when the skills have changed (decision 0018).
+//! Which worker takes another's place: one that is worn, or all of them when the skills have changed.
 //!
-//! The new worker is ready before the old one stops taking calls. Only where there may be no more workers than
-//! there are, the old one goes first, and calls wait in line for the new one.
+//! The rules (decisions 0018 and 0044), and why each:
+//!
+//! - Whether a worker is worn is judged when it comes back from a call, so that a machine at rest starts nothing.
+//! - It goes on until its successor is ready: the start of Python and the imports are nobody's wait. Then it goes at once
+//!   if it is idle, else at the end of its call; what it was sent ahead it does first.
+//! - One successor at a time: replacing all that began together must not take more than one core.
+//! - Where there may be no more workers than there are, or other pools have all places, the old one goes first: calls wait
+//!   in line for the new one, which is better than a worker that leaks on.
+//! - A renewal is the same for all workers of a generation. The first worker of the newest generation that is ready moves
+//!   all on: whoever waits for it knows that every call from then on runs the new code, and calls under way end where
+//!   they are. A worker of an older generation that becomes ready later goes as if it came back from a call.
+//! - A worker that keeps a state goes before its successor comes, and only when its own skill changed: there must
+//!   never be two of one state.
 
 /// What the pool remembers of workers that are being replaced.
 #[derive(Debug, Default)]

@@ -192,8 +192,11 @@ impl<K: StateKey> Scheduler<K> {
         let share = line.len().div_ceil(sharers).min(AHEAD_MAX + 1);
         let Some((call, pipelines)) = self.calls.grant_first(line) else {
             worker.stage = Stage::Idle { since: now };
-            if worker.state.is_none() {
-                self.idle.push(id);
+            // One that has imported nothing yet is the last to be used, and the first to go.
+            match worker.state {
+                None if worker.pipeline.is_new() => self.idle.insert(0, id),
+                None => self.idle.push(id),
+                Some(_) => {}
             }
             return;
         };

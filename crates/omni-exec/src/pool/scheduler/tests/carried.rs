@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, VecDeque};
 
 use super::world::{Hands, Worker, World};
-use crate::pool::scheduler::{Effect, WorkerId};
+use crate::pool::scheduler::{CallId, Effect, WorkerId};
 
 impl World {
     pub(super) fn carry_out(&mut self) {
@@ -16,19 +16,7 @@ impl World {
     fn carry_out_one(&mut self, effect: Effect) {
         match effect {
             Effect::Start { worker, keyed } => self.start(worker, keyed),
-            Effect::Send { worker, call, number } => {
-                let (at, caller) = (self.worker_of(worker), self.caller_of(call));
-                let accepted = self.callers[caller].facts.accepted;
-                let overtaken =
-                    self.in_line(self.callers[caller].facts.key).find(|c| c.facts.accepted < accepted);
-                assert!(overtaken.is_none(), "{} overtakes {overtaken:?}", self.names[caller]);
-                let worker = &mut self.workers[at];
-                assert_eq!((worker.hands, worker.key), (Hands::Scheduler, self.callers[caller].facts.key));
-                worker.sent += 1;
-                assert_eq!(worker.sent, number, "numbers follow each other");
-                worker.inbox.push_back((number, caller));
-                self.log.push(format!("send {at} {}", self.names[caller]));
-            }
+            Effect::Send { worker, call, number } => self.send(worker, call, number),
             Effect::Begin { worker, call, number } => {
                 let (at, caller) = (self.worker_of(worker), self.caller_of(call));
                 self.advance(at, number, Hands::Caller(caller));
@@ -73,6 +61,19 @@ impl World {
             Effect::Look => self.look = true,
             Effect::Renewed => self.renewed = true,
         }
+    }
+
+    fn send(&mut self, worker: WorkerId, call: CallId, number: u64) {
+        let (at, caller) = (self.worker_of(worker), self.caller_of(call));
+        let accepted = self.callers[caller].facts.accepted;
+        let overtaken = self.in_line(self.callers[caller].facts.key).find(|c| c.facts.accepted < accepted);
+        assert!(overtaken.is_none(), "{} overtakes {overtaken:?}", self.names[caller]);
+        let worker = &mut self.workers[at];
+        assert_eq!((worker.hands, worker.key), (Hands::Scheduler, self.callers[caller].facts.key));
+        worker.sent += 1;
+        assert_eq!(worker.sent, number, "numbers follow each other");
+        worker.inbox.push_back((number, caller));
+        self.log.push(format!("send {at} {}", self.names[caller]));
     }
 
     fn advance(&mut self, at: usize, number: u64, hands: Hands) {

@@ -10,7 +10,7 @@ fn nothing_is_started_before_the_first_call_unless_it_is_asked_for() {
     let mut world = World::new(|bounds| bounds.workers_min = 2);
     world.steps(&[(Tick, "start 0")]);
     let mut world = World::new(|bounds| bounds.workers_min = 2);
-    world.steps(&[(WarmUp, "start 0, start 1"), (Ready(0), ""), (Ready(1), ""), (Call("a"), "run 1 a")]);
+    world.steps(&[(WarmUp, "start 0, start 1"), (Ready(0), ""), (Ready(1), ""), (Call("a"), "run 0 a")]);
 }
 
 #[test]
@@ -69,6 +69,21 @@ fn a_spare_is_started_before_anybody_waits_while_the_last_worker_is_held() {
         (TickAfter(1), "start 1"),
         (Ready(1), ""),
         (TickAfter(50), ""),
+    ]);
+}
+
+#[test]
+fn a_spare_takes_no_call_that_a_warm_worker_can_take() {
+    let mut world = World::new(|_| {});
+    world.steps(&[
+        (Call("a"), "start 0"),
+        (Ready(0), "send 0 a, begin 0 a"),
+        (Tick, ""),
+        (TickAfter(50), "start 1"),
+        (EndsSlowly(0), ""),
+        (Ready(1), ""),
+        (Call("b"), "run 0 b"),
+        (Call("c"), "run 1 c"),
     ]);
 }
 

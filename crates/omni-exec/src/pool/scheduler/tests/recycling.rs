@@ -200,7 +200,7 @@ fn two_renewals_in_a_row_wait_for_the_newest_worker() {
     let mut world = one(4);
     world.steps(&[(Renew, "start 1"), (Renew, "start 2"), (Ready(1), "")]);
     assert!(!world.scheduler.is_renewed(1), "the skills may have changed after it was started");
-    world.steps(&[(Ready(2), "dismiss 0, dismiss 1")]);
+    world.steps(&[(Ready(2), "dismiss 1, dismiss 0")]);
     assert!(world.scheduler.is_renewed(1) && world.scheduler.is_renewed(2));
 }
 
