@@ -175,13 +175,15 @@ fn who_has_left_out_all_tools_is_told_by_which_pattern_and_not_how_to_write_the_
 }
 
 #[test]
-fn a_value_where_a_list_is_wanted_is_told_as_one() {
+fn a_list_or_a_table_that_is_wanted_is_told_in_the_words_of_the_file() {
     for (settings, expected) in [
         ("filter = \"web.*\"\n", "omni.toml:1:10`: `filter` is a list: write `filter = [\"web.*\"]`"),
         (
             "[profiles.a]\nclients = \"claude*\"\n",
             "omni.toml:2:11`: `clients` is a list: write `clients = [\"claude*\"]`",
         ),
+        ("[[overrides]]\ntool = \"x\"\n", "one table is wanted: write `[overrides.\"SKILL.COMMAND\"]`"),
+        ("[[profiles]]\nname = \"x\"\n", "one table is wanted: write `[profiles.NAME]`"),
         ("native_tools = true\n", "`native_tools` is a list: write `native_tools = [\"…\"]`"),
     ] {
         let output = folder(settings).run(&["list"]);

@@ -66,7 +66,9 @@ pub(super) fn summary(loaded: bool, places: &Places, snapshot: &Snapshot) -> Sec
         let text = format!("what can be loaded of {skills}, and compared with what was read");
         findings.push(Finding::fact("loaded", text));
     }
-    findings.push(Finding::fact("skills", format!("{skills} with {tools} in {}", places.source())));
+    let (what, source) =
+        (if snapshot.tool_count() == 0 { tools } else { format!("{skills} with {tools}") }, places.source());
+    findings.push(Finding::fact("skills", format!("{what} in {source}")));
     Section::of(findings)
         .with("skills_dir", places.skills_json())
         .with("skills", snapshot.skills().len())

@@ -62,6 +62,20 @@ pub(super) fn of_text(path: &Path, text: &str, error: &toml::de::Error) -> Error
 /// The sentence for a value where a list or a table is wanted, in the words of a settings file.
 fn wanted(message: &str, written: &str) -> Option<String> {
     let (found, wanted) = message.trim().strip_prefix("invalid type: ")?.split_once(", expected ")?;
+    if let Some(key) = written.strip_prefix("[[").and_then(|rest| rest.split(']').next()) {
+        let one = match key {
+            "overrides" => "overrides.\"SKILL.COMMAND\"",
+            "profiles" => "profiles.NAME",
+            key => key,
+        };
+        return (wanted == "a map").then(|| {
+            format!(
+                "`[[{}]]` begins a list of tables, and one table is wanted: write `[{}]`",
+                shown_line(key),
+                shown_line(one)
+            )
+        });
+    }
     let (key, value) = written.split_once('=').map(|(key, value)| (key.trim(), value.trim()))?;
     let is_key = |key: &str| key.chars().all(|sign| sign.is_alphanumeric() || "_-.".contains(sign));
     if !is_key(key) || key.is_empty() {
