@@ -72,13 +72,26 @@ const EDGES: &[Edge] = &[
     },
     Edge {
         of: "omni-process",
-        never: &["omni-exec", "omni-server", "omni-catalog", "omni-scan", "omni-protocol"],
+        never: &[
+            "omni-exec",
+            "omni-environments",
+            "omni-server",
+            "omni-catalog",
+            "omni-scan",
+            "omni-protocol",
+        ],
         control: "omni",
         reason: "whoever needs a process must get one without all that runs calls",
     },
     Edge {
+        of: "omni-environments",
+        never: &["omni-exec", "omni-server", "omni-catalog"],
+        control: "omni",
+        reason: "what a skill needs installed does not depend on how its tools are run",
+    },
+    Edge {
         of: "omni-exec",
-        never: &["omni-server", "omni-catalog"],
+        never: &["omni-server", "omni-catalog", "omni-environments"],
         control: "omni",
         reason: "running a tool knows nothing of how it is served, nor of how tools are found",
     },

@@ -92,7 +92,7 @@ const RULES: &[Rule] = &[
         allowed: &[
             "crates/omni/",
             "crates/omni-process/src/environment.rs",
-            "crates/omni-exec/src/environments/variables.rs",
+            "crates/omni-environments/src/variables.rs",
         ],
         used_where_allowed: true,
         sample: "let home = std::env::var_os(\"HOME\");",

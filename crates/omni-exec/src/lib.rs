@@ -7,8 +7,6 @@ mod config;
 mod embedded;
 mod native;
 
-mod environments;
-
 mod fork;
 mod policy;
 mod pool;
@@ -42,10 +40,6 @@ pub mod fuzz;
 
 pub use config::{Embedding, ExecConfig, Interpreter, Protected, WorkerLife};
 pub use embedded::{Embedded, check_embedding};
-pub use environments::{
-    Environment, EnvironmentConfig, EnvironmentError, Environments, Made, Progress, Stored, find_uv,
-    last_failure, stored_environments,
-};
 pub use fork::{Fork, ForkBorders};
 pub use native::{Native, NativeTool};
 pub use policy::{Governed, Placement};

@@ -12,6 +12,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
+use rustix::io::Errno;
 use rustix::process::{Pid, PidfdFlags, Signal, kill_process_group, pidfd_open};
 use thiserror::Error;
 use tokio::io::Interest;
@@ -68,6 +69,25 @@ pub enum StartError {
     System { what: &'static str, source: io::Error },
     #[error("the server is stopping")]
     Closing,
+}
+
+impl StartError {
+    /// What to do about it.
+    pub fn hint(&self) -> &'static str {
+        match self {
+            StartError::Launcher { source, .. } | StartError::System { source, .. }
+                if [Errno::MFILE, Errno::NFILE]
+                    .iter()
+                    .any(|full| source.raw_os_error() == Some(full.raw_os_error())) =>
+            {
+                "more files must be allowed open (`ulimit -n`), or fewer workers be kept (`--workers`)"
+            }
+            StartError::NoProgram { .. } => "was it moved or removed?",
+            StartError::Launcher { .. } => "was omni moved or replaced while it ran? Start it again",
+            StartError::System { .. } => "`omni doctor` checks what omni needs of this machine",
+            StartError::Closing => "start the server again",
+        }
+    }
 }
 
 /// The children of one executor. Each belongs to a task of its own that waits for its end.
@@ -517,4 +537,17 @@ async fn remove_temp(life: &Life) -> bool {
 /// Sweeps on a thread of the blocking pool.
 async fn sweep_aside(mark: String) {
     let _ = tokio::task::spawn_blocking(move || sweep::sweep(&mark)).await;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_process_that_finds_no_descriptors_names_their_limit() {
+        let hint =
+            |errno: Errno| StartError::Launcher { path: "omni".to_owned(), source: errno.into() }.hint();
+        assert!(hint(Errno::MFILE).contains("ulimit -n"), "{}", hint(Errno::MFILE));
+        assert!(hint(Errno::NOENT).contains("moved"), "{}", hint(Errno::NOENT));
+    }
 }

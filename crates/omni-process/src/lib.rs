@@ -4,6 +4,7 @@
 mod children;
 mod config;
 mod environment;
+mod failures;
 mod inside;
 mod isolation;
 mod keeper;
@@ -18,6 +19,7 @@ mod temp;
 pub use children::{Children, Foreground, Foreign, ForeignEnd, Program, StartError, Started};
 pub use config::{Isolation, ProcessConfig, ProcessLimits};
 pub use environment::path_folders;
+pub use failures::{Failures, Pace};
 pub use isolation::namespaces;
 pub use launch::{launch, raise_descriptor_limit};
 pub use output::{Aside, Listener, Output, Printed};

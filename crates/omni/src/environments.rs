@@ -9,7 +9,8 @@ use std::sync::Arc;
 use anyhow::{Result, bail};
 use omni_call::{ExecutorKind, Requirements, shown_path};
 use omni_catalog::{Snapshot, Tool};
-use omni_exec::{EnvironmentConfig, Environments, ExecConfig, Stored, stored_environments};
+use omni_environments::{EnvironmentConfig, Environments, Stored, stored_environments};
+use omni_process::ProcessConfig;
 
 use crate::home::Home;
 use crate::python::{self, Python};
@@ -25,7 +26,7 @@ pub(crate) fn folder(cache: &Path) -> PathBuf {
 pub(crate) fn uv(settings: &EnvironmentSettings) -> Result<Option<PathBuf>> {
     let Some(named) = &settings.uv else {
         let folders = omni_process::path_folders();
-        return Ok(omni_exec::find_uv(&folders, Home::folder().as_deref()));
+        return Ok(omni_environments::find_uv(&folders, Home::folder().as_deref()));
     };
     match python::locate(named) {
         Some(uv) => Ok(Some(uv)),
@@ -39,7 +40,7 @@ pub(crate) fn open(
     cache: &Path,
     settings: &EnvironmentSettings,
     builds_refused: Option<String>,
-    base: ExecConfig,
+    process: ProcessConfig,
     python: &Python,
 ) -> Result<Environments> {
     let uv = uv(settings)?;
@@ -47,7 +48,8 @@ pub(crate) fn open(
     let python_version = std::array::from_fn(|_| numbers.next().unwrap_or(0));
     Ok(Environments::new(EnvironmentConfig {
         folder: folder(cache),
-        base,
+        interpreter: python.executable.clone(),
+        process,
         python_version,
         uv,
         install_args: settings.install_args.clone(),

@@ -7,11 +7,11 @@ use std::time::Instant;
 use anyhow::{Context, Result, bail};
 use omni_call::{BoxFuture, Call, CallPort, Ending, Executor, ExecutorKind, ForkSettings, Outcome, Trust};
 use omni_catalog::Snapshot;
+use omni_environments::{Environment, Environments, NoEnvironment};
 use omni_exec::{
-    Embedded, Environment, Environments, ExecConfig, Fork, ForkBorders, Native, Pool, Protected, Runner,
-    Spawn, WorkerLife,
+    Embedded, ExecConfig, Fork, ForkBorders, Native, Pool, Protected, Runner, Spawn, WorkerLife,
 };
-use omni_process::{Isolation, ProcessLimits, TempFolders};
+use omni_process::{Isolation, ProcessConfig, ProcessLimits, TempFolders};
 use tokio::sync::OnceCell;
 
 use crate::environments::{self, Sets};
@@ -97,7 +97,7 @@ pub(crate) fn environments(
     let mut plan = Plan::new(places, settings);
     plan.trust.trusted |= allow_build;
     let (python, config) = plan.config()?;
-    plan.environments(config, &python)
+    plan.environments(config.process, &python)
 }
 
 /// What stands between forked calls. Starts a fork parent to find out, and ends it.
@@ -242,15 +242,15 @@ impl Plan {
 
     fn ready(&self) -> Result<Ready> {
         let (python, config) = self.config()?;
-        let environments = self.environments(config.clone(), &python)?;
+        let environments = self.environments(config.process.clone(), &python)?;
         let config = Arc::new(config);
         let instead = self.instead_of_runner;
         let common = Set::new(python.clone(), Arc::clone(&config), self.cache.clone(), instead);
         Ok(Ready { common, environments, sets: Sets::new(python, config, self.cache.clone(), instead) })
     }
 
-    fn environments(&self, config: ExecConfig, python: &Python) -> Result<Environments> {
-        environments::open(&self.cache, &self.environments, self.trust.builds_refused(), config, python)
+    fn environments(&self, process: ProcessConfig, python: &Python) -> Result<Environments> {
+        environments::open(&self.cache, &self.environments, self.trust.builds_refused(), process, python)
     }
 
     fn config(&self) -> Result<(Python, ExecConfig)> {
@@ -356,7 +356,7 @@ impl Ready {
         }
         let environment = match self.environments.for_call(&mut call, requirements, events).await {
             Ok(environment) => environment,
-            Err(outcome) => return *outcome,
+            Err(none) => return without_environment(&call, none),
         };
         self.run_in(Some(&environment), call, events).await
     }
@@ -445,6 +445,19 @@ impl Set {
                 embedded.shut_down().await;
             }
         });
+    }
+}
+
+/// The answer to a call that gets no environment.
+fn without_environment(call: &Call, none: NoEnvironment) -> Outcome {
+    match none {
+        NoEnvironment::TimedOut { limit } => unstarted(call, Ending::TimedOut { limit }),
+        NoEnvironment::Failed(error) if error.closing => unstarted(call, Ending::Shutdown),
+        NoEnvironment::Failed(error) => {
+            let mut outcome = refuse(call, error.message.clone(), error.hint.clone());
+            outcome.stderr.clone_from(&error.output);
+            outcome
+        }
     }
 }
 

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use anyhow::{Context, Result, bail};
 use omni_call::{Requirements, RequirementsSource, shown_path};
-use omni_exec::Environment;
+use omni_environments::Environment;
 
 use crate::args::{FolderArguments, PlaceArguments, PythonPathArguments, RunArguments, WorkArguments};
 use crate::home::Home;

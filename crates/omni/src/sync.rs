@@ -8,7 +8,7 @@ use std::time::Instant;
 use anyhow::{Result, bail};
 use omni_call::shown_path;
 use omni_catalog::{Catalog, Change, ChangeKind, Plan};
-use omni_exec::{Environments, stored_environments};
+use omni_environments::{Environments, stored_environments};
 use serde_json::{Value, json};
 
 use crate::args::{RunArguments, SyncArguments, WorkArguments};

@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use omni_call::{PythonRange, Requirements, shown_path};
 use omni_catalog::{Diagnostic, Severity, Skill, Snapshot, SourceFile, Tool, closest, sources};
-use omni_exec::{Environments, stored_environments};
+use omni_environments::{Environments, stored_environments};
 use omni_scan::{Need, Source};
 
 use super::installed::{Installed, declares, package_of};

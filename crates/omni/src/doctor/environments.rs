@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use anyhow::Result;
 use omni_catalog::Snapshot;
-use omni_exec::{Environments, Stored, last_failure, stored_environments};
+use omni_environments::{Environments, Stored, last_failure, stored_environments};
 use serde_json::{Value, json};
 
 use super::finding::{Finding, Level, Section};

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Result, bail};
 use omni_catalog::{Diagnostic, Severity, Skill, Snapshot};
-use omni_exec::{Environments, stored_environments};
+use omni_environments::{Environments, stored_environments};
 use serde::Deserialize;
 
 use crate::assets;

@@ -6,7 +6,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::{Duration, Instant};
 
 use omni_call::{Ending, ExecutorKind};
-use omni_exec::{Environment, ExecConfig, Interpreter};
+use omni_environments::Environment;
+use omni_exec::{ExecConfig, Interpreter};
 
 use crate::executors::Set;
 use crate::python::Python;

@@ -4,22 +4,23 @@ use std::fs::File;
 use std::io::{self, Write as _};
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use omni_call::Requirements;
-use omni_process::{Exit, Foreground};
+use omni_process::{Children, Exit, Foreground};
 use tokio::io::AsyncReadExt as _;
 use tokio::net::unix::pipe;
 use tokio::sync::watch;
 use tokio::time::{sleep, timeout};
 
-use super::installer::{self, CONSTRAINTS, Order, Pip, Step};
-use super::said::{self, Follower};
-use super::sources;
-use super::store::{self, Hold, Right};
-use super::variables;
-use super::{Environment, EnvironmentConfig, Shared, Stage};
-use crate::start_failure::StartFailure;
+use crate::config::EnvironmentConfig;
+use crate::error::EnvironmentError;
+use crate::installer::{self, CONSTRAINTS, Order, Pip, Step};
+use crate::said::{self, Follower, Progress};
+use crate::sources;
+use crate::store::{self, Environment, Hold, Right};
+use crate::variables;
 
 /// How often it is looked whether another server has finished.
 const LOCK_TICK: Duration = Duration::from_millis(100);
@@ -32,31 +33,48 @@ const LINE_BYTES_MAX: usize = 8 << 10;
 
 const LOCK_FILE: &str = "uv.lock";
 
+/// Who makes environments, and how.
+#[derive(Debug)]
+pub(crate) struct Maker {
+    pub(crate) config: EnvironmentConfig,
+    pub(crate) children: Arc<Children>,
+}
+
+/// How far one environment is.
+#[derive(Clone, Debug)]
+pub(crate) enum Stage {
+    Making(Progress),
+    Done(Result<Arc<Environment>, Arc<EnvironmentError>>),
+}
+
 /// Finds the environment, or makes it.
-pub(super) async fn obtain(
-    shared: &Shared,
+pub(crate) async fn obtain(
+    maker: &Maker,
     name: &str,
     requirements: &Requirements,
     skill_dir: &Path,
     stage: &watch::Sender<Stage>,
-) -> Result<Environment, StartFailure> {
-    let folder = shared.config.folder.join(name);
+) -> Result<Environment, EnvironmentError> {
+    let folder = maker.config.folder.join(name);
     let mut teller = Teller { follower: Follower::default(), stage };
     let mut waiting = false;
     loop {
-        if shared.children.closing() {
-            return Err(closing());
+        if maker.children.closing() {
+            return Err(EnvironmentError::closing());
         }
-        let hold = Hold::take(&folder, Right::Use).map_err(|error| unusable(&folder, &error))?;
+        let hold =
+            Hold::take(&folder, Right::Use).map_err(|error| EnvironmentError::unusable(&folder, &error))?;
         if let Some(hold) = hold
             && let Some(made) = store::read(&folder)
         {
-            return Ok(Environment { name: name.to_owned(), folder, made, _hold: hold });
+            return Ok(Environment { name: name.to_owned(), folder, made, hold });
         }
         // Our own hold is gone here, or it would be in the way.
-        if let Some(hold) = Hold::take(&folder, Right::Change).map_err(|error| unusable(&folder, &error))? {
+        if let Some(hold) =
+            Hold::take(&folder, Right::Change).map_err(|error| EnvironmentError::unusable(&folder, &error))?
+        {
             if store::read(&folder).is_none() {
-                let work = Work { shared, folder: &folder, requirements, skill_dir, hold: &hold };
+                let work = Work { maker, folder: &folder, requirements, skill_dir, hold: &hold };
                 work.make(&mut teller).await?;
             }
             continue;
@@ -94,7 +112,7 @@ impl Teller<'_> {
 
 /// One environment to be made.
 struct Work<'a> {
-    shared: &'a Shared,
+    maker: &'a Maker,
     folder: &'a Path,
     requirements: &'a Requirements,
     skill_dir: &'a Path,
@@ -102,11 +120,11 @@ struct Work<'a> {
 }
 
 impl Work<'_> {
-    async fn make(&self, teller: &mut Teller<'_>) -> Result<(), StartFailure> {
-        check_python(&self.shared.config, self.requirements)?;
-        check_sources(&self.shared.config, self.requirements, self.skill_dir)?;
+    async fn make(&self, teller: &mut Teller<'_>) -> Result<(), EnvironmentError> {
+        check_python(&self.maker.config, self.requirements)?;
+        check_sources(&self.maker.config, self.requirements, self.skill_dir)?;
         let log = log_path(self.folder);
-        let limit = self.shared.config.timeout;
+        let limit = self.maker.config.timeout;
         teller.say("making the environment");
         let result = match timeout(limit, self.install(&log, teller)).await {
             Ok(result) => result,
@@ -124,21 +142,21 @@ impl Work<'_> {
         result
     }
 
-    async fn install(&self, log: &Path, teller: &mut Teller<'_>) -> Result<(), StartFailure> {
-        self.clear().await.map_err(|error| unusable(self.folder, &error))?;
+    async fn install(&self, log: &Path, teller: &mut Teller<'_>) -> Result<(), EnvironmentError> {
+        self.clear().await.map_err(|error| EnvironmentError::unusable(self.folder, &error))?;
         self.check_lock()?;
-        let mut log = Log::new(log).map_err(|error| unusable(self.folder, &error))?;
+        let mut log = Log::new(log).map_err(|error| EnvironmentError::unusable(self.folder, &error))?;
         let order = Order { folder: self.folder, requirements: self.requirements, skill_dir: self.skill_dir };
         let pip = self.pip(&mut log, teller).await?;
-        for step in installer::steps(&self.shared.config, &order, pip) {
+        for step in installer::steps(&self.maker.config, &order, pip) {
             if step.constrained {
                 self.write_constraints()?;
             }
             let name = step.name;
             let said_before = log.text.len();
             let exit = self.run(step, &mut log, teller).await?;
-            if self.shared.children.closing() {
-                return Err(closing());
+            if self.maker.children.closing() {
+                return Err(EnvironmentError::closing());
             }
             if exit != Exit::Code(0) {
                 return Err(self.step_failed(
@@ -151,14 +169,14 @@ impl Work<'_> {
         }
         self.check_lock()?;
         store::mark(self.folder, self.requirements, self.skill_dir)
-            .map_err(|error| unusable(self.folder, &error))
+            .map_err(|error| EnvironmentError::unusable(self.folder, &error))
     }
 
-    async fn pip(&self, log: &mut Log, teller: &mut Teller<'_>) -> Result<Pip, StartFailure> {
-        if self.shared.config.uv.is_some() {
+    async fn pip(&self, log: &mut Log, teller: &mut Teller<'_>) -> Result<Pip, EnvironmentError> {
+        if self.maker.config.uv.is_some() {
             return Ok(Pip::Inside);
         }
-        let found = self.run(installer::probe(&self.shared.config), log, teller).await?;
+        let found = self.run(installer::probe(&self.maker.config), log, teller).await?;
         Ok(if found == Exit::Code(0) { Pip::Outside } else { Pip::Inside })
     }
 
@@ -170,24 +188,25 @@ impl Work<'_> {
 
     /// The lock must be the one that the environment is named after, or a later one would be found under its
     /// name for ever.
-    fn check_lock(&self) -> Result<(), StartFailure> {
+    fn check_lock(&self) -> Result<(), EnvironmentError> {
         let Some(locked) = &self.requirements.locked else { return Ok(()) };
         let path = self.skill_dir.join(LOCK_FILE);
-        let text = std::fs::read(&path).map_err(|error| unusable(&path, &error))?;
+        let text = std::fs::read(&path).map_err(|error| EnvironmentError::unusable(&path, &error))?;
         if blake3::hash(&text).to_hex().as_str() == locked {
             return Ok(());
         }
         let message = format!("`{}` has changed since omni read it", path.display());
         let hint = "start omni again, or run `omni sync`".to_owned();
-        Err(StartFailure { message, hint, stderr: None, closing: false })
+        Err(EnvironmentError::new(message, hint))
     }
 
-    fn write_constraints(&self) -> Result<(), StartFailure> {
+    fn write_constraints(&self) -> Result<(), EnvironmentError> {
         if self.requirements.locked.is_none() {
             return Ok(());
         }
         let path = self.skill_dir.join(LOCK_FILE);
-        let text = std::fs::read_to_string(&path).map_err(|error| unusable(&path, &error))?;
+        let text =
+            std::fs::read_to_string(&path).map_err(|error| EnvironmentError::unusable(&path, &error))?;
         let constraints = installer::constraints(&text).map_err(|error| {
             self.failure(
                 &format!("has a `{LOCK_FILE}` that is not valid: {}", error.message()),
@@ -197,25 +216,30 @@ impl Work<'_> {
         })?;
         let path = self.folder.join(CONSTRAINTS);
         let written = store::create(&path).and_then(|mut file| file.write_all(constraints.as_bytes()));
-        written.map_err(|error| unusable(&path, &error))
+        written.map_err(|error| EnvironmentError::unusable(&path, &error))
     }
 
     /// Runs one program to its end. Dropping the future kills it.
-    async fn run(&self, step: Step, log: &mut Log, teller: &mut Teller<'_>) -> Result<Exit, StartFailure> {
-        let children = &self.shared.children;
-        let mut env = variables::of_installers(&self.shared.config.base.interpreter.path);
+    async fn run(
+        &self,
+        step: Step,
+        log: &mut Log,
+        teller: &mut Teller<'_>,
+    ) -> Result<Exit, EnvironmentError> {
+        let children = &self.maker.children;
+        let mut env = variables::of_installers(&self.maker.config.interpreter);
         env.extend(step.env);
-        let stdin = self.hold.share().map_err(|error| unusable(self.folder, &error))?;
+        let stdin = self.hold.share().map_err(|error| EnvironmentError::unusable(self.folder, &error))?;
         log.line(&format!("$ {}", shown(&step.argv)));
         // Installers obey files that they find in the working folder and above it (`uv.toml`, `pyproject.toml`), and the
         // cache may lie anywhere.
         let cwd = PathBuf::from("/");
         let program = Foreground { argv: step.argv, env, cwd, stdin: OwnedFd::from(stdin) };
         let (process, stdout, stderr) =
-            children.start_foreground(program).await.map_err(StartFailure::from)?;
+            children.start_foreground(program).await.map_err(EnvironmentError::from)?;
         let captured = pipe::Receiver::from_owned_fd(stdout)
             .and_then(|stdout| Ok((stdout, pipe::Receiver::from_owned_fd(stderr)?)));
-        let (stdout, stderr) = captured.map_err(|error| unusable(self.folder, &error))?;
+        let (stdout, stderr) = captured.map_err(|error| EnvironmentError::unusable(self.folder, &error))?;
         let mut streams = [Stream::new(stdout), Stream::new(stderr)];
         loop {
             let [out, err] = &mut streams;
@@ -232,7 +256,7 @@ impl Work<'_> {
         }
     }
 
-    fn step_failed(&self, name: &str, exit: Exit, output: &str, log: &Log) -> StartFailure {
+    fn step_failed(&self, name: &str, exit: Exit, output: &str, log: &Log) -> EnvironmentError {
         let ended = match exit {
             Exit::Code(code) => format!("exit code {code}"),
             Exit::Signal(signal) => format!("signal {signal}"),
@@ -244,7 +268,7 @@ impl Work<'_> {
         let mut hint = format!("the whole output is in {}", log.path.display());
         if name == "python -m venv" && reason.contains("ensurepip") {
             hint.insert_str(0, "install `uv`, or on Debian and Ubuntu `python3-venv`; ");
-        } else if name == "uv venv" && !self.shared.config.python_allows(self.requirements) {
+        } else if name == "uv venv" && !self.maker.config.python_allows(self.requirements) {
             hint.insert_str(0, &format!("install a Python that `requires-python` in `{file}` allows; "));
         } else {
             hint.insert_str(0, &format!("check the dependencies in `{file}`; "));
@@ -253,7 +277,7 @@ impl Work<'_> {
     }
 
     /// What happened to the environment of these requirements.
-    fn failure(&self, what: &str, hint: &str, output: Option<&str>) -> StartFailure {
+    fn failure(&self, what: &str, hint: &str, output: Option<&str>) -> EnvironmentError {
         let Requirements { file, dependencies, .. } = self.requirements;
         let blamed: Vec<String> = output
             .map(|output| dependencies.iter().filter(|wanted| blames(output, wanted)).collect::<Vec<_>>())
@@ -262,25 +286,32 @@ impl Work<'_> {
             .map(|wanted| format!("`{}`", said::without_passwords(wanted)))
             .collect();
         let about = if blamed.is_empty() { String::new() } else { format!(" ({})", blamed.join(", ")) };
-        StartFailure {
+        EnvironmentError {
             message: format!("the environment that `{file}` asks for{about} {what}"),
             hint: hint.to_owned(),
-            stderr: output.map(|output| said::without_passwords(output).into_owned()),
+            output: output.map(|output| said::without_passwords(output).into_owned()),
             closing: false,
         }
     }
 }
 
+/// The log of the last attempt to make the environment of that name, and why it failed; `None` when it did not.
+pub fn last_failure(folder: &Path, name: &str) -> Option<(PathBuf, String)> {
+    let log = log_path(&folder.join(name));
+    let reason = said::reason(&std::fs::read_to_string(&log).ok()?);
+    Some((log, reason))
+}
+
 /// Where all that the installers of an environment said is kept until they succeed.
-pub(super) fn log_path(folder: &Path) -> PathBuf {
+fn log_path(folder: &Path) -> PathBuf {
     folder.with_extension("log")
 }
 
 /// Refuses what no interpreter at hand can do.
-pub(super) fn check_python(
+pub(crate) fn check_python(
     config: &EnvironmentConfig,
     requirements: &Requirements,
-) -> Result<(), StartFailure> {
+) -> Result<(), EnvironmentError> {
     if config.uv.is_some() || config.python_allows(requirements) {
         return Ok(());
     }
@@ -289,24 +320,21 @@ pub(super) fn check_python(
     let message = format!(
         "`{file}` wants Python `{}`, and `{}` is {major}.{minor}.{micro}",
         python.as_deref().unwrap_or_default(),
-        config.base.interpreter.path.display()
+        config.interpreter.display()
     );
     let hint = "name another one with `--python PATH`, or install `uv`, which finds those that are installed";
-    Err(StartFailure { message, hint: hint.to_owned(), stderr: None, closing: false })
+    Err(EnvironmentError::new(message, hint))
 }
 
 /// Refuses what would run or take what the skill's author chose, where the user has not allowed that.
-pub(super) fn check_sources(
+pub(crate) fn check_sources(
     config: &EnvironmentConfig,
     requirements: &Requirements,
     skill_dir: &Path,
-) -> Result<(), StartFailure> {
+) -> Result<(), EnvironmentError> {
     let Some(hint) = &config.builds_refused else { return Ok(()) };
-    let refused = |file: &str, what: String| StartFailure {
-        message: format!("`{file}` takes {what}, and its skill is not trusted"),
-        hint: hint.clone(),
-        stderr: None,
-        closing: false,
+    let refused = |file: &str, what: String| {
+        EnvironmentError::new(format!("`{file}` takes {what}, and its skill is not trusted"), hint.clone())
     };
     if let Some(address) =
         requirements.dependencies.iter().find(|dependency| sources::address(dependency).is_some())
@@ -318,7 +346,8 @@ pub(super) fn check_sources(
     }
     if requirements.locked.is_some() {
         let path = skill_dir.join(LOCK_FILE);
-        let text = std::fs::read_to_string(&path).map_err(|error| unusable(&path, &error))?;
+        let text =
+            std::fs::read_to_string(&path).map_err(|error| EnvironmentError::unusable(&path, &error))?;
         if let Some(foreign) = sources::foreign(&text) {
             return Err(refused(LOCK_FILE, said::without_passwords(&foreign).into_owned()));
         }
@@ -337,19 +366,6 @@ fn blames(output: &str, dependency: &str) -> bool {
 fn shown(argv: &[std::ffi::OsString]) -> String {
     let words: Vec<_> = argv.iter().map(|word| word.to_string_lossy()).collect();
     said::without_passwords(&words.join(" ")).into_owned()
-}
-
-fn unusable(path: &Path, error: &io::Error) -> StartFailure {
-    StartFailure {
-        message: format!("`{}` cannot be used for an environment: {error}", path.display()),
-        hint: "make it writable, or name another place with `--cache-dir`".to_owned(),
-        stderr: None,
-        closing: false,
-    }
-}
-
-fn closing() -> StartFailure {
-    StartFailure { message: String::new(), hint: String::new(), stderr: None, closing: true }
 }
 
 /// All that the installers said, in a file and, as far as an error needs it, in memory.

@@ -32,20 +32,40 @@ pub struct Made {
 
 /// The right to use an environment's folder, or alone to change it, as long as this and its copies live.
 #[derive(Debug)]
-pub(super) struct Hold {
+pub(crate) struct Hold {
     file: File,
+}
+
+/// An environment that tools can run in. It is not removed as long as this lives.
+#[derive(Debug)]
+pub struct Environment {
+    /// Its folder's name, which no other environment has.
+    pub name: String,
+    /// Absolute.
+    pub folder: PathBuf,
+    /// What is in it.
+    pub made: Made,
+    #[expect(dead_code, reason = "held, never looked at")]
+    pub(crate) hold: Hold,
+}
+
+impl Environment {
+    /// The Python that runs in it.
+    pub fn interpreter(&self) -> PathBuf {
+        interpreter(&self.folder)
+    }
 }
 
 /// How an environment's folder is to be held.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Right {
+pub(crate) enum Right {
     Use,
     Change,
 }
 
 impl Hold {
     /// Holds the folder, which is created when needed. `None` while somebody else's hold is against it.
-    pub(super) fn take(folder: &Path, right: Right) -> io::Result<Option<Hold>> {
+    pub(crate) fn take(folder: &Path, right: Right) -> io::Result<Option<Hold>> {
         let path = folder.join(LOCK);
         let operation = match right {
             Right::Use => FlockOperation::NonBlockingLockShared,
@@ -76,25 +96,25 @@ impl Hold {
     }
 
     /// The same hold once more, for a process that works under it. Reads as an empty file.
-    pub(super) fn share(&self) -> io::Result<File> {
+    pub(crate) fn share(&self) -> io::Result<File> {
         self.file.try_clone()
     }
 }
 
 /// What is known of the environment in `folder`; `None` for one that is not whole.
-pub(super) fn read(folder: &Path) -> Option<Made> {
+pub(crate) fn read(folder: &Path) -> Option<Made> {
     let made: Made = serde_json::from_slice(&fs::read(folder.join(MARK)).ok()?).ok()?;
     // The link behind it breaks when its Python is uninstalled.
     (made.format == FORMAT && interpreter(folder).exists()).then_some(made)
 }
 
 /// The Python of an environment.
-pub(super) fn interpreter(folder: &Path) -> PathBuf {
+pub(crate) fn interpreter(folder: &Path) -> PathBuf {
     folder.join("bin/python")
 }
 
 /// Removes everything but the lock.
-pub(super) fn clear(folder: &Path) -> io::Result<()> {
+pub(crate) fn clear(folder: &Path) -> io::Result<()> {
     // The mark goes first, so that what is half removed is never taken for whole.
     match fs::remove_file(folder.join(MARK)) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
@@ -115,7 +135,7 @@ pub(super) fn clear(folder: &Path) -> io::Result<()> {
 }
 
 /// Marks the environment in `folder` as whole.
-pub(super) fn mark(folder: &Path, requirements: &Requirements, made_for: &Path) -> io::Result<()> {
+pub(crate) fn mark(folder: &Path, requirements: &Requirements, made_for: &Path) -> io::Result<()> {
     let made = Made {
         format: FORMAT,
         python: python_version(folder).unwrap_or_default(),
@@ -131,7 +151,7 @@ pub(super) fn mark(folder: &Path, requirements: &Requirements, made_for: &Path) 
 }
 
 /// A new file, or an emptied one, that only the user can read.
-pub(super) fn create(path: &Path) -> io::Result<File> {
+pub(crate) fn create(path: &Path) -> io::Result<File> {
     OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(path)
 }
 

@@ -104,7 +104,7 @@ fn for_installer(name: &str) -> bool {
 }
 
 /// What an installer gets besides that, or instead.
-pub(super) fn of_installers(interpreter: &Path) -> Vec<(OsString, OsString)> {
+pub(crate) fn of_installers(interpreter: &Path) -> Vec<(OsString, OsString)> {
     let own = [
         // What tools import is nothing to an installer.
         ("PYTHONPATH", ""),

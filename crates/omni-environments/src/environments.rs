@@ -1,70 +1,21 @@
-//! Environments: what a skill needs installed, made once, kept, and shared by all who need the same.
-//!
-//! Made with `uv`, or with `python -m venv` and pip where there is none, by programs that are supervised like
-//! every other: they end with the server, and with their time.
-
-mod build;
-mod installer;
-mod said;
-mod sources;
-mod store;
-mod variables;
+//! The environments of one server: which are ready, which are being made, and who waits for one.
 
 use std::collections::HashMap;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use omni_call::{Call, Event, EventSink, Expiry, Outcome, PythonRange, PythonVersion, Requirements};
-use omni_process::ProcessLimits;
+use omni_call::{Call, Event, EventSink, Expiry, Requirements};
+use omni_process::{Children, Failures, Pace, ProcessLimits};
 use tokio::sync::watch;
 use tokio::time::sleep_until;
 
-use crate::ExecConfig;
-use crate::children::Children;
-use crate::failures::{Failures, Pace};
-use crate::outcome::{start_failed, unstarted};
-use crate::start_failure::StartFailure;
-use crate::within::expired;
-pub use installer::find_uv;
-pub use said::Progress;
-use store::Hold;
-pub use store::{Made, Stored, stored_environments};
-
-/// The log of the last attempt to make the environment of that name, and why it failed; `None` when it did not.
-pub fn last_failure(folder: &Path, name: &str) -> Option<(PathBuf, String)> {
-    let log = build::log_path(&folder.join(name));
-    let reason = said::reason(&std::fs::read_to_string(&log).ok()?);
-    Some((log, reason))
-}
-
-/// How environments are made.
-#[derive(Clone, Debug)]
-pub struct EnvironmentConfig {
-    /// The folder that holds them all.
-    pub folder: PathBuf,
-    /// The interpreter that tools run with which need nothing, and how processes are started.
-    pub base: ExecConfig,
-    /// The version of that interpreter.
-    pub python_version: PythonVersion,
-    /// The program `uv`; `None` makes do with `venv` and pip.
-    pub uv: Option<PathBuf>,
-    /// Further words for the installer: where packages come from.
-    pub install_args: Vec<String>,
-    /// Why nothing may be built from source, and nothing taken from an address that a skill names; the text is what to
-    /// do about it. Either runs what the skill's author chose, before any call. `None` allows both.
-    pub builds_refused: Option<String>,
-    /// How long making one may take. Default 10 min.
-    pub timeout: Duration,
-}
-
-impl EnvironmentConfig {
-    /// Whether the interpreter in `base` is one that the requirements allow.
-    fn python_allows(&self, requirements: &Requirements) -> bool {
-        let range = requirements.python.as_ref().and_then(|range| range.parse::<PythonRange>().ok());
-        range.is_none_or(|range| range.allows(self.python_version))
-    }
-}
+use crate::build::{self, Maker, Stage};
+use crate::config::EnvironmentConfig;
+use crate::error::EnvironmentError;
+use crate::said::{self, Progress};
+use crate::sources;
+use crate::store::{self, Environment};
 
 /// How soon making an environment is tried again after it failed: it takes seconds, and a network.
 const PACE: Pace = Pace { min: Duration::from_secs(10), max: Duration::from_secs(600) };
@@ -74,32 +25,6 @@ const STILL_EVERY: Duration = Duration::from_secs(5);
 
 /// How long installers get to end at shutdown.
 const SHUTDOWN_GRACE: Duration = Duration::from_millis(200);
-
-/// An environment that tools can run in. It is not removed as long as this lives.
-#[derive(Debug)]
-pub struct Environment {
-    /// Its folder's name, which no other environment has.
-    pub name: String,
-    pub folder: PathBuf,
-    pub made: Made,
-    _hold: Hold,
-}
-
-impl Environment {
-    /// The Python that runs in it.
-    pub fn interpreter(&self) -> PathBuf {
-        store::interpreter(&self.folder)
-    }
-}
-
-/// Why there is no environment.
-#[derive(Clone, Debug, thiserror::Error)]
-#[error("{message}")]
-pub struct EnvironmentError {
-    pub message: String,
-    /// What to do about it.
-    pub hint: String,
-}
 
 /// The environments of one server. Needs a tokio runtime where it is asked for one.
 ///
@@ -111,8 +36,7 @@ pub struct Environments {
 
 #[derive(Debug)]
 struct Shared {
-    config: EnvironmentConfig,
-    children: Arc<Children>,
+    maker: Maker,
     state: Mutex<State>,
 }
 
@@ -121,39 +45,44 @@ struct State {
     /// By name.
     ready: HashMap<String, Arc<Environment>>,
     making: HashMap<String, watch::Receiver<Stage>>,
-    failures: HashMap<String, Failures>,
+    failures: HashMap<String, Failures<EnvironmentError>>,
 }
 
-/// How far one environment is.
+/// Why a call gets no environment.
 #[derive(Clone, Debug)]
-enum Stage {
-    Making(Progress),
-    Done(Result<Arc<Environment>, Arc<StartFailure>>),
+pub enum NoEnvironment {
+    /// It cannot be made.
+    Failed(Arc<EnvironmentError>),
+    /// The call's total time was up before it was made. Others may still get it.
+    TimedOut {
+        /// What the call had.
+        limit: Duration,
+    },
 }
 
 /// What was found by somebody who wants an environment.
 enum Found {
     Ready(Arc<Environment>),
     Making(watch::Receiver<Stage>),
-    Failed(Arc<StartFailure>),
+    Failed(Arc<EnvironmentError>),
 }
 
 impl Environments {
     pub fn new(config: EnvironmentConfig) -> Self {
         // Limits are for what tools do; an installer is not one.
         // Nor has it a use for what tools are given of the environment, which may be secrets.
-        let mut base = config.base.clone();
-        base.process.limits = ProcessLimits::default();
-        base.process.env_allowed.clear();
-        base.process.root.clone_from(&config.folder);
-        let children = Children::new(Arc::new(base));
-        Environments { shared: Arc::new(Shared { config, children, state: Mutex::default() }) }
+        let mut process = config.process.clone();
+        process.limits = ProcessLimits::default();
+        process.env_allowed.clear();
+        process.root.clone_from(&config.folder);
+        let maker = Maker { config, children: Children::new(process) };
+        Environments { shared: Arc::new(Shared { maker, state: Mutex::default() }) }
     }
 
     /// Whether the requirements want an environment at all: where nothing is to be installed and the
     /// interpreter at hand will do, it does.
     pub fn wanted(&self, requirements: &Requirements) -> bool {
-        !requirements.dependencies.is_empty() || !self.shared.config.python_allows(requirements)
+        !requirements.dependencies.is_empty() || !self.shared.maker.config.python_allows(requirements)
     }
 
     /// The name of the folder for these requirements.
@@ -163,12 +92,12 @@ impl Environments {
 
     /// The folder that holds them all.
     pub fn folder(&self) -> &Path {
-        &self.shared.config.folder
+        &self.shared.maker.config.folder
     }
 
     /// What makes them, for people.
     pub fn installer(&self) -> String {
-        match &self.shared.config.uv {
+        match &self.shared.maker.config.uv {
             Some(uv) => format!("uv ({})", uv.display()),
             None => "pip, since there is no `uv`".to_owned(),
         }
@@ -176,7 +105,7 @@ impl Environments {
 
     /// Whether packages may be built from source.
     pub fn may_build(&self) -> bool {
-        self.shared.config.builds_refused.is_none()
+        self.shared.maker.config.builds_refused.is_none()
     }
 
     /// The dependencies that come from an address instead of an index, without passwords.
@@ -188,10 +117,10 @@ impl Environments {
 
     /// Why the environment for these requirements cannot be made, as far as that is known beforehand.
     pub fn obstacle(&self, requirements: &Requirements, skill_dir: &Path) -> Option<EnvironmentError> {
-        let config = &self.shared.config;
+        let config = &self.shared.maker.config;
         let allowed = build::check_python(config, requirements)
             .and_then(|()| build::check_sources(config, requirements, skill_dir));
-        allowed.err().map(|failure| (&failure).into())
+        allowed.err()
     }
 
     /// The environment for a call. Makes it when it is not there, and waits for it within the call's total time
@@ -202,19 +131,18 @@ impl Environments {
     ///
     /// # Errors
     ///
-    /// How the call ended instead.
+    /// Why the call cannot run.
     pub async fn for_call(
         &self,
         call: &mut Call,
         requirements: &Requirements,
         events: &mut dyn EventSink,
-    ) -> Result<Arc<Environment>, Box<Outcome>> {
-        let failed = |call: &Call, failure: &StartFailure| Box::new(start_failed(call, failure));
+    ) -> Result<Arc<Environment>, NoEnvironment> {
         // What needs something installed stands in a skill's folder.
         let dir = call.spec.target.dir().unwrap_or_else(|| Path::new(""));
         let mut stage = match self.shared.find(requirements, dir) {
             Found::Ready(environment) => return Ok(environment),
-            Found::Failed(failure) => return Err(failed(call, &failure)),
+            Found::Failed(failure) => return Err(NoEnvironment::Failed(failure)),
             Found::Making(stage) => stage,
         };
         let mut said = Said::default();
@@ -226,16 +154,18 @@ impl Environments {
                 () = sleep_until(alarm.into()) => true,
             };
             let now = Instant::now();
-            if let Some(expiry @ Expiry::Total { .. }) = call.deadline.expired(now) {
-                return Err(Box::new(unstarted(call, expired(expiry))));
+            if let Some(Expiry::Total { limit }) = call.deadline.expired(now) {
+                return Err(NoEnvironment::TimedOut { limit });
             }
             call.deadline.beat(now);
             events.alive();
             let current = stage.borrow_and_update().clone();
             match current {
                 Stage::Done(Ok(environment)) => return Ok(environment),
-                Stage::Done(Err(failure)) => return Err(failed(call, &failure)),
-                Stage::Making(_) if !changed => return Err(failed(call, &abandoned())),
+                Stage::Done(Err(failure)) => return Err(NoEnvironment::Failed(failure)),
+                Stage::Making(_) if !changed => {
+                    return Err(NoEnvironment::Failed(Arc::new(EnvironmentError::abandoned())));
+                }
                 Stage::Making(progress) if call.wants.progress => {
                     if let Some(event) = said.event(&progress, now) {
                         events.event(event);
@@ -259,7 +189,7 @@ impl Environments {
     ) -> Result<Arc<Environment>, EnvironmentError> {
         let mut stage = match self.shared.find(requirements, skill_dir) {
             Found::Ready(environment) => return Ok(environment),
-            Found::Failed(failure) => return Err(EnvironmentError::from(&*failure)),
+            Found::Failed(failure) => return Err(EnvironmentError::clone(&failure)),
             Found::Making(stage) => stage,
         };
         loop {
@@ -267,8 +197,8 @@ impl Environments {
             let now = stage.borrow_and_update().clone();
             match now {
                 Stage::Done(Ok(environment)) => return Ok(environment),
-                Stage::Done(Err(failure)) => return Err(EnvironmentError::from(&*failure)),
-                Stage::Making(_) if !changed => return Err(EnvironmentError::from(&abandoned())),
+                Stage::Done(Err(failure)) => return Err(EnvironmentError::clone(&failure)),
+                Stage::Making(_) if !changed => return Err(EnvironmentError::abandoned()),
                 Stage::Making(progress) => report(&progress),
             }
         }
@@ -276,7 +206,7 @@ impl Environments {
 
     /// Ends whatever is being made, and waits until it has ended.
     pub async fn shut_down(&self) {
-        self.shared.children.end_all(SHUTDOWN_GRACE).await;
+        self.shared.maker.children.end_all(SHUTDOWN_GRACE).await;
     }
 }
 
@@ -314,22 +244,6 @@ impl Said {
     }
 }
 
-impl From<&StartFailure> for EnvironmentError {
-    fn from(failure: &StartFailure) -> Self {
-        EnvironmentError { message: failure.message.clone(), hint: failure.hint.clone() }
-    }
-}
-
-/// The task that makes an environment ended without a word: a panic of ours.
-fn abandoned() -> StartFailure {
-    StartFailure {
-        message: "making its environment stopped without an error".to_owned(),
-        hint: "this is a bug of omni; its log says more".to_owned(),
-        stderr: None,
-        closing: false,
-    }
-}
-
 impl Shared {
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
@@ -337,19 +251,19 @@ impl Shared {
 
     /// The key, and what else decides what is installed: the interpreter and where packages come from.
     fn name(&self, requirements: &Requirements) -> String {
-        let EnvironmentConfig { base, python_version: [major, minor, micro], install_args, .. } =
-            &self.config;
+        let EnvironmentConfig { interpreter, python_version: [major, minor, micro], install_args, .. } =
+            &self.maker.config;
         let mut hasher = blake3::Hasher::new();
         let mut part = |bytes: &[u8]| {
             hasher.update(&(bytes.len() as u64).to_le_bytes());
             hasher.update(bytes);
         };
-        part(base.interpreter.path.as_os_str().as_encoded_bytes());
+        part(interpreter.as_os_str().as_encoded_bytes());
         part(format!("{major}.{minor}.{micro}").as_bytes());
         install_args.iter().for_each(|word| part(word.as_bytes()));
         let tag = &hasher.finalize().to_hex()[..8];
         // Another one, of uv's choice.
-        let python = if self.config.python_allows(requirements) {
+        let python = if self.maker.config.python_allows(requirements) {
             format!("cp{major}{minor}")
         } else {
             "uv".to_owned()
@@ -382,7 +296,7 @@ impl Shared {
         tokio::spawn(async move {
             // However the task ends, the next one may begin.
             let _making = Making { shared: &shared, name: &name };
-            let result = build::obtain(&shared, &name, &requirements, &skill_dir, &sender).await;
+            let result = build::obtain(&shared.maker, &name, &requirements, &skill_dir, &sender).await;
             let result = shared.note(&name, result);
             sender.send_replace(Stage::Done(result));
         });
@@ -393,8 +307,8 @@ impl Shared {
     fn note(
         &self,
         name: &str,
-        result: Result<Environment, StartFailure>,
-    ) -> Result<Arc<Environment>, Arc<StartFailure>> {
+        result: Result<Environment, EnvironmentError>,
+    ) -> Result<Arc<Environment>, Arc<EnvironmentError>> {
         let mut state = self.lock();
         match result {
             Ok(environment) => {

@@ -16,23 +16,23 @@ pub struct Progress {
 
 /// Follows the lines of `uv` or pip.
 #[derive(Debug, Default)]
-pub(super) struct Follower {
+pub(crate) struct Follower {
     progress: Progress,
 }
 
 impl Follower {
-    pub(super) fn progress(&self) -> &Progress {
+    pub(crate) fn progress(&self) -> &Progress {
         &self.progress
     }
 
     /// Says something of our own.
-    pub(super) fn say(&mut self, text: &str) {
+    pub(crate) fn say(&mut self, text: &str) {
         self.progress.text = text.to_owned();
         self.progress.number += 1;
     }
 
     /// Takes in a line. True when it told something new.
-    pub(super) fn hear(&mut self, line: &str) -> bool {
+    pub(crate) fn hear(&mut self, line: &str) -> bool {
         let line = line.trim();
         let (word, rest) = line.split_once(' ').unwrap_or((line, ""));
         match word {
@@ -92,7 +92,7 @@ const REASON_LINES_MAX: usize = 8;
 const REASON_BYTES_MAX: usize = 1_200;
 
 /// What went wrong, from all that was said: the errors, else the last lines.
-pub(super) fn reason(output: &str) -> String {
+pub(crate) fn reason(output: &str) -> String {
     let lines: Vec<&str> = output.lines().map(str::trim_end).filter(|line| !line.trim().is_empty()).collect();
     let is_error = |line: &&str| {
         let line = line.trim_start().to_ascii_lowercase();
@@ -112,7 +112,7 @@ pub(super) fn reason(output: &str) -> String {
 }
 
 /// Addresses of private indexes may hold a name and a password.
-pub(super) fn without_passwords(text: &str) -> Cow<'_, str> {
+pub(crate) fn without_passwords(text: &str) -> Cow<'_, str> {
     const SEPARATOR: &str = "://";
     let mut clean = String::new();
     let mut rest = text;

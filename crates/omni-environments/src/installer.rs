@@ -5,32 +5,32 @@ use std::path::{Path, PathBuf};
 
 use omni_call::Requirements;
 
-use super::EnvironmentConfig;
-use super::store::interpreter;
+use crate::config::EnvironmentConfig;
+use crate::store::interpreter;
 
 /// One program to run.
-pub(super) struct Step {
+pub(crate) struct Step {
     /// For people: `uv pip install`.
-    pub(super) name: &'static str,
-    pub(super) argv: Vec<OsString>,
-    pub(super) env: Vec<(OsString, OsString)>,
+    pub(crate) name: &'static str,
+    pub(crate) argv: Vec<OsString>,
+    pub(crate) env: Vec<(OsString, OsString)>,
     /// It reads [`CONSTRAINTS`].
-    pub(super) constrained: bool,
+    pub(crate) constrained: bool,
 }
 
 /// Where an environment is to be made, from what.
-pub(super) struct Order<'a> {
-    pub(super) folder: &'a Path,
-    pub(super) requirements: &'a Requirements,
-    pub(super) skill_dir: &'a Path,
+pub(crate) struct Order<'a> {
+    pub(crate) folder: &'a Path,
+    pub(crate) requirements: &'a Requirements,
+    pub(crate) skill_dir: &'a Path,
 }
 
 /// Where an installer that does not read a `uv.lock` finds the versions that it names, beneath the environment.
-pub(super) const CONSTRAINTS: &str = "omni-constraints.txt";
+pub(crate) const CONSTRAINTS: &str = "omni-constraints.txt";
 
 /// Whose pip installs, where there is no `uv`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Pip {
+pub(crate) enum Pip {
     /// That of the interpreter the environment is made with. Spares seconds and 12 MB for each environment.
     Outside,
     /// One that is installed in the environment first.
@@ -38,14 +38,14 @@ pub(super) enum Pip {
 }
 
 /// Ends well when the interpreter has a pip that can work for another one (since 22.3).
-pub(super) fn probe(config: &EnvironmentConfig) -> Step {
+pub(crate) fn probe(config: &EnvironmentConfig) -> Step {
     const CODE: &str = "import pip, sys; sys.exit(tuple(map(int, pip.__version__.split('.')[:2])) < (22, 3))";
-    let python = OsString::from(&config.base.interpreter.path);
+    let python = OsString::from(&config.interpreter);
     Step::new("pip", vec![python, "-I".into(), "-c".into(), CODE.into()])
 }
 
 /// The programs to run, one after the other. `pip` counts where there is no `uv`.
-pub(super) fn steps(config: &EnvironmentConfig, order: &Order<'_>, pip: Pip) -> Vec<Step> {
+pub(crate) fn steps(config: &EnvironmentConfig, order: &Order<'_>, pip: Pip) -> Vec<Step> {
     match &config.uv {
         Some(uv) => with_uv(uv, config, order),
         None => with_pip(config, order, pip),
@@ -57,7 +57,7 @@ fn with_uv(uv: &Path, config: &EnvironmentConfig, order: &Order<'_>) -> Vec<Step
     let python: OsString = match &requirements.python {
         // Any of those that are installed.
         Some(range) if !config.python_allows(requirements) => range.into(),
-        _ => (&config.base.interpreter.path).into(),
+        _ => (&config.interpreter).into(),
     };
     let words = |words: &[&str]| words.iter().map(OsString::from).collect::<Vec<_>>();
     let uv = [OsString::from(uv)];
@@ -96,7 +96,7 @@ fn with_uv(uv: &Path, config: &EnvironmentConfig, order: &Order<'_>) -> Vec<Step
 fn with_pip(config: &EnvironmentConfig, order: &Order<'_>, pip: Pip) -> Vec<Step> {
     let Order { folder, requirements, .. } = order;
     let words = |words: &[&str]| words.iter().map(OsString::from).collect::<Vec<_>>();
-    let base = OsString::from(&config.base.interpreter.path);
+    let base = OsString::from(&config.interpreter);
     let own = OsString::from(interpreter(folder));
     let mut venv = [vec![base.clone()], words(&["-I", "-m", "venv"])].concat();
     if pip == Pip::Outside {
@@ -145,7 +145,7 @@ fn words_of(texts: &[String]) -> Vec<OsString> {
 
 /// The versions in a `uv.lock` as constraints for pip, which cannot read it. A package that the lock has in
 /// several versions, for different machines, is left to pip.
-pub(super) fn constraints(lock: &str) -> Result<String, toml::de::Error> {
+pub(crate) fn constraints(lock: &str) -> Result<String, toml::de::Error> {
     #[derive(serde::Deserialize)]
     struct Lock {
         #[serde(default)]

@@ -1,7 +1,7 @@
 //! Where packages would come from that a skill asks for: the user's index, or a place that the skill names.
 
 /// The address in a dependency specifier (PEP 508): `name[extra] @ address`.
-pub(super) fn address(dependency: &str) -> Option<&str> {
+pub(crate) fn address(dependency: &str) -> Option<&str> {
     let is_name = |sign: char| sign.is_ascii_alphanumeric() || matches!(sign, '.' | '_' | '-');
     let rest = dependency.trim().trim_start_matches(is_name).trim_start();
     let rest = match rest.strip_prefix('[') {
@@ -19,7 +19,7 @@ const PUBLIC_INDEX: [&str; 2] = ["https://pypi.org/simple", "https://pypi.org/si
 ///
 /// Leaving the place out and taking the package of that name from the index would be worse than refusing: there it may
 /// be somebody else's.
-pub(super) fn foreign(lock: &str) -> Option<String> {
+pub(crate) fn foreign(lock: &str) -> Option<String> {
     let lock: toml::Table = lock.parse().ok()?;
     let packages = lock.get("package").and_then(toml::Value::as_array)?;
     packages.iter().find_map(|package| {
