@@ -22,6 +22,7 @@ mod call_init;
 mod descriptors;
 mod init;
 mod namespace;
+mod words;
 
 pub use descriptors::raise_descriptor_limit;
 
@@ -29,37 +30,11 @@ use crate::ProcessLimits;
 use crate::keeper::{KEEP, keep};
 use call_init::CALL_INIT;
 use namespace::INIT;
-
-/// The variable in which Python finds the number of its control channel.
-pub(crate) const CONTROL_FD: &str = "OMNI_CONTROL_FD";
-
-/// The variable in which a fork parent finds the number of the descriptor that this program is open at.
-pub(crate) const LAUNCHER_FD: &str = "OMNI_LAUNCHER_FD";
-
-/// The word after `__launch` for a program that has no control channel.
-pub(crate) const RUN: &str = "run";
-
-/// Above the numbers that tools use for plumbing (`exec 3>…` in a shell).
-const CONTROL_FD_MIN: i32 = 64;
+pub(crate) use words::{ADOPT, CONTROL_FD, ISOLATE, ISOLATE_ALL, NO_NEW_PRIVILEGES, PROBE, RUN};
+use words::{CONTROL_FD_MIN, usage};
 
 /// How a word of the command line begins that sets a limit: `limit-data=1048576`.
 const LIMIT: &str = "limit-";
-
-/// The word that has orphans below the process become its children: a daemon that a tool leaves is seen by its worker.
-pub(crate) const ADOPT: &str = "adopt";
-
-/// The word after which no program that the process starts can gain rights: set-user-id programs and the like run as
-/// whoever starts them.
-pub(crate) const NO_NEW_PRIVILEGES: &str = "no-new-privileges";
-
-/// The word that has the program run in a process-id namespace of its own.
-pub(crate) const ISOLATE: &str = "isolate";
-
-/// The same for a program whose children are to outlive it.
-pub(crate) const ISOLATE_ALL: &str = "isolate-all";
-
-/// The word after `__launch` for what ends well if a process-id namespace is what it should be.
-pub(crate) const PROBE: &str = "probe";
 
 /// The limit on open files that a process may raise again by itself.
 const SOFT_FILES: &str = "nofile-soft";
@@ -164,10 +139,6 @@ fn probe() -> io::Result<u8> {
 fn exec(program: &OsStr, args: impl Iterator<Item = OsString>) -> io::Error {
     let error = Command::new(program).args(args).exec();
     io::Error::new(error.kind(), format!("`{}`: {error}", program.display()))
-}
-
-fn usage() -> io::Error {
-    io::Error::new(io::ErrorKind::InvalidInput, "usage: __launch SERVER_PID PROGRAM [ARG…]")
 }
 
 /// What is left to do when a child is as it should be.

@@ -5,10 +5,11 @@ use std::time::Duration;
 use bytes::Bytes;
 use omni_protocol::client::Outgoing;
 
+use super::address::ServerAddress;
+use super::config::UpstreamConfig;
 use super::error::UpstreamError;
 use super::http::{Http, Posted};
 use super::stdio::Stdio;
-use super::{ServerAddress, UpstreamConfig};
 
 /// How long a last message may take to be written.
 const FLUSH_WAIT: Duration = Duration::from_millis(500);

@@ -11,22 +11,16 @@ use omni_protocol::{AskedBy, Era, ErrorCode, Id, Message, PeerError, Response, d
 use tokio::time::{sleep_until, timeout};
 
 use super::channel::Channel;
+use super::conversation::{Asked, Introduced, Upstream};
 use super::error::UpstreamError;
 use super::http::Posted;
-use super::{Asked, Introduced, Upstream, opening};
+use super::opening::{self, id};
 
 /// Questions of the server that are open at once, at most.
 const QUESTIONS_MAX: usize = 32;
 
 /// How long a request that is taken back may take to be.
 const TAKE_BACK_WAIT: Duration = Duration::from_secs(2);
-
-/// A number for the next request.
-pub(super) fn id(next: &mut u64) -> Id {
-    let id = *next;
-    *next += 1;
-    Id::parse(&Bytes::from(id.to_string())).expect("a number is an id")
-}
 
 impl Upstream {
     /// Sends a request and returns its result. A session that has ended meanwhile is opened anew, once.

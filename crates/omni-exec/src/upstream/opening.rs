@@ -2,6 +2,7 @@
 
 use std::time::{Duration, Instant};
 
+use bytes::Bytes;
 use omni_call::Expiry;
 use omni_protocol::client::{Agreed, ClientEncoder, Negotiation, Opening, Probe, ProbeAnswer, Unopened};
 use omni_protocol::{
@@ -9,8 +10,8 @@ use omni_protocol::{
 };
 use tokio::time::timeout_at;
 
-use super::UpstreamConfig;
 use super::channel::Channel;
+use super::config::UpstreamConfig;
 use super::error::UpstreamError;
 use super::http::Posted;
 use super::noise::Noise;
@@ -40,6 +41,13 @@ pub(super) async fn open(
         status: None,
     };
     opening.run().await
+}
+
+/// A number for the next request.
+pub(super) fn id(next: &mut u64) -> Id {
+    let id = *next;
+    *next += 1;
+    Id::parse(&Bytes::from(id.to_string())).expect("a number is an id")
 }
 
 struct Open<'a> {
@@ -86,7 +94,7 @@ impl Open<'_> {
     }
 
     async fn send(&mut self, probe: Probe) -> Result<(), UpstreamError> {
-        let id = super::exchange::id(self.next_id);
+        let id = id(self.next_id);
         let (revision, action) = match probe {
             Probe::Discover(revision) => (revision, Action::Discover),
             Probe::Initialize(agreed) => {

@@ -4,6 +4,7 @@
 //! folder for each process by number, and `<number>.keep` beside those whose files are to stay. A folder without a lock
 //! holder belonged to a server that is dead: see [`sweep`].
 
+mod layout;
 mod remove;
 mod sweep;
 
@@ -18,19 +19,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use rustix::fs::{AtFlags, CWD, FlockOperation, Mode, OFlags, flock, mkdirat, openat, renameat, unlinkat};
 use rustix::io::Errno;
 
+use layout::{KEEP, LOCK, PREFIX, RANDOM_BYTES};
 pub(crate) use sweep::remove_server_folder;
-
-/// How the name of a server's folder begins.
-const PREFIX: &str = "omni-";
-
-/// Bytes of chance in it; twice as many digits.
-const RANDOM_BYTES: usize = 6;
-
-/// Held locked by the server as long as it lives.
-const LOCK: &str = "lock";
-
-/// Ends the name of the file that says that a process's files are to stay.
-const KEEP: &str = ".keep";
 
 /// Where processes of tools get their temporary folders. Clones are one and the same.
 ///

@@ -12,7 +12,8 @@ use rustix::fs::{
 };
 use rustix::process::geteuid;
 
-use super::{KEEP, LOCK, PREFIX, RANDOM_BYTES, remove};
+use super::layout::{KEEP, LOCK, PREFIX, RANDOM_BYTES};
+use super::remove;
 
 /// A folder without a lock is being made, unless it has been so for long.
 const MAKING: Duration = Duration::from_secs(60);
