@@ -1,5 +1,7 @@
 //! The seam between the server and every way to run a tool.
 
+use std::sync::Arc;
+
 use crate::{BoxFuture, Call, CallPort, Outcome};
 
 /// One way to run tools: a worker pool, a process per call, an embedded interpreter, another server.
@@ -12,12 +14,43 @@ pub trait Executor: Send + Sync {
     /// `port` after the drop.
     fn run<'a>(&'a self, call: Call, port: &'a mut dyn CallPort) -> BoxFuture<'a, Outcome>;
 
+    /// [`run`](Self::run) without a box around the future, for a layer that awaits it within its own. What has no reason
+    /// to spare a box need not have this.
+    fn run_unboxed<'a>(
+        &'a self,
+        call: Call,
+        port: &'a mut dyn CallPort,
+    ) -> impl Future<Output = Outcome> + Send + 'a
+    where
+        Self: Sized,
+    {
+        self.run(call, port)
+    }
+
     /// Ends every process that this executor owns and resolves when they are gone. Calls still running
     /// end as [`Ending::Shutdown`](crate::Ending::Shutdown). Safe to call twice.
     fn shut_down(&self) -> BoxFuture<'_, ()>;
 }
 
-impl<E: Executor + ?Sized> Executor for std::sync::Arc<E> {
+impl<E: Executor> Executor for Arc<E> {
+    fn run<'a>(&'a self, call: Call, port: &'a mut dyn CallPort) -> BoxFuture<'a, Outcome> {
+        (**self).run(call, port)
+    }
+
+    fn run_unboxed<'a>(
+        &'a self,
+        call: Call,
+        port: &'a mut dyn CallPort,
+    ) -> impl Future<Output = Outcome> + Send + 'a {
+        (**self).run_unboxed(call, port)
+    }
+
+    fn shut_down(&self) -> BoxFuture<'_, ()> {
+        (**self).shut_down()
+    }
+}
+
+impl Executor for Arc<dyn Executor> {
     fn run<'a>(&'a self, call: Call, port: &'a mut dyn CallPort) -> BoxFuture<'a, Outcome> {
         (**self).run(call, port)
     }

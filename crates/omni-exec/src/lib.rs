@@ -19,7 +19,6 @@ mod bounds;
 mod failures;
 mod outcome;
 mod own_process;
-mod quarantine;
 mod shared_bounds;
 mod start_failure;
 mod wear;
@@ -42,7 +41,10 @@ pub use config::{Embedding, ExecConfig, Interpreter, Protected, WorkerLife};
 pub use embedded::{Embedded, check_embedding};
 pub use fork::{Fork, ForkBorders};
 pub use native::{Native, NativeTool};
-pub use policy::{Governed, Placement};
+pub use policy::{
+    ConcurrencyLimits, Placement, PolicyBounds, Quarantine, ResultCache, Retry, SizeLimit, runner_policy,
+    server_policy,
+};
 pub use pool::Pool;
 pub use room::set_result_room;
 pub use runner::{AddressError, Listing, Runner, RunnerAddress, RunnerConfig, RunnerError};

@@ -35,20 +35,3 @@ fn start_ending(failure: &StartFailure) -> Ending {
         Ending::WorkerStart { message: failure.message.clone(), hint: failure.hint.clone() }
     }
 }
-
-/// Refuses a call whose frame would be larger than a frame may be; `None` when it fits.
-pub(crate) fn refuse_oversized(call: &Call, frame_bytes_max: usize) -> Option<Outcome> {
-    /// More than all the rest of a call frame takes besides target and arguments.
-    const REST: usize = 4 << 10;
-    let room = frame_bytes_max.saturating_sub(call.spec.worker_target().len() + call.session.len() + REST);
-    let length = call.arguments().len();
-    (length > room).then(|| {
-        unstarted(
-            call,
-            not_called(
-                call,
-                &format!("its arguments are {length} bytes long; a worker takes {room} at most"),
-            ),
-        )
-    })
-}

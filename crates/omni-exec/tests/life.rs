@@ -268,7 +268,7 @@ async fn a_skill_with_state_keeps_its_worker_until_the_skill_itself_changes() {
 
 #[tokio::test]
 async fn an_async_tool_that_crashes_alone_three_times_gets_a_pause_and_its_neighbours_do_not() {
-    let lab = Lab::pool();
+    let lab = Lab::governed();
     for _ in 0..3 {
         let outcome = lab.call("async_exits").args(&json!({"code": 5})).run().await;
         assert_eq!(outcome.ending, Ending::Exited { code: 5, message: None });
@@ -281,7 +281,7 @@ async fn an_async_tool_that_crashes_alone_three_times_gets_a_pause_and_its_neigh
 
 #[tokio::test]
 async fn nobody_is_blamed_for_a_crash_that_two_async_calls_were_under_way_at() {
-    let lab = Lab::pool();
+    let lab = Lab::governed();
     for _ in 0..4 {
         let mut bystander = sleeper(&lab, "async_sleeps").start();
         bystander.pid().await;

@@ -25,7 +25,7 @@ enum Script {
     /// The test answers.
     Started(mpsc::UnboundedSender<RunningCall>),
     /// This does.
-    Answers(Box<dyn Fn(&Call) -> Ending + Send + Sync>),
+    Answers(Box<dyn Fn(&Call) -> Outcome + Send + Sync>),
 }
 
 /// The calls that have reached the executor, in order.
@@ -73,6 +73,11 @@ impl ScriptedExecutor {
 
     /// An executor whose calls end at once, as `answer` says.
     pub fn answering(answer: impl Fn(&Call) -> Ending + Send + Sync + 'static) -> Arc<Self> {
+        Self::concluding(move |call| outcome(answer(call)))
+    }
+
+    /// An executor whose calls end at once, with exactly this outcome.
+    pub fn concluding(answer: impl Fn(&Call) -> Outcome + Send + Sync + 'static) -> Arc<Self> {
         Arc::new(Self::with(Script::Answers(Box::new(answer))))
     }
 
@@ -94,7 +99,7 @@ impl Executor for ScriptedExecutor {
             let _counted = counted;
             let started = match &self.script {
                 Script::Started(started) => started,
-                Script::Answers(answer) => return outcome(answer(&call)),
+                Script::Answers(answer) => return answer(&call),
             };
             let (steps, mut next) = mpsc::unbounded_channel();
             let (_alive, dropped) = watch::channel(());
@@ -187,6 +192,11 @@ impl RunningCall {
         self.conclude(outcome(ending))
     }
 
+    /// The tool's process dies of a signal, with no other call in it. False when the call was dropped.
+    pub fn crash(self) -> bool {
+        self.conclude(crashed())
+    }
+
     /// The call has exactly this outcome. False when it was dropped.
     pub fn conclude(self, outcome: Outcome) -> bool {
         self.steps.send(Step::End(Box::new(outcome))).is_ok()
@@ -222,6 +232,11 @@ impl OpenQuestion {
     pub fn is_open(&mut self) -> bool {
         matches!(self.0.try_recv(), Err(oneshot::error::TryRecvError::Empty))
     }
+}
+
+/// A call that was the end of its process, which it had to itself, by a segmentation fault.
+pub fn crashed() -> Outcome {
+    Outcome { died: true, ..outcome(Ending::Signalled { signal: 11 }) }
 }
 
 fn outcome(ending: Ending) -> Outcome {

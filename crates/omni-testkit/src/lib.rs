@@ -17,7 +17,7 @@ mod skill_folder;
 mod stdio;
 mod wait;
 
-pub use executor::{OpenQuestion, RunningCall, ScriptedExecutor, StartedCalls};
+pub use executor::{OpenQuestion, RunningCall, ScriptedExecutor, StartedCalls, crashed};
 pub use http::{EventStream, HttpClient, HttpReply};
 pub use messages::{
     call_tool, cancelled, from_client, initialize, initialize_able, modern, modern_able, notification, reply,

@@ -9,7 +9,7 @@ use std::time::Duration;
 use anyhow::{Context, Result};
 use omni_call::{ErrorDetail, Executor, shown_path};
 use omni_catalog::{Kind, Severity, Source as _};
-use omni_exec::{Governed, set_result_room};
+use omni_exec::{server_policy, set_result_room};
 use omni_server::{HttpEndpoint, Server, ServerConfig, SessionKey, serve_stdio};
 use tokio::sync::watch;
 
@@ -26,9 +26,6 @@ use crate::streams;
 use crate::terminal::say;
 use crate::text::plural;
 use crate::{begin, connect};
-
-/// What all results together may take that tools with `cache_ttl` have returned.
-const RESULT_CACHE_BYTES_MAX: usize = 16 << 20;
 
 pub(crate) fn run(arguments: &McpArguments) -> Result<u8> {
     keep_to_ourselves();
@@ -171,10 +168,9 @@ pub(crate) fn server(
     config.limits = settings.admission;
     set_result_room(config.limits.answer_bytes_max());
     config.connection_descriptors = descriptors_for_connections(settings);
-    let executor: Arc<dyn Executor> = executors.clone();
-    let governed = Governed::new(executor, RESULT_CACHE_BYTES_MAX);
+    let executor = server_policy(Arc::clone(executors), settings.bounds.of_policy());
     config.empty = places.runner.as_ref().map(RunnerSettings::empty).unwrap_or_default();
-    let server = Server::new(catalog.clone(), Arc::new(governed), config);
+    let server = Server::new(catalog.clone(), Arc::new(executor), config);
     let lister = executors.runner().zip(places.runner.as_ref()).zip(listed);
     let keeper = lister.map(|((runner, settings), source)| Keeper {
         server: server.clone(),

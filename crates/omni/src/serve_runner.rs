@@ -11,7 +11,7 @@ use std::time::Duration;
 use anyhow::{Context, Result, bail};
 use omni_call::{Executor, shown_path};
 use omni_catalog::{Catalog, FolderSource, NameStyle, RemoteSource, Source};
-use omni_exec::Placement;
+use omni_exec::runner_policy;
 use omni_server::{Server, ServerConfig, serve_runner};
 
 use crate::args::{PlaceArguments, RunArguments, RunnerServeArguments};
@@ -52,11 +52,9 @@ pub(crate) fn run(arguments: &RunnerServeArguments, out: &mut dyn Write) -> Resu
     let files = Arc::new(skill_library::source());
     let last: Arc<dyn Source> = files.clone();
     let Sources { catalog, folders, .. } = places.catalog_with(settings.executor, Some(last))?;
-    let executor: Arc<dyn Executor> = Arc::new(SkillFiles {
-        catalog: catalog.clone(),
-        others: Arc::new(Placement::new(executors.clone())),
-    });
     // What a tool declares about retries, caching and concurrency is done by whoever calls the runner.
+    let others = Arc::new(runner_policy(Arc::clone(&executors), settings.bounds.of_policy()));
+    let executor: Arc<dyn Executor> = Arc::new(SkillFiles { catalog: catalog.clone(), others });
     let mut config = ServerConfig::new(env!("CARGO_PKG_VERSION"));
     config.limits = settings.admission;
     config.log_output = settings.log_output;

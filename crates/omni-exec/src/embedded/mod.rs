@@ -20,7 +20,7 @@ use tokio::sync::{OnceCell, watch};
 use crate::attempt::{Attempts, Concluding, conclude};
 use crate::bounds::{RETRY_AFTER, SHUTDOWN_GRACE};
 use crate::children::Children;
-use crate::outcome::{refuse_oversized, unstarted};
+use crate::outcome::unstarted;
 use crate::targets::refuse_target;
 use crate::within::within;
 use crate::{Embedding, ExecConfig};
@@ -174,8 +174,7 @@ impl Executor for Embedded {
         if *self.closed.borrow() {
             return refused(unstarted(&call, Ending::Shutdown));
         }
-        let foreign = refuse_target(&call, ExecutorKind::Embedded);
-        if let Some(outcome) = foreign.or_else(|| refuse_oversized(&call, self.config.frame_bytes_max)) {
+        if let Some(outcome) = refuse_target(&call, ExecutorKind::Embedded) {
             return refused(outcome);
         }
         Box::pin(self.run_open(call, events))

@@ -12,7 +12,7 @@ use crate::ExecConfig;
 use crate::attempt::AttemptResult;
 use crate::bounds::SHUTDOWN_GRACE;
 use crate::children::Children;
-use crate::outcome::{refuse_oversized, start_failed, unstarted};
+use crate::outcome::{start_failed, unstarted};
 use crate::own_process::{Capacity, CapacityPermit, concluded, end_aside};
 use crate::start_failure::StartFailure;
 use crate::targets::refuse_target;
@@ -121,8 +121,7 @@ impl Fork {
 
 impl Executor for Fork {
     fn run<'a>(&'a self, call: Call, events: &'a mut dyn CallPort) -> BoxFuture<'a, Outcome> {
-        let refused = refuse_target(&call, ExecutorKind::Fork);
-        match refused.or_else(|| refuse_oversized(&call, self.config.frame_bytes_max)) {
+        match refuse_target(&call, ExecutorKind::Fork) {
             Some(refused) => Box::pin(std::future::ready(refused)),
             None => Box::pin(self.run_once(call, events)),
         }

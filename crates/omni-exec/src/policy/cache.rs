@@ -4,11 +4,66 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use omni_call::{Affinity, Call, CallRequest, RunSpec, ToolResult};
+use omni_call::{
+    Affinity, BoxFuture, Call, CallPort, CallRequest, CallResult, Ending, Executor, Outcome, RunSpec,
+    ToolResult,
+};
 use serde_json::Value;
 
+use super::asked::Asked;
+use super::now;
+use crate::outcome::unstarted;
+
+/// Answers a call with the result of an equal one, where its tool declares for how long its results are good. Errors are
+/// never kept, nor is the result of a call that has asked its client something: what one client has said is not the
+/// answer to another.
+pub struct ResultCache<E> {
+    executor: E,
+    cache: Cache,
+}
+
+impl<E: Executor> ResultCache<E> {
+    /// Around `executor`. Results are kept up to `bytes_max` bytes in all, keys included; one may take an eighth of
+    /// that.
+    pub fn new(executor: E, bytes_max: usize) -> Self {
+        ResultCache { executor, cache: Cache::new(bytes_max) }
+    }
+
+    async fn run_cached(&self, ttl_ms: u64, call: Call, port: &mut dyn CallPort) -> Outcome {
+        let Some(key) = Key::of(&call) else { return self.executor.run(call, port).await };
+        if let Some((result, age)) = self.cache.get(&key, &call.spec, now()) {
+            let age_ms = u64::try_from(age.as_millis()).unwrap_or(u64::MAX);
+            let result = result.with_meta("omni/cached", &format!(r#"{{"age_ms":{age_ms}}}"#));
+            return unstarted(&call, result.into());
+        }
+        let spec = Arc::clone(&call.spec);
+        let mut port = Asked::new(port);
+        let outcome = self.executor.run(call, &mut port).await;
+        if let Ending::Finished(CallResult::Tool(result)) = &outcome.ending
+            && !result.is_error
+            && !port.asked
+        {
+            self.cache.put(key, spec, result, ttl_ms, now());
+        }
+        outcome
+    }
+}
+
+impl<E: Executor> Executor for ResultCache<E> {
+    fn run<'a>(&'a self, call: Call, port: &'a mut dyn CallPort) -> BoxFuture<'a, Outcome> {
+        match call.spec.policy.cache_ttl_ms {
+            None => self.executor.run(call, port),
+            Some(ttl_ms) => Box::pin(self.run_cached(ttl_ms, call, port)),
+        }
+    }
+
+    fn shut_down(&self) -> BoxFuture<'_, ()> {
+        self.executor.shut_down()
+    }
+}
+
 /// Results by call, the least recently used given up first.
-pub(super) struct Cache {
+struct Cache {
     bytes_max: usize,
     state: Mutex<State>,
 }
@@ -34,7 +89,7 @@ struct Entry {
 
 /// What makes two calls the same: the tool and its arguments, however their JSON is spelt.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub(super) struct Key {
+struct Key {
     tool: Arc<str>,
     /// Members in alphabetical order, without blanks.
     arguments: Arc<str>,
@@ -44,7 +99,7 @@ pub(super) struct Key {
 
 impl Key {
     /// `None` for what is no tool call, and for arguments that are no JSON: those are for Python to refuse.
-    pub(super) fn of(call: &Call) -> Option<Key> {
+    fn of(call: &Call) -> Option<Key> {
         let CallRequest::Tool { arguments } = &call.request else { return None };
         let mut arguments: Value = serde_json::from_slice(arguments).ok()?;
         arguments.sort_all_objects();
@@ -61,7 +116,7 @@ impl Key {
 }
 
 impl Cache {
-    pub(super) fn new(bytes_max: usize) -> Self {
+    fn new(bytes_max: usize) -> Self {
         Cache { bytes_max, state: Mutex::default() }
     }
 
@@ -70,7 +125,7 @@ impl Cache {
     }
 
     /// A result that is still good, and its age.
-    pub(super) fn get(&self, key: &Key, spec: &Arc<RunSpec>, now: Instant) -> Option<(ToolResult, Duration)> {
+    fn get(&self, key: &Key, spec: &Arc<RunSpec>, now: Instant) -> Option<(ToolResult, Duration)> {
         let mut state = self.lock();
         let entry = state.entries.get(key)?;
         if now >= entry.good_until || !Arc::ptr_eq(&entry.spec, spec) {
@@ -83,7 +138,7 @@ impl Cache {
     }
 
     /// Keeps a result, unless it is too large to be worth others' places.
-    pub(super) fn put(&self, key: Key, spec: Arc<RunSpec>, result: &ToolResult, ttl_ms: u64, now: Instant) {
+    fn put(&self, key: Key, spec: Arc<RunSpec>, result: &ToolResult, ttl_ms: u64, now: Instant) {
         /// What an entry takes besides its texts, roughly.
         const REST: usize = 512;
         let parts = [Some(&result.content), result.structured.as_ref(), result.meta.as_ref()];

@@ -1,124 +1,77 @@
-//! What is done around a call because its tool's author declared it: cached answers, limits on how many run
-//! at once, and further attempts.
+//! What is done around a call besides running it, as layers: each is an executor around an executor, and does one thing.
+//! Which there are, and in which order a call meets them, is in [`server_policy`].
 
 mod asked;
 mod cache;
+mod concurrency;
 mod placement;
+mod quarantine;
 mod retry;
-mod turns;
+mod size;
 
-use std::sync::Arc;
 use std::time::Instant;
 
-use omni_call::{BoxFuture, Call, CallPort, CallResult, Ending, Executor, Outcome};
-use tokio::time::sleep;
+use omni_call::Executor;
 
-use crate::bounds::RETRY_AFTER;
-use crate::outcome::unstarted;
-use crate::within::within;
-use asked::Asked;
-use cache::{Cache, Key};
+pub use cache::ResultCache;
+pub use concurrency::ConcurrencyLimits;
 pub use placement::Placement;
-use turns::{Turns, Wait};
+pub use quarantine::Quarantine;
+pub use retry::Retry;
+pub use size::SizeLimit;
 
-/// Does what a tool's [`Policy`](omni_call::Policy) declares around the executor that runs the tool.
+/// What bounds a server's policy.
+#[derive(Clone, Copy, Debug)]
+pub struct PolicyBounds {
+    /// A frame to a worker or a runner at most.
+    pub frame_bytes_max: usize,
+    /// All kept results together at most, with what they answer.
+    pub cached_bytes_max: usize,
+}
+
+impl Default for PolicyBounds {
+    /// 16 MiB and 64 KiB for a frame, 16 MiB for results.
+    fn default() -> Self {
+        PolicyBounds { frame_bytes_max: (16 << 20) + (64 << 10), cached_bytes_max: 16 << 20 }
+    }
+}
+
+/// The policy of a server around `executor`, which runs the calls. A call meets the layers in the order in which they
+/// stand here, its outcome the other way round. A call that a layer has nothing to do with costs a branch there.
 ///
-/// In this order: a result that is still good answers at once; the call waits for its turn where the tool or
-/// its skill limits how many run; it is run; and it is run again where that is declared, all within the
-/// call's one deadline. A call that has asked its client something is run again only where its tool may be repeated, and
-/// its result answers no other. A call whose policy is plain goes straight through.
-///
-/// Dropping a call's future gives up its turn and cancels whichever attempt runs.
-pub struct Governed<E> {
-    executor: Placement<E>,
-    cache: Cache,
-    turns: Turns,
+/// Dropping a call's future leaves whatever line it waits in and cancels whichever attempt runs.
+pub fn server_policy<E: Executor>(executor: E, bounds: PolicyBounds) -> impl Executor {
+    // First of all, since it costs nothing: what can be run nowhere takes no place in any line.
+    SizeLimit::new(
+        // Before the limits, since an answer that is there needs no turn; and before the quarantine, since a result
+        // is good however the tool fares today.
+        ResultCache::new(
+            // Around all attempts: a call that is to be run again keeps its turn over the pause.
+            ConcurrencyLimits::new(
+                // Around what counts deaths: each attempt is judged, and a pause ends the attempts.
+                Retry::new(process_policy(executor)),
+            ),
+            bounds.cached_bytes_max,
+        ),
+        bounds.frame_bytes_max,
+    )
 }
 
-impl<E: Executor> Governed<E> {
-    /// Around `executor`. Results are kept up to `cache_bytes_max` bytes in all, keys included; one may take an
-    /// eighth of that.
-    pub fn new(executor: E, cache_bytes_max: usize) -> Self {
-        let executor = Placement::new(executor);
-        Governed { executor, cache: Cache::new(cache_bytes_max), turns: Turns::default() }
-    }
-
-    async fn govern(&self, call: Call, events: &mut dyn CallPort) -> Outcome {
-        let key = call.spec.policy.cache_ttl_ms.and_then(|_| Key::of(&call));
-        if let Some(key) = &key
-            && let Some((result, age)) = self.cache.get(key, &call.spec, Instant::now())
-        {
-            let age_ms = u64::try_from(age.as_millis()).unwrap_or(u64::MAX);
-            let result = result.with_meta("omni/cached", &format!(r#"{{"age_ms":{age_ms}}}"#));
-            return Outcome { phase: omni_call::Phase::Queued, ..unstarted(&call, result.into()) };
-        }
-        let _turn = match self.turn(&call).await {
-            Ok(turn) => turn,
-            Err(ending) => return unstarted(&call, ending),
-        };
-        let spec = Arc::clone(&call.spec);
-        let mut port = Asked::new(events);
-        let outcome = self.attempts(call, &mut port).await;
-        if let (Some(key), Some(ttl_ms), Ending::Finished(CallResult::Tool(result))) =
-            (key, spec.policy.cache_ttl_ms, &outcome.ending)
-            && !result.is_error
-            // What one client has said is not the answer to another.
-            && !port.asked
-        {
-            self.cache.put(key, spec, result, ttl_ms, Instant::now());
-        }
-        outcome
-    }
-
-    /// Waits, within the deadline, until the tool and its skill have room for the call.
-    async fn turn(&self, call: &Call) -> Result<turns::Turn, Ending> {
-        let waiting = match self.turns.take(&call.spec) {
-            Wait::Now(turn) => return Ok(turn),
-            Wait::Full => return Err(Ending::Busy { retry_after: RETRY_AFTER }),
-            Wait::Later(waiting) => waiting,
-        };
-        within(&call.deadline, waiting.turn()).await
-    }
-
-    /// Runs the call until it ends in a way that is not to be tried again.
-    async fn attempts(&self, call: Call, port: &mut Asked<'_>) -> Outcome {
-        let mut tried = 0;
-        loop {
-            let mut outcome = self.executor.run(call.clone(), port).await;
-            tried += outcome.attempt;
-            outcome.attempt = tried;
-            let Some(pause) = retry::pause(&call, &outcome, port.asked, Instant::now()) else {
-                return with_attempts(outcome);
-            };
-            tracing::info!(
-                call = %call.id, tool = call.spec.tool, kind = outcome.ending.kind(), attempt = tried,
-                "running the call again"
-            );
-            sleep(pause).await;
-        }
-    }
+/// The policy of a runner around `executor`: what belongs to the processes, which are the runner's. What a tool declares
+/// of caching, turns and attempts is done once, by the server that calls the runner and knows all of its calls.
+pub fn runner_policy<E: Executor>(executor: E, bounds: PolicyBounds) -> impl Executor {
+    SizeLimit::new(process_policy(executor), bounds.frame_bytes_max)
 }
 
-impl<E: Executor> Executor for Governed<E> {
-    fn run<'a>(&'a self, call: Call, events: &'a mut dyn CallPort) -> BoxFuture<'a, Outcome> {
-        if call.spec.policy.is_plain() {
-            self.executor.run(call, events)
-        } else {
-            Box::pin(self.govern(call, events))
-        }
-    }
-
-    fn shut_down(&self) -> BoxFuture<'_, ()> {
-        self.executor.shut_down()
-    }
+fn process_policy<E: Executor>(executor: E) -> Quarantine<Placement<E>> {
+    // Around the choice of an executor, so that a tool's deaths add up whichever runs it.
+    Quarantine::new(
+        // Before that choice, which asks for it: a call that has a worker of its own needs no processes of its own.
+        Placement::new(executor),
+    )
 }
 
-/// Says in a result that it took more than one attempt. A failure says so by itself.
-fn with_attempts(mut outcome: Outcome) -> Outcome {
-    if outcome.attempt > 1
-        && let Ending::Finished(result) = outcome.ending
-    {
-        outcome.ending = Ending::Finished(result.with_meta("omni/attempt", &outcome.attempt.to_string()));
-    }
-    outcome
+/// Now, by the clock that the runtime's timers go by: a test can have it stand still.
+fn now() -> Instant {
+    tokio::time::Instant::now().into_std()
 }

@@ -29,12 +29,24 @@ fn key(call: &Call) -> Option<AffinityKey> {
     Some(AffinityKey { skill: call.spec.skill.clone(), session })
 }
 
+fn placed(mut call: Call) -> Call {
+    if call.spec.policy.affinity.is_some() {
+        call.affinity = key(&call).map(Arc::new);
+    }
+    call
+}
+
 impl<E: Executor> Executor for Placement<E> {
-    fn run<'a>(&'a self, mut call: Call, port: &'a mut dyn CallPort) -> BoxFuture<'a, Outcome> {
-        if call.spec.policy.affinity.is_some() {
-            call.affinity = key(&call).map(Arc::new);
-        }
-        self.executor.run(call, port)
+    fn run<'a>(&'a self, call: Call, port: &'a mut dyn CallPort) -> BoxFuture<'a, Outcome> {
+        self.executor.run(placed(call), port)
+    }
+
+    fn run_unboxed<'a>(
+        &'a self,
+        call: Call,
+        port: &'a mut dyn CallPort,
+    ) -> impl Future<Output = Outcome> + Send + 'a {
+        self.executor.run_unboxed(placed(call), port)
     }
 
     fn shut_down(&self) -> BoxFuture<'_, ()> {
@@ -50,7 +62,7 @@ mod tests {
 
     use super::*;
 
-    fn placed(affinity: Option<Affinity>, session: &str) -> Option<AffinityKey> {
+    fn key_of(affinity: Option<Affinity>, session: &str) -> Option<AffinityKey> {
         let mut spec = RunSpec::new("s", "c", PythonTarget::new("/s", "a.py", "c"));
         spec.policy.affinity = affinity;
         let deadline = Deadline::new(Instant::now(), None, None);
@@ -60,14 +72,14 @@ mod tests {
 
     #[test]
     fn state_of_a_skill_has_one_key_and_state_of_a_session_one_for_each() {
-        assert_eq!(placed(None, "a"), None);
-        assert_eq!(placed(Some(Affinity::None), "a"), None);
-        let single = placed(Some(Affinity::Single), "a");
+        assert_eq!(key_of(None, "a"), None);
+        assert_eq!(key_of(Some(Affinity::None), "a"), None);
+        let single = key_of(Some(Affinity::Single), "a");
         assert_eq!(single, Some(AffinityKey { skill: "s".into(), session: None }));
-        assert_eq!(single, placed(Some(Affinity::Single), ""));
-        let session = placed(Some(Affinity::Session), "a");
+        assert_eq!(single, key_of(Some(Affinity::Single), ""));
+        let session = key_of(Some(Affinity::Session), "a");
         assert_eq!(session, Some(AffinityKey { skill: "s".into(), session: Some("a".into()) }));
-        assert_ne!(session, placed(Some(Affinity::Session), "b"));
-        assert_eq!(placed(Some(Affinity::Session), ""), None, "nothing tells the next call of it");
+        assert_ne!(session, key_of(Some(Affinity::Session), "b"));
+        assert_eq!(key_of(Some(Affinity::Session), ""), None, "nothing tells the next call of it");
     }
 }

@@ -1,16 +1,76 @@
-//! Whether a call that ended may be run again, and how long to wait before that.
+//! Running a call again after it has ended, where its tool's author says that this may help.
 
 use std::time::{Duration, Instant};
 
-use omni_call::{Call, Ending, Outcome};
+use omni_call::{BoxFuture, Call, CallPort, Ending, Executor, Outcome};
+use tokio::time::sleep;
+
+use super::asked::Asked;
+use super::now;
 
 const PAUSE_MIN: Duration = Duration::from_millis(50);
 const PAUSE_MAX: Duration = Duration::from_secs(2);
 
+/// Runs a call again while the policy of its tool and its one deadline allow it: after an exception that `retry_on`
+/// names, and after a crash or a loss where the tool may be repeated. A call that has asked its client something is run
+/// again only where its tool may be repeated.
+pub struct Retry<E> {
+    executor: E,
+}
+
+impl<E: Executor> Retry<E> {
+    /// Around `executor`, which sees each attempt as a call.
+    pub fn new(executor: E) -> Self {
+        Retry { executor }
+    }
+
+    /// Runs the call until it ends in a way that is not to be tried again.
+    async fn attempts(&self, call: Call, port: &mut dyn CallPort) -> Outcome {
+        let mut port = Asked::new(port);
+        let mut tried = 0;
+        loop {
+            let mut outcome = self.executor.run(call.clone(), &mut port).await;
+            tried += outcome.attempt;
+            outcome.attempt = tried;
+            let Some(pause) = pause(&call, &outcome, port.asked, now()) else {
+                return with_attempts(outcome);
+            };
+            tracing::info!(
+                call = %call.id, tool = call.spec.tool, kind = outcome.ending.kind(), attempt = tried,
+                "running the call again"
+            );
+            sleep(pause).await;
+        }
+    }
+}
+
+impl<E: Executor> Executor for Retry<E> {
+    fn run<'a>(&'a self, call: Call, port: &'a mut dyn CallPort) -> BoxFuture<'a, Outcome> {
+        if call.spec.policy.attempts_max() == 1 {
+            return self.executor.run(call, port);
+        }
+        Box::pin(self.attempts(call, port))
+    }
+
+    fn shut_down(&self) -> BoxFuture<'_, ()> {
+        self.executor.shut_down()
+    }
+}
+
+/// Says in a result that it took more than one attempt. A failure says so by itself.
+fn with_attempts(mut outcome: Outcome) -> Outcome {
+    if outcome.attempt > 1
+        && let Ending::Finished(result) = outcome.ending
+    {
+        outcome.ending = Ending::Finished(result.with_meta("omni/attempt", &outcome.attempt.to_string()));
+    }
+    outcome
+}
+
 /// How long to wait before the next attempt; `None` when there is none: the ending is final, the attempts are
 /// used up, or the deadline would come first. With `asked` the call has asked its client something, who would be asked
 /// the same once more: that too only a tool that may be repeated can have done to him.
-pub(super) fn pause(call: &Call, outcome: &Outcome, asked: bool, now: Instant) -> Option<Duration> {
+fn pause(call: &Call, outcome: &Outcome, asked: bool, now: Instant) -> Option<Duration> {
     let policy = &call.spec.policy;
     if outcome.attempt >= policy.attempts_max() || (asked && !policy.repeatable) {
         return None;

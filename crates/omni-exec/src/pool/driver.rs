@@ -3,7 +3,7 @@
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
-use omni_call::{AffinityKey, Call, Ending};
+use omni_call::{AffinityKey, Call};
 use omni_process::TERM_GRACE;
 use tokio::runtime::Handle;
 use tokio::sync::Notify;
@@ -14,8 +14,6 @@ use super::scheduler::{Bounds, Condition, Farewell, WorkerId};
 use super::table::{Admitted, Hired, Later, Table, Task, begun};
 use crate::bounds::{CANCEL_PATIENCE, EXIT_GRACE, REVOKED_FOR, SHUTDOWN_GRACE};
 use crate::children::Children;
-use crate::outcome::unstarted;
-use crate::quarantine::Quarantine;
 use crate::shared_bounds::WorkerPlace;
 use crate::wire::{Mode, Terms};
 use crate::worker::Worker;
@@ -29,7 +27,6 @@ pub(super) struct Driver {
     stateful: Arc<Children>,
     pub(super) preload: Arc<Preload>,
     table: Mutex<Table>,
-    quarantine: Mutex<Quarantine>,
     /// Calls the housekeeper.
     house: Notify,
     /// Told when workers of a new generation have taken over.
@@ -61,7 +58,6 @@ impl Driver {
             config,
             preload: Arc::new(Preload::default()),
             table: Mutex::new(Table::new(bounds)),
-            quarantine: Mutex::default(),
             house: Notify::new(),
             renewed: Notify::new(),
             runtime: OnceLock::new(),
@@ -70,10 +66,6 @@ impl Driver {
 
     pub(super) fn lock(&self) -> MutexGuard<'_, Table> {
         self.table.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    pub(super) fn quarantine(&self) -> MutexGuard<'_, Quarantine> {
-        self.quarantine.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Whether the processes are being ended.
@@ -128,9 +120,6 @@ impl Driver {
 
     /// Gives `call` to an idle worker, or a place in the line, or refuses it. `again`: it was in line before.
     pub(super) fn admit(self: &Arc<Self>, call: Call, terms: Terms, again: bool) -> Admitted {
-        if let Some(retry_after) = self.quarantine().refuses(&call.spec.tool) {
-            return Admitted::Refused(Box::new(unstarted(&call, Ending::Quarantined { retry_after })));
-        }
         match self.step(|table| table.admit(call, terms, again)) {
             Admitted::Begun(call, mut hired) => {
                 hired.worker.begin(&call, terms);

@@ -1,7 +1,6 @@
 //! The pool as an executor: which way a call goes, how often it is tried, and how its end is told.
 
 use std::sync::Arc;
-use std::time::Instant;
 
 use omni_call::{BoxFuture, Call, CallPort, Executor, ExecutorKind, Outcome, RunSpec, ToolResult};
 
@@ -12,9 +11,7 @@ use super::multiplex::Multiplex;
 use super::scheduler::WorkerId;
 use super::table::Admitted;
 use crate::ExecConfig;
-use crate::attempt::{AttemptResult, AttemptSite as _, Attempts, Concluding, conclude};
-use crate::outcome::refuse_oversized;
-use crate::quarantine;
+use crate::attempt::{AttemptResult, Attempts, Concluding, conclude};
 use crate::targets::refuse_target;
 use crate::wire::Terms;
 
@@ -112,10 +109,6 @@ impl Pool {
         let id = lease.id();
         let worker = lease.worker();
         let closing = self.driver.is_closing();
-        let died = matches!(result, AttemptResult::Died(_) | AttemptResult::Broken(_)) && !closing;
-        if died && worker.has_started() && self.driver.quarantine().note(&call.spec.tool, Instant::now()) {
-            quarantine::warn(&call.spec.tool);
-        }
         let result = match result {
             AttemptResult::Result(result) => {
                 AttemptResult::Result(self.with_news(call, result, id, worker.key))
@@ -139,22 +132,24 @@ impl Pool {
 
 impl Executor for Pool {
     fn run<'a>(&'a self, call: Call, events: &'a mut dyn CallPort) -> BoxFuture<'a, Outcome> {
-        let refused = refuse_target(&call, ExecutorKind::Pool);
-        if let Some(refused) = refused.or_else(|| refuse_oversized(&call, self.driver.config.frame_bytes_max))
-        {
-            return Box::pin(std::future::ready(refused));
+        Box::pin(self.run_unboxed(call, events))
+    }
+
+    async fn run_unboxed(&self, call: Call, events: &mut dyn CallPort) -> Outcome {
+        if let Some(refused) = refuse_target(&call, ExecutorKind::Pool) {
+            return refused;
         }
         if Pool::is_stateful(&call) {
-            return Box::pin(self.run_alone(call, events));
+            return self.run_alone(call, events).await;
         }
         let python = call.spec.target.python();
         if python.is_some_and(|python| python.preload) {
             self.driver.preload.note(&call.spec);
         }
         if python.is_some_and(|python| python.is_async) {
-            Box::pin(self.multiplex.run(call, events))
+            self.multiplex.run(call, events).await
         } else {
-            Box::pin(self.run_alone(call, events))
+            self.run_alone(call, events).await
         }
     }
 

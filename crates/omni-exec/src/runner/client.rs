@@ -1,12 +1,9 @@
 //! A runner as its users know it: where it is, what is taken from it, and the connections to it.
 
-use std::sync::{Mutex, MutexGuard, PoisonError};
-
 use tokio::sync::watch;
 
 use super::address::RunnerAddress;
 use super::links::Links;
-use crate::quarantine::Quarantine;
 
 /// Where a runner is, and what is taken from it.
 #[derive(Clone, Debug)]
@@ -32,28 +29,17 @@ impl RunnerConfig {
 pub struct Runner {
     pub(super) config: RunnerConfig,
     pub(super) links: Links,
-    /// Of tools that end their processes, wherever those are. A connection that breaks is nobody's fault here.
-    quarantine: Mutex<Quarantine>,
     pub(super) closed: watch::Sender<bool>,
 }
 
 impl Runner {
     /// The runner at an address, not yet connected.
     pub fn new(config: RunnerConfig) -> Self {
-        Runner {
-            links: Links::new(config.address.clone()),
-            config,
-            quarantine: Mutex::default(),
-            closed: watch::Sender::new(false),
-        }
+        Runner { links: Links::new(config.address.clone()), config, closed: watch::Sender::new(false) }
     }
 
     /// Where it is.
     pub fn address(&self) -> &RunnerAddress {
         &self.config.address
-    }
-
-    pub(super) fn lock(&self) -> MutexGuard<'_, Quarantine> {
-        self.quarantine.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

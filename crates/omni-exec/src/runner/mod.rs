@@ -19,8 +19,7 @@ use omni_call::{BoxFuture, Call, CallPort, CallRequest, Ending, Executor, Execut
 
 use crate::attempt::{Attempts, alive};
 use crate::bounds::LAST_WORDS;
-use crate::outcome::{outcome, refuse_oversized, start_failed, unstarted};
-use crate::quarantine;
+use crate::outcome::{outcome, start_failed, unstarted};
 use crate::start_failure::StartFailure;
 use crate::targets::refuse_target;
 use crate::wire::{self, Fault, Sending, Terms};
@@ -48,9 +47,6 @@ impl Runner {
         let (phase, attempt) = (progress.phase, progress.attempts.number());
         match ended {
             Ok(Last { ending, stack, stderr, worker, died }) => {
-                if died && phase == Phase::Started && self.lock().note(&call.spec.tool, Instant::now()) {
-                    quarantine::warn(&call.spec.tool);
-                }
                 Outcome { stack, stderr, worker, died, ..outcome(&call, ending, phase, attempt) }
             }
             Err(refused) => Outcome { phase, attempt, ..*refused },
@@ -247,12 +243,7 @@ impl Executor for Runner {
         if !matches!(call.request, CallRequest::Tool { .. }) {
             return Box::pin(self.item_open(call, events));
         }
-        if let Some(retry_after) = self.lock().refuses(&call.spec.tool) {
-            let refused = unstarted(&call, Ending::Quarantined { retry_after });
-            return Box::pin(std::future::ready(refused));
-        }
-        let refused = refuse_target(&call, ExecutorKind::Runner);
-        match refused.or_else(|| refuse_oversized(&call, self.config.line_bytes_max)) {
+        match refuse_target(&call, ExecutorKind::Runner) {
             Some(refused) => Box::pin(std::future::ready(refused)),
             None => Box::pin(self.run_open(call, events)),
         }

@@ -13,7 +13,7 @@ use omni_call::{BoxFuture, Call, CallPort, Executor, ExecutorKind, Outcome, Targ
 use crate::ExecConfig;
 use crate::bounds::SHUTDOWN_GRACE;
 use crate::children::{Children, Python};
-use crate::outcome::{refuse_oversized, start_failed, unstarted};
+use crate::outcome::{start_failed, unstarted};
 use crate::own_process::{Capacity, CapacityPermit, concluded, end_aside};
 use crate::start_failure::StartFailure;
 use crate::targets::refuse_target;
@@ -28,7 +28,6 @@ const ARGV_BYTES_MAX: usize = 100 << 10;
 /// Needs a tokio runtime while calls run. Dropping it kills nothing by itself: every process belongs to its
 /// call, and ends when that is dropped.
 pub struct Spawn {
-    config: Arc<ExecConfig>,
     children: Arc<Children>,
     capacity: Capacity,
 }
@@ -36,11 +35,8 @@ pub struct Spawn {
 impl Spawn {
     /// An executor without processes.
     pub fn new(config: Arc<ExecConfig>) -> Self {
-        Spawn {
-            children: Children::new(Arc::clone(&config)),
-            capacity: Capacity::new(&config, config.shared.spawned(config.spawned_max)),
-            config,
-        }
+        let capacity = Capacity::new(&config, config.shared.spawned(config.spawned_max));
+        Spawn { children: Children::new(config), capacity }
     }
 
     async fn run_once(&self, mut call: Call, events: &mut dyn CallPort) -> Outcome {
@@ -81,8 +77,7 @@ fn python(call: &Call) -> Python {
 
 impl Executor for Spawn {
     fn run<'a>(&'a self, call: Call, events: &'a mut dyn CallPort) -> BoxFuture<'a, Outcome> {
-        let refused = refuse_target(&call, ExecutorKind::Spawn);
-        match refused.or_else(|| refuse_oversized(&call, self.config.frame_bytes_max)) {
+        match refuse_target(&call, ExecutorKind::Spawn) {
             Some(refused) => Box::pin(std::future::ready(refused)),
             None => Box::pin(self.run_once(call, events)),
         }

@@ -16,8 +16,8 @@ use omni_call::{
     Refusal, RunSpec, Target, Wants,
 };
 use omni_exec::{
-    Embedded, Embedding, ExecConfig, Fork, Governed, Placement, Pool, Runner, RunnerAddress, RunnerConfig,
-    Spawn,
+    Embedded, Embedding, ExecConfig, Fork, Placement, PolicyBounds, Pool, Runner, RunnerAddress,
+    RunnerConfig, Spawn, server_policy,
 };
 use serde_json::{Value, json};
 use tempfile::TempDir;
@@ -117,9 +117,9 @@ impl Lab {
         }
     }
 
-    /// A pool, and around it what tools declare.
+    /// A pool, and around it a server's policy.
     pub(crate) fn governed() -> Self {
-        Self::new(|_| {}, |config| Arc::new(Governed::new(Pool::new(config), 1 << 20)))
+        Self::new(|_| {}, |config| Arc::new(server_policy(Pool::new(config), PolicyBounds::default())))
     }
 
     pub(crate) fn spawn() -> Self {
@@ -146,14 +146,14 @@ impl Lab {
         (lab, fork.unwrap())
     }
 
-    /// A runner in Python, and what tools declare around its calls.
+    /// A runner in Python, and around it a server's policy.
     pub(crate) fn at_runner() -> Self {
         let mut lab = Self::new(|_| {}, |_| Arc::new(Runner::new(RunnerConfig::new(nowhere()))));
         // It imports the skills that it lists: one that kills whoever does so would hide its neighbours.
         std::fs::remove_file(lab.root().join("skills/lab/scripts/dying.py")).unwrap();
         let site = Site::open(lab.root(), "runner.sock");
         let config = RunnerConfig::new(site.address.parse().unwrap());
-        lab.executor = Arc::new(Governed::new(Runner::new(config), 1 << 20));
+        lab.executor = Arc::new(server_policy(Runner::new(config), PolicyBounds::default()));
         lab.site = Some(site);
         lab
     }

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use anyhow::Result;
-use omni_exec::{ExecConfig, RunnerConfig};
+use omni_exec::{ExecConfig, PolicyBounds, RunnerConfig};
 
 use super::file::File;
 use super::keys::number_of;
@@ -58,6 +58,11 @@ impl ExecBounds {
         config.spawned_max = self.spawned_max;
         config.result_bytes_max = self.result_bytes_max;
         config.frame_bytes_max = self.frame_bytes_max;
+    }
+
+    /// The same for the policy around all executors.
+    pub(crate) fn of_policy(&self) -> PolicyBounds {
+        PolicyBounds { frame_bytes_max: self.frame_bytes_max, ..PolicyBounds::default() }
     }
 
     /// The same for what a runner hands back.

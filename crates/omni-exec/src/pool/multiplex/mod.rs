@@ -10,12 +10,11 @@ use omni_call::{Call, CallPort, Ending, Outcome};
 use tokio::time::sleep;
 
 use super::preload::{NoWorker, Preload};
-use crate::attempt::{AttemptResult, AttemptSite as _, Attempts, Concluding, conclude};
+use crate::attempt::{Attempts, Concluding, conclude};
 use crate::bounds::RETRY_AFTER;
 use crate::children::Children;
 use crate::failures::Failures;
 use crate::outcome::{start_failed, unstarted};
-use crate::quarantine::{self, Quarantine};
 use crate::start_failure::StartFailure;
 use crate::wire::Mode;
 use crate::within::within;
@@ -51,7 +50,6 @@ struct State {
     succeeding: bool,
     /// Workers in being.
     lines: usize,
-    quarantine: Quarantine,
 }
 
 impl Multiplex {
@@ -66,9 +64,6 @@ impl Multiplex {
         let Some(_admitted) = Admitted::new(&self.shared) else {
             return unstarted(&call, Ending::Busy { retry_after: RETRY_AFTER });
         };
-        if let Some(retry_after) = self.shared.lock().quarantine.refuses(&call.spec.tool) {
-            return unstarted(&call, Ending::Quarantined { retry_after });
-        }
         let mut attempts = Attempts::default();
         loop {
             let line = match self.line(&call).await {
@@ -81,14 +76,6 @@ impl Multiplex {
             let closing = self.shared.children.closing();
             if attempts.again(&call, &result, &ride, closing) {
                 continue;
-            }
-            // Died, not broken: so this call was the only one that can have done it.
-            if matches!(result, AttemptResult::Died(_))
-                && ride.has_started()
-                && !closing
-                && self.shared.lock().quarantine.note(&call.spec.tool, Instant::now())
-            {
-                quarantine::warn(&call.spec.tool);
             }
             let config = self.shared.children.config();
             let concluding = Concluding { config, attempt: attempts.number(), closing };

@@ -1,0 +1,238 @@
+//! How many calls of one tool, and of one skill, run at once; the others wait in the order they came.
+
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use omni_call::{BoxFuture, Call, CallPort, Ending, Executor, Outcome, RunSpec};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+
+use crate::bounds::RETRY_AFTER;
+use crate::outcome::unstarted;
+use crate::within::within;
+
+/// Calls at most that wait behind one limit, as many as wait for a worker for one tool.
+const WAITING_MAX: usize = 1024;
+
+/// Holds a call until its tool and its skill have room for it, where they declare how many of their calls run at once.
+/// Dropping the call's future leaves the line, or makes room.
+pub struct ConcurrencyLimits<E> {
+    executor: E,
+    limits: Limits,
+}
+
+impl<E: Executor> ConcurrencyLimits<E> {
+    /// Around `executor`, with nobody running.
+    pub fn new(executor: E) -> Self {
+        ConcurrencyLimits { executor, limits: Limits::default() }
+    }
+
+    async fn run_limited(&self, call: Call, port: &mut dyn CallPort) -> Outcome {
+        let _permit = match self.acquire(&call).await {
+            Ok(permit) => permit,
+            Err(ending) => return unstarted(&call, ending),
+        };
+        self.executor.run(call, port).await
+    }
+
+    /// Waits within the deadline. The error is how the call ends otherwise.
+    async fn acquire(&self, call: &Call) -> Result<Permit, Ending> {
+        match self.limits.acquire(&call.spec) {
+            Acquired::Now(permit) => Ok(permit),
+            Acquired::Full => Err(Ending::Busy { retry_after: RETRY_AFTER }),
+            Acquired::Later(waiting) => within(&call.deadline, waiting.permit()).await,
+        }
+    }
+}
+
+impl<E: Executor> Executor for ConcurrencyLimits<E> {
+    fn run<'a>(&'a self, call: Call, port: &'a mut dyn CallPort) -> BoxFuture<'a, Outcome> {
+        let policy = &call.spec.policy;
+        if policy.concurrency.is_none() && policy.skill_concurrency.is_none() {
+            return self.executor.run(call, port);
+        }
+        Box::pin(self.run_limited(call, port))
+    }
+
+    fn shut_down(&self) -> BoxFuture<'_, ()> {
+        self.executor.shut_down()
+    }
+}
+
+/// The limits in force, by tool and by skill.
+#[derive(Default)]
+struct Limits {
+    by_scope: Mutex<HashMap<Scope, Arc<Limit>>>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+enum Scope {
+    Tool(String),
+    Skill(String),
+}
+
+struct Limit {
+    max: u32,
+    permits: Arc<Semaphore>,
+    waiting: AtomicUsize,
+}
+
+/// A call's right to run, given back when it is dropped.
+struct Permit(#[expect(dead_code, reason = "held for its drop")] [Option<OwnedSemaphorePermit>; 2]);
+
+/// What a call finds that wants to run.
+enum Acquired {
+    Now(Permit),
+    Later(Waiting),
+    Full,
+}
+
+/// A place in line. Dropping it leaves the line.
+struct Waiting {
+    limits: [Option<(Arc<Limit>, Counted)>; 2],
+}
+
+impl Limits {
+    /// The right of a call of this tool to run, or a place in line for it.
+    fn acquire(&self, spec: &RunSpec) -> Acquired {
+        let policy = &spec.policy;
+        // Always the tool first, then the skill: in one order nobody waits for somebody who waits for him.
+        let limits = [
+            policy.concurrency.map(|max| self.limit(Scope::Tool(spec.tool.clone()), max)),
+            policy.skill_concurrency.map(|max| self.limit(Scope::Skill(spec.skill.clone()), max)),
+        ];
+        let free = limits.each_ref().map(|limit| match limit {
+            None => Ok(None),
+            Some(limit) => Arc::clone(&limit.permits).try_acquire_owned().map(Some),
+        });
+        if let [Ok(tool), Ok(skill)] = free {
+            return Acquired::Now(Permit([tool, skill]));
+        }
+        let mut waits = [None, None];
+        for (wait, limit) in waits.iter_mut().zip(limits) {
+            if let Some(limit) = limit {
+                let Some(counted) = Counted::new(&limit) else { return Acquired::Full };
+                *wait = Some((limit, counted));
+            }
+        }
+        Acquired::Later(Waiting { limits: waits })
+    }
+
+    fn limit(&self, scope: Scope, max: u32) -> Arc<Limit> {
+        let mut by_scope = self.by_scope.lock().unwrap_or_else(PoisonError::into_inner);
+        let fresh = || {
+            let permits = Arc::new(Semaphore::new(usize::try_from(max).unwrap_or(usize::MAX)));
+            Arc::new(Limit { max, permits, waiting: AtomicUsize::new(0) })
+        };
+        let limit = by_scope.entry(scope).or_insert_with(fresh);
+        // The skill was edited: who holds the old limit goes on by it.
+        if limit.max != max {
+            *limit = fresh();
+        }
+        Arc::clone(limit)
+    }
+}
+
+impl Waiting {
+    /// Resolves when the call may run, first come first served.
+    async fn permit(self) -> Permit {
+        let mut permits = [None, None];
+        for (permit, limit) in permits.iter_mut().zip(self.limits) {
+            if let Some((limit, _counted)) = limit {
+                // Never closed, so never an error; without a permit the call would merely run.
+                *permit = Arc::clone(&limit.permits).acquire_owned().await.ok();
+            }
+        }
+        Permit(permits)
+    }
+}
+
+/// One of the calls that wait behind a limit.
+struct Counted(Arc<Limit>);
+
+impl Counted {
+    fn new(limit: &Arc<Limit>) -> Option<Self> {
+        // Counted before it is looked at, so that the bound holds with several threads as well.
+        let this = Counted(Arc::clone(limit));
+        (limit.waiting.fetch_add(1, Ordering::Relaxed) < WAITING_MAX).then_some(this)
+    }
+}
+
+impl Drop for Counted {
+    fn drop(&mut self) {
+        self.0.waiting.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use omni_call::PythonTarget;
+
+    use super::*;
+
+    fn spec(command: &str, tool: Option<u32>, skill: Option<u32>) -> RunSpec {
+        let mut spec = RunSpec::new("s", command, PythonTarget::new("/s", "a.py", command));
+        spec.policy.concurrency = tool;
+        spec.policy.skill_concurrency = skill;
+        spec
+    }
+
+    fn now(wait: Acquired) -> Option<Permit> {
+        match wait {
+            Acquired::Now(permit) => Some(permit),
+            Acquired::Later(_) | Acquired::Full => None,
+        }
+    }
+
+    #[test]
+    fn a_skill_s_limit_counts_all_of_its_tools_and_a_tool_s_only_its_own() {
+        let limits = Limits::default();
+        let [one, two] = ["one", "two"].map(|command| spec(command, Some(1), Some(2)));
+        let first = now(limits.acquire(&one)).expect("the first may run");
+        assert!(now(limits.acquire(&one)).is_none(), "one at a time");
+        let second = now(limits.acquire(&two)).expect("another tool may run");
+        assert!(now(limits.acquire(&spec("three", None, Some(2)))).is_none(), "two of the skill at a time");
+        drop((first, second));
+        assert!(now(limits.acquire(&one)).is_some());
+    }
+
+    #[test]
+    fn the_line_has_an_end() {
+        let limits = Limits::default();
+        let spec = spec("one", Some(1), None);
+        let _running = now(limits.acquire(&spec));
+        let mut line = Vec::new();
+        for _ in 0..WAITING_MAX {
+            line.push(limits.acquire(&spec));
+        }
+        assert!(line.iter().all(|wait| matches!(wait, Acquired::Later(_))));
+        assert!(matches!(limits.acquire(&spec), Acquired::Full));
+        line.pop();
+        assert!(matches!(limits.acquire(&spec), Acquired::Later(_)), "whoever leaves makes room");
+    }
+
+    #[tokio::test]
+    async fn the_first_who_came_is_the_first_to_run() {
+        let limits = Limits::default();
+        let spec = spec("one", Some(1), None);
+        let running = now(limits.acquire(&spec));
+        let [mut first, mut second] = [limits.acquire(&spec), limits.acquire(&spec)].map(|wait| match wait {
+            Acquired::Later(waiting) => Box::pin(waiting.permit()),
+            Acquired::Now(_) | Acquired::Full => unreachable!("the place is taken"),
+        });
+        assert!(futures_pending(&mut first).await && futures_pending(&mut second).await);
+        drop(running);
+        assert!(futures_pending(&mut second).await, "the second waits for the first");
+        let permit = first.await;
+        assert!(futures_pending(&mut second).await);
+        drop(permit);
+        second.await;
+    }
+
+    async fn futures_pending(future: &mut (impl Future<Output = Permit> + Unpin)) -> bool {
+        std::future::poll_fn(|cx| {
+            std::task::Poll::Ready(std::pin::Pin::new(&mut *future).poll(cx).is_pending())
+        })
+        .await
+    }
+}

@@ -1,0 +1,179 @@
+//! A tool whose calls kill one process after another gets a pause, whichever executor runs them and whoever calls; and
+//! nobody else notices.
+
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use omni_call::{BoxFuture, Call, CallPort, Ending, Executor, Outcome, Phase};
+
+use super::now;
+use crate::outcome::unstarted;
+
+/// So many deaths within [`WINDOW`] are one too many.
+const DEATHS: usize = 3;
+const WINDOW: Duration = Duration::from_secs(60);
+const PAUSE: Duration = Duration::from_secs(30);
+
+/// Refuses the calls of a tool for half a minute when three of its calls within a minute were the end of their process.
+///
+/// It judges by the outcome alone: [`Outcome::died`] of a call whose own code had begun. So a time limit never counts,
+/// which bounds by itself what a slow tool costs; nor does the death of a process that several calls shared.
+///
+/// After the pause one death more is one too many, for as long as those before are younger than a minute.
+pub struct Quarantine<E> {
+    executor: E,
+    /// Whether there are records: nothing is locked as long as no process has died.
+    any: AtomicBool,
+    records: Mutex<Records>,
+}
+
+impl<E> Quarantine<E> {
+    /// Around `executor`, with no death known.
+    pub fn new(executor: E) -> Self {
+        Quarantine { executor, any: AtomicBool::new(false), records: Mutex::default() }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Records> {
+        self.records.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// How long the call's tool is still refused.
+    fn refuses(&self, call: &Call) -> Option<Duration> {
+        if !self.any.load(Ordering::Relaxed) {
+            return None;
+        }
+        let (mut records, now) = (self.lock(), now());
+        records.forget(now);
+        // Under the lock, so that no death goes unnoticed that is noted at this moment.
+        self.any.store(!records.by_tool.is_empty(), Ordering::Relaxed);
+        records.refuses(&call.spec.tool, now)
+    }
+
+    fn judge(&self, tool: &str, outcome: &Outcome) {
+        if !outcome.died || outcome.phase != Phase::Started {
+            return;
+        }
+        let one_too_many = {
+            let mut records = self.lock();
+            self.any.store(true, Ordering::Relaxed);
+            records.note(tool, now())
+        };
+        if one_too_many {
+            tracing::warn!(
+                tool,
+                kind = outcome.ending.kind(),
+                seconds = PAUSE.as_secs(),
+                "its calls killed one process after another; it gets a pause"
+            );
+        }
+    }
+}
+
+impl<E: Executor> Executor for Quarantine<E> {
+    fn run<'a>(&'a self, call: Call, port: &'a mut dyn CallPort) -> BoxFuture<'a, Outcome> {
+        if let Some(retry_after) = self.refuses(&call) {
+            let refused = unstarted(&call, Ending::Quarantined { retry_after });
+            return Box::pin(std::future::ready(refused));
+        }
+        Box::pin(async move {
+            let spec = Arc::clone(&call.spec);
+            // In the one box of all this: most calls meet no other layer that waits for their outcome.
+            let outcome = self.executor.run_unboxed(call, port).await;
+            self.judge(&spec.tool, &outcome);
+            outcome
+        })
+    }
+
+    fn shut_down(&self) -> BoxFuture<'_, ()> {
+        self.executor.shut_down()
+    }
+}
+
+/// What is remembered of tools whose calls were the end of their process.
+#[derive(Default)]
+struct Records {
+    /// By the tool's name.
+    by_tool: HashMap<String, Record>,
+}
+
+#[derive(Default)]
+struct Record {
+    deaths: Vec<Instant>,
+    until: Option<Instant>,
+}
+
+impl Records {
+    /// Forgets what is over.
+    fn forget(&mut self, now: Instant) {
+        self.by_tool.retain(|_, record| record.matters(now));
+    }
+
+    /// Notes that a call of this tool was the end of its process. True when that was one too many.
+    fn note(&mut self, tool: &str, now: Instant) -> bool {
+        self.forget(now);
+        let record = self.by_tool.entry(tool.to_owned()).or_default();
+        record.deaths.retain(|at| now.duration_since(*at) < WINDOW);
+        record.deaths.push(now);
+        if record.deaths.len() < DEATHS {
+            return false;
+        }
+        // After the pause one death more is again one too many, for as long as these are not forgotten.
+        record.deaths.remove(0);
+        record.until = Some(now + PAUSE);
+        true
+    }
+
+    fn refuses(&self, tool: &str, now: Instant) -> Option<Duration> {
+        let until = self.by_tool.get(tool)?.until?;
+        (now < until).then(|| until.duration_since(now))
+    }
+}
+
+impl Record {
+    fn matters(&self, now: Instant) -> bool {
+        self.until.is_some_and(|until| now < until)
+            || self.deaths.iter().any(|at| now.duration_since(*at) < WINDOW)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SECOND: Duration = Duration::from_secs(1);
+
+    #[test]
+    fn the_third_death_within_a_minute_brings_a_pause_for_that_tool_alone() {
+        let (mut records, start) = (Records::default(), Instant::now());
+        assert!(!records.note("a.b", start));
+        assert!(!records.note("a.b", start + 20 * SECOND));
+        assert!(!records.note("a.c", start + 20 * SECOND));
+        assert_eq!(records.refuses("a.b", start + 20 * SECOND), None);
+        assert!(records.note("a.b", start + 40 * SECOND));
+        assert_eq!(records.refuses("a.b", start + 50 * SECOND), Some(20 * SECOND));
+        assert_eq!(records.refuses("a.c", start + 50 * SECOND), None);
+        assert_eq!(records.refuses("a.b", start + 70 * SECOND), None);
+    }
+
+    #[test]
+    fn after_the_pause_one_more_death_is_enough() {
+        let (mut records, start) = (Records::default(), Instant::now());
+        for _ in 0..3 {
+            records.note("a.b", start);
+        }
+        assert!(records.note("a.b", start + 31 * SECOND));
+        assert!(records.refuses("a.b", start + 32 * SECOND).is_some());
+    }
+
+    #[test]
+    fn deaths_further_apart_than_a_minute_are_forgotten() {
+        let (mut records, start) = (Records::default(), Instant::now());
+        for turn in 0..10 {
+            assert!(!records.note("a.b", start + turn * 31 * SECOND));
+        }
+        records.note("a.c", start + 1000 * SECOND);
+        assert_eq!(records.by_tool.len(), 1, "what is over is not kept");
+    }
+}

@@ -1,0 +1,45 @@
+//! A call that is larger than an executor's frame may be is refused before anything is held for it.
+
+use omni_call::{BoxFuture, Call, CallPort, Executor, Outcome, Target};
+
+use crate::outcome::{not_called, unstarted};
+
+/// Refuses calls whose frame would be larger than a frame to a worker or a runner may be. A function of the server's own
+/// gets its arguments by no frame.
+pub struct SizeLimit<E> {
+    executor: E,
+    frame_bytes_max: usize,
+}
+
+impl<E> SizeLimit<E> {
+    /// Around `executor`, whose frames may be so many bytes long.
+    pub fn new(executor: E, frame_bytes_max: usize) -> Self {
+        SizeLimit { executor, frame_bytes_max }
+    }
+
+    fn refuse(&self, call: &Call) -> Option<Outcome> {
+        /// More than all the rest of a call frame takes besides target and arguments.
+        const REST: usize = 4 << 10;
+        let length = call.arguments().len();
+        let rest = call.spec.worker_target().len() + call.session.len() + REST;
+        let room = self.frame_bytes_max.saturating_sub(rest);
+        if length <= room || matches!(call.spec.target, Target::Native { .. }) {
+            return None;
+        }
+        let why = format!("its arguments are {length} bytes long; a worker takes {room} at most");
+        Some(unstarted(call, not_called(call, &why)))
+    }
+}
+
+impl<E: Executor> Executor for SizeLimit<E> {
+    fn run<'a>(&'a self, call: Call, port: &'a mut dyn CallPort) -> BoxFuture<'a, Outcome> {
+        match self.refuse(&call) {
+            Some(refused) => Box::pin(std::future::ready(refused)),
+            None => self.executor.run(call, port),
+        }
+    }
+
+    fn shut_down(&self) -> BoxFuture<'_, ()> {
+        self.executor.shut_down()
+    }
+}
