@@ -31,18 +31,20 @@ mod room;
 mod wire;
 
 mod children;
+mod executor_set;
 mod stack;
-mod targets;
 
 #[cfg(any(test, fuzzing))]
 pub mod fuzz;
 
 pub use config::{Embedding, ExecConfig, Interpreter, Protected, WorkerLife};
 pub use embedded::{Embedded, check_embedding};
+pub use executor_set::{FindEmbedding, InterpreterExecutors};
 pub use fork::{Fork, ForkBorders};
 pub use native::{Native, NativeTool};
 pub use policy::{
-    ConcurrencyLimits, Placement, PolicyBounds, Quarantine, ResultCache, Retry, SizeLimit, runner_policy,
+    ChoiceRules, ConcurrencyLimits, ExecutorChoice, ExecutorProvider, ExecutorSet, ExecutorSets, Placement,
+    PolicyBounds, Quarantine, ResultCache, Retry, SetNeeds, SizeLimit, StartRefusal, runner_policy,
     server_policy,
 };
 pub use pool::Pool;

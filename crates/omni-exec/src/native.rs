@@ -10,14 +10,12 @@ use std::time::Instant;
 
 use bytes::Bytes;
 use omni_call::{
-    BoxFuture, Call, CallPort, Ending, Event, EventSink, Executor, ExecutorKind, Outcome, Phase, Target,
-    ToolResult,
+    BoxFuture, Call, CallPort, Ending, Event, EventSink, Executor, Outcome, Phase, Target, ToolResult,
 };
 use tokio::sync::watch;
 use tokio::time::sleep_until;
 
 use crate::outcome::{outcome, unstarted};
-use crate::targets::refuse_target;
 use crate::within::expired;
 
 /// A function of this program that is called as a tool.
@@ -157,9 +155,6 @@ impl Executor for Native {
         if *self.closed.borrow() {
             return refused(unstarted(&call, Ending::Shutdown));
         }
-        if let Some(outcome) = refuse_target(&call, ExecutorKind::Native) {
-            return refused(outcome);
-        }
         let tool = match &call.spec.target {
             Target::Native { name } => self.tools.get(name),
             Target::Python(_) | Target::Program(_) | Target::Remote { .. } => None,
@@ -184,7 +179,7 @@ impl Executor for Native {
 mod tests {
     use std::time::Duration;
 
-    use omni_call::{CallId, CallRequest, CallResult, Deadline, NoClient, PythonTarget, RunSpec, Wants};
+    use omni_call::{CallId, CallRequest, CallResult, Deadline, NoClient, RunSpec, Wants};
 
     use super::*;
 
@@ -270,12 +265,6 @@ mod tests {
         assert!(
             matches!(&other, Ending::WorkerStart { message, .. } if message.contains("omni.c")),
             "{other:?}"
-        );
-        let python = PythonTarget::new("/s", "scripts/a.py", "f").into();
-        let foreign = native().run(call(python, "{}".into(), None, None), &mut NoClient).await.ending;
-        assert!(
-            matches!(&foreign, Ending::WorkerStart { message, .. } if message.contains("a Python function")),
-            "{foreign:?}"
         );
     }
 

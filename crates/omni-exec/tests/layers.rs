@@ -1,15 +1,19 @@
 //! The layers of policy, each around an executor that does what the test says: no Python, no process, and a clock that
 //! stands still while anybody works.
 
-use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use omni_call::{
     Affinity, BoxFuture, Call, CallId, CallPort, CallRequest, CallResult, Deadline, Ending, Executor,
-    ExecutorKind, NoClient, Outcome, Phase, Policy, PythonTarget, RunSpec, ToolResult,
+    ExecutorKind, NoClient, Outcome, Phase, Policy, PythonTarget, Requirements, RequirementsSource, RunSpec,
+    ToolResult, Trust,
 };
 use omni_exec::{
-    ConcurrencyLimits, PolicyBounds, Quarantine, ResultCache, Retry, SizeLimit, runner_policy, server_policy,
+    ChoiceRules, ConcurrencyLimits, ExecutorChoice, ExecutorProvider, ExecutorSet, ExecutorSets, Placement,
+    PolicyBounds, Quarantine, ResultCache, Retry, SetNeeds, SizeLimit, StartRefusal, runner_policy,
+    server_policy,
 };
 use omni_testkit::{ScriptedExecutor, StartedCalls, crashed};
 use tokio::task::JoinHandle;
@@ -361,4 +365,193 @@ impl Executor for NeverBoxed {
 async fn all_of_a_plain_call_is_one_box() {
     let stack = server_policy(NeverBoxed, PolicyBounds::default());
     assert_eq!(tool("t").run(&stack).await.ending, Ending::Signalled { signal: 11 });
+}
+
+/// Executors that say by which of them, and of which set, a call was run.
+struct Scripted {
+    ready: OnceLock<ScriptedSets>,
+    runner: Option<Arc<ScriptedExecutor>>,
+    native: Arc<ScriptedExecutor>,
+    /// How often an interpreter was looked for.
+    looked: AtomicUsize,
+    /// There is none.
+    nothing: AtomicBool,
+}
+
+struct ScriptedSets {
+    common: ScriptedSet,
+}
+
+struct ScriptedSet(SetNeeds);
+
+fn saying(text: &'static str) -> Arc<ScriptedExecutor> {
+    ScriptedExecutor::answering(move |_| ToolResult::of_json(&format!("{text:?}")).into())
+}
+
+impl Scripted {
+    fn new(runner: bool) -> Arc<Self> {
+        Arc::new(Scripted {
+            ready: OnceLock::new(),
+            runner: runner.then(|| saying("runner")),
+            native: saying("native"),
+            looked: AtomicUsize::new(0),
+            nothing: AtomicBool::new(false),
+        })
+    }
+
+    fn looked(&self) -> usize {
+        self.looked.load(Ordering::Relaxed)
+    }
+}
+
+impl ExecutorProvider for Scripted {
+    type Sets = ScriptedSets;
+
+    fn standing(&self, kind: ExecutorKind) -> Option<&dyn Executor> {
+        match kind {
+            ExecutorKind::Runner => self.runner.as_ref().map(|runner| runner as &dyn Executor),
+            ExecutorKind::Native => Some(&self.native),
+            _ => None,
+        }
+    }
+
+    fn ready(&self) -> Option<&ScriptedSets> {
+        self.ready.get()
+    }
+
+    fn make_ready(&self) -> BoxFuture<'_, Result<&ScriptedSets, StartRefusal>> {
+        self.looked.fetch_add(1, Ordering::Relaxed);
+        Box::pin(async {
+            if self.nothing.load(Ordering::Relaxed) {
+                return Err(StartRefusal { message: "no Python".into(), hint: "install one".into() });
+            }
+            let common = ScriptedSet(SetNeeds::default());
+            Ok(self.ready.get_or_init(|| ScriptedSets { common }))
+        })
+    }
+
+    fn shut_down(&self) -> BoxFuture<'_, ()> {
+        Box::pin(std::future::ready(()))
+    }
+}
+
+impl ExecutorSets for ScriptedSets {
+    type Set = ScriptedSet;
+
+    fn common(&self) -> &ScriptedSet {
+        &self.common
+    }
+
+    fn wants_environment(&self, requirements: &Requirements) -> bool {
+        !requirements.dependencies.is_empty()
+    }
+
+    fn set_for<'a>(
+        &'a self,
+        _: &'a mut Call,
+        needs: SetNeeds,
+        _: &'a mut dyn CallPort,
+    ) -> BoxFuture<'a, Result<Arc<ScriptedSet>, Box<Outcome>>> {
+        Box::pin(std::future::ready(Ok(Arc::new(ScriptedSet(needs)))))
+    }
+}
+
+impl ExecutorSet for ScriptedSet {
+    async fn run_by(&self, kind: ExecutorKind, call: Call, _: &mut dyn CallPort) -> Outcome {
+        let SetNeeds { environment, own_processes } = self.0;
+        let text = format!("{} environment={environment} own={own_processes}", kind.name());
+        let elapsed = call.deadline.accepted().elapsed();
+        Outcome::unstarted(ToolResult::of_json(&format!("{text:?}")).into(), elapsed)
+    }
+}
+
+/// Who ran the call, or why nobody did.
+fn who(outcome: &Outcome) -> String {
+    match &outcome.ending {
+        Ending::Finished(CallResult::Tool(result)) => {
+            serde_json::from_slice(result.structured.as_deref().unwrap_or(b"null")).unwrap_or_default()
+        }
+        Ending::WorkerStart { message, .. } => message.clone(),
+        other => panic!("{other:?}"),
+    }
+}
+
+/// A tool that runs by this executor, may say `trust: own`, and may need a package.
+fn placed(executor: ExecutorKind, trust: Trust, package: Option<&str>, policy: Policy) -> Tool {
+    let mut python = PythonTarget::new("/s", "scripts/a.py", "c");
+    python.requirements = package.map(|package| Requirements {
+        key: "k".into(),
+        source: RequirementsSource::Pyproject,
+        file: "pyproject.toml".into(),
+        python: None,
+        dependencies: vec![package.to_owned()],
+        locked: None,
+    });
+    let mut spec = RunSpec::new("s", "c", python);
+    (spec.executor, spec.trust, spec.policy) = (executor, trust, policy);
+    Tool { spec: Arc::new(spec), arguments: "{}", session: "me", total: None }
+}
+
+#[tokio::test]
+async fn a_call_runs_by_the_executor_it_names_in_the_set_that_has_what_it_needs() {
+    let stack = Placement::new(ExecutorChoice::new(Scripted::new(true), ChoiceRules::default()));
+    let state = || Policy { affinity: Some(Affinity::Session), ..Policy::default() };
+    let (shared, own) = (Trust::Shared, Trust::Own);
+    let table = [
+        (ExecutorKind::Pool, shared, None, Policy::default(), "pool environment=false own=false"),
+        (ExecutorKind::Fork, own, None, Policy::default(), "fork environment=false own=true"),
+        (ExecutorKind::Pool, own, None, state(), "pool environment=false own=false"),
+        (ExecutorKind::Fork, own, None, state(), "fork environment=false own=true"),
+        (ExecutorKind::Spawn, shared, Some("x"), Policy::default(), "spawn environment=true own=false"),
+        (ExecutorKind::Pool, own, Some("x"), Policy::default(), "pool environment=true own=true"),
+        (ExecutorKind::Embedded, shared, None, Policy::default(), "embedded environment=false own=false"),
+        (ExecutorKind::Runner, shared, None, Policy::default(), "runner"),
+    ];
+    for (executor, trust, package, policy, expected) in table {
+        let outcome = placed(executor, trust, package, policy).run(&stack).await;
+        assert_eq!(who(&outcome), expected, "{executor:?} {trust:?} {package:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_call_that_none_may_run_is_refused_before_an_interpreter_is_looked_for() {
+    let executors = Scripted::new(false);
+    let rules = ChoiceRules { trust_command: Some("omni trust".into()), ..ChoiceRules::default() };
+    let stack = ExecutorChoice::new(Arc::clone(&executors), rules);
+    let plain = Policy::default;
+    let untrusted = placed(ExecutorKind::Embedded, Trust::Shared, None, plain()).run(&stack).await;
+    assert!(who(&untrusted).contains("not trusted"), "{untrusted:?}");
+    let nowhere = placed(ExecutorKind::Runner, Trust::Shared, None, plain()).run(&stack).await;
+    assert_eq!(who(&nowhere), "it runs at a runner, and none is named");
+    let foreign = placed(ExecutorKind::Native, Trust::Shared, None, plain()).run(&stack).await;
+    assert_eq!(who(&foreign), "`s.c` is a Python function, and `native` runs none of those");
+    assert_eq!(executors.looked(), 0);
+
+    let stack = ExecutorChoice::new(Arc::clone(&executors), ChoiceRules::default());
+    let own = placed(ExecutorKind::Embedded, Trust::Own, None, plain()).run(&stack).await;
+    assert!(who(&own).contains("`trust: own`"), "{own:?}");
+    assert_eq!(executors.looked(), 0);
+    let needs = placed(ExecutorKind::Embedded, Trust::Shared, Some("x"), plain()).run(&stack).await;
+    assert!(who(&needs).contains("asks for packages of its own in `pyproject.toml`"), "{needs:?}");
+}
+
+#[tokio::test]
+async fn where_this_process_is_the_runner_its_tools_run_as_the_settings_say() {
+    let rules = ChoiceRules { instead_of_runner: Some(ExecutorKind::Fork), ..ChoiceRules::default() };
+    let stack = ExecutorChoice::new(Scripted::new(false), rules);
+    let outcome = placed(ExecutorKind::Runner, Trust::Shared, None, Policy::default()).run(&stack).await;
+    assert_eq!(who(&outcome), "fork environment=false own=false");
+}
+
+#[tokio::test]
+async fn an_interpreter_that_was_not_there_is_looked_for_again_by_the_next_call() {
+    let executors = Scripted::new(false);
+    executors.nothing.store(true, Ordering::Relaxed);
+    let stack = ExecutorChoice::new(Arc::clone(&executors), ChoiceRules::default());
+    assert_eq!(who(&tool("t").run(&stack).await), "no Python");
+    executors.nothing.store(false, Ordering::Relaxed);
+    for _ in 0..2 {
+        assert_eq!(who(&tool("t").run(&stack).await), "pool environment=false own=false");
+    }
+    assert_eq!(executors.looked(), 2);
 }

@@ -4,8 +4,9 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use anyhow::Result;
-use omni_call::{ErrorDetail, Executor, LogLevel, Wants};
+use omni_call::{ErrorDetail, LogLevel, Wants};
 use omni_catalog::ProfileId;
+use omni_exec::ExecutorProvider as _;
 use omni_server::{ToolReply, ToolRequest};
 use serde_json::Value;
 

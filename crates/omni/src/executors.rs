@@ -1,15 +1,18 @@
-//! The executors that this binary has, and which of them runs a tool.
+//! The executors that this binary has, and how they are made.
 
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Instant;
 
 use anyhow::{Context, Result, bail};
-use omni_call::{BoxFuture, Call, CallPort, Ending, Executor, ExecutorKind, ForkSettings, Outcome, Trust};
+use omni_call::{
+    BoxFuture, Call, CallPort, Ending, Executor, ExecutorKind, ForkSettings, Outcome, Requirements, Trust,
+};
 use omni_catalog::Snapshot;
-use omni_environments::{Environment, Environments, NoEnvironment};
+use omni_environments::{Environments, NoEnvironment};
 use omni_exec::{
-    Embedded, ExecConfig, Fork, ForkBorders, Native, Pool, Protected, Runner, Spawn, WorkerLife,
+    ChoiceRules, ExecConfig, ExecutorChoice, ExecutorProvider, ExecutorSets, Fork, ForkBorders,
+    InterpreterExecutors, Native, Protected, Runner, SetNeeds, StartRefusal, WorkerLife,
 };
 use omni_process::{Isolation, ProcessConfig, ProcessLimits, TempFolders};
 use tokio::sync::OnceCell;
@@ -36,26 +39,12 @@ pub(crate) struct Executors {
     warms: bool,
 }
 
-struct Ready {
+pub(crate) struct Ready {
     /// For tools that need nothing installed.
-    common: Set,
+    common: InterpreterExecutors,
     environments: Environments,
     /// For those that do, and for skills that share with no other.
     sets: Arc<Sets>,
-}
-
-/// The executors that run tools with one interpreter.
-pub(crate) struct Set {
-    config: Arc<ExecConfig>,
-    python: Python,
-    /// Where what the interpreter says of itself is remembered.
-    cache: PathBuf,
-    pool: Arc<Pool>,
-    fork: Fork,
-    spawn: Spawn,
-    /// Made by the first call that wants it, since the interpreter is asked about its library then.
-    embedded: OnceCell<Embedded>,
-    instead_of_runner: Option<ExecutorKind>,
 }
 
 /// What is needed to make the executors.
@@ -151,6 +140,16 @@ impl Executors {
         }
     }
 
+    /// These, with the choice among them for each call.
+    pub(crate) fn choice(self: &Arc<Self>) -> ExecutorChoice<Arc<Self>> {
+        let trust = &self.plan.trust;
+        let rules = ChoiceRules {
+            instead_of_runner: self.plan.instead_of_runner,
+            trust_command: (!trust.trusted).then(|| trust.command.clone()),
+        };
+        ExecutorChoice::new(Arc::clone(self), rules)
+    }
+
     /// The runner, if there is one.
     pub(crate) fn runner(&self) -> Option<&Arc<Runner>> {
         self.runner.as_ref()
@@ -163,9 +162,9 @@ impl Executors {
         if !self.warms {
             return Ok(());
         }
-        let ready = self.make_ready().await?;
+        let ready = self.find_python().await?;
         if !self.plan.trust.trusted {
-            ready.common.pool.warm_up();
+            ready.common.warm_up();
             return Ok(());
         }
         // Parses all tools.
@@ -178,10 +177,10 @@ impl Executors {
         for tool in tokio::task::spawn_blocking(asking).await.context("bug")? {
             // Others' workers import nothing of a skill that shares with none; its own do with its first call.
             if tool.spec.target.requirements().is_none() && tool.spec.trust == Trust::Shared {
-                ready.common.pool.preload(&tool.spec);
+                ready.common.preload(&tool.spec);
             }
         }
-        ready.common.pool.warm_up();
+        ready.common.warm_up();
         Ok(())
     }
 
@@ -199,11 +198,11 @@ impl Executors {
             return;
         }
         // The call that needs it will be told why there is none.
-        let Ok(ready) = self.make_ready().await else { return };
+        let Ok(ready) = self.find_python().await else { return };
         environments::prepare_all(&ready.environments, snapshot).await;
     }
 
-    async fn make_ready(&self) -> Result<&Ready> {
+    async fn find_python(&self) -> Result<&Ready> {
         self.ready
             .get_or_try_init(|| async {
                 let plan = self.plan.clone();
@@ -244,9 +243,8 @@ impl Plan {
         let (python, config) = self.config()?;
         let environments = self.environments(config.process.clone(), &python)?;
         let config = Arc::new(config);
-        let instead = self.instead_of_runner;
-        let common = Set::new(python.clone(), Arc::clone(&config), self.cache.clone(), instead);
-        Ok(Ready { common, environments, sets: Sets::new(python, config, self.cache.clone(), instead) })
+        let common = executors_of(python.clone(), Arc::clone(&config), self.cache.clone());
+        Ok(Ready { common, environments, sets: Sets::new(python, config, self.cache.clone()) })
     }
 
     fn environments(&self, process: ProcessConfig, python: &Python) -> Result<Environments> {
@@ -287,165 +285,49 @@ impl SkillsTrust {
             || format!("`omni sync --allow-build` makes it once, or `{}` trusts these skills", self.command);
         (!self.trusted).then(hint)
     }
-
-    /// The answer to a call that would run inside the server.
-    fn refuse(&self, call: &Call) -> Outcome {
-        let message = format!(
-            "`{}` would run inside the server, and its skills were found in the working folder and are not trusted",
-            call.spec.tool
-        );
-        refuse(call, message, format!("`{}` allows it from the next start on", self.command))
-    }
 }
 
-impl Ready {
-    fn run<'a>(&'a self, call: Call, events: &'a mut dyn CallPort) -> BoxFuture<'a, Outcome> {
-        if call.spec.trust == Trust::Own && self.common.kind(&call) == ExecutorKind::Embedded {
-            let message = format!(
-                "`{}` is of a skill that says `trust: own`, and `embedded` is the server's own process, which all share",
-                call.spec.tool
-            );
-            let hint = "choose `executor: pool`, `fork` or `spawn`, or take `trust: own` out of its SKILL.md";
-            return Box::pin(std::future::ready(refuse(&call, message, hint.into())));
-        }
-        if call.spec.target.requirements().is_some() {
-            return Box::pin(self.run_with_requirements(call, events));
-        }
-        match self.own_skill(&call) {
-            None => self.common.run(call, events),
-            Some(_) => Box::pin(self.run_in(None, call, events)),
-        }
+impl ExecutorSets for Ready {
+    type Set = InterpreterExecutors;
+
+    fn common(&self) -> &InterpreterExecutors {
+        &self.common
     }
 
-    /// The skill that a call needs processes of its own for. One that keeps state has a worker of its own anyway.
-    fn own_skill<'a>(&self, call: &'a Call) -> Option<&'a str> {
-        let kept_apart = self.common.kind(call) == ExecutorKind::Pool && Pool::is_stateful(call);
-        (call.spec.trust == Trust::Own && !kept_apart).then_some(call.spec.skill.as_str())
+    fn wants_environment(&self, requirements: &Requirements) -> bool {
+        self.environments.wanted(requirements)
     }
 
-    /// Runs a call with the executors of an environment, and of its skill where that shares with no other.
-    async fn run_in(
-        &self,
-        environment: Option<&Arc<Environment>>,
-        call: Call,
-        events: &mut dyn CallPort,
-    ) -> Outcome {
-        match self.sets.of(environment, self.own_skill(&call)) {
-            Ok(set) => set.run(call, events).await,
-            Err(ending) => unstarted(&call, ending),
-        }
-    }
-
-    /// Runs a call in the environment that its tool needs.
-    async fn run_with_requirements(&self, mut call: Call, events: &mut dyn CallPort) -> Outcome {
-        let spec = Arc::clone(&call.spec);
-        let Some(requirements) = spec.target.requirements().filter(|needs| self.environments.wanted(needs))
-        else {
-            return match self.own_skill(&call) {
-                None => self.common.run(call, events).await,
-                Some(_) => self.run_in(None, call, events).await,
+    fn set_for<'a>(
+        &'a self,
+        call: &'a mut Call,
+        needs: SetNeeds,
+        port: &'a mut dyn CallPort,
+    ) -> BoxFuture<'a, Result<Arc<InterpreterExecutors>, Box<Outcome>>> {
+        Box::pin(async move {
+            let spec = Arc::clone(&call.spec);
+            let environment = match spec.target.requirements().filter(|_| needs.environment) {
+                None => None,
+                Some(requirements) => match self.environments.for_call(call, requirements, port).await {
+                    Ok(environment) => Some(environment),
+                    Err(none) => return Err(Box::new(without_environment(call, none))),
+                },
             };
-        };
-        if spec.executor == ExecutorKind::Embedded {
-            let message = format!(
-                "`{}` asks for packages of its own in `{}`, and the interpreter inside the server has its own only",
-                spec.tool, requirements.file
-            );
-            let hint = "choose `executor: pool` or `fork`";
-            return refuse(&call, message, hint.into());
-        }
-        let environment = match self.environments.for_call(&mut call, requirements, events).await {
-            Ok(environment) => environment,
-            Err(none) => return without_environment(&call, none),
-        };
-        self.run_in(Some(&environment), call, events).await
+            let skill = needs.own_processes.then_some(spec.skill.as_str());
+            let set = self.sets.of(environment.as_ref(), skill);
+            set.map_err(|ending| Box::new(unstarted(call, ending)))
+        })
     }
 }
 
-impl Set {
-    /// Executors without processes.
-    pub(crate) fn new(
-        python: Python,
-        config: Arc<ExecConfig>,
-        cache: PathBuf,
-        instead_of_runner: Option<ExecutorKind>,
-    ) -> Self {
-        Set {
-            pool: Arc::new(Pool::new(config.clone())),
-            fork: Fork::new(config.clone()),
-            spawn: Spawn::new(config.clone()),
-            config,
-            python,
-            cache,
-            embedded: OnceCell::new(),
-            instead_of_runner,
-        }
-    }
-
-    fn run<'a>(&'a self, call: Call, events: &'a mut dyn CallPort) -> BoxFuture<'a, Outcome> {
-        let executor: &dyn Executor = match self.kind(&call) {
-            ExecutorKind::Pool => &*self.pool,
-            ExecutorKind::Fork => &self.fork,
-            ExecutorKind::Spawn => &self.spawn,
-            ExecutorKind::Embedded => return Box::pin(self.run_embedded(call, events)),
-            ExecutorKind::Runner => {
-                let hint = "name one with `--runner unix:/path/to/socket`, or choose another executor";
-                let refused = refuse(&call, "it runs at a runner, and none is named".into(), hint.into());
-                return Box::pin(std::future::ready(refused));
-            }
-            ExecutorKind::Native => {
-                let hint = "this is a bug in omni: please report it";
-                let refused = refuse(&call, "no Python runs a function of the server".into(), hint.into());
-                return Box::pin(std::future::ready(refused));
-            }
-        };
-        executor.run(call, events)
-    }
-
-    fn kind(&self, call: &Call) -> ExecutorKind {
-        match (call.spec.executor, self.instead_of_runner) {
-            (ExecutorKind::Runner, Some(instead)) => instead,
-            (kind, _) => kind,
-        }
-    }
-
-    /// See [`Executors::renew`].
-    pub(crate) async fn renew(&self, changed: &impl Fn(&str) -> bool) {
-        self.fork.renew();
-        self.pool.renew(changed).await;
-    }
-
-    async fn run_embedded(&self, call: Call, events: &mut dyn CallPort) -> Outcome {
-        match self.embedded().await {
-            Ok(embedded) => embedded.run(call, events).await,
-            Err(refusal) => refuse(&call, refusal.message, refusal.hint),
-        }
-    }
-
-    /// Asked anew by the next call when it was refused: what was wrong may have been put right.
-    async fn embedded(&self) -> Result<&Embedded, Refusal> {
-        let made = self.embedded.get_or_try_init(|| async {
-            let (python, config) = (self.python.clone(), self.config.clone());
-            let cache = self.cache.clone();
-            let tried =
-                tokio::task::spawn_blocking(move || python::embedding(&python, &config.package_dir, &cache));
-            let tried = tried.await.map_err(|bug| Refusal {
-                message: format!("looking for its library failed: {bug}"),
-                hint: "use `executor: pool`".into(),
-            })?;
-            let instead: Arc<dyn Executor> = self.pool.clone();
-            Ok(Embedded::new(self.config.clone(), tried?.embedding(), instead))
-        });
-        made.await
-    }
-
-    pub(crate) async fn shut_down(&self) {
-        tokio::join!(self.pool.shut_down(), self.fork.shut_down(), self.spawn.shut_down(), async {
-            if let Some(embedded) = self.embedded.get() {
-                embedded.shut_down().await;
-            }
-        });
-    }
+/// The executors of one interpreter. What it says of itself is remembered in `cache`.
+pub(crate) fn executors_of(python: Python, config: Arc<ExecConfig>, cache: PathBuf) -> InterpreterExecutors {
+    let package = config.package_dir.clone();
+    let find = move || match python::embedding(&python, &package, &cache) {
+        Ok(tried) => Ok(tried.embedding()),
+        Err(Refusal { message, hint }) => Err(StartRefusal { message, hint }),
+    };
+    InterpreterExecutors::new(config, Arc::new(find))
 }
 
 /// The answer to a call that gets no environment.
@@ -454,44 +336,39 @@ fn without_environment(call: &Call, none: NoEnvironment) -> Outcome {
         NoEnvironment::TimedOut { limit } => unstarted(call, Ending::TimedOut { limit }),
         NoEnvironment::Failed(error) if error.closing => unstarted(call, Ending::Shutdown),
         NoEnvironment::Failed(error) => {
-            let mut outcome = refuse(call, error.message.clone(), error.hint.clone());
+            let (message, hint) = (error.message.clone(), error.hint.clone());
+            let mut outcome = unstarted(call, Ending::WorkerStart { message, hint });
             outcome.stderr.clone_from(&error.output);
             outcome
         }
     }
 }
 
-/// The answer to a call for which there is no executor.
-fn refuse(call: &Call, message: String, hint: String) -> Outcome {
-    unstarted(call, Ending::WorkerStart { message, hint })
-}
-
 fn unstarted(call: &Call, ending: Ending) -> Outcome {
     Outcome::unstarted(ending, Instant::now().duration_since(call.deadline.accepted()))
 }
 
-impl Executor for Executors {
-    fn run<'a>(&'a self, call: Call, events: &'a mut dyn CallPort) -> BoxFuture<'a, Outcome> {
-        if let Some(runner) = self.runner.as_ref().filter(|_| call.spec.executor == ExecutorKind::Runner) {
-            return runner.run(call, events);
+impl ExecutorProvider for Executors {
+    type Sets = Ready;
+
+    fn standing(&self, kind: ExecutorKind) -> Option<&dyn Executor> {
+        match kind {
+            ExecutorKind::Runner => self.runner.as_deref().map(|runner| runner as &dyn Executor),
+            ExecutorKind::Native => Some(&self.native),
+            ExecutorKind::Pool | ExecutorKind::Fork | ExecutorKind::Spawn | ExecutorKind::Embedded => None,
         }
-        if call.spec.executor == ExecutorKind::Native {
-            return self.native.run(call, events);
-        }
-        if call.spec.executor == ExecutorKind::Embedded && !self.plan.trust.trusted {
-            return Box::pin(std::future::ready(self.plan.trust.refuse(&call)));
-        }
-        if let Some(ready) = self.ready.get() {
-            return ready.run(call, events);
-        }
-        Box::pin(async move {
-            match self.make_ready().await {
-                Ok(ready) => ready.run(call, events).await,
-                Err(error) => {
-                    let hint = "`omni doctor` shows what omni finds on this machine";
-                    refuse(&call, format!("{error:#}"), hint.into())
-                }
-            }
+    }
+
+    fn ready(&self) -> Option<&Ready> {
+        self.ready.get()
+    }
+
+    fn make_ready(&self) -> BoxFuture<'_, Result<&Ready, StartRefusal>> {
+        Box::pin(async {
+            self.find_python().await.map_err(|error| StartRefusal {
+                message: format!("{error:#}"),
+                hint: "`omni doctor` shows what omni finds on this machine".to_owned(),
+            })
         })
     }
 

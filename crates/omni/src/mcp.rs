@@ -7,9 +7,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, Result};
-use omni_call::{ErrorDetail, Executor, shown_path};
+use omni_call::{ErrorDetail, shown_path};
 use omni_catalog::{Kind, Severity, Source as _};
-use omni_exec::{server_policy, set_result_room};
+use omni_exec::{ExecutorProvider as _, server_policy, set_result_room};
 use omni_server::{HttpEndpoint, Server, ServerConfig, SessionKey, serve_stdio};
 use tokio::sync::watch;
 
@@ -168,7 +168,7 @@ pub(crate) fn server(
     config.limits = settings.admission;
     set_result_room(config.limits.answer_bytes_max());
     config.connection_descriptors = descriptors_for_connections(settings);
-    let executor = server_policy(Arc::clone(executors), settings.bounds.of_policy());
+    let executor = server_policy(executors.choice(), settings.bounds.of_policy());
     config.empty = places.runner.as_ref().map(RunnerSettings::empty).unwrap_or_default();
     let server = Server::new(catalog.clone(), Arc::new(executor), config);
     let lister = executors.runner().zip(places.runner.as_ref()).zip(listed);

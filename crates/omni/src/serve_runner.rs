@@ -11,7 +11,7 @@ use std::time::Duration;
 use anyhow::{Context, Result, bail};
 use omni_call::{Executor, shown_path};
 use omni_catalog::{Catalog, FolderSource, NameStyle, RemoteSource, Source};
-use omni_exec::runner_policy;
+use omni_exec::{ExecutorProvider as _, runner_policy};
 use omni_server::{Server, ServerConfig, serve_runner};
 
 use crate::args::{PlaceArguments, RunArguments, RunnerServeArguments};
@@ -53,7 +53,7 @@ pub(crate) fn run(arguments: &RunnerServeArguments, out: &mut dyn Write) -> Resu
     let last: Arc<dyn Source> = files.clone();
     let Sources { catalog, folders, .. } = places.catalog_with(settings.executor, Some(last))?;
     // What a tool declares about retries, caching and concurrency is done by whoever calls the runner.
-    let others = Arc::new(runner_policy(Arc::clone(&executors), settings.bounds.of_policy()));
+    let others = Arc::new(runner_policy(executors.choice(), settings.bounds.of_policy()));
     let executor: Arc<dyn Executor> = Arc::new(SkillFiles { catalog: catalog.clone(), others });
     let mut config = ServerConfig::new(env!("CARGO_PKG_VERSION"));
     config.limits = settings.admission;

@@ -14,14 +14,13 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
-use omni_call::{BoxFuture, Call, CallPort, Ending, Executor, ExecutorKind, Outcome};
+use omni_call::{BoxFuture, Call, CallPort, Ending, Executor, Outcome};
 use tokio::sync::{OnceCell, watch};
 
 use crate::attempt::{Attempts, Concluding, conclude};
 use crate::bounds::{RETRY_AFTER, SHUTDOWN_GRACE};
 use crate::children::Children;
 use crate::outcome::unstarted;
-use crate::targets::refuse_target;
 use crate::within::within;
 use crate::{Embedding, ExecConfig};
 use guest::{Guest, Ride};
@@ -173,9 +172,6 @@ impl Executor for Embedded {
         let refused = |outcome| -> BoxFuture<'a, Outcome> { Box::pin(std::future::ready(outcome)) };
         if *self.closed.borrow() {
             return refused(unstarted(&call, Ending::Shutdown));
-        }
-        if let Some(outcome) = refuse_target(&call, ExecutorKind::Embedded) {
-            return refused(outcome);
         }
         Box::pin(self.run_open(call, events))
     }

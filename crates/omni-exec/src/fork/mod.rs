@@ -6,7 +6,7 @@ mod parent;
 
 use std::sync::Arc;
 
-use omni_call::{BoxFuture, Call, CallPort, Executor, ExecutorKind, ForkSettings, Outcome};
+use omni_call::{BoxFuture, Call, CallPort, Executor, ForkSettings, Outcome};
 
 use crate::ExecConfig;
 use crate::attempt::AttemptResult;
@@ -15,7 +15,6 @@ use crate::children::Children;
 use crate::outcome::{start_failed, unstarted};
 use crate::own_process::{Capacity, CapacityPermit, concluded, end_aside};
 use crate::start_failure::StartFailure;
-use crate::targets::refuse_target;
 use crate::wire::{ErrorKind, Terms};
 use crate::worker::Worker;
 use cache::{ForkCache, IdleFork};
@@ -121,10 +120,7 @@ impl Fork {
 
 impl Executor for Fork {
     fn run<'a>(&'a self, call: Call, events: &'a mut dyn CallPort) -> BoxFuture<'a, Outcome> {
-        match refuse_target(&call, ExecutorKind::Fork) {
-            Some(refused) => Box::pin(std::future::ready(refused)),
-            None => Box::pin(self.run_once(call, events)),
-        }
+        Box::pin(self.run_once(call, events))
     }
 
     fn shut_down(&self) -> BoxFuture<'_, ()> {

@@ -3,20 +3,25 @@
 
 mod asked;
 mod cache;
+mod choice;
 mod concurrency;
 mod placement;
 mod quarantine;
+mod refusal;
 mod retry;
 mod size;
+mod targets;
 
 use std::time::Instant;
 
 use omni_call::Executor;
 
 pub use cache::ResultCache;
+pub use choice::{ChoiceRules, ExecutorChoice, ExecutorProvider, ExecutorSet, ExecutorSets, SetNeeds};
 pub use concurrency::ConcurrencyLimits;
 pub use placement::Placement;
 pub use quarantine::Quarantine;
+pub use refusal::StartRefusal;
 pub use retry::Retry;
 pub use size::SizeLimit;
 
@@ -36,7 +41,7 @@ impl Default for PolicyBounds {
     }
 }
 
-/// The policy of a server around `executor`, which runs the calls. A call meets the layers in the order in which they
+/// The policy of a server around `executor`, which runs the calls: usually an [`ExecutorChoice`]. A call meets the layers in the order in which they
 /// stand here, its outcome the other way round. A call that a layer has nothing to do with costs a branch there.
 ///
 /// Dropping a call's future leaves whatever line it waits in and cancels whichever attempt runs.

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use omni_call::{BoxFuture, Call, CallPort, Executor, ExecutorKind, Outcome, RunSpec, ToolResult};
+use omni_call::{BoxFuture, Call, CallPort, Executor, Outcome, RunSpec, ToolResult};
 
 use super::contender;
 use super::driver::Driver;
@@ -12,7 +12,6 @@ use super::scheduler::WorkerId;
 use super::table::Admitted;
 use crate::ExecConfig;
 use crate::attempt::{AttemptResult, Attempts, Concluding, conclude};
-use crate::targets::refuse_target;
 use crate::wire::Terms;
 
 /// The managed pool of Python workers.
@@ -36,7 +35,7 @@ impl Pool {
     }
 
     /// Whether a call goes to a worker that keeps the state of its skill, and so serves no other skill.
-    pub fn is_stateful(call: &Call) -> bool {
+    fn is_stateful(call: &Call) -> bool {
         call.affinity.is_some()
     }
 
@@ -136,9 +135,6 @@ impl Executor for Pool {
     }
 
     async fn run_unboxed(&self, call: Call, events: &mut dyn CallPort) -> Outcome {
-        if let Some(refused) = refuse_target(&call, ExecutorKind::Pool) {
-            return refused;
-        }
         if Pool::is_stateful(&call) {
             return self.run_alone(call, events).await;
         }

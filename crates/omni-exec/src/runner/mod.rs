@@ -15,13 +15,12 @@ use std::time::Instant;
 
 use bytes::Bytes;
 use hyper::{Method, StatusCode};
-use omni_call::{BoxFuture, Call, CallPort, CallRequest, Ending, Executor, ExecutorKind, Outcome, Phase};
+use omni_call::{BoxFuture, Call, CallPort, CallRequest, Ending, Executor, Outcome, Phase};
 
 use crate::attempt::{Attempts, alive};
 use crate::bounds::LAST_WORDS;
 use crate::outcome::{outcome, start_failed, unstarted};
 use crate::start_failure::StartFailure;
-use crate::targets::refuse_target;
 use crate::wire::{self, Fault, Sending, Terms};
 use crate::within::{within, within_and};
 use questions::Questions;
@@ -243,10 +242,7 @@ impl Executor for Runner {
         if !matches!(call.request, CallRequest::Tool { .. }) {
             return Box::pin(self.item_open(call, events));
         }
-        match refuse_target(&call, ExecutorKind::Runner) {
-            Some(refused) => Box::pin(std::future::ready(refused)),
-            None => Box::pin(self.run_open(call, events)),
-        }
+        Box::pin(self.run_open(call, events))
     }
 
     fn shut_down(&self) -> BoxFuture<'_, ()> {

@@ -8,7 +8,7 @@ use std::ffi::OsString;
 use std::path::Path;
 use std::sync::Arc;
 
-use omni_call::{BoxFuture, Call, CallPort, Executor, ExecutorKind, Outcome, Target};
+use omni_call::{BoxFuture, Call, CallPort, Executor, Outcome, Target};
 
 use crate::ExecConfig;
 use crate::bounds::SHUTDOWN_GRACE;
@@ -16,7 +16,6 @@ use crate::children::{Children, Python};
 use crate::outcome::{start_failed, unstarted};
 use crate::own_process::{Capacity, CapacityPermit, concluded, end_aside};
 use crate::start_failure::StartFailure;
-use crate::targets::refuse_target;
 use crate::wire::{Mode, Terms};
 use crate::worker::{Worker, main_of};
 
@@ -77,10 +76,7 @@ fn python(call: &Call) -> Python {
 
 impl Executor for Spawn {
     fn run<'a>(&'a self, call: Call, events: &'a mut dyn CallPort) -> BoxFuture<'a, Outcome> {
-        match refuse_target(&call, ExecutorKind::Spawn) {
-            Some(refused) => Box::pin(std::future::ready(refused)),
-            None => Box::pin(self.run_once(call, events)),
-        }
+        Box::pin(self.run_once(call, events))
     }
 
     fn shut_down(&self) -> BoxFuture<'_, ()> {

@@ -5,11 +5,11 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::{Duration, Instant};
 
-use omni_call::{Ending, ExecutorKind};
+use omni_call::Ending;
 use omni_environments::Environment;
-use omni_exec::{ExecConfig, Interpreter};
+use omni_exec::{ExecConfig, Interpreter, InterpreterExecutors};
 
-use crate::executors::Set;
+use crate::executors::executors_of;
 use crate::python::Python;
 
 /// Executors of an environment that nobody has used for so long are let go, forking parents included.
@@ -26,8 +26,6 @@ pub(crate) struct Sets {
     config: Arc<ExecConfig>,
     /// Where what that interpreter says of itself is remembered.
     cache: PathBuf,
-    /// See [`Executors::of_runner`](crate::executors::Executors::of_runner).
-    instead_of_runner: Option<ExecutorKind>,
     state: Mutex<State>,
 }
 
@@ -48,7 +46,7 @@ struct State {
 }
 
 struct InUse {
-    set: Arc<Set>,
+    set: Arc<InterpreterExecutors>,
     /// Keeps the environment from being removed.
     _environment: Option<Arc<Environment>>,
     used: Instant,
@@ -57,19 +55,15 @@ struct InUse {
 impl Sets {
     /// `config` holds for the executors of every environment, but for the interpreter and how many idle
     /// workers are kept.
-    pub(crate) fn new(
-        python: Python,
-        config: Arc<ExecConfig>,
-        cache: PathBuf,
-        instead_of_runner: Option<ExecutorKind>,
-    ) -> Arc<Self> {
-        Arc::new(Sets { python, config, cache, instead_of_runner, state: Mutex::default() })
+    pub(crate) fn new(python: Python, config: Arc<ExecConfig>, cache: PathBuf) -> Arc<Self> {
+        Arc::new(Sets { python, config, cache, state: Mutex::default() })
     }
 
     /// Has the calls that come from now on run skills as they are on disk: see
     /// [`Pool::renew`](omni_exec::Pool::renew).
     pub(crate) async fn renew(&self, changed: &impl Fn(&str) -> bool) {
-        let sets: Vec<Arc<Set>> = self.lock().by_key.values().map(|used| Arc::clone(&used.set)).collect();
+        let sets: Vec<Arc<InterpreterExecutors>> =
+            self.lock().by_key.values().map(|used| Arc::clone(&used.set)).collect();
         for set in sets {
             set.renew(changed).await;
         }
@@ -85,7 +79,7 @@ impl Sets {
         self: &Arc<Self>,
         environment: Option<&Arc<Environment>>,
         skill: Option<&str>,
-    ) -> Result<Arc<Set>, Ending> {
+    ) -> Result<Arc<InterpreterExecutors>, Ending> {
         let key = Key {
             environment: environment.map(|environment| environment.name.clone()),
             skill: skill.map(str::to_owned),
@@ -113,16 +107,11 @@ impl Sets {
         Ok(Arc::clone(&in_use.set))
     }
 
-    fn set_for(&self, environment: Option<&Arc<Environment>>) -> Set {
+    fn set_for(&self, environment: Option<&Arc<Environment>>) -> InterpreterExecutors {
         // There may be many sets, each with processes of its own.
         let config = ExecConfig { workers_min: 0, ..(*self.config).clone() };
         let Some(environment) = environment else {
-            return Set::new(
-                self.python.clone(),
-                Arc::new(config),
-                self.cache.clone(),
-                self.instead_of_runner,
-            );
+            return executors_of(self.python.clone(), Arc::new(config), self.cache.clone());
         };
         let python = Python::at(environment.interpreter(), environment.made.python.clone());
         let config = ExecConfig {
@@ -130,11 +119,11 @@ impl Sets {
             environment: Some(environment.folder.clone()),
             ..config
         };
-        Set::new(python, Arc::new(config), environment.folder.clone(), self.instead_of_runner)
+        executors_of(python, Arc::new(config), environment.folder.clone())
     }
 
     /// Takes out the sets that are idle since `before`. A call that runs holds its set.
-    fn idle(&self, before: Instant) -> Vec<Arc<Set>> {
+    fn idle(&self, before: Instant) -> Vec<Arc<InterpreterExecutors>> {
         let mut state = self.lock();
         let idle: Vec<Key> = state
             .by_key
@@ -166,7 +155,7 @@ impl Sets {
 impl State {
     /// Takes out the set of one skill that was used longest ago and has nothing to do, where there are as many as there
     /// may be.
-    fn make_room(&mut self) -> Result<Option<Arc<Set>>, Ending> {
+    fn make_room(&mut self) -> Result<Option<Arc<InterpreterExecutors>>, Ending> {
         let own = || self.by_key.iter().filter(|(key, _)| key.skill.is_some());
         if own().count() < OWN_MAX {
             return Ok(None);

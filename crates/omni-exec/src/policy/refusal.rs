@@ -1,0 +1,8 @@
+//! Why there is no executor for a call.
+
+/// Why something cannot be started: what is wrong, and what to do about it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StartRefusal {
+    pub message: String,
+    pub hint: String,
+}
