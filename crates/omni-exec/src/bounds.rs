@@ -8,7 +8,7 @@
 use std::time::Duration;
 
 /// What a refused call is told to wait before it comes again. A second is long against most calls, so that a place
-/// has become free by then, and short for a model that waits.
+/// has become free by then, and short for a model that waits. Also what a runner means that does not say.
 pub(crate) const RETRY_AFTER: Duration = Duration::from_secs(1);
 
 /// How long a call that was told to end may take over it before its process is ended, or its thread given up. An

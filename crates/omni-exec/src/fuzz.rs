@@ -12,6 +12,7 @@ use std::time::Instant;
 
 use omni_call::{Call, CallId, CallRequest, Deadline, LogLevel, RunSpec, Target, Wants};
 
+use crate::attempt::Reader;
 use crate::channel::Channel;
 use crate::runner::read_lines;
 use crate::wire;
@@ -19,7 +20,14 @@ use crate::wire;
 /// Small enough that an input trips it.
 const FRAME_BYTES_MAX: usize = 40_000;
 
-/// What a worker writes to its channel: the same frames and the same end, however they arrive.
+/// Of a call that hears and may do everything.
+const READER: Reader = Reader {
+    wants: Wants { progress: true, log: Some(LogLevel::Debug) },
+    may_ask: true,
+    result_bytes_max: FRAME_BYTES_MAX / 2,
+};
+
+/// What a worker writes to its channel: it means the same and ends the same, however it arrives.
 pub fn worker_frames(input: &[u8]) {
     let Some((size, bytes)) = input.split_first() else { return };
     let runtime = tokio::runtime::Builder::new_current_thread().enable_io().build().expect("a runtime");
@@ -34,7 +42,7 @@ fn piece_of(size: u8, bytes: &[u8]) -> usize {
     (1 + usize::from(size)).max(bytes.len() / 200)
 }
 
-/// What is read of the frames, in words, up to the fault that ends the worker.
+/// What the frames mean, in words, up to the fault that ends the worker.
 async fn frames(bytes: &[u8], piece: usize) -> Vec<String> {
     let (ours, mut theirs) = UnixStream::pair().expect("a pair of sockets");
     ours.set_nonblocking(true).expect("it can be set");
@@ -70,8 +78,9 @@ async fn take(channel: &mut Channel, said: &mut Vec<String>) -> bool {
                 return false;
             }
             Poll::Ready(Ok(length)) => {
-                match wire::decode(channel.body(length).bytes()) {
-                    Ok(frame) => said.push(format!("{frame:?}")),
+                let body = channel.body(length);
+                match wire::decode(body.bytes()).and_then(|message| READER.read(body, message, || true)) {
+                    Ok(meaning) => said.push(format!("{meaning:?}")),
                     Err(fault) => {
                         said.push(fault.to_string());
                         return false;

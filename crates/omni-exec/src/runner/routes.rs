@@ -13,12 +13,10 @@ use tokio::time::timeout;
 
 use super::client::Runner;
 use super::link::{Broken, Link};
+use crate::bounds;
 
 /// How long such an answer may take.
 const PATIENCE: Duration = Duration::from_secs(10);
-
-/// What a runner asks callers to wait when it does not say.
-const RETRY_AFTER_DEFAULT: Duration = Duration::from_secs(1);
 
 /// A list, if it is another one than its reader knows.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -172,7 +170,7 @@ pub(super) fn refusal(status: StatusCode, headers: &HeaderMap, body: &[u8]) -> R
     let retry_after = match (seconds, status) {
         // An hour is as good as for ever.
         (Some(seconds), _) => Some(Duration::from_secs(u64::min(seconds, 3600))),
-        (None, StatusCode::SERVICE_UNAVAILABLE) => Some(RETRY_AFTER_DEFAULT),
+        (None, StatusCode::SERVICE_UNAVAILABLE) => Some(bounds::RETRY_AFTER),
         (None, _) => None,
     };
     RunnerError::Refused { status: status.as_u16(), code, message, retry_after }
@@ -211,7 +209,7 @@ mod tests {
     fn a_runner_that_is_busy_without_saying_how_long_is_asked_again_in_a_second() {
         let refused = refusal(StatusCode::SERVICE_UNAVAILABLE, &HeaderMap::new(), b"");
         assert!(
-            matches!(refused, RunnerError::Refused { retry_after: Some(after), .. } if after == RETRY_AFTER_DEFAULT)
+            matches!(refused, RunnerError::Refused { retry_after: Some(after), .. } if after == bounds::RETRY_AFTER)
         );
     }
 }

@@ -10,6 +10,7 @@ use serde_json::value::RawValue;
 
 use crate::asks::Asking;
 use crate::attempt::{AttemptResult, FinalMessage, Meaning, Reader, error_ending};
+use crate::bounds::RETRY_AFTER;
 use crate::channel::Body;
 use crate::wire::{self, ErrorFrame, ErrorKind, Fault};
 
@@ -184,7 +185,7 @@ fn last(failure: Failure, call: &Call, result_bytes_max: usize) -> Last {
     Last { ending, stack, stderr, worker, died }
 }
 
-/// What a caller is told to wait: a second where the runner does not say, an hour where it says for ever.
+/// What a caller is told to wait: as by ourselves where the runner does not say, an hour where it says for ever.
 fn retry_after(ms: Option<u64>) -> Duration {
-    Duration::from_millis(ms.unwrap_or(1000).min(3_600_000))
+    ms.map_or(RETRY_AFTER, Duration::from_millis).min(Duration::from_hours(1))
 }
