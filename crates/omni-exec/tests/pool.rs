@@ -7,6 +7,7 @@ use std::collections::HashSet;
 use std::time::{Duration, Instant};
 
 use omni_call::{Ending, Phase};
+use omni_exec::{ExecConfig, SharedBounds};
 use serde_json::json;
 use support::{Lab, Request, Running, said, text, wait_gone, wait_until};
 
@@ -117,6 +118,25 @@ async fn a_death_before_the_tool_began_is_tried_again_in_silence() {
     let outcome = lab.call_in("dying.py", "second_time").run().await;
     assert_eq!((text(&outcome).as_str(), outcome.attempt), ("imported", 2));
     lab.finish().await;
+}
+
+#[tokio::test]
+async fn a_pool_whose_first_call_finds_all_places_taken_gets_the_next_that_is_free() {
+    let shared = SharedBounds::default();
+    let one = |config: &mut ExecConfig| {
+        config.workers_max = 1;
+        config.shared = shared.clone();
+    };
+    let (first, second) = (Lab::pool_with(one), Lab::pool_with(one));
+    let mut busy = sleeper(&first, 60.0).start();
+    busy.pid().await;
+    let waiting = second.call("nothing").start();
+    tokio::task::yield_now().await;
+    assert_eq!(second.processes(), [0_i32; 0]);
+    busy.cancel().await;
+    assert!(matches!(waiting.end().await.0.ending, Ending::Finished(_)));
+    first.finish().await;
+    second.finish().await;
 }
 
 #[tokio::test]

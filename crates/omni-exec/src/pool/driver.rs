@@ -98,6 +98,10 @@ impl Driver {
             waker.wake();
         }
         if later.look {
+            // A pool that finds no place for its first worker has started none, and has to look again all the same.
+            if self.runtime.get().is_none() && Handle::try_current().is_ok() {
+                self.runtime();
+            }
             self.house.notify_one();
         }
         if later.renewed {
