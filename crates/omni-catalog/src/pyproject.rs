@@ -122,11 +122,26 @@ mod tests {
 
     #[test]
     fn hostile_files_are_read_in_bounded_depth() {
-        let deep = format!("a = {}{}", "[".repeat(5_000), "]".repeat(5_000));
-        read(&deep);
-        let dotted = format!("[{}b]\nc = 1\n", "a.".repeat(5_000));
-        read(&dotted);
-        read("\u{feff}[project]\n");
-        read("a = 1\na = 2\n[[a]]\n");
+        fn depth(entries: &[Entry]) -> usize {
+            entries.iter().map(|entry| 1 + depth(entry.value.map())).max().unwrap_or(0)
+        }
+        let brackets = |n: usize| format!("a = {}{}", "[".repeat(n), "]".repeat(n));
+        let dotted = |n: usize| format!("[{}b]\nc = 1\n", "a.".repeat(n));
+        for (deep, shallow) in [(brackets(5_000), brackets(3)), (dotted(5_000), dotted(3))] {
+            let (found, _) = read(&deep);
+            assert!(depth(&found.entries) <= DEPTH_MAX + 1, "{}", &deep[..20]);
+            let (found, problem) = read(&shallow);
+            assert!(depth(&found.entries) >= 1 && problem.is_none(), "{shallow}: {problem:?}");
+        }
+        let (_, problem) = read(&brackets(5_000));
+        assert!(problem.is_some_and(|problem| problem.message.contains("not valid TOML")));
+        let (found, problem) = read("\u{feff}[project]\nname = \"a\"\n");
+        assert!(
+            problem.is_none() && found.find(&["project", "name"]).is_some(),
+            "a byte order mark is passed over"
+        );
+        let (found, problem) = read("a = 1\na = 2\n[[a]]\nb = 1\n");
+        assert!(problem.is_some_and(|problem| problem.place.line == 2), "the second one is the mistake");
+        assert!(found.find(&["a"]).is_some(), "and the first one stays");
     }
 }

@@ -541,7 +541,9 @@ fn a_file_without_permission_is_reported_until_it_is_given() {
     let shut = place.skills().join("notes/scripts/shut.py");
     fs::set_permissions(&shut, fs::Permissions::from_mode(0o000)).unwrap();
     if fs::read(&shut).is_ok() {
-        // The superuser reads everything; a folder where a file is expected fails for anybody.
+        println!(
+            "SKIPPED a_file_without_permission_is_reported_until_it_is_given: this user reads every file"
+        );
         return;
     }
     let (snapshot, _) = place.fresh();

@@ -8,7 +8,7 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::process::Command;
 
 use serde_json::{Value, json};
-use support::{Folder, Stdio_, kind, text, wait_file, wait_gone};
+use support::{Folder, Stdio_, is_there, kind, text, wait_file, wait_gone};
 
 /// `hold` says that it runs, by a file, and goes on until there is the file `go`.
 const TOOLS: &str = r#"
@@ -111,8 +111,7 @@ fn a_worker_above_the_least_count_ends_after_its_idle_time() {
         client.answer(id);
     }
     // The one that has served last stays. By default both would for a minute, which is as long as this waits.
-    let gone = |pid: &u32| !fs::exists(format!("/proc/{pid}")).unwrap();
-    while !workers.iter().any(gone) {
+    while workers.iter().all(|pid| is_there(*pid)) {
         client.request("ping", json!({}));
         std::thread::sleep(std::time::Duration::from_millis(20));
     }

@@ -126,13 +126,17 @@ fn an_empty_variable_counts_as_unset() {
 #[test]
 fn an_empty_path_is_no_path_to_the_working_folder() {
     let folder = Folder::new(TOOLS);
-    folder.write("python3", "#!/bin/sh\ntouch started\n");
+    // By itself: no other program is on these paths either, and it is not started in this folder.
+    folder.write("python3", &format!("#!/bin/sh\n: > '{}'\n", folder.path("started").display()));
     let mode = std::os::unix::fs::PermissionsExt::from_mode(0o755);
     std::fs::set_permissions(folder.path("python3"), mode).unwrap();
     for path in ["", ".", ":"] {
-        let _ = folder.omni(&["call", "t.hi"]).env("PATH", path).output().unwrap();
+        folder.omni(&["call", "t.hi"]).env("PATH", path).output().unwrap();
         assert!(!folder.path("started").exists(), "PATH={path:?}");
     }
+    // The control: where the folder is named, its program is started.
+    folder.omni(&["call", "t.hi"]).env("PATH", folder.dir.path()).output().unwrap();
+    assert!(folder.path("started").exists());
 }
 
 #[test]

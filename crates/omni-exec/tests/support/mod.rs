@@ -607,9 +607,11 @@ pub(crate) fn kill(pid: i32) {
     assert!(status.is_ok_and(|status| status.success()), "process {pid} could not be killed");
 }
 
-/// Waits until a process is gone and reaped.
+/// Waits until a process is gone, and reaped if it is ours to reap: how often the first process of the machine does is not
+/// our matter.
 pub(crate) async fn wait_gone(pid: i32) {
-    wait_until(&format!("process {pid} to end"), || !exists(pid)).await;
+    let gone = || !exists(pid) || (!lives(pid) && parent(pid) == 1);
+    wait_until(&format!("process {pid} to end"), gone).await;
 }
 
 /// Makes a call again and again until its value is none of `old`, as when another worker serves it. Returns the value.
