@@ -3,6 +3,7 @@
 //! Data and one trait; no I/O, no clock, no runtime. Whoever needs the time passes it in.
 
 mod call;
+mod causes;
 mod deadline;
 mod executor;
 mod executor_kind;
@@ -22,6 +23,7 @@ mod trust;
 mod visible;
 
 pub use call::{Call, CallId, LogLevel, Wants};
+pub use causes::with_causes;
 pub use deadline::{Deadline, Expiry};
 pub use executor::Executor;
 pub use executor_kind::{ExecutorKind, ForkSettings, UnknownExecutor};

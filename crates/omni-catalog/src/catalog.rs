@@ -4,13 +4,14 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use arc_swap::ArcSwap;
+use omni_call::with_causes;
 
 use crate::change::Plan;
 use crate::merge::merge;
 use crate::shape::Shape;
 use crate::snapshot::Sourced;
 use crate::source::folder::{FolderConfig, FolderSource};
-use crate::source::{Refreshed, Source, SourceError, in_full};
+use crate::source::{Refreshed, Source, SourceError};
 use crate::{Kind, Snapshot};
 
 /// All that is served, of all sources. Shared in an `Arc`; every method may be called from any thread.
@@ -116,7 +117,7 @@ impl Catalog {
             return Err(error);
         }
         for (source, error) in errors {
-            tracing::warn!(source, error = in_full(&error), "what was served of it before still is");
+            tracing::warn!(source, error = with_causes(&error), "what was served of it before still is");
         }
         Ok(Refreshed { changed: merged.changed, replaced: merged.replaced, ..all })
     }

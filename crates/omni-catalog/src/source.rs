@@ -110,14 +110,3 @@ pub enum SourceError {
     #[error("there are {count} sources of tools, and no more than {max} are served")]
     TooMany { count: usize, max: usize },
 }
-
-/// An error with what caused it, on one line.
-pub(crate) fn in_full(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        text = format!("{text}: {error}");
-        cause = error.source();
-    }
-    text
-}

@@ -2,15 +2,15 @@
 
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, anyhow, bail};
 use bytes::Bytes;
 use hyper::header::{AUTHORIZATION, HeaderMap, HeaderName, HeaderValue};
 use omni_call::{Deadline, LogLevel, Wants, shown_line, shown_path};
-use omni_exec::{ExecConfig, ServerAddress, Upstream, UpstreamConfig, UpstreamError};
-use omni_process::{Isolation, TempFolders};
+use omni_catalog::closest;
+use omni_exec::{ServerAddress, Upstream, UpstreamConfig, UpstreamError};
+use omni_process::{Isolation, ProcessConfig, TempFolders};
 use omni_protocol::{CallTool, ClientCapabilities, Era, ErrorCode, Implementation, Question};
 use serde_json::value::RawValue;
 use serde_json::{Value, json};
@@ -45,7 +45,7 @@ impl OtherServer {
             title: "omni".into(),
             version: env!("CARGO_PKG_VERSION").into(),
         };
-        let mut config = UpstreamConfig::new(address, client, Arc::new(processes()?));
+        let mut config = UpstreamConfig::new(address, client, process()?);
         config.capabilities = ClientCapabilities::of(&[Question::ElicitForm]);
         config.era = arguments.server_era.map(|era| match era {
             ServerEra::Legacy => Era::Legacy,
@@ -108,15 +108,12 @@ struct Interrupted;
 
 /// How the process of a server's command is started: as its user would start it, with all variables, in the current
 /// folder, and supervised so that nothing of it outlives us.
-fn processes() -> Result<ExecConfig> {
+fn process() -> Result<ProcessConfig> {
     let folder = std::env::current_dir().context("the current folder cannot be found")?;
-    let none = PathBuf::new;
-    let mut config = ExecConfig::new(none(), none(), PathBuf::from(LAUNCHER), folder);
-    config.process.env_allowed = variables::names();
-    config.process.isolation = Isolation::None;
-    config.process.temp = TempFolders::below(variables::temporary_folder());
-    // What a message can show.
-    config.stderr_bytes_max = 4 << 10;
+    let mut config = ProcessConfig::new(PathBuf::from(LAUNCHER), folder);
+    config.env_allowed = variables::names();
+    config.isolation = Isolation::None;
+    config.temp = TempFolders::below(variables::temporary_folder());
     Ok(config)
 }
 
@@ -303,9 +300,11 @@ fn not_listed(name: &str, tools: &[Value]) -> String {
     let names: Vec<&str> = tools.iter().filter_map(|tool| text(tool, "name")).collect();
     let flat = |name: &str| name.replace(['.', '-', '/'], "_").to_lowercase();
     let wanted = flat(name);
-    let near = names.iter().find(|other| flat(other) == wanted).or_else(|| {
+    let near = closest(name, names.iter().copied()).or_else(|| {
+        // Under the last part of its name alone, or the name of another server's tool for the same.
         let last = |name: &str| flat(name).rsplit('_').next().map(str::to_owned);
-        names.iter().find(|other| flat(other).contains(&wanted) || last(other) == last(&wanted))
+        let mut others = names.iter().copied();
+        others.find(|other| flat(other).contains(&wanted) || last(other) == last(&wanted))
     });
     let hint = match (near, names.len()) {
         (Some(near), _) => format!("did you mean `{near}`?"),

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use arc_swap::ArcSwap;
 use bytes::Bytes;
-use omni_call::ExecutorKind;
+use omni_call::{ExecutorKind, with_causes};
 
 use super::{Refreshed, Source, SourceError};
 use crate::change::Plan;
@@ -275,7 +275,7 @@ impl Source for FolderSource {
     fn look(&self) -> Result<Refreshed, SourceError> {
         let _turn = self.looking.lock().unwrap_or_else(PoisonError::into_inner);
         self.refresh().inspect_err(|error| {
-            let failed = self.current.load().failed(&self.name, &super::in_full(error));
+            let failed = self.current.load().failed(&self.name, &with_causes(error));
             self.current.store(Arc::new(failed));
         })
     }

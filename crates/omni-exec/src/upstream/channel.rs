@@ -29,7 +29,7 @@ impl Channel {
                 config.frame_bytes_max,
             ))),
             ServerAddress::Command(words) => {
-                let stdio = Stdio::start(&config.processes, words, config.frame_bytes_max).await?;
+                let stdio = Stdio::start(&config.process, words, config.frame_bytes_max).await?;
                 Channel::Stdio(Box::new(stdio))
             }
         })

@@ -1,13 +1,13 @@
 //! Where another server is, and how it is spoken to.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use hyper::HeaderMap;
+use omni_process::ProcessConfig;
 use omni_protocol::{ClientCapabilities, Era, Implementation};
 
 use super::address::ServerAddress;
-use crate::ExecConfig;
+
 /// Where a server is, and how it is spoken to.
 #[derive(Clone, Debug)]
 pub struct UpstreamConfig {
@@ -25,14 +25,13 @@ pub struct UpstreamConfig {
     pub patience: Duration,
     /// A message at most. Default 16 MiB + 64 KiB.
     pub frame_bytes_max: usize,
-    /// How a command's process is started: its folder, its environment and its bounds. The interpreter and the package
-    /// in it are not used.
-    pub processes: Arc<ExecConfig>,
+    /// How a command's process is started: its folder, its environment and its bounds.
+    pub process: ProcessConfig,
 }
 
 impl UpstreamConfig {
     /// With the documented defaults.
-    pub fn new(address: ServerAddress, client: Implementation, processes: Arc<ExecConfig>) -> Self {
+    pub fn new(address: ServerAddress, client: Implementation, process: ProcessConfig) -> Self {
         UpstreamConfig {
             address,
             client,
@@ -41,7 +40,7 @@ impl UpstreamConfig {
             headers: HeaderMap::new(),
             patience: Duration::from_secs(60),
             frame_bytes_max: (16 << 20) + (64 << 10),
-            processes,
+            process,
         }
     }
 }

@@ -10,14 +10,12 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use bytes::{Buf as _, Bytes};
-use omni_process::{Exit, Foreground, Process, TERM_GRACE};
+use omni_process::{Children, Exit, Foreground, Process, ProcessConfig, TERM_GRACE};
 use tokio::io::{AsyncRead as _, AsyncWrite as _, ReadBuf};
 use tokio::net::unix::pipe;
 use tokio::time::timeout;
 
 use super::error::UpstreamError;
-use crate::ExecConfig;
-use crate::children::Children;
 use crate::runner::{Lines, TooLong};
 
 /// How long the server may take to end after its input has ended, before it is sent SIGTERM.
@@ -30,6 +28,9 @@ const DEATH_WAIT: Duration = Duration::from_secs(1);
 const NOT_STARTED: i32 = 127;
 
 const CHUNK_BYTES: usize = 64 << 10;
+
+/// What is kept of the end of its standard error: as much as a message can show.
+const TAIL_BYTES_MAX: usize = 4 << 10;
 
 /// The process and its pipes. Dropping it kills the process and its group at once; [`close`](Self::close) lets it end.
 pub(super) struct Stdio {
@@ -44,7 +45,6 @@ pub(super) struct Stdio {
     line_bytes_max: usize,
     stderr: Option<pipe::Receiver>,
     tail: Vec<u8>,
-    tail_bytes_max: usize,
     /// It has written something to its standard output.
     spoke: bool,
     chunk: Box<[u8]>,
@@ -53,18 +53,18 @@ pub(super) struct Stdio {
 impl Stdio {
     /// Starts the command in the configuration's root folder.
     pub(super) async fn start(
-        config: &Arc<ExecConfig>,
+        config: &ProcessConfig,
         words: &[String],
         line_bytes_max: usize,
     ) -> Result<Stdio, UpstreamError> {
         let command = super::words::join(words);
         let failed = |reason: String| UpstreamError::NotStarted { command: command.clone(), reason };
-        let children = Children::new(Arc::clone(config));
+        let children = Children::new(config.clone());
         let (theirs, ours) = io::pipe().map_err(|error| failed(error.to_string()))?;
         let foreground = Foreground {
             argv: words.iter().map(Into::into).collect(),
             env: Vec::new(),
-            cwd: PathBuf::clone(&config.process.root),
+            cwd: PathBuf::clone(&config.root),
             stdin: theirs.into(),
         };
         let started = children.start_foreground(foreground).await;
@@ -88,7 +88,6 @@ impl Stdio {
             line_bytes_max,
             stderr: Some(stderr),
             tail: Vec::new(),
-            tail_bytes_max: config.stderr_bytes_max,
             spoke: false,
             chunk: vec![0; CHUNK_BYTES].into_boxed_slice(),
         })
@@ -126,8 +125,7 @@ impl Stdio {
 
     /// The end of what the process wrote to standard error so far.
     pub(super) fn stderr_tail(&self) -> String {
-        String::from_utf8_lossy(&self.tail[self.tail.len().saturating_sub(self.tail_bytes_max)..])
-            .into_owned()
+        String::from_utf8_lossy(&self.tail[self.tail.len().saturating_sub(TAIL_BYTES_MAX)..]).into_owned()
     }
 
     /// Ends the process: closes its input, waits two seconds, SIGTERM, a second, SIGKILL. What it started goes too.
@@ -187,8 +185,8 @@ impl Stdio {
                 Poll::Ready(Ok(length @ 1..)) => {
                     self.tail.extend_from_slice(&chunk[..length]);
                     // Twice as much, so that it is moved rarely.
-                    if self.tail.len() > 2 * self.tail_bytes_max {
-                        self.tail.drain(..self.tail.len() - self.tail_bytes_max);
+                    if self.tail.len() > 2 * TAIL_BYTES_MAX {
+                        self.tail.drain(..self.tail.len() - TAIL_BYTES_MAX);
                     }
                 }
                 Poll::Ready(_) => self.stderr = None,
