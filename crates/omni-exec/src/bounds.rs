@@ -52,3 +52,7 @@ pub(crate) const ANSWER_BYTES_MAX: usize = 4 << 20;
 
 /// Questions of one call at most that wait for an answer at the same time. Python refuses more before they are sent.
 pub(crate) const ASKS_OPEN_MAX: usize = 16;
+
+/// What is kept of the end of a call's standard error, in bytes, for the error that it ends with: a traceback of a thousand
+/// lines, and more than anybody reads of one. All of it is in the log.
+pub(crate) const STDERR_TAIL_BYTES: usize = 64 << 10;

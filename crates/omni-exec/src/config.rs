@@ -96,8 +96,6 @@ pub struct ExecConfig {
     pub result_bytes_max: usize,
     /// A frame's size at most, either way. Default 16 MiB + 64 KiB.
     pub frame_bytes_max: usize,
-    /// How much of the end of a call's stderr is kept for a failure. Default 64 KiB.
-    pub stderr_bytes_max: usize,
     /// Whether what processes print for no call goes to the log, at `info`. Default: yes.
     pub log_output: bool,
 }
@@ -156,7 +154,6 @@ impl ExecConfig {
             ready_timeout: Duration::from_secs(10),
             result_bytes_max: 8 << 20,
             frame_bytes_max: (16 << 20) + (64 << 10),
-            stderr_bytes_max: 64 << 10,
             log_output: true,
         }
     }

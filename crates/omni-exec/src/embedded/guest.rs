@@ -17,7 +17,7 @@ use super::control::{Control, Stopped};
 use super::thread::Thread;
 use crate::asks::Asks;
 use crate::attempt::{AttemptResult, AttemptSite, Hearing, Reader};
-use crate::bounds::CANCEL_PATIENCE;
+use crate::bounds::{CANCEL_PATIENCE, STDERR_TAIL_BYTES};
 use crate::children::Children;
 use crate::stack::user_frames;
 use crate::wire::Mode;
@@ -111,7 +111,7 @@ impl Guest {
             };
             let id = self.next.fetch_add(1, Ordering::Relaxed);
             if thread.begin(call, id) {
-                let printed = Printed::new(self.config.stderr_bytes_max);
+                let printed = Printed::new(STDERR_TAIL_BYTES);
                 return Some(Ok(Ride {
                     guest: Arc::clone(self),
                     thread,

@@ -24,6 +24,7 @@ use tokio::time::sleep;
 
 use super::report::{self, Pace, Report, Reports};
 use crate::ExecConfig;
+use crate::bounds::STDERR_TAIL_BYTES;
 use crate::children::Children;
 use crate::outcome::{not_called, outcome, start_failed, unstarted};
 use crate::own_process::CapacityPermit;
@@ -226,7 +227,7 @@ fn in_memory(content: &[u8]) -> io::Result<OwnedFd> {
 /// Standard output as it is, and standard error as lines of a log.
 fn capture(stdout: OwnedFd, stderr: OwnedFd, config: &ExecConfig) -> io::Result<(Receiver, Output)> {
     let (nothing, _) = pipe()?;
-    let output = Output::new(nothing.into(), stderr, config.stderr_bytes_max, config.log_output)?;
+    let output = Output::new(nothing.into(), stderr, STDERR_TAIL_BYTES, config.log_output)?;
     Ok((Receiver::from_owned_fd(stdout)?, output))
 }
 

@@ -14,6 +14,7 @@ use tokio::time::sleep;
 
 use super::Worker;
 use crate::ExecConfig;
+use crate::bounds::STDERR_TAIL_BYTES;
 use crate::channel::Channel;
 use crate::wear::Wear;
 use crate::wire::{self, Hello, Key, Mode};
@@ -28,7 +29,7 @@ impl Worker {
         let page = StatusPage::new().map_err(system("making a status page"))?;
         let mut channel =
             Channel::new(started.control, config.frame_bytes_max).map_err(system("watching a socket"))?;
-        let output = Output::new(started.stdout, started.stderr, config.stderr_bytes_max, config.log_output)
+        let output = Output::new(started.stdout, started.stderr, STDERR_TAIL_BYTES, config.log_output)
             .map_err(system("capturing output"))?;
         greet(&mut channel, &page, config, mode, started.process.temp().map(|temp| temp.path()))
             .map_err(system("introducing the server"))?;
