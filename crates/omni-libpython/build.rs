@@ -3,6 +3,7 @@
 //! It must not be linked with anything here, so cargo cannot know it as a dependency: a second cargo builds it, in a
 //! target folder of its own, since this one is locked. Once for all profiles. Where that fails omni is built all the
 //! same, and says of itself that it cannot embed.
+#![allow(clippy::disallowed_methods, reason = "a build script runs cargo")]
 
 use std::path::{Path, PathBuf};
 use std::process::Command;

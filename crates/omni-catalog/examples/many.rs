@@ -6,6 +6,7 @@
 //!
 //! Prints medians of several rounds beside `python3 -c pass` from the same run. Nothing is asserted.
 
+#![allow(clippy::disallowed_methods, reason = "an example runs what a user runs")]
 #![expect(clippy::print_stdout, reason = "a report for a person")]
 
 use std::fmt::Write as _;

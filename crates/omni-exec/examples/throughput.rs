@@ -3,6 +3,7 @@
 //! Runs on one thread like the server, without protocol, validation or transport: what is measured is this
 //! crate and Python. The tool returns a short text; `cecho` takes a context, but its
 //! client cannot be asked.
+#![allow(clippy::disallowed_methods, reason = "an example runs what a user runs")]
 
 use std::error::Error;
 use std::io::Write as _;

@@ -1,5 +1,6 @@
 //! What forked calls can do to their parent, to each other, to those that wait for a call, and to the server: nothing,
 //! and nothing that they start outlives them.
+#![allow(clippy::disallowed_methods, reason = "a test runs what a user runs")]
 
 mod support;
 

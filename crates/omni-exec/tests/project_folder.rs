@@ -1,4 +1,5 @@
 //! Whose modules a process of a tool imports: the project's folder, in which it works, is not on its path.
+#![allow(clippy::disallowed_methods, reason = "a test runs what a user runs")]
 #![expect(clippy::unwrap_used, reason = "a panic here is the report of a failure")]
 
 mod support;

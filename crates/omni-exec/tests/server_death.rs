@@ -1,5 +1,6 @@
 //! What is left when the server is killed and can do nothing any more.
 
+#![allow(clippy::disallowed_methods, reason = "a test runs what a user runs")]
 #![expect(clippy::unwrap_used, reason = "a panic here is the report of a failure")]
 
 mod support;

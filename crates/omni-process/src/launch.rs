@@ -1,7 +1,7 @@
 //! What a child does between being started and being Python: its session, its death signal, its descriptors.
 //!
 //! The server cannot do this between fork and exec, where only async-signal-safe code may run, so it starts
-//! this program first, and this program becomes Python.
+//! this program first, and this program becomes Python: decision 0005.
 
 use std::ffi::{OsStr, OsString};
 use std::fs::File;

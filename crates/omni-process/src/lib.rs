@@ -1,5 +1,6 @@
 //! Starting, watching and ending processes: the only crate that does. What is started here dies with the server, has
 //! its output captured, and leaves nothing behind: neither processes nor temporary files.
+#![allow(clippy::disallowed_methods, reason = "this is the crate that does it")]
 
 mod children;
 mod config;

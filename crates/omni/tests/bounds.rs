@@ -1,4 +1,5 @@
 //! Each bound that `omni.toml` sets, tripped in the built binary: what is beyond it gets the error that the reference names.
+#![allow(clippy::disallowed_methods, reason = "a test runs what a user runs")]
 
 mod support;
 

@@ -1,5 +1,6 @@
 //! The command line: what works with no server, and one clear sentence for each mistake.
 
+#![allow(clippy::disallowed_methods, reason = "a test runs what a user runs")]
 #![expect(clippy::unwrap_used, reason = "a panic is how a test fails")]
 
 mod support;

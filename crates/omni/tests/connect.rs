@@ -1,6 +1,7 @@
 //! The lines that `omni mcp` prints for clients: each is run by a real shell, with programs of the clients' names that
 //! take their words as the clients do, and what they would start answers like the server that printed it.
 
+#![allow(clippy::disallowed_methods, reason = "a test runs what a user runs")]
 #![expect(clippy::unwrap_used, reason = "a panic is how a test fails")]
 
 mod support;

@@ -4,6 +4,7 @@
 //! `console` has commands after `$ `, and after each the lines that it prints, in order. `…` stands for anything, and of
 //! a line any part will do.
 
+#![allow(clippy::disallowed_methods, reason = "a test runs what a user runs")]
 #![allow(clippy::unwrap_used, reason = "a panic is how a test fails")]
 
 mod support;

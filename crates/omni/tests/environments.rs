@@ -1,5 +1,6 @@
 //! Skills with dependencies of their own, through the whole binary, with packages made here: no network.
 
+#![allow(clippy::disallowed_methods, reason = "a test runs what a user runs")]
 #![expect(
     clippy::unwrap_used,
     clippy::print_stdout,

@@ -1,4 +1,5 @@
 //! The built binary on HTTP: both eras on one endpoint, the checks at the door, streams, sessions.
+#![allow(clippy::disallowed_methods, reason = "a test runs what a user runs")]
 
 mod support;
 

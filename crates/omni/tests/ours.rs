@@ -1,5 +1,6 @@
 //! What omni runs and obeys is what it wrote: its folders are the user's alone, and what was put there is not run.
 
+#![allow(clippy::disallowed_methods, reason = "a test runs what a user runs")]
 #![expect(clippy::unwrap_used, reason = "a panic is how a test fails")]
 
 mod support;

@@ -1,5 +1,6 @@
 //! Where things are: a cache that cannot be written, a home that is none, and what `--skills` may name.
 
+#![allow(clippy::disallowed_methods, reason = "a test runs what a user runs")]
 #![expect(clippy::unwrap_used, reason = "a panic is how a test fails")]
 
 mod support;

@@ -1,6 +1,7 @@
 //! The built binary in front of a runner: a small HTTP server in Python, written for this test, as anybody could
 //! write one. It lists tools, resources and prompts, changes its mind, dies and comes back.
 
+#![allow(clippy::disallowed_methods, reason = "a test runs what a user runs")]
 #![expect(
     clippy::unwrap_used,
     reason = "a panic is the failure report; the lint does not see helpers of tests"

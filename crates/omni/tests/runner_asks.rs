@@ -1,6 +1,7 @@
 //! A tool at a runner asks the client of the server in front of it, from end to end: the built binary on both sides,
 //! real clients of both eras, and Python's runner in the place of ours.
 
+#![allow(clippy::disallowed_methods, reason = "a test runs what a user runs")]
 #![expect(clippy::unwrap_used, reason = "a panic is how a test fails")]
 
 mod support;

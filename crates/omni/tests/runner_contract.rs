@@ -1,6 +1,7 @@
 //! The runner contract as a caller sees it that nobody wrote for us: raw HTTP to `omni runner`, and where the contract says
 //! the same of both, to `python -m omni.runner`.
 
+#![allow(clippy::disallowed_methods, reason = "a test runs what a user runs")]
 #![expect(clippy::unwrap_used, reason = "a panic is how a test fails")]
 
 mod support;

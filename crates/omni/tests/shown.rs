@@ -1,5 +1,6 @@
 //! What people are shown of text that wants to deceive them: at the terminal, in the log, as JSON.
 
+#![allow(clippy::disallowed_methods, reason = "a test runs what a user runs")]
 #![expect(clippy::unwrap_used, reason = "a panic is how a test fails")]
 
 mod support;

@@ -1,5 +1,6 @@
 //! A cloned project runs nothing by itself: what is planted in the folder omni is started in, and what lets it run.
 
+#![allow(clippy::disallowed_methods, reason = "a test runs what a user runs")]
 #![expect(clippy::unwrap_used, reason = "a panic is how a test fails")]
 
 mod support;

@@ -1,4 +1,5 @@
 //! A project folder with one skill, an executor on it, and calls in one line each.
+#![allow(clippy::disallowed_methods, reason = "a test runs what a user runs")]
 #![allow(dead_code, reason = "each test file uses its part")]
 #![expect(clippy::unwrap_used, reason = "a panic here is the report of a failure")]
 

@@ -1,4 +1,5 @@
-//! Number 1 of the namespace of one forked call: made ahead by a fork parent, which forks the call into it.
+//! Number 1 of the namespace of one forked call: made ahead by a fork parent, which forks the call into it:
+//! decision 0021.
 //!
 //! It starts nothing. It adopts what loses its parent there, and its end is the end of everything in the namespace.
 //! `python/src/omni/call_borders.py` is the other side of the line.

@@ -1,5 +1,5 @@
 //! How a program gets a process-id namespace: what runs there sees and signals nobody outside, and all of it ends with
-//! the namespace's init, which is ours.
+//! the namespace's init, which is ours: decision 0017.
 //!
 //! Three processes stand in a row. The outer one, here, is the server's child and ends as the program did. Init, in
 //! [`init`](super::init), is number 1 inside and adopts what loses its parent. The program is number 2.

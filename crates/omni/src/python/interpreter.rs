@@ -1,4 +1,8 @@
 //! Finds the Python that runs the tools.
+#![expect(
+    clippy::disallowed_methods,
+    reason = "an interpreter is asked about itself before there is anything to supervise"
+)]
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};

@@ -1,5 +1,6 @@
 //! `--server` of `omni list`, `describe` and `call`: our own server and others', good and bad, over both transports.
 
+#![allow(clippy::disallowed_methods, reason = "a test runs what a user runs")]
 #![expect(clippy::unwrap_used, reason = "a panic is how a test fails")]
 
 #[path = "../support/mod.rs"]

@@ -1,6 +1,7 @@
 //! The lever of the whole-binary tests: a folder of skills, the built binary over it, and clients that are
 //! three lines to use. Every server that a test started is checked for leftovers when it ends.
 
+#![allow(clippy::disallowed_methods, reason = "a test runs what a user runs")]
 #![allow(
     dead_code,
     unreachable_pub,

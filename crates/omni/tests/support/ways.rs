@@ -1,4 +1,5 @@
 //! The ways to run tools that tests walk through: one word each, and how a server is told to use it.
+#![allow(clippy::disallowed_methods, reason = "a test runs what a user runs")]
 
 use std::io::{BufRead as _, BufReader};
 use std::path::Path;
