@@ -29,7 +29,7 @@ const ACCEPTED: &[&[&str]] = &[
 ];
 
 /// How many circles a crate still has that nobody has broken yet. A number only ever falls.
-const LEFT: &[(&str, usize)] = &[("crates/omni/src/main.rs", 1), ("crates/omni-exec/src/lib.rs", 1)];
+const LEFT: &[(&str, usize)] = &[("crates/omni/src/main.rs", 1)];
 
 /// More than these would mean that a circle is easier to accept than to break.
 const ACCEPTED_MAX: usize = 4;

@@ -11,7 +11,7 @@ use omni_call::{
 use serde_json::Value;
 
 use super::asked::Asked;
-use super::now;
+use super::clock::now;
 use crate::outcome::unstarted;
 
 /// Answers a call with the result of an equal one, where its tool declares for how long its results are good. Errors are

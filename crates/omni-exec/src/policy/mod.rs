@@ -4,6 +4,7 @@
 mod asked;
 mod cache;
 mod choice;
+mod clock;
 mod concurrency;
 mod placement;
 mod quarantine;
@@ -11,8 +12,6 @@ mod refusal;
 mod retry;
 mod size;
 mod targets;
-
-use std::time::Instant;
 
 use omni_call::Executor;
 
@@ -74,9 +73,4 @@ fn process_policy<E: Executor>(executor: E) -> Quarantine<Placement<E>> {
         // Before that choice, which asks for it: a call that has a worker of its own needs no processes of its own.
         Placement::new(executor),
     )
-}
-
-/// Now, by the clock that the runtime's timers go by: a test can have it stand still.
-fn now() -> Instant {
-    tokio::time::Instant::now().into_std()
 }

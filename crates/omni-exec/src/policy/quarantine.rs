@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use omni_call::{BoxFuture, Call, CallPort, Ending, Executor, Outcome, Phase};
 
-use super::now;
+use super::clock::now;
 use crate::outcome::unstarted;
 
 /// So many deaths within [`WINDOW`] are one too many.

@@ -6,7 +6,7 @@ use omni_call::{BoxFuture, Call, CallPort, Ending, Executor, Outcome};
 use tokio::time::sleep;
 
 use super::asked::Asked;
-use super::now;
+use super::clock::now;
 
 const PAUSE_MIN: Duration = Duration::from_millis(50);
 const PAUSE_MAX: Duration = Duration::from_secs(2);
