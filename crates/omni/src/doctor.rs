@@ -11,6 +11,7 @@ mod installed;
 mod isolation;
 mod json;
 mod load;
+mod look;
 mod people;
 mod programs;
 mod python;
@@ -29,7 +30,8 @@ use crate::reading;
 use crate::settings::RunSettings;
 use crate::terminal::Output;
 use crate::{begin, trust as store};
-pub(crate) use examination::{Examination, Look};
+pub(crate) use examination::Examination;
+pub(crate) use look::Look;
 
 /// Prints every finding in the style of a compiler. Exits with 1 only under `--strict`, for any warning
 /// or error.

@@ -1,7 +1,5 @@
 //! The environments that skills need: which there are, where they lie and what makes them.
 
-mod sets;
-
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -15,7 +13,6 @@ use omni_process::ProcessConfig;
 use crate::home::Home;
 use crate::python::{self, Python};
 use crate::settings::{EnvironmentSettings, Places};
-pub(crate) use sets::Sets;
 
 /// The folder of the environments within the cache.
 pub(crate) fn folder(cache: &Path) -> PathBuf {

@@ -1,6 +1,5 @@
 //! What `omni doctor` knows: the skills and this machine, looked at once, subject by subject.
 
-use std::path::PathBuf;
 use std::sync::Arc;
 
 use anyhow::Result;
@@ -8,6 +7,7 @@ use omni_catalog::Snapshot;
 use serde_json::Value;
 
 use super::finding::{Finding, Section, counts};
+use super::look::Look;
 use super::{environments, isolation, json, root, runner, skills, trust};
 use crate::counts::Counts;
 use crate::python;
@@ -18,15 +18,6 @@ pub(crate) struct Examination {
     pub(super) snapshot: Arc<Snapshot>,
     /// In the order in which people read them.
     sections: Vec<Section>,
-}
-
-/// How closely to look.
-#[derive(Default)]
-pub(crate) struct Look {
-    /// Loads the skills, which runs their files.
-    pub(super) load: bool,
-    /// The settings file that `[skills.…]` stands in, most likely.
-    pub(super) settings_file: Option<PathBuf>,
 }
 
 impl Examination {

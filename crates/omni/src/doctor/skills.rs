@@ -6,7 +6,8 @@ use omni_catalog::{Diagnostic, Snapshot};
 
 use super::checks::Checks;
 use super::finding::{Finding, Section};
-use super::{Look, load};
+use super::load;
+use super::look::Look;
 use crate::python::Python;
 use crate::settings::{Places, RunSettings};
 use crate::text::plural;

@@ -9,7 +9,7 @@ use omni_call::Ending;
 use omni_environments::Environment;
 use omni_exec::{ExecConfig, Interpreter, InterpreterExecutors};
 
-use crate::executors::executors_of;
+use super::interpreter::executors_of;
 use crate::python::Python;
 
 /// Executors of an environment that nobody has used for so long are let go, forking parents included.

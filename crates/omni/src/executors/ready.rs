@@ -1,0 +1,84 @@
+//! The executors once Python is found, and which set of them a call gets.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use anyhow::Result;
+use omni_call::{BoxFuture, Call, CallPort, Ending, Outcome, Requirements};
+use omni_environments::{Environments, NoEnvironment};
+use omni_exec::{ExecutorSets, InterpreterExecutors, SetNeeds};
+
+use super::interpreter::executors_of;
+use super::plan::Plan;
+use super::sets::Sets;
+
+/// Every set of executors that needs Python.
+pub(crate) struct Ready {
+    /// For tools that need nothing installed.
+    pub(super) common: InterpreterExecutors,
+    pub(super) environments: Environments,
+    /// For those that do, and for skills that share with no other.
+    pub(super) sets: Arc<Sets>,
+}
+
+impl Ready {
+    /// Finds Python, and makes them with it. Lays out files and may start Python to ask for its version; starts no worker.
+    pub(super) fn of(plan: &Plan) -> Result<Ready> {
+        let (python, config) = plan.config()?;
+        let environments = plan.environments(config.process.clone(), &python)?;
+        let config = Arc::new(config);
+        let common = executors_of(python.clone(), Arc::clone(&config), plan.cache.clone());
+        Ok(Ready { common, environments, sets: Sets::new(python, config, plan.cache.clone()) })
+    }
+}
+
+impl ExecutorSets for Ready {
+    type Set = InterpreterExecutors;
+
+    fn common(&self) -> &InterpreterExecutors {
+        &self.common
+    }
+
+    fn wants_environment(&self, requirements: &Requirements) -> bool {
+        self.environments.wanted(requirements)
+    }
+
+    fn set_for<'a>(
+        &'a self,
+        call: &'a mut Call,
+        needs: SetNeeds,
+        port: &'a mut dyn CallPort,
+    ) -> BoxFuture<'a, Result<Arc<InterpreterExecutors>, Box<Outcome>>> {
+        Box::pin(async move {
+            let spec = Arc::clone(&call.spec);
+            let environment = match spec.target.requirements().filter(|_| needs.environment) {
+                None => None,
+                Some(requirements) => match self.environments.for_call(call, requirements, port).await {
+                    Ok(environment) => Some(environment),
+                    Err(none) => return Err(Box::new(without_environment(call, none))),
+                },
+            };
+            let skill = needs.own_processes.then_some(spec.skill.as_str());
+            let set = self.sets.of(environment.as_ref(), skill);
+            set.map_err(|ending| Box::new(unstarted(call, ending)))
+        })
+    }
+}
+
+/// The answer to a call that gets no environment.
+fn without_environment(call: &Call, none: NoEnvironment) -> Outcome {
+    match none {
+        NoEnvironment::TimedOut { limit } => unstarted(call, Ending::TimedOut { limit }),
+        NoEnvironment::Failed(error) if error.closing => unstarted(call, Ending::Shutdown),
+        NoEnvironment::Failed(error) => {
+            let (message, hint) = (error.message.clone(), error.hint.clone());
+            let mut outcome = unstarted(call, Ending::WorkerStart { message, hint });
+            outcome.stderr.clone_from(&error.output);
+            outcome
+        }
+    }
+}
+
+fn unstarted(call: &Call, ending: Ending) -> Outcome {
+    Outcome::unstarted(ending, Instant::now().duration_since(call.deadline.accepted()))
+}
