@@ -84,17 +84,29 @@ pub(super) async fn join(items: Vec<Item>, share: &Share) -> Option<Frame> {
         };
         bytes += parts[n].len();
     }
-    let mut array = Vec::with_capacity(bytes + parts.len() + 2);
-    // Each goes as soon as it is copied, so that the answers are not held twice.
-    for part in parts.into_iter().filter(|part| !part.is_empty()) {
-        array.push(if array.is_empty() { b'[' } else { b',' });
-        array.extend_from_slice(&part);
+    parts.retain(|part| !part.is_empty());
+    (!parts.is_empty()).then(|| array_of(parts))
+}
+
+/// The answers as the members of an array. The longest is not copied, and each other goes as soon as it is: they are not
+/// held twice.
+fn array_of(mut parts: Vec<Vec<u8>>) -> Frame {
+    let longest = (0..parts.len()).max_by_key(|&n| parts[n].len()).unwrap_or_default();
+    let behind = parts.split_off(longest);
+    let mut head = vec![b'['];
+    for part in parts {
+        head.extend_from_slice(&part);
+        head.push(b',');
     }
-    if array.is_empty() {
-        return None;
+    let mut behind = behind.into_iter();
+    let body = behind.next().unwrap_or_default();
+    let mut middle = Vec::new();
+    for part in behind {
+        middle.push(b',');
+        middle.extend_from_slice(&part);
     }
-    array.push(b']');
-    Some(Frame { head: array.into(), ..Frame::default() })
+    middle.push(b']');
+    Frame { head: head.into(), body: body.into(), middle: middle.into(), ..Frame::default() }
 }
 
 fn too_long() -> RpcError {
@@ -129,7 +141,7 @@ mod tests {
         };
         let frame = join((0..60).map(large).collect(), &share).await.unwrap();
         assert!(frame.len() < BATCH_ANSWER_BYTES_MAX + 60 * 400, "{} bytes", frame.len());
-        let answers: Vec<serde_json::Value> = serde_json::from_slice(&frame.head).unwrap();
+        let answers: Vec<serde_json::Value> = serde_json::from_slice(&frame.into_bytes()).unwrap();
         let ids: Vec<_> = answers.iter().map(|answer| answer["id"].as_u64()).collect();
         assert_eq!(ids, (0..60).map(Some).collect::<Vec<_>>());
         let whole = |answer: &&serde_json::Value| answer["result"].is_string();
