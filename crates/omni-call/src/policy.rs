@@ -41,15 +41,6 @@ impl Policy {
     /// More calls at once than this are no limit.
     pub const CONCURRENCY_MAX: u32 = 4_096;
 
-    /// Whether a call needs nothing around it: no retry, no cache, no limit of its own.
-    pub fn is_plain(&self) -> bool {
-        self.retry_on.is_empty()
-            && self.cache_ttl_ms.is_none()
-            && self.concurrency.is_none()
-            && self.skill_concurrency.is_none()
-            && !self.repeatable
-    }
-
     /// How often a call may be run at most. A repeatable tool without `retry_on` gets a second chance after a
     /// crash.
     pub fn attempts_max(&self) -> u32 {
