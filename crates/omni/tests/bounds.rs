@@ -51,9 +51,13 @@ fn hold(client: &mut Stdio_, id: u64) {
     client.call(id, "t.hold", json!({"name": format!("held-{id}")}));
 }
 
-/// The first answer to any of these.
-fn first(client: &mut Stdio_, ids: &[u64]) -> Value {
-    client.wait_for(|message| message["id"].as_u64().is_some_and(|id| ids.contains(&id)))
+/// The first answer when two more calls come while one holds all there is: it is the one too many that is answered.
+fn third_of_three(folder: &Folder, client: &mut Stdio_) -> Value {
+    hold(client, 1);
+    wait_file(&folder.path("held-1"));
+    hold(client, 2);
+    hold(client, 3);
+    client.wait_for(|message| message["id"].as_u64().is_some_and(|id| (1..=3).contains(&id)))
 }
 
 #[test]
@@ -65,11 +69,7 @@ fn calls_that_find_no_process_wait_and_those_beyond_the_queue_are_busy() {
     ] {
         let folder = folder(&format!("executor = \"{executor}\"\n{processes}\n[queue]\ncalls = 1\n"));
         let mut client = folder.stdio(&[]).initialised();
-        hold(&mut client, 1);
-        wait_file(&folder.path("held-1"));
-        hold(&mut client, 2);
-        hold(&mut client, 3);
-        let refused = first(&mut client, &[1, 2, 3]);
+        let refused = third_of_three(&folder, &mut client);
         assert_eq!(kind(&refused["result"]), "busy", "{executor}: {refused}");
         let waiting = if refused["id"] == 2 { 3 } else { 2 };
         assert_ne!(refused["id"], 1, "{executor}: {refused}");
@@ -85,11 +85,7 @@ fn calls_that_find_no_process_wait_and_those_beyond_the_queue_are_busy() {
 fn one_tool_does_not_fill_the_queue_of_others() {
     let folder = folder("workers = \"1..1\"\n[queue]\nper_tool = 1\n");
     let mut client = folder.stdio(&[]).initialised();
-    hold(&mut client, 1);
-    wait_file(&folder.path("held-1"));
-    hold(&mut client, 2);
-    hold(&mut client, 3);
-    let refused = first(&mut client, &[1, 2, 3]);
+    let refused = third_of_three(&folder, &mut client);
     assert_eq!(kind(&refused["result"]), "busy", "{refused}");
     client.call(4, "t.other", json!({}));
     folder.write("go", "");
@@ -176,11 +172,7 @@ fn a_client_on_stdio_is_refused_what_is_beyond_its_requests_and_all_are_what_is_
     for settings in ["[admission]\nopen_requests = 2\n", "[admission]\ncalls = 1\nwaiting_calls = 1\n"] {
         let folder = folder(settings);
         let mut client = folder.stdio(&[]).initialised();
-        hold(&mut client, 1);
-        wait_file(&folder.path("held-1"));
-        hold(&mut client, 2);
-        hold(&mut client, 3);
-        let refused = first(&mut client, &[1, 2, 3]);
+        let refused = third_of_three(&folder, &mut client);
         assert_eq!(
             (&refused["id"], &refused["error"]["code"]),
             (&json!(3), &json!(-31000)),
