@@ -24,7 +24,7 @@ const ACCEPTED: &[&[&str]] = &[
     &[
         "crates/omni-scan/src/enum_members.rs",
         "crates/omni-scan/src/evaluator.rs",
-        "crates/omni-scan/src/instance.rs",
+        "crates/omni-scan/src/default_objects.rs",
     ],
 ];
 

@@ -1,12 +1,12 @@
 //! What does a class of the skill look like as a type: an enumeration, a typed dictionary, a dataclass, a
 //! Pydantic model?
 
-use crate::core::{Core, Kind, Member, Object, Shape};
+use crate::annotated::AnnotatedType;
+use crate::class_kind::{BASES_MAX, ClassKind, MEMBERS_MAX, class_kind};
 use crate::docstring::cleaned;
-use crate::family::{BASES_MAX, Family, MEMBERS_MAX, family};
 use crate::package::{FileId, Item};
-use crate::peel::Peeled;
 use crate::syntax::{Class, Expr, ExprKind};
+use crate::type_ir::{Member, Object, Shape, TypeIr, TypeKind};
 use crate::types::{DefinitionKey, Named, Types};
 
 impl Types<'_> {
@@ -15,31 +15,31 @@ impl Types<'_> {
         &mut self,
         file: FileId,
         index: usize,
-        arguments: &[Core],
+        arguments: &[TypeIr],
         at: (FileId, u32),
-    ) -> Core {
+    ) -> TypeIr {
         let package = self.package;
         let class = &package.file(file).classes[index];
-        let family = family(package, file, index);
-        match family {
-            Family::Other => {
+        let kind = class_kind(package, file, index);
+        match kind {
+            ClassKind::Other => {
                 let message = format!(
                     "`{}` is a plain class: only an enumeration, a dataclass, a typed dictionary, a named tuple or a \
                      Pydantic model can be described",
                     class.name
                 );
                 self.problem(at.0, at.1, message);
-                return Kind::Unknown.into();
+                return TypeKind::Unknown.into();
             }
             _ if class.fields.len() > MEMBERS_MAX => {
                 let message =
                     format!("`{}` has more than {MEMBERS_MAX} fields, so it is not followed", class.name);
                 self.problem(at.0, at.1, message);
-                return Kind::Unknown.into();
+                return TypeKind::Unknown.into();
             }
-            Family::Context => return Kind::Unknown.into(),
-            Family::Content => return Kind::Content.into(),
-            Family::Enum(_) => return self.enumeration(file, index, class, at),
+            ClassKind::Context => return TypeKind::Unknown.into(),
+            ClassKind::Content => return TypeKind::Content.into(),
+            ClassKind::Enum(_) => return self.enumeration(file, index, class, at),
             _ => {}
         }
         let name = self.class_name(class, arguments);
@@ -54,11 +54,11 @@ impl Types<'_> {
             let following = std::mem::take(&mut self.following);
             self.within.push((file, index));
             self.declare_class(file, class, arguments);
-            let shape = match family {
-                Family::NamedTuple => Shape::NamedTuple(self.named_tuple(file, class)),
-                Family::TypedDict => Shape::Object(self.typed_dict(file, index, &name)),
-                Family::Dataclass => Shape::Object(self.dataclass(file, index, &name)),
-                Family::RootModel => self.root_model(file, class, &name),
+            let shape = match kind {
+                ClassKind::NamedTuple => Shape::NamedTuple(self.named_tuple(file, class)),
+                ClassKind::TypedDict => Shape::Object(self.typed_dict(file, index, &name)),
+                ClassKind::Dataclass => Shape::Object(self.dataclass(file, index, &name)),
+                ClassKind::RootModel => self.root_model(file, class, &name),
                 _ => Shape::Object(self.model(file, index, &name)),
             };
             self.within.pop();
@@ -66,11 +66,11 @@ impl Types<'_> {
             self.following = following;
             self.definitions[id].shape = shape;
         }
-        Kind::Definition(id).into()
+        TypeKind::Definition(id).into()
     }
 
     /// `Box[int]` for a generic class with arguments.
-    fn class_name(&self, class: &Class, arguments: &[Core]) -> String {
+    fn class_name(&self, class: &Class, arguments: &[TypeIr]) -> String {
         if arguments.is_empty() {
             return class.name.clone();
         }
@@ -78,42 +78,42 @@ impl Types<'_> {
         format!("{}[{}]", class.name, shown.join(","))
     }
 
-    pub(crate) fn display(&self, core: &Core) -> String {
-        match &core.kind {
-            Kind::Int => "int".to_owned(),
-            Kind::Str => "str".to_owned(),
-            Kind::Float => "float".to_owned(),
-            Kind::Bool => "bool".to_owned(),
-            Kind::Bytes => "bytes".to_owned(),
-            Kind::None => "NoneType".to_owned(),
-            Kind::Any => "Any".to_owned(),
-            Kind::Anything => "object".to_owned(),
-            Kind::List(item) => format!("list[{}]", self.display(item)),
-            Kind::Dict(key, value) => format!("dict[{}, {}]", self.display(key), self.display(value)),
-            Kind::Definition(id) => self.definitions[*id].name.clone(),
-            Kind::Union(_) | Kind::Nullable(_) => {
-                let (inner, last) = match &core.kind {
-                    Kind::Nullable(inner) => (inner.as_ref(), Some("NoneType".to_owned())),
-                    _ => (core, None),
+    pub(crate) fn display(&self, ty: &TypeIr) -> String {
+        match &ty.kind {
+            TypeKind::Int => "int".to_owned(),
+            TypeKind::Str => "str".to_owned(),
+            TypeKind::Float => "float".to_owned(),
+            TypeKind::Bool => "bool".to_owned(),
+            TypeKind::Bytes => "bytes".to_owned(),
+            TypeKind::None => "NoneType".to_owned(),
+            TypeKind::Any => "Any".to_owned(),
+            TypeKind::Anything => "object".to_owned(),
+            TypeKind::List(item) => format!("list[{}]", self.display(item)),
+            TypeKind::Dict(key, value) => format!("dict[{}, {}]", self.display(key), self.display(value)),
+            TypeKind::Definition(id) => self.definitions[*id].name.clone(),
+            TypeKind::Union(_) | TypeKind::Nullable(_) => {
+                let (inner, last) = match &ty.kind {
+                    TypeKind::Nullable(inner) => (inner.as_ref(), Some("NoneType".to_owned())),
+                    _ => (ty, None),
                 };
                 let choices = match &inner.kind {
-                    Kind::Union(choices) => choices.as_slice(),
+                    TypeKind::Union(choices) => choices.as_slice(),
                     _ => std::slice::from_ref(inner),
                 };
                 let shown: Vec<String> =
                     choices.iter().map(|choice| self.display(choice)).chain(last).collect();
                 format!("Union[{}]", shown.join(", "))
             }
-            Kind::Decimal => "Decimal".to_owned(),
-            Kind::Fraction => "Fraction".to_owned(),
-            Kind::Complex => "complex".to_owned(),
-            Kind::Uuid => "UUID".to_owned(),
-            Kind::Temporal(format) | Kind::Format(format) => class_of_format(format).to_owned(),
+            TypeKind::Decimal => "Decimal".to_owned(),
+            TypeKind::Fraction => "Fraction".to_owned(),
+            TypeKind::Complex => "complex".to_owned(),
+            TypeKind::Uuid => "UUID".to_owned(),
+            TypeKind::Temporal(format) | TypeKind::Format(format) => class_of_format(format).to_owned(),
             _ => "type".to_owned(),
         }
     }
 
-    fn declare_class(&mut self, file: FileId, class: &Class, arguments: &[Core]) {
+    fn declare_class(&mut self, file: FileId, class: &Class, arguments: &[TypeIr]) {
         self.declare(file, &class.type_parameters);
         let mut names: Vec<String> =
             class.type_parameters.iter().map(|parameter| parameter.name.clone()).collect();
@@ -169,9 +169,9 @@ impl Types<'_> {
             let total = keyword_bool(class, "total").unwrap_or(true);
             for field in &class.fields {
                 let Some(annotation) = &field.annotation else { continue };
-                let peeled = self.peel(file, annotation);
-                let required = peeled.required.unwrap_or(total);
-                put(&mut members, self.member(&field.name, peeled, Some(required)));
+                let annotated = self.unwrap_annotated(file, annotation);
+                let required = annotated.required.unwrap_or(total);
+                put(&mut members, self.member(&field.name, annotated, Some(required)));
             }
         }
         let class = &package.file(file).classes[index];
@@ -187,11 +187,11 @@ impl Types<'_> {
         let mut members = Vec::new();
         for field in &class.fields {
             let Some(annotation) = &field.annotation else { continue };
-            let mut peeled = self.peel(file, annotation);
+            let mut annotated = self.unwrap_annotated(file, annotation);
             if let Some(value) = &field.value {
-                peeled.info.default = self.default_value(file, value);
+                annotated.info.default = self.default_value(file, value);
             }
-            members.push(self.member(&field.name, peeled, None));
+            members.push(self.member(&field.name, annotated, None));
         }
         members
     }
@@ -217,21 +217,21 @@ impl Types<'_> {
                     keyword_only = true;
                     continue;
                 }
-                let mut peeled = self.peel(file, annotation);
-                if peeled.class_variable {
+                let mut annotated = self.unwrap_annotated(file, annotation);
+                if annotated.class_variable {
                     continue;
                 }
                 // An argument of the class, which its values do not have: no result shows it.
-                peeled.info.exclude |= self.is_init_only(file, annotation);
+                annotated.info.exclude |= self.is_init_only(file, annotation);
                 if let Some(value) = &field.value {
-                    self.assigned(file, value, &mut peeled.info);
+                    self.assigned(file, value, &mut annotated.info);
                 }
                 // Neither an argument nor a value: nothing to describe.
-                if peeled.info.initialised == Some(false) && peeled.info.default.is_none() {
+                if annotated.info.initialised == Some(false) && annotated.info.default.is_none() {
                     continue;
                 }
-                let last = keyword_only || peeled.info.keyword_only;
-                let member = self.member(&field.name, peeled, None);
+                let last = keyword_only || annotated.info.keyword_only;
+                let member = self.member(&field.name, annotated, None);
                 match members.iter_mut().find(|(_, found)| found.name == member.name) {
                     Some(found) => *found = (last, member),
                     None => members.push((last, member)),
@@ -263,14 +263,14 @@ impl Types<'_> {
         }
     }
 
-    pub(crate) fn member(&mut self, name: &str, peeled: Peeled, required: Option<bool>) -> Member {
-        let info = peeled.info;
-        let core = match &info.discriminator {
-            Some(field) => self.discriminate(peeled.core, field),
-            None => peeled.core,
+    pub(crate) fn member(&mut self, name: &str, annotated: AnnotatedType, required: Option<bool>) -> Member {
+        let info = annotated.info;
+        let ty = match &info.discriminator {
+            Some(field) => self.discriminate(annotated.ty, field),
+            None => annotated.ty,
         };
-        let core = info.constrain(core);
-        let core = self.with_default(core, &info);
+        let ty = info.constrain(ty);
+        let ty = self.with_default(ty, &info);
         Member {
             name: name.to_owned(),
             validation_alias: info
@@ -282,7 +282,7 @@ impl Types<'_> {
             updates: info.updates(),
             extra: info.extra.clone(),
             required: required.unwrap_or(info.default.is_none()),
-            core,
+            ty,
             exclude: info.exclude,
             computed: false,
         }

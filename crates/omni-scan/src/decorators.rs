@@ -1,6 +1,6 @@
 //! Is a function a tool, and do its other decorators keep the signature that is written?
 
-use crate::lookalike::{Lookalike, lookalike};
+use crate::lookalike_decorators::{Lookalike, lookalike};
 use crate::package::{FileId, Item, Package, last};
 use crate::syntax::{Expr, ExprKind, Function, Keyword, ParameterKind};
 

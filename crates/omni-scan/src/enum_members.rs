@@ -2,8 +2,8 @@
 //!
 //! A module cycle on purpose: a member's value is an expression (`evaluator`), which may name members of enumerations.
 
+use crate::class_kind::{AutoValue, ClassKind, MEMBERS_MAX, class_kind};
 use crate::evaluator::Evaluator;
-use crate::family::{Automatic, Family, MEMBERS_MAX, family};
 use crate::package::{FileId, Item, Package};
 use crate::syntax::{Expr, ExprKind, Field, Function};
 use crate::value::Value;
@@ -11,7 +11,7 @@ use crate::value::Value;
 /// The members of an enumeration in order, aliases included; `None` when only Python knows them.
 pub(crate) fn enum_members(package: &Package, file: FileId, index: usize) -> Option<Vec<(String, Value)>> {
     let _level = package.level()?;
-    let Family::Enum(automatic) = family(package, file, index) else { return None };
+    let ClassKind::Enum(automatic) = class_kind(package, file, index) else { return None };
     let class = &package.file(file).classes[index];
     let makes_values =
         |method: &Function| matches!(method.name.as_str(), "__new__" | "__init__" | "_generate_next_value_");
@@ -40,7 +40,7 @@ fn member_value(
     members: &[(String, Value)],
     field: &Field,
     expr: &Expr,
-    automatic: Automatic,
+    automatic: AutoValue,
 ) -> Option<Value> {
     if let ExprKind::Call(call) = &expr.kind
         && let Item::External(path) = package.resolve(file, &call.function)
@@ -54,15 +54,15 @@ fn member_value(
     }
 }
 
-fn automatic_value(members: &[(String, Value)], name: &str, automatic: Automatic) -> Option<Value> {
+fn automatic_value(members: &[(String, Value)], name: &str, automatic: AutoValue) -> Option<Value> {
     let integers = members.iter().filter_map(|(_, value)| match value {
         Value::Int(value) => Some(*value),
         _ => None,
     });
     match automatic {
-        Automatic::LowerName => Some(Value::Str(name.to_lowercase())),
-        Automatic::Count => integers.max().unwrap_or(0).checked_add(1).map(Value::Int),
-        Automatic::Power => match integers.max().filter(|highest| *highest > 0) {
+        AutoValue::LowerName => Some(Value::Str(name.to_lowercase())),
+        AutoValue::Count => integers.max().unwrap_or(0).checked_add(1).map(Value::Int),
+        AutoValue::Power => match integers.max().filter(|highest| *highest > 0) {
             None => Some(Value::Int(1)),
             Some(highest) => 1_i64.checked_shl(64 - highest.leading_zeros()).map(Value::Int),
         },
@@ -70,7 +70,7 @@ fn automatic_value(members: &[(String, Value)], name: &str, automatic: Automatic
 }
 
 /// Values of an enumeration made by a call: names alone, or pairs of name and value.
-pub(crate) fn enum_values(contents: &Value, automatic: Automatic) -> Option<Vec<Value>> {
+pub(crate) fn enum_values(contents: &Value, automatic: AutoValue) -> Option<Vec<Value>> {
     let names = |names: &[&str]| {
         let mut members: Vec<(String, Value)> = Vec::new();
         for name in names {

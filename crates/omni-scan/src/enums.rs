@@ -2,11 +2,11 @@
 
 use serde_json::{Map, Value as Json};
 
-use crate::core::{Core, Kind, Shape};
 use crate::docstring::cleaned;
 use crate::enum_members::enum_members;
 use crate::package::FileId;
 use crate::syntax::Class;
+use crate::type_ir::{Shape, TypeIr, TypeKind};
 use crate::types::{DefinitionKey, Named, Types};
 
 impl Types<'_> {
@@ -16,11 +16,11 @@ impl Types<'_> {
         index: usize,
         class: &Class,
         at: (FileId, u32),
-    ) -> Core {
+    ) -> TypeIr {
         let Some(members) = enum_members(self.package, file, index) else {
             let message = format!("the members of `{}` are worked out when the file runs", class.name);
             self.problem(at.0, at.1, message);
-            return Kind::Unknown.into();
+            return TypeKind::Unknown.into();
         };
         let description = class.docstring.as_deref().map(cleaned);
         if members.is_empty() {
@@ -30,7 +30,7 @@ impl Types<'_> {
             }
             schema.insert("enum".to_owned(), Json::Array(Vec::new()));
             schema.insert("title".to_owned(), Json::String(class.name.clone()));
-            return Kind::EmptyEnum(schema).into();
+            return TypeKind::EmptyEnum(schema).into();
         }
         let key = DefinitionKey { file, what: Named::Class(index), arguments: String::new() };
         let (id, new) = self.define(key, &class.name);
@@ -38,6 +38,6 @@ impl Types<'_> {
             let values = members.into_iter().map(|(_, value)| value).collect();
             self.definitions[id].shape = Shape::Enum { description, values };
         }
-        Kind::Definition(id).into()
+        TypeKind::Definition(id).into()
     }
 }

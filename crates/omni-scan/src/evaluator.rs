@@ -3,8 +3,8 @@
 //! A module cycle on purpose: a constant may be a member of an enumeration (`enum_members`) or an object's attribute
 //! (`instance`), and the values of both are expressions again. Fuel and depth bound the recursion.
 
+use crate::default_objects::{functional_instance, instance};
 use crate::enum_members::enum_members;
-use crate::instance::{instance, made_instance};
 use crate::library_values::{constant, made, posix_path};
 use crate::package::{FileId, Item, Package};
 use crate::syntax::{Call, Expr, ExprKind, Operator};
@@ -182,7 +182,7 @@ impl<'p> Evaluator<'p> {
             return instance(self.package, (at, class), arguments, named);
         }
         if let Item::Value(at, Expr { kind: ExprKind::Call(made), .. }) = maker {
-            return made_instance(self, at, made, arguments, named);
+            return functional_instance(self, at, made, arguments, named);
         }
         let Item::External(path) = maker else { return None };
         made(&path, &arguments, &named)

@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value as Json};
 
-use crate::core::Core;
+use crate::type_ir::TypeIr;
 use crate::value::Value;
 
 /// The default of a parameter or field.
@@ -10,7 +10,7 @@ use crate::value::Value;
 pub(crate) enum Default {
     Known(Value),
     /// There is one, but only Python can make it.
-    Made,
+    Computed,
 }
 
 /// Everything that the metadata of one parameter or field adds up to.
@@ -94,14 +94,14 @@ impl FieldInfo {
     }
 
     /// Applies the constraints, but neither keywords nor the default.
-    pub(crate) fn constrain(&self, mut core: Core) -> Core {
+    pub(crate) fn constrain(&self, mut ty: TypeIr) -> TypeIr {
         for (name, value) in &self.constraints {
-            core = core.constrain(name, value.clone());
+            ty = ty.constrain(name, value.clone());
         }
         if let Some(schema) = &self.schema {
-            core = crate::core::Kind::Fixed(schema.clone()).into();
+            ty = crate::type_ir::TypeKind::Fixed(schema.clone()).into();
         }
-        core
+        ty
     }
 }
 

@@ -1,6 +1,6 @@
 //! What must hold of any text that is said to be Python: run over its corpus by the tests, and by a fuzzer by hand.
 
-use crate::{Source, check, scan};
+use crate::{Source, check_compatibility, scan};
 
 /// A skill of one file, or of two where the text is cut by a form feed: the second is a helper of the first.
 pub fn python_source(text: &[u8]) {
@@ -21,7 +21,7 @@ pub fn python_source(text: &[u8]) {
         let lines = 1 + source.text.split(['\n', '\r']).count();
         assert!(finding.line as usize <= lines, "line {} of {lines}: {}", finding.line, finding.message);
     }
-    let _ = check(&sources, 12);
+    let _ = check_compatibility(&sources, 12);
 }
 
 #[cfg(test)]

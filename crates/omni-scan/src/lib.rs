@@ -10,43 +10,42 @@ mod tool_name;
 
 mod scan;
 
-mod check;
-mod newer;
+mod compatibility;
 
 mod decorators;
-mod lookalike;
+mod lookalike_decorators;
+mod missed_tools;
 mod options;
-mod overlooked;
 mod own_imports;
 mod signature;
 
 mod docstring;
 mod types;
 
-mod known;
-mod library;
+mod annotated;
+mod library_types;
 mod library_values;
-mod peel;
+mod library_versions;
 
 mod field;
 mod metadata;
 
+mod class_kind;
 mod classes;
 mod enum_members;
 mod enums;
-mod family;
-mod made;
+mod functional_types;
 mod models;
 
+mod default_objects;
 mod evaluator;
-mod instance;
 mod value;
 
-mod core;
-mod finish;
 mod reference;
 mod schema;
+mod schema_post;
 mod titles;
+mod type_ir;
 
 mod package;
 mod syntax;
@@ -57,7 +56,7 @@ mod suggest;
 #[cfg(any(test, fuzzing))]
 pub mod fuzz;
 
-pub use check::{FileCheck, Need, check};
+pub use compatibility::{FileCheck, Need, check_compatibility};
 pub use diagnostic::{Diagnostic, Severity};
 pub use scan::{Scan, Source, scan};
 pub use tool::Tool;

@@ -79,7 +79,7 @@ impl Types<'_> {
             let Some(name) = keyword.name.as_deref() else { continue };
             let value = &keyword.value;
             match name {
-                "default_factory" => info.default = Some(Default::Made),
+                "default_factory" => info.default = Some(Default::Computed),
                 "title" => info.title = self.text(file, value),
                 "description" => info.description = self.text(file, value),
                 "examples" => info.examples = self.constant(file, value),
@@ -158,7 +158,7 @@ impl Types<'_> {
         if matches!(expr.kind, ExprKind::Ellipsis) {
             return None;
         }
-        Some(self.value(file, expr).map_or(Default::Made, Default::Known))
+        Some(self.value(file, expr).map_or(Default::Computed, Default::Known))
     }
 
     fn constraint_keywords(&mut self, file: FileId, call: &Call, info: &mut FieldInfo) {

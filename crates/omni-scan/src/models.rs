@@ -3,11 +3,11 @@
 use serde_json::Value as Json;
 
 use crate::classes::put;
-use crate::core::{Core, Kind, Member, Object, Shape};
 use crate::docstring::cleaned;
 use crate::field::FieldInfo;
 use crate::package::{FileId, Item, last};
 use crate::syntax::{Class, Expr, ExprKind};
+use crate::type_ir::{Member, Object, Shape, TypeIr, TypeKind};
 use crate::types::Types;
 use crate::value::Value;
 
@@ -33,14 +33,14 @@ impl Types<'_> {
                 if field.name.starts_with('_') || field.name == "model_config" {
                     continue;
                 }
-                let mut peeled = self.peel(file, annotation);
-                if peeled.class_variable {
+                let mut annotated = self.unwrap_annotated(file, annotation);
+                if annotated.class_variable {
                     continue;
                 }
                 if let Some(value) = &field.value {
-                    self.assigned(file, value, &mut peeled.info);
+                    self.assigned(file, value, &mut annotated.info);
                 }
-                let mut member = self.member(&field.name, peeled, None);
+                let mut member = self.member(&field.name, annotated, None);
                 if let Some(generator) = generator {
                     let alias = generator(&member.name);
                     member.validation_alias.get_or_insert_with(|| alias.clone());
@@ -66,12 +66,12 @@ impl Types<'_> {
             _ => None,
         });
         let annotation = field.and_then(|field| field.annotation.as_ref()).or(base);
-        let Some(annotation) = annotation else { return Shape::Alias(Core::any()) };
-        let mut peeled = self.peel(file, annotation);
+        let Some(annotation) = annotation else { return Shape::Alias(TypeIr::any()) };
+        let mut annotated = self.unwrap_annotated(file, annotation);
         if let Some(value) = field.and_then(|field| field.value.as_ref()) {
-            self.assigned(file, value, &mut peeled.info);
+            self.assigned(file, value, &mut annotated.info);
         }
-        object.members.push(self.member("root", peeled, None));
+        object.members.push(self.member("root", annotated, None));
         if let Some(value) = configuration(class) {
             self.configure(file, value, &mut object);
         }
@@ -96,9 +96,9 @@ impl Types<'_> {
             if info.description.is_none() {
                 info.description = method.docstring.as_deref().map(cleaned);
             }
-            let core = match &method.returns {
+            let ty = match &method.returns {
                 Some(returns) => self.annotation(file, returns),
-                None => Core::any(),
+                None => TypeIr::any(),
             };
             let mut updates = info.updates();
             updates.insert("readOnly".to_owned(), Json::Bool(true));
@@ -106,7 +106,7 @@ impl Types<'_> {
                 name: method.name.clone(),
                 validation_alias: None,
                 serialization_alias: info.alias.clone(),
-                core,
+                ty,
                 updates,
                 extra: info.extra,
                 required: true,
@@ -184,36 +184,36 @@ impl Types<'_> {
     }
 
     /// A union whose choices are told apart by one field's literal.
-    pub(crate) fn discriminate(&mut self, core: Core, field: &str) -> Core {
-        let Core { kind, bounds, updates, extra, sealed } = core;
+    pub(crate) fn discriminate(&mut self, ty: TypeIr, field: &str) -> TypeIr {
+        let TypeIr { kind, bounds, updates, extra, from_annotated } = ty;
         let kind = match kind {
-            Kind::Nullable(inner) => Kind::Nullable(Box::new(self.discriminate(*inner, field))),
-            Kind::Union(choices) => match self.tags(&choices, field) {
+            TypeKind::Nullable(inner) => TypeKind::Nullable(Box::new(self.discriminate(*inner, field))),
+            TypeKind::Union(choices) => match self.tags(&choices, field) {
                 Some(tags) => {
                     let mut tagged = Vec::new();
                     for (tags, choice) in tags.into_iter().zip(choices) {
                         tagged.extend(tags.into_iter().map(|tag| (tag, choice.clone())));
                     }
-                    Kind::Tagged(field.to_owned(), tagged)
+                    TypeKind::Tagged(field.to_owned(), tagged)
                 }
-                None => Kind::Union(choices),
+                None => TypeKind::Union(choices),
             },
             other => other,
         };
-        Core { kind, bounds, updates, extra, sealed }
+        TypeIr { kind, bounds, updates, extra, from_annotated }
     }
 
-    fn tags(&self, choices: &[Core], field: &str) -> Option<Vec<Vec<String>>> {
+    fn tags(&self, choices: &[TypeIr], field: &str) -> Option<Vec<Vec<String>>> {
         let mut tags = Vec::new();
         for choice in choices {
-            let Kind::Definition(id) = choice.kind else { return None };
+            let TypeKind::Definition(id) = choice.kind else { return None };
             let Shape::Object(object) = &self.definitions.get(id)?.shape else { return None };
             let member = object.members.iter().find(|member| member.name == field)?;
-            let core = match &member.core.kind {
-                Kind::Default(inner, _) => inner,
-                _ => &member.core,
+            let ty = match &member.ty.kind {
+                TypeKind::Default(inner, _) => inner,
+                _ => &member.ty,
             };
-            let Kind::Literal(values) = &core.kind else { return None };
+            let TypeKind::Literal(values) = &ty.kind else { return None };
             let texts: Option<Vec<String>> = values
                 .iter()
                 .map(|value| match value.json()? {
@@ -250,7 +250,7 @@ fn setting(name: &str, value: &Value, object: &mut Object) {
         ("serialize_by_alias", Value::Bool(by_alias)) => object.serialize_by_alias = *by_alias,
         ("json_schema_extra" | "schema_extra", extra) => {
             if let Some(extra) = extra.json() {
-                object.extra = crate::known::object(&extra);
+                object.extra = crate::library_types::object(&extra);
             }
         }
         _ => {}

@@ -64,7 +64,7 @@ const NAMES: [&str; 24] = [
     "version",
 ];
 
-/// Options of the predecessor's decorator that nothing here acts on.
+/// Options that `omni.foundation`'s decorator took and nothing here acts on.
 const WITHOUT_EFFECT: [&str; 12] = [
     "variants",
     "default_variant",

@@ -3,7 +3,7 @@
 use std::cell::Cell;
 use std::collections::HashMap;
 
-use crate::library::is_library;
+use crate::library_versions::is_library;
 use crate::syntax::{BindingKind, Expr, ExprKind, Import, Module, ModuleRef};
 
 /// Index of a file in the package.

@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value as Json};
 
-use crate::core::DefId;
+use crate::type_ir::DefId;
 
 const PREFIX: &str = "#/$defs/\u{0}";
 

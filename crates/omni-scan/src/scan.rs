@@ -7,9 +7,9 @@ use serde_json::Value as Json;
 use crate::decorators::{Effect, Mark, OptionSources, effect, mark};
 use crate::diagnostic::{Diagnostic, Report};
 use crate::docstring;
-use crate::lookalike::Lookalike;
+use crate::lookalike_decorators::Lookalike;
+use crate::missed_tools;
 use crate::options::{self, Options};
-use crate::overlooked;
 use crate::own_imports;
 use crate::package::{FileId, Package};
 use crate::schema::title_case;
@@ -107,8 +107,8 @@ impl<'p> Scanner<'p, '_> {
                 self.hidden(file, method, "a method");
             }
         }
-        overlooked::classes(self.package, file, &mut self.reports[file]);
-        overlooked::calls(self.package, file, &mut self.reports[file]);
+        missed_tools::classes(self.package, file, &mut self.reports[file]);
+        missed_tools::calls(self.package, file, &mut self.reports[file]);
         if self.fails {
             for tool in self.tools.drain(before..) {
                 self.commands.remove(&tool.command);
@@ -132,7 +132,7 @@ impl<'p> Scanner<'p, '_> {
         {
             return;
         }
-        let public = overlooked::public_functions(module);
+        let public = missed_tools::public_functions(module);
         let Some(first) = public.first() else { return };
         if self.tools.iter().any(|tool| tool.file == path) || self.package.is_imported(file) {
             return;

@@ -8,9 +8,9 @@ use std::collections::HashMap;
 
 use serde_json::{Map, Value as Json, json};
 
-use crate::core::{Core, DefId, Definition, Kind, Member, Object, Shape};
 use crate::reference::{reference, referenced};
 use crate::titles::loses_title;
+use crate::type_ir::{DefId, Definition, Member, Object, Shape, TypeIr, TypeKind};
 use crate::value::Value;
 
 /// Which side of a call a schema describes.
@@ -33,49 +33,52 @@ impl<'a> Writer<'a> {
         Writer { definitions, mode, written: HashMap::new(), by_alias: mode == Mode::Input }
     }
 
-    pub(crate) fn core(&mut self, core: &Core) -> Map<String, Json> {
-        let mut schema = self.kind(core);
-        schema.extend(core.updates.clone());
-        schema.extend(core.extra.clone());
+    pub(crate) fn schema_of(&mut self, ty: &TypeIr) -> Map<String, Json> {
+        let mut schema = self.kind(ty);
+        schema.extend(ty.updates.clone());
+        schema.extend(ty.extra.clone());
         schema
     }
 
-    fn json(&mut self, core: &Core) -> Json {
-        Json::Object(self.core(core))
+    fn json(&mut self, ty: &TypeIr) -> Json {
+        Json::Object(self.schema_of(ty))
     }
 
-    fn kind(&mut self, core: &Core) -> Map<String, Json> {
-        match &core.kind {
-            Kind::Any | Kind::Anything | Kind::Unknown | Kind::Content => Map::new(),
-            Kind::None => typed("null"),
-            Kind::Bool => typed("boolean"),
-            Kind::Int => bounded(typed("integer"), core, NUMERIC),
-            Kind::Float => bounded(typed("number"), core, NUMERIC),
-            Kind::Str => bounded(typed("string"), core, STRING),
-            Kind::Complex => typed("string"),
-            Kind::Bytes => bounded(formatted("binary"), core, STRING),
-            Kind::ByteSize => self.byte_size(),
-            Kind::Decimal | Kind::Fraction => self.decimal(core),
-            Kind::Temporal(format) | Kind::Format(format) => formatted(format),
-            Kind::Uuid => formatted("uuid"),
-            Kind::Url { multi } => {
+    fn kind(&mut self, ty: &TypeIr) -> Map<String, Json> {
+        match &ty.kind {
+            TypeKind::Any | TypeKind::Anything | TypeKind::Unknown | TypeKind::Content => Map::new(),
+            TypeKind::None => typed("null"),
+            TypeKind::Bool => typed("boolean"),
+            TypeKind::Int => bounded(typed("integer"), ty, NUMERIC),
+            TypeKind::Float => bounded(typed("number"), ty, NUMERIC),
+            TypeKind::Str => bounded(typed("string"), ty, STRING),
+            TypeKind::Complex => typed("string"),
+            TypeKind::Bytes => bounded(formatted("binary"), ty, STRING),
+            TypeKind::ByteSize => self.byte_size(),
+            TypeKind::Decimal | TypeKind::Fraction => self.decimal(ty),
+            TypeKind::Temporal(format) | TypeKind::Format(format) => formatted(format),
+            TypeKind::Uuid => formatted("uuid"),
+            TypeKind::Url { multi } => {
                 let mut schema = formatted(if *multi { "multi-host-uri" } else { "uri" });
                 schema.insert("minLength".to_owned(), Json::from(1));
-                bounded(schema, core, STRING)
+                bounded(schema, ty, STRING)
             }
-            Kind::Fixed(schema) | Kind::EmptyEnum(schema) => schema.clone(),
-            Kind::List(item) | Kind::Sequence(item) | Kind::Lazy(item) | Kind::TupleOf(item) => {
+            TypeKind::Fixed(schema) | TypeKind::EmptyEnum(schema) => schema.clone(),
+            TypeKind::List(item)
+            | TypeKind::Sequence(item)
+            | TypeKind::Iterable(item)
+            | TypeKind::TupleOf(item) => {
                 let mut schema = typed("array");
                 schema.insert("items".to_owned(), self.json(item));
-                bounded(schema, core, ARRAY)
+                bounded(schema, ty, ARRAY)
             }
-            Kind::Set(item) => {
+            TypeKind::Set(item) => {
                 let mut schema = typed("array");
                 schema.insert("uniqueItems".to_owned(), Json::Bool(true));
                 schema.insert("items".to_owned(), self.json(item));
-                bounded(schema, core, ARRAY)
+                bounded(schema, ty, ARRAY)
             }
-            Kind::Tuple(items) => {
+            TypeKind::Tuple(items) => {
                 let mut schema = typed("array");
                 let prefix: Vec<Json> = items.iter().map(|item| self.json(item)).collect();
                 let length = Json::from(prefix.len());
@@ -84,49 +87,49 @@ impl<'a> Writer<'a> {
                 }
                 schema.insert("minItems".to_owned(), length.clone());
                 schema.insert("maxItems".to_owned(), length);
-                bounded(schema, core, ARRAY)
+                bounded(schema, ty, ARRAY)
             }
-            Kind::Dict(key, value) | Kind::Mapping(key, value) => self.dict(core, key, value),
-            Kind::Literal(values) => literal(values),
-            Kind::Nullable(inner) => {
-                let inner = self.core(inner);
+            TypeKind::Dict(key, value) | TypeKind::Mapping(key, value) => self.dict(ty, key, value),
+            TypeKind::Literal(values) => literal(values),
+            TypeKind::Nullable(inner) => {
+                let inner = self.schema_of(inner);
                 if inner == typed("null") { inner } else { any_of(vec![inner, typed("null")]) }
             }
-            Kind::Union(choices) => {
-                let mut choices: Vec<_> = choices.iter().map(|choice| self.core(choice)).collect();
+            TypeKind::Union(choices) => {
+                let mut choices: Vec<_> = choices.iter().map(|choice| self.schema_of(choice)).collect();
                 if choices.len() == 1 { choices.remove(0) } else { any_of(choices) }
             }
-            Kind::Tagged(field, choices) => self.tagged(field, choices),
-            Kind::JsonText(inner) => {
+            TypeKind::Tagged(field, choices) => self.tagged(field, choices),
+            TypeKind::JsonText(inner) => {
                 if self.mode == Mode::Output {
-                    return self.core(inner);
+                    return self.schema_of(inner);
                 }
                 let mut schema = typed("string");
                 schema.insert("contentMediaType".to_owned(), Json::from("application/json"));
                 schema.insert("contentSchema".to_owned(), self.json(inner));
                 schema
             }
-            Kind::Wrapped(inner) => self.core(inner),
-            Kind::Default(inner, value) => {
-                let mut schema = self.core(inner);
+            TypeKind::Wrapped(inner) => self.schema_of(inner),
+            TypeKind::Default(inner, value) => {
+                let mut schema = self.schema_of(inner);
                 if let Some(value) = value.as_ref().and_then(Value::json) {
                     schema.insert("default".to_owned(), value);
                 }
                 schema
             }
-            Kind::Definition(id) => {
+            TypeKind::Definition(id) => {
                 self.define(*id);
                 reference(*id)
             }
         }
     }
 
-    fn decimal(&mut self, core: &Core) -> Map<String, Json> {
-        let text = if core.kind == Kind::Fraction { formatted("fraction") } else { typed("string") };
+    fn decimal(&mut self, ty: &TypeIr) -> Map<String, Json> {
+        let text = if ty.kind == TypeKind::Fraction { formatted("fraction") } else { typed("string") };
         if self.mode == Mode::Output {
             return text;
         }
-        let number = bounded(typed("number"), core, NUMERIC);
+        let number = bounded(typed("number"), ty, NUMERIC);
         any_of(vec![floats(number), text])
     }
 
@@ -141,15 +144,15 @@ impl<'a> Writer<'a> {
         any_of(vec![text, number])
     }
 
-    fn dict(&mut self, core: &Core, key: &Core, value: &Core) -> Map<String, Json> {
+    fn dict(&mut self, ty: &TypeIr, key: &TypeIr, value: &TypeIr) -> Map<String, Json> {
         let mut schema = typed("object");
-        let mut keys = self.core(key);
+        let mut keys = self.schema_of(key);
         let mut pattern = None;
         if !keys.contains_key("$ref") {
             pattern = keys.shift_remove("pattern");
             keys.shift_remove("title");
         }
-        let mut values = self.core(value);
+        let mut values = self.schema_of(value);
         values.shift_remove("title");
         match (pattern, values.is_empty()) {
             (Some(Json::String(pattern)), _) => {
@@ -167,10 +170,10 @@ impl<'a> Writer<'a> {
             keys.shift_remove("type");
             schema.insert("propertyNames".to_owned(), Json::Object(keys));
         }
-        bounded(schema, core, OBJECT)
+        bounded(schema, ty, OBJECT)
     }
 
-    fn tagged(&mut self, field: &str, choices: &[(String, Core)]) -> Map<String, Json> {
+    fn tagged(&mut self, field: &str, choices: &[(String, TypeIr)]) -> Map<String, Json> {
         let mut mapping = Map::new();
         let mut one_of: Vec<Json> = Vec::new();
         for (tag, choice) in choices {
@@ -196,7 +199,7 @@ impl<'a> Writer<'a> {
         let Some(definition) = definitions.get(id) else { return };
         let schema = match &definition.shape {
             Shape::Pending => Map::new(),
-            Shape::Alias(core) => self.core(core),
+            Shape::Alias(ty) => self.schema_of(ty),
             Shape::Enum { description, values } => {
                 enumeration(&definition.name, description.as_ref(), values)
             }
@@ -228,7 +231,7 @@ impl<'a> Writer<'a> {
         }
         let mut schema = match (object.root, object.members.first()) {
             (true, Some(root)) => {
-                let mut schema = self.core(&root.core);
+                let mut schema = self.schema_of(&root.ty);
                 schema.extend(root.updates.clone());
                 schema.extend(root.extra.clone());
                 schema
@@ -274,17 +277,17 @@ impl<'a> Writer<'a> {
     }
 
     fn member(&mut self, member: &Member, name: &str) -> Map<String, Json> {
-        let mut schema = self.core(&member.core);
+        let mut schema = self.schema_of(&member.ty);
         schema.extend(member.updates.clone());
         schema.extend(member.extra.clone());
-        self.titled(&mut schema, &member.core, name);
+        self.titled(&mut schema, &member.ty, name);
         self.without_repetition(schema)
     }
 
     /// Adds the title that a property gets from its name.
-    pub(crate) fn titled(&self, schema: &mut Map<String, Json>, core: &Core, name: &str) {
+    pub(crate) fn titled(&self, schema: &mut Map<String, Json>, ty: &TypeIr, name: &str) {
         // Most would be taken off again at the end.
-        if !schema.contains_key("title") && !loses_title(schema) && takes_title(core) {
+        if !schema.contains_key("title") && !loses_title(schema) && takes_title(ty) {
             schema.insert("title".to_owned(), Json::String(title_from_name(name)));
         }
     }
@@ -311,9 +314,9 @@ const STRING: &[(&str, &str)] =
 const ARRAY: &[(&str, &str)] = &[("min_length", "minItems"), ("max_length", "maxItems")];
 const OBJECT: &[(&str, &str)] = &[("min_length", "minProperties"), ("max_length", "maxProperties")];
 
-fn bounded(mut schema: Map<String, Json>, core: &Core, keywords: &[(&str, &str)]) -> Map<String, Json> {
+fn bounded(mut schema: Map<String, Json>, ty: &TypeIr, keywords: &[(&str, &str)]) -> Map<String, Json> {
     for (bound, keyword) in keywords {
-        if let Some((_, value)) = core.bounds.iter().find(|(name, _)| name == bound) {
+        if let Some((_, value)) = ty.bounds.iter().find(|(name, _)| name == bound) {
             schema.insert((*keyword).to_owned(), value.clone());
         }
     }
@@ -411,10 +414,12 @@ fn common_type(values: &[Json], with_null: bool) -> Option<&'static str> {
 }
 
 /// Named types bring their own title, everything else takes one from the property's name.
-fn takes_title(core: &Core) -> bool {
-    match &core.kind {
-        Kind::Definition(_) => false,
-        Kind::Default(inner, _) | Kind::Nullable(inner) | Kind::Wrapped(inner) => takes_title(inner),
+fn takes_title(ty: &TypeIr) -> bool {
+    match &ty.kind {
+        TypeKind::Definition(_) => false,
+        TypeKind::Default(inner, _) | TypeKind::Nullable(inner) | TypeKind::Wrapped(inner) => {
+            takes_title(inner)
+        }
         _ => true,
     }
 }

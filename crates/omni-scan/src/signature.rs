@@ -3,13 +3,13 @@
 use omni_call::Inject;
 use serde_json::{Map, Value as Json, json};
 
-use crate::core::{Core, Kind, Shape};
+use crate::class_kind::{ClassKind, class_kind, is_context};
 use crate::docstring::Docstring;
-use crate::family::{Family, family, is_context};
 use crate::package::{FileId, Item, Package, last};
 use crate::schema::{Mode, Writer, title_from_name};
 use crate::syntax::{Expr, ExprKind, Function, Operator, Parameter, ParameterKind, parse_annotation};
 use crate::titles::without_titles;
+use crate::type_ir::{Shape, TypeIr, TypeKind};
 use crate::types::{Problem, Types};
 
 /// A function's schemas.
@@ -52,7 +52,7 @@ fn input(
 ) -> Json {
     let mut types = Types::new(package);
     types.declare(file, &function.type_parameters);
-    let mut arguments: Vec<(String, Core)> = Vec::new();
+    let mut arguments: Vec<(String, TypeIr)> = Vec::new();
     for parameter in &function.parameters {
         if matches!(parameter.kind, ParameterKind::VarArgs | ParameterKind::VarKeywords) {
             continue;
@@ -77,16 +77,16 @@ fn input(
     let mut properties = Map::new();
     let mut required = Vec::new();
     let mut titles = Vec::new();
-    for (name, core) in &arguments {
-        let mut schema = writer.core(core);
-        writer.titled(&mut schema, core, name);
+    for (name, ty) in &arguments {
+        let mut schema = writer.schema_of(ty);
+        writer.titled(&mut schema, ty, name);
         if let Some(Json::String(title)) = schema.get("title")
             && *title != title_from_name(name)
         {
             titles.push((name.clone(), title.clone()));
         }
         properties.insert(name.clone(), Json::Object(schema));
-        if !matches!(core.kind, Kind::Default(..)) {
+        if !matches!(ty.kind, TypeKind::Default(..)) {
             required.push(Json::String(name.clone()));
         }
     }
@@ -122,17 +122,17 @@ fn complete(properties: &mut Map<String, Json>, titles: Vec<(String, String)>, d
     }
 }
 
-fn argument(types: &mut Types<'_>, file: FileId, parameter: &Parameter) -> (String, Core) {
+fn argument(types: &mut Types<'_>, file: FileId, parameter: &Parameter) -> (String, TypeIr) {
     let mut name = parameter.name.clone();
-    let (core, mut info) = match &parameter.annotation {
+    let (ty, mut info) = match &parameter.annotation {
         Some(annotation) => {
-            let mut peeled = types.peel(file, annotation);
-            if let Some(text) = peeled.text {
-                peeled.info.description = Some(text);
+            let mut annotated = types.unwrap_annotated(file, annotation);
+            if let Some(text) = annotated.text {
+                annotated.info.description = Some(text);
             }
-            (peeled.core, peeled.info)
+            (annotated.ty, annotated.info)
         }
-        None => (Core::any(), crate::field::FieldInfo::default()),
+        None => (TypeIr::any(), crate::field::FieldInfo::default()),
     };
     if let Some(default) = &parameter.default {
         match types.field_expression(file, default) {
@@ -143,7 +143,7 @@ fn argument(types: &mut Types<'_>, file: FileId, parameter: &Parameter) -> (Stri
     if let Some(alias) = info.validation_alias.as_ref().or(info.alias.as_ref()) {
         name.clone_from(alias);
     }
-    (name, types.apply(core, info))
+    (name, types.apply(ty, info))
 }
 
 /// Whether an annotation is the call's context: itself, in a union, in `Annotated`, as text, by alias.
@@ -157,7 +157,7 @@ fn takes_context(package: &Package, file: FileId, annotation: &Expr, steps: u32)
         }
         ExprKind::Name(_) | ExprKind::Attribute(..) => match package.resolve(file, annotation) {
             Item::External(path) => is_context(&path),
-            Item::Class(at, class) => family(package, at, class) == Family::Context,
+            Item::Class(at, class) => class_kind(package, at, class) == ClassKind::Context,
             Item::Value(at, value) => takes_context(package, at, value, steps),
             _ => false,
         },
@@ -190,23 +190,23 @@ fn output(
     let Some(returns) = &function.returns else { return (None, false) };
     let mut types = Types::new(package);
     types.declare(file, &function.type_parameters);
-    let core = types.annotation(file, returns);
-    if says_nothing(&core) || !types.problems.is_empty() {
+    let ty = types.annotation(file, returns);
+    if says_nothing(&ty) || !types.problems.is_empty() {
         let found = std::mem::take(&mut types.problems);
         problems.extend(found.into_iter().map(|problem| Located { parameter: None, problem }));
         return (None, false);
     }
-    if has_bytes(&core) || unconstrained_list(&core) || has_content(&core) {
+    if has_bytes(&ty) || unconstrained_list(&ty) || has_content(&ty) {
         return (None, false);
     }
     let mut writer = Writer::new(&types.definitions, Mode::Output);
-    let schema = writer.core(&core);
-    let object = is_object(&types, &core, &schema);
+    let schema = writer.schema_of(&ty);
+    let object = is_object(&types, &ty, &schema);
     let (schema, wrap) = if object {
         (schema, false)
     } else {
         let mut result = schema;
-        writer.titled(&mut result, &core, "result");
+        writer.titled(&mut result, &ty, "result");
         let mut root = Map::new();
         root.insert("type".to_owned(), Json::from("object"));
         root.insert("properties".to_owned(), json!({"result": result}));
@@ -221,67 +221,68 @@ fn output(
     (Some(Json::Object(schema)), wrap)
 }
 
-fn says_nothing(core: &Core) -> bool {
-    matches!(core.kind, Kind::None | Kind::Any | Kind::Unknown | Kind::Content) && !core.sealed
+fn says_nothing(ty: &TypeIr) -> bool {
+    matches!(ty.kind, TypeKind::None | TypeKind::Any | TypeKind::Unknown | TypeKind::Content)
+        && !ty.from_annotated
 }
 
 /// Bytes are not structured output, not even as one choice of a union.
-fn has_bytes(core: &Core) -> bool {
-    match &core.kind {
-        Kind::Bytes => true,
-        Kind::Nullable(inner) => has_bytes(inner),
-        Kind::Union(choices) => choices.iter().any(has_bytes),
+fn has_bytes(ty: &TypeIr) -> bool {
+    match &ty.kind {
+        TypeKind::Bytes => true,
+        TypeKind::Nullable(inner) => has_bytes(inner),
+        TypeKind::Union(choices) => choices.iter().any(has_bytes),
         _ => false,
     }
 }
 
 /// A list of anything says nothing that a client could use.
-fn unconstrained_list(core: &Core) -> bool {
-    match &core.kind {
-        Kind::List(item) | Kind::Sequence(item) | Kind::TupleOf(item) => **item == Core::any(),
+fn unconstrained_list(ty: &TypeIr) -> bool {
+    match &ty.kind {
+        TypeKind::List(item) | TypeKind::Sequence(item) | TypeKind::TupleOf(item) => **item == TypeIr::any(),
         _ => false,
     }
 }
 
-fn has_content(core: &Core) -> bool {
-    match &core.kind {
-        Kind::Content => true,
-        Kind::Nullable(inner)
-        | Kind::List(inner)
-        | Kind::Sequence(inner)
-        | Kind::Lazy(inner)
-        | Kind::Set(inner)
-        | Kind::TupleOf(inner)
-        | Kind::Wrapped(inner)
-        | Kind::Default(inner, _) => has_content(inner),
-        Kind::Dict(key, value) | Kind::Mapping(key, value) => has_content(key) || has_content(value),
-        Kind::Union(items) | Kind::Tuple(items) => items.iter().any(has_content),
+fn has_content(ty: &TypeIr) -> bool {
+    match &ty.kind {
+        TypeKind::Content => true,
+        TypeKind::Nullable(inner)
+        | TypeKind::List(inner)
+        | TypeKind::Sequence(inner)
+        | TypeKind::Iterable(inner)
+        | TypeKind::Set(inner)
+        | TypeKind::TupleOf(inner)
+        | TypeKind::Wrapped(inner)
+        | TypeKind::Default(inner, _) => has_content(inner),
+        TypeKind::Dict(key, value) | TypeKind::Mapping(key, value) => has_content(key) || has_content(value),
+        TypeKind::Union(items) | TypeKind::Tuple(items) => items.iter().any(has_content),
         _ => false,
     }
 }
 
-fn is_object(types: &Types<'_>, core: &Core, schema: &Map<String, Json>) -> bool {
+fn is_object(types: &Types<'_>, ty: &TypeIr, schema: &Map<String, Json>) -> bool {
     if schema.get("type") == Some(&Json::from("object")) || schema.contains_key("properties") {
         return true;
     }
-    let Kind::Definition(id) = core.kind else { return false };
+    let TypeKind::Definition(id) = ty.kind else { return false };
     match types.definitions.get(id).map(|definition| &definition.shape) {
         Some(Shape::Object(object)) if object.root => {
-            object.members.first().is_some_and(|root| object_core(types, &root.core, 16))
+            object.members.first().is_some_and(|root| is_object_type(types, &root.ty, 16))
         }
         Some(Shape::Object(_)) => true,
-        Some(Shape::Alias(inner)) => object_core(types, inner, 16),
+        Some(Shape::Alias(inner)) => is_object_type(types, inner, 16),
         _ => false,
     }
 }
 
-fn object_core(types: &Types<'_>, core: &Core, steps: u32) -> bool {
+fn is_object_type(types: &Types<'_>, ty: &TypeIr, steps: u32) -> bool {
     let Some(steps) = steps.checked_sub(1) else { return false };
-    match &core.kind {
-        Kind::Dict(..) | Kind::Mapping(..) => true,
-        Kind::Definition(id) => match types.definitions.get(*id).map(|definition| &definition.shape) {
+    match &ty.kind {
+        TypeKind::Dict(..) | TypeKind::Mapping(..) => true,
+        TypeKind::Definition(id) => match types.definitions.get(*id).map(|definition| &definition.shape) {
             Some(Shape::Object(object)) => !object.root,
-            Some(Shape::Alias(inner)) => object_core(types, inner, steps),
+            Some(Shape::Alias(inner)) => is_object_type(types, inner, steps),
             _ => false,
         },
         _ => false,

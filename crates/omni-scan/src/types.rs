@@ -4,12 +4,12 @@ use std::collections::HashMap;
 
 use serde_json::json;
 
-use crate::core::{Core, DefId, Definition, Kind, Shape};
 use crate::evaluator::Evaluator;
 use crate::field::{FieldInfo, Metadata};
-use crate::known::{LAZY, generic_name, object, plain};
+use crate::library_types::{ITERABLES, generic_name, object, plain};
 use crate::package::{Alias, FileId, Item, Package, last};
 use crate::syntax::{Call, Expr, ExprKind, Operator, TypeParameter, parse_annotation};
+use crate::type_ir::{DefId, Definition, Shape, TypeIr, TypeKind};
 use crate::value::Value;
 
 /// Works out the types of one tool.
@@ -18,7 +18,7 @@ pub(crate) struct Types<'p> {
     pub(crate) definitions: Vec<Definition>,
     known: HashMap<DefinitionKey, DefId>,
     /// What type variables stand for, innermost last.
-    pub(crate) variables: Vec<(String, Core)>,
+    pub(crate) variables: Vec<(String, TypeIr)>,
     pub(crate) problems: Vec<Problem>,
     /// Names for type expressions that are being followed, innermost last, with the definition of those that were
     /// met within themselves. Within a definition it begins anew: that one ends the recursion.
@@ -78,9 +78,9 @@ impl<'p> Types<'p> {
         self.problems.push(Problem { file, at, message });
     }
 
-    pub(crate) fn unknown(&mut self, file: FileId, at: u32, message: String) -> Core {
+    pub(crate) fn unknown(&mut self, file: FileId, at: u32, message: String) -> TypeIr {
         self.problem(file, at, message);
-        Kind::Unknown.into()
+        TypeKind::Unknown.into()
     }
 
     /// What a name stands for, where it stands.
@@ -102,36 +102,36 @@ impl<'p> Types<'p> {
     /// Makes each type variable of a function or class stand for its bound, or for anything.
     pub(crate) fn declare(&mut self, file: FileId, parameters: &[TypeParameter]) {
         for parameter in parameters {
-            let core = match &parameter.bound {
+            let ty = match &parameter.bound {
                 Some(bound) => self.annotation(file, bound),
-                None => Kind::Anything.into(),
+                None => TypeKind::Anything.into(),
             };
-            self.variables.push((parameter.name.clone(), core));
+            self.variables.push((parameter.name.clone(), ty));
         }
     }
 
     /// The type that an annotation names. What is not known becomes unconstrained and adds a problem.
-    pub(crate) fn annotation(&mut self, file: FileId, expr: &Expr) -> Core {
+    pub(crate) fn annotation(&mut self, file: FileId, expr: &Expr) -> TypeIr {
         if self.fuel == 0 || self.depth >= DEPTH_MAX || self.package.step().is_none() {
             return self.unknown(file, expr.at, "the type is too large to be followed".to_owned());
         }
         self.fuel -= 1;
         self.depth += 1;
-        let core = self.annotation_within(file, expr);
+        let ty = self.annotation_within(file, expr);
         self.depth -= 1;
-        core
+        ty
     }
 
-    fn annotation_within(&mut self, file: FileId, expr: &Expr) -> Core {
+    fn annotation_within(&mut self, file: FileId, expr: &Expr) -> TypeIr {
         match &expr.kind {
-            ExprKind::None => Kind::None.into(),
+            ExprKind::None => TypeKind::None.into(),
             ExprKind::Str(text) => match parse_annotation(text, expr.at) {
                 Some(parsed) => self.annotation(file, &parsed),
                 None => self.unknown(file, expr.at, format!("`{}` is not a type", shortened(text))),
             },
             ExprKind::Name(name) => {
-                if let Some((_, core)) = self.variables.iter().rev().find(|(found, _)| found == name) {
-                    return core.clone();
+                if let Some((_, ty)) = self.variables.iter().rev().find(|(found, _)| found == name) {
+                    return ty.clone();
                 }
                 self.named(file, expr)
             }
@@ -139,7 +139,7 @@ impl<'p> Types<'p> {
             ExprKind::Subscript(base, arguments) => self.generic(file, expr, base, arguments),
             ExprKind::Binary(left, Operator::Or, right) => {
                 let choices = vec![self.annotation(file, left), self.annotation(file, right)];
-                Core::union(choices)
+                TypeIr::union(choices)
             }
             ExprKind::Call(call) => self.made(file, expr, call),
             ExprKind::List(_) | ExprKind::Tuple(_) => {
@@ -150,7 +150,7 @@ impl<'p> Types<'p> {
         }
     }
 
-    fn named(&mut self, file: FileId, expr: &Expr) -> Core {
+    fn named(&mut self, file: FileId, expr: &Expr) -> TypeIr {
         match self.resolve(file, expr) {
             Item::External(path) if path.starts_with("pydantic") && last(&path) == "JsonValue" => {
                 // Pydantic defines it like a `type` statement of its own.
@@ -160,11 +160,11 @@ impl<'p> Types<'p> {
                     arguments: String::new(),
                 };
                 let (id, _) = self.define(key, "JsonValue");
-                self.definitions[id].shape = Shape::Alias(Core::any());
-                Kind::Definition(id).into()
+                self.definitions[id].shape = Shape::Alias(TypeIr::any());
+                TypeKind::Definition(id).into()
             }
             Item::External(path) => match plain(&path) {
-                Some(core) => core,
+                Some(ty) => ty,
                 None => self.unknown(
                     file,
                     expr.at,
@@ -184,7 +184,7 @@ impl<'p> Types<'p> {
     }
 
     /// A name for a type expression: an alias, a `NewType`, a class made by a call.
-    fn bound_value(&mut self, file: FileId, expr: &Expr, at: FileId, value: &Expr) -> Core {
+    fn bound_value(&mut self, file: FileId, expr: &Expr, at: FileId, value: &Expr) -> TypeIr {
         let ExprKind::Call(call) = &value.kind else { return self.plain_alias(&expr.dotted(), at, value) };
         let name = expr.dotted();
         let name = last(&name);
@@ -206,7 +206,7 @@ impl<'p> Types<'p> {
     }
 
     /// `Value = Union[int, List["Value"]]`: one that holds itself becomes a definition, any other stands in place.
-    fn plain_alias(&mut self, name: &str, at: FileId, value: &Expr) -> Core {
+    fn plain_alias(&mut self, name: &str, at: FileId, value: &Expr) -> TypeIr {
         let name = last(name).to_owned();
         let met = self.following.iter().position(|(file, found, _)| *file == at && *found == name);
         if let Some(index) = met {
@@ -222,34 +222,34 @@ impl<'p> Types<'p> {
                 }
             };
             self.following[index].2 = Some(id);
-            return Kind::Definition(id).into();
+            return TypeKind::Definition(id).into();
         }
         let key = DefinitionKey { file: at, what: Named::Bound(name.clone()), arguments: String::new() };
         if let Some(id) = self.known.get(&key) {
-            return Kind::Definition(*id).into();
+            return TypeKind::Definition(*id).into();
         }
         self.following.push((at, name, None));
-        let core = self.annotation(at, value);
+        let ty = self.annotation(at, value);
         match self.following.pop() {
             Some((_, _, Some(id))) => {
-                self.definitions[id].shape = Shape::Alias(core);
-                Kind::Definition(id).into()
+                self.definitions[id].shape = Shape::Alias(ty);
+                TypeKind::Definition(id).into()
             }
-            _ => core,
+            _ => ty,
         }
     }
 
-    fn type_variable(&mut self, file: FileId, call: &Call) -> Core {
+    fn type_variable(&mut self, file: FileId, call: &Call) -> TypeIr {
         if let Some(bound) = call.keyword("bound") {
             return self.annotation(file, bound);
         }
-        let choices: Vec<Core> =
+        let choices: Vec<TypeIr> =
             call.arguments.iter().skip(1).map(|choice| self.annotation(file, choice)).collect();
-        if choices.is_empty() { Kind::Anything.into() } else { Core::union(choices) }
+        if choices.is_empty() { TypeKind::Anything.into() } else { TypeIr::union(choices) }
     }
 
     /// A `type` statement: a definition of its own.
-    fn alias(&mut self, file: FileId, alias: Alias<'_>, arguments: Vec<Core>) -> Core {
+    fn alias(&mut self, file: FileId, alias: Alias<'_>, arguments: Vec<TypeIr>) -> TypeIr {
         let key = DefinitionKey {
             file,
             what: Named::Bound(alias.name.to_owned()),
@@ -266,15 +266,15 @@ impl<'p> Types<'p> {
             let depth = self.variables.len();
             let following = std::mem::take(&mut self.following);
             for (index, name) in alias.parameters.iter().enumerate() {
-                let core = arguments.get(index).cloned().unwrap_or_else(Core::any);
-                self.variables.push((name.clone(), core));
+                let ty = arguments.get(index).cloned().unwrap_or_else(TypeIr::any);
+                self.variables.push((name.clone(), ty));
             }
-            let core = self.annotation(file, alias.value);
+            let ty = self.annotation(file, alias.value);
             self.variables.truncate(depth);
             self.following = following;
-            self.definitions[id].shape = Shape::Alias(core);
+            self.definitions[id].shape = Shape::Alias(ty);
         }
-        Kind::Definition(id).into()
+        TypeKind::Definition(id).into()
     }
 
     /// Returns the definition for a key, and whether it is new and has to be worked out.
@@ -294,11 +294,11 @@ impl<'p> Types<'p> {
     }
 
     /// `Base[arguments]`.
-    fn generic(&mut self, file: FileId, expr: &Expr, base: &Expr, arguments: &[Expr]) -> Core {
+    fn generic(&mut self, file: FileId, expr: &Expr, base: &Expr, arguments: &[Expr]) -> TypeIr {
         match self.resolve(file, base) {
             Item::External(path) => self.external_generic(file, expr, &path, arguments),
             Item::Class(at, class) => {
-                let arguments: Vec<Core> =
+                let arguments: Vec<TypeIr> =
                     arguments.iter().map(|argument| self.annotation(file, argument)).collect();
                 self.class(at, class, &arguments, (file, expr.at))
             }
@@ -308,7 +308,7 @@ impl<'p> Types<'p> {
             }
             // `Pair = tuple[T, T]` used as `Pair[int]`.
             Item::Value(at, value) => {
-                let given: Vec<Core> =
+                let given: Vec<TypeIr> =
                     arguments.iter().map(|argument| self.annotation(file, argument)).collect();
                 let mut names = Vec::new();
                 self.free_variables(at, value, &mut names, 0);
@@ -321,9 +321,9 @@ impl<'p> Types<'p> {
                 }
                 let depth = self.variables.len();
                 self.variables.extend(names.into_iter().zip(given));
-                let core = self.annotation(at, value);
+                let ty = self.annotation(at, value);
                 self.variables.truncate(depth);
-                core
+                ty
             }
             _ => self.unknown(file, expr.at, format!("`{}` is not known in this file", base.dotted())),
         }
@@ -354,30 +354,30 @@ impl<'p> Types<'p> {
         }
     }
 
-    fn external_generic(&mut self, file: FileId, expr: &Expr, path: &str, arguments: &[Expr]) -> Core {
+    fn external_generic(&mut self, file: FileId, expr: &Expr, path: &str, arguments: &[Expr]) -> TypeIr {
         let name = generic_name(path);
         match name {
             "Annotated" => return self.annotated(file, expr, arguments),
             "Literal" => return self.literal(file, expr, arguments),
             "Optional" => {
                 let mut choices = self.each(file, arguments);
-                choices.push(Kind::None.into());
-                return Core::union(choices);
+                choices.push(TypeKind::None.into());
+                return TypeIr::union(choices);
             }
             "Union" => {
                 let choices = self.each(file, arguments);
-                return Core::union(choices);
+                return TypeIr::union(choices);
             }
             "tuple" => return self.tuple(file, expr, arguments),
             _ => {}
         }
         let mut given = self.each(file, arguments).into_iter();
-        let mut next = || Box::new(given.next().unwrap_or_else(Core::any));
+        let mut next = || Box::new(given.next().unwrap_or_else(TypeIr::any));
         let kind = match name {
-            "list" | "deque" => Kind::List(next()),
-            "Sequence" | "MutableSequence" => Kind::Sequence(next()),
-            name if LAZY.contains(&name) => Kind::Lazy(next()),
-            "set" | "frozenset" | "Set" | "MutableSet" => Kind::Set(next()),
+            "list" | "deque" => TypeKind::List(next()),
+            "Sequence" | "MutableSequence" => TypeKind::Sequence(next()),
+            name if ITERABLES.contains(&name) => TypeKind::Iterable(next()),
+            "set" | "frozenset" | "Set" | "MutableSet" => TypeKind::Set(next()),
             "dict" | "OrderedDict" | "Mapping" | "MutableMapping" | "defaultdict" | "Counter" => {
                 let key = next();
                 if self.is_no_key(&key) {
@@ -386,21 +386,21 @@ impl<'p> Types<'p> {
                     self.problem(file, expr.at, message);
                 }
                 match name {
-                    "Counter" => Kind::Dict(key, Box::new(Kind::Int.into())),
-                    "dict" | "OrderedDict" => Kind::Dict(key, next()),
-                    _ => Kind::Mapping(key, next()),
+                    "Counter" => TypeKind::Dict(key, Box::new(TypeKind::Int.into())),
+                    "dict" | "OrderedDict" => TypeKind::Dict(key, next()),
+                    _ => TypeKind::Mapping(key, next()),
                 }
             }
             // Says nothing about the value beyond its argument.
             "Required" | "NotRequired" | "ReadOnly" | "Final" | "ClassVar" | "InitVar" | "SkipValidation" => {
                 return *next();
             }
-            "Json" => Kind::JsonText(next()),
+            "Json" => TypeKind::JsonText(next()),
             "SerializeAsAny" | "InstanceOf" if name == "SerializeAsAny" => return *next(),
-            "Pattern" => Kind::Format("regex"),
-            "PathLike" => Kind::Format("path"),
+            "Pattern" => TypeKind::Format("regex"),
+            "PathLike" => TypeKind::Format("path"),
             "Secret" => {
-                Kind::Fixed(object(&json!({"type": "string", "format": "password", "writeOnly": true})))
+                TypeKind::Fixed(object(&json!({"type": "string", "format": "password", "writeOnly": true})))
             }
             _ => {
                 return self.unknown(
@@ -414,18 +414,18 @@ impl<'p> Types<'p> {
     }
 
     /// Whether no text can become a value of this type, so that it cannot be that of JSON's keys.
-    fn is_no_key(&self, core: &Core) -> bool {
-        match &core.kind {
-            Kind::List(_)
-            | Kind::Sequence(_)
-            | Kind::Lazy(_)
-            | Kind::Set(_)
-            | Kind::Tuple(_)
-            | Kind::TupleOf(_)
-            | Kind::Dict(..)
-            | Kind::Mapping(..) => true,
-            Kind::Wrapped(inner) => self.is_no_key(inner),
-            Kind::Definition(id) => {
+    fn is_no_key(&self, ty: &TypeIr) -> bool {
+        match &ty.kind {
+            TypeKind::List(_)
+            | TypeKind::Sequence(_)
+            | TypeKind::Iterable(_)
+            | TypeKind::Set(_)
+            | TypeKind::Tuple(_)
+            | TypeKind::TupleOf(_)
+            | TypeKind::Dict(..)
+            | TypeKind::Mapping(..) => true,
+            TypeKind::Wrapped(inner) => self.is_no_key(inner),
+            TypeKind::Definition(id) => {
                 matches!(&self.definitions[*id].shape, Shape::NamedTuple(_))
                     || matches!(&self.definitions[*id].shape, Shape::Object(object) if !object.root)
             }
@@ -433,18 +433,18 @@ impl<'p> Types<'p> {
         }
     }
 
-    fn each(&mut self, file: FileId, arguments: &[Expr]) -> Vec<Core> {
+    fn each(&mut self, file: FileId, arguments: &[Expr]) -> Vec<TypeIr> {
         arguments.iter().map(|argument| self.annotation(file, argument)).collect()
     }
 
-    fn tuple(&mut self, file: FileId, expr: &Expr, arguments: &[Expr]) -> Core {
+    fn tuple(&mut self, file: FileId, expr: &Expr, arguments: &[Expr]) -> TypeIr {
         let empty = |argument: &Expr| matches!(&argument.kind, ExprKind::Tuple(items) if items.is_empty());
         match arguments {
             // `tuple[()]`.
-            [] => Kind::Tuple(Vec::new()).into(),
-            [only] if empty(only) => Kind::Tuple(Vec::new()).into(),
+            [] => TypeKind::Tuple(Vec::new()).into(),
+            [only] if empty(only) => TypeKind::Tuple(Vec::new()).into(),
             [item, Expr { kind: ExprKind::Ellipsis, .. }] => {
-                Kind::TupleOf(Box::new(self.annotation(file, item))).into()
+                TypeKind::TupleOf(Box::new(self.annotation(file, item))).into()
             }
             _ if arguments
                 .iter()
@@ -452,18 +452,18 @@ impl<'p> Types<'p> {
             {
                 self.unknown(file, expr.at, "a tuple like this can't be described".to_owned())
             }
-            _ => Kind::Tuple(self.each(file, arguments)).into(),
+            _ => TypeKind::Tuple(self.each(file, arguments)).into(),
         }
     }
 
-    fn literal(&mut self, file: FileId, expr: &Expr, arguments: &[Expr]) -> Core {
+    fn literal(&mut self, file: FileId, expr: &Expr, arguments: &[Expr]) -> TypeIr {
         const LITERAL_MAX: usize = 1_000;
         let mut values: Vec<Value> = Vec::new();
         for argument in arguments.iter().take(LITERAL_MAX + 1) {
             let found = match &argument.kind {
                 // `Literal[Literal["a"], "b"]`, and an alias for a `Literal`.
                 ExprKind::Subscript(..) | ExprKind::Name(_) => match self.annotation(file, argument).kind {
-                    Kind::Literal(inner) => Some(inner),
+                    TypeKind::Literal(inner) => Some(inner),
                     _ => None,
                 },
                 _ => self.value(file, argument).map(|value| vec![value]),
@@ -491,15 +491,15 @@ impl<'p> Types<'p> {
         if values.is_empty() {
             return self.unknown(file, expr.at, "an empty `Literal` accepts nothing".to_owned());
         }
-        Kind::Literal(values).into()
+        TypeKind::Literal(values).into()
     }
 
     /// `Annotated` inside another type: its metadata applies right here.
-    fn annotated(&mut self, file: FileId, expr: &Expr, arguments: &[Expr]) -> Core {
+    fn annotated(&mut self, file: FileId, expr: &Expr, arguments: &[Expr]) -> TypeIr {
         let Some((inner, metadata)) = arguments.split_first() else {
             return self.unknown(file, expr.at, "`Annotated` needs a type".to_owned());
         };
-        let core = self.annotation(file, inner);
+        let ty = self.annotation(file, inner);
         let mut info = FieldInfo::default();
         for item in metadata {
             match self.metadata(file, item) {
@@ -508,7 +508,7 @@ impl<'p> Types<'p> {
                 Metadata::Unknown => self.unknown_metadata(file, item),
             }
         }
-        self.apply(core, info)
+        self.apply(ty, info)
     }
 
     pub(crate) fn unknown_metadata(&mut self, file: FileId, item: &Expr) {
@@ -517,30 +517,30 @@ impl<'p> Types<'p> {
     }
 
     /// Puts metadata on a type: constraints, keywords, then the default.
-    pub(crate) fn apply(&mut self, core: Core, info: FieldInfo) -> Core {
-        let mut core = match &info.discriminator {
-            Some(field) => self.discriminate(core, field),
-            None => core,
+    pub(crate) fn apply(&mut self, ty: TypeIr, info: FieldInfo) -> TypeIr {
+        let mut ty = match &info.discriminator {
+            Some(field) => self.discriminate(ty, field),
+            None => ty,
         };
-        core = info.constrain(core);
-        core.updates.extend(info.updates());
-        core.extra.extend(info.extra.clone());
-        core.sealed = true;
-        self.with_default(core, &info)
+        ty = info.constrain(ty);
+        ty.updates.extend(info.updates());
+        ty.extra.extend(info.extra.clone());
+        ty.from_annotated = true;
+        self.with_default(ty, &info)
     }
 
-    pub(crate) fn with_default(&self, core: Core, info: &FieldInfo) -> Core {
+    pub(crate) fn with_default(&self, ty: TypeIr, info: &FieldInfo) -> TypeIr {
         match &info.default {
-            None => core,
+            None => ty,
             Some(crate::field::Default::Known(value)) => {
-                Kind::Default(Box::new(core), Some(value.clone())).into()
+                TypeKind::Default(Box::new(ty), Some(value.clone())).into()
             }
-            Some(crate::field::Default::Made) => Kind::Default(Box::new(core), None).into(),
+            Some(crate::field::Default::Computed) => TypeKind::Default(Box::new(ty), None).into(),
         }
     }
 
     /// `conint(ge=1)` and its like: a call that makes a type.
-    fn made(&mut self, file: FileId, expr: &Expr, call: &Call) -> Core {
+    fn made(&mut self, file: FileId, expr: &Expr, call: &Call) -> TypeIr {
         let Item::External(path) = self.resolve(file, &call.function) else {
             return self.unknown(
                 file,
@@ -550,17 +550,17 @@ impl<'p> Types<'p> {
         };
         let item = call.arguments.first().or_else(|| call.keyword("item_type"));
         let kind = match (last(&path), path.starts_with("pydantic")) {
-            ("conint", true) => Kind::Int,
-            ("confloat", true) => Kind::Float,
-            ("constr", true) => Kind::Str,
-            ("conbytes", true) => Kind::Bytes,
-            ("condecimal", true) => Kind::Decimal,
-            ("condate", true) => Kind::Temporal("date"),
+            ("conint", true) => TypeKind::Int,
+            ("confloat", true) => TypeKind::Float,
+            ("constr", true) => TypeKind::Str,
+            ("conbytes", true) => TypeKind::Bytes,
+            ("condecimal", true) => TypeKind::Decimal,
+            ("condate", true) => TypeKind::Temporal("date"),
             ("conlist", true) => {
-                Kind::List(Box::new(item.map_or_else(Core::any, |item| self.annotation(file, item))))
+                TypeKind::List(Box::new(item.map_or_else(TypeIr::any, |item| self.annotation(file, item))))
             }
             ("conset" | "confrozenset", true) => {
-                Kind::Set(Box::new(item.map_or_else(Core::any, |item| self.annotation(file, item))))
+                TypeKind::Set(Box::new(item.map_or_else(TypeIr::any, |item| self.annotation(file, item))))
             }
             _ => {
                 return self.unknown(file, expr.at, format!("`{path}(…)` is worked out when the file runs"));

@@ -1,4 +1,4 @@
-//! Dash lists: `- name: type - text` below `Args:`, as the predecessor's skills write them.
+//! Dash lists: `- name: type - text` below `Args:`, as `omni.foundation` skills write them.
 
 /// Reads an item that starts with a dash or a star.
 pub(super) fn item(lines: &[&str]) -> Option<(String, String)> {

@@ -4,7 +4,7 @@ use super::dash;
 use super::section::{Section, blank, flush, indentation};
 
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Kind {
+enum SectionKind {
     Parameters,
     /// Items of `name: text`, of no use to a schema; empty without a colon.
     Named,
@@ -13,15 +13,15 @@ enum Kind {
     Block,
 }
 
-fn kind(title: &str) -> Option<Kind> {
+fn kind(title: &str) -> Option<SectionKind> {
     Some(match title.to_lowercase().as_str() {
-        "args" | "arguments" | "params" | "parameters" => Kind::Parameters,
+        "args" | "arguments" | "params" | "parameters" => SectionKind::Parameters,
         "keyword args" | "keyword arguments" | "other args" | "other arguments" | "other params"
         | "other parameters" | "type args" | "type arguments" | "type params" | "type parameters"
         | "raises" | "exceptions" | "attributes" | "functions" | "methods" | "classes" | "type aliases"
-        | "modules" | "warns" | "warnings" => Kind::Named,
-        "returns" | "yields" | "receives" => Kind::Items,
-        "examples" => Kind::Block,
+        | "modules" | "warns" | "warnings" => SectionKind::Named,
+        "returns" | "yields" | "receives" => SectionKind::Items,
+        "examples" => SectionKind::Block,
         _ => return None,
     })
 }
@@ -83,8 +83,8 @@ fn opens(lines: &[&str], at: usize) -> bool {
 }
 
 /// Reads one section's body; returns the index of the line behind it.
-fn read(lines: &[&str], start: usize, kind: Kind, sections: &mut Vec<Section>) -> usize {
-    if kind == Kind::Block {
+fn read(lines: &[&str], start: usize, kind: SectionKind, sections: &mut Vec<Section>) -> usize {
+    if kind == SectionKind::Block {
         let (_, end) = block(lines, start);
         sections.push(Section::Other);
         return end;
@@ -92,7 +92,7 @@ fn read(lines: &[&str], start: usize, kind: Kind, sections: &mut Vec<Section>) -
     let (items, end) = items(lines, start);
     let named: Vec<(&str, String)> = items.iter().filter_map(|item| name_and_text(item)).collect();
     match kind {
-        Kind::Parameters => {
+        SectionKind::Parameters => {
             let parameters: Vec<(String, String)> = items
                 .iter()
                 .filter_map(|item| dash::item(item).or_else(|| name_and_text(item).map(parameter)))
@@ -101,7 +101,7 @@ fn read(lines: &[&str], start: usize, kind: Kind, sections: &mut Vec<Section>) -
                 sections.push(Section::Parameters(parameters));
             }
         }
-        Kind::Named if named.is_empty() => {}
+        SectionKind::Named if named.is_empty() => {}
         _ if items.is_empty() => {}
         _ => sections.push(Section::Other),
     }

@@ -4,8 +4,8 @@ use ruff_python_ast as ast;
 use ruff_python_ast::{Expr as Node, Stmt};
 use ruff_text_size::Ranged;
 
-use super::guard::too_deep;
 use super::imports::{imports, never};
+use super::nesting::too_deep;
 use super::tree::{
     Binding, BindingKind, Call, Class, Expr, ExprKind, Field, Function, Keyword, Module, ModuleRef, Names,
     Operator, Parameter, ParameterKind, SyntaxError, TypeParameter,

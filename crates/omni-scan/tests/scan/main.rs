@@ -1,7 +1,7 @@
 //! What the scan makes of a skill's sources, topic by topic.
 #![expect(clippy::unwrap_used, reason = "a missing tool is a failed test, and the panic says which")]
 
-mod check;
+mod compatibility;
 mod decorators;
 mod hostile;
 mod imports;

@@ -123,7 +123,8 @@ impl SkillCheck<'_> {
                 _ => chosen[1],
             };
             let mut of = |minor: u32| {
-                let checks = checked.entry(minor).or_insert_with(|| omni_scan::check(&sources, minor));
+                let checks =
+                    checked.entry(minor).or_insert_with(|| omni_scan::check_compatibility(&sources, minor));
                 checks.iter().find(|check| check.path == sources[at].path).cloned()
             };
             let Some(check) = of(minor) else { continue };

@@ -1,11 +1,11 @@
 //! What one version of Python makes of a source.
 
-use omni_scan::{Source, check};
+use omni_scan::{Source, check_compatibility};
 
 /// Findings about one file with a tool, as `line: message`, and the modules that it needs.
 fn checked(lines: &str, minor: u32) -> (Vec<String>, Vec<(String, bool)>) {
     let text = format!("{lines}\nfrom omni import tool\n@tool\ndef go(): ...\n");
-    let checks = check(&[Source { path: "scripts/a.py", text: &text }], minor);
+    let checks = check_compatibility(&[Source { path: "scripts/a.py", text: &text }], minor);
     assert_eq!(1, checks.len(), "{lines}");
     let findings =
         checks[0].findings.iter().map(|found| format!("{}: {}", found.line, found.message)).collect();
@@ -77,7 +77,7 @@ fn modules_from_elsewhere_are_needed_once_and_as_early_as_the_first_import() {
 
 #[test]
 fn programs_and_tests_that_omni_never_loads_need_nothing() {
-    let checks = check(
+    let checks = check_compatibility(
         &[Source { path: "scripts/run.py", text: "import pandas\nif __name__ == '__main__':\n    pandas\n" }],
         11,
     );

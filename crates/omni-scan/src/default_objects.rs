@@ -3,8 +3,8 @@
 //! A module cycle on purpose: an object's members are values of expressions (`evaluator`), which may be members of
 //! objects.
 
+use crate::class_kind::{ClassKind, MEMBERS_MAX, class_kind};
 use crate::evaluator::Evaluator;
-use crate::family::{Family, MEMBERS_MAX, family};
 use crate::package::{FileId, Item, Package, last};
 use crate::syntax::{Call, Expr, ExprKind};
 use crate::value::Value;
@@ -17,17 +17,20 @@ pub(crate) fn instance(
     mut named: Vec<(String, Value)>,
 ) -> Option<Value> {
     let _level = package.level()?;
-    let kind = family(package, file, index);
+    let kind = class_kind(package, file, index);
     let class = &package.file(file).classes[index];
     // What `__init__` or a base class adds is not followed.
     let own = class
         .methods
         .iter()
         .any(|method| matches!(method.name.as_str(), "__init__" | "__post_init__" | "__new__"));
-    if !matches!(kind, Family::NamedTuple | Family::Dataclass) || own || class.fields.len() > MEMBERS_MAX {
+    if !matches!(kind, ClassKind::NamedTuple | ClassKind::Dataclass)
+        || own
+        || class.fields.len() > MEMBERS_MAX
+    {
         return None;
     }
-    if kind == Family::Dataclass && !class.bases.is_empty() {
+    if kind == ClassKind::Dataclass && !class.bases.is_empty() {
         return None;
     }
     let mut positional = positional.into_iter();
@@ -44,14 +47,14 @@ pub(crate) fn instance(
         return None;
     }
     Some(match kind {
-        Family::NamedTuple => Value::Tuple(values.into_iter().map(|(_, value)| value).collect()),
+        ClassKind::NamedTuple => Value::Tuple(values.into_iter().map(|(_, value)| value).collect()),
         _ => Value::Dict(values),
     })
 }
 
 /// The JSON form of what is made by a class, or a name for a type, that a call made: `Point(1, y=2)` where
 /// `Point = namedtuple("Point", "x y")`, `UserId(1)` where `UserId = NewType("UserId", int)`.
-pub(crate) fn made_instance(
+pub(crate) fn functional_instance(
     evaluator: &mut Evaluator<'_>,
     file: FileId,
     made: &Call,

@@ -7,8 +7,7 @@ use ruff_python_parser::{Mode, ParseOptions, parse_unchecked};
 use ruff_text_size::Ranged;
 
 use crate::diagnostic::{Diagnostic, Report};
-use crate::library::{Presence, is_library, presence};
-use crate::newer;
+use crate::library_versions::{Presence, is_library, name_since, presence};
 use crate::package::{FileId, Package};
 use crate::scan::Source;
 use crate::syntax::{Class, Expr, ExprKind, Import, Module, Operator, Reach, parse, too_deep};
@@ -39,7 +38,7 @@ pub struct Need {
 /// Checks the files that omni loads: those with decorated functions, and what they import. `minor` is that of the
 /// version, as 12 in 3.12. Files that are no Python are left out, since [`scan`](crate::scan) reports them.
 #[must_use]
-pub fn check(sources: &[Source<'_>], minor: u32) -> Vec<FileCheck> {
+pub fn check_compatibility(sources: &[Source<'_>], minor: u32) -> Vec<FileCheck> {
     let modules =
         sources.iter().map(|source| (source.path.to_owned(), parse(source.text).unwrap_or_default()));
     let package = Package::new(modules.collect(), sources.iter().map(|source| source.text.len()).sum());
@@ -151,7 +150,7 @@ fn names(import: &Import, minor: u32, report: &mut Report<'_>) {
         Presence::There | Presence::Foreign => {}
     }
     for (name, _, at) in import.names.iter().flatten() {
-        if let Some(since) = newer::since(path, name).filter(|since| *since > minor) {
+        if let Some(since) = name_since(path, name).filter(|since| *since > minor) {
             let help = match path {
                 "typing" => "take it from `typing_extensions`, declared in `dependencies`, or do without",
                 _ => "ask for a newer Python with `requires-python`, or do without",
@@ -164,7 +163,7 @@ fn names(import: &Import, minor: u32, report: &mut Report<'_>) {
 fn bases(class: &Class, minor: u32, report: &mut Report<'_>) {
     for base in &class.bases {
         let shown = base.dotted();
-        let since = shown.rsplit_once('.').and_then(|(module, name)| newer::since(module, name));
+        let since = shown.rsplit_once('.').and_then(|(module, name)| name_since(module, name));
         if let Some(since) = since.filter(|since| *since > minor) {
             let message = format!("there is no `{shown}` in Python 3.{minor}; it came with 3.{since}");
             let help = "ask for a newer Python with `requires-python`, or do without; as it stands, the file can't be loaded";

@@ -11,8 +11,8 @@ use crate::value::Value;
 pub(crate) type DefId = usize;
 
 #[derive(Clone, Debug, PartialEq)]
-pub(crate) struct Core {
-    pub(crate) kind: Kind,
+pub(crate) struct TypeIr {
+    pub(crate) kind: TypeKind,
     /// Constraints that the kind itself holds, by their Python names.
     pub(crate) bounds: Vec<(&'static str, Json)>,
     /// Keywords that `Field(…)` puts beside the type's own.
@@ -20,11 +20,11 @@ pub(crate) struct Core {
     /// `json_schema_extra`.
     pub(crate) extra: Map<String, Json>,
     /// Came through `Annotated`, so a union around it does not flatten it.
-    pub(crate) sealed: bool,
+    pub(crate) from_annotated: bool,
 }
 
 #[derive(Clone, Debug, PartialEq)]
-pub(crate) enum Kind {
+pub(crate) enum TypeKind {
     /// No constraint at all, and nothing said.
     Any,
     /// No constraint either, but said on purpose: `object`, a type variable.
@@ -50,28 +50,28 @@ pub(crate) enum Kind {
     },
     /// A schema that nothing is added to.
     Fixed(Map<String, Json>),
-    List(Box<Core>),
+    List(Box<TypeIr>),
     /// As a list in JSON, but constraints wrap it.
-    Sequence(Box<Core>),
+    Sequence(Box<TypeIr>),
     /// `Iterable`.
-    Lazy(Box<Core>),
-    Set(Box<Core>),
-    Tuple(Vec<Core>),
-    TupleOf(Box<Core>),
-    Dict(Box<Core>, Box<Core>),
+    Iterable(Box<TypeIr>),
+    Set(Box<TypeIr>),
+    Tuple(Vec<TypeIr>),
+    TupleOf(Box<TypeIr>),
+    Dict(Box<TypeIr>, Box<TypeIr>),
     /// A mapping type other than `dict`: constraints wrap it.
-    Mapping(Box<Core>, Box<Core>),
+    Mapping(Box<TypeIr>, Box<TypeIr>),
     Literal(Vec<Value>),
-    Nullable(Box<Core>),
-    Union(Vec<Core>),
+    Nullable(Box<TypeIr>),
+    Union(Vec<TypeIr>),
     /// A union told apart by a field; tag and choice.
-    Tagged(String, Vec<(String, Core)>),
+    Tagged(String, Vec<(String, TypeIr)>),
     /// JSON text with this content.
-    JsonText(Box<Core>),
+    JsonText(Box<TypeIr>),
     /// Something that a constraint wraps.
-    Wrapped(Box<Core>),
+    Wrapped(Box<TypeIr>),
     /// With a default; `None` for one that only Python can make.
-    Default(Box<Core>, Option<Value>),
+    Default(Box<TypeIr>, Option<Value>),
     Definition(DefId),
     /// An enumeration without members.
     EmptyEnum(Map<String, Json>),
@@ -80,9 +80,9 @@ pub(crate) enum Kind {
     Unknown,
 }
 
-impl From<Kind> for Core {
-    fn from(kind: Kind) -> Self {
-        Core { kind, bounds: Vec::new(), updates: Map::new(), extra: Map::new(), sealed: false }
+impl From<TypeKind> for TypeIr {
+    fn from(kind: TypeKind) -> Self {
+        TypeIr { kind, bounds: Vec::new(), updates: Map::new(), extra: Map::new(), from_annotated: false }
     }
 }
 
@@ -106,7 +106,7 @@ pub(crate) enum Shape {
     Object(Object),
     NamedTuple(Vec<Member>),
     /// A `type` statement, or a model whose root is not an object.
-    Alias(Core),
+    Alias(TypeIr),
 }
 
 /// A model, dataclass or typed dictionary.
@@ -130,7 +130,7 @@ pub(crate) struct Member {
     pub(crate) name: String,
     pub(crate) validation_alias: Option<String>,
     pub(crate) serialization_alias: Option<String>,
-    pub(crate) core: Core,
+    pub(crate) ty: TypeIr,
     pub(crate) updates: Map<String, Json>,
     pub(crate) extra: Map<String, Json>,
     pub(crate) required: bool,
@@ -140,43 +140,43 @@ pub(crate) struct Member {
     pub(crate) computed: bool,
 }
 
-impl Core {
-    pub(crate) fn any() -> Core {
-        Kind::Any.into()
+impl TypeIr {
+    pub(crate) fn any() -> TypeIr {
+        TypeKind::Any.into()
     }
 
     /// The union of `choices`, as `typing.Union` builds it: flat, without repetition, `None` last.
-    pub(crate) fn union(choices: Vec<Core>) -> Core {
-        let mut flat: Vec<Core> = Vec::new();
+    pub(crate) fn union(choices: Vec<TypeIr>) -> TypeIr {
+        let mut flat: Vec<TypeIr> = Vec::new();
         let mut nullable = false;
         flatten(choices, &mut flat, &mut nullable);
         let inner = match flat.len() {
-            0 => return Kind::None.into(),
+            0 => return TypeKind::None.into(),
             1 => flat.remove(0),
-            _ => Kind::Union(flat).into(),
+            _ => TypeKind::Union(flat).into(),
         };
-        if nullable { Kind::Nullable(Box::new(inner)).into() } else { inner }
+        if nullable { TypeKind::Nullable(Box::new(inner)).into() } else { inner }
     }
 
     /// Applies one constraint the way Pydantic does.
-    pub(crate) fn constrain(self, name: &'static str, value: Json) -> Core {
+    pub(crate) fn constrain(self, name: &'static str, value: Json) -> TypeIr {
         if value.is_null() {
             return self;
         }
-        let Core { kind, mut bounds, updates, extra, sealed } = self;
-        if let Kind::Nullable(inner) = kind {
-            let kind = Kind::Nullable(Box::new(inner.constrain(name, value)));
-            return Core { kind, bounds, updates, extra, sealed };
+        let TypeIr { kind, mut bounds, updates, extra, from_annotated } = self;
+        if let TypeKind::Nullable(inner) = kind {
+            let kind = TypeKind::Nullable(Box::new(inner.constrain(name, value)));
+            return TypeIr { kind, bounds, updates, extra, from_annotated };
         }
         if kind.takes(name) {
             bounds.retain(|(found, _)| *found != name);
             bounds.push((name, value));
-            return Core { kind, bounds, updates, extra, sealed };
+            return TypeIr { kind, bounds, updates, extra, from_annotated };
         }
         let keyword = match name {
             // These never show in a schema, or only check a string after the type's own steps.
             "pattern" | "allow_inf_nan" | "strict" | "union_mode" | "max_digits" | "decimal_places" => {
-                return Core { kind, bounds, updates, extra, sealed };
+                return TypeIr { kind, bounds, updates, extra, from_annotated };
             }
             "min_length" if kind.lists() => "minItems",
             "max_length" if kind.lists() => "maxItems",
@@ -184,19 +184,21 @@ impl Core {
             "max_length" => "maxLength",
             other => other,
         };
-        let inner = Core { kind, bounds, updates, extra, sealed };
-        let mut wrapped = Core::from(Kind::Wrapped(Box::new(inner)));
+        let inner = TypeIr { kind, bounds, updates, extra, from_annotated };
+        let mut wrapped = TypeIr::from(TypeKind::Wrapped(Box::new(inner)));
         wrapped.updates.insert(keyword.to_owned(), value);
         wrapped
     }
 }
 
-fn flatten(choices: Vec<Core>, flat: &mut Vec<Core>, nullable: &mut bool) {
+fn flatten(choices: Vec<TypeIr>, flat: &mut Vec<TypeIr>, nullable: &mut bool) {
     for choice in choices {
         match choice {
-            Core { kind: Kind::None, ref updates, .. } if updates.is_empty() => *nullable = true,
-            Core { kind: Kind::Union(inner), sealed: false, .. } => flatten(inner, flat, nullable),
-            Core { kind: Kind::Nullable(inner), sealed: false, .. } => {
+            TypeIr { kind: TypeKind::None, ref updates, .. } if updates.is_empty() => *nullable = true,
+            TypeIr { kind: TypeKind::Union(inner), from_annotated: false, .. } => {
+                flatten(inner, flat, nullable)
+            }
+            TypeIr { kind: TypeKind::Nullable(inner), from_annotated: false, .. } => {
                 *nullable = true;
                 flatten(vec![*inner], flat, nullable);
             }
@@ -209,30 +211,32 @@ fn flatten(choices: Vec<Core>, flat: &mut Vec<Core>, nullable: &mut bool) {
     }
 }
 
-impl Kind {
+impl TypeKind {
     fn takes(&self, bound: &str) -> bool {
         let length = matches!(bound, "min_length" | "max_length");
         let inequality = matches!(bound, "gt" | "ge" | "lt" | "le");
         match self {
-            Kind::Int | Kind::Float | Kind::Decimal | Kind::Fraction => inequality || bound == "multiple_of",
-            Kind::Temporal(_) => inequality || bound == "multiple_of",
-            Kind::Str => length || bound == "pattern",
-            Kind::Bytes
-            | Kind::List(_)
-            | Kind::Lazy(_)
-            | Kind::Set(_)
-            | Kind::Tuple(_)
-            | Kind::TupleOf(_)
-            | Kind::Dict(..) => length,
-            Kind::Url { .. } => bound == "max_length",
+            TypeKind::Int | TypeKind::Float | TypeKind::Decimal | TypeKind::Fraction => {
+                inequality || bound == "multiple_of"
+            }
+            TypeKind::Temporal(_) => inequality || bound == "multiple_of",
+            TypeKind::Str => length || bound == "pattern",
+            TypeKind::Bytes
+            | TypeKind::List(_)
+            | TypeKind::Iterable(_)
+            | TypeKind::Set(_)
+            | TypeKind::Tuple(_)
+            | TypeKind::TupleOf(_)
+            | TypeKind::Dict(..) => length,
+            TypeKind::Url { .. } => bound == "max_length",
             _ => false,
         }
     }
 
     fn lists(&self) -> bool {
         match self {
-            Kind::List(_) | Kind::Sequence(_) => true,
-            Kind::Wrapped(inner) => inner.kind.lists(),
+            TypeKind::List(_) | TypeKind::Sequence(_) => true,
+            TypeKind::Wrapped(inner) => inner.kind.lists(),
             _ => false,
         }
     }

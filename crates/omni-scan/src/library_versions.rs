@@ -1,4 +1,4 @@
-//! What comes with Python, and since or until which version.
+//! Since and until which version does Python come with a module, and since which has a module a name?
 
 /// Whether a module of this name came with any Python from 3.9 on: an import of it is meant for the library.
 pub(crate) fn is_library(name: &str) -> bool {
@@ -90,6 +90,104 @@ const ALWAYS: [&str; 191] = [
     "winsound", "wsgiref", "xml", "xmlrpc", "zipapp", "zipfile", "zipimport", "zlib", "zoneinfo",
 ];
 
+/// The minor version of Python 3 that brought `name` to `module`; `None` for what 3.9 had, or what is not known here.
+pub(crate) fn name_since(module: &str, name: &str) -> Option<u32> {
+    NEW_NAMES
+        .iter()
+        .find(|(known, _, names)| *known == module && names.contains(&name))
+        .map(|(_, since, _)| *since)
+}
+
+const NEW_NAMES: &[(&str, u32, &[&str])] = &[
+    (
+        "typing",
+        10,
+        &[
+            "Concatenate",
+            "ParamSpec",
+            "ParamSpecArgs",
+            "ParamSpecKwargs",
+            "TypeAlias",
+            "TypeGuard",
+            "is_typeddict",
+        ],
+    ),
+    (
+        "typing",
+        11,
+        &[
+            "LiteralString",
+            "Never",
+            "NotRequired",
+            "Required",
+            "Self",
+            "TypeVarTuple",
+            "Unpack",
+            "assert_never",
+            "assert_type",
+            "clear_overloads",
+            "dataclass_transform",
+            "get_overloads",
+            "reveal_type",
+        ],
+    ),
+    ("typing", 12, &["TypeAliasType", "override"]),
+    ("typing", 13, &["NoDefault", "ReadOnly", "TypeIs", "get_protocol_members", "is_protocol"]),
+    ("typing", 14, &["evaluate_forward_ref"]),
+    (
+        "enum",
+        11,
+        &[
+            "EnumCheck",
+            "EnumType",
+            "FlagBoundary",
+            "ReprEnum",
+            "StrEnum",
+            "global_enum",
+            "member",
+            "nonmember",
+            "property",
+            "verify",
+        ],
+    ),
+    ("datetime", 11, &["UTC"]),
+    ("itertools", 10, &["pairwise"]),
+    ("itertools", 12, &["batched"]),
+    ("asyncio", 11, &["Barrier", "BrokenBarrierError", "Runner", "TaskGroup", "timeout", "timeout_at"]),
+    ("asyncio", 12, &["create_eager_task_factory", "eager_task_factory"]),
+    ("asyncio", 13, &["QueueShutDown"]),
+    ("contextlib", 10, &["aclosing"]),
+    ("contextlib", 11, &["chdir"]),
+    ("collections.abc", 12, &["Buffer"]),
+    ("types", 10, &["EllipsisType", "NoneType", "NotImplementedType", "UnionType"]),
+    ("types", 12, &["get_original_bases"]),
+    ("types", 13, &["CapsuleType"]),
+    ("warnings", 13, &["deprecated"]),
+    ("copy", 13, &["replace"]),
+    ("dataclasses", 10, &["KW_ONLY"]),
+    ("functools", 14, &["Placeholder"]),
+    ("hashlib", 11, &["file_digest"]),
+    ("inspect", 10, &["get_annotations"]),
+    ("inspect", 11, &["getmembers_static"]),
+    ("inspect", 12, &["BufferFlags", "markcoroutinefunction"]),
+    ("logging", 11, &["getLevelNamesMapping"]),
+    ("logging", 12, &["getHandlerByName", "getHandlerNames"]),
+    ("math", 11, &["cbrt", "exp2"]),
+    ("math", 12, &["sumprod"]),
+    ("math", 13, &["fma"]),
+    ("operator", 11, &["call"]),
+    ("os", 13, &["process_cpu_count"]),
+    ("pathlib", 13, &["UnsupportedOperation"]),
+    ("queue", 13, &["ShutDown"]),
+    ("random", 12, &["binomialvariate"]),
+    ("statistics", 10, &["correlation", "covariance", "linear_regression"]),
+    ("statistics", 13, &["kde", "kde_random"]),
+    ("sys", 11, &["exception"]),
+    ("sqlite3", 11, &["Blob"]),
+    ("concurrent.futures", 14, &["InterpreterPoolExecutor"]),
+    ("sysconfig", 10, &["get_default_scheme", "get_preferred_scheme"]),
+];
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -103,5 +201,13 @@ mod tests {
         assert_eq!(presence("distutils", 12), Presence::Until(11));
         assert_eq!(presence("requests", 12), Presence::Foreign);
         assert!(is_library("cgi") && is_library("_thread") && !is_library("words"));
+    }
+
+    #[test]
+    fn names_have_the_version_that_brought_them() {
+        assert_eq!(name_since("typing", "Self"), Some(11));
+        assert_eq!(name_since("typing", "Optional"), None);
+        assert_eq!(name_since("itertools", "batched"), Some(12));
+        assert_eq!(name_since("other", "Self"), None);
     }
 }

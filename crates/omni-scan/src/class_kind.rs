@@ -5,8 +5,8 @@ use crate::syntax::ExprKind;
 
 /// What kind of class it is, by its bases and decorators.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Family {
-    Enum(Automatic),
+pub(crate) enum ClassKind {
+    Enum(AutoValue),
     TypedDict,
     NamedTuple,
     Model,
@@ -26,12 +26,12 @@ pub(crate) const BASES_MAX: u32 = 16;
 pub(crate) const MEMBERS_MAX: usize = 2_000;
 
 /// Which kind of class this is.
-pub(crate) fn family(package: &Package, file: FileId, class: usize) -> Family {
-    family_within(package, file, class, BASES_MAX)
+pub(crate) fn class_kind(package: &Package, file: FileId, class: usize) -> ClassKind {
+    class_kind_within(package, file, class, BASES_MAX)
 }
 
-fn family_within(package: &Package, file: FileId, index: usize, steps: u32) -> Family {
-    let (Some(steps), Some(())) = (steps.checked_sub(1), package.step()) else { return Family::Other };
+fn class_kind_within(package: &Package, file: FileId, index: usize, steps: u32) -> ClassKind {
+    let (Some(steps), Some(())) = (steps.checked_sub(1), package.step()) else { return ClassKind::Other };
     let class = &package.file(file).classes[index];
     for base in &class.bases {
         let base = match &base.kind {
@@ -39,11 +39,11 @@ fn family_within(package: &Package, file: FileId, index: usize, steps: u32) -> F
             _ => base,
         };
         let found = match package.resolve(file, base) {
-            Item::External(path) => external_family(&path),
-            Item::Class(at, class) => family_within(package, at, class, steps),
-            _ => Family::Other,
+            Item::External(path) => external_class_kind(&path),
+            Item::Class(at, class) => class_kind_within(package, at, class, steps),
+            _ => ClassKind::Other,
         };
-        if found != Family::Other {
+        if found != ClassKind::Other {
             return found;
         }
     }
@@ -55,23 +55,23 @@ fn family_within(package: &Package, file: FileId, index: usize, steps: u32) -> F
         matches!(package.resolve(file, name), Item::External(path)
             if path == "dataclasses.dataclass" || path == "pydantic.dataclasses.dataclass")
     });
-    if dataclass { Family::Dataclass } else { Family::Other }
+    if dataclass { ClassKind::Dataclass } else { ClassKind::Other }
 }
 
-fn external_family(path: &str) -> Family {
+fn external_class_kind(path: &str) -> ClassKind {
     if is_context(path) {
-        return Family::Context;
+        return ClassKind::Context;
     }
     match path {
-        "enum.Enum" | "enum.IntEnum" | "enum.ReprEnum" => Family::Enum(Automatic::Count),
-        "enum.StrEnum" => Family::Enum(Automatic::LowerName),
-        "enum.Flag" | "enum.IntFlag" => Family::Enum(Automatic::Power),
-        "typing.TypedDict" | "typing_extensions.TypedDict" => Family::TypedDict,
-        "typing.NamedTuple" | "typing_extensions.NamedTuple" => Family::NamedTuple,
-        "pydantic.BaseModel" | "pydantic.main.BaseModel" => Family::Model,
-        "pydantic.RootModel" | "pydantic.root_model.RootModel" => Family::RootModel,
-        "omni.ToolResult" | "omni.Text" | "omni.Image" | "omni.Audio" => Family::Content,
-        _ => Family::Other,
+        "enum.Enum" | "enum.IntEnum" | "enum.ReprEnum" => ClassKind::Enum(AutoValue::Count),
+        "enum.StrEnum" => ClassKind::Enum(AutoValue::LowerName),
+        "enum.Flag" | "enum.IntFlag" => ClassKind::Enum(AutoValue::Power),
+        "typing.TypedDict" | "typing_extensions.TypedDict" => ClassKind::TypedDict,
+        "typing.NamedTuple" | "typing_extensions.NamedTuple" => ClassKind::NamedTuple,
+        "pydantic.BaseModel" | "pydantic.main.BaseModel" => ClassKind::Model,
+        "pydantic.RootModel" | "pydantic.root_model.RootModel" => ClassKind::RootModel,
+        "omni.ToolResult" | "omni.Text" | "omni.Image" | "omni.Audio" => ClassKind::Content,
+        _ => ClassKind::Other,
     }
 }
 
@@ -88,7 +88,7 @@ pub(crate) fn is_context(path: &str) -> bool {
 
 /// What `auto()` gives in an enumeration.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Automatic {
+pub(crate) enum AutoValue {
     Count,
     Power,
     LowerName,

@@ -4,9 +4,9 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 
 use serde_json::{Map, Value as Json};
 
-use crate::core::DefId;
 use crate::reference::referenced;
 use crate::schema::Writer;
+use crate::type_ir::DefId;
 
 impl Writer<'_> {
     /// Completes a root schema: definitions in use, names, order, titles.

@@ -1,12 +1,12 @@
 //! What is a class that a call makes: `TypedDict("Name", {…})`, `namedtuple(…)`, `Enum("Name", "A B")`?
 
-use crate::core::{Core, Kind, Object, Shape};
+use crate::annotated::AnnotatedType;
+use crate::class_kind::AutoValue;
 use crate::enum_members::enum_values;
-use crate::family::Automatic;
 use crate::field::FieldInfo;
 use crate::package::FileId;
-use crate::peel::Peeled;
 use crate::syntax::{Call, Expr, ExprKind};
+use crate::type_ir::{Object, Shape, TypeIr, TypeKind};
 use crate::types::{DefinitionKey, Named, Types};
 use crate::value::Value;
 
@@ -19,7 +19,7 @@ impl Types<'_> {
         maker: &str,
         call: &Call,
         at: (FileId, u32),
-    ) -> Core {
+    ) -> TypeIr {
         let name = match call.arguments.first().map(|first| &first.kind) {
             Some(ExprKind::Str(name)) => name.clone(),
             _ => bound.to_owned(),
@@ -40,14 +40,14 @@ impl Types<'_> {
                     let mut members = Vec::new();
                     for (key, annotation) in items {
                         let Some(Expr { kind: ExprKind::Str(field), .. }) = key else { continue };
-                        let peeled = self.peel(file, annotation);
-                        let required = peeled.required.unwrap_or(total);
-                        members.push(self.member(field, peeled, Some(required)));
+                        let annotated = self.unwrap_annotated(file, annotation);
+                        let required = annotated.required.unwrap_or(total);
+                        members.push(self.member(field, annotated, Some(required)));
                     }
                     let object = Object { title: name, members, ..Object::default() };
                     self.definitions[id].shape = Shape::Object(object);
                 }
-                Kind::Definition(id).into()
+                TypeKind::Definition(id).into()
             }
             "NamedTuple" | "namedtuple" => {
                 let Some(fields) = contents.and_then(|contents| self.tuple_fields(file, contents)) else {
@@ -57,26 +57,26 @@ impl Types<'_> {
                 if new {
                     let mut members = Vec::new();
                     for (field, annotation) in fields {
-                        let core = annotation
-                            .map_or_else(Core::any, |annotation| self.annotation(file, &annotation));
-                        let peeled = Peeled {
-                            core,
+                        let ty = annotation
+                            .map_or_else(TypeIr::any, |annotation| self.annotation(file, &annotation));
+                        let annotated = AnnotatedType {
+                            ty,
                             info: FieldInfo::default(),
                             text: None,
                             required: None,
                             class_variable: false,
                         };
-                        members.push(self.member(&field, peeled, None));
+                        members.push(self.member(&field, annotated, None));
                     }
                     self.definitions[id].shape = Shape::NamedTuple(members);
                 }
-                Kind::Definition(id).into()
+                TypeKind::Definition(id).into()
             }
             "Enum" | "IntEnum" | "StrEnum" | "Flag" | "IntFlag" => {
                 let automatic = match maker {
-                    "StrEnum" => Automatic::LowerName,
-                    "Flag" | "IntFlag" => Automatic::Power,
-                    _ => Automatic::Count,
+                    "StrEnum" => AutoValue::LowerName,
+                    "Flag" | "IntFlag" => AutoValue::Power,
+                    _ => AutoValue::Count,
                 };
                 let values = contents
                     .and_then(|contents| self.value(file, contents))
@@ -88,15 +88,15 @@ impl Types<'_> {
                 if new {
                     self.definitions[id].shape = Shape::Enum { description: None, values };
                 }
-                Kind::Definition(id).into()
+                TypeKind::Definition(id).into()
             }
             _ => self.computed_class(bound, at),
         }
     }
 
-    fn computed_class(&mut self, name: &str, at: (FileId, u32)) -> Core {
+    fn computed_class(&mut self, name: &str, at: (FileId, u32)) -> TypeIr {
         self.problem(at.0, at.1, format!("`{name}` is made when the file runs"));
-        Kind::Unknown.into()
+        TypeKind::Unknown.into()
     }
 
     fn tuple_fields(&mut self, file: FileId, contents: &Expr) -> Option<Vec<(String, Option<Expr>)>> {

@@ -1,17 +1,17 @@
 //! What stands around the type in an annotation: `Annotated`, `Required`, `ClassVar`?
 
-use crate::core::Core;
 use crate::field::{FieldInfo, Metadata};
 use crate::package::{FileId, Item, last};
 use crate::syntax::{Expr, ExprKind, parse_annotation};
+use crate::type_ir::TypeIr;
 use crate::types::Types;
 
 /// Aliases of aliases around a type: more than this is a cycle.
 const LAYERS_MAX: u32 = 16;
 
 /// An annotation with its outermost `Annotated` and qualifiers taken off.
-pub(crate) struct Peeled {
-    pub(crate) core: Core,
+pub(crate) struct AnnotatedType {
+    pub(crate) ty: TypeIr,
     pub(crate) info: FieldInfo,
     /// The text of `Annotated[T, "text"]`, when it is all the metadata there is.
     pub(crate) text: Option<String>,
@@ -30,12 +30,12 @@ struct Layers {
 
 impl Types<'_> {
     /// Takes `Annotated`, `Required`, `ClassVar` and the like off an annotation.
-    pub(crate) fn peel(&mut self, file: FileId, expr: &Expr) -> Peeled {
+    pub(crate) fn unwrap_annotated(&mut self, file: FileId, expr: &Expr) -> AnnotatedType {
         let mut layers = Layers::default();
-        let core = self.peel_within(file, expr, &mut layers, LAYERS_MAX);
+        let ty = self.unwrap_annotated_within(file, expr, &mut layers, LAYERS_MAX);
         let text = if layers.metadata == 1 { layers.texts.pop() } else { None };
-        Peeled {
-            core,
+        AnnotatedType {
+            ty,
             info: layers.info,
             text,
             required: layers.required,
@@ -43,11 +43,17 @@ impl Types<'_> {
         }
     }
 
-    fn peel_within(&mut self, file: FileId, expr: &Expr, layers: &mut Layers, steps: u32) -> Core {
+    fn unwrap_annotated_within(
+        &mut self,
+        file: FileId,
+        expr: &Expr,
+        layers: &mut Layers,
+        steps: u32,
+    ) -> TypeIr {
         let Some(steps) = steps.checked_sub(1) else { return self.annotation(file, expr) };
         match &expr.kind {
             ExprKind::Str(text) => match parse_annotation(text, expr.at) {
-                Some(parsed) => self.peel_within(file, &parsed, layers, steps),
+                Some(parsed) => self.unwrap_annotated_within(file, &parsed, layers, steps),
                 None => self.annotation(file, expr),
             },
             ExprKind::Name(name) if self.variables.iter().any(|(found, _)| found == name) => {
@@ -55,11 +61,11 @@ impl Types<'_> {
             }
             ExprKind::Name(_) | ExprKind::Attribute(..) => match self.resolve(file, expr) {
                 Item::Value(at, value @ Expr { kind: ExprKind::Subscript(..), .. }) => {
-                    self.peel_within(at, value, layers, steps)
+                    self.unwrap_annotated_within(at, value, layers, steps)
                 }
                 Item::External(path) if matches!(last(&path), "ClassVar" | "Final") => {
                     layers.class_variable |= path.ends_with("ClassVar");
-                    Core::any()
+                    TypeIr::any()
                 }
                 _ => self.annotation(file, expr),
             },
@@ -71,23 +77,25 @@ impl Types<'_> {
                 let Some(inner) = arguments.first() else { return self.annotation(file, expr) };
                 match last(&path) {
                     "Annotated" => {
-                        let core = self.peel_within(file, inner, layers, steps);
+                        let ty = self.unwrap_annotated_within(file, inner, layers, steps);
                         self.read_metadata(file, &arguments[1..], layers);
-                        core
+                        ty
                     }
                     "Required" => {
                         layers.required = Some(true);
-                        self.peel_within(file, inner, layers, steps)
+                        self.unwrap_annotated_within(file, inner, layers, steps)
                     }
                     "NotRequired" => {
                         layers.required = Some(false);
-                        self.peel_within(file, inner, layers, steps)
+                        self.unwrap_annotated_within(file, inner, layers, steps)
                     }
                     "ClassVar" => {
                         layers.class_variable = true;
-                        Core::any()
+                        TypeIr::any()
                     }
-                    "ReadOnly" | "Final" | "InitVar" => self.peel_within(file, inner, layers, steps),
+                    "ReadOnly" | "Final" | "InitVar" => {
+                        self.unwrap_annotated_within(file, inner, layers, steps)
+                    }
                     _ => self.annotation(file, expr),
                 }
             }

@@ -2,7 +2,7 @@
 
 use crate::decorators::{Mark, mark, tool_sources};
 use crate::diagnostic::Report;
-use crate::lookalike::SERVER;
+use crate::lookalike_decorators::SERVER;
 use crate::package::{FileId, Item, Package, last};
 use crate::syntax::{Binding, BindingKind, Call, Expr, ExprKind, Function, Module};
 
