@@ -5,10 +5,10 @@ import inspect
 import pytest
 from harness import SOURCES
 
-from omni import channel, constants, executors, host, skill, wire
-from omni.call import Call, Target
+from omni import channel, constants, executors, skill, wire, worker_loop
+from omni.call_frame import Call, Target
 from omni.invoke import Caller
-from omni.mcp.endings import failed, with_stderr
+from omni.mcp.outcomes import failed, with_stderr
 
 
 def test_the_decorator_takes_the_options_of_the_shared_file():
@@ -25,7 +25,7 @@ def test_levels_and_executors_are_those_of_the_shared_file():
 
 def test_the_wires_numbers_are_those_of_the_shared_file():
     assert wire.PROTO == constants.PROTO
-    source = inspect.getsource(host.greet)
+    source = inspect.getsource(worker_loop.greet)
     assert f'hello.get("frame_bytes_max") or {_spelt(constants.FRAME_BYTES_MAX)}' in source
     source = inspect.getsource(Caller.__init__)
     assert f'hello.get("result_bytes_max") or {_spelt(constants.RESULT_BYTES_MAX)}' in source

@@ -16,7 +16,7 @@ import pytest
 
 from omni import Context
 from omni.convert import plan_arguments
-from omni.library import ArgumentError, UnresolvedError
+from omni.stdlib_types import ArgumentError, UnresolvedError
 
 
 class Color(enum.Enum):

@@ -8,7 +8,7 @@ import sys
 import pytest
 from harness import PATIENCE_SECONDS, environment
 
-from omni.skills.shown import shown
+from omni.skills.visible import shown
 
 SOURCE = '''
     import sys, time

@@ -15,8 +15,8 @@ import pytest
 
 from omni.content import BadResultError, is_async_iterator, json_text, materialised
 from omni.convert import plan_arguments
-from omni.library import ArgumentError
 from omni.load import LoadError, load_module
+from omni.stdlib_types import ArgumentError
 
 T = t.TypeVar("T")
 
@@ -209,7 +209,7 @@ def test_a_type_imported_for_type_checkers_is_made_like_any_other(skill):
 
 
 def test_one_that_cannot_be_imported_is_a_load_error_that_names_it(tmp_path, skill):
-    from omni.call import Target
+    from omni.call_frame import Target
     from omni.load import prepare
 
     module = skill(CHECKERS)

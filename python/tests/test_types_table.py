@@ -16,7 +16,7 @@ import pytest
 from omni.content import BadResultError, json_text, materialised
 from omni.convert import plan_arguments
 from omni.describe.signature import describe
-from omni.library import ArgumentError
+from omni.stdlib_types import ArgumentError
 
 TABLE = pathlib.Path(__file__).parents[2] / "conformance" / "types.jsonl"
 LINES = [json.loads(line) for line in TABLE.read_text().splitlines()]

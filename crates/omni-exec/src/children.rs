@@ -8,7 +8,7 @@ use omni_process::{ProcessConfig, Program, StartError, Started};
 
 use crate::ExecConfig;
 
-/// Names the folder of compiled code to `omni.source`, in the processes that tools start as well.
+/// Names the folder of compiled code to `omni.skill_code`, in the processes that tools start as well.
 const CODE_CACHE: &str = "OMNI_CODE_CACHE";
 
 /// What an executor starts Python with.

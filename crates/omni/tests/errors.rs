@@ -365,7 +365,7 @@ fn the_command_line_prints_the_authors_traceback_once_and_nothing_of_ours() {
             "\\n",
             "WARN",
             "omni/invoke.py",
-            "omni/waiting.py",
+            "omni/await_outside_loop.py",
             "omni/load.py",
             "asyncio",
             "importlib",

@@ -15,7 +15,7 @@ import os
 from omni import wire
 from omni.channel import allocate_lock, begin_thread, keep_from_forks
 from omni.constants import ASK_BYTES_MAX, ASKS_OPEN_MAX
-from omni.private import __builtins__  # noqa: F401 - functions find built-in names here
+from omni.own_builtins import __builtins__  # noqa: F401 - functions find built-in names here
 from omni.skill import AskRefused, CallCancelled
 
 TYPE_CHECKING = False
@@ -187,7 +187,7 @@ class _Reader:
 
     def __init__(self, channel: Channel, asks: Asks) -> None:
         # Loaded where a channel is read, and before any skill could replace what it needs.
-        from omni.taint import new_poll
+        from omni.contamination import new_poll
 
         self._new_poll = new_poll
         self._channel = channel

@@ -9,7 +9,7 @@ import os
 import sys
 from _thread import allocate_lock, start_new_thread
 
-from omni.private import __builtins__  # noqa: F401 - functions find built-in names here
+from omni.own_builtins import __builtins__  # noqa: F401 - functions find built-in names here
 
 _RECEIVE_BYTES = 65536
 _LENGTH_BYTES = 4

@@ -1,6 +1,6 @@
 """What both languages must know. Generated from `conformance/shared.json` by `cargo xtask docs`."""
 
-from omni.private import __builtins__  # noqa: F401 - functions find built-in names here
+from omni.own_builtins import __builtins__  # noqa: F401 - functions find built-in names here
 
 #: Levels of log messages, least severe first.
 LEVELS = (

@@ -6,7 +6,7 @@ from sys import modules as _modules
 
 from omni import wire
 from omni.constants import RESULT_BYTES_MAX
-from omni.private import __builtins__  # noqa: F401 - functions find built-in names here
+from omni.own_builtins import __builtins__  # noqa: F401 - functions find built-in names here
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

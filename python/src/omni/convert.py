@@ -11,7 +11,8 @@ from __future__ import annotations
 import sys
 from _thread import _local
 
-from omni.library import (
+from omni.own_builtins import __builtins__  # noqa: F401 - functions find built-in names here
+from omni.stdlib_types import (
     ArgumentError,
     Faults,
     UnresolvedError,
@@ -21,7 +22,6 @@ from omni.library import (
     shown,
     written,
 )
-from omni.private import __builtins__  # noqa: F401 - functions find built-in names here
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

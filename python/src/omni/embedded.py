@@ -17,9 +17,9 @@ import sys
 from _thread import allocate_lock, get_ident
 
 from omni import load, skill, wire
-from omni.call import CallReader
+from omni.call_frame import CallReader
 from omni.invoke import Caller, imports
-from omni.shared_order import SharedOrder, open_children
+from omni.restore_shared_state import SharedOrder, open_children
 from omni.skill import CURRENT, CallCancelled
 from omni.streams import is_changed
 
@@ -28,10 +28,10 @@ if TYPE_CHECKING:
     from types import FrameType
     from typing import Any
 
-    from omni.call import Call, Target
+    from omni.async_loop import Tasks
+    from omni.call_frame import Call, Target
     from omni.load import Prepared
     from omni.skill import Context
-    from omni.tasks import Tasks
 
 _exit = os._exit
 #: In a page's second slot: no call may begin any more.
@@ -271,7 +271,7 @@ def serve_tasks(functions: dict[str, Any]) -> None:
     """Run async calls side by side in an event loop, until the server has no more for this thread."""
     import asyncio
 
-    from omni.tasks import Tasks
+    from omni.async_loop import Tasks
 
     door = Door(functions)
     hello = _receive(door)[1]

@@ -1,6 +1,6 @@
 """Which executors there are. Generated from `omni-call` by `cargo xtask docs`; do not edit."""
 
-from omni.private import __builtins__  # noqa: F401 - functions find built-in names here
+from omni.own_builtins import __builtins__  # noqa: F401 - functions find built-in names here
 
 NAMES = ("pool", "fork", "spawn", "embedded", "runner")
 

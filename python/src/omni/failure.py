@@ -5,7 +5,7 @@ from __future__ import annotations
 from os.path import dirname
 
 from omni.constants import MESSAGE_BYTES_MAX, OUTCOME_CUT
-from omni.private import __builtins__  # noqa: F401 - functions find built-in names here
+from omni.own_builtins import __builtins__  # noqa: F401 - functions find built-in names here
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -21,7 +21,7 @@ import sys
 from _signal import SIG_DFL, SIGKILL, SIGTERM, signal
 
 from omni.channel import Channel, ChannelError, copy_high, open_channel
-from omni.private import __builtins__  # noqa: F401 - functions find built-in names here
+from omni.own_builtins import __builtins__  # noqa: F401 - functions find built-in names here
 from omni.worker import forget_current_folder, ready, take_signals
 
 TYPE_CHECKING = False
@@ -56,11 +56,11 @@ def main() -> None:
     import mmap
     import select
 
-    import omni.host
+    import omni.worker_loop
 
     del faulthandler, mmap
     channel.send(ready())
-    ForkParent(channel, select).serve(omni.host)
+    ForkParent(channel, select).serve(omni.worker_loop)
 
 
 class _Request:
@@ -153,8 +153,8 @@ class ForkParent:
         finally:
             os._exit(0)
 
-    def serve(self, host: object) -> NoReturn:
-        """Do what the server says. Returns only in a forked process, which then ends in `host.serve`."""
+    def serve(self, loop: object) -> NoReturn:
+        """Do what the server says. Does not return: a forked process ends in `worker_loop.serve`."""
         while True:
             for descriptor, _ in self._poll.poll():
                 if descriptor in self._living:
@@ -182,7 +182,7 @@ class ForkParent:
                 request = self._requests.pop(0)
                 control = self._fork(request)
                 if control is not None:
-                    _serve_calls(host, *control, rehearse=request.rehearse)
+                    _serve_calls(loop, *control, rehearse=request.rehearse)
             # For the next fork, or for those that wait.
             self._prepare()
 
@@ -358,9 +358,9 @@ class ForkParent:
         self._channel.send(self._wire.seal_lossy(text))
 
 
-def _serve_calls(host: object, channel: Channel, err: int, *, rehearse: bool) -> NoReturn:
+def _serve_calls(loop: object, channel: Channel, err: int, *, rehearse: bool) -> NoReturn:
     channel.send(ready())
-    host.serve(channel, err, rehearse=bool(rehearse))
+    loop.serve(channel, err, rehearse=bool(rehearse))
     os._exit(0)
 
 

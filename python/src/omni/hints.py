@@ -9,7 +9,7 @@ from __future__ import annotations
 import sys
 
 from omni.convert import unwrapped
-from omni.library import UnresolvedError
+from omni.stdlib_types import UnresolvedError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -12,7 +12,7 @@ import subprocess
 from _thread import allocate_lock
 
 from omni import skill, wire
-from omni.call import Call, Target
+from omni.call_frame import Call, Target
 from omni.invoke import Caller
 from omni.streams import Streams
 

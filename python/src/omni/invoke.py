@@ -34,10 +34,10 @@ from omni.failure import (
     withheld,
     words_for_the_client,
 )
-from omni.library import ArgumentError
 from omni.load import LoadError, load_module, prepare
-from omni.private import __builtins__  # noqa: F401 - functions find built-in names here
+from omni.own_builtins import __builtins__  # noqa: F401 - functions find built-in names here
 from omni.skill import CURRENT, CallCancelled, Context, ToolError
+from omni.stdlib_types import ArgumentError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -45,13 +45,13 @@ if TYPE_CHECKING:
     from typing import Any, Callable
 
     from omni.asks import Asks
-    from omni.call import Call, Target
+    from omni.call_frame import Call, Target
     from omni.channel import Channel
-    from omni.listener import Listener
+    from omni.contamination import Watch
     from omni.load import Prepared
-    from omni.order import Order
+    from omni.report_listener import Listener
+    from omni.restore_state import Order
     from omni.streams import Streams
-    from omni.taint import Watch
     from omni.temporary import TemporaryFolder
 
 _modules = sys.modules
@@ -312,7 +312,7 @@ class Caller:
 
     def _wait(self, call: Call, value: Any) -> Any:
         """Run an awaitable in this process that has no event loop of its own."""
-        from omni.waiting import run
+        from omni.await_outside_loop import run
 
         return run(call, value, self._streams.err_copy)
 
@@ -467,7 +467,7 @@ class Caller:
         if self.elsewhere is not None:
             return self.elsewhere.get(call_id)
         # Imported first: with a held signal nothing may raise, and an import runs code of its own.
-        from omni.listener import Listener
+        from omni.report_listener import Listener
 
         self.hold()
         try:

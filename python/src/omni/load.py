@@ -16,9 +16,9 @@ from os import environ
 from os.path import exists, isfile
 
 from omni.convert import context_parameters, plan_arguments, unwrapped
-from omni.library import UnresolvedError
-from omni.private import __builtins__  # noqa: F401 - functions find built-in names here
-from omni.source import take_from
+from omni.own_builtins import __builtins__  # noqa: F401 - functions find built-in names here
+from omni.skill_code import take_from
+from omni.stdlib_types import UnresolvedError
 from omni.wire import quote
 
 TYPE_CHECKING = False
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from types import ModuleType
     from typing import Any, Callable
 
-    from omni.call import Target
+    from omni.call_frame import Target
 
 #: Held while a package, or a file that the import system has no name for, is executed; and which those are.
 _lock = RLock()

@@ -1,7 +1,7 @@
 """What must no writing tool change, because the server runs it or obeys it?
 
 A model that writes a skill, a settings file or a module into the cache has the server run what it wrote.
-So the server says with its first frame which files and folders these are, and `omni.beneath` refuses to
+So the server says with its first frame which files and folders these are, and `omni.safe_paths` refuses to
 write there. This guards against what a model asks tools for; code of a skill can do whatever its user can.
 """
 

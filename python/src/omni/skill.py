@@ -6,8 +6,8 @@ from _contextvars import ContextVar
 from time import monotonic
 
 from omni import wire
-from omni.call import Call, Target
-from omni.private import __builtins__  # noqa: F401 - functions find built-in names here
+from omni.call_frame import Call, Target
+from omni.own_builtins import __builtins__  # noqa: F401 - functions find built-in names here
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -155,7 +155,7 @@ class Context:
     def root(self) -> Path:
         """The project's folder: what `omni mcp --root` names, by default the folder that it was started in.
 
-        Paths that a model gives are relative to it; `omni.beneath` opens them and reaches nothing outside.
+        Paths that a model gives are relative to it; `omni.safe_paths` opens them and reaches nothing outside.
         """
         from pathlib import Path
 

@@ -21,7 +21,7 @@ from os import (
 )
 from os import open as open_descriptor
 
-from omni.private import __builtins__  # noqa: F401 - functions find built-in names here
+from omni.own_builtins import __builtins__  # noqa: F401 - functions find built-in names here
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -82,7 +82,7 @@ class Streams:
         self.err_copy = err_copy
         #: Something was written here since somebody set this to False. What C code writes is not noticed.
         self.printed = False
-        #: Takes what is written to descriptor 1 or 2, if it can tell whose it is: see `omni.output`.
+        #: Takes what is written to descriptor 1 or 2, if it can tell whose it is: see `omni.call_output`.
         self.speak: Callable[[int, Any], bool] | None = None
         self._in = sys.stdin
         # Under both names, before any skill is imported: a logging handler keeps the stream that it finds.

@@ -13,7 +13,7 @@ import time
 
 from omni import wire
 from omni.channel import copy_high
-from omni.private import __builtins__  # noqa: F401 - functions find built-in names here
+from omni.own_builtins import __builtins__  # noqa: F401 - functions find built-in names here
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

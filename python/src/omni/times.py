@@ -9,8 +9,8 @@ from __future__ import annotations
 import datetime as dt
 import re
 
-from omni.library import ArgumentError, parsed, shown
-from omni.private import __builtins__  # noqa: F401 - functions find built-in names here
+from omni.own_builtins import __builtins__  # noqa: F401 - functions find built-in names here
+from omni.stdlib_types import ArgumentError, parsed, shown
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

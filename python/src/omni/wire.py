@@ -10,7 +10,7 @@ a fifth of an interpreter's start.
 
 from __future__ import annotations
 
-from omni.private import __builtins__  # noqa: F401 - functions find built-in names here
+from omni.own_builtins import __builtins__  # noqa: F401 - functions find built-in names here
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

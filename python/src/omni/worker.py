@@ -7,7 +7,7 @@ the server prepares the first call.
 import os
 import sys
 
-from omni.private import __builtins__  # noqa: F401 - functions find built-in names here
+from omni.own_builtins import __builtins__  # noqa: F401 - functions find built-in names here
 
 
 def main() -> None:
@@ -23,7 +23,7 @@ def main() -> None:
     err = take_signals()
     channel.send(ready())
 
-    from omni.host import serve
+    from omni.worker_loop import serve
 
     serve(channel, err)
 

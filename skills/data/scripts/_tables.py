@@ -18,7 +18,7 @@ from typing import Any, BinaryIO, Callable, NamedTuple, Optional
 from urllib.parse import quote
 
 from omni import Context, ToolError
-from omni.beneath import Place, open_file, place
+from omni.safe_paths import Place, open_file, place
 
 from ._columns import INT64_MAX, Judge, Verdict
 from ._records import records_of

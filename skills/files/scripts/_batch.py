@@ -12,7 +12,7 @@ import stat
 from typing import Callable, Optional
 
 from omni import Context, ToolError
-from omni.beneath import Place, open_at, place
+from omni.safe_paths import Place, open_at, place
 
 from ._edit import replace_exactly
 from ._move import Move, check_move, make_move

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import NamedTuple, Optional
 
 from omni import Context, ToolError
-from omni.beneath import Place, folder, open_at, place, printable, similar
+from omni.safe_paths import Place, folder, open_at, place, printable, similar
 
 from ._replace import look
 from ._rules import canonical, check_may_write, refuse_git, refuse_holder

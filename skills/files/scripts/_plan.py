@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Literal, Optional
 
 from omni import ToolError
-from omni.beneath import open_at, place, similar
+from omni.safe_paths import open_at, place, similar
 
 from ._diff import difference
 from ._edit import Replacement, replace_exactly

@@ -9,7 +9,7 @@ import stat
 from typing import Optional
 
 from omni import ToolError
-from omni.beneath import Place, open_at
+from omni.safe_paths import Place, open_at
 
 _NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 

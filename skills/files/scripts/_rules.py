@@ -7,7 +7,7 @@ import stat
 from pathlib import Path
 
 from omni import ToolError, protected
-from omni.beneath import place, relative
+from omni.safe_paths import place, relative
 
 from ._replace import look
 

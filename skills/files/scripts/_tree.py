@@ -10,7 +10,7 @@ import os
 from collections.abc import Iterator
 from typing import NamedTuple, Optional
 
-from omni.beneath import printable
+from omni.safe_paths import printable
 
 # Folders that hold no work of the user's and would drown what does. They are listed by name but not
 # entered; giving one as `path` enters it.

@@ -13,7 +13,7 @@ from typing import Literal, NamedTuple, Optional
 
 from omni import Context, Text, ToolError, tool
 from omni.answer_size import DATA_TOKENS, TEXT_TOKENS, fitting, tokens
-from omni.beneath import folder, open_at, open_file, place
+from omni.safe_paths import folder, open_at, open_file, place
 
 from ._batch import Batch
 from ._diff import bounded

@@ -6,7 +6,7 @@ import os
 
 import pytest
 
-from omni import ToolError, beneath
+from omni import ToolError, safe_paths
 
 
 @pytest.fixture
@@ -272,7 +272,7 @@ def test_edit_leaves_alone_what_it_cannot_decode(project, skill):
 
 def test_a_change_by_somebody_else_is_not_overwritten(project, helper):
     replacing = helper("_replace")
-    with beneath.place(project.root, "README.md") as here:
+    with safe_paths.place(project.root, "README.md") as here:
         before = replacing.look(here)
         (project.root / "README.md").write_text("someone was faster\n")
         with pytest.raises(ToolError, match="changed by somebody else"):

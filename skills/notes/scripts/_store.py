@@ -19,7 +19,7 @@ from time import monotonic, sleep
 from urllib.parse import quote
 
 from omni import Context, ToolError
-from omni.beneath import place
+from omni.safe_paths import place
 
 # How long one worker waits for another's transaction.
 _BUSY_SECONDS = 10

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Optional
 
 from omni import ToolError
-from omni.beneath import open_file
+from omni.safe_paths import open_file
 
 # What one call works on. Everything here holds the whole text in memory.
 TEXT_BYTES_MAX = 64 * 1024 * 1024

@@ -14,7 +14,7 @@ from typing import BinaryIO, Callable, Literal, Optional, TypedDict
 
 from omni import Context, Text, ToolError, tool
 from omni.answer_size import DATA_TOKENS, TEXT_TOKENS, fitting, tokens
-from omni.beneath import open_file
+from omni.safe_paths import open_file
 
 from ._json_view import at_pointer, outline, parse, shape
 from ._source import text_of

@@ -92,7 +92,7 @@ pub(super) fn module() -> Result<String> {
     let shared: Value = serde_json::from_str(SHARED).context("conformance/shared.json")?;
     let mut module = String::from(
         "\"\"\"What both languages must know. Generated from `conformance/shared.json` by `cargo xtask docs`.\"\"\"\n\n\
-         from omni.private import __builtins__  # noqa: F401 - functions find built-in names here\n",
+         from omni.own_builtins import __builtins__  # noqa: F401 - functions find built-in names here\n",
     );
     for (name, pointer, about) in CONSTANTS {
         let value =

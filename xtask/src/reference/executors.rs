@@ -31,7 +31,7 @@ pub(super) fn page() -> String {
 pub(super) fn module() -> String {
     let mut module = String::from(
         "\"\"\"Which executors there are. Generated from `omni-call` by `cargo xtask docs`; do not edit.\"\"\"\n\n\
-         from omni.private import __builtins__  # noqa: F401 - functions find built-in names here\n\n",
+         from omni.own_builtins import __builtins__  # noqa: F401 - functions find built-in names here\n\n",
     );
     let names: Vec<String> = ExecutorKind::CHOICES.iter().map(|kind| format!("{:?}", kind.name())).collect();
     module += &format!("NAMES = ({})\n\n", names.join(", "));

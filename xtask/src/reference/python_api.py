@@ -27,9 +27,15 @@ SECTIONS = [
         ],
     ),
     (
-        "omni.beneath",
+        "omni.safe_paths",
         None,
-        ["beneath.open_file", "beneath.place", "beneath.folder", "beneath.open_at", "beneath.relative"],
+        [
+            "safe_paths.open_file",
+            "safe_paths.place",
+            "safe_paths.folder",
+            "safe_paths.open_at",
+            "safe_paths.relative",
+        ],
     ),
     ("omni.report", None, ["report.progress", "report.heartbeat", "report.remaining"]),
 ]
@@ -44,7 +50,7 @@ WIDTH = 100
 
 def main():
     package = Path(sys.argv[1])
-    modules = {name: Module(package / f"{name}.py") for name in ("skill", "content", "beneath", "report")}
+    modules = {name: Module(package / f"{name}.py") for name in ("skill", "content", "safe_paths", "report")}
     exported = set(ast.literal_eval(Module(package / "__init__.py").value_of("__all__")))
     page = [
         "# Python API",

@@ -7,7 +7,7 @@ from inspect import Parameter, signature
 
 from omni.describe import models
 from omni.describe.fields import MISSING, Field, is_pydantic_field
-from omni.describe.finish import finish, referenced, with_resolved_root, without_titles
+from omni.describe.schema_post import finish, referenced, with_resolved_root, without_titles
 from omni.describe.types import Writer, is_content, title_from_name, titled
 from omni.hints import hints_of, scopes_of
 

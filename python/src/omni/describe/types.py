@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from omni.describe import classes, models
 from omni.describe.fields import Field
-from omni.describe.finish import loses_title, reference, referenced
+from omni.describe.schema_post import loses_title, reference, referenced
 from omni.describe.values import NoJsonError, as_json, common_type
 from omni.hints import resolved_text, with_arguments
 

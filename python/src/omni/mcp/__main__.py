@@ -13,9 +13,9 @@ from threading import Thread
 from omni import __version__
 from omni.constants import ERROR_DETAILS, LEVELS, MCP_PACKAGE, NAME_STYLES
 from omni.inprocess import Running, Tools
-from omni.library import pointer
-from omni.mcp.endings import failed, refused, with_stderr
+from omni.mcp.outcomes import failed, refused, with_stderr
 from omni.names import meanings, wire_names
+from omni.stdlib_types import pointer
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

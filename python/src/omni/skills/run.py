@@ -109,8 +109,8 @@ def _run_for_server(options: Options) -> int:
     channel.send(ready())
 
     from omni import wire
-    from omni.call import CallReader
-    from omni.host import greet, next_frame
+    from omni.call_frame import CallReader
+    from omni.worker_loop import greet, next_frame
 
     _, caller = greet(channel, err)
     reader = CallReader()
@@ -161,8 +161,8 @@ def exit_code(answer: bytes) -> int:
 
 
 def _run_by_hand(options: Options) -> int:
-    from omni.skills.byhand import Console, run
     from omni.skills.find import NotFoundError, find_command, find_skill
+    from omni.skills.manual_run import Console, run
 
     console = Console(as_json=options.json)
     try:

@@ -8,14 +8,14 @@ import os
 from _signal import SIGUSR1, SIGUSR2
 
 from omni import wire
-from omni.call import CallReader
+from omni.call_frame import CallReader
 from omni.channel import Channel, copy_high, map_page
+from omni.contamination import Watch
 from omni.invoke import Caller
 from omni.load import Prepared
-from omni.order import Order
-from omni.private import __builtins__  # noqa: F401 - functions find built-in names here
+from omni.own_builtins import __builtins__  # noqa: F401 - functions find built-in names here
+from omni.restore_state import Order
 from omni.streams import Streams
-from omni.taint import Watch
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -37,7 +37,7 @@ def serve(channel: Channel, err: int, *, rehearse: bool = False) -> None:
     if rehearse:
         _rehearse(caller)
     if hello.get("mode") == "async":
-        from omni.tasks import serve_tasks
+        from omni.async_loop import serve_tasks
 
         serve_tasks(channel, caller, err)
         leave(caller)

@@ -10,7 +10,7 @@ from _thread import allocate_lock, start_new_thread
 from os import getuid, urandom
 
 from omni import wire
-from omni.private import __builtins__  # noqa: F401 - functions find built-in names here
+from omni.own_builtins import __builtins__  # noqa: F401 - functions find built-in names here
 from omni.report import BYTES_MAX
 
 TYPE_CHECKING = False

@@ -14,7 +14,7 @@ from _socket import getdefaulttimeout, setdefaulttimeout
 from _thread import _excepthook
 from _warnings import filters as _filters
 
-from omni.private import __builtins__  # noqa: F401 - functions find built-in names here
+from omni.own_builtins import __builtins__  # noqa: F401 - functions find built-in names here
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from time import monotonic
 
 from omni import wire
-from omni.private import __builtins__  # noqa: F401 - functions find built-in names here
+from omni.own_builtins import __builtins__  # noqa: F401 - functions find built-in names here
 from omni.skill import CURRENT
 
 TYPE_CHECKING = False

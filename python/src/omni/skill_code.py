@@ -14,7 +14,7 @@ from os import O_CREAT, O_EXCL, O_WRONLY, environ, getcwd, listdir, mkdir, renam
 from os import open as open_descriptor
 from os.path import dirname, realpath
 
-from omni.private import __builtins__  # noqa: F401 - functions find built-in names here
+from omni.own_builtins import __builtins__  # noqa: F401 - functions find built-in names here
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

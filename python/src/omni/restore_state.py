@@ -1,8 +1,8 @@
 """What a call may have changed in the process and is simply put back, after its answer is sent.
 
 A handler, the signal mask, timers, the mask for new files, limits, processors and hooks; what is the
-interpreter's own is in `interpreter`. Setting them costs as little as looking at them. What cannot be put
-back ends the process: nothing runs in it any more that anybody waits for.
+interpreter's own is in `restore_interpreter`. Setting them costs as little as looking at them. What cannot
+be put back ends the process: nothing runs in it any more that anybody waits for.
 """
 
 from __future__ import annotations
@@ -30,8 +30,8 @@ from _signal import (
 )
 from faulthandler import cancel_dump_traceback_later as _cancel_dump
 
-from omni.interpreter import Interpreter
-from omni.private import __builtins__  # noqa: F401 - functions find built-in names here
+from omni.own_builtins import __builtins__  # noqa: F401 - functions find built-in names here
+from omni.restore_interpreter import Interpreter
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

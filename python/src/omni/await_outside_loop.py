@@ -7,14 +7,14 @@ import faulthandler
 from _signal import SIG_DFL, SIGUSR1, signal
 from os import write as _write
 
-from omni.private import __builtins__  # noqa: F401 - functions find built-in names here
+from omni.own_builtins import __builtins__  # noqa: F401 - functions find built-in names here
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
     from typing import Any
 
-    from omni.call import Call
+    from omni.call_frame import Call
 
 
 def run(call: Call, awaitable: Any, err: int | None) -> Any:

@@ -7,21 +7,21 @@ import sys
 from os import _exit
 
 from omni import skill, wire
-from omni.call import CallReader
+from omni.await_outside_loop import dump_on_signal, lines
+from omni.call_frame import CallReader
+from omni.call_output import Output
+from omni.contamination import Watch
 from omni.content import is_async_iterator, materialised, materialised_async
 from omni.invoke import own_precision
-from omni.order import Order
-from omni.output import Output
-from omni.private import __builtins__  # noqa: F401 - functions find built-in names here
+from omni.own_builtins import __builtins__  # noqa: F401 - functions find built-in names here
+from omni.restore_state import Order
 from omni.skill import CURRENT, CallCancelled, Context
-from omni.taint import Watch
-from omni.waiting import dump_on_signal, lines
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-    from omni.call import Call
+    from omni.call_frame import Call
     from omni.channel import Channel
     from omni.invoke import Caller
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from omni import ToolError, beneath
+from omni import ToolError, safe_paths
 
 SECRET = "the secret outside"
 
@@ -181,7 +181,7 @@ def test_a_link_put_there_between_the_look_and_the_opening_is_not_followed(cage,
     victim = cage.root / "in" / "own.txt" if name == "own.txt" else cage.root / "in"
     target = "../../outside/secret.txt" if name == "own.txt" else "../outside"
     (cage.root.parent / "outside" / "own.txt").write_text(SECRET)
-    look = beneath._link_target
+    look = safe_paths._link_target
 
     def look_then_swap(folder, part):
         found = look(folder, part)
@@ -190,7 +190,7 @@ def test_a_link_put_there_between_the_look_and_the_opening_is_not_followed(cage,
             os.symlink(target, victim)
         return found
 
-    monkeypatch.setattr(beneath, "_link_target", look_then_swap)
+    monkeypatch.setattr(safe_paths, "_link_target", look_then_swap)
     for call in (
         lambda: skill.read(cage, "in/own.txt"),
         lambda: skill.edit(cage, "in/own.txt", "the", "no"),
@@ -255,3 +255,9 @@ def test_a_name_that_is_not_utf_8_is_reached_as_it_is_shown(ctx, skill):
     assert (ctx.root / "a.txt").read_text() == "done\n"
     with pytest.raises(ToolError, match="there is no file"):
         skill.read(ctx, r"cafe/\xfe.txt")
+
+
+def test_the_earlier_name_of_the_module_still_works():
+    from omni.beneath import open_file, place
+
+    assert (place, open_file) == (safe_paths.place, safe_paths.open_file)

@@ -1,7 +1,7 @@
 """What a call has left behind that would hurt the next one in this process.
 
 Looked for after every call, before its answer is sent, so it costs microseconds and asks the kernel three
-times. What can simply be put back is not looked for here but put back after the answer: see `order`.
+times. What can simply be put back is not looked for here but put back after the answer: see `restore_state`.
 
 It stands against accidents and against manners that are bad but common. A tool that sets out to deceive code
 in its own process can; the borders against that are the kernel's.
@@ -20,9 +20,9 @@ from _thread import _count as count_threads
 
 from omni import invoke, wire
 from omni.channel import Channel, copy_high
-from omni.children import reap
-from omni.order import open_files_max
-from omni.private import __builtins__  # noqa: F401 - functions find built-in names here
+from omni.own_builtins import __builtins__  # noqa: F401 - functions find built-in names here
+from omni.reap_children import reap
+from omni.restore_state import open_files_max
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from omni.call import CallReader
+from omni.call_frame import CallReader
 from omni.wire import MalformedFrameError
 
 TARGET = {

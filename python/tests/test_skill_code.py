@@ -117,12 +117,12 @@ def test_a_cache_that_cannot_be_written_costs_time_only(worker, skill, tmp_path)
 
 
 def test_the_cache_does_not_grow_for_ever(tmp_path, monkeypatch):
-    from omni import source
+    from omni import skill_code
 
-    monkeypatch.setattr(source, "_KEPT_MAX", 4)
+    monkeypatch.setattr(skill_code, "_KEPT_MAX", 4)
     monkeypatch.setenv("OMNI_CODE_CACHE", str(tmp_path / "code"))
     for number in range(20):
-        kept = source._Kept.of(b"%d" % number)
+        kept = skill_code._Kept.of(b"%d" % number)
         kept.write(compile(f"x = {number}", "x", "exec"))
         assert kept.read("/somewhere/x.py").co_filename == "/somewhere/x.py"
     assert 0 < len(os.listdir(tmp_path / "code")) <= 4

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import sys
 
-from omni.private import __builtins__  # noqa: F401 - functions find built-in names here
+from omni.own_builtins import __builtins__  # noqa: F401 - functions find built-in names here
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

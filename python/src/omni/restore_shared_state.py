@@ -9,10 +9,10 @@ import os
 import sys
 from _signal import SIG_BLOCK, SIG_SETMASK, pthread_sigmask, setitimer
 
-from omni.children import reap, reap_known
-from omni.interpreter import Interpreter
-from omni.order import LIMITS, TIMERS, getrlimit, setrlimit, thread_hooks
-from omni.private import __builtins__  # noqa: F401 - functions find built-in names here
+from omni.own_builtins import __builtins__  # noqa: F401 - functions find built-in names here
+from omni.reap_children import reap, reap_known
+from omni.restore_interpreter import Interpreter
+from omni.restore_state import LIMITS, TIMERS, getrlimit, setrlimit, thread_hooks
 from omni.streams import Blocking
 
 _modules = sys.modules

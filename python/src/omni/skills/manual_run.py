@@ -8,10 +8,10 @@ from _signal import ITIMER_REAL, SIGALRM, SIGUSR2, setitimer, signal
 from _thread import allocate_lock
 
 from omni import wire
-from omni.call import Call, Target
+from omni.call_frame import Call, Target
 from omni.invoke import Caller
 from omni.skills import TIMED_OUT
-from omni.skills.shown import shown
+from omni.skills.visible import shown
 from omni.streams import Streams
 
 TYPE_CHECKING = False
