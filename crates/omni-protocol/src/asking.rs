@@ -9,9 +9,9 @@ use serde::de::IgnoredAny;
 use serde_json::value::RawValue;
 use serde_json::{Map, Value, json};
 
-use crate::hygiene;
 use crate::question::Question;
-use crate::revision::{Known, Revision};
+use crate::revision::{QuestionSupport, Revision};
+use crate::strict_json;
 
 /// Which questions a client has declared that it answers (`ClientCapabilities` in the schema).
 #[derive(Clone, Copy, Default, PartialEq, Eq)]
@@ -69,8 +69,9 @@ impl ClientCapabilities {
 
     /// The JSON object that [`read`](Self::read) reads, with what `revision` has of it.
     pub(crate) fn write(self, revision: Revision) -> Value {
-        let declares =
-            |question: Question| self.0 & question.bit() != 0 && revision.knows(question) == Known::Yes;
+        let declares = |question: Question| {
+            self.0 & question.bit() != 0 && revision.knows(question) == QuestionSupport::Yes
+        };
         let member = |modes: &[(&str, Question)]| {
             let modes = modes.iter().filter(|(_, question)| declares(*question));
             Value::Object(modes.map(|(mode, _)| ((*mode).to_owned(), json!({}))).collect())
@@ -123,9 +124,11 @@ impl ClientCapabilities {
     pub fn allows(self, revision: Revision, ask: &Ask) -> Result<(), NotAskable> {
         for question in questions(ask).ok_or(NotAskable::Malformed(ask.method))? {
             match revision.knows(question) {
-                Known::No => return Err(NotAskable::Unknown(question, revision)),
-                Known::Yes if self.0 & question.bit() == 0 => return Err(NotAskable::Undeclared(question)),
-                Known::Yes | Known::Undeclared => {}
+                QuestionSupport::No => return Err(NotAskable::Unknown(question, revision)),
+                QuestionSupport::Yes if self.0 & question.bit() == 0 => {
+                    return Err(NotAskable::Undeclared(question));
+                }
+                QuestionSupport::Yes | QuestionSupport::Undeclared => {}
             }
         }
         Ok(())
@@ -188,7 +191,7 @@ fn questions(ask: &Ask) -> Option<Vec<Question>> {
     let text = std::str::from_utf8(&ask.params).ok()?;
     let params =
         text.trim_ascii().starts_with('{').then(|| serde_json::from_str::<Params<'_>>(text).ok())??;
-    hygiene::check(text).ok()?;
+    strict_json::check(text).ok()?;
     let is = |member: Option<&RawValue>, value: &str| member.is_some_and(|member| member.get() == value);
     Some(match ask.method {
         AskMethod::Elicit if is(params.mode, "\"url\"") => vec![Question::ElicitUrl],
@@ -206,7 +209,7 @@ fn questions(ask: &Ask) -> Option<Vec<Question>> {
 
 /// The client's answers to questions of an earlier result, and what that result gave out to find the call by.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Retry {
+pub struct InputResponses {
     /// As the client wrote it: anything at all.
     pub state: String,
     /// A JSON object for each question that is answered, by its key.

@@ -5,8 +5,8 @@ use serde::Deserializer as _;
 use serde::de::{MapAccess, Visitor};
 use serde_json::value::RawValue;
 
-use crate::hygiene::{self, Fault};
 use crate::message::{Id, Message, PeerError, RawNotification, RawRequest, Rejected, Response};
+use crate::strict_json::{self, StrictJsonError};
 use crate::{ErrorCode, RpcError};
 
 /// Most messages in one batch.
@@ -39,14 +39,14 @@ pub fn decode(frame: &Bytes) -> Result<Message, Rejected> {
         let code = if error.is_data() { ErrorCode::InvalidRequest } else { ErrorCode::ParseError };
         reject(code, format!("not a JSON-RPC message: {error}"))
     })?;
-    hygiene::check(text).map_err(|fault| match fault {
-        Fault::LoneSurrogate => {
+    strict_json::check(text).map_err(|fault| match fault {
+        StrictJsonError::LoneSurrogate => {
             reject(ErrorCode::ParseError, "a string holds half a surrogate pair, which is no text".into())
         }
-        Fault::TooDeep => {
-            reject(ErrorCode::InvalidRequest, format!("nested deeper than {} levels", hygiene::DEPTH_MAX))
+        StrictJsonError::TooDeep => {
+            reject(ErrorCode::InvalidRequest, format!("nested deeper than {} levels", strict_json::DEPTH_MAX))
         }
-        Fault::DuplicateKey(key) => {
+        StrictJsonError::DuplicateKey(key) => {
             let key: String = key.chars().take(60).collect();
             reject(ErrorCode::InvalidRequest, format!("`{key}` stands twice in one object"))
         }
@@ -101,7 +101,7 @@ impl<'de> Visitor<'de> for EnvelopeVisitor {
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Envelope<'de>, A::Error> {
         let mut envelope = Envelope::default();
-        // Keys that stand twice are refused by the hygiene check, which also sees through escapes.
+        // Keys that stand twice are refused by the strict check, which also sees through escapes.
         while let Some(key) = map.next_key::<std::borrow::Cow<'de, str>>()? {
             match &*key {
                 "jsonrpc" => envelope.jsonrpc = Some(map.next_value()?),

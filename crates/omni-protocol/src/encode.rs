@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 
 use crate::RpcError;
 use crate::message::Id;
-use crate::request::{ItemKind, ListKind, ListKinds, Offers, SubscriptionFilter};
+use crate::request::{ItemKind, ListKind, ListKinds, ServerCapabilities, SubscriptionFilter};
 use crate::revision::{Era, Revision};
 
 /// Content above this many bytes is sent from where it lies instead of being copied into the reply.
@@ -85,7 +85,7 @@ pub struct Encoder {
     /// `"name":…` of the server as JSON.
     server: String,
     instructions: Option<String>,
-    told: ListKinds,
+    list_changed: ListKinds,
     /// The `_meta` of every modern result, up to and including our name.
     modern_meta: String,
 }
@@ -108,15 +108,15 @@ impl ResultType {
 }
 
 impl Encoder {
-    /// `told` are the lists whose changes clients can hear of.
-    pub fn new(server: &Implementation, instructions: Option<String>, told: ListKinds) -> Self {
+    /// `list_changed` are the lists whose changes clients can hear of.
+    pub fn new(server: &Implementation, instructions: Option<String>, list_changed: ListKinds) -> Self {
         let server = json!(server).to_string();
         let modern_meta = format!(r#""_meta":{{"io.modelcontextprotocol/serverInfo":{server}"#);
-        Encoder { server, instructions, told, modern_meta }
+        Encoder { server, instructions, list_changed, modern_meta }
     }
 
     /// The answer to `initialize`, by a server that offers this.
-    pub fn initialized(&self, id: &Id, agreed: Revision, offers: Offers) -> Frame {
+    pub fn initialize_result(&self, id: &Id, agreed: Revision, offers: ServerCapabilities) -> Frame {
         let mut out = self.open(id, agreed, 512, None);
         comma(&mut out);
         let version = agreed.name();
@@ -124,7 +124,7 @@ impl Encoder {
             &mut out,
             format_args!(
                 r#""protocolVersion":"{version}","capabilities":{},"serverInfo":{}"#,
-                capabilities(offers, self.told),
+                capabilities(offers, self.list_changed),
                 self.server
             ),
         );
@@ -135,7 +135,7 @@ impl Encoder {
     }
 
     /// The answer to `server/discover`, by a server that offers this.
-    pub fn discovered(&self, id: &Id, revision: Revision, offers: Offers) -> Frame {
+    pub fn discover_result(&self, id: &Id, revision: Revision, offers: ServerCapabilities) -> Frame {
         let mut out = self.open(id, revision, 512, None);
         comma(&mut out);
         put(
@@ -143,7 +143,7 @@ impl Encoder {
             format_args!(
                 r#""supportedVersions":{},"capabilities":{},"ttlMs":{LIST_TTL_MS},"cacheScope":"public""#,
                 json!(Revision::modern_names()),
-                capabilities(offers, self.told)
+                capabilities(offers, self.list_changed)
             ),
         );
         self.put_instructions(&mut out);
@@ -151,18 +151,24 @@ impl Encoder {
     }
 
     /// A result with nothing in it (`ping`, `logging/setLevel`).
-    pub fn empty(&self, id: &Id, revision: Revision) -> Frame {
+    pub fn empty_result(&self, id: &Id, revision: Revision) -> Frame {
         close(self.open(id, revision, 64, None))
     }
 
     /// One page of `tools/list`. `tools` is a JSON array that was serialised when the catalogue was read;
     /// it is sent as it is.
-    pub fn tools(&self, id: &Id, revision: Revision, tools: Bytes, next_cursor: Option<&str>) -> Frame {
+    pub fn list_tools_result(
+        &self,
+        id: &Id,
+        revision: Revision,
+        tools: Bytes,
+        next_cursor: Option<&str>,
+    ) -> Frame {
         self.list(id, revision, "tools", tools, next_cursor)
     }
 
     /// One page of a list of resources, templates or prompts: a JSON array of what `revision` knows of them.
-    pub fn items(
+    pub fn list_items_result(
         &self,
         id: &Id,
         revision: Revision,
@@ -194,7 +200,13 @@ impl Encoder {
     }
 
     /// The answer to `resources/read`. `contents` is a JSON array.
-    pub fn contents(&self, id: &Id, revision: Revision, contents: Bytes, meta: Option<&[u8]>) -> Frame {
+    pub fn read_resource_result(
+        &self,
+        id: &Id,
+        revision: Revision,
+        contents: Bytes,
+        meta: Option<&[u8]>,
+    ) -> Frame {
         let mut head = self.open(id, revision, 256, meta);
         comma(&mut head);
         if revision.era() == Era::Modern {
@@ -206,7 +218,7 @@ impl Encoder {
     }
 
     /// The answer to `prompts/get`. `messages` is a JSON array.
-    pub fn prompt(
+    pub fn get_prompt_result(
         &self,
         id: &Id,
         revision: Revision,
@@ -224,7 +236,7 @@ impl Encoder {
     }
 
     /// The first message of a subscription: what it will tell of.
-    pub fn subscribed(&self, subscription: &Id, honoured: SubscriptionFilter) -> Frame {
+    pub fn listen_acknowledged(&self, subscription: &Id, honoured: SubscriptionFilter) -> Frame {
         let mut out = notification("subscriptions/acknowledged", Some(subscription));
         out.put_slice(br#","notifications":{"#);
         for kind in honoured.lists.iter() {
@@ -236,13 +248,13 @@ impl Encoder {
     }
 
     /// The last message of a subscription that the server ends.
-    pub fn unsubscribed(&self, subscription: &Id, revision: Revision) -> Frame {
+    pub fn listen_result(&self, subscription: &Id, revision: Revision) -> Frame {
         let meta = [br#"{""#, SUBSCRIPTION.as_bytes(), br#"":"#, subscription.as_json(), b"}"].concat();
         close(self.open(subscription, revision, 64, Some(&meta)))
     }
 
     /// `notifications/…/list_changed`, for a subscription or for a legacy session.
-    pub fn list_changed(&self, kind: ListKind, subscription: Option<&Id>) -> Frame {
+    pub fn list_changed_notification(&self, kind: ListKind, subscription: Option<&Id>) -> Frame {
         let method = match kind {
             ListKind::Tools => "tools/list_changed",
             ListKind::Resources => "resources/list_changed",
@@ -256,17 +268,21 @@ impl Encoder {
         match result {
             CallResult::Tool(result) => self.tool_result(id, revision, result),
             CallResult::Resource(ResourceContents { contents, meta }) => {
-                self.contents(id, revision, contents.clone(), meta.as_deref())
+                self.read_resource_result(id, revision, contents.clone(), meta.as_deref())
             }
-            CallResult::Prompt(PromptMessages { description, messages, meta }) => {
-                self.prompt(id, revision, description.as_deref(), messages.clone(), meta.as_deref())
-            }
-            CallResult::Completion(completion) => self.completion(id, revision, completion),
+            CallResult::Prompt(PromptMessages { description, messages, meta }) => self.get_prompt_result(
+                id,
+                revision,
+                description.as_deref(),
+                messages.clone(),
+                meta.as_deref(),
+            ),
+            CallResult::Completion(completion) => self.complete_result(id, revision, completion),
         }
     }
 
     /// The answer to `completion/complete`.
-    pub fn completion(&self, id: &Id, revision: Revision, completion: &Completion) -> Frame {
+    pub fn complete_result(&self, id: &Id, revision: Revision, completion: &Completion) -> Frame {
         let mut out = self.open(id, revision, 64 + completion.values.len(), completion.meta.as_deref());
         comma(&mut out);
         out.put_slice(br#""completion":"#);
@@ -340,7 +356,7 @@ impl Encoder {
     }
 
     /// Takes a request of ours back. `reason` is for the client's log.
-    pub fn cancelled(&self, request: &Id, reason: &str) -> Frame {
+    pub fn cancelled_notification(&self, request: &Id, reason: &str) -> Frame {
         let mut out = notification("cancelled", None);
         out.put_slice(br#""requestId":"#);
         out.put_slice(request.as_json());
@@ -349,7 +365,7 @@ impl Encoder {
     }
 
     /// `notifications/progress`. `token` is the JSON text the client chose.
-    pub fn progress(
+    pub fn progress_notification(
         &self,
         revision: Revision,
         token: &[u8],
@@ -372,7 +388,7 @@ impl Encoder {
     }
 
     /// `notifications/message`. `data` is JSON text.
-    pub fn log(&self, level: LogLevel, logger: Option<&str>, data: &[u8]) -> Frame {
+    pub fn log_notification(&self, level: LogLevel, logger: Option<&str>, data: &[u8]) -> Frame {
         let mut out = BytesMut::with_capacity(128 + data.len());
         put(
             &mut out,
@@ -441,7 +457,7 @@ impl Encoder {
 
 /// What a server declares in either era: features it has, and of those the lists whose changes it tells. The first
 /// revision has completions and no word for them; servers may declare what it does not know.
-fn capabilities(offers: Offers, told: ListKinds) -> String {
+fn capabilities(offers: ServerCapabilities, list_changed: ListKinds) -> String {
     let mut members = serde_json::Map::from_iter([("logging".to_owned(), json!({}))]);
     for kind in ListKind::ALL {
         let offered = match kind {
@@ -450,8 +466,8 @@ fn capabilities(offers: Offers, told: ListKinds) -> String {
             ListKind::Prompts => offers.prompts,
         };
         if offered {
-            let told = if told.has(kind) { json!({"listChanged": true}) } else { json!({}) };
-            members.insert(kind.feature().to_owned(), told);
+            let declared = if list_changed.has(kind) { json!({"listChanged": true}) } else { json!({}) };
+            members.insert(kind.feature().to_owned(), declared);
         }
     }
     if offers.completions {
@@ -589,10 +605,11 @@ mod tests {
             let frame = encoder().tool_result(&id(), revision, &result);
             assert_eq!(parsed(frame)["result"], json!({"content": []}), "{revision:?}");
         }
-        let first = parsed(encoder().initialized(&id(), Revision::V2024_11_05, Offers::default()));
+        let first =
+            parsed(encoder().initialize_result(&id(), Revision::V2024_11_05, ServerCapabilities::default()));
         assert_eq!(first["result"].get("instructions"), None);
         assert_eq!(first["result"].get("resultType"), None);
-        let progress = encoder().progress(Revision::V2024_11_05, b"1", 0.5, None, Some("half"));
+        let progress = encoder().progress_notification(Revision::V2024_11_05, b"1", 0.5, None, Some("half"));
         assert_eq!(parsed(progress)["params"], json!({"progressToken": 1, "progress": 0.5}));
     }
 
@@ -628,10 +645,11 @@ mod tests {
     #[test]
     fn a_list_page_carries_its_cursor_and_the_modern_cache_hints() {
         let tools = Bytes::from_static(br#"[{"name":"a"}]"#);
-        let modern = parsed(encoder().tools(&id(), Revision::V2026_07_28, tools.clone(), Some("n")));
+        let modern =
+            parsed(encoder().list_tools_result(&id(), Revision::V2026_07_28, tools.clone(), Some("n")));
         assert_eq!(modern["result"]["cacheScope"], "public");
         assert_eq!(modern["result"]["nextCursor"], "n");
-        let legacy = parsed(encoder().tools(&id(), Revision::V2025_11_25, tools, None));
+        let legacy = parsed(encoder().list_tools_result(&id(), Revision::V2025_11_25, tools, None));
         assert_eq!(legacy["result"], json!({"tools": [{"name": "a"}]}));
     }
 
@@ -641,12 +659,12 @@ mod tests {
         for (resources, prompts, completions) in
             [(false, false, false), (true, false, false), (false, true, true), (true, true, true)]
         {
-            let told = only(&[ListKind::Tools, ListKind::Prompts]);
-            let encoder = Encoder::new(&server, None, told);
-            let offers = Offers { resources, prompts, completions };
+            let list_changed = only(&[ListKind::Tools, ListKind::Prompts]);
+            let encoder = Encoder::new(&server, None, list_changed);
+            let offers = ServerCapabilities { resources, prompts, completions };
             for frame in [
-                encoder.initialized(&id(), Revision::V2024_11_05, offers),
-                encoder.discovered(&id(), Revision::V2026_07_28, offers),
+                encoder.initialize_result(&id(), Revision::V2024_11_05, offers),
+                encoder.discover_result(&id(), Revision::V2026_07_28, offers),
             ] {
                 let capabilities = parsed(frame)["result"]["capabilities"].clone();
                 assert_eq!(capabilities["tools"], json!({"listChanged": true}));
@@ -664,38 +682,50 @@ mod tests {
     fn every_message_of_a_subscription_carries_its_id_and_a_legacy_one_none() {
         let key = "io.modelcontextprotocol/subscriptionId";
         let filter = |kinds: &[ListKind]| SubscriptionFilter { lists: only(kinds) };
-        let acknowledged = parsed(encoder().subscribed(&id(), filter(&[ListKind::Prompts, ListKind::Tools])));
+        let acknowledged =
+            parsed(encoder().listen_acknowledged(&id(), filter(&[ListKind::Prompts, ListKind::Tools])));
         let honoured = json!({"toolsListChanged": true, "promptsListChanged": true});
         assert_eq!(acknowledged["params"], json!({"_meta": {key: "a"}, "notifications": honoured}));
-        let nothing = parsed(encoder().subscribed(&id(), filter(&[])));
+        let nothing = parsed(encoder().listen_acknowledged(&id(), filter(&[])));
         assert_eq!(nothing["params"]["notifications"], json!({}));
         for (kind, method) in [
             (ListKind::Tools, "notifications/tools/list_changed"),
             (ListKind::Resources, "notifications/resources/list_changed"),
             (ListKind::Prompts, "notifications/prompts/list_changed"),
         ] {
-            let changed = parsed(encoder().list_changed(kind, Some(&id())));
+            let changed = parsed(encoder().list_changed_notification(kind, Some(&id())));
             assert_eq!(changed["method"], method);
             assert_eq!(changed["params"], json!({"_meta": {key: "a"}}));
-            assert_eq!(parsed(encoder().list_changed(kind, None))["params"], json!({}));
+            assert_eq!(parsed(encoder().list_changed_notification(kind, None))["params"], json!({}));
         }
-        let ended = parsed(encoder().unsubscribed(&id(), Revision::V2026_07_28));
+        let ended = parsed(encoder().listen_result(&id(), Revision::V2026_07_28));
         assert_eq!((&ended["id"], &ended["result"]["_meta"][key]), (&json!("a"), &json!("a")));
     }
 
     #[test]
     fn read_resources_and_prompts_carry_what_the_revision_knows() {
         let contents = Bytes::from_static(br#"[{"uri":"x:1","text":"t"}]"#);
-        let legacy = encoder().contents(&id(), Revision::V2025_11_25, contents.clone(), None);
+        let legacy = encoder().read_resource_result(&id(), Revision::V2025_11_25, contents.clone(), None);
         assert_eq!(parsed(legacy)["result"], json!({"contents": [{"uri": "x:1", "text": "t"}]}));
-        let modern = parsed(encoder().contents(&id(), Revision::V2026_07_28, contents, None));
+        let modern = parsed(encoder().read_resource_result(&id(), Revision::V2026_07_28, contents, None));
         assert_eq!(modern["result"]["cacheScope"], "private");
         let messages = Bytes::from_static(b"[]");
-        let prompt = encoder().prompt(&id(), Revision::V2024_11_05, Some("d"), messages, Some(br#"{"k":1}"#));
+        let prompt = encoder().get_prompt_result(
+            &id(),
+            Revision::V2024_11_05,
+            Some("d"),
+            messages,
+            Some(br#"{"k":1}"#),
+        );
         assert_eq!(parsed(prompt)["result"], json!({"description": "d", "messages": [], "_meta": {"k": 1}}));
         let items = Bytes::from_static(br#"[{"name":"p"}]"#);
-        let list =
-            parsed(encoder().items(&id(), Revision::V2024_11_05, ItemKind::Prompt, items, Some("1.a")));
+        let list = parsed(encoder().list_items_result(
+            &id(),
+            Revision::V2024_11_05,
+            ItemKind::Prompt,
+            items,
+            Some("1.a"),
+        ));
         assert_eq!(list["result"], json!({"prompts": [{"name": "p"}], "nextCursor": "1.a"}));
     }
 
@@ -737,7 +767,7 @@ mod tests {
         assert_eq!(newer["params"], json!({"mode": "form", "message": "m"}));
         let page = sent(Revision::V2025_11_25, &url);
         assert_eq!(page["params"], json!({"mode": "url", "url": "https://a", "elicitationId": "a"}));
-        let taken_back = parsed(encoder().cancelled(&id(), "done"));
+        let taken_back = parsed(encoder().cancelled_notification(&id(), "done"));
         assert_eq!(taken_back["method"], "notifications/cancelled");
         assert_eq!(taken_back["params"], json!({"requestId": "a", "reason": "done"}));
     }

@@ -49,7 +49,7 @@ impl ErrorCode {
 const MESSAGE_CHARS_MAX: usize = 4_000;
 
 /// The start of a peer's text that is too long to be shown or logged whole.
-pub(crate) fn cut(mut text: String, chars_max: usize) -> String {
+pub(crate) fn truncate_chars(mut text: String, chars_max: usize) -> String {
     if text.len() > chars_max
         && let Some((end, _)) = text.char_indices().nth(chars_max)
     {
@@ -70,7 +70,7 @@ pub struct RpcError {
 impl RpcError {
     /// What is quoted of a peer's text is cut: a message has `MESSAGE_CHARS_MAX` characters at most.
     pub fn new(code: ErrorCode, message: impl Into<String>) -> Self {
-        RpcError { code, message: cut(message.into(), MESSAGE_CHARS_MAX), data: None }
+        RpcError { code, message: truncate_chars(message.into(), MESSAGE_CHARS_MAX), data: None }
     }
 
     pub fn with_data(mut self, data: Value) -> Self {

@@ -1,7 +1,7 @@
 //! MCP as data: JSON-RPC messages, every revision of the protocol, and Server-Sent Events text.
 //!
 //! No I/O, no clock, no runtime: bytes in, values out, and back. In reading order:
-//! a frame becomes a [`Message`] ([`decode`]), its text having passed [`hygiene`](decode); a request of
+//! a frame becomes a [`Message`] ([`decode`]), its text having passed [`strict_json`](decode); a request of
 //! either era becomes a [`Request`] (`revision`); an answer becomes a [`Frame`] ([`Encoder`]); a refusal
 //! is an [`RpcError`]. The other way round, what a client of ours says to another server, is [`client`].
 
@@ -11,25 +11,25 @@ mod asking;
 mod decode;
 mod encode;
 mod error;
-mod hygiene;
 mod message;
 mod question;
 mod request;
 mod revision;
 mod sse;
+mod strict_json;
 
 #[cfg(any(test, fuzzing))]
 pub mod fuzz;
 
-pub use asking::{ClientCapabilities, NotAskable, Retry};
+pub use asking::{ClientCapabilities, InputResponses, NotAskable};
 pub use decode::{decode, salvage_id};
 pub use encode::{Encoder, Frame, Implementation, error_frame};
 pub use error::{ErrorCode, RpcError};
 pub use message::{Id, Message, PeerError, RawNotification, RawRequest, Rejected, Response};
 pub use question::Question;
 pub use request::{
-    About, Action, CallTool, Cancelled, ClientInfo, GetPrompt, Initialize, ItemKind, ListKind, ListKinds,
-    Notification, Offers, Request, RequestMeta, SubscriptionFilter,
+    Action, CallTool, Cancelled, ClientInfo, GetPrompt, Initialize, ItemKind, ListKind, ListKinds,
+    Notification, Request, RequestMeta, RequestSubject, ServerCapabilities, SubscriptionFilter,
 };
-pub use revision::{AskedBy, Era, Revision, ToolFields, read_completing};
+pub use revision::{AskedBy, Era, Revision, ToolFields, read_complete_params};
 pub use sse::{COMMENT, event, event_parts};

@@ -7,7 +7,7 @@ use bytes::Bytes;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use crate::error::{RpcError, cut};
+use crate::error::{RpcError, truncate_chars};
 
 /// A request's id: a JSON string or an integer, kept as the bytes that the reply must carry.
 ///
@@ -128,12 +128,12 @@ impl PeerError {
             #[expect(clippy::cast_possible_truncation, reason = "a code that is no integer is nobody's")]
             Ok(Wire { code, message, data }) => PeerError {
                 code: code as i64,
-                message: cut(message, MESSAGE_CHARS_MAX),
+                message: truncate_chars(message, MESSAGE_CHARS_MAX),
                 data: data.map(|data| text.slice_ref(data.get().as_bytes())),
             },
             Err(_) => PeerError {
                 code: 0,
-                message: cut(String::from_utf8_lossy(text).into_owned(), MESSAGE_CHARS_MAX),
+                message: truncate_chars(String::from_utf8_lossy(text).into_owned(), MESSAGE_CHARS_MAX),
                 data: None,
             },
         }

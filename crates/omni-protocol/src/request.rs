@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use omni_call::{Completing, LogLevel};
 
-use crate::asking::{ClientCapabilities, Retry};
+use crate::asking::{ClientCapabilities, InputResponses};
 use crate::message::Id;
 use crate::revision::Revision;
 
@@ -28,16 +28,16 @@ impl Request {
     /// What the request is about, where it names one thing: a tool, a prompt or a resource's URI. Streamable HTTP wants
     /// it in a header too.
     pub fn name(&self) -> Option<&str> {
-        self.about().map(|about| about.name)
+        self.subject().map(|subject| subject.name)
     }
 
     /// What it is about, where it may be answered with a question.
-    pub fn about(&self) -> Option<About<'_>> {
+    pub fn subject(&self) -> Option<RequestSubject<'_>> {
         match &self.action {
-            Action::CallTool(call) => Some(call.about()),
-            Action::GetPrompt(prompt) => Some(prompt.about()),
+            Action::CallTool(call) => Some(call.subject()),
+            Action::GetPrompt(prompt) => Some(prompt.subject()),
             Action::ReadResource { uri } => {
-                Some(About { method: "resources/read", name: uri, arguments: None })
+                Some(RequestSubject { method: "resources/read", name: uri, arguments: None })
             }
             Action::Initialize(_)
             | Action::Discover
@@ -90,7 +90,7 @@ pub enum Action {
 
 impl Action {
     /// Whether a server that offers this knows the method at all. `offers` is asked only where it matters.
-    pub fn offered(&self, offers: impl FnOnce() -> Offers) -> bool {
+    pub fn offered(&self, offers: impl FnOnce() -> ServerCapabilities) -> bool {
         match self {
             Action::List { kind: ItemKind::Prompt, .. } | Action::GetPrompt(_) => offers().prompts,
             Action::List { .. } | Action::ReadResource { .. } => offers().resources,
@@ -108,7 +108,7 @@ impl Action {
 
 /// Which optional features a server has. Tools and logging are always there.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Offers {
+pub struct ServerCapabilities {
     pub resources: bool,
     pub prompts: bool,
     /// Arguments of prompts, or of templates, can be completed.
@@ -228,14 +228,14 @@ pub struct CallTool {
 }
 
 impl CallTool {
-    pub fn about(&self) -> About<'_> {
-        About { method: "tools/call", name: &self.name, arguments: self.arguments.as_ref() }
+    pub fn subject(&self) -> RequestSubject<'_> {
+        RequestSubject { method: "tools/call", name: &self.name, arguments: self.arguments.as_ref() }
     }
 }
 
 /// What a request is about, as far as one that is repeated must be about the same.
 #[derive(Clone, Copy, Debug)]
-pub struct About<'a> {
+pub struct RequestSubject<'a> {
     pub method: &'static str,
     /// A tool's or prompt's name, or a URI.
     pub name: &'a str,
@@ -251,8 +251,8 @@ pub struct GetPrompt {
 }
 
 impl GetPrompt {
-    pub fn about(&self) -> About<'_> {
-        About { method: "prompts/get", name: &self.name, arguments: self.arguments.as_ref() }
+    pub fn subject(&self) -> RequestSubject<'_> {
+        RequestSubject { method: "prompts/get", name: &self.name, arguments: self.arguments.as_ref() }
     }
 }
 
@@ -270,7 +270,7 @@ pub struct RequestMeta {
     /// What the client may be asked, when the request itself says so (modern era).
     pub capabilities: ClientCapabilities,
     /// The request was made before, and asked for something, which now comes with it (modern era).
-    pub retry: Option<Box<Retry>>,
+    pub input_responses: Option<Box<InputResponses>>,
 }
 
 /// What a client says of itself. For logs, and for the few clients that need a special hand.

@@ -7,8 +7,8 @@ use bytes::Bytes;
 use omni_call::{Call, CallPort, CallRequest, CallResult, Deadline, Ending, Outcome, ToolResult, Wants};
 use omni_catalog::{NotNamed, ProfileId, Tool};
 use omni_protocol::{
-    About, CallTool, ClientCapabilities, ErrorCode, Frame, Id, ListKind, RequestMeta, Revision, RpcError,
-    error_frame,
+    CallTool, ClientCapabilities, ErrorCode, Frame, Id, ListKind, RequestMeta, RequestSubject, Revision,
+    RpcError, error_frame,
 };
 
 use crate::admission::Turn;
@@ -153,9 +153,9 @@ pub(crate) enum Called {
 }
 
 impl Called {
-    fn about(&self) -> About<'_> {
+    fn subject(&self) -> RequestSubject<'_> {
         match self {
-            Called::Tool(call) => call.about(),
+            Called::Tool(call) => call.subject(),
             Called::Item(request) => {
                 let arguments = match request {
                     CallRequest::Prompt { arguments, .. } => arguments.as_ref(),
@@ -163,7 +163,11 @@ impl Called {
                         None
                     }
                 };
-                About { method: request.method(), name: request.named().unwrap_or_default(), arguments }
+                RequestSubject {
+                    method: request.method(),
+                    name: request.named().unwrap_or_default(),
+                    arguments,
+                }
             }
         }
     }
@@ -187,7 +191,7 @@ pub(crate) fn answer(
         meta.capabilities = ClientCapabilities::default();
         caller.capabilities = ClientCapabilities::default();
     }
-    let client = CallClient::of(server, id, revision, &meta, &caller, called.about());
+    let client = CallClient::of(server, id, revision, &meta, &caller, called.subject());
     let accepted = Instant::now();
     let profile = server.profile_of(meta.client.as_ref(), &caller.session);
     let session = caller.session.name();

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use omni_call::ErrorDetail;
-use omni_protocol::{Implementation, Offers};
+use omni_protocol::{Implementation, ServerCapabilities};
 
 /// Settings of one server. Each field's default is in [`ServerConfig::new`].
 #[derive(Clone, Debug)]
@@ -13,7 +13,7 @@ pub struct ServerConfig {
     /// Guidance for the client's model.
     pub instructions: Option<String>,
     /// What clients are told of although no source has any: its lists are empty. Default: nothing.
-    pub empty: Offers,
+    pub empty: ServerCapabilities,
     /// Total time limit of a call whose tool sets none; `None` is no limit. Default 30 min.
     pub timeout: Option<Duration>,
     /// Idle time limit of a call whose tool sets none; `None` is no limit. Default 10 min.
@@ -89,7 +89,7 @@ impl ServerConfig {
         ServerConfig {
             implementation,
             instructions: None,
-            empty: Offers::default(),
+            empty: ServerCapabilities::default(),
             timeout: Some(Duration::from_secs(30 * 60)),
             idle_timeout: Some(Duration::from_secs(10 * 60)),
             errors: ErrorDetail::Masked,

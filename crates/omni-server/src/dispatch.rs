@@ -45,10 +45,10 @@ fn note_client(server: &Server, client: &ClientInfo, revision: Revision, profile
 /// Begins to answer a request. Only what an executor is asked, subscriptions, and lists before the catalogue is
 /// checked, take time.
 pub(crate) fn answer(server: &Arc<Server>, request: Request, caller: Caller) -> Answer {
-    if let Some(retry) = &request.meta.retry
-        && let Some(about) = request.about()
+    if let Some(retry) = &request.meta.input_responses
+        && let Some(subject) = request.subject()
     {
-        return asking::resume(&request, retry, about, &caller);
+        return asking::resume(&request, retry, subject, &caller);
     }
     let Request { id, revision, action, meta, method: _ } = request;
     match action {
@@ -56,7 +56,7 @@ pub(crate) fn answer(server: &Arc<Server>, request: Request, caller: Caller) -> 
             let profile = server.profile_of(Some(&initialize.client), &caller.session);
             session::initialize(&caller.session, &initialize, profile);
             note_client(server, &initialize.client, initialize.agreed, profile, "client initialised");
-            Answer::Now(server.encoder.initialized(&id, initialize.agreed, server.offers()))
+            Answer::Now(server.encoder.initialize_result(&id, initialize.agreed, server.offers()))
         }
         Action::Discover => {
             // Most clients that have no sessions begin with this.
@@ -64,12 +64,12 @@ pub(crate) fn answer(server: &Arc<Server>, request: Request, caller: Caller) -> 
                 let profile = server.profile_of(Some(client), &caller.session);
                 note_client(server, client, revision, profile, "client discovered the server");
             }
-            Answer::Now(server.encoder.discovered(&id, revision, server.offers()))
+            Answer::Now(server.encoder.discover_result(&id, revision, server.offers()))
         }
-        Action::Ping => Answer::Now(server.encoder.empty(&id, revision)),
+        Action::Ping => Answer::Now(server.encoder.empty_result(&id, revision)),
         Action::SetLogLevel(level) => {
             session::set_log_level(&caller.session, level);
-            Answer::Now(server.encoder.empty(&id, revision))
+            Answer::Now(server.encoder.empty_result(&id, revision))
         }
         Action::ListTools { cursor } => lists::tools(server, id, revision, cursor, &meta, caller),
         Action::CallTool(call) => call::answer(server, id, revision, Called::Tool(call), meta, caller),

@@ -42,7 +42,7 @@ pub use call::{ToolReply, ToolRequest};
 pub use call_log::Timing;
 pub use config::{Limits, ServerConfig};
 pub use gate::{AllowedNames, NameError};
-pub use omni_protocol::{ListKind, Offers};
+pub use omni_protocol::{ListKind, ServerCapabilities};
 pub use peer::{Peer, PeerKey, PeerLookup, PeerUnknown};
 pub use server::Server;
 pub use session::SessionKey;

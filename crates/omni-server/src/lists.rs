@@ -86,7 +86,7 @@ fn tools_page(server: &Server, asked: &Asked, profile: ProfileId, session: &Sess
         None => Some(list.page_all(shape)),
     };
     framed(asked, list.version(), page, |page, next| {
-        server.encoder.tools(&asked.id, asked.revision, page, next)
+        server.encoder.list_tools_result(&asked.id, asked.revision, page, next)
     })
 }
 
@@ -101,7 +101,7 @@ fn items_page(server: &Server, asked: &Asked, kind: ItemKind, session: &Session)
         None => snapshot.items_all(of, shape),
     };
     framed(asked, version, page, |page, next| {
-        server.encoder.items(&asked.id, asked.revision, kind, page, next)
+        server.encoder.list_items_result(&asked.id, asked.revision, kind, page, next)
     })
 }
 

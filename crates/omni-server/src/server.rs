@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use omni_call::{CallId, Executor};
 use omni_catalog::{Catalog, Kind, ProfileId, Snapshot};
-use omni_protocol::{ClientInfo, Encoder, ListKind, ListKinds, Offers};
+use omni_protocol::{ClientInfo, Encoder, ListKind, ListKinds, ServerCapabilities};
 use tokio::sync::{Semaphore, watch};
 
 use crate::admission::Admission;
@@ -30,7 +30,7 @@ pub struct Server {
     pub(crate) changes: Changes,
     pub(crate) admission: Arc<Admission>,
     /// Without completions, which sources may have at one time and not at another.
-    offers: Offers,
+    offers: ServerCapabilities,
     /// The lists whose changes clients can be told of.
     pub(crate) told: ListKinds,
     next_call: AtomicU64,
@@ -54,7 +54,7 @@ impl Server {
             ListKind::Prompts => has_prompts,
         });
         let told = told.collect();
-        let offers = Offers {
+        let offers = ServerCapabilities {
             resources: has_resources || config.empty.resources,
             prompts: has_prompts || config.empty.prompts,
             completions: false,
@@ -106,8 +106,8 @@ impl Server {
     }
 
     /// What is offered besides tools, at the moment.
-    pub(crate) fn offers(&self) -> Offers {
-        Offers { completions: self.catalog.completes(), ..self.offers }
+    pub(crate) fn offers(&self) -> ServerCapabilities {
+        ServerCapabilities { completions: self.catalog.completes(), ..self.offers }
     }
 
     /// The catalogue as it stands.

@@ -18,7 +18,7 @@ use crate::session::Session;
 pub(crate) fn tell(server: &Server, session: &Session, versions: &InForce, outbox: &Outbox) {
     if session.revision().is_some() {
         for kind in session.out_of_date(&versions.of(session.profile())).and(server.told).iter() {
-            outbox.push(server.encoder.list_changed(kind, None));
+            outbox.push(server.encoder.list_changed_notification(kind, None));
         }
     }
 }
@@ -73,7 +73,7 @@ async fn subscription(
 ) -> Frame {
     // What nobody can tell of is left out, so that the client does not wait for it.
     let honoured = SubscriptionFilter { lists: wanted.lists.and(server.told) };
-    outbox.push(server.encoder.subscribed(&id, honoured));
+    outbox.push(server.encoder.listen_acknowledged(&id, honoured));
     let mut listener = server.changes.listen();
     // A catalogue that is still being read has not changed when that is done.
     for kind in honoured.lists.iter() {
@@ -89,9 +89,9 @@ async fn subscription(
         let Some(current) = current else { break };
         let current = current.of(profile);
         for kind in told.differing(&current).and(honoured.lists).iter() {
-            outbox.push(server.encoder.list_changed(kind, Some(&id)));
+            outbox.push(server.encoder.list_changed_notification(kind, Some(&id)));
         }
         told = current;
     }
-    server.encoder.unsubscribed(&id, revision)
+    server.encoder.listen_result(&id, revision)
 }

@@ -5,8 +5,8 @@ use std::time::Instant;
 use bytes::Bytes;
 use omni_call::{Answer, CallPort, Deadline, LogLevel, NoClient, Refusal, ToolResult, Wants};
 use omni_protocol::client::{
-    Agreed, ClientEncoder, Completion, Endless, InputRequired, Pages, Prompt, Resume, ServerInfo, mirrored,
-    read_contents, read_page, read_prompt, read_tool_result,
+    Agreed, ClientEncoder, InputRequired, InputResponses, Pagination, PaginationError, Prompt, RequestResult,
+    ServerInfo, param_headers, read_contents, read_page, read_prompt, read_tool_result,
 };
 use omni_protocol::{Action, CallTool, Era, GetPrompt, Id, ItemKind, RequestMeta, Revision};
 use serde_json::Value;
@@ -89,7 +89,7 @@ impl Upstream {
         }
         let callable = |tool: &Bytes| {
             let tool: Value = serde_json::from_slice(tool).unwrap_or_default();
-            mirrored(&tool["inputSchema"], &Value::Null)
+            param_headers(&tool["inputSchema"], &Value::Null)
                 .inspect_err(|error| tracing::warn!(tool = tool["name"].as_str(), %error, "tool left out"))
                 .is_ok()
         };
@@ -119,7 +119,7 @@ impl Upstream {
         if let Some(schema) = schema.filter(|_| self.mirrors()) {
             let arguments = call.arguments.as_ref();
             let arguments = arguments.and_then(|text| serde_json::from_slice(text).ok()).unwrap_or_default();
-            headers = mirrored(schema, &arguments).map_err(|why| self.not_mirrored(why))?;
+            headers = param_headers(schema, &arguments).map_err(|why| self.unsendable_param_header(why))?;
         }
         let request = Asked { action: Action::CallTool(call), headers, wants };
         self.complete(request, deadline, port, read_tool_result).await
@@ -167,8 +167,8 @@ impl Upstream {
         matches!(self.channel, Channel::Http(_)) && self.introduced.revision.has_method_headers()
     }
 
-    fn not_mirrored(&self, why: omni_protocol::client::InvalidMirror) -> UpstreamError {
-        UpstreamError::NotMirrored(why, self.config.address.to_string())
+    fn unsendable_param_header(&self, why: omni_protocol::client::InvalidParamHeader) -> UpstreamError {
+        UpstreamError::UnsendableParamHeader(why, self.config.address.to_string())
     }
 
     /// The era of requests that stand for themselves has the level in each of them.
@@ -185,7 +185,7 @@ impl Upstream {
         member: &str,
         action: impl Fn(Option<String>) -> Action,
     ) -> Result<Vec<Bytes>, UpstreamError> {
-        let (mut pages, mut cursor) = (Pages::default(), None);
+        let (mut pages, mut cursor) = (Pagination::default(), None);
         let (mut items, mut bytes) = (Vec::new(), 0);
         loop {
             let action = action(cursor.take());
@@ -204,7 +204,8 @@ impl Upstream {
                 return Err(UpstreamError::TooLong { server: self.server(), limit: LIST_BYTES_MAX });
             }
             items.extend(page.items);
-            let endless = |why: Endless| UpstreamError::Endless { server: self.server(), method, why };
+            let endless =
+                |why: PaginationError| UpstreamError::Endless { server: self.server(), method, why };
             cursor = pages.after(page.next_cursor).map_err(endless)?;
             if cursor.is_none() {
                 return Ok(items);
@@ -228,7 +229,7 @@ impl Upstream {
     /// Sends a request that is answered at once.
     async fn ask(&mut self, request: Asked) -> Result<Bytes, UpstreamError> {
         let deadline = Deadline::new(Instant::now(), Some(self.config.patience), None);
-        self.exchange(&request, &Resume::default(), deadline, &mut NoClient).await
+        self.exchange(&request, &InputResponses::default(), deadline, &mut NoClient).await
     }
 
     /// Sends a request, and again with the answers to what the server wants to know first.
@@ -237,15 +238,15 @@ impl Upstream {
         request: Asked,
         mut deadline: Deadline,
         port: &mut dyn CallPort,
-        read: impl Fn(Revision, &Bytes) -> Result<Completion<T>, omni_protocol::client::Malformed>,
+        read: impl Fn(Revision, &Bytes) -> Result<RequestResult<T>, omni_protocol::client::MalformedResult>,
     ) -> Result<T, UpstreamError> {
-        let mut resume = Resume::default();
+        let mut resume = InputResponses::default();
         for _ in 0..ROUNDS_MAX {
             let result = self.exchange(&request, &resume, deadline, port).await?;
             let completion = read(self.introduced.revision, &result);
             match completion.map_err(|why| UpstreamError::Malformed { server: self.server(), why })? {
-                Completion::Complete(result) => return Ok(result),
-                Completion::InputRequired(input) => {
+                RequestResult::Complete(result) => return Ok(result),
+                RequestResult::InputRequired(input) => {
                     resume = self.answers(input, request.action.method(), deadline, port).await?;
                     // A person may have thought about it for long.
                     deadline.beat(Instant::now());
@@ -262,8 +263,8 @@ impl Upstream {
         method: &'static str,
         deadline: Deadline,
         port: &mut dyn CallPort,
-    ) -> Result<Resume, UpstreamError> {
-        let mut resume = Resume { state: input.state, answers: Vec::new() };
+    ) -> Result<InputResponses, UpstreamError> {
+        let mut resume = InputResponses { state: input.state, answers: Vec::new() };
         for (key, ask) in input.questions {
             let question = ask.method.name();
             let answer = port.ask(ask);

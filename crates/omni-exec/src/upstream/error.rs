@@ -4,7 +4,9 @@ use std::time::Duration;
 
 use omni_call::Expiry;
 use omni_protocol::PeerError;
-use omni_protocol::client::{Endless, InvalidMirror, Malformed, NotSpoken, Unopened};
+use omni_protocol::client::{
+    InvalidParamHeader, MalformedResult, NegotiationError, PaginationError, UnsupportedMethod,
+};
 use thiserror::Error;
 
 /// What went wrong with another MCP server. The message says what and where; [`hint`](Self::hint) what to do next.
@@ -38,23 +40,23 @@ pub enum UpstreamError {
     #[error("no MCP server is at `{server}`: {why}{}", said(stderr))]
     NotMcp { server: String, why: String, stderr: String },
     #[error("`{server}` and this client cannot speak with each other: {why}")]
-    Unopened { server: String, why: Unopened },
+    Unopened { server: String, why: NegotiationError },
     /// It answered the request with an error of the protocol.
     #[error("`{server}` answers `{method}` with error {}: {}", error.code, error.message)]
     Refused { server: String, method: &'static str, error: PeerError },
     #[error("`{server}`: {why}")]
-    Malformed { server: String, why: Malformed },
+    Malformed { server: String, why: MalformedResult },
     /// The answer is no message of JSON-RPC: broken off, or spoilt by what else the server printed.
     #[error("`{server}`: its answer to `{method}` cannot be read: {why}{}", said(stderr))]
     Unreadable { server: String, method: &'static str, why: String, stderr: String },
     #[error("`{server}` answers with more than {limit} bytes at once")]
     TooLong { server: String, limit: usize },
     #[error("the list `{method}` of `{server}` does not end: {why}")]
-    Endless { server: String, method: &'static str, why: Endless },
+    Endless { server: String, method: &'static str, why: PaginationError },
     #[error("`{server}`: {0}", server = .1)]
-    NotMirrored(InvalidMirror, String),
+    UnsendableParamHeader(InvalidParamHeader, String),
     #[error("{0}")]
-    NotSpoken(NotSpoken),
+    UnsupportedMethod(UnsupportedMethod),
     /// It did not answer in time.
     #[error("`{server}` {}{}{}", waited(*expiry, method), beside(printed), said(stderr))]
     TimedOut {
@@ -107,8 +109,8 @@ impl UpstreamError {
             | UpstreamError::Unreadable { .. }
             | UpstreamError::TooLong { .. }
             | UpstreamError::Endless { .. }
-            | UpstreamError::NotMirrored(..)
-            | UpstreamError::NotSpoken(_)
+            | UpstreamError::UnsendableParamHeader(..)
+            | UpstreamError::UnsupportedMethod(_)
             | UpstreamError::Asked { .. }
             | UpstreamError::AsksForEver { .. } => return None,
         };

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use omni_call::{Answer, BoxFuture, CallPort, Deadline, Expiry, Refusal};
-use omni_protocol::client::{Incoming, Outgoing, Resume, ServerNotification};
+use omni_protocol::client::{Incoming, InputResponses, Outgoing, ServerNotification};
 use omni_protocol::{AskedBy, Era, ErrorCode, Id, Message, PeerError, Response, decode};
 use tokio::time::{sleep_until, timeout};
 
@@ -27,7 +27,7 @@ impl Upstream {
     pub(super) async fn exchange(
         &mut self,
         request: &Asked,
-        resume: &Resume,
+        resume: &InputResponses,
         mut deadline: Deadline,
         port: &mut dyn CallPort,
     ) -> Result<Bytes, UpstreamError> {
@@ -66,7 +66,7 @@ impl Upstream {
             // A closed connection says it.
             (Channel::Http(http), Era::Modern) => http.abandon(),
             (channel, _) => {
-                let cancelled = self.encoder.cancelled(revision, &id, reason);
+                let cancelled = self.encoder.cancelled_notification(revision, &id, reason);
                 // Told or not, nothing more is read of it.
                 let _ = timeout(TAKE_BACK_WAIT, channel.tell(&cancelled)).await;
                 if let Channel::Http(http) = channel {
@@ -89,13 +89,13 @@ impl Upstream {
     async fn send(
         &mut self,
         request: &Asked,
-        resume: &Resume,
+        resume: &InputResponses,
         deadline: Deadline,
     ) -> Result<(Id, Sent), UpstreamError> {
         let id = id(&mut self.next_id);
         let (revision, action) = (self.introduced.revision, &request.action);
-        let outgoing = self.encoder.resuming(revision, &id, action, &request.meta(&id), resume);
-        let mut outgoing: Outgoing = outgoing.map_err(UpstreamError::NotSpoken)?;
+        let outgoing = self.encoder.retry_request(revision, &id, action, &request.meta(&id), resume);
+        let mut outgoing: Outgoing = outgoing.map_err(UpstreamError::UnsupportedMethod)?;
         outgoing.headers.extend(request.headers.iter().cloned());
         self.in_flight = Some(id.clone());
         let repeatable = !matches!(action, omni_protocol::Action::CallTool(_));

@@ -4,7 +4,9 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use omni_call::Expiry;
-use omni_protocol::client::{Agreed, ClientEncoder, Negotiation, Opening, Probe, ProbeAnswer, Unopened};
+use omni_protocol::client::{
+    Agreed, ClientEncoder, Negotiation, NegotiationError, NegotiationStep, Probe, ProbeAnswer,
+};
 use omni_protocol::{
     Action, ClientCapabilities, ClientInfo, Era, Id, Initialize, Message, PeerError, RequestMeta, decode,
 };
@@ -72,10 +74,10 @@ impl Open<'_> {
                 false => self.answer(probe).await?,
             };
             match negotiation.answered(answered, answer) {
-                Opening::Send(next) => probe = next,
-                Opening::Agreed(agreed) => {
+                NegotiationStep::Send(next) => probe = next,
+                NegotiationStep::Agreed(agreed) => {
                     if agreed.revision.era() == Era::Legacy {
-                        let initialized = self.encoder.initialized(agreed.revision);
+                        let initialized = self.encoder.initialized_notification(agreed.revision);
                         let version =
                             initialized.headers.iter().any(|header| header.name == "MCP-Protocol-Version");
                         if let Channel::Http(http) = self.channel {
@@ -86,7 +88,7 @@ impl Open<'_> {
                     return Ok(agreed);
                 }
                 // The status says more than that nothing of MCP came with it.
-                Opening::Failed(unopened) => {
+                NegotiationStep::Failed(unopened) => {
                     return Err(self.status.take().unwrap_or_else(|| self.unopened(unopened)));
                 }
             }
@@ -107,7 +109,7 @@ impl Open<'_> {
             }
         };
         let outgoing = self.encoder.request(revision, &id, &action, &RequestMeta::default());
-        let outgoing = outgoing.map_err(UpstreamError::NotSpoken)?;
+        let outgoing = outgoing.map_err(UpstreamError::UnsupportedMethod)?;
         self.sent.push((id, probe));
         self.status = None;
         let posted = timeout_at(self.give_up.into(), self.channel.request(&outgoing, true)).await;
@@ -204,9 +206,9 @@ impl Open<'_> {
         UpstreamError::TimedOut { server, method, expiry, printed: String::new(), stderr }
     }
 
-    fn unopened(&self, unopened: Unopened) -> UpstreamError {
+    fn unopened(&self, unopened: NegotiationError) -> UpstreamError {
         match unopened {
-            Unopened::NotMcp { why } => self.not_mcp(why),
+            NegotiationError::NotMcp { why } => self.not_mcp(why),
             why => UpstreamError::Unopened { server: self.config.address.to_string(), why },
         }
     }

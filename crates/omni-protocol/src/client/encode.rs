@@ -24,15 +24,15 @@ pub struct Outgoing {
 /// A request that the agreed revision has no words for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 #[error("`{method}` is not a method of protocol version `{}`", revision.name())]
-pub struct NotSpoken {
+pub struct UnsupportedMethod {
     pub method: &'static str,
     pub revision: Revision,
 }
 
 /// What a retry of a request carries that was answered with questions (modern era). Unlike the
-/// [`Retry`](crate::Retry) that our own server takes, it may have no state: other servers need none.
+/// [`InputResponses`](crate::InputResponses) that our own server takes, it may have no state: other servers need none.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub struct Resume {
+pub struct InputResponses {
     /// As it came; the server's affair.
     pub state: Option<String>,
     /// By the key of each question, the JSON object that answers it.
@@ -64,27 +64,27 @@ impl ClientEncoder {
         id: &Id,
         action: &Action,
         meta: &RequestMeta,
-    ) -> Result<Outgoing, NotSpoken> {
-        self.resuming(revision, id, action, meta, &Resume::default())
+    ) -> Result<Outgoing, UnsupportedMethod> {
+        self.retry_request(revision, id, action, meta, &InputResponses::default())
     }
 
     /// A request once more, with the answers to what the server wanted to know first. An empty `resume` is none.
     ///
     /// # Errors
     /// The revision has no such method.
-    pub fn resuming(
+    pub fn retry_request(
         &self,
         revision: Revision,
         id: &Id,
         action: &Action,
         meta: &RequestMeta,
-        resume: &Resume,
-    ) -> Result<Outgoing, NotSpoken> {
+        resume: &InputResponses,
+    ) -> Result<Outgoing, UnsupportedMethod> {
         let method = action.method();
         if !revision.has_method(action) {
-            return Err(NotSpoken { method, revision });
+            return Err(UnsupportedMethod { method, revision });
         }
-        let mut params = Members::default();
+        let mut params = ObjectWriter::default();
         let own = self.meta(revision, meta);
         if !own.is_empty() {
             params.put_raw("_meta", &own.text());
@@ -116,7 +116,7 @@ impl ClientEncoder {
                 params.put("argument", &completing.argument_to_json());
                 if let Some(known) = completing.context.as_ref().filter(|_| revision.has_completion_context())
                 {
-                    let mut context = Members::default();
+                    let mut context = ObjectWriter::default();
                     context.put_object("arguments", Some(known));
                     params.put_raw("context", &context.text());
                 }
@@ -130,13 +130,13 @@ impl ClientEncoder {
             params.put("requestState", &json!(state));
         }
         if !resume.answers.is_empty() {
-            let mut answers = Members::default();
+            let mut answers = ObjectWriter::default();
             for (key, answer) in &resume.answers {
                 answers.put_object(key, Some(answer));
             }
             params.put_raw("inputResponses", &answers.text());
         }
-        let mut message = Members::message();
+        let mut message = ObjectWriter::message();
         message.put_raw("id", &String::from_utf8_lossy(id.as_json()));
         message.put("method", &json!(method));
         // The clients of the first revisions left an empty one out, and some servers were tried with nothing else.
@@ -158,23 +158,23 @@ impl ClientEncoder {
     }
 
     /// `notifications/initialized`, which ends the handshake of the legacy era.
-    pub fn initialized(&self, revision: Revision) -> Outgoing {
-        let mut message = Members::message();
+    pub fn initialized_notification(&self, revision: Revision) -> Outgoing {
+        let mut message = ObjectWriter::message();
         message.put("method", &json!("notifications/initialized"));
         let headers = headers::standard(revision, "notifications/initialized", None);
         Outgoing { frame: message.frame(), headers }
     }
 
     /// `notifications/cancelled`: takes a request back. Over HTTP the modern era closes the connection instead.
-    pub fn cancelled(&self, revision: Revision, request: &Id, reason: &str) -> Outgoing {
-        let mut params = Members::default();
+    pub fn cancelled_notification(&self, revision: Revision, request: &Id, reason: &str) -> Outgoing {
+        let mut params = ObjectWriter::default();
         let meta = self.meta(revision, &RequestMeta::default());
         if !meta.is_empty() {
             params.put_raw("_meta", &meta.text());
         }
         params.put_raw("requestId", &String::from_utf8_lossy(request.as_json()));
         params.put("reason", &json!(reason));
-        let mut message = Members::message();
+        let mut message = ObjectWriter::message();
         message.put("method", &json!("notifications/cancelled"));
         message.put_raw("params", &params.text());
         let headers = headers::standard(revision, "notifications/cancelled", None);
@@ -183,7 +183,7 @@ impl ClientEncoder {
 
     /// The answer to a request of the server. `result` is a JSON object.
     pub fn answer(&self, revision: Revision, id: &Id, result: &Bytes) -> Outgoing {
-        let mut message = Members::message();
+        let mut message = ObjectWriter::message();
         message.put_raw("id", &String::from_utf8_lossy(id.as_json()));
         message.put_object("result", Some(result));
         Outgoing { frame: message.frame(), headers: headers::of_answer(revision) }
@@ -195,8 +195,8 @@ impl ClientEncoder {
         Outgoing { frame, headers: headers::of_answer(revision) }
     }
 
-    fn meta(&self, revision: Revision, meta: &RequestMeta) -> Members {
-        let mut own = Members::default();
+    fn meta(&self, revision: Revision, meta: &RequestMeta) -> ObjectWriter {
+        let mut own = ObjectWriter::default();
         match revision.era() {
             Era::Legacy => {}
             Era::Modern => {
@@ -241,11 +241,11 @@ impl Action {
 
 /// The members of a JSON object that is being written.
 #[derive(Default)]
-struct Members(String);
+struct ObjectWriter(String);
 
-impl Members {
+impl ObjectWriter {
     fn message() -> Self {
-        Members(r#""jsonrpc":"2.0""#.to_owned())
+        ObjectWriter(r#""jsonrpc":"2.0""#.to_owned())
     }
 
     fn is_empty(&self) -> bool {

@@ -25,7 +25,7 @@ const SAFE_INTEGER_MAX: i64 = (1 << 53) - 1;
 /// Why a tool cannot be called over HTTP: its input schema asks for headers that nobody can send.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 #[error("the tool's input schema has `x-mcp-header` at `{at}`, and {why}")]
-pub struct InvalidMirror {
+pub struct InvalidParamHeader {
     /// Where it stands: `/properties/region`.
     pub at: String,
     pub why: String,
@@ -71,7 +71,7 @@ fn encoded(value: &str) -> Cow<'_, str> {
 ///
 /// # Errors
 /// The schema's annotations break the specification's rules; such a tool must not be called over HTTP.
-pub fn mirrored(schema: &Value, arguments: &Value) -> Result<Vec<Header>, InvalidMirror> {
+pub fn param_headers(schema: &Value, arguments: &Value) -> Result<Vec<Header>, InvalidParamHeader> {
     let mut walk = Walk { seen: HashSet::new(), headers: Vec::new() };
     walk.schema(schema, "", Some(arguments))?;
     Ok(walk.headers)
@@ -85,7 +85,12 @@ struct Walk {
 
 impl Walk {
     /// Only properties that `properties` alone leads to may carry the annotation.
-    fn schema(&mut self, schema: &Value, at: &str, arguments: Option<&Value>) -> Result<(), InvalidMirror> {
+    fn schema(
+        &mut self,
+        schema: &Value,
+        at: &str,
+        arguments: Option<&Value>,
+    ) -> Result<(), InvalidParamHeader> {
         let Some(members) = schema.as_object() else { return Ok(()) };
         for (key, value) in members {
             match (key.as_str(), value) {
@@ -108,7 +113,7 @@ impl Walk {
         properties: &Map<String, Value>,
         at: &str,
         arguments: Option<&Value>,
-    ) -> Result<(), InvalidMirror> {
+    ) -> Result<(), InvalidParamHeader> {
         for (name, property) in properties {
             let at = format!("{at}/properties/{name}");
             let argument = arguments.and_then(|arguments| arguments.get(name));
@@ -126,8 +131,8 @@ impl Walk {
         property: &Value,
         argument: Option<&Value>,
         at: &str,
-    ) -> Result<(), InvalidMirror> {
-        let wrong = |why: String| InvalidMirror { at: at.to_owned(), why };
+    ) -> Result<(), InvalidParamHeader> {
+        let wrong = |why: String| InvalidParamHeader { at: at.to_owned(), why };
         let name = annotation.as_str().filter(|name| !name.is_empty() && name.bytes().all(is_token));
         let name = name.ok_or_else(|| wrong(format!("{} is no name of a header", short(annotation))))?;
         let kind = property.get("type").and_then(Value::as_str);
@@ -174,10 +179,10 @@ fn find(value: &Value, at: &str) -> Option<String> {
     }
 }
 
-fn misplaced(at: &str) -> InvalidMirror {
+fn misplaced(at: &str) -> InvalidParamHeader {
     let at = if at.is_empty() { "/" } else { at };
     let why = "only `properties` may lead to one";
-    InvalidMirror { at: at.to_owned(), why: why.to_owned() }
+    InvalidParamHeader { at: at.to_owned(), why: why.to_owned() }
 }
 
 /// `tchar` of RFC 9110, section 5.6.2.
@@ -211,7 +216,7 @@ mod tests {
     }
 
     fn sent(schema: &Value, arguments: &Value) -> Vec<(String, String)> {
-        let headers = mirrored(schema, arguments).unwrap();
+        let headers = param_headers(schema, arguments).unwrap();
         headers.into_iter().map(|header| (header.name.into_owned(), header.value)).collect()
     }
 
@@ -257,9 +262,9 @@ mod tests {
                 "/properties/b",
             ),
         ] {
-            assert_eq!(mirrored(&schema, &json!({})).expect_err(at).at, at, "{schema}");
+            assert_eq!(param_headers(&schema, &json!({})).expect_err(at).at, at, "{schema}");
         }
         let data = one(json!({"type": "object", "default": {"x-mcp-header": "A"}}));
-        assert_eq!(mirrored(&data, &json!({})), Ok(Vec::new()));
+        assert_eq!(param_headers(&data, &json!({})), Ok(Vec::new()));
     }
 }

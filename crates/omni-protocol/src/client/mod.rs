@@ -9,14 +9,14 @@ mod pages;
 mod result;
 mod sse;
 
-pub use encode::{ClientEncoder, NotSpoken, Outgoing, Resume};
-pub use headers::{Header, InvalidMirror, mirrored};
+pub use encode::{ClientEncoder, InputResponses, Outgoing, UnsupportedMethod};
+pub use headers::{Header, InvalidParamHeader, param_headers};
 pub use incoming::{Incoming, ServerNotification};
-pub use negotiation::{Agreed, Negotiation, Opening, Probe, ProbeAnswer, Unopened};
-pub use pages::{Endless, Pages};
+pub use negotiation::{Agreed, Negotiation, NegotiationError, NegotiationStep, Probe, ProbeAnswer};
+pub use pages::{Pagination, PaginationError};
 pub use result::{
-    Completion, InputRequired, Malformed, Page, Prompt, ServerInfo, ServerOffers, read_completion,
-    read_contents, read_page, read_prompt, read_tool_result,
+    DeclaredCapabilities, InputRequired, MalformedResult, Page, Prompt, RequestResult, ServerInfo,
+    read_completion, read_contents, read_page, read_prompt, read_tool_result,
 };
 pub use sse::{EventReader, EventTooLong, ServerEvent};
 

@@ -9,7 +9,7 @@ use bytes::Bytes;
 use serde::Deserialize;
 use thiserror::Error;
 
-use super::result::{Introduction, ServerInfo};
+use super::result::{HandshakeResult, ServerInfo};
 use crate::message::PeerError;
 use crate::revision::{Era, Revision};
 
@@ -41,11 +41,11 @@ pub enum ProbeAnswer {
 
 /// What to do next.
 #[derive(Clone, Debug, PartialEq)]
-pub enum Opening {
+pub enum NegotiationStep {
     Send(Probe),
     /// After a legacy agreement, `notifications/initialized` is due.
     Agreed(Agreed),
-    Failed(Unopened),
+    Failed(NegotiationError),
 }
 
 /// What client and server will speak.
@@ -57,7 +57,7 @@ pub struct Agreed {
 
 /// Why there is no agreement.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
-pub enum Unopened {
+pub enum NegotiationError {
     #[error("it speaks protocol version {}, and this client {}", listed(theirs), listed(ours))]
     NoSharedVersion { theirs: Vec<String>, ours: Vec<String> },
     #[error("it refuses this client: {message} (error {code})")]
@@ -91,7 +91,7 @@ impl Negotiation {
 
     /// The next step, after `answer` has come to a probe that was sent. The answer may be to an earlier one than the last:
     /// a server that was slow to start answers `server/discover` when `initialize` has been sent already.
-    pub fn answered(&mut self, probe: Probe, answer: ProbeAnswer) -> Opening {
+    pub fn answered(&mut self, probe: Probe, answer: ProbeAnswer) -> NegotiationStep {
         match (probe, answer) {
             (Probe::Discover(_), ProbeAnswer::Result(result)) => self.discovered(&result),
             (Probe::Discover(_), ProbeAnswer::Error(error)) => match modern_error(&error) {
@@ -108,8 +108,8 @@ impl Negotiation {
         }
     }
 
-    fn discovered(&mut self, result: &Bytes) -> Opening {
-        let Some(introduction) = Introduction::read(result) else {
+    fn discovered(&mut self, result: &Bytes) -> NegotiationStep {
+        let Some(introduction) = HandshakeResult::read(result) else {
             return self.fall_back("`server/discover` is answered with what is none of its results");
         };
         let Some(supported) = introduction.supported.clone() else {
@@ -117,13 +117,13 @@ impl Negotiation {
             return self.fall_back("`server/discover` is answered without `supportedVersions`");
         };
         match Revision::newest_of(&supported, Era::Modern) {
-            Some(revision) => Opening::Agreed(Agreed { revision, server: introduction.server() }),
+            Some(revision) => NegotiationStep::Agreed(Agreed { revision, server: introduction.server() }),
             None => self.legacy_of(supported),
         }
     }
 
     /// Goes on with one of the versions that a modern server says it supports.
-    fn choose(&mut self, supported: Vec<String>, error: &PeerError) -> Opening {
+    fn choose(&mut self, supported: Vec<String>, error: &PeerError) -> NegotiationStep {
         if supported.is_empty() {
             return refused(error);
         }
@@ -136,14 +136,14 @@ impl Negotiation {
     }
 
     /// Goes on with the handshake, if the versions that the server names have one in them that we speak.
-    fn legacy_of(&mut self, supported: Vec<String>) -> Opening {
+    fn legacy_of(&mut self, supported: Vec<String>) -> NegotiationStep {
         match Revision::newest_of(&supported, Era::Legacy).map(Probe::Initialize) {
             Some(probe) if self.only != Some(Era::Modern) && !self.sent.contains(&probe) => self.send(probe),
             _ => self.no_shared_version(supported),
         }
     }
 
-    fn fall_back(&mut self, why: &str) -> Opening {
+    fn fall_back(&mut self, why: &str) -> NegotiationStep {
         let initialize = Probe::Initialize(Revision::NEWEST_LEGACY);
         if self.only == Some(Era::Modern) {
             return not_mcp(&format!("it does not know `server/discover`: {why}"));
@@ -154,23 +154,23 @@ impl Negotiation {
         self.send(initialize)
     }
 
-    fn initialized(result: &Bytes) -> Opening {
-        let Some(introduction) = Introduction::read(result) else {
+    fn initialized(result: &Bytes) -> NegotiationStep {
+        let Some(introduction) = HandshakeResult::read(result) else {
             return not_mcp("`initialize` is answered with what is none of its results");
         };
         let Some(version) = introduction.version.clone() else {
             return not_mcp("`initialize` is answered without `protocolVersion`");
         };
         match Revision::newest_of(std::slice::from_ref(&version), Era::Legacy) {
-            Some(revision) => Opening::Agreed(Agreed { revision, server: introduction.server() }),
-            None => Opening::Failed(Unopened::NoSharedVersion {
+            Some(revision) => NegotiationStep::Agreed(Agreed { revision, server: introduction.server() }),
+            None => NegotiationStep::Failed(NegotiationError::NoSharedVersion {
                 theirs: vec![version],
                 ours: Revision::names().into_iter().map(str::to_owned).collect(),
             }),
         }
     }
 
-    fn initialize_refused(&mut self, error: &PeerError) -> Opening {
+    fn initialize_refused(&mut self, error: &PeerError) -> NegotiationStep {
         if let Some(supported) = supported(error) {
             // A modern server that was too slow to say so, or an older one that names what it speaks.
             let modern = Revision::newest_of(&supported, Era::Modern).map(Probe::Discover);
@@ -184,33 +184,36 @@ impl Negotiation {
         refused(error)
     }
 
-    fn send(&mut self, probe: Probe) -> Opening {
+    fn send(&mut self, probe: Probe) -> NegotiationStep {
         if self.sent.len() == PROBES_MAX {
             return not_mcp("it takes no version that it says it takes");
         }
         self.sent.push(probe);
-        Opening::Send(probe)
+        NegotiationStep::Send(probe)
     }
 
-    fn no_shared_version(&self, theirs: Vec<String>) -> Opening {
+    fn no_shared_version(&self, theirs: Vec<String>) -> NegotiationStep {
         let theirs = theirs.into_iter().take(20).map(|name| shown(&name)).collect();
         let era = |name: &str| Revision::from_name(name).map(Revision::era);
         let ours = Revision::names().into_iter();
         let ours = ours.filter(|name| self.only.is_none() || era(name) == self.only);
-        Opening::Failed(Unopened::NoSharedVersion { theirs, ours: ours.map(str::to_owned).collect() })
+        NegotiationStep::Failed(NegotiationError::NoSharedVersion {
+            theirs,
+            ours: ours.map(str::to_owned).collect(),
+        })
     }
 }
 
-fn refused(error: &PeerError) -> Opening {
-    Opening::Failed(Unopened::Refused { code: error.code, message: shown(&error.message) })
+fn refused(error: &PeerError) -> NegotiationStep {
+    NegotiationStep::Failed(NegotiationError::Refused { code: error.code, message: shown(&error.message) })
 }
 
-fn not_mcp(why: &str) -> Opening {
-    Opening::Failed(Unopened::NotMcp { why: shown(why) })
+fn not_mcp(why: &str) -> NegotiationStep {
+    NegotiationStep::Failed(NegotiationError::NotMcp { why: shown(why) })
 }
 
 fn shown(text: &str) -> String {
-    crate::error::cut(text.to_owned(), SHOWN_CHARS_MAX)
+    crate::error::truncate_chars(text.to_owned(), SHOWN_CHARS_MAX)
 }
 
 enum ModernError {

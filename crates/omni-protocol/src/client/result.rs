@@ -15,7 +15,7 @@ const QUESTIONS_MAX: usize = 100;
 /// A result that is not what the specification says.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 #[error("its answer to `{method}` is not what MCP says: {why}")]
-pub struct Malformed {
+pub struct MalformedResult {
     pub method: &'static str,
     pub why: String,
 }
@@ -26,13 +26,13 @@ pub struct ServerInfo {
     /// Empty where it gives none.
     pub name: String,
     pub version: String,
-    pub offers: ServerOffers,
+    pub offers: DeclaredCapabilities,
     pub instructions: Option<String>,
 }
 
 /// Which parts of the protocol a server declares.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct ServerOffers {
+pub struct DeclaredCapabilities {
     pub tools: bool,
     pub resources: bool,
     pub prompts: bool,
@@ -50,7 +50,7 @@ pub struct Page {
 
 /// A result, or what the server wants to know before there is one.
 #[derive(Clone, Debug, PartialEq)]
-pub enum Completion<T> {
+pub enum RequestResult<T> {
     Complete(T),
     InputRequired(InputRequired),
 }
@@ -114,12 +114,12 @@ fn present<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<&'de Raw
     <&RawValue>::deserialize(deserializer).map(Some)
 }
 
-fn wire<'a>(method: &'static str, result: &'a Bytes) -> Result<Wire<'a>, Malformed> {
+fn wire<'a>(method: &'static str, result: &'a Bytes) -> Result<Wire<'a>, MalformedResult> {
     // A list would be read as the members in their order.
     if !result.starts_with(b"{") {
-        return Err(Malformed { method, why: "it is no object".to_owned() });
+        return Err(MalformedResult { method, why: "it is no object".to_owned() });
     }
-    serde_json::from_slice(result).map_err(|error| Malformed { method, why: error.to_string() })
+    serde_json::from_slice(result).map_err(|error| MalformedResult { method, why: error.to_string() })
 }
 
 /// The value as it stands in the result, which must be an array.
@@ -128,10 +128,10 @@ fn array(
     member: &str,
     value: Option<&RawValue>,
     result: &Bytes,
-) -> Result<Bytes, Malformed> {
+) -> Result<Bytes, MalformedResult> {
     match value {
         Some(value) if value.get().starts_with('[') => Ok(result.slice_ref(value.get().as_bytes())),
-        _ => Err(Malformed { method, why: format!("`{member}` is no array") }),
+        _ => Err(MalformedResult { method, why: format!("`{member}` is no array") }),
     }
 }
 
@@ -139,7 +139,7 @@ fn array(
 ///
 /// # Errors
 /// There is no such array, or not all of it are objects.
-pub fn read_page(method: &'static str, member: &str, result: &Bytes) -> Result<Page, Malformed> {
+pub fn read_page(method: &'static str, member: &str, result: &Bytes) -> Result<Page, MalformedResult> {
     let wire = wire(method, result)?;
     let list = match member {
         "tools" => wire.tools,
@@ -154,7 +154,8 @@ pub fn read_page(method: &'static str, member: &str, result: &Bytes) -> Result<P
         object.then(|| list.slice_ref(item.get().as_bytes()))
     });
     let items: Option<Vec<Bytes>> = items.collect();
-    let items = items.ok_or_else(|| Malformed { method, why: format!("one of `{member}` is no object") })?;
+    let items =
+        items.ok_or_else(|| MalformedResult { method, why: format!("one of `{member}` is no object") })?;
     Ok(Page { items, next_cursor: wire.next_cursor })
 }
 
@@ -162,18 +163,21 @@ pub fn read_page(method: &'static str, member: &str, result: &Bytes) -> Result<P
 ///
 /// # Errors
 /// It is no result, or of a kind that was not asked for.
-pub fn read_tool_result(revision: Revision, result: &Bytes) -> Result<Completion<ToolResult>, Malformed> {
+pub fn read_tool_result(
+    revision: Revision,
+    result: &Bytes,
+) -> Result<RequestResult<ToolResult>, MalformedResult> {
     const METHOD: &str = "tools/call";
     let wire = wire(METHOD, result)?;
     if let Some(input) = input_required(METHOD, revision, &wire, result)? {
-        return Ok(Completion::InputRequired(input));
+        return Ok(RequestResult::InputRequired(input));
     }
     let content = match wire.content {
         None => Bytes::from_static(b"[]"),
         some => array(METHOD, "content", some, result)?,
     };
     let slice = |value: &RawValue| result.slice_ref(value.get().as_bytes());
-    Ok(Completion::Complete(ToolResult {
+    Ok(RequestResult::Complete(ToolResult {
         content,
         structured: wire.structured.map(slice),
         meta: wire.meta.filter(|meta| meta.get().starts_with('{')).map(slice),
@@ -185,12 +189,12 @@ pub fn read_tool_result(revision: Revision, result: &Bytes) -> Result<Completion
 ///
 /// # Errors
 /// It is no result, or of a kind that was not asked for.
-pub fn read_contents(revision: Revision, result: &Bytes) -> Result<Completion<Bytes>, Malformed> {
+pub fn read_contents(revision: Revision, result: &Bytes) -> Result<RequestResult<Bytes>, MalformedResult> {
     const METHOD: &str = "resources/read";
     let wire = wire(METHOD, result)?;
     Ok(match input_required(METHOD, revision, &wire, result)? {
-        Some(input) => Completion::InputRequired(input),
-        None => Completion::Complete(array(METHOD, "contents", wire.contents, result)?),
+        Some(input) => RequestResult::InputRequired(input),
+        None => RequestResult::Complete(array(METHOD, "contents", wire.contents, result)?),
     })
 }
 
@@ -198,14 +202,14 @@ pub fn read_contents(revision: Revision, result: &Bytes) -> Result<Completion<By
 ///
 /// # Errors
 /// It is no result, or of a kind that was not asked for.
-pub fn read_prompt(revision: Revision, result: &Bytes) -> Result<Completion<Prompt>, Malformed> {
+pub fn read_prompt(revision: Revision, result: &Bytes) -> Result<RequestResult<Prompt>, MalformedResult> {
     const METHOD: &str = "prompts/get";
     let wire = wire(METHOD, result)?;
     Ok(match input_required(METHOD, revision, &wire, result)? {
-        Some(input) => Completion::InputRequired(input),
+        Some(input) => RequestResult::InputRequired(input),
         None => {
             let messages = array(METHOD, "messages", wire.messages, result)?;
-            Completion::Complete(Prompt { description: wire.description, messages })
+            RequestResult::Complete(Prompt { description: wire.description, messages })
         }
     })
 }
@@ -214,9 +218,9 @@ pub fn read_prompt(revision: Revision, result: &Bytes) -> Result<Completion<Prom
 ///
 /// # Errors
 /// It is no result, or of a kind that was not asked for.
-pub fn read_completion(revision: Revision, result: &Bytes) -> Result<omni_call::Completion, Malformed> {
+pub fn read_completion(revision: Revision, result: &Bytes) -> Result<omni_call::Completion, MalformedResult> {
     const METHOD: &str = "completion/complete";
-    let malformed = |why: String| Malformed { method: METHOD, why };
+    let malformed = |why: String| MalformedResult { method: METHOD, why };
     let wire = wire(METHOD, result)?;
     if input_required(METHOD, revision, &wire, result)?.is_some() {
         return Err(malformed("it asks for something, which it may not".to_owned()));
@@ -236,8 +240,8 @@ fn input_required(
     revision: Revision,
     wire: &Wire<'_>,
     result: &Bytes,
-) -> Result<Option<InputRequired>, Malformed> {
-    let malformed = |why: String| Malformed { method, why };
+) -> Result<Option<InputRequired>, MalformedResult> {
+    let malformed = |why: String| MalformedResult { method, why };
     if revision.asked_by() != AskedBy::InputRequired {
         // Older revisions give `resultType` no meaning.
         return Ok(None);
@@ -309,7 +313,7 @@ impl<'de: 'a, 'a> Deserialize<'de> for Questions<'a> {
 
 /// What `initialize` and `server/discover` answer.
 #[derive(Deserialize)]
-pub(super) struct Introduction {
+pub(super) struct HandshakeResult {
     #[serde(rename = "protocolVersion")]
     pub(super) version: Option<String>,
     #[serde(rename = "supportedVersions")]
@@ -327,8 +331,8 @@ pub(super) struct Introduction {
 /// Longest name and version of a server that are kept.
 const NAME_CHARS_MAX: usize = 128;
 
-impl Introduction {
-    pub(super) fn read(result: &Bytes) -> Option<Introduction> {
+impl HandshakeResult {
+    pub(super) fn read(result: &Bytes) -> Option<HandshakeResult> {
         result.starts_with(b"{").then(|| serde_json::from_slice(result).ok()).flatten()
     }
 
@@ -340,12 +344,12 @@ impl Introduction {
         };
         let text = |name: &str| {
             let text = identity.get(name).and_then(serde_json::Value::as_str).unwrap_or_default();
-            crate::error::cut(text.to_owned(), NAME_CHARS_MAX)
+            crate::error::truncate_chars(text.to_owned(), NAME_CHARS_MAX)
         };
         ServerInfo {
             name: text("name"),
             version: text("version"),
-            offers: ServerOffers {
+            offers: DeclaredCapabilities {
                 tools: offers("tools"),
                 resources: offers("resources"),
                 prompts: offers("prompts"),

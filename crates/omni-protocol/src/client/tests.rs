@@ -38,7 +38,8 @@ fn client() -> ClientEncoder {
     ClientEncoder::new(&client, form())
 }
 
-const OFFERS: crate::Offers = crate::Offers { resources: true, prompts: false, completions: true };
+const OFFERS: crate::ServerCapabilities =
+    crate::ServerCapabilities { resources: true, prompts: false, completions: true };
 
 fn server() -> Encoder {
     let server = Implementation { name: "s".into(), title: "S".into(), version: "2".into() };
@@ -171,14 +172,20 @@ fn a_handshake_asks_for_each_legacy_revision_and_gets_it() {
         assert_eq!(initialize.client.name, "c");
 
         let (mut negotiation, _) = Negotiation::begin(Some(Era::Legacy));
-        let answer = ProbeAnswer::Result(result(server().initialized(&read.id, initialize.agreed, OFFERS)));
-        let Opening::Agreed(agreed) = negotiation.answered(Probe::Initialize(asked), answer) else {
+        let answer =
+            ProbeAnswer::Result(result(server().initialize_result(&read.id, initialize.agreed, OFFERS)));
+        let NegotiationStep::Agreed(agreed) = negotiation.answered(Probe::Initialize(asked), answer) else {
             panic!("no agreement");
         };
         assert_eq!(agreed.revision, asked);
         assert_eq!((&*agreed.server.name, &*agreed.server.version), ("s", "2"));
-        let offers =
-            ServerOffers { tools: true, resources: true, prompts: false, completions: true, logging: true };
+        let offers = DeclaredCapabilities {
+            tools: true,
+            resources: true,
+            prompts: false,
+            completions: true,
+            logging: true,
+        };
         assert_eq!(agreed.server.offers, offers);
         assert_eq!(agreed.server.instructions.is_some(), asked != Revision::V2024_11_05);
     }
@@ -240,11 +247,12 @@ fn headers_say_what_the_body_says() {
 #[test]
 fn a_cancellation_names_the_request_in_each_revision() {
     for revision in REVISIONS {
-        let outgoing = client().cancelled(revision, &id("\"a\""), "enough");
+        let outgoing = client().cancelled_notification(revision, &id("\"a\""), "enough");
         let Ok(Message::Notification(raw)) = decode(&outgoing.frame) else { panic!("no notification") };
         let expected = crate::Cancelled { request: id("\"a\""), reason: Some("enough".into()) };
         assert_eq!(crate::Notification::read(&raw), crate::Notification::Cancelled(expected));
-        let Ok(Message::Notification(raw)) = decode(&client().initialized(revision).frame) else {
+        let Ok(Message::Notification(raw)) = decode(&client().initialized_notification(revision).frame)
+        else {
             panic!("no notification")
         };
         assert_eq!(crate::Notification::read(&raw), crate::Notification::Initialized);
@@ -278,31 +286,34 @@ fn results_come_back_as_the_server_wrote_them() {
     };
     for revision in REVISIONS {
         let raw = result(server().tool_result(&id("1"), revision, &written));
-        let Ok(Completion::Complete(read)) = read_tool_result(revision, &raw) else { panic!("{revision:?}") };
+        let Ok(RequestResult::Complete(read)) = read_tool_result(revision, &raw) else {
+            panic!("{revision:?}")
+        };
         assert_eq!((&read.content, read.is_error), (&content, true), "{revision:?}");
         assert_eq!(read.structured.is_some(), revision.has_structured_content(), "{revision:?}");
         let meta: Value = serde_json::from_slice(&read.meta.expect("meta")).expect("JSON");
         assert_eq!(meta["omni/kind"], "k");
 
         let tools = json(r#"[{"name":"a"},{"name":"b"}]"#);
-        let page = result(server().tools(&id("1"), revision, tools, Some("next")));
+        let page = result(server().list_tools_result(&id("1"), revision, tools, Some("next")));
         let page = read_page("tools/list", "tools", &page).expect("a page");
         assert_eq!(page.items, [json(r#"{"name":"a"}"#), json(r#"{"name":"b"}"#)]);
         assert_eq!(page.next_cursor.as_deref(), Some("next"));
         for kind in [ItemKind::Resource, ItemKind::ResourceTemplate, ItemKind::Prompt] {
-            let page = result(server().items(&id("1"), revision, kind, json(r#"[{"name":"a"}]"#), None));
+            let page =
+                result(server().list_items_result(&id("1"), revision, kind, json(r#"[{"name":"a"}]"#), None));
             let page = read_page("a list", kind.member(), &page).expect("a page");
             assert_eq!((page.items.len(), page.next_cursor), (1, None));
         }
-        let contents = result(server().contents(&id("1"), revision, json("[{}]"), None));
-        assert_eq!(read_contents(revision, &contents), Ok(Completion::Complete(json("[{}]"))));
-        let prompt = result(server().prompt(&id("1"), revision, Some("d"), json("[]"), None));
+        let contents = result(server().read_resource_result(&id("1"), revision, json("[{}]"), None));
+        assert_eq!(read_contents(revision, &contents), Ok(RequestResult::Complete(json("[{}]"))));
+        let prompt = result(server().get_prompt_result(&id("1"), revision, Some("d"), json("[]"), None));
         let expected = Prompt { description: Some("d".into()), messages: json("[]") };
-        assert_eq!(read_prompt(revision, &prompt), Ok(Completion::Complete(expected)));
+        assert_eq!(read_prompt(revision, &prompt), Ok(RequestResult::Complete(expected)));
         let mut completion = omni_call::Completion::read(br#"{"values":["a","b"],"total":7,"hasMore":true}"#)
             .expect("a completion");
         completion.meta = Some(json(r#"{"a":1}"#));
-        let written = result(server().completion(&id("1"), revision, &completion));
+        let written = result(server().complete_result(&id("1"), revision, &completion));
         let read = read_completion(revision, &written).expect("a completion");
         assert_eq!(read.to_json(), completion.to_json(), "{revision:?}");
         let meta: Value = serde_json::from_slice(&read.meta.expect("meta")).expect("JSON");
@@ -320,14 +331,20 @@ fn notifications_come_back_as_the_server_wrote_them() {
         other => panic!("no notification: {other:?}"),
     };
     for revision in REVISIONS {
-        let progress = read(server().progress(revision, b"\"t\"", 1.5, Some(3.0), Some("half")));
+        let progress = read(server().progress_notification(revision, b"\"t\"", 1.5, Some(3.0), Some("half")));
         let message = revision.has_progress_message().then(|| "half".to_owned());
         let event = Event::Progress { value: 1.5, total: Some(3.0), message };
         assert_eq!(progress, ServerNotification::Progress { token: json("\"t\""), event });
     }
     let event = Event::Log { level: LogLevel::Error, logger: Some("l".into()), data: json(r#"{"a":1}"#) };
-    assert_eq!(read(server().log(LogLevel::Error, Some("l"), br#"{"a":1}"#)), ServerNotification::Log(event));
-    assert_eq!(read(server().list_changed(ListKind::Tools, None)), ServerNotification::ToolsChanged);
+    assert_eq!(
+        read(server().log_notification(LogLevel::Error, Some("l"), br#"{"a":1}"#)),
+        ServerNotification::Log(event)
+    );
+    assert_eq!(
+        read(server().list_changed_notification(ListKind::Tools, None)),
+        ServerNotification::ToolsChanged
+    );
 }
 
 #[test]
@@ -339,7 +356,7 @@ fn results_of_others_are_read_with_what_they_leave_out_and_refused_where_they_ar
     {
         assert_eq!(
             read_tool_result(revision, &json(text)),
-            Ok(Completion::Complete(empty.clone())),
+            Ok(RequestResult::Complete(empty.clone())),
             "{text}"
         );
     }
@@ -365,21 +382,25 @@ fn questions_are_read_and_their_answers_go_back_with_the_state() {
         "b":{"method":"elicitation/create","params":{"message":"who?"}},
         "a":{"method":"roots/list"}}}"#;
     let revision = Revision::V2026_07_28;
-    let Ok(Completion::InputRequired(input)) = read_tool_result(revision, &json(text)) else {
+    let Ok(RequestResult::InputRequired(input)) = read_tool_result(revision, &json(text)) else {
         panic!("no questions")
     };
     let elicit = Ask { method: AskMethod::Elicit, params: json(r#"{"message":"who?"}"#) };
     let roots = Ask { method: AskMethod::ListRoots, params: json("{}") };
     assert_eq!(input.questions, [("b".to_owned(), elicit), ("a".to_owned(), roots)]);
-    let resume = Resume { state: input.state, answers: vec![("b".into(), json(r#"{"action":"decline"}"#))] };
+    let resume =
+        InputResponses { state: input.state, answers: vec![("b".into(), json(r#"{"action":"decline"}"#))] };
     let call = Action::CallTool(CallTool { name: "t".into(), arguments: None });
     let outgoing =
-        client().resuming(revision, &id("2"), &call, &RequestMeta::default(), &resume).expect("spoken");
+        client().retry_request(revision, &id("2"), &call, &RequestMeta::default(), &resume).expect("spoken");
     let params = serde_json::from_slice::<Value>(&outgoing.frame).expect("JSON")["params"].clone();
     assert_eq!(params["requestState"], "opaque");
     assert_eq!(params["inputResponses"], json!({"b": {"action": "decline"}}));
-    let retry =
-        Request::read(request(&outgoing.frame), None).expect("a request").meta.retry.expect("a retry");
+    let retry = Request::read(request(&outgoing.frame), None)
+        .expect("a request")
+        .meta
+        .input_responses
+        .expect("a retry");
     assert_eq!((retry.state, retry.responses), ("opaque".to_owned(), resume.answers));
 
     for wrong in [
@@ -407,11 +428,12 @@ fn what_the_server_asks_is_what_the_client_reads() {
                     questions: vec![("q1".into(), ask.clone())],
                     state: Some("state".into()),
                 };
-                assert_eq!(read_tool_result(revision, &raw), Ok(Completion::InputRequired(expected)));
+                assert_eq!(read_tool_result(revision, &raw), Ok(RequestResult::InputRequired(expected)));
             }
         }
     }
-    let Ok(Message::Notification(raw)) = decode(&server().cancelled(&id("\"q\""), "done").into_bytes())
+    let Ok(Message::Notification(raw)) =
+        decode(&server().cancelled_notification(&id("\"q\""), "done").into_bytes())
     else {
         panic!("no notification")
     };
@@ -449,21 +471,21 @@ mod opening {
         ProbeAnswer::Result(json(text))
     }
 
-    fn step(only: Option<Era>, probe: Probe, answer: ProbeAnswer) -> Opening {
+    fn step(only: Option<Era>, probe: Probe, answer: ProbeAnswer) -> NegotiationStep {
         Negotiation::begin(only).0.answered(probe, answer)
     }
 
-    fn failed(opening: Opening) -> Unopened {
+    fn failed(opening: NegotiationStep) -> NegotiationError {
         match opening {
-            Opening::Failed(unopened) => unopened,
+            NegotiationStep::Failed(unopened) => unopened,
             other => panic!("no failure: {other:?}"),
         }
     }
 
     #[test]
     fn a_modern_server_is_agreed_with_at_once() {
-        let result = result(server().discovered(&id("1"), Revision::V2026_07_28, OFFERS));
-        let Opening::Agreed(agreed) = step(None, DISCOVER, ProbeAnswer::Result(result)) else {
+        let result = result(server().discover_result(&id("1"), Revision::V2026_07_28, OFFERS));
+        let NegotiationStep::Agreed(agreed) = step(None, DISCOVER, ProbeAnswer::Result(result)) else {
             panic!("no agreement")
         };
         assert_eq!((agreed.revision, &*agreed.server.name), (Revision::V2026_07_28, "s"));
@@ -482,9 +504,9 @@ mod opening {
             answer("7"),
             ProbeAnswer::None,
         ] {
-            assert_eq!(step(None, DISCOVER, answer.clone()), Opening::Send(INITIALIZE), "{answer:?}");
+            assert_eq!(step(None, DISCOVER, answer.clone()), NegotiationStep::Send(INITIALIZE), "{answer:?}");
             let modern = failed(step(Some(Era::Modern), DISCOVER, answer.clone()));
-            assert!(matches!(modern, Unopened::NotMcp { .. }), "{answer:?}");
+            assert!(matches!(modern, NegotiationError::NotMcp { .. }), "{answer:?}");
         }
     }
 
@@ -492,58 +514,63 @@ mod opening {
     fn what_only_a_modern_server_says_never_does() {
         for code in [-32020, -32021] {
             let refused = failed(step(None, DISCOVER, error(code, "")));
-            assert_eq!(refused, Unopened::Refused { code, message: "no".into() });
+            assert_eq!(refused, NegotiationError::Refused { code, message: "no".into() });
         }
         let newer = error(-32022, r#"{"supported":["2099-01-01"],"requested":"2026-07-28"}"#);
-        let Unopened::NoSharedVersion { theirs, ours } = failed(step(None, DISCOVER, newer)) else {
+        let NegotiationError::NoSharedVersion { theirs, ours } = failed(step(None, DISCOVER, newer)) else {
             panic!("shared")
         };
         assert_eq!(theirs, ["2099-01-01"]);
         assert_eq!(ours.len(), REVISIONS.len());
         // It refuses what it says it takes: asked once, not for ever.
         let same = error(-32022, r#"{"supported":["2026-07-28"]}"#);
-        assert!(matches!(failed(step(None, DISCOVER, same)), Unopened::Refused { code: -32022, .. }));
+        assert!(matches!(failed(step(None, DISCOVER, same)), NegotiationError::Refused { code: -32022, .. }));
     }
 
     #[test]
     fn a_server_of_both_eras_that_wants_another_version_gets_the_handshake_it_names() {
         let older = Probe::Initialize(Revision::V2025_06_18);
         let names = r#"{"supported":["2024-11-05","2025-06-18"]}"#;
-        assert_eq!(step(None, DISCOVER, error(-32022, names)), Opening::Send(older));
+        assert_eq!(step(None, DISCOVER, error(-32022, names)), NegotiationStep::Send(older));
         let discovered = answer(r#"{"supportedVersions":["2025-06-18"],"capabilities":{}}"#);
-        assert_eq!(step(None, DISCOVER, discovered), Opening::Send(older));
+        assert_eq!(step(None, DISCOVER, discovered), NegotiationStep::Send(older));
         let older = error(-32602, r#"{"supported":["2024-11-05"],"requested":"2025-11-25"}"#);
-        let expected = Opening::Send(Probe::Initialize(Revision::V2024_11_05));
+        let expected = NegotiationStep::Send(Probe::Initialize(Revision::V2024_11_05));
         assert_eq!(step(Some(Era::Legacy), INITIALIZE, older), expected);
     }
 
     #[test]
     fn a_modern_server_that_was_slow_to_answer_is_asked_once_more() {
         let (mut negotiation, first) = Negotiation::begin(None);
-        assert_eq!(negotiation.answered(first, ProbeAnswer::None), Opening::Send(INITIALIZE));
+        assert_eq!(negotiation.answered(first, ProbeAnswer::None), NegotiationStep::Send(INITIALIZE));
         let modern_only = error(-32022, r#"{"supported":["2026-07-28"]}"#);
-        assert_eq!(negotiation.answered(INITIALIZE, modern_only.clone()), Opening::Send(DISCOVER));
-        assert!(matches!(failed(negotiation.answered(INITIALIZE, modern_only)), Unopened::Refused { .. }));
+        assert_eq!(negotiation.answered(INITIALIZE, modern_only.clone()), NegotiationStep::Send(DISCOVER));
+        assert!(matches!(
+            failed(negotiation.answered(INITIALIZE, modern_only)),
+            NegotiationError::Refused { .. }
+        ));
         // Its late answer to the first one is as good.
         let late = answer(r#"{"supportedVersions":["2026-07-28"],"capabilities":{}}"#);
-        assert!(matches!(negotiation.answered(DISCOVER, late), Opening::Agreed(_)));
+        assert!(matches!(negotiation.answered(DISCOVER, late), NegotiationStep::Agreed(_)));
     }
 
     #[test]
     fn a_handshake_may_end_in_any_version_that_has_one_and_in_no_other() {
         for version in ["2024-11-05", "2025-03-26", "2025-06-18", "2025-11-25"] {
             let text = format!(r#"{{"protocolVersion":"{version}"}}"#);
-            let Opening::Agreed(agreed) = step(None, INITIALIZE, answer(&text)) else { panic!("{version}") };
+            let NegotiationStep::Agreed(agreed) = step(None, INITIALIZE, answer(&text)) else {
+                panic!("{version}")
+            };
             assert_eq!(agreed.revision.name(), version);
             assert_eq!(agreed.server, ServerInfo::default(), "missing members are empty");
         }
         for version in ["2026-07-28", "2099-01-01", ""] {
             let text = format!(r#"{{"protocolVersion":"{version}","capabilities":{{}}}}"#);
             let unopened = failed(step(None, INITIALIZE, answer(&text)));
-            assert!(matches!(unopened, Unopened::NoSharedVersion { .. }), "{version}: {unopened:?}");
+            assert!(matches!(unopened, NegotiationError::NoSharedVersion { .. }), "{version}: {unopened:?}");
         }
-        assert!(matches!(failed(step(None, INITIALIZE, answer("{}"))), Unopened::NotMcp { .. }));
-        assert!(matches!(failed(step(None, INITIALIZE, ProbeAnswer::None)), Unopened::NotMcp { .. }));
+        assert!(matches!(failed(step(None, INITIALIZE, answer("{}"))), NegotiationError::NotMcp { .. }));
+        assert!(matches!(failed(step(None, INITIALIZE, ProbeAnswer::None)), NegotiationError::NotMcp { .. }));
     }
 
     proptest! {
@@ -558,9 +585,9 @@ mod opening {
             let mut sent = 1;
             for code in codes {
                 match negotiation.answered(probe, error(code, &json!({ "supported": names }).to_string())) {
-                    Opening::Send(next) => (probe, sent) = (next, sent + 1),
-                    Opening::Agreed(_) => panic!("an error is no agreement"),
-                    Opening::Failed(_) => break,
+                    NegotiationStep::Send(next) => (probe, sent) = (next, sent + 1),
+                    NegotiationStep::Agreed(_) => panic!("an error is no agreement"),
+                    NegotiationStep::Failed(_) => break,
                 }
                 prop_assert!(sent <= 4);
             }

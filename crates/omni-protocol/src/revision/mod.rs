@@ -10,8 +10,8 @@ mod read;
 mod refusal;
 mod table;
 
-pub use read::read_completing;
-pub(crate) use table::Known;
+pub use read::read_complete_params;
+pub(crate) use table::QuestionSupport;
 pub use table::{AskedBy, Era, Revision, ToolFields};
 
 #[cfg(test)]

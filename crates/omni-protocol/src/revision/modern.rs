@@ -10,8 +10,8 @@ use super::params::{MetaParts, Params, Parts, log_level, progress_token, shared,
 use super::refusal::{invalid, method_not_found, unsupported};
 use super::table::{Era, Revision};
 use crate::RpcError;
-use crate::asking::{ClientCapabilities, Retry};
-use crate::error::cut;
+use crate::asking::{ClientCapabilities, InputResponses};
+use crate::error::truncate_chars;
 use crate::request::{Action, ClientInfo, ListKind, SubscriptionFilter};
 
 /// Reads a request whose `_meta` names a protocol version.
@@ -29,7 +29,7 @@ pub(super) fn read<'a>(method: &str, mut params: Params<'a>) -> Result<Parts<'a>
         ));
     };
     let capabilities = ClientCapabilities::read(capabilities.get());
-    let retry = retry(&params)?;
+    let input_responses = input_responses(&params)?;
     let level = meta.and_then(|meta| meta.log_level.as_deref());
     let log_level =
         level.map(|name| log_level(name, "_meta.io.modelcontextprotocol/logLevel")).transpose()?;
@@ -41,12 +41,12 @@ pub(super) fn read<'a>(method: &str, mut params: Params<'a>) -> Result<Parts<'a>
         "subscriptions/listen" => listen(&params)?,
         _ => shared(method, params, revision).unwrap_or_else(|| Err(method_not_found(method)))?,
     };
-    let meta = MetaParts { progress_token, log_level, timing, client, capabilities, retry };
+    let meta = MetaParts { progress_token, log_level, timing, client, capabilities, input_responses };
     Ok(Parts { revision, action, meta })
 }
 
 /// Reads the answers to what an earlier result asked for. Without its state they belong to nothing, and mean nothing.
-fn retry(params: &Params<'_>) -> Result<Option<Box<Retry>>, RpcError> {
+fn input_responses(params: &Params<'_>) -> Result<Option<Box<InputResponses>>, RpcError> {
     let malformed = || invalid("`params.inputResponses` must be an object");
     if params.input_responses.is_some_and(|responses| !responses.get().starts_with('{')) {
         return Err(malformed());
@@ -60,12 +60,15 @@ fn retry(params: &Params<'_>) -> Result<Option<Box<Retry>>, RpcError> {
         let given: HashMap<String, &RawValue> = serde_json::from_str(given.get()).map_err(|_| malformed())?;
         for (key, response) in given {
             if !response.get().starts_with('{') {
-                return Err(invalid(format!("`params.inputResponses.{}` must be an object", cut(key, 60))));
+                return Err(invalid(format!(
+                    "`params.inputResponses.{}` must be an object",
+                    truncate_chars(key, 60)
+                )));
             }
             responses.push((key, params.text.slice_ref(response.get().as_bytes())));
         }
     }
-    Ok(Some(Box::new(Retry { state, responses })))
+    Ok(Some(Box::new(InputResponses { state, responses })))
 }
 
 /// Reads which changes a client wants to hear of. What we never announce is left out of the answer.

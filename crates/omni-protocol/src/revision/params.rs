@@ -11,8 +11,8 @@ use serde_json::value::RawValue;
 use super::refusal::invalid;
 use super::table::Revision;
 use crate::RpcError;
-use crate::asking::{ClientCapabilities, Retry};
-use crate::error::cut;
+use crate::asking::{ClientCapabilities, InputResponses};
+use crate::error::truncate_chars;
 use crate::message::is_integer;
 use crate::request::{Action, CallTool, ClientInfo, GetPrompt, ItemKind, RequestMeta};
 
@@ -100,7 +100,10 @@ pub(super) struct WireClientInfo {
 
 impl From<WireClientInfo> for ClientInfo {
     fn from(wire: WireClientInfo) -> Self {
-        ClientInfo { name: cut(wire.name, CLIENT_CHARS_MAX), version: cut(wire.version, CLIENT_CHARS_MAX) }
+        ClientInfo {
+            name: truncate_chars(wire.name, CLIENT_CHARS_MAX),
+            version: truncate_chars(wire.version, CLIENT_CHARS_MAX),
+        }
     }
 }
 
@@ -112,7 +115,7 @@ pub(super) struct MetaParts<'a> {
     pub(super) timing: bool,
     pub(super) client: Option<ClientInfo>,
     pub(super) capabilities: ClientCapabilities,
-    pub(super) retry: Option<Box<Retry>>,
+    pub(super) input_responses: Option<Box<InputResponses>>,
 }
 
 impl MetaParts<'_> {
@@ -125,7 +128,7 @@ impl MetaParts<'_> {
             timing: self.timing,
             client: self.client,
             capabilities: self.capabilities,
-            retry: self.retry,
+            input_responses: self.input_responses,
         }
     }
 }
@@ -239,7 +242,7 @@ pub(super) fn completing(params: &Params<'_>, revision: Revision) -> Result<Comp
             CompletionReference::Resource { uri: reference.uri.ok_or_else(|| missing("uri", "resource"))? }
         }
         other => {
-            let other = cut(other.to_owned(), 60);
+            let other = truncate_chars(other.to_owned(), 60);
             return Err(invalid(format!(
                 "`params.ref.type` is `{other}`, not `ref/prompt` or `ref/resource`"
             )));

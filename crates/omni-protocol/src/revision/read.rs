@@ -10,7 +10,7 @@ use super::refusal::invalid;
 use super::table::Revision;
 use super::{legacy, modern};
 use crate::RpcError;
-use crate::error::cut;
+use crate::error::truncate_chars;
 use crate::message::{Id, RawNotification, RawRequest, Rejected};
 use crate::request::{Cancelled, Notification, Request};
 
@@ -63,7 +63,7 @@ impl Request {
 ///
 /// # Errors
 /// They are not what the specification says.
-pub fn read_completing(params: &Bytes) -> Result<Completing, RpcError> {
+pub fn read_complete_params(params: &Bytes) -> Result<Completing, RpcError> {
     let mut parsed: Params<'_> = serde_json::from_slice(params)
         .map_err(|error| invalid(format!("what is to be completed cannot be read: {error}")))?;
     parsed.text = params.clone();
@@ -92,6 +92,6 @@ fn cancelled(params: Option<&Bytes>) -> Option<Cancelled> {
     }
     let text = params?;
     let CancelledParams { request, reason } = serde_json::from_slice(text).ok()?;
-    let reason = reason.map(|reason| cut(reason, REASON_CHARS_MAX));
+    let reason = reason.map(|reason| truncate_chars(reason, REASON_CHARS_MAX));
     Some(Cancelled { request: Id::parse(&text.slice_ref(request.get().as_bytes()))?, reason })
 }

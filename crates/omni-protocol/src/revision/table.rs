@@ -42,7 +42,7 @@ pub enum ToolFields {
 
 /// Whether a revision has a question, and how its clients say that they answer it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Known {
+pub(crate) enum QuestionSupport {
     /// It has no such question.
     No,
     /// It has, and clients declare it.
@@ -131,20 +131,20 @@ impl Revision {
     }
 
     /// Whether it has that question.
-    pub(crate) fn knows(self, question: Question) -> Known {
+    pub(crate) fn knows(self, question: Question) -> QuestionSupport {
         use Question::{ElicitForm, ElicitUrl, ListRoots, Sample, SampleContext, SampleTools};
         match self {
             Revision::V2024_11_05 | Revision::V2025_03_26 => match question {
-                Sample | ListRoots => Known::Yes,
-                SampleContext => Known::Undeclared,
-                ElicitForm | ElicitUrl | SampleTools => Known::No,
+                Sample | ListRoots => QuestionSupport::Yes,
+                SampleContext => QuestionSupport::Undeclared,
+                ElicitForm | ElicitUrl | SampleTools => QuestionSupport::No,
             },
             Revision::V2025_06_18 => match question {
-                ElicitForm | Sample | ListRoots => Known::Yes,
-                SampleContext => Known::Undeclared,
-                ElicitUrl | SampleTools => Known::No,
+                ElicitForm | Sample | ListRoots => QuestionSupport::Yes,
+                SampleContext => QuestionSupport::Undeclared,
+                ElicitUrl | SampleTools => QuestionSupport::No,
             },
-            Revision::V2025_11_25 | Revision::V2026_07_28 => Known::Yes,
+            Revision::V2025_11_25 | Revision::V2026_07_28 => QuestionSupport::Yes,
         }
     }
 

@@ -106,21 +106,22 @@ fn modern_members_of_another_type_are_refused_and_legacy_ones_mean_nothing() {
 #[test]
 fn a_retry_brings_its_state_and_the_answers_as_they_were_written() {
     let call = |members: &str| request("tools/call", &format!(r#"{{"name":"a"{members},{MODERN}}}"#), None);
-    assert_eq!(call("").unwrap().meta.retry, None);
+    assert_eq!(call("").unwrap().meta.input_responses, None);
     // Without a state they belong to nothing.
-    assert_eq!(call(r#","inputResponses":{"q1":{}}"#).unwrap().meta.retry, None);
-    let retry = call(r#","requestState":"a\u0062","inputResponses":{"q1":{"x": 1.0}}"#).unwrap().meta.retry;
+    assert_eq!(call(r#","inputResponses":{"q1":{}}"#).unwrap().meta.input_responses, None);
+    let retry =
+        call(r#","requestState":"a\u0062","inputResponses":{"q1":{"x": 1.0}}"#).unwrap().meta.input_responses;
     let retry = retry.expect("a retry");
     assert_eq!(retry.state, "ab");
     assert_eq!(retry.responses, [("q1".to_owned(), Bytes::from_static(br#"{"x": 1.0}"#))]);
-    assert_eq!(call(r#","requestState":"a""#).unwrap().meta.retry.unwrap().responses, []);
+    assert_eq!(call(r#","requestState":"a""#).unwrap().meta.input_responses.unwrap().responses, []);
     for wrong in ["5", "null", "[]", "\"accept\""] {
         let refused = call(&format!(r#","requestState":"a","inputResponses":{{"q1":{wrong}}}"#)).unwrap_err();
         assert_eq!(refused.error.message, "`params.inputResponses.q1` must be an object", "{wrong}");
     }
     let legacy = r#"{"name":"a","requestState":"a","inputResponses":{"q1":{}}}"#;
     let legacy = request("tools/call", legacy, Some(Revision::V2025_11_25)).unwrap();
-    assert_eq!(legacy.meta.retry, None);
+    assert_eq!(legacy.meta.input_responses, None);
 }
 
 #[test]

@@ -38,7 +38,7 @@ impl Audience {
             if self.log_level.is_some() {
                 let text =
                     format!("\"{dropped} notifications of this call were dropped: you read too slowly\"");
-                let frame = encoder.log(LogLevel::Warning, Some("omni"), text.as_bytes());
+                let frame = encoder.log_notification(LogLevel::Warning, Some("omni"), text.as_bytes());
                 // One for each call.
                 let _ = outbox.push_always(frame);
             }
@@ -56,11 +56,17 @@ impl Audience {
                     return;
                 }
                 *progress = Some(value);
-                outbox.push(encoder.progress(self.revision, token, value, total, message.as_deref()));
+                outbox.push(encoder.progress_notification(
+                    self.revision,
+                    token,
+                    value,
+                    total,
+                    message.as_deref(),
+                ));
             }
             Event::Log { level, logger, data } => {
                 if self.log_level.is_some_and(|wanted| level >= wanted) {
-                    outbox.push(encoder.log(level, logger.as_deref(), &data));
+                    outbox.push(encoder.log_notification(level, logger.as_deref(), &data));
                 }
             }
         }

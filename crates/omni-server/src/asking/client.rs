@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use omni_call::{Answer, Ask, BoxFuture, CallPort, Event, EventSink, Refusal, Wants};
 use omni_protocol::{
-    About, AskedBy, ClientCapabilities, Encoder, Frame, Id, Request, RequestMeta, Retry, Revision,
-    error_frame,
+    AskedBy, ClientCapabilities, Encoder, Frame, Id, InputResponses, Request, RequestMeta, RequestSubject,
+    Revision, error_frame,
 };
 
 use super::audience::Audience;
@@ -51,13 +51,13 @@ impl CallClient {
         revision: Revision,
         meta: &RequestMeta,
         caller: &Caller,
-        about: About<'_>,
+        subject: RequestSubject<'_>,
     ) -> Self {
         let capabilities = match revision.asked_by() {
             AskedBy::InputRequired if !meta.capabilities.is_empty() => {
                 let audience = audience_of((id, revision), meta, caller, false);
                 let link = Arc::new(Link::new(server.encoder.clone(), audience, meta.capabilities));
-                let identity = Identity::new(&caller.session.principal, &caller.share, about);
+                let identity = Identity::new(&caller.session.principal, &caller.share, subject);
                 return CallClient::Returning(Arc::new(Parking::new(&caller.parked, identity, link)));
             }
             AskedBy::InputRequired => meta.capabilities,
@@ -209,10 +209,15 @@ async fn answer_of(pending: PendingReply) -> Answer {
 }
 
 /// Goes on with a call whose questions this request answers.
-pub(crate) fn resume(request: &Request, retry: &Retry, about: About<'_>, caller: &Caller) -> Reply {
+pub(crate) fn resume(
+    request: &Request,
+    retry: &InputResponses,
+    subject: RequestSubject<'_>,
+    caller: &Caller,
+) -> Reply {
     let Request { id, revision, meta, .. } = request;
     let audience = audience_of((id.clone(), *revision), meta, caller, false);
-    match caller.parked.resume(retry, audience, meta.capabilities, &caller.session.principal, about) {
+    match caller.parked.resume(retry, audience, meta.capabilities, &caller.session.principal, subject) {
         Ok(Resumed { address, parking, future, ended }) => {
             Reply::Later(Running::resumed(address, parking, future, ended))
         }

@@ -9,7 +9,7 @@ use std::task::{Context, Poll};
 
 use bytes::Bytes;
 use omni_call::{Answer, Refusal};
-use omni_protocol::{About, ClientCapabilities, ErrorCode, Frame, Id, Retry, RpcError};
+use omni_protocol::{ClientCapabilities, ErrorCode, Frame, Id, InputResponses, RequestSubject, RpcError};
 use serde_json::Value;
 use tokio::task::AbortHandle;
 use tokio::time::Instant;
@@ -78,13 +78,13 @@ pub(super) struct Identity {
 }
 
 impl Identity {
-    pub(super) fn new(principal: &Principal, share: &Share, about: About<'_>) -> Self {
+    pub(super) fn new(principal: &Principal, share: &Share, subject: RequestSubject<'_>) -> Self {
         Identity {
             principal: principal.seal_text().into_owned(),
             share: share.clone(),
-            method: about.method,
-            name: about.name.to_owned(),
-            arguments: about.arguments.cloned(),
+            method: subject.method,
+            name: subject.name.to_owned(),
+            arguments: subject.arguments.cloned(),
         }
     }
 
@@ -183,19 +183,19 @@ impl ParkedCalls {
     /// state, one gets it.
     pub(super) fn resume(
         &self,
-        retry: &Retry,
+        retry: &InputResponses,
         audience: Audience,
         capabilities: ClientCapabilities,
         principal: &Principal,
-        about: About<'_>,
+        subject: RequestSubject<'_>,
     ) -> Result<Resumed, RpcError> {
         let principal = principal.seal_text();
-        let binding = Binding { principal: &principal, method: about.method, name: about.name };
+        let binding = Binding { principal: &principal, method: subject.method, name: subject.name };
         let (nonce, expiry) = self.key.open(&retry.state, binding).ok_or_else(not_ours)?;
         let entry = {
             let mut table = self.table();
             match table.calls.get(&nonce) {
-                Some(entry) if !entry.parking.identity.has_arguments(about.arguments) => {
+                Some(entry) if !entry.parking.identity.has_arguments(subject.arguments) => {
                     return Err(invalid(
                         "`params.requestState` was given out for a request with other `params.arguments`",
                     ));

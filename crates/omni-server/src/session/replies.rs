@@ -101,7 +101,9 @@ impl Drop for PendingReply {
     fn drop(&mut self) {
         let unanswered = self.session.state().asked.waiting.remove(&self.id);
         if unanswered.is_some() {
-            let frame = self.encoder.cancelled(&self.id, "the call that asked has ended or waits no longer");
+            let frame = self
+                .encoder
+                .cancelled_notification(&self.id, "the call that asked has ended or waits no longer");
             send(&self.session, self.outbox.as_deref(), frame);
         }
     }

@@ -10,11 +10,11 @@ use omni_call::{
     LogLevel, PromptMessages, Refusal, ResourceContents, Target, ToolResult,
 };
 use omni_catalog::{Kind, NameStyle, RemoteSource};
-use omni_protocol::Offers;
+use omni_protocol::ServerCapabilities;
 use omni_testkit::{ScriptedExecutor, SkillFolder, StdioClient, TestServer};
 use serde_json::{Value, json};
 
-fn script(offers: Offers) -> Arc<RemoteSource> {
+fn script(offers: ServerCapabilities) -> Arc<RemoteSource> {
     let mut kinds = Vec::new();
     if offers.resources {
         kinds.extend([Kind::Resources, Kind::Templates]);
@@ -98,7 +98,7 @@ struct World {
 }
 
 impl World {
-    async fn new(offers: Option<Offers>) -> World {
+    async fn new(offers: Option<ServerCapabilities>) -> World {
         let folder = SkillFolder::new();
         let mut builder =
             TestServer::builder(&folder, ScriptedExecutor::answering(|call| ending(&call.request)));
@@ -142,9 +142,9 @@ fn modern(mut params: Value) -> Value {
     params
 }
 
-const BOTH: Offers = Offers { resources: true, prompts: true, completions: false };
+const BOTH: ServerCapabilities = ServerCapabilities { resources: true, prompts: true, completions: false };
 
-const ALL: Offers = Offers { completions: true, ..BOTH };
+const ALL: ServerCapabilities = ServerCapabilities { completions: true, ..BOTH };
 
 #[tokio::test]
 async fn resources_and_prompts_are_answered_in_every_revision() {
@@ -435,7 +435,7 @@ async fn each_read_and_prompt_goes_to_the_source_that_has_it_and_what_nobody_has
 async fn what_is_said_to_be_there_and_empty_has_lists_that_are_never_told_of() {
     let folder = SkillFolder::new();
     let server = TestServer::builder(&folder, ScriptedExecutor::echoing())
-        .config(|config| config.empty = Offers { prompts: false, ..BOTH })
+        .config(|config| config.empty = ServerCapabilities { prompts: false, ..BOTH })
         .start();
     let mut client = server.stdio();
     let capabilities = client.initialize("2025-11-25").await["result"]["capabilities"].clone();
@@ -448,10 +448,15 @@ async fn what_is_said_to_be_there_and_empty_has_lists_that_are_never_told_of() {
 
 #[tokio::test]
 async fn what_is_not_offered_is_neither_announced_nor_known() {
-    let completing = Offers { resources: false, ..ALL };
-    for offers in [None, Some(Offers::default()), Some(Offers { prompts: false, ..BOTH }), Some(completing)] {
+    let completing = ServerCapabilities { resources: false, ..ALL };
+    for offers in [
+        None,
+        Some(ServerCapabilities::default()),
+        Some(ServerCapabilities { prompts: false, ..BOTH }),
+        Some(completing),
+    ] {
         let mut world = World::new(offers).await;
-        let Offers { resources, prompts, completions } = offers.unwrap_or_default();
+        let ServerCapabilities { resources, prompts, completions } = offers.unwrap_or_default();
         let capabilities = world.initialize("2025-11-25").await["result"]["capabilities"].clone();
         assert_eq!(capabilities.get("resources").is_some(), resources, "{capabilities}");
         assert_eq!(capabilities.get("prompts").is_some(), prompts, "{capabilities}");

@@ -8,7 +8,7 @@ use anyhow::{Result, anyhow, bail};
 use omni_call::ExecutorKind;
 use omni_catalog::{Kind, NameStyle, RemoteSource};
 use omni_exec::{Runner, RunnerAddress, RunnerConfig};
-use omni_server::Offers;
+use omni_server::ServerCapabilities;
 
 use super::file::RunnerFile;
 use crate::args::{Offer, RunnerArguments, ToolsFrom};
@@ -102,9 +102,9 @@ impl RunnerSettings {
     }
 
     /// What clients are told that there is none of.
-    pub(crate) fn empty(&self) -> Offers {
+    pub(crate) fn empty(&self) -> ServerCapabilities {
         let (resources, prompts) = (self.resources == Offer::Empty, self.prompts == Offer::Empty);
-        Offers { resources, prompts, completions: false }
+        ServerCapabilities { resources, prompts, completions: false }
     }
 }
 

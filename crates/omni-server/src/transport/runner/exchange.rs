@@ -18,7 +18,7 @@ use omni_call::{
     ResourceContents, Wants,
 };
 use omni_catalog::{Kind, ListShape, ProfileId};
-use omni_protocol::{ListKind, read_completing};
+use omni_protocol::{ListKind, read_complete_params};
 use serde::Deserialize;
 use serde_json::value::RawValue;
 use serde_json::{Value, json};
@@ -356,7 +356,7 @@ fn prompt_request(body: &[u8]) -> Result<CallRequest, String> {
 
 fn completion_request(body: &[u8]) -> Result<CallRequest, String> {
     let text = Bytes::copy_from_slice(object_text(body)?.as_bytes());
-    let read = read_completing(&text);
+    let read = read_complete_params(&text);
     // The body is what MCP has in `params`.
     let completing = read.map_err(|error| error.message.replace("`params.", "`"))?;
     Ok(CallRequest::Completion(Box::new(completing)))

@@ -16,7 +16,7 @@ const SHOWN_CHARS_MAX: usize = 64;
 
 /// What is wrong with a text that is otherwise JSON.
 #[derive(Debug, PartialEq, Eq)]
-pub(crate) enum Fault {
+pub(crate) enum StrictJsonError {
     TooDeep,
     LoneSurrogate,
     /// A key that stands twice, cut to what can be shown.
@@ -28,7 +28,7 @@ pub(crate) enum Fault {
 /// One pass over the text and, for each object of more than a few keys, one sort of eight bytes a key: whatever
 /// a peer sends, the work grows with its length and not with its square. A key that stands twice is refused at
 /// every depth, since two readers would see two different values.
-pub(crate) fn check(text: &str) -> Result<(), Fault> {
+pub(crate) fn check(text: &str) -> Result<(), StrictJsonError> {
     Check { text, keys: Vec::with_capacity(16), hashes: None, comparisons: 0 }.run()
 }
 
@@ -51,7 +51,7 @@ struct Open {
 }
 
 impl Check<'_> {
-    fn run(&mut self) -> Result<(), Fault> {
+    fn run(&mut self) -> Result<(), StrictJsonError> {
         let bytes = self.text.as_bytes();
         let mut stack = [Open::default(); DEPTH_MAX];
         let mut depth = 0;
@@ -62,7 +62,7 @@ impl Check<'_> {
             match byte {
                 b'{' | b'[' => {
                     if depth == DEPTH_MAX {
-                        return Err(Fault::TooDeep);
+                        return Err(StrictJsonError::TooDeep);
                     }
                     stack[depth] = Open { object: byte == b'{', keys_from: self.keys.len() };
                     depth += 1;
@@ -92,14 +92,16 @@ impl Check<'_> {
     }
 
     /// Compares the keys of an object that ends, and forgets them.
-    fn close_object(&mut self, keys_from: usize) -> Result<(), Fault> {
+    fn close_object(&mut self, keys_from: usize) -> Result<(), StrictJsonError> {
         let keys = &self.keys[keys_from..];
         // A key with escapes is decoded to be compared, which must happen once and not for each other key.
         let plain = || keys.iter().all(|key| !self.text[key.clone()].contains('\\'));
         let few = keys.len() <= PAIRWISE_MAX && plain();
         let twice = if few { self.pairwise(keys_from) } else { self.sorted(keys_from) };
         self.keys.truncate(keys_from);
-        twice.map_or(Ok(()), |key| Err(Fault::DuplicateKey(key.chars().take(SHOWN_CHARS_MAX).collect())))
+        twice.map_or(Ok(()), |key| {
+            Err(StrictJsonError::DuplicateKey(key.chars().take(SHOWN_CHARS_MAX).collect()))
+        })
     }
 
     fn pairwise(&mut self, keys_from: usize) -> Option<String> {
@@ -131,7 +133,7 @@ impl Check<'_> {
 }
 
 /// The index of the quote that ends the string starting at `start`.
-fn string_end(bytes: &[u8], start: usize) -> Result<usize, Fault> {
+fn string_end(bytes: &[u8], start: usize) -> Result<usize, StrictJsonError> {
     let mut at = start + 1;
     loop {
         match bytes.get(at) {
@@ -147,14 +149,14 @@ fn string_end(bytes: &[u8], start: usize) -> Result<usize, Fault> {
 }
 
 /// The length of the `\u` escape at `at`, both halves of a pair together.
-fn surrogate_length(bytes: &[u8], at: usize) -> Result<usize, Fault> {
+fn surrogate_length(bytes: &[u8], at: usize) -> Result<usize, StrictJsonError> {
     match hex4(bytes, at + 2) {
-        0xDC00..=0xDFFF => Err(Fault::LoneSurrogate),
+        0xDC00..=0xDFFF => Err(StrictJsonError::LoneSurrogate),
         0xD800..=0xDBFF => {
             let pair = bytes.get(at + 6) == Some(&b'\\')
                 && bytes.get(at + 7) == Some(&b'u')
                 && (0xDC00..=0xDFFF).contains(&hex4(bytes, at + 8));
-            if pair { Ok(12) } else { Err(Fault::LoneSurrogate) }
+            if pair { Ok(12) } else { Err(StrictJsonError::LoneSurrogate) }
         }
         _ => Ok(6),
     }
@@ -186,7 +188,7 @@ mod tests {
     fn nesting_up_to_the_limit_passes_and_one_more_does_not() {
         let nested = |n: usize| format!("{}{}", "[".repeat(n), "]".repeat(n));
         assert_eq!(check(&nested(DEPTH_MAX)), Ok(()));
-        assert_eq!(check(&nested(DEPTH_MAX + 1)), Err(Fault::TooDeep));
+        assert_eq!(check(&nested(DEPTH_MAX + 1)), Err(StrictJsonError::TooDeep));
         assert_eq!(check(&format!("[\"{}\"]", "[".repeat(100))), Ok(()), "brackets in strings do not count");
     }
 
@@ -195,7 +197,7 @@ mod tests {
         for text in
             [r#"["\ud800"]"#, r#"["\udc00"]"#, r#"["\ud800\u0041"]"#, r#"{"\ud800x":1}"#, r#"["\ud800\\u"]"#]
         {
-            assert_eq!(check(text), Err(Fault::LoneSurrogate), "{text}");
+            assert_eq!(check(text), Err(StrictJsonError::LoneSurrogate), "{text}");
         }
         for text in [r#"["\ud83d\ude00"]"#, r#"["\\ud800"]"#, r#"["\u0041"]"#] {
             assert_eq!(check(text), Ok(()), "{text}");
@@ -204,7 +206,7 @@ mod tests {
 
     #[test]
     fn a_key_that_stands_twice_in_one_object_is_found_also_in_disguise() {
-        let twice = |key: &str| Err(Fault::DuplicateKey(key.to_owned()));
+        let twice = |key: &str| Err(StrictJsonError::DuplicateKey(key.to_owned()));
         assert_eq!(check(r#"{"id":1,"id":2}"#), twice("id"));
         assert_eq!(check(r#"{"params":{"name":"a","n\u0061me":"b"}}"#), twice("name"));
         assert_eq!(check(r#"{"a":{"x":1},"b":{"x":1},"c":[{"x":1},{"x":2}]}"#), Ok(()));
@@ -220,7 +222,7 @@ mod tests {
         for n in [1, PAIRWISE_MAX, PAIRWISE_MAX + 1, PAIRWISE_MAX + 2, 3_000] {
             assert_eq!(check(&format!("{{{}}}", keys(n).join(","))), Ok(()), "{n}");
             for again in [0, n / 2, n - 1] {
-                let twice = Err(Fault::DuplicateKey(format!("k{again}")));
+                let twice = Err(StrictJsonError::DuplicateKey(format!("k{again}")));
                 let text = format!("{{{},\"k{again}\":1}}", keys(n).join(","));
                 assert_eq!(check(&text), twice, "{again} of {n}");
             }
@@ -232,14 +234,18 @@ mod tests {
         for depth in [0, 1, 5, 60] {
             let (open, close) = (r#"{"a":[{"b":"#.repeat(depth / 3), "}]}".repeat(depth / 3));
             let nested = |object: String| check(&format!("{open}{object}{close}"));
-            assert_eq!(nested(r#"{"x":1,"x":2}"#.into()), Err(Fault::DuplicateKey("x".into())), "{depth}");
+            assert_eq!(
+                nested(r#"{"x":1,"x":2}"#.into()),
+                Err(StrictJsonError::DuplicateKey("x".into())),
+                "{depth}"
+            );
             assert_eq!(nested(format!("{{{many}\"last\":0}}")), Ok(()), "{depth}");
             let twice = nested(format!("{{{many}\"\\u006b7\":0}}"));
-            assert_eq!(twice, Err(Fault::DuplicateKey("k7".into())), "{depth}");
+            assert_eq!(twice, Err(StrictJsonError::DuplicateKey("k7".into())), "{depth}");
         }
         let long = "x".repeat(100_000);
         let shown = check(&format!(r#"{{"{long}":1,"{long}":2}}"#));
-        assert_eq!(shown, Err(Fault::DuplicateKey("x".repeat(SHOWN_CHARS_MAX))));
+        assert_eq!(shown, Err(StrictJsonError::DuplicateKey("x".repeat(SHOWN_CHARS_MAX))));
     }
 
     /// Counted, not timed: what a peer sends must not buy more work than it is long.
