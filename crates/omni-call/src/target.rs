@@ -56,6 +56,10 @@ pub struct PythonTarget {
     /// What the tool needs installed; `None` runs with the server's own interpreter.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub requirements: Option<Requirements>,
+    /// The version of its skill's code that is meant: the digest over all Python files of the skill, in hexadecimal digits
+    /// (`conformance/skill-digest.json`). No other version is run for a call of it. `None` runs what is there.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub digest: Option<String>,
 }
 
 /// One injected parameter.

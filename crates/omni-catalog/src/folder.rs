@@ -1,5 +1,6 @@
 //! Which files make up a skill, and what stands in them.
 
+mod code;
 mod misplaced;
 
 use std::fs::{self, File};
@@ -37,6 +38,9 @@ pub(crate) struct SkillFolder {
     pub(crate) lock: Option<ReadFile>,
     /// Whether there is a `scripts` folder.
     pub(crate) has_scripts: bool,
+    /// The digest over all Python files of the skill; `None` where there is no `scripts`, and so nothing that a worker
+    /// loads.
+    pub(crate) code: Option<String>,
     pub(crate) findings: Vec<Diagnostic>,
     pub(crate) paths: Vec<KnownPath>,
 }
@@ -118,11 +122,13 @@ impl SkillFolder {
             pyproject: None,
             lock: None,
             has_scripts: false,
+            code: None,
             findings: Vec::new(),
             paths: Vec::new(),
         };
         walk.top(&mut skill);
         skill.sources.sort_by(|a, b| a.path.cmp(&b.path));
+        skill.code = skill.has_scripts.then(|| walk.code_digest(&skill.sources));
         skill.findings = walk.findings;
         skill.paths = walk.paths;
         skill
@@ -146,6 +152,7 @@ impl SkillFolder {
             part(file.hash.as_bytes());
         }
         part(&[u8::from(self.has_scripts)]);
+        part(self.code.as_deref().unwrap_or_default().as_bytes());
         for finding in &self.findings {
             part(finding.file.as_bytes());
             part(finding.message.as_bytes());

@@ -72,6 +72,7 @@ pub(crate) struct RecordedTool<'a> {
 pub(crate) fn describe(folder: &SkillFolder, digest: &str) -> String {
     let mut findings = folder.findings.clone();
     let (mut skill, mut declared) = front_matter(folder, &mut findings);
+    skill.digest.clone_from(&folder.code);
     let project = project(folder, &mut findings);
     programs::read_pyproject(&folder.folder, &project, &mut declared, &mut findings);
     let scanned = scan(folder, &mut findings);
@@ -328,6 +329,7 @@ fn target(
             preload: skill.preload,
             fork: tool.fork.or(skill.fork),
             requirements,
+            digest: skill.digest.clone(),
         }
         .into(),
     }

@@ -68,6 +68,9 @@ pub struct Skill {
     /// How many tools its source defines.
     #[serde(default)]
     pub tools: usize,
+    /// Names the version of its code: the digest over all its Python files. `None` where it has no `scripts`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub digest: Option<String>,
     /// Its folder, absolute; empty where it is not here.
     #[serde(skip)]
     pub path: PathBuf,
@@ -179,6 +182,7 @@ impl<'a> SkillReader<'a> {
                 ..Policy::default()
             },
             tools: 0,
+            digest: None,
         };
         self.check_name(&skill);
         self.check_description(&skill);

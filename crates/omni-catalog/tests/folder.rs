@@ -634,6 +634,42 @@ fn one_edit_rescans_one_skill() {
     assert_eq!((refreshed.read, refreshed.scanned, refreshed.replaced), (1, 0, false));
 }
 
+/// The version of its skill's code that a tool's calls name.
+fn digest(snapshot: &Snapshot, tool: &str) -> String {
+    snapshot.tool(tool).unwrap().spec.target.python().unwrap().digest.clone().unwrap()
+}
+
+#[test]
+fn any_python_file_of_a_skill_is_part_of_the_version_that_its_calls_name_and_nothing_else_is() {
+    let place = Place::new();
+    place.skill("one", &["a", "b"]).skill("two", &["c"]);
+    place.write("one/scripts/_helper.py", "x = 1\n").write("one/lib/deep/far.py", "y = 1\n");
+    let (before, _) = place.fresh();
+    let (first, other) = (digest(&before, "one.a"), digest(&before, "two.c"));
+    assert_eq!(first, digest(&before, "one.b"), "a skill has one version");
+    assert_eq!(before.skills()[0].digest.as_ref(), Some(&first));
+    assert_ne!(first, other);
+
+    for (path, text) in [("one/scripts/_helper.py", "x = 2\n"), ("one/lib/deep/far.py", "y = 2\n")] {
+        let (before, _) = place.fresh();
+        place.write(path, text);
+        let (after, refreshed) = place.fresh();
+        assert!(refreshed.replaced && !refreshed.changed, "{path}: no list is another");
+        assert_ne!(digest(&before, "one.a"), digest(&after, "one.a"), "{path}");
+        assert_eq!(other, digest(&after, "two.c"), "{path}");
+    }
+
+    let (before, _) = place.fresh();
+    place.write("one/tests/test_a.py", "z = 1\n").write("one/data/kept.py", "z = 1\n");
+    place.write("one/SKILL.md", "---\nname: one\ndescription: Another text.\n---\n");
+    let (after, _) = place.fresh();
+    assert_eq!(digest(&before, "one.a"), digest(&after, "one.a"));
+
+    // As it was, so it is called: an edit that is taken back is no other version.
+    place.write("one/scripts/_helper.py", "x = 1\n").write("one/lib/deep/far.py", "y = 1\n");
+    assert_eq!(digest(&place.fresh().0, "one.a"), first);
+}
+
 #[test]
 fn added_renamed_and_deleted_files_and_skills_are_noticed() {
     let place = Place::new();
