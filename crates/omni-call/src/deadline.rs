@@ -22,7 +22,7 @@ pub struct Deadline {
 
 /// Which clock ended a call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Expiry {
+pub enum Expired {
     /// The call took longer than `limit` altogether.
     Total { limit: Duration },
     /// The tool said nothing for `limit`.
@@ -69,16 +69,16 @@ impl Deadline {
     }
 
     /// Returns which clock ended the call, or `None` while it may go on.
-    pub fn expired(&self, now: Instant) -> Option<Expiry> {
+    pub fn expired(&self, now: Instant) -> Option<Expired> {
         // Total first: when both have run out, a chattier tool would not have been saved, and the
         // message we send must not suggest that it would.
         if let Some(limit) = self.total
             && now.duration_since(self.accepted) >= limit
         {
-            return Some(Expiry::Total { limit });
+            return Some(Expired::Total { limit });
         }
         let limit = self.running_idle()?;
-        (now.duration_since(self.last_word) >= limit).then_some(Expiry::Idle { limit })
+        (now.duration_since(self.last_word) >= limit).then_some(Expired::Idle { limit })
     }
 
     /// The earliest moment at which [`expired`](Self::expired) can say something, or `None` for never.
@@ -87,9 +87,9 @@ impl Deadline {
     }
 
     /// That moment, and which clock strikes then: the total one when both do.
-    pub fn next_expiry(&self) -> Option<(Instant, Expiry)> {
-        let total = self.total.map(|limit| (self.accepted + limit, Expiry::Total { limit }));
-        let idle = self.running_idle().map(|limit| (self.last_word + limit, Expiry::Idle { limit }));
+    pub fn next_expiry(&self) -> Option<(Instant, Expired)> {
+        let total = self.total.map(|limit| (self.accepted + limit, Expired::Total { limit }));
+        let idle = self.running_idle().map(|limit| (self.last_word + limit, Expired::Idle { limit }));
         match (total, idle) {
             (Some(total), Some(idle)) => Some(if idle.0 < total.0 { idle } else { total }),
             (one, other) => one.or(other),
@@ -120,22 +120,22 @@ mod tests {
         assert_eq!(deadline.next(), Some(start + 2 * SECOND));
         deadline.beat(start + SECOND);
         assert_eq!(deadline.expired(start + 2 * SECOND), None);
-        assert_eq!(deadline.expired(start + 3 * SECOND), Some(Expiry::Idle { limit: 2 * SECOND }));
+        assert_eq!(deadline.expired(start + 3 * SECOND), Some(Expired::Idle { limit: 2 * SECOND }));
         deadline.beat(start + 4 * SECOND);
         assert_eq!(deadline.next(), Some(start + 5 * SECOND));
         assert_eq!(
             deadline.next_expiry(),
-            Some((start + 5 * SECOND, Expiry::Total { limit: 5 * SECOND })),
+            Some((start + 5 * SECOND, Expired::Total { limit: 5 * SECOND })),
             "the idle clock would strike later"
         );
-        assert_eq!(deadline.expired(start + 5 * SECOND), Some(Expiry::Total { limit: 5 * SECOND }));
+        assert_eq!(deadline.expired(start + 5 * SECOND), Some(Expired::Total { limit: 5 * SECOND }));
     }
 
     #[test]
     fn when_both_clocks_have_run_out_the_total_one_is_named() {
         let start = Instant::now();
         let deadline = Deadline::new(start, Some(3 * SECOND), Some(2 * SECOND));
-        assert_eq!(deadline.expired(start + 9 * SECOND), Some(Expiry::Total { limit: 3 * SECOND }));
+        assert_eq!(deadline.expired(start + 9 * SECOND), Some(Expired::Total { limit: 3 * SECOND }));
     }
 
     #[test]
@@ -157,7 +157,7 @@ mod tests {
         deadline.resume(start + 31 * SECOND);
         assert_eq!(deadline.next(), Some(start + 33 * SECOND), "one of three seconds had passed");
         deadline.resume(start + 40 * SECOND);
-        assert_eq!(deadline.expired(start + 33 * SECOND), Some(Expiry::Idle { limit: 3 * SECOND }));
+        assert_eq!(deadline.expired(start + 33 * SECOND), Some(Expired::Idle { limit: 3 * SECOND }));
     }
 
     #[test]
@@ -176,7 +176,7 @@ mod tests {
         let start = Instant::now();
         let mut deadline = Deadline::new(start, Some(5 * SECOND), Some(2 * SECOND));
         deadline.pause(start);
-        assert_eq!(deadline.expired(start + 5 * SECOND), Some(Expiry::Total { limit: 5 * SECOND }));
+        assert_eq!(deadline.expired(start + 5 * SECOND), Some(Expired::Total { limit: 5 * SECOND }));
     }
 
     #[test]

@@ -28,7 +28,7 @@ pub trait Executor: Send + Sync {
     }
 
     /// Ends every process that this executor owns and resolves when they are gone. Calls still running
-    /// end as [`Ending::Shutdown`](crate::Ending::Shutdown). Safe to call twice.
+    /// end as [`OutcomeKind::Shutdown`](crate::OutcomeKind::Shutdown). Safe to call twice.
     fn shut_down(&self) -> BoxFuture<'_, ()>;
 }
 

@@ -24,11 +24,11 @@ mod visible;
 
 pub use call::{Call, CallId, LogLevel, Wants};
 pub use causes::with_causes;
-pub use deadline::{Deadline, Expiry};
+pub use deadline::{Deadline, Expired};
 pub use executor::Executor;
 pub use executor_kind::{ExecutorKind, ForkSettings, UnknownExecutor};
 pub use future::BoxFuture;
-pub use outcome::{Ending, ErrorDetail, Outcome, Phase};
+pub use outcome::{ErrorDetail, Outcome, OutcomeKind, Phase};
 pub use policy::{Affinity, AffinityKey, Policy};
 pub use port::{Answer, Ask, AskMethod, CallPort, Event, EventSink, NoClient, Refusal};
 pub use program::{ProgramInput, ProgramOutput, ProgramTarget};

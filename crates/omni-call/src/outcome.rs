@@ -11,7 +11,7 @@ use crate::{CallResult, ToolResult};
 /// One finished call.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Outcome {
-    pub ending: Ending,
+    pub kind: OutcomeKind,
     pub phase: Phase,
     /// From acceptance to the end.
     pub elapsed: Duration,
@@ -31,7 +31,7 @@ pub struct Outcome {
 /// The ways a call can end. Matched without a wildcard everywhere, so a new way is a compile error until
 /// each reader has thought about it.
 #[derive(Clone, Debug, PartialEq)]
-pub enum Ending {
+pub enum OutcomeKind {
     /// The tool returned, or the resource, prompt or completion is there.
     Finished(CallResult),
     /// There is no such resource or prompt. `message` is all that the client reads.
@@ -132,58 +132,58 @@ impl ErrorDetail {
     }
 }
 
-impl From<ToolResult> for Ending {
+impl From<ToolResult> for OutcomeKind {
     fn from(result: ToolResult) -> Self {
-        Ending::Finished(CallResult::Tool(result))
+        OutcomeKind::Finished(CallResult::Tool(result))
     }
 }
 
-impl Ending {
+impl OutcomeKind {
     /// The name in `_meta.kind`, in logs and in the reference table.
-    pub fn kind(&self) -> &'static str {
+    pub fn name(&self) -> &'static str {
         match self {
-            Ending::Finished(_) => "finished",
-            Ending::NotFound { .. } => "not_found",
-            Ending::ToolError { .. } => "tool_error",
-            Ending::BadResult { .. } => "bad_result",
-            Ending::InvalidArguments { .. } => "invalid_arguments",
-            Ending::LoadError { .. } => "load_error",
-            Ending::Exited { .. } => "exited",
-            Ending::Signalled { .. } => "signalled",
-            Ending::TimedOut { .. } => "timeout_total",
-            Ending::Idle { .. } => "timeout_idle",
-            Ending::OutOfMemory { .. } => "oom",
-            Ending::OutputLimit { .. } => "output_limit",
-            Ending::Lost { .. } => "lost",
-            Ending::Cancelled => "cancelled",
-            Ending::Shutdown => "shutdown",
-            Ending::Busy { .. } => "busy",
-            Ending::Quarantined { .. } => "quarantined",
-            Ending::WorkerStart { .. } => "worker_start",
+            OutcomeKind::Finished(_) => "finished",
+            OutcomeKind::NotFound { .. } => "not_found",
+            OutcomeKind::ToolError { .. } => "tool_error",
+            OutcomeKind::BadResult { .. } => "bad_result",
+            OutcomeKind::InvalidArguments { .. } => "invalid_arguments",
+            OutcomeKind::LoadError { .. } => "load_error",
+            OutcomeKind::Exited { .. } => "exited",
+            OutcomeKind::Signalled { .. } => "signalled",
+            OutcomeKind::TimedOut { .. } => "timeout_total",
+            OutcomeKind::Idle { .. } => "timeout_idle",
+            OutcomeKind::OutOfMemory { .. } => "oom",
+            OutcomeKind::OutputLimit { .. } => "output_limit",
+            OutcomeKind::Lost { .. } => "lost",
+            OutcomeKind::Cancelled => "cancelled",
+            OutcomeKind::Shutdown => "shutdown",
+            OutcomeKind::Busy { .. } => "busy",
+            OutcomeKind::Quarantined { .. } => "quarantined",
+            OutcomeKind::WorkerStart { .. } => "worker_start",
         }
     }
 
     /// Whether the same call may succeed if it is sent again unchanged.
     fn retryable(&self) -> bool {
         match self {
-            Ending::Busy { .. }
-            | Ending::Quarantined { .. }
-            | Ending::Shutdown
-            | Ending::Lost { .. }
-            | Ending::WorkerStart { .. } => true,
-            Ending::Finished(_)
-            | Ending::NotFound { .. }
-            | Ending::ToolError { .. }
-            | Ending::BadResult { .. }
-            | Ending::InvalidArguments { .. }
-            | Ending::LoadError { .. }
-            | Ending::Exited { .. }
-            | Ending::Signalled { .. }
-            | Ending::TimedOut { .. }
-            | Ending::Idle { .. }
-            | Ending::OutOfMemory { .. }
-            | Ending::OutputLimit { .. }
-            | Ending::Cancelled => false,
+            OutcomeKind::Busy { .. }
+            | OutcomeKind::Quarantined { .. }
+            | OutcomeKind::Shutdown
+            | OutcomeKind::Lost { .. }
+            | OutcomeKind::WorkerStart { .. } => true,
+            OutcomeKind::Finished(_)
+            | OutcomeKind::NotFound { .. }
+            | OutcomeKind::ToolError { .. }
+            | OutcomeKind::BadResult { .. }
+            | OutcomeKind::InvalidArguments { .. }
+            | OutcomeKind::LoadError { .. }
+            | OutcomeKind::Exited { .. }
+            | OutcomeKind::Signalled { .. }
+            | OutcomeKind::TimedOut { .. }
+            | OutcomeKind::Idle { .. }
+            | OutcomeKind::OutOfMemory { .. }
+            | OutcomeKind::OutputLimit { .. }
+            | OutcomeKind::Cancelled => false,
         }
     }
 
@@ -195,10 +195,10 @@ impl Ending {
     /// One sentence for the model: what happened to `tool`, and what to do about it.
     fn sentence(&self, tool: &str, detail: ErrorDetail) -> String {
         match self {
-            Ending::Finished(_) => format!("`{tool}` finished"),
-            Ending::NotFound { message } => message.clone(),
-            Ending::ToolError { message, intended: true, .. } => message.clone(),
-            Ending::ToolError { kind, message, location, traceback, .. } => {
+            OutcomeKind::Finished(_) => format!("`{tool}` finished"),
+            OutcomeKind::NotFound { message } => message.clone(),
+            OutcomeKind::ToolError { message, intended: true, .. } => message.clone(),
+            OutcomeKind::ToolError { kind, message, location, traceback, .. } => {
                 let what = format!("`{tool}` raised `{kind}`{}", at(location.as_deref()));
                 match detail {
                     ErrorDetail::Masked => format!("{what}; its message {WITHHELD}"),
@@ -206,13 +206,13 @@ impl Ending {
                     _ => format!("{what}: {}", shown_message(message, detail, traceback.is_some())),
                 }
             }
-            Ending::BadResult { message } => format!("`{tool}` returned an unusable result: {message}"),
+            OutcomeKind::BadResult { message } => format!("`{tool}` returned an unusable result: {message}"),
             // By the name that the caller knows the tool by, which whoever found the fault may not.
-            Ending::InvalidArguments { message } => match message.split_once(NOT_CALLED) {
+            OutcomeKind::InvalidArguments { message } => match message.split_once(NOT_CALLED) {
                 Some((_, faults)) => format!("`{tool}{NOT_CALLED}{faults}"),
                 None => message.clone(),
             },
-            Ending::LoadError { kind, message, location, intended, traceback } => {
+            OutcomeKind::LoadError { kind, message, location, intended, traceback } => {
                 let what = format!("`{tool}` could not be loaded: ");
                 match detail {
                     ErrorDetail::Masked if !intended => {
@@ -221,7 +221,7 @@ impl Ending {
                     _ => format!("{what}{}", shown_message(message, detail, traceback.is_some())),
                 }
             }
-            Ending::Exited { code, message } => {
+            OutcomeKind::Exited { code, message } => {
                 let what = format!("`{tool}` ended its process with exit code {code}");
                 match message {
                     Some(message) if detail != ErrorDetail::Masked => {
@@ -230,21 +230,21 @@ impl Ending {
                     _ => what,
                 }
             }
-            Ending::Signalled { signal } => {
+            OutcomeKind::Signalled { signal } => {
                 format!("`{tool}` was ended by signal {signal}{}", signal_name(*signal))
             }
-            Ending::TimedOut { limit } => {
+            OutcomeKind::TimedOut { limit } => {
                 format!(
                     "`{tool}` was stopped at its time limit of {}; `timeout=` allows more",
                     seconds(*limit)
                 )
             }
-            Ending::Idle { limit } => format!(
+            OutcomeKind::Idle { limit } => format!(
                 "`{tool}` was stopped after {} without a sign of life: to print, to log, `progress()` or `heartbeat()` is \
                  one; `idle_timeout=` allows more",
                 seconds(*limit)
             ),
-            Ending::OutOfMemory { limit_bytes, message, location, traceback } => {
+            OutcomeKind::OutOfMemory { limit_bytes, message, location, traceback } => {
                 let there_is = match limit_bytes {
                     Some(bytes) => format!("the {} MiB that a tool's process may have", bytes >> 20),
                     None => "this machine has left".to_owned(),
@@ -258,21 +258,21 @@ impl Ending {
                     _ => what,
                 }
             }
-            Ending::OutputLimit { limit_bytes } => {
+            OutcomeKind::OutputLimit { limit_bytes } => {
                 format!("`{tool}` returned more than {limit_bytes} bytes; ask for less at a time")
             }
-            Ending::Lost { message } => format!("the worker running `{tool}` was lost: {message}"),
-            Ending::Cancelled => format!("`{tool}` was cancelled"),
-            Ending::Shutdown => format!("`{tool}` was stopped because the server is shutting down"),
-            Ending::Busy { retry_after } => {
+            OutcomeKind::Lost { message } => format!("the worker running `{tool}` was lost: {message}"),
+            OutcomeKind::Cancelled => format!("`{tool}` was cancelled"),
+            OutcomeKind::Shutdown => format!("`{tool}` was stopped because the server is shutting down"),
+            OutcomeKind::Busy { retry_after } => {
                 format!("no worker is free for `{tool}`; try again in {}", seconds(*retry_after))
             }
-            Ending::Quarantined { retry_after } => format!(
+            OutcomeKind::Quarantined { retry_after } => format!(
                 "`{tool}` crashed its process three times within a minute and is refused for now; try again in \
                  {}, and look at its code or its arguments first",
                 seconds(*retry_after)
             ),
-            Ending::WorkerStart { message, hint } => {
+            OutcomeKind::WorkerStart { message, hint } => {
                 format!("no process could be started for `{tool}`: {message} ({hint})")
             }
         }
@@ -281,9 +281,9 @@ impl Ending {
 
 impl Outcome {
     /// A call that ended before a worker took it.
-    pub fn unstarted(ending: Ending, elapsed: Duration) -> Self {
+    pub fn unstarted(kind: OutcomeKind, elapsed: Duration) -> Self {
         Outcome {
-            ending,
+            kind,
             phase: Phase::Queued,
             elapsed,
             attempt: 1,
@@ -297,9 +297,9 @@ impl Outcome {
     /// What a client is told of a resource, prompt or completion that it did not get: one sentence. `name` is what it
     /// asked for.
     pub fn into_refusal(self, name: &str, detail: ErrorDetail) -> String {
-        match &self.ending {
-            Ending::WorkerStart { message, hint } => format!("{message} ({hint})"),
-            ending => ending.sentence(name, detail),
+        match &self.kind {
+            OutcomeKind::WorkerStart { message, hint } => format!("{message} ({hint})"),
+            kind => kind.sentence(name, detail),
         }
     }
 
@@ -315,34 +315,34 @@ impl Outcome {
     }
 
     fn into_plain_result(self, tool: &str, detail: ErrorDetail) -> ToolResult {
-        let mut text = self.ending.sentence(tool, detail);
-        let kind = self.ending.kind();
+        let mut text = self.kind.sentence(tool, detail);
+        let kind = self.kind.name();
         // Out of time before a worker was free: not the tool's doing.
         let starved = self.phase == Phase::Queued
-            && matches!(self.ending, Ending::TimedOut { .. } | Ending::Idle { .. });
+            && matches!(self.kind, OutcomeKind::TimedOut { .. } | OutcomeKind::Idle { .. });
         if starved {
             text.push_str("; it still waited for a worker, and no line of it has run");
         }
-        let retryable = starved || self.ending.retryable();
+        let retryable = starved || self.kind.retryable();
         let stderr = self.stderr.filter(|stderr| !stderr.trim().is_empty());
-        let (written, withheld) = match stderr_shown(&self.ending, stderr.as_deref(), detail) {
+        let (written, withheld) = match stderr_shown(&self.kind, stderr.as_deref(), detail) {
             Shown::Nothing => (None, false),
             Shown::Tail(tail) => (Some(format!("last output on stderr:\n{tail}")), false),
             Shown::Withheld => (None, true),
         };
-        let invalid = matches!(self.ending, Ending::InvalidArguments { .. });
-        let traceback = match self.ending {
+        let invalid = matches!(self.kind, OutcomeKind::InvalidArguments { .. });
+        let traceback = match self.kind {
             // Of a program that has said on its output what went wrong.
-            Ending::Finished(CallResult::Tool(result)) => {
+            OutcomeKind::Finished(CallResult::Tool(result)) => {
                 return match written {
                     Some(written) => result.with_text(&written),
                     None if withheld => result.with_text(&format!("what it wrote to stderr {WITHHELD}")),
                     None => result,
                 };
             }
-            Ending::ToolError { traceback, intended: false, .. }
-            | Ending::LoadError { traceback, .. }
-            | Ending::OutOfMemory { traceback, .. } => traceback.filter(|_| detail == ErrorDetail::Full),
+            OutcomeKind::ToolError { traceback, intended: false, .. }
+            | OutcomeKind::LoadError { traceback, .. }
+            | OutcomeKind::OutOfMemory { traceback, .. } => traceback.filter(|_| detail == ErrorDetail::Full),
             _ => None,
         };
         if withheld {
@@ -418,21 +418,21 @@ enum Shown<'a> {
     Withheld,
 }
 
-fn stderr_shown<'a>(ending: &Ending, stderr: Option<&'a str>, detail: ErrorDetail) -> Shown<'a> {
+fn stderr_shown<'a>(kind: &OutcomeKind, stderr: Option<&'a str>, detail: ErrorDetail) -> Shown<'a> {
     // What `sys.exit` said stands in the sentence, and Python writes it to standard error as well.
-    let said = match ending {
-        Ending::Exited { message, .. } => message.as_deref(),
+    let said = match kind {
+        OutcomeKind::Exited { message, .. } => message.as_deref(),
         _ => None,
     };
     let stderr = stderr.filter(|stderr| said.is_none_or(|said| said.trim() != stderr.trim()));
     // Whether it is the process's own word on its end. An exception has a message of its own, and what was stopped at
     // its time limit has written what it writes when all is well.
-    let last_word = match ending {
-        Ending::Exited { .. }
-        | Ending::Signalled { .. }
-        | Ending::Lost { .. }
-        | Ending::WorkerStart { .. } => true,
-        Ending::Finished(result) => result.is_error(),
+    let last_word = match kind {
+        OutcomeKind::Exited { .. }
+        | OutcomeKind::Signalled { .. }
+        | OutcomeKind::Lost { .. }
+        | OutcomeKind::WorkerStart { .. } => true,
+        OutcomeKind::Finished(result) => result.is_error(),
         _ => false,
     };
     match (detail, stderr) {
@@ -440,7 +440,7 @@ fn stderr_shown<'a>(ending: &Ending, stderr: Option<&'a str>, detail: ErrorDetai
         (ErrorDetail::Message, Some(stderr)) if last_word && said.is_none() => {
             Shown::Tail(tail(stderr.trim_end(), ErrorDetail::MESSAGE_BYTES_MAX))
         }
-        (ErrorDetail::Full, Some(stderr)) if last_word || !matches!(ending, Ending::Finished(_)) => {
+        (ErrorDetail::Full, Some(stderr)) if last_word || !matches!(kind, OutcomeKind::Finished(_)) => {
             Shown::Tail(stderr.trim_end().into())
         }
         _ => Shown::Nothing,
@@ -486,7 +486,7 @@ mod tests {
 
     fn raised() -> Outcome {
         Outcome {
-            ending: Ending::ToolError {
+            kind: OutcomeKind::ToolError {
                 kind: "KeyError".into(),
                 bases: Box::new(["LookupError".into()]),
                 message: "'secret'".into(),
@@ -520,15 +520,15 @@ mod tests {
         assert!(text(&full).contains("'secret'") && text(&full).contains("Traceback"));
     }
 
-    fn says(ending: Ending, stderr: Option<&str>, detail: ErrorDetail) -> String {
-        text(&Outcome { ending, stderr: stderr.map(Into::into), ..raised() }.into_result("a.b", detail))
+    fn says(kind: OutcomeKind, stderr: Option<&str>, detail: ErrorDetail) -> String {
+        text(&Outcome { kind, stderr: stderr.map(Into::into), ..raised() }.into_result("a.b", detail))
     }
 
     #[test]
     fn a_long_message_is_cut_between_characters_and_says_how_long_it_was() {
         for letter in ["x", "é", "日", "🙂"] {
             let message = letter.repeat(3000);
-            let ending = Ending::ToolError {
+            let kind = OutcomeKind::ToolError {
                 kind: "E".into(),
                 bases: Box::default(),
                 message,
@@ -536,7 +536,7 @@ mod tests {
                 intended: false,
                 traceback: None,
             };
-            let shown = says(ending.clone(), None, ErrorDetail::Message);
+            let shown = says(kind.clone(), None, ErrorDetail::Message);
             let message = shown.strip_prefix("`a.b` raised `E`: ").unwrap();
             assert!(
                 message.len() <= ErrorDetail::MESSAGE_BYTES_MAX && message.len() > 2040,
@@ -547,7 +547,7 @@ mod tests {
             // Whoever says it again does not cut it again.
             assert_eq!(cut(message, ErrorDetail::MESSAGE_BYTES_MAX), message);
             assert!(
-                says(ending, None, ErrorDetail::Full).ends_with(letter),
+                says(kind, None, ErrorDetail::Full).ends_with(letter),
                 "with no traceback it is all there is"
             );
         }
@@ -556,11 +556,11 @@ mod tests {
     #[test]
     fn an_exception_without_words_ends_in_no_colon() {
         for message in ["", " \n"] {
-            let Outcome { mut ending, .. } = raised();
-            if let Ending::ToolError { message: own, .. } = &mut ending {
+            let Outcome { mut kind, .. } = raised();
+            if let OutcomeKind::ToolError { message: own, .. } = &mut kind {
                 *own = message.into();
             }
-            let shown = says(ending, None, ErrorDetail::Message);
+            let shown = says(kind, None, ErrorDetail::Message);
             assert_eq!(shown, "`a.b` raised `KeyError` at scripts/a.py:3 without a message");
         }
     }
@@ -568,22 +568,23 @@ mod tests {
     #[test]
     fn what_a_failed_process_wrote_last_reaches_whoever_may_read_messages() {
         let program = |is_error| {
-            Ending::from(ToolResult {
+            OutcomeKind::from(ToolResult {
                 content: r#"[{"type":"text","text":"out"}]"#.into(),
                 structured: None,
                 meta: None,
                 is_error,
             })
         };
-        let exited = |message: Option<&str>| Ending::Exited { code: 3, message: message.map(Into::into) };
-        let signalled = Ending::Signalled { signal: 6 };
+        let exited =
+            |message: Option<&str>| OutcomeKind::Exited { code: 3, message: message.map(Into::into) };
+        let signalled = OutcomeKind::Signalled { signal: 6 };
         let long = format!("{}\nlast line\n", "noise and more noise\n".repeat(500));
-        for (ending, stderr) in
+        for (kind, stderr) in
             [(exited(None), "password"), (signalled.clone(), "password"), (exited(Some("password")), "")]
         {
-            let masked = says(ending.clone(), Some(stderr), ErrorDetail::Masked);
+            let masked = says(kind.clone(), Some(stderr), ErrorDetail::Masked);
             assert!(!masked.contains("password") && masked.contains("`--errors message`"), "{masked}");
-            let message = says(ending, Some(stderr), ErrorDetail::Message);
+            let message = says(kind, Some(stderr), ErrorDetail::Message);
             assert_eq!(message.matches("password").count(), 1, "{message}");
         }
         let shown = says(signalled, Some(&long), ErrorDetail::Message);
@@ -600,7 +601,7 @@ mod tests {
             (true, ErrorDetail::Full, 2),
             (false, ErrorDetail::Full, 1),
         ] {
-            let outcome = Outcome { ending: program(is_error), ..raised() };
+            let outcome = Outcome { kind: program(is_error), ..raised() };
             let content = outcome.into_result("a.b", detail).content;
             let content: serde_json::Value = serde_json::from_slice(&content).unwrap();
             assert_eq!(content.as_array().unwrap().len(), blocks, "{content}");
@@ -611,14 +612,14 @@ mod tests {
 
     #[test]
     fn a_tool_that_was_not_called_has_the_name_by_which_it_was_to_be() {
-        let ending =
-            Ending::InvalidArguments { message: "`t.x` was not called: `b` was not called: c".into() };
-        assert_eq!(says(ending, None, ErrorDetail::Masked), "`a.b` was not called: `b` was not called: c");
+        let kind =
+            OutcomeKind::InvalidArguments { message: "`t.x` was not called: `b` was not called: c".into() };
+        assert_eq!(says(kind, None, ErrorDetail::Masked), "`a.b` was not called: `b` was not called: c");
     }
 
     #[test]
     fn a_load_error_is_masked_unless_it_is_our_own_word_on_the_source() {
-        let load = |intended| Ending::LoadError {
+        let load = |intended| OutcomeKind::LoadError {
             kind: "RuntimeError".into(),
             message: "`scripts/a.py:3`: RuntimeError: secret".into(),
             location: Some("scripts/a.py:3".into()),
@@ -651,14 +652,14 @@ mod tests {
 
     #[test]
     fn what_a_call_did_to_its_worker_stands_in_every_kind_of_result() {
-        let finished = Ending::from(ToolResult {
+        let finished = OutcomeKind::from(ToolResult {
             content: "[]".into(),
             structured: None,
             meta: Some(r#"{"own":1}"#.into()),
             is_error: false,
         });
-        for ending in [finished, Ending::Idle { limit: Duration::from_secs(1) }] {
-            let outcome = Outcome { ending, worker: Some(r#"["x"]"#.into()), ..raised() };
+        for kind in [finished, OutcomeKind::Idle { limit: Duration::from_secs(1) }] {
+            let outcome = Outcome { kind, worker: Some(r#"["x"]"#.into()), ..raised() };
             let meta = outcome.into_result("a.b", ErrorDetail::Masked).meta.unwrap();
             let meta: serde_json::Value = serde_json::from_slice(&meta).unwrap();
             assert_eq!(meta["omni/worker"], json!({"replaced": ["x"]}));
@@ -685,7 +686,7 @@ mod tests {
     fn the_sentences_are_those_that_python_says() {
         let limit = Duration::from_millis(1500);
         let message = || "m".to_owned();
-        let raised = |intended, message: &str| Ending::ToolError {
+        let raised = |intended, message: &str| OutcomeKind::ToolError {
             kind: "KeyError".into(),
             bases: Box::default(),
             message: message.into(),
@@ -693,13 +694,13 @@ mod tests {
             intended,
             traceback: None,
         };
-        let out_of_memory = |limit_bytes, message: &str| Ending::OutOfMemory {
+        let out_of_memory = |limit_bytes, message: &str| OutcomeKind::OutOfMemory {
             limit_bytes,
             message: message.into(),
             location: Some("a.py:3".into()),
             traceback: None,
         };
-        let load_error = |intended| Ending::LoadError {
+        let load_error = |intended| OutcomeKind::LoadError {
             kind: "KeyError".into(),
             message: message(),
             location: Some("a.py:3".into()),
@@ -709,36 +710,36 @@ mod tests {
         let shared = shared();
         let outcomes = &shared["outcomes"];
         let mut said = Vec::new();
-        for (form, ending) in [
+        for (form, kind) in [
             ("tool_error", raised(false, "m")),
             ("tool_error message", raised(false, "m")),
             ("tool_error message empty", raised(false, "")),
             ("tool_error intended", raised(true, "m")),
-            ("not_found", Ending::NotFound { message: message() }),
-            ("bad_result", Ending::BadResult { message: message() }),
-            ("invalid_arguments", Ending::InvalidArguments { message: message() }),
+            ("not_found", OutcomeKind::NotFound { message: message() }),
+            ("bad_result", OutcomeKind::BadResult { message: message() }),
+            ("invalid_arguments", OutcomeKind::InvalidArguments { message: message() }),
             ("load_error", load_error(false)),
             ("load_error message", load_error(false)),
             ("load_error intended", load_error(true)),
-            ("exited", Ending::Exited { code: 3, message: None }),
-            ("exited message", Ending::Exited { code: 3, message: Some("m".into()) }),
-            ("signalled", Ending::Signalled { signal: 11 }),
-            ("timeout_total", Ending::TimedOut { limit }),
-            ("timeout_idle", Ending::Idle { limit }),
+            ("exited", OutcomeKind::Exited { code: 3, message: None }),
+            ("exited message", OutcomeKind::Exited { code: 3, message: Some("m".into()) }),
+            ("signalled", OutcomeKind::Signalled { signal: 11 }),
+            ("timeout_total", OutcomeKind::TimedOut { limit }),
+            ("timeout_idle", OutcomeKind::Idle { limit }),
             ("oom", out_of_memory(None, "")),
             ("oom limited", out_of_memory(Some(7 << 20), "")),
             ("oom message", out_of_memory(None, "m")),
             ("oom limited message", out_of_memory(Some(7 << 20), "m")),
-            ("output_limit", Ending::OutputLimit { limit_bytes: 9 }),
-            ("lost", Ending::Lost { message: message() }),
-            ("cancelled", Ending::Cancelled),
-            ("shutdown", Ending::Shutdown),
-            ("busy", Ending::Busy { retry_after: limit }),
-            ("quarantined", Ending::Quarantined { retry_after: limit }),
-            ("worker_start", Ending::WorkerStart { message: message(), hint: "h".into() }),
+            ("output_limit", OutcomeKind::OutputLimit { limit_bytes: 9 }),
+            ("lost", OutcomeKind::Lost { message: message() }),
+            ("cancelled", OutcomeKind::Cancelled),
+            ("shutdown", OutcomeKind::Shutdown),
+            ("busy", OutcomeKind::Busy { retry_after: limit }),
+            ("quarantined", OutcomeKind::Quarantined { retry_after: limit }),
+            ("worker_start", OutcomeKind::WorkerStart { message: message(), hint: "h".into() }),
         ] {
-            let kind = ending.kind();
-            assert_eq!(form.split(' ').next(), Some(kind));
+            let name = kind.name();
+            assert_eq!(form.split(' ').next(), Some(name));
             let detail = if form.contains("message") { ErrorDetail::Message } else { ErrorDetail::Masked };
             let mut sentence = outcomes["sentences"][form].as_str().expect(form).to_owned();
             for (place, value) in [
@@ -756,9 +757,9 @@ mod tests {
             ] {
                 sentence = sentence.replace(place, value);
             }
-            assert_eq!(ending.sentence("a.b", detail), sentence, "{form}");
-            let retryable = outcomes["retryable"].as_array().unwrap().iter().any(|one| one == kind);
-            assert_eq!(ending.retryable(), retryable, "{form}");
+            assert_eq!(kind.sentence("a.b", detail), sentence, "{form}");
+            let retryable = outcomes["retryable"].as_array().unwrap().iter().any(|one| one == name);
+            assert_eq!(kind.retryable(), retryable, "{form}");
             said.push(form);
         }
         let known: Vec<&String> = outcomes["sentences"].as_object().unwrap().keys().collect();
@@ -772,7 +773,7 @@ mod tests {
         let cut = outcomes["cut"].as_str().unwrap().replace("{count}", "3000");
         assert!(super::cut(&"x".repeat(3000), 100).ends_with(&cut));
         assert_eq!(shared["error_details"], json!(ErrorDetail::ALL.map(ErrorDetail::name)));
-        let waited = Outcome::unstarted(Ending::TimedOut { limit }, limit);
+        let waited = Outcome::unstarted(OutcomeKind::TimedOut { limit }, limit);
         let waited = text(&waited.into_result("a.b", ErrorDetail::Masked));
         assert!(waited.ends_with(outcomes["starved"].as_str().unwrap()), "{waited}");
     }

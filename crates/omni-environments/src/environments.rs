@@ -5,7 +5,7 @@ use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use omni_call::{Call, Event, EventSink, Expiry, Requirements};
+use omni_call::{Call, Event, EventSink, Expired, Requirements};
 use omni_process::{Children, Failures, Pace, ProcessLimits};
 use tokio::sync::watch;
 use tokio::time::sleep_until;
@@ -154,7 +154,7 @@ impl Environments {
                 () = sleep_until(alarm.into()) => true,
             };
             let now = Instant::now();
-            if let Some(Expiry::Total { limit }) = call.deadline.expired(now) {
+            if let Some(Expired::Total { limit }) = call.deadline.expired(now) {
                 return Err(NoEnvironment::TimedOut { limit });
             }
             call.deadline.beat(now);

@@ -14,7 +14,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use omni_call::{
-    Call, CallId, CallRequest, Deadline, Ending, Executor as _, Inject, NoClient, PythonTarget, RunSpec,
+    Call, CallId, CallRequest, Deadline, Executor as _, Inject, NoClient, OutcomeKind, PythonTarget, RunSpec,
     Wants,
 };
 use omni_exec::{ExecConfig, Pool};
@@ -121,7 +121,7 @@ async fn drive(pool: &Rc<Pool>, spec: &Arc<RunSpec>, calls: usize, width: usize)
                         affinity: None,
                     };
                     let outcome = pool.run(call, &mut NoClient).await;
-                    assert!(matches!(outcome.ending, Ending::Finished(_)), "{outcome:?}");
+                    assert!(matches!(outcome.kind, OutcomeKind::Finished(_)), "{outcome:?}");
                     latencies.push(accepted.elapsed());
                 }
                 latencies

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use omni_call::{Call, CallPort, Ending, Executor, ExecutorKind, Outcome, RunSpec};
+use omni_call::{Call, CallPort, Executor, ExecutorKind, Outcome, OutcomeKind, RunSpec};
 use tokio::sync::OnceCell;
 
 use crate::outcome::unstarted;
@@ -33,12 +33,12 @@ impl ExecutorSet for InterpreterExecutors {
             ExecutorKind::Embedded => match self.embedded().await {
                 Ok(embedded) => embedded.run(call, port).await,
                 Err(StartRefusal { message, hint }) => {
-                    unstarted(&call, Ending::WorkerStart { message, hint })
+                    unstarted(&call, OutcomeKind::WorkerStart { message, hint })
                 }
             },
             ExecutorKind::Runner | ExecutorKind::Native => {
                 let message = format!("bug: `{}` is not of one interpreter", kind.name());
-                unstarted(&call, Ending::Lost { message })
+                unstarted(&call, OutcomeKind::Lost { message })
             }
         }
     }

@@ -10,7 +10,7 @@ use std::time::Instant;
 
 use bytes::Bytes;
 use omni_call::{
-    BoxFuture, Call, CallPort, Ending, Event, EventSink, Executor, Outcome, Phase, Target, ToolResult,
+    BoxFuture, Call, CallPort, Event, EventSink, Executor, Outcome, OutcomeKind, Phase, Target, ToolResult,
 };
 use tokio::sync::watch;
 use tokio::time::sleep_until;
@@ -63,16 +63,16 @@ impl Native {
     ) -> Outcome {
         let mut closed = self.closed.subscribe();
         events.begun();
-        let ending = tokio::select! {
+        let kind = tokio::select! {
             biased;
-            ending = self.finish(&*tool, &mut call, events) => ending,
-            _ = closed.wait_for(|closed| *closed) => Ending::Shutdown,
+            kind = self.finish(&*tool, &mut call, events) => kind,
+            _ = closed.wait_for(|closed| *closed) => OutcomeKind::Shutdown,
         };
-        outcome(&call, ending, Phase::Started, 1)
+        outcome(&call, kind, Phase::Started, 1)
     }
 
     /// Runs the function to its end, or to the call's.
-    async fn finish(&self, tool: &dyn NativeTool, call: &mut Call, events: &mut dyn CallPort) -> Ending {
+    async fn finish(&self, tool: &dyn NativeTool, call: &mut Call, events: &mut dyn CallPort) -> OutcomeKind {
         let last_sign = Mutex::new(None);
         let mut said = Said { events, last_sign: &last_sign };
         let arguments = call.arguments().clone();
@@ -92,7 +92,7 @@ impl Native {
             };
             tokio::select! {
                 biased;
-                answer = &mut guarded => return self.ending(answer),
+                answer = &mut guarded => return self.outcome_kind(answer),
                 () = alarm => {
                     if let Some(at) = last_sign.lock().unwrap_or_else(PoisonError::into_inner).take() {
                         call.deadline.beat(at);
@@ -106,17 +106,17 @@ impl Native {
     }
 
     /// What an answer means; `None` is a panic.
-    fn ending(&self, answer: Option<Result<ToolResult, String>>) -> Ending {
+    fn outcome_kind(&self, answer: Option<Result<ToolResult, String>>) -> OutcomeKind {
         let limit_bytes = self.result_bytes_max;
         match answer {
             Some(Ok(result))
                 if result.content.len() > limit_bytes
                     || result.structured.as_ref().is_some_and(|part| part.len() > limit_bytes) =>
             {
-                Ending::OutputLimit { limit_bytes }
+                OutcomeKind::OutputLimit { limit_bytes }
             }
             Some(Ok(result)) => result.into(),
-            Some(Err(message)) => Ending::ToolError {
+            Some(Err(message)) => OutcomeKind::ToolError {
                 kind: "ToolError".to_owned(),
                 bases: Box::default(),
                 message,
@@ -124,9 +124,9 @@ impl Native {
                 intended: true,
                 traceback: None,
             },
-            None => {
-                Ending::Lost { message: "it panicked, which is a bug in omni: please report it".to_owned() }
-            }
+            None => OutcomeKind::Lost {
+                message: "it panicked, which is a bug in omni: please report it".to_owned(),
+            },
         }
     }
 }
@@ -153,7 +153,7 @@ impl Executor for Native {
     fn run<'a>(&'a self, call: Call, events: &'a mut dyn CallPort) -> BoxFuture<'a, Outcome> {
         let refused = |outcome| -> BoxFuture<'a, Outcome> { Box::pin(std::future::ready(outcome)) };
         if *self.closed.borrow() {
-            return refused(unstarted(&call, Ending::Shutdown));
+            return refused(unstarted(&call, OutcomeKind::Shutdown));
         }
         let tool = match &call.spec.target {
             Target::Native { name } => self.tools.get(name),
@@ -164,7 +164,7 @@ impl Executor for Native {
             None => {
                 let message = format!("this server has no function for `{}`", call.spec.tool);
                 let hint = "it is switched on with `native_tools` in omni.toml".to_owned();
-                refused(unstarted(&call, Ending::WorkerStart { message, hint }))
+                refused(unstarted(&call, OutcomeKind::WorkerStart { message, hint }))
             }
         }
     }
@@ -252,40 +252,42 @@ mod tests {
         Target::Native { name: name.to_owned() }
     }
 
-    async fn ending(name: &str, arguments: &str) -> Ending {
-        native().run(call(named(name), arguments.to_owned(), None, None), &mut NoClient).await.ending
+    async fn outcome_kind(name: &str, arguments: &str) -> OutcomeKind {
+        native().run(call(named(name), arguments.to_owned(), None, None), &mut NoClient).await.kind
     }
 
     #[tokio::test]
     async fn a_function_is_found_by_its_name_and_gets_the_arguments() {
-        let Ending::Finished(CallResult::Tool(result)) = ending("echo", r#"{"a":1}"#).await else { panic!() };
+        let OutcomeKind::Finished(CallResult::Tool(result)) = outcome_kind("echo", r#"{"a":1}"#).await else {
+            panic!()
+        };
         assert_eq!(result.structured.as_deref(), Some(br#"{"a":1}"#.as_slice()));
         assert_eq!(result.content, r#"[{"type":"text","text":"{\"a\":1}"}]"#);
-        let other = ending("nothing", "{}").await;
+        let other = outcome_kind("nothing", "{}").await;
         assert!(
-            matches!(&other, Ending::WorkerStart { message, .. } if message.contains("omni.c")),
+            matches!(&other, OutcomeKind::WorkerStart { message, .. } if message.contains("omni.c")),
             "{other:?}"
         );
     }
 
     #[tokio::test]
     async fn an_error_is_the_caller_s_to_read_and_a_panic_costs_its_own_call() {
-        let failed = ending("fail", "{}").await;
+        let failed = outcome_kind("fail", "{}").await;
         assert!(
-            matches!(&failed, Ending::ToolError { message, intended: true, .. } if message.contains("moon")),
+            matches!(&failed, OutcomeKind::ToolError { message, intended: true, .. } if message.contains("moon")),
             "{failed:?}"
         );
         let native = native();
         let run =
-            async |name| native.run(call(named(name), "{}".into(), None, None), &mut NoClient).await.ending;
-        assert!(matches!(run("panic").await, Ending::Lost { .. }));
-        assert!(matches!(run("echo").await, Ending::Finished(_)));
+            async |name| native.run(call(named(name), "{}".into(), None, None), &mut NoClient).await.kind;
+        assert!(matches!(run("panic").await, OutcomeKind::Lost { .. }));
+        assert!(matches!(run("echo").await, OutcomeKind::Finished(_)));
     }
 
     #[tokio::test]
     async fn a_result_larger_than_allowed_is_none() {
         let arguments = format!(r#"{{"a":"{}"}}"#, "x".repeat(LIMIT));
-        assert_eq!(ending("echo", &arguments).await, Ending::OutputLimit { limit_bytes: LIMIT });
+        assert_eq!(outcome_kind("echo", &arguments).await, OutcomeKind::OutputLimit { limit_bytes: LIMIT });
     }
 
     #[tokio::test]
@@ -293,11 +295,11 @@ mod tests {
         let native = native();
         let limit = Duration::from_millis(20);
         let run = async |name, total, idle| {
-            native.run(call(named(name), "{}".into(), total, idle), &mut NoClient).await.ending
+            native.run(call(named(name), "{}".into(), total, idle), &mut NoClient).await.kind
         };
-        assert_eq!(run("wait", Some(limit), None).await, Ending::TimedOut { limit });
-        assert_eq!(run("wait", None, Some(limit)).await, Ending::Idle { limit });
-        assert!(matches!(run("talk", None, Some(limit)).await, Ending::Finished(_)));
+        assert_eq!(run("wait", Some(limit), None).await, OutcomeKind::TimedOut { limit });
+        assert_eq!(run("wait", None, Some(limit)).await, OutcomeKind::Idle { limit });
+        assert!(matches!(run("talk", None, Some(limit)).await, OutcomeKind::Finished(_)));
     }
 
     #[tokio::test]
@@ -306,13 +308,13 @@ mod tests {
         let running = {
             let native = Arc::clone(&native);
             tokio::spawn(async move {
-                native.run(call(named("wait"), "{}".into(), None, None), &mut NoClient).await.ending
+                native.run(call(named("wait"), "{}".into(), None, None), &mut NoClient).await.kind
             })
         };
         tokio::task::yield_now().await;
         native.shut_down().await;
-        assert_eq!(running.await.unwrap(), Ending::Shutdown);
+        assert_eq!(running.await.unwrap(), OutcomeKind::Shutdown);
         let late = native.run(call(named("echo"), "{}".into(), None, None), &mut NoClient).await;
-        assert_eq!((late.ending, late.phase), (Ending::Shutdown, Phase::Queued));
+        assert_eq!((late.kind, late.phase), (OutcomeKind::Shutdown, Phase::Queued));
     }
 }

@@ -2,36 +2,36 @@
 
 use std::time::Instant;
 
-use omni_call::{Call, Ending, Outcome, Phase};
+use omni_call::{Call, Outcome, OutcomeKind, Phase};
 
 use crate::start_failure::StartFailure;
 
 /// The outcome of a call that ended in this way just now.
-pub(crate) fn outcome(call: &Call, ending: Ending, phase: Phase, attempt: u32) -> Outcome {
-    Outcome { phase, attempt, ..unstarted(call, ending) }
+pub(crate) fn outcome(call: &Call, kind: OutcomeKind, phase: Phase, attempt: u32) -> Outcome {
+    Outcome { phase, attempt, ..unstarted(call, kind) }
 }
 
 /// The outcome of a call that no worker took.
-pub(crate) fn unstarted(call: &Call, ending: Ending) -> Outcome {
-    Outcome::unstarted(ending, Instant::now().duration_since(call.deadline.accepted()))
+pub(crate) fn unstarted(call: &Call, kind: OutcomeKind) -> Outcome {
+    Outcome::unstarted(kind, Instant::now().duration_since(call.deadline.accepted()))
 }
 
-/// The ending of a call that was not made, since these arguments cannot be: `why` goes on the sentence that says so.
-pub(crate) fn not_called(call: &Call, why: &str) -> Ending {
-    Ending::InvalidArguments { message: format!("`{}` was not called: {why}", call.spec.tool) }
+/// How a call ended that was not made because its arguments cannot be passed on: `why` completes the sentence that says so.
+pub(crate) fn not_called(call: &Call, why: &str) -> OutcomeKind {
+    OutcomeKind::InvalidArguments { message: format!("`{}` was not called: {why}", call.spec.tool) }
 }
 
 /// The outcome of a call for which no worker could be started.
 pub(crate) fn start_failed(call: &Call, failure: &StartFailure) -> Outcome {
-    let mut outcome = unstarted(call, start_ending(failure));
+    let mut outcome = unstarted(call, start_failure_kind(failure));
     outcome.stderr.clone_from(&failure.stderr);
     outcome
 }
 
-fn start_ending(failure: &StartFailure) -> Ending {
+fn start_failure_kind(failure: &StartFailure) -> OutcomeKind {
     if failure.closing {
-        Ending::Shutdown
+        OutcomeKind::Shutdown
     } else {
-        Ending::WorkerStart { message: failure.message.clone(), hint: failure.hint.clone() }
+        OutcomeKind::WorkerStart { message: failure.message.clone(), hint: failure.hint.clone() }
     }
 }

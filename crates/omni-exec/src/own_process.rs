@@ -4,7 +4,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use omni_call::{Call, Ending, Outcome};
+use omni_call::{Call, Outcome, OutcomeKind};
 use omni_process::TERM_GRACE;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::timeout;
@@ -17,7 +17,7 @@ use crate::outcome::start_failed;
 use crate::within::within;
 use crate::worker::Worker;
 
-const BUSY: Ending = Ending::Busy { retry_after: RETRY_AFTER };
+const BUSY: OutcomeKind = OutcomeKind::Busy { retry_after: RETRY_AFTER };
 
 /// How many calls of an executor run at once, and how many wait for that.
 pub(crate) struct Capacity {
@@ -43,9 +43,9 @@ impl Capacity {
     }
 
     /// Waits until the call may run, its deadline permitting. The error is how it ends otherwise.
-    pub(crate) async fn acquire(&self, call: &Call) -> Result<CapacityPermit, Ending> {
+    pub(crate) async fn acquire(&self, call: &Call) -> Result<CapacityPermit, OutcomeKind> {
         if self.closed.is_closed() {
-            return Err(Ending::Shutdown);
+            return Err(OutcomeKind::Shutdown);
         }
         if let Ok(permit) = Arc::clone(&self.permits).try_acquire_owned() {
             return Ok(permit);
@@ -54,8 +54,8 @@ impl Capacity {
         let permit = async {
             tokio::select! {
                 biased;
-                _ = self.closed.acquire() => Err(Ending::Shutdown),
-                permit = Arc::clone(&self.permits).acquire_owned() => permit.map_err(|_| Ending::Shutdown),
+                _ = self.closed.acquire() => Err(OutcomeKind::Shutdown),
+                permit = Arc::clone(&self.permits).acquire_owned() => permit.map_err(|_| OutcomeKind::Shutdown),
             }
         };
         within(&call.deadline, permit).await?

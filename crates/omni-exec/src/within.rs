@@ -5,7 +5,7 @@ use std::pin::pin;
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
-use omni_call::{Call, Deadline, Ending, Expiry};
+use omni_call::{Call, Deadline, Expired, OutcomeKind};
 use tokio::time::{sleep_until, timeout_at};
 
 /// Waits for `future` until one of the clocks of a call strikes. The error is how the call ends then; the future has been
@@ -15,8 +15,8 @@ use tokio::time::{sleep_until, timeout_at};
 ///
 /// # Errors
 ///
-/// The ending of a call whose time was up: [`Ending::TimedOut`] or [`Ending::Idle`].
-pub async fn within<T>(deadline: &Deadline, future: impl Future<Output = T>) -> Result<T, Ending> {
+/// How a call ended whose time was up: [`OutcomeKind::TimedOut`] or [`OutcomeKind::Idle`].
+pub async fn within<T>(deadline: &Deadline, future: impl Future<Output = T>) -> Result<T, OutcomeKind> {
     within_and(deadline, Duration::ZERO, future).await
 }
 
@@ -25,7 +25,7 @@ pub(crate) async fn within_and<T>(
     deadline: &Deadline,
     grace: Duration,
     future: impl Future<Output = T>,
-) -> Result<T, Ending> {
+) -> Result<T, OutcomeKind> {
     let Some((at, expiry)) = deadline.next_expiry() else { return Ok(future.await) };
     let waited = timeout_at((at + grace).into(), future).await;
     // Meanwhile the other clock may have struck too, which is then the one to be named.
@@ -37,7 +37,7 @@ pub(crate) async fn within_and<T>(
 pub(crate) async fn poll_within<T>(
     call: &mut Call,
     mut poll: impl FnMut(&mut Context<'_>, &mut Call) -> Poll<T>,
-) -> Result<T, Expiry> {
+) -> Result<T, Expired> {
     let far = || tokio::time::Instant::now() + Duration::from_secs(86_400 * 365);
     let mut alarm = pin!(sleep_until(call.deadline.next().map_or_else(far, Into::into)));
     poll_fn(|cx| {
@@ -65,10 +65,10 @@ pub(crate) async fn poll_within<T>(
 }
 
 /// How a call ends whose time ran out.
-pub(crate) fn expired(expiry: Expiry) -> Ending {
+pub(crate) fn expired(expiry: Expired) -> OutcomeKind {
     match expiry {
-        Expiry::Total { limit } => Ending::TimedOut { limit },
-        Expiry::Idle { limit } => Ending::Idle { limit },
+        Expired::Total { limit } => OutcomeKind::TimedOut { limit },
+        Expired::Idle { limit } => OutcomeKind::Idle { limit },
     }
 }
 
@@ -88,15 +88,15 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn whoever_waits_too_long_is_told_which_clock_has_struck() {
         let table = [
-            (Some(2 * SECOND), None, Ending::TimedOut { limit: 2 * SECOND }),
-            (None, Some(3 * SECOND), Ending::Idle { limit: 3 * SECOND }),
-            (Some(5 * SECOND), Some(3 * SECOND), Ending::Idle { limit: 3 * SECOND }),
-            (Some(3 * SECOND), Some(3 * SECOND), Ending::TimedOut { limit: 3 * SECOND }),
+            (Some(2 * SECOND), None, OutcomeKind::TimedOut { limit: 2 * SECOND }),
+            (None, Some(3 * SECOND), OutcomeKind::Idle { limit: 3 * SECOND }),
+            (Some(5 * SECOND), Some(3 * SECOND), OutcomeKind::Idle { limit: 3 * SECOND }),
+            (Some(3 * SECOND), Some(3 * SECOND), OutcomeKind::TimedOut { limit: 3 * SECOND }),
         ];
-        for (total, idle, ending) in table {
+        for (total, idle, kind) in table {
             let deadline = Deadline::new(now(), total, idle);
-            assert_eq!(within(&deadline, pending::<()>()).await, Err(ending.clone()));
-            assert_eq!(within_and(&deadline, SECOND, pending::<()>()).await, Err(ending));
+            assert_eq!(within(&deadline, pending::<()>()).await, Err(kind.clone()));
+            assert_eq!(within_and(&deadline, SECOND, pending::<()>()).await, Err(kind));
             assert_eq!(within(&deadline, ready(7)).await, Ok(7), "what is ready is taken, whatever the time");
         }
     }
@@ -105,8 +105,8 @@ mod tests {
     async fn the_other_clock_is_named_when_it_has_struck_as_well() {
         let long_ago = Instant::now().checked_sub(9 * SECOND).expect("this machine has run for some seconds");
         let deadline = Deadline::new(long_ago, Some(3 * SECOND), Some(2 * SECOND));
-        let ending = within(&deadline, pending::<()>()).await;
-        assert_eq!(ending, Err(Ending::TimedOut { limit: 3 * SECOND }));
+        let kind = within(&deadline, pending::<()>()).await;
+        assert_eq!(kind, Err(OutcomeKind::TimedOut { limit: 3 * SECOND }));
     }
 
     #[tokio::test(start_paused = true)]
@@ -116,8 +116,8 @@ mod tests {
         assert_eq!(within_and(&deadline, 2 * SECOND, three).await, Ok(()));
         let deadline = Deadline::new(now(), Some(2 * SECOND), None);
         let three = tokio::time::sleep(3 * SECOND);
-        let ending = within_and(&deadline, SECOND / 2, three).await;
-        assert_eq!(ending, Err(Ending::TimedOut { limit: 2 * SECOND }));
+        let kind = within_and(&deadline, SECOND / 2, three).await;
+        assert_eq!(kind, Err(OutcomeKind::TimedOut { limit: 2 * SECOND }));
     }
 
     #[tokio::test]

@@ -7,7 +7,7 @@ use std::collections::{HashMap, VecDeque};
 use std::path::PathBuf;
 use std::time::Duration;
 
-use omni_call::{CallResult, Ending, Outcome};
+use omni_call::{CallResult, Outcome, OutcomeKind};
 use serde_json::json;
 use support::{Lab, Request, Running, text};
 
@@ -95,7 +95,7 @@ async fn a_crash_costs_none_of_those_behind_it() {
     for (n, run) in runs.into_iter().enumerate() {
         let outcome = outcome(run).await;
         match n % 10 {
-            5 => assert_eq!(outcome.ending, Ending::Exited { code: 9, message: None }, "{n}"),
+            5 => assert_eq!(outcome.kind, OutcomeKind::Exited { code: 9, message: None }, "{n}"),
             _ => assert_eq!(text(&outcome), n.to_string()),
         }
     }
@@ -119,19 +119,19 @@ async fn a_call_taken_back_or_out_of_time_takes_none_of_those_behind_it_along() 
     before.extend(between);
     before.extend(after);
     for run in before {
-        assert!(matches!(outcome(run).await.ending, Ending::Finished(_)));
+        assert!(matches!(outcome(run).await.kind, OutcomeKind::Finished(_)));
     }
-    assert!(matches!(outcome(late).await.ending, Ending::TimedOut { .. }));
+    assert!(matches!(outcome(late).await.kind, OutcomeKind::TimedOut { .. }));
     assert!(notes.counts().values().all(|count| *count == 1), "{:?}", notes.counts());
     lab.finish().await;
 }
 
 async fn has_run_once(notes: &Notebook, line: &str, run: Running) {
-    match outcome(run).await.ending {
-        Ending::Finished(CallResult::Tool(result)) => {
+    match outcome(run).await.kind {
+        OutcomeKind::Finished(CallResult::Tool(result)) => {
             assert!(String::from_utf8_lossy(&result.content).contains(&format!("\"{line}\"")))
         }
-        Ending::Exited { code, .. } => assert_eq!(code, 9),
+        OutcomeKind::Exited { code, .. } => assert_eq!(code, 9),
         other => panic!("{line}: {other:?}"),
     }
     assert_eq!(notes.counts()[line], 1, "{line}");
@@ -186,7 +186,7 @@ async fn at_shutdown_every_call_gets_an_outcome_wherever_it_waits() {
     notes.wait_for("slow").await;
     lab.finish().await;
     for run in runs {
-        let ending = outcome(run).await.ending;
-        assert!(matches!(ending, Ending::Finished(_) | Ending::Shutdown), "{ending:?}");
+        let kind = outcome(run).await.kind;
+        assert!(matches!(kind, OutcomeKind::Finished(_) | OutcomeKind::Shutdown), "{kind:?}");
     }
 }

@@ -5,7 +5,7 @@ mod support;
 use std::sync::Arc;
 use std::time::Duration;
 
-use omni_call::{AskMethod, Ending, Outcome, Phase, Policy, Refusal};
+use omni_call::{AskMethod, Outcome, OutcomeKind, Phase, Policy, Refusal};
 use serde_json::{Value, json};
 use support::{Lab, ProcessKind, Request, Running, text, wait_until};
 use tokio::task::JoinSet;
@@ -51,7 +51,7 @@ async fn echo(call: &mut Running, count: usize) {
 
 #[track_caller]
 fn lost(way: &str, outcome: &Outcome, reason: &str) {
-    let Ending::Lost { message } = &outcome.ending else { panic!("{way}: {outcome:?}") };
+    let OutcomeKind::Lost { message } = &outcome.kind else { panic!("{way}: {outcome:?}") };
     assert!(message.contains(reason), "{way}: {message}");
     assert_eq!(outcome.phase, Phase::Started, "{way}");
 }
@@ -137,7 +137,9 @@ async fn what_cannot_be_asked_is_refused_and_costs_nothing_else() {
             assert_eq!(said(&call.end().await.0), json!(expected), "{way} {function}");
         }
         let outcome = tool(&lab, "asks_hugely").run().await;
-        let Ending::ToolError { kind, message, .. } = &outcome.ending else { panic!("{way}: {outcome:?}") };
+        let OutcomeKind::ToolError { kind, message, .. } = &outcome.kind else {
+            panic!("{way}: {outcome:?}")
+        };
         assert_eq!(kind, "ValueError", "{way}");
         assert!(message.contains("more than the 1048576 allowed"), "{way}: {message}");
         let mut call = tool(&lab, "ignores_the_refusal").start();
@@ -197,7 +199,7 @@ async fn a_shutdown_ends_calls_that_ask() {
         lab.executor.shut_down().await;
         for (question, call) in calls {
             let (outcome, _) = call.end().await;
-            assert!(matches!(outcome.ending, Ending::Shutdown), "{way}: {outcome:?}");
+            assert!(matches!(outcome.kind, OutcomeKind::Shutdown), "{way}: {outcome:?}");
             question.taken_back().await;
         }
         lab.finish().await;
@@ -222,7 +224,7 @@ async fn the_idle_clock_stands_still_while_a_question_is_open_and_the_total_one_
             let mut call = tool(&lab, "asks_once").timeout(Duration::from_secs(3)).start();
             let question = call.question().await;
             let (outcome, _) = call.end().await;
-            assert!(matches!(outcome.ending, Ending::TimedOut { .. }), "{way}: {outcome:?}");
+            assert!(matches!(outcome.kind, OutcomeKind::TimedOut { .. }), "{way}: {outcome:?}");
             question.taken_back().await;
             lab.finish().await;
         });
@@ -359,7 +361,10 @@ async fn a_call_that_has_asked_is_not_made_again_and_its_result_answers_no_other
     let mut call = tool(&lab, "does_not_expect_a_refusal").policy(retried.clone()).start();
     call.question().await.refuse(Refusal::Gone);
     let (outcome, _) = call.end().await;
-    assert!(matches!(&outcome.ending, Ending::ToolError { kind, .. } if kind == "AskRefused"), "{outcome:?}");
+    assert!(
+        matches!(&outcome.kind, OutcomeKind::ToolError { kind, .. } if kind == "AskRefused"),
+        "{outcome:?}"
+    );
     assert_eq!(outcome.attempt, 1);
     let repeatable = Policy { repeatable: true, ..retried };
     let mut call = tool(&lab, "does_not_expect_a_refusal").policy(repeatable).start();

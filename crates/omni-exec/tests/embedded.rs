@@ -6,7 +6,7 @@ mod support;
 
 use std::time::Duration;
 
-use omni_call::{CallResult, Ending, Event, Outcome, Phase};
+use omni_call::{CallResult, Event, Outcome, OutcomeKind, Phase};
 use serde_json::{Value, json};
 use support::{Lab, PATIENCE, Request, said, text, wait_until};
 
@@ -29,7 +29,7 @@ async fn warm(lab: Lab) -> Lab {
 /// How a call ended and what it said, the same in every lab.
 fn told(lab: &Lab, outcome: &Outcome, events: &[Event]) -> String {
     let root = lab.root().canonicalize().unwrap().display().to_string();
-    let all = format!("{:?} {:?} {:?} {:?}", outcome.ending, outcome.phase, outcome.stderr, said(events));
+    let all = format!("{:?} {:?} {:?} {:?}", outcome.kind, outcome.phase, outcome.stderr, said(events));
     all.replace(&root, "ROOT")
 }
 
@@ -102,14 +102,14 @@ async fn a_loop_in_python_is_stopped_at_its_time_limit_and_its_thread_goes_on() 
     let lab = warm(Lab::embedded_with(|config| config.embedded_threads = 1)).await;
     for function in ["spins", "obeys"] {
         let outcome = with_context(&lab, function).timeout(SHORT).run().await;
-        assert!(matches!(outcome.ending, Ending::TimedOut { limit } if limit == SHORT), "{outcome:?}");
+        assert!(matches!(outcome.kind, OutcomeKind::TimedOut { limit } if limit == SHORT), "{outcome:?}");
         assert_eq!(outcome.phase, Phase::Started);
         let stack = outcome.stack.unwrap();
         assert!(stack.contains("File \"scripts/tools.py\"") && stack.contains(function), "{stack}");
         assert_eq!(text(&lab.call("echo").args(&json!({"text": "next"})).run().await), "next");
     }
     let outcome = lab.call("beats").args(&json!({"times": 1, "pause": 60})).idle_timeout(SHORT).run().await;
-    assert!(matches!(outcome.ending, Ending::Idle { .. }), "{outcome:?}");
+    assert!(matches!(outcome.kind, OutcomeKind::Idle { .. }), "{outcome:?}");
     lab.finish().await;
 }
 
@@ -118,11 +118,11 @@ async fn a_thread_that_sleeps_past_its_limit_is_replaced_by_another() {
     let lab = warm(Lab::embedded_with(|config| config.embedded_threads = 1)).await;
     for _ in 0..3 {
         let outcome = with_context(&lab, "sleeps").args(&json!({"seconds": 3600})).timeout(SHORT).run().await;
-        assert!(matches!(outcome.ending, Ending::TimedOut { .. }), "{outcome:?}");
+        assert!(matches!(outcome.kind, OutcomeKind::TimedOut { .. }), "{outcome:?}");
         assert!(outcome.stack.unwrap().contains("in sleeps"));
     }
     let outcome = lab.call("echo").args(&json!({"text": "next"})).run().await;
-    let Ending::Finished(CallResult::Tool(result)) = &outcome.ending else { panic!("{outcome:?}") };
+    let OutcomeKind::Finished(CallResult::Tool(result)) = &outcome.kind else { panic!("{outcome:?}") };
     assert_eq!(result.meta, None, "it ran here");
     lab.finish().await;
 }
@@ -132,12 +132,12 @@ async fn while_a_call_keeps_the_interpreter_lock_calls_go_to_the_pool() {
     let lab = warm(Lab::embedded()).await;
     let request = with_context(&lab, "keeps_the_lock").args(&json!({"seconds": 8}));
     let outcome = request.timeout(SHORT).run().await;
-    assert!(matches!(outcome.ending, Ending::TimedOut { .. }), "{outcome:?}");
+    assert!(matches!(outcome.kind, OutcomeKind::TimedOut { .. }), "{outcome:?}");
     assert!(outcome.stack.unwrap().contains("holds the interpreter lock"));
     for function in ["echo", "async_echo"] {
         let outcome = lab.call(function).args(&json!({"text": "elsewhere"})).run().await;
         assert_eq!(text(&outcome), "elsewhere");
-        let Ending::Finished(CallResult::Tool(result)) = outcome.ending else { panic!() };
+        let OutcomeKind::Finished(CallResult::Tool(result)) = outcome.kind else { panic!() };
         assert_eq!(result.meta.as_deref(), Some(&br#"{"omni/executor":"pool"}"#[..]));
     }
     // Once the lock is free, they come back.
@@ -183,10 +183,10 @@ async fn async_calls_share_a_thread_and_one_that_blocks_it_is_left_behind() {
     let long = with_context(&lab, "async_sleeps").args(&json!({"seconds": 3600})).timeout(SHORT).start();
     assert_eq!(text(&lab.call("async_echo").args(&json!({"text": "meanwhile"})).run().await), "meanwhile");
     let outcome = long.end().await.0;
-    assert!(matches!(outcome.ending, Ending::TimedOut { .. }), "{outcome:?}");
+    assert!(matches!(outcome.kind, OutcomeKind::TimedOut { .. }), "{outcome:?}");
     assert!(outcome.stack.unwrap().contains("in async_sleeps"));
     let outcome = with_context(&lab, "async_blocks").timeout(SHORT).run().await;
-    assert!(matches!(outcome.ending, Ending::TimedOut { .. }), "{outcome:?}");
+    assert!(matches!(outcome.kind, OutcomeKind::TimedOut { .. }), "{outcome:?}");
     assert!(outcome.stack.unwrap().contains("in async_blocks"));
     let request = lab.call("async_echo").args(&json!({"text": "on another thread"})).timeout(PATIENCE);
     assert_eq!(text(&request.run().await), "on another thread");
@@ -214,21 +214,21 @@ async fn shutting_down_answers_what_runs_and_ends_what_it_started() {
     let mut running = with_context(&lab, "starts_children").start();
     let started = running.first_log().await;
     lab.executor.shut_down().await;
-    assert_eq!(running.end().await.0.ending, Ending::Shutdown);
+    assert_eq!(running.end().await.0.kind, OutcomeKind::Shutdown);
     for pid in started["children"].as_array().unwrap() {
         let pid = i32::try_from(pid.as_i64().unwrap()).unwrap();
         // Ours to reap are those of Python, which has no time for it.
         wait_until("a tool's child to end", || !support::lives(pid)).await;
     }
     let outcome = lab.call("echo").args(&json!({"text": "late"})).run().await;
-    assert_eq!(outcome.ending, Ending::Shutdown);
+    assert_eq!(outcome.kind, OutcomeKind::Shutdown);
 }
 
 #[tokio::test]
 async fn a_library_that_cannot_be_loaded_is_named() {
     let lab = Lab::embedded_from("/dev/null");
     let outcome = lab.call("echo").args(&json!({"text": "x"})).run().await;
-    let Ending::WorkerStart { message, .. } = outcome.ending else { panic!("{outcome:?}") };
+    let OutcomeKind::WorkerStart { message, .. } = outcome.kind else { panic!("{outcome:?}") };
     assert!(message.contains("`/dev/null` cannot be loaded"), "{message}");
     lab.finish().await;
 }

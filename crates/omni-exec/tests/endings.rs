@@ -5,7 +5,7 @@ mod support;
 
 use std::time::Duration;
 
-use omni_call::{CallResult, Ending, Phase};
+use omni_call::{CallResult, OutcomeKind, Phase};
 use serde_json::json;
 use support::{Lab, ProcessKind, said, text, wait_gone, wait_until};
 
@@ -48,7 +48,7 @@ everywhere! {
         let mut request = lab.call("table");
         request.spec.structured = true;
         let outcome = request.run().await;
-        let Ending::Finished(CallResult::Tool(result)) = &outcome.ending else { panic!("{outcome:?}") };
+        let OutcomeKind::Finished(CallResult::Tool(result)) = &outcome.kind else { panic!("{outcome:?}") };
         assert_eq!(result.structured.as_deref(), Some("{\"rows\":[1,2],\"city\":\"Zürich\"}".as_bytes()));
         lab.finish().await;
     };
@@ -63,7 +63,7 @@ everywhere! {
     };
     an_exception_is_a_tool_error_with_its_place: async |lab: Lab| {
         let outcome = lab.call("raises").run().await;
-        let Ending::ToolError { kind, message, location, intended, traceback, .. } = outcome.ending else {
+        let OutcomeKind::ToolError { kind, message, location, intended, traceback, .. } = outcome.kind else {
             panic!("{outcome:?}")
         };
         assert_eq!((kind.as_str(), message.as_str(), intended), ("KeyError", "'missing'", false));
@@ -74,20 +74,20 @@ everywhere! {
     an_intended_error_says_so: async |lab: Lab| {
         let outcome = lab.call("refuses").run().await;
         assert!(
-            matches!(&outcome.ending, Ending::ToolError { message, intended: true, .. } if message == "no such note"),
+            matches!(&outcome.kind, OutcomeKind::ToolError { message, intended: true, .. } if message == "no such note"),
             "{outcome:?}"
         );
         lab.finish().await;
     };
     nan_is_no_result: async |lab: Lab| {
         let outcome = lab.call("not_a_number").run().await;
-        assert!(matches!(outcome.ending, Ending::BadResult { .. }), "{outcome:?}");
+        assert!(matches!(outcome.kind, OutcomeKind::BadResult { .. }), "{outcome:?}");
         lab.finish().await;
     };
     a_file_that_cannot_be_imported_is_a_load_error: async |lab: Lab| {
         let outcome = lab.call_in("broken.py", "whatever").run().await;
         assert!(
-            matches!(&outcome.ending, Ending::LoadError { message, .. } if message.contains("no_such_module")),
+            matches!(&outcome.kind, OutcomeKind::LoadError { message, .. } if message.contains("no_such_module")),
             "{outcome:?}"
         );
         assert_eq!(outcome.phase, Phase::Starting);
@@ -95,7 +95,7 @@ everywhere! {
     };
     a_result_above_the_limit_is_refused: async |lab: Lab| {
         let outcome = lab.call("large").args(&json!({"size": (8 << 20) + 1})).run().await;
-        assert_eq!(outcome.ending, Ending::OutputLimit { limit_bytes: 8 << 20 });
+        assert_eq!(outcome.kind, OutcomeKind::OutputLimit { limit_bytes: 8 << 20 });
         lab.finish().await;
     };
     eight_mebibytes_go_both_ways: async |lab: Lab| {
@@ -107,7 +107,7 @@ everywhere! {
     leaving_python_is_told_with_its_code: async |lab: Lab| {
         for (function, code) in [("sys_exit", 3), ("os_exit", 4), ("os_exit", 0)] {
             let outcome = lab.call(function).args(&json!({"code": code})).run().await;
-            assert_eq!(outcome.ending, Ending::Exited { code, message: None }, "{function}");
+            assert_eq!(outcome.kind, OutcomeKind::Exited { code, message: None }, "{function}");
             assert_eq!((outcome.phase, outcome.attempt), (Phase::Started, 1));
         }
         lab.finish().await;
@@ -115,7 +115,7 @@ everywhere! {
     a_crash_is_told_with_its_signal: async |lab: Lab| {
         for (function, signal) in [("segfault", 11), ("abort", 6)] {
             let outcome = lab.call(function).run().await;
-            assert_eq!(outcome.ending, Ending::Signalled { signal });
+            assert_eq!(outcome.kind, OutcomeKind::Signalled { signal });
             assert_eq!(outcome.phase, Phase::Started);
             // `faulthandler` says where.
             assert!(outcome.stderr.unwrap().contains("tools.py"));
@@ -133,7 +133,7 @@ everywhere! {
         for (function, mut call) in functions.into_iter().zip(calls) {
             let pid = call.pid().await;
             let outcome = call.end().await.0;
-            assert_eq!(outcome.ending, Ending::TimedOut { limit }, "{function}");
+            assert_eq!(outcome.kind, OutcomeKind::TimedOut { limit }, "{function}");
             assert_eq!(outcome.phase, Phase::Started);
             // A stopped process can say nothing.
             if function != "stops_itself" {
@@ -150,7 +150,7 @@ everywhere! {
     };
     a_silent_tool_is_stopped_and_one_that_gives_signs_of_life_is_not: async |lab: Lab| {
         let outcome = lab.call("sleeps").args(&json!({"seconds": 1000})).context().idle_timeout(SHORT * 2).run().await;
-        assert_eq!(outcome.ending, Ending::Idle { limit: SHORT * 2 });
+        assert_eq!(outcome.kind, OutcomeKind::Idle { limit: SHORT * 2 });
         let beats = lab.call("beats").args(&json!({"times": 8, "pause": 0.3}));
         assert_eq!(beats.idle_timeout(SHORT * 5).value().await, json!("alive"));
         lab.finish().await;
@@ -212,11 +212,11 @@ everywhere! {
     a_tool_that_breaks_its_channel_loses_its_own_call_only: async |lab: Lab| {
         for function in ["sends_garbage", "promises_a_large_frame"] {
             let outcome = lab.call(function).run().await;
-            assert!(matches!(outcome.ending, Ending::Lost { .. }), "{function}: {outcome:?}");
+            assert!(matches!(outcome.kind, OutcomeKind::Lost { .. }), "{function}: {outcome:?}");
             assert_eq!(lab.call("echo").args(&json!({"text": "up"})).value().await, json!("up"));
         }
         let outcome = lab.call("closes_its_channel").run().await;
-        let Ending::Lost { message } = &outcome.ending else { panic!("{outcome:?}") };
+        let OutcomeKind::Lost { message } = &outcome.kind else { panic!("{outcome:?}") };
         // Where the descriptors are gone by which it would speak, nobody learns more than that.
         assert!(message.contains("when a tool closes descriptor") || message.contains("closed its"), "{message}");
         lab.finish().await;
@@ -235,15 +235,15 @@ everywhere! {
         let pid = running.pid().await;
         lab.executor.shut_down().await;
         assert!(!support::exists(pid));
-        assert_eq!(running.end().await.0.ending, Ending::Shutdown);
-        assert_eq!(lab.call("nothing").run().await.ending, Ending::Shutdown);
+        assert_eq!(running.end().await.0.kind, OutcomeKind::Shutdown);
+        assert_eq!(lab.call("nothing").run().await.kind, OutcomeKind::Shutdown);
         lab.finish().await;
     };
     an_interpreter_that_is_missing_is_named: async |lab: Lab| {
         drop(lab);
         for lab in [Lab::pool_with(no_python), Lab::spawn_with(no_python)] {
             let outcome = lab.call("nothing").run().await;
-            let Ending::WorkerStart { message, .. } = &outcome.ending else { panic!("{outcome:?}") };
+            let OutcomeKind::WorkerStart { message, .. } = &outcome.kind else { panic!("{outcome:?}") };
             assert!(message.contains("/no/such/python"), "{message}");
             lab.finish().await;
         }
@@ -252,7 +252,7 @@ everywhere! {
         drop(lab);
         for lab in [Lab::pool_with(no_package), Lab::spawn_with(no_package)] {
             let outcome = lab.call("nothing").run().await;
-            let Ending::WorkerStart { message, .. } = &outcome.ending else { panic!("{outcome:?}") };
+            let OutcomeKind::WorkerStart { message, .. } = &outcome.kind else { panic!("{outcome:?}") };
             assert!(message.contains("No module named"), "{message}");
             assert!(outcome.stderr.is_some());
             lab.finish().await;

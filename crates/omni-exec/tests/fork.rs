@@ -4,7 +4,7 @@ mod support;
 
 use std::collections::HashSet;
 
-use omni_call::{Ending, ForkSettings};
+use omni_call::{ForkSettings, OutcomeKind};
 use serde_json::{Value, json};
 use support::{Lab, ProcessKind, parent, text, wait_gone, wait_until};
 
@@ -101,7 +101,7 @@ async fn how_a_process_ended_is_lost_with_its_parent_and_said_so() {
     support::kill(pid);
     let (outcome, _) = running.end().await;
     assert!(
-        matches!(&outcome.ending, Ending::Lost { message } if message.contains("fork parent")),
+        matches!(&outcome.kind, OutcomeKind::Lost { message } if message.contains("fork parent")),
         "{outcome:?}"
     );
     lab.finish().await;
@@ -187,7 +187,7 @@ async fn after_a_reload_all_that_is_forked_runs_the_skill_as_it_is_now() {
             assert_eq!(version().await, json!(2), "{process:?}");
         }
         // Its parent waits for it, to tell how it ends, and goes then.
-        assert_eq!(under_way.end().await.0.ending, Ending::Exited { code: 5, message: None });
+        assert_eq!(under_way.end().await.0.kind, OutcomeKind::Exited { code: 5, message: None });
         wait_gone(old).await;
         drop(fork);
         lab.finish().await;

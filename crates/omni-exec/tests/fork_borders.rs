@@ -6,7 +6,7 @@ mod support;
 
 use std::time::Duration;
 
-use omni_call::Ending;
+use omni_call::OutcomeKind;
 use serde_json::json;
 use support::{Lab, ProcessKind, Request, lives, text, wait_until};
 
@@ -156,7 +156,7 @@ async fn a_call_past_its_deadline_takes_its_daemons_along_and_no_neighbour() {
             let arguments = json!({"count": 3, "path": lab.root().join("daemon"), "seconds": 600});
             let request = hostile(&lab, "leaves_daemons").args(&arguments).context();
             let outcome = request.timeout(Duration::from_secs(2)).run().await;
-            assert!(matches!(outcome.ending, Ending::TimedOut { .. }), "{process:?}: {outcome:?}");
+            assert!(matches!(outcome.kind, OutcomeKind::TimedOut { .. }), "{process:?}: {outcome:?}");
             wait_until("the daemons to end", || daemons(&lab) == 0).await;
             std::fs::write(go, "").expect("the lab's folder can be written to");
             assert_eq!(text(&running.end().await.0), "survived", "{process:?}");
@@ -193,7 +193,7 @@ async fn the_end_of_one_call_s_init_is_the_end_of_that_call_alone() {
     if let Some(init) = init_of(&lab, "sleeps") {
         support::kill(init);
     }
-    assert_eq!(victim.end().await.0.ending, Ending::Signalled { signal: 9 });
+    assert_eq!(victim.end().await.0.kind, OutcomeKind::Signalled { signal: 9 });
     still_serves(&lab).await;
     std::fs::write(go, "").expect("the lab's folder can be written to");
     assert_eq!(text(&running.end().await.0), "survived");

@@ -5,7 +5,7 @@
 
 mod support;
 
-use omni_call::{Ending, ErrorDetail, Outcome};
+use omni_call::{ErrorDetail, Outcome, OutcomeKind};
 use serde_json::{Value, json};
 use support::{Lab, Request, lives, text, wait_until};
 
@@ -114,7 +114,7 @@ async fn what_a_tool_writes_to_the_channel_is_nobody_s_answer() {
         // The second call of this worker; the next would be the third.
         let arguments = if function == "writes_noise" { json!({}) } else { json!({"call": 3}) };
         let outcome = hostile(&lab, function).args(&arguments).run().await;
-        assert!(matches!(outcome.ending, Ending::Lost { .. }), "{function}: {outcome:?}");
+        assert!(matches!(outcome.kind, OutcomeKind::Lost { .. }), "{function}: {outcome:?}");
         for _ in 0..3 {
             assert_eq!(lab.call("echo").args(&json!({"text": "a"})).value().await, "a", "{function}");
         }

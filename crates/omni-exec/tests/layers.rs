@@ -6,8 +6,8 @@ use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use omni_call::{
-    Affinity, BoxFuture, Call, CallId, CallPort, CallRequest, CallResult, Deadline, Ending, Executor,
-    ExecutorKind, NoClient, Outcome, Phase, Policy, PythonTarget, Requirements, RequirementsSource, RunSpec,
+    Affinity, BoxFuture, Call, CallId, CallPort, CallRequest, CallResult, Deadline, Executor, ExecutorKind,
+    NoClient, Outcome, OutcomeKind, Phase, Policy, PythonTarget, Requirements, RequirementsSource, RunSpec,
     ToolResult, Trust,
 };
 use omni_exec::{
@@ -78,19 +78,19 @@ impl Tool {
 }
 
 fn refused_for(outcome: &Outcome) -> Option<Duration> {
-    match outcome.ending {
-        Ending::Quarantined { retry_after } => Some(retry_after),
+    match outcome.kind {
+        OutcomeKind::Quarantined { retry_after } => Some(retry_after),
         _ => None,
     }
 }
 
 fn finished(outcome: &Outcome) -> bool {
-    matches!(outcome.ending, Ending::Finished(_))
+    matches!(outcome.kind, OutcomeKind::Finished(_))
 }
 
 fn meta(outcome: &Outcome) -> String {
-    match &outcome.ending {
-        Ending::Finished(CallResult::Tool(ToolResult { meta: Some(meta), .. })) => {
+    match &outcome.kind {
+        OutcomeKind::Finished(CallResult::Tool(ToolResult { meta: Some(meta), .. })) => {
             String::from_utf8_lossy(meta).into_owned()
         }
         _ => String::new(),
@@ -115,7 +115,7 @@ async fn deaths_of_a_tool_add_up_over_executors_and_sessions() {
     {
         let running = tool("crashes").run_by(executor).in_session(session).start(&stack);
         calls.next().await.crash();
-        assert_eq!(running.await.unwrap().ending, Ending::Signalled { signal: 11 });
+        assert_eq!(running.await.unwrap().kind, OutcomeKind::Signalled { signal: 11 });
     }
     let refused = tool("crashes").in_session("d").run(&stack).await;
     assert_eq!((refused_for(&refused), refused.phase), (Some(30 * SECOND), Phase::Queued));
@@ -158,13 +158,13 @@ async fn a_paused_tool_recovers_and_one_more_death_pauses_it_again() {
 
 #[tokio::test(start_paused = true)]
 async fn only_a_death_that_a_call_can_be_blamed_for_counts() {
-    let lost = || Ending::Lost { message: "its worker is gone".into() };
-    let started = |ending| Outcome { phase: Phase::Started, ..Outcome::unstarted(ending, Duration::ZERO) };
+    let lost = || OutcomeKind::Lost { message: "its worker is gone".into() };
+    let started = |kind| Outcome { phase: Phase::Started, ..Outcome::unstarted(kind, Duration::ZERO) };
     let innocent: [(&str, Outcome); 4] = [
         ("others shared its process", started(lost())),
         ("it had not begun", Outcome { phase: Phase::Starting, ..crashed() }),
-        ("a time limit bounds what it costs", started(Ending::TimedOut { limit: SECOND })),
-        ("a program may end so", started(Ending::Exited { code: 1, message: None })),
+        ("a time limit bounds what it costs", started(OutcomeKind::TimedOut { limit: SECOND })),
+        ("a program may end so", started(OutcomeKind::Exited { code: 1, message: None })),
     ];
     for (why, outcome) in innocent {
         let stack = Quarantine::new(ScriptedExecutor::concluding(move |_| outcome.clone()));
@@ -180,7 +180,7 @@ async fn attempts_end_within_the_one_deadline() {
     let policy = Policy { repeatable: true, max_attempts: Some(10), ..Policy::default() };
     // The pauses are 50, 100 and 200 ms.
     let outcome = declaring("t", policy.clone()).within(Duration::from_millis(300)).run(&stack).await;
-    assert_eq!((outcome.attempt, outcome.ending), (3, Ending::Signalled { signal: 11 }));
+    assert_eq!((outcome.attempt, outcome.kind), (3, OutcomeKind::Signalled { signal: 11 }));
     let outcome = declaring("t", policy).run(&stack).await;
     assert_eq!(outcome.attempt, 10, "without a deadline it is the policy that ends them");
     assert_eq!(tool("t").run(&stack).await.attempt, 1, "a plain call is run once");
@@ -220,7 +220,7 @@ async fn calls_wait_for_their_turn_in_the_order_they_came_and_no_longer_than_the
     settled().await;
     let third = one.clone().with(r#"{"n": 3}"#).start(&stack);
     let late = one.clone().within(SECOND).run(&stack).await;
-    assert_eq!((late.ending, late.phase), (Ending::TimedOut { limit: SECOND }, Phase::Queued));
+    assert_eq!((late.kind, late.phase), (OutcomeKind::TimedOut { limit: SECOND }, Phase::Queued));
     assert!(nobody_came(&mut calls));
     running.finish("1");
     let running = calls.next().await;
@@ -261,7 +261,7 @@ async fn what_is_too_large_is_refused_with_the_size_that_it_may_have() {
     let stack = SizeLimit::new(ScriptedExecutor::echoing(), 5_000);
     let long = format!(r#"{{"text":"{}"}}"#, "x".repeat(5_000));
     let outcome = tool("t").with(long.leak()).run(&stack).await;
-    let Ending::InvalidArguments { message } = outcome.ending else { panic!("{:?}", outcome.ending) };
+    let OutcomeKind::InvalidArguments { message } = outcome.kind else { panic!("{:?}", outcome.kind) };
     assert!(message.starts_with("`s.t` was not called: its arguments are 5011 bytes long; a worker takes "));
     assert!(finished(&tool("t").with(r#"{"text":"x"}"#).run(&stack).await));
 }
@@ -298,7 +298,7 @@ async fn a_call_meets_the_layers_in_the_order_of_the_stack() {
     assert!(meta(&hit).contains("omni/cached"), "a kept result takes no turn: {hit:?}");
     let long = format!(r#"{{"n": 2, "text": "{}"}}"#, "x".repeat(6_000));
     let large = all.clone().with(long.leak()).run(&stack).await;
-    assert!(matches!(large.ending, Ending::InvalidArguments { .. }), "it waits for nothing: {large:?}");
+    assert!(matches!(large.kind, OutcomeKind::InvalidArguments { .. }), "it waits for nothing: {large:?}");
     let waits = all.clone().with(r#"{"n": 3}"#).start(&stack);
     first.crash();
     settled().await;
@@ -364,7 +364,7 @@ impl Executor for NeverBoxed {
 #[tokio::test]
 async fn all_of_a_plain_call_is_one_box() {
     let stack = server_policy(NeverBoxed, PolicyBounds::default());
-    assert_eq!(tool("t").run(&stack).await.ending, Ending::Signalled { signal: 11 });
+    assert_eq!(tool("t").run(&stack).await.kind, OutcomeKind::Signalled { signal: 11 });
 }
 
 /// Executors that say by which of them, and of which set, a call was run.
@@ -467,11 +467,11 @@ impl ExecutorSet for ScriptedSet {
 
 /// Who ran the call, or why nobody did.
 fn who(outcome: &Outcome) -> String {
-    match &outcome.ending {
-        Ending::Finished(CallResult::Tool(result)) => {
+    match &outcome.kind {
+        OutcomeKind::Finished(CallResult::Tool(result)) => {
             serde_json::from_slice(result.structured.as_deref().unwrap_or(b"null")).unwrap_or_default()
         }
-        Ending::WorkerStart { message, .. } => message.clone(),
+        OutcomeKind::WorkerStart { message, .. } => message.clone(),
         other => panic!("{other:?}"),
     }
 }

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::time::Duration;
 
-use omni_call::{Affinity, CallResult, Ending, Policy};
+use omni_call::{Affinity, CallResult, OutcomeKind, Policy};
 use omni_exec::{Pool, WorkerLife};
 use serde_json::{Value, json};
 use support::{Lab, Request, Running, served_by_another, text, wait_gone, wait_until};
@@ -188,7 +188,7 @@ async fn reloads_under_load_lose_no_call_and_none_that_begins_later_runs_an_olde
                 while !done.load(Ordering::Relaxed) {
                     let oldest = reloaded.load(Ordering::Relaxed);
                     let outcome = lab.call_in("edited.py", tool).run().await;
-                    assert!(matches!(outcome.ending, Ending::Finished(_)), "{outcome:?}");
+                    assert!(matches!(outcome.kind, OutcomeKind::Finished(_)), "{outcome:?}");
                     let version: u32 = text(&outcome).parse().unwrap_or_default();
                     assert!(version >= oldest, "version {version} after {oldest}");
                 }
@@ -260,7 +260,7 @@ async fn a_skill_with_state_keeps_its_worker_until_the_skill_itself_changes() {
     pool.renew(|skill| skill == "lab").await;
     let outcome = count().await;
     assert_eq!(number(text(&outcome)), Some(1));
-    let Ending::Finished(CallResult::Tool(result)) = outcome.ending else { panic!("{outcome:?}") };
+    let OutcomeKind::Finished(CallResult::Tool(result)) = outcome.kind else { panic!("{outcome:?}") };
     assert!(result.meta.is_some_and(|meta| meta.windows(4).any(|word| word == b"lost")), "it is told");
     drop(pool);
     lab.finish().await;
@@ -271,10 +271,10 @@ async fn an_async_tool_that_crashes_alone_three_times_gets_a_pause_and_its_neigh
     let lab = Lab::governed();
     for _ in 0..3 {
         let outcome = lab.call("async_exits").args(&json!({"code": 5})).run().await;
-        assert_eq!(outcome.ending, Ending::Exited { code: 5, message: None });
+        assert_eq!(outcome.kind, OutcomeKind::Exited { code: 5, message: None });
     }
     let refused = lab.call("async_exits").args(&json!({"code": 5})).run().await;
-    assert!(matches!(refused.ending, Ending::Quarantined { .. }), "{refused:?}");
+    assert!(matches!(refused.kind, OutcomeKind::Quarantined { .. }), "{refused:?}");
     assert_eq!(lab.call("async_echo").args(&json!({"text": "x"})).value().await, json!("x"));
     lab.finish().await;
 }
@@ -286,7 +286,7 @@ async fn nobody_is_blamed_for_a_crash_that_two_async_calls_were_under_way_at() {
         let mut bystander = sleeper(&lab, "async_sleeps").start();
         bystander.pid().await;
         let outcome = lab.call("async_exits").args(&json!({"code": 5})).run().await;
-        assert!(matches!(outcome.ending, Ending::Lost { .. }), "{outcome:?}");
+        assert!(matches!(outcome.kind, OutcomeKind::Lost { .. }), "{outcome:?}");
         bystander.end().await;
     }
     lab.finish().await;
@@ -338,9 +338,9 @@ async fn an_import_that_fails_or_kills_ahead_of_its_calls_stops_nobody_else() {
         let asynchronous = lab.call("async_echo").args(&json!({"text": "y"})).run().await;
         assert_eq!(text(&asynchronous), "y", "{then}");
         let outcome = lab.call("pid").with(&tool).run().await;
-        match outcome.ending {
-            Ending::LoadError { .. } => assert!(!dies),
-            Ending::Exited { code: 3, .. } => assert!(dies),
+        match outcome.kind {
+            OutcomeKind::LoadError { .. } => assert!(!dies),
+            OutcomeKind::Exited { code: 3, .. } => assert!(dies),
             other => panic!("{then}: {other:?}"),
         }
         drop(pool);

@@ -2,7 +2,7 @@
 
 mod support;
 
-use omni_call::Ending;
+use omni_call::OutcomeKind;
 use omni_exec::ExecConfig;
 use serde_json::json;
 use support::{Lab, wait_gone};
@@ -22,7 +22,7 @@ async fn a_tool_that_wants_more_memory_than_it_may_have_is_told_so() {
     for lab in labs() {
         let outcome = lab.call("takes_memory").args(&json!({"mebibytes": 10_000})).run().await;
         assert!(
-            matches!(outcome.ending, Ending::OutOfMemory { limit_bytes: Some(bytes), .. } if bytes == 200 << 20),
+            matches!(outcome.kind, OutcomeKind::OutOfMemory { limit_bytes: Some(bytes), .. } if bytes == 200 << 20),
             "{outcome:?}"
         );
         let small = lab.call("takes_memory").args(&json!({"mebibytes": 20}));
@@ -36,13 +36,13 @@ async fn a_tool_cannot_open_more_files_or_write_larger_ones_than_it_may() {
     for lab in labs() {
         let outcome = lab.call("opens_files").args(&json!({"count": 500})).run().await;
         assert!(
-            matches!(&outcome.ending, Ending::ToolError { kind, .. } if kind == "OSError"),
+            matches!(&outcome.kind, OutcomeKind::ToolError { kind, .. } if kind == "OSError"),
             "{outcome:?}"
         );
         let path = lab.root().join("large");
         let outcome = lab.call("writes").args(&json!({"path": path, "mebibytes": 3})).run().await;
         assert!(
-            matches!(&outcome.ending, Ending::ToolError { kind, .. } if kind == "OSError"),
+            matches!(&outcome.kind, OutcomeKind::ToolError { kind, .. } if kind == "OSError"),
             "{outcome:?}"
         );
         assert!(std::fs::metadata(&path).map_or(0, |file| file.len()) <= 1 << 20);
@@ -67,7 +67,7 @@ async fn a_process_that_stands_still_counts_as_dead_long_before_its_deadline() {
         let pid = running.pid().await;
         let (outcome, _) = running.end().await;
         assert!(
-            matches!(&outcome.ending, Ending::Lost { message } if message.contains("SIGSTOP")),
+            matches!(&outcome.kind, OutcomeKind::Lost { message } if message.contains("SIGSTOP")),
             "{outcome:?}"
         );
         wait_gone(pid).await;

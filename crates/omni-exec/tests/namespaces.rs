@@ -5,7 +5,7 @@ mod support;
 
 use std::time::Duration;
 
-use omni_call::Ending;
+use omni_call::OutcomeKind;
 use serde_json::json;
 use support::{Lab, ProcessKind, Request, lives, text, wait_until};
 
@@ -82,14 +82,14 @@ async fn how_a_process_ended_is_told_exactly() {
     for process in ProcessKind::ALL {
         let Some(lab) = Lab::isolated(process) else { return };
         let ended = lab.call("os_exit").args(&json!({"code": 7})).run().await;
-        assert_eq!(ended.ending, Ending::Exited { code: 7, message: None }, "{process:?}");
+        assert_eq!(ended.kind, OutcomeKind::Exited { code: 7, message: None }, "{process:?}");
         let ended = lab.call("segfault").run().await;
-        assert_eq!(ended.ending, Ending::Signalled { signal: 11 }, "{process:?}");
+        assert_eq!(ended.kind, OutcomeKind::Signalled { signal: 11 }, "{process:?}");
         let ended = lab.call("abort").run().await;
-        assert_eq!(ended.ending, Ending::Signalled { signal: 6 }, "{process:?}");
+        assert_eq!(ended.kind, OutcomeKind::Signalled { signal: 6 }, "{process:?}");
         for signal in [7, 13, 15] {
             let ended = hostile(&lab, "dies_of").args(&json!({"number": signal})).run().await;
-            assert_eq!(ended.ending, Ending::Signalled { signal }, "{process:?}");
+            assert_eq!(ended.kind, OutcomeKind::Signalled { signal }, "{process:?}");
         }
         lab.finish().await;
     }
@@ -103,7 +103,7 @@ async fn a_time_limit_tells_the_line_and_ends_everything_inside() {
         still_serves(&lab).await;
         let request = lab.call("spins").context().timeout(Duration::from_millis(1500));
         let outcome = request.run().await;
-        assert!(matches!(outcome.ending, Ending::TimedOut { .. }), "{process:?}: {outcome:?}");
+        assert!(matches!(outcome.kind, OutcomeKind::TimedOut { .. }), "{process:?}: {outcome:?}");
         assert!(
             outcome.stack.as_deref().is_some_and(|stack| stack.contains("spins")),
             "{process:?}: {outcome:?}"

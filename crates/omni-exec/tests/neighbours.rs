@@ -5,7 +5,7 @@ mod support;
 
 use std::time::Duration;
 
-use omni_call::{Ending, Phase, Policy};
+use omni_call::{OutcomeKind, Phase, Policy};
 use serde_json::json;
 use support::{Lab, Request, text, wait_gone};
 
@@ -22,10 +22,10 @@ async fn a_block_does_not_outlive_the_deadline_of_a_neighbour() {
     let mut blocking = lab.call("async_blocks").context().start();
     blocking.pid().await;
     let outcome = neighbour.end().await.0;
-    assert_eq!(outcome.ending, Ending::TimedOut { limit: Duration::from_secs(2) });
+    assert_eq!(outcome.kind, OutcomeKind::TimedOut { limit: Duration::from_secs(2) });
     wait_gone(pid).await;
     let outcome = blocking.end().await.0;
-    assert!(matches!(outcome.ending, Ending::Lost { .. }), "{outcome:?}");
+    assert!(matches!(outcome.kind, OutcomeKind::Lost { .. }), "{outcome:?}");
     assert_eq!(lab.call("async_echo").args(&json!({"text": "up"})).value().await, json!("up"));
     lab.finish().await;
 }
@@ -42,14 +42,14 @@ async fn neighbours_of_a_block_are_run_again_when_they_may_be() {
     blocking.pid().await;
     let unstarted = lab.call("async_echo").args(&json!({"text": "x"})).start();
     let outcome = blocking.end().await.0;
-    assert_eq!(outcome.ending, Ending::TimedOut { limit: Duration::from_secs(1) });
+    assert_eq!(outcome.kind, OutcomeKind::TimedOut { limit: Duration::from_secs(1) });
     assert!(outcome.stack.is_some_and(|stack| stack.contains(" in async_blocks")));
     wait_gone(pid).await;
     assert_eq!(text(&unstarted.end().await.0), "x");
     let outcome = may.end().await.0;
     assert_eq!((text(&outcome).as_str(), outcome.attempt), ("slept", 2));
     let outcome = may_not.end().await.0;
-    assert!(matches!(outcome.ending, Ending::Lost { .. }), "{outcome:?}");
+    assert!(matches!(outcome.kind, OutcomeKind::Lost { .. }), "{outcome:?}");
     assert_eq!(outcome.phase, Phase::Started);
     lab.finish().await;
 }

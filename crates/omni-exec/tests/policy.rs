@@ -6,7 +6,7 @@ mod support;
 use std::sync::Arc;
 use std::time::Duration;
 
-use omni_call::{Affinity, CallResult, Ending, Policy, ToolResult};
+use omni_call::{Affinity, CallResult, OutcomeKind, Policy, ToolResult};
 use serde_json::{Value, json};
 use support::{Lab, Request, text};
 
@@ -19,9 +19,9 @@ fn failing(lab: &Lab, times: u32, how: &str) -> Request {
     lab.call("fails_at_first").args(&json!({"path": path, "times": times, "how": how}))
 }
 
-fn meta(ending: &Ending) -> Value {
-    let Ending::Finished(CallResult::Tool(ToolResult { meta, .. })) = ending else {
-        panic!("not finished: {ending:?}")
+fn meta(kind: &OutcomeKind) -> Value {
+    let OutcomeKind::Finished(CallResult::Tool(ToolResult { meta, .. })) = kind else {
+        panic!("not finished: {kind:?}")
     };
     meta.as_deref().map_or(Value::Null, |meta| serde_json::from_slice(meta).unwrap_or_default())
 }
@@ -31,7 +31,7 @@ async fn a_named_exception_is_tried_again_and_the_result_says_so() {
     let lab = Lab::governed();
     let outcome = failing(&lab, 2, "raise").policy(retrying(None)).run().await;
     assert_eq!(text(&outcome), "3");
-    assert_eq!((outcome.attempt, meta(&outcome.ending)["omni/attempt"].as_u64()), (3, Some(3)));
+    assert_eq!((outcome.attempt, meta(&outcome.kind)["omni/attempt"].as_u64()), (3, Some(3)));
     lab.finish().await;
 }
 
@@ -40,7 +40,7 @@ async fn the_last_attempt_s_failure_is_the_answer() {
     let lab = Lab::governed();
     let outcome = failing(&lab, 9, "raise").policy(retrying(Some(2))).run().await;
     assert!(
-        matches!(&outcome.ending, Ending::ToolError { kind, .. } if kind == "ConnectionResetError"),
+        matches!(&outcome.kind, OutcomeKind::ToolError { kind, .. } if kind == "ConnectionResetError"),
         "{outcome:?}"
     );
     assert_eq!(outcome.attempt, 2);
@@ -52,7 +52,7 @@ async fn the_last_attempt_s_failure_is_the_answer() {
 async fn a_crash_is_tried_again_only_where_the_author_says_that_it_may() {
     let lab = Lab::governed();
     let outcome = failing(&lab, 1, "crash").run().await;
-    assert!(matches!(outcome.ending, Ending::Signalled { signal: 9 }), "{outcome:?}");
+    assert!(matches!(outcome.kind, OutcomeKind::Signalled { signal: 9 }), "{outcome:?}");
     let again = Policy { repeatable: true, ..Policy::default() };
     std::fs::remove_file(lab.root().join("runs")).ok();
     let outcome = failing(&lab, 1, "crash").policy(again).run().await;
@@ -77,8 +77,8 @@ async fn a_result_answers_equal_arguments_until_its_time_is_over() {
     let first = lab.call("counts").with(&spec).run().await;
     let second = lab.call("counts").with(&spec).session("another").run().await;
     assert_eq!(text(&first), text(&second));
-    assert_eq!(meta(&first.ending), Value::Null);
-    assert!(meta(&second.ending)["omni/cached"]["age_ms"].is_u64(), "{second:?}");
+    assert_eq!(meta(&first.kind), Value::Null);
+    assert!(meta(&second.kind)["omni/cached"]["age_ms"].is_u64(), "{second:?}");
     let brief = Policy { cache_ttl_ms: Some(1), ..Policy::default() };
     let spec = Arc::new(lab.call("counts").policy(brief).spec);
     let first = lab.call("counts").with(&spec).run().await;
@@ -97,7 +97,7 @@ async fn a_failure_is_never_kept() {
     let cached = Policy { cache_ttl_ms: Some(60_000), ..Policy::default() };
     let spec = Arc::new(failing(&lab, 1, "raise").policy(cached).spec);
     let outcome = failing(&lab, 1, "raise").with(&spec).run().await;
-    assert!(matches!(outcome.ending, Ending::ToolError { .. }), "{outcome:?}");
+    assert!(matches!(outcome.kind, OutcomeKind::ToolError { .. }), "{outcome:?}");
     assert_eq!(text(&failing(&lab, 1, "raise").with(&spec).run().await), "2");
     lab.finish().await;
 }
@@ -110,7 +110,7 @@ async fn a_tool_runs_no_more_often_at_once_than_it_declares() {
     running.pid().await;
     let spec = lab.call("obeys").policy(one.clone()).context();
     let waited = spec.timeout(Duration::from_millis(100)).run().await;
-    assert!(matches!(waited.ending, Ending::TimedOut { .. }), "{waited:?}");
+    assert!(matches!(waited.kind, OutcomeKind::TimedOut { .. }), "{waited:?}");
     assert_eq!(waited.phase, omni_call::Phase::Queued);
     // Another tool does not wait, and the place is free once the call has left it.
     assert_eq!(lab.call("echo").args(&json!({"text": "x"})).value().await, json!("x"));
@@ -143,10 +143,10 @@ async fn each_session_has_state_of_its_own_and_learns_when_it_is_lost() {
     let numbers = [count("a").value().await, count("b").value().await, count("a").value().await];
     assert_eq!(numbers.map(|seen| seen["n"].as_u64()), [Some(1), Some(1), Some(2)]);
     let crash = lab.call("os_exit").args(&json!({"code": 3})).policy(own.clone()).session("a");
-    assert!(matches!(crash.run().await.ending, Ending::Exited { code: 3, .. }));
+    assert!(matches!(crash.run().await.kind, OutcomeKind::Exited { code: 3, .. }));
     let after = count("a").run().await;
-    assert_eq!(meta(&after.ending)["omni/state"], "lost");
-    assert_eq!(meta(&count("a").run().await.ending), Value::Null, "said once");
+    assert_eq!(meta(&after.kind)["omni/state"], "lost");
+    assert_eq!(meta(&count("a").run().await.kind), Value::Null, "said once");
     assert_eq!(count("b").value().await["n"], 2, "the other session has lost nothing");
     lab.finish().await;
 }
@@ -156,10 +156,10 @@ async fn a_tool_that_crashes_three_times_gets_a_pause_and_no_other_does() {
     let lab = Lab::governed();
     for _ in 0..3 {
         let outcome = lab.call("segfault").run().await;
-        assert!(matches!(outcome.ending, Ending::Signalled { signal: 11 }), "{outcome:?}");
+        assert!(matches!(outcome.kind, OutcomeKind::Signalled { signal: 11 }), "{outcome:?}");
     }
     let refused = lab.call("segfault").run().await;
-    let Ending::Quarantined { retry_after } = refused.ending else { panic!("{refused:?}") };
+    let OutcomeKind::Quarantined { retry_after } = refused.kind else { panic!("{refused:?}") };
     assert!(retry_after > Duration::ZERO && retry_after <= Duration::from_secs(30));
     assert_eq!(lab.call("echo").args(&json!({"text": "x"})).value().await, json!("x"));
     lab.finish().await;

@@ -6,7 +6,7 @@ mod support;
 use std::collections::HashSet;
 use std::time::{Duration, Instant};
 
-use omni_call::{Ending, Phase};
+use omni_call::{OutcomeKind, Phase};
 use omni_exec::{ExecConfig, SharedBounds};
 use serde_json::json;
 use support::{Lab, Request, Running, said, text, wait_gone, wait_until};
@@ -134,7 +134,7 @@ async fn a_pool_whose_first_call_finds_all_places_taken_gets_the_next_that_is_fr
     tokio::task::yield_now().await;
     assert_eq!(second.processes(), [0_i32; 0]);
     busy.cancel().await;
-    assert!(matches!(waiting.end().await.0.ending, Ending::Finished(_)));
+    assert!(matches!(waiting.end().await.0.kind, OutcomeKind::Finished(_)));
     first.finish().await;
     second.finish().await;
 }
@@ -149,7 +149,7 @@ async fn a_call_taken_back_in_line_never_starts() {
     second.cancel().await;
     let third = lab.call("nothing").start();
     first.cancel().await;
-    assert!(matches!(third.end().await.0.ending, Ending::Finished(_)));
+    assert!(matches!(third.end().await.0.kind, OutcomeKind::Finished(_)));
     lab.finish().await;
 }
 
@@ -167,15 +167,15 @@ async fn the_line_is_bounded_for_a_tool_and_altogether() {
     let mut waiting: Vec<Running> = (0..2).map(|_| lab.call("nothing").with(&shared).start()).collect();
     tokio::task::yield_now().await;
     let refused = lab.call("nothing").with(&shared).run().await;
-    assert!(matches!(refused.ending, Ending::Busy { .. }), "{refused:?}");
+    assert!(matches!(refused.kind, OutcomeKind::Busy { .. }), "{refused:?}");
     assert_eq!(refused.phase, Phase::Queued);
     waiting.push(lab.call("pid").start());
     tokio::task::yield_now().await;
     let refused = lab.call("echo").args(&json!({"text": ""})).run().await;
-    assert!(matches!(refused.ending, Ending::Busy { .. }), "{refused:?}");
+    assert!(matches!(refused.kind, OutcomeKind::Busy { .. }), "{refused:?}");
     first.cancel().await;
     for run in waiting {
-        assert!(matches!(run.end().await.0.ending, Ending::Finished(_)));
+        assert!(matches!(run.end().await.0.kind, OutcomeKind::Finished(_)));
     }
     lab.finish().await;
 }
@@ -186,7 +186,7 @@ async fn a_call_whose_time_runs_out_in_line_ends_there() {
     let mut first = sleeper(&lab, 60.0).start();
     first.pid().await;
     let outcome = lab.call("nothing").timeout(Duration::from_millis(100)).run().await;
-    assert!(matches!(outcome.ending, Ending::TimedOut { .. }), "{outcome:?}");
+    assert!(matches!(outcome.kind, OutcomeKind::TimedOut { .. }), "{outcome:?}");
     assert_eq!(outcome.phase, Phase::Queued);
     first.cancel().await;
     lab.finish().await;
@@ -197,8 +197,8 @@ async fn a_late_word_of_a_former_call_does_not_reach_the_next_one() {
     let lab = Lab::pool_with(|config| config.workers_max = 1);
     assert_eq!(lab.call("leaves_a_thread").value().await, json!("done"));
     let (outcome, events) = lab.call("narrates").start().end().await;
-    let outcome = outcome.ending;
-    assert!(matches!(outcome, Ending::ToolError { .. }), "it has no context: {outcome:?}");
+    let outcome = outcome.kind;
+    assert!(matches!(outcome, OutcomeKind::ToolError { .. }), "it has no context: {outcome:?}");
     assert!(said(&events).iter().all(|line| !line.contains("half")));
     lab.finish().await;
 }
@@ -210,7 +210,7 @@ async fn failing_starts_are_not_repeated_at_once() {
     let mut refused = 0;
     for _ in 0..50 {
         let outcome = lab.call("nothing").run().await;
-        assert!(matches!(outcome.ending, Ending::WorkerStart { .. }), "{outcome:?}");
+        assert!(matches!(outcome.kind, OutcomeKind::WorkerStart { .. }), "{outcome:?}");
         refused += usize::from(outcome.elapsed < Duration::from_millis(2));
     }
     // Fifty starts, one after the other, each with a Python in it, would not leave any call that quick.
@@ -269,7 +269,7 @@ async fn an_async_call_past_its_time_says_where_it_waits() {
     lab.call("async_echo").args(&json!({"text": "the worker is ready"})).run().await;
     let request = lab.call("async_sleeps").args(&json!({"seconds": 60})).context();
     let outcome = request.timeout(Duration::from_secs(1)).run().await;
-    assert_eq!(outcome.ending, Ending::TimedOut { limit: Duration::from_secs(1) });
+    assert_eq!(outcome.kind, OutcomeKind::TimedOut { limit: Duration::from_secs(1) });
     let stack = outcome.stack.unwrap_or_default();
     assert!(stack.ends_with(" in async_sleeps"), "{stack}");
     lab.finish().await;
@@ -282,12 +282,12 @@ async fn a_blocked_event_loop_is_killed_at_its_deadline_and_bystanders_may_try_a
         let mut bystander = lab.call("async_sleeps").args(&json!({"seconds": 60})).context().start();
         let pid = bystander.pid().await;
         let outcome = lab.call(function).context().timeout(Duration::from_secs(1)).run().await;
-        assert_eq!(outcome.ending, Ending::TimedOut { limit: Duration::from_secs(1) }, "{function}");
+        assert_eq!(outcome.kind, OutcomeKind::TimedOut { limit: Duration::from_secs(1) }, "{function}");
         let stack = outcome.stack.unwrap_or_default();
         assert!(stack.contains(&format!(" in {function}")), "{function}: {stack}");
         wait_gone(pid).await;
         let lost = bystander.end().await.0;
-        assert!(matches!(lost.ending, Ending::Lost { .. }), "{lost:?}");
+        assert!(matches!(lost.kind, OutcomeKind::Lost { .. }), "{lost:?}");
         assert_eq!(lab.call("async_echo").args(&json!({"text": "up"})).value().await, json!("up"));
     }
     lab.finish().await;
@@ -297,12 +297,12 @@ async fn a_blocked_event_loop_is_killed_at_its_deadline_and_bystanders_may_try_a
 async fn an_async_tool_that_ends_python_is_told_so_when_it_was_alone() {
     let lab = Lab::pool();
     let outcome = lab.call("async_exits").args(&json!({"code": 5})).run().await;
-    assert_eq!(outcome.ending, Ending::Exited { code: 5, message: None });
+    assert_eq!(outcome.kind, OutcomeKind::Exited { code: 5, message: None });
     let mut bystander = lab.call("async_sleeps").args(&json!({"seconds": 60})).context().start();
     bystander.pid().await;
     let outcome = lab.call("async_exits").args(&json!({"code": 5})).run().await;
     for lost in [outcome, bystander.end().await.0] {
-        assert!(matches!(lost.ending, Ending::Lost { .. }), "{lost:?}");
+        assert!(matches!(lost.kind, OutcomeKind::Lost { .. }), "{lost:?}");
     }
     lab.finish().await;
 }

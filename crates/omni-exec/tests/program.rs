@@ -4,7 +4,9 @@ mod support;
 
 use std::time::Duration;
 
-use omni_call::{CallResult, Ending, Phase, ProgramInput, ProgramOutput, ProgramTarget, Target, ToolResult};
+use omni_call::{
+    CallResult, OutcomeKind, Phase, ProgramInput, ProgramOutput, ProgramTarget, Target, ToolResult,
+};
 use serde_json::{Value, json};
 use support::{Lab, Request, said, text, wait_gone, wait_until};
 
@@ -24,8 +26,8 @@ fn with(mut request: Request, change: impl FnOnce(&mut ProgramTarget)) -> Reques
     request
 }
 
-fn result(ending: &Ending) -> &ToolResult {
-    let Ending::Finished(CallResult::Tool(result)) = ending else { panic!("not finished: {ending:?}") };
+fn result(kind: &OutcomeKind) -> &ToolResult {
+    let OutcomeKind::Finished(CallResult::Tool(result)) = kind else { panic!("not finished: {kind:?}") };
     result
 }
 
@@ -73,16 +75,16 @@ async fn json_is_structured_content_and_anything_else_is_refused() {
     let lab = Lab::spawn();
     let json_of = |script| with(bash(&lab, script), |program| program.output = ProgramOutput::Json);
     let outcome = json_of("echo '{\"n\": 1}'").run().await;
-    assert_eq!(result(&outcome.ending).structured.as_deref(), Some(br#"{"n": 1}"#.as_slice()));
+    assert_eq!(result(&outcome.kind).structured.as_deref(), Some(br#"{"n": 1}"#.as_slice()));
     assert_eq!(text(&outcome), r#"{"n": 1}"#);
     let outcome = json_of("echo no json").run().await;
     assert!(
-        matches!(&outcome.ending, Ending::BadResult { message } if message.contains("JSON")),
+        matches!(&outcome.kind, OutcomeKind::BadResult { message } if message.contains("JSON")),
         "{outcome:?}"
     );
     let outcome = bash(&lab, "printf '\\xff'").run().await;
     assert!(
-        matches!(&outcome.ending, Ending::BadResult { message } if message.contains("UTF-8")),
+        matches!(&outcome.kind, OutcomeKind::BadResult { message } if message.contains("UTF-8")),
         "{outcome:?}"
     );
     lab.finish().await;
@@ -92,21 +94,21 @@ async fn json_is_structured_content_and_anything_else_is_refused() {
 async fn an_exit_code_is_a_failure_and_what_was_printed_with_it_is_for_the_client() {
     let lab = Lab::spawn();
     let outcome = bash(&lab, "echo why >&2; exit 3").run().await;
-    assert!(matches!(outcome.ending, Ending::Exited { code: 3, .. }), "{outcome:?}");
+    assert!(matches!(outcome.kind, OutcomeKind::Exited { code: 3, .. }), "{outcome:?}");
     assert_eq!(outcome.stderr.as_deref(), Some("why\n"));
     let outcome = bash(&lab, "echo 'no such note'; exit 1").run().await;
-    assert!(result(&outcome.ending).is_error);
+    assert!(result(&outcome.kind).is_error);
     assert_eq!(text(&outcome), "no such note");
-    let content = String::from_utf8_lossy(&result(&outcome.ending).content).into_owned();
+    let content = String::from_utf8_lossy(&result(&outcome.kind).content).into_owned();
     assert!(content.contains("`lab.program` ended with exit code 1"), "{content}");
     // What it says on standard error is not lost for what it says on the other.
     let outcome = bash(&lab, "echo out; echo why >&2; exit 4").run().await;
-    assert!(result(&outcome.ending).is_error);
+    assert!(result(&outcome.kind).is_error);
     assert_eq!(outcome.stderr.as_deref(), Some("why\n"));
     let outcome = bash(&lab, "echo out; echo 'all is well' >&2").run().await;
     assert_eq!(outcome.stderr, None);
     let outcome = bash(&lab, "kill -SEGV $$").run().await;
-    assert!(matches!(outcome.ending, Ending::Signalled { signal: 11 }), "{outcome:?}");
+    assert!(matches!(outcome.kind, OutcomeKind::Signalled { signal: 11 }), "{outcome:?}");
     lab.finish().await;
 }
 
@@ -124,7 +126,7 @@ async fn a_program_that_is_not_there_says_what_to_check() {
     let lab = Lab::spawn();
     for argv in [["no-such-program"], ["scripts/missing.sh"]] {
         let outcome = program(&lab, &argv).run().await;
-        let Ending::WorkerStart { message, hint } = outcome.ending else { panic!("{outcome:?}") };
+        let OutcomeKind::WorkerStart { message, hint } = outcome.kind else { panic!("{outcome:?}") };
         assert!(message.contains(argv[0]) && hint.contains("command"), "{message} {hint}");
     }
     lab.finish().await;
@@ -135,10 +137,10 @@ async fn time_limits_hold_and_output_is_a_sign_of_life() {
     let lab = Lab::spawn();
     let outcome =
         bash(&lab, "trap '' TERM; sleep 60 & wait; sleep 60").timeout(Duration::from_millis(300)).run().await;
-    assert!(matches!(outcome.ending, Ending::TimedOut { .. }), "{outcome:?}");
+    assert!(matches!(outcome.kind, OutcomeKind::TimedOut { .. }), "{outcome:?}");
     assert_eq!(outcome.phase, Phase::Started);
     let quiet = bash(&lab, "sleep 60").idle_timeout(Duration::from_millis(300)).run().await;
-    assert!(matches!(quiet.ending, Ending::Idle { .. }), "{quiet:?}");
+    assert!(matches!(quiet.kind, OutcomeKind::Idle { .. }), "{quiet:?}");
     let alive = bash(&lab, "for i in 1 2 3 4 5 6 7 8; do sleep 0.1; echo $i; done");
     assert!(text(&alive.idle_timeout(Duration::from_millis(600)).run().await).ends_with('8'));
     wait_until("everything to end", || lab.processes().is_empty()).await;
@@ -163,7 +165,7 @@ async fn a_cancelled_program_takes_its_children_with_it() {
 async fn more_output_than_a_result_may_have_ends_the_program() {
     let lab = Lab::spawn_with(|config| config.result_bytes_max = 100_000);
     let outcome = bash(&lab, "yes").run().await;
-    assert!(matches!(outcome.ending, Ending::OutputLimit { limit_bytes: 100_000 }), "{outcome:?}");
+    assert!(matches!(outcome.kind, OutcomeKind::OutputLimit { limit_bytes: 100_000 }), "{outcome:?}");
     wait_until("it to end", || lab.processes().is_empty()).await;
     lab.finish().await;
 }

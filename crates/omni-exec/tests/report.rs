@@ -4,7 +4,7 @@ mod support;
 
 use std::time::Duration;
 
-use omni_call::Ending;
+use omni_call::OutcomeKind;
 use serde_json::json;
 use support::{Lab, ProcessKind, Request, said, text};
 
@@ -58,7 +58,7 @@ async fn an_async_tool_lives_on_their_word_too() {
 async fn a_tool_whose_child_is_silent_is_ended_in_every_way() {
     in_every_way(|process, lab| async move {
         let outcome = helper(&lab, "helper_speaks", "silence").run().await;
-        assert_eq!(outcome.ending, Ending::Idle { limit: IDLE }, "{process:?}");
+        assert_eq!(outcome.kind, OutcomeKind::Idle { limit: IDLE }, "{process:?}");
         // Its child is gone too.
         lab.finish().await;
     })
@@ -77,7 +77,7 @@ async fn a_program_reports_from_a_shell_and_a_silent_one_is_ended() {
     let beats = "for n in 1 2 3 4 5; do sleep 0.5; python3 -m omni.report; done; echo done";
     assert_eq!(text(&program(&lab, beats).run().await), "done");
     let outcome = program(&lab, "sleep 60").run().await;
-    assert_eq!(outcome.ending, Ending::Idle { limit: IDLE });
+    assert_eq!(outcome.kind, OutcomeKind::Idle { limit: IDLE });
     lab.finish().await;
 }
 

@@ -5,7 +5,7 @@ mod support;
 
 use std::time::Duration;
 
-use omni_call::{CallRequest, CallResult, Ending, Phase, Policy};
+use omni_call::{CallRequest, CallResult, OutcomeKind, Phase, Policy};
 use omni_exec::{Listing, Runner, RunnerConfig};
 use serde_json::{Value, json};
 use support::{Lab, PATIENCE, Request, Site, said, text, wait_until};
@@ -22,7 +22,7 @@ async fn a_result_comes_back_as_the_tool_made_it() {
     let outcome = lab.call("echo").args(&json!({"text": "grüezi"})).run().await;
     assert_eq!((text(&outcome).as_str(), outcome.phase, outcome.attempt), ("grüezi", Phase::Started, 1));
     let outcome = lab.call("table").run().await;
-    let Ending::Finished(CallResult::Tool(result)) = &outcome.ending else { panic!("{outcome:?}") };
+    let OutcomeKind::Finished(CallResult::Tool(result)) = &outcome.kind else { panic!("{outcome:?}") };
     assert_eq!(result.structured.as_deref(), Some("{\"rows\":[1,2],\"city\":\"Zürich\"}".as_bytes()));
     assert_eq!(lab.call("async_echo").args(&json!({"text": "a"})).value().await, json!("a"));
     lab.finish().await;
@@ -32,7 +32,7 @@ async fn a_result_comes_back_as_the_tool_made_it() {
 async fn exceptions_and_bad_results_are_told_as_in_a_worker_of_ours() {
     let lab = Lab::at_runner();
     let outcome = lab.call("raises").run().await;
-    let Ending::ToolError { kind, message, location, intended, traceback, .. } = outcome.ending else {
+    let OutcomeKind::ToolError { kind, message, location, intended, traceback, .. } = outcome.kind else {
         panic!("{outcome:?}")
     };
     assert_eq!((kind.as_str(), message.as_str(), intended), ("KeyError", "'missing'", false));
@@ -40,13 +40,13 @@ async fn exceptions_and_bad_results_are_told_as_in_a_worker_of_ours() {
     assert!(traceback.unwrap().contains("raise KeyError"));
     let outcome = lab.call("refuses").run().await;
     assert!(
-        matches!(&outcome.ending, Ending::ToolError { message, intended: true, .. } if message == "no such note"),
+        matches!(&outcome.kind, OutcomeKind::ToolError { message, intended: true, .. } if message == "no such note"),
         "{outcome:?}"
     );
     let outcome = lab.call("not_a_number").run().await;
-    assert!(matches!(outcome.ending, Ending::BadResult { .. }), "{outcome:?}");
+    assert!(matches!(outcome.kind, OutcomeKind::BadResult { .. }), "{outcome:?}");
     let outcome = lab.call("large").args(&json!({"size": (8 << 20) + 1})).run().await;
-    assert_eq!(outcome.ending, Ending::OutputLimit { limit_bytes: 8 << 20 });
+    assert_eq!(outcome.kind, OutcomeKind::OutputLimit { limit_bytes: 8 << 20 });
     lab.finish().await;
 }
 
@@ -88,9 +88,9 @@ async fn a_runner_that_keeps_no_time_limit_holds_nobody_up() {
     let lab = Lab::at_runner();
     let limit = SHORT * 3;
     let outcome = lab.call("sleeps").args(&json!({"seconds": 6})).timeout(limit).run().await;
-    assert_eq!((outcome.ending, outcome.phase), (Ending::TimedOut { limit }, Phase::Started));
+    assert_eq!((outcome.kind, outcome.phase), (OutcomeKind::TimedOut { limit }, Phase::Started));
     let outcome = lab.call("sleeps").args(&json!({"seconds": 6})).idle_timeout(limit).run().await;
-    assert_eq!((outcome.ending, outcome.phase), (Ending::Idle { limit }, Phase::Started));
+    assert_eq!((outcome.kind, outcome.phase), (OutcomeKind::Idle { limit }, Phase::Started));
     let beats = lab.call("beats").args(&json!({"times": 8, "pause": 0.3}));
     assert_eq!(beats.idle_timeout(SHORT * 5).value().await, json!("alive"));
     assert_eq!(lab.call("echo").args(&json!({"text": "up"})).value().await, json!("up"));
@@ -102,7 +102,7 @@ async fn a_tool_that_the_runner_does_not_have_is_named() {
     let lab = Lab::at_runner();
     let outcome = lab.call("no_such_tool").run().await;
     assert!(
-        matches!(&outcome.ending, Ending::WorkerStart { message, .. } if message.contains("lab.no_such_tool")),
+        matches!(&outcome.kind, OutcomeKind::WorkerStart { message, .. } if message.contains("lab.no_such_tool")),
         "{outcome:?}"
     );
     lab.finish().await;
@@ -115,7 +115,7 @@ async fn when_the_runner_dies_the_calls_it_ran_are_lost() {
     running.pid().await;
     lab.site.take().unwrap().crash();
     let outcome = running.end().await.0;
-    assert!(matches!(outcome.ending, Ending::Lost { .. }), "{outcome:?}");
+    assert!(matches!(outcome.kind, OutcomeKind::Lost { .. }), "{outcome:?}");
     assert_eq!((outcome.phase, outcome.attempt), (Phase::Started, 1));
     lab.finish().await;
 }
@@ -146,7 +146,7 @@ async fn a_runner_that_is_started_again_is_found_again() {
     assert_eq!(lab.call("echo").args(&json!({"text": "a"})).value().await, json!("a"));
     lab.site.take().unwrap().crash();
     let outcome = lab.call("echo").args(&json!({"text": "b"})).run().await;
-    assert!(matches!(&outcome.ending, Ending::WorkerStart { .. }), "{outcome:?}");
+    assert!(matches!(&outcome.kind, OutcomeKind::WorkerStart { .. }), "{outcome:?}");
     assert_eq!(outcome.phase, Phase::Queued);
     std::fs::remove_file(lab.root().join("runner.sock")).unwrap();
     lab.site = Some(Site::open(lab.root(), "runner.sock"));
@@ -157,7 +157,7 @@ async fn a_runner_that_is_started_again_is_found_again() {
 
 async fn wait_until_answered(lab: &Lab) {
     let tries = async {
-        while !matches!(lab.call("nothing").run().await.ending, Ending::Finished(_)) {
+        while !matches!(lab.call("nothing").run().await.kind, OutcomeKind::Finished(_)) {
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
     };
@@ -170,8 +170,8 @@ async fn shutting_down_ends_what_runs() {
     let mut running = lab.call("sleeps").args(&json!({"seconds": 6})).start();
     running.pid().await;
     lab.executor.shut_down().await;
-    assert_eq!(running.end().await.0.ending, Ending::Shutdown);
-    assert_eq!(lab.call("nothing").run().await.ending, Ending::Shutdown);
+    assert_eq!(running.end().await.0.kind, OutcomeKind::Shutdown);
+    assert_eq!(lab.call("nothing").run().await.kind, OutcomeKind::Shutdown);
     lab.finish().await;
 }
 
@@ -195,7 +195,7 @@ async fn a_runner_says_what_it_has() {
     ] {
         let mut read = lab.call("nothing");
         read.request = request;
-        let Ending::NotFound { message } = read.run().await.ending else { panic!("{named}") };
+        let OutcomeKind::NotFound { message } = read.run().await.kind else { panic!("{named}") };
         assert!(message.contains(named), "{message}");
     }
     assert_eq!(&runner.prompts().await.unwrap()[..], br#"{"prompts":[]}"#);

@@ -5,7 +5,7 @@ mod support;
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use omni_call::{Ending, Event};
+use omni_call::{Event, OutcomeKind};
 use serde_json::json;
 use support::{Lab, ProcessKind, Request, said, text};
 
@@ -40,10 +40,10 @@ async fn whatever_a_tool_prints_or_logs_is_a_sign_of_life_in_every_way() {
                     few.iter().map(|how| (how, utters(&lab, "utters", how).start())).collect();
                 for (how, call) in calls {
                     let outcome = call.end().await.0;
-                    assert_eq!(outcome.ending.kind(), "finished", "{how} {process:?}: {outcome:?}");
+                    assert_eq!(outcome.kind.name(), "finished", "{how} {process:?}: {outcome:?}");
                 }
             }
-            assert_eq!(silent.end().await.0.ending, Ending::Idle { limit: IDLE }, "{process:?}");
+            assert_eq!(silent.end().await.0.kind, OutcomeKind::Idle { limit: IDLE }, "{process:?}");
             lab.finish().await;
         })
     });
@@ -70,10 +70,10 @@ async fn among_async_tools_it_counts_for_the_call_whose_context_wrote_it() {
     }
     for (how, call) in lost {
         let (outcome, events) = call.end().await;
-        assert_eq!(outcome.ending, Ending::Idle { limit: IDLE }, "{how}");
+        assert_eq!(outcome.kind, OutcomeKind::Idle { limit: IDLE }, "{how}");
         assert_eq!(said(&events), [""; 0], "{how}");
     }
-    assert_eq!(silent.end().await.0.ending, Ending::Idle { limit: IDLE });
+    assert_eq!(silent.end().await.0.kind, OutcomeKind::Idle { limit: IDLE });
     // When it is alone, it is its.
     for how in ["run_in_executor", "descriptor"] {
         let (outcome, events) = utters(&lab, "async_utters", how).start().end().await;
@@ -124,7 +124,7 @@ async fn a_tool_that_prints_for_ever_is_ended_by_its_total_limit_and_what_it_say
         let flood = lab.call(tool).args(&json!({"megabytes": 1_000_000}));
         let limit = Duration::from_secs(2);
         let (outcome, events) = flood.idle_timeout(limit / 2).timeout(limit).start().end().await;
-        assert_eq!(outcome.ending, Ending::TimedOut { limit }, "{tool}");
+        assert_eq!(outcome.kind, OutcomeKind::TimedOut { limit }, "{tool}");
         let bytes: usize =
             events.iter().map(|event| if let Event::Log { data, .. } = event { data.len() } else { 0 }).sum();
         assert!(events.len() <= 1000 && bytes < 512 << 10, "{tool}: {} events, {bytes} bytes", events.len());

@@ -5,7 +5,7 @@ mod support;
 use std::collections::HashSet;
 use std::time::Duration;
 
-use omni_call::{Ending, Phase};
+use omni_call::{OutcomeKind, Phase};
 use serde_json::json;
 use support::{Lab, Running, text, wait_gone, wait_until};
 
@@ -65,7 +65,7 @@ async fn a_call_whose_time_runs_out_while_it_waits_never_starts() {
     let mut first = request.start();
     first.pid().await;
     let outcome = lab.call("nothing").timeout(Duration::from_millis(100)).run().await;
-    assert!(matches!(outcome.ending, Ending::TimedOut { .. }), "{outcome:?}");
+    assert!(matches!(outcome.kind, OutcomeKind::TimedOut { .. }), "{outcome:?}");
     assert_eq!(outcome.phase, Phase::Queued);
     first.cancel().await;
     lab.finish().await;

@@ -5,7 +5,7 @@ mod support;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use omni_call::{Affinity, CallResult, Ending, Policy};
+use omni_call::{Affinity, CallResult, OutcomeKind, Policy};
 use omni_exec::ExecConfig;
 use omni_process::TempFolders;
 use serde_json::{Value, json};
@@ -41,15 +41,15 @@ fn keeping(mut request: Request) -> Request {
 }
 
 /// The first text, and all the others.
-fn texts(ending: &Ending) -> (String, String) {
-    let Ending::Finished(CallResult::Tool(result)) = ending else { panic!("not finished: {ending:?}") };
+fn texts(kind: &OutcomeKind) -> (String, String) {
+    let OutcomeKind::Finished(CallResult::Tool(result)) = kind else { panic!("not finished: {kind:?}") };
     let content: Vec<Value> = serde_json::from_slice(&result.content).expect("content");
     let mut texts = content.iter().map(|block| block["text"].as_str().unwrap_or_default().to_owned());
     (texts.next().unwrap_or_default(), texts.collect::<Vec<_>>().join("\n"))
 }
 
-fn meta(ending: &Ending) -> Value {
-    let Ending::Finished(CallResult::Tool(result)) = ending else { panic!("not finished: {ending:?}") };
+fn meta(kind: &OutcomeKind) -> Value {
+    let OutcomeKind::Finished(CallResult::Tool(result)) = kind else { panic!("not finished: {kind:?}") };
     result.meta.as_ref().map_or(Value::Null, |meta| serde_json::from_slice(meta).expect("meta"))
 }
 
@@ -90,14 +90,14 @@ async fn a_file_that_a_call_leaves_is_gone_with_its_answer_and_the_answer_says_s
         let (lab, base) = lab(process);
         for _ in 0..3 {
             let outcome = tool(&lab, "leave").run().await;
-            let (path, note) = texts(&outcome.ending);
+            let (path, note) = texts(&outcome.kind);
             assert!(!Path::new(&path).exists(), "{process:?}: {path}");
             assert!(
                 note.starts_with(&format!("`{path}` was in the call's temporary folder")),
                 "{process:?}: {note}"
             );
             assert_eq!(
-                meta(&outcome.ending)["omni/temp"],
+                meta(&outcome.kind)["omni/temp"],
                 json!({"files": [path], "gone": true}),
                 "{process:?}"
             );
@@ -106,12 +106,12 @@ async fn a_file_that_a_call_leaves_is_gone_with_its_answer_and_the_answer_says_s
         }
         let outcome = tool(&lab, "leave_quietly").run().await;
         assert_eq!(
-            (texts(&outcome.ending), meta(&outcome.ending)),
+            (texts(&outcome.kind), meta(&outcome.kind)),
             (("done".into(), String::new()), Value::Null)
         );
         let taken = tool(&lab, "leave_and_take_back").run().await;
-        assert_eq!(texts(&taken.ending), ("done".into(), String::new()), "{process:?}");
-        let Ending::ToolError { message, .. } = tool(&lab, "leave_in_error").run().await.ending else {
+        assert_eq!(texts(&taken.kind), ("done".into(), String::new()), "{process:?}");
+        let OutcomeKind::ToolError { message, .. } = tool(&lab, "leave_in_error").run().await.kind else {
             panic!("{process:?}: it raises");
         };
         assert!(message.starts_with("see ") && message.contains("which is gone"), "{process:?}: {message}");
@@ -136,12 +136,12 @@ async fn what_a_killed_process_has_left_is_gone_when_its_end_is_told() {
         let (lab, base) = lab(process);
         for number in [9, 11] {
             let outcome = tool(&lab, "leave_and_die").args(&json!({"number": number})).run().await;
-            assert_eq!(outcome.ending, Ending::Signalled { signal: number }, "{process:?}");
+            assert_eq!(outcome.kind, OutcomeKind::Signalled { signal: number }, "{process:?}");
             wait_until("the files to go", || files(base.path()).iter().all(|path| path.ends_with("counted")))
                 .await;
         }
         let hangs = tool(&lab, "leave_and_hang").context().timeout(Duration::from_millis(1500));
-        assert!(matches!(hangs.run().await.ending, Ending::TimedOut { .. }), "{process:?}");
+        assert!(matches!(hangs.run().await.kind, OutcomeKind::TimedOut { .. }), "{process:?}");
         let mut cancelled = tool(&lab, "leave_and_hang").context().start();
         let folder = cancelled.first_log().await["folder"].as_str().expect("a path").to_owned();
         cancelled.cancel().await;
@@ -219,12 +219,12 @@ async fn a_tool_that_names_another_folder_does_so_for_itself_only() {
 async fn async_tools_share_one_and_a_result_says_how_long_it_lasts() {
     let (lab, base) = lab(ProcessKind::Pool);
     let outcome = tool(&lab, "async_leave").args(&json!({"name": "a"})).run().await;
-    let (path, note) = texts(&outcome.ending);
+    let (path, note) = texts(&outcome.kind);
     assert!(Path::new(&path).exists() && note.contains("goes with it"), "{note}");
-    assert_eq!(meta(&outcome.ending)["omni/temp"], json!({"files": [path], "gone": false}));
+    assert_eq!(meta(&outcome.kind)["omni/temp"], json!({"files": [path], "gone": false}));
     let other = tool(&lab, "async_leave").args(&json!({"name": "b"})).run().await;
     assert!(Path::new(&path).exists(), "a neighbour's call removes nothing");
-    assert!(texts(&other.ending).1.starts_with('`'));
+    assert!(texts(&other.kind).1.starts_with('`'));
     nothing_left(lab, base).await;
 }
 
@@ -233,7 +233,7 @@ async fn a_skill_with_state_in_memory_has_its_files_as_long() {
     let (lab, base) = lab(ProcessKind::Pool);
     let policy = || Policy { affinity: Some(Affinity::Single), ..Policy::default() };
     let outcome = tool(&lab, "leave").policy(policy()).run().await;
-    let (path, note) = texts(&outcome.ending);
+    let (path, note) = texts(&outcome.kind);
     assert!(Path::new(&path).exists() && note.contains("goes with it"), "{note}");
     let seen = tool(&lab, "look").policy(policy()).value().await;
     assert_eq!(seen["left"], json!(["left.txt"]));
@@ -245,13 +245,13 @@ async fn files_of_a_skill_that_keeps_them_outlive_call_worker_and_server() {
     for process in ProcessKind::ALL {
         let (lab, base) = lab(process);
         let outcome = keeping(tool(&lab, "leave")).run().await;
-        let (path, note) = texts(&outcome.ending);
-        assert_eq!((note.as_str(), meta(&outcome.ending)), ("", Value::Null), "{process:?}");
+        let (path, note) = texts(&outcome.kind);
+        assert_eq!((note.as_str(), meta(&outcome.kind)), ("", Value::Null), "{process:?}");
         let other = tool(&lab, "leave").args(&json!({"name": "other.txt"})).run().await;
         lab.finish().await;
         assert!(Path::new(&path).exists(), "{process:?}: {path}");
         assert!(
-            !Path::new(&texts(&other.ending).0).exists(),
+            !Path::new(&texts(&other.kind).0).exists(),
             "{process:?}: of a skill that does not keep them"
         );
         // A later server that sweeps leaves them alone.
@@ -262,7 +262,7 @@ async fn files_of_a_skill_that_keeps_them_outlive_call_worker_and_server() {
         drop(base);
     }
     let (lab, base) = lab(ProcessKind::Pool);
-    let (path, note) = texts(&keeping(tool(&lab, "async_leave")).run().await.ending);
+    let (path, note) = texts(&keeping(tool(&lab, "async_leave")).run().await.kind);
     assert_eq!(note, "");
     lab.finish().await;
     assert!(Path::new(&path).exists() && base.path().exists());
@@ -278,17 +278,17 @@ fn lab_beneath(base: TempDir) -> (Lab, TempDir) {
 async fn a_program_has_one_for_its_call() {
     let (lab, base) = lab(ProcessKind::Spawn);
     let outcome = program(&lab, "echo x > $TMPDIR/a; stat -c %a $TMPDIR; echo $TMPDIR/a").run().await;
-    let (said, note) = texts(&outcome.ending);
+    let (said, note) = texts(&outcome.kind);
     let (mode, path) = said.split_once('\n').expect("two lines");
     assert_eq!(mode, "700");
     assert!(path.starts_with(base.path().to_str().expect("a path")) && !Path::new(path).exists(), "{path}");
     assert!(note.starts_with(&format!("`{path}` was in")), "{note}");
-    assert_eq!(meta(&outcome.ending)["omni/temp"]["gone"], true);
+    assert_eq!(meta(&outcome.kind)["omni/temp"]["gone"], true);
     let killed = program(&lab, "echo x > $TMPDIR/a; kill -9 $$").run().await;
-    assert_eq!(killed.ending, Ending::Signalled { signal: 9 });
+    assert_eq!(killed.kind, OutcomeKind::Signalled { signal: 9 });
     assert_eq!(files(base.path()), Vec::<PathBuf>::new());
     let kept = keeping(program(&lab, "echo x > $TMPDIR/a; echo $TMPDIR/a")).run().await;
-    let (path, note) = texts(&kept.ending);
+    let (path, note) = texts(&kept.kind);
     assert!(Path::new(&path).exists() && note.is_empty(), "{note}");
     lab.finish().await;
     assert!(Path::new(&path).exists());
@@ -298,7 +298,7 @@ async fn a_program_has_one_for_its_call() {
 async fn a_large_one_holds_up_nobody_s_answer() {
     let (lab, base) = lab(ProcessKind::Spawn);
     let outcome = program(&lab, "cd $TMPDIR; seq 20000 | xargs touch; kill -9 $$").run().await;
-    assert_eq!(outcome.ending, Ending::Signalled { signal: 9 });
+    assert_eq!(outcome.kind, OutcomeKind::Signalled { signal: 9 });
     let (lab_pool, base_pool) = self::lab(ProcessKind::Pool);
     assert_eq!(text(&tool(&lab_pool, "leave_many").args(&json!({"count": 3000})).run().await), "done");
     assert_eq!(tool(&lab_pool, "look").value().await["left"], json!([]));

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use bytes::Bytes;
-use omni_call::{Call, CallPort, CallRequest, CallResult, Deadline, Ending, Outcome, ToolResult, Wants};
+use omni_call::{Call, CallPort, CallRequest, CallResult, Deadline, Outcome, OutcomeKind, ToolResult, Wants};
 use omni_catalog::{NotNamed, ProfileId, Tool};
 use omni_protocol::{
     CallTool, ClientCapabilities, ErrorCode, Frame, Id, ListKind, RequestMeta, RequestSubject, Revision,
@@ -47,7 +47,7 @@ pub struct ToolRequest {
 #[derive(Clone, Debug)]
 pub struct ToolReply {
     pub result: ToolResult,
-    /// The name of the [`Ending`].
+    /// The name of the [`OutcomeKind`].
     pub kind: &'static str,
     /// How long it waited and ran.
     pub timing: Timing,
@@ -68,7 +68,7 @@ impl Server {
             session: request.session,
         };
         let (outcome, timing) = self.run(&tool, &request.name, request.arguments, terms, events).await;
-        let kind = outcome.ending.kind();
+        let kind = outcome.kind.name();
         Ok(ToolReply { result: outcome.into_result(&request.name, self.config.errors), kind, timing })
     }
 
@@ -133,7 +133,7 @@ impl Server {
         };
         if let Err(faults) = checked {
             let waited = Instant::now().duration_since(call.deadline.accepted());
-            return Outcome::unstarted(Ending::InvalidArguments { message: faults }, waited);
+            return Outcome::unstarted(OutcomeKind::InvalidArguments { message: faults }, waited);
         }
         drop(arguments);
         let id = call.id;
@@ -275,9 +275,9 @@ fn argument_faults(tool: &Tool, called: &str, arguments: &[u8]) -> Result<(), St
 impl Server {
     /// Holds a finished result to the tool's output schema: a client may rely on it.
     async fn check_output(&self, tool: &Arc<Tool>, mut outcome: Outcome) -> Outcome {
-        let Ending::Finished(result) = &outcome.ending else { return outcome };
+        let OutcomeKind::Finished(result) = &outcome.kind else { return outcome };
         let Some(result) = result.tool() else {
-            outcome.ending = Ending::BadResult { message: "it is no result of a tool".to_owned() };
+            outcome.kind = OutcomeKind::BadResult { message: "it is no result of a tool".to_owned() };
             return outcome;
         };
         if tool.spec.structured && !result.is_error {
@@ -292,7 +292,7 @@ impl Server {
                 None => Err("it declares an output schema and returned no structured content".to_owned()),
             };
             if let Err(message) = checked {
-                outcome.ending = Ending::BadResult { message };
+                outcome.kind = OutcomeKind::BadResult { message };
             }
         }
         outcome

@@ -4,8 +4,8 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use omni_call::{
-    Answer, Ask, BoxFuture, Call, CallId, CallPort, CallRequest, CallResult, Ending, Event, EventSink,
-    LogLevel, Outcome, Phase, Wants,
+    Answer, Ask, BoxFuture, Call, CallId, CallPort, CallRequest, CallResult, Event, EventSink, LogLevel,
+    Outcome, OutcomeKind, Phase, Wants,
 };
 
 /// So much of what one call prints and logs goes to the log.
@@ -91,14 +91,14 @@ impl<'a> CallLog<'a> {
         self.ended = true;
         let timing = self.timing();
         // Whatever ended a call in its executor, it was with a process; only a kept result was not.
-        let cached = outcome.phase == Phase::Queued && matches!(outcome.ending, Ending::Finished(_));
-        let failed = matches!(&outcome.ending, Ending::Finished(result) if result.is_error());
+        let cached = outcome.phase == Phase::Queued && matches!(outcome.kind, OutcomeKind::Finished(_));
+        let failed = matches!(&outcome.kind, OutcomeKind::Finished(result) if result.is_error());
         self.say_left_out();
         tracing::info!(
             tool = self.tool(),
             method = self.method,
             name = self.named(),
-            kind = outcome.ending.kind(),
+            kind = outcome.kind.name(),
             call = self.call.0,
             waiting_ms = ms(timing.waiting),
             running_ms = ms(timing.running),

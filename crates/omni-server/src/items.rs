@@ -5,8 +5,8 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use omni_call::{
-    Call, CallPort, CallRequest, CallResult, Completion, CompletionReference, Deadline, Ending, ErrorDetail,
-    Outcome,
+    Call, CallPort, CallRequest, CallResult, Completion, CompletionReference, Deadline, ErrorDetail, Outcome,
+    OutcomeKind,
 };
 use omni_catalog::Source;
 use omni_protocol::{ErrorCode, ListKind, Revision, RpcError};
@@ -66,23 +66,24 @@ impl Server {
         let source = self.item_source(&request).await;
         let Some((source, spec)) = source.and_then(|source| Some((source, source.items_spec()?))) else {
             tracing::info!(method = request.method(), kind = "not_found", "call");
-            let ending = Ending::NotFound { message: nothing_there(&request) };
-            return (Outcome::unstarted(ending, Duration::ZERO), Timing::default());
+            let kind = OutcomeKind::NotFound { message: nothing_there(&request) };
+            return (Outcome::unstarted(kind, Duration::ZERO), Timing::default());
         };
         if matches!(request, CallRequest::Completion(_)) && !source.completes() {
             // Another source does, so that the method is known. This one is not asked.
-            let ending = Ending::Finished(CallResult::Completion(Completion::nothing()));
-            return (Outcome::unstarted(ending, Duration::ZERO), Timing::default());
+            let kind = OutcomeKind::Finished(CallResult::Completion(Completion::nothing()));
+            return (Outcome::unstarted(kind, Duration::ZERO), Timing::default());
         }
         let mut call = Call { wants, session, ..Call::new(self.next_call_id(), spec, request, deadline) };
         let of = call.clone();
         let mut log = CallLog::new(&of, of.name(), events);
         call.wants = CallLog::wants(wants, self.config.log_output);
         let mut outcome = self.executor.run(call, &mut log).await;
-        if let Ending::Finished(result) = &outcome.ending
+        if let OutcomeKind::Finished(result) = &outcome.kind
             && !result.answers(&of.request)
         {
-            outcome.ending = Ending::BadResult { message: "it is the answer to something else".to_owned() };
+            outcome.kind =
+                OutcomeKind::BadResult { message: "it is the answer to something else".to_owned() };
         }
         if self.config.log_failures {
             log_failure(of.id, of.name(), &outcome);
@@ -99,9 +100,9 @@ pub(crate) fn result_or_error(
     revision: Revision,
     detail: ErrorDetail,
 ) -> Result<CallResult, RpcError> {
-    let code = match outcome.ending {
-        Ending::Finished(result) => return Ok(result),
-        Ending::NotFound { message } => {
+    let code = match outcome.kind {
+        OutcomeKind::Finished(result) => return Ok(result),
+        OutcomeKind::NotFound { message } => {
             return Err(match request {
                 CallRequest::Resource { uri } => RpcError::resource_not_found(revision, uri, message),
                 CallRequest::Tool { .. } | CallRequest::Prompt { .. } | CallRequest::Completion(_) => {
@@ -109,22 +110,22 @@ pub(crate) fn result_or_error(
                 }
             });
         }
-        Ending::InvalidArguments { .. } => ErrorCode::InvalidParams,
-        Ending::ToolError { .. }
-        | Ending::BadResult { .. }
-        | Ending::LoadError { .. }
-        | Ending::Exited { .. }
-        | Ending::Signalled { .. }
-        | Ending::TimedOut { .. }
-        | Ending::Idle { .. }
-        | Ending::OutOfMemory { .. }
-        | Ending::OutputLimit { .. }
-        | Ending::Lost { .. }
-        | Ending::Cancelled
-        | Ending::Shutdown
-        | Ending::Busy { .. }
-        | Ending::Quarantined { .. }
-        | Ending::WorkerStart { .. } => ErrorCode::Internal,
+        OutcomeKind::InvalidArguments { .. } => ErrorCode::InvalidParams,
+        OutcomeKind::ToolError { .. }
+        | OutcomeKind::BadResult { .. }
+        | OutcomeKind::LoadError { .. }
+        | OutcomeKind::Exited { .. }
+        | OutcomeKind::Signalled { .. }
+        | OutcomeKind::TimedOut { .. }
+        | OutcomeKind::Idle { .. }
+        | OutcomeKind::OutOfMemory { .. }
+        | OutcomeKind::OutputLimit { .. }
+        | OutcomeKind::Lost { .. }
+        | OutcomeKind::Cancelled
+        | OutcomeKind::Shutdown
+        | OutcomeKind::Busy { .. }
+        | OutcomeKind::Quarantined { .. }
+        | OutcomeKind::WorkerStart { .. } => ErrorCode::Internal,
     };
     let named = request.named().unwrap_or_default();
     Err(RpcError::new(code, outcome.into_refusal(named, detail)))

@@ -7,8 +7,8 @@ use std::time::Duration;
 use bytes::Bytes;
 use futures_util::stream::{FuturesUnordered, StreamExt};
 use omni_call::{
-    Answer, Ask, AskMethod, BoxFuture, Call, CallPort, Ending, Event, Executor, LogLevel, Outcome, Phase,
-    ToolResult,
+    Answer, Ask, AskMethod, BoxFuture, Call, CallPort, Event, Executor, LogLevel, Outcome, OutcomeKind,
+    Phase, ToolResult,
 };
 use serde_json::{Value, json};
 use tokio::sync::{mpsc, oneshot, watch};
@@ -68,11 +68,11 @@ impl ScriptedExecutor {
 
     /// An executor that answers each call at once with its arguments, as text.
     pub fn echoing() -> Arc<Self> {
-        Self::answering(|call| finished(text(call.arguments())).ending)
+        Self::answering(|call| finished(text(call.arguments())).kind)
     }
 
     /// An executor whose calls end at once, as `answer` says.
-    pub fn answering(answer: impl Fn(&Call) -> Ending + Send + Sync + 'static) -> Arc<Self> {
+    pub fn answering(answer: impl Fn(&Call) -> OutcomeKind + Send + Sync + 'static) -> Arc<Self> {
         Self::concluding(move |call| outcome(answer(call)))
     }
 
@@ -126,10 +126,10 @@ impl Executor for ScriptedExecutor {
                             });
                         }
                         Some(Step::End(outcome)) => return *outcome,
-                        None => return outcome(Ending::Lost { message: "the test let go of it".into() }),
+                        None => return outcome(OutcomeKind::Lost { message: "the test let go of it".into() }),
                     },
                     Some(()) = questions.next(), if !questions.is_empty() => {}
-                    _ = stopping.wait_for(|stopping| *stopping) => return outcome(Ending::Shutdown),
+                    _ = stopping.wait_for(|stopping| *stopping) => return outcome(OutcomeKind::Shutdown),
                 }
             }
         })
@@ -188,8 +188,8 @@ impl RunningCall {
     }
 
     /// The call ends in this way. False when it was dropped.
-    pub fn end(self, ending: Ending) -> bool {
-        self.conclude(outcome(ending))
+    pub fn end(self, kind: OutcomeKind) -> bool {
+        self.conclude(outcome(kind))
     }
 
     /// The tool's process dies of a signal, with no other call in it. False when the call was dropped.
@@ -236,11 +236,11 @@ impl OpenQuestion {
 
 /// A call that was the end of its process, which it had to itself, by a segmentation fault.
 pub fn crashed() -> Outcome {
-    Outcome { died: true, ..outcome(Ending::Signalled { signal: 11 }) }
+    Outcome { died: true, ..outcome(OutcomeKind::Signalled { signal: 11 }) }
 }
 
-fn outcome(ending: Ending) -> Outcome {
-    Outcome { phase: Phase::Started, attempt: 1, ..Outcome::unstarted(ending, Duration::ZERO) }
+fn outcome(kind: OutcomeKind) -> Outcome {
+    Outcome { phase: Phase::Started, attempt: 1, ..Outcome::unstarted(kind, Duration::ZERO) }
 }
 
 fn finished(text: String) -> Outcome {

@@ -9,7 +9,7 @@ use anyhow::Result;
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
 use omni_call::{
-    BoxFuture, Call, CallPort, CallRequest, CallResult, Ending, Executor, ExecutorKind, Outcome, Phase,
+    BoxFuture, Call, CallPort, CallRequest, CallResult, Executor, ExecutorKind, Outcome, OutcomeKind, Phase,
     ResourceContents,
 };
 use omni_catalog::{Catalog, Kind, NameStyle, RemoteSource, Skill};
@@ -65,12 +65,12 @@ impl Executor for SkillFiles {
             events.begun();
             let read = look(&self.catalog, move |catalog| contents(catalog, &uri));
             // A disk may be somebody else's, at the end of a network.
-            let ending = match within(&call.deadline, read).await {
-                Ok(Ok(ending)) | Err(ending) => ending,
-                Ok(Err(message)) => Ending::Lost { message },
+            let kind = match within(&call.deadline, read).await {
+                Ok(Ok(kind)) | Err(kind) => kind,
+                Ok(Err(message)) => OutcomeKind::Lost { message },
             };
             let elapsed = call.deadline.accepted().elapsed();
-            Outcome { phase: Phase::Started, ..Outcome::unstarted(ending, elapsed) }
+            Outcome { phase: Phase::Started, ..Outcome::unstarted(kind, elapsed) }
         })
     }
 
@@ -151,7 +151,7 @@ fn listed(catalog: &Catalog) -> Value {
     resources.collect()
 }
 
-fn contents(catalog: &Catalog, uri: &str) -> Ending {
+fn contents(catalog: &Catalog, uri: &str) -> OutcomeKind {
     // Compared with what is listed, not resolved: no name leads out of the folder.
     let found = resources(catalog).into_iter().find_map(|(skill, files)| {
         let (path, _) = files.into_iter().find(|(path, _)| uri_of(&skill.folder, path) == uri)?;
@@ -160,15 +160,15 @@ fn contents(catalog: &Catalog, uri: &str) -> Ending {
     let Some((file, path)) = found else {
         let uri: String = uri.chars().take(200).collect();
         let why = format!("there is no resource `{uri}`; the list names all there are");
-        return Ending::NotFound { message: why };
+        return OutcomeKind::NotFound { message: why };
     };
     let mut data = Vec::new();
     let read = fs::File::open(&file).and_then(|file| file.take(BYTES_MAX + 1).read_to_end(&mut data));
     if let Err(error) = read {
-        return Ending::NotFound { message: format!("`{uri}` cannot be read: {error}") };
+        return OutcomeKind::NotFound { message: format!("`{uri}` cannot be read: {error}") };
     }
     if data.len() as u64 > BYTES_MAX {
-        return Ending::NotFound { message: format!("`{uri}` has more than {BYTES_MAX} bytes") };
+        return OutcomeKind::NotFound { message: format!("`{uri}` has more than {BYTES_MAX} bytes") };
     }
     let mut contents = json!({ "uri": uri, "mimeType": mime_type(&path) });
     match String::from_utf8(data) {
@@ -176,11 +176,11 @@ fn contents(catalog: &Catalog, uri: &str) -> Ending {
         Err(error) => contents["blob"] = BASE64_STANDARD.encode(error.as_bytes()).into(),
     }
     let contents = json!([contents]).to_string().into();
-    Ending::Finished(CallResult::Resource(ResourceContents { contents, meta: None }))
+    OutcomeKind::Finished(CallResult::Resource(ResourceContents { contents, meta: None }))
 }
 
 fn mime_type(path: &str) -> &'static str {
-    match path.rsplit_once('.').map(|(_, ending)| ending.to_ascii_lowercase()).as_deref() {
+    match path.rsplit_once('.').map(|(_, suffix)| suffix.to_ascii_lowercase()).as_deref() {
         Some("md" | "markdown") => "text/markdown",
         Some("txt" | "log") => "text/plain",
         Some("csv") => "text/csv",

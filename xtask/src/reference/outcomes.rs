@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use omni_call::{Ending, ErrorDetail, Outcome, Phase, ToolResult};
+use omni_call::{ErrorDetail, Outcome, OutcomeKind, Phase, ToolResult};
 use serde_json::Value;
 
 /// The setting that the table shows.
@@ -56,20 +56,20 @@ The sentences are those with `errors = \"message\"`.
 /// The whole page.
 pub(super) fn page() -> String {
     let mut page = INTRODUCTION.to_owned();
-    for ending in samples() {
-        page += &row(ending);
+    for kind in samples() {
+        page += &row(kind);
     }
     page
 }
 
 /// One line of the table. A call that finished has no failure to show.
-fn row(ending: Ending) -> String {
-    let (kind, when) = (ending.kind(), when(&ending));
-    if let Ending::Finished(_) = ending {
-        return format!("| `{kind}` | {when} | the tool's own result | |\n");
+fn row(kind: OutcomeKind) -> String {
+    let (name, when) = (kind.name(), when(&kind));
+    if let OutcomeKind::Finished(_) = kind {
+        return format!("| `{name}` | {when} | the tool's own result | |\n");
     }
     let outcome = Outcome {
-        ending,
+        kind,
         phase: Phase::Started,
         elapsed: Duration::ZERO,
         attempt: 1,
@@ -79,7 +79,7 @@ fn row(ending: Ending) -> String {
         died: false,
     };
     let (text, retryable) = shown(&outcome.into_result("skill.tool", SHOWN));
-    format!("| `{kind}` | {when} | {text} | {} |\n", if retryable { "yes" } else { "no" })
+    format!("| `{name}` | {when} | {text} | {} |\n", if retryable { "yes" } else { "no" })
 }
 
 /// The sentence and the `retryable` member of a failed call's result.
@@ -94,42 +94,42 @@ fn shown(result: &ToolResult) -> (String, bool) {
     (text, meta["omni/failure"]["retryable"] == true)
 }
 
-/// What makes a call end in this way. Without a wildcard: a new ending asks for its line here.
-fn when(ending: &Ending) -> &'static str {
-    match ending {
-        Ending::Finished(_) => "the tool returned",
-        Ending::NotFound { .. } => "there is no such resource or prompt; never of a tool",
-        Ending::ToolError { intended: true, .. } => {
+/// What makes a call end in this way. Without a wildcard: a new kind of outcome asks for its line here.
+fn when(kind: &OutcomeKind) -> &'static str {
+    match kind {
+        OutcomeKind::Finished(_) => "the tool returned",
+        OutcomeKind::NotFound { .. } => "there is no such resource or prompt; never of a tool",
+        OutcomeKind::ToolError { intended: true, .. } => {
             "the tool raised `ToolError`, whose text is for the client"
         }
-        Ending::ToolError { .. } => "the tool raised any other exception",
-        Ending::BadResult { .. } => "the tool returned what cannot be JSON, or breaks its output schema",
-        Ending::InvalidArguments { .. } => {
+        OutcomeKind::ToolError { .. } => "the tool raised any other exception",
+        OutcomeKind::BadResult { .. } => "the tool returned what cannot be JSON, or breaks its output schema",
+        OutcomeKind::InvalidArguments { .. } => {
             "the arguments break the tool's schema, or are no values of its types: the 30th of February for a date, what \
              a model's validator or a dataclass's `__post_init__` refuses (`ValueError`, `TypeError`)"
         }
-        Ending::LoadError { .. } => "the skill's file cannot be imported, or lacks the function",
-        Ending::Exited { .. } => {
+        OutcomeKind::LoadError { .. } => "the skill's file cannot be imported, or lacks the function",
+        OutcomeKind::Exited { .. } => {
             "the tool ended its interpreter (`sys.exit`, `os._exit`), or a program ended with a code other than 0 and an \
              empty output"
         }
-        Ending::Signalled { .. } => "a signal ended the process",
-        Ending::TimedOut { .. } => "the total time limit struck",
-        Ending::Idle { .. } => "the tool gave no sign of life for the idle limit",
-        Ending::OutOfMemory { .. } => "the tool raised `MemoryError`",
-        Ending::OutputLimit { .. } => "the result is larger than a result may be",
-        Ending::Lost { .. } => "the worker broke the wire protocol or closed its channel",
-        Ending::Cancelled => "the client cancelled the call or went away",
-        Ending::Shutdown => "the server is stopping",
-        Ending::Busy { .. } => "no worker came free, or the queue is full",
-        Ending::Quarantined { .. } => "the tool crashed three workers within a minute",
-        Ending::WorkerStart { .. } => "no worker could be started",
+        OutcomeKind::Signalled { .. } => "a signal ended the process",
+        OutcomeKind::TimedOut { .. } => "the total time limit struck",
+        OutcomeKind::Idle { .. } => "the tool gave no sign of life for the idle limit",
+        OutcomeKind::OutOfMemory { .. } => "the tool raised `MemoryError`",
+        OutcomeKind::OutputLimit { .. } => "the result is larger than a result may be",
+        OutcomeKind::Lost { .. } => "the worker broke the wire protocol or closed its channel",
+        OutcomeKind::Cancelled => "the client cancelled the call or went away",
+        OutcomeKind::Shutdown => "the server is stopping",
+        OutcomeKind::Busy { .. } => "no worker came free, or the queue is full",
+        OutcomeKind::Quarantined { .. } => "the tool crashed three workers within a minute",
+        OutcomeKind::WorkerStart { .. } => "no worker could be started",
     }
 }
 
-/// One ending of each kind, in the order of the type.
-fn samples() -> Vec<Ending> {
-    let raised = |intended| Ending::ToolError {
+/// One outcome of each kind, in the order of the type.
+fn samples() -> Vec<OutcomeKind> {
+    let raised = |intended| OutcomeKind::ToolError {
         kind: "KeyError".into(),
         bases: Box::default(),
         message: if intended { "there is no note 7" } else { "'7'" }.into(),
@@ -139,39 +139,39 @@ fn samples() -> Vec<Ending> {
     };
     vec![
         ToolResult { content: "[]".into(), structured: None, meta: None, is_error: false }.into(),
-        Ending::NotFound { message: "there is no resource `notes://7`".into() },
+        OutcomeKind::NotFound { message: "there is no resource `notes://7`".into() },
         raised(true),
         raised(false),
-        Ending::BadResult { message: "`result.items[3].price` is NaN".into() },
-        Ending::InvalidArguments {
+        OutcomeKind::BadResult { message: "`result.items[3].price` is NaN".into() },
+        OutcomeKind::InvalidArguments {
             message:
                 "`skill.tool` was not called: 1 problem with its arguments\n- /day: '20240230' is no date"
                     .into(),
         },
-        Ending::LoadError {
+        OutcomeKind::LoadError {
             kind: "ModuleNotFoundError".into(),
             message: "`scripts/notes.py:3`: module `pandas` is not installed".into(),
             location: Some("scripts/notes.py:3".into()),
             intended: true,
             traceback: None,
         },
-        Ending::Exited { code: 3, message: Some("no database".into()) },
-        Ending::Signalled { signal: 11 },
-        Ending::TimedOut { limit: Duration::from_secs(1800) },
-        Ending::Idle { limit: Duration::from_mins(10) },
-        Ending::OutOfMemory {
+        OutcomeKind::Exited { code: 3, message: Some("no database".into()) },
+        OutcomeKind::Signalled { signal: 11 },
+        OutcomeKind::TimedOut { limit: Duration::from_secs(1800) },
+        OutcomeKind::Idle { limit: Duration::from_mins(10) },
+        OutcomeKind::OutOfMemory {
             limit_bytes: Some(512 << 20),
             message: "Unable to allocate 7.45 GiB".into(),
             location: Some("scripts/notes.py:12".into()),
             traceback: None,
         },
-        Ending::OutputLimit { limit_bytes: 8 * 1024 * 1024 },
-        Ending::Lost { message: "it closed its control channel".into() },
-        Ending::Cancelled,
-        Ending::Shutdown,
-        Ending::Busy { retry_after: Duration::from_secs(1) },
-        Ending::Quarantined { retry_after: Duration::from_secs(30) },
-        Ending::WorkerStart {
+        OutcomeKind::OutputLimit { limit_bytes: 8 * 1024 * 1024 },
+        OutcomeKind::Lost { message: "it closed its control channel".into() },
+        OutcomeKind::Cancelled,
+        OutcomeKind::Shutdown,
+        OutcomeKind::Busy { retry_after: Duration::from_secs(1) },
+        OutcomeKind::Quarantined { retry_after: Duration::from_secs(30) },
+        OutcomeKind::WorkerStart {
             message: "`/usr/bin/python3` is not there".into(),
             hint: "name an interpreter with `--python`".into(),
         },
@@ -184,22 +184,22 @@ mod tests {
 
     use super::*;
 
-    /// The names in `Ending::kind`, read from its source: the type itself cannot be enumerated.
+    /// The names in `OutcomeKind::name`, read from its source: the type itself cannot be enumerated.
     fn kinds_in_source() -> BTreeSet<&'static str> {
         let source = include_str!("../../../crates/omni-call/src/outcome.rs");
-        let body = source.split_once("fn kind(").unwrap().1.split_once("\n    }\n").unwrap().0;
+        let body = source.split_once("fn name(&self)").unwrap().1.split_once("\n    }\n").unwrap().0;
         body.lines().filter_map(|line| line.split('"').nth(1)).collect()
     }
 
     #[test]
-    fn every_kind_of_ending_has_a_row() {
-        let shown: BTreeSet<&str> = samples().iter().map(Ending::kind).collect();
+    fn every_kind_of_outcome_has_a_row() {
+        let shown: BTreeSet<&str> = samples().iter().map(OutcomeKind::name).collect();
         assert_eq!(shown, kinds_in_source());
     }
 
     #[test]
     fn a_row_shows_the_text_that_a_client_gets() {
-        let row = row(Ending::TimedOut { limit: Duration::from_secs(2) });
+        let row = row(OutcomeKind::TimedOut { limit: Duration::from_secs(2) });
         assert_eq!(
             row,
             "| `timeout_total` | the total time limit struck | `skill.tool` was stopped at its time limit of 2 s; `timeout=` allows more | no |\n"

@@ -2,9 +2,9 @@
 
 use std::path::Path;
 
-use omni_call::{Call, Ending, Outcome, Phase};
+use omni_call::{Call, Outcome, OutcomeKind, Phase};
 
-use super::ending::ending;
+use super::outcome_kind::outcome_kind;
 use super::result::AttemptResult;
 use crate::ExecConfig;
 use crate::outcome::outcome;
@@ -63,11 +63,11 @@ pub(crate) async fn conclude(
     let shared = matches!(result, AttemptResult::Broken(Fault::Shared(_)));
     // Of a process that others shared nobody can say whose fault its end was.
     let died = matches!(result, AttemptResult::Died(_) | AttemptResult::Broken(_)) && !shared && !closing;
-    let ending = match result {
-        AttemptResult::Died(_) | AttemptResult::Broken(Fault::Shared(_)) if closing => Ending::Shutdown,
-        result => ending(result, config),
+    let kind = match result {
+        AttemptResult::Died(_) | AttemptResult::Broken(Fault::Shared(_)) if closing => OutcomeKind::Shutdown,
+        result => outcome_kind(result, config),
     };
-    Outcome { stack, stderr, worker, died, ..outcome(call, ending, phase, attempt) }
+    Outcome { stack, stderr, worker, died, ..outcome(call, kind, phase, attempt) }
 }
 
 /// What a process wrote to standard error without the worker's own lines in Python's dump of its stacks, which name

@@ -8,16 +8,16 @@
 
 mod attempts;
 mod conclude;
-mod ending;
 mod hearing;
+mod outcome_kind;
 mod reader;
 mod result;
 mod running;
 
 pub(crate) use attempts::Attempts;
 pub(crate) use conclude::{AttemptSite, Concluding, conclude};
-pub(crate) use ending::error_ending;
 pub(crate) use hearing::{Hearing, alive};
+pub(crate) use outcome_kind::error_outcome_kind;
 pub(crate) use reader::{FinalMessage, Meaning, Reader};
 pub(crate) use result::AttemptResult;
 pub(crate) use running::{RunningCall, WorkerView};

@@ -1,6 +1,6 @@
 //! How one attempt at a call ended, before anybody says what that means to its caller.
 
-use omni_call::{Expiry, ToolResult};
+use omni_call::{Expired, ToolResult};
 use omni_process::Exit;
 
 use crate::wire::{ErrorFrame, Fault};
@@ -20,5 +20,5 @@ pub(crate) enum AttemptResult {
     /// shared ([`Fault::Shared`]).
     Broken(Fault),
     /// A clock of the call has struck. The call may still run.
-    Expired(Expiry),
+    Expired(Expired),
 }

@@ -9,8 +9,8 @@ use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
 
 use omni_call::{
-    Answer, Ask, BoxFuture, Call, CallId, CallPort, CallRequest, Deadline, Ending, Event, EventSink, Expiry,
-    LogLevel, Phase, PythonTarget, RunSpec, ToolResult, Wants,
+    Answer, Ask, BoxFuture, Call, CallId, CallPort, CallRequest, Deadline, Event, EventSink, Expired,
+    LogLevel, OutcomeKind, Phase, PythonTarget, RunSpec, ToolResult, Wants,
 };
 use omni_process::Exit;
 
@@ -408,30 +408,37 @@ async fn concluded(mut site: Site, result: AttemptResult, closing: bool) -> omni
 
 #[tokio::test]
 async fn the_end_of_an_attempt_is_told_in_one_way() {
-    let expired = || AttemptResult::Expired(Expiry::Total { limit: Duration::from_secs(1) });
+    let expired = || AttemptResult::Expired(Expired::Total { limit: Duration::from_secs(1) });
     let table = [
-        (killed(), true, false, Ending::Signalled { signal: 9 }, Phase::Started, true),
-        (killed(), false, false, Ending::Signalled { signal: 9 }, Phase::Starting, true),
-        (killed(), true, true, Ending::Shutdown, Phase::Started, false),
-        (shared(), true, false, Ending::Lost { message: "others did it".into() }, Phase::Started, false),
-        (shared(), true, true, Ending::Shutdown, Phase::Started, false),
+        (killed(), true, false, OutcomeKind::Signalled { signal: 9 }, Phase::Started, true),
+        (killed(), false, false, OutcomeKind::Signalled { signal: 9 }, Phase::Starting, true),
+        (killed(), true, true, OutcomeKind::Shutdown, Phase::Started, false),
+        (shared(), true, false, OutcomeKind::Lost { message: "others did it".into() }, Phase::Started, false),
+        (shared(), true, true, OutcomeKind::Shutdown, Phase::Started, false),
         (
             AttemptResult::Broken(Fault::Foreign),
             true,
             false,
-            Ending::Lost { message: FOREIGN.into() },
+            OutcomeKind::Lost { message: FOREIGN.into() },
             Phase::Started,
             true,
         ),
-        (AttemptResult::Skipped, false, true, Ending::Shutdown, Phase::Starting, false),
-        (expired(), true, false, Ending::TimedOut { limit: Duration::from_secs(1) }, Phase::Started, false),
+        (AttemptResult::Skipped, false, true, OutcomeKind::Shutdown, Phase::Starting, false),
+        (
+            expired(),
+            true,
+            false,
+            OutcomeKind::TimedOut { limit: Duration::from_secs(1) },
+            Phase::Started,
+            false,
+        ),
     ];
-    for (result, started, closing, ending, phase, died) in table {
+    for (result, started, closing, kind, phase, died) in table {
         let name = format!("{result:?}");
         let timed_out = matches!(result, AttemptResult::Expired(_));
         let site = Site { started, stderr: Some("said".into()), ..Site::default() };
         let outcome = concluded(site, result, closing).await;
-        assert_eq!((outcome.ending, outcome.phase, outcome.died), (ending, phase, died), "{name}");
+        assert_eq!((outcome.kind, outcome.phase, outcome.died), (kind, phase, died), "{name}");
         assert_eq!(outcome.stack.is_some(), timed_out, "{name}: only then somebody has to look");
         assert_eq!((outcome.stderr.as_deref(), outcome.attempt), (Some("said"), 2), "{name}");
     }
@@ -443,7 +450,7 @@ async fn a_result_costs_no_look_at_the_process() {
     let contamination = Some("[\"a thread\"]".into());
     let site = Site { contamination, stderr: Some("noise".into()), ..Site::default() };
     let outcome = concluded(site, AttemptResult::Result(result.clone()), false).await;
-    assert_eq!(outcome.ending, Ending::from(result));
+    assert_eq!(outcome.kind, OutcomeKind::from(result));
     assert_eq!((outcome.phase, outcome.stderr, outcome.died), (Phase::Started, None, false));
     assert_eq!(outcome.worker.as_deref(), Some("[\"a thread\"]"));
 }

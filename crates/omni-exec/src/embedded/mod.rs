@@ -14,7 +14,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
-use omni_call::{BoxFuture, Call, CallPort, Ending, Executor, Outcome};
+use omni_call::{BoxFuture, Call, CallPort, Executor, Outcome, OutcomeKind};
 use tokio::sync::{OnceCell, watch};
 
 use crate::attempt::{Attempts, Concluding, conclude};
@@ -70,7 +70,7 @@ impl Embedded {
 
     async fn run_open(&self, call: Call, events: &mut dyn CallPort) -> Outcome {
         let Some(_counted) = Counted::new(self) else {
-            return unstarted(&call, Ending::Busy { retry_after: RETRY_AFTER });
+            return unstarted(&call, OutcomeKind::Busy { retry_after: RETRY_AFTER });
         };
         let mut closed = self.closed.subscribe();
         let accepted = call.deadline.accepted();
@@ -78,7 +78,7 @@ impl Embedded {
             biased;
             outcome = self.run_call(call, events) => outcome,
             _ = closed.wait_for(|closed| *closed) => {
-                Outcome::unstarted(Ending::Shutdown, Instant::now().duration_since(accepted))
+                Outcome::unstarted(OutcomeKind::Shutdown, Instant::now().duration_since(accepted))
             }
         }
     }
@@ -102,15 +102,15 @@ impl Embedded {
             }
         }
         let mut outcome = self.instead.run(call, events).await;
-        if let Ending::Finished(result) = outcome.ending {
-            outcome.ending = Ending::Finished(result.with_meta("omni/executor", "\"pool\""));
+        if let OutcomeKind::Finished(result) = outcome.kind {
+            outcome.kind = OutcomeKind::Finished(result.with_meta("omni/executor", "\"pool\""));
         }
         outcome
     }
 
     /// Hands the call to a thread, if there is one before its time is up.
     async fn hand_over(&self, call: &Call) -> Handed {
-        let refused = |ending| Handed::Refused(Box::new(unstarted(call, ending)));
+        let refused = |kind| Handed::Refused(Box::new(unstarted(call, kind)));
         let handing = async {
             let guest = match self.guest().await {
                 Ok(guest) => guest,
@@ -143,8 +143,8 @@ impl Embedded {
     }
 }
 
-fn no_interpreter(message: &str) -> Ending {
-    Ending::WorkerStart {
+fn no_interpreter(message: &str) -> OutcomeKind {
+    OutcomeKind::WorkerStart {
         message: format!("the interpreter inside the server does not start: {message}"),
         hint: "`omni doctor` says more; `executor: pool` needs no interpreter inside".into(),
     }
@@ -171,7 +171,7 @@ impl Executor for Embedded {
     fn run<'a>(&'a self, call: Call, events: &'a mut dyn CallPort) -> BoxFuture<'a, Outcome> {
         let refused = |outcome| -> BoxFuture<'a, Outcome> { Box::pin(std::future::ready(outcome)) };
         if *self.closed.borrow() {
-            return refused(unstarted(&call, Ending::Shutdown));
+            return refused(unstarted(&call, OutcomeKind::Shutdown));
         }
         Box::pin(self.run_open(call, events))
     }

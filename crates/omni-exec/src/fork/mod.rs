@@ -73,7 +73,7 @@ impl Fork {
     async fn run_once(&self, mut call: Call, events: &mut dyn CallPort) -> Outcome {
         let permit = match self.capacity.acquire(&call).await {
             Ok(permit) => permit,
-            Err(ending) => return unstarted(&call, ending),
+            Err(kind) => return unstarted(&call, kind),
         };
         let mut run = match self.begin(&call, permit).await {
             Ok(run) => run,

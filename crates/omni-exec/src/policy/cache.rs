@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use omni_call::{
-    Affinity, BoxFuture, Call, CallPort, CallRequest, CallResult, Ending, Executor, Outcome, RunSpec,
+    Affinity, BoxFuture, Call, CallPort, CallRequest, CallResult, Executor, Outcome, OutcomeKind, RunSpec,
     ToolResult,
 };
 use serde_json::Value;
@@ -39,7 +39,7 @@ impl<E: Executor> ResultCache<E> {
         let spec = Arc::clone(&call.spec);
         let mut port = Asked::new(port);
         let outcome = self.executor.run(call, &mut port).await;
-        if let Ending::Finished(CallResult::Tool(result)) = &outcome.ending
+        if let OutcomeKind::Finished(CallResult::Tool(result)) = &outcome.kind
             && !result.is_error
             && !port.asked
         {

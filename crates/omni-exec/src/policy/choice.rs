@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use omni_call::{
-    BoxFuture, Call, CallPort, CallRequest, Ending, Executor, ExecutorKind, Outcome, Requirements, Trust,
+    BoxFuture, Call, CallPort, CallRequest, Executor, ExecutorKind, Outcome, OutcomeKind, Requirements, Trust,
 };
 
 use super::refusal::StartRefusal;
@@ -180,7 +180,7 @@ fn needs(sets: &impl ExecutorSets, kind: ExecutorKind, call: &Call) -> Result<Se
 }
 
 fn refused(call: &Call, StartRefusal { message, hint }: StartRefusal) -> Outcome {
-    unstarted(call, Ending::WorkerStart { message, hint })
+    unstarted(call, OutcomeKind::WorkerStart { message, hint })
 }
 
 /// Why there is no executor of this kind, which needs no interpreter.

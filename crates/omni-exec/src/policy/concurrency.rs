@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use omni_call::{BoxFuture, Call, CallPort, Ending, Executor, Outcome, RunSpec};
+use omni_call::{BoxFuture, Call, CallPort, Executor, Outcome, OutcomeKind, RunSpec};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::bounds::RETRY_AFTER;
@@ -30,16 +30,16 @@ impl<E: Executor> ConcurrencyLimits<E> {
     async fn run_limited(&self, call: Call, port: &mut dyn CallPort) -> Outcome {
         let _permit = match self.acquire(&call).await {
             Ok(permit) => permit,
-            Err(ending) => return unstarted(&call, ending),
+            Err(kind) => return unstarted(&call, kind),
         };
         self.executor.run(call, port).await
     }
 
     /// Waits within the deadline. The error is how the call ends otherwise.
-    async fn acquire(&self, call: &Call) -> Result<Permit, Ending> {
+    async fn acquire(&self, call: &Call) -> Result<Permit, OutcomeKind> {
         match self.limits.acquire(&call.spec) {
             Acquired::Now(permit) => Ok(permit),
-            Acquired::Full => Err(Ending::Busy { retry_after: RETRY_AFTER }),
+            Acquired::Full => Err(OutcomeKind::Busy { retry_after: RETRY_AFTER }),
             Acquired::Later(waiting) => within(&call.deadline, waiting.permit()).await,
         }
     }

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use omni_call::{BoxFuture, Call, CallPort, Ending, Executor, Outcome, Phase};
+use omni_call::{BoxFuture, Call, CallPort, Executor, Outcome, OutcomeKind, Phase};
 
 use super::clock::now;
 use crate::outcome::unstarted;
@@ -63,7 +63,7 @@ impl<E> Quarantine<E> {
         if one_too_many {
             tracing::warn!(
                 tool,
-                kind = outcome.ending.kind(),
+                kind = outcome.kind.name(),
                 seconds = PAUSE.as_secs(),
                 "its calls killed one process after another; it gets a pause"
             );
@@ -74,7 +74,7 @@ impl<E> Quarantine<E> {
 impl<E: Executor> Executor for Quarantine<E> {
     fn run<'a>(&'a self, call: Call, port: &'a mut dyn CallPort) -> BoxFuture<'a, Outcome> {
         if let Some(retry_after) = self.refuses(&call) {
-            let refused = unstarted(&call, Ending::Quarantined { retry_after });
+            let refused = unstarted(&call, OutcomeKind::Quarantined { retry_after });
             return Box::pin(std::future::ready(refused));
         }
         Box::pin(async move {

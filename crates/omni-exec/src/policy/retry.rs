@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use omni_call::{BoxFuture, Call, CallPort, Ending, Executor, Outcome};
+use omni_call::{BoxFuture, Call, CallPort, Executor, Outcome, OutcomeKind};
 use tokio::time::sleep;
 
 use super::asked::Asked;
@@ -36,7 +36,7 @@ impl<E: Executor> Retry<E> {
                 return with_attempts(outcome);
             };
             tracing::info!(
-                call = %call.id, tool = call.spec.tool, kind = outcome.ending.kind(), attempt = tried,
+                call = %call.id, tool = call.spec.tool, kind = outcome.kind.name(), attempt = tried,
                 "running the call again"
             );
             sleep(pause).await;
@@ -60,14 +60,14 @@ impl<E: Executor> Executor for Retry<E> {
 /// Says in a result that it took more than one attempt. A failure says so by itself.
 fn with_attempts(mut outcome: Outcome) -> Outcome {
     if outcome.attempt > 1
-        && let Ending::Finished(result) = outcome.ending
+        && let OutcomeKind::Finished(result) = outcome.kind
     {
-        outcome.ending = Ending::Finished(result.with_meta("omni/attempt", &outcome.attempt.to_string()));
+        outcome.kind = OutcomeKind::Finished(result.with_meta("omni/attempt", &outcome.attempt.to_string()));
     }
     outcome
 }
 
-/// How long to wait before the next attempt; `None` when there is none: the ending is final, the attempts are
+/// How long to wait before the next attempt; `None` when there is none: the outcome is final, the attempts are
 /// used up, or the deadline would come first. With `asked` the call has asked its client something, who would be asked
 /// the same once more: that too only a tool that may be repeated can have done to him.
 fn pause(call: &Call, outcome: &Outcome, asked: bool, now: Instant) -> Option<Duration> {
@@ -75,28 +75,28 @@ fn pause(call: &Call, outcome: &Outcome, asked: bool, now: Instant) -> Option<Du
     if outcome.attempt >= policy.attempts_max() || (asked && !policy.repeatable) {
         return None;
     }
-    let again = match &outcome.ending {
+    let again = match &outcome.kind {
         // The author said which exceptions pass.
-        Ending::ToolError { kind, bases, .. } => {
+        OutcomeKind::ToolError { kind, bases, .. } => {
             policy.retry_on.iter().any(|name| name == kind || bases.contains(name))
         }
         // Nobody knows how far the call came, so only the author can say that twice is no worse than once.
-        Ending::Signalled { .. } | Ending::Lost { .. } => policy.repeatable,
-        Ending::Finished(_)
-        | Ending::NotFound { .. }
-        | Ending::BadResult { .. }
-        | Ending::InvalidArguments { .. }
-        | Ending::LoadError { .. }
-        | Ending::Exited { .. }
-        | Ending::TimedOut { .. }
-        | Ending::Idle { .. }
-        | Ending::OutOfMemory { .. }
-        | Ending::OutputLimit { .. }
-        | Ending::Cancelled
-        | Ending::Shutdown
-        | Ending::Busy { .. }
-        | Ending::Quarantined { .. }
-        | Ending::WorkerStart { .. } => false,
+        OutcomeKind::Signalled { .. } | OutcomeKind::Lost { .. } => policy.repeatable,
+        OutcomeKind::Finished(_)
+        | OutcomeKind::NotFound { .. }
+        | OutcomeKind::BadResult { .. }
+        | OutcomeKind::InvalidArguments { .. }
+        | OutcomeKind::LoadError { .. }
+        | OutcomeKind::Exited { .. }
+        | OutcomeKind::TimedOut { .. }
+        | OutcomeKind::Idle { .. }
+        | OutcomeKind::OutOfMemory { .. }
+        | OutcomeKind::OutputLimit { .. }
+        | OutcomeKind::Cancelled
+        | OutcomeKind::Shutdown
+        | OutcomeKind::Busy { .. }
+        | OutcomeKind::Quarantined { .. }
+        | OutcomeKind::WorkerStart { .. } => false,
     };
     let doublings = outcome.attempt.saturating_sub(1).min(16);
     let pause = PAUSE_MIN.saturating_mul(1 << doublings).min(PAUSE_MAX);
@@ -126,12 +126,12 @@ mod tests {
         }
     }
 
-    fn ended(ending: Ending, attempt: u32) -> Outcome {
-        Outcome { attempt, phase: Phase::Started, ..Outcome::unstarted(ending, Duration::ZERO) }
+    fn ended(kind: OutcomeKind, attempt: u32) -> Outcome {
+        Outcome { attempt, phase: Phase::Started, ..Outcome::unstarted(kind, Duration::ZERO) }
     }
 
-    fn raised(kind: &str, bases: &[&str]) -> Ending {
-        Ending::ToolError {
+    fn raised(kind: &str, bases: &[&str]) -> OutcomeKind {
+        OutcomeKind::ToolError {
             kind: kind.into(),
             bases: bases.iter().map(|&base| base.into()).collect(),
             message: String::new(),
@@ -151,18 +151,18 @@ mod tests {
         assert_eq!(pause(&call, &ended(lost.clone(), 2), false, now), Some(2 * PAUSE_MIN));
         assert_eq!(pause(&call, &ended(lost, 3), false, now), None, "three attempts by default");
         assert_eq!(pause(&call, &ended(raised("KeyError", &["LookupError"]), 1), false, now), None);
-        assert_eq!(pause(&call, &ended(Ending::Signalled { signal: 11 }, 1), false, now), None);
+        assert_eq!(pause(&call, &ended(OutcomeKind::Signalled { signal: 11 }, 1), false, now), None);
     }
 
     #[test]
     fn a_crash_is_tried_again_once_for_a_tool_that_may_be_repeated() {
         let now = Instant::now();
-        let crash = |attempt| ended(Ending::Signalled { signal: 11 }, attempt);
+        let crash = |attempt| ended(OutcomeKind::Signalled { signal: 11 }, attempt);
         let repeatable = call(Policy { repeatable: true, ..Policy::default() }, None, now);
         assert_eq!(pause(&repeatable, &crash(1), false, now), Some(PAUSE_MIN));
         assert_eq!(pause(&repeatable, &crash(2), false, now), None);
         assert_eq!(
-            pause(&repeatable, &ended(Ending::Exited { code: 1, message: None }, 1), false, now),
+            pause(&repeatable, &ended(OutcomeKind::Exited { code: 1, message: None }, 1), false, now),
             None
         );
         let plain = call(Policy { max_attempts: Some(9), ..Policy::default() }, None, now);
@@ -185,7 +185,7 @@ mod tests {
     fn no_attempt_begins_that_the_deadline_would_end_at_once() {
         let now = Instant::now();
         let call = call(Policy { repeatable: true, ..Policy::default() }, Some(PAUSE_MIN), now);
-        assert_eq!(pause(&call, &ended(Ending::Signalled { signal: 9 }, 1), false, now), None);
+        assert_eq!(pause(&call, &ended(OutcomeKind::Signalled { signal: 9 }, 1), false, now), None);
     }
 
     #[test]

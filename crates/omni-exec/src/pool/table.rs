@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::task::Waker;
 use std::time::Instant;
 
-use omni_call::{AffinityKey, Call, Ending, Outcome, Wants};
+use omni_call::{AffinityKey, Call, Outcome, OutcomeKind, Wants};
 use omni_process::StatusPage;
 
 use super::scheduler::{Admission, Bounds, CallFacts, CallId, Effect, Refusal, Scheduler, WorkerId};
@@ -120,12 +120,12 @@ fn facts_of(call: &Call, terms: Terms, again: bool) -> CallFacts<Arc<AffinityKey
 
 /// The outcome of a call that got no worker.
 fn refusal(call: &Call, why: &Refusal) -> Outcome {
-    let busy = Ending::Busy { retry_after: RETRY_AFTER };
+    let busy = OutcomeKind::Busy { retry_after: RETRY_AFTER };
     match why {
         Refusal::Busy => unstarted(call, busy),
         Refusal::Expired => unstarted(call, call.deadline.expired(Instant::now()).map_or(busy, expired)),
         Refusal::CannotStart(failure) => start_failed(call, failure),
-        Refusal::Shutdown => unstarted(call, Ending::Shutdown),
+        Refusal::Shutdown => unstarted(call, OutcomeKind::Shutdown),
     }
 }
 

@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 use hyper::Method;
-use omni_call::{Call, CallRequest, CallResult, Completion, Ending, PromptMessages, ResourceContents};
+use omni_call::{Call, CallRequest, CallResult, Completion, OutcomeKind, PromptMessages, ResourceContents};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::value::RawValue;
@@ -15,9 +15,9 @@ use crate::within::within;
 impl Runner {
     /// Has a request answered that is no tool call. These change nothing, so one whose connection broke before an answer
     /// is sent once more.
-    pub(super) async fn item(&self, call: &Call) -> Ending {
+    pub(super) async fn item(&self, call: &Call) -> OutcomeKind {
         let Some((path, body)) = route(&call.request) else {
-            return Ending::NotFound { message: "this is nothing that a runner has".to_owned() };
+            return OutcomeKind::NotFound { message: "this is nothing that a runner has".to_owned() };
         };
         let request = match self.request(Method::POST, path, body.into()) {
             Ok(request) => request,
@@ -25,13 +25,13 @@ impl Runner {
         };
         let answered = match within(&call.deadline, self.exchange(request)).await {
             Ok(answered) => answered,
-            Err(ending) => return ending,
+            Err(kind) => return kind,
         };
         let result = answered.map_err(failed).and_then(|(_, body)| {
             let result = result(&call.request, &body);
             result.map_err(|why| failed(RunnerError::Broken(why)))
         });
-        result.map_or_else(|ending| ending, Ending::Finished)
+        result.map_or_else(|kind| kind, OutcomeKind::Finished)
     }
 }
 
@@ -50,15 +50,15 @@ fn route(request: &CallRequest) -> Option<(&'static str, String)> {
 }
 
 /// What a runner's refusal means.
-fn failed(error: RunnerError) -> Ending {
+fn failed(error: RunnerError) -> OutcomeKind {
     match error {
-        RunnerError::Refused { status: 404, message, .. } => Ending::NotFound { message },
-        RunnerError::Refused { status: 400, message, .. } => Ending::InvalidArguments { message },
+        RunnerError::Refused { status: 404, message, .. } => OutcomeKind::NotFound { message },
+        RunnerError::Refused { status: 400, message, .. } => OutcomeKind::InvalidArguments { message },
         RunnerError::Refused { status: 503, retry_after, .. } => {
-            Ending::Busy { retry_after: retry_after.unwrap_or_default() }
+            OutcomeKind::Busy { retry_after: retry_after.unwrap_or_default() }
         }
-        RunnerError::Unreachable { message, hint } => Ending::WorkerStart { message, hint },
-        error => Ending::WorkerStart {
+        RunnerError::Unreachable { message, hint } => OutcomeKind::WorkerStart { message, hint },
+        error => OutcomeKind::WorkerStart {
             message: error.to_string(),
             hint: "the runner's own log may say more".to_owned(),
         },

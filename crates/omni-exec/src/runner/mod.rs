@@ -15,7 +15,7 @@ use std::time::Instant;
 
 use bytes::Bytes;
 use hyper::{Method, StatusCode};
-use omni_call::{BoxFuture, Call, CallPort, CallRequest, Ending, Executor, Outcome, Phase};
+use omni_call::{BoxFuture, Call, CallPort, CallRequest, Executor, Outcome, OutcomeKind, Phase};
 
 use crate::attempt::{Attempts, alive};
 use crate::bounds::LAST_WORDS;
@@ -41,12 +41,12 @@ impl Runner {
         let ended = tokio::select! {
             biased;
             ended = self.attempts(&mut call, &mut progress, events) => ended,
-            _ = closed.wait_for(|closed| *closed) => Err(Box::new(unstarted(&call, Ending::Shutdown))),
+            _ = closed.wait_for(|closed| *closed) => Err(Box::new(unstarted(&call, OutcomeKind::Shutdown))),
         };
         let (phase, attempt) = (progress.phase, progress.attempts.number());
         match ended {
-            Ok(Last { ending, stack, stderr, worker, died }) => {
-                Outcome { stack, stderr, worker, died, ..outcome(&call, ending, phase, attempt) }
+            Ok(Last { kind, stack, stderr, worker, died }) => {
+                Outcome { stack, stderr, worker, died, ..outcome(&call, kind, phase, attempt) }
             }
             Err(refused) => Outcome { phase, attempt, ..*refused },
         }
@@ -56,12 +56,12 @@ impl Runner {
     async fn item_open(&self, call: Call, events: &mut dyn CallPort) -> Outcome {
         let mut closed = self.closed.subscribe();
         events.begun();
-        let ending = tokio::select! {
+        let kind = tokio::select! {
             biased;
-            ending = self.item(&call) => ending,
-            _ = closed.wait_for(|closed| *closed) => Ending::Shutdown,
+            kind = self.item(&call) => kind,
+            _ = closed.wait_for(|closed| *closed) => OutcomeKind::Shutdown,
         };
-        outcome(&call, ending, Phase::Started, 1)
+        outcome(&call, kind, Phase::Started, 1)
     }
 
     /// Sends the call, and once more when a connection breaks before the runner has taken it.
@@ -76,13 +76,13 @@ impl Runner {
             let request = self.request(Method::POST, "/run_tool", body(call, progress.attempts.number()));
             let request = request.map_err(|error| refused(call, &error))?;
             let head = within(&call.deadline, link.send(request)).await;
-            match head.map_err(|ending| Box::new(unstarted(call, ending)))? {
+            match head.map_err(|kind| Box::new(unstarted(call, kind)))? {
                 Ok(head) if head.status() == StatusCode::OK => {
                     break (link, Questions::new(self, head.headers()));
                 }
                 Ok(head) => {
                     let body = within(&call.deadline, link.rest(self.config.line_bytes_max)).await;
-                    let body = body.map_err(|ending| Box::new(unstarted(call, ending)))?;
+                    let body = body.map_err(|kind| Box::new(unstarted(call, kind)))?;
                     let body = body.map_err(|broken| lost(call, broken))?;
                     self.links.put(link);
                     return Err(refused(call, &routes::refusal(head.status(), head.headers(), &body)));
@@ -108,7 +108,7 @@ impl Runner {
         match within(&call.deadline, link).await {
             Ok(Ok(link)) => Ok(link),
             Ok(Err(failure)) => Err(Box::new(start_failed(call, &failure))),
-            Err(ending) => Err(Box::new(unstarted(call, ending))),
+            Err(kind) => Err(Box::new(unstarted(call, kind))),
         }
     }
 
@@ -124,14 +124,14 @@ impl Runner {
     ) -> Last {
         match self.last_line(link, questions, call, progress, events).await {
             Ok(last) => {
-                if matches!(last.ending, Ending::Finished(_)) {
+                if matches!(last.kind, OutcomeKind::Finished(_)) {
                     progress.phase = Phase::Started;
                 }
                 last
             }
-            Err(ending) => {
+            Err(kind) => {
                 progress.phase = Phase::Started;
-                Last { ending, stack: None, stderr: None, worker: None, died: false }
+                Last { kind, stack: None, stderr: None, worker: None, died: false }
             }
         }
     }
@@ -144,7 +144,7 @@ impl Runner {
         call: &mut Call,
         progress: &mut Progress,
         events: &mut dyn CallPort,
-    ) -> Result<Last, Ending> {
+    ) -> Result<Last, OutcomeKind> {
         let limit = self.config.line_bytes_max;
         let mut lines = Lines::new(limit);
         loop {
@@ -159,7 +159,7 @@ impl Runner {
                 }
                 piece = next => piece,
             };
-            let piece = piece?.map_err(|broken| Ending::Lost { message: broken.reason() })?;
+            let piece = piece?.map_err(|broken| OutcomeKind::Lost { message: broken.reason() })?;
             if let Some(piece) = &piece {
                 lines.push(piece);
             }
@@ -186,7 +186,9 @@ impl Runner {
                 }
             }
             if piece.is_none() {
-                return Err(Ending::Lost { message: "its runner ended the answer without a result".into() });
+                return Err(OutcomeKind::Lost {
+                    message: "its runner ended the answer without a result".into(),
+                });
             }
         }
     }
@@ -198,32 +200,32 @@ struct Progress {
     attempts: Attempts,
 }
 
-fn broken(fault: &Fault) -> Ending {
-    Ending::Lost { message: format!("its runner does not keep to the contract: {fault}") }
+fn broken(fault: &Fault) -> OutcomeKind {
+    OutcomeKind::Lost { message: format!("its runner does not keep to the contract: {fault}") }
 }
 
 fn lost(call: &Call, broken: Broken) -> Box<Outcome> {
     let message = format!("its runner gave no answer: {}", broken.reason());
-    Box::new(unstarted(call, Ending::Lost { message }))
+    Box::new(unstarted(call, OutcomeKind::Lost { message }))
 }
 
 /// The outcome of a call that the runner did not take.
 fn refused(call: &Call, error: &RunnerError) -> Box<Outcome> {
-    let ending = match error {
+    let kind = match error {
         RunnerError::Refused { status: 503, retry_after, .. } => {
-            Ending::Busy { retry_after: retry_after.unwrap_or_default() }
+            OutcomeKind::Busy { retry_after: retry_after.unwrap_or_default() }
         }
-        RunnerError::Refused { code, .. } if code == "unknown_tool" => Ending::WorkerStart {
+        RunnerError::Refused { code, .. } if code == "unknown_tool" => OutcomeKind::WorkerStart {
             message: format!("the runner has no tool `{}`", call.spec.tool),
             hint: "does it serve the same skills? `omni doctor` and the runner's `/tools` list them"
                 .to_owned(),
         },
-        error => Ending::WorkerStart {
+        error => OutcomeKind::WorkerStart {
             message: error.to_string(),
             hint: "the runner's own log may say more".to_owned(),
         },
     };
-    Box::new(unstarted(call, ending))
+    Box::new(unstarted(call, kind))
 }
 
 /// The body of `POST /run_tool`.
@@ -237,7 +239,7 @@ fn body(call: &Call, attempt: u32) -> Bytes {
 impl Executor for Runner {
     fn run<'a>(&'a self, call: Call, events: &'a mut dyn CallPort) -> BoxFuture<'a, Outcome> {
         if *self.closed.borrow() {
-            return Box::pin(std::future::ready(unstarted(&call, Ending::Shutdown)));
+            return Box::pin(std::future::ready(unstarted(&call, OutcomeKind::Shutdown)));
         }
         if !matches!(call.request, CallRequest::Tool { .. }) {
             return Box::pin(self.item_open(call, events));

@@ -7,7 +7,7 @@ use std::task::Poll;
 use bytes::Bytes;
 use hyper::Method;
 use hyper::header::HeaderMap;
-use omni_call::{Answer, BoxFuture, CallPort, Deadline, Ending};
+use omni_call::{Answer, BoxFuture, CallPort, Deadline, OutcomeKind};
 use tokio::time::sleep;
 
 use super::client::Runner;
@@ -31,7 +31,7 @@ pub(super) struct Questions<'a> {
     /// The route that takes the answers; `None` where the runner has said of none.
     path: Option<String>,
     asks: Asks,
-    posts: Vec<BoxFuture<'a, Result<(), Ending>>>,
+    posts: Vec<BoxFuture<'a, Result<(), OutcomeKind>>>,
 }
 
 impl<'a> Questions<'a> {
@@ -63,7 +63,7 @@ impl<'a> Questions<'a> {
 
     /// Resolves when an answer has come and is on its way, by which the idle clock goes on. An error is the end of a call
     /// whose tool would wait for ever. Nothing is lost when the wait is dropped.
-    pub(super) async fn answered(&mut self, deadline: &mut Deadline) -> Result<(), Ending> {
+    pub(super) async fn answered(&mut self, deadline: &mut Deadline) -> Result<(), OutcomeKind> {
         poll_fn(|cx| {
             let mut any = false;
             while let Some((number, answer)) = self.asks.poll(cx, deadline) {
@@ -75,7 +75,7 @@ impl<'a> Questions<'a> {
             while let Some(post) = self.posts.get_mut(at) {
                 match post.as_mut().poll(cx) {
                     Poll::Ready(Ok(())) => drop(self.posts.swap_remove(at)),
-                    Poll::Ready(Err(ending)) => return Poll::Ready(Err(ending)),
+                    Poll::Ready(Err(kind)) => return Poll::Ready(Err(kind)),
                     Poll::Pending => at += 1,
                 }
             }
@@ -87,9 +87,9 @@ impl<'a> Questions<'a> {
 
 impl Runner {
     /// Posts an answer until the runner has taken it, or wants it no more.
-    async fn answer(&self, path: String, number: u64, answer: Answer) -> Result<(), Ending> {
+    async fn answer(&self, path: String, number: u64, answer: Answer) -> Result<(), OutcomeKind> {
         let body: Bytes = wire::answer_body(number, &answer).into();
-        let failed = |error: RunnerError| Ending::Lost {
+        let failed = |error: RunnerError| OutcomeKind::Lost {
             message: format!("its runner did not take the answer to a question: {error}"),
         };
         loop {

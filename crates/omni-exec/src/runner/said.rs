@@ -4,19 +4,19 @@
 use std::time::Duration;
 
 use bytes::Bytes;
-use omni_call::{Call, Ending, Event};
+use omni_call::{Call, Event, OutcomeKind};
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use crate::asks::Asking;
-use crate::attempt::{AttemptResult, FinalMessage, Meaning, Reader, error_ending};
+use crate::attempt::{AttemptResult, FinalMessage, Meaning, Reader, error_outcome_kind};
 use crate::bounds::RETRY_AFTER;
 use crate::channel::Body;
 use crate::wire::{self, ErrorFrame, ErrorKind, Fault};
 
 /// What a line means for the call: what a worker's frame means, and two things more. `started` is said, since no page is
 /// shared with a runner; and the last line can tell what only who runs workers knows (a signal, a limit, the end of standard
-/// error), so it is an ending already and no attempt that anybody would still have to conclude.
+/// error), so it is an outcome already, and no attempt that would still have to be concluded.
 #[derive(Debug)]
 pub(super) enum Said {
     /// Its own code is about to run.
@@ -33,7 +33,7 @@ pub(super) enum Said {
 
 #[derive(Debug)]
 pub(super) struct Last {
-    pub(super) ending: Ending,
+    pub(super) kind: OutcomeKind,
     pub(super) stack: Option<String>,
     pub(super) stderr: Option<String>,
     /// Why the process that ran the call serves no other.
@@ -105,15 +105,15 @@ pub(super) fn read(line: &Bytes, call: &Call, result_bytes_max: usize) -> Result
         Meaning::Ends(FinalMessage {
             result: AttemptResult::Result(result), contamination, stderr, ..
         }) => Said::End(Box::new(Last {
-            ending: result.into(),
+            kind: result.into(),
             stack: None,
             stderr,
             worker: contamination,
             died: false,
         })),
         Meaning::Ends(FinalMessage { result: AttemptResult::TooLarge, contamination, stderr, .. }) => {
-            let ending = Ending::OutputLimit { limit_bytes: result_bytes_max };
-            Said::End(Box::new(Last { ending, stack: None, stderr, worker: contamination, died: false }))
+            let kind = OutcomeKind::OutputLimit { limit_bytes: result_bytes_max };
+            Said::End(Box::new(Last { kind, stack: None, stderr, worker: contamination, died: false }))
         }
         // `error` was looked for above; the others are between a worker and whoever started it.
         Meaning::Ends(_) | Meaning::Printed(_) | Meaning::Nothing => Said::Nothing,
@@ -153,9 +153,9 @@ fn last(failure: Failure, call: &Call, result_bytes_max: usize) -> Last {
             tainted: None,
             temp: None,
         };
-        error_ending(frame, result_bytes_max, None)
+        error_outcome_kind(frame, result_bytes_max, None)
     };
-    let ending = match failure.kind.as_str() {
+    let kind = match failure.kind.as_str() {
         "tool_error" => raised(ErrorKind::ToolError),
         "bad_result" => raised(ErrorKind::BadResult),
         "invalid_arguments" => raised(ErrorKind::InvalidArguments),
@@ -163,26 +163,26 @@ fn last(failure: Failure, call: &Call, result_bytes_max: usize) -> Last {
         "output_limit" => raised(ErrorKind::OutputLimit),
         "cancelled" => raised(ErrorKind::Cancelled),
         "exited" => raised(ErrorKind::Exited),
-        "signalled" => Ending::Signalled { signal: failure.signal.unwrap_or_default() },
-        "oom" => Ending::OutOfMemory { limit_bytes: failure.limit_bytes, message, location, traceback },
+        "signalled" => OutcomeKind::Signalled { signal: failure.signal.unwrap_or_default() },
+        "oom" => OutcomeKind::OutOfMemory { limit_bytes: failure.limit_bytes, message, location, traceback },
         // The caller knows its own limit; what the runner was told is what was left of it.
         "timeout_total" => {
-            Ending::TimedOut { limit: millis(call.deadline.remaining(call.deadline.accepted())) }
+            OutcomeKind::TimedOut { limit: millis(call.deadline.remaining(call.deadline.accepted())) }
         }
-        "timeout_idle" => Ending::Idle { limit: millis(call.deadline.idle()) },
-        "busy" => Ending::Busy { retry_after: retry_after(failure.retry_after_ms) },
-        "quarantined" => Ending::Quarantined { retry_after: retry_after(failure.retry_after_ms) },
-        "shutdown" => Ending::Shutdown,
+        "timeout_idle" => OutcomeKind::Idle { limit: millis(call.deadline.idle()) },
+        "busy" => OutcomeKind::Busy { retry_after: retry_after(failure.retry_after_ms) },
+        "quarantined" => OutcomeKind::Quarantined { retry_after: retry_after(failure.retry_after_ms) },
+        "shutdown" => OutcomeKind::Shutdown,
         "worker_start" => {
-            Ending::WorkerStart { message, hint: "the runner's own log may say more".to_owned() }
+            OutcomeKind::WorkerStart { message, hint: "the runner's own log may say more".to_owned() }
         }
-        "lost" => Ending::Lost { message },
+        "lost" => OutcomeKind::Lost { message },
         kind if message.is_empty() => {
-            Ending::Lost { message: format!("it ended as `{}`", kind.escape_debug()) }
+            OutcomeKind::Lost { message: format!("it ended as `{}`", kind.escape_debug()) }
         }
-        _ => Ending::Lost { message },
+        _ => OutcomeKind::Lost { message },
     };
-    Last { ending, stack, stderr, worker, died }
+    Last { kind, stack, stderr, worker, died }
 }
 
 /// What a caller is told to wait: as by ourselves where the runner does not say, an hour where it says for ever.

@@ -26,7 +26,7 @@ struct Case {
     reads: Option<Value>,
     event: Option<String>,
     said: Option<String>,
-    ending: Option<String>,
+    kind: Option<String>,
     result: Option<Value>,
     message: Option<String>,
     number: Option<u64>,
@@ -126,28 +126,28 @@ fn words(event: Option<Event>) -> Option<String> {
     })
 }
 
-/// The number that an ending carries: milliseconds, a code, a signal.
-fn number(ending: &Ending) -> Option<u64> {
+/// The number that an outcome carries: milliseconds, a code, a signal.
+fn number(kind: &OutcomeKind) -> Option<u64> {
     let millis = |duration: &Duration| u64::try_from(duration.as_millis()).ok();
-    match ending {
-        Ending::Exited { code: number, .. } | Ending::Signalled { signal: number } => {
+    match kind {
+        OutcomeKind::Exited { code: number, .. } | OutcomeKind::Signalled { signal: number } => {
             (*number).try_into().ok()
         }
-        Ending::TimedOut { limit } | Ending::Idle { limit } => millis(limit),
-        Ending::Busy { retry_after } | Ending::Quarantined { retry_after } => millis(retry_after),
+        OutcomeKind::TimedOut { limit } | OutcomeKind::Idle { limit } => millis(limit),
+        OutcomeKind::Busy { retry_after } | OutcomeKind::Quarantined { retry_after } => millis(retry_after),
         _ => None,
     }
 }
 
-fn message(ending: &Ending) -> Option<&str> {
-    match ending {
-        Ending::ToolError { message, .. }
-        | Ending::BadResult { message }
-        | Ending::InvalidArguments { message }
-        | Ending::LoadError { message, .. }
-        | Ending::Exited { message: Some(message), .. }
-        | Ending::Lost { message }
-        | Ending::WorkerStart { message, .. } => Some(message),
+fn message(kind: &OutcomeKind) -> Option<&str> {
+    match kind {
+        OutcomeKind::ToolError { message, .. }
+        | OutcomeKind::BadResult { message }
+        | OutcomeKind::InvalidArguments { message }
+        | OutcomeKind::LoadError { message, .. }
+        | OutcomeKind::Exited { message: Some(message), .. }
+        | OutcomeKind::Lost { message }
+        | OutcomeKind::WorkerStart { message, .. } => Some(message),
         _ => None,
     }
 }
@@ -181,17 +181,17 @@ fn each_line_means_what_the_cases_say() {
                 assert_eq!(words(event), case.said, "{name}");
             }
             (Ok(Said::End(last)), _) => {
-                assert_eq!(Some(last.ending.kind()), case.ending.as_deref(), "{name}");
-                if let (Ending::Finished(CallResult::Tool(result)), Some(parts)) =
-                    (&last.ending, &case.result)
+                assert_eq!(Some(last.kind.name()), case.kind.as_deref(), "{name}");
+                if let (OutcomeKind::Finished(CallResult::Tool(result)), Some(parts)) =
+                    (&last.kind, &case.result)
                 {
                     assert_eq!(*result, result_of_case(parts), "{name}");
                 }
                 if case.message.is_some() {
-                    assert_eq!(message(&last.ending), case.message.as_deref(), "{name}");
+                    assert_eq!(message(&last.kind), case.message.as_deref(), "{name}");
                 }
                 if case.number.is_some() {
-                    assert_eq!(number(&last.ending), case.number, "{name}");
+                    assert_eq!(number(&last.kind), case.number, "{name}");
                 }
                 assert_eq!((last.stack, last.stderr), (case.stack, case.stderr), "{name}");
                 assert_eq!(last.worker.as_deref(), case.worker.as_deref(), "{name}");
@@ -204,20 +204,20 @@ fn each_line_means_what_the_cases_say() {
 fn a_result_above_the_limit_is_refused() {
     let line = Bytes::from(r#"{"result":{"id":7,"content":["123456789"]}}"#);
     let Said::End(last) = said::read(&line, &call(), 8).unwrap() else { panic!() };
-    assert_eq!(last.ending, Ending::OutputLimit { limit_bytes: 8 });
+    assert_eq!(last.kind, OutcomeKind::OutputLimit { limit_bytes: 8 });
 }
 
 #[test]
 fn time_limits_are_said_as_the_caller_set_them() {
     let mut call = call();
     call.deadline = Deadline::new(Instant::now(), Some(Duration::from_secs(9)), Some(Duration::from_secs(2)));
-    for (kind, ending) in [
-        ("timeout_total", Ending::TimedOut { limit: Duration::from_secs(9) }),
-        ("timeout_idle", Ending::Idle { limit: Duration::from_secs(2) }),
+    for (name, kind) in [
+        ("timeout_total", OutcomeKind::TimedOut { limit: Duration::from_secs(9) }),
+        ("timeout_idle", OutcomeKind::Idle { limit: Duration::from_secs(2) }),
     ] {
-        let line = format!(r#"{{"error":{{"id":7,"kind":"{kind}","limit_ms":8999}}}}"#);
+        let line = format!(r#"{{"error":{{"id":7,"kind":"{name}","limit_ms":8999}}}}"#);
         let Said::End(last) = said::read(&line.into(), &call, 8).unwrap() else { panic!() };
-        assert_eq!(last.ending, ending);
+        assert_eq!(last.kind, kind);
     }
 }
 
@@ -273,7 +273,7 @@ async fn each_answer_ends_the_call_as_the_cases_say() {
         let runner = runner_that_answers(stream_of(&case.bytes())).await;
         let mut events = Counted(0);
         let outcome = runner.run(call(), &mut events).await;
-        assert_eq!(Some(outcome.ending.kind()), case.ending.as_deref(), "{}", case.name);
+        assert_eq!(Some(outcome.kind.name()), case.kind.as_deref(), "{}", case.name);
         let phase = if outcome.phase == Phase::Started { "started" } else { "starting" };
         assert_eq!(Some(phase), case.phase.as_deref(), "{}", case.name);
         assert_eq!(Some(events.0), case.events, "{}", case.name);
@@ -293,7 +293,7 @@ async fn a_refusal_ends_the_call_as_its_status_says() {
         let answer =
             if head.starts_with("404") { answer } else { answer.replace("unknown_tool", "another_tool") };
         let outcome = runner_that_answers(answer.into()).await.run(call(), &mut omni_call::NoClient).await;
-        assert_eq!((outcome.ending.kind(), outcome.phase), (kind, Phase::Queued), "{head}");
+        assert_eq!((outcome.kind.name(), outcome.phase), (kind, Phase::Queued), "{head}");
         let result = outcome.into_result("notes.save", omni_call::ErrorDetail::Masked);
         let text = String::from_utf8_lossy(&result.content);
         assert!(text.contains(said), "{text}");
@@ -313,7 +313,7 @@ async fn a_runner_that_speaks_something_else_loses_its_call_only() {
         let runner = runner_that_answers(answer.clone()).await;
         let outcome = runner.run(call(), &mut omni_call::NoClient).await;
         let start = String::from_utf8_lossy(&answer[..answer.len().min(40)]).into_owned();
-        assert_eq!(outcome.ending.kind(), "lost", "{start}: {outcome:?}");
+        assert_eq!(outcome.kind.name(), "lost", "{start}: {outcome:?}");
     }
 }
 
@@ -324,7 +324,10 @@ async fn a_line_without_end_is_cut_off() {
     config.address = endless.address().clone();
     config.line_bytes_max = 50_000;
     let outcome = Runner::new(config).run(call(), &mut omni_call::NoClient).await;
-    assert!(matches!(&outcome.ending, Ending::Lost { message } if message.contains("50000")), "{outcome:?}");
+    assert!(
+        matches!(&outcome.kind, OutcomeKind::Lost { message } if message.contains("50000")),
+        "{outcome:?}"
+    );
 }
 
 #[tokio::test]
@@ -337,7 +340,7 @@ async fn a_connection_that_breaks_before_the_head_is_tried_once_more() {
     });
     let runner = Runner::new(RunnerConfig::new(address.parse().unwrap()));
     let outcome = runner.run(call(), &mut omni_call::NoClient).await;
-    assert_eq!((outcome.ending.kind(), outcome.attempt), ("finished", 2), "{outcome:?}");
+    assert_eq!((outcome.kind.name(), outcome.attempt), ("finished", 2), "{outcome:?}");
     accepting.abort();
 }
 
@@ -346,7 +349,7 @@ async fn a_runner_that_is_not_there_is_named_with_its_address() {
     let runner = Runner::new(RunnerConfig::new("unix:/no/such/socket".parse().unwrap()));
     let outcome = runner.run(call(), &mut omni_call::NoClient).await;
     assert!(
-        matches!(&outcome.ending, Ending::WorkerStart { message, .. } if message.contains("unix:/no/such/socket")),
+        matches!(&outcome.kind, OutcomeKind::WorkerStart { message, .. } if message.contains("unix:/no/such/socket")),
         "{outcome:?}"
     );
     assert!(matches!(runner.health().await, Err(RunnerError::Unreachable { .. })));
@@ -374,7 +377,7 @@ async fn a_call_ends_at_its_limit_whatever_the_runner_does() {
     late.deadline = Deadline::new(Instant::now(), Some(limit), None);
     // Nobody accepts the connection.
     let outcome = Runner::new(RunnerConfig::new(address)).run(late, &mut omni_call::NoClient).await;
-    assert_eq!((outcome.ending, outcome.phase), (Ending::TimedOut { limit }, Phase::Queued));
+    assert_eq!((outcome.kind, outcome.phase), (OutcomeKind::TimedOut { limit }, Phase::Queued));
     drop(listener);
     let started =
         b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n15\r\n{\"started\":{\"id\":7}}\n\r\n".to_vec();
@@ -392,7 +395,7 @@ async fn a_call_ends_at_its_limit_whatever_the_runner_does() {
     late.deadline = Deadline::new(Instant::now(), None, Some(limit));
     let runner = Runner::new(RunnerConfig::new(address.parse().unwrap()));
     let outcome = runner.run(late, &mut omni_call::NoClient).await;
-    assert_eq!((outcome.ending, outcome.phase), (Ending::Idle { limit }, Phase::Started));
+    assert_eq!((outcome.kind, outcome.phase), (OutcomeKind::Idle { limit }, Phase::Started));
 }
 
 #[tokio::test]
@@ -420,12 +423,12 @@ async fn what_is_to_be_completed_has_the_bytes_of_the_cases_and_answers_mean_wha
         let answer = format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n{}", case.text.len(), case.text);
         let runner = runner_that_answers(answer.into()).await;
         let call = Call { request: request.clone(), ..call() };
-        let ending = runner.run(call, &mut omni_call::NoClient).await.ending;
+        let kind = runner.run(call, &mut omni_call::NoClient).await.kind;
         if case.broken {
-            assert_eq!(ending.kind(), "worker_start", "{}: {ending:?}", case.name);
+            assert_eq!(kind.name(), "worker_start", "{}: {kind:?}", case.name);
             continue;
         }
-        let Ending::Finished(CallResult::Completion(completion)) = ending else { panic!("{ending:?}") };
+        let OutcomeKind::Finished(CallResult::Completion(completion)) = kind else { panic!("{kind:?}") };
         let read: Value = serde_json::from_slice(&completion.to_json()).unwrap();
         assert_eq!(Some(read), case.result, "{}", case.name);
     }
@@ -436,6 +439,6 @@ async fn what_is_to_be_completed_has_the_bytes_of_the_cases_and_answers_mean_wha
         let answer = format!("HTTP/1.1 {status}\r\nContent-Length: {}\r\n\r\n{body}", body.len());
         let call = Call { request: request.clone(), ..call() };
         let outcome = runner_that_answers(answer.into()).await.run(call, &mut omni_call::NoClient).await;
-        assert_eq!(outcome.ending.kind(), kind, "{outcome:?}");
+        assert_eq!(outcome.kind.name(), kind, "{outcome:?}");
     }
 }

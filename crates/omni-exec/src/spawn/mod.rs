@@ -41,7 +41,7 @@ impl Spawn {
     async fn run_once(&self, mut call: Call, events: &mut dyn CallPort) -> Outcome {
         let permit = match self.capacity.acquire(&call).await {
             Ok(permit) => permit,
-            Err(ending) => return unstarted(&call, ending),
+            Err(kind) => return unstarted(&call, kind),
         };
         let spec = Arc::clone(&call.spec);
         if let Target::Program(program) = &spec.target {

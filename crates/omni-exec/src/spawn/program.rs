@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use omni_call::{
-    Call, CallResult, Ending, Event, EventSink, Expiry, Outcome, Phase, ProgramInput, ProgramOutput,
+    Call, CallResult, Event, EventSink, Expired, Outcome, OutcomeKind, Phase, ProgramInput, ProgramOutput,
     ProgramTarget, TempFiles, ToolResult, Wants,
 };
 use omni_process::{Exit, Foreground, Listener, Output, Process, TERM_GRACE};
@@ -76,7 +76,7 @@ pub(super) async fn run(
         Ok(captured) => captured,
         Err(error) => {
             let message = format!("its output could not be captured: {error}");
-            return unstarted(&call, Ending::Lost { message });
+            return unstarted(&call, OutcomeKind::Lost { message });
         }
     };
     let collected = Collected { pipe: Some(stdout), bytes: Vec::new(), limit: config.result_bytes_max };
@@ -86,26 +86,32 @@ pub(super) async fn run(
     let stderr = output.stderr_tail();
     // Any code is something that a program may mean; a signal is not.
     let died = matches!(end, End::Exited(Exit::Signal(_))) && !children.closing();
-    let ending = match end {
-        End::Exited(_) if children.closing() => Ending::Shutdown,
-        end => ending(end, &call, program, collected.bytes, config),
+    let kind = match end {
+        End::Exited(_) if children.closing() => OutcomeKind::Shutdown,
+        end => outcome_kind(end, &call, program, collected.bytes, config),
     };
-    let ending = match (ending, temp.filter(|_| !call.spec.keep_temp)) {
-        (Ending::Finished(CallResult::Tool(result)), Some(temp)) => {
-            Ending::from(named(result, temp.path(), &running.process().take_left()))
+    let kind = match (kind, temp.filter(|_| !call.spec.keep_temp)) {
+        (OutcomeKind::Finished(CallResult::Tool(result)), Some(temp)) => {
+            OutcomeKind::from(named(result, temp.path(), &running.process().take_left()))
         }
-        (ending, _) => ending,
+        (kind, _) => kind,
     };
     // Of one that ended well it is a log, and its client has heard it if it asked.
-    let stderr = stderr.filter(|_| !matches!(&ending, Ending::Finished(result) if !result.is_error()));
-    Outcome { stderr, died, ..outcome(&call, ending, Phase::Started, 1) }
+    let stderr = stderr.filter(|_| !matches!(&kind, OutcomeKind::Finished(result) if !result.is_error()));
+    Outcome { stderr, died, ..outcome(&call, kind, Phase::Started, 1) }
 }
 
-/// The ending of a call whose program ended so and has written this.
-fn ending(end: End, call: &Call, program: &ProgramTarget, bytes: Vec<u8>, config: &ExecConfig) -> Ending {
+/// How a call ended whose program ended like this, with this output.
+fn outcome_kind(
+    end: End,
+    call: &Call,
+    program: &ProgramTarget,
+    bytes: Vec<u8>,
+    config: &ExecConfig,
+) -> OutcomeKind {
     match end {
         End::Exited(Exit::Code(0)) => understood(call, program, bytes),
-        End::Exited(Exit::Code(NOT_STARTED)) if bytes.is_empty() => Ending::WorkerStart {
+        End::Exited(Exit::Code(NOT_STARTED)) if bytes.is_empty() => OutcomeKind::WorkerStart {
             message: format!(
                 "`{}` cannot be run, or ended with exit code {NOT_STARTED}",
                 program.argv.first().map_or("", String::as_str)
@@ -116,12 +122,14 @@ fn ending(end: End, call: &Call, program: &ProgramTarget, bytes: Vec<u8>, config
         End::Exited(Exit::Code(code)) if !bytes.is_empty() => {
             let text = String::from_utf8_lossy(&bytes);
             let result = ToolResult { is_error: true, ..text_result(&text) };
-            Ending::from(result.with_text(&format!("`{}` ended with exit code {code}", call.spec.tool)))
+            OutcomeKind::from(result.with_text(&format!("`{}` ended with exit code {code}", call.spec.tool)))
         }
-        End::Exited(Exit::Code(code)) => Ending::Exited { code, message: None },
-        End::Exited(Exit::Signal(signal)) => Ending::Signalled { signal },
-        End::Exited(Exit::Unknown) => Ending::Lost { message: "its process ended in an unknown way".into() },
-        End::TooLarge => Ending::OutputLimit { limit_bytes: config.result_bytes_max },
+        End::Exited(Exit::Code(code)) => OutcomeKind::Exited { code, message: None },
+        End::Exited(Exit::Signal(signal)) => OutcomeKind::Signalled { signal },
+        End::Exited(Exit::Unknown) => {
+            OutcomeKind::Lost { message: "its process ended in an unknown way".into() }
+        }
+        End::TooLarge => OutcomeKind::OutputLimit { limit_bytes: config.result_bytes_max },
         End::Expired(expiry) => expired(expiry),
     }
 }
@@ -234,7 +242,7 @@ fn capture(stdout: OwnedFd, stderr: OwnedFd, config: &ExecConfig) -> io::Result<
 enum End {
     Exited(Exit),
     TooLarge,
-    Expired(Expiry),
+    Expired(Expired),
 }
 
 /// What a program has written so far.
@@ -359,12 +367,14 @@ async fn watch(running: &Running, call: &mut Call, heard: &mut Heard, events: &m
 }
 
 /// What the output of a program that ended well means.
-fn understood(call: &Call, program: &ProgramTarget, bytes: Vec<u8>) -> Ending {
+fn understood(call: &Call, program: &ProgramTarget, bytes: Vec<u8>) -> OutcomeKind {
     let text = match String::from_utf8(bytes) {
         Ok(text) => text,
         Err(error) => {
             let at = error.utf8_error().valid_up_to();
-            return Ending::BadResult { message: format!("its output is not UTF-8 (from byte {at} on)") };
+            return OutcomeKind::BadResult {
+                message: format!("its output is not UTF-8 (from byte {at} on)"),
+            };
         }
     };
     match program.output {
@@ -374,9 +384,9 @@ fn understood(call: &Call, program: &ProgramTarget, bytes: Vec<u8>) -> Ending {
                 // Structured content is an object in every revision that has it.
                 let structured = (value.get().starts_with('{') || call.spec.structured)
                     .then(|| Bytes::copy_from_slice(value.get().as_bytes()));
-                Ending::from(ToolResult { structured, ..text_result(value.get()) })
+                OutcomeKind::from(ToolResult { structured, ..text_result(value.get()) })
             }
-            Err(error) => Ending::BadResult {
+            Err(error) => OutcomeKind::BadResult {
                 message: format!("its output should be one JSON value and is not: {error}"),
             },
         },

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use omni_call::Expiry;
+use omni_call::Expired;
 use omni_protocol::PeerError;
 use omni_protocol::client::{
     InvalidParamHeader, MalformedResult, NegotiationError, PaginationError, UnsupportedMethod,
@@ -62,7 +62,7 @@ pub enum UpstreamError {
     TimedOut {
         server: String,
         method: &'static str,
-        expiry: Expiry,
+        expiry: Expired,
         /// The first line of its output that is no message.
         printed: String,
         /// The end of what it wrote to standard error.
@@ -137,11 +137,11 @@ fn behind(said: &str) -> String {
     if said.is_empty() { String::new() } else { format!(": {said}") }
 }
 
-fn waited(expiry: Expiry, method: &str) -> String {
+fn waited(expiry: Expired, method: &str) -> String {
     let seconds = |limit: Duration| limit.as_secs_f64();
     match expiry {
-        Expiry::Total { limit } => format!("did not answer `{method}` within {} s", seconds(limit)),
-        Expiry::Idle { limit } => {
+        Expired::Total { limit } => format!("did not answer `{method}` within {} s", seconds(limit)),
+        Expired::Idle { limit } => {
             format!("said nothing for {} s while `{method}` waited for its answer", seconds(limit))
         }
     }

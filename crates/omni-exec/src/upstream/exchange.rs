@@ -5,7 +5,7 @@ use std::task::Poll;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use omni_call::{Answer, BoxFuture, CallPort, Deadline, Expiry, Refusal};
+use omni_call::{Answer, BoxFuture, CallPort, Deadline, Expired, Refusal};
 use omni_protocol::client::{Incoming, InputResponses, Outgoing, ServerNotification};
 use omni_protocol::{AskedBy, Era, ErrorCode, Id, Message, PeerError, Response, decode};
 use tokio::time::{sleep_until, timeout};
@@ -262,7 +262,7 @@ impl Upstream {
 
     pub(super) fn timed_out(&self, method: &'static str, deadline: Deadline) -> UpstreamError {
         let expiry = deadline.expired(Instant::now());
-        let expiry = expiry.unwrap_or(Expiry::Total { limit: self.config.patience });
+        let expiry = expiry.unwrap_or(Expired::Total { limit: self.config.patience });
         let (server, printed, stderr) = (self.server(), self.noise.shown(), self.channel.stderr_tail());
         UpstreamError::TimedOut { server, method, expiry, printed, stderr }
     }

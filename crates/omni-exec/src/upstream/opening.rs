@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use omni_call::Expiry;
+use omni_call::Expired;
 use omni_protocol::client::{
     Agreed, ClientEncoder, Negotiation, NegotiationError, NegotiationStep, Probe, ProbeAnswer,
 };
@@ -201,7 +201,7 @@ impl Open<'_> {
             Probe::Discover(_) => "server/discover",
             Probe::Initialize(_) => "initialize",
         };
-        let expiry = Expiry::Total { limit: self.config.patience };
+        let expiry = Expired::Total { limit: self.config.patience };
         let (server, stderr) = (self.config.address.to_string(), self.channel.stderr_tail());
         UpstreamError::TimedOut { server, method, expiry, printed: String::new(), stderr }
     }

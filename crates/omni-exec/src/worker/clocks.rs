@@ -74,7 +74,7 @@ impl CallClocks {
 mod tests {
     use std::time::Duration;
 
-    use omni_call::Expiry;
+    use omni_call::Expired;
 
     use super::*;
 
@@ -128,6 +128,6 @@ mod tests {
         let deadline = Deadline::new(start, Some(SECOND), None);
         let mut clocks = CallClocks::new(start, true);
         let end = clocks.strike(start + 9 * SECOND, &deadline, never);
-        assert!(matches!(end, Some(AttemptResult::Expired(Expiry::Total { .. }))), "{end:?}");
+        assert!(matches!(end, Some(AttemptResult::Expired(Expired::Total { .. }))), "{end:?}");
     }
 }

@@ -12,8 +12,8 @@ use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
 use omni_call::{
-    Answer, Ask, BoxFuture, Call, CallId, CallPort, CallRequest, CallResult, Deadline, Ending, Event,
-    EventSink, Executor, ForkSettings, Inject, LogLevel, Outcome, Policy, ProgramTarget, PythonTarget,
+    Answer, Ask, BoxFuture, Call, CallId, CallPort, CallRequest, CallResult, Deadline, Event, EventSink,
+    Executor, ForkSettings, Inject, LogLevel, Outcome, OutcomeKind, Policy, ProgramTarget, PythonTarget,
     Refusal, RunSpec, Target, Wants,
 };
 use omni_exec::{
@@ -567,7 +567,7 @@ fn launcher() -> PathBuf {
 /// The text of a result that is one text block.
 #[track_caller]
 pub(crate) fn text(outcome: &Outcome) -> String {
-    let Ending::Finished(CallResult::Tool(result)) = &outcome.ending else {
+    let OutcomeKind::Finished(CallResult::Tool(result)) = &outcome.kind else {
         panic!("not finished: {outcome:?}")
     };
     let content: Value = serde_json::from_slice(&result.content).unwrap();

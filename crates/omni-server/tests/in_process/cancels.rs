@@ -1,6 +1,6 @@
 //! What a client takes back ends, is answered by nothing, and its id is free again.
 
-use omni_call::Ending;
+use omni_call::OutcomeKind;
 use omni_testkit::{ScriptedExecutor, TestServer, call_tool, cancelled, modern, request};
 use serde_json::json;
 
@@ -115,20 +115,20 @@ async fn an_answer_of_any_ending_is_the_answer_of_its_call() {
     let (server, mut calls) = scripted();
     let mut client = server.stdio();
     client.initialize("2025-11-25").await;
-    let endings = [
-        Ending::Cancelled,
-        Ending::Shutdown,
-        Ending::Exited { code: 3, message: None },
-        Ending::Signalled { signal: 11 },
-        Ending::BadResult { message: "no".into() },
-        Ending::Lost { message: "gone".into() },
+    let kinds = [
+        OutcomeKind::Cancelled,
+        OutcomeKind::Shutdown,
+        OutcomeKind::Exited { code: 3, message: None },
+        OutcomeKind::Signalled { signal: 11 },
+        OutcomeKind::BadResult { message: "no".into() },
+        OutcomeKind::Lost { message: "gone".into() },
     ];
-    for (n, ending) in endings.into_iter().enumerate() {
-        let kind = ending.kind();
+    for (n, kind) in kinds.into_iter().enumerate() {
+        let name = kind.name();
         client.send(&call_tool(n, "t.run", json!({}))).await;
-        calls.next().await.end(ending);
+        calls.next().await.end(kind);
         let answer = client.answer(&json!(n)).await;
         assert_eq!(answer["result"]["isError"], true, "{answer}");
-        assert_eq!(answer["result"]["_meta"]["omni/failure"]["kind"], kind);
+        assert_eq!(answer["result"]["_meta"]["omni/failure"]["kind"], name);
     }
 }

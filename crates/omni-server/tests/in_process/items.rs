@@ -6,8 +6,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use omni_call::{
-    Answer, AskMethod, CallRequest, CallResult, Completion, CompletionReference, Ending, ExecutorKind,
-    LogLevel, PromptMessages, Refusal, ResourceContents, Target, ToolResult,
+    Answer, AskMethod, CallRequest, CallResult, Completion, CompletionReference, ExecutorKind, LogLevel,
+    OutcomeKind, PromptMessages, Refusal, ResourceContents, Target, ToolResult,
 };
 use omni_catalog::{Kind, NameStyle, RemoteSource};
 use omni_protocol::ServerCapabilities;
@@ -35,20 +35,22 @@ fn script(offers: ServerCapabilities) -> Arc<RemoteSource> {
     Arc::new(source)
 }
 
-fn contents(uri: &str) -> Ending {
+fn contents(uri: &str) -> OutcomeKind {
     let contents = json!([{"uri": uri, "text": "1"}]).to_string().into();
-    Ending::Finished(CallResult::Resource(ResourceContents { contents, meta: None }))
+    OutcomeKind::Finished(CallResult::Resource(ResourceContents { contents, meta: None }))
 }
 
-fn ending(request: &CallRequest) -> Ending {
+fn outcome_kind(request: &CallRequest) -> OutcomeKind {
     match request {
         CallRequest::Resource { uri } => match &**uri {
             "x:1" => contents(uri),
-            "x:down" => Ending::WorkerStart { message: "nobody is there".into(), hint: "start it".into() },
+            "x:down" => {
+                OutcomeKind::WorkerStart { message: "nobody is there".into(), hint: "start it".into() }
+            }
             "x:odd" => {
                 ToolResult { content: "[]".into(), structured: None, meta: None, is_error: false }.into()
             }
-            _ => Ending::NotFound { message: format!("there is no `{uri}`") },
+            _ => OutcomeKind::NotFound { message: format!("there is no `{uri}`") },
         },
         CallRequest::Prompt { name, arguments } => match (&**name, arguments) {
             ("greet", Some(arguments)) => {
@@ -56,17 +58,17 @@ fn ending(request: &CallRequest) -> Ending {
                 let messages =
                     json!([{"role": "user", "content": {"type": "text", "text": arguments["who"]}}]);
                 let messages = messages.to_string().into();
-                Ending::Finished(CallResult::Prompt(PromptMessages {
+                OutcomeKind::Finished(CallResult::Prompt(PromptMessages {
                     description: None,
                     messages,
                     meta: None,
                 }))
             }
-            ("greet", None) => Ending::InvalidArguments { message: "`who` is missing".into() },
-            _ => Ending::NotFound { message: "no such prompt".into() },
+            ("greet", None) => OutcomeKind::InvalidArguments { message: "`who` is missing".into() },
+            _ => OutcomeKind::NotFound { message: "no such prompt".into() },
         },
         CallRequest::Completion(completing) => match (&completing.reference, &*completing.value) {
-            (_, "bad") => Ending::InvalidArguments { message: "`b` is no argument of it".into() },
+            (_, "bad") => OutcomeKind::InvalidArguments { message: "`b` is no argument of it".into() },
             (_, "odd") => contents("x:1"),
             (CompletionReference::Prompt { name }, value) if name == "greet" => {
                 let known = completing.context.as_deref().map(|known| String::from_utf8_lossy(known));
@@ -75,15 +77,15 @@ fn ending(request: &CallRequest) -> Ending {
             (CompletionReference::Resource { uri }, "many") if uri == "x:{n}" => {
                 completion(&json!({"values": vec!["v"; 101]}))
             }
-            _ => Ending::NotFound { message: "there is no such thing to complete".into() },
+            _ => OutcomeKind::NotFound { message: "there is no such thing to complete".into() },
         },
         CallRequest::Tool { .. } => panic!("{request:?}"),
     }
 }
 
-fn completion(json: &Value) -> Ending {
+fn completion(json: &Value) -> OutcomeKind {
     let completion = Completion::read(json.to_string().as_bytes()).unwrap();
-    Ending::Finished(CallResult::Completion(completion))
+    OutcomeKind::Finished(CallResult::Completion(completion))
 }
 
 /// The parameters that ask for `who` of a prompt.
@@ -101,7 +103,7 @@ impl World {
     async fn new(offers: Option<ServerCapabilities>) -> World {
         let folder = SkillFolder::new();
         let mut builder =
-            TestServer::builder(&folder, ScriptedExecutor::answering(|call| ending(&call.request)));
+            TestServer::builder(&folder, ScriptedExecutor::answering(|call| outcome_kind(&call.request)));
         if let Some(offers) = offers {
             builder = builder.sources(vec![script(offers)]);
         }
@@ -218,7 +220,7 @@ async fn a_read_is_a_call_with_progress_and_logs_and_can_be_cancelled() {
     assert_eq!(third.call.request, CallRequest::Prompt { name: "greet".into(), arguments: None });
     assert!(third.log(LogLevel::Info, &json!("filling in")));
     assert_eq!(client.next().await["params"]["data"], "filling in");
-    assert!(third.end(Ending::InvalidArguments { message: "`who` is missing".into() }));
+    assert!(third.end(OutcomeKind::InvalidArguments { message: "`who` is missing".into() }));
     let answer = client.next().await;
     assert_eq!(answer["error"], json!({"code": -32602, "message": "`who` is missing"}));
 }
@@ -345,7 +347,7 @@ async fn a_read_has_the_servers_time_limits_and_a_place_in_its_account() {
     let deadline = call.call.deadline;
     assert_eq!(deadline.idle(), Some(Duration::from_secs(3)));
     assert_eq!(deadline.remaining(deadline.accepted()), Some(Duration::from_secs(7)));
-    assert!(call.end(Ending::TimedOut { limit: Duration::from_secs(7) }));
+    assert!(call.end(OutcomeKind::TimedOut { limit: Duration::from_secs(7) }));
     let error = client.next().await["error"].clone();
     assert_eq!(error["code"], -32603);
     assert!(
@@ -418,7 +420,7 @@ async fn each_read_and_prompt_goes_to_the_source_that_has_it_and_what_nobody_has
         client.send(&omni_testkit::request(1, method, params)).await;
         let call = calls.next().await;
         assert_eq!(call.call.spec.target, Target::Remote { source: source.into(), name: "items".into() });
-        assert!(call.end(Ending::NotFound { message: "gone".into() }));
+        assert!(call.end(OutcomeKind::NotFound { message: "gone".into() }));
         client.next().await;
     }
     let refused = [

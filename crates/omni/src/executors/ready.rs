@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use anyhow::Result;
-use omni_call::{BoxFuture, Call, CallPort, Ending, Outcome, Requirements};
+use omni_call::{BoxFuture, Call, CallPort, Outcome, OutcomeKind, Requirements};
 use omni_environments::{Environments, NoEnvironment};
 use omni_exec::{ExecutorSets, InterpreterExecutors, SetNeeds};
 
@@ -60,7 +60,7 @@ impl ExecutorSets for Ready {
             };
             let skill = needs.own_processes.then_some(spec.skill.as_str());
             let set = self.sets.of(environment.as_ref(), skill);
-            set.map_err(|ending| Box::new(unstarted(call, ending)))
+            set.map_err(|kind| Box::new(unstarted(call, kind)))
         })
     }
 }
@@ -68,17 +68,17 @@ impl ExecutorSets for Ready {
 /// The answer to a call that gets no environment.
 fn without_environment(call: &Call, none: NoEnvironment) -> Outcome {
     match none {
-        NoEnvironment::TimedOut { limit } => unstarted(call, Ending::TimedOut { limit }),
-        NoEnvironment::Failed(error) if error.closing => unstarted(call, Ending::Shutdown),
+        NoEnvironment::TimedOut { limit } => unstarted(call, OutcomeKind::TimedOut { limit }),
+        NoEnvironment::Failed(error) if error.closing => unstarted(call, OutcomeKind::Shutdown),
         NoEnvironment::Failed(error) => {
             let (message, hint) = (error.message.clone(), error.hint.clone());
-            let mut outcome = unstarted(call, Ending::WorkerStart { message, hint });
+            let mut outcome = unstarted(call, OutcomeKind::WorkerStart { message, hint });
             outcome.stderr.clone_from(&error.output);
             outcome
         }
     }
 }
 
-fn unstarted(call: &Call, ending: Ending) -> Outcome {
-    Outcome::unstarted(ending, Instant::now().duration_since(call.deadline.accepted()))
+fn unstarted(call: &Call, kind: OutcomeKind) -> Outcome {
+    Outcome::unstarted(kind, Instant::now().duration_since(call.deadline.accepted()))
 }

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::{Duration, Instant};
 
-use omni_call::Ending;
+use omni_call::OutcomeKind;
 use omni_environments::Environment;
 use omni_exec::{ExecConfig, Interpreter, InterpreterExecutors};
 
@@ -79,14 +79,14 @@ impl Sets {
         self: &Arc<Self>,
         environment: Option<&Arc<Environment>>,
         skill: Option<&str>,
-    ) -> Result<Arc<InterpreterExecutors>, Ending> {
+    ) -> Result<Arc<InterpreterExecutors>, OutcomeKind> {
         let key = Key {
             environment: environment.map(|environment| environment.name.clone()),
             skill: skill.map(str::to_owned),
         };
         let mut state = self.lock();
         if state.closing {
-            return Err(Ending::Shutdown);
+            return Err(OutcomeKind::Shutdown);
         }
         if !state.tended {
             state.tended = true;
@@ -155,14 +155,14 @@ impl Sets {
 impl State {
     /// Takes out the set of one skill that was used longest ago and has nothing to do, where there are as many as there
     /// may be.
-    fn make_room(&mut self) -> Result<Option<Arc<InterpreterExecutors>>, Ending> {
+    fn make_room(&mut self) -> Result<Option<Arc<InterpreterExecutors>>, OutcomeKind> {
         let own = || self.by_key.iter().filter(|(key, _)| key.skill.is_some());
         if own().count() < OWN_MAX {
             return Ok(None);
         }
         let idle = own().filter(|(_, in_use)| Arc::strong_count(&in_use.set) == 1);
         let Some(key) = idle.min_by_key(|(_, in_use)| in_use.used).map(|(key, _)| key.clone()) else {
-            return Err(Ending::Busy { retry_after: Duration::from_secs(1) });
+            return Err(OutcomeKind::Busy { retry_after: Duration::from_secs(1) });
         };
         Ok(self.by_key.remove(&key).map(|in_use| in_use.set))
     }

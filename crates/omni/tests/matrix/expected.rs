@@ -24,7 +24,7 @@ pub(crate) struct Expected {
     /// How the call ends; several where chance decides.
     pub(crate) kind: OneOf,
     pub(crate) phase: String,
-    /// `false` where nothing is said, and not looked at where several endings are possible.
+    /// `false` where nothing is said, and not looked at where several outcomes are possible.
     pub(crate) retryable: Option<bool>,
     /// Fragments of the text that the model reads.
     pub(crate) says: Vec<String>,

@@ -6,7 +6,7 @@ mod serve;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
-use omni_call::{Call, CallPort, Ending, Outcome};
+use omni_call::{Call, CallPort, Outcome, OutcomeKind};
 use tokio::time::sleep;
 
 use super::preload::{NoWorker, Preload};
@@ -62,7 +62,7 @@ impl Multiplex {
     /// Runs one async call to its end. Dropping the future cancels the call.
     pub(super) async fn run(&self, mut call: Call, events: &mut dyn CallPort) -> Outcome {
         let Some(_admitted) = Admitted::new(&self.shared) else {
-            return unstarted(&call, Ending::Busy { retry_after: RETRY_AFTER });
+            return unstarted(&call, OutcomeKind::Busy { retry_after: RETRY_AFTER });
         };
         let mut attempts = Attempts::default();
         loop {
@@ -93,14 +93,14 @@ impl Multiplex {
         }
         // In a task of its own: others may wait for this start when this call is taken back.
         let opening = tokio::spawn(open(Arc::clone(&self.shared)));
-        let ending = match within(&call.deadline, opening).await {
+        let kind = match within(&call.deadline, opening).await {
             Ok(Ok(Ok(line))) => return Ok(line),
             Ok(Ok(Err(failure))) => return Err(Box::new(start_failed(call, &failure))),
             // The task panicked, or the runtime is going down.
-            Ok(Err(error)) => Ending::Lost { message: format!("starting its worker failed: {error}") },
-            Err(ending) => ending,
+            Ok(Err(error)) => OutcomeKind::Lost { message: format!("starting its worker failed: {error}") },
+            Err(kind) => kind,
         };
-        Err(Box::new(unstarted(call, ending)))
+        Err(Box::new(unstarted(call, kind)))
     }
 }
 

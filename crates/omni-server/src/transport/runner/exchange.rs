@@ -14,7 +14,7 @@ use hyper::body::Incoming;
 use hyper::header::{self, HeaderMap, HeaderName, HeaderValue};
 use hyper::{Method, Request as HttpRequest, Response, StatusCode};
 use omni_call::{
-    Answer, CallRequest, CallResult, Deadline, Ending, ErrorDetail, NoClient, PromptMessages,
+    Answer, CallRequest, CallResult, Deadline, ErrorDetail, NoClient, OutcomeKind, PromptMessages,
     ResourceContents, Wants,
 };
 use omni_catalog::{Kind, ListShape, ProfileId};
@@ -374,11 +374,11 @@ async fn item(
         Terms { deadline: items::deadline(server, accepted), wants: Wants::default(), session: "".into() };
     let named: String = request.named().unwrap_or_default().chars().take(200).collect();
     let (outcome, _) = server.run_item(request, terms, &mut NoClient).await;
-    match outcome.ending {
-        Ending::Finished(result) => Ok(ok(body_of(result))),
-        Ending::NotFound { message } => Err(refusal(StatusCode::NOT_FOUND, "not_found", &message)),
-        Ending::InvalidArguments { message } => Err(bad_request(&message)),
-        Ending::Busy { .. } => Err(busy(&outcome.into_refusal(&named, ErrorDetail::Full))),
+    match outcome.kind {
+        OutcomeKind::Finished(result) => Ok(ok(body_of(result))),
+        OutcomeKind::NotFound { message } => Err(refusal(StatusCode::NOT_FOUND, "not_found", &message)),
+        OutcomeKind::InvalidArguments { message } => Err(bad_request(&message)),
+        OutcomeKind::Busy { .. } => Err(busy(&outcome.into_refusal(&named, ErrorDetail::Full))),
         _ => Err(internal(&outcome.into_refusal(&named, ErrorDetail::Full))),
     }
 }

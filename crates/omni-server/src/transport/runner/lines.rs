@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use bytes::Bytes;
-use omni_call::{Ask, CallResult, Ending, Event, Outcome, Phase, ToolResult};
+use omni_call::{Ask, CallResult, Event, Outcome, OutcomeKind, Phase, ToolResult};
 use serde::Serialize;
 use serde_json::value::RawValue;
 
@@ -89,17 +89,17 @@ impl Lines {
             self.say("log", &Log { id, level: "warning", logger: Some("omni"), data: &data });
         }
         // A result says so by itself.
-        if outcome.phase == Phase::Started && !matches!(outcome.ending, Ending::Finished(_)) {
+        if outcome.phase == Phase::Started && !matches!(outcome.kind, OutcomeKind::Finished(_)) {
             self.push(format!(r#"{{"started":{{"id":{id}}}}}"#).as_bytes());
         }
-        let Outcome { ending, stack, stderr, worker, .. } = outcome;
-        match ending {
-            Ending::Finished(CallResult::Tool(result)) => {
+        let Outcome { kind, stack, stderr, worker, .. } = outcome;
+        match kind {
+            OutcomeKind::Finished(CallResult::Tool(result)) => {
                 self.result(id, &result, worker.as_deref(), stderr.as_deref());
             }
-            ending => {
+            kind => {
                 let tainted = worker.map(|findings| raw(findings.as_bytes()));
-                self.say("error", &Failure { stack, stderr, tainted, ..Failure::of(id, ending) });
+                self.say("error", &Failure { stack, stderr, tainted, ..Failure::of(id, kind) });
             }
         }
     }
@@ -219,11 +219,11 @@ struct Failure {
 }
 
 impl Failure {
-    fn of(id: u64, ending: Ending) -> Self {
-        let failure = Failure { id, kind: ending.kind(), ..Failure::default() };
+    fn of(id: u64, kind: OutcomeKind) -> Self {
+        let failure = Failure { id, kind: kind.name(), ..Failure::default() };
         let ms = |time: std::time::Duration| u64::try_from(time.as_millis()).ok();
-        match ending {
-            Ending::ToolError { kind, bases, message, location, intended, traceback } => Failure {
+        match kind {
+            OutcomeKind::ToolError { kind, bases, message, location, intended, traceback } => Failure {
                 class: Some(kind),
                 bases: Some(bases),
                 message: Some(message),
@@ -232,11 +232,11 @@ impl Failure {
                 traceback,
                 ..failure
             },
-            Ending::NotFound { message }
-            | Ending::BadResult { message }
-            | Ending::InvalidArguments { message }
-            | Ending::Lost { message } => Failure { message: Some(message), ..failure },
-            Ending::LoadError { kind, message, location, intended, traceback } => Failure {
+            OutcomeKind::NotFound { message }
+            | OutcomeKind::BadResult { message }
+            | OutcomeKind::InvalidArguments { message }
+            | OutcomeKind::Lost { message } => Failure { message: Some(message), ..failure },
+            OutcomeKind::LoadError { kind, message, location, intended, traceback } => Failure {
                 class: Some(kind),
                 message: Some(message),
                 location,
@@ -246,27 +246,29 @@ impl Failure {
             },
             // The class says that its process may have lived through it: whether it did is kept count of here, where a
             // tool that ends too many processes is refused.
-            Ending::Exited { code, message } => {
+            OutcomeKind::Exited { code, message } => {
                 Failure { class: Some("SystemExit".into()), code: Some(code), message, ..failure }
             }
-            Ending::Signalled { signal } => Failure { signal: Some(signal), ..failure },
-            Ending::TimedOut { limit } | Ending::Idle { limit } => Failure { limit_ms: ms(limit), ..failure },
-            Ending::OutOfMemory { limit_bytes, message, location, traceback } => {
+            OutcomeKind::Signalled { signal } => Failure { signal: Some(signal), ..failure },
+            OutcomeKind::TimedOut { limit } | OutcomeKind::Idle { limit } => {
+                Failure { limit_ms: ms(limit), ..failure }
+            }
+            OutcomeKind::OutOfMemory { limit_bytes, message, location, traceback } => {
                 Failure { limit_bytes, message: Some(message), location, traceback, ..failure }
             }
-            Ending::OutputLimit { limit_bytes } => {
+            OutcomeKind::OutputLimit { limit_bytes } => {
                 let message = format!("its result is longer than {limit_bytes} bytes");
                 Failure { message: Some(message), ..failure }
             }
-            Ending::Busy { retry_after } | Ending::Quarantined { retry_after } => {
+            OutcomeKind::Busy { retry_after } | OutcomeKind::Quarantined { retry_after } => {
                 Failure { retry_after_ms: ms(retry_after), ..failure }
             }
-            Ending::WorkerStart { mut message, hint } => {
+            OutcomeKind::WorkerStart { mut message, hint } => {
                 let _ = write!(message, "; {hint}");
                 Failure { message: Some(message), ..failure }
             }
             // Nobody reads the end of a call that was taken back; a result is no failure.
-            Ending::Cancelled | Ending::Shutdown | Ending::Finished(_) => failure,
+            OutcomeKind::Cancelled | OutcomeKind::Shutdown | OutcomeKind::Finished(_) => failure,
         }
     }
 }
@@ -287,13 +289,18 @@ mod tests {
         serde_json::from_str(case["text"].as_str().unwrap()).unwrap()
     }
 
-    fn last(ending: Ending, stack: Option<&str>, stderr: Option<&str>, worker: Option<&str>) -> Vec<Value> {
+    fn last(
+        kind: OutcomeKind,
+        stack: Option<&str>,
+        stderr: Option<&str>,
+        worker: Option<&str>,
+    ) -> Vec<Value> {
         let outcome = Outcome {
             stack: stack.map(str::to_owned),
             stderr: stderr.map(str::to_owned),
             worker: worker.map(Into::into),
             phase: Phase::Starting,
-            ..Outcome::unstarted(ending, Duration::ZERO)
+            ..Outcome::unstarted(kind, Duration::ZERO)
         };
         let mut lines = Lines::default();
         lines.end(7, outcome);
@@ -314,7 +321,7 @@ mod tests {
 
     #[test]
     fn endings_are_written_as_the_contracts_cases_have_them() {
-        let raised = |kind: &str, bases: &[&str], message: &str| Ending::ToolError {
+        let raised = |kind: &str, bases: &[&str], message: &str| OutcomeKind::ToolError {
             kind: kind.into(),
             bases: bases.iter().map(|&base| base.into()).collect(),
             message: message.into(),
@@ -335,36 +342,42 @@ mod tests {
                 "an_exception",
                 last(raised("KeyError", &["LookupError", "Exception"], "'a'"), None, None, None),
             ),
-            ("a_signal", last(Ending::Signalled { signal: 11 }, None, Some("Fatal Python error"), None)),
+            ("a_signal", last(OutcomeKind::Signalled { signal: 11 }, None, Some("Fatal Python error"), None)),
             (
                 "a_total_time_limit_with_the_stack",
-                last(Ending::TimedOut { limit: limit(1500) }, Some(stack), None, None),
+                last(OutcomeKind::TimedOut { limit: limit(1500) }, Some(stack), None, None),
             ),
-            ("an_idle_time_limit", last(Ending::Idle { limit: limit(250) }, None, None, None)),
-            ("a_lost_worker", last(Ending::Lost { message: "it broke the wire".into() }, None, None, None)),
-            ("no_place", last(Ending::Busy { retry_after: limit(2000) }, None, None, None)),
+            ("an_idle_time_limit", last(OutcomeKind::Idle { limit: limit(250) }, None, None, None)),
+            (
+                "a_lost_worker",
+                last(OutcomeKind::Lost { message: "it broke the wire".into() }, None, None, None),
+            ),
+            ("no_place", last(OutcomeKind::Busy { retry_after: limit(2000) }, None, None, None)),
             (
                 "a_tool_that_crashed_too_often",
-                last(Ending::Quarantined { retry_after: limit(60_000) }, None, None, None),
+                last(OutcomeKind::Quarantined { retry_after: limit(60_000) }, None, None, None),
             ),
-            ("the_runner_ends", last(Ending::Shutdown, None, None, None)),
+            ("the_runner_ends", last(OutcomeKind::Shutdown, None, None, None)),
             (
                 "a_result_of_text",
                 last(
-                    Ending::from(result("[{\"type\":\"text\",\"text\":\"naïve 🦀\\n\"}]")),
+                    OutcomeKind::from(result("[{\"type\":\"text\",\"text\":\"naïve 🦀\\n\"}]")),
                     None,
                     None,
                     None,
                 ),
             ),
-            ("a_result_with_structured_content_and_meta", last(Ending::from(structured), None, None, None)),
+            (
+                "a_result_with_structured_content_and_meta",
+                last(OutcomeKind::from(structured), None, None, None),
+            ),
             (
                 "a_result_that_is_an_error",
-                last(Ending::from(ToolResult { is_error: true, ..result("[]") }), None, None, None),
+                last(OutcomeKind::from(ToolResult { is_error: true, ..result("[]") }), None, None, None),
             ),
             (
                 "a_result_of_a_call_that_changed_its_worker",
-                last(Ending::from(result("[]")), None, None, Some(tainted)),
+                last(OutcomeKind::from(result("[]")), None, None, Some(tainted)),
             ),
         ] {
             assert_eq!(said, [case(name)], "{name}");
@@ -392,7 +405,7 @@ mod tests {
     #[test]
     fn a_call_that_had_begun_says_so_before_it_says_how_it_failed() {
         let mut lines = Lines::default();
-        let outcome = Outcome::unstarted(Ending::Exited { code: 3, message: None }, Duration::ZERO);
+        let outcome = Outcome::unstarted(OutcomeKind::Exited { code: 3, message: None }, Duration::ZERO);
         lines.end(7, Outcome { phase: Phase::Started, ..outcome });
         let said = read(&mut lines);
         assert_eq!(said[0], case("started"));
@@ -405,7 +418,7 @@ mod tests {
         for value in 0..2_000 {
             lines.event(7, &Event::Progress { value: value.into(), total: None, message: None });
         }
-        lines.end(7, Outcome::unstarted(Ending::Shutdown, Duration::ZERO));
+        lines.end(7, Outcome::unstarted(OutcomeKind::Shutdown, Duration::ZERO));
         let said = read(&mut lines);
         assert_eq!(said.len(), WAITING_MAX + 2);
         assert!(said[WAITING_MAX]["log"]["data"].as_str().unwrap().starts_with("1000 messages"));

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use futures_util::FutureExt;
-use omni_call::{Answer, Ask, BoxFuture, CallPort, Ending, Event, EventSink, Outcome, Refusal};
+use omni_call::{Answer, Ask, BoxFuture, CallPort, Event, EventSink, Outcome, OutcomeKind, Refusal};
 
 use super::lines::{Lines, Waiting, lock};
 use super::questions::{OPEN_MAX, Questions};
@@ -80,7 +80,7 @@ impl CallStream {
         let incident = random_hex::<4>();
         tracing::error!(incident, id = self.id, panic = what.unwrap_or("unknown"), "bug: a call panicked");
         let message = format!("internal error; look for incident {incident} in the runner's log");
-        lock(&self.waiting).end(self.id, Outcome::unstarted(Ending::Lost { message }, Duration::ZERO));
+        lock(&self.waiting).end(self.id, Outcome::unstarted(OutcomeKind::Lost { message }, Duration::ZERO));
     }
 }
 

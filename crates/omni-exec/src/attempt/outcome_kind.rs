@@ -1,6 +1,6 @@
-//! The ending that the result of an attempt is to the caller.
+//! Which kind of outcome the result of an attempt is to the caller.
 
-use omni_call::Ending;
+use omni_call::OutcomeKind;
 use omni_process::Exit;
 
 use super::result::AttemptResult;
@@ -8,33 +8,33 @@ use crate::ExecConfig;
 use crate::wire::{ErrorFrame, ErrorKind};
 use crate::within::expired;
 
-/// The ending of a call whose last attempt ended so.
-pub(super) fn ending(result: AttemptResult, config: &ExecConfig) -> Ending {
+/// How a call ended whose last attempt had this result.
+pub(super) fn outcome_kind(result: AttemptResult, config: &ExecConfig) -> OutcomeKind {
     match result {
         AttemptResult::Result(result) => result.into(),
         AttemptResult::Error(error) => {
-            error_ending(error, config.result_bytes_max, config.process.limits.memory_bytes)
+            error_outcome_kind(error, config.result_bytes_max, config.process.limits.memory_bytes)
         }
-        AttemptResult::TooLarge => Ending::OutputLimit { limit_bytes: config.result_bytes_max },
+        AttemptResult::TooLarge => OutcomeKind::OutputLimit { limit_bytes: config.result_bytes_max },
         // Only where nothing may be run again: the executor is closing.
-        AttemptResult::Skipped => Ending::Shutdown,
-        AttemptResult::Died(Exit::Code(code)) => Ending::Exited { code, message: None },
-        AttemptResult::Died(Exit::Signal(signal)) => Ending::Signalled { signal },
-        AttemptResult::Died(Exit::Unknown) => {
-            Ending::Lost { message: "its process ended, and the fork parent that knew how is gone".into() }
-        }
-        AttemptResult::Broken(fault) => Ending::Lost { message: fault.to_string() },
+        AttemptResult::Skipped => OutcomeKind::Shutdown,
+        AttemptResult::Died(Exit::Code(code)) => OutcomeKind::Exited { code, message: None },
+        AttemptResult::Died(Exit::Signal(signal)) => OutcomeKind::Signalled { signal },
+        AttemptResult::Died(Exit::Unknown) => OutcomeKind::Lost {
+            message: "its process ended, and the fork parent that knew how is gone".into(),
+        },
+        AttemptResult::Broken(fault) => OutcomeKind::Lost { message: fault.to_string() },
         AttemptResult::Expired(expiry) => expired(expiry),
     }
 }
 
-/// The ending that a failed call's last word means, where results and memory have these limits.
-pub(crate) fn error_ending(
+/// How a call ended whose last frame is this error, where results and memory have these limits.
+pub(crate) fn error_outcome_kind(
     error: ErrorFrame,
     result_bytes_max: usize,
     memory_bytes_max: Option<u64>,
-) -> Ending {
-    let raised = |error: ErrorFrame, default: &str| Ending::ToolError {
+) -> OutcomeKind {
+    let raised = |error: ErrorFrame, default: &str| OutcomeKind::ToolError {
         kind: error.class.unwrap_or_else(|| default.to_owned()),
         bases: error.bases.into(),
         message: match &error.temp {
@@ -46,7 +46,7 @@ pub(crate) fn error_ending(
         traceback: error.traceback,
     };
     match error.kind {
-        ErrorKind::ToolError if is_memory_error(&error) => Ending::OutOfMemory {
+        ErrorKind::ToolError if is_memory_error(&error) => OutcomeKind::OutOfMemory {
             limit_bytes: memory_bytes_max,
             message: error.message,
             location: error.location,
@@ -55,20 +55,20 @@ pub(crate) fn error_ending(
         ErrorKind::ToolError => raised(error, "Exception"),
         // Nobody is told of a cancellation that we asked for, so this one the tool raised by itself.
         ErrorKind::Cancelled => raised(error, "CallCancelled"),
-        ErrorKind::BadResult => Ending::BadResult { message: error.message },
-        ErrorKind::InvalidArguments => Ending::InvalidArguments { message: error.message },
-        ErrorKind::LoadError => Ending::LoadError {
+        ErrorKind::BadResult => OutcomeKind::BadResult { message: error.message },
+        ErrorKind::InvalidArguments => OutcomeKind::InvalidArguments { message: error.message },
+        ErrorKind::LoadError => OutcomeKind::LoadError {
             kind: error.class.unwrap_or_else(|| "ImportError".to_owned()),
             message: error.message,
             location: error.location,
             intended: error.intended,
             traceback: error.traceback,
         },
-        ErrorKind::Exited => Ending::Exited {
+        ErrorKind::Exited => OutcomeKind::Exited {
             code: error.code.unwrap_or(0),
             message: Some(error.message).filter(|message| !message.trim().is_empty()),
         },
-        ErrorKind::OutputLimit => Ending::OutputLimit { limit_bytes: result_bytes_max },
+        ErrorKind::OutputLimit => OutcomeKind::OutputLimit { limit_bytes: result_bytes_max },
     }
 }
 
