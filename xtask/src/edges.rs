@@ -90,6 +90,12 @@ const EDGES: &[Edge] = &[
         reason: "what a skill needs installed does not depend on how its tools are run",
     },
     Edge {
+        of: "omni-watch",
+        never: &["tokio", "omni-catalog", "omni-exec", "omni-server"],
+        control: "omni",
+        reason: "when something has changed is found out by who knows folders and time, not what is made of them",
+    },
+    Edge {
         of: "omni-exec",
         never: &["omni-server", "omni-catalog", "omni-environments"],
         control: "omni",
