@@ -7,8 +7,8 @@ from harness import SOURCES
 
 from omni import channel, constants, executors, skill, wire, worker_loop
 from omni.call_frame import Call, Target
-from omni.invoke import Caller
-from omni.mcp.outcomes import failed, with_stderr
+from omni.invoke import ToolRunner
+from omni.mcp.outcomes import failed_result, with_stderr
 
 
 def test_the_decorator_takes_the_options_of_the_shared_file():
@@ -27,7 +27,7 @@ def test_the_wires_numbers_are_those_of_the_shared_file():
     assert wire.PROTO == constants.PROTO
     source = inspect.getsource(worker_loop.greet)
     assert f'hello.get("frame_bytes_max") or {_spelt(constants.FRAME_BYTES_MAX)}' in source
-    source = inspect.getsource(Caller.__init__)
+    source = inspect.getsource(ToolRunner.__init__)
     assert f'hello.get("result_bytes_max") or {_spelt(constants.RESULT_BYTES_MAX)}' in source
     assert f'hello.get("frame_bytes_max") or {_spelt(constants.FRAME_BYTES_MAX)}' in source
     source = inspect.getsource(channel.Channel.fail)
@@ -83,7 +83,7 @@ def test_a_context_takes_the_levels_and_no_others():
     ],
 )
 def test_an_ending_has_the_servers_sentence(error, kind, text):
-    result = failed("a.b", error, started=True, elapsed_ms=1, detail="masked")
+    result = failed_result("a.b", error, started=True, elapsed_ms=1, detail="masked")
     assert text in result["content"][0]["text"]
     assert "secret" not in result["content"][0]["text"]
     assert result["isError"]
@@ -129,5 +129,5 @@ def test_a_processs_last_words_reach_whoever_may_read_messages(detail):
 
 
 def _said(error, detail):
-    result = failed("a.b", error, started=True, elapsed_ms=1, detail=detail)
+    result = failed_result("a.b", error, started=True, elapsed_ms=1, detail=detail)
     return result["content"][0]["text"]

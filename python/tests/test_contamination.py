@@ -17,8 +17,8 @@ REPLACED = {
     "a class of another module": ("import socket; socket.socket = dict", "`socket.socket` was replaced"),
     "a function of our own": ("import omni.wire; omni.wire.quote = None", "`omni.wire.quote` was replaced"),
     "a method of our own": (
-        "import omni.invoke; omni.invoke.Caller.run = None",
-        "`omni.invoke.Caller.run` was replaced",
+        "import omni.invoke; omni.invoke.ToolRunner.run = None",
+        "`omni.invoke.ToolRunner.run` was replaced",
     ),
     "a thread": (
         "import threading, time; threading.Thread(target=time.sleep, args=(9,), name='t').start()",

@@ -7,7 +7,7 @@ import threading
 import pytest
 from harness import TOP
 
-from omni.inprocess import Running, Tools
+from omni.inprocess import InProcessCall, InProcessTools
 
 TOOLS = (
     TOP
@@ -70,7 +70,7 @@ def tools(skill, tmp_path):
             "  - {name: missing, description: None., command: [no-such-program]}\n---\n"
         )
     before = os.getcwd()
-    yield Tools(str(tmp_path / "skills"), str(tmp_path), {"demo": {"colour": "blue"}})
+    yield InProcessTools(str(tmp_path / "skills"), str(tmp_path), {"demo": {"colour": "blue"}})
     os.chdir(before)
 
 
@@ -81,7 +81,7 @@ def run(tools, name, arguments=None, running=None, **more):
         tool,
         arguments or {},
         say=lambda *event: said.append(event),
-        running=running or Running(),
+        running=running or InProcessCall(),
         call_id=7,
         more=more,
     )
@@ -132,7 +132,7 @@ def test_a_tool_that_exits_costs_its_call(tools):
 
 
 def test_a_call_that_is_taken_back_ends_when_its_tool_next_speaks(tools):
-    running, ends = Running(), []
+    running, ends = InProcessCall(), []
     thread = threading.Thread(target=lambda: ends.append(run(tools, "goes_on", running=running)))
     thread.start()
     while "omni_skills.demo.a" not in sys.modules or not sys.modules["omni_skills.demo.a"].ready.wait(0.01):

@@ -104,7 +104,7 @@ fn main() {
         let floor = bare_calls(&bare, calls);
         let ours = {
             let host = Arc::new(embedded_calls(skill, calls));
-            python.serve("serve_calls", host.clone()).unwrap();
+            python.serve("serve_sync", host.clone()).unwrap();
             let took = processor_time() - *host.began.lock().unwrap();
             assert_eq!(host.answered.load(Ordering::Relaxed), calls + 1);
             took / calls as f64

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from typing import Any, Callable
 
     from omni.channel import Channel
-    from omni.invoke import Caller
+    from omni.invoke import ToolRunner
     from omni.skill import Context
 
 _exit = os._exit
@@ -46,21 +46,21 @@ class _Question:
 
 
 class Asks:
-    """The open questions of the calls of one `Caller`. Its methods may be used from any thread."""
+    """The open questions of the calls of one `ToolRunner`. Its methods may be used from any thread."""
 
-    def __init__(self, caller: Caller, channel: Channel | None) -> None:
-        """Ask in the name of the calls of `caller`.
+    def __init__(self, tool_runner: ToolRunner, channel: Channel | None) -> None:
+        """Ask in the name of the calls of `tool_runner`.
 
         Args:
-            caller: Sends what is asked; its lock guards the numbers of questions.
+            tool_runner: Sends what is asked; its lock guards the numbers of questions.
             channel: Where answers come down, when nobody else reads it while a call runs.
         """
-        self._caller = caller
+        self._tool_runner = tool_runner
         #: By call and number. Each is taken out once, by whoever wakes it.
         self._open: dict[tuple[int, int], _Question] = {}
         #: The number of the last question, by call.
         self._last: dict[int, int] = {}
-        self._reader = None if channel is None else _Reader(channel, self)
+        self._reader = None if channel is None else _AnswerThread(channel, self)
 
     # -- asking ------------------------------------------------------------------------------------
 
@@ -102,10 +102,10 @@ class Asks:
 
     def _begin(self, context: Context, method: str, params: object, wake: Callable[[], object]) -> _Question:
         params_json = _params(method, params)
-        caller, call_id = self._caller, context._call.id
-        caller.hold()
+        tool_runner, call_id = self._tool_runner, context._call.id
+        tool_runner.hold()
         try:
-            with caller.lock:
+            with tool_runner.lock:
                 if not context._open:
                     raise AskRefused("gone", "the call has ended; nobody can be asked in its name")
                 if sum(key[0] == call_id for key in list(self._open)) >= ASKS_OPEN_MAX:
@@ -117,26 +117,26 @@ class Asks:
                 self._last[call_id] = number
                 if self._reader is not None:
                     self._reader.start()
-                caller.send_locked(frame)
+                tool_runner.send_locked(frame)
         finally:
-            caller.release()
+            tool_runner.release()
         return question
 
     def _give_up(self, context: Context, question: _Question) -> None:
         """Tell that nobody waits for an answer any more."""
-        caller = self._caller
-        caller.hold()
+        tool_runner = self._tool_runner
+        tool_runner.hold()
         try:
-            with caller.lock:
+            with tool_runner.lock:
                 if self._open.pop((question.call_id, question.number), None) is None:
                     return  # it has come
                 # Of a call that was taken back nobody wants to hear.
                 if context._open and not context._stopped:
-                    caller.send_locked(wire.retract(question.call_id, question.number))
+                    tool_runner.send_locked(wire.retract(question.call_id, question.number))
                 if self._reader is not None and not self._open:
                     self._reader.tell()
         finally:
-            caller.release()
+            tool_runner.release()
 
     @staticmethod
     def check(method: str, params: object) -> None:
@@ -171,7 +171,7 @@ class Asks:
 
         The signal that says so to the main thread does not wake it when it comes just before the wait begins.
         """
-        self._caller.note_taken_back(call_id)
+        self._tool_runner.note_taken_back(call_id)
         self.stop(call_id)
 
     def end(self, call_id: int) -> None:
@@ -182,7 +182,7 @@ class Asks:
             self._reader.end()
 
 
-class _Reader:
+class _AnswerThread:
     """The thread that takes answers off a channel while questions are open."""
 
     def __init__(self, channel: Channel, asks: Asks) -> None:

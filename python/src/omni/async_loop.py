@@ -9,12 +9,12 @@ from os import _exit
 from omni import skill, wire
 from omni.await_outside_loop import dump_on_signal, lines
 from omni.call_frame import CallReader
-from omni.call_output import Output
-from omni.contamination import Watch
+from omni.call_output import CallOutput
+from omni.contamination import ContaminationCheck
 from omni.content import is_async_iterator, materialised, materialised_async
 from omni.invoke import own_precision
 from omni.own_builtins import __builtins__  # noqa: F401 - functions find built-in names here
-from omni.restore_state import Order
+from omni.restore_state import StateRestorer
 from omni.skill import CURRENT, CallCancelled, Context
 
 TYPE_CHECKING = False
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from omni.call_frame import Call
     from omni.channel import Channel
-    from omni.invoke import Caller
+    from omni.invoke import ToolRunner
 
 _Task = asyncio.Task
 _EAGER: dict[str, Any] = {"eager_start": True} if sys.version_info >= (3, 12) else {}
@@ -42,20 +42,20 @@ class _Running:
         self.started: set[asyncio.Task] = set()
 
 
-class Tasks:
+class AsyncCalls:
     """Runs every call as a task, and answers in the order in which they end."""
 
-    def __init__(self, channel: Channel, caller: Caller, loop: asyncio.AbstractEventLoop) -> None:
+    def __init__(self, channel: Channel, tool_runner: ToolRunner, loop: asyncio.AbstractEventLoop) -> None:
         self._channel = channel
-        self._caller = caller
+        self._tool_runner = tool_runner
         self._loop = loop
         self._reader = CallReader()
         self._splitter = wire.Splitter(channel.frame_bytes_max)
         self._running: dict[int, _Running] = {}
         self._answers: list[bytes] = []
         self._draining = False
-        self._output = Output(caller)
-        caller.attribute(self._output.speak)
+        self._output = CallOutput(tool_runner)
+        tool_runner.attribute(self._output.speak)
         skill.only_call = self._only_call
         loop.set_task_factory(self._make_task)
         channel.answers = "told"
@@ -83,28 +83,28 @@ class Tasks:
         elif kind == "cancel":
             self._cancel(body["id"])
         elif kind == "answer":
-            self._caller.answered(body)
+            self._tool_runner.answered(body)
         elif kind == "drain":
             self._draining = True
             self._stop_when_idle()
         elif kind == "preload":
-            self._channel.send(self._caller.preload(body["files"]))
+            self._channel.send(self._tool_runner.preload(body["files"]))
 
     def _start(self, call: Call) -> None:
-        if self._caller.tainted:
+        if self._tool_runner.tainted:
             self._channel.send(wire.skipped(call.id))
             return
         running = self._running[call.id] = _Running(call)
         running.task = _Task(self._run(running), loop=self._loop, **_EAGER)
 
     async def _run(self, running: _Running) -> None:
-        call, caller = running.call, self._caller
+        call, tool_runner = running.call, self._tool_runner
         context = running.context = Context.__new__(Context)
-        context._bind(call, caller)
+        context._bind(call, tool_runner)
         try:
             self._output.loading = context
             try:
-                function, arguments = caller.begin(call, context)
+                function, arguments = tool_runner.begin(call, context)
             finally:
                 self._output.loading = None
             CURRENT.set(context)
@@ -115,12 +115,12 @@ class Tasks:
                 value = await value
             if is_async_iterator(value):
                 value = await materialised_async(value)
-            frame = caller.mentioned(call, caller.answer(call, materialised(value)))
+            frame = tool_runner.mentioned(call, tool_runner.answer(call, materialised(value)))
         except BaseException as error:
-            frame = caller.describe(call, context, error)
+            frame = tool_runner.describe(call, context, error)
         if self._output.calls:
             self._output.end(call.id)
-        caller.end(context)
+        tool_runner.end(context)
         if context._stopped:
             # What it has left would work on for a caller who has gone.
             for task in list(running.started):
@@ -152,13 +152,13 @@ class Tasks:
         else:
             # Its task has not taken its first step and never will: nobody else would answer.
             del self._running[call_id]
-            self._answer(self._caller.describe(running.call, Context(), CallCancelled()))
+            self._answer(self._tool_runner.describe(running.call, Context(), CallCancelled()))
         running.task.cancel()
 
     def _answer(self, frame: bytes) -> None:
         """Send an answer: at once when it is the only call, together with others that end now otherwise."""
         if not self._running and not self._answers:
-            self._channel.send(self._caller.inspected(frame))
+            self._channel.send(self._tool_runner.inspected(frame))
             self._rest()
             return
         if not self._answers:
@@ -169,14 +169,14 @@ class Tasks:
         answers, self._answers = self._answers, []
         if not self._running:
             # Nobody can say which of them did it.
-            answers[-1] = self._caller.inspected(answers[-1])
+            answers[-1] = self._tool_runner.inspected(answers[-1])
         self._channel.send(self._channel.joined(answers))
         self._rest()
 
     def _rest(self) -> None:
         if not self._running:
             # The working folder belongs to all calls: it is put back when none of them runs.
-            self._caller.tidy()
+            self._tool_runner.tidy()
         self._stop_when_idle()
 
     def _stop_when_idle(self) -> None:
@@ -197,7 +197,7 @@ class Tasks:
     def is_inside(self, frame: Any, call_id: int) -> bool:
         """Tell whether the code at `frame` runs on behalf of a call."""
         while frame is not None:
-            if frame.f_code is Tasks._run.__code__:
+            if frame.f_code is AsyncCalls._run.__code__:
                 return frame.f_locals["running"].call.id == call_id
             frame = frame.f_back
         return False
@@ -207,21 +207,21 @@ class Tasks:
         self._loop.call_soon_threadsafe(self._cancel, call_id)
 
 
-def serve_tasks(channel: Channel, caller: Caller, err: int) -> None:
+def serve_async(channel: Channel, tool_runner: ToolRunner, err: int) -> None:
     """Serve calls until the channel closes (the process ends there) or the server says `drain`."""
     loop = asyncio.new_event_loop()
     asyncio.set_event_loop(loop)
-    tasks = Tasks(channel, caller, loop)
+    calls = AsyncCalls(channel, tool_runner, loop)
 
     def watch_stack_signal() -> None:
-        dump_on_signal(err, tasks.where)
+        dump_on_signal(err, calls.where)
 
     watch_stack_signal()
-    order = Order(watch_stack_signal, keeps_variables=caller.stateful)
-    caller.keep_in_order(Watch(err), order)
-    loop.add_reader(channel.fileno(), tasks.on_readable)
-    loop.call_soon(tasks.take, channel.take_buffered())
-    while not tasks.ended:
+    restorer = StateRestorer(watch_stack_signal, keeps_variables=tool_runner.stateful)
+    tool_runner.restore_after_calls(ContaminationCheck(err), restorer)
+    loop.add_reader(channel.fileno(), calls.on_readable)
+    loop.call_soon(calls.take, channel.take_buffered())
+    while not calls.ended:
         try:
             loop.run_forever()
         except BaseException:

@@ -12,7 +12,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-    from omni.invoke import Caller
+    from omni.invoke import ToolRunner
     from omni.skill import Context
 
 # A line whose end has not come yet waits for it, but not for longer than this: it is a sign of life.
@@ -35,12 +35,12 @@ class _Said:
         self.left_out = 0
 
 
-class Output:
+class CallOutput:
     """Sends what calls print up the channel, each piece with the number of the call that wrote it."""
 
-    def __init__(self, caller: Caller) -> None:
-        """Speak for the calls of `caller`."""
-        self._caller = caller
+    def __init__(self, tool_runner: ToolRunner) -> None:
+        """Speak for the calls of `tool_runner`."""
+        self._tool_runner = tool_runner
         #: The call whose skill is being imported: nothing else runs meanwhile.
         self.loading: Context | None = None
         #: By call: when it spoke last, how much more it may say, and what waits on each.
@@ -49,7 +49,7 @@ class Output:
     def speak(self, fd: int, data: Any) -> bool:
         """Take what is written to descriptor `fd`. False when nobody can say for which call that is."""
         context = CURRENT.get() or self.loading
-        if context is None or not context._open or not self._caller.speaks:
+        if context is None or not context._open or not self._tool_runner.speaks:
             return False
         call_id = context._call.id
         pace, streams = self.calls.setdefault(call_id, ([0.0, _BYTES_PER_CALL_MAX], {}))
@@ -85,12 +85,12 @@ class Output:
         ]
         if left_out:
             frames.append(wire.output(call_id, fd, "", left_out))
-        lock = self._caller.lock
+        lock = self._tool_runner.lock
         if not lock.acquire(timeout=_PATIENCE_SECONDS):
             return False
         try:
             for frame in frames:
-                self._caller.send_locked(frame)
+                self._tool_runner.send_locked(frame)
         finally:
             lock.release()
         return True

@@ -50,7 +50,7 @@ _NEVER_RENEWED = frozenset(
         "sys",
         "omni.wire",
         "omni.invoke",
-        "omni.invoke.Caller",
+        "omni.invoke.ToolRunner",
         "omni.channel.Channel",
     ]
 )
@@ -74,7 +74,7 @@ _LATER = {
 }
 
 
-class Watch:
+class ContaminationCheck:
     """Knows how the process was, and says what has become of it."""
 
     __slots__ = (
@@ -98,15 +98,15 @@ class Watch:
         """Remember how things are. `copy` is a descriptor of the worker's own."""
         self._copy = copy
         self._marks = [
-            _Mark("builtins", vars(sys.modules["builtins"]), _BUILTINS),
-            _Mark("os", vars(os), _OS),
-            _Mark("os.path", vars(posixpath), "abspath dirname exists isfile join"),
-            _Mark("sys", vars(sys), "exit modules"),
-            _Mark("time", vars(time), "sleep time"),
-            _Mark("omni.wire", vars(wire), "error quote result scan seal"),
-            _Mark("omni.invoke", vars(invoke), "prepare render"),
-            _Mark("omni.invoke.Caller", vars(invoke.Caller), "answer begin describe run"),
-            _Mark("omni.channel.Channel", vars(Channel), "receive send send_locked"),
+            _WatchedNames("builtins", vars(sys.modules["builtins"]), _BUILTINS),
+            _WatchedNames("os", vars(os), _OS),
+            _WatchedNames("os.path", vars(posixpath), "abspath dirname exists isfile join"),
+            _WatchedNames("sys", vars(sys), "exit modules"),
+            _WatchedNames("time", vars(time), "sleep time"),
+            _WatchedNames("omni.wire", vars(wire), "error quote result scan seal"),
+            _WatchedNames("omni.invoke", vars(invoke), "prepare render"),
+            _WatchedNames("omni.invoke.ToolRunner", vars(invoke.ToolRunner), "answer begin describe run"),
+            _WatchedNames("omni.channel.Channel", vars(Channel), "receive send send_locked"),
         ]
         self._later = dict(_LATER)
         self._later_count = 0
@@ -135,7 +135,7 @@ class Watch:
         for mark in self._marks:
             mark.renew()
         for name in [name for name in self._later if name in sys.modules]:
-            mark = _Mark(name, vars(sys.modules[name]), self._later.pop(name))
+            mark = _WatchedNames(name, vars(sys.modules[name]), self._later.pop(name))
             mark.distrust(lambda value: str(getattr(value, "__module__", "")).startswith(_SKILLS))
             self._marks.append(mark)
         self._ask_for_marks()
@@ -172,7 +172,7 @@ class Watch:
         self._later_count = len(_modules)
         for name in [name for name in self._later if name in _modules]:
             # Loaded by the call itself. A function tells by its module whether it is the real one.
-            mark = _Mark(name, vars(_modules[name]), self._later.pop(name))
+            mark = _WatchedNames(name, vars(_modules[name]), self._later.pop(name))
             mark.distrust(
                 lambda value, name=name: getattr(value, "__module__", None) not in (name, f"_{name}")
             )
@@ -294,7 +294,7 @@ class Watch:
             found.append(f"its niceness was raised from {self._niceness} to {niceness}")
 
 
-class _Mark:
+class _WatchedNames:
     """Names of one module, and what they meant: `ask()` should return `values`."""
 
     __slots__ = ("_module", "_names", "ask", "namespace", "values")

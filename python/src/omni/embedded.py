@@ -1,8 +1,8 @@
 """Role C: runs calls in an interpreter that is part of the server's own process.
 
-The server's threads come in by three functions and stay: `control` first, then one `serve_calls` for each
-plain call that runs at once, and one `serve_tasks` for all async ones. Each has a `Door` for a channel,
-with the same frames, handed over in memory.
+The server's threads come in by three functions and stay: `control` first, then one `serve_sync` for each
+plain call that runs at once, and one `serve_async` for all async ones. Each has a `HostChannel` where a
+worker has a `Channel`, with the same frames, handed over in memory.
 
 Nothing here can be killed. A call that has to end gets `CallCancelled` raised in its thread, by `control`; if
 it does not end then, the server leaves its thread alone and takes another.
@@ -18,8 +18,8 @@ from _thread import allocate_lock, get_ident
 
 from omni import load, skill, wire
 from omni.call_frame import CallReader
-from omni.invoke import Caller, imports
-from omni.restore_shared_state import SharedOrder, open_children
+from omni.invoke import ToolRunner, imports
+from omni.restore_shared_state import SharedStateRestorer, open_children
 from omni.skill import CURRENT, CallCancelled
 from omni.streams import is_changed
 
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from types import FrameType
     from typing import Any
 
-    from omni.async_loop import Tasks
+    from omni.async_loop import AsyncCalls
     from omni.call_frame import Call, Target
     from omni.load import Prepared
     from omni.skill import Context
@@ -40,7 +40,7 @@ _ABANDONED = (1 << 64) - 1
 _NOW = "now"
 
 #: Those who run calls, by the server's number for their thread.
-_serving: dict[int, Serving] = {}
+_tool_runners: dict[int, EmbeddedToolRunner] = {}
 
 
 # The environment is the server's, whose threads may read it at any time.
@@ -53,13 +53,13 @@ def main() -> None:
     sys.stdout.flush()
 
 
-class Door:
+class HostChannel:
     """One thread's way to the server: what `Channel` is to a worker."""
 
     def __init__(self, functions: dict[str, Any]) -> None:
         self.key: int = functions["key"]
         self.thread: int = functions["thread"]
-        #: Where the call that starts is noted, and below which none may: see `Caller`.
+        #: Where the call that starts is noted, and below which none may: see `ToolRunner`.
         self.page: memoryview = functions["page"]
         #: Waits for a payload; None when there will be no more. With an argument it does not wait.
         self.receive = functions["receive"]
@@ -72,7 +72,7 @@ class Door:
         #: There will be no more payloads.
         self.closed = False
         self.lock = allocate_lock()
-        #: False in a process that a tool forked: the door stays with the parent.
+        #: False in a process that a tool forked: the channel stays with the parent.
         self.mine = True
         #: The thread that ends calls hears the answers to their questions.
         self.answers = "told"
@@ -115,14 +115,14 @@ class Door:
         self.lock = allocate_lock()
 
 
-class Serving(Caller):
+class EmbeddedToolRunner(ToolRunner):
     """Runs calls for one thread of the server."""
 
-    def __init__(self, door: Door, hello: dict) -> None:
-        super().__init__(door, hello, door.page, _STREAMS)  # type: ignore[arg-type]
+    def __init__(self, channel: HostChannel, hello: dict) -> None:
+        super().__init__(channel, hello, channel.page, _STREAMS)  # type: ignore[arg-type]
         skill.only_call = _only_call
-        self.door = door
-        self.tasks: Tasks | None = None
+        self.host_channel = channel
+        self.async_calls: AsyncCalls | None = None
         self._children = open_children()
 
     def inspected(self, answer: bytes) -> bytes:
@@ -131,7 +131,7 @@ class Serving(Caller):
 
     def tidy(self) -> None:
         """Put back what a call has changed."""
-        if not self.door.mine:
+        if not self.host_channel.mine:
             _exit(0)
         self.put_back()
 
@@ -140,11 +140,11 @@ class Serving(Caller):
         _STREAMS.restore()
         # What an import needs while it goes on is nobody's to put back.
         if not _importing:
-            _ORDER.restore()
-        return _ORDER.restore_thread(self._children)
+            _RESTORER.restore()
+        return _RESTORER.restore_thread(self._children)
 
     def _look(self) -> tuple:
-        return _ORDER.look()
+        return _RESTORER.look()
 
     def _prepare(self, target: Target) -> Prepared:
         _importing.append(target)
@@ -155,44 +155,44 @@ class Serving(Caller):
             raise
 
     def _accept(self, before: tuple | None) -> None:
-        _ORDER.accept(before)
+        _RESTORER.accept(before)
         _importing.pop()
 
     def leave(self) -> None:
         """No more calls come to this thread."""
-        _serving.pop(self.door.key, None)
+        _tool_runners.pop(self.host_channel.key, None)
         if self._children >= 0:
             os.close(self._children)
 
     def where(self, call_id: int) -> tuple[str, bool]:
         """Return stacks, among them that of the call, and whether this thread runs its code just now."""
-        frame = sys._current_frames().get(self.door.thread)
-        if self.tasks is None:
+        frame = sys._current_frames().get(self.host_channel.thread)
+        if self.async_calls is None:
             context = self._context
             running = context is not None and context.call_id == call_id
             return (_listed(frame), True) if running else ("", False)
-        if self.tasks.is_inside(frame, call_id):
+        if self.async_calls.is_inside(frame, call_id):
             return _listed(frame), True
-        return "\n".join(self.tasks.where()), False
+        return "\n".join(self.async_calls.where()), False
 
     def stop(self, call_id: int) -> tuple[str, bool]:
         """Have a call end, and return where it was and whether it holds its thread."""
         stack, inside = self.where(call_id)
-        if self.tasks is not None:
-            self.tasks.cancel_soon(call_id)
+        if self.async_calls is not None:
+            self.async_calls.cancel_soon(call_id)
         elif self._context is not None and self._context.call_id == call_id:
             self._context._stopped = True
         # What is half imported would stay so for everybody; such a call ends when its import has.
-        if inside and not imports(sys._current_frames().get(self.door.thread)):
-            if self.tasks is None:
-                self.door.interrupt(call_id, CallCancelled)
+        if inside and not imports(sys._current_frames().get(self.host_channel.thread)):
+            if self.async_calls is None:
+                self.host_channel.interrupt(call_id, CallCancelled)
                 # Nothing is raised in a thread that waits for an answer before it goes on.
                 if self._asks is not None:
                     self._asks.stop(call_id)
-            elif self.door.page[1] == _ABANDONED:
+            elif self.host_channel.page[1] == _ABANDONED:
                 # Not before the server has given the loop up: a moment late, it would hit the loop itself or
                 # another call.
-                self.door.raise_in(self.door.thread, CallCancelled)
+                self.host_channel.raise_in(self.host_channel.thread, CallCancelled)
         return stack, inside
 
 
@@ -213,35 +213,37 @@ def control(functions: dict[str, Any]) -> None:
 
     It never runs a tool. As long as it answers, the interpreter turns.
     """
-    door = Door(functions)
-    hello = _receive(door)[1]
+    channel = HostChannel(functions)
+    hello = _receive(channel)[1]
     _settle(hello)
-    door.send(wire.ready("%d.%d.%d" % sys.version_info[:3], os.getpid()))
+    channel.send(wire.ready("%d.%d.%d" % sys.version_info[:3], os.getpid()))
     while True:
-        kind, body = _receive(door)
+        kind, body = _receive(channel)
         if kind == "stop":
-            serving = _serving.get(body["thread"])
-            stack, inside = ("", False) if serving is None else serving.stop(body["call"])
+            tool_runner = _tool_runners.get(body["thread"])
+            stack, inside = ("", False) if tool_runner is None else tool_runner.stop(body["call"])
             said = '{"stopped":{"id":%d,"stack":%s,"inside":%s}}'
-            door.send(wire.seal_lossy(said % (body["id"], wire.quote(stack), "true" if inside else "false")))
+            channel.send(
+                wire.seal_lossy(said % (body["id"], wire.quote(stack), "true" if inside else "false"))
+            )
         elif kind == "answer":
-            any(serving.answered(body) for serving in list(_serving.values()))
+            any(tool_runner.answered(body) for tool_runner in list(_tool_runners.values()))
         elif kind == "drain":
             # What skills registered with `atexit`: nobody else will run it.
             try:
                 atexit._run_exitfuncs()
             finally:
-                door.send(wire.seal('{"drained":{}}'))
+                channel.send(wire.seal('{"drained":{}}'))
         else:
             return
 
 
-def serve_calls(functions: dict[str, Any]) -> None:
+def serve_sync(functions: dict[str, Any]) -> None:
     """Run calls one after the other, until the server has no more for this thread."""
-    door = Door(functions)
-    serving = _enter(door, Serving(door, _receive(door)[1]))
-    receive, answer = door.receive, door.answer
-    read, run, put_back = CallReader().read, serving.run, serving.put_back
+    channel = HostChannel(functions)
+    tool_runner = _enter(channel, EmbeddedToolRunner(channel, _receive(channel)[1]))
+    receive, answer = channel.receive, channel.answer
+    read, run, put_back = CallReader().read, tool_runner.run, tool_runner.put_back
     try:
         while True:
             payload = receive()
@@ -251,7 +253,7 @@ def serve_calls(functions: dict[str, Any]) -> None:
             frame = None
             try:
                 frame = run(call)
-                if not door.mine:
+                if not channel.mine:
                     _exit(0)  # a fork that came back out of the tool
                 answer(frame)
             except CallCancelled:  # it came when the call's own end was being written
@@ -260,65 +262,65 @@ def serve_calls(functions: dict[str, Any]) -> None:
             if not put_back():
                 return
     finally:
-        serving.leave()
+        tool_runner.leave()
 
 
 def _cancelled(call: Call) -> bytes:
     return wire.error(call.id, "cancelled", "CallCancelled", "the call was cancelled")
 
 
-def serve_tasks(functions: dict[str, Any]) -> None:
+def serve_async(functions: dict[str, Any]) -> None:
     """Run async calls side by side in an event loop, until the server has no more for this thread."""
     import asyncio
 
-    from omni.async_loop import Tasks
+    from omni.async_loop import AsyncCalls
 
-    door = Door(functions)
-    hello = _receive(door)[1]
-    door.frame_bytes_max = hello["frame_bytes_max"]
-    serving = Serving(door, hello)
+    channel = HostChannel(functions)
+    hello = _receive(channel)[1]
+    channel.frame_bytes_max = hello["frame_bytes_max"]
+    tool_runner = EmbeddedToolRunner(channel, hello)
     loop = asyncio.new_event_loop()
     asyncio.set_event_loop(loop)
-    tasks = serving.tasks = Tasks(door, serving, loop)  # type: ignore[arg-type]
+    async_calls = tool_runner.async_calls = AsyncCalls(channel, tool_runner, loop)  # type: ignore[arg-type]
     skill.only_call = _only_call
-    _enter(door, serving)
+    _enter(channel, tool_runner)
 
     def on_readable() -> None:
-        data = door.receive_now()
+        data = channel.receive_now()
         if data:
-            tasks.take(data)
-        if door.closed:
-            tasks.ended = True
+            async_calls.take(data)
+        if channel.closed:
+            async_calls.ended = True
             loop.stop()
 
-    loop.add_reader(door.fileno(), on_readable)
+    loop.add_reader(channel.fileno(), on_readable)
     loop.call_soon(on_readable)
     try:
-        while not tasks.ended:
+        while not async_calls.ended:
             # Whatever is raised out of here was meant for a task, and came a moment late.
             try:
                 loop.run_forever()
             except BaseException:
                 continue
     finally:
-        serving.leave()
+        tool_runner.leave()
 
 
-def _enter(door: Door, serving: Serving) -> Serving:
-    _serving[door.key] = serving
-    _threads[door.thread] = serving
-    return serving
+def _enter(channel: HostChannel, tool_runner: EmbeddedToolRunner) -> EmbeddedToolRunner:
+    _tool_runners[channel.key] = tool_runner
+    _threads[channel.thread] = tool_runner
+    return tool_runner
 
 
-def _receive(door: Door) -> tuple[str, dict]:
-    payload = door.receive()
+def _receive(channel: HostChannel) -> tuple[str, dict]:
+    payload = channel.receive()
     return ("", {}) if payload is None else wire.decode(payload)
 
 
 # -- what calls print ------------------------------------------------------------------------------------
 
 #: Those who run calls, by their thread.
-_threads: dict[int, Serving] = {}
+_threads: dict[int, EmbeddedToolRunner] = {}
 
 
 class _Stream(io.RawIOBase):
@@ -336,24 +338,24 @@ class _Stream(io.RawIOBase):
 
     def write(self, data: Any) -> int:
         data = bytes(data)
-        serving, call_id = _speaker()
-        if serving is not None and serving.door.mine:
-            serving.door.print(call_id, self._number, data)
+        tool_runner, call_id = _speaker()
+        if tool_runner is not None and tool_runner.host_channel.mine:
+            tool_runner.host_channel.print(call_id, self._number, data)
         return len(data)
 
 
-def _speaker() -> tuple[Serving | None, int]:
+def _speaker() -> tuple[EmbeddedToolRunner | None, int]:
     """Return who prints: the call of this task or thread, or the only one that runs."""
-    serving = _threads.get(get_ident())
-    context = CURRENT.get() or (serving and serving._context) or _only_call()
+    tool_runner = _threads.get(get_ident())
+    context = CURRENT.get() or (tool_runner and tool_runner._context) or _only_call()
     if context is not None and context._open:
         return context._host, context.call_id  # type: ignore[return-value]
-    return next(iter(_serving.values()), None), 0
+    return next(iter(_tool_runners.values()), None), 0
 
 
 def _only_call() -> Context | None:
     """Return the call that runs, if there is just one."""
-    running = [one._context for one in list(_serving.values()) if one._context is not None]
+    running = [one._context for one in list(_tool_runners.values()) if one._context is not None]
     return running[0] if len(running) == 1 else None
 
 
@@ -427,7 +429,7 @@ def _text(number: int) -> io.TextIOWrapper:
 
 
 _STREAMS: Any = _Streams()
-_ORDER = SharedOrder()
+_RESTORER = SharedStateRestorer()
 #: An entry for each import of a skill that goes on.
 _importing: list = []
 
@@ -441,4 +443,4 @@ def _settle(hello: dict) -> None:
             del os.environ[name]
     os.environ.update(allowed)
     _STREAMS.install()
-    _ORDER.remember()
+    _RESTORER.remember()

@@ -56,32 +56,34 @@ def _text_of(error: BaseException) -> str:
     return str.__str__(str(error))
 
 
-def told(error: BaseException) -> str:
+def full_message(error: BaseException) -> str:
     """Return all that an exception has to say.
 
     That is its text, its notes, a group's members and what it was raised `from`, cut at `MESSAGE_BYTES_MAX`.
     The traceback has all of it.
     """
     try:
-        text = "\n".join(_told(error, _DEPTH_MAX))
+        text = "\n".join(_full_message(error, _DEPTH_MAX))
     except BaseException:  # a property of the exception's own
         text = message_of(error)
     return cut(text)
 
 
-def _told(error: BaseException, depth: int) -> list[str]:
+def _full_message(error: BaseException, depth: int) -> list[str]:
     parts = [_whole_message(error), *_notes(error)]
     members = group_members(error)
     if depth:
         for member in members[:_MEMBERS_MAX]:
-            text = (withheld(member) or "\n".join(_told(member, depth - 1))).replace("\n", "\n  ")
+            text = (missing_variable_advice(member) or "\n".join(_full_message(member, depth - 1))).replace(
+                "\n", "\n  "
+            )
             parts.append(f"- `{class_name(member)}`" + (f": {text}" if text else ""))
         if len(members) > _MEMBERS_MAX:
             parts.append(f"- … and {len(members) - _MEMBERS_MAX} more")
         # Only what the author has named: in what else was going on, there is nothing to act on.
         cause = error.__cause__
         if cause is not None:
-            text = withheld(cause) or "\n".join(_told(cause, depth - 1))
+            text = missing_variable_advice(cause) or "\n".join(_full_message(cause, depth - 1))
             parts.append(f"caused by `{class_name(cause)}`" + (f": {text}" if text else ""))
     return [part for part in parts if part.strip()]
 
@@ -99,7 +101,7 @@ def group_members(error: BaseException) -> list[BaseException]:
     return [member for member in members if isinstance(member, BaseException)]
 
 
-def words_for_the_client(error: BaseException, intended: type[BaseException]) -> str | None:
+def client_message(error: BaseException, intended: type[BaseException]) -> str | None:
     """Return what an exception says to the client if it is meant for it; None where it is not.
 
     Meant are those of the class `intended`, and groups of nothing else.
@@ -108,7 +110,7 @@ def words_for_the_client(error: BaseException, intended: type[BaseException]) ->
         return "\n".join(part for part in (message_of(error), *_notes(error)) if part.strip())
     words: list[str] = []
     for member in group_members(error):
-        said = words_for_the_client(member, intended)
+        said = client_message(member, intended)
         if said is None:
             return None
         words.append(said)
@@ -124,7 +126,7 @@ def cut(text: str) -> str:
     return data[: MESSAGE_BYTES_MAX - len(note.encode())].decode("utf-8", "ignore") + note
 
 
-def refusal(tool: str, faults: list[tuple[str, str]]) -> str:
+def invalid_arguments_message(tool: str, faults: list[tuple[str, str]]) -> str:
     """Return what is said of a call with wrong arguments: JSON pointers, and what is wrong there."""
     plural = "" if len(faults) == 1 else "s"
     lines = [f"`{tool}` was not called: {len(faults)} problem{plural} with its arguments"]
@@ -226,7 +228,7 @@ _WITHHELD = (
 )
 
 
-def withheld(error: BaseException) -> str | None:
+def missing_variable_advice(error: BaseException) -> str | None:
     """Return what to do about an error that the lack of an environment variable raised, else `None`.
 
     That is `os.environ[…]` and its `pop` and `del`, and `os.environb`. The sentence names the variable alone.

@@ -13,7 +13,7 @@ from _thread import allocate_lock
 
 from omni import skill, wire
 from omni.call_frame import Call, Target
-from omni.invoke import Caller
+from omni.invoke import ToolRunner
 from omni.streams import Streams
 
 TYPE_CHECKING = False
@@ -23,12 +23,12 @@ if TYPE_CHECKING:
     from omni.skill import Context
 
 
-class _Words:
+class _FrameListener:
     """Stands where the control channel is in a worker: gives what a call says to whoever wants to hear it."""
 
     def __init__(self) -> None:
         self.lock = allocate_lock()
-        #: How answers to questions come: somebody tells the caller, or nobody can be asked.
+        #: How answers to questions come: somebody tells the `ToolRunner`, or nobody can be asked.
         self.answers: str | None = None
         #: False in a process that a tool forked.
         self.mine = True
@@ -40,28 +40,28 @@ class _Words:
             self.say(*wire.decode(frame[4:]))
 
 
-class Running:
+class InProcessCall:
     """One call that may be taken back: its tool is told so when it next speaks, and not before."""
 
     def __init__(self) -> None:
-        self._caller: Caller | None = None
+        self._tool_runner: ToolRunner | None = None
         self.cancelled = False
 
     def cancel(self) -> None:
         """Take the call back."""
         self.cancelled = True
-        context = self._caller and self._caller._context
+        context = self._tool_runner and self._tool_runner._context
         if context is not None:
             context._stopped = True
 
     def answer(self, body: dict[str, Any]) -> None:
         """Hand over the answer to a question of the call: an `answer` frame's body."""
-        caller = self._caller
-        if caller is not None:
-            caller.answered(body)
+        tool_runner = self._tool_runner
+        if tool_runner is not None:
+            tool_runner.answered(body)
 
 
-class Tools:
+class InProcessTools:
     """The tools of a folder of skills, and what runs them."""
 
     def __init__(self, skills: str, root: str, settings: dict[str, Any]) -> None:
@@ -84,8 +84,8 @@ class Tools:
         self._hello = {"root": os.getcwd(), "settings": settings}
         self._streams = Streams()
         self._streams.speak = _speak
-        self._idle: list[tuple[Caller, _Words]] = []
-        self._busy: list[Caller] = []
+        self._idle: list[tuple[ToolRunner, _FrameListener]] = []
+        self._busy: list[ToolRunner] = []
         self._targets: dict[str, Target] = {}
 
     def run(
@@ -94,7 +94,7 @@ class Tools:
         arguments: dict[str, Any],
         *,
         say: Callable[[str, dict], None],
-        running: Running,
+        running: InProcessCall,
         call_id: int = 0,
         more: dict[str, Any] | None = None,
         asks: bool = False,
@@ -117,31 +117,33 @@ class Tools:
             except _FailedError as failed:
                 return "error", {"id": call_id, **failed.members}
             return "result", {"id": call_id, **result}
-        caller, words = self._idle.pop() if self._idle else self._caller()
-        words.say = say
-        words.answers = "told" if asks else None
-        running._caller = caller
-        self._busy.append(caller)
+        tool_runner, listener = self._idle.pop() if self._idle else self._new_tool_runner()
+        listener.say = say
+        listener.answers = "told" if asks else None
+        running._tool_runner = tool_runner
+        self._busy.append(tool_runner)
         try:
-            answer = caller.run(Call(call_id, self._target(tool), arguments, more or {}))
+            answer = tool_runner.run(Call(call_id, self._target(tool), arguments, more or {}))
         finally:
-            self._busy.remove(caller)
-            running._caller = None
-            if not words.mine:
+            self._busy.remove(tool_runner)
+            running._tool_runner = None
+            if not listener.mine:
                 os._exit(0)  # a fork that came back out of the tool
-            self._idle.append((caller, words))
+            self._idle.append((tool_runner, listener))
         return wire.decode(answer[4:])
 
-    def _caller(self) -> tuple[Caller, _Words]:
-        words = _Words()
-        caller = Caller(words, self._hello, None, self._streams, checked=True)  # type: ignore[arg-type]
-        os.register_at_fork(after_in_child=lambda: setattr(words, "mine", False))
+    def _new_tool_runner(self) -> tuple[ToolRunner, _FrameListener]:
+        listener = _FrameListener()
+        tool_runner = ToolRunner(listener, self._hello, None, self._streams, checked=True)  # type: ignore[arg-type]
+        os.register_at_fork(after_in_child=lambda: setattr(listener, "mine", False))
         skill.only_call = self._only_call
-        return caller, words
+        return tool_runner, listener
 
     def _only_call(self) -> Context | None:
         """Return the call that runs, if there is just one: for threads that a tool has started."""
-        running = [caller._context for caller in list(self._busy) if caller._context is not None]
+        running = [
+            tool_runner._context for tool_runner in list(self._busy) if tool_runner._context is not None
+        ]
         return running[0] if len(running) == 1 else None
 
     def _target(self, tool: dict[str, Any]) -> Target:

@@ -25,14 +25,14 @@ from omni.content import (
 from omni.failure import (
     base_names,
     class_name,
+    client_message,
     exit_code,
+    full_message,
     innermost_location,
+    invalid_arguments_message,
     message_of,
-    refusal,
-    told,
+    missing_variable_advice,
     traceback_of,
-    withheld,
-    words_for_the_client,
 )
 from omni.load import LoadError, load_module, prepare
 from omni.own_builtins import __builtins__  # noqa: F401 - functions find built-in names here
@@ -47,10 +47,10 @@ if TYPE_CHECKING:
     from omni.asks import Asks
     from omni.call_frame import Call, Target
     from omni.channel import Channel
-    from omni.contamination import Watch
+    from omni.contamination import ContaminationCheck
     from omni.load import Prepared
-    from omni.report_listener import Listener
-    from omni.restore_state import Order
+    from omni.report_listener import ReportListener
+    from omni.restore_state import StateRestorer
     from omni.streams import Streams
     from omni.temporary import TemporaryFolder
 
@@ -76,7 +76,7 @@ class RevokedError(Exception):
     """The server has taken the call back before it began."""
 
 
-class Caller:
+class ToolRunner:
     """Runs tools and words their answers. One per process; calls share what it has loaded.
 
     It also stands between a running call and the channel: `hold`, `lock`, `release` and `send_locked`
@@ -125,14 +125,14 @@ class Caller:
         self._context: Context | None = None
         self._streams = streams
         #: Who hears what the children of calls report, by call.
-        self._listeners: dict[int, Listener] = {}
+        self._listeners: dict[int, ReportListener] = {}
         self.elsewhere: dict[int, str] | None = None
         #: What calls ask their clients, from the first question on.
         self._asks: Asks | None = None
         skill.only_call = lambda: self._context
-        #: What looks for traces of a call, where calls follow each other: see `keep_in_order`.
-        self._watch: Watch | None = None
-        self._order: Order | None = None
+        #: What looks for traces of a call, where calls follow each other: see `restore_after_calls`.
+        self._contamination_check: ContaminationCheck | None = None
+        self._restorer: StateRestorer | None = None
         #: A tool that has not run here before has run since the last look.
         self._first = False
         #: The call at hand has left a child process that may stay.
@@ -177,7 +177,7 @@ class Caller:
             self._streams.printed = False
             self.printed = True
             frame = wire.with_member(frame, '"printed":true')
-        if self._watch is not None:
+        if self._contamination_check is not None:
             frame = self.inspected(frame)
         temp = self._temp
         if temp is None:
@@ -231,13 +231,13 @@ class Caller:
 
     def _look(self) -> tuple | None:
         """Return how this process is before an import, for `_accept`."""
-        return None if self._order is None else self._order.look()
+        return None if self._restorer is None else self._restorer.look()
 
     def _accept(self, before: tuple | None) -> None:
         """Take for granted what an import has set."""
         if before is not None:
-            self._watch.accept()
-            self._order.accept(before)
+            self._contamination_check.accept()
+            self._restorer.accept(before)
 
     def _prepare(self, target: Target) -> Prepared:
         if self._page is None:
@@ -358,7 +358,7 @@ class Caller:
             )
         location = innermost_location(error, folder)
         if isinstance(error, ArgumentError):
-            message = refusal(call.target.tool, error.faults)
+            message = invalid_arguments_message(call.target.tool, error.faults)
             return wire.error(call_id, "invalid_arguments", "ArgumentError", message, intended=True)
         if isinstance(error, SystemExit):
             code, text = exit_code(error)
@@ -379,12 +379,12 @@ class Caller:
             # library's, or by a library alone.
             cause = error.__cause__
             location = (cause and innermost_location(cause, folder)) or self._definition(call)
-        words = words_for_the_client(error, ToolError)
+        words = client_message(error, ToolError)
         intended = words is not None
-        message = told(error) if words is None else words
+        message = full_message(error) if words is None else words
         if intended and not message.strip():
             message = self._no_reason(call, location)
-        lack = withheld(error)
+        lack = missing_variable_advice(error)
         if lack is not None:
             # A client may read it.
             message, intended = lack, True
@@ -467,13 +467,13 @@ class Caller:
         if self.elsewhere is not None:
             return self.elsewhere.get(call_id)
         # Imported first: with a held signal nothing may raise, and an import runs code of its own.
-        from omni.report_listener import Listener
+        from omni.report_listener import ReportListener
 
         self.hold()
         try:
             listener = self._listeners.get(call_id)
             if listener is None and context._open:
-                listener = self._listeners[call_id] = Listener(context)
+                listener = self._listeners[call_id] = ReportListener(context)
         except OSError:
             return None
         finally:
@@ -563,10 +563,10 @@ class Caller:
 
     # -- after a call ----------------------------------------------------------------------------------
 
-    def keep_in_order(self, watch: Watch, order: Order) -> None:
+    def restore_after_calls(self, check: ContaminationCheck, restorer: StateRestorer) -> None:
         """From now on, look for what calls leave behind, and put back what they have changed."""
-        self._watch = watch
-        self._order = order
+        self._contamination_check = check
+        self._restorer = restorer
 
     def inspected(self, answer: bytes) -> bytes:
         """Return a call's answer with what was found after it, if anything was. Never raises."""
@@ -574,11 +574,11 @@ class Caller:
             return answer
         first, self._first = self._first, False
         try:
-            findings = self._watch.findings(first=first)
+            findings = self._contamination_check.findings(first=first)
         except BaseException as error:
             findings = [f"the process cannot be looked at any more ({type(error).__name__})"]
         if findings is None:
-            self._began_helper = first and self._watch.has_children
+            self._began_helper = first and self._contamination_check.has_children
             return answer
         self.tainted = True
         return wire.with_findings(answer, findings)
@@ -616,8 +616,8 @@ class Caller:
             self._streams.restore()
             if self._temp is not None:
                 self._temp.put_back()
-            if self._order is not None:
-                self._order.restore()
+            if self._restorer is not None:
+                self._restorer.restore()
         except (OSError, ValueError) as error:
             self._channel.fail(f"what a tool has done to this process cannot be undone: {error}")
 

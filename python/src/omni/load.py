@@ -17,7 +17,7 @@ from os.path import exists, isfile
 
 from omni.convert import context_parameters, plan_arguments, unwrapped
 from omni.own_builtins import __builtins__  # noqa: F401 - functions find built-in names here
-from omni.skill_code import take_from
+from omni.skill_code import ignore_bytecode
 from omni.stdlib_types import UnresolvedError
 from omni.wire import quote
 
@@ -101,7 +101,7 @@ def load_module(skill: str, folder: str, file: str) -> ModuleType:
     root, parts = (f"{folder}/{_SCRIPTS}", inner) if top == _SCRIPTS and inner else (folder, file)
     package = f"{_ROOT}.{_module_part(skill)}"
     try:
-        take_from(folder)
+        ignore_bytecode(folder)
         _ensure_package(_ROOT, None)
         _ensure_package(package, root)
         return _import(package, root, parts)
@@ -168,7 +168,7 @@ class SkillFinder:
         folder = loads(environ.get(_FOLDERS_VARIABLE) or "{}").get(package)
         if folder is None:
             return None
-        take_from(folder.removesuffix(f"/{_SCRIPTS}"))
+        ignore_bytecode(folder.removesuffix(f"/{_SCRIPTS}"))
         if name == package:
             return _package_spec(package, folder)
         file = f"{folder}/{name[len(package) + 1 :].replace('%2E', '.')}.py"
@@ -210,7 +210,7 @@ def _import(package: str, root: str, path: str) -> ModuleType:
 
 
 def _load_error(error: Exception, skill: str, folder: str, file: str) -> LoadError:
-    from omni.failure import class_name, innermost_location, told, withheld
+    from omni.failure import class_name, full_message, innermost_location, missing_variable_advice
 
     place = innermost_location(error, folder) or file
     name = class_name(error)
@@ -218,8 +218,8 @@ def _load_error(error: Exception, skill: str, folder: str, file: str) -> LoadErr
         return LoadError(f"`{place}`: {name}: {error.msg}", place, name)
     if isinstance(error, ModuleNotFoundError) and error.name:
         return LoadError(f"`{place}`: {_missing_module(error, skill, folder)}", place, name)
-    text = told(error)
-    lack = withheld(error)
+    text = full_message(error)
+    lack = missing_variable_advice(error)
     if lack is not None:
         # Names nothing but the variable: a client may read it.
         return LoadError(f"`{place}`: {lack}", place, name)

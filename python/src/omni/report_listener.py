@@ -23,7 +23,7 @@ _CREDENTIALS_BYTES = 12
 _END_SECONDS = 1.0
 
 
-class Listener:
+class ReportListener:
     """A socket for one call's children, and the thread that reads from it.
 
     The name is nobody's secret, so the kernel is asked who sends: only processes of our own user are heard.

@@ -64,7 +64,7 @@ _LISTS = [name for name in ("argv", "path") if name in _FIXED]
 _FINDERS = ("meta_path", "path_hooks")
 
 
-class Interpreter:
+class InterpreterRestorer:
     """Remembers how things are, and makes them so again. Never raises."""
 
     __slots__ = (

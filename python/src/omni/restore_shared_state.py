@@ -11,9 +11,9 @@ from _signal import SIG_BLOCK, SIG_SETMASK, pthread_sigmask, setitimer
 
 from omni.own_builtins import __builtins__  # noqa: F401 - functions find built-in names here
 from omni.reap_children import reap, reap_known
-from omni.restore_interpreter import Interpreter
+from omni.restore_interpreter import InterpreterRestorer
 from omni.restore_state import LIMITS, TIMERS, getrlimit, setrlimit, thread_hooks
-from omni.streams import Blocking
+from omni.streams import BlockingModes
 
 _modules = sys.modules
 _umask = os.umask
@@ -26,7 +26,7 @@ _getprofile, _setprofile = sys.getprofile, sys.setprofile
 _getrecursionlimit, _setrecursionlimit = sys.getrecursionlimit, sys.setrecursionlimit
 
 
-class SharedOrder:
+class SharedStateRestorer:
     """Remembers how things are in the server's process, and makes them so again."""
 
     def remember(self) -> None:
@@ -34,14 +34,14 @@ class SharedOrder:
         self._umask = _umask(0o077)
         _umask(self._umask)
         #: Of descriptors 0 to 2, which the server shares with whoever started it.
-        self._blocking = Blocking()
+        self._blocking = BlockingModes()
         self._affinity = _getaffinity(0)
         self._niceness = _getpriority(_PRIO_PROCESS, 0)
         self._mask = pthread_sigmask(SIG_BLOCK, ())
         self._limits = [(kind, getrlimit(kind)) for kind in LIMITS]
         self._hooks = thread_hooks()
         self._recursion_limit = _getrecursionlimit()
-        self._interpreter = Interpreter()
+        self._interpreter = InterpreterRestorer()
         self.look = self._interpreter.look
         self.accept = self._interpreter.accept
 

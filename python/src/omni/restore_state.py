@@ -31,7 +31,7 @@ from _signal import (
 from faulthandler import cancel_dump_traceback_later as _cancel_dump
 
 from omni.own_builtins import __builtins__  # noqa: F401 - functions find built-in names here
-from omni.restore_interpreter import Interpreter
+from omni.restore_interpreter import InterpreterRestorer
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -87,7 +87,7 @@ def _handlers() -> list[tuple]:
     return [(number, getsignal(number)) for number in _SIGNALS]
 
 
-class Order:
+class StateRestorer:
     """Remembers how things are, and makes them so again."""
 
     __slots__ = (
@@ -121,7 +121,7 @@ class Order:
         self._thread_hooks = thread_hooks()
         self._handlers = _handlers()
         self._affinity = _getaffinity(0)
-        self._interpreter = Interpreter(keeps_variables=keeps_variables)
+        self._interpreter = InterpreterRestorer(keeps_variables=keeps_variables)
         self._stack_handler = getsignal(SIGUSR1)
         self._wakeup = set_wakeup_fd(-1)
         if self._wakeup >= 0:

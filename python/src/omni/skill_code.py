@@ -28,28 +28,28 @@ _DIGEST_BYTES = 24
 #: Folders whose modules are others' wherever they lie.
 _INSTALLED = ("/site-packages/", "/dist-packages/")
 
-_usual = SourceFileLoader.get_code
+_original_get_code = SourceFileLoader.get_code
 
 
-class _Skills:
+class _SkillFolders:
     """Where skills lie."""
 
     #: Their folders, each ending in `/`.
     folders: tuple[str, ...] = ()
 
 
-def take_from(folder: str) -> None:
+def ignore_bytecode(folder: str) -> None:
     """From now on, believe no byte code for what lies beneath a skill's folder, or beside it.
 
     However it is imported: relatively, by a path that the skill puts on `sys.path`, by a loader of its own.
     """
-    new = {f"{path.rstrip('/')}/" for path in (folder, realpath(folder), *_beside(folder))}
-    if not new.issubset(_Skills.folders):
-        _Skills.folders = tuple(new.union(_Skills.folders))
+    new = {f"{path.rstrip('/')}/" for path in (folder, realpath(folder), *_common_parent(folder))}
+    if not new.issubset(_SkillFolders.folders):
+        _SkillFolders.folders = tuple(new.union(_SkillFolders.folders))
         SourceFileLoader.get_code = _get_code  # type: ignore[method-assign]
 
 
-def _beside(folder: str) -> list[str]:
+def _common_parent(folder: str) -> list[str]:
     """Return the folder that skills have in common, unless Python itself lies beneath it."""
     parent = dirname(realpath(folder))
     bases = (sys.prefix, sys.base_prefix, realpath(sys.base_prefix))
@@ -60,10 +60,10 @@ def _get_code(loader: SourceFileLoader, name: str) -> CodeType | None:
     path = loader.path
     if not path.startswith("/"):
         path = f"{getcwd()}/{path}"
-    if not path.startswith(_Skills.folders) or any(part in path for part in _INSTALLED):
-        return _usual(loader, name)
+    if not path.startswith(_SkillFolders.folders) or any(part in path for part in _INSTALLED):
+        return _original_get_code(loader, name)
     source = loader.get_data(path)
-    kept = _Kept.of(source)
+    kept = _CachedCode.of(source)
     code = kept and kept.read(path)
     if code is None:
         code = loader.source_to_code(source, path)
@@ -72,7 +72,7 @@ def _get_code(loader: SourceFileLoader, name: str) -> CodeType | None:
     return code
 
 
-class _Kept:
+class _CachedCode:
     """The code of one text, in a file that this text and this interpreter alone give its name."""
 
     __slots__ = ("_folder", "_hash", "_name")
@@ -83,7 +83,7 @@ class _Kept:
         self._hash = hash_
 
     @classmethod
-    def of(cls, source: bytes) -> _Kept | None:
+    def of(cls, source: bytes) -> _CachedCode | None:
         """Return where the code of a text is kept; None where nothing is."""
         folder = environ.get(_VARIABLE)
         if not folder:

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from typing import Any, Callable
 
 
-class Output(FileIO):
+class StandardStream(FileIO):
     """Descriptor 1 or 2 as Python code writes to it: asks whose words those are where calls share it."""
 
     def __init__(self, streams: Streams, fd: int) -> None:
@@ -88,7 +88,7 @@ class Streams:
         # Under both names, before any skill is imported: a logging handler keeps the stream that it finds.
         self._out = sys.stdout = sys.__stdout__ = self._text(1)
         self._err = sys.stderr = sys.__stderr__ = self._text(2)
-        self._blocking = Blocking()
+        self._blocking = BlockingModes()
         if out_copy is not None:
             _mark()
         self._flags = _flags()
@@ -103,7 +103,7 @@ class Streams:
         self._err = sys.stderr = sys.__stderr__ = self._text(2)
 
     def _text(self, fd: int) -> TextIOWrapper:
-        raw: Any = Output(self, fd)
+        raw: Any = StandardStream(self, fd)
         if self.speak is not None:
             return TextIOWrapper(raw, encoding="utf-8", errors=_ERRORS, write_through=True)
         return TextIOWrapper(BufferedWriter(raw), encoding="utf-8", errors=_ERRORS, line_buffering=True)
@@ -210,7 +210,7 @@ def is_changed(stream: TextIOWrapper) -> bool:
         return True
 
 
-class Blocking:
+class BlockingModes:
     """Whether reading and writing descriptors 0 to 2 waits. That is so for all who have a copy of one."""
 
     __slots__ = ("were",)

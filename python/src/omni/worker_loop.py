@@ -10,11 +10,11 @@ from _signal import SIGUSR1, SIGUSR2
 from omni import wire
 from omni.call_frame import CallReader
 from omni.channel import Channel, copy_high, map_page
-from omni.contamination import Watch
-from omni.invoke import Caller
+from omni.contamination import ContaminationCheck
+from omni.invoke import ToolRunner
 from omni.load import Prepared
 from omni.own_builtins import __builtins__  # noqa: F401 - functions find built-in names here
-from omni.restore_state import Order
+from omni.restore_state import StateRestorer
 from omni.streams import Streams
 
 TYPE_CHECKING = False
@@ -33,19 +33,19 @@ def serve(channel: Channel, err: int, *, rehearse: bool = False) -> None:
     Stacks of async calls are written to `err` on SIGUSR1. With `rehearse`, a call of no consequence runs
     first: in a forked process that copies the memory that every call writes to.
     """
-    hello, caller = greet(channel, err)
+    hello, tool_runner = greet(channel, err)
     if rehearse:
-        _rehearse(caller)
+        _rehearse(tool_runner)
     if hello.get("mode") == "async":
-        from omni.async_loop import serve_tasks
+        from omni.async_loop import serve_async
 
-        serve_tasks(channel, caller, err)
-        leave(caller)
-    _keep_in_order(caller, err)
-    _serve_one_by_one(channel, caller)
+        serve_async(channel, tool_runner, err)
+        leave(tool_runner)
+    _restore_after_calls(tool_runner, err)
+    _serve_one_by_one(channel, tool_runner)
 
 
-def greet(channel: Channel, err: int) -> tuple[dict, Caller]:
+def greet(channel: Channel, err: int) -> tuple[dict, ToolRunner]:
     """Receive `hello` and the status page, and make what runs calls accordingly."""
     payload, descriptor = channel.receive_first()
     if payload is None:
@@ -57,9 +57,9 @@ def greet(channel: Channel, err: int) -> tuple[dict, Caller]:
     channel.frame_bytes_max = hello.get("frame_bytes_max") or (16 << 20) + (64 << 10)
     page = None if descriptor is None else map_page(descriptor)
     checked = bool(hello.get("checked"))
-    caller = Caller(channel, hello, page, Streams(copy_high(1, 1), err), checked=checked)
-    caller.install_handler(SIGUSR2)
-    return hello, caller
+    tool_runner = ToolRunner(channel, hello, page, Streams(copy_high(1, 1), err), checked=checked)
+    tool_runner.install_handler(SIGUSR2)
+    return hello, tool_runner
 
 
 def next_frame(channel: Channel, reader: CallReader) -> tuple[str, Any]:
@@ -70,7 +70,7 @@ def next_frame(channel: Channel, reader: CallReader) -> tuple[str, Any]:
     return _read(channel, reader, payload)
 
 
-def _rehearse(caller: Caller) -> None:
+def _rehearse(tool_runner: ToolRunner) -> None:
     payload = (
         b'{"call":{"id":0,"target":{"tool":"","skill":"","dir":"/","file":"","function":""},'
         b'"args":{"text":"rehearsal"},"deadline_ms":1000}}'
@@ -79,30 +79,30 @@ def _rehearse(caller: Caller) -> None:
     for _ in range(2):  # the second time its target is known
         _, call = reader.read(payload)
         call.target.prepared = Prepared(_echo, None)
-        caller.run(call)
-        caller.tidy()
+        tool_runner.run(call)
+        tool_runner.tidy()
 
 
 def _echo(text: str) -> str:
     return text
 
 
-def _serve_one_by_one(channel: Channel, caller: Caller) -> None:
+def _serve_one_by_one(channel: Channel, tool_runner: ToolRunner) -> None:
     reader = CallReader()
     while True:
         kind, body = next_frame(channel, reader)
         if kind == "call":
-            channel.send(caller.run(body))
+            channel.send(tool_runner.run(body))
             # While the server reads the answer.
-            caller.tidy()
-            if caller.tainted:
+            tool_runner.tidy()
+            if tool_runner.tainted:
                 _refuse_all(channel, reader)
-            if caller.printed:
-                caller.wait_until_heard(body.id)
+            if tool_runner.printed:
+                tool_runner.wait_until_heard(body.id)
         elif kind == "drain":
-            leave(caller)
+            leave(tool_runner)
         elif kind == "preload":
-            channel.send(caller.preload(body["files"]))
+            channel.send(tool_runner.preload(body["files"]))
 
 
 def _refuse_all(channel: Channel, reader: CallReader) -> None:
@@ -113,23 +113,23 @@ def _refuse_all(channel: Channel, reader: CallReader) -> None:
             channel.send(wire.skipped(body.id))
 
 
-def _keep_in_order(caller: Caller, err: int) -> None:
+def _restore_after_calls(tool_runner: ToolRunner, err: int) -> None:
     def watch_stack_signal() -> None:
         _unregister(SIGUSR1)
         _register(SIGUSR1, err)
 
-    order = Order(watch_stack_signal, keeps_variables=caller.stateful)
-    caller.keep_in_order(Watch(err), order)
+    restorer = StateRestorer(watch_stack_signal, keeps_variables=tool_runner.stateful)
+    tool_runner.restore_after_calls(ContaminationCheck(err), restorer)
 
 
-def leave(caller: Caller) -> None:
+def leave(tool_runner: ToolRunner) -> None:
     """Run what skills registered with `atexit`, then end the process.
 
     Not the ordinary way out, which would wait for every thread that a tool left behind.
     """
     try:
         _run_exit_functions()
-        caller.end_output()
+        tool_runner.end_output()
     finally:
         _exit(0)
 

@@ -70,8 +70,8 @@ impl Thread {
     /// Starts a thread for calls of this mode. It goes when it is [closed](Self::close).
     pub(super) fn start(python: Interpreter, config: &ExecConfig, mode: Mode) -> io::Result<Arc<Self>> {
         let (entry, mailbox) = match mode {
-            Mode::Sync => ("serve_calls", Mailbox::to_wait_for()),
-            Mode::Async => ("serve_tasks", Mailbox::to_watch()?),
+            Mode::Sync => ("serve_sync", Mailbox::to_wait_for()),
+            Mode::Async => ("serve_async", Mailbox::to_watch()?),
         };
         let thread = Arc::new(Thread {
             key: NEXT_KEY.fetch_add(1, Ordering::Relaxed),

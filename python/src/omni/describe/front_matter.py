@@ -23,13 +23,13 @@ _CURLY = ("\u201c\u201d", "\u201e\u201c", "\u2018\u2019", "\u00ab\u00bb")
 _ESCAPES = {"n": "\n", "t": "\t", "r": "\r", "0": "\0", "e": "\x1b", '"': '"', "\\": "\\", "/": "/", " ": " "}
 
 
-class Text(str):
+class YamlText(str):
     """A text as the file spells it."""
 
     __slots__ = ("quoted",)
     quoted: bool
 
-    def __new__(cls, text: str, *, quoted: bool = False) -> Text:  # noqa: PYI034 - `Self` is of 3.11
+    def __new__(cls, text: str, *, quoted: bool = False) -> YamlText:  # noqa: PYI034 - `Self` is of 3.11
         """Make the text; one in quotes is never a number or a truth value."""
         made = super().__new__(cls, text)
         made.quoted = quoted
@@ -79,7 +79,7 @@ def _read(lines: list[str]) -> tuple[Any, list[tuple[int, str]]]:
     twice: list[tuple[int, str]] = []
 
     def attempt(lines: list[str]) -> tuple[Any, int, str]:
-        reader = _Reader(list(lines))
+        reader = _YamlReader(list(lines))
         try:
             value = reader.document()
         except UnreadableError as error:
@@ -115,8 +115,8 @@ def _uncurled(values: dict[str, Any]) -> dict[str, Any]:
     for key, value in values.items():
         if isinstance(value, dict):
             _uncurled(value)
-        elif isinstance(value, Text) and not value.quoted and value[:1] + value[1:][-1:] in _CURLY:
-            values[key] = Text(value[1:-1], quoted=True)
+        elif isinstance(value, YamlText) and not value.quoted and value[:1] + value[1:][-1:] in _CURLY:
+            values[key] = YamlText(value[1:-1], quoted=True)
     return values
 
 
@@ -140,7 +140,7 @@ def as_value(value: Any) -> Any:
     return number if type(number) in (int, float) else str(value)
 
 
-class _Reader:
+class _YamlReader:
     """Reads lines, of which the first is line 2 of the file."""
 
     def __init__(self, lines: list[str]) -> None:
@@ -160,7 +160,7 @@ class _Reader:
         """Read the value whose lines begin at this indentation or further in."""
         line = self._peek()
         if line is None or _indent(line) < indent:
-            return Text("")
+            return YamlText("")
         self.depth += 1
         if self.depth > _DEPTH_MAX:
             raise self._error("it is nested too deep")
@@ -214,15 +214,15 @@ class _Reader:
         if rest == "" or rest.startswith("#"):
             line = self._peek()
             if line is None or _indent(line) < indent:
-                return Text("")
+                return YamlText("")
             if _indent(line) > indent or _is_item(line[indent:]):
                 return self.block(_indent(line))
-            return Text("")
+            return YamlText("")
         if _BLOCK.match(rest):
             return self._folded(rest, indent)
         return self._scalar(rest, indent)
 
-    def _folded(self, head: str, indent: int) -> Text:
+    def _folded(self, head: str, indent: int) -> YamlText:
         taken = []
         while self.at < len(self.lines):
             line = self.lines[self.at]
@@ -242,7 +242,7 @@ class _Reader:
             text = re.sub(r"(?<=[^\n])\n(?=[^\n\s])", " ", text)
             text = re.sub(r"\n(\n+)(?=\S)", r"\1", text)
         last = "" if "-" in head[1:3] or not taken else "\n" * (1 + ends if "+" in head[1:3] else 1)
-        return Text(text + last, quoted=True)
+        return YamlText(text + last, quoted=True)
 
     def _scalar(self, rest: str, indent: int) -> Any:
         start = rest[0]
@@ -262,7 +262,7 @@ class _Reader:
         if re.search(r":(\s|$)", text):
             key = "a value with a colon needs quotes; until then the line is taken as it stands"
             raise self._error(key, back=1)
-        return Text(text)
+        return YamlText(text)
 
     def _closed(self, rest: str) -> Any:
         """Read what has an end of its own: quotes or brackets, maybe over several lines."""
@@ -306,12 +306,12 @@ def _without_comment(text: str) -> str:
     return re.sub(r"(^|\s)#.*$", "", text).rstrip()
 
 
-def _unquoted(text: str) -> Text:
-    value, _ = _flow(text, 0, None) if text[:1] in ("'", '"') else (Text(text), 0)
+def _unquoted(text: str) -> YamlText:
+    value, _ = _flow(text, 0, None) if text[:1] in ("'", '"') else (YamlText(text), 0)
     return value
 
 
-def _flow(text: str, at: int, reader: _Reader | None, depth: int = 0) -> tuple[Any, int | None]:
+def _flow(text: str, at: int, reader: _YamlReader | None, depth: int = 0) -> tuple[Any, int | None]:
     """Read a value within brackets or quotes; the end is None when more lines are needed."""
     at = _skip(text, at)
     if at >= len(text):
@@ -325,7 +325,7 @@ def _flow(text: str, at: int, reader: _Reader | None, depth: int = 0) -> tuple[A
         end = at
         while end < len(text) and text[end] not in ",]}" and not re.match(r":(\s|$)", text[end:]):
             end += 1
-        return Text(text[at:end].strip()), end
+        return YamlText(text[at:end].strip()), end
     close = "]" if start == "[" else "}"
     items: list[Any] = []
     pairs: dict[str, Any] = {}
@@ -336,7 +336,7 @@ def _flow(text: str, at: int, reader: _Reader | None, depth: int = 0) -> tuple[A
             return None, None
         at = _skip(text, end)
         if start == "{":
-            pairs[str(value)] = Text("")
+            pairs[str(value)] = YamlText("")
             if text[at : at + 1] == ":":
                 pairs[str(value)], end = _flow(text, at + 1, reader, depth + 1)
                 if end is None:
@@ -365,7 +365,7 @@ def _quoted(text: str, at: int) -> tuple[Any, int | None]:
             made.append("'")
             at += 2
         elif c == quote:
-            return Text("".join(made), quoted=True), at + 1
+            return YamlText("".join(made), quoted=True), at + 1
         elif c == "\\" and quote == '"':
             escape = text[at + 1 : at + 2]
             width = {"x": 2, "u": 4, "U": 8}.get(escape, 0)
@@ -406,7 +406,7 @@ def _rescued(lines: list[str]) -> dict[str, Any]:
 
 def _rescued_value(text: str) -> Any:
     if text.startswith("[") and text.endswith("]"):
-        return [Text(item.strip().strip("\"'")) for item in text[1:-1].split(",") if item.strip()]
+        return [YamlText(item.strip().strip("\"'")) for item in text[1:-1].split(",") if item.strip()]
     if len(text) > 1 and text[0] == text[-1] and text[0] in "\"'":
-        return Text(text[1:-1])
-    return Text(text)
+        return YamlText(text[1:-1])
+    return YamlText(text)

@@ -12,8 +12,8 @@ from threading import Thread
 
 from omni import __version__
 from omni.constants import ERROR_DETAILS, LEVELS, MCP_PACKAGE, NAME_STYLES
-from omni.inprocess import Running, Tools
-from omni.mcp.outcomes import failed, refused, with_stderr
+from omni.inprocess import InProcessCall, InProcessTools
+from omni.mcp.outcomes import failed_result, refused_result, with_stderr
 from omni.names import meanings, wire_names
 from omni.stdlib_types import pointer
 
@@ -95,7 +95,7 @@ class Adapter:
         faults = _faults(tool["inputSchema"], arguments)
         if faults:
             elapsed_ms = int((time.monotonic() - began) * 1000)
-            return self._result(refused(params.name, faults, elapsed_ms=elapsed_ms))
+            return self._result(refused_result(params.name, faults, elapsed_ms=elapsed_ms))
         meta = context.meta or {}
         wanted = meta.get(_LOG_LEVEL) or self._level
         words = {"progress": meta.get("progress_token") is not None, "log": wanted, "session": "stdio"}
@@ -107,7 +107,7 @@ class Adapter:
         _log(tool["name"], body)
         elapsed_ms = int((time.monotonic() - began) * 1000)
         return self._result(
-            failed(params.name, body, started=started, elapsed_ms=elapsed_ms, detail=self._detail)
+            failed_result(params.name, body, started=started, elapsed_ms=elapsed_ms, detail=self._detail)
         )
 
     def _not_named(self, name: str, meant: list[str]) -> str:
@@ -124,7 +124,7 @@ class Adapter:
         """Run a call in its own thread, passing on what it says. Returns its last frame, and if it began."""
         loop = asyncio.get_running_loop()
         said: asyncio.Queue[tuple[str, dict]] = asyncio.Queue()
-        running = Running()
+        running = InProcessCall()
 
         def say(kind: str, body: dict) -> None:
             try:
@@ -214,7 +214,7 @@ def main() -> None:
     try:
         settings = _settings(options.config)
         names = _name_style(options.names, settings.get("names"))
-        tools = Tools(options.skills, options.root, settings.get("skills", {}))
+        tools = InProcessTools(options.skills, options.root, settings.get("skills", {}))
     except (OSError, ValueError) as error:
         sys.stderr.write(f"omni: {error}; name what is meant with `--skills`, `--root` and `--config`\n")
         sys.exit(1)

@@ -10,7 +10,7 @@ from omni.constants import (
     OUTCOME_WITHHELD,
     RESULT_BYTES_MAX,
 )
-from omni.failure import cut, refusal
+from omni.failure import cut, invalid_arguments_message
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 _LAST_WORDS = ("exited", "signalled", "lost", "worker_start")
 
 
-def failed(
+def failed_result(
     tool: str, error: dict[str, Any], *, started: bool, elapsed_ms: int, detail: str
 ) -> dict[str, Any]:
     """Return the result of a failed call.
@@ -71,10 +71,10 @@ def with_stderr(body: dict[str, Any], detail: str) -> dict[str, Any]:
     return {**body, "content": [*body["content"], {"type": "text", "text": text}]}
 
 
-def refused(tool: str, faults: list[tuple[str, str]], *, elapsed_ms: int) -> dict[str, Any]:
+def refused_result(tool: str, faults: list[tuple[str, str]], *, elapsed_ms: int) -> dict[str, Any]:
     """Return the result of a call whose arguments break the schema: nothing has run."""
-    error = {"kind": "invalid_arguments", "message": refusal(tool, faults)}
-    return failed(tool, error, started=False, elapsed_ms=elapsed_ms, detail="masked")
+    error = {"kind": "invalid_arguments", "message": invalid_arguments_message(tool, faults)}
+    return failed_result(tool, error, started=False, elapsed_ms=elapsed_ms, detail="masked")
 
 
 def _result(text: str, failure: dict[str, Any]) -> dict[str, Any]:

@@ -19,7 +19,7 @@ from threading import Thread
 
 from omni import __version__, wire
 from omni.constants import BODY_BYTES_MAX, CONTRACT
-from omni.inprocess import Running, Tools
+from omni.inprocess import InProcessCall, InProcessTools
 from omni.runner import peer
 from omni.runner.request import RefusedError, RunRequest, read_answer, read_completing, read_object
 
@@ -57,15 +57,15 @@ class Runner(ThreadingMixIn, HTTPServer):
     daemon_threads = True
     request_queue_size = 1024
 
-    def __init__(self, tools: Tools, address: Any, family: int) -> None:
+    def __init__(self, tools: InProcessTools, address: Any, family: int) -> None:
         self.address_family = family
         super().__init__(address, Handler)
         self.tools = tools
         self.listing = wire.write_json({"tools": list(tools.listed.values())}).encode("utf-8", "replace")
         self.etag = f'"{hashlib.sha256(self.listing).hexdigest()[:32]}"'
-        self.running: set[Running] = set()
+        self.running: set[InProcessCall] = set()
         #: What may ask, by the name that only its caller is told, with the questions that wait.
-        self.asking: dict[str, tuple[Running, int, set[int]]] = {}
+        self.asking: dict[str, tuple[InProcessCall, int, set[int]]] = {}
         self.draining = False
 
     def server_bind(self) -> None:
@@ -206,7 +206,7 @@ class Handler(BaseHTTPRequestHandler):
             self.send_header("Omni-Call", name)
         self.end_headers()
         said: SimpleQueue[tuple[str, dict]] = SimpleQueue()
-        running = Running()
+        running = InProcessCall()
         waiting: set[int] = set()
 
         def say(kind: str, body: dict) -> None:
@@ -329,7 +329,7 @@ def main() -> int:
     sys.stderr.write(_WHAT_IT_IS)
     path = options.unix and os.path.abspath(options.unix)
     try:
-        tools = Tools(options.skills, options.root, {})
+        tools = InProcessTools(options.skills, options.root, {})
         # From its first moment on nobody else may connect.
         before = os.umask(0o177)
         address, family = (path, socket.AF_UNIX) if path else (("127.0.0.1", options.port), socket.AF_INET)

@@ -9,7 +9,7 @@ from _thread import allocate_lock
 
 from omni import wire
 from omni.call_frame import Call, Target
-from omni.invoke import Caller
+from omni.invoke import ToolRunner
 from omni.skills import TIMED_OUT
 from omni.skills.visible import shown
 from omni.streams import Streams
@@ -95,10 +95,10 @@ def run(console: Console, skill: str, folder: str, command: Command, arguments: 
 
     When the tool's time is up, the process ends here.
     """
-    caller = Caller(console, {"root": os.getcwd()}, None, Streams(), checked=True)
-    caller.install_handler(SIGUSR2)
+    tool_runner = ToolRunner(console, {"root": os.getcwd()}, None, Streams(), checked=True)
+    tool_runner.install_handler(SIGUSR2)
     limit = _TIMEOUT_SECONDS if command.timeout is None else command.timeout
-    _set_alarm(console, caller, limit)
+    _set_alarm(console, tool_runner, limit)
     target = {
         "tool": f"{skill}.{command.name}",
         "skill": skill,
@@ -107,7 +107,7 @@ def run(console: Console, skill: str, folder: str, command: Command, arguments: 
         "function": command.function,
     }
     more = {"deadline_ms": limit * 1000 if limit else None, "context": {"progress": True, "log": "debug"}}
-    answer = caller.run(Call(1, Target(target), arguments, more))
+    answer = tool_runner.run(Call(1, Target(target), arguments, more))
     setitimer(ITIMER_REAL, 0)
     kind, body = wire.decode(answer[4:])
     if kind == "result":
@@ -135,7 +135,7 @@ def _is_surprise(error: dict) -> bool:
     return error["kind"] == "load_error" or (error["kind"] == "tool_error" and not error["intended"])
 
 
-def _set_alarm(console: Console, caller: Caller, limit: float) -> None:
+def _set_alarm(console: Console, tool_runner: ToolRunner, limit: float) -> None:
     """Ask the tool to stop when its time is up; end the process when it does not."""
     struck = []
 
@@ -143,7 +143,7 @@ def _set_alarm(console: Console, caller: Caller, limit: float) -> None:
         if struck:
             _overrun(console, limit)
         struck.append(number)
-        caller.interrupt(number, frame)
+        tool_runner.interrupt(number, frame)
 
     signal(SIGALRM, strike)
     setitimer(ITIMER_REAL, limit, _GRACE_SECONDS)

@@ -112,7 +112,7 @@ def _run_for_server(options: Options) -> int:
     from omni.call_frame import CallReader
     from omni.worker_loop import greet, next_frame
 
-    _, caller = greet(channel, err)
+    _, tool_runner = greet(channel, err)
     reader = CallReader()
     kind, call = next_frame(channel, reader)
     while kind != "call":
@@ -126,8 +126,8 @@ def _run_for_server(options: Options) -> int:
             message = f"`{call.target.tool}` was not called: {error}"
             channel.send(wire.error(call.id, "invalid_arguments", "ArgumentError", message, intended=True))
             return USAGE
-    answer = caller.run(call)
-    caller.tidy()
+    answer = tool_runner.run(call)
+    tool_runner.tidy()
     channel.send(answer)
     return exit_code(answer)
 
