@@ -13,8 +13,8 @@ use serde_json::value::RawValue;
 use tokio::io::{AsyncReadExt, AsyncWrite};
 use tokio::net::UnixStream;
 
-use crate::room::Place;
-use crate::wire::{self, Fault, Key};
+use crate::result_memory::ResultReservation;
+use crate::wire::{self, FrameKey, WireError};
 
 /// What the inbox holds without growing; larger frames get memory of their own that goes with them.
 const INBOX_BYTES: usize = 16 << 10;
@@ -32,20 +32,20 @@ pub(crate) struct Channel {
     /// The frame before `at`, when it was a large one.
     large: Option<Bytes>,
     /// Room for the large frame that is coming.
-    place: Place,
+    reservation: ResultReservation,
     outbox: Vec<u8>,
     sent: usize,
     /// How many bytes went to the socket in all, those of the first frame apart.
     taken: u64,
     /// What stands before each frame, after the first.
-    key: Option<Key>,
+    key: Option<FrameKey>,
     /// The same, until the first frame has come.
-    key_to_come: Option<Key>,
+    next_key: Option<FrameKey>,
 }
 
 /// The body of a frame that has arrived whole.
 #[derive(Clone, Copy)]
-pub(crate) struct Body<'a> {
+pub(crate) struct FrameBody<'a> {
     bytes: &'a [u8],
     large: Option<&'a Bytes>,
 }
@@ -53,10 +53,10 @@ pub(crate) struct Body<'a> {
 /// A body larger than this is shared with what is kept of it.
 const COPIED_BYTES_MAX: usize = 4 << 10;
 
-impl<'a> Body<'a> {
+impl<'a> FrameBody<'a> {
     /// All of `bytes`.
     pub(crate) fn of(bytes: &'a Bytes) -> Self {
-        Body { bytes, large: (bytes.len() > COPIED_BYTES_MAX).then_some(bytes) }
+        FrameBody { bytes, large: (bytes.len() > COPIED_BYTES_MAX).then_some(bytes) }
     }
 
     pub(crate) fn bytes(self) -> &'a [u8] {
@@ -82,19 +82,19 @@ impl Channel {
             inbox: Vec::with_capacity(INBOX_BYTES),
             at: 0,
             large: None,
-            place: Place::default(),
+            reservation: ResultReservation::default(),
             outbox: Vec::new(),
             sent: 0,
             taken: 0,
             key: None,
-            key_to_come: None,
+            next_key: None,
         })
     }
 
     /// Has every frame refused that comes without `key`, from the second on: the first is sent before the worker has
     /// been told.
-    pub(crate) fn expect_key(&mut self, key: Key) {
-        self.key_to_come = Some(key);
+    pub(crate) fn expect_key(&mut self, key: FrameKey) {
+        self.next_key = Some(key);
     }
 
     /// The bytes before a frame's body.
@@ -104,13 +104,13 @@ impl Channel {
 
     /// Ready with the length of the next frame once it has arrived whole; then [`body`](Self::body) is it
     /// until [`consume`](Self::consume).
-    pub(crate) fn poll_frame(&mut self, cx: &mut Context<'_>) -> Poll<Result<usize, Fault>> {
+    pub(crate) fn poll_frame(&mut self, cx: &mut Context<'_>) -> Poll<Result<usize, WireError>> {
         loop {
             if let Some(large) = &self.large {
                 return Poll::Ready(Ok(large.len()));
             }
             let held = self.inbox.len() - self.at;
-            let length = match wire::behind_key(&self.inbox[self.at..], self.key.as_ref())? {
+            let length = match wire::after_key(&self.inbox[self.at..], self.key.as_ref())? {
                 Some(frame) => wire::body_length(frame, self.frame_bytes_max)?,
                 None => None,
             };
@@ -124,25 +124,25 @@ impl Channel {
             }
             if let Some(length) = length.filter(|length| *length > INBOX_BYTES) {
                 // What comes meanwhile stays with the worker.
-                ready!(self.place.poll(length, cx));
+                ready!(self.reservation.poll(length, cx));
             }
             self.make_room(self.header_length() + length.unwrap_or(0));
             // A read that fills less than the room tells tokio that nothing is left, so the next look costs
             // no system call.
             let read = pin!(self.socket.read_buf(&mut self.inbox)).poll(cx);
             if ready!(read)? == 0 {
-                return Poll::Ready(Err(Fault::Closed));
+                return Poll::Ready(Err(WireError::Closed));
             }
         }
     }
 
     /// The frame that [`poll_frame`](Self::poll_frame) found.
-    pub(crate) fn body(&self, length: usize) -> Body<'_> {
+    pub(crate) fn body(&self, length: usize) -> FrameBody<'_> {
         match &self.large {
-            Some(large) => Body { bytes: large, large: Some(large) },
+            Some(large) => FrameBody { bytes: large, large: Some(large) },
             None => {
                 let start = self.at + self.header_length();
-                Body { bytes: self.inbox.get(start..start + length).unwrap_or_default(), large: None }
+                FrameBody { bytes: self.inbox.get(start..start + length).unwrap_or_default(), large: None }
             }
         }
     }
@@ -156,7 +156,7 @@ impl Channel {
                 self.at = 0;
             }
         }
-        if let Some(key) = self.key_to_come.take() {
+        if let Some(key) = self.next_key.take() {
             self.key = Some(key);
         }
     }
@@ -242,7 +242,7 @@ impl Channel {
         rest.extend_from_slice(&self.inbox[start + length..]);
         let mut whole = mem::replace(&mut self.inbox, rest);
         whole.truncate(start + length);
-        self.large = Some(self.place.fill(whole).slice(start..));
+        self.large = Some(self.reservation.fill(whole).slice(start..));
         self.at = 0;
     }
 

@@ -82,7 +82,7 @@ pub struct ExecConfig {
     /// How `fork` has processes ready for tools that do not say it. Default: none ahead, one call each.
     pub fork: ForkSettings,
     /// What a worker of the pool may go through before it is replaced.
-    pub worker_life: WorkerLife,
+    pub recycle_limits: RecycleLimits,
     /// Calls at most that wait for a worker, for one tool. Default 1,024: a thousand clients of one small tool
     /// are served, and one tool fills no more than a quarter of the whole queue.
     pub queue_per_tool_max: usize,
@@ -103,7 +103,7 @@ pub struct ExecConfig {
 /// What a worker may go through; `None` is no limit. Looked at after each call: a worker that does nothing does
 /// not wear out. Each worker's own limits are up to a fifth lower, so that they do not all go together.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct WorkerLife {
+pub struct RecycleLimits {
     /// Calls. Default 100,000.
     pub calls: Option<u64>,
     /// Resident memory, in bytes. Counts only when it has also doubled since the first call, so that a skill
@@ -113,14 +113,14 @@ pub struct WorkerLife {
     pub age: Option<Duration>,
 }
 
-impl WorkerLife {
+impl RecycleLimits {
     /// For workers whose memory is what they are kept for.
-    pub const UNLIMITED: WorkerLife = WorkerLife { calls: None, memory_bytes: None, age: None };
+    pub const UNLIMITED: RecycleLimits = RecycleLimits { calls: None, memory_bytes: None, age: None };
 }
 
-impl Default for WorkerLife {
+impl Default for RecycleLimits {
     fn default() -> Self {
-        WorkerLife {
+        RecycleLimits {
             calls: Some(100_000),
             memory_bytes: Some(2 << 30),
             age: Some(Duration::from_secs(24 * 60 * 60)),
@@ -147,7 +147,7 @@ impl ExecConfig {
             forked_max: 16,
             spawned_max: 16,
             fork: ForkSettings::default(),
-            worker_life: WorkerLife::default(),
+            recycle_limits: RecycleLimits::default(),
             queue_per_tool_max: 1024,
             queue_max: 4096,
             idle_worker_ttl: Duration::from_secs(60),

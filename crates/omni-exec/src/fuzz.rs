@@ -12,7 +12,7 @@ use std::time::Instant;
 
 use omni_call::{Call, CallId, CallRequest, Deadline, LogLevel, RunSpec, Target, Wants};
 
-use crate::attempt::Reader;
+use crate::attempt::FrameReader;
 use crate::channel::Channel;
 use crate::runner::read_lines;
 use crate::wire;
@@ -21,7 +21,7 @@ use crate::wire;
 const FRAME_BYTES_MAX: usize = 40_000;
 
 /// Of a call that hears and may do everything.
-const READER: Reader = Reader {
+const READER: FrameReader = FrameReader {
     wants: Wants { progress: true, log: Some(LogLevel::Debug) },
     may_ask: true,
     result_bytes_max: FRAME_BYTES_MAX / 2,
@@ -42,7 +42,7 @@ fn piece_of(size: u8, bytes: &[u8]) -> usize {
     (1 + usize::from(size)).max(bytes.len() / 200)
 }
 
-/// What the frames mean, in words, up to the fault that ends the worker.
+/// What the frames mean, in words, up to the error that ends the worker.
 async fn frames(bytes: &[u8], piece: usize) -> Vec<String> {
     let (ours, mut theirs) = UnixStream::pair().expect("a pair of sockets");
     ours.set_nonblocking(true).expect("it can be set");
@@ -73,16 +73,16 @@ async fn take(channel: &mut Channel, said: &mut Vec<String>) -> bool {
         }
         match polled {
             Poll::Pending => return true,
-            Poll::Ready(Err(fault)) => {
-                said.push(fault.to_string());
+            Poll::Ready(Err(error)) => {
+                said.push(error.to_string());
                 return false;
             }
             Poll::Ready(Ok(length)) => {
                 let body = channel.body(length);
                 match wire::decode(body.bytes()).and_then(|message| READER.read(body, message, || true)) {
                     Ok(meaning) => said.push(format!("{meaning:?}")),
-                    Err(fault) => {
-                        said.push(fault.to_string());
+                    Err(error) => {
+                        said.push(error.to_string());
                         return false;
                     }
                 }

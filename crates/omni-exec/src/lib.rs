@@ -21,23 +21,23 @@ mod outcome;
 mod own_process;
 mod shared_bounds;
 mod start_failure;
-mod wear;
 mod within;
 mod worker;
+mod worker_usage;
 
-mod asks;
 mod channel;
-mod room;
+mod questions;
+mod result_memory;
 mod wire;
 
-mod children;
+mod executor_processes;
 mod executor_set;
 mod stack;
 
 #[cfg(any(test, fuzzing))]
 pub mod fuzz;
 
-pub use config::{Embedding, ExecConfig, Interpreter, Protected, WorkerLife};
+pub use config::{Embedding, ExecConfig, Interpreter, Protected, RecycleLimits};
 pub use embedded::{Embedded, check_embedding};
 pub use executor_set::{FindEmbedding, InterpreterExecutors};
 pub use fork::{Fork, ForkBorders};
@@ -48,12 +48,12 @@ pub use policy::{
     server_policy,
 };
 pub use pool::Pool;
-pub use room::set_result_room;
+pub use result_memory::set_result_memory;
 pub use runner::{AddressError, Listing, Runner, RunnerAddress, RunnerConfig, RunnerError};
 pub use shared_bounds::SharedBounds;
 pub use spawn::Spawn;
 pub use upstream::{
-    HttpAddress, Introduced, ServerAddress, ServerAddressError, Upstream, UpstreamConfig, UpstreamError,
-    WordsError,
+    CommandLineError, Handshake, HttpAddress, ServerAddress, ServerAddressError, Upstream, UpstreamConfig,
+    UpstreamError,
 };
 pub use within::within;

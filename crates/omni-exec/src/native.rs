@@ -74,7 +74,7 @@ impl Native {
     /// Runs the function to its end, or to the call's.
     async fn finish(&self, tool: &dyn NativeTool, call: &mut Call, events: &mut dyn CallPort) -> OutcomeKind {
         let last_sign = Mutex::new(None);
-        let mut said = Said { events, last_sign: &last_sign };
+        let mut said = LastSignSink { events, last_sign: &last_sign };
         let arguments = call.arguments().clone();
         let mut running = pin!(async { tool.call(arguments, &mut said).await });
         // Nothing of it is looked at after a panic: the future is dropped.
@@ -132,12 +132,12 @@ impl Native {
 }
 
 /// Passes on what a function says, and notes when.
-struct Said<'a> {
+struct LastSignSink<'a> {
     events: &'a mut dyn CallPort,
     last_sign: &'a Mutex<Option<Instant>>,
 }
 
-impl EventSink for Said<'_> {
+impl EventSink for LastSignSink<'_> {
     fn event(&mut self, event: Event) {
         self.alive();
         self.events.event(event);

@@ -17,7 +17,7 @@ pub(crate) fn unstarted(call: &Call, kind: OutcomeKind) -> Outcome {
 }
 
 /// How a call ended that was not made because its arguments cannot be passed on: `why` completes the sentence that says so.
-pub(crate) fn not_called(call: &Call, why: &str) -> OutcomeKind {
+pub(crate) fn invalid_arguments(call: &Call, why: &str) -> OutcomeKind {
     OutcomeKind::InvalidArguments { message: format!("`{}` was not called: {why}", call.spec.tool) }
 }
 

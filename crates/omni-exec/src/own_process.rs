@@ -10,9 +10,9 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::timeout;
 
 use crate::ExecConfig;
-use crate::attempt::{AttemptResult, AttemptSite as _, Concluding, conclude};
+use crate::attempt::{AttemptFacts, AttemptResult, AttemptSite as _, conclude};
 use crate::bounds::{CANCEL_PATIENCE, EXIT_GRACE, RETRY_AFTER};
-use crate::children::Children;
+use crate::executor_processes::ExecutorProcesses;
 use crate::outcome::start_failed;
 use crate::within::within;
 use crate::worker::Worker;
@@ -20,7 +20,7 @@ use crate::worker::Worker;
 const BUSY: OutcomeKind = OutcomeKind::Busy { retry_after: RETRY_AFTER };
 
 /// How many calls of an executor run at once, and how many wait for that.
-pub(crate) struct Capacity {
+pub(crate) struct CallCapacity {
     permits: Arc<Semaphore>,
     /// Has no permits: only whether this executor is closed, where others go on with the same permits.
     closed: Semaphore,
@@ -29,12 +29,12 @@ pub(crate) struct Capacity {
 }
 
 /// One of the calls that run at once. It is kept until the call's process is gone, or free for another call.
-pub(crate) type CapacityPermit = OwnedSemaphorePermit;
+pub(crate) type CallPermit = OwnedSemaphorePermit;
 
-impl Capacity {
+impl CallCapacity {
     /// `permits` are shared with the executors of other sets.
     pub(crate) fn new(config: &ExecConfig, permits: Arc<Semaphore>) -> Self {
-        Capacity {
+        CallCapacity {
             permits,
             closed: Semaphore::new(0),
             waiting: AtomicUsize::new(0),
@@ -43,14 +43,14 @@ impl Capacity {
     }
 
     /// Waits until the call may run, its deadline permitting. The error is how it ends otherwise.
-    pub(crate) async fn acquire(&self, call: &Call) -> Result<CapacityPermit, OutcomeKind> {
+    pub(crate) async fn acquire(&self, call: &Call) -> Result<CallPermit, OutcomeKind> {
         if self.closed.is_closed() {
             return Err(OutcomeKind::Shutdown);
         }
         if let Ok(permit) = Arc::clone(&self.permits).try_acquire_owned() {
             return Ok(permit);
         }
-        let _waiting = Waiting::new(&self.waiting, self.waiting_max).ok_or(BUSY)?;
+        let _waiting = WaitingCount::new(&self.waiting, self.waiting_max).ok_or(BUSY)?;
         let permit = async {
             tokio::select! {
                 biased;
@@ -68,30 +68,30 @@ impl Capacity {
 }
 
 /// One of the calls that wait.
-struct Waiting<'a>(&'a AtomicUsize);
+struct WaitingCount<'a>(&'a AtomicUsize);
 
-impl<'a> Waiting<'a> {
+impl<'a> WaitingCount<'a> {
     fn new(waiting: &'a AtomicUsize, max: usize) -> Option<Self> {
         // Counted before it is looked at, so that the bound holds with several threads as well.
-        let this = Waiting(waiting);
+        let this = WaitingCount(waiting);
         (waiting.fetch_add(1, Ordering::Relaxed) < max).then_some(this)
     }
 }
 
-impl Drop for Waiting<'_> {
+impl Drop for WaitingCount<'_> {
     fn drop(&mut self) {
         self.0.fetch_sub(1, Ordering::Relaxed);
     }
 }
 
 /// What the end of a call means to its caller, who need not wait for the process's exit.
-pub(crate) async fn concluded(
-    children: &Children,
+pub(crate) async fn conclude_own_process(
+    processes: &ExecutorProcesses,
     call: &Call,
     worker: &mut Worker,
     result: AttemptResult,
 ) -> Outcome {
-    let (config, closing) = (children.config(), children.closing());
+    let (config, closing) = (processes.config(), processes.closing());
     // It was started for this call, so that one which never got that far is a start that failed.
     if let AttemptResult::Died(exit) = result
         && !closing
@@ -101,23 +101,23 @@ pub(crate) async fn concluded(
     }
     // Nobody is told what a call did to a process of its own: it goes with the call.
     drop(worker.take_contamination());
-    conclude(worker, call, result, Concluding { config, attempt: 1, closing }).await
+    conclude(worker, call, result, AttemptFacts { config, attempt: 1, closing }).await
 }
 
 /// Ends a process that serves no call any more: kindly when its call has ended, by the whole ladder when it has not.
 /// `permit` is kept until the process is gone.
-pub(crate) fn end_aside(mut worker: Box<Worker>, permit: Option<CapacityPermit>) {
+pub(crate) fn end_in_background(mut worker: Box<Worker>, permit: Option<CallPermit>) {
     // Outside a runtime nothing can wait for it, so it is killed right here.
     let Ok(runtime) = tokio::runtime::Handle::try_current() else { return };
     runtime.spawn(async move {
         let _permit = permit;
-        let gone = if worker.busy() {
+        let gone = if worker.has_call() {
             // A one-shot process that obeyed is as good as gone.
             worker.cancel(CANCEL_PATIENCE).await;
             worker.process.exited()
         } else {
-            worker.dismiss();
-            timeout(EXIT_GRACE, worker.drain()).await.is_ok()
+            worker.ask_to_exit();
+            timeout(EXIT_GRACE, worker.wait_exit()).await.is_ok()
         };
         if !gone {
             worker.process.end(TERM_GRACE).await;

@@ -12,10 +12,10 @@ const CONTENDED_FOR: Duration = Duration::from_millis(300);
 
 /// Bounds that sets of executors share. Clones are one and the same.
 #[derive(Clone, Debug, Default)]
-pub struct SharedBounds(Arc<Inner>);
+pub struct SharedBounds(Arc<SharedBoundsInner>);
 
 #[derive(Debug, Default)]
-struct Inner {
+struct SharedBoundsInner {
     workers: AtomicUsize,
     /// When a pool without any worker asked for one last.
     starved: Mutex<Option<Instant>>,
@@ -27,18 +27,18 @@ struct Inner {
 /// A pool that has workers among those of all.
 pub(crate) trait Contender: Send + Sync + std::fmt::Debug {
     /// What it has; `None` when it is closed.
-    fn holding(&self) -> Option<Holding>;
+    fn share(&self) -> Option<ContenderShare>;
     /// Lets its idle worker go that was used longest ago. False when none is idle any more.
     fn give_up_idle(self: Arc<Self>) -> bool;
     /// Lets a worker go as soon as its call has ended.
     fn give_up_next(&self);
     /// A place has come free.
-    fn place_free(&self);
+    fn on_worker_permit_free(&self);
 }
 
 /// What a pool has.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Holding {
+pub(crate) struct ContenderShare {
     pub(crate) workers: usize,
     /// It keeps so many that are idle.
     pub(crate) workers_min: usize,
@@ -47,7 +47,7 @@ pub(crate) struct Holding {
 }
 
 /// A worker's place among those of all pools. Dropping it gives it free, and tells all pools.
-pub(crate) struct WorkerPlace(SharedBounds);
+pub(crate) struct WorkerPermit(SharedBounds);
 
 impl SharedBounds {
     fn pools(&self) -> MutexGuard<'_, Vec<Weak<dyn Contender>>> {
@@ -60,22 +60,22 @@ impl SharedBounds {
         pools.push(pool);
     }
 
-    fn others(&self, than: *const ()) -> Vec<(Arc<dyn Contender>, Holding)> {
+    fn others(&self, than: *const ()) -> Vec<(Arc<dyn Contender>, ContenderShare)> {
         // Upgraded under the lock and looked at without it: what looks takes locks of its own.
         let pools: Vec<_> = self.pools().iter().filter_map(Weak::upgrade).collect();
         pools
             .into_iter()
             .filter(|pool| !std::ptr::eq(Arc::as_ptr(pool).cast::<()>(), than))
-            .filter_map(|pool| pool.holding().map(|holding| (pool, holding)))
+            .filter_map(|pool| pool.share().map(|share| (pool, share)))
             .collect()
     }
 
     /// A place for one more worker where there may be `max` in all.
-    pub(crate) fn take_place(&self, max: usize) -> Option<WorkerPlace> {
+    pub(crate) fn take_worker_permit(&self, max: usize) -> Option<WorkerPermit> {
         let taken = self.0.workers.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |workers| {
             (workers < max).then_some(workers + 1)
         });
-        taken.is_ok().then(|| WorkerPlace(self.clone()))
+        taken.is_ok().then(|| WorkerPermit(self.clone()))
     }
 
     /// Whether the next place that comes free is for a pool that has calls and no worker. Others would else take it first:
@@ -120,10 +120,10 @@ impl SharedBounds {
     }
 }
 
-impl Drop for WorkerPlace {
+impl Drop for WorkerPermit {
     fn drop(&mut self) {
         self.0.0.workers.fetch_sub(1, Ordering::Relaxed);
         let pools: Vec<_> = self.0.pools().iter().filter_map(Weak::upgrade).collect();
-        pools.iter().for_each(|pool| pool.place_free());
+        pools.iter().for_each(|pool| pool.on_worker_permit_free());
     }
 }

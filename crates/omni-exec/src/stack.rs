@@ -28,7 +28,7 @@ pub(crate) fn call_heading(id: u64) -> String {
 pub(crate) fn user_frames(dump: &str, skill_dir: &Path, id: u64) -> Option<String> {
     let inside = format!("File \"{}/", skill_dir.display());
     let own = call_heading(id);
-    let stacks: Vec<Stack> = stacks(dump, &inside).filter(|stack| !stack.frames.is_empty()).collect();
+    let stacks: Vec<PythonStack> = stacks(dump, &inside).filter(|stack| !stack.frames.is_empty()).collect();
     let chosen = stacks
         .iter()
         .find(|stack| stack.heading.starts_with(&own))
@@ -37,18 +37,18 @@ pub(crate) fn user_frames(dump: &str, skill_dir: &Path, id: u64) -> Option<Strin
     Some(chosen.frames.iter().rev().map(|frame| format!("  {frame}")).collect::<Vec<_>>().join("\n"))
 }
 
-struct Stack<'a> {
+struct PythonStack<'a> {
     heading: &'a str,
     /// `File "scripts/a.py", line 3 in f`, innermost first, the path relative to the skill.
     frames: Vec<String>,
     runs_calls: bool,
 }
 
-fn stacks<'a>(dump: &'a str, inside: &str) -> impl Iterator<Item = Stack<'a>> {
+fn stacks<'a>(dump: &'a str, inside: &str) -> impl Iterator<Item = PythonStack<'a>> {
     let mut lines = dump.lines().peekable();
     std::iter::from_fn(move || {
         let heading = lines.find(|line| line.contains(HEADING))?;
-        let mut stack = Stack { heading, frames: Vec::new(), runs_calls: false };
+        let mut stack = PythonStack { heading, frames: Vec::new(), runs_calls: false };
         while let Some(line) = lines.next_if(|line| line.starts_with("  ")) {
             let line = line.trim();
             if let Some(frame) = line.strip_prefix(inside) {

@@ -3,18 +3,20 @@
 //! A frame is a length (u32, little-endian) and that many bytes of JSON: an object with one member, named
 //! after the frame's type. Tool arguments go down and results come up as the raw bytes they are.
 
-mod down;
-mod fault;
+mod error;
 mod frame;
-mod up;
+mod from_worker;
+mod to_worker;
 
-pub(crate) use down::{
-    Hello, Mode, Sending, Terms, answer_body, push_answer, push_call, push_cancel, push_drain, push_hello,
-    push_request,
+pub(crate) use error::WireError;
+pub(crate) use frame::{FrameKey, after_key, body_length, header_length, push_body};
+pub(crate) use from_worker::{
+    AskFrame, ErrorFrame, ErrorKind, OutputFrame, ResultFrame, WorkerMessage, decode,
 };
-pub(crate) use fault::Fault;
-pub(crate) use frame::{Key, behind_key, body_length, header_length, push_body};
-pub(crate) use up::{AskFrame, ErrorFrame, ErrorKind, OutputFrame, ResultFrame, Up, decode};
+pub(crate) use to_worker::{
+    AttemptInfo, DispatchInfo, ServerHello, WorkerMode, answer_body, push_answer, push_call, push_cancel,
+    push_drain, push_hello, push_request,
+};
 
 /// The protocol spoken here. A worker that announces another one is refused.
 pub(crate) const PROTO: u32 = 2;

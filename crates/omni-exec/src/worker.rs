@@ -1,11 +1,11 @@
 //! One Python process that speaks the worker wire and runs one call at a time: what is known of it.
 
+mod attempt_site;
 mod call;
 mod clocks;
-mod dismissal;
-mod introduction;
-mod program;
-mod site;
+mod hello;
+mod python_command;
+mod shutdown;
 mod start;
 
 use std::pin::Pin;
@@ -17,9 +17,9 @@ use tokio::time::Sleep;
 
 use crate::attempt::RunningCall;
 use crate::channel::Channel;
-use crate::wear::Wear;
+use crate::worker_usage::WorkerUsage;
 use clocks::CallClocks;
-pub(crate) use program::{FORK_PARENT, main_of};
+pub(crate) use python_command::{FORK_PARENT, python_main_args};
 
 /// A live worker process with everything that belongs to it. Dropping it closes its channel and kills it.
 pub(crate) struct Worker {
@@ -30,7 +30,7 @@ pub(crate) struct Worker {
     /// Kept from call to call and set anew only when a call's deadline is nearer than what it is set to:
     /// most calls end before they would have needed a timer.
     alarm: Pin<Box<Sleep>>,
-    call: Option<Current>,
+    call: Option<CurrentCall>,
     /// Names the worker among those of this server.
     pub(crate) key: u64,
     /// The number of the call at hand, or of the one that ended last. Calls are numbered as they are sent.
@@ -42,16 +42,16 @@ pub(crate) struct Worker {
     /// It has said that it is ready.
     ready: bool,
     /// It broke the protocol, or its last call has changed it: it gets no further call.
-    spoiled: bool,
+    unusable: bool,
     /// How its last call has changed it, as a JSON array, until somebody asks.
     contamination: Option<Box<str>>,
     result_bytes_max: usize,
     /// What it has been through.
-    pub(crate) wear: Wear,
+    pub(crate) usage: WorkerUsage,
 }
 
 /// The call that a worker runs.
-struct Current {
+struct CurrentCall {
     running: RunningCall,
     clocks: CallClocks,
 }
@@ -70,7 +70,7 @@ impl Worker {
     }
 
     /// How long the last call took, from when it was at hand.
-    pub(crate) fn last_took(&self) -> Duration {
+    pub(crate) fn last_call_duration(&self) -> Duration {
         self.begun_at.elapsed()
     }
 
@@ -88,7 +88,7 @@ impl Worker {
     }
 
     /// Whether a call has been begun here and has not ended.
-    pub(crate) fn busy(&self) -> bool {
+    pub(crate) fn has_call(&self) -> bool {
         self.call.is_some()
     }
 
@@ -97,6 +97,6 @@ impl Worker {
         // With nothing sent ahead, what stands behind the last answer was made up for a call to come.
         let owes = self.sent != self.number;
         let settled = self.channel.flushed() && (owes || self.channel.is_empty());
-        self.call.is_none() && !self.spoiled && settled && !self.process.exited()
+        self.call.is_none() && !self.unusable && settled && !self.process.exited()
     }
 }

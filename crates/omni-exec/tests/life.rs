@@ -10,12 +10,12 @@ use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::time::Duration;
 
 use omni_call::{Affinity, CallResult, OutcomeKind, Policy};
-use omni_exec::{Pool, WorkerLife};
+use omni_exec::{Pool, RecycleLimits};
 use serde_json::{Value, json};
 use support::{Lab, Request, Running, served_by_another, text, wait_gone, wait_until};
 
-fn calls(limit: u64) -> WorkerLife {
-    WorkerLife { calls: Some(limit), ..WorkerLife::UNLIMITED }
+fn calls(limit: u64) -> RecycleLimits {
+    RecycleLimits { calls: Some(limit), ..RecycleLimits::UNLIMITED }
 }
 
 fn sleeper(lab: &Lab, tool: &str) -> Request {
@@ -28,7 +28,7 @@ async fn pid(lab: &Lab) -> i64 {
 
 #[tokio::test]
 async fn a_worker_serves_no_more_calls_than_it_may_and_no_call_is_lost() {
-    let lab = Lab::pool_with(|config| config.worker_life = calls(20));
+    let lab = Lab::pool_with(|config| config.recycle_limits = calls(20));
     let mut served = HashSet::new();
     // Each has more calls than it may while its successor is on its way, and then none any more.
     for _ in 0..3 {
@@ -44,7 +44,7 @@ async fn the_old_worker_goes_on_until_the_new_one_is_ready() {
     let python = folder.path().join("python");
     symlink(support::python(), &python).expect("a link");
     let lab = Lab::pool_with(|config| {
-        config.worker_life = calls(10);
+        config.recycle_limits = calls(10);
         config.interpreter.path.clone_from(&python);
     });
     let first = pid(&lab).await;
@@ -63,7 +63,7 @@ async fn the_old_worker_goes_on_until_the_new_one_is_ready() {
 #[tokio::test]
 async fn where_there_may_be_one_only_the_old_one_goes_first_and_calls_wait() {
     let lab = Lab::pool_with(|config| {
-        config.worker_life = calls(5);
+        config.recycle_limits = calls(5);
         config.workers_max = 1;
     });
     let mut pids = HashSet::new();
@@ -80,7 +80,7 @@ async fn where_there_may_be_one_only_the_old_one_goes_first_and_calls_wait() {
 #[tokio::test]
 async fn callers_who_never_pause_lose_nothing_while_workers_are_replaced() {
     let lab = Arc::new(Lab::pool_with(|config| {
-        config.worker_life = calls(50);
+        config.recycle_limits = calls(50);
         config.workers_max = 6;
     }));
     let callers: Vec<_> = (0..16)
@@ -106,13 +106,13 @@ async fn callers_who_never_pause_lose_nothing_while_workers_are_replaced() {
 
 #[tokio::test]
 async fn age_and_memory_wear_a_worker_out_too() {
-    let aged = WorkerLife { age: Some(Duration::from_millis(50)), ..WorkerLife::UNLIMITED };
-    let lab = Lab::pool_with(|config| config.worker_life = aged);
+    let aged = RecycleLimits { age: Some(Duration::from_millis(50)), ..RecycleLimits::UNLIMITED };
+    let lab = Lab::pool_with(|config| config.recycle_limits = aged);
     let first = HashSet::from([pid(&lab).await]);
     served_by_another(|| lab.call("pid"), &first).await;
     lab.finish().await;
-    let small = WorkerLife { memory_bytes: Some(150 << 20), ..WorkerLife::UNLIMITED };
-    let lab = Lab::pool_with(|config| config.worker_life = small);
+    let small = RecycleLimits { memory_bytes: Some(150 << 20), ..RecycleLimits::UNLIMITED };
+    let lab = Lab::pool_with(|config| config.recycle_limits = small);
     let first = pid(&lab).await;
     assert_eq!(lab.call("keeps_memory").args(&json!({"mebibytes": 200})).value().await, json!(first));
     served_by_another(|| lab.call("pid"), &HashSet::from([first])).await;
@@ -122,7 +122,7 @@ async fn age_and_memory_wear_a_worker_out_too() {
 #[tokio::test]
 async fn a_worker_that_goes_runs_what_skills_registered_for_its_end() {
     let lab = Lab::pool_with(|config| {
-        config.worker_life = calls(1);
+        config.recycle_limits = calls(1);
         config.workers_max = 1;
     });
     let path = lab.root().join("farewell");
@@ -133,7 +133,7 @@ async fn a_worker_that_goes_runs_what_skills_registered_for_its_end() {
 
 #[tokio::test]
 async fn the_worker_of_async_tools_is_replaced_while_its_calls_go_on() {
-    let lab = Lab::pool_with(|config| config.worker_life = calls(20));
+    let lab = Lab::pool_with(|config| config.recycle_limits = calls(20));
     let mut waiting = sleeper(&lab, "async_sleeps").start();
     let old = waiting.pid().await;
     let count = || async { lab.call("async_counts").value().await["pid"].as_i64() };
@@ -248,7 +248,7 @@ async fn a_reload_that_cannot_start_a_worker_leaves_the_old_ones_in_service() {
 
 #[tokio::test]
 async fn a_skill_with_state_keeps_its_worker_until_the_skill_itself_changes() {
-    let (lab, pool) = Lab::pool_to_renew(|config| config.worker_life = calls(3));
+    let (lab, pool) = Lab::pool_to_renew(|config| config.recycle_limits = calls(3));
     let single = Policy { affinity: Some(Affinity::Single), ..Policy::default() };
     let count = || async { lab.call("counts").policy(single.clone()).run().await };
     let number = |text: String| serde_json::from_str::<Value>(&text).unwrap_or_default()["n"].as_u64();
@@ -310,7 +310,7 @@ fn imports(lab: &Lab) -> Vec<String> {
 
 #[tokio::test]
 async fn a_skill_that_asks_for_it_is_imported_before_a_worker_takes_calls() {
-    let (lab, pool) = Lab::pool_to_renew(|config| config.worker_life = calls(5));
+    let (lab, pool) = Lab::pool_to_renew(|config| config.recycle_limits = calls(5));
     let tool = Arc::new(slow_to_import(&lab, "").spec);
     pool.preload(&tool);
     pool.warm_up();

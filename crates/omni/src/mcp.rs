@@ -9,7 +9,7 @@ use std::time::Duration;
 use anyhow::{Context, Result};
 use omni_call::{ErrorDetail, shown_path};
 use omni_catalog::{Kind, Severity, Source as _};
-use omni_exec::{ExecutorProvider as _, server_policy, set_result_room};
+use omni_exec::{ExecutorProvider as _, server_policy, set_result_memory};
 use omni_server::{HttpEndpoint, Server, ServerConfig, SessionKey, serve_stdio};
 use tokio::sync::watch;
 
@@ -166,7 +166,7 @@ pub(crate) fn server(
     config.log_failures = log_failures;
     config.log_output = settings.log_output;
     config.limits = settings.admission;
-    set_result_room(config.limits.answer_bytes_max());
+    set_result_memory(config.limits.answer_bytes_max());
     config.connection_descriptors = descriptors_for_connections(settings);
     let executor = server_policy(executors.choice(), settings.bounds.of_policy());
     config.empty = places.runner.as_ref().map(RunnerSettings::empty).unwrap_or_default();

@@ -205,12 +205,12 @@ pub(crate) fn list(server: OtherServer, as_json: bool, out: &mut Output) -> Resu
 
 /// Who the server says it is, and what is spoken with it.
 fn about(upstream: &Upstream) -> Value {
-    let introduced = upstream.introduced();
+    let handshake = upstream.handshake();
     json!({
         "address": upstream.address().to_string(),
-        "name": introduced.server.name,
-        "version": introduced.server.version,
-        "protocol": introduced.revision.name(),
+        "name": handshake.server.name,
+        "version": handshake.server.version,
+        "protocol": handshake.revision.name(),
     })
 }
 

@@ -58,7 +58,7 @@ pub(crate) fn run(arguments: &RunnerServeArguments, out: &mut dyn Write) -> Resu
     let mut config = ServerConfig::new(env!("CARGO_PKG_VERSION"));
     config.limits = settings.admission;
     config.log_output = settings.log_output;
-    omni_exec::set_result_room(config.limits.answer_bytes_max());
+    omni_exec::set_result_memory(config.limits.answer_bytes_max());
     config.connection_descriptors = front::descriptors_for_connections(&settings);
     let server = Server::new(catalog.clone(), executor, config);
     let runtime = front::runtime()?;

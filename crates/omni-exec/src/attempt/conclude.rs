@@ -8,7 +8,7 @@ use super::outcome_kind::outcome_kind;
 use super::result::AttemptResult;
 use crate::ExecConfig;
 use crate::outcome::outcome;
-use crate::wire::Fault;
+use crate::wire::WireError;
 
 /// Where an attempt was made, and what can be learned there of how it ended. To be asked after the end.
 pub(crate) trait AttemptSite {
@@ -27,7 +27,7 @@ pub(crate) trait AttemptSite {
 }
 
 /// What is to be known of a call besides how its attempt ended.
-pub(crate) struct Concluding<'a> {
+pub(crate) struct AttemptFacts<'a> {
     pub(crate) config: &'a ExecConfig,
     /// Counted from 1.
     pub(crate) attempt: u32,
@@ -40,9 +40,9 @@ pub(crate) async fn conclude(
     site: &mut impl AttemptSite,
     call: &Call,
     result: AttemptResult,
-    concluding: Concluding<'_>,
+    facts: AttemptFacts<'_>,
 ) -> Outcome {
-    let Concluding { config, attempt, closing } = concluding;
+    let AttemptFacts { config, attempt, closing } = facts;
     let worker = site.take_contamination();
     if let Some(findings) = &worker {
         tracing::info!(tool = call.spec.tool, findings, "a call changed its worker, which is replaced");
@@ -60,11 +60,13 @@ pub(crate) async fn conclude(
         AttemptResult::Expired(_) => site.stack(call).await,
         _ => None,
     };
-    let shared = matches!(result, AttemptResult::Broken(Fault::Shared(_)));
+    let shared = matches!(result, AttemptResult::Broken(WireError::SharedWorkerEnded(_)));
     // Of a process that others shared nobody can say whose fault its end was.
     let died = matches!(result, AttemptResult::Died(_) | AttemptResult::Broken(_)) && !shared && !closing;
     let kind = match result {
-        AttemptResult::Died(_) | AttemptResult::Broken(Fault::Shared(_)) if closing => OutcomeKind::Shutdown,
+        AttemptResult::Died(_) | AttemptResult::Broken(WireError::SharedWorkerEnded(_)) if closing => {
+            OutcomeKind::Shutdown
+        }
         result => outcome_kind(result, config),
     };
     Outcome { stack, stderr, worker, died, ..outcome(call, kind, phase, attempt) }

@@ -6,19 +6,19 @@
 //! does not. An attempt is driven by the future of its call, so everything here works on what it is lent and owns nothing
 //! that lives on.
 
-mod attempts;
+mod attempt_counter;
+mod call_context;
 mod conclude;
-mod hearing;
+mod frame_reader;
 mod outcome_kind;
-mod reader;
 mod result;
 mod running;
 
-pub(crate) use attempts::Attempts;
-pub(crate) use conclude::{AttemptSite, Concluding, conclude};
-pub(crate) use hearing::{Hearing, alive};
+pub(crate) use attempt_counter::AttemptCounter;
+pub(crate) use call_context::{CallContext, alive};
+pub(crate) use conclude::{AttemptFacts, AttemptSite, conclude};
+pub(crate) use frame_reader::{FinalMessage, FrameMeaning, FrameReader};
 pub(crate) use outcome_kind::error_outcome_kind;
-pub(crate) use reader::{FinalMessage, Meaning, Reader};
 pub(crate) use result::AttemptResult;
 pub(crate) use running::{RunningCall, WorkerView};
 

@@ -23,7 +23,7 @@ pub(super) fn outcome_kind(result: AttemptResult, config: &ExecConfig) -> Outcom
         AttemptResult::Died(Exit::Unknown) => OutcomeKind::Lost {
             message: "its process ended, and the fork parent that knew how is gone".into(),
         },
-        AttemptResult::Broken(fault) => OutcomeKind::Lost { message: fault.to_string() },
+        AttemptResult::Broken(error) => OutcomeKind::Lost { message: error.to_string() },
         AttemptResult::Expired(expiry) => expired(expiry),
     }
 }

@@ -3,7 +3,7 @@
 use omni_call::{Expired, ToolResult};
 use omni_process::Exit;
 
-use crate::wire::{ErrorFrame, Fault};
+use crate::wire::{ErrorFrame, WireError};
 
 /// How one attempt ended.
 #[derive(Debug)]
@@ -17,8 +17,8 @@ pub(crate) enum AttemptResult {
     /// The process of the call has ended: the kernel's word.
     Died(Exit),
     /// Nothing more can be heard of the call: its worker broke the protocol, or others were the end of a worker that it
-    /// shared ([`Fault::Shared`]).
-    Broken(Fault),
+    /// shared ([`WireError::SharedWorkerEnded`]).
+    Broken(WireError),
     /// A clock of the call has struck. The call may still run.
     Expired(Expired),
 }

@@ -4,10 +4,10 @@ use std::task::{Context, Poll};
 
 use omni_call::Wants;
 
-use super::hearing::Hearing;
-use super::reader::{FinalMessage, Reader};
+use super::call_context::CallContext;
+use super::frame_reader::{FinalMessage, FrameReader};
 use crate::channel::Channel;
-use crate::wire::{self, Fault, Up};
+use crate::wire::{self, WireError, WorkerMessage};
 
 /// What the frames have told so far of the call that a worker runs.
 ///
@@ -30,7 +30,7 @@ use crate::wire::{self, Fault, Up};
 pub(crate) struct RunningCall {
     /// Its number at this worker.
     pub(crate) id: u64,
-    pub(crate) reader: Reader,
+    pub(crate) reader: FrameReader,
     /// It has asked its client something.
     pub(crate) asked: bool,
     /// There was a moment when nothing had arrived. What was there before it may have been sent before the call was.
@@ -51,7 +51,7 @@ pub(crate) struct WorkerView<'a> {
 }
 
 impl RunningCall {
-    pub(crate) fn new(id: u64, reader: Reader) -> Self {
+    pub(crate) fn new(id: u64, reader: FrameReader) -> Self {
         RunningCall { id, reader, asked: false, waited: false, talked: false, printed: false }
     }
 
@@ -65,10 +65,10 @@ impl RunningCall {
         &mut self,
         cx: &mut Context<'_>,
         worker: &mut WorkerView<'_>,
-        hearing: &mut Hearing<'_>,
-    ) -> Poll<Result<FinalMessage, Fault>> {
+        context: &mut CallContext<'_>,
+    ) -> Poll<Result<FinalMessage, WireError>> {
         while let Poll::Ready(length) = worker.channel.poll_frame(cx) {
-            if let Some(last) = length.and_then(|length| self.take_frame(length, worker, hearing)).transpose()
+            if let Some(last) = length.and_then(|length| self.take_frame(length, worker, context)).transpose()
             {
                 return Poll::Ready(last);
             }
@@ -81,26 +81,26 @@ impl RunningCall {
         &mut self,
         length: usize,
         worker: &mut WorkerView<'_>,
-        hearing: &mut Hearing<'_>,
-    ) -> Result<Option<FinalMessage>, Fault> {
+        context: &mut CallContext<'_>,
+    ) -> Result<Option<FinalMessage>, WireError> {
         let body = worker.channel.body(length);
         let message = wire::decode(body.bytes())?;
         let mut last = None;
         match message.call() {
             Some(id) if id == self.id => {
-                let early = !self.waited && matches!(message, Up::Result(_));
+                let early = !self.waited && matches!(message, WorkerMessage::Result(_));
                 if early && !(worker.has_started)(id) {
-                    return Err(Fault::Foreign);
+                    return Err(WireError::Foreign);
                 }
-                self.talked |= !matches!(message, Up::Result(_));
-                let asks = matches!(message, Up::Ask(_));
+                self.talked |= !matches!(message, WorkerMessage::Result(_));
+                let asks = matches!(message, WorkerMessage::Ask(_));
                 let meaning = self.reader.read(body, message, || (worker.has_started)(id))?;
                 self.asked |= asks;
-                last = hearing.hear(meaning, worker.channel.taken())?;
+                last = context.apply(meaning, worker.channel.taken())?;
             }
-            Some(id) if id > self.id => return Err(Fault::Foreign),
+            Some(id) if id > self.id => return Err(WireError::Foreign),
             Some(_) => {}
-            None => *worker.ready |= matches!(message, Up::Ready(_)),
+            None => *worker.ready |= matches!(message, WorkerMessage::Ready(_)),
         }
         if let Some(last) = &last {
             self.printed = last.printed;

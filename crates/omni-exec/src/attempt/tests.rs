@@ -16,9 +16,9 @@ use omni_process::Exit;
 
 use super::*;
 use crate::ExecConfig;
-use crate::asks::Asks;
 use crate::channel::Channel;
-use crate::wire::{self, Fault};
+use crate::questions::CallQuestions;
+use crate::wire::{self, WireError};
 
 const FRAME_BYTES_MAX: usize = 4096;
 const RESULT_BYTES_MAX: usize = 100;
@@ -60,7 +60,7 @@ struct Stage {
     ready: bool,
     deadline: Deadline,
     ear: Ear,
-    asks: Asks,
+    asks: CallQuestions,
 }
 
 impl Stage {
@@ -68,7 +68,7 @@ impl Stage {
         let (ours, theirs) = UnixStream::pair().unwrap();
         ours.set_nonblocking(true).unwrap();
         let wants = Wants { progress: true, log: Some(LogLevel::Info) };
-        let reader = Reader { wants, may_ask, result_bytes_max: RESULT_BYTES_MAX };
+        let reader = FrameReader { wants, may_ask, result_bytes_max: RESULT_BYTES_MAX };
         Stage {
             worker: Some(theirs),
             channel: Channel::new(ours, FRAME_BYTES_MAX).unwrap(),
@@ -77,7 +77,7 @@ impl Stage {
             ready: false,
             deadline: Deadline::new(Instant::now(), None, None),
             ear: Ear::default(),
-            asks: Asks::default(),
+            asks: CallQuestions::default(),
         }
     }
 
@@ -87,7 +87,7 @@ impl Stage {
     }
 
     /// Everything that has arrived is read.
-    async fn read(&mut self) -> Poll<Result<FinalMessage, Fault>> {
+    async fn read(&mut self) -> Poll<Result<FinalMessage, WireError>> {
         // The runtime has to look at the socket before it knows that there is something: else this would be the moment of
         // silence after which an answer needs no mark.
         for _ in 0..3 {
@@ -96,15 +96,16 @@ impl Stage {
         self.poll()
     }
 
-    fn poll(&mut self) -> Poll<Result<FinalMessage, Fault>> {
+    fn poll(&mut self) -> Poll<Result<FinalMessage, WireError>> {
         let begun = &self.begun;
         let mut view = WorkerView {
             channel: &mut self.channel,
             has_started: &|number| begun.get() >= number,
             ready: &mut self.ready,
         };
-        let mut hearing = Hearing { deadline: &mut self.deadline, port: &mut self.ear, asks: &mut self.asks };
-        self.call.poll_frames(&mut Context::from_waker(Waker::noop()), &mut view, &mut hearing)
+        let mut context =
+            CallContext { deadline: &mut self.deadline, port: &mut self.ear, asks: &mut self.asks };
+        self.call.poll_frames(&mut Context::from_waker(Waker::noop()), &mut view, &mut context)
     }
 }
 
@@ -115,10 +116,10 @@ fn frames(bodies: &[&str]) -> Vec<u8> {
 }
 
 /// How it ended, in words that a table can hold.
-fn told(polled: &Poll<Result<FinalMessage, Fault>>) -> String {
+fn told(polled: &Poll<Result<FinalMessage, WireError>>) -> String {
     match polled {
         Poll::Pending => "goes on".to_owned(),
-        Poll::Ready(Err(fault)) => fault.to_string(),
+        Poll::Ready(Err(error)) => error.to_string(),
         Poll::Ready(Ok(last)) => {
             let mut said = match &last.result {
                 AttemptResult::Result(result) => {
@@ -363,7 +364,7 @@ fn killed() -> AttemptResult {
 }
 
 fn shared() -> AttemptResult {
-    AttemptResult::Broken(Fault::Shared("others did it".to_owned()))
+    AttemptResult::Broken(WireError::SharedWorkerEnded("others did it".to_owned()))
 }
 
 #[test]
@@ -375,35 +376,35 @@ fn a_call_is_begun_once_more_only_when_nothing_of_it_has_run() {
         ("its process died while all is ended", killed, false, true, false),
         ("others ended its process before a line ran", shared, false, false, true),
         ("others ended its process while it ran", shared, true, false, false),
-        ("its worker broke the wire", || AttemptResult::Broken(Fault::Foreign), false, false, false),
+        ("its worker broke the wire", || AttemptResult::Broken(WireError::Foreign), false, false, false),
         ("it was revoked", || AttemptResult::Skipped, false, false, true),
         ("it was revoked while all is ended", || AttemptResult::Skipped, false, true, false),
         ("its result was too large", || AttemptResult::TooLarge, false, false, false),
     ];
     for (name, result, started, closing, again) in table {
         let site = Site { started: *started, ..Site::default() };
-        let mut attempts = Attempts::default();
-        assert_eq!(attempts.again(&call(), &result(), &site, *closing), *again, "{name}");
+        let mut attempt_counter = AttemptCounter::default();
+        assert_eq!(attempt_counter.should_retry(&call(), &result(), &site, *closing), *again, "{name}");
     }
 }
 
 #[test]
 fn a_second_death_is_no_accident_and_a_revocation_is_no_attempt() {
     let site = Site::default();
-    let mut attempts = Attempts::default();
+    let mut attempt_counter = AttemptCounter::default();
     for _ in 0..3 {
-        assert!(attempts.again(&call(), &AttemptResult::Skipped, &site, false));
-        assert_eq!(attempts.number(), 1);
+        assert!(attempt_counter.should_retry(&call(), &AttemptResult::Skipped, &site, false));
+        assert_eq!(attempt_counter.number(), 1);
     }
-    assert!(attempts.again(&call(), &killed(), &site, false));
-    assert_eq!(attempts.number(), 2);
-    assert!(!attempts.again(&call(), &killed(), &site, false));
-    assert_eq!((attempts.number(), site.looked.get()), (2, 1), "the page is read once");
+    assert!(attempt_counter.should_retry(&call(), &killed(), &site, false));
+    assert_eq!(attempt_counter.number(), 2);
+    assert!(!attempt_counter.should_retry(&call(), &killed(), &site, false));
+    assert_eq!((attempt_counter.number(), site.looked.get()), (2, 1), "the page is read once");
 }
 
-async fn concluded(mut site: Site, result: AttemptResult, closing: bool) -> omni_call::Outcome {
+async fn conclude_own_process(mut site: Site, result: AttemptResult, closing: bool) -> omni_call::Outcome {
     let config = ExecConfig::new("/python".into(), "/package".into(), "/launcher".into(), "/".into());
-    conclude(&mut site, &call(), result, Concluding { config: &config, attempt: 2, closing }).await
+    conclude(&mut site, &call(), result, AttemptFacts { config: &config, attempt: 2, closing }).await
 }
 
 #[tokio::test]
@@ -416,7 +417,7 @@ async fn the_end_of_an_attempt_is_told_in_one_way() {
         (shared(), true, false, OutcomeKind::Lost { message: "others did it".into() }, Phase::Started, false),
         (shared(), true, true, OutcomeKind::Shutdown, Phase::Started, false),
         (
-            AttemptResult::Broken(Fault::Foreign),
+            AttemptResult::Broken(WireError::Foreign),
             true,
             false,
             OutcomeKind::Lost { message: FOREIGN.into() },
@@ -437,7 +438,7 @@ async fn the_end_of_an_attempt_is_told_in_one_way() {
         let name = format!("{result:?}");
         let timed_out = matches!(result, AttemptResult::Expired(_));
         let site = Site { started, stderr: Some("said".into()), ..Site::default() };
-        let outcome = concluded(site, result, closing).await;
+        let outcome = conclude_own_process(site, result, closing).await;
         assert_eq!((outcome.kind, outcome.phase, outcome.died), (kind, phase, died), "{name}");
         assert_eq!(outcome.stack.is_some(), timed_out, "{name}: only then somebody has to look");
         assert_eq!((outcome.stderr.as_deref(), outcome.attempt), (Some("said"), 2), "{name}");
@@ -449,7 +450,7 @@ async fn a_result_costs_no_look_at_the_process() {
     let result = ToolResult::of_text("done");
     let contamination = Some("[\"a thread\"]".into());
     let site = Site { contamination, stderr: Some("noise".into()), ..Site::default() };
-    let outcome = concluded(site, AttemptResult::Result(result.clone()), false).await;
+    let outcome = conclude_own_process(site, AttemptResult::Result(result.clone()), false).await;
     assert_eq!(outcome.kind, OutcomeKind::from(result));
     assert_eq!((outcome.phase, outcome.stderr, outcome.died), (Phase::Started, None, false));
     assert_eq!(outcome.worker.as_deref(), Some("[\"a thread\"]"));

@@ -14,14 +14,14 @@ use tokio::sync::{Notify, oneshot, watch};
 use omni_call::Answer;
 use omni_process::Aside;
 
-use super::mailbox::Mailbox;
-use super::thread::{bodies, payload};
+use super::inbox::Inbox;
+use super::py_thread::{bodies, payload};
 use crate::ExecConfig;
 use crate::wire;
 
 /// What Python said when it was told to stop a call.
 #[derive(Debug, Deserialize)]
-pub(super) struct Stopped {
+pub(super) struct StopReply {
     id: u64,
     /// Where it was, in the notation of `faulthandler`.
     pub(super) stack: String,
@@ -32,23 +32,23 @@ pub(super) struct Stopped {
 /// What the control thread says.
 #[derive(Deserialize)]
 #[serde(rename_all = "snake_case")]
-enum Word {
+enum ControlMessage {
     Ready {},
-    Stopped(Stopped),
+    Stopped(StopReply),
     Drained {},
 }
 
-type Started = Result<Interpreter, String>;
+type StartResult = Result<Interpreter, String>;
 
 /// Our side of the control thread.
 pub(super) struct Control {
-    mailbox: Mailbox,
+    inbox: Inbox,
     page: [AtomicU64; PAGE_SLOTS],
     next: AtomicU64,
-    asked: Mutex<HashMap<u64, oneshot::Sender<Stopped>>>,
+    asked: Mutex<HashMap<u64, oneshot::Sender<StopReply>>>,
     /// Whether the interpreter lock cannot be had at present.
     wedged: watch::Sender<bool>,
-    ready: Mutex<Option<oneshot::Sender<Started>>>,
+    ready: Mutex<Option<oneshot::Sender<StartResult>>>,
     python: Mutex<Option<Interpreter>>,
     drained: Notify,
     /// What is printed there, for no call.
@@ -61,10 +61,10 @@ impl Control {
         startup: Startup,
         config: &ExecConfig,
         environment: Map<String, Value>,
-    ) -> std::io::Result<(Arc<Self>, oneshot::Receiver<Started>)> {
+    ) -> std::io::Result<(Arc<Self>, oneshot::Receiver<StartResult>)> {
         let (ready, started) = oneshot::channel();
         let control = Arc::new(Control {
-            mailbox: Mailbox::to_wait_for(),
+            inbox: Inbox::blocking(),
             page: Default::default(),
             next: AtomicU64::new(0),
             asked: Mutex::default(),
@@ -76,13 +76,13 @@ impl Control {
         });
         let hello =
             json!({"hello": {"root": config.process.root.to_string_lossy(), "environment": environment}});
-        control.mailbox.put(hello.to_string().into());
+        control.inbox.put(hello.to_string().into());
         let own = Arc::clone(&control);
-        std::thread::Builder::new().name("omni-python-0".into()).spawn(move || own.live(&startup))?;
+        std::thread::Builder::new().name("omni-python-0".into()).spawn(move || own.run(&startup))?;
         Ok((control, started))
     }
 
-    fn live(self: Arc<Self>, startup: &Startup) {
+    fn run(self: Arc<Self>, startup: &Startup) {
         let python = match start(startup) {
             Ok(python) => python,
             Err(error) => return self.started(Err(error.to_string())),
@@ -91,12 +91,12 @@ impl Control {
         let host: Arc<dyn Host> = self.clone();
         let ended = python.serve("control", host);
         let reason = ended.err().unwrap_or_else(|| "its control thread was let go".to_owned());
-        self.mailbox.close();
+        self.inbox.close();
         self.wedged.send_replace(true);
         self.started(Err(reason));
     }
 
-    fn started(&self, started: Started) {
+    fn started(&self, started: StartResult) {
         if let Some(ready) = self.ready.lock().unwrap_or_else(PoisonError::into_inner).take() {
             let _ = ready.send(started);
         }
@@ -104,12 +104,12 @@ impl Control {
 
     /// Tells Python to end a call on the thread `thread`. `None` when it has not answered within `patience`: somebody
     /// holds the interpreter lock, and until it answers the interpreter counts as wedged.
-    pub(super) async fn stop(&self, thread: u64, call: u64, patience: Duration) -> Option<Stopped> {
+    pub(super) async fn stop(&self, thread: u64, call: u64, patience: Duration) -> Option<StopReply> {
         let id = self.next.fetch_add(1, Ordering::Relaxed);
         let (reply, answer) = oneshot::channel();
         self.asked.lock().unwrap_or_else(PoisonError::into_inner).insert(id, reply);
         let order = json!({"stop": {"id": id, "thread": thread, "call": call}});
-        if self.mailbox.put(order.to_string().into())
+        if self.inbox.put(order.to_string().into())
             && let Ok(Ok(stopped)) = tokio::time::timeout(patience, answer).await
         {
             return Some(stopped);
@@ -128,7 +128,7 @@ impl Control {
     pub(super) fn answer(&self, call: u64, number: u64, answer: &Answer) {
         let mut frame = Vec::new();
         wire::push_answer(&mut frame, call, number, answer);
-        self.mailbox.put(payload(frame));
+        self.inbox.put(payload(frame));
     }
 
     /// Whether the interpreter lock cannot be had.
@@ -137,12 +137,12 @@ impl Control {
     }
 
     /// Runs what skills registered with `atexit`, for `grace` at most, and lets the thread go.
-    pub(super) async fn drain(&self, grace: Duration) {
+    pub(super) async fn run_exit_handlers(&self, grace: Duration) {
         let drained = self.drained.notified();
-        if self.mailbox.put(br#"{"drain":{}}"#.to_vec()) {
+        if self.inbox.put(br#"{"drain":{}}"#.to_vec()) {
             let _ = tokio::time::timeout(grace, drained).await;
         }
-        self.mailbox.close();
+        self.inbox.close();
     }
 }
 
@@ -160,17 +160,17 @@ impl Host for Control {
     }
 
     fn receive(&self, wait: bool) -> Received {
-        self.mailbox.take(wait)
+        self.inbox.take(wait)
     }
 
     fn send(&self, frames: &[u8]) {
         for body in bodies(frames) {
             match serde_json::from_slice(body) {
-                Ok(Word::Ready {}) => {
+                Ok(ControlMessage::Ready {}) => {
                     let python = *self.python.lock().unwrap_or_else(PoisonError::into_inner);
                     self.started(python.ok_or_else(|| "it was ready before it was started".to_owned()));
                 }
-                Ok(Word::Stopped(stopped)) => {
+                Ok(ControlMessage::Stopped(stopped)) => {
                     if self.wedged.send_replace(false) {
                         tracing::warn!("the embedded interpreter turns again");
                     }
@@ -179,7 +179,7 @@ impl Host for Control {
                         let _ = reply.send(stopped);
                     }
                 }
-                Ok(Word::Drained {}) => self.drained.notify_one(),
+                Ok(ControlMessage::Drained {}) => self.drained.notify_one(),
                 Err(_) => {}
             }
         }

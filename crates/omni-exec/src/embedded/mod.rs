@@ -6,9 +6,9 @@
 
 mod check;
 mod control;
-mod guest;
-mod mailbox;
-mod thread;
+mod inbox;
+mod interpreter;
+mod py_thread;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -17,13 +17,13 @@ use std::time::{Duration, Instant};
 use omni_call::{BoxFuture, Call, CallPort, Executor, Outcome, OutcomeKind};
 use tokio::sync::{OnceCell, watch};
 
-use crate::attempt::{Attempts, Concluding, conclude};
+use crate::attempt::{AttemptCounter, AttemptFacts, conclude};
 use crate::bounds::{RETRY_AFTER, SHUTDOWN_GRACE};
-use crate::children::Children;
+use crate::executor_processes::ExecutorProcesses;
 use crate::outcome::unstarted;
 use crate::within::within;
 use crate::{Embedding, ExecConfig};
-use guest::{Guest, Ride};
+use interpreter::{EmbeddedCall, EmbeddedInterpreter};
 
 pub use check::check_embedding;
 
@@ -37,8 +37,8 @@ pub struct Embedded {
     config: Arc<ExecConfig>,
     embedding: Embedding,
     /// Has no children: it knows what those carry that tools start here, and ends them.
-    children: Arc<Children>,
-    guest: OnceCell<Result<Arc<Guest>, String>>,
+    processes: Arc<ExecutorProcesses>,
+    interpreter: OnceCell<Result<Arc<EmbeddedInterpreter>, String>>,
     /// Runs calls while the interpreter is wedged.
     instead: Arc<dyn Executor>,
     /// Calls that wait for a thread or run.
@@ -47,8 +47,8 @@ pub struct Embedded {
 }
 
 /// What became of a call.
-enum Handed {
-    Over(Ride),
+enum HandOverResult {
+    Over(EmbeddedCall),
     /// The interpreter is wedged.
     Elsewhere,
     Refused(Box<Outcome>),
@@ -58,10 +58,10 @@ impl Embedded {
     /// The interpreter of `config`, not yet started.
     pub fn new(config: Arc<ExecConfig>, embedding: Embedding, instead: Arc<dyn Executor>) -> Self {
         Embedded {
-            children: Children::new(Arc::clone(&config)),
+            processes: ExecutorProcesses::new(Arc::clone(&config)),
             config,
             embedding,
-            guest: OnceCell::new(),
+            interpreter: OnceCell::new(),
             instead,
             calls: AtomicUsize::new(0),
             closed: watch::Sender::new(false),
@@ -69,7 +69,7 @@ impl Embedded {
     }
 
     async fn run_open(&self, call: Call, events: &mut dyn CallPort) -> Outcome {
-        let Some(_counted) = Counted::new(self) else {
+        let Some(_counted) = CallCount::new(self) else {
             return unstarted(&call, OutcomeKind::Busy { retry_after: RETRY_AFTER });
         };
         let mut closed = self.closed.subscribe();
@@ -84,21 +84,26 @@ impl Embedded {
     }
 
     async fn run_call(&self, mut call: Call, events: &mut dyn CallPort) -> Outcome {
-        let mut attempts = Attempts::default();
+        let mut attempts = AttemptCounter::default();
         loop {
             match self.hand_over(&call).await {
-                Handed::Over(mut ride) => {
-                    let result = ride.finish(&mut call, events).await;
+                HandOverResult::Over(mut embedded_call) => {
+                    let result = embedded_call.finish(&mut call, events).await;
                     let closing = *self.closed.borrow();
                     // Elsewhere only when its thread was given up: it would skip the call once more.
-                    if !attempts.again(&call, &result, &ride, closing || !ride.abandoned()) {
-                        let concluding =
-                            Concluding { config: &self.config, attempt: attempts.number(), closing };
-                        return conclude(&mut ride, &call, result, concluding).await;
+                    if !attempts.should_retry(
+                        &call,
+                        &result,
+                        &embedded_call,
+                        closing || !embedded_call.thread_closed(),
+                    ) {
+                        let facts =
+                            AttemptFacts { config: &self.config, attempt: attempts.number(), closing };
+                        return conclude(&mut embedded_call, &call, result, facts).await;
                     }
                 }
-                Handed::Refused(outcome) => return *outcome,
-                Handed::Elsewhere => break,
+                HandOverResult::Refused(outcome) => return *outcome,
+                HandOverResult::Elsewhere => break,
             }
         }
         let mut outcome = self.instead.run(call, events).await;
@@ -109,37 +114,39 @@ impl Embedded {
     }
 
     /// Hands the call to a thread, if there is one before its time is up.
-    async fn hand_over(&self, call: &Call) -> Handed {
-        let refused = |kind| Handed::Refused(Box::new(unstarted(call, kind)));
+    async fn hand_over(&self, call: &Call) -> HandOverResult {
+        let refused = |kind| HandOverResult::Refused(Box::new(unstarted(call, kind)));
         let handing = async {
-            let guest = match self.guest().await {
-                Ok(guest) => guest,
+            let interpreter = match self.interpreter().await {
+                Ok(interpreter) => interpreter,
                 Err(message) => return refused(no_interpreter(message)),
             };
             if call.spec.keep_temp {
-                self.children.keep_guest_temp();
+                self.processes.keep_guest_temp();
             }
-            match guest.begin(call).await {
-                None => Handed::Elsewhere,
-                Some(Ok(ride)) => Handed::Over(ride),
+            match interpreter.begin(call).await {
+                None => HandOverResult::Elsewhere,
+                Some(Ok(embedded_call)) => HandOverResult::Over(embedded_call),
                 Some(Err(error)) => refused(no_interpreter(&format!("a thread cannot be started: {error}"))),
             }
         };
         within(&call.deadline, handing).await.unwrap_or_else(refused)
     }
 
-    async fn guest(&self) -> Result<&Arc<Guest>, &String> {
+    async fn interpreter(&self) -> Result<&Arc<EmbeddedInterpreter>, &String> {
         let start = || {
-            let (config, children) = (Arc::clone(&self.config), Arc::clone(&self.children));
+            let (config, processes) = (Arc::clone(&self.config), Arc::clone(&self.processes));
             let embedding = self.embedding.clone();
             async move {
                 // In a task of its own: others may wait for this start when this call is taken back.
                 let starting =
-                    tokio::spawn(async move { Guest::start(&config, &children, &embedding).await });
+                    tokio::spawn(
+                        async move { EmbeddedInterpreter::start(&config, &processes, &embedding).await },
+                    );
                 starting.await.unwrap_or_else(|bug| Err(bug.to_string()))
             }
         };
-        self.guest.get_or_init(start).await.as_ref()
+        self.interpreter.get_or_init(start).await.as_ref()
     }
 }
 
@@ -151,17 +158,17 @@ fn no_interpreter(message: &str) -> OutcomeKind {
 }
 
 /// A call's share of the bound on calls.
-struct Counted<'a>(&'a Embedded);
+struct CallCount<'a>(&'a Embedded);
 
-impl<'a> Counted<'a> {
+impl<'a> CallCount<'a> {
     fn new(embedded: &'a Embedded) -> Option<Self> {
         let before = embedded.calls.fetch_add(1, Ordering::Relaxed);
-        let counted = Counted(embedded);
+        let counted = CallCount(embedded);
         (before < embedded.config.queue_max).then_some(counted)
     }
 }
 
-impl Drop for Counted<'_> {
+impl Drop for CallCount<'_> {
     fn drop(&mut self) {
         self.0.calls.fetch_sub(1, Ordering::Relaxed);
     }
@@ -181,10 +188,10 @@ impl Executor for Embedded {
             if self.closed.send_replace(true) {
                 return;
             }
-            if let Some(Ok(guest)) = self.guest.get() {
-                guest.leave(SHUTDOWN_GRACE).await;
+            if let Some(Ok(interpreter)) = self.interpreter.get() {
+                interpreter.shut_down(SHUTDOWN_GRACE).await;
             }
-            self.children.end_all(Duration::ZERO).await;
+            self.processes.end_all(Duration::ZERO).await;
         })
     }
 }

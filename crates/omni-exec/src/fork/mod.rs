@@ -11,11 +11,11 @@ use omni_call::{BoxFuture, Call, CallPort, Executor, ForkSettings, Outcome};
 use crate::ExecConfig;
 use crate::attempt::AttemptResult;
 use crate::bounds::SHUTDOWN_GRACE;
-use crate::children::Children;
+use crate::executor_processes::ExecutorProcesses;
 use crate::outcome::{start_failed, unstarted};
-use crate::own_process::{Capacity, CapacityPermit, concluded, end_aside};
+use crate::own_process::{CallCapacity, CallPermit, conclude_own_process, end_in_background};
 use crate::start_failure::StartFailure;
-use crate::wire::{ErrorKind, Terms};
+use crate::wire::{AttemptInfo, ErrorKind};
 use crate::worker::Worker;
 use cache::{ForkCache, IdleFork};
 pub use parent::ForkBorders;
@@ -27,15 +27,15 @@ use parent::ForkParents;
 /// the cache of those that are idle, and ends when that is dropped.
 pub struct Fork {
     config: Arc<ExecConfig>,
-    children: Arc<Children>,
+    processes: Arc<ExecutorProcesses>,
     parents: Arc<ForkParents>,
     cache: Arc<ForkCache>,
-    capacity: Capacity,
+    capacity: CallCapacity,
 }
 
 /// [`ForkSettings`](omni_call::ForkSettings) with nothing left open.
 #[derive(Clone, Copy)]
-struct Settings {
+struct ResolvedForkSettings {
     ahead: usize,
     calls: u32,
 }
@@ -43,13 +43,13 @@ struct Settings {
 impl Fork {
     /// An executor without processes.
     pub fn new(config: Arc<ExecConfig>) -> Self {
-        let children = Children::new(Arc::clone(&config));
-        let parents = ForkParents::new(Arc::clone(&children));
+        let processes = ExecutorProcesses::new(Arc::clone(&config));
+        let parents = ForkParents::new(Arc::clone(&processes));
         Fork {
             cache: ForkCache::new(Arc::clone(&parents), config.idle_worker_ttl),
             parents,
-            capacity: Capacity::new(&config, config.shared.forked(config.forked_max)),
-            children,
+            capacity: CallCapacity::new(&config, config.shared.forked(config.forked_max)),
+            processes,
             config,
         }
     }
@@ -70,7 +70,7 @@ impl Fork {
         self.parents.borders().await.map_err(|failure| failure.message.clone())
     }
 
-    async fn run_once(&self, mut call: Call, events: &mut dyn CallPort) -> Outcome {
+    async fn run_call(&self, mut call: Call, events: &mut dyn CallPort) -> Outcome {
         let permit = match self.capacity.acquire(&call).await {
             Ok(permit) => permit,
             Err(kind) => return unstarted(&call, kind),
@@ -81,11 +81,11 @@ impl Fork {
         };
         let end = run.worker().finish(&mut call.deadline, events).await;
         self.prepare_next(&call, &end, run.settings);
-        concluded(&self.children, &call, run.worker(), end).await
+        conclude_own_process(&self.processes, &call, run.worker(), end).await
     }
 
     /// Finds a process for the call and sends it.
-    async fn begin(&self, call: &Call, permit: CapacityPermit) -> Result<Run, StartFailure> {
+    async fn begin(&self, call: &Call, permit: CallPermit) -> Result<ForkedCall, StartFailure> {
         let settings = self.settings(call);
         let mut idle = match self.cache.take(settings.ahead > 0, settings.calls) {
             Some(idle) => idle,
@@ -94,21 +94,21 @@ impl Fork {
                 IdleFork::new(Box::new(worker), generation)
             }
         };
-        idle.worker.begin(call, Terms::of(call, 1));
-        Ok(Run { idle: Some(idle), permit: Some(permit), settings, cache: Arc::clone(&self.cache) })
+        idle.worker.begin(call, AttemptInfo::of(call, 1));
+        Ok(ForkedCall { idle: Some(idle), permit: Some(permit), settings, cache: Arc::clone(&self.cache) })
     }
 
-    fn settings(&self, call: &Call) -> Settings {
+    fn settings(&self, call: &Call) -> ResolvedForkSettings {
         let own = call.spec.target.python().map_or(ForkSettings::default(), |python| python.fork);
         let chosen = own.or(self.config.fork);
-        Settings {
+        ResolvedForkSettings {
             ahead: usize::try_from(chosen.ahead.unwrap_or(0)).unwrap_or(0),
             calls: chosen.calls.unwrap_or(1),
         }
     }
 
     /// Sees to what later calls of the tool find: its file imported in the parent, and processes forked ahead.
-    fn prepare_next(&self, call: &Call, end: &AttemptResult, settings: Settings) {
+    fn prepare_next(&self, call: &Call, end: &AttemptResult, settings: ResolvedForkSettings) {
         let imported = matches!(end, AttemptResult::Result(_) | AttemptResult::TooLarge)
             || matches!(end, AttemptResult::Error(error) if error.kind == ErrorKind::ToolError);
         if imported && let Some(python) = call.spec.target.python() {
@@ -120,41 +120,41 @@ impl Fork {
 
 impl Executor for Fork {
     fn run<'a>(&'a self, call: Call, events: &'a mut dyn CallPort) -> BoxFuture<'a, Outcome> {
-        Box::pin(self.run_once(call, events))
+        Box::pin(self.run_call(call, events))
     }
 
     fn shut_down(&self) -> BoxFuture<'_, ()> {
         Box::pin(async {
             self.capacity.close();
             self.cache.close();
-            self.children.end_all(SHUTDOWN_GRACE).await;
+            self.processes.end_all(SHUTDOWN_GRACE).await;
         })
     }
 }
 
 /// One call's process. Dropping it gives the process back for its next call, or ends it in a task of its own.
-struct Run {
+struct ForkedCall {
     /// Taken only by `drop`.
     idle: Option<IdleFork>,
-    permit: Option<CapacityPermit>,
-    settings: Settings,
+    permit: Option<CallPermit>,
+    settings: ResolvedForkSettings,
     cache: Arc<ForkCache>,
 }
 
-impl Run {
+impl ForkedCall {
     fn worker(&mut self) -> &mut Worker {
         &mut self.idle.as_mut().expect("a run has its process until it is dropped").worker
     }
 }
 
-impl Drop for Run {
+impl Drop for ForkedCall {
     fn drop(&mut self) {
         let Some(mut idle) = self.idle.take() else { return };
         idle.calls += 1;
         if idle.calls < self.settings.calls && idle.worker.reusable() {
             self.cache.give_back(idle);
         } else {
-            end_aside(idle.worker, self.permit.take());
+            end_in_background(idle.worker, self.permit.take());
         }
     }
 }

@@ -23,15 +23,15 @@ use tokio::sync::{oneshot, watch};
 use tokio::time::timeout;
 
 use crate::channel::Channel;
-use crate::children::Children;
+use crate::executor_processes::ExecutorProcesses;
 use crate::failures::Failures;
 use crate::start_failure::StartFailure;
-use crate::wire::{self, Mode};
+use crate::wire::{self, WorkerMode};
 use crate::worker::{FORK_PARENT, Worker};
 
 /// The fork parent of an executor, if it has one at the moment.
 pub(super) struct ForkParents {
-    children: Arc<Children>,
+    processes: Arc<ExecutorProcesses>,
     state: Mutex<ParentsState>,
     /// Held while one is started.
     opening: tokio::sync::Mutex<()>,
@@ -57,10 +57,10 @@ pub(super) struct ForkParent {
     sending: tokio::sync::Mutex<()>,
     process: Process,
     next: AtomicU64,
-    pending: Mutex<Pending>,
+    pending: Mutex<PendingReplies>,
     gone: AtomicBool,
     /// How many live that it has forked.
-    living: AtomicUsize,
+    live_children: AtomicUsize,
     /// It forks no more, and ends when what it has forked is gone.
     retired: AtomicBool,
     /// Its own number in the upper half, and in the lower how many files it has imported: what was forked before
@@ -70,7 +70,7 @@ pub(super) struct ForkParent {
 
 /// Who waits for a word of the parent, by number.
 #[derive(Default)]
-struct Pending {
+struct PendingReplies {
     forks: HashMap<u64, oneshot::Sender<Result<i32, String>>>,
     ends: HashMap<u64, oneshot::Sender<ForeignEnd>>,
     preloads: HashMap<u64, PathBuf>,
@@ -124,16 +124,16 @@ impl Default for ForkBorders {
 }
 
 /// Why a parent did not fork.
-enum NoFork {
+enum ForkError {
     /// It is gone: another one may do it.
     Gone,
     Start(StartError),
 }
 
 impl ForkParents {
-    pub(super) fn new(children: Arc<Children>) -> Arc<Self> {
+    pub(super) fn new(processes: Arc<ExecutorProcesses>) -> Arc<Self> {
         Arc::new(ForkParents {
-            children,
+            processes,
             state: Mutex::default(),
             opening: tokio::sync::Mutex::default(),
             borders: watch::Sender::new(None),
@@ -158,26 +158,26 @@ impl ForkParents {
         loop {
             let parent = self.parent().await.map_err(|failure| (*failure).clone())?;
             let generation = parent.generation.load(Ordering::Relaxed);
-            match parent.fork(&self.children, rehearse).await {
+            match parent.fork(&self.processes, rehearse).await {
                 Ok(started) => {
-                    let worker = Worker::assemble(started, self.children.config(), Mode::Sync);
+                    let worker = Worker::assemble(started, self.processes.config(), WorkerMode::Sync);
                     return worker.map(|worker| (worker, generation)).map_err(StartFailure::from);
                 }
-                Err(NoFork::Gone) if again => {
+                Err(ForkError::Gone) if again => {
                     // Known here before its exit is: nobody else need try.
                     parent.gone.store(true, Ordering::Relaxed);
                     parent.process.signal(Signal::KILL);
                     again = false;
                 }
-                Err(NoFork::Gone) => {
+                Err(ForkError::Gone) => {
                     return Err(StartFailure {
                         message: "the fork parent died twice in a row".to_owned(),
                         hint: "the log says how; `executor: spawn` needs none".to_owned(),
                         stderr: None,
-                        closing: self.children.closing(),
+                        closing: self.processes.closing(),
                     });
                 }
-                Err(NoFork::Start(error)) => return Err(error.into()),
+                Err(ForkError::Start(error)) => return Err(error.into()),
             }
         }
     }
@@ -258,7 +258,7 @@ impl ForkParents {
     /// Starts a parent and waits until it is ready.
     async fn open(self: &Arc<Self>) -> Result<Arc<ForkParent>, StartFailure> {
         let system = |what| move |source: io::Error| StartError::System { what, source };
-        let started = Worker::start_module(&self.children, FORK_PARENT, Mode::Sync, Box::new(()));
+        let started = Worker::start_module(&self.processes, FORK_PARENT, WorkerMode::Sync, Box::new(()));
         let Worker { channel, output, process, .. } = started.await?;
         let speaking = channel.as_fd().try_clone_to_owned().map_err(system("sharing a socket"))?;
         let socket = UnixStream::from_std(speaking.into()).map_err(system("watching a socket"))?;
@@ -269,11 +269,11 @@ impl ForkParents {
             next: AtomicU64::new(0),
             pending: Mutex::default(),
             gone: AtomicBool::new(false),
-            living: AtomicUsize::new(0),
+            live_children: AtomicUsize::new(0),
             retired: AtomicBool::new(false),
             generation: AtomicU64::new(NEXT_PARENT.fetch_add(1, Ordering::Relaxed) << 32),
         });
-        tokio::spawn(attend(Arc::clone(self), Arc::clone(&parent), channel, output));
+        tokio::spawn(serve(Arc::clone(self), Arc::clone(&parent), channel, output));
         Ok(parent)
     }
 
@@ -281,7 +281,7 @@ impl ForkParents {
     pub(super) async fn borders(self: &Arc<Self>) -> Result<ForkBorders, Arc<StartFailure>> {
         let mut known = self.borders.subscribe();
         self.parent().await?;
-        let patience = self.children.config().ready_timeout;
+        let patience = self.processes.config().ready_timeout;
         match timeout(patience, known.wait_for(Option::is_some)).await {
             Ok(Ok(borders)) => Ok((*borders).clone().unwrap_or_default()),
             Ok(Err(_)) | Err(_) => Ok(ForkBorders::default()),
@@ -291,7 +291,7 @@ impl ForkParents {
     fn note_borders(&self, borders: ForkBorders) {
         let before = self.borders.send_replace(Some(borders.clone()));
         // Where nobody wants namespaces, or nothing gets one, that is said elsewhere.
-        let wanted = self.children.config().process.isolation == Isolation::Auto;
+        let wanted = self.processes.config().process.isolation == Isolation::Auto;
         if let Some(reason) = &borders.reason
             && (wanted || !borders.hides)
             && before.as_ref() != Some(&borders)
@@ -306,7 +306,7 @@ impl ForkParents {
 
     fn report_exit(&self, parent: &Arc<ForkParent>, exit: Exit) {
         self.forget(parent);
-        if !self.children.closing() && !parent.retired.load(Ordering::Relaxed) {
+        if !self.processes.closing() && !parent.retired.load(Ordering::Relaxed) {
             tracing::info!("the fork parent has ended {exit}; the next call starts another one");
         }
     }
@@ -331,12 +331,7 @@ impl ForkParents {
 }
 
 /// Hears what a parent says and prints until it ends.
-async fn attend(
-    parents: Arc<ForkParents>,
-    parent: Arc<ForkParent>,
-    mut channel: Channel,
-    mut output: Output,
-) {
+async fn serve(parents: Arc<ForkParents>, parent: Arc<ForkParent>, mut channel: Channel, mut output: Output) {
     let mut closed = false;
     let exit = poll_fn(|cx| {
         output.poll_aside(cx);
@@ -407,7 +402,7 @@ impl ForkParents {
 }
 
 impl ForkParent {
-    fn lock(&self) -> MutexGuard<'_, Pending> {
+    fn lock(&self) -> MutexGuard<'_, PendingReplies> {
         self.pending.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -415,16 +410,20 @@ impl ForkParent {
         self.next.fetch_add(1, Ordering::Relaxed)
     }
 
-    async fn fork(self: &Arc<Self>, children: &Arc<Children>, rehearse: bool) -> Result<Started, NoFork> {
-        let failed = |what| move |source: io::Error| NoFork::Start(StartError::System { what, source });
-        if children.closing() {
-            return Err(NoFork::Start(StartError::Closing));
+    async fn fork(
+        self: &Arc<Self>,
+        processes: &Arc<ExecutorProcesses>,
+        rehearse: bool,
+    ) -> Result<Started, ForkError> {
+        let failed = |what| move |source: io::Error| ForkError::Start(StartError::System { what, source });
+        if processes.closing() {
+            return Err(ForkError::Start(StartError::Closing));
         }
         let (control, theirs) = StdStream::pair().map_err(failed("making a socket pair"))?;
         control.set_nonblocking(true).map_err(failed("setting up a socket"))?;
         let (stdout, their_stdout): (PipeReader, PipeWriter) = pipe().map_err(failed("making a pipe"))?;
         let (stderr, their_stderr) = pipe().map_err(failed("making a pipe"))?;
-        let (serial, mark) = children.next_mark();
+        let (serial, mark) = processes.next_mark();
         let id = self.number();
         let (forked, pid) = oneshot::channel();
         let (tell_end, ended) = oneshot::channel();
@@ -436,36 +435,36 @@ impl ForkParent {
         let request = json!({"fork": {"id": id, "mark": mark, "rehearse": rehearse}}).to_string();
         let theirs: [OwnedFd; 3] = [theirs.into(), their_stdout.into(), their_stderr.into()];
         if !self.send(&request, &theirs).await {
-            return Err(NoFork::Gone);
+            return Err(ForkError::Gone);
         }
         drop(theirs);
         // A parent that hangs in an import is ended; so is one that was stopped.
-        let patience = children.config().ready_timeout;
+        let patience = processes.config().ready_timeout;
         let pid = match timeout(patience, pid).await {
             Ok(Ok(Ok(number))) => self.process.child(number),
             Ok(Ok(Err(message))) => return Err(failed("forking")(io::Error::other(message))),
-            Ok(Err(_)) => return Err(NoFork::Gone),
+            Ok(Err(_)) => return Err(ForkError::Gone),
             Err(_) => {
                 self.process.signal(Signal::KILL);
-                return Err(NoFork::Gone);
+                return Err(ForkError::Gone);
             }
         };
-        let pid = pid.ok_or(NoFork::Gone)?;
+        let pid = pid.ok_or(ForkError::Gone)?;
         let this = Arc::clone(self);
-        let forked = Forked::new(self);
+        let forked = LiveChild::new(self);
         let reap = Box::new(move || {
             this.reap(id);
             drop(forked);
         });
         let foreign = Foreign { pid, ended, reap };
-        let temp = children.make_temp();
-        let process = children.adopt_foreign((serial, mark), foreign, temp).map_err(NoFork::Start)?;
+        let temp = processes.make_temp();
+        let process = processes.adopt_foreign((serial, mark), foreign, temp).map_err(ForkError::Start)?;
         Ok(Started { process, control, stdout: stdout.into(), stderr: stderr.into() })
     }
 
     /// Ends what a parent that is gone has left besides the processes that it forked for us.
     fn end_what_is_left(&self) {
-        if self.gone.load(Ordering::Relaxed) && self.living.load(Ordering::Relaxed) == 0 {
+        if self.gone.load(Ordering::Relaxed) && self.live_children.load(Ordering::Relaxed) == 0 {
             self.process.kill();
         }
     }
@@ -518,18 +517,18 @@ impl ForkParent {
 }
 
 /// Counts a process that a parent has forked while it lives.
-struct Forked(Arc<ForkParent>);
+struct LiveChild(Arc<ForkParent>);
 
-impl Forked {
+impl LiveChild {
     fn new(parent: &Arc<ForkParent>) -> Self {
-        parent.living.fetch_add(1, Ordering::Relaxed);
-        Forked(Arc::clone(parent))
+        parent.live_children.fetch_add(1, Ordering::Relaxed);
+        LiveChild(Arc::clone(parent))
     }
 }
 
-impl Drop for Forked {
+impl Drop for LiveChild {
     fn drop(&mut self) {
-        self.0.living.fetch_sub(1, Ordering::Relaxed);
+        self.0.live_children.fetch_sub(1, Ordering::Relaxed);
         self.0.end_what_is_left();
     }
 }

@@ -10,7 +10,7 @@ use omni_call::{
 };
 use serde_json::Value;
 
-use super::asked::Asked;
+use super::ask_recorder::AskRecorder;
 use super::clock::now;
 use crate::outcome::unstarted;
 
@@ -19,31 +19,31 @@ use crate::outcome::unstarted;
 /// answer to another.
 pub struct ResultCache<E> {
     executor: E,
-    cache: Cache,
+    store: ResultStore,
 }
 
 impl<E: Executor> ResultCache<E> {
     /// Around `executor`. Results are kept up to `bytes_max` bytes in all, keys included; one may take an eighth of
     /// that.
     pub fn new(executor: E, bytes_max: usize) -> Self {
-        ResultCache { executor, cache: Cache::new(bytes_max) }
+        ResultCache { executor, store: ResultStore::new(bytes_max) }
     }
 
     async fn run_cached(&self, ttl_ms: u64, call: Call, port: &mut dyn CallPort) -> Outcome {
-        let Some(key) = Key::of(&call) else { return self.executor.run(call, port).await };
-        if let Some((result, age)) = self.cache.get(&key, &call.spec, now()) {
+        let Some(key) = ResultKey::of(&call) else { return self.executor.run(call, port).await };
+        if let Some((result, age)) = self.store.get(&key, &call.spec, now()) {
             let age_ms = u64::try_from(age.as_millis()).unwrap_or(u64::MAX);
             let result = result.with_meta("omni/cached", &format!(r#"{{"age_ms":{age_ms}}}"#));
             return unstarted(&call, result.into());
         }
         let spec = Arc::clone(&call.spec);
-        let mut port = Asked::new(port);
+        let mut port = AskRecorder::new(port);
         let outcome = self.executor.run(call, &mut port).await;
         if let OutcomeKind::Finished(CallResult::Tool(result)) = &outcome.kind
             && !result.is_error
             && !port.asked
         {
-            self.cache.put(key, spec, result, ttl_ms, now());
+            self.store.put(key, spec, result, ttl_ms, now());
         }
         outcome
     }
@@ -63,21 +63,21 @@ impl<E: Executor> Executor for ResultCache<E> {
 }
 
 /// Results by call, the least recently used given up first.
-struct Cache {
+struct ResultStore {
     bytes_max: usize,
-    state: Mutex<State>,
+    state: Mutex<ResultStoreState>,
 }
 
 #[derive(Default)]
-struct State {
-    entries: HashMap<Key, Entry>,
+struct ResultStoreState {
+    entries: HashMap<ResultKey, StoredResult>,
     /// Keys by when they were used last, oldest first.
-    used: BTreeMap<u64, Key>,
+    used: BTreeMap<u64, ResultKey>,
     clock: u64,
     bytes: usize,
 }
 
-struct Entry {
+struct StoredResult {
     /// The tool as it was: after a reload it is another, even under the same name.
     spec: Arc<RunSpec>,
     result: ToolResult,
@@ -89,7 +89,7 @@ struct Entry {
 
 /// What makes two calls the same: the tool and its arguments, however their JSON is spelt.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-struct Key {
+struct ResultKey {
     tool: Arc<str>,
     /// Members in alphabetical order, without blanks.
     arguments: Arc<str>,
@@ -97,9 +97,9 @@ struct Key {
     session: Arc<str>,
 }
 
-impl Key {
+impl ResultKey {
     /// `None` for what is no tool call, and for arguments that are no JSON: those are for Python to refuse.
-    fn of(call: &Call) -> Option<Key> {
+    fn of(call: &Call) -> Option<ResultKey> {
         let CallRequest::Tool { arguments } = &call.request else { return None };
         let mut arguments: Value = serde_json::from_slice(arguments).ok()?;
         arguments.sort_all_objects();
@@ -107,7 +107,11 @@ impl Key {
             Some(Affinity::Session) => Arc::clone(&call.session),
             Some(Affinity::None | Affinity::Single) | None => "".into(),
         };
-        Some(Key { tool: call.spec.tool.as_str().into(), arguments: arguments.to_string().into(), session })
+        Some(ResultKey {
+            tool: call.spec.tool.as_str().into(),
+            arguments: arguments.to_string().into(),
+            session,
+        })
     }
 
     fn bytes(&self) -> usize {
@@ -115,17 +119,17 @@ impl Key {
     }
 }
 
-impl Cache {
+impl ResultStore {
     fn new(bytes_max: usize) -> Self {
-        Cache { bytes_max, state: Mutex::default() }
+        ResultStore { bytes_max, state: Mutex::default() }
     }
 
-    fn lock(&self) -> MutexGuard<'_, State> {
+    fn lock(&self) -> MutexGuard<'_, ResultStoreState> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// A result that is still good, and its age.
-    fn get(&self, key: &Key, spec: &Arc<RunSpec>, now: Instant) -> Option<(ToolResult, Duration)> {
+    fn get(&self, key: &ResultKey, spec: &Arc<RunSpec>, now: Instant) -> Option<(ToolResult, Duration)> {
         let mut state = self.lock();
         let entry = state.entries.get(key)?;
         if now >= entry.good_until || !Arc::ptr_eq(&entry.spec, spec) {
@@ -138,7 +142,7 @@ impl Cache {
     }
 
     /// Keeps a result, unless it is too large to be worth others' places.
-    fn put(&self, key: Key, spec: Arc<RunSpec>, result: &ToolResult, ttl_ms: u64, now: Instant) {
+    fn put(&self, key: ResultKey, spec: Arc<RunSpec>, result: &ToolResult, ttl_ms: u64, now: Instant) {
         /// What an entry takes besides its texts, roughly.
         const REST: usize = 512;
         let parts = [Some(&result.content), result.structured.as_ref(), result.meta.as_ref()];
@@ -166,19 +170,19 @@ impl Cache {
             meta: result.meta.as_ref().map(own),
             is_error: result.is_error,
         };
-        state.entries.insert(key, Entry { spec, result, made: now, good_until, used, bytes });
+        state.entries.insert(key, StoredResult { spec, result, made: now, good_until, used, bytes });
     }
 }
 
-impl State {
-    fn remove(&mut self, key: &Key) {
+impl ResultStoreState {
+    fn remove(&mut self, key: &ResultKey) {
         if let Some(entry) = self.entries.remove(key) {
             self.used.remove(&entry.used);
             self.bytes -= entry.bytes;
         }
     }
 
-    fn touch(&mut self, key: &Key) {
+    fn touch(&mut self, key: &ResultKey) {
         self.clock += 1;
         if let Some(entry) = self.entries.get_mut(key)
             && let Some(key) = self.used.remove(&entry.used)
@@ -199,7 +203,7 @@ mod tests {
         Arc::new(RunSpec::new("s", "c", PythonTarget::new("/s", "a.py", "c")))
     }
 
-    fn key(spec: &Arc<RunSpec>, arguments: &'static str, session: &str) -> Key {
+    fn key(spec: &Arc<RunSpec>, arguments: &'static str, session: &str) -> ResultKey {
         let call = Call {
             id: CallId(1),
             spec: Arc::clone(spec),
@@ -209,7 +213,7 @@ mod tests {
             session: session.into(),
             affinity: None,
         };
-        Key::of(&call).unwrap()
+        ResultKey::of(&call).unwrap()
     }
 
     fn result(text: &str) -> ToolResult {
@@ -236,35 +240,35 @@ mod tests {
 
     #[test]
     fn a_result_is_good_for_its_time_and_for_the_tool_that_gave_it() {
-        let (cache, spec_one, now) = (Cache::new(1 << 20), spec(), Instant::now());
+        let (store, spec_one, now) = (ResultStore::new(1 << 20), spec(), Instant::now());
         let key = key(&spec_one, "{}", "");
-        cache.put(key.clone(), Arc::clone(&spec_one), &result("[1]"), 1_000, now);
+        store.put(key.clone(), Arc::clone(&spec_one), &result("[1]"), 1_000, now);
         let later = now + Duration::from_millis(999);
-        let (found, age) = cache.get(&key, &spec_one, later).unwrap();
+        let (found, age) = store.get(&key, &spec_one, later).unwrap();
         assert_eq!((found, age.as_millis()), (result("[1]"), 999));
-        assert!(cache.get(&key, &spec(), later).is_none(), "the skill was reloaded");
-        cache.put(key.clone(), Arc::clone(&spec_one), &result("[1]"), 1_000, now);
-        assert!(cache.get(&key, &spec_one, now + Duration::from_secs(1)).is_none());
-        assert_eq!(cache.lock().bytes, 0);
+        assert!(store.get(&key, &spec(), later).is_none(), "the skill was reloaded");
+        store.put(key.clone(), Arc::clone(&spec_one), &result("[1]"), 1_000, now);
+        assert!(store.get(&key, &spec_one, now + Duration::from_secs(1)).is_none());
+        assert_eq!(store.lock().bytes, 0);
     }
 
     #[test]
     fn the_bound_holds_and_what_was_used_last_stays() {
-        let (cache, spec, now) = (Cache::new(8 * 1024), spec(), Instant::now());
-        let keys: Vec<Key> =
+        let (store, spec, now) = (ResultStore::new(8 * 1024), spec(), Instant::now());
+        let keys: Vec<ResultKey> =
             ["[0]", "[1]", "[2]", "[3]", "[4]", "[5]", "[6]", "[7]", "[8]", "[9]", "[10]", "[11]"]
                 .map(|arguments| key(&spec, arguments, ""))
                 .into();
         for key in &keys {
-            cache.put(key.clone(), Arc::clone(&spec), &result(&"x".repeat(300)), 60_000, now);
+            store.put(key.clone(), Arc::clone(&spec), &result(&"x".repeat(300)), 60_000, now);
             // The first is in use all along.
-            assert!(cache.get(&keys[0], &spec, now).is_some());
-            let state = cache.lock();
+            assert!(store.get(&keys[0], &spec, now).is_some());
+            let state = store.lock();
             assert!(state.bytes <= 8 * 1024 && state.used.len() == state.entries.len());
         }
-        assert!(cache.get(&keys[1], &spec, now).is_none());
-        assert!(cache.get(&keys[11], &spec, now).is_some());
-        cache.put(key(&spec, "[12]", ""), Arc::clone(&spec), &result(&"x".repeat(2_000)), 60_000, now);
-        assert!(cache.get(&key(&spec, "[12]", ""), &spec, now).is_none(), "too large");
+        assert!(store.get(&keys[1], &spec, now).is_none());
+        assert!(store.get(&keys[11], &spec, now).is_some());
+        store.put(key(&spec, "[12]", ""), Arc::clone(&spec), &result(&"x".repeat(2_000)), 60_000, now);
+        assert!(store.get(&key(&spec, "[12]", ""), &spec, now).is_none(), "too large");
     }
 }

@@ -15,16 +15,16 @@ use crate::within::within;
 const WAITING_MAX: usize = 1024;
 
 /// Holds a call until its tool and its skill have room for it, where they declare how many of their calls run at once.
-/// Dropping the call's future leaves the line, or makes room.
+/// Dropping the call's future leaves the queue, or makes room.
 pub struct ConcurrencyLimits<E> {
     executor: E,
-    limits: Limits,
+    limits: LimitTable,
 }
 
 impl<E: Executor> ConcurrencyLimits<E> {
     /// Around `executor`, with nobody running.
     pub fn new(executor: E) -> Self {
-        ConcurrencyLimits { executor, limits: Limits::default() }
+        ConcurrencyLimits { executor, limits: LimitTable::default() }
     }
 
     async fn run_limited(&self, call: Call, port: &mut dyn CallPort) -> Outcome {
@@ -36,11 +36,11 @@ impl<E: Executor> ConcurrencyLimits<E> {
     }
 
     /// Waits within the deadline. The error is how the call ends otherwise.
-    async fn acquire(&self, call: &Call) -> Result<Permit, OutcomeKind> {
+    async fn acquire(&self, call: &Call) -> Result<ConcurrencyPermit, OutcomeKind> {
         match self.limits.acquire(&call.spec) {
-            Acquired::Now(permit) => Ok(permit),
-            Acquired::Full => Err(OutcomeKind::Busy { retry_after: RETRY_AFTER }),
-            Acquired::Later(waiting) => within(&call.deadline, waiting.permit()).await,
+            AcquireResult::Now(permit) => Ok(permit),
+            AcquireResult::Full => Err(OutcomeKind::Busy { retry_after: RETRY_AFTER }),
+            AcquireResult::Later(waiting) => within(&call.deadline, waiting.permit()).await,
         }
     }
 }
@@ -61,68 +61,70 @@ impl<E: Executor> Executor for ConcurrencyLimits<E> {
 
 /// The limits in force, by tool and by skill.
 #[derive(Default)]
-struct Limits {
-    by_scope: Mutex<HashMap<Scope, Arc<Limit>>>,
+struct LimitTable {
+    by_scope: Mutex<HashMap<LimitScope, Arc<ScopeLimit>>>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-enum Scope {
+enum LimitScope {
     Tool(String),
     Skill(String),
 }
 
-struct Limit {
+struct ScopeLimit {
     max: u32,
     permits: Arc<Semaphore>,
     waiting: AtomicUsize,
 }
 
 /// A call's right to run, given back when it is dropped.
-struct Permit(#[expect(dead_code, reason = "held for its drop")] [Option<OwnedSemaphorePermit>; 2]);
+struct ConcurrencyPermit(
+    #[expect(dead_code, reason = "held for its drop")] [Option<OwnedSemaphorePermit>; 2],
+);
 
 /// What a call finds that wants to run.
-enum Acquired {
-    Now(Permit),
-    Later(Waiting),
+enum AcquireResult {
+    Now(ConcurrencyPermit),
+    Later(QueuedPermit),
     Full,
 }
 
-/// A place in line. Dropping it leaves the line.
-struct Waiting {
-    limits: [Option<(Arc<Limit>, Counted)>; 2],
+/// A place in the queue. Dropping it leaves the queue.
+struct QueuedPermit {
+    limits: [Option<(Arc<ScopeLimit>, WaitingCount)>; 2],
 }
 
-impl Limits {
-    /// The right of a call of this tool to run, or a place in line for it.
-    fn acquire(&self, spec: &RunSpec) -> Acquired {
+impl LimitTable {
+    /// The right of a call of this tool to run, or a place in the queue for it.
+    fn acquire(&self, spec: &RunSpec) -> AcquireResult {
         let policy = &spec.policy;
         // Always the tool first, then the skill: in one order nobody waits for somebody who waits for him.
         let limits = [
-            policy.concurrency.map(|max| self.limit(Scope::Tool(spec.tool.clone()), max)),
-            policy.skill_concurrency.map(|max| self.limit(Scope::Skill(spec.skill.clone()), max)),
+            policy.concurrency.map(|max| self.limit(LimitScope::Tool(spec.tool.clone()), max)),
+            policy.skill_concurrency.map(|max| self.limit(LimitScope::Skill(spec.skill.clone()), max)),
         ];
         let free = limits.each_ref().map(|limit| match limit {
             None => Ok(None),
             Some(limit) => Arc::clone(&limit.permits).try_acquire_owned().map(Some),
         });
         if let [Ok(tool), Ok(skill)] = free {
-            return Acquired::Now(Permit([tool, skill]));
+            return AcquireResult::Now(ConcurrencyPermit([tool, skill]));
         }
         let mut waits = [None, None];
         for (wait, limit) in waits.iter_mut().zip(limits) {
             if let Some(limit) = limit {
-                let Some(counted) = Counted::new(&limit) else { return Acquired::Full };
+                let Some(counted) = WaitingCount::new(&limit) else { return AcquireResult::Full };
                 *wait = Some((limit, counted));
             }
         }
-        Acquired::Later(Waiting { limits: waits })
+        AcquireResult::Later(QueuedPermit { limits: waits })
     }
 
-    fn limit(&self, scope: Scope, max: u32) -> Arc<Limit> {
+    fn limit(&self, scope: LimitScope, max: u32) -> Arc<ScopeLimit> {
         let mut by_scope = self.by_scope.lock().unwrap_or_else(PoisonError::into_inner);
         let fresh = || {
             let permits = Arc::new(Semaphore::new(usize::try_from(max).unwrap_or(usize::MAX)));
-            Arc::new(Limit { max, permits, waiting: AtomicUsize::new(0) })
+            Arc::new(ScopeLimit { max, permits, waiting: AtomicUsize::new(0) })
         };
         let limit = by_scope.entry(scope).or_insert_with(fresh);
         // The skill was edited: who holds the old limit goes on by it.
@@ -133,9 +135,9 @@ impl Limits {
     }
 }
 
-impl Waiting {
+impl QueuedPermit {
     /// Resolves when the call may run, first come first served.
-    async fn permit(self) -> Permit {
+    async fn permit(self) -> ConcurrencyPermit {
         let mut permits = [None, None];
         for (permit, limit) in permits.iter_mut().zip(self.limits) {
             if let Some((limit, _counted)) = limit {
@@ -143,22 +145,22 @@ impl Waiting {
                 *permit = Arc::clone(&limit.permits).acquire_owned().await.ok();
             }
         }
-        Permit(permits)
+        ConcurrencyPermit(permits)
     }
 }
 
 /// One of the calls that wait behind a limit.
-struct Counted(Arc<Limit>);
+struct WaitingCount(Arc<ScopeLimit>);
 
-impl Counted {
-    fn new(limit: &Arc<Limit>) -> Option<Self> {
+impl WaitingCount {
+    fn new(limit: &Arc<ScopeLimit>) -> Option<Self> {
         // Counted before it is looked at, so that the bound holds with several threads as well.
-        let this = Counted(Arc::clone(limit));
+        let this = WaitingCount(Arc::clone(limit));
         (limit.waiting.fetch_add(1, Ordering::Relaxed) < WAITING_MAX).then_some(this)
     }
 }
 
-impl Drop for Counted {
+impl Drop for WaitingCount {
     fn drop(&mut self) {
         self.0.waiting.fetch_sub(1, Ordering::Relaxed);
     }
@@ -177,16 +179,16 @@ mod tests {
         spec
     }
 
-    fn now(wait: Acquired) -> Option<Permit> {
+    fn now(wait: AcquireResult) -> Option<ConcurrencyPermit> {
         match wait {
-            Acquired::Now(permit) => Some(permit),
-            Acquired::Later(_) | Acquired::Full => None,
+            AcquireResult::Now(permit) => Some(permit),
+            AcquireResult::Later(_) | AcquireResult::Full => None,
         }
     }
 
     #[test]
     fn a_skill_s_limit_counts_all_of_its_tools_and_a_tool_s_only_its_own() {
-        let limits = Limits::default();
+        let limits = LimitTable::default();
         let [one, two] = ["one", "two"].map(|command| spec(command, Some(1), Some(2)));
         let first = now(limits.acquire(&one)).expect("the first may run");
         assert!(now(limits.acquire(&one)).is_none(), "one at a time");
@@ -198,27 +200,27 @@ mod tests {
 
     #[test]
     fn the_line_has_an_end() {
-        let limits = Limits::default();
+        let limits = LimitTable::default();
         let spec = spec("one", Some(1), None);
         let _running = now(limits.acquire(&spec));
         let mut line = Vec::new();
         for _ in 0..WAITING_MAX {
             line.push(limits.acquire(&spec));
         }
-        assert!(line.iter().all(|wait| matches!(wait, Acquired::Later(_))));
-        assert!(matches!(limits.acquire(&spec), Acquired::Full));
+        assert!(line.iter().all(|wait| matches!(wait, AcquireResult::Later(_))));
+        assert!(matches!(limits.acquire(&spec), AcquireResult::Full));
         line.pop();
-        assert!(matches!(limits.acquire(&spec), Acquired::Later(_)), "whoever leaves makes room");
+        assert!(matches!(limits.acquire(&spec), AcquireResult::Later(_)), "whoever leaves makes room");
     }
 
     #[tokio::test]
     async fn the_first_who_came_is_the_first_to_run() {
-        let limits = Limits::default();
+        let limits = LimitTable::default();
         let spec = spec("one", Some(1), None);
         let running = now(limits.acquire(&spec));
         let [mut first, mut second] = [limits.acquire(&spec), limits.acquire(&spec)].map(|wait| match wait {
-            Acquired::Later(waiting) => Box::pin(waiting.permit()),
-            Acquired::Now(_) | Acquired::Full => unreachable!("the place is taken"),
+            AcquireResult::Later(waiting) => Box::pin(waiting.permit()),
+            AcquireResult::Now(_) | AcquireResult::Full => unreachable!("the place is taken"),
         });
         assert!(futures_pending(&mut first).await && futures_pending(&mut second).await);
         drop(running);
@@ -229,7 +231,7 @@ mod tests {
         second.await;
     }
 
-    async fn futures_pending(future: &mut (impl Future<Output = Permit> + Unpin)) -> bool {
+    async fn futures_pending(future: &mut (impl Future<Output = ConcurrencyPermit> + Unpin)) -> bool {
         std::future::poll_fn(|cx| {
             std::task::Poll::Ready(std::pin::Pin::new(&mut *future).poll(cx).is_pending())
         })

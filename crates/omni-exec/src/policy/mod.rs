@@ -1,7 +1,7 @@
 //! What is done around a call besides running it, as layers: each is an executor around an executor, and does one thing.
 //! Which there are, and in which order a call meets them, is in [`server_policy`].
 
-mod asked;
+mod ask_recorder;
 mod cache;
 mod choice;
 mod clock;
@@ -43,9 +43,9 @@ impl Default for PolicyBounds {
 /// The policy of a server around `executor`, which runs the calls: usually an [`ExecutorChoice`]. A call meets the layers in the order in which they
 /// stand here, its outcome the other way round. A call that a layer has nothing to do with costs a branch there.
 ///
-/// Dropping a call's future leaves whatever line it waits in and cancels whichever attempt runs.
+/// Dropping a call's future leaves whatever queue it waits in and cancels whichever attempt runs.
 pub fn server_policy<E: Executor>(executor: E, bounds: PolicyBounds) -> impl Executor {
-    // First of all, since it costs nothing: what can be run nowhere takes no place in any line.
+    // First of all, since it costs nothing: what can be run nowhere takes no place in any queue.
     SizeLimit::new(
         // Before the limits, since an answer that is there needs no turn; and before the quarantine, since a result
         // is good however the tool fares today.

@@ -26,7 +26,7 @@ pub struct Quarantine<E> {
     executor: E,
     /// Whether there are records: nothing is locked as long as no process has died.
     any: AtomicBool,
-    records: Mutex<Records>,
+    records: Mutex<DeathRecords>,
 }
 
 impl<E> Quarantine<E> {
@@ -35,7 +35,7 @@ impl<E> Quarantine<E> {
         Quarantine { executor, any: AtomicBool::new(false), records: Mutex::default() }
     }
 
-    fn lock(&self) -> MutexGuard<'_, Records> {
+    fn lock(&self) -> MutexGuard<'_, DeathRecords> {
         self.records.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -93,18 +93,18 @@ impl<E: Executor> Executor for Quarantine<E> {
 
 /// What is remembered of tools whose calls were the end of their process.
 #[derive(Default)]
-struct Records {
+struct DeathRecords {
     /// By the tool's name.
-    by_tool: HashMap<String, Record>,
+    by_tool: HashMap<String, DeathRecord>,
 }
 
 #[derive(Default)]
-struct Record {
+struct DeathRecord {
     deaths: Vec<Instant>,
     until: Option<Instant>,
 }
 
-impl Records {
+impl DeathRecords {
     /// Forgets what is over.
     fn forget(&mut self, now: Instant) {
         self.by_tool.retain(|_, record| record.matters(now));
@@ -131,7 +131,7 @@ impl Records {
     }
 }
 
-impl Record {
+impl DeathRecord {
     fn matters(&self, now: Instant) -> bool {
         self.until.is_some_and(|until| now < until)
             || self.deaths.iter().any(|at| now.duration_since(*at) < WINDOW)
@@ -146,7 +146,7 @@ mod tests {
 
     #[test]
     fn the_third_death_within_a_minute_brings_a_pause_for_that_tool_alone() {
-        let (mut records, start) = (Records::default(), Instant::now());
+        let (mut records, start) = (DeathRecords::default(), Instant::now());
         assert!(!records.note("a.b", start));
         assert!(!records.note("a.b", start + 20 * SECOND));
         assert!(!records.note("a.c", start + 20 * SECOND));
@@ -159,7 +159,7 @@ mod tests {
 
     #[test]
     fn after_the_pause_one_more_death_is_enough() {
-        let (mut records, start) = (Records::default(), Instant::now());
+        let (mut records, start) = (DeathRecords::default(), Instant::now());
         for _ in 0..3 {
             records.note("a.b", start);
         }
@@ -169,7 +169,7 @@ mod tests {
 
     #[test]
     fn deaths_further_apart_than_a_minute_are_forgotten() {
-        let (mut records, start) = (Records::default(), Instant::now());
+        let (mut records, start) = (DeathRecords::default(), Instant::now());
         for turn in 0..10 {
             assert!(!records.note("a.b", start + turn * 31 * SECOND));
         }

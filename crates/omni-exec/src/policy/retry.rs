@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use omni_call::{BoxFuture, Call, CallPort, Executor, Outcome, OutcomeKind};
 use tokio::time::sleep;
 
-use super::asked::Asked;
+use super::ask_recorder::AskRecorder;
 use super::clock::now;
 
 const PAUSE_MIN: Duration = Duration::from_millis(50);
@@ -26,7 +26,7 @@ impl<E: Executor> Retry<E> {
 
     /// Runs the call until it ends in a way that is not to be tried again.
     async fn attempts(&self, call: Call, port: &mut dyn CallPort) -> Outcome {
-        let mut port = Asked::new(port);
+        let mut port = AskRecorder::new(port);
         let mut tried = 0;
         loop {
             let mut outcome = self.executor.run(call.clone(), &mut port).await;

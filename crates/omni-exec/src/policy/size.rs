@@ -2,7 +2,7 @@
 
 use omni_call::{BoxFuture, Call, CallPort, Executor, Outcome, Target};
 
-use crate::outcome::{not_called, unstarted};
+use crate::outcome::{invalid_arguments, unstarted};
 
 /// Refuses calls whose frame would be larger than a frame to a worker or a runner may be. A function of the server's own
 /// gets its arguments by no frame.
@@ -27,7 +27,7 @@ impl<E> SizeLimit<E> {
             return None;
         }
         let why = format!("its arguments are {length} bytes long; a worker takes {room} at most");
-        Some(unstarted(call, not_called(call, &why)))
+        Some(unstarted(call, invalid_arguments(call, &why)))
     }
 }
 

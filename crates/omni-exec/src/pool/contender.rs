@@ -3,7 +3,7 @@
 use std::sync::{Arc, Weak};
 
 use super::driver::Driver;
-use crate::shared_bounds::{Contender, Holding};
+use crate::shared_bounds::{Contender, ContenderShare};
 
 /// Makes a pool known to the others.
 pub(super) fn join(driver: &Arc<Driver>) {
@@ -12,9 +12,9 @@ pub(super) fn join(driver: &Arc<Driver>) {
 }
 
 impl Contender for Driver {
-    fn holding(&self) -> Option<Holding> {
-        let holds = self.lock().scheduler.holds()?;
-        Some(Holding {
+    fn share(&self) -> Option<ContenderShare> {
+        let holds = self.lock().scheduler.share()?;
+        Some(ContenderShare {
             workers: holds.workers,
             workers_min: self.config.workers_min,
             idle_since: holds.idle_since,
@@ -29,7 +29,7 @@ impl Contender for Driver {
         self.lock().scheduler.give_up_next();
     }
 
-    fn place_free(&self) {
-        self.look();
+    fn on_worker_permit_free(&self) {
+        self.wake_autoscaler();
     }
 }

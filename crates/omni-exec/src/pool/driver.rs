@@ -9,26 +9,26 @@ use tokio::runtime::Handle;
 use tokio::sync::Notify;
 use tokio::time::{sleep, timeout, timeout_at};
 
-use super::preload::{NoWorker, Preload};
-use super::scheduler::{Bounds, Condition, Farewell, WorkerId};
-use super::table::{Admitted, Hired, Later, Table, Task, begun};
+use super::preload::{Preload, WorkerStartError};
+use super::scheduler::{AbandonedCallEnd, PoolBounds, WorkerCondition, WorkerHandle};
+use super::table::{AdmitResult, Deferred, DeferredTask, PooledWorker, Table, last_begun};
 use crate::bounds::{CANCEL_PATIENCE, EXIT_GRACE, REVOKED_FOR, SHUTDOWN_GRACE};
-use crate::children::Children;
-use crate::shared_bounds::WorkerPlace;
-use crate::wire::{Mode, Terms};
+use crate::executor_processes::ExecutorProcesses;
+use crate::shared_bounds::WorkerPermit;
+use crate::wire::{AttemptInfo, WorkerMode};
 use crate::worker::Worker;
-use crate::{ExecConfig, WorkerLife};
+use crate::{ExecConfig, RecycleLimits};
 
-/// What the calls, the housekeeper and the tasks that start and end workers share.
+/// What the calls, the autoscaler and the tasks that start and end workers share.
 pub(super) struct Driver {
     pub(super) config: Arc<ExecConfig>,
-    pub(super) children: Arc<Children>,
+    pub(super) processes: Arc<ExecutorProcesses>,
     /// The processes of workers that keep a state: they do not wear out.
-    stateful: Arc<Children>,
+    stateful: Arc<ExecutorProcesses>,
     pub(super) preload: Arc<Preload>,
     table: Mutex<Table>,
-    /// Calls the housekeeper.
-    house: Notify,
+    /// Calls the autoscaler.
+    autoscaler: Notify,
     /// Told when workers of a new generation have taken over.
     renewed: Notify,
     /// The runtime on which workers are started and ended: a call may be dropped outside of it.
@@ -43,8 +43,9 @@ impl std::fmt::Debug for Driver {
 
 impl Driver {
     pub(super) fn new(config: Arc<ExecConfig>) -> Arc<Self> {
-        let stateful = ExecConfig { stateful: true, worker_life: WorkerLife::UNLIMITED, ..(*config).clone() };
-        let bounds = Bounds {
+        let stateful =
+            ExecConfig { stateful: true, recycle_limits: RecycleLimits::UNLIMITED, ..(*config).clone() };
+        let bounds = PoolBounds {
             workers_min: config.workers_min,
             workers_max: config.workers_max,
             queue_per_tool_max: config.queue_per_tool_max,
@@ -53,12 +54,12 @@ impl Driver {
             cores: std::thread::available_parallelism().map_or(1, usize::from),
         };
         Arc::new(Driver {
-            children: Children::new(Arc::clone(&config)),
-            stateful: Children::new(Arc::new(stateful)),
+            processes: ExecutorProcesses::new(Arc::clone(&config)),
+            stateful: ExecutorProcesses::new(Arc::new(stateful)),
             config,
             preload: Arc::new(Preload::default()),
             table: Mutex::new(Table::new(bounds)),
-            house: Notify::new(),
+            autoscaler: Notify::new(),
             renewed: Notify::new(),
             runtime: OnceLock::new(),
         })
@@ -70,14 +71,14 @@ impl Driver {
 
     /// Whether the processes are being ended.
     pub(super) fn is_closing(&self) -> bool {
-        self.children.closing()
+        self.processes.closing()
     }
 
-    /// The runtime of the first call; the housekeeper starts with it.
+    /// The runtime of the first call; the autoscaler starts with it.
     fn runtime(self: &Arc<Self>) -> &Handle {
         self.runtime.get_or_init(|| {
             let runtime = Handle::current();
-            runtime.spawn(keep_house(Arc::clone(self)));
+            runtime.spawn(run_autoscaler(Arc::clone(self)));
             runtime
         })
     }
@@ -86,122 +87,126 @@ impl Driver {
     pub(super) fn step<R>(self: &Arc<Self>, event: impl FnOnce(&mut Table) -> R) -> R {
         let mut table = self.lock();
         let result = event(&mut table);
-        let later = table.carry_out(&self.config.shared, self.config.workers_max);
+        let deferred = table.apply_effects(&self.config.shared, self.config.workers_max);
         drop(table);
-        self.carry_on(later);
+        self.run_deferred(deferred);
         result
     }
 
     /// Does what is to be done with no lock held.
-    fn carry_on(self: &Arc<Self>, later: Later) {
-        if let Some(waker) = later.wake {
+    fn run_deferred(self: &Arc<Self>, deferred: Deferred) {
+        if let Some(waker) = deferred.wake {
             waker.wake();
         }
-        if later.look {
+        if deferred.tick {
             // A pool that finds no place for its first worker has started none, and has to look again all the same.
             if self.runtime.get().is_none() && Handle::try_current().is_ok() {
                 self.runtime();
             }
-            self.house.notify_one();
+            self.autoscaler.notify_one();
         }
-        if later.renewed {
+        if deferred.renewed {
             self.renewed.notify_waiters();
         }
-        for task in later.more {
+        for task in deferred.more {
             match task {
-                Task::Wake(waker) => waker.wake(),
-                Task::Start(id, place) => self.start(id, place),
-                Task::EndCall(hired) => self.end_call(hired),
-                Task::Dismiss(hired) => self.dismiss(hired.worker),
-                Task::Discard(hired) => drop(hired),
-                Task::Bury(hired) => self.bury(hired),
-                Task::AskForPlace { workers } => {
+                DeferredTask::Wake(waker) => waker.wake(),
+                DeferredTask::Start(id, place) => self.start(id, place),
+                DeferredTask::EndCall(pooled) => self.end_abandoned_call(pooled),
+                DeferredTask::AskToExit(pooled) => self.ask_to_exit(pooled.worker),
+                DeferredTask::Kill(pooled) => drop(pooled),
+                DeferredTask::KillAndReap(pooled) => self.kill_and_reap(pooled),
+                DeferredTask::RequestWorkerPermit { workers } => {
                     self.config.shared.make_room(Arc::as_ptr(self).cast(), workers);
                 }
             }
         }
     }
 
-    /// Gives `call` to an idle worker, or a place in the line, or refuses it. `again`: it was in line before.
-    pub(super) fn admit(self: &Arc<Self>, call: Call, terms: Terms, again: bool) -> Admitted {
-        match self.step(|table| table.admit(call, terms, again)) {
-            Admitted::Begun(call, mut hired) => {
-                hired.worker.begin(&call, terms);
-                Admitted::Begun(call, hired)
+    /// Gives `call` to an idle worker, or a place in the queue, or refuses it. `again`: it was in the queue before.
+    pub(super) fn admit(self: &Arc<Self>, call: Call, info: AttemptInfo, again: bool) -> AdmitResult {
+        match self.step(|table| table.admit(call, info, again)) {
+            AdmitResult::Begun(call, mut pooled) => {
+                pooled.worker.begin(&call, info);
+                AdmitResult::Begun(call, pooled)
             }
             other => other,
         }
     }
 
     /// Takes a worker back whose call has ended: for the next call, or for later.
-    pub(super) fn give_back(self: &Arc<Self>, mut hired: Box<Hired>) {
+    pub(super) fn give_back(self: &Arc<Self>, mut pooled: Box<PooledWorker>) {
         let now = Instant::now();
-        let (id, took) = (hired.id, hired.worker.last_took());
-        let condition = condition_of(&mut hired.worker, now);
+        let (id, took) = (pooled.id, pooled.worker.last_call_duration());
+        let condition = condition_of(&mut pooled.worker, now);
         self.step(|table| {
-            table.put(hired);
-            table.scheduler.ended(id, condition, took, now);
+            table.put_worker(pooled);
+            table.scheduler.worker_returned(id, condition, took, now);
         });
     }
 
     /// Ends the call on a worker that its caller has left: asks the tool, then ends the process. The worker
     /// goes on when the tool obeys.
-    pub(super) fn end_call(self: &Arc<Self>, mut hired: Box<Hired>) {
-        let id = hired.id;
-        let mut farewell = self.step(|table| table.scheduler.left_running(id, Instant::now()));
+    pub(super) fn end_abandoned_call(self: &Arc<Self>, mut pooled: Box<PooledWorker>) {
+        let id = pooled.id;
+        let mut abandoned_end = self.step(|table| table.scheduler.running_call_abandoned(id, Instant::now()));
         let driver = Arc::clone(self);
         self.runtime().spawn(async move {
-            if farewell == Farewell::AfterRevocation {
+            if abandoned_end == AbandonedCallEnd::AfterRevocation {
                 // The signal must not reach a call of somebody else: first make sure that none can begin (0008).
                 sleep(REVOKED_FOR).await;
-                farewell = driver.step(|table| {
-                    let begun = table.begun(id);
-                    table.scheduler.farewell_due(id, begun, Instant::now())
+                abandoned_end = driver.step(|table| {
+                    let begun = table.last_begun(id);
+                    table.scheduler.revocation_settled(id, begun, Instant::now())
                 });
             }
-            let worker = &mut hired.worker;
-            if farewell == Farewell::Outlive && worker.outlive(CANCEL_PATIENCE).await {
-                return driver.give_back(hired);
+            let worker = &mut pooled.worker;
+            if abandoned_end == AbandonedCallEnd::AwaitLastFrame
+                && worker.await_last_frame(CANCEL_PATIENCE).await
+            {
+                return driver.give_back(pooled);
             }
             if !worker.cancel(CANCEL_PATIENCE).await {
                 worker.process.end(TERM_GRACE).await;
             }
-            driver.give_back(hired);
+            driver.give_back(pooled);
         });
     }
 
-    /// Ends a worker that cannot go on, then sees to the calls it was sent ahead.
-    fn bury(self: &Arc<Self>, hired: Box<Hired>) {
+    /// Ends a worker that cannot go on, then sees to the calls that were pipelined to it.
+    fn kill_and_reap(self: &Arc<Self>, pooled: Box<PooledWorker>) {
         let driver = Arc::clone(self);
         self.runtime().spawn(async move {
-            hired.worker.process.end(Duration::ZERO).await;
-            driver.give_back(hired);
+            pooled.worker.process.end(Duration::ZERO).await;
+            driver.give_back(pooled);
         });
     }
 
     /// Lets a worker go that has nothing to do: its `atexit` functions run, then it ends.
-    fn dismiss(&self, mut worker: Worker) {
-        // A dead one has no farewell to say; and without a runtime no worker was ever started.
+    fn ask_to_exit(&self, mut worker: Worker) {
+        // A dead one has nothing left to run; and without a runtime no worker was ever started.
         let Some(runtime) = self.runtime.get().filter(|_| !worker.process.exited()) else { return };
-        worker.dismiss();
+        worker.ask_to_exit();
         runtime.spawn(async move {
-            if timeout(EXIT_GRACE, worker.drain()).await.is_err() {
+            if timeout(EXIT_GRACE, worker.wait_exit()).await.is_err() {
                 worker.process.end(TERM_GRACE).await;
             }
         });
     }
 
     /// Starts a worker in a task of its own; without a `place` one that keeps a state.
-    fn start(self: &Arc<Self>, id: WorkerId, place: Option<WorkerPlace>) {
-        let keyed = place.is_none();
-        let permit = CapacityPermit { driver: Arc::clone(self), id, _place: place };
-        let starting = Starting { driver: Arc::clone(self), id, told: false };
+    fn start(self: &Arc<Self>, id: WorkerHandle, place: Option<WorkerPermit>) {
+        let stateful = place.is_none();
+        let permit = ExitNotice { driver: Arc::clone(self), id, _place: place };
+        let starting = StartingWorker { driver: Arc::clone(self), id, reported: false };
         self.runtime().spawn(async move {
             let (driver, permit) = (Arc::clone(&starting.driver), Box::new(permit));
-            let result = if keyed {
-                Worker::start(&driver.stateful, Mode::Sync, permit).await.map_err(NoWorker::Failed)
+            let result = if stateful {
+                Worker::start(&driver.stateful, WorkerMode::Sync, permit)
+                    .await
+                    .map_err(WorkerStartError::Failed)
             } else {
-                driver.preload.start(&driver.children, Mode::Sync, permit).await
+                driver.preload.start(&driver.processes, WorkerMode::Sync, permit).await
             };
             starting.done(result);
         });
@@ -221,42 +226,46 @@ impl Driver {
         }
     }
 
-    /// Stops taking calls, refuses those in line and lets the idle workers go.
+    /// Stops taking calls, refuses those in the queue and lets the idle workers go.
     pub(super) fn close(self: &Arc<Self>) {
         self.step(|table| table.scheduler.close());
     }
 
     /// Ends all workers and waits until they are gone.
     pub(super) async fn end_workers(&self) {
-        tokio::join!(self.children.end_all(SHUTDOWN_GRACE), self.stateful.end_all(SHUTDOWN_GRACE));
+        tokio::join!(self.processes.end_all(SHUTDOWN_GRACE), self.stateful.end_all(SHUTDOWN_GRACE));
     }
 
-    /// Has the housekeeper look.
-    pub(super) fn look(&self) {
-        self.house.notify_one();
+    /// Has the autoscaler look.
+    pub(super) fn wake_autoscaler(&self) {
+        self.autoscaler.notify_one();
     }
 }
 
 /// In what condition a worker comes back.
-fn condition_of(worker: &mut Worker, now: Instant) -> Condition {
+fn condition_of(worker: &mut Worker, now: Instant) -> WorkerCondition {
     if !worker.reusable() {
         let dead = worker.process.exited();
-        return if dead { Condition::Dead { begun: begun(&worker.page()) } } else { Condition::Unfit };
+        return if dead {
+            WorkerCondition::Dead { begun: last_begun(&worker.page()) }
+        } else {
+            WorkerCondition::Unfit
+        };
     }
     let (served, process) = (u64::from(worker.number() > 0), &worker.process);
-    let known = worker.wear.is_worn();
-    let worn = worker.wear.after_calls(served, now, || process.memory_bytes());
+    let known = worker.usage.is_worn();
+    let worn = worker.usage.after_calls(served, now, || process.memory_bytes());
     if let Some(worn) = worn.filter(|_| !known) {
         tracing::debug!("a worker has served its time {worn} and is replaced");
     }
-    Condition::Fit { worn: worn.is_some() }
+    WorkerCondition::Fit { worn: worn.is_some() }
 }
 
 /// Has the scheduler look whenever it wants to, until the pool is closed.
-async fn keep_house(driver: Arc<Driver>) {
+async fn run_autoscaler(driver: Arc<Driver>) {
     let mut next: Option<Instant> = None;
     loop {
-        let called = driver.house.notified();
+        let called = driver.autoscaler.notified();
         match next {
             None => called.await,
             Some(at) => {
@@ -277,55 +286,56 @@ async fn keep_house(driver: Arc<Driver>) {
 }
 
 /// A worker's place among `workers_max`, taken until its process is gone.
-struct CapacityPermit {
+struct ExitNotice {
     driver: Arc<Driver>,
-    id: WorkerId,
+    id: WorkerHandle,
     /// Among the workers of all pools; given free when no lock is held.
-    _place: Option<WorkerPlace>,
+    _place: Option<WorkerPermit>,
 }
 
-impl Drop for CapacityPermit {
+impl Drop for ExitNotice {
     fn drop(&mut self) {
-        self.driver.step(|table| table.scheduler.gone(self.id));
+        self.driver.step(|table| table.scheduler.worker_exited(self.id));
     }
 }
 
 /// A start under way. Dropping it says that nothing came of it.
-struct Starting {
+struct StartingWorker {
     driver: Arc<Driver>,
-    id: WorkerId,
-    told: bool,
+    id: WorkerHandle,
+    reported: bool,
 }
 
-impl Starting {
-    fn done(mut self, result: Result<Worker, NoWorker>) {
+impl StartingWorker {
+    fn done(mut self, result: Result<Worker, WorkerStartError>) {
         let id = self.id;
         match result {
             Ok(worker) => {
-                self.told = true;
-                let hired = Box::new(Hired { id, worker });
+                self.reported = true;
+                let pooled = Box::new(PooledWorker { id, worker });
                 self.driver.step(|table| {
-                    table.put(hired);
-                    table.scheduler.ready(id, Instant::now());
+                    table.put_worker(pooled);
+                    table.scheduler.worker_ready(id, Instant::now());
                 });
             }
-            // Its place is free again, which has the housekeeper start another one.
-            Err(NoWorker::Preload) => {}
+            // Its place is free again, which has the autoscaler start another one.
+            Err(WorkerStartError::PreloadFailed) => {}
             // The server is stopping: nobody's fault.
-            Err(NoWorker::Failed(failure)) if failure.closing => {}
-            Err(NoWorker::Failed(failure)) => {
-                self.told = true;
+            Err(WorkerStartError::Failed(failure)) if failure.closing => {}
+            Err(WorkerStartError::Failed(failure)) => {
+                self.reported = true;
                 tracing::warn!(error = failure.message, hint = failure.hint, "no worker could be started");
-                self.driver.step(|table| table.scheduler.start_failed(id, Some(failure), Instant::now()));
+                self.driver
+                    .step(|table| table.scheduler.worker_start_failed(id, Some(failure), Instant::now()));
             }
         }
     }
 }
 
-impl Drop for Starting {
+impl Drop for StartingWorker {
     fn drop(&mut self) {
-        if !self.told {
-            self.driver.step(|table| table.scheduler.start_failed(self.id, None, Instant::now()));
+        if !self.reported {
+            self.driver.step(|table| table.scheduler.worker_start_failed(self.id, None, Instant::now()));
         }
     }
 }

@@ -8,11 +8,11 @@ use super::contender;
 use super::driver::Driver;
 use super::lease::{Lease, Ticket};
 use super::multiplex::Multiplex;
-use super::scheduler::WorkerId;
-use super::table::Admitted;
+use super::scheduler::WorkerHandle;
+use super::table::AdmitResult;
 use crate::ExecConfig;
-use crate::attempt::{AttemptResult, Attempts, Concluding, conclude};
-use crate::wire::Terms;
+use crate::attempt::{AttemptCounter, AttemptFacts, AttemptResult, conclude};
+use crate::wire::AttemptInfo;
 
 /// The managed pool of Python workers.
 ///
@@ -30,7 +30,7 @@ impl Pool {
     pub fn new(config: Arc<ExecConfig>) -> Self {
         let driver = Driver::new(config);
         contender::join(&driver);
-        let multiplex = Multiplex::new(Arc::clone(&driver.children), Arc::clone(&driver.preload));
+        let multiplex = Multiplex::new(Arc::clone(&driver.processes), Arc::clone(&driver.preload));
         Pool { driver, multiplex }
     }
 
@@ -63,17 +63,18 @@ impl Pool {
 
     /// Runs a sync call: on a worker of its own, and on a second one when the first died before a line of
     /// the tool had run.
-    async fn run_alone(&self, mut call: Call, events: &mut dyn CallPort) -> Outcome {
+    async fn run_sync(&self, mut call: Call, events: &mut dyn CallPort) -> Outcome {
         let asks = call.spec.may_ask() && events.can_be_asked();
-        let (mut attempts, mut before) = (Attempts::default(), None);
+        let (mut attempts, mut before) = (AttemptCounter::default(), None);
         loop {
             let mut lease;
-            (call, lease) = match self.lease(call, Terms { attempt: attempts.number(), asks }, before).await {
-                Ok(granted) => granted,
-                Err(outcome) => return *outcome,
-            };
+            (call, lease) =
+                match self.lease(call, AttemptInfo { attempt: attempts.number(), asks }, before).await {
+                    Ok(granted) => granted,
+                    Err(outcome) => return *outcome,
+                };
             let result = lease.finish(&mut call, events).await;
-            if !attempts.again(&call, &result, lease.worker(), self.driver.is_closing()) {
+            if !attempts.should_retry(&call, &result, lease.worker(), self.driver.is_closing()) {
                 return self.conclude(&call, lease, result, attempts.number()).await;
             }
             before = Some(lease);
@@ -81,19 +82,19 @@ impl Pool {
     }
 
     /// Finds a worker for `call` and has it begin. A call that had one `before`, which has not begun it, gets its place
-    /// in line again before that worker is given back, or others would get the worker first.
+    /// in the queue again before that worker is given back, or others would get the worker first.
     async fn lease<'a>(
         &'a self,
         call: Call,
-        terms: Terms,
+        info: AttemptInfo,
         before: Option<Lease<'a>>,
     ) -> Result<(Call, Lease<'a>), Box<Outcome>> {
-        let admitted = self.driver.admit(call, terms, before.is_some());
+        let admitted = self.driver.admit(call, info, before.is_some());
         drop(before);
         match admitted {
-            Admitted::Begun(call, hired) => Ok((call, Lease::new(&self.driver, hired))),
-            Admitted::Waits(place) => Ticket::new(&self.driver, place).await,
-            Admitted::Refused(outcome) => Err(outcome),
+            AdmitResult::Begun(call, pooled) => Ok((call, Lease::new(&self.driver, pooled))),
+            AdmitResult::Waits(place) => Ticket::new(&self.driver, place).await,
+            AdmitResult::Refused(outcome) => Err(outcome),
         }
     }
 
@@ -110,21 +111,27 @@ impl Pool {
         let closing = self.driver.is_closing();
         let result = match result {
             AttemptResult::Result(result) => {
-                AttemptResult::Result(self.with_news(call, result, id, worker.key))
+                AttemptResult::Result(self.with_state_notice(call, result, id, worker.key))
             }
             result => result,
         };
-        conclude(worker, call, result, Concluding { config: &self.driver.config, attempt, closing }).await
+        conclude(worker, call, result, AttemptFacts { config: &self.driver.config, attempt, closing }).await
     }
 }
 
 impl Pool {
     /// Says in the result of a skill with state when that state is not what it was at the call before.
-    fn with_news(&self, call: &Call, result: ToolResult, id: Option<WorkerId>, name: u64) -> ToolResult {
+    fn with_state_notice(
+        &self,
+        call: &Call,
+        result: ToolResult,
+        id: Option<WorkerHandle>,
+        name: u64,
+    ) -> ToolResult {
         if !Pool::is_stateful(call) {
             return result;
         }
-        let lost = id.is_some_and(|id| self.driver.step(|table| table.scheduler.served(id, name)));
+        let lost = id.is_some_and(|id| self.driver.step(|table| table.scheduler.call_served(id, name)));
         if lost { result.with_meta("omni/state", "\"lost\"") } else { result }
     }
 }
@@ -136,7 +143,7 @@ impl Executor for Pool {
 
     async fn run_unboxed(&self, call: Call, events: &mut dyn CallPort) -> Outcome {
         if Pool::is_stateful(&call) {
-            return self.run_alone(call, events).await;
+            return self.run_sync(call, events).await;
         }
         let python = call.spec.target.python();
         if python.is_some_and(|python| python.preload) {
@@ -145,7 +152,7 @@ impl Executor for Pool {
         if python.is_some_and(|python| python.is_async) {
             self.multiplex.run(call, events).await
         } else {
-            self.run_alone(call, events).await
+            self.run_sync(call, events).await
         }
     }
 

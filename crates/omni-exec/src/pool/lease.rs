@@ -8,8 +8,8 @@ use std::task::{Context, Poll};
 use omni_call::{Call, CallPort, Outcome};
 
 use super::driver::Driver;
-use super::scheduler::{CallId, WorkerId};
-use super::table::{Grant, Hired};
+use super::scheduler::{CallHandle, WorkerHandle};
+use super::table::{CallGrant, PooledWorker};
 use crate::attempt::AttemptResult;
 use crate::worker::Worker;
 
@@ -20,13 +20,13 @@ use crate::worker::Worker;
 pub(super) struct Lease<'a> {
     driver: &'a Arc<Driver>,
     /// Taken only by `drop`.
-    hired: Option<Box<Hired>>,
+    pooled: Option<Box<PooledWorker>>,
 }
 
 impl<'a> Lease<'a> {
     /// Takes over a worker that has begun a call.
-    pub(super) fn new(driver: &'a Arc<Driver>, hired: Box<Hired>) -> Self {
-        Lease { driver, hired: Some(hired) }
+    pub(super) fn new(driver: &'a Arc<Driver>, pooled: Box<PooledWorker>) -> Self {
+        Lease { driver, pooled: Some(pooled) }
     }
 
     /// Drives the call to its end.
@@ -35,33 +35,33 @@ impl<'a> Lease<'a> {
     }
 
     pub(super) fn worker(&mut self) -> &mut Worker {
-        &mut self.hired.as_mut().expect("a lease has its worker until it is dropped").worker
+        &mut self.pooled.as_mut().expect("a lease has its worker until it is dropped").worker
     }
 
-    pub(super) fn id(&self) -> Option<WorkerId> {
-        self.hired.as_ref().map(|hired| hired.id)
+    pub(super) fn id(&self) -> Option<WorkerHandle> {
+        self.pooled.as_ref().map(|pooled| pooled.id)
     }
 }
 
 impl Drop for Lease<'_> {
     fn drop(&mut self) {
-        let Some(hired) = self.hired.take() else { return };
-        if hired.worker.busy() {
-            self.driver.end_call(hired);
+        let Some(pooled) = self.pooled.take() else { return };
+        if pooled.worker.has_call() {
+            self.driver.end_abandoned_call(pooled);
         } else {
-            self.driver.give_back(hired);
+            self.driver.give_back(pooled);
         }
     }
 }
 
-/// A place in the line for a worker. Dropping it gives the place up.
+/// A place in the queue for a worker. Dropping it gives the place up.
 pub(super) struct Ticket<'a> {
     driver: &'a Arc<Driver>,
-    place: Option<CallId>,
+    place: Option<CallHandle>,
 }
 
 impl<'a> Ticket<'a> {
-    pub(super) fn new(driver: &'a Arc<Driver>, place: CallId) -> Self {
+    pub(super) fn new(driver: &'a Arc<Driver>, place: CallHandle) -> Self {
         Ticket { driver, place: Some(place) }
     }
 }
@@ -74,8 +74,8 @@ impl<'a> Future for Ticket<'a> {
         let Some(grant) = self.driver.lock().claim(place, cx.waker()) else { return Poll::Pending };
         self.place = None;
         Poll::Ready(match grant {
-            Grant::Begun(call, hired) => Ok((call, Lease::new(self.driver, hired))),
-            Grant::Refused(outcome) => Err(outcome),
+            CallGrant::Begun(call, pooled) => Ok((call, Lease::new(self.driver, pooled))),
+            CallGrant::Refused(outcome) => Err(outcome),
         })
     }
 }
@@ -84,8 +84,8 @@ impl Drop for Ticket<'_> {
     fn drop(&mut self) {
         let Some(place) = self.place else { return };
         let grant = self.driver.lock().abandon(place);
-        if let Some(Grant::Begun(_, hired)) = grant {
-            drop(Lease::new(self.driver, hired));
+        if let Some(CallGrant::Begun(_, pooled)) = grant {
+            drop(Lease::new(self.driver, pooled));
         }
     }
 }

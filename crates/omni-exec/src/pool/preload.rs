@@ -6,22 +6,22 @@ use std::time::Duration;
 use omni_call::RunSpec;
 use serde_json::json;
 
-use crate::children::Children;
+use crate::executor_processes::ExecutorProcesses;
 use crate::start_failure::StartFailure;
-use crate::wire::Mode;
+use crate::wire::WorkerMode;
 use crate::worker::Worker;
 
 /// How long all imports together may take: large libraries take seconds.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PRELOAD_TIMEOUT: Duration = Duration::from_secs(60);
 
 /// What the workers of a pool import before they take calls.
 #[derive(Default)]
 pub(super) struct Preload {
-    state: Mutex<State>,
+    state: Mutex<PreloadState>,
 }
 
 #[derive(Default)]
-struct State {
+struct PreloadState {
     /// One tool of each file.
     tools: Vec<Arc<RunSpec>>,
     /// A worker did not live through these imports: from then on the calls do them.
@@ -29,14 +29,14 @@ struct State {
 }
 
 /// Why there is no worker.
-pub(super) enum NoWorker {
+pub(super) enum WorkerStartError {
     Failed(StartFailure),
     /// It did not live through its imports. The next one is started without them.
-    Preload,
+    PreloadFailed,
 }
 
 impl Preload {
-    fn lock(&self) -> MutexGuard<'_, State> {
+    fn lock(&self) -> MutexGuard<'_, PreloadState> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -71,15 +71,15 @@ impl Preload {
     /// Starts a worker that has imported what it should.
     pub(super) async fn start(
         &self,
-        children: &Arc<Children>,
-        mode: Mode,
-        seat: Box<dyn Send>,
-    ) -> Result<Worker, NoWorker> {
-        let mut worker = Worker::start(children, mode, seat).await.map_err(NoWorker::Failed)?;
+        processes: &Arc<ExecutorProcesses>,
+        mode: WorkerMode,
+        permit: Box<dyn Send>,
+    ) -> Result<Worker, WorkerStartError> {
+        let mut worker = Worker::start(processes, mode, permit).await.map_err(WorkerStartError::Failed)?;
         let Some(frame) = self.frame() else { return Ok(worker) };
-        match worker.preload(&frame, PATIENCE).await {
+        match worker.preload(&frame, PRELOAD_TIMEOUT).await {
             Ok(()) => Ok(worker),
-            Err(_) if children.closing() => Err(NoWorker::Preload),
+            Err(_) if processes.closing() => Err(WorkerStartError::PreloadFailed),
             Err(reason) => {
                 self.lock().given_up = true;
                 tracing::warn!(
@@ -87,7 +87,7 @@ impl Preload {
                     "a worker did not live through the imports of the skills that say `preload`: their calls \
                      import them from now on"
                 );
-                Err(NoWorker::Preload)
+                Err(WorkerStartError::PreloadFailed)
             }
         }
     }

@@ -8,110 +8,112 @@ use std::time::Instant;
 use omni_call::{AffinityKey, Call, Outcome, OutcomeKind, Wants};
 use omni_process::StatusPage;
 
-use super::scheduler::{Admission, Bounds, CallFacts, CallId, Effect, Refusal, Scheduler, WorkerId};
+use super::scheduler::{
+    Admission, CallFacts, CallHandle, Effect, PoolBounds, RefusalReason, Scheduler, WorkerHandle,
+};
 use crate::bounds::RETRY_AFTER;
 use crate::outcome::{start_failed, unstarted};
-use crate::shared_bounds::{SharedBounds, WorkerPlace};
-use crate::wire::Terms;
+use crate::shared_bounds::{SharedBounds, WorkerPermit};
+use crate::wire::AttemptInfo;
 use crate::within::expired;
 use crate::worker::Worker;
 
-/// Only calls with arguments up to this size are sent ahead: the socket takes them at once.
-const AHEAD_BYTES_MAX: usize = 4096;
+/// Only calls with arguments up to this size are pipelined: the socket takes them at once.
+const PIPELINED_BYTES_MAX: usize = 4096;
 
 /// A worker by which the scheduler knows it. Boxed, since it moves at every call between table, slot and lease.
-pub(super) struct Hired {
-    pub(super) id: WorkerId,
+pub(super) struct PooledWorker {
+    pub(super) id: WorkerHandle,
     pub(super) worker: Worker,
 }
 
 /// What a waiting call gets.
-pub(super) enum Grant {
+pub(super) enum CallGrant {
     /// A worker that has already been sent the call.
-    Begun(Call, Box<Hired>),
+    Begun(Call, Box<PooledWorker>),
     Refused(Box<Outcome>),
 }
 
 /// What a call finds that wants a worker.
-pub(super) enum Admitted {
+pub(super) enum AdmitResult {
     /// A worker that is to be sent the call.
-    Begun(Call, Box<Hired>),
-    Waits(CallId),
+    Begun(Call, Box<PooledWorker>),
+    Waits(CallHandle),
     Refused(Box<Outcome>),
 }
 
 /// Where the scheduler's decisions meet what they are about. Indexed by its handles.
 pub(super) struct Table {
     pub(super) scheduler: Scheduler<Arc<AffinityKey>>,
-    calls: Vec<Slot>,
-    workers: Vec<Station>,
+    calls: Vec<CallSlot>,
+    workers: Vec<WorkerSlot>,
     /// Workers that were found dead when they should have been sent a call.
-    unfit: Vec<Task>,
+    unfit: Vec<DeferredTask>,
 }
 
 #[derive(Default)]
-enum Slot {
+enum CallSlot {
     #[default]
     Free,
-    Waiting(Waiting),
-    Granted(Grant),
+    Waiting(WaitingCall),
+    Granted(CallGrant),
 }
 
-struct Waiting {
+struct WaitingCall {
     call: Call,
-    terms: Terms,
+    info: AttemptInfo,
     waker: Option<Waker>,
 }
 
 /// What is kept of a worker here.
 #[derive(Default)]
-struct Station {
+struct WorkerSlot {
     /// Where it notes which call it has begun.
     page: Option<Arc<StatusPage>>,
     /// The worker itself, while it is in the scheduler's hands.
-    hired: Option<Box<Hired>>,
+    pooled: Option<Box<PooledWorker>>,
 }
 
 /// What is to be done once no lock is held: a waker may run anything, and dropping a worker kills it.
 #[derive(Default)]
-pub(super) struct Later {
+pub(super) struct Deferred {
     /// Callers to be woken. Nearly always one at most, which needs no memory.
     pub(super) wake: Option<Waker>,
-    pub(super) more: Vec<Task>,
-    pub(super) look: bool,
+    pub(super) more: Vec<DeferredTask>,
+    pub(super) tick: bool,
     pub(super) renewed: bool,
 }
 
-pub(super) enum Task {
+pub(super) enum DeferredTask {
     Wake(Waker),
     /// With its place among the workers of all pools; `None` for one that keeps a state.
-    Start(WorkerId, Option<WorkerPlace>),
-    EndCall(Box<Hired>),
-    Dismiss(Box<Hired>),
-    Discard(Box<Hired>),
-    Bury(Box<Hired>),
-    AskForPlace {
+    Start(WorkerHandle, Option<WorkerPermit>),
+    EndCall(Box<PooledWorker>),
+    AskToExit(Box<PooledWorker>),
+    Kill(Box<PooledWorker>),
+    KillAndReap(Box<PooledWorker>),
+    RequestWorkerPermit {
         workers: usize,
     },
 }
 
-impl Later {
+impl Deferred {
     fn wake(&mut self, waker: Option<Waker>) {
         if self.wake.is_none() {
             self.wake = waker;
         } else {
-            self.more.extend(waker.map(Task::Wake));
+            self.more.extend(waker.map(DeferredTask::Wake));
         }
     }
 }
 
 /// The facts by which the scheduler decides about a call.
-fn facts_of(call: &Call, terms: Terms, again: bool) -> CallFacts<Arc<AffinityKey>> {
+fn facts_of(call: &Call, info: AttemptInfo, again: bool) -> CallFacts<Arc<AffinityKey>> {
     CallFacts {
         tool: Arc::as_ptr(&call.spec).addr(),
         key: call.affinity.clone(),
-        pipelines: !terms.asks,
-        small: call.arguments().len() <= AHEAD_BYTES_MAX,
+        pipelines: !info.asks,
+        small: call.arguments().len() <= PIPELINED_BYTES_MAX,
         again,
         accepted: call.deadline.accepted(),
         expires: call.deadline.next(),
@@ -119,197 +121,206 @@ fn facts_of(call: &Call, terms: Terms, again: bool) -> CallFacts<Arc<AffinityKey
 }
 
 /// The outcome of a call that got no worker.
-fn refusal(call: &Call, why: &Refusal) -> Outcome {
+fn refusal(call: &Call, why: &RefusalReason) -> Outcome {
     let busy = OutcomeKind::Busy { retry_after: RETRY_AFTER };
     match why {
-        Refusal::Busy => unstarted(call, busy),
-        Refusal::Expired => unstarted(call, call.deadline.expired(Instant::now()).map_or(busy, expired)),
-        Refusal::CannotStart(failure) => start_failed(call, failure),
-        Refusal::Shutdown => unstarted(call, OutcomeKind::Shutdown),
+        RefusalReason::Busy => unstarted(call, busy),
+        RefusalReason::Expired => {
+            unstarted(call, call.deadline.expired(Instant::now()).map_or(busy, expired))
+        }
+        RefusalReason::CannotStart(failure) => start_failed(call, failure),
+        RefusalReason::Shutdown => unstarted(call, OutcomeKind::Shutdown),
     }
 }
 
 impl Table {
-    pub(super) fn new(bounds: Bounds) -> Self {
+    pub(super) fn new(bounds: PoolBounds) -> Self {
         Table { scheduler: Scheduler::new(bounds), calls: Vec::new(), workers: Vec::new(), unfit: Vec::new() }
     }
 
-    /// Gives `call` an idle worker, or a place in the line, or refuses it. `again`: it was in line before.
-    pub(super) fn admit(&mut self, call: Call, terms: Terms, again: bool) -> Admitted {
+    /// Gives `call` an idle worker, or a place in the queue, or refuses it. `again`: it was in the queue before.
+    pub(super) fn admit(&mut self, call: Call, info: AttemptInfo, again: bool) -> AdmitResult {
         loop {
-            let admission = self.scheduler.call_came(facts_of(&call, terms, again), Instant::now());
+            let admission = self.scheduler.call_arrived(facts_of(&call, info, again), Instant::now());
             match admission {
-                Admission::Run(id) => match self.take(id) {
-                    Some(hired) if hired.worker.reusable() => return Admitted::Begun(call, hired),
-                    hired => {
-                        self.scheduler.unfit(id);
-                        self.unfit.extend(hired.map(Task::Discard));
+                Admission::Run(id) => match self.take_worker(id) {
+                    Some(pooled) if pooled.worker.reusable() => return AdmitResult::Begun(call, pooled),
+                    pooled => {
+                        self.scheduler.worker_unfit(id);
+                        self.unfit.extend(pooled.map(DeferredTask::Kill));
                     }
                 },
                 Admission::Waits(id) => {
-                    self.keep(id, call, terms);
-                    return Admitted::Waits(id);
+                    self.keep_waiting(id, call, info);
+                    return AdmitResult::Waits(id);
                 }
-                Admission::Refused(why) => return Admitted::Refused(Box::new(refusal(&call, &why))),
+                Admission::Refused(why) => return AdmitResult::Refused(Box::new(refusal(&call, &why))),
             }
         }
     }
 
     /// Keeps a call that has been told to wait.
-    fn keep(&mut self, id: CallId, call: Call, terms: Terms) {
+    fn keep_waiting(&mut self, id: CallHandle, call: Call, info: AttemptInfo) {
         let index = id.0.index();
         if self.calls.len() <= index {
-            self.calls.resize_with(index + 1, Slot::default);
+            self.calls.resize_with(index + 1, CallSlot::default);
         }
-        self.calls[index] = Slot::Waiting(Waiting { call, terms, waker: None });
+        self.calls[index] = CallSlot::Waiting(WaitingCall { call, info, waker: None });
     }
 
     /// Takes a worker in hands that comes back from a call or begins to serve.
-    pub(super) fn put(&mut self, hired: Box<Hired>) {
-        let station = self.station(hired.id);
-        if station.page.is_none() {
-            station.page = Some(hired.worker.page());
+    pub(super) fn put_worker(&mut self, pooled: Box<PooledWorker>) {
+        let worker_slot = self.worker_slot(pooled.id);
+        if worker_slot.page.is_none() {
+            worker_slot.page = Some(pooled.worker.page());
         }
-        station.hired = Some(hired);
+        worker_slot.pooled = Some(pooled);
     }
 
     /// Gives a worker out of hands.
-    fn take(&mut self, id: WorkerId) -> Option<Box<Hired>> {
-        self.station(id).hired.take_if(|hired| hired.id == id)
+    fn take_worker(&mut self, id: WorkerHandle) -> Option<Box<PooledWorker>> {
+        self.worker_slot(id).pooled.take_if(|pooled| pooled.id == id)
     }
 
     /// The same, and nothing of it comes back.
-    fn take_for_good(&mut self, id: WorkerId) -> Option<Box<Hired>> {
-        let hired = self.take(id)?;
-        self.station(id).page = None;
-        Some(hired)
+    fn remove_worker(&mut self, id: WorkerHandle) -> Option<Box<PooledWorker>> {
+        let pooled = self.take_worker(id)?;
+        self.worker_slot(id).page = None;
+        Some(pooled)
     }
 
-    fn station(&mut self, id: WorkerId) -> &mut Station {
+    fn worker_slot(&mut self, id: WorkerHandle) -> &mut WorkerSlot {
         let index = id.0.index();
         if self.workers.len() <= index {
-            self.workers.resize_with(index + 1, Station::default);
+            self.workers.resize_with(index + 1, WorkerSlot::default);
         }
         &mut self.workers[index]
     }
 
     /// The last call that a worker has begun, by number.
-    pub(super) fn begun(&self, id: WorkerId) -> u64 {
-        let page = self.workers.get(id.0.index()).and_then(|station| station.page.as_ref());
-        page.map_or(u64::MAX, |page| begun(page))
+    pub(super) fn last_begun(&self, id: WorkerHandle) -> u64 {
+        let page = self.workers.get(id.0.index()).and_then(|worker_slot| worker_slot.page.as_ref());
+        page.map_or(u64::MAX, |page| last_begun(page))
     }
 
     /// What the call has got, if anything yet; `waker` is woken when it gets something.
-    pub(super) fn claim(&mut self, id: CallId, waker: &Waker) -> Option<Grant> {
+    pub(super) fn claim(&mut self, id: CallHandle, waker: &Waker) -> Option<CallGrant> {
         match self.calls.get_mut(id.0.index())? {
-            Slot::Waiting(waiting) => {
+            CallSlot::Waiting(waiting) => {
                 match &mut waiting.waker {
                     Some(old) => old.clone_from(waker),
                     none => *none = Some(waker.clone()),
                 }
                 None
             }
-            Slot::Free => None,
-            Slot::Granted(_) => self.abandon(id),
+            CallSlot::Free => None,
+            CallSlot::Granted(_) => self.abandon(id),
         }
     }
 
-    /// Gives up a place in line. Returns what the call had got meanwhile.
-    pub(super) fn abandon(&mut self, id: CallId) -> Option<Grant> {
+    /// Gives up a place in the queue. Returns what the call had got meanwhile.
+    pub(super) fn abandon(&mut self, id: CallHandle) -> Option<CallGrant> {
         self.scheduler.caller_left(id);
         match std::mem::take(self.calls.get_mut(id.0.index())?) {
-            Slot::Granted(grant) => Some(grant),
-            Slot::Free | Slot::Waiting(_) => None,
+            CallSlot::Granted(grant) => Some(grant),
+            CallSlot::Free | CallSlot::Waiting(_) => None,
         }
     }
 
     /// Carries out what the scheduler has decided, as far as it can be done here. The rest is to be done
-    /// [later](Later), once no lock is held.
-    pub(super) fn carry_out(&mut self, shared: &SharedBounds, workers_max: usize) -> Later {
-        let mut later = Later { more: std::mem::take(&mut self.unfit), ..Later::default() };
+    /// [later](Deferred), once no lock is held.
+    pub(super) fn apply_effects(&mut self, shared: &SharedBounds, workers_max: usize) -> Deferred {
+        let mut deferred = Deferred { more: std::mem::take(&mut self.unfit), ..Deferred::default() };
         while let Some(effect) = self.scheduler.next_effect() {
             match effect {
                 Effect::Send { worker, call, number } => self.send(worker, call, number),
-                Effect::Begin { worker, call, number } => self.begin(worker, call, number, &mut later),
-                Effect::Orphan { worker, number } => {
-                    later.more.extend(self.take(worker).map(|mut hired| {
-                        hired.worker.advance(number, Wants::default(), false);
-                        Task::EndCall(hired)
+                Effect::Begin { worker, call, number } => self.begin(worker, call, number, &mut deferred),
+                Effect::EndAbandoned { worker, number } => {
+                    deferred.more.extend(self.take_worker(worker).map(|mut pooled| {
+                        pooled.worker.make_current(number, Wants::default(), false);
+                        DeferredTask::EndCall(pooled)
                     }));
                 }
                 Effect::Revoke { worker, up_to } => {
-                    if let Some(page) = &self.station(worker).page {
+                    if let Some(page) = &self.worker_slot(worker).page {
                         page.revoke(up_to);
                     }
                 }
                 Effect::ReadPage { worker } => {
-                    let begun = self.begun(worker);
-                    self.scheduler.begun(worker, begun, Instant::now());
+                    let begun = self.last_begun(worker);
+                    self.scheduler.page_read(worker, begun, Instant::now());
                 }
-                Effect::Start { worker, keyed } => self.start(worker, keyed, shared, workers_max, &mut later),
-                Effect::Dismiss { worker } => {
-                    later.more.extend(self.take_for_good(worker).map(Task::Dismiss))
+                Effect::Start { worker, stateful } => {
+                    self.start(worker, stateful, shared, workers_max, &mut deferred)
                 }
-                Effect::Discard { worker } => {
-                    later.more.extend(self.take_for_good(worker).map(Task::Discard))
+                Effect::AskToExit { worker } => {
+                    deferred.more.extend(self.remove_worker(worker).map(DeferredTask::AskToExit))
                 }
-                Effect::Bury { worker } => later.more.extend(self.take(worker).map(Task::Bury)),
-                Effect::Refuse { call, why } => self.refuse(call, &why, &mut later),
-                Effect::AskForPlace { workers } => later.more.push(Task::AskForPlace { workers }),
-                Effect::Look => later.look = true,
-                Effect::Renewed => later.renewed = true,
+                Effect::Kill { worker } => {
+                    deferred.more.extend(self.remove_worker(worker).map(DeferredTask::Kill))
+                }
+                Effect::KillAndReap { worker } => {
+                    deferred.more.extend(self.take_worker(worker).map(DeferredTask::KillAndReap))
+                }
+                Effect::Refuse { call, why } => self.refuse(call, &why, &mut deferred),
+                Effect::RequestWorkerPermit { workers } => {
+                    deferred.more.push(DeferredTask::RequestWorkerPermit { workers })
+                }
+                Effect::Tick => deferred.tick = true,
+                Effect::Renewed => deferred.renewed = true,
             }
         }
-        later
+        deferred
     }
 
-    fn send(&mut self, worker: WorkerId, call: CallId, number: u64) {
-        let hired = self.workers.get_mut(worker.0.index()).and_then(|station| station.hired.as_mut());
-        if let (Some(hired), Some(Slot::Waiting(waiting))) = (hired, self.calls.get(call.0.index())) {
-            let sent = hired.worker.send_ahead(&waiting.call, waiting.terms);
+    fn send(&mut self, worker: WorkerHandle, call: CallHandle, number: u64) {
+        let pooled =
+            self.workers.get_mut(worker.0.index()).and_then(|worker_slot| worker_slot.pooled.as_mut());
+        if let (Some(pooled), Some(CallSlot::Waiting(waiting))) = (pooled, self.calls.get(call.0.index())) {
+            let sent = pooled.worker.pipeline_call(&waiting.call, waiting.info);
             debug_assert_eq!(sent, number, "the scheduler counts as the worker does");
         }
     }
 
-    fn begin(&mut self, worker: WorkerId, call: CallId, number: u64, later: &mut Later) {
-        let hired = self.take(worker);
+    fn begin(&mut self, worker: WorkerHandle, call: CallHandle, number: u64, deferred: &mut Deferred) {
+        let pooled = self.take_worker(worker);
         let Some(slot) = self.calls.get_mut(call.0.index()) else { return };
-        let (Some(mut hired), Slot::Waiting(waiting)) = (hired, std::mem::take(slot)) else { return };
-        hired.worker.advance(number, waiting.call.wants, waiting.terms.asks);
-        hired.worker.flush();
-        *slot = Slot::Granted(Grant::Begun(waiting.call, hired));
-        later.wake(waiting.waker);
+        let (Some(mut pooled), CallSlot::Waiting(waiting)) = (pooled, std::mem::take(slot)) else { return };
+        pooled.worker.make_current(number, waiting.call.wants, waiting.info.asks);
+        pooled.worker.flush();
+        *slot = CallSlot::Granted(CallGrant::Begun(waiting.call, pooled));
+        deferred.wake(waiting.waker);
     }
 
     fn start(
         &mut self,
-        worker: WorkerId,
-        keyed: bool,
+        worker: WorkerHandle,
+        stateful: bool,
         shared: &SharedBounds,
         workers_max: usize,
-        later: &mut Later,
+        deferred: &mut Deferred,
     ) {
         // Another worker may have had this number.
-        *self.station(worker) = Station::default();
-        if keyed {
-            return later.more.push(Task::Start(worker, None));
+        *self.worker_slot(worker) = WorkerSlot::default();
+        if stateful {
+            return deferred.more.push(DeferredTask::Start(worker, None));
         }
-        let place = shared.take_place(workers_max);
-        self.scheduler.place(worker, place.is_some(), Instant::now());
-        later.more.extend(place.map(|place| Task::Start(worker, Some(place))));
+        let place = shared.take_worker_permit(workers_max);
+        self.scheduler.worker_permit_decided(worker, place.is_some(), Instant::now());
+        deferred.more.extend(place.map(|place| DeferredTask::Start(worker, Some(place))));
     }
 
-    fn refuse(&mut self, call: CallId, why: &Refusal, later: &mut Later) {
+    fn refuse(&mut self, call: CallHandle, why: &RefusalReason, deferred: &mut Deferred) {
         let Some(slot) = self.calls.get_mut(call.0.index()) else { return };
-        let Slot::Waiting(waiting) = std::mem::take(slot) else { return };
-        *slot = Slot::Granted(Grant::Refused(Box::new(refusal(&waiting.call, why))));
-        later.wake(waiting.waker);
+        let CallSlot::Waiting(waiting) = std::mem::take(slot) else { return };
+        *slot = CallSlot::Granted(CallGrant::Refused(Box::new(refusal(&waiting.call, why))));
+        deferred.wake(waiting.waker);
     }
 }
 
 /// The last call that a worker has begun, as it notes on its page. Unreadable counts as all: what has begun is not run
 /// again.
-pub(super) fn begun(page: &StatusPage) -> u64 {
+pub(super) fn last_begun(page: &StatusPage) -> u64 {
     match page.last_started() {
         // What stands there before the first.
         Some(u64::MAX) => 0,

@@ -8,10 +8,10 @@ use thiserror::Error;
 
 /// The address of a runner: `unix:/path` or `http://host:port`.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct RunnerAddress(pub(crate) Place);
+pub struct RunnerAddress(pub(crate) RunnerEndpoint);
 
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Place {
+pub(crate) enum RunnerEndpoint {
     Unix(PathBuf),
     Tcp { host: String, port: u16 },
 }
@@ -35,7 +35,7 @@ impl FromStr for RunnerAddress {
             if !path.starts_with('/') {
                 return Err(wrong("the path of a socket must be absolute"));
             }
-            return Ok(RunnerAddress(Place::Unix(path.into())));
+            return Ok(RunnerAddress(RunnerEndpoint::Unix(path.into())));
         }
         if text.starts_with("https:") {
             return Err(wrong("a runner has no TLS"));
@@ -58,7 +58,7 @@ impl FromStr for RunnerAddress {
         if host.is_empty() || port == 0 {
             return Err(wrong("a host and a port above 0 are needed"));
         }
-        Ok(RunnerAddress(Place::Tcp { host: host.to_owned(), port }))
+        Ok(RunnerAddress(RunnerEndpoint::Tcp { host: host.to_owned(), port }))
     }
 }
 
@@ -66,9 +66,9 @@ impl RunnerAddress {
     /// What a request's `Host` says.
     pub(super) fn host(&self) -> String {
         match &self.0 {
-            Place::Unix(_) => "localhost".to_owned(),
-            Place::Tcp { host, port } if host.contains(':') => format!("[{host}]:{port}"),
-            Place::Tcp { host, port } => format!("{host}:{port}"),
+            RunnerEndpoint::Unix(_) => "localhost".to_owned(),
+            RunnerEndpoint::Tcp { host, port } if host.contains(':') => format!("[{host}]:{port}"),
+            RunnerEndpoint::Tcp { host, port } => format!("{host}:{port}"),
         }
     }
 }
@@ -76,8 +76,8 @@ impl RunnerAddress {
 impl fmt::Display for RunnerAddress {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.0 {
-            Place::Unix(path) => write!(f, "unix:{}", path.display()),
-            Place::Tcp { .. } => write!(f, "http://{}", self.host()),
+            RunnerEndpoint::Unix(path) => write!(f, "unix:{}", path.display()),
+            RunnerEndpoint::Tcp { .. } => write!(f, "http://{}", self.host()),
         }
     }
 }

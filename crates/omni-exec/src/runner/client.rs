@@ -3,7 +3,7 @@
 use tokio::sync::watch;
 
 use super::address::RunnerAddress;
-use super::links::Links;
+use super::connection_pool::ConnectionPool;
 
 /// Where a runner is, and what is taken from it.
 #[derive(Clone, Debug)]
@@ -28,14 +28,18 @@ impl RunnerConfig {
 /// the tool. Needs a tokio runtime while calls run; connects with the first request.
 pub struct Runner {
     pub(super) config: RunnerConfig,
-    pub(super) links: Links,
+    pub(super) connections: ConnectionPool,
     pub(super) closed: watch::Sender<bool>,
 }
 
 impl Runner {
     /// The runner at an address, not yet connected.
     pub fn new(config: RunnerConfig) -> Self {
-        Runner { links: Links::new(config.address.clone()), config, closed: watch::Sender::new(false) }
+        Runner {
+            connections: ConnectionPool::new(config.address.clone()),
+            config,
+            closed: watch::Sender::new(false),
+        }
     }
 
     /// Where it is.

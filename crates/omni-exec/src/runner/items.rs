@@ -29,7 +29,7 @@ impl Runner {
         };
         let result = answered.map_err(failed).and_then(|(_, body)| {
             let result = result(&call.request, &body);
-            result.map_err(|why| failed(RunnerError::Broken(why)))
+            result.map_err(|why| failed(RunnerError::ConnectionError(why)))
         });
         result.map_or_else(|kind| kind, OutcomeKind::Finished)
     }

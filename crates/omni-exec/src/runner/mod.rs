@@ -3,13 +3,13 @@
 
 mod address;
 mod client;
+mod connection;
+mod connection_pool;
 mod items;
-mod lines;
-mod link;
-mod links;
+mod line_splitter;
 mod questions;
 mod routes;
-mod said;
+mod runner_line;
 
 use std::time::Instant;
 
@@ -17,26 +17,26 @@ use bytes::Bytes;
 use hyper::{Method, StatusCode};
 use omni_call::{BoxFuture, Call, CallPort, CallRequest, Executor, Outcome, OutcomeKind, Phase};
 
-use crate::attempt::{Attempts, alive};
+use crate::attempt::{AttemptCounter, alive};
 use crate::bounds::LAST_WORDS;
 use crate::outcome::{outcome, start_failed, unstarted};
 use crate::start_failure::StartFailure;
-use crate::wire::{self, Fault, Sending, Terms};
+use crate::wire::{self, AttemptInfo, DispatchInfo, WireError};
 use crate::within::{within, within_and};
-use questions::Questions;
-use said::{Last, Said};
+use questions::RunnerQuestions;
+use runner_line::{FinalLine, RunnerLine};
 
-pub(crate) use address::Place;
+pub(crate) use address::RunnerEndpoint;
 pub use address::{AddressError, RunnerAddress};
 pub use client::{Runner, RunnerConfig};
-pub(crate) use lines::{Lines, TooLong};
-pub(crate) use link::{Broken, Link};
+pub(crate) use connection::{ConnectionError, RunnerConnection};
+pub(crate) use line_splitter::{LineSplitter, LineTooLong};
 pub use routes::{Listing, RunnerError};
 
 impl Runner {
     /// Runs a call until it ends, or until this executor is shut down.
-    async fn run_open(&self, mut call: Call, events: &mut dyn CallPort) -> Outcome {
-        let mut progress = Progress { phase: Phase::Queued, attempts: Attempts::default() };
+    async fn run_tool(&self, mut call: Call, events: &mut dyn CallPort) -> Outcome {
+        let mut progress = CallProgress { phase: Phase::Queued, attempts: AttemptCounter::default() };
         let mut closed = self.closed.subscribe();
         let ended = tokio::select! {
             biased;
@@ -45,7 +45,7 @@ impl Runner {
         };
         let (phase, attempt) = (progress.phase, progress.attempts.number());
         match ended {
-            Ok(Last { kind, stack, stderr, worker, died }) => {
+            Ok(FinalLine { kind, stack, stderr, worker, died }) => {
                 Outcome { stack, stderr, worker, died, ..outcome(&call, kind, phase, attempt) }
             }
             Err(refused) => Outcome { phase, attempt, ..*refused },
@@ -53,7 +53,7 @@ impl Runner {
     }
 
     /// Has a call answered that is no tool call.
-    async fn item_open(&self, call: Call, events: &mut dyn CallPort) -> Outcome {
+    async fn run_item(&self, call: Call, events: &mut dyn CallPort) -> Outcome {
         let mut closed = self.closed.subscribe();
         events.begun();
         let kind = tokio::select! {
@@ -68,45 +68,45 @@ impl Runner {
     async fn attempts(
         &self,
         call: &mut Call,
-        progress: &mut Progress,
+        progress: &mut CallProgress,
         events: &mut dyn CallPort,
-    ) -> Result<Last, Box<Outcome>> {
-        let mut link = self.in_time(call, self.links.take()).await?;
-        let (link, questions) = loop {
+    ) -> Result<FinalLine, Box<Outcome>> {
+        let mut connection = self.connect_in_time(call, self.connections.take()).await?;
+        let (connection, questions) = loop {
             let request = self.request(Method::POST, "/run_tool", body(call, progress.attempts.number()));
             let request = request.map_err(|error| refused(call, &error))?;
-            let head = within(&call.deadline, link.send(request)).await;
+            let head = within(&call.deadline, connection.send(request)).await;
             match head.map_err(|kind| Box::new(unstarted(call, kind)))? {
                 Ok(head) if head.status() == StatusCode::OK => {
-                    break (link, Questions::new(self, head.headers()));
+                    break (connection, RunnerQuestions::new(self, head.headers()));
                 }
                 Ok(head) => {
-                    let body = within(&call.deadline, link.rest(self.config.line_bytes_max)).await;
+                    let body = within(&call.deadline, connection.rest(self.config.line_bytes_max)).await;
                     let body = body.map_err(|kind| Box::new(unstarted(call, kind)))?;
                     let body = body.map_err(|broken| lost(call, broken))?;
-                    self.links.put(link);
+                    self.connections.put(connection);
                     return Err(refused(call, &routes::refusal(head.status(), head.headers(), &body)));
                 }
-                Err(Broken::Unanswered(reason)) if progress.attempts.once_more() => {
+                Err(ConnectionError::Unanswered(reason)) if progress.attempts.count_retry() => {
                     tracing::debug!(call = %call.id, reason, "a connection broke before the call began; trying another");
-                    link = self.in_time(call, self.links.open()).await?;
+                    connection = self.connect_in_time(call, self.connections.open()).await?;
                 }
                 Err(broken) => return Err(lost(call, broken)),
             }
         };
         progress.phase = Phase::Starting;
         events.begun();
-        Ok(self.follow(link, questions, call, progress, events).await)
+        Ok(self.follow(connection, questions, call, progress, events).await)
     }
 
     /// A connection, if there is one before the call's time is up.
-    async fn in_time(
+    async fn connect_in_time(
         &self,
         call: &Call,
-        link: impl Future<Output = Result<Link, StartFailure>>,
-    ) -> Result<Link, Box<Outcome>> {
-        match within(&call.deadline, link).await {
-            Ok(Ok(link)) => Ok(link),
+        connection: impl Future<Output = Result<RunnerConnection, StartFailure>>,
+    ) -> Result<RunnerConnection, Box<Outcome>> {
+        match within(&call.deadline, connection).await {
+            Ok(Ok(connection)) => Ok(connection),
             Ok(Err(failure)) => Err(Box::new(start_failed(call, &failure))),
             Err(kind) => Err(Box::new(unstarted(call, kind))),
         }
@@ -116,13 +116,13 @@ impl Runner {
     /// as begun: a caller must not take a second call for a safe one.
     async fn follow(
         &self,
-        link: Link,
-        questions: Questions<'_>,
+        connection: RunnerConnection,
+        questions: RunnerQuestions<'_>,
         call: &mut Call,
-        progress: &mut Progress,
+        progress: &mut CallProgress,
         events: &mut dyn CallPort,
-    ) -> Last {
-        match self.last_line(link, questions, call, progress, events).await {
+    ) -> FinalLine {
+        match self.last_line(connection, questions, call, progress, events).await {
             Ok(last) => {
                 if matches!(last.kind, OutcomeKind::Finished(_)) {
                     progress.phase = Phase::Started;
@@ -131,7 +131,7 @@ impl Runner {
             }
             Err(kind) => {
                 progress.phase = Phase::Started;
-                Last { kind, stack: None, stderr: None, worker: None, died: false }
+                FinalLine { kind, stack: None, stderr: None, worker: None, died: false }
             }
         }
     }
@@ -139,17 +139,17 @@ impl Runner {
     /// Passes on what the runner says, until its last line or what came in its place.
     async fn last_line(
         &self,
-        mut link: Link,
-        mut questions: Questions<'_>,
+        mut connection: RunnerConnection,
+        mut questions: RunnerQuestions<'_>,
         call: &mut Call,
-        progress: &mut Progress,
+        progress: &mut CallProgress,
         events: &mut dyn CallPort,
-    ) -> Result<Last, OutcomeKind> {
+    ) -> Result<FinalLine, OutcomeKind> {
         let limit = self.config.line_bytes_max;
-        let mut lines = Lines::new(limit);
+        let mut lines = LineSplitter::new(limit);
         loop {
             let deadline = call.deadline;
-            let next = within_and(&deadline, LAST_WORDS, link.next());
+            let next = within_and(&deadline, LAST_WORDS, connection.next());
             let piece = tokio::select! {
                 biased;
                 // The clock goes on then, so it is looked at again.
@@ -167,22 +167,26 @@ impl Runner {
                 let line = match lines.next() {
                     Ok(None) if piece.is_none() => lines.last(),
                     Ok(line) => line,
-                    Err(lines::TooLong) => return Err(broken(&Fault::TooLong { length: limit + 1, limit })),
+                    Err(line_splitter::LineTooLong) => {
+                        return Err(broken(&WireError::TooLong { length: limit + 1, limit }));
+                    }
                 };
                 let Some(line) = line else { break };
-                match said::read(&line, call, self.config.result_bytes_max).map_err(|fault| broken(&fault))? {
-                    Said::Started => progress.phase = Phase::Started,
-                    Said::Event(event) => alive(&mut call.deadline, events, event),
-                    Said::Asking(asking) => {
+                match runner_line::read(&line, call, self.config.result_bytes_max)
+                    .map_err(|error| broken(&error))?
+                {
+                    RunnerLine::Started => progress.phase = Phase::Started,
+                    RunnerLine::Event(event) => alive(&mut call.deadline, events, event),
+                    RunnerLine::Question(asking) => {
                         progress.phase = Phase::Started;
                         let taken = questions.take(asking, &mut call.deadline, events);
-                        taken.map_err(|fault| broken(&fault))?;
+                        taken.map_err(|error| broken(&error))?;
                     }
-                    Said::End(last) => {
-                        self.links.put(link);
+                    RunnerLine::End(last) => {
+                        self.connections.put(connection);
                         return Ok(*last);
                     }
-                    Said::Nothing => {}
+                    RunnerLine::Nothing => {}
                 }
             }
             if piece.is_none() {
@@ -195,16 +199,16 @@ impl Runner {
 }
 
 /// How far a call has come.
-struct Progress {
+struct CallProgress {
     phase: Phase,
-    attempts: Attempts,
+    attempts: AttemptCounter,
 }
 
-fn broken(fault: &Fault) -> OutcomeKind {
-    OutcomeKind::Lost { message: format!("its runner does not keep to the contract: {fault}") }
+fn broken(error: &WireError) -> OutcomeKind {
+    OutcomeKind::Lost { message: format!("its runner does not keep to the contract: {error}") }
 }
 
-fn lost(call: &Call, broken: Broken) -> Box<Outcome> {
+fn lost(call: &Call, broken: ConnectionError) -> Box<Outcome> {
     let message = format!("its runner gave no answer: {}", broken.reason());
     Box::new(unstarted(call, OutcomeKind::Lost { message }))
 }
@@ -231,7 +235,7 @@ fn refused(call: &Call, error: &RunnerError) -> Box<Outcome> {
 /// The body of `POST /run_tool`.
 fn body(call: &Call, attempt: u32) -> Bytes {
     let mut out = Vec::with_capacity(call.arguments().len() + 256);
-    let sending = Sending { id: call.id.0, terms: Terms::of(call, attempt), now: Instant::now() };
+    let sending = DispatchInfo { id: call.id.0, info: AttemptInfo::of(call, attempt), now: Instant::now() };
     wire::push_request(&mut out, call, sending);
     out.into()
 }
@@ -242,14 +246,14 @@ impl Executor for Runner {
             return Box::pin(std::future::ready(unstarted(&call, OutcomeKind::Shutdown)));
         }
         if !matches!(call.request, CallRequest::Tool { .. }) {
-            return Box::pin(self.item_open(call, events));
+            return Box::pin(self.run_item(call, events));
         }
-        Box::pin(self.run_open(call, events))
+        Box::pin(self.run_tool(call, events))
     }
 
     fn shut_down(&self) -> BoxFuture<'_, ()> {
         self.closed.send_replace(true);
-        self.links.close();
+        self.connections.close();
         Box::pin(std::future::ready(()))
     }
 }
@@ -258,15 +262,15 @@ impl Executor for Runner {
 /// breaks the contract.
 #[cfg(any(test, fuzzing))]
 pub(crate) fn read_lines(call: &Call, answer: &[u8], piece: usize, line_bytes_max: usize) -> Vec<String> {
-    let mut lines = Lines::new(line_bytes_max);
-    let mut said = Vec::new();
-    let mut read = |line: &Bytes| match said::read(line, call, line_bytes_max) {
+    let mut lines = LineSplitter::new(line_bytes_max);
+    let mut runner_line = Vec::new();
+    let mut read = |line: &Bytes| match runner_line::read(line, call, line_bytes_max) {
         Ok(meaning) => {
-            said.push(format!("{meaning:?}"));
+            runner_line.push(format!("{meaning:?}"));
             true
         }
-        Err(fault) => {
-            said.push(fault.to_string());
+        Err(error) => {
+            runner_line.push(error.to_string());
             false
         }
     };
@@ -276,10 +280,10 @@ pub(crate) fn read_lines(call: &Call, answer: &[u8], piece: usize, line_bytes_ma
             match lines.next() {
                 Ok(Some(line)) if read(&line) => {}
                 Ok(None) => break,
-                Ok(Some(_)) => return said,
-                Err(lines::TooLong) => {
-                    said.push("too long".to_owned());
-                    return said;
+                Ok(Some(_)) => return runner_line,
+                Err(line_splitter::LineTooLong) => {
+                    runner_line.push("too long".to_owned());
+                    return runner_line;
                 }
             }
         }
@@ -287,7 +291,7 @@ pub(crate) fn read_lines(call: &Call, answer: &[u8], piece: usize, line_bytes_ma
     if let Some(line) = lines.last() {
         read(&line);
     }
-    said
+    runner_line
 }
 
 #[cfg(test)]

@@ -12,9 +12,9 @@ use tokio::time::sleep;
 
 use super::client::Runner;
 use super::routes::RunnerError;
-use crate::asks::{Asking, Asks};
 use crate::bounds::ASKS_OPEN_MAX;
-use crate::wire::{self, Fault};
+use crate::questions::{CallQuestions, QuestionFrame};
+use crate::wire::{self, WireError};
 
 /// The header by which a runner says under what name it takes answers to a call's questions.
 const CALL_HEADER: &str = "omni-call";
@@ -26,15 +26,15 @@ const NAME_BYTES_MAX: usize = 128;
 const POSTS_MAX: usize = 2 * ASKS_OPEN_MAX;
 
 /// The questions of one call. Dropping them takes them back.
-pub(super) struct Questions<'a> {
+pub(super) struct RunnerQuestions<'a> {
     runner: &'a Runner,
     /// The route that takes the answers; `None` where the runner has said of none.
     path: Option<String>,
-    asks: Asks,
+    asks: CallQuestions,
     posts: Vec<BoxFuture<'a, Result<(), OutcomeKind>>>,
 }
 
-impl<'a> Questions<'a> {
+impl<'a> RunnerQuestions<'a> {
     /// Those of the call whose answer begins with this head.
     pub(super) fn new(runner: &'a Runner, head: &HeaderMap) -> Self {
         let name = head.get(CALL_HEADER).and_then(|name| name.to_str().ok()).filter(|name| {
@@ -42,21 +42,21 @@ impl<'a> Questions<'a> {
             (1..=NAME_BYTES_MAX).contains(&name.len()) && name.bytes().all(plain)
         });
         let path = name.map(|name| format!("/calls/{name}/answer"));
-        Questions { runner, path, asks: Asks::default(), posts: Vec::new() }
+        RunnerQuestions { runner, path, asks: CallQuestions::default(), posts: Vec::new() }
     }
 
     /// Passes on what the runner says of them.
     pub(super) fn take(
         &mut self,
-        asking: Asking,
+        asking: QuestionFrame,
         deadline: &mut Deadline,
         port: &mut dyn CallPort,
-    ) -> Result<(), Fault> {
+    ) -> Result<(), WireError> {
         if self.path.is_none() {
-            return Err(Fault::MayNotAsk);
+            return Err(WireError::MayNotAsk);
         }
         if self.posts.len() >= POSTS_MAX {
-            return Err(Fault::TooManyAsks);
+            return Err(WireError::TooManyAsks);
         }
         self.asks.take(asking, 0, deadline, port)
     }

@@ -12,7 +12,7 @@ use thiserror::Error;
 use tokio::time::timeout;
 
 use super::client::Runner;
-use super::link::{Broken, Link};
+use super::connection::{ConnectionError, RunnerConnection};
 use crate::bounds;
 
 /// How long such an answer may take.
@@ -41,7 +41,7 @@ pub enum RunnerError {
     Refused { status: u16, code: String, message: String, retry_after: Option<Duration> },
     /// What it answered is not what the contract says.
     #[error("the runner's answer is of no use: {0}")]
-    Broken(String),
+    ConnectionError(String),
     /// It did not answer in time.
     #[error("the runner did not answer within {} s", PATIENCE.as_secs())]
     Slow,
@@ -89,11 +89,11 @@ impl Runner {
         body: Bytes,
     ) -> Result<Request<Full<Bytes>>, RunnerError> {
         let mut request =
-            Request::builder().method(&method).uri(path).header(HOST, self.links.address.host());
+            Request::builder().method(&method).uri(path).header(HOST, self.connections.address.host());
         if method == Method::POST {
             request = request.header(CONTENT_TYPE, "application/json");
         }
-        request.body(Full::new(body)).map_err(|error| RunnerError::Broken(error.to_string()))
+        request.body(Full::new(body)).map_err(|error| RunnerError::ConnectionError(error.to_string()))
     }
 
     /// Sends a request whose answer may not take long.
@@ -110,28 +110,31 @@ impl Runner {
         &self,
         request: Request<Full<Bytes>>,
     ) -> Result<(Response<()>, Bytes), RunnerError> {
-        let mut link = self.links.take().await.map_err(unreachable)?;
-        let head = match link.send(request.clone()).await {
-            Err(Broken::Unanswered(_)) => {
-                link = self.links.open().await.map_err(unreachable)?;
-                link.send(request).await
+        let mut connection = self.connections.take().await.map_err(unreachable)?;
+        let head = match connection.send(request.clone()).await {
+            Err(ConnectionError::Unanswered(_)) => {
+                connection = self.connections.open().await.map_err(unreachable)?;
+                connection.send(request).await
             }
             other => other,
         };
-        let head = head.map_err(|broken| RunnerError::Broken(broken.reason()))?;
-        let body = self.body(&mut link).await?;
-        self.links.put(link);
+        let head = head.map_err(|broken| RunnerError::ConnectionError(broken.reason()))?;
+        let body = self.body(&mut connection).await?;
+        self.connections.put(connection);
         match head.status() {
             StatusCode::OK if serde_json::from_slice::<IgnoredAny>(&body).is_err() || !is_object(&body) => {
-                Err(RunnerError::Broken("it is no JSON object".to_owned()))
+                Err(RunnerError::ConnectionError("it is no JSON object".to_owned()))
             }
             StatusCode::OK | StatusCode::NOT_MODIFIED => Ok((head, body)),
             status => Err(refusal(status, head.headers(), &body)),
         }
     }
 
-    async fn body(&self, link: &mut Link) -> Result<Bytes, RunnerError> {
-        link.rest(self.config.line_bytes_max).await.map_err(|broken| RunnerError::Broken(broken.reason()))
+    async fn body(&self, connection: &mut RunnerConnection) -> Result<Bytes, RunnerError> {
+        connection
+            .rest(self.config.line_bytes_max)
+            .await
+            .map_err(|broken| RunnerError::ConnectionError(broken.reason()))
     }
 }
 

@@ -11,7 +11,7 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use super::*;
-use crate::asks::Asking;
+use crate::questions::QuestionFrame;
 
 const CASES: &str = include_str!("../../../../conformance/runner-cases.jsonl");
 
@@ -105,7 +105,11 @@ fn a_request_has_the_bytes_of_the_cases() {
         call.session = reads["session"].as_str().unwrap().into();
         let attempt = u32::try_from(reads["attempt"].as_u64().unwrap()).unwrap();
         let mut out = Vec::new();
-        wire::push_request(&mut out, &call, Sending { id: call.id.0, terms: Terms::of(&call, attempt), now });
+        wire::push_request(
+            &mut out,
+            &call,
+            DispatchInfo { id: call.id.0, info: AttemptInfo::of(&call, attempt), now },
+        );
         assert_eq!(String::from_utf8(out).unwrap(), case.text, "{}", case.name);
         count += 1;
     }
@@ -166,21 +170,21 @@ fn result_of_case(parts: &Value) -> ToolResult {
 fn each_line_means_what_the_cases_say() {
     for case in cases("line") {
         let name = &case.name;
-        let said = said::read(&case.bytes().into(), &call(), 8 << 20);
+        let said = runner_line::read(&case.bytes().into(), &call(), 8 << 20);
         match (said, case.event.as_deref()) {
             (Err(_), _) => assert!(case.broken, "{name}"),
             (Ok(_), _) if case.broken => panic!("{name} was taken"),
-            (Ok(Said::Nothing), _) => assert!(case.ignored, "{name}"),
-            (Ok(Said::Started), event) => assert_eq!(event, Some("started"), "{name}"),
-            (Ok(Said::Asking(asking)), event) => {
-                let said = if matches!(asking, Asking::Ask(1, _)) { "ask" } else { "retract" };
+            (Ok(RunnerLine::Nothing), _) => assert!(case.ignored, "{name}"),
+            (Ok(RunnerLine::Started), event) => assert_eq!(event, Some("started"), "{name}"),
+            (Ok(RunnerLine::Question(asking)), event) => {
+                let said = if matches!(asking, QuestionFrame::Ask(1, _)) { "ask" } else { "retract" };
                 assert_eq!(event, Some(said), "{name}");
             }
-            (Ok(Said::Event(event)), expected) => {
+            (Ok(RunnerLine::Event(event)), expected) => {
                 assert!(matches!(expected, Some("beat" | "progress" | "log")), "{name}");
                 assert_eq!(words(event), case.said, "{name}");
             }
-            (Ok(Said::End(last)), _) => {
+            (Ok(RunnerLine::End(last)), _) => {
                 assert_eq!(Some(last.kind.name()), case.kind.as_deref(), "{name}");
                 if let (OutcomeKind::Finished(CallResult::Tool(result)), Some(parts)) =
                     (&last.kind, &case.result)
@@ -203,7 +207,7 @@ fn each_line_means_what_the_cases_say() {
 #[test]
 fn a_result_above_the_limit_is_refused() {
     let line = Bytes::from(r#"{"result":{"id":7,"content":["123456789"]}}"#);
-    let Said::End(last) = said::read(&line, &call(), 8).unwrap() else { panic!() };
+    let RunnerLine::End(last) = runner_line::read(&line, &call(), 8).unwrap() else { panic!() };
     assert_eq!(last.kind, OutcomeKind::OutputLimit { limit_bytes: 8 });
 }
 
@@ -216,7 +220,7 @@ fn time_limits_are_said_as_the_caller_set_them() {
         ("timeout_idle", OutcomeKind::Idle { limit: Duration::from_secs(2) }),
     ] {
         let line = format!(r#"{{"error":{{"id":7,"kind":"{name}","limit_ms":8999}}}}"#);
-        let Said::End(last) = said::read(&line.into(), &call, 8).unwrap() else { panic!() };
+        let RunnerLine::End(last) = runner_line::read(&line.into(), &call, 8).unwrap() else { panic!() };
         assert_eq!(last.kind, kind);
     }
 }
@@ -365,7 +369,7 @@ async fn a_list_is_fetched_once_and_known_by_its_tag_afterwards() {
     let runner = runner_that_answers(b"HTTP/1.1 304 Not Modified\r\nETag: \"a1\"\r\n\r\n".to_vec()).await;
     assert_eq!(runner.tools(Some("\"a1\"")).await.unwrap(), Listing::Same);
     let runner = runner_that_answers(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n[]".to_vec()).await;
-    assert!(matches!(runner.tools(None).await, Err(RunnerError::Broken(_))));
+    assert!(matches!(runner.tools(None).await, Err(RunnerError::ConnectionError(_))));
 }
 
 #[tokio::test]

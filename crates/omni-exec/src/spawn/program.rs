@@ -22,12 +22,12 @@ use tokio::io::{AsyncRead, ReadBuf};
 use tokio::net::unix::pipe::Receiver;
 use tokio::time::sleep;
 
-use super::report::{self, Pace, Report, Reports};
+use super::report::{self, ProgressThrottle, Report, ReportSocket};
 use crate::ExecConfig;
 use crate::bounds::STDERR_TAIL_BYTES;
-use crate::children::Children;
-use crate::outcome::{not_called, outcome, start_failed, unstarted};
-use crate::own_process::CapacityPermit;
+use crate::executor_processes::ExecutorProcesses;
+use crate::outcome::{invalid_arguments, outcome, start_failed, unstarted};
+use crate::own_process::CallPermit;
 use crate::start_failure::StartFailure;
 use crate::within::expired;
 
@@ -43,15 +43,15 @@ const NOT_STARTED: i32 = 127;
 
 /// Runs a program to its end. Dropping the future ends it and its children: SIGTERM, a second, SIGKILL.
 pub(super) async fn run(
-    children: &std::sync::Arc<Children>,
+    processes: &std::sync::Arc<ExecutorProcesses>,
     mut call: Call,
     program: &ProgramTarget,
-    permit: CapacityPermit,
+    permit: CallPermit,
     events: &mut dyn EventSink,
 ) -> Outcome {
-    let config = children.config();
+    let config = processes.config();
     // Without one everything else works.
-    let reports = Reports::listen()
+    let reports = ReportSocket::listen()
         .inspect_err(|error| tracing::warn!(%error, "a program's progress cannot be heard"))
         .ok();
     let foreground = match foreground(&call, program, config, reports.as_ref()) {
@@ -59,11 +59,11 @@ pub(super) async fn run(
         Err(message) => {
             return unstarted(
                 &call,
-                not_called(&call, &format!("its arguments cannot be passed on: {message}")),
+                invalid_arguments(&call, &format!("its arguments cannot be passed on: {message}")),
             );
         }
     };
-    let (process, stdout, stderr) = match children.start_foreground(foreground).await {
+    let (process, stdout, stderr) = match processes.start_foreground(foreground).await {
         Ok(started) => started,
         Err(error) => return start_failed(&call, &StartFailure::from(error)),
     };
@@ -71,7 +71,7 @@ pub(super) async fn run(
     if let Some(temp) = temp.as_ref().filter(|_| call.spec.keep_temp) {
         temp.keep();
     }
-    let running = Running { process: Some(process), permit: Some(permit) };
+    let running = RunningProgram { process: Some(process), permit: Some(permit) };
     let (stdout, output) = match capture(stdout, stderr, config) {
         Ok(captured) => captured,
         Err(error) => {
@@ -79,20 +79,20 @@ pub(super) async fn run(
             return unstarted(&call, OutcomeKind::Lost { message });
         }
     };
-    let collected = Collected { pipe: Some(stdout), bytes: Vec::new(), limit: config.result_bytes_max };
-    let mut heard = Heard { collected, output, reports, pace: Pace::default() };
-    let end = watch(&running, &mut call, &mut heard, events).await;
-    let Heard { collected, output, .. } = heard;
+    let collected = CollectedOutput { pipe: Some(stdout), bytes: Vec::new(), limit: config.result_bytes_max };
+    let mut io = ProgramIo { collected, output, reports, throttle: ProgressThrottle::default() };
+    let end = run_to_end(&running, &mut call, &mut io, events).await;
+    let ProgramIo { collected, output, .. } = io;
     let stderr = output.stderr_tail();
     // Any code is something that a program may mean; a signal is not.
-    let died = matches!(end, End::Exited(Exit::Signal(_))) && !children.closing();
+    let died = matches!(end, ProgramResult::Exited(Exit::Signal(_))) && !processes.closing();
     let kind = match end {
-        End::Exited(_) if children.closing() => OutcomeKind::Shutdown,
+        ProgramResult::Exited(_) if processes.closing() => OutcomeKind::Shutdown,
         end => outcome_kind(end, &call, program, collected.bytes, config),
     };
     let kind = match (kind, temp.filter(|_| !call.spec.keep_temp)) {
         (OutcomeKind::Finished(CallResult::Tool(result)), Some(temp)) => {
-            OutcomeKind::from(named(result, temp.path(), &running.process().take_left()))
+            OutcomeKind::from(mark_temp_files(result, temp.path(), &running.process().take_left()))
         }
         (kind, _) => kind,
     };
@@ -103,15 +103,15 @@ pub(super) async fn run(
 
 /// How a call ended whose program ended like this, with this output.
 fn outcome_kind(
-    end: End,
+    end: ProgramResult,
     call: &Call,
     program: &ProgramTarget,
     bytes: Vec<u8>,
     config: &ExecConfig,
 ) -> OutcomeKind {
     match end {
-        End::Exited(Exit::Code(0)) => understood(call, program, bytes),
-        End::Exited(Exit::Code(NOT_STARTED)) if bytes.is_empty() => OutcomeKind::WorkerStart {
+        ProgramResult::Exited(Exit::Code(0)) => parse_output(call, program, bytes),
+        ProgramResult::Exited(Exit::Code(NOT_STARTED)) if bytes.is_empty() => OutcomeKind::WorkerStart {
             message: format!(
                 "`{}` cannot be run, or ended with exit code {NOT_STARTED}",
                 program.argv.first().map_or("", String::as_str)
@@ -119,18 +119,18 @@ fn outcome_kind(
             hint: "check `command` in the skill's SKILL.md: is the program there, and executable?".to_owned(),
         },
         // What it has to say to the client it says on its output, whatever its code.
-        End::Exited(Exit::Code(code)) if !bytes.is_empty() => {
+        ProgramResult::Exited(Exit::Code(code)) if !bytes.is_empty() => {
             let text = String::from_utf8_lossy(&bytes);
             let result = ToolResult { is_error: true, ..text_result(&text) };
             OutcomeKind::from(result.with_text(&format!("`{}` ended with exit code {code}", call.spec.tool)))
         }
-        End::Exited(Exit::Code(code)) => OutcomeKind::Exited { code, message: None },
-        End::Exited(Exit::Signal(signal)) => OutcomeKind::Signalled { signal },
-        End::Exited(Exit::Unknown) => {
+        ProgramResult::Exited(Exit::Code(code)) => OutcomeKind::Exited { code, message: None },
+        ProgramResult::Exited(Exit::Signal(signal)) => OutcomeKind::Signalled { signal },
+        ProgramResult::Exited(Exit::Unknown) => {
             OutcomeKind::Lost { message: "its process ended in an unknown way".into() }
         }
-        End::TooLarge => OutcomeKind::OutputLimit { limit_bytes: config.result_bytes_max },
-        End::Expired(expiry) => expired(expiry),
+        ProgramResult::TooLarge => OutcomeKind::OutputLimit { limit_bytes: config.result_bytes_max },
+        ProgramResult::Expired(expiry) => expired(expiry),
     }
 }
 
@@ -139,7 +139,7 @@ fn foreground(
     call: &Call,
     program: &ProgramTarget,
     config: &ExecConfig,
-    reports: Option<&Reports>,
+    reports: Option<&ReportSocket>,
 ) -> Result<Foreground, String> {
     let skill_dir = &program.dir;
     let mut argv: Vec<OsString> = program.argv.iter().map(OsString::from).collect();
@@ -198,8 +198,8 @@ fn flags(arguments: &[u8]) -> Result<Vec<OsString>, String> {
                 flags.push(flag.into());
                 continue;
             }
-            Value::Array(items) => items.iter().map(plain).collect(),
-            value => vec![plain(value)],
+            Value::Array(items) => items.iter().map(flag_value).collect(),
+            value => vec![flag_value(value)],
         };
         for value in values {
             if value.contains('\0') {
@@ -220,7 +220,7 @@ fn flags(arguments: &[u8]) -> Result<Vec<OsString>, String> {
     Ok(flags)
 }
 
-fn plain(value: &Value) -> String {
+fn flag_value(value: &Value) -> String {
     value.as_str().map_or_else(|| value.to_string(), str::to_owned)
 }
 
@@ -239,21 +239,21 @@ fn capture(stdout: OwnedFd, stderr: OwnedFd, config: &ExecConfig) -> io::Result<
     Ok((Receiver::from_owned_fd(stdout)?, output))
 }
 
-enum End {
+enum ProgramResult {
     Exited(Exit),
     TooLarge,
     Expired(Expired),
 }
 
 /// What a program has written so far.
-struct Collected {
+struct CollectedOutput {
     /// `None` at its end.
     pipe: Option<Receiver>,
     bytes: Vec<u8>,
     limit: usize,
 }
 
-impl Collected {
+impl CollectedOutput {
     fn too_large(&self) -> bool {
         self.bytes.len() > self.limit
     }
@@ -280,14 +280,14 @@ impl Collected {
 }
 
 /// All that is heard of a program.
-struct Heard {
-    collected: Collected,
+struct ProgramIo {
+    collected: CollectedOutput,
     output: Output,
-    reports: Option<Reports>,
-    pace: Pace,
+    reports: Option<ReportSocket>,
+    throttle: ProgressThrottle,
 }
 
-impl Heard {
+impl ProgramIo {
     /// Takes in what has arrived. True when there was something: a sign of life.
     fn poll(&mut self, cx: &mut Context<'_>, wants: Wants, events: &mut dyn EventSink) -> bool {
         let said = self.output.poll(cx, Some(&mut Listener { events: &mut *events, level: wants.log }));
@@ -296,7 +296,7 @@ impl Heard {
         if let Some(reports) = &mut self.reports {
             reports.poll(cx, |report| {
                 reported = true;
-                pass_on(report, &mut self.pace, wants, events);
+                pass_on(report, &mut self.throttle, wants, events);
             });
         }
         wrote || reported
@@ -306,9 +306,9 @@ impl Heard {
     fn finish(&mut self, cx: &mut Context<'_>, wants: Wants, events: &mut dyn EventSink) {
         // What a dead process wrote is all there, whether the runtime knows it or not.
         if let Some(reports) = &mut self.reports {
-            reports.catch_up(|report| pass_on(report, &mut self.pace, wants, events));
+            reports.catch_up(|report| pass_on(report, &mut self.throttle, wants, events));
         }
-        if let Some(event) = self.pace.last() {
+        if let Some(event) = self.throttle.last() {
             events.event(event);
         }
         self.collected.poll(cx);
@@ -318,44 +318,50 @@ impl Heard {
     }
 }
 
-fn pass_on(report: Report, pace: &mut Pace, wants: Wants, events: &mut dyn EventSink) {
+fn pass_on(report: Report, throttle: &mut ProgressThrottle, wants: Wants, events: &mut dyn EventSink) {
     if let Report::Progress { value, total, message } = report
         && wants.progress
-        && let Some(event) = pace.take(Event::Progress { value, total, message }, Instant::now())
+        && let Some(event) = throttle.take(Event::Progress { value, total, message }, Instant::now())
     {
         events.event(event);
     }
 }
 
 /// Waits for the end of a program. Everything that it writes or reports is a sign of life.
-async fn watch(running: &Running, call: &mut Call, heard: &mut Heard, events: &mut dyn EventSink) -> End {
+async fn run_to_end(
+    running: &RunningProgram,
+    call: &mut Call,
+    io: &mut ProgramIo,
+    events: &mut dyn EventSink,
+) -> ProgramResult {
     const GRAIN: Duration = Duration::from_millis(1);
     let mut alarm = pin!(sleep(Duration::ZERO));
-    heard.output.begin_call();
+    io.output.begin_call();
     events.begun();
     poll_fn(|cx| {
-        if heard.poll(cx, call.wants, events) {
+        if io.poll(cx, call.wants, events) {
             call.deadline.beat(Instant::now());
             events.alive();
         }
-        if heard.collected.too_large() {
-            return Poll::Ready(End::TooLarge);
+        if io.collected.too_large() {
+            return Poll::Ready(ProgramResult::TooLarge);
         }
         if let Poll::Ready(exit) = running.process().poll_exit(cx) {
-            heard.finish(cx, call.wants, events);
-            let end = if heard.collected.too_large() { End::TooLarge } else { End::Exited(exit) };
+            io.finish(cx, call.wants, events);
+            let end =
+                if io.collected.too_large() { ProgramResult::TooLarge } else { ProgramResult::Exited(exit) };
             return Poll::Ready(end);
         }
         loop {
             let now = Instant::now();
             if let Some(expiry) = call.deadline.expired(now) {
-                heard.finish(cx, call.wants, events);
-                return Poll::Ready(End::Expired(expiry));
+                io.finish(cx, call.wants, events);
+                return Poll::Ready(ProgramResult::Expired(expiry));
             }
-            if let Some(event) = heard.pace.due(now) {
+            if let Some(event) = io.throttle.due(now) {
                 events.event(event);
             }
-            let next = [call.deadline.next(), heard.pace.next()].into_iter().flatten().min();
+            let next = [call.deadline.next(), io.throttle.next()].into_iter().flatten().min();
             let Some(next) = next else { return Poll::Pending };
             alarm.as_mut().reset(next.max(now + GRAIN).into());
             if alarm.as_mut().poll(cx).is_pending() {
@@ -367,7 +373,7 @@ async fn watch(running: &Running, call: &mut Call, heard: &mut Heard, events: &m
 }
 
 /// What the output of a program that ended well means.
-fn understood(call: &Call, program: &ProgramTarget, bytes: Vec<u8>) -> OutcomeKind {
+fn parse_output(call: &Call, program: &ProgramTarget, bytes: Vec<u8>) -> OutcomeKind {
     let text = match String::from_utf8(bytes) {
         Ok(text) => text,
         Err(error) => {
@@ -398,7 +404,7 @@ fn text_result(text: &str) -> ToolResult {
 }
 
 /// Says of temporary files that a program has left and that its result names that they are gone.
-fn named(result: ToolResult, folder: &Path, left: &[OsString]) -> ToolResult {
+fn mark_temp_files(result: ToolResult, folder: &Path, left: &[OsString]) -> ToolResult {
     let said = String::from_utf8_lossy(&result.content);
     let paths = left.iter().filter_map(|name| folder.join(name).into_os_string().into_string().ok());
     let files = paths.filter(|path| {
@@ -410,20 +416,20 @@ fn named(result: ToolResult, folder: &Path, left: &[OsString]) -> ToolResult {
 }
 
 /// A program that runs. Dropping it ends it.
-struct Running {
+struct RunningProgram {
     /// Taken only by `drop`.
     process: Option<Process>,
     /// Given free when the process is gone.
-    permit: Option<CapacityPermit>,
+    permit: Option<CallPermit>,
 }
 
-impl Running {
+impl RunningProgram {
     fn process(&self) -> &Process {
         self.process.as_ref().expect("a program has its process until it is dropped")
     }
 }
 
-impl Drop for Running {
+impl Drop for RunningProgram {
     fn drop(&mut self) {
         let Some(process) = self.process.take().filter(|process| !process.exited()) else { return };
         // Outside a runtime nothing can wait for it, so it is killed right here.

@@ -35,7 +35,7 @@ const INTERVAL: Duration = Duration::from_millis(250);
 const MESSAGE_CHARS_MAX: usize = 500;
 
 /// The socket of one program, whose name goes with it.
-pub(super) struct Reports {
+pub(super) struct ReportSocket {
     socket: tokio::net::UnixDatagram,
     /// What the program finds in its environment.
     pub(super) address: String,
@@ -48,7 +48,7 @@ pub(super) enum Report {
     Progress { value: f64, total: Option<f64>, message: Option<String> },
 }
 
-impl Reports {
+impl ReportSocket {
     pub(super) fn listen() -> io::Result<Self> {
         static NEXT: AtomicU64 = AtomicU64::new(0);
         let number = NEXT.fetch_add(1, Ordering::Relaxed);
@@ -59,7 +59,7 @@ impl Reports {
         set_socket_passcred(&socket, true)?;
         socket.set_nonblocking(true)?;
         let socket = tokio::net::UnixDatagram::from_std(socket)?;
-        Ok(Reports { socket, address: format!("@{name}") })
+        Ok(ReportSocket { socket, address: format!("@{name}") })
     }
 
     /// Hears the reports that have arrived, and wakes `cx` when there is more.
@@ -102,21 +102,21 @@ fn receive(socket: impl AsFd) -> io::Result<Option<Report>> {
 
 fn read(bytes: &[u8]) -> Option<Report> {
     #[derive(Deserialize)]
-    struct Words {
+    struct ReportJson {
         progress: Option<f64>,
         total: Option<f64>,
         message: Option<String>,
         heartbeat: Option<serde::de::IgnoredAny>,
     }
     // A member that is there and `null` is a sign of life too.
-    let words: Words = serde_json::from_slice(bytes).ok()?;
-    match words.progress {
+    let json: ReportJson = serde_json::from_slice(bytes).ok()?;
+    match json.progress {
         Some(value) => {
-            let message = words.message.map(|message| message.chars().take(MESSAGE_CHARS_MAX).collect());
-            Some(Report::Progress { value, total: words.total, message })
+            let message = json.message.map(|message| message.chars().take(MESSAGE_CHARS_MAX).collect());
+            Some(Report::Progress { value, total: json.total, message })
         }
         None => {
-            let said = words.heartbeat.is_some() || bytes.windows(11).any(|word| word == br#""heartbeat""#);
+            let said = json.heartbeat.is_some() || bytes.windows(11).any(|word| word == br#""heartbeat""#);
             said.then_some(Report::Beat)
         }
     }
@@ -124,13 +124,13 @@ fn read(bytes: &[u8]) -> Option<Report> {
 
 /// Thins progress out to what a client can show, and loses the last of it never.
 #[derive(Debug, Default)]
-pub(super) struct Pace {
+pub(super) struct ProgressThrottle {
     /// When the next one may go out.
     free_at: Option<Instant>,
     waiting: Option<Event>,
 }
 
-impl Pace {
+impl ProgressThrottle {
     /// Takes in one event and returns the one that goes out now, if any.
     pub(super) fn take(&mut self, event: Event, now: Instant) -> Option<Event> {
         self.waiting = Some(event);
@@ -190,14 +190,14 @@ mod tests {
     fn progress_is_thinned_out_and_the_last_of_it_is_kept() {
         let start = Instant::now();
         let event = |value| Event::Progress { value, total: None, message: None };
-        let mut pace = Pace::default();
+        let mut throttle = ProgressThrottle::default();
         let sent: Vec<_> = (0..100_u32)
-            .filter_map(|n| pace.take(event(n.into()), start + Duration::from_millis(10) * n))
+            .filter_map(|n| throttle.take(event(n.into()), start + Duration::from_millis(10) * n))
             .collect();
         assert_eq!(sent, [0.0, 25.0, 50.0, 75.0].map(event));
-        assert_eq!(pace.next(), Some(start + Duration::from_millis(1_000)));
-        assert_eq!(pace.due(start + Duration::from_millis(999)), None);
-        assert_eq!(pace.due(start + Duration::from_millis(1_000)), Some(event(99.0)));
-        assert_eq!((pace.next(), pace.last()), (None, None));
+        assert_eq!(throttle.next(), Some(start + Duration::from_millis(1_000)));
+        assert_eq!(throttle.due(start + Duration::from_millis(999)), None);
+        assert_eq!(throttle.due(start + Duration::from_millis(1_000)), Some(event(99.0)));
+        assert_eq!((throttle.next(), throttle.last()), (None, None));
     }
 }

@@ -5,7 +5,7 @@ use std::str::FromStr;
 
 use thiserror::Error;
 
-use super::words::{self, WordsError};
+use super::command_line::{self, CommandLineError};
 
 /// An MCP server: `http://host:port/path`, or a command line that speaks MCP over its standard input and output.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -35,7 +35,7 @@ pub enum ServerAddressError {
     )]
     Tls { text: String },
     #[error("`{text}` cannot be cut into the words of a command: {why}")]
-    Command { text: String, why: WordsError },
+    Command { text: String, why: CommandLineError },
 }
 
 impl FromStr for ServerAddress {
@@ -49,7 +49,7 @@ impl FromStr for ServerAddress {
             Some("http") => http(text).map(ServerAddress::Http),
             Some("https") => Err(ServerAddressError::Tls { text: without_secrets(text) }),
             Some(_) => Err(wrong(text, "it begins with no `http://`")),
-            None => words::split(text)
+            None => command_line::split(text)
                 .map(ServerAddress::Command)
                 .map_err(|why| ServerAddressError::Command { text: text.to_owned(), why }),
         }
@@ -139,7 +139,7 @@ impl fmt::Display for ServerAddress {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             ServerAddress::Http(address) => address.fmt(f),
-            ServerAddress::Command(words) => f.write_str(&words::join(words)),
+            ServerAddress::Command(words) => f.write_str(&command_line::join(words)),
         }
     }
 }

@@ -12,11 +12,11 @@ use omni_protocol::{Action, CallTool, Era, GetPrompt, Id, ItemKind, RequestMeta,
 use serde_json::Value;
 
 use super::address::ServerAddress;
-use super::channel::Channel;
 use super::config::UpstreamConfig;
 use super::error::UpstreamError;
-use super::noise::Noise;
 use super::opening;
+use super::stray_output::StrayOutput;
+use super::transport::UpstreamTransport;
 
 /// How often a server may answer one request with questions.
 const ROUNDS_MAX: usize = 20;
@@ -26,7 +26,7 @@ const LIST_BYTES_MAX: usize = 64 << 20;
 
 /// What is known of a server once a conversation with it is open.
 #[derive(Clone, Debug)]
-pub struct Introduced {
+pub struct Handshake {
     pub revision: Revision,
     pub server: ServerInfo,
 }
@@ -39,12 +39,12 @@ pub struct Introduced {
 pub struct Upstream {
     pub(super) config: UpstreamConfig,
     pub(super) encoder: ClientEncoder,
-    pub(super) channel: Channel,
-    pub(super) introduced: Introduced,
+    pub(super) transport: UpstreamTransport,
+    pub(super) handshake: Handshake,
     pub(super) next_id: u64,
     /// The request that is open.
     pub(super) in_flight: Option<Id>,
-    pub(super) noise: Noise,
+    pub(super) stray_output: StrayOutput,
 }
 
 impl Upstream {
@@ -54,25 +54,25 @@ impl Upstream {
     /// The server cannot be started or reached, is none, or shares no version with us. Nothing is left running then.
     pub async fn open(config: UpstreamConfig) -> Result<Upstream, UpstreamError> {
         let encoder = ClientEncoder::new(&config.client, config.capabilities);
-        let mut channel = Channel::open(&config).await?;
+        let mut transport = UpstreamTransport::open(&config).await?;
         let mut next_id = 0;
-        let agreed = opening::open(&config, &encoder, &mut channel, &mut next_id).await;
+        let agreed = opening::open(&config, &encoder, &mut transport, &mut next_id).await;
         match agreed {
             Ok(Agreed { revision, server }) => {
-                let introduced = Introduced { revision, server };
-                let noise = Noise::default();
-                Ok(Upstream { config, encoder, channel, introduced, next_id, in_flight: None, noise })
+                let handshake = Handshake { revision, server };
+                let stray_output = StrayOutput::default();
+                Ok(Upstream { config, encoder, transport, handshake, next_id, in_flight: None, stray_output })
             }
             Err(error) => {
-                channel.close().await;
+                transport.close().await;
                 Err(error)
             }
         }
     }
 
     /// What was agreed on, and what the server says of itself.
-    pub fn introduced(&self) -> &Introduced {
-        &self.introduced
+    pub fn handshake(&self) -> &Handshake {
+        &self.handshake
     }
 
     /// Where the server is, as people write it.
@@ -149,7 +149,7 @@ impl Upstream {
 
     /// Asks for a sign of life, where the era has words for that.
     pub async fn ping(&mut self) -> Result<(), UpstreamError> {
-        match self.introduced.revision.era() {
+        match self.handshake.revision.era() {
             Era::Legacy => self.ask(Asked::plain(Action::Ping)).await.map(drop),
             Era::Modern => self.ask(Asked::plain(Action::Discover)).await.map(drop),
         }
@@ -159,12 +159,12 @@ impl Upstream {
     /// after two seconds by SIGTERM, and a second later by SIGKILL.
     pub async fn close(mut self) {
         self.take_back("the client ends").await;
-        self.channel.close().await;
+        self.transport.close().await;
     }
 
     /// Whether requests repeat arguments in headers.
     fn mirrors(&self) -> bool {
-        matches!(self.channel, Channel::Http(_)) && self.introduced.revision.has_method_headers()
+        matches!(self.transport, UpstreamTransport::Http(_)) && self.handshake.revision.has_method_headers()
     }
 
     fn unsendable_param_header(&self, why: omni_protocol::client::InvalidParamHeader) -> UpstreamError {
@@ -173,8 +173,8 @@ impl Upstream {
 
     /// The era of requests that stand for themselves has the level in each of them.
     async fn set_log_level(&mut self, level: Option<LogLevel>) {
-        let Some(level) = level.filter(|_| self.introduced.server.offers.logging) else { return };
-        if self.introduced.revision.era() == Era::Legacy {
+        let Some(level) = level.filter(|_| self.handshake.server.offers.logging) else { return };
+        if self.handshake.revision.era() == Era::Legacy {
             // Without it the server says what it likes; nobody's call fails for that.
             let _ = self.ask(Asked::plain(Action::SetLogLevel(level))).await;
         }
@@ -201,7 +201,7 @@ impl Upstream {
             let page = page.map_err(|why| UpstreamError::Malformed { server: self.server(), why })?;
             bytes += page.items.iter().map(Bytes::len).sum::<usize>();
             if bytes > LIST_BYTES_MAX {
-                return Err(UpstreamError::TooLong { server: self.server(), limit: LIST_BYTES_MAX });
+                return Err(UpstreamError::LineTooLong { server: self.server(), limit: LIST_BYTES_MAX });
             }
             items.extend(page.items);
             let endless =
@@ -214,7 +214,7 @@ impl Upstream {
     }
 
     fn offers(&self, member: &str) -> bool {
-        let offers = self.introduced.server.offers;
+        let offers = self.handshake.server.offers;
         match member {
             "tools" => offers.tools,
             "prompts" => offers.prompts,
@@ -243,7 +243,7 @@ impl Upstream {
         let mut resume = InputResponses::default();
         for _ in 0..ROUNDS_MAX {
             let result = self.exchange(&request, &resume, deadline, port).await?;
-            let completion = read(self.introduced.revision, &result);
+            let completion = read(self.handshake.revision, &result);
             match completion.map_err(|why| UpstreamError::Malformed { server: self.server(), why })? {
                 RequestResult::Complete(result) => return Ok(result),
                 RequestResult::InputRequired(input) => {

@@ -10,11 +10,11 @@ use omni_protocol::client::{Incoming, InputResponses, Outgoing, ServerNotificati
 use omni_protocol::{AskedBy, Era, ErrorCode, Id, Message, PeerError, Response, decode};
 use tokio::time::{sleep_until, timeout};
 
-use super::channel::Channel;
-use super::conversation::{Asked, Introduced, Upstream};
+use super::conversation::{Asked, Handshake, Upstream};
 use super::error::UpstreamError;
-use super::http::Posted;
+use super::http::PostResult;
 use super::opening::{self, id};
+use super::transport::UpstreamTransport;
 
 /// Questions of the server that are open at once, at most.
 const QUESTIONS_MAX: usize = 32;
@@ -34,14 +34,14 @@ impl Upstream {
         self.take_back("the client has stopped waiting").await;
         let method = request.action.method();
         let ended = match self.send(request, resume, deadline).await {
-            Ok((id, Sent::Answer)) => self.answer(&id, method, &mut deadline, port).await,
+            Ok((id, SendResult::Answer)) => self.answer(&id, method, &mut deadline, port).await,
             // The server has not looked at the request, so sending it again is safe.
-            Ok((_, Sent::SessionGone)) => {
+            Ok((_, SendResult::SessionGone)) => {
                 self.in_flight = None;
                 self.open_again().await?;
                 match self.send(request, resume, deadline).await {
-                    Ok((id, Sent::Answer)) => self.answer(&id, method, &mut deadline, port).await,
-                    Ok((_, Sent::SessionGone)) => Err(UpstreamError::Broken {
+                    Ok((id, SendResult::Answer)) => self.answer(&id, method, &mut deadline, port).await,
+                    Ok((_, SendResult::SessionGone)) => Err(UpstreamError::Broken {
                         address: self.server(),
                         reason: "it ends each session at once".to_owned(),
                     }),
@@ -61,15 +61,15 @@ impl Upstream {
     /// Takes back a request whose answer nobody waits for any more.
     pub(super) async fn take_back(&mut self, reason: &str) {
         let Some(id) = self.in_flight.take() else { return };
-        let revision = self.introduced.revision;
-        match (&mut self.channel, revision.era()) {
+        let revision = self.handshake.revision;
+        match (&mut self.transport, revision.era()) {
             // A closed connection says it.
-            (Channel::Http(http), Era::Modern) => http.abandon(),
-            (channel, _) => {
+            (UpstreamTransport::Http(http), Era::Modern) => http.abandon(),
+            (transport, _) => {
                 let cancelled = self.encoder.cancelled_notification(revision, &id, reason);
                 // Told or not, nothing more is read of it.
-                let _ = timeout(TAKE_BACK_WAIT, channel.tell(&cancelled)).await;
-                if let Channel::Http(http) = channel {
+                let _ = timeout(TAKE_BACK_WAIT, transport.tell(&cancelled)).await;
+                if let UpstreamTransport::Http(http) = transport {
                     http.abandon();
                 }
             }
@@ -77,12 +77,12 @@ impl Upstream {
     }
 
     async fn open_again(&mut self) -> Result<(), UpstreamError> {
-        if let Channel::Http(http) = &mut self.channel {
+        if let UpstreamTransport::Http(http) = &mut self.transport {
             http.forget_session();
         }
-        let Self { config, encoder, channel, next_id, .. } = self;
-        let agreed = opening::open(config, encoder, channel, next_id).await?;
-        self.introduced = Introduced { revision: agreed.revision, server: agreed.server };
+        let Self { config, encoder, transport, next_id, .. } = self;
+        let agreed = opening::open(config, encoder, transport, next_id).await?;
+        self.handshake = Handshake { revision: agreed.revision, server: agreed.server };
         Ok(())
     }
 
@@ -91,22 +91,22 @@ impl Upstream {
         request: &Asked,
         resume: &InputResponses,
         deadline: Deadline,
-    ) -> Result<(Id, Sent), UpstreamError> {
+    ) -> Result<(Id, SendResult), UpstreamError> {
         let id = id(&mut self.next_id);
-        let (revision, action) = (self.introduced.revision, &request.action);
+        let (revision, action) = (self.handshake.revision, &request.action);
         let outgoing = self.encoder.retry_request(revision, &id, action, &request.meta(&id), resume);
         let mut outgoing: Outgoing = outgoing.map_err(UpstreamError::UnsupportedMethod)?;
         outgoing.headers.extend(request.headers.iter().cloned());
         self.in_flight = Some(id.clone());
         let repeatable = !matches!(action, omni_protocol::Action::CallTool(_));
         let posted = tokio::select! {
-            posted = self.channel.request(&outgoing, repeatable) => posted?,
+            posted = self.transport.request(&outgoing, repeatable) => posted?,
             () = until(deadline, false) => return Err(self.timed_out(action.method(), deadline)),
         };
         match posted {
-            Posted::Answer => Ok((id, Sent::Answer)),
-            Posted::SessionGone => Ok((id, Sent::SessionGone)),
-            Posted::Status(error) => Err(error),
+            PostResult::Answer => Ok((id, SendResult::Answer)),
+            PostResult::SessionGone => Ok((id, SendResult::SessionGone)),
+            PostResult::Status(error) => Err(error),
         }
     }
 
@@ -118,13 +118,13 @@ impl Upstream {
         deadline: &mut Deadline,
         port: &mut dyn CallPort,
     ) -> Result<Result<Bytes, PeerError>, UpstreamError> {
-        let mut questions = Questions::default();
-        let awaited = Awaited { id, method };
+        let mut questions = ServerQuestions::default();
+        let awaited = AwaitedRequest { id, method };
         loop {
             let asked = !questions.is_empty();
             tokio::select! {
                 biased;
-                frame = self.channel.next() => {
+                frame = self.transport.next() => {
                     let frame = frame?;
                     match decode(&frame) {
                         Ok(message) => {
@@ -135,7 +135,7 @@ impl Upstream {
                         }
                         Err(rejected) => {
                             self.unreadable(rejected, awaited)?;
-                            self.noise.note(&frame);
+                            self.stray_output.note(&frame);
                         }
                     }
                 }
@@ -153,9 +153,9 @@ impl Upstream {
     async fn take(
         &mut self,
         message: Message,
-        awaited: Awaited<'_>,
+        awaited: AwaitedRequest<'_>,
         deadline: &mut Deadline,
-        questions: &mut Questions,
+        questions: &mut ServerQuestions,
         port: &mut dyn CallPort,
     ) -> Result<Option<Result<Bytes, PeerError>>, UpstreamError> {
         match message {
@@ -186,7 +186,7 @@ impl Upstream {
             }
             Message::Request(raw) => {
                 // Where a server asks by its results, it has no requests, and takes no answers.
-                if self.introduced.revision.asked_by() == AskedBy::InputRequired {
+                if self.handshake.revision.asked_by() == AskedBy::InputRequired {
                     return Ok(None);
                 }
                 match Incoming::read(&raw) {
@@ -230,14 +230,14 @@ impl Upstream {
     fn unreadable(
         &self,
         rejected: omni_protocol::Rejected,
-        awaited: Awaited<'_>,
+        awaited: AwaitedRequest<'_>,
     ) -> Result<(), UpstreamError> {
-        if rejected.id.as_ref() == Some(awaited.id) || matches!(self.channel, Channel::Http(_)) {
+        if rejected.id.as_ref() == Some(awaited.id) || matches!(self.transport, UpstreamTransport::Http(_)) {
             return Err(UpstreamError::Unreadable {
                 server: self.server(),
                 method: awaited.method,
                 why: rejected.error.message,
-                stderr: self.channel.stderr_tail(),
+                stderr: self.transport.stderr_tail(),
             });
         }
         tracing::debug!(error = rejected.error.message, "a line of the server is no message");
@@ -246,7 +246,7 @@ impl Upstream {
 
     /// Answers a request of the server.
     async fn reply(&mut self, id: &Id, answer: Answer) -> Result<(), UpstreamError> {
-        let revision = self.introduced.revision;
+        let revision = self.handshake.revision;
         let outgoing = match answer {
             Answer::Result(result) => self.encoder.answer(revision, id, &result),
             Answer::Refused { why, message } => {
@@ -257,25 +257,26 @@ impl Upstream {
                 self.encoder.refusal(revision, id, code, &message)
             }
         };
-        self.channel.tell(&outgoing).await
+        self.transport.tell(&outgoing).await
     }
 
     pub(super) fn timed_out(&self, method: &'static str, deadline: Deadline) -> UpstreamError {
         let expiry = deadline.expired(Instant::now());
         let expiry = expiry.unwrap_or(Expired::Total { limit: self.config.patience });
-        let (server, printed, stderr) = (self.server(), self.noise.shown(), self.channel.stderr_tail());
+        let (server, printed, stderr) =
+            (self.server(), self.stray_output.shown(), self.transport.stderr_tail());
         UpstreamError::TimedOut { server, method, expiry, printed, stderr }
     }
 }
 
 /// The request whose answer is read.
 #[derive(Clone, Copy)]
-struct Awaited<'a> {
+struct AwaitedRequest<'a> {
     id: &'a Id,
     method: &'static str,
 }
 
-enum Sent {
+enum SendResult {
     Answer,
     SessionGone,
 }
@@ -292,9 +293,9 @@ async fn until(deadline: Deadline, asked: bool) {
 
 /// The server's questions that have no answer yet.
 #[derive(Default)]
-struct Questions(Vec<(Id, BoxFuture<'static, Answer>)>);
+struct ServerQuestions(Vec<(Id, BoxFuture<'static, Answer>)>);
 
-impl Questions {
+impl ServerQuestions {
     fn is_empty(&self) -> bool {
         self.0.is_empty()
     }

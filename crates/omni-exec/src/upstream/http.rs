@@ -14,7 +14,7 @@ use tokio::time::{sleep, timeout};
 
 use super::address::HttpAddress;
 use super::error::UpstreamError;
-use crate::runner::{Broken, Link, Place, RunnerAddress};
+use crate::runner::{ConnectionError, RunnerAddress, RunnerConnection, RunnerEndpoint};
 
 const SESSION: HeaderName = HeaderName::from_static("mcp-session-id");
 const LAST_EVENT: HeaderName = HeaderName::from_static("last-event-id");
@@ -43,28 +43,28 @@ pub(super) struct Http {
     session: Option<HeaderValue>,
     /// The version header of whatever is not itself an outgoing message.
     version: Option<HeaderValue>,
-    idle: Option<Link>,
-    answer: Option<Answer>,
+    idle: Option<RunnerConnection>,
+    answer: Option<HttpAnswer>,
 }
 
 /// An answer that is being read.
-struct Answer {
-    link: Link,
-    kind: AnswerKind,
+struct HttpAnswer {
+    link: RunnerConnection,
+    kind: HttpAnswerKind,
     /// Whole frames that nobody has taken yet.
     ready: VecDeque<Bytes>,
     /// In a row, without a frame in between.
     resumed: u32,
 }
 
-enum AnswerKind {
+enum HttpAnswerKind {
     /// All of it has been read.
     Whole,
     Events(EventReader),
 }
 
 /// What came of a request before its frames.
-pub(super) enum Posted {
+pub(super) enum PostResult {
     /// Frames follow; for an error's status, one that says which.
     Answer,
     /// An HTTP status that stands for a refusal, and no JSON-RPC with it.
@@ -96,7 +96,7 @@ impl Http {
         &mut self,
         outgoing: &Outgoing,
         repeatable: bool,
-    ) -> Result<Posted, UpstreamError> {
+    ) -> Result<PostResult, UpstreamError> {
         self.answer = None;
         let request = self.request(Method::POST, outgoing)?;
         let mut kept = self.idle.take();
@@ -109,7 +109,7 @@ impl Http {
             _ => self.connect().await?,
         };
         let head = match link.send(request.clone()).await {
-            Err(Broken::Unanswered(_)) if reused && repeatable => {
+            Err(ConnectionError::Unanswered(_)) if reused && repeatable => {
                 link = self.connect().await?;
                 link.send(request).await
             }
@@ -127,7 +127,7 @@ impl Http {
                 answer.resumed = 0;
                 return Ok(Some(frame));
             }
-            let AnswerKind::Events(events) = &mut answer.kind else {
+            let HttpAnswerKind::Events(events) = &mut answer.kind else {
                 self.keep_link();
                 return Ok(None);
             };
@@ -152,7 +152,7 @@ impl Http {
                         .map(|event| event.data),
                 ),
                 Err(too_long) => {
-                    return Err(UpstreamError::TooLong {
+                    return Err(UpstreamError::LineTooLong {
                         server: self.address.to_string(),
                         limit: too_long.limit,
                     });
@@ -196,10 +196,10 @@ impl Http {
         let _ = timeout(Duration::from_secs(2), ended).await;
     }
 
-    async fn connect(&self) -> Result<Link, UpstreamError> {
+    async fn connect(&self) -> Result<RunnerConnection, UpstreamError> {
         let HttpAddress { host, port, .. } = &self.address;
-        let place = RunnerAddress(Place::Tcp { host: host.clone(), port: *port });
-        match timeout(CONNECT_WAIT, Link::open(&place)).await {
+        let place = RunnerAddress(RunnerEndpoint::Tcp { host: host.clone(), port: *port });
+        match timeout(CONNECT_WAIT, RunnerConnection::open(&place)).await {
             Ok(Ok(link)) => Ok(link),
             Ok(Err(error)) => {
                 let text = error.to_string();
@@ -244,7 +244,11 @@ impl Http {
         self.version = version.map(HeaderValue::from_static);
     }
 
-    async fn begin(&mut self, mut link: Link, head: &Response<()>) -> Result<Posted, UpstreamError> {
+    async fn begin(
+        &mut self,
+        mut link: RunnerConnection,
+        head: &Response<()>,
+    ) -> Result<PostResult, UpstreamError> {
         let (status, headers) = (head.status(), head.headers());
         if let Some(session) = headers.get(SESSION).filter(|_| status.is_success()) {
             self.session = Some(session.clone());
@@ -252,13 +256,13 @@ impl Http {
         let kind = headers.get(CONTENT_TYPE).and_then(|kind| kind.to_str().ok()).unwrap_or_default();
         let kind = kind.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
         if status.is_success() && kind == "text/event-stream" {
-            let kind = AnswerKind::Events(EventReader::new(self.frame_bytes_max));
-            self.answer = Some(Answer { link, kind, ready: VecDeque::new(), resumed: 0 });
-            return Ok(Posted::Answer);
+            let kind = HttpAnswerKind::Events(EventReader::new(self.frame_bytes_max));
+            self.answer = Some(HttpAnswer { link, kind, ready: VecDeque::new(), resumed: 0 });
+            return Ok(PostResult::Answer);
         }
         let length = headers.get(CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse::<u64>().ok());
         let too_long =
-            || UpstreamError::TooLong { server: self.address.to_string(), limit: self.frame_bytes_max };
+            || UpstreamError::LineTooLong { server: self.address.to_string(), limit: self.frame_bytes_max };
         if length.is_some_and(|length| length > self.frame_bytes_max as u64) {
             return Err(too_long());
         }
@@ -267,12 +271,12 @@ impl Http {
         // Who may ask is settled before anything of MCP is.
         let locked = matches!(status, StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN);
         if self.session.is_some() && status == StatusCode::NOT_FOUND {
-            return Ok(Posted::SessionGone);
+            return Ok(PostResult::SessionGone);
         }
         if (status.is_success() || (!locked && is_json_rpc(&body))) && is_json {
             let ready = VecDeque::from([body]);
-            self.answer = Some(Answer { link, kind: AnswerKind::Whole, ready, resumed: 0 });
-            return Ok(Posted::Answer);
+            self.answer = Some(HttpAnswer { link, kind: HttpAnswerKind::Whole, ready, resumed: 0 });
+            return Ok(PostResult::Answer);
         }
         let said = said(&body);
         if status.is_success() {
@@ -281,21 +285,21 @@ impl Http {
                 (false, "") => format!("its answer is no JSON: {said}"),
                 (false, kind) => format!("its answer is `{kind}`: {said}"),
             };
-            return Ok(Posted::Status(UpstreamError::NotMcp {
+            return Ok(PostResult::Status(UpstreamError::NotMcp {
                 server: self.address.to_string(),
                 why,
                 stderr: String::new(),
             }));
         }
-        Ok(Posted::Status(self.refused(status, headers, &said)))
+        Ok(PostResult::Status(self.refused(status, headers, &said)))
     }
 
-    async fn body(&self, link: &mut Link) -> Result<Bytes, UpstreamError> {
+    async fn body(&self, link: &mut RunnerConnection) -> Result<Bytes, UpstreamError> {
         let limit = self.frame_bytes_max;
         let mut whole = Vec::new();
         while let Some(piece) = link.next().await.map_err(|broken| self.broken(broken))? {
             if whole.len() + piece.len() > limit {
-                return Err(UpstreamError::TooLong { server: self.address.to_string(), limit });
+                return Err(UpstreamError::LineTooLong { server: self.address.to_string(), limit });
             }
             whole.extend_from_slice(&piece);
         }
@@ -306,7 +310,7 @@ impl Http {
     async fn resume(&mut self) -> Result<(), UpstreamError> {
         let Some(answer) = &mut self.answer else { return Ok(()) };
         answer.resumed += 1;
-        let AnswerKind::Events(events) = &answer.kind else { return Ok(()) };
+        let HttpAnswerKind::Events(events) = &answer.kind else { return Ok(()) };
         let (wait, last) = (events.retry().unwrap_or(RETRY_DEFAULT), events.last_id().map(str::to_owned));
         sleep(wait).await;
         let nothing = Outgoing { frame: Bytes::new(), headers: Vec::new() };
@@ -326,7 +330,7 @@ impl Http {
         }
         if let Some(answer) = &mut self.answer {
             // What was begun on the old connection and had no end comes again.
-            if let AnswerKind::Events(events) = &mut answer.kind {
+            if let HttpAnswerKind::Events(events) = &mut answer.kind {
                 events.cut_off();
             }
             answer.link = link;
@@ -365,7 +369,7 @@ impl Http {
         UpstreamError::Status { address, status: code, said, suggestion }
     }
 
-    fn broken(&self, broken: Broken) -> UpstreamError {
+    fn broken(&self, broken: ConnectionError) -> UpstreamError {
         UpstreamError::Broken { address: self.address.to_string(), reason: broken.reason() }
     }
 

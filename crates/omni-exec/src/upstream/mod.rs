@@ -2,19 +2,19 @@
 //! HTTP, in whichever era it speaks. What is said on it is `omni-protocol`'s client half.
 
 mod address;
-mod channel;
+mod command_line;
 mod config;
 mod conversation;
 mod error;
 mod exchange;
 mod http;
-mod noise;
 mod opening;
 mod stdio;
-mod words;
+mod stray_output;
+mod transport;
 
 pub use address::{HttpAddress, ServerAddress, ServerAddressError};
+pub use command_line::CommandLineError;
 pub use config::UpstreamConfig;
-pub use conversation::{Introduced, Upstream};
+pub use conversation::{Handshake, Upstream};
 pub use error::UpstreamError;
-pub use words::WordsError;

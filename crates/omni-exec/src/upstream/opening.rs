@@ -12,11 +12,11 @@ use omni_protocol::{
 };
 use tokio::time::timeout_at;
 
-use super::channel::Channel;
 use super::config::UpstreamConfig;
 use super::error::UpstreamError;
-use super::http::Posted;
-use super::noise::Noise;
+use super::http::PostResult;
+use super::stray_output::StrayOutput;
+use super::transport::UpstreamTransport;
 
 /// How long a process that has been sent `server/discover` may stay silent before `initialize` is tried: legacy servers
 /// may answer nothing at all. A modern one that was slow to start is found out by its late answer.
@@ -29,16 +29,16 @@ const NOISE_MAX: usize = 100;
 pub(super) async fn open(
     config: &UpstreamConfig,
     encoder: &ClientEncoder,
-    channel: &mut Channel,
+    transport: &mut UpstreamTransport,
     next_id: &mut u64,
 ) -> Result<Agreed, UpstreamError> {
-    let mut opening = Open {
+    let mut opening = OpeningHandshake {
         config,
         encoder,
-        channel,
+        transport,
         next_id,
         sent: Vec::new(),
-        noise: Noise::default(),
+        stray_output: StrayOutput::default(),
         give_up: Instant::now() + config.patience,
         status: None,
     };
@@ -52,19 +52,19 @@ pub(super) fn id(next: &mut u64) -> Id {
     Id::parse(&Bytes::from(id.to_string())).expect("a number is an id")
 }
 
-struct Open<'a> {
+struct OpeningHandshake<'a> {
     config: &'a UpstreamConfig,
     encoder: &'a ClientEncoder,
-    channel: &'a mut Channel,
+    transport: &'a mut UpstreamTransport,
     next_id: &'a mut u64,
     sent: Vec<(Id, Probe)>,
-    noise: Noise,
+    stray_output: StrayOutput,
     give_up: Instant,
     /// What HTTP said in the place of an answer.
     status: Option<UpstreamError>,
 }
 
-impl Open<'_> {
+impl OpeningHandshake<'_> {
     async fn run(&mut self) -> Result<Agreed, UpstreamError> {
         let (mut negotiation, mut probe) = Negotiation::begin(self.config.era);
         loop {
@@ -80,10 +80,10 @@ impl Open<'_> {
                         let initialized = self.encoder.initialized_notification(agreed.revision);
                         let version =
                             initialized.headers.iter().any(|header| header.name == "MCP-Protocol-Version");
-                        if let Channel::Http(http) = self.channel {
+                        if let UpstreamTransport::Http(http) = self.transport {
                             http.agreed(version.then(|| agreed.revision.name()));
                         }
-                        self.channel.tell(&initialized).await?;
+                        self.transport.tell(&initialized).await?;
                     }
                     return Ok(agreed);
                 }
@@ -112,37 +112,37 @@ impl Open<'_> {
         let outgoing = outgoing.map_err(UpstreamError::UnsupportedMethod)?;
         self.sent.push((id, probe));
         self.status = None;
-        let posted = timeout_at(self.give_up.into(), self.channel.request(&outgoing, true)).await;
+        let posted = timeout_at(self.give_up.into(), self.transport.request(&outgoing, true)).await;
         let posted = posted.map_err(|_| self.silent(probe))??;
         match posted {
-            Posted::Answer | Posted::SessionGone => {}
+            PostResult::Answer | PostResult::SessionGone => {}
             // Nobody who is not let in finds out more by asking otherwise, and no fault of the server is an era.
-            Posted::Status(
+            PostResult::Status(
                 error @ (UpstreamError::Status { status: 400..500, .. } | UpstreamError::NotMcp { .. }),
             ) => {
                 self.status = Some(error);
             }
-            Posted::Status(error) => return Err(error),
+            PostResult::Status(error) => return Err(error),
         }
         Ok(())
     }
 
     /// Waits for the answer to a probe, this one or an earlier one.
     async fn answer(&mut self, probe: Probe) -> Result<(Probe, ProbeAnswer), UpstreamError> {
-        let patient = match (&self.channel, probe, self.config.era) {
-            (Channel::Stdio(_), Probe::Discover(_), None) if self.sent.len() == 1 => {
+        let patient = match (&self.transport, probe, self.config.era) {
+            (UpstreamTransport::Stdio(_), Probe::Discover(_), None) if self.sent.len() == 1 => {
                 self.give_up.min(Instant::now() + DISCOVER_WAIT)
             }
             _ => self.give_up,
         };
         loop {
-            let frame = match timeout_at(patient.into(), self.channel.next()).await {
+            let frame = match timeout_at(patient.into(), self.transport.next()).await {
                 Ok(Ok(frame)) => frame,
-                Ok(Err(UpstreamError::Died { how, .. })) if self.noise.lines() > 0 => {
-                    let noise = self.noise.shown();
-                    return Err(
-                        self.not_mcp(format!("it {how}, and what it said is no message of MCP: `{noise}`"))
-                    );
+                Ok(Err(UpstreamError::Died { how, .. })) if self.stray_output.lines() > 0 => {
+                    let stray_output = self.stray_output.shown();
+                    return Err(self.not_mcp(format!(
+                        "it {how}, and what it said is no message of MCP: `{stray_output}`"
+                    )));
                 }
                 Ok(Err(error)) => return Err(error),
                 Err(_) if patient < self.give_up => return Ok((probe, ProbeAnswer::None)),
@@ -178,31 +178,32 @@ impl Open<'_> {
 
     /// A program may greet its user before it speaks; one that only does that is no server.
     fn note_noise(&mut self, frame: &[u8]) -> Result<(), UpstreamError> {
-        self.noise.note(frame);
-        if self.noise.lines() < NOISE_MAX && matches!(self.channel, Channel::Stdio(_)) {
+        self.stray_output.note(frame);
+        if self.stray_output.lines() < NOISE_MAX && matches!(self.transport, UpstreamTransport::Stdio(_)) {
             return Ok(());
         }
-        Err(self.not_mcp(format!("what it says is no message of MCP: `{}`", self.noise.shown())))
+        Err(self.not_mcp(format!("what it says is no message of MCP: `{}`", self.stray_output.shown())))
     }
 
     fn not_mcp(&self, why: String) -> UpstreamError {
         let server = self.config.address.to_string();
-        UpstreamError::NotMcp { server, why, stderr: self.channel.stderr_tail() }
+        UpstreamError::NotMcp { server, why, stderr: self.transport.stderr_tail() }
     }
 
     /// What to say of a server that never answered.
     fn silent(&self, probe: Probe) -> UpstreamError {
-        if self.noise.lines() > 0 {
-            let noise = self.noise.shown();
-            return self
-                .not_mcp(format!("it answers nothing, and what it says is no message of MCP: `{noise}`"));
+        if self.stray_output.lines() > 0 {
+            let stray_output = self.stray_output.shown();
+            return self.not_mcp(format!(
+                "it answers nothing, and what it says is no message of MCP: `{stray_output}`"
+            ));
         }
         let method = match probe {
             Probe::Discover(_) => "server/discover",
             Probe::Initialize(_) => "initialize",
         };
         let expiry = Expired::Total { limit: self.config.patience };
-        let (server, stderr) = (self.config.address.to_string(), self.channel.stderr_tail());
+        let (server, stderr) = (self.config.address.to_string(), self.transport.stderr_tail());
         UpstreamError::TimedOut { server, method, expiry, printed: String::new(), stderr }
     }
 

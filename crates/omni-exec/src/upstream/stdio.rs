@@ -16,7 +16,7 @@ use tokio::net::unix::pipe;
 use tokio::time::timeout;
 
 use super::error::UpstreamError;
-use crate::runner::{Lines, TooLong};
+use crate::runner::{LineSplitter, LineTooLong};
 
 /// How long the server may take to end after its input has ended, before it is sent SIGTERM.
 const EXIT_GRACE: Duration = Duration::from_secs(2);
@@ -35,13 +35,13 @@ const TAIL_BYTES_MAX: usize = 4 << 10;
 /// The process and its pipes. Dropping it kills the process and its group at once; [`close`](Self::close) lets it end.
 pub(super) struct Stdio {
     command: String,
-    children: Arc<Children>,
+    processes: Arc<Children>,
     process: Process,
     /// `None` once it is closed, by us or by the server.
     stdin: Option<pipe::Sender>,
     outbox: VecDeque<Bytes>,
     stdout: Option<pipe::Receiver>,
-    lines: Lines,
+    lines: LineSplitter,
     line_bytes_max: usize,
     stderr: Option<pipe::Receiver>,
     tail: Vec<u8>,
@@ -57,9 +57,9 @@ impl Stdio {
         words: &[String],
         line_bytes_max: usize,
     ) -> Result<Stdio, UpstreamError> {
-        let command = super::words::join(words);
+        let command = super::command_line::join(words);
         let failed = |reason: String| UpstreamError::NotStarted { command: command.clone(), reason };
-        let children = Children::new(config.clone());
+        let processes = Children::new(config.clone());
         let (theirs, ours) = io::pipe().map_err(|error| failed(error.to_string()))?;
         let foreground = Foreground {
             argv: words.iter().map(Into::into).collect(),
@@ -67,7 +67,7 @@ impl Stdio {
             cwd: PathBuf::clone(&config.root),
             stdin: theirs.into(),
         };
-        let started = children.start_foreground(foreground).await;
+        let started = processes.start_foreground(foreground).await;
         let (process, stdout, stderr) = started.map_err(|error| failed(error.to_string()))?;
         let pipes = || -> io::Result<_> {
             Ok((
@@ -79,12 +79,12 @@ impl Stdio {
         let (stdin, stdout, stderr) = pipes().map_err(|error| failed(error.to_string()))?;
         Ok(Stdio {
             command,
-            children,
+            processes,
             process,
             stdin: Some(stdin),
             outbox: VecDeque::new(),
             stdout: Some(stdout),
-            lines: Lines::new(line_bytes_max),
+            lines: LineSplitter::new(line_bytes_max),
             line_bytes_max,
             stderr: Some(stderr),
             tail: Vec::new(),
@@ -108,8 +108,8 @@ impl Stdio {
         match poll_fn(|cx| self.poll_next(cx)).await {
             Ok(Some(line)) => Ok(line),
             Ok(None) => Err(self.death().await),
-            Err(TooLong) => {
-                Err(UpstreamError::TooLong { server: self.command.clone(), limit: self.line_bytes_max })
+            Err(LineTooLong) => {
+                Err(UpstreamError::LineTooLong { server: self.command.clone(), limit: self.line_bytes_max })
             }
         }
     }
@@ -136,7 +136,7 @@ impl Stdio {
         if ended.await.is_err() {
             self.process.end(TERM_GRACE).await;
         }
-        self.children.end_all(TERM_GRACE).await;
+        self.processes.end_all(TERM_GRACE).await;
     }
 
     fn poll_end(&mut self, cx: &mut Context<'_>) -> Poll<()> {
@@ -145,7 +145,7 @@ impl Stdio {
         self.process.poll_exit(cx).map(drop)
     }
 
-    fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Result<Option<Bytes>, TooLong>> {
+    fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Result<Option<Bytes>, LineTooLong>> {
         self.poll_write(cx);
         self.poll_stderr(cx);
         loop {

@@ -1,25 +1,25 @@
 //! How a frame is cut out of the bytes of a channel, and written.
 
-use super::fault::Fault;
+use super::error::WireError;
 
 const HEADER: usize = 4;
 
 /// Looks at the bytes read so far: the length of the first frame's body, once its header is there.
-pub(crate) fn body_length(bytes: &[u8], limit: usize) -> Result<Option<usize>, Fault> {
+pub(crate) fn body_length(bytes: &[u8], limit: usize) -> Result<Option<usize>, WireError> {
     let Some(header) = bytes.first_chunk::<HEADER>() else { return Ok(None) };
     // Checked before anything is allocated for it: the length is the worker's word.
     let length = u32::from_le_bytes(*header) as usize;
-    if length > limit { Err(Fault::TooLong { length, limit }) } else { Ok(Some(length)) }
+    if length > limit { Err(WireError::TooLong { length, limit }) } else { Ok(Some(length)) }
 }
 
 /// What stands before each frame of a worker that was told a key: whoever has found its channel does not know it.
-pub(crate) type Key = [u8; 8];
+pub(crate) type FrameKey = [u8; 8];
 
 /// The bytes behind the key that stands before a frame, once it is there.
-pub(crate) fn behind_key<'a>(bytes: &'a [u8], key: Option<&Key>) -> Result<Option<&'a [u8]>, Fault> {
+pub(crate) fn after_key<'a>(bytes: &'a [u8], key: Option<&FrameKey>) -> Result<Option<&'a [u8]>, WireError> {
     let Some(key) = key else { return Ok(Some(bytes)) };
     let come = bytes.len().min(key.len());
-    if bytes[..come] == key[..come] { Ok(bytes.get(key.len()..)) } else { Err(Fault::Keyless) }
+    if bytes[..come] == key[..come] { Ok(bytes.get(key.len()..)) } else { Err(WireError::Keyless) }
 }
 
 /// The bytes that come before a frame's body.

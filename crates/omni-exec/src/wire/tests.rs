@@ -8,8 +8,8 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 use serde_json::{Value, json};
 
-use super::down::push_number;
-use super::up::Beat;
+use super::from_worker::BeatFrame;
+use super::to_worker::push_number;
 use super::*;
 use crate::bounds::{ANSWER_BYTES_MAX, ASK_BYTES_MAX, ASKS_OPEN_MAX};
 
@@ -42,7 +42,11 @@ fn a_call_frame_carries_target_and_arguments_byte_for_byte() {
     let mut out = Vec::new();
     let arguments = "{ \"text\" : \"a\\u00e9\", \"n\": 1.0 }";
     let call = call(arguments, "s-1");
-    push_call(&mut out, &call, Sending { id: call.id.0, terms: Terms::of(&call, 2), now: Instant::now() });
+    push_call(
+        &mut out,
+        &call,
+        DispatchInfo { id: call.id.0, info: AttemptInfo::of(&call, 2), now: Instant::now() },
+    );
     let text = std::str::from_utf8(body(&out)).unwrap();
     assert!(text.contains(&format!("\"args\":{arguments},")), "{text}");
     assert!(text.contains(call.spec.worker_target()), "{text}");
@@ -59,7 +63,11 @@ fn a_session_name_with_any_characters_stays_a_json_string() {
     for session in ["", "a\"b\\c", "é\u{1}\n", "\u{7f}"] {
         let mut out = Vec::new();
         let call = call("{}", session);
-        push_call(&mut out, &call, Sending { id: 7, terms: Terms::of(&call, 1), now: Instant::now() });
+        push_call(
+            &mut out,
+            &call,
+            DispatchInfo { id: 7, info: AttemptInfo::of(&call, 1), now: Instant::now() },
+        );
         let frame: Value = serde_json::from_slice(body(&out)).unwrap();
         assert_eq!(frame["call"]["context"]["session"], session);
     }
@@ -68,7 +76,7 @@ fn a_session_name_with_any_characters_stays_a_json_string() {
 #[test]
 fn a_result_is_taken_over_raw() {
     let frame = r#"{"result":{"id":7,"content":[ {"type":"text","text":"x"} ],"structured":{"a":1.50}}}"#;
-    let Up::Result(result) = decode(frame.as_bytes()).unwrap() else { panic!("not a result") };
+    let WorkerMessage::Result(result) = decode(frame.as_bytes()).unwrap() else { panic!("not a result") };
     assert_eq!(result.content.get(), r#"[ {"type":"text","text":"x"} ]"#);
     assert_eq!(result.structured.unwrap().get(), r#"{"a":1.50}"#);
     assert!(result.meta.is_none() && !result.is_error);
@@ -76,8 +84,11 @@ fn a_result_is_taken_over_raw() {
 
 #[test]
 fn unknown_types_and_fields_are_passed_over() {
-    assert!(matches!(decode(br#"{"later":{"x":[1,{}]}}"#).unwrap(), Up::Unknown));
-    assert!(matches!(decode(br#"{"beat":{"id":3,"later":[]}}"#).unwrap(), Up::Beat(Beat { id: 3, .. })));
+    assert!(matches!(decode(br#"{"later":{"x":[1,{}]}}"#).unwrap(), WorkerMessage::Unknown));
+    assert!(matches!(
+        decode(br#"{"beat":{"id":3,"later":[]}}"#).unwrap(),
+        WorkerMessage::Beat(BeatFrame { id: 3, .. })
+    ));
 }
 
 #[test]
@@ -110,7 +121,10 @@ fn what_is_no_frame_is_a_fault() {
 
 #[test]
 fn a_frame_larger_than_allowed_is_refused_by_its_header() {
-    assert!(matches!(body_length(&u32::MAX.to_le_bytes(), LIMIT), Err(Fault::TooLong { limit: LIMIT, .. })));
+    assert!(matches!(
+        body_length(&u32::MAX.to_le_bytes(), LIMIT),
+        Err(WireError::TooLong { limit: LIMIT, .. })
+    ));
     assert_eq!(body_length(&[1, 0, 0], LIMIT).unwrap(), None);
     assert_eq!(body_length(&1_048_576_u32.to_le_bytes(), LIMIT).unwrap(), Some(LIMIT));
 }
@@ -164,8 +178,8 @@ fn shared_cases(direction: &str) -> Vec<Case> {
 fn frames_up_are_read_as_the_shared_cases_say() {
     for case in shared_cases("up") {
         let (name, bytes) = (&case.name, case.bytes());
-        let key: Option<Key> = case.key.as_deref().map(|key| unhex(key).try_into().unwrap());
-        let Ok(behind) = behind_key(&bytes, key.as_ref()) else {
+        let key: Option<FrameKey> = case.key.as_deref().map(|key| unhex(key).try_into().unwrap());
+        let Ok(behind) = after_key(&bytes, key.as_ref()) else {
             assert_eq!(case.error.as_deref(), Some("foreign"), "{name}");
             continue;
         };
@@ -183,7 +197,7 @@ fn frames_up_are_read_as_the_shared_cases_say() {
         };
         match (decode(&bytes[header_length()..header_length() + length]), &case.frame) {
             (Err(_), None) => assert!(case.error.is_some(), "{name}"),
-            (Ok(Up::Unknown), Some(_)) => assert!(case.ignored, "{name}"),
+            (Ok(WorkerMessage::Unknown), Some(_)) => assert!(case.ignored, "{name}"),
             (Ok(up), Some(frame)) => assert_eq!(&as_value(&up), frame, "{name}"),
             (read, _) => panic!("{name}: {read:?}"),
         }
@@ -191,32 +205,34 @@ fn frames_up_are_read_as_the_shared_cases_say() {
 }
 
 /// What was read, spelled as a frame again; members that may be absent are left out when they are.
-fn as_value(up: &Up<'_>) -> Value {
+fn as_value(up: &WorkerMessage<'_>) -> Value {
     let value = |raw: &RawValue| serde_json::from_str::<Value>(raw.get()).unwrap();
     match up {
-        Up::Ready(ready) => json!({"ready": {"proto": ready.proto, "python": "3.11.7", "pid": 123}}),
-        Up::Started(named) => json!({"started": {"id": named.id}}),
-        Up::Skipped(named) => json!({"skipped": {"id": named.id}}),
-        Up::Beat(Beat { id, note: None }) => json!({"beat": {"id": id}}),
-        Up::Beat(Beat { id, note }) => json!({"beat": {"id": id, "note": note}}),
-        Up::Progress(p) => {
+        WorkerMessage::Ready(ready) => {
+            json!({"ready": {"proto": ready.proto, "python": "3.11.7", "pid": 123}})
+        }
+        WorkerMessage::Started(named) => json!({"started": {"id": named.id}}),
+        WorkerMessage::Skipped(named) => json!({"skipped": {"id": named.id}}),
+        WorkerMessage::Beat(BeatFrame { id, note: None }) => json!({"beat": {"id": id}}),
+        WorkerMessage::Beat(BeatFrame { id, note }) => json!({"beat": {"id": id, "note": note}}),
+        WorkerMessage::Progress(p) => {
             json!({"progress": {"id": p.id, "value": p.value, "total": p.total, "message": p.message}})
         }
-        Up::Log(log) => json!({
+        WorkerMessage::Log(log) => json!({
             "log": {"id": log.id, "level": log.level, "logger": log.logger, "data": value(log.data)}
         }),
-        Up::Output(output) => {
+        WorkerMessage::Output(output) => {
             let mut members = json!({"id": output.id, "stream": output.stream, "text": output.text});
             if output.left_out > 0 {
                 members["left_out"] = output.left_out.into();
             }
             json!({ "output": members })
         }
-        Up::Ask(ask) => json!({
+        WorkerMessage::Ask(ask) => json!({
             "ask": {"id": ask.id, "ask": ask.ask, "method": ask.method, "params": value(ask.params)}
         }),
-        Up::Retract(asked) => json!({"retract": {"id": asked.id, "ask": asked.ask}}),
-        Up::Result(result) => {
+        WorkerMessage::Retract(asked) => json!({"retract": {"id": asked.id, "ask": asked.ask}}),
+        WorkerMessage::Result(result) => {
             let mut members = json!({"id": result.id, "content": value(result.content)});
             if let Some(structured) = result.structured {
                 members["structured"] = value(structured);
@@ -235,7 +251,7 @@ fn as_value(up: &Up<'_>) -> Value {
             }
             json!({ "result": members })
         }
-        Up::Error(error) => {
+        WorkerMessage::Error(error) => {
             let kind = match error.kind {
                 ErrorKind::ToolError => "tool_error",
                 ErrorKind::BadResult => "bad_result",
@@ -260,7 +276,7 @@ fn as_value(up: &Up<'_>) -> Value {
             }
             json!({ "error": members })
         }
-        Up::Unknown => Value::Null,
+        WorkerMessage::Unknown => Value::Null,
     }
 }
 
@@ -278,7 +294,11 @@ fn calls_are_written_as_the_shared_cases_say() {
         push_call(
             &mut out,
             &call,
-            Sending { id: call.id.0, terms: Terms { attempt, asks: context["asks"] != false }, now },
+            DispatchInfo {
+                id: call.id.0,
+                info: AttemptInfo { attempt, asks: context["asks"] != false },
+                now,
+            },
         );
         assert_eq!(
             String::from_utf8_lossy(&out[header_length()..]),
@@ -337,9 +357,9 @@ fn a_greeting_and_a_cancellation_are_written_as_the_shared_cases_say() {
         let frame = case.frame.as_ref().unwrap();
         let mut out = Vec::new();
         if let Some(hello) = frame.get("hello") {
-            let mode = if hello["mode"] == "sync" { Mode::Sync } else { Mode::Async };
+            let mode = if hello["mode"] == "sync" { WorkerMode::Sync } else { WorkerMode::Async };
             let size = |member: &str| usize::try_from(hello[member].as_u64().unwrap()).unwrap();
-            let hello = Hello {
+            let hello = ServerHello {
                 proto: PROTO,
                 mode,
                 page: hello["page"].as_bool().unwrap(),
@@ -404,10 +424,12 @@ fn a_question_larger_than_allowed_is_a_fault() {
         let text = "x".repeat(bytes - r#"{"a":""}"#.len());
         format!(r#"{{"ask":{{"id":1,"ask":1,"method":"roots/list","params":{{"a":"{text}"}}}}}}"#)
     };
-    assert!(matches!(decode(ask(ASK_BYTES_MAX).as_bytes()).unwrap(), Up::Ask(_)));
+    assert!(matches!(decode(ask(ASK_BYTES_MAX).as_bytes()).unwrap(), WorkerMessage::Ask(_)));
     let larger = ask(ASK_BYTES_MAX + 1);
     let length = ASK_BYTES_MAX + 1;
-    assert!(matches!(decode(larger.as_bytes()), Err(Fault::AskTooLong { length: given }) if given == length));
+    assert!(
+        matches!(decode(larger.as_bytes()), Err(WireError::AskTooLong { length: given }) if given == length)
+    );
 }
 
 #[test]

@@ -8,14 +8,14 @@ use omni_call::{Call, CallPort, Deadline, Wants};
 use omni_process::{Exit, Listener};
 
 use super::clocks::CallClocks;
-use super::{Current, Worker};
-use crate::asks::Asks;
-use crate::attempt::{AttemptResult, AttemptSite as _, Hearing, Reader, RunningCall, WorkerView};
-use crate::wire::{self, Fault, Sending, Terms};
+use super::{CurrentCall, Worker};
+use crate::attempt::{AttemptResult, AttemptSite as _, CallContext, FrameReader, RunningCall, WorkerView};
+use crate::questions::CallQuestions;
+use crate::wire::{self, AttemptInfo, DispatchInfo, WireError};
 
 /// What a worker ends with when it cannot trust its channel any more, and how its last line then begins: `Channel.fail`
 /// in `channel.py`.
-const GAVE_UP: i32 = 70;
+const GAVE_UP_EXIT_CODE: i32 = 70;
 const LAST_WORDS: &str = "omni worker: ";
 
 /// The timer's own grain.
@@ -24,22 +24,22 @@ const GRAIN: Duration = Duration::from_millis(1);
 impl Worker {
     /// Sends `call` to the worker, which must have none. Does not wait: what the socket does not take goes
     /// with [`poll_call`](Self::poll_call).
-    pub(crate) fn begin(&mut self, call: &Call, terms: Terms) {
+    pub(crate) fn begin(&mut self, call: &Call, info: AttemptInfo) {
         // What is there now is not the call's.
         self.output.settle();
-        let number = self.send_ahead(call, terms);
-        self.advance(number, call.wants, terms.asks);
+        let number = self.pipeline_call(call, info);
+        self.make_current(number, call.wants, info.asks);
         self.flush();
     }
 
     /// Writes `call` behind the ones that were sent before it, to be sent with the next
     /// [`flush`](Self::flush). Returns its number, by which [`advance`](Self::advance) makes it the call at hand.
-    pub(crate) fn send_ahead(&mut self, call: &Call, terms: Terms) -> u64 {
+    pub(crate) fn pipeline_call(&mut self, call: &Call, info: AttemptInfo) -> u64 {
         self.sent += 1;
         if call.spec.keep_temp {
             self.keep_temp();
         }
-        let sending = Sending { id: self.sent, terms, now: Instant::now() };
+        let sending = DispatchInfo { id: self.sent, info, now: Instant::now() };
         wire::push_call(self.channel.outbox(), call, sending);
         self.sent
     }
@@ -51,14 +51,14 @@ impl Worker {
 
     /// Makes a call that was sent the one at hand. There must be none. `asks` says whether it can ask its
     /// client something.
-    pub(crate) fn advance(&mut self, number: u64, wants: Wants, asks: bool) {
+    pub(crate) fn make_current(&mut self, number: u64, wants: Wants, asks: bool) {
         self.output.begin_call();
         self.number = number;
         self.begun_at = Instant::now();
-        let reader = Reader { wants, may_ask: asks, result_bytes_max: self.result_bytes_max };
-        self.call = Some(Current {
+        let reader = FrameReader { wants, may_ask: asks, result_bytes_max: self.result_bytes_max };
+        self.call = Some(CurrentCall {
             running: RunningCall::new(number, reader),
-            clocks: CallClocks::new(self.begun_at, self.spoiled),
+            clocks: CallClocks::new(self.begun_at, self.unusable),
         });
     }
 
@@ -66,8 +66,8 @@ impl Worker {
     /// Dropping the future takes its open questions back.
     pub(crate) async fn finish(&mut self, deadline: &mut Deadline, port: &mut dyn CallPort) -> AttemptResult {
         port.begun();
-        let mut asks = Asks::default();
-        poll_fn(|cx| self.poll_call(cx, &mut Hearing { deadline, port, asks: &mut asks })).await
+        let mut asks = CallQuestions::default();
+        poll_fn(|cx| self.poll_call(cx, &mut CallContext { deadline, port, asks: &mut asks })).await
     }
 
     /// One look at everything that can happen. Output comes before frames, so that what a tool printed is
@@ -75,40 +75,40 @@ impl Worker {
     pub(super) fn poll_call(
         &mut self,
         cx: &mut Context<'_>,
-        hearing: &mut Hearing<'_>,
+        context: &mut CallContext<'_>,
     ) -> Poll<AttemptResult> {
         let level = self.call.as_ref().and_then(|call| call.running.wants().log);
-        if self.output.poll(cx, Some(&mut Listener { events: hearing.port, level })) {
-            hearing.alive(None);
+        if self.output.poll(cx, Some(&mut Listener { events: context.port, level })) {
+            context.alive(None);
             if let Some(call) = &mut self.call {
                 call.running.talked = true;
             }
         }
         let _ = self.channel.poll_flush(cx);
-        let mut end = self.poll_frames(cx, hearing);
+        let mut end = self.poll_frames(cx, context);
         if end.is_none() {
-            self.poll_answers(cx, hearing);
+            self.poll_answers(cx, context);
         }
         if end.is_none()
             && let Poll::Ready(exit) = self.process.poll_exit(cx)
         {
-            self.output.poll(cx, Some(&mut Listener { events: hearing.port, level }));
+            self.output.poll(cx, Some(&mut Listener { events: context.port, level }));
             end = Some(AttemptResult::Died(exit));
         }
         if end.is_none() {
-            end = self.poll_clocks(cx, hearing.deadline);
+            end = self.poll_clocks(cx, context.deadline);
         }
         match end {
             None => Poll::Pending,
             Some(end) => {
-                let mut listener = Listener { events: hearing.port, level };
-                Poll::Ready(self.end_call(end, &mut listener))
+                let mut listener = Listener { events: context.port, level };
+                Poll::Ready(self.close_call(end, &mut listener))
             }
         }
     }
 
     /// Takes in every frame that has arrived.
-    fn poll_frames(&mut self, cx: &mut Context<'_>, hearing: &mut Hearing<'_>) -> Option<AttemptResult> {
+    fn poll_frames(&mut self, cx: &mut Context<'_>, context: &mut CallContext<'_>) -> Option<AttemptResult> {
         let call = self.call.as_mut().filter(|call| !call.clocks.is_broken())?;
         let page = &self.page;
         let mut view = WorkerView {
@@ -116,29 +116,29 @@ impl Worker {
             has_started: &|number| page.has_started(number),
             ready: &mut self.ready,
         };
-        let Poll::Ready(last) = call.running.poll_frames(cx, &mut view, hearing) else { return None };
+        let Poll::Ready(last) = call.running.poll_frames(cx, &mut view, context) else { return None };
         match last {
             Ok(last) => {
                 if last.contamination.is_some() {
-                    self.spoiled = true;
+                    self.unusable = true;
                     self.contamination = last.contamination;
                 }
                 Some(last.result)
             }
-            Err(fault @ (Fault::Closed | Fault::Io(_))) => {
-                call.clocks.broke(fault, Instant::now());
+            Err(error @ (WireError::Closed | WireError::Io(_))) => {
+                call.clocks.broke(error, Instant::now());
                 None
             }
-            Err(fault) => Some(AttemptResult::Broken(fault)),
+            Err(error) => Some(AttemptResult::Broken(error)),
         }
     }
 
     /// Sends the answers that have come to the call's questions. What the socket does not take stays for later.
-    fn poll_answers(&mut self, cx: &mut Context<'_>, hearing: &mut Hearing<'_>) {
+    fn poll_answers(&mut self, cx: &mut Context<'_>, context: &mut CallContext<'_>) {
         let mut answered = false;
-        while let Some((number, answer)) = hearing.asks.poll(cx, hearing.deadline) {
+        while let Some((number, answer)) = context.asks.poll(cx, context.deadline) {
             wire::push_answer(self.channel.outbox(), self.number, number, &answer);
-            hearing.asks.written(self.channel.written());
+            context.asks.written(self.channel.written());
             answered = true;
         }
         if answered {
@@ -167,7 +167,7 @@ impl Worker {
     }
 
     /// Takes in what belongs to a call that has ended so, and lets go of it.
-    fn end_call(&mut self, end: AttemptResult, listener: &mut Listener<'_>) -> AttemptResult {
+    fn close_call(&mut self, end: AttemptResult, listener: &mut Listener<'_>) -> AttemptResult {
         let running = self.call.as_ref().map(|call| &call.running);
         // Of what a silent call has printed besides, the runtime has told by now.
         if !matches!(end, AttemptResult::Result(_)) || running.is_some_and(|call| call.talked) {
@@ -177,8 +177,8 @@ impl Worker {
         if let Some(call) = running.filter(|call| call.printed) {
             self.page.note_heard(call.id);
         }
-        let end = self.in_its_words(end);
-        self.spoiled |= matches!(end, AttemptResult::Broken(_));
+        let end = self.explain_gave_up(end);
+        self.unusable |= matches!(end, AttemptResult::Broken(_));
         // After a deadline the call still runs here, until somebody has ended it.
         if !matches!(end, AttemptResult::Expired(_)) {
             self.call = None;
@@ -187,13 +187,13 @@ impl Worker {
     }
 
     /// A worker that gives itself up says why in its last line: then the end is not the tool's exit.
-    fn in_its_words(&self, end: AttemptResult) -> AttemptResult {
-        if !matches!(end, AttemptResult::Died(Exit::Code(GAVE_UP))) || !self.has_started() {
+    fn explain_gave_up(&self, end: AttemptResult) -> AttemptResult {
+        if !matches!(end, AttemptResult::Died(Exit::Code(GAVE_UP_EXIT_CODE))) || !self.has_started() {
             return end;
         }
         let said = self.output.stderr_tail().unwrap_or_default();
         let reason = said.trim_end().lines().next_back().and_then(|line| line.strip_prefix(LAST_WORDS));
-        reason.map_or(end, |reason| AttemptResult::Broken(Fault::GaveUp(reason.to_owned())))
+        reason.map_or(end, |reason| AttemptResult::Broken(WireError::GaveUp(reason.to_owned())))
     }
 }
 
@@ -205,7 +205,7 @@ mod tests {
     fn the_last_words_of_a_worker_are_those_that_it_says() {
         let shared = include_str!("../../../../conformance/shared.json");
         let shared: serde_json::Value = serde_json::from_str(shared).unwrap();
-        assert_eq!(shared["wire"]["gave_up"], GAVE_UP);
+        assert_eq!(shared["wire"]["gave_up"], GAVE_UP_EXIT_CODE);
         assert_eq!(shared["wire"]["last_words"], LAST_WORDS);
     }
 }

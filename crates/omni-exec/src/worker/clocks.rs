@@ -7,7 +7,7 @@ use omni_call::Deadline;
 
 use crate::attempt::AttemptResult;
 use crate::bounds::{DEATH_GRACE, STOPPED_LOOK};
-use crate::wire::Fault;
+use crate::wire::WireError;
 
 /// The clocks of one call. They own no timer: the caller passes `now`.
 pub(super) struct CallClocks {
@@ -16,7 +16,7 @@ pub(super) struct CallClocks {
     /// It was stopped when that was looked at last.
     stopped: bool,
     /// The channel broke then, for this reason; it is still to be seen whether the process has died.
-    broken: Option<(Instant, Fault)>,
+    broken: Option<(Instant, WireError)>,
 }
 
 impl CallClocks {
@@ -26,13 +26,13 @@ impl CallClocks {
         CallClocks {
             look_at: now + STOPPED_LOOK,
             stopped: false,
-            broken: broken.then_some((now, Fault::Closed)),
+            broken: broken.then_some((now, WireError::Closed)),
         }
     }
 
     /// The channel has broken. Usually the process is dying. Only the kernel can say, so its word is waited for.
-    pub(super) fn broke(&mut self, fault: Fault, now: Instant) {
-        self.broken = Some((now, fault));
+    pub(super) fn broke(&mut self, error: WireError, now: Instant) {
+        self.broken = Some((now, error));
     }
 
     pub(super) fn is_broken(&self) -> bool {
@@ -55,13 +55,13 @@ impl CallClocks {
         if let Some(expiry) = deadline.expired(now) {
             return Some(AttemptResult::Expired(expiry));
         }
-        if let Some((_, fault)) = self.broken.take_if(|(since, _)| now >= *since + DEATH_GRACE) {
-            return Some(AttemptResult::Broken(fault));
+        if let Some((_, error)) = self.broken.take_if(|(since, _)| now >= *since + DEATH_GRACE) {
+            return Some(AttemptResult::Broken(error));
         }
         if now >= self.look_at {
             let stopped = is_stopped();
             if stopped && self.stopped {
-                return Some(AttemptResult::Broken(Fault::Stopped));
+                return Some(AttemptResult::Broken(WireError::Stopped));
             }
             self.stopped = stopped;
             self.look_at = now + STOPPED_LOOK;
@@ -103,7 +103,7 @@ mod tests {
                 assert!(clocks.strike(next - MILLISECOND, &forever, never).is_none(), "it looks too early");
                 last = clocks.strike(next, &forever, || *stopped);
             }
-            let seen = matches!(last, Some(AttemptResult::Broken(Fault::Stopped)));
+            let seen = matches!(last, Some(AttemptResult::Broken(WireError::Stopped)));
             assert_eq!(seen, dead, "{looks:?}");
         }
     }
@@ -113,13 +113,13 @@ mod tests {
         let start = Instant::now();
         let forever = Deadline::new(start, None, None);
         let mut clocks = CallClocks::new(start, false);
-        clocks.broke(Fault::Closed, start + SECOND);
+        clocks.broke(WireError::Closed, start + SECOND);
         assert_eq!(clocks.next(&forever), start + SECOND + DEATH_GRACE);
         assert!(clocks.strike(start + SECOND, &forever, never).is_none());
         let end = clocks.strike(start + SECOND + DEATH_GRACE, &forever, never);
-        assert!(matches!(end, Some(AttemptResult::Broken(Fault::Closed))), "{end:?}");
-        let spoiled = CallClocks::new(start, true);
-        assert_eq!(spoiled.next(&forever), start + DEATH_GRACE, "nothing is read of it at all");
+        assert!(matches!(end, Some(AttemptResult::Broken(WireError::Closed))), "{end:?}");
+        let unusable = CallClocks::new(start, true);
+        assert_eq!(unusable.next(&forever), start + DEATH_GRACE, "nothing is read of it at all");
     }
 
     #[test]

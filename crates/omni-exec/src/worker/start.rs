@@ -10,53 +10,54 @@ use omni_process::{Exit, StartError};
 use tokio::time::{Sleep, sleep};
 
 use super::Worker;
-use super::program::{FORK_PARENT, main_of};
+use super::python_command::{FORK_PARENT, python_main_args};
 use crate::ExecConfig;
 use crate::bounds::DEATH_GRACE;
-use crate::children::{Children, Python};
+use crate::executor_processes::{ExecutorProcesses, PythonCommand};
 use crate::start_failure::StartFailure;
-use crate::wire::{self, Fault, Mode, Up};
+use crate::wire::{self, WireError, WorkerMessage, WorkerMode};
 
 impl Worker {
-    /// Starts a process and waits until it says that it is ready. `seat` is dropped when the process is
+    /// Starts a process and waits until it says that it is ready. `permit` is dropped when the process is
     /// gone. Dropping the future kills the process.
     pub(crate) async fn start(
-        children: &Arc<Children>,
-        mode: Mode,
-        seat: Box<dyn Send>,
+        processes: &Arc<ExecutorProcesses>,
+        mode: WorkerMode,
+        permit: Box<dyn Send>,
     ) -> Result<Self, StartFailure> {
-        Worker::start_module(children, "omni.worker", mode, seat).await
+        Worker::start_module(processes, "omni.worker", mode, permit).await
     }
 
     /// As [`start`](Self::start), with the function `main` of another module.
     pub(crate) async fn start_module(
-        children: &Arc<Children>,
+        processes: &Arc<ExecutorProcesses>,
         module: &str,
-        mode: Mode,
-        seat: Box<dyn Send>,
+        mode: WorkerMode,
+        permit: Box<dyn Send>,
     ) -> Result<Self, StartFailure> {
-        let python = Python { args: main_of(module), env: Vec::new(), forks: module == FORK_PARENT };
-        let mut worker = Worker::launch(children, python, mode, seat).await.map_err(StartFailure::from)?;
-        let config = children.config();
+        let python =
+            PythonCommand { args: python_main_args(module), env: Vec::new(), forks: module == FORK_PARENT };
+        let mut worker = Worker::launch(processes, python, mode, permit).await.map_err(StartFailure::from)?;
+        let config = processes.config();
         match tokio::time::timeout(config.ready_timeout, worker.wait_ready()).await {
             Ok(Ok(())) => Ok(worker),
-            Ok(Err(reason)) => Err(worker.start_failure(config, &reason, children.closing())),
+            Ok(Err(reason)) => Err(worker.start_failure(config, &reason, processes.closing())),
             Err(_) => {
                 let reason = format!("was not ready after {} s", config.ready_timeout.as_secs_f64());
-                Err(worker.start_failure(config, &reason, children.closing()))
+                Err(worker.start_failure(config, &reason, processes.closing()))
             }
         }
     }
 
     /// Starts a process and introduces the server to it.
     pub(crate) async fn launch(
-        children: &Arc<Children>,
-        python: Python,
-        mode: Mode,
-        seat: Box<dyn Send>,
+        processes: &Arc<ExecutorProcesses>,
+        python: PythonCommand,
+        mode: WorkerMode,
+        permit: Box<dyn Send>,
     ) -> Result<Self, StartError> {
-        let started = children.start_python(python, seat).await?;
-        Worker::assemble(started, children.config(), mode)
+        let started = processes.start_python(python, permit).await?;
+        Worker::assemble(started, processes.config(), mode)
     }
 
     /// Waits for the first frame. The error says, after `it`, what happened instead.
@@ -74,8 +75,8 @@ impl Worker {
                         self.channel.consume(length);
                         return Poll::Ready(ready);
                     }
-                    Err(Fault::Closed | Fault::Io(_)) => closed = Some(Box::pin(sleep(DEATH_GRACE))),
-                    Err(fault) => return Poll::Ready(Err(fault.to_string())),
+                    Err(WireError::Closed | WireError::Io(_)) => closed = Some(Box::pin(sleep(DEATH_GRACE))),
+                    Err(error) => return Poll::Ready(Err(error.to_string())),
                 }
             }
             if let Poll::Ready(exit) = self.process.poll_exit(cx) {
@@ -131,13 +132,13 @@ fn before_ready(exit: Exit) -> String {
 /// Reads the first frame of a worker.
 fn readiness(body: &[u8]) -> Result<(), String> {
     match wire::decode(body) {
-        Ok(Up::Ready(ready)) if ready.proto == wire::PROTO => Ok(()),
-        Ok(Up::Ready(ready)) => Err(format!(
+        Ok(WorkerMessage::Ready(ready)) if ready.proto == wire::PROTO => Ok(()),
+        Ok(WorkerMessage::Ready(ready)) => Err(format!(
             "speaks version {} of the worker protocol, not {}; its `omni` package is from another release",
             ready.proto,
             wire::PROTO
         )),
         Ok(_) => Err("did not begin with `ready`".into()),
-        Err(fault) => Err(fault.to_string()),
+        Err(error) => Err(error.to_string()),
     }
 }

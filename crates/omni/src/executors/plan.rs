@@ -6,7 +6,7 @@ use std::sync::Arc;
 use anyhow::Result;
 use omni_call::{Executor, ExecutorKind, ForkSettings};
 use omni_environments::Environments;
-use omni_exec::{ExecConfig, Fork, ForkBorders, Protected, WorkerLife};
+use omni_exec::{ExecConfig, Fork, ForkBorders, Protected, RecycleLimits};
 use omni_process::{Isolation, ProcessConfig, ProcessLimits, TempFolders};
 
 use crate::python::{Chosen, Python};
@@ -25,7 +25,7 @@ pub(super) struct Plan {
     settings: serde_json::Map<String, serde_json::Value>,
     env: Vec<String>,
     workers: crate::args::Workers,
-    worker_life: WorkerLife,
+    recycle_limits: RecycleLimits,
     limits: ProcessLimits,
     fork: ForkSettings,
     embedded_threads: usize,
@@ -79,7 +79,7 @@ impl Plan {
             settings: places.file.skills.clone(),
             env: settings.env.clone(),
             workers: settings.workers,
-            worker_life: settings.worker_life,
+            recycle_limits: settings.recycle_limits,
             limits: settings.limits,
             fork: settings.fork,
             embedded_threads: settings.embedded_threads,
@@ -119,7 +119,7 @@ impl Plan {
         config.process.env_allowed = self.env.clone();
         config.workers_min = self.workers.min;
         config.workers_max = self.workers.max;
-        config.worker_life = self.worker_life;
+        config.recycle_limits = self.recycle_limits;
         config.process.limits = self.limits;
         config.fork = self.fork.or(config.fork);
         config.embedded_threads = self.embedded_threads;

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use anyhow::{Result, bail};
 use omni_call::{ErrorDetail, ExecutorKind, ForkSettings, shown_path};
-use omni_exec::WorkerLife;
+use omni_exec::RecycleLimits;
 use omni_process::ProcessLimits;
 
 use super::bounds::ExecBounds;
@@ -28,7 +28,7 @@ pub(crate) struct RunSettings {
     /// How long calls may go on when the server stops; `None` when nobody says.
     pub(crate) grace: Option<Duration>,
     pub(crate) workers: Workers,
-    pub(crate) worker_life: WorkerLife,
+    pub(crate) recycle_limits: RecycleLimits,
     /// How much of an exception clients may read; `None` when nobody says: then it depends on who they are.
     pub(crate) errors: Option<ErrorDetail>,
     pub(crate) env: Vec<String>,
@@ -84,7 +84,7 @@ impl RunSettings {
                 .map(|value| grace(value, &format!("`grace = {value}` in omni.toml")))
                 .transpose()?,
             workers,
-            worker_life: own.life()?,
+            recycle_limits: own.life()?,
             errors,
             limits: file.limits.resolve()?,
             bounds: ExecBounds::resolve(file, &admission)?,

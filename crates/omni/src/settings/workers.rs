@@ -4,7 +4,7 @@ use std::fmt;
 use std::time::Duration;
 
 use anyhow::{Result, anyhow};
-use omni_exec::WorkerLife;
+use omni_exec::RecycleLimits;
 use serde::Deserialize;
 use serde::de::value::MapAccessDeserializer;
 use serde::de::{Deserializer, MapAccess, Visitor};
@@ -47,8 +47,8 @@ impl WorkerSettings {
     }
 
     /// What a worker may go through.
-    pub(crate) fn life(&self) -> Result<WorkerLife> {
-        Ok(WorkerLife {
+    pub(crate) fn life(&self) -> Result<RecycleLimits> {
+        Ok(RecycleLimits {
             calls: limit_of("workers.max_calls", self.0.max_calls)?,
             memory_bytes: limit_of("workers.max_memory_mib", self.0.max_memory_mib)?
                 .map(|mib| mib.saturating_mul(1 << 20)),
@@ -99,10 +99,11 @@ mod tests {
     fn a_text_is_the_count_and_a_table_says_more() {
         let short = read("workers = \"2..3\"");
         assert_eq!(short.count().unwrap(), Some(Workers { min: 2, max: 3 }));
-        assert_eq!(short.life().unwrap(), WorkerLife::default());
+        assert_eq!(short.life().unwrap(), RecycleLimits::default());
         let long = read("[workers]\ncount = \"2..3\"\nmax_calls = 500\nmax_memory_mib = 0\nmax_age = 3600");
         assert_eq!(long.count().unwrap(), Some(Workers { min: 2, max: 3 }));
-        let life = WorkerLife { calls: Some(500), memory_bytes: None, age: Some(Duration::from_secs(3_600)) };
+        let life =
+            RecycleLimits { calls: Some(500), memory_bytes: None, age: Some(Duration::from_secs(3_600)) };
         assert_eq!(long.life().unwrap(), life);
         assert_eq!(read("[workers]\nmax_calls = 7").count().unwrap(), None);
     }

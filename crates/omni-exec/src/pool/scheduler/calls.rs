@@ -2,23 +2,25 @@
 
 use std::time::Instant;
 
-use super::effect::{Admission, CallFacts, CallId, Effect, Farewell, Purpose, Refusal, WorkerId};
-use super::line::Whereabouts;
+use super::effect::{
+    AbandonedCallEnd, Admission, CallFacts, CallHandle, Effect, RefusalReason, StartPurpose, WorkerHandle,
+};
 use super::load::TickRate;
-use super::slots::Handle;
-use super::state::{Scheduler, Stage, WorkerState};
-use super::states::{KeptState, StateKey};
+use super::queue::CallPosition;
+use super::skill_states::{SkillState, StateKey};
+use super::slots::SlotHandle;
+use super::state::{Scheduler, WorkerStage, WorkerState};
 
 impl<K: StateKey> Scheduler<K> {
-    /// Gives a call an idle worker, or a place in line, or refuses it.
-    pub(in crate::pool) fn call_came(&mut self, mut facts: CallFacts<K>, now: Instant) -> Admission {
+    /// Gives a call an idle worker, or a place in the queue, or refuses it.
+    pub(in crate::pool) fn call_arrived(&mut self, mut facts: CallFacts<K>, now: Instant) -> Admission {
         if self.closing {
-            return Admission::Refused(Refusal::Shutdown);
+            return Admission::Refused(RefusalReason::Shutdown);
         }
         if let Some(key) = facts.key.take() {
             return match self.state_of(key, now) {
                 Some(state) => self.call_for_state(&facts, state, now),
-                None => Admission::Refused(Refusal::Busy),
+                None => Admission::Refused(RefusalReason::Busy),
             };
         }
         while let Some(id) = self.idle.pop() {
@@ -31,25 +33,25 @@ impl<K: StateKey> Scheduler<K> {
             return Admission::Run(id);
         }
         let nobody = self.count.serving == 0 && self.count.starting == 0;
-        let admission = self.wait_in_line(&facts, None, nobody, now);
+        let admission = self.enqueue(&facts, None, nobody, now);
         if nobody && matches!(admission, Admission::Waits(_)) && self.count.workers < self.bounds.workers_max
         {
-            self.start(Purpose::Wanted, None);
+            self.start(StartPurpose::TooFew, None);
         }
         admission
     }
 
     /// A call whose worker must be the one that keeps its state.
-    fn call_for_state(&mut self, facts: &CallFacts<K>, state: Handle, now: Instant) -> Admission {
+    fn call_for_state(&mut self, facts: &CallFacts<K>, state: SlotHandle, now: Instant) -> Admission {
         let worker = self.states.0.get(state).and_then(|state| state.worker);
         let stage = worker.and_then(|id| self.workers.get(id.0)).map(|worker| worker.stage);
-        if let (Some(id), Some(Stage::Idle { .. })) = (worker, stage)
+        if let (Some(id), Some(WorkerStage::Idle { .. })) = (worker, stage)
             && self.take(id)
         {
             return Admission::Run(id);
         }
-        let nobody = matches!(stage, None | Some(Stage::Idle { .. } | Stage::Released));
-        let admission = self.wait_in_line(facts, Some(state), nobody, now);
+        let nobody = matches!(stage, None | Some(WorkerStage::Idle { .. } | WorkerStage::Released));
+        let admission = self.enqueue(facts, Some(state), nobody, now);
         if matches!(admission, Admission::Waits(_)) {
             self.start_for(state);
         }
@@ -57,44 +59,44 @@ impl<K: StateKey> Scheduler<K> {
     }
 
     /// Takes an idle worker for a call. False when it has died meanwhile.
-    fn take(&mut self, id: WorkerId) -> bool {
+    fn take(&mut self, id: WorkerHandle) -> bool {
         let Some(worker) = self.workers.get_mut(id.0) else { return false };
-        if worker.gone {
-            self.let_go(id, false);
+        if worker.exited {
+            self.retire(id, false);
             return false;
         }
-        worker.stage = Stage::Busy;
+        worker.stage = WorkerStage::Busy;
         worker.pipeline.begin();
         true
     }
 
-    /// Puts a call in line, unless the line is full or `nobody` is there to serve it and none can be started.
-    fn wait_in_line(
+    /// Puts a call in the queue, unless the queue is full or `nobody` is there to serve it and none can be started.
+    fn enqueue(
         &mut self,
         facts: &CallFacts<K>,
-        state: Option<Handle>,
+        state: Option<SlotHandle>,
         nobody: bool,
         now: Instant,
     ) -> Admission {
         if nobody && let Some(failure) = self.failures.forbids(now) {
-            return Admission::Refused(Refusal::CannotStart(failure.clone()));
+            return Admission::Refused(RefusalReason::CannotStart(failure.clone()));
         }
-        // One that was in line before has been let in already.
+        // One that was in the queue before has been let in already.
         if !facts.again && !self.calls.has_room(facts.tool, &self.bounds) {
-            return Admission::Refused(Refusal::Busy);
+            return Admission::Refused(RefusalReason::Busy);
         }
-        let line = match state.and_then(|state| self.states.0.get_mut(state)) {
-            Some(state) => &mut state.line,
-            None => &mut self.line,
+        let queue = match state.and_then(|state| self.states.0.get_mut(state)) {
+            Some(state) => &mut state.queue,
+            None => &mut self.queue,
         };
-        let call = self.calls.push(line, facts, state);
-        self.look_at_rate(TickRate::Line);
+        let call = self.calls.push(queue, facts, state);
+        self.look_at_rate(TickRate::Queue);
         Admission::Waits(call)
     }
 
     /// The state that a key names. Where there are as many as may be, the session's goes that was used longest ago
     /// and has nothing to do; `None` when all have.
-    fn state_of(&mut self, key: K, now: Instant) -> Option<Handle> {
+    fn state_of(&mut self, key: K, now: Instant) -> Option<SlotHandle> {
         let state = match self.states.find(&key) {
             Some(state) => state,
             None => {
@@ -109,51 +111,51 @@ impl<K: StateKey> Scheduler<K> {
     }
 
     fn evict_state(&mut self) -> Option<()> {
-        let is_idle = |state: &KeptState<K>| {
+        let is_idle = |state: &SkillState<K>| {
             let stage = state.worker.and_then(|id| self.workers.get(id.0)).map(|worker| worker.stage);
-            state.line.is_empty() && !matches!(stage, Some(Stage::Busy | Stage::Starting))
+            state.queue.is_empty() && !matches!(stage, Some(WorkerStage::Busy | WorkerStage::Starting))
         };
         let oldest = self.states.oldest(is_idle)?;
         let evicted = self.states.0.remove(oldest)?;
         if let Some(id) = evicted.worker
-            && let Some(WorkerState { stage: Stage::Idle { .. }, .. }) = self.workers.get(id.0)
+            && let Some(WorkerState { stage: WorkerStage::Idle { .. }, .. }) = self.workers.get(id.0)
         {
             tracing::info!("a session's worker gives way to that of another session");
-            self.let_go(id, true);
+            self.retire(id, true);
         }
         Some(())
     }
 
     /// Starts the worker that is to keep a state, unless there is one or there may be no more.
-    pub(super) fn start_for(&mut self, state: Handle) {
+    pub(super) fn start_for(&mut self, state: SlotHandle) {
         let missing = self.states.0.get(state).is_some_and(|state| state.worker.is_none());
-        if missing && self.keyed < self.bounds.workers_max {
-            self.start(Purpose::Keyed, Some(state));
+        if missing && self.stateful < self.bounds.workers_max {
+            self.start(StartPurpose::Stateful, Some(state));
         }
     }
 
     /// The worker that a call was given by [`Admission::Run`] is found unable to run it, and nobody has it any more.
-    pub(in crate::pool) fn unfit(&mut self, id: WorkerId) {
+    pub(in crate::pool) fn worker_unfit(&mut self, id: WorkerHandle) {
         self.release(id);
     }
 
     /// The caller has taken what its call got, or has left. In the latter case a worker that the call got is still
     /// to be given back.
-    pub(in crate::pool) fn caller_left(&mut self, call: CallId) {
+    pub(in crate::pool) fn caller_left(&mut self, call: CallHandle) {
         let Some(waiting) = self.calls.get(call) else { return };
         match waiting.is {
-            Whereabouts::Granted => {}
-            Whereabouts::Ahead(id) => {
+            CallPosition::Granted => {}
+            CallPosition::Pipelined(id) => {
                 if let Some(worker) = self.workers.get_mut(id.0) {
                     worker.pipeline.orphan(call);
                 }
             }
-            Whereabouts::InLine => {
-                let line = match waiting.state.and_then(|state| self.states.0.get_mut(state)) {
-                    Some(state) => &mut state.line,
-                    None => &mut self.line,
+            CallPosition::InQueue => {
+                let queue = match waiting.state.and_then(|state| self.states.0.get_mut(state)) {
+                    Some(state) => &mut state.queue,
+                    None => &mut self.queue,
                 };
-                self.calls.leave_line(line, call);
+                self.calls.leave_queue(queue, call);
             }
         }
         self.calls.remove(call);
@@ -161,23 +163,32 @@ impl<K: StateKey> Scheduler<K> {
 
     /// The caller of a running call has left: says how the call is ended. What was sent behind it is revoked first,
     /// so that no signal reaches a call of somebody else.
-    pub(in crate::pool) fn left_running(&mut self, id: WorkerId, now: Instant) -> Farewell {
+    pub(in crate::pool) fn running_call_abandoned(
+        &mut self,
+        id: WorkerHandle,
+        now: Instant,
+    ) -> AbandonedCallEnd {
         let up_to = self.worker(id).and_then(|worker| worker.pipeline.revoke(now));
         match up_to {
-            None => Farewell::Cancel,
+            None => AbandonedCallEnd::Interrupt,
             Some(up_to) => {
                 self.effects.push_back(Effect::Revoke { worker: id, up_to });
-                Farewell::AfterRevocation
+                AbandonedCallEnd::AfterRevocation
             }
         }
     }
 
-    /// [`REVOKED_FOR`](crate::bounds::REVOKED_FOR) has passed since [`left_running`](Self::left_running); the worker has
+    /// [`REVOKED_FOR`](crate::bounds::REVOKED_FOR) has passed since [`running_call_abandoned`](Self::running_call_abandoned); the worker has
     /// begun no call after `begun`.
-    pub(in crate::pool) fn farewell_due(&mut self, id: WorkerId, begun: u64, now: Instant) -> Farewell {
+    pub(in crate::pool) fn revocation_settled(
+        &mut self,
+        id: WorkerHandle,
+        begun: u64,
+        now: Instant,
+    ) -> AbandonedCallEnd {
         self.requeue(id, begun, now);
         let moved_on = self.worker(id).is_some_and(|worker| !worker.pipeline.is_empty());
-        if moved_on { Farewell::Outlive } else { Farewell::Cancel }
+        if moved_on { AbandonedCallEnd::AwaitLastFrame } else { AbandonedCallEnd::Interrupt }
     }
 
     /// Takes no call any more, refuses those that have no worker of their own, wherever they stand, and lets go of
@@ -186,24 +197,24 @@ impl<K: StateKey> Scheduler<K> {
         self.closing = true;
         let mut refused = Vec::new();
         for (_, worker) in self.workers.iter_mut() {
-            refused.extend(worker.pipeline.take_unbegun(0).filter_map(|sent| sent.call));
+            refused.extend(worker.pipeline.take_unstarted(0).filter_map(|sent| sent.call));
         }
         for call in &refused {
             self.calls.grant(*call);
         }
-        let states = self.states.0.iter_mut().map(|(_, state)| &mut state.line);
-        for line in std::iter::once(&mut self.line).chain(states) {
-            refused.extend(self.calls.take_out(line, |_| true));
+        let states = self.states.0.iter_mut().map(|(_, state)| &mut state.queue);
+        for queue in std::iter::once(&mut self.queue).chain(states) {
+            refused.extend(self.calls.take_out(queue, |_| true));
         }
-        self.refuse_all(refused, &Refusal::Shutdown);
+        self.refuse_all(refused, &RefusalReason::Shutdown);
         self.idle.clear();
-        let idle: Vec<WorkerId> = self
+        let idle: Vec<WorkerHandle> = self
             .workers
             .iter()
-            .filter(|(_, worker)| matches!(worker.stage, Stage::Idle { .. }))
-            .map(|(handle, _)| WorkerId(handle))
+            .filter(|(_, worker)| matches!(worker.stage, WorkerStage::Idle { .. }))
+            .map(|(handle, _)| WorkerHandle(handle))
             .collect();
-        idle.into_iter().for_each(|id| self.let_go(id, false));
-        self.effects.extend([Effect::Look, Effect::Renewed]);
+        idle.into_iter().for_each(|id| self.retire(id, false));
+        self.effects.extend([Effect::Tick, Effect::Renewed]);
     }
 }

@@ -7,8 +7,8 @@ use std::time::{Duration, Instant};
 /// make short calls slower, by a fifth for each (measured with one core for front and workers).
 pub(super) const GROW_AFTER: Duration = Duration::from_millis(10);
 
-/// How often the line is looked at while there is one.
-pub(super) const LINE_TICK: Duration = Duration::from_millis(5);
+/// How often the queue is looked at while there is one.
+pub(super) const QUEUE_TICK: Duration = Duration::from_millis(5);
 
 /// Starting takes a whole core for tens of milliseconds.
 pub(super) const STARTING_MAX: usize = 2;
@@ -25,25 +25,25 @@ pub(super) enum TickRate {
     Asleep,
     /// Whether a spare is wanted: every [`SPARE_TICK`].
     Spare,
-    /// Whether the line moves: every [`LINE_TICK`].
-    Line,
+    /// Whether the queue moves: every [`QUEUE_TICK`].
+    Queue,
 }
 
 /// How many calls had been finished at the last looks of either kind.
 #[derive(Clone, Copy, Debug, Default)]
-pub(super) struct Load {
-    line: Sample,
-    spare: Sample,
+pub(super) struct LoadHistory {
+    queue: LoadSample,
+    spare: LoadSample,
 }
 
 /// How many calls had been finished at a moment.
 #[derive(Clone, Copy, Debug, Default)]
-struct Sample {
+struct LoadSample {
     at: Option<Instant>,
     finished: u64,
 }
 
-impl Sample {
+impl LoadSample {
     /// How many calls have been finished since, once at least `window` has passed.
     fn finished_since(self, window: Duration, finished: u64, now: Instant) -> Option<u64> {
         (now >= self.at? + window).then_some(finished - self.finished)
@@ -52,15 +52,15 @@ impl Sample {
     /// Moves on to `now` when `window` has passed.
     fn renew(&mut self, window: Duration, finished: u64, now: Instant) {
         if self.at.is_none_or(|at| now >= at + window) {
-            *self = Sample { at: Some(now), finished };
+            *self = LoadSample { at: Some(now), finished };
         }
     }
 }
 
-impl Load {
-    /// How many calls have been finished while those in line waited; `None` before anything can be said.
-    pub(super) fn finished_in_line_window(&self, finished: u64, now: Instant) -> Option<u64> {
-        self.line.finished_since(GROW_AFTER, finished, now)
+impl LoadHistory {
+    /// How many calls have been finished while those in the queue waited; `None` before anything can be said.
+    pub(super) fn finished_in_queue_window(&self, finished: u64, now: Instant) -> Option<u64> {
+        self.queue.finished_since(GROW_AFTER, finished, now)
     }
 
     /// Whether no call at all has been finished for a while.
@@ -71,7 +71,7 @@ impl Load {
     /// Notes what this look has seen. True when calls have been finished since the last one.
     pub(super) fn note(&mut self, finished: u64, now: Instant) -> bool {
         let worked = self.spare.at.is_some() && finished != self.spare.finished;
-        self.line.renew(GROW_AFTER, finished, now);
+        self.queue.renew(GROW_AFTER, finished, now);
         self.spare.renew(SPARE_TICK, finished, now);
         worked
     }

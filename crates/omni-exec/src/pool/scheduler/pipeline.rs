@@ -17,18 +17,18 @@ use std::collections::VecDeque;
 use std::collections::vec_deque::Drain;
 use std::time::Instant;
 
-use super::effect::CallId;
+use super::effect::CallHandle;
 use crate::bounds::REVOKED_FOR;
 
 /// Calls that a worker may be sent behind the one it runs.
-pub(super) const AHEAD_MAX: usize = 16;
+pub(super) const PIPELINED_MAX: usize = 16;
 
-/// A call that was sent ahead.
+/// A call that was pipelined.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Sent {
+pub(super) struct PipelinedCall {
     pub(super) number: u64,
     /// `None` when its caller has left.
-    pub(super) call: Option<CallId>,
+    pub(super) call: Option<CallHandle>,
 }
 
 /// What one worker was sent.
@@ -38,7 +38,7 @@ pub(super) struct Pipeline {
     last: u64,
     /// The number of the call at hand, or of the one that ended last.
     at_hand: u64,
-    behind: VecDeque<Sent>,
+    behind: VecDeque<PipelinedCall>,
     /// When what stands behind the call at hand was revoked, if it was.
     revoked: Option<Instant>,
     /// What it has begun of them was read since, so that nothing but begun calls stands behind.
@@ -67,21 +67,21 @@ impl Pipeline {
     }
 
     /// Numbers a call that goes behind the one at hand.
-    pub(super) fn send_behind(&mut self, call: CallId) -> u64 {
+    pub(super) fn send_behind(&mut self, call: CallHandle) -> u64 {
         self.last += 1;
-        self.behind.push_back(Sent { number: self.last, call: Some(call) });
+        self.behind.push_back(PipelinedCall { number: self.last, call: Some(call) });
         self.last
     }
 
     /// The one at hand has ended: makes the next one the call at hand.
-    pub(super) fn advance(&mut self) -> Option<Sent> {
+    pub(super) fn advance(&mut self) -> Option<PipelinedCall> {
         let next = self.behind.pop_front()?;
         self.at_hand = next.number;
         Some(next)
     }
 
     /// The caller of a call behind has left. The worker runs it all the same, unless it is revoked.
-    pub(super) fn orphan(&mut self, call: CallId) {
+    pub(super) fn orphan(&mut self, call: CallHandle) {
         if let Some(sent) = self.behind.iter_mut().find(|sent| sent.call == Some(call)) {
             sent.call = None;
         }
@@ -114,7 +114,7 @@ impl Pipeline {
 
     /// Takes out the calls that the worker has not begun. They must have been revoked for long enough, or the
     /// worker must be dead.
-    pub(super) fn take_unbegun(&mut self, begun: u64) -> Drain<'_, Sent> {
+    pub(super) fn take_unstarted(&mut self, begun: u64) -> Drain<'_, PipelinedCall> {
         self.settled = true;
         let kept = self.behind.iter().take_while(|sent| sent.number <= begun).count();
         self.behind.drain(kept..)

@@ -3,12 +3,12 @@
 /// Names what was put into a slot, for as long as it is there. Once that was taken out, the handle names nothing:
 /// what stands in the slot later has another turn.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub(in crate::pool) struct Handle {
+pub(in crate::pool) struct SlotHandle {
     index: u32,
     turn: u32,
 }
 
-impl Handle {
+impl SlotHandle {
     /// The number of the slot, from 0, for tables beside this one.
     pub(in crate::pool) fn index(self) -> usize {
         self.index as usize
@@ -35,27 +35,27 @@ impl<T> Default for Slots<T> {
 }
 
 impl<T> Slots<T> {
-    pub(super) fn insert(&mut self, value: T) -> Handle {
+    pub(super) fn insert(&mut self, value: T) -> SlotHandle {
         let index = self.free.pop().unwrap_or_else(|| {
             self.entries.push(Entry { turn: 0, value: None });
             u32::try_from(self.entries.len() - 1).unwrap_or(u32::MAX)
         });
         let entry = &mut self.entries[index as usize];
         entry.value = Some(value);
-        Handle { index, turn: entry.turn }
+        SlotHandle { index, turn: entry.turn }
     }
 
-    pub(super) fn get(&self, handle: Handle) -> Option<&T> {
+    pub(super) fn get(&self, handle: SlotHandle) -> Option<&T> {
         let entry = self.entries.get(handle.index())?;
         entry.value.as_ref().filter(|_| entry.turn == handle.turn)
     }
 
-    pub(super) fn get_mut(&mut self, handle: Handle) -> Option<&mut T> {
+    pub(super) fn get_mut(&mut self, handle: SlotHandle) -> Option<&mut T> {
         let entry = self.entries.get_mut(handle.index())?;
         entry.value.as_mut().filter(|_| entry.turn == handle.turn)
     }
 
-    pub(super) fn remove(&mut self, handle: Handle) -> Option<T> {
+    pub(super) fn remove(&mut self, handle: SlotHandle) -> Option<T> {
         let entry = self.entries.get_mut(handle.index()).filter(|entry| entry.turn == handle.turn)?;
         let value = entry.value.take()?;
         entry.turn = entry.turn.wrapping_add(1);
@@ -63,22 +63,22 @@ impl<T> Slots<T> {
         Some(value)
     }
 
-    pub(super) fn iter(&self) -> impl Iterator<Item = (Handle, &T)> {
+    pub(super) fn iter(&self) -> impl Iterator<Item = (SlotHandle, &T)> {
         self.entries.iter().zip(0_u32..).filter_map(|(entry, index)| {
-            let handle = Handle { index, turn: entry.turn };
+            let handle = SlotHandle { index, turn: entry.turn };
             entry.value.as_ref().map(|value| (handle, value))
         })
     }
 
-    pub(super) fn iter_mut(&mut self) -> impl Iterator<Item = (Handle, &mut T)> {
+    pub(super) fn iter_mut(&mut self) -> impl Iterator<Item = (SlotHandle, &mut T)> {
         self.entries.iter_mut().zip(0_u32..).filter_map(|(entry, index)| {
-            let handle = Handle { index, turn: entry.turn };
+            let handle = SlotHandle { index, turn: entry.turn };
             entry.value.as_mut().map(|value| (handle, value))
         })
     }
 
     /// The handle of the first value that is looked for.
-    pub(super) fn find(&self, mut wanted: impl FnMut(&T) -> bool) -> Option<Handle> {
+    pub(super) fn find(&self, mut wanted: impl FnMut(&T) -> bool) -> Option<SlotHandle> {
         self.iter().find(|(_, value)| wanted(value)).map(|(handle, _)| handle)
     }
 

@@ -3,13 +3,13 @@
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
-use super::effect::{Bounds, CallId, Effect, Purpose, Refusal, WorkerId};
-use super::line::{Calls, Line};
-use super::load::{Load, TickRate};
-use super::pipeline::{AHEAD_MAX, Pipeline};
-use super::recycle::Recycling;
-use super::slots::{Handle, Slots};
-use super::states::{StateKey, States};
+use super::effect::{CallHandle, Effect, PoolBounds, RefusalReason, StartPurpose, WorkerHandle};
+use super::load::{LoadHistory, TickRate};
+use super::pipeline::{PIPELINED_MAX, Pipeline};
+use super::queue::{Queue, WaitingCalls};
+use super::recycle::RecycleState;
+use super::skill_states::{SkillStates, StateKey};
+use super::slots::{SlotHandle, Slots};
 use crate::failures::Failures;
 
 /// A worker whose last call took less than this gets calls ahead.
@@ -25,25 +25,25 @@ pub(super) const QUICK: Duration = Duration::from_millis(1);
 /// [`ended`](Self::ended): whoever runs a call on it, starts it or ends it.
 #[derive(Debug)]
 pub(in crate::pool) struct Scheduler<K> {
-    pub(super) bounds: Bounds,
+    pub(super) bounds: PoolBounds,
     pub(super) effects: VecDeque<Effect>,
-    pub(super) calls: Calls,
+    pub(super) calls: WaitingCalls,
     /// Calls that any worker may serve.
-    pub(super) line: Line,
+    pub(super) queue: Queue,
     pub(super) workers: Slots<WorkerState>,
     /// Idle workers that may serve any call, the last used on top, so that those at the bottom can be retired.
-    pub(super) idle: Vec<WorkerId>,
+    pub(super) idle: Vec<WorkerHandle>,
     /// Of the workers that may serve any call.
-    pub(super) count: Count,
-    pub(super) states: States<K>,
+    pub(super) count: WorkerCounts,
+    pub(super) states: SkillStates<K>,
     /// Workers in being that keep a state.
-    pub(super) keyed: usize,
+    pub(super) stateful: usize,
     /// Calls finished so far by workers that may serve any call.
     pub(super) finished: u64,
     pub(super) rate: TickRate,
-    pub(super) load: Load,
+    pub(super) load: LoadHistory,
     pub(super) failures: Failures,
-    pub(super) recycling: Recycling,
+    pub(super) recycle: RecycleState,
     /// When other pools were asked for a place last.
     pub(super) asked: Option<Instant>,
     /// Workers that go at the end of their call, so that another pool can have one.
@@ -52,7 +52,7 @@ pub(in crate::pool) struct Scheduler<K> {
 }
 
 #[derive(Debug, Default)]
-pub(super) struct Count {
+pub(super) struct WorkerCounts {
     /// In being, from the decision to start one until its process is gone.
     pub(super) workers: usize,
     /// Of these, those that are not ready yet.
@@ -64,14 +64,14 @@ pub(super) struct Count {
 #[derive(Debug)]
 pub(super) struct WorkerState {
     /// The state that it keeps.
-    pub(super) state: Option<Handle>,
-    pub(super) purpose: Purpose,
+    pub(super) state: Option<SlotHandle>,
+    pub(super) purpose: StartPurpose,
     pub(super) generation: u64,
-    pub(super) stage: Stage,
+    pub(super) stage: WorkerStage,
     /// It has been ready, and counts among those that serve.
     pub(super) serves: bool,
     /// Its process has ended.
-    pub(super) gone: bool,
+    pub(super) exited: bool,
     pub(super) worn: bool,
     /// The skill whose state it keeps has changed.
     pub(super) outdated: bool,
@@ -80,7 +80,7 @@ pub(super) struct WorkerState {
 
 /// In whose hands a worker is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Stage {
+pub(super) enum WorkerStage {
     Starting,
     Idle {
         since: Instant,
@@ -92,22 +92,22 @@ pub(super) enum Stage {
 }
 
 impl<K: StateKey> Scheduler<K> {
-    pub(in crate::pool) fn new(bounds: Bounds) -> Self {
+    pub(in crate::pool) fn new(bounds: PoolBounds) -> Self {
         Scheduler {
             bounds,
             effects: VecDeque::new(),
-            calls: Calls::default(),
-            line: Line::default(),
+            calls: WaitingCalls::default(),
+            queue: Queue::default(),
             workers: Slots::default(),
             idle: Vec::new(),
-            count: Count::default(),
-            states: States::default(),
-            keyed: 0,
+            count: WorkerCounts::default(),
+            states: SkillStates::default(),
+            stateful: 0,
             finished: 0,
             rate: TickRate::default(),
-            load: Load::default(),
+            load: LoadHistory::default(),
             failures: Failures::default(),
-            recycling: Recycling::default(),
+            recycle: RecycleState::default(),
             asked: None,
             give_up: 0,
             closing: false,
@@ -123,7 +123,7 @@ impl<K: StateKey> Scheduler<K> {
         self.closing
     }
 
-    pub(super) fn worker(&mut self, id: WorkerId) -> Option<&mut WorkerState> {
+    pub(super) fn worker(&mut self, id: WorkerHandle) -> Option<&mut WorkerState> {
         self.workers.get_mut(id.0)
     }
 
@@ -131,19 +131,19 @@ impl<K: StateKey> Scheduler<K> {
     pub(super) fn look_at_rate(&mut self, rate: TickRate) {
         if self.rate < rate {
             self.rate = rate;
-            self.effects.push_back(Effect::Look);
+            self.effects.push_back(Effect::Tick);
         }
     }
 
     /// Decides that there is to be one more worker.
-    pub(super) fn start(&mut self, purpose: Purpose, state: Option<Handle>) -> WorkerId {
-        let id = WorkerId(self.workers.insert(WorkerState {
+    pub(super) fn start(&mut self, purpose: StartPurpose, state: Option<SlotHandle>) -> WorkerHandle {
+        let id = WorkerHandle(self.workers.insert(WorkerState {
             state,
             purpose,
-            generation: self.recycling.generation,
-            stage: Stage::Starting,
+            generation: self.recycle.generation,
+            stage: WorkerStage::Starting,
             serves: false,
-            gone: false,
+            exited: false,
             worn: false,
             outdated: false,
             pipeline: Pipeline::default(),
@@ -154,26 +154,26 @@ impl<K: StateKey> Scheduler<K> {
                 self.count.starting += 1;
             }
             Some(state) => {
-                self.keyed += 1;
+                self.stateful += 1;
                 if let Some(state) = self.states.0.get_mut(state) {
                     state.worker = Some(id);
                 }
             }
         }
-        self.effects.push_back(Effect::Start { worker: id, keyed: state.is_some() });
+        self.effects.push_back(Effect::Start { worker: id, stateful: state.is_some() });
         id
     }
 
-    /// Gives a free worker its next call: the one it was sent ahead, else the first in its line. Without one it is
+    /// Gives a free worker its next call: the one that was pipelined to it, else the first in its queue. Without one it is
     /// idle.
     ///
-    /// A worker whose calls are short also gets a share of those behind it in line, so that it need not wait
+    /// A worker whose calls are short also gets a share of those behind it in the queue, so that it need not wait
     /// for us between them: two processes that take turns for every call spend more on the turns than on the
     /// calls (0008). What can ask its client goes alone (0038).
-    pub(super) fn dispatch_next(&mut self, id: WorkerId, took: Duration, now: Instant) {
+    pub(super) fn dispatch_next(&mut self, id: WorkerHandle, took: Duration, now: Instant) {
         let sharers = self.count.serving.min(self.bounds.cores).max(1);
         let Some(worker) = self.workers.get_mut(id.0) else { return };
-        worker.stage = Stage::Busy;
+        worker.stage = WorkerStage::Busy;
         if let Some(sent) = worker.pipeline.advance() {
             let number = sent.number;
             self.effects.push_back(match sent.call {
@@ -181,17 +181,17 @@ impl<K: StateKey> Scheduler<K> {
                     self.calls.grant(call);
                     Effect::Begin { worker: id, call, number }
                 }
-                None => Effect::Orphan { worker: id, number },
+                None => Effect::EndAbandoned { worker: id, number },
             });
             return;
         }
-        let (line, sharers) = match worker.state.and_then(|state| self.states.0.get_mut(state)) {
-            Some(state) => (&mut state.line, 1),
-            None => (&mut self.line, sharers),
+        let (queue, sharers) = match worker.state.and_then(|state| self.states.0.get_mut(state)) {
+            Some(state) => (&mut state.queue, 1),
+            None => (&mut self.queue, sharers),
         };
-        let share = line.len().div_ceil(sharers).min(AHEAD_MAX + 1);
-        let Some((call, pipelines)) = self.calls.grant_first(line) else {
-            worker.stage = Stage::Idle { since: now };
+        let share = queue.len().div_ceil(sharers).min(PIPELINED_MAX + 1);
+        let Some((call, pipelines)) = self.calls.grant_first(queue) else {
+            worker.stage = WorkerStage::Idle { since: now };
             // One that has imported nothing yet is the last to be used, and the first to go.
             match worker.state {
                 None if worker.pipeline.is_new() => self.idle.insert(0, id),
@@ -204,74 +204,74 @@ impl<K: StateKey> Scheduler<K> {
         self.effects.push_back(Effect::Send { worker: id, call, number });
         if took < QUICK && pipelines {
             for _ in 1..share {
-                let Some(behind) = self.calls.send_ahead(line, id) else { break };
+                let Some(behind) = self.calls.pipeline_next(queue, id) else { break };
                 let number = worker.pipeline.send_behind(behind);
                 self.effects.push_back(Effect::Send { worker: id, call: behind, number });
             }
         }
         self.effects.push_back(Effect::Begin { worker: id, call, number });
         if !worker.pipeline.is_empty() {
-            self.look_at_rate(TickRate::Line);
+            self.look_at_rate(TickRate::Queue);
         }
     }
 
-    /// Puts the calls that a worker was sent and has not begun back in line, each before those that came later.
+    /// Puts the calls that a worker was sent and has not begun back in the queue, each before those that came later.
     /// They must have been revoked for long enough, or the worker must be dead.
-    pub(super) fn requeue(&mut self, id: WorkerId, begun: u64, now: Instant) {
+    pub(super) fn requeue(&mut self, id: WorkerHandle, begun: u64, now: Instant) {
         let Some(worker) = self.workers.get_mut(id.0) else { return };
-        let line = match worker.state.and_then(|state| self.states.0.get_mut(state)) {
-            Some(state) => &mut state.line,
-            None => &mut self.line,
+        let queue = match worker.state.and_then(|state| self.states.0.get_mut(state)) {
+            Some(state) => &mut state.queue,
+            None => &mut self.queue,
         };
         let mut any = false;
-        for call in worker.pipeline.take_unbegun(begun).filter_map(|sent| sent.call) {
-            self.calls.requeue(line, call);
+        for call in worker.pipeline.take_unstarted(begun).filter_map(|sent| sent.call) {
+            self.calls.requeue(queue, call);
             any = true;
         }
         if any {
-            self.serve_line(now);
+            self.serve_queue(now);
             // Where nobody is idle, perhaps one more worker is wanted.
-            self.effects.push_back(Effect::Look);
+            self.effects.push_back(Effect::Tick);
         }
     }
 
-    /// Has idle workers serve calls that have come back in line: whoever is idle found the line empty, and will not
+    /// Has idle workers serve calls that have come back in the queue: whoever is idle found the queue empty, and will not
     /// look again by itself.
-    pub(super) fn serve_line(&mut self, now: Instant) {
-        while !self.line.is_empty()
+    pub(super) fn serve_queue(&mut self, now: Instant) {
+        while !self.queue.is_empty()
             && let Some(id) = self.idle.pop()
         {
-            if self.workers.get(id.0).is_some_and(|worker| !worker.gone) {
+            if self.workers.get(id.0).is_some_and(|worker| !worker.exited) {
                 self.dispatch_next(id, Duration::MAX, now);
             } else {
-                self.let_go(id, false);
+                self.retire(id, false);
             }
         }
     }
 
     /// Lets a worker go that is in nobody's hands: it ends by itself, or is killed.
-    pub(super) fn let_go(&mut self, id: WorkerId, kindly: bool) {
+    pub(super) fn retire(&mut self, id: WorkerHandle, kindly: bool) {
         // Of one whose process is gone only the handle is left.
-        let gone = self.workers.get(id.0).is_none_or(|worker| worker.gone);
-        self.effects.push_back(if kindly && !gone {
-            Effect::Dismiss { worker: id }
+        let exited = self.workers.get(id.0).is_none_or(|worker| worker.exited);
+        self.effects.push_back(if kindly && !exited {
+            Effect::AskToExit { worker: id }
         } else {
-            Effect::Discard { worker: id }
+            Effect::Kill { worker: id }
         });
         self.release(id);
     }
 
     /// Notes that nobody has a worker in hands any more, nor will.
-    pub(super) fn release(&mut self, id: WorkerId) {
+    pub(super) fn release(&mut self, id: WorkerHandle) {
         let Some(worker) = self.workers.get_mut(id.0) else { return };
-        worker.stage = Stage::Released;
-        if worker.gone {
+        worker.stage = WorkerStage::Released;
+        if worker.exited {
             self.workers.remove(id.0);
         }
     }
 
-    /// Refuses calls that have been taken out of their line.
-    pub(super) fn refuse_all(&mut self, calls: Vec<CallId>, why: &Refusal) {
+    /// Refuses calls that have been taken out of their queue.
+    pub(super) fn refuse_all(&mut self, calls: Vec<CallHandle>, why: &RefusalReason) {
         self.effects.extend(calls.into_iter().map(|call| Effect::Refuse { call, why: why.clone() }));
     }
 }

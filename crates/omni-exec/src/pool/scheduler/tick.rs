@@ -2,50 +2,50 @@
 
 use std::time::Instant;
 
-use super::effect::{Effect, Purpose, Refusal, WorkerId};
-use super::load::{GROW_AFTER, LINE_TICK, Load, SPARE_TICK, STARTING_MAX, TickRate};
-use super::slots::Handle;
-use super::state::{Scheduler, Stage, WorkerState};
-use super::states::{SESSION_IDLE_TTL, StateKey};
+use super::effect::{Effect, RefusalReason, StartPurpose, WorkerHandle};
+use super::load::{GROW_AFTER, LoadHistory, QUEUE_TICK, SPARE_TICK, STARTING_MAX, TickRate};
+use super::skill_states::{SESSION_IDLE_TTL, StateKey};
+use super::slots::SlotHandle;
+use super::state::{Scheduler, WorkerStage, WorkerState};
 
 impl<K: StateKey> Scheduler<K> {
     /// Starts the workers that are kept anyway.
     pub(in crate::pool) fn warm_up(&mut self) {
         while self.count.workers < self.bounds.workers_min && !self.closing {
-            self.start(Purpose::Wanted, None);
+            self.start(StartPurpose::TooFew, None);
         }
     }
 
     /// Looks after everything that time alone changes. Returns when to look again, unless
-    /// [told to](Effect::Look) before; `None` for not by itself. `contended`: the next place that comes free is for a
+    /// [told to](Effect::Tick) before; `None` for not by itself. `contended`: the next place that comes free is for a
     /// pool that has calls and no worker.
     pub(in crate::pool) fn tick(&mut self, now: Instant, contended: bool) -> Option<Instant> {
         if self.closing {
             return None;
         }
         if self.check_stalled(now) {
-            // What comes back in line by that is seen by a look of its own, before anything else is decided.
-            self.effects.push_back(Effect::Look);
+            // What comes back in the queue by that is seen by a look of its own, before anything else is decided.
+            self.effects.push_back(Effect::Tick);
             return Some(now);
         }
         self.refuse_expired(now);
         self.retire_idle(now);
         if self.wants_another(now, contended) {
-            let renews = self.recycling.renewing();
-            self.start(if renews { Purpose::Renewal } else { Purpose::Wanted }, None);
+            let renews = self.recycle.renewing();
+            self.start(if renews { StartPurpose::Renewal } else { StartPurpose::TooFew }, None);
         }
         self.start_for_states(now);
-        self.next_look(now)
+        self.next_tick(now)
     }
 
-    /// Looks after the calls that were sent ahead: where the call at hand takes long, those behind it are revoked, and
-    /// go back in line as soon as it is certain that they never begin. True when a status page is to be read for it.
+    /// Looks after the calls that were pipelined: where the call at hand takes long, those behind it are revoked, and
+    /// go back in the queue as soon as it is certain that they never begin. True when a status page is to be read for it.
     fn check_stalled(&mut self, now: Instant) -> bool {
-        let mut due = false;
+        let mut retirement_due = false;
         for (handle, worker) in self.workers.iter_mut() {
-            let id = WorkerId(handle);
+            let id = WorkerHandle(handle);
             if worker.pipeline.is_due(now) {
-                due = true;
+                retirement_due = true;
                 self.effects.push_back(Effect::ReadPage { worker: id });
             } else if worker.pipeline.is_stalled()
                 && let Some(up_to) = worker.pipeline.revoke(now)
@@ -53,30 +53,31 @@ impl<K: StateKey> Scheduler<K> {
                 self.effects.push_back(Effect::Revoke { worker: id, up_to });
             }
         }
-        due
+        retirement_due
     }
 
     /// Ends the calls whose time ran out while they waited.
     fn refuse_expired(&mut self, now: Instant) {
-        let states = self.states.0.iter_mut().map(|(_, state)| &mut state.line);
+        let states = self.states.0.iter_mut().map(|(_, state)| &mut state.queue);
         let mut expired = Vec::new();
-        for line in std::iter::once(&mut self.line).chain(states) {
-            expired.append(&mut self.calls.take_out(line, |call| call.expires.is_some_and(|at| now >= at)));
+        for queue in std::iter::once(&mut self.queue).chain(states) {
+            expired.append(&mut self.calls.take_out(queue, |call| call.expires.is_some_and(|at| now >= at)));
         }
-        self.refuse_all(expired, &Refusal::Expired);
+        self.refuse_all(expired, &RefusalReason::Expired);
     }
 
     /// Lets the idle workers go that died or that have been idle for too long.
     fn retire_idle(&mut self, now: Instant) {
-        let is_gone = |id: &WorkerId| self.workers.get(id.0).is_none_or(|worker| worker.gone);
-        let mut retired: Vec<WorkerId> = self.idle.extract_if(.., |id| is_gone(id)).collect();
+        let is_gone = |id: &WorkerHandle| self.workers.get(id.0).is_none_or(|worker| worker.exited);
+        let mut retired: Vec<WorkerHandle> = self.idle.extract_if(.., |id| is_gone(id)).collect();
         // Those that have been told to go do not count any more, though their processes may take their time over it.
-        let stays =
-            |worker: &&WorkerState| worker.state.is_none() && worker.stage != Stage::Released && !worker.gone;
+        let stays = |worker: &&WorkerState| {
+            worker.state.is_none() && worker.stage != WorkerStage::Released && !worker.exited
+        };
         let staying = self.workers.iter().map(|(_, worker)| worker).filter(stays).count();
         let spare = staying.saturating_sub(self.bounds.workers_min);
-        let expired = |id: &&WorkerId| match self.workers.get(id.0).map(|worker| worker.stage) {
-            Some(Stage::Idle { since }) => now >= since + self.bounds.idle_ttl,
+        let expired = |id: &&WorkerHandle| match self.workers.get(id.0).map(|worker| worker.stage) {
+            Some(WorkerStage::Idle { since }) => now >= since + self.bounds.idle_ttl,
             _ => false,
         };
         let count = self.idle.iter().take(spare).take_while(expired).count();
@@ -84,13 +85,13 @@ impl<K: StateKey> Scheduler<K> {
         for (handle, worker) in self.workers.iter() {
             let Some(state) = worker.state else { continue };
             let kept = self.states.0.get(state).is_some_and(|state| state.key.is_shared());
-            if let Stage::Idle { since } = worker.stage
-                && (worker.gone || !kept && now >= since + SESSION_IDLE_TTL)
+            if let WorkerStage::Idle { since } = worker.stage
+                && (worker.exited || !kept && now >= since + SESSION_IDLE_TTL)
             {
-                retired.push(WorkerId(handle));
+                retired.push(WorkerHandle(handle));
             }
         }
-        retired.into_iter().for_each(|id| self.let_go(id, true));
+        retired.into_iter().for_each(|id| self.retire(id, true));
     }
 
     /// Whether one more worker that serves any call should be started now.
@@ -102,13 +103,13 @@ impl<K: StateKey> Scheduler<K> {
         {
             return false;
         }
-        if contended && (count.workers > 0 || self.line.is_empty()) {
+        if contended && (count.workers > 0 || self.queue.is_empty()) {
             return false;
         }
-        if count.workers < self.bounds.workers_min || (self.recycling.renewing() && count.starting == 0) {
+        if count.workers < self.bounds.workers_min || (self.recycle.renewing() && count.starting == 0) {
             return true;
         }
-        let Some(first) = self.line.first() else {
+        let Some(first) = self.queue.first() else {
             let held = self.load.is_held(self.finished, now);
             return self.idle.is_empty() && count.starting == 0 && count.serving > 0 && held;
         };
@@ -116,7 +117,7 @@ impl<K: StateKey> Scheduler<K> {
             return count.starting == 0;
         }
         let waited = self.calls.get(first).is_some_and(|call| now >= call.accepted + GROW_AFTER);
-        let finished = self.load.finished_in_line_window(self.finished, now);
+        let finished = self.load.finished_in_queue_window(self.finished, now);
         // More workers than cores do not make short calls shorter: grow on only while some workers have
         // been held all along.
         let held = finished.is_some_and(|finished| finished < count.serving as u64);
@@ -129,31 +130,31 @@ impl<K: StateKey> Scheduler<K> {
             return;
         }
         let missing = self.states.0.iter().filter(|(_, state)| state.worker.is_none());
-        let mut wanted: Vec<(bool, Handle)> = missing
-            .filter(|(_, state)| !state.line.is_empty() || state.key.is_shared())
-            .map(|(handle, state)| (state.line.is_empty(), handle))
+        let mut wanted: Vec<(bool, SlotHandle)> = missing
+            .filter(|(_, state)| !state.queue.is_empty() || state.key.is_shared())
+            .map(|(handle, state)| (state.queue.is_empty(), handle))
             .collect();
         wanted.sort_by_key(|(nobody_waits, _)| *nobody_waits);
         wanted.into_iter().for_each(|(_, state)| self.start_for(state));
     }
 
     /// Decides when to look again.
-    fn next_look(&mut self, now: Instant) -> Option<Instant> {
+    fn next_tick(&mut self, now: Instant) -> Option<Instant> {
         let worked = self.load.note(self.finished, now);
-        let waiting = !self.line.is_empty()
-            || self.states.0.iter().any(|(_, state)| !state.line.is_empty())
+        let waiting = !self.queue.is_empty()
+            || self.states.0.iter().any(|(_, state)| !state.queue.is_empty())
             || self.workers.iter().any(|(_, worker)| !worker.pipeline.is_empty());
         self.rate = if waiting {
-            TickRate::Line
-        } else if worked || (self.idle.is_empty() && self.count.serving > 0) || self.recycling.renewing() {
+            TickRate::Queue
+        } else if worked || (self.idle.is_empty() && self.count.serving > 0) || self.recycle.renewing() {
             // `worked`: in steady traffic it is cheaper to look every now and then than to be called.
             TickRate::Spare
         } else {
-            self.load = Load::default();
+            self.load = LoadHistory::default();
             TickRate::Asleep
         };
         match self.rate {
-            TickRate::Line => Some(now + LINE_TICK),
+            TickRate::Queue => Some(now + QUEUE_TICK),
             TickRate::Spare => Some(now + SPARE_TICK),
             TickRate::Asleep => self.next_retirement(now),
         }
@@ -161,9 +162,9 @@ impl<K: StateKey> Scheduler<K> {
 
     /// When the first worker may have been idle for too long.
     fn next_retirement(&self, now: Instant) -> Option<Instant> {
-        let idle_since = |id: WorkerId| match self.workers.get(id.0)?.stage {
-            Stage::Idle { since } => Some(since),
-            Stage::Starting | Stage::Busy | Stage::Released => None,
+        let idle_since = |id: WorkerHandle| match self.workers.get(id.0)?.stage {
+            WorkerStage::Idle { since } => Some(since),
+            WorkerStage::Starting | WorkerStage::Busy | WorkerStage::Released => None,
         };
         let above = self.count.workers > self.bounds.workers_min;
         let oldest = self.idle.first().filter(|_| above).and_then(|id| idle_since(*id));

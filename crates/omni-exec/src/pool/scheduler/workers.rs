@@ -2,9 +2,9 @@
 
 use std::time::{Duration, Instant};
 
-use super::effect::{Condition, Effect, Purpose, Refusal, WorkerId};
-use super::state::{Scheduler, Stage};
-use super::states::StateKey;
+use super::effect::{Effect, RefusalReason, StartPurpose, WorkerCondition, WorkerHandle};
+use super::skill_states::StateKey;
+use super::state::{Scheduler, WorkerStage};
 use crate::start_failure::StartFailure;
 
 /// A pool that has asked for a place asks again after so long: what gives way may run `atexit` functions first.
@@ -12,7 +12,7 @@ const ASK_EVERY: Duration = Duration::from_millis(200);
 
 /// What other pools are told of this one.
 #[derive(Clone, Copy, Debug)]
-pub(in crate::pool) struct Holds {
+pub(in crate::pool) struct PoolShare {
     pub(in crate::pool) workers: usize,
     /// Since when its idle worker is idle that was used longest ago.
     pub(in crate::pool) idle_since: Option<Instant>,
@@ -20,7 +20,7 @@ pub(in crate::pool) struct Holds {
 
 impl<K: StateKey> Scheduler<K> {
     /// Whether a worker that is to be started got a place among those of all pools.
-    pub(in crate::pool) fn place(&mut self, id: WorkerId, granted: bool, now: Instant) {
+    pub(in crate::pool) fn worker_permit_decided(&mut self, id: WorkerHandle, granted: bool, now: Instant) {
         if granted {
             self.asked = None;
             return;
@@ -30,52 +30,52 @@ impl<K: StateKey> Scheduler<K> {
         self.count.starting -= 1;
         match refused.purpose {
             // Other pools have the rest, so an old one goes first.
-            Purpose::Successor => {
-                self.recycling.coming = false;
-                self.make_way();
+            StartPurpose::Successor => {
+                self.recycle.successor_starting = false;
+                self.retire_worn_idle();
             }
-            Purpose::Renewal => self.move_on(),
-            Purpose::Wanted | Purpose::Keyed => {}
+            StartPurpose::Renewal => self.retire_old_generations(),
+            StartPurpose::TooFew | StartPurpose::Stateful => {}
         }
-        let due = self.asked.is_none_or(|asked| now >= asked + ASK_EVERY);
-        if due && !self.line.is_empty() {
+        let retirement_due = self.asked.is_none_or(|asked| now >= asked + ASK_EVERY);
+        if retirement_due && !self.queue.is_empty() {
             self.asked = Some(now);
-            self.effects.push_back(Effect::AskForPlace { workers: self.count.workers });
+            self.effects.push_back(Effect::RequestWorkerPermit { workers: self.count.workers });
         }
     }
 
     /// A worker is ready for its first call. It is in the scheduler's hands.
-    pub(in crate::pool) fn ready(&mut self, id: WorkerId, now: Instant) {
+    pub(in crate::pool) fn worker_ready(&mut self, id: WorkerHandle, now: Instant) {
         let Some(worker) = self.workers.get_mut(id.0) else { return };
-        worker.stage = Stage::Busy;
-        let (purpose, generation, gone) = (worker.purpose, worker.generation, worker.gone);
-        let keyed = worker.state.is_some();
-        worker.serves = !gone && !keyed;
-        if !keyed {
+        worker.stage = WorkerStage::Busy;
+        let (purpose, generation, exited) = (worker.purpose, worker.generation, worker.exited);
+        let stateful = worker.state.is_some();
+        worker.serves = !exited && !stateful;
+        if !stateful {
             self.count.starting -= 1;
-            self.count.serving += usize::from(!gone);
+            self.count.serving += usize::from(!exited);
         }
         self.failures = Default::default();
-        if purpose == Purpose::Successor {
-            self.recycling.coming = false;
+        if purpose == StartPurpose::Successor {
+            self.recycle.successor_starting = false;
         }
-        if gone || self.closing {
-            return self.let_go(id, false);
+        if exited || self.closing {
+            return self.retire(id, false);
         }
-        if !keyed && self.recycling.renewing() && generation == self.recycling.generation {
-            self.move_on();
+        if !stateful && self.recycle.renewing() && generation == self.recycle.generation {
+            self.retire_old_generations();
         }
-        if purpose == Purpose::Successor && generation >= self.recycling.oldest {
-            self.make_way();
+        if purpose == StartPurpose::Successor && generation >= self.recycle.oldest {
+            self.retire_worn_idle();
         }
         // It has shown nothing yet, so it gets one call and none behind it.
-        self.ended(id, Condition::Fit { worn: false }, Duration::MAX, now);
+        self.worker_returned(id, WorkerCondition::Fit { worn: false }, Duration::MAX, now);
     }
 
     /// A worker did not become ready. Without a `failure` nothing is known that forbids another start.
-    pub(in crate::pool) fn start_failed(
+    pub(in crate::pool) fn worker_start_failed(
         &mut self,
-        id: WorkerId,
+        id: WorkerHandle,
         failure: Option<StartFailure>,
         now: Instant,
     ) {
@@ -85,63 +85,63 @@ impl<K: StateKey> Scheduler<K> {
         if state.is_none() {
             self.count.starting -= 1;
         }
-        if purpose == Purpose::Successor {
-            self.recycling.coming = false;
+        if purpose == StartPurpose::Successor {
+            self.recycle.successor_starting = false;
         }
         let Some(failure) = failure else { return };
-        let why = Refusal::CannotStart(self.failures.add_at(failure, now));
-        let line = match state {
-            Some(state) => self.states.0.get_mut(state).map(|state| &mut state.line),
-            None => Some(&mut self.line).filter(|_| self.count.serving == 0 && self.count.starting == 0),
+        let why = RefusalReason::CannotStart(self.failures.add_at(failure, now));
+        let queue = match state {
+            Some(state) => self.states.0.get_mut(state).map(|state| &mut state.queue),
+            None => Some(&mut self.queue).filter(|_| self.count.serving == 0 && self.count.starting == 0),
         };
-        if let Some(line) = line {
-            let refused = self.calls.take_out(line, |_| true);
+        if let Some(queue) = queue {
+            let refused = self.calls.take_out(queue, |_| true);
             self.refuse_all(refused, &why);
         }
         // The autoscaler tries again when that is allowed.
-        self.effects.push_back(Effect::Look);
+        self.effects.push_back(Effect::Tick);
     }
 
     /// A worker comes back from a call, which took so long, into the scheduler's hands.
-    pub(in crate::pool) fn ended(
+    pub(in crate::pool) fn worker_returned(
         &mut self,
-        id: WorkerId,
-        condition: Condition,
+        id: WorkerHandle,
+        condition: WorkerCondition,
         took: Duration,
         now: Instant,
     ) {
         let Some(worker) = self.workers.get_mut(id.0) else { return };
-        let keyed = worker.state.is_some();
+        let stateful = worker.state.is_some();
         match condition {
-            _ if self.closing => return self.let_go(id, false),
-            Condition::Fit { worn } => worker.worn |= worn,
-            // Calls that it was sent ahead learn of its end by themselves, if it has begun them, and wait for another
+            _ if self.closing => return self.retire(id, false),
+            WorkerCondition::Fit { worn } => worker.worn |= worn,
+            // Calls that were pipelined to it learn of its end by themselves, if it has begun them, and wait for another
             // worker if it has not. Which it has is certain once it is dead.
-            Condition::Unfit if !worker.pipeline.is_empty() => {
-                return self.effects.push_back(Effect::Bury { worker: id });
+            WorkerCondition::Unfit if !worker.pipeline.is_empty() => {
+                return self.effects.push_back(Effect::KillAndReap { worker: id });
             }
-            Condition::Unfit => return self.let_go(id, false),
-            Condition::Dead { begun } => {
+            WorkerCondition::Unfit => return self.retire(id, false),
+            WorkerCondition::Dead { begun } => {
                 self.requeue(id, begun, now);
                 if self.worker(id).is_none_or(|worker| worker.pipeline.is_empty()) {
-                    return self.let_go(id, false);
+                    return self.retire(id, false);
                 }
             }
         }
-        if !keyed {
+        if !stateful {
             self.finished += 1;
         }
         if self.should_retire(id, now) {
-            return self.let_go(id, true);
+            return self.retire(id, true);
         }
         self.dispatch_next(id, took, now);
     }
 
     /// Whether a worker that comes back from a call goes now: another pool wants its place, or it has served its time
     /// and need not wait for a successor.
-    fn should_retire(&mut self, id: WorkerId, now: Instant) -> bool {
+    fn should_retire(&mut self, id: WorkerHandle, now: Instant) -> bool {
         let Some(worker) = self.workers.get(id.0) else { return false };
-        // What it was sent ahead it has to do first.
+        // What was pipelined to it it has to do first.
         if !worker.pipeline.is_empty() {
             return false;
         }
@@ -149,7 +149,7 @@ impl<K: StateKey> Scheduler<K> {
             return worker.outdated;
         }
         let worn = worker.worn;
-        if worker.generation < self.recycling.oldest {
+        if worker.generation < self.recycle.oldest {
             return true;
         }
         if self.give_up > 0 {
@@ -159,22 +159,22 @@ impl<K: StateKey> Scheduler<K> {
         if !worn {
             return false;
         }
-        if std::mem::take(&mut self.recycling.due) || self.count.workers >= self.bounds.workers_max {
+        if std::mem::take(&mut self.recycle.retirement_due) || self.count.workers >= self.bounds.workers_max {
             return true;
         }
-        if !self.recycling.coming && self.failures.forbids(now).is_none() {
-            self.recycling.coming = true;
-            self.start(Purpose::Successor, None);
+        if !self.recycle.successor_starting && self.failures.forbids(now).is_none() {
+            self.recycle.successor_starting = true;
+            self.start(StartPurpose::Successor, None);
         }
         false
     }
 
     /// The process of a worker has ended, and its place is free.
-    pub(in crate::pool) fn gone(&mut self, id: WorkerId) {
+    pub(in crate::pool) fn worker_exited(&mut self, id: WorkerHandle) {
         let Some(worker) = self.workers.get_mut(id.0) else { return };
-        worker.gone = true;
+        worker.exited = true;
         let (state, serves) = (worker.state, worker.serves);
-        if worker.stage == Stage::Released {
+        if worker.stage == WorkerStage::Released {
             self.workers.remove(id.0);
         }
         match state {
@@ -183,51 +183,51 @@ impl<K: StateKey> Scheduler<K> {
                 self.count.serving -= usize::from(serves);
             }
             Some(state) => {
-                self.keyed -= 1;
+                self.stateful -= 1;
                 if let Some(state) = self.states.0.get_mut(state) {
                     state.worker = None;
                 }
             }
         }
         // Perhaps somebody waits for the place, or the pool is too small now.
-        self.effects.push_back(Effect::Look);
+        self.effects.push_back(Effect::Tick);
     }
 
     /// Notes which worker, by its name among those of this server, has served a call. True when an earlier call of
     /// the same state was served by another worker, with which the state has gone.
-    pub(in crate::pool) fn served(&mut self, id: WorkerId, name: u64) -> bool {
+    pub(in crate::pool) fn call_served(&mut self, id: WorkerHandle, name: u64) -> bool {
         let state = self.workers.get(id.0).and_then(|worker| worker.state);
-        state.is_some_and(|state| self.states.served(state, name))
+        state.is_some_and(|state| self.states.call_served(state, name))
     }
 
     /// The worker has begun no call after `begun`: the answer to [`Effect::ReadPage`].
-    pub(in crate::pool) fn begun(&mut self, id: WorkerId, begun: u64, now: Instant) {
+    pub(in crate::pool) fn page_read(&mut self, id: WorkerHandle, begun: u64, now: Instant) {
         self.requeue(id, begun, now);
     }
 
     /// Replaces all workers that keep no state, and those whose state is of a key that has `changed`. Returns a
     /// number by which [`is_renewed`](Self::is_renewed) says when each call from now on gets a new one.
     pub(in crate::pool) fn renew(&mut self, changed: impl Fn(&K) -> bool, now: Instant) -> u64 {
-        self.outdate_states(changed);
-        self.recycling.generation += 1;
+        self.retire_changed_states(changed);
+        self.recycle.generation += 1;
         if self.count.workers == 0 || self.count.workers >= self.bounds.workers_max {
-            self.move_on();
+            self.retire_old_generations();
         } else if self.failures.forbids(now).is_none() {
-            self.start(Purpose::Renewal, None);
+            self.start(StartPurpose::Renewal, None);
         }
         // The autoscaler tries again when the start fails.
-        self.effects.push_back(Effect::Look);
-        self.recycling.generation
+        self.effects.push_back(Effect::Tick);
+        self.recycle.generation
     }
 
     /// Whether no worker from before that renewal takes a call any more.
     pub(in crate::pool) fn is_renewed(&self, generation: u64) -> bool {
-        self.closing || self.recycling.oldest >= generation
+        self.closing || self.recycle.oldest >= generation
     }
 
     /// Has the workers of changed skills go: each has its state to itself, so the old one goes first.
-    fn outdate_states(&mut self, changed: impl Fn(&K) -> bool) {
-        let changed: Vec<WorkerId> = self
+    fn retire_changed_states(&mut self, changed: impl Fn(&K) -> bool) {
+        let changed: Vec<WorkerHandle> = self
             .states
             .0
             .iter()
@@ -237,50 +237,51 @@ impl<K: StateKey> Scheduler<K> {
         for id in changed {
             let Some(worker) = self.worker(id) else { continue };
             worker.outdated = true;
-            if matches!(worker.stage, Stage::Idle { .. }) {
-                self.let_go(id, true);
+            if matches!(worker.stage, WorkerStage::Idle { .. }) {
+                self.retire(id, true);
             }
         }
     }
 
     /// Takes the idle worker out of service in whose place a new one has become ready, or cannot come. When none is
     /// idle, the next that comes back goes.
-    fn make_way(&mut self) {
-        let worn = |id: &WorkerId| self.workers.get(id.0).is_some_and(|worker| worker.worn);
+    fn retire_worn_idle(&mut self) {
+        let worn = |id: &WorkerHandle| self.workers.get(id.0).is_some_and(|worker| worker.worn);
         let at = self.idle.iter().position(worn);
-        self.recycling.due = at.is_none();
+        self.recycle.retirement_due = at.is_none();
         if let Some(at) = at {
             let id = self.idle.remove(at);
-            self.let_go(id, true);
+            self.retire(id, true);
         }
     }
 
     /// Lets no worker of an earlier generation take a call any more.
-    pub(super) fn move_on(&mut self) {
-        let newest = self.recycling.generation;
-        self.recycling.oldest = newest;
-        let is_old = |id: &WorkerId| self.workers.get(id.0).is_none_or(|worker| worker.generation < newest);
-        let old: Vec<WorkerId> = self.idle.extract_if(.., |id| is_old(id)).collect();
-        old.into_iter().for_each(|id| self.let_go(id, true));
+    pub(super) fn retire_old_generations(&mut self) {
+        let newest = self.recycle.generation;
+        self.recycle.oldest = newest;
+        let is_old =
+            |id: &WorkerHandle| self.workers.get(id.0).is_none_or(|worker| worker.generation < newest);
+        let old: Vec<WorkerHandle> = self.idle.extract_if(.., |id| is_old(id)).collect();
+        old.into_iter().for_each(|id| self.retire(id, true));
         self.effects.push_back(Effect::Renewed);
     }
 
     /// What other pools are told; `None` when it is closed.
-    pub(in crate::pool) fn holds(&self) -> Option<Holds> {
+    pub(in crate::pool) fn share(&self) -> Option<PoolShare> {
         let first = self.idle.first().and_then(|id| self.workers.get(id.0));
         let idle_since = first.and_then(|worker| match worker.stage {
-            Stage::Idle { since } => Some(since),
-            Stage::Starting | Stage::Busy | Stage::Released => None,
+            WorkerStage::Idle { since } => Some(since),
+            WorkerStage::Starting | WorkerStage::Busy | WorkerStage::Released => None,
         });
-        (!self.closing).then_some(Holds { workers: self.count.workers, idle_since })
+        (!self.closing).then_some(PoolShare { workers: self.count.workers, idle_since })
     }
 
     /// Lets the idle worker go that was used longest ago, for another pool. False when none is idle.
     pub(in crate::pool) fn give_up_idle(&mut self) -> bool {
         while !self.idle.is_empty() {
             let id = self.idle.remove(0);
-            let lives = self.workers.get(id.0).is_some_and(|worker| !worker.gone);
-            self.let_go(id, true);
+            let lives = self.workers.get(id.0).is_some_and(|worker| !worker.exited);
+            self.retire(id, true);
             if lives {
                 return true;
             }

@@ -8,27 +8,27 @@ use std::os::unix::net::UnixStream;
 use omni_call::{LogLevel, Wants};
 
 use super::*;
-use crate::attempt::Reader;
+use crate::attempt::FrameReader;
 
 /// Two calls, sent in this order; their numbers are 1 and 2.
 const FIRST: u64 = 41;
 const SECOND: u64 = 30;
 
 /// Reads these frames while the page says that the call `begun` was the last to begin. Returns what stands in the way.
-async fn read(begun: u64, bodies: &[&str]) -> (LineState, Result<(), Fault>) {
+async fn read(begun: u64, bodies: &[&str]) -> (SharedWorkerState, Result<(), WireError>) {
     let (ours, mut theirs) = UnixStream::pair().unwrap();
     ours.set_nonblocking(true).unwrap();
     let mut channel = Channel::new(ours, 4096).unwrap();
     let page = StatusPage::new().unwrap();
     rustix::io::pwrite(page.as_fd(), &begun.to_le_bytes(), 0).unwrap();
-    let reader = Reader {
+    let reader = FrameReader {
         wants: Wants { progress: true, log: Some(LogLevel::Info) },
         may_ask: true,
         result_bytes_max: 100,
     };
-    let mut state = LineState { begun: 2, ..LineState::default() };
-    state.calls.insert(FIRST, Passenger::new(1, reader));
-    state.calls.insert(SECOND, Passenger::new(2, Reader { may_ask: false, ..reader }));
+    let mut state = SharedWorkerState { begun: 2, ..SharedWorkerState::default() };
+    state.calls.insert(FIRST, PendingCall::new(1, reader));
+    state.calls.insert(SECOND, PendingCall::new(2, FrameReader { may_ask: false, ..reader }));
     for body in bodies {
         let mut frame = Vec::new();
         wire::push_body(&mut frame, body.as_bytes());
@@ -42,7 +42,7 @@ async fn read(begun: u64, bodies: &[&str]) -> (LineState, Result<(), Fault>) {
     (state, Ok(()))
 }
 
-fn end(state: &LineState, id: u64) -> String {
+fn end(state: &SharedWorkerState, id: u64) -> String {
     state.calls[&id].end.as_ref().map_or_else(String::new, |end| match end {
         AttemptResult::Result(result) => String::from_utf8_lossy(&result.content).into_owned(),
         end => format!("{end:?}"),
@@ -70,7 +70,7 @@ async fn each_call_hears_what_is_said_in_its_name() {
         assert!(taken.is_ok(), "{name}");
         assert_eq!([end(&state, FIRST), end(&state, SECOND)], ends, "{name}");
         assert_eq!((state.ended, state.started), (ended, started), "{name}");
-        assert!(!state.leaving, "{name}");
+        assert!(!state.retiring, "{name}");
     }
 }
 
@@ -78,7 +78,7 @@ async fn each_call_hears_what_is_said_in_its_name() {
 async fn a_call_that_changed_the_process_is_the_last_but_those_that_run() {
     let changed = r#"{"error":{"id":41,"kind":"tool_error","message":"m","tainted":["a signal handler"]}}"#;
     let (state, taken) = read(FIRST, &[changed]).await;
-    assert!(taken.is_ok() && state.leaving, "no further call begins there");
+    assert!(taken.is_ok() && state.retiring, "no further call begins there");
     let findings = |id: u64| state.calls[&id].contamination.as_deref();
     assert_eq!((findings(FIRST), findings(SECOND)), (Some("[\"a signal handler\"]"), None));
 }
@@ -109,8 +109,11 @@ async fn only_a_call_that_has_begun_and_may_ask_can_ask() {
     assert!(matches!(taken(FIRST, vec![ask(FIRST, 1), ask(FIRST, 2)]).await, Ok(2)));
     // Tasks begin in the order in which they were sent, so the page need not name it.
     assert!(matches!(taken(SECOND, vec![ask(FIRST, 1)]).await, Ok(1)));
-    assert!(matches!(taken(0, vec![ask(FIRST, 1)]).await, Err(Fault::Foreign)));
-    assert!(matches!(taken(SECOND, vec![ask(SECOND, 1)]).await, Err(Fault::MayNotAsk)));
-    assert!(matches!(taken(FIRST, vec![ask(FIRST, 2)]).await, Err(Fault::AskNumber { given: 2, wanted: 1 })));
+    assert!(matches!(taken(0, vec![ask(FIRST, 1)]).await, Err(WireError::Foreign)));
+    assert!(matches!(taken(SECOND, vec![ask(SECOND, 1)]).await, Err(WireError::MayNotAsk)));
+    assert!(matches!(
+        taken(FIRST, vec![ask(FIRST, 2)]).await,
+        Err(WireError::AskNumber { given: 2, wanted: 1 })
+    ));
     assert!(matches!(taken(FIRST, vec![ask(99, 1)]).await, Ok(0)), "its caller has left");
 }

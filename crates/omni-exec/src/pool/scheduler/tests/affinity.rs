@@ -45,9 +45,9 @@ fn short_calls_of_one_state_are_sent_ahead_too() {
 fn a_state_is_told_to_be_lost_when_its_worker_is_another() {
     let mut world = World::new(|bounds| bounds.workers_min = 0);
     world.steps(&[(For("a", 1), "start 0"), (Ready(0), "send 0 a, begin 0 a")]);
-    assert!(!world.scheduler.served(world.workers[0].id, 70));
+    assert!(!world.scheduler.call_served(world.workers[0].id, 70));
     world.steps(&[(EndsSlowly(0), ""), (For("b", 1), "run 0 b")]);
-    assert!(!world.scheduler.served(world.workers[0].id, 70));
+    assert!(!world.scheduler.call_served(world.workers[0].id, 70));
     world.steps(&[
         (Dies(0), ""),
         (Heard(0), "discard 0"),
@@ -58,8 +58,8 @@ fn a_state_is_told_to_be_lost_when_its_worker_is_another() {
         (Tick, "start 1"),
         (Ready(1), "send 1 b, begin 1 b"),
     ]);
-    assert!(world.scheduler.served(world.workers[1].id, 71), "it is told");
-    assert!(!world.scheduler.served(world.workers[1].id, 71), "once");
+    assert!(world.scheduler.call_served(world.workers[1].id, 71), "it is told");
+    assert!(!world.scheduler.call_served(world.workers[1].id, 71), "once");
     world.runs_out();
 }
 
@@ -75,7 +75,7 @@ fn a_sessions_worker_goes_after_half_an_hour_and_what_all_share_stays() {
         (EndsSlowly(1), ""),
         (TickAfter(29 * 60_000), "start 2"),
     ]);
-    let next = world.next_look.expect("it looks again by itself");
+    let next = world.next_tick.expect("it looks again by itself");
     world.passes(next - world.now);
     world.done();
     while world.now < next + 60_000 * super::world::MS {

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, VecDeque};
 
 use super::world::{Hands, Worker, World};
-use crate::pool::scheduler::{CallId, Effect, WorkerId};
+use crate::pool::scheduler::{CallHandle, Effect, WorkerHandle};
 
 impl World {
     pub(super) fn carry_out(&mut self) {
@@ -15,7 +15,7 @@ impl World {
 
     fn carry_out_one(&mut self, effect: Effect) {
         match effect {
-            Effect::Start { worker, keyed } => self.start(worker, keyed),
+            Effect::Start { worker, stateful } => self.start(worker, stateful),
             Effect::Send { worker, call, number } => self.send(worker, call, number),
             Effect::Begin { worker, call, number } => {
                 let (at, caller) = (self.worker_of(worker), self.caller_of(call));
@@ -25,9 +25,9 @@ impl World {
                 self.scheduler.caller_left(call);
                 self.log.push(format!("begin {at} {}", self.names[caller]));
             }
-            Effect::Orphan { worker, number } => {
+            Effect::EndAbandoned { worker, number } => {
                 let at = self.worker_of(worker);
-                self.advance(at, number, Hands::Farewell);
+                self.advance(at, number, Hands::AbandonedCallEnd);
                 self.log.push(format!("orphan {at}"));
                 self.say_farewell(at);
             }
@@ -38,11 +38,11 @@ impl World {
             }
             Effect::ReadPage { worker } => {
                 let at = self.worker_of(worker);
-                self.scheduler.begun(worker, self.workers[at].begun, self.now);
+                self.scheduler.page_read(worker, self.workers[at].begun, self.now);
             }
-            Effect::Dismiss { worker } => self.goes("dismiss", worker, true),
-            Effect::Discard { worker } => self.goes("discard", worker, false),
-            Effect::Bury { worker } => {
+            Effect::AskToExit { worker } => self.goes("dismiss", worker, true),
+            Effect::Kill { worker } => self.goes("discard", worker, false),
+            Effect::KillAndReap { worker } => {
                 let at = self.worker_of(worker);
                 assert_eq!(self.workers[at].hands, Hands::Scheduler);
                 self.workers[at].hands = Hands::Burying;
@@ -54,19 +54,19 @@ impl World {
                 self.scheduler.caller_left(call);
                 self.refused(caller, &why);
             }
-            Effect::AskForPlace { workers } => {
+            Effect::RequestWorkerPermit { workers } => {
                 self.asked += 1;
                 self.log.push(format!("ask {workers}"));
             }
-            Effect::Look => self.look = true,
+            Effect::Tick => self.look = true,
             Effect::Renewed => self.renewed = true,
         }
     }
 
-    fn send(&mut self, worker: WorkerId, call: CallId, number: u64) {
+    fn send(&mut self, worker: WorkerHandle, call: CallHandle, number: u64) {
         let (at, caller) = (self.worker_of(worker), self.caller_of(call));
         let accepted = self.callers[caller].facts.accepted;
-        let overtaken = self.in_line(self.callers[caller].facts.key).find(|c| c.facts.accepted < accepted);
+        let overtaken = self.queued(self.callers[caller].facts.key).find(|c| c.facts.accepted < accepted);
         assert!(overtaken.is_none(), "{} overtakes {overtaken:?}", self.names[caller]);
         let worker = &mut self.workers[at];
         assert_eq!((worker.hands, worker.key), (Hands::Scheduler, self.callers[caller].facts.key));
@@ -88,14 +88,14 @@ impl World {
         worker.hands = hands;
     }
 
-    fn start(&mut self, id: WorkerId, keyed: bool) {
+    fn start(&mut self, id: WorkerHandle, stateful: bool) {
         let state = self.scheduler.workers.get(id.0).and_then(|worker| worker.state);
         let key = state.and_then(|state| self.scheduler.states.0.get(state)).map(|state| state.key);
-        assert_eq!(keyed, key.is_some());
-        let granted = keyed || self.places > 0;
+        assert_eq!(stateful, key.is_some());
+        let granted = stateful || self.places > 0;
         if granted {
             self.log.push(format!("start {}", self.workers.len()));
-            self.places -= usize::from(!keyed);
+            self.places -= usize::from(!stateful);
             self.workers.push(Worker {
                 id,
                 key,
@@ -108,19 +108,19 @@ impl World {
                 running: None,
                 words: BTreeMap::new(),
                 alive: true,
-                gone: false,
+                exited: false,
                 dismissed: false,
                 worn: false,
                 unfit: false,
-                farewell: None,
+                abandoned_end: None,
             });
         }
-        if !keyed {
-            self.scheduler.place(id, granted, self.now);
+        if !stateful {
+            self.scheduler.worker_permit_decided(id, granted, self.now);
         }
     }
 
-    fn goes(&mut self, how: &str, id: WorkerId, kindly: bool) {
+    fn goes(&mut self, how: &str, id: WorkerHandle, kindly: bool) {
         let at = self.worker_of(id);
         assert_eq!(self.workers[at].hands, Hands::Scheduler, "worker {at} is in other hands");
         self.workers[at].hands = Hands::Nobody;

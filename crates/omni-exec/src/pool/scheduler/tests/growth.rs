@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::steps::Step::*;
-use super::world::{Fate, MS, World};
+use super::world::{CallerOutcome, MS, World};
 
 #[test]
 fn nothing_is_started_before_the_first_call_unless_it_is_asked_for() {
@@ -20,7 +20,7 @@ fn a_burst_of_short_calls_does_not_make_the_pool_grow() {
     for _ in 0..60 {
         world.comes("short", |_| {});
     }
-    // Each takes half a millisecond, and the housekeeper looks as often as it said.
+    // Each takes half a millisecond, and the autoscaler looks as often as it said.
     while world.waiting() > 0 {
         world.passes(MS / 2);
         for _ in 0..2 {
@@ -28,7 +28,7 @@ fn a_burst_of_short_calls_does_not_make_the_pool_grow() {
             world.finishes(0);
             world.is_heard(0, MS / 2);
         }
-        if world.look || world.next_look.is_some_and(|at| world.now >= at) {
+        if world.look || world.next_tick.is_some_and(|at| world.now >= at) {
             world.tick();
         }
     }
@@ -222,11 +222,14 @@ fn the_line_is_bounded_for_a_tool_and_altogether_and_lets_a_call_in_that_has_its
     world.comes("e", |facts| facts.tool = 2);
     world.comes("f", |facts| facts.tool = 2);
     assert_eq!(world.done(), "refuse f Busy");
-    // The worker of `a` dies before it began: the line is full, and `a` is not refused for it.
+    // The worker of `a` dies before it began: the queue is full, and `a` is not refused for it.
     world.steps(&[(Dies(0), ""), (Heard(0), "discard 0"), (Gone(0), ""), (Tick, "start 1")]);
     world.steps(&[(Ready(1), "send 1 a, begin 1 a")]);
     world.runs_out();
-    assert_eq!(world.callers.iter().filter(|caller| caller.fate == Some(Fate::Finished)).count(), 4);
+    assert_eq!(
+        world.callers.iter().filter(|caller| caller.outcome == Some(CallerOutcome::Finished)).count(),
+        4
+    );
 }
 
 #[test]

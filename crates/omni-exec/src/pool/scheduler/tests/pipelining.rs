@@ -1,7 +1,7 @@
-//! Calls that are sent ahead: whatever happens to the one before them, each runs once and none waits for a stranger.
+//! Calls that are pipelined: whatever happens to the one before them, each runs once and none waits for a stranger.
 
 use super::steps::Step::*;
-use super::world::{Fate, World};
+use super::world::{CallerOutcome, World};
 
 /// A world with one worker that has just shown that its calls are short: it runs `a`, and `b` and `c` are behind.
 fn pipelined(workers_max: usize) -> World {
@@ -20,8 +20,8 @@ fn pipelined(workers_max: usize) -> World {
 fn all_finish(world: &mut World) {
     world.runs_out();
     for caller in &world.callers {
-        let left = caller.fate == Some(Fate::Left);
-        assert!(left || caller.fate == Some(Fate::Finished) && caller.runs == 1, "{caller:?}");
+        let left = caller.outcome == Some(CallerOutcome::Left);
+        assert!(left || caller.outcome == Some(CallerOutcome::Finished) && caller.runs == 1, "{caller:?}");
     }
 }
 
@@ -51,9 +51,9 @@ fn what_can_ask_goes_alone_and_stops_those_behind_it() {
     let mut world = World::new(|bounds| bounds.workers_max = 1);
     world.steps(&[
         (Call("first"), "start 0"),
-        (Asking("a"), ""),
+        (QuestionFrame("a"), ""),
         (Call("b"), ""),
-        (Asking("c"), ""),
+        (QuestionFrame("c"), ""),
         (Call("d"), ""),
         (Ready(0), "send 0 first, begin 0 first"),
         (Ends(0), "send 0 a, begin 0 a"),
@@ -86,7 +86,7 @@ fn those_behind_a_slow_call_are_revoked_and_go_to_another_worker() {
         // The first look sees which call is at hand, the second that it still is.
         (TickAfter(5), ""),
         (TickAfter(5), "revoke 0 4"),
-        // They are back in line, and have waited long enough for another worker.
+        // They are back in the queue, and have waited long enough for another worker.
         (TickAfter(5), ""),
         (Tick, "start 1"),
         (Ready(1), "send 1 b, begin 1 b"),
@@ -175,11 +175,11 @@ fn a_crash_costs_none_of_those_behind_it() {
         (Tick, "start 1"),
         (Ready(1), "send 1 b, begin 1 b"),
     ]);
-    assert_eq!(world.caller("a").fate, Some(Fate::Lost));
+    assert_eq!(world.caller("a").outcome, Some(CallerOutcome::Lost));
     world.runs_out();
     assert_eq!(
-        (world.caller("b").fate, world.caller("c").fate),
-        (Some(Fate::Finished), Some(Fate::Finished))
+        (world.caller("b").outcome, world.caller("c").outcome),
+        (Some(CallerOutcome::Finished), Some(CallerOutcome::Finished))
     );
 }
 
@@ -198,9 +198,12 @@ fn a_death_that_a_call_ahead_had_begun_is_that_calls_end() {
         (Tick, "start 1"),
         (Ready(1), "send 1 c, begin 1 c"),
     ]);
-    assert_eq!((world.caller("a").fate, world.caller("b").fate), (Some(Fate::Finished), Some(Fate::Lost)));
+    assert_eq!(
+        (world.caller("a").outcome, world.caller("b").outcome),
+        (Some(CallerOutcome::Finished), Some(CallerOutcome::Lost))
+    );
     world.runs_out();
-    assert_eq!(world.caller("c").fate, Some(Fate::Finished));
+    assert_eq!(world.caller("c").outcome, Some(CallerOutcome::Finished));
 }
 
 #[test]
@@ -224,7 +227,7 @@ fn a_worker_that_is_spoilt_is_buried_before_those_behind_go_elsewhere() {
     world.steps(&[
         (Begins(0), ""),
         (EndsSpoilt(0), "bury 0"),
-        (Farewell(0), "discard 0"),
+        (AbandonedCallEnd(0), "discard 0"),
         (Gone(0), ""),
         (Tick, "start 1"),
         (Ready(1), "send 1 b, begin 1 b"),
@@ -239,8 +242,8 @@ fn a_caller_who_leaves_before_its_call_began_has_it_ended_when_it_is_at_hand() {
         (Leaves("b"), ""),
         (Ends(0), "orphan 0, revoke 0 4"),
         (Wait(2), ""),
-        // `c` came back in line; the worker obeyed and goes on.
-        (Farewell(0), "send 0 c, begin 0 c"),
+        // `c` came back in the queue; the worker obeyed and goes on.
+        (AbandonedCallEnd(0), "send 0 c, begin 0 c"),
     ]);
     all_finish(&mut world);
 }
@@ -254,7 +257,7 @@ fn a_caller_who_leaves_a_running_call_takes_none_of_those_behind_along() {
             world.steps(&[(Stubborn(0), "discard 0"), (Gone(0), ""), (Tick, "start 1")]);
             world.steps(&[(Ready(1), "send 1 b, begin 1 b")]);
         } else {
-            world.steps(&[(Farewell(0), "send 0 b, begin 0 b")]);
+            world.steps(&[(AbandonedCallEnd(0), "send 0 b, begin 0 b")]);
         }
         all_finish(&mut world);
     }
@@ -270,7 +273,7 @@ fn no_signal_is_sent_when_the_worker_has_moved_on_meanwhile() {
         (Leaves("a"), "revoke 0 4"),
         (Wait(2), ""),
         // It has ended `a` and runs `b`, which the signal would hit; only `c` comes back.
-        (Farewell(0), "begin 0 b"),
+        (AbandonedCallEnd(0), "begin 0 b"),
         (Ends(0), "send 0 c, begin 0 c"),
     ]);
     all_finish(&mut world);
@@ -292,9 +295,17 @@ fn a_caller_in_line_leaves_no_trace() {
 
 #[test]
 fn at_the_end_everybody_is_refused_wherever_the_call_stands() {
-    // At every point of a story that has calls in line, ahead, running and being ended.
-    let story =
-        [Begins(0), Call("d"), Leaves("a"), Wait(2), Farewell(0), Begins(0), Leaves("c"), EndsSlowly(0)];
+    // At every point of a story that has calls in the queue, ahead, running and being ended.
+    let story = [
+        Begins(0),
+        Call("d"),
+        Leaves("a"),
+        Wait(2),
+        AbandonedCallEnd(0),
+        Begins(0),
+        Leaves("c"),
+        EndsSlowly(0),
+    ];
     for end in 0..=story.len() {
         let mut world = pipelined(1);
         for step in &story[..end] {
@@ -304,10 +315,10 @@ fn at_the_end_everybody_is_refused_wherever_the_call_stands() {
         world.step(Close);
         assert_eq!(world.waiting(), 0, "after {end} steps somebody still waits");
         world.comes("late", |_| {});
-        assert_eq!(world.caller("late").fate, Some(Fate::Shutdown));
+        assert_eq!(world.caller("late").outcome, Some(CallerOutcome::Shutdown));
         world.runs_out();
-        assert!(world.callers.iter().all(|caller| caller.fate.is_some()), "after {end} steps");
-        assert!(world.workers.iter().all(|worker| worker.gone), "after {end} steps a worker is left");
+        assert!(world.callers.iter().all(|caller| caller.outcome.is_some()), "after {end} steps");
+        assert!(world.workers.iter().all(|worker| worker.exited), "after {end} steps a worker is left");
         assert!(world.scheduler.calls.is_clear());
     }
 }

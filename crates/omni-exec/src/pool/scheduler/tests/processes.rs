@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-use super::world::{Fate, Hands, MS, Word, World};
+use super::world::{CallerOutcome, Hands, MS, Reply, World};
 use crate::bounds::REVOKED_FOR;
-use crate::pool::scheduler::{Condition, Farewell};
+use crate::pool::scheduler::{AbandonedCallEnd, WorkerCondition};
 use crate::start_failure::StartFailure;
 
 impl World {
@@ -17,7 +17,7 @@ impl World {
         let Some((number, caller)) = worker.inbox.pop_front() else { return };
         worker.begun = number;
         if number <= worker.revoked {
-            worker.words.insert(number, Word::Skipped);
+            worker.words.insert(number, Reply::Skipped);
             return;
         }
         worker.running = Some((number, caller));
@@ -36,7 +36,7 @@ impl World {
     pub(super) fn finishes(&mut self, at: usize) {
         let worker = &mut self.workers[at];
         if let Some((number, _)) = worker.running.take_if(|_| worker.alive) {
-            worker.words.insert(number, Word::Result);
+            worker.words.insert(number, Reply::Result);
         }
     }
 
@@ -48,26 +48,26 @@ impl World {
         let begun = worker.begun >= worker.at_hand;
         match word {
             None if worker.alive => return false,
-            Some(Word::Result) => {
+            Some(Reply::Result) => {
                 self.callers[caller].worker = None;
-                self.ends(caller, Fate::Finished);
+                self.ends(caller, CallerOutcome::Finished);
                 self.give_back(at, took);
             }
-            Some(Word::Skipped) => self.again(at, caller, took),
+            Some(Reply::Skipped) => self.should_retry(at, caller, took),
             None if !begun && self.callers[caller].deaths == 0 => {
                 self.callers[caller].deaths += 1;
-                self.again(at, caller, took);
+                self.should_retry(at, caller, took);
             }
             None => {
                 self.callers[caller].worker = None;
-                self.ends(caller, Fate::Lost);
+                self.ends(caller, CallerOutcome::Lost);
                 self.give_back(at, took);
             }
         }
         true
     }
 
-    pub(super) fn again(&mut self, at: usize, caller: usize, took: Duration) {
+    pub(super) fn should_retry(&mut self, at: usize, caller: usize, took: Duration) {
         self.callers[caller].worker = None;
         self.callers[caller].facts.again = true;
         self.admit(caller);
@@ -78,11 +78,11 @@ impl World {
         let worker = &mut self.workers[at];
         worker.hands = Hands::Scheduler;
         let condition = match (worker.alive, worker.unfit) {
-            (false, _) => Condition::Dead { begun: worker.begun },
-            (true, true) => Condition::Unfit,
-            (true, false) => Condition::Fit { worn: worker.worn },
+            (false, _) => WorkerCondition::Dead { begun: worker.begun },
+            (true, true) => WorkerCondition::Unfit,
+            (true, false) => WorkerCondition::Fit { worn: worker.worn },
         };
-        self.scheduler.ended(worker.id, condition, took, self.now);
+        self.scheduler.worker_returned(worker.id, condition, took, self.now);
         self.carry_out();
     }
 
@@ -102,12 +102,12 @@ impl World {
     /// Its process has been reaped: the place is free.
     pub(super) fn is_gone(&mut self, at: usize) {
         let worker = &mut self.workers[at];
-        if worker.gone || worker.alive {
+        if worker.exited || worker.alive {
             return;
         }
-        worker.gone = true;
+        worker.exited = true;
         self.places = self.places.saturating_add(usize::from(worker.key.is_none()));
-        self.scheduler.gone(worker.id);
+        self.scheduler.worker_exited(worker.id);
         self.carry_out();
     }
 
@@ -116,7 +116,7 @@ impl World {
             return;
         }
         self.workers[at].hands = Hands::Scheduler;
-        self.scheduler.ready(self.workers[at].id, self.now);
+        self.scheduler.worker_ready(self.workers[at].id, self.now);
         self.carry_out();
     }
 
@@ -132,34 +132,34 @@ impl World {
             stderr: None,
             closing: false,
         });
-        self.scheduler.start_failed(self.workers[at].id, failure, self.now);
+        self.scheduler.worker_start_failed(self.workers[at].id, failure, self.now);
         self.carry_out();
     }
 
     /// Goes on with ending the call of a caller who has left. `obeys`: the tool ends when it is told to.
-    pub(super) fn farewell(&mut self, at: usize, obeys: bool) -> bool {
+    pub(super) fn abandoned_end(&mut self, at: usize, obeys: bool) -> bool {
         let worker = &mut self.workers[at];
         if worker.hands == Hands::Burying {
             self.dies(at);
             self.give_back(at, MS);
             return true;
         }
-        let Some((farewell, since)) = worker.farewell.take() else { return false };
-        let farewell = if farewell == Farewell::AfterRevocation {
+        let Some((abandoned_end, since)) = worker.abandoned_end.take() else { return false };
+        let abandoned_end = if abandoned_end == AbandonedCallEnd::AfterRevocation {
             if self.now < since + REVOKED_FOR {
-                worker.farewell = Some((farewell, since));
+                worker.abandoned_end = Some((abandoned_end, since));
                 return false;
             }
             let (id, begun) = (worker.id, worker.begun);
-            let farewell = self.scheduler.farewell_due(id, begun, self.now);
+            let abandoned_end = self.scheduler.revocation_settled(id, begun, self.now);
             self.carry_out();
-            farewell
+            abandoned_end
         } else {
-            farewell
+            abandoned_end
         };
         let worker = &mut self.workers[at];
         let over = worker.words.remove(&worker.at_hand).is_some();
-        if farewell == Farewell::Outlive {
+        if abandoned_end == AbandonedCallEnd::AwaitLastFrame {
             assert!(over || !worker.alive, "it has moved on, so its word is there");
         } else if !over {
             // The signal reaches whatever runs.

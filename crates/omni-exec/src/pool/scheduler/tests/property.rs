@@ -2,7 +2,7 @@
 
 use proptest::prelude::*;
 
-use super::world::{Fate, Key, MS, World};
+use super::world::{CallerOutcome, MS, TestKey, World};
 
 /// One event; the number says which worker or caller, of those there are.
 #[derive(Clone, Debug)]
@@ -18,7 +18,7 @@ enum Event {
     Spoils(usize),
     Dies(usize),
     Gone(usize),
-    Farewell(usize, bool),
+    AbandonedCallEnd(usize, bool),
     Passes(u8),
     Tick,
     Renew(Option<u8>),
@@ -44,7 +44,7 @@ fn event() -> impl Strategy<Value = Event> {
         1 => at.clone().prop_map(Event::Spoils),
         2 => at.clone().prop_map(Event::Dies),
         4 => at.clone().prop_map(Event::Gone),
-        8 => (at, any::<bool>()).prop_map(|(at, obeys)| Event::Farewell(at, obeys)),
+        8 => (at, any::<bool>()).prop_map(|(at, obeys)| Event::AbandonedCallEnd(at, obeys)),
         10 => (0_u8..30).prop_map(Event::Passes),
         15 => Just(Event::Tick),
         1 => prop::option::of(0_u8..4).prop_map(Event::Renew),
@@ -69,7 +69,7 @@ fn happens(world: &mut World, event: &Event) {
             let expires = hasty.then(|| world.now + 20 * MS);
             world.comes("call", |facts| {
                 (facts.pipelines, facts.small, facts.key, facts.expires) =
-                    (pipelines, small, key.map(Key), expires);
+                    (pipelines, small, key.map(TestKey), expires);
             });
         }
         Event::Leaves(caller) if !world.callers.is_empty() => {
@@ -88,8 +88,8 @@ fn happens(world: &mut World, event: &Event) {
         Event::Spoils(at) => with(world, at, &mut |world, at| world.spoils(at)),
         Event::Dies(at) => with(world, at, &mut |world, at| world.dies(at)),
         Event::Gone(at) => with(world, at, &mut |world, at| world.is_gone(at)),
-        Event::Farewell(at, obeys) => with(world, at, &mut |world, at| {
-            world.farewell(at, obeys);
+        Event::AbandonedCallEnd(at, obeys) => with(world, at, &mut |world, at| {
+            world.abandoned_end(at, obeys);
         }),
         Event::Passes(time) => world.passes(u32::from(time) * MS),
         Event::Tick => world.tick(),
@@ -123,11 +123,11 @@ proptest! {
         world.runs_out();
         for caller in &world.callers {
             prop_assert!(caller.runs <= 1, "{caller:?}");
-            prop_assert!(caller.fate.is_some(), "lost: {caller:?}");
-            prop_assert!(caller.fate != Some(Fate::Finished) || caller.runs == 1, "{caller:?}");
+            prop_assert!(caller.outcome.is_some(), "lost: {caller:?}");
+            prop_assert!(caller.outcome != Some(CallerOutcome::Finished) || caller.runs == 1, "{caller:?}");
         }
         prop_assert!(world.scheduler.calls.is_clear(), "something is left of a call");
-        let generation = world.scheduler.recycling.generation;
+        let generation = world.scheduler.recycle.generation;
         prop_assert!(world.scheduler.is_renewed(generation), "a renewal waits for ever");
     }
 }

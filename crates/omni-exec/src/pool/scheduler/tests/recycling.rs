@@ -1,7 +1,7 @@
 //! Workers that take others' places: one that is worn, and all of them when the skills have changed.
 
 use super::steps::Step::*;
-use super::world::{Fate, World};
+use super::world::{CallerOutcome, World};
 
 /// A world with one idle worker.
 fn one(workers_max: usize) -> World {
@@ -223,5 +223,5 @@ fn a_pool_that_closes_while_it_renews_keeps_nobody_waiting() {
     world.steps(&[(Renew, "start 1"), (Call("a"), "run 0 a"), (Close, "")]);
     assert!(world.scheduler.is_renewed(1) && world.renewed);
     world.steps(&[(Ready(1), "discard 1"), (EndsSlowly(0), "discard 0")]);
-    assert_eq!(world.caller("a").fate, Some(Fate::Finished));
+    assert_eq!(world.caller("a").outcome, Some(CallerOutcome::Finished));
 }

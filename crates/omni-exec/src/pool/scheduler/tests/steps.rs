@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::world::{Key, MS, World};
+use super::world::{MS, TestKey, World};
 use crate::pool::scheduler::CallFacts;
 
 #[derive(Clone, Copy, Debug)]
@@ -10,10 +10,10 @@ pub(super) enum Step {
     /// A short call comes.
     Call(&'static str),
     /// One that can ask its client.
-    Asking(&'static str),
-    /// One whose arguments are not sent ahead.
+    QuestionFrame(&'static str),
+    /// One whose arguments are not pipelined.
     Large(&'static str),
-    /// One whose time runs out in line after so many milliseconds.
+    /// One whose time runs out in the queue after so many milliseconds.
     Hasty(&'static str, u32),
     /// One that needs a state: 0 is everybody's, the others are sessions'.
     For(&'static str, u8),
@@ -33,13 +33,13 @@ pub(super) enum Step {
     Dies(usize),
     Gone(usize),
     /// Whoever ends a call goes on, and the tool obeys.
-    Farewell(usize),
+    AbandonedCallEnd(usize),
     /// The same, and the tool does not: the process is ended.
     Stubborn(usize),
     /// So many milliseconds pass.
     Wait(u32),
     Tick,
-    /// So many milliseconds pass, and the housekeeper looks.
+    /// So many milliseconds pass, and the autoscaler looks.
     TickAfter(u32),
     Renew,
     RenewState(u8),
@@ -64,13 +64,13 @@ impl World {
     pub(super) fn step(&mut self, step: Step) {
         match step {
             Step::Call(name) => self.calls(name, |_| {}),
-            Step::Asking(name) => self.calls(name, |facts| facts.pipelines = false),
+            Step::QuestionFrame(name) => self.calls(name, |facts| facts.pipelines = false),
             Step::Large(name) => self.calls(name, |facts| facts.small = false),
             Step::Hasty(name, limit) => {
                 let expires = self.now + limit * MS;
                 self.calls(name, |facts| facts.expires = Some(expires));
             }
-            Step::For(name, key) => self.calls(name, |facts| facts.key = Some(Key(key))),
+            Step::For(name, key) => self.calls(name, |facts| facts.key = Some(TestKey(key))),
             Step::Leaves(name) => {
                 let caller = self.named(name);
                 self.leaves(caller);
@@ -94,8 +94,8 @@ impl World {
                 self.dies(at);
                 self.is_gone(at);
             }
-            Step::Farewell(at) => assert!(self.farewell(at, true), "nobody ends a call on {at}"),
-            Step::Stubborn(at) => assert!(self.farewell(at, false), "nobody ends a call on {at}"),
+            Step::AbandonedCallEnd(at) => assert!(self.abandoned_end(at, true), "nobody ends a call on {at}"),
+            Step::Stubborn(at) => assert!(self.abandoned_end(at, false), "nobody ends a call on {at}"),
             other => self.step_of_the_house(other),
         }
     }
@@ -115,7 +115,7 @@ impl World {
             }
             Step::RenewState(key) => {
                 self.event(|scheduler, now| {
-                    scheduler.renew(|other| *other == Key(key), now);
+                    scheduler.renew(|other| *other == TestKey(key), now);
                 });
             }
             Step::Places(places) => self.places = places,
@@ -132,7 +132,7 @@ impl World {
         }
     }
 
-    fn calls(&mut self, name: &str, change: impl FnOnce(&mut CallFacts<Key>)) {
+    fn calls(&mut self, name: &str, change: impl FnOnce(&mut CallFacts<TestKey>)) {
         self.comes(name, change);
     }
 

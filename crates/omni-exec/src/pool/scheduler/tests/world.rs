@@ -6,18 +6,19 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::time::{Duration, Instant};
 
-use crate::pool::scheduler::line::Whereabouts;
+use crate::pool::scheduler::queue::CallPosition;
 use crate::pool::scheduler::{
-    Admission, Bounds, CallFacts, CallId, Farewell, Refusal, Scheduler, StateKey, WorkerId,
+    AbandonedCallEnd, Admission, CallFacts, CallHandle, PoolBounds, RefusalReason, Scheduler, StateKey,
+    WorkerHandle,
 };
 
 pub(super) const MS: Duration = Duration::from_millis(1);
 
 /// Whose state: 0 is shared by all, everything else is a session's.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) struct Key(pub(super) u8);
+pub(super) struct TestKey(pub(super) u8);
 
-impl StateKey for Key {
+impl StateKey for TestKey {
     fn is_shared(&self) -> bool {
         self.0 == 0
     }
@@ -25,7 +26,7 @@ impl StateKey for Key {
 
 /// How a call ended for its caller.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Fate {
+pub(super) enum CallerOutcome {
     Finished,
     /// Its worker died while it ran.
     Lost,
@@ -39,13 +40,13 @@ pub(super) enum Fate {
 
 #[derive(Debug)]
 pub(super) struct Caller {
-    pub(super) facts: CallFacts<Key>,
-    pub(super) place: Option<CallId>,
+    pub(super) facts: CallFacts<TestKey>,
+    pub(super) place: Option<CallHandle>,
     pub(super) worker: Option<usize>,
     /// How often its tool's code has been run.
     pub(super) runs: u32,
     pub(super) deaths: u32,
-    pub(super) fate: Option<Fate>,
+    pub(super) outcome: Option<CallerOutcome>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -54,14 +55,14 @@ pub(super) enum Hands {
     Scheduler,
     Caller(usize),
     /// Whoever ends the call of a caller who has left.
-    Farewell,
+    AbandonedCallEnd,
     /// It is to be dead before it is given back.
     Burying,
     Nobody,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Word {
+pub(super) enum Reply {
     Result,
     Skipped,
 }
@@ -69,8 +70,8 @@ pub(super) enum Word {
 /// A worker and its process.
 #[derive(Debug)]
 pub(super) struct Worker {
-    pub(super) id: WorkerId,
-    pub(super) key: Option<Key>,
+    pub(super) id: WorkerHandle,
+    pub(super) key: Option<TestKey>,
     pub(super) hands: Hands,
     pub(super) sent: u64,
     pub(super) at_hand: u64,
@@ -81,19 +82,19 @@ pub(super) struct Worker {
     /// The second.
     pub(super) revoked: u64,
     pub(super) running: Option<(u64, usize)>,
-    pub(super) words: BTreeMap<u64, Word>,
+    pub(super) words: BTreeMap<u64, Reply>,
     pub(super) alive: bool,
     /// Its place has been given free.
-    pub(super) gone: bool,
+    pub(super) exited: bool,
     pub(super) dismissed: bool,
     pub(super) worn: bool,
     pub(super) unfit: bool,
-    pub(super) farewell: Option<(Farewell, Instant)>,
+    pub(super) abandoned_end: Option<(AbandonedCallEnd, Instant)>,
 }
 
 pub(super) struct World {
-    pub(super) scheduler: Scheduler<Key>,
-    pub(super) bounds: Bounds,
+    pub(super) scheduler: Scheduler<TestKey>,
+    pub(super) bounds: PoolBounds,
     pub(super) now: Instant,
     pub(super) callers: Vec<Caller>,
     pub(super) workers: Vec<Worker>,
@@ -103,14 +104,14 @@ pub(super) struct World {
     pub(super) asked: u32,
     pub(super) renewed: bool,
     pub(super) look: bool,
-    pub(super) next_look: Option<Instant>,
+    pub(super) next_tick: Option<Instant>,
     pub(super) log: Vec<String>,
     pub(super) names: Vec<String>,
 }
 
 impl World {
-    pub(super) fn new(change: impl FnOnce(&mut Bounds)) -> Self {
-        let mut bounds = Bounds {
+    pub(super) fn new(change: impl FnOnce(&mut PoolBounds)) -> Self {
+        let mut bounds = PoolBounds {
             workers_min: 1,
             workers_max: 4,
             queue_per_tool_max: 64,
@@ -130,7 +131,7 @@ impl World {
             asked: 0,
             renewed: false,
             look: false,
-            next_look: None,
+            next_tick: None,
             log: Vec::new(),
             names: Vec::new(),
         }
@@ -150,7 +151,7 @@ impl World {
     }
 
     /// A call comes. Returns the number of its caller.
-    pub(super) fn comes(&mut self, name: &str, change: impl FnOnce(&mut CallFacts<Key>)) -> usize {
+    pub(super) fn comes(&mut self, name: &str, change: impl FnOnce(&mut CallFacts<TestKey>)) -> usize {
         // No two are accepted at once.
         self.now += Duration::from_nanos(1);
         let mut facts = CallFacts {
@@ -165,17 +166,17 @@ impl World {
         change(&mut facts);
         let caller = self.callers.len();
         self.names.push(name.to_owned());
-        self.callers.push(Caller { facts, place: None, worker: None, runs: 0, deaths: 0, fate: None });
+        self.callers.push(Caller { facts, place: None, worker: None, runs: 0, deaths: 0, outcome: None });
         self.admit(caller);
         caller
     }
 
     pub(super) fn admit(&mut self, caller: usize) {
         let facts = self.callers[caller].facts;
-        match self.scheduler.call_came(facts, self.now) {
+        match self.scheduler.call_arrived(facts, self.now) {
             Admission::Run(id) => {
                 let at = self.worker_of(id);
-                let waits = self.in_line(facts.key).next().is_some();
+                let waits = self.queued(facts.key).next().is_some();
                 assert!(!waits, "an idle worker takes a call past those that wait for one");
                 let worker = &mut self.workers[at];
                 assert_eq!((worker.hands, worker.key), (Hands::Scheduler, facts.key));
@@ -193,27 +194,27 @@ impl World {
         self.carry_out();
     }
 
-    pub(super) fn refused(&mut self, caller: usize, why: &Refusal) {
-        let fate = match why {
-            Refusal::Busy => Fate::Busy,
-            Refusal::Expired => Fate::Expired,
-            Refusal::CannotStart(_) => Fate::CannotStart,
-            Refusal::Shutdown => Fate::Shutdown,
+    pub(super) fn refused(&mut self, caller: usize, why: &RefusalReason) {
+        let outcome = match why {
+            RefusalReason::Busy => CallerOutcome::Busy,
+            RefusalReason::Expired => CallerOutcome::Expired,
+            RefusalReason::CannotStart(_) => CallerOutcome::CannotStart,
+            RefusalReason::Shutdown => CallerOutcome::Shutdown,
         };
-        self.log.push(format!("refuse {} {fate:?}", self.names[caller]));
-        self.ends(caller, fate);
+        self.log.push(format!("refuse {} {outcome:?}", self.names[caller]));
+        self.ends(caller, outcome);
     }
 
-    pub(super) fn ends(&mut self, caller: usize, fate: Fate) {
-        assert_eq!(self.callers[caller].fate.replace(fate), None, "{} ended twice", self.names[caller]);
+    pub(super) fn ends(&mut self, caller: usize, outcome: CallerOutcome) {
+        assert_eq!(self.callers[caller].outcome.replace(outcome), None, "{} ended twice", self.names[caller]);
     }
 
     /// The caller leaves, wherever its call is.
     pub(super) fn leaves(&mut self, caller: usize) {
-        if self.callers[caller].fate.is_some() {
+        if self.callers[caller].outcome.is_some() {
             return;
         }
-        self.ends(caller, Fate::Left);
+        self.ends(caller, CallerOutcome::Left);
         if let Some(place) = self.callers[caller].place.take() {
             self.scheduler.caller_left(place);
         }
@@ -224,9 +225,9 @@ impl World {
     }
 
     pub(super) fn say_farewell(&mut self, at: usize) {
-        let farewell = self.scheduler.left_running(self.workers[at].id, self.now);
-        self.workers[at].hands = Hands::Farewell;
-        self.workers[at].farewell = Some((farewell, self.now));
+        let abandoned_end = self.scheduler.running_call_abandoned(self.workers[at].id, self.now);
+        self.workers[at].hands = Hands::AbandonedCallEnd;
+        self.workers[at].abandoned_end = Some((abandoned_end, self.now));
     }
 
     pub(super) fn passes(&mut self, time: Duration) {
@@ -235,30 +236,30 @@ impl World {
 
     pub(super) fn tick(&mut self) {
         self.look = false;
-        self.next_look = self.scheduler.tick(self.now, self.contended);
+        self.next_tick = self.scheduler.tick(self.now, self.contended);
         self.carry_out();
     }
 
-    pub(super) fn event(&mut self, event: impl FnOnce(&mut Scheduler<Key>, Instant)) {
+    pub(super) fn event(&mut self, event: impl FnOnce(&mut Scheduler<TestKey>, Instant)) {
         event(&mut self.scheduler, self.now);
         self.carry_out();
     }
 
-    pub(super) fn worker_of(&self, id: WorkerId) -> usize {
+    pub(super) fn worker_of(&self, id: WorkerHandle) -> usize {
         let at = self.workers.iter().position(|worker| worker.id == id);
         at.expect("an effect's worker exists")
     }
 
-    pub(super) fn caller_of(&self, id: CallId) -> usize {
+    pub(super) fn caller_of(&self, id: CallHandle) -> usize {
         let at = self.callers.iter().position(|caller| caller.place == Some(id));
         at.expect("an effect's call has a caller who waits")
     }
 
-    /// The callers that stand in a line.
-    pub(super) fn in_line(&self, key: Option<Key>) -> impl Iterator<Item = &Caller> {
+    /// The callers that stand in a queue.
+    pub(super) fn queued(&self, key: Option<TestKey>) -> impl Iterator<Item = &Caller> {
         let waits = |caller: &&Caller| {
             let call = caller.place.and_then(|place| self.scheduler.calls.get(place));
-            call.is_some_and(|call| call.is == Whereabouts::InLine)
+            call.is_some_and(|call| call.is == CallPosition::InQueue)
         };
         self.callers.iter().filter(move |caller| caller.facts.key == key).filter(waits)
     }
@@ -269,13 +270,14 @@ impl World {
 
     /// What holds at any time.
     pub(super) fn check(&self) {
-        let lives = |worker: &&Worker| !worker.gone;
+        let lives = |worker: &&Worker| !worker.exited;
         let plain = self.workers.iter().filter(lives).filter(|worker| worker.key.is_none()).count();
         assert!(plain <= self.bounds.workers_max, "{plain} workers");
-        let keyed: Vec<Key> = self.workers.iter().filter(lives).filter_map(|worker| worker.key).collect();
-        assert!(keyed.len() <= self.bounds.workers_max, "{} workers with states", keyed.len());
+        let stateful: Vec<TestKey> =
+            self.workers.iter().filter(lives).filter_map(|worker| worker.key).collect();
+        assert!(stateful.len() <= self.bounds.workers_max, "{} workers with states", stateful.len());
         assert_eq!(self.scheduler.count.workers, plain);
-        assert_eq!(self.scheduler.keyed, keyed.len());
+        assert_eq!(self.scheduler.stateful, stateful.len());
     }
 
     /// Whether some process or task still has something to do by itself.
@@ -286,17 +288,17 @@ impl World {
             return true;
         }
         if !worker.alive || worker.dismissed {
-            let was_gone = worker.gone;
+            let was_gone = worker.exited;
             if worker.dismissed {
                 self.dies(at);
             }
             self.is_gone(at);
-            return self.farewell(at, true) || self.is_heard(at, MS) || !was_gone;
+            return self.abandoned_end(at, true) || self.is_heard(at, MS) || !was_gone;
         }
         let had = worker.inbox.len() + usize::from(worker.running.is_some());
         self.begins(at);
         self.finishes(at);
-        self.farewell(at, true) || self.is_heard(at, MS) || had > 0
+        self.abandoned_end(at, true) || self.is_heard(at, MS) || had > 0
     }
 
     /// Lets everything run on by itself until nothing does any more, and the scheduler looks only when it said it
@@ -311,12 +313,12 @@ impl World {
                 self.tick();
                 moved = true;
             }
-            let pending = self.workers.iter().any(|worker| worker.farewell.is_some());
+            let pending = self.workers.iter().any(|worker| worker.abandoned_end.is_some());
             if moved || pending {
                 self.passes(MS);
                 continue;
             }
-            match self.next_look {
+            match self.next_tick {
                 // Nobody comes any more, so that what is idle for a while stays so.
                 Some(at) if self.waiting() > 0 || at < self.now + Duration::from_secs(1) => {
                     self.now = self.now.max(at);

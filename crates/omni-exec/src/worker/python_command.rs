@@ -13,7 +13,7 @@ pub(crate) const FORK_PARENT: &str = "omni.fork_parent";
 ///
 /// `-m` would also have `runpy` import half of `importlib`, and double what a worker needs beyond bare Python until it
 /// is ready.
-pub(crate) fn main_of(module: &str) -> Vec<OsString> {
+pub(crate) fn python_main_args(module: &str) -> Vec<OsString> {
     let code =
         format!("import sys; sys.path[:1] == [''] and sys.path.pop(0); from {module} import main; main()");
     vec!["-c".into(), code.into()]

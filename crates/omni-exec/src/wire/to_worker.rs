@@ -4,14 +4,14 @@ use omni_call::{Answer, Call, Target};
 use serde::Serialize;
 use serde_json::{Map, Value};
 
-use super::fault::Fault;
+use super::error::WireError;
 use super::frame::{begin, finish, push_body};
 use crate::Protected;
 
 /// How a worker takes calls.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
-pub(crate) enum Mode {
+pub(crate) enum WorkerMode {
     /// One at a time, in the main thread.
     Sync,
     /// Many at a time, as tasks of one event loop.
@@ -20,9 +20,9 @@ pub(crate) enum Mode {
 
 /// The first frame down: what a worker has to know before its first call.
 #[derive(Debug, Serialize)]
-pub(crate) struct Hello<'a> {
+pub(crate) struct ServerHello<'a> {
     pub(crate) proto: u32,
-    pub(crate) mode: Mode,
+    pub(crate) mode: WorkerMode,
     /// A status page comes with the first byte of this frame.
     pub(crate) page: bool,
     /// The key that is to stand before each frame of the worker from now on, in hexadecimal digits.
@@ -48,31 +48,31 @@ pub(crate) struct Hello<'a> {
 
 /// What a worker is told of a call that its caller did not say.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Terms {
+pub(crate) struct AttemptInfo {
     pub(crate) attempt: u32,
     /// The call can ask its client something: its tool has the means, and there is somebody.
     pub(crate) asks: bool,
 }
 
-impl Terms {
+impl AttemptInfo {
     /// Those of a call of whose client nothing is known.
     pub(crate) fn of(call: &Call, attempt: u32) -> Self {
-        Terms { attempt, asks: call.spec.may_ask() }
+        AttemptInfo { attempt, asks: call.spec.may_ask() }
     }
 }
 
 /// What of a call changes from one sending to the next.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Sending {
+pub(crate) struct DispatchInfo {
     /// What the frame calls the call. A sync worker's calls are numbered by the worker they go to, so that
     /// "this one and all before it" is a single number.
     pub(crate) id: u64,
-    pub(crate) terms: Terms,
+    pub(crate) info: AttemptInfo,
     pub(crate) now: std::time::Instant,
 }
 
 /// Appends the frame that starts `call`. The target and the arguments are copied as they are.
-pub(crate) fn push_call(out: &mut Vec<u8>, call: &Call, sending: Sending) {
+pub(crate) fn push_call(out: &mut Vec<u8>, call: &Call, sending: DispatchInfo) {
     let start = begin(out);
     out.extend_from_slice(br#"{"call":{"id":"#);
     push_number(out, sending.id);
@@ -87,7 +87,7 @@ pub(crate) fn push_call(out: &mut Vec<u8>, call: &Call, sending: Sending) {
 
 /// Appends the body of a request to a runner that starts `call`. It knows the tool by its name, which is its own for one
 /// that it lists, and the canonical one for what stands in a folder that both have.
-pub(crate) fn push_request(out: &mut Vec<u8>, call: &Call, sending: Sending) {
+pub(crate) fn push_request(out: &mut Vec<u8>, call: &Call, sending: DispatchInfo) {
     out.extend_from_slice(br#"{"name":"#);
     push_string(
         out,
@@ -107,13 +107,13 @@ pub(crate) fn push_request(out: &mut Vec<u8>, call: &Call, sending: Sending) {
 }
 
 /// Appends the members that say how long a call may take and what its caller wants to hear.
-fn push_terms(out: &mut Vec<u8>, call: &Call, sending: Sending) {
+fn push_terms(out: &mut Vec<u8>, call: &Call, sending: DispatchInfo) {
     out.extend_from_slice(br#","deadline_ms":"#);
     push_millis(out, call.deadline.remaining(sending.now));
     out.extend_from_slice(br#","idle_ms":"#);
     push_millis(out, call.deadline.idle());
     out.extend_from_slice(br#","attempt":"#);
-    push_number(out, sending.terms.attempt.into());
+    push_number(out, sending.info.attempt.into());
     out.extend_from_slice(if call.wants.progress {
         br#","context":{"progress":true,"log":"#
     } else {
@@ -125,17 +125,17 @@ fn push_terms(out: &mut Vec<u8>, call: &Call, sending: Sending) {
     }
     out.extend_from_slice(br#","session":"#);
     push_string(out, &call.session);
-    if call.spec.may_ask() && !sending.terms.asks {
+    if call.spec.may_ask() && !sending.info.asks {
         out.extend_from_slice(br#","asks":false"#);
     }
     out.push(b'}');
 }
 
 /// Appends the frame that introduces the server.
-pub(crate) fn push_hello(out: &mut Vec<u8>, hello: &Hello<'_>) -> Result<(), Fault> {
+pub(crate) fn push_hello(out: &mut Vec<u8>, hello: &ServerHello<'_>) -> Result<(), WireError> {
     #[derive(Serialize)]
     struct Frame<'a> {
-        hello: &'a Hello<'a>,
+        hello: &'a ServerHello<'a>,
     }
     let start = begin(out);
     serde_json::to_writer(&mut *out, &Frame { hello })?;

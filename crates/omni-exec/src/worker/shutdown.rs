@@ -8,8 +8,8 @@ use omni_process::Exit;
 use rustix::process::Signal;
 
 use super::Worker;
-use crate::asks::Asks;
-use crate::attempt::{AttemptResult, Hearing};
+use crate::attempt::{AttemptResult, CallContext};
+use crate::questions::CallQuestions;
 use crate::wire;
 
 impl Worker {
@@ -22,7 +22,7 @@ impl Worker {
             // A signal that comes in just before the call begins to wait for an answer does not wake it (decision 0038).
             wire::push_cancel(self.channel.outbox(), call.running.id);
         }
-        match self.see_off(patience).await {
+        match self.await_call_end(patience).await {
             AttemptResult::Result(_)
             | AttemptResult::Error(_)
             | AttemptResult::TooLarge
@@ -33,29 +33,29 @@ impl Worker {
 
     /// Waits `patience` for the end of a call that has ended already in the worker: its last frame is on its
     /// way. True when it came.
-    pub(crate) async fn outlive(&mut self, patience: Duration) -> bool {
-        !matches!(self.see_off(patience).await, AttemptResult::Expired(_))
+    pub(crate) async fn await_last_frame(&mut self, patience: Duration) -> bool {
+        !matches!(self.await_call_end(patience).await, AttemptResult::Expired(_))
     }
 
     /// Waits `patience` for the end of a call whose caller has left.
-    async fn see_off(&mut self, patience: Duration) -> AttemptResult {
+    async fn await_call_end(&mut self, patience: Duration) -> AttemptResult {
         let mut deadline = Deadline::new(Instant::now(), Some(patience), None);
-        let mut asks = Asks::over();
+        let mut asks = CallQuestions::over();
         poll_fn(|cx| {
             let (deadline, port, asks) = (&mut deadline, &mut NoClient, &mut asks);
-            self.poll_call(cx, &mut Hearing { deadline, port, asks })
+            self.poll_call(cx, &mut CallContext { deadline, port, asks })
         })
         .await
     }
 
     /// Tells a worker to end once it is done: what skills registered with `atexit` runs first.
-    pub(crate) fn dismiss(&mut self) {
+    pub(crate) fn ask_to_exit(&mut self) {
         wire::push_drain(self.channel.outbox());
         self.channel.flush_now();
     }
 
     /// Waits for the process to end by itself, so long as it takes, and lets it print meanwhile.
-    pub(crate) async fn drain(&mut self) -> Exit {
+    pub(crate) async fn wait_exit(&mut self) -> Exit {
         poll_fn(|cx| {
             self.output.poll_aside(cx);
             self.process.poll_exit(cx)

@@ -7,52 +7,52 @@ use std::time::{Duration, Instant};
 use tokio::time::{sleep_until, timeout_at};
 
 use super::address::RunnerAddress;
-use super::link::Link;
+use super::connection::RunnerConnection;
 use crate::failures::Failures;
 use crate::start_failure::StartFailure;
 
 /// How long a call waits for a runner that cannot be reached: it may be starting again.
-const PATIENCE: Duration = Duration::from_secs(2);
+const CONNECT_PATIENCE: Duration = Duration::from_secs(2);
 
 /// Connections kept at most while nothing runs on them, and for how long.
 const IDLE_MAX: usize = 64;
 const IDLE_TTL: Duration = Duration::from_secs(30);
 
-pub(super) struct Links {
+pub(super) struct ConnectionPool {
     pub(super) address: RunnerAddress,
-    state: Mutex<State>,
+    state: Mutex<ConnectionPoolState>,
 }
 
 #[derive(Default)]
-struct State {
+struct ConnectionPoolState {
     /// The one used last at the end.
-    idle: Vec<Link>,
+    idle: Vec<RunnerConnection>,
     failures: Failures,
     closed: bool,
 }
 
-impl Links {
+impl ConnectionPool {
     pub(super) fn new(address: RunnerAddress) -> Self {
-        Links { address, state: Mutex::default() }
+        ConnectionPool { address, state: Mutex::default() }
     }
 
-    fn lock(&self) -> MutexGuard<'_, State> {
+    fn lock(&self) -> MutexGuard<'_, ConnectionPoolState> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// A connection: one that was kept, else a new one.
-    pub(super) async fn take(&self) -> Result<Link, StartFailure> {
+    pub(super) async fn take(&self) -> Result<RunnerConnection, StartFailure> {
         loop {
-            let Some(mut link) = self.lock().idle.pop() else { return self.open().await };
-            if link.idle_since.elapsed() < IDLE_TTL && link.is_free().await {
-                return Ok(link);
+            let Some(mut connection) = self.lock().idle.pop() else { return self.open().await };
+            if connection.idle_since.elapsed() < IDLE_TTL && connection.is_free().await {
+                return Ok(connection);
             }
         }
     }
 
     /// A new connection. Waits for a runner that cannot be reached, and less patiently the longer that has been so.
-    pub(super) async fn open(&self) -> Result<Link, StartFailure> {
-        let give_up = Instant::now() + PATIENCE;
+    pub(super) async fn open(&self) -> Result<RunnerConnection, StartFailure> {
+        let give_up = Instant::now() + CONNECT_PATIENCE;
         loop {
             let forbidden =
                 self.lock().failures.until().map(|(at, failure)| (at, StartFailure::clone(failure)));
@@ -62,13 +62,13 @@ impl Links {
                 None => {}
             }
             let began = Instant::now();
-            let reason = match timeout_at(give_up.into(), Link::open(&self.address)).await {
-                Ok(Ok(link)) => {
+            let reason = match timeout_at(give_up.into(), RunnerConnection::open(&self.address)).await {
+                Ok(Ok(connection)) => {
                     self.lock().failures = Failures::default();
-                    return Ok(link);
+                    return Ok(connection);
                 }
                 Ok(Err(error)) => error.to_string(),
-                Err(_) => format!("no answer within {} s", PATIENCE.as_secs()),
+                Err(_) => format!("no answer within {} s", CONNECT_PATIENCE.as_secs()),
             };
             let mut state = self.lock();
             // Of several who fail at once, one counts.
@@ -79,16 +79,16 @@ impl Links {
     }
 
     /// Keeps a connection whose answer has been read, or all but its end.
-    pub(super) fn put(&self, mut link: Link) {
+    pub(super) fn put(&self, mut connection: RunnerConnection) {
         let mut state = self.lock();
         if state.closed {
             return;
         }
         let now = Instant::now();
-        state.idle.retain(|link| now.duration_since(link.idle_since) < IDLE_TTL);
+        state.idle.retain(|connection| now.duration_since(connection.idle_since) < IDLE_TTL);
         if state.idle.len() < IDLE_MAX {
-            link.idle_since = now;
-            state.idle.push(link);
+            connection.idle_since = now;
+            state.idle.push(connection);
         }
     }
 

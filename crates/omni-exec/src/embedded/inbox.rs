@@ -9,29 +9,29 @@ use omni_libpython::Received;
 use rustix::event::{EventfdFlags, eventfd};
 
 /// Frames that one thread of Python takes out, in the order in which they were put in.
-pub(super) struct Mailbox {
-    state: Mutex<State>,
+pub(super) struct Inbox {
+    state: Mutex<InboxState>,
     more: Condvar,
     /// For a thread that waits for this to become readable.
     wake: Option<OwnedFd>,
 }
 
 #[derive(Default)]
-struct State {
+struct InboxState {
     frames: VecDeque<Vec<u8>>,
     closed: bool,
 }
 
-impl Mailbox {
+impl Inbox {
     /// For a thread that waits for frames.
-    pub(super) fn to_wait_for() -> Self {
-        Mailbox { state: Mutex::default(), more: Condvar::new(), wake: None }
+    pub(super) fn blocking() -> Self {
+        Inbox { state: Mutex::default(), more: Condvar::new(), wake: None }
     }
 
     /// For a thread with an event loop.
-    pub(super) fn to_watch() -> io::Result<Self> {
+    pub(super) fn with_eventfd() -> io::Result<Self> {
         let wake = eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)?;
-        Ok(Mailbox { wake: Some(wake), ..Self::to_wait_for() })
+        Ok(Inbox { wake: Some(wake), ..Self::blocking() })
     }
 
     pub(super) fn wake(&self) -> Option<BorrowedFd<'_>> {
@@ -87,7 +87,7 @@ impl Mailbox {
         }
     }
 
-    fn lock(&self) -> MutexGuard<'_, State> {
+    fn lock(&self) -> MutexGuard<'_, InboxState> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

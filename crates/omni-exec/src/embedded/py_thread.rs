@@ -13,46 +13,46 @@ use omni_call::Call;
 use omni_libpython::{Host, Interpreter, PAGE_SLOTS, Received};
 use omni_process::{Aside, Listener, Printed};
 
-use super::mailbox::Mailbox;
+use super::inbox::Inbox;
 use crate::ExecConfig;
-use crate::attempt::{AttemptResult, FinalMessage, Hearing, Reader};
-use crate::channel::Body;
-use crate::wire::{self, Fault, Hello, Mode, Sending, Terms};
+use crate::attempt::{AttemptResult, CallContext, FinalMessage, FrameReader};
+use crate::channel::FrameBody;
+use crate::wire::{self, AttemptInfo, DispatchInfo, ServerHello, WireError, WorkerMode};
 
 /// What Python's own program has, and more than a thread gets by itself: older versions recurse on it.
 const STACK_BYTES: usize = 8 << 20;
 
 /// What a call has said and nobody has heard yet. What comes beyond is dropped: Python must never wait for a caller.
-const WAITING_MAX: usize = 1024;
+const OUTPUT_ITEMS_MAX: usize = 1024;
 
 /// A thread of Python as the server sees it.
-pub(super) struct Thread {
+pub(super) struct PyThread {
     key: u64,
     page: [AtomicU64; PAGE_SLOTS],
-    mailbox: Mailbox,
-    state: Mutex<State>,
+    inbox: Inbox,
+    state: Mutex<PyThreadState>,
     /// What is printed there for no call.
     aside: Mutex<Aside>,
 }
 
 #[derive(Default)]
-struct State {
-    calls: HashMap<u64, CallWords>,
+struct PyThreadState {
+    calls: HashMap<u64, CallOutput>,
     /// Why the thread is gone.
     gone: Option<String>,
 }
 
 /// What one call has said.
 #[derive(Default)]
-struct CallWords {
-    said: VecDeque<Said>,
+struct CallOutput {
+    outputs: VecDeque<OutputItem>,
     ended: bool,
     /// Bytes it has printed that were dropped.
     left_out: u64,
     waker: Option<Waker>,
 }
 
-enum Said {
+enum OutputItem {
     Frame(Bytes),
     Printed {
         on_stderr: bool,
@@ -66,22 +66,22 @@ enum Said {
 /// The next thread's key.
 static NEXT_KEY: AtomicU64 = AtomicU64::new(1);
 
-impl Thread {
+impl PyThread {
     /// Starts a thread for calls of this mode. It goes when it is [closed](Self::close).
-    pub(super) fn start(python: Interpreter, config: &ExecConfig, mode: Mode) -> io::Result<Arc<Self>> {
-        let (entry, mailbox) = match mode {
-            Mode::Sync => ("serve_sync", Mailbox::to_wait_for()),
-            Mode::Async => ("serve_async", Mailbox::to_watch()?),
+    pub(super) fn start(python: Interpreter, config: &ExecConfig, mode: WorkerMode) -> io::Result<Arc<Self>> {
+        let (entry, inbox) = match mode {
+            WorkerMode::Sync => ("serve_sync", Inbox::blocking()),
+            WorkerMode::Async => ("serve_async", Inbox::with_eventfd()?),
         };
-        let thread = Arc::new(Thread {
+        let thread = Arc::new(PyThread {
             key: NEXT_KEY.fetch_add(1, Ordering::Relaxed),
             page: Default::default(),
-            mailbox,
+            inbox,
             state: Mutex::default(),
             aside: Mutex::new(Aside::new(config.log_output)),
         });
         let mut hello = Vec::new();
-        let introduction = Hello {
+        let introduction = ServerHello {
             proto: wire::PROTO,
             mode,
             page: true,
@@ -97,7 +97,7 @@ impl Thread {
             stateful: config.stateful,
         };
         wire::push_hello(&mut hello, &introduction).map_err(io::Error::other)?;
-        thread.mailbox.put(payload(hello));
+        thread.inbox.put(payload(hello));
         let own = Arc::clone(&thread);
         std::thread::Builder::new().name("omni-python".into()).stack_size(STACK_BYTES).spawn(move || {
             let host: Arc<dyn Host> = own.clone();
@@ -113,25 +113,29 @@ impl Thread {
 
     /// Whether it takes calls.
     pub(super) fn usable(&self) -> bool {
-        !self.mailbox.closed()
+        !self.inbox.closed()
     }
 
     /// Lets it go, after the calls that it has.
     pub(super) fn close(&self) {
-        self.mailbox.close();
+        self.inbox.close();
     }
 
     /// Hands a call over. False when the thread takes no more.
     pub(super) fn begin(&self, call: &Call, id: u64) -> bool {
         let mut frame = Vec::with_capacity(call.arguments().len() + call.spec.worker_target().len() + 256);
-        wire::push_call(&mut frame, call, Sending { id, terms: Terms::of(call, 1), now: Instant::now() });
+        wire::push_call(
+            &mut frame,
+            call,
+            DispatchInfo { id, info: AttemptInfo::of(call, 1), now: Instant::now() },
+        );
         let mut state = self.lock();
         if state.gone.is_some() {
             return false;
         }
-        state.calls.insert(id, CallWords::default());
+        state.calls.insert(id, CallOutput::default());
         drop(state);
-        let taken = self.mailbox.put(payload(frame));
+        let taken = self.inbox.put(payload(frame));
         if !taken {
             self.forget(id);
         }
@@ -170,35 +174,35 @@ impl Thread {
         &self,
         cx: &Context<'_>,
         id: u64,
-        reader: &Reader,
+        reader: &FrameReader,
         printed: &mut Printed,
-        hearing: &mut Hearing<'_>,
+        hearing: &mut CallContext<'_>,
     ) -> Poll<AttemptResult> {
-        let (said, left_out) = {
+        let (outputs, left_out) = {
             let mut state = self.lock();
             let Some(call) = state.calls.get_mut(&id) else {
-                return Poll::Ready(AttemptResult::Broken(Fault::Closed));
+                return Poll::Ready(AttemptResult::Broken(WireError::Closed));
             };
             match &mut call.waker {
                 Some(waker) => waker.clone_from(cx.waker()),
                 none => *none = Some(cx.waker().clone()),
             }
-            (std::mem::take(&mut call.said), std::mem::take(&mut call.left_out))
+            (std::mem::take(&mut call.outputs), std::mem::take(&mut call.left_out))
         };
         printed.leave_out(left_out);
         let level = reader.wants.log;
-        for said in said {
-            let end = match said {
-                Said::Printed { on_stderr, bytes } => {
+        for outputs in outputs {
+            let end = match outputs {
+                OutputItem::Printed { on_stderr, bytes } => {
                     hearing.alive(None);
                     printed.take(on_stderr, &bytes, &mut Listener { events: hearing.port, level });
                     None
                 }
-                Said::Skipped => Some(AttemptResult::Skipped),
-                Said::Gone(reason) => Some(AttemptResult::Broken(Fault::Shared(reason))),
-                Said::Frame(frame) => match self.take_frame(&frame, id, reader, hearing) {
+                OutputItem::Skipped => Some(AttemptResult::Skipped),
+                OutputItem::Gone(reason) => Some(AttemptResult::Broken(WireError::SharedWorkerEnded(reason))),
+                OutputItem::Frame(frame) => match self.take_frame(&frame, id, reader, hearing) {
                     Ok(last) => last.map(|last| last.result),
-                    Err(fault) => Some(AttemptResult::Broken(fault)),
+                    Err(error) => Some(AttemptResult::Broken(error)),
                 },
             };
             if let Some(end) = end {
@@ -213,18 +217,18 @@ impl Thread {
         &self,
         frame: &Bytes,
         id: u64,
-        reader: &Reader,
-        hearing: &mut Hearing<'_>,
-    ) -> Result<Option<FinalMessage>, Fault> {
-        let meaning = reader.read(Body::of(frame), wire::decode(frame)?, || self.has_started(id))?;
-        // Who takes answers out of a mailbox has it read at once, so none is left there.
-        hearing.hear(meaning, 0)
+        reader: &FrameReader,
+        hearing: &mut CallContext<'_>,
+    ) -> Result<Option<FinalMessage>, WireError> {
+        let meaning = reader.read(FrameBody::of(frame), wire::decode(frame)?, || self.has_started(id))?;
+        // Who takes answers out of an inbox has it read at once, so none is left there.
+        hearing.apply(meaning, 0)
     }
 
-    fn hear(&self, id: u64, said: Said, last: bool) {
+    fn hear(&self, id: u64, outputs: OutputItem, last: bool) {
         let mut state = self.lock();
         let Some(hearing) = state.calls.get_mut(&id) else {
-            if let (0, Said::Printed { on_stderr, bytes }) = (id, said) {
+            if let (0, OutputItem::Printed { on_stderr, bytes }) = (id, outputs) {
                 drop(state);
                 self.aside.lock().unwrap_or_else(PoisonError::into_inner).take(on_stderr, &bytes);
             }
@@ -232,10 +236,10 @@ impl Thread {
         };
         hearing.ended |= last;
         // Somebody waits for the answer to a question, and has only so many open.
-        let asks = matches!(&said, Said::Frame(frame) if frame.starts_with(br#"{"ask""#));
-        if last || asks || hearing.said.len() < WAITING_MAX {
-            hearing.said.push_back(said);
-        } else if let Said::Printed { bytes, .. } = said {
+        let asks = matches!(&outputs, OutputItem::Frame(frame) if frame.starts_with(br#"{"ask""#));
+        if last || asks || hearing.outputs.len() < OUTPUT_ITEMS_MAX {
+            hearing.outputs.push_back(outputs);
+        } else if let OutputItem::Printed { bytes, .. } = outputs {
             hearing.left_out += bytes.len() as u64;
         }
         let waker = hearing.waker.take();
@@ -247,23 +251,23 @@ impl Thread {
 
     /// Gives up on a thread that one of its calls blocks. Of the others those that have not begun never will.
     pub(super) fn abandon(&self, blocker: u64) {
-        self.mailbox.close();
+        self.inbox.close();
         self.page[1].store(u64::MAX, Ordering::SeqCst);
         let started = self.page[0].load(Ordering::SeqCst);
         let others: Vec<u64> = self.lock().calls.keys().copied().filter(|id| *id != blocker).collect();
         for id in others {
-            let said = if id > started {
-                Said::Skipped
+            let outputs = if id > started {
+                OutputItem::Skipped
             } else {
-                Said::Gone("another call blocks the event loop that it shared".to_owned())
+                OutputItem::Gone("another call blocks the event loop that it shared".to_owned())
             };
-            self.hear(id, said, true);
+            self.hear(id, outputs, true);
         }
     }
 
     /// The thread has left Python.
     fn leave(&self, reason: &str) {
-        self.mailbox.close();
+        self.inbox.close();
         let ids: Vec<u64> = {
             let mut state = self.lock();
             state.gone = Some(reason.to_owned());
@@ -272,21 +276,21 @@ impl Thread {
         let started = self.page[0].load(Ordering::SeqCst);
         for id in ids {
             // It may have been handed over while the thread made up its mind to take no more.
-            let said = if id > started {
-                Said::Skipped
+            let outputs = if id > started {
+                OutputItem::Skipped
             } else {
-                Said::Gone(format!("its thread of the interpreter ended: {reason}"))
+                OutputItem::Gone(format!("its thread of the interpreter ended: {reason}"))
             };
-            self.hear(id, said, true);
+            self.hear(id, outputs, true);
         }
     }
 
-    fn lock(&self) -> MutexGuard<'_, State> {
+    fn lock(&self) -> MutexGuard<'_, PyThreadState> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl Host for Thread {
+impl Host for PyThread {
     fn key(&self) -> u64 {
         self.key
     }
@@ -296,24 +300,24 @@ impl Host for Thread {
     }
 
     fn wake(&self) -> Option<BorrowedFd<'_>> {
-        self.mailbox.wake()
+        self.inbox.wake()
     }
 
     fn receive(&self, wait: bool) -> Received {
-        self.mailbox.take(wait)
+        self.inbox.take(wait)
     }
 
     fn send(&self, frames: &[u8]) {
         for body in bodies(frames) {
             if let Some(id) = call_of(body) {
-                self.hear(id, Said::Frame(Bytes::copy_from_slice(body)), ends_call(body));
+                self.hear(id, OutputItem::Frame(Bytes::copy_from_slice(body)), ends_call(body));
             }
         }
     }
 
     fn print(&self, id: u64, stream: i32, bytes: &[u8]) {
-        let said = Said::Printed { on_stderr: stream == 2, bytes: Bytes::copy_from_slice(bytes) };
-        self.hear(id, said, false);
+        let outputs = OutputItem::Printed { on_stderr: stream == 2, bytes: Bytes::copy_from_slice(bytes) };
+        self.hear(id, outputs, false);
     }
 }
 

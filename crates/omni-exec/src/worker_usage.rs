@@ -2,45 +2,45 @@
 
 use std::time::{Duration, Instant};
 
-use crate::WorkerLife;
+use crate::RecycleLimits;
 
 /// Memory is looked at so often: a look costs some microseconds of the thread that serves everyone.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
 
 /// What a worker has been through, and what it may be through at most.
 #[derive(Debug)]
-pub(crate) struct Wear {
-    limits: WorkerLife,
+pub(crate) struct WorkerUsage {
+    limits: RecycleLimits,
     born: Instant,
     calls: u64,
     /// What it held after its first call, when its tools' modules had been imported.
     first_memory: Option<u64>,
     look_at: Instant,
-    worn: Option<Worn>,
+    worn: Option<RecycleReason>,
 }
 
 /// Why a worker is to be replaced.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Worn {
+pub(crate) enum RecycleReason {
     Calls(u64),
     Memory { bytes: u64 },
     Age(Duration),
 }
 
-impl std::fmt::Display for Worn {
+impl std::fmt::Display for RecycleReason {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
-            Worn::Calls(calls) => write!(f, "({calls} calls)"),
-            Worn::Memory { bytes } => write!(f, "({} MiB)", bytes >> 20),
-            Worn::Age(age) => write!(f, "({} s)", age.as_secs()),
+            RecycleReason::Calls(calls) => write!(f, "({calls} calls)"),
+            RecycleReason::Memory { bytes } => write!(f, "({} MiB)", bytes >> 20),
+            RecycleReason::Age(age) => write!(f, "({} s)", age.as_secs()),
         }
     }
 }
 
-impl Wear {
-    /// The wear of a new worker. Its limits are up to a fifth below those of `life`, each worker's others, so
+impl WorkerUsage {
+    /// The usage of a new worker. Its limits are up to a fifth below those of `life`, each worker's others, so
     /// that workers that began together do not all end together.
-    pub(crate) fn new(life: &WorkerLife, key: u64, born: Instant) -> Self {
+    pub(crate) fn new(life: &RecycleLimits, key: u64, born: Instant) -> Self {
         let share = share(key);
         #[expect(
             clippy::cast_possible_truncation,
@@ -49,12 +49,12 @@ impl Wear {
             reason = "a limit is not exact"
         )]
         let scaled = |limit: u64| ((limit as f64 * share) as u64).max(1);
-        let limits = WorkerLife {
+        let limits = RecycleLimits {
             calls: life.calls.map(scaled),
             memory_bytes: life.memory_bytes.map(scaled),
             age: life.age.map(|age| age.mul_f64(share)),
         };
-        Wear { limits, born, calls: 0, first_memory: None, look_at: born, worn: None }
+        WorkerUsage { limits, born, calls: 0, first_memory: None, look_at: born, worn: None }
     }
 
     /// Notes that `count` calls have ended. Returns why the worker is to be replaced, once it is; `memory` says
@@ -64,7 +64,7 @@ impl Wear {
         count: u64,
         now: Instant,
         memory: impl FnOnce() -> Option<u64>,
-    ) -> Option<Worn> {
+    ) -> Option<RecycleReason> {
         self.calls += count;
         if self.worn.is_none() && self.calls > 0 {
             self.worn = self.judge(now, memory);
@@ -77,13 +77,13 @@ impl Wear {
         self.worn.is_some()
     }
 
-    fn judge(&mut self, now: Instant, memory: impl FnOnce() -> Option<u64>) -> Option<Worn> {
+    fn judge(&mut self, now: Instant, memory: impl FnOnce() -> Option<u64>) -> Option<RecycleReason> {
         if self.limits.calls.is_some_and(|limit| self.calls >= limit) {
-            return Some(Worn::Calls(self.calls));
+            return Some(RecycleReason::Calls(self.calls));
         }
         let age = now.saturating_duration_since(self.born);
         if self.limits.age.is_some_and(|limit| age >= limit) {
-            return Some(Worn::Age(age));
+            return Some(RecycleReason::Age(age));
         }
         let limit = self.limits.memory_bytes?;
         if now < self.look_at {
@@ -94,7 +94,7 @@ impl Wear {
         let first = *self.first_memory.get_or_insert(bytes);
         // A skill that needs much from its first call on is no leak: replacing its worker would only have it
         // load everything again.
-        (bytes >= limit && bytes / 2 >= first).then_some(Worn::Memory { bytes })
+        (bytes >= limit && bytes / 2 >= first).then_some(RecycleReason::Memory { bytes })
     }
 }
 
@@ -113,15 +113,17 @@ mod tests {
     const MEBIBYTE: u64 = 1 << 20;
     const SECOND: Duration = Duration::from_secs(1);
 
-    fn life() -> WorkerLife {
-        WorkerLife { calls: None, memory_bytes: None, age: None }
+    fn life() -> RecycleLimits {
+        RecycleLimits { calls: None, memory_bytes: None, age: None }
     }
 
     #[test]
     fn workers_that_begin_together_end_at_different_times() {
         let limits: Vec<u64> = (0..16)
             .filter_map(|key| {
-                Wear::new(&WorkerLife { calls: Some(1_000), ..life() }, key, Instant::now()).limits.calls
+                WorkerUsage::new(&RecycleLimits { calls: Some(1_000), ..life() }, key, Instant::now())
+                    .limits
+                    .calls
             })
             .collect();
         assert!(limits.iter().all(|limit| (800..=1_000).contains(limit)), "{limits:?}");
@@ -133,26 +135,26 @@ mod tests {
     #[test]
     fn calls_and_age_wear_a_worker_out_and_it_stays_worn() {
         let born = Instant::now();
-        let mut wear = Wear::new(&WorkerLife { calls: Some(10), ..life() }, 0, born);
-        let end = (1..=10).find(|_| wear.after_calls(1, born, || None).is_some());
+        let mut usage = WorkerUsage::new(&RecycleLimits { calls: Some(10), ..life() }, 0, born);
+        let end = (1..=10).find(|_| usage.after_calls(1, born, || None).is_some());
         assert!(end.is_some_and(|calls| (8..=10).contains(&calls)), "{end:?}");
-        assert!(wear.is_worn() && wear.after_calls(1, born, || None).is_some());
-        let mut wear = Wear::new(&WorkerLife { age: Some(10 * SECOND), ..life() }, 0, born);
-        assert_eq!(wear.after_calls(1, born + 7 * SECOND, || None), None);
-        assert!(matches!(wear.after_calls(1, born + 10 * SECOND, || None), Some(Worn::Age(_))));
+        assert!(usage.is_worn() && usage.after_calls(1, born, || None).is_some());
+        let mut usage = WorkerUsage::new(&RecycleLimits { age: Some(10 * SECOND), ..life() }, 0, born);
+        assert_eq!(usage.after_calls(1, born + 7 * SECOND, || None), None);
+        assert!(matches!(usage.after_calls(1, born + 10 * SECOND, || None), Some(RecycleReason::Age(_))));
     }
 
     #[test]
     fn memory_counts_when_it_has_doubled_since_the_first_call_and_is_seldom_looked_at() {
         let born = Instant::now();
-        let limited = WorkerLife { memory_bytes: Some(100 * MEBIBYTE), ..life() };
-        let mut wear = Wear::new(&limited, 0, born);
-        assert_eq!(wear.after_calls(1, born, || Some(30 * MEBIBYTE)), None);
-        assert_eq!(wear.after_calls(1, born, || unreachable!("looked at twice in a second")), None);
-        assert_eq!(wear.after_calls(1, born + SECOND, || Some(70 * MEBIBYTE)), None);
-        let worn = wear.after_calls(1, born + 2 * SECOND, || Some(120 * MEBIBYTE));
-        assert_eq!(worn, Some(Worn::Memory { bytes: 120 * MEBIBYTE }));
-        let mut large = Wear::new(&limited, 0, born);
+        let limited = RecycleLimits { memory_bytes: Some(100 * MEBIBYTE), ..life() };
+        let mut usage = WorkerUsage::new(&limited, 0, born);
+        assert_eq!(usage.after_calls(1, born, || Some(30 * MEBIBYTE)), None);
+        assert_eq!(usage.after_calls(1, born, || unreachable!("looked at twice in a second")), None);
+        assert_eq!(usage.after_calls(1, born + SECOND, || Some(70 * MEBIBYTE)), None);
+        let worn = usage.after_calls(1, born + 2 * SECOND, || Some(120 * MEBIBYTE));
+        assert_eq!(worn, Some(RecycleReason::Memory { bytes: 120 * MEBIBYTE }));
+        let mut large = WorkerUsage::new(&limited, 0, born);
         assert_eq!(large.after_calls(1, born, || Some(300 * MEBIBYTE)), None);
         assert_eq!(large.after_calls(1, born + SECOND, || Some(350 * MEBIBYTE)), None);
         assert!(large.after_calls(1, born + 2 * SECOND, || Some(600 * MEBIBYTE)).is_some());
@@ -161,7 +163,7 @@ mod tests {
     #[test]
     fn without_limits_nothing_wears_out_and_nothing_is_looked_at() {
         let born = Instant::now();
-        let mut wear = Wear::new(&life(), 0, born);
-        assert_eq!(wear.after_calls(u64::MAX, born + 1_000_000 * SECOND, || unreachable!("no limit")), None);
+        let mut usage = WorkerUsage::new(&life(), 0, born);
+        assert_eq!(usage.after_calls(u64::MAX, born + 1_000_000 * SECOND, || unreachable!("no limit")), None);
     }
 }

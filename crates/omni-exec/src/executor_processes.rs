@@ -13,43 +13,43 @@ const CODE_CACHE: &str = "OMNI_CODE_CACHE";
 
 /// What an executor starts Python with.
 #[derive(Debug)]
-pub(crate) struct Children {
+pub(crate) struct ExecutorProcesses {
     config: Arc<ExecConfig>,
     processes: Arc<omni_process::Children>,
 }
 
 /// Python's arguments, and the variables that only this process gets.
 #[derive(Debug, Default)]
-pub(crate) struct Python {
+pub(crate) struct PythonCommand {
     pub(crate) args: Vec<OsString>,
     pub(crate) env: Vec<(&'static str, OsString)>,
     /// It forks processes that we adopt, so it has to outlive them: nobody else can reap them.
     pub(crate) forks: bool,
 }
 
-impl Children {
+impl ExecutorProcesses {
     pub(crate) fn new(config: Arc<ExecConfig>) -> Arc<Self> {
         let processes = omni_process::Children::new(with_variables(&config));
-        Arc::new(Children { config, processes })
+        Arc::new(ExecutorProcesses { config, processes })
     }
 
     pub(crate) fn config(&self) -> &ExecConfig {
         &self.config
     }
 
-    /// Starts Python. `seat` is dropped when it is gone, however it ended. Needs a tokio runtime.
+    /// Starts Python. `permit` is dropped when it is gone, however it ended. Needs a tokio runtime.
     pub(crate) async fn start_python(
         &self,
-        python: Python,
-        seat: Box<dyn Send>,
+        python: PythonCommand,
+        permit: Box<dyn Send>,
     ) -> Result<Started, StartError> {
         let path = self.config.interpreter.path.clone();
-        let Python { args, env, forks } = python;
-        self.processes.start(Program { path, args, env, forks }, seat).await
+        let PythonCommand { args, env, forks } = python;
+        self.processes.start(Program { path, args, env, forks }, permit).await
     }
 }
 
-impl Deref for Children {
+impl Deref for ExecutorProcesses {
     type Target = Arc<omni_process::Children>;
 
     fn deref(&self) -> &Self::Target {

@@ -13,30 +13,30 @@ use tokio::runtime::Handle;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::timeout;
 
-use super::control::{Control, Stopped};
-use super::thread::Thread;
-use crate::asks::Asks;
-use crate::attempt::{AttemptResult, AttemptSite, Hearing, Reader};
+use super::control::{Control, StopReply};
+use super::py_thread::PyThread;
+use crate::attempt::{AttemptResult, AttemptSite, CallContext, FrameReader};
 use crate::bounds::{CANCEL_PATIENCE, STDERR_TAIL_BYTES};
-use crate::children::Children;
+use crate::executor_processes::ExecutorProcesses;
+use crate::questions::CallQuestions;
 use crate::stack::user_frames;
-use crate::wire::Mode;
+use crate::wire::WorkerMode;
 use crate::within::poll_within;
 use crate::{Embedding, ExecConfig};
 
 /// So many threads that do not come back are put up with. Each takes a megabyte or so.
-const LOST_MAX: usize = 16;
+const ABANDONED_THREADS_MAX: usize = 16;
 
 /// The interpreter, from its start on.
-pub(super) struct Guest {
+pub(super) struct EmbeddedInterpreter {
     python: Interpreter,
     control: Arc<Control>,
     config: Arc<ExecConfig>,
     runtime: Handle,
     /// One for each plain call that may run.
-    seats: Arc<Semaphore>,
+    permits: Arc<Semaphore>,
     threads: Mutex<Threads>,
-    lost: AtomicUsize,
+    abandoned: AtomicUsize,
     /// Names the next call.
     next: AtomicU64,
 }
@@ -44,16 +44,16 @@ pub(super) struct Guest {
 #[derive(Default)]
 struct Threads {
     /// Those that wait for a plain call.
-    idle: Vec<Arc<Thread>>,
+    idle: Vec<Arc<PyThread>>,
     /// The one that async calls share.
-    shared: Option<Arc<Thread>>,
+    shared: Option<Arc<PyThread>>,
 }
 
-impl Guest {
+impl EmbeddedInterpreter {
     /// Starts the interpreter. The error says why that failed.
     pub(super) async fn start(
         config: &Arc<ExecConfig>,
-        children: &Arc<Children>,
+        processes: &Arc<ExecutorProcesses>,
         embedding: &Embedding,
     ) -> Result<Arc<Self>, String> {
         let startup = Startup {
@@ -62,7 +62,7 @@ impl Guest {
             package_dir: Some(PathBuf::clone(&config.package_dir)),
             utf8: embedding.utf8,
         };
-        let environment = children.guest_environment().await;
+        let environment = processes.guest_environment().await;
         let (control, ready) = Control::start(startup, config, environment)
             .map_err(|error| format!("a thread cannot be started: {error}"))?;
         let python = match timeout(config.ready_timeout, ready).await {
@@ -72,38 +72,38 @@ impl Guest {
                 return Err(format!("was not ready after {} s", config.ready_timeout.as_secs_f64()));
             }
         };
-        Ok(Arc::new(Guest {
+        Ok(Arc::new(EmbeddedInterpreter {
             python,
             control,
             config: Arc::clone(config),
             runtime: Handle::current(),
-            seats: Arc::new(Semaphore::new(config.embedded_threads)),
+            permits: Arc::new(Semaphore::new(config.embedded_threads)),
             threads: Mutex::default(),
-            lost: AtomicUsize::new(0),
+            abandoned: AtomicUsize::new(0),
             next: AtomicU64::new(1),
         }))
     }
 
     /// Whether calls had better go elsewhere.
-    pub(super) fn stuck(&self) -> bool {
-        *self.control.wedged().borrow() || self.lost.load(Ordering::Relaxed) >= LOST_MAX
+    pub(super) fn is_unavailable(&self) -> bool {
+        *self.control.wedged().borrow() || self.abandoned.load(Ordering::Relaxed) >= ABANDONED_THREADS_MAX
     }
 
     /// Hands a call over to a thread. `None` when calls had better go elsewhere.
-    pub(super) async fn begin(self: &Arc<Self>, call: &Call) -> Option<std::io::Result<Ride>> {
+    pub(super) async fn begin(self: &Arc<Self>, call: &Call) -> Option<std::io::Result<EmbeddedCall>> {
         loop {
-            if self.stuck() {
+            if self.is_unavailable() {
                 return None;
             }
-            let (seat, thread) = if call.spec.target.python().is_some_and(|python| python.is_async) {
+            let (permit, thread) = if call.spec.target.python().is_some_and(|python| python.is_async) {
                 (None, self.shared())
             } else {
                 let mut wedged = self.control.wedged();
-                let seat = tokio::select! {
-                    seat = Arc::clone(&self.seats).acquire_owned() => seat.ok()?,
+                let permit = tokio::select! {
+                    permit = Arc::clone(&self.permits).acquire_owned() => permit.ok()?,
                     _ = wedged.wait_for(|wedged| *wedged) => return None,
                 };
-                (Some(seat), self.idle())
+                (Some(permit), self.idle())
             };
             let thread = match thread {
                 Ok(thread) => thread,
@@ -112,37 +112,37 @@ impl Guest {
             let id = self.next.fetch_add(1, Ordering::Relaxed);
             if thread.begin(call, id) {
                 let printed = Printed::new(STDERR_TAIL_BYTES);
-                return Some(Ok(Ride {
-                    guest: Arc::clone(self),
+                return Some(Ok(EmbeddedCall {
+                    interpreter: Arc::clone(self),
                     thread,
                     id,
-                    seat,
+                    permit,
                     printed,
                     over: false,
-                    told: None,
+                    blocks_thread: None,
                 }));
             }
             // It has gone since it was last used.
         }
     }
 
-    fn idle(&self) -> std::io::Result<Arc<Thread>> {
+    fn idle(&self) -> std::io::Result<Arc<PyThread>> {
         let idle = self.lock().idle.pop();
-        idle.map_or_else(|| Thread::start(self.python, &self.config, Mode::Sync), Ok)
+        idle.map_or_else(|| PyThread::start(self.python, &self.config, WorkerMode::Sync), Ok)
     }
 
-    fn shared(&self) -> std::io::Result<Arc<Thread>> {
+    fn shared(&self) -> std::io::Result<Arc<PyThread>> {
         let mut threads = self.lock();
         if let Some(thread) = threads.shared.as_ref().filter(|thread| thread.usable()) {
             return Ok(Arc::clone(thread));
         }
-        let thread = Thread::start(self.python, &self.config, Mode::Async)?;
+        let thread = PyThread::start(self.python, &self.config, WorkerMode::Async)?;
         threads.shared = Some(Arc::clone(&thread));
         Ok(thread)
     }
 
     /// Takes back a thread whose plain call has ended.
-    fn give_back(&self, thread: Arc<Thread>) {
+    fn give_back(&self, thread: Arc<PyThread>) {
         let mut threads = self.lock();
         if threads.idle.len() < self.config.embedded_threads {
             threads.idle.push(thread);
@@ -152,21 +152,21 @@ impl Guest {
     }
 
     /// Waits for the end of a call that nobody listens to any more; does without its thread if that takes too long.
-    async fn see_off(
+    async fn await_end(
         self: Arc<Self>,
-        thread: Arc<Thread>,
+        thread: Arc<PyThread>,
         id: u64,
-        seat: Option<OwnedSemaphorePermit>,
-        told: Option<bool>,
+        permit: Option<OwnedSemaphorePermit>,
+        blocks_thread: Option<bool>,
     ) {
-        let inside = match told {
+        let inside = match blocks_thread {
             Some(inside) => inside,
             None => {
                 let stopped = self.control.stop(thread.key(), id, CANCEL_PATIENCE).await;
                 let ended = poll_fn(|cx| thread.poll_ended(cx, id));
                 if timeout(CANCEL_PATIENCE, ended).await.is_ok() {
                     thread.forget(id);
-                    if seat.is_some() {
+                    if permit.is_some() {
                         self.give_back(thread);
                     }
                     return;
@@ -174,8 +174,8 @@ impl Guest {
                 stopped.is_none_or(|stopped| stopped.inside)
             }
         };
-        match seat {
-            Some(seat) => self.lose(thread, id, seat).await,
+        match permit {
+            Some(permit) => self.abandon_thread(thread, id, permit).await,
             // Whether it blocks the loop, or only does not listen, decides about the others.
             None if inside => self.replace_shared(&thread, id).await,
             None => thread.forget(id),
@@ -183,44 +183,44 @@ impl Guest {
     }
 
     /// Does without the thread of a plain call until it comes back.
-    async fn lose(&self, thread: Arc<Thread>, id: u64, seat: OwnedSemaphorePermit) {
-        let lost = self.lost.fetch_add(1, Ordering::Relaxed) + 1;
+    async fn abandon_thread(&self, thread: Arc<PyThread>, id: u64, permit: OwnedSemaphorePermit) {
+        let abandoned = self.abandoned.fetch_add(1, Ordering::Relaxed) + 1;
         tracing::warn!(
-            lost,
+            abandoned,
             "an embedded call does not end; its thread is left alone and another takes its place"
         );
-        // Another thread may take its seat, as long as there are not too many of them.
-        let mut seat = Some(seat);
-        if lost < LOST_MAX {
-            drop(seat.take());
+        // Another thread may take its permit, as long as there are not too many of them.
+        let mut permit = Some(permit);
+        if abandoned < ABANDONED_THREADS_MAX {
+            drop(permit.take());
         }
         poll_fn(|cx| thread.poll_ended(cx, id)).await;
         thread.forget(id);
-        self.lost.fetch_sub(1, Ordering::Relaxed);
+        self.abandoned.fetch_sub(1, Ordering::Relaxed);
         self.give_back(thread);
     }
 
     /// Has later async calls run on another thread, since this one does not turn.
-    async fn replace_shared(&self, thread: &Arc<Thread>, id: u64) {
-        let lost = self.lost.fetch_add(1, Ordering::Relaxed) + 1;
-        tracing::warn!(lost, "an embedded async call blocks its event loop; another takes its place");
+    async fn replace_shared(&self, thread: &Arc<PyThread>, id: u64) {
+        let abandoned = self.abandoned.fetch_add(1, Ordering::Relaxed) + 1;
+        tracing::warn!(abandoned, "an embedded async call blocks its event loop; another takes its place");
         thread.abandon(id);
         // Nobody else is hurt now by what is raised there.
         let _ = self.control.stop(thread.key(), id, CANCEL_PATIENCE).await;
         poll_fn(|cx| thread.poll_ended(cx, id)).await;
         thread.forget(id);
-        self.lost.fetch_sub(1, Ordering::Relaxed);
+        self.abandoned.fetch_sub(1, Ordering::Relaxed);
     }
 
     /// Lets all threads go that are not busy, and runs what skills registered for the end.
-    pub(super) async fn leave(&self, grace: Duration) {
+    pub(super) async fn shut_down(&self, grace: Duration) {
         {
             let mut threads = self.lock();
             let shared = threads.shared.take();
             threads.idle.drain(..).chain(shared).for_each(|thread| thread.close());
         }
-        self.seats.close();
-        self.control.drain(grace).await;
+        self.permits.close();
+        self.control.run_exit_handlers(grace).await;
     }
 
     fn lock(&self) -> MutexGuard<'_, Threads> {
@@ -232,40 +232,41 @@ impl Guest {
 ///
 /// Who owns what here differs from a worker, since nothing in this process can be killed (decision 0015):
 ///
-/// - A thread belongs to whoever is to hear of its end. While a plain call runs that is its ride, with the seat that lets the
-///   call run; when the ride is dropped too early it is the task that sees the call off (`Guest::see_off`), and the seat goes
-///   along, so that never more calls run than there are seats. Only a thread that comes back is used again.
-/// - What Python writes goes to buffers of ours that the thread shares (`Thread`), never to a future: it may write at any
-///   time, and must never wait for a caller who has gone. A call's words are forgotten when its ride is over, and what comes
+/// - A thread belongs to whoever is to hear of its end. While a plain call runs that is its `EmbeddedCall`, with the permit that lets the
+///   call run; when that is dropped too early it is the task that waits for the end of the call (`EmbeddedInterpreter::await_end`), and the permit goes
+///   along, so that never more calls run than there are permits. Only a thread that comes back is used again.
+/// - What Python writes goes to buffers of ours that the thread shares (`PyThread`), never to a future: it may write at any
+///   time, and must never wait for a caller who has gone. A call's words are forgotten when its `EmbeddedCall` is dropped, and what comes
 ///   later in its name finds nobody.
 /// - A call that does not end keeps its thread, and the thread's `Arc` keeps the buffers, for as long as Python holds
-///   them. It is counted as lost; another thread takes its seat while there are few of those.
-/// - The one thread that async calls share belongs to nobody's ride. A call that blocks it takes it out of use for all: those
+///   them. It is counted as lost; another thread takes its permit while there are few of those.
+/// - The one thread that async calls share belongs to no single call. A call that blocks it takes it out of use for all: those
 ///   that have begun end with it, those that have not are begun again elsewhere, which the marks in the thread's page tell
 ///   apart (decision 0003).
-pub(super) struct Ride {
-    guest: Arc<Guest>,
-    thread: Arc<Thread>,
+pub(super) struct EmbeddedCall {
+    interpreter: Arc<EmbeddedInterpreter>,
+    thread: Arc<PyThread>,
     id: u64,
     /// Held by a plain call.
-    seat: Option<OwnedSemaphorePermit>,
+    permit: Option<OwnedSemaphorePermit>,
     printed: Printed,
     over: bool,
     /// Python has been told to end the call, and has had its time for it: whether the call holds its thread.
-    told: Option<bool>,
+    blocks_thread: Option<bool>,
 }
 
-impl Ride {
+impl EmbeddedCall {
     /// Drives the call to its end, reports what it says to `port`, and passes on what it asks.
     pub(super) async fn finish(&mut self, call: &mut Call, port: &mut dyn CallPort) -> AttemptResult {
-        let result_bytes_max = self.guest.config.result_bytes_max;
-        let reader = Reader { wants: call.wants, may_ask: call.spec.may_ask(), result_bytes_max };
-        let (id, thread, control, printed) = (self.id, &self.thread, &self.guest.control, &mut self.printed);
+        let result_bytes_max = self.interpreter.config.result_bytes_max;
+        let reader = FrameReader { wants: call.wants, may_ask: call.spec.may_ask(), result_bytes_max };
+        let (id, thread, control, printed) =
+            (self.id, &self.thread, &self.interpreter.control, &mut self.printed);
         port.begun();
-        let mut asks = Asks::default();
+        let mut asks = CallQuestions::default();
         let end = poll_within(call, |cx, call| {
-            let mut hearing = Hearing { deadline: &mut call.deadline, port, asks: &mut asks };
-            let end = thread.poll_call(cx, id, &reader, printed, &mut hearing);
+            let mut context = CallContext { deadline: &mut call.deadline, port, asks: &mut asks };
+            let end = thread.poll_call(cx, id, &reader, printed, &mut context);
             if end.is_pending() {
                 while let Some((number, answer)) = asks.poll(cx, &mut call.deadline) {
                     control.answer(id, number, &answer);
@@ -281,31 +282,31 @@ impl Ride {
     }
 
     /// Whether its thread takes no more calls.
-    pub(super) fn abandoned(&self) -> bool {
+    pub(super) fn thread_closed(&self) -> bool {
         !self.thread.usable()
     }
 
     /// Tells Python to end the call, and returns where it was. `None`: nobody can look, or have it end.
-    async fn stop(&mut self) -> Option<Stopped> {
+    async fn stop(&mut self) -> Option<StopReply> {
         self.revoke();
         let began = Instant::now();
-        let stopped = self.guest.control.stop(self.thread.key(), self.id, CANCEL_PATIENCE).await;
+        let stopped = self.interpreter.control.stop(self.thread.key(), self.id, CANCEL_PATIENCE).await;
         let ended = poll_fn(|cx| self.thread.poll_ended(cx, self.id));
         self.over = timeout(CANCEL_PATIENCE.saturating_sub(began.elapsed()), ended).await.is_ok();
-        self.told = Some(stopped.as_ref().is_none_or(|stopped| stopped.inside));
+        self.blocks_thread = Some(stopped.as_ref().is_none_or(|stopped| stopped.inside));
         stopped
     }
 
     /// Keeps a plain call from beginning that has not begun. Among async calls those behind it would be meant too;
     /// they begin at once anyway.
     fn revoke(&self) {
-        if self.seat.is_some() {
+        if self.permit.is_some() {
             self.thread.revoke(self.id);
         }
     }
 }
 
-impl AttemptSite for Ride {
+impl AttemptSite for EmbeddedCall {
     fn has_started(&self) -> bool {
         self.thread.has_started(self.id)
     }
@@ -331,20 +332,20 @@ impl AttemptSite for Ride {
     }
 }
 
-impl Drop for Ride {
+impl Drop for EmbeddedCall {
     fn drop(&mut self) {
-        let (thread, seat) = (Arc::clone(&self.thread), self.seat.take());
+        let (thread, permit) = (Arc::clone(&self.thread), self.permit.take());
         if self.over {
             thread.forget(self.id);
-            if seat.is_some() && thread.usable() {
-                self.guest.give_back(thread);
+            if permit.is_some() && thread.usable() {
+                self.interpreter.give_back(thread);
             }
             return;
         }
-        if seat.is_some() {
+        if permit.is_some() {
             thread.revoke(self.id);
         }
-        let guest = Arc::clone(&self.guest);
-        self.guest.runtime.spawn(guest.see_off(thread, self.id, seat, self.told));
+        let interpreter = Arc::clone(&self.interpreter);
+        self.interpreter.runtime.spawn(interpreter.await_end(thread, self.id, permit, self.blocks_thread));
     }
 }

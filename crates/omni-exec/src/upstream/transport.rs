@@ -8,29 +8,29 @@ use omni_protocol::client::Outgoing;
 use super::address::ServerAddress;
 use super::config::UpstreamConfig;
 use super::error::UpstreamError;
-use super::http::{Http, Posted};
+use super::http::{Http, PostResult};
 use super::stdio::Stdio;
 
 /// How long a last message may take to be written.
 const FLUSH_WAIT: Duration = Duration::from_millis(500);
 
-pub(super) enum Channel {
+pub(super) enum UpstreamTransport {
     Stdio(Box<Stdio>),
     Http(Box<Http>),
 }
 
-impl Channel {
+impl UpstreamTransport {
     /// Starts the server's process; over HTTP there is nothing to do yet.
-    pub(super) async fn open(config: &UpstreamConfig) -> Result<Channel, UpstreamError> {
+    pub(super) async fn open(config: &UpstreamConfig) -> Result<UpstreamTransport, UpstreamError> {
         Ok(match &config.address {
-            ServerAddress::Http(address) => Channel::Http(Box::new(Http::new(
+            ServerAddress::Http(address) => UpstreamTransport::Http(Box::new(Http::new(
                 address.clone(),
                 config.headers.clone(),
                 config.frame_bytes_max,
             ))),
             ServerAddress::Command(words) => {
                 let stdio = Stdio::start(&config.process, words, config.frame_bytes_max).await?;
-                Channel::Stdio(Box::new(stdio))
+                UpstreamTransport::Stdio(Box::new(stdio))
             }
         })
     }
@@ -40,12 +40,12 @@ impl Channel {
         &mut self,
         outgoing: &Outgoing,
         repeatable: bool,
-    ) -> Result<Posted, UpstreamError> {
+    ) -> Result<PostResult, UpstreamError> {
         match self {
-            Channel::Http(http) => http.post(outgoing, repeatable).await,
-            Channel::Stdio(stdio) => {
+            UpstreamTransport::Http(http) => http.post(outgoing, repeatable).await,
+            UpstreamTransport::Stdio(stdio) => {
                 stdio.send(outgoing.frame.clone());
-                Ok(Posted::Answer)
+                Ok(PostResult::Answer)
             }
         }
     }
@@ -56,8 +56,8 @@ impl Channel {
     /// There will be none: its process or its answer has ended.
     pub(super) async fn next(&mut self) -> Result<Bytes, UpstreamError> {
         match self {
-            Channel::Stdio(stdio) => stdio.next().await,
-            Channel::Http(http) => match http.next().await? {
+            UpstreamTransport::Stdio(stdio) => stdio.next().await,
+            UpstreamTransport::Http(http) => match http.next().await? {
                 Some(frame) => Ok(frame),
                 None => Err(UpstreamError::Broken {
                     address: http.address().to_string(),
@@ -70,8 +70,8 @@ impl Channel {
     /// Sends a message that has no answer.
     pub(super) async fn tell(&mut self, outgoing: &Outgoing) -> Result<(), UpstreamError> {
         match self {
-            Channel::Http(http) => http.post_aside(outgoing).await,
-            Channel::Stdio(stdio) => {
+            UpstreamTransport::Http(http) => http.post_aside(outgoing).await,
+            UpstreamTransport::Stdio(stdio) => {
                 stdio.send(outgoing.frame.clone());
                 stdio.flush(FLUSH_WAIT).await;
                 Ok(())
@@ -82,15 +82,15 @@ impl Channel {
     /// What the server's process wrote to standard error last.
     pub(super) fn stderr_tail(&self) -> String {
         match self {
-            Channel::Stdio(stdio) => stdio.stderr_tail(),
-            Channel::Http(_) => String::new(),
+            UpstreamTransport::Stdio(stdio) => stdio.stderr_tail(),
+            UpstreamTransport::Http(_) => String::new(),
         }
     }
 
     pub(super) async fn close(self) {
         match self {
-            Channel::Stdio(stdio) => stdio.close().await,
-            Channel::Http(http) => http.close().await,
+            UpstreamTransport::Stdio(stdio) => stdio.close().await,
+            UpstreamTransport::Http(http) => http.close().await,
         }
     }
 }

@@ -12,10 +12,10 @@ use omni_process::{Listener, Printed, StatusPage, TempFolder};
 use tokio::sync::oneshot;
 use tokio::time::{sleep, timeout};
 
-use crate::asks::{Asking, Ledger, Waiting};
-use crate::attempt::{AttemptResult, AttemptSite, Reader};
+use crate::attempt::{AttemptResult, AttemptSite, FrameReader};
 use crate::bounds::{CANCEL_PATIENCE, REVOKED_FOR};
-use crate::wire::{self, Fault};
+use crate::questions::{PendingAnswers, QuestionFrame, QuestionNumbers};
+use crate::wire::{self, WireError};
 use crate::within::poll_within;
 
 /// Events of one call that wait to be taken. What comes beyond is dropped: the worker must never wait for a
@@ -27,10 +27,10 @@ const EVENTS_WAITING_MAX: usize = 256;
 const STALL_AFTER: Duration = Duration::from_secs(1);
 
 /// How often that is looked at while calls wait.
-pub(super) const STALL_LOOK: Duration = Duration::from_millis(250);
+pub(super) const STALL_CHECK_EVERY: Duration = Duration::from_millis(250);
 
 /// What the calls on one worker share with the task that serves it.
-pub(super) struct Line {
+pub(super) struct SharedWorker {
     pub(super) page: Arc<StatusPage>,
     /// Which of the generations of workers it belongs to.
     pub(super) generation: u64,
@@ -38,17 +38,17 @@ pub(super) struct Line {
     pub(super) temp: Option<Arc<TempFolder>>,
     /// A part of a result at most.
     pub(super) result_bytes_max: usize,
-    pub(super) state: Mutex<LineState>,
+    pub(super) state: Mutex<SharedWorkerState>,
 }
 
 #[derive(Default)]
-pub(super) struct LineState {
-    pub(super) calls: HashMap<u64, Passenger>,
+pub(super) struct SharedWorkerState {
+    pub(super) calls: HashMap<u64, PendingCall>,
     /// Frames to be sent.
     pub(super) outbox: Vec<u8>,
     /// Where the outbox begins among all bytes that were ever written to the worker.
     pub(super) outbox_at: u64,
-    pub(super) commands: Vec<Command>,
+    pub(super) commands: Vec<WorkerCommand>,
     /// The serving task, when it has nothing to do.
     pub(super) task: Option<Waker>,
     /// How many calls were begun so far.
@@ -63,23 +63,23 @@ pub(super) struct LineState {
     /// A tool blocks its event loop, and calls wait behind it.
     pub(super) stalled: bool,
     /// When to look whether the calls that were sent have begun.
-    pub(super) look_at: Option<Instant>,
+    pub(super) next_check: Option<Instant>,
     /// How many had begun and ended when that was seen to change last.
     pub(super) seen: Option<(u64, u64, Instant)>,
     /// Another one has: no further call may begin here, and those that have are seen to their end.
-    pub(super) leaving: bool,
+    pub(super) retiring: bool,
     /// No further call may begin here.
     pub(super) closed: bool,
 }
 
 /// One call on a shared worker.
-pub(super) struct Passenger {
+pub(super) struct PendingCall {
     /// Counted from 1 in the order of sending.
     pub(super) number: u64,
-    pub(super) reader: Reader,
-    pub(super) ledger: Ledger,
+    pub(super) reader: FrameReader,
+    pub(super) numbers: QuestionNumbers,
     /// What it has asked since somebody looked.
-    pub(super) asked: Vec<Asking>,
+    pub(super) asked: Vec<QuestionFrame>,
     pub(super) events: Vec<Event>,
     /// What it has printed, once it has.
     pub(super) printed: Option<Box<Printed>>,
@@ -92,53 +92,53 @@ pub(super) struct Passenger {
     pub(super) waker: Option<Waker>,
 }
 
-pub(super) enum Command {
+pub(super) enum WorkerCommand {
     /// Asks Python for its stack.
     Stack { skill_dir: PathBuf, id: u64, reply: oneshot::Sender<Option<String>> },
     /// Ends the worker; its other calls are told why.
     End { reason: String },
 }
 
-impl Line {
-    pub(super) fn lock(&self) -> MutexGuard<'_, LineState> {
+impl SharedWorker {
+    pub(super) fn lock(&self) -> MutexGuard<'_, SharedWorkerState> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    pub(super) fn command(&self, command: Command) {
+    pub(super) fn command(&self, command: WorkerCommand) {
         let mut state = self.lock();
         state.commands.push(command);
-        state.call_task();
+        state.wake_task();
     }
 
-    pub(super) fn look_at(&self) -> Option<Instant> {
-        self.lock().look_at
+    pub(super) fn next_check(&self) -> Option<Instant> {
+        self.lock().next_check
     }
 
-    pub(super) fn is(&self, other: &Line) -> bool {
+    pub(super) fn is(&self, other: &SharedWorker) -> bool {
         std::ptr::eq(self, other)
     }
 
     /// Lets the worker go when its calls have ended.
-    pub(super) fn leave(&self) {
+    pub(super) fn retire(&self) {
         let mut state = self.lock();
-        state.leaving = true;
-        state.call_task();
+        state.retiring = true;
+        state.wake_task();
     }
 
     /// Whether a call waits that should have begun by now, behind a tool that does not let the event loop turn.
     /// Says when to look again.
     pub(super) fn is_stalled(&self, now: Instant) -> bool {
         let mut state = self.lock();
-        if state.look_at.is_none_or(|at| now < at) {
+        if state.next_check.is_none_or(|at| now < at) {
             return false;
         }
         state.note_started(&self.page);
         let (started, ended) = (state.started, state.ended);
         if !state.calls.values().any(|call| call.end.is_none() && call.number > started) {
-            (state.look_at, state.seen) = (None, None);
+            (state.next_check, state.seen) = (None, None);
             return false;
         }
-        state.look_at = Some(now + STALL_LOOK);
+        state.next_check = Some(now + STALL_CHECK_EVERY);
         let since = match state.seen {
             Some((begun, over, at)) if (begun, over) == (started, ended) => at,
             _ => {
@@ -156,7 +156,7 @@ impl Line {
     /// none up to the newest may begin; the worker notes a call as begun before it looks there. Once the store must have
     /// reached it, whatever is not noted as begun never will be, and is free (decision 0038). One that was noted in between
     /// and was skipped nevertheless says so by a frame of its own; until that comes it counts as begun, the safe side.
-    pub(super) async fn hand_on(&self) {
+    pub(super) async fn requeue_unstarted(&self) {
         let Some(newest) = self.lock().calls.keys().max().copied() else { return };
         self.page.revoke(newest);
         sleep(REVOKED_FOR).await;
@@ -170,13 +170,13 @@ impl Line {
 
     pub(super) async fn stack(&self, skill_dir: PathBuf, id: u64) -> Option<String> {
         let (reply, answer) = oneshot::channel();
-        self.command(Command::Stack { skill_dir, id, reply });
+        self.command(WorkerCommand::Stack { skill_dir, id, reply });
         answer.await.ok().flatten()
     }
 }
 
-impl LineState {
-    pub(super) fn call_task(&mut self) {
+impl SharedWorkerState {
+    pub(super) fn wake_task(&mut self) {
         if let Some(task) = self.task.take() {
             task.wake();
         }
@@ -189,7 +189,7 @@ impl LineState {
     /// that was ever seen is kept, since the page names the last one only, which may have ended and be unknown here.
     pub(super) fn note_started(&mut self, page: &StatusPage) {
         let number = match page.last_started() {
-            Some(id) => self.calls.get(&id).map_or(0, |passenger| passenger.number),
+            Some(id) => self.calls.get(&id).map_or(0, |pending| pending.number),
             // Unreadable: the safe side is that all have.
             None => self.begun,
         };
@@ -197,12 +197,12 @@ impl LineState {
     }
 }
 
-impl Passenger {
-    pub(super) fn new(number: u64, reader: Reader) -> Self {
-        Passenger {
+impl PendingCall {
+    pub(super) fn new(number: u64, reader: FrameReader) -> Self {
+        PendingCall {
             number,
             reader,
-            ledger: Ledger::default(),
+            numbers: QuestionNumbers::default(),
             asked: Vec::new(),
             events: Vec::new(),
             printed: None,
@@ -221,7 +221,7 @@ impl Passenger {
     }
 
     /// Passes a question on, unless the call has ended: nobody would wait for the answer.
-    pub(super) fn ask(&mut self, asking: Asking) {
+    pub(super) fn ask(&mut self, asking: QuestionFrame) {
         if self.end.is_none() {
             self.asked.push(asking);
         }
@@ -232,12 +232,12 @@ impl Passenger {
     pub(super) fn alive(&mut self, event: Option<Event>) {
         self.beat = Some(Instant::now());
         match event {
-            Some(event) => self.hear(event),
+            Some(event) => self.push_event(event),
             None => self.wake(),
         }
     }
 
-    pub(super) fn hear(&mut self, event: Event) {
+    pub(super) fn push_event(&mut self, event: Event) {
         if self.events.len() < EVENTS_WAITING_MAX {
             self.events.push(event);
         } else if let Event::Log { data, .. } = event {
@@ -275,8 +275,8 @@ impl Passenger {
 
 /// One call's hold on a shared worker. Dropped before its end, it cancels the call; a worker that does not
 /// obey within [`CANCEL_PATIENCE`] is ended, since its event loop is blocked or the tool ignores us.
-pub(super) struct Ride {
-    line: Arc<Line>,
+pub(super) struct CallGuard {
+    line: Arc<SharedWorker>,
     id: u64,
     number: u64,
     over: bool,
@@ -286,15 +286,15 @@ pub(super) struct Ride {
     stderr: Option<String>,
 }
 
-impl Ride {
+impl CallGuard {
     /// Sends the call; `None` when the worker takes no more.
-    pub(super) fn begin(line: Arc<Line>, call: &Call, attempt: u32) -> Option<Self> {
+    pub(super) fn begin(line: Arc<SharedWorker>, call: &Call, attempt: u32) -> Option<Self> {
         let id = call.id.0;
         if let Some(temp) = line.temp.as_ref().filter(|_| call.spec.keep_temp) {
             temp.keep();
         }
         let mut state = line.lock();
-        if state.closed || state.leaving {
+        if state.closed || state.retiring {
             return None;
         }
         state.begun += 1;
@@ -303,27 +303,27 @@ impl Ride {
         wire::push_call(
             &mut state.outbox,
             call,
-            wire::Sending { id, terms: wire::Terms::of(call, attempt), now },
+            wire::DispatchInfo { id, info: wire::AttemptInfo::of(call, attempt), now },
         );
-        state.look_at.get_or_insert(now + STALL_LOOK);
-        let reader = Reader {
+        state.next_check.get_or_insert(now + STALL_CHECK_EVERY);
+        let reader = FrameReader {
             wants: call.wants,
             may_ask: call.spec.may_ask(),
             result_bytes_max: line.result_bytes_max,
         };
-        state.calls.insert(id, Passenger::new(number, reader));
-        state.call_task();
+        state.calls.insert(id, PendingCall::new(number, reader));
+        state.wake_task();
         drop(state);
-        Some(Ride { line, id, number, over: false, contamination: None, stderr: None })
+        Some(CallGuard { line, id, number, over: false, contamination: None, stderr: None })
     }
 
     pub(super) async fn finish(&mut self, call: &mut Call, port: &mut dyn CallPort) -> AttemptResult {
         port.begun();
-        let mut waiting = Waiting::default();
+        let mut pending_answers = PendingAnswers::default();
         poll_within(call, |cx, call| {
-            let end = self.poll(cx, call, port, &mut waiting);
-            if end.is_pending() && !waiting.is_empty() {
-                self.poll_answers(cx, call, &mut waiting);
+            let end = self.poll(cx, call, port, &mut pending_answers);
+            if end.is_pending() && !pending_answers.is_empty() {
+                self.poll_answers(cx, call, &mut pending_answers);
             }
             end
         })
@@ -332,16 +332,16 @@ impl Ride {
     }
 
     /// Sends the answers that have come to the call's questions.
-    fn poll_answers(&self, cx: &mut Context<'_>, call: &mut Call, waiting: &mut Waiting) {
-        while let Some((number, answer)) = waiting.poll(cx, &mut call.deadline) {
+    fn poll_answers(&self, cx: &mut Context<'_>, call: &mut Call, pending_answers: &mut PendingAnswers) {
+        while let Some((number, answer)) = pending_answers.poll(cx, &mut call.deadline) {
             let mut state = self.line.lock();
-            let LineState { calls, outbox, outbox_at, .. } = &mut *state;
-            let Some(passenger) = calls.get_mut(&self.id) else { return };
+            let SharedWorkerState { calls, outbox, outbox_at, .. } = &mut *state;
+            let Some(pending) = calls.get_mut(&self.id) else { return };
             // The worker may have taken the question back by now.
-            if passenger.ledger.answer(number) {
+            if pending.numbers.answer(number) {
                 wire::push_answer(outbox, self.id, number, &answer);
-                passenger.ledger.written(*outbox_at + outbox.len() as u64);
-                state.call_task();
+                pending.numbers.written(*outbox_at + outbox.len() as u64);
+                state.wake_task();
             }
         }
     }
@@ -351,36 +351,36 @@ impl Ride {
         cx: &mut Context<'_>,
         call: &mut Call,
         port: &mut dyn CallPort,
-        waiting: &mut Waiting,
+        pending_answers: &mut PendingAnswers,
     ) -> Poll<AttemptResult> {
-        let (beat, heard, asked, left_out, end) = {
+        let (beat, events, asked, left_out, end) = {
             let mut state = self.line.lock();
-            let Some(passenger) = state.calls.get_mut(&self.id) else {
-                return Poll::Ready(AttemptResult::Broken(Fault::Closed));
+            let Some(pending) = state.calls.get_mut(&self.id) else {
+                return Poll::Ready(AttemptResult::Broken(WireError::Closed));
             };
-            let beat = passenger.beat.take();
+            let beat = pending.beat.take();
             if let Some(at) = beat {
                 call.deadline.beat(at);
             }
-            passenger.waker = Some(cx.waker().clone());
-            self.contamination = passenger.contamination.take();
-            let end = passenger.end.take();
+            pending.waker = Some(cx.waker().clone());
+            self.contamination = pending.contamination.take();
+            let end = pending.end.take();
             if end.is_some() {
-                self.stderr = passenger.printed.as_ref().and_then(|printed| printed.stderr_tail());
+                self.stderr = pending.printed.as_ref().and_then(|printed| printed.stderr_tail());
             }
-            let left_out = std::mem::take(&mut passenger.left_out);
-            let asked = std::mem::take(&mut passenger.asked);
-            (beat, std::mem::take(&mut passenger.events), asked, left_out, end)
+            let left_out = std::mem::take(&mut pending.left_out);
+            let asked = std::mem::take(&mut pending.asked);
+            (beat, std::mem::take(&mut pending.events), asked, left_out, end)
         };
         if beat.is_some() {
             port.alive();
         }
-        heard.into_iter().for_each(|event| port.event(event));
+        events.into_iter().for_each(|event| port.event(event));
         if left_out > 0 {
             port.left_out(left_out);
         }
         if end.is_none() {
-            asked.into_iter().for_each(|asking| waiting.take(asking, &mut call.deadline, port));
+            asked.into_iter().for_each(|asking| pending_answers.take(asking, &mut call.deadline, port));
         }
         match end {
             None => Poll::Pending,
@@ -392,7 +392,7 @@ impl Ride {
     }
 }
 
-impl AttemptSite for Ride {
+impl AttemptSite for CallGuard {
     fn has_started(&self) -> bool {
         let mut state = self.line.lock();
         state.note_started(&self.line.page);
@@ -417,36 +417,36 @@ impl AttemptSite for Ride {
     }
 }
 
-impl Drop for Ride {
+impl Drop for CallGuard {
     fn drop(&mut self) {
         let mut state = self.line.lock();
         if self.over || state.closed {
             state.calls.remove(&self.id);
-            if state.leaving {
-                state.call_task();
+            if state.retiring {
+                state.wake_task();
             }
             return;
         }
         wire::push_cancel(&mut state.outbox, self.id);
-        state.call_task();
+        state.wake_task();
         drop(state);
         match tokio::runtime::Handle::try_current() {
-            Ok(runtime) => drop(runtime.spawn(see_off(Arc::clone(&self.line), self.id))),
+            Ok(runtime) => drop(runtime.spawn(await_cancel(Arc::clone(&self.line), self.id))),
             // Outside the runtime nothing can wait, so the worker goes now.
-            Err(_) => self.line.command(Command::End { reason: BYSTANDER.into() }),
+            Err(_) => self.line.command(WorkerCommand::End { reason: UNCANCELLED_NEIGHBOUR.into() }),
         }
     }
 }
 
-const BYSTANDER: &str = "another call that shared its worker did not end when it was told to";
+const UNCANCELLED_NEIGHBOUR: &str = "another call that shared its worker did not end when it was told to";
 
 /// Waits for a cancelled call to end, and ends its worker when it does not.
-async fn see_off(line: Arc<Line>, id: u64) {
+async fn await_cancel(line: Arc<SharedWorker>, id: u64) {
     let ended = poll_fn(|cx| {
         let mut state = line.lock();
         match state.calls.get_mut(&id) {
-            Some(passenger) if passenger.end.is_none() => {
-                passenger.waker = Some(cx.waker().clone());
+            Some(pending) if pending.end.is_none() => {
+                pending.waker = Some(cx.waker().clone());
                 Poll::Pending
             }
             _ => Poll::Ready(()),
@@ -456,9 +456,9 @@ async fn see_off(line: Arc<Line>, id: u64) {
     {
         let mut state = line.lock();
         state.calls.remove(&id);
-        state.call_task();
+        state.wake_task();
     }
     if !obeyed {
-        line.command(Command::End { reason: BYSTANDER.into() });
+        line.command(WorkerCommand::End { reason: UNCANCELLED_NEIGHBOUR.into() });
     }
 }

@@ -2,9 +2,9 @@
 
 use std::time::{Duration, Instant};
 
-use super::effect::WorkerId;
-use super::line::Line;
-use super::slots::{Handle, Slots};
+use super::effect::WorkerHandle;
+use super::queue::Queue;
+use super::slots::{SlotHandle, Slots};
 
 /// How long a session's worker may be idle before it goes, and its state with it.
 pub(super) const SESSION_IDLE_TTL: Duration = Duration::from_secs(30 * 60);
@@ -18,11 +18,11 @@ pub(in crate::pool) trait StateKey: Eq {
 
 /// One state, and the worker that keeps it.
 #[derive(Debug)]
-pub(super) struct KeptState<K> {
+pub(super) struct SkillState<K> {
     pub(super) key: K,
     /// Until its process is gone: there are never two.
-    pub(super) worker: Option<WorkerId>,
-    pub(super) line: Line,
+    pub(super) worker: Option<WorkerHandle>,
+    pub(super) queue: Queue,
     /// When a call came last.
     pub(super) used: Instant,
     /// The worker that served last, by its name among those of this server.
@@ -31,32 +31,32 @@ pub(super) struct KeptState<K> {
 
 /// All states. Those without a worker are remembered too, so that a call can be told that its state is lost.
 #[derive(Debug)]
-pub(super) struct States<K>(pub(super) Slots<KeptState<K>>);
+pub(super) struct SkillStates<K>(pub(super) Slots<SkillState<K>>);
 
-impl<K> Default for States<K> {
+impl<K> Default for SkillStates<K> {
     fn default() -> Self {
-        States(Slots::default())
+        SkillStates(Slots::default())
     }
 }
 
-impl<K: StateKey> States<K> {
-    pub(super) fn find(&self, key: &K) -> Option<Handle> {
+impl<K: StateKey> SkillStates<K> {
+    pub(super) fn find(&self, key: &K) -> Option<SlotHandle> {
         self.0.find(|state| state.key == *key)
     }
 
-    pub(super) fn add(&mut self, key: K, now: Instant) -> Handle {
-        self.0.insert(KeptState { key, worker: None, line: Line::default(), used: now, served_by: None })
+    pub(super) fn add(&mut self, key: K, now: Instant) -> SlotHandle {
+        self.0.insert(SkillState { key, worker: None, queue: Queue::default(), used: now, served_by: None })
     }
 
     /// The session's state that was used longest ago and that `is_idle`.
-    pub(super) fn oldest(&self, is_idle: impl Fn(&KeptState<K>) -> bool) -> Option<Handle> {
+    pub(super) fn oldest(&self, is_idle: impl Fn(&SkillState<K>) -> bool) -> Option<SlotHandle> {
         let sessions = self.0.iter().filter(|(_, state)| !state.key.is_shared() && is_idle(state));
         sessions.min_by_key(|(_, state)| state.used).map(|(handle, _)| handle)
     }
 
     /// Notes which worker has served a call. True when an earlier one was served by another, with which the state
     /// has gone.
-    pub(super) fn served(&mut self, state: Handle, worker: u64) -> bool {
+    pub(super) fn call_served(&mut self, state: SlotHandle, worker: u64) -> bool {
         let Some(state) = self.0.get_mut(state) else { return false };
         state.served_by.replace(worker).is_some_and(|before| before != worker)
     }

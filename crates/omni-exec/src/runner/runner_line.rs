@@ -8,31 +8,31 @@ use omni_call::{Call, Event, OutcomeKind};
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use crate::asks::Asking;
-use crate::attempt::{AttemptResult, FinalMessage, Meaning, Reader, error_outcome_kind};
+use crate::attempt::{AttemptResult, FinalMessage, FrameMeaning, FrameReader, error_outcome_kind};
 use crate::bounds::RETRY_AFTER;
-use crate::channel::Body;
-use crate::wire::{self, ErrorFrame, ErrorKind, Fault};
+use crate::channel::FrameBody;
+use crate::questions::QuestionFrame;
+use crate::wire::{self, ErrorFrame, ErrorKind, WireError};
 
 /// What a line means for the call: what a worker's frame means, and two things more. `started` is said, since no page is
 /// shared with a runner; and the last line can tell what only who runs workers knows (a signal, a limit, the end of standard
 /// error), so it is an outcome already, and no attempt that would still have to be concluded.
 #[derive(Debug)]
-pub(super) enum Said {
+pub(super) enum RunnerLine {
     /// Its own code is about to run.
     Started,
     /// A sign of life, and what the caller wants to hear of it.
     Event(Option<Event>),
     /// A question to the client, or one that is taken back.
-    Asking(Asking),
+    Question(QuestionFrame),
     /// The last line.
-    End(Box<Last>),
+    End(Box<FinalLine>),
     /// Something that a later version says.
     Nothing,
 }
 
 #[derive(Debug)]
-pub(super) struct Last {
+pub(super) struct FinalLine {
     pub(super) kind: OutcomeKind,
     pub(super) stack: Option<String>,
     pub(super) stderr: Option<String>,
@@ -44,7 +44,7 @@ pub(super) struct Last {
 
 /// The body of an `error`: that of a worker, and what only who runs workers can know.
 #[derive(Debug, Deserialize)]
-struct Failure {
+struct FailureBody {
     id: u64,
     kind: String,
     class: Option<String>,
@@ -63,7 +63,7 @@ struct Failure {
     tainted: Option<Box<RawValue>>,
 }
 
-impl Failure {
+impl FailureBody {
     /// Whether the call was the end of its process. A worker that reports an exit by itself, with the exception's class,
     /// has lived through it.
     fn died(&self) -> bool {
@@ -78,45 +78,56 @@ impl Failure {
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct FailureLine {
-    error: Failure,
+    error: FailureBody,
 }
 
 /// Reads one line of the answer to `call`. An error means that the runner does not keep the contract.
-pub(super) fn read(line: &Bytes, call: &Call, result_bytes_max: usize) -> Result<Said, Fault> {
+pub(super) fn read(line: &Bytes, call: &Call, result_bytes_max: usize) -> Result<RunnerLine, WireError> {
     let line = line.slice_ref(line.trim_ascii());
     if line.is_empty() {
-        return Ok(Said::Nothing);
+        return Ok(RunnerLine::Nothing);
     }
     if names_error(&line) {
         let FailureLine { error } = serde_json::from_slice(&line)?;
         check_id(error.id, call)?;
-        return Ok(Said::End(Box::new(last(error, call, result_bytes_max))));
+        return Ok(RunnerLine::End(Box::new(last(error, call, result_bytes_max))));
     }
     let message = wire::decode(&line)?;
     if let Some(id) = message.call() {
         check_id(id, call)?;
     }
     // Whether it may ask, and has begun, a runner says by itself: what it runs is hidden from us.
-    let reader = Reader { wants: call.wants, may_ask: true, result_bytes_max };
-    Ok(match reader.read(Body::of(&line), message, || true)? {
-        Meaning::Started => Said::Started,
-        Meaning::Alive(event) => Said::Event(event),
-        Meaning::Asks(asking) => Said::Asking(asking),
-        Meaning::Ends(FinalMessage {
-            result: AttemptResult::Result(result), contamination, stderr, ..
-        }) => Said::End(Box::new(Last {
+    let reader = FrameReader { wants: call.wants, may_ask: true, result_bytes_max };
+    Ok(match reader.read(FrameBody::of(&line), message, || true)? {
+        FrameMeaning::Started => RunnerLine::Started,
+        FrameMeaning::Alive(event) => RunnerLine::Event(event),
+        FrameMeaning::Question(asking) => RunnerLine::Question(asking),
+        FrameMeaning::Ends(FinalMessage {
+            result: AttemptResult::Result(result),
+            contamination,
+            stderr,
+            ..
+        }) => RunnerLine::End(Box::new(FinalLine {
             kind: result.into(),
             stack: None,
             stderr,
             worker: contamination,
             died: false,
         })),
-        Meaning::Ends(FinalMessage { result: AttemptResult::TooLarge, contamination, stderr, .. }) => {
+        FrameMeaning::Ends(FinalMessage {
+            result: AttemptResult::TooLarge, contamination, stderr, ..
+        }) => {
             let kind = OutcomeKind::OutputLimit { limit_bytes: result_bytes_max };
-            Said::End(Box::new(Last { kind, stack: None, stderr, worker: contamination, died: false }))
+            RunnerLine::End(Box::new(FinalLine {
+                kind,
+                stack: None,
+                stderr,
+                worker: contamination,
+                died: false,
+            }))
         }
         // `error` was looked for above; the others are between a worker and whoever started it.
-        Meaning::Ends(_) | Meaning::Printed(_) | Meaning::Nothing => Said::Nothing,
+        FrameMeaning::Ends(_) | FrameMeaning::Printed(_) | FrameMeaning::Nothing => RunnerLine::Nothing,
     })
 }
 
@@ -126,13 +137,13 @@ fn names_error(line: &[u8]) -> bool {
     inside.trim_ascii_start().starts_with(br#""error""#)
 }
 
-fn check_id(id: u64, call: &Call) -> Result<(), Fault> {
-    if id == call.id.0 { Ok(()) } else { Err(Fault::Shape { member: "id", wanted: "the call's" }) }
+fn check_id(id: u64, call: &Call) -> Result<(), WireError> {
+    if id == call.id.0 { Ok(()) } else { Err(WireError::Shape { member: "id", wanted: "the call's" }) }
 }
 
-fn last(failure: Failure, call: &Call, result_bytes_max: usize) -> Last {
+fn last(failure: FailureBody, call: &Call, result_bytes_max: usize) -> FinalLine {
     let died = failure.died();
-    let Failure { stack, stderr, tainted, .. } = failure;
+    let FailureBody { stack, stderr, tainted, .. } = failure;
     let worker = tainted.map(|findings| findings.get().into());
     let millis =
         |own: Option<Duration>| own.or(failure.limit_ms.map(Duration::from_millis)).unwrap_or_default();
@@ -182,7 +193,7 @@ fn last(failure: Failure, call: &Call, result_bytes_max: usize) -> Last {
         }
         _ => OutcomeKind::Lost { message },
     };
-    Last { kind, stack, stderr, worker, died }
+    FinalLine { kind, stack, stderr, worker, died }
 }
 
 /// What a caller is told to wait: as by ourselves where the runner does not say, an hour where it says for ever.

@@ -3,18 +3,18 @@
 use omni_call::{Answer, Ask, BoxFuture, CallPort, Event, EventSink};
 
 /// A port that notes whether something was asked.
-pub(super) struct Asked<'a> {
+pub(super) struct AskRecorder<'a> {
     port: &'a mut dyn CallPort,
     pub(super) asked: bool,
 }
 
-impl<'a> Asked<'a> {
+impl<'a> AskRecorder<'a> {
     pub(super) fn new(port: &'a mut dyn CallPort) -> Self {
-        Asked { port, asked: false }
+        AskRecorder { port, asked: false }
     }
 }
 
-impl EventSink for Asked<'_> {
+impl EventSink for AskRecorder<'_> {
     fn event(&mut self, event: Event) {
         self.port.event(event);
     }
@@ -32,7 +32,7 @@ impl EventSink for Asked<'_> {
     }
 }
 
-impl CallPort for Asked<'_> {
+impl CallPort for AskRecorder<'_> {
     fn ask(&mut self, ask: Ask) -> BoxFuture<'static, Answer> {
         self.asked = true;
         self.port.ask(ask)

@@ -4,27 +4,31 @@ use std::time::Instant;
 
 use omni_call::{CallPort, Deadline, Event};
 
-use super::reader::{FinalMessage, Meaning};
-use crate::asks::Asks;
-use crate::wire::Fault;
+use super::frame_reader::{FinalMessage, FrameMeaning};
+use crate::questions::CallQuestions;
+use crate::wire::WireError;
 
 /// The port of one call, its clocks and its questions, while its future is polled.
-pub(crate) struct Hearing<'a> {
+pub(crate) struct CallContext<'a> {
     pub(crate) deadline: &'a mut Deadline,
     pub(crate) port: &'a mut dyn CallPort,
-    pub(crate) asks: &'a mut Asks,
+    pub(crate) asks: &'a mut CallQuestions,
 }
 
-impl Hearing<'_> {
+impl CallContext<'_> {
     /// Takes in what a frame means; `Some` when it ends the call. `taken` is how many bytes of answers the worker's socket
     /// has taken so far; 0 where answers go another way. What a call has printed comes by other ways than its frames
     /// wherever this is used.
-    pub(crate) fn hear(&mut self, meaning: Meaning<'_>, taken: u64) -> Result<Option<FinalMessage>, Fault> {
+    pub(crate) fn apply(
+        &mut self,
+        meaning: FrameMeaning<'_>,
+        taken: u64,
+    ) -> Result<Option<FinalMessage>, WireError> {
         match meaning {
-            Meaning::Ends(last) => return Ok(Some(last)),
-            Meaning::Alive(event) => self.alive(event),
-            Meaning::Asks(asking) => self.asks.take(asking, taken, self.deadline, self.port)?,
-            Meaning::Started | Meaning::Printed(_) | Meaning::Nothing => {}
+            FrameMeaning::Ends(last) => return Ok(Some(last)),
+            FrameMeaning::Alive(event) => self.alive(event),
+            FrameMeaning::Question(asking) => self.asks.take(asking, taken, self.deadline, self.port)?,
+            FrameMeaning::Started | FrameMeaning::Printed(_) | FrameMeaning::Nothing => {}
         }
         Ok(None)
     }

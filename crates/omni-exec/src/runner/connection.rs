@@ -15,7 +15,7 @@ use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpStream, UnixStream};
 
-use super::address::{Place, RunnerAddress};
+use super::address::{RunnerAddress, RunnerEndpoint};
 
 /// An answer's head may be this long.
 const HEAD_BYTES_MAX: usize = 64 << 10;
@@ -25,13 +25,13 @@ trait Stream: AsyncRead + AsyncWrite + Unpin + Send {}
 impl<S: AsyncRead + AsyncWrite + Unpin + Send> Stream for S {}
 
 /// The protocol's side of a connection: moves bytes while it is polled.
-type Exchange = Connection<TokioIo<Box<dyn Stream>>, Full<Bytes>>;
+type HttpDriver = Connection<TokioIo<Box<dyn Stream>>, Full<Bytes>>;
 
 /// Dropping it closes the connection, which cancels whatever call it carries.
-pub(crate) struct Link {
+pub(crate) struct RunnerConnection {
     sender: SendRequest<Full<Bytes>>,
     /// `None` once it has ended.
-    connection: Option<Exchange>,
+    driver: Option<HttpDriver>,
     /// The answer that is being read.
     answer: Option<Incoming>,
     pub(crate) idle_since: Instant,
@@ -39,27 +39,27 @@ pub(crate) struct Link {
 
 /// Why a request got no answer, or not all of it.
 #[derive(Debug)]
-pub(crate) enum Broken {
+pub(crate) enum ConnectionError {
     /// The connection ended, and nothing of an answer had come.
     Unanswered(String),
     /// The connection ended, or what came was no HTTP.
     Midway(String),
 }
 
-impl Broken {
+impl ConnectionError {
     pub(crate) fn reason(self) -> String {
         match self {
-            Broken::Unanswered(reason) | Broken::Midway(reason) => reason,
+            ConnectionError::Unanswered(reason) | ConnectionError::Midway(reason) => reason,
         }
     }
 }
 
-impl Link {
+impl RunnerConnection {
     /// Opens a connection.
     pub(crate) async fn open(address: &RunnerAddress) -> io::Result<Self> {
         let stream: Box<dyn Stream> = match &address.0 {
-            Place::Unix(path) => Box::new(UnixStream::connect(path).await?),
-            Place::Tcp { host, port } => {
+            RunnerEndpoint::Unix(path) => Box::new(UnixStream::connect(path).await?),
+            RunnerEndpoint::Tcp { host, port } => {
                 let stream = TcpStream::connect((host.as_str(), *port)).await?;
                 stream.set_nodelay(true)?;
                 Box::new(stream)
@@ -67,8 +67,8 @@ impl Link {
         };
         let mut builder = Builder::new();
         builder.max_header_size(HEAD_BYTES_MAX);
-        let (sender, connection) = builder.handshake(TokioIo::new(stream)).await.map_err(io::Error::other)?;
-        Ok(Link { sender, connection: Some(connection), answer: None, idle_since: Instant::now() })
+        let (sender, driver) = builder.handshake(TokioIo::new(stream)).await.map_err(io::Error::other)?;
+        Ok(RunnerConnection { sender, driver: Some(driver), answer: None, idle_since: Instant::now() })
     }
 
     /// Whether a kept connection can carry another request: what is left of the last answer has come by now, and
@@ -78,7 +78,7 @@ impl Link {
             Poll::Ready(
                 self.poll_rest(cx) && {
                     self.poll_connection(cx);
-                    matches!(self.sender.poll_ready(cx), Poll::Ready(Ok(()))) && self.connection.is_some()
+                    matches!(self.sender.poll_ready(cx), Poll::Ready(Ok(()))) && self.driver.is_some()
                 },
             )
         })
@@ -99,15 +99,18 @@ impl Link {
     }
 
     fn poll_connection(&mut self, cx: &mut Context<'_>) {
-        if let Some(connection) = &mut self.connection
-            && Pin::new(connection).poll(cx).is_ready()
+        if let Some(driver) = &mut self.driver
+            && Pin::new(driver).poll(cx).is_ready()
         {
-            self.connection = None;
+            self.driver = None;
         }
     }
 
     /// Sends a request and waits for the head of its answer.
-    pub(crate) async fn send(&mut self, request: Request<Full<Bytes>>) -> Result<Response<()>, Broken> {
+    pub(crate) async fn send(
+        &mut self,
+        request: Request<Full<Bytes>>,
+    ) -> Result<Response<()>, ConnectionError> {
         let mut answer = Box::pin(self.sender.send_request(request));
         let answer = poll_fn(|cx| {
             self.poll_connection(cx);
@@ -119,13 +122,15 @@ impl Link {
                 self.answer = Some(body);
                 Ok(Response::from_parts(head, ()))
             }
-            Err(error) if error.is_parse() => Err(Broken::Midway(format!("what came was no HTTP: {error}"))),
-            Err(error) => Err(Broken::Unanswered(why(&error))),
+            Err(error) if error.is_parse() => {
+                Err(ConnectionError::Midway(format!("what came was no HTTP: {error}")))
+            }
+            Err(error) => Err(ConnectionError::Unanswered(why(&error))),
         }
     }
 
     /// The next piece of the answer; `None` at its end.
-    pub(crate) async fn next(&mut self) -> Result<Option<Bytes>, Broken> {
+    pub(crate) async fn next(&mut self) -> Result<Option<Bytes>, ConnectionError> {
         loop {
             let frame = poll_fn(|cx| {
                 self.poll_connection(cx);
@@ -144,17 +149,17 @@ impl Link {
                         return Ok(Some(data));
                     }
                 }
-                Some(Err(error)) => return Err(Broken::Midway(why(&error))),
+                Some(Err(error)) => return Err(ConnectionError::Midway(why(&error))),
             }
         }
     }
 
     /// All of the answer, up to `bytes_max`.
-    pub(crate) async fn rest(&mut self, bytes_max: usize) -> Result<Bytes, Broken> {
+    pub(crate) async fn rest(&mut self, bytes_max: usize) -> Result<Bytes, ConnectionError> {
         let mut whole = Vec::new();
         while let Some(data) = self.next().await? {
             if whole.len() + data.len() > bytes_max {
-                return Err(Broken::Midway(format!("its answer is longer than {bytes_max} bytes")));
+                return Err(ConnectionError::Midway(format!("its answer is longer than {bytes_max} bytes")));
             }
             whole.extend_from_slice(&data);
         }

@@ -16,15 +16,19 @@ use super::Worker;
 use crate::ExecConfig;
 use crate::bounds::STDERR_TAIL_BYTES;
 use crate::channel::Channel;
-use crate::wear::Wear;
-use crate::wire::{self, Hello, Key, Mode};
+use crate::wire::{self, FrameKey, ServerHello, WorkerMode};
+use crate::worker_usage::WorkerUsage;
 
 /// The next worker's key.
 static NEXT_KEY: AtomicU64 = AtomicU64::new(0);
 
 impl Worker {
     /// Makes a worker of a process that runs, and introduces the server to it.
-    pub(crate) fn assemble(started: Started, config: &ExecConfig, mode: Mode) -> Result<Self, StartError> {
+    pub(crate) fn assemble(
+        started: Started,
+        config: &ExecConfig,
+        mode: WorkerMode,
+    ) -> Result<Self, StartError> {
         let system = |what| move |source: io::Error| StartError::System { what, source };
         let page = StatusPage::new().map_err(system("making a status page"))?;
         let mut channel =
@@ -47,10 +51,10 @@ impl Worker {
             sent: 0,
             begun_at: now,
             ready: false,
-            spoiled: false,
+            unusable: false,
             contamination: None,
             result_bytes_max: config.result_bytes_max,
-            wear: Wear::new(&config.worker_life, key, now),
+            usage: WorkerUsage::new(&config.recycle_limits, key, now),
         })
     }
 }
@@ -60,14 +64,14 @@ fn greet(
     channel: &mut Channel,
     page: &StatusPage,
     config: &ExecConfig,
-    mode: Mode,
+    mode: WorkerMode,
     temp: Option<&Path>,
 ) -> io::Result<()> {
     let mut frame = Vec::new();
-    let mut key = Key::default();
+    let mut key = FrameKey::default();
     getrandom::fill(&mut key).map_err(io::Error::other)?;
     let digits: String = key.iter().map(|byte| format!("{byte:02x}")).collect();
-    let hello = Hello {
+    let hello = ServerHello {
         proto: wire::PROTO,
         mode,
         page: true,
@@ -79,7 +83,7 @@ fn greet(
         result_bytes_max: config.result_bytes_max,
         // One whose name is no text could not be found by Python either.
         temp: temp.and_then(Path::to_str),
-        temp_stays: config.stateful || mode == Mode::Async,
+        temp_stays: config.stateful || mode == WorkerMode::Async,
         stateful: config.stateful,
     };
     wire::push_hello(&mut frame, &hello).map_err(io::Error::other)?;

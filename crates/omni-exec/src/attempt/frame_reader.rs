@@ -14,13 +14,13 @@ use omni_call::{Event, LogLevel, ToolResult, Wants};
 use serde_json::value::RawValue;
 
 use super::result::AttemptResult;
-use crate::asks::Asking;
-use crate::channel::Body;
-use crate::wire::{Fault, OutputFrame, ResultFrame, Up};
+use crate::channel::FrameBody;
+use crate::questions::QuestionFrame;
+use crate::wire::{OutputFrame, ResultFrame, WireError, WorkerMessage};
 
 /// What of a call its frames are read by.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Reader {
+pub(crate) struct FrameReader {
     pub(crate) wants: Wants,
     /// It can ask its client something.
     pub(crate) may_ask: bool,
@@ -30,7 +30,7 @@ pub(crate) struct Reader {
 
 /// What a frame means for its call.
 #[derive(Debug)]
-pub(crate) enum Meaning<'a> {
+pub(crate) enum FrameMeaning<'a> {
     /// The call's own code is about to run. Workers with a status page do not say it (decision 0003).
     Started,
     /// A sign of life, and what the caller wants to hear of it.
@@ -38,7 +38,7 @@ pub(crate) enum Meaning<'a> {
     /// What it has printed, where several calls share the pipes.
     Printed(OutputFrame<'a>),
     /// A question to its client, or one that is taken back.
-    Asks(Asking),
+    Question(QuestionFrame),
     /// Nothing more comes of it.
     Ends(FinalMessage),
     /// Something that a later version says, or that is for whoever started the worker.
@@ -57,66 +57,68 @@ pub(crate) struct FinalMessage {
     pub(crate) stderr: Option<String>,
 }
 
-impl Reader {
+impl FrameReader {
     /// Says what `message`, which is what stands in `body`, means for its call. `started` says whether the call's own code
     /// has begun, as far as the server can see: nobody asks before that.
     pub(crate) fn read<'a>(
         &self,
-        body: Body<'_>,
-        message: Up<'a>,
+        body: FrameBody<'_>,
+        message: WorkerMessage<'a>,
         started: impl FnOnce() -> bool,
-    ) -> Result<Meaning<'a>, Fault> {
+    ) -> Result<FrameMeaning<'a>, WireError> {
         Ok(match message {
-            Up::Result(result) => Meaning::Ends(FinalMessage {
+            WorkerMessage::Result(result) => FrameMeaning::Ends(FinalMessage {
                 contamination: result.tainted.map(|findings| findings.get().into()),
                 printed: result.printed,
                 result: self.result(body, &result),
                 stderr: result.stderr.map(Into::into),
             }),
-            Up::Error(mut error) => Meaning::Ends(FinalMessage {
+            WorkerMessage::Error(mut error) => FrameMeaning::Ends(FinalMessage {
                 contamination: error.tainted.take().map(|findings| findings.get().into()),
                 printed: error.printed,
                 result: AttemptResult::Error(error),
                 stderr: None,
             }),
-            Up::Skipped(_) => Meaning::Ends(FinalMessage {
+            WorkerMessage::Skipped(_) => FrameMeaning::Ends(FinalMessage {
                 result: AttemptResult::Skipped,
                 contamination: None,
                 printed: false,
                 stderr: None,
             }),
-            Up::Beat(beat) => Meaning::Alive(self.note(beat.note)),
-            Up::Progress(progress) => Meaning::Alive(self.wants.progress.then_some(Event::Progress {
-                value: progress.value,
-                total: progress.total,
-                message: progress.message,
-            })),
-            Up::Log(log) => {
+            WorkerMessage::Beat(beat) => FrameMeaning::Alive(self.note(beat.note)),
+            WorkerMessage::Progress(progress) => {
+                FrameMeaning::Alive(self.wants.progress.then_some(Event::Progress {
+                    value: progress.value,
+                    total: progress.total,
+                    message: progress.message,
+                }))
+            }
+            WorkerMessage::Log(log) => {
                 let level = log.level.parse().unwrap_or(LogLevel::Info);
                 let log = self.hears(level).then(|| Event::Log {
                     level,
                     logger: log.logger,
                     data: body.keep(log.data),
                 });
-                Meaning::Alive(log)
+                FrameMeaning::Alive(log)
             }
-            Up::Ask(ask) => {
+            WorkerMessage::Ask(ask) => {
                 if !self.may_ask {
-                    return Err(Fault::MayNotAsk);
+                    return Err(WireError::MayNotAsk);
                 }
                 if !started() {
-                    return Err(Fault::Foreign);
+                    return Err(WireError::Foreign);
                 }
-                Meaning::Asks(Asking::of(&ask))
+                FrameMeaning::Question(QuestionFrame::of(&ask))
             }
-            Up::Retract(asked) => Meaning::Asks(Asking::Retract(asked.ask)),
-            Up::Output(output) => Meaning::Printed(output),
-            Up::Started(_) => Meaning::Started,
-            Up::Ready(_) | Up::Unknown => Meaning::Nothing,
+            WorkerMessage::Retract(asked) => FrameMeaning::Question(QuestionFrame::Retract(asked.ask)),
+            WorkerMessage::Output(output) => FrameMeaning::Printed(output),
+            WorkerMessage::Started(_) => FrameMeaning::Started,
+            WorkerMessage::Ready(_) | WorkerMessage::Unknown => FrameMeaning::Nothing,
         })
     }
 
-    fn result(&self, body: Body<'_>, result: &ResultFrame<'_>) -> AttemptResult {
+    fn result(&self, body: FrameBody<'_>, result: &ResultFrame<'_>) -> AttemptResult {
         let too_large =
             |part: Option<&RawValue>| part.is_some_and(|part| part.get().len() > self.result_bytes_max);
         if too_large(Some(result.content)) || too_large(result.structured) || too_large(result.meta) {

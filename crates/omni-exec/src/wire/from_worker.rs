@@ -8,61 +8,61 @@ use serde::Deserialize;
 use serde::de::{Deserializer, IgnoredAny, MapAccess, Visitor};
 use serde_json::value::RawValue;
 
-use super::fault::Fault;
+use super::error::WireError;
 use crate::bounds::ASK_BYTES_MAX;
 
 /// What a worker may say.
 #[derive(Debug)]
-pub(crate) enum Up<'a> {
-    Ready(Ready),
-    Started(Named),
-    Beat(Beat),
-    Progress(Progress),
-    Log(Log<'a>),
+pub(crate) enum WorkerMessage<'a> {
+    Ready(ReadyFrame),
+    Started(CallIdFrame),
+    Beat(BeatFrame),
+    Progress(ProgressFrame),
+    Log(LogFrame<'a>),
     /// What a call has printed that shares its process.
     Output(OutputFrame<'a>),
     /// A question to the call's client.
     Ask(AskFrame<'a>),
     /// Nobody waits any more for the answer to a question.
-    Retract(Asked),
+    Retract(RetractFrame),
     Result(ResultFrame<'a>),
     Error(ErrorFrame),
     /// The call was revoked before its code began.
-    Skipped(Named),
+    Skipped(CallIdFrame),
     /// A type that a later version speaks.
     Unknown,
 }
 
-impl Up<'_> {
+impl WorkerMessage<'_> {
     /// The call that the frame belongs to.
     pub(crate) fn call(&self) -> Option<u64> {
         match self {
-            Up::Ready(_) | Up::Unknown => None,
-            Up::Started(named) | Up::Skipped(named) => Some(named.id),
-            Up::Beat(beat) => Some(beat.id),
-            Up::Progress(progress) => Some(progress.id),
-            Up::Log(log) => Some(log.id),
-            Up::Output(output) => Some(output.id),
-            Up::Ask(ask) => Some(ask.id),
-            Up::Retract(asked) => Some(asked.id),
-            Up::Result(result) => Some(result.id),
-            Up::Error(error) => Some(error.id),
+            WorkerMessage::Ready(_) | WorkerMessage::Unknown => None,
+            WorkerMessage::Started(named) | WorkerMessage::Skipped(named) => Some(named.id),
+            WorkerMessage::Beat(beat) => Some(beat.id),
+            WorkerMessage::Progress(progress) => Some(progress.id),
+            WorkerMessage::Log(log) => Some(log.id),
+            WorkerMessage::Output(output) => Some(output.id),
+            WorkerMessage::Ask(ask) => Some(ask.id),
+            WorkerMessage::Retract(asked) => Some(asked.id),
+            WorkerMessage::Result(result) => Some(result.id),
+            WorkerMessage::Error(error) => Some(error.id),
         }
     }
 }
 
 #[derive(Debug, Deserialize)]
-pub(crate) struct Ready {
+pub(crate) struct ReadyFrame {
     pub(crate) proto: u32,
 }
 
 #[derive(Debug, Deserialize)]
-pub(crate) struct Named {
+pub(crate) struct CallIdFrame {
     pub(crate) id: u64,
 }
 
 #[derive(Debug, Deserialize)]
-pub(crate) struct Beat {
+pub(crate) struct BeatFrame {
     pub(crate) id: u64,
     /// A line for the client.
     #[serde(default)]
@@ -70,7 +70,7 @@ pub(crate) struct Beat {
 }
 
 #[derive(Debug, Deserialize)]
-pub(crate) struct Progress {
+pub(crate) struct ProgressFrame {
     pub(crate) id: u64,
     pub(crate) value: f64,
     #[serde(default)]
@@ -80,7 +80,7 @@ pub(crate) struct Progress {
 }
 
 #[derive(Debug, Deserialize)]
-pub(crate) struct Log<'a> {
+pub(crate) struct LogFrame<'a> {
     pub(crate) id: u64,
     #[serde(borrow)]
     pub(crate) level: Cow<'a, str>,
@@ -118,7 +118,7 @@ pub(crate) struct AskFrame<'a> {
 }
 
 #[derive(Debug, Deserialize)]
-pub(crate) struct Asked {
+pub(crate) struct RetractFrame {
     pub(crate) id: u64,
     pub(crate) ask: u64,
 }
@@ -189,19 +189,19 @@ pub(crate) enum ErrorKind {
 }
 
 /// Reads one frame's body.
-pub(crate) fn decode(body: &[u8]) -> Result<Up<'_>, Fault> {
+pub(crate) fn decode(body: &[u8]) -> Result<WorkerMessage<'_>, WireError> {
     if body.contains(&b'\n') || body.contains(&b'\r') {
-        return Err(Fault::LineBreak);
+        return Err(WireError::LineBreak);
     }
-    let up: Up<'_> = serde_json::from_slice(body)?;
-    if let Up::Ask(ask) = &up {
+    let up: WorkerMessage<'_> = serde_json::from_slice(body)?;
+    if let WorkerMessage::Ask(ask) = &up {
         require(ask.params, '{', "params", "an object")?;
         let length = ask.params.get().len();
         if length > ASK_BYTES_MAX {
-            return Err(Fault::AskTooLong { length });
+            return Err(WireError::AskTooLong { length });
         }
     }
-    if let Up::Result(result) = &up {
+    if let WorkerMessage::Result(result) = &up {
         require(result.content, '[', "content", "an array")?;
         if let Some(meta) = result.meta {
             require(meta, '{', "meta", "an object")?;
@@ -213,20 +213,25 @@ pub(crate) fn decode(body: &[u8]) -> Result<Up<'_>, Fault> {
     Ok(up)
 }
 
-fn require(value: &RawValue, first: char, member: &'static str, wanted: &'static str) -> Result<(), Fault> {
-    if value.get().starts_with(first) { Ok(()) } else { Err(Fault::Shape { member, wanted }) }
+fn require(
+    value: &RawValue,
+    first: char,
+    member: &'static str,
+    wanted: &'static str,
+) -> Result<(), WireError> {
+    if value.get().starts_with(first) { Ok(()) } else { Err(WireError::Shape { member, wanted }) }
 }
 
-impl<'de: 'a, 'a> Deserialize<'de> for Up<'a> {
+impl<'de: 'a, 'a> Deserialize<'de> for WorkerMessage<'a> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         // By hand, because a derived enum refuses a variant it does not know instead of passing over it.
-        deserializer.deserialize_map(UpVisitor)
+        deserializer.deserialize_map(WorkerMessageVisitor)
     }
 }
 
 #[derive(Deserialize)]
 #[serde(rename_all = "snake_case")]
-enum UpType {
+enum WorkerMessageType {
     Ready,
     Started,
     Beat,
@@ -242,37 +247,37 @@ enum UpType {
     Unknown,
 }
 
-struct UpVisitor;
+struct WorkerMessageVisitor;
 
-impl<'de> Visitor<'de> for UpVisitor {
-    type Value = Up<'de>;
+impl<'de> Visitor<'de> for WorkerMessageVisitor {
+    type Value = WorkerMessage<'de>;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("an object with one member named after the frame's type")
     }
 
-    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Up<'de>, A::Error> {
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<WorkerMessage<'de>, A::Error> {
         let Some(frame_type) = map.next_key()? else {
             return Err(serde::de::Error::custom("a frame without a type"));
         };
         let up = match frame_type {
-            UpType::Ready => Up::Ready(map.next_value()?),
-            UpType::Started => Up::Started(map.next_value()?),
-            UpType::Beat => Up::Beat(map.next_value()?),
-            UpType::Progress => Up::Progress(map.next_value()?),
-            UpType::Log => Up::Log(map.next_value()?),
-            UpType::Output => Up::Output(map.next_value()?),
-            UpType::Ask => Up::Ask(map.next_value()?),
-            UpType::Retract => Up::Retract(map.next_value()?),
-            UpType::Result => Up::Result(map.next_value()?),
-            UpType::Error => Up::Error(map.next_value()?),
-            UpType::Skipped => Up::Skipped(map.next_value()?),
-            UpType::Unknown => {
+            WorkerMessageType::Ready => WorkerMessage::Ready(map.next_value()?),
+            WorkerMessageType::Started => WorkerMessage::Started(map.next_value()?),
+            WorkerMessageType::Beat => WorkerMessage::Beat(map.next_value()?),
+            WorkerMessageType::Progress => WorkerMessage::Progress(map.next_value()?),
+            WorkerMessageType::Log => WorkerMessage::Log(map.next_value()?),
+            WorkerMessageType::Output => WorkerMessage::Output(map.next_value()?),
+            WorkerMessageType::Ask => WorkerMessage::Ask(map.next_value()?),
+            WorkerMessageType::Retract => WorkerMessage::Retract(map.next_value()?),
+            WorkerMessageType::Result => WorkerMessage::Result(map.next_value()?),
+            WorkerMessageType::Error => WorkerMessage::Error(map.next_value()?),
+            WorkerMessageType::Skipped => WorkerMessage::Skipped(map.next_value()?),
+            WorkerMessageType::Unknown => {
                 let body: &RawValue = map.next_value()?;
                 if !body.get().starts_with('{') {
                     return Err(serde::de::Error::custom("a frame whose body is no object"));
                 }
-                Up::Unknown
+                WorkerMessage::Unknown
             }
         };
         match map.next_key::<IgnoredAny>()? {

@@ -4,7 +4,7 @@ use omni_call::Call;
 
 use super::conclude::AttemptSite;
 use super::result::AttemptResult;
-use crate::wire::Fault;
+use crate::wire::WireError;
 
 /// Counts the attempts at one call.
 ///
@@ -13,24 +13,24 @@ use crate::wire::Fault;
 /// tells it is set by the worker just before the tool's first line and read only now (decision 0003), so the retry is safe
 /// whatever the tool does. What happens after the mark is for the tool's policy to decide (`policy/retry.rs`).
 #[derive(Debug)]
-pub(crate) struct Attempts {
+pub(crate) struct AttemptCounter {
     number: u32,
 }
 
-impl Default for Attempts {
+impl Default for AttemptCounter {
     fn default() -> Self {
-        Attempts { number: 1 }
+        AttemptCounter { number: 1 }
     }
 }
 
-impl Attempts {
+impl AttemptCounter {
     /// The attempt at hand, counted from 1.
     pub(crate) fn number(&self) -> u32 {
         self.number
     }
 
     /// Whether the call is to be begun again after an attempt at `site` that ended so. Never while everything ends.
-    pub(crate) fn again(
+    pub(crate) fn should_retry(
         &mut self,
         call: &Call,
         result: &AttemptResult,
@@ -43,8 +43,8 @@ impl Attempts {
         match result {
             // It was taken back from a worker that stands still, so this was no attempt.
             AttemptResult::Skipped => true,
-            AttemptResult::Died(_) | AttemptResult::Broken(Fault::Shared(_)) => {
-                let again = self.number == 1 && !site.has_started() && self.once_more();
+            AttemptResult::Died(_) | AttemptResult::Broken(WireError::SharedWorkerEnded(_)) => {
+                let again = self.number == 1 && !site.has_started() && self.count_retry();
                 if again {
                     tracing::debug!(call = %call.id, "a worker died before the call began; trying another");
                 }
@@ -59,7 +59,7 @@ impl Attempts {
     }
 
     /// Counts another attempt, if there may be one, for a call of which it is known that nothing has run.
-    pub(crate) fn once_more(&mut self) -> bool {
+    pub(crate) fn count_retry(&mut self) -> bool {
         let first = self.number == 1;
         self.number += u32::from(first);
         first

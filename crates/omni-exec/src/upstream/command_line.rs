@@ -4,7 +4,7 @@ use thiserror::Error;
 
 /// Why a text is no command line.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
-pub enum WordsError {
+pub enum CommandLineError {
     #[error("the quote {quote} at character {at} has no end")]
     Unclosed { quote: char, at: usize },
     #[error("a backslash at its end stands before nothing")]
@@ -27,7 +27,7 @@ pub enum WordsError {
 /// # Errors
 /// A quote without an end, an unquoted sign that a shell would act on (`| & ; < > ( )`, a backquote, `$` before a name, `~`
 /// and `#` at the beginning of a word), or `NAME=VALUE` where the program stands.
-pub(super) fn split(text: &str) -> Result<Vec<String>, WordsError> {
+pub(super) fn split(text: &str) -> Result<Vec<String>, CommandLineError> {
     let mut words = Vec::new();
     let mut word: Option<String> = None;
     let mut signs = (1..).zip(text.chars()).peekable();
@@ -40,7 +40,7 @@ pub(super) fn split(text: &str) -> Result<Vec<String>, WordsError> {
                     match signs.next() {
                         Some((_, '\'')) => break,
                         Some((_, sign)) => word.push(sign),
-                        None => return Err(WordsError::Unclosed { quote: '\'', at }),
+                        None => return Err(CommandLineError::Unclosed { quote: '\'', at }),
                     }
                 }
             }
@@ -52,35 +52,35 @@ pub(super) fn split(text: &str) -> Result<Vec<String>, WordsError> {
                         Some((_, '\\')) => match signs.next() {
                             Some((_, sign @ ('"' | '\\' | '$' | '`'))) => word.push(sign),
                             Some((_, sign)) => word.extend(['\\', sign]),
-                            None => return Err(WordsError::Unclosed { quote: '"', at }),
+                            None => return Err(CommandLineError::Unclosed { quote: '"', at }),
                         },
-                        Some((at, sign @ '`')) => return Err(WordsError::NeedsShell { sign, at }),
+                        Some((at, sign @ '`')) => return Err(CommandLineError::NeedsShell { sign, at }),
                         Some((at, sign @ '$')) if expands(signs.peek().map(|(_, sign)| *sign)) => {
-                            return Err(WordsError::NeedsShell { sign, at });
+                            return Err(CommandLineError::NeedsShell { sign, at });
                         }
                         Some((_, sign)) => word.push(sign),
-                        None => return Err(WordsError::Unclosed { quote: '"', at }),
+                        None => return Err(CommandLineError::Unclosed { quote: '"', at }),
                     }
                 }
             }
             '\\' => match signs.next() {
                 Some((_, sign)) => word.get_or_insert_default().push(sign),
-                None => return Err(WordsError::NothingEscaped),
+                None => return Err(CommandLineError::NothingEscaped),
             },
             '|' | '&' | ';' | '<' | '>' | '(' | ')' | '`' => {
-                return Err(WordsError::NeedsShell { sign, at });
+                return Err(CommandLineError::NeedsShell { sign, at });
             }
             '$' if expands(signs.peek().map(|(_, sign)| *sign)) => {
-                return Err(WordsError::NeedsShell { sign, at });
+                return Err(CommandLineError::NeedsShell { sign, at });
             }
-            '~' | '#' if word.is_none() => return Err(WordsError::NeedsShell { sign, at }),
+            '~' | '#' if word.is_none() => return Err(CommandLineError::NeedsShell { sign, at }),
             sign => word.get_or_insert_default().push(sign),
         }
     }
     words.extend(word);
-    let first = words.first().ok_or(WordsError::Empty)?;
+    let first = words.first().ok_or(CommandLineError::Empty)?;
     if let Some(name) = first.split_once('=').map(|(name, _)| name).filter(|name| is_variable(name)) {
-        return Err(WordsError::Variable { name: name.to_owned() });
+        return Err(CommandLineError::Variable { name: name.to_owned() });
     }
     Ok(words)
 }
@@ -142,14 +142,14 @@ mod tests {
 
     #[test]
     fn what_cannot_be_cut_is_told_where() {
-        let shell = |sign, at| WordsError::NeedsShell { sign, at };
+        let shell = |sign, at| CommandLineError::NeedsShell { sign, at };
         for (text, expected) in [
-            ("a 'b", WordsError::Unclosed { quote: '\'', at: 3 }),
-            ("a \"b\\\"", WordsError::Unclosed { quote: '"', at: 3 }),
-            ("a \"b\\", WordsError::Unclosed { quote: '"', at: 3 }),
-            ("a \\", WordsError::NothingEscaped),
-            ("", WordsError::Empty),
-            ("  ", WordsError::Empty),
+            ("a 'b", CommandLineError::Unclosed { quote: '\'', at: 3 }),
+            ("a \"b\\\"", CommandLineError::Unclosed { quote: '"', at: 3 }),
+            ("a \"b\\", CommandLineError::Unclosed { quote: '"', at: 3 }),
+            ("a \\", CommandLineError::NothingEscaped),
+            ("", CommandLineError::Empty),
+            ("  ", CommandLineError::Empty),
             ("a | b", shell('|', 3)),
             ("a > b", shell('>', 3)),
             ("a; b", shell(';', 2)),
@@ -158,7 +158,7 @@ mod tests {
             ("a `b`", shell('`', 3)),
             ("a ~/b", shell('~', 3)),
             ("a # b", shell('#', 3)),
-            ("A_1=b c", WordsError::Variable { name: "A_1".to_owned() }),
+            ("A_1=b c", CommandLineError::Variable { name: "A_1".to_owned() }),
         ] {
             assert_eq!(split(text), Err(expected), "{text}");
         }

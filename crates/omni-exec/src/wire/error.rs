@@ -6,7 +6,7 @@ use crate::bounds::{ASK_BYTES_MAX, ASKS_OPEN_MAX};
 
 /// Why bytes from a worker cannot be taken. The worker that sent them is not to be trusted any more.
 #[derive(Debug, Error)]
-pub(crate) enum Fault {
+pub(crate) enum WireError {
     #[error("it sent a frame of {length} bytes, the limit is {limit}")]
     TooLong { length: usize, limit: usize },
     #[error("it sent a frame that is not what it should be: {0}")]
@@ -36,7 +36,7 @@ pub(crate) enum Fault {
     GaveUp(String),
     /// What happened to a worker that several calls shared.
     #[error("{0}")]
-    Shared(String),
+    SharedWorkerEnded(String),
     #[error("its control channel failed: {0}")]
     Io(#[from] std::io::Error),
 }

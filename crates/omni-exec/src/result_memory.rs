@@ -13,44 +13,44 @@ use bytes::Bytes;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 /// What large results may take when nobody says: three eighths of 64 MiB.
-const RESULT_BYTES_MAX: usize = 24 << 20;
+const RESULT_MEMORY_DEFAULT: usize = 24 << 20;
 
-struct Room {
+struct ResultMemory {
     kib: u32,
     free: Arc<Semaphore>,
 }
 
-static ROOM: OnceLock<Room> = OnceLock::new();
+static RESULT_MEMORY: OnceLock<ResultMemory> = OnceLock::new();
 
 /// Sets how many bytes all large results together may take, from the first that is read from a tool to the last that
 /// is written to a client. To be called once, before the first call; later ones change nothing.
-pub fn set_result_room(bytes: usize) {
-    ROOM.get_or_init(|| Room::new(bytes));
+pub fn set_result_memory(bytes: usize) {
+    RESULT_MEMORY.get_or_init(|| ResultMemory::new(bytes));
 }
 
-impl Room {
+impl ResultMemory {
     fn new(bytes: usize) -> Self {
         let kib = u32::try_from(bytes >> 10).unwrap_or(u32::MAX).max(1);
-        Room { kib, free: Arc::new(Semaphore::new(kib as usize)) }
+        ResultMemory { kib, free: Arc::new(Semaphore::new(kib as usize)) }
     }
 }
 
-type Asking = Pin<Box<dyn Future<Output = Option<OwnedSemaphorePermit>> + Send>>;
+type PendingReservation = Pin<Box<dyn Future<Output = Option<OwnedSemaphorePermit>> + Send>>;
 
 /// Room that is asked for, or held, for one result.
 #[derive(Default)]
-pub(crate) struct Place {
-    asking: Option<Asking>,
+pub(crate) struct ResultReservation {
+    asking: Option<PendingReservation>,
     held: Option<OwnedSemaphorePermit>,
 }
 
-impl Place {
+impl ResultReservation {
     /// Ready once there is room for that many bytes. What is larger than all the room waits until it is alone.
     pub(crate) fn poll(&mut self, bytes: usize, cx: &mut Context<'_>) -> Poll<()> {
         if self.held.is_some() {
             return Poll::Ready(());
         }
-        let room = ROOM.get_or_init(|| Room::new(RESULT_BYTES_MAX));
+        let room = RESULT_MEMORY.get_or_init(|| ResultMemory::new(RESULT_MEMORY_DEFAULT));
         let asking = self.asking.get_or_insert_with(|| {
             let kib = u32::try_from(bytes >> 10).unwrap_or(u32::MAX).clamp(1, room.kib);
             let free = room.free.clone();
@@ -65,18 +65,18 @@ impl Place {
     pub(crate) fn fill(&mut self, bytes: Vec<u8>) -> Bytes {
         self.asking = None;
         match self.held.take() {
-            Some(held) => Bytes::from_owner(Paid { bytes, _held: held }),
+            Some(held) => Bytes::from_owner(ReservedBytes { bytes, _held: held }),
             None => bytes.into(),
         }
     }
 }
 
-struct Paid {
+struct ReservedBytes {
     bytes: Vec<u8>,
     _held: OwnedSemaphorePermit,
 }
 
-impl AsRef<[u8]> for Paid {
+impl AsRef<[u8]> for ReservedBytes {
     fn as_ref(&self) -> &[u8] {
         &self.bytes
     }
@@ -93,11 +93,11 @@ mod tests {
 
     #[tokio::test]
     async fn room_is_given_back_when_the_last_slice_of_a_result_is_dropped() {
-        let mut first = Place::default();
-        poll_fn(|cx| first.poll(RESULT_BYTES_MAX, cx)).await;
+        let mut first = ResultReservation::default();
+        poll_fn(|cx| first.poll(RESULT_MEMORY_DEFAULT, cx)).await;
         let bytes = first.fill(vec![0; 100]);
         let slice = bytes.slice(10..20);
-        let mut second = Place::default();
+        let mut second = ResultReservation::default();
         let mut waits = std::pin::pin!(poll_fn(|cx| second.poll(1 << 20, cx)));
         assert!(timeout(Duration::ZERO, waits.as_mut()).await.is_err());
         drop(bytes);

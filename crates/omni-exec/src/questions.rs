@@ -1,7 +1,7 @@
 //! What running calls ask of their clients: which questions a worker may ask, and the answers that are waited for.
 //!
-//! A worker's word is checked by numbers alone ([`Ledger`]), so that whoever reads its frames can do so without the
-//! call at hand; the answers ([`Waiting`]) belong to the call's own future and are taken back when that is dropped.
+//! A worker's word is checked by numbers alone ([`QuestionNumbers`]), so that whoever reads its frames can do so without the
+//! call at hand; the answers ([`PendingAnswers`]) belong to the call's own future and are taken back when that is dropped.
 
 use std::collections::VecDeque;
 use std::future::ready;
@@ -12,7 +12,7 @@ use bytes::Bytes;
 use omni_call::{Answer, Ask, AskMethod, BoxFuture, CallPort, Deadline, Refusal};
 
 use crate::bounds::{ANSWER_BYTES_MAX, ASKS_OPEN_MAX};
-use crate::wire::{AskFrame, Fault};
+use crate::wire::{AskFrame, WireError};
 
 /// What is told of why there is no answer, at most.
 const MESSAGE_BYTES_MAX: usize = 8 << 10;
@@ -26,7 +26,7 @@ const UNREAD_MAX: usize = 2 * ASKS_OPEN_MAX;
 
 /// The questions of one call, by their numbers.
 #[derive(Debug, Default)]
-pub(crate) struct Ledger {
+pub(crate) struct QuestionNumbers {
     last: u64,
     open: Vec<u64>,
     /// Where the answers end that the worker's socket had not taken when they were written, counted in bytes that were
@@ -34,17 +34,17 @@ pub(crate) struct Ledger {
     unread: VecDeque<u64>,
 }
 
-impl Ledger {
+impl QuestionNumbers {
     /// Notes a question. `taken` is how many bytes the worker's socket has taken so far.
-    fn ask(&mut self, number: u64, taken: u64) -> Result<(), Fault> {
+    fn ask(&mut self, number: u64, taken: u64) -> Result<(), WireError> {
         while self.unread.front().is_some_and(|end| *end <= taken) {
             self.unread.pop_front();
         }
         if number != self.last + 1 {
-            return Err(Fault::AskNumber { given: number, wanted: self.last + 1 });
+            return Err(WireError::AskNumber { given: number, wanted: self.last + 1 });
         }
         if self.open.len() >= ASKS_OPEN_MAX || self.open.len() + self.unread.len() >= UNREAD_MAX {
-            return Err(Fault::TooManyAsks);
+            return Err(WireError::TooManyAsks);
         }
         self.last = number;
         self.open.push(number);
@@ -52,9 +52,9 @@ impl Ledger {
     }
 
     /// Notes that nobody waits for an answer any more.
-    fn retract(&mut self, number: u64) -> Result<(), Fault> {
+    fn retract(&mut self, number: u64) -> Result<(), WireError> {
         if number > self.last {
-            return Err(Fault::AskNumber { given: number, wanted: self.last });
+            return Err(WireError::AskNumber { given: number, wanted: self.last });
         }
         // It may have been answered while the word was on its way.
         self.open.retain(|open| *open != number);
@@ -62,10 +62,10 @@ impl Ledger {
     }
 
     /// Notes what is said of them, as [`ask`](Self::ask) and [`retract`](Self::retract) do.
-    pub(crate) fn take(&mut self, asking: &Asking, taken: u64) -> Result<(), Fault> {
+    pub(crate) fn take(&mut self, asking: &QuestionFrame, taken: u64) -> Result<(), WireError> {
         match asking {
-            Asking::Ask(number, _) => self.ask(*number, taken),
-            Asking::Retract(number) => self.retract(*number),
+            QuestionFrame::Ask(number, _) => self.ask(*number, taken),
+            QuestionFrame::Retract(number) => self.retract(*number),
         }
     }
 
@@ -84,20 +84,20 @@ impl Ledger {
 
 /// One word of a worker about its questions, kept for the call that it belongs to.
 #[derive(Debug)]
-pub(crate) enum Asking {
+pub(crate) enum QuestionFrame {
     /// The question, or the answer where no client can be asked that.
     Ask(u64, Result<Ask, Answer>),
     Retract(u64),
 }
 
-impl Asking {
+impl QuestionFrame {
     pub(crate) fn of(frame: &AskFrame<'_>) -> Self {
         let question = match AskMethod::from_name(&frame.method) {
             // Copied: a large frame is paid for with the room of results, and a person may think for minutes.
             Some(method) => Ok(Ask { method, params: Bytes::copy_from_slice(frame.params.get().as_bytes()) }),
             None => Err(no_such_method(&frame.method)),
         };
-        Asking::Ask(frame.ask, question)
+        QuestionFrame::Ask(frame.ask, question)
     }
 }
 
@@ -112,16 +112,16 @@ fn no_such_method(method: &str) -> Answer {
 
 /// The answers that one call waits for. Dropping it takes the questions back.
 #[derive(Default)]
-pub(crate) struct Waiting {
+pub(crate) struct PendingAnswers {
     answers: Vec<(u64, BoxFuture<'static, Answer>)>,
 }
 
-impl Waiting {
+impl PendingAnswers {
     /// Passes a worker's word on. From the first open question to the last answer the idle clock stands still.
-    pub(crate) fn take(&mut self, asking: Asking, deadline: &mut Deadline, port: &mut dyn CallPort) {
+    pub(crate) fn take(&mut self, asking: QuestionFrame, deadline: &mut Deadline, port: &mut dyn CallPort) {
         let now = Instant::now();
         match asking {
-            Asking::Ask(number, question) => {
+            QuestionFrame::Ask(number, question) => {
                 deadline.beat(now);
                 port.alive();
                 let answer = match question {
@@ -131,7 +131,7 @@ impl Waiting {
                 self.answers.push((number, answer));
                 deadline.pause(now);
             }
-            Asking::Retract(number) => {
+            QuestionFrame::Retract(number) => {
                 self.answers.retain(|(asked, _)| *asked != number);
                 if self.answers.is_empty() {
                     deadline.resume(now);
@@ -181,45 +181,45 @@ fn bounded(answer: Answer) -> Answer {
 
 /// The questions of the one call that a process, a thread or a runner runs.
 #[derive(Default)]
-pub(crate) struct Asks {
-    ledger: Ledger,
-    waiting: Waiting,
+pub(crate) struct CallQuestions {
+    numbers: QuestionNumbers,
+    pending: PendingAnswers,
     /// The call's caller has left: nobody can be asked any more.
     over: bool,
 }
 
-impl Asks {
+impl CallQuestions {
     /// Those of a call that is only seen to its end.
     pub(crate) fn over() -> Self {
-        Asks { over: true, ..Asks::default() }
+        CallQuestions { over: true, ..CallQuestions::default() }
     }
 
     /// Takes in what is said of the call's questions. `taken` is how many bytes of answers the worker's socket has taken so
     /// far; 0 where answers go another way.
     pub(crate) fn take(
         &mut self,
-        asking: Asking,
+        asking: QuestionFrame,
         taken: u64,
         deadline: &mut Deadline,
         port: &mut dyn CallPort,
-    ) -> Result<(), Fault> {
+    ) -> Result<(), WireError> {
         if self.over {
             return Ok(());
         }
-        self.ledger.take(&asking, taken)?;
-        self.waiting.take(asking, deadline, port);
+        self.numbers.take(&asking, taken)?;
+        self.pending.take(asking, deadline, port);
         Ok(())
     }
 
     /// The next answer that has come; [`written`](Self::written) is to be told where it was written.
     pub(crate) fn poll(&mut self, cx: &mut Context<'_>, deadline: &mut Deadline) -> Option<(u64, Answer)> {
-        let (number, answer) = self.waiting.poll(cx, deadline)?;
-        self.ledger.answer(number);
+        let (number, answer) = self.pending.poll(cx, deadline)?;
+        self.numbers.answer(number);
         Some((number, answer))
     }
 
     pub(crate) fn written(&mut self, end: u64) {
-        self.ledger.written(end);
+        self.numbers.written(end);
     }
 }
 
@@ -236,46 +236,46 @@ mod tests {
 
     #[test]
     fn questions_are_numbered_one_after_the_other() {
-        let mut ledger = Ledger::default();
-        ledger.ask(1, 0).unwrap();
-        ledger.ask(2, 0).unwrap();
+        let mut numbers = QuestionNumbers::default();
+        numbers.ask(1, 0).unwrap();
+        numbers.ask(2, 0).unwrap();
         for number in [0, 1, 2, 4, u64::MAX] {
             assert!(
-                matches!(ledger.ask(number, 0), Err(Fault::AskNumber { wanted: 3, .. })),
+                matches!(numbers.ask(number, 0), Err(WireError::AskNumber { wanted: 3, .. })),
                 "{number} was taken for the third"
             );
         }
-        assert!(ledger.retract(3).is_err(), "a question that was never asked was taken back");
+        assert!(numbers.retract(3).is_err(), "a question that was never asked was taken back");
     }
 
     #[test]
     fn so_many_questions_may_be_open_and_each_answer_makes_room() {
-        let mut ledger = Ledger::default();
+        let mut numbers = QuestionNumbers::default();
         let most = ASKS_OPEN_MAX as u64;
-        (1..=most).for_each(|number| ledger.ask(number, 0).unwrap());
-        assert!(matches!(ledger.ask(most + 1, 0), Err(Fault::TooManyAsks)));
-        assert!(ledger.answer(3) && !ledger.answer(3), "a question is answered once");
-        ledger.ask(most + 1, 0).unwrap();
-        ledger.retract(5).unwrap();
-        assert!(!ledger.answer(5), "nobody waits for it");
-        ledger.ask(most + 2, 0).unwrap();
+        (1..=most).for_each(|number| numbers.ask(number, 0).unwrap());
+        assert!(matches!(numbers.ask(most + 1, 0), Err(WireError::TooManyAsks)));
+        assert!(numbers.answer(3) && !numbers.answer(3), "a question is answered once");
+        numbers.ask(most + 1, 0).unwrap();
+        numbers.retract(5).unwrap();
+        assert!(!numbers.answer(5), "nobody waits for it");
+        numbers.ask(most + 2, 0).unwrap();
     }
 
     #[test]
     fn who_does_not_read_answers_may_not_go_on_asking() {
-        let mut ledger = Ledger::default();
+        let mut numbers = QuestionNumbers::default();
         let mut number = 0;
         let refused = loop {
             number += 1;
-            if let Err(fault) = ledger.ask(number, 0) {
-                break fault;
+            if let Err(error) = numbers.ask(number, 0) {
+                break error;
             }
             assert!(number < 100, "the answers would fill our memory");
-            ledger.answer(number);
-            ledger.written(100 * number);
+            numbers.answer(number);
+            numbers.written(100 * number);
         };
-        assert!(matches!(refused, Fault::TooManyAsks));
-        ledger.ask(number, 100 * number).expect("the socket has taken them all");
+        assert!(matches!(refused, WireError::TooManyAsks));
+        numbers.ask(number, 100 * number).expect("the socket has taken them all");
     }
 
     #[test]
@@ -320,8 +320,8 @@ mod tests {
         }
     }
 
-    fn question(number: u64) -> Asking {
-        Asking::Ask(number, Ok(Ask { method: AskMethod::Elicit, params: "{}".into() }))
+    fn question(number: u64) -> QuestionFrame {
+        QuestionFrame::Ask(number, Ok(Ask { method: AskMethod::Elicit, params: "{}".into() }))
     }
 
     #[test]
@@ -329,18 +329,18 @@ mod tests {
         let limit = Duration::from_secs(10);
         let start = Instant::now();
         let mut deadline = Deadline::new(start, None, Some(limit));
-        let (mut waiting, mut person) = (Waiting::default(), Person::default());
+        let (mut pending, mut person) = (PendingAnswers::default(), Person::default());
         let mut cx = Context::from_waker(std::task::Waker::noop());
-        waiting.take(question(1), &mut deadline, &mut person);
-        waiting.take(question(2), &mut deadline, &mut person);
+        pending.take(question(1), &mut deadline, &mut person);
+        pending.take(question(2), &mut deadline, &mut person);
         assert_eq!(deadline.next(), None);
-        assert!(waiting.poll(&mut cx, &mut deadline).is_none());
+        assert!(pending.poll(&mut cx, &mut deadline).is_none());
         person.answers.pop().unwrap().send(Answer::Result("{}".into())).unwrap();
-        let answered = waiting.poll(&mut cx, &mut deadline);
+        let answered = pending.poll(&mut cx, &mut deadline);
         assert_eq!(answered, Some((2, Answer::Result("{}".into()))), "the later one may be answered first");
         assert_eq!(deadline.next(), None, "one is still open");
-        waiting.take(Asking::Retract(1), &mut deadline, &mut person);
-        assert!(waiting.is_empty());
+        pending.take(QuestionFrame::Retract(1), &mut deadline, &mut person);
+        assert!(pending.is_empty());
         assert!(deadline.next().is_some_and(|next| next >= start + limit));
     }
 
@@ -348,12 +348,12 @@ mod tests {
     fn who_leaves_takes_the_questions_back() {
         let mut deadline = Deadline::new(Instant::now(), None, None);
         let mut person = Person::default();
-        let mut waiting = Waiting::default();
-        waiting.take(question(1), &mut deadline, &mut person);
-        waiting.take(question(2), &mut deadline, &mut person);
-        waiting.take(Asking::Retract(1), &mut deadline, &mut person);
+        let mut pending = PendingAnswers::default();
+        pending.take(question(1), &mut deadline, &mut person);
+        pending.take(question(2), &mut deadline, &mut person);
+        pending.take(QuestionFrame::Retract(1), &mut deadline, &mut person);
         assert_eq!(person.open.load(Ordering::Relaxed), 1);
-        drop(waiting);
+        drop(pending);
         assert_eq!(person.open.load(Ordering::Relaxed), 0);
     }
 

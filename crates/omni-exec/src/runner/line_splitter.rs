@@ -3,7 +3,7 @@
 use bytes::{Buf as _, Bytes, BytesMut};
 
 /// Cuts what arrives into lines.
-pub(crate) struct Lines {
+pub(crate) struct LineSplitter {
     held: BytesMut,
     /// Up to here there is no line's end.
     looked_at: usize,
@@ -12,11 +12,11 @@ pub(crate) struct Lines {
 
 /// A line is longer than lines may be.
 #[derive(Debug, PartialEq, Eq)]
-pub(crate) struct TooLong;
+pub(crate) struct LineTooLong;
 
-impl Lines {
+impl LineSplitter {
     pub(crate) fn new(limit: usize) -> Self {
-        Lines { held: BytesMut::new(), looked_at: 0, limit }
+        LineSplitter { held: BytesMut::new(), looked_at: 0, limit }
     }
 
     pub(crate) fn push(&mut self, piece: &[u8]) {
@@ -24,15 +24,15 @@ impl Lines {
     }
 
     /// The next whole line, without its end.
-    pub(crate) fn next(&mut self) -> Result<Option<Bytes>, TooLong> {
+    pub(crate) fn next(&mut self) -> Result<Option<Bytes>, LineTooLong> {
         let end = memchr::memchr(b'\n', self.held.get(self.looked_at..).unwrap_or_default());
         let Some(end) = end.map(|end| end + self.looked_at) else {
             self.looked_at = self.held.len();
-            return if self.held.len() > self.limit { Err(TooLong) } else { Ok(None) };
+            return if self.held.len() > self.limit { Err(LineTooLong) } else { Ok(None) };
         };
         self.looked_at = 0;
         if end > self.limit {
-            return Err(TooLong);
+            return Err(LineTooLong);
         }
         let line = self.held.split_to(end).freeze();
         self.held.advance(1);
@@ -49,7 +49,7 @@ impl Lines {
 mod tests {
     use super::*;
 
-    fn all(lines: &mut Lines) -> Vec<String> {
+    fn all(lines: &mut LineSplitter) -> Vec<String> {
         std::iter::from_fn(|| lines.next().unwrap())
             .map(|line| String::from_utf8(line.to_vec()).unwrap())
             .collect()
@@ -59,7 +59,7 @@ mod tests {
     fn lines_are_found_however_they_arrive() {
         let text = b"one\n\ntwo and more\nthree";
         for size in 1..text.len() {
-            let mut lines = Lines::new(100);
+            let mut lines = LineSplitter::new(100);
             let mut found = Vec::new();
             for piece in text.chunks(size) {
                 lines.push(piece);
@@ -73,13 +73,13 @@ mod tests {
 
     #[test]
     fn a_line_without_end_is_refused_as_soon_as_it_is_too_long() {
-        let mut lines = Lines::new(4);
+        let mut lines = LineSplitter::new(4);
         lines.push(b"1234");
         assert_eq!(lines.next(), Ok(None));
         lines.push(b"5");
-        assert_eq!(lines.next(), Err(TooLong));
-        let mut lines = Lines::new(4);
+        assert_eq!(lines.next(), Err(LineTooLong));
+        let mut lines = LineSplitter::new(4);
         lines.push(b"12345\n");
-        assert_eq!(lines.next(), Err(TooLong));
+        assert_eq!(lines.next(), Err(LineTooLong));
     }
 }

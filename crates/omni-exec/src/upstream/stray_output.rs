@@ -5,13 +5,13 @@ const SHOWN_CHARS_MAX: usize = 100;
 
 /// Lines of standard output that could not be read.
 #[derive(Debug, Default)]
-pub(super) struct Noise {
+pub(super) struct StrayOutput {
     /// The beginning of the first line.
     first: Vec<u8>,
     lines: usize,
 }
 
-impl Noise {
+impl StrayOutput {
     pub(super) fn note(&mut self, line: &[u8]) {
         if self.lines == 0 {
             self.first = line.iter().copied().take(4 * SHOWN_CHARS_MAX).collect();
@@ -35,11 +35,11 @@ mod tests {
 
     #[test]
     fn the_first_line_is_shown_and_all_are_counted() {
-        let mut noise = Noise::default();
-        assert_eq!((noise.lines(), noise.shown().as_str()), (0, ""));
-        noise.note(format!("  \u{e9}{}", "x".repeat(1000)).as_bytes());
-        noise.note(b"second");
-        assert_eq!(noise.lines(), 2);
-        assert_eq!(noise.shown(), format!("\u{e9}{}", "x".repeat(99)));
+        let mut stray_output = StrayOutput::default();
+        assert_eq!((stray_output.lines(), stray_output.shown().as_str()), (0, ""));
+        stray_output.note(format!("  \u{e9}{}", "x".repeat(1000)).as_bytes());
+        stray_output.note(b"second");
+        assert_eq!(stray_output.lines(), 2);
+        assert_eq!(stray_output.shown(), format!("\u{e9}{}", "x".repeat(99)));
     }
 }

@@ -1,0 +1,192 @@
+//! Calls that wait for a worker, first come first served, and how many there are of each tool.
+
+use std::collections::{HashMap, VecDeque};
+use std::time::Instant;
+
+use super::effect::{CallFacts, CallHandle, PoolBounds, WorkerHandle};
+use super::slots::{SlotHandle, Slots};
+
+/// Where a call is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum CallPosition {
+    InQueue,
+    /// Sent to a worker, behind the call that this one runs.
+    Pipelined(WorkerHandle),
+    /// It has a worker or was refused, and its caller has not looked yet.
+    Granted,
+}
+
+/// A call that has no worker of its own yet.
+#[derive(Debug)]
+pub(super) struct QueuedCall {
+    pub(super) tool: usize,
+    /// The state that it needs.
+    pub(super) state: Option<SlotHandle>,
+    pub(super) pipelines: bool,
+    pub(super) small: bool,
+    pub(super) accepted: Instant,
+    pub(super) expires: Option<Instant>,
+    pub(super) is: CallPosition,
+}
+
+/// All calls without a worker. Which of them wait for the same workers is said by [`Queue`]s.
+#[derive(Debug, Default)]
+pub(super) struct WaitingCalls {
+    slots: Slots<QueuedCall>,
+    /// Calls that have no worker of their own, by tool.
+    per_tool: HashMap<usize, usize>,
+    /// How many stand in any queue.
+    queued: usize,
+}
+
+/// Calls that wait for the same workers.
+#[derive(Debug, Default)]
+pub(super) struct Queue(VecDeque<CallHandle>);
+
+impl WaitingCalls {
+    /// Whether one more call may wait.
+    pub(super) fn has_room(&self, tool: usize, bounds: &PoolBounds) -> bool {
+        let of_tool = self.per_tool.get(&tool).copied().unwrap_or(0);
+        self.queued < bounds.queue_max && of_tool < bounds.queue_per_tool_max
+    }
+
+    pub(super) fn get(&self, call: CallHandle) -> Option<&QueuedCall> {
+        self.slots.get(call.0)
+    }
+
+    /// Puts a call at the end of the queue; one that has had its turn among those that came when it did.
+    pub(super) fn push<K>(
+        &mut self,
+        queue: &mut Queue,
+        facts: &CallFacts<K>,
+        state: Option<SlotHandle>,
+    ) -> CallHandle {
+        *self.per_tool.entry(facts.tool).or_default() += 1;
+        let call = CallHandle(self.slots.insert(QueuedCall {
+            tool: facts.tool,
+            state,
+            pipelines: facts.pipelines,
+            small: facts.small,
+            accepted: facts.accepted,
+            expires: facts.expires,
+            is: CallPosition::InQueue,
+        }));
+        if facts.again {
+            self.insert_by_age(queue, call);
+        } else {
+            self.queued += 1;
+            queue.0.push_back(call);
+        }
+        call
+    }
+
+    /// Puts a call back in the queue that was pipelined in vain: before those that came later.
+    pub(super) fn requeue(&mut self, queue: &mut Queue, call: CallHandle) {
+        if let Some(waiting) = self.slots.get_mut(call.0) {
+            waiting.is = CallPosition::InQueue;
+            self.insert_by_age(queue, call);
+        }
+    }
+
+    fn insert_by_age(&mut self, queue: &mut Queue, call: CallHandle) {
+        let accepted = |call: CallHandle| self.slots.get(call.0).map(|waiting| waiting.accepted);
+        // Such a call is one of the oldest, so its place is found near the head.
+        let own = accepted(call);
+        let at = queue.0.iter().position(|other| accepted(*other) > own).unwrap_or(queue.0.len());
+        queue.0.insert(at, call);
+        self.queued += 1;
+    }
+
+    /// Sends the first in the queue to a worker, behind the call it runs, if that one may be sent so.
+    pub(super) fn pipeline_next(&mut self, queue: &mut Queue, worker: WorkerHandle) -> Option<CallHandle> {
+        let call = queue.first()?;
+        let waiting = self.slots.get_mut(call.0).filter(|waiting| waiting.small && waiting.pipelines)?;
+        waiting.is = CallPosition::Pipelined(worker);
+        queue.0.pop_front();
+        self.queued -= 1;
+        Some(call)
+    }
+
+    /// Gives a worker to the first in the queue. Says whether others may be sent behind it.
+    pub(super) fn grant_first(&mut self, queue: &mut Queue) -> Option<(CallHandle, bool)> {
+        let call = queue.0.pop_front()?;
+        self.queued -= 1;
+        let pipelines = self.grant(call);
+        Some((call, pipelines))
+    }
+
+    /// Notes that a call which stands in no queue has got what it waited for. Says whether it pipelines.
+    pub(super) fn grant(&mut self, call: CallHandle) -> bool {
+        let Some(waiting) = self.slots.get_mut(call.0) else { return false };
+        waiting.is = CallPosition::Granted;
+        let (tool, pipelines) = (waiting.tool, waiting.pipelines);
+        self.forget_tool(tool);
+        pipelines
+    }
+
+    /// Takes out a call that has been granted something, or that stands in no queue any more.
+    pub(super) fn remove(&mut self, call: CallHandle) {
+        if let Some(waiting) = self.slots.remove(call.0)
+            && waiting.is != CallPosition::Granted
+        {
+            self.forget_tool(waiting.tool);
+        }
+    }
+
+    /// Takes a call out of the queue.
+    pub(super) fn leave_queue(&mut self, queue: &mut Queue, call: CallHandle) {
+        if let Some(at) = queue.0.iter().position(|other| *other == call) {
+            queue.0.remove(at);
+            self.queued -= 1;
+        }
+    }
+
+    /// Takes the calls out of a queue that `is_out` names, in their order.
+    pub(super) fn take_out(
+        &mut self,
+        queue: &mut Queue,
+        is_out: impl Fn(&QueuedCall) -> bool,
+    ) -> Vec<CallHandle> {
+        let out = |call: &CallHandle| self.slots.get(call.0).is_some_and(&is_out);
+        // Nearly always none is.
+        if !queue.0.iter().any(out) {
+            return Vec::new();
+        }
+        let (exited, kept) = queue.0.drain(..).partition::<Vec<_>, _>(out);
+        queue.0.extend(kept);
+        self.queued -= exited.len();
+        for call in &exited {
+            self.grant(*call);
+        }
+        exited
+    }
+
+    fn forget_tool(&mut self, tool: usize) {
+        if let Some(count) = self.per_tool.get_mut(&tool) {
+            *count -= 1;
+            if *count == 0 {
+                self.per_tool.remove(&tool);
+            }
+        }
+    }
+
+    /// Whether nothing is left of any call.
+    #[cfg(test)]
+    pub(super) fn is_clear(&self) -> bool {
+        self.slots.len() == 0 && self.per_tool.is_empty() && self.queued == 0
+    }
+}
+
+impl Queue {
+    pub(super) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    pub(super) fn first(&self) -> Option<CallHandle> {
+        self.0.front().copied()
+    }
+}
