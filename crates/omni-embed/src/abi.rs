@@ -55,7 +55,7 @@ pub(crate) const PAGE_SLOTS: usize = 16;
 /// What one thread of Python has of the host.
 #[repr(C)]
 #[derive(Clone, Copy)]
-pub(crate) struct Door {
+pub(crate) struct HostChannel {
     /// The host's, for the functions below. It and all that it leads to outlive the thread.
     pub(crate) data: *const c_void,
     /// Names the thread among those of the host.
@@ -78,7 +78,8 @@ pub(crate) struct Door {
 pub(crate) type StartFn = unsafe extern "C" fn(start: *const Start, complaint: Complaint) -> bool;
 
 /// `omni_embed_serve`: runs the function `entry` of `omni.embedded` in this thread, until it returns.
-pub(crate) type ServeFn = unsafe extern "C" fn(entry: Text, door: *const Door, complaint: Complaint) -> bool;
+pub(crate) type ServeFn =
+    unsafe extern "C" fn(entry: Text, host_channel: *const HostChannel, complaint: Complaint) -> bool;
 
 /// `omni_embed_main`: runs the function `main` of a module in this thread, until it returns.
 pub(crate) type MainFn = unsafe extern "C" fn(module: Text, complaint: Complaint) -> bool;

@@ -5,8 +5,8 @@ use std::ffi::c_int;
 use pyo3::prelude::*;
 use pyo3::{PyErr, ffi};
 
-use crate::abi::{Door, Start};
-use crate::door;
+use crate::abi::{HostChannel, Start};
+use crate::host_channel;
 
 /// Starts the interpreter as the program `start.program` would be started.
 ///
@@ -41,12 +41,12 @@ pub(crate) unsafe fn start(start: &Start) -> Result<(), String> {
     prepared.map_err(|error| told(&error))
 }
 
-/// Runs the function `entry` of `omni.embedded` with `door`, in a thread state that is kept until it returns.
-pub(crate) fn serve(entry: &[u8], door: Door) -> Result<(), String> {
+/// Runs the function `entry` of `omni.embedded` with `host_channel`, in a thread state that is kept until it returns.
+pub(crate) fn serve(entry: &[u8], host_channel: HostChannel) -> Result<(), String> {
     let entry = String::from_utf8_lossy(entry);
     Python::attach(|py| {
-        let door = door::open(py, door)?;
-        py.import("omni.embedded")?.getattr(entry.as_ref())?.call1((door,))?;
+        let host_channel = host_channel::open(py, host_channel)?;
+        py.import("omni.embedded")?.getattr(entry.as_ref())?.call1((host_channel,))?;
         Ok(())
     })
     .map_err(|error| told(&error))

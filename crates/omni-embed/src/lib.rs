@@ -4,10 +4,10 @@
 //! version from 3.9 on. `omni-libpython` loads it and is the only caller of the three functions here.
 
 mod abi;
-mod door;
+mod host_channel;
 mod interpreter;
 
-use abi::{Complaint, Door, MainFn, ServeFn, Start, StartFn, Text};
+use abi::{Complaint, HostChannel, MainFn, ServeFn, Start, StartFn, Text};
 
 // What the binary takes these for.
 const _: StartFn = omni_embed_start;
@@ -30,16 +30,16 @@ pub(crate) unsafe extern "C" fn omni_embed_start(start: *const Start, complaint:
 ///
 /// # Safety
 ///
-/// The interpreter has been started, and what `door` leads to outlives this thread.
+/// The interpreter has been started, and what `host_channel` leads to outlives this thread.
 #[unsafe(no_mangle)]
 pub(crate) unsafe extern "C" fn omni_embed_serve(
     entry: Text,
-    door: *const Door,
+    host_channel: *const HostChannel,
     complaint: Complaint,
 ) -> bool {
     // SAFETY: the caller's promise.
-    let (entry, door) = unsafe { (entry.bytes(), *door) };
-    answer(interpreter::serve(entry, door), complaint)
+    let (entry, host_channel) = unsafe { (entry.bytes(), *host_channel) };
+    answer(interpreter::serve(entry, host_channel), complaint)
 }
 
 /// See [`abi::MainFn`].

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use omni_call::Requirements;
-use omni_process::{Children, Exit, Foreground};
+use omni_process::{ExitStatus, PlainProgram, ProcessTable};
 use tokio::io::AsyncReadExt as _;
 use tokio::net::unix::pipe;
 use tokio::sync::watch;
@@ -16,10 +16,10 @@ use tokio::time::{sleep, timeout};
 
 use crate::config::EnvironmentConfig;
 use crate::error::EnvironmentError;
-use crate::installer::{self, CONSTRAINTS, Order, Pip, Step};
-use crate::said::{self, Follower, Progress};
+use crate::installer::{self, CONSTRAINTS, InstallRequest, InstallerStep, PipLocation};
+use crate::installer_output::{self, BuildProgress, OutputFollower};
 use crate::sources;
-use crate::store::{self, Environment, Hold, Right};
+use crate::store::{self, Environment, FolderLock, LockMode};
 use crate::variables;
 
 /// How often it is looked whether another server has finished.
@@ -35,52 +35,52 @@ const LOCK_FILE: &str = "uv.lock";
 
 /// Who makes environments, and how.
 #[derive(Debug)]
-pub(crate) struct Maker {
+pub(crate) struct EnvironmentBuilder {
     pub(crate) config: EnvironmentConfig,
-    pub(crate) children: Arc<Children>,
+    pub(crate) processes: Arc<ProcessTable>,
 }
 
 /// How far one environment is.
 #[derive(Clone, Debug)]
-pub(crate) enum Stage {
-    Making(Progress),
+pub(crate) enum BuildStage {
+    Making(BuildProgress),
     Done(Result<Arc<Environment>, Arc<EnvironmentError>>),
 }
 
 /// Finds the environment, or makes it.
 pub(crate) async fn obtain(
-    maker: &Maker,
+    builder: &EnvironmentBuilder,
     name: &str,
     requirements: &Requirements,
     skill_dir: &Path,
-    stage: &watch::Sender<Stage>,
+    stage: &watch::Sender<BuildStage>,
 ) -> Result<Environment, EnvironmentError> {
-    let folder = maker.config.folder.join(name);
-    let mut teller = Teller { follower: Follower::default(), stage };
+    let folder = builder.config.folder.join(name);
+    let mut sender = ProgressSender { follower: OutputFollower::default(), stage };
     let mut waiting = false;
     loop {
-        if maker.children.closing() {
+        if builder.processes.closing() {
             return Err(EnvironmentError::closing());
         }
-        let hold =
-            Hold::take(&folder, Right::Use).map_err(|error| EnvironmentError::unusable(&folder, &error))?;
-        if let Some(hold) = hold
+        let lock = FolderLock::take(&folder, LockMode::Shared)
+            .map_err(|error| EnvironmentError::unusable(&folder, &error))?;
+        if let Some(lock) = lock
             && let Some(made) = store::read(&folder)
         {
-            return Ok(Environment { name: name.to_owned(), folder, made, hold });
+            return Ok(Environment { name: name.to_owned(), folder, made, lock });
         }
         // Our own hold is gone here, or it would be in the way.
-        if let Some(hold) =
-            Hold::take(&folder, Right::Change).map_err(|error| EnvironmentError::unusable(&folder, &error))?
+        if let Some(lock) = FolderLock::take(&folder, LockMode::Exclusive)
+            .map_err(|error| EnvironmentError::unusable(&folder, &error))?
         {
             if store::read(&folder).is_none() {
-                let work = Work { maker, folder: &folder, requirements, skill_dir, hold: &hold };
-                work.make(&mut teller).await?;
+                let work = Build { builder, folder: &folder, requirements, skill_dir, lock: &lock };
+                work.make(&mut sender).await?;
             }
             continue;
         }
         if !waiting {
-            teller.say("another omni is making the environment");
+            sender.say("another omni is making the environment");
             waiting = true;
         }
         sleep(LOCK_TICK).await;
@@ -88,12 +88,12 @@ pub(crate) async fn obtain(
 }
 
 /// Passes on what the installers say.
-struct Teller<'a> {
-    follower: Follower,
-    stage: &'a watch::Sender<Stage>,
+struct ProgressSender<'a> {
+    follower: OutputFollower,
+    stage: &'a watch::Sender<BuildStage>,
 }
 
-impl Teller<'_> {
+impl ProgressSender<'_> {
     fn say(&mut self, text: &str) {
         self.follower.say(text);
         self.tell();
@@ -106,27 +106,27 @@ impl Teller<'_> {
     }
 
     fn tell(&self) {
-        self.stage.send_replace(Stage::Making(self.follower.progress().clone()));
+        self.stage.send_replace(BuildStage::Making(self.follower.progress().clone()));
     }
 }
 
 /// One environment to be made.
-struct Work<'a> {
-    maker: &'a Maker,
+struct Build<'a> {
+    builder: &'a EnvironmentBuilder,
     folder: &'a Path,
     requirements: &'a Requirements,
     skill_dir: &'a Path,
-    hold: &'a Hold,
+    lock: &'a FolderLock,
 }
 
-impl Work<'_> {
-    async fn make(&self, teller: &mut Teller<'_>) -> Result<(), EnvironmentError> {
-        check_python(&self.maker.config, self.requirements)?;
-        check_sources(&self.maker.config, self.requirements, self.skill_dir)?;
+impl Build<'_> {
+    async fn make(&self, sender: &mut ProgressSender<'_>) -> Result<(), EnvironmentError> {
+        check_python(&self.builder.config, self.requirements)?;
+        check_sources(&self.builder.config, self.requirements, self.skill_dir)?;
         let log = log_path(self.folder);
-        let limit = self.maker.config.timeout;
-        teller.say("making the environment");
-        let result = match timeout(limit, self.install(&log, teller)).await {
+        let limit = self.builder.config.timeout;
+        sender.say("making the environment");
+        let result = match timeout(limit, self.install(&log, sender)).await {
             Ok(result) => result,
             Err(_) => {
                 let hint = "raise `timeout` under `[environments]` in omni.toml, or call again: what was \
@@ -142,23 +142,28 @@ impl Work<'_> {
         result
     }
 
-    async fn install(&self, log: &Path, teller: &mut Teller<'_>) -> Result<(), EnvironmentError> {
+    async fn install(&self, log: &Path, sender: &mut ProgressSender<'_>) -> Result<(), EnvironmentError> {
         self.clear().await.map_err(|error| EnvironmentError::unusable(self.folder, &error))?;
         self.check_lock()?;
-        let mut log = Log::new(log).map_err(|error| EnvironmentError::unusable(self.folder, &error))?;
-        let order = Order { folder: self.folder, requirements: self.requirements, skill_dir: self.skill_dir };
-        let pip = self.pip(&mut log, teller).await?;
-        for step in installer::steps(&self.maker.config, &order, pip) {
+        let mut log =
+            InstallerLog::new(log).map_err(|error| EnvironmentError::unusable(self.folder, &error))?;
+        let order = InstallRequest {
+            folder: self.folder,
+            requirements: self.requirements,
+            skill_dir: self.skill_dir,
+        };
+        let pip = self.pip(&mut log, sender).await?;
+        for step in installer::steps(&self.builder.config, &order, pip) {
             if step.constrained {
                 self.write_constraints()?;
             }
             let name = step.name;
             let said_before = log.text.len();
-            let exit = self.run(step, &mut log, teller).await?;
-            if self.maker.children.closing() {
+            let exit = self.run(step, &mut log, sender).await?;
+            if self.builder.processes.closing() {
                 return Err(EnvironmentError::closing());
             }
-            if exit != Exit::Code(0) {
+            if exit != ExitStatus::Code(0) {
                 return Err(self.step_failed(
                     name,
                     exit,
@@ -172,12 +177,16 @@ impl Work<'_> {
             .map_err(|error| EnvironmentError::unusable(self.folder, &error))
     }
 
-    async fn pip(&self, log: &mut Log, teller: &mut Teller<'_>) -> Result<Pip, EnvironmentError> {
-        if self.maker.config.uv.is_some() {
-            return Ok(Pip::Inside);
+    async fn pip(
+        &self,
+        log: &mut InstallerLog,
+        sender: &mut ProgressSender<'_>,
+    ) -> Result<PipLocation, EnvironmentError> {
+        if self.builder.config.uv.is_some() {
+            return Ok(PipLocation::Inside);
         }
-        let found = self.run(installer::probe(&self.maker.config), log, teller).await?;
-        Ok(if found == Exit::Code(0) { Pip::Outside } else { Pip::Inside })
+        let found = self.run(installer::probe(&self.builder.config), log, sender).await?;
+        Ok(if found == ExitStatus::Code(0) { PipLocation::Outside } else { PipLocation::Inside })
     }
 
     async fn clear(&self) -> io::Result<()> {
@@ -222,53 +231,59 @@ impl Work<'_> {
     /// Runs one program to its end. Dropping the future kills it.
     async fn run(
         &self,
-        step: Step,
-        log: &mut Log,
-        teller: &mut Teller<'_>,
-    ) -> Result<Exit, EnvironmentError> {
-        let children = &self.maker.children;
-        let mut env = variables::of_installers(&self.maker.config.interpreter);
+        step: InstallerStep,
+        log: &mut InstallerLog,
+        sender: &mut ProgressSender<'_>,
+    ) -> Result<ExitStatus, EnvironmentError> {
+        let processes = &self.builder.processes;
+        let mut env = variables::of_installers(&self.builder.config.interpreter);
         env.extend(step.env);
-        let stdin = self.hold.share().map_err(|error| EnvironmentError::unusable(self.folder, &error))?;
+        let stdin = self.lock.share().map_err(|error| EnvironmentError::unusable(self.folder, &error))?;
         log.line(&format!("$ {}", shown(&step.argv)));
         // Installers obey files that they find in the working folder and above it (`uv.toml`, `pyproject.toml`), and the
         // cache may lie anywhere.
         let cwd = PathBuf::from("/");
-        let program = Foreground { argv: step.argv, env, cwd, stdin: OwnedFd::from(stdin) };
+        let program = PlainProgram { argv: step.argv, env, cwd, stdin: OwnedFd::from(stdin) };
         let (process, stdout, stderr) =
-            children.start_foreground(program).await.map_err(EnvironmentError::from)?;
+            processes.start_plain(program).await.map_err(EnvironmentError::from)?;
         let captured = pipe::Receiver::from_owned_fd(stdout)
             .and_then(|stdout| Ok((stdout, pipe::Receiver::from_owned_fd(stderr)?)));
         let (stdout, stderr) = captured.map_err(|error| EnvironmentError::unusable(self.folder, &error))?;
-        let mut streams = [Stream::new(stdout), Stream::new(stderr)];
+        let mut streams = [InstallerStream::new(stdout), InstallerStream::new(stderr)];
         loop {
             let [out, err] = &mut streams;
             tokio::select! {
                 exit = process.wait() => {
                     for stream in &mut streams {
-                        stream.drain(log, teller);
+                        stream.drain(log, sender);
                     }
                     return Ok(exit);
                 }
-                read = out.pipe.read_buf(&mut out.held), if out.open => out.take(read, log, teller),
-                read = err.pipe.read_buf(&mut err.held), if err.open => err.take(read, log, teller),
+                read = out.pipe.read_buf(&mut out.held), if out.open => out.take(read, log, sender),
+                read = err.pipe.read_buf(&mut err.held), if err.open => err.take(read, log, sender),
             }
         }
     }
 
-    fn step_failed(&self, name: &str, exit: Exit, output: &str, log: &Log) -> EnvironmentError {
+    fn step_failed(
+        &self,
+        name: &str,
+        exit: ExitStatus,
+        output: &str,
+        log: &InstallerLog,
+    ) -> EnvironmentError {
         let ended = match exit {
-            Exit::Code(code) => format!("exit code {code}"),
-            Exit::Signal(signal) => format!("signal {signal}"),
-            Exit::Unknown => "an unknown end".to_owned(),
+            ExitStatus::Code(code) => format!("exit code {code}"),
+            ExitStatus::Signal(signal) => format!("signal {signal}"),
+            ExitStatus::Unknown => "an unknown end".to_owned(),
         };
-        let reason = said::reason(output);
+        let reason = installer_output::reason(output);
         let reason = if reason.is_empty() { ended } else { reason };
         let Requirements { file, .. } = self.requirements;
         let mut hint = format!("the whole output is in {}", log.path.display());
         if name == "python -m venv" && reason.contains("ensurepip") {
             hint.insert_str(0, "install `uv`, or on Debian and Ubuntu `python3-venv`; ");
-        } else if name == "uv venv" && !self.maker.config.python_allows(self.requirements) {
+        } else if name == "uv venv" && !self.builder.config.python_allows(self.requirements) {
             hint.insert_str(0, &format!("install a Python that `requires-python` in `{file}` allows; "));
         } else {
             hint.insert_str(0, &format!("check the dependencies in `{file}`; "));
@@ -283,13 +298,13 @@ impl Work<'_> {
             .map(|output| dependencies.iter().filter(|wanted| blames(output, wanted)).collect::<Vec<_>>())
             .unwrap_or_default()
             .into_iter()
-            .map(|wanted| format!("`{}`", said::without_passwords(wanted)))
+            .map(|wanted| format!("`{}`", installer_output::without_passwords(wanted)))
             .collect();
         let about = if blamed.is_empty() { String::new() } else { format!(" ({})", blamed.join(", ")) };
         EnvironmentError {
             message: format!("the environment that `{file}` asks for{about} {what}"),
             hint: hint.to_owned(),
-            output: output.map(|output| said::without_passwords(output).into_owned()),
+            output: output.map(|output| installer_output::without_passwords(output).into_owned()),
             closing: false,
         }
     }
@@ -298,7 +313,7 @@ impl Work<'_> {
 /// The log of the last attempt to make the environment of that name, and why it failed; `None` when it did not.
 pub fn last_failure(folder: &Path, name: &str) -> Option<(PathBuf, String)> {
     let log = log_path(&folder.join(name));
-    let reason = said::reason(&std::fs::read_to_string(&log).ok()?);
+    let reason = installer_output::reason(&std::fs::read_to_string(&log).ok()?);
     Some((log, reason))
 }
 
@@ -341,7 +356,7 @@ pub(crate) fn check_sources(
     {
         return Err(refused(
             &requirements.file,
-            format!("`{}`", said::without_passwords(address).escape_debug()),
+            format!("`{}`", installer_output::without_passwords(address).escape_debug()),
         ));
     }
     if requirements.locked.is_some() {
@@ -349,7 +364,7 @@ pub(crate) fn check_sources(
         let text =
             std::fs::read_to_string(&path).map_err(|error| EnvironmentError::unusable(&path, &error))?;
         if let Some(foreign) = sources::foreign(&text) {
-            return Err(refused(LOCK_FILE, said::without_passwords(&foreign).into_owned()));
+            return Err(refused(LOCK_FILE, installer_output::without_passwords(&foreign).into_owned()));
         }
     }
     Ok(())
@@ -359,30 +374,30 @@ pub(crate) fn check_sources(
 fn blames(output: &str, dependency: &str) -> bool {
     let end = dependency.find(|sign: char| !(sign.is_ascii_alphanumeric() || "._-".contains(sign)));
     let name = dependency.get(..end.unwrap_or(dependency.len())).unwrap_or(dependency);
-    said::reason(output).contains(name)
+    installer_output::reason(output).contains(name)
 }
 
 /// A command line for a log, without passwords.
 fn shown(argv: &[std::ffi::OsString]) -> String {
     let words: Vec<_> = argv.iter().map(|word| word.to_string_lossy()).collect();
-    said::without_passwords(&words.join(" ")).into_owned()
+    installer_output::without_passwords(&words.join(" ")).into_owned()
 }
 
 /// All that the installers said, in a file and, as far as an error needs it, in memory.
-struct Log {
+struct InstallerLog {
     path: PathBuf,
     file: File,
     text: String,
 }
 
-impl Log {
-    fn new(path: &Path) -> io::Result<Log> {
-        Ok(Log { path: path.to_owned(), file: store::create(path)?, text: String::new() })
+impl InstallerLog {
+    fn new(path: &Path) -> io::Result<InstallerLog> {
+        Ok(InstallerLog { path: path.to_owned(), file: store::create(path)?, text: String::new() })
     }
 
     fn line(&mut self, line: &str) {
         // A full disk will be heard of elsewhere.
-        let _ = writeln!(self.file, "{}", said::without_passwords(line));
+        let _ = writeln!(self.file, "{}", installer_output::without_passwords(line));
         if self.text.len() < OUTPUT_BYTES_MAX {
             self.text.push_str(line);
             self.text.push('\n');
@@ -391,18 +406,18 @@ impl Log {
 }
 
 /// One pipe of an installer, cut into lines.
-struct Stream {
+struct InstallerStream {
     pipe: pipe::Receiver,
     open: bool,
     held: Vec<u8>,
 }
 
-impl Stream {
-    fn new(pipe: pipe::Receiver) -> Stream {
-        Stream { pipe, open: true, held: Vec::new() }
+impl InstallerStream {
+    fn new(pipe: pipe::Receiver) -> InstallerStream {
+        InstallerStream { pipe, open: true, held: Vec::new() }
     }
 
-    fn take(&mut self, read: io::Result<usize>, log: &mut Log, teller: &mut Teller<'_>) {
+    fn take(&mut self, read: io::Result<usize>, log: &mut InstallerLog, sender: &mut ProgressSender<'_>) {
         self.open = read.is_ok_and(|length| length > 0);
         let end = self.held.iter().rposition(|byte| matches!(byte, b'\n' | b'\r'));
         let length = match end {
@@ -411,19 +426,19 @@ impl Stream {
             None => return,
         };
         let whole: Vec<u8> = self.held.drain(..length).collect();
-        said_lines(&whole, log, teller);
+        said_lines(&whole, log, sender);
     }
 
     /// Takes in what a process left behind that has ended. What holds the pipe open besides is not waited for.
-    fn drain(&mut self, log: &mut Log, teller: &mut Teller<'_>) {
+    fn drain(&mut self, log: &mut InstallerLog, sender: &mut ProgressSender<'_>) {
         while matches!(self.pipe.try_read_buf(&mut self.held), Ok(length) if length > 0) {}
-        said_lines(&std::mem::take(&mut self.held), log, teller);
+        said_lines(&std::mem::take(&mut self.held), log, sender);
     }
 }
 
-fn said_lines(bytes: &[u8], log: &mut Log, teller: &mut Teller<'_>) {
+fn said_lines(bytes: &[u8], log: &mut InstallerLog, sender: &mut ProgressSender<'_>) {
     for line in String::from_utf8_lossy(bytes).split(['\n', '\r']).filter(|line| !line.trim().is_empty()) {
         log.line(line.trim_end());
-        teller.hear(line);
+        sender.hear(line);
     }
 }

@@ -6,19 +6,20 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use omni_call::{Call, Event, EventSink, Expired, Requirements};
-use omni_process::{Children, Failures, Pace, ProcessLimits};
+use omni_process::{BackoffDelays, Failures, ProcessLimits, ProcessTable};
 use tokio::sync::watch;
 use tokio::time::sleep_until;
 
-use crate::build::{self, Maker, Stage};
+use crate::build::{self, BuildStage, EnvironmentBuilder};
 use crate::config::EnvironmentConfig;
 use crate::error::EnvironmentError;
-use crate::said::{self, Progress};
+use crate::installer_output::{self, BuildProgress};
 use crate::sources;
 use crate::store::{self, Environment};
 
 /// How soon making an environment is tried again after it failed: it takes seconds, and a network.
-const PACE: Pace = Pace { min: Duration::from_secs(10), max: Duration::from_secs(600) };
+const RETRY_DELAYS: BackoffDelays =
+    BackoffDelays { min: Duration::from_secs(10), max: Duration::from_secs(600) };
 
 /// How often a caller hears that a long step goes on.
 const STILL_EVERY: Duration = Duration::from_secs(5);
@@ -31,20 +32,20 @@ const SHUTDOWN_GRACE: Duration = Duration::from_millis(200);
 /// Several servers may share a folder: each environment is made by one of them, and the others wait.
 #[derive(Clone, Debug)]
 pub struct Environments {
-    shared: Arc<Shared>,
+    shared: Arc<EnvironmentsInner>,
 }
 
 #[derive(Debug)]
-struct Shared {
-    maker: Maker,
-    state: Mutex<State>,
+struct EnvironmentsInner {
+    builder: EnvironmentBuilder,
+    state: Mutex<EnvironmentsState>,
 }
 
 #[derive(Debug, Default)]
-struct State {
+struct EnvironmentsState {
     /// By name.
     ready: HashMap<String, Arc<Environment>>,
-    making: HashMap<String, watch::Receiver<Stage>>,
+    making: HashMap<String, watch::Receiver<BuildStage>>,
     failures: HashMap<String, Failures<EnvironmentError>>,
 }
 
@@ -61,9 +62,9 @@ pub enum NoEnvironment {
 }
 
 /// What was found by somebody who wants an environment.
-enum Found {
+enum Lookup {
     Ready(Arc<Environment>),
-    Making(watch::Receiver<Stage>),
+    Making(watch::Receiver<BuildStage>),
     Failed(Arc<EnvironmentError>),
 }
 
@@ -75,14 +76,14 @@ impl Environments {
         process.limits = ProcessLimits::default();
         process.env_allowed.clear();
         process.root.clone_from(&config.folder);
-        let maker = Maker { config, children: Children::new(process) };
-        Environments { shared: Arc::new(Shared { maker, state: Mutex::default() }) }
+        let builder = EnvironmentBuilder { config, processes: ProcessTable::new(process) };
+        Environments { shared: Arc::new(EnvironmentsInner { builder, state: Mutex::default() }) }
     }
 
     /// Whether the requirements want an environment at all: where nothing is to be installed and the
     /// interpreter at hand will do, it does.
     pub fn wanted(&self, requirements: &Requirements) -> bool {
-        !requirements.dependencies.is_empty() || !self.shared.maker.config.python_allows(requirements)
+        !requirements.dependencies.is_empty() || !self.shared.builder.config.python_allows(requirements)
     }
 
     /// The name of the folder for these requirements.
@@ -92,12 +93,12 @@ impl Environments {
 
     /// The folder that holds them all.
     pub fn folder(&self) -> &Path {
-        &self.shared.maker.config.folder
+        &self.shared.builder.config.folder
     }
 
     /// What makes them, for people.
     pub fn installer(&self) -> String {
-        match &self.shared.maker.config.uv {
+        match &self.shared.builder.config.uv {
             Some(uv) => format!("uv ({})", uv.display()),
             None => "pip, since there is no `uv`".to_owned(),
         }
@@ -105,19 +106,19 @@ impl Environments {
 
     /// Whether packages may be built from source.
     pub fn may_build(&self) -> bool {
-        self.shared.maker.config.builds_refused.is_none()
+        self.shared.builder.config.builds_refused.is_none()
     }
 
     /// The dependencies that come from an address instead of an index, without passwords.
     pub fn own_sources(&self, requirements: &Requirements) -> Vec<String> {
         let own =
             requirements.dependencies.iter().filter(|dependency| sources::address(dependency).is_some());
-        own.map(|dependency| said::without_passwords(dependency).into_owned()).collect()
+        own.map(|dependency| installer_output::without_passwords(dependency).into_owned()).collect()
     }
 
     /// Why the environment for these requirements cannot be made, as far as that is known beforehand.
     pub fn obstacle(&self, requirements: &Requirements, skill_dir: &Path) -> Option<EnvironmentError> {
-        let config = &self.shared.maker.config;
+        let config = &self.shared.builder.config;
         let allowed = build::check_python(config, requirements)
             .and_then(|()| build::check_sources(config, requirements, skill_dir));
         allowed.err()
@@ -141,11 +142,11 @@ impl Environments {
         // What needs something installed stands in a skill's folder.
         let dir = call.spec.target.dir().unwrap_or_else(|| Path::new(""));
         let mut stage = match self.shared.find(requirements, dir) {
-            Found::Ready(environment) => return Ok(environment),
-            Found::Failed(failure) => return Err(NoEnvironment::Failed(failure)),
-            Found::Making(stage) => stage,
+            Lookup::Ready(environment) => return Ok(environment),
+            Lookup::Failed(failure) => return Err(NoEnvironment::Failed(failure)),
+            Lookup::Making(stage) => stage,
         };
-        let mut said = Said::default();
+        let mut reporter = ProgressReporter::default();
         loop {
             let next = Instant::now() + STILL_EVERY;
             let alarm = call.deadline.next().map_or(next, |end| end.min(next));
@@ -161,17 +162,17 @@ impl Environments {
             events.alive();
             let current = stage.borrow_and_update().clone();
             match current {
-                Stage::Done(Ok(environment)) => return Ok(environment),
-                Stage::Done(Err(failure)) => return Err(NoEnvironment::Failed(failure)),
-                Stage::Making(_) if !changed => {
+                BuildStage::Done(Ok(environment)) => return Ok(environment),
+                BuildStage::Done(Err(failure)) => return Err(NoEnvironment::Failed(failure)),
+                BuildStage::Making(_) if !changed => {
                     return Err(NoEnvironment::Failed(Arc::new(EnvironmentError::abandoned())));
                 }
-                Stage::Making(progress) if call.wants.progress => {
-                    if let Some(event) = said.event(&progress, now) {
+                BuildStage::Making(progress) if call.wants.progress => {
+                    if let Some(event) = reporter.event(&progress, now) {
                         events.event(event);
                     }
                 }
-                Stage::Making(_) => {}
+                BuildStage::Making(_) => {}
             }
         }
     }
@@ -185,45 +186,45 @@ impl Environments {
         &self,
         requirements: &Requirements,
         skill_dir: &Path,
-        mut report: impl FnMut(&Progress),
+        mut report: impl FnMut(&BuildProgress),
     ) -> Result<Arc<Environment>, EnvironmentError> {
         let mut stage = match self.shared.find(requirements, skill_dir) {
-            Found::Ready(environment) => return Ok(environment),
-            Found::Failed(failure) => return Err(EnvironmentError::clone(&failure)),
-            Found::Making(stage) => stage,
+            Lookup::Ready(environment) => return Ok(environment),
+            Lookup::Failed(failure) => return Err(EnvironmentError::clone(&failure)),
+            Lookup::Making(stage) => stage,
         };
         loop {
             let changed = stage.changed().await.is_ok();
             let now = stage.borrow_and_update().clone();
             match now {
-                Stage::Done(Ok(environment)) => return Ok(environment),
-                Stage::Done(Err(failure)) => return Err(EnvironmentError::clone(&failure)),
-                Stage::Making(_) if !changed => return Err(EnvironmentError::abandoned()),
-                Stage::Making(progress) => report(&progress),
+                BuildStage::Done(Ok(environment)) => return Ok(environment),
+                BuildStage::Done(Err(failure)) => return Err(EnvironmentError::clone(&failure)),
+                BuildStage::Making(_) if !changed => return Err(EnvironmentError::abandoned()),
+                BuildStage::Making(progress) => report(&progress),
             }
         }
     }
 
     /// Ends whatever is being made, and waits until it has ended.
     pub async fn shut_down(&self) {
-        self.shared.maker.children.end_all(SHUTDOWN_GRACE).await;
+        self.shared.builder.processes.terminate_all(SHUTDOWN_GRACE).await;
     }
 }
 
 /// What one caller has been told.
 #[derive(Default)]
-struct Said {
+struct ProgressReporter {
     events: u32,
     /// The step that was told last, and when.
     last: Option<(u32, Instant)>,
 }
 
-impl Said {
+impl ProgressReporter {
     /// What to tell now, if anything.
     ///
     /// Values must only grow, the tool's own to come included, so these stay close to zero; the text tells the
     /// rest.
-    fn event(&mut self, progress: &Progress, now: Instant) -> Option<Event> {
+    fn event(&mut self, progress: &BuildProgress, now: Instant) -> Option<Event> {
         let since = match self.last {
             Some((number, at)) if number == progress.number => Some(now.duration_since(at)),
             _ => None,
@@ -244,15 +245,15 @@ impl Said {
     }
 }
 
-impl Shared {
-    fn lock(&self) -> MutexGuard<'_, State> {
+impl EnvironmentsInner {
+    fn lock(&self) -> MutexGuard<'_, EnvironmentsState> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The key, and what else decides what is installed: the interpreter and where packages come from.
     fn name(&self, requirements: &Requirements) -> String {
         let EnvironmentConfig { interpreter, python_version: [major, minor, micro], install_args, .. } =
-            &self.maker.config;
+            &self.builder.config;
         let mut hasher = blake3::Hasher::new();
         let mut part = |bytes: &[u8]| {
             hasher.update(&(bytes.len() as u64).to_le_bytes());
@@ -263,7 +264,7 @@ impl Shared {
         install_args.iter().for_each(|word| part(word.as_bytes()));
         let tag = &hasher.finalize().to_hex()[..8];
         // Another one, of uv's choice.
-        let python = if self.maker.config.python_allows(requirements) {
+        let python = if self.builder.config.python_allows(requirements) {
             format!("cp{major}{minor}")
         } else {
             "uv".to_owned()
@@ -271,36 +272,36 @@ impl Shared {
         format!("{}-{python}-{tag}", requirements.key)
     }
 
-    fn find(self: &Arc<Self>, requirements: &Requirements, skill_dir: &Path) -> Found {
+    fn find(self: &Arc<Self>, requirements: &Requirements, skill_dir: &Path) -> Lookup {
         let name = self.name(requirements);
         let mut state = self.lock();
         if let Some(environment) = state.ready.get(&name) {
             // One look, so that a cache that somebody cleared costs time and no call.
             if store::interpreter(&environment.folder).exists() {
-                return Found::Ready(Arc::clone(environment));
+                return Lookup::Ready(Arc::clone(environment));
             }
             state.ready.remove(&name);
         }
         if let Some(stage) = state.making.get(&name) {
-            return Found::Making(stage.clone());
+            return Lookup::Making(stage.clone());
         }
         if let Some(failure) = state.failures.get(&name).and_then(|failures| failures.forbids(Instant::now()))
         {
-            return Found::Failed(Arc::clone(failure));
+            return Lookup::Failed(Arc::clone(failure));
         }
-        let (sender, receiver) = watch::channel(Stage::Making(Progress::default()));
+        let (sender, receiver) = watch::channel(BuildStage::Making(BuildProgress::default()));
         state.making.insert(name.clone(), receiver.clone());
         drop(state);
         let (shared, requirements, skill_dir) =
             (Arc::clone(self), requirements.clone(), skill_dir.to_owned());
         tokio::spawn(async move {
             // However the task ends, the next one may begin.
-            let _making = Making { shared: &shared, name: &name };
-            let result = build::obtain(&shared.maker, &name, &requirements, &skill_dir, &sender).await;
+            let _making = MakingGuard { shared: &shared, name: &name };
+            let result = build::obtain(&shared.builder, &name, &requirements, &skill_dir, &sender).await;
             let result = shared.note(&name, result);
-            sender.send_replace(Stage::Done(result));
+            sender.send_replace(BuildStage::Done(result));
         });
-        Found::Making(receiver)
+        Lookup::Making(receiver)
     }
 
     /// Remembers how making an environment ended.
@@ -326,19 +327,23 @@ impl Shared {
                     hint = failure.hint,
                     "an environment could not be made"
                 );
-                Err(state.failures.entry(name.to_owned()).or_insert_with(|| Failures::at(PACE)).add(failure))
+                Err(state
+                    .failures
+                    .entry(name.to_owned())
+                    .or_insert_with(|| Failures::at(RETRY_DELAYS))
+                    .add(failure))
             }
         }
     }
 }
 
 /// Says that an environment is being made, until it is dropped.
-struct Making<'a> {
-    shared: &'a Shared,
+struct MakingGuard<'a> {
+    shared: &'a EnvironmentsInner,
     name: &'a str,
 }
 
-impl Drop for Making<'_> {
+impl Drop for MakingGuard<'_> {
     fn drop(&mut self) {
         self.shared.lock().making.remove(self.name);
     }

@@ -9,7 +9,7 @@ use crate::config::EnvironmentConfig;
 use crate::store::interpreter;
 
 /// One program to run.
-pub(crate) struct Step {
+pub(crate) struct InstallerStep {
     /// For people: `uv pip install`.
     pub(crate) name: &'static str,
     pub(crate) argv: Vec<OsString>,
@@ -19,7 +19,7 @@ pub(crate) struct Step {
 }
 
 /// Where an environment is to be made, from what.
-pub(crate) struct Order<'a> {
+pub(crate) struct InstallRequest<'a> {
     pub(crate) folder: &'a Path,
     pub(crate) requirements: &'a Requirements,
     pub(crate) skill_dir: &'a Path,
@@ -30,7 +30,7 @@ pub(crate) const CONSTRAINTS: &str = "omni-constraints.txt";
 
 /// Whose pip installs, where there is no `uv`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Pip {
+pub(crate) enum PipLocation {
     /// That of the interpreter the environment is made with. Spares seconds and 12 MB for each environment.
     Outside,
     /// One that is installed in the environment first.
@@ -38,22 +38,26 @@ pub(crate) enum Pip {
 }
 
 /// Ends well when the interpreter has a pip that can work for another one (since 22.3).
-pub(crate) fn probe(config: &EnvironmentConfig) -> Step {
+pub(crate) fn probe(config: &EnvironmentConfig) -> InstallerStep {
     const CODE: &str = "import pip, sys; sys.exit(tuple(map(int, pip.__version__.split('.')[:2])) < (22, 3))";
     let python = OsString::from(&config.interpreter);
-    Step::new("pip", vec![python, "-I".into(), "-c".into(), CODE.into()])
+    InstallerStep::new("pip", vec![python, "-I".into(), "-c".into(), CODE.into()])
 }
 
 /// The programs to run, one after the other. `pip` counts where there is no `uv`.
-pub(crate) fn steps(config: &EnvironmentConfig, order: &Order<'_>, pip: Pip) -> Vec<Step> {
+pub(crate) fn steps(
+    config: &EnvironmentConfig,
+    order: &InstallRequest<'_>,
+    pip: PipLocation,
+) -> Vec<InstallerStep> {
     match &config.uv {
         Some(uv) => with_uv(uv, config, order),
         None => with_pip(config, order, pip),
     }
 }
 
-fn with_uv(uv: &Path, config: &EnvironmentConfig, order: &Order<'_>) -> Vec<Step> {
-    let Order { folder, requirements, skill_dir } = order;
+fn with_uv(uv: &Path, config: &EnvironmentConfig, order: &InstallRequest<'_>) -> Vec<InstallerStep> {
+    let InstallRequest { folder, requirements, skill_dir } = order;
     let python: OsString = match &requirements.python {
         // Any of those that are installed.
         Some(range) if !config.python_allows(requirements) => range.into(),
@@ -63,7 +67,7 @@ fn with_uv(uv: &Path, config: &EnvironmentConfig, order: &Order<'_>) -> Vec<Step
     let uv = [OsString::from(uv)];
     let venv =
         [words(&["venv", "--no-project", "--allow-existing", "--python"]), vec![python, (*folder).into()]];
-    let mut steps = vec![Step::new("uv venv", [&uv[..], &venv.concat()].concat())];
+    let mut steps = vec![InstallerStep::new("uv venv", [&uv[..], &venv.concat()].concat())];
     let own_python = OsString::from(interpreter(folder));
     let only_binary = config.builds_refused.is_some();
     // `uv sync` obeys the project's own settings, and takes packages from wherever its lock says.
@@ -73,7 +77,7 @@ fn with_uv(uv: &Path, config: &EnvironmentConfig, order: &Order<'_>) -> Vec<Step
             vec![own_python, "--project".into(), (*skill_dir).into()],
             words_of(&config.install_args),
         ];
-        let mut step = Step::new("uv sync", [&uv[..], &sync.concat()].concat());
+        let mut step = InstallerStep::new("uv sync", [&uv[..], &sync.concat()].concat());
         step.env.push(("UV_PROJECT_ENVIRONMENT".into(), (*folder).into()));
         steps.push(step);
     } else if !requirements.dependencies.is_empty() {
@@ -86,30 +90,30 @@ fn with_uv(uv: &Path, config: &EnvironmentConfig, order: &Order<'_>) -> Vec<Step
             words(&["--"]),
             words_of(&requirements.dependencies),
         ];
-        let mut step = Step::new("uv pip install", [&uv[..], &install.concat()].concat());
+        let mut step = InstallerStep::new("uv pip install", [&uv[..], &install.concat()].concat());
         step.constrained = requirements.locked.is_some();
         steps.push(step);
     }
     steps
 }
 
-fn with_pip(config: &EnvironmentConfig, order: &Order<'_>, pip: Pip) -> Vec<Step> {
-    let Order { folder, requirements, .. } = order;
+fn with_pip(config: &EnvironmentConfig, order: &InstallRequest<'_>, pip: PipLocation) -> Vec<InstallerStep> {
+    let InstallRequest { folder, requirements, .. } = order;
     let words = |words: &[&str]| words.iter().map(OsString::from).collect::<Vec<_>>();
     let base = OsString::from(&config.interpreter);
     let own = OsString::from(interpreter(folder));
     let mut venv = [vec![base.clone()], words(&["-I", "-m", "venv"])].concat();
-    if pip == Pip::Outside {
+    if pip == PipLocation::Outside {
         venv.push("--without-pip".into());
     }
     venv.push((*folder).into());
-    let mut steps = vec![Step::new("python -m venv", venv)];
+    let mut steps = vec![InstallerStep::new("python -m venv", venv)];
     if requirements.dependencies.is_empty() {
         return steps;
     }
     let mut install = match pip {
-        Pip::Outside => [vec![base], words(&["-I", "-m", "pip", "--python"]), vec![own]].concat(),
-        Pip::Inside => [vec![own], words(&["-I", "-m", "pip"])].concat(),
+        PipLocation::Outside => [vec![base], words(&["-I", "-m", "pip", "--python"]), vec![own]].concat(),
+        PipLocation::Inside => [vec![own], words(&["-I", "-m", "pip"])].concat(),
     };
     install.extend(words(&["install", "--no-input", "--progress-bar", "off"]));
     install.extend(words_of(&config.install_args));
@@ -119,23 +123,23 @@ fn with_pip(config: &EnvironmentConfig, order: &Order<'_>, pip: Pip) -> Vec<Step
     install.extend(constraint_words(order));
     install.push("--".into());
     install.extend(words_of(&requirements.dependencies));
-    let mut step = Step::new("pip install", install);
+    let mut step = InstallerStep::new("pip install", install);
     step.constrained = requirements.locked.is_some();
     steps.push(step);
     steps
 }
 
 /// The words that hold an installer to the versions of a lock.
-fn constraint_words(order: &Order<'_>) -> Vec<OsString> {
+fn constraint_words(order: &InstallRequest<'_>) -> Vec<OsString> {
     match order.requirements.locked {
         Some(_) => vec!["-c".into(), order.folder.join(CONSTRAINTS).into()],
         None => Vec::new(),
     }
 }
 
-impl Step {
-    fn new(name: &'static str, argv: Vec<OsString>) -> Step {
-        Step { name, argv, env: Vec::new(), constrained: false }
+impl InstallerStep {
+    fn new(name: &'static str, argv: Vec<OsString>) -> InstallerStep {
+        InstallerStep { name, argv, env: Vec::new(), constrained: false }
     }
 }
 

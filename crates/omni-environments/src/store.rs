@@ -18,7 +18,7 @@ const FORMAT: u32 = 1;
 
 /// What is known of a whole environment.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Made {
+pub struct EnvironmentManifest {
     format: u32,
     /// The version of its Python.
     pub python: String,
@@ -32,7 +32,7 @@ pub struct Made {
 
 /// The right to use an environment's folder, or alone to change it, as long as this and its copies live.
 #[derive(Debug)]
-pub(crate) struct Hold {
+pub(crate) struct FolderLock {
     file: File,
 }
 
@@ -44,9 +44,9 @@ pub struct Environment {
     /// Absolute.
     pub folder: PathBuf,
     /// What is in it.
-    pub made: Made,
+    pub made: EnvironmentManifest,
     #[expect(dead_code, reason = "held, never looked at")]
-    pub(crate) hold: Hold,
+    pub(crate) lock: FolderLock,
 }
 
 impl Environment {
@@ -58,18 +58,18 @@ impl Environment {
 
 /// How an environment's folder is to be held.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Right {
-    Use,
-    Change,
+pub(crate) enum LockMode {
+    Shared,
+    Exclusive,
 }
 
-impl Hold {
+impl FolderLock {
     /// Holds the folder, which is created when needed. `None` while somebody else's hold is against it.
-    pub(crate) fn take(folder: &Path, right: Right) -> io::Result<Option<Hold>> {
+    pub(crate) fn take(folder: &Path, right: LockMode) -> io::Result<Option<FolderLock>> {
         let path = folder.join(LOCK);
         let operation = match right {
-            Right::Use => FlockOperation::NonBlockingLockShared,
-            Right::Change => FlockOperation::NonBlockingLockExclusive,
+            LockMode::Shared => FlockOperation::NonBlockingLockShared,
+            LockMode::Exclusive => FlockOperation::NonBlockingLockExclusive,
         };
         loop {
             // For the user alone, whatever the umask: what lies here is run.
@@ -90,7 +90,7 @@ impl Hold {
             let here = fs::metadata(&path).map(|found| (found.dev(), found.ino())).ok();
             let held = file.metadata()?;
             if here == Some((held.dev(), held.ino())) {
-                return Ok(Some(Hold { file }));
+                return Ok(Some(FolderLock { file }));
             }
         }
     }
@@ -102,8 +102,8 @@ impl Hold {
 }
 
 /// What is known of the environment in `folder`; `None` for one that is not whole.
-pub(crate) fn read(folder: &Path) -> Option<Made> {
-    let made: Made = serde_json::from_slice(&fs::read(folder.join(MARK)).ok()?).ok()?;
+pub(crate) fn read(folder: &Path) -> Option<EnvironmentManifest> {
+    let made: EnvironmentManifest = serde_json::from_slice(&fs::read(folder.join(MARK)).ok()?).ok()?;
     // The link behind it breaks when its Python is uninstalled.
     (made.format == FORMAT && interpreter(folder).exists()).then_some(made)
 }
@@ -136,7 +136,7 @@ pub(crate) fn clear(folder: &Path) -> io::Result<()> {
 
 /// Marks the environment in `folder` as whole.
 pub(crate) fn mark(folder: &Path, requirements: &Requirements, made_for: &Path) -> io::Result<()> {
-    let made = Made {
+    let made = EnvironmentManifest {
         format: FORMAT,
         python: python_version(folder).unwrap_or_default(),
         installed: installed(folder),
@@ -186,29 +186,29 @@ fn installed(folder: &Path) -> Vec<String> {
 
 /// An environment as it lies there.
 #[derive(Debug)]
-pub struct Stored {
+pub struct StoredEnvironment {
     /// The folder's name.
     pub name: String,
     pub path: PathBuf,
     /// `None` for one that is not whole.
-    pub made: Option<Made>,
+    pub made: Option<EnvironmentManifest>,
 }
 
 /// All environments in `folder`, by name.
-pub fn stored_environments(folder: &Path) -> Vec<Stored> {
+pub fn stored_environments(folder: &Path) -> Vec<StoredEnvironment> {
     let entries = fs::read_dir(folder).into_iter().flatten().flatten();
-    let mut stored: Vec<Stored> = entries
+    let mut stored: Vec<StoredEnvironment> = entries
         .filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_dir()))
         .filter_map(|entry| {
             let name = entry.file_name().into_string().ok().filter(|name| !name.starts_with('.'))?;
-            Some(Stored { name, path: entry.path(), made: read(&entry.path()) })
+            Some(StoredEnvironment { name, path: entry.path(), made: read(&entry.path()) })
         })
         .collect();
     stored.sort_by(|a, b| a.name.cmp(&b.name));
     stored
 }
 
-impl Stored {
+impl StoredEnvironment {
     /// What it takes on disk, in bytes. Reads the whole folder.
     pub fn bytes(&self) -> u64 {
         size(&self.path)
@@ -220,7 +220,7 @@ impl Stored {
     ///
     /// When the folder cannot be changed.
     pub fn remove(&self) -> io::Result<bool> {
-        let Some(_hold) = Hold::take(&self.path, Right::Change)? else { return Ok(false) };
+        let Some(_hold) = FolderLock::take(&self.path, LockMode::Exclusive)? else { return Ok(false) };
         clear(&self.path)?;
         fs::remove_dir_all(&self.path)?;
         Ok(true)
@@ -270,7 +270,7 @@ mod tests {
     fn only_a_marked_folder_with_an_interpreter_is_whole() {
         let dir = tempfile::tempdir().unwrap();
         let folder = dir.path().join("e");
-        let hold = Hold::take(&folder, Right::Change).unwrap().unwrap();
+        let lock = FolderLock::take(&folder, LockMode::Exclusive).unwrap().unwrap();
         assert_eq!(read(&folder), None);
         whole(&folder);
         let made = read(&folder).unwrap();
@@ -283,38 +283,41 @@ mod tests {
         clear(&folder).unwrap();
         let left: Vec<_> = fs::read_dir(&folder).unwrap().map(|entry| entry.unwrap().file_name()).collect();
         assert_eq!(left, [LOCK]);
-        drop(hold);
+        drop(lock);
     }
 
     #[test]
     fn a_change_excludes_every_use_and_uses_go_together() {
         let dir = tempfile::tempdir().unwrap();
         let folder = dir.path().join("e");
-        let one = Hold::take(&folder, Right::Use).unwrap();
-        let two = Hold::take(&folder, Right::Use).unwrap();
+        let one = FolderLock::take(&folder, LockMode::Shared).unwrap();
+        let two = FolderLock::take(&folder, LockMode::Shared).unwrap();
         assert!(one.is_some() && two.is_some());
-        assert!(Hold::take(&folder, Right::Change).unwrap().is_none());
+        assert!(FolderLock::take(&folder, LockMode::Exclusive).unwrap().is_none());
         drop((one, two));
-        let change = Hold::take(&folder, Right::Change).unwrap().unwrap();
-        assert!(Hold::take(&folder, Right::Use).unwrap().is_none());
+        let change = FolderLock::take(&folder, LockMode::Exclusive).unwrap().unwrap();
+        assert!(FolderLock::take(&folder, LockMode::Shared).unwrap().is_none());
         let worker = change.share().unwrap();
         drop(change);
-        assert!(Hold::take(&folder, Right::Use).unwrap().is_none(), "what works for the maker holds it too");
+        assert!(
+            FolderLock::take(&folder, LockMode::Shared).unwrap().is_none(),
+            "what works for the maker holds it too"
+        );
         drop(worker);
-        assert!(Hold::take(&folder, Right::Use).unwrap().is_some());
+        assert!(FolderLock::take(&folder, LockMode::Shared).unwrap().is_some());
     }
 
     #[test]
     fn what_is_in_use_is_not_removed() {
         let dir = tempfile::tempdir().unwrap();
         let folder = dir.path().join("e");
-        let hold = Hold::take(&folder, Right::Use).unwrap().unwrap();
+        let lock = FolderLock::take(&folder, LockMode::Shared).unwrap().unwrap();
         whole(&folder);
         let stored = stored_environments(dir.path());
         assert_eq!(stored.len(), 1);
         assert!(stored[0].bytes() > 0);
         assert!(!stored[0].remove().unwrap());
-        drop(hold);
+        drop(lock);
         assert!(stored[0].remove().unwrap());
         assert!(!folder.exists());
     }

@@ -4,7 +4,7 @@ use std::ffi::OsString;
 use std::ops::Deref;
 use std::sync::Arc;
 
-use omni_process::{ProcessConfig, Program, StartError, Started};
+use omni_process::{ProcessConfig, StartError, StartedProcess, WorkerProgram};
 
 use crate::ExecConfig;
 
@@ -15,7 +15,7 @@ const CODE_CACHE: &str = "OMNI_CODE_CACHE";
 #[derive(Debug)]
 pub(crate) struct ExecutorProcesses {
     config: Arc<ExecConfig>,
-    processes: Arc<omni_process::Children>,
+    processes: Arc<omni_process::ProcessTable>,
 }
 
 /// Python's arguments, and the variables that only this process gets.
@@ -29,7 +29,7 @@ pub(crate) struct PythonCommand {
 
 impl ExecutorProcesses {
     pub(crate) fn new(config: Arc<ExecConfig>) -> Arc<Self> {
-        let processes = omni_process::Children::new(with_variables(&config));
+        let processes = omni_process::ProcessTable::new(with_variables(&config));
         Arc::new(ExecutorProcesses { config, processes })
     }
 
@@ -42,15 +42,15 @@ impl ExecutorProcesses {
         &self,
         python: PythonCommand,
         permit: Box<dyn Send>,
-    ) -> Result<Started, StartError> {
+    ) -> Result<StartedProcess, StartError> {
         let path = self.config.interpreter.path.clone();
         let PythonCommand { args, env, forks } = python;
-        self.processes.start(Program { path, args, env, forks }, permit).await
+        self.processes.start(WorkerProgram { path, args, env, forks }, permit).await
     }
 }
 
 impl Deref for ExecutorProcesses {
-    type Target = Arc<omni_process::Children>;
+    type Target = Arc<omni_process::ProcessTable>;
 
     fn deref(&self) -> &Self::Target {
         &self.processes

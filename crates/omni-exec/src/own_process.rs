@@ -120,7 +120,7 @@ pub(crate) fn end_in_background(mut worker: Box<Worker>, permit: Option<CallPerm
             timeout(EXIT_GRACE, worker.wait_exit()).await.is_ok()
         };
         if !gone {
-            worker.process.end(TERM_GRACE).await;
+            worker.process.terminate(TERM_GRACE).await;
         }
     });
 }

@@ -5,7 +5,7 @@ use std::os::fd::{AsRawFd, BorrowedFd};
 use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use crate::abi::{Door, PAGE_SLOTS, Text};
+use crate::abi::{HostChannel, PAGE_SLOTS, Text};
 
 /// The other end of one thread of Python. Its functions must not panic: there is nobody to catch it.
 pub trait Host: Send + Sync + 'static {
@@ -47,9 +47,9 @@ struct Data {
 }
 
 /// The door to `host`.
-pub(crate) fn door(host: Arc<dyn Host>) -> Door {
+pub(crate) fn host_channel(host: Arc<dyn Host>) -> HostChannel {
     let data: &'static Data = Box::leak(Box::new(Data { host, frame: Mutex::default() }));
-    Door {
+    HostChannel {
         data: std::ptr::from_ref(data).cast(),
         key: data.host.key(),
         page: data.host.page().as_ptr().cast_mut().cast(),

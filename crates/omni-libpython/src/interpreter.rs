@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use libloading::os::unix::{Library, RTLD_GLOBAL, RTLD_NOW};
 
 use crate::abi::{Complaint, Start, Text};
-use crate::host::{Host, door};
+use crate::host::{Host, host_channel};
 use crate::load_error::LoadError;
 use crate::plugin::Plugin;
 
@@ -66,10 +66,10 @@ impl Interpreter {
     /// Runs the function `entry` of `omni.embedded` in this thread, which belongs to Python until it returns. The error
     /// is what it raised.
     pub fn serve(self, entry: &str, host: Arc<dyn Host>) -> Result<(), String> {
-        let door = door(host);
+        let host_channel = host_channel(host);
         // SAFETY: the interpreter runs, and a door's data lives for ever.
         complaining(|complaint| unsafe {
-            (self.plugin.serve)(Text::of(entry.as_bytes()), &raw const door, complaint)
+            (self.plugin.serve)(Text::of(entry.as_bytes()), &raw const host_channel, complaint)
         })
     }
 

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use crate::TempFolders;
 
-/// What every process of one set of [`Children`](crate::Children) gets.
+/// What every process of one set of [`ProcessTable`](crate::ProcessTable) gets.
 #[derive(Clone, Debug)]
 pub struct ProcessConfig {
     /// The program that is started as `<launcher> __launch …` and becomes the one that is wanted: see

@@ -10,7 +10,7 @@ use crate::ProcessConfig;
 const ALLOWED: [&str; 6] = ["PATH", "HOME", "LANG", "TMPDIR", "TZ", "VIRTUAL_ENV"];
 
 /// The variable that marks every process of one server, its tools' children included: see
-/// [`sweep`](crate::sweep).
+/// [`orphans`](crate::orphans).
 pub(crate) const MARK: &str = "OMNI_WORKER";
 
 /// The variables for a child, without its mark.

@@ -5,18 +5,19 @@ use std::time::{Duration, Instant};
 
 /// How long to wait after the first failure, and after many.
 #[derive(Clone, Copy, Debug)]
-pub struct Pace {
+pub struct BackoffDelays {
     pub min: Duration,
     pub max: Duration,
 }
 
 /// The pace of processes, whose start takes some tens of milliseconds.
-const PROCESSES: Pace = Pace { min: Duration::from_millis(100), max: Duration::from_secs(30) };
+const PROCESSES: BackoffDelays =
+    BackoffDelays { min: Duration::from_millis(100), max: Duration::from_secs(30) };
 
 /// Starts that failed in a row.
 #[derive(Debug)]
 pub struct Failures<E> {
-    pace: Pace,
+    pace: BackoffDelays,
     count: u32,
     last: Option<(Instant, Arc<E>)>,
 }
@@ -29,7 +30,7 @@ impl<E> Default for Failures<E> {
 
 impl<E> Failures<E> {
     /// No failure yet of something that is tried at this pace.
-    pub fn at(pace: Pace) -> Self {
+    pub fn at(pace: BackoffDelays) -> Self {
         Failures { pace, count: 0, last: None }
     }
 
@@ -65,7 +66,7 @@ impl<E> Failures<E> {
 }
 
 /// How long to wait after `failures` failed starts in a row: doubled from one to the next.
-fn back_off(pace: Pace, failures: u32) -> Duration {
+fn back_off(pace: BackoffDelays, failures: u32) -> Duration {
     pace.min.saturating_mul(1 << failures.saturating_sub(1).min(16)).min(pace.max)
 }
 

@@ -18,20 +18,20 @@ use rustix::process::{
 use rustix::stdio::{dup2_stdin, stdin};
 use rustix::thread::set_no_new_privs;
 
+mod arguments;
 mod call_init;
 mod descriptors;
 mod init;
 mod namespace;
-mod words;
 
 pub use descriptors::raise_descriptor_limit;
 
 use crate::ProcessLimits;
-use crate::keeper::{KEEP, keep};
+use crate::orphan_reaper::{KEEP, run_orphan_reaper};
+pub(crate) use arguments::{ADOPT, CONTROL_FD, ISOLATE, ISOLATE_ALL, NO_NEW_PRIVILEGES, PROBE, RUN};
+use arguments::{CONTROL_FD_MIN, usage};
 use call_init::CALL_INIT;
 use namespace::INIT;
-pub(crate) use words::{ADOPT, CONTROL_FD, ISOLATE, ISOLATE_ALL, NO_NEW_PRIVILEGES, PROBE, RUN};
-use words::{CONTROL_FD_MIN, usage};
 
 /// How a word of the command line begins that sets a limit: `limit-data=1048576`.
 const LIMIT: &str = "limit-";
@@ -40,7 +40,7 @@ const LIMIT: &str = "limit-";
 const SOFT_FILES: &str = "nofile-soft";
 
 /// The words that have the launcher set these limits.
-pub(crate) fn limit_words(limits: &ProcessLimits) -> impl Iterator<Item = String> {
+pub(crate) fn limit_arguments(limits: &ProcessLimits) -> impl Iterator<Item = String> {
     // What was raised for the server's connections is not for its tools.
     let ordinary = descriptors::ordinary().filter(|_| limits.open_files.is_none());
     let set = [("data", limits.memory_bytes), ("nofile", limits.open_files), ("fsize", limits.file_bytes)];
@@ -74,7 +74,7 @@ fn limit(word: &str) -> io::Result<()> {
 ///
 /// With `run` before them, the program is one that knows nothing of us: standard input stays what it is.
 ///
-/// With the arguments `keep MARK` this process becomes the one that ends what tools leave behind when the
+/// With the arguments `run_orphan_reaper MARK` this process becomes the one that ends what tools leave behind when the
 /// server is killed; then it returns when that is done. `init`, `call-init`, `adopt` and `probe` are for our own use
 /// inside a namespace.
 pub fn launch(args: impl Iterator<Item = OsString>) -> io::Result<u8> {
@@ -82,7 +82,7 @@ pub fn launch(args: impl Iterator<Item = OsString>) -> io::Result<u8> {
     let word =
         args.next_if(|word| [KEEP, RUN, INIT, CALL_INIT, ADOPT, PROBE].iter().any(|known| word == known));
     match word.as_deref().and_then(OsStr::to_str) {
-        Some(KEEP) => become_keeper(args),
+        Some(KEEP) => become_orphan_reaper(args),
         Some(RUN) => become_program(args),
         Some(INIT) => init::run(args),
         Some(CALL_INIT) => call_init::run(),
@@ -92,34 +92,34 @@ pub fn launch(args: impl Iterator<Item = OsString>) -> io::Result<u8> {
     }
 }
 
-fn become_keeper(mut args: impl Iterator<Item = OsString>) -> io::Result<u8> {
+fn become_orphan_reaper(mut args: impl Iterator<Item = OsString>) -> io::Result<u8> {
     let mark = args.next().and_then(|mark| mark.into_string().ok());
     let mark =
         mark.ok_or_else(|| io::Error::new(io::ErrorKind::InvalidInput, "usage: __launch keep MARK"))?;
     // A key that interrupts the server must not reach this process first.
     setsid()?;
-    keep(&mark);
+    run_orphan_reaper(&mark);
     Ok(0)
 }
 
 fn become_worker(mut args: impl Iterator<Item = OsString>) -> io::Result<u8> {
-    let settled = settle(&mut args)?;
-    if let Some(words) = settled.init_words {
-        return namespace::run(words, settled.program, args);
+    let prepared = prepare(&mut args)?;
+    if let Some(arguments) = prepared.init_words {
+        return namespace::run(arguments, prepared.program, args);
     }
     let control = fcntl_dupfd_cloexec(stdin(), CONTROL_FD_MIN)?;
     fcntl_setfd(&control, FdFlags::empty())?;
     dup2_stdin(File::open("/dev/null")?)?;
-    Err(Command::new(&settled.program).args(args).env(CONTROL_FD, control.as_raw_fd().to_string()).exec())
+    Err(Command::new(&prepared.program).args(args).env(CONTROL_FD, control.as_raw_fd().to_string()).exec())
 }
 
 fn become_program(mut args: impl Iterator<Item = OsString>) -> io::Result<u8> {
-    let settled = settle(&mut args)?;
-    if let Some(mut words) = settled.init_words {
-        words.insert(0, RUN);
-        return namespace::run(words, settled.program, args);
+    let prepared = prepare(&mut args)?;
+    if let Some(mut arguments) = prepared.init_words {
+        arguments.insert(0, RUN);
+        return namespace::run(arguments, prepared.program, args);
     }
-    Err(exec(&settled.program, args))
+    Err(exec(&prepared.program, args))
 }
 
 /// Becomes a program to which orphans below it come, at the end of the way through a namespace's init.
@@ -142,31 +142,31 @@ fn exec(program: &OsStr, args: impl Iterator<Item = OsString>) -> io::Error {
 }
 
 /// What is left to do when a child is as it should be.
-struct Settled {
+struct Prepared {
     program: OsString,
     /// Words for a namespace's init, when the program is to have one.
     init_words: Option<Vec<&'static str>>,
 }
 
 /// Makes this process a child as it should be.
-fn settle(args: &mut impl Iterator<Item = OsString>) -> io::Result<Settled> {
+fn prepare(args: &mut impl Iterator<Item = OsString>) -> io::Result<Prepared> {
     let server = args.next().and_then(|pid| pid.to_str()?.parse::<i32>().ok()).ok_or_else(usage)?;
-    let mut settled = Settled { program: args.next().ok_or_else(usage)?, init_words: None };
+    let mut prepared = Prepared { program: args.next().ok_or_else(usage)?, init_words: None };
     let mut adopts = false;
     loop {
-        let word = settled.program.to_str();
+        let word = prepared.program.to_str();
         if let Some(word) = word.and_then(|word| word.strip_prefix(LIMIT)) {
             limit(word)?;
         } else {
             match word {
                 Some(ADOPT) => adopts = true,
                 Some(NO_NEW_PRIVILEGES) => set_no_new_privs(true)?,
-                Some(ISOLATE) => settled.init_words = Some(Vec::new()),
-                Some(ISOLATE_ALL) => settled.init_words = Some(vec![init::LINGER]),
+                Some(ISOLATE) => prepared.init_words = Some(Vec::new()),
+                Some(ISOLATE_ALL) => prepared.init_words = Some(vec![init::LINGER]),
                 _ => break,
             }
         }
-        settled.program = args.next().ok_or_else(usage)?;
+        prepared.program = args.next().ok_or_else(usage)?;
     }
     setsid()?;
     set_parent_process_death_signal(Some(Signal::KILL))?;
@@ -177,11 +177,11 @@ fn settle(args: &mut impl Iterator<Item = OsString>) -> io::Result<Settled> {
     // A crashing tool must not leave a core file in the user's project.
     setrlimit(Resource::Core, Rlimit { current: Some(0), maximum: Some(0) })?;
     if adopts {
-        match &mut settled.init_words {
+        match &mut prepared.init_words {
             // Not inherited: init's own child has to ask for it.
-            Some(words) => words.push(init::ADOPTS),
+            Some(arguments) => arguments.push(init::ADOPTS),
             None => set_child_subreaper(Some(getpid()))?,
         }
     }
-    Ok(settled)
+    Ok(prepared)
 }

@@ -2,28 +2,30 @@
 //! its output captured, and leaves nothing behind: neither processes nor temporary files.
 #![allow(clippy::disallowed_methods, reason = "this is the crate that does it")]
 
-mod children;
 mod config;
 mod environment;
 mod failures;
-mod inside;
 mod isolation;
-mod keeper;
 mod launch;
+mod namespaced;
+mod orphan_reaper;
+mod orphans;
 mod output;
-mod page;
 mod process;
+mod process_table;
 mod starter;
-mod sweep;
+mod status_page;
 mod temp;
 
-pub use children::{Children, Foreground, Foreign, ForeignEnd, Program, StartError, Started};
 pub use config::{Isolation, ProcessConfig, ProcessLimits};
 pub use environment::path_folders;
-pub use failures::{Failures, Pace};
+pub use failures::{BackoffDelays, Failures};
 pub use isolation::namespaces;
 pub use launch::{launch, raise_descriptor_limit};
-pub use output::{Aside, Listener, Output, Printed};
-pub use page::StatusPage;
-pub use process::{Exit, Process, TERM_GRACE};
+pub use output::{Output, OutputListener, PrintedOutput, UnattributedOutput};
+pub use process::{ExitStatus, Process, TERM_GRACE};
+pub use process_table::{
+    AdoptedExit, AdoptedProcess, PlainProgram, ProcessTable, StartError, StartedProcess, WorkerProgram,
+};
+pub use status_page::StatusPage;
 pub use temp::{TempFolder, TempFolders};

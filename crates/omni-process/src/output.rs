@@ -26,7 +26,7 @@ const LINES_PER_CALL_MAX: u32 = 1000;
 const BYTES_PER_CALL_MAX: usize = 256 << 10;
 
 /// Who hears what a tool prints.
-pub struct Listener<'a> {
+pub struct OutputListener<'a> {
     pub events: &'a mut dyn EventSink,
     /// Events below this level are not made; `None`: none at all.
     pub level: Option<LogLevel>,
@@ -34,22 +34,22 @@ pub struct Listener<'a> {
 
 /// The two pipes of one process.
 pub struct Output {
-    stdout: Stream,
-    stderr: Stream,
+    stdout: OutputPipe,
+    stderr: OutputPipe,
     chunk: Box<[u8; CHUNK_BYTES]>,
-    printed: Printed,
-    aside: Aside,
+    printed: PrintedOutput,
+    unattributed: UnattributedOutput,
 }
 
 impl Output {
     /// The end of stderr is kept, up to `tail_bytes_max`. What is printed for no call goes to the log if `log` says so.
     pub fn new(stdout: OwnedFd, stderr: OwnedFd, tail_bytes_max: usize, log: bool) -> io::Result<Self> {
         Ok(Output {
-            stdout: Stream::new(stdout)?,
-            stderr: Stream::new(stderr)?,
+            stdout: OutputPipe::new(stdout)?,
+            stderr: OutputPipe::new(stderr)?,
             chunk: Box::new([0; CHUNK_BYTES]),
-            printed: Printed::new(tail_bytes_max),
-            aside: Aside::new(log),
+            printed: PrintedOutput::new(tail_bytes_max),
+            unattributed: UnattributedOutput::new(log),
         })
     }
 
@@ -60,7 +60,7 @@ impl Output {
 
     /// Reads what is there and wakes `cx` when there is more. Costs no system call when nothing was printed. True when
     /// something was.
-    pub fn poll(&mut self, cx: &mut Context<'_>, mut listener: Option<&mut Listener<'_>>) -> bool {
+    pub fn poll(&mut self, cx: &mut Context<'_>, mut listener: Option<&mut OutputListener<'_>>) -> bool {
         let printed = &mut self.printed;
         let mut hear = |on_stderr, bytes: &[u8]| match listener.as_deref_mut() {
             Some(listener) => printed.take(on_stderr, bytes, listener),
@@ -73,19 +73,19 @@ impl Output {
 
     /// As [`poll`](Self::poll), of a process that runs no call, or of which nobody can say for which it prints: that
     /// goes to the log.
-    pub fn poll_aside(&mut self, cx: &mut Context<'_>) {
-        let (aside, tail) = (&mut self.aside, &mut self.printed.tail);
-        self.stdout.poll(cx, &mut self.chunk[..], &mut |bytes| aside.take(false, bytes));
+    pub fn poll_unattributed(&mut self, cx: &mut Context<'_>) {
+        let (unattributed, tail) = (&mut self.unattributed, &mut self.printed.tail);
+        self.stdout.poll(cx, &mut self.chunk[..], &mut |bytes| unattributed.take(false, bytes));
         self.stderr.poll(cx, &mut self.chunk[..], &mut |bytes| {
             tail.push(bytes);
-            aside.take(true, bytes);
+            unattributed.take(true, bytes);
         });
     }
 
     /// Takes in what was printed since the last call ended, as far as the runtime has been told of it.
     pub fn settle(&mut self) {
-        self.poll_aside(&mut Context::from_waker(Waker::noop()));
-        self.aside.flush();
+        self.poll_unattributed(&mut Context::from_waker(Waker::noop()));
+        self.unattributed.flush();
     }
 
     /// As [`poll`](Self::poll), with nothing kept here: `hear` is told whether it came on stderr.
@@ -99,14 +99,14 @@ impl Output {
     /// [`poll`](Self::poll) sees only what the runtime has been told of. When several frames are taken in
     /// one go, the last may be younger than that: a tool prints and returns while its progress is being
     /// read. So this asks the kernel, which costs a system call a pipe.
-    pub fn catch_up(&mut self, listener: &mut Listener<'_>) {
+    pub fn catch_up(&mut self, listener: &mut OutputListener<'_>) {
         let printed = &mut self.printed;
         self.stdout.catch_up(&mut self.chunk[..], &mut |bytes| printed.take(false, bytes, listener));
         self.stderr.catch_up(&mut self.chunk[..], &mut |bytes| printed.take(true, bytes, listener));
     }
 
     /// Reports the lines that a call began and did not end.
-    pub fn end_call(&mut self, listener: &mut Listener<'_>) {
+    pub fn end_call(&mut self, listener: &mut OutputListener<'_>) {
         self.printed.end(listener);
     }
 
@@ -132,20 +132,20 @@ impl Output {
 }
 
 /// What one call prints, however it comes.
-pub struct Printed {
-    stdout: Lines,
-    stderr: Lines,
-    tail: Tail,
-    allowance: Allowance,
+pub struct PrintedOutput {
+    stdout: LineBuffer,
+    stderr: LineBuffer,
+    tail: StderrTail,
+    allowance: LogAllowance,
 }
 
-impl Printed {
+impl PrintedOutput {
     pub fn new(tail_bytes_max: usize) -> Self {
-        Printed {
-            stdout: Lines::stdout(),
-            stderr: Lines::stderr(),
-            tail: Tail { bytes: Vec::new(), limit: tail_bytes_max },
-            allowance: Allowance::new(),
+        PrintedOutput {
+            stdout: LineBuffer::stdout(),
+            stderr: LineBuffer::stderr(),
+            tail: StderrTail { bytes: Vec::new(), limit: tail_bytes_max },
+            allowance: LogAllowance::new(),
         }
     }
 
@@ -153,11 +153,11 @@ impl Printed {
         self.tail.bytes.clear();
         self.stdout.line.clear();
         self.stderr.line.clear();
-        self.allowance = Allowance::new();
+        self.allowance = LogAllowance::new();
     }
 
     /// Takes what was printed on standard error, or else on standard output.
-    pub fn take(&mut self, on_stderr: bool, bytes: &[u8], listener: &mut Listener<'_>) {
+    pub fn take(&mut self, on_stderr: bool, bytes: &[u8], listener: &mut OutputListener<'_>) {
         if on_stderr {
             self.tail.push(bytes);
         }
@@ -171,7 +171,7 @@ impl Printed {
     }
 
     /// Reports the lines that the call began and did not end, and how much of the others was not reported.
-    pub fn end(&mut self, listener: &mut Listener<'_>) {
+    pub fn end(&mut self, listener: &mut OutputListener<'_>) {
         self.stdout.flush(&mut self.allowance, listener);
         self.stderr.flush(&mut self.allowance, listener);
         let left_out = std::mem::take(&mut self.allowance.left_out);
@@ -188,20 +188,20 @@ impl Printed {
 
 /// What is printed for no call, or nobody can say for which: a thread that a call has left, an import ahead of calls, C
 /// code while several async calls run.
-pub struct Aside {
+pub struct UnattributedOutput {
     log: bool,
-    printed: Option<Box<Printed>>,
+    printed: Option<Box<PrintedOutput>>,
     /// When the allowance was last made new.
     since: Instant,
 }
 
 /// How long one allowance of a process is for, that prints for no call.
-const ASIDE_EVERY: Duration = Duration::from_mins(1);
+const UNATTRIBUTED_EVERY: Duration = Duration::from_mins(1);
 
-impl Aside {
+impl UnattributedOutput {
     /// Nothing goes to the log unless `log` says so.
     pub fn new(log: bool) -> Self {
-        Aside { log, printed: None, since: Instant::now() }
+        UnattributedOutput { log, printed: None, since: Instant::now() }
     }
 
     pub fn take(&mut self, on_stderr: bool, bytes: &[u8]) {
@@ -209,33 +209,33 @@ impl Aside {
             return;
         }
         let printed = self.printed.get_or_insert_with(|| {
-            let mut printed = Printed::new(0);
-            printed.allowance.bytes = ASIDE_BYTES_MAX;
+            let mut printed = PrintedOutput::new(0);
+            printed.allowance.bytes = UNATTRIBUTED_BYTES_MAX;
             Box::new(printed)
         });
-        if self.since.elapsed() >= ASIDE_EVERY {
+        if self.since.elapsed() >= UNATTRIBUTED_EVERY {
             self.since = Instant::now();
-            printed.allowance = Allowance { bytes: ASIDE_BYTES_MAX, ..Allowance::new() };
+            printed.allowance = LogAllowance { bytes: UNATTRIBUTED_BYTES_MAX, ..LogAllowance::new() };
         }
-        let mut events = AsideLog;
-        let mut listener = Listener { events: &mut events, level: Some(LogLevel::Info) };
+        let mut events = UnattributedLog;
+        let mut listener = OutputListener { events: &mut events, level: Some(LogLevel::Info) };
         printed.take(on_stderr, bytes, &mut listener);
     }
 
     /// Reports the lines whose end has not come.
     pub fn flush(&mut self) {
         let Some(printed) = &mut self.printed else { return };
-        let mut events = AsideLog;
-        printed.end(&mut Listener { events: &mut events, level: Some(LogLevel::Info) });
+        let mut events = UnattributedLog;
+        printed.end(&mut OutputListener { events: &mut events, level: Some(LogLevel::Info) });
     }
 }
 
 /// So much a minute of what is printed for no call goes to the log.
-const ASIDE_BYTES_MAX: usize = 64 << 10;
+const UNATTRIBUTED_BYTES_MAX: usize = 64 << 10;
 
-struct AsideLog;
+struct UnattributedLog;
 
-impl EventSink for AsideLog {
+impl EventSink for UnattributedLog {
     fn event(&mut self, event: Event) {
         if let Event::Log { logger, data, .. } = event {
             let text = serde_json::from_slice::<String>(&data).unwrap_or_default();
@@ -249,16 +249,16 @@ impl EventSink for AsideLog {
 }
 
 /// How much of a call's output may still become events.
-struct Allowance {
+struct LogAllowance {
     lines: u32,
     bytes: usize,
     /// Bytes that have become no events.
     left_out: u64,
 }
 
-impl Allowance {
+impl LogAllowance {
     fn new() -> Self {
-        Allowance { lines: LINES_PER_CALL_MAX, bytes: BYTES_PER_CALL_MAX, left_out: 0 }
+        LogAllowance { lines: LINES_PER_CALL_MAX, bytes: BYTES_PER_CALL_MAX, left_out: 0 }
     }
 
     /// Takes one line's share. `Some(true)`: report it, `Some(false)`: say once that the rest is not reported.
@@ -274,12 +274,12 @@ impl Allowance {
 }
 
 /// The last bytes of stderr. Holds up to twice the limit, so that it is moved rarely.
-struct Tail {
+struct StderrTail {
     bytes: Vec<u8>,
     limit: usize,
 }
 
-impl Tail {
+impl StderrTail {
     fn push(&mut self, chunk: &[u8]) {
         self.bytes.extend_from_slice(chunk);
         if self.bytes.len() > 2 * self.limit {
@@ -298,11 +298,11 @@ impl Tail {
 }
 
 /// One pipe; `None` once everyone has closed its other end.
-struct Stream(Option<pipe::Receiver>);
+struct OutputPipe(Option<pipe::Receiver>);
 
-impl Stream {
+impl OutputPipe {
     fn new(pipe: OwnedFd) -> io::Result<Self> {
-        Ok(Stream(Some(pipe::Receiver::from_owned_fd(pipe)?)))
+        Ok(OutputPipe(Some(pipe::Receiver::from_owned_fd(pipe)?)))
     }
 
     /// True when something was read.
@@ -334,23 +334,23 @@ impl Stream {
 }
 
 /// Cuts what is printed into lines.
-struct Lines {
+struct LineBuffer {
     name: &'static str,
     level: LogLevel,
     /// The beginning of a line whose end is still to come.
     line: Vec<u8>,
 }
 
-impl Lines {
+impl LineBuffer {
     fn stdout() -> Self {
-        Lines { name: "stdout", level: LogLevel::Info, line: Vec::new() }
+        LineBuffer { name: "stdout", level: LogLevel::Info, line: Vec::new() }
     }
 
     fn stderr() -> Self {
-        Lines { name: "stderr", level: LogLevel::Warning, line: Vec::new() }
+        LineBuffer { name: "stderr", level: LogLevel::Warning, line: Vec::new() }
     }
 
-    fn take(&mut self, mut rest: &[u8], allowance: &mut Allowance, listener: &mut Listener<'_>) {
+    fn take(&mut self, mut rest: &[u8], allowance: &mut LogAllowance, listener: &mut OutputListener<'_>) {
         if listener.level.is_none_or(|least| self.level < least) {
             self.line.clear();
             return;
@@ -373,7 +373,7 @@ impl Lines {
     }
 
     /// Reports the line collected so far.
-    fn flush(&mut self, allowance: &mut Allowance, listener: &mut Listener<'_>) {
+    fn flush(&mut self, allowance: &mut LogAllowance, listener: &mut OutputListener<'_>) {
         let line = as_left(&self.line);
         match allowance.take(line.len()) {
             _ if line.is_empty() => {}
@@ -412,7 +412,7 @@ mod tests {
 
     #[test]
     fn the_tail_keeps_the_last_bytes_and_never_more_than_twice_the_limit() {
-        let mut tail = Tail { bytes: Vec::new(), limit: 4 };
+        let mut tail = StderrTail { bytes: Vec::new(), limit: 4 };
         for byte in 0..100 {
             tail.push(&[byte]);
             assert!(tail.bytes.len() <= 8);
@@ -422,7 +422,7 @@ mod tests {
 
     #[test]
     fn after_the_last_line_allowed_one_notice_follows_and_then_silence() {
-        let mut allowance = Allowance { lines: 3, bytes: 100, left_out: 0 };
+        let mut allowance = LogAllowance { lines: 3, bytes: 100, left_out: 0 };
         let taken: Vec<_> = (0..5).map(|_| allowance.take(10)).collect();
         assert_eq!(taken, [Some(true), Some(true), Some(false), None, None]);
     }
@@ -441,14 +441,14 @@ mod tests {
             }
         }
         let mut kept = Kept(Vec::new(), 0);
-        let mut printed = Printed::new(4);
-        let mut listener = Listener { events: &mut kept, level: Some(LogLevel::Info) };
+        let mut printed = PrintedOutput::new(4);
+        let mut listener = OutputListener { events: &mut kept, level: Some(LogLevel::Info) };
         for piece in ["\r 10%", "\r 50%", "\r100%\n", "dos\r\n", "\n", "no end\r"] {
             printed.take(true, piece.as_bytes(), &mut listener);
         }
         printed.end(&mut listener);
         assert_eq!((&kept.0[..], kept.1), (&["100%", "dos", "no end"].map(str::to_owned)[..], 0));
-        let mut listener = Listener { events: &mut kept, level: Some(LogLevel::Info) };
+        let mut listener = OutputListener { events: &mut kept, level: Some(LogLevel::Info) };
         printed.begin();
         let line = [b'x'; 99];
         for _ in 0..2 * LINES_PER_CALL_MAX {
@@ -463,7 +463,7 @@ mod tests {
 
     #[test]
     fn long_output_is_cut_by_its_bytes_too() {
-        let mut allowance = Allowance { lines: 100, bytes: 15, left_out: 0 };
+        let mut allowance = LogAllowance { lines: 100, bytes: 15, left_out: 0 };
         assert_eq!((allowance.take(10), allowance.take(10)), (Some(true), Some(false)));
         assert_eq!(allowance.take(1), None);
     }

@@ -8,7 +8,7 @@ use std::time::Duration;
 use rustix::process::{Pid, Signal, kill_process, kill_process_group};
 use tokio::time::timeout;
 
-use crate::inside::{Inside, outer_number};
+use crate::namespaced::{NamespacedProgram, outer_number};
 use crate::temp::TempFolder;
 
 /// How long a process group may take to end after SIGTERM before it is killed.
@@ -16,47 +16,47 @@ pub const TERM_GRACE: Duration = Duration::from_secs(1);
 
 /// How a process ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Exit {
+pub enum ExitStatus {
     Code(i32),
     Signal(i32),
     /// It has ended, and whoever could say how is gone.
     Unknown,
 }
 
-impl std::fmt::Display for Exit {
+impl std::fmt::Display for ExitStatus {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
-            Exit::Code(code) => write!(f, "with exit code {code}"),
-            Exit::Signal(signal) => write!(f, "by signal {signal}"),
-            Exit::Unknown => f.write_str("in an unknown way"),
+            ExitStatus::Code(code) => write!(f, "with exit code {code}"),
+            ExitStatus::Signal(signal) => write!(f, "by signal {signal}"),
+            ExitStatus::Unknown => f.write_str("in an unknown way"),
         }
     }
 }
 
 /// A running child and everything it has forked into its process group.
 ///
-/// Dropping it kills the group at once. The child is reaped by a task of its [`Children`](crate::Children) in any case, and
-/// its seat is given free only then.
+/// Dropping it kills the group at once. The child is reaped by a task of its [`ProcessTable`](crate::ProcessTable) in any case, and
+/// its permit is given free only then.
 pub struct Process {
-    pub(crate) life: Arc<Life>,
+    pub(crate) record: Arc<ProcessRecord>,
 }
 
-/// What the handle, the reaping task and the list of children share.
+/// What the handle, the reaping task and the process table share.
 #[derive(Debug)]
-pub(crate) struct Life {
+pub(crate) struct ProcessRecord {
     /// Our child: the program itself, or the launcher of a namespace that it runs in.
     pub(crate) pid: Pid,
-    inside: Option<Inside>,
+    namespaced: Option<NamespacedProgram>,
     /// It forks processes of ours.
     pub(crate) forks: bool,
     /// Where it finds room for temporary files; removed when it has ended.
     pub(crate) temp: Option<Arc<TempFolder>>,
-    state: Mutex<LifeState>,
+    state: Mutex<ProcessState>,
 }
 
 #[derive(Debug, Default)]
-pub(crate) struct LifeState {
-    pub(crate) exit: Option<Exit>,
+pub(crate) struct ProcessState {
+    pub(crate) exit: Option<ExitStatus>,
     pub(crate) waker: Option<Waker>,
     /// We ended it, so what it left behind is looked for.
     pub(crate) ended_by_us: bool,
@@ -64,18 +64,18 @@ pub(crate) struct LifeState {
     pub(crate) left: Vec<OsString>,
 }
 
-impl Life {
+impl ProcessRecord {
     pub(crate) fn new(pid: Pid, forks: bool, isolated: bool, temp: Option<Arc<TempFolder>>) -> Self {
-        let inside = isolated.then(|| Inside::new(pid));
-        Life { pid, inside, forks, temp, state: Mutex::default() }
+        let namespaced = isolated.then(|| NamespacedProgram::new(pid));
+        ProcessRecord { pid, namespaced, forks, temp, state: Mutex::default() }
     }
 
     /// The number of the program.
     fn program(&self) -> Pid {
-        self.inside.as_ref().and_then(Inside::program).unwrap_or(self.pid)
+        self.namespaced.as_ref().and_then(NamespacedProgram::program).unwrap_or(self.pid)
     }
 
-    pub(crate) fn lock(&self) -> MutexGuard<'_, LifeState> {
+    pub(crate) fn lock(&self) -> MutexGuard<'_, ProcessState> {
         // A panic elsewhere must not make a process unkillable.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -86,8 +86,8 @@ impl Life {
         // given to another process before that.
         let state = self.lock();
         if state.exit.is_none() {
-            match &self.inside {
-                Some(inside) => inside.signal(signal),
+            match &self.namespaced {
+                Some(namespaced) => namespaced.signal(signal),
                 None => drop(kill_process(self.pid, signal)),
             }
         }
@@ -98,8 +98,8 @@ impl Life {
         let mut state = self.lock();
         if state.exit.is_none() {
             state.ended_by_us |= signal == Signal::TERM || signal == Signal::KILL;
-            if let Some(inside) = &self.inside {
-                return inside.signal_group(signal);
+            if let Some(namespaced) = &self.namespaced {
+                return namespaced.signal_group(signal);
             }
             // The child leads its group only once the launcher has come that far, so it is named too.
             let _ = kill_process_group(self.pid, signal);
@@ -111,35 +111,35 @@ impl Life {
 impl Process {
     /// The process below this one that goes by `number` for itself.
     pub fn child(&self, number: i32) -> Option<Pid> {
-        match &self.life.inside {
-            Some(inside) => outer_number(inside.program()?, number),
+        match &self.record.namespaced {
+            Some(namespaced) => outer_number(namespaced.program()?, number),
             None => Pid::from_raw(number),
         }
     }
 
     /// Its temporary folder, which is removed when it has ended.
     pub fn temp(&self) -> Option<&Arc<TempFolder>> {
-        self.life.temp.as_ref()
+        self.record.temp.as_ref()
     }
 
     /// What its temporary folder held when it ended.
     pub fn take_left(&self) -> Vec<OsString> {
-        std::mem::take(&mut self.life.lock().left)
+        std::mem::take(&mut self.record.lock().left)
     }
 
     /// Sends a signal to the process itself. Does nothing once it has ended.
     pub fn signal(&self, signal: Signal) {
-        self.life.signal(signal);
+        self.record.signal(signal);
     }
 
     /// Kills the process, its group, and everything in its namespace if it has one.
     pub fn kill(&self) {
-        self.life.signal_group(Signal::KILL);
+        self.record.signal_group(Signal::KILL);
     }
 
     /// Whether the kernel says that it is stopped, by a signal or a debugger.
     pub fn is_stopped(&self) -> bool {
-        let stat = std::fs::read_to_string(format!("/proc/{}/stat", self.life.program().as_raw_nonzero()));
+        let stat = std::fs::read_to_string(format!("/proc/{}/stat", self.record.program().as_raw_nonzero()));
         // Behind the name, which may hold anything.
         let state = stat.ok().and_then(|stat| stat.rsplit_once(") ")?.1.chars().next());
         matches!(state, Some('T' | 't'))
@@ -149,7 +149,7 @@ impl Process {
     pub fn is_alone(&self) -> bool {
         let children = std::fs::read_to_string(format!(
             "/proc/{0}/task/{0}/children",
-            self.life.program().as_raw_nonzero()
+            self.record.program().as_raw_nonzero()
         ));
         self.status("Threads:").is_some_and(|threads| threads == "1")
             && children.is_ok_and(|children| children.trim().is_empty())
@@ -163,7 +163,7 @@ impl Process {
 
     /// What the kernel says of it under this name.
     fn status(&self, name: &str) -> Option<String> {
-        let path = format!("/proc/{}/status", self.life.program().as_raw_nonzero());
+        let path = format!("/proc/{}/status", self.record.program().as_raw_nonzero());
         let status = std::fs::read_to_string(path).ok()?;
         let value = status.lines().find_map(|line| line.strip_prefix(name))?;
         Some(value.trim().to_owned())
@@ -171,13 +171,13 @@ impl Process {
 
     /// Whether it is known to have ended.
     pub fn exited(&self) -> bool {
-        self.life.lock().exit.is_some()
+        self.record.lock().exit.is_some()
     }
 
     /// Ready once the kernel says that the process has ended and it has been reaped. Wakes the last poller
     /// only.
-    pub fn poll_exit(&self, cx: &mut Context<'_>) -> Poll<Exit> {
-        let mut state = self.life.lock();
+    pub fn poll_exit(&self, cx: &mut Context<'_>) -> Poll<ExitStatus> {
+        let mut state = self.record.lock();
         if let Some(exit) = state.exit {
             return Poll::Ready(exit);
         }
@@ -189,25 +189,25 @@ impl Process {
     }
 
     /// Waits until the process has ended.
-    pub async fn wait(&self) -> Exit {
+    pub async fn wait(&self) -> ExitStatus {
         std::future::poll_fn(|cx| self.poll_exit(cx)).await
     }
 
     /// Ends the process and its group: SIGTERM, `grace`, SIGKILL. Returns when it has been reaped.
-    pub async fn end(&self, grace: Duration) -> Exit {
-        self.life.signal_group(Signal::TERM);
+    pub async fn terminate(&self, grace: Duration) -> ExitStatus {
+        self.record.signal_group(Signal::TERM);
         // A stopped process would never get the signal.
-        self.life.signal_group(Signal::CONT);
+        self.record.signal_group(Signal::CONT);
         if let Ok(exit) = timeout(grace, self.wait()).await {
             return exit;
         }
-        self.life.signal_group(Signal::KILL);
+        self.record.signal_group(Signal::KILL);
         self.wait().await
     }
 }
 
 impl Drop for Process {
     fn drop(&mut self) {
-        self.life.signal_group(Signal::KILL);
+        self.record.signal_group(Signal::KILL);
     }
 }

@@ -11,38 +11,38 @@ use std::sync::mpsc::{Receiver, Sender, channel};
 
 use tokio::sync::oneshot;
 
-struct Order {
+struct StartRequest {
     command: Command,
     /// Who counts the child, from before it exists until somebody else does.
-    mark: Box<dyn Send>,
+    guard: Box<dyn Send>,
     reply: oneshot::Sender<(io::Result<Child>, Box<dyn Send>)>,
 }
 
-/// Starts `command` from the permanent thread. `mark` comes back with the child. When the returned future
-/// is dropped, the child is killed and reaped before `mark` is dropped.
-pub(crate) async fn start(command: Command, mark: Box<dyn Send>) -> io::Result<(Child, Box<dyn Send>)> {
+/// Starts `command` from the permanent thread. `guard` comes back with the child. When the returned future
+/// is dropped, the child is killed and reaped before `guard` is dropped.
+pub(crate) async fn start(command: Command, guard: Box<dyn Send>) -> io::Result<(Child, Box<dyn Send>)> {
     let gone = || io::Error::other("the thread that starts processes is gone");
     let (reply, answer) = oneshot::channel();
-    orders()?.send(Order { command, mark, reply }).map_err(|_| gone())?;
-    let (child, mark) = answer.await.map_err(|_| gone())?;
-    Ok((child?, mark))
+    requests()?.send(StartRequest { command, guard, reply }).map_err(|_| gone())?;
+    let (child, guard) = answer.await.map_err(|_| gone())?;
+    Ok((child?, guard))
 }
 
-fn orders() -> io::Result<&'static Sender<Order>> {
-    static ORDERS: OnceLock<Sender<Order>> = OnceLock::new();
-    if let Some(orders) = ORDERS.get() {
-        return Ok(orders);
+fn requests() -> io::Result<&'static Sender<StartRequest>> {
+    static REQUESTS: OnceLock<Sender<StartRequest>> = OnceLock::new();
+    if let Some(requests) = REQUESTS.get() {
+        return Ok(requests);
     }
     let (sender, receiver) = channel();
     std::thread::Builder::new().name("omni-starter".into()).spawn(move || serve(&receiver))?;
     // If two threads raced here, the loser's thread ends with its sender, before it has forked anything.
-    Ok(ORDERS.get_or_init(|| sender))
+    Ok(REQUESTS.get_or_init(|| sender))
 }
 
-fn serve(orders: &Receiver<Order>) {
-    while let Ok(Order { mut command, mark, reply }) = orders.recv() {
+fn serve(requests: &Receiver<StartRequest>) {
+    while let Ok(StartRequest { mut command, guard, reply }) = requests.recv() {
         let child = command.spawn();
-        if let Err((Ok(mut unwanted), _mark)) = reply.send((child, mark)) {
+        if let Err((Ok(mut unwanted), _guard)) = reply.send((child, guard)) {
             let _ = unwanted.kill();
             let _ = unwanted.wait();
         }

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use anyhow::{Result, bail};
 use omni_call::{ExecutorKind, Requirements, shown_path};
 use omni_catalog::{Snapshot, Tool};
-use omni_environments::{EnvironmentConfig, Environments, Stored, stored_environments};
+use omni_environments::{EnvironmentConfig, Environments, StoredEnvironment, stored_environments};
 use omni_process::ProcessConfig;
 
 use crate::home::Home;
@@ -114,14 +114,18 @@ pub(crate) fn wanted(snapshot: &Snapshot, environments: &Environments) -> Vec<Wa
 
 /// The environments that no skill needs any more: made for a skill of these folders that wants another one now, or for a
 /// skill that is gone, or not whole. What was made for other folders of skills is theirs.
-pub(crate) fn stale(stored: Vec<Stored>, wanted: &[Wanted], skills: &[PathBuf]) -> Vec<Stored> {
-    let needless = |stored: &Stored| match &stored.made {
+pub(crate) fn stale(
+    stored: Vec<StoredEnvironment>,
+    wanted: &[Wanted],
+    skills: &[PathBuf],
+) -> Vec<StoredEnvironment> {
+    let needless = |stored: &StoredEnvironment| match &stored.made {
         Some(made) => {
             skills.iter().any(|skills| made.made_for.starts_with(skills)) || !made.made_for.exists()
         }
         None => true,
     };
-    let unwanted = |stored: &Stored| wanted.iter().all(|one| one.name != stored.name);
+    let unwanted = |stored: &StoredEnvironment| wanted.iter().all(|one| one.name != stored.name);
     stored.into_iter().filter(|stored| unwanted(stored) && needless(stored)).collect()
 }
 

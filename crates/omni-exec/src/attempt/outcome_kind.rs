@@ -1,7 +1,7 @@
 //! Which kind of outcome the result of an attempt is to the caller.
 
 use omni_call::OutcomeKind;
-use omni_process::Exit;
+use omni_process::ExitStatus;
 
 use super::result::AttemptResult;
 use crate::ExecConfig;
@@ -18,9 +18,9 @@ pub(super) fn outcome_kind(result: AttemptResult, config: &ExecConfig) -> Outcom
         AttemptResult::TooLarge => OutcomeKind::OutputLimit { limit_bytes: config.result_bytes_max },
         // Only where nothing may be run again: the executor is closing.
         AttemptResult::Skipped => OutcomeKind::Shutdown,
-        AttemptResult::Died(Exit::Code(code)) => OutcomeKind::Exited { code, message: None },
-        AttemptResult::Died(Exit::Signal(signal)) => OutcomeKind::Signalled { signal },
-        AttemptResult::Died(Exit::Unknown) => OutcomeKind::Lost {
+        AttemptResult::Died(ExitStatus::Code(code)) => OutcomeKind::Exited { code, message: None },
+        AttemptResult::Died(ExitStatus::Signal(signal)) => OutcomeKind::Signalled { signal },
+        AttemptResult::Died(ExitStatus::Unknown) => OutcomeKind::Lost {
             message: "its process ended, and the fork parent that knew how is gone".into(),
         },
         AttemptResult::Broken(error) => OutcomeKind::Lost { message: error.to_string() },

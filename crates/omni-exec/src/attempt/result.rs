@@ -1,7 +1,7 @@
 //! How one attempt at a call ended, before anybody says what that means to its caller.
 
 use omni_call::{Expired, ToolResult};
-use omni_process::Exit;
+use omni_process::ExitStatus;
 
 use crate::wire::{ErrorFrame, WireError};
 
@@ -15,7 +15,7 @@ pub(crate) enum AttemptResult {
     /// The call was revoked, and the worker had not begun it.
     Skipped,
     /// The process of the call has ended: the kernel's word.
-    Died(Exit),
+    Died(ExitStatus),
     /// Nothing more can be heard of the call: its worker broke the protocol, or others were the end of a worker that it
     /// shared ([`WireError::SharedWorkerEnded`]).
     Broken(WireError),

@@ -12,7 +12,7 @@ use omni_call::{
     Answer, Ask, BoxFuture, Call, CallId, CallPort, CallRequest, Deadline, Event, EventSink, Expired,
     LogLevel, OutcomeKind, Phase, PythonTarget, RunSpec, ToolResult, Wants,
 };
-use omni_process::Exit;
+use omni_process::ExitStatus;
 
 use super::*;
 use crate::ExecConfig;
@@ -360,7 +360,7 @@ fn call() -> Call {
 }
 
 fn killed() -> AttemptResult {
-    AttemptResult::Died(Exit::Signal(9))
+    AttemptResult::Died(ExitStatus::Signal(9))
 }
 
 fn shared() -> AttemptResult {

@@ -12,7 +12,7 @@ use serde_json::{Map, Value, json};
 use tokio::sync::{Notify, oneshot, watch};
 
 use omni_call::Answer;
-use omni_process::Aside;
+use omni_process::UnattributedOutput;
 
 use super::inbox::Inbox;
 use super::py_thread::{bodies, payload};
@@ -52,7 +52,7 @@ pub(super) struct Control {
     python: Mutex<Option<Interpreter>>,
     drained: Notify,
     /// What is printed there, for no call.
-    aside: Mutex<Aside>,
+    aside: Mutex<UnattributedOutput>,
 }
 
 impl Control {
@@ -72,7 +72,7 @@ impl Control {
             ready: Mutex::new(Some(ready)),
             python: Mutex::default(),
             drained: Notify::new(),
-            aside: Mutex::new(Aside::new(config.log_output)),
+            aside: Mutex::new(UnattributedOutput::new(config.log_output)),
         });
         let hello =
             json!({"hello": {"root": config.process.root.to_string_lossy(), "environment": environment}});

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use omni_call::{Call, CallPort};
 use omni_libpython::{Interpreter, Startup};
-use omni_process::Printed;
+use omni_process::PrintedOutput;
 use tokio::runtime::Handle;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::timeout;
@@ -62,7 +62,7 @@ impl EmbeddedInterpreter {
             package_dir: Some(PathBuf::clone(&config.package_dir)),
             utf8: embedding.utf8,
         };
-        let environment = processes.guest_environment().await;
+        let environment = processes.embedded_environment().await;
         let (control, ready) = Control::start(startup, config, environment)
             .map_err(|error| format!("a thread cannot be started: {error}"))?;
         let python = match timeout(config.ready_timeout, ready).await {
@@ -111,7 +111,7 @@ impl EmbeddedInterpreter {
             };
             let id = self.next.fetch_add(1, Ordering::Relaxed);
             if thread.begin(call, id) {
-                let printed = Printed::new(STDERR_TAIL_BYTES);
+                let printed = PrintedOutput::new(STDERR_TAIL_BYTES);
                 return Some(Ok(EmbeddedCall {
                     interpreter: Arc::clone(self),
                     thread,
@@ -249,7 +249,7 @@ pub(super) struct EmbeddedCall {
     id: u64,
     /// Held by a plain call.
     permit: Option<OwnedSemaphorePermit>,
-    printed: Printed,
+    printed: PrintedOutput,
     over: bool,
     /// Python has been told to end the call, and has had its time for it: whether the call holds its thread.
     blocks_thread: Option<bool>,

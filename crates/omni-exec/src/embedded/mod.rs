@@ -122,7 +122,7 @@ impl Embedded {
                 Err(message) => return refused(no_interpreter(message)),
             };
             if call.spec.keep_temp {
-                self.processes.keep_guest_temp();
+                self.processes.keep_embedded_temp();
             }
             match interpreter.begin(call).await {
                 None => HandOverResult::Elsewhere,
@@ -191,7 +191,7 @@ impl Executor for Embedded {
             if let Some(Ok(interpreter)) = self.interpreter.get() {
                 interpreter.shut_down(SHUTDOWN_GRACE).await;
             }
-            self.processes.end_all(Duration::ZERO).await;
+            self.processes.terminate_all(Duration::ZERO).await;
         })
     }
 }

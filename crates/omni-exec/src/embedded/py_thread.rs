@@ -11,7 +11,7 @@ use std::time::Instant;
 use bytes::Bytes;
 use omni_call::Call;
 use omni_libpython::{Host, Interpreter, PAGE_SLOTS, Received};
-use omni_process::{Aside, Listener, Printed};
+use omni_process::{OutputListener, PrintedOutput, UnattributedOutput};
 
 use super::inbox::Inbox;
 use crate::ExecConfig;
@@ -32,19 +32,19 @@ pub(super) struct PyThread {
     inbox: Inbox,
     state: Mutex<PyThreadState>,
     /// What is printed there for no call.
-    aside: Mutex<Aside>,
+    aside: Mutex<UnattributedOutput>,
 }
 
 #[derive(Default)]
 struct PyThreadState {
-    calls: HashMap<u64, CallOutput>,
+    calls: HashMap<u64, CallBuffer>,
     /// Why the thread is gone.
     gone: Option<String>,
 }
 
 /// What one call has said.
 #[derive(Default)]
-struct CallOutput {
+struct CallBuffer {
     outputs: VecDeque<OutputItem>,
     ended: bool,
     /// Bytes it has printed that were dropped.
@@ -78,7 +78,7 @@ impl PyThread {
             page: Default::default(),
             inbox,
             state: Mutex::default(),
-            aside: Mutex::new(Aside::new(config.log_output)),
+            aside: Mutex::new(UnattributedOutput::new(config.log_output)),
         });
         let mut hello = Vec::new();
         let introduction = ServerHello {
@@ -133,7 +133,7 @@ impl PyThread {
         if state.gone.is_some() {
             return false;
         }
-        state.calls.insert(id, CallOutput::default());
+        state.calls.insert(id, CallBuffer::default());
         drop(state);
         let taken = self.inbox.put(payload(frame));
         if !taken {
@@ -175,7 +175,7 @@ impl PyThread {
         cx: &Context<'_>,
         id: u64,
         reader: &FrameReader,
-        printed: &mut Printed,
+        printed: &mut PrintedOutput,
         hearing: &mut CallContext<'_>,
     ) -> Poll<AttemptResult> {
         let (outputs, left_out) = {
@@ -195,7 +195,7 @@ impl PyThread {
             let end = match outputs {
                 OutputItem::Printed { on_stderr, bytes } => {
                     hearing.alive(None);
-                    printed.take(on_stderr, &bytes, &mut Listener { events: hearing.port, level });
+                    printed.take(on_stderr, &bytes, &mut OutputListener { events: hearing.port, level });
                     None
                 }
                 OutputItem::Skipped => Some(AttemptResult::Skipped),
@@ -206,7 +206,7 @@ impl PyThread {
                 },
             };
             if let Some(end) = end {
-                printed.end(&mut Listener { events: hearing.port, level });
+                printed.end(&mut OutputListener { events: hearing.port, level });
                 return Poll::Ready(end);
             }
         }

@@ -127,7 +127,7 @@ impl Executor for Fork {
         Box::pin(async {
             self.capacity.close();
             self.cache.close();
-            self.processes.end_all(SHUTDOWN_GRACE).await;
+            self.processes.terminate_all(SHUTDOWN_GRACE).await;
         })
     }
 }

@@ -13,7 +13,9 @@ use std::task::Poll;
 use std::time::Instant;
 
 use omni_call::PythonTarget;
-use omni_process::{Exit, Foreign, ForeignEnd, Isolation, Output, Process, StartError, Started};
+use omni_process::{
+    AdoptedExit, AdoptedProcess, ExitStatus, Isolation, Output, Process, StartError, StartedProcess,
+};
 use rustix::net::{SendAncillaryBuffer, SendAncillaryMessage, SendFlags, sendmsg};
 use rustix::process::Signal;
 use serde::Deserialize;
@@ -72,7 +74,7 @@ pub(super) struct ForkParent {
 #[derive(Default)]
 struct PendingReplies {
     forks: HashMap<u64, oneshot::Sender<Result<i32, String>>>,
-    ends: HashMap<u64, oneshot::Sender<ForeignEnd>>,
+    ends: HashMap<u64, oneshot::Sender<AdoptedExit>>,
     preloads: HashMap<u64, PathBuf>,
     /// The files it was told to import.
     known: HashSet<PathBuf>,
@@ -304,7 +306,7 @@ impl ForkParents {
         }
     }
 
-    fn report_exit(&self, parent: &Arc<ForkParent>, exit: Exit) {
+    fn report_exit(&self, parent: &Arc<ForkParent>, exit: ExitStatus) {
         self.forget(parent);
         if !self.processes.closing() && !parent.retired.load(Ordering::Relaxed) {
             tracing::info!("the fork parent has ended {exit}; the next call starts another one");
@@ -334,7 +336,7 @@ impl ForkParents {
 async fn serve(parents: Arc<ForkParents>, parent: Arc<ForkParent>, mut channel: Channel, mut output: Output) {
     let mut closed = false;
     let exit = poll_fn(|cx| {
-        output.poll_aside(cx);
+        output.poll_unattributed(cx);
         while !closed && let Poll::Ready(frame) = channel.poll_frame(cx) {
             let Ok(length) = frame else {
                 // The process may last longer, where what it forked shares a namespace with it.
@@ -376,12 +378,12 @@ impl ForkParents {
             }
             ParentMessage::Exited { id, code, signal, left } => {
                 let exit = match (code, signal) {
-                    (Some(code), _) => Exit::Code(code),
-                    (None, Some(signal)) => Exit::Signal(signal),
-                    (None, None) => Exit::Unknown,
+                    (Some(code), _) => ExitStatus::Code(code),
+                    (None, Some(signal)) => ExitStatus::Signal(signal),
+                    (None, None) => ExitStatus::Unknown,
                 };
                 if let Some(end) = pending.ends.remove(&id) {
-                    let _ = end.send(ForeignEnd { exit, left });
+                    let _ = end.send(AdoptedExit { exit, left });
                 }
             }
             ParentMessage::Preloaded { id } => {
@@ -414,7 +416,7 @@ impl ForkParent {
         self: &Arc<Self>,
         processes: &Arc<ExecutorProcesses>,
         rehearse: bool,
-    ) -> Result<Started, ForkError> {
+    ) -> Result<StartedProcess, ForkError> {
         let failed = |what| move |source: io::Error| ForkError::Start(StartError::System { what, source });
         if processes.closing() {
             return Err(ForkError::Start(StartError::Closing));
@@ -456,10 +458,10 @@ impl ForkParent {
             this.reap(id);
             drop(forked);
         });
-        let foreign = Foreign { pid, ended, reap };
+        let adopted = AdoptedProcess { pid, ended, reap };
         let temp = processes.make_temp();
-        let process = processes.adopt_foreign((serial, mark), foreign, temp).map_err(ForkError::Start)?;
-        Ok(Started { process, control, stdout: stdout.into(), stderr: stderr.into() })
+        let process = processes.adopt_forked((serial, mark), adopted, temp).map_err(ForkError::Start)?;
+        Ok(StartedProcess { process, control, stdout: stdout.into(), stderr: stderr.into() })
     }
 
     /// Ends what a parent that is gone has left besides the processes that it forked for us.

@@ -167,7 +167,7 @@ impl Driver {
                 return driver.give_back(pooled);
             }
             if !worker.cancel(CANCEL_PATIENCE).await {
-                worker.process.end(TERM_GRACE).await;
+                worker.process.terminate(TERM_GRACE).await;
             }
             driver.give_back(pooled);
         });
@@ -177,7 +177,7 @@ impl Driver {
     fn kill_and_reap(self: &Arc<Self>, pooled: Box<PooledWorker>) {
         let driver = Arc::clone(self);
         self.runtime().spawn(async move {
-            pooled.worker.process.end(Duration::ZERO).await;
+            pooled.worker.process.terminate(Duration::ZERO).await;
             driver.give_back(pooled);
         });
     }
@@ -189,7 +189,7 @@ impl Driver {
         worker.ask_to_exit();
         runtime.spawn(async move {
             if timeout(EXIT_GRACE, worker.wait_exit()).await.is_err() {
-                worker.process.end(TERM_GRACE).await;
+                worker.process.terminate(TERM_GRACE).await;
             }
         });
     }
@@ -233,7 +233,10 @@ impl Driver {
 
     /// Ends all workers and waits until they are gone.
     pub(super) async fn end_workers(&self) {
-        tokio::join!(self.processes.end_all(SHUTDOWN_GRACE), self.stateful.end_all(SHUTDOWN_GRACE));
+        tokio::join!(
+            self.processes.terminate_all(SHUTDOWN_GRACE),
+            self.stateful.terminate_all(SHUTDOWN_GRACE)
+        );
     }
 
     /// Has the autoscaler look.

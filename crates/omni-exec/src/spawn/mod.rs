@@ -83,7 +83,7 @@ impl Executor for Spawn {
     fn shut_down(&self) -> BoxFuture<'_, ()> {
         Box::pin(async {
             self.capacity.close();
-            self.processes.end_all(SHUTDOWN_GRACE).await;
+            self.processes.terminate_all(SHUTDOWN_GRACE).await;
         })
     }
 }

@@ -14,7 +14,7 @@ use omni_call::{
     Call, CallResult, Event, EventSink, Expired, Outcome, OutcomeKind, Phase, ProgramInput, ProgramOutput,
     ProgramTarget, TempFiles, ToolResult, Wants,
 };
-use omni_process::{Exit, Foreground, Listener, Output, Process, TERM_GRACE};
+use omni_process::{ExitStatus, Output, OutputListener, PlainProgram, Process, TERM_GRACE};
 use rustix::fs::{MemfdFlags, SeekFrom, memfd_create, seek};
 use serde_json::value::RawValue;
 use serde_json::{Map, Value};
@@ -63,7 +63,7 @@ pub(super) async fn run(
             );
         }
     };
-    let (process, stdout, stderr) = match processes.start_foreground(foreground).await {
+    let (process, stdout, stderr) = match processes.start_plain(foreground).await {
         Ok(started) => started,
         Err(error) => return start_failed(&call, &StartFailure::from(error)),
     };
@@ -85,7 +85,7 @@ pub(super) async fn run(
     let ProgramIo { collected, output, .. } = io;
     let stderr = output.stderr_tail();
     // Any code is something that a program may mean; a signal is not.
-    let died = matches!(end, ProgramResult::Exited(Exit::Signal(_))) && !processes.closing();
+    let died = matches!(end, ProgramResult::Exited(ExitStatus::Signal(_))) && !processes.closing();
     let kind = match end {
         ProgramResult::Exited(_) if processes.closing() => OutcomeKind::Shutdown,
         end => outcome_kind(end, &call, program, collected.bytes, config),
@@ -110,23 +110,26 @@ fn outcome_kind(
     config: &ExecConfig,
 ) -> OutcomeKind {
     match end {
-        ProgramResult::Exited(Exit::Code(0)) => parse_output(call, program, bytes),
-        ProgramResult::Exited(Exit::Code(NOT_STARTED)) if bytes.is_empty() => OutcomeKind::WorkerStart {
-            message: format!(
-                "`{}` cannot be run, or ended with exit code {NOT_STARTED}",
-                program.argv.first().map_or("", String::as_str)
-            ),
-            hint: "check `command` in the skill's SKILL.md: is the program there, and executable?".to_owned(),
-        },
+        ProgramResult::Exited(ExitStatus::Code(0)) => parse_output(call, program, bytes),
+        ProgramResult::Exited(ExitStatus::Code(NOT_STARTED)) if bytes.is_empty() => {
+            OutcomeKind::WorkerStart {
+                message: format!(
+                    "`{}` cannot be run, or ended with exit code {NOT_STARTED}",
+                    program.argv.first().map_or("", String::as_str)
+                ),
+                hint: "check `command` in the skill's SKILL.md: is the program there, and executable?"
+                    .to_owned(),
+            }
+        }
         // What it has to say to the client it says on its output, whatever its code.
-        ProgramResult::Exited(Exit::Code(code)) if !bytes.is_empty() => {
+        ProgramResult::Exited(ExitStatus::Code(code)) if !bytes.is_empty() => {
             let text = String::from_utf8_lossy(&bytes);
             let result = ToolResult { is_error: true, ..text_result(&text) };
             OutcomeKind::from(result.with_text(&format!("`{}` ended with exit code {code}", call.spec.tool)))
         }
-        ProgramResult::Exited(Exit::Code(code)) => OutcomeKind::Exited { code, message: None },
-        ProgramResult::Exited(Exit::Signal(signal)) => OutcomeKind::Signalled { signal },
-        ProgramResult::Exited(Exit::Unknown) => {
+        ProgramResult::Exited(ExitStatus::Code(code)) => OutcomeKind::Exited { code, message: None },
+        ProgramResult::Exited(ExitStatus::Signal(signal)) => OutcomeKind::Signalled { signal },
+        ProgramResult::Exited(ExitStatus::Unknown) => {
             OutcomeKind::Lost { message: "its process ended in an unknown way".into() }
         }
         ProgramResult::TooLarge => OutcomeKind::OutputLimit { limit_bytes: config.result_bytes_max },
@@ -140,7 +143,7 @@ fn foreground(
     program: &ProgramTarget,
     config: &ExecConfig,
     reports: Option<&ReportSocket>,
-) -> Result<Foreground, String> {
+) -> Result<PlainProgram, String> {
     let skill_dir = &program.dir;
     let mut argv: Vec<OsString> = program.argv.iter().map(OsString::from).collect();
     if let Some(first) = argv.first_mut()
@@ -174,7 +177,7 @@ fn foreground(
     env.extend(remaining.map(|left| (report::DEADLINE.into(), report::monotonic_deadline(left).into())));
     let cwd = program.cwd.as_ref().map_or_else(|| config.process.root.clone(), |cwd| skill_dir.join(cwd));
     let stdin = in_memory(input).map_err(|error| format!("they could not be handed over: {error}"))?;
-    Ok(Foreground { argv, env, cwd, stdin })
+    Ok(PlainProgram { argv, env, cwd, stdin })
 }
 
 /// `--name=value` for each argument.
@@ -240,7 +243,7 @@ fn capture(stdout: OwnedFd, stderr: OwnedFd, config: &ExecConfig) -> io::Result<
 }
 
 enum ProgramResult {
-    Exited(Exit),
+    Exited(ExitStatus),
     TooLarge,
     Expired(Expired),
 }
@@ -290,7 +293,7 @@ struct ProgramIo {
 impl ProgramIo {
     /// Takes in what has arrived. True when there was something: a sign of life.
     fn poll(&mut self, cx: &mut Context<'_>, wants: Wants, events: &mut dyn EventSink) -> bool {
-        let said = self.output.poll(cx, Some(&mut Listener { events: &mut *events, level: wants.log }));
+        let said = self.output.poll(cx, Some(&mut OutputListener { events: &mut *events, level: wants.log }));
         let wrote = self.collected.poll(cx) || said;
         let mut reported = false;
         if let Some(reports) = &mut self.reports {
@@ -312,7 +315,7 @@ impl ProgramIo {
             events.event(event);
         }
         self.collected.poll(cx);
-        let mut listener = Listener { events, level: wants.log };
+        let mut listener = OutputListener { events, level: wants.log };
         self.output.poll(cx, Some(&mut listener));
         self.output.end_call(&mut listener);
     }
@@ -436,7 +439,7 @@ impl Drop for RunningProgram {
         let Ok(runtime) = tokio::runtime::Handle::try_current() else { return };
         let permit = self.permit.take();
         runtime.spawn(async move {
-            process.end(TERM_GRACE).await;
+            process.terminate(TERM_GRACE).await;
             drop(permit);
         });
     }

@@ -10,7 +10,7 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use bytes::{Buf as _, Bytes};
-use omni_process::{Children, Exit, Foreground, Process, ProcessConfig, TERM_GRACE};
+use omni_process::{ExitStatus, PlainProgram, Process, ProcessConfig, ProcessTable, TERM_GRACE};
 use tokio::io::{AsyncRead as _, AsyncWrite as _, ReadBuf};
 use tokio::net::unix::pipe;
 use tokio::time::timeout;
@@ -35,7 +35,7 @@ const TAIL_BYTES_MAX: usize = 4 << 10;
 /// The process and its pipes. Dropping it kills the process and its group at once; [`close`](Self::close) lets it end.
 pub(super) struct Stdio {
     command: String,
-    processes: Arc<Children>,
+    processes: Arc<ProcessTable>,
     process: Process,
     /// `None` once it is closed, by us or by the server.
     stdin: Option<pipe::Sender>,
@@ -59,15 +59,15 @@ impl Stdio {
     ) -> Result<Stdio, UpstreamError> {
         let command = super::command_line::join(words);
         let failed = |reason: String| UpstreamError::NotStarted { command: command.clone(), reason };
-        let processes = Children::new(config.clone());
+        let processes = ProcessTable::new(config.clone());
         let (theirs, ours) = io::pipe().map_err(|error| failed(error.to_string()))?;
-        let foreground = Foreground {
+        let foreground = PlainProgram {
             argv: words.iter().map(Into::into).collect(),
             env: Vec::new(),
             cwd: PathBuf::clone(&config.root),
             stdin: theirs.into(),
         };
-        let started = processes.start_foreground(foreground).await;
+        let started = processes.start_plain(foreground).await;
         let (process, stdout, stderr) = started.map_err(|error| failed(error.to_string()))?;
         let pipes = || -> io::Result<_> {
             Ok((
@@ -134,9 +134,9 @@ impl Stdio {
         // It may wait for somebody to read what it writes at its end.
         let ended = timeout(EXIT_GRACE, poll_fn(|cx| self.poll_end(cx)));
         if ended.await.is_err() {
-            self.process.end(TERM_GRACE).await;
+            self.process.terminate(TERM_GRACE).await;
         }
-        self.processes.end_all(TERM_GRACE).await;
+        self.processes.terminate_all(TERM_GRACE).await;
     }
 
     fn poll_end(&mut self, cx: &mut Context<'_>) -> Poll<()> {
@@ -228,7 +228,7 @@ impl Stdio {
         )
         .await;
         let (command, stderr) = (self.command.clone(), self.stderr_tail());
-        if exit == Some(Exit::Code(NOT_STARTED)) && !self.spoke {
+        if exit == Some(ExitStatus::Code(NOT_STARTED)) && !self.spoke {
             let reason = stderr.trim().trim_start_matches("omni: cannot start ");
             let reason = reason.split(" (os error").next().unwrap_or(reason).to_owned();
             let reason = if reason.is_empty() { "it ended with exit code 127".to_owned() } else { reason };

@@ -5,7 +5,7 @@ use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
 use omni_call::{Call, CallPort, Deadline, Wants};
-use omni_process::{Exit, Listener};
+use omni_process::{ExitStatus, OutputListener};
 
 use super::clocks::CallClocks;
 use super::{CurrentCall, Worker};
@@ -78,7 +78,7 @@ impl Worker {
         context: &mut CallContext<'_>,
     ) -> Poll<AttemptResult> {
         let level = self.call.as_ref().and_then(|call| call.running.wants().log);
-        if self.output.poll(cx, Some(&mut Listener { events: context.port, level })) {
+        if self.output.poll(cx, Some(&mut OutputListener { events: context.port, level })) {
             context.alive(None);
             if let Some(call) = &mut self.call {
                 call.running.talked = true;
@@ -92,7 +92,7 @@ impl Worker {
         if end.is_none()
             && let Poll::Ready(exit) = self.process.poll_exit(cx)
         {
-            self.output.poll(cx, Some(&mut Listener { events: context.port, level }));
+            self.output.poll(cx, Some(&mut OutputListener { events: context.port, level }));
             end = Some(AttemptResult::Died(exit));
         }
         if end.is_none() {
@@ -101,7 +101,7 @@ impl Worker {
         match end {
             None => Poll::Pending,
             Some(end) => {
-                let mut listener = Listener { events: context.port, level };
+                let mut listener = OutputListener { events: context.port, level };
                 Poll::Ready(self.close_call(end, &mut listener))
             }
         }
@@ -167,7 +167,7 @@ impl Worker {
     }
 
     /// Takes in what belongs to a call that has ended so, and lets go of it.
-    fn close_call(&mut self, end: AttemptResult, listener: &mut Listener<'_>) -> AttemptResult {
+    fn close_call(&mut self, end: AttemptResult, listener: &mut OutputListener<'_>) -> AttemptResult {
         let running = self.call.as_ref().map(|call| &call.running);
         // Of what a silent call has printed besides, the runtime has told by now.
         if !matches!(end, AttemptResult::Result(_)) || running.is_some_and(|call| call.talked) {
@@ -175,7 +175,7 @@ impl Worker {
         }
         self.output.end_call(listener);
         if let Some(call) = running.filter(|call| call.printed) {
-            self.page.note_heard(call.id);
+            self.page.note_output_read(call.id);
         }
         let end = self.explain_gave_up(end);
         self.unusable |= matches!(end, AttemptResult::Broken(_));
@@ -188,7 +188,7 @@ impl Worker {
 
     /// A worker that gives itself up says why in its last line: then the end is not the tool's exit.
     fn explain_gave_up(&self, end: AttemptResult) -> AttemptResult {
-        if !matches!(end, AttemptResult::Died(Exit::Code(GAVE_UP_EXIT_CODE))) || !self.has_started() {
+        if !matches!(end, AttemptResult::Died(ExitStatus::Code(GAVE_UP_EXIT_CODE))) || !self.has_started() {
             return end;
         }
         let said = self.output.stderr_tail().unwrap_or_default();

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use omni_process::{Output, StartError, Started, StatusPage};
+use omni_process::{Output, StartError, StartedProcess, StatusPage};
 use rustix::net::{SendAncillaryBuffer, SendAncillaryMessage, SendFlags, sendmsg};
 use tokio::time::sleep;
 
@@ -25,7 +25,7 @@ static NEXT_KEY: AtomicU64 = AtomicU64::new(0);
 impl Worker {
     /// Makes a worker of a process that runs, and introduces the server to it.
     pub(crate) fn assemble(
-        started: Started,
+        started: StartedProcess,
         config: &ExecConfig,
         mode: WorkerMode,
     ) -> Result<Self, StartError> {

@@ -4,7 +4,7 @@ use std::future::poll_fn;
 use std::time::{Duration, Instant};
 
 use omni_call::{Deadline, NoClient};
-use omni_process::Exit;
+use omni_process::ExitStatus;
 use rustix::process::Signal;
 
 use super::Worker;
@@ -55,9 +55,9 @@ impl Worker {
     }
 
     /// Waits for the process to end by itself, so long as it takes, and lets it print meanwhile.
-    pub(crate) async fn wait_exit(&mut self) -> Exit {
+    pub(crate) async fn wait_exit(&mut self) -> ExitStatus {
         poll_fn(|cx| {
-            self.output.poll_aside(cx);
+            self.output.poll_unattributed(cx);
             self.process.poll_exit(cx)
         })
         .await

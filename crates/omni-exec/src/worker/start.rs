@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::task::Poll;
 use std::time::Duration;
 
-use omni_process::{Exit, StartError};
+use omni_process::{ExitStatus, StartError};
 use tokio::time::{Sleep, sleep};
 
 use super::Worker;
@@ -64,7 +64,7 @@ impl Worker {
     async fn wait_ready(&mut self) -> Result<(), String> {
         let mut closed: Option<Pin<Box<Sleep>>> = None;
         poll_fn(|cx| {
-            self.output.poll_aside(cx);
+            self.output.poll_unattributed(cx);
             let _ = self.channel.poll_flush(cx);
             if closed.is_none()
                 && let Poll::Ready(frame) = self.channel.poll_frame(cx)
@@ -104,7 +104,7 @@ impl Worker {
     }
 
     /// What to say of a process that ended before it said that it was ready; `None` when it did say so.
-    pub(crate) fn never_ready(&self, config: &ExecConfig, exit: Exit) -> Option<StartFailure> {
+    pub(crate) fn never_ready(&self, config: &ExecConfig, exit: ExitStatus) -> Option<StartFailure> {
         (!self.ready).then(|| self.start_failure(config, &before_ready(exit), false))
     }
 
@@ -121,11 +121,11 @@ impl Worker {
     }
 }
 
-fn before_ready(exit: Exit) -> String {
+fn before_ready(exit: ExitStatus) -> String {
     match exit {
-        Exit::Code(code) => format!("ended with exit code {code} before it was ready"),
-        Exit::Signal(signal) => format!("was ended by signal {signal} before it was ready"),
-        Exit::Unknown => "ended before it was ready".to_owned(),
+        ExitStatus::Code(code) => format!("ended with exit code {code} before it was ready"),
+        ExitStatus::Signal(signal) => format!("was ended by signal {signal} before it was ready"),
+        ExitStatus::Unknown => "ended before it was ready".to_owned(),
     }
 }
 

@@ -21,8 +21,8 @@ use rustix::process::{
 use rustix::stdio::stdin;
 use rustix::thread::{CapabilitySet, capabilities, clear_ambient_capability_set, set_capabilities};
 
+use super::arguments::{ADOPT, CONTROL_FD, CONTROL_FD_MIN, LAUNCHER_FD, RUN, usage};
 use super::namespace::{SELF, let_go};
-use super::words::{ADOPT, CONTROL_FD, CONTROL_FD_MIN, LAUNCHER_FD, RUN, usage};
 
 /// The word that has init live on until the last process in its namespace has ended: the program is a fork parent, and
 /// what it forked is not to end with it.

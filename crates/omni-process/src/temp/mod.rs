@@ -2,11 +2,11 @@
 //!
 //! The layout is `<base>/omni-<12 hex digits>/`, for this user only, with a file `lock` that the server holds locked, a
 //! folder for each process by number, and `<number>.keep` beside those whose files are to stay. A folder without a lock
-//! holder belonged to a server that is dead: see [`sweep`].
+//! holder belonged to a server that is dead: see [`stale`].
 
 mod layout;
 mod remove;
-mod sweep;
+mod stale;
 
 use std::ffi::OsString;
 use std::fs::File;
@@ -20,7 +20,7 @@ use rustix::fs::{AtFlags, CWD, FlockOperation, Mode, OFlags, flock, mkdirat, ope
 use rustix::io::Errno;
 
 use layout::{KEEP, LOCK, PREFIX, RANDOM_BYTES};
-pub(crate) use sweep::remove_server_folder;
+pub(crate) use stale::remove_server_folder;
 
 /// Where processes of tools get their temporary folders. Clones are one and the same.
 ///
@@ -28,17 +28,17 @@ pub(crate) use sweep::remove_server_folder;
 /// have left beside it is removed on a thread of the blocking pool. The last clone that is dropped removes the folder,
 /// unless files in it are to stay.
 #[derive(Clone, Debug)]
-pub struct TempFolders(Arc<Shared>);
+pub struct TempFolders(Arc<TempFoldersInner>);
 
 #[derive(Debug)]
-struct Shared {
+struct TempFoldersInner {
     base: PathBuf,
     next: AtomicU64,
-    state: Mutex<State>,
+    state: Mutex<TempFoldersState>,
 }
 
 #[derive(Debug, Default)]
-enum State {
+enum TempFoldersState {
     #[default]
     NotMade,
     Made(ServerFolder),
@@ -67,10 +67,10 @@ pub struct TempFolder {
 impl TempFolders {
     /// Beneath `base`, an absolute path that is usually the system's temporary folder. Touches nothing yet.
     pub fn below(base: PathBuf) -> Self {
-        TempFolders(Arc::new(Shared { base, next: AtomicU64::new(0), state: Mutex::default() }))
+        TempFolders(Arc::new(TempFoldersInner { base, next: AtomicU64::new(0), state: Mutex::default() }))
     }
 
-    fn lock(&self) -> MutexGuard<'_, State> {
+    fn lock(&self) -> MutexGuard<'_, TempFoldersState> {
         self.0.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -78,10 +78,10 @@ impl TempFolders {
     /// `TMPDIR` names.
     pub(crate) fn make(&self) -> Option<TempFolder> {
         let mut state = self.lock();
-        if matches!(*state, State::NotMade) {
+        if matches!(*state, TempFoldersState::NotMade) {
             *state = self.0.open();
         }
-        let State::Made(server) = &mut *state else { return None };
+        let TempFoldersState::Made(server) = &mut *state else { return None };
         let name = self.0.next.fetch_add(1, Ordering::Relaxed).to_string();
         let mut made = make_private(&server.path.join(&name));
         if made.as_ref().is_err_and(|error| error.kind() == io::ErrorKind::NotFound) {
@@ -102,24 +102,24 @@ impl TempFolders {
     }
 }
 
-impl Shared {
-    fn open(&self) -> State {
+impl TempFoldersInner {
+    fn open(&self) -> TempFoldersState {
         match self.server_folder() {
             Ok(server) => {
                 let (base, own) = (self.base.clone(), server.path.clone());
-                let sweep = move || sweep::sweep(&base, &own);
+                let remove = move || stale::remove_stale(&base, &own);
                 match tokio::runtime::Handle::try_current() {
-                    Ok(runtime) => drop(runtime.spawn_blocking(sweep)),
-                    Err(_) => sweep(),
+                    Ok(runtime) => drop(runtime.spawn_blocking(remove)),
+                    Err(_) => remove(),
                 }
-                State::Made(server)
+                TempFoldersState::Made(server)
             }
             Err(error) => {
                 tracing::warn!(
                     %error, base = %self.base.display(),
                     "tools get no temporary folders of their own, and what they leave there stays"
                 );
-                State::Failed
+                TempFoldersState::Failed
             }
         }
     }
@@ -146,10 +146,10 @@ impl Shared {
     }
 }
 
-impl Drop for Shared {
+impl Drop for TempFoldersInner {
     fn drop(&mut self) {
         let state = self.state.get_mut().unwrap_or_else(PoisonError::into_inner);
-        if let State::Made(server) = state {
+        if let TempFoldersState::Made(server) = state {
             remove_server_folder(&server.path);
         }
     }

@@ -97,7 +97,7 @@ fn only_folders_of_ours_whose_server_is_dead_are_swept() {
     let target = make("elsewhere", 0o700, true);
     let link = base.path().join("omni-0123456789af");
     symlink(&target, &link).expect("a link");
-    sweep::sweep(base.path(), Path::new("/"));
+    stale::remove_stale(base.path(), Path::new("/"));
     assert!(!dead.exists());
     assert!(kept.join("0/file").exists() && !kept.join("1").exists());
     for path in [&own, &target, &link].into_iter().chain(&others) {

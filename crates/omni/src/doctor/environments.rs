@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use anyhow::Result;
 use omni_catalog::Snapshot;
-use omni_environments::{Environments, Stored, last_failure, stored_environments};
+use omni_environments::{Environments, StoredEnvironment, last_failure, stored_environments};
 use serde_json::{Value, json};
 
 use super::finding::{Finding, Level, Section};
@@ -49,7 +49,7 @@ struct Line {
 
 enum State {
     Ready {
-        stored: Box<Stored>,
+        stored: Box<StoredEnvironment>,
         bytes: u64,
     },
     NotMade,
@@ -66,7 +66,7 @@ impl Report {
         let folder = environments.folder();
         let wanted = wanted(snapshot, environments);
         let unwanted = stale(stored_environments(folder), &wanted, skills);
-        let mut stored: Vec<Stored> = stored_environments(folder);
+        let mut stored: Vec<StoredEnvironment> = stored_environments(folder);
         let lines = wanted.into_iter().map(|wanted| {
             let here = stored.iter().position(|stored| stored.name == wanted.name && stored.made.is_some());
             let state = match here.map(|at| stored.swap_remove(at)) {
@@ -79,7 +79,7 @@ impl Report {
             installer: environments.installer(),
             lines: lines.collect(),
             stale: unwanted.len(),
-            stale_bytes: unwanted.iter().map(Stored::bytes).sum(),
+            stale_bytes: unwanted.iter().map(StoredEnvironment::bytes).sum(),
         }
     }
 

@@ -27,7 +27,7 @@ const SHARED_WORKERS_MAX: usize = 4;
 
 /// Async calls and the worker they share.
 pub(super) struct Multiplex {
-    shared: Arc<MultiplexCore>,
+    core: Arc<MultiplexCore>,
 }
 
 struct MultiplexCore {
@@ -54,51 +54,53 @@ struct MultiplexState {
 
 impl Multiplex {
     pub(super) fn new(processes: Arc<ExecutorProcesses>, preload: Arc<Preload>) -> Self {
-        let shared = MultiplexCore {
+        let core = MultiplexCore {
             processes,
             preload,
             state: Mutex::default(),
             starting: tokio::sync::Mutex::new(()),
         };
-        Multiplex { shared: Arc::new(shared) }
+        Multiplex { core: Arc::new(core) }
     }
 
     /// Runs one async call to its end. Dropping the future cancels the call.
     pub(super) async fn run(&self, mut call: Call, events: &mut dyn CallPort) -> Outcome {
-        let Some(_admitted) = AdmittedCall::new(&self.shared) else {
+        let Some(_admitted) = AdmittedCall::new(&self.core) else {
             return unstarted(&call, OutcomeKind::Busy { retry_after: RETRY_AFTER });
         };
         let mut attempts = AttemptCounter::default();
         loop {
-            let line = match self.line(&call).await {
-                Ok(line) => line,
+            let shared = match self.current_or_start(&call).await {
+                Ok(shared) => shared,
                 Err(outcome) => return *outcome,
             };
             // A worker that went between here and there has not seen the call.
-            let Some(mut shared_worker) = CallGuard::begin(line, &call, attempts.number()) else { continue };
+            let Some(mut shared_worker) = CallGuard::begin(shared, &call, attempts.number()) else {
+                continue;
+            };
             let result = shared_worker.finish(&mut call, events).await;
-            let closing = self.shared.processes.closing();
+            let closing = self.core.processes.closing();
             if attempts.should_retry(&call, &result, &shared_worker, closing) {
                 continue;
             }
-            let config = self.shared.processes.config();
+            let config = self.core.processes.config();
             let facts = AttemptFacts { config, attempt: attempts.number(), closing };
             return conclude(&mut shared_worker, &call, result, facts).await;
         }
     }
 
     /// The worker in use, or a new one.
-    async fn line(&self, call: &Call) -> Result<Arc<SharedWorker>, Box<Outcome>> {
-        if let Some(line) = self.shared.current() {
-            if line.lock().worn {
-                self.shared.replace_in_background();
+    async fn current_or_start(&self, call: &Call) -> Result<Arc<SharedWorker>, Box<Outcome>> {
+        if let Some(shared) = self.core.current() {
+            if shared.lock().worn {
+                self.core.replace_in_background();
             }
-            return Ok(line);
+            return Ok(shared);
         }
         // In a task of its own: others may wait for this start when this call is taken back.
-        let starting = tokio::spawn(start_current(Arc::clone(&self.shared)));
+        let starting = tokio::spawn(start_current(Arc::clone(&self.core)));
         let kind = match within(&call.deadline, starting).await {
-            Ok(Ok(Ok(line))) => return Ok(line),
+            Ok(Ok(Ok(shared))) => return Ok(shared),
             Ok(Ok(Err(failure))) => return Err(Box::new(start_failed(call, &failure))),
             // The task panicked, or the runtime is going down.
             Ok(Err(error)) => OutcomeKind::Lost { message: format!("starting its worker failed: {error}") },
@@ -113,16 +115,16 @@ impl Multiplex {
     /// none can be started, this waits and the old one goes on.
     pub(super) async fn renew(&self) {
         let wanted = {
-            let mut state = self.shared.lock();
+            let mut state = self.core.lock();
             state.generation += 1;
             state.generation
         };
         loop {
-            let line = self.shared.current();
-            if line.is_none_or(|line| line.generation >= wanted) || self.shared.processes.closing() {
+            let shared = self.core.current();
+            if shared.is_none_or(|shared| shared.generation >= wanted) || self.core.processes.closing() {
                 return;
             }
-            if replace_current(Arc::clone(&self.shared), wanted).await.is_err() {
+            if replace_current(Arc::clone(&self.core), wanted).await.is_err() {
                 sleep(RETRY_AFTER).await;
             }
         }
@@ -133,11 +135,11 @@ impl Multiplex {
 struct AdmittedCall<'a>(&'a MultiplexCore);
 
 impl<'a> AdmittedCall<'a> {
-    fn new(shared: &'a MultiplexCore) -> Option<Self> {
-        let mut state = shared.lock();
-        (state.calls < shared.processes.config().queue_max).then(|| {
+    fn new(core: &'a MultiplexCore) -> Option<Self> {
+        let mut state = core.lock();
+        (state.calls < core.processes.config().queue_max).then(|| {
             state.calls += 1;
-            AdmittedCall(shared)
+            AdmittedCall(core)
         })
     }
 }
@@ -154,8 +156,8 @@ impl MultiplexCore {
     }
 
     fn current(&self) -> Option<Arc<SharedWorker>> {
-        self.lock().current.clone().filter(|line| {
-            let state = line.lock();
+        self.lock().current.clone().filter(|shared| {
+            let state = shared.lock();
             !state.closed && !state.retiring
         })
     }
@@ -171,11 +173,11 @@ impl MultiplexCore {
             }
             state.generation
         };
-        let shared = Arc::clone(self);
+        let core = Arc::clone(self);
         tokio::spawn(async move {
             // A failure is known to `failures` from then on, and the old worker goes on.
-            let _ = replace_current(Arc::clone(&shared), generation).await;
-            shared.lock().replacing = false;
+            let _ = replace_current(Arc::clone(&core), generation).await;
+            core.lock().replacing = false;
         });
     }
 
@@ -194,7 +196,7 @@ impl MultiplexCore {
         match started {
             Ok(worker) => {
                 let temp = worker.process.temp().cloned();
-                let line = Arc::new(SharedWorker {
+                let shared = Arc::new(SharedWorker {
                     page: worker.page(),
                     generation,
                     temp,
@@ -202,12 +204,12 @@ impl MultiplexCore {
                     state: Mutex::default(),
                 });
                 let idle_ttl = self.processes.config().idle_worker_ttl;
-                tokio::spawn(serve(Arc::clone(&line), worker, idle_ttl, Arc::downgrade(self)));
+                tokio::spawn(serve(Arc::clone(&shared), worker, idle_ttl, Arc::downgrade(self)));
                 let mut state = self.lock();
                 state.failures = Failures::default();
                 state.worker_count += 1;
                 drop(state);
-                Ok(line)
+                Ok(shared)
             }
             Err(failure) => Err(self.lock().failures.add(failure)),
         }
@@ -215,13 +217,13 @@ impl MultiplexCore {
 }
 
 impl SharedWorkerOwner for MultiplexCore {
-    fn stalled(self: Arc<Self>, line: &SharedWorker) {
+    fn stalled(self: Arc<Self>, shared: &SharedWorker) {
         if self.lock().worker_count < SHARED_WORKERS_MAX
-            && self.current().is_some_and(|current| current.is(line))
+            && self.current().is_some_and(|current| current.is(shared))
         {
             tracing::warn!("an async tool blocks the event loop that it shares; calls behind it move on");
             {
-                let mut state = line.lock();
+                let mut state = shared.lock();
                 (state.worn, state.stalled) = (true, true);
             }
             self.replace_in_background();
@@ -235,12 +237,12 @@ impl SharedWorkerOwner for MultiplexCore {
 
 /// Puts a new worker of this generation in the place of the current one, which then takes no further call and
 /// ends when those it has are over.
-async fn replace_current(shared: Arc<MultiplexCore>, generation: u64) -> Result<(), Arc<StartFailure>> {
-    let _turn = shared.starting.lock().await;
-    let needed = |line: &Arc<SharedWorker>| line.generation < generation || line.lock().worn;
-    let Some(old) = shared.current().filter(needed) else { return Ok(()) };
-    let line = shared.start().await?;
-    shared.lock().current = Some(line);
+async fn replace_current(core: Arc<MultiplexCore>, generation: u64) -> Result<(), Arc<StartFailure>> {
+    let _turn = core.starting.lock().await;
+    let needed = |shared: &Arc<SharedWorker>| shared.generation < generation || shared.lock().worn;
+    let Some(old) = core.current().filter(needed) else { return Ok(()) };
+    let shared = core.start().await?;
+    core.lock().current = Some(shared);
     old.retire();
     if old.lock().stalled {
         old.requeue_unstarted().await;
@@ -249,20 +251,20 @@ async fn replace_current(shared: Arc<MultiplexCore>, generation: u64) -> Result<
 }
 
 /// Starts the shared worker, unless somebody just has.
-async fn start_current(shared: Arc<MultiplexCore>) -> Result<Arc<SharedWorker>, Arc<StartFailure>> {
-    let _turn = shared.starting.lock().await;
-    if let Some(line) = shared.current() {
-        return Ok(line);
+async fn start_current(core: Arc<MultiplexCore>) -> Result<Arc<SharedWorker>, Arc<StartFailure>> {
+    let _turn = core.starting.lock().await;
+    if let Some(shared) = core.current() {
+        return Ok(shared);
     }
     loop {
-        let line = shared.start().await?;
-        let mut state = shared.lock();
+        let shared = core.start().await?;
+        let mut state = core.lock();
         // All workers may have been replaced since this one was started.
-        if line.generation == state.generation {
-            state.current = Some(Arc::clone(&line));
-            return Ok(line);
+        if shared.generation == state.generation {
+            state.current = Some(Arc::clone(&shared));
+            return Ok(shared);
         }
         drop(state);
-        line.retire();
+        shared.retire();
     }
 }

@@ -7,7 +7,7 @@ use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
 use omni_call::{Event, EventSink};
-use omni_process::{Exit, StatusPage, TERM_GRACE};
+use omni_process::{ExitStatus, StatusPage, TERM_GRACE};
 use tokio::time::{Sleep, sleep, timeout};
 
 use super::shared_worker::{PendingCall, STALL_CHECK_EVERY, SharedWorker, SharedWorkerState, WorkerCommand};
@@ -19,7 +19,7 @@ use crate::worker::Worker;
 
 /// Why the task of a worker stops serving it.
 enum StopReason {
-    Died(Exit),
+    Died(ExitStatus),
     Broken(WireError),
     Ended {
         reason: String,
@@ -31,7 +31,7 @@ enum StopReason {
 /// Whoever has started the worker, and may have another one take its place.
 pub(super) trait SharedWorkerOwner {
     /// A tool blocks the event loop of this worker, and calls wait behind it.
-    fn stalled(self: Arc<Self>, line: &SharedWorker);
+    fn stalled(self: Arc<Self>, shared: &SharedWorker);
 
     /// A worker is no more.
     fn gone(&self);
@@ -39,7 +39,7 @@ pub(super) trait SharedWorkerOwner {
 
 /// Carries frames between one worker and its calls until the worker ends.
 pub(super) async fn serve<O: SharedWorkerOwner>(
-    line: Arc<SharedWorker>,
+    shared: Arc<SharedWorker>,
     mut worker: Worker,
     idle_ttl: Duration,
     owner: Weak<O>,
@@ -49,16 +49,16 @@ pub(super) async fn serve<O: SharedWorkerOwner>(
     let stop = loop {
         let mut idle = pin!(sleep(idle_ttl));
         let command = poll_fn(|cx| {
-            if let Poll::Ready(next) = poll_serve(&line, &mut worker, cx) {
+            if let Poll::Ready(next) = poll_serve(&shared, &mut worker, cx) {
                 return Poll::Ready(next);
             }
             while idle.as_mut().poll(cx).is_ready() {
-                if line.lock().calls.is_empty() {
+                if shared.lock().calls.is_empty() {
                     return Poll::Ready(Err(StopReason::Idle));
                 }
                 idle.as_mut().reset(tokio::time::Instant::now() + idle_ttl);
             }
-            poll_stall_check(&line, &owner, look.as_mut(), cx);
+            poll_stall_check(&shared, &owner, look.as_mut(), cx);
             Poll::Pending
         })
         .await;
@@ -70,7 +70,7 @@ pub(super) async fn serve<O: SharedWorkerOwner>(
             Err(stop) => break stop,
         }
     };
-    line.lock().closed = true;
+    shared.lock().closed = true;
     let stop = match stop {
         // Usually the process is dying. Only the kernel can say, so wait for its word.
         StopReason::Broken(WireError::Closed | WireError::Io(_)) => {
@@ -82,14 +82,14 @@ pub(super) async fn serve<O: SharedWorkerOwner>(
         stop => stop,
     };
     let kindly = matches!(stop, StopReason::Idle);
-    close(&line, stop);
+    close(&shared, stop);
     if kindly {
         worker.ask_to_exit();
         if timeout(EXIT_GRACE, worker.wait_exit()).await.is_ok() {
             return;
         }
     }
-    worker.process.end(TERM_GRACE).await;
+    worker.process.terminate(TERM_GRACE).await;
 }
 
 /// Counts a worker among those in being.
@@ -105,13 +105,13 @@ impl<O: SharedWorkerOwner> Drop for ExitNotice<O> {
 
 /// Looks now and then whether calls begin, and has another worker take over when they do not.
 fn poll_stall_check<O: SharedWorkerOwner>(
-    line: &SharedWorker,
+    shared: &SharedWorker,
     owner: &Weak<O>,
     mut look: Pin<&mut Sleep>,
     cx: &mut Context<'_>,
 ) {
     loop {
-        let Some(at) = line.next_check() else { return };
+        let Some(at) = shared.next_check() else { return };
         let at = tokio::time::Instant::from_std(at);
         if look.deadline() != at {
             look.as_mut().reset(at);
@@ -119,21 +119,21 @@ fn poll_stall_check<O: SharedWorkerOwner>(
         if look.as_mut().poll(cx).is_pending() {
             return;
         }
-        if line.is_stalled(Instant::now())
+        if shared.is_stalled(Instant::now())
             && let Some(owner) = owner.upgrade()
         {
-            owner.stalled(line);
+            owner.stalled(shared);
         }
     }
 }
 
 /// Does all that can be done now; ready with a command that takes time, or with the reason to stop.
 fn poll_serve(
-    line: &SharedWorker,
+    shared: &SharedWorker,
     worker: &mut Worker,
     cx: &mut Context<'_>,
 ) -> Poll<Result<WorkerCommand, StopReason>> {
-    let mut state = line.lock();
+    let mut state = shared.lock();
     match &mut state.task {
         Some(task) => task.clone_from(cx.waker()),
         none => *none = Some(cx.waker().clone()),
@@ -147,7 +147,7 @@ fn poll_serve(
     let (ended_before, tail_bytes_max) = (state.ended, worker.stderr_bytes_max());
     while let Poll::Ready(frame) = worker.channel.poll_frame(cx) {
         let taken = frame.and_then(|length| {
-            take_frame(&line.page, &mut state, &mut worker.channel, tail_bytes_max, length)
+            take_frame(&shared.page, &mut state, &mut worker.channel, tail_bytes_max, length)
         });
         if let Err(error) = taken {
             return Poll::Ready(Err(StopReason::Broken(error)));
@@ -177,7 +177,7 @@ fn poll_output(state: &mut SharedWorkerState, worker: &mut Worker, cx: &mut Cont
         (Some(pending), None) => worker.output.poll_each(cx, &mut |on_stderr, bytes| {
             pending.print(tail_bytes_max, |printed, listener| printed.take(on_stderr, bytes, listener));
         }),
-        _ => worker.output.poll_aside(cx),
+        _ => worker.output.poll_unattributed(cx),
     }
 }
 
@@ -239,9 +239,9 @@ fn take_frame(
 }
 
 /// Ends every call that is still on the worker.
-fn close(line: &SharedWorker, stop: StopReason) {
-    let mut state = line.lock();
-    state.note_started(&line.page);
+fn close(shared: &SharedWorker, stop: StopReason) {
+    let mut state = shared.lock();
+    state.note_started(&shared.page);
     let started = state.started;
     let suspects = state.calls.values().filter(|call| call.end.is_none() && call.number <= started).count();
     for pending in state.calls.values_mut() {

@@ -8,7 +8,7 @@ use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
 
 use omni_call::{Call, CallPort, Event};
-use omni_process::{Listener, Printed, StatusPage, TempFolder};
+use omni_process::{OutputListener, PrintedOutput, StatusPage, TempFolder};
 use tokio::sync::oneshot;
 use tokio::time::{sleep, timeout};
 
@@ -82,7 +82,7 @@ pub(super) struct PendingCall {
     pub(super) asked: Vec<QuestionFrame>,
     pub(super) events: Vec<Event>,
     /// What it has printed, once it has.
-    pub(super) printed: Option<Box<Printed>>,
+    pub(super) printed: Option<Box<PrintedOutput>>,
     /// Bytes it has printed that have become no events.
     pub(super) left_out: u64,
     pub(super) beat: Option<Instant>,
@@ -250,11 +250,11 @@ impl PendingCall {
     pub(super) fn print(
         &mut self,
         tail_bytes_max: usize,
-        take: impl FnOnce(&mut Printed, &mut Listener<'_>),
+        take: impl FnOnce(&mut PrintedOutput, &mut OutputListener<'_>),
     ) {
-        let mut printed = self.printed.take().unwrap_or_else(|| Box::new(Printed::new(tail_bytes_max)));
+        let mut printed = self.printed.take().unwrap_or_else(|| Box::new(PrintedOutput::new(tail_bytes_max)));
         let level = self.reader.wants.log;
-        take(&mut printed, &mut Listener { events: self, level });
+        take(&mut printed, &mut OutputListener { events: self, level });
         self.printed = Some(printed);
         self.beat = Some(Instant::now());
         self.wake();
@@ -263,7 +263,7 @@ impl PendingCall {
     pub(super) fn end(&mut self, end: AttemptResult) {
         if let Some(mut printed) = self.printed.take() {
             let level = self.reader.wants.log;
-            printed.end(&mut Listener { events: self, level });
+            printed.end(&mut OutputListener { events: self, level });
             self.printed = Some(printed);
         }
         if self.end.is_none() {
@@ -276,7 +276,7 @@ impl PendingCall {
 /// One call's hold on a shared worker. Dropped before its end, it cancels the call; a worker that does not
 /// obey within [`CANCEL_PATIENCE`] is ended, since its event loop is blocked or the tool ignores us.
 pub(super) struct CallGuard {
-    line: Arc<SharedWorker>,
+    shared: Arc<SharedWorker>,
     id: u64,
     number: u64,
     over: bool,
@@ -288,12 +288,12 @@ pub(super) struct CallGuard {
 
 impl CallGuard {
     /// Sends the call; `None` when the worker takes no more.
-    pub(super) fn begin(line: Arc<SharedWorker>, call: &Call, attempt: u32) -> Option<Self> {
+    pub(super) fn begin(shared: Arc<SharedWorker>, call: &Call, attempt: u32) -> Option<Self> {
         let id = call.id.0;
-        if let Some(temp) = line.temp.as_ref().filter(|_| call.spec.keep_temp) {
+        if let Some(temp) = shared.temp.as_ref().filter(|_| call.spec.keep_temp) {
             temp.keep();
         }
-        let mut state = line.lock();
+        let mut state = shared.lock();
         if state.closed || state.retiring {
             return None;
         }
@@ -309,12 +309,12 @@ impl CallGuard {
         let reader = FrameReader {
             wants: call.wants,
             may_ask: call.spec.may_ask(),
-            result_bytes_max: line.result_bytes_max,
+            result_bytes_max: shared.result_bytes_max,
         };
         state.calls.insert(id, PendingCall::new(number, reader));
         state.wake_task();
         drop(state);
-        Some(CallGuard { line, id, number, over: false, contamination: None, stderr: None })
+        Some(CallGuard { shared, id, number, over: false, contamination: None, stderr: None })
     }
 
     pub(super) async fn finish(&mut self, call: &mut Call, port: &mut dyn CallPort) -> AttemptResult {
@@ -334,7 +334,7 @@ impl CallGuard {
     /// Sends the answers that have come to the call's questions.
     fn poll_answers(&self, cx: &mut Context<'_>, call: &mut Call, pending_answers: &mut PendingAnswers) {
         while let Some((number, answer)) = pending_answers.poll(cx, &mut call.deadline) {
-            let mut state = self.line.lock();
+            let mut state = self.shared.lock();
             let SharedWorkerState { calls, outbox, outbox_at, .. } = &mut *state;
             let Some(pending) = calls.get_mut(&self.id) else { return };
             // The worker may have taken the question back by now.
@@ -354,7 +354,7 @@ impl CallGuard {
         pending_answers: &mut PendingAnswers,
     ) -> Poll<AttemptResult> {
         let (beat, events, asked, left_out, end) = {
-            let mut state = self.line.lock();
+            let mut state = self.shared.lock();
             let Some(pending) = state.calls.get_mut(&self.id) else {
                 return Poll::Ready(AttemptResult::Broken(WireError::Closed));
             };
@@ -394,8 +394,8 @@ impl CallGuard {
 
 impl AttemptSite for CallGuard {
     fn has_started(&self) -> bool {
-        let mut state = self.line.lock();
-        state.note_started(&self.line.page);
+        let mut state = self.shared.lock();
+        state.note_started(&self.shared.page);
         state.started >= self.number
     }
 
@@ -405,7 +405,7 @@ impl AttemptSite for CallGuard {
 
     fn stderr_tail(&self) -> Option<String> {
         let printed = || {
-            let state = self.line.lock();
+            let state = self.shared.lock();
             state.calls.get(&self.id).and_then(|call| call.printed.as_ref()?.stderr_tail())
         };
         self.stderr.clone().or_else(printed)
@@ -413,13 +413,13 @@ impl AttemptSite for CallGuard {
 
     async fn stack(&mut self, call: &Call) -> Option<String> {
         let dir = call.spec.target.dir()?;
-        self.line.stack(dir.to_owned(), self.id).await
+        self.shared.stack(dir.to_owned(), self.id).await
     }
 }
 
 impl Drop for CallGuard {
     fn drop(&mut self) {
-        let mut state = self.line.lock();
+        let mut state = self.shared.lock();
         if self.over || state.closed {
             state.calls.remove(&self.id);
             if state.retiring {
@@ -431,9 +431,9 @@ impl Drop for CallGuard {
         state.wake_task();
         drop(state);
         match tokio::runtime::Handle::try_current() {
-            Ok(runtime) => drop(runtime.spawn(await_cancel(Arc::clone(&self.line), self.id))),
+            Ok(runtime) => drop(runtime.spawn(await_cancel(Arc::clone(&self.shared), self.id))),
             // Outside the runtime nothing can wait, so the worker goes now.
-            Err(_) => self.line.command(WorkerCommand::End { reason: UNCANCELLED_NEIGHBOUR.into() }),
+            Err(_) => self.shared.command(WorkerCommand::End { reason: UNCANCELLED_NEIGHBOUR.into() }),
         }
     }
 }
@@ -441,9 +441,9 @@ impl Drop for CallGuard {
 const UNCANCELLED_NEIGHBOUR: &str = "another call that shared its worker did not end when it was told to";
 
 /// Waits for a cancelled call to end, and ends its worker when it does not.
-async fn await_cancel(line: Arc<SharedWorker>, id: u64) {
+async fn await_cancel(shared: Arc<SharedWorker>, id: u64) {
     let ended = poll_fn(|cx| {
-        let mut state = line.lock();
+        let mut state = shared.lock();
         match state.calls.get_mut(&id) {
             Some(pending) if pending.end.is_none() => {
                 pending.waker = Some(cx.waker().clone());
@@ -454,11 +454,11 @@ async fn await_cancel(line: Arc<SharedWorker>, id: u64) {
     });
     let obeyed = timeout(CANCEL_PATIENCE, ended).await.is_ok();
     {
-        let mut state = line.lock();
+        let mut state = shared.lock();
         state.calls.remove(&id);
         state.wake_task();
     }
     if !obeyed {
-        line.command(WorkerCommand::End { reason: UNCANCELLED_NEIGHBOUR.into() });
+        shared.command(WorkerCommand::End { reason: UNCANCELLED_NEIGHBOUR.into() });
     }
 }

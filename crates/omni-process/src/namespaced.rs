@@ -12,59 +12,59 @@ use rustix::process::{
 };
 
 /// The program's number inside.
-const INSIDE: i32 = 2;
+const PROGRAM_PID_INSIDE: i32 = 2;
 
 /// A namespace that a child of ours has made.
 #[derive(Debug)]
-pub(crate) struct Inside {
+pub(crate) struct NamespacedProgram {
     launcher: Pid,
-    found: OnceLock<Found>,
+    pids: OnceLock<NamespacePids>,
 }
 
 #[derive(Debug)]
-struct Found {
+struct NamespacePids {
     /// Init, by a descriptor: numbers out here are given to others as soon as those inside have ended.
     init: OwnedFd,
     program: OwnedFd,
     pid: Pid,
 }
 
-impl Inside {
+impl NamespacedProgram {
     pub(crate) fn new(launcher: Pid) -> Self {
-        Inside { launcher, found: OnceLock::new() }
+        NamespacedProgram { launcher, pids: OnceLock::new() }
     }
 
     /// The program's number out here; `None` before it runs.
     pub(crate) fn program(&self) -> Option<Pid> {
-        self.find().map(|found| found.pid)
+        self.find().map(|pids| pids.pid)
     }
 
-    fn find(&self) -> Option<&Found> {
-        if self.found.get().is_none() {
+    fn find(&self) -> Option<&NamespacePids> {
+        if self.pids.get().is_none() {
             let init_pid = first_child(self.launcher)?;
             let pid = first_child(init_pid)?;
             let init = pidfd_open(init_pid, PidfdFlags::empty()).ok()?;
             let program = pidfd_open(pid, PidfdFlags::empty()).ok()?;
             // Looked at again now that the descriptors hold them: these are the ones, and not some that came later.
             let theirs = first_child(self.launcher) == Some(init_pid) && first_child(init_pid) == Some(pid);
-            if theirs && number_inside(pid) == Some(INSIDE) {
-                let _ = self.found.set(Found { init, program, pid });
+            if theirs && number_inside(pid) == Some(PROGRAM_PID_INSIDE) {
+                let _ = self.pids.set(NamespacePids { init, program, pid });
             }
         }
-        self.found.get()
+        self.pids.get()
     }
 
     /// Sends a signal to the program.
     pub(crate) fn signal(&self, signal: Signal) {
-        if let Some(found) = self.find() {
-            let _ = pidfd_send_signal(&found.program, signal);
+        if let Some(pids) = self.find() {
+            let _ = pidfd_send_signal(&pids.program, signal);
         }
     }
 
     /// Sends a signal to the program and to all that it forked into its group. SIGKILL goes to init, which takes along
     /// everything in the namespace.
     pub(crate) fn signal_group(&self, signal: Signal) {
-        let Some(found) = self.find() else {
+        let Some(pids) = self.find() else {
             // It does not run yet, so there is nobody to be asked kindly.
             if signal == Signal::KILL || signal == Signal::TERM {
                 if let Some(init) = first_child(self.launcher) {
@@ -75,10 +75,10 @@ impl Inside {
             return;
         };
         if signal == Signal::KILL {
-            let _ = pidfd_send_signal(&found.init, signal);
-        } else if pidfd_send_signal(&found.program, signal).is_ok() {
+            let _ = pidfd_send_signal(&pids.init, signal);
+        } else if pidfd_send_signal(&pids.program, signal).is_ok() {
             // With the program dead, all that it forked ends with init in a moment, and its number may be another's.
-            let _ = kill_process_group(found.pid, signal);
+            let _ = kill_process_group(pids.pid, signal);
         }
     }
 }

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 /// How far the making of an environment has come.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Progress {
+pub struct BuildProgress {
     /// What is being done, for a person: `installing numpy==2.1 (3 of 7)`.
     pub text: String,
     /// Packages that are there, and packages that are wanted, once that is known.
@@ -16,12 +16,12 @@ pub struct Progress {
 
 /// Follows the lines of `uv` or pip.
 #[derive(Debug, Default)]
-pub(crate) struct Follower {
-    progress: Progress,
+pub(crate) struct OutputFollower {
+    progress: BuildProgress,
 }
 
-impl Follower {
-    pub(crate) fn progress(&self) -> &Progress {
+impl OutputFollower {
+    pub(crate) fn progress(&self) -> &BuildProgress {
         &self.progress
     }
 
@@ -136,7 +136,7 @@ mod tests {
     use super::*;
 
     fn heard(lines: &str) -> Vec<String> {
-        let mut follower = Follower::default();
+        let mut follower = OutputFollower::default();
         let mut heard = Vec::new();
         for line in lines.lines() {
             if follower.hear(line) {

@@ -9,11 +9,11 @@ use pyo3::ffi;
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyCFunction, PyDict, PyTuple};
 
-use crate::abi::{Door, PAGE_SLOTS, Text};
+use crate::abi::{HostChannel, PAGE_SLOTS, Text};
 
 /// What the host gave, for closures that any thread of Python may call.
 #[derive(Clone, Copy)]
-struct Host(Door);
+struct Host(HostChannel);
 
 // SAFETY: the host's functions may be called from any thread, with data that outlives them all.
 unsafe impl Send for Host {}
@@ -31,18 +31,18 @@ impl Host {
 }
 
 /// A text that crosses the border of a `detach`: the thread is the same on both sides.
-struct Received(c_int, Text);
+struct ReceivedFrame(c_int, Text);
 
 // SAFETY: the bytes belong to the thread that receives them until it receives again.
-unsafe impl Send for Received {}
+unsafe impl Send for ReceivedFrame {}
 
-/// A dictionary of everything that `omni.embedded.Door` has of the host.
-pub(crate) fn open<'py>(py: Python<'py>, door: Door) -> PyResult<Bound<'py, PyDict>> {
-    let host = Host(door);
+/// A dictionary of everything that `omni.embedded.HostChannel` has of the host.
+pub(crate) fn open<'py>(py: Python<'py>, host_channel: HostChannel) -> PyResult<Bound<'py, PyDict>> {
+    let host = Host(host_channel);
     let functions = PyDict::new(py);
-    functions.set_item("key", door.key)?;
-    functions.set_item("wake", door.wake)?;
-    functions.set_item("page", page(py, door.page)?)?;
+    functions.set_item("key", host_channel.key)?;
+    functions.set_item("wake", host_channel.wake)?;
+    functions.set_item("page", page(py, host_channel.page)?)?;
     functions
         .set_item("receive", PyCFunction::new_closure(py, None, None, move |args, _| receive(host, args))?)?;
     functions.set_item("send", PyCFunction::new_closure(py, None, None, move |args, _| send(host, args))?)?;
@@ -50,15 +50,15 @@ pub(crate) fn open<'py>(py: Python<'py>, door: Door) -> PyResult<Bound<'py, PyDi
         .set_item("print", PyCFunction::new_closure(py, None, None, move |args, _| print(host, args))?)?;
     let thread = py.import("_thread")?.getattr("get_ident")?.call0()?.extract()?;
     functions.set_item("thread", thread)?;
-    let line = Arc::new(Line::new(door.page, thread));
-    let own = Arc::clone(&line);
+    let interrupt_state = Arc::new(InterruptState::new(host_channel.page, thread));
+    let own = Arc::clone(&interrupt_state);
     functions.set_item(
         "answer",
         PyCFunction::new_closure(py, None, None, move |args, _| answer(host, &own, args))?,
     )?;
     functions.set_item(
         "interrupt",
-        PyCFunction::new_closure(py, None, None, move |args, _| interrupt(&line, args))?,
+        PyCFunction::new_closure(py, None, None, move |args, _| interrupt(&interrupt_state, args))?,
     )?;
     functions.set_item("raise_in", PyCFunction::new_closure(py, None, None, move |args, _| raise(args))?)?;
     Ok(functions)
@@ -86,7 +86,7 @@ fn receive(host: Host, args: &Bound<'_, PyTuple>) -> PyResult<Option<Py<PyBytes>
     if got == 0 && args.is_empty() {
         let received = py.detach(move || {
             let (got, frame) = host.receive(true);
-            Received(got, frame)
+            ReceivedFrame(got, frame)
         });
         (got, frame) = (received.0, received.1);
     }
@@ -118,7 +118,7 @@ fn print(host: Host, args: &Bound<'_, PyTuple>) -> PyResult<()> {
 }
 
 /// Up to where a thread that runs one call at a time has come. Read and written under the interpreter lock.
-struct Line {
+struct InterruptState {
     page: *mut u64,
     thread: c_long,
     /// The last call in which nothing is raised any more: it was answered, or something was raised in it.
@@ -128,13 +128,13 @@ struct Line {
 }
 
 // SAFETY: the page outlives all threads, and its numbers are read and written as atomic ones.
-unsafe impl Send for Line {}
+unsafe impl Send for InterruptState {}
 // SAFETY: as above.
-unsafe impl Sync for Line {}
+unsafe impl Sync for InterruptState {}
 
-impl Line {
+impl InterruptState {
     fn new(page: *mut u64, thread: c_long) -> Self {
-        Line { page, thread, over: AtomicU64::new(0), raised: AtomicBool::new(false) }
+        InterruptState { page, thread, over: AtomicU64::new(0), raised: AtomicBool::new(false) }
     }
 
     /// The call that was begun last.
@@ -148,26 +148,26 @@ impl Line {
 /// what `interrupt` has asked for and has not happened.
 ///
 /// One function in C: in Python the exception could come between the lines.
-fn answer(host: Host, line: &Line, args: &Bound<'_, PyTuple>) -> PyResult<()> {
-    line.over.store(line.begun(), Ordering::Relaxed);
-    if line.raised.load(Ordering::Relaxed) {
-        line.raised.store(false, Ordering::Relaxed);
-        raise_in(line.thread, ptr::null_mut());
+fn answer(host: Host, interrupt_state: &InterruptState, args: &Bound<'_, PyTuple>) -> PyResult<()> {
+    interrupt_state.over.store(interrupt_state.begun(), Ordering::Relaxed);
+    if interrupt_state.raised.load(Ordering::Relaxed) {
+        interrupt_state.raised.store(false, Ordering::Relaxed);
+        raise_in(interrupt_state.thread, ptr::null_mut());
     }
     send(host, args)
 }
 
 /// `interrupt(id, exception)`: raises `exception` in the door's thread, if it is at the call `id`. Once for a call. True
 /// when it did.
-fn interrupt(line: &Line, args: &Bound<'_, PyTuple>) -> PyResult<bool> {
+fn interrupt(interrupt_state: &InterruptState, args: &Bound<'_, PyTuple>) -> PyResult<bool> {
     let id = args.get_item(0)?.extract::<u64>()?;
     // The interpreter lock is held, so nobody comes between the look and the deed.
-    if line.begun() != id || line.over.load(Ordering::Relaxed) >= id {
+    if interrupt_state.begun() != id || interrupt_state.over.load(Ordering::Relaxed) >= id {
         return Ok(false);
     }
-    line.over.store(id, Ordering::Relaxed);
-    line.raised.store(true, Ordering::Relaxed);
-    Ok(raise_in(line.thread, args.get_item(1)?.as_ptr()))
+    interrupt_state.over.store(id, Ordering::Relaxed);
+    interrupt_state.raised.store(true, Ordering::Relaxed);
+    Ok(raise_in(interrupt_state.thread, args.get_item(1)?.as_ptr()))
 }
 
 /// `raise_in(thread, exception)`: raises `exception` in `thread`, wherever it is.

@@ -19,7 +19,7 @@ use super::remove;
 const MAKING: Duration = Duration::from_secs(60);
 
 /// Removes the folders of dead servers of this user beneath `base`; `own` is a living one's.
-pub(super) fn sweep(base: &Path, own: &Path) {
+pub(super) fn remove_stale(base: &Path, own: &Path) {
     let Ok(entries) = std::fs::read_dir(base) else { return };
     for entry in entries.flatten() {
         let path = entry.path();

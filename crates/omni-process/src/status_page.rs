@@ -16,7 +16,7 @@ const NONE: u64 = u64::MAX;
 const IMPORTING_AT: u64 = 64;
 
 /// Where we note of which call we have read all that it printed: the tenth.
-const HEARD_AT: u64 = 72;
+const OUTPUT_READ_AT: u64 = 72;
 
 /// A shared page. Read by `pread`, never mapped on our side: what a worker does to its file cannot fault us.
 #[derive(Debug)]
@@ -43,8 +43,8 @@ impl StatusPage {
     }
 
     /// Says that all was read which the calls up to this one have printed: the next may print.
-    pub fn note_heard(&self, number: u64) {
-        if let Err(error) = pwrite(&self.file, &number.to_le_bytes(), HEARD_AT) {
+    pub fn note_output_read(&self, number: u64) {
+        if let Err(error) = pwrite(&self.file, &number.to_le_bytes(), OUTPUT_READ_AT) {
             tracing::error!(%error, "bug: a status page cannot be written");
         }
     }

@@ -15,9 +15,9 @@ use std::sync::{Mutex, OnceLock, PoisonError};
 use std::time::SystemTime;
 
 use crate::temp::remove_server_folder;
-use crate::{starter, sweep};
+use crate::{orphans, starter};
 
-/// The word after `__launch` that makes a keeper of the process.
+/// The word after `__launch` that makes the orphan reaper of the process.
 pub(crate) const KEEP: &str = "keep";
 
 /// The start of the marks of all children of this server.
@@ -30,39 +30,40 @@ pub(crate) fn server_mark() -> &'static str {
     })
 }
 
-/// The pipe to the keeper. Holding this end tells it that the server lives; what comes through are folders to remove.
-struct Line {
+/// The pipe to the orphan reaper. Holding this end tells it that the server lives; what comes through are folders to remove.
+struct ReaperPipe {
     writer: PipeWriter,
-    told: HashSet<PathBuf>,
-    /// Until the keeper is started.
+    announced: HashSet<PathBuf>,
+    /// Until the orphan reaper is started.
     reader: Option<PipeReader>,
 }
 
-fn line() -> Option<&'static Mutex<Line>> {
-    static LINE: OnceLock<Option<Mutex<Line>>> = OnceLock::new();
-    LINE.get_or_init(|| {
+fn reaper_pipe() -> Option<&'static Mutex<ReaperPipe>> {
+    static PIPE: OnceLock<Option<Mutex<ReaperPipe>>> = OnceLock::new();
+    PIPE.get_or_init(|| {
         let (reader, writer) = io::pipe().ok()?;
-        Some(Mutex::new(Line { writer, told: HashSet::new(), reader: Some(reader) }))
+        Some(Mutex::new(ReaperPipe { writer, announced: HashSet::new(), reader: Some(reader) }))
     })
     .as_ref()
 }
 
-/// Has the keeper remove a server's temporary folder, should the server not come to do it.
+/// Has the orphan reaper remove a server's temporary folder, should the server not come to do it.
 pub(crate) fn remove_after_death(folder: &Path) {
-    let Some(line) = line() else { return };
-    let mut line = line.lock().unwrap_or_else(PoisonError::into_inner);
-    if !line.told.contains(folder) {
-        line.told.insert(folder.to_owned());
-        // A server has one such folder or two, and the pipe takes some hundreds. Should the keeper be gone, the next
+    let Some(reaper_pipe) = reaper_pipe() else { return };
+    let mut reaper_pipe = reaper_pipe.lock().unwrap_or_else(PoisonError::into_inner);
+    if !reaper_pipe.announced.contains(folder) {
+        reaper_pipe.announced.insert(folder.to_owned());
+        // A server has one such folder or two, and the pipe takes some hundreds. Should the orphan reaper be gone, the next
         // server removes what this one leaves.
-        let _ = line.writer.write_all(&[folder.as_os_str().as_bytes(), b"\0"].concat());
+        let _ = reaper_pipe.writer.write_all(&[folder.as_os_str().as_bytes(), b"\0"].concat());
     }
 }
 
-/// Starts the keeper of this server, once. Without one everything works as long as the server is not killed,
+/// Starts the orphan reaper of this server, once. Without one everything works as long as the server is not killed,
 /// so a failure is only noted.
 pub(crate) async fn ensure(launcher: &Path) {
-    let reader = line().and_then(|line| line.lock().unwrap_or_else(PoisonError::into_inner).reader.take());
+    let reader = reaper_pipe()
+        .and_then(|reaper_pipe| reaper_pipe.lock().unwrap_or_else(PoisonError::into_inner).reader.take());
     let Some(theirs) = reader else { return };
     let mut command = Command::new(launcher);
     command
@@ -73,17 +74,17 @@ pub(crate) async fn ensure(launcher: &Path) {
         .stdout(Stdio::null())
         .stderr(Stdio::null());
     if let Err(error) = starter::start(command, Box::new(())).await {
-        tracing::warn!(%error, "no keeper could be started: children of tools may outlive a killed server");
+        tracing::warn!(%error, "the process that ends orphans could not be started: children of tools may outlive a killed server");
     }
 }
 
-/// The keeper's life: waits until the server is gone, then kills what carries `mark` and removes the folders that it was
+/// The orphan reaper's life: waits until the server is gone, then kills what carries `mark` and removes the folders that it was
 /// told of.
-pub(crate) fn keep(mark: &str) {
+pub(crate) fn run_orphan_reaper(mark: &str) {
     let mut folders = Vec::new();
     // Ends with the last holder of the other end.
     let _ = io::stdin().read_to_end(&mut folders);
-    sweep::sweep(mark);
+    orphans::kill_orphans(mark);
     for folder in folders.split(|byte| *byte == 0).filter(|folder| !folder.is_empty()) {
         remove_server_folder(Path::new(&OsString::from_vec(folder.to_vec())));
     }

@@ -16,7 +16,7 @@ const LOOKS_MAX: usize = 50;
 
 /// Kills every process whose mark starts with `mark`, and returns when none is left. Reads all of `/proc`: a
 /// millisecond or two, so not for the thread that serves clients.
-pub(crate) fn sweep(mark: &str) {
+pub(crate) fn kill_orphans(mark: &str) {
     let wanted = [MARK.as_bytes(), b"=", mark.as_bytes()].concat();
     let mut killed = Vec::new();
     for _ in 0..LOOKS_MAX {
