@@ -32,6 +32,8 @@ enum Sought {
     InString(&'static [&'static str]),
     /// A date in a string, as protocol revisions are named.
     DateInString,
+    /// One of these enums asked for a single variant: by `==` and its like, `matches!` or `let`. A `match` is none.
+    OneVariantOf(&'static [&'static str]),
 }
 
 /// How the methods of MCP begin, and those that are one word.
@@ -63,6 +65,24 @@ const RULES: &[Rule] = &[
         allowed: &["crates/omni-protocol/src/revision"],
         used_where_allowed: true,
         sample: "if version >= \"2025-06-18\" {",
+    },
+    Rule {
+        title: "a single revision is named only where its answers stand",
+        reason: "ask the revision what you want to know, by a method of that name in `revision/table.rs`",
+        sought: Sought::Code(&["Revision::V"]),
+        scope: ALL,
+        allowed: &["crates/omni-protocol/src/revision"],
+        used_where_allowed: true,
+        sample: "Revision::V2025_06_18 => true,",
+    },
+    Rule {
+        title: "whoever asks for a revision or an era answers for all of them",
+        reason: "a new one would silently be one of the others: use `match`, each with its answer",
+        sought: Sought::OneVariantOf(&["Era", "Revision"]),
+        scope: ALL,
+        allowed: &[],
+        used_where_allowed: false,
+        sample: "if matches!(revision.era(), Era::Modern) {",
     },
     Rule {
         title: "a transport names no method",
@@ -263,10 +283,14 @@ fn faults(rule: &Rule, files: &[File]) -> Vec<String> {
 /// The lines, counted from 1, on which something sought stands.
 fn hits(sought: &Sought, text: &RustText) -> Vec<usize> {
     let view = match sought {
-        Sought::Code(_) => &text.code,
+        Sought::Code(_) | Sought::OneVariantOf(_) => &text.code,
         Sought::InString(_) | Sought::DateInString => &text.strings,
     };
+    if let Sought::OneVariantOf(enums) = sought {
+        return asked_for_one(view, enums);
+    }
     let found = |line: &str| match sought {
+        Sought::OneVariantOf(_) => false,
         Sought::Code(words) => words.iter().any(|word| stands_in(line, word)),
         Sought::InString(words) => words.iter().any(|word| line.contains(word)),
         Sought::DateInString => has_date(line),
@@ -276,9 +300,55 @@ fn hits(sought: &Sought, text: &RustText) -> Vec<usize> {
 
 /// Whether `word` stands in `line` and is not the end of a longer name (`my_env::`).
 fn stands_in(line: &str, word: &str) -> bool {
-    let joins = |sign: char| sign.is_alphanumeric() || sign == '_';
-    let begins_a_name = word.starts_with(joins);
-    line.match_indices(word).any(|(at, _)| !begins_a_name || !line[..at].ends_with(joins))
+    let begins_a_name = word.starts_with(is_in_name);
+    line.match_indices(word).any(|(at, _)| !begins_a_name || !line[..at].ends_with(is_in_name))
+}
+
+/// The lines on which one of the enums is compared with a variant of it, by an operator, `matches!` or `let`.
+fn asked_for_one(code: &str, enums: &[&str]) -> Vec<usize> {
+    let mut lines: Vec<usize> = Vec::new();
+    for name in enums {
+        let variant = format!("{name}::");
+        let places = code.match_indices(&variant).map(|(at, _)| at);
+        for at in places.filter(|at| stands_in(&code[..at + variant.len()], &variant)) {
+            let end = code[at + variant.len()..].find(|sign: char| !is_in_name(sign));
+            let after = end.map_or("", |end| code[at + variant.len() + end..].trim_start());
+            // `Some(Era::Modern)` is asked for as the variant in it is; a path leads to either.
+            let before = code[..at].trim_end_matches(|sign: char| is_in_name(sign) || "(:&".contains(sign));
+            let before = before.trim_end();
+            let by_operator = ["==", "!=", "<", ">=", "<="].iter().any(|sign| before.ends_with(sign))
+                || before.ends_with('>') && !before.ends_with("=>") && !before.ends_with("->")
+                || ["==", "!=", "<=", ">=", "> ", "< "].iter().any(|sign| after.starts_with(sign));
+            if by_operator || asked_by_let(&code[..at]) || is_in_matches(&code[..at]) {
+                lines.push(code[..at].matches('\n').count() + 1);
+            }
+        }
+    }
+    lines.sort_unstable();
+    lines.dedup();
+    lines
+}
+
+fn is_in_name(sign: char) -> bool {
+    sign.is_alphanumeric() || sign == '_'
+}
+
+/// Whether the text ends within the pattern of a `let`, before its `=`.
+fn asked_by_let(before: &str) -> bool {
+    let statement = &before[before.rfind([';', '{', '}']).map_or(0, |at| at + 1)..];
+    let last = statement.rfind("let ").filter(|_| stands_in(statement, "let "));
+    // After a colon stands a type, after an equals sign a value.
+    last.is_some_and(|at| !statement[at..].replace("::", "").contains(['=', ':']))
+}
+
+/// Whether the text ends within the parentheses of a `matches!`.
+fn is_in_matches(before: &str) -> bool {
+    let Some((_, inside)) = before.rsplit_once("matches!(") else { return false };
+    let mut depth = 1;
+    inside.chars().all(|sign| {
+        depth += i32::from(sign == '(') - i32::from(sign == ')');
+        depth > 0
+    })
 }
 
 /// Whether something like `2025-06-18` stands in the line.
@@ -361,6 +431,39 @@ mod tests {
             let lines = hits(&rule.sought, &file(&path, rule.sample).text);
             assert_eq!(lines, [1], "{}", rule.title);
         }
+    }
+
+    #[test]
+    fn asking_for_one_variant_is_found_however_it_is_written_and_a_match_is_not() {
+        let asked = |source: &str| asked_for_one(&RustText::of(source).code, &["Era", "Revision"]);
+        for one in [
+            "revision.era() == Era::Modern",
+            "Era::Modern != revision.era()",
+            "self.only == Some(Era::Modern)",
+            "revision >= omni_protocol::Revision::NEWEST_LEGACY",
+            "revision < Revision::NEWEST_LEGACY",
+            "Revision::NEWEST_LEGACY > revision",
+            "matches!(revision.era(), Era::Modern | Era::Legacy)",
+            "matches!(\n    revision.era(),\n    Some(Era::Modern)\n)",
+            "if let Era::Modern = revision.era() {",
+            "let Some(Era::Modern) = only else { return };",
+            "revisions.filter(|revision| *revision == Revision::NEWEST_LEGACY)",
+        ] {
+            assert_eq!(asked(one).len(), 1, "{one}");
+        }
+        for none in [
+            "match era { Era::Modern => a == b, Era::Legacy => b < a }",
+            "let first = Probe::Initialize(Revision::NEWEST_LEGACY);",
+            "let era: Option<Era> = Some(Era::Modern);",
+            "match only { None | Some(Era::Legacy) => {} Some(Era::Modern) => {} }",
+            "fn newest() -> Revision { matches!(a, b); Revision::NEWEST_LEGACY }",
+            "my_Era::Modern == a",
+            "if matches!(a, b) { name.and_then(Revision::from_name) }",
+            "let all: Vec<Revision> = Revision::all().collect();",
+        ] {
+            assert_eq!(asked(none), [0; 0], "{none}");
+        }
+        assert_eq!(asked("a\nb\nc == Era::Modern"), [3]);
     }
 
     #[test]
