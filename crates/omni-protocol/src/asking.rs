@@ -70,7 +70,7 @@ impl ClientCapabilities {
     /// The JSON object that [`read`](Self::read) reads, with what `revision` has of it.
     pub(crate) fn write(self, revision: Revision) -> Value {
         let declares = |question: Question| {
-            self.0 & question.bit() != 0 && revision.knows(question) == QuestionSupport::Yes
+            self.0 & question.bit() != 0 && revision.question_support(question) == QuestionSupport::Yes
         };
         let member = |modes: &[(&str, Question)]| {
             let modes = modes.iter().filter(|(_, question)| declares(*question));
@@ -123,7 +123,7 @@ impl ClientCapabilities {
     /// the parameters are no JSON object that could be sent.
     pub fn allows(self, revision: Revision, ask: &Ask) -> Result<(), NotAskable> {
         for question in questions(ask).ok_or(NotAskable::Malformed(ask.method))? {
-            match revision.knows(question) {
+            match revision.question_support(question) {
                 QuestionSupport::No => return Err(NotAskable::Unknown(question, revision)),
                 QuestionSupport::Yes if self.0 & question.bit() == 0 => {
                     return Err(NotAskable::Undeclared(question));
@@ -293,11 +293,17 @@ mod tests {
         let tools = ask(AskMethod::Sample, r#"{"tools":[]}"#);
         let context = ask(AskMethod::Sample, r#"{"includeContext":"allServers"}"#);
         let roots = ask(AskMethod::ListRoots, "{}");
-        for revision in [V2024_11_05, V2025_03_26, V2025_06_18, V2025_11_25, V2026_07_28] {
+        for (revision, has_forms, has_newer) in [
+            (V2024_11_05, false, false),
+            (V2025_03_26, false, false),
+            (V2025_06_18, true, false),
+            (V2025_11_25, true, true),
+            (V2026_07_28, true, true),
+        ] {
             let allows = |asked| everything.allows(revision, asked).is_ok();
-            assert_eq!(allows(&form), revision >= V2025_06_18, "{revision:?}");
-            assert_eq!(allows(&url), revision >= V2025_11_25, "{revision:?}");
-            assert_eq!(allows(&tools), revision >= V2025_11_25, "{revision:?}");
+            assert_eq!(allows(&form), has_forms, "{revision:?}");
+            assert_eq!(allows(&url), has_newer, "{revision:?}");
+            assert_eq!(allows(&tools), has_newer, "{revision:?}");
             assert!(allows(&context) && allows(&roots), "{revision:?}");
         }
         let refused = everything.allows(V2024_11_05, &form).unwrap_err().to_string();

@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use crate::RpcError;
 use crate::message::Id;
 use crate::request::{ItemKind, ListKind, ListKinds, ServerCapabilities, SubscriptionFilter};
-use crate::revision::{Era, Revision};
+use crate::revision::{ResultEnvelope, Revision, StructuredContent};
 
 /// Content above this many bytes is sent from where it lies instead of being copied into the reply.
 const COPY_BYTES_MAX: usize = 16 * 1024;
@@ -189,7 +189,7 @@ impl Encoder {
     ) -> Frame {
         let mut head = self.open(id, revision, 256, None);
         comma(&mut head);
-        if revision.era() == Era::Modern {
+        if revision.has_cache_hints() {
             put(&mut head, format_args!(r#""ttlMs":{LIST_TTL_MS},"cacheScope":"public","#));
         }
         if let Some(cursor) = next_cursor {
@@ -209,7 +209,7 @@ impl Encoder {
     ) -> Frame {
         let mut head = self.open(id, revision, 256, meta);
         comma(&mut head);
-        if revision.era() == Era::Modern {
+        if revision.has_cache_hints() {
             // Nothing says how long it stays as it is, nor that everybody would be shown the same.
             head.put_slice(br#""ttlMs":0,"cacheScope":"private","#);
         }
@@ -292,10 +292,12 @@ impl Encoder {
 
     /// The answer to `tools/call`. Members that the revision does not know are left out.
     pub fn tool_result(&self, id: &Id, revision: Revision, result: &ToolResult) -> Frame {
-        let structured = result.structured.as_ref().filter(|structured| {
-            revision.has_structured_content()
-                && (revision.structured_content_is_any_json() || structured.first() == Some(&b'{'))
-        });
+        let structured =
+            result.structured.as_ref().filter(|structured| match revision.structured_content() {
+                StructuredContent::Absent => false,
+                StructuredContent::Object => structured.first() == Some(&b'{'),
+                StructuredContent::AnyJson => true,
+            });
         let copied = [Some(&result.content), structured].into_iter().flatten().map(Bytes::len);
         let copied = copied.filter(|length| *length <= COPY_BYTES_MAX).sum();
         let mut head = self.open(id, revision, copied, result.meta.as_deref());
@@ -427,8 +429,8 @@ impl Encoder {
         out.put_slice(br#"{"jsonrpc":"2.0","id":"#);
         out.put_slice(id.as_json());
         out.put_slice(br#","result":{"#);
-        match (revision.era(), meta) {
-            (Era::Modern, meta) => {
+        match (revision.result_envelope(), meta) {
+            (ResultEnvelope::Typed, meta) => {
                 out.put_slice(br#""resultType":""#);
                 out.put_slice(result_type.name().as_bytes());
                 out.put_slice(br#"","#);
@@ -439,11 +441,11 @@ impl Encoder {
                 }
                 out.put_u8(b'}');
             }
-            (Era::Legacy, Some(meta)) => {
+            (ResultEnvelope::Plain, Some(meta)) => {
                 out.put_slice(br#""_meta":"#);
                 out.put_slice(meta);
             }
-            (Era::Legacy, None) => {}
+            (ResultEnvelope::Plain, None) => {}
         }
         out
     }

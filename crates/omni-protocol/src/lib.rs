@@ -12,6 +12,8 @@ mod decode;
 mod encode;
 mod error;
 mod message;
+mod method;
+mod object_writer;
 mod question;
 mod request;
 mod revision;
@@ -26,10 +28,11 @@ pub use decode::{decode, salvage_id};
 pub use encode::{Encoder, Frame, Implementation, error_frame};
 pub use error::{ErrorCode, RpcError};
 pub use message::{Id, Message, PeerError, RawNotification, RawRequest, Rejected, Response};
+pub use method::Method;
 pub use question::Question;
 pub use request::{
     Action, CallTool, Cancelled, ClientInfo, GetPrompt, Initialize, ItemKind, ListKind, ListKinds,
     Notification, Request, RequestMeta, RequestSubject, ServerCapabilities, SubscriptionFilter,
 };
-pub use revision::{AskedBy, Era, Revision, ToolFields, read_complete_params};
+pub use revision::{AskedBy, CancelledBy, Era, LivenessProbe, Revision, ToolFields, read_complete_params};
 pub use sse::{COMMENT, event, event_parts};

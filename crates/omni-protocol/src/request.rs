@@ -5,6 +5,7 @@ use omni_call::{Completing, LogLevel};
 
 use crate::asking::{ClientCapabilities, InputResponses};
 use crate::message::Id;
+use crate::method::Method;
 use crate::revision::Revision;
 
 /// One request, decoded. Handlers act on [`action`](Self::action) and hand `revision` back to the
@@ -25,30 +26,9 @@ impl Request {
         matches!(self.action, Action::Initialize(_))
     }
 
-    /// What the request is about, where it names one thing: a tool, a prompt or a resource's URI. Streamable HTTP wants
-    /// it in a header too.
-    pub fn name(&self) -> Option<&str> {
-        self.subject().map(|subject| subject.name)
-    }
-
-    /// What it is about, where it may be answered with a question.
+    /// What it is about, where it names one thing.
     pub fn subject(&self) -> Option<RequestSubject<'_>> {
-        match &self.action {
-            Action::CallTool(call) => Some(call.subject()),
-            Action::GetPrompt(prompt) => Some(prompt.subject()),
-            Action::ReadResource { uri } => {
-                Some(RequestSubject { method: "resources/read", name: uri, arguments: None })
-            }
-            Action::Initialize(_)
-            | Action::Discover
-            | Action::Ping
-            | Action::ListTools { .. }
-            | Action::SetLogLevel(_)
-            | Action::List { .. }
-            // It is answered with values or an error, never with a question, and is named in no header.
-            | Action::Complete(_)
-            | Action::Listen(_) => None,
-        }
+        self.action.subject()
     }
 
     /// The tool call that it is.
@@ -60,6 +40,7 @@ impl Request {
     }
 }
 
+/// What is asked: a method with its parameters, whatever revision they came in.
 #[derive(Clone, Debug)]
 pub enum Action {
     /// Opens the legacy era for this connection or session.
@@ -89,11 +70,31 @@ pub enum Action {
 }
 
 impl Action {
+    /// The method by which it is asked.
+    pub fn method(&self) -> Method {
+        match self {
+            Action::Initialize(_) => Method::Initialize,
+            Action::Discover => Method::Discover,
+            Action::Ping => Method::Ping,
+            Action::ListTools { .. } => Method::ListTools,
+            Action::CallTool(_) => Method::CallTool,
+            Action::SetLogLevel(_) => Method::SetLogLevel,
+            Action::List { kind: ItemKind::Resource, .. } => Method::ListResources,
+            Action::List { kind: ItemKind::ResourceTemplate, .. } => Method::ListResourceTemplates,
+            Action::List { kind: ItemKind::Prompt, .. } => Method::ListPrompts,
+            Action::ReadResource { .. } => Method::ReadResource,
+            Action::GetPrompt(_) => Method::GetPrompt,
+            Action::Complete(_) => Method::Complete,
+            Action::Listen(_) => Method::Listen,
+        }
+    }
+
     /// Whether a server that offers this knows the method at all. `offers` is asked only where it matters.
     pub fn offered(&self, offers: impl FnOnce() -> ServerCapabilities) -> bool {
         match self {
             Action::List { kind: ItemKind::Prompt, .. } | Action::GetPrompt(_) => offers().prompts,
-            Action::List { .. } | Action::ReadResource { .. } => offers().resources,
+            Action::List { kind: ItemKind::Resource | ItemKind::ResourceTemplate, .. }
+            | Action::ReadResource { .. } => offers().resources,
             Action::Complete(_) => offers().completions,
             Action::Initialize(_)
             | Action::Discover
@@ -102,6 +103,27 @@ impl Action {
             | Action::CallTool(_)
             | Action::SetLogLevel(_)
             | Action::Listen(_) => true,
+        }
+    }
+
+    /// What it is about, where it names one thing: a tool, a prompt or a resource. Such a request may be answered with a
+    /// question, and Streamable HTTP wants the name in a header.
+    pub fn subject(&self) -> Option<RequestSubject<'_>> {
+        match self {
+            Action::CallTool(call) => Some(call.subject()),
+            Action::GetPrompt(prompt) => Some(prompt.subject()),
+            Action::ReadResource { uri } => {
+                Some(RequestSubject { method: Method::ReadResource.name(), name: uri, arguments: None })
+            }
+            Action::Initialize(_)
+            | Action::Discover
+            | Action::Ping
+            | Action::ListTools { .. }
+            | Action::SetLogLevel(_)
+            | Action::List { .. }
+            // It is answered with values or an error, never with a question, and is named in no header.
+            | Action::Complete(_)
+            | Action::Listen(_) => None,
         }
     }
 }
@@ -211,6 +233,16 @@ pub struct SubscriptionFilter {
     pub lists: ListKinds,
 }
 
+/// What a request is about, as far as one that is repeated must be about the same.
+#[derive(Clone, Copy, Debug)]
+pub struct RequestSubject<'a> {
+    pub method: &'static str,
+    /// A tool's or prompt's name, or a URI.
+    pub name: &'a str,
+    /// A JSON object as the client wrote it.
+    pub arguments: Option<&'a Bytes>,
+}
+
 #[derive(Clone, Debug)]
 pub struct Initialize {
     /// The revision we answer with: the client's own when we speak it, else our newest legacy one.
@@ -229,18 +261,12 @@ pub struct CallTool {
 
 impl CallTool {
     pub fn subject(&self) -> RequestSubject<'_> {
-        RequestSubject { method: "tools/call", name: &self.name, arguments: self.arguments.as_ref() }
+        RequestSubject {
+            method: Method::CallTool.name(),
+            name: &self.name,
+            arguments: self.arguments.as_ref(),
+        }
     }
-}
-
-/// What a request is about, as far as one that is repeated must be about the same.
-#[derive(Clone, Copy, Debug)]
-pub struct RequestSubject<'a> {
-    pub method: &'static str,
-    /// A tool's or prompt's name, or a URI.
-    pub name: &'a str,
-    /// A JSON object as the client wrote it.
-    pub arguments: Option<&'a Bytes>,
 }
 
 #[derive(Clone, Debug)]
@@ -252,7 +278,11 @@ pub struct GetPrompt {
 
 impl GetPrompt {
     pub fn subject(&self) -> RequestSubject<'_> {
-        RequestSubject { method: "prompts/get", name: &self.name, arguments: self.arguments.as_ref() }
+        RequestSubject {
+            method: Method::GetPrompt.name(),
+            name: &self.name,
+            arguments: self.arguments.as_ref(),
+        }
     }
 }
 

@@ -24,7 +24,8 @@ pub(crate) fn check(
     server: &Server,
     session: &Session,
 ) -> Result<(), RpcError> {
-    check_standard(headers, request.revision.name(), &request.method, request.name())?;
+    let name = request.subject().map(|subject| subject.name);
+    check_standard(headers, request.revision.name(), &request.method, name)?;
     let Some(call) = request.tool_call() else { return Ok(()) };
     let profile = server.profile_of(request.meta.client.as_ref(), session);
     let Some(tool) = server.snapshot().for_profile(profile).tool(&call.name) else { return Ok(()) };

@@ -8,7 +8,9 @@ use omni_protocol::client::{
     Agreed, ClientEncoder, InputRequired, InputResponses, Pagination, PaginationError, Prompt, RequestResult,
     ServerInfo, param_headers, read_contents, read_page, read_prompt, read_tool_result,
 };
-use omni_protocol::{Action, CallTool, Era, GetPrompt, Id, ItemKind, RequestMeta, Revision};
+use omni_protocol::{
+    Action, CallTool, GetPrompt, Id, ItemKind, LivenessProbe, Method, RequestMeta, Revision,
+};
 use serde_json::Value;
 
 use super::address::ServerAddress;
@@ -147,12 +149,13 @@ impl Upstream {
         self.complete(request, deadline, port, read_prompt).await
     }
 
-    /// Asks for a sign of life, where the era has words for that.
+    /// Asks for a sign of life, in the words that the revision has for that.
     pub async fn ping(&mut self) -> Result<(), UpstreamError> {
-        match self.handshake.revision.era() {
-            Era::Legacy => self.ask(Asked::plain(Action::Ping)).await.map(drop),
-            Era::Modern => self.ask(Asked::plain(Action::Discover)).await.map(drop),
-        }
+        let probe = match self.handshake.revision.liveness_probe() {
+            LivenessProbe::Ping => Action::Ping,
+            LivenessProbe::Discover => Action::Discover,
+        };
+        self.ask(Asked::plain(probe)).await.map(drop)
     }
 
     /// Takes back what is open, and ends the conversation: the session over HTTP; a process by the end of its input, then
@@ -174,7 +177,7 @@ impl Upstream {
     /// The era of requests that stand for themselves has the level in each of them.
     async fn set_log_level(&mut self, level: Option<LogLevel>) {
         let Some(level) = level.filter(|_| self.handshake.server.offers.logging) else { return };
-        if self.handshake.revision.era() == Era::Legacy {
+        if self.handshake.revision.has_method(Method::SetLogLevel) {
             // Without it the server says what it likes; nobody's call fails for that.
             let _ = self.ask(Asked::plain(Action::SetLogLevel(level))).await;
         }
@@ -189,7 +192,7 @@ impl Upstream {
         let (mut items, mut bytes) = (Vec::new(), 0);
         loop {
             let action = action(cursor.take());
-            let method = action.method();
+            let method = action.method().name();
             let result = match self.ask(Asked::plain(action)).await {
                 // Who declares no such list has none.
                 Err(UpstreamError::Refused { error, .. }) if error.code == -32601 && !self.offers(member) => {
@@ -247,7 +250,7 @@ impl Upstream {
             match completion.map_err(|why| UpstreamError::Malformed { server: self.server(), why })? {
                 RequestResult::Complete(result) => return Ok(result),
                 RequestResult::InputRequired(input) => {
-                    resume = self.answers(input, request.action.method(), deadline, port).await?;
+                    resume = self.answers(input, request.action.method().name(), deadline, port).await?;
                     // A person may have thought about it for long.
                     deadline.beat(Instant::now());
                 }

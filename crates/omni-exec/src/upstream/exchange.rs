@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use omni_call::{Answer, BoxFuture, CallPort, Deadline, Expired, Refusal};
 use omni_protocol::client::{Incoming, InputResponses, Outgoing, ServerNotification};
-use omni_protocol::{AskedBy, Era, ErrorCode, Id, Message, PeerError, Response, decode};
+use omni_protocol::{AskedBy, CancelledBy, ErrorCode, Id, Message, PeerError, Response, decode};
 use tokio::time::{sleep_until, timeout};
 
 use super::conversation::{Asked, Handshake, Upstream};
@@ -32,7 +32,7 @@ impl Upstream {
         port: &mut dyn CallPort,
     ) -> Result<Bytes, UpstreamError> {
         self.take_back("the client has stopped waiting").await;
-        let method = request.action.method();
+        let method = request.action.method().name();
         let ended = match self.send(request, resume, deadline).await {
             Ok((id, SendResult::Answer)) => self.answer(&id, method, &mut deadline, port).await,
             // The server has not looked at the request, so sending it again is safe.
@@ -62,10 +62,9 @@ impl Upstream {
     pub(super) async fn take_back(&mut self, reason: &str) {
         let Some(id) = self.in_flight.take() else { return };
         let revision = self.handshake.revision;
-        match (&mut self.transport, revision.era()) {
-            // A closed connection says it.
-            (UpstreamTransport::Http(http), Era::Modern) => http.abandon(),
-            (transport, _) => {
+        match (&mut self.transport, revision.cancelled_by()) {
+            (UpstreamTransport::Http(http), CancelledBy::Closing) => http.abandon(),
+            (transport, CancelledBy::Closing | CancelledBy::Notification) => {
                 let cancelled = self.encoder.cancelled_notification(revision, &id, reason);
                 // Told or not, nothing more is read of it.
                 let _ = timeout(TAKE_BACK_WAIT, transport.tell(&cancelled)).await;
@@ -101,7 +100,7 @@ impl Upstream {
         let repeatable = !matches!(action, omni_protocol::Action::CallTool(_));
         let posted = tokio::select! {
             posted = self.transport.request(&outgoing, repeatable) => posted?,
-            () = until(deadline, false) => return Err(self.timed_out(action.method(), deadline)),
+            () = until(deadline, false) => return Err(self.timed_out(action.method().name(), deadline)),
         };
         match posted {
             PostResult::Answer => Ok((id, SendResult::Answer)),
@@ -185,9 +184,10 @@ impl Upstream {
                 Ok(None)
             }
             Message::Request(raw) => {
-                // Where a server asks by its results, it has no requests, and takes no answers.
-                if self.handshake.revision.asked_by() == AskedBy::InputRequired {
-                    return Ok(None);
+                match self.handshake.revision.asked_by() {
+                    // Where a server asks by its results, it has no requests, and takes no answers.
+                    AskedBy::InputRequired => return Ok(None),
+                    AskedBy::Request => {}
                 }
                 match Incoming::read(&raw) {
                     Incoming::Ping => {

@@ -8,7 +8,7 @@ use omni_protocol::client::{
     Agreed, ClientEncoder, Negotiation, NegotiationError, NegotiationStep, Probe, ProbeAnswer,
 };
 use omni_protocol::{
-    Action, ClientCapabilities, ClientInfo, Era, Id, Initialize, Message, PeerError, RequestMeta, decode,
+    Action, ClientCapabilities, ClientInfo, Id, Initialize, Message, PeerError, RequestMeta, decode,
 };
 use tokio::time::timeout_at;
 
@@ -76,7 +76,7 @@ impl OpeningHandshake<'_> {
             match negotiation.answered(answered, answer) {
                 NegotiationStep::Send(next) => probe = next,
                 NegotiationStep::Agreed(agreed) => {
-                    if agreed.revision.era() == Era::Legacy {
+                    if agreed.revision.has_sessions() {
                         let initialized = self.encoder.initialized_notification(agreed.revision);
                         let version =
                             initialized.headers.iter().any(|header| header.name == "MCP-Protocol-Version");

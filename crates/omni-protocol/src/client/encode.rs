@@ -1,15 +1,17 @@
 //! Requests, notifications and answers of a client as bytes, in the shape of the revision that was agreed on.
 
 use bytes::Bytes;
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 use thiserror::Error;
 
 use super::headers::{self, Header};
 use crate::asking::ClientCapabilities;
 use crate::encode::{Implementation, error_frame};
 use crate::message::Id;
-use crate::request::{Action, ItemKind, RequestMeta};
-use crate::revision::{Era, Revision};
+use crate::method::Method;
+use crate::object_writer::ObjectWriter;
+use crate::request::{Action, RequestMeta};
+use crate::revision::{Era, Revision, write_params};
 use crate::{ErrorCode, RpcError};
 
 /// A message for a server, and what Streamable HTTP says of it in headers.
@@ -81,51 +83,15 @@ impl ClientEncoder {
         resume: &InputResponses,
     ) -> Result<Outgoing, UnsupportedMethod> {
         let method = action.method();
-        if !revision.has_method(action) {
-            return Err(UnsupportedMethod { method, revision });
+        if !revision.has_method(method) {
+            return Err(UnsupportedMethod { method: method.name(), revision });
         }
         let mut params = ObjectWriter::default();
         let own = self.meta(revision, meta);
         if !own.is_empty() {
             params.put_raw("_meta", &own.text());
         }
-        match action {
-            Action::Discover | Action::Ping => {}
-            Action::Initialize(initialize) => {
-                params.put("protocolVersion", &json!(initialize.agreed.name()));
-                params.put("capabilities", &self.capabilities.write(revision));
-                params.put("clientInfo", &self.client);
-            }
-            Action::ListTools { cursor } | Action::List { cursor, .. } => {
-                if let Some(cursor) = cursor {
-                    params.put("cursor", &json!(cursor));
-                }
-            }
-            Action::CallTool(call) => {
-                params.put("name", &json!(call.name));
-                params.put_object("arguments", call.arguments.as_ref());
-            }
-            Action::SetLogLevel(level) => params.put("level", &json!(level.name())),
-            Action::ReadResource { uri } => params.put("uri", &json!(uri)),
-            Action::GetPrompt(prompt) => {
-                params.put("name", &json!(prompt.name));
-                params.put_object("arguments", prompt.arguments.as_ref());
-            }
-            Action::Complete(completing) => {
-                params.put("ref", &completing.reference.to_json());
-                params.put("argument", &completing.argument_to_json());
-                if let Some(known) = completing.context.as_ref().filter(|_| revision.has_completion_context())
-                {
-                    let mut context = ObjectWriter::default();
-                    context.put_object("arguments", Some(known));
-                    params.put_raw("context", &context.text());
-                }
-            }
-            Action::Listen(filter) => {
-                let wanted = filter.lists.iter().map(|kind| (kind.filter_member().to_owned(), true.into()));
-                params.put("notifications", &Value::Object(wanted.collect::<Map<_, _>>()));
-            }
-        }
+        write_params(action, revision, &self.client, self.capabilities, &mut params);
         if let Some(state) = &resume.state {
             params.put("requestState", &json!(state));
         }
@@ -138,21 +104,15 @@ impl ClientEncoder {
         }
         let mut message = ObjectWriter::message();
         message.put_raw("id", &String::from_utf8_lossy(id.as_json()));
-        message.put("method", &json!(method));
+        message.put("method", &json!(method.name()));
         // The clients of the first revisions left an empty one out, and some servers were tried with nothing else.
         if !params.is_empty() {
             message.put_raw("params", &params.text());
         }
-        let name = match action {
-            Action::CallTool(call) => Some(call.name.as_str()),
-            Action::GetPrompt(prompt) => Some(prompt.name.as_str()),
-            Action::ReadResource { uri } => Some(uri.as_str()),
-            _ => None,
-        };
-        let headers = match action {
+        let headers = match method {
             // There is no agreement yet.
-            Action::Initialize(_) => Vec::new(),
-            _ => headers::standard(revision, method, name),
+            Method::Initialize => Vec::new(),
+            _ => headers::standard(revision, method.name(), action.subject().map(|subject| subject.name)),
         };
         Ok(Outgoing { frame: message.frame(), headers })
     }
@@ -215,72 +175,5 @@ impl ClientEncoder {
             own.put("omni/timing", &json!(true));
         }
         own
-    }
-}
-
-impl Action {
-    /// The method on the wire.
-    pub fn method(&self) -> &'static str {
-        match self {
-            Action::Initialize(_) => "initialize",
-            Action::Discover => "server/discover",
-            Action::Ping => "ping",
-            Action::ListTools { .. } => "tools/list",
-            Action::CallTool(_) => "tools/call",
-            Action::SetLogLevel(_) => "logging/setLevel",
-            Action::List { kind: ItemKind::Resource, .. } => "resources/list",
-            Action::List { kind: ItemKind::ResourceTemplate, .. } => "resources/templates/list",
-            Action::List { kind: ItemKind::Prompt, .. } => "prompts/list",
-            Action::ReadResource { .. } => "resources/read",
-            Action::GetPrompt(_) => "prompts/get",
-            Action::Complete(_) => "completion/complete",
-            Action::Listen(_) => "subscriptions/listen",
-        }
-    }
-}
-
-/// The members of a JSON object that is being written.
-#[derive(Default)]
-struct ObjectWriter(String);
-
-impl ObjectWriter {
-    fn message() -> Self {
-        ObjectWriter(r#""jsonrpc":"2.0""#.to_owned())
-    }
-
-    fn is_empty(&self) -> bool {
-        self.0.is_empty()
-    }
-
-    fn put(&mut self, name: &str, value: &Value) {
-        self.put_raw(name, &value.to_string());
-    }
-
-    /// `json` is JSON text. Line ends in it, which can only be white space, would end a frame over stdio.
-    fn put_raw(&mut self, name: &str, json: &str) {
-        if !self.0.is_empty() {
-            self.0.push(',');
-        }
-        self.0.push_str(&json!(name).to_string());
-        self.0.push(':');
-        if json.contains(['\n', '\r']) {
-            self.0.push_str(&json.replace(['\n', '\r'], " "));
-        } else {
-            self.0.push_str(json);
-        }
-    }
-
-    fn put_object(&mut self, name: &str, object: Option<&Bytes>) {
-        if let Some(object) = object {
-            self.put_raw(name, &String::from_utf8_lossy(object));
-        }
-    }
-
-    fn text(&self) -> String {
-        format!("{{{}}}", self.0)
-    }
-
-    fn frame(&self) -> Bytes {
-        self.text().into()
     }
 }

@@ -116,7 +116,7 @@ impl Negotiation {
             // Some servers answer anything with an empty result.
             return self.fall_back("`server/discover` is answered without `supportedVersions`");
         };
-        match Revision::newest_of(&supported, Era::Modern) {
+        match Revision::newest_modern_of(&supported) {
             Some(revision) => NegotiationStep::Agreed(Agreed { revision, server: introduction.server() }),
             None => self.legacy_of(supported),
         }
@@ -127,7 +127,7 @@ impl Negotiation {
         if supported.is_empty() {
             return refused(error);
         }
-        match Revision::newest_of(&supported, Era::Modern).map(Probe::Discover) {
+        match Revision::newest_modern_of(&supported).map(Probe::Discover) {
             Some(probe) if !self.sent.contains(&probe) => self.send(probe),
             // It refuses the version that it says it supports.
             Some(_) => refused(error),
@@ -137,15 +137,15 @@ impl Negotiation {
 
     /// Goes on with the handshake, if the versions that the server names have one in them that we speak.
     fn legacy_of(&mut self, supported: Vec<String>) -> NegotiationStep {
-        match Revision::newest_of(&supported, Era::Legacy).map(Probe::Initialize) {
-            Some(probe) if self.only != Some(Era::Modern) && !self.sent.contains(&probe) => self.send(probe),
+        match Revision::newest_legacy_of(&supported).map(Probe::Initialize) {
+            Some(probe) if self.may_initialize() && !self.sent.contains(&probe) => self.send(probe),
             _ => self.no_shared_version(supported),
         }
     }
 
     fn fall_back(&mut self, why: &str) -> NegotiationStep {
         let initialize = Probe::Initialize(Revision::NEWEST_LEGACY);
-        if self.only == Some(Era::Modern) {
+        if !self.may_initialize() {
             return not_mcp(&format!("it does not know `server/discover`: {why}"));
         }
         if self.sent.contains(&initialize) {
@@ -161,11 +161,11 @@ impl Negotiation {
         let Some(version) = introduction.version.clone() else {
             return not_mcp("`initialize` is answered without `protocolVersion`");
         };
-        match Revision::newest_of(std::slice::from_ref(&version), Era::Legacy) {
+        match Revision::newest_legacy_of(std::slice::from_ref(&version)) {
             Some(revision) => NegotiationStep::Agreed(Agreed { revision, server: introduction.server() }),
             None => NegotiationStep::Failed(NegotiationError::NoSharedVersion {
                 theirs: vec![version],
-                ours: Revision::names().into_iter().map(str::to_owned).collect(),
+                ours: names(Revision::all()),
             }),
         }
     }
@@ -173,8 +173,8 @@ impl Negotiation {
     fn initialize_refused(&mut self, error: &PeerError) -> NegotiationStep {
         if let Some(supported) = supported(error) {
             // A modern server that was too slow to say so, or an older one that names what it speaks.
-            let modern = Revision::newest_of(&supported, Era::Modern).map(Probe::Discover);
-            if let Some(probe) = modern.filter(|_| self.only != Some(Era::Legacy)) {
+            let modern = Revision::newest_modern_of(&supported).map(Probe::Discover);
+            if let Some(probe) = modern.filter(|_| self.may_discover()) {
                 // Once more also where it was sent before: then it had no answer.
                 let again = self.sent.iter().filter(|sent| **sent == probe).count() < 2;
                 return if again { self.send(probe) } else { refused(error) };
@@ -194,14 +194,30 @@ impl Negotiation {
 
     fn no_shared_version(&self, theirs: Vec<String>) -> NegotiationStep {
         let theirs = theirs.into_iter().take(20).map(|name| shown(&name)).collect();
-        let era = |name: &str| Revision::from_name(name).map(Revision::era);
-        let ours = Revision::names().into_iter();
-        let ours = ours.filter(|name| self.only.is_none() || era(name) == self.only);
-        NegotiationStep::Failed(NegotiationError::NoSharedVersion {
-            theirs,
-            ours: ours.map(str::to_owned).collect(),
-        })
+        let ours = Revision::all().filter(|revision| match revision.era() {
+            Era::Legacy => self.may_initialize(),
+            Era::Modern => self.may_discover(),
+        });
+        NegotiationStep::Failed(NegotiationError::NoSharedVersion { theirs, ours: names(ours) })
     }
+
+    fn may_initialize(&self) -> bool {
+        match self.only {
+            None | Some(Era::Legacy) => true,
+            Some(Era::Modern) => false,
+        }
+    }
+
+    fn may_discover(&self) -> bool {
+        match self.only {
+            None | Some(Era::Modern) => true,
+            Some(Era::Legacy) => false,
+        }
+    }
+}
+
+fn names(revisions: impl Iterator<Item = Revision>) -> Vec<String> {
+    revisions.map(|revision| revision.name().to_owned()).collect()
 }
 
 fn refused(error: &PeerError) -> NegotiationStep {

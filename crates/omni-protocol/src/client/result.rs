@@ -242,9 +242,10 @@ fn input_required(
     result: &Bytes,
 ) -> Result<Option<InputRequired>, MalformedResult> {
     let malformed = |why: String| MalformedResult { method, why };
-    if revision.asked_by() != AskedBy::InputRequired {
-        // Older revisions give `resultType` no meaning.
-        return Ok(None);
+    match revision.asked_by() {
+        // Such a revision gives `resultType` no meaning.
+        AskedBy::Request => return Ok(None),
+        AskedBy::InputRequired => {}
     }
     match wire.result_type.as_deref() {
         None | Some("complete") => return Ok(None),

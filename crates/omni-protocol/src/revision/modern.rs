@@ -1,27 +1,24 @@
-//! The era of self-contained requests: 2026-07-28.
+//! How requests are read in the era of those that carry what they need.
 
-use std::borrow::Cow;
 use std::collections::HashMap;
 
-use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use super::params::{MetaParts, Params, Parts, log_level, progress_token, shared, timing};
+use super::method_params;
+use super::params::{MetaParts, Params, Parts, log_level, progress_token, timing};
 use super::refusal::{invalid, method_not_found, unsupported};
-use super::table::{Era, Revision};
+use super::table::Revision;
 use crate::RpcError;
 use crate::asking::{ClientCapabilities, InputResponses};
 use crate::error::truncate_chars;
-use crate::request::{Action, ClientInfo, ListKind, SubscriptionFilter};
+use crate::method::Method;
+use crate::request::ClientInfo;
 
 /// Reads a request whose `_meta` names a protocol version.
-pub(super) fn read<'a>(method: &str, mut params: Params<'a>) -> Result<Parts<'a>, RpcError> {
+pub(super) fn read<'a>(name: &str, mut params: Params<'a>) -> Result<Parts<'a>, RpcError> {
     let meta = params.meta.as_ref();
     let requested = meta.and_then(|meta| meta.protocol_version.as_deref()).unwrap_or_default();
-    let Some(revision) = Revision::from_name(requested).filter(|revision| revision.era() == Era::Modern)
-    else {
-        return Err(unsupported(requested));
-    };
+    let revision = Revision::modern_from_name(requested).ok_or_else(|| unsupported(requested))?;
     let capabilities = meta.and_then(|meta| meta.client_capabilities);
     let Some(capabilities) = capabilities.filter(|capabilities| capabilities.get().starts_with('{')) else {
         return Err(invalid(
@@ -32,15 +29,13 @@ pub(super) fn read<'a>(method: &str, mut params: Params<'a>) -> Result<Parts<'a>
     let input_responses = input_responses(&params)?;
     let level = meta.and_then(|meta| meta.log_level.as_deref());
     let log_level =
-        level.map(|name| log_level(name, "_meta.io.modelcontextprotocol/logLevel")).transpose()?;
+        level.map(|level| log_level(level, "_meta.io.modelcontextprotocol/logLevel")).transpose()?;
     let progress_token = progress_token(meta)?;
     let timing = timing(meta);
     let client = params.meta.as_mut().and_then(|meta| meta.client_info.take()).map(ClientInfo::from);
-    let action = match method {
-        "server/discover" => Action::Discover,
-        "subscriptions/listen" => listen(&params)?,
-        _ => shared(method, params, revision).unwrap_or_else(|| Err(method_not_found(method)))?,
-    };
+    let method = Method::from_name(name).filter(|method| revision.has_method(*method));
+    let method = method.ok_or_else(|| method_not_found(name))?;
+    let action = method_params::read(method, params, revision)?;
     let meta = MetaParts { progress_token, log_level, timing, client, capabilities, input_responses };
     Ok(Parts { revision, action, meta })
 }
@@ -69,37 +64,4 @@ fn input_responses(params: &Params<'_>) -> Result<Option<Box<InputResponses>>, R
         }
     }
     Ok(Some(Box::new(InputResponses { state, responses })))
-}
-
-/// Reads which changes a client wants to hear of. What we never announce is left out of the answer.
-fn listen(params: &Params<'_>) -> Result<Action, RpcError> {
-    #[derive(Deserialize)]
-    #[serde(rename_all = "camelCase")]
-    struct Filter<'a> {
-        #[serde(default)]
-        tools_list_changed: bool,
-        #[serde(default)]
-        resources_list_changed: bool,
-        #[serde(default)]
-        prompts_list_changed: bool,
-        /// Read only so that what is no list of URIs is refused.
-        #[serde(borrow, default, rename = "resourceSubscriptions")]
-        _resources: Vec<Cow<'a, str>>,
-    }
-    let filter = params.notifications.filter(|filter| filter.get().starts_with('{'));
-    let Some(filter) = filter else {
-        return Err(invalid("`params.notifications` must be an object such as {\"toolsListChanged\": true}"));
-    };
-    let filter: Filter<'_> = serde_json::from_str(filter.get()).map_err(|error| {
-        invalid(format!(
-            "`params.notifications` must be an object such as {{\"toolsListChanged\": true}}: {error}"
-        ))
-    })?;
-    let wanted = |kind: &ListKind| match kind {
-        ListKind::Tools => filter.tools_list_changed,
-        ListKind::Resources => filter.resources_list_changed,
-        ListKind::Prompts => filter.prompts_list_changed,
-    };
-    let lists = ListKind::ALL.into_iter().filter(wanted).collect();
-    Ok(Action::Listen(SubscriptionFilter { lists }))
 }

@@ -1,10 +1,9 @@
-//! The members of `params` that any method of ours reads, and the methods that both eras write alike.
+//! The members of `params` that any method reads, and what `_meta` says of the request.
 
 use std::borrow::Cow;
-use std::collections::HashMap;
 
 use bytes::Bytes;
-use omni_call::{Completing, CompletionReference, LogLevel};
+use omni_call::LogLevel;
 use serde::{Deserialize, Deserializer};
 use serde_json::value::RawValue;
 
@@ -14,7 +13,7 @@ use crate::RpcError;
 use crate::asking::{ClientCapabilities, InputResponses};
 use crate::error::truncate_chars;
 use crate::message::is_integer;
-use crate::request::{Action, CallTool, ClientInfo, GetPrompt, ItemKind, RequestMeta};
+use crate::request::{Action, ClientInfo, RequestMeta};
 
 /// Longest name and version of a client that are kept: they are for the log.
 const CLIENT_CHARS_MAX: usize = 128;
@@ -159,128 +158,4 @@ pub(super) fn log_level(name: &str, at: &str) -> Result<LogLevel, RpcError> {
         let names: Vec<_> = LogLevel::ALL.into_iter().map(LogLevel::name).collect();
         invalid(format!("`{at}` is `{name}`, not one of {}", names.join(", ")))
     })
-}
-
-/// Reads a method that both eras have and write alike; `None` for any other.
-pub(super) fn shared(
-    method: &str,
-    params: Params<'_>,
-    revision: Revision,
-) -> Option<Result<Action, RpcError>> {
-    let cursor = |params: Params<'_>| params.cursor.map(Cow::into_owned);
-    let list = |kind, params| Action::List { kind, cursor: cursor(params) };
-    Some(match method {
-        "tools/list" => Ok(Action::ListTools { cursor: cursor(params) }),
-        "tools/call" => call_tool(params),
-        "resources/list" => Ok(list(ItemKind::Resource, params)),
-        "resources/templates/list" => Ok(list(ItemKind::ResourceTemplate, params)),
-        "resources/read" => read_resource(&params),
-        "prompts/list" => Ok(list(ItemKind::Prompt, params)),
-        "prompts/get" => get_prompt(params),
-        "completion/complete" => {
-            completing(&params, revision).map(|completing| Action::Complete(Box::new(completing)))
-        }
-        _ => return None,
-    })
-}
-
-pub(super) fn call_tool(params: Params<'_>) -> Result<Action, RpcError> {
-    let arguments = arguments(&params)?;
-    let Some(name) = params.name else { return Err(invalid("`params.name` is missing: which tool?")) };
-    Ok(Action::CallTool(CallTool { name: name.into_owned(), arguments }))
-}
-
-pub(super) fn read_resource(params: &Params<'_>) -> Result<Action, RpcError> {
-    let uri = params.uri.and_then(|uri| serde_json::from_str(uri.get()).ok());
-    uri.map(|uri| Action::ReadResource { uri })
-        .ok_or_else(|| invalid("`params.uri` must be a string: which resource?"))
-}
-
-pub(super) fn get_prompt(params: Params<'_>) -> Result<Action, RpcError> {
-    let arguments = arguments(&params)?;
-    if !arguments.as_ref().is_none_or(|text| are_strings(text)) {
-        return Err(invalid("`params.arguments` of a prompt must be an object whose values are strings"));
-    }
-    let Some(name) = params.name else { return Err(invalid("`params.name` is missing: which prompt?")) };
-    Ok(Action::GetPrompt(GetPrompt { name: name.into_owned(), arguments }))
-}
-
-pub(super) fn completing(params: &Params<'_>, revision: Revision) -> Result<Completing, RpcError> {
-    #[derive(Deserialize)]
-    struct Reference<'a> {
-        #[serde(borrow, rename = "type")]
-        kind: Cow<'a, str>,
-        name: Option<String>,
-        uri: Option<String>,
-    }
-    #[derive(Deserialize)]
-    struct Argument {
-        name: String,
-        value: String,
-    }
-    #[derive(Deserialize)]
-    struct Context<'a> {
-        #[serde(borrow)]
-        arguments: Option<&'a RawValue>,
-    }
-    // A list would be read as the members in their order.
-    let object = |value: Option<&'_ RawValue>| value.is_some_and(|value| value.get().starts_with('{'));
-    let text = |value: Option<&'_ RawValue>| value.map_or("", RawValue::get).to_owned();
-    if !object(params.reference) {
-        return Err(invalid("`params.ref` must be an object: of which prompt, or which resource?"));
-    }
-    let reference = text(params.reference);
-    let reference: Reference<'_> = serde_json::from_str(&reference)
-        .map_err(|error| invalid(format!("`params.ref` cannot be read: {error}")))?;
-    let missing =
-        |member: &str, kind: &str| invalid(format!("`params.ref.{member}` is missing: which {kind}?"));
-    let reference = match &*reference.kind {
-        "ref/prompt" => {
-            CompletionReference::Prompt { name: reference.name.ok_or_else(|| missing("name", "prompt"))? }
-        }
-        "ref/resource" => {
-            CompletionReference::Resource { uri: reference.uri.ok_or_else(|| missing("uri", "resource"))? }
-        }
-        other => {
-            let other = truncate_chars(other.to_owned(), 60);
-            return Err(invalid(format!(
-                "`params.ref.type` is `{other}`, not `ref/prompt` or `ref/resource`"
-            )));
-        }
-    };
-    if !object(params.argument) {
-        return Err(invalid("`params.argument` must be an object: which argument, and what is there of it?"));
-    }
-    let Argument { name: argument, value } = serde_json::from_str(&text(params.argument))
-        .map_err(|error| invalid(format!("`params.argument` cannot be read: {error}")))?;
-    // A revision that has no context passes over it like over any member that it does not know.
-    let given = params.context.filter(|given| revision.has_completion_context() && given.get() != "null");
-    let context = match given {
-        None => None,
-        Some(_) if !object(given) => return Err(invalid("`params.context` must be an object")),
-        Some(given) => {
-            let Context { arguments } = serde_json::from_str(given.get())
-                .map_err(|error| invalid(format!("`params.context` cannot be read: {error}")))?;
-            arguments.map(|arguments| params.text.slice_ref(arguments.get().as_bytes()))
-        }
-    };
-    if !context.as_ref().is_none_or(|text| are_strings(text)) {
-        return Err(invalid("`params.context.arguments` must be an object whose values are strings"));
-    }
-    Ok(Completing { reference, argument, value, context })
-}
-
-/// Whether that is a JSON object of strings.
-pub(super) fn are_strings(text: &[u8]) -> bool {
-    serde_json::from_slice::<HashMap<Cow<'_, str>, Cow<'_, str>>>(text).is_ok()
-}
-
-/// The arguments as they stand in the frame.
-pub(super) fn arguments(params: &Params<'_>) -> Result<Option<Bytes>, RpcError> {
-    match params.arguments.map(RawValue::get) {
-        // Some clients send null for "none".
-        None | Some("null") => Ok(None),
-        Some(text) if text.starts_with('{') => Ok(Some(params.text.slice_ref(text.as_bytes()))),
-        Some(_) => Err(invalid("`params.arguments` must be an object")),
-    }
 }

@@ -5,7 +5,8 @@ use omni_call::Completing;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use super::params::{Params, Parts, completing};
+use super::method_params::complete;
+use super::params::{Params, Parts};
 use super::refusal::invalid;
 use super::table::Revision;
 use super::{legacy, modern};
@@ -67,7 +68,7 @@ pub fn read_complete_params(params: &Bytes) -> Result<Completing, RpcError> {
     let mut parsed: Params<'_> = serde_json::from_slice(params)
         .map_err(|error| invalid(format!("what is to be completed cannot be read: {error}")))?;
     parsed.text = params.clone();
-    completing(&parsed, Revision::NEWEST_MODERN)
+    complete(&parsed, Revision::NEWEST_MODERN)
 }
 
 impl Notification {

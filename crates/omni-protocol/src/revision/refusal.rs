@@ -14,7 +14,7 @@ impl RpcError {
     /// The refusal of a URI under which there is no resource.
     pub fn resource_not_found(revision: Revision, uri: &str, message: impl Into<String>) -> Self {
         let uri: String = uri.chars().take(1024).collect();
-        RpcError::new(revision.resource_not_found(), message).with_data(json!({ "uri": uri }))
+        RpcError::new(revision.unknown_resource(), message).with_data(json!({ "uri": uri }))
     }
 
     /// The refusal of a protocol version we do not speak; lists those we do.

@@ -1,14 +1,22 @@
-//! The revisions by name, and what each has: one exhaustive match for every question.
+//! The revisions, and what may be asked of one.
 
 use bytes::Bytes;
-use omni_call::{Ask, AskMethod};
-use serde_json::{Map, Value};
+use omni_call::Ask;
 
+use super::rules::{
+    AskedBy, CancelledBy, Era, LivenessProbe, QuestionSupport, ResultEnvelope, RevisionRules,
+    StructuredContent, ToolFields,
+};
+use super::{v2024_11_05, v2025_03_26, v2025_06_18, v2025_11_25, v2026_07_28};
 use crate::ErrorCode;
+use crate::method::Method;
 use crate::question::Question;
 
-/// A published revision of the protocol, oldest first.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+/// A published revision of the protocol.
+///
+/// Revisions have no order that could be asked for: what one has is no hint at what the next has. Ask for what is to be
+/// known by its name, below.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Revision {
     /// The first one.
     V2024_11_05,
@@ -18,72 +26,34 @@ pub enum Revision {
     V2026_07_28,
 }
 
-/// The two ways to open a conversation.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Era {
-    /// An `initialize` handshake, then a session.
-    Legacy,
-    /// Every request carries what it needs.
-    Modern,
-}
-
-/// Which members of a tool's description a revision knows.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum ToolFields {
-    /// Name, description and input schema.
-    Basic,
-    /// … and annotations.
-    Annotated,
-    /// … and title, output schema and `_meta`.
-    Structured,
-    /// … and icons: everything.
-    All,
-}
-
-/// Whether a revision has a question, and how its clients say that they answer it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum QuestionSupport {
-    /// It has no such question.
-    No,
-    /// It has, and clients declare it.
-    Yes,
-    /// It has, and there is no word for it among the capabilities.
-    Undeclared,
-}
-
-/// How a client is asked something while its request is being answered.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum AskedBy {
-    /// By a request of ours on its session.
-    Request,
-    /// By an answer that says what is missing; the client repeats its request with it.
-    InputRequired,
-}
-
 impl Revision {
-    pub(super) const ALL: [Revision; 5] = [
-        Revision::V2024_11_05,
-        Revision::V2025_03_26,
-        Revision::V2025_06_18,
-        Revision::V2025_11_25,
-        Revision::V2026_07_28,
-    ];
-
-    /// The newest revision that opens with `initialize`.
-    pub const NEWEST_LEGACY: Revision = Revision::V2025_11_25;
+    /// Oldest first.
+    pub(super) const ALL: [Revision; 5] = {
+        use Revision::{V2024_11_05, V2025_03_26, V2025_06_18, V2025_11_25, V2026_07_28};
+        // Does not compile while one is missing, so that none is forgotten below.
+        match V2024_11_05 {
+            V2024_11_05 | V2025_03_26 | V2025_06_18 | V2025_11_25 | V2026_07_28 => {}
+        }
+        [V2024_11_05, V2025_03_26, V2025_06_18, V2025_11_25, V2026_07_28]
+    };
 
     /// What a session without a version header speaks, by the specification of Streamable HTTP.
     pub const WITHOUT_HEADER: Revision = Revision::V2025_03_26;
 
+    /// Its answers to all questions.
+    pub(super) const fn rules(self) -> &'static RevisionRules {
+        match self {
+            Revision::V2024_11_05 => &v2024_11_05::RULES,
+            Revision::V2025_03_26 => &v2025_03_26::RULES,
+            Revision::V2025_06_18 => &v2025_06_18::RULES,
+            Revision::V2025_11_25 => &v2025_11_25::RULES,
+            Revision::V2026_07_28 => &v2026_07_28::RULES,
+        }
+    }
+
     /// The name on the wire.
     pub fn name(self) -> &'static str {
-        match self {
-            Revision::V2024_11_05 => "2024-11-05",
-            Revision::V2025_03_26 => "2025-03-26",
-            Revision::V2025_06_18 => "2025-06-18",
-            Revision::V2025_11_25 => "2025-11-25",
-            Revision::V2026_07_28 => "2026-07-28",
-        }
+        self.rules().name
     }
 
     /// The revision of that name, if we speak it.
@@ -96,121 +66,101 @@ impl Revision {
         Revision::ALL.get(usize::from(index)).copied()
     }
 
-    pub fn era(self) -> Era {
-        if self == Revision::V2026_07_28 { Era::Modern } else { Era::Legacy }
+    /// How a conversation opens. For who reads and writes what differs between the eras, which is this crate.
+    pub(crate) fn era(self) -> Era {
+        self.rules().era
     }
 
-    /// The names a client may put into a request's `_meta`, newest first.
-    pub fn modern_names() -> Vec<&'static str> {
-        let modern = Revision::ALL.into_iter().rev().filter(|revision| revision.era() == Era::Modern);
-        modern.map(Revision::name).collect()
+    /// Whether a conversation opens with `initialize`, which agrees on what holds for the session that follows.
+    pub fn has_sessions(self) -> bool {
+        match self.era() {
+            Era::Legacy => true,
+            Era::Modern => false,
+        }
     }
 
-    /// Whether several messages may come in one array. Only one revision had that.
+    /// Whether it has that method.
+    pub fn has_method(self, method: Method) -> bool {
+        (self.rules().has_method)(method)
+    }
+
+    /// What a client sends to find out whether its server is still there.
+    pub fn liveness_probe(self) -> LivenessProbe {
+        self.rules().liveness_probe
+    }
+
+    /// Whether several messages may come in one array.
     pub fn has_batches(self) -> bool {
-        self == Revision::V2025_03_26
+        self.rules().batches
     }
 
+    /// Which members of a tool's description it knows.
     pub fn tool_fields(self) -> ToolFields {
-        match self {
-            Revision::V2024_11_05 => ToolFields::Basic,
-            Revision::V2025_03_26 => ToolFields::Annotated,
-            Revision::V2025_06_18 => ToolFields::Structured,
-            Revision::V2025_11_25 | Revision::V2026_07_28 => ToolFields::All,
-        }
+        self.rules().tool_fields
     }
 
-    /// How a client of this revision is asked something.
+    /// How a client is asked something.
     pub fn asked_by(self) -> AskedBy {
-        match self {
-            Revision::V2024_11_05 | Revision::V2025_03_26 | Revision::V2025_06_18 | Revision::V2025_11_25 => {
-                AskedBy::Request
-            }
-            Revision::V2026_07_28 => AskedBy::InputRequired,
-        }
+        self.rules().asked_by
+    }
+
+    /// How a client takes a request back over HTTP.
+    pub fn cancelled_by(self) -> CancelledBy {
+        self.rules().cancelled_by
+    }
+
+    /// Whether HTTP requests repeat method, name and marked arguments in headers, which the server compares.
+    pub fn has_method_headers(self) -> bool {
+        self.rules().method_headers
+    }
+
+    /// Whether HTTP requests say in a header which revision they are.
+    pub(crate) fn has_version_header(self) -> bool {
+        self.rules().version_header
     }
 
     /// Whether it has that question.
-    pub(crate) fn knows(self, question: Question) -> QuestionSupport {
-        use Question::{ElicitForm, ElicitUrl, ListRoots, Sample, SampleContext, SampleTools};
-        match self {
-            Revision::V2024_11_05 | Revision::V2025_03_26 => match question {
-                Sample | ListRoots => QuestionSupport::Yes,
-                SampleContext => QuestionSupport::Undeclared,
-                ElicitForm | ElicitUrl | SampleTools => QuestionSupport::No,
-            },
-            Revision::V2025_06_18 => match question {
-                ElicitForm | Sample | ListRoots => QuestionSupport::Yes,
-                SampleContext => QuestionSupport::Undeclared,
-                ElicitUrl | SampleTools => QuestionSupport::No,
-            },
-            Revision::V2025_11_25 | Revision::V2026_07_28 => QuestionSupport::Yes,
-        }
+    pub(crate) fn question_support(self, question: Question) -> QuestionSupport {
+        (self.rules().question_support)(question)
     }
 
-    /// The parameters of a question as this revision has them. `name`, a JSON string, names this one question among
-    /// ours.
+    /// The parameters of a question as it has them. `name`, a JSON string, names this one question among ours.
     pub(crate) fn ask_params(self, ask: &Ask, name: &[u8]) -> Bytes {
-        let change = |change: &dyn Fn(&mut Map<String, Value>)| {
-            let params = serde_json::from_slice::<Map<String, Value>>(&ask.params);
-            let changed = params.ok().and_then(|mut params| {
-                change(&mut params);
-                serde_json::to_vec(&params).ok()
-            });
-            changed.map_or_else(|| ask.params.clone(), Bytes::from)
-        };
-        match (self, ask.method) {
-            // Forms were all there was, so there was no word for them.
-            (Revision::V2025_06_18, AskMethod::Elicit) => change(&|params| {
-                params.remove("mode");
-            }),
-            (Revision::V2025_11_25, AskMethod::Elicit) => change(&|params| {
-                if params.get("mode").is_some_and(|mode| mode == "url") {
-                    let name = || serde_json::from_slice(name).unwrap_or_default();
-                    params.entry("elicitationId").or_insert_with(name);
-                }
-            }),
-            (
-                Revision::V2024_11_05
-                | Revision::V2025_03_26
-                | Revision::V2025_06_18
-                | Revision::V2025_11_25
-                | Revision::V2026_07_28,
-                AskMethod::Elicit | AskMethod::Sample | AskMethod::ListRoots,
-            ) => ask.params.clone(),
-        }
+        (self.rules().ask_params)(ask, name)
     }
 
-    /// Whether results carry structured content.
-    pub(crate) fn has_structured_content(self) -> bool {
-        self >= Revision::V2025_06_18
+    /// What a tool's result may carry beside its content.
+    pub(crate) fn structured_content(self) -> StructuredContent {
+        self.rules().structured_content
     }
 
-    /// Whether structured content may be something other than an object.
-    pub(crate) fn structured_content_is_any_json(self) -> bool {
-        self.era() == Era::Modern
+    /// What every result says of itself.
+    pub(crate) fn result_envelope(self) -> ResultEnvelope {
+        self.rules().result_envelope
+    }
+
+    /// Whether lists and resources say how long they may be kept, and for whom.
+    pub(crate) fn has_cache_hints(self) -> bool {
+        self.rules().cache_hints
     }
 
     /// Whether a progress notification may carry a message.
     pub(crate) fn has_progress_message(self) -> bool {
-        self >= Revision::V2025_03_26
+        self.rules().progress_message
     }
 
     /// What an unknown resource is refused with.
-    pub(crate) fn resource_not_found(self) -> ErrorCode {
-        match self.era() {
-            Era::Legacy => ErrorCode::ResourceNotFound,
-            Era::Modern => ErrorCode::InvalidParams,
-        }
+    pub(crate) fn unknown_resource(self) -> ErrorCode {
+        self.rules().unknown_resource
     }
 
     /// Whether a request for completions may say which other arguments are known.
     pub(crate) fn has_completion_context(self) -> bool {
-        self >= Revision::V2025_06_18
+        self.rules().completion_context
     }
 
-    /// Whether the answer to `initialize` may carry instructions for the model.
+    /// Whether the answer that opens a conversation may carry instructions for the model.
     pub(crate) fn has_instructions(self) -> bool {
-        self >= Revision::V2025_03_26
+        self.rules().instructions
     }
 }

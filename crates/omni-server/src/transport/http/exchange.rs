@@ -12,9 +12,7 @@ use std::time::Duration;
 use hyper::body::{Body, Incoming};
 use hyper::header::{self, HeaderMap, HeaderName, HeaderValue};
 use hyper::{Method, Request as HttpRequest, Response, StatusCode};
-use omni_protocol::{
-    Era, ErrorCode, Id, Message, RawRequest, Rejected, Request, Revision, RpcError, error_frame,
-};
+use omni_protocol::{ErrorCode, Id, Message, RawRequest, Rejected, Request, Revision, RpcError, error_frame};
 use tokio::time::sleep;
 
 use super::body::{EventStream, Held, ReplyBody, counted};
@@ -145,7 +143,7 @@ fn authenticate(shared: &Shared, visit: &Visit, headers: &HeaderMap) -> Result<P
 /// Whether the version header names a revision without sessions.
 fn names_modern(headers: &HeaderMap) -> bool {
     let version = single(headers, &VERSION_HEADER).ok().flatten().and_then(Revision::from_name);
-    version.is_some_and(|revision| revision.era() == Era::Modern)
+    version.is_some_and(|revision| !revision.has_sessions())
 }
 
 /// Who sends a request, as its headers say.
@@ -239,13 +237,13 @@ impl Exchange<'_> {
             Ok(session.as_ref().and_then(|session| session.revision()))
         });
         let request = read.map_err(|rejected| self.rejected(rejected, session.is_some()))?;
-        match request.revision.era() {
-            Era::Modern => {
+        match request.revision.has_method_headers() {
+            true => {
                 let own = session.get_or_insert_with(|| Session::of_request(client.principal()));
                 header_match::check(client.headers, &request, server, own)
                     .map_err(|error| refused(&Rejected { id: Some(request.id.clone()), error }))?;
             }
-            Era::Legacy => self.check_version(&request)?,
+            false => self.check_version(&request)?,
         }
         if request.opens_session() {
             let session = Session::lasting(client.principal());

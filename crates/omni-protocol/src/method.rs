@@ -1,0 +1,134 @@
+//! The methods of MCP that clients call, and which era has them.
+//!
+//! A new one begins here, and with an [`Action`](crate::Action): what does not compile then leads to the rest.
+
+/// A method, without its parameters: those are an [`Action`](crate::Action)'s.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Method {
+    Initialize,
+    Discover,
+    Ping,
+    ListTools,
+    CallTool,
+    SetLogLevel,
+    ListResources,
+    ListResourceTemplates,
+    ReadResource,
+    ListPrompts,
+    GetPrompt,
+    Complete,
+    Listen,
+}
+
+impl Method {
+    /// The most common one first: a name is looked for in this order.
+    const ALL: [Method; 13] = {
+        use Method::{
+            CallTool, Complete, Discover, GetPrompt, Initialize, ListPrompts, ListResourceTemplates,
+            ListResources, ListTools, Listen, Ping, ReadResource, SetLogLevel,
+        };
+        // Does not compile while one is missing, so that none is forgotten below.
+        match CallTool {
+            CallTool
+            | ListTools
+            | Initialize
+            | Discover
+            | Ping
+            | SetLogLevel
+            | ListResources
+            | ListResourceTemplates
+            | ReadResource
+            | ListPrompts
+            | GetPrompt
+            | Complete
+            | Listen => {}
+        }
+        [
+            CallTool,
+            ListTools,
+            Initialize,
+            Discover,
+            Ping,
+            SetLogLevel,
+            ListResources,
+            ListResourceTemplates,
+            ReadResource,
+            ListPrompts,
+            GetPrompt,
+            Complete,
+            Listen,
+        ]
+    };
+
+    /// The name on the wire.
+    pub fn name(self) -> &'static str {
+        match self {
+            Method::Initialize => "initialize",
+            Method::Discover => "server/discover",
+            Method::Ping => "ping",
+            Method::ListTools => "tools/list",
+            Method::CallTool => "tools/call",
+            Method::SetLogLevel => "logging/setLevel",
+            Method::ListResources => "resources/list",
+            Method::ListResourceTemplates => "resources/templates/list",
+            Method::ReadResource => "resources/read",
+            Method::ListPrompts => "prompts/list",
+            Method::GetPrompt => "prompts/get",
+            Method::Complete => "completion/complete",
+            Method::Listen => "subscriptions/listen",
+        }
+    }
+
+    /// The method of that name.
+    pub(crate) fn from_name(name: &str) -> Option<Method> {
+        Method::ALL.into_iter().find(|method| method.name() == name)
+    }
+
+    /// Whether the revisions that open with `initialize` have it.
+    pub(crate) fn in_legacy(self) -> bool {
+        match self {
+            Method::Discover | Method::Listen => false,
+            Method::Initialize
+            | Method::Ping
+            | Method::ListTools
+            | Method::CallTool
+            | Method::SetLogLevel
+            | Method::ListResources
+            | Method::ListResourceTemplates
+            | Method::ReadResource
+            | Method::ListPrompts
+            | Method::GetPrompt
+            | Method::Complete => true,
+        }
+    }
+
+    /// Whether the revisions have it whose requests stand for themselves.
+    pub(crate) fn in_modern(self) -> bool {
+        match self {
+            Method::Initialize | Method::Ping | Method::SetLogLevel => false,
+            Method::Discover
+            | Method::ListTools
+            | Method::CallTool
+            | Method::ListResources
+            | Method::ListResourceTemplates
+            | Method::ReadResource
+            | Method::ListPrompts
+            | Method::GetPrompt
+            | Method::Complete
+            | Method::Listen => true,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_method_is_found_by_the_name_it_has() {
+        for method in Method::ALL {
+            assert_eq!(Method::from_name(method.name()), Some(method));
+        }
+        assert_eq!(Method::from_name("tools/call "), None);
+    }
+}

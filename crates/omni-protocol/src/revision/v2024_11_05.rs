@@ -1,0 +1,33 @@
+//! 2024-11-05, the first revision: tools with text, images and resources; HTTP+SSE beside stdio.
+
+use super::asks::{questions_before_elicitation, unchanged};
+use super::rules::{
+    AskedBy, CancelledBy, Era, LivenessProbe, ResultEnvelope, RevisionRules, StructuredContent, ToolFields,
+};
+use crate::ErrorCode;
+use crate::method::Method;
+
+pub(super) const RULES: RevisionRules = RevisionRules {
+    name: "2024-11-05",
+    era: Era::Legacy,
+    has_method: Method::in_legacy,
+    liveness_probe: LivenessProbe::Ping,
+    batches: false,
+
+    tool_fields: ToolFields::Basic,
+    structured_content: StructuredContent::Absent,
+    result_envelope: ResultEnvelope::Plain,
+    cache_hints: false,
+    instructions: false,
+    progress_message: false,
+    completion_context: false,
+    unknown_resource: ErrorCode::ResourceNotFound,
+
+    asked_by: AskedBy::Request,
+    question_support: questions_before_elicitation,
+    ask_params: unchanged,
+
+    version_header: false,
+    method_headers: false,
+    cancelled_by: CancelledBy::Notification,
+};

@@ -1,0 +1,57 @@
+//! 2025-06-18: structured content and output schemas, titles, links to resources, forms; no batches any more; the
+//! version in a header.
+
+use bytes::Bytes;
+use omni_call::{Ask, AskMethod};
+
+use super::asks::change_params;
+use super::rules::{
+    AskedBy, CancelledBy, Era, LivenessProbe, QuestionSupport, ResultEnvelope, RevisionRules,
+    StructuredContent, ToolFields,
+};
+use crate::ErrorCode;
+use crate::method::Method;
+use crate::question::Question;
+
+pub(super) const RULES: RevisionRules = RevisionRules {
+    name: "2025-06-18",
+    era: Era::Legacy,
+    has_method: Method::in_legacy,
+    liveness_probe: LivenessProbe::Ping,
+    batches: false,
+
+    tool_fields: ToolFields::Structured,
+    structured_content: StructuredContent::Object,
+    result_envelope: ResultEnvelope::Plain,
+    cache_hints: false,
+    instructions: true,
+    progress_message: true,
+    completion_context: true,
+    unknown_resource: ErrorCode::ResourceNotFound,
+
+    asked_by: AskedBy::Request,
+    question_support,
+    ask_params,
+
+    version_header: true,
+    method_headers: false,
+    cancelled_by: CancelledBy::Notification,
+};
+
+fn question_support(question: Question) -> QuestionSupport {
+    match question {
+        Question::ElicitForm | Question::Sample | Question::ListRoots => QuestionSupport::Yes,
+        Question::SampleContext => QuestionSupport::Undeclared,
+        Question::ElicitUrl | Question::SampleTools => QuestionSupport::No,
+    }
+}
+
+/// Forms were all there was, so there was no word for them.
+fn ask_params(ask: &Ask, _name: &[u8]) -> Bytes {
+    match ask.method {
+        AskMethod::Elicit => change_params(ask, |params| {
+            params.remove("mode");
+        }),
+        AskMethod::Sample | AskMethod::ListRoots => ask.params.clone(),
+    }
+}
