@@ -16,7 +16,7 @@ use std::time::{Duration, Instant};
 use std::{env, fs, io};
 
 use omni_call::ExecutorKind;
-use omni_catalog::{Catalog, FolderConfig, ListShape, NameStyle};
+use omni_catalog::{Catalog, FolderConfig, ListFields, NameStyle};
 
 const ROUNDS: usize = 9;
 
@@ -81,7 +81,7 @@ fn start(skills_dir: &Path, cache_dir: &Path, cached: bool) -> Result<Duration> 
     };
     let catalog = Catalog::of_folder(config)?;
     catalog.refresh()?;
-    std::hint::black_box(catalog.snapshot().page(ListShape::All, 0));
+    std::hint::black_box(catalog.snapshot().page(ListFields::All, 0));
     Ok(started.elapsed())
 }
 

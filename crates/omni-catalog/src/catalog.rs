@@ -6,12 +6,12 @@ use std::sync::{Arc, Mutex, PoisonError};
 use arc_swap::ArcSwap;
 use omni_call::with_causes;
 
-use crate::change::Plan;
+use crate::manifest_diff::ManifestDiff;
 use crate::merge::merge;
 use crate::shape::Shape;
-use crate::snapshot::Sourced;
+use crate::snapshot::SourceEntry;
 use crate::source::folder::{FolderConfig, FolderSource};
-use crate::source::{Refreshed, Source, SourceError};
+use crate::source::{RefreshReport, Source, SourceError};
 use crate::{Kind, Snapshot};
 
 /// All that is served, of all sources. Shared in an `Arc`; every method may be called from any thread.
@@ -43,11 +43,11 @@ impl Catalog {
         if sources.len() > SOURCES_MAX {
             return Err(SourceError::TooMany { count: sources.len(), max: SOURCES_MAX });
         }
-        let parts = sourced(&sources);
-        // Without any source there is nothing that a first look could find.
-        let cached = Kind::ALL.map(|kind| parts.iter().all(|source| source.part.knows(kind)));
+        let entries = source_entries(&sources);
+        // Without any source there is nothing that a first refresh could find.
+        let cached = Kind::ALL.map(|kind| entries.iter().all(|source| source.snapshot.knows(kind)));
         let shape = Arc::new(shape);
-        let current = merge(parts, &shape, None).map_err(|_| too_large(&sources))?;
+        let current = merge(entries, &shape, None).map_err(|_| too_large(&sources))?;
         let (current, refreshing) = (ArcSwap::from_pointee(current), Mutex::default());
         Ok(Catalog { sources, shape, cached, current, refreshing })
     }
@@ -93,24 +93,24 @@ impl Catalog {
         self.cached[kind as usize]
     }
 
-    /// Has every source look at what it is made of, and makes the snapshot what came of it. Blocks, for as long as they
+    /// Has every source refresh, and makes the snapshot what came of it. Blocks, for as long as they
     /// take one after the other. Two refreshes at once run one after the other.
     ///
     /// # Errors
     ///
-    /// When none of those that can look could: of one that fails among others the last good part stays, with a finding in
+    /// When no source could: of one that fails among others the last good snapshot stays, with a finding in
     /// the snapshot.
-    pub fn refresh(&self) -> Result<Refreshed, SourceError> {
+    pub fn refresh(&self) -> Result<RefreshReport, SourceError> {
         let _turn = self.refreshing.lock().unwrap_or_else(PoisonError::into_inner);
-        let mut all = Refreshed::default();
+        let mut all = RefreshReport::default();
         let mut errors = Vec::new();
         for source in &self.sources {
-            match source.look() {
+            match source.refresh() {
                 Ok(refreshed) => all = all.and(refreshed),
                 Err(error) => errors.push((source.name(), error)),
             }
         }
-        let merged = self.take_up()?;
+        let merged = self.apply()?;
         if errors.len() == self.sources.len()
             && let Some((_, error)) = errors.pop()
         {
@@ -119,10 +119,10 @@ impl Catalog {
         for (source, error) in errors {
             tracing::warn!(source, error = with_causes(&error), "what was served of it before still is");
         }
-        Ok(Refreshed { changed: merged.changed, replaced: merged.replaced, ..all })
+        Ok(RefreshReport { changed: merged.changed, replaced: merged.replaced, ..all })
     }
 
-    /// Makes the snapshot what the parts of the sources are now: to be called after one has been told of another part.
+    /// Makes the snapshot what the sources have now: to be called after one was given another list.
     /// Says whether clients see another list of any kind. Blocks where there are many tools.
     ///
     /// # Errors
@@ -131,7 +131,7 @@ impl Catalog {
     pub fn merge(&self) -> Result<bool, SourceError> {
         let _turn = self.refreshing.lock().unwrap_or_else(PoisonError::into_inner);
         let before = self.snapshot();
-        if !self.take_up()?.replaced {
+        if !self.apply()?.replaced {
             return Ok(false);
         }
         let after = self.snapshot();
@@ -139,32 +139,32 @@ impl Catalog {
         Ok(others || before.versions().ne(after.versions()))
     }
 
-    fn take_up(&self) -> Result<Refreshed, SourceError> {
+    fn apply(&self) -> Result<RefreshReport, SourceError> {
         let before = self.snapshot();
-        let parts = sourced(&self.sources);
-        let same = |(one, other): (&Sourced, &Sourced)| Arc::ptr_eq(&one.part, &other.part);
-        if before.sources.iter().zip(&parts).all(same) {
-            return Ok(Refreshed::default());
+        let entries = source_entries(&self.sources);
+        let same = |(one, other): (&SourceEntry, &SourceEntry)| Arc::ptr_eq(&one.snapshot, &other.snapshot);
+        if before.sources.iter().zip(&entries).all(same) {
+            return Ok(RefreshReport::default());
         }
-        let after = merge(parts, &self.shape, Some(&before)).map_err(|_| too_large(&self.sources))?;
+        let after = merge(entries, &self.shape, Some(&before)).map_err(|_| too_large(&self.sources))?;
         let changed = before.versions().ne(after.versions());
         if !after.faults().is_empty() && after.faults() != before.faults() {
             tracing::error!("{}", after.faults());
         }
         self.current.store(Arc::new(after));
-        Ok(Refreshed { changed, replaced: true, ..Refreshed::default() })
+        Ok(RefreshReport { changed, replaced: true, ..RefreshReport::default() })
     }
 
     /// What a refresh would change in the manifests, without changing anything.
     ///
     /// # Errors
     ///
-    /// As for [`Source::plan`] of any source.
-    pub fn plan(&self) -> Result<Plan, SourceError> {
+    /// As for [`Source::diff`] of any source.
+    pub fn diff(&self) -> Result<ManifestDiff, SourceError> {
         let _turn = self.refreshing.lock().unwrap_or_else(PoisonError::into_inner);
-        let mut all = Plan::default();
+        let mut all = ManifestDiff::default();
         for source in &self.sources {
-            all = all.and(source.plan()?);
+            all = all.and(source.diff()?);
         }
         Ok(all)
     }
@@ -175,14 +175,14 @@ impl Catalog {
     }
 }
 
-fn sourced(sources: &[Arc<dyn Source>]) -> Vec<Sourced> {
-    let sourced = |source: &Arc<dyn Source>| {
-        let part = source.part();
-        let prefix = part.home().prefix.clone();
+fn source_entries(sources: &[Arc<dyn Source>]) -> Vec<SourceEntry> {
+    let entry = |source: &Arc<dyn Source>| {
+        let snapshot = source.snapshot();
+        let prefix = snapshot.defaults().prefix.clone();
         let offers = Kind::ALL.map(|kind| source.offers(kind));
-        Sourced { name: source.name().into(), part, prefix, offers }
+        SourceEntry { name: source.name().into(), snapshot, prefix, offers }
     };
-    sources.iter().map(sourced).collect()
+    sources.iter().map(entry).collect()
 }
 
 fn too_large(sources: &[Arc<dyn Source>]) -> SourceError {

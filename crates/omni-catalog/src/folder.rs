@@ -8,7 +8,7 @@ use std::io::{self, Read};
 use std::path::Path;
 use std::time::SystemTime;
 
-use crate::known::KnownPath;
+use crate::file_stamps::PathStamp;
 use crate::stamp::Stamp;
 use crate::{Diagnostic, Severity};
 
@@ -24,7 +24,7 @@ pub(crate) struct Root {
     /// Folder names, sorted.
     pub(crate) folders: Vec<String>,
     pub(crate) findings: Vec<Diagnostic>,
-    pub(crate) paths: Vec<KnownPath>,
+    pub(crate) paths: Vec<PathStamp>,
 }
 
 /// A skill as it is on disk.
@@ -42,7 +42,7 @@ pub(crate) struct SkillFolder {
     /// loads.
     pub(crate) code: Option<String>,
     pub(crate) findings: Vec<Diagnostic>,
-    pub(crate) paths: Vec<KnownPath>,
+    pub(crate) paths: Vec<PathStamp>,
 }
 
 #[derive(Debug)]
@@ -178,7 +178,7 @@ struct Walk<'a> {
     /// Before the first look; see [`Stamp::settled`].
     started: SystemTime,
     findings: Vec<Diagnostic>,
-    paths: Vec<KnownPath>,
+    paths: Vec<PathStamp>,
 }
 
 impl<'a> Walk<'a> {
@@ -389,7 +389,7 @@ impl<'a> Walk<'a> {
     }
 
     fn remember(&mut self, path: &str, stamp: Stamp) {
-        self.paths.push(KnownPath { path: path.to_owned(), stamp: stamp.settled(self.started) });
+        self.paths.push(PathStamp { path: path.to_owned(), stamp: stamp.settled(self.started) });
     }
 
     fn error(&mut self, path: &str, code: &str, message: String, help: &str) {

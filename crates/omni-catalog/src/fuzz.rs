@@ -6,11 +6,11 @@ use serde_json::Value;
 
 use omni_call::ExecutorKind;
 
+use crate::encoded_list::{self, EncodedList};
+use crate::file_stamps::FileStamps;
 use crate::front_matter::{self, Entry, Yaml};
-use crate::known::Known;
 use crate::manifest::Manifest;
-use crate::served::{self, Served};
-use crate::{NameStyle, described, pyproject, sealed};
+use crate::{NameStyle, checksummed_file, pyproject, remote_list};
 
 /// A `SKILL.md`: whatever is read of it has a place in the file, and so has whatever is wrong with it.
 pub fn front_matter(text: &[u8]) {
@@ -41,7 +41,7 @@ pub fn pyproject(text: &[u8]) {
 
 /// The list of a runner: each tool that is taken is an object of its own.
 pub fn runner_list(list: &[u8]) {
-    if let Ok(described) = described::read("a runner", list, ExecutorKind::Runner) {
+    if let Ok(described) = remote_list::read("a runner", list, ExecutorKind::Runner) {
         for tool in described.tools.values() {
             let listing: Value = serde_json::from_str(&tool.listing).expect("a listing is JSON");
             assert!(listing.is_object());
@@ -53,21 +53,22 @@ pub fn runner_list(list: &[u8]) {
 /// answer is something or nothing.
 pub fn list_cache(payload: &[u8]) {
     for style in [NameStyle::Underscore, NameStyle::Dotted, NameStyle::Canonical] {
-        let file: Bytes = sealed::seal(served::MAGIC, payload).into();
-        let Some(served) = Served::decode(file, style) else { continue };
-        for page in 0..served.page_count().min(10) {
-            let _ = served.page(page);
+        let file: Bytes = checksummed_file::encode(encoded_list::MAGIC, payload).into();
+        let Some(encoded) = EncodedList::decode(file, style) else { continue };
+        for page in 0..encoded.page_count().min(10) {
+            let _ = encoded.page(page);
         }
-        for tool in 0..served.tool_count().min(100) {
-            let _ = (served.name(tool), served.wire_name(tool), served.listing(tool), served.detail(tool));
+        for tool in 0..encoded.tool_count().min(100) {
+            let _ =
+                (encoded.name(tool), encoded.wire_name(tool), encoded.listing(tool), encoded.detail(tool));
         }
-        let keys: Vec<String> = served.keys().take(100).map(|(key, _)| key.to_owned()).collect();
+        let keys: Vec<String> = encoded.keys().take(100).map(|(key, _)| key.to_owned()).collect();
         for key in keys.iter().map(String::as_str).chain(["", "a", "notes_save"]) {
-            let _ = served.find(key).take(100).count();
+            let _ = encoded.find(key).take(100).count();
         }
-        let _ = (served.skills(), served.diagnostics());
+        let _ = (encoded.skills(), encoded.diagnostics());
     }
-    if let Some(known) = Known::decode(payload) {
+    if let Some(known) = FileStamps::decode(payload) {
         assert_eq!(known.encode(), payload, "what is read is what was written");
     }
     if let Ok(text) = std::str::from_utf8(payload)

@@ -7,7 +7,7 @@ use bytes::Bytes;
 
 use crate::items::{self, Item, Items};
 use crate::pages::{self, Page, joined};
-use crate::{Kind, ListShape};
+use crate::{Kind, ListFields};
 
 /// An immutable list of the items of all sources, in the order of the sources.
 #[derive(Debug)]
@@ -80,23 +80,23 @@ impl ItemList {
         &self.version
     }
 
-    pub(crate) fn page(&self, shape: ListShape, n: usize) -> Option<Page> {
+    pub(crate) fn page(&self, shape: ListFields, n: usize) -> Option<Page> {
         let items = self.cut(shape).map_or(&*self.pages, |cut| &cut.pages).get(n)?.clone();
         Some(Page { items, next: Some(n + 1).filter(|next| *next < self.pages.len()) })
     }
 
-    pub(crate) fn page_all(&self, shape: ListShape) -> Page {
+    pub(crate) fn page_all(&self, shape: ListFields) -> Page {
         let whole = self.cut(shape).map_or(&self.whole, |cut| &cut.whole);
         Page { items: whole.clone(), next: None }
     }
 
     /// The list of that shape; `None` where it is the one that lies ready.
-    fn cut(&self, shape: ListShape) -> Option<&Cut> {
+    fn cut(&self, shape: ListFields) -> Option<&Cut> {
         let made = match shape {
-            ListShape::All => return None,
-            ListShape::Structured => &self.structured,
+            ListFields::All => return None,
+            ListFields::Structured => &self.structured,
             // What is between the two concerns tools alone.
-            ListShape::Annotated | ListShape::Basic => &self.basic,
+            ListFields::Annotated | ListFields::Basic => &self.basic,
         };
         Some(made.get_or_init(|| {
             let pages: Vec<Bytes> = self.pages.iter().map(|page| items::cut(page, shape)).collect();
@@ -175,7 +175,7 @@ mod tests {
         let sources =
             vec![read(r#"[{"name":"b"},{"name":"a"}]"#), read(r#"[{"name":"a","x":1},{"name":"c"}]"#)];
         let (list, shadowed) = ItemList::new(Kind::Prompts, sources.clone());
-        assert_eq!(&list.page_all(ListShape::All).items[..], br#"[{"name":"b"},{"name":"a"},{"name":"c"}]"#);
+        assert_eq!(&list.page_all(ListFields::All).items[..], br#"[{"name":"b"},{"name":"a"},{"name":"c"}]"#);
         assert_eq!(shadowed, [Shadowed { key: "a".into(), first: 0, second: 1 }]);
         assert_eq!((list.source_of("a"), list.source_of("c"), list.source_of("d")), (Some(0), Some(1), None));
         assert!(list.is_of(&sources) && !list.is_of(&sources[..1]));

@@ -6,7 +6,7 @@ use bytes::Bytes;
 use serde_json::value::RawValue;
 use serde_json::{Map, Value};
 
-use crate::{Diagnostic, Kind, ListShape, Severity};
+use crate::{Diagnostic, Kind, ListFields, Severity};
 
 /// JSON objects in their source's order, each with the member that it is asked for by.
 #[derive(Debug, Default, PartialEq)]
@@ -114,13 +114,13 @@ pub(crate) fn member(kind: Kind) -> &'static str {
 }
 
 /// A page without the members that `shape` does not have: they came into MCP with those of tools.
-pub(crate) fn cut(page: &Bytes, shape: ListShape) -> Bytes {
+pub(crate) fn cut(page: &Bytes, shape: ListFields) -> Bytes {
     let Ok(mut items) = serde_json::from_slice::<Vec<Map<String, Value>>>(page) else { return page.clone() };
     for item in &mut items {
-        if shape < ListShape::All {
+        if shape < ListFields::All {
             item.remove("icons");
         }
-        if shape < ListShape::Structured {
+        if shape < ListFields::Structured {
             item.remove("title");
             item.remove("_meta");
             let arguments = item.get_mut("arguments").and_then(Value::as_array_mut);
@@ -150,12 +150,12 @@ mod tests {
             "arguments": [{"name": "a", "title": "A", "required": true}]});
         let page = Bytes::from(json!([prompt]).to_string());
         let shown = |shape| serde_json::from_slice::<Value>(&cut(&page, shape)).unwrap()[0].clone();
-        assert_eq!(shown(ListShape::All), prompt);
+        assert_eq!(shown(ListFields::All), prompt);
         let mut structured = prompt.clone();
         structured.as_object_mut().unwrap().remove("icons");
-        assert_eq!(shown(ListShape::Structured), structured);
+        assert_eq!(shown(ListFields::Structured), structured);
         let basic = json!({"name": "p", "description": "d", "arguments": [{"name": "a", "required": true}]});
-        for shape in [ListShape::Basic, ListShape::Annotated] {
+        for shape in [ListFields::Basic, ListFields::Annotated] {
             assert_eq!(shown(shape), basic, "{shape:?}");
         }
     }

@@ -2,10 +2,10 @@
 //! lists from ready-made bytes and checks arguments before any Python is touched.
 //!
 //! ```text
-//! folder ──▶ record (a skill) ──▶ manifest ──▶ served form ──▶ part ─┐
-//!   front_matter, omni-scan          cached, and checked by           ├─▶ merge ──▶ snapshot ──▶ tool
-//!                                    one look at each known path      │
-//! a runner's lists (`described`, `items`) ──▶ served form ──▶ part ───┘
+//! folder ──▶ record (a skill) ──▶ manifest ──▶ encoded list ──▶ source snapshot ─┐
+//!   front_matter, omni-scan          cached, and checked by                      ├─▶ merge ──▶ snapshot ──▶ tool
+//!                                    one `stat` of each path                     │
+//! a runner's lists (`remote_list`, `items`) ──▶ encoded list ──▶ source snapshot ┘
 //! ```
 
 mod catalog;
@@ -13,37 +13,37 @@ mod item_list;
 mod kind;
 mod merge;
 mod pages;
-mod part;
 mod shape;
 mod snapshot;
 mod source;
+mod source_snapshot;
 mod tool;
 mod tool_list;
 mod validate;
 
-mod asked;
-mod change;
-mod described;
+mod encoded_list;
 mod folder;
 mod front_matter;
-mod home;
+mod header_parameters;
 mod items;
-mod list_shape;
+mod list_fields;
 mod listing;
 mod manifest;
-mod mirrored;
+mod manifest_diff;
 mod name_findings;
-mod named;
 mod names;
 mod pyproject;
 mod record;
+mod remote_list;
 mod rescan;
-mod served;
 mod skill;
+mod skill_tags;
+mod source_defaults;
+mod unknown_name;
 
-mod hidden;
-mod known;
-mod sealed;
+mod checksummed_file;
+mod file_stamps;
+mod hidden_characters;
 mod stamp;
 mod store;
 
@@ -58,16 +58,14 @@ mod strict_json;
 pub mod fuzz;
 
 pub use catalog::Catalog;
-pub use change::{Change, ChangeKind, Plan};
-pub use described::NotAList;
 pub use diagnostic::{Diagnostic, Severity};
 pub use folder::{SourceFile, sources};
 pub use kind::Kind;
-pub use list_shape::ListShape;
-pub use named::NotNamed;
+pub use list_fields::ListFields;
+pub use manifest_diff::{ChangeKind, ManifestChange, ManifestDiff};
 pub use names::NameStyle;
 pub use pages::Page;
-pub use part::Part;
+pub use remote_list::NotAToolList;
 pub use shape::{
     ClientPattern, Faults as ShapeFaults, Filter, FilterRule, Override, Overrides, PatternError, Profile,
     ProfileId, Setting, Shape, Written,
@@ -78,7 +76,9 @@ pub use snapshot::{Filtered, Snapshot};
 pub use source::folder::{FolderConfig, FolderSource};
 pub use source::native::NativeSource;
 pub use source::remote::{DescribeError, RemoteSource};
-pub use source::{Refreshed, Source, SourceError};
+pub use source::{RefreshReport, Source, SourceError};
+pub use source_snapshot::SourceSnapshot;
 pub use tool::{Origin, Tool};
 pub use tool_list::ToolList;
+pub use unknown_name::UnknownName;
 pub use validate::{ArgumentFaults, Fault};

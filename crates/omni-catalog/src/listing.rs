@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::value::{RawValue, to_raw_value};
 use serde_json::{Map, Value};
 
-use crate::list_shape::{Carries, ListShape};
+use crate::list_fields::{ListFields, OptionalMembers};
 
 /// What is written for one tool, in this order.
 #[derive(Debug, Serialize)]
@@ -51,24 +51,24 @@ pub(crate) struct Listed<'a> {
 }
 
 impl Listed<'_> {
-    pub(crate) fn carries(&self) -> Carries {
-        Carries {
+    pub(crate) fn optional_members(&self) -> OptionalMembers {
+        OptionalMembers {
             annotations: self.annotations.is_some(),
             structured: self.title.is_some() || self.output_schema.is_some() || self.meta.is_some(),
             icons: self.icons.is_some(),
         }
     }
 
-    fn cut(&mut self, shape: ListShape) {
-        if shape < ListShape::All {
+    fn cut(&mut self, shape: ListFields) {
+        if shape < ListFields::All {
             self.icons = None;
         }
-        if shape < ListShape::Structured {
+        if shape < ListFields::Structured {
             self.title = None;
             self.output_schema = None;
             self.meta = None;
         }
-        if shape < ListShape::Annotated {
+        if shape < ListFields::Annotated {
             self.annotations = None;
         }
     }
@@ -101,13 +101,13 @@ fn rewrite(listing: &str, title: Option<&str>, append_doc: Option<&str>) -> serd
 }
 
 /// What a list of these tools carries, each as a list shows it. One that cannot be read carries nothing.
-pub(crate) fn carries<'a>(listings: impl Iterator<Item = &'a str>) -> Carries {
+pub(crate) fn optional_members<'a>(listings: impl Iterator<Item = &'a str>) -> OptionalMembers {
     let read = listings.filter_map(|listing| serde_json::from_str::<Listed<'_>>(listing).ok());
-    read.map(|listed| listed.carries()).fold(Carries::default(), Carries::and)
+    read.map(|listed| listed.optional_members()).fold(OptionalMembers::default(), OptionalMembers::and)
 }
 
 /// A page without the members that `shape` does not know.
-pub(crate) fn cut(page: &[u8], shape: ListShape) -> Result<Bytes, serde_json::Error> {
+pub(crate) fn cut(page: &[u8], shape: ListFields) -> Result<Bytes, serde_json::Error> {
     let mut tools: Vec<Listed<'_>> = serde_json::from_slice(page)?;
     for tool in &mut tools {
         tool.cut(shape);

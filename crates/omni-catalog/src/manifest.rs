@@ -19,8 +19,8 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use crate::Diagnostic;
+use crate::checksummed_file::fingerprint;
 use crate::record::Record;
-use crate::sealed::fingerprint;
 
 /// A manifest that this build wrote, looked into only as far as its lines.
 #[derive(Debug)]

@@ -1,8 +1,8 @@
-//! How the parts of all sources become one snapshot: who wins where two have one name, what each client sees, and what
+//! How the snapshots of all sources become one: who wins where two have one name, what each client sees, and what
 //! changed.
 //!
 //! ```text
-//! parts ──▶ gathered ──▶ one of each name ──▶ named and encoded ──▶ all tools ──▶ shaped ──▶ a list for each profile
+//! snapshots of sources ──▶ gathered ──▶ one of each name ──▶ named and encoded ──▶ all tools ──▶ shaped ──▶ a list for each profile
 //! ```
 //!
 //! Of two sources with one name, the one that is named first wins: a source may change while the server runs, and a list
@@ -14,14 +14,14 @@ use std::sync::{Arc, OnceLock};
 use bytes::Bytes;
 use omni_call::shown_path;
 
-use crate::asked::Asked;
-use crate::home::Home;
+use crate::encoded_list::{self, EncodedList, EncodedTool, ListMeta, TooLarge};
 use crate::item_list::{ItemList, Shadowed};
 use crate::items::key_of;
-use crate::listing::carries;
-use crate::served::{self, Around, Served, ServedTool, TooLarge};
+use crate::listing::optional_members;
 use crate::shape::{self, Faults, Filter, ProfileId, Shape};
-use crate::snapshot::Sourced;
+use crate::skill_tags::SkillTags;
+use crate::snapshot::SourceEntry;
+use crate::source_defaults::SourceDefaults;
 use crate::tool_list::ToolList;
 use crate::{Diagnostic, Kind, NameStyle, Severity, Skill, Snapshot};
 
@@ -39,21 +39,21 @@ struct Candidate<'a> {
     detail: Bytes,
 }
 
-/// Makes the snapshot of these parts. What of `before` is made from the same things is taken over, with its parsed tools
+/// Makes one snapshot of these. What of `before` is made from the same things is taken over, with its parsed tools
 /// and its version.
 pub(crate) fn merge(
-    mut sources: Vec<Sourced>,
+    mut sources: Vec<SourceEntry>,
     shape: &Arc<Shape>,
     before: Option<&Snapshot>,
 ) -> Result<Snapshot, TooLarge> {
-    let folders = sources.iter().filter(|source| source.part.home().is_folder()).count();
+    let folders = sources.iter().filter(|source| source.snapshot.defaults().is_folder()).count();
     if folders < 2 {
         sources.iter_mut().for_each(|source| source.prefix = None);
     }
     let before = before.filter(|before| before.sources.len() == sources.len());
     let same_tools = before.filter(|before| {
         before.sources.iter().zip(&sources).all(|(one, other)| {
-            one.part.has_tools_of(&other.part) && one.part.is_known() == other.part.is_known()
+            one.snapshot.has_tools_of(&other.snapshot) && one.snapshot.is_known() == other.snapshot.is_known()
         })
     });
     let names = shape.names(ProfileId::EVERYBODY);
@@ -67,10 +67,15 @@ pub(crate) fn merge(
             findings: before.findings.iter().filter(|found| !is_of_items(found)).cloned().collect(),
             faults: before.faults.clone(),
         },
-        (Some(Sourced { part, .. }), _) if part.served().style == names => {
-            // The served form as it lies, whose bytes nobody has to make again.
-            let home = Home { prefix: None, ..part.home().clone() };
-            shaped(&sources, Arc::new(ToolList::of_one(part.served().clone(), home)), shape, Vec::new())?
+        (Some(SourceEntry { snapshot, .. }), _) if snapshot.encoded().style == names => {
+            // the encoded list as it lies, whose bytes nobody has to make again.
+            let defaults = SourceDefaults { prefix: None, ..snapshot.defaults().clone() };
+            shaped(
+                &sources,
+                Arc::new(ToolList::of_one(snapshot.encoded().clone(), defaults)),
+                shape,
+                Vec::new(),
+            )?
         }
         _ => {
             let (all, hidden, findings) = tools(&sources, names)?;
@@ -80,7 +85,8 @@ pub(crate) fn merge(
         }
     };
     let mut items = |kind| {
-        let of_each: Vec<_> = sources.iter().filter_map(|source| source.part.items(kind).cloned()).collect();
+        let of_each: Vec<_> =
+            sources.iter().filter_map(|source| source.snapshot.items(kind).cloned()).collect();
         let known = before.and_then(|before| before.item_list(kind));
         if let Some(same) = known.filter(|known| known.is_of(&of_each)) {
             let before = before.map_or(&[][..], |before| &before.findings);
@@ -125,7 +131,7 @@ type HiddenSkills = Vec<(usize, String)>;
 
 /// The tools of all sources under one set of names.
 fn tools(
-    sources: &[Sourced],
+    sources: &[SourceEntry],
     names: NameStyle,
 ) -> Result<(ToolList, HiddenSkills, Vec<Diagnostic>), TooLarge> {
     let mut findings = Vec::new();
@@ -138,31 +144,32 @@ fn tools(
     Ok((encoded(sources, &candidates, names)?, hidden, findings))
 }
 
-fn skills(sources: &[Sourced]) -> Vec<(usize, Skill)> {
+fn skills(sources: &[SourceEntry]) -> Vec<(usize, Skill)> {
     let numbered = sources.iter().enumerate();
     numbered
-        .flat_map(|(number, source)| source.part.skills().into_iter().map(move |skill| (number, skill)))
+        .flat_map(|(number, source)| source.snapshot.skills().into_iter().map(move |skill| (number, skill)))
         .collect()
 }
 
 /// What each profile shows of all tools. With no rules that is all of them, and costs nothing.
 fn shaped(
-    sources: &[Sourced],
+    sources: &[SourceEntry],
     all: Arc<ToolList>,
     shape: &Shape,
     mut findings: Vec<Diagnostic>,
 ) -> Result<Merged, TooLarge> {
-    let served = all.served();
-    if shape.is_plain(served.style) {
+    let encoded = all.encoded();
+    if shape.is_plain(encoded.style) {
         let lists = Arc::from([all.clone()]);
         return Ok(Merged { all, lists, hidden_skills: Vec::new(), findings, faults: Faults::default() });
     }
-    let asked: Vec<Asked> = (0..served.tool_count()).map(|tool| Asked::of(served, tool)).collect();
-    let candidates: Vec<shape::Candidate<'_>> = asked
+    let skill_tags: Vec<SkillTags> =
+        (0..encoded.tool_count()).map(|tool| SkillTags::of(encoded, tool)).collect();
+    let candidates: Vec<shape::Candidate<'_>> = skill_tags
         .iter()
         .enumerate()
-        .map(|(tool, Asked { skill, tags })| shape::Candidate {
-            name: served.name(tool).unwrap_or_default(),
+        .map(|(tool, SkillTags { skill, tags })| shape::Candidate {
+            name: encoded.name(tool).unwrap_or_default(),
             skill,
             tags,
         })
@@ -170,7 +177,7 @@ fn shaped(
     let mut lists = Vec::new();
     let mut faults = Vec::new();
     for id in shape.ids() {
-        if shape.changes_nothing(id, served.style) {
+        if shape.changes_nothing(id, encoded.style) {
             lists.push(all.clone());
             continue;
         }
@@ -181,7 +188,7 @@ fn shaped(
     let faults = Faults::of(faults);
     findings.extend(faults.0.iter().map(Diagnostic::from));
     // Of a source that has never been heard of, nothing can be said.
-    if sources.iter().all(|source| source.part.is_known()) {
+    if sources.iter().all(|source| source.snapshot.is_known()) {
         findings.extend(shape.without_effect(&candidates).iter().map(Diagnostic::from));
     }
     let hidden_skills = skills_left_out(sources, shape, &candidates);
@@ -189,7 +196,7 @@ fn shaped(
 }
 
 /// The skills that the filters for everybody leave out, with all their tools.
-fn skills_left_out(sources: &[Sourced], shape: &Shape, tools: &[shape::Candidate<'_>]) -> HiddenSkills {
+fn skills_left_out(sources: &[SourceEntry], shape: &Shape, tools: &[shape::Candidate<'_>]) -> HiddenSkills {
     if shape.common_filters().all(Filter::is_empty) {
         return Vec::new();
     }
@@ -206,15 +213,15 @@ fn skills_left_out(sources: &[Sourced], shape: &Shape, tools: &[shape::Candidate
 }
 
 /// The tools of one source.
-fn gathered(number: usize, source: &Sourced) -> impl Iterator<Item = Candidate<'_>> {
-    let served = source.part.served();
-    (0..served.tool_count()).filter_map(move |tool| {
+fn gathered(number: usize, source: &SourceEntry) -> impl Iterator<Item = Candidate<'_>> {
+    let encoded = source.snapshot.encoded();
+    (0..encoded.tool_count()).filter_map(move |tool| {
         Some(Candidate {
             source: number,
-            name: served.name(tool)?,
-            skill: Asked::of(served, tool).skill,
-            listing: served.listing(tool)?,
-            detail: served.detail(tool)?,
+            name: encoded.name(tool)?,
+            skill: SkillTags::of(encoded, tool).skill,
+            listing: encoded.listing(tool)?,
+            detail: encoded.detail(tool)?,
         })
     })
 }
@@ -222,14 +229,14 @@ fn gathered(number: usize, source: &Sourced) -> impl Iterator<Item = Candidate<'
 /// The skills that are not served because a folder before theirs has one of that name. A skill is one thing, with
 /// processes, limits and trust of its own: two of one name are not made one, tool by tool.
 fn skills_twice(
-    sources: &[Sourced],
+    sources: &[SourceEntry],
     skills: &[(usize, Skill)],
     findings: &mut Vec<Diagnostic>,
 ) -> Vec<(usize, String)> {
     let mut first: BTreeMap<&str, (usize, &Skill)> = BTreeMap::new();
     let mut hidden = Vec::new();
     for (number, skill) in skills {
-        if !sources[*number].part.home().is_folder() {
+        if !sources[*number].snapshot.defaults().is_folder() {
             continue;
         }
         let (_, other) = first.entry(&skill.folder).or_insert((*number, skill));
@@ -264,7 +271,7 @@ fn skills_twice(
 
 /// All tools sorted by name. Of two with one name the first source's stays, and the other is in a finding.
 fn one_of_each_name<'a>(
-    sources: &[Sourced],
+    sources: &[SourceEntry],
     candidates: Vec<Candidate<'a>>,
     findings: &mut Vec<Diagnostic>,
 ) -> Vec<Candidate<'a>> {
@@ -308,34 +315,34 @@ fn one_of_each_name<'a>(
 }
 
 fn encoded(
-    sources: &[Sourced],
+    sources: &[SourceEntry],
     candidates: &[Candidate<'_>],
     names: NameStyle,
 ) -> Result<ToolList, TooLarge> {
     let text = |bytes| std::str::from_utf8(bytes).unwrap_or("{}");
-    let tools: Vec<ServedTool<'_>> = candidates
+    let tools: Vec<EncodedTool<'_>> = candidates
         .iter()
-        .map(|tool| ServedTool { name: tool.name, listing: text(&tool.listing), detail: text(&tool.detail) })
+        .map(|tool| EncodedTool { name: tool.name, listing: text(&tool.listing), detail: text(&tool.detail) })
         .collect();
     let mut content = blake3::Hasher::new();
     for source in sources {
-        content.update(&source.part.served().content);
+        content.update(&source.snapshot.encoded().content);
     }
-    let around = Around {
+    let meta = ListMeta {
         content: *content.finalize().as_bytes(),
         style: names,
-        carries: carries(tools.iter().map(|tool| tool.listing)),
+        optional_members: optional_members(tools.iter().map(|tool| tool.listing)),
         skills: "[]",
         diagnostics: "[]",
     };
-    let file = served::encode(&tools, around)?;
-    let served = Served::decode(file.into(), names).ok_or(TooLarge)?;
-    let homes = sources.iter().map(|source| {
-        let home = source.part.home().clone();
-        Home { prefix: source.prefix.clone(), ..home }
+    let file = encoded_list::encode(&tools, meta)?;
+    let encoded = EncodedList::decode(file.into(), names).ok_or(TooLarge)?;
+    let defaults = sources.iter().map(|source| {
+        let defaults = source.snapshot.defaults().clone();
+        SourceDefaults { prefix: source.prefix.clone(), ..defaults }
     });
     let source_of = candidates.iter().map(|tool| u16::try_from(tool.source).unwrap_or(u16::MAX)).collect();
-    Ok(ToolList::of_several(served, homes.collect(), source_of))
+    Ok(ToolList::of_several(encoded, defaults.collect(), source_of))
 }
 
 /// The code of a finding about two items with one key.
@@ -353,7 +360,7 @@ fn is_of_items(found: &Diagnostic) -> bool {
     [Kind::Resources, Kind::Templates, Kind::Prompts].iter().any(|kind| found.code == code_of(*kind))
 }
 
-fn item_twice(kind: Kind, shadowed: &Shadowed, sources: &[Sourced]) -> Diagnostic {
+fn item_twice(kind: Kind, shadowed: &Shadowed, sources: &[SourceEntry]) -> Diagnostic {
     let Shadowed { key, first, second } = shadowed;
     let (first, second) = (&sources[*first].name, &sources[*second].name);
     Diagnostic {

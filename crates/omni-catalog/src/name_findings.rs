@@ -3,17 +3,17 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use crate::encoded_list::EncodedList;
 use crate::names::{self, NameStyle, WIRE_CHARS_MAX};
-use crate::served::Served;
 use crate::{Diagnostic, Severity, Tool};
 
 /// The findings about the names of the tools in a list. `tool` parses one of them.
-pub(crate) fn of(served: &Served, tool: impl Fn(usize) -> Option<Arc<Tool>>) -> Vec<Diagnostic> {
-    let style = served.style;
-    let renamed: Vec<(usize, &str, &str)> = (0..served.tool_count())
+pub(crate) fn of(encoded: &EncodedList, tool: impl Fn(usize) -> Option<Arc<Tool>>) -> Vec<Diagnostic> {
+    let style = encoded.style;
+    let renamed: Vec<(usize, &str, &str)> = (0..encoded.tool_count())
         // Its name was chosen, and is in nobody's way.
-        .filter(|tool| !served.is_aliased(*tool))
-        .filter_map(|tool| Some((tool, served.name(tool)?, served.wire_name(tool)?)))
+        .filter(|tool| !encoded.is_aliased(*tool))
+        .filter_map(|tool| Some((tool, encoded.name(tool)?, encoded.wire_name(tool)?)))
         .filter(|(_, name, wire)| names::plain(name, style) != *wire)
         .collect();
     if renamed.is_empty() || style == NameStyle::Canonical {
@@ -21,7 +21,7 @@ pub(crate) fn of(served: &Served, tool: impl Fn(usize) -> Option<Arc<Tool>>) -> 
     }
     // Who else would have a name, as the strictest client compares it.
     let mut wanting: HashMap<String, Vec<&str>> = HashMap::new();
-    for name in (0..served.tool_count()).filter_map(|tool| served.name(tool)) {
+    for name in (0..encoded.tool_count()).filter_map(|tool| encoded.name(tool)) {
         let wanted = names::plain(name, style);
         wanting.entry(names::as_clients_compare(&wanted, style).into_owned()).or_default().push(name);
     }

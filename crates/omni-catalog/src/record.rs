@@ -10,9 +10,9 @@ use serde_json::value::RawValue;
 use serde_json::{Map, Value};
 
 use crate::folder::SkillFolder;
-use crate::hidden;
+use crate::header_parameters;
+use crate::hidden_characters;
 use crate::listing::Listing;
-use crate::mirrored;
 use crate::programs::{self, Declared, PYPROJECT};
 use crate::pyproject::{self, Pyproject};
 use crate::requirements::SkillRequirements;
@@ -129,7 +129,7 @@ fn look_for_hidden(
     // A lock file is for programs.
     let read = || folder.skill_md.iter().chain(&folder.pyproject).chain(&folder.sources);
     for file in read() {
-        findings.extend(hidden::in_file(
+        findings.extend(hidden_characters::in_file(
             &folder.folder,
             &format!("{}/{}", folder.folder, file.path),
             &file.text,
@@ -138,15 +138,15 @@ fn look_for_hidden(
     let mut look = |value: &Value, file: &str, line: u32, whose: String| {
         let source = read().find(|read| format!("{}/{}", folder.folder, read.path) == file);
         let source = source.map(|source| &*source.text).unwrap_or_default();
-        findings.extend(hidden::in_texts([value], source).map(|message| Diagnostic {
+        findings.extend(hidden_characters::in_texts([value], source).map(|message| Diagnostic {
             severity: Severity::Warning,
             skill: folder.folder.clone(),
             file: file.to_owned(),
             line,
             column: line.min(1),
-            code: hidden::code().to_owned(),
+            code: hidden_characters::code().to_owned(),
             message: format!("{whose} has {message}"),
-            help: Some(hidden::help().to_owned()),
+            help: Some(hidden_characters::help().to_owned()),
         }));
     };
     for tool in tools {
@@ -261,9 +261,9 @@ fn written<'a>(
         find(Severity::Error, "bad-input-schema", message, "correct the schema");
         return None;
     }
-    if let Some(why) = mirrored::fault(&tool.input_schema) {
+    if let Some(why) = header_parameters::fault(&tool.input_schema) {
         let message = format!("clients that repeat arguments in headers leave `{name}` out: {why}");
-        find(Severity::Warning, mirrored::CODE, message, mirrored::HELP);
+        find(Severity::Warning, header_parameters::CODE, message, header_parameters::HELP);
     }
     let mut output_schema = tool.output_schema.as_ref();
     if let Some(Err(why)) = output_schema.map(validate::usable_object_schema) {

@@ -3,20 +3,20 @@
 use std::fmt;
 use std::sync::{Arc, OnceLock};
 
-use crate::asked::Asked;
 use crate::item_list::ItemList;
-use crate::list_shape::ListShape;
+use crate::list_fields::ListFields;
 use crate::pages::Page;
 use crate::shape::{Candidate, Faults, ProfileId, Setting, Shape};
+use crate::skill_tags::SkillTags;
 use crate::tool_list::ToolList;
-use crate::{Diagnostic, Kind, NotNamed, Part, Skill, Tool};
+use crate::{Diagnostic, Kind, Skill, SourceSnapshot, Tool, UnknownName};
 
 /// An immutable picture of all sources. A request keeps the one it started with.
 ///
 /// Each kind of thing has a list of its own, and a version that says whether clients would see another list.
 #[derive(Debug)]
 pub struct Snapshot {
-    pub(crate) sources: Vec<Sourced>,
+    pub(crate) sources: Vec<SourceEntry>,
     pub(crate) shape: Arc<Shape>,
     /// Every tool there is, left out or not.
     pub(crate) all: Arc<ToolList>,
@@ -35,18 +35,18 @@ pub struct Snapshot {
     pub(crate) diagnostics: OnceLock<Vec<Diagnostic>>,
 }
 
-/// A source's part, and what the source is called.
+/// A source's snapshot, and what the source is called.
 #[derive(Clone, Debug)]
-pub(crate) struct Sourced {
+pub(crate) struct SourceEntry {
     pub(crate) name: Arc<str>,
-    pub(crate) part: Arc<Part>,
+    pub(crate) snapshot: Arc<SourceSnapshot>,
     /// Before the paths of its files, where there are several folders.
     pub(crate) prefix: Option<Arc<str>>,
     /// By kind, whether it may ever have any.
     pub(crate) offers: [bool; Kind::ALL.len()],
 }
 
-impl Sourced {
+impl SourceEntry {
     pub(crate) fn offers(&self, kind: Kind) -> bool {
         self.offers[kind as usize]
     }
@@ -105,10 +105,10 @@ impl Snapshot {
     /// Why a profile does not have a tool that there is, by any of its names; `None` where there is no such tool, or where
     /// the profile has it.
     pub fn filtered(&self, id: ProfileId, name: &str) -> Option<Filtered> {
-        let served = self.all.served();
-        served.find(name).find_map(|tool| {
-            let Asked { skill, tags } = Asked::of(served, tool);
-            let name = served.name(tool)?;
+        let encoded = self.all.encoded();
+        encoded.find(name).find_map(|tool| {
+            let SkillTags { skill, tags } = SkillTags::of(encoded, tool);
+            let name = encoded.name(tool)?;
             let rule = self.shape.filtered(id, &Candidate { name, skill: &skill, tags: &tags })?;
             Some(Filtered { tool: name.to_owned(), pattern: rule.text(), setting: rule.setting().clone() })
         })
@@ -116,9 +116,9 @@ impl Snapshot {
 
     /// Of a profile that has none of the tools there are: how many there are, and why it does not have the first.
     pub fn all_filtered(&self, id: ProfileId) -> Option<(usize, Filtered)> {
-        let served = self.all.served();
-        let first = served.name(0).filter(|_| self.for_profile(id).tool_count() == 0)?;
-        Some((served.tool_count(), self.filtered(id, first)?))
+        let encoded = self.all.encoded();
+        let first = encoded.name(0).filter(|_| self.for_profile(id).tool_count() == 0)?;
+        Some((encoded.tool_count(), self.filtered(id, first)?))
     }
 
     /// How many tools there are that any client has.
@@ -131,37 +131,37 @@ impl Snapshot {
 
     /// The tools that any client has, by canonical name: the first list that has one, and its place there.
     fn whose(&self) -> impl Iterator<Item = (&ToolList, usize)> {
-        let all = self.all.served();
+        let all = self.all.encoded();
         (0..all.tool_count()).filter_map(move |tool| {
             let name = all.name(tool)?;
-            self.lists.iter().find_map(|list| Some((&**list, list.served().position(name)?)))
+            self.lists.iter().find_map(|list| Some((&**list, list.encoded().position(name)?)))
         })
     }
 
     /// The `n`th page of tools, from 0, of at most 1,000 or 1 MB, sorted by name; `None` past the last one.
     /// An empty catalogue has one empty page.
     ///
-    /// [`ListShape::All`] is ready; another shape is derived for all pages when first asked for (about a
+    /// [`ListFields::All`] is ready; another shape is derived for all pages when first asked for (about a
     /// millisecond per thousand tools), and kept.
-    pub fn page(&self, shape: ListShape, n: usize) -> Option<Page> {
+    pub fn page(&self, shape: ListFields, n: usize) -> Option<Page> {
         self.everybodys().page(shape, n)
     }
 
     /// The whole list of tools on one page, for clients that do not follow cursors. Put together when first asked
     /// for, and kept; with one page it is that page.
-    pub fn page_all(&self, shape: ListShape) -> Page {
+    pub fn page_all(&self, shape: ListFields) -> Page {
         self.everybodys().page_all(shape)
     }
 
     /// The `n`th page, from 0, of resources, templates or prompts, in the order of their sources; `None` past the last
-    /// one, and for tools and skills. A list of none has one empty page. As for tools, [`ListShape::All`] is ready, and
+    /// one, and for tools and skills. A list of none has one empty page. As for tools, [`ListFields::All`] is ready, and
     /// another shape is derived when first asked for, and kept.
-    pub fn items(&self, kind: Kind, shape: ListShape, n: usize) -> Option<Page> {
+    pub fn items(&self, kind: Kind, shape: ListFields, n: usize) -> Option<Page> {
         self.item_list(kind)?.page(shape, n)
     }
 
     /// All resources, templates or prompts on one page; `None` for tools and skills.
-    pub fn items_all(&self, kind: Kind, shape: ListShape) -> Option<Page> {
+    pub fn items_all(&self, kind: Kind, shape: ListFields) -> Option<Page> {
         self.item_list(kind).map(|list| list.page_all(shape))
     }
 
@@ -204,8 +204,8 @@ impl Snapshot {
     }
 
     /// Why [`tool`](Self::tool) has none for a name, and what was probably meant. Compares it with all there are.
-    pub fn not_named(&self, name: &str) -> NotNamed {
-        self.everybodys().not_named(name)
+    pub fn unknown_name(&self, name: &str) -> UnknownName {
+        self.everybodys().unknown_name(name)
     }
 
     /// All tools that any client has, sorted by canonical name. Parses each: for the command line, not for a request.
@@ -217,11 +217,11 @@ impl Snapshot {
     pub fn skills(&self) -> &[Skill] {
         self.skills.get_or_init(|| {
             let mut all: Vec<Skill> = Vec::new();
-            for (source, Sourced { part, .. }) in self.sources.iter().enumerate() {
+            for (source, SourceEntry { snapshot, .. }) in self.sources.iter().enumerate() {
                 let hidden = |skill: &Skill| {
                     self.hidden_skills.iter().any(|(of, folder)| *of == source && *folder == skill.folder)
                 };
-                all.extend(part.skills().into_iter().filter(|skill| !hidden(skill)));
+                all.extend(snapshot.skills().into_iter().filter(|skill| !hidden(skill)));
             }
             all.sort_by(|a, b| a.folder.cmp(&b.folder));
             all
@@ -232,8 +232,8 @@ impl Snapshot {
     pub fn diagnostics(&self) -> &[Diagnostic] {
         self.diagnostics.get_or_init(|| {
             let mut all = self.findings.clone();
-            for Sourced { part, prefix, .. } in &self.sources {
-                let found = part.diagnostics();
+            for SourceEntry { snapshot, prefix, .. } in &self.sources {
+                let found = snapshot.diagnostics();
                 all.extend(found.into_iter().map(|found| match prefix {
                     Some(prefix) if found.code != "source-failed" => {
                         Diagnostic { file: format!("{prefix}/{}", found.file), ..found }

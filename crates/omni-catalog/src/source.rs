@@ -1,4 +1,4 @@
-//! Who has something to offer: a folder of skills, a runner's list, tools of our own. Each gives one part of the catalogue.
+//! Who has something to offer: a folder of skills, a runner's list, tools of our own. Each gives one snapshot, and the catalogue merges them.
 
 pub(crate) mod folder;
 pub(crate) mod native;
@@ -11,19 +11,19 @@ use std::sync::Arc;
 
 use omni_call::RunSpec;
 
-use crate::change::Plan;
-use crate::{Kind, Part};
+use crate::manifest_diff::ManifestDiff;
+use crate::{Kind, SourceSnapshot};
 
 /// A place that tools, resources and prompts come from. The catalogue asks nothing else of it, and knows no kind of source
 /// by name: a new one is a new implementation, and the wiring.
 ///
-/// Every method may be called from any thread. Only [`look`](Self::look) and [`plan`](Self::plan) may block.
+/// Every method may be called from any thread. Only [`refresh`](Self::refresh) and [`diff`](Self::diff) may block.
 pub trait Source: fmt::Debug + Send + Sync {
     /// What people call it: a folder's path, a runner's address. Stands in findings and in the log.
     fn name(&self) -> &str;
 
-    /// Its last good part, at once. A source that has failed since gives the same one, with a finding that says so.
-    fn part(&self) -> Arc<Part>;
+    /// Its last good snapshot, at once. A source that has failed since gives the same one, with a finding that says so.
+    fn snapshot(&self) -> Arc<SourceSnapshot>;
 
     /// Whether it may ever have any of this kind: what clients are told before anything is known. Default: tools and
     /// skills.
@@ -42,23 +42,23 @@ pub trait Source: fmt::Debug + Send + Sync {
         false
     }
 
-    /// Looks whether there is another part, and makes it the one that [`part`](Self::part) gives. Blocks. Default: there
+    /// Looks whether there is another snapshot, and makes it the one that [`snapshot`](Self::snapshot) gives. Blocks. Default: there
     /// is nothing to look at, because the source is told, or never changes.
     ///
     /// # Errors
     ///
-    /// When the source can no longer be read. Its part is then the last good one, with a finding.
-    fn look(&self) -> Result<Refreshed, SourceError> {
-        Ok(Refreshed::default())
+    /// When the source can no longer be read. Its snapshot is then the last good one, with a finding.
+    fn refresh(&self) -> Result<RefreshReport, SourceError> {
+        Ok(RefreshReport::default())
     }
 
-    /// What a look would change in what is kept of this source, without changing anything. Blocks. Default: nothing.
+    /// What a refresh would change in what is kept of this source, without changing anything. Blocks. Default: nothing.
     ///
     /// # Errors
     ///
-    /// As for [`look`](Self::look).
-    fn plan(&self) -> Result<Plan, SourceError> {
-        Ok(Plan::default())
+    /// As for [`refresh`](Self::refresh).
+    fn diff(&self) -> Result<ManifestDiff, SourceError> {
+        Ok(ManifestDiff::default())
     }
 
     /// Where its manifest is kept, if it has one and it is kept anywhere. Default: nowhere.
@@ -67,9 +67,9 @@ pub trait Source: fmt::Debug + Send + Sync {
     }
 }
 
-/// What a look at the sources found and did.
+/// What a refresh found and did.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Refreshed {
+pub struct RefreshReport {
     /// The tool list that clients see differs from the one before.
     pub changed: bool,
     /// A new snapshot is in force, be it only because a tool's body changed.
@@ -77,21 +77,21 @@ pub struct Refreshed {
     /// Skills in the folders.
     pub skills: usize,
     /// Files and folders that one system call each was spent on.
-    pub looked_at: usize,
+    pub paths_checked: usize,
     /// Skills whose files were read because something about them looked different.
     pub read: usize,
     /// Skills of those whose content had changed, so that they were scanned.
     pub scanned: usize,
 }
 
-impl Refreshed {
+impl RefreshReport {
     /// Both together; what clients see is whoever merges them to say.
-    pub(crate) fn and(self, other: Refreshed) -> Refreshed {
-        Refreshed {
+    pub(crate) fn and(self, other: RefreshReport) -> RefreshReport {
+        RefreshReport {
             changed: self.changed || other.changed,
             replaced: self.replaced || other.replaced,
             skills: self.skills + other.skills,
-            looked_at: self.looked_at + other.looked_at,
+            paths_checked: self.paths_checked + other.paths_checked,
             read: self.read + other.read,
             scanned: self.scanned + other.scanned,
         }

@@ -8,8 +8,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
 use crate::ArgumentFaults;
-use crate::home::Home;
 use crate::listing::Listed;
+use crate::source_defaults::SourceDefaults;
 use crate::validate::Schema;
 
 /// Where a tool comes from.
@@ -39,7 +39,7 @@ pub struct Tool {
     output: OnceLock<Option<Schema>>,
 }
 
-/// What the served form and the manifest keep of a tool besides its listing.
+/// What the encoded list and the manifest keep of a tool besides its listing.
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) struct Detail<R> {
     /// Its folder is relative to the skills folder, so that a moved folder has the same manifest.
@@ -57,22 +57,22 @@ pub(crate) struct Detail<R> {
 }
 
 impl Tool {
-    /// `source` is the number of the source that it is of, which has this `home`.
+    /// `source` is the number of the source that it is of, which has this `defaults`.
     pub(crate) fn parse(
         listing: Bytes,
         wire_name: &str,
         detail: &[u8],
         source: usize,
-        home: &Home,
+        defaults: &SourceDefaults,
     ) -> Result<Tool, serde_json::Error> {
         let Detail { mut run, mut origin, any_executor, category, tags, version } =
             serde_json::from_slice::<Detail<RunSpec>>(detail)?;
-        run.target.place_in(&home.dir);
-        if let Some(prefix) = &home.prefix {
+        run.target.place_in(&defaults.dir);
+        if let Some(prefix) = &defaults.prefix {
             origin.file = format!("{prefix}/{}", origin.file);
         }
         if any_executor {
-            run.executor = home.default_executor;
+            run.executor = defaults.default_executor;
         }
         Ok(Tool {
             spec: Arc::new(run),

@@ -5,31 +5,31 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use bytes::Bytes;
 
-use crate::home::Home;
-use crate::list_shape::{self, ListShape};
+use crate::encoded_list::{EncodedList, TooLarge};
+use crate::list_fields::{self, ListFields};
 use crate::pages::{Page, joined};
-use crate::served::{Served, TooLarge};
 use crate::shape::Arrangement;
-use crate::{Diagnostic, NameStyle, NotNamed, Tool, listing, name_findings};
+use crate::source_defaults::SourceDefaults;
+use crate::{Diagnostic, NameStyle, Tool, UnknownName, listing, name_findings};
 
 /// Which list, of all that can be made from the same tools.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 struct ListKey {
-    shape: ListShape,
+    shape: ListFields,
     /// On one page, for clients that do not follow cursors.
     whole: bool,
 }
 
 /// An immutable list of tools under the names of one style, as a profile shows them.
 ///
-/// It holds the served form as bytes and parses a tool when it is first asked for, so ten thousand tools
+/// It holds the encoded list as bytes and parses a tool when it is first asked for, so ten thousand tools
 /// cost little more than their text.
 #[derive(Debug)]
 pub struct ToolList {
-    served: Served,
+    encoded: EncodedList,
     /// Of each source.
-    homes: Vec<Home>,
-    /// Which source each tool is of. `None` where there is one source, whose served form this is.
+    defaults: Vec<SourceDefaults>,
+    /// Which source each tool is of. `None` where there is one source, whose encoded list this is.
     source_of: Option<Box<[u16]>>,
     version: String,
     /// Lists other than the one that lies ready, made when first asked for.
@@ -38,38 +38,42 @@ pub struct ToolList {
 }
 
 impl ToolList {
-    /// The served form of the tools of one source, as it is.
-    pub(crate) fn of_one(served: Served, home: Home) -> ToolList {
-        ToolList::new(served, vec![home], None)
+    /// The encoded list of the tools of one source, as it is.
+    pub(crate) fn of_one(encoded: EncodedList, defaults: SourceDefaults) -> ToolList {
+        ToolList::new(encoded, vec![defaults], None)
     }
 
-    /// The served form of the tools of several sources: each tool is of the one of `homes` that `source_of` says.
-    pub(crate) fn of_several(served: Served, homes: Vec<Home>, source_of: Vec<u16>) -> ToolList {
-        ToolList::new(served, homes, Some(source_of.into()))
+    /// The encoded list of the tools of several sources: each tool is of the one of `defaults` that `source_of` says.
+    pub(crate) fn of_several(
+        encoded: EncodedList,
+        defaults: Vec<SourceDefaults>,
+        source_of: Vec<u16>,
+    ) -> ToolList {
+        ToolList::new(encoded, defaults, Some(source_of.into()))
     }
 
     /// What a profile shows of this list of all tools.
     pub(crate) fn shaped(&self, shown: &Arrangement<'_>, names: NameStyle) -> Result<ToolList, TooLarge> {
-        let served = self.served.shaped(shown, names)?;
+        let encoded = self.encoded.shaped(shown, names)?;
         let source_of = self.source_of.as_ref().map(|sources| {
             shown.tools.iter().map(|shown| sources.get(shown.tool).copied().unwrap_or_default()).collect()
         });
-        Ok(ToolList::new(served, self.homes.clone(), source_of))
+        Ok(ToolList::new(encoded, self.defaults.clone(), source_of))
     }
 
-    pub(crate) fn served(&self) -> &Served {
-        &self.served
+    pub(crate) fn encoded(&self) -> &EncodedList {
+        &self.encoded
     }
 
     /// Whether a tool that it has is in the list, and not only called. By canonical name.
     pub fn is_listed(&self, tool: &Tool) -> bool {
-        self.served.position(tool.name()).is_some_and(|at| self.served.is_listed(at))
+        self.encoded.position(tool.name()).is_some_and(|at| self.encoded.is_listed(at))
     }
 
-    fn new(served: Served, homes: Vec<Home>, source_of: Option<Box<[u16]>>) -> ToolList {
-        let version = blake3::Hash::from_bytes(served.list_hash).to_hex()[..32].to_owned();
+    fn new(encoded: EncodedList, defaults: Vec<SourceDefaults>, source_of: Option<Box<[u16]>>) -> ToolList {
+        let version = blake3::Hash::from_bytes(encoded.list_hash).to_hex()[..32].to_owned();
         let (lists, used) = (Mutex::default(), Mutex::default());
-        ToolList { served, homes, source_of, version, lists, used }
+        ToolList { encoded, defaults, source_of, version, lists, used }
     }
 
     /// A hash of the list with everything: two that show clients the same have the same version.
@@ -78,22 +82,22 @@ impl ToolList {
     }
 
     pub fn tool_count(&self) -> usize {
-        self.served.tool_count()
+        self.encoded.tool_count()
     }
 
     /// The `n`th page, from 0; `None` past the last one.
-    pub fn page(&self, shape: ListShape, n: usize) -> Option<Page> {
-        let items = if list_shape::complete(shape, self.served.carries) {
-            self.served.page(n)?
+    pub fn page(&self, shape: ListFields, n: usize) -> Option<Page> {
+        let items = if list_fields::complete(shape, self.encoded.optional_members) {
+            self.encoded.page(n)?
         } else {
             self.list(ListKey { shape, whole: false }).get(n)?.clone()
         };
-        Some(Page { items, next: Some(n + 1).filter(|next| *next < self.served.page_count()) })
+        Some(Page { items, next: Some(n + 1).filter(|next| *next < self.encoded.page_count()) })
     }
 
     /// The whole list on one page.
-    pub fn page_all(&self, shape: ListShape) -> Page {
-        if self.served.page_count() == 1
+    pub fn page_all(&self, shape: ListFields) -> Page {
+        if self.encoded.page_count() == 1
             && let Some(page) = self.page(shape, 0)
         {
             return page;
@@ -112,8 +116,8 @@ impl ToolList {
     }
 
     fn make(&self, key: ListKey) -> Vec<Bytes> {
-        let pages = (0..self.served.page_count()).filter_map(|n| self.served.page(n));
-        let pages = pages.map(|page| match list_shape::complete(key.shape, self.served.carries) {
+        let pages = (0..self.encoded.page_count()).filter_map(|n| self.encoded.page(n));
+        let pages = pages.map(|page| match list_fields::complete(key.shape, self.encoded.optional_members) {
             true => page,
             // The checksum vouches for the bytes; were they broken after all, too many members are
             // better than no tools.
@@ -134,15 +138,15 @@ impl ToolList {
         if let Some(tool) = self.used().find(name) {
             return Some(tool);
         }
-        let mut meant = self.served.find(name);
+        let mut meant = self.encoded.find(name);
         let tool = self.parse(meant.next()?).filter(|_| meant.next().is_none())?;
         self.used().keep(name, &tool);
         Some(tool)
     }
 
     /// Why [`tool`](Self::tool) has none for a name, and what was probably meant. Compares it with all there are.
-    pub fn not_named(&self, name: &str) -> NotNamed {
-        NotNamed::new(&self.served, name)
+    pub fn unknown_name(&self, name: &str) -> UnknownName {
+        UnknownName::new(&self.encoded, name)
     }
 
     /// All tools, sorted by canonical name. Parses each: for the command line, not for a request.
@@ -152,7 +156,7 @@ impl ToolList {
 
     /// Which tools are listed under names that their authors would not expect.
     pub(crate) fn name_findings(&self) -> Vec<Diagnostic> {
-        name_findings::of(&self.served, |tool| self.parse(tool))
+        name_findings::of(&self.encoded, |tool| self.parse(tool))
     }
 
     /// Which source a tool of the list is of.
@@ -161,14 +165,14 @@ impl ToolList {
     }
 
     pub(crate) fn parse(&self, tool: usize) -> Option<Arc<Tool>> {
-        let listing = self.served.listing(tool)?;
-        let detail = self.served.detail(tool)?;
-        let wire_name = self.served.wire_name(tool)?;
+        let listing = self.encoded.listing(tool)?;
+        let detail = self.encoded.detail(tool)?;
+        let wire_name = self.encoded.wire_name(tool)?;
         let source = self.source_of(tool);
-        let home = self.homes.get(source)?;
-        let parsed = Tool::parse(listing, wire_name, &detail, source, home);
+        let defaults = self.defaults.get(source)?;
+        let parsed = Tool::parse(listing, wire_name, &detail, source, defaults);
         if let Err(error) = &parsed {
-            tracing::error!(tool = self.served.name(tool), %error, "a tool in the served form cannot be read");
+            tracing::error!(tool = self.encoded.name(tool), %error, "a tool in the encoded list cannot be read");
         }
         parsed.ok().map(Arc::new)
     }

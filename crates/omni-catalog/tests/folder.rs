@@ -12,7 +12,8 @@ use std::sync::Arc;
 
 use omni_call::{Affinity, ExecutorKind, Policy, ProgramInput, ProgramOutput, Trust};
 use omni_catalog::{
-    Catalog, Diagnostic, FolderConfig, Kind, ListShape, NameStyle, Refreshed, Severity, Snapshot, SourceError,
+    Catalog, Diagnostic, FolderConfig, Kind, ListFields, NameStyle, RefreshReport, Severity, Snapshot,
+    SourceError,
 };
 use serde_json::{Value, json};
 use tempfile::TempDir;
@@ -75,7 +76,7 @@ impl Place {
     }
 
     /// What a process that starts now serves after its first check.
-    fn fresh(&self) -> (Arc<Snapshot>, Refreshed) {
+    fn fresh(&self) -> (Arc<Snapshot>, RefreshReport) {
         let catalog = self.open();
         let refreshed = catalog.refresh().unwrap();
         (catalog.snapshot(), refreshed)
@@ -100,7 +101,7 @@ fn source(tools: &[&str]) -> String {
 }
 
 fn names(snapshot: &Snapshot) -> Vec<String> {
-    let tools: Vec<Value> = serde_json::from_slice(&snapshot.page_all(ListShape::All).items).unwrap();
+    let tools: Vec<Value> = serde_json::from_slice(&snapshot.page_all(ListFields::All).items).unwrap();
     // A tool is found by the name in the list, and has a canonical one.
     let canonical = |tool: &Value| snapshot.tool(tool["name"].as_str().unwrap()).unwrap().name().to_owned();
     tools.iter().map(canonical).collect()
@@ -143,7 +144,7 @@ fn a_healthy_folder_is_listed_by_name_with_nothing_to_report() {
             "`omni list` shows all there are, and `omni doctor` says why one is missing",
         ),
     ] {
-        let unknown = snapshot.not_named(name);
+        let unknown = snapshot.unknown_name(name);
         assert_eq!(unknown.for_clients(), format!("unknown tool `{name}`; {for_clients}"));
         assert_eq!(unknown.for_people(), format!("unknown tool `{name}`; {for_people}"));
     }
@@ -601,7 +602,7 @@ fn a_second_start_reads_and_scans_nothing() {
     assert!(catalog.has_cached(Kind::Tools));
     assert_eq!(names(&catalog.snapshot()), ["git.log", "notes.save"], "before any look at the folder");
     let again = catalog.refresh().unwrap();
-    assert_eq!(again, Refreshed { skills: 2, looked_at: 9, ..Refreshed::default() });
+    assert_eq!(again, RefreshReport { skills: 2, paths_checked: 9, ..RefreshReport::default() });
     assert_eq!(catalog.snapshot().version(Kind::Tools), first.version(Kind::Tools));
 }
 
@@ -803,14 +804,14 @@ fn an_older_client_is_shown_only_what_it_knows() {
     };
     let all =
         ["name", "title", "description", "icons", "inputSchema", "outputSchema", "annotations", "_meta"];
-    assert_eq!(keys(ListShape::All), all);
+    assert_eq!(keys(ListFields::All), all);
     assert_eq!(
-        keys(ListShape::Structured),
+        keys(ListFields::Structured),
         all.map(String::from).into_iter().filter(|k| k != "icons").collect::<Vec<_>>()
     );
-    assert_eq!(keys(ListShape::Annotated), ["name", "description", "inputSchema", "annotations"]);
-    assert_eq!(keys(ListShape::Basic), ["name", "description", "inputSchema"]);
-    assert!(snapshot.page(ListShape::Basic, 1).is_none());
+    assert_eq!(keys(ListFields::Annotated), ["name", "description", "inputSchema", "annotations"]);
+    assert_eq!(keys(ListFields::Basic), ["name", "description", "inputSchema"]);
+    assert!(snapshot.page(ListFields::Basic, 1).is_none());
 }
 
 #[test]
@@ -819,7 +820,7 @@ fn a_list_on_one_page_is_the_pages_one_after_another() {
     let many: Vec<String> = (0..2_100).map(|n| format!("t{n:04}")).collect();
     place.skill("many", &many.iter().map(String::as_str).collect::<Vec<_>>());
     let (snapshot, _) = place.fresh();
-    for shape in [ListShape::All, ListShape::Basic] {
+    for shape in [ListFields::All, ListFields::Basic] {
         let mut paged = Vec::new();
         let mut next = Some(0);
         while let Some(n) = next {
@@ -837,19 +838,19 @@ fn a_list_on_one_page_is_the_pages_one_after_another() {
 }
 
 #[test]
-fn a_plan_says_what_a_refresh_would_do_and_does_not_do_it() {
+fn a_diff_says_what_a_refresh_would_do_and_does_not_do_it() {
     let place = Place::new();
     place.skill("a", &["one"]).skill("b", &["two"]);
     let catalog = place.open();
-    assert!(!catalog.plan().unwrap().up_to_date);
+    assert!(!catalog.diff().unwrap().up_to_date);
     assert!(!place.cache().exists());
     catalog.refresh().unwrap();
-    assert!(catalog.plan().unwrap().up_to_date);
+    assert!(catalog.diff().unwrap().up_to_date);
     place.write("a/scripts/a.py", source(&["three"]));
     fs::remove_dir_all(place.skills().join("b")).unwrap();
-    let plan = place.open().plan().unwrap();
+    let diff = place.open().diff().unwrap();
     assert_eq!(
-        serde_json::to_value(&plan).unwrap(),
+        serde_json::to_value(&diff).unwrap(),
         json!({
             "up_to_date": false,
             "skills": [{"name": "a", "kind": "changed"}, {"name": "b", "kind": "removed"}],
@@ -860,7 +861,7 @@ fn a_plan_says_what_a_refresh_would_do_and_does_not_do_it() {
             ],
         })
     );
-    assert_eq!(place.open().plan().unwrap(), plan, "asking again gives the same answer");
+    assert_eq!(place.open().diff().unwrap(), diff, "asking again gives the same answer");
 }
 
 #[test]

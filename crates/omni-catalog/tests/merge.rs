@@ -12,8 +12,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use omni_call::{ExecutorKind, Target};
 use omni_catalog::{
-    Catalog, FolderConfig, FolderSource, Kind, ListShape, NameStyle, RemoteSource, Severity, Shape, Snapshot,
-    Source,
+    Catalog, FolderConfig, FolderSource, Kind, ListFields, NameStyle, RemoteSource, Severity, Shape,
+    Snapshot, Source,
 };
 use serde_json::{Value, json};
 use tempfile::TempDir;
@@ -55,7 +55,7 @@ fn catalog(sources: Vec<Arc<dyn Source>>) -> Catalog {
 }
 
 fn names(snapshot: &Snapshot) -> Vec<String> {
-    let page = snapshot.page_all(ListShape::All).items;
+    let page = snapshot.page_all(ListFields::All).items;
     let tools: Vec<Value> = serde_json::from_slice(&page).unwrap();
     tools.iter().map(|tool| tool["name"].as_str().unwrap().to_owned()).collect()
 }
@@ -105,7 +105,7 @@ fn one_folder_alone_is_served_from_the_bytes_of_its_cache() {
     catalog(vec![folder(&skills, Some(&cache))]).refresh().unwrap();
     let again = catalog(vec![folder(&skills, Some(&cache))]);
     assert!(again.has_cached(Kind::Tools));
-    let page = again.snapshot().page(ListShape::All, 0).unwrap().items;
+    let page = again.snapshot().page(ListFields::All, 0).unwrap().items;
     let kept = fs::read_dir(&cache).unwrap().next().unwrap().unwrap().path().join("served.bin");
     let kept = fs::read(kept).unwrap();
     assert!(kept.windows(page.len()).any(|bytes| bytes == &page[..]));
@@ -239,7 +239,7 @@ fn a_version_changes_for_its_own_kind_alone() {
         "what is made of the same is taken over"
     );
     assert_eq!(
-        &snapshot.items_all(Kind::Prompts, ListShape::All).unwrap().items[..],
+        &snapshot.items_all(Kind::Prompts, ListFields::All).unwrap().items[..],
         br#"[{"name": "greet"}]"#
     );
     assert_eq!(snapshot.source_of_resource("mem:one"), Some(1));
@@ -281,7 +281,7 @@ fn a_source_without_tools_stands_beside_a_folder_whose_list_is_served_as_it_lies
     assert_eq!(known(&both), [Kind::Tools, Kind::Prompts, Kind::Skills], "nobody waits for what it has not");
     let snapshot = both.snapshot();
     assert_eq!(snapshot.version(Kind::Tools), alone.snapshot().version(Kind::Tools));
-    let page = |snapshot: &Snapshot| snapshot.page(ListShape::All, 0).unwrap().items;
+    let page = |snapshot: &Snapshot| snapshot.page(ListFields::All, 0).unwrap().items;
     assert_eq!(page(&snapshot), page(&alone.snapshot()));
     assert!(!runner.describe_items(Kind::Resources, b"{}").unwrap(), "it has none, which is no other list");
     assert_eq!(known(&catalog(vec![open()])).len(), 4, "of templates nothing is known yet");
@@ -314,8 +314,8 @@ fn a_source_that_offers_less_leaves_the_rest_of_its_cache_to_those_that_offer_mo
         RemoteSource::new("unix:/r", Some(&cache), NameStyle::Underscore, ExecutorKind::Runner, &items);
     less.describe_items(Kind::Resources, br#"{"resources": [{"uri": "a:b", "name": "b"}]}"#).unwrap();
     let snapshot = catalog(vec![remote("unix:/r", Some(&cache))]).snapshot();
-    assert_eq!(snapshot.items(Kind::Prompts, ListShape::All, 0).unwrap().items, r#"[{"name": "greet"}]"#);
-    assert_ne!(snapshot.items(Kind::Resources, ListShape::All, 0).unwrap().items, "[]");
+    assert_eq!(snapshot.items(Kind::Prompts, ListFields::All, 0).unwrap().items, r#"[{"name": "greet"}]"#);
+    assert_ne!(snapshot.items(Kind::Resources, ListFields::All, 0).unwrap().items, "[]");
 }
 
 #[test]
@@ -329,10 +329,10 @@ fn two_sources_with_resources_share_the_list_and_an_unlisted_one_is_nobodys() {
     let catalog = catalog(vec![one, two]);
     let snapshot = catalog.snapshot();
     assert_eq!(
-        &snapshot.items(Kind::Resources, ListShape::All, 0).unwrap().items[..],
+        &snapshot.items(Kind::Resources, ListFields::All, 0).unwrap().items[..],
         br#"[{"uri": "a:1", "name": "1"},{"uri": "b:1", "name": "1"}]"#
     );
-    assert_eq!(snapshot.items(Kind::Resources, ListShape::All, 1), None);
+    assert_eq!(snapshot.items(Kind::Resources, ListFields::All, 1), None);
     assert_eq!(snapshot.source_of_resource("a:1"), Some(0));
     assert_eq!(snapshot.source_of_resource("b:7"), Some(1));
     assert_eq!(snapshot.source_of_resource("c:7"), None);

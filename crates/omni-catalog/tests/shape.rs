@@ -10,7 +10,7 @@ use std::sync::Arc;
 
 use omni_call::ExecutorKind;
 use omni_catalog::{
-    Catalog, ClientPattern, Filter, FilterRule, FolderConfig, FolderSource, Kind, ListShape, NameStyle,
+    Catalog, ClientPattern, Filter, FilterRule, FolderConfig, FolderSource, Kind, ListFields, NameStyle,
     Override, Overrides, Profile, ProfileId, Setting, Severity, Shape, ToolList, Written,
 };
 use serde_json::Value;
@@ -93,7 +93,7 @@ fn shape(filters: &[&str], overrides: Vec<Override>, profiles: Vec<Profile>) -> 
 }
 
 fn listed(list: &ToolList) -> Vec<Value> {
-    let page = list.page(ListShape::All, 0).unwrap();
+    let page = list.page(ListFields::All, 0).unwrap();
     assert_eq!(page.next, None);
     serde_json::from_slice(&page.items).unwrap()
 }
@@ -184,7 +184,7 @@ fn with_no_rules_everybody_has_the_one_list_that_lies_ready() {
     let plain = skills.catalog(Shape::plain(NameStyle::Underscore)).snapshot();
     let shaped = skills.catalog(shape(&[], vec![], vec![profile("p", filter(&[]), vec![], None)]));
     let snapshot = shaped.snapshot();
-    let page = |list: &ToolList| list.page(ListShape::All, 0).unwrap().items;
+    let page = |list: &ToolList| list.page(ListFields::All, 0).unwrap().items;
     let (all, own) = (
         page(snapshot.for_profile(ProfileId::EVERYBODY)),
         page(snapshot.for_profile(shaped.shape().id("p").unwrap())),
@@ -202,7 +202,7 @@ fn an_unknown_name_and_a_filtered_one_get_one_answer_and_the_operator_is_told_th
     let snapshot = catalog.snapshot();
     let id = catalog.shape().id("p").unwrap();
     for name in ["git.push", "git_push"] {
-        let said = snapshot.for_profile(id).not_named(name).for_clients();
+        let said = snapshot.for_profile(id).unknown_name(name).for_clients();
         assert_eq!(said, format!("unknown tool `{name}`; the tool list names all there are"));
         let filtered = snapshot.filtered(id, name).unwrap();
         assert_eq!(filtered.tool, "git.push");

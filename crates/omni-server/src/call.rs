@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use bytes::Bytes;
 use omni_call::{Call, CallPort, CallRequest, CallResult, Deadline, Outcome, OutcomeKind, ToolResult, Wants};
-use omni_catalog::{NotNamed, ProfileId, Tool};
+use omni_catalog::{ProfileId, Tool, UnknownName};
 use omni_protocol::{
     CallTool, ClientCapabilities, ErrorCode, Frame, Id, ListKind, RequestMeta, RequestSubject, Revision,
     RpcError, error_frame,
@@ -58,7 +58,11 @@ impl Server {
     /// `events`. The one path for every transport of MCP and for the command line.
     ///
     /// Dropping the future cancels the call.
-    pub async fn call(&self, request: ToolRequest, events: &mut dyn CallPort) -> Result<ToolReply, NotNamed> {
+    pub async fn call(
+        &self,
+        request: ToolRequest,
+        events: &mut dyn CallPort,
+    ) -> Result<ToolReply, UnknownName> {
         self.catalog_ready(ListKind::Tools).await;
         let tool = self.find(request.profile, &request.name)?;
         let (total, idle) = tool.spec.limits.resolve(self.config.timeout, self.config.idle_timeout);
@@ -74,7 +78,7 @@ impl Server {
 
     /// The tool that a name means to whoever has that profile. The log knows when it is one that the profile has not;
     /// the answer is the same as for one that there is not.
-    pub(crate) fn find(&self, profile: ProfileId, name: &str) -> Result<Arc<Tool>, NotNamed> {
+    pub(crate) fn find(&self, profile: ProfileId, name: &str) -> Result<Arc<Tool>, UnknownName> {
         let snapshot = self.catalog.snapshot();
         let list = snapshot.for_profile(profile);
         if let Some(tool) = list.tool(name) {
@@ -87,7 +91,7 @@ impl Server {
             }
             None => tracing::info!(tool = cut(name), kind = "unknown_tool", "call"),
         }
-        Err(list.not_named(name))
+        Err(list.unknown_name(name))
     }
 
     /// Validates, executes, checks the result. `called` is the name that the caller knows the tool by.
@@ -250,7 +254,9 @@ impl Server {
                 let request = ToolRequest { name, arguments, wants, profile, session, accepted };
                 match self.call(request, port).await {
                     Ok(ToolReply { result, timing, .. }) => Ok((result.into(), timing)),
-                    Err(not_named) => Err(RpcError::new(ErrorCode::InvalidParams, not_named.for_clients())),
+                    Err(unknown_name) => {
+                        Err(RpcError::new(ErrorCode::InvalidParams, unknown_name.for_clients()))
+                    }
                 }
             }
             Called::Item(request) => {

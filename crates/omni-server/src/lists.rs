@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use omni_catalog::{Kind, ListShape, Page, ProfileId};
+use omni_catalog::{Kind, ListFields, Page, ProfileId};
 use omni_protocol::{
     ErrorCode, Frame, Id, ItemKind, ListKind, RequestMeta, Revision, RpcError, ToolFields, error_frame,
 };
@@ -141,11 +141,11 @@ pub(crate) fn kind_of(kind: ItemKind) -> Kind {
     }
 }
 
-fn list_shape(fields: ToolFields) -> ListShape {
+fn list_shape(fields: ToolFields) -> ListFields {
     match fields {
-        ToolFields::Basic => ListShape::Basic,
-        ToolFields::Annotated => ListShape::Annotated,
-        ToolFields::Structured => ListShape::Structured,
-        ToolFields::All => ListShape::All,
+        ToolFields::Basic => ListFields::Basic,
+        ToolFields::Annotated => ListFields::Annotated,
+        ToolFields::Structured => ListFields::Structured,
+        ToolFields::All => ListFields::All,
     }
 }

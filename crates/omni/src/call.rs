@@ -48,7 +48,7 @@ pub(crate) fn run(arguments: &CallArguments, out: &mut Output) -> Result<u8> {
         let mut terminal = Terminal;
         let reply = tokio::select! {
             reply = server.call(request, &mut terminal) => {
-                reply.map_err(|_| anyhow::anyhow!(reading::not_named(&server.snapshot(), &arguments.tool)))
+                reply.map_err(|_| anyhow::anyhow!(reading::unknown_name(&server.snapshot(), &arguments.tool)))
             }
             _ = tokio::signal::ctrl_c() => Err(anyhow::anyhow!("interrupted; the tool was stopped")),
         };

@@ -23,7 +23,7 @@ pub(crate) fn run(arguments: &DescribeArguments, out: &mut Output) -> Result<u8>
     reading::refresh(&places, &sources)?;
     let snapshot = sources.catalog.snapshot();
     let Some(tool) = snapshot.tool(&arguments.tool) else {
-        terminal::say(&format!("error: {}", reading::not_named(&snapshot, &arguments.tool)));
+        terminal::say(&format!("error: {}", reading::unknown_name(&snapshot, &arguments.tool)));
         return Ok(1);
     };
     if arguments.read.json {

@@ -46,10 +46,10 @@ pub(crate) fn without_faults(snapshot: &Snapshot) -> Result<()> {
 }
 
 /// Why a name is no tool's, for people: also that something is set so that it is none.
-pub(crate) fn not_named(snapshot: &Snapshot, name: &str) -> String {
+pub(crate) fn unknown_name(snapshot: &Snapshot, name: &str) -> String {
     match snapshot.filtered(ProfileId::EVERYBODY, name) {
         Some(filtered) => format!("the tool `{}` is left out by {filtered}", filtered.tool),
-        None => snapshot.not_named(name).for_people(),
+        None => snapshot.unknown_name(name).for_people(),
     }
 }
 

@@ -7,7 +7,7 @@ use std::time::Instant;
 
 use anyhow::{Result, bail};
 use omni_call::shown_path;
-use omni_catalog::{Catalog, Change, ChangeKind, Plan};
+use omni_catalog::{Catalog, ChangeKind, ManifestChange, ManifestDiff};
 use omni_environments::{Environments, stored_environments};
 use serde_json::{Value, json};
 
@@ -30,13 +30,13 @@ pub(crate) fn run(arguments: &SyncArguments, out: &mut Output) -> Result<u8> {
             runner.address
         );
     }
-    let plan = catalog.plan()?;
+    let diff = catalog.diff()?;
     let only_look = arguments.check || arguments.dry_run;
     if !only_look {
         catalog.refresh()?;
     }
     if !arguments.read.json {
-        report(&plan, only_look, &catalog, out)?;
+        report(&diff, only_look, &catalog, out)?;
     }
     let mut results = Vec::new();
     if !arguments.check {
@@ -51,15 +51,15 @@ pub(crate) fn run(arguments: &SyncArguments, out: &mut Output) -> Result<u8> {
         let environments: Vec<Value> = results.iter().map(Outcome::json).collect();
         out.json(&json!({
             "manifest": path,
-            "written": !only_look && !plan.up_to_date,
-            "plan": plan,
+            "written": !only_look && !diff.up_to_date,
+            "plan": diff,
             "environments": environments,
         }))?;
     } else if !only_look {
         reading::mention_findings(&catalog.snapshot());
     }
     let failed = results.iter().any(|result| matches!(result.what, What::Failed { .. }));
-    Ok(u8::from((arguments.check && !plan.up_to_date) || failed))
+    Ok(u8::from((arguments.check && !diff.up_to_date) || failed))
 }
 
 /// What was done about one environment.
@@ -221,15 +221,15 @@ impl Maker<'_> {
     }
 }
 
-fn report(plan: &Plan, only_look: bool, catalog: &Catalog, out: &mut Output) -> Result<()> {
+fn report(diff: &ManifestDiff, only_look: bool, catalog: &Catalog, out: &mut Output) -> Result<()> {
     let paths: Vec<String> = catalog.manifest_paths().iter().map(|path| shown_path(path)).collect();
     let path = paths.join(", ");
-    if plan.up_to_date {
+    if diff.up_to_date {
         writeln!(out, "up to date: {}", path)?;
         return Ok(());
     }
-    changes("skill", &plan.skills, out)?;
-    changes("tool", &plan.tools, out)?;
+    changes("skill", &diff.skills, out)?;
+    changes("tool", &diff.tools, out)?;
     if only_look {
         writeln!(out, "out of date: {}\n`omni sync` brings it up to date, and so does every start", path)?;
     } else {
@@ -241,8 +241,8 @@ fn report(plan: &Plan, only_look: bool, catalog: &Catalog, out: &mut Output) -> 
     Ok(())
 }
 
-fn changes(what: &str, changes: &[Change], out: &mut Output) -> Result<()> {
-    for Change { name, kind } in changes {
+fn changes(what: &str, changes: &[ManifestChange], out: &mut Output) -> Result<()> {
+    for ManifestChange { name, kind } in changes {
         let sign = match kind {
             ChangeKind::Added => '+',
             ChangeKind::Changed => '~',

@@ -163,7 +163,7 @@ const MEANT: &[Finding] = &[
         "error",
         "a folder of skills can no longer be read, or a runner does not answer; what it had before is served",
         "a folder that was moved while the server runs",
-        "bring it back; it is asked again at the next look",
+        "bring it back; it is asked again at the next refresh",
     ),
     Finding(
         "name-collision",

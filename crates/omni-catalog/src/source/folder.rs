@@ -8,17 +8,17 @@ use arc_swap::ArcSwap;
 use bytes::Bytes;
 use omni_call::{ExecutorKind, with_causes};
 
-use super::{Refreshed, Source, SourceError};
-use crate::change::Plan;
-use crate::home::Home;
-use crate::known::{self, Dirt, Known, KnownSkill};
-use crate::listing::carries;
+use super::{RefreshReport, Source, SourceError};
+use crate::checksummed_file::{self, Magic};
+use crate::encoded_list::{self, EncodedList, EncodedTool, ListMeta, list_file};
+use crate::file_stamps::{self, ChangedFiles, FileStamps, SkillStamps};
+use crate::listing::optional_members;
 use crate::manifest::{self, Manifest};
+use crate::manifest_diff::ManifestDiff;
 use crate::record::Record;
-use crate::sealed::{self, Magic};
-use crate::served::{self, Around, Served, ServedTool, served_file};
+use crate::source_defaults::SourceDefaults;
 use crate::store::Store;
-use crate::{Diagnostic, Kind, NameStyle, Origin, Part, Severity, folder, rescan};
+use crate::{Diagnostic, Kind, NameStyle, Origin, Severity, SourceSnapshot, folder, rescan};
 
 /// Where the skills are, and where what was read from them may be kept.
 #[derive(Clone, Debug)]
@@ -33,13 +33,13 @@ pub struct FolderConfig {
     pub cache_dir: Option<PathBuf>,
     /// How tools are run that do not say it, nor their skill.
     pub default_executor: ExecutorKind,
-    /// How lists name the tools: a served form with these names is kept, so that it can be served as it lies.
+    /// How lists name the tools: an encoded list with these names is kept, so that it can be served as it lies.
     pub names: NameStyle,
 }
 
 /// The skills of one folder.
 ///
-/// Its part changes only in [`look`](Source::look). Nothing is watched, and dropping a source stops nothing.
+/// Its snapshot changes only in [`refresh`](Source::refresh). Nothing is watched, and dropping a source stops nothing.
 #[derive(Debug)]
 pub struct FolderSource {
     name: String,
@@ -47,40 +47,40 @@ pub struct FolderSource {
     skills_dir: Arc<Path>,
     /// The one skill in it that is served; `None` serves all.
     only: Option<Box<str>>,
-    home: Home,
+    defaults: SourceDefaults,
     names: NameStyle,
     store: Store,
-    current: ArcSwap<Part>,
-    /// One look at a time; readers of the part never wait for it.
-    looking: Mutex<()>,
+    current: ArcSwap<SourceSnapshot>,
+    /// One refresh at a time; readers of the snapshot never wait for it.
+    refreshing: Mutex<()>,
 }
 
 const STAMPS: &str = "stamps.bin";
 const MANIFEST: &str = "manifest.json";
 const STAMPS_MAGIC: Magic = b"omnistmp";
 
-/// A look at the folder, and what came of it.
-enum Survey {
+/// What a comparison of the folder with what is kept of it came to.
+enum Rescan {
     /// Nothing differs from what is known.
-    Clean(Dirt),
-    Built(Box<Built>),
+    Unchanged(ChangedFiles),
+    Rebuilt(Box<Rebuilt>),
 }
 
 /// Everything that follows from the folder as it is now.
-struct Built {
+struct Rebuilt {
     manifest: String,
     /// The manifest in the store is another one, or none.
     manifest_differs: bool,
-    served: Served,
-    served_bytes: Bytes,
-    known: Known,
-    refreshed: Refreshed,
+    encoded: EncodedList,
+    encoded_bytes: Bytes,
+    stamps: FileStamps,
+    report: RefreshReport,
 }
 
 impl FolderSource {
-    /// Takes up the cached served form if there is one that this build wrote, and looks at nothing else:
-    /// a cached list is ready in a millisecond or two. Without a cache the part is empty until the
-    /// first [`look`](Source::look).
+    /// Opens the cached encoded list if there is one that this build wrote, and looks at nothing else:
+    /// a cached list is ready in a millisecond or two. Without a cache the snapshot is empty until the
+    /// first [`refresh`](Source::refresh).
     ///
     /// # Errors
     ///
@@ -101,22 +101,22 @@ impl FolderSource {
         let served_dir = only.as_ref().map_or_else(|| skills_dir.to_path_buf(), |only| skills_dir.join(only));
         let shown = name.clone().unwrap_or_else(|| skills_dir.display().to_string());
         let name = name.unwrap_or_else(|| served_dir.display().to_string());
-        let home = Home::folder(Arc::clone(&skills_dir), &shown, default_executor);
-        let cached = store.read(served_file(names)).and_then(|file| Served::decode(file.into(), names));
-        let part = match cached {
-            Some(served) => Part::new(served, home.clone()),
-            None => Part::unknown(names, home.clone())
+        let defaults = SourceDefaults::folder(Arc::clone(&skills_dir), &shown, default_executor);
+        let cached = store.read(list_file(names)).and_then(|file| EncodedList::decode(file.into(), names));
+        let snapshot = match cached {
+            Some(encoded) => SourceSnapshot::new(encoded, defaults.clone()),
+            None => SourceSnapshot::unknown(names, defaults.clone())
                 .without([Kind::Resources, Kind::Templates, Kind::Prompts].into_iter()),
         };
         Ok(FolderSource {
             name,
             skills_dir,
             only: only.map(Into::into),
-            home,
+            defaults,
             names,
             store,
-            current: ArcSwap::from_pointee(part),
-            looking: Mutex::default(),
+            current: ArcSwap::from_pointee(snapshot),
+            refreshing: Mutex::default(),
         })
     }
 
@@ -138,68 +138,73 @@ impl FolderSource {
         SourceError::TooLarge { source_name: self.name.clone() }
     }
 
-    /// Makes the part what the folder is now.
-    fn refresh(&self) -> Result<Refreshed, SourceError> {
+    /// Makes the snapshot what the folder is now.
+    fn refresh(&self) -> Result<RefreshReport, SourceError> {
         let before = self.current.load_full();
-        match self.survey(&before)? {
-            Survey::Clean(dirt) => {
-                let mut refreshed = Refreshed { looked_at: dirt.looked_at, ..Refreshed::default() };
-                refreshed.skills = before.skills().len();
+        match self.rescan(&before)? {
+            Rescan::Unchanged(changed) => {
+                let mut report =
+                    RefreshReport { paths_checked: changed.paths_checked, ..RefreshReport::default() };
+                report.skills = before.skills().len();
                 if before.failure().is_some() {
                     self.current.store(Arc::new(before.without_failure()));
-                    refreshed.replaced = true;
+                    report.replaced = true;
                 }
-                Ok(refreshed)
+                Ok(report)
             }
-            Survey::Built(built) => Ok(self.take_up(&before, *built)),
+            Rescan::Rebuilt(rebuilt) => Ok(self.apply(&before, *rebuilt)),
         }
     }
 
-    fn take_up(&self, before: &Part, built: Built) -> Refreshed {
-        let Built { manifest, manifest_differs, served, served_bytes, known, mut refreshed } = built;
+    fn apply(&self, before: &SourceSnapshot, rebuilt: Rebuilt) -> RefreshReport {
+        let Rebuilt { manifest, manifest_differs, encoded, encoded_bytes, stamps, mut report } = rebuilt;
         let is_new = !before.is_known() || before.failure().is_some();
-        refreshed.replaced = is_new || served.content != before.served().content;
-        refreshed.changed = served.list_hash != before.served().list_hash;
-        let after = Part::new(served, self.home.clone());
-        if manifest_differs || refreshed.replaced {
+        report.replaced = is_new || encoded.content != before.encoded().content;
+        report.changed = encoded.list_hash != before.encoded().list_hash;
+        let after = SourceSnapshot::new(encoded, self.defaults.clone());
+        if manifest_differs || report.replaced {
             self.store.write(MANIFEST, manifest.into_bytes());
-            self.store.write(served_file(self.names), served_bytes.into());
+            self.store.write(list_file(self.names), encoded_bytes.into());
         }
         // Last, because the stamps vouch for the other two.
-        self.store.write(STAMPS, sealed::seal(STAMPS_MAGIC, &known.encode()));
-        if refreshed.replaced {
+        self.store.write(STAMPS, checksummed_file::encode(STAMPS_MAGIC, &stamps.encode()));
+        if report.replaced {
             self.current.store(Arc::new(after));
         }
-        refreshed
+        report
     }
 
-    fn survey(&self, current: &Part) -> Result<Survey, SourceError> {
+    fn rescan(&self, current: &SourceSnapshot) -> Result<Rescan, SourceError> {
         let stamps = self.store.read(STAMPS);
-        let stamps = stamps.as_deref().and_then(|file| sealed::open(STAMPS_MAGIC, file));
-        let dirt = stamps.and_then(|encoded| known::check(encoded, &self.skills_dir));
-        if let Some(dirt) =
-            dirt.as_ref().filter(|dirt| dirt.is_clean() && dirt.content == current.served().content)
+        let stamps = stamps.as_deref().and_then(|file| checksummed_file::decode(STAMPS_MAGIC, file));
+        let changed = stamps.and_then(|encoded| file_stamps::changed_since(encoded, &self.skills_dir));
+        if let Some(changed) = changed
+            .as_ref()
+            .filter(|changed| changed.is_empty() && changed.content == current.encoded().content)
         {
-            return Ok(Survey::Clean(Dirt { looked_at: dirt.looked_at, ..Dirt::default() }));
+            return Ok(Rescan::Unchanged(ChangedFiles {
+                paths_checked: changed.paths_checked,
+                ..ChangedFiles::default()
+            }));
         }
         let text = self.read_manifest();
         let manifest = text.as_deref().and_then(Manifest::read);
         // Stamps vouch for the manifest they were written with and for no other.
         let matching =
-            dirt.as_ref().is_some_and(|dirt| text.as_deref().map(content_of) == Some(dirt.content));
-        let known = stamps.filter(|_| matching).and_then(Known::decode);
-        let clean = clean_skills(known, dirt.as_ref());
-        let looked_at = dirt.map_or(0, |dirt| dirt.looked_at);
-        self.build(text.as_deref(), manifest.as_ref(), clean, looked_at).map(Survey::Built)
+            changed.as_ref().is_some_and(|changed| text.as_deref().map(content_of) == Some(changed.content));
+        let stamps = stamps.filter(|_| matching).and_then(FileStamps::decode);
+        let unchanged = unchanged_skills(stamps, changed.as_ref());
+        let paths_checked = changed.map_or(0, |changed| changed.paths_checked);
+        self.build(text.as_deref(), manifest.as_ref(), unchanged, paths_checked).map(Rescan::Rebuilt)
     }
 
     fn build(
         &self,
         old_text: Option<&str>,
         old: Option<&Manifest<'_>>,
-        clean: BTreeMap<String, KnownSkill>,
-        looked_at: usize,
-    ) -> Result<Box<Built>, SourceError> {
+        unchanged: BTreeMap<String, SkillStamps>,
+        paths_checked: usize,
+    ) -> Result<Box<Rebuilt>, SourceError> {
         let root = match &self.only {
             Some(only) => folder::Root { folders: vec![only.to_string()], ..folder::Root::default() },
             None => folder::list(&self.skills_dir).map_err(|source| self.unreadable(source))?,
@@ -208,11 +213,11 @@ impl FolderSource {
             Some(only) => self.skills_dir.join(&**only),
             None => self.skills_dir.to_path_buf(),
         };
-        let skills = rescan::skills(&self.skills_dir, &within, &root.folders, old, clean);
-        let mut refreshed = Refreshed { skills: skills.len(), looked_at, ..Refreshed::default() };
+        let skills = rescan::skills(&self.skills_dir, &within, &root.folders, old, unchanged);
+        let mut report = RefreshReport { skills: skills.len(), paths_checked, ..RefreshReport::default() };
         for skill in &skills {
-            refreshed.read += usize::from(skill.read);
-            refreshed.scanned += usize::from(skill.scanned);
+            report.read += usize::from(skill.read);
+            report.scanned += usize::from(skill.scanned);
         }
         let records: Vec<Record<'_>> =
             skills.iter().filter_map(|skill| serde_json::from_str(&skill.record).ok()).collect();
@@ -220,39 +225,39 @@ impl FolderSource {
         let findings: Vec<Diagnostic> = root.findings.iter().cloned().chain(twice).collect();
         let manifest = manifest::write(skills.iter().map(|skill| &*skill.record), &findings);
         let content = content_of(&manifest);
-        let served_bytes = self.served(content, &records, &tools, findings)?;
-        let Some(served) = Served::decode(served_bytes.clone(), self.names) else {
+        let encoded_bytes = self.encoded(content, &records, &tools, findings)?;
+        let Some(encoded) = EncodedList::decode(encoded_bytes.clone(), self.names) else {
             // What was encoded a line above decodes; an empty list would be a lie, an error is not.
             return Err(self.too_large());
         };
-        let known = Known {
+        let stamps = FileStamps {
             content,
             root: root.paths,
-            skills: skills.into_iter().map(|skill| skill.known).collect(),
+            skills: skills.into_iter().map(|skill| skill.stamps).collect(),
         };
         let manifest_differs = old_text != Some(manifest.as_str());
-        Ok(Box::new(Built { manifest, manifest_differs, served, served_bytes, known, refreshed }))
+        Ok(Box::new(Rebuilt { manifest, manifest_differs, encoded, encoded_bytes, stamps, report }))
     }
 
-    fn served(
+    fn encoded(
         &self,
         content: [u8; 32],
         records: &[Record<'_>],
-        tools: &[ServedTool<'_>],
+        tools: &[EncodedTool<'_>],
         mut findings: Vec<Diagnostic>,
     ) -> Result<Bytes, SourceError> {
         findings.extend(records.iter().flat_map(|record| record.diagnostics.iter().cloned()));
         findings.sort_by(|a, b| (&a.file, a.line, a.column).cmp(&(&b.file, b.line, b.column)));
         let skills: Vec<_> = records.iter().map(|record| record.skill).collect();
         let json = |result: Result<String, serde_json::Error>| result.unwrap_or_else(|_| "[]".to_owned());
-        let around = Around {
+        let meta = ListMeta {
             content,
             style: self.names,
-            carries: carries(tools.iter().map(|tool| tool.listing)),
+            optional_members: optional_members(tools.iter().map(|tool| tool.listing)),
             skills: &json(serde_json::to_string(&skills)),
             diagnostics: &json(serde_json::to_string(&findings)),
         };
-        served::encode(tools, around).map(Bytes::from).map_err(|_| self.too_large())
+        encoded_list::encode(tools, meta).map(Bytes::from).map_err(|_| self.too_large())
     }
 
     fn read_manifest(&self) -> Option<String> {
@@ -265,34 +270,34 @@ impl Source for FolderSource {
         &self.name
     }
 
-    fn part(&self) -> Arc<Part> {
+    fn snapshot(&self) -> Arc<SourceSnapshot> {
         self.current.load_full()
     }
 
     /// One system call for each known file and folder, and where something differs, the time to read and scan those
     /// skills. Skills that did not change are not read. What cannot be written to the cache is logged and done without.
-    /// Two looks at once are one after the other.
-    fn look(&self) -> Result<Refreshed, SourceError> {
-        let _turn = self.looking.lock().unwrap_or_else(PoisonError::into_inner);
+    /// Two refreshes at once run one after the other.
+    fn refresh(&self) -> Result<RefreshReport, SourceError> {
+        let _turn = self.refreshing.lock().unwrap_or_else(PoisonError::into_inner);
         self.refresh().inspect_err(|error| {
             let failed = self.current.load().failed(&self.name, &with_causes(error));
             self.current.store(Arc::new(failed));
         })
     }
 
-    fn plan(&self) -> Result<Plan, SourceError> {
-        let _turn = self.looking.lock().unwrap_or_else(PoisonError::into_inner);
-        let built = match self.survey(&self.current.load_full())? {
-            Survey::Clean(_) => return Ok(Plan::default()),
-            Survey::Built(built) => built,
+    fn diff(&self) -> Result<ManifestDiff, SourceError> {
+        let _turn = self.refreshing.lock().unwrap_or_else(PoisonError::into_inner);
+        let rebuilt = match self.rescan(&self.current.load_full())? {
+            Rescan::Unchanged(_) => return Ok(ManifestDiff::default()),
+            Rescan::Rebuilt(rebuilt) => rebuilt,
         };
-        if !built.manifest_differs {
-            return Ok(Plan::default());
+        if !rebuilt.manifest_differs {
+            return Ok(ManifestDiff::default());
         }
         let before = self.read_manifest();
         let before = before.as_deref().and_then(Manifest::read);
-        let after = Manifest::read(&built.manifest);
-        Ok(Plan::between(before.as_ref(), after.as_ref()))
+        let after = Manifest::read(&rebuilt.manifest);
+        Ok(ManifestDiff::between(before.as_ref(), after.as_ref()))
     }
 
     fn manifest_path(&self) -> Option<PathBuf> {
@@ -305,15 +310,18 @@ fn content_of(manifest: &str) -> [u8; 32] {
 }
 
 /// What is known of the skills in which nothing changed.
-fn clean_skills(known: Option<Known>, dirt: Option<&Dirt>) -> BTreeMap<String, KnownSkill> {
-    let (Some(known), Some(dirt)) = (known, dirt) else { return BTreeMap::new() };
-    let clean = known.skills.into_iter().filter(|skill| !dirt.skills.contains(&skill.folder));
-    clean.map(|skill| (skill.folder.clone(), skill)).collect()
+fn unchanged_skills(
+    stamps: Option<FileStamps>,
+    changed: Option<&ChangedFiles>,
+) -> BTreeMap<String, SkillStamps> {
+    let (Some(stamps), Some(changed)) = (stamps, changed) else { return BTreeMap::new() };
+    let unchanged = stamps.skills.into_iter().filter(|skill| !changed.skills.contains(&skill.folder));
+    unchanged.map(|skill| (skill.folder.clone(), skill)).collect()
 }
 
 /// All tools by name. Of two with one name the first skill's stays, and the other is a finding.
-fn unique_tools<'a>(records: &'a [Record<'a>]) -> (Vec<ServedTool<'a>>, Vec<Diagnostic>) {
-    let mut tools: BTreeMap<&str, (ServedTool<'_>, &str)> = BTreeMap::new();
+fn unique_tools<'a>(records: &'a [Record<'a>]) -> (Vec<EncodedTool<'a>>, Vec<Diagnostic>) {
+    let mut tools: BTreeMap<&str, (EncodedTool<'_>, &str)> = BTreeMap::new();
     let mut twice = Vec::new();
     for record in records {
         for tool in &record.tools {
@@ -321,9 +329,9 @@ fn unique_tools<'a>(records: &'a [Record<'a>]) -> (Vec<ServedTool<'a>>, Vec<Diag
                 twice.push(name_twice(&tool.name, first, record, tool.detail.get()));
                 continue;
             }
-            let served =
-                ServedTool { name: &tool.name, listing: tool.listing.get(), detail: tool.detail.get() };
-            tools.insert(&tool.name, (served, &record.folder));
+            let encoded =
+                EncodedTool { name: &tool.name, listing: tool.listing.get(), detail: tool.detail.get() };
+            tools.insert(&tool.name, (encoded, &record.folder));
         }
     }
     (tools.into_values().map(|(tool, _)| tool).collect(), twice)

@@ -5,26 +5,26 @@ use std::sync::Arc;
 use omni_call::ExecutorKind;
 
 use super::Source;
-use crate::Part;
-use crate::described::NotAList;
+use crate::SourceSnapshot;
+use crate::remote_list::NotAToolList;
 
 /// A list that this program was built with.
 #[derive(Debug)]
 pub struct NativeSource {
     name: String,
-    part: Arc<Part>,
+    snapshot: Arc<SourceSnapshot>,
 }
 
 impl NativeSource {
-    /// A source called `name` of these tools, described as for [`Part::described`]. The name of each is the one by which
+    /// A source called `name` of these tools, described as for [`SourceSnapshot::of_remote_list`]. The name of each is the one by which
     /// the executor of such functions finds its own.
     ///
     /// # Errors
     ///
     /// When `list` is no such list.
-    pub fn new(name: &str, list: &[u8]) -> Result<NativeSource, NotAList> {
-        let part = Part::described(name, list, ExecutorKind::Native)?;
-        Ok(NativeSource { name: name.to_owned(), part: Arc::new(part) })
+    pub fn new(name: &str, list: &[u8]) -> Result<NativeSource, NotAToolList> {
+        let snapshot = SourceSnapshot::of_remote_list(name, list, ExecutorKind::Native)?;
+        Ok(NativeSource { name: name.to_owned(), snapshot: Arc::new(snapshot) })
     }
 }
 
@@ -33,7 +33,7 @@ impl Source for NativeSource {
         &self.name
     }
 
-    fn part(&self) -> Arc<Part> {
-        Arc::clone(&self.part)
+    fn snapshot(&self) -> Arc<SourceSnapshot> {
+        Arc::clone(&self.snapshot)
     }
 }

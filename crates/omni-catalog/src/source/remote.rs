@@ -8,15 +8,15 @@ use arc_swap::ArcSwap;
 use omni_call::{ExecutorKind, RunSpec, Target};
 use serde_json::value::RawValue;
 
-use super::{Refreshed, Source};
-use crate::described::NotAList;
-use crate::home::Home;
+use super::{RefreshReport, Source};
+use crate::checksummed_file::{self, ByteReader, ByteWriter, Magic};
+use crate::encoded_list::{EncodedList, list_file};
 use crate::items::{Items, member};
-use crate::part::described_file;
-use crate::sealed::{self, Magic, Reader, Writer};
-use crate::served::{Served, served_file};
+use crate::remote_list::NotAToolList;
+use crate::source_defaults::SourceDefaults;
+use crate::source_snapshot::remote_file;
 use crate::store::Store;
-use crate::{Kind, NameStyle, Part};
+use crate::{Kind, NameStyle, SourceSnapshot};
 
 /// Lists that somebody else gives us, which nobody here can look at: whoever asks for them tells this source what came of
 /// it, and then has the catalogue [merge](crate::Catalog::merge).
@@ -30,16 +30,16 @@ pub struct RemoteSource {
     /// Whether it completes arguments, once it has said so, here or to a server before.
     completes: Mutex<Option<bool>>,
     store: Store,
-    current: ArcSwap<Part>,
-    /// One list at a time; readers of the part never wait for it.
-    telling: Mutex<()>,
+    current: ArcSwap<SourceSnapshot>,
+    /// One list at a time; readers of the snapshot never wait for it.
+    updating: Mutex<()>,
 }
 
 /// Why a list was not taken up.
 #[derive(Debug, thiserror::Error)]
 pub enum DescribeError {
     #[error(transparent)]
-    NotAList(#[from] NotAList),
+    NotAToolList(#[from] NotAToolList),
     /// Of resources, templates or prompts.
     #[error("it is not `{{\"{member}\":[…]}}`: {why}")]
     NotItems { member: &'static str, why: serde_json::Error },
@@ -67,21 +67,21 @@ impl RemoteSource {
         // A name of its own beside those of folders, which are absolute paths.
         let store = Store::new(cache_dir, &PathBuf::from(format!("described by {name}")));
         let cached = store
-            .read(served_file(names))
+            .read(list_file(names))
             .filter(|_| offers.contains(&Kind::Tools))
-            .and_then(|file| Served::decode(file.into(), names));
-        let home = Home::elsewhere(executor);
-        let mut part = match cached {
-            Some(served) => Part::unknown(names, home).with_tools(served),
-            None => Part::unknown(names, home),
+            .and_then(|file| EncodedList::decode(file.into(), names));
+        let defaults = SourceDefaults::without_folder(executor);
+        let mut snapshot = match cached {
+            Some(encoded) => SourceSnapshot::unknown(names, defaults).with_tools(encoded),
+            None => SourceSnapshot::unknown(names, defaults),
         };
-        part = part.without(Kind::ALL.into_iter().filter(|kind| !is_offered(offers, *kind)));
+        snapshot = snapshot.without(Kind::ALL.into_iter().filter(|kind| !is_offered(offers, *kind)));
         let Kept { items, completes } = kept(&store).unwrap_or_default();
         for (kind, array) in items {
             if offers.contains(&kind)
                 && let Ok(items) = Items::read(name, kind, array.as_bytes())
             {
-                part = part.with_items(kind, items);
+                snapshot = snapshot.with_items(kind, items);
             }
         }
         let target = match executor {
@@ -98,15 +98,15 @@ impl RemoteSource {
             items_spec: Arc::new(items_spec),
             completes: Mutex::new(completes),
             store,
-            current: ArcSwap::from_pointee(part),
-            telling: Mutex::default(),
+            current: ArcSwap::from_pointee(snapshot),
+            updating: Mutex::default(),
         }
     }
 
     /// Takes note whether it completes arguments. Until it is told it does not. Kept with the items. Blocks where it is
     /// another word than before: it writes.
     pub fn set_completes(&self, completes: bool) {
-        let _turn = self.telling.lock().unwrap_or_else(PoisonError::into_inner);
+        let _turn = self.updating.lock().unwrap_or_else(PoisonError::into_inner);
         if self.said_completes().replace(completes) != Some(completes) {
             self.keep_items(&self.current.load());
         }
@@ -133,29 +133,29 @@ impl RemoteSource {
     /// # Errors
     ///
     /// When `list` is no such list, or one of more than 4 GiB; the tools stay as they were.
-    pub fn describe(&self, list: &[u8], etag: Option<&str>) -> Result<Refreshed, DescribeError> {
-        let _turn = self.telling.lock().unwrap_or_else(PoisonError::into_inner);
+    pub fn describe(&self, list: &[u8], etag: Option<&str>) -> Result<RefreshReport, DescribeError> {
+        let _turn = self.updating.lock().unwrap_or_else(PoisonError::into_inner);
         let before = self.current.load_full();
         let content = *blake3::hash(list).as_bytes();
-        let mut refreshed = Refreshed::default();
-        if content != before.served().content || !before.is_known() {
-            let (served, file) = described_file(&self.name, list, self.executor, self.names)?;
-            refreshed.replaced = true;
-            refreshed.changed = served.list_hash != before.served().list_hash;
-            self.store.write(served_file(self.names), file.into());
-            self.current.store(Arc::new(before.with_tools(served)));
+        let mut report = RefreshReport::default();
+        if content != before.encoded().content || !before.is_known() {
+            let (encoded, file) = remote_file(&self.name, list, self.executor, self.names)?;
+            report.replaced = true;
+            report.changed = encoded.list_hash != before.encoded().list_hash;
+            self.store.write(list_file(self.names), file.into());
+            self.current.store(Arc::new(before.with_tools(encoded)));
         } else if before.failure().is_some() {
-            refreshed.replaced = true;
+            report.replaced = true;
             self.current.store(Arc::new(before.without_failure()));
         }
-        refreshed.skills = self.current.load().skills().len();
+        report.skills = self.current.load().skills().len();
         if self.etag().as_deref() != etag {
-            let mut tag = Writer::default();
+            let mut tag = ByteWriter::default();
             tag.bytes(&content);
             tag.text(etag.unwrap_or_default());
-            self.store.write(ETAG, sealed::seal(ETAG_MAGIC, &tag.finish()));
+            self.store.write(ETAG, checksummed_file::encode(ETAG_MAGIC, &tag.finish()));
         }
-        Ok(refreshed)
+        Ok(report)
     }
 
     /// Makes the resources, templates or prompts what `list` says: an object whose member of that kind (`resources`,
@@ -171,7 +171,7 @@ impl RemoteSource {
         let array = object.get(member(kind)).map_or("[]", |array| array.get());
         let array = if array == "null" { "[]" } else { array };
         let items = Items::read(&self.name, kind, array.as_bytes()).map_err(not_items)?;
-        let _turn = self.telling.lock().unwrap_or_else(PoisonError::into_inner);
+        let _turn = self.updating.lock().unwrap_or_else(PoisonError::into_inner);
         let before = self.current.load_full();
         let Some(known) = before.items(kind) else { return Ok(false) };
         let is_other = **known != items;
@@ -184,29 +184,29 @@ impl RemoteSource {
         Ok(is_other)
     }
 
-    /// Writes the items of a part, and whether there are completions, to the cache.
-    fn keep_items(&self, part: &Part) {
+    /// Writes the items of a snapshot, and whether there are completions, to the cache.
+    fn keep_items(&self, snapshot: &SourceSnapshot) {
         // Another server may have this source's cache and offer more of it: what is not offered here stays as it is there.
         let others = kept(&self.store).unwrap_or_default().items;
-        let mut writer = Writer::default();
+        let mut writer = ByteWriter::default();
         for kind in ITEM_KINDS {
             if !self.offers.contains(&kind) {
                 writer.text(others.iter().find(|(other, _)| *other == kind).map_or("", |(_, array)| array));
                 continue;
             }
-            let texts = part.items(kind).into_iter().flat_map(|items| items.iter());
+            let texts = snapshot.items(kind).into_iter().flat_map(|items| items.iter());
             let texts: Vec<&str> =
                 texts.map(|item| std::str::from_utf8(&item.text).unwrap_or("{}")).collect();
             // Nothing, not an empty list, of what has not been heard of yet.
-            writer.text(&if part.knows(kind) { format!("[{}]", texts.join(",")) } else { String::new() });
+            writer.text(&if snapshot.knows(kind) { format!("[{}]", texts.join(",")) } else { String::new() });
         }
         writer.number(self.said_completes().map_or(NOT_SAID, u64::from));
-        self.store.write(ITEMS, sealed::seal(ITEMS_MAGIC, &writer.finish()));
+        self.store.write(ITEMS, checksummed_file::encode(ITEMS_MAGIC, &writer.finish()));
     }
 
     /// Takes note that it could not be asked; `why` is a sentence fragment. What it had stays, with a finding.
     pub fn failed(&self, why: &str) {
-        let _turn = self.telling.lock().unwrap_or_else(PoisonError::into_inner);
+        let _turn = self.updating.lock().unwrap_or_else(PoisonError::into_inner);
         let before = self.current.load_full();
         let failed = before.failed(&self.name, why);
         if failed.failure() != before.failure() {
@@ -216,19 +216,19 @@ impl RemoteSource {
 
     /// Takes note that it was asked, and that its tools are the same as before.
     pub fn unchanged(&self) {
-        let _turn = self.telling.lock().unwrap_or_else(PoisonError::into_inner);
-        let part = self.current.load_full();
-        if part.failure().is_some() {
-            self.current.store(Arc::new(part.without_failure()));
+        let _turn = self.updating.lock().unwrap_or_else(PoisonError::into_inner);
+        let snapshot = self.current.load_full();
+        if snapshot.failure().is_some() {
+            self.current.store(Arc::new(snapshot.without_failure()));
         }
     }
 
     /// The tag that the list of tools in force came with, to ask whether there is a newer one.
     pub fn etag(&self) -> Option<String> {
         let file = self.store.read(ETAG)?;
-        let mut reader = Reader::new(sealed::open(ETAG_MAGIC, &file)?);
+        let mut reader = ByteReader::new(checksummed_file::decode(ETAG_MAGIC, &file)?);
         // Kept apart from the list, it could be another list's: each write replaces one file only.
-        let of_this = reader.bytes(32)? == self.current.load().served().content;
+        let of_this = reader.bytes(32)? == self.current.load().encoded().content;
         reader.text().filter(|etag| of_this && !etag.is_empty()).map(str::to_owned)
     }
 }
@@ -251,7 +251,7 @@ const NOT_SAID: u64 = 2;
 
 fn kept(store: &Store) -> Option<Kept> {
     let file = store.read(ITEMS)?;
-    let mut reader = Reader::new(sealed::open(ITEMS_MAGIC, &file)?);
+    let mut reader = ByteReader::new(checksummed_file::decode(ITEMS_MAGIC, &file)?);
     let items: Option<Vec<_>> =
         ITEM_KINDS.into_iter().map(|kind| Some((kind, reader.text()?.to_owned()))).collect();
     let completes = match reader.number()? {
@@ -266,7 +266,7 @@ impl Source for RemoteSource {
         &self.name
     }
 
-    fn part(&self) -> Arc<Part> {
+    fn snapshot(&self) -> Arc<SourceSnapshot> {
         self.current.load_full()
     }
 

@@ -17,7 +17,7 @@ use omni_call::{
     Answer, CallRequest, CallResult, Deadline, ErrorDetail, NoClient, OutcomeKind, PromptMessages,
     ResourceContents, Wants,
 };
-use omni_catalog::{Kind, ListShape, ProfileId};
+use omni_catalog::{Kind, ListFields, ProfileId};
 use omni_protocol::{ListKind, read_complete_params};
 use serde::Deserialize;
 use serde_json::value::RawValue;
@@ -322,7 +322,7 @@ fn health(shared: &Shared) -> Value {
 /// All items of that kind, as a JSON array.
 async fn list(shared: &Shared, kind: Kind) -> Bytes {
     shared.server.catalog_ready(list_of(kind)).await;
-    let all = shared.server.snapshot().items_all(kind, ListShape::All);
+    let all = shared.server.snapshot().items_all(kind, ListFields::All);
     all.map_or_else(|| Bytes::from_static(b"[]"), |page| page.items)
 }
 

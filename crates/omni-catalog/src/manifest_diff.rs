@@ -8,22 +8,22 @@ use crate::manifest::Manifest;
 
 /// What a refresh would change.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct Plan {
+pub struct ManifestDiff {
     /// Whether the cached manifest is what the folder gives.
     pub up_to_date: bool,
-    pub skills: Vec<Change>,
-    pub tools: Vec<Change>,
+    pub skills: Vec<ManifestChange>,
+    pub tools: Vec<ManifestChange>,
 }
 
-impl Default for Plan {
+impl Default for ManifestDiff {
     fn default() -> Self {
-        Plan { up_to_date: true, skills: Vec::new(), tools: Vec::new() }
+        ManifestDiff { up_to_date: true, skills: Vec::new(), tools: Vec::new() }
     }
 }
 
 /// One skill or tool that differs.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct Change {
+pub struct ManifestChange {
     pub name: String,
     pub kind: ChangeKind,
 }
@@ -36,16 +36,16 @@ pub enum ChangeKind {
     Removed,
 }
 
-impl Plan {
+impl ManifestDiff {
     /// Both together.
-    pub(crate) fn and(mut self, other: Plan) -> Plan {
+    pub(crate) fn and(mut self, other: ManifestDiff) -> ManifestDiff {
         self.up_to_date &= other.up_to_date;
         self.skills.extend(other.skills);
         self.tools.extend(other.tools);
         self
     }
 
-    pub(crate) fn between(before: Option<&Manifest<'_>>, after: Option<&Manifest<'_>>) -> Plan {
+    pub(crate) fn between(before: Option<&Manifest<'_>>, after: Option<&Manifest<'_>>) -> ManifestDiff {
         let mut skills = [BTreeMap::new(), BTreeMap::new()];
         let mut tools = [BTreeMap::new(), BTreeMap::new()];
         for (side, manifest) in [before, after].into_iter().enumerate() {
@@ -59,7 +59,7 @@ impl Plan {
         }
         let [skills_before, skills_after] = skills;
         let [tools_before, tools_after] = tools;
-        Plan {
+        ManifestDiff {
             up_to_date: false,
             skills: differences(&skills_before, &skills_after),
             tools: differences(&tools_before, &tools_after),
@@ -67,19 +67,19 @@ impl Plan {
     }
 }
 
-fn differences(before: &BTreeMap<String, String>, after: &BTreeMap<String, String>) -> Vec<Change> {
+fn differences(before: &BTreeMap<String, String>, after: &BTreeMap<String, String>) -> Vec<ManifestChange> {
     let mut changes = Vec::new();
     for (name, text) in after {
         match before.get(name) {
-            None => changes.push(Change { name: name.clone(), kind: ChangeKind::Added }),
+            None => changes.push(ManifestChange { name: name.clone(), kind: ChangeKind::Added }),
             Some(old) if old != text => {
-                changes.push(Change { name: name.clone(), kind: ChangeKind::Changed })
+                changes.push(ManifestChange { name: name.clone(), kind: ChangeKind::Changed })
             }
             Some(_) => {}
         }
     }
     let gone = before.keys().filter(|name| !after.contains_key(*name));
-    changes.extend(gone.map(|name| Change { name: name.clone(), kind: ChangeKind::Removed }));
+    changes.extend(gone.map(|name| ManifestChange { name: name.clone(), kind: ChangeKind::Removed }));
     changes.sort_by(|a, b| a.name.cmp(&b.name));
     changes
 }

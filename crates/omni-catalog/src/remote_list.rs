@@ -8,15 +8,15 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 use serde_json::{Map, Value};
 
-use crate::hidden;
+use crate::header_parameters;
+use crate::hidden_characters;
 use crate::listing::Listing;
-use crate::mirrored;
 use crate::tool::{Detail, Origin};
 use crate::{Diagnostic, Severity, Skill, validate};
 
 /// Why a text is no list of tools.
 #[derive(Debug, thiserror::Error)]
-pub enum NotAList {
+pub enum NotAToolList {
     #[error("it is not `{{\"tools\":[…]}}`: {0}")]
     Malformed(#[from] serde_json::Error),
     #[error("it describes more than 4 GiB of tools")]
@@ -25,16 +25,16 @@ pub enum NotAList {
 
 /// What a list comes to.
 #[derive(Debug, Default)]
-pub(crate) struct Described {
+pub(crate) struct RemoteList {
     /// By name.
-    pub(crate) tools: BTreeMap<String, Texts>,
+    pub(crate) tools: BTreeMap<String, ToolTexts>,
     pub(crate) skills: Vec<Skill>,
     pub(crate) findings: Vec<Diagnostic>,
 }
 
-/// A tool as the served form keeps it.
+/// A tool as the encoded list keeps it.
 #[derive(Debug)]
-pub(crate) struct Texts {
+pub(crate) struct ToolTexts {
     pub(crate) listing: String,
     pub(crate) detail: String,
 }
@@ -60,12 +60,12 @@ struct Extra {
 ///
 /// A description that is of no use costs its own tool only, and a member that is wrong, where that is enough,
 /// only itself.
-pub(crate) fn read(source: &str, list: &[u8], executor: ExecutorKind) -> Result<Described, NotAList> {
+pub(crate) fn read(source: &str, list: &[u8], executor: ExecutorKind) -> Result<RemoteList, NotAToolList> {
     let List { tools } = serde_json::from_slice(list)?;
-    let mut described = Described::default();
+    let mut described = RemoteList::default();
     for (n, text) in tools.into_iter().enumerate() {
         let place = format!("/tools/{n}");
-        let mut reading = Reading { source, place, executor, findings: &mut described.findings };
+        let mut reading = ListReader { source, place, executor, findings: &mut described.findings };
         let Some((name, skill, texts)) = reading.tool(text) else { continue };
         if described.tools.contains_key(&name) {
             let message = format!("there is a tool `{name}` before it already, so this one is not listed");
@@ -87,7 +87,7 @@ pub(crate) fn read(source: &str, list: &[u8], executor: ExecutorKind) -> Result<
 }
 
 /// One description being read.
-struct Reading<'a> {
+struct ListReader<'a> {
     source: &'a str,
     /// A JSON pointer into the list.
     place: String,
@@ -96,7 +96,7 @@ struct Reading<'a> {
     findings: &'a mut Vec<Diagnostic>,
 }
 
-impl Reading<'_> {
+impl ListReader<'_> {
     fn find(&mut self, severity: Severity, code: &str, message: String, help: &str) {
         self.findings.push(Diagnostic {
             severity,
@@ -111,12 +111,12 @@ impl Reading<'_> {
     }
 
     /// `None`, with a finding, for a tool that no client could use or that would spoil the list for one.
-    fn tool(&mut self, text: &RawValue) -> Option<(String, String, Texts)> {
+    fn tool(&mut self, text: &RawValue) -> Option<(String, String, ToolTexts)> {
         if let Ok(whole) = serde_json::from_str::<Value>(text.get())
-            && let Some(message) = hidden::in_texts([&whole], "")
+            && let Some(message) = hidden_characters::in_texts([&whole], "")
         {
             let message = format!("a text of this tool has {message}");
-            self.find(Severity::Warning, hidden::code(), message, hidden::help());
+            self.find(Severity::Warning, hidden_characters::code(), message, hidden_characters::help());
         }
         let Ok(mut tool) = serde_json::from_str::<Map<String, Value>>(text.get()) else {
             let message = "it is no description of a tool, so it is not listed".to_owned();
@@ -141,9 +141,9 @@ impl Reading<'_> {
             self.find(Severity::Error, "bad-input-schema", message, "correct the schema");
             return None;
         }
-        if let Some(why) = mirrored::fault(&input_schema) {
+        if let Some(why) = header_parameters::fault(&input_schema) {
             let message = format!("clients that repeat arguments in headers leave `{name}` out: {why}");
-            self.find(Severity::Warning, mirrored::CODE, message, mirrored::HELP);
+            self.find(Severity::Warning, header_parameters::CODE, message, header_parameters::HELP);
         }
         let mut output_schema = tool.remove("outputSchema").filter(|schema| !schema.is_null());
         if let Some(Err(why)) = output_schema.as_ref().map(validate::usable_object_schema) {
@@ -175,7 +175,7 @@ impl Reading<'_> {
         let origin = Origin { file: self.source.to_owned(), line: 0 };
         let detail = Detail { run, origin, any_executor: false, category: None, tags, version: None };
         let detail = serde_json::to_string(&detail).ok()?;
-        Some((name, skill, Texts { listing, detail }))
+        Some((name, skill, ToolTexts { listing, detail }))
     }
 
     /// A member that may be left out; one of another type is, with a finding.

@@ -1,4 +1,4 @@
-//! The served form: the tool list as bytes that are ready to send, and an index to find one tool in them.
+//! The encoded list: the tool list as bytes that are ready to send, and an index to find one tool in them.
 //!
 //! It is used where it lies. Opening it costs one read and a checksum, whatever the number of tools;
 //! a tool's details are parsed when it is first used.
@@ -8,10 +8,10 @@ use std::borrow::Cow;
 use bytes::Bytes;
 
 use crate::NameStyle;
-use crate::list_shape::Carries;
+use crate::checksummed_file::{self, ByteReader, ByteWriter, Magic};
+use crate::list_fields::OptionalMembers;
 use crate::listing;
 use crate::names;
-use crate::sealed::{self, Magic, Reader, Writer};
 use crate::shape::Arrangement;
 
 pub(crate) const MAGIC: Magic = b"omniserv";
@@ -20,9 +20,9 @@ pub(crate) const MAGIC: Magic = b"omniserv";
 pub(crate) const PAGE_TOOLS_MAX: usize = 1_000;
 pub(crate) const PAGE_BYTES_MAX: usize = 1_000_000;
 
-/// One tool on its way into the served form.
+/// One tool on its way into the encoded list.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct ServedTool<'a> {
+pub(crate) struct EncodedTool<'a> {
     /// The canonical one.
     pub(crate) name: &'a str,
     /// The JSON object that a list shows. Its first member is the name, and any will do: the list has the one on the wire.
@@ -31,8 +31,8 @@ pub(crate) struct ServedTool<'a> {
     pub(crate) detail: &'a str,
 }
 
-/// The served form has a file for each way of naming, so that servers with different ones may share a folder.
-pub(crate) fn served_file(names: NameStyle) -> &'static str {
+/// The encoded list has a file for each way of naming, so that servers with different ones may share a folder.
+pub(crate) fn list_file(names: NameStyle) -> &'static str {
     match names {
         NameStyle::Underscore => "served.bin",
         NameStyle::Dotted => "served-dotted.bin",
@@ -42,13 +42,13 @@ pub(crate) fn served_file(names: NameStyle) -> &'static str {
 
 /// What accompanies the tools.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Around<'a> {
+pub(crate) struct ListMeta<'a> {
     /// Names the manifest that this was made from.
     pub(crate) content: [u8; 32],
     /// How the list names the tools.
     pub(crate) style: NameStyle,
     /// Which of the members that older clients do not know occur at all.
-    pub(crate) carries: Carries,
+    pub(crate) optional_members: OptionalMembers,
     pub(crate) skills: &'a str,
     pub(crate) diagnostics: &'a str,
 }
@@ -58,23 +58,23 @@ pub(crate) struct Around<'a> {
 #[error("the skills describe more than 4 GiB of tools")]
 pub(crate) struct TooLarge;
 
-/// Writes the served form. `tools` are sorted by name, and no name occurs twice.
-pub(crate) fn encode(tools: &[ServedTool<'_>], around: Around<'_>) -> Result<Vec<u8>, TooLarge> {
+/// Writes the encoded list. `tools` are sorted by name, and no name occurs twice.
+pub(crate) fn encode(tools: &[EncodedTool<'_>], meta: ListMeta<'_>) -> Result<Vec<u8>, TooLarge> {
     let mut index = Index::default();
     let canonical: Vec<&str> = tools.iter().map(|tool| tool.name).collect();
-    let wire = names::wire_names(&canonical, around.style);
+    let wire = names::wire_names(&canonical, meta.style);
     for (tool, wire) in tools.iter().zip(&wire) {
         index.add(tool, wire)?;
     }
     index.end_page()?;
-    for (key, tool) in names::meanings(&canonical, &wire, around.style) {
+    for (key, tool) in names::meanings(&canonical, &wire, meta.style) {
         index.add_key(&key, tool)?;
     }
-    let mut writer = Writer::default();
+    let mut writer = ByteWriter::default();
     writer.bytes(blake3::hash(&index.lists).as_bytes());
-    writer.bytes(&around.content);
-    writer.number(around.style as u64);
-    writer.number(around.carries.bits());
+    writer.bytes(&meta.content);
+    writer.number(meta.style as u64);
+    writer.number(meta.optional_members.bits());
     let sections: [&[u8]; SECTIONS] = [
         &index.records,
         &index.names,
@@ -83,8 +83,8 @@ pub(crate) fn encode(tools: &[ServedTool<'_>], around: Around<'_>) -> Result<Vec
         &index.pages,
         &index.lists,
         &index.details,
-        around.skills.as_bytes(),
-        around.diagnostics.as_bytes(),
+        meta.skills.as_bytes(),
+        meta.diagnostics.as_bytes(),
     ];
     for section in sections {
         writer.count(section.len());
@@ -92,7 +92,7 @@ pub(crate) fn encode(tools: &[ServedTool<'_>], around: Around<'_>) -> Result<Vec
     for section in sections {
         writer.bytes(section);
     }
-    Ok(sealed::seal(MAGIC, &writer.finish()))
+    Ok(checksummed_file::encode(MAGIC, &writer.finish()))
 }
 
 #[derive(Default)]
@@ -109,7 +109,7 @@ struct Index {
 }
 
 impl Index {
-    fn add(&mut self, tool: &ServedTool<'_>, wire: &str) -> Result<(), TooLarge> {
+    fn add(&mut self, tool: &EncodedTool<'_>, wire: &str) -> Result<(), TooLarge> {
         keep(&mut self.records, &mut self.names, tool.name)?;
         self.list(&named(tool.listing, wire))?;
         keep(&mut self.records, &mut self.details, tool.detail)
@@ -176,13 +176,13 @@ const RECORD_BYTES: usize = 6 * 4;
 const KEY_RECORD_BYTES: usize = 3 * 4;
 const PAGE_RECORD_BYTES: usize = 2 * 4;
 
-/// A served form in memory. Cloning shares the bytes.
+/// An encoded list in memory. Cloning shares the bytes.
 #[derive(Clone, Debug)]
-pub(crate) struct Served {
+pub(crate) struct EncodedList {
     pub(crate) content: [u8; 32],
     pub(crate) list_hash: [u8; 32],
     pub(crate) style: NameStyle,
-    pub(crate) carries: Carries,
+    pub(crate) optional_members: OptionalMembers,
     records: Bytes,
     names: Bytes,
     key_records: Bytes,
@@ -196,18 +196,18 @@ pub(crate) struct Served {
     aliased: Box<[usize]>,
 }
 
-impl Served {
-    /// `None` when `file` is not a whole served form of this build, with names of that style.
-    pub(crate) fn decode(file: Bytes, style: NameStyle) -> Option<Served> {
-        let payload_bytes = sealed::open(MAGIC, &file)?.len();
-        let payload = file.slice(sealed::PAYLOAD_AT..sealed::PAYLOAD_AT + payload_bytes);
-        let mut reader = Reader::new(&payload);
+impl EncodedList {
+    /// `None` when `file` is not a whole encoded list of this build, with names of that style.
+    pub(crate) fn decode(file: Bytes, style: NameStyle) -> Option<EncodedList> {
+        let payload_bytes = checksummed_file::decode(MAGIC, &file)?.len();
+        let payload = file.slice(checksummed_file::PAYLOAD_AT..checksummed_file::PAYLOAD_AT + payload_bytes);
+        let mut reader = ByteReader::new(&payload);
         let list_hash = reader.bytes(32)?.try_into().ok()?;
         let content = reader.bytes(32)?.try_into().ok()?;
         if reader.number()? != style as u64 {
             return None;
         }
-        let carries = Carries::from_bits(reader.number()?);
+        let optional_members = OptionalMembers::from_bits(reader.number()?);
         let mut lengths = [0; SECTIONS];
         for length in &mut lengths {
             *length = reader.count()?;
@@ -221,11 +221,11 @@ impl Served {
             *section = rest.split_to(length);
         }
         let [records, names, key_records, keys, pages, lists, details, skills, diagnostics] = sections;
-        Some(Served {
+        Some(EncodedList {
             content,
             list_hash,
             style,
-            carries,
+            optional_members,
             records,
             names,
             key_records,
@@ -240,15 +240,15 @@ impl Served {
     }
 
     /// What a profile shows of these tools: its own list and names, with everything else shared.
-    pub(crate) fn shaped(&self, shown: &Arrangement<'_>, style: NameStyle) -> Result<Served, TooLarge> {
+    pub(crate) fn shaped(&self, shown: &Arrangement<'_>, style: NameStyle) -> Result<EncodedList, TooLarge> {
         let mut index = Index::default();
-        let mut carries = self.carries;
+        let mut optional_members = self.optional_members;
         let mut unlisted: Vec<(usize, String)> = Vec::new();
         for (at, tool) in shown.tools.iter().enumerate() {
             let text = self.listing(tool.tool).unwrap_or_default();
             let text = std::str::from_utf8(&text).unwrap_or_default();
             let text = listing::rewritten(text, tool.title, tool.append_doc);
-            carries.structured |= tool.title.is_some();
+            optional_members.structured |= tool.title.is_some();
             let [name_at, name_bytes, .., detail_at, detail_bytes] =
                 self.record(tool.tool).unwrap_or_default();
             put(&mut index.records, name_at)?;
@@ -280,10 +280,10 @@ impl Served {
             index.add_key(key, *tool)?;
         }
         let aliased = shown.tools.iter().enumerate().filter(|(_, tool)| tool.is_aliased).map(|(at, _)| at);
-        Ok(Served {
+        Ok(EncodedList {
             list_hash,
             style,
-            carries,
+            optional_members,
             records: index.records.into(),
             key_records: index.key_records.into(),
             keys: index.keys.into(),
@@ -415,19 +415,19 @@ fn slice(section: &Bytes, at: usize, length: usize) -> Option<Bytes> {
 mod tests {
     use super::*;
 
-    fn served(tools: &[(String, String)]) -> Served {
+    fn encoded(tools: &[(String, String)]) -> EncodedList {
         let tools: Vec<_> =
-            tools.iter().map(|(name, listing)| ServedTool { name, listing, detail: "{}" }).collect();
-        let around = Around {
+            tools.iter().map(|(name, listing)| EncodedTool { name, listing, detail: "{}" }).collect();
+        let meta = ListMeta {
             content: [7; 32],
             style: NameStyle::Underscore,
-            carries: Carries::default(),
+            optional_members: OptionalMembers::default(),
             skills: "[]",
             diagnostics: "[]",
         };
-        let file = Bytes::from(encode(&tools, around).unwrap());
-        assert!(Served::decode(file.clone(), NameStyle::Dotted).is_none(), "it has other names");
-        Served::decode(file, NameStyle::Underscore).unwrap()
+        let file = Bytes::from(encode(&tools, meta).unwrap());
+        assert!(EncodedList::decode(file.clone(), NameStyle::Dotted).is_none(), "it has other names");
+        EncodedList::decode(file, NameStyle::Underscore).unwrap()
     }
 
     fn named(count: usize, padding: usize) -> Vec<(String, String)> {
@@ -435,11 +435,11 @@ mod tests {
         (0..count).map(|i| (format!("t{i:05}"), format!(r#"{{"name":"t{i:05}","p":"{pad}"}}"#))).collect()
     }
 
-    fn sizes(served: &Served) -> Vec<usize> {
-        (0..served.page_count())
+    fn sizes(encoded: &EncodedList) -> Vec<usize> {
+        (0..encoded.page_count())
             .map(|page| {
                 let tools: Vec<serde_json::Value> =
-                    serde_json::from_slice(&served.page(page).unwrap()).unwrap();
+                    serde_json::from_slice(&encoded.page(page).unwrap()).unwrap();
                 tools.len()
             })
             .collect()
@@ -447,42 +447,42 @@ mod tests {
 
     #[test]
     fn a_page_ends_at_a_thousand_tools_or_a_megabyte() {
-        assert_eq!(sizes(&served(&[])), [0], "an empty catalogue has one empty page");
-        assert_eq!(sizes(&served(&named(1_000, 0))), [1_000]);
-        assert_eq!(sizes(&served(&named(1_001, 0))), [1_000, 1]);
-        let halves = served(&named(3, 400_000));
+        assert_eq!(sizes(&encoded(&[])), [0], "an empty catalogue has one empty page");
+        assert_eq!(sizes(&encoded(&named(1_000, 0))), [1_000]);
+        assert_eq!(sizes(&encoded(&named(1_001, 0))), [1_000, 1]);
+        let halves = encoded(&named(3, 400_000));
         assert_eq!(sizes(&halves), [2, 1]);
         assert!(halves.page(0).unwrap().len() <= PAGE_BYTES_MAX);
-        assert_eq!(sizes(&served(&named(3, 1_500_000))), [1, 1, 1], "too large for any page");
+        assert_eq!(sizes(&encoded(&named(3, 1_500_000))), [1, 1, 1], "too large for any page");
         assert!(halves.page(2).is_none());
     }
 
     #[test]
     fn every_tool_is_found_and_no_other() {
         let tools = named(1_234, 3);
-        let served = served(&tools);
+        let encoded = encoded(&tools);
         for (i, (name, listing)) in tools.iter().enumerate() {
-            assert_eq!(served.find(name).collect::<Vec<_>>(), [i]);
-            assert_eq!(served.listing(i).unwrap(), listing.as_bytes());
+            assert_eq!(encoded.find(name).collect::<Vec<_>>(), [i]);
+            assert_eq!(encoded.listing(i).unwrap(), listing.as_bytes());
         }
         for name in ["", "t", "t00000x", "zzz"] {
-            assert_eq!(served.find(name).count(), 0);
+            assert_eq!(encoded.find(name).count(), 0);
         }
     }
 
     #[test]
     fn the_list_has_the_names_on_the_wire_and_either_finds_the_tool() {
         let listing = |name: &str| (name.to_owned(), format!(r#"{{"name":"{name}","p":"name"}}"#));
-        let served = served(&["a.b", "a.b_c", "a_b.c", "z"].map(listing));
-        let page: serde_json::Value = serde_json::from_slice(&served.page(0).unwrap()).unwrap();
+        let encoded = encoded(&["a.b", "a.b_c", "a_b.c", "z"].map(listing));
+        let page: serde_json::Value = serde_json::from_slice(&encoded.page(0).unwrap()).unwrap();
         let names: Vec<&str> =
             page.as_array().unwrap().iter().map(|tool| tool["name"].as_str().unwrap()).collect();
         assert_eq!(names, ["a_b", "a_b_c_5b8f934a59", "a_b_c_a3715283ae", "z"]);
         for (tool, name) in names.iter().enumerate() {
-            assert_eq!(served.wire_name(tool), Some(*name));
-            assert_eq!(served.find(name).collect::<Vec<_>>(), [tool]);
+            assert_eq!(encoded.wire_name(tool), Some(*name));
+            assert_eq!(encoded.find(name).collect::<Vec<_>>(), [tool]);
         }
-        assert_eq!(served.find("a.b").collect::<Vec<_>>(), [0]);
-        assert_eq!(served.find("a_b_c").collect::<Vec<_>>(), [1, 2], "it means two");
+        assert_eq!(encoded.find("a.b").collect::<Vec<_>>(), [0]);
+        assert_eq!(encoded.find("a_b_c").collect::<Vec<_>>(), [1, 2], "it means two");
     }
 }

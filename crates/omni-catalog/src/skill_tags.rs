@@ -1,12 +1,12 @@
-//! What the rules of filters and profiles ask of a tool, read from the served form without the rest of it.
+//! The skill and the tags of a tool, which filters and profiles go by: read from the encoded list without the rest of it.
 
 use serde::{Deserialize, Deserializer};
 
-use crate::served::Served;
+use crate::encoded_list::EncodedList;
 
 /// What rules ask of a tool besides its name.
 #[derive(Default, Deserialize)]
-pub(crate) struct Asked {
+pub(crate) struct SkillTags {
     #[serde(rename = "run", deserialize_with = "skill_of_run")]
     pub(crate) skill: String,
     #[serde(default)]
@@ -21,9 +21,9 @@ fn skill_of_run<'de, D: Deserializer<'de>>(run: D) -> Result<String, D::Error> {
     Run::deserialize(run).map(|run| run.skill)
 }
 
-impl Asked {
-    pub(crate) fn of(served: &Served, tool: usize) -> Asked {
-        let detail = served.detail(tool).unwrap_or_default();
+impl SkillTags {
+    pub(crate) fn of(encoded: &EncodedList, tool: usize) -> SkillTags {
+        let detail = encoded.detail(tool).unwrap_or_default();
         serde_json::from_slice(&detail).unwrap_or_default()
     }
 }

@@ -1,28 +1,28 @@
 //! A name that is no tool's: what is said of it.
 
-use crate::served::Served;
+use crate::encoded_list::EncodedList;
 use crate::similar;
 
 /// Why a name leads to no tool.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum NotNamed {
+pub enum UnknownName {
     /// No tool has it.
     Unknown {
         name: String,
         /// The tool that was probably meant.
-        meant: Option<Spellings>,
+        meant: Option<ToolNames>,
     },
     /// Several have it: it is what each of them would be called if it were alone.
     Shared {
         name: String,
         /// By canonical name.
-        tools: Vec<Spellings>,
+        tools: Vec<ToolNames>,
     },
 }
 
 /// The names of one tool.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Spellings {
+pub struct ToolNames {
     pub canonical: String,
     /// The one in the list.
     pub wire: String,
@@ -34,36 +34,36 @@ const NAME_CHARS_MAX: usize = 128;
 /// More tools than this are not named.
 const NAMED_MAX: usize = 5;
 
-impl NotNamed {
-    pub(crate) fn new(served: &Served, name: &str) -> Self {
-        let tools: Vec<usize> = served.find(name).collect();
-        let spellings = |tool| {
-            let (canonical, wire) = (served.name(tool)?.to_owned(), served.wire_name(tool)?.to_owned());
-            Some(Spellings { canonical, wire })
+impl UnknownName {
+    pub(crate) fn new(encoded: &EncodedList, name: &str) -> Self {
+        let tools: Vec<usize> = encoded.find(name).collect();
+        let tool_names = |tool| {
+            let (canonical, wire) = (encoded.name(tool)?.to_owned(), encoded.wire_name(tool)?.to_owned());
+            Some(ToolNames { canonical, wire })
         };
         let shown: String = name.chars().take(NAME_CHARS_MAX).collect();
         if tools.len() > 1 {
-            let tools = tools.into_iter().filter_map(spellings).collect();
-            return NotNamed::Shared { name: shown, tools };
+            let tools = tools.into_iter().filter_map(tool_names).collect();
+            return UnknownName::Shared { name: shown, tools };
         }
         // The command alone, without its skill, is the most common slip. What is not listed is nobody's guess.
         let suffix = format!(".{name}");
-        let by_command = (0..served.tool_count())
-            .filter(|tool| served.is_listed(*tool))
-            .find(|tool| served.name(*tool).is_some_and(|name| name.ends_with(&suffix)));
+        let by_command = (0..encoded.tool_count())
+            .filter(|tool| encoded.is_listed(*tool))
+            .find(|tool| encoded.name(*tool).is_some_and(|name| name.ends_with(&suffix)));
         let meant = by_command.or_else(|| {
-            let listed = served.keys().filter(|(_, tool)| served.is_listed(*tool));
+            let listed = encoded.keys().filter(|(_, tool)| encoded.is_listed(*tool));
             let closest = similar::closest(name, listed.map(|(key, _)| key))?;
-            served.find(closest).find(|tool| served.is_listed(*tool))
+            encoded.find(closest).find(|tool| encoded.is_listed(*tool))
         });
-        NotNamed::Unknown { name: shown, meant: meant.and_then(spellings) }
+        UnknownName::Unknown { name: shown, meant: meant.and_then(tool_names) }
     }
 
     /// What is wrong with the name, for whoever called by it: names are spelt as theirs was, with a dot or without.
     pub fn for_clients(&self) -> String {
-        let (NotNamed::Unknown { name, .. } | NotNamed::Shared { name, .. }) = self;
+        let (UnknownName::Unknown { name, .. } | UnknownName::Shared { name, .. }) = self;
         let is_dotted = name.contains('.');
-        let spelt = |tool: &Spellings| if is_dotted { tool.canonical.clone() } else { tool.wire.clone() };
+        let spelt = |tool: &ToolNames| if is_dotted { tool.canonical.clone() } else { tool.wire.clone() };
         self.said(spelt, "the tool list names all there are")
     }
 
@@ -75,19 +75,19 @@ impl NotNamed {
         )
     }
 
-    fn said(&self, spelt: impl Fn(&Spellings) -> String, all: &str) -> String {
+    fn said(&self, spelt: impl Fn(&ToolNames) -> String, all: &str) -> String {
         match self {
-            NotNamed::Unknown { name, meant: Some(meant) } => {
+            UnknownName::Unknown { name, meant: Some(meant) } => {
                 format!("unknown tool `{name}`; did you mean `{}`?", spelt(meant))
             }
-            NotNamed::Unknown { name, meant: None } => {
+            UnknownName::Unknown { name, meant: None } => {
                 format!("unknown tool `{name}`; {all}")
             }
-            NotNamed::Shared { name, tools } => {
+            UnknownName::Shared { name, tools } => {
                 let each: Vec<String> = tools
                     .iter()
                     .take(NAMED_MAX)
-                    .map(|Spellings { canonical, wire }| format!("`{canonical}`, listed as `{wire}`"))
+                    .map(|ToolNames { canonical, wire }| format!("`{canonical}`, listed as `{wire}`"))
                     .collect();
                 let more = match tools.len().saturating_sub(NAMED_MAX) {
                     0 => String::new(),

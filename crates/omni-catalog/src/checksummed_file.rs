@@ -12,7 +12,7 @@ pub(crate) fn fingerprint() -> String {
 }
 
 /// Puts the header before `payload`: magic, build, length and checksum.
-pub(crate) fn seal(magic: Magic, payload: &[u8]) -> Vec<u8> {
+pub(crate) fn encode(magic: Magic, payload: &[u8]) -> Vec<u8> {
     let mut file = Vec::with_capacity(HEADER_BYTES + payload.len());
     file.extend_from_slice(magic);
     file.extend_from_slice(blake3::hash(fingerprint().as_bytes()).as_bytes());
@@ -22,10 +22,10 @@ pub(crate) fn seal(magic: Magic, payload: &[u8]) -> Vec<u8> {
     file
 }
 
-/// Returns the payload of a file that [`seal`] made in this build, or `None` for anything else:
+/// Returns the payload of a file that [`encode`] made in this build, or `None` for anything else:
 /// truncated, damaged, of another kind or of another version.
-pub(crate) fn open(magic: Magic, file: &[u8]) -> Option<&[u8]> {
-    let mut reader = Reader::new(file);
+pub(crate) fn decode(magic: Magic, file: &[u8]) -> Option<&[u8]> {
+    let mut reader = ByteReader::new(file);
     let known = reader.bytes(8)? == magic
         && reader.bytes(HASH_BYTES)? == blake3::hash(fingerprint().as_bytes()).as_bytes();
     let length = reader.number()?;
@@ -35,16 +35,16 @@ pub(crate) fn open(magic: Magic, file: &[u8]) -> Option<&[u8]> {
     (known && whole).then_some(payload)
 }
 
-/// Where the payload of a sealed file starts.
+/// Where the payload of the file starts.
 pub(crate) const PAYLOAD_AT: usize = HEADER_BYTES;
 
 /// Writes numbers and texts one after another.
 #[derive(Debug, Default)]
-pub(crate) struct Writer {
+pub(crate) struct ByteWriter {
     bytes: Vec<u8>,
 }
 
-impl Writer {
+impl ByteWriter {
     pub(crate) fn bytes(&mut self, bytes: &[u8]) {
         self.bytes.extend_from_slice(bytes);
     }
@@ -67,15 +67,15 @@ impl Writer {
     }
 }
 
-/// Reads what a [`Writer`] wrote; `None` where the bytes end too early or make no sense.
+/// Reads what a [`ByteWriter`] wrote; `None` where the bytes end too early or make no sense.
 #[derive(Clone, Debug)]
-pub(crate) struct Reader<'a> {
+pub(crate) struct ByteReader<'a> {
     bytes: &'a [u8],
 }
 
-impl<'a> Reader<'a> {
+impl<'a> ByteReader<'a> {
     pub(crate) fn new(bytes: &'a [u8]) -> Self {
-        Reader { bytes }
+        ByteReader { bytes }
     }
 
     pub(crate) fn bytes(&mut self, length: usize) -> Option<&'a [u8]> {
@@ -102,7 +102,7 @@ impl<'a> Reader<'a> {
     }
 
     /// What `later`, a reader of the same bytes that is further on, has read since.
-    pub(crate) fn until(&self, later: &Reader<'a>) -> &'a [u8] {
+    pub(crate) fn until(&self, later: &ByteReader<'a>) -> &'a [u8] {
         &self.bytes[..self.bytes.len().saturating_sub(later.bytes.len())]
     }
 
@@ -117,14 +117,14 @@ mod tests {
 
     #[test]
     fn a_file_cut_or_damaged_anywhere_is_no_file() {
-        let whole = seal(b"omnitest", b"some payload");
-        assert_eq!(open(b"omnitest", &whole), Some(&b"some payload"[..]));
-        assert_eq!(open(b"omniothr", &whole), None, "another kind");
+        let whole = encode(b"omnitest", b"some payload");
+        assert_eq!(decode(b"omnitest", &whole), Some(&b"some payload"[..]));
+        assert_eq!(decode(b"omniothr", &whole), None, "another kind");
         for at in 0..whole.len() {
-            assert_eq!(open(b"omnitest", &whole[..at]), None, "cut at {at}");
+            assert_eq!(decode(b"omnitest", &whole[..at]), None, "cut at {at}");
             let mut damaged = whole.clone();
             damaged[at] ^= 1;
-            assert_eq!(open(b"omnitest", &damaged), None, "bit flipped at {at}");
+            assert_eq!(decode(b"omnitest", &damaged), None, "bit flipped at {at}");
         }
     }
 }

@@ -2,7 +2,7 @@
 
 /// Which members of a tool's description a list carries, from fewest to most.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum ListShape {
+pub enum ListFields {
     /// Name, description and input schema.
     Basic,
     /// … and annotations.
@@ -15,25 +15,25 @@ pub enum ListShape {
 
 /// Which optional members any tool of the list has. A shape that would drop none of them needs no copy.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Carries {
+pub(crate) struct OptionalMembers {
     pub(crate) annotations: bool,
     /// `title`, `outputSchema` or `_meta`.
     pub(crate) structured: bool,
     pub(crate) icons: bool,
 }
 
-impl Carries {
+impl OptionalMembers {
     pub(crate) fn bits(self) -> u64 {
         u64::from(self.annotations) | u64::from(self.structured) << 1 | u64::from(self.icons) << 2
     }
 
-    pub(crate) fn from_bits(bits: u64) -> Carries {
-        Carries { annotations: bits & 1 != 0, structured: bits & 2 != 0, icons: bits & 4 != 0 }
+    pub(crate) fn from_bits(bits: u64) -> OptionalMembers {
+        OptionalMembers { annotations: bits & 1 != 0, structured: bits & 2 != 0, icons: bits & 4 != 0 }
     }
 
     /// With what another has too.
-    pub(crate) fn and(self, other: Carries) -> Carries {
-        Carries {
+    pub(crate) fn and(self, other: OptionalMembers) -> OptionalMembers {
+        OptionalMembers {
             annotations: self.annotations | other.annotations,
             structured: self.structured | other.structured,
             icons: self.icons | other.icons,
@@ -41,9 +41,9 @@ impl Carries {
     }
 }
 
-/// Whether `shape` shows everything that a list with `carries` has.
-pub(crate) fn complete(shape: ListShape, carries: Carries) -> bool {
-    (shape >= ListShape::All || !carries.icons)
-        && (shape >= ListShape::Structured || !carries.structured)
-        && (shape >= ListShape::Annotated || !carries.annotations)
+/// Whether `shape` shows everything that a list with `optional_members` has.
+pub(crate) fn complete(shape: ListFields, optional_members: OptionalMembers) -> bool {
+    (shape >= ListFields::All || !optional_members.icons)
+        && (shape >= ListFields::Structured || !optional_members.structured)
+        && (shape >= ListFields::Annotated || !optional_members.annotations)
 }

@@ -11,7 +11,8 @@ use std::sync::Arc;
 
 use omni_call::{Affinity, ExecutorKind, Target};
 use omni_catalog::{
-    Catalog, DescribeError, Kind, ListShape, NameStyle, Refreshed, RemoteSource, Severity, Shape, Snapshot,
+    Catalog, DescribeError, Kind, ListFields, NameStyle, RefreshReport, RemoteSource, Severity, Shape,
+    Snapshot,
 };
 use serde_json::{Value, json};
 use tempfile::TempDir;
@@ -33,7 +34,7 @@ impl Remote {
         Remote { source, catalog }
     }
 
-    fn describe(&self, list: &[u8], etag: Option<&str>) -> Result<Refreshed, DescribeError> {
+    fn describe(&self, list: &[u8], etag: Option<&str>) -> Result<RefreshReport, DescribeError> {
         let refreshed = self.source.describe(list, etag)?;
         assert_eq!(self.catalog.merge().unwrap(), refreshed.changed);
         Ok(refreshed)
@@ -65,7 +66,7 @@ fn tool(name: &str) -> Value {
 }
 
 fn listed(snapshot: &Snapshot) -> Vec<Value> {
-    serde_json::from_slice(&snapshot.page_all(ListShape::All).items).unwrap()
+    serde_json::from_slice(&snapshot.page_all(ListFields::All).items).unwrap()
 }
 
 fn names(snapshot: &Snapshot) -> Vec<String> {
@@ -190,5 +191,5 @@ fn the_same_list_in_other_words_is_no_change_for_clients() {
     let gone = catalog.describe(&list(&[]), None).unwrap();
     assert!(gone.changed);
     assert!(!catalog.refresh().unwrap().changed, "there is no folder to look at");
-    assert!(catalog.plan().unwrap().up_to_date);
+    assert!(catalog.diff().unwrap().up_to_date);
 }
