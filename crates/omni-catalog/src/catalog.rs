@@ -8,11 +8,11 @@ use omni_call::with_causes;
 
 use crate::manifest_diff::ManifestDiff;
 use crate::merge::merge;
-use crate::shape::Shape;
 use crate::snapshot::SourceEntry;
 use crate::source::folder::{FolderConfig, FolderSource};
 use crate::source::{RefreshReport, Source, SourceError};
-use crate::{Kind, Snapshot};
+use crate::tool_rules::ToolRules;
+use crate::{CatalogKind, Snapshot};
 
 /// All that is served, of all sources. Shared in an `Arc`; every method may be called from any thread.
 ///
@@ -21,9 +21,9 @@ use crate::{Kind, Snapshot};
 #[derive(Debug)]
 pub struct Catalog {
     sources: Vec<Arc<dyn Source>>,
-    shape: Arc<Shape>,
+    rules: Arc<ToolRules>,
     /// By kind.
-    cached: [bool; Kind::ALL.len()],
+    cached: [bool; CatalogKind::ALL.len()],
     current: ArcSwap<Snapshot>,
     /// One refresh at a time; readers of the snapshot never wait for it.
     refreshing: Mutex<()>,
@@ -33,23 +33,23 @@ pub struct Catalog {
 const SOURCES_MAX: usize = 1_000;
 
 impl Catalog {
-    /// A catalogue of what these sources have, seen as `shape` says: at once what each knows already, such as from its
+    /// A catalogue of what these sources have, seen as `rules` says: at once what each knows already, such as from its
     /// cache. Where two have something of one name, the first has it.
     ///
     /// # Errors
     ///
     /// When they describe more than 4 GiB of tools together, and for more than 1,000 sources.
-    pub fn new(sources: Vec<Arc<dyn Source>>, shape: Shape) -> Result<Catalog, SourceError> {
+    pub fn new(sources: Vec<Arc<dyn Source>>, rules: ToolRules) -> Result<Catalog, SourceError> {
         if sources.len() > SOURCES_MAX {
             return Err(SourceError::TooMany { count: sources.len(), max: SOURCES_MAX });
         }
         let entries = source_entries(&sources);
         // Without any source there is nothing that a first refresh could find.
-        let cached = Kind::ALL.map(|kind| entries.iter().all(|source| source.snapshot.knows(kind)));
-        let shape = Arc::new(shape);
-        let current = merge(entries, &shape, None).map_err(|_| too_large(&sources))?;
+        let cached = CatalogKind::ALL.map(|kind| entries.iter().all(|source| source.snapshot.knows(kind)));
+        let rules = Arc::new(rules);
+        let current = merge(entries, &rules, None).map_err(|_| too_large(&sources))?;
         let (current, refreshing) = (ArcSwap::from_pointee(current), Mutex::default());
-        Ok(Catalog { sources, shape, cached, current, refreshing })
+        Ok(Catalog { sources, rules, cached, current, refreshing })
     }
 
     /// The catalogue of one folder, as it is.
@@ -58,8 +58,8 @@ impl Catalog {
     ///
     /// As for [`FolderSource::open`].
     pub fn of_folder(config: FolderConfig) -> Result<Catalog, SourceError> {
-        let shape = Shape::plain(config.names);
-        Catalog::new(vec![Arc::new(FolderSource::open(config)?)], shape)
+        let rules = ToolRules::plain(config.names);
+        Catalog::new(vec![Arc::new(FolderSource::open(config)?)], rules)
     }
 
     /// The snapshot in force. Never waits.
@@ -68,8 +68,8 @@ impl Catalog {
     }
 
     /// What is seen of them, and by whom.
-    pub fn shape(&self) -> &Shape {
-        &self.shape
+    pub fn rules(&self) -> &ToolRules {
+        &self.rules
     }
 
     /// Who has something to offer, in their order.
@@ -78,7 +78,7 @@ impl Catalog {
     }
 
     /// Whether any source may ever have something of this kind.
-    pub fn offers(&self, kind: Kind) -> bool {
+    pub fn offers(&self, kind: CatalogKind) -> bool {
         self.sources.iter().any(|source| source.offers(kind))
     }
 
@@ -89,7 +89,7 @@ impl Catalog {
 
     /// Whether every source had this kind kept when the catalogue was made, or never has any of it, so that there is a
     /// list before the first refresh.
-    pub fn has_cached(&self, kind: Kind) -> bool {
+    pub fn has_cached(&self, kind: CatalogKind) -> bool {
         self.cached[kind as usize]
     }
 
@@ -135,7 +135,7 @@ impl Catalog {
             return Ok(false);
         }
         let after = self.snapshot();
-        let others = Kind::ALL.iter().any(|kind| before.version(*kind) != after.version(*kind));
+        let others = CatalogKind::ALL.iter().any(|kind| before.version(*kind) != after.version(*kind));
         Ok(others || before.versions().ne(after.versions()))
     }
 
@@ -146,10 +146,10 @@ impl Catalog {
         if before.sources.iter().zip(&entries).all(same) {
             return Ok(RefreshReport::default());
         }
-        let after = merge(entries, &self.shape, Some(&before)).map_err(|_| too_large(&self.sources))?;
+        let after = merge(entries, &self.rules, Some(&before)).map_err(|_| too_large(&self.sources))?;
         let changed = before.versions().ne(after.versions());
-        if !after.faults().is_empty() && after.faults() != before.faults() {
-            tracing::error!("{}", after.faults());
+        if !after.rule_conflicts().is_empty() && after.rule_conflicts() != before.rule_conflicts() {
+            tracing::error!("{}", after.rule_conflicts());
         }
         self.current.store(Arc::new(after));
         Ok(RefreshReport { changed, replaced: true, ..RefreshReport::default() })
@@ -179,7 +179,7 @@ fn source_entries(sources: &[Arc<dyn Source>]) -> Vec<SourceEntry> {
     let entry = |source: &Arc<dyn Source>| {
         let snapshot = source.snapshot();
         let prefix = snapshot.defaults().prefix.clone();
-        let offers = Kind::ALL.map(|kind| source.offers(kind));
+        let offers = CatalogKind::ALL.map(|kind| source.offers(kind));
         SourceEntry { name: source.name().into(), snapshot, prefix, offers }
     };
     sources.iter().map(entry).collect()

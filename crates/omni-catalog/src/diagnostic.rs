@@ -6,7 +6,7 @@ use omni_call::shown_line;
 pub use omni_scan::Severity;
 use serde::{Deserialize, Serialize};
 
-use crate::shape::{Fault, Setting, Warning};
+use crate::tool_rules::{RuleConflict, RuleWarning, SettingLocation};
 
 /// One finding about one place in the skills folder. Its [`Display`](fmt::Display) is what a compiler
 /// would print.
@@ -50,8 +50,8 @@ impl fmt::Display for Diagnostic {
     }
 }
 
-impl From<&Warning> for Diagnostic {
-    fn from(warning: &Warning) -> Diagnostic {
+impl From<&RuleWarning> for Diagnostic {
+    fn from(warning: &RuleWarning) -> Diagnostic {
         Diagnostic {
             severity: Severity::Warning,
             code: "no-effect".to_owned(),
@@ -62,25 +62,25 @@ impl From<&Warning> for Diagnostic {
     }
 }
 
-impl From<&Fault> for Diagnostic {
-    fn from(fault: &Fault) -> Diagnostic {
+impl From<&RuleConflict> for Diagnostic {
+    fn from(conflict: &RuleConflict) -> Diagnostic {
         Diagnostic {
             severity: Severity::Error,
             code: "alias-collision".to_owned(),
-            message: fault.to_string(),
+            message: conflict.to_string(),
             help: Some("until then these tools are listed under their own names; a server that is started now refuses".to_owned()),
-            ..at(fault.setting())
+            ..at(conflict.setting())
         }
     }
 }
 
 /// A finding about a settings file, of which nothing is said yet.
-fn at(setting: Option<&Setting>) -> Diagnostic {
-    let line = setting.map_or(0, Setting::line);
+fn at(setting: Option<&SettingLocation>) -> Diagnostic {
+    let line = setting.map_or(0, SettingLocation::line);
     Diagnostic {
         severity: Severity::Note,
         skill: String::new(),
-        file: setting.map_or("omni.toml", Setting::file).to_owned(),
+        file: setting.map_or("omni.toml", SettingLocation::file).to_owned(),
         line,
         column: line.min(1),
         code: String::new(),

@@ -12,7 +12,7 @@ use crate::checksummed_file::{self, ByteReader, ByteWriter, Magic};
 use crate::list_fields::OptionalMembers;
 use crate::listing;
 use crate::names;
-use crate::shape::Arrangement;
+use crate::tool_rules::ProfileTools;
 
 pub(crate) const MAGIC: Magic = b"omniserv";
 
@@ -240,7 +240,7 @@ impl EncodedList {
     }
 
     /// What a profile shows of these tools: its own list and names, with everything else shared.
-    pub(crate) fn shaped(&self, shown: &Arrangement<'_>, style: NameStyle) -> Result<EncodedList, TooLarge> {
+    pub(crate) fn shaped(&self, shown: &ProfileTools<'_>, style: NameStyle) -> Result<EncodedList, TooLarge> {
         let mut index = Index::default();
         let mut optional_members = self.optional_members;
         let mut unlisted: Vec<(usize, String)> = Vec::new();

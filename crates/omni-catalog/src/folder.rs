@@ -70,7 +70,7 @@ pub fn sources(skills_dir: &Path, folder: &str) -> Vec<SourceFile> {
 
 /// Lists the skills folder, which is canonical.
 pub(crate) fn list(skills_dir: &Path) -> io::Result<Root> {
-    let mut walk = Walk::new(skills_dir, "");
+    let mut walk = SkillWalk::new(skills_dir, "");
     let stamp = Stamp::of(skills_dir);
     let mut root = Root::default();
     for entry in entries(skills_dir)? {
@@ -87,8 +87,8 @@ pub(crate) fn list(skills_dir: &Path) -> io::Result<Root> {
             );
         } else {
             match walk.kind(&entry, &name) {
-                Kind::Folder => root.folders.push(name),
-                Kind::File if name.ends_with(".py") && !is_for_tests(&name) => {
+                EntryKind::Folder => root.folders.push(name),
+                EntryKind::File if name.ends_with(".py") && !is_for_tests(&name) => {
                     let stem = name.trim_end_matches(".py");
                     let help = format!(
                         "a skill is a folder: move it to `{stem}/scripts/{name}`, and write a `{stem}/SKILL.md`"
@@ -100,7 +100,7 @@ pub(crate) fn list(skills_dir: &Path) -> io::Result<Root> {
                         &help,
                     );
                 }
-                Kind::File | Kind::Other => {}
+                EntryKind::File | EntryKind::Other => {}
             }
         }
     }
@@ -114,7 +114,7 @@ impl SkillFolder {
     /// Reads what is in `folder` of the canonical `skills_dir`. What cannot be read is a finding, and so is a link that
     /// leads out of `within`.
     pub(crate) fn read(skills_dir: &Path, within: &Path, folder: &str) -> SkillFolder {
-        let mut walk = Walk { within, ..Walk::new(skills_dir, folder) };
+        let mut walk = SkillWalk { within, ..SkillWalk::new(skills_dir, folder) };
         let mut skill = SkillFolder {
             folder: folder.to_owned(),
             skill_md: None,
@@ -164,13 +164,13 @@ impl SkillFolder {
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Kind {
+enum EntryKind {
     Folder,
     File,
     Other,
 }
 
-struct Walk<'a> {
+struct SkillWalk<'a> {
     skills_dir: &'a Path,
     /// Where links may lead: the skills folder, or the one skill that is served.
     within: &'a Path,
@@ -181,10 +181,10 @@ struct Walk<'a> {
     paths: Vec<PathStamp>,
 }
 
-impl<'a> Walk<'a> {
+impl<'a> SkillWalk<'a> {
     fn new(skills_dir: &'a Path, folder: &'a str) -> Self {
         let started = SystemTime::now();
-        Walk { skills_dir, within: skills_dir, folder, started, findings: Vec::new(), paths: Vec::new() }
+        SkillWalk { skills_dir, within: skills_dir, folder, started, findings: Vec::new(), paths: Vec::new() }
     }
 
     fn top(&mut self, skill: &mut SkillFolder) {
@@ -194,17 +194,17 @@ impl<'a> Walk<'a> {
             let Some(name) = self.name(&entry) else { continue };
             let path = format!("{}/{name}", self.folder);
             match name.as_str() {
-                "SKILL.md" if self.kind(&entry, &path) == Kind::File => {
+                "SKILL.md" if self.kind(&entry, &path) == EntryKind::File => {
                     skill.skill_md = self.read_file(&path);
                 }
-                "scripts" if self.kind(&entry, &path) == Kind::Folder => {
+                "scripts" if self.kind(&entry, &path) == EntryKind::Folder => {
                     skill.has_scripts = true;
                     self.scripts(&path, 1, &mut skill.sources);
                 }
-                "pyproject.toml" if self.kind(&entry, &path) == Kind::File => {
+                "pyproject.toml" if self.kind(&entry, &path) == EntryKind::File => {
                     skill.pyproject = self.read_file(&path);
                 }
-                "uv.lock" if self.kind(&entry, &path) == Kind::File => {
+                "uv.lock" if self.kind(&entry, &path) == EntryKind::File => {
                     skill.lock = self.read_file(&path);
                 }
                 // A link that leads out, which is reported.
@@ -234,8 +234,8 @@ impl<'a> Walk<'a> {
             }
             let path = format!("{folder}/{name}");
             match self.kind(&entry, &path) {
-                Kind::Folder => self.scripts(&path, depth + 1, sources),
-                Kind::File if name.ends_with(".py") && name != "setup.py" => {
+                EntryKind::Folder => self.scripts(&path, depth + 1, sources),
+                EntryKind::File if name.ends_with(".py") && name != "setup.py" => {
                     if sources.len() == SOURCE_FILES_MAX {
                         let message = format!(
                             "the skill has more than {SOURCE_FILES_MAX} Python files; this one and later ones are not read"
@@ -249,17 +249,17 @@ impl<'a> Walk<'a> {
                     }
                     sources.extend(self.read_file(&path));
                 }
-                Kind::Other
+                EntryKind::Other
                     if name.ends_with(".py") && entry.file_type().is_ok_and(|kind| !kind.is_symlink()) =>
                 {
                     let message = "it is not an ordinary file and is not read".to_owned();
                     self.warn(&path, "not-a-file", message, "replace the pipe, socket or device by a file");
                 }
-                Kind::File if matches!(&*name, "requirements.txt" | "setup.py") => {
+                EntryKind::File if matches!(&*name, "requirements.txt" | "setup.py") => {
                     self.beside(&entry, &name, &path)
                 }
-                Kind::File => self.other_sources(&name, &path),
-                Kind::Other => {}
+                EntryKind::File => self.other_sources(&name, &path),
+                EntryKind::Other => {}
             }
         }
     }
@@ -355,13 +355,13 @@ impl<'a> Walk<'a> {
 
     /// What an entry is, through a link that stays within the skills folder. A link that leads out is a
     /// finding: serving a skills folder must not serve what it happens to point at.
-    fn kind(&mut self, entry: &fs::DirEntry, path: &str) -> Kind {
-        let Ok(kind) = entry.file_type() else { return Kind::Other };
+    fn kind(&mut self, entry: &fs::DirEntry, path: &str) -> EntryKind {
+        let Ok(kind) = entry.file_type() else { return EntryKind::Other };
         if !kind.is_symlink() {
             return match (kind.is_dir(), kind.is_file()) {
-                (true, _) => Kind::Folder,
-                (_, true) => Kind::File,
-                _ => Kind::Other,
+                (true, _) => EntryKind::Folder,
+                (_, true) => EntryKind::File,
+                _ => EntryKind::Other,
             };
         }
         let absolute = self.skills_dir.join(path);
@@ -370,21 +370,21 @@ impl<'a> Walk<'a> {
             Err(error) => {
                 let message = format!("the link leads nowhere: {}", plain(&error));
                 self.warn(path, "broken-link", message, "remove it, or restore what it points to");
-                Kind::Other
+                EntryKind::Other
             }
             Ok(target) if !target.starts_with(self.within) => {
                 let message = "the link leads out of the skills folder and is not followed".to_owned();
                 self.error(path, "link-leads-out", message, "copy what it points to into the skills folder");
-                Kind::Other
+                EntryKind::Other
             }
             Ok(target) if target.is_dir() && !self.folder.is_empty() => {
                 let message = "a link to a folder inside a skill is not followed".to_owned();
                 self.warn(path, "linked-folder", message, "link single files, or copy the folder");
-                Kind::Other
+                EntryKind::Other
             }
-            Ok(target) if target.is_dir() => Kind::Folder,
-            Ok(target) if target.is_file() => Kind::File,
-            Ok(_) => Kind::Other,
+            Ok(target) if target.is_dir() => EntryKind::Folder,
+            Ok(target) if target.is_file() => EntryKind::File,
+            Ok(_) => EntryKind::Other,
         }
     }
 

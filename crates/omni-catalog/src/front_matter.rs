@@ -8,7 +8,7 @@ mod repair;
 use granit_parser::{Event, Options, Parser, ScalarStyle, ScanError, Span};
 use serde_json::{Map, Value};
 
-pub(crate) use problem::{Place, Problem};
+pub(crate) use problem::{Position, YamlProblem};
 
 /// What stands between the two `---` lines.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -21,7 +21,7 @@ pub(crate) struct FrontMatter {
 pub(crate) struct Entry {
     pub(crate) key: String,
     pub(crate) value: Yaml,
-    pub(crate) place: Place,
+    pub(crate) place: Position,
 }
 
 #[derive(Debug, PartialEq, Eq)]
@@ -81,7 +81,7 @@ pub(crate) fn find<'a>(entries: &'a [Entry], key: &str) -> Option<&'a Entry> {
 }
 
 /// Reads the front matter of a whole SKILL.md. With problems, everything is read that they leave.
-pub(crate) fn read(text: &str) -> (FrontMatter, Vec<Problem>) {
+pub(crate) fn read(text: &str) -> (FrontMatter, Vec<YamlProblem>) {
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
     let text = if text.contains('\r') { &text.replace("\r\n", "\n").replace('\r', "\n") } else { text };
     let mut problems = Vec::new();
@@ -118,13 +118,18 @@ struct Fenced<'a> {
 
 /// The lines between the fences. The first fence is line 1, so the first line here is line 2 of the file, but for
 /// blank lines above it.
-fn between_fences<'a>(text: &'a str, problems: &mut Vec<Problem>) -> Option<Fenced<'a>> {
+fn between_fences<'a>(text: &'a str, problems: &mut Vec<YamlProblem>) -> Option<Fenced<'a>> {
     let body = text.trim_start_matches(['\n', ' ', '\t', '\u{feff}']);
     let blank = &text[..text.len() - body.len()];
     let above = u32::try_from(blank.matches('\n').count()).unwrap_or(u32::MAX);
     let mut problem = |line: u32, message: &str, help: &str| {
-        let place = Place { line, column: 1 };
-        problems.push(Problem { place, message: message.to_owned(), help: help.to_owned(), fatal: false });
+        let place = Position { line, column: 1 };
+        problems.push(YamlProblem {
+            place,
+            message: message.to_owned(),
+            help: help.to_owned(),
+            fatal: false,
+        });
     };
     let first = body.lines().next().unwrap_or_default().trim_end();
     if !is_fence(first) {
@@ -199,7 +204,7 @@ fn shift(entries: &mut [Entry], lines: u32) {
 }
 
 /// Gives a description back what YAML takes for a comment: `Closes issue #12`.
-fn cut_off(entries: &mut [Entry], yaml: &str, problems: &mut Vec<Problem>) {
+fn cut_off(entries: &mut [Entry], yaml: &str, problems: &mut Vec<YamlProblem>) {
     for Entry { key, value, place } in entries {
         let Yaml::Text(text) = value else { continue };
         let line = usize::try_from(place.line.saturating_sub(2)).ok().and_then(|at| yaml.lines().nth(at));
@@ -210,7 +215,7 @@ fn cut_off(entries: &mut [Entry], yaml: &str, problems: &mut Vec<Problem>) {
         if key != "description" || !is_word {
             continue;
         }
-        problems.push(Problem {
+        problems.push(YamlProblem {
             place: *place,
             message: format!("YAML takes `{rest}` for a comment"),
             help: format!(
@@ -223,7 +228,7 @@ fn cut_off(entries: &mut [Entry], yaml: &str, problems: &mut Vec<Problem>) {
 }
 
 /// Takes off quotes that a word processor has made: for YAML they are part of the text.
-fn curly_quotes(entries: &mut [Entry], problems: &mut Vec<Problem>) {
+fn curly_quotes(entries: &mut [Entry], problems: &mut Vec<YamlProblem>) {
     for Entry { key, value, place } in entries {
         match value {
             Yaml::Text(text) => {
@@ -231,7 +236,7 @@ fn curly_quotes(entries: &mut [Entry], problems: &mut Vec<Problem>) {
                     .iter()
                     .find_map(|(open, close)| text.strip_prefix(*open)?.strip_suffix(*close));
                 let Some(inner) = inner.map(str::to_owned) else { continue };
-                problems.push(Problem {
+                problems.push(YamlProblem {
                     place: *place,
                     message: format!("the quotes around the value of `{key}` are typographic, and part of the text for YAML"),
                     help: "write `\"` or `'`; they are taken off until then".to_owned(),
@@ -250,7 +255,7 @@ const NODES_MAX: usize = 2_000;
 const DEPTH_MAX: usize = 16;
 
 /// The entries, and keys that stand twice, of which the first holds.
-fn parse(yaml: &str) -> Result<(Vec<Entry>, Vec<Problem>), Problem> {
+fn parse(yaml: &str) -> Result<(Vec<Entry>, Vec<YamlProblem>), YamlProblem> {
     let mut options = Options::default();
     options.flow_nesting_limit = DEPTH_MAX;
     options.block_nesting_limit = DEPTH_MAX;
@@ -259,8 +264,8 @@ fn parse(yaml: &str) -> Result<(Vec<Entry>, Vec<Problem>), Problem> {
     match builder.document()? {
         None => Ok((Vec::new(), Vec::new())),
         Some(Yaml::Map(entries)) => Ok((entries, builder.twice)),
-        Some(_) => Err(Problem {
-            place: Place { line: 2, column: 1 },
+        Some(_) => Err(YamlProblem {
+            place: Position { line: 2, column: 1 },
             message: "the front matter is not a mapping".to_owned(),
             help: "write one `key: value` a line".to_owned(),
             fatal: false,
@@ -271,11 +276,11 @@ fn parse(yaml: &str) -> Result<(Vec<Entry>, Vec<Problem>), Problem> {
 struct Builder<'a> {
     parser: Parser<'a, granit_parser::StrInput<'a>>,
     nodes: usize,
-    twice: Vec<Problem>,
+    twice: Vec<YamlProblem>,
 }
 
 impl<'a> Builder<'a> {
-    fn document(&mut self) -> Result<Option<Yaml>, Problem> {
+    fn document(&mut self) -> Result<Option<Yaml>, YamlProblem> {
         loop {
             match self.next()? {
                 (Event::StreamStart | Event::DocumentStart(..), _) => {}
@@ -285,7 +290,7 @@ impl<'a> Builder<'a> {
         }
     }
 
-    fn next(&mut self) -> Result<(Event<'a>, Span), Problem> {
+    fn next(&mut self) -> Result<(Event<'a>, Span), YamlProblem> {
         match self.parser.next() {
             Some(Ok(next)) => Ok(next),
             Some(Err(error)) => Err(invalid(&error)),
@@ -293,10 +298,10 @@ impl<'a> Builder<'a> {
         }
     }
 
-    fn node(&mut self, event: Event<'a>, span: Span, depth: usize) -> Result<Yaml, Problem> {
+    fn node(&mut self, event: Event<'a>, span: Span, depth: usize) -> Result<Yaml, YamlProblem> {
         self.nodes += 1;
         if self.nodes > NODES_MAX || depth > DEPTH_MAX {
-            return Err(Problem {
+            return Err(YamlProblem {
                 place: place(&span),
                 message: "the front matter is too large".to_owned(),
                 help: format!("keep it below {NODES_MAX} values; longer text belongs below the second `---`"),
@@ -308,7 +313,7 @@ impl<'a> Builder<'a> {
             Event::Scalar(_, ScalarStyle::Plain, anchor, ref tag)
                 if anchor > 0 || tag.as_ref().is_some_and(|tag| !tag.is_yaml_core_schema()) =>
             {
-                Err(Problem {
+                Err(YamlProblem {
                     place: place(&span),
                     message: "the front matter is not valid YAML here: `&` and `!` at the start of a value have a meaning of \
                               their own"
@@ -322,7 +327,7 @@ impl<'a> Builder<'a> {
             Event::SequenceStart(..) => self.list(depth),
             Event::MappingStart(..) => self.map(depth),
             // An alias could repeat its anchor's content without bound, and no front matter needs one.
-            _ => Err(Problem {
+            _ => Err(YamlProblem {
                 place: place(&span),
                 message: "the front matter uses a YAML alias".to_owned(),
                 help: "write the value out where it is needed".to_owned(),
@@ -331,7 +336,7 @@ impl<'a> Builder<'a> {
         }
     }
 
-    fn list(&mut self, depth: usize) -> Result<Yaml, Problem> {
+    fn list(&mut self, depth: usize) -> Result<Yaml, YamlProblem> {
         let mut items = Vec::new();
         loop {
             match self.next()? {
@@ -341,7 +346,7 @@ impl<'a> Builder<'a> {
         }
     }
 
-    fn map(&mut self, depth: usize) -> Result<Yaml, Problem> {
+    fn map(&mut self, depth: usize) -> Result<Yaml, YamlProblem> {
         let mut entries: Vec<Entry> = Vec::new();
         loop {
             let (event, span) = self.next()?;
@@ -353,7 +358,7 @@ impl<'a> Builder<'a> {
             let value = self.node(event, value_span, depth + 1)?;
             let key = key.text().unwrap_or_default().to_owned();
             if find(&entries, &key).is_some() {
-                self.twice.push(Problem {
+                self.twice.push(YamlProblem {
                     place: place(&span),
                     message: format!("the key `{key}` stands twice in the front matter"),
                     help: "keep one of the two; the first one holds until then".to_owned(),
@@ -366,9 +371,9 @@ impl<'a> Builder<'a> {
     }
 }
 
-fn invalid(error: &ScanError) -> Problem {
+fn invalid(error: &ScanError) -> YamlProblem {
     let marker = error.marker();
-    Problem {
+    YamlProblem {
         place: at(marker.line(), marker.col()),
         message: format!("the front matter is not valid YAML: {}", error.kind()),
         help: "correct this line; the others are read one by one until then".to_owned(),
@@ -376,14 +381,14 @@ fn invalid(error: &ScanError) -> Problem {
     }
 }
 
-fn place(span: &Span) -> Place {
+fn place(span: &Span) -> Position {
     at(span.start.line(), span.start.col())
 }
 
 /// The parser counts lines of the YAML from 1, which is line 2 of the file, and columns from 0.
-fn at(line: usize, column: usize) -> Place {
+fn at(line: usize, column: usize) -> Position {
     let number = |n: usize| u32::try_from(n).unwrap_or(u32::MAX);
-    Place { line: number(line.max(1) + 1), column: number(column + 1) }
+    Position { line: number(line.max(1) + 1), column: number(column + 1) }
 }
 
 /// Takes every line of the form `key: value` at its word, with the indented ones below `metadata:` as its
@@ -440,9 +445,9 @@ mod tests {
         assert_eq!(text_of(&front, "version"), Some("1.10"));
         assert_eq!(text_of(&front, "flat"), Some("no"));
         let metadata = front.find("metadata").unwrap();
-        assert_eq!(metadata.place, Place { line: 5, column: 1 });
+        assert_eq!(metadata.place, Position { line: 5, column: 1 });
         assert_eq!(metadata.value.map()[0].value.text(), Some("2024-01-02"));
-        assert_eq!(metadata.value.map()[0].place, Place { line: 6, column: 3 });
+        assert_eq!(metadata.value.map()[0].place, Position { line: 6, column: 3 });
     }
 
     #[test]
@@ -455,7 +460,7 @@ mod tests {
     }
 
     /// Reads front matter with one fault, which is to be told once, at this line, and to cost no more than that.
-    fn with_fault(lines: &str) -> (FrontMatter, Problem) {
+    fn with_fault(lines: &str) -> (FrontMatter, YamlProblem) {
         let text = format!(
             "---\nname: notes\n{lines}\nexecutor: fork\ntools:\n  - name: a\n    description: b\n---\n# T\n"
         );

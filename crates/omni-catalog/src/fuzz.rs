@@ -26,7 +26,7 @@ pub fn front_matter(text: &[u8]) {
     }
 }
 
-fn places_of(entry: &Entry) -> Vec<front_matter::Place> {
+fn places_of(entry: &Entry) -> Vec<front_matter::Position> {
     let mut places = vec![entry.place];
     if let Yaml::Map(entries) = &entry.value {
         places.extend(entries.iter().flat_map(places_of));

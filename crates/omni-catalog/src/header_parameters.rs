@@ -37,25 +37,30 @@ pub(crate) const HELP: &str =
     "give each annotated property of a simple type a header name of its own, such as \"Region\"";
 
 /// What is wrong with the annotations of an input schema; `None` when nothing is, or there are none.
-pub(crate) fn fault(schema: &Value) -> Option<String> {
-    in_schema(schema, "", Place::Root, &mut BTreeSet::new())
+pub(crate) fn problem(schema: &Value) -> Option<String> {
+    in_schema(schema, "", SchemaPosition::Root, &mut BTreeSet::new())
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Place {
+enum SchemaPosition {
     Root,
     /// Reached from the root by `properties` alone.
     Property,
     Elsewhere,
 }
 
-fn in_schema(schema: &Value, pointer: &str, place: Place, names: &mut BTreeSet<String>) -> Option<String> {
+fn in_schema(
+    schema: &Value,
+    pointer: &str,
+    place: SchemaPosition,
+    names: &mut BTreeSet<String>,
+) -> Option<String> {
     let schema = schema.as_object()?;
     if let Some(name) = schema.get(ANNOTATION) {
         let Some(name) = name.as_str().filter(|name| is_token(name)) else {
             return Some(format!("`{pointer}/{ANNOTATION}` is no name that a header can have"));
         };
-        if place != Place::Property {
+        if place != SchemaPosition::Property {
             return Some(format!(
                 "`{pointer}/{ANNOTATION}` stands where no client looks: only below `properties`"
             ));
@@ -71,26 +76,28 @@ fn in_schema(schema: &Value, pointer: &str, place: Place, names: &mut BTreeSet<S
             return Some(format!("`{pointer}/{ANNOTATION}` is `{name}`, which another property has already"));
         }
     }
-    let below = if place == Place::Root { Place::Property } else { place };
+    let below = if place == SchemaPosition::Root { SchemaPosition::Property } else { place };
     let properties = schema.get("properties").and_then(Value::as_object).into_iter().flatten();
     for (key, property) in properties {
-        if let Some(fault) = in_schema(property, &format!("{pointer}/properties/{key}"), below, names) {
-            return Some(fault);
+        if let Some(problem) = in_schema(property, &format!("{pointer}/properties/{key}"), below, names) {
+            return Some(problem);
         }
     }
     OTHER_SCHEMAS.iter().find_map(|keyword| {
         let pointer = format!("{pointer}/{keyword}");
         match schema.get(*keyword)? {
-            Value::Array(schemas) => {
-                schemas.iter().find_map(|schema| in_schema(schema, &pointer, Place::Elsewhere, names))
-            }
+            Value::Array(schemas) => schemas
+                .iter()
+                .find_map(|schema| in_schema(schema, &pointer, SchemaPosition::Elsewhere, names)),
             // Of these the members are schemas, of all others the value is one.
             Value::Object(members)
                 if matches!(*keyword, "patternProperties" | "dependentSchemas" | "$defs" | "definitions") =>
             {
-                members.values().find_map(|schema| in_schema(schema, &pointer, Place::Elsewhere, names))
+                members
+                    .values()
+                    .find_map(|schema| in_schema(schema, &pointer, SchemaPosition::Elsewhere, names))
             }
-            schema => in_schema(schema, &pointer, Place::Elsewhere, names),
+            schema => in_schema(schema, &pointer, SchemaPosition::Elsewhere, names),
         }
     })
 }
@@ -115,7 +122,7 @@ mod tests {
             // A property that happens to have the annotation's name.
             json!({"x-mcp-header": {"type": "object"}, "a": {"default": {"x-mcp-header": 5}}}),
         ] {
-            assert_eq!(fault(&json!({"type": "object", "properties": properties})), None, "{properties}");
+            assert_eq!(problem(&json!({"type": "object", "properties": properties})), None, "{properties}");
         }
     }
 
@@ -141,7 +148,7 @@ mod tests {
             (json!({"anyOf": [{"properties": {"a": annotated(json!("A"))}}]}), "no client looks"),
             (json!({"$defs": {"d": annotated(json!("A"))}}), "no client looks"),
         ] {
-            let found = fault(&schema).unwrap_or_default();
+            let found = problem(&schema).unwrap_or_default();
             assert!(found.contains(named), "{schema}: {found}");
         }
     }

@@ -35,7 +35,7 @@ pub(crate) fn in_file(skill: &str, file: &str, text: &str) -> Vec<Diagnostic> {
             line,
             column: u32::try_from(column).unwrap_or(u32::MAX),
             code: CODE.to_owned(),
-            message: said(&run),
+            message: describe(&run),
             help: Some(HELP.to_owned()),
         };
         if findings.len() == FINDINGS_PER_FILE_MAX {
@@ -54,7 +54,7 @@ pub(crate) fn in_texts<'a>(values: impl IntoIterator<Item = &'a Value>, source: 
     let mut found = Vec::new();
     values.into_iter().for_each(|value| walk(value, &mut found));
     found.retain(|hidden| !source.contains(hidden.character));
-    (!found.is_empty()).then(|| said(&found))
+    (!found.is_empty()).then(|| describe(&found))
 }
 
 /// The help that goes with every finding.
@@ -98,7 +98,7 @@ fn ends_at(run: &[Hidden]) -> usize {
 }
 
 /// The message about some characters: which they are, what they do, and what tags say.
-fn said(run: &[Hidden]) -> String {
+fn describe(run: &[Hidden]) -> String {
     const NAMED_MAX: usize = 4;
     let mut names: Vec<String> = Vec::new();
     for name in run.iter().map(|hidden| format!("U+{:04X}", u32::from(hidden.character))) {

@@ -7,7 +7,7 @@ use bytes::Bytes;
 
 use crate::items::{self, Item, Items};
 use crate::pages::{self, Page, joined};
-use crate::{Kind, ListFields};
+use crate::{CatalogKind, ListFields};
 
 /// An immutable list of the items of all sources, in the order of the sources.
 #[derive(Debug)]
@@ -15,8 +15,8 @@ pub(crate) struct ItemList {
     pages: Arc<[Bytes]>,
     whole: Bytes,
     /// Lists of fewer members, made when first asked for: the pages, and all on one.
-    structured: OnceLock<Cut>,
-    basic: OnceLock<Cut>,
+    structured: OnceLock<ReducedList>,
+    basic: OnceLock<ReducedList>,
     version: String,
     /// The source of each key.
     index: HashMap<Box<str>, usize>,
@@ -26,9 +26,9 @@ pub(crate) struct ItemList {
     made_of: Vec<Arc<Items>>,
 }
 
-/// A list without the members that a shape does not have.
+/// A list without the members that a revision does not have.
 #[derive(Debug)]
-struct Cut {
+struct ReducedList {
     pages: Vec<Bytes>,
     whole: Bytes,
 }
@@ -43,7 +43,7 @@ pub(crate) struct Shadowed {
 
 impl ItemList {
     /// The items of each source, the first one that has a key first.
-    pub(crate) fn new(kind: Kind, sources: Vec<Arc<Items>>) -> (ItemList, Vec<Shadowed>) {
+    pub(crate) fn new(kind: CatalogKind, sources: Vec<Arc<Items>>) -> (ItemList, Vec<Shadowed>) {
         let mut index: HashMap<Box<str>, usize> = HashMap::new();
         let mut listed: Vec<&Item> = Vec::new();
         let (mut templates, mut shadowed) = (Vec::new(), Vec::new());
@@ -54,7 +54,7 @@ impl ItemList {
                     continue;
                 }
                 index.insert(item.key.as_str().into(), source);
-                if kind == Kind::Templates {
+                if kind == CatalogKind::Templates {
                     templates.push((item.key.as_str().into(), source));
                 }
                 listed.push(item);
@@ -80,28 +80,28 @@ impl ItemList {
         &self.version
     }
 
-    pub(crate) fn page(&self, shape: ListFields, n: usize) -> Option<Page> {
-        let items = self.cut(shape).map_or(&*self.pages, |cut| &cut.pages).get(n)?.clone();
+    pub(crate) fn page(&self, fields: ListFields, n: usize) -> Option<Page> {
+        let items = self.cut(fields).map_or(&*self.pages, |cut| &cut.pages).get(n)?.clone();
         Some(Page { items, next: Some(n + 1).filter(|next| *next < self.pages.len()) })
     }
 
-    pub(crate) fn page_all(&self, shape: ListFields) -> Page {
-        let whole = self.cut(shape).map_or(&self.whole, |cut| &cut.whole);
+    pub(crate) fn page_all(&self, fields: ListFields) -> Page {
+        let whole = self.cut(fields).map_or(&self.whole, |cut| &cut.whole);
         Page { items: whole.clone(), next: None }
     }
 
-    /// The list of that shape; `None` where it is the one that lies ready.
-    fn cut(&self, shape: ListFields) -> Option<&Cut> {
-        let made = match shape {
+    /// The list with those members; `None` where it is the one that lies ready.
+    fn cut(&self, fields: ListFields) -> Option<&ReducedList> {
+        let made = match fields {
             ListFields::All => return None,
             ListFields::Structured => &self.structured,
             // What is between the two concerns tools alone.
             ListFields::Annotated | ListFields::Basic => &self.basic,
         };
         Some(made.get_or_init(|| {
-            let pages: Vec<Bytes> = self.pages.iter().map(|page| items::cut(page, shape)).collect();
+            let pages: Vec<Bytes> = self.pages.iter().map(|page| items::cut(page, fields)).collect();
             let whole = joined(&pages);
-            Cut { pages, whole }
+            ReducedList { pages, whole }
         }))
     }
 
@@ -171,10 +171,10 @@ mod tests {
 
     #[test]
     fn of_two_sources_with_one_key_the_first_has_it() {
-        let read = |array: &str| Arc::new(Items::read("s", Kind::Prompts, array.as_bytes()).unwrap());
+        let read = |array: &str| Arc::new(Items::read("s", CatalogKind::Prompts, array.as_bytes()).unwrap());
         let sources =
             vec![read(r#"[{"name":"b"},{"name":"a"}]"#), read(r#"[{"name":"a","x":1},{"name":"c"}]"#)];
-        let (list, shadowed) = ItemList::new(Kind::Prompts, sources.clone());
+        let (list, shadowed) = ItemList::new(CatalogKind::Prompts, sources.clone());
         assert_eq!(&list.page_all(ListFields::All).items[..], br#"[{"name":"b"},{"name":"a"},{"name":"c"}]"#);
         assert_eq!(shadowed, [Shadowed { key: "a".into(), first: 0, second: 1 }]);
         assert_eq!((list.source_of("a"), list.source_of("c"), list.source_of("d")), (Some(0), Some(1), None));

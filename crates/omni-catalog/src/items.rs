@@ -6,7 +6,7 @@ use bytes::Bytes;
 use serde_json::value::RawValue;
 use serde_json::{Map, Value};
 
-use crate::{Diagnostic, Kind, ListFields, Severity};
+use crate::{CatalogKind, Diagnostic, ListFields, Severity};
 
 /// JSON objects in their source's order, each with the member that it is asked for by.
 #[derive(Debug, Default, PartialEq)]
@@ -25,37 +25,37 @@ pub(crate) struct Item {
 }
 
 /// The member by which an item is asked for.
-pub(crate) fn key_of(kind: Kind) -> &'static str {
+pub(crate) fn key_of(kind: CatalogKind) -> &'static str {
     match kind {
-        Kind::Resources => "uri",
-        Kind::Templates => "uriTemplate",
-        Kind::Prompts | Kind::Tools | Kind::Skills => "name",
+        CatalogKind::Resources => "uri",
+        CatalogKind::Templates => "uriTemplate",
+        CatalogKind::Prompts | CatalogKind::Tools | CatalogKind::Skills => "name",
     }
 }
 
 /// The members that an item must have, all strings: clients refuse a whole list for one item without.
-fn needed(kind: Kind) -> &'static [&'static str] {
+fn needed(kind: CatalogKind) -> &'static [&'static str] {
     match kind {
-        Kind::Resources => &["uri", "name"],
-        Kind::Templates => &["uriTemplate", "name"],
-        Kind::Prompts | Kind::Tools | Kind::Skills => &["name"],
+        CatalogKind::Resources => &["uri", "name"],
+        CatalogKind::Templates => &["uriTemplate", "name"],
+        CatalogKind::Prompts | CatalogKind::Tools | CatalogKind::Skills => &["name"],
     }
 }
 
-fn called(kind: Kind) -> &'static str {
+fn called(kind: CatalogKind) -> &'static str {
     match kind {
-        Kind::Resources => "resource",
-        Kind::Templates => "resource template",
-        Kind::Prompts => "prompt",
-        Kind::Tools => "tool",
-        Kind::Skills => "skill",
+        CatalogKind::Resources => "resource",
+        CatalogKind::Templates => "resource template",
+        CatalogKind::Prompts => "prompt",
+        CatalogKind::Tools => "tool",
+        CatalogKind::Skills => "skill",
     }
 }
 
 impl Items {
     /// Reads a JSON array. An item that no client can use, and one whose key an earlier one has, is left out with a
     /// finding; `source` says there where the array is from.
-    pub(crate) fn read(source: &str, kind: Kind, array: &[u8]) -> Result<Items, serde_json::Error> {
+    pub(crate) fn read(source: &str, kind: CatalogKind, array: &[u8]) -> Result<Items, serde_json::Error> {
         let texts: Vec<&RawValue> = serde_json::from_slice(array)?;
         let mut read = Items::default();
         let mut keys = HashSet::new();
@@ -103,24 +103,24 @@ impl Items {
 }
 
 /// The member of a list that holds the items.
-pub(crate) fn member(kind: Kind) -> &'static str {
+pub(crate) fn member(kind: CatalogKind) -> &'static str {
     match kind {
-        Kind::Tools => "tools",
-        Kind::Resources => "resources",
-        Kind::Templates => "resourceTemplates",
-        Kind::Prompts => "prompts",
-        Kind::Skills => "skills",
+        CatalogKind::Tools => "tools",
+        CatalogKind::Resources => "resources",
+        CatalogKind::Templates => "resourceTemplates",
+        CatalogKind::Prompts => "prompts",
+        CatalogKind::Skills => "skills",
     }
 }
 
-/// A page without the members that `shape` does not have: they came into MCP with those of tools.
-pub(crate) fn cut(page: &Bytes, shape: ListFields) -> Bytes {
+/// A page without the members that `fields` does not have: they came into MCP with those of tools.
+pub(crate) fn cut(page: &Bytes, fields: ListFields) -> Bytes {
     let Ok(mut items) = serde_json::from_slice::<Vec<Map<String, Value>>>(page) else { return page.clone() };
     for item in &mut items {
-        if shape < ListFields::All {
+        if fields < ListFields::All {
             item.remove("icons");
         }
-        if shape < ListFields::Structured {
+        if fields < ListFields::Structured {
             item.remove("title");
             item.remove("_meta");
             let arguments = item.get_mut("arguments").and_then(Value::as_array_mut);
@@ -149,14 +149,14 @@ mod tests {
         let prompt = json!({"name": "p", "description": "d", "title": "P", "icons": [], "_meta": {},
             "arguments": [{"name": "a", "title": "A", "required": true}]});
         let page = Bytes::from(json!([prompt]).to_string());
-        let shown = |shape| serde_json::from_slice::<Value>(&cut(&page, shape)).unwrap()[0].clone();
+        let shown = |fields| serde_json::from_slice::<Value>(&cut(&page, fields)).unwrap()[0].clone();
         assert_eq!(shown(ListFields::All), prompt);
         let mut structured = prompt.clone();
         structured.as_object_mut().unwrap().remove("icons");
         assert_eq!(shown(ListFields::Structured), structured);
         let basic = json!({"name": "p", "description": "d", "arguments": [{"name": "a", "required": true}]});
-        for shape in [ListFields::Basic, ListFields::Annotated] {
-            assert_eq!(shown(shape), basic, "{shape:?}");
+        for fields in [ListFields::Basic, ListFields::Annotated] {
+            assert_eq!(shown(fields), basic, "{fields:?}");
         }
     }
 
@@ -164,7 +164,7 @@ mod tests {
     fn an_item_that_no_client_can_use_costs_no_other_and_is_named() {
         let array = br#"[{"uri":"a:b",
 "name":"b","size":12345678901234567890},{"uri":"a:c"},5,{"uri":"a:b","name":"again"}]"#;
-        let items = Items::read("unix:/r", Kind::Resources, array).unwrap();
+        let items = Items::read("unix:/r", CatalogKind::Resources, array).unwrap();
         let texts: Vec<&[u8]> = items.iter().map(|item| &item.text[..]).collect();
         assert_eq!(texts, [br#"{"uri":"a:b", "name":"b","size":12345678901234567890}"#], "as it was written");
         let found: Vec<(&str, &str)> =
@@ -177,6 +177,6 @@ mod tests {
                 ("unix:/r /resources/3", "duplicate-name"),
             ]
         );
-        assert!(Items::read("", Kind::Prompts, b"{}").is_err());
+        assert!(Items::read("", CatalogKind::Prompts, b"{}").is_err());
     }
 }

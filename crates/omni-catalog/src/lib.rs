@@ -9,16 +9,16 @@
 //! ```
 
 mod catalog;
+mod catalog_kind;
 mod item_list;
-mod kind;
 mod merge;
 mod pages;
-mod shape;
 mod snapshot;
 mod source;
 mod source_snapshot;
 mod tool;
 mod tool_list;
+mod tool_rules;
 mod validate;
 
 mod encoded_list;
@@ -47,9 +47,9 @@ mod hidden_characters;
 mod stamp;
 mod store;
 
+mod declared_tools;
 mod diagnostic;
 mod parallel;
-mod programs;
 mod requirements;
 mod similar;
 mod strict_json;
@@ -58,18 +58,14 @@ mod strict_json;
 pub mod fuzz;
 
 pub use catalog::Catalog;
+pub use catalog_kind::CatalogKind;
 pub use diagnostic::{Diagnostic, Severity};
 pub use folder::{SourceFile, sources};
-pub use kind::Kind;
 pub use list_fields::ListFields;
 pub use manifest_diff::{ChangeKind, ManifestChange, ManifestDiff};
 pub use names::NameStyle;
 pub use pages::Page;
 pub use remote_list::NotAToolList;
-pub use shape::{
-    ClientPattern, Faults as ShapeFaults, Filter, FilterRule, Override, Overrides, PatternError, Profile,
-    ProfileId, Setting, Shape, Written,
-};
 pub use similar::closest;
 pub use skill::Skill;
 pub use snapshot::{Filtered, Snapshot};
@@ -80,5 +76,9 @@ pub use source::{RefreshReport, Source, SourceError};
 pub use source_snapshot::SourceSnapshot;
 pub use tool::{Origin, Tool};
 pub use tool_list::ToolList;
+pub use tool_rules::{
+    ClientPattern, Filter, FilterRule, Located, Override, Overrides, PatternError, Profile, ProfileId,
+    RuleConflicts as ShapeFaults, SettingLocation, ToolRules,
+};
 pub use unknown_name::UnknownName;
-pub use validate::{ArgumentFaults, Fault};
+pub use validate::{ArgumentFault, ArgumentFaults};

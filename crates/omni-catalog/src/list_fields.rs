@@ -13,7 +13,7 @@ pub enum ListFields {
     All,
 }
 
-/// Which optional members any tool of the list has. A shape that would drop none of them needs no copy.
+/// Which optional members any tool of the list has. A list that would drop none of them needs no copy.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct OptionalMembers {
     pub(crate) annotations: bool,
@@ -41,9 +41,9 @@ impl OptionalMembers {
     }
 }
 
-/// Whether `shape` shows everything that a list with `optional_members` has.
-pub(crate) fn complete(shape: ListFields, optional_members: OptionalMembers) -> bool {
-    (shape >= ListFields::All || !optional_members.icons)
-        && (shape >= ListFields::Structured || !optional_members.structured)
-        && (shape >= ListFields::Annotated || !optional_members.annotations)
+/// Whether `fields` shows everything that a list with `optional_members` has.
+pub(crate) fn complete(fields: ListFields, optional_members: OptionalMembers) -> bool {
+    (fields >= ListFields::All || !optional_members.icons)
+        && (fields >= ListFields::Structured || !optional_members.structured)
+        && (fields >= ListFields::Annotated || !optional_members.annotations)
 }

@@ -59,16 +59,16 @@ impl Listed<'_> {
         }
     }
 
-    fn cut(&mut self, shape: ListFields) {
-        if shape < ListFields::All {
+    fn cut(&mut self, fields: ListFields) {
+        if fields < ListFields::All {
             self.icons = None;
         }
-        if shape < ListFields::Structured {
+        if fields < ListFields::Structured {
             self.title = None;
             self.output_schema = None;
             self.meta = None;
         }
-        if shape < ListFields::Annotated {
+        if fields < ListFields::Annotated {
             self.annotations = None;
         }
     }
@@ -106,11 +106,11 @@ pub(crate) fn optional_members<'a>(listings: impl Iterator<Item = &'a str>) -> O
     read.map(|listed| listed.optional_members()).fold(OptionalMembers::default(), OptionalMembers::and)
 }
 
-/// A page without the members that `shape` does not know.
-pub(crate) fn cut(page: &[u8], shape: ListFields) -> Result<Bytes, serde_json::Error> {
+/// A page without the members that `fields` does not know.
+pub(crate) fn cut(page: &[u8], fields: ListFields) -> Result<Bytes, serde_json::Error> {
     let mut tools: Vec<Listed<'_>> = serde_json::from_slice(page)?;
     for tool in &mut tools {
-        tool.cut(shape);
+        tool.cut(fields);
     }
     serde_json::to_vec(&tools).map(Bytes::from)
 }

@@ -18,18 +18,18 @@ use crate::encoded_list::{self, EncodedList, EncodedTool, ListMeta, TooLarge};
 use crate::item_list::{ItemList, Shadowed};
 use crate::items::key_of;
 use crate::listing::optional_members;
-use crate::shape::{self, Faults, Filter, ProfileId, Shape};
 use crate::skill_tags::SkillTags;
 use crate::snapshot::SourceEntry;
 use crate::source_defaults::SourceDefaults;
 use crate::tool_list::ToolList;
-use crate::{Diagnostic, Kind, NameStyle, Severity, Skill, Snapshot};
+use crate::tool_rules::{Filter, ProfileId, RuleConflicts, ToolFacts, ToolRules};
+use crate::{CatalogKind, Diagnostic, NameStyle, Severity, Skill, Snapshot};
 
 /// More names than this are not said of one skill that is partly hidden.
 const NAMED_MAX: usize = 5;
 
 /// A tool on its way into the list.
-struct Candidate<'a> {
+struct MergeCandidate<'a> {
     source: usize,
     /// The canonical one.
     name: &'a str,
@@ -43,7 +43,7 @@ struct Candidate<'a> {
 /// and its version.
 pub(crate) fn merge(
     mut sources: Vec<SourceEntry>,
-    shape: &Arc<Shape>,
+    rules: &Arc<ToolRules>,
     before: Option<&Snapshot>,
 ) -> Result<Snapshot, TooLarge> {
     let folders = sources.iter().filter(|source| source.snapshot.defaults().is_folder()).count();
@@ -56,16 +56,16 @@ pub(crate) fn merge(
             one.snapshot.has_tools_of(&other.snapshot) && one.snapshot.is_known() == other.snapshot.is_known()
         })
     });
-    let names = shape.names(ProfileId::EVERYBODY);
-    let mut with_tools = sources.iter().filter(|source| source.offers(Kind::Tools));
+    let names = rules.names(ProfileId::EVERYBODY);
+    let mut with_tools = sources.iter().filter(|source| source.offers(CatalogKind::Tools));
     let only = with_tools.next().filter(|_| with_tools.next().is_none());
-    let Merged { all, lists, hidden_skills, mut findings, faults } = match (only, same_tools) {
+    let Merged { all, lists, hidden_skills, mut findings, rule_conflicts } = match (only, same_tools) {
         (_, Some(before)) => Merged {
             all: before.all.clone(),
             lists: before.lists.clone(),
             hidden_skills: before.hidden_skills.clone(),
             findings: before.findings.iter().filter(|found| !is_of_items(found)).cloned().collect(),
-            faults: before.faults.clone(),
+            rule_conflicts: before.rule_conflicts.clone(),
         },
         (Some(SourceEntry { snapshot, .. }), _) if snapshot.encoded().style == names => {
             // the encoded list as it lies, whose bytes nobody has to make again.
@@ -73,13 +73,13 @@ pub(crate) fn merge(
             shaped(
                 &sources,
                 Arc::new(ToolList::of_one(snapshot.encoded().clone(), defaults)),
-                shape,
+                rules,
                 Vec::new(),
             )?
         }
         _ => {
             let (all, hidden, findings) = tools(&sources, names)?;
-            let mut merged = shaped(&sources, Arc::new(all), shape, findings)?;
+            let mut merged = shaped(&sources, Arc::new(all), rules, findings)?;
             merged.hidden_skills.extend(hidden);
             merged
         }
@@ -98,10 +98,10 @@ pub(crate) fn merge(
         Arc::new(list)
     };
     let (resources, templates, prompts) =
-        (items(Kind::Resources), items(Kind::Templates), items(Kind::Prompts));
+        (items(CatalogKind::Resources), items(CatalogKind::Templates), items(CatalogKind::Prompts));
     Ok(Snapshot {
         sources,
-        shape: Arc::clone(shape),
+        rules: Arc::clone(rules),
         all,
         lists,
         resources,
@@ -109,7 +109,7 @@ pub(crate) fn merge(
         prompts,
         hidden_skills,
         findings,
-        faults,
+        rule_conflicts,
         skills: OnceLock::new(),
         skills_version: OnceLock::new(),
         diagnostics: OnceLock::new(),
@@ -123,7 +123,7 @@ struct Merged {
     lists: Arc<[Arc<ToolList>]>,
     hidden_skills: Vec<(usize, String)>,
     findings: Vec<Diagnostic>,
-    faults: Faults,
+    rule_conflicts: RuleConflicts,
 }
 
 /// A folder's skill that another source stands before, each with the number of its source.
@@ -135,7 +135,7 @@ fn tools(
     names: NameStyle,
 ) -> Result<(ToolList, HiddenSkills, Vec<Diagnostic>), TooLarge> {
     let mut findings = Vec::new();
-    let mut candidates: Vec<Candidate<'_>> =
+    let mut candidates: Vec<MergeCandidate<'_>> =
         sources.iter().enumerate().flat_map(|(number, source)| gathered(number, source)).collect();
     let skills = skills(sources);
     let hidden = skills_twice(sources, &skills, &mut findings);
@@ -155,68 +155,74 @@ fn skills(sources: &[SourceEntry]) -> Vec<(usize, Skill)> {
 fn shaped(
     sources: &[SourceEntry],
     all: Arc<ToolList>,
-    shape: &Shape,
+    rules: &ToolRules,
     mut findings: Vec<Diagnostic>,
 ) -> Result<Merged, TooLarge> {
     let encoded = all.encoded();
-    if shape.is_plain(encoded.style) {
+    if rules.is_plain(encoded.style) {
         let lists = Arc::from([all.clone()]);
-        return Ok(Merged { all, lists, hidden_skills: Vec::new(), findings, faults: Faults::default() });
+        return Ok(Merged {
+            all,
+            lists,
+            hidden_skills: Vec::new(),
+            findings,
+            rule_conflicts: RuleConflicts::default(),
+        });
     }
     let skill_tags: Vec<SkillTags> =
         (0..encoded.tool_count()).map(|tool| SkillTags::of(encoded, tool)).collect();
-    let candidates: Vec<shape::Candidate<'_>> = skill_tags
+    let candidates: Vec<ToolFacts<'_>> = skill_tags
         .iter()
         .enumerate()
-        .map(|(tool, SkillTags { skill, tags })| shape::Candidate {
+        .map(|(tool, SkillTags { skill, tags })| ToolFacts {
             name: encoded.name(tool).unwrap_or_default(),
             skill,
             tags,
         })
         .collect();
     let mut lists = Vec::new();
-    let mut faults = Vec::new();
-    for id in shape.ids() {
-        if shape.changes_nothing(id, encoded.style) {
+    let mut rule_conflicts = Vec::new();
+    for id in rules.ids() {
+        if rules.changes_nothing(id, encoded.style) {
             lists.push(all.clone());
             continue;
         }
-        let mut shown = shape.arrange(id, &candidates);
-        faults.append(&mut shown.faults);
-        lists.push(Arc::new(all.shaped(&shown, shape.names(id))?));
+        let mut shown = rules.profile_tools(id, &candidates);
+        rule_conflicts.append(&mut shown.conflicts);
+        lists.push(Arc::new(all.shaped(&shown, rules.names(id))?));
     }
-    let faults = Faults::of(faults);
-    findings.extend(faults.0.iter().map(Diagnostic::from));
+    let rule_conflicts = RuleConflicts::of(rule_conflicts);
+    findings.extend(rule_conflicts.0.iter().map(Diagnostic::from));
     // Of a source that has never been heard of, nothing can be said.
     if sources.iter().all(|source| source.snapshot.is_known()) {
-        findings.extend(shape.without_effect(&candidates).iter().map(Diagnostic::from));
+        findings.extend(rules.without_effect(&candidates).iter().map(Diagnostic::from));
     }
-    let hidden_skills = skills_left_out(sources, shape, &candidates);
-    Ok(Merged { all, lists: lists.into(), hidden_skills, findings, faults })
+    let hidden_skills = skills_left_out(sources, rules, &candidates);
+    Ok(Merged { all, lists: lists.into(), hidden_skills, findings, rule_conflicts })
 }
 
 /// The skills that the filters for everybody leave out, with all their tools.
-fn skills_left_out(sources: &[SourceEntry], shape: &Shape, tools: &[shape::Candidate<'_>]) -> HiddenSkills {
-    if shape.common_filters().all(Filter::is_empty) {
+fn skills_left_out(sources: &[SourceEntry], rules: &ToolRules, tools: &[ToolFacts<'_>]) -> HiddenSkills {
+    if rules.common_filters().all(Filter::is_empty) {
         return Vec::new();
     }
     let is_left_out =
-        |tool: &shape::Candidate<'_>| shape.common_filters().any(|filter| filter.blocks(tool).is_some());
+        |tool: &ToolFacts<'_>| rules.common_filters().any(|filter| filter.blocks(tool).is_some());
     let with_tools: BTreeSet<&str> =
         tools.iter().filter(|tool| !is_left_out(tool)).map(|tool| tool.skill).collect();
     let mut skills = skills(sources);
     skills.retain(|(_, skill)| {
-        let itself = shape::Candidate { name: &skill.folder, skill: &skill.folder, tags: &skill.tags };
+        let itself = ToolFacts { name: &skill.folder, skill: &skill.folder, tags: &skill.tags };
         !with_tools.contains(skill.folder.as_str()) && is_left_out(&itself)
     });
     skills.into_iter().map(|(number, skill)| (number, skill.folder)).collect()
 }
 
 /// The tools of one source.
-fn gathered(number: usize, source: &SourceEntry) -> impl Iterator<Item = Candidate<'_>> {
+fn gathered(number: usize, source: &SourceEntry) -> impl Iterator<Item = MergeCandidate<'_>> {
     let encoded = source.snapshot.encoded();
     (0..encoded.tool_count()).filter_map(move |tool| {
-        Some(Candidate {
+        Some(MergeCandidate {
             source: number,
             name: encoded.name(tool)?,
             skill: SkillTags::of(encoded, tool).skill,
@@ -272,10 +278,10 @@ fn skills_twice(
 /// All tools sorted by name. Of two with one name the first source's stays, and the other is in a finding.
 fn one_of_each_name<'a>(
     sources: &[SourceEntry],
-    candidates: Vec<Candidate<'a>>,
+    candidates: Vec<MergeCandidate<'a>>,
     findings: &mut Vec<Diagnostic>,
-) -> Vec<Candidate<'a>> {
-    let mut tools: BTreeMap<&str, Candidate<'_>> = BTreeMap::new();
+) -> Vec<MergeCandidate<'a>> {
+    let mut tools: BTreeMap<&str, MergeCandidate<'_>> = BTreeMap::new();
     // One finding for each skill and pair of sources: a runner may list the very folder that is served here.
     let mut twice: BTreeMap<(usize, usize, String), Vec<&str>> = BTreeMap::new();
     for candidate in candidates {
@@ -316,7 +322,7 @@ fn one_of_each_name<'a>(
 
 fn encoded(
     sources: &[SourceEntry],
-    candidates: &[Candidate<'_>],
+    candidates: &[MergeCandidate<'_>],
     names: NameStyle,
 ) -> Result<ToolList, TooLarge> {
     let text = |bytes| std::str::from_utf8(bytes).unwrap_or("{}");
@@ -346,21 +352,23 @@ fn encoded(
 }
 
 /// The code of a finding about two items with one key.
-fn code_of(kind: Kind) -> &'static str {
+fn code_of(kind: CatalogKind) -> &'static str {
     match kind {
-        Kind::Resources => "duplicate-resource",
-        Kind::Templates => "duplicate-template",
-        Kind::Prompts => "duplicate-prompt",
-        Kind::Tools => "duplicate-name",
-        Kind::Skills => "duplicate-skill",
+        CatalogKind::Resources => "duplicate-resource",
+        CatalogKind::Templates => "duplicate-template",
+        CatalogKind::Prompts => "duplicate-prompt",
+        CatalogKind::Tools => "duplicate-name",
+        CatalogKind::Skills => "duplicate-skill",
     }
 }
 
 fn is_of_items(found: &Diagnostic) -> bool {
-    [Kind::Resources, Kind::Templates, Kind::Prompts].iter().any(|kind| found.code == code_of(*kind))
+    [CatalogKind::Resources, CatalogKind::Templates, CatalogKind::Prompts]
+        .iter()
+        .any(|kind| found.code == code_of(*kind))
 }
 
-fn item_twice(kind: Kind, shadowed: &Shadowed, sources: &[SourceEntry]) -> Diagnostic {
+fn item_twice(kind: CatalogKind, shadowed: &Shadowed, sources: &[SourceEntry]) -> Diagnostic {
     let Shadowed { key, first, second } = shadowed;
     let (first, second) = (&sources[*first].name, &sources[*second].name);
     Diagnostic {

@@ -4,7 +4,7 @@
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
-use crate::front_matter::{Entry, Place, Problem, Yaml, find};
+use crate::front_matter::{Entry, Position, Yaml, YamlProblem, find};
 
 /// The tables of the file, each key with its place.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -23,23 +23,23 @@ impl Pyproject {
 }
 
 /// Reads the file. With a problem, the rest is still what could be rescued.
-pub(crate) fn read(text: &str) -> (Pyproject, Option<Problem>) {
-    let places = Places::of(text);
+pub(crate) fn read(text: &str) -> (Pyproject, Option<YamlProblem>) {
+    let lines = LineIndex::of(text);
     let (table, errors) = DeTable::parse_recoverable(text);
-    let problem = errors.first().map(|error| Problem {
-        place: places.place(error.span().map_or(0, |span| span.start)),
+    let problem = errors.first().map(|error| YamlProblem {
+        place: lines.place(error.span().map_or(0, |span| span.start)),
         message: format!("it is not valid TOML: {}", error.message().replace('\n', ", ")),
         help: "correct this line; what can be read of the file is used until then".to_owned(),
         fatal: false,
     });
-    (Pyproject { entries: entries(table.get_ref(), &places, 0) }, problem)
+    (Pyproject { entries: entries(table.get_ref(), &lines, 0) }, problem)
 }
 
 /// Deeper tables are no configuration that a person wrote.
 const DEPTH_MAX: usize = 32;
 
 /// The members of a table in the order of the file, which the parser does not keep.
-fn entries(table: &DeTable<'_>, places: &Places<'_>, depth: usize) -> Vec<Entry> {
+fn entries(table: &DeTable<'_>, lines: &LineIndex<'_>, depth: usize) -> Vec<Entry> {
     if depth > DEPTH_MAX {
         return Vec::new();
     }
@@ -47,13 +47,13 @@ fn entries(table: &DeTable<'_>, places: &Places<'_>, depth: usize) -> Vec<Entry>
     members.sort_by_key(|(key, _)| key.span().start);
     let entry = |(key, value): (&Spanned<std::borrow::Cow<'_, str>>, &Spanned<DeValue<'_>>)| Entry {
         key: key.get_ref().to_string(),
-        value: tree(value.get_ref(), places, depth + 1),
-        place: places.place(key.span().start),
+        value: tree(value.get_ref(), lines, depth + 1),
+        place: lines.place(key.span().start),
     };
     members.into_iter().map(entry).collect()
 }
 
-fn tree(value: &DeValue<'_>, places: &Places<'_>, depth: usize) -> Yaml {
+fn tree(value: &DeValue<'_>, lines: &LineIndex<'_>, depth: usize) -> Yaml {
     match value {
         DeValue::String(text) => Yaml::Quoted(text.to_string()),
         DeValue::Integer(number) => match i64::from_str_radix(number.as_str(), number.radix()) {
@@ -64,31 +64,31 @@ fn tree(value: &DeValue<'_>, places: &Places<'_>, depth: usize) -> Yaml {
         DeValue::Boolean(value) => Yaml::Text(value.to_string()),
         DeValue::Datetime(time) => Yaml::Quoted(time.to_string()),
         DeValue::Array(items) if depth <= DEPTH_MAX => {
-            Yaml::List(items.iter().map(|item| tree(item.get_ref(), places, depth + 1)).collect())
+            Yaml::List(items.iter().map(|item| tree(item.get_ref(), lines, depth + 1)).collect())
         }
         DeValue::Array(_) => Yaml::List(Vec::new()),
-        DeValue::Table(table) => Yaml::Map(entries(table, places, depth)),
+        DeValue::Table(table) => Yaml::Map(entries(table, lines, depth)),
     }
 }
 
 /// Where the lines of a text begin.
-struct Places<'a> {
+struct LineIndex<'a> {
     text: &'a str,
     lines: Vec<usize>,
 }
 
-impl<'a> Places<'a> {
+impl<'a> LineIndex<'a> {
     fn of(text: &'a str) -> Self {
         let after = text.bytes().enumerate().filter(|(_, byte)| *byte == b'\n').map(|(at, _)| at + 1);
-        Places { text, lines: std::iter::once(0).chain(after).collect() }
+        LineIndex { text, lines: std::iter::once(0).chain(after).collect() }
     }
 
-    fn place(&self, at: usize) -> Place {
+    fn place(&self, at: usize) -> Position {
         let line = self.lines.partition_point(|start| *start <= at);
         let start = self.lines.get(line.saturating_sub(1)).copied().unwrap_or_default();
         let column = self.text.get(start..at).map_or(0, |before| before.chars().count());
         let number = |n: usize| u32::try_from(n).unwrap_or(u32::MAX);
-        Place { line: number(line), column: number(column + 1) }
+        Position { line: number(line), column: number(column + 1) }
     }
 }
 
@@ -106,7 +106,7 @@ mod tests {
         let keys: Vec<_> = omni.value.map().iter().map(|entry| (&*entry.key, entry.place.line)).collect();
         assert_eq!(keys, [("z", 5), ("ä", 6), ("a", 7)]);
         assert_eq!(omni.value.json(), serde_json::json!({"z": 1000, "ä": [true, 1.5], "a": {"b": "1"}}));
-        assert_eq!(file.find(&["tool", "omni", "a", "b"]).unwrap().place, Place { line: 7, column: 7 });
+        assert_eq!(file.find(&["tool", "omni", "a", "b"]).unwrap().place, Position { line: 7, column: 7 });
         assert_eq!(file.find(&["tool", "uv"]), None);
         assert_eq!(file.find(&["project", "name", "deeper"]), None);
     }

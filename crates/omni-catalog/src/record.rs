@@ -9,11 +9,11 @@ use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use serde_json::{Map, Value};
 
+use crate::declared_tools::{self, DeclaredTool, PYPROJECT};
 use crate::folder::SkillFolder;
 use crate::header_parameters;
 use crate::hidden_characters;
 use crate::listing::Listing;
-use crate::programs::{self, Declared, PYPROJECT};
 use crate::pyproject::{self, Pyproject};
 use crate::requirements::SkillRequirements;
 use crate::tool::{Detail, Origin};
@@ -21,12 +21,12 @@ use crate::{Diagnostic, Severity, Skill, validate};
 
 /// A record as it is written.
 #[derive(Debug, Serialize)]
-struct Written<'a> {
+struct SkillRecord<'a> {
     folder: &'a str,
     digest: &'a str,
     files: Vec<FileHash<'a>>,
     skill: &'a Skill,
-    tools: Vec<WrittenTool<'a>>,
+    tools: Vec<ToolRecord<'a>>,
     diagnostics: &'a [Diagnostic],
 }
 
@@ -38,7 +38,7 @@ struct FileHash<'a> {
 }
 
 #[derive(Debug, Serialize)]
-struct WrittenTool<'a> {
+struct ToolRecord<'a> {
     name: String,
     listing: Listing<'a>,
     detail: Detail<RunSpec>,
@@ -74,7 +74,7 @@ pub(crate) fn describe(folder: &SkillFolder, digest: &str) -> String {
     let (mut skill, mut declared) = front_matter(folder, &mut findings);
     skill.digest.clone_from(&folder.code);
     let project = project(folder, &mut findings);
-    programs::read_pyproject(&folder.folder, &project, &mut declared, &mut findings);
+    declared_tools::read_pyproject(&folder.folder, &project, &mut declared, &mut findings);
     let scanned = scan(folder, &mut findings);
     declared.retain(|declared| {
         let taken = scanned.iter().find(|tool| tool.command == declared.tool.command);
@@ -86,7 +86,7 @@ pub(crate) fn describe(folder: &SkillFolder, digest: &str) -> String {
     let requirements = SkillRequirements::read(folder, &mut findings);
     let functions = scanned.iter().map(|tool| (tool, None));
     let programs = declared.iter().map(|declared| (&declared.tool, Some(&declared.program)));
-    let tools: Vec<WrittenTool<'_>> = functions
+    let tools: Vec<ToolRecord<'_>> = functions
         .chain(programs)
         .filter_map(|(tool, program)| written(&skill, tool, program, &requirements, &mut findings))
         .collect();
@@ -107,7 +107,7 @@ pub(crate) fn describe(folder: &SkillFolder, digest: &str) -> String {
         bytes: file.text.len(),
         blake3: file.hash.to_hex().to_string(),
     });
-    let record = Written {
+    let record = SkillRecord {
         folder: &folder.folder,
         digest,
         files: files.collect(),
@@ -123,7 +123,7 @@ pub(crate) fn describe(folder: &SkillFolder, digest: &str) -> String {
 fn look_for_hidden(
     folder: &SkillFolder,
     skill: &Skill,
-    tools: &[WrittenTool<'_>],
+    tools: &[ToolRecord<'_>],
     findings: &mut Vec<Diagnostic>,
 ) {
     // A lock file is for programs.
@@ -158,7 +158,7 @@ fn look_for_hidden(
     look(&own, &format!("{}/SKILL.md", folder.folder), 1, "the front matter".to_owned());
 }
 
-fn front_matter(folder: &SkillFolder, findings: &mut Vec<Diagnostic>) -> (Skill, Vec<Declared>) {
+fn front_matter(folder: &SkillFolder, findings: &mut Vec<Diagnostic>) -> (Skill, Vec<DeclaredTool>) {
     match &folder.skill_md {
         Some(file) => Skill::read(&folder.folder, &file.text, findings),
         None => {
@@ -229,7 +229,7 @@ fn written<'a>(
     program: Option<&ProgramTarget>,
     requirements: &SkillRequirements,
     findings: &mut Vec<Diagnostic>,
-) -> Option<WrittenTool<'a>> {
+) -> Option<ToolRecord<'a>> {
     let name = if skill.flat { tool.command.clone() } else { format!("{}.{}", skill.folder, tool.command) };
     let mut find = |severity, code: &str, message: String, help: &str| {
         findings.push(Diagnostic {
@@ -261,7 +261,7 @@ fn written<'a>(
         find(Severity::Error, "bad-input-schema", message, "correct the schema");
         return None;
     }
-    if let Some(why) = header_parameters::fault(&tool.input_schema) {
+    if let Some(why) = header_parameters::problem(&tool.input_schema) {
         let message = format!("clients that repeat arguments in headers leave `{name}` out: {why}");
         find(Severity::Warning, header_parameters::CODE, message, header_parameters::HELP);
     }
@@ -291,7 +291,7 @@ fn written<'a>(
         tags: tags(skill, tool),
         version: tool.version.clone(),
     };
-    Some(WrittenTool { name, listing, detail })
+    Some(ToolRecord { name, listing, detail })
 }
 
 fn run_spec(skill: &Skill, tool: &omni_scan::Tool, target: Target, name: &str, structured: bool) -> RunSpec {
@@ -369,7 +369,7 @@ fn meta(tool: &omni_scan::Tool) -> Map<String, Value> {
     meta
 }
 
-fn named_twice(folder: &str, declared: &Declared, taken: &omni_scan::Tool) -> Diagnostic {
+fn named_twice(folder: &str, declared: &DeclaredTool, taken: &omni_scan::Tool) -> Diagnostic {
     Diagnostic {
         severity: Severity::Error,
         skill: folder.to_owned(),

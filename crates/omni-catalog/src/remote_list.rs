@@ -141,7 +141,7 @@ impl ListReader<'_> {
             self.find(Severity::Error, "bad-input-schema", message, "correct the schema");
             return None;
         }
-        if let Some(why) = header_parameters::fault(&input_schema) {
+        if let Some(why) = header_parameters::problem(&input_schema) {
             let message = format!("clients that repeat arguments in headers leave `{name}` out: {why}");
             self.find(Severity::Warning, header_parameters::CODE, message, header_parameters::HELP);
         }

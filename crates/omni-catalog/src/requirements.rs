@@ -14,7 +14,7 @@ use omni_call::{ProgramTarget, Requirements, RequirementsSource};
 
 use crate::folder::SkillFolder;
 use crate::{Diagnostic, Severity};
-use declared::{Declared, Document};
+use declared::{DeclaredRequirements, Document};
 
 /// What the tools of one skill need.
 #[derive(Debug, Default)]
@@ -31,7 +31,7 @@ const LOCK: &str = "uv.lock";
 impl SkillRequirements {
     /// Reads what the skill's files say. What is wrong with them is added to `findings` and costs no tool.
     pub(crate) fn read(folder: &SkillFolder, findings: &mut Vec<Diagnostic>) -> SkillRequirements {
-        let mut reader = Reader { folder, findings };
+        let mut reader = RequirementsReader { folder, findings };
         let project = reader.project();
         let lock = reader.lock(&project);
         let mut requirements = SkillRequirements::default();
@@ -92,20 +92,20 @@ fn key(python: Option<&str>, dependencies: &[String], locked: Option<&str>) -> S
     hasher.finalize().to_hex()[..16].to_owned()
 }
 
-struct Reader<'a> {
+struct RequirementsReader<'a> {
     folder: &'a SkillFolder,
     findings: &'a mut Vec<Diagnostic>,
 }
 
-impl Reader<'_> {
-    fn project(&mut self) -> Declared {
-        let Some(file) = &self.folder.pyproject else { return Declared::default() };
+impl RequirementsReader<'_> {
+    fn project(&mut self) -> DeclaredRequirements {
+        let Some(file) = &self.folder.pyproject else { return DeclaredRequirements::default() };
         let mut document = self.document(PYPROJECT, &file.text, 1, 1);
         document.project()
     }
 
     /// The hash of the lock that is to be installed from.
-    fn lock(&mut self, project: &Declared) -> Option<String> {
+    fn lock(&mut self, project: &DeclaredRequirements) -> Option<String> {
         let lock = self.folder.lock.as_ref()?;
         if self.folder.pyproject.is_none() {
             let message = format!("`{LOCK}` is not used: there is no `{PYPROJECT}` beside it");
@@ -115,7 +115,7 @@ impl Reader<'_> {
         (!project.dependencies.is_empty()).then(|| lock.hash.to_hex().to_string())
     }
 
-    fn script(&mut self, path: &str, text: &str) -> Option<Declared> {
+    fn script(&mut self, path: &str, text: &str) -> Option<DeclaredRequirements> {
         let block = match script::block(text) {
             Ok(block) => block?,
             Err(problem) => {
@@ -126,7 +126,7 @@ impl Reader<'_> {
         // Two characters of comment stand before each line of it.
         let mut document = self.document(path, &block.text, block.line + 1, 3);
         let declared = document.script();
-        Some(Declared { line: block.line, ..declared })
+        Some(DeclaredRequirements { line: block.line, ..declared })
     }
 
     fn ignored(&mut self, path: &str, line: u32) {

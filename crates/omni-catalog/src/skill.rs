@@ -7,8 +7,8 @@ use omni_call::{Affinity, ExecutorKind, ForkSettings, Limits, Policy, Trust};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use crate::front_matter::{self, Entry, FrontMatter, Place, Yaml};
-use crate::programs::{self, Declared};
+use crate::declared_tools::{self, DeclaredTool};
+use crate::front_matter::{self, Entry, FrontMatter, Position, Yaml};
 use crate::{Diagnostic, Severity};
 
 /// One skill, as its folder and front matter describe it.
@@ -84,7 +84,7 @@ impl Skill {
         folder: &str,
         skill_md: &str,
         findings: &mut Vec<Diagnostic>,
-    ) -> (Skill, Vec<Declared>) {
+    ) -> (Skill, Vec<DeclaredTool>) {
         let (front, problems) = front_matter::read(skill_md);
         let mut reader = SkillReader { folder, front: &front, findings };
         for problem in problems {
@@ -92,8 +92,8 @@ impl Skill {
         }
         let skill = reader.skill();
         let mut declared = Vec::new();
-        let source = programs::Source { folder, file: "SKILL.md" };
-        programs::read(source, front.find("tools"), &mut declared, findings);
+        let source = declared_tools::DeclaredIn { folder, file: "SKILL.md" };
+        declared_tools::read(source, front.find("tools"), &mut declared, findings);
         (skill, declared)
     }
 }
@@ -107,7 +107,7 @@ const EXECUTOR_DEFAULT: &str = "its tools run with the server's default executor
 const FORK_DEFAULT: &str = "the server's default holds until then";
 const NO_LIMIT: &str = "there is no such limit until then";
 
-const TOP: Place = Place { line: 1, column: 1 };
+const TOP: Position = Position { line: 1, column: 1 };
 
 /// Keys that have a meaning here; at the top or under `metadata`.
 const KNOWN_KEYS: [&str; 26] = [
@@ -401,7 +401,7 @@ impl<'a> SkillReader<'a> {
         self.find(Severity::Warning, entry.place, "bad-value", message, help.to_owned());
     }
 
-    fn find(&mut self, severity: Severity, place: Place, code: &str, message: String, help: String) {
+    fn find(&mut self, severity: Severity, place: Position, code: &str, message: String, help: String) {
         self.findings.push(Diagnostic {
             severity,
             skill: self.folder.to_owned(),
@@ -440,7 +440,7 @@ mod tests {
         let shared: Value = serde_json::from_str(shared).unwrap();
         let bounds = &shared["front_matter"];
         assert_eq!(bounds["seconds_max"].as_f64(), Some(SECONDS_MAX));
-        assert_eq!(shared["options"]["seconds_max"].as_f64(), Some(crate::programs::SECONDS_MAX));
+        assert_eq!(shared["options"]["seconds_max"].as_f64(), Some(crate::declared_tools::SECONDS_MAX));
         assert_eq!(bounds["file_bytes_max"], crate::folder::FILE_BYTES_MAX);
     }
 }

@@ -6,10 +6,10 @@ use std::sync::{Arc, OnceLock};
 use crate::item_list::ItemList;
 use crate::list_fields::ListFields;
 use crate::pages::Page;
-use crate::shape::{Candidate, Faults, ProfileId, Setting, Shape};
 use crate::skill_tags::SkillTags;
 use crate::tool_list::ToolList;
-use crate::{Diagnostic, Kind, Skill, SourceSnapshot, Tool, UnknownName};
+use crate::tool_rules::{ProfileId, RuleConflicts, SettingLocation, ToolFacts, ToolRules};
+use crate::{CatalogKind, Diagnostic, Skill, SourceSnapshot, Tool, UnknownName};
 
 /// An immutable picture of all sources. A request keeps the one it started with.
 ///
@@ -17,7 +17,7 @@ use crate::{Diagnostic, Kind, Skill, SourceSnapshot, Tool, UnknownName};
 #[derive(Debug)]
 pub struct Snapshot {
     pub(crate) sources: Vec<SourceEntry>,
-    pub(crate) shape: Arc<Shape>,
+    pub(crate) rules: Arc<ToolRules>,
     /// Every tool there is, left out or not.
     pub(crate) all: Arc<ToolList>,
     /// What each profile shows, everybody else's first.
@@ -29,7 +29,7 @@ pub struct Snapshot {
     pub(crate) hidden_skills: Vec<(usize, String)>,
     /// What the merge found.
     pub(crate) findings: Vec<Diagnostic>,
-    pub(crate) faults: Faults,
+    pub(crate) rule_conflicts: RuleConflicts,
     pub(crate) skills: OnceLock<Vec<Skill>>,
     pub(crate) skills_version: OnceLock<String>,
     pub(crate) diagnostics: OnceLock<Vec<Diagnostic>>,
@@ -43,11 +43,11 @@ pub(crate) struct SourceEntry {
     /// Before the paths of its files, where there are several folders.
     pub(crate) prefix: Option<Arc<str>>,
     /// By kind, whether it may ever have any.
-    pub(crate) offers: [bool; Kind::ALL.len()],
+    pub(crate) offers: [bool; CatalogKind::ALL.len()],
 }
 
 impl SourceEntry {
-    pub(crate) fn offers(&self, kind: Kind) -> bool {
+    pub(crate) fn offers(&self, kind: CatalogKind) -> bool {
         self.offers[kind as usize]
     }
 }
@@ -59,7 +59,7 @@ pub struct Filtered {
     pub tool: String,
     /// The pattern that leaves it out.
     pub pattern: String,
-    pub setting: Setting,
+    pub setting: SettingLocation,
 }
 
 impl fmt::Display for Filtered {
@@ -70,13 +70,13 @@ impl fmt::Display for Filtered {
 
 impl Snapshot {
     /// A hash of what clients see of a kind: two snapshots that show them the same list of it have the same version.
-    pub fn version(&self, kind: Kind) -> &str {
+    pub fn version(&self, kind: CatalogKind) -> &str {
         match kind {
-            Kind::Tools => self.everybodys().version(),
-            Kind::Resources => self.resources.version(),
-            Kind::Templates => self.templates.version(),
-            Kind::Prompts => self.prompts.version(),
-            Kind::Skills => self.skills_version.get_or_init(|| {
+            CatalogKind::Tools => self.everybodys().version(),
+            CatalogKind::Resources => self.resources.version(),
+            CatalogKind::Templates => self.templates.version(),
+            CatalogKind::Prompts => self.prompts.version(),
+            CatalogKind::Skills => self.skills_version.get_or_init(|| {
                 let text = serde_json::to_vec(self.skills()).unwrap_or_default();
                 blake3::hash(&text).to_hex()[..32].to_owned()
             }),
@@ -98,8 +98,8 @@ impl Snapshot {
     }
 
     /// What is set and cannot be obeyed with these tools: the aliases in it are not given.
-    pub fn faults(&self) -> &Faults {
-        &self.faults
+    pub fn rule_conflicts(&self) -> &RuleConflicts {
+        &self.rule_conflicts
     }
 
     /// Why a profile does not have a tool that there is, by any of its names; `None` where there is no such tool, or where
@@ -109,7 +109,7 @@ impl Snapshot {
         encoded.find(name).find_map(|tool| {
             let SkillTags { skill, tags } = SkillTags::of(encoded, tool);
             let name = encoded.name(tool)?;
-            let rule = self.shape.filtered(id, &Candidate { name, skill: &skill, tags: &tags })?;
+            let rule = self.rules.filtered(id, &ToolFacts { name, skill: &skill, tags: &tags })?;
             Some(Filtered { tool: name.to_owned(), pattern: rule.text(), setting: rule.setting().clone() })
         })
     }
@@ -141,43 +141,44 @@ impl Snapshot {
     /// The `n`th page of tools, from 0, of at most 1,000 or 1 MB, sorted by name; `None` past the last one.
     /// An empty catalogue has one empty page.
     ///
-    /// [`ListFields::All`] is ready; another shape is derived for all pages when first asked for (about a
+    /// [`ListFields::All`] is ready; a shorter list is derived for all pages when first asked for (about a
     /// millisecond per thousand tools), and kept.
-    pub fn page(&self, shape: ListFields, n: usize) -> Option<Page> {
-        self.everybodys().page(shape, n)
+    pub fn page(&self, fields: ListFields, n: usize) -> Option<Page> {
+        self.everybodys().page(fields, n)
     }
 
     /// The whole list of tools on one page, for clients that do not follow cursors. Put together when first asked
     /// for, and kept; with one page it is that page.
-    pub fn page_all(&self, shape: ListFields) -> Page {
-        self.everybodys().page_all(shape)
+    pub fn page_all(&self, fields: ListFields) -> Page {
+        self.everybodys().page_all(fields)
     }
 
     /// The `n`th page, from 0, of resources, templates or prompts, in the order of their sources; `None` past the last
     /// one, and for tools and skills. A list of none has one empty page. As for tools, [`ListFields::All`] is ready, and
-    /// another shape is derived when first asked for, and kept.
-    pub fn items(&self, kind: Kind, shape: ListFields, n: usize) -> Option<Page> {
-        self.item_list(kind)?.page(shape, n)
+    /// a shorter one is derived when first asked for, and kept.
+    pub fn items(&self, kind: CatalogKind, fields: ListFields, n: usize) -> Option<Page> {
+        self.item_list(kind)?.page(fields, n)
     }
 
     /// All resources, templates or prompts on one page; `None` for tools and skills.
-    pub fn items_all(&self, kind: Kind, shape: ListFields) -> Option<Page> {
-        self.item_list(kind).map(|list| list.page_all(shape))
+    pub fn items_all(&self, kind: CatalogKind, fields: ListFields) -> Option<Page> {
+        self.item_list(kind).map(|list| list.page_all(fields))
     }
 
-    pub(crate) fn item_list(&self, kind: Kind) -> Option<&Arc<ItemList>> {
+    pub(crate) fn item_list(&self, kind: CatalogKind) -> Option<&Arc<ItemList>> {
         match kind {
-            Kind::Resources => Some(&self.resources),
-            Kind::Templates => Some(&self.templates),
-            Kind::Prompts => Some(&self.prompts),
-            Kind::Tools | Kind::Skills => None,
+            CatalogKind::Resources => Some(&self.resources),
+            CatalogKind::Templates => Some(&self.templates),
+            CatalogKind::Prompts => Some(&self.prompts),
+            CatalogKind::Tools | CatalogKind::Skills => None,
         }
     }
 
     /// The number of the source that has a resource: the one that lists it, else one with a template that it may be made
     /// from, else the only one with any resources, which may have more than it lists.
     pub fn source_of_resource(&self, uri: &str) -> Option<usize> {
-        let mut any = (0..self.sources.len()).filter(|source| self.sources[*source].offers(Kind::Resources));
+        let mut any =
+            (0..self.sources.len()).filter(|source| self.sources[*source].offers(CatalogKind::Resources));
         let only = any.next().filter(|_| any.next().is_none());
         self.resources.source_of(uri).or_else(|| self.templates.source_by_template(uri)).or(only)
     }

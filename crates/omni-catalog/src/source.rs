@@ -12,7 +12,7 @@ use std::sync::Arc;
 use omni_call::RunSpec;
 
 use crate::manifest_diff::ManifestDiff;
-use crate::{Kind, SourceSnapshot};
+use crate::{CatalogKind, SourceSnapshot};
 
 /// A place that tools, resources and prompts come from. The catalogue asks nothing else of it, and knows no kind of source
 /// by name: a new one is a new implementation, and the wiring.
@@ -27,8 +27,8 @@ pub trait Source: fmt::Debug + Send + Sync {
 
     /// Whether it may ever have any of this kind: what clients are told before anything is known. Default: tools and
     /// skills.
-    fn offers(&self, kind: Kind) -> bool {
-        matches!(kind, Kind::Tools | Kind::Skills)
+    fn offers(&self, kind: CatalogKind) -> bool {
+        matches!(kind, CatalogKind::Tools | CatalogKind::Skills)
     }
 
     /// How a resource of it is read and a prompt of it filled in: what such a call says to the executor. Default: it has

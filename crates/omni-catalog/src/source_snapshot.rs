@@ -11,7 +11,7 @@ use crate::list_fields::OptionalMembers;
 use crate::listing::optional_members;
 use crate::remote_list::{self, NotAToolList};
 use crate::source_defaults::SourceDefaults;
-use crate::{Diagnostic, Kind, NameStyle, Severity, Skill};
+use crate::{CatalogKind, Diagnostic, NameStyle, Severity, Skill};
 
 /// An immutable picture of one source: its tools, resources, templates, prompts and skills, and what is wrong with them.
 /// Cloning shares the bytes.
@@ -23,7 +23,7 @@ pub struct SourceSnapshot {
     templates: Arc<Items>,
     prompts: Arc<Items>,
     /// By kind: false until the source has been asked for it once, now or by whoever wrote the cache.
-    known: [bool; Kind::ALL.len()],
+    known: [bool; CatalogKind::ALL.len()],
     failure: Option<Diagnostic>,
 }
 
@@ -36,7 +36,7 @@ impl SourceSnapshot {
             resources: nothing.clone(),
             templates: nothing.clone(),
             prompts: nothing,
-            known: [true; Kind::ALL.len()],
+            known: [true; CatalogKind::ALL.len()],
             failure: None,
         }
     }
@@ -44,13 +44,13 @@ impl SourceSnapshot {
     /// The snapshot of a source that has not been looked at yet.
     pub(crate) fn unknown(names: NameStyle, defaults: SourceDefaults) -> SourceSnapshot {
         SourceSnapshot {
-            known: [false; Kind::ALL.len()],
+            known: [false; CatalogKind::ALL.len()],
             ..SourceSnapshot::new(EncodedList::empty(names), defaults)
         }
     }
 
     /// The same snapshot of a source that has nothing of these kinds, so that there is nothing to be asked for.
-    pub(crate) fn without(mut self, kinds: impl Iterator<Item = Kind>) -> SourceSnapshot {
+    pub(crate) fn without(mut self, kinds: impl Iterator<Item = CatalogKind>) -> SourceSnapshot {
         kinds.for_each(|kind| self.known[kind as usize] = true);
         self
     }
@@ -73,17 +73,17 @@ impl SourceSnapshot {
     /// The same snapshot with other tools.
     pub(crate) fn with_tools(&self, encoded: EncodedList) -> SourceSnapshot {
         let snapshot = SourceSnapshot { encoded, failure: None, ..self.clone() };
-        snapshot.without([Kind::Tools, Kind::Skills].into_iter())
+        snapshot.without([CatalogKind::Tools, CatalogKind::Skills].into_iter())
     }
 
     /// The same snapshot with other items of a kind; tools and skills have none.
-    pub(crate) fn with_items(&self, kind: Kind, items: Items) -> SourceSnapshot {
+    pub(crate) fn with_items(&self, kind: CatalogKind, items: Items) -> SourceSnapshot {
         let mut snapshot = self.clone();
         match kind {
-            Kind::Resources => snapshot.resources = Arc::new(items),
-            Kind::Templates => snapshot.templates = Arc::new(items),
-            Kind::Prompts => snapshot.prompts = Arc::new(items),
-            Kind::Tools | Kind::Skills => return snapshot,
+            CatalogKind::Resources => snapshot.resources = Arc::new(items),
+            CatalogKind::Templates => snapshot.templates = Arc::new(items),
+            CatalogKind::Prompts => snapshot.prompts = Arc::new(items),
+            CatalogKind::Tools | CatalogKind::Skills => return snapshot,
         }
         snapshot.known[kind as usize] = true;
         snapshot
@@ -116,11 +116,11 @@ impl SourceSnapshot {
 
     /// Whether the source has been asked for its tools, now or by whoever wrote the cache.
     pub fn is_known(&self) -> bool {
-        self.knows(Kind::Tools)
+        self.knows(CatalogKind::Tools)
     }
 
     /// Whether the source has been asked for this kind, now or by whoever wrote the cache.
-    pub fn knows(&self, kind: Kind) -> bool {
+    pub fn knows(&self, kind: CatalogKind) -> bool {
         self.known[kind as usize]
     }
 
@@ -154,12 +154,12 @@ impl SourceSnapshot {
     }
 
     /// The resources, templates or prompts; nothing for tools and skills.
-    pub(crate) fn items(&self, kind: Kind) -> Option<&Arc<Items>> {
+    pub(crate) fn items(&self, kind: CatalogKind) -> Option<&Arc<Items>> {
         match kind {
-            Kind::Resources => Some(&self.resources),
-            Kind::Templates => Some(&self.templates),
-            Kind::Prompts => Some(&self.prompts),
-            Kind::Tools | Kind::Skills => None,
+            CatalogKind::Resources => Some(&self.resources),
+            CatalogKind::Templates => Some(&self.templates),
+            CatalogKind::Prompts => Some(&self.prompts),
+            CatalogKind::Tools | CatalogKind::Skills => None,
         }
     }
 

@@ -8,14 +8,14 @@ use bytes::Bytes;
 use crate::encoded_list::{EncodedList, TooLarge};
 use crate::list_fields::{self, ListFields};
 use crate::pages::{Page, joined};
-use crate::shape::Arrangement;
 use crate::source_defaults::SourceDefaults;
+use crate::tool_rules::ProfileTools;
 use crate::{Diagnostic, NameStyle, Tool, UnknownName, listing, name_findings};
 
 /// Which list, of all that can be made from the same tools.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 struct ListKey {
-    shape: ListFields,
+    fields: ListFields,
     /// On one page, for clients that do not follow cursors.
     whole: bool,
 }
@@ -53,7 +53,7 @@ impl ToolList {
     }
 
     /// What a profile shows of this list of all tools.
-    pub(crate) fn shaped(&self, shown: &Arrangement<'_>, names: NameStyle) -> Result<ToolList, TooLarge> {
+    pub(crate) fn shaped(&self, shown: &ProfileTools<'_>, names: NameStyle) -> Result<ToolList, TooLarge> {
         let encoded = self.encoded.shaped(shown, names)?;
         let source_of = self.source_of.as_ref().map(|sources| {
             shown.tools.iter().map(|shown| sources.get(shown.tool).copied().unwrap_or_default()).collect()
@@ -86,23 +86,23 @@ impl ToolList {
     }
 
     /// The `n`th page, from 0; `None` past the last one.
-    pub fn page(&self, shape: ListFields, n: usize) -> Option<Page> {
-        let items = if list_fields::complete(shape, self.encoded.optional_members) {
+    pub fn page(&self, fields: ListFields, n: usize) -> Option<Page> {
+        let items = if list_fields::complete(fields, self.encoded.optional_members) {
             self.encoded.page(n)?
         } else {
-            self.list(ListKey { shape, whole: false }).get(n)?.clone()
+            self.list(ListKey { fields, whole: false }).get(n)?.clone()
         };
         Some(Page { items, next: Some(n + 1).filter(|next| *next < self.encoded.page_count()) })
     }
 
     /// The whole list on one page.
-    pub fn page_all(&self, shape: ListFields) -> Page {
+    pub fn page_all(&self, fields: ListFields) -> Page {
         if self.encoded.page_count() == 1
-            && let Some(page) = self.page(shape, 0)
+            && let Some(page) = self.page(fields, 0)
         {
             return page;
         }
-        let list = self.list(ListKey { shape, whole: true });
+        let list = self.list(ListKey { fields, whole: true });
         Page { items: list.first().cloned().unwrap_or_else(|| Bytes::from_static(b"[]")), next: None }
     }
 
@@ -117,12 +117,13 @@ impl ToolList {
 
     fn make(&self, key: ListKey) -> Vec<Bytes> {
         let pages = (0..self.encoded.page_count()).filter_map(|n| self.encoded.page(n));
-        let pages = pages.map(|page| match list_fields::complete(key.shape, self.encoded.optional_members) {
-            true => page,
-            // The checksum vouches for the bytes; were they broken after all, too many members are
-            // better than no tools.
-            false => listing::cut(&page, key.shape).unwrap_or(page),
-        });
+        let pages =
+            pages.map(|page| match list_fields::complete(key.fields, self.encoded.optional_members) {
+                true => page,
+                // The checksum vouches for the bytes; were they broken after all, too many members are
+                // better than no tools.
+                false => listing::cut(&page, key.fields).unwrap_or(page),
+            });
         let pages: Vec<Bytes> = pages.collect();
         if key.whole { vec![joined(&pages)] } else { pages }
     }

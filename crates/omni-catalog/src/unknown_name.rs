@@ -64,18 +64,18 @@ impl UnknownName {
         let (UnknownName::Unknown { name, .. } | UnknownName::Shared { name, .. }) = self;
         let is_dotted = name.contains('.');
         let spelt = |tool: &ToolNames| if is_dotted { tool.canonical.clone() } else { tool.wire.clone() };
-        self.said(spelt, "the tool list names all there are")
+        self.describe(spelt, "the tool list names all there are")
     }
 
     /// The same for people, whose names are the canonical ones.
     pub fn for_people(&self) -> String {
-        self.said(
+        self.describe(
             |tool| tool.canonical.clone(),
             "`omni list` shows all there are, and `omni doctor` says why one is missing",
         )
     }
 
-    fn said(&self, spelt: impl Fn(&ToolNames) -> String, all: &str) -> String {
+    fn describe(&self, spelt: impl Fn(&ToolNames) -> String, all: &str) -> String {
         match self {
             UnknownName::Unknown { name, meant: Some(meant) } => {
                 format!("unknown tool `{name}`; did you mean `{}`?", spelt(meant))

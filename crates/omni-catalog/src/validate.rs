@@ -13,8 +13,8 @@ use serde_json::Value;
 use crate::strict_json;
 use compile::compile;
 use explain::explain;
-pub use fault::{ArgumentFaults, Fault};
-use fault::{Cause, Faults, Kind, list};
+pub use fault::{ArgumentFault, ArgumentFaults};
+use fault::{Cause, CheckedValue, Faults, list};
 
 /// A schema made ready for checking. Compiling costs tens of microseconds, checking well under one.
 #[derive(Debug)]
@@ -50,7 +50,7 @@ impl Schema {
         if validator.is_valid(&value) {
             return Ok(());
         }
-        refuse(Cause::Invalid(faults(validator, text(), &value, Kind::Arguments)))
+        refuse(Cause::Invalid(faults(validator, text(), &value, CheckedValue::Arguments)))
     }
 
     /// Like [`check_arguments`](Self::check_arguments), for what a tool returned.
@@ -60,13 +60,13 @@ impl Schema {
         if validator.is_valid(&value) {
             return Ok(());
         }
-        let faults = faults(validator, text(), &value, Kind::Output);
+        let faults = faults(validator, text(), &value, CheckedValue::Output);
         Err(format!("it does not fit the output schema{}", list(&faults.list)))
     }
 }
 
 /// The faults of a value that does not fit: all of them, or the first of one that is too large for that.
-fn faults(validator: &Validator, raw_schema: &str, value: &Value, kind: Kind) -> Faults {
+fn faults(validator: &Validator, raw_schema: &str, value: &Value, kind: CheckedValue) -> Faults {
     let schema: Value = serde_json::from_str(raw_schema).unwrap_or_default();
     let width = narrow::width(&schema);
     match narrow::affordable(value, width, &mut { narrow::COST_MAX }) {

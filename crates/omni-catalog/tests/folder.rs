@@ -12,7 +12,7 @@ use std::sync::Arc;
 
 use omni_call::{Affinity, ExecutorKind, Policy, ProgramInput, ProgramOutput, Trust};
 use omni_catalog::{
-    Catalog, Diagnostic, FolderConfig, Kind, ListFields, NameStyle, RefreshReport, Severity, Snapshot,
+    Catalog, CatalogKind, Diagnostic, FolderConfig, ListFields, NameStyle, RefreshReport, Severity, Snapshot,
     SourceError,
 };
 use serde_json::{Value, json};
@@ -599,11 +599,11 @@ fn a_second_start_reads_and_scans_nothing() {
     assert_eq!((refreshed.skills, refreshed.scanned, refreshed.changed), (2, 2, true));
     place.settle();
     let catalog = place.open();
-    assert!(catalog.has_cached(Kind::Tools));
+    assert!(catalog.has_cached(CatalogKind::Tools));
     assert_eq!(names(&catalog.snapshot()), ["git.log", "notes.save"], "before any look at the folder");
     let again = catalog.refresh().unwrap();
     assert_eq!(again, RefreshReport { skills: 2, paths_checked: 9, ..RefreshReport::default() });
-    assert_eq!(catalog.snapshot().version(Kind::Tools), first.version(Kind::Tools));
+    assert_eq!(catalog.snapshot().version(CatalogKind::Tools), first.version(CatalogKind::Tools));
 }
 
 #[test]
@@ -727,7 +727,7 @@ fn a_damaged_cache_is_rebuilt_as_if_there_were_none() {
         for bad in [&good[..good.len() / 2], b"", &flipped, b"{}", &[0xff; 4_096]] {
             fs::write(&path, bad).unwrap();
             let (snapshot, _) = place.fresh();
-            assert_eq!(snapshot.version(Kind::Tools), whole.version(Kind::Tools), "{file}");
+            assert_eq!(snapshot.version(CatalogKind::Tools), whole.version(CatalogKind::Tools), "{file}");
             assert_eq!(names(&snapshot), ["git.log", "notes.save"], "{file}");
             if file != "manifest.json" {
                 assert_eq!(fs::read(&path).unwrap().len(), good.len(), "{file} is written again");
@@ -769,7 +769,7 @@ fn a_cache_that_cannot_be_written_or_is_not_wanted_costs_only_time() {
         names: NameStyle::Underscore,
     })
     .unwrap();
-    assert!(!catalog.has_cached(Kind::Tools) && catalog.manifest_paths().is_empty());
+    assert!(!catalog.has_cached(CatalogKind::Tools) && catalog.manifest_paths().is_empty());
     assert!(catalog.refresh().unwrap().changed);
     assert_eq!(names(&catalog.snapshot()), ["notes.save"]);
 }
@@ -783,7 +783,7 @@ fn the_same_files_give_the_same_bytes_wherever_and_whenever() {
     }
     let manifest = |place: &Place| fs::read_to_string(place.cached("manifest.json")).unwrap();
     assert_eq!(manifest(&one), manifest(&two));
-    assert_eq!(one.fresh().0.version(Kind::Tools), two.fresh().0.version(Kind::Tools));
+    assert_eq!(one.fresh().0.version(CatalogKind::Tools), two.fresh().0.version(CatalogKind::Tools));
     let parsed: Value = serde_json::from_str(&manifest(&one)).unwrap();
     assert_eq!(parsed["format"], "omni-manifest");
     assert_eq!(parsed["skills"][1]["tools"][0]["detail"]["run"]["target"]["python"]["dir"], "notes");
@@ -797,9 +797,9 @@ fn an_older_client_is_shown_only_what_it_knows() {
         "from omni import tool\n\n@tool(title='Save', read_only=True, icons=[{'src': 'https://x/y.png'}], meta={'k': 1})\ndef save(title: str) -> str:\n    \"\"\"Saves.\"\"\"\n",
     );
     let (snapshot, _) = place.fresh();
-    let keys = |shape| {
+    let keys = |fields| {
         let tools: Vec<serde_json::Map<String, Value>> =
-            serde_json::from_slice(&snapshot.page(shape, 0).unwrap().items).unwrap();
+            serde_json::from_slice(&snapshot.page(fields, 0).unwrap().items).unwrap();
         tools[0].keys().cloned().collect::<Vec<_>>()
     };
     let all =
@@ -820,17 +820,17 @@ fn a_list_on_one_page_is_the_pages_one_after_another() {
     let many: Vec<String> = (0..2_100).map(|n| format!("t{n:04}")).collect();
     place.skill("many", &many.iter().map(String::as_str).collect::<Vec<_>>());
     let (snapshot, _) = place.fresh();
-    for shape in [ListFields::All, ListFields::Basic] {
+    for fields in [ListFields::All, ListFields::Basic] {
         let mut paged = Vec::new();
         let mut next = Some(0);
         while let Some(n) = next {
-            let page = snapshot.page(shape, n).unwrap();
+            let page = snapshot.page(fields, n).unwrap();
             let tools: Vec<Value> = serde_json::from_slice(&page.items).unwrap();
             assert!(tools.len() <= 1_000 && page.items.len() <= 1_000_000);
             paged.extend(tools);
             next = page.next;
         }
-        let all: Vec<Value> = serde_json::from_slice(&snapshot.page_all(shape).items).unwrap();
+        let all: Vec<Value> = serde_json::from_slice(&snapshot.page_all(fields).items).unwrap();
         assert_eq!(all, paged);
         assert_eq!(all.len(), 2_100);
     }

@@ -12,13 +12,14 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use omni_call::{ExecutorKind, Target};
 use omni_catalog::{
-    Catalog, FolderConfig, FolderSource, Kind, ListFields, NameStyle, RemoteSource, Severity, Shape,
-    Snapshot, Source,
+    Catalog, CatalogKind, FolderConfig, FolderSource, ListFields, NameStyle, RemoteSource, Severity,
+    Snapshot, Source, ToolRules,
 };
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-const OFFERS: [Kind; 4] = [Kind::Tools, Kind::Resources, Kind::Templates, Kind::Prompts];
+const OFFERS: [CatalogKind; 4] =
+    [CatalogKind::Tools, CatalogKind::Resources, CatalogKind::Templates, CatalogKind::Prompts];
 
 fn skill(folder: &Path, name: &str, tools: &[&str]) {
     let mut page = format!("---\nname: {name}\ndescription: A skill.\ntools:\n");
@@ -51,7 +52,7 @@ fn list(names: &[&str]) -> Vec<u8> {
 }
 
 fn catalog(sources: Vec<Arc<dyn Source>>) -> Catalog {
-    Catalog::new(sources, Shape::default()).unwrap()
+    Catalog::new(sources, ToolRules::default()).unwrap()
 }
 
 fn names(snapshot: &Snapshot) -> Vec<String> {
@@ -61,12 +62,17 @@ fn names(snapshot: &Snapshot) -> Vec<String> {
 }
 
 fn versions(snapshot: &Snapshot) -> [String; 5] {
-    Kind::ALL.map(|kind| snapshot.version(kind).to_owned())
+    CatalogKind::ALL.map(|kind| snapshot.version(kind).to_owned())
 }
 
 /// Which kinds have another version.
-fn changed(before: &[String; 5], after: &[String; 5]) -> Vec<Kind> {
-    Kind::ALL.into_iter().enumerate().filter(|(n, _)| before[*n] != after[*n]).map(|(_, kind)| kind).collect()
+fn changed(before: &[String; 5], after: &[String; 5]) -> Vec<CatalogKind> {
+    CatalogKind::ALL
+        .into_iter()
+        .enumerate()
+        .filter(|(n, _)| before[*n] != after[*n])
+        .map(|(_, kind)| kind)
+        .collect()
 }
 
 #[test]
@@ -78,7 +84,7 @@ fn tools_of_all_sources_are_one_list_and_each_is_of_its_own() {
     let runner = remote("unix:/r", None);
     runner.describe(&list(&["up.hello"]), None).unwrap();
     let catalog = catalog(vec![folder(&one, None), folder(&two, None), runner]);
-    assert!(!catalog.has_cached(Kind::Tools), "two have not been looked at");
+    assert!(!catalog.has_cached(CatalogKind::Tools), "two have not been looked at");
     catalog.refresh().unwrap();
     let snapshot = catalog.snapshot();
     assert_eq!(names(&snapshot), ["git_log", "notes_find", "notes_save", "up_hello"]);
@@ -104,7 +110,7 @@ fn one_folder_alone_is_served_from_the_bytes_of_its_cache() {
     skill(&skills, "notes", &["save"]);
     catalog(vec![folder(&skills, Some(&cache))]).refresh().unwrap();
     let again = catalog(vec![folder(&skills, Some(&cache))]);
-    assert!(again.has_cached(Kind::Tools));
+    assert!(again.has_cached(CatalogKind::Tools));
     let page = again.snapshot().page(ListFields::All, 0).unwrap().items;
     let kept = fs::read_dir(&cache).unwrap().next().unwrap().unwrap().path().join("served.bin");
     let kept = fs::read(kept).unwrap();
@@ -212,24 +218,24 @@ fn a_version_changes_for_its_own_kind_alone() {
     assert!(both.merge().unwrap() && !both.merge().unwrap());
     let mut before = versions(&both.snapshot());
     let tool = both.snapshot().tool("up.hello").unwrap();
-    let mut step = |what: &str, kinds: &[Kind]| {
+    let mut step = |what: &str, kinds: &[CatalogKind]| {
         both.merge().unwrap();
         let after = versions(&both.snapshot());
         assert_eq!(changed(&before, &after), kinds, "{what}");
         before = after;
     };
     let resources = br#"{"resources": [{"uri": "mem:one", "name": "one"}], "resourceTemplates": null}"#;
-    assert!(runner.describe_items(Kind::Resources, resources).unwrap());
-    assert!(!runner.describe_items(Kind::Resources, resources).unwrap(), "the same");
-    step("resources", &[Kind::Resources]);
+    assert!(runner.describe_items(CatalogKind::Resources, resources).unwrap());
+    assert!(!runner.describe_items(CatalogKind::Resources, resources).unwrap(), "the same");
+    step("resources", &[CatalogKind::Resources]);
     let templates = br#"{"resourceTemplates": [{"uriTemplate": "file:///{path}", "name": "any"}]}"#;
-    runner.describe_items(Kind::Templates, templates).unwrap();
-    step("templates", &[Kind::Templates]);
+    runner.describe_items(CatalogKind::Templates, templates).unwrap();
+    step("templates", &[CatalogKind::Templates]);
     runner
-        .describe_items(Kind::Prompts, br#"{"prompts": [{"name": "greet"}, {"title": "no name"}]}"#)
+        .describe_items(CatalogKind::Prompts, br#"{"prompts": [{"name": "greet"}, {"title": "no name"}]}"#)
         .unwrap();
-    step("prompts", &[Kind::Prompts]);
-    assert!(runner.describe_items(Kind::Prompts, b"[]").is_err());
+    step("prompts", &[CatalogKind::Prompts]);
+    assert!(runner.describe_items(CatalogKind::Prompts, b"[]").is_err());
     step("what is no list", &[]);
     runner.failed("it is gone");
     step("a failure", &[]);
@@ -239,7 +245,7 @@ fn a_version_changes_for_its_own_kind_alone() {
         "what is made of the same is taken over"
     );
     assert_eq!(
-        &snapshot.items_all(Kind::Prompts, ListFields::All).unwrap().items[..],
+        &snapshot.items_all(CatalogKind::Prompts, ListFields::All).unwrap().items[..],
         br#"[{"name": "greet"}]"#
     );
     assert_eq!(snapshot.source_of_resource("mem:one"), Some(1));
@@ -249,11 +255,11 @@ fn a_version_changes_for_its_own_kind_alone() {
     let codes: Vec<&str> = snapshot.diagnostics().iter().map(|found| found.code.as_str()).collect();
     assert_eq!(codes, ["source-failed", "bad-description"]);
     runner.describe(&list(&["up.bye"]), None).unwrap();
-    step("tools", &[Kind::Tools]);
+    step("tools", &[CatalogKind::Tools]);
 
     // At the next start all of it is there before anybody is asked.
     let again = catalog(vec![folder(&skills, Some(&cache)), remote("unix:/r", Some(&cache))]);
-    assert!(Kind::ALL.into_iter().all(|kind| again.has_cached(kind)));
+    assert!(CatalogKind::ALL.into_iter().all(|kind| again.has_cached(kind)));
     assert_eq!(changed(&before, &versions(&again.snapshot())), []);
 }
 
@@ -264,7 +270,7 @@ fn a_source_without_tools_stands_beside_a_folder_whose_list_is_served_as_it_lies
     skill(&skills, "notes", &["save"]);
     let alone = catalog(vec![folder(&skills, Some(&cache))]);
     alone.refresh().unwrap();
-    let items = [Kind::Resources, Kind::Templates];
+    let items = [CatalogKind::Resources, CatalogKind::Templates];
     let open = || {
         let names = NameStyle::Underscore;
         Arc::new(RemoteSource::new("unix:/r", Some(&cache), names, ExecutorKind::Runner, &items))
@@ -272,20 +278,27 @@ fn a_source_without_tools_stands_beside_a_folder_whose_list_is_served_as_it_lies
     // What the runner listed while its tools were served is not served now.
     remote("unix:/r", Some(&cache)).describe(&list(&["up.hello"]), Some("t")).unwrap();
     let runner = open();
-    let offered = Kind::ALL.into_iter().filter(|kind| runner.offers(*kind)).collect::<Vec<_>>();
+    let offered = CatalogKind::ALL.into_iter().filter(|kind| runner.offers(*kind)).collect::<Vec<_>>();
     assert_eq!(offered, items);
     let both = catalog(vec![folder(&skills, Some(&cache)), runner.clone()]);
     let known = |catalog: &Catalog| {
-        Kind::ALL.into_iter().filter(|kind| catalog.has_cached(*kind)).collect::<Vec<_>>()
+        CatalogKind::ALL.into_iter().filter(|kind| catalog.has_cached(*kind)).collect::<Vec<_>>()
     };
-    assert_eq!(known(&both), [Kind::Tools, Kind::Prompts, Kind::Skills], "nobody waits for what it has not");
+    assert_eq!(
+        known(&both),
+        [CatalogKind::Tools, CatalogKind::Prompts, CatalogKind::Skills],
+        "nobody waits for what it has not"
+    );
     let snapshot = both.snapshot();
-    assert_eq!(snapshot.version(Kind::Tools), alone.snapshot().version(Kind::Tools));
+    assert_eq!(snapshot.version(CatalogKind::Tools), alone.snapshot().version(CatalogKind::Tools));
     let page = |snapshot: &Snapshot| snapshot.page(ListFields::All, 0).unwrap().items;
     assert_eq!(page(&snapshot), page(&alone.snapshot()));
-    assert!(!runner.describe_items(Kind::Resources, b"{}").unwrap(), "it has none, which is no other list");
+    assert!(
+        !runner.describe_items(CatalogKind::Resources, b"{}").unwrap(),
+        "it has none, which is no other list"
+    );
     assert_eq!(known(&catalog(vec![open()])).len(), 4, "of templates nothing is known yet");
-    runner.describe_items(Kind::Templates, b"{}").unwrap();
+    runner.describe_items(CatalogKind::Templates, b"{}").unwrap();
     assert_eq!(known(&catalog(vec![open()])).len(), 5);
     let of_any = &both.sources()[snapshot.source_of_resource("mem:any").unwrap()];
     assert_eq!(of_any.items_spec().unwrap().executor, ExecutorKind::Runner);
@@ -298,7 +311,10 @@ fn a_source_without_tools_stands_beside_a_folder_whose_list_is_served_as_it_lies
     assert!(again.completes() && again.has_said_completes(), "it is known from before");
     again.set_completes(false);
     again
-        .describe_items(Kind::Templates, br#"{"resourceTemplates": [{"uriTemplate": "a:{b}", "name": "b"}]}"#)
+        .describe_items(
+            CatalogKind::Templates,
+            br#"{"resourceTemplates": [{"uriTemplate": "a:{b}", "name": "b"}]}"#,
+        )
         .unwrap();
     assert!(!open().completes() && open().has_said_completes());
 }
@@ -308,31 +324,37 @@ fn a_source_that_offers_less_leaves_the_rest_of_its_cache_to_those_that_offer_mo
     let place = TempDir::new().unwrap();
     let cache = place.path().join("cache");
     let prompts = br#"{"prompts": [{"name": "greet"}]}"#;
-    remote("unix:/r", Some(&cache)).describe_items(Kind::Prompts, prompts).unwrap();
-    let items = [Kind::Resources];
+    remote("unix:/r", Some(&cache)).describe_items(CatalogKind::Prompts, prompts).unwrap();
+    let items = [CatalogKind::Resources];
     let less =
         RemoteSource::new("unix:/r", Some(&cache), NameStyle::Underscore, ExecutorKind::Runner, &items);
-    less.describe_items(Kind::Resources, br#"{"resources": [{"uri": "a:b", "name": "b"}]}"#).unwrap();
+    less.describe_items(CatalogKind::Resources, br#"{"resources": [{"uri": "a:b", "name": "b"}]}"#).unwrap();
     let snapshot = catalog(vec![remote("unix:/r", Some(&cache))]).snapshot();
-    assert_eq!(snapshot.items(Kind::Prompts, ListFields::All, 0).unwrap().items, r#"[{"name": "greet"}]"#);
-    assert_ne!(snapshot.items(Kind::Resources, ListFields::All, 0).unwrap().items, "[]");
+    assert_eq!(
+        snapshot.items(CatalogKind::Prompts, ListFields::All, 0).unwrap().items,
+        r#"[{"name": "greet"}]"#
+    );
+    assert_ne!(snapshot.items(CatalogKind::Resources, ListFields::All, 0).unwrap().items, "[]");
 }
 
 #[test]
 fn two_sources_with_resources_share_the_list_and_an_unlisted_one_is_nobodys() {
     let (one, two) = (remote("unix:/one", None), remote("unix:/two", None));
-    one.describe_items(Kind::Resources, br#"{"resources": [{"uri": "a:1", "name": "1"}]}"#).unwrap();
+    one.describe_items(CatalogKind::Resources, br#"{"resources": [{"uri": "a:1", "name": "1"}]}"#).unwrap();
     let array = br#"{"resources": [{"uri": "a:1", "name": "other"}, {"uri": "b:1", "name": "1"}]}"#;
-    two.describe_items(Kind::Resources, array).unwrap();
-    two.describe_items(Kind::Templates, br#"{"resourceTemplates": [{"uriTemplate": "b:{x}", "name": "b"}]}"#)
-        .unwrap();
+    two.describe_items(CatalogKind::Resources, array).unwrap();
+    two.describe_items(
+        CatalogKind::Templates,
+        br#"{"resourceTemplates": [{"uriTemplate": "b:{x}", "name": "b"}]}"#,
+    )
+    .unwrap();
     let catalog = catalog(vec![one, two]);
     let snapshot = catalog.snapshot();
     assert_eq!(
-        &snapshot.items(Kind::Resources, ListFields::All, 0).unwrap().items[..],
+        &snapshot.items(CatalogKind::Resources, ListFields::All, 0).unwrap().items[..],
         br#"[{"uri": "a:1", "name": "1"},{"uri": "b:1", "name": "1"}]"#
     );
-    assert_eq!(snapshot.items(Kind::Resources, ListFields::All, 1), None);
+    assert_eq!(snapshot.items(CatalogKind::Resources, ListFields::All, 1), None);
     assert_eq!(snapshot.source_of_resource("a:1"), Some(0));
     assert_eq!(snapshot.source_of_resource("b:7"), Some(1));
     assert_eq!(snapshot.source_of_resource("c:7"), None);

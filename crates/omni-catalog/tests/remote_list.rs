@@ -11,8 +11,8 @@ use std::sync::Arc;
 
 use omni_call::{Affinity, ExecutorKind, Target};
 use omni_catalog::{
-    Catalog, DescribeError, Kind, ListFields, NameStyle, RefreshReport, RemoteSource, Severity, Shape,
-    Snapshot,
+    Catalog, CatalogKind, DescribeError, ListFields, NameStyle, RefreshReport, RemoteSource, Severity,
+    Snapshot, ToolRules,
 };
 use serde_json::{Value, json};
 use tempfile::TempDir;
@@ -27,10 +27,11 @@ struct Remote {
 
 impl Remote {
     fn of(name: &str, cache: &Path) -> Remote {
-        let offers = [Kind::Tools, Kind::Resources, Kind::Templates, Kind::Prompts];
+        let offers =
+            [CatalogKind::Tools, CatalogKind::Resources, CatalogKind::Templates, CatalogKind::Prompts];
         let names = NameStyle::Underscore;
         let source = Arc::new(RemoteSource::new(name, Some(cache), names, ExecutorKind::Runner, &offers));
-        let catalog = Catalog::new(vec![source.clone()], Shape::default()).unwrap();
+        let catalog = Catalog::new(vec![source.clone()], ToolRules::default()).unwrap();
         Remote { source, catalog }
     }
 
@@ -157,18 +158,18 @@ fn a_bad_description_is_reported_and_hides_no_other() {
 fn the_last_good_list_is_there_at_the_next_start_with_its_tag() {
     let cache = TempDir::new().unwrap();
     let catalog = open(cache.path());
-    assert!(!catalog.has_cached(Kind::Tools));
+    assert!(!catalog.has_cached(CatalogKind::Tools));
     catalog.describe(&list(&[tool("a.b")]), Some("\"1\"")).unwrap();
     assert!(catalog.describe(b"<html>", Some("\"2\"")).is_err());
     assert!(catalog.describe(b"{\"tools\":{}}", None).is_err());
     assert_eq!(names(&catalog.snapshot()), ["a_b"], "what is no list changes nothing");
 
     let again = open(cache.path());
-    assert!(again.has_cached(Kind::Tools));
+    assert!(again.has_cached(CatalogKind::Tools));
     assert_eq!(names(&again.snapshot()), ["a_b"]);
     assert_eq!(again.etag().as_deref(), Some("\"1\""));
     let other = Remote::of("unix:/other", cache.path());
-    assert!(!other.has_cached(Kind::Tools), "another runner has another list");
+    assert!(!other.has_cached(CatalogKind::Tools), "another runner has another list");
 
     // The two files are replaced one after the other: a tag of another list vouches for nothing.
     let folder = fs::read_dir(cache.path()).unwrap().next().unwrap().unwrap().path();

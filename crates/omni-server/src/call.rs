@@ -86,7 +86,7 @@ impl Server {
         }
         match snapshot.filtered(profile, name) {
             Some(filtered) => {
-                let profile = self.catalog.shape().name(profile);
+                let profile = self.catalog.rules().name(profile);
                 tracing::info!(tool = filtered.tool, kind = "filtered_tool", profile, by = %filtered, "call");
             }
             None => tracing::info!(tool = cut(name), kind = "unknown_tool", "call"),

@@ -6,19 +6,20 @@
 use std::sync::Arc;
 
 use futures_util::stream::{self, Stream, StreamExt};
-use omni_catalog::{Kind, ProfileId};
+use omni_catalog::{CatalogKind, ProfileId};
 use omni_protocol::{ListKind, ListKinds};
 use tokio::sync::watch;
 
 /// What clients see lists of. Each has a version of its own, and is shown by itself.
-pub(crate) const LISTED: [Kind; 4] = [Kind::Tools, Kind::Resources, Kind::Templates, Kind::Prompts];
+pub(crate) const LISTED: [CatalogKind; 4] =
+    [CatalogKind::Tools, CatalogKind::Resources, CatalogKind::Templates, CatalogKind::Prompts];
 
 /// The list whose notification tells of that one, where there is one: skills have none, and are told of with tools.
-pub(crate) fn list_of(kind: Kind) -> ListKind {
+pub(crate) fn list_of(kind: CatalogKind) -> ListKind {
     match kind {
-        Kind::Tools | Kind::Skills => ListKind::Tools,
-        Kind::Resources | Kind::Templates => ListKind::Resources,
-        Kind::Prompts => ListKind::Prompts,
+        CatalogKind::Tools | CatalogKind::Skills => ListKind::Tools,
+        CatalogKind::Resources | CatalogKind::Templates => ListKind::Resources,
+        CatalogKind::Prompts => ListKind::Prompts,
     }
 }
 
@@ -28,7 +29,7 @@ pub(crate) fn list_of(kind: Kind) -> ListKind {
 pub(crate) struct ListVersions([Option<Arc<str>>; LISTED.len()]);
 
 impl ListVersions {
-    pub(crate) fn of(version: impl Fn(Kind) -> Option<Arc<str>>) -> Self {
+    pub(crate) fn of(version: impl Fn(CatalogKind) -> Option<Arc<str>>) -> Self {
         ListVersions(LISTED.map(version))
     }
 
@@ -134,7 +135,7 @@ impl ListVersionSeen {
     }
 
     /// The client is being shown this version.
-    pub(crate) fn saw(&mut self, kind: Kind, version: &str) {
+    pub(crate) fn saw(&mut self, kind: CatalogKind, version: &str) {
         let of_kind = LISTED.into_iter().zip(&mut self.0).find(|(listed, _)| *listed == kind);
         if let Some((_, seen)) = of_kind
             && seen.as_deref() != Some(version)
@@ -167,8 +168,8 @@ mod tests {
 
     fn versions(tools: &str, prompts: &str) -> ListVersions {
         ListVersions::of(|kind| match kind {
-            Kind::Tools => Some(tools.into()),
-            Kind::Prompts => Some(prompts.into()),
+            CatalogKind::Tools => Some(tools.into()),
+            CatalogKind::Prompts => Some(prompts.into()),
             _ => None,
         })
     }
@@ -180,9 +181,9 @@ mod tests {
             seen.take_out_of_date(&versions).iter().collect::<Vec<_>>()
         };
         assert_eq!(told(&mut seen, versions("a", "a")), [], "it has not listed");
-        seen.saw(Kind::Tools, "a");
+        seen.saw(CatalogKind::Tools, "a");
         assert_eq!(told(&mut seen, versions("a", "b")), [], "it has not listed prompts");
-        seen.saw(Kind::Prompts, "b");
+        seen.saw(CatalogKind::Prompts, "b");
         assert_eq!(told(&mut seen, versions("b", "b")), [Tools]);
         assert_eq!(told(&mut seen, versions("b", "b")), []);
         assert_eq!(told(&mut seen, versions("c", "c")), [Tools, Prompts]);
@@ -198,17 +199,17 @@ mod tests {
     fn of_resources_and_templates_each_can_be_out_of_date_and_the_client_is_told_of_both_at_once() {
         let both = |resources: &str, templates: &str| {
             ListVersions::of(|kind| match kind {
-                Kind::Resources => Some(resources.into()),
-                Kind::Templates => Some(templates.into()),
+                CatalogKind::Resources => Some(resources.into()),
+                CatalogKind::Templates => Some(templates.into()),
                 _ => None,
             })
         };
         let mut seen = ListVersionSeen::default();
-        seen.saw(Kind::Resources, "a");
-        seen.saw(Kind::Templates, "a");
+        seen.saw(CatalogKind::Resources, "a");
+        seen.saw(CatalogKind::Templates, "a");
         assert_eq!(seen.take_out_of_date(&both("b", "b")).iter().collect::<Vec<_>>(), [Resources]);
         // The new templates were shown, the new resources not yet.
-        seen.saw(Kind::Templates, "c");
+        seen.saw(CatalogKind::Templates, "c");
         assert_eq!(seen.take_out_of_date(&both("c", "c")).iter().collect::<Vec<_>>(), [Resources]);
         assert_eq!(seen.take_out_of_date(&both("c", "c")).iter().count(), 0);
     }
@@ -216,7 +217,7 @@ mod tests {
     #[tokio::test]
     async fn a_listener_hears_of_another_version_and_of_the_end_and_of_nothing_else() {
         let in_force = |tools: [&str; 2], prompts: &str| {
-            let others = ListVersions::of(|kind| (kind == Kind::Prompts).then(|| prompts.into()));
+            let others = ListVersions::of(|kind| (kind == CatalogKind::Prompts).then(|| prompts.into()));
             InForce::new(others, tools.map(Arc::from).into())
         };
         let changes = Changes::new(in_force(["a", "x"], "a"));

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use omni_catalog::{Kind, ListFields, Page, ProfileId};
+use omni_catalog::{CatalogKind, ListFields, Page, ProfileId};
 use omni_protocol::{
     ErrorCode, Frame, Id, ItemKind, ListKind, RequestMeta, Revision, RpcError, ToolFields, error_frame,
 };
@@ -79,11 +79,11 @@ fn when_checked(
 fn tools_page(server: &Server, asked: &Asked, profile: ProfileId, session: &Session) -> Frame {
     let snapshot = server.snapshot();
     let list = snapshot.for_profile(profile);
-    session.saw_list(Kind::Tools, list.version());
-    let shape = list_shape(asked.revision.tool_fields());
+    session.saw_list(CatalogKind::Tools, list.version());
+    let fields = list_fields(asked.revision.tool_fields());
     let page = |page: Option<usize>| match page {
-        Some(page) => list.page(shape, page),
-        None => Some(list.page_all(shape)),
+        Some(page) => list.page(fields, page),
+        None => Some(list.page_all(fields)),
     };
     framed(asked, list.version(), page, |page, next| {
         server.encoder.list_tools_result(&asked.id, asked.revision, page, next)
@@ -95,10 +95,10 @@ fn items_page(server: &Server, asked: &Asked, kind: ItemKind, session: &Session)
     let of = kind_of(kind);
     let version = snapshot.version(of);
     session.saw_list(of, version);
-    let shape = list_shape(asked.revision.tool_fields());
+    let fields = list_fields(asked.revision.tool_fields());
     let page = |page: Option<usize>| match page {
-        Some(page) => snapshot.items(of, shape, page),
-        None => snapshot.items_all(of, shape),
+        Some(page) => snapshot.items(of, fields, page),
+        None => snapshot.items_all(of, fields),
     };
     framed(asked, version, page, |page, next| {
         server.encoder.list_items_result(&asked.id, asked.revision, kind, page, next)
@@ -133,15 +133,15 @@ fn framed(
 }
 
 /// What the catalogue calls it.
-pub(crate) fn kind_of(kind: ItemKind) -> Kind {
+pub(crate) fn kind_of(kind: ItemKind) -> CatalogKind {
     match kind {
-        ItemKind::Resource => Kind::Resources,
-        ItemKind::ResourceTemplate => Kind::Templates,
-        ItemKind::Prompt => Kind::Prompts,
+        ItemKind::Resource => CatalogKind::Resources,
+        ItemKind::ResourceTemplate => CatalogKind::Templates,
+        ItemKind::Prompt => CatalogKind::Prompts,
     }
 }
 
-fn list_shape(fields: ToolFields) -> ListFields {
+fn list_fields(fields: ToolFields) -> ListFields {
     match fields {
         ToolFields::Basic => ListFields::Basic,
         ToolFields::Annotated => ListFields::Annotated,

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use omni_call::{CallId, Executor};
-use omni_catalog::{Catalog, Kind, ProfileId, Snapshot};
+use omni_catalog::{Catalog, CatalogKind, ProfileId, Snapshot};
 use omni_protocol::{ClientInfo, Encoder, ListKind, ListKinds, ServerCapabilities};
 use tokio::sync::{Semaphore, watch};
 
@@ -45,8 +45,8 @@ impl Server {
     /// [`check_catalog`](Self::check_catalog), or [`catalog_checked`](Self::catalog_checked), must be called once for
     /// lists and calls to be exact.
     pub fn new(catalog: Arc<Catalog>, executor: Arc<dyn Executor>, config: ServerConfig) -> Arc<Self> {
-        let has_resources = catalog.offers(Kind::Resources) || catalog.offers(Kind::Templates);
-        let has_prompts = catalog.offers(Kind::Prompts);
+        let has_resources = catalog.offers(CatalogKind::Resources) || catalog.offers(CatalogKind::Templates);
+        let has_prompts = catalog.offers(CatalogKind::Prompts);
         // A list that is empty for good does not change.
         let told = ListKind::ALL.into_iter().filter(|kind| match kind {
             ListKind::Tools => true,
@@ -118,22 +118,22 @@ impl Server {
     /// What a client sees that says who it is, in a session or with a request of its own; without that, what its session
     /// does. Costs nothing where all see the same.
     pub(crate) fn profile_of(&self, client: Option<&ClientInfo>, session: &Session) -> ProfileId {
-        let shape = self.catalog.shape();
-        if shape.is_one() {
+        let rules = self.catalog.rules();
+        if rules.is_one() {
             return ProfileId::EVERYBODY;
         }
         let principal = || session.principal.profile_text();
         match client {
-            Some(client) => shape.choose(Some(&client.name), &principal()),
+            Some(client) => rules.choose(Some(&client.name), &principal()),
             None if session.revision().is_some() => session.profile(),
-            None => shape.choose(None, &principal()),
+            None => rules.choose(None, &principal()),
         }
     }
 
     /// What a profile is called; `None` where all clients see the same.
     pub(crate) fn profile_name(&self, profile: ProfileId) -> Option<&str> {
-        let shape = self.catalog.shape();
-        (!shape.is_one()).then(|| shape.name(profile))
+        let rules = self.catalog.rules();
+        (!rules.is_one()).then(|| rules.name(profile))
     }
 
     pub(crate) fn catalog_is_checked(&self, list: ListKind) -> bool {
@@ -164,7 +164,7 @@ impl Server {
 fn list_versions(catalog: &Catalog) -> InForce {
     let snapshot = catalog.snapshot();
     let others = ListVersions::of(|kind| match kind {
-        Kind::Tools => None,
+        CatalogKind::Tools => None,
         _ => Some(snapshot.version(kind).into()),
     });
     InForce::new(others, snapshot.versions().map(Arc::from).collect())

@@ -90,7 +90,7 @@ impl TestServerBuilder {
     /// These too, after the folder.
     pub fn sources(mut self, sources: Vec<Arc<dyn Source>>) -> Self {
         let all = self.catalog.sources().iter().cloned().chain(sources).collect();
-        self.catalog = Arc::new(Catalog::new(all, self.catalog.shape().clone()).unwrap());
+        self.catalog = Arc::new(Catalog::new(all, self.catalog.rules().clone()).unwrap());
         self
     }
 

@@ -5,20 +5,20 @@ use std::path::Path;
 use std::sync::{Arc, OnceLock};
 
 use omni_call::ExecutorKind;
-use omni_catalog::{Catalog, FolderConfig, FolderSource, NameStyle, Shape};
+use omni_catalog::{Catalog, FolderConfig, FolderSource, NameStyle, ToolRules};
 use tempfile::TempDir;
 
 /// A folder of skills that is gone when it is dropped.
 pub struct SkillFolder {
     folder: TempDir,
-    shape: Shape,
+    rules: ToolRules,
     catalog: OnceLock<Arc<Catalog>>,
 }
 
 impl SkillFolder {
     /// An empty folder.
     pub fn new() -> Self {
-        SkillFolder { folder: TempDir::new().unwrap(), shape: Shape::default(), catalog: OnceLock::new() }
+        SkillFolder { folder: TempDir::new().unwrap(), rules: ToolRules::default(), catalog: OnceLock::new() }
     }
 
     pub fn path(&self) -> &Path {
@@ -40,8 +40,8 @@ impl SkillFolder {
     }
 
     /// What is seen of it, and by whom.
-    pub fn seen_as(mut self, shape: Shape) -> Self {
-        self.shape = shape;
+    pub fn seen_as(mut self, rules: ToolRules) -> Self {
+        self.rules = rules;
         self
     }
 
@@ -57,7 +57,7 @@ impl SkillFolder {
                 names: NameStyle::Underscore,
             };
             let folder = Arc::new(FolderSource::open(config).unwrap());
-            let catalog = Catalog::new(vec![folder], self.shape.clone()).unwrap();
+            let catalog = Catalog::new(vec![folder], self.rules.clone()).unwrap();
             catalog.refresh().unwrap();
             Arc::new(catalog)
         };

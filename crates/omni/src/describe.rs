@@ -102,7 +102,7 @@ fn is_hidden(tool: &Tool, places: &Places) -> bool {
 }
 
 fn overrides<'a>(tool: &Tool, places: &'a Places) -> impl Iterator<Item = &'a Override> {
-    places.shape.overrides_of(ProfileId::EVERYBODY, tool.name())
+    places.rules.overrides_of(ProfileId::EVERYBODY, tool.name())
 }
 
 /// What the settings say of it, and where.

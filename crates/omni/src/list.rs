@@ -4,7 +4,7 @@ use std::io::Write as _;
 
 use anyhow::Result;
 use omni_call::shown_line;
-use omni_catalog::{Kind, ProfileId, Tool};
+use omni_catalog::{CatalogKind, ProfileId, Tool};
 use serde_json::{Value, json};
 
 use crate::args::ListArguments;
@@ -25,7 +25,7 @@ pub(crate) fn run(arguments: &ListArguments, out: &mut Output) -> Result<u8> {
     let tools = || list.tools().filter(|tool| list.is_listed(tool));
     if arguments.json {
         let tools: Vec<Value> = tools().map(|tool| summary(&tool)).collect();
-        out.json(&json!({ "version": snapshot.version(Kind::Tools), "tools": tools }))?;
+        out.json(&json!({ "version": snapshot.version(CatalogKind::Tools), "tools": tools }))?;
         return Ok(0);
     }
     let rows: Vec<[String; 3]> = tools()

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result};
 use omni_call::{ErrorDetail, shown_path};
-use omni_catalog::{Kind, Severity, Source as _};
+use omni_catalog::{CatalogKind, Severity, Source as _};
 use omni_exec::{ExecutorProvider as _, server_policy, set_result_memory};
 use omni_server::{HttpEndpoint, Server, ServerConfig, SessionKey, serve_stdio};
 use tokio::sync::watch;
@@ -116,7 +116,7 @@ impl Kept {
             Ok(Err(error)) => tracing::error!(%error, "the skills could not be read"),
             Err(error) => tracing::error!(%error, "bug: reading the skills failed"),
         }
-        if keeper.source.offers(Kind::Tools) {
+        if keeper.source.offers(CatalogKind::Tools) {
             keeper.look().await;
         } else {
             // Nobody waits for a runner whose tools are not listed; what else it lists is asked for by who keeps it.
@@ -153,7 +153,7 @@ pub(crate) fn server(
 ) -> Result<Kept> {
     say_unset(settings);
     let Sources { catalog, runner: listed, .. } = places.catalog(settings.executor)?;
-    if places.shape.renames() {
+    if places.rules.renames() {
         // Aliases are held against the tools there are now, before anybody is served by a wrong one.
         catalog.refresh()?;
         reading::without_faults(&catalog.snapshot())?;

@@ -42,7 +42,7 @@ pub(crate) fn refresh(places: &Places, sources: &Sources) -> Result<()> {
 
 /// Refuses aliases that collide with each other or with the names of tools.
 pub(crate) fn without_faults(snapshot: &Snapshot) -> Result<()> {
-    if snapshot.faults().is_empty() { Ok(()) } else { bail!("{}", snapshot.faults()) }
+    if snapshot.rule_conflicts().is_empty() { Ok(()) } else { bail!("{}", snapshot.rule_conflicts()) }
 }
 
 /// Why a name is no tool's, for people: also that something is set so that it is none.

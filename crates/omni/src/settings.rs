@@ -21,9 +21,9 @@ mod queue;
 mod run;
 mod seconds;
 mod serve;
-mod shape;
 mod skills;
 mod time_limit;
+mod tool_rules;
 mod workers;
 
 pub(crate) use bounds::ExecBounds;

@@ -12,7 +12,7 @@ use omni_call::{
     BoxFuture, Call, CallPort, CallRequest, CallResult, Executor, ExecutorKind, Outcome, OutcomeKind, Phase,
     ResourceContents,
 };
-use omni_catalog::{Catalog, Kind, NameStyle, RemoteSource, Skill};
+use omni_catalog::{Catalog, CatalogKind, NameStyle, RemoteSource, Skill};
 use omni_exec::within;
 use serde_json::{Value, json};
 
@@ -30,7 +30,13 @@ pub(crate) struct SkillFiles {
 
 /// The source of skills' files, which [`refresh`] tells of them. Kept nowhere: looking costs little.
 pub(crate) fn source() -> RemoteSource {
-    RemoteSource::new("skill files", None, NameStyle::Canonical, ExecutorKind::Native, &[Kind::Resources])
+    RemoteSource::new(
+        "skill files",
+        None,
+        NameStyle::Canonical,
+        ExecutorKind::Native,
+        &[CatalogKind::Resources],
+    )
 }
 
 /// Has the catalogue look at its folders, and makes its resources the files of the skills in them. Links are not followed:
@@ -41,7 +47,10 @@ pub(crate) fn source() -> RemoteSource {
 /// When the folders cannot be read; what was listed before stays.
 pub(crate) fn refresh(catalog: &Catalog, source: &RemoteSource) -> Result<()> {
     let refreshed = catalog.refresh();
-    source.describe_items(Kind::Resources, json!({ "resources": listed(catalog) }).to_string().as_bytes())?;
+    source.describe_items(
+        CatalogKind::Resources,
+        json!({ "resources": listed(catalog) }).to_string().as_bytes(),
+    )?;
     catalog.merge()?;
     refreshed?;
     Ok(())

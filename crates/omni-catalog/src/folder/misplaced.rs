@@ -4,7 +4,7 @@
 
 use std::fs::DirEntry;
 
-use super::{Kind, SkillFolder, Walk};
+use super::{EntryKind, SkillFolder, SkillWalk};
 use crate::stamp::Stamp;
 
 /// What people call the folder `scripts`, besides its name in capitals.
@@ -22,7 +22,7 @@ const INSTALLERS: [&str; 6] =
 /// Names listed in one help at most.
 const SHOWN_MAX: usize = 12;
 
-impl Walk<'_> {
+impl SkillWalk<'_> {
     /// Looks at what lies beside `SKILL.md` and is none of the files that are read.
     pub(super) fn beside(&mut self, entry: &DirEntry, name: &str, path: &str) {
         let lower = name.to_ascii_lowercase();
@@ -30,7 +30,7 @@ impl Walk<'_> {
             return self.installer(name, path);
         }
         if NEARLY_SKILL_MD.contains(&&*lower) {
-            if self.kind(entry, path) == Kind::File {
+            if self.kind(entry, path) == EntryKind::File {
                 self.warn(
                     path,
                     "misspelt-skill-md",

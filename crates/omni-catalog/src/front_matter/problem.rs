@@ -2,15 +2,15 @@
 
 /// Line and column of the file, both from 1, in characters.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Place {
+pub(crate) struct Position {
     pub(crate) line: u32,
     pub(crate) column: u32,
 }
 
 /// Why the front matter could not be read as it stands.
 #[derive(Debug, PartialEq, Eq)]
-pub(crate) struct Problem {
-    pub(crate) place: Place,
+pub(crate) struct YamlProblem {
+    pub(crate) place: Position,
     pub(crate) message: String,
     pub(crate) help: String,
     /// Nothing that one line could mend: it is too large, or built to grow.

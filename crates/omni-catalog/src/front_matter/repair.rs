@@ -4,7 +4,7 @@
 //! (a value that needs quotes, a blank too few, an indentation too much), and keeps the change that lets the parser
 //! come furthest. So a faulty line costs at most itself. Lines are changed in place: positions stay those of the file.
 
-use super::problem::{Place, Problem};
+use super::problem::{Position, YamlProblem};
 
 /// Lines that are tried for one fault, nearest first, and parses for a whole file: front matter is small.
 const LINES_TRIED_MAX: usize = 40;
@@ -16,8 +16,8 @@ const BYTES_MAX: usize = 32 << 10;
 /// nothing helped.
 pub(super) fn read<T>(
     yaml: &str,
-    parse: impl Fn(&str) -> Result<T, Problem>,
-) -> Result<(T, Vec<Problem>), Vec<Problem>> {
+    parse: impl Fn(&str) -> Result<T, YamlProblem>,
+) -> Result<(T, Vec<YamlProblem>), Vec<YamlProblem>> {
     let first = match parse(yaml) {
         Ok(read) => return Ok((read, Vec::new())),
         Err(problem) => problem,
@@ -34,12 +34,12 @@ pub(super) fn read<T>(
         Err(problem) => problem,
     };
     loop {
-        let Some((change, result)) = best_change(&lines, &fault, &parse, &mut left) else {
+        let Some((repair, result)) = best_repair(&lines, &fault, &parse, &mut left) else {
             problems.push(fault);
             return Err(problems);
         };
-        problems.push(change.problem(&lines, &fault));
-        lines[change.line].clone_from(&change.text);
+        problems.push(repair.problem(&lines, &fault));
+        lines[repair.line].clone_from(&repair.text);
         match result {
             Ok(read) => return Ok((read, problems)),
             Err(next) => fault = next,
@@ -48,14 +48,14 @@ pub(super) fn read<T>(
 }
 
 /// One line, written as its author may have meant it.
-struct Change {
+struct Repair {
     line: usize,
     text: String,
-    kind: Kind,
+    kind: RepairKind,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Kind {
+enum RepairKind {
     /// The value is put in quotes.
     Quoted,
     /// `key:value` gets its blank.
@@ -66,15 +66,15 @@ enum Kind {
     Dropped,
 }
 
-impl Change {
-    fn problem(&self, lines: &[String], fault: &Problem) -> Problem {
+impl Repair {
+    fn problem(&self, lines: &[String], fault: &YamlProblem) -> YamlProblem {
         let before = &lines[self.line];
         let shown = before.trim();
         let indent = before.chars().take_while(|c| c.is_whitespace()).count();
         let line = number(self.line + 2);
         let column = if fault.place.line == line { fault.place.column } else { number(indent + 1) };
         let help = match self.kind {
-            Kind::Quoted => {
+            RepairKind::Quoted => {
                 let key = split(before).map_or("…".to_owned(), |(start, _)| start.trim().to_owned());
                 let why = if self.text.contains(": ") && before.matches(": ").count() > 1 {
                     "a value with a colon needs quotes"
@@ -83,30 +83,32 @@ impl Change {
                 };
                 format!("{why}: `{key} \"…\"`; until then it is taken as text, to the end of its line")
             }
-            Kind::Spaced => format!("put a blank behind the colon: `{}`", self.text.trim()),
-            Kind::Moved => "give it the indentation of its neighbours, as it is taken to have".to_owned(),
-            Kind::Dropped => format!("`{shown}` is left out until then; the other lines are read"),
+            RepairKind::Spaced => format!("put a blank behind the colon: `{}`", self.text.trim()),
+            RepairKind::Moved => {
+                "give it the indentation of its neighbours, as it is taken to have".to_owned()
+            }
+            RepairKind::Dropped => format!("`{shown}` is left out until then; the other lines are read"),
         };
-        Problem { place: Place { line, column }, message: fault.message.clone(), help, fatal: false }
+        YamlProblem { place: Position { line, column }, message: fault.message.clone(), help, fatal: false }
     }
 }
 
-type Attempt<T> = (Change, Result<T, Problem>);
+type Attempt<T> = (Repair, Result<T, YamlProblem>);
 
 /// The change after which the parser comes furthest; nothing when none helps.
-fn best_change<T>(
+fn best_repair<T>(
     lines: &[String],
-    fault: &Problem,
-    parse: &impl Fn(&str) -> Result<T, Problem>,
+    fault: &YamlProblem,
+    parse: &impl Fn(&str) -> Result<T, YamlProblem>,
     left: &mut usize,
 ) -> Option<Attempt<T>> {
     let faulty =
         usize::try_from(fault.place.line.saturating_sub(2)).unwrap_or(0).min(lines.len().checked_sub(1)?);
     let mut best: Option<(u32, Attempt<T>)> = None;
-    for kind in [Kind::Spaced, Kind::Quoted, Kind::Moved, Kind::Dropped] {
+    for kind in [RepairKind::Spaced, RepairKind::Quoted, RepairKind::Moved, RepairKind::Dropped] {
         for line in (0..=faulty).rev().take(LINES_TRIED_MAX) {
             // Leaving out is for the very line: above it there is always one that would do.
-            if kind == Kind::Dropped && line != faulty {
+            if kind == RepairKind::Dropped && line != faulty {
                 break;
             }
             for text in written(lines, line, kind) {
@@ -118,13 +120,13 @@ fn best_change<T>(
                     Ok(_) => u32::MAX,
                     Err(next) => next.place.line,
                 };
-                let change = Change { line, text, kind };
+                let repair = Repair { line, text, kind };
                 if reached == u32::MAX {
-                    return Some((change, result));
+                    return Some((repair, result));
                 }
-                let further = reached > fault.place.line || kind == Kind::Dropped;
+                let further = reached > fault.place.line || kind == RepairKind::Dropped;
                 if further && best.as_ref().is_none_or(|(known, _)| reached > *known) {
-                    best = Some((reached, (change, result)));
+                    best = Some((reached, (repair, result)));
                 }
             }
         }
@@ -133,21 +135,21 @@ fn best_change<T>(
 }
 
 /// Other ways to write a line.
-fn written(lines: &[String], at: usize, kind: Kind) -> Vec<String> {
+fn written(lines: &[String], at: usize, kind: RepairKind) -> Vec<String> {
     let line = &lines[at];
     if line.trim().is_empty() || line.trim_start().starts_with('#') {
         return Vec::new();
     }
     match kind {
-        Kind::Quoted => split(line)
+        RepairKind::Quoted => split(line)
             .filter(|(_, value)| {
                 !value.is_empty() && !matches!(*value, "|" | ">" | "|-" | ">-" | "[]" | "{}")
             })
             .map(|(start, value)| format!("{start} '{}'", unquoted(value).replace('\'', "''")))
             .into_iter()
             .collect(),
-        Kind::Spaced => spaced(line).into_iter().collect(),
-        Kind::Moved => {
+        RepairKind::Spaced => spaced(line).into_iter().collect(),
+        RepairKind::Moved => {
             let bare = line.trim_start();
             if split(bare).is_none() && !bare.starts_with("- ") {
                 return Vec::new();
@@ -161,7 +163,7 @@ fn written(lines: &[String], at: usize, kind: Kind) -> Vec<String> {
             indents.retain(|indent| *indent != now);
             indents.into_iter().map(|indent| format!("{}{bare}", " ".repeat(indent))).collect()
         }
-        Kind::Dropped => vec!["#".to_owned()],
+        RepairKind::Dropped => vec!["#".to_owned()],
     }
 }
 
@@ -210,7 +212,7 @@ fn unquoted(value: &str) -> &str {
 }
 
 /// Puts blanks in the place of tabs that indent and of those that only look like blanks.
-fn blanks(lines: &mut [String], problems: &mut Vec<Problem>) {
+fn blanks(lines: &mut [String], problems: &mut Vec<YamlProblem>) {
     let foreign =
         |c: char| matches!(c, '\u{a0}' | '\u{2007}' | '\u{202f}' | '\u{3000}' | '\u{200b}' | '\u{feff}');
     for (at, line) in lines.iter_mut().enumerate() {
@@ -229,8 +231,8 @@ fn blanks(lines: &mut [String], problems: &mut Vec<Problem>) {
         });
         let Some(column) = found else { continue };
         let what = if start.contains('\t') { "a tab" } else { "a blank of another kind" };
-        problems.push(Problem {
-            place: Place { line: number(at + 2), column: number(column + 1) },
+        problems.push(YamlProblem {
+            place: Position { line: number(at + 2), column: number(column + 1) },
             message: format!("the front matter is not valid YAML: {what} stands where only blanks may stand"),
             help: "write ordinary blanks, as it is taken to have until then".to_owned(),
             fatal: false,

@@ -11,7 +11,7 @@ use crate::{Diagnostic, Severity};
 
 /// What a document asks for.
 #[derive(Debug, Default, PartialEq, Eq)]
-pub(super) struct Declared {
+pub(super) struct DeclaredRequirements {
     pub(super) dependencies: Vec<String>,
     /// `requires-python`.
     pub(super) python: Option<String>,
@@ -46,7 +46,7 @@ impl<'a> Document<'a> {
     }
 
     /// Reads a `pyproject.toml`.
-    pub(super) fn project(&mut self) -> Declared {
+    pub(super) fn project(&mut self) -> DeclaredRequirements {
         // Where it is no TOML is reported by whoever reads the rest of the file.
         let (document, _) = DeTable::parse_recoverable(self.text);
         let document = document.get_ref();
@@ -56,10 +56,10 @@ impl<'a> Document<'a> {
             "`[tool.uv.sources]` counts only through `uv.lock`",
             "run `uv lock`, or write `name @ https://…`",
         );
-        let Some(project) = document.get("project") else { return Declared::default() };
+        let Some(project) = document.get("project") else { return DeclaredRequirements::default() };
         let Some(project) = project.get_ref().as_table() else {
             self.error(project.span(), "`project` must be a table".into(), "write `[project]`");
-            return Declared::default();
+            return DeclaredRequirements::default();
         };
         if let Some(dynamic) = project.get("dynamic")
             && let Some(names) = dynamic.get_ref().as_array()
@@ -72,7 +72,7 @@ impl<'a> Document<'a> {
     }
 
     /// Reads the metadata of a script.
-    pub(super) fn script(&mut self) -> Declared {
+    pub(super) fn script(&mut self) -> DeclaredRequirements {
         let (document, errors) = DeTable::parse_recoverable(self.text);
         if let Some(error) = errors.first() {
             let message = format!("the block is not valid TOML: {}", error.message().replace('\n', ", "));
@@ -84,8 +84,8 @@ impl<'a> Document<'a> {
         self.members(document)
     }
 
-    fn members(&mut self, table: &DeTable<'_>) -> Declared {
-        Declared { dependencies: self.dependencies(table), python: self.python(table), line: 0 }
+    fn members(&mut self, table: &DeTable<'_>) -> DeclaredRequirements {
+        DeclaredRequirements { dependencies: self.dependencies(table), python: self.python(table), line: 0 }
     }
 
     fn dependencies(&mut self, table: &DeTable<'_>) -> Vec<String> {

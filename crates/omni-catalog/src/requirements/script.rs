@@ -10,7 +10,7 @@ pub(super) struct Block {
 
 /// Why there is no block where one was meant.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) struct Problem {
+pub(super) struct BlockProblem {
     pub(super) line: u32,
     pub(super) message: String,
     pub(super) help: &'static str,
@@ -20,7 +20,7 @@ const OPENING: &str = "# /// script";
 const CLOSING: &str = "# ///";
 
 /// Finds the block. `None` in a file without one.
-pub(super) fn block(text: &str) -> Result<Option<Block>, Problem> {
+pub(super) fn block(text: &str) -> Result<Option<Block>, BlockProblem> {
     // Nearly every file has none, and this is read for all of them.
     if !text.contains(OPENING) {
         return Ok(None);
@@ -36,14 +36,14 @@ pub(super) fn block(text: &str) -> Result<Option<Block>, Problem> {
         let line = u32::try_from(at + 1).unwrap_or(u32::MAX);
         if let Some(first) = &found {
             let message = format!("there is a second `script` block; the first is at line {}", first.line);
-            return Err(Problem { line, message, help: "make one of the two" });
+            return Err(BlockProblem { line, message, help: "make one of the two" });
         }
         let comments = lines[at + 1..].iter().take_while(|line| **line == "#" || line.starts_with("# "));
         let body = &lines[at + 1..at + 1 + comments.count()];
         // The last closing line of the comment closes it: within TOML there may be one as well.
         let Some(length) = body.iter().rposition(|line| *line == CLOSING) else {
             let message = "the `script` block is not closed, so it is not read".to_owned();
-            return Err(Problem { line, message, help: "end it with the line `# ///`" });
+            return Err(BlockProblem { line, message, help: "end it with the line `# ///`" });
         };
         let toml: Vec<&str> =
             body[..length].iter().map(|line| line.strip_prefix("# ").unwrap_or_default()).collect();

@@ -18,7 +18,7 @@ use crate::manifest_diff::ManifestDiff;
 use crate::record::Record;
 use crate::source_defaults::SourceDefaults;
 use crate::store::Store;
-use crate::{Diagnostic, Kind, NameStyle, Origin, Severity, SourceSnapshot, folder, rescan};
+use crate::{CatalogKind, Diagnostic, NameStyle, Origin, Severity, SourceSnapshot, folder, rescan};
 
 /// Where the skills are, and where what was read from them may be kept.
 #[derive(Clone, Debug)]
@@ -106,7 +106,7 @@ impl FolderSource {
         let snapshot = match cached {
             Some(encoded) => SourceSnapshot::new(encoded, defaults.clone()),
             None => SourceSnapshot::unknown(names, defaults.clone())
-                .without([Kind::Resources, Kind::Templates, Kind::Prompts].into_iter()),
+                .without([CatalogKind::Resources, CatalogKind::Templates, CatalogKind::Prompts].into_iter()),
         };
         Ok(FolderSource {
             name,

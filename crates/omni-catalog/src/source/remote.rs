@@ -16,7 +16,7 @@ use crate::remote_list::NotAToolList;
 use crate::source_defaults::SourceDefaults;
 use crate::source_snapshot::remote_file;
 use crate::store::Store;
-use crate::{Kind, NameStyle, SourceSnapshot};
+use crate::{CatalogKind, NameStyle, SourceSnapshot};
 
 /// Lists that somebody else gives us, which nobody here can look at: whoever asks for them tells this source what came of
 /// it, and then has the catalogue [merge](crate::Catalog::merge).
@@ -25,7 +25,7 @@ pub struct RemoteSource {
     name: String,
     names: NameStyle,
     executor: ExecutorKind,
-    offers: Vec<Kind>,
+    offers: Vec<CatalogKind>,
     items_spec: Arc<RunSpec>,
     /// Whether it completes arguments, once it has said so, here or to a server before.
     completes: Mutex<Option<bool>>,
@@ -51,31 +51,31 @@ const ITEMS: &str = "items.bin";
 const ITEMS_MAGIC: Magic = b"omniitem";
 
 /// The kinds that have items, in the order of the cache.
-const ITEM_KINDS: [Kind; 3] = [Kind::Resources, Kind::Templates, Kind::Prompts];
+const ITEM_KINDS: [CatalogKind; 3] = [CatalogKind::Resources, CatalogKind::Templates, CatalogKind::Prompts];
 
 impl RemoteSource {
     /// A source called `name` (a runner's address, say), whose tools `executor` runs: its last good lists if the cache
-    /// has them, else empty until it is told some. It has what `offers` names: without [`Kind::Tools`] no tools and no
+    /// has them, else empty until it is told some. It has what `offers` names: without [`CatalogKind::Tools`] no tools and no
     /// skills either, be there any in the cache.
     pub fn new(
         name: &str,
         cache_dir: Option<&Path>,
         names: NameStyle,
         executor: ExecutorKind,
-        offers: &[Kind],
+        offers: &[CatalogKind],
     ) -> RemoteSource {
         // A name of its own beside those of folders, which are absolute paths.
         let store = Store::new(cache_dir, &PathBuf::from(format!("described by {name}")));
         let cached = store
             .read(list_file(names))
-            .filter(|_| offers.contains(&Kind::Tools))
+            .filter(|_| offers.contains(&CatalogKind::Tools))
             .and_then(|file| EncodedList::decode(file.into(), names));
         let defaults = SourceDefaults::without_folder(executor);
         let mut snapshot = match cached {
             Some(encoded) => SourceSnapshot::unknown(names, defaults).with_tools(encoded),
             None => SourceSnapshot::unknown(names, defaults),
         };
-        snapshot = snapshot.without(Kind::ALL.into_iter().filter(|kind| !is_offered(offers, *kind)));
+        snapshot = snapshot.without(CatalogKind::ALL.into_iter().filter(|kind| !is_offered(offers, *kind)));
         let Kept { items, completes } = kept(&store).unwrap_or_default();
         for (kind, array) in items {
             if offers.contains(&kind)
@@ -165,7 +165,7 @@ impl RemoteSource {
     /// # Errors
     ///
     /// When `list` is no such object; the items stay as they were.
-    pub fn describe_items(&self, kind: Kind, list: &[u8]) -> Result<bool, DescribeError> {
+    pub fn describe_items(&self, kind: CatalogKind, list: &[u8]) -> Result<bool, DescribeError> {
         let not_items = |why| DescribeError::NotItems { member: member(kind), why };
         let object: BTreeMap<String, &RawValue> = serde_json::from_slice(list).map_err(not_items)?;
         let array = object.get(member(kind)).map_or("[]", |array| array.get());
@@ -234,15 +234,15 @@ impl RemoteSource {
 }
 
 /// Whether a source that offers these has any of a kind. Skills come with tools.
-fn is_offered(offers: &[Kind], kind: Kind) -> bool {
-    offers.contains(&if kind == Kind::Skills { Kind::Tools } else { kind })
+fn is_offered(offers: &[CatalogKind], kind: CatalogKind) -> bool {
+    offers.contains(&if kind == CatalogKind::Skills { CatalogKind::Tools } else { kind })
 }
 
 /// What the cache has besides tools.
 #[derive(Default)]
 struct Kept {
     /// An array of each kind.
-    items: Vec<(Kind, String)>,
+    items: Vec<(CatalogKind, String)>,
     completes: Option<bool>,
 }
 
@@ -270,7 +270,7 @@ impl Source for RemoteSource {
         self.current.load_full()
     }
 
-    fn offers(&self, kind: Kind) -> bool {
+    fn offers(&self, kind: CatalogKind) -> bool {
         is_offered(&self.offers, kind)
     }
 

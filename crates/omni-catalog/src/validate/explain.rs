@@ -4,11 +4,16 @@ use jsonschema::error::{TypeKind, ValidationErrorKind};
 use jsonschema::{ValidationError, Validator};
 use serde_json::{Map, Value};
 
-use super::fault::{Fault, Kind, escaped};
+use super::fault::{ArgumentFault, CheckedValue, escaped};
 use crate::similar;
 
 /// Lists every fault of `value`, in the order of their places. Only for what is `narrow::affordable`.
-pub(super) fn explain(validator: &Validator, schema: &Value, value: &Value, kind: Kind) -> Vec<Fault> {
+pub(super) fn explain(
+    validator: &Validator,
+    schema: &Value,
+    value: &Value,
+    kind: CheckedValue,
+) -> Vec<ArgumentFault> {
     let mut explainer = Explainer { schema, value, kind, faults: Vec::new() };
     for error in validator.iter_errors(value) {
         explainer.add(&error);
@@ -21,8 +26,8 @@ pub(super) fn explain(validator: &Validator, schema: &Value, value: &Value, kind
 struct Explainer<'a> {
     schema: &'a Value,
     value: &'a Value,
-    kind: Kind,
-    faults: Vec<Fault>,
+    kind: CheckedValue,
+    faults: Vec<ArgumentFault>,
 }
 
 impl<'a> Explainer<'a> {
@@ -44,14 +49,14 @@ impl<'a> Explainer<'a> {
     }
 
     fn push(&mut self, pointer: String, rule: &str, message: String) {
-        self.faults.push(Fault { pointer, rule: rule.to_owned(), message });
+        self.faults.push(ArgumentFault { pointer, rule: rule.to_owned(), message });
     }
 
     fn add_unknown(&mut self, error: &ValidationError<'_>, unexpected: &[String]) {
         let path = error.instance_path().as_str();
         let what = match self.kind {
-            Kind::Arguments if path.is_empty() => "argument",
-            Kind::Arguments | Kind::Output => "property",
+            CheckedValue::Arguments if path.is_empty() => "argument",
+            CheckedValue::Arguments | CheckedValue::Output => "property",
         };
         let known = self.properties_beside(error);
         // A name that is present already was not misspelt as the unknown one.

@@ -4,7 +4,7 @@ use std::fmt::{self, Write as _};
 
 /// What is being checked: it decides the word for a member at the top.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub(super) enum Kind {
+pub(super) enum CheckedValue {
     Arguments,
     Output,
 }
@@ -30,14 +30,14 @@ pub(super) enum Cause {
 /// What is wrong with a value.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Faults {
-    pub(super) list: Vec<Fault>,
+    pub(super) list: Vec<ArgumentFault>,
     /// Nothing is wrong besides. A large value is not searched to its end.
     pub(super) all: bool,
 }
 
 /// One place where a value breaks its schema.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Fault {
+pub struct ArgumentFault {
     /// JSON pointer into the checked value; for a missing member, where it should be.
     pub pointer: String,
     /// The schema keyword that was broken, such as `type` or `required`.
@@ -46,7 +46,7 @@ pub struct Fault {
     pub message: String,
 }
 
-impl fmt::Display for Fault {
+impl fmt::Display for ArgumentFault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let place = if self.pointer.is_empty() { "(the whole value)" } else { &self.pointer };
         write!(f, "{place}: {}", self.message)
@@ -59,7 +59,7 @@ pub(super) const FAULTS_SHOWN_MAX: usize = 20;
 impl ArgumentFaults {
     /// The places where valid JSON breaks the schema, of a large value the first ones; empty when there was no valid
     /// JSON to check.
-    pub fn faults(&self) -> &[Fault] {
+    pub fn faults(&self) -> &[ArgumentFault] {
         match &self.cause {
             Cause::Invalid(faults) => &faults.list,
             Cause::Malformed(_) | Cause::Unusable(_) => &[],
@@ -94,7 +94,7 @@ impl fmt::Display for ArgumentFaults {
 
 impl std::error::Error for ArgumentFaults {}
 
-pub(super) fn list(faults: &[Fault]) -> String {
+pub(super) fn list(faults: &[ArgumentFault]) -> String {
     let mut text = String::new();
     for fault in faults.iter().take(FAULTS_SHOWN_MAX) {
         let _ = write!(text, "\n- {fault}");

@@ -13,7 +13,7 @@ use serde_json::{Map, Value};
 
 use super::compile::compile;
 use super::explain::explain;
-use super::fault::{FAULTS_SHOWN_MAX, Fault, Kind, escaped};
+use super::fault::{ArgumentFault, CheckedValue, FAULTS_SHOWN_MAX, escaped};
 
 /// What explaining a value may cost; a small value without alternatives costs one. In time some 2 ms.
 pub(super) const COST_MAX: usize = 2000;
@@ -74,7 +74,12 @@ fn spend(value: &Value, width: usize, weight: usize, left: &mut usize) -> bool {
 }
 
 /// The first faults of a value that does not fit `root`.
-pub(super) fn first_faults(root: &Value, value: &Value, kind: Kind, width: usize) -> Vec<Fault> {
+pub(super) fn first_faults(
+    root: &Value,
+    value: &Value,
+    kind: CheckedValue,
+    width: usize,
+) -> Vec<ArgumentFault> {
     let mut search = Search { root, width, left: COST_MAX, faults: Vec::new(), ready: HashMap::new() };
     search.visit(root, value, String::new(), kind, STEPS_MAX);
     search.faults
@@ -85,7 +90,7 @@ struct Search<'a> {
     width: usize,
     /// What may still be spent on explaining.
     left: usize,
-    faults: Vec<Fault>,
+    faults: Vec<ArgumentFault>,
     /// The parts of the schema met so far, by where they lie, each able to stand alone. `None` does not compile so.
     ready: HashMap<*const Value, Option<Arc<(Value, Validator)>>>,
 }
@@ -96,7 +101,7 @@ impl<'a> Search<'a> {
     }
 
     fn push(&mut self, pointer: String, rule: &str, message: String) {
-        self.faults.push(Fault { pointer, rule: rule.to_owned(), message });
+        self.faults.push(ArgumentFault { pointer, rule: rule.to_owned(), message });
     }
 
     /// A part of the schema, with the definitions that it may refer to.
@@ -120,12 +125,12 @@ impl<'a> Search<'a> {
     /// Goes on with a part of the value when it breaks a part of the schema.
     fn look(&mut self, schema: &'a Value, value: &Value, pointer: impl Fn() -> String, steps: usize) {
         if self.ready(schema).is_some_and(|ready| !ready.1.is_valid(value)) {
-            self.visit(schema, value, pointer(), Kind::Output, steps - 1);
+            self.visit(schema, value, pointer(), CheckedValue::Output, steps - 1);
         }
     }
 
     /// Finds out in what `value` breaks `schema`, which it does.
-    fn visit(&mut self, schema: &'a Value, value: &Value, pointer: String, kind: Kind, steps: usize) {
+    fn visit(&mut self, schema: &'a Value, value: &Value, pointer: String, kind: CheckedValue, steps: usize) {
         let before = self.faults.len();
         let scalar = !(value.is_array() || value.is_object());
         let mut left = self.left;
@@ -160,7 +165,7 @@ impl<'a> Search<'a> {
         schema: &'a Value,
         members: &Map<String, Value>,
         pointer: &str,
-        kind: Kind,
+        kind: CheckedValue,
         steps: usize,
     ) {
         let place = |name: &str| format!("{pointer}/{}", escaped(name));
@@ -179,7 +184,7 @@ impl<'a> Search<'a> {
             }
             match properties.and_then(|properties| properties.get(name)).or(others) {
                 Some(Value::Bool(false)) => {
-                    let what = if kind == Kind::Arguments { "argument" } else { "property" };
+                    let what = if kind == CheckedValue::Arguments { "argument" } else { "property" };
                     let name = name.chars().take(128).collect::<String>();
                     self.push(place(&name), "additionalProperties", format!("unknown {what}"));
                 }

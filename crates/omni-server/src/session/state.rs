@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicU8, AtomicU16, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use omni_call::LogLevel;
-use omni_catalog::{Kind, ProfileId};
+use omni_catalog::{CatalogKind, ProfileId};
 use omni_protocol::{ClientCapabilities, Id, ListKinds, Revision};
 use tokio::sync::{Notify, oneshot};
 
@@ -174,7 +174,7 @@ impl Session {
     }
 
     /// Takes note that the client is being shown a list. Outside of a session nobody will be told of a later one.
-    pub(crate) fn saw_list(&self, kind: Kind, version: &str) {
+    pub(crate) fn saw_list(&self, kind: CatalogKind, version: &str) {
         if self.revision().is_some() {
             self.state().seen.saw(kind, version);
         }

@@ -6,7 +6,7 @@
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use omni_catalog::{ProfileId, Shape};
+use omni_catalog::{ProfileId, ToolRules};
 use omni_protocol::{ClientCapabilities, Revision};
 
 use crate::admission::Key;
@@ -81,8 +81,8 @@ struct Entry {
 }
 
 impl Sessions {
-    pub(crate) fn new(key: SessionKey, sessions_max: usize, shape: &Shape) -> Self {
-        let profiles = shape.ids().map(|id| stamp(id, shape.name(id))).collect();
+    pub(crate) fn new(key: SessionKey, sessions_max: usize, rules: &ToolRules) -> Self {
+        let profiles = rules.ids().map(|id| stamp(id, rules.name(id))).collect();
         Sessions { key, sessions_max, profiles, table: Mutex::default() }
     }
 
@@ -229,7 +229,7 @@ impl Table {
 mod tests {
     use bytes::Bytes;
     use omni_call::LogLevel;
-    use omni_catalog::{ClientPattern, Filter, NameStyle, Overrides, Profile, Setting};
+    use omni_catalog::{ClientPattern, Filter, NameStyle, Overrides, Profile, SettingLocation};
     use omni_protocol::{ClientInfo, Id, Initialize, Question};
     use tokio::sync::oneshot;
 
@@ -239,7 +239,7 @@ mod tests {
     const ME: Principal = Principal::User(1);
 
     fn table(key: SessionKey, sessions_max: usize) -> Sessions {
-        Sessions::new(key, sessions_max, &Shape::default())
+        Sessions::new(key, sessions_max, &ToolRules::default())
     }
 
     /// A session that a client of that name has opened.
@@ -368,17 +368,17 @@ mod tests {
 
     #[test]
     fn a_revived_session_keeps_its_profile_by_name_or_is_opened_anew() {
-        let shape = |names: &[&str]| {
+        let rules = |names: &[&str]| {
             let profile = |name: &&str| Profile {
                 name: (*name).to_owned(),
-                setting: Setting::new(name, "omni.toml", 1),
+                setting: SettingLocation::new(name, "omni.toml", 1),
                 clients: vec![ClientPattern::new(name).unwrap()],
                 principals: Vec::new(),
                 filter: Filter::default(),
                 overrides: Overrides::default(),
                 names: None,
             };
-            Shape::new(
+            ToolRules::new(
                 Vec::new(),
                 Overrides::default(),
                 NameStyle::default(),
@@ -386,7 +386,7 @@ mod tests {
             )
         };
         let key = SessionKey::random();
-        let before = shape(&["claude", "cursor"]);
+        let before = rules(&["claude", "cursor"]);
         let sessions = Sessions::new(key.clone(), 10, &before);
         let session = Session::lasting(ME);
         let client = ClientInfo { name: "cursor".into(), version: "1".into() };
@@ -395,8 +395,8 @@ mod tests {
         crate::session::initialize(&session, &initialize, before.choose(Some("cursor"), ""));
         let token = sessions.keep(&session, &None).unwrap();
         let revived = |names: &[&str]| {
-            let (sessions, shape) = (Sessions::new(key.clone(), 10, &shape(names)), shape(names));
-            sessions.find(&token, &ME, &None).map(|session| shape.name(session.profile()).to_owned())
+            let (sessions, rules) = (Sessions::new(key.clone(), 10, &rules(names)), rules(names));
+            sessions.find(&token, &ME, &None).map(|session| rules.name(session.profile()).to_owned())
         };
         assert_eq!(revived(&["claude", "cursor"]).as_deref(), Some("cursor"));
         assert_eq!(revived(&["cursor", "other", "claude"]).as_deref(), Some("cursor"));

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use omni_call::ExecutorKind;
-use omni_catalog::{Kind, NameStyle, RemoteSource};
+use omni_catalog::{CatalogKind, NameStyle, RemoteSource};
 use omni_protocol::ListKind;
 use omni_testkit::{ScriptedExecutor, SkillFolder, TestServer, modern, request};
 use serde_json::{Value, json};
@@ -12,7 +12,7 @@ use crate::one_skill;
 
 /// A source of no tools.
 fn source() -> Arc<RemoteSource> {
-    let kinds = [Kind::Resources, Kind::Templates, Kind::Prompts];
+    let kinds = [CatalogKind::Resources, CatalogKind::Templates, CatalogKind::Prompts];
     Arc::new(RemoteSource::new("items", None, NameStyle::Underscore, ExecutorKind::Runner, &kinds))
 }
 
@@ -44,22 +44,22 @@ impl World {
                 // Of the two lists that one notification tells of, now one changes, now the other.
                 ListKind::Resources if self.changes.is_multiple_of(2) => {
                     let template = json!({"uriTemplate": format!("x:{{n}}/{}", self.changes), "name": "n"});
-                    self.describe(Kind::Templates, &json!({"resourceTemplates": [template]}));
+                    self.describe(CatalogKind::Templates, &json!({"resourceTemplates": [template]}));
                 }
                 ListKind::Resources => {
                     let resource = json!({"uri": format!("x:{}", self.changes), "name": "n"});
-                    self.describe(Kind::Resources, &json!({"resources": [resource]}));
+                    self.describe(CatalogKind::Resources, &json!({"resources": [resource]}));
                 }
                 ListKind::Prompts => {
                     let prompt = json!({"name": self.changes.to_string()});
-                    self.describe(Kind::Prompts, &json!({"prompts": [prompt]}));
+                    self.describe(CatalogKind::Prompts, &json!({"prompts": [prompt]}));
                 }
             }
         }
         self.server.refresh().await;
     }
 
-    fn describe(&self, kind: Kind, list: &Value) {
+    fn describe(&self, kind: CatalogKind, list: &Value) {
         assert!(self.items.describe_items(kind, list.to_string().as_bytes()).unwrap());
     }
 }

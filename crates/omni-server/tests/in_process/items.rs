@@ -9,7 +9,7 @@ use omni_call::{
     Answer, AskMethod, CallRequest, CallResult, Completion, CompletionReference, ExecutorKind, LogLevel,
     OutcomeKind, PromptMessages, Refusal, ResourceContents, Target, ToolResult,
 };
-use omni_catalog::{Kind, NameStyle, RemoteSource};
+use omni_catalog::{CatalogKind, NameStyle, RemoteSource};
 use omni_protocol::ServerCapabilities;
 use omni_testkit::{ScriptedExecutor, SkillFolder, StdioClient, TestServer};
 use serde_json::{Value, json};
@@ -17,10 +17,10 @@ use serde_json::{Value, json};
 fn script(offers: ServerCapabilities) -> Arc<RemoteSource> {
     let mut kinds = Vec::new();
     if offers.resources {
-        kinds.extend([Kind::Resources, Kind::Templates]);
+        kinds.extend([CatalogKind::Resources, CatalogKind::Templates]);
     }
     if offers.prompts {
-        kinds.push(Kind::Prompts);
+        kinds.push(CatalogKind::Prompts);
     }
     let source = RemoteSource::new("script", None, NameStyle::Underscore, ExecutorKind::Runner, &kinds);
     let lists = json!({
@@ -317,9 +317,14 @@ async fn a_completion_is_a_call_that_has_limits_can_be_cancelled_and_asks_nobody
 async fn a_source_that_completes_nothing_is_not_asked_beside_one_that_does() {
     let folder = SkillFolder::new();
     let (executor, mut calls) = ScriptedExecutor::new();
-    let other =
-        RemoteSource::new("other", None, NameStyle::Underscore, ExecutorKind::Runner, &[Kind::Prompts]);
-    other.describe_items(Kind::Prompts, br#"{"prompts":[{"name":"mute"}]}"#).unwrap();
+    let other = RemoteSource::new(
+        "other",
+        None,
+        NameStyle::Underscore,
+        ExecutorKind::Runner,
+        &[CatalogKind::Prompts],
+    );
+    other.describe_items(CatalogKind::Prompts, br#"{"prompts":[{"name":"mute"}]}"#).unwrap();
     let server = TestServer::builder(&folder, executor).sources(vec![script(ALL), Arc::new(other)]).start();
     let mut client = server.stdio();
     client.initialize("2025-11-25").await;
@@ -364,7 +369,7 @@ async fn a_long_list_comes_on_pages_whose_cursors_end_with_the_list() {
         let prompts = (0..count).map(|n| json!({"name": format!("p{n}"), "title": "P"}));
         json!({"prompts": prompts.collect::<Vec<_>>()}).to_string()
     };
-    source.describe_items(Kind::Prompts, list(1_001).as_bytes()).unwrap();
+    source.describe_items(CatalogKind::Prompts, list(1_001).as_bytes()).unwrap();
     let server =
         TestServer::builder(&folder, ScriptedExecutor::echoing()).sources(vec![source.clone()]).start();
     for (revision, titled) in [("2025-11-25", true), ("2024-11-05", false)] {
@@ -382,7 +387,7 @@ async fn a_long_list_comes_on_pages_whose_cursors_end_with_the_list() {
     let mut client = server.stdio();
     client.initialize("2025-11-25").await;
     let first = client.request(&omni_testkit::request(1, "prompts/list", json!({}))).await;
-    source.describe_items(Kind::Prompts, list(1_002).as_bytes()).unwrap();
+    source.describe_items(CatalogKind::Prompts, list(1_002).as_bytes()).unwrap();
     server.refresh().await;
     assert_eq!(client.next().await["method"], "notifications/prompts/list_changed");
     let stale = json!({"cursor": first["result"]["nextCursor"]});
@@ -394,7 +399,7 @@ async fn a_long_list_comes_on_pages_whose_cursors_end_with_the_list() {
 async fn each_read_and_prompt_goes_to_the_source_that_has_it_and_what_nobody_has_is_refused_here() {
     let folder = SkillFolder::new();
     let (executor, mut calls) = ScriptedExecutor::new();
-    let kinds = [Kind::Resources, Kind::Templates, Kind::Prompts];
+    let kinds = [CatalogKind::Resources, CatalogKind::Templates, CatalogKind::Prompts];
     let source = |name: &str, lists: Value| {
         let source = RemoteSource::new(name, None, NameStyle::Underscore, ExecutorKind::Runner, &kinds);
         for kind in kinds {

@@ -1,7 +1,8 @@
 //! Two clients of one server that see two lists: what each lists, calls, and is told of.
 
 use omni_catalog::{
-    ClientPattern, Filter, FilterRule, NameStyle, Override, Overrides, Profile, Setting, Shape, Written,
+    ClientPattern, Filter, FilterRule, Located, NameStyle, Override, Overrides, Profile, SettingLocation,
+    ToolRules,
 };
 use omni_testkit::{
     HttpClient, ScriptedExecutor, SkillFolder, StartedCalls, TestServer, call_tool, from_client, initialize,
@@ -11,8 +12,8 @@ use serde_json::{Value, json};
 
 use crate::LEGACY;
 
-fn setting(key: &str) -> Setting {
-    Setting::new(key, "omni.toml", 4)
+fn setting(key: &str) -> SettingLocation {
+    SettingLocation::new(key, "omni.toml", 4)
 }
 
 fn filter(patterns: &[&str]) -> Filter {
@@ -23,7 +24,7 @@ fn change(tool: &str, alias: Option<&str>, hidden: bool) -> Override {
     Override {
         tool: tool.to_owned(),
         setting: setting(tool),
-        alias: alias.map(|alias| Written { value: alias.to_owned(), setting: setting("alias") }),
+        alias: alias.map(|alias| Located { value: alias.to_owned(), setting: setting("alias") }),
         append_doc: None,
         title: None,
         hidden: Some(hidden),
@@ -57,13 +58,13 @@ fn folder() -> SkillFolder {
     };
     let seven = Profile { filter: filter(&["b"]), ..profile("seven", &[], &["user:7"]) };
     let default = Profile { filter: filter(&["a.y"]), ..profile("default", &[], &[]) };
-    let shape = Shape::new(
+    let rules = ToolRules::new(
         vec![filter(&["secret"])],
         Overrides::default(),
         NameStyle::Underscore,
         vec![claude, cursor, seven, default],
     );
-    SkillFolder::new().skill("a", &["x", "y"]).skill("b", &["z"]).skill("secret", &["s"]).seen_as(shape)
+    SkillFolder::new().skill("a", &["x", "y"]).skill("b", &["z"]).skill("secret", &["s"]).seen_as(rules)
 }
 
 fn server() -> (SkillFolder, TestServer, StartedCalls) {

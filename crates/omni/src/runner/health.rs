@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use anyhow::{Context, Result};
 use omni_call::ExecutorKind;
-use omni_catalog::{Catalog, Kind, NameStyle, RemoteSource, Shape, Snapshot, Tool};
+use omni_catalog::{Catalog, CatalogKind, NameStyle, RemoteSource, Snapshot, Tool, ToolRules};
 use omni_exec::{Listing, Runner};
 use serde_json::Value;
 
@@ -61,11 +61,11 @@ impl Health {
 async fn listed(settings: &RunnerSettings, runner: &Runner) -> Result<Arc<Snapshot>> {
     let names = NameStyle::Canonical;
     let name = settings.address.to_string();
-    let source = RemoteSource::new(&name, None, names, ExecutorKind::Runner, &[Kind::Tools]);
+    let source = RemoteSource::new(&name, None, names, ExecutorKind::Runner, &[CatalogKind::Tools]);
     if let Listing::New { body, .. } = runner.tools(None).await? {
         source.describe(&body, None).context("its list of tools is of no use")?;
     }
-    Ok(Catalog::new(vec![Arc::new(source)], Shape::plain(names))?.snapshot())
+    Ok(Catalog::new(vec![Arc::new(source)], ToolRules::plain(names))?.snapshot())
 }
 
 /// What a tool takes, with the order of members left out.

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Error, Result, anyhow};
 use bytes::Bytes;
-use omni_catalog::{Catalog, Kind, RemoteSource, Source};
+use omni_catalog::{Catalog, CatalogKind, RemoteSource, Source};
 use omni_exec::{Listing, Runner, RunnerError};
 use omni_server::Server;
 use serde::Deserialize;
@@ -47,7 +47,7 @@ pub(crate) async fn look(
 }
 
 async fn tools(runner: &Runner, source: &Arc<RemoteSource>) -> Result<()> {
-    if !source.offers(Kind::Tools) {
+    if !source.offers(CatalogKind::Tools) {
         return Ok(());
     }
     if let Listing::New { etag, body } = runner.tools(source.etag().as_deref()).await? {
@@ -59,19 +59,19 @@ async fn tools(runner: &Runner, source: &Arc<RemoteSource>) -> Result<()> {
 }
 
 async fn resources(runner: &Runner, source: &Arc<RemoteSource>) -> Result<()> {
-    if !source.offers(Kind::Resources) {
+    if !source.offers(CatalogKind::Resources) {
         return Ok(());
     }
     let body = or_none(runner.resources().await)?;
-    describe(source, &[Kind::Resources, Kind::Templates], body).await
+    describe(source, &[CatalogKind::Resources, CatalogKind::Templates], body).await
 }
 
 async fn prompts(runner: &Runner, source: &Arc<RemoteSource>) -> Result<()> {
-    if !source.offers(Kind::Prompts) {
+    if !source.offers(CatalogKind::Prompts) {
         return Ok(());
     }
     let body = or_none(runner.prompts().await)?;
-    describe(source, &[Kind::Prompts], body).await
+    describe(source, &[CatalogKind::Prompts], body).await
 }
 
 /// Asks the runner whether it completes arguments, where there may be some. What it said before holds while it cannot be
@@ -82,7 +82,7 @@ pub(crate) async fn completions(runner: &Runner, source: &Arc<RemoteSource>) {
         #[serde(default)]
         completions: Value,
     }
-    if !source.offers(Kind::Resources) && !source.offers(Kind::Prompts) {
+    if !source.offers(CatalogKind::Resources) && !source.offers(CatalogKind::Prompts) {
         return;
     }
     let completes = match runner.health().await {
@@ -109,13 +109,13 @@ fn or_none(answer: Result<Bytes, RunnerError>) -> Result<Bytes, RunnerError> {
     }
 }
 
-async fn describe(source: &Arc<RemoteSource>, kinds: &'static [Kind], body: Bytes) -> Result<()> {
+async fn describe(source: &Arc<RemoteSource>, kinds: &'static [CatalogKind], body: Bytes) -> Result<()> {
     let source = Arc::clone(source);
     let taken = tokio::task::spawn_blocking(move || {
         kinds.iter().try_for_each(|kind| source.describe_items(*kind, &body).map(|_| ()))
     });
     taken.await.context("bug")?.map_err(|error| {
-        let what = if kinds.contains(&Kind::Prompts) { "prompts" } else { "resources" };
+        let what = if kinds.contains(&CatalogKind::Prompts) { "prompts" } else { "resources" };
         Error::new(error).context(format!("the runner's list of {what} is of no use"))
     })
 }

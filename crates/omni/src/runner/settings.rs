@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use anyhow::{Result, anyhow, bail};
 use omni_call::ExecutorKind;
-use omni_catalog::{Kind, NameStyle, RemoteSource};
+use omni_catalog::{CatalogKind, NameStyle, RemoteSource};
 use omni_exec::{Runner, RunnerAddress, RunnerConfig};
 use omni_server::ServerCapabilities;
 
@@ -88,13 +88,13 @@ impl RunnerSettings {
     pub(crate) fn source(&self, cache: &Path, names: NameStyle) -> Option<RemoteSource> {
         let mut offers = Vec::new();
         if self.lists_tools() {
-            offers.push(Kind::Tools);
+            offers.push(CatalogKind::Tools);
         }
         if self.resources == Offer::Forward {
-            offers.extend([Kind::Resources, Kind::Templates]);
+            offers.extend([CatalogKind::Resources, CatalogKind::Templates]);
         }
         if self.prompts == Offer::Forward {
-            offers.push(Kind::Prompts);
+            offers.push(CatalogKind::Prompts);
         }
         let name = self.address.to_string();
         (!offers.is_empty())

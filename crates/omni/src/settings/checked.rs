@@ -80,7 +80,7 @@ impl Checked {
         let mut file = anchored(self.table, folder)?;
         check(&file).map_err(|why| mistake::of_value(&self.path, &lines, &why))?;
         file.lines = lines;
-        file.shape(NameStyle::default())?;
+        file.tool_rules(NameStyle::default())?;
         Ok(file)
     }
 
@@ -97,7 +97,7 @@ impl Checked {
         let patterns = patterns.filter_map(toml::Value::as_str).map(str::to_owned).collect();
         // By itself, so that its `!` brings back nothing that the user's own filter leaves out.
         file.found_filter = Some(FoundFilter { patterns, lines: self.lines() });
-        file.shape(NameStyle::default())?;
+        file.tool_rules(NameStyle::default())?;
         Ok((file, ignored.iter().map(|key| shown_key(key)).collect()))
     }
 

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use omni_call::shown_path;
-use omni_catalog::Setting;
+use omni_catalog::SettingLocation;
 use toml::de::{DeTable, DeValue};
 
 /// The keys of one file, written as `http.port`, `overrides."git.log".alias` or `filter[2]`, each with its line.
@@ -53,13 +53,13 @@ impl KeyLines {
     }
 
     /// A key, with the place of `inner`, which is a part of it.
-    pub(super) fn setting_of(&self, key: &str, inner: &str) -> Setting {
+    pub(super) fn setting_of(&self, key: &str, inner: &str) -> SettingLocation {
         let file = if self.file.as_os_str().is_empty() { "omni.toml".into() } else { shown_path(&self.file) };
         let line = self.line(inner).or_else(|| self.line(key)).and_then(|line| u32::try_from(line).ok());
-        Setting::new(key, &file, line.unwrap_or(0))
+        SettingLocation::new(key, &file, line.unwrap_or(0))
     }
 
-    pub(super) fn setting(&self, key: &str) -> Setting {
+    pub(super) fn setting(&self, key: &str) -> SettingLocation {
         self.setting_of(key, key)
     }
 

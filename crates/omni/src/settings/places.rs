@@ -6,7 +6,7 @@ use std::sync::Arc;
 use anyhow::{Context, Result, bail};
 use omni_call::{ExecutorKind, shown_path};
 use omni_catalog::{
-    Catalog, FolderConfig, FolderSource, NameStyle, RemoteSource, Shape, Skill, Source, closest,
+    Catalog, FolderConfig, FolderSource, NameStyle, RemoteSource, Skill, Source, ToolRules, closest,
 };
 use omni_exec::Protected;
 use serde_json::Value;
@@ -37,7 +37,7 @@ pub(crate) struct Places {
     /// How lists name the tools.
     pub(crate) names: NameStyle,
     /// What is seen of the tools, and by whom.
-    pub(crate) shape: Shape,
+    pub(crate) rules: ToolRules,
     pub(crate) file: File,
     /// What omni runs and obeys, but for the interpreter: no tool may write there.
     pub(crate) protected: Vec<Protected>,
@@ -111,9 +111,9 @@ impl Places {
         }
         standing.say_ignored();
         let names = arguments.names.or(file.names).map(Names::style).unwrap_or_default();
-        let shape = match &arguments.profile {
-            Some(profile) => of_profile(file.shape(names)?, profile)?,
-            None => file.shape(names)?,
+        let rules = match &arguments.profile {
+            Some(profile) => of_profile(file.tool_rules(names)?, profile)?,
+            None => file.tool_rules(names)?,
         };
         Ok(Places {
             all_folders,
@@ -122,7 +122,7 @@ impl Places {
             state: home.state,
             runner,
             names,
-            shape,
+            rules,
             file,
             protected,
             standing,
@@ -251,20 +251,20 @@ impl Places {
         Ok(Arc::new(Catalog::new(sources, self.seen())?))
     }
 
-    fn seen(&self) -> Shape {
+    fn seen(&self) -> ToolRules {
         match self.names {
-            NameStyle::Canonical => self.shape.filters_alone(),
-            NameStyle::Underscore | NameStyle::Dotted => self.shape.clone(),
+            NameStyle::Canonical => self.rules.filters_alone(),
+            NameStyle::Underscore | NameStyle::Dotted => self.rules.clone(),
         }
     }
 }
 
 /// What is seen with one profile for all.
-fn of_profile(shape: Shape, profile: &str) -> Result<Shape> {
-    let names: Vec<String> = shape.profile_names().map(str::to_owned).collect();
+fn of_profile(rules: ToolRules, profile: &str) -> Result<ToolRules> {
+    let names: Vec<String> = rules.profile_names().map(str::to_owned).collect();
     let names = || names.iter().map(String::as_str);
-    match shape.only(profile) {
-        Some(shape) => Ok(shape),
+    match rules.only(profile) {
+        Some(rules) => Ok(rules),
         None => {
             let help = match closest(profile, names()) {
                 Some(near) => format!("did you mean `{near}`?"),

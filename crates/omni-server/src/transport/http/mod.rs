@@ -70,7 +70,7 @@ impl HttpEndpoint {
     /// An endpoint that answers from `server`. `access` says which callers are let in, `names` which `Host` and
     /// `Origin` they may send, and `key` seals the tokens of legacy sessions.
     pub fn new(server: Arc<Server>, access: Access, names: AllowedNames, key: SessionKey) -> Self {
-        let sessions = Sessions::new(key, server.config.limits.sessions_max, server.catalog.shape());
+        let sessions = Sessions::new(key, server.config.limits.sessions_max, server.catalog.rules());
         HttpEndpoint {
             shared: Arc::new(Shared { server, access, names, sessions, parked: ParkedCalls::new() }),
         }

@@ -17,7 +17,7 @@ use omni_call::{
     Answer, CallRequest, CallResult, Deadline, ErrorDetail, NoClient, OutcomeKind, PromptMessages,
     ResourceContents, Wants,
 };
-use omni_catalog::{Kind, ListFields, ProfileId};
+use omni_catalog::{CatalogKind, ListFields, ProfileId};
 use omni_protocol::{ListKind, read_complete_params};
 use serde::Deserialize;
 use serde_json::value::RawValue;
@@ -124,11 +124,11 @@ async fn exchange(
         "/tools" => Ok(tools(shared, &parts.headers).await),
         "/health" => Ok(ok(health(shared).to_string())),
         "/resources" => {
-            let resources = list(shared, Kind::Resources).await;
-            let templates = list(shared, Kind::Templates).await;
+            let resources = list(shared, CatalogKind::Resources).await;
+            let templates = list(shared, CatalogKind::Templates).await;
             Ok(ok(joined(&[("resources", Some(&resources)), ("resourceTemplates", Some(&templates))])))
         }
-        "/prompts" => Ok(ok(joined(&[("prompts", Some(&list(shared, Kind::Prompts).await))]))),
+        "/prompts" => Ok(ok(joined(&[("prompts", Some(&list(shared, CatalogKind::Prompts).await))]))),
         "/resources/read" => item(shared, accepted, resource_request(&body)).await,
         "/complete" => item(shared, accepted, completion_request(&body)).await,
         _ => item(shared, accepted, prompt_request(&body)).await,
@@ -320,7 +320,7 @@ fn health(shared: &Shared) -> Value {
 // -- resources and prompts -------------------------------------------------------------------------------
 
 /// All items of that kind, as a JSON array.
-async fn list(shared: &Shared, kind: Kind) -> Bytes {
+async fn list(shared: &Shared, kind: CatalogKind) -> Bytes {
     shared.server.catalog_ready(list_of(kind)).await;
     let all = shared.server.snapshot().items_all(kind, ListFields::All);
     all.map_or_else(|| Bytes::from_static(b"[]"), |page| page.items)

@@ -1,25 +1,25 @@
 //! Rules that say nothing: nobody is meant by them, or no tool.
 
-use super::candidate::Candidate;
 use super::filter::{Filter, FilterRule};
-use super::rules::{Profile, Shape};
-use super::setting::Setting;
+use super::location::SettingLocation;
+use super::rules::{Profile, ToolRules};
+use super::tool_facts::ToolFacts;
 use crate::similar;
 
 /// A rule without effect.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Warning {
-    pub(crate) setting: Setting,
+pub(crate) struct RuleWarning {
+    pub(crate) setting: SettingLocation,
     /// A fragment that names what is concerned.
     pub(crate) message: String,
     pub(crate) help: String,
 }
 
-impl Shape {
+impl ToolRules {
     /// The rules that change nothing, with `tools` being all there are, sorted by name. Compares each with all of them:
     /// for a start and for the doctor.
-    pub(crate) fn without_effect(&self, tools: &[Candidate<'_>]) -> Vec<Warning> {
-        let known = Known { tools };
+    pub(crate) fn without_effect(&self, tools: &[ToolFacts<'_>]) -> Vec<RuleWarning> {
+        let known = ToolNames { tools };
         let mut warnings = Vec::new();
         for filter in self.filters() {
             warnings.extend(known.nothing_left_out(filter));
@@ -37,7 +37,7 @@ impl Shape {
         for own in self.overrides().all().iter().chain(overrides) {
             let tool = tools.binary_search_by(|tool| tool.name.cmp(&own.tool));
             let Some(tool) = tool.ok().and_then(|at| tools.get(at)) else {
-                warnings.push(Warning {
+                warnings.push(RuleWarning {
                     setting: own.setting.clone(),
                     message: format!("there is no tool `{}`", own.tool),
                     help: self.tool_with_alias(&own.tool).unwrap_or_else(|| known.tool_meant(&own.tool)),
@@ -45,7 +45,7 @@ impl Shape {
                 continue;
             };
             if let Some(rule) = self.common_filters().find_map(|filter| filter.blocks(tool)) {
-                warnings.push(Warning {
+                warnings.push(RuleWarning {
                     setting: own.setting.clone(),
                     message: format!("nobody has the tool `{}`", own.tool),
                     help: format!("the pattern `{}` of {} leaves it out", rule.text(), rule.setting()),
@@ -57,7 +57,12 @@ impl Shape {
     }
 
     /// Patterns with `!` of a profile that bring back what nobody has.
-    fn nothing_brought_back(&self, filter: &Filter, tools: &[Candidate<'_>], warnings: &mut Vec<Warning>) {
+    fn nothing_brought_back(
+        &self,
+        filter: &Filter,
+        tools: &[ToolFacts<'_>],
+        warnings: &mut Vec<RuleWarning>,
+    ) {
         for rule in filter.rules().iter().filter(|rule| rule.allows()) {
             let mut by = None;
             for tool in tools.iter().filter(|tool| rule.matches(tool)) {
@@ -67,7 +72,7 @@ impl Shape {
                 }
             }
             if let Some(by) = by {
-                warnings.push(Warning {
+                warnings.push(RuleWarning {
                     setting: rule.setting().clone(),
                     message: format!("`{}` brings nothing back", rule.text()),
                     help: format!(
@@ -89,12 +94,12 @@ impl Shape {
     }
 
     /// Profiles that no client gets.
-    fn profiles_of_nobody(&self, warnings: &mut Vec<Warning>) {
+    fn profiles_of_nobody(&self, warnings: &mut Vec<RuleWarning>) {
         let profiles = || self.profiles().filter(|profile| profile.name != super::rules::DEFAULT);
         for (at, profile) in profiles().enumerate() {
             let mut nobody = |help| {
                 let message = format!("no client gets the profile `{}`", profile.name);
-                warnings.push(Warning { setting: profile.setting.clone(), message, help });
+                warnings.push(RuleWarning { setting: profile.setting.clone(), message, help });
             };
             if let Some(before) = profiles().take(at).find(|before| before.covers(profile)) {
                 nobody(if before.clients.iter().any(super::ClientPattern::is_all) {
@@ -131,16 +136,16 @@ impl Profile {
     }
 }
 
-struct Known<'a> {
-    tools: &'a [Candidate<'a>],
+struct ToolNames<'a> {
+    tools: &'a [ToolFacts<'a>],
 }
 
-impl Known<'_> {
+impl ToolNames<'_> {
     /// A filter that only brings back.
-    fn nothing_left_out(&self, filter: &Filter) -> Option<Warning> {
+    fn nothing_left_out(&self, filter: &Filter) -> Option<RuleWarning> {
         let rules = filter.rules();
         let first = rules.first().filter(|_| rules.iter().all(FilterRule::allows))?;
-        Some(Warning {
+        Some(RuleWarning {
             setting: first.setting().clone(),
             message: format!(
                 "`{}` leaves nothing out: `!` takes back what another pattern left out",
@@ -150,10 +155,10 @@ impl Known<'_> {
         })
     }
 
-    fn nothing_matched(&self, filter: &Filter, warnings: &mut Vec<Warning>) {
+    fn nothing_matched(&self, filter: &Filter, warnings: &mut Vec<RuleWarning>) {
         for rule in filter.rules() {
             if !self.tools.iter().any(|tool| rule.matches(tool)) {
-                warnings.push(Warning {
+                warnings.push(RuleWarning {
                     setting: rule.setting().clone(),
                     message: format!(
                         "`{}` matches {}",
@@ -175,7 +180,7 @@ impl Known<'_> {
                 None => "`omni describe TOOL` shows a tool's tags".to_owned(),
             };
         }
-        let tag = |tool: &Candidate<'_>| tool.tags.iter().any(|tag| rule.pattern().matches(tag));
+        let tag = |tool: &ToolFacts<'_>| tool.tags.iter().any(|tag| rule.pattern().matches(tag));
         if self.tools.iter().any(tag) {
             return format!("there is a tag of that name; did you mean `{not}tag:{text}`?");
         }

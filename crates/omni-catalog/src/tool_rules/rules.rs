@@ -1,8 +1,8 @@
 //! The rules as somebody wrote them, each with the place where it is written, and which of them are a client's.
 
 use super::filter::Filter;
+use super::location::{Located, SettingLocation};
 use super::pattern::ClientPattern;
-use super::setting::{Setting, Written};
 use crate::NameStyle;
 
 /// What is shown of one tool in another way than it says itself. What is `None` stays as it is.
@@ -11,9 +11,9 @@ pub struct Override {
     /// The tool's canonical name.
     pub tool: String,
     /// Where it is written.
-    pub setting: Setting,
+    pub setting: SettingLocation,
     /// The name in the list. The tool's other names go on to mean it.
-    pub alias: Option<Written<String>>,
+    pub alias: Option<Located<String>>,
     /// A paragraph more at the end of the description.
     pub append_doc: Option<String>,
     pub title: Option<String>,
@@ -45,7 +45,7 @@ impl Overrides {
 #[derive(Clone, Debug)]
 pub struct Profile {
     pub name: String,
-    pub setting: Setting,
+    pub setting: SettingLocation,
     /// Matched with the name that a client gives itself. None: any client.
     pub clients: Vec<ClientPattern>,
     /// Matched with who the client is. None: anybody.
@@ -69,7 +69,7 @@ impl Profile {
     }
 }
 
-/// Which profile: its place among the shape's profiles, or everybody else.
+/// Which profile: its place among the profiles, or everybody else.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct ProfileId(u16);
 
@@ -82,7 +82,7 @@ impl ProfileId {
         self.0
     }
 
-    /// The one of that number. One that no shape has is everybody's.
+    /// The one of that number. One that there is not is everybody's.
     pub fn from_number(number: u16) -> ProfileId {
         ProfileId(number)
     }
@@ -95,7 +95,7 @@ impl ProfileId {
 
 /// What is seen of the catalogue, and by whom. Made once from the settings.
 #[derive(Clone, Debug, Default)]
-pub struct Shape {
+pub struct ToolRules {
     /// Each must let a tool through, or nobody has it.
     filters: Vec<Filter>,
     overrides: Overrides,
@@ -109,7 +109,7 @@ pub struct Shape {
 /// The profile of those whom no other is for.
 pub(super) const DEFAULT: &str = "default";
 
-impl Shape {
+impl ToolRules {
     /// More profiles than this are not taken: each keeps lists of its own.
     pub const PROFILES_MAX: usize = 64;
 
@@ -120,15 +120,15 @@ impl Shape {
         overrides: Overrides,
         names: NameStyle,
         profiles: Vec<Profile>,
-    ) -> Shape {
+    ) -> ToolRules {
         let (mut default, mut rest): (Vec<_>, Vec<_>) =
             profiles.into_iter().partition(|profile| profile.name == DEFAULT);
         rest.truncate(Self::PROFILES_MAX);
-        Shape { filters, overrides, names, default: default.pop(), profiles: rest }
+        ToolRules { filters, overrides, names, default: default.pop(), profiles: rest }
     }
 
     /// The same, with `profile` alone for every client; `None` when there is none of that name.
-    pub fn only(mut self, profile: &str) -> Option<Shape> {
+    pub fn only(mut self, profile: &str) -> Option<ToolRules> {
         if profile != DEFAULT {
             let at = self.profiles.iter().position(|known| known.name == profile)?;
             self.default = Some(self.profiles.swap_remove(at));
@@ -138,13 +138,13 @@ impl Shape {
     }
 
     /// What is shown of a catalogue for which nobody has set anything.
-    pub fn plain(names: NameStyle) -> Shape {
-        Shape { names, ..Shape::default() }
+    pub fn plain(names: NameStyle) -> ToolRules {
+        ToolRules { names, ..ToolRules::default() }
     }
 
     /// The same filters for everybody, and nothing else: by the runner contract, whose names are the canonical ones.
-    pub fn filters_alone(&self) -> Shape {
-        Shape { filters: self.filters.clone(), ..Shape::plain(NameStyle::Canonical) }
+    pub fn filters_alone(&self) -> ToolRules {
+        ToolRules { filters: self.filters.clone(), ..ToolRules::plain(NameStyle::Canonical) }
     }
 
     /// What is said of a tool for a profile, its own rules first, each with where it is written.
@@ -246,7 +246,7 @@ mod tests {
         let patterns = |texts: &[&str]| texts.iter().map(|text| ClientPattern::new(text).unwrap()).collect();
         Profile {
             name: name.to_owned(),
-            setting: Setting::new(&format!("profiles.{name}"), "omni.toml", 1),
+            setting: SettingLocation::new(&format!("profiles.{name}"), "omni.toml", 1),
             clients: patterns(clients),
             principals: patterns(principals),
             filter: Filter::default(),
@@ -257,7 +257,7 @@ mod tests {
 
     #[test]
     fn the_first_profile_that_fits_is_a_clients_and_default_is_everybody_elses() {
-        let shape = Shape::new(
+        let rules = ToolRules::new(
             Vec::new(),
             Overrides::default(),
             NameStyle::default(),
@@ -281,10 +281,10 @@ mod tests {
             (None, "user:eve", "default"),
             (Some(""), "", "default"),
         ] {
-            assert_eq!(shape.name(shape.choose(client, principal)), wanted, "{client:?} {principal}");
+            assert_eq!(rules.name(rules.choose(client, principal)), wanted, "{client:?} {principal}");
         }
-        let one = shape.clone().only("by-hand").unwrap();
+        let one = rules.clone().only("by-hand").unwrap();
         assert_eq!(one.name(one.choose(Some("claude-code"), "user:ada")), "by-hand");
-        assert!(one.is_one() && shape.only("nobody").is_none());
+        assert!(one.is_one() && rules.only("nobody").is_none());
     }
 }

@@ -5,10 +5,10 @@ use std::collections::BTreeSet;
 use proptest::prelude::*;
 
 use super::*;
-use crate::shape::{ClientPattern, Faults, Overrides, Profile, Setting};
+use crate::tool_rules::{ClientPattern, Overrides, Profile, RuleConflicts, SettingLocation};
 
-fn setting(key: &str) -> Setting {
-    Setting::new(key, "omni.toml", 7)
+fn setting(key: &str) -> SettingLocation {
+    SettingLocation::new(key, "omni.toml", 7)
 }
 
 fn filter(patterns: &[&str]) -> Filter {
@@ -20,7 +20,7 @@ fn alias(tool: &str, alias: &str) -> Override {
     Override {
         tool: tool.to_owned(),
         setting: setting(&key),
-        alias: Some(Written { value: alias.to_owned(), setting: setting(&format!("{key}.alias")) }),
+        alias: Some(Located { value: alias.to_owned(), setting: setting(&format!("{key}.alias")) }),
         append_doc: None,
         title: None,
         hidden: None,
@@ -43,42 +43,42 @@ fn profile(name: &str, filter: Filter, overrides: Vec<Override>, names: Option<N
     }
 }
 
-fn shape(filters: Vec<Filter>, overrides: Vec<Override>, profiles: Vec<Profile>) -> Shape {
-    Shape::new(filters, Overrides::new(overrides), NameStyle::Underscore, profiles)
+fn rules(filters: Vec<Filter>, overrides: Vec<Override>, profiles: Vec<Profile>) -> ToolRules {
+    ToolRules::new(filters, Overrides::new(overrides), NameStyle::Underscore, profiles)
 }
 
-fn arranged<'a>(shape: &'a Shape, profile: &str, tools: &[&str]) -> Arrangement<'a> {
-    let tools: Vec<Candidate<'_>> = tools
+fn shown<'a>(rules: &'a ToolRules, profile: &str, tools: &[&str]) -> ProfileTools<'a> {
+    let tools: Vec<ToolFacts<'_>> = tools
         .iter()
-        .map(|name| Candidate { name, skill: name.split('.').next().unwrap(), tags: &[] })
+        .map(|name| ToolFacts { name, skill: name.split('.').next().unwrap(), tags: &[] })
         .collect();
-    shape.arrange(shape.id(profile).unwrap(), &tools)
+    rules.profile_tools(rules.id(profile).unwrap(), &tools)
 }
 
-fn listed<'a>(arrangement: &'a Arrangement<'_>) -> Vec<&'a str> {
+fn listed<'a>(arrangement: &'a ProfileTools<'_>) -> Vec<&'a str> {
     arrangement.tools.iter().filter(|tool| !tool.hidden).map(|tool| tool.name.as_str()).collect()
 }
 
-fn meant(arrangement: &Arrangement<'_>, name: &str) -> Vec<usize> {
+fn meant(arrangement: &ProfileTools<'_>, name: &str) -> Vec<usize> {
     let meant = arrangement.names.iter().filter(|(key, _)| key == name);
     meant.map(|(_, tool)| arrangement.tools[*tool].tool).collect()
 }
 
 #[test]
 fn the_list_shows_the_alias_alone_and_every_name_is_a_call() {
-    let shape = shape(vec![], vec![alias("git.log", "history")], vec![]);
-    let found = arranged(&shape, "default", &["git.log", "web.fetch"]);
+    let rules = rules(vec![], vec![alias("git.log", "history")], vec![]);
+    let found = shown(&rules, "default", &["git.log", "web.fetch"]);
     assert_eq!(listed(&found), ["history", "web_fetch"]);
     for name in ["history", "git.log", "git_log"] {
         assert_eq!(meant(&found, name), [0], "{name}");
     }
-    assert!(found.faults.is_empty() && found.tools[0].is_aliased && !found.tools[1].is_aliased);
+    assert!(found.conflicts.is_empty() && found.tools[0].is_aliased && !found.tools[1].is_aliased);
 }
 
 #[test]
 fn a_tool_that_is_hidden_is_not_listed_and_one_that_is_filtered_is_not_there() {
-    let shape = shape(vec![filter(&["web"])], vec![hidden("git.log", true)], vec![]);
-    let found = arranged(&shape, "default", &["git.log", "git.push", "web.fetch"]);
+    let rules = rules(vec![filter(&["web"])], vec![hidden("git.log", true)], vec![]);
+    let found = shown(&rules, "default", &["git.log", "git.push", "web.fetch"]);
     assert_eq!(listed(&found), ["git_push"]);
     assert_eq!(meant(&found, "git_log"), [0]);
     for name in ["web.fetch", "web_fetch"] {
@@ -90,7 +90,7 @@ fn a_tool_that_is_hidden_is_not_listed_and_one_that_is_filtered_is_not_there() {
 fn a_profile_takes_away_more_and_its_own_word_counts_first() {
     let common = Override { title: Some("Common".into()), ..alias("git.log", "history") };
     let own = Override { append_doc: Some("Own.".into()), ..hidden("git.log", true) };
-    let shape = shape(
+    let rules = rules(
         vec![filter(&["*.delete"])],
         vec![common],
         vec![
@@ -99,8 +99,8 @@ fn a_profile_takes_away_more_and_its_own_word_counts_first() {
         ],
     );
     let tools = ["git.log", "git.push", "notes.delete", "web.fetch"];
-    assert_eq!(listed(&arranged(&shape, "default", &tools)), ["history", "web_fetch"]);
-    let found = arranged(&shape, "readers", &tools);
+    assert_eq!(listed(&shown(&rules, "default", &tools)), ["history", "web_fetch"]);
+    let found = shown(&rules, "readers", &tools);
     assert_eq!(listed(&found), ["git.push"], "what nobody has is not given back by a profile");
     assert_eq!(
         (found.tools[0].name.as_str(), found.tools[0].title, found.tools[0].append_doc),
@@ -111,22 +111,22 @@ fn a_profile_takes_away_more_and_its_own_word_counts_first() {
 #[test]
 fn filtered_tools_stand_in_nobodys_way() {
     let tools = ["a.b_c", "a_b.c"];
-    let all = shape(vec![], vec![], vec![]);
-    assert_ne!(listed(&arranged(&all, "default", &tools))[0], "a_b_c");
-    let one = shape(vec![filter(&["a_b"])], vec![], vec![]);
-    assert_eq!(listed(&arranged(&one, "default", &tools)), ["a_b_c"]);
+    let all = rules(vec![], vec![], vec![]);
+    assert_ne!(listed(&shown(&all, "default", &tools))[0], "a_b_c");
+    let one = rules(vec![filter(&["a_b"])], vec![], vec![]);
+    assert_eq!(listed(&shown(&one, "default", &tools)), ["a_b_c"]);
     // The name of a tool that is left out is free for another.
-    let shape = shape(vec![filter(&["git.log"])], vec![alias("my.log", "git_log")], vec![]);
-    let found = arranged(&shape, "default", &["git.log", "my.log"]);
-    assert_eq!((found.faults.len(), meant(&found, "git_log")), (0, vec![1]));
+    let rules = rules(vec![filter(&["git.log"])], vec![alias("my.log", "git_log")], vec![]);
+    let found = shown(&rules, "default", &["git.log", "my.log"]);
+    assert_eq!((found.conflicts.len(), meant(&found, "git_log")), (0, vec![1]));
     assert!(meant(&found, "git.log").is_empty());
 }
 
 #[test]
 fn one_of_two_that_want_a_name_may_be_given_it() {
-    let shape = shape(vec![], vec![alias("a.b_c", "a_b_c")], vec![]);
-    let found = arranged(&shape, "default", &["a.b_c", "a_b.c"]);
-    assert!(found.faults.is_empty(), "{:?}", found.faults);
+    let rules = rules(vec![], vec![alias("a.b_c", "a_b_c")], vec![]);
+    let found = shown(&rules, "default", &["a.b_c", "a_b.c"]);
+    assert!(found.conflicts.is_empty(), "{:?}", found.conflicts);
     assert_eq!(listed(&found)[0], "a_b_c");
     assert_eq!(meant(&found, "a_b_c"), [0], "it meant two before");
 }
@@ -165,14 +165,14 @@ fn what_cannot_be_is_said_of_all_that_are_concerned_and_their_own_names_stay() {
         ),
     ];
     for (aliases, said) in cases {
-        let shape = shape(vec![], aliases.iter().map(|(tool, name)| alias(tool, name)).collect(), vec![]);
-        let found = arranged(&shape, "default", &tools);
-        let faults = Faults(found.faults.clone()).to_string();
-        assert_eq!(found.faults.len(), said.len(), "{faults}");
+        let rules = rules(vec![], aliases.iter().map(|(tool, name)| alias(tool, name)).collect(), vec![]);
+        let found = shown(&rules, "default", &tools);
+        let conflicts = RuleConflicts(found.conflicts.clone()).to_string();
+        assert_eq!(found.conflicts.len(), said.len(), "{conflicts}");
         for said in *said {
-            assert!(faults.contains(said), "{aliases:?}: {faults}");
+            assert!(conflicts.contains(said), "{aliases:?}: {conflicts}");
         }
-        let wrong: BTreeSet<&str> = found.faults.iter().flat_map(|fault| fault.tools()).collect();
+        let wrong: BTreeSet<&str> = found.conflicts.iter().flat_map(|conflict| conflict.tools()).collect();
         for tool in wrong {
             let at = tools.iter().position(|name| *name == tool).unwrap();
             assert_eq!(listed(&found)[at], tool.replace('.', "_"), "{aliases:?}");
@@ -191,24 +191,24 @@ fn an_alias_is_a_name_that_clients_take() {
         (Some(NameStyle::Dotted), &*"x".repeat(129), "clients take 128"),
         (Some(NameStyle::Dotted), "a\"b", "has `\"`"),
     ] {
-        let shape =
-            shape(vec![], vec![alias("a.x", alias_)], vec![profile("default", filter(&[]), vec![], names)]);
-        let faults = shape.check().to_string();
-        assert!(faults.contains(said) && faults.contains("`a.x`"), "{alias_}: {faults}");
-        assert!(!arranged(&shape, "default", &["a.x"]).tools[0].is_aliased);
+        let rules =
+            rules(vec![], vec![alias("a.x", alias_)], vec![profile("default", filter(&[]), vec![], names)]);
+        let conflicts = rules.check().to_string();
+        assert!(conflicts.contains(said) && conflicts.contains("`a.x`"), "{alias_}: {conflicts}");
+        assert!(!shown(&rules, "default", &["a.x"]).tools[0].is_aliased);
     }
     let one = |name: &str, names| {
-        shape(vec![], vec![alias("a.x", name)], vec![profile("default", filter(&[]), vec![], names)]).check()
+        rules(vec![], vec![alias("a.x", name)], vec![profile("default", filter(&[]), vec![], names)]).check()
     };
     assert!(one(&"x".repeat(64), None).is_empty() && one("git.history", Some(NameStyle::Dotted)).is_empty());
     // What is wrong for one profile alone is said of it.
-    let shape = shape(
+    let rules = rules(
         vec![],
         vec![alias("a.x", "x.y")],
         vec![profile("dots", filter(&[]), vec![], Some(NameStyle::Dotted))],
     );
     assert!(
-        shape
+        rules
             .check()
             .to_string()
             .starts_with("in the profile `default`: `overrides.\"a.x\".alias` at `omni.toml:7`")
@@ -218,8 +218,8 @@ fn an_alias_is_a_name_that_clients_take() {
 #[test]
 fn what_has_no_effect_is_said_with_what_was_meant() {
     let admin = ["admin".to_owned()];
-    let tools: Vec<Candidate<'_>> = [("files.read", "files"), ("git.log", "git"), ("git.push", "git")]
-        .map(|(name, skill)| Candidate { name, skill, tags: if name == "git.push" { &admin } else { &[] } })
+    let tools: Vec<ToolFacts<'_>> = [("files.read", "files"), ("git.log", "git"), ("git.push", "git")]
+        .map(|(name, skill)| ToolFacts { name, skill, tags: if name == "git.push" { &admin } else { &[] } })
         .to_vec();
     for (patterns, said) in [
         (&["git_log"][..], &[][..]),
@@ -232,7 +232,7 @@ fn what_has_no_effect_is_said_with_what_was_meant() {
         (&["!git.*"], &["`!git.*` leaves nothing out|`[\"*\", \"!git.*\"]` leaves all others out"]),
         (&["*", "!git.*", "tag:admin"], &[]),
     ] {
-        let warnings = shape(vec![filter(patterns)], vec![], vec![]).without_effect(&tools);
+        let warnings = rules(vec![filter(patterns)], vec![], vec![]).without_effect(&tools);
         assert_eq!(warnings.len(), said.len(), "{patterns:?}: {warnings:?}");
         for (warning, said) in warnings.iter().zip(said) {
             for said in said.split('|') {
@@ -245,7 +245,7 @@ fn what_has_no_effect_is_said_with_what_was_meant() {
         profile("*", filter(&[]), vec![], None),
         profile("late", filter(&[]), vec![alias("git.lgo", "x")], None),
     ];
-    let warnings = shape(vec![], vec![], profiles).without_effect(&tools);
+    let warnings = rules(vec![], vec![], profiles).without_effect(&tools);
     assert_eq!(warnings.len(), 2, "{warnings:?}");
     assert_eq!(
         (&*warnings[0].message, &*warnings[0].help),
@@ -256,8 +256,8 @@ fn what_has_no_effect_is_said_with_what_was_meant() {
 
 #[test]
 fn an_override_of_what_is_no_tool_or_nobodys_says_what_was_meant() {
-    let tools: Vec<Candidate<'_>> = [("files.read", "files"), ("git.log", "git"), ("git.push", "git")]
-        .map(|(name, skill)| Candidate { name, skill, tags: &[] })
+    let tools: Vec<ToolFacts<'_>> = [("files.read", "files"), ("git.log", "git"), ("git.push", "git")]
+        .map(|(name, skill)| ToolFacts { name, skill, tags: &[] })
         .to_vec();
     for (overrides, said) in [
         (
@@ -273,7 +273,7 @@ fn an_override_of_what_is_no_tool_or_nobodys_says_what_was_meant() {
             "nobody has the tool `git.push`; the pattern `git.push` of `filter` at `omni.toml:7` leaves it out",
         ),
     ] {
-        let warnings = shape(vec![filter(&["git.push"])], overrides, vec![]).without_effect(&tools);
+        let warnings = rules(vec![filter(&["git.push"])], overrides, vec![]).without_effect(&tools);
         let said_of: Vec<String> =
             warnings.iter().map(|warning| format!("{}; {}", warning.message, warning.help)).collect();
         assert!(said_of.len() == 1 && said_of[0].ends_with(said), "{said}: {said_of:?}");
@@ -282,12 +282,12 @@ fn an_override_of_what_is_no_tool_or_nobodys_says_what_was_meant() {
 
 #[test]
 fn a_profile_that_brings_back_what_nobody_has_is_told_why_not() {
-    let tools: Vec<Candidate<'_>> = [("files.read", "files"), ("git.log", "git"), ("git.push", "git")]
-        .map(|(name, skill)| Candidate { name, skill, tags: &[] })
+    let tools: Vec<ToolFacts<'_>> = [("files.read", "files"), ("git.log", "git"), ("git.push", "git")]
+        .map(|(name, skill)| ToolFacts { name, skill, tags: &[] })
         .to_vec();
     let found = |own: &[&str]| -> Vec<String> {
         let profiles = vec![profile("a", filter(own), vec![], None)];
-        let warnings = shape(vec![filter(&["git"])], vec![], profiles).without_effect(&tools);
+        let warnings = rules(vec![filter(&["git"])], vec![], profiles).without_effect(&tools);
         warnings.into_iter().map(|warning| format!("{}; {}", warning.message, warning.help)).collect()
     };
     for own in [&["!git.log"][..], &["*", "!git"]] {
@@ -331,10 +331,10 @@ fn a_profile_that_no_client_gets_is_told_of_and_one_that_some_may_get_is_not() {
         (of("a", &["x"], &[]), of("b", &[], &["us*", "root"]), false),
         (of("a", &["x"], &[]), of("b", &[], &["tok?n"]), false),
     ] {
-        let told = format!("{first:?} {second:?}");
-        let warnings = shape(vec![], vec![], vec![first, second]).without_effect(&[]);
+        let unique = format!("{first:?} {second:?}");
+        let warnings = rules(vec![], vec![], vec![first, second]).without_effect(&[]);
         let found = warnings.iter().any(|warning| warning.message.contains("no client gets the profile `b`"));
-        assert_eq!(found, nobody, "{told}: {warnings:?}");
+        assert_eq!(found, nobody, "{unique}: {warnings:?}");
         assert!(warnings.len() <= 1, "{warnings:?}");
     }
 }
@@ -357,10 +357,10 @@ proptest! {
         let mut names: Vec<&str> = NAMES.to_vec();
         names.sort_unstable();
         let tag = ["t".to_owned()];
-        let tools: Vec<Candidate<'_>> = names
+        let tools: Vec<ToolFacts<'_>> = names
             .iter()
             .enumerate()
-            .map(|(at, name)| Candidate {
+            .map(|(at, name)| ToolFacts {
                 name,
                 skill: name.split('.').next().unwrap(),
                 tags: if tagged.contains(&at) { &tag } else { &[] },
@@ -370,8 +370,8 @@ proptest! {
         let own_rules = hidden_tools.iter().map(|at| hidden(names[*at], true)).collect();
         let style = dotted.then_some(NameStyle::Dotted);
         let (patterns, own) = (filter(&patterns), filter(&own));
-        let shape = shape(vec![patterns.clone()], common, vec![profile("p", own.clone(), own_rules, style)]);
-        let found = shape.arrange(shape.id("p").unwrap(), &tools);
+        let rules = rules(vec![patterns.clone()], common, vec![profile("p", own.clone(), own_rules, style)]);
+        let found = rules.profile_tools(rules.id("p").unwrap(), &tools);
 
         let there: BTreeSet<usize> = (0..tools.len())
             .filter(|at| patterns.blocks(&tools[*at]).is_none() && own.blocks(&tools[*at]).is_none())
@@ -385,10 +385,10 @@ proptest! {
         for tool in &found.tools {
             prop_assert_eq!(meant(&found, &tool.name), vec![tool.tool], "{}", tool.name);
             prop_assert!(meant(&found, names[tool.tool]).contains(&tool.tool));
-            prop_assert!(seen.insert(names::as_clients_compare(&tool.name, shape.names(shape.id("p").unwrap())).into_owned()));
-            let wrong = found.faults.iter().any(|fault| fault.tools().any(|name| name == names[tool.tool]));
+            prop_assert!(seen.insert(names::as_clients_compare(&tool.name, rules.names(rules.id("p").unwrap())).into_owned()));
+            let wrong = found.conflicts.iter().any(|conflict| conflict.tools().any(|name| name == names[tool.tool]));
             let wanted = aliases.get(&tool.tool).filter(|alias| {
-                fault::alias_problem(alias, shape.names(shape.id("p").unwrap())).is_none()
+                conflicts::alias_problem(alias, rules.names(rules.id("p").unwrap())).is_none()
             });
             prop_assert_eq!(tool.is_aliased, wanted.is_some() && !wrong);
         }

@@ -4,13 +4,13 @@
 use omni_call::{ExecutorKind, ForkSettings, Limits, Policy, ProgramInput, ProgramOutput, ProgramTarget};
 use serde_json::{Map, Value};
 
-use crate::front_matter::{Entry, Place, Yaml, find};
+use crate::front_matter::{Entry, Position, Yaml, find};
 use crate::pyproject::Pyproject;
 use crate::{Diagnostic, Severity, similar};
 
 /// A tool, described like one that the scanner has found, and the program behind it.
 #[derive(Debug)]
-pub(crate) struct Declared {
+pub(crate) struct DeclaredTool {
     pub(crate) tool: omni_scan::Tool,
     pub(crate) program: ProgramTarget,
 }
@@ -43,7 +43,7 @@ const KEYS: [&str; 18] = [
 
 /// Where tools are declared.
 #[derive(Clone, Copy)]
-pub(crate) struct Source<'a> {
+pub(crate) struct DeclaredIn<'a> {
     /// The skill's folder.
     pub(crate) folder: &'a str,
     /// The file in it.
@@ -53,13 +53,13 @@ pub(crate) struct Source<'a> {
 /// Reads a list of tools and adds them to those `declared` so far. What is wrong with one tool costs that tool,
 /// or the member alone where the tool makes sense without it.
 pub(crate) fn read(
-    source: Source<'_>,
+    source: DeclaredIn<'_>,
     tools: Option<&Entry>,
-    declared: &mut Vec<Declared>,
+    declared: &mut Vec<DeclaredTool>,
     findings: &mut Vec<Diagnostic>,
 ) {
     let Some(Entry { value, place, .. }) = tools else { return };
-    let mut reader = Reader { source, entries: &[], place: *place, findings };
+    let mut reader = DeclarationReader { source, entries: &[], place: *place, findings };
     let Yaml::List(items) = value else {
         let help =
             "write one item for each tool: `- name: …` in SKILL.md, `[[tool.omni.tools]]` in pyproject.toml";
@@ -84,12 +84,12 @@ pub(crate) fn read(
 pub(crate) fn read_pyproject(
     folder: &str,
     file: &Pyproject,
-    declared: &mut Vec<Declared>,
+    declared: &mut Vec<DeclaredTool>,
     findings: &mut Vec<Diagnostic>,
 ) {
     let Some(table) = file.find(&["tool", "omni"]) else { return };
-    let source = Source { folder, file: PYPROJECT };
-    let mut reader = Reader { source, entries: &[], place: table.place, findings };
+    let source = DeclaredIn { folder, file: PYPROJECT };
+    let mut reader = DeclarationReader { source, entries: &[], place: table.place, findings };
     for entry in table.value.map().iter().filter(|entry| entry.key != "tools") {
         let message = format!("the key `{}` of `[tool.omni]` means nothing to omni", entry.key);
         let help = "`[[tool.omni.tools]]` declares a tool; what holds for the whole skill stands in SKILL.md";
@@ -98,16 +98,16 @@ pub(crate) fn read_pyproject(
     read(source, find(table.value.map(), "tools"), declared, findings);
 }
 
-struct Reader<'a> {
-    source: Source<'a>,
+struct DeclarationReader<'a> {
+    source: DeclaredIn<'a>,
     entries: &'a [Entry],
     /// Where the tool begins.
-    place: Place,
+    place: Position,
     findings: &'a mut Vec<Diagnostic>,
 }
 
-impl Reader<'_> {
-    fn tool(&mut self) -> Option<Declared> {
+impl DeclarationReader<'_> {
+    fn tool(&mut self) -> Option<DeclaredTool> {
         for entry in self.entries {
             if !KEYS.contains(&entry.key.as_str()) {
                 let help = match similar::closest(&entry.key, KEYS) {
@@ -186,7 +186,7 @@ impl Reader<'_> {
                 "say in a sentence what it does: a model knows nothing else".into(),
             );
         }
-        Some(Declared { tool, program })
+        Some(DeclaredTool { tool, program })
     }
 
     fn command(&mut self, name: &str) -> Option<Vec<String>> {
@@ -319,11 +319,11 @@ impl Reader<'_> {
         None
     }
 
-    fn warn(&mut self, place: Place, message: String, help: String) {
+    fn warn(&mut self, place: Position, message: String, help: String) {
         self.report(Severity::Warning, place, message, help);
     }
 
-    fn report(&mut self, severity: Severity, place: Place, message: String, help: String) {
+    fn report(&mut self, severity: Severity, place: Position, message: String, help: String) {
         self.findings.push(Diagnostic {
             severity,
             skill: self.source.folder.to_owned(),

@@ -3,29 +3,29 @@
 use std::borrow::Cow;
 use std::collections::{BTreeMap, HashMap};
 
-use super::candidate::Candidate;
-use super::fault::{self, Aliased, Fault};
+use super::conflicts::{self, AliasRule, RuleConflict};
 use super::filter::{Filter, FilterRule};
-use super::rules::{Override, ProfileId, Shape};
-use super::setting::Written;
+use super::location::Located;
+use super::rules::{Override, ProfileId, ToolRules};
+use super::tool_facts::ToolFacts;
 use crate::NameStyle;
 use crate::names;
 
 /// What a profile shows.
 #[derive(Debug)]
-pub(crate) struct Arrangement<'a> {
-    /// In the order of the candidates.
-    pub(crate) tools: Vec<Shown<'a>>,
+pub(crate) struct ProfileTools<'a> {
+    /// In the order of the tools that there are.
+    pub(crate) tools: Vec<ProfileTool<'a>>,
     /// All that tools answer to, sorted, each with a place in `tools`. One that stands there for two means neither.
     pub(crate) names: Vec<(String, usize)>,
     /// Rules that cannot be obeyed: these aliases are not given.
-    pub(crate) faults: Vec<Fault>,
+    pub(crate) conflicts: Vec<RuleConflict>,
 }
 
 /// A tool that can be called, and what its list says of it.
 #[derive(Debug)]
-pub(crate) struct Shown<'a> {
-    /// Its place among the candidates.
+pub(crate) struct ProfileTool<'a> {
+    /// Its place among the tools that there are.
     pub(crate) tool: usize,
     /// The name in the list: its alias, else the one on the wire.
     pub(crate) name: String,
@@ -48,9 +48,9 @@ impl<'a> Effective<'a> {
     }
 }
 
-impl Shape {
+impl ToolRules {
     /// What a profile shows of `tools`, which are sorted by name.
-    pub(crate) fn arrange(&self, id: ProfileId, tools: &[Candidate<'_>]) -> Arrangement<'_> {
+    pub(crate) fn profile_tools(&self, id: ProfileId, tools: &[ToolFacts<'_>]) -> ProfileTools<'_> {
         let style = self.names(id);
         let visible: Vec<usize> = (0..tools.len())
             .filter(|tool| tools.get(*tool).is_some_and(|tool| self.filtered(id, tool).is_none()))
@@ -66,23 +66,24 @@ impl Shape {
                 common: self.overrides().of(name),
             })
             .collect();
-        let mut aliases: Vec<Option<&Written<String>>> = effective
+        let mut aliases: Vec<Option<&Located<String>>> = effective
             .iter()
             .map(|own| own.first(|own| own.alias.as_ref()))
-            .map(|alias| alias.filter(|alias| fault::alias_problem(&alias.value, style).is_none()))
+            .map(|alias| alias.filter(|alias| conflicts::alias_problem(&alias.value, style).is_none()))
             .collect();
         let mut keys = names::meanings(&canonical, &wire, style);
-        let faults = if aliases.iter().any(Option::is_some) {
-            let faults = Collisions { canonical: &canonical, wire: &wire, keys: &keys, style }.of(&aliases);
-            for fault in &faults {
-                for tool in fault.tools() {
-                    // Sorted, as the candidates are.
+        let conflicts = if aliases.iter().any(Option::is_some) {
+            let conflicts =
+                Collisions { canonical: &canonical, wire: &wire, keys: &keys, style }.of(&aliases);
+            for conflict in &conflicts {
+                for tool in conflict.tools() {
+                    // Sorted, as the tools are.
                     if let Ok(tool) = canonical.binary_search(&tool) {
                         aliases[tool] = None;
                     }
                 }
             }
-            faults
+            conflicts
         } else {
             Vec::new()
         };
@@ -100,7 +101,7 @@ impl Shape {
         names.dedup();
         let shown = visible.iter().zip(wire).zip(&aliases).zip(&effective);
         let tools = shown
-            .map(|(((tool, wire), alias), own)| Shown {
+            .map(|(((tool, wire), alias), own)| ProfileTool {
                 tool: *tool,
                 name: alias.map_or(wire, |alias| alias.value.clone()),
                 is_aliased: alias.is_some(),
@@ -110,11 +111,15 @@ impl Shape {
             })
             .collect();
         let profile = (!self.is_one()).then(|| self.name(id));
-        Arrangement { tools, names, faults: faults.into_iter().map(|fault| fault.of(profile)).collect() }
+        ProfileTools {
+            tools,
+            names,
+            conflicts: conflicts.into_iter().map(|conflict| conflict.of(profile)).collect(),
+        }
     }
 
     /// The pattern by which a profile does not have a tool, if one does.
-    pub(crate) fn filtered(&self, id: ProfileId, tool: &Candidate<'_>) -> Option<&FilterRule> {
+    pub(crate) fn filtered(&self, id: ProfileId, tool: &ToolFacts<'_>) -> Option<&FilterRule> {
         self.filters_of(id).find_map(|filter: &Filter| filter.blocks(tool))
     }
 }
@@ -128,17 +133,17 @@ struct Collisions<'a> {
 }
 
 impl Collisions<'_> {
-    fn of(&self, aliases: &[Option<&Written<String>>]) -> Vec<Fault> {
+    fn of(&self, aliases: &[Option<&Located<String>>]) -> Vec<RuleConflict> {
         let aliased = |tool: usize| {
             let alias = aliases.get(tool).copied().flatten()?;
             let name = self.canonical.get(tool)?;
-            Some(Aliased {
+            Some(AliasRule {
                 tool: (*name).to_owned(),
                 alias: alias.value.clone(),
                 setting: alias.setting.clone(),
             })
         };
-        let mut faults = Vec::new();
+        let mut conflicts = Vec::new();
         let mut same: BTreeMap<Cow<'_, str>, Vec<usize>> = BTreeMap::new();
         for (tool, alias) in aliases.iter().enumerate() {
             if let Some(alias) = alias {
@@ -155,7 +160,7 @@ impl Collisions<'_> {
         let mut next: Vec<Option<usize>> = vec![None; aliases.len()];
         for (alias, tools) in &same {
             if tools.len() > 1 {
-                faults.push(Fault::twice(tools.iter().filter_map(|tool| aliased(*tool)).collect()));
+                conflicts.push(RuleConflict::twice(tools.iter().filter_map(|tool| aliased(*tool)).collect()));
             }
             for tool in tools {
                 next[*tool] = aliases[*tool]
@@ -183,16 +188,17 @@ impl Collisions<'_> {
             match in_circle(tool) {
                 // Told once, by the first of them.
                 Some(steps) if steps.iter().min() == Some(&tool) => {
-                    faults.push(Fault::circle(steps.into_iter().filter_map(aliased).collect()));
+                    conflicts.push(RuleConflict::circle(steps.into_iter().filter_map(aliased).collect()));
                 }
                 Some(_) => {}
                 None => {
                     let other = self.canonical.get(other).map(|name| (*name).to_owned());
-                    faults.extend(aliased(tool).zip(other).map(|(own, other)| Fault::taken(own, other)));
+                    conflicts
+                        .extend(aliased(tool).zip(other).map(|(own, other)| RuleConflict::taken(own, other)));
                 }
             }
         }
-        faults
+        conflicts
     }
 
     /// Another tool that a name means already. What several tools would be called if they were alone may be given to one

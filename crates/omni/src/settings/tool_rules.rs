@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use anyhow::{Result, bail};
 use omni_catalog::{
-    ClientPattern, Filter, FilterRule, NameStyle, Override, Overrides, Profile, Setting, Shape, Written,
-    closest,
+    ClientPattern, Filter, FilterRule, Located, NameStyle, Override, Overrides, Profile, SettingLocation,
+    ToolRules, closest,
 };
 use toml::{Table, Value};
 
@@ -26,11 +26,11 @@ impl File {
     /// # Errors
     ///
     /// A pattern, an alias or a profile that cannot be meant; the sentence names file and line.
-    pub(crate) fn shape(&self, names: NameStyle) -> Result<Shape> {
-        let reader = Reader { lines: &self.lines };
+    pub(crate) fn tool_rules(&self, names: NameStyle) -> Result<ToolRules> {
+        let reader = RulesReader { lines: &self.lines };
         let mut filters = vec![reader.filter("filter", &self.filter)?];
         if let Some(found) = &self.found_filter {
-            filters.push(Reader { lines: &found.lines }.filter("filter", &found.patterns)?);
+            filters.push(RulesReader { lines: &found.lines }.filter("filter", &found.patterns)?);
         }
         let overrides = reader.overrides("overrides", &self.overrides)?;
         let mut profiles: Vec<(usize, Profile)> = Vec::new();
@@ -38,27 +38,35 @@ impl File {
             let key = joined("profiles", name);
             profiles.push((self.lines.line(&key).unwrap_or(0), reader.profile(&key, name, table)?));
         }
-        if profiles.len() > Shape::PROFILES_MAX {
-            bail!("`{}`: there are more than {} profiles", self.lines.place("profiles"), Shape::PROFILES_MAX);
+        if profiles.len() > ToolRules::PROFILES_MAX {
+            bail!(
+                "`{}`: there are more than {} profiles",
+                self.lines.place("profiles"),
+                ToolRules::PROFILES_MAX
+            );
         }
         // They are tried as they stand in the file; a table of TOML has no order of its own.
         profiles.sort_by_key(|(line, _)| *line);
-        let shape =
-            Shape::new(filters, overrides, names, profiles.into_iter().map(|(_, profile)| profile).collect());
-        let faults = shape.check();
-        if !faults.is_empty() {
-            bail!("{faults}");
+        let rules = ToolRules::new(
+            filters,
+            overrides,
+            names,
+            profiles.into_iter().map(|(_, profile)| profile).collect(),
+        );
+        let conflicts = rules.check();
+        if !conflicts.is_empty() {
+            bail!("{conflicts}");
         }
-        Ok(shape)
+        Ok(rules)
     }
 }
 
-struct Reader<'a> {
+struct RulesReader<'a> {
     lines: &'a KeyLines,
 }
 
-impl Reader<'_> {
-    fn setting(&self, key: &str) -> Setting {
+impl RulesReader<'_> {
+    fn setting(&self, key: &str) -> SettingLocation {
         self.lines.setting(key)
     }
 
@@ -153,7 +161,7 @@ impl Reader<'_> {
                     None => bail!("`{}`: `{inner}` is no text", place()),
                 };
                 match member.as_str() {
-                    "alias" => own.alias = Some(Written { value: text()?, setting: self.setting(&inner) }),
+                    "alias" => own.alias = Some(Located { value: text()?, setting: self.setting(&inner) }),
                     "append_doc" => own.append_doc = Some(text()?),
                     "title" => own.title = Some(text()?),
                     "hidden" => match value.as_bool() {
@@ -186,21 +194,21 @@ mod tests {
 
     use super::*;
 
-    fn read(text: &str) -> Result<Shape> {
+    fn read(text: &str) -> Result<ToolRules> {
         let mut file: File = toml::from_str(text).unwrap();
         file.lines = KeyLines::read(Path::new("omni.toml"), text);
-        file.shape(NameStyle::Underscore)
+        file.tool_rules(NameStyle::Underscore)
     }
 
     #[test]
     fn profiles_are_tried_in_the_order_of_the_file() {
-        let shape = read(
+        let rules = read(
             "[profiles.z]\nclients = [\"claude*\"]\n[profiles.default]\nnames = \"dotted\"\n[profiles.a]\nclients = [\"claude-code\"]\n",
         )
         .unwrap();
-        assert_eq!(shape.profile_names().collect::<Vec<_>>(), ["default", "z", "a"]);
-        assert_eq!(shape.name(shape.choose(Some("claude-code"), "")), "z");
-        assert_eq!(shape.names(shape.choose(None, "")), NameStyle::Dotted);
+        assert_eq!(rules.profile_names().collect::<Vec<_>>(), ["default", "z", "a"]);
+        assert_eq!(rules.name(rules.choose(Some("claude-code"), "")), "z");
+        assert_eq!(rules.names(rules.choose(None, "")), NameStyle::Dotted);
     }
 
     #[test]
@@ -241,20 +249,20 @@ mod tests {
             "[overrides.a.b.c]\nalias = \"x\"",
             "overrides.a.\"b.c\".alias = \"x\"",
         ] {
-            let shape = read(text).unwrap();
-            let own: Vec<String> = overrides(&shape, "a.b.c");
-            assert_eq!((own.len(), shape.renames()), (1, true), "{text}");
+            let rules = read(text).unwrap();
+            let own: Vec<String> = overrides(&rules, "a.b.c");
+            assert_eq!((own.len(), rules.renames()), (1, true), "{text}");
             assert!(own[0].starts_with("omni.toml:"), "{text}: {own:?}");
         }
         // A tool and one whose name goes on.
-        let shape = read("[overrides.a]\nalias = \"x\"\n[overrides.a.b]\nalias = \"y\"").unwrap();
+        let rules = read("[overrides.a]\nalias = \"x\"\n[overrides.a.b]\nalias = \"y\"").unwrap();
         assert_eq!(
-            (overrides(&shape, "a"), overrides(&shape, "a.b")),
+            (overrides(&rules, "a"), overrides(&rules, "a.b")),
             (vec!["omni.toml:1".into()], vec!["omni.toml:3".into()])
         );
     }
 
-    fn overrides(shape: &Shape, tool: &str) -> Vec<String> {
-        shape.overrides_of(ProfileId::EVERYBODY, tool).map(|own| own.setting.place()).collect()
+    fn overrides(rules: &ToolRules, tool: &str) -> Vec<String> {
+        rules.overrides_of(ProfileId::EVERYBODY, tool).map(|own| own.setting.place()).collect()
     }
 }

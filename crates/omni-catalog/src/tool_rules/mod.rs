@@ -6,24 +6,24 @@
 //! filter ── what nobody has            profile ── chosen once for a client
 //!    │                                    │
 //!    ▼                                    ▼
-//! candidates ─▶ filters ─▶ wire names ─▶ aliases ─▶ Arrangement (list, and what each name means) + faults
+//! all tools ─▶ filters ─▶ wire names ─▶ aliases ─▶ ProfileTools (list, and what each name means) + conflicts
 //! ```
 
-mod arrange;
-mod candidate;
-mod fault;
+mod conflicts;
 mod filter;
+mod location;
 mod pattern;
+mod profile_tools;
 mod rules;
-mod setting;
+mod tool_facts;
 mod warnings;
 
-pub(crate) use arrange::Arrangement;
-pub(crate) use candidate::Candidate;
-pub(crate) use fault::Fault;
-pub use fault::Faults;
+pub(crate) use conflicts::RuleConflict;
+pub use conflicts::RuleConflicts;
 pub use filter::{Filter, FilterRule};
+pub use location::{Located, SettingLocation};
 pub use pattern::{ClientPattern, PatternError};
-pub use rules::{Override, Overrides, Profile, ProfileId, Shape};
-pub use setting::{Setting, Written};
-pub(crate) use warnings::Warning;
+pub(crate) use profile_tools::ProfileTools;
+pub use rules::{Override, Overrides, Profile, ProfileId, ToolRules};
+pub(crate) use tool_facts::ToolFacts;
+pub(crate) use warnings::RuleWarning;

@@ -1,8 +1,8 @@
 //! A filter: which tools there are.
 
-use super::candidate::Candidate;
+use super::location::SettingLocation;
 use super::pattern::{Pattern, PatternError};
-use super::setting::Setting;
+use super::tool_facts::ToolFacts;
 use crate::{NameStyle, names};
 
 /// Before the pattern of a tag.
@@ -25,7 +25,7 @@ pub struct FilterRule {
     is_tag: bool,
     /// It begins with `!`.
     allows: bool,
-    setting: Setting,
+    setting: SettingLocation,
 }
 
 impl FilterRule {
@@ -34,7 +34,7 @@ impl FilterRule {
     /// # Errors
     ///
     /// When nothing is left to match with, or a character is in it that no name has.
-    pub fn new(text: &str, setting: Setting) -> Result<FilterRule, PatternError> {
+    pub fn new(text: &str, setting: SettingLocation) -> Result<FilterRule, PatternError> {
         let (allows, text) = text.strip_prefix('!').map_or((false, text), |rest| (true, rest));
         let (is_tag, text) = text.strip_prefix(TAG).map_or((false, text), |rest| (true, rest));
         // A tag is any text.
@@ -42,7 +42,7 @@ impl FilterRule {
         Ok(FilterRule { pattern, is_tag, allows, setting })
     }
 
-    pub fn setting(&self) -> &Setting {
+    pub fn setting(&self) -> &SettingLocation {
         &self.setting
     }
 
@@ -64,7 +64,7 @@ impl FilterRule {
         self.allows
     }
 
-    pub(super) fn matches(&self, tool: &Candidate<'_>) -> bool {
+    pub(super) fn matches(&self, tool: &ToolFacts<'_>) -> bool {
         if self.is_tag {
             return tool.tags.iter().any(|tag| self.pattern.matches(tag));
         }
@@ -86,7 +86,7 @@ impl Filter {
     }
 
     /// The pattern that leaves a tool out, if one does.
-    pub(crate) fn blocks(&self, tool: &Candidate<'_>) -> Option<&FilterRule> {
+    pub(crate) fn blocks(&self, tool: &ToolFacts<'_>) -> Option<&FilterRule> {
         let block = self.rules.iter().find(|rule| !rule.allows && rule.matches(tool))?;
         let allowed = self.rules.iter().any(|rule| rule.allows && rule.matches(tool));
         (!allowed).then_some(block)
@@ -102,7 +102,8 @@ mod tests {
     use super::*;
 
     fn filter(patterns: &[&str]) -> Filter {
-        let rule = |text: &&str| FilterRule::new(text, Setting::new("filter", "omni.toml", 1)).unwrap();
+        let rule =
+            |text: &&str| FilterRule::new(text, SettingLocation::new("filter", "omni.toml", 1)).unwrap();
         Filter::new(patterns.iter().map(rule).collect())
     }
 
@@ -121,7 +122,7 @@ mod tests {
         let filter = filter(patterns);
         let tools = TOOLS.iter().filter(|(name, skill, tags)| {
             let tags: Vec<String> = tags.iter().map(|tag| (*tag).to_owned()).collect();
-            filter.blocks(&Candidate { name, skill, tags: &tags }).is_none()
+            filter.blocks(&ToolFacts { name, skill, tags: &tags }).is_none()
         });
         tools.map(|(name, ..)| *name).collect()
     }
@@ -191,7 +192,7 @@ mod tests {
     fn who_blocks_is_told() {
         let filter = filter(&["x", "git.*", "!git.log"]);
         let blocks =
-            |name: &str| filter.blocks(&Candidate { name, skill: "git", tags: &[] }).map(FilterRule::text);
+            |name: &str| filter.blocks(&ToolFacts { name, skill: "git", tags: &[] }).map(FilterRule::text);
         assert_eq!(blocks("git.push").as_deref(), Some("git.*"));
         assert_eq!(blocks("git.log"), None);
     }

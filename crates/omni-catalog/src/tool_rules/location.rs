@@ -4,16 +4,16 @@ use std::fmt;
 
 /// A key of a settings file and where it is written.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Setting {
+pub struct SettingLocation {
     key: Box<str>,
     file: Box<str>,
     line: u32,
 }
 
-impl Setting {
+impl SettingLocation {
     /// `key` as in `overrides."git.log".alias`; `line` from 1, and 0 where it is not known.
-    pub fn new(key: &str, file: &str, line: u32) -> Setting {
-        Setting { key: key.into(), file: file.into(), line }
+    pub fn new(key: &str, file: &str, line: u32) -> SettingLocation {
+        SettingLocation { key: key.into(), file: file.into(), line }
     }
 
     pub fn key(&self) -> &str {
@@ -34,7 +34,7 @@ impl Setting {
     }
 }
 
-impl fmt::Display for Setting {
+impl fmt::Display for SettingLocation {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "`{}` at `{}`", self.key, self.place())
     }
@@ -42,7 +42,7 @@ impl fmt::Display for Setting {
 
 /// A value and where it is written.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Written<T> {
+pub struct Located<T> {
     pub value: T,
-    pub setting: Setting,
+    pub setting: SettingLocation,
 }

@@ -10,14 +10,14 @@ use std::sync::Arc;
 
 use omni_call::ExecutorKind;
 use omni_catalog::{
-    Catalog, ClientPattern, Filter, FilterRule, FolderConfig, FolderSource, Kind, ListFields, NameStyle,
-    Override, Overrides, Profile, ProfileId, Setting, Severity, Shape, ToolList, Written,
+    Catalog, CatalogKind, ClientPattern, Filter, FilterRule, FolderConfig, FolderSource, ListFields, Located,
+    NameStyle, Override, Overrides, Profile, ProfileId, SettingLocation, Severity, ToolList, ToolRules,
 };
 use serde_json::Value;
 use tempfile::TempDir;
 
-fn setting(key: &str, line: u32) -> Setting {
-    Setting::new(key, "/etc/omni.toml", line)
+fn setting(key: &str, line: u32) -> SettingLocation {
+    SettingLocation::new(key, "/etc/omni.toml", line)
 }
 
 fn filter(patterns: &[&str]) -> Filter {
@@ -29,7 +29,7 @@ fn alias(tool: &str, alias: &str) -> Override {
     Override {
         tool: tool.to_owned(),
         setting: setting(tool, 8),
-        alias: Some(Written { value: alias.to_owned(), setting: setting("alias", 9) }),
+        alias: Some(Located { value: alias.to_owned(), setting: setting("alias", 9) }),
         append_doc: None,
         title: None,
         hidden: None,
@@ -81,15 +81,15 @@ impl Skills {
         FolderSource::open(config).unwrap()
     }
 
-    fn catalog(&self, shape: Shape) -> Catalog {
-        let catalog = Catalog::new(vec![Arc::new(self.source())], shape).unwrap();
+    fn catalog(&self, rules: ToolRules) -> Catalog {
+        let catalog = Catalog::new(vec![Arc::new(self.source())], rules).unwrap();
         catalog.refresh().unwrap();
         catalog
     }
 }
 
-fn shape(filters: &[&str], overrides: Vec<Override>, profiles: Vec<Profile>) -> Shape {
-    Shape::new(vec![filter(filters)], Overrides::new(overrides), NameStyle::Underscore, profiles)
+fn rules(filters: &[&str], overrides: Vec<Override>, profiles: Vec<Profile>) -> ToolRules {
+    ToolRules::new(vec![filter(filters)], Overrides::new(overrides), NameStyle::Underscore, profiles)
 }
 
 fn listed(list: &ToolList) -> Vec<Value> {
@@ -111,7 +111,7 @@ fn each_profile_has_a_list_names_and_a_version_of_its_own() {
         ..alias("git.log", "history")
     };
     let hidden = Override { alias: None, hidden: Some(true), ..alias("git.push", "") };
-    let catalog = skills.catalog(shape(
+    let catalog = skills.catalog(rules(
         &["web"],
         vec![],
         vec![
@@ -120,7 +120,7 @@ fn each_profile_has_a_list_names_and_a_version_of_its_own() {
         ],
     ));
     let snapshot = catalog.snapshot();
-    let list = |name: &str| snapshot.for_profile(catalog.shape().id(name).unwrap());
+    let list = |name: &str| snapshot.for_profile(catalog.rules().id(name).unwrap());
 
     assert_eq!(names(list("default")), ["git_log", "git_push"]);
     assert_eq!(names(list("dots")), ["git.log"]);
@@ -148,7 +148,7 @@ fn each_profile_has_a_list_names_and_a_version_of_its_own() {
     let versions: Vec<&str> = snapshot.versions().collect();
     assert_eq!(versions.len(), 3);
     assert!(versions[0] != versions[1] && versions[1] != versions[2] && versions[0] != versions[2]);
-    assert_eq!(snapshot.version(Kind::Tools), versions[0]);
+    assert_eq!(snapshot.version(CatalogKind::Tools), versions[0]);
     assert_eq!(snapshot.tool_count(), 2, "what any client has");
     let skills: Vec<&str> = snapshot.skills().iter().map(|skill| skill.folder.as_str()).collect();
     assert_eq!(skills, ["git"], "a skill without a tool that is left is left out, too");
@@ -166,7 +166,7 @@ fn a_change_is_one_of_those_lists_alone_that_show_it() {
             None,
         ),
     ];
-    let catalog = skills.catalog(shape(&[], vec![], profiles));
+    let catalog = skills.catalog(rules(&[], vec![], profiles));
     let before = catalog.snapshot();
     skills.write("web", "@tool\ndef fetch(url: str, retries: int = 1): \"\"\"Fetch.\"\"\"\n");
     assert!(catalog.refresh().unwrap().changed);
@@ -174,33 +174,33 @@ fn a_change_is_one_of_those_lists_alone_that_show_it() {
     let changed: Vec<bool> =
         before.versions().zip(after.versions()).map(|(one, other)| one != other).collect();
     assert_eq!(changed, [true, false, false], "not one that does not have it, nor one that hides it");
-    let quiet = after.for_profile(catalog.shape().id("quiet").unwrap());
+    let quiet = after.for_profile(catalog.rules().id("quiet").unwrap());
     assert!(quiet.tool("web_fetch").unwrap().input_schema().get().contains("retries"));
 }
 
 #[test]
 fn with_no_rules_everybody_has_the_one_list_that_lies_ready() {
     let skills = Skills::new();
-    let plain = skills.catalog(Shape::plain(NameStyle::Underscore)).snapshot();
-    let shaped = skills.catalog(shape(&[], vec![], vec![profile("p", filter(&[]), vec![], None)]));
-    let snapshot = shaped.snapshot();
+    let plain = skills.catalog(ToolRules::plain(NameStyle::Underscore)).snapshot();
+    let ruled = skills.catalog(rules(&[], vec![], vec![profile("p", filter(&[]), vec![], None)]));
+    let snapshot = ruled.snapshot();
     let page = |list: &ToolList| list.page(ListFields::All, 0).unwrap().items;
     let (all, own) = (
         page(snapshot.for_profile(ProfileId::EVERYBODY)),
-        page(snapshot.for_profile(shaped.shape().id("p").unwrap())),
+        page(snapshot.for_profile(ruled.rules().id("p").unwrap())),
     );
     assert_eq!(all.as_ptr(), own.as_ptr(), "a profile that changes nothing shares it");
     assert_eq!(page(plain.for_profile(ProfileId::EVERYBODY)), all);
-    assert_eq!(plain.version(Kind::Tools), snapshot.version(Kind::Tools));
+    assert_eq!(plain.version(CatalogKind::Tools), snapshot.version(CatalogKind::Tools));
 }
 
 #[test]
 fn an_unknown_name_and_a_filtered_one_get_one_answer_and_the_operator_is_told_the_setting() {
     let skills = Skills::new();
     let catalog =
-        skills.catalog(shape(&["tag:net"], vec![], vec![profile("p", filter(&["git.push"]), vec![], None)]));
+        skills.catalog(rules(&["tag:net"], vec![], vec![profile("p", filter(&["git.push"]), vec![], None)]));
     let snapshot = catalog.snapshot();
-    let id = catalog.shape().id("p").unwrap();
+    let id = catalog.rules().id("p").unwrap();
     for name in ["git.push", "git_push"] {
         let said = snapshot.for_profile(id).unknown_name(name).for_clients();
         assert_eq!(said, format!("unknown tool `{name}`; the tool list names all there are"));
@@ -216,15 +216,15 @@ fn an_unknown_name_and_a_filtered_one_get_one_answer_and_the_operator_is_told_th
 #[test]
 fn a_collision_that_comes_with_an_edit_costs_the_alias_alone_and_is_told() {
     let skills = Skills::new();
-    let catalog = skills.catalog(shape(&[], vec![alias("git.log", "web_history")], vec![]));
-    assert!(catalog.snapshot().faults().is_empty());
+    let catalog = skills.catalog(rules(&[], vec![alias("git.log", "web_history")], vec![]));
+    assert!(catalog.snapshot().rule_conflicts().is_empty());
     assert_eq!(names(catalog.snapshot().for_profile(ProfileId::EVERYBODY))[0], "web_history");
     skills.write("web", "@tool\ndef history(): \"\"\"History.\"\"\"\n");
     catalog.refresh().unwrap();
     let snapshot = catalog.snapshot();
     assert_eq!(names(snapshot.for_profile(ProfileId::EVERYBODY)), ["git_log", "git_push", "web_history"]);
     assert_eq!(
-        snapshot.faults().to_string(),
+        snapshot.rule_conflicts().to_string(),
         "the alias `web_history` of `git.log` (`alias` at `/etc/omni.toml:9`) is a name of `web.history`; choose another, or \
          leave `web.history` out with `filter`"
     );
@@ -235,7 +235,7 @@ fn a_collision_that_comes_with_an_edit_costs_the_alias_alone_and_is_told() {
 #[test]
 fn a_rule_that_says_nothing_is_a_warning_once_the_tools_are_known() {
     let skills = Skills::new();
-    let rules = || shape(&["gti"], vec![alias("git.lgo", "x")], vec![]);
+    let rules = || rules(&["gti"], vec![alias("git.lgo", "x")], vec![]);
     let unknown = Catalog::new(vec![Arc::new(skills.source())], rules()).unwrap();
     assert!(unknown.snapshot().diagnostics().is_empty(), "nothing has been looked at");
     let snapshot = skills.catalog(rules()).snapshot();

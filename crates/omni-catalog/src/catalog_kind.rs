@@ -2,7 +2,7 @@
 
 /// One kind of thing that a server offers. Each has a list and a version of its own.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Kind {
+pub enum CatalogKind {
     Tools,
     Resources,
     Templates,
@@ -10,7 +10,13 @@ pub enum Kind {
     Skills,
 }
 
-impl Kind {
+impl CatalogKind {
     /// All of them.
-    pub const ALL: [Kind; 5] = [Kind::Tools, Kind::Resources, Kind::Templates, Kind::Prompts, Kind::Skills];
+    pub const ALL: [CatalogKind; 5] = [
+        CatalogKind::Tools,
+        CatalogKind::Resources,
+        CatalogKind::Templates,
+        CatalogKind::Prompts,
+        CatalogKind::Skills,
+    ];
 }

@@ -2,8 +2,8 @@
 
 use std::fmt;
 
-use super::rules::Shape;
-use super::setting::Setting;
+use super::location::SettingLocation;
+use super::rules::ToolRules;
 use crate::NameStyle;
 
 /// Clients put no more into a name; MCP itself allows twice as much.
@@ -12,50 +12,50 @@ const DOTTED_CHARS_MAX: usize = 128;
 
 /// An alias and whose it is to be.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Aliased {
+pub(super) struct AliasRule {
     pub(super) tool: String,
     pub(super) alias: String,
-    pub(super) setting: Setting,
+    pub(super) setting: SettingLocation,
 }
 
 /// A rule that cannot be obeyed, as a sentence that names all it concerns and where it is written.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Fault {
+pub(crate) struct RuleConflict {
     /// Only these clients' names are concerned.
     profile: Option<String>,
-    what: What,
+    what: ConflictKind,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
-enum What {
+enum ConflictKind {
     /// No client, or not every one, would take it.
-    Misnamed { own: Aliased, why: String },
+    Misnamed { own: AliasRule, why: String },
     /// Several tools have one alias, or such as a client takes for one.
-    Twice(Vec<Aliased>),
+    Twice(Vec<AliasRule>),
     /// It is a name of another tool.
-    Taken { own: Aliased, other: String },
+    Taken { own: AliasRule, other: String },
     /// Each is a name of the next, and the last one of the first.
-    Circle(Vec<Aliased>),
+    Circle(Vec<AliasRule>),
 }
 
 /// All that is wrong with the rules: one sentence a line.
 #[derive(Clone, Debug, Default, PartialEq, Eq, thiserror::Error)]
-pub struct Faults(pub(crate) Vec<Fault>);
+pub struct RuleConflicts(pub(crate) Vec<RuleConflict>);
 
-impl Fault {
-    pub(super) fn twice(tools: Vec<Aliased>) -> Fault {
-        Fault { profile: None, what: What::Twice(tools) }
+impl RuleConflict {
+    pub(super) fn twice(tools: Vec<AliasRule>) -> RuleConflict {
+        RuleConflict { profile: None, what: ConflictKind::Twice(tools) }
     }
 
-    pub(super) fn taken(own: Aliased, other: String) -> Fault {
-        Fault { profile: None, what: What::Taken { own, other } }
+    pub(super) fn taken(own: AliasRule, other: String) -> RuleConflict {
+        RuleConflict { profile: None, what: ConflictKind::Taken { own, other } }
     }
 
-    pub(super) fn circle(tools: Vec<Aliased>) -> Fault {
-        Fault { profile: None, what: What::Circle(tools) }
+    pub(super) fn circle(tools: Vec<AliasRule>) -> RuleConflict {
+        RuleConflict { profile: None, what: ConflictKind::Circle(tools) }
     }
 
-    pub(super) fn of(mut self, profile: Option<&str>) -> Fault {
+    pub(super) fn of(mut self, profile: Option<&str>) -> RuleConflict {
         self.profile = profile.map(str::to_owned);
         self
     }
@@ -65,15 +65,15 @@ impl Fault {
         self.aliased().iter().map(|own| own.tool.as_str())
     }
 
-    fn aliased(&self) -> &[Aliased] {
+    fn aliased(&self) -> &[AliasRule] {
         match &self.what {
-            What::Misnamed { own, .. } | What::Taken { own, .. } => std::slice::from_ref(own),
-            What::Twice(tools) | What::Circle(tools) => tools,
+            ConflictKind::Misnamed { own, .. } | ConflictKind::Taken { own, .. } => std::slice::from_ref(own),
+            ConflictKind::Twice(tools) | ConflictKind::Circle(tools) => tools,
         }
     }
 
     /// Where the first of them is written.
-    pub(crate) fn setting(&self) -> Option<&Setting> {
+    pub(crate) fn setting(&self) -> Option<&SettingLocation> {
         self.aliased().first().map(|own| &own.setting)
     }
 }
@@ -98,10 +98,10 @@ pub(super) fn alias_problem(alias: &str, style: NameStyle) -> Option<String> {
     (alias.len() > most).then(|| format!("has {} characters, and clients take {most}", alias.len()))
 }
 
-impl Shape {
+impl ToolRules {
     /// What is wrong with the rules, whatever tools there are.
-    pub fn check(&self) -> Faults {
-        let mut faults: Vec<Fault> = Vec::new();
+    pub fn check(&self) -> RuleConflicts {
+        let mut conflicts: Vec<RuleConflict> = Vec::new();
         for id in self.ids() {
             let own = self.profile(id).map(|profile| &profile.overrides);
             let common = self.overrides().all().iter().filter(|common| {
@@ -111,35 +111,35 @@ impl Shape {
             for rule in own.into_iter().flat_map(|own| own.all()).chain(common) {
                 let Some(alias) = &rule.alias else { continue };
                 let Some(why) = alias_problem(&alias.value, self.names(id)) else { continue };
-                let own = Aliased {
+                let own = AliasRule {
                     tool: rule.tool.clone(),
                     alias: alias.value.clone(),
                     setting: alias.setting.clone(),
                 };
                 let profile = (!self.is_one()).then(|| self.name(id).to_owned());
-                faults.push(Fault { profile, what: What::Misnamed { own, why } });
+                conflicts.push(RuleConflict { profile, what: ConflictKind::Misnamed { own, why } });
             }
         }
-        Faults(told_once(faults))
+        RuleConflicts(once_each(conflicts))
     }
 }
 
 /// Without what is said of several profiles in the same words.
-pub(super) fn told_once(faults: Vec<Fault>) -> Vec<Fault> {
-    let mut told: Vec<Fault> = Vec::new();
-    for fault in faults {
-        match told.iter_mut().find(|told| told.what == fault.what) {
-            Some(told) => told.profile = None,
-            None => told.push(fault),
+pub(super) fn once_each(conflicts: Vec<RuleConflict>) -> Vec<RuleConflict> {
+    let mut unique: Vec<RuleConflict> = Vec::new();
+    for conflict in conflicts {
+        match unique.iter_mut().find(|unique| unique.what == conflict.what) {
+            Some(unique) => unique.profile = None,
+            None => unique.push(conflict),
         }
     }
-    told
+    unique
 }
 
-impl Faults {
-    /// All faults, each once, also where several profiles have it.
-    pub(crate) fn of(faults: Vec<Fault>) -> Faults {
-        Faults(told_once(faults))
+impl RuleConflicts {
+    /// All conflicts, each once, also where several profiles have it.
+    pub(crate) fn of(conflicts: Vec<RuleConflict>) -> RuleConflicts {
+        RuleConflicts(once_each(conflicts))
     }
 
     pub fn is_empty(&self) -> bool {
@@ -147,26 +147,26 @@ impl Faults {
     }
 }
 
-impl fmt::Display for Faults {
+impl fmt::Display for RuleConflicts {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for (at, fault) in self.0.iter().enumerate() {
+        for (at, conflict) in self.0.iter().enumerate() {
             let line = if at == 0 { "" } else { "\n" };
-            write!(f, "{line}{fault}")?;
+            write!(f, "{line}{conflict}")?;
         }
         Ok(())
     }
 }
 
-impl fmt::Display for Fault {
+impl fmt::Display for RuleConflict {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if let Some(profile) = &self.profile {
             write!(f, "in the profile `{profile}`: ")?;
         }
         match &self.what {
-            What::Misnamed { own: Aliased { tool, alias, setting }, why } => {
+            ConflictKind::Misnamed { own: AliasRule { tool, alias, setting }, why } => {
                 write!(f, "{setting} is no name for `{tool}`: `{alias}` {why}")
             }
-            What::Twice(tools) => {
+            ConflictKind::Twice(tools) => {
                 let same = tools.windows(2).all(|pair| pair[0].alias == pair[1].alias);
                 let names: Vec<String> = tools
                     .iter()
@@ -188,16 +188,16 @@ impl fmt::Display for Fault {
                 }
                 write!(f, "; give each its own")
             }
-            What::Taken { own: Aliased { tool, alias, setting }, other } => write!(
+            ConflictKind::Taken { own: AliasRule { tool, alias, setting }, other } => write!(
                 f,
                 "the alias `{alias}` of `{tool}` ({setting}) is a name of `{other}`; choose another, or leave `{other}` out \
                  with `filter`"
             ),
-            What::Circle(tools) => {
+            ConflictKind::Circle(tools) => {
                 let steps: Vec<String> = tools
                     .iter()
                     .enumerate()
-                    .map(|(at, Aliased { tool, alias, setting })| {
+                    .map(|(at, AliasRule { tool, alias, setting })| {
                         let next = &tools[(at + 1) % tools.len()].tool;
                         format!("`{tool}` is to be `{alias}` ({setting}), a name of `{next}`")
                     })

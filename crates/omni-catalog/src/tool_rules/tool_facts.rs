@@ -2,7 +2,7 @@
 
 /// What the rules ask of a tool.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Candidate<'a> {
+pub(crate) struct ToolFacts<'a> {
     /// The canonical one.
     pub(crate) name: &'a str,
     /// The skill's folder.
