@@ -9,7 +9,7 @@ use std::io::Read as _;
 
 use sha2::{Digest as _, Sha256};
 
-use super::{DEPTH_MAX, FILE_BYTES_MAX, ReadFile, SOURCE_FILES_MAX, Walk, entries};
+use super::{DEPTH_MAX, FILE_BYTES_MAX, ReadFile, SOURCE_FILES_MAX, SkillWalk, entries};
 use crate::stamp::Stamp;
 
 /// Folders that hold others' code, wherever they lie, or none.
@@ -18,7 +18,7 @@ const LEFT_OUT: [&str; 3] = ["__pycache__", "node_modules", "site-packages"];
 /// Folders directly beneath the skill's that are for data and for tests: what a tool writes there makes no new version.
 const LEFT_OUT_AT_TOP: [&str; 5] = ["assets", "data", "references", "templates", "tests"];
 
-impl Walk<'_> {
+impl SkillWalk<'_> {
     /// The digest over all Python files of the skill: SHA-256 of a line for each, sorted by path, with the SHA-256 of its
     /// bytes, two blanks and its path relative to the skill's folder. `sources` are those that have been read already,
     /// sorted by path. What cannot be read is left out: it cannot be imported either.
