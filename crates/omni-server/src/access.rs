@@ -21,7 +21,7 @@ pub struct Access {
 
 #[derive(Debug)]
 enum Rule {
-    Users { lookup: PeerLookup, own: u32, others: Vec<u32>, strangers: Mutex<Strangers> },
+    Users { lookup: PeerLookup, own: u32, others: Vec<u32>, refusals: Mutex<RefusalLog> },
     Tokens(Tokens),
     Everybody,
 }
@@ -31,12 +31,12 @@ const LOG_EVERY: Duration = Duration::from_secs(60);
 
 /// Connections of users who are not let in, for the log.
 #[derive(Debug, Default)]
-struct Strangers {
+struct RefusalLog {
     logged: Option<Instant>,
     since: u64,
 }
 
-impl Strangers {
+impl RefusalLog {
     fn log(&mut self, uid: u32, now: Instant) {
         self.since += 1;
         if self.logged.is_none_or(|logged| now.duration_since(logged) >= LOG_EVERY) {
@@ -45,14 +45,14 @@ impl Strangers {
                 connections = self.since,
                 "refused: only our own user, root and `http.allow_users` may call"
             );
-            *self = Strangers { logged: Some(now), since: 0 };
+            *self = RefusalLog { logged: Some(now), since: 0 };
         }
     }
 }
 
 /// A connection as it was found when it was accepted.
 #[derive(Debug)]
-pub struct Visit {
+pub struct AccessDecision {
     pub peer: Peer,
     /// Why none of its requests is served: a sentence that names what would let it in.
     pub refused: Option<String>,
@@ -62,7 +62,7 @@ impl Access {
     /// Lets in the connections that processes of our own user, of root or of `others` made over loopback.
     pub fn users(lookup: PeerLookup, others: Vec<u32>) -> Self {
         let own = rustix::process::geteuid().as_raw();
-        Access { rule: Rule::Users { lookup, own, others, strangers: Mutex::default() } }
+        Access { rule: Rule::Users { lookup, own, others, refusals: Mutex::default() } }
     }
 
     /// Lets in whoever sends one of these with each request, and nobody else.
@@ -79,20 +79,20 @@ impl Access {
     ///
     /// To be asked once for a connection, before anything is read from it: what it is told holds for all of its
     /// requests. Asks the kernel twice, which takes a few microseconds, and does not wait.
-    pub fn visit(&self, stream: impl AsFd, remote: SocketAddr, local: SocketAddr) -> Visit {
+    pub fn check(&self, stream: impl AsFd, remote: SocketAddr, local: SocketAddr) -> AccessDecision {
         let peer = |uid| Peer { remote, local, uid, principal: None };
-        let Rule::Users { lookup, own, others, strangers } = &self.rule else {
-            return Visit { peer: peer(None), refused: None };
+        let Rule::Users { lookup, own, others, refusals } = &self.rule else {
+            return AccessDecision { peer: peer(None), refused: None };
         };
         let (uid, who) = match lookup.user(stream, remote, local) {
             Ok(uid) if uid == *own || uid == 0 || others.contains(&uid) => {
-                return Visit { peer: peer(Some(uid)), refused: None };
+                return AccessDecision { peer: peer(Some(uid)), refused: None };
             }
             Ok(uid) => (Some(uid), format!("this connection is of user {uid}")),
             Err(unknown) => (None, format!("whose this connection is cannot be told: {unknown}")),
         };
         match uid {
-            Some(uid) => strangers.lock().unwrap_or_else(PoisonError::into_inner).log(uid, Instant::now()),
+            Some(uid) => refusals.lock().unwrap_or_else(PoisonError::into_inner).log(uid, Instant::now()),
             // Whoever only tries whether somebody listens is gone by now, too.
             None => tracing::debug!(%remote, "refused: {who}"),
         }
@@ -100,7 +100,7 @@ impl Access {
             "only user {own}, who runs this server, and root may call it, and {who}; `http.allow_users` in omni.toml \
              lets other users in, `--http-token FILE` whoever has a token"
         );
-        Visit { peer: peer(uid), refused: Some(why) }
+        AccessDecision { peer: peer(uid), refused: Some(why) }
     }
 
     /// Whom a request stands for, where callers have to say so. `None` where they need not.

@@ -5,13 +5,13 @@
 //! waits is served in turns of peers, not of requests.
 
 mod account;
+mod connection_status;
 mod connections;
-mod status;
-mod turn;
+mod queue;
 
-pub(crate) use account::{Admission, Key, Permit, Quantity, Share};
-pub(crate) use connections::{Connection, Work};
-pub(crate) use turn::{BodyBytes, Turn};
+pub(crate) use account::{AccountKey, Admission, PeerAccount, Permit, Quantity};
+pub(crate) use connections::{BusyGuard, Connection};
+pub(crate) use queue::{BodyBytes, PendingPermit};
 
 #[cfg(test)]
 mod tests;

@@ -11,14 +11,14 @@ use omni_protocol::{
     RpcError, error_frame,
 };
 
-use crate::admission::Turn;
-use crate::asking::CallClient;
+use crate::admission::PendingPermit;
+use crate::call_client::CallClient;
 use crate::call_log::{CallLog, Timing};
-use crate::caller::{Answer, Caller};
+use crate::call_options::CallOptions;
+use crate::caller::{Caller, RequestAnswer};
 use crate::failure_log::log_failure;
-use crate::items;
+use crate::item_calls;
 use crate::server::Server;
-use crate::terms::Terms;
 
 /// Arguments and results above this many bytes are checked on another thread: parsing them, when they are many small
 /// values, takes about a millisecond, and every other client would wait for it.
@@ -66,12 +66,12 @@ impl Server {
         self.catalog_ready(ListKind::Tools).await;
         let tool = self.find(request.profile, &request.name)?;
         let (total, idle) = tool.spec.limits.resolve(self.config.timeout, self.config.idle_timeout);
-        let terms = Terms {
+        let options = CallOptions {
             deadline: Deadline::new(request.accepted, total, idle),
             wants: request.wants,
             session: request.session,
         };
-        let (outcome, timing) = self.run(&tool, &request.name, request.arguments, terms, events).await;
+        let (outcome, timing) = self.run(&tool, &request.name, request.arguments, options, events).await;
         let kind = outcome.kind.name();
         Ok(ToolReply { result: outcome.into_result(&request.name, self.config.errors), kind, timing })
     }
@@ -100,10 +100,10 @@ impl Server {
         tool: &Arc<Tool>,
         called: &str,
         arguments: Bytes,
-        terms: Terms,
+        options: CallOptions,
         events: &mut dyn CallPort,
     ) -> (Outcome, Timing) {
-        let Terms { deadline, wants, session } = terms;
+        let CallOptions { deadline, wants, session } = options;
         let mut call = Call {
             id: self.next_call_id(),
             spec: tool.spec.clone(),
@@ -150,17 +150,17 @@ impl Server {
 }
 
 /// What a client called.
-pub(crate) enum Called {
+pub(crate) enum Callee {
     Tool(CallTool),
     /// Anything else that can be called.
     Item(CallRequest),
 }
 
-impl Called {
+impl Callee {
     fn subject(&self) -> RequestSubject<'_> {
         match self {
-            Called::Tool(call) => call.subject(),
-            Called::Item(request) => {
+            Callee::Tool(call) => call.subject(),
+            Callee::Item(request) => {
                 let arguments = match request {
                     CallRequest::Prompt { arguments, .. } => arguments.as_ref(),
                     CallRequest::Tool { .. } | CallRequest::Resource { .. } | CallRequest::Completion(_) => {
@@ -182,15 +182,15 @@ pub(crate) fn answer(
     server: &Arc<Server>,
     id: Id,
     revision: Revision,
-    called: Called,
+    called: Callee,
     mut meta: RequestMeta,
     mut caller: Caller,
-) -> Answer {
-    let turn = match caller.share.turn() {
-        Ok(turn) => turn,
-        Err(overloaded) => return Answer::Refused(overloaded.into()),
+) -> RequestAnswer {
+    let permit = match caller.account.call_permit() {
+        Ok(permit) => permit,
+        Err(overloaded) => return RequestAnswer::Refused(overloaded.into()),
     };
-    if matches!(called, Called::Item(CallRequest::Completion(_))) {
+    if matches!(called, Callee::Item(CallRequest::Completion(_))) {
         // Whoever types waits for it, and its answer can be no question (2026-07-28, "Multi Round-Trip Requests").
         meta.capabilities = ClientCapabilities::default();
         caller.capabilities = ClientCapabilities::default();
@@ -200,27 +200,33 @@ pub(crate) fn answer(
     let profile = server.profile_of(meta.client.as_ref(), &caller.session);
     let session = caller.session.name();
     let server = server.clone();
-    Answer::Later(client.running(|client| async move {
-        let asked = Asked { wants: client.wants(), revision, profile, session, accepted };
-        run(&server, client, turn, called, asked).await
+    RequestAnswer::Later(client.running(|client| async move {
+        let context = CallContext { wants: client.wants(), revision, profile, session, accepted };
+        run(&server, client, permit, called, context).await
     }))
 }
 
 /// Runs a call and writes its answer.
-async fn run(server: &Server, client: CallClient, turn: Turn, called: Called, asked: Asked) -> Frame {
-    let reply = match turn.wait().await {
+async fn run(
+    server: &Server,
+    client: CallClient,
+    permit: PendingPermit,
+    called: Callee,
+    context: CallContext,
+) -> Frame {
+    let reply = match permit.wait().await {
         // An executor has the call as long as this is held, while its client is asked too.
-        Ok(_permit) => server.answered(called, asked, &mut client.port(&server.encoder)).await,
+        Ok(_permit) => server.answered(called, context, &mut client.port(&server.encoder)).await,
         Err(overloaded) => {
             let (tool, method) = match &called {
-                Called::Tool(call) => (Some(cut(&call.name)), None),
-                Called::Item(request) => (None, Some(request.method())),
+                Callee::Tool(call) => (Some(cut(&call.name)), None),
+                Callee::Item(request) => (None, Some(request.method())),
             };
             tracing::info!(tool, method, kind = "busy", "call");
             Err(overloaded.into())
         }
     };
-    let to = client.audience(&server.encoder).await;
+    let to = client.recipient(&server.encoder).await;
     match reply {
         Ok((result, timing)) => {
             let result = if to.timing { timing.told(result) } else { result };
@@ -231,7 +237,7 @@ async fn run(server: &Server, client: CallClient, turn: Turn, called: Called, as
 }
 
 /// How a client's call is to be answered.
-struct Asked {
+struct CallContext {
     wants: Wants,
     revision: Revision,
     profile: ProfileId,
@@ -243,13 +249,13 @@ impl Server {
     /// The result of a client's call, or the error that it is answered with.
     async fn answered(
         &self,
-        called: Called,
-        asked: Asked,
+        called: Callee,
+        context: CallContext,
         port: &mut dyn CallPort,
     ) -> Result<(CallResult, Timing), RpcError> {
-        let Asked { wants, revision, profile, session, accepted } = asked;
+        let CallContext { wants, revision, profile, session, accepted } = context;
         match called {
-            Called::Tool(CallTool { name, arguments }) => {
+            Callee::Tool(CallTool { name, arguments }) => {
                 let arguments = arguments.unwrap_or_else(|| Bytes::from_static(b"{}"));
                 let request = ToolRequest { name, arguments, wants, profile, session, accepted };
                 match self.call(request, port).await {
@@ -259,10 +265,10 @@ impl Server {
                     }
                 }
             }
-            Called::Item(request) => {
-                let terms = Terms { deadline: items::deadline(self, accepted), wants, session };
-                let (outcome, timing) = self.run_item(request.clone(), terms, port).await;
-                let result = items::result_or_error(outcome, &request, revision, self.config.errors)?;
+            Callee::Item(request) => {
+                let options = CallOptions { deadline: item_calls::deadline(self, accepted), wants, session };
+                let (outcome, timing) = self.run_item(request.clone(), options, port).await;
+                let result = item_calls::result_or_error(outcome, &request, revision, self.config.errors)?;
                 Ok((result, timing))
             }
         }
@@ -311,9 +317,9 @@ impl Server {
         what: &str,
         check: impl FnOnce() -> Result<(), String> + Send + 'static,
     ) -> Result<(), String> {
-        let turn = self.large_checks.clone().acquire_owned().await.expect("it is never closed");
+        let permit = self.large_checks.clone().acquire_owned().await.expect("it is never closed");
         let checked = tokio::task::spawn_blocking(move || {
-            let _turn = turn;
+            let _turn = permit;
             check()
         });
         checked.await.unwrap_or_else(|error| Err(format!("the check of the {what} failed: {error}")))

@@ -5,9 +5,9 @@ use std::sync::Arc;
 use omni_call::LogLevel;
 use omni_protocol::{ClientCapabilities, Frame, RpcError};
 
-use crate::admission::Share;
-use crate::asking::ParkedCalls;
-use crate::running::Running;
+use crate::admission::PeerAccount;
+use crate::call_client::ParkedCalls;
+use crate::running_request::RunningRequest;
 use crate::session::Session;
 
 /// Who sent a request, as far as its answer depends on it.
@@ -17,7 +17,7 @@ pub(crate) struct Caller {
     /// Where its calls are kept while nobody waits for them.
     pub(crate) parked: Arc<ParkedCalls>,
     /// Whose account a call is on.
-    pub(crate) share: Share,
+    pub(crate) account: PeerAccount,
     /// What `logging/setLevel` asked for.
     pub(crate) log_level: Option<LogLevel>,
     pub(crate) ignores_cursors: bool,
@@ -28,9 +28,9 @@ pub(crate) struct Caller {
 }
 
 /// The answer to a request: there at once, or on its way.
-pub(crate) enum Answer {
+pub(crate) enum RequestAnswer {
     Now(Frame),
     /// It is not begun: there is no room for it, also not to wait in, or it cannot be had so.
     Refused(RpcError),
-    Later(Running),
+    Later(RunningRequest),
 }

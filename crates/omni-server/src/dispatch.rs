@@ -7,10 +7,10 @@ use omni_call::CallRequest;
 use omni_catalog::ProfileId;
 use omni_protocol::{Action, ClientInfo, GetPrompt, RawRequest, Rejected, Request, Revision, RpcError};
 
-use crate::call::Called;
-use crate::caller::{Answer, Caller};
+use crate::call::Callee;
+use crate::caller::{Caller, RequestAnswer};
 use crate::server::Server;
-use crate::{asking, call, lists, session, subscriptions};
+use crate::{call, call_client, lists, session, subscriptions};
 
 /// Reads a request whose session is looked up only if its era has sessions. A method of a feature that is not offered
 /// is as unknown as any other.
@@ -42,13 +42,13 @@ fn note_client(server: &Server, client: &ClientInfo, revision: Revision, profile
     );
 }
 
-/// Begins to answer a request. Only what an executor is asked, subscriptions, and lists before the catalogue is
-/// checked, take time.
-pub(crate) fn answer(server: &Arc<Server>, request: Request, caller: Caller) -> Answer {
+/// Begins to answer a request. Only what an executor is asked, subscriptions, and lists before the catalogue has
+/// been refreshed, take time.
+pub(crate) fn answer(server: &Arc<Server>, request: Request, caller: Caller) -> RequestAnswer {
     if let Some(retry) = &request.meta.input_responses
         && let Some(subject) = request.subject()
     {
-        return asking::resume(&request, retry, subject, &caller);
+        return call_client::resume(&request, retry, subject, &caller);
     }
     let Request { id, revision, action, meta, method: _ } = request;
     match action {
@@ -56,7 +56,7 @@ pub(crate) fn answer(server: &Arc<Server>, request: Request, caller: Caller) -> 
             let profile = server.profile_of(Some(&initialize.client), &caller.session);
             session::initialize(&caller.session, &initialize, profile);
             note_client(server, &initialize.client, initialize.agreed, profile, "client initialised");
-            Answer::Now(server.encoder.initialize_result(&id, initialize.agreed, server.offers()))
+            RequestAnswer::Now(server.encoder.initialize_result(&id, initialize.agreed, server.offers()))
         }
         Action::Discover => {
             // Most clients that have no sessions begin with this.
@@ -64,26 +64,26 @@ pub(crate) fn answer(server: &Arc<Server>, request: Request, caller: Caller) -> 
                 let profile = server.profile_of(Some(client), &caller.session);
                 note_client(server, client, revision, profile, "client discovered the server");
             }
-            Answer::Now(server.encoder.discover_result(&id, revision, server.offers()))
+            RequestAnswer::Now(server.encoder.discover_result(&id, revision, server.offers()))
         }
-        Action::Ping => Answer::Now(server.encoder.empty_result(&id, revision)),
+        Action::Ping => RequestAnswer::Now(server.encoder.empty_result(&id, revision)),
         Action::SetLogLevel(level) => {
             session::set_log_level(&caller.session, level);
-            Answer::Now(server.encoder.empty_result(&id, revision))
+            RequestAnswer::Now(server.encoder.empty_result(&id, revision))
         }
         Action::ListTools { cursor } => lists::tools(server, id, revision, cursor, &meta, caller),
-        Action::CallTool(call) => call::answer(server, id, revision, Called::Tool(call), meta, caller),
+        Action::CallTool(call) => call::answer(server, id, revision, Callee::Tool(call), meta, caller),
         Action::ReadResource { uri } => {
             let request = CallRequest::Resource { uri: uri.into() };
-            call::answer(server, id, revision, Called::Item(request), meta, caller)
+            call::answer(server, id, revision, Callee::Item(request), meta, caller)
         }
         Action::GetPrompt(GetPrompt { name, arguments }) => {
             let request = CallRequest::Prompt { name: name.into(), arguments };
-            call::answer(server, id, revision, Called::Item(request), meta, caller)
+            call::answer(server, id, revision, Callee::Item(request), meta, caller)
         }
         Action::Complete(completing) => {
             let request = CallRequest::Completion(completing);
-            call::answer(server, id, revision, Called::Item(request), meta, caller)
+            call::answer(server, id, revision, Callee::Item(request), meta, caller)
         }
         Action::List { kind, cursor } => lists::items(server, id, revision, kind, cursor, &meta, caller),
         Action::Listen(filter) => subscriptions::listen(server, id, revision, filter, &meta, &caller),

@@ -12,9 +12,9 @@ use hyper::header::{HeaderMap, HeaderName, HeaderValue};
 use hyper::{Uri, Version};
 use tokio::io::{AsyncRead, ReadBuf};
 
-use crate::gate::AllowedNames;
 use crate::header_match::check_standard;
-use crate::transport::lines::{Line, Lines};
+use crate::host_check::AllowedHosts;
+use crate::transport::line_reader::{FramedLine, LineReader};
 
 /// Small enough that an input trips it.
 const LINE_BYTES_MAX: usize = 1_000;
@@ -29,7 +29,7 @@ pub fn lines(input: &[u8]) {
     for (whole, piece) in whole.iter().zip(&pieces) {
         match (whole, piece) {
             // How much of it was kept for its id depends on where it was cut.
-            (Line::TooLong(_), Line::TooLong(_)) => {}
+            (FramedLine::TooLong(_), FramedLine::TooLong(_)) => {}
             (whole, piece) => assert_eq!(whole, piece),
         }
     }
@@ -39,14 +39,16 @@ pub fn lines(input: &[u8]) {
     });
     for (line, expected) in whole.iter().zip(expected) {
         match line {
-            Line::Whole(line) => assert_eq!(line, expected),
-            Line::TooLong(start) => assert!(expected.starts_with(start) && expected.len() > LINE_BYTES_MAX),
+            FramedLine::Whole(line) => assert_eq!(line, expected),
+            FramedLine::TooLong(start) => {
+                assert!(expected.starts_with(start) && expected.len() > LINE_BYTES_MAX)
+            }
         }
     }
 }
 
-fn read(bytes: &[u8], size: usize) -> Vec<Line> {
-    let mut lines = Lines::new(Pieces { left: bytes, size }, LINE_BYTES_MAX);
+fn read(bytes: &[u8], size: usize) -> Vec<FramedLine> {
+    let mut lines = LineReader::new(Pieces { left: bytes, size }, LINE_BYTES_MAX);
     let mut all = Vec::new();
     // Every piece is there at once, so no read waits.
     while let Some(line) = lines.next().now_or_never().expect("it is there").expect("it can be read") {
@@ -94,7 +96,7 @@ pub fn http_head(input: &[u8]) {
         let first = values.next().and_then(|value| value.to_str().ok());
         first.filter(|_| values.next().is_none())
     };
-    let names = AllowedNames::new(&[], &[]).expect("no name is a bad one");
+    let names = AllowedHosts::new(&[], &[]).expect("no name is a bad one");
     let local = [127, 0, 0, 1].into();
     if names.check(Version::HTTP_11, &Uri::from_static("/mcp"), &headers, local).is_ok() {
         assert!(is_ours(only("host").expect("one host")), "{headers:?}");

@@ -2,46 +2,46 @@
 //!
 //! In reading order: a transport ([`serve_stdio`], [`HttpEndpoint`]) cuts bytes into frames and hands them to a `Session`,
 //! which knows their client; `dispatch` leads a request to its handler, which asks the [`Server`]; a tool call becomes
-//! a `Running` future, and whoever has the session's streams drives it until its last frame. Dropping it cancels the
+//! a `RunningRequest` future, and whoever has the session's streams drives it until its last frame. Dropping it cancels the
 //! call. [`serve_runner`] is no MCP and has no sessions.
 
 mod access;
 mod admission;
-mod asking;
 mod authority;
 mod call;
+mod call_client;
 mod call_future;
 mod call_log;
+mod call_options;
 mod caller;
-mod changes;
 mod config;
 mod dispatch;
 mod failure_log;
 mod frames;
-mod gate;
 mod header_match;
-mod items;
+mod host_check;
+mod item_calls;
+mod list_changes;
 mod lists;
 mod outbox;
 mod peer;
 mod principal;
 mod random;
-mod running;
+mod running_request;
 mod server;
 mod session;
 mod subscriptions;
-mod terms;
 mod token;
 mod transport;
 
 #[cfg(any(test, fuzzing))]
 pub mod fuzz;
 
-pub use access::{Access, Visit};
+pub use access::{Access, AccessDecision};
 pub use call::{ToolReply, ToolRequest};
 pub use call_log::Timing;
 pub use config::{Limits, ServerConfig};
-pub use gate::{AllowedNames, NameError};
+pub use host_check::{AllowedHostError, AllowedHosts};
 pub use omni_protocol::{ListKind, ServerCapabilities};
 pub use peer::{Peer, PeerKey, PeerLookup, PeerUnknown};
 pub use server::Server;

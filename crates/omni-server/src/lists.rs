@@ -8,13 +8,13 @@ use omni_protocol::{
     ErrorCode, Frame, Id, ItemKind, ListKind, RequestMeta, Revision, RpcError, ToolFields, error_frame,
 };
 
-use crate::caller::{Answer, Caller};
-use crate::running::Running;
+use crate::caller::{Caller, RequestAnswer};
+use crate::running_request::RunningRequest;
 use crate::server::Server;
 use crate::session::Session;
 
 /// How a list is asked for.
-struct Asked {
+struct ListRequest {
     id: Id,
     revision: Revision,
     cursor: Option<String>,
@@ -22,7 +22,7 @@ struct Asked {
     whole: bool,
 }
 
-/// Answers `tools/list` at once, or when the catalogue is checked.
+/// Answers `tools/list` at once, or when the catalogue has been refreshed.
 pub(crate) fn tools(
     server: &Arc<Server>,
     id: Id,
@@ -30,15 +30,15 @@ pub(crate) fn tools(
     cursor: Option<String>,
     meta: &RequestMeta,
     caller: Caller,
-) -> Answer {
+) -> RequestAnswer {
     let profile = server.profile_of(meta.client.as_ref(), &caller.session);
-    let asked = Asked { id, revision, cursor, whole: is_whole(meta, &caller) };
-    when_checked(server, ListKind::Tools, asked, caller, move |server, asked, session| {
-        tools_page(server, asked, profile, session)
+    let request = ListRequest { id, revision, cursor, whole: is_whole(meta, &caller) };
+    when_refreshed(server, ListKind::Tools, request, caller, move |server, request, session| {
+        tools_page(server, request, profile, session)
     })
 }
 
-/// Answers `resources/list`, `resources/templates/list` or `prompts/list` at once, or when the catalogue is checked.
+/// Answers `resources/list`, `resources/templates/list` or `prompts/list` at once, or when the catalogue has been refreshed.
 pub(crate) fn items(
     server: &Arc<Server>,
     id: Id,
@@ -47,10 +47,10 @@ pub(crate) fn items(
     cursor: Option<String>,
     meta: &RequestMeta,
     caller: Caller,
-) -> Answer {
-    let asked = Asked { id, revision, cursor, whole: is_whole(meta, &caller) };
-    when_checked(server, kind.list(), asked, caller, move |server, asked, session| {
-        items_page(server, asked, kind, session)
+) -> RequestAnswer {
+    let request = ListRequest { id, revision, cursor, whole: is_whole(meta, &caller) };
+    when_refreshed(server, kind.list(), request, caller, move |server, request, session| {
+        items_page(server, request, kind, session)
     })
 }
 
@@ -58,64 +58,64 @@ fn is_whole(meta: &RequestMeta, caller: &Caller) -> bool {
     caller.ignores_cursors || meta.client.as_ref().is_some_and(|client| client.ignores_cursors())
 }
 
-fn when_checked(
+fn when_refreshed(
     server: &Arc<Server>,
     list: ListKind,
-    asked: Asked,
+    request: ListRequest,
     caller: Caller,
-    page: impl FnOnce(&Server, &Asked, &Session) -> Frame + Send + 'static,
-) -> Answer {
-    if server.catalog_is_checked(list) {
-        return Answer::Now(page(server, &asked, &caller.session));
+    page: impl FnOnce(&Server, &ListRequest, &Session) -> Frame + Send + 'static,
+) -> RequestAnswer {
+    if server.is_refreshed(list) {
+        return RequestAnswer::Now(page(server, &request, &caller.session));
     }
-    let (server, id) = (server.clone(), asked.id.clone());
+    let (server, id) = (server.clone(), request.id.clone());
     let answer = async move {
         server.catalog_ready(list).await;
-        page(&server, &asked, &caller.session)
+        page(&server, &request, &caller.session)
     };
-    Answer::Later(Running::new(id, answer, None))
+    RequestAnswer::Later(RunningRequest::new(id, answer, None))
 }
 
-fn tools_page(server: &Server, asked: &Asked, profile: ProfileId, session: &Session) -> Frame {
+fn tools_page(server: &Server, request: &ListRequest, profile: ProfileId, session: &Session) -> Frame {
     let snapshot = server.snapshot();
     let list = snapshot.for_profile(profile);
     session.saw_list(CatalogKind::Tools, list.version());
-    let fields = list_fields(asked.revision.tool_fields());
+    let fields = list_fields(request.revision.tool_fields());
     let page = |page: Option<usize>| match page {
         Some(page) => list.page(fields, page),
         None => Some(list.page_all(fields)),
     };
-    framed(asked, list.version(), page, |page, next| {
-        server.encoder.list_tools_result(&asked.id, asked.revision, page, next)
+    framed(request, list.version(), page, |page, next| {
+        server.encoder.list_tools_result(&request.id, request.revision, page, next)
     })
 }
 
-fn items_page(server: &Server, asked: &Asked, kind: ItemKind, session: &Session) -> Frame {
+fn items_page(server: &Server, request: &ListRequest, kind: ItemKind, session: &Session) -> Frame {
     let snapshot = server.snapshot();
     let of = kind_of(kind);
     let version = snapshot.version(of);
     session.saw_list(of, version);
-    let fields = list_fields(asked.revision.tool_fields());
+    let fields = list_fields(request.revision.tool_fields());
     let page = |page: Option<usize>| match page {
         Some(page) => snapshot.items(of, fields, page),
         None => snapshot.items_all(of, fields),
     };
-    framed(asked, version, page, |page, next| {
-        server.encoder.list_items_result(&asked.id, asked.revision, kind, page, next)
+    framed(request, version, page, |page, next| {
+        server.encoder.list_items_result(&request.id, request.revision, kind, page, next)
     })
 }
 
 /// The page that is asked for, of all those that `page` knows by their number; without one it knows the whole list.
 fn framed(
-    asked: &Asked,
+    request: &ListRequest,
     version: &str,
     page: impl FnOnce(Option<usize>) -> Option<Page>,
     frame: impl FnOnce(Bytes, Option<&str>) -> Frame,
 ) -> Frame {
     // A cursor names the list it walks, or pages of two lists could be mixed.
     let stamp = version.get(..16).unwrap_or(version);
-    let number = match &asked.cursor {
-        _ if asked.whole => Some(None),
+    let number = match &request.cursor {
+        _ if request.whole => Some(None),
         None => Some(Some(0)),
         Some(cursor) => cursor
             .split_once('.')
@@ -126,7 +126,7 @@ fn framed(
     let Some(page) = number.and_then(page) else {
         let message = "`params.cursor` is not one of this list: the list may have changed; \
                        start again without a cursor";
-        return error_frame(Some(&asked.id), &RpcError::new(ErrorCode::InvalidParams, message));
+        return error_frame(Some(&request.id), &RpcError::new(ErrorCode::InvalidParams, message));
     };
     let next = page.next.map(|next| format!("{next}.{stamp}"));
     frame(page.items, next.as_deref())

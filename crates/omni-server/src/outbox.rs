@@ -17,11 +17,11 @@ const WAITING_BYTES_MAX: usize = 1 << 20;
 /// Frames on their way to one client, in order. Its lock is held for one step at a time, never across a wait.
 #[derive(Default)]
 pub(crate) struct Outbox {
-    waiting: Mutex<Waiting>,
+    queued: Mutex<QueuedFrames>,
 }
 
 #[derive(Default)]
-struct Waiting {
+struct QueuedFrames {
     frames: VecDeque<Frame>,
     bytes: usize,
     dropped: usize,
@@ -33,32 +33,32 @@ struct Waiting {
 impl Outbox {
     /// Adds a notification, which is lost when too many wait.
     pub(crate) fn push(&self, frame: Frame) {
-        let mut waiting = self.waiting();
-        let room = waiting.frames.len() < WAITING_MAX
-            && waiting.bytes.saturating_add(frame.len()) <= WAITING_BYTES_MAX;
-        if room || waiting.frames.is_empty() {
-            waiting.add(frame);
+        let mut queued = self.queued();
+        let room = queued.frames.len() < WAITING_MAX
+            && queued.bytes.saturating_add(frame.len()) <= WAITING_BYTES_MAX;
+        if room || queued.frames.is_empty() {
+            queued.add(frame);
         } else {
-            waiting.dropped += 1;
+            queued.dropped += 1;
         }
     }
 
     /// Adds what must not be lost, and whose number has a bound elsewhere. Given back when nobody will take it out.
     #[must_use]
     pub(crate) fn push_always(&self, frame: Frame) -> Option<Frame> {
-        let mut waiting = self.waiting();
-        if waiting.closed {
+        let mut queued = self.queued();
+        if queued.closed {
             return Some(frame);
         }
-        waiting.add(frame);
+        queued.add(frame);
         None
     }
 
     /// Takes the next frame out.
     pub(crate) fn pop(&self) -> Option<Frame> {
-        let mut waiting = self.waiting();
-        let frame = waiting.frames.pop_front()?;
-        waiting.bytes -= frame.len();
+        let mut queued = self.queued();
+        let frame = queued.frames.pop_front()?;
+        queued.bytes -= frame.len();
         Some(frame)
     }
 
@@ -68,15 +68,15 @@ impl Outbox {
     }
 
     fn poll_next(&self, cx: &mut Context<'_>) -> Poll<Frame> {
-        let mut waiting = self.waiting();
-        match waiting.frames.pop_front() {
+        let mut queued = self.queued();
+        match queued.frames.pop_front() {
             Some(frame) => {
-                waiting.bytes -= frame.len();
+                queued.bytes -= frame.len();
                 Poll::Ready(frame)
             }
             None => {
-                if !waiting.reader.as_ref().is_some_and(|reader| reader.will_wake(cx.waker())) {
-                    waiting.reader = Some(cx.waker().clone());
+                if !queued.reader.as_ref().is_some_and(|reader| reader.will_wake(cx.waker())) {
+                    queued.reader = Some(cx.waker().clone());
                 }
                 Poll::Pending
             }
@@ -85,20 +85,20 @@ impl Outbox {
 
     /// How many notifications were lost since this was last asked.
     pub(crate) fn take_dropped(&self) -> usize {
-        std::mem::take(&mut self.waiting().dropped)
+        std::mem::take(&mut self.queued().dropped)
     }
 
     /// Nothing is taken out any more.
     pub(crate) fn close(&self) {
-        self.waiting().closed = true;
+        self.queued().closed = true;
     }
 
-    fn waiting(&self) -> MutexGuard<'_, Waiting> {
-        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
+    fn queued(&self) -> MutexGuard<'_, QueuedFrames> {
+        self.queued.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl Waiting {
+impl QueuedFrames {
     fn add(&mut self, frame: Frame) {
         self.bytes += frame.len();
         self.frames.push_back(frame);

@@ -10,13 +10,13 @@ use omni_protocol::{ClientInfo, Encoder, ListKind, ListKinds, ServerCapabilities
 use tokio::sync::{Semaphore, watch};
 
 use crate::admission::Admission;
-use crate::changes::{Changes, InForce, LISTED, ListVersions, list_of};
 use crate::config::ServerConfig;
+use crate::list_changes::{CurrentVersions, LISTED, ListChanges, ListVersions, list_of};
 use crate::session::Session;
 
 /// How long the first list waits for the check of a cached catalogue against its folder. Ordinary folders
 /// take a few milliseconds, so their first list is exact.
-const CHECK_WAIT: Duration = Duration::from_millis(50);
+const REFRESH_WAIT: Duration = Duration::from_millis(50);
 
 /// A value of 4 MiB can take 100 MB when it is read.
 const LARGE_CHECKS_MAX: usize = 2;
@@ -27,43 +27,43 @@ pub struct Server {
     pub(crate) executor: Arc<dyn Executor>,
     pub(crate) encoder: Arc<Encoder>,
     pub(crate) config: ServerConfig,
-    pub(crate) changes: Changes,
+    pub(crate) changes: ListChanges,
     pub(crate) admission: Arc<Admission>,
     /// Without completions, which sources may have at one time and not at another.
     offers: ServerCapabilities,
     /// The lists whose changes clients can be told of.
-    pub(crate) told: ListKinds,
+    pub(crate) announced: ListKinds,
     next_call: AtomicU64,
     /// The lists of which every source has been asked.
-    pub(crate) checked: watch::Sender<ListKinds>,
+    pub(crate) refreshed: watch::Sender<ListKinds>,
     /// Large values that are checked against a schema at once: read, one takes many times its bytes.
     pub(crate) large_checks: Arc<Semaphore>,
 }
 
 impl Server {
     /// A server that answers from `catalog`, and runs by `executor` what that has. Nothing runs yet:
-    /// [`check_catalog`](Self::check_catalog), or [`catalog_checked`](Self::catalog_checked), must be called once for
+    /// [`refresh_catalog`](Self::check_catalog), or [`catalog_refreshed`](Self::catalog_checked), must be called once for
     /// lists and calls to be exact.
     pub fn new(catalog: Arc<Catalog>, executor: Arc<dyn Executor>, config: ServerConfig) -> Arc<Self> {
         let has_resources = catalog.offers(CatalogKind::Resources) || catalog.offers(CatalogKind::Templates);
         let has_prompts = catalog.offers(CatalogKind::Prompts);
         // A list that is empty for good does not change.
-        let told = ListKind::ALL.into_iter().filter(|kind| match kind {
+        let announced = ListKind::ALL.into_iter().filter(|kind| match kind {
             ListKind::Tools => true,
             ListKind::Resources => has_resources,
             ListKind::Prompts => has_prompts,
         });
-        let told = told.collect();
+        let announced = announced.collect();
         let offers = ServerCapabilities {
             resources: has_resources || config.empty.resources,
             prompts: has_prompts || config.empty.prompts,
             completions: false,
         };
         let versions = list_versions(&catalog);
-        let encoder = Encoder::new(&config.implementation, config.instructions.clone(), told);
+        let encoder = Encoder::new(&config.implementation, config.instructions.clone(), announced);
         let encoder = Arc::new(encoder);
         let admission = Admission::new(&config.limits, config.connection_descriptors);
-        let changes = Changes::new(versions);
+        let changes = ListChanges::new(versions);
         Arc::new(Server {
             catalog,
             executor,
@@ -72,9 +72,9 @@ impl Server {
             changes,
             admission,
             offers,
-            told,
+            announced,
             next_call: AtomicU64::new(1),
-            checked: watch::Sender::default(),
+            refreshed: watch::Sender::default(),
             large_checks: Arc::new(Semaphore::new(LARGE_CHECKS_MAX)),
         })
     }
@@ -82,27 +82,28 @@ impl Server {
     /// Brings the catalogue up to date with its folder, off the front's thread, and lets waiting lists go.
     /// Clients that know another list are told. A folder that cannot be read leaves the cached catalogue in force
     /// and is logged.
-    pub async fn check_catalog(&self) {
+    pub async fn refresh_catalog(&self) {
         let catalog = self.catalog.clone();
         match tokio::task::spawn_blocking(move || catalog.refresh().map(|_| ())).await {
             Ok(Ok(())) => {}
             Ok(Err(error)) => tracing::error!(%error, "the skills folder could not be read"),
             Err(error) => tracing::error!(%error, "bug: reading the skills folder failed"),
         }
-        self.catalog_checked();
+        self.catalog_refreshed();
     }
 
     /// Takes note that the catalogue is what it should be: waiting lists go, and clients that know another list
     /// are told. To be called after whoever keeps the catalogue has looked, found something new or not.
-    pub fn catalog_checked(&self) {
+    pub fn catalog_refreshed(&self) {
         self.changes.set(list_versions(&self.catalog));
-        self.checked.send_replace(ListKind::ALL.into_iter().collect());
+        self.refreshed.send_replace(ListKind::ALL.into_iter().collect());
     }
 
     /// The same for tools alone, where sources have still to be asked for resources and prompts.
-    pub fn tools_checked(&self) {
+    pub fn tools_refreshed(&self) {
         self.changes.set(list_versions(&self.catalog));
-        self.checked.send_modify(|checked| *checked = checked.iter().chain([ListKind::Tools]).collect());
+        self.refreshed
+            .send_modify(|refreshed| *refreshed = refreshed.iter().chain([ListKind::Tools]).collect());
     }
 
     /// What is offered besides tools, at the moment.
@@ -136,20 +137,20 @@ impl Server {
         (!rules.is_one()).then(|| rules.name(profile))
     }
 
-    pub(crate) fn catalog_is_checked(&self, list: ListKind) -> bool {
-        self.checked.borrow().has(list)
+    pub(crate) fn is_refreshed(&self, list: ListKind) -> bool {
+        self.refreshed.borrow().has(list)
     }
 
-    /// Waits until the catalogue is good to serve that list from: checked, or cached and past the wait.
+    /// Waits until the catalogue is good to serve that list from: refreshed, or cached and past the wait.
     pub(crate) async fn catalog_ready(&self, list: ListKind) {
-        if self.catalog_is_checked(list) {
+        if self.is_refreshed(list) {
             return;
         }
-        let mut checked = self.checked.subscribe();
-        let wait = checked.wait_for(|checked| checked.has(list));
+        let mut refreshed = self.refreshed.subscribe();
+        let wait = refreshed.wait_for(|refreshed| refreshed.has(list));
         let mut kinds = LISTED.into_iter().filter(|kind| list_of(*kind) == list);
         if kinds.all(|kind| self.catalog.has_cached(kind)) {
-            let _ = tokio::time::timeout(CHECK_WAIT, wait).await;
+            let _ = tokio::time::timeout(REFRESH_WAIT, wait).await;
         } else {
             let _ = wait.await;
         }
@@ -161,11 +162,11 @@ impl Server {
 }
 
 /// The version of each list in force, that of tools by profile.
-fn list_versions(catalog: &Catalog) -> InForce {
+fn list_versions(catalog: &Catalog) -> CurrentVersions {
     let snapshot = catalog.snapshot();
     let others = ListVersions::of(|kind| match kind {
         CatalogKind::Tools => None,
         _ => Some(snapshot.version(kind).into()),
     });
-    InForce::new(others, snapshot.versions().map(Arc::from).collect())
+    CurrentVersions::new(others, snapshot.versions().map(Arc::from).collect())
 }

@@ -7,17 +7,17 @@ use omni_protocol::{
     ErrorCode, Frame, Id, ListKind, RequestMeta, Revision, RpcError, SubscriptionFilter, error_frame,
 };
 
-use crate::caller::{Answer, Caller};
-use crate::changes::InForce;
+use crate::caller::{Caller, RequestAnswer};
+use crate::list_changes::CurrentVersions;
 use crate::outbox::Outbox;
-use crate::running::Running;
+use crate::running_request::RunningRequest;
 use crate::server::Server;
 use crate::session::Session;
 
 /// Tells a legacy client which of the lists it knows are out of date. A modern one subscribes to that.
-pub(crate) fn tell(server: &Server, session: &Session, versions: &InForce, outbox: &Outbox) {
+pub(crate) fn notify(server: &Server, session: &Session, versions: &CurrentVersions, outbox: &Outbox) {
     if session.revision().is_some() {
-        for kind in session.out_of_date(&versions.of(session.profile())).and(server.told).iter() {
+        for kind in session.out_of_date(&versions.of(session.profile())).and(server.announced).iter() {
             outbox.push(server.encoder.list_changed_notification(kind, None));
         }
     }
@@ -28,7 +28,7 @@ pub(crate) async fn session_stream(server: Arc<Server>, session: Arc<Session>, o
     let mut listener = server.changes.listen();
     server.catalog_ready(ListKind::Tools).await;
     let versions = listener.versions();
-    tell(&server, &session, &versions, &outbox);
+    notify(&server, &session, &versions, &outbox);
     loop {
         tokio::select! {
             biased;
@@ -36,7 +36,7 @@ pub(crate) async fn session_stream(server: Arc<Server>, session: Arc<Session>, o
                 // Its bound is that of the session's outbox, and the stream reads on at once.
                 let _ = outbox.push_always(frame);
             }
-            Some(versions) = listener.changed() => tell(&server, &session, &versions, &outbox),
+            Some(versions) = listener.changed() => notify(&server, &session, &versions, &outbox),
         }
     }
 }
@@ -49,17 +49,17 @@ pub(crate) fn listen(
     wanted: SubscriptionFilter,
     meta: &RequestMeta,
     caller: &Caller,
-) -> Answer {
+) -> RequestAnswer {
     if !caller.takes_events {
         let why = "a subscription is a stream: `Accept` must allow `text/event-stream`";
-        return Answer::Now(error_frame(Some(&id), &RpcError::new(ErrorCode::InvalidRequest, why)));
+        return RequestAnswer::Now(error_frame(Some(&id), &RpcError::new(ErrorCode::InvalidRequest, why)));
     }
     let outbox = Arc::new(Outbox::default());
     let profile = server.profile_of(meta.client.as_ref(), &caller.session);
     let session = caller.session.clone();
     let (of, to) = ((id.clone(), revision), outbox.clone());
     let stream = subscription(server.clone(), session, of, profile, wanted, to);
-    Answer::Later(Running::listening(id, stream, outbox))
+    RequestAnswer::Later(RunningRequest::listening(id, stream, outbox))
 }
 
 /// One subscription, until the server or its session ends; then its result.
@@ -72,14 +72,14 @@ async fn subscription(
     outbox: Arc<Outbox>,
 ) -> Frame {
     // What nobody can tell of is left out, so that the client does not wait for it.
-    let honoured = SubscriptionFilter { lists: wanted.lists.and(server.told) };
+    let honoured = SubscriptionFilter { lists: wanted.lists.and(server.announced) };
     outbox.push(server.encoder.listen_acknowledged(&id, honoured));
     let mut listener = server.changes.listen();
     // A catalogue that is still being read has not changed when that is done.
     for kind in honoured.lists.iter() {
         server.catalog_ready(kind).await;
     }
-    let mut told = listener.versions().of(profile);
+    let mut announced = listener.versions().of(profile);
     loop {
         let current = tokio::select! {
             biased;
@@ -88,10 +88,10 @@ async fn subscription(
         };
         let Some(current) = current else { break };
         let current = current.of(profile);
-        for kind in told.differing(&current).and(honoured.lists).iter() {
+        for kind in announced.differing(&current).and(honoured.lists).iter() {
             outbox.push(server.encoder.list_changed_notification(kind, Some(&id)));
         }
-        told = current;
+        announced = current;
     }
     server.encoder.listen_result(&id, revision)
 }

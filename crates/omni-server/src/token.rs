@@ -6,7 +6,7 @@ use blake3::Hash;
 use hyper::HeaderMap;
 use hyper::header;
 
-use crate::gate::{Closed, single};
+use crate::host_check::{HostRejection, single};
 
 /// Shorter ones can be guessed.
 const TOKEN_BYTES_MIN: usize = 16;
@@ -14,16 +14,16 @@ const TOKEN_BYTES_MAX: usize = 1024;
 
 /// The tokens that a server knows. Only their digests are kept.
 #[derive(Clone, Debug)]
-pub struct Tokens(Vec<Known>);
+pub struct Tokens(Vec<KnownToken>);
 
 #[derive(Clone)]
-struct Known {
+struct KnownToken {
     digest: Hash,
     /// Names whoever has the token, and tells nothing of it.
     principal: Arc<str>,
 }
 
-impl std::fmt::Debug for Known {
+impl std::fmt::Debug for KnownToken {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str("token")
     }
@@ -56,7 +56,7 @@ pub(crate) enum Unauthorized {
 impl Tokens {
     /// Reads one token a line; empty lines mean nothing.
     pub fn read(text: &str) -> Result<Self, TokenError> {
-        let mut known: Vec<Known> = Vec::new();
+        let mut known: Vec<KnownToken> = Vec::new();
         for (at, token) in text.lines().map(str::trim).enumerate().filter(|(_, token)| !token.is_empty()) {
             let line = at + 1;
             if !is_token(token) || !(TOKEN_BYTES_MIN..=TOKEN_BYTES_MAX).contains(&token.len()) {
@@ -68,7 +68,7 @@ impl Tokens {
             }
             let name = blake3::derive_key("omni: the principal of a bearer token, 2026", token.as_bytes());
             let name: String = name[..16].iter().map(|byte| format!("{byte:02x}")).collect();
-            known.push(Known { digest, principal: name.into() });
+            known.push(KnownToken { digest, principal: name.into() });
         }
         if known.is_empty() { Err(TokenError::Empty) } else { Ok(Tokens(known)) }
     }
@@ -78,7 +78,9 @@ impl Tokens {
         let value = match single(headers, &header::AUTHORIZATION) {
             Ok(Some(value)) => value,
             Ok(None) => return Err(Unauthorized::Missing),
-            Err(Closed::Malformed(why) | Closed::Forbidden(why)) => return Err(Unauthorized::Malformed(why)),
+            Err(HostRejection::Malformed(why) | HostRejection::Forbidden(why)) => {
+                return Err(Unauthorized::Malformed(why));
+            }
         };
         let token = match value.split_once(' ') {
             Some((scheme, token)) if scheme.eq_ignore_ascii_case("bearer") => token.trim_matches(' '),

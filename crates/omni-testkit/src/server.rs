@@ -6,7 +6,7 @@ use std::sync::Arc;
 use omni_call::Executor;
 use omni_catalog::{Catalog, Source};
 use omni_server::{
-    Access, AllowedNames, HttpEndpoint, Peer, Server, ServerConfig, SessionKey, Visit, serve_stdio,
+    Access, AccessDecision, AllowedHosts, HttpEndpoint, Peer, Server, ServerConfig, SessionKey, serve_stdio,
 };
 use tokio::io::DuplexStream;
 use tokio::sync::watch;
@@ -71,13 +71,15 @@ impl TestServer {
         let (ours, theirs) = tokio::io::duplex(bytes);
         let (endpoint, stop) = (self.endpoint.clone(), self.stop.subscribe());
         let peer = Peer { remote: REMOTE, local: LOCAL, uid, principal: None };
-        tokio::spawn(async move { endpoint.serve_stream(theirs, Visit { peer, refused: None }, stop).await });
+        tokio::spawn(async move {
+            endpoint.serve_stream(theirs, AccessDecision { peer, refused: None }, stop).await
+        });
         ours
     }
 
     /// Reads the folder again, after a test has changed it.
     pub async fn refresh(&self) {
-        self.server.check_catalog().await;
+        self.server.refresh_catalog().await;
     }
 
     /// Tells the server to stop, as a signal would.
@@ -109,8 +111,8 @@ impl TestServerBuilder {
     /// The server, ready to answer.
     pub fn start(self) -> TestServer {
         let server = Server::new(self.catalog, self.executor, self.config);
-        server.catalog_checked();
-        let names = AllowedNames::new(&[], &[]).unwrap();
+        server.catalog_refreshed();
+        let names = AllowedHosts::new(&[], &[]).unwrap();
         let endpoint = HttpEndpoint::new(server.clone(), self.access, names, SessionKey::random());
         TestServer { server, endpoint: Arc::new(endpoint), stop: watch::Sender::new(false) }
     }

@@ -4,7 +4,7 @@ use std::io;
 use std::net::{IpAddr, SocketAddr, UdpSocket};
 
 use anyhow::{Context as _, Result, bail};
-use omni_server::{Access, AllowedNames};
+use omni_server::{Access, AllowedHosts};
 use tokio::net::TcpListener;
 
 use crate::access::{self, HttpTable};
@@ -16,7 +16,7 @@ use crate::settings::ServeSettings;
 pub(crate) struct Door {
     pub(crate) listener: TcpListener,
     pub(crate) access: Access,
-    pub(crate) names: AllowedNames,
+    pub(crate) names: AllowedHosts,
     /// Where clients find the server.
     pub(crate) url: String,
     /// How to connect the usual clients, and what is open to whom.
@@ -46,7 +46,7 @@ pub(crate) async fn open(
         hosts.push(host.to_owned());
     }
     let names =
-        AllowedNames::new(&hosts, &serve.allow_origins).with_context(|| serve.host.written.clone())?;
+        AllowedHosts::new(&hosts, &serve.allow_origins).with_context(|| serve.host.written.clone())?;
     let tokens = serve.token.as_ref().map(|file| access::tokens(&file.value, &file.written)).transpose()?;
     let has_token = tokens.is_some();
     let listener = listen(serve).await?;

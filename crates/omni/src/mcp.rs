@@ -108,7 +108,7 @@ const INTRODUCTION_WAIT: Duration = Duration::from_secs(1);
 impl Kept {
     /// Makes the tools of the catalogue what they should be, as far as that can be had.
     pub(crate) async fn check(&mut self) {
-        let Some(keeper) = &mut self.keeper else { return self.server.check_catalog().await };
+        let Some(keeper) = &mut self.keeper else { return self.server.refresh_catalog().await };
         // Lists wait until both have been looked at: the tools of one alone would be a list that changes at once.
         let catalog = keeper.catalog.clone();
         match tokio::task::spawn_blocking(move || catalog.refresh().map(|_| ())).await {
@@ -120,7 +120,7 @@ impl Kept {
             keeper.look().await;
         } else {
             // Nobody waits for a runner whose tools are not listed; what else it lists is asked for by who keeps it.
-            keeper.server.tools_checked();
+            keeper.server.tools_refreshed();
         }
     }
 

@@ -109,7 +109,7 @@ impl Looks {
             Ok(Err(error)) => tracing::error!(error = format!("{error:#}"), "the skills could not be read"),
             Err(error) => tracing::error!(%error, "bug: reading the skills failed"),
         }
-        server.catalog_checked();
+        server.catalog_refreshed();
     }
 }
 

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
 use tokio::sync::oneshot;
 
-use super::status::Status;
+use super::connection_status::ConnectionStatus;
 use crate::config::Limits;
 use crate::peer::PeerKey;
 
@@ -38,25 +38,25 @@ pub(super) struct Bound {
 /// The one account of what peers hold.
 #[derive(Debug)]
 pub(crate) struct Admission {
-    state: Mutex<State>,
+    state: Mutex<AdmissionState>,
 }
 
 /// Whose account it is; `None` is the client on stdio.
-pub(crate) type Key = Option<PeerKey>;
+pub(crate) type AccountKey = Option<PeerKey>;
 
 #[derive(Debug, Default)]
-pub(super) struct State {
+pub(super) struct AdmissionState {
     pub(super) bounds: [Bound; QUANTITIES],
     pub(super) used: [usize; QUANTITIES],
     /// How many peers hold some of it.
     pub(super) holders: [usize; QUANTITIES],
-    pub(super) slots_by_key: HashMap<Key, usize>,
+    pub(super) slots_by_key: HashMap<AccountKey, usize>,
     pub(super) slots: Vec<Slot>,
     pub(super) free: Vec<usize>,
     /// Peers with calls that wait, in the order of their turns.
-    pub(super) call_turns: VecDeque<usize>,
+    pub(super) call_queue: VecDeque<usize>,
     /// Peers with bodies that wait, in the order of their turns.
-    pub(super) body_turns: VecDeque<usize>,
+    pub(super) body_queue: VecDeque<usize>,
     /// What the first body in line may take beyond [`Bound::open`].
     pub(super) first_body_bytes: usize,
     /// The body that may go beyond the bound, so that bodies which are all half read do not wait for each other.
@@ -67,12 +67,12 @@ pub(super) struct State {
 /// What one peer holds.
 #[derive(Debug, Default)]
 pub(super) struct Slot {
-    pub(super) share: Weak<Handle>,
+    pub(super) account: Weak<Handle>,
     pub(super) used: [usize; QUANTITIES],
     pub(super) calls: VecDeque<Waiter>,
     pub(super) bodies: VecDeque<Waiter>,
     /// Its connections, roughly in the order of their last use.
-    pub(super) connections: VecDeque<Arc<Status>>,
+    pub(super) connections: VecDeque<Arc<ConnectionStatus>>,
 }
 
 #[derive(Debug)]
@@ -84,19 +84,19 @@ pub(super) struct Waiter {
 
 /// One peer's account. Clones are the same account, which ends with the last of them.
 #[derive(Clone, Debug)]
-pub(crate) struct Share(pub(super) Arc<Handle>);
+pub(crate) struct PeerAccount(pub(super) Arc<Handle>);
 
 #[derive(Debug)]
 pub(super) struct Handle {
     pub(super) admission: Arc<Admission>,
-    pub(super) key: Key,
+    pub(super) key: AccountKey,
     pub(super) slot: usize,
 }
 
 /// Something that a peer holds. Given back when dropped.
 #[derive(Debug)]
 pub(crate) struct Permit {
-    pub(super) share: Share,
+    pub(super) account: PeerAccount,
     pub(super) quantity: Quantity,
     pub(super) amount: usize,
 }
@@ -104,7 +104,8 @@ pub(crate) struct Permit {
 impl Admission {
     /// An account in which nobody holds anything. `descriptors` is how many connections the process can have open.
     pub(crate) fn new(limits: &Limits, descriptors: usize) -> Arc<Self> {
-        let mut state = State { first_body_bytes: limits.body_bytes_max, ..State::default() };
+        let mut state =
+            AdmissionState { first_body_bytes: limits.body_bytes_max, ..AdmissionState::default() };
         let connections = limits.connections_max.min(descriptors).max(1);
         let requests = limits.request_bytes_max();
         let bounds = [
@@ -126,28 +127,28 @@ impl Admission {
     }
 
     /// The account of a peer; `None` is the client on stdio.
-    pub(crate) fn share(self: &Arc<Self>, key: Key) -> Share {
+    pub(crate) fn account(self: &Arc<Self>, key: AccountKey) -> PeerAccount {
         let mut state = self.state();
-        let known = state.slots_by_key.get(&key).and_then(|slot| state.slots[*slot].share.upgrade());
+        let known = state.slots_by_key.get(&key).and_then(|slot| state.slots[*slot].account.upgrade());
         if let Some(handle) = known {
-            return Share(handle);
+            return PeerAccount(handle);
         }
         let slot = state.free.pop().unwrap_or_else(|| {
             state.slots.push(Slot::default());
             state.slots.len() - 1
         });
         let handle = Arc::new(Handle { admission: self.clone(), key: key.clone(), slot });
-        state.slots[slot].share = Arc::downgrade(&handle);
+        state.slots[slot].account = Arc::downgrade(&handle);
         state.slots_by_key.insert(key, slot);
-        Share(handle)
+        PeerAccount(handle)
     }
 
-    pub(super) fn state(&self) -> MutexGuard<'_, State> {
+    pub(super) fn state(&self) -> MutexGuard<'_, AdmissionState> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl State {
+impl AdmissionState {
     /// Whether that much more may be held by the peer of `slot`.
     pub(super) fn fits(&self, quantity: Quantity, slot: usize, amount: usize) -> bool {
         let bound = self.bounds[quantity as usize];
@@ -182,20 +183,20 @@ impl State {
     }
 }
 
-impl Share {
+impl PeerAccount {
     pub(super) fn admission(&self) -> &Arc<Admission> {
         &self.0.admission
     }
 
     /// Whose account it is.
-    pub(crate) fn key(&self) -> &Key {
+    pub(crate) fn key(&self) -> &AccountKey {
         &self.0.key
     }
 
     /// Takes that much whether it fits or not: for what is there already.
     pub(crate) fn charge(&self, quantity: Quantity, amount: usize) -> Permit {
         self.admission().state().take(quantity, self.0.slot, amount);
-        Permit { share: self.clone(), quantity, amount }
+        Permit { account: self.clone(), quantity, amount }
     }
 
     /// Takes that much if it fits.
@@ -203,7 +204,7 @@ impl Share {
         let mut state = self.admission().state();
         state.fits(quantity, self.0.slot, amount).then(|| {
             state.take(quantity, self.0.slot, amount);
-            Permit { share: self.clone(), quantity, amount }
+            Permit { account: self.clone(), quantity, amount }
         })
     }
 
@@ -235,8 +236,8 @@ impl Drop for Permit {
         if self.amount == 0 {
             return;
         }
-        let mut state = self.share.admission().state();
-        state.give_back(self.quantity, self.share.0.slot, self.amount);
+        let mut state = self.account.admission().state();
+        state.give_back(self.quantity, self.account.0.slot, self.amount);
         let unwanted = state.grant(self.quantity);
         drop(state);
         // Giving those back takes the lock again.

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use super::account::{Admission, Permit, Quantity, Share, State};
-use super::status::Status;
+use super::account::{Admission, AdmissionState, PeerAccount, Permit, Quantity};
+use super::connection_status::ConnectionStatus;
 
 /// Connections that are passed over at most, because they are at work, before a new one is refused.
 const PASSED_OVER_MAX: usize = 64;
@@ -13,20 +13,20 @@ const PASSED_OVER_MAX: usize = 64;
 #[derive(Debug)]
 pub(crate) struct Connection {
     permit: Permit,
-    status: Arc<Status>,
+    status: Arc<ConnectionStatus>,
 }
 
 impl Connection {
-    pub(crate) fn share(&self) -> &Share {
-        &self.permit.share
+    pub(crate) fn account(&self) -> &PeerAccount {
+        &self.permit.account
     }
 
     /// Keeps the connection from being sent away until what is returned is dropped: a request is at work on it. A
     /// connection that waits for its client, or on which its client only listens, is not at work.
-    pub(crate) fn work(self: &Arc<Self>) -> Work {
-        self.status.at_work.store(true, Ordering::Relaxed);
+    pub(crate) fn mark_busy(self: &Arc<Self>) -> BusyGuard {
+        self.status.busy.store(true, Ordering::Relaxed);
         self.touch();
-        Work(self.clone())
+        BusyGuard(self.clone())
     }
 
     /// Notes that something happens on the connection.
@@ -48,11 +48,11 @@ impl Connection {
 
 /// A request at work on a connection. There is one at a time.
 #[derive(Debug)]
-pub(crate) struct Work(Arc<Connection>);
+pub(crate) struct BusyGuard(Arc<Connection>);
 
-impl Drop for Work {
+impl Drop for BusyGuard {
     fn drop(&mut self) {
-        self.0.status.at_work.store(false, Ordering::Relaxed);
+        self.0.status.busy.store(false, Ordering::Relaxed);
         self.0.touch();
     }
 }
@@ -66,14 +66,14 @@ impl Drop for Connection {
 impl Admission {
     /// Lets a connection of that peer in, in the place of a silent one where all are taken. `None` when there is no
     /// room and nobody who could make some.
-    pub(crate) fn connect(self: &Arc<Self>, share: &Share) -> Option<Connection> {
+    pub(crate) fn connect(self: &Arc<Self>, account: &PeerAccount) -> Option<Connection> {
         let mut state = self.state();
-        let slot = share.0.slot;
-        if !state.fits(Quantity::Connections, slot, 1) && !state.silent_leaves_for(slot) {
+        let slot = account.0.slot;
+        if !state.fits(Quantity::Connections, slot, 1) && !state.evict_silent_for(slot) {
             return None;
         }
         state.take(Quantity::Connections, slot, 1);
-        let status = Arc::new(Status::default());
+        let status = Arc::new(ConnectionStatus::default());
         let connections = &mut state.slots[slot].connections;
         // Those that are gone are forgotten before the list grows.
         if connections.len() == connections.capacity() {
@@ -81,7 +81,7 @@ impl Admission {
         }
         connections.push_back(status.clone());
         drop(state);
-        let permit = Permit { share: share.clone(), quantity: Quantity::Connections, amount: 1 };
+        let permit = Permit { account: account.clone(), quantity: Quantity::Connections, amount: 1 };
         Some(Connection { permit, status })
     }
 
@@ -89,16 +89,16 @@ impl Admission {
     /// there is none.
     pub(crate) fn make_room(&self) -> bool {
         let mut state = self.state();
-        state.heaviest().is_some_and(|slot| state.oldest_silent_leaves(slot))
+        state.heaviest().is_some_and(|slot| state.evict_oldest_silent(slot))
     }
 }
 
-impl State {
+impl AdmissionState {
     /// Has a connection leave for one of the peer of `slot`: one of the peer that has most, which may be itself.
-    fn silent_leaves_for(&mut self, slot: usize) -> bool {
+    fn evict_silent_for(&mut self, slot: usize) -> bool {
         let count = |slot: usize| self.slots[slot].used[Quantity::Connections as usize];
         let heaviest = self.heaviest().filter(|heaviest| count(*heaviest) > count(slot));
-        self.oldest_silent_leaves(heaviest.unwrap_or(slot))
+        self.evict_oldest_silent(heaviest.unwrap_or(slot))
     }
 
     fn heaviest(&self) -> Option<usize> {
@@ -110,24 +110,24 @@ impl State {
     ///
     /// The list is in the order of the last look: what was used since goes to its end. So each use costs one step,
     /// however often a new connection needs room.
-    fn oldest_silent_leaves(&mut self, slot: usize) -> bool {
+    fn evict_oldest_silent(&mut self, slot: usize) -> bool {
         let connections = &mut self.slots[slot].connections;
-        let mut at_work = 0;
+        let mut busy = 0;
         // Twice, since what was used since the last look is passed over once.
         for _ in 0..2 * connections.len() {
-            let Some(status) = connections.pop_front_if(|_| at_work < PASSED_OVER_MAX) else { break };
+            let Some(status) = connections.pop_front_if(|_| busy < PASSED_OVER_MAX) else { break };
             if status.closed.load(Ordering::Relaxed) {
                 continue;
             }
             let used = status.used.load(Ordering::Relaxed);
-            let silent = !status.at_work.load(Ordering::Relaxed);
+            let silent = !status.busy.load(Ordering::Relaxed);
             if silent && status.seen.swap(used, Ordering::Relaxed) == used {
                 status.evicted.store(true, Ordering::Relaxed);
                 status.leave.notify_one();
                 return true;
             }
             connections.push_back(status);
-            at_work += usize::from(!silent);
+            busy += usize::from(!silent);
         }
         false
     }

@@ -1,7 +1,7 @@
 use std::sync::Arc;
 
 use super::account::QUANTITIES;
-use super::turn::Overloaded;
+use super::queue::Overloaded;
 use super::*;
 use crate::config::Limits;
 use crate::peer::PeerKey;
@@ -12,8 +12,8 @@ fn admission(limits: Limits) -> Arc<Admission> {
     Admission::new(&limits, usize::MAX)
 }
 
-fn user(admission: &Arc<Admission>, uid: u32) -> Share {
-    admission.share(Some(PeerKey::User(uid)))
+fn user(admission: &Arc<Admission>, uid: u32) -> PeerAccount {
+    admission.account(Some(PeerKey::User(uid)))
 }
 
 fn calls(max: usize, waiting: usize) -> Arc<Admission> {
@@ -24,23 +24,23 @@ fn calls(max: usize, waiting: usize) -> Arc<Admission> {
 fn a_lone_peer_may_have_everything_that_is_open_to_any() {
     let limits = Limits::default();
     let admission = admission(limits);
-    let share = user(&admission, 1);
-    let turns: Vec<_> = (0..limits.calls_max).map(|_| share.turn().unwrap()).collect();
-    assert!(turns.iter().all(|turn| matches!(turn, Turn::Now(_))));
-    let waiting: Vec<_> = (0..limits.calls_waiting_max).map(|_| share.turn().unwrap()).collect();
-    assert!(waiting.iter().all(|turn| matches!(turn, Turn::Later { .. })));
-    assert_eq!(share.turn().err(), Some(Overloaded));
+    let account = user(&admission, 1);
+    let permits: Vec<_> = (0..limits.calls_max).map(|_| account.call_permit().unwrap()).collect();
+    assert!(permits.iter().all(|permit| matches!(permit, PendingPermit::Now(_))));
+    let waiting: Vec<_> = (0..limits.calls_waiting_max).map(|_| account.call_permit().unwrap()).collect();
+    assert!(waiting.iter().all(|permit| matches!(permit, PendingPermit::Later { .. })));
+    assert_eq!(account.call_permit().err(), Some(Overloaded));
 }
 
 #[test]
 fn a_newcomer_is_served_at_once_while_another_has_everything() {
     let admission = calls(160, 160);
     let (greedy, modest) = (user(&admission, 1), user(&admission, 2));
-    let _all: Vec<_> = std::iter::from_fn(|| greedy.turn().ok()).collect();
-    let turns: Vec<_> = (0..10).map(|_| modest.turn().unwrap()).collect();
-    assert!(turns.iter().all(|turn| matches!(turn, Turn::Now(_))));
+    let _all: Vec<_> = std::iter::from_fn(|| greedy.call_permit().ok()).collect();
+    let permits: Vec<_> = (0..10).map(|_| modest.call_permit().unwrap()).collect();
+    assert!(permits.iter().all(|permit| matches!(permit, PendingPermit::Now(_))));
     assert!(
-        matches!(modest.turn(), Ok(Turn::Later { .. })),
+        matches!(modest.call_permit(), Ok(PendingPermit::Later { .. })),
         "also the reserve has an end, but the line has room"
     );
 }
@@ -49,9 +49,9 @@ fn a_newcomer_is_served_at_once_while_another_has_everything() {
 async fn peers_take_turns_and_not_requests() {
     let admission = calls(1, 1000);
     let (greedy, modest) = (user(&admission, 1), user(&admission, 2));
-    let Ok(Turn::Now(running)) = greedy.turn() else { panic!("the first call waits") };
-    let mut many: Vec<_> = (0..500).map(|_| greedy.turn().unwrap()).collect();
-    let one = modest.turn().unwrap();
+    let Ok(PendingPermit::Now(running)) = greedy.call_permit() else { panic!("the first call waits") };
+    let mut many: Vec<_> = (0..500).map(|_| greedy.call_permit().unwrap()).collect();
+    let one = modest.call_permit().unwrap();
     drop(running);
     let first = many.remove(0).wait().await.unwrap();
     drop(first);
@@ -62,13 +62,13 @@ async fn peers_take_turns_and_not_requests() {
 #[tokio::test]
 async fn who_gives_up_waiting_leaves_nothing_behind() {
     let admission = calls(1, 64);
-    let share = user(&admission, 1);
-    let Ok(Turn::Now(running)) = share.turn() else { panic!("the first call waits") };
+    let account = user(&admission, 1);
+    let Ok(PendingPermit::Now(running)) = account.call_permit() else { panic!("the first call waits") };
     for _ in 0..10_000 {
-        drop(share.turn().unwrap());
+        drop(account.call_permit().unwrap());
     }
     assert!(admission.state().slots[0].calls.len() <= 128);
-    let last = share.turn().unwrap();
+    let last = account.call_permit().unwrap();
     drop(running);
     drop(last.wait().await.unwrap());
     assert_eq!(admission.state().used, [0; QUANTITIES]);
@@ -78,9 +78,9 @@ async fn who_gives_up_waiting_leaves_nothing_behind() {
 #[tokio::test]
 async fn what_was_granted_to_somebody_who_is_gone_is_granted_again() {
     let admission = calls(1, 64);
-    let share = user(&admission, 1);
-    let Ok(Turn::Now(running)) = share.turn() else { panic!("the first call waits") };
-    let (gone, next) = (share.turn().unwrap(), share.turn().unwrap());
+    let account = user(&admission, 1);
+    let Ok(PendingPermit::Now(running)) = account.call_permit() else { panic!("the first call waits") };
+    let (gone, next) = (account.call_permit().unwrap(), account.call_permit().unwrap());
     drop(running);
     drop(gone);
     drop(next.wait().await.unwrap());
@@ -93,9 +93,9 @@ async fn a_peer_that_does_not_read_gets_no_more_calls_begun_and_others_do() {
     let (mute, other) = (user(&admission, 1), user(&admission, 2));
     let unread = mute.charge(Quantity::AnswerBytes, 25 * MIB);
     assert!(mute.reads_too_slowly());
-    let waits = mute.turn().unwrap();
-    assert!(matches!(waits, Turn::Later { .. }));
-    assert!(matches!(other.turn(), Ok(Turn::Now(_))));
+    let waits = mute.call_permit().unwrap();
+    assert!(matches!(waits, PendingPermit::Later { .. }));
+    assert!(matches!(other.call_permit(), Ok(PendingPermit::Now(_))));
     drop(unread);
     drop(waits.wait().await.unwrap());
 }
@@ -103,10 +103,10 @@ async fn a_peer_that_does_not_read_gets_no_more_calls_begun_and_others_do() {
 #[tokio::test]
 async fn bodies_that_are_all_half_read_do_not_wait_for_each_other() {
     let admission = admission(Limits { memory_bytes_max: 16 * MIB, ..Limits::default() });
-    let share = user(&admission, 1);
+    let account = user(&admission, 1);
     let mut tasks = tokio::task::JoinSet::new();
     for _ in 0..100 {
-        let mut body = share.body();
+        let mut body = account.body();
         tasks.spawn(async move {
             for _ in 0..64 {
                 body.grow(64 << 10).await;
@@ -146,7 +146,7 @@ fn the_oldest_silent_connection_of_the_heaviest_makes_room() {
     let (many, few) = (user(&admission, 1), user(&admission, 2));
     let connections: Vec<_> = (0..31).map(|_| Arc::new(admission.connect(&many).unwrap())).collect();
     let evicted = || -> Vec<usize> { (0..31).filter(|n| connections[*n].is_evicted()).collect() };
-    let working = connections[0].work();
+    let working = connections[0].mark_busy();
     connections[1].touch();
     let newcomer = admission.connect(&few).unwrap();
     assert!(evicted().is_empty(), "the reserve is for newcomers");
@@ -156,7 +156,7 @@ fn the_oldest_silent_connection_of_the_heaviest_makes_room() {
     assert_eq!(evicted(), [2, 3]);
     drop(newcomer);
     drop(working);
-    let _working: Vec<_> = connections.iter().chain([&own]).map(Connection::work).collect();
+    let _working: Vec<_> = connections.iter().chain([&own]).map(Connection::mark_busy).collect();
     assert!(admission.connect(&many).is_none(), "nobody who is at work is sent away");
 }
 

@@ -3,9 +3,9 @@
 use futures_util::stream::{FuturesUnordered, StreamExt};
 use omni_protocol::{ErrorCode, Frame, Id, Rejected, RpcError, error_frame};
 
-use crate::admission::{Permit, Quantity, Share};
+use crate::admission::{PeerAccount, Permit, Quantity};
 use crate::frames::refusal;
-use crate::running::Step;
+use crate::running_request::RequestOutput;
 use crate::session::InFlightRequest;
 
 /// What the answers of one batch may be together, in bytes. A few kilobytes ask for a hundred of them, and the first
@@ -48,8 +48,8 @@ impl Item {
         };
         loop {
             match request.step().await {
-                Some(Step::Event(_)) => {}
-                Some(Step::Done(frame)) => return Some(frame),
+                Some(RequestOutput::Event(_)) => {}
+                Some(RequestOutput::Done(frame)) => return Some(frame),
                 None => return None,
             }
         }
@@ -60,7 +60,7 @@ impl Item {
 ///
 /// An answer that would make it longer than [`BATCH_ANSWER_BYTES_MAX`], or for which the peer has no room, is an
 /// error in its place. Its call has been made.
-pub(super) async fn join(items: Vec<Item>, share: &Share) -> Option<Frame> {
+pub(super) async fn join(items: Vec<Item>, account: &PeerAccount) -> Option<Frame> {
     let mut parts: Vec<Vec<u8>> = vec![Vec::new(); items.len()];
     let answer = |(n, item): (usize, Item)| async move {
         let id = item.id.clone();
@@ -72,7 +72,7 @@ pub(super) async fn join(items: Vec<Item>, share: &Share) -> Option<Frame> {
     while let Some((n, id, frame)) = coming.next().await {
         let Some(frame) = frame else { continue };
         let fits = bytes + frame.len() <= BATCH_ANSWER_BYTES_MAX;
-        let permit = fits.then(|| share.try_take(Quantity::RequestBytes, frame.len())).flatten();
+        let permit = fits.then(|| account.try_take(Quantity::RequestBytes, frame.len())).flatten();
         // Copied at once: a large result keeps its place among those that are read from tools, and others of this
         // batch may be waiting for one.
         parts[n] = match permit {
@@ -124,11 +124,11 @@ mod tests {
     use super::*;
     use crate::admission::Admission;
     use crate::config::Limits;
-    use crate::running::Running;
+    use crate::running_request::RunningRequest;
 
     #[tokio::test]
     async fn answers_keep_their_order_and_those_beyond_the_sum_are_errors_under_their_ids() {
-        let share = Admission::new(&Limits::default(), 100).share(None);
+        let account = Admission::new(&Limits::default(), 100).account(None);
         let large = |n: usize| {
             let text = format!(r#"{{"id":{n},"result":"{}"}}"#, "x".repeat(3 << 20));
             let frame = Frame { head: text.into(), ..Frame::default() };
@@ -136,10 +136,10 @@ mod tests {
             if n == 1 {
                 return Item::answered(id, frame);
             }
-            let running = Running::new(id.clone(), std::future::ready(frame), None);
+            let running = RunningRequest::new(id.clone(), std::future::ready(frame), None);
             Item::running(id, InFlightRequest::new(running, None))
         };
-        let frame = join((0..60).map(large).collect(), &share).await.unwrap();
+        let frame = join((0..60).map(large).collect(), &account).await.unwrap();
         assert!(frame.len() < BATCH_ANSWER_BYTES_MAX + 60 * 400, "{} bytes", frame.len());
         let answers: Vec<serde_json::Value> = serde_json::from_slice(&frame.into_bytes()).unwrap();
         let ids: Vec<_> = answers.iter().map(|answer| answer["id"].as_u64()).collect();
@@ -147,6 +147,6 @@ mod tests {
         let whole = |answer: &&serde_json::Value| answer["result"].is_string();
         assert_eq!(answers.iter().filter(whole).count(), 2);
         assert!(answers.iter().all(|answer| whole(&answer) || answer["error"]["code"] == -31000));
-        assert!(share.may_send_more());
+        assert!(account.may_send_more());
     }
 }

@@ -8,17 +8,17 @@ use std::task::{Context, Poll};
 use omni_protocol::Id;
 use tokio::sync::oneshot;
 
-use crate::running::{Running, Step};
+use crate::running_request::{RequestOutput, RunningRequest};
 use crate::session::Session;
 
 /// Keeps a request's id taken until it is dropped.
-pub(crate) struct InFlight {
+pub(crate) struct InFlightId {
     session: Arc<Session>,
     id: Id,
     number: u64,
 }
 
-impl Drop for InFlight {
+impl Drop for InFlightId {
     fn drop(&mut self) {
         let mut state = self.session.state();
         if let Some((id, open)) = state.in_flight.remove_entry(&self.id)
@@ -33,7 +33,7 @@ impl Drop for InFlight {
 impl Session {
     /// Registers a request. The receiver resolves when the client cancels it or the session ends. The id comes back when
     /// a request of that id is still open.
-    pub(super) fn begin(self: &Arc<Self>, id: Id) -> Result<(InFlight, oneshot::Receiver<()>), Id> {
+    pub(super) fn begin(self: &Arc<Self>, id: Id) -> Result<(InFlightId, oneshot::Receiver<()>), Id> {
         let mut state = self.state();
         state.used = true;
         state.begun += 1;
@@ -42,7 +42,7 @@ impl Session {
         let (cancel, cancelled) = oneshot::channel();
         place.insert((number, cancel));
         drop(state);
-        Ok((InFlight { session: self.clone(), id, number }, cancelled))
+        Ok((InFlightId { session: self.clone(), id, number }, cancelled))
     }
 }
 
@@ -50,32 +50,32 @@ impl Session {
 /// the request** and frees its id.
 pub(crate) struct InFlightRequest {
     /// `None` when it has ended.
-    running: Option<Running>,
+    running: Option<RunningRequest>,
     /// Resolves when the client takes the request back.
     cancelled: Option<oneshot::Receiver<()>>,
     /// Its id, where another message can name it.
-    in_flight: Option<InFlight>,
+    in_flight: Option<InFlightId>,
 }
 
 impl InFlightRequest {
-    pub(super) fn new(running: Running, taken: Option<(InFlight, oneshot::Receiver<()>)>) -> Self {
+    pub(super) fn new(running: RunningRequest, taken: Option<(InFlightId, oneshot::Receiver<()>)>) -> Self {
         let (in_flight, cancelled) = taken.unzip();
         InFlightRequest { running: Some(running), cancelled, in_flight }
     }
 
     /// Something that runs for no single request, until `ended` resolves: the stream of a session.
-    pub(crate) fn stream(running: Running, ended: oneshot::Receiver<()>) -> Self {
+    pub(crate) fn stream(running: RunningRequest, ended: oneshot::Receiver<()>) -> Self {
         InFlightRequest { running: Some(running), cancelled: Some(ended), in_flight: None }
     }
 
     /// Whether it has no work to do but to tell what changes.
     pub(crate) fn only_listens(&self) -> bool {
-        self.running.as_ref().is_some_and(Running::only_listens)
+        self.running.as_ref().is_some_and(RunningRequest::only_listens)
     }
 
     /// Drives the request until it has something to send. `None` when it has ended without an answer: its client took
     /// it back, and nothing may be said of it any more.
-    pub(crate) fn poll_step(&mut self, cx: &mut Context<'_>) -> Poll<Option<Step>> {
+    pub(crate) fn poll_output(&mut self, cx: &mut Context<'_>) -> Poll<Option<RequestOutput>> {
         if let Some(cancelled) = &mut self.cancelled
             && Pin::new(cancelled).poll(cx).is_ready()
         {
@@ -83,16 +83,16 @@ impl InFlightRequest {
             self.running = None;
         }
         let Some(running) = &mut self.running else { return Poll::Ready(None) };
-        running.poll_step(cx)
+        running.poll_output(cx)
     }
 
     /// Waits for the next step. Dropping the wait loses nothing.
-    pub(crate) async fn step(&mut self) -> Option<Step> {
-        std::future::poll_fn(|cx| self.poll_step(cx)).await
+    pub(crate) async fn step(&mut self) -> Option<RequestOutput> {
+        std::future::poll_fn(|cx| self.poll_output(cx)).await
     }
 
     /// Gives its id to somebody who keeps it taken for longer.
-    pub(super) fn take_id(&mut self) -> Option<InFlight> {
+    pub(super) fn take_id(&mut self) -> Option<InFlightId> {
         self.in_flight.take()
     }
 }

@@ -4,7 +4,7 @@ use omni_call::LogLevel;
 use omni_catalog::ProfileId;
 use omni_protocol::Initialize;
 
-use super::state::{Extent, Session};
+use super::state::{Session, SessionScope};
 
 /// Agrees on a revision, and on what the client sees. A client may do so again, and then speaks the newer one.
 pub(crate) fn initialize(session: &Session, initialize: &Initialize, profile: ProfileId) {
@@ -13,7 +13,7 @@ pub(crate) fn initialize(session: &Session, initialize: &Initialize, profile: Pr
     state.ignores_cursors = initialize.client.ignores_cursors();
     state.capabilities = initialize.capabilities;
     drop(state);
-    if let Extent::Connection { .. } = session.extent {
+    if let SessionScope::Connection { .. } = session.scope {
         // There is only one on it, so it needs no name of its own.
         let _ = session.name.set("stdio".into());
     }

@@ -8,22 +8,22 @@ use omni_protocol::{
     Request, Revision, RpcError,
 };
 
-use crate::admission::Share;
-use crate::asking::ParkedCalls;
-use crate::caller::{Answer, Caller};
+use crate::admission::PeerAccount;
+use crate::call_client::ParkedCalls;
+use crate::caller::{Caller, RequestAnswer};
 use crate::dispatch;
-use crate::running::Running;
+use crate::running_request::RunningRequest;
 use crate::server::Server;
 use crate::session::batch::{self, Item};
-use crate::session::state::Extent;
+use crate::session::state::SessionScope;
 use crate::session::{InFlightRequest, Session};
 
 /// How a message came.
 #[derive(Clone, Copy)]
-pub(crate) struct Arrival<'a> {
+pub(crate) struct MessageContext<'a> {
     pub(crate) server: &'a Arc<Server>,
     /// Whose account its calls are on.
-    pub(crate) share: &'a Share,
+    pub(crate) account: &'a PeerAccount,
     /// Where its calls are kept while nobody waits for them.
     pub(crate) parked: &'a Arc<ParkedCalls>,
     /// Whether notifications can reach the client before the answer.
@@ -49,7 +49,7 @@ impl Received {
 }
 
 /// What the answer to a request depends on besides the request.
-struct Terms {
+struct SessionSettings {
     log_level: Option<LogLevel>,
     ignores_cursors: bool,
     capabilities: ClientCapabilities,
@@ -57,9 +57,9 @@ struct Terms {
 
 impl Session {
     /// Takes one message, as it was decoded.
-    pub(crate) fn receive(self: &Arc<Self>, message: Message, arrival: &Arrival<'_>) -> Received {
+    pub(crate) fn receive(self: &Arc<Self>, message: Message, context: &MessageContext<'_>) -> Received {
         match message {
-            Message::Request(raw) => self.request(raw, arrival),
+            Message::Request(raw) => self.request(raw, context),
             Message::Notification(raw) => {
                 self.notification(&raw);
                 Received::Nothing
@@ -68,20 +68,20 @@ impl Session {
                 self.reply(response);
                 Received::Nothing
             }
-            Message::Batch(messages) => self.batch(messages, arrival),
+            Message::Batch(messages) => self.batch(messages, context),
         }
     }
 
     /// Reads a request by the session's revision, and starts it.
-    fn request(self: &Arc<Self>, raw: RawRequest, arrival: &Arrival<'_>) -> Received {
-        match dispatch::read(arrival.server, raw, || Ok(self.revision())) {
-            Ok(request) => self.start(request, arrival),
+    fn request(self: &Arc<Self>, raw: RawRequest, context: &MessageContext<'_>) -> Received {
+        match dispatch::read(context.server, raw, || Ok(self.revision())) {
+            Ok(request) => self.start(request, context),
             Err(rejected) => Received::Refused(rejected),
         }
     }
 
     /// Begins to answer a request.
-    pub(crate) fn start(self: &Arc<Self>, request: Request, arrival: &Arrival<'_>) -> Received {
+    pub(crate) fn start(self: &Arc<Self>, request: Request, context: &MessageContext<'_>) -> Received {
         let id = request.id.clone();
         let terms = match self.admit(&request) {
             Ok(terms) => terms,
@@ -89,19 +89,19 @@ impl Session {
         };
         let caller = Caller {
             session: self.clone(),
-            parked: arrival.parked.clone(),
-            share: arrival.share.clone(),
+            parked: context.parked.clone(),
+            account: context.account.clone(),
             log_level: terms.log_level,
             ignores_cursors: terms.ignores_cursors,
             capabilities: terms.capabilities,
-            takes_events: arrival.takes_events,
+            takes_events: context.takes_events,
         };
-        let running = match dispatch::answer(arrival.server, request, caller) {
-            Answer::Now(frame) => return Received::Answer(frame),
-            Answer::Refused(error) => return Received::refused(id, error),
-            Answer::Later(running) => running,
+        let running = match dispatch::answer(context.server, request, caller) {
+            RequestAnswer::Now(frame) => return Received::Answer(frame),
+            RequestAnswer::Refused(error) => return Received::refused(id, error),
+            RequestAnswer::Later(running) => running,
         };
-        if self.extent == Extent::OneRequest {
+        if self.scope == SessionScope::OneRequest {
             return Received::Later(InFlightRequest::new(running, None));
         }
         match self.begin(id) {
@@ -111,19 +111,19 @@ impl Session {
     }
 
     /// Whether a request may be taken, and what its answer depends on.
-    fn admit(&self, request: &Request) -> Result<Terms, RpcError> {
+    fn admit(&self, request: &Request) -> Result<SessionSettings, RpcError> {
         let state = self.state();
         if state.in_flight.contains_key(&request.id) {
             return Err(still_open());
         }
-        if let Extent::Connection { in_flight_max: max } = self.extent
+        if let SessionScope::Connection { in_flight_max: max } = self.scope
             && state.in_flight.len() >= max
             && !dispatch::is_always_answered(&request.action)
         {
             let why = format!("{max} requests are open; wait for one to end");
             return Err(RpcError::new(ErrorCode::Overloaded, why));
         }
-        Ok(Terms {
+        Ok(SessionSettings {
             log_level: state.log_level,
             ignores_cursors: state.ignores_cursors,
             capabilities: state.capabilities,
@@ -139,20 +139,24 @@ impl Session {
     }
 
     /// A batch of 2025-03-26: its answers come together, in one array. Each of its ids is in flight until then.
-    fn batch(self: &Arc<Self>, messages: Vec<Result<Message, Rejected>>, arrival: &Arrival<'_>) -> Received {
+    fn batch(
+        self: &Arc<Self>,
+        messages: Vec<Result<Message, Rejected>>,
+        context: &MessageContext<'_>,
+    ) -> Received {
         if !self.revision().is_some_and(Revision::has_batches) {
             let error = RpcError::new(ErrorCode::InvalidRequest, "this protocol revision has no batches");
             return Received::Refused(Rejected { id: None, error });
         }
         // Notifications before an answer have no place in an array of answers.
-        let arrival = Arrival { takes_events: false, ..*arrival };
+        let context = MessageContext { takes_events: false, ..*context };
         let mut items = Vec::new();
         let mut taken = Vec::new();
         for message in messages {
             items.push(match message {
                 Ok(Message::Request(raw)) => {
                     let id = raw.id.clone();
-                    match self.request(raw, &arrival) {
+                    match self.request(raw, &context) {
                         Received::Answer(frame) => {
                             taken.extend(self.begin(id.clone()).map(|(in_flight, _)| in_flight));
                             Item::answered(id, frame)
@@ -166,7 +170,7 @@ impl Session {
                     }
                 }
                 Ok(message) => {
-                    self.receive(message, &arrival);
+                    self.receive(message, &context);
                     continue;
                 }
                 Err(rejected) => Item::refused(&rejected),
@@ -175,12 +179,12 @@ impl Session {
         if items.is_empty() {
             return Received::Nothing;
         }
-        let share = arrival.share.clone();
+        let account = context.account.clone();
         let answers = async move {
             let _taken = taken;
-            batch::join(items, &share).await
+            batch::join(items, &account).await
         };
-        Received::Later(InFlightRequest::new(Running::of_batch(answers), None))
+        Received::Later(InFlightRequest::new(RunningRequest::of_batch(answers), None))
     }
 }
 

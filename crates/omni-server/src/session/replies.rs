@@ -9,18 +9,18 @@ use omni_call::Ask;
 use omni_protocol::{Encoder, Frame, Id, Response};
 use tokio::sync::oneshot;
 
-use super::asked::Reply;
+use super::pending_requests::PeerReply;
 use crate::outbox::Outbox;
 use crate::random::random_hex;
 use crate::session::Session;
 
 /// Requests that one client may have to answer at once.
-const ASKED_MAX: usize = 256;
+const PENDING_REQUESTS_MAX: usize = 256;
 
 /// A client has that many requests to answer, and has answered none of them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("the client has {ASKED_MAX} questions to answer already")]
-pub(crate) struct TooManyAsked;
+#[error("the client has {PENDING_REQUESTS_MAX} questions to answer already")]
+pub(crate) struct TooManyPending;
 
 /// The reply to a request of ours, when it comes; `None` when the session has ended without one.
 ///
@@ -31,7 +31,7 @@ pub(crate) struct PendingReply {
     /// The way that the request went.
     outbox: Option<Arc<Outbox>>,
     id: Id,
-    reply: oneshot::Receiver<Reply>,
+    reply: oneshot::Receiver<PeerReply>,
 }
 
 impl Session {
@@ -45,18 +45,18 @@ impl Session {
         encoder: &Arc<Encoder>,
         through: Option<Arc<Outbox>>,
         ask: &Ask,
-    ) -> Result<PendingReply, TooManyAsked> {
+    ) -> Result<PendingReply, TooManyPending> {
         let (answer, reply) = oneshot::channel();
         let mut state = self.state();
-        if state.asked.waiting.len() >= ASKED_MAX {
-            return Err(TooManyAsked);
+        if state.pending.waiting.len() >= PENDING_REQUESTS_MAX {
+            return Err(TooManyPending);
         }
         let id = format!("\"{}\"", random_hex::<16>());
         let id = Id::parse(&Bytes::from(id)).expect("a string is an id");
         // Where nobody answers nothing is sent, and the sender of the reply is dropped here.
         let revision = self.revision().filter(|_| !state.closed);
         if let Some(revision) = revision {
-            state.asked.waiting.insert(id.clone(), answer);
+            state.pending.waiting.insert(id.clone(), answer);
             drop(state);
             send(self, through.as_deref(), encoder.ask(&id, revision, ask));
         }
@@ -66,7 +66,7 @@ impl Session {
     /// Hands a reply to whoever waits for it. One that nobody waits for, or that names no request, changes nothing.
     pub(super) fn reply(&self, response: Response) {
         let Response { id, result } = response;
-        let waiting = id.as_ref().and_then(|id| self.state().asked.waiting.remove(id));
+        let waiting = id.as_ref().and_then(|id| self.state().pending.waiting.remove(id));
         match waiting {
             Some(waiting) => {
                 // Nobody waits any more when the call ended just now.
@@ -90,16 +90,16 @@ fn send(session: &Session, through: Option<&Outbox>, frame: Frame) {
 }
 
 impl Future for PendingReply {
-    type Output = Option<Reply>;
+    type Output = Option<PeerReply>;
 
-    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Reply>> {
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<PeerReply>> {
         Pin::new(&mut self.reply).poll(cx).map(Result::ok)
     }
 }
 
 impl Drop for PendingReply {
     fn drop(&mut self) {
-        let unanswered = self.session.state().asked.waiting.remove(&self.id);
+        let unanswered = self.session.state().pending.waiting.remove(&self.id);
         if unanswered.is_some() {
             let frame = self
                 .encoder
@@ -134,16 +134,16 @@ mod tests {
     }
 
     /// Asks for the client's folders.
-    fn ask(session: &Arc<Session>, through: Option<&Arc<Outbox>>) -> Result<PendingReply, TooManyAsked> {
+    fn ask(session: &Arc<Session>, through: Option<&Arc<Outbox>>) -> Result<PendingReply, TooManyPending> {
         let ask = Ask { method: AskMethod::ListRoots, params: Bytes::from_static(b"{}") };
         session.ask(&encoder(), through.cloned(), &ask)
     }
 
-    fn response(id: &str, result: Reply) -> Response {
+    fn response(id: &str, result: PeerReply) -> Response {
         Response { id: Id::parse(&Bytes::copy_from_slice(id.as_bytes())), result }
     }
 
-    fn result(text: &'static str) -> Reply {
+    fn result(text: &'static str) -> PeerReply {
         Ok(Bytes::from_static(text.as_bytes()))
     }
 
@@ -201,15 +201,15 @@ mod tests {
     #[test]
     fn a_question_that_is_dropped_is_taken_back_by_the_way_it_went_or_else_by_the_sessions() {
         let (session, call) = (session(), Arc::new(Outbox::default()));
-        let asked = ask(&session, Some(&call)).unwrap();
-        drop(asked);
+        let pending = ask(&session, Some(&call)).unwrap();
+        drop(pending);
         let of_call = sent(&call);
         assert_eq!(of_call[1]["method"], "notifications/cancelled");
         assert_eq!(of_call[1]["params"]["requestId"], of_call[0]["id"]);
-        let asked = ask(&session, Some(&call)).unwrap();
+        let pending = ask(&session, Some(&call)).unwrap();
         let id = sent(&call)[0]["id"].clone();
         call.close();
-        drop(asked);
+        drop(pending);
         assert_eq!(sent(&call), Vec::<Value>::new());
         assert_eq!(sent(&session.outbox)[0]["params"]["requestId"], id);
         // What comes for it now is late.
@@ -230,8 +230,8 @@ mod tests {
     #[test]
     fn a_client_has_a_bounded_number_of_questions_to_answer() {
         let session = session();
-        let open: Vec<_> = (0..ASKED_MAX).map(|_| ask(&session, None).unwrap()).collect();
-        assert_eq!(ask(&session, None).err(), Some(TooManyAsked));
+        let open: Vec<_> = (0..PENDING_REQUESTS_MAX).map(|_| ask(&session, None).unwrap()).collect();
+        assert_eq!(ask(&session, None).err(), Some(TooManyPending));
         drop(open);
         assert!(ask(&session, None).is_ok());
     }

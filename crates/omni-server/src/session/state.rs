@@ -9,8 +9,8 @@ use omni_catalog::{CatalogKind, ProfileId};
 use omni_protocol::{ClientCapabilities, Id, ListKinds, Revision};
 use tokio::sync::{Notify, oneshot};
 
-use super::asked::Asked;
-use crate::changes::{ListVersionSeen, ListVersions};
+use super::pending_requests::PendingRequests;
+use crate::list_changes::{ListVersionSeen, ListVersions};
 use crate::outbox::Outbox;
 use crate::principal::Principal;
 
@@ -30,18 +30,18 @@ pub(crate) struct Session {
     /// Names it to tools, and over HTTP to its client; unset until there is a session to speak of.
     pub(super) name: OnceLock<Arc<str>>,
     /// The [`Revision`] that `initialize` agreed, as its number: read for each request.
-    agreed: AtomicU8,
+    negotiated: AtomicU8,
     /// The [`ProfileId`] that was chosen then, as its number.
     profile: AtomicU16,
-    pub(super) extent: Extent,
+    pub(super) scope: SessionScope,
     /// Wakes those who wait for its end.
     ending: Notify,
-    state: Mutex<State>,
+    state: Mutex<SessionState>,
 }
 
 /// How long a session lasts, and how much it may have open.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Extent {
+pub(super) enum SessionScope {
     /// It ends with the one request that it is for: nobody can take that back by its id, or use its id again.
     OneRequest,
     /// As long as its connection, with so many requests open at once.
@@ -51,7 +51,7 @@ pub(super) enum Extent {
 }
 
 #[derive(Default)]
-pub(super) struct State {
+pub(super) struct SessionState {
     pub(super) log_level: Option<LogLevel>,
     pub(super) ignores_cursors: bool,
     /// What the client lets itself be asked.
@@ -63,7 +63,7 @@ pub(super) struct State {
     /// What the client knows of each list.
     pub(super) seen: ListVersionSeen,
     /// Requests of ours that the client has not answered.
-    pub(super) asked: Asked,
+    pub(super) pending: PendingRequests,
     /// Dropping it ends the stream that the client listens on.
     pub(super) stream: Option<oneshot::Sender<()>>,
     /// Something happened in it since it was last looked at.
@@ -74,7 +74,7 @@ pub(super) struct State {
 
 /// What `initialize` agreed, as far as a token carries it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Agreed {
+pub(super) struct Negotiated {
     pub(super) revision: Revision,
     pub(super) ignores_cursors: bool,
     pub(super) capabilities: ClientCapabilities,
@@ -84,23 +84,23 @@ pub(super) struct Agreed {
 impl Session {
     /// The session of a connection that carries everything of one client.
     pub(crate) fn of_connection(principal: Principal, in_flight_max: usize) -> Arc<Self> {
-        Arc::new(Session::new(principal, Extent::Connection { in_flight_max }))
+        Arc::new(Session::new(principal, SessionScope::Connection { in_flight_max }))
     }
 
     /// A session for one request, as long as it is not opened.
     pub(crate) fn of_request(principal: Principal) -> Arc<Self> {
-        Arc::new(Session::new(principal, Extent::OneRequest))
+        Arc::new(Session::new(principal, SessionScope::OneRequest))
     }
 
     /// A session that an `initialize` is about to open, and that later requests will name.
     pub(crate) fn lasting(principal: Principal) -> Arc<Self> {
-        Arc::new(Session::new(principal, Extent::Lasting))
+        Arc::new(Session::new(principal, SessionScope::Lasting))
     }
 
     /// A session of which only its token is known: what its client was shown before is not, so whatever lists there are
     /// now are news to it.
-    pub(super) fn revived(principal: Principal, token: &str, agreed: Agreed) -> Arc<Self> {
-        let Agreed { revision, ignores_cursors, capabilities, profile } = agreed;
+    pub(super) fn revived(principal: Principal, token: &str, negotiated: Negotiated) -> Arc<Self> {
+        let Negotiated { revision, ignores_cursors, capabilities, profile } = negotiated;
         let session = Session::lasting(principal);
         session.agree(revision, profile);
         let _ = session.name.set(token.into());
@@ -112,14 +112,14 @@ impl Session {
         session
     }
 
-    fn new(principal: Principal, extent: Extent) -> Self {
+    fn new(principal: Principal, scope: SessionScope) -> Self {
         Session {
             principal,
             outbox: Outbox::default(),
             name: OnceLock::new(),
-            agreed: AtomicU8::new(NOT_AGREED),
+            negotiated: AtomicU8::new(NOT_AGREED),
             profile: AtomicU16::new(ProfileId::EVERYBODY.number()),
-            extent,
+            scope,
             ending: Notify::new(),
             state: Mutex::default(),
         }
@@ -133,20 +133,20 @@ impl Session {
     /// What `initialize` agreed, once it has.
     pub(crate) fn revision(&self) -> Option<Revision> {
         // A number that stands for nothing is no revision.
-        Revision::from_index(self.agreed.load(Ordering::Relaxed))
+        Revision::from_index(self.negotiated.load(Ordering::Relaxed))
     }
 
     /// Whether everything that its client is sent goes one way, answers too.
     pub(crate) fn has_one_stream(&self) -> bool {
-        matches!(self.extent, Extent::Connection { .. })
+        matches!(self.scope, SessionScope::Connection { .. })
     }
 
     /// All that was agreed.
-    pub(super) fn agreed(&self) -> Option<Agreed> {
+    pub(super) fn negotiated(&self) -> Option<Negotiated> {
         let revision = self.revision()?;
         let state = self.state();
         let (ignores_cursors, capabilities) = (state.ignores_cursors, state.capabilities);
-        Some(Agreed { revision, ignores_cursors, capabilities, profile: self.profile() })
+        Some(Negotiated { revision, ignores_cursors, capabilities, profile: self.profile() })
     }
 
     /// What its client sees; everybody's as long as nobody has said who it is.
@@ -156,10 +156,10 @@ impl Session {
 
     pub(super) fn agree(&self, revision: Revision, profile: ProfileId) {
         self.profile.store(profile.number(), Ordering::Relaxed);
-        self.agreed.store(revision as u8, Ordering::Relaxed);
+        self.negotiated.store(revision as u8, Ordering::Relaxed);
     }
 
-    pub(super) fn state(&self) -> MutexGuard<'_, State> {
+    pub(super) fn state(&self) -> MutexGuard<'_, SessionState> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -199,12 +199,12 @@ impl Session {
     /// something is let go.
     pub(super) fn end(&self) {
         let mut state = self.state();
-        let asked = std::mem::take(&mut state.asked);
+        let pending = std::mem::take(&mut state.pending);
         state.stream = None;
         state.closed = true;
         drop(state);
         // Whoever waits wakes up by this, and may look at the session.
-        drop(asked);
+        drop(pending);
         self.ending.notify_waiters();
     }
 

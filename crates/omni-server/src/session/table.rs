@@ -9,9 +9,9 @@ use std::sync::{Arc, Mutex, PoisonError};
 use omni_catalog::{ProfileId, ToolRules};
 use omni_protocol::{ClientCapabilities, Revision};
 
-use crate::admission::Key;
+use crate::admission::AccountKey;
 use crate::principal::Principal;
-use crate::session::state::{Agreed, Session};
+use crate::session::state::{Negotiated, Session};
 
 /// Random bytes in a token; 128 bits cannot be guessed.
 const NONCE_BYTES: usize = 16;
@@ -54,7 +54,7 @@ pub(crate) struct Sessions {
     sessions_max: usize,
     /// What stands for each profile in a token.
     profiles: Vec<[u8; STAMP_BYTES]>,
-    table: Mutex<Table>,
+    table: Mutex<SessionTable>,
 }
 
 /// What stands for a profile in a token. Nothing for everybody's, however it is called.
@@ -67,17 +67,17 @@ fn stamp(id: ProfileId, name: &str) -> [u8; STAMP_BYTES] {
 }
 
 #[derive(Default)]
-struct Table {
-    open: HashMap<Box<str>, Entry>,
+struct SessionTable {
+    open: HashMap<Box<str>, SessionEntry>,
     /// The sessions of each peer, roughly in the order of their last use; ended ones may be among them.
-    by_peer: HashMap<Key, VecDeque<Arc<Session>>>,
+    by_peer: HashMap<AccountKey, VecDeque<Arc<Session>>>,
     ended: HashSet<Box<str>>,
 }
 
-struct Entry {
+struct SessionEntry {
     session: Arc<Session>,
     /// The peer that opened or revived it.
-    peer: Key,
+    peer: AccountKey,
 }
 
 impl Sessions {
@@ -87,8 +87,8 @@ impl Sessions {
     }
 
     /// Gives a session that `initialize` has opened the token that later requests name it by. `None` when none has.
-    pub(crate) fn keep(&self, session: &Arc<Session>, peer: &Key) -> Option<Arc<str>> {
-        let Agreed { revision, ignores_cursors, capabilities, profile } = session.agreed()?;
+    pub(crate) fn keep(&self, session: &Arc<Session>, peer: &AccountKey) -> Option<Arc<str>> {
+        let Negotiated { revision, ignores_cursors, capabilities, profile } = session.negotiated()?;
         let mut payload = [0; PAYLOAD_BYTES];
         getrandom::fill(&mut payload[..NONCE_BYTES]).expect("the kernel gives random bytes");
         let (flags, stamp) = payload[NONCE_BYTES..].split_at_mut(3);
@@ -105,9 +105,9 @@ impl Sessions {
 
     /// The session of a token: open, or revived from its seal. `None` for tokens that we never sealed for `owner`
     /// and for sessions that were ended.
-    pub(crate) fn find(&self, token: &str, owner: &Principal, peer: &Key) -> Option<Arc<Session>> {
+    pub(crate) fn find(&self, token: &str, owner: &Principal, peer: &AccountKey) -> Option<Arc<Session>> {
         let mut table = self.table.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(Entry { session, .. }) = table.open.get(token) {
+        if let Some(SessionEntry { session, .. }) = table.open.get(token) {
             return (session.principal == *owner).then(|| session.clone());
         }
         if table.ended.contains(token) {
@@ -119,7 +119,7 @@ impl Sessions {
     }
 
     /// Ends a session and cancels what runs in it. False when there is no such session.
-    pub(crate) fn end(&self, token: &str, owner: &Principal, peer: &Key) -> bool {
+    pub(crate) fn end(&self, token: &str, owner: &Principal, peer: &AccountKey) -> bool {
         let Some(session) = self.find(token, owner, peer) else { return false };
         session.close();
         let mut table = self.table.lock().unwrap_or_else(PoisonError::into_inner);
@@ -154,8 +154,8 @@ impl Sessions {
         let stamp = &payload[NONCE_BYTES + 3..];
         let profile = self.profiles.iter().position(|known| known == stamp)?;
         let profile = ProfileId::from_number(u16::try_from(profile).ok()?);
-        let agreed = Agreed { revision, ignores_cursors, capabilities, profile };
-        (difference == 0).then(|| Session::revived(owner.clone(), token, agreed))
+        let negotiated = Negotiated { revision, ignores_cursors, capabilities, profile };
+        (difference == 0).then(|| Session::revived(owner.clone(), token, negotiated))
     }
 }
 
@@ -173,23 +173,23 @@ fn unhex(token: &str) -> Option<[u8; TOKEN_BYTES]> {
     Some(bytes)
 }
 
-impl Table {
+impl SessionTable {
     /// Adds a session; when the table is full, the longest unused one of the peer that has most leaves it first, so
     /// that nobody can push out the sessions of others. It is not ended: its token revives it, without its log level.
-    fn insert(&mut self, token: &str, session: Arc<Session>, peer: &Key, sessions_max: usize) {
+    fn insert(&mut self, token: &str, session: Arc<Session>, peer: &AccountKey, sessions_max: usize) {
         if self.open.len() >= sessions_max
             && let Some(heaviest) = self.by_peer.iter().max_by_key(|(_, sessions)| sessions.len())
         {
             let heaviest = heaviest.0.clone();
-            self.push_out(&heaviest);
+            self.evict(&heaviest);
         }
         self.by_peer.entry(peer.clone()).or_default().push_back(session.clone());
-        self.open.insert(token.into(), Entry { session, peer: peer.clone() });
+        self.open.insert(token.into(), SessionEntry { session, peer: peer.clone() });
     }
 
     /// Takes the longest unused session of a peer off the table. What was used since the last look is passed over
     /// once, so that a use costs one step however many sessions are opened.
-    fn push_out(&mut self, peer: &Key) {
+    fn evict(&mut self, peer: &AccountKey) {
         let Some(sessions) = self.by_peer.get_mut(peer) else { return };
         while let Some(session) = sessions.pop_front() {
             let mut state = session.state();
@@ -213,7 +213,7 @@ impl Table {
     }
 
     /// Forgets the ended sessions of a peer when they stand at the front or are many.
-    fn forget(&mut self, peer: &Key) {
+    fn forget(&mut self, peer: &AccountKey) {
         let Some(sessions) = self.by_peer.get_mut(peer) else { return };
         while sessions.pop_front_if(|session| session.state().closed).is_some() {}
         if sessions.len() > 2 * self.open.len() + 16 {
@@ -243,7 +243,7 @@ mod tests {
     }
 
     /// A session that a client of that name has opened.
-    fn open(sessions: &Sessions, name: &str, owner: Principal, peer: &Key) -> Arc<Session> {
+    fn open(sessions: &Sessions, name: &str, owner: Principal, peer: &AccountKey) -> Arc<Session> {
         let client = ClientInfo { name: name.into(), version: "1".into() };
         let session = Session::lasting(owner);
         let capabilities = ClientCapabilities::of(&[Question::ListRoots]);
@@ -264,13 +264,13 @@ mod tests {
         let revived = table(key, 10).find(&token, &ME, &None).expect("revived");
         assert_eq!(revived.name(), token);
         let capabilities = ClientCapabilities::of(&[Question::ListRoots]);
-        let agreed = Agreed {
+        let negotiated = Negotiated {
             revision: Revision::NEWEST_LEGACY,
             ignores_cursors: true,
             capabilities,
             profile: ProfileId::EVERYBODY,
         };
-        assert_eq!(revived.agreed(), Some(agreed));
+        assert_eq!(revived.negotiated(), Some(negotiated));
         assert!(table(SessionKey::random(), 10).find(&token, &ME, &None).is_none());
     }
 

@@ -1,9 +1,9 @@
 //! How bytes come and go. A transport cuts them into frames and knows no method.
 
-mod guard;
 pub(crate) mod http;
-pub(crate) mod lines;
+pub(crate) mod line_reader;
 pub(crate) mod runner;
+mod stall_guard;
 pub(crate) mod stdio;
 
 use tokio::sync::watch;

@@ -15,8 +15,8 @@ use tokio::sync::watch;
 use crate::frames;
 use crate::principal::Principal;
 use crate::server::Server;
-use crate::session::Conversation;
-use crate::transport::lines::{Line, Lines};
+use crate::session::StreamSession;
+use crate::transport::line_reader::{FramedLine, LineReader};
 use crate::transport::stopped;
 
 /// While more than this many bytes wait for a client that does not read, no further input is read.
@@ -40,14 +40,14 @@ pub async fn serve(
     stop: watch::Receiver<bool>,
 ) -> io::Result<()> {
     let frame_bytes_max = server.config.limits.frame_bytes_max;
-    let conversation = Conversation::new(server.clone(), Principal::LocalUser);
+    let conversation = StreamSession::new(server.clone(), Principal::LocalUser);
     let mut client = Client { conversation, frame_bytes_max, output: Output::new(output) };
-    client.serve(Lines::new(input, frame_bytes_max), stop).await?;
+    client.serve(LineReader::new(input, frame_bytes_max), stop).await?;
     client.drain(&server).await
 }
 
 struct Client<W> {
-    conversation: Conversation,
+    conversation: StreamSession,
     frame_bytes_max: usize,
     output: Output<W>,
 }
@@ -55,7 +55,7 @@ struct Client<W> {
 impl<W: AsyncWrite + Unpin> Client<W> {
     async fn serve<R: AsyncRead + Unpin>(
         &mut self,
-        mut lines: Lines<R>,
+        mut lines: LineReader<R>,
         mut stop: watch::Receiver<bool>,
     ) -> io::Result<()> {
         // Made once: one that is made anew for each turn of the loop registers itself each time.
@@ -91,10 +91,10 @@ impl<W: AsyncWrite + Unpin> Client<W> {
         self.output.bytes < WAITING_BYTES_MAX && self.conversation.may_receive()
     }
 
-    async fn line(&mut self, line: Line) {
+    async fn line(&mut self, line: FramedLine) {
         let answer = match line {
-            Line::Whole(line) => self.conversation.receive(line).await,
-            Line::TooLong(start) => Some(frames::too_long(&start, self.frame_bytes_max)),
+            FramedLine::Whole(line) => self.conversation.receive(line).await,
+            FramedLine::TooLong(start) => Some(frames::too_long(&start, self.frame_bytes_max)),
         };
         if let Some(frame) = answer {
             self.output.push(frame);

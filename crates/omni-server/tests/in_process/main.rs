@@ -2,11 +2,11 @@
 
 #![allow(clippy::unwrap_used, reason = "a test says what went wrong")]
 
-mod asking;
 mod batches;
 mod bounds;
 mod cancels;
 mod changes;
+mod client_questions;
 mod errors;
 mod interleavings;
 mod items;

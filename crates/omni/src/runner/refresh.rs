@@ -157,7 +157,7 @@ impl Keeper {
             }
         }
         self.failed = if looked.is_ok() { 0 } else { self.failed.saturating_add(1) };
-        self.server.catalog_checked();
+        self.server.catalog_refreshed();
     }
 
     /// Looks for ever. Dropping the future stops it.

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result, bail};
 use omni_call::shown_path;
-use omni_server::AllowedNames;
+use omni_server::AllowedHosts;
 
 use super::file::File;
 use crate::args::{McpArguments, Transport};
@@ -102,11 +102,11 @@ impl ServeSettings {
 /// Whether each name is one; `written` says how it was given, from its flag, its key and itself.
 fn check(hosts: &[String], origins: &[String], written: impl Fn(&str, &str, &str) -> String) -> Result<()> {
     for name in hosts {
-        AllowedNames::new(std::slice::from_ref(name), &[])
+        AllowedHosts::new(std::slice::from_ref(name), &[])
             .with_context(|| written("allow-host", "allow_hosts", name))?;
     }
     for name in origins {
-        AllowedNames::new(&[], std::slice::from_ref(name))
+        AllowedHosts::new(&[], std::slice::from_ref(name))
             .with_context(|| written("allow-origin", "allow_origins", name))?;
     }
     Ok(())

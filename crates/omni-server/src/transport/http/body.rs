@@ -12,8 +12,8 @@ use http_body::{Body, Frame as BodyFrame, SizeHint};
 use omni_protocol::{COMMENT, Frame, event_parts};
 use tokio::time::{Instant, Sleep, sleep};
 
-use crate::admission::{Permit, Quantity, Share, Work};
-use crate::running::Step;
+use crate::admission::{BusyGuard, PeerAccount, Permit, Quantity};
+use crate::running_request::RequestOutput;
 use crate::session::InFlightRequest;
 
 /// How often a quiet stream gets a comment line. Below the minute after which a big client gives up.
@@ -21,11 +21,11 @@ const COMMENT_EVERY: Duration = Duration::from_secs(15);
 
 /// What a request holds until its reply is written.
 #[derive(Default)]
-pub(crate) struct Held {
+pub(crate) struct HeldPermits {
     /// The bytes of its body.
     pub(crate) _bytes: Option<Permit>,
     /// Its connection's being at work.
-    pub(crate) _work: Option<Work>,
+    pub(crate) _work: Option<BusyGuard>,
 }
 
 /// The body of any reply.
@@ -49,11 +49,11 @@ impl ReplyBody {
 const UNCOUNTED_BYTES_MAX: usize = 16 << 10;
 
 /// Has the answer's bytes counted as the peer's until the last of them is written.
-pub(crate) fn counted(frame: Frame, share: &Share) -> Frame {
+pub(crate) fn counted(frame: Frame, account: &PeerAccount) -> Frame {
     if frame.len() <= UNCOUNTED_BYTES_MAX {
         return frame;
     }
-    let permit = Arc::new(share.charge(Quantity::AnswerBytes, frame.len()));
+    let permit = Arc::new(account.charge(Quantity::AnswerBytes, frame.len()));
     // The permit goes with the bytes: the body is dropped when they are handed to a buffer, not when they are out.
     let count = |bytes: Bytes| match bytes.is_empty() {
         true => bytes,
@@ -88,8 +88,8 @@ pub(crate) struct EventStream {
     /// What is left of the event that goes out now.
     parts: VecDeque<Bytes>,
     comment: Pin<Box<Sleep>>,
-    share: Share,
-    _held: Held,
+    account: PeerAccount,
+    _held: HeldPermits,
 }
 
 impl EventStream {
@@ -98,8 +98,8 @@ impl EventStream {
     pub(crate) fn new(
         request: Option<InFlightRequest>,
         first: Option<Frame>,
-        share: Share,
-        held: Held,
+        account: PeerAccount,
+        held: HeldPermits,
     ) -> Self {
         // Without an event a comment goes first, so that headers and stream reach the client at once.
         let parts = match first {
@@ -107,7 +107,7 @@ impl EventStream {
             Some(frame) => event_parts(frame).collect(),
         };
         let comment = Box::pin(sleep(COMMENT_EVERY));
-        EventStream { request, parts, comment, share, _held: held }
+        EventStream { request, parts, comment, account, _held: held }
     }
 
     fn poll_event(&mut self, cx: &mut Context<'_>) -> Poll<Option<Bytes>> {
@@ -115,11 +115,11 @@ impl EventStream {
             return Poll::Ready(Some(part));
         }
         let Some(request) = &mut self.request else { return Poll::Ready(None) };
-        let frame = match request.poll_step(cx) {
-            Poll::Ready(Some(Step::Event(frame))) => Some(frame),
-            Poll::Ready(Some(Step::Done(frame))) => {
+        let frame = match request.poll_output(cx) {
+            Poll::Ready(Some(RequestOutput::Event(frame))) => Some(frame),
+            Poll::Ready(Some(RequestOutput::Done(frame))) => {
                 self.request = None;
-                Some(counted(frame, &self.share))
+                Some(counted(frame, &self.account))
             }
             // The client took the request back: nothing more is sent for it, the stream just ends.
             Poll::Ready(None) => {

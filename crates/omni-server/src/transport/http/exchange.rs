@@ -15,23 +15,23 @@ use hyper::{Method, Request as HttpRequest, Response, StatusCode};
 use omni_protocol::{ErrorCode, Id, Message, RawRequest, Rejected, Request, Revision, RpcError, error_frame};
 use tokio::time::sleep;
 
-use super::body::{EventStream, Held, ReplyBody, counted};
+use super::body::{EventStream, HeldPermits, ReplyBody, counted};
 use super::cors;
 use super::negotiation::{self, Accepts};
 use super::reply::{
     EVENT_STREAM, Reply, accepted, accepted_with, json, refusal, refused, stream, unavailable,
 };
 use super::request_body;
-use super::shared::{Guest, Shared};
-use crate::access::Visit;
-use crate::admission::{Permit, Share, Work};
+use super::shared::{AdmittedConnection, Shared};
+use crate::access::AccessDecision;
+use crate::admission::{BusyGuard, PeerAccount, Permit};
 use crate::frames::decode_frame;
-use crate::gate::{Closed, single};
+use crate::host_check::{HostRejection, single};
 use crate::outbox::Outbox;
 use crate::peer::Peer;
 use crate::principal::Principal;
-use crate::running::{Running, Step};
-use crate::session::{Arrival, InFlightRequest, Received, Session};
+use crate::running_request::{RequestOutput, RunningRequest};
+use crate::session::{InFlightRequest, MessageContext, Received, Session};
 use crate::token::Unauthorized;
 use crate::{dispatch, header_match, subscriptions};
 
@@ -48,12 +48,12 @@ const VERSION_HEADER: HeaderName = HeaderName::from_static("mcp-protocol-version
 /// Answers one HTTP request. Dropping the future (the client hung up) cancels what it started.
 pub(super) async fn respond(
     shared: Arc<Shared>,
-    guest: Arc<Guest>,
+    admitted: Arc<AdmittedConnection>,
     request: HttpRequest<Incoming>,
 ) -> Result<Reply, Infallible> {
-    let work = guest.connection.work();
+    let work = admitted.connection.mark_busy();
     let origin = shared.names.reading_origin(request.headers()).cloned();
-    let mut reply = exchange(&shared, &guest, request, work).await.unwrap_or_else(|refusal| refusal);
+    let mut reply = exchange(&shared, &admitted, request, work).await.unwrap_or_else(|refusal| refusal);
     cors::mark(&mut reply, origin);
     if reply.body().size_hint().lower() > LARGE_ANSWER_BYTES {
         // A client may send requests ahead of their answers. Tokio lets a connection go on for 128 answers before
@@ -66,12 +66,12 @@ pub(super) async fn respond(
 
 async fn exchange(
     shared: &Arc<Shared>,
-    guest: &Guest,
+    admitted: &AdmittedConnection,
     request: HttpRequest<Incoming>,
-    work: Work,
+    work: BusyGuard,
 ) -> Result<Reply, Reply> {
-    let visit = &guest.visit;
-    if let Some(why) = &visit.refused {
+    let access = &admitted.access;
+    if let Some(why) = &access.refused {
         let mut reply = refusal(StatusCode::FORBIDDEN, None, ErrorCode::InvalidRequest, why);
         // Nothing else will be served on it, so it takes nobody's place.
         reply.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
@@ -79,10 +79,14 @@ async fn exchange(
     }
     let (parts, body) = request.into_parts();
     let headers = &parts.headers;
-    let local = visit.peer.local.ip();
-    shared.names.check(parts.version, &parts.uri, headers, local).map_err(|closed| match closed {
-        Closed::Malformed(why) => refusal(StatusCode::BAD_REQUEST, None, ErrorCode::InvalidRequest, &why),
-        Closed::Forbidden(why) => refusal(StatusCode::FORBIDDEN, None, ErrorCode::InvalidRequest, &why),
+    let local = access.peer.local.ip();
+    shared.names.check(parts.version, &parts.uri, headers, local).map_err(|rejection| match rejection {
+        HostRejection::Malformed(why) => {
+            refusal(StatusCode::BAD_REQUEST, None, ErrorCode::InvalidRequest, &why)
+        }
+        HostRejection::Forbidden(why) => {
+            refusal(StatusCode::FORBIDDEN, None, ErrorCode::InvalidRequest, &why)
+        }
     })?;
     // Many clients and proxies add the slash.
     if !matches!(parts.uri.path(), "/mcp" | "/mcp/") {
@@ -94,12 +98,12 @@ async fn exchange(
     {
         return Ok(answer);
     }
-    let peer = &authenticate(shared, visit, headers)?;
-    let share = match peer.principal {
-        Some(_) => &shared.server.admission.share(Some(peer.key())),
-        None => guest.connection.share(),
+    let peer = &authenticate(shared, access, headers)?;
+    let account = match peer.principal {
+        Some(_) => &shared.server.admission.account(Some(peer.key())),
+        None => admitted.connection.account(),
     };
-    let client = Client { shared, peer, share, headers };
+    let client = Client { shared, peer, account, headers };
     // A session is of the legacy era; whatever names the modern one has none.
     let in_session = headers.contains_key(SESSION_HEADER) && !names_modern(headers);
     match parts.method {
@@ -116,7 +120,7 @@ async fn exchange(
 }
 
 /// The peer of a connection with whom this request of it stands for.
-fn authenticate(shared: &Shared, visit: &Visit, headers: &HeaderMap) -> Result<Peer, Reply> {
+fn authenticate(shared: &Shared, access: &AccessDecision, headers: &HeaderMap) -> Result<Peer, Reply> {
     let refuse = |status, challenge, why: &str| {
         let mut reply = refusal(status, None, ErrorCode::InvalidRequest, why);
         if let Some(challenge) = challenge {
@@ -125,7 +129,7 @@ fn authenticate(shared: &Shared, visit: &Visit, headers: &HeaderMap) -> Result<P
         reply
     };
     match shared.access.principal(headers) {
-        Ok(principal) => Ok(Peer { principal, ..visit.peer.clone() }),
+        Ok(principal) => Ok(Peer { principal, ..access.peer.clone() }),
         Err(Unauthorized::Malformed(why)) => Err(refuse(StatusCode::BAD_REQUEST, None, &why)),
         Err(Unauthorized::Missing) => {
             let why = "this server wants `Authorization: Bearer TOKEN`, with a token from the file that its \
@@ -151,15 +155,15 @@ fn names_modern(headers: &HeaderMap) -> bool {
 struct Client<'a> {
     shared: &'a Arc<Shared>,
     peer: &'a Peer,
-    share: &'a Share,
+    account: &'a PeerAccount,
     headers: &'a HeaderMap,
 }
 
 impl Client<'_> {
-    async fn post(self, body: Incoming, work: Work) -> Result<Reply, Reply> {
+    async fn post(self, body: Incoming, work: BusyGuard) -> Result<Reply, Reply> {
         let accepts = check_negotiation(self.headers)?;
         let max = self.shared.server.config.limits.body_bytes_max;
-        let (text, bytes) = request_body::read(body, max, self.share).await?;
+        let (text, bytes) = request_body::read(body, max, self.account).await?;
         let message = decode_frame(text).await.map_err(|rejected| refused(&rejected))?;
         let exchange = Exchange { client: self, accepts, bytes, work };
         match message {
@@ -183,26 +187,26 @@ impl Client<'_> {
         let ended = session.begin_stream();
         let outbox = Arc::new(Outbox::default());
         let said = subscriptions::session_stream(self.shared.server.clone(), session, outbox.clone());
-        let request = InFlightRequest::stream(Running::session_stream(said, outbox), ended);
-        Ok(stream(EventStream::new(Some(request), None, self.share.clone(), Held::default())))
+        let request = InFlightRequest::stream(RunningRequest::session_stream(said, outbox), ended);
+        Ok(stream(EventStream::new(Some(request), None, self.account.clone(), HeldPermits::default())))
     }
 
     fn delete(self) -> Result<Reply, Reply> {
         let session = self.session().map_err(|error| no_session(None, &error))?;
         if let Some(session) = session {
-            self.shared.sessions.end(&session.name(), &session.principal, self.share.key());
+            self.shared.sessions.end(&session.name(), &session.principal, self.account.key());
         }
         Ok(accepted_with(StatusCode::OK))
     }
 
     /// The peer's session that the headers name; `None` when they name none.
     fn session(self) -> Result<Option<Arc<Session>>, RpcError> {
-        let token = single(self.headers, &SESSION_HEADER).map_err(|closed| {
-            let (Closed::Malformed(why) | Closed::Forbidden(why)) = closed;
+        let token = single(self.headers, &SESSION_HEADER).map_err(|rejection| {
+            let (HostRejection::Malformed(why) | HostRejection::Forbidden(why)) = rejection;
             RpcError::new(ErrorCode::InvalidRequest, why)
         })?;
         let Some(token) = token else { return Ok(None) };
-        let session = self.shared.sessions.find(token, &self.principal(), self.share.key());
+        let session = self.shared.sessions.find(token, &self.principal(), self.account.key());
         session.map(Some).ok_or_else(|| {
             RpcError::new(ErrorCode::UnknownSession, "no such session; send `initialize` to open a new one")
         })
@@ -224,7 +228,7 @@ struct Exchange<'a> {
     accepts: Accepts,
     /// What its body holds.
     bytes: Permit,
-    work: Work,
+    work: BusyGuard,
 }
 
 impl Exchange<'_> {
@@ -247,8 +251,8 @@ impl Exchange<'_> {
         }
         if request.opens_session() {
             let session = Session::lasting(client.principal());
-            let received = session.start(request, &self.arrival());
-            let token = client.shared.sessions.keep(&session, client.share.key());
+            let received = session.start(request, &self.context());
+            let token = client.shared.sessions.keep(&session, client.account.key());
             let mut reply = self.reply(received).await?;
             if let Some(token) = token {
                 let token = HeaderValue::from_str(&token).expect("a token is hexadecimal");
@@ -257,7 +261,7 @@ impl Exchange<'_> {
             return Ok(reply);
         }
         let session = session.unwrap_or_else(|| Session::of_request(client.principal()));
-        let received = session.start(request, &self.arrival());
+        let received = session.start(request, &self.context());
         self.reply(received).await
     }
 
@@ -270,14 +274,14 @@ impl Exchange<'_> {
             false => client.session().map_err(|error| no_session(None, &error))?,
         };
         let session = session.unwrap_or_else(|| Session::of_request(client.principal()));
-        let received = session.receive(message, &self.arrival());
+        let received = session.receive(message, &self.context());
         self.reply(received).await
     }
 
-    fn arrival(&self) -> Arrival<'_> {
-        Arrival {
+    fn context(&self) -> MessageContext<'_> {
+        MessageContext {
             server: &self.client.shared.server,
-            share: self.client.share,
+            account: self.client.account,
             parked: &self.client.shared.parked,
             takes_events: self.accepts.events,
         }
@@ -285,8 +289,8 @@ impl Exchange<'_> {
 
     /// A legacy request may leave its version header out, or name any revision that we speak.
     fn check_version(&self, request: &Request) -> Result<(), Reply> {
-        let version = single(self.client.headers, &VERSION_HEADER).map_err(|closed| {
-            let (Closed::Malformed(why) | Closed::Forbidden(why)) = closed;
+        let version = single(self.client.headers, &VERSION_HEADER).map_err(|rejection| {
+            let (HostRejection::Malformed(why) | HostRejection::Forbidden(why)) = rejection;
             refusal(StatusCode::BAD_REQUEST, Some(&request.id), ErrorCode::InvalidRequest, &why)
         })?;
         let Some(version) = version else { return Ok(()) };
@@ -299,13 +303,13 @@ impl Exchange<'_> {
 
     /// Chooses between one JSON text and a stream of events.
     async fn reply(self, received: Received) -> Result<Reply, Reply> {
-        let Exchange { client: Client { share, .. }, accepts, bytes, work } = self;
+        let Exchange { client: Client { account, .. }, accepts, bytes, work } = self;
         match received {
             Received::Nothing => Ok(accepted()),
             Received::Answer(frame) if accepts.json => Ok(json(StatusCode::OK, frame)),
             Received::Answer(frame) => {
-                let held = Held { _bytes: Some(bytes), _work: Some(work) };
-                Ok(stream(EventStream::new(None, Some(counted(frame, share)), share.clone(), held)))
+                let held = HeldPermits { _bytes: Some(bytes), _work: Some(work) };
+                Ok(stream(EventStream::new(None, Some(counted(frame, account)), account.clone(), held)))
             }
             Received::Refused(rejected) if rejected.error.code == ErrorCode::Overloaded => {
                 Err(unavailable(error_frame(rejected.id.as_ref(), &rejected.error)))
@@ -314,8 +318,8 @@ impl Exchange<'_> {
             Received::Later(request) => {
                 // A client that only listens is not at work: its stream can go when another needs the room.
                 let work = (!request.only_listens()).then_some(work);
-                let held = Held { _bytes: Some(bytes), _work: work };
-                Ok(drive(request, share, held, accepts).await)
+                let held = HeldPermits { _bytes: Some(bytes), _work: work };
+                Ok(drive(request, account, held, accepts).await)
             }
         }
     }
@@ -351,7 +355,12 @@ impl Exchange<'_> {
 
 /// Waits for the answer, or for the reason to make the reply a stream: something to say before the answer,
 /// or a call that takes long.
-async fn drive(mut request: InFlightRequest, share: &Share, held: Held, accepts: Accepts) -> Reply {
+async fn drive(
+    mut request: InFlightRequest,
+    account: &PeerAccount,
+    held: HeldPermits,
+    accepts: Accepts,
+) -> Reply {
     let first = {
         let step = request.step();
         tokio::pin!(step);
@@ -365,12 +374,14 @@ async fn drive(mut request: InFlightRequest, share: &Share, held: Held, accepts:
     };
     let (request, event) = match first {
         Some(None) => return withdrawn(),
-        Some(Some(Step::Done(frame))) if accepts.json => return json(StatusCode::OK, counted(frame, share)),
-        Some(Some(Step::Done(frame))) => (None, Some(counted(frame, share))),
-        Some(Some(Step::Event(frame))) => (Some(request), Some(frame)),
+        Some(Some(RequestOutput::Done(frame))) if accepts.json => {
+            return json(StatusCode::OK, counted(frame, account));
+        }
+        Some(Some(RequestOutput::Done(frame))) => (None, Some(counted(frame, account))),
+        Some(Some(RequestOutput::Event(frame))) => (Some(request), Some(frame)),
         None => (Some(request), None),
     };
-    stream(EventStream::new(request, event, share.clone(), held))
+    stream(EventStream::new(request, event, account.clone(), held))
 }
 
 /// The reply to a request that its client took back by a notification: an empty stream, since nothing may

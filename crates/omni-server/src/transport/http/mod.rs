@@ -27,14 +27,14 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, Sleep, sleep, timeout};
 
-use crate::access::{Access, Visit};
-use crate::asking::ParkedCalls;
-use crate::gate::AllowedNames;
+use crate::access::{Access, AccessDecision};
+use crate::call_client::ParkedCalls;
+use crate::host_check::AllowedHosts;
 use crate::server::Server;
 use crate::session::{SessionKey, Sessions};
-use crate::transport::guard::Guarded;
+use crate::transport::stall_guard::StallGuard;
 use crate::transport::stopped;
-use shared::{Guest, Shared};
+use shared::{AdmittedConnection, Shared};
 
 /// A client has this long to send the head of a request. Half-open connections close after it.
 const HEAD_TIMEOUT: Duration = Duration::from_secs(15);
@@ -69,7 +69,7 @@ pub struct HttpEndpoint {
 impl HttpEndpoint {
     /// An endpoint that answers from `server`. `access` says which callers are let in, `names` which `Host` and
     /// `Origin` they may send, and `key` seals the tokens of legacy sessions.
-    pub fn new(server: Arc<Server>, access: Access, names: AllowedNames, key: SessionKey) -> Self {
+    pub fn new(server: Arc<Server>, access: Access, names: AllowedHosts, key: SessionKey) -> Self {
         let sessions = Sessions::new(key, server.config.limits.sessions_max, server.catalog.rules());
         HttpEndpoint {
             shared: Arc::new(Shared { server, access, names, sessions, parked: ParkedCalls::new() }),
@@ -82,23 +82,23 @@ impl HttpEndpoint {
         let shared = &self.shared;
         let grace = shared.server.config.grace;
         let mut connections = JoinSet::new();
-        let mut trouble = Trouble::default();
+        let mut backoff = AcceptBackoff::default();
         loop {
             tokio::select! {
                 biased;
                 () = stopped(&mut stop) => break,
                 Some(_) = connections.join_next(), if !connections.is_empty() => {}
-                accepted = listener.accept(), if trouble.is_over() => match accepted {
+                accepted = listener.accept(), if backoff.is_over() => match accepted {
                     Ok((stream, remote)) => {
-                        trouble.accepted();
+                        backoff.accepted();
                         let Some(task) = shared.admit(stream, remote, &stop) else { continue };
                         connections.spawn(task);
                         // Those who came before are looked at first: what they sent, and whether they are to leave.
                         tokio::task::yield_now().await;
                     }
-                    Err(error) => trouble.refused(&error, shared.server.admission.make_room()),
+                    Err(error) => backoff.refused(&error, shared.server.admission.make_room()),
                 },
-                () = trouble.pause(), if !trouble.is_over() => {}
+                () = backoff.pause(), if !backoff.is_over() => {}
             }
         }
         drop(listener);
@@ -115,17 +115,17 @@ impl HttpEndpoint {
         Ok(())
     }
 
-    /// Serves one connection of `visit` that somebody else has accepted, whatever its bytes travel over, until it is
+    /// Serves one connection of `access` that somebody else has accepted, whatever its bytes travel over, until it is
     /// closed or `stop` turns true. Returns at once when there is no room for it. Dropping the future closes the
     /// connection and cancels what runs on it.
     pub async fn serve_stream(
         &self,
         stream: impl AsyncRead + AsyncWrite + Unpin,
-        visit: Visit,
+        access: AccessDecision,
         stop: watch::Receiver<bool>,
     ) {
-        let Some(guest) = self.shared.receive(visit) else { return };
-        serve_requests(self.shared.clone(), stream, Arc::new(guest), stop).await;
+        let Some(admitted) = self.shared.reserve(access) else { return };
+        serve_requests(self.shared.clone(), stream, Arc::new(admitted), stop).await;
     }
 }
 
@@ -136,13 +136,13 @@ async fn empties(connections: &mut JoinSet<()>, patience: Duration) -> bool {
 
 /// The system has no room for another connection.
 #[derive(Default)]
-struct Trouble {
+struct AcceptBackoff {
     pause: Option<(Duration, Pin<Box<Sleep>>)>,
     /// Since when, and how often.
     since: Option<(Instant, u64)>,
 }
 
-impl Trouble {
+impl AcceptBackoff {
     fn is_over(&self) -> bool {
         self.pause.is_none()
     }
@@ -186,19 +186,19 @@ impl Shared {
         stop: &watch::Receiver<bool>,
     ) -> Option<impl Future<Output = ()> + Send + use<>> {
         // Now, before another task runs: who it is can be told only while it is still connected.
-        let visit = match stream.local_addr().map(|local| self.access.visit(&stream, remote, local)) {
-            Ok(visit) => visit,
+        let access = match stream.local_addr().map(|local| self.access.check(&stream, remote, local)) {
+            Ok(access) => access,
             Err(error) => {
                 tracing::debug!(%error, %remote, "a connection ended before it was served");
                 return None;
             }
         };
-        let Some(guest) = self.receive(visit) else {
+        let Some(admitted) = self.reserve(access) else {
             tracing::debug!(%remote, "a connection was refused: all are taken and at work");
             turn_away(stream);
             return None;
         };
-        Some(serve_connection(self.clone(), stream, guest, stop.clone()))
+        Some(serve_connection(self.clone(), stream, admitted, stop.clone()))
     }
 }
 
@@ -220,23 +220,23 @@ fn turn_away(stream: TcpStream) {
 async fn serve_connection(
     shared: Arc<Shared>,
     stream: TcpStream,
-    guest: Guest,
+    admitted: AdmittedConnection,
     mut stop: watch::Receiver<bool>,
 ) {
     // Without it the second small write of an exchange waits 40 ms for the client's acknowledgement.
     if let Err(error) = stream.set_nodelay(true) {
         tracing::debug!(%error, "TCP_NODELAY could not be set");
     }
-    let guest = Arc::new(guest);
+    let admitted = Arc::new(admitted);
     // One that says nothing, or half a head, costs next to nothing: buffers are made when there is a request.
     let come = tokio::select! {
         come = timeout(HEAD_TIMEOUT, whole_head(&stream)) => come,
-        () = guest.connection.evicted() => return,
+        () = admitted.connection.evicted() => return,
         () = stopped(&mut stop) => return,
     };
     if matches!(come, Ok(Ok(true))) {
         // Boxed, or each connection that only waits would have the size of one that is served.
-        Box::pin(serve_requests(shared, stream, guest, stop)).await;
+        Box::pin(serve_requests(shared, stream, admitted, stop)).await;
     }
 }
 
@@ -270,11 +270,11 @@ fn peek(stream: &TcpStream) -> io::Result<(usize, bool)> {
 async fn serve_requests(
     shared: Arc<Shared>,
     stream: impl AsyncRead + AsyncWrite + Unpin,
-    guest: Arc<Guest>,
+    admitted: Arc<AdmittedConnection>,
     mut stop: watch::Receiver<bool>,
 ) {
-    let stream = Guarded::new(stream, guest.connection.clone());
-    let service = service_fn(|request| exchange::respond(shared.clone(), guest.clone(), request));
+    let stream = StallGuard::new(stream, admitted.connection.clone());
+    let service = service_fn(|request| exchange::respond(shared.clone(), admitted.clone(), request));
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(HEAD_TIMEOUT)
@@ -283,8 +283,8 @@ async fn serve_requests(
     tokio::pin!(connection);
     let finished = tokio::select! {
         finished = connection.as_mut() => finished,
-        () = guest.connection.evicted() => {
-            tracing::debug!(remote = %guest.visit.peer.remote, "a silent connection was closed to make room");
+        () = admitted.connection.evicted() => {
+            tracing::debug!(remote = %admitted.access.peer.remote, "a silent connection was closed to make room");
             return;
         }
         () = stopped(&mut stop) => {

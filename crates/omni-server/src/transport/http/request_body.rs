@@ -11,7 +11,7 @@ use omni_protocol::ErrorCode;
 use tokio::time::{Instant, timeout, timeout_at};
 
 use super::reply::{Reply, overloaded, refusal};
-use crate::admission::{BodyBytes, Permit, Share};
+use crate::admission::{BodyBytes, PeerAccount, Permit};
 
 /// A body has this long to arrive, and a second more for each [`RATE_MIN`] bytes of it that have come.
 const BODY_TIMEOUT: Duration = Duration::from_secs(15);
@@ -38,11 +38,15 @@ const PIECE_BYTES_MIN: usize = 16;
 /// # Errors
 /// 413 when it is longer than `max`, also when it only says so; 408 when it does not come on; 503 when there is no
 /// room for it; 400 when it breaks off, or comes in tiny pieces.
-pub(super) async fn read(body: Incoming, max: usize, share: &Share) -> Result<(Bytes, Permit), Reply> {
+pub(super) async fn read(
+    body: Incoming,
+    max: usize,
+    account: &PeerAccount,
+) -> Result<(Bytes, Permit), Reply> {
     if body.size_hint().lower() > max as u64 {
         return Err(too_large(max));
     }
-    let mut reading = Reading { body, held: share.body(), room: 0, arrived: 0, deadline: None };
+    let mut reading = BodyReader { body, held: account.body(), room: 0, arrived: 0, deadline: None };
     let mut first = Bytes::new();
     let mut all = BytesMut::new();
     let mut pieces = 0;
@@ -68,7 +72,7 @@ pub(super) async fn read(body: Incoming, max: usize, share: &Share) -> Result<(B
     Ok((if all.is_empty() { first } else { all.freeze() }, reading.held.whole()))
 }
 
-struct Reading {
+struct BodyReader {
     body: Incoming,
     held: BodyBytes,
     /// Bytes there is room for.
@@ -78,7 +82,7 @@ struct Reading {
     deadline: Option<Instant>,
 }
 
-impl Reading {
+impl BodyReader {
     async fn piece(&mut self) -> Result<Option<Bytes>, Reply> {
         loop {
             let frame = match self.next_now().await {

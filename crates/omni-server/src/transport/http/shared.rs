@@ -2,10 +2,10 @@
 
 use std::sync::Arc;
 
-use crate::access::{Access, Visit};
+use crate::access::{Access, AccessDecision};
 use crate::admission::Connection;
-use crate::asking::ParkedCalls;
-use crate::gate::AllowedNames;
+use crate::call_client::ParkedCalls;
+use crate::host_check::AllowedHosts;
 use crate::server::Server;
 use crate::session::Sessions;
 
@@ -13,22 +13,22 @@ use crate::session::Sessions;
 pub(super) struct Shared {
     pub(super) server: Arc<Server>,
     pub(super) access: Access,
-    pub(super) names: AllowedNames,
+    pub(super) names: AllowedHosts,
     pub(super) sessions: Sessions,
     pub(super) parked: Arc<ParkedCalls>,
 }
 
 /// Who is at the other end of a connection, and the place it takes.
-pub(super) struct Guest {
-    pub(super) visit: Visit,
+pub(super) struct AdmittedConnection {
+    pub(super) access: AccessDecision,
     pub(super) connection: Arc<Connection>,
 }
 
 impl Shared {
     /// Takes a place for a connection; `None` when all are taken and at work.
-    pub(super) fn receive(&self, visit: Visit) -> Option<Guest> {
+    pub(super) fn reserve(&self, access: AccessDecision) -> Option<AdmittedConnection> {
         let admission = &self.server.admission;
-        let connection = admission.connect(&admission.share(Some(visit.peer.key())))?;
-        Some(Guest { visit, connection: Arc::new(connection) })
+        let connection = admission.connect(&admission.account(Some(access.peer.key())))?;
+        Some(AdmittedConnection { access, connection: Arc::new(connection) })
     }
 }

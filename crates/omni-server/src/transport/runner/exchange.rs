@@ -25,15 +25,15 @@ use serde_json::{Value, json};
 use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::timeout_at;
 
-use super::lines::Waiting;
+use super::line_queue::SharedLineQueue;
 use super::questions::{ANSWER_BYTES_MAX, Taken, call_of, read_answer};
 use super::request::{RunRequest, object_text};
 use super::shared::{BODY_BYTES_MAX, CALLS_MAX, Guard, HEAD_BYTES_MAX, Shared};
-use super::stream::{CallStream, Speaker};
+use super::stream::{CallEvents, CallStream};
 use crate::authority::{Authority, Host};
-use crate::changes::list_of;
-use crate::items;
-use crate::terms::Terms;
+use crate::call_options::CallOptions;
+use crate::item_calls;
+use crate::list_changes::list_of;
 
 /// A caller has this long to send the body of a request.
 const BODY_PATIENCE: Duration = Duration::from_secs(30);
@@ -221,15 +221,15 @@ async fn run_tool(
     let tool = server
         .find(ProfileId::EVERYBODY, &asked.name)
         .map_err(|unknown| refusal(StatusCode::NOT_FOUND, "unknown_tool", &unknown.for_people()))?;
-    let waiting = Waiting::default();
-    let questions = (asked.asks && tool.spec.may_ask()).then(|| shared.asking.begin());
+    let waiting = SharedLineQueue::default();
+    let questions = (asked.asks && tool.spec.may_ask()).then(|| shared.questions.begin());
     let name = questions.as_ref().and_then(|questions| HeaderValue::from_str(questions.name()).ok());
-    let mut speaker = Speaker::new(asked.id, Arc::clone(&waiting), questions);
+    let mut speaker = CallEvents::new(asked.id, Arc::clone(&waiting), questions);
     let id = asked.id;
     let call = async move {
         // For as long as the arguments are.
         let _held = held;
-        let terms = Terms {
+        let terms = CallOptions {
             deadline: Deadline::new(accepted, asked.deadline, asked.idle),
             wants: asked.wants,
             session: asked.session.into(),
@@ -258,7 +258,7 @@ fn take_answer(shared: &Shared, call: &str, body: &Bytes) -> Reply {
         let why = format!("an answer's result may be {ANSWER_BYTES_MAX} bytes long, not {}", result.len());
         return refusal(StatusCode::PAYLOAD_TOO_LARGE, "too_large", &why);
     }
-    match shared.asking.answer(call, number, answer) {
+    match shared.questions.answer(call, number, answer) {
         Taken::Yes => ok("{}"),
         Taken::NoCall => {
             let why = "no call of that name runs here, or it cannot ask";
@@ -298,7 +298,7 @@ async fn tools(shared: &Arc<Shared>, headers: &HeaderMap) -> Reply {
 }
 
 fn health(shared: &Shared) -> Value {
-    let initializing = !shared.server.catalog_is_checked(ListKind::Tools);
+    let initializing = !shared.server.is_refreshed(ListKind::Tools);
     let status = match (shared.draining.load(Ordering::Relaxed), initializing) {
         (true, _) => "draining",
         (false, true) => "initializing",
@@ -328,24 +328,24 @@ async fn list(shared: &Shared, kind: CatalogKind) -> Bytes {
 
 fn resource_request(body: &[u8]) -> Result<CallRequest, String> {
     #[derive(Deserialize)]
-    struct Asked {
+    struct OpenQuestion {
         uri: Box<str>,
     }
     let text = object_text(body)?;
-    let Asked { uri } =
+    let OpenQuestion { uri } =
         serde_json::from_str(text).map_err(|error| format!("`uri` must be a string: {error}"))?;
     Ok(CallRequest::Resource { uri })
 }
 
 fn prompt_request(body: &[u8]) -> Result<CallRequest, String> {
     #[derive(Deserialize)]
-    struct Asked<'a> {
+    struct OpenQuestion<'a> {
         name: Box<str>,
         #[serde(borrow)]
         arguments: Option<&'a RawValue>,
     }
     let text = object_text(body)?;
-    let Asked { name, arguments } =
+    let OpenQuestion { name, arguments } =
         serde_json::from_str(text).map_err(|error| format!("`name` must be a string: {error}"))?;
     if arguments.is_some_and(|arguments| !arguments.get().starts_with('{')) {
         return Err("`arguments` must be an object".to_owned());
@@ -370,8 +370,11 @@ async fn item(
 ) -> Result<Reply, Reply> {
     let request = request.map_err(|why| bad_request(&why))?;
     let server = &shared.server;
-    let terms =
-        Terms { deadline: items::deadline(server, accepted), wants: Wants::default(), session: "".into() };
+    let terms = CallOptions {
+        deadline: item_calls::deadline(server, accepted),
+        wants: Wants::default(),
+        session: "".into(),
+    };
     let named: String = request.named().unwrap_or_default().chars().take(200).collect();
     let (outcome, _) = server.run_item(request, terms, &mut NoClient).await;
     match outcome.kind {

@@ -5,7 +5,7 @@
 //! and told about. A connection is one task and carries one request at a time; closing it cancels what it asked for.
 
 mod exchange;
-mod lines;
+mod line_queue;
 mod listing;
 mod questions;
 mod request;
@@ -27,10 +27,10 @@ use tokio::task::JoinSet;
 
 use crate::access::Access;
 use crate::server::Server;
-use crate::transport::guard::Guarded;
+use crate::transport::stall_guard::StallGuard;
 use crate::transport::stopped;
 use listing::Listing;
-use shared::{BODIES_BYTES_MAX, CONNECTIONS_MAX, Calls, Guard, HEAD_BYTES_MAX, Shared};
+use shared::{BODIES_BYTES_MAX, CONNECTIONS_MAX, CallCount, Guard, HEAD_BYTES_MAX, Shared};
 
 /// A connection on which no request comes for so long is closed.
 const IDLE: Duration = Duration::from_secs(60);
@@ -61,8 +61,8 @@ pub async fn serve(
         server: Arc::clone(&server),
         listing: Listing::default(),
         bodies: Arc::new(Semaphore::new(BODIES_BYTES_MAX / 1024)),
-        calls: Calls::default(),
-        asking: questions::Calls::default(),
+        calls: CallCount::default(),
+        questions: questions::OpenCalls::default(),
         draining: AtomicBool::new(false),
     });
     let (closing, closed) = watch::channel(false);
@@ -113,7 +113,7 @@ async fn accept(listener: &RunnerListener) -> io::Result<(Box<dyn Stream>, Guard
             // Now, before another task runs: who it is can be told only while it is still connected. A peer that has
             // gone already is of no interest.
             let ours =
-                stream.local_addr().is_ok_and(|local| access.visit(&stream, remote, local).refused.is_none());
+                stream.local_addr().is_ok_and(|local| access.check(&stream, remote, local).refused.is_none());
             // Without it the second small write of an exchange waits 40 ms for the caller's acknowledgement.
             if let Err(error) = stream.set_nodelay(true) {
                 tracing::debug!(%error, "TCP_NODELAY could not be set");
@@ -131,15 +131,15 @@ async fn connection(
 ) {
     // One account for all: whoever comes here is of one user.
     let admission = &shared.server.admission;
-    let Some(place) = admission.connect(&admission.share(None)) else { return };
+    let Some(place) = admission.connect(&admission.account(None)) else { return };
     let place = Arc::new(place);
-    let _work = place.work();
+    let _work = place.mark_busy();
     let service = service_fn(|request| exchange::respond(Arc::clone(&shared), guard, request));
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(IDLE)
         .max_buf_size(HEAD_BYTES_MAX)
-        .serve_connection(TokioIo::new(Guarded::new(stream, Arc::clone(&place))), service);
+        .serve_connection(TokioIo::new(StallGuard::new(stream, Arc::clone(&place))), service);
     tokio::pin!(connection);
     let finished = tokio::select! {
         finished = connection.as_mut() => finished,

@@ -14,7 +14,7 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 use tokio::sync::oneshot;
 
-use super::lines::{self, Waiting};
+use super::line_queue::{self, SharedLineQueue};
 use super::request::object_text;
 use crate::random::random_hex;
 
@@ -29,7 +29,7 @@ const MESSAGE_BYTES_MAX: usize = 8 << 10;
 
 /// All calls here that may ask, by their names.
 #[derive(Clone, Default)]
-pub(super) struct Calls(Arc<Mutex<HashMap<String, Open>>>);
+pub(super) struct OpenCalls(Arc<Mutex<HashMap<String, Open>>>);
 
 #[derive(Default)]
 struct Open {
@@ -48,7 +48,7 @@ pub(super) enum Taken {
     NotOpen,
 }
 
-impl Calls {
+impl OpenCalls {
     fn lock(&self) -> MutexGuard<'_, HashMap<String, Open>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -74,7 +74,7 @@ impl Calls {
 
 /// The questions of one call. The name goes with it.
 pub(super) struct Questions {
-    calls: Calls,
+    calls: OpenCalls,
     name: Arc<str>,
 }
 
@@ -85,7 +85,7 @@ impl Questions {
     }
 
     /// Opens a question: its number, and where its answer will be. `None` when too many are open.
-    pub(super) fn open(&self, id: u64, ask: &Ask, lines: &Waiting) -> Option<Asked> {
+    pub(super) fn open(&self, id: u64, ask: &Ask, lines: &SharedLineQueue) -> Option<OpenQuestion> {
         let mut calls = self.calls.lock();
         let open = calls.get_mut(&*self.name)?;
         if open.waiting.len() >= OPEN_MAX {
@@ -96,9 +96,9 @@ impl Questions {
         open.waiting.insert(open.last, sender);
         let number = open.last;
         drop(calls);
-        lines::lock(lines).ask(id, number, ask);
+        line_queue::lock(lines).ask(id, number, ask);
         let (calls, name) = (self.calls.clone(), self.name.clone());
-        Some(Asked { calls, name, id, number, answer: Some(answer), lines: lines.clone() })
+        Some(OpenQuestion { calls, name, id, number, answer: Some(answer), lines: lines.clone() })
     }
 }
 
@@ -109,17 +109,17 @@ impl Drop for Questions {
 }
 
 /// One open question. Dropped before its answer, it is taken back.
-pub(super) struct Asked {
-    calls: Calls,
+pub(super) struct OpenQuestion {
+    calls: OpenCalls,
     name: Arc<str>,
     id: u64,
     number: u64,
     /// `None` once it has come.
     answer: Option<oneshot::Receiver<Answer>>,
-    lines: Waiting,
+    lines: SharedLineQueue,
 }
 
-impl Future for Asked {
+impl Future for OpenQuestion {
     type Output = Answer;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Answer> {
@@ -133,7 +133,7 @@ impl Future for Asked {
     }
 }
 
-impl Drop for Asked {
+impl Drop for OpenQuestion {
     fn drop(&mut self) {
         if self.answer.is_none() {
             return;
@@ -141,7 +141,7 @@ impl Drop for Asked {
         if let Some(open) = self.calls.lock().get_mut(&*self.name) {
             open.waiting.remove(&self.number);
         }
-        lines::lock(&self.lines).retract(self.id, self.number);
+        line_queue::lock(&self.lines).retract(self.id, self.number);
     }
 }
 
@@ -229,7 +229,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_question_has_one_answer_and_none_after_its_call() {
-        let (calls, lines) = (Calls::default(), Waiting::default());
+        let (calls, lines) = (OpenCalls::default(), SharedLineQueue::default());
         let (one, two) = (calls.begin(), calls.begin());
         assert_ne!(one.name(), two.name());
         let ask = Ask { method: AskMethod::ListRoots, params: Bytes::from_static(b"{}") };
@@ -244,14 +244,14 @@ mod tests {
         assert_eq!(asked.await, answer());
         drop(one.open(7, &ask, &lines).unwrap());
         assert_eq!(calls.answer(&name, 2, answer()), Taken::NotOpen, "it was taken back");
-        let text = lines::lock(&lines).take();
+        let text = line_queue::lock(&lines).take();
         let text = std::str::from_utf8(&text).unwrap();
         assert_eq!(
             text.lines().last(),
             Some(r#"{"retract":{"id":7,"ask":2}}"#),
             "what has its answer is not taken back: {text}"
         );
-        let open: Vec<Asked> = std::iter::from_fn(|| one.open(7, &ask, &lines)).collect();
+        let open: Vec<OpenQuestion> = std::iter::from_fn(|| one.open(7, &ask, &lines)).collect();
         assert_eq!(open.len(), OPEN_MAX);
         drop(one);
         assert_eq!(calls.answer(&name, 3, answer()), Taken::NoCall);

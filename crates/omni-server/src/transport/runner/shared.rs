@@ -29,29 +29,29 @@ pub(super) struct Shared {
     pub(super) listing: Listing,
     /// KiB of request bodies that may be held.
     pub(super) bodies: Arc<Semaphore>,
-    pub(super) calls: Calls,
+    pub(super) calls: CallCount,
     /// Those of them that may ask.
-    pub(super) asking: questions::Calls,
+    pub(super) questions: questions::OpenCalls,
     pub(super) draining: AtomicBool,
 }
 
 /// How many calls run.
 #[derive(Clone, Default)]
-pub(super) struct Calls(Arc<Count>);
+pub(super) struct CallCount(Arc<CountState>);
 
 #[derive(Default)]
-struct Count {
+struct CountState {
     running: AtomicUsize,
     ended: Notify,
 }
 
 /// One call that counts as running until this is dropped.
-pub(super) struct Running(Calls);
+pub(super) struct RunningCall(CallCount);
 
-impl Calls {
-    pub(super) fn begin(&self) -> Running {
+impl CallCount {
+    pub(super) fn begin(&self) -> RunningCall {
         self.0.running.fetch_add(1, Ordering::Relaxed);
-        Running(self.clone())
+        RunningCall(self.clone())
     }
 
     pub(super) fn count(&self) -> usize {
@@ -65,7 +65,7 @@ impl Calls {
     }
 }
 
-impl Drop for Running {
+impl Drop for RunningCall {
     fn drop(&mut self) {
         self.0.0.running.fetch_sub(1, Ordering::Relaxed);
         // One waiter at most: whoever drains.

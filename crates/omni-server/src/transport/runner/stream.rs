@@ -11,9 +11,9 @@ use bytes::Bytes;
 use futures_util::FutureExt;
 use omni_call::{Answer, Ask, BoxFuture, CallPort, Event, EventSink, Outcome, OutcomeKind, Refusal};
 
-use super::lines::{Lines, Waiting, lock};
+use super::line_queue::{LineQueue, SharedLineQueue, lock};
 use super::questions::{OPEN_MAX, Questions};
-use super::shared::Running;
+use super::shared::RunningCall;
 use crate::random::random_hex;
 
 /// Signs of life that come sooner after each other than this are one.
@@ -23,11 +23,11 @@ const BEAT_EVERY: Duration = Duration::from_millis(100);
 pub(super) struct CallStream {
     id: u64,
     call: Option<Pin<Box<Caught>>>,
-    waiting: Waiting,
+    waiting: SharedLineQueue,
     /// The head of the answer has had its turn.
     head_sent: bool,
     /// Counts the call as running.
-    _running: Running,
+    _running: RunningCall,
 }
 
 /// What a panic carried.
@@ -41,8 +41,8 @@ impl CallStream {
     pub(super) fn new(
         id: u64,
         call: impl Future<Output = ()> + Send + 'static,
-        waiting: Waiting,
-        running: Running,
+        waiting: SharedLineQueue,
+        running: RunningCall,
     ) -> Self {
         let call = Box::pin(AssertUnwindSafe(call).catch_unwind());
         CallStream { id, call: Some(call), waiting, head_sent: false, _running: running }
@@ -85,25 +85,25 @@ impl CallStream {
 }
 
 /// Takes down what a call says.
-pub(super) struct Speaker {
+pub(super) struct CallEvents {
     id: u64,
-    waiting: Waiting,
+    waiting: SharedLineQueue,
     beat_at: Option<Instant>,
     /// `None` for a call that cannot ask, or whose caller cannot be asked.
     questions: Option<Questions>,
 }
 
-impl Speaker {
-    pub(super) fn new(id: u64, waiting: Waiting, questions: Option<Questions>) -> Self {
-        Speaker { id, waiting, beat_at: None, questions }
+impl CallEvents {
+    pub(super) fn new(id: u64, waiting: SharedLineQueue, questions: Option<Questions>) -> Self {
+        CallEvents { id, waiting, beat_at: None, questions }
     }
 
-    pub(super) fn lines(&self) -> std::sync::MutexGuard<'_, Lines> {
+    pub(super) fn lines(&self) -> std::sync::MutexGuard<'_, LineQueue> {
         lock(&self.waiting)
     }
 }
 
-impl EventSink for Speaker {
+impl EventSink for CallEvents {
     fn event(&mut self, event: Event) {
         lock(&self.waiting).event(self.id, &event);
     }
@@ -117,7 +117,7 @@ impl EventSink for Speaker {
     }
 }
 
-impl CallPort for Speaker {
+impl CallPort for CallEvents {
     fn ask(&mut self, ask: Ask) -> BoxFuture<'static, Answer> {
         let Some(questions) = &self.questions else {
             return Box::pin(std::future::ready(Answer::unsupported(ask.method)));

@@ -42,15 +42,15 @@ impl ListVersions {
 
 /// The versions in force: of tools, that of each profile's list.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct InForce {
+pub(crate) struct CurrentVersions {
     /// Without that of tools.
     others: ListVersions,
     tools: Arc<[Arc<str>]>,
 }
 
-impl InForce {
+impl CurrentVersions {
     pub(crate) fn new(others: ListVersions, tools: Arc<[Arc<str>]>) -> Self {
-        InForce { others, tools }
+        CurrentVersions { others, tools }
     }
 
     /// What a client with that profile sees.
@@ -62,29 +62,29 @@ impl InForce {
 }
 
 /// The versions in force, for everybody who listens.
-pub(crate) struct Changes {
-    state: watch::Sender<State>,
+pub(crate) struct ListChanges {
+    state: watch::Sender<ListChangesState>,
 }
 
 #[derive(Clone)]
-struct State {
-    versions: InForce,
+struct ListChangesState {
+    versions: CurrentVersions,
     /// The server is ending, and with it everything that listens.
     ended: bool,
 }
 
 /// One listener's view. What changes while nobody looks is seen as one change.
-pub(crate) struct Listener {
-    state: watch::Receiver<State>,
+pub(crate) struct VersionListener {
+    state: watch::Receiver<ListChangesState>,
 }
 
-impl Changes {
-    pub(crate) fn new(versions: InForce) -> Self {
-        Changes { state: watch::Sender::new(State { versions, ended: false }) }
+impl ListChanges {
+    pub(crate) fn new(versions: CurrentVersions) -> Self {
+        ListChanges { state: watch::Sender::new(ListChangesState { versions, ended: false }) }
     }
 
     /// Makes `versions` those in force; wakes listeners when they are others.
-    pub(crate) fn set(&self, versions: InForce) {
+    pub(crate) fn set(&self, versions: CurrentVersions) {
         self.state.send_if_modified(|state| {
             let differ = state.versions != versions;
             state.versions = versions;
@@ -97,24 +97,24 @@ impl Changes {
         self.state.send_modify(|state| state.ended = true);
     }
 
-    pub(crate) fn listen(&self) -> Listener {
-        Listener { state: self.state.subscribe() }
+    pub(crate) fn listen(&self) -> VersionListener {
+        VersionListener { state: self.state.subscribe() }
     }
 }
 
-impl Listener {
-    pub(crate) fn versions(&mut self) -> InForce {
+impl VersionListener {
+    pub(crate) fn versions(&mut self) -> CurrentVersions {
         self.state.borrow_and_update().versions.clone()
     }
 
     /// All changes, until the server ends.
-    pub(crate) fn into_stream(self) -> impl Stream<Item = InForce> + Send {
+    pub(crate) fn into_stream(self) -> impl Stream<Item = CurrentVersions> + Send {
         // Fused: it is asked again after its end, along with whatever else is waited for.
         stream::unfold(self, async |mut listener| Some((listener.changed().await?, listener))).fuse()
     }
 
     /// Waits for the next change; `None` once the server ends. Cancel safe.
-    pub(crate) async fn changed(&mut self) -> Option<InForce> {
+    pub(crate) async fn changed(&mut self) -> Option<CurrentVersions> {
         if self.state.borrow().ended || self.state.changed().await.is_err() {
             return None;
         }
@@ -218,9 +218,9 @@ mod tests {
     async fn a_listener_hears_of_another_version_and_of_the_end_and_of_nothing_else() {
         let in_force = |tools: [&str; 2], prompts: &str| {
             let others = ListVersions::of(|kind| (kind == CatalogKind::Prompts).then(|| prompts.into()));
-            InForce::new(others, tools.map(Arc::from).into())
+            CurrentVersions::new(others, tools.map(Arc::from).into())
         };
-        let changes = Changes::new(in_force(["a", "x"], "a"));
+        let changes = ListChanges::new(in_force(["a", "x"], "a"));
         let mut listener = changes.listen();
         changes.set(in_force(["a", "x"], "a"));
         changes.set(in_force(["a", "y"], "b"));

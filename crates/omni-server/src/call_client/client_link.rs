@@ -8,7 +8,7 @@ use omni_call::{Answer, Ask, BoxFuture, Refusal, Wants};
 use omni_protocol::{ClientCapabilities, Encoder, Frame, Id, Revision};
 use tokio::sync::oneshot;
 
-use super::audience::Audience;
+use super::recipient::Recipient;
 use super::refusal::{not_askable, refused};
 use crate::outbox::Outbox;
 
@@ -18,14 +18,14 @@ const QUESTIONS_MAX: usize = 32;
 /// Joins a call to its client, which may change from request to request.
 ///
 /// Its lock is held for one step at a time and never across a wait.
-pub(crate) struct Link {
+pub(crate) struct ClientLink {
     encoder: Arc<Encoder>,
-    state: Mutex<State>,
+    state: Mutex<LinkState>,
 }
 
-struct State {
+struct LinkState {
     /// `None` while nobody waits: the call is parked.
-    audience: Option<Audience>,
+    recipient: Option<Recipient>,
     /// What the client of the latest request speaks, and may be asked.
     revision: Revision,
     capabilities: ClientCapabilities,
@@ -42,52 +42,52 @@ struct OpenQuestion {
     ask: Ask,
     answer: oneshot::Sender<Answer>,
     /// The client of the latest request knows of it.
-    told: bool,
+    sent: bool,
 }
 
-impl Link {
-    pub(super) fn new(encoder: Arc<Encoder>, audience: Audience, capabilities: ClientCapabilities) -> Self {
-        let state = State {
-            revision: audience.revision,
-            audience: Some(audience),
+impl ClientLink {
+    pub(super) fn new(encoder: Arc<Encoder>, recipient: Recipient, capabilities: ClientCapabilities) -> Self {
+        let state = LinkState {
+            revision: recipient.revision,
+            recipient: Some(recipient),
             capabilities,
             questions: Vec::new(),
             asked: 0,
             waiting: None,
         };
-        Link { encoder, state: Mutex::new(state) }
+        ClientLink { encoder, state: Mutex::new(state) }
     }
 
-    fn state(&self) -> MutexGuard<'_, State> {
+    fn state(&self) -> MutexGuard<'_, LinkState> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     pub(super) fn wants(&self) -> Wants {
-        self.state().audience.as_ref().map(Audience::wants).unwrap_or_default()
+        self.state().recipient.as_ref().map(Recipient::wants).unwrap_or_default()
     }
 
     /// Lets whoever waits at the moment be told something.
-    pub(super) fn with_audience(&self, tell: impl FnOnce(&Audience)) {
-        if let Some(audience) = &self.state().audience {
-            tell(audience);
+    pub(super) fn with_recipient(&self, tell: impl FnOnce(&Recipient)) {
+        if let Some(recipient) = &self.state().recipient {
+            tell(recipient);
         }
     }
 
     /// Under which id whoever waits at the moment is answered, and what it is told before.
     pub(super) fn address(&self) -> (Id, Option<Arc<Outbox>>) {
         self.state()
-            .audience
+            .recipient
             .as_ref()
-            .map(Audience::address)
+            .map(Recipient::address)
             .expect("a client that has just sent a request waits")
     }
 
-    /// Takes the audience, for the answer, once there is one.
-    pub(super) async fn audience(&self) -> Audience {
+    /// Takes the recipient, for the answer, once there is one.
+    pub(super) async fn recipient(&self) -> Recipient {
         std::future::poll_fn(|cx| {
             let mut state = self.state();
-            match state.audience.take() {
-                Some(audience) => Poll::Ready(audience),
+            match state.recipient.take() {
+                Some(recipient) => Poll::Ready(recipient),
                 None => {
                     state.waiting = Some(cx.waker().clone());
                     Poll::Pending
@@ -97,7 +97,7 @@ impl Link {
         .await
     }
 
-    /// Opens a question. It is told when its call can go no further without.
+    /// Opens a question. It is sent when its call can go no further without.
     pub(super) fn ask(self: &Arc<Self>, ask: Ask) -> BoxFuture<'static, Answer> {
         let ready = |answer| -> BoxFuture<'static, Answer> { Box::pin(std::future::ready(answer)) };
         let mut state = self.state();
@@ -111,7 +111,7 @@ impl Link {
         state.asked += 1;
         let key = format!("q{}", state.asked);
         let (answer, coming) = oneshot::channel();
-        state.questions.push(OpenQuestion { key: key.clone(), ask, answer, told: false });
+        state.questions.push(OpenQuestion { key: key.clone(), ask, answer, sent: false });
         drop(state);
         let open = Open { link: self.clone(), key };
         Box::pin(async move {
@@ -126,7 +126,7 @@ impl Link {
     /// is the answer to the request.
     pub(super) fn end_request(&self, park: impl FnOnce() -> Result<String, Answer>) -> Option<Frame> {
         let mut state = self.state();
-        if state.audience.is_none() || state.questions.iter().all(|question| question.told) {
+        if state.recipient.is_none() || state.questions.iter().all(|question| question.sent) {
             return None;
         }
         let text = match park() {
@@ -141,24 +141,24 @@ impl Link {
                 return None;
             }
         };
-        let audience = state.audience.take()?;
+        let recipient = state.recipient.take()?;
         for question in &mut state.questions {
-            question.told = true;
+            question.sent = true;
         }
         let questions = state.questions.iter().map(|question| (question.key.as_str(), &question.ask));
-        Some(self.encoder.input_required(&audience.id, audience.revision, questions, &text))
+        Some(self.encoder.input_required(&recipient.id, recipient.revision, questions, &text))
     }
 
-    /// Somebody has come back for the call, with answers to some of its questions. The others are told again.
+    /// Somebody has come back for the call, with answers to some of its questions. The others are sent again.
     pub(super) fn attach(
         &self,
-        audience: Audience,
+        recipient: Recipient,
         capabilities: ClientCapabilities,
         responses: &[(String, Bytes)],
     ) {
-        let revision = audience.revision;
+        let revision = recipient.revision;
         let mut state = self.state();
-        state.audience = Some(audience);
+        state.recipient = Some(recipient);
         state.revision = revision;
         state.capabilities = capabilities;
         let mut answered = Vec::new();
@@ -173,7 +173,7 @@ impl Link {
             match answer {
                 Some(answer) => answered.push((question, answer)),
                 None => {
-                    question.told = false;
+                    question.sent = false;
                     open.push(question);
                 }
             }
@@ -193,7 +193,7 @@ impl Link {
 
 /// A question that somebody waits for. Dropping it takes the question back.
 struct Open {
-    link: Arc<Link>,
+    link: Arc<ClientLink>,
     key: String,
 }
 

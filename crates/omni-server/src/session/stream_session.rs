@@ -8,36 +8,36 @@ use bytes::Bytes;
 use futures_util::stream::{FuturesUnordered, Stream, StreamExt};
 use omni_protocol::{ErrorCode, Frame, RpcError, error_frame};
 
-use crate::admission::{Permit, Quantity, Share};
-use crate::asking::ParkedCalls;
-use crate::changes::InForce;
+use crate::admission::{PeerAccount, Permit, Quantity};
+use crate::call_client::ParkedCalls;
 use crate::frames::{decode_frame, refusal};
+use crate::list_changes::CurrentVersions;
 use crate::principal::Principal;
-use crate::running::Step;
+use crate::running_request::RequestOutput;
 use crate::server::Server;
-use crate::session::{Arrival, InFlightRequest, Received, Session};
+use crate::session::{InFlightRequest, MessageContext, Received, Session};
 use crate::subscriptions;
 
 /// One client's side of everything, driven by the one task that owns it: frames go in by [`receive`](Self::receive) and
 /// come out by it and by [`next`](Self::next). **Dropping it cancels what runs.**
-pub(crate) struct Conversation {
+pub(crate) struct StreamSession {
     server: Arc<Server>,
     session: Arc<Session>,
-    share: Share,
+    account: PeerAccount,
     parked: Arc<ParkedCalls>,
-    running: FuturesUnordered<Driven>,
+    running: FuturesUnordered<DrivenRequest>,
     /// Kept between two waits, or each of them would register itself anew.
-    changes: Pin<Box<dyn Stream<Item = InForce> + Send>>,
+    changes: Pin<Box<dyn Stream<Item = CurrentVersions> + Send>>,
 }
 
-impl Conversation {
+impl StreamSession {
     pub(crate) fn new(server: Arc<Server>, principal: Principal) -> Self {
         let session = Session::of_connection(principal, server.config.limits.in_flight_max);
         // Whoever started us is the only one there is, and has no name.
-        let share = server.admission.share(None);
+        let account = server.admission.account(None);
         let changes = Box::pin(server.changes.listen().into_stream());
         let parked = ParkedCalls::new();
-        Conversation { server, session, share, parked, running: FuturesUnordered::new(), changes }
+        StreamSession { server, session, account, parked, running: FuturesUnordered::new(), changes }
     }
 
     /// Takes a frame; returns what can be answered at once.
@@ -47,15 +47,19 @@ impl Conversation {
             Ok(message) => message,
             Err(rejected) => return Some(refusal(&rejected)),
         };
-        let arrival =
-            Arrival { server: &self.server, share: &self.share, parked: &self.parked, takes_events: true };
-        match self.session.receive(message, &arrival) {
+        let context = MessageContext {
+            server: &self.server,
+            account: &self.account,
+            parked: &self.parked,
+            takes_events: true,
+        };
+        match self.session.receive(message, &context) {
             Received::Nothing => None,
             Received::Answer(frame) => Some(frame),
             Received::Refused(rejected) => Some(refusal(&rejected)),
             Received::Later(request) => {
-                let held = self.share.charge(Quantity::RequestBytes, bytes);
-                self.running.push(Driven(Some((request, held))));
+                let held = self.account.charge(Quantity::RequestBytes, bytes);
+                self.running.push(DrivenRequest(Some((request, held))));
                 None
             }
         }
@@ -63,7 +67,7 @@ impl Conversation {
 
     /// Whether the requests that are held leave room for more.
     pub(crate) fn may_receive(&self) -> bool {
-        self.share.may_send_more()
+        self.account.may_send_more()
     }
 
     /// Drives what runs, and waits for the next frame that the client is to be sent. Cancel safe.
@@ -79,15 +83,15 @@ impl Conversation {
                 }
                 frame = self.session.outbox.next() => return frame,
                 Some(versions) = self.changes.next() => {
-                    subscriptions::tell(&self.server, &self.session, &versions, &self.session.outbox);
+                    subscriptions::notify(&self.server, &self.session, &versions, &self.session.outbox);
                 }
             }
         }
     }
 
-    fn driven(&mut self, (frame, rest): Progress) -> Option<Frame> {
+    fn driven(&mut self, (frame, rest): DriveResult) -> Option<Frame> {
         if rest.is_some() {
-            self.running.push(Driven(rest));
+            self.running.push(DrivenRequest(rest));
         }
         frame
     }
@@ -115,29 +119,29 @@ impl Conversation {
 }
 
 /// What a request has to send, if it was not taken back, and the request itself when it goes on.
-type Progress = (Option<Frame>, Option<(InFlightRequest, Permit)>);
+type DriveResult = (Option<Frame>, Option<(InFlightRequest, Permit)>);
 
 /// Drives a request until it has something to send or has ended. The permit is what its bytes hold.
-struct Driven(Option<(InFlightRequest, Permit)>);
+struct DrivenRequest(Option<(InFlightRequest, Permit)>);
 
-impl Future for Driven {
-    type Output = Progress;
+impl Future for DrivenRequest {
+    type Output = DriveResult;
 
-    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Progress> {
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<DriveResult> {
         let this = self.get_mut();
         let Some((request, _)) = &mut this.0 else { return Poll::Ready((None, None)) };
-        let step = ready!(request.poll_step(cx));
+        let step = ready!(request.poll_output(cx));
         let rest = this.0.take();
         Poll::Ready(match step {
-            Some(Step::Event(frame)) => (Some(frame), rest),
+            Some(RequestOutput::Event(frame)) => (Some(frame), rest),
             // Its id is free before its answer is sent.
-            Some(Step::Done(frame)) => (Some(frame), None),
+            Some(RequestOutput::Done(frame)) => (Some(frame), None),
             None => (None, None),
         })
     }
 }
 
-impl Drop for Conversation {
+impl Drop for StreamSession {
     fn drop(&mut self) {
         self.session.close();
     }

@@ -6,7 +6,7 @@ use std::time::Duration;
 use omni_protocol::{ErrorCode, RpcError};
 use tokio::sync::oneshot;
 
-use super::account::{Permit, Quantity, Share, State, Waiter};
+use super::account::{AdmissionState, PeerAccount, Permit, Quantity, Waiter};
 
 /// A call that has waited this long is refused: its client has given up, or will.
 const WAIT_MAX: Duration = Duration::from_secs(60);
@@ -21,7 +21,7 @@ pub(crate) struct Overloaded;
 
 /// A call's place: it may begin, or stands in line. Dropping it gives the place up.
 #[derive(Debug)]
-pub(crate) enum Turn {
+pub(crate) enum PendingPermit {
     Now(Permit),
     Later {
         granted: oneshot::Receiver<Permit>,
@@ -37,12 +37,12 @@ impl From<Overloaded> for RpcError {
     }
 }
 
-impl Turn {
+impl PendingPermit {
     /// Waits until the call may begin. The permit is to be held as long as an executor has the call.
     pub(crate) async fn wait(self) -> Result<Permit, Overloaded> {
         match self {
-            Turn::Now(permit) => Ok(permit),
-            Turn::Later { granted, waits: _waits } => {
+            PendingPermit::Now(permit) => Ok(permit),
+            PendingPermit::Later { granted, waits: _waits } => {
                 let granted = tokio::time::timeout(WAIT_MAX, granted).await.map_err(|_| Overloaded)?;
                 granted.map_err(|_| Overloaded)
             }
@@ -57,31 +57,35 @@ pub(crate) struct BodyBytes {
     number: u64,
 }
 
-impl Share {
+impl PeerAccount {
     /// Asks for a call to be begun. Refused at once when also the line is full.
-    pub(crate) fn turn(&self) -> Result<Turn, Overloaded> {
+    pub(crate) fn call_permit(&self) -> Result<PendingPermit, Overloaded> {
         let slot = self.0.slot;
         let mut state = self.admission().state();
         // Whoever waits came first.
         if state.slots[slot].calls.is_empty() && state.call_fits(slot) {
             state.take(Quantity::Calls, slot, 1);
-            return Ok(Turn::Now(Permit { share: self.clone(), quantity: Quantity::Calls, amount: 1 }));
+            return Ok(PendingPermit::Now(Permit {
+                account: self.clone(),
+                quantity: Quantity::Calls,
+                amount: 1,
+            }));
         }
         if !state.fits(Quantity::WaitingCalls, slot, 1) {
             return Err(Overloaded);
         }
         state.take(Quantity::WaitingCalls, slot, 1);
-        let waits = Permit { share: self.clone(), quantity: Quantity::WaitingCalls, amount: 1 };
+        let waits = Permit { account: self.clone(), quantity: Quantity::WaitingCalls, amount: 1 };
         let (sender, granted) = oneshot::channel();
-        state.wait(Line::Calls, slot, Waiter { amount: 1, body: None, granted: sender });
-        Ok(Turn::Later { granted, waits })
+        state.wait(Queue::Calls, slot, Waiter { amount: 1, body: None, granted: sender });
+        Ok(PendingPermit::Later { granted, waits })
     }
 
     /// Begins the account of a request body.
     pub(crate) fn body(&self) -> BodyBytes {
         let mut state = self.admission().state();
         state.bodies += 1;
-        let held = Permit { share: self.clone(), quantity: Quantity::RequestBytes, amount: 0 };
+        let held = Permit { account: self.clone(), quantity: Quantity::RequestBytes, amount: 0 };
         BodyBytes { held, number: state.bodies }
     }
 }
@@ -89,9 +93,9 @@ impl Share {
 impl BodyBytes {
     /// Takes room for bytes that have arrived, if there is some and nobody of the peer waits for it.
     pub(crate) fn grow_now(&mut self, amount: usize) -> bool {
-        let share = &self.held.share;
-        let mut state = share.admission().state();
-        let slot = share.0.slot;
+        let account = &self.held.account;
+        let mut state = account.admission().state();
+        let slot = account.0.slot;
         let fits = state.slots[slot].bodies.is_empty() && state.fits(Quantity::RequestBytes, slot, amount);
         if fits {
             state.take(Quantity::RequestBytes, slot, amount);
@@ -106,10 +110,10 @@ impl BodyBytes {
     /// One body at a time may go beyond the bound by its largest size. Without that, bodies that are all half read
     /// would wait for each other.
     pub(crate) async fn grow(&mut self, amount: usize) {
-        let share = self.held.share.clone();
+        let account = self.held.account.clone();
         let granted = {
-            let mut state = share.admission().state();
-            let slot = share.0.slot;
+            let mut state = account.admission().state();
+            let slot = account.0.slot;
             if state.body_fits(slot, amount, self.number) {
                 state.take(Quantity::RequestBytes, slot, amount);
                 drop(state);
@@ -118,7 +122,7 @@ impl BodyBytes {
             }
             let (sender, granted) = oneshot::channel();
             let waiter = Waiter { amount, body: Some(self.number), granted: sender };
-            state.wait(Line::Bodies, slot, waiter);
+            state.wait(Queue::Bodies, slot, waiter);
             granted
         };
         if let Ok(permit) = granted.await {
@@ -128,7 +132,7 @@ impl BodyBytes {
 
     /// Lets another body be the one that may go beyond the bound, when this one has not come on.
     pub(crate) fn step_back(&self) {
-        let mut state = self.held.share.admission().state();
+        let mut state = self.held.account.admission().state();
         if state.first_body == Some(self.number) {
             state.first_body = None;
             let unwanted = state.grant(Quantity::RequestBytes);
@@ -139,8 +143,8 @@ impl BodyBytes {
 
     /// The body is whole: what it holds is kept until its request is answered.
     pub(crate) fn whole(mut self) -> Permit {
-        let share = self.held.share.clone();
-        let none = Permit { share, quantity: Quantity::RequestBytes, amount: 0 };
+        let account = self.held.account.clone();
+        let none = Permit { account, quantity: Quantity::RequestBytes, amount: 0 };
         std::mem::replace(&mut self.held, none)
     }
 }
@@ -151,7 +155,7 @@ impl Drop for BodyBytes {
     }
 }
 
-impl State {
+impl AdmissionState {
     /// Whether a call of the peer of `slot` may begin. Who has more answers unread than it may gets no more of them
     /// made.
     fn call_fits(&self, slot: usize) -> bool {
@@ -169,15 +173,15 @@ impl State {
         first && used <= self.bounds[Quantity::RequestBytes as usize].open + self.first_body_bytes
     }
 
-    fn line(&mut self, line: Line, slot: usize) -> (&mut VecDeque<usize>, &mut VecDeque<Waiter>) {
-        match line {
-            Line::Calls => (&mut self.call_turns, &mut self.slots[slot].calls),
-            Line::Bodies => (&mut self.body_turns, &mut self.slots[slot].bodies),
+    fn queue(&mut self, queue: Queue, slot: usize) -> (&mut VecDeque<usize>, &mut VecDeque<Waiter>) {
+        match queue {
+            Queue::Calls => (&mut self.call_queue, &mut self.slots[slot].calls),
+            Queue::Bodies => (&mut self.body_queue, &mut self.slots[slot].bodies),
         }
     }
 
-    fn wait(&mut self, line: Line, slot: usize, waiter: Waiter) {
-        let (turns, waiting) = self.line(line, slot);
+    fn wait(&mut self, queue: Queue, slot: usize, waiter: Waiter) {
+        let (turns, waiting) = self.queue(queue, slot);
         // Who has given up is forgotten before the line grows, so that a flood of cancelled calls does not pile up.
         if waiting.len() == waiting.capacity() {
             waiting.retain(|waiter| !waiter.granted.is_closed());
@@ -192,25 +196,27 @@ impl State {
     /// as something fits. Returns what nobody wants any more, to be dropped without the lock.
     pub(super) fn grant(&mut self, returned: Quantity) -> Vec<Permit> {
         match returned {
-            Quantity::Calls | Quantity::AnswerBytes if !self.call_turns.is_empty() => self.serve(Line::Calls),
-            Quantity::RequestBytes if !self.body_turns.is_empty() => self.serve(Line::Bodies),
+            Quantity::Calls | Quantity::AnswerBytes if !self.call_queue.is_empty() => {
+                self.serve(Queue::Calls)
+            }
+            Quantity::RequestBytes if !self.body_queue.is_empty() => self.serve(Queue::Bodies),
             _ => Vec::new(),
         }
     }
 
-    fn serve(&mut self, line: Line) -> Vec<Permit> {
+    fn serve(&mut self, queue: Queue) -> Vec<Permit> {
         let mut unwanted = Vec::new();
         let mut looks = 0;
         loop {
-            let turns = match line {
-                Line::Calls => &mut self.call_turns,
-                Line::Bodies => &mut self.body_turns,
+            let turns = match queue {
+                Queue::Calls => &mut self.call_queue,
+                Queue::Bodies => &mut self.body_queue,
             };
             if looks == LOOKS_MAX.min(turns.len()) {
                 return unwanted;
             }
             let Some(slot) = turns.pop_front() else { return unwanted };
-            let (_, waiting) = self.line(line, slot);
+            let (_, waiting) = self.queue(queue, slot);
             while waiting.pop_front_if(|waiter| waiter.granted.is_closed()).is_some() {}
             let Some(&Waiter { amount, body, .. }) = waiting.front() else { continue };
             let fits = match body {
@@ -218,15 +224,15 @@ impl State {
                 None => self.call_fits(slot),
             };
             looks += 1;
-            if fits && let Some(share) = self.slots[slot].share.upgrade() {
+            if fits && let Some(account) = self.slots[slot].account.upgrade() {
                 looks = 0;
-                let quantity = line.quantity();
+                let quantity = queue.quantity();
                 self.take(quantity, slot, amount);
-                let permit = Permit { share: Share(share), quantity, amount };
-                let waiter = self.line(line, slot).1.pop_front();
+                let permit = Permit { account: PeerAccount(account), quantity, amount };
+                let waiter = self.queue(queue, slot).1.pop_front();
                 unwanted.extend(waiter.and_then(|waiter| waiter.granted.send(permit).err()));
             }
-            let (turns, waiting) = self.line(line, slot);
+            let (turns, waiting) = self.queue(queue, slot);
             if !waiting.is_empty() {
                 turns.push_back(slot);
             }
@@ -236,16 +242,16 @@ impl State {
 
 /// What is waited for.
 #[derive(Clone, Copy, Debug)]
-enum Line {
+enum Queue {
     Calls,
     Bodies,
 }
 
-impl Line {
+impl Queue {
     fn quantity(self) -> Quantity {
         match self {
-            Line::Calls => Quantity::Calls,
-            Line::Bodies => Quantity::RequestBytes,
+            Queue::Calls => Quantity::Calls,
+            Queue::Bodies => Quantity::RequestBytes,
         }
     }
 }

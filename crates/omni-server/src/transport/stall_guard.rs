@@ -22,7 +22,7 @@ const RATE_MIN: f64 = 4096.0;
 
 /// A connection to a client. Writing fails with `TimedOut` once the client has not read for
 /// too long. Nothing is measured while writing does not wait.
-pub(crate) struct Guarded<S> {
+pub(crate) struct StallGuard<S> {
     inner: S,
     connection: Arc<Connection>,
     blocked: Option<Blocked>,
@@ -36,9 +36,9 @@ struct Blocked {
     look: Pin<Box<Sleep>>,
 }
 
-impl<S> Guarded<S> {
+impl<S> StallGuard<S> {
     pub(crate) fn new(inner: S, connection: Arc<Connection>) -> Self {
-        Guarded { inner, connection, blocked: None }
+        StallGuard { inner, connection, blocked: None }
     }
 
     fn wrote(&mut self, written: Poll<io::Result<usize>>, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
@@ -66,7 +66,7 @@ impl<S> Guarded<S> {
             let now = Instant::now();
             let silent = now - blocked.progress;
             let allowed = STALL_MAX + Duration::from_secs_f64(blocked.bytes as f64 / RATE_MIN);
-            let pressing = silent >= STALL_MAX_UNDER_PRESSURE && self.connection.share().reads_too_slowly();
+            let pressing = silent >= STALL_MAX_UNDER_PRESSURE && self.connection.account().reads_too_slowly();
             if silent >= STALL_MAX || now - blocked.since >= allowed || pressing {
                 let why = format!("the client has not read for {} s", silent.as_secs());
                 return Poll::Ready(Err(io::Error::new(io::ErrorKind::TimedOut, why)));
@@ -77,7 +77,7 @@ impl<S> Guarded<S> {
     }
 }
 
-impl<S: AsyncRead + Unpin> AsyncRead for Guarded<S> {
+impl<S: AsyncRead + Unpin> AsyncRead for StallGuard<S> {
     fn poll_read(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
@@ -87,7 +87,7 @@ impl<S: AsyncRead + Unpin> AsyncRead for Guarded<S> {
     }
 }
 
-impl<S: AsyncWrite + Unpin> AsyncWrite for Guarded<S> {
+impl<S: AsyncWrite + Unpin> AsyncWrite for StallGuard<S> {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         let written = Pin::new(&mut self.inner).poll_write(cx, bytes);
         self.wrote(written, cx)
@@ -122,21 +122,21 @@ mod tests {
     use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream, duplex};
 
     use super::*;
-    use crate::admission::{Admission, Quantity, Share};
+    use crate::admission::{Admission, PeerAccount, Quantity};
     use crate::config::Limits;
 
-    fn pair() -> (Guarded<DuplexStream>, DuplexStream, Share) {
+    fn pair() -> (StallGuard<DuplexStream>, DuplexStream, PeerAccount) {
         let admission = Admission::new(&Limits::default(), 100);
-        let share = admission.share(None);
+        let account = admission.account(None);
         let (ours, theirs) = duplex(64 << 10);
-        (Guarded::new(ours, Arc::new(admission.connect(&share).unwrap())), theirs, share)
+        (StallGuard::new(ours, Arc::new(admission.connect(&account).unwrap())), theirs, account)
     }
 
     /// Writes a megabyte to a client that reads `bytes` each time `every` has passed, and gives the time until the
     /// end and the error, if it was one.
     async fn write_to(every: Duration, bytes: usize, pressing: bool) -> (Duration, Option<io::ErrorKind>) {
-        let (mut guarded, mut client, share) = pair();
-        let _unread = share.charge(Quantity::AnswerBytes, if pressing { 20 << 20 } else { 0 });
+        let (mut guarded, mut client, account) = pair();
+        let _unread = account.charge(Quantity::AnswerBytes, if pressing { 20 << 20 } else { 0 });
         tokio::spawn(async move {
             loop {
                 tokio::time::sleep(every).await;

@@ -15,7 +15,7 @@ pub(super) struct StateKey([u8; 32]);
 
 /// For whom and for what a state is good. Part of the seal, not of the text: it says nothing of it.
 #[derive(Clone, Copy)]
-pub(super) struct Binding<'a> {
+pub(super) struct StateBinding<'a> {
     pub(super) principal: &'a str,
     pub(super) method: &'a str,
     /// What the request names: a tool, a prompt, a URI.
@@ -30,7 +30,7 @@ impl StateKey {
     }
 
     /// A new name, and the text of it that is given out. `expiry` is on the clock of whoever reads it again.
-    pub(super) fn issue(&self, expiry: Duration, binding: Binding<'_>) -> (Nonce, String) {
+    pub(super) fn issue(&self, expiry: Duration, binding: StateBinding<'_>) -> (Nonce, String) {
         let mut nonce = [0; NONCE_BYTES];
         getrandom::fill(&mut nonce).expect("the kernel gives random bytes");
         let mut state = Vec::with_capacity(STATE_BYTES);
@@ -43,7 +43,7 @@ impl StateKey {
     }
 
     /// What a text names, and until when; `None` when it is not one of ours for that principal and request.
-    pub(super) fn open(&self, text: &str, binding: Binding<'_>) -> Option<(Nonce, Duration)> {
+    pub(super) fn open(&self, text: &str, binding: StateBinding<'_>) -> Option<(Nonce, Duration)> {
         let state = decode(text)?;
         let (payload, seal) = state.split_at(NONCE_BYTES + EXPIRY_BYTES);
         // The comparison of two hashes takes the same time wherever they differ.
@@ -55,7 +55,7 @@ impl StateKey {
         Some((nonce.try_into().ok()?, Duration::from_millis(expiry)))
     }
 
-    fn seal(&self, payload: &[u8], binding: Binding<'_>) -> blake3::Hash {
+    fn seal(&self, payload: &[u8], binding: StateBinding<'_>) -> blake3::Hash {
         let mut hasher = blake3::Hasher::new_keyed(&self.0);
         hasher.update(payload);
         // With their lengths, so that no two bindings are one text.
@@ -88,7 +88,7 @@ fn decode(text: &str) -> Option<[u8; STATE_BYTES]> {
 mod tests {
     use super::*;
 
-    const MINE: Binding<'static> = Binding { principal: "user 1", method: "tools/call", name: "a" };
+    const MINE: StateBinding<'static> = StateBinding { principal: "user 1", method: "tools/call", name: "a" };
 
     #[test]
     fn a_state_opens_for_its_principal_and_request_and_no_other() {
@@ -96,11 +96,11 @@ mod tests {
         let (nonce, text) = key.issue(Duration::from_secs(5), MINE);
         assert_eq!(key.open(&text, MINE), Some((nonce, Duration::from_secs(5))));
         for other in [
-            Binding { principal: "user 2", ..MINE },
-            Binding { method: "prompts/get", ..MINE },
-            Binding { name: "b", ..MINE },
-            Binding { principal: "user 1tools", method: "/call", ..MINE },
-            Binding { name: "", method: "tools/calla", ..MINE },
+            StateBinding { principal: "user 2", ..MINE },
+            StateBinding { method: "prompts/get", ..MINE },
+            StateBinding { name: "b", ..MINE },
+            StateBinding { principal: "user 1tools", method: "/call", ..MINE },
+            StateBinding { name: "", method: "tools/calla", ..MINE },
         ] {
             assert_eq!(key.open(&text, other), None);
         }

@@ -8,33 +8,33 @@ use omni_protocol::{
     Revision, error_frame,
 };
 
-use super::audience::Audience;
-use super::link::Link;
-use super::parked::{Identity, Parking, Resumed};
+use super::client_link::ClientLink;
+use super::parked::{ParkHandle, RequestIdentity, Resumed};
+use super::recipient::Recipient;
 use super::refusal::{ANSWER_WAIT, not_askable, refused};
-use crate::caller::{Answer as Reply, Caller};
+use crate::caller::{Caller, RequestAnswer as Reply};
 use crate::outbox::Outbox;
-use crate::running::Running;
+use crate::running_request::RunningRequest;
 use crate::server::Server;
 use crate::session::{PendingReply, Session};
 
 /// The client of one call.
 pub(crate) enum CallClient {
     /// It waits for the answer to one request until it has it.
-    Constant(Constant),
+    SingleRequest(SingleRequest),
     /// It may have to repeat its request before there is an answer.
-    Returning(Arc<Parking>),
+    Resumable(Arc<ParkHandle>),
 }
 
-pub(crate) struct Constant {
-    audience: Audience,
+pub(crate) struct SingleRequest {
+    recipient: Recipient,
     capabilities: ClientCapabilities,
     session: Arc<Session>,
-    asked_by: Way,
+    asked_by: QuestionRoute,
 }
 
 /// How a question reaches a client that is asked by requests of ours.
-enum Way {
+enum QuestionRoute {
     /// On the stream of the call's own answer.
     Stream(Arc<Outbox>),
     /// On the session's one stream.
@@ -55,31 +55,31 @@ impl CallClient {
     ) -> Self {
         let capabilities = match revision.asked_by() {
             AskedBy::InputRequired if !meta.capabilities.is_empty() => {
-                let audience = audience_of((id, revision), meta, caller, false);
-                let link = Arc::new(Link::new(server.encoder.clone(), audience, meta.capabilities));
-                let identity = Identity::new(&caller.session.principal, &caller.share, subject);
-                return CallClient::Returning(Arc::new(Parking::new(&caller.parked, identity, link)));
+                let recipient = recipient_of((id, revision), meta, caller, false);
+                let link = Arc::new(ClientLink::new(server.encoder.clone(), recipient, meta.capabilities));
+                let identity = RequestIdentity::new(&caller.session.principal, &caller.account, subject);
+                return CallClient::Resumable(Arc::new(ParkHandle::new(&caller.parked, identity, link)));
             }
             AskedBy::InputRequired => meta.capabilities,
             AskedBy::Request => caller.capabilities,
         };
         let session = caller.session.clone();
         let by_stream = !capabilities.is_empty() && !session.has_one_stream();
-        let audience = audience_of((id, revision), meta, caller, by_stream);
-        let asked_by = match &audience.outbox {
-            _ if !caller.takes_events => Way::None,
-            _ if session.has_one_stream() => Way::Session,
-            Some(outbox) => Way::Stream(outbox.clone()),
-            None => Way::None,
+        let recipient = recipient_of((id, revision), meta, caller, by_stream);
+        let asked_by = match &recipient.outbox {
+            _ if !caller.takes_events => QuestionRoute::None,
+            _ if session.has_one_stream() => QuestionRoute::Session,
+            Some(outbox) => QuestionRoute::Stream(outbox.clone()),
+            None => QuestionRoute::None,
         };
-        CallClient::Constant(Constant { audience, capabilities, session, asked_by })
+        CallClient::SingleRequest(SingleRequest { recipient, capabilities, session, asked_by })
     }
 
     /// What of the call's events somebody hears.
     pub(crate) fn wants(&self) -> Wants {
         match self {
-            CallClient::Constant(constant) => constant.audience.wants(),
-            CallClient::Returning(parking) => parking.link.wants(),
+            CallClient::SingleRequest(single) => single.recipient.wants(),
+            CallClient::Resumable(parking) => parking.link.wants(),
         }
     }
 
@@ -89,40 +89,40 @@ impl CallClient {
     }
 
     /// The request, driven by what `answer` makes of its client: a future that ends in the answer.
-    pub(crate) fn running<F>(self, answer: impl FnOnce(CallClient) -> F) -> Running
+    pub(crate) fn running<F>(self, answer: impl FnOnce(CallClient) -> F) -> RunningRequest
     where
         F: Future<Output = Frame> + Send + 'static,
     {
         match &self {
-            CallClient::Constant(Constant { audience, .. }) => {
-                let (id, outbox) = audience.address();
-                Running::new(id, answer(self), outbox)
+            CallClient::SingleRequest(SingleRequest { recipient, .. }) => {
+                let (id, outbox) = recipient.address();
+                RunningRequest::new(id, answer(self), outbox)
             }
-            CallClient::Returning(parking) => {
+            CallClient::Resumable(parking) => {
                 let parking = parking.clone();
-                Running::parkable(parking.link.address(), parking, answer(self))
+                RunningRequest::parkable(parking.link.address(), parking, answer(self))
             }
         }
     }
 
     /// Whom the answer goes to, once there is somebody, who is told first how much of the call's events was lost.
-    pub(crate) async fn audience(self, encoder: &Encoder) -> Audience {
-        let audience = match self {
-            CallClient::Constant(constant) => constant.audience,
-            CallClient::Returning(parking) => parking.link.audience().await,
+    pub(crate) async fn recipient(self, encoder: &Encoder) -> Recipient {
+        let recipient = match self {
+            CallClient::SingleRequest(single) => single.recipient,
+            CallClient::Resumable(parking) => parking.link.recipient().await,
         };
-        audience.report_dropped(encoder);
-        audience
+        recipient.report_dropped(encoder);
+        recipient
     }
 }
 
 /// Who is told of the call of a request. With `asks_by_stream` there is a way for what is said before the answer even if no events are wanted.
-fn audience_of(
+fn recipient_of(
     (id, revision): (Id, Revision),
     meta: &RequestMeta,
     caller: &Caller,
     asks_by_stream: bool,
-) -> Audience {
+) -> Recipient {
     let log_level = meta.log_level.or(caller.log_level);
     let wants_events = meta.progress_token.is_some() || log_level.is_some();
     let outbox = (caller.takes_events && (wants_events || asks_by_stream)).then(Arc::default);
@@ -130,7 +130,7 @@ fn audience_of(
         Some(_) => (meta.progress_token.clone(), log_level),
         None => (None, None),
     };
-    Audience { id, revision, outbox, progress_token, log_level, timing: meta.timing }
+    Recipient { id, revision, outbox, progress_token, log_level, timing: meta.timing }
 }
 
 /// The way of one call to its client.
@@ -143,11 +143,13 @@ pub(crate) struct ClientPort<'a> {
 impl EventSink for ClientPort<'_> {
     fn event(&mut self, event: Event) {
         match self.client {
-            CallClient::Constant(Constant { audience, .. }) => {
-                audience.tell(self.encoder, &mut self.progress, event);
+            CallClient::SingleRequest(SingleRequest { recipient, .. }) => {
+                recipient.tell(self.encoder, &mut self.progress, event);
             }
-            CallClient::Returning(parking) => {
-                parking.link.with_audience(|audience| audience.tell(self.encoder, &mut self.progress, event));
+            CallClient::Resumable(parking) => {
+                parking
+                    .link
+                    .with_recipient(|recipient| recipient.tell(self.encoder, &mut self.progress, event));
             }
         }
     }
@@ -156,31 +158,31 @@ impl EventSink for ClientPort<'_> {
 impl CallPort for ClientPort<'_> {
     fn ask(&mut self, ask: Ask) -> BoxFuture<'static, Answer> {
         match self.client {
-            CallClient::Constant(constant) => match constant.ask(self.encoder, &ask) {
+            CallClient::SingleRequest(single) => match single.ask(self.encoder, &ask) {
                 Ok(pending) => Box::pin(answer_of(pending)),
                 Err(refused) => Box::pin(std::future::ready(refused)),
             },
-            CallClient::Returning(parking) => parking.link.ask(ask),
+            CallClient::Resumable(parking) => parking.link.ask(ask),
         }
     }
 
     fn can_be_asked(&self) -> bool {
         match self.client {
-            CallClient::Constant(constant) => !constant.capabilities.is_empty(),
+            CallClient::SingleRequest(single) => !single.capabilities.is_empty(),
             // It has declared something.
-            CallClient::Returning(_) => true,
+            CallClient::Resumable(_) => true,
         }
     }
 }
 
-impl Constant {
+impl SingleRequest {
     /// Sends a question as a request of ours.
     fn ask(&self, encoder: &Arc<Encoder>, ask: &Ask) -> Result<PendingReply, Answer> {
-        self.capabilities.allows(self.audience.revision, ask).map_err(not_askable)?;
+        self.capabilities.allows(self.recipient.revision, ask).map_err(not_askable)?;
         let through = match &self.asked_by {
-            Way::Stream(outbox) => Some(outbox.clone()),
-            Way::Session => None,
-            Way::None => {
+            QuestionRoute::Stream(outbox) => Some(outbox.clone()),
+            QuestionRoute::Session => None,
+            QuestionRoute::None => {
                 let why = "the client cannot be asked that: its request takes no message before its answer (it is in \
                            a batch, or its `Accept` lacks `text/event-stream`)";
                 return Err(refused(Refusal::Unsupported, why));
@@ -216,10 +218,10 @@ pub(crate) fn resume(
     caller: &Caller,
 ) -> Reply {
     let Request { id, revision, meta, .. } = request;
-    let audience = audience_of((id.clone(), *revision), meta, caller, false);
-    match caller.parked.resume(retry, audience, meta.capabilities, &caller.session.principal, subject) {
+    let recipient = recipient_of((id.clone(), *revision), meta, caller, false);
+    match caller.parked.resume(retry, recipient, meta.capabilities, &caller.session.principal, subject) {
         Ok(Resumed { address, parking, future, ended }) => {
-            Reply::Later(Running::resumed(address, parking, future, ended))
+            Reply::Later(RunningRequest::resumed(address, parking, future, ended))
         }
         Err(error) => Reply::Now(error_frame(Some(id), &error)),
     }

@@ -7,11 +7,11 @@ use omni_protocol::{Id, PeerError};
 use tokio::sync::oneshot;
 
 /// What a client answered: the JSON text of its result, or its error.
-pub(crate) type Reply = Result<Bytes, PeerError>;
+pub(crate) type PeerReply = Result<Bytes, PeerError>;
 
 /// The requests that wait for a reply, by their ids, which nobody can guess. A reply is looked for only in the session
 /// that it came in.
 #[derive(Default)]
-pub(super) struct Asked {
-    pub(super) waiting: HashMap<Id, oneshot::Sender<Reply>>,
+pub(super) struct PendingRequests {
+    pub(super) waiting: HashMap<Id, oneshot::Sender<PeerReply>>,
 }

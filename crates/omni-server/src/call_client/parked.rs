@@ -14,11 +14,11 @@ use serde_json::Value;
 use tokio::task::AbortHandle;
 use tokio::time::Instant;
 
-use super::audience::Audience;
-use super::link::Link;
+use super::client_link::ClientLink;
+use super::recipient::Recipient;
 use super::refusal::{ANSWER_WAIT, refused};
-use super::state::{Binding, Nonce, StateKey};
-use crate::admission::{Key, Permit, Quantity, Share};
+use super::request_state::{Nonce, StateBinding, StateKey};
+use crate::admission::{AccountKey, PeerAccount, Permit, Quantity};
 use crate::call_future::{CallEnd, CallFuture};
 use crate::outbox::Outbox;
 use crate::principal::Principal;
@@ -40,22 +40,22 @@ pub(crate) struct ParkedCalls {
     key: StateKey,
     /// Expiries are counted from here.
     epoch: Instant,
-    table: Arc<Mutex<Table>>,
+    table: Arc<Mutex<ParkedTable>>,
 }
 
 #[derive(Default)]
-struct Table {
-    calls: HashMap<Nonce, Entry>,
+struct ParkedTable {
+    calls: HashMap<Nonce, ParkedEntry>,
     /// How many of them are whose.
-    of_peers: HashMap<Key, usize>,
+    of_peers: HashMap<AccountKey, usize>,
     /// No client comes back.
     ended: bool,
 }
 
-struct Entry {
+struct ParkedEntry {
     /// Emptied by whoever takes the call out.
     call: Arc<Mutex<Option<ParkedCall>>>,
-    parking: Arc<Parking>,
+    parking: Arc<ParkHandle>,
     driver: AbortHandle,
 }
 
@@ -63,33 +63,33 @@ struct ParkedCall {
     future: CallFuture,
     /// How it has ended, when it has: by a fault of ours, since a call that is over waits for somebody to tell.
     ended: Option<CallEnd>,
-    parking: Arc<Parking>,
+    parking: Arc<ParkHandle>,
     /// Its arguments stay in memory.
     _held: Permit,
 }
 
 /// For whom a call is parked, and what it was asked for. Only the same request of the same principal goes on with it.
-pub(super) struct Identity {
+pub(super) struct RequestIdentity {
     principal: String,
-    share: Share,
+    account: PeerAccount,
     method: &'static str,
     name: String,
     arguments: Option<Bytes>,
 }
 
-impl Identity {
-    pub(super) fn new(principal: &Principal, share: &Share, subject: RequestSubject<'_>) -> Self {
-        Identity {
+impl RequestIdentity {
+    pub(super) fn new(principal: &Principal, account: &PeerAccount, subject: RequestSubject<'_>) -> Self {
+        RequestIdentity {
             principal: principal.seal_text().into_owned(),
-            share: share.clone(),
+            account: account.clone(),
             method: subject.method,
             name: subject.name.to_owned(),
             arguments: subject.arguments.cloned(),
         }
     }
 
-    fn binding(&self) -> Binding<'_> {
-        Binding { principal: &self.principal, method: self.method, name: &self.name }
+    fn binding(&self) -> StateBinding<'_> {
+        StateBinding { principal: &self.principal, method: self.method, name: &self.name }
     }
 
     fn has_arguments(&self, other: Option<&Bytes>) -> bool {
@@ -103,16 +103,16 @@ impl Identity {
 }
 
 /// What a call has that may be parked: where, for whom, and the link to its client.
-pub(crate) struct Parking {
+pub(crate) struct ParkHandle {
     /// Weak, since it holds the links of what is parked.
     parked: Weak<ParkedCalls>,
-    identity: Identity,
-    pub(super) link: Arc<Link>,
+    identity: RequestIdentity,
+    pub(super) link: Arc<ClientLink>,
 }
 
-impl Parking {
-    pub(super) fn new(parked: &Arc<ParkedCalls>, identity: Identity, link: Arc<Link>) -> Self {
-        Parking { parked: Arc::downgrade(parked), identity, link }
+impl ParkHandle {
+    pub(super) fn new(parked: &Arc<ParkedCalls>, identity: RequestIdentity, link: Arc<ClientLink>) -> Self {
+        ParkHandle { parked: Arc::downgrade(parked), identity, link }
     }
 
     /// Parks the call when it has asked something that its client does not know of. What is given back is the answer to
@@ -129,7 +129,7 @@ impl Parking {
 pub(super) struct Resumed {
     /// The request's id, and what is sent before its answer.
     pub(super) address: (Id, Option<Arc<Outbox>>),
-    pub(super) parking: Arc<Parking>,
+    pub(super) parking: Arc<ParkHandle>,
     pub(super) future: CallFuture,
     /// How it has ended meanwhile, if it has.
     pub(super) ended: Option<CallEnd>,
@@ -140,19 +140,19 @@ impl ParkedCalls {
         Arc::new(ParkedCalls { key: StateKey::random(), epoch: Instant::now(), table: Arc::default() })
     }
 
-    fn table(&self) -> MutexGuard<'_, Table> {
+    fn table(&self) -> MutexGuard<'_, ParkedTable> {
         lock(&self.table)
     }
 
     /// Keeps a call, which then is nothing any more where it was. The text is what it is found by. When there is no room
     /// for it, what its questions are answered with.
-    fn park(&self, parking: Arc<Parking>, call: &mut CallFuture) -> Result<String, Answer> {
+    fn park(&self, parking: Arc<ParkHandle>, call: &mut CallFuture) -> Result<String, Answer> {
         let identity = &parking.identity;
         let mut table = self.table();
         if table.ended {
             return Err(refused(Refusal::Gone, "the client has gone, or the server is shutting down"));
         }
-        let peer = identity.share.key();
+        let peer = identity.account.key();
         let of_peer = table.of_peers.get(peer).copied().unwrap_or_default();
         if table.calls.len() >= PARKED_MAX || of_peer >= PARKED_OF_PEER_MAX {
             let why = format!(
@@ -165,7 +165,7 @@ impl ParkedCalls {
         let expiry = Instant::now() + ANSWER_WAIT;
         let (nonce, text) = self.key.issue(expiry - self.epoch, identity.binding());
         let bytes = identity.arguments.as_ref().map_or(0, Bytes::len);
-        let held = identity.share.charge(Quantity::RequestBytes, bytes);
+        let held = identity.account.charge(Quantity::RequestBytes, bytes);
         let future = std::mem::replace(call, Box::pin(std::future::pending()));
         let call = Arc::new(Mutex::new(Some(ParkedCall {
             future,
@@ -175,7 +175,7 @@ impl ParkedCalls {
         })));
         let driver = tokio::spawn(drive(call.clone(), Arc::downgrade(&self.table), nonce, expiry));
         *table.of_peers.entry(peer.clone()).or_default() += 1;
-        table.calls.insert(nonce, Entry { call, parking, driver: driver.abort_handle() });
+        table.calls.insert(nonce, ParkedEntry { call, parking, driver: driver.abort_handle() });
         Ok(text)
     }
 
@@ -184,13 +184,13 @@ impl ParkedCalls {
     pub(super) fn resume(
         &self,
         retry: &InputResponses,
-        audience: Audience,
+        recipient: Recipient,
         capabilities: ClientCapabilities,
         principal: &Principal,
         subject: RequestSubject<'_>,
     ) -> Result<Resumed, RpcError> {
         let principal = principal.seal_text();
-        let binding = Binding { principal: &principal, method: subject.method, name: subject.name };
+        let binding = StateBinding { principal: &principal, method: subject.method, name: subject.name };
         let (nonce, expiry) = self.key.open(&retry.state, binding).ok_or_else(not_ours)?;
         let entry = {
             let mut table = self.table();
@@ -219,8 +219,8 @@ impl ParkedCalls {
                 }
             }));
         };
-        let address = audience.address();
-        parking.link.attach(audience, capabilities, &retry.responses);
+        let address = recipient.address();
+        parking.link.attach(recipient, capabilities, &retry.responses);
         Ok(Resumed { address, parking, future, ended })
     }
 
@@ -244,10 +244,10 @@ impl Drop for ParkedCalls {
     }
 }
 
-impl Table {
-    fn remove(&mut self, nonce: &Nonce) -> Option<Entry> {
+impl ParkedTable {
+    fn remove(&mut self, nonce: &Nonce) -> Option<ParkedEntry> {
         let entry = self.calls.remove(nonce)?;
-        let key = entry.parking.identity.share.key();
+        let key = entry.parking.identity.account.key();
         if let Some(of_peer) = self.of_peers.get_mut(key) {
             *of_peer -= 1;
             if *of_peer == 0 {
@@ -258,7 +258,7 @@ impl Table {
     }
 }
 
-impl Entry {
+impl ParkedEntry {
     /// Takes the call from its driver.
     fn take(self) -> Option<ParkedCall> {
         self.driver.abort();
@@ -269,7 +269,7 @@ impl Entry {
 /// Drives a parked call until it is taken out or has expired.
 async fn drive(
     call: Arc<Mutex<Option<ParkedCall>>>,
-    table: Weak<Mutex<Table>>,
+    table: Weak<Mutex<ParkedTable>>,
     nonce: Nonce,
     expiry: Instant,
 ) {
@@ -281,7 +281,7 @@ async fn drive(
         return;
     }
     let expired = table.upgrade().and_then(|table| lock(&table).remove(&nonce));
-    if let Some(Entry { parking, .. }) = expired {
+    if let Some(ParkedEntry { parking, .. }) = expired {
         let (method, name) = (parking.identity.method, &parking.identity.name);
         tracing::info!(method, name, "a call was given up: its client has not answered in time");
     }

@@ -12,7 +12,7 @@ const READ_BYTES: usize = 64 * 1024;
 const KEPT_BYTES: usize = 64 * 1024;
 
 /// Reads lines that end at LF. A CR before it is left to the JSON parser, for which it is white space.
-pub(crate) struct Lines<R> {
+pub(crate) struct LineReader<R> {
     input: R,
     buffer: BytesMut,
     /// Bytes at the start of `buffer` that are known to hold no LF.
@@ -25,23 +25,30 @@ pub(crate) struct Lines<R> {
 
 /// One line, without its LF.
 #[derive(Debug, PartialEq)]
-pub(crate) enum Line {
+pub(crate) enum FramedLine {
     Whole(Bytes),
     /// Longer than allowed; its start, for the id.
     TooLong(Bytes),
 }
 
-impl<R: AsyncRead + Unpin> Lines<R> {
+impl<R: AsyncRead + Unpin> LineReader<R> {
     pub(crate) fn new(input: R, line_bytes_max: usize) -> Self {
-        Lines { input, buffer: BytesMut::new(), scanned: 0, line_bytes_max, skipping: None, ended: false }
+        LineReader {
+            input,
+            buffer: BytesMut::new(),
+            scanned: 0,
+            line_bytes_max,
+            skipping: None,
+            ended: false,
+        }
     }
 
     /// The next line that holds more than white space; `None` at the end of input. A last line without LF
     /// counts. Cancel safe: a wait that is dropped loses nothing.
-    pub(crate) async fn next(&mut self) -> io::Result<Option<Line>> {
+    pub(crate) async fn next(&mut self) -> io::Result<Option<FramedLine>> {
         loop {
             while let Some(line) = self.take_line() {
-                if !matches!(&line, Line::Whole(text) if text.trim_ascii().is_empty()) {
+                if !matches!(&line, FramedLine::Whole(text) if text.trim_ascii().is_empty()) {
                     return Ok(Some(line));
                 }
             }
@@ -60,13 +67,13 @@ impl<R: AsyncRead + Unpin> Lines<R> {
         self.skipping.is_none() && memchr::memchr(b'\n', &self.buffer[self.scanned..]).is_some()
     }
 
-    fn take_line(&mut self) -> Option<Line> {
+    fn take_line(&mut self) -> Option<FramedLine> {
         let end = memchr::memchr(b'\n', &self.buffer[self.scanned..]).map(|at| self.scanned + at);
         match (end, self.skipping.take()) {
             (Some(end), Some(start)) => {
                 self.buffer.advance(end + 1);
                 self.scanned = 0;
-                Some(Line::TooLong(start))
+                Some(FramedLine::TooLong(start))
             }
             (Some(end), None) => {
                 let line = self.buffer.split_to(end).freeze();
@@ -79,7 +86,7 @@ impl<R: AsyncRead + Unpin> Lines<R> {
                 self.buffer.clear();
                 self.scanned = 0;
                 if self.ended {
-                    return Some(Line::TooLong(start));
+                    return Some(FramedLine::TooLong(start));
                 }
                 self.skipping = Some(start);
                 None
@@ -103,11 +110,11 @@ impl<R: AsyncRead + Unpin> Lines<R> {
         }
     }
 
-    fn bounded(&self, line: Bytes) -> Line {
+    fn bounded(&self, line: Bytes) -> FramedLine {
         if line.len() <= self.line_bytes_max {
-            return Line::Whole(line);
+            return FramedLine::Whole(line);
         }
-        Line::TooLong(Bytes::copy_from_slice(&line[..KEPT_BYTES.min(line.len())]))
+        FramedLine::TooLong(Bytes::copy_from_slice(&line[..KEPT_BYTES.min(line.len())]))
     }
 }
 
@@ -115,9 +122,9 @@ impl<R: AsyncRead + Unpin> Lines<R> {
 mod tests {
     use super::*;
 
-    async fn lines(chunks: &[&'static [u8]], max: usize) -> Vec<Line> {
+    async fn lines(chunks: &[&'static [u8]], max: usize) -> Vec<FramedLine> {
         let mut builder = tokio_test_reader(chunks);
-        let mut lines = Lines::new(&mut builder, max);
+        let mut lines = LineReader::new(&mut builder, max);
         let mut all = Vec::new();
         while let Some(line) = lines.next().await.unwrap() {
             all.push(line);
@@ -143,8 +150,8 @@ mod tests {
         Chunks(Vec::from(chunks).into_iter())
     }
 
-    fn whole(text: &'static str) -> Line {
-        Line::Whole(Bytes::from(text))
+    fn whole(text: &'static str) -> FramedLine {
+        FramedLine::Whole(Bytes::from(text))
     }
 
     #[tokio::test]
@@ -157,9 +164,12 @@ mod tests {
 
     #[tokio::test]
     async fn a_line_that_is_too_long_is_reported_once_and_the_next_is_intact() {
-        let expected = vec![Line::TooLong(Bytes::from("abcdef")), whole("ok")];
+        let expected = vec![FramedLine::TooLong(Bytes::from("abcdef")), whole("ok")];
         assert_eq!(lines(&[b"abcdef", b"ghi", b"jkl\nok\n"], 5).await, expected);
-        assert_eq!(lines(&[b"abcdefghijkl"], 5).await, vec![Line::TooLong(Bytes::from("abcdefghijkl"))]);
+        assert_eq!(
+            lines(&[b"abcdefghijkl"], 5).await,
+            vec![FramedLine::TooLong(Bytes::from("abcdefghijkl"))]
+        );
         assert_eq!(lines(&[b"abcdefghijkl\nok\n"], 5).await[1], whole("ok"));
     }
 }

@@ -9,7 +9,7 @@ use omni_protocol::{Encoder, Id, Revision};
 use crate::outbox::Outbox;
 
 /// Who is told of a call, and how its answer is addressed.
-pub(crate) struct Audience {
+pub(crate) struct Recipient {
     pub(crate) id: Id,
     pub(crate) revision: Revision,
     /// For what is said before the answer; `None` when the client takes or wants none of it.
@@ -20,7 +20,7 @@ pub(crate) struct Audience {
     pub(crate) timing: bool,
 }
 
-impl Audience {
+impl Recipient {
     pub(super) fn address(&self) -> (Id, Option<Arc<Outbox>>) {
         (self.id.clone(), self.outbox.clone())
     }

@@ -12,14 +12,14 @@ use crate::authority::{Authority, Host, Origin};
 
 /// The names under which this server may be addressed, and the origins whose pages may address it.
 #[derive(Clone, Debug)]
-pub struct AllowedNames {
+pub struct AllowedHosts {
     hosts: Vec<Host>,
     origins: Vec<Origin>,
 }
 
 /// A request that is turned away at the door.
 #[derive(Debug, PartialEq, Eq)]
-pub(crate) enum Closed {
+pub(crate) enum HostRejection {
     /// 400: the headers contradict each other or are not what HTTP allows.
     Malformed(String),
     /// 403, naming the setting that would let it in.
@@ -28,7 +28,7 @@ pub(crate) enum Closed {
 
 /// A setting that names no host or no origin.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
-pub enum NameError {
+pub enum AllowedHostError {
     #[error("`{0}` is no name or address of a host; it has no scheme, port or wildcard")]
     Host(String),
     #[error(
@@ -38,12 +38,12 @@ pub enum NameError {
     Origin(String),
 }
 
-impl AllowedNames {
+impl AllowedHosts {
     /// Lets in the names of this machine's loopback interface, plus `hosts` (a name or address without
     /// port) and `origins` (`https://app.example.com`, with its port where it is not the usual one). The address that
     /// a connection was made to needs no mention: nobody else's page can be found under it.
-    pub fn new(hosts: &[String], origins: &[String]) -> Result<Self, NameError> {
-        let mut allowed = AllowedNames {
+    pub fn new(hosts: &[String], origins: &[String]) -> Result<Self, AllowedHostError> {
+        let mut allowed = AllowedHosts {
             hosts: vec![
                 Host::Name("localhost".into()),
                 Host::Address([127, 0, 0, 1].into()),
@@ -60,11 +60,11 @@ impl AllowedNames {
                     .filter(|authority| authority.port.is_none() && !text.contains('*'))
                     .map(|found| found.host)
             });
-            allowed.hosts.push(host.ok_or_else(|| NameError::Host(text.clone()))?);
+            allowed.hosts.push(host.ok_or_else(|| AllowedHostError::Host(text.clone()))?);
         }
         for text in origins {
             let origin = Origin::parse(text).filter(|_| !text.contains('*'));
-            allowed.origins.push(origin.ok_or_else(|| NameError::Origin(text.clone()))?);
+            allowed.origins.push(origin.ok_or_else(|| AllowedHostError::Origin(text.clone()))?);
         }
         Ok(allowed)
     }
@@ -76,7 +76,7 @@ impl AllowedNames {
         uri: &Uri,
         headers: &HeaderMap,
         local: IpAddr,
-    ) -> Result<(), Closed> {
+    ) -> Result<(), HostRejection> {
         self.check_host(version, uri, headers, local)?;
         self.check_origin(headers)
     }
@@ -93,40 +93,42 @@ impl AllowedNames {
         uri: &Uri,
         headers: &HeaderMap,
         local: IpAddr,
-    ) -> Result<(), Closed> {
+    ) -> Result<(), HostRejection> {
         // The absolute form (`POST http://localhost/mcp`) carries the host in the target too; both must be
         // allowed, or a proxy and we could disagree on whom the request is for.
         if let Some(authority) = uri.authority() {
             if !matches!(uri.scheme_str(), None | Some("http" | "https")) {
-                return Err(Closed::Malformed("the target is no address of HTTP".into()));
+                return Err(HostRejection::Malformed("the target is no address of HTTP".into()));
             }
             self.check_authority(authority.as_str(), local)?;
         }
         match single(headers, &header::HOST)? {
             Some(host) => self.check_authority(host, local),
             None if uri.authority().is_some() || version < Version::HTTP_11 => Ok(()),
-            None => Err(Closed::Malformed("the `Host` header is missing".into())),
+            None => Err(HostRejection::Malformed("the `Host` header is missing".into())),
         }
     }
 
-    fn check_authority(&self, authority: &str, local: IpAddr) -> Result<(), Closed> {
+    fn check_authority(&self, authority: &str, local: IpAddr) -> Result<(), HostRejection> {
         let Some(Authority { host, .. }) = Authority::parse(authority) else {
-            return Err(Closed::Malformed(format!("`Host: {}` is not a host", shown(authority))));
+            return Err(HostRejection::Malformed(format!("`Host: {}` is not a host", shown(authority))));
         };
         let same = |address: &IpAddr| address.to_canonical() == local.to_canonical();
         if self.hosts.contains(&host) || matches!(&host, Host::Address(address) if same(address)) {
             return Ok(());
         }
-        Err(Closed::Forbidden(format!("host `{host}` is not allowed; `--allow-host {host}` would let it in")))
+        Err(HostRejection::Forbidden(format!(
+            "host `{host}` is not allowed; `--allow-host {host}` would let it in"
+        )))
     }
 
-    fn check_origin(&self, headers: &HeaderMap) -> Result<(), Closed> {
+    fn check_origin(&self, headers: &HeaderMap) -> Result<(), HostRejection> {
         let Some(text) = single(headers, &header::ORIGIN)? else { return Ok(()) };
         if Origin::parse(text).is_some_and(|origin| self.allows(&origin)) {
             return Ok(());
         }
         let text = shown(text);
-        Err(Closed::Forbidden(format!(
+        Err(HostRejection::Forbidden(format!(
             "origin `{text}` is not allowed; `--allow-origin {text}` would let it in"
         )))
     }
@@ -143,25 +145,31 @@ fn shown(text: &str) -> &str {
 }
 
 /// The value of a header that may stand once.
-pub(crate) fn single<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Result<Option<&'a str>, Closed> {
+pub(crate) fn single<'a>(
+    headers: &'a HeaderMap,
+    name: &HeaderName,
+) -> Result<Option<&'a str>, HostRejection> {
     let mut values = headers.get_all(name).iter();
     let Some(value) = values.next() else { return Ok(None) };
     if values.next().is_some() {
-        return Err(Closed::Malformed(format!("the `{name}` header stands more than once")));
+        return Err(HostRejection::Malformed(format!("the `{name}` header stands more than once")));
     }
-    value.to_str().map(Some).map_err(|_| Closed::Malformed(format!("the `{name}` header is not plain text")))
+    value
+        .to_str()
+        .map(Some)
+        .map_err(|_| HostRejection::Malformed(format!("the `{name}` header is not plain text")))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn names(hosts: &[&str], origins: &[&str]) -> Result<AllowedNames, NameError> {
+    fn names(hosts: &[&str], origins: &[&str]) -> Result<AllowedHosts, AllowedHostError> {
         let owned = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect::<Vec<_>>();
-        AllowedNames::new(&owned(hosts), &owned(origins))
+        AllowedHosts::new(&owned(hosts), &owned(origins))
     }
 
-    fn check(uri: &str, headers: &[(&str, &str)]) -> Result<(), Closed> {
+    fn check(uri: &str, headers: &[(&str, &str)]) -> Result<(), HostRejection> {
         let mut map = HeaderMap::new();
         for (name, value) in headers {
             map.append(name.parse::<HeaderName>().unwrap(), value.parse().unwrap());
@@ -204,8 +212,11 @@ mod tests {
             "[::2]",
             "localhost,evil.com",
         ] {
-            let closed = check("/mcp", &[("host", foreign)]).expect_err(foreign);
-            assert!(matches!(&closed, Closed::Forbidden(why) if why.contains("--allow-host")), "{closed:?}");
+            let rejection = check("/mcp", &[("host", foreign)]).expect_err(foreign);
+            assert!(
+                matches!(&rejection, HostRejection::Forbidden(why) if why.contains("--allow-host")),
+                "{rejection:?}"
+            );
         }
         for malformed in [
             "",
@@ -219,8 +230,8 @@ mod tests {
             "localhost/",
             "localhost, evil.com",
         ] {
-            let closed = check("/mcp", &[("host", malformed)]).expect_err(malformed);
-            assert!(matches!(closed, Closed::Malformed(_)), "{malformed}: {closed:?}");
+            let rejection = check("/mcp", &[("host", malformed)]).expect_err(malformed);
+            assert!(matches!(rejection, HostRejection::Malformed(_)), "{malformed}: {rejection:?}");
         }
     }
 
@@ -255,28 +266,34 @@ mod tests {
             "http://192.0.2.7:3000",
             "",
         ] {
-            let closed = check("/mcp", &[host, ("origin", bad)]).expect_err(bad);
+            let rejection = check("/mcp", &[host, ("origin", bad)]).expect_err(bad);
             assert!(
-                matches!(&closed, Closed::Forbidden(why) if why.contains("--allow-origin")),
-                "{bad}: {closed:?}"
+                matches!(&rejection, HostRejection::Forbidden(why) if why.contains("--allow-origin")),
+                "{bad}: {rejection:?}"
             );
         }
     }
 
     #[test]
     fn missing_repeated_or_contradicting_hosts_are_turned_away() {
-        assert!(matches!(check("/mcp", &[]), Err(Closed::Malformed(_))));
+        assert!(matches!(check("/mcp", &[]), Err(HostRejection::Malformed(_))));
         assert!(matches!(
             check("/mcp", &[("host", "localhost"), ("host", "localhost")]),
-            Err(Closed::Malformed(_))
+            Err(HostRejection::Malformed(_))
         ));
         let origin = ("origin", "http://localhost");
-        assert!(matches!(check("/mcp", &[("host", "localhost"), origin, origin]), Err(Closed::Malformed(_))));
+        assert!(matches!(
+            check("/mcp", &[("host", "localhost"), origin, origin]),
+            Err(HostRejection::Malformed(_))
+        ));
         let host = [("host", "localhost")];
-        assert!(matches!(check("http://evil.com/mcp", &host), Err(Closed::Forbidden(_))));
-        assert!(matches!(check("http://me@localhost/mcp", &host), Err(Closed::Malformed(_))));
-        assert!(matches!(check("ftp://localhost/mcp", &host), Err(Closed::Malformed(_))));
-        assert!(matches!(check("http://localhost/mcp", &[("host", "evil.com")]), Err(Closed::Forbidden(_))));
+        assert!(matches!(check("http://evil.com/mcp", &host), Err(HostRejection::Forbidden(_))));
+        assert!(matches!(check("http://me@localhost/mcp", &host), Err(HostRejection::Malformed(_))));
+        assert!(matches!(check("ftp://localhost/mcp", &host), Err(HostRejection::Malformed(_))));
+        assert!(matches!(
+            check("http://localhost/mcp", &[("host", "evil.com")]),
+            Err(HostRejection::Forbidden(_))
+        ));
         assert_eq!(check("http://localhost/mcp", &host), Ok(()));
     }
 
@@ -285,12 +302,12 @@ mod tests {
         for wrong in
             ["", "*", "*.example.com", "https://a.example", "a.example:80", "a.example:", "a/b", "a b"]
         {
-            assert_eq!(names(&[wrong], &[]).err(), Some(NameError::Host(wrong.into())), "{wrong}");
+            assert_eq!(names(&[wrong], &[]).err(), Some(AllowedHostError::Host(wrong.into())), "{wrong}");
         }
         for wrong in
             ["", "*", "null", "a.example", "https://*.example", "https://a.example/", "https://a.example:x"]
         {
-            assert_eq!(names(&[], &[wrong]).err(), Some(NameError::Origin(wrong.into())), "{wrong}");
+            assert_eq!(names(&[], &[wrong]).err(), Some(AllowedHostError::Origin(wrong.into())), "{wrong}");
         }
         assert!(names(&["::1", "[::1]", "10.0.0.1"], &["http://localhost:3000"]).is_ok());
     }

@@ -12,9 +12,9 @@ use omni_catalog::Source;
 use omni_protocol::{ErrorCode, ListKind, Revision, RpcError};
 
 use crate::call_log::{CallLog, Timing};
+use crate::call_options::CallOptions;
 use crate::failure_log::log_failure;
 use crate::server::Server;
-use crate::terms::Terms;
 
 /// When a call that is no tool's has to end: there is nobody who could have declared limits for it.
 pub(crate) fn deadline(server: &Server, accepted: Instant) -> Deadline {
@@ -34,7 +34,7 @@ impl Server {
             CallRequest::Tool { .. } => return None,
         };
         let found = self.source_of(request);
-        if found.is_some() || self.catalog_is_checked(list) {
+        if found.is_some() || self.is_refreshed(list) {
             return found;
         }
         self.catalog_ready(list).await;
@@ -59,10 +59,10 @@ impl Server {
     pub(crate) async fn run_item(
         &self,
         request: CallRequest,
-        terms: Terms,
+        options: CallOptions,
         events: &mut dyn CallPort,
     ) -> (Outcome, Timing) {
-        let Terms { deadline, wants, session } = terms;
+        let CallOptions { deadline, wants, session } = options;
         let source = self.item_source(&request).await;
         let Some((source, spec)) = source.and_then(|source| Some((source, source.items_spec()?))) else {
             tracing::info!(method = request.method(), kind = "not_found", "call");

@@ -10,7 +10,7 @@ use serde_json::value::RawValue;
 
 /// Words of a call on their way to its caller, each a line with its end.
 #[derive(Debug, Default)]
-pub(super) struct Lines {
+pub(super) struct LineQueue {
     text: Vec<u8>,
     /// Lines in `text`.
     count: usize,
@@ -18,16 +18,16 @@ pub(super) struct Lines {
 }
 
 /// Where a call's words wait until the connection takes them.
-pub(super) type Waiting = Arc<Mutex<Lines>>;
+pub(super) type SharedLineQueue = Arc<Mutex<LineQueue>>;
 
-pub(super) fn lock(waiting: &Mutex<Lines>) -> MutexGuard<'_, Lines> {
+pub(super) fn lock(waiting: &Mutex<LineQueue>) -> MutexGuard<'_, LineQueue> {
     waiting.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// Lines that wait for a caller at most. One that reads slower than its tool talks loses those beyond, and is told.
 const WAITING_MAX: usize = 1_000;
 
-impl Lines {
+impl LineQueue {
     pub(super) fn take(&mut self) -> Bytes {
         self.count = 0;
         std::mem::take(&mut self.text).into()
@@ -302,12 +302,12 @@ mod tests {
             phase: Phase::Starting,
             ..Outcome::unstarted(kind, Duration::ZERO)
         };
-        let mut lines = Lines::default();
+        let mut lines = LineQueue::default();
         lines.end(7, outcome);
         read(&mut lines)
     }
 
-    fn read(lines: &mut Lines) -> Vec<Value> {
+    fn read(lines: &mut LineQueue) -> Vec<Value> {
         let text = lines.take();
         let text = std::str::from_utf8(&text).unwrap();
         assert!(text.is_empty() || text.ends_with('\n'));
@@ -386,7 +386,7 @@ mod tests {
 
     #[test]
     fn events_are_written_as_the_contracts_cases_have_them() {
-        let mut lines = Lines::default();
+        let mut lines = LineQueue::default();
         lines.beat(7);
         lines.beat(7);
         let progress = |value, total: Option<f64>, message: Option<&str>| Event::Progress {
@@ -404,7 +404,7 @@ mod tests {
 
     #[test]
     fn a_call_that_had_begun_says_so_before_it_says_how_it_failed() {
-        let mut lines = Lines::default();
+        let mut lines = LineQueue::default();
         let outcome = Outcome::unstarted(OutcomeKind::Exited { code: 3, message: None }, Duration::ZERO);
         lines.end(7, Outcome { phase: Phase::Started, ..outcome });
         let said = read(&mut lines);
@@ -414,7 +414,7 @@ mod tests {
 
     #[test]
     fn what_a_slow_reader_loses_is_counted_and_its_last_line_never_is_lost() {
-        let mut lines = Lines::default();
+        let mut lines = LineQueue::default();
         for value in 0..2_000 {
             lines.event(7, &Event::Progress { value: value.into(), total: None, message: None });
         }

@@ -10,13 +10,13 @@ use bytes::Bytes;
 use futures_util::FutureExt;
 use omni_protocol::{ErrorCode, Frame, Id, RpcError, error_frame};
 
-use crate::asking::Parking;
+use crate::call_client::ParkHandle;
 use crate::call_future::{CallEnd, CallFuture};
 use crate::outbox::Outbox;
 use crate::random::random_hex;
 
 /// One request on its way to its answer. Whoever holds it drives it; **dropping it cancels the request**.
-pub(crate) struct Running {
+pub(crate) struct RunningRequest {
     id: Id,
     future: CallFuture,
     /// What it sends before its answer.
@@ -26,34 +26,34 @@ pub(crate) struct Running {
     ended: Option<Box<Option<Frame>>>,
     only_listens: bool,
     /// It may end with a question, and go on with another request.
-    parking: Option<Arc<Parking>>,
+    parking: Option<Arc<ParkHandle>>,
 }
 
 /// What a running request has to send next.
-pub(crate) enum Step {
+pub(crate) enum RequestOutput {
     /// A notification; more will follow.
     Event(Frame),
     /// The answer; nothing follows.
     Done(Frame),
 }
 
-impl Running {
+impl RunningRequest {
     pub(crate) fn new(
         id: Id,
         future: impl Future<Output = Frame> + Send + 'static,
         outbox: Option<Arc<Outbox>>,
     ) -> Self {
         let future = Box::pin(AssertUnwindSafe(future.map(Some)).catch_unwind());
-        Running { id, future, outbox, ended: None, only_listens: false, parking: None }
+        RunningRequest { id, future, outbox, ended: None, only_listens: false, parking: None }
     }
 
     /// A request whose client may have to repeat it with answers.
     pub(crate) fn parkable(
         (id, outbox): (Id, Option<Arc<Outbox>>),
-        parking: Arc<Parking>,
+        parking: Arc<ParkHandle>,
         future: impl Future<Output = Frame> + Send + 'static,
     ) -> Self {
-        let mut running = Running::new(id, future, outbox);
+        let mut running = RunningRequest::new(id, future, outbox);
         running.parking = Some(parking);
         running
     }
@@ -61,12 +61,12 @@ impl Running {
     /// … which it has. `ended` is how its call has ended meanwhile, if it has.
     pub(crate) fn resumed(
         (id, outbox): (Id, Option<Arc<Outbox>>),
-        parking: Arc<Parking>,
+        parking: Arc<ParkHandle>,
         future: CallFuture,
         ended: Option<CallEnd>,
     ) -> Self {
         let mut running =
-            Running { id, future, outbox, ended: None, only_listens: false, parking: Some(parking) };
+            RunningRequest { id, future, outbox, ended: None, only_listens: false, parking: Some(parking) };
         running.ended = ended.map(|ended| Box::new(running.end(ended)));
         running
     }
@@ -77,7 +77,7 @@ impl Running {
         future: impl Future<Output = Frame> + Send + 'static,
         outbox: Arc<Outbox>,
     ) -> Self {
-        let mut running = Running::new(id, future, Some(outbox));
+        let mut running = RunningRequest::new(id, future, Some(outbox));
         running.only_listens = true;
         running
     }
@@ -87,13 +87,13 @@ impl Running {
         future: impl Future<Output = Frame> + Send + 'static,
         outbox: Arc<Outbox>,
     ) -> Self {
-        Running::listening(no_id(), future, outbox)
+        RunningRequest::listening(no_id(), future, outbox)
     }
 
     /// The requests of a batch. They may end without an answer: each was taken back.
     pub(crate) fn of_batch(answers: impl Future<Output = Option<Frame>> + Send + 'static) -> Self {
         let future = Box::pin(AssertUnwindSafe(answers).catch_unwind());
-        Running { id: no_id(), future, outbox: None, ended: None, only_listens: false, parking: None }
+        RunningRequest { id: no_id(), future, outbox: None, ended: None, only_listens: false, parking: None }
     }
 
     pub(crate) fn only_listens(&self) -> bool {
@@ -102,7 +102,7 @@ impl Running {
 
     /// Drives the request until it has something to send; `None` when it has ended without an answer. Not to be called
     /// again after its last step.
-    pub(crate) fn poll_step(&mut self, cx: &mut Context<'_>) -> Poll<Option<Step>> {
+    pub(crate) fn poll_output(&mut self, cx: &mut Context<'_>) -> Poll<Option<RequestOutput>> {
         let finished = match &self.ended {
             Some(_) => None,
             None => match self.future.as_mut().poll(cx) {
@@ -114,13 +114,13 @@ impl Running {
             if let Some(answer) = finished {
                 self.ended = Some(Box::new(answer));
             }
-            return Poll::Ready(Some(Step::Event(event)));
+            return Poll::Ready(Some(RequestOutput::Event(event)));
         }
         match finished.or_else(|| self.ended.take().map(|ended| *ended)) {
-            Some(answer) => Poll::Ready(answer.map(Step::Done)),
+            Some(answer) => Poll::Ready(answer.map(RequestOutput::Done)),
             // Whatever it said before it asked has gone out.
             None => match self.parking.as_ref().and_then(|parking| parking.park(&mut self.future)) {
-                Some(asks) => Poll::Ready(Some(Step::Done(asks))),
+                Some(asks) => Poll::Ready(Some(RequestOutput::Done(asks))),
                 None => Poll::Pending,
             },
         }
@@ -141,7 +141,7 @@ impl Running {
     }
 }
 
-impl Drop for Running {
+impl Drop for RunningRequest {
     fn drop(&mut self) {
         // What it would send from now on goes another way, or nowhere.
         if let Some(outbox) = &self.outbox {
