@@ -6,9 +6,9 @@ use anyhow::{Context as _, Error, Result};
 use omni_call::shown_path;
 
 use crate::assets;
-use crate::home::Home;
-use crate::private::{self, Place};
+use crate::private::{self, PlaceOrigin};
 use crate::terminal::{plain, say};
+use crate::user_dirs::UserDirs;
 use crate::variables;
 
 /// A cache folder that holds what this binary lays out.
@@ -32,17 +32,18 @@ const REMEDY: &str = "name a folder of yours with `--cache-dir`";
 ///
 /// Somebody else may have written in the folder that the user named, or the shipped skills are wanted and can be written
 /// nowhere. Without them nobody may need the cache: then a line says that no tool can run, and the first call why.
-pub(crate) fn open(home: &Home, named: Option<&Path>, shipped: bool) -> Result<Cache> {
+pub(crate) fn open(home: &UserDirs, named: Option<&Path>, shipped: bool) -> Result<Cache> {
     let (folder, place) = match named {
-        Some(named) => (std::path::absolute(named).unwrap_or_else(|_| named.to_owned()), Place::Named),
-        None if home.cache == home.temporary => (home.cache.clone(), Place::Temporary),
-        None => (home.cache.clone(), Place::Own),
+        Some(named) => (std::path::absolute(named).unwrap_or_else(|_| named.to_owned()), PlaceOrigin::Named),
+        None if home.cache == home.temporary => (home.cache.clone(), PlaceOrigin::Temporary),
+        None => (home.cache.clone(), PlaceOrigin::OwnTool),
     };
     // Before it is tried: a folder of others is not to be written, and is no reason to take another one silently.
     let written = || variables::written("cache-dir", shown_path(named.unwrap_or(&folder)));
     let safe = private::check(&folder, place, REMEDY);
     let cannot_be_seen = safe.as_ref().is_err_and(|error| error.root_cause().is::<std::io::Error>());
-    let safe = if place == Place::Named && !cannot_be_seen { Ok(safe.with_context(written)?) } else { safe };
+    let safe =
+        if place == PlaceOrigin::Named && !cannot_be_seen { Ok(safe.with_context(written)?) } else { safe };
     let error = match safe.and_then(|()| prepare(&folder, place, shipped)) {
         Ok(shipped) => {
             say_homeless(home);
@@ -55,7 +56,7 @@ pub(crate) fn open(home: &Home, named: Option<&Path>, shipped: bool) -> Result<C
     if *other == folder {
         return without(folder, shipped, error.context(homeless(home).unwrap_or_default()));
     }
-    match prepare(other, Place::Temporary, shipped) {
+    match prepare(other, PlaceOrigin::Temporary, shipped) {
         Ok(shipped) => {
             say(&format!(
                 "warning: the cache `{shown}` cannot be used ({}), so it is `{}` this time; {REMEDY}, or set `HOME` to one",
@@ -78,7 +79,7 @@ pub(crate) fn open(home: &Home, named: Option<&Path>, shipped: bool) -> Result<C
 /// Goes on without a cache that works.
 fn without(folder: PathBuf, shipped: bool, error: Error) -> Result<Cache> {
     // What others may have written is not believed, and the shipped skills have to be somewhere.
-    if shipped || private::check(&folder, Place::Named, REMEDY).is_err() {
+    if shipped || private::check(&folder, PlaceOrigin::Named, REMEDY).is_err() {
         return Err(error);
     }
     say(&format!("warning: {error:#}: tools are listed, and none can run"));
@@ -86,7 +87,7 @@ fn without(folder: PathBuf, shipped: bool, error: Error) -> Result<Cache> {
 }
 
 /// Makes the folder, and lays out in it what is not there yet.
-fn prepare(folder: &Path, place: Place, shipped: bool) -> Result<Option<PathBuf>> {
+fn prepare(folder: &Path, place: PlaceOrigin, shipped: bool) -> Result<Option<PathBuf>> {
     let made = private::make(folder);
     private::check(folder, place, REMEDY)?;
     if !assets::has_package(folder) {
@@ -104,7 +105,7 @@ fn why(error: &Error) -> String {
 }
 
 /// What is wrong with the home folder, if anything is.
-fn homeless(home: &Home) -> Option<String> {
+fn homeless(home: &UserDirs) -> Option<String> {
     let (folder, error) = home.closed.as_ref()?;
     let (shown, instead) = (shown_path(folder), shown_path(&home.temporary));
     Some(format!(
@@ -114,7 +115,7 @@ fn homeless(home: &Home) -> Option<String> {
     ))
 }
 
-fn say_homeless(home: &Home) {
+fn say_homeless(home: &UserDirs) {
     if let Some(text) = homeless(home) {
         say(&format!("warning: {text}"));
     }

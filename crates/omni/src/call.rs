@@ -12,13 +12,13 @@ use serde_json::Value;
 
 use crate::args::CallArguments;
 use crate::executors::Executors;
-use crate::front;
 use crate::mcp;
 use crate::other_server::{self, OtherServer};
-use crate::reading;
+use crate::process_setup;
+use crate::read_catalog;
 use crate::settings::{Places, RunSettings};
 use crate::terminal::{self, Output};
-use crate::tool_call::{TIMEOUT, TOOL_ERROR, Terminal, USAGE, print, tool_arguments};
+use crate::tool_call::{TIMEOUT, TOOL_ERROR, TerminalPort, USAGE, print, tool_arguments};
 
 /// Calls the tool, prints its result, and returns the exit code: 0, 1 for a failed tool, 2 for a wrong
 /// name or wrong arguments, 124 for a time limit.
@@ -31,11 +31,11 @@ pub(crate) fn run(arguments: &CallArguments, out: &mut Output) -> Result<u8> {
     let executors = Executors::new(&places, &settings)?;
     // Who calls here is who runs omni.
     let errors = settings.errors.unwrap_or(ErrorDetail::Full);
-    let mut kept = mcp::server(&places, &settings, &executors, errors, errors != ErrorDetail::Full)?;
-    let runtime = front::runtime()?;
+    let mut running = mcp::server(&places, &settings, &executors, errors, errors != ErrorDetail::Full)?;
+    let runtime = process_setup::runtime()?;
     let reply = runtime.block_on(async {
-        kept.check().await;
-        let server = &kept.server;
+        running.refresh().await;
+        let server = &running.server;
         let schema = server.snapshot().tool(&arguments.tool).map(|tool| input_schema(&tool.listing));
         let request = ToolRequest {
             name: arguments.tool.clone(),
@@ -45,10 +45,10 @@ pub(crate) fn run(arguments: &CallArguments, out: &mut Output) -> Result<u8> {
             profile: ProfileId::EVERYBODY,
             accepted: Instant::now(),
         };
-        let mut terminal = Terminal;
+        let mut terminal = TerminalPort;
         let reply = tokio::select! {
             reply = server.call(request, &mut terminal) => {
-                reply.map_err(|_| anyhow::anyhow!(reading::unknown_name(&server.snapshot(), &arguments.tool)))
+                reply.map_err(|_| anyhow::anyhow!(read_catalog::unknown_name(&server.snapshot(), &arguments.tool)))
             }
             _ = tokio::signal::ctrl_c() => Err(anyhow::anyhow!("interrupted; the tool was stopped")),
         };

@@ -1,7 +1,7 @@
 //! How to connect the usual clients: commands for a shell, and parts of their settings files.
 
 mod quoting;
-mod start;
+mod start_command;
 
 use std::ffi::{OsStr, OsString};
 use std::fmt::Write as _;
@@ -12,11 +12,11 @@ use omni_call::{ErrorDetail, shown_json};
 use serde_json::{Value, json};
 
 pub(crate) use quoting::quoted;
-pub(crate) use start::Start;
+pub(crate) use start_command::StartCommand;
 
 /// What clients have to know of the server besides how to reach it.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Limits<'a> {
+pub(crate) struct ClientLimits<'a> {
     /// What a call may take; `None` is no limit.
     pub(crate) timeout: Option<Duration>,
     /// What a call may take without a sign of life; `None` is no limit.
@@ -42,7 +42,7 @@ const TOKEN: &str = "OMNI_TOKEN";
 
 /// What is printed of how to connect.
 #[derive(Debug)]
-pub(crate) struct Connecting {
+pub(crate) struct ConnectInstructions {
     /// Commands for a shell, and what to know about them.
     pub(crate) commands: String,
     /// Parts of settings files.
@@ -51,7 +51,7 @@ pub(crate) struct Connecting {
 
 /// Commands that connect clients to a running HTTP server. Where it wants a token, they read the first of that file
 /// when they are run; here it is not shown.
-pub(crate) fn http(url: &str, token: Option<&Path>, limits: Limits<'_>) -> Connecting {
+pub(crate) fn http(url: &str, token: Option<&Path>, limits: ClientLimits<'_>) -> ConnectInstructions {
     let read = token.map(|file| format!("$(grep -m 1 . {})", quoted(file)));
     let header =
         read.as_ref().map(|read| format!(" --header \"Authorization: Bearer {read}\"")).unwrap_or_default();
@@ -92,11 +92,11 @@ pub(crate) fn http(url: &str, token: Option<&Path>, limits: Limits<'_>) -> Conne
     if token.is_some() {
         server["headers"] = json!({ "Authorization": format!("Bearer ${{env:{TOKEN}}}") });
     }
-    Connecting { commands: out, files: files(codex, &server, limits) }
+    ConnectInstructions { commands: out, files: files(codex, &server, limits) }
 }
 
 /// Commands that let clients start omni themselves.
-pub(crate) fn stdio(start: &Start, limits: Limits<'_>) -> Connecting {
+pub(crate) fn stdio(start: &StartCommand, limits: ClientLimits<'_>) -> ConnectInstructions {
     let words = start.words();
     let all = || std::iter::once(&*start.program).chain(words.iter().map(OsString::as_os_str));
     let command = quoting::command(all());
@@ -118,7 +118,7 @@ pub(crate) fn stdio(start: &Start, limits: Limits<'_>) -> Connecting {
     let texts: Option<Vec<&str>> = words.iter().map(OsString::as_os_str).map(OsStr::to_str).collect();
     let (Some(path), Some(texts)) = (start.path.to_str(), texts) else {
         let files = "(a path here is no text in UTF-8, so no settings file can hold it)\n".to_owned();
-        return Connecting { commands: out, files };
+        return ConnectInstructions { commands: out, files };
     };
     let mut codex: Vec<(&str, Value)> = vec![("command", path.into()), ("args", texts.clone().into())];
     let mut server = json!({ "command": path, "args": texts });
@@ -128,11 +128,11 @@ pub(crate) fn stdio(start: &Start, limits: Limits<'_>) -> Connecting {
             env.iter().map(|name| ((*name).to_owned(), json!(format!("${{env:{name}}}")))).collect();
         codex.push(("env_vars", env.into()));
     }
-    Connecting { commands: out, files: files(codex, &server, limits) }
+    ConnectInstructions { commands: out, files: files(codex, &server, limits) }
 }
 
 /// The Inspector takes some of our flags (`--config`, `--transport`) for its own, wherever they stand.
-fn inspector(start: &Start, limits: Limits<'_>) -> String {
+fn inspector(start: &StartCommand, limits: ClientLimits<'_>) -> String {
     let (variables, words) = start.by_variables();
     let mut out = String::from("npx @modelcontextprotocol/inspector --cli");
     for (name, value) in variables {
@@ -147,7 +147,7 @@ fn inspector(start: &Start, limits: Limits<'_>) -> String {
 }
 
 /// What goes in the settings files of Codex, and of clients that have no command for it.
-fn files(mut codex: Vec<(&str, Value)>, server: &Value, limits: Limits<'_>) -> String {
+fn files(mut codex: Vec<(&str, Value)>, server: &Value, limits: ClientLimits<'_>) -> String {
     // A text, a number or a list of texts is written in TOML as in JSON.
     codex.push(("tool_timeout_sec", patience(limits.timeout).into()));
     let codex = codex.iter().fold(String::new(), |mut out, (key, value)| {
@@ -165,7 +165,7 @@ fn files(mut codex: Vec<(&str, Value)>, server: &Value, limits: Limits<'_>) -> S
 }
 
 /// The option by which Gemini CLI waits as long as the server does.
-fn gemini_limit(limits: Limits<'_>) -> String {
+fn gemini_limit(limits: ClientLimits<'_>) -> String {
     match patience(limits.timeout) {
         seconds if seconds > GEMINI_SECONDS => format!(" --timeout {}", seconds * 1000),
         _ => String::new(),
@@ -178,7 +178,7 @@ fn patience(limit: Option<Duration>) -> u64 {
 }
 
 /// The variables for tools that a shell can name too, each once.
-fn names<'a>(limits: Limits<'a>) -> impl Iterator<Item = &'a str> {
+fn names<'a>(limits: ClientLimits<'a>) -> impl Iterator<Item = &'a str> {
     let mut seen = std::collections::BTreeSet::new();
     let is_name = |name: &str| {
         !name.starts_with(|sign: char| sign.is_ascii_digit())

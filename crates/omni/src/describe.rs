@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 
 use crate::args::DescribeArguments;
 use crate::other_server::{self, OtherServer};
-use crate::reading;
+use crate::read_catalog;
 use crate::settings::Places;
 use crate::terminal::{self, Output};
 use crate::text::{indented, schema};
@@ -19,11 +19,11 @@ pub(crate) fn run(arguments: &DescribeArguments, out: &mut Output) -> Result<u8>
     if let Some(server) = OtherServer::of(&arguments.server)? {
         return other_server::describe(server, &arguments.tool, arguments.read.json, out);
     }
-    let (places, sources) = reading::open(&arguments.read.place)?;
-    reading::refresh(&places, &sources)?;
+    let (places, sources) = read_catalog::open(&arguments.read.place)?;
+    read_catalog::refresh(&places, &sources)?;
     let snapshot = sources.catalog.snapshot();
     let Some(tool) = snapshot.tool(&arguments.tool) else {
-        terminal::say(&format!("error: {}", reading::unknown_name(&snapshot, &arguments.tool)));
+        terminal::say(&format!("error: {}", read_catalog::unknown_name(&snapshot, &arguments.tool)));
         return Ok(1);
     };
     if arguments.read.json {
@@ -36,7 +36,7 @@ pub(crate) fn run(arguments: &DescribeArguments, out: &mut Output) -> Result<u8>
 
 fn as_text(tool: &Tool, places: &Places, out: &mut Output) -> Result<()> {
     let spec = &tool.spec;
-    let place = reading::written_at(places, &tool.origin);
+    let place = read_catalog::written_at(places, &tool.origin);
     let title = tool.title().map(|title| format!("  ({title})")).unwrap_or_default();
     writeln!(out, "{}", shown_line(&format!("{}{title}", tool.name())))?;
     if let Some(description) = tool.description() {

@@ -11,7 +11,7 @@ mod installed;
 mod isolation;
 mod json;
 mod load;
-mod look;
+mod options;
 mod people;
 mod programs;
 mod python;
@@ -26,28 +26,28 @@ use std::path::PathBuf;
 use anyhow::Result;
 
 use crate::args::{DoctorArguments, RunArguments, WorkArguments};
-use crate::reading;
+use crate::read_catalog;
 use crate::settings::RunSettings;
 use crate::terminal::Output;
-use crate::{begin, trust as store};
+use crate::{getting_started, trust as store};
 pub(crate) use examination::Examination;
-pub(crate) use look::Look;
+pub(crate) use options::DoctorOptions;
 
 /// Prints every finding in the style of a compiler. Exits with 1 only under `--strict`, for any warning
 /// or error.
 pub(crate) fn run(arguments: &DoctorArguments, out: &mut Output) -> Result<u8> {
-    let (places, sources) = reading::open(&arguments.read.place)?;
+    let (places, sources) = read_catalog::open(&arguments.read.place)?;
     let work = WorkArguments { python: arguments.python.clone(), ..WorkArguments::default() };
     let chosen = RunArguments { work, ..RunArguments::default() };
     let settings = RunSettings::resolve(&chosen, &places.file)?;
-    let look = Look { load: arguments.load, settings_file: settings_file(arguments) };
-    let examination = Examination::of(&places, &settings, &sources, &look)?;
+    let examine = DoctorOptions { load: arguments.load, settings_file: settings_file(arguments) };
+    let examination = Examination::of(&places, &settings, &sources, &examine)?;
     if arguments.read.json {
         out.json(&examination.json())?;
     } else {
         let findings: Vec<_> = examination.findings().cloned().collect();
         people::print(&findings, out)?;
-        if let Some(text) = begin::with_no_tools(&places, &examination.snapshot) {
+        if let Some(text) = getting_started::with_no_tools(&places, &examination.snapshot) {
             writeln!(out, "\n{text}")?;
         }
     }

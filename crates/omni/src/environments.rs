@@ -10,9 +10,9 @@ use omni_catalog::{Snapshot, Tool};
 use omni_environments::{EnvironmentConfig, Environments, StoredEnvironment, stored_environments};
 use omni_process::ProcessConfig;
 
-use crate::home::Home;
 use crate::python::{self, Python};
 use crate::settings::{EnvironmentSettings, Places};
+use crate::user_dirs::UserDirs;
 
 /// The folder of the environments within the cache.
 pub(crate) fn folder(cache: &Path) -> PathBuf {
@@ -23,7 +23,7 @@ pub(crate) fn folder(cache: &Path) -> PathBuf {
 pub(crate) fn uv(settings: &EnvironmentSettings) -> Result<Option<PathBuf>> {
     let Some(named) = &settings.uv else {
         let folders = omni_process::path_folders();
-        return Ok(omni_environments::find_uv(&folders, Home::folder().as_deref()));
+        return Ok(omni_environments::find_uv(&folders, UserDirs::folder().as_deref()));
     };
     match python::locate(named) {
         Some(uv) => Ok(Some(uv)),

@@ -1,9 +1,9 @@
 //! The executors that this binary has, and how they are made.
 
 mod interpreter;
-mod plan;
 mod ready;
 mod sets;
+mod setup;
 
 use std::sync::Arc;
 
@@ -16,16 +16,16 @@ use tokio::sync::OnceCell;
 use crate::native::{self, NativeTools};
 use crate::settings::{Places, RunSettings};
 use crate::{environments, variables};
-use plan::Plan;
-use ready::Ready;
+use ready::ReadyExecutors;
+use setup::ExecutorSetup;
 
-pub(crate) use plan::{LAUNCHER, environments, fork_borders};
+pub(crate) use setup::{LAUNCHER, environments, fork_borders};
 
 /// Every way to run a tool, made ready by the first call: a client that only lists never starts Python,
 /// nor even looks for one.
 pub(crate) struct Executors {
-    plan: Arc<Plan>,
-    ready: OnceCell<Ready>,
+    setup: Arc<ExecutorSetup>,
+    ready: OnceCell<ReadyExecutors>,
     /// Needs no Python here.
     runner: Option<Arc<Runner>>,
     /// Nor does it.
@@ -40,19 +40,19 @@ impl Executors {
     /// When the settings name a tool of omni's own that there is not.
     pub(crate) fn new(places: &Arc<Places>, settings: &RunSettings) -> Result<Arc<Self>> {
         let runner = places.runner.as_ref().map(|runner| runner.connect_with(&settings.bounds));
-        Self::with(Plan::new(places, settings), runner, places.runs_here(), places, settings)
+        Self::with(ExecutorSetup::new(places, settings), runner, places.runs_here(), places, settings)
     }
 
     fn with(
-        plan: Plan,
+        setup: ExecutorSetup,
         runner: Option<Arc<Runner>>,
         warms: bool,
         places: &Arc<Places>,
         settings: &RunSettings,
     ) -> Result<Arc<Self>> {
         let native = native::executor(&NativeTools::named(&places.file.native_tools)?, places, settings);
-        let (plan, ready) = (Arc::new(plan), OnceCell::new());
-        Ok(Arc::new(Executors { plan, ready, runner, native, warms }))
+        let (setup, ready) = (Arc::new(setup), OnceCell::new());
+        Ok(Arc::new(Executors { setup, ready, runner, native, warms }))
     }
 
     /// Those of a process that is the runner itself: what asks for one runs as what names no executor.
@@ -62,7 +62,7 @@ impl Executors {
             let written = variables::written("executor", "runner");
             bail!("{written}: this is the runner; name the executor that it shall run tools with");
         }
-        Self::with(Plan::of_runner(places, settings, own), None, true, places, settings)
+        Self::with(ExecutorSetup::of_runner(places, settings, own), None, true, places, settings)
     }
 
     /// Has the calls that come from now on run skills as they are on disk. Those that run end where they run. The state
@@ -75,9 +75,9 @@ impl Executors {
 
     /// These, with the choice among them for each call.
     pub(crate) fn choice(self: &Arc<Self>) -> ExecutorChoice<Arc<Self>> {
-        let trust = &self.plan.trust;
+        let trust = &self.setup.trust;
         let rules = ChoiceRules {
-            instead_of_runner: self.plan.instead_of_runner,
+            instead_of_runner: self.setup.instead_of_runner,
             trust_command: (!trust.trusted).then(|| trust.command.clone()),
         };
         ExecutorChoice::new(Arc::clone(self), rules)
@@ -96,7 +96,7 @@ impl Executors {
             return Ok(());
         }
         let ready = self.find_python().await?;
-        if !self.plan.trust.trusted {
+        if !self.setup.trust.trusted {
             ready.common.warm_up();
             return Ok(());
         }
@@ -120,7 +120,7 @@ impl Executors {
     /// Makes the environments that the tools want, so that no call has to wait for them either; with a runner, calls
     /// do, and for skills that nobody has trusted.
     pub(crate) async fn prepare_environments(&self, snapshot: Arc<Snapshot>) {
-        if !self.warms || !self.plan.trust.trusted {
+        if !self.warms || !self.setup.trust.trusted {
             return;
         }
         let look = {
@@ -135,19 +135,19 @@ impl Executors {
         environments::prepare_all(&ready.environments, snapshot).await;
     }
 
-    async fn find_python(&self) -> Result<&Ready> {
+    async fn find_python(&self) -> Result<&ReadyExecutors> {
         self.ready
             .get_or_try_init(|| async {
-                let plan = self.plan.clone();
+                let setup = self.setup.clone();
                 // Lays out files and may start Python to ask for its version.
-                tokio::task::spawn_blocking(move || Ready::of(&plan)).await.context("bug")?
+                tokio::task::spawn_blocking(move || ReadyExecutors::of(&setup)).await.context("bug")?
             })
             .await
     }
 }
 
 impl ExecutorProvider for Executors {
-    type Sets = Ready;
+    type Sets = ReadyExecutors;
 
     fn standing(&self, kind: ExecutorKind) -> Option<&dyn Executor> {
         match kind {
@@ -157,11 +157,11 @@ impl ExecutorProvider for Executors {
         }
     }
 
-    fn ready(&self) -> Option<&Ready> {
+    fn ready(&self) -> Option<&ReadyExecutors> {
         self.ready.get()
     }
 
-    fn make_ready(&self) -> BoxFuture<'_, Result<&Ready, StartRefusal>> {
+    fn make_ready(&self) -> BoxFuture<'_, Result<&ReadyExecutors, StartRefusal>> {
         Box::pin(async {
             self.find_python().await.map_err(|error| StartRefusal {
                 message: format!("{error:#}"),

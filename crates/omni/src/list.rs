@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use crate::args::ListArguments;
 use crate::other_server::{self, OtherServer};
 use crate::terminal::{self, Output};
-use crate::{begin, reading, text};
+use crate::{getting_started, read_catalog, text};
 
 /// Prints one line a tool, sorted by name.
 pub(crate) fn run(arguments: &ListArguments, out: &mut Output) -> Result<u8> {
@@ -18,8 +18,8 @@ pub(crate) fn run(arguments: &ListArguments, out: &mut Output) -> Result<u8> {
         return other_server::list(server, arguments.read.json, out);
     }
     let arguments = &arguments.read;
-    let (places, sources) = reading::open(&arguments.place)?;
-    reading::refresh(&places, &sources)?;
+    let (places, sources) = read_catalog::open(&arguments.place)?;
+    read_catalog::refresh(&places, &sources)?;
     let snapshot = sources.catalog.snapshot();
     let list = snapshot.for_profile(ProfileId::EVERYBODY);
     let tools = || list.tools().filter(|tool| list.is_listed(tool));
@@ -34,7 +34,7 @@ pub(crate) fn run(arguments: &ListArguments, out: &mut Output) -> Result<u8> {
             [
                 shown_line(&named(&tool)).into_owned(),
                 text::one_line(&description, text::DESCRIPTION_CHARS_MAX),
-                shown_line(&reading::written_at(&places, &tool.origin)).into_owned(),
+                shown_line(&read_catalog::written_at(&places, &tool.origin)).into_owned(),
             ]
         })
         .collect();
@@ -46,10 +46,10 @@ pub(crate) fn run(arguments: &ListArguments, out: &mut Output) -> Result<u8> {
     if rows.is_empty() {
         writeln!(out, "no tools in {}", places.source())?;
     }
-    reading::mention_findings(&snapshot);
-    let text = begin::with_all_left_out(&snapshot)
-        .or_else(|| begin::with_no_tools(&places, &snapshot))
-        .or_else(|| begin::with_shipped_skills(&places));
+    read_catalog::mention_findings(&snapshot);
+    let text = getting_started::with_all_left_out(&snapshot)
+        .or_else(|| getting_started::with_no_tools(&places, &snapshot))
+        .or_else(|| getting_started::with_shipped_skills(&places));
     if let Some(text) = text {
         out.flush()?;
         terminal::say(&text);

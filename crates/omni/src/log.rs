@@ -48,7 +48,7 @@ pub(crate) fn to_stderr(flag: Option<&str>, default: &str) -> Result<(), String>
         follow(nobody_has_said, move |filter| handle.reload(filter).is_ok());
         log.init();
     } else {
-        let colours = terminal::watched() && variables::get("NO_COLOR").is_none();
+        let colours = terminal::stderr_is_terminal() && variables::get("NO_COLOR").is_none();
         let log = log.with_writer(|| terminal::Log).with_ansi(colours).fmt_fields(Fields);
         let log = log.with_env_filter(filter).with_filter_reloading();
         let handle = log.reload_handle();
@@ -159,19 +159,19 @@ struct Fields;
 
 impl<'writer> FormatFields<'writer> for Fields {
     fn format_fields<R: RecordFields>(&self, writer: Writer<'writer>, fields: R) -> fmt::Result {
-        let mut line = Line { writer, written: Ok(()), first: true };
+        let mut line = LogLine { writer, written: Ok(()), first: true };
         fields.record(&mut line);
         line.written
     }
 }
 
-struct Line<'writer> {
+struct LogLine<'writer> {
     writer: Writer<'writer>,
     written: fmt::Result,
     first: bool,
 }
 
-impl Line<'_> {
+impl LogLine<'_> {
     fn add(&mut self, field: &Field, value: &str) {
         let value = shown_line(value);
         self.plain(field, |writer| writer.write_str(&value));
@@ -208,7 +208,7 @@ impl Line<'_> {
     }
 }
 
-impl Visit for Line<'_> {
+impl Visit for LogLine<'_> {
     fn record_str(&mut self, field: &Field, value: &str) {
         // Also one that is called `message`: a sentence of ours comes as a format, never as a text.
         self.add(field, &word(value));
@@ -282,12 +282,12 @@ mod tests {
     use std::io;
 
     use super::*;
-    use crate::kept_output::KeptOutput;
+    use crate::captured_output::CapturedOutput;
 
     const HOSTILE: &str = "a\nERROR forged: x level=\"y\" \u{202e}z\x1b[2J";
 
     fn logged(event: impl FnOnce()) -> String {
-        let kept = KeptOutput::default();
+        let kept = CapturedOutput::default();
         let writer = kept.clone();
         let log = tracing_subscriber::fmt()
             .without_time()

@@ -120,13 +120,13 @@ mod tests {
     use std::sync::mpsc;
 
     use super::*;
-    use crate::kept_output::KeptOutput;
+    use crate::captured_output::CapturedOutput;
 
     const LONG: Duration = Duration::from_secs(60);
 
     #[test]
     fn what_was_taken_is_there_after_a_flush_in_the_order_in_which_it_came() {
-        let kept = KeptOutput::default();
+        let kept = CapturedOutput::default();
         let log = LogBuffer::start(kept.clone()).unwrap();
         let mut expected = String::new();
         for n in 0..10_000 {
@@ -140,7 +140,7 @@ mod tests {
     }
 
     /// Takes nothing before it is told to.
-    struct Blocked(mpsc::Receiver<()>, KeptOutput);
+    struct Blocked(mpsc::Receiver<()>, CapturedOutput);
 
     impl Write for Blocked {
         fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
@@ -156,7 +156,7 @@ mod tests {
     #[test]
     fn a_reader_who_stands_still_holds_nobody_up_and_learns_how_many_lines_were_lost() {
         let (go_on, wait) = mpsc::channel();
-        let kept = KeptOutput::default();
+        let kept = CapturedOutput::default();
         let log = LogBuffer::start(Blocked(wait, kept.clone())).unwrap();
         let line = [&[b'x'; 99][..], b"\n"].concat();
         let count = 3 * BYTES_MAX / line.len();

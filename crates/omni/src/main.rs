@@ -1,47 +1,47 @@
 //! The binary: arguments, environment, files, wiring, exit codes. Nothing else may touch those.
 
-mod access;
 mod args;
+mod ask_user;
 mod assets;
-mod begin;
 mod cache;
 mod call;
+#[cfg(test)]
+mod captured_output;
 mod connect;
 mod counts;
 mod describe;
 mod doctor;
-mod door;
 mod embed_check;
 mod environments;
 mod executors;
-mod front;
-mod home;
-#[cfg(test)]
-mod kept_output;
+mod getting_started;
+mod http_access;
+mod http_setup;
 mod list;
-mod listen;
 mod log;
 mod log_buffer;
 mod mcp;
 mod native;
 mod other_server;
-mod person;
 mod private;
+mod process_setup;
 mod progress_line;
 mod protected;
 mod python;
 mod python_path;
-mod reading;
+mod read_catalog;
 mod runner;
+mod runner_listener;
 mod serve_runner;
 mod settings;
-mod skill_library;
+mod skill_resources;
 mod streams;
 mod sync;
 mod terminal;
 mod text;
 mod tool_call;
 mod trust;
+mod user_dirs;
 mod variables;
 
 use std::fs::File;
@@ -50,7 +50,7 @@ use std::process::ExitCode;
 
 use crate::args::{Arguments, Command};
 use crate::terminal::Output;
-use crate::variables::Refused;
+use crate::variables::ArgumentError;
 
 /// The name under which the executors start this binary anew, to become Python. Not for people.
 const LAUNCH: &str = "__launch";
@@ -79,8 +79,8 @@ fn main() -> ExitCode {
     close_fds::set_fds_cloexec(3, &[]);
     let Arguments { command, log_level } = match variables::read(std::env::args_os()) {
         Ok(arguments) => arguments,
-        Err(Refused::Words(error)) => return refused(&error),
-        Err(Refused::Variable(sentence)) => return wrong(&sentence),
+        Err(ArgumentError::Words(error)) => return refused(&error),
+        Err(ArgumentError::Variable(sentence)) => return wrong(&sentence),
     };
     // A server shows each call, whoever keeps what it says: a person at a terminal, a unit's journal, a client's file.
     let serves = matches!(command, Command::Mcp(_) | Command::Runner(_));
@@ -92,7 +92,7 @@ fn main() -> ExitCode {
         terminal::buffer_log();
     }
     let ended = run(&command);
-    terminal::flush_log(terminal::LAST_WORDS);
+    terminal::flush_log(terminal::LOG_FLUSH_WAIT);
     match ended {
         Ok(code) => ExitCode::from(code),
         // The reader of our output has seen enough: `omni list | head`.

@@ -14,18 +14,20 @@ use omni_server::{HttpEndpoint, Server, ServerConfig, SessionKey, serve_stdio};
 use tokio::sync::watch;
 
 use crate::args::{McpArguments, Transport};
-use crate::door::{self, Door};
 use crate::executors::Executors;
-use crate::front::{descriptors_for_connections, keep_to_ourselves, runtime, say_unset, stop_on_signal};
+use crate::http_setup::{self, HttpSetup};
 use crate::private;
+use crate::process_setup::{
+    descriptors_for_connections, keep_to_ourselves, runtime, say_unset, stop_on_signal,
+};
 use crate::protected;
-use crate::reading;
-use crate::runner::{Keeper, RunnerSettings, completions};
+use crate::read_catalog;
+use crate::runner::{RunnerListRefresher, RunnerSettings, ask_completions};
 use crate::settings::{Places, RunSettings, ServeSettings, Sources};
 use crate::streams;
 use crate::terminal::say;
 use crate::text::plural;
-use crate::{begin, connect};
+use crate::{connect, getting_started};
 
 pub(crate) fn run(arguments: &McpArguments) -> Result<u8> {
     keep_to_ourselves();
@@ -37,13 +39,14 @@ pub(crate) fn run(arguments: &McpArguments) -> Result<u8> {
     let settings = RunSettings::resolve(&arguments.run, &places.file)?;
     let places = Arc::new(places);
     let executors = Executors::new(&places, &settings)?;
-    if let Some(announcement) = places.standing.announcement().filter(|_| !places.folders().is_empty()) {
+    if let Some(announcement) = places.settings_status.announcement().filter(|_| !places.folders().is_empty())
+    {
         say(&announcement);
     }
     let runtime = runtime()?;
     let served = runtime.block_on(async {
         let stop = stop_on_signal()?;
-        let limits = connect::Limits {
+        let limits = connect::ClientLimits {
             timeout: settings.timeout,
             idle_timeout: settings.idle_timeout,
             env: &settings.env,
@@ -56,13 +59,13 @@ pub(crate) fn run(arguments: &McpArguments) -> Result<u8> {
                 }
                 // The client has started us: it is the same person's.
                 let errors = settings.errors.unwrap_or(ErrorDetail::Message);
-                let kept = server(&places, &settings, &executors, errors, true)?;
-                stdio(kept, &places, stop).await
+                let running = server(&places, &settings, &executors, errors, true)?;
+                stdio(running, &places, stop).await
             }
             Transport::Http => {
-                let door = door::open(arguments, &serve, &places.file.http, limits).await;
-                match door {
-                    Ok(door) => http(door, &places, &settings, &executors, stop).await,
+                let setup = http_setup::open(arguments, &serve, &places.file.http, limits).await;
+                match setup {
+                    Ok(setup) => http(setup, &places, &settings, &executors, stop).await,
                     Err(error) => Err(error),
                 }
             }
@@ -95,49 +98,49 @@ fn warn_of_http_alone(arguments: &McpArguments) {
 }
 
 /// A server, and who keeps its catalogue.
-pub(crate) struct Kept {
+pub(crate) struct RunningServer {
     pub(crate) server: Arc<Server>,
-    /// For a runner's lists; a folder is looked at once.
-    keeper: Option<Keeper>,
+    /// For a runner's lists; a folder is read once.
+    refresher: Option<RunnerListRefresher>,
 }
 
 /// Clients are told at their beginning what there is, so the first of them wait so long for a runner to say it that has
 /// never said it.
-const INTRODUCTION_WAIT: Duration = Duration::from_secs(1);
+const COMPLETIONS_WAIT: Duration = Duration::from_secs(1);
 
-impl Kept {
+impl RunningServer {
     /// Makes the tools of the catalogue what they should be, as far as that can be had.
-    pub(crate) async fn check(&mut self) {
-        let Some(keeper) = &mut self.keeper else { return self.server.refresh_catalog().await };
+    pub(crate) async fn refresh(&mut self) {
+        let Some(refresher) = &mut self.refresher else { return self.server.refresh_catalog().await };
         // Lists wait until both have been looked at: the tools of one alone would be a list that changes at once.
-        let catalog = keeper.catalog.clone();
+        let catalog = refresher.catalog.clone();
         match tokio::task::spawn_blocking(move || catalog.refresh().map(|_| ())).await {
             Ok(Ok(())) => {}
             Ok(Err(error)) => tracing::error!(%error, "the skills could not be read"),
             Err(error) => tracing::error!(%error, "bug: reading the skills failed"),
         }
-        if keeper.source.offers(CatalogKind::Tools) {
-            keeper.look().await;
+        if refresher.source.offers(CatalogKind::Tools) {
+            refresher.refresh().await;
         } else {
             // Nobody waits for a runner whose tools are not listed; what else it lists is asked for by who keeps it.
-            keeper.server.tools_refreshed();
+            refresher.server.tools_refreshed();
         }
     }
 
     /// Asks a runner that has never been asked what it completes. One that does not answer by then, and one whose word is
-    /// known from before, is asked at each look.
-    async fn introduce(&self) {
-        if let Some(Keeper { runner, source, .. }) = &self.keeper
+    /// known from before, is asked at each refresh.
+    async fn ask_what_it_completes(&self) {
+        if let Some(RunnerListRefresher { runner, source, .. }) = &self.refresher
             && !source.has_said_completes()
         {
-            let _ = tokio::time::timeout(INTRODUCTION_WAIT, completions(runner, source)).await;
+            let _ = tokio::time::timeout(COMPLETIONS_WAIT, ask_completions(runner, source)).await;
         }
     }
 
     /// Keeps it so. Ends at once where nothing is to be done.
-    async fn keep(self) {
-        if let Some(keeper) = self.keeper {
-            keeper.keep().await;
+    async fn keep_refreshed(self) {
+        if let Some(refresher) = self.refresher {
+            refresher.keep_refreshed().await;
         }
     }
 }
@@ -150,13 +153,13 @@ pub(crate) fn server(
     executors: &Arc<Executors>,
     errors: ErrorDetail,
     log_failures: bool,
-) -> Result<Kept> {
+) -> Result<RunningServer> {
     say_unset(settings);
     let Sources { catalog, runner: listed, .. } = places.catalog(settings.executor)?;
     if places.rules.renames() {
         // Aliases are held against the tools there are now, before anybody is served by a wrong one.
         catalog.refresh()?;
-        reading::without_faults(&catalog.snapshot())?;
+        read_catalog::refuse_rule_conflicts(&catalog.snapshot())?;
     }
     let mut config = ServerConfig::new(env!("CARGO_PKG_VERSION"));
     config.timeout = settings.timeout;
@@ -172,27 +175,27 @@ pub(crate) fn server(
     config.empty = places.runner.as_ref().map(RunnerSettings::empty).unwrap_or_default();
     let server = Server::new(catalog.clone(), Arc::new(executor), config);
     let lister = executors.runner().zip(places.runner.as_ref()).zip(listed);
-    let keeper = lister.map(|((runner, settings), source)| Keeper {
+    let refresher = lister.map(|((runner, settings), source)| RunnerListRefresher {
         server: server.clone(),
         catalog,
         source,
         runner: runner.clone(),
         refresh: settings.refresh,
-        looked: false,
+        refreshed: false,
         failed: 0,
     });
-    Ok(Kept { server, keeper })
+    Ok(RunningServer { server, refresher })
 }
 
 /// Says to whoever has started a server for standard input and output by hand how clients start it.
-fn say_how_to_connect(arguments: &McpArguments, places: &Places, limits: connect::Limits<'_>) {
-    let start = connect::Start::of(places, &arguments.given, places.file.transport);
-    let connect::Connecting { commands, files } = connect::stdio(&start, limits);
+fn say_how_to_connect(arguments: &McpArguments, places: &Places, limits: connect::ClientLimits<'_>) {
+    let start = connect::StartCommand::of(places, &arguments.given, places.file.transport);
+    let connect::ConnectInstructions { commands, files } = connect::stdio(&start, limits);
     say(&format!(
         "omni speaks MCP on standard input and output here; it is meant to be started by a client:\n\n{commands}\n{files}\nTo try \
          it by hand, use `omni list`, `omni call`, or `omni mcp --transport http`."
     ));
-    if let Some(path) = places.standing.narrowing() {
+    if let Some(path) = places.settings_status.narrowing() {
         say(&format!(
             "What `{}` narrows is not in these lines, since nobody has trusted it: `omni trust` does.",
             shown_path(path)
@@ -203,25 +206,25 @@ fn say_how_to_connect(arguments: &McpArguments, places: &Places, limits: connect
 /// How long a server whose client has left still looks at the skills, to say what is wrong with them.
 const LAST_LOOK: Duration = Duration::from_secs(1);
 
-async fn stdio(mut kept: Kept, places: &Arc<Places>, stop: watch::Receiver<bool>) -> Result<()> {
-    kept.introduce().await;
-    let server = kept.server.clone();
+async fn stdio(mut running: RunningServer, places: &Arc<Places>, stop: watch::Receiver<bool>) -> Result<()> {
+    running.ask_what_it_completes().await;
+    let server = running.server.clone();
     let places = Arc::clone(places);
     let (told, was_told) = tokio::sync::oneshot::channel::<()>();
-    let keep = tokio::spawn(async move {
-        kept.check().await;
-        say_how_to_begin(&places, &kept.server);
+    let keep_refreshed = tokio::spawn(async move {
+        running.refresh().await;
+        say_how_to_begin(&places, &running.server);
         // A client shows its user the tools that are there, never those that are missing.
-        if let Some(problems) = problems(&kept.server) {
+        if let Some(problems) = problems(&running.server) {
             tracing::warn!("{problems}");
         }
         let _ = told.send(());
-        kept.keep().await;
+        running.keep_refreshed().await;
     });
     let served = serve_stdio(server.clone(), streams::input()?, streams::output()?, stop).await;
     // A client that asked and left may have been faster, and what the cache says of problems may have been mended.
     let _ = tokio::time::timeout(LAST_LOOK, was_told).await;
-    keep.abort();
+    keep_refreshed.abort();
     match served {
         // The client closed its end first: nobody is left to tell.
         Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
@@ -230,13 +233,13 @@ async fn stdio(mut kept: Kept, places: &Arc<Places>, stop: watch::Receiver<bool>
 }
 
 async fn http(
-    door: Door,
+    setup: HttpSetup,
     places: &Arc<Places>,
     settings: &RunSettings,
     executors: &Arc<Executors>,
     stop: watch::Receiver<bool>,
 ) -> Result<()> {
-    let Door { listener, access, names, url, mut said, files, others } = door;
+    let HttpSetup { listener, access, names, url, mut said, files, others } = setup;
     let errors = settings.errors.unwrap_or(match others {
         Some(_) => ErrorDetail::Masked,
         None => ErrorDetail::Message,
@@ -244,29 +247,29 @@ async fn http(
     said.push_str(&connect::errors(errors, settings.errors.is_some(), others.as_deref()));
     said.push('\n');
     said.push_str(&files);
-    let mut kept = server(places, settings, executors, errors, true)?;
-    executors.warm_up(kept.server.snapshot()).await?;
-    kept.introduce().await;
+    let mut running = server(places, settings, executors, errors, true)?;
+    executors.warm_up(running.server.snapshot()).await?;
+    running.ask_what_it_completes().await;
     let key = session_key(&places.state);
-    let server = kept.server.clone();
+    let server = running.server.clone();
     let preparing = Arc::clone(executors);
     let source = places.source();
     let places = Arc::clone(places);
-    let keep = tokio::spawn(async move {
-        kept.check().await;
-        announce(&kept.server, &source, &url, &said);
-        say_how_to_begin(&places, &kept.server);
-        let snapshot = kept.server.snapshot();
-        tokio::join!(preparing.prepare_environments(snapshot), kept.keep());
+    let keep_refreshed = tokio::spawn(async move {
+        running.refresh().await;
+        announce(&running.server, &source, &url, &said);
+        say_how_to_begin(&places, &running.server);
+        let snapshot = running.server.snapshot();
+        tokio::join!(preparing.prepare_environments(snapshot), running.keep_refreshed());
     });
     let served = HttpEndpoint::new(server, access, names, key).serve(listener, stop).await;
-    keep.abort();
+    keep_refreshed.abort();
     served.context("the HTTP server failed")
 }
 
 /// Says on stderr what to do where there is nothing to serve.
 fn say_how_to_begin(places: &Places, server: &Server) {
-    if let Some(text) = begin::with_no_tools(places, &server.snapshot()) {
+    if let Some(text) = getting_started::with_no_tools(places, &server.snapshot()) {
         say(&text);
     }
 }

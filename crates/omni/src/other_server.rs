@@ -19,8 +19,8 @@ use crate::args::{CallArguments, ServerArguments, ServerEra};
 use crate::executors::LAUNCHER;
 use crate::settings::{IDLE_TIMEOUT_DEFAULT, TIMEOUT_DEFAULT, time_limit};
 use crate::terminal::{self, Output};
-use crate::tool_call::{self, Terminal};
-use crate::{access, front, text, variables};
+use crate::tool_call::{self, TerminalPort};
+use crate::{http_access, process_setup, text, variables};
 
 /// The header that stands for no setting of a request's own.
 const RESERVED: [&str; 7] =
@@ -70,7 +70,7 @@ impl OtherServer {
 
     /// Opens a conversation, has it, and ends it. Interrupted, it ends at once, and what runs is taken back.
     fn converse<T>(self, conversation: impl AsyncFnOnce(&mut Upstream) -> Result<T>) -> Result<T> {
-        let runtime = front::runtime()?;
+        let runtime = process_setup::runtime()?;
         let done = runtime.block_on(async {
             let interrupted = || anyhow::Error::new(Interrupted);
             let waiting = format!(
@@ -120,7 +120,7 @@ fn process() -> Result<ProcessConfig> {
 /// The headers that a private file holds: a token, or lines `Name: value`.
 fn headers(file: &Path) -> Result<HeaderMap> {
     let shown = format!("`--server-token {}`", shown_path(file));
-    let text = access::private_text(file, &shown)?;
+    let text = http_access::private_text(file, &shown)?;
     let mut headers = HeaderMap::new();
     for (at, line) in text.lines().map(str::trim).enumerate().filter(|(_, line)| !line.is_empty()) {
         // What the line holds is not shown: it is a secret.
@@ -333,7 +333,7 @@ pub(crate) fn call(server: OtherServer, arguments: &CallArguments, out: &mut Out
         let request = CallTool { name: arguments.tool.clone(), arguments: Some(written) };
         let wants = Wants { progress: true, log: Some(LogLevel::Info) };
         let deadline = Deadline::new(Instant::now(), total, idle);
-        let called = upstream.call(request, schema, wants, deadline, &mut Terminal).await;
+        let called = upstream.call(request, schema, wants, deadline, &mut TerminalPort).await;
         // Many servers say of an unknown name that the tool failed.
         unlisted = listed.is_none().then(|| not_listed(&arguments.tool, &tools));
         Ok(called.map_err(|error| {

@@ -21,9 +21,9 @@ const STICKY: u32 = 0o1000;
 
 /// How a place came to be the one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Place {
+pub(crate) enum PlaceOrigin {
     /// Ours by convention, below the user's home: closed to others if it is not.
-    Own,
+    OwnTool,
     /// The user has named it, for omni or for more: looked at and left as it is.
     Named,
     /// Below the temporary folder, for want of a home.
@@ -68,7 +68,7 @@ pub(crate) fn create(path: &Path) -> io::Result<File> {
 /// # Errors
 ///
 /// It belongs to somebody else, others can write in it, or (below the temporary folder) it is a link.
-pub(crate) fn check(folder: &Path, place: Place, remedy: &str) -> Result<()> {
+pub(crate) fn check(folder: &Path, place: PlaceOrigin, remedy: &str) -> Result<()> {
     let shown = shown_path(folder);
     let me = geteuid().as_raw();
     let link = match fs::symlink_metadata(folder) {
@@ -80,7 +80,7 @@ pub(crate) fn check(folder: &Path, place: Place, remedy: &str) -> Result<()> {
         Err(error) => return Err(error).with_context(|| format!("`{shown}` cannot be looked at; {remedy}")),
     };
     if link.is_symlink() {
-        if place == Place::Temporary {
+        if place == PlaceOrigin::Temporary {
             bail!("`{shown}` is a link, and anybody can make one there; remove it, or {remedy}");
         }
         trusted_owner(&link, me, &format!("the link `{shown}`"), remedy)?;
@@ -91,16 +91,16 @@ pub(crate) fn check(folder: &Path, place: Place, remedy: &str) -> Result<()> {
     if !found.is_dir() {
         bail!("`{shown}` is not a folder; {remedy}");
     }
-    if place == Place::Temporary && (found.uid() != me || found.ino() != link.ino()) {
+    if place == PlaceOrigin::Temporary && (found.uid() != me || found.ino() != link.ino()) {
         bail!("`{shown}` belongs to {}, and omni runs as {}; {remedy}", user(found.uid()), user(me));
     }
     trusted_owner(&found, me, &format!("`{shown}`"), remedy)?;
     let open = found.mode() & WRITABLE;
     let is_private_group = open == 0o020 && found.gid() == getegid().as_raw();
-    let is_own = matches!(place, Place::Own | Place::Temporary) && found.uid() == me;
+    let is_own = matches!(place, PlaceOrigin::OwnTool | PlaceOrigin::Temporary) && found.uid() == me;
     match place {
         _ if open == 0 => {}
-        Place::Configuration if is_private_group => {}
+        PlaceOrigin::Configuration if is_private_group => {}
         // A sticky folder is shared on purpose: not ours to close.
         _ if !is_own || found.mode() & STICKY != 0 => {
             bail!(
@@ -218,7 +218,7 @@ mod tests {
         fs::metadata(path).unwrap().mode() & 0o7777
     }
 
-    fn refusal(folder: &Path, place: Place) -> String {
+    fn refusal(folder: &Path, place: PlaceOrigin) -> String {
         let error = check(folder, place, REMEDY).unwrap_err().to_string();
         assert!(error.contains(REMEDY) && error.contains(&shown_path(folder)), "{error}");
         error
@@ -234,8 +234,8 @@ mod tests {
             (0o700, 0o700, 0o600)
         );
         assert_eq!(fs::read_dir(&folder).unwrap().count(), 1, "no temporary file stays behind");
-        check(&folder, Place::Own, REMEDY).unwrap();
-        check(&dir.path().join("nowhere"), Place::Own, REMEDY).unwrap();
+        check(&folder, PlaceOrigin::OwnTool, REMEDY).unwrap();
+        check(&dir.path().join("nowhere"), PlaceOrigin::OwnTool, REMEDY).unwrap();
     }
 
     #[test]
@@ -245,12 +245,12 @@ mod tests {
         write(&folder.join("inner/file"), b"x").unwrap();
         for open in [0o755, 0o770, 0o777] {
             with_mode(&folder, open);
-            check(&folder, Place::Own, REMEDY).unwrap();
+            check(&folder, PlaceOrigin::OwnTool, REMEDY).unwrap();
             assert_eq!(mode(&folder), 0o700);
         }
         with_mode(&folder, 0o777);
         with_mode(&folder.join("inner/file"), 0o666);
-        let error = refusal(&folder, Place::Own);
+        let error = refusal(&folder, PlaceOrigin::OwnTool);
         assert!(error.contains("inner/file` in it can be written by others"), "{error}");
         assert_eq!(mode(&folder), 0o777, "what is refused is left as it is");
     }
@@ -261,16 +261,16 @@ mod tests {
         let folder = dir.path().join("shared");
         make(&folder).unwrap();
         with_mode(&folder, 0o1777);
-        assert!(refusal(&folder, Place::Own).contains("chmod go-w"));
+        assert!(refusal(&folder, PlaceOrigin::OwnTool).contains("chmod go-w"));
         with_mode(&folder, 0o775);
-        assert!(refusal(&folder, Place::Named).contains("chmod go-w"));
+        assert!(refusal(&folder, PlaceOrigin::Named).contains("chmod go-w"));
         with_mode(&folder, 0o755);
-        check(&folder, Place::Named, REMEDY).unwrap();
+        check(&folder, PlaceOrigin::Named, REMEDY).unwrap();
         assert_eq!(mode(&folder), 0o755);
         with_mode(&folder, 0o775);
-        check(&folder, Place::Configuration, REMEDY).unwrap();
+        check(&folder, PlaceOrigin::Configuration, REMEDY).unwrap();
         with_mode(&folder, 0o777);
-        refusal(&folder, Place::Configuration);
+        refusal(&folder, PlaceOrigin::Configuration);
     }
 
     #[test]
@@ -279,10 +279,10 @@ mod tests {
         let (real, link) = (dir.path().join("real"), dir.path().join("link"));
         make(&real).unwrap();
         symlink(&real, &link).unwrap();
-        assert!(refusal(&link, Place::Temporary).contains("is a link"));
-        check(&link, Place::Own, REMEDY).unwrap();
+        assert!(refusal(&link, PlaceOrigin::Temporary).contains("is a link"));
+        check(&link, PlaceOrigin::OwnTool, REMEDY).unwrap();
         fs::write(dir.path().join("file"), "").unwrap();
-        assert!(refusal(&dir.path().join("file"), Place::Named).contains("is not a folder"));
+        assert!(refusal(&dir.path().join("file"), PlaceOrigin::Named).contains("is not a folder"));
     }
 
     #[test]
@@ -309,13 +309,15 @@ mod tests {
         write(&folder.join("python.json"), b"{}").unwrap();
         symlink(&folder, &link).unwrap();
         std::os::unix::fs::lchown(&link, Some(STRANGER), None).unwrap();
-        assert!(refusal(&link, Place::Own).contains("the link"));
+        assert!(refusal(&link, PlaceOrigin::OwnTool).contains("the link"));
         chown(folder.join("python.json"), Some(STRANGER), None).unwrap();
         with_mode(&folder, 0o777);
-        assert!(refusal(&folder, Place::Own).contains("belongs to user 65534"));
+        assert!(refusal(&folder, PlaceOrigin::OwnTool).contains("belongs to user 65534"));
         chown(&folder, Some(STRANGER), None).unwrap();
         with_mode(&folder, 0o700);
-        for place in [Place::Own, Place::Named, Place::Temporary, Place::Configuration] {
+        for place in
+            [PlaceOrigin::OwnTool, PlaceOrigin::Named, PlaceOrigin::Temporary, PlaceOrigin::Configuration]
+        {
             assert!(refusal(&folder, place).contains("belongs to user 65534"));
         }
         let file = folder.join("omni.toml");

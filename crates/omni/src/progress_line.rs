@@ -9,7 +9,7 @@ use crate::terminal;
 /// A line on stderr. Shows nothing where stderr is no terminal.
 pub(crate) struct ProgressLine {
     shown: bool,
-    watched: bool,
+    stderr_is_terminal: bool,
     drawn_at: Option<Instant>,
 }
 
@@ -21,13 +21,13 @@ const REDRAW_AFTER: Duration = Duration::from_millis(50);
 
 impl ProgressLine {
     pub(crate) fn new() -> Self {
-        ProgressLine { shown: false, watched: terminal::watched(), drawn_at: None }
+        ProgressLine { shown: false, stderr_is_terminal: terminal::stderr_is_terminal(), drawn_at: None }
     }
 
     /// Shows that `done` of `total` are done, and what is being done.
     pub(crate) fn show(&mut self, done: usize, total: Option<usize>, text: &str) {
         let fresh = self.drawn_at.is_none_or(|at| at.elapsed() >= REDRAW_AFTER);
-        if !self.watched || !fresh {
+        if !self.stderr_is_terminal || !fresh {
             return;
         }
         terminal::redraw(&line(done, total, text));

@@ -7,8 +7,8 @@ use std::path::{Path, PathBuf};
 
 use omni_exec::Protected;
 
-use crate::home::Home;
 use crate::python::Python;
+use crate::user_dirs::UserDirs;
 
 /// The name of a settings file.
 pub(crate) const SETTINGS: &str = "omni.toml";
@@ -16,8 +16,8 @@ pub(crate) const SETTINGS: &str = "omni.toml";
 const SKILLS: &str = "skills";
 
 /// Where everything is, as far as it matters here.
-pub(crate) struct Obeyed<'a> {
-    pub(crate) home: &'a Home,
+pub(crate) struct ProtectedPlaces<'a> {
+    pub(crate) home: &'a UserDirs,
     /// The working folder.
     pub(crate) here: &'a Path,
     pub(crate) root: &'a Path,
@@ -30,7 +30,7 @@ pub(crate) struct Obeyed<'a> {
     pub(crate) config: Option<&'a Path>,
 }
 
-impl Obeyed<'_> {
+impl ProtectedPlaces<'_> {
     /// All of it, real paths, the folder of skills first.
     pub(crate) fn protected(&self) -> Vec<Protected> {
         let mut list = List::default();

@@ -5,5 +5,5 @@ mod embedding;
 mod interpreter;
 
 pub(crate) use describing::describe;
-pub(crate) use embedding::{Refusal, Tried, embedding};
-pub(crate) use interpreter::{Chosen, Python, compile, find, locate};
+pub(crate) use embedding::{EmbeddingProbe, Refusal, embedding};
+pub(crate) use interpreter::{Python, PythonChoice, compile, find, locate};

@@ -10,18 +10,18 @@ use omni_call::{Requirements, RequirementsSource, shown_path};
 use omni_environments::Environment;
 
 use crate::args::{FolderArguments, PlaceArguments, PythonPathArguments, RunArguments, WorkArguments};
-use crate::home::Home;
 use crate::progress_line::ProgressLine;
 use crate::settings::{Places, RunSettings};
 use crate::terminal::{Output, say};
-use crate::{assets, cache, executors, front, variables};
+use crate::user_dirs::UserDirs;
+use crate::{assets, cache, executors, process_setup, variables};
 
 /// The official SDK that `omni.mcp` is an adapter on, as it was tried.
 const MCP_PACKAGE: &str = "mcp==2.3.0";
 
 /// Lays the package out, unless that has been done, and prints its folder; with the SDK, what `PYTHONPATH` has to be.
 pub(crate) fn run(arguments: &PythonPathArguments, out: &mut Output) -> Result<u8> {
-    let cache = cache::open(&Home::find(), arguments.cache_dir.as_deref(), false)?.folder;
+    let cache = cache::open(&UserDirs::find(), arguments.cache_dir.as_deref(), false)?.folder;
     let package = assets::python_package(&cache)?;
     if !arguments.with_mcp {
         out.result(&package.to_string_lossy())?;
@@ -58,7 +58,7 @@ fn prepare(arguments: &PythonPathArguments, cache: &Path) -> Result<Arc<Environm
         dependencies: vec![MCP_PACKAGE.to_owned()],
         locked: None,
     };
-    let runtime = front::runtime()?;
+    let runtime = process_setup::runtime()?;
     let mut line = ProgressLine::new();
     // In the name of the cache, which is nobody's skill: `omni sync --prune` leaves it alone.
     let made = runtime.block_on(environments.prepare(&requirements, cache, |progress| {

@@ -17,11 +17,11 @@ use omni_server::{Server, ServerConfig, serve_runner};
 use crate::args::{PlaceArguments, RunArguments, RunnerServeArguments};
 use crate::executors::Executors;
 use crate::settings::{Places, RunSettings, Sources, grace};
-use crate::skill_library::{self, SkillFiles};
+use crate::skill_resources::{self, SkillResources};
 use crate::{front, listen};
 
 /// How long after one look at the folder of skills the next one comes.
-const LOOK_EVERY: Duration = Duration::from_secs(2);
+const REFRESH_EVERY: Duration = Duration::from_secs(2);
 
 /// How deep below a skill's folder its source may lie.
 const SOURCE_DEPTH_MAX: usize = 8;
@@ -31,7 +31,7 @@ const GRACE: Duration = Duration::from_secs(10);
 
 /// Serves until a signal comes. Where callers find the runner goes to `out`, for whoever started it.
 pub(crate) fn run(arguments: &RunnerServeArguments, out: &mut dyn Write) -> Result<u8> {
-    front::keep_to_ourselves();
+    process_setup::keep_to_ourselves();
     let own_grace =
         arguments.grace.map(|seconds| grace(seconds, &format!("`--grace {seconds}`"))).transpose()?;
     let place = PlaceArguments { folders: arguments.folders.clone(), ..PlaceArguments::default() };
@@ -41,36 +41,36 @@ pub(crate) fn run(arguments: &RunnerServeArguments, out: &mut dyn Write) -> Resu
     // The contract has canonical names, whatever a server makes of them.
     places.names = NameStyle::Canonical;
     let run = RunArguments { work: arguments.work.clone(), ..RunArguments::default() };
-    if let Some(announcement) = places.standing.announcement() {
+    if let Some(announcement) = places.settings_status.announcement() {
         tracing::warn!("{announcement}");
     }
     let places = Arc::new(places);
     let settings = RunSettings::resolve(&run, &places.file)?;
     let grace = own_grace.or(settings.grace).unwrap_or(GRACE);
-    front::say_unset(&settings);
+    process_setup::say_unset(&settings);
     let executors = Executors::of_runner(&places, &settings)?;
-    let files = Arc::new(skill_library::source());
+    let files = Arc::new(skill_resources::source());
     let last: Arc<dyn Source> = files.clone();
     let Sources { catalog, folders, .. } = places.catalog_with(settings.executor, Some(last))?;
     // What a tool declares about retries, caching and concurrency is done by whoever calls the runner.
     let others = Arc::new(runner_policy(executors.choice(), settings.bounds.of_policy()));
-    let executor: Arc<dyn Executor> = Arc::new(SkillFiles { catalog: catalog.clone(), others });
+    let executor: Arc<dyn Executor> = Arc::new(SkillResources { catalog: catalog.clone(), others });
     let mut config = ServerConfig::new(env!("CARGO_PKG_VERSION"));
     config.limits = settings.admission;
     config.log_output = settings.log_output;
     omni_exec::set_result_memory(config.limits.answer_bytes_max());
-    config.connection_descriptors = front::descriptors_for_connections(&settings);
+    config.connection_descriptors = process_setup::descriptors_for_connections(&settings);
     let server = Server::new(catalog.clone(), executor, config);
-    let runtime = front::runtime()?;
+    let runtime = process_setup::runtime()?;
     let served = runtime.block_on(async {
-        let stop = front::stop_on_signal()?;
+        let stop = process_setup::stop_on_signal()?;
         let (listener, address, _file) = match (&arguments.unix, arguments.port) {
             (Some(path), _) => {
-                let (listener, file) = listen::unix(path)?;
+                let (listener, file) = runner_listener::unix(path)?;
                 (listener, format!("unix:{}", shown_path(&std::path::absolute(path)?)), Some(file))
             }
             (None, Some(port)) => {
-                let (listener, address) = listen::loopback(port, &places.file.http)?;
+                let (listener, address) = runner_listener::loopback(port, &places.file.http)?;
                 (listener, format!("http://{address}"), None)
             }
             (None, None) => bail!("say where to listen: `--unix PATH` or `--port N`"),
@@ -78,13 +78,13 @@ pub(crate) fn run(arguments: &RunnerServeArguments, out: &mut dyn Write) -> Resu
         writeln!(out, "omni runner: listening at {address}")?;
         out.flush()?;
         executors.warm_up(server.snapshot()).await?;
-        let keep = tokio::spawn(keep(
+        let keep_refreshed = tokio::spawn(keep_refreshed(
             server.clone(),
-            Looks { catalog, folders: folders.into(), files },
+            SkillsRefresher { catalog, folders: folders.into(), files },
             executors.clone(),
         ));
         let served = serve_runner(server, listener, grace, stop).await;
-        keep.abort();
+        keep_refreshed.abort();
         executors.shut_down().await;
         served.context("the runner failed")
     });
@@ -94,17 +94,17 @@ pub(crate) fn run(arguments: &RunnerServeArguments, out: &mut dyn Write) -> Resu
 }
 
 /// What is looked at again and again.
-struct Looks {
+struct SkillsRefresher {
     catalog: Arc<Catalog>,
     folders: Arc<[Arc<FolderSource>]>,
     files: Arc<RemoteSource>,
 }
 
-impl Looks {
+impl SkillsRefresher {
     /// One look. What cannot be read leaves what was there in force, and is logged.
-    async fn look(&self, server: &Server) {
+    async fn refresh(&self, server: &Server) {
         let (catalog, files) = (Arc::clone(&self.catalog), Arc::clone(&self.files));
-        match tokio::task::spawn_blocking(move || skill_library::refresh(&catalog, &files)).await {
+        match tokio::task::spawn_blocking(move || skill_resources::refresh(&catalog, &files)).await {
             Ok(Ok(())) => {}
             Ok(Err(error)) => tracing::error!(error = format!("{error:#}"), "the skills could not be read"),
             Err(error) => tracing::error!(%error, "bug: reading the skills failed"),
@@ -114,10 +114,10 @@ impl Looks {
 }
 
 /// Keeps the catalogue at what the folder has, and the workers at what the skills are. Dropping the future stops it.
-async fn keep(server: Arc<Server>, looks: Looks, executors: Arc<Executors>) {
-    let folders = &looks.folders;
+async fn keep_refreshed(server: Arc<Server>, refresher: SkillsRefresher, executors: Arc<Executors>) {
+    let folders = &refresher.folders;
     let mut before = (server.snapshot(), sources(folders).await);
-    looks.look(&server).await;
+    refresher.refresh(&server).await;
     announce(&server);
     executors.prepare_environments(server.snapshot()).await;
     loop {
@@ -133,15 +133,15 @@ async fn keep(server: Arc<Server>, looks: Looks, executors: Arc<Executors>) {
             executors.prepare_environments(Arc::clone(&now.0)).await;
         }
         before = now;
-        tokio::time::sleep(LOOK_EVERY).await;
-        looks.look(&server).await;
+        tokio::time::sleep(REFRESH_EVERY).await;
+        refresher.refresh(&server).await;
     }
 }
 
 /// What changes when a file of a skill does, by skill.
 async fn sources(folders: &Arc<[Arc<FolderSource>]>) -> HashMap<String, blake3::Hash> {
     let folders = Arc::clone(folders);
-    let look = move || {
+    let refresh = move || {
         let mut stamps = HashMap::new();
         for source in folders.iter() {
             let folders = fs::read_dir(source.skills_dir()).into_iter().flatten().flatten();
@@ -155,7 +155,7 @@ async fn sources(folders: &Arc<[Arc<FolderSource>]>) -> HashMap<String, blake3::
         }
         stamps.into_iter().map(|(skill, hasher)| (skill, hasher.finalize())).collect()
     };
-    tokio::task::spawn_blocking(look).await.unwrap_or_default()
+    tokio::task::spawn_blocking(refresh).await.unwrap_or_default()
 }
 
 /// Adds the Python files of a folder, and below it: which there are, and the state of each.

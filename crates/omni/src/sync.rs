@@ -14,15 +14,15 @@ use serde_json::{Value, json};
 use crate::args::{RunArguments, SyncArguments, WorkArguments};
 use crate::environments::{self, Wanted};
 use crate::progress_line::ProgressLine;
-use crate::reading;
-use crate::settings::{Places, RunSettings, SkillsPlace, Sources};
+use crate::read_catalog;
+use crate::settings::{Places, RunSettings, SkillsFolder, Sources};
 use crate::terminal::{Output, say};
 use crate::text::{plural, size};
-use crate::{executors, front};
+use crate::{executors, process_setup};
 
 /// Exits with 1 under `--check`, when the manifest is out of date, and when an environment cannot be made.
 pub(crate) fn run(arguments: &SyncArguments, out: &mut Output) -> Result<u8> {
-    let (places, Sources { catalog, .. }) = reading::open(&arguments.read.place)?;
+    let (places, Sources { catalog, .. }) = read_catalog::open(&arguments.read.place)?;
     if let Some(runner) = places.lister().filter(|_| places.folders().is_empty()) {
         bail!(
             "`omni sync` is about a folder of skills, and the tools here are those that the runner at `{}` lists; \
@@ -48,7 +48,7 @@ pub(crate) fn run(arguments: &SyncArguments, out: &mut Output) -> Result<u8> {
     if arguments.read.json {
         let mut paths = catalog.manifest_paths();
         let path = if paths.len() == 1 { json!(paths.remove(0)) } else { json!(paths) };
-        let environments: Vec<Value> = results.iter().map(Outcome::json).collect();
+        let environments: Vec<Value> = results.iter().map(EnvironmentResult::json).collect();
         out.json(&json!({
             "manifest": path,
             "written": !only_look && !diff.up_to_date,
@@ -56,21 +56,21 @@ pub(crate) fn run(arguments: &SyncArguments, out: &mut Output) -> Result<u8> {
             "environments": environments,
         }))?;
     } else if !only_look {
-        reading::mention_findings(&catalog.snapshot());
+        read_catalog::mention_findings(&catalog.snapshot());
     }
-    let failed = results.iter().any(|result| matches!(result.what, What::Failed { .. }));
+    let failed = results.iter().any(|result| matches!(result.what, EnvironmentChange::Failed { .. }));
     Ok(u8::from((arguments.check && !diff.up_to_date) || failed))
 }
 
 /// What was done about one environment.
-struct Outcome {
+struct EnvironmentResult {
     /// Its folder's name.
     name: String,
     skills: Vec<String>,
-    what: What,
+    what: EnvironmentChange,
 }
 
-enum What {
+enum EnvironmentChange {
     Present { packages: usize },
     Made { packages: usize, seconds: f64 },
     Missing,
@@ -79,34 +79,40 @@ enum What {
     InUse,
 }
 
-impl Outcome {
+impl EnvironmentResult {
     fn text(&self) -> String {
         let who = self.skills.join(", ");
         match &self.what {
-            What::Present { packages } => {
+            EnvironmentChange::Present { packages } => {
                 format!("environment of {who}: ready ({})", plural(*packages, "package"))
             }
-            What::Made { packages, seconds } => {
+            EnvironmentChange::Made { packages, seconds } => {
                 format!("environment of {who}: made in {seconds:.1} s ({})", plural(*packages, "package"))
             }
-            What::Missing => format!("environment of {who}: to be made"),
-            What::Failed { message, hint } => format!("environment of {who}: {message}\n  = help: {hint}"),
-            What::Removed { bytes } => {
+            EnvironmentChange::Missing => format!("environment of {who}: to be made"),
+            EnvironmentChange::Failed { message, hint } => {
+                format!("environment of {who}: {message}\n  = help: {hint}")
+            }
+            EnvironmentChange::Removed { bytes } => {
                 format!("environment {}: removed ({})", self.name, size(*bytes))
             }
-            What::InUse => format!("environment {}: in use, so it stays", self.name),
+            EnvironmentChange::InUse => format!("environment {}: in use, so it stays", self.name),
         }
     }
 
     fn json(&self) -> Value {
         let mut value = json!({ "name": self.name, "skills": self.skills });
         let (state, more) = match &self.what {
-            What::Present { packages } => ("ready", json!({ "packages": packages })),
-            What::Made { packages, seconds } => ("made", json!({ "packages": packages, "seconds": seconds })),
-            What::Missing => ("missing", json!({})),
-            What::Failed { message, hint } => ("failed", json!({ "message": message, "hint": hint })),
-            What::Removed { bytes } => ("removed", json!({ "bytes": bytes })),
-            What::InUse => ("in_use", json!({})),
+            EnvironmentChange::Present { packages } => ("ready", json!({ "packages": packages })),
+            EnvironmentChange::Made { packages, seconds } => {
+                ("made", json!({ "packages": packages, "seconds": seconds }))
+            }
+            EnvironmentChange::Missing => ("missing", json!({})),
+            EnvironmentChange::Failed { message, hint } => {
+                ("failed", json!({ "message": message, "hint": hint }))
+            }
+            EnvironmentChange::Removed { bytes } => ("removed", json!({ "bytes": bytes })),
+            EnvironmentChange::InUse => ("in_use", json!({})),
         };
         value["state"] = state.into();
         for (key, member) in more.as_object().into_iter().flatten() {
@@ -122,8 +128,8 @@ fn make_environments(
     arguments: &SyncArguments,
     places: &Places,
     catalog: &Catalog,
-    mut tell: impl FnMut(&Outcome) -> std::io::Result<()>,
-) -> Result<Vec<Outcome>> {
+    mut tell: impl FnMut(&EnvironmentResult) -> std::io::Result<()>,
+) -> Result<Vec<EnvironmentResult>> {
     let snapshot = catalog.snapshot();
     let any_stored = !stored_environments(&environments::folder(&places.cache)).is_empty();
     let anything = environments::any_required(&snapshot) || (arguments.prune && any_stored);
@@ -140,36 +146,40 @@ fn make_environments(
         Err(error) => return Err(error),
     };
     let mut results = Vec::new();
-    let mut done = |outcome: Outcome, results: &mut Vec<Outcome>| {
-        let told = tell(&outcome);
-        results.push(outcome);
+    let mut done = |result: EnvironmentResult, results: &mut Vec<EnvironmentResult>| {
+        let told = tell(&result);
+        results.push(result);
         told
     };
     let wanted = environments::wanted(&snapshot, &environments);
     let stored = stored_environments(&environments::folder(&places.cache));
-    let mut maker = Maker { environments: &environments, runtime: front::runtime()? };
+    let mut maker = Maker { environments: &environments, runtime: process_setup::runtime()? };
     for one in &wanted {
         let here =
             stored.iter().find(|stored| stored.name == one.name).and_then(|stored| stored.made.as_ref());
         let what = match here {
-            Some(made) => What::Present { packages: made.installed.len() },
+            Some(made) => EnvironmentChange::Present { packages: made.installed.len() },
             None => match environments.obstacle(&one.requirements, &one.skill_dir) {
-                Some(error) => What::Failed { message: error.message, hint: error.hint },
-                None if arguments.dry_run => What::Missing,
+                Some(error) => EnvironmentChange::Failed { message: error.message, hint: error.hint },
+                None if arguments.dry_run => EnvironmentChange::Missing,
                 None => {
                     before_making(&environments, one);
                     maker.make(one)
                 }
             },
         };
-        done(Outcome { name: one.name.clone(), skills: one.skills.clone(), what }, &mut results)?;
+        done(EnvironmentResult { name: one.name.clone(), skills: one.skills.clone(), what }, &mut results)?;
     }
     if arguments.prune {
-        let served: Vec<PathBuf> = places.folders().iter().map(SkillsPlace::served).collect();
+        let served: Vec<PathBuf> = places.folders().iter().map(SkillsFolder::served).collect();
         for stored in environments::stale(stored, &wanted, &served) {
             let bytes = stored.bytes();
-            let what = if stored.remove()? { What::Removed { bytes } } else { What::InUse };
-            done(Outcome { name: stored.name, skills: Vec::new(), what }, &mut results)?;
+            let what = if stored.remove()? {
+                EnvironmentChange::Removed { bytes }
+            } else {
+                EnvironmentChange::InUse
+            };
+            done(EnvironmentResult { name: stored.name, skills: Vec::new(), what }, &mut results)?;
         }
     }
     Ok(results)
@@ -194,7 +204,7 @@ struct Maker<'a> {
 
 impl Maker<'_> {
     /// Makes one environment and shows how far it is.
-    fn make(&mut self, wanted: &Wanted) -> What {
+    fn make(&mut self, wanted: &Wanted) -> EnvironmentChange {
         let began = Instant::now();
         let mut line = ProgressLine::new();
         let who = wanted.skills.join(", ");
@@ -212,11 +222,11 @@ impl Maker<'_> {
         });
         line.clear();
         match made {
-            Ok(environment) => What::Made {
+            Ok(environment) => EnvironmentChange::Made {
                 packages: environment.made.installed.len(),
                 seconds: began.elapsed().as_secs_f64(),
             },
-            Err((message, hint)) => What::Failed { message, hint },
+            Err((message, hint)) => EnvironmentChange::Failed { message, hint },
         }
     }
 }

@@ -124,7 +124,7 @@ pub(crate) fn plain(error: &io::Error) -> String {
 }
 
 /// Whether somebody watches standard error.
-pub(crate) fn watched() -> bool {
+pub(crate) fn stderr_is_terminal() -> bool {
     io::stderr().is_terminal()
 }
 
@@ -145,7 +145,7 @@ pub(crate) fn buffer_log() {
 }
 
 /// What whoever reads the log gets at the end to read the rest of it.
-pub(crate) const LAST_WORDS: Duration = Duration::from_secs(1);
+pub(crate) const LOG_FLUSH_WAIT: Duration = Duration::from_secs(1);
 
 /// Has all of the log written that waits, if that takes no longer than `patience`.
 pub(crate) fn flush_log(patience: Duration) {
@@ -190,10 +190,10 @@ impl Write for JsonLog {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::kept_output::KeptOutput;
+    use crate::captured_output::CapturedOutput;
 
     fn written(is_terminal: bool, write: impl FnOnce(&mut Output)) -> String {
-        let kept = KeptOutput::default();
+        let kept = CapturedOutput::default();
         write(&mut Output::new(Box::new(kept.clone()), is_terminal));
         kept.text()
     }

@@ -7,7 +7,7 @@ use omni_call::{Answer, Ask, BoxFuture, CallPort, Event, EventSink, ToolResult};
 use serde_json::{Map, Value, json};
 
 use crate::args::CallArguments;
-use crate::person;
+use crate::ask_user;
 use crate::terminal::{self, Output};
 
 pub(crate) const TOOL_ERROR: u8 = 1;
@@ -129,9 +129,9 @@ fn summary(block: &Value) -> String {
 }
 
 /// Whoever runs omni: what the tool says while it runs goes to stderr, and what it asks to them.
-pub(crate) struct Terminal;
+pub(crate) struct TerminalPort;
 
-impl EventSink for Terminal {
+impl EventSink for TerminalPort {
     fn event(&mut self, event: Event) {
         match event {
             // Steps before the tool has begun: their numbers say nothing.
@@ -153,9 +153,9 @@ impl EventSink for Terminal {
     }
 }
 
-impl CallPort for Terminal {
+impl CallPort for TerminalPort {
     fn ask(&mut self, ask: Ask) -> BoxFuture<'static, Answer> {
-        person::ask(ask)
+        ask_user::ask(ask)
     }
 }
 

@@ -8,5 +8,5 @@ mod store;
 mod verdict;
 
 pub(crate) use command::run;
-pub(crate) use store::{Store, digest};
+pub(crate) use store::{TrustStore, digest};
 pub(crate) use verdict::{SETTINGS, SKILLS, Verdict, settings_place};

@@ -45,7 +45,7 @@ pub(crate) fn names() -> Vec<String> {
 
 /// Why a command line is not obeyed.
 #[derive(Debug)]
-pub(crate) enum Refused {
+pub(crate) enum ArgumentError {
     /// What is wrong with its words; the help that they ask for, too.
     Words(Box<clap::Error>),
     /// What is wrong with an environment variable, as one sentence that names it.
@@ -56,9 +56,9 @@ pub(crate) enum Refused {
 static SPOKEN: OnceLock<HashMap<String, String>> = OnceLock::new();
 
 /// Reads a command line, the program's name first, and for what it does not say the environment.
-pub(crate) fn read(words: impl IntoIterator<Item = OsString>) -> Result<Arguments, Refused> {
+pub(crate) fn read(words: impl IntoIterator<Item = OsString>) -> Result<Arguments, ArgumentError> {
     let words: Vec<OsString> = words.into_iter().collect();
-    let words_refused = |error| Refused::Words(Box::new(error));
+    let words_refused = |error| ArgumentError::Words(Box::new(error));
     // By itself, so that what is wrong with a variable is not taken for what somebody wrote.
     let alone = with_variables(Arguments::command(), &|_| false).try_get_matches_from(&words);
     let alone = match alone {
@@ -79,11 +79,11 @@ pub(crate) fn read(words: impl IntoIterator<Item = OsString>) -> Result<Argument
 }
 
 /// Why words are refused that are wrong whatever the environment says, or the help that they ask for.
-fn alone_refused(words: &[OsString], error: clap::Error) -> Refused {
+fn alone_refused(words: &[OsString], error: clap::Error) -> ArgumentError {
     let is_help = !error.use_stderr();
     // Help names the variables, with what they hold.
     let whole = Arguments::command().try_get_matches_from(words).err().filter(|_| is_help);
-    Refused::Words(Box::new(whole.unwrap_or(error)))
+    ArgumentError::Words(Box::new(whole.unwrap_or(error)))
 }
 
 /// Whether another server is asked: then flags that say how skills are found and run are refused, and the variables that
@@ -169,14 +169,14 @@ fn spoken(matches: &ArgMatches) -> HashMap<String, String> {
 }
 
 /// Finds the variable that a command line, good by itself, is refused for.
-fn blamed(words: &[OsString], error: clap::Error) -> Refused {
+fn blamed(words: &[OsString], error: clap::Error) -> ArgumentError {
     for (name, _) in variables() {
         let command = with_variables(Arguments::command(), &|other| other == name && get(other).is_some());
         if let Err(error) = command.try_get_matches_from(words) {
-            return Refused::Variable(sentence(&name, &error));
+            return ArgumentError::Variable(sentence(&name, &error));
         }
     }
-    Refused::Words(Box::new(error))
+    ArgumentError::Words(Box::new(error))
 }
 
 /// What is wrong with the value of a variable.
@@ -196,7 +196,7 @@ fn in_ticks(values: &[String]) -> String {
 }
 
 /// Whether a flag has its value from its variable.
-pub(crate) fn spoke(flag: &str) -> bool {
+pub(crate) fn set_by_variable(flag: &str) -> bool {
     SPOKEN.get().is_some_and(|spoken| spoken.contains_key(flag))
 }
 

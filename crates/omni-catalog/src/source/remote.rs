@@ -76,7 +76,7 @@ impl RemoteSource {
             None => SourceSnapshot::unknown(names, defaults),
         };
         snapshot = snapshot.without(CatalogKind::ALL.into_iter().filter(|kind| !is_offered(offers, *kind)));
-        let Kept { items, completes } = kept(&store).unwrap_or_default();
+        let CachedItems { items, completes } = cached_items(&store).unwrap_or_default();
         for (kind, array) in items {
             if offers.contains(&kind)
                 && let Ok(items) = Items::read(name, kind, array.as_bytes())
@@ -187,7 +187,7 @@ impl RemoteSource {
     /// Writes the items of a snapshot, and whether there are completions, to the cache.
     fn keep_items(&self, snapshot: &SourceSnapshot) {
         // Another server may have this source's cache and offer more of it: what is not offered here stays as it is there.
-        let others = kept(&self.store).unwrap_or_default().items;
+        let others = cached_items(&self.store).unwrap_or_default().items;
         let mut writer = ByteWriter::default();
         for kind in ITEM_KINDS {
             if !self.offers.contains(&kind) {
@@ -240,7 +240,7 @@ fn is_offered(offers: &[CatalogKind], kind: CatalogKind) -> bool {
 
 /// What the cache has besides tools.
 #[derive(Default)]
-struct Kept {
+struct CachedItems {
     /// An array of each kind.
     items: Vec<(CatalogKind, String)>,
     completes: Option<bool>,
@@ -249,7 +249,7 @@ struct Kept {
 /// Stands in the cache for a source that has not said whether it completes arguments.
 const NOT_SAID: u64 = 2;
 
-fn kept(store: &Store) -> Option<Kept> {
+fn cached_items(store: &Store) -> Option<CachedItems> {
     let file = store.read(ITEMS)?;
     let mut reader = ByteReader::new(checksummed_file::decode(ITEMS_MAGIC, &file)?);
     let items: Option<Vec<_>> =
@@ -258,7 +258,7 @@ fn kept(store: &Store) -> Option<Kept> {
         NOT_SAID => None,
         said => Some(said == 1),
     };
-    Some(Kept { items: items?, completes })
+    Some(CachedItems { items: items?, completes })
 }
 
 impl Source for RemoteSource {

@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use super::finding::{Finding, Level, Section};
 use crate::environments::{self, Wanted, stale, wanted};
 use crate::executors;
-use crate::settings::{Places, RunSettings, SkillsPlace};
+use crate::settings::{Places, RunSettings, SkillsFolder};
 use crate::text::{plural, size};
 use omni_call::shown_path;
 
@@ -19,7 +19,7 @@ use omni_call::shown_path;
 /// # Errors
 ///
 /// When the folder of environments, or the installer that the settings name, cannot be used.
-pub(super) fn look(
+pub(super) fn examine(
     has_python: bool,
     places: &Places,
     settings: &RunSettings,
@@ -29,7 +29,7 @@ pub(super) fn look(
         return Ok(Section::default().with("environments", Value::Null));
     }
     let environments = executors::environments(places, settings, false)?;
-    let served: Vec<PathBuf> = places.folders().iter().map(SkillsPlace::served).collect();
+    let served: Vec<PathBuf> = places.folders().iter().map(SkillsFolder::served).collect();
     let report = Report::of(snapshot, &environments, &served);
     Ok(Section::of(report.findings()).with("environments", report.json()))
 }
@@ -37,17 +37,17 @@ pub(super) fn look(
 /// The environments that skills want, as they are, and those that nobody wants.
 struct Report {
     installer: String,
-    lines: Vec<Line>,
+    lines: Vec<EnvironmentLine>,
     stale: usize,
     stale_bytes: u64,
 }
 
-struct Line {
+struct EnvironmentLine {
     wanted: Wanted,
-    state: State,
+    state: EnvironmentState,
 }
 
-enum State {
+enum EnvironmentState {
     Ready {
         stored: Box<StoredEnvironment>,
         bytes: u64,
@@ -70,10 +70,10 @@ impl Report {
         let lines = wanted.into_iter().map(|wanted| {
             let here = stored.iter().position(|stored| stored.name == wanted.name && stored.made.is_some());
             let state = match here.map(|at| stored.swap_remove(at)) {
-                Some(stored) => State::Ready { bytes: stored.bytes(), stored: Box::new(stored) },
+                Some(stored) => EnvironmentState::Ready { bytes: stored.bytes(), stored: Box::new(stored) },
                 None => not_ready(environments, &wanted),
             };
-            Line { wanted, state }
+            EnvironmentLine { wanted, state }
         });
         Report {
             installer: environments.installer(),
@@ -84,7 +84,7 @@ impl Report {
     }
 
     fn findings(&self) -> Vec<Finding> {
-        let mut findings: Vec<Finding> = self.lines.iter().map(Line::finding).collect();
+        let mut findings: Vec<Finding> = self.lines.iter().map(EnvironmentLine::finding).collect();
         if !self.lines.is_empty() {
             findings.push(Finding::fact("installed", format!("by {}", self.installer)));
         }
@@ -100,7 +100,7 @@ impl Report {
     }
 
     fn json(&self) -> Value {
-        let lines: Vec<Value> = self.lines.iter().map(Line::json).collect();
+        let lines: Vec<Value> = self.lines.iter().map(EnvironmentLine::json).collect();
         json!({
             "installer": self.installer,
             "needed": lines,
@@ -109,24 +109,24 @@ impl Report {
     }
 }
 
-fn not_ready(environments: &Environments, wanted: &Wanted) -> State {
+fn not_ready(environments: &Environments, wanted: &Wanted) -> EnvironmentState {
     if let Some(error) = environments.obstacle(&wanted.requirements, &wanted.skill_dir) {
-        return State::Wrong { message: error.message, help: error.hint };
+        return EnvironmentState::Wrong { message: error.message, help: error.hint };
     }
     match last_failure(environments.folder(), &wanted.name) {
-        Some((log, reason)) => State::Wrong {
+        Some((log, reason)) => EnvironmentState::Wrong {
             message: format!("it could not be made the last time: {reason}"),
             help: format!("the whole output is in {}; `omni sync` tries again", shown_path(&log)),
         },
-        None => State::NotMade,
+        None => EnvironmentState::NotMade,
     }
 }
 
-impl Line {
+impl EnvironmentLine {
     fn finding(&self) -> Finding {
         let who = self.wanted.skills.join(", ");
         match &self.state {
-            State::Ready { stored, bytes } => {
+            EnvironmentState::Ready { stored, bytes } => {
                 let made = stored.made.as_ref();
                 let (python, packages) =
                     made.map_or(("", 0), |made| (made.python.as_str(), made.installed.len()));
@@ -137,11 +137,11 @@ impl Line {
                     format!("of {who}: ready, Python {python}, {packages}, {size} ({path})"),
                 )
             }
-            State::NotMade => Finding::fact(
+            EnvironmentState::NotMade => Finding::fact(
                 "environment",
                 format!("of {who}: not made yet; a call or `omni sync` makes it"),
             ),
-            State::Wrong { message, help } => {
+            EnvironmentState::Wrong { message, help } => {
                 Finding::new(Level::Warning, "environment", format!("of {who}: {message}")).hint(help)
             }
         }
@@ -151,15 +151,15 @@ impl Line {
         let Wanted { name, skills, requirements, .. } = &self.wanted;
         let mut value = json!({ "name": name, "skills": skills, "requirements": requirements });
         match &self.state {
-            State::Ready { stored, bytes } => {
+            EnvironmentState::Ready { stored, bytes } => {
                 value["state"] = "ready".into();
                 value["path"] = stored.path.to_string_lossy().into();
                 value["bytes"] = (*bytes).into();
                 value["python"] = stored.made.as_ref().map(|made| made.python.clone()).into();
                 value["installed"] = stored.made.as_ref().map(|made| made.installed.clone()).into();
             }
-            State::NotMade => value["state"] = "not_made".into(),
-            State::Wrong { message, help } => {
+            EnvironmentState::NotMade => value["state"] = "not_made".into(),
+            EnvironmentState::Wrong { message, help } => {
                 value["state"] = "wrong".into();
                 value["message"] = message.as_str().into();
                 value["help"] = help.as_str().into();
@@ -177,7 +177,7 @@ mod tests {
 
     #[test]
     fn an_environment_that_cannot_be_made_is_a_warning_and_one_that_is_not_made_yet_none() {
-        let line = |skill: &str, state| Line {
+        let line = |skill: &str, state| EnvironmentLine {
             wanted: Wanted {
                 name: "e".into(),
                 skills: vec![skill.to_owned()],
@@ -193,10 +193,10 @@ mod tests {
             },
             state,
         };
-        let wrong = State::Wrong { message: "no index".into(), help: "name one".into() };
+        let wrong = EnvironmentState::Wrong { message: "no index".into(), help: "name one".into() };
         let report = Report {
             installer: "uv 1".into(),
-            lines: vec![line("a", State::NotMade), line("b", wrong)],
+            lines: vec![line("a", EnvironmentState::NotMade), line("b", wrong)],
             stale: 2,
             stale_bytes: 3_000_000,
         };

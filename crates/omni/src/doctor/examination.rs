@@ -7,7 +7,7 @@ use omni_catalog::Snapshot;
 use serde_json::Value;
 
 use super::finding::{Finding, Section, counts};
-use super::look::Look;
+use super::options::DoctorOptions;
 use super::{environments, isolation, json, root, runner, skills, trust};
 use crate::counts::Counts;
 use crate::python;
@@ -31,25 +31,25 @@ impl Examination {
         places: &Places,
         settings: &RunSettings,
         sources: &Sources,
-        look: &Look,
+        examine: &DoctorOptions,
     ) -> Result<Self> {
         sources.catalog.refresh()?;
         // Before the snapshot is taken: its list may be the one that is served.
-        let runner = runner::look(places, sources);
+        let runner = runner::examine(places, sources);
         let snapshot = sources.catalog.snapshot();
         let python = python::find(settings.python.as_ref(), &places.cache);
         let has_python = python.is_ok();
         let sections = vec![
-            skills::look(look, places, settings, &snapshot, python.as_ref().ok())?,
+            skills::examine(examine, places, settings, &snapshot, python.as_ref().ok())?,
             trust::standing(places),
-            super::python::look(&python, places),
+            super::python::examine(&python, places),
             runner,
-            isolation::look(has_python, places, settings),
+            isolation::examine(has_python, places, settings),
             trust::own_processes(&snapshot),
             trust::errors(places, settings),
-            root::look(places, settings, python.as_ref().ok()),
-            skills::summary(look.load && has_python, places, &snapshot),
-            environments::look(has_python, places, settings, &snapshot)?,
+            root::examine(places, settings, python.as_ref().ok()),
+            skills::summary(examine.load && has_python, places, &snapshot),
+            environments::examine(has_python, places, settings, &snapshot)?,
         ];
         Ok(Examination { snapshot, sections })
     }

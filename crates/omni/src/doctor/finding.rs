@@ -43,12 +43,12 @@ pub(crate) struct Finding {
     pub(crate) hint: Option<String>,
     /// Where it stands, of what stands in a file.
     #[serde(skip)]
-    pub(crate) place: Option<Place>,
+    pub(crate) place: Option<FindingPlace>,
 }
 
 /// A place in a file of a skill, or of the settings.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Place {
+pub(crate) struct FindingPlace {
     /// The skill's folder; empty for what is about none.
     pub(crate) skill: String,
     /// As the catalogue names it.
@@ -82,12 +82,12 @@ impl Finding {
     /// Of what stands in a file. `shown` is the file as a person can open it.
     pub(crate) fn placed(found: Diagnostic, shown: String) -> Self {
         let Diagnostic { severity, skill, file, line, column, code, message, help } = found;
-        let place = Some(Place { skill, file, shown, line, column });
+        let place = Some(FindingPlace { skill, file, shown, line, column });
         Finding { what: code, level: severity.into(), text: message, notes: Vec::new(), hint: help, place }
     }
 
     /// As the catalogue would say it; `None` for what stands in no file.
-    pub(super) fn diagnostic(&self, file: impl Fn(&Place) -> &str) -> Option<Diagnostic> {
+    pub(super) fn diagnostic(&self, file: impl Fn(&FindingPlace) -> &str) -> Option<Diagnostic> {
         let place = self.place.as_ref()?;
         let severity = match self.level {
             Level::Error => Severity::Error,

@@ -12,7 +12,7 @@ use crate::executors::{self, LAUNCHER};
 use crate::settings::{Places, RunSettings};
 
 /// Starts a fork parent to find out, where there is a Python.
-pub(super) fn look(has_python: bool, places: &Places, settings: &RunSettings) -> Section {
+pub(super) fn examine(has_python: bool, places: &Places, settings: &RunSettings) -> Section {
     let isolation = match settings.isolation {
         Isolation::None => Err("`isolation` is `none`"),
         Isolation::Auto => namespaces(Path::new(LAUNCHER)),

@@ -39,11 +39,11 @@ pub(super) fn findings(
     python: &Python,
     environments: Option<&Environments>,
 ) -> Result<Vec<Diagnostic>> {
-    if !places.standing.skills_trusted() {
+    if !places.settings_status.skills_trusted() {
         bail!(
             "`--load` runs the files of the skills, and `{}` is not trusted: `{}` first, or name the folder with `--skills`",
             omni_call::shown_path(places.own_skills()),
-            places.standing.trust_skills()
+            places.settings_status.trust_skills()
         );
     }
     let package = assets::python_package(&places.cache)?;

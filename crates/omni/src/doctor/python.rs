@@ -5,11 +5,11 @@ use omni_call::shown_path;
 
 use super::finding::{Finding, Level, Section};
 use crate::assets;
-use crate::python::{self, Python, Refusal, Tried};
+use crate::python::{self, EmbeddingProbe, Python, Refusal};
 use crate::settings::Places;
 
 /// Tries whether it can be embedded, which takes a start of it.
-pub(super) fn look(python: &Result<Python>, places: &Places) -> Section {
+pub(super) fn examine(python: &Result<Python>, places: &Places) -> Section {
     let embedding = python.as_ref().ok().map(|python| embedding(python, places));
     let mut findings = vec![found(python)];
     findings.extend(embedding.as_ref().map(embedded));
@@ -31,7 +31,7 @@ fn found(python: &Result<Python>) -> Finding {
 }
 
 /// Nobody has to have that, so it is a fact either way.
-fn embedded(tried: &Result<Tried, Refusal>) -> Finding {
+fn embedded(tried: &Result<EmbeddingProbe, Refusal>) -> Finding {
     match tried {
         Ok(tried) => Finding::fact(
             "embedding",
@@ -48,7 +48,7 @@ fn embedded(tried: &Result<Tried, Refusal>) -> Finding {
     }
 }
 
-fn embedding(python: &Python, places: &Places) -> Result<Tried, Refusal> {
+fn embedding(python: &Python, places: &Places) -> Result<EmbeddingProbe, Refusal> {
     let package = assets::python_package(&places.cache).map_err(|error| Refusal {
         message: format!("{error:#}"),
         hint: "name a folder that can be written with `--cache-dir`".into(),

@@ -10,16 +10,16 @@ use super::finding::{Finding, Level, Section};
 use crate::environments;
 use crate::protected::{SETTINGS, of_python};
 use crate::python::Python;
-use crate::settings::{Places, RunSettings, SkillsPlace};
+use crate::settings::{Places, RunSettings, SkillsFolder};
 
 /// Looks which of it is there.
-pub(super) fn look(places: &Places, settings: &RunSettings, python: Option<&Python>) -> Section {
+pub(super) fn examine(places: &Places, settings: &RunSettings, python: Option<&Python>) -> Section {
     let mut obeyed = places.protected.clone();
     if let Some(python) = python {
         let uv = environments::uv(&settings.environments).ok().flatten();
         obeyed.extend(of_python(python, uv.as_deref()));
     }
-    let served: Vec<PathBuf> = places.folders().iter().map(SkillsPlace::served).collect();
+    let served: Vec<PathBuf> = places.folders().iter().map(SkillsFolder::served).collect();
     let within = WithinRoot::of(&obeyed, &places.root, &served);
     Section::of(within.findings(&places.root))
         .with("root", &places.root)

@@ -1,7 +1,7 @@
 //! Whether the runner answers, if one is set, and whether it has the tools that are listed here.
 
 use super::finding::{Finding, Level, Section};
-use crate::front;
+use crate::process_setup;
 use crate::runner::Health;
 use crate::settings::{Places, Sources};
 
@@ -10,9 +10,10 @@ const SAME_FOLDER: &str = "let it serve this folder of skills, start it again af
                            with `--tools runner`";
 
 /// Asks it. Where its own list is in use, the catalogue is brought up to date.
-pub(super) fn look(places: &Places, sources: &Sources) -> Section {
+pub(super) fn examine(places: &Places, sources: &Sources) -> Section {
     let asked = places.runner.as_ref().map(|settings| {
-        let asked = front::runtime().and_then(|runtime| runtime.block_on(Health::ask(settings, sources)));
+        let asked =
+            process_setup::runtime().and_then(|runtime| runtime.block_on(Health::ask(settings, sources)));
         (settings.address.to_string(), asked.map_err(|error| format!("{error:#}")))
     });
     let findings = asked.as_ref().map(|(address, asked)| findings(address, asked)).unwrap_or_default();
@@ -38,7 +39,7 @@ fn findings(address: &str, asked: &Result<Health, String>) -> Vec<Finding> {
         let text = format!("the runner at `{address}` describes the arguments of `{tool}` in another way");
         Finding::new(Level::Warning, "runner", text).hint(SAME_FOLDER)
     });
-    let says = Finding::fact("runner", format!("{address} says: {}", health.said["status"]));
+    let says = Finding::fact("runner", format!("{address} says: {}", health.reply["status"]));
     lacks.chain(differs).chain([says]).collect()
 }
 
@@ -51,7 +52,7 @@ mod tests {
     #[test]
     fn a_tool_that_a_runner_lacks_is_an_error_and_one_that_differs_a_warning() {
         let health = Health {
-            said: json!({"status": "ok"}),
+            reply: json!({"status": "ok"}),
             lacks: ["a.b".to_owned()].into(),
             differs: ["c.d".to_owned()].into(),
         };

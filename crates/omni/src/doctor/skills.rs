@@ -7,7 +7,7 @@ use omni_catalog::{Diagnostic, Snapshot};
 use super::checks::Checks;
 use super::finding::{Finding, Section};
 use super::load;
-use super::look::Look;
+use super::options::DoctorOptions;
 use crate::python::Python;
 use crate::settings::{Places, RunSettings};
 use crate::text::plural;
@@ -18,14 +18,14 @@ use crate::{environments, executors};
 /// # Errors
 ///
 /// When skills that nobody trusts shall be loaded.
-pub(super) fn look(
-    look: &Look,
+pub(super) fn examine(
+    examine: &DoctorOptions,
     places: &Places,
     settings: &RunSettings,
     snapshot: &Snapshot,
     python: Option<&Python>,
 ) -> Result<Section> {
-    let found = diagnostics(look, places, settings, snapshot, python)?;
+    let found = diagnostics(examine, places, settings, snapshot, python)?;
     let placed = found.into_iter().map(|found| {
         let shown = shown_path(&places.shown(&found.file));
         Finding::placed(found, shown)
@@ -34,7 +34,7 @@ pub(super) fn look(
 }
 
 fn diagnostics(
-    look: &Look,
+    examine: &DoctorOptions,
     places: &Places,
     settings: &RunSettings,
     snapshot: &Snapshot,
@@ -50,9 +50,9 @@ fn diagnostics(
     };
     let environments = environments.as_ref();
     let checks =
-        Checks { snapshot, places, python, environments, settings_file: look.settings_file.as_deref() };
+        Checks { snapshot, places, python, environments, settings_file: examine.settings_file.as_deref() };
     found.extend(checks.findings());
-    if let Some(python) = python.filter(|_| look.load) {
+    if let Some(python) = python.filter(|_| examine.load) {
         found.extend(load::findings(snapshot, places, python, environments)?);
     }
     found.sort_by(|a, b| (&a.file, a.line, a.column).cmp(&(&b.file, b.line, b.column)));

@@ -10,11 +10,11 @@ use crate::settings::{Places, RunSettings};
 /// What was found in the working folder and is not trusted.
 pub(super) fn standing(places: &Places) -> Section {
     let findings = places
-        .standing
+        .settings_status
         .findings()
         .into_iter()
         .map(|(severity, message, help)| Finding::new(severity.into(), "trust", message).hint(help));
-    Section::of(findings.collect()).with("trust", places.standing.json())
+    Section::of(findings.collect()).with("trust", places.settings_status.json())
 }
 
 /// Who shares a process with nobody.

@@ -9,30 +9,34 @@ use omni_environments::{Environments, NoEnvironment};
 use omni_exec::{ExecutorSets, InterpreterExecutors, SetNeeds};
 
 use super::interpreter::executors_of;
-use super::plan::Plan;
-use super::sets::Sets;
+use super::sets::EnvironmentSets;
+use super::setup::ExecutorSetup;
 
 /// Every set of executors that needs Python.
-pub(crate) struct Ready {
+pub(crate) struct ReadyExecutors {
     /// For tools that need nothing installed.
     pub(super) common: InterpreterExecutors,
     pub(super) environments: Environments,
     /// For those that do, and for skills that share with no other.
-    pub(super) sets: Arc<Sets>,
+    pub(super) sets: Arc<EnvironmentSets>,
 }
 
-impl Ready {
+impl ReadyExecutors {
     /// Finds Python, and makes them with it. Lays out files and may start Python to ask for its version; starts no worker.
-    pub(super) fn of(plan: &Plan) -> Result<Ready> {
-        let (python, config) = plan.config()?;
-        let environments = plan.environments(config.process.clone(), &python)?;
+    pub(super) fn of(setup: &ExecutorSetup) -> Result<ReadyExecutors> {
+        let (python, config) = setup.config()?;
+        let environments = setup.environments(config.process.clone(), &python)?;
         let config = Arc::new(config);
-        let common = executors_of(python.clone(), Arc::clone(&config), plan.cache.clone());
-        Ok(Ready { common, environments, sets: Sets::new(python, config, plan.cache.clone()) })
+        let common = executors_of(python.clone(), Arc::clone(&config), setup.cache.clone());
+        Ok(ReadyExecutors {
+            common,
+            environments,
+            sets: EnvironmentSets::new(python, config, setup.cache.clone()),
+        })
     }
 }
 
-impl ExecutorSets for Ready {
+impl ExecutorSets for ReadyExecutors {
     type Set = InterpreterExecutors;
 
     fn common(&self) -> &InterpreterExecutors {

@@ -20,43 +20,43 @@ const IDLE_TTL: Duration = Duration::from_secs(600);
 const OWN_MAX: usize = 64;
 
 /// The executors of all environments in use. Tools of different environments share no process.
-pub(crate) struct Sets {
+pub(crate) struct ExecutorSets {
     /// For skills that need no environment and share with no other.
     python: Python,
     config: Arc<ExecConfig>,
     /// Where what that interpreter says of itself is remembered.
     cache: PathBuf,
-    state: Mutex<State>,
+    state: Mutex<SetsState>,
 }
 
 /// Who shares a set: the tools of one environment, and of one skill where that shares with no other.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-struct Key {
+struct SetKey {
     /// By name; `None` for the interpreter alone.
     environment: Option<String>,
     skill: Option<String>,
 }
 
 #[derive(Default)]
-struct State {
-    by_key: HashMap<Key, InUse>,
+struct SetsState {
+    by_key: HashMap<SetKey, SetInUse>,
     /// A task looks after those that are idle.
     tended: bool,
     closing: bool,
 }
 
-struct InUse {
+struct SetInUse {
     set: Arc<InterpreterExecutors>,
     /// Keeps the environment from being removed.
     _environment: Option<Arc<Environment>>,
     used: Instant,
 }
 
-impl Sets {
+impl ExecutorSets {
     /// `config` holds for the executors of every environment, but for the interpreter and how many idle
     /// workers are kept.
     pub(crate) fn new(python: Python, config: Arc<ExecConfig>, cache: PathBuf) -> Arc<Self> {
-        Arc::new(Sets { python, config, cache, state: Mutex::default() })
+        Arc::new(ExecutorSets { python, config, cache, state: Mutex::default() })
     }
 
     /// Has the calls that come from now on run skills as they are on disk: see
@@ -69,7 +69,7 @@ impl Sets {
         }
     }
 
-    fn lock(&self) -> MutexGuard<'_, State> {
+    fn lock(&self) -> MutexGuard<'_, SetsState> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -80,7 +80,7 @@ impl Sets {
         environment: Option<&Arc<Environment>>,
         skill: Option<&str>,
     ) -> Result<Arc<InterpreterExecutors>, OutcomeKind> {
-        let key = Key {
+        let key = SetKey {
             environment: environment.map(|environment| environment.name.clone()),
             skill: skill.map(str::to_owned),
         };
@@ -98,7 +98,7 @@ impl Sets {
         {
             tokio::spawn(async move { idle.shut_down().await });
         }
-        let in_use = state.by_key.entry(key).or_insert_with(|| InUse {
+        let in_use = state.by_key.entry(key).or_insert_with(|| SetInUse {
             set: Arc::new(self.set_for(environment)),
             _environment: environment.cloned(),
             used: Instant::now(),
@@ -125,7 +125,7 @@ impl Sets {
     /// Takes out the sets that are idle since `before`. A call that runs holds its set.
     fn idle(&self, before: Instant) -> Vec<Arc<InterpreterExecutors>> {
         let mut state = self.lock();
-        let idle: Vec<Key> = state
+        let idle: Vec<SetKey> = state
             .by_key
             .iter()
             .filter(|(_, in_use)| in_use.used < before && Arc::strong_count(&in_use.set) == 1)
@@ -135,7 +135,7 @@ impl Sets {
     }
 
     pub(crate) async fn shut_down(&self) {
-        let all: Vec<InUse> = {
+        let all: Vec<SetInUse> = {
             let mut state = self.lock();
             state.closing = true;
             state.by_key.drain().map(|(_, in_use)| in_use).collect()
@@ -152,7 +152,7 @@ impl Sets {
     }
 }
 
-impl State {
+impl SetsState {
     /// Takes out the set of one skill that was used longest ago and has nothing to do, where there are as many as there
     /// may be.
     fn make_room(&mut self) -> Result<Option<Arc<InterpreterExecutors>>, OutcomeKind> {
@@ -169,7 +169,7 @@ impl State {
 }
 
 /// Lets idle sets go, as long as there is anybody to use them.
-async fn tend(sets: Weak<Sets>) {
+async fn tend(sets: Weak<ExecutorSets>) {
     loop {
         tokio::time::sleep(IDLE_TTL / 10).await;
         let Some(sets) = sets.upgrade() else { return };

@@ -9,16 +9,16 @@ use serde::Deserialize;
 use serde_json::Value;
 use tokio::sync::Mutex;
 
-use crate::doctor::{Examination, Look};
+use crate::doctor::{DoctorOptions, Examination};
 use crate::settings::{Places, RunSettings};
 
 /// Looks anew at each call: at the disk, not at what the server has in memory.
 pub(super) struct DoctorTool {
-    eyes: Arc<Mutex<Eyes>>,
+    examiner: Arc<Mutex<Examiner>>,
 }
 
-/// What is needed to look. One call does at a time: each starts Python, and reads every skill.
-struct Eyes {
+/// What an examination needs. One call does at a time: each starts Python, and reads every skill.
+struct Examiner {
     places: Arc<Places>,
     settings: RunSettings,
 }
@@ -30,8 +30,8 @@ struct Arguments {
 
 impl DoctorTool {
     pub(super) fn make(places: &Arc<Places>, settings: &RunSettings) -> Arc<dyn NativeTool> {
-        let eyes = Eyes { places: Arc::clone(places), settings: settings.clone() };
-        Arc::new(DoctorTool { eyes: Arc::new(Mutex::new(eyes)) })
+        let examiner = Examiner { places: Arc::clone(places), settings: settings.clone() };
+        Arc::new(DoctorTool { examiner: Arc::new(Mutex::new(examiner)) })
     }
 }
 
@@ -44,19 +44,22 @@ impl NativeTool for DoctorTool {
         Box::pin(async move {
             let Arguments { skill } =
                 serde_json::from_slice(&arguments).map_err(|error| error.to_string())?;
-            // The look goes on when its call is taken back, and keeps the next one waiting until it has ended.
-            let eyes = Arc::clone(&self.eyes).lock_owned().await;
-            let look = tokio::task::spawn_blocking(move || eyes.look(skill.as_deref()));
-            let seen = look.await.map_err(|bug| format!("looking failed, which is a bug in omni: {bug}"))?;
-            seen.map(|report| ToolResult::of_json(&report.to_string())).map_err(|error| format!("{error:#}"))
+            // The examination goes on when its call is taken back, and keeps the next one waiting until it has ended.
+            let examiner = Arc::clone(&self.examiner).lock_owned().await;
+            let examine = tokio::task::spawn_blocking(move || examiner.examine(skill.as_deref()));
+            let examined =
+                examine.await.map_err(|bug| format!("looking failed, which is a bug in omni: {bug}"))?;
+            examined
+                .map(|report| ToolResult::of_json(&report.to_string()))
+                .map_err(|error| format!("{error:#}"))
         })
     }
 }
 
-impl Eyes {
-    fn look(&self, skill: Option<&str>) -> anyhow::Result<Value> {
+impl Examiner {
+    fn examine(&self, skill: Option<&str>) -> anyhow::Result<Value> {
         let sources = self.places.catalog(self.settings.executor)?;
-        let examination = Examination::of(&self.places, &self.settings, &sources, &Look::default())?;
+        let examination = Examination::of(&self.places, &self.settings, &sources, &DoctorOptions::default())?;
         let snapshot = sources.catalog.snapshot();
         if let Some(skill) = skill {
             let folders = || snapshot.skills().iter().map(|known| known.folder.as_str());

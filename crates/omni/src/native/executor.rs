@@ -5,7 +5,7 @@ use std::sync::Arc;
 use omni_exec::{Native, NativeTool};
 
 use super::doctor::DoctorTool;
-use super::names::{NativeTools, Own};
+use super::names::{NativeTools, OwnTool};
 use crate::settings::{Places, RunSettings};
 
 /// What a part of a result may have.
@@ -16,7 +16,7 @@ pub(crate) fn executor(tools: &NativeTools, places: &Arc<Places>, settings: &Run
     let table = tools.chosen().map(|own| {
         let name = own.description()["name"].as_str().unwrap_or_default().to_owned();
         let tool: Arc<dyn NativeTool> = match own {
-            Own::Doctor => DoctorTool::make(places, settings),
+            OwnTool::Doctor => DoctorTool::make(places, settings),
         };
         (name, tool)
     });

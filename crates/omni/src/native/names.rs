@@ -11,30 +11,30 @@ const SOURCE: &str = "omni itself";
 
 /// One tool of omni's own.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Own {
+pub(super) enum OwnTool {
     Doctor,
 }
 
-impl Own {
-    const ALL: [Own; 1] = [Own::Doctor];
+impl OwnTool {
+    const ALL: [OwnTool; 1] = [OwnTool::Doctor];
 
     /// What the setting calls it.
     fn name(self) -> &'static str {
         match self {
-            Own::Doctor => "doctor",
+            OwnTool::Doctor => "doctor",
         }
     }
 
     pub(super) fn description(self) -> Value {
         match self {
-            Own::Doctor => description::doctor(),
+            OwnTool::Doctor => description::doctor(),
         }
     }
 }
 
 /// Those that `native_tools` of `omni.toml` names; none unless it does.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct NativeTools(Vec<Own>);
+pub(crate) struct NativeTools(Vec<OwnTool>);
 
 impl NativeTools {
     /// # Errors
@@ -43,8 +43,8 @@ impl NativeTools {
     pub(crate) fn named(names: &[String]) -> Result<Self> {
         let mut chosen = Vec::new();
         for name in names {
-            let Some(own) = Own::ALL.into_iter().find(|own| own.name() == name) else {
-                let known: Vec<String> = Own::ALL.iter().map(|own| format!("`{}`", own.name())).collect();
+            let Some(own) = OwnTool::ALL.into_iter().find(|own| own.name() == name) else {
+                let known: Vec<String> = OwnTool::ALL.iter().map(|own| format!("`{}`", own.name())).collect();
                 bail!(
                     "`native_tools` in omni.toml names `{}`, and omni has no such tool of its own: it has {}",
                     name.escape_debug(),
@@ -58,7 +58,7 @@ impl NativeTools {
         Ok(NativeTools(chosen))
     }
 
-    pub(super) fn chosen(&self) -> impl Iterator<Item = Own> {
+    pub(super) fn chosen(&self) -> impl Iterator<Item = OwnTool> {
         self.0.iter().copied()
     }
 
@@ -67,7 +67,7 @@ impl NativeTools {
         if self.0.is_empty() {
             return Ok(None);
         }
-        let tools: Vec<Value> = self.chosen().map(Own::description).collect();
+        let tools: Vec<Value> = self.chosen().map(OwnTool::description).collect();
         let list = json!({"tools": tools}).to_string();
         NativeSource::new(SOURCE, list.as_bytes())
             .map(Some)
@@ -93,7 +93,7 @@ mod tests {
 
     #[test]
     fn every_one_is_described_so_that_clients_can_use_it() {
-        for own in Own::ALL {
+        for own in OwnTool::ALL {
             let described = own.description();
             assert_eq!(described["name"], format!("omni.{}", own.name()));
             assert_eq!(described["inputSchema"]["type"], "object");

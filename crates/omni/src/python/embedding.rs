@@ -7,7 +7,7 @@ use omni_call::shown_path;
 use omni_exec::Embedding;
 use serde::{Deserialize, Serialize};
 
-use super::interpreter::{Python, asked, file_stamp, remember, remembered};
+use super::interpreter::{Python, cache_answer, cached_answer, file_stamp, isolated_command};
 use crate::variables;
 
 /// Why an interpreter cannot run inside a process of ours: what is wrong, and what to do about it.
@@ -19,7 +19,7 @@ pub(crate) struct Refusal {
 
 /// An interpreter that has run inside a process of ours once.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub(crate) struct Tried {
+pub(crate) struct EmbeddingProbe {
     pub(crate) library: PathBuf,
     /// From loading the library until Python could run a call.
     pub(crate) ready_ms: f64,
@@ -27,7 +27,7 @@ pub(crate) struct Tried {
     pub(crate) rss_kib: u64,
 }
 
-impl Tried {
+impl EmbeddingProbe {
     pub(crate) fn embedding(&self) -> Embedding {
         Embedding { library: self.library.clone(), utf8: plain_locale() }
     }
@@ -66,28 +66,28 @@ struct Probed {
 }
 
 /// Asks the interpreter, and tries its library in a process that may be lost. Remembers that it worked.
-pub(crate) fn embedding(python: &Python, package: &Path, cache: &Path) -> Result<Tried, Refusal> {
+pub(crate) fn embedding(python: &Python, package: &Path, cache: &Path) -> Result<EmbeddingProbe, Refusal> {
     // Package and binary change together, and the folder's name is made from what is in it.
     let mut stamp = file_stamp(&python.executable);
     stamp.push(shown_path(package));
-    if let Some(tried) = remembered::<Tried>(cache, "embedding", &stamp)
-        && tried.library.is_file()
+    if let Some(probe) = cached_answer::<EmbeddingProbe>(cache, "embedding", &stamp)
+        && probe.library.is_file()
     {
-        return Ok(tried);
+        return Ok(probe);
     }
     let facts = facts(python).map_err(|error| Refusal {
         message: format!("{error:#}"),
         hint: "name another Python with `--python PATH`, or use `executor: pool`".into(),
     })?;
     let library = library(python, &facts)?;
-    let tried = try_out(python, &facts, library, package)?;
-    remember(cache, "embedding", stamp, &tried);
-    Ok(tried)
+    let probe = try_out(python, &facts, library, package)?;
+    cache_answer(cache, "embedding", stamp, &probe);
+    Ok(probe)
 }
 
 fn facts(python: &Python) -> Result<Facts> {
     let program = &python.executable;
-    let output = asked(program)
+    let output = isolated_command(program)
         .args(["-I", "-c", FACTS])
         .output()
         .with_context(|| format!("`{}` could not be started", shown_path(program)))?;
@@ -135,13 +135,18 @@ fn library(python: &Python, facts: &Facts) -> Result<PathBuf, Refusal> {
 
 /// Starts the interpreter in a process of our own program. A broken one ends its process, and the server's must not be
 /// the first to find out.
-fn try_out(python: &Python, facts: &Facts, library: PathBuf, package: &Path) -> Result<Tried, Refusal> {
+fn try_out(
+    python: &Python,
+    facts: &Facts,
+    library: PathBuf,
+    package: &Path,
+) -> Result<EmbeddingProbe, Refusal> {
     let program = shown_path(&python.executable);
     let refusal = |message| Refusal {
         message,
         hint: "name another Python with `--python PATH`, or use `executor: pool`".into(),
     };
-    let mut command = asked(Path::new("/proc/self/exe"));
+    let mut command = isolated_command(Path::new("/proc/self/exe"));
     command.arg("embed-check");
     if plain_locale() {
         command.arg("--utf8");
@@ -170,7 +175,7 @@ fn try_out(python: &Python, facts: &Facts, library: PathBuf, package: &Path) -> 
             facts.prefix
         )));
     }
-    Ok(Tried { library, ready_ms: probed.ready_ms, rss_kib: probed.rss_kib })
+    Ok(EmbeddingProbe { library, ready_ms: probed.ready_ms, rss_kib: probed.rss_kib })
 }
 
 fn last_line(stderr: &[u8]) -> String {

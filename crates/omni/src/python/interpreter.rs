@@ -42,14 +42,14 @@ impl Python {
 
 /// What an interpreter says of itself besides its path and version.
 #[derive(Default, Deserialize)]
-struct More {
+struct PythonFacts {
     tag: Option<String>,
     folders: Vec<PathBuf>,
 }
 
 /// The interpreter that somebody wants, and how that was written.
 #[derive(Clone, Debug)]
-pub(crate) struct Chosen {
+pub(crate) struct PythonChoice {
     pub(crate) path: PathBuf,
     /// `--python PATH`, or the variable, or the key of the settings file.
     pub(crate) written: String,
@@ -59,9 +59,9 @@ pub(crate) struct Chosen {
 ///
 /// Starts Python once and remembers the answer in `cache`, since version managers put slow scripts on the
 /// PATH. The answer is asked for anew when the file behind the name changes.
-pub(crate) fn find(chosen: Option<&Chosen>, cache: &Path) -> Result<Python> {
+pub(crate) fn find(chosen: Option<&PythonChoice>, cache: &Path) -> Result<Python> {
     let command = match chosen {
-        Some(Chosen { path, written }) => locate(path).with_context(|| {
+        Some(PythonChoice { path, written }) => locate(path).with_context(|| {
             format!("{written}: there is no such program; give the path of a Python 3.9 or newer")
         })?,
         None => ["python3", "python"].iter().find_map(|name| locate(Path::new(name))).context(
@@ -70,32 +70,32 @@ pub(crate) fn find(chosen: Option<&Chosen>, cache: &Path) -> Result<Python> {
     };
     let stamp = stamp(&command);
     if let Some(python) =
-        remembered::<Python>(cache, "python", &stamp).filter(|python| python.executable.exists())
+        cached_answer::<Python>(cache, "python", &stamp).filter(|python| python.executable.exists())
     {
         return Ok(python);
     }
     let python = ask(&command)?;
-    remember(cache, "python", stamp, &python);
+    cache_answer(cache, "python", stamp, &python);
     Ok(python)
 }
 
 /// What was found out about a program, and what that depends on.
 #[derive(Serialize, Deserialize)]
-struct Memory<T> {
+struct CachedAnswer<T> {
     stamp: Vec<String>,
     answer: T,
 }
 
 /// What is remembered in `cache` under `name`, if nothing that it depends on has changed.
-pub(super) fn remembered<T: DeserializeOwned>(cache: &Path, name: &str, stamp: &[String]) -> Option<T> {
+pub(super) fn cached_answer<T: DeserializeOwned>(cache: &Path, name: &str, stamp: &[String]) -> Option<T> {
     let text = std::fs::read(cache.join(format!("{name}.json"))).ok()?;
-    let memory: Memory<T> = serde_json::from_slice(&text).ok()?;
-    (memory.stamp == stamp).then_some(memory.answer)
+    let cached: CachedAnswer<T> = serde_json::from_slice(&text).ok()?;
+    (cached.stamp == stamp).then_some(cached.answer)
 }
 
 /// Remembers an answer. A cache that cannot be written costs time only.
-pub(super) fn remember<T: Serialize>(cache: &Path, name: &str, stamp: Vec<String>, answer: &T) {
-    if let Ok(text) = serde_json::to_vec(&Memory { stamp, answer }) {
+pub(super) fn cache_answer<T: Serialize>(cache: &Path, name: &str, stamp: Vec<String>, answer: &T) {
+    if let Ok(text) = serde_json::to_vec(&CachedAnswer { stamp, answer }) {
         let _ = private::write(&cache.join(format!("{name}.json")), &text);
     }
 }
@@ -110,7 +110,7 @@ fn stamp(command: &Path) -> Vec<String> {
 
 /// A program of ours or an interpreter, to be asked something. Not from the working folder: what a version manager puts
 /// on the `PATH` would obey files there (`.python-version`), and so let the project choose what is started.
-pub(super) fn asked(program: &Path) -> Command {
+pub(super) fn isolated_command(program: &Path) -> Command {
     let mut command = Command::new(program);
     let path = std::env::join_paths(omni_process::path_folders()).unwrap_or_default();
     command.current_dir("/").env("PATH", path).stdin(Stdio::null());
@@ -162,7 +162,7 @@ print(json.dumps({'tag': sys.implementation.cache_tag, 'folders': folders}))
 ";
 
 fn ask(command: &Path) -> Result<Python> {
-    let output = asked(command)
+    let output = isolated_command(command)
         .args(["-I", "-c", ASK])
         .output()
         .with_context(|| format!("`{}` could not be started", shown_path(command)))?;
@@ -184,7 +184,8 @@ fn ask(command: &Path) -> Result<Python> {
             OLDEST.1
         );
     }
-    let more: More = text.lines().nth(2).and_then(|more| serde_json::from_str(more).ok()).unwrap_or_default();
+    let more: PythonFacts =
+        text.lines().nth(2).and_then(|more| serde_json::from_str(more).ok()).unwrap_or_default();
     let legal = |tag: &String| tag.chars().all(|sign| sign.is_ascii_alphanumeric() || sign == '-');
     Ok(Python {
         executable: executable.into(),
@@ -236,8 +237,8 @@ mod tests {
 
     use super::*;
 
-    fn chosen(path: &Path) -> Chosen {
-        Chosen { path: path.to_owned(), written: format!("`--python {}`", path.display()) }
+    fn chosen(path: &Path) -> PythonChoice {
+        PythonChoice { path: path.to_owned(), written: format!("`--python {}`", path.display()) }
     }
 
     fn fake(dir: &Path, script: &str) -> PathBuf {
@@ -287,13 +288,13 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let cache = dir.path().join("cache");
         let real = "/bin/sh";
-        let asked = dir.path().join("asked");
-        let script = |version: &str| format!("echo x >> {}; echo {real}; echo {version}", asked.display());
+        let command = dir.path().join("asked");
+        let script = |version: &str| format!("echo x >> {}; echo {real}; echo {version}", command.display());
         let path = fake(dir.path(), &script("3.11.7"));
         for _ in 0..3 {
             assert_eq!(find(Some(&chosen(&path)), &cache).unwrap().version, "3.11.7");
         }
-        assert_eq!(std::fs::read_to_string(&asked).unwrap(), "x\n");
+        assert_eq!(std::fs::read_to_string(&command).unwrap(), "x\n");
         fake(dir.path(), &script("3.12.10"));
         assert_eq!(find(Some(&chosen(&path)), &cache).unwrap().version, "3.12.10");
     }

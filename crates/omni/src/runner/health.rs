@@ -9,7 +9,7 @@ use omni_catalog::{Catalog, CatalogKind, NameStyle, RemoteSource, Snapshot, Tool
 use omni_exec::{Listing, Runner};
 use serde_json::Value;
 
-use super::refresh::look;
+use super::refresh::refresh_lists;
 use super::settings::RunnerSettings;
 use crate::settings::Sources;
 
@@ -17,7 +17,7 @@ use crate::settings::Sources;
 #[derive(Debug, serde::Serialize)]
 pub(crate) struct Health {
     /// Its `/health`.
-    pub(crate) said: Value,
+    pub(crate) reply: Value,
     /// Tools that are listed here to run there, and that it does not have.
     pub(crate) lacks: BTreeSet<String>,
     /// Tools whose arguments it describes in another way.
@@ -28,11 +28,11 @@ impl Health {
     /// Asks a runner. Where its own list is in use, `catalog` is brought up to date; else it is compared.
     pub(crate) async fn ask(settings: &RunnerSettings, sources: &Sources) -> Result<Health> {
         let runner = settings.connect();
-        let said = serde_json::from_slice(&runner.health().await?)?;
-        let mut health = Health { said, lacks: BTreeSet::new(), differs: BTreeSet::new() };
+        let reply = serde_json::from_slice(&runner.health().await?)?;
+        let mut health = Health { reply, lacks: BTreeSet::new(), differs: BTreeSet::new() };
         match &sources.runner {
             Some(source) if settings.lists_tools() => {
-                look(&runner, source, &sources.catalog).await?;
+                refresh_lists(&runner, source, &sources.catalog).await?;
             }
             _ => {
                 let there = listed(settings, &runner).await?;

@@ -7,5 +7,5 @@ mod settings;
 
 pub(crate) use file::RunnerFile;
 pub(crate) use health::Health;
-pub(crate) use refresh::{Keeper, completions, look};
+pub(crate) use refresh::{RunnerListRefresher, ask_completions, refresh_lists};
 pub(crate) use settings::RunnerSettings;

@@ -20,7 +20,7 @@ const RETRY_FIRST: Duration = Duration::from_millis(200);
 /// # Errors
 ///
 /// When any list could not be had. The others have been taken up.
-pub(crate) async fn look(
+pub(crate) async fn refresh_lists(
     runner: &Runner,
     source: &Arc<RemoteSource>,
     catalog: &Arc<Catalog>,
@@ -30,7 +30,7 @@ pub(crate) async fn look(
         tools(runner, source),
         resources(runner, source),
         prompts(runner, source),
-        completions(runner, source)
+        ask_completions(runner, source)
     );
     let failed = [tools, resources, prompts].into_iter().filter_map(Result::err);
     let mut failed: Vec<String> = failed.map(|error| format!("{error:#}")).collect();
@@ -76,19 +76,18 @@ async fn prompts(runner: &Runner, source: &Arc<RemoteSource>) -> Result<()> {
 
 /// Asks the runner whether it completes arguments, where there may be some. What it said before holds while it cannot be
 /// reached; that is no failure of its own, since its lists cannot be had then either.
-pub(crate) async fn completions(runner: &Runner, source: &Arc<RemoteSource>) {
+pub(crate) async fn ask_completions(runner: &Runner, source: &Arc<RemoteSource>) {
     #[derive(Deserialize)]
-    struct Said {
+    struct Health {
         #[serde(default)]
-        completions: Value,
+        ask_completions: Value,
     }
     if !source.offers(CatalogKind::Resources) && !source.offers(CatalogKind::Prompts) {
         return;
     }
     let completes = match runner.health().await {
-        Ok(said) => {
-            serde_json::from_slice::<Said>(&said).is_ok_and(|said| said.completions == Value::Bool(true))
-        }
+        Ok(said) => serde_json::from_slice::<Health>(&said)
+            .is_ok_and(|said| said.ask_completions == Value::Bool(true)),
         Err(RunnerError::Refused { .. }) => false,
         Err(error) => {
             tracing::debug!(%error, "the runner does not say whether it completes arguments");
@@ -121,26 +120,26 @@ async fn describe(source: &Arc<RemoteSource>, kinds: &'static [CatalogKind], bod
 }
 
 /// Keeps a server's catalogue at what its runner lists, and tells the server.
-pub(crate) struct Keeper {
+pub(crate) struct RunnerListRefresher {
     pub(crate) server: Arc<Server>,
     pub(crate) catalog: Arc<Catalog>,
     pub(crate) source: Arc<RemoteSource>,
     pub(crate) runner: Arc<Runner>,
-    /// The pause between two looks.
+    /// The pause between two refreshes.
     pub(crate) refresh: Duration,
-    /// Whether there has been a look.
-    pub(crate) looked: bool,
+    /// Whether there has been a refresh.
+    pub(crate) refreshed: bool,
     /// Looks that failed since the last good one.
     pub(crate) failed: u32,
 }
 
-impl Keeper {
-    /// One look. Lists that wait for it go on, whatever came of it.
-    pub(crate) async fn look(&mut self) {
-        self.looked = true;
-        let looked = look(&self.runner, &self.source, &self.catalog).await;
+impl RunnerListRefresher {
+    /// One refresh. Lists that wait for it go on, whatever came of it.
+    pub(crate) async fn refresh(&mut self) {
+        self.refreshed = true;
+        let refreshed = refresh_lists(&self.runner, &self.source, &self.catalog).await;
         let (runner, tools) = (self.runner.address(), self.catalog.snapshot().tool_count());
-        match &looked {
+        match &refreshed {
             Ok(_) if self.failed > 0 => tracing::info!(%runner, tools, "the runner answers again"),
             Ok(true) => tracing::info!(%runner, tools, "the runner has other lists"),
             Ok(false) => {}
@@ -156,17 +155,17 @@ impl Keeper {
                 tracing::debug!(%runner, error = format!("{error:#}"), "the runner still gives no list")
             }
         }
-        self.failed = if looked.is_ok() { 0 } else { self.failed.saturating_add(1) };
+        self.failed = if refreshed.is_ok() { 0 } else { self.failed.saturating_add(1) };
         self.server.catalog_refreshed();
     }
 
     /// Looks for ever. Dropping the future stops it.
-    pub(crate) async fn keep(mut self) {
+    pub(crate) async fn keep_refreshed(mut self) {
         loop {
-            if self.looked {
+            if self.refreshed {
                 tokio::time::sleep(self.pause()).await;
             }
-            self.look().await;
+            self.refresh().await;
         }
     }
 

@@ -22,7 +22,7 @@ pub(crate) struct RunnerSettings {
     pub(crate) tools: ToolsFrom,
     pub(crate) resources: Offer,
     pub(crate) prompts: Offer,
-    /// How long after one look at its lists the next one comes.
+    /// How long after one refresh of its lists the next one comes.
     pub(crate) refresh: Duration,
 }
 
@@ -108,7 +108,7 @@ impl RunnerSettings {
     }
 }
 
-/// The pause between two looks.
+/// The pause between two refreshes.
 fn pause(seconds: f64, written: &str) -> Result<Duration> {
     Duration::try_from_secs_f64(seconds)
         .ok()

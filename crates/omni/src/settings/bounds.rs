@@ -5,8 +5,8 @@ use std::time::Duration;
 use anyhow::Result;
 use omni_exec::{ExecConfig, PolicyBounds, RunnerConfig};
 
-use super::file::File;
 use super::keys::number_of;
+use super::settings_file::SettingsFile;
 
 /// How much executors do at once, how long they wait for a process, and how much a call may hand back.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -29,7 +29,7 @@ const FRAME_REST_BYTES: usize = 64 << 10;
 const FRAME_BYTES_MIN: usize = (16 << 20) + FRAME_REST_BYTES;
 
 impl ExecBounds {
-    pub(super) fn resolve(file: &File, requests: &omni_server::Limits) -> Result<Self> {
+    pub(super) fn resolve(file: &SettingsFile, requests: &omni_server::Limits) -> Result<Self> {
         let seconds =
             |name, written| number_of(name, written).map(|number| Duration::from_secs(number as u64));
         let workers = file.workers.clone().unwrap_or_default();
@@ -79,7 +79,7 @@ mod tests {
     use crate::settings::RunSettings;
 
     fn bounds(text: &str) -> ExecBounds {
-        let file: File = toml::from_str(text).unwrap();
+        let file: SettingsFile = toml::from_str(text).unwrap();
         RunSettings::resolve(&RunArguments::default(), &file).unwrap().bounds
     }
 

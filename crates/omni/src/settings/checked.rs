@@ -9,14 +9,14 @@ use omni_call::shown_path;
 use omni_catalog::NameStyle;
 use toml::Table;
 
-use super::file::File;
 use super::lines::KeyLines;
 use super::mistake;
 use super::narrowing::narrowed;
 use super::profiles::FoundFilter;
 use super::run::RunSettings;
 use super::serve::ServeSettings;
-use super::skills::SHIPPED;
+use super::settings_file::SettingsFile;
+use super::skills_path::SHIPPED;
 use crate::args::{RunArguments, RunnerArguments};
 use crate::native::NativeTools;
 use crate::runner::RunnerSettings;
@@ -26,19 +26,19 @@ const BYTES_MAX: u64 = 1 << 20;
 
 /// A settings file that was read and is one, before anything of it is obeyed.
 #[derive(Debug)]
-pub(crate) struct Checked {
+pub(crate) struct CheckedFile {
     path: PathBuf,
     content: Vec<u8>,
     table: Table,
 }
 
-impl Checked {
+impl CheckedFile {
     /// Reads a file once: what is checked is what is obeyed.
     ///
     /// # Errors
     ///
     /// When it cannot be read, or is not a settings file; the message names line, column and the keys there are.
-    pub(crate) fn read(path: &Path) -> Result<Checked> {
+    pub(crate) fn read(path: &Path) -> Result<CheckedFile> {
         let unreadable = || format!("`{}` cannot be read", shown_path(path));
         let file = fs::File::open(path).with_context(unreadable)?;
         let mut content = Vec::new();
@@ -48,11 +48,11 @@ impl Checked {
         }
         let wrong = || format!("`{}` is not a settings file of omni", shown_path(path));
         let text = std::str::from_utf8(&content).with_context(wrong)?;
-        if let Err(error) = toml::from_str::<File>(text) {
+        if let Err(error) = toml::from_str::<SettingsFile>(text) {
             return Err(mistake::of_text(path, text, &error));
         }
         let table = text.parse().with_context(wrong)?;
-        Ok(Checked { path: path.to_owned(), content, table })
+        Ok(CheckedFile { path: path.to_owned(), content, table })
     }
 
     pub(crate) fn content(&self) -> &[u8] {
@@ -75,7 +75,7 @@ impl Checked {
     /// # Errors
     ///
     /// A value that no setting has; the message names the line.
-    pub(super) fn whole(self, folder: &Path) -> Result<File> {
+    pub(super) fn whole(self, folder: &Path) -> Result<SettingsFile> {
         let lines = self.lines();
         let mut file = anchored(self.table, folder)?;
         check(&file).map_err(|why| mistake::of_value(&self.path, &lines, &why))?;
@@ -86,7 +86,7 @@ impl Checked {
 
     /// What this file leaves of another one, or of nothing, when it may only narrow; and the keys of it that are
     /// ignored, for people.
-    pub(super) fn narrowing(self, base: Option<(Checked, &Path)>) -> Result<(File, Vec<String>)> {
+    pub(super) fn narrowing(self, base: Option<(CheckedFile, &Path)>) -> Result<(SettingsFile, Vec<String>)> {
         let base_lines = base.as_ref().map(|(base, _)| base.lines()).unwrap_or_default();
         let (base, folder) =
             base.map_or_else(Default::default, |(base, folder)| (base.table, folder.to_owned()));
@@ -107,7 +107,7 @@ impl Checked {
 }
 
 /// Whether each value can be meant, whatever flags and variables say instead.
-pub(super) fn check(file: &File) -> Result<()> {
+pub(super) fn check(file: &SettingsFile) -> Result<()> {
     RunSettings::resolve(&RunArguments::default(), file)?;
     NativeTools::named(&file.native_tools)?;
     let runner = RunnerArguments::default();
@@ -115,8 +115,8 @@ pub(super) fn check(file: &File) -> Result<()> {
     ServeSettings::of_file(file).map(|_| ())
 }
 
-fn anchored(table: Table, folder: &Path) -> Result<File> {
-    let mut file: File = table.try_into()?;
+fn anchored(table: Table, folder: &Path) -> Result<SettingsFile> {
+    let mut file: SettingsFile = table.try_into()?;
     // A name alone is looked for on the PATH.
     let anchor = |path: &mut PathBuf| {
         if path.components().count() > 1 {

@@ -8,18 +8,18 @@ use rustix::process::Resource;
 use super::time_limit::{IDLE_TIMEOUT_DEFAULT, TIMEOUT_DEFAULT};
 
 /// One key.
-pub(super) struct Key {
+pub(super) struct SettingKey {
     /// With its table: `admission.calls`.
     pub(super) name: &'static str,
-    pub(super) kind: Kind,
-    pub(super) untrusted: Rule,
+    pub(super) kind: ValueKind,
+    pub(super) untrusted: UntrustedRule,
     /// What it does, for the reference.
     pub(super) about: &'static str,
 }
 
 /// What may be written.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub(super) enum Kind {
+pub(super) enum ValueKind {
     Number(Number),
     /// Seconds, whole or not; its reader has the bounds.
     Seconds {
@@ -50,7 +50,7 @@ pub(super) struct Number {
 
 /// What a key may do in a file that is not trusted.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub(super) enum Rule {
+pub(super) enum UntrustedRule {
     /// Nothing: it waits for trust. So do all keys beneath it.
     Trust,
     /// Lower a number. Where nobody says anything its default holds, which is infinite where that is no limit.
@@ -60,7 +60,7 @@ pub(super) enum Rule {
     LowerLimit(Resource, f64),
     /// Lower both ends of `"MIN..MAX"`.
     LowerRange(&'static str),
-    /// Leave tools out besides what others leave out. It is read by itself: see `Checked::narrowing`.
+    /// Leave tools out besides what others leave out. It is read by itself: see `CheckedFile::narrowing`.
     Filter,
 }
 
@@ -70,7 +70,7 @@ const DAY_SECONDS: i64 = 86_400;
 const MANY: i64 = 1 << 20;
 
 /// One row for each key, in the order of the reference.
-pub(super) const KEYS: &[Key] = &[
+pub(super) const KEYS: &[SettingKey] = &[
     // Where code comes from, and what it reaches.
     other(
         "skills_dir",
@@ -104,22 +104,22 @@ pub(super) const KEYS: &[Key] = &[
          `OMNI_ISOLATION`.",
     ),
     other("env", "a list of names", "none", "Environment variables that are passed on to tools. `--env`."),
-    Key {
+    SettingKey {
         name: "timeout",
-        kind: Kind::Seconds { default: TIMEOUT_DEFAULT, values: "0 to a year; 0 is no limit" },
-        untrusted: Rule::Lower,
+        kind: ValueKind::Seconds { default: TIMEOUT_DEFAULT, values: "0 to a year; 0 is no limit" },
+        untrusted: UntrustedRule::Lower,
         about: "Time limit of a call whose tool sets none. `--timeout`, `OMNI_TIMEOUT`.",
     },
-    Key {
+    SettingKey {
         name: "idle_timeout",
-        kind: Kind::Seconds { default: IDLE_TIMEOUT_DEFAULT, values: "0 to a year; 0 is no limit" },
-        untrusted: Rule::Lower,
+        kind: ValueKind::Seconds { default: IDLE_TIMEOUT_DEFAULT, values: "0 to a year; 0 is no limit" },
+        untrusted: UntrustedRule::Lower,
         about: "Time limit without output, log, progress or heartbeat. `--idle-timeout`, `OMNI_IDLE_TIMEOUT`.",
     },
-    Key {
+    SettingKey {
         name: "grace",
-        kind: Kind::Seconds { default: 1.0, values: "0 to a day" },
-        untrusted: Rule::Lower,
+        kind: ValueKind::Seconds { default: 1.0, values: "0 to a day" },
+        untrusted: UntrustedRule::Lower,
         about: "How long calls that run may go on when the server is told to stop, or its client on stdio has gone. \
                 `omni runner` gives 10 seconds where nobody says. `--grace` of `omni runner`.",
     },
@@ -142,10 +142,10 @@ pub(super) const KEYS: &[Key] = &[
         "`\"underscore\"`",
         "How lists name tools. `--names`, `OMNI_NAMES`.",
     ),
-    Key {
+    SettingKey {
         name: "filter",
-        kind: Kind::Other { values: "a list of patterns; `!` before one brings back", default: "none" },
-        untrusted: Rule::Filter,
+        kind: ValueKind::Other { values: "a list of patterns; `!` before one brings back", default: "none" },
+        untrusted: UntrustedRule::Filter,
         about: "Tools and skills that are left out ([what clients see](../guide/what-clients-see.md)).",
     },
     // An alias or a text can pass for another tool, and a profile could give a client more than the user's own does.
@@ -208,179 +208,179 @@ pub(super) const KEYS: &[Key] = &[
         "The tokens of clients. `--http-token`.",
     ),
     // [workers]
-    Key {
+    SettingKey {
         name: "workers.count",
-        kind: Kind::Other { values: "`\"MIN..MAX\"`, at most 1024", default: "`\"1..64\"`" },
-        untrusted: Rule::LowerRange("1..64"),
+        kind: ValueKind::Other { values: "`\"MIN..MAX\"`, at most 1024", default: "`\"1..64\"`" },
+        untrusted: UntrustedRule::LowerRange("1..64"),
         about: "Python processes of `pool` that are kept, and allowed. `workers = \"MIN..MAX\"` is the same. `--workers`, \
                 `OMNI_WORKERS`.",
     },
-    Key {
+    SettingKey {
         name: "workers.max_calls",
-        kind: Kind::Number(limit("calls", 100_000, 1..=i64::MAX)),
-        untrusted: Rule::Lower,
+        kind: ValueKind::Number(limit("calls", 100_000, 1..=i64::MAX)),
+        untrusted: UntrustedRule::Lower,
         about: "A worker is replaced after so many.",
     },
-    Key {
+    SettingKey {
         name: "workers.max_memory_mib",
-        kind: Kind::Number(limit("MiB", 2048, 1..=i64::MAX)),
-        untrusted: Rule::Lower,
+        kind: ValueKind::Number(limit("MiB", 2048, 1..=i64::MAX)),
+        untrusted: UntrustedRule::Lower,
         about: "A worker is replaced when it holds more than this, and twice what it held after its first call.",
     },
-    Key {
+    SettingKey {
         name: "workers.max_age",
-        kind: Kind::Number(Number {
+        kind: ValueKind::Number(Number {
             // Less, and workers would do little else than being replaced.
             too_little: Some("is too short; use 10 or more seconds, or 0 for no limit"),
             ..limit("seconds", DAY_SECONDS, 10..=i64::MAX)
         }),
-        untrusted: Rule::Lower,
+        untrusted: UntrustedRule::Lower,
         about: "A worker is replaced after so long.",
     },
-    Key {
+    SettingKey {
         name: "workers.max_idle",
-        kind: Kind::Number(number("seconds", 60, 1..=DAY_SECONDS)),
-        untrusted: Rule::Lower,
+        kind: ValueKind::Number(number("seconds", 60, 1..=DAY_SECONDS)),
+        untrusted: UntrustedRule::Lower,
         about: "A worker above the least count ends after so long without a call; so do `fork`'s parents of skills and what they \
                 have forked ahead.",
     },
-    Key {
+    SettingKey {
         name: "workers.ready_timeout",
-        kind: Kind::Number(number("seconds", 10, 1..=3600)),
-        untrusted: Rule::Lower,
+        kind: ValueKind::Number(number("seconds", 10, 1..=3600)),
+        untrusted: UntrustedRule::Lower,
         about: "How long a process of Python may take until it is ready, in `pool`, `fork`, `spawn` and `embedded`. Calls that \
                 wait for it fail with `worker_start` then.",
     },
     // [queue], [fork], [spawn], [embedded]
-    Key {
+    SettingKey {
         name: "queue.calls",
-        kind: Kind::Number(number("calls", 4096, 1..=MANY)),
-        untrusted: Rule::Lower,
+        kind: ValueKind::Number(number("calls", 4096, 1..=MANY)),
+        untrusted: UntrustedRule::Lower,
         about: "Calls that wait for a process, in each of `pool`, `fork`, `spawn` and `embedded`. Further ones fail with `busy`.",
     },
-    Key {
+    SettingKey {
         name: "queue.per_tool",
-        kind: Kind::Number(number("calls", 1024, 1..=MANY)),
-        untrusted: Rule::Lower,
+        kind: ValueKind::Number(number("calls", 1024, 1..=MANY)),
+        untrusted: UntrustedRule::Lower,
         about: "Calls of one tool that wait for a worker of `pool`, so that one tool does not fill the queue. Further ones fail \
                 with `busy`.",
     },
-    Key {
+    SettingKey {
         name: "fork.ahead",
-        kind: Kind::Number(number("processes", 0, 0..=ForkSettings::AHEAD_MAX as i64)),
-        untrusted: Rule::Trust,
+        kind: ValueKind::Number(number("processes", 0, 0..=ForkSettings::AHEAD_MAX as i64)),
+        untrusted: UntrustedRule::Trust,
         about: "Processes that wait for a call of a tool, already forked. A tool's own `ahead=` wins.",
     },
-    Key {
+    SettingKey {
         name: "fork.calls",
-        kind: Kind::Number(number("calls", 1, 1..=ForkSettings::CALLS_MAX as i64)),
-        untrusted: Rule::Trust,
+        kind: ValueKind::Number(number("calls", 1, 1..=ForkSettings::CALLS_MAX as i64)),
+        untrusted: UntrustedRule::Trust,
         about: "Calls that one forked process serves. A tool's own `calls=` wins.",
     },
-    Key {
+    SettingKey {
         name: "fork.processes",
-        kind: Kind::Number(number("processes", 16, 1..=1024)),
-        untrusted: Rule::Lower,
+        kind: ValueKind::Number(number("processes", 16, 1..=1024)),
+        untrusted: UntrustedRule::Lower,
         about: "Calls that run at once in forked processes. Others wait.",
     },
-    Key {
+    SettingKey {
         name: "spawn.processes",
-        kind: Kind::Number(number("processes", 16, 1..=1024)),
-        untrusted: Rule::Lower,
+        kind: ValueKind::Number(number("processes", 16, 1..=1024)),
+        untrusted: UntrustedRule::Lower,
         about: "Calls that run at once in processes started from nothing, programs too: each start costs tens of milliseconds of \
                 CPU. Others wait.",
     },
-    Key {
+    SettingKey {
         name: "embedded.threads",
-        kind: Kind::Number(number("threads", 4, 1..=64)),
-        untrusted: Rule::Lower,
+        kind: ValueKind::Number(number("threads", 4, 1..=64)),
+        untrusted: UntrustedRule::Lower,
         about: "Plain calls that run at once inside the server. They share one lock, Python's.",
     },
     // [limits]
-    Key {
+    SettingKey {
         name: "limits.memory_mib",
-        kind: Kind::Number(Number {
+        kind: ValueKind::Number(Number {
             default: None,
             too_little: Some("is too little for Python; use 32 or more"),
             ..number("MiB", 0, 32..=i64::MAX)
         }),
-        untrusted: Rule::LowerLimit(Resource::Data, MIB),
+        untrusted: UntrustedRule::LowerLimit(Resource::Data, MIB),
         about: "Private memory of each process of a tool. A call that wants more fails with `oom`.",
     },
-    Key {
+    SettingKey {
         name: "limits.open_files",
-        kind: Kind::Number(Number {
+        kind: ValueKind::Number(Number {
             default: None,
             too_little: Some("is too few for Python; use 64 or more"),
             ..number("files", 0, 64..=i64::MAX)
         }),
-        untrusted: Rule::LowerLimit(Resource::Nofile, 1.0),
+        untrusted: UntrustedRule::LowerLimit(Resource::Nofile, 1.0),
         about: "Files that each process of a tool has open. What would open more gets an `OSError`.",
     },
-    Key {
+    SettingKey {
         name: "limits.file_mib",
-        kind: Kind::Number(Number { default: None, ..number("MiB", 0, 0..=i64::MAX) }),
-        untrusted: Rule::LowerLimit(Resource::Fsize, MIB),
+        kind: ValueKind::Number(Number { default: None, ..number("MiB", 0, 0..=i64::MAX) }),
+        untrusted: UntrustedRule::LowerLimit(Resource::Fsize, MIB),
         about: "The size of a file that a tool writes. What would grow further gets an `OSError`.",
     },
-    Key {
+    SettingKey {
         name: "limits.result_mib",
-        kind: Kind::Number(number("MiB", 8, 1..=256)),
-        untrusted: Rule::Lower,
+        kind: ValueKind::Number(number("MiB", 8, 1..=256)),
+        untrusted: UntrustedRule::Lower,
         about: "The text, and the data, that one call hands back, and what a program prints. A call with more fails with \
                 `output_limit`.",
     },
     // [admission]
-    Key {
+    SettingKey {
         name: "admission.memory_mib",
-        kind: Kind::Number(number("MiB", 64, 1..=MANY)),
-        untrusted: Rule::Trust,
+        kind: ValueKind::Number(number("MiB", 64, 1..=MANY)),
+        untrusted: UntrustedRule::Trust,
         about: "For requests and large answers of all clients together; eight times `admission.body_mib` at least. A body that \
                 finds no room waits, 15 seconds at most, and is then answered 503.",
     },
-    Key {
+    SettingKey {
         name: "admission.body_mib",
-        kind: Kind::Number(number("MiB", 4, 1..=1024)),
-        untrusted: Rule::Trust,
+        kind: ValueKind::Number(number("MiB", 4, 1..=1024)),
+        untrusted: UntrustedRule::Trust,
         about: "An HTTP request's body. A larger one is answered 413.",
     },
-    Key {
+    SettingKey {
         name: "admission.line_mib",
-        kind: Kind::Number(number("MiB", 16, 1..=1024)),
-        untrusted: Rule::Trust,
+        kind: ValueKind::Number(number("MiB", 16, 1..=1024)),
+        untrusted: UntrustedRule::Trust,
         about: "A line on stdio. A longer one is an error with the id of its request.",
     },
-    Key {
+    SettingKey {
         name: "admission.calls",
-        kind: Kind::Number(number("calls", 1024, 1..=1024)),
-        untrusted: Rule::Trust,
+        kind: ValueKind::Number(number("calls", 1024, 1..=1024)),
+        untrusted: UntrustedRule::Trust,
         about: "Calls that are running or in an executor's queue.",
     },
-    Key {
+    SettingKey {
         name: "admission.waiting_calls",
-        kind: Kind::Number(number("calls", 4096, 1..=MANY)),
-        untrusted: Rule::Trust,
+        kind: ValueKind::Number(number("calls", 4096, 1..=MANY)),
+        untrusted: UntrustedRule::Trust,
         about: "Calls that wait for that. Further ones are refused: 503 with `Retry-After`, on stdio -31000 with \
                 `retry_after_ms`.",
     },
-    Key {
+    SettingKey {
         name: "admission.connections",
-        kind: Kind::Number(number("connections", 10_000, 16..=MANY)),
-        untrusted: Rule::Trust,
+        kind: ValueKind::Number(number("connections", 10_000, 16..=MANY)),
+        untrusted: UntrustedRule::Trust,
         about: "HTTP connections, as far as open files allow (`ulimit -Hn`). When there are more, the one that has been silent \
                 for longest goes, of whoever has most.",
     },
-    Key {
+    SettingKey {
         name: "admission.sessions",
-        kind: Kind::Number(number("sessions", 10_000, 1..=MANY)),
-        untrusted: Rule::Trust,
+        kind: ValueKind::Number(number("sessions", 10_000, 1..=MANY)),
+        untrusted: UntrustedRule::Trust,
         about: "HTTP sessions that are remembered, of revisions that have them. When there are more, the one that has not been \
                 used for longest is forgotten, of whoever has most: its streams end, and its id goes on with nothing subscribed.",
     },
-    Key {
+    SettingKey {
         name: "admission.open_requests",
-        kind: Kind::Number(number("requests", 1024, 1..=1 << 16)),
-        untrusted: Rule::Trust,
+        kind: ValueKind::Number(number("requests", 1024, 1..=1 << 16)),
+        untrusted: UntrustedRule::Trust,
         about: "Requests that one client on stdio has open. A further one is refused.",
     },
     // [environments]
@@ -396,10 +396,10 @@ pub(super) const KEYS: &[Key] = &[
         "none",
         "Further arguments of it, such as `--index-url`.",
     ),
-    Key {
+    SettingKey {
         name: "environments.timeout",
-        kind: Kind::Seconds { default: 600.0, values: "more than 0, to a year" },
-        untrusted: Rule::Lower,
+        kind: ValueKind::Seconds { default: 600.0, values: "more than 0, to a year" },
+        untrusted: UntrustedRule::Lower,
         about: "How long one installation may take.",
     },
     // [runner]
@@ -427,17 +427,22 @@ pub(super) const KEYS: &[Key] = &[
         "`\"forward\"`",
         "What becomes of its prompts. `--runner-prompts`, `OMNI_RUNNER_PROMPTS`.",
     ),
-    Key {
+    SettingKey {
         name: "runner.refresh",
-        kind: Kind::Seconds { default: 10.0, values: "0.1 to a day" },
-        untrusted: Rule::Trust,
+        kind: ValueKind::Seconds { default: 10.0, values: "0.1 to a day" },
+        untrusted: UntrustedRule::Trust,
         about: "The pause between two looks at its lists. `--runner-refresh`, `OMNI_RUNNER_REFRESH`.",
     },
 ];
 
 /// A key that is no number, and waits for trust.
-const fn other(name: &'static str, values: &'static str, default: &'static str, about: &'static str) -> Key {
-    Key { name, kind: Kind::Other { values, default }, untrusted: Rule::Trust, about }
+const fn other(
+    name: &'static str,
+    values: &'static str,
+    default: &'static str,
+    about: &'static str,
+) -> SettingKey {
+    SettingKey { name, kind: ValueKind::Other { values, default }, untrusted: UntrustedRule::Trust, about }
 }
 
 const fn number(unit: &'static str, default: i64, range: std::ops::RangeInclusive<i64>) -> Number {
@@ -450,13 +455,13 @@ const fn limit(unit: &'static str, default: i64, range: std::ops::RangeInclusive
     Number { zero_is_none: true, ..number(unit, default, range) }
 }
 
-impl Key {
+impl SettingKey {
     /// The row of a key.
     ///
     /// # Panics
     ///
     /// When there is none: names are written in the code, and each is read in a test.
-    fn named(name: &str) -> &'static Key {
+    fn named(name: &str) -> &'static SettingKey {
         KEYS.iter().find(|key| key.name == name).unwrap_or_else(|| panic!("a bug: no key `{name}`"))
     }
 }
@@ -499,7 +504,9 @@ impl Number {
 
 /// The seconds that a key has where nobody says anything.
 pub(crate) fn default_seconds(name: &str) -> f64 {
-    let Kind::Seconds { default, .. } = Key::named(name).kind else { panic!("a bug: `{name}` is no time") };
+    let ValueKind::Seconds { default, .. } = SettingKey::named(name).kind else {
+        panic!("a bug: `{name}` is no time")
+    };
     default
 }
 
@@ -509,7 +516,9 @@ pub(crate) fn default_seconds(name: &str) -> f64 {
 ///
 /// One that is out of bounds; the sentence names the key, the number and the bounds.
 pub(super) fn limit_of(name: &str, written: Option<i64>) -> Result<Option<u64>> {
-    let Kind::Number(number) = &Key::named(name).kind else { panic!("a bug: `{name}` is no number") };
+    let ValueKind::Number(number) = &SettingKey::named(name).kind else {
+        panic!("a bug: `{name}` is no number")
+    };
     if let Some(value) = written.filter(|value| !number.allows(*value)) {
         bail!("{}", number.refusal(name, value));
     }
@@ -531,12 +540,12 @@ pub(super) fn number_of(name: &str, written: Option<i64>) -> Result<usize> {
 mod tests {
     use super::*;
     use crate::settings::checked::check;
-    use crate::settings::file::File;
+    use crate::settings::settings_file::SettingsFile;
 
     /// The keys that the reader of a file knows, from the error that it makes of one that it does not know.
     fn known(prefix: &str) -> Vec<String> {
         let text = if prefix.is_empty() { "zzz = 1".to_owned() } else { format!("[{prefix}]\nzzz = 1") };
-        let error = toml::from_str::<File>(&text).unwrap_err().to_string();
+        let error = toml::from_str::<SettingsFile>(&text).unwrap_err().to_string();
         let list = error.split("expected").nth(1).unwrap_or_else(|| panic!("{error}"));
         list.split('`').skip(1).step_by(2).map(str::to_owned).collect()
     }
@@ -565,9 +574,9 @@ mod tests {
     #[test]
     fn a_number_is_refused_beyond_its_bounds_and_taken_at_them() {
         for key in KEYS {
-            let Kind::Number(number) = key.kind else { continue };
+            let ValueKind::Number(number) = key.kind else { continue };
             let read = |value: i64| {
-                toml::from_str::<File>(&format!("{} = {value}", key.name)).map(|file| check(&file))
+                toml::from_str::<SettingsFile>(&format!("{} = {value}", key.name)).map(|file| check(&file))
             };
             let taken = [Some(number.least), (number.most < i64::MAX).then_some(number.most), number.default];
             for value in taken.into_iter().flatten() {

@@ -4,28 +4,28 @@
 use rustix::process::{Resource, getrlimit};
 use toml::{Table, Value};
 
-use super::keys::{KEYS, Kind, Rule};
+use super::keys::{KEYS, UntrustedRule, ValueKind};
 
 /// The rule for a key, or for a table whose keys all wait for trust.
-fn rule(key: &str) -> Option<Rule> {
+fn rule(key: &str) -> Option<UntrustedRule> {
     if let Some(row) = KEYS.iter().find(|row| row.name == key) {
         return Some(row.untrusted);
     }
     let beneath = |name: &str| name.strip_prefix(key).is_some_and(|rest| rest.starts_with('.'));
     let mut members = KEYS.iter().filter(|row| beneath(row.name)).peekable();
     members.peek()?;
-    members.all(|row| row.untrusted == Rule::Trust).then_some(Rule::Trust)
+    members.all(|row| row.untrusted == UntrustedRule::Trust).then_some(UntrustedRule::Trust)
 }
 
 /// What a number is where nobody says anything, and whether 0 is no limit.
 fn default_of(key: &str) -> (f64, bool) {
     #[expect(clippy::cast_precision_loss, reason = "defaults are small numbers")]
     match KEYS.iter().find(|row| row.name == key).map(|row| row.kind) {
-        Some(Kind::Seconds { default, values }) => (default, values.contains("0 is no limit")),
-        Some(Kind::Number(number)) => {
+        Some(ValueKind::Seconds { default, values }) => (default, values.contains("0 is no limit")),
+        Some(ValueKind::Number(number)) => {
             (number.default.map_or(f64::INFINITY, |default| default as f64), number.zero_is_none)
         }
-        Some(Kind::Other { .. }) | None => (f64::INFINITY, false),
+        Some(ValueKind::Other { .. }) | None => (f64::INFINITY, false),
     }
 }
 
@@ -48,7 +48,7 @@ pub(super) fn narrowed(base: &Table, found: &Table) -> (Table, Vec<String>) {
                 }
             }
             // One line for each skill: `[skills.web]`.
-            (Some(Rule::Trust), Value::Table(members)) if name == "skills" => {
+            (Some(UntrustedRule::Trust), Value::Table(members)) if name == "skills" => {
                 ignored.extend(members.keys().map(|member| format!("{name}.{member}")));
             }
             (rule, value) => {
@@ -65,21 +65,21 @@ pub(super) fn narrowed(base: &Table, found: &Table) -> (Table, Vec<String>) {
 
 /// Puts a value in place where that narrows; says whether it is obeyed. What says no more than what holds anyway is.
 /// `key` is the whole of the name that it has in its table.
-fn put(table: &mut Table, name: &str, key: &str, rule: Option<Rule>, value: &Value) -> bool {
+fn put(table: &mut Table, name: &str, key: &str, rule: Option<UntrustedRule>, value: &Value) -> bool {
     let before = table.get(name);
     let narrower = match rule {
-        None | Some(Rule::Trust) => return false,
-        Some(Rule::Lower) => match default_of(key) {
+        None | Some(UntrustedRule::Trust) => return false,
+        Some(UntrustedRule::Lower) => match default_of(key) {
             (default, false) => lower(before, value, default, |number| number),
             (default, true) => {
                 lower(before, value, default, |number| if number == 0.0 { f64::INFINITY } else { number })
             }
         },
-        Some(Rule::LowerLimit(resource, unit)) => {
+        Some(UntrustedRule::LowerLimit(resource, unit)) => {
             lower(before, value, in_force(resource) / unit, |number| number)
         }
-        Some(Rule::LowerRange(default)) => lower_range(before, value, default),
-        Some(Rule::Filter) => return value.is_array(),
+        Some(UntrustedRule::LowerRange(default)) => lower_range(before, value, default),
+        Some(UntrustedRule::Filter) => return value.is_array(),
     };
     match narrower {
         Some(narrower) => {
@@ -134,7 +134,7 @@ fn spread(table: &Table) -> Table {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::settings::file::File;
+    use crate::settings::settings_file::SettingsFile;
 
     fn table(text: &str) -> Table {
         text.parse().unwrap()
@@ -146,19 +146,19 @@ mod tests {
         use crate::settings::RunSettings;
         let resolved = |text: &str| {
             let (narrowed, _) = narrowed(&Table::new(), &table(text));
-            let file: File = narrowed.try_into().unwrap();
+            let file: SettingsFile = narrowed.try_into().unwrap();
             format!("{:?}", RunSettings::resolve(&RunArguments::default(), &file).unwrap())
         };
         let default = resolved("");
         for row in KEYS {
             let key = row.name;
             let (more, less) = match row.untrusted {
-                Rule::Lower => {
+                UntrustedRule::Lower => {
                     let (default, _) = default_of(key);
                     assert!(default.is_finite(), "{key} has nothing to be lowered from");
                     ((default + 1.0).to_string(), (default - 1.0).to_string())
                 }
-                Rule::LowerRange(_) => ("\"2..65\"".to_owned(), "\"1..63\"".to_owned()),
+                UntrustedRule::LowerRange(_) => ("\"2..65\"".to_owned(), "\"1..63\"".to_owned()),
                 _ => continue,
             };
             assert_eq!(resolved(&format!("{key} = {more}")), default, "{key} was raised");

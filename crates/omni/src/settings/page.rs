@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use super::keys::{KEYS, Key, Kind, Rule};
+use super::keys::{KEYS, SettingKey, UntrustedRule, ValueKind};
 
 const HEAD: &str = "# Settings\n\nGenerated from the table of keys by `cargo xtask docs`; do not edit.\n\n\
     Each key of `omni.toml`, which is looked for where [running omni](../guide/running.md#settings) says; all are optional. A \
@@ -39,7 +39,7 @@ pub(crate) fn page() -> String {
     }
     page += "\n## What is said of numbers\n\n```text\n";
     for key in KEYS {
-        if let Kind::Number(number) = key.kind {
+        if let ValueKind::Number(number) = key.kind {
             let _ =
                 writeln!(page, "{}", number.refusal(key.name, number.wrong()).replace(" in omni.toml", ""));
         }
@@ -48,30 +48,30 @@ pub(crate) fn page() -> String {
     page
 }
 
-fn values(key: &Key) -> String {
+fn values(key: &SettingKey) -> String {
     match key.kind {
-        Kind::Number(number) => format!("{}, {}", number.unit(), number.values()),
-        Kind::Seconds { values, .. } => format!("seconds, {values}"),
-        Kind::Other { values, .. } => values.to_owned(),
+        ValueKind::Number(number) => format!("{}, {}", number.unit(), number.values()),
+        ValueKind::Seconds { values, .. } => format!("seconds, {values}"),
+        ValueKind::Other { values, .. } => values.to_owned(),
     }
 }
 
-fn default(key: &Key) -> String {
+fn default(key: &SettingKey) -> String {
     match key.kind {
-        Kind::Number(number) => {
+        ValueKind::Number(number) => {
             number.default.map_or_else(|| "no limit".to_owned(), |default| default.to_string())
         }
-        Kind::Seconds { default, .. } => default.to_string(),
-        Kind::Other { default, .. } => default.to_owned(),
+        ValueKind::Seconds { default, .. } => default.to_string(),
+        ValueKind::Other { default, .. } => default.to_owned(),
     }
 }
 
-fn untrusted(key: &Key) -> &'static str {
+fn untrusted(key: &SettingKey) -> &'static str {
     match key.untrusted {
-        Rule::Trust => "",
-        Rule::Lower | Rule::LowerRange(_) => "lowers",
-        Rule::LowerLimit(..) => "lowers, also what `ulimit` says",
-        Rule::Filter => "leaves out more",
+        UntrustedRule::Trust => "",
+        UntrustedRule::Lower | UntrustedRule::LowerRange(_) => "lowers",
+        UntrustedRule::LowerLimit(..) => "lowers, also what `ulimit` says",
+        UntrustedRule::Filter => "leaves out more",
     }
 }
 

@@ -11,25 +11,25 @@ use omni_catalog::{
 use omni_exec::Protected;
 use serde_json::Value;
 
-use super::file::File;
-use super::folders::{self, SkillsPlace};
-use super::in_force::{InForce, SkillsFrom, Standing, found_skills};
-use super::skills::{Named, SHIPPED};
+use super::settings_file::SettingsFile;
+use super::settings_status::{SettingsInForce, SettingsStatus, SkillsFrom, found_skills};
+use super::skills_folders::{self, SkillsFolder};
+use super::skills_path::{SHIPPED, SkillsPath};
 use crate::args::{Names, PlaceArguments, ToolsFrom};
 use crate::cache::{self, Cache};
-use crate::home::Home;
 use crate::log;
 use crate::native::NativeTools;
-use crate::protected::Obeyed;
+use crate::protected::ProtectedPlaces;
 use crate::runner::RunnerSettings;
-use crate::trust::Store;
+use crate::trust::TrustStore;
+use crate::user_dirs::UserDirs;
 use crate::variables;
 
 /// Where everything is, for every command.
 #[derive(Debug)]
 pub(crate) struct Places {
     /// The folders of skills, in their order; never none. Where a runner lists all tools, they are not served.
-    all_folders: Vec<SkillsPlace>,
+    all_folders: Vec<SkillsFolder>,
     pub(crate) root: PathBuf,
     pub(crate) cache: PathBuf,
     pub(crate) state: PathBuf,
@@ -38,46 +38,46 @@ pub(crate) struct Places {
     pub(crate) names: NameStyle,
     /// What is seen of the tools, and by whom.
     pub(crate) rules: ToolRules,
-    pub(crate) file: File,
+    pub(crate) file: SettingsFile,
     /// What omni runs and obeys, but for the interpreter: no tool may write there.
     pub(crate) protected: Vec<Protected>,
     /// How much of this the user has trusted.
-    pub(crate) standing: Standing,
+    pub(crate) settings_status: SettingsStatus,
 }
 
 impl Places {
     /// Says on stderr what is ignored of a settings file that nobody has trusted, so once for each command.
     pub(crate) fn resolve(arguments: &PlaceArguments) -> Result<Self> {
-        let home = Home::find();
+        let home = UserDirs::find();
         home.check()?;
         let here = std::env::current_dir()
             .context("the current folder cannot be read; change to one that exists")?;
-        let store = Store::read(&home.state);
-        let in_force = InForce::find(arguments, &here, &home, &store)?;
+        let store = TrustStore::read(&home.state);
+        let in_force = SettingsInForce::find(arguments, &here, &home, &store)?;
         let file = &in_force.file;
         let root = arguments.root.clone().or(file.root.clone()).unwrap_or(here.clone());
         let root = existing_dir(&root, &written("root", "root", arguments.root.is_some(), &root))?;
-        let named = folders::named(&arguments.folders, &file.skills_dir.0)?;
+        let named = skills_folders::named(&arguments.folders, &file.skills_dir.0)?;
         let found = if named.is_empty() { found_skills(&here) } else { None };
         let has_skills = !named.is_empty() || found.is_some();
         let runner = RunnerSettings::resolve(&arguments.runner, file.runner.as_ref(), has_skills)?;
-        let wants_shipped = !has_skills || named.contains(&Named::Shipped);
+        let wants_shipped = !has_skills || named.contains(&SkillsPath::Shipped);
         let Cache { folder: cache, shipped } =
             cache::open(&home, arguments.cache_dir.as_deref(), wants_shipped)?;
         let are_shipped =
-            !has_skills || named.iter().all(|named| *named == Named::Shipped) && found.is_none();
+            !has_skills || named.iter().all(|named| *named == SkillsPath::Shipped) && found.is_none();
         let is_named = !named.is_empty();
         let laid_out = || {
             let skills = shipped.clone().context("a bug: the shipped skills were not laid out")?;
-            Ok::<_, anyhow::Error>(SkillsPlace { skills, only: None, is_shipped: true })
+            Ok::<_, anyhow::Error>(SkillsFolder { skills, only: None, is_shipped: true })
         };
         let mut all_folders = Vec::new();
         for named in named {
             all_folders.push(match named {
-                Named::Shipped => laid_out()?,
-                Named::Folder(skills) => SkillsPlace { skills, only: None, is_shipped: false },
-                Named::Skill { parent, name } => {
-                    SkillsPlace { skills: parent, only: Some(name), is_shipped: false }
+                SkillsPath::Shipped => laid_out()?,
+                SkillsPath::Folder(skills) => SkillsFolder { skills, only: None, is_shipped: false },
+                SkillsPath::Skill { parent, name } => {
+                    SkillsFolder { skills: parent, only: Some(name), is_shipped: false }
                 }
             });
         }
@@ -85,7 +85,7 @@ impl Places {
             Some(found) => {
                 let skills = existing_dir(&found, "`./skills`")?;
                 let from = SkillsFrom::found(&skills, &store);
-                all_folders.push(SkillsPlace { skills, only: None, is_shipped: false });
+                all_folders.push(SkillsFolder { skills, only: None, is_shipped: false });
                 from
             }
             None if are_shipped => SkillsFrom::Shipped { named: is_named },
@@ -95,21 +95,21 @@ impl Places {
             all_folders.push(laid_out()?);
         }
         let own = all_folders.iter().filter(|folder| !folder.is_shipped);
-        let protected = Obeyed {
+        let protected = ProtectedPlaces {
             home: &home,
             here: &here,
             root: &root,
             cache: &cache,
-            skills: &own.map(SkillsPlace::served).collect::<Vec<_>>(),
+            skills: &own.map(SkillsFolder::served).collect::<Vec<_>>(),
             skills_named: matches!(from, SkillsFrom::Named),
             config: arguments.config.as_deref(),
         }
         .protected();
-        let (file, standing) = in_force.standing(from, &store);
+        let (file, settings_status) = in_force.status(from, &store);
         if let Some(level) = &file.log_level {
             log::by_settings(level).map_err(anyhow::Error::msg)?;
         }
-        standing.say_ignored();
+        settings_status.say_ignored();
         let names = arguments.names.or(file.names).map(Names::style).unwrap_or_default();
         let rules = match &arguments.profile {
             Some(profile) => of_profile(file.tool_rules(names)?, profile)?,
@@ -125,7 +125,7 @@ impl Places {
             rules,
             file,
             protected,
-            standing,
+            settings_status,
         })
     }
 
@@ -135,7 +135,7 @@ impl Places {
     }
 
     /// The folders of skills that are served, in their order; none where a runner lists all tools.
-    pub(crate) fn folders(&self) -> &[SkillsPlace] {
+    pub(crate) fn folders(&self) -> &[SkillsFolder] {
         match self.runner.as_ref().is_some_and(|runner| runner.tools == ToolsFrom::Runner) {
             true => &[],
             false => &self.all_folders,
@@ -155,7 +155,7 @@ impl Places {
 
     /// Who lists the tools: folders' paths, a runner's address.
     pub(crate) fn source(&self) -> String {
-        let folders = self.folders().iter().map(SkillsPlace::shown);
+        let folders = self.folders().iter().map(SkillsFolder::shown);
         let runner = self.lister().map(|runner| runner.address.to_string());
         let all: Vec<String> = folders.chain(runner).collect();
         all.join(", ")
@@ -216,7 +216,7 @@ impl Places {
             None if !self.runs_here() => ExecutorKind::Runner,
             kind => kind.unwrap_or_default(),
         };
-        let open = |folder: &SkillsPlace| {
+        let open = |folder: &SkillsFolder| {
             let config = FolderConfig {
                 skills_dir: folder.skills.clone(),
                 only: folder.only.clone(),

@@ -10,17 +10,17 @@ use omni_process::ProcessLimits;
 
 use super::bounds::ExecBounds;
 use super::environments::EnvironmentSettings;
-use super::file::File;
 use super::seconds::grace;
+use super::settings_file::SettingsFile;
 use super::time_limit::{IDLE_TIMEOUT_DEFAULT, TIMEOUT_DEFAULT, time_limit};
 use crate::args::{Errors, Isolation, RunArguments, Workers};
-use crate::python::Chosen;
+use crate::python::PythonChoice;
 use crate::variables;
 
 /// How tools are run.
 #[derive(Clone, Debug)]
 pub(crate) struct RunSettings {
-    pub(crate) python: Option<Chosen>,
+    pub(crate) python: Option<PythonChoice>,
     /// For tools that name none; `None` when nobody says.
     pub(crate) executor: Option<ExecutorKind>,
     pub(crate) timeout: Option<Duration>,
@@ -46,7 +46,7 @@ pub(crate) struct RunSettings {
 }
 
 impl RunSettings {
-    pub(crate) fn resolve(arguments: &RunArguments, file: &File) -> Result<Self> {
+    pub(crate) fn resolve(arguments: &RunArguments, file: &SettingsFile) -> Result<Self> {
         let own = file.workers.clone().unwrap_or_default();
         let workers = match arguments.workers {
             Some(workers) => workers,
@@ -116,10 +116,10 @@ fn check_name(name: &str, written: &str) -> Result<()> {
 }
 
 /// The interpreter from a flag or its variable, else from the file.
-fn python(argument: Option<&PathBuf>, file: Option<&PathBuf>) -> Option<Chosen> {
+fn python(argument: Option<&PathBuf>, file: Option<&PathBuf>) -> Option<PythonChoice> {
     let named = argument.map(|path| (path, variables::written("python", shown_path(path))));
     let listed = file.map(|path| (path, format!("`python = \"{}\"` in omni.toml", shown_path(path))));
-    named.or(listed).map(|(path, written)| Chosen { path: path.clone(), written })
+    named.or(listed).map(|(path, written)| PythonChoice { path: path.clone(), written })
 }
 
 #[cfg(test)]
@@ -128,7 +128,7 @@ mod tests {
 
     #[test]
     fn a_flag_wins_over_the_file_and_the_file_over_the_default() {
-        let file: File =
+        let file: SettingsFile =
             toml::from_str("timeout = 5\nworkers = \"2..3\"\nerrors = \"full\"\nexecutor = \"spawn\"")
                 .unwrap();
         let flags = RunArguments { timeout: Some(7.0), ..RunArguments::default() };

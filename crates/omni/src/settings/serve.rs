@@ -6,7 +6,7 @@ use anyhow::{Context as _, Result, bail};
 use omni_call::shown_path;
 use omni_server::AllowedHosts;
 
-use super::file::File;
+use super::settings_file::SettingsFile;
 use crate::args::{McpArguments, Transport};
 use crate::variables;
 
@@ -18,17 +18,17 @@ const PORT: u16 = 8000;
 pub(crate) struct ServeSettings {
     pub(crate) transport: Transport,
     /// An address or a name, without the brackets of IPv6.
-    pub(crate) host: Said<String>,
+    pub(crate) host: WithSource<String>,
     pub(crate) port: u16,
     pub(crate) allow_hosts: Vec<String>,
     pub(crate) allow_origins: Vec<String>,
     /// The private file of tokens.
-    pub(crate) token: Option<Said<PathBuf>>,
+    pub(crate) token: Option<WithSource<PathBuf>>,
 }
 
 /// A value, and how whoever gave it wrote that.
 #[derive(Debug)]
-pub(crate) struct Said<T> {
+pub(crate) struct WithSource<T> {
     pub(crate) value: T,
     pub(crate) written: String,
 }
@@ -39,7 +39,7 @@ impl ServeSettings {
     /// # Errors
     ///
     /// As for [`resolve`](Self::resolve).
-    pub(super) fn of_file(file: &File) -> Result<Self> {
+    pub(super) fn of_file(file: &SettingsFile) -> Result<Self> {
         let nobody: [&[String]; 2] = [&[], &[]];
         Self::from(None, None, None, nobody, None, file)
     }
@@ -47,7 +47,7 @@ impl ServeSettings {
     /// # Errors
     ///
     /// A host, an allowed name or an origin that is none.
-    pub(crate) fn resolve(arguments: &McpArguments, file: &File) -> Result<Self> {
+    pub(crate) fn resolve(arguments: &McpArguments, file: &SettingsFile) -> Result<Self> {
         let McpArguments { transport, host, port, allow_hosts, allow_origins, http_token, .. } = arguments;
         Self::from(
             *transport,
@@ -65,15 +65,17 @@ impl ServeSettings {
         port: Option<u16>,
         [hosts, origins]: [&[String]; 2],
         token: Option<&Path>,
-        file: &File,
+        file: &SettingsFile,
     ) -> Result<Self> {
         let http = &file.http;
         let host = match (host, &http.host) {
-            (Some(host), _) => Said { value: host.to_owned(), written: variables::written("host", host) },
-            (None, Some(host)) => {
-                Said { value: host.clone(), written: format!("`http.host = \"{host}\"` in omni.toml") }
+            (Some(host), _) => {
+                WithSource { value: host.to_owned(), written: variables::written("host", host) }
             }
-            (None, None) => Said { value: "127.0.0.1".to_owned(), written: "127.0.0.1".to_owned() },
+            (None, Some(host)) => {
+                WithSource { value: host.clone(), written: format!("`http.host = \"{host}\"` in omni.toml") }
+            }
+            (None, None) => WithSource { value: "127.0.0.1".to_owned(), written: "127.0.0.1".to_owned() },
         };
         let value = host.value.trim().trim_matches(['[', ']']).to_owned();
         check(hosts, origins, |flag, _, name| format!("`--{flag} {name}`"))?;
@@ -90,7 +92,7 @@ impl ServeSettings {
         };
         Ok(ServeSettings {
             transport: transport.or(file.transport).unwrap_or(Transport::Stdio),
-            host: Said { value, ..host },
+            host: WithSource { value, ..host },
             port: port.or(http.port).unwrap_or(PORT),
             allow_hosts: hosts.iter().chain(&http.allow_hosts).cloned().collect(),
             allow_origins: origins.iter().chain(&http.allow_origins).cloned().collect(),
@@ -112,6 +114,6 @@ fn check(hosts: &[String], origins: &[String], written: impl Fn(&str, &str, &str
     Ok(())
 }
 
-fn said(path: &Path, written: String) -> Said<PathBuf> {
-    Said { value: path.to_owned(), written }
+fn said(path: &Path, written: String) -> WithSource<PathBuf> {
+    WithSource { value: path.to_owned(), written }
 }

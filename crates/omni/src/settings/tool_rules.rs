@@ -9,9 +9,9 @@ use omni_catalog::{
 };
 use toml::{Table, Value};
 
-use super::file::File;
 use super::lines::{KeyLines, joined};
 use super::profiles::ProfileTable;
+use super::settings_file::SettingsFile;
 use crate::args::Names;
 
 /// The profile of everybody else.
@@ -20,7 +20,7 @@ const DEFAULT: &str = "default";
 /// What may stand in `[overrides."TOOL"]`.
 const OVERRIDE_KEYS: [&str; 4] = ["alias", "append_doc", "title", "hidden"];
 
-impl File {
+impl SettingsFile {
     /// What is seen, with `names` for lists that nothing else is said of.
     ///
     /// # Errors
@@ -195,7 +195,7 @@ mod tests {
     use super::*;
 
     fn read(text: &str) -> Result<ToolRules> {
-        let mut file: File = toml::from_str(text).unwrap();
+        let mut file: SettingsFile = toml::from_str(text).unwrap();
         file.lines = KeyLines::read(Path::new("omni.toml"), text);
         file.tool_rules(NameStyle::Underscore)
     }
@@ -239,7 +239,7 @@ mod tests {
             let error = read(text).unwrap_err().to_string();
             assert!(error.contains(said), "{text}: {error}");
         }
-        assert!(toml::from_str::<File>("[profiles.a]\nclient = [\"x\"]").is_err());
+        assert!(toml::from_str::<SettingsFile>("[profiles.a]\nclient = [\"x\"]").is_err());
     }
 
     #[test]

@@ -9,15 +9,15 @@ use anyhow::{Context, Result, bail};
 use omni_call::shown_path;
 use serde_json::json;
 
-use super::store::{self, Entry, Kind, Store};
+use super::store::{self, TrustEntry, TrustStore, TrustedKind};
 use super::verdict::{SETTINGS, SKILLS, open_to_everybody, settings_place};
 use crate::args::TrustArguments;
-use crate::home::Home;
-use crate::settings::Checked;
+use crate::settings::CheckedFile;
+use crate::user_dirs::UserDirs;
 
 /// Exits with 1 when there was nothing to revoke.
 pub(crate) fn run(arguments: &TrustArguments, out: &mut dyn Write) -> Result<u8> {
-    let state = Home::find().state;
+    let state = UserDirs::find().state;
     let path = arguments.path.as_deref().unwrap_or(Path::new("."));
     if arguments.list {
         return list(&state, arguments.json, out);
@@ -25,12 +25,12 @@ pub(crate) fn run(arguments: &TrustArguments, out: &mut dyn Write) -> Result<u8>
     if arguments.revoke {
         return revoke(&state, path, arguments.json, out);
     }
-    let before = Store::read(&state);
+    let before = TrustStore::read(&state);
     if let Some(problem) = before.problem() {
         tracing::warn!("{problem}; it is replaced");
     }
-    let chosen = choose(path)?;
-    let entries: Vec<Entry> = chosen.iter().map(|one| one.entry.clone()).collect();
+    let target = choose(path)?;
+    let entries: Vec<TrustEntry> = target.iter().map(|one| one.entry.clone()).collect();
     store::update(&state, |all| {
         all.retain(|old| !entries.iter().any(|new| (new.kind, &new.path) == (old.kind, &old.path)));
         all.extend(entries.iter().cloned());
@@ -39,20 +39,20 @@ pub(crate) fn run(arguments: &TrustArguments, out: &mut dyn Write) -> Result<u8>
         writeln!(out, "{}", json!({ "trusted": entries }))?;
         return Ok(0);
     }
-    for Chosen { entry, means } in &chosen {
+    for TrustTarget { entry, means } in &target {
         writeln!(out, "trusted: {}\n  {means}", shown_path(&entry.path))?;
     }
     Ok(0)
 }
 
 /// Something to be trusted, and what that means.
-struct Chosen {
-    entry: Entry,
+struct TrustTarget {
+    entry: TrustEntry,
     means: String,
 }
 
 /// What is meant by a path: a settings file; a folder's settings file and skills; or a folder of skills.
-fn choose(path: &Path) -> Result<Vec<Chosen>> {
+fn choose(path: &Path) -> Result<Vec<TrustTarget>> {
     let unreadable = || format!("`{}` cannot be trusted", shown_path(path));
     if !path.metadata().with_context(unreadable)?.is_dir() {
         if path.file_name().is_none_or(|name| name != SETTINGS) {
@@ -65,38 +65,41 @@ fn choose(path: &Path) -> Result<Vec<Chosen>> {
         let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
         return Ok(vec![settings(folder)?]);
     }
-    let mut chosen = Vec::new();
+    let mut target = Vec::new();
     if path.join(SETTINGS).is_file() {
-        chosen.push(settings(path)?);
+        target.push(settings(path)?);
     }
     if path.join(SKILLS).is_dir() {
-        chosen.push(skills(&path.join(SKILLS))?);
+        target.push(skills(&path.join(SKILLS))?);
     }
-    if chosen.is_empty() {
+    if target.is_empty() {
         if skill_names(path).is_empty() {
             bail!(
                 "there is nothing to trust in `{}`: neither a file `{SETTINGS}` nor a folder `{SKILLS}`, and no skill",
                 shown_path(path)
             );
         }
-        chosen.push(skills(path)?);
+        target.push(skills(path)?);
     }
-    Ok(chosen)
+    Ok(target)
 }
 
-fn settings(folder: &Path) -> Result<Chosen> {
+fn settings(folder: &Path) -> Result<TrustTarget> {
     let path = settings_place(folder)?;
-    let checked = Checked::read(&path)?;
+    let checked = CheckedFile::read(&path)?;
     let waiting = checked.waiting();
     let means = match waiting.is_empty() {
         true => "all that it says was in force already".to_owned(),
         false => format!("in force as it is now: {}; a change needs trust anew", waiting.join(", ")),
     };
     let owner = owner(&path, folder)?;
-    Ok(Chosen { entry: Entry { kind: Kind::Settings, path, owner, digest: Some(checked.digest()) }, means })
+    Ok(TrustTarget {
+        entry: TrustEntry { kind: TrustedKind::Settings, path, owner, digest: Some(checked.digest()) },
+        means,
+    })
 }
 
-fn skills(folder: &Path) -> Result<Chosen> {
+fn skills(folder: &Path) -> Result<TrustTarget> {
     let path = folder.canonicalize()?;
     let owner = owner(&path, &path)?;
     let names = skill_names(&path);
@@ -104,7 +107,7 @@ fn skills(folder: &Path) -> Result<Chosen> {
         "whatever is in it, now and later, may be imported and installed ahead of calls: {}",
         if names.is_empty() { "no skill yet".to_owned() } else { names.join(", ") }
     );
-    Ok(Chosen { entry: Entry { kind: Kind::Skills, path, owner, digest: None }, means })
+    Ok(TrustTarget { entry: TrustEntry { kind: TrustedKind::Skills, path, owner, digest: None }, means })
 }
 
 /// The owner of a folder that only its owner and perhaps a group can change.
@@ -137,10 +140,10 @@ fn skill_names(folder: &Path) -> Vec<String> {
 }
 
 fn list(state: &Path, as_json: bool, out: &mut dyn Write) -> Result<u8> {
-    let store = Store::read(state);
-    let standing = |entry: &Entry| match entry.kind {
-        Kind::Skills => store.skills(&entry.path),
-        Kind::Settings => {
+    let store = TrustStore::read(state);
+    let standing = |entry: &TrustEntry| match entry.kind {
+        TrustedKind::Skills => store.skills(&entry.path),
+        TrustedKind::Settings => {
             let folder = entry.path.parent().and_then(|folder| fs::metadata(folder).ok());
             match (fs::read(&entry.path), folder) {
                 (Ok(content), Some(folder)) => store.settings(&entry.path, &content, &folder),
@@ -180,7 +183,7 @@ fn list(state: &Path, as_json: bool, out: &mut dyn Write) -> Result<u8> {
 fn revoke(state: &Path, path: &Path, as_json: bool, out: &mut dyn Write) -> Result<u8> {
     let meant = meant(path)?;
     let mut gone = Vec::new();
-    if !Store::read(state).entries().is_empty() {
+    if !TrustStore::read(state).entries().is_empty() {
         store::update(state, |all| {
             all.retain(|entry| {
                 let stays = !meant.contains(&entry.path);

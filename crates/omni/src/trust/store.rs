@@ -22,7 +22,7 @@ const BYTES_MAX: u64 = 4 << 20;
 /// What kind of thing is trusted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
-pub(crate) enum Kind {
+pub(crate) enum TrustedKind {
     Settings,
     Skills,
 }
@@ -30,8 +30,8 @@ pub(crate) enum Kind {
 /// One thing that is trusted.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(crate) struct Entry {
-    pub(crate) kind: Kind,
+pub(crate) struct TrustEntry {
+    pub(crate) kind: TrustedKind,
     /// Absolute, and without links but for the last name of a settings file.
     pub(crate) path: PathBuf,
     /// The user whom the folder belonged to. Whoever else makes a folder of that name later is not trusted with it.
@@ -45,33 +45,33 @@ pub(crate) struct Entry {
 #[serde(deny_unknown_fields)]
 struct Stored {
     format: u32,
-    entries: Vec<Entry>,
+    entries: Vec<TrustEntry>,
 }
 
 /// The entries, as they were when they were read.
 #[derive(Debug, Default)]
-pub(crate) struct Store {
-    entries: Vec<Entry>,
+pub(crate) struct TrustStore {
+    entries: Vec<TrustEntry>,
     /// Why the file is not believed. Then there are no entries.
     problem: Option<String>,
 }
 
-impl Store {
+impl TrustStore {
     /// Reads the store in this state folder. Where it cannot be believed nothing is trusted, and
     /// [`problem`](Self::problem) says why.
-    pub(crate) fn read(state: &Path) -> Store {
+    pub(crate) fn read(state: &Path) -> TrustStore {
         let path = state.join(FILE);
         match read(state, &path) {
-            Ok(entries) => Store { entries, problem: None },
+            Ok(entries) => TrustStore { entries, problem: None },
             Err(error) => {
                 let problem =
                     format!("`{}` is not believed, so nothing is trusted: {error:#}", shown_path(&path));
-                Store { entries: Vec::new(), problem: Some(problem) }
+                TrustStore { entries: Vec::new(), problem: Some(problem) }
             }
         }
     }
 
-    pub(crate) fn entries(&self) -> &[Entry] {
+    pub(crate) fn entries(&self) -> &[TrustEntry] {
         &self.entries
     }
 
@@ -81,7 +81,7 @@ impl Store {
 
     /// Whether the settings file at `place` with this content is trusted. `folder` is what is known of its folder.
     pub(crate) fn settings(&self, place: &Path, content: &[u8], folder: &fs::Metadata) -> Verdict {
-        let Some(entry) = self.find(Kind::Settings, place) else { return Verdict::Never };
+        let Some(entry) = self.find(TrustedKind::Settings, place) else { return Verdict::Never };
         if entry.digest.as_deref() != Some(&*digest(content)) {
             return Verdict::Changed;
         }
@@ -90,19 +90,19 @@ impl Store {
 
     /// Whether the folder of skills at `place`, which is without links, is trusted.
     pub(crate) fn skills(&self, place: &Path) -> Verdict {
-        let Some(entry) = self.find(Kind::Skills, place) else { return Verdict::Never };
+        let Some(entry) = self.find(TrustedKind::Skills, place) else { return Verdict::Never };
         match fs::symlink_metadata(place) {
             Ok(folder) if folder.is_dir() => held(entry, &folder),
             _ => Verdict::Never,
         }
     }
 
-    fn find(&self, kind: Kind, place: &Path) -> Option<&Entry> {
+    fn find(&self, kind: TrustedKind, place: &Path) -> Option<&TrustEntry> {
         self.entries.iter().find(|entry| entry.kind == kind && entry.path == place)
     }
 }
 
-fn held(entry: &Entry, folder: &fs::Metadata) -> Verdict {
+fn held(entry: &TrustEntry, folder: &fs::Metadata) -> Verdict {
     if folder.uid() != entry.owner {
         Verdict::OtherOwner
     } else if open_to_everybody(folder) {
@@ -120,14 +120,14 @@ pub(crate) fn digest(content: &[u8]) -> String {
 /// Changes the entries, one process at a time; what is not believed is replaced. Returns what `change` does.
 ///
 /// The new file is complete before it takes the place of the old one, so that a reader sees one of the two.
-pub(crate) fn update<T>(state: &Path, change: impl FnOnce(&mut Vec<Entry>) -> T) -> Result<T> {
+pub(crate) fn update<T>(state: &Path, change: impl FnOnce(&mut Vec<TrustEntry>) -> T) -> Result<T> {
     let unwritable =
         || format!("`{}` cannot be written, so nothing was changed", shown_path(&state.join(FILE)));
     fs::DirBuilder::new().recursive(true).mode(0o700).create(state).with_context(unwritable)?;
     check_folder(state).with_context(unwritable)?;
     let lock = private().create(true).truncate(false).open(state.join(LOCK)).with_context(unwritable)?;
     flock(&lock, FlockOperation::LockExclusive).map_err(io::Error::from).with_context(unwritable)?;
-    let mut entries = Store::read(state).entries;
+    let mut entries = TrustStore::read(state).entries;
     let changed = change(&mut entries);
     entries.sort_by(|a, b| (a.kind, &a.path).cmp(&(b.kind, &b.path)));
     let text = serde_json::to_vec_pretty(&Stored { format: FORMAT, entries })?;
@@ -153,7 +153,7 @@ fn private() -> OpenOptions {
     options
 }
 
-fn read(state: &Path, path: &Path) -> Result<Vec<Entry>> {
+fn read(state: &Path, path: &Path) -> Result<Vec<TrustEntry>> {
     // A pipe must not be waited for.
     let flags = (OFlags::NOFOLLOW | OFlags::NONBLOCK).bits().cast_signed();
     let file = match OpenOptions::new().read(true).custom_flags(flags).open(path) {

@@ -24,7 +24,7 @@ pub(crate) fn ask(ask: Ask) -> BoxFuture<'static, Answer> {
         terminal::say(&format!("a page is to be visited, which omni does not open: {}", shown_line(url)));
         return Box::pin(std::future::ready(Answer::unsupported(ask.method)));
     }
-    if !(io::stdin().is_terminal() && terminal::watched()) {
+    if !(io::stdin().is_terminal() && terminal::stderr_is_terminal()) {
         terminal::say(&unanswered(&params));
         return Box::pin(std::future::ready(result(&json!({ "action": "cancel" }))));
     }

@@ -1,10 +1,10 @@
-//! How closely the doctor looks.
+//! What the doctor is asked to examine besides what it reads.
 
 use std::path::PathBuf;
 
-/// How closely to look.
+/// What to examine besides.
 #[derive(Default)]
-pub(crate) struct Look {
+pub(crate) struct DoctorOptions {
     /// Loads the skills, which runs their files.
     pub(super) load: bool,
     /// The settings file that `[skills.…]` stands in, most likely.

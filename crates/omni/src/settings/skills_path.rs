@@ -23,7 +23,7 @@ const LOOKED_AT_MAX: usize = 4096;
 
 /// What was named.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum Named {
+pub(super) enum SkillsPath {
     /// The skills that come with omni.
     Shipped,
     /// All skills in a folder. Without links.
@@ -32,15 +32,15 @@ pub(super) enum Named {
     Skill { parent: PathBuf, name: String },
 }
 
-impl Named {
+impl SkillsPath {
     /// Finds out what `path` means; `written` is how somebody wrote it.
     ///
     /// # Errors
     ///
     /// It is no folder that can be listed, or one of which the skills lie elsewhere; the sentence says where.
-    pub(super) fn find(path: &Path, written: &str) -> Result<Named> {
+    pub(super) fn find(path: &Path, written: &str) -> Result<SkillsPath> {
         if path.as_os_str() == SHIPPED {
-            return Ok(Named::Shipped);
+            return Ok(SkillsPath::Shipped);
         }
         let real = match path.canonicalize() {
             Ok(real) => real,
@@ -66,7 +66,7 @@ impl Named {
             Err(error) => bail!("{written} cannot be listed: {}; check its permissions", plain(&error)),
         };
         if folders.iter().any(|folder| is_skill(folder)) {
-            return Ok(Named::Folder(real));
+            return Ok(SkillsPath::Folder(real));
         }
         if real.join("SKILL.md").is_file() {
             return one_skill(real, written);
@@ -85,13 +85,15 @@ impl Named {
                 quoted(skill)
             );
         }
-        if has_tools(&real) { one_skill(real, written) } else { Ok(Named::Folder(real)) }
+        if has_tools(&real) { one_skill(real, written) } else { Ok(SkillsPath::Folder(real)) }
     }
 }
 
-fn one_skill(real: PathBuf, written: &str) -> Result<Named> {
+fn one_skill(real: PathBuf, written: &str) -> Result<SkillsPath> {
     match (real.parent(), real.file_name().and_then(OsStr::to_str)) {
-        (Some(parent), Some(name)) => Ok(Named::Skill { parent: parent.to_owned(), name: name.to_owned() }),
+        (Some(parent), Some(name)) => {
+            Ok(SkillsPath::Skill { parent: parent.to_owned(), name: name.to_owned() })
+        }
         _ => bail!("{written}: a skill has the name of its folder, and that is no text; give it another"),
     }
 }
@@ -176,11 +178,11 @@ mod tests {
             file(path);
         }
         fs::create_dir(root.join("empty")).unwrap();
-        let find = |path: &str| Named::find(&root.join(path), "`--skills x`");
-        let skill = |name: &str| Named::Skill { parent: root.join("skills"), name: name.to_owned() };
-        assert_eq!(Named::find(Path::new("shipped"), "").unwrap(), Named::Shipped);
-        assert_eq!(find("skills").unwrap(), Named::Folder(root.join("skills")));
-        assert_eq!(find("empty").unwrap(), Named::Folder(root.join("empty")));
+        let find = |path: &str| SkillsPath::find(&root.join(path), "`--skills x`");
+        let skill = |name: &str| SkillsPath::Skill { parent: root.join("skills"), name: name.to_owned() };
+        assert_eq!(SkillsPath::find(Path::new("shipped"), "").unwrap(), SkillsPath::Shipped);
+        assert_eq!(find("skills").unwrap(), SkillsPath::Folder(root.join("skills")));
+        assert_eq!(find("empty").unwrap(), SkillsPath::Folder(root.join("empty")));
         assert_eq!(find("skills/hi").unwrap(), skill("hi"));
         assert_eq!(find("skills/hi/.").unwrap(), skill("hi"));
         assert_eq!(find("skills/bare").unwrap(), skill("bare"));
@@ -200,8 +202,8 @@ mod tests {
         }
         // A folder of skills may have a SKILL.md of its own, and a folder of that name.
         file("skills/SKILL.md");
-        assert_eq!(find("skills").unwrap(), Named::Folder(root.join("skills")));
+        assert_eq!(find("skills").unwrap(), SkillsPath::Folder(root.join("skills")));
         file("shipped/hi/SKILL.md");
-        assert_eq!(find("shipped").unwrap(), Named::Folder(root.join("shipped")));
+        assert_eq!(find("shipped").unwrap(), SkillsPath::Folder(root.join("shipped")));
     }
 }

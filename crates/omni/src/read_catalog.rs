@@ -9,7 +9,7 @@ use crate::counts::Counts;
 use crate::settings::{Places, Sources};
 use crate::terminal;
 use crate::text::{join, plural};
-use crate::{front, runner};
+use crate::{process_setup, runner};
 
 /// Opens the catalogue of these places. Nothing has been looked at yet but the cache.
 pub(crate) fn open(arguments: &PlaceArguments) -> Result<(Places, Sources)> {
@@ -28,7 +28,9 @@ pub(crate) fn refresh(places: &Places, sources: &Sources) -> Result<()> {
     sources.catalog.refresh()?;
     if let (Some(settings), Some(source)) = (places.lister(), &sources.runner) {
         let runner = settings.connect();
-        if let Err(error) = front::runtime()?.block_on(runner::look(&runner, source, &sources.catalog)) {
+        if let Err(error) =
+            process_setup::runtime()?.block_on(runner::refresh_lists(&runner, source, &sources.catalog))
+        {
             let error = terminal::indented(&format!("{error:#}"));
             let instead = match source.is_known() {
                 true => "this is the last list that it gave",
@@ -37,11 +39,11 @@ pub(crate) fn refresh(places: &Places, sources: &Sources) -> Result<()> {
             terminal::say(&format!("warning: {error}\n{instead}\n"));
         }
     }
-    without_faults(&sources.catalog.snapshot())
+    refuse_rule_conflicts(&sources.catalog.snapshot())
 }
 
 /// Refuses aliases that collide with each other or with the names of tools.
-pub(crate) fn without_faults(snapshot: &Snapshot) -> Result<()> {
+pub(crate) fn refuse_rule_conflicts(snapshot: &Snapshot) -> Result<()> {
     if snapshot.rule_conflicts().is_empty() { Ok(()) } else { bail!("{}", snapshot.rule_conflicts()) }
 }
 

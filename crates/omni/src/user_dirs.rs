@@ -7,11 +7,11 @@ use anyhow::Result;
 use rustix::fs::{Access, AtFlags, CWD, accessat};
 use rustix::io::Errno;
 
-use crate::private::{self, Place};
+use crate::private::{self, PlaceOrigin};
 use crate::variables;
 
 #[derive(Debug)]
-pub(crate) struct Home {
+pub(crate) struct UserDirs {
     pub(crate) config: PathBuf,
     /// Where caches go by convention. [`cache::open`](crate::cache::open) finds out whether they can.
     pub(crate) cache: PathBuf,
@@ -22,7 +22,7 @@ pub(crate) struct Home {
     pub(crate) closed: Option<(PathBuf, io::Error)>,
 }
 
-impl Home {
+impl UserDirs {
     /// The user's home folder, if there is one.
     pub(crate) fn folder() -> Option<PathBuf> {
         variables::absolute("HOME")
@@ -33,7 +33,7 @@ impl Home {
     pub(crate) fn find() -> Self {
         let temporary =
             variables::temporary_folder().join(format!("omni-{}", rustix::process::getuid().as_raw()));
-        let home = Home::folder();
+        let home = UserDirs::folder();
         let closed = home.clone().and_then(|home| Some((home.clone(), shut(&home)?)));
         let home = home.filter(|_| closed.is_none());
         let base = |xdg: &str, below_home: &str| {
@@ -42,7 +42,7 @@ impl Home {
                 .map_or_else(|| temporary.clone(), |base| base.join("omni"))
         };
         let state = Some(base("XDG_STATE_HOME", ".local/state")).filter(|state| can_be_made(state));
-        Home {
+        UserDirs {
             config: base("XDG_CONFIG_HOME", ".config"),
             cache: base("XDG_CACHE_HOME", ".cache"),
             state: state.unwrap_or_else(|| temporary.clone()),
@@ -60,7 +60,7 @@ impl Home {
         for ours in [&self.config, &self.cache].into_iter().filter(|ours| **ours != self.temporary) {
             found.extend(["uv", "pip"].map(|name| ours.with_file_name(name)));
         }
-        let home = Home::folder();
+        let home = UserDirs::folder();
         found.extend(home.iter().map(|home| home.join(".pip")));
         let data = variables::absolute("XDG_DATA_HOME");
         found.extend(data.or_else(|| home.map(|home| home.join(".local/share"))).map(|data| data.join("uv")));
@@ -73,8 +73,12 @@ impl Home {
     ///
     /// Somebody else may have written there.
     pub(crate) fn check(&self) -> Result<()> {
-        self.check_one(&self.config, Place::Configuration, "set `XDG_CONFIG_HOME` to a folder of yours")?;
-        self.check_one(&self.state, Place::Own, "set `XDG_STATE_HOME` to a folder of yours")?;
+        self.check_one(
+            &self.config,
+            PlaceOrigin::Configuration,
+            "set `XDG_CONFIG_HOME` to a folder of yours",
+        )?;
+        self.check_one(&self.state, PlaceOrigin::OwnTool, "set `XDG_STATE_HOME` to a folder of yours")?;
         let own = self.config.join("omni.toml");
         if own.exists() {
             private::check_file(&own, "name another settings file with `--config`")?;
@@ -82,9 +86,9 @@ impl Home {
         Ok(())
     }
 
-    fn check_one(&self, folder: &Path, place: Place, remedy: &str) -> Result<()> {
+    fn check_one(&self, folder: &Path, place: PlaceOrigin, remedy: &str) -> Result<()> {
         if *folder == self.temporary {
-            return private::check(folder, Place::Temporary, "set `HOME` to a folder of yours");
+            return private::check(folder, PlaceOrigin::Temporary, "set `HOME` to a folder of yours");
         }
         private::check(folder, place, remedy)
     }

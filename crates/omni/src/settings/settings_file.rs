@@ -18,14 +18,14 @@ use super::lines::KeyLines;
 use super::profiles::{FoundFilter, ProfileTable};
 use super::queue::{QueueTable, SpawnTable};
 use super::workers::WorkerSettings;
-use crate::access::HttpTable;
 use crate::args::{Errors, Isolation, Names, Transport};
+use crate::http_access::HttpTable;
 use crate::runner::RunnerFile;
 
 /// `omni.toml`. Every key is optional; an unknown one is an error, so that a typing mistake is seen.
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(crate) struct File {
+pub(crate) struct SettingsFile {
     /// Folder of skills, or several, relative to the file; `shipped` are those that come with omni.
     #[serde(default)]
     pub(super) skills_dir: SkillsDirs,
@@ -95,7 +95,7 @@ pub(crate) struct File {
     pub(super) lines: KeyLines,
 }
 
-impl File {
+impl SettingsFile {
     /// The executor of tools that name none, as far as the file says.
     pub(crate) fn executor(&self) -> Result<Option<ExecutorKind>> {
         let kind = self.executor.as_deref().map(str::parse).transpose();
@@ -142,20 +142,20 @@ mod tests {
 
     #[test]
     fn a_key_that_does_not_exist_is_an_error_that_names_it() {
-        let error = toml::from_str::<File>("timeuot = 5").unwrap_err().to_string();
+        let error = toml::from_str::<SettingsFile>("timeuot = 5").unwrap_err().to_string();
         assert!(error.contains("timeuot") && error.contains("timeout"), "{error}");
     }
 
     #[test]
     fn an_executor_that_nobody_has_is_refused_with_those_there_are() {
-        let file: File = toml::from_str("executor = \"thread\"").unwrap();
+        let file: SettingsFile = toml::from_str("executor = \"thread\"").unwrap();
         let error = file.executor().unwrap_err().to_string();
         assert!(error.contains("`thread`") && error.contains("`fork`"), "{error}");
     }
 
     #[test]
     fn a_former_executor_is_refused_with_its_new_spelling() {
-        let file: File = toml::from_str("executor = \"recycled\"").unwrap();
+        let file: SettingsFile = toml::from_str("executor = \"recycled\"").unwrap();
         let error = file.executor().unwrap_err().to_string();
         assert_eq!(error, "`executor` in omni.toml: `recycled` is now `fork` with `calls = 100`");
     }

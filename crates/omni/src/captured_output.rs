@@ -5,16 +5,16 @@ use std::sync::{Arc, Mutex};
 
 /// A writer whose copies keep their bytes together.
 #[derive(Clone, Default)]
-pub(crate) struct KeptOutput(Arc<Mutex<Vec<u8>>>);
+pub(crate) struct CapturedOutput(Arc<Mutex<Vec<u8>>>);
 
-impl KeptOutput {
+impl CapturedOutput {
     /// All that was written, which is text.
     pub(crate) fn text(&self) -> String {
         String::from_utf8(self.0.lock().unwrap().clone()).unwrap()
     }
 }
 
-impl Write for KeptOutput {
+impl Write for CapturedOutput {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         self.0.lock().unwrap().extend_from_slice(bytes);
         Ok(bytes.len())

@@ -14,7 +14,7 @@ use rustix::fs::{Mode, OFlags, fchmod, open};
 use rustix::net::{AddressFamily, SocketAddrUnix, SocketFlags, SocketType, bind, listen, socket_with};
 use tokio::net::{TcpListener, UnixListener};
 
-use crate::access::{self, HttpTable};
+use crate::http_access::{self, HttpTable};
 
 /// Connections that may wait to be accepted.
 const BACKLOG: i32 = 1_024;
@@ -106,7 +106,7 @@ pub(crate) fn loopback(port: u16, http: &HttpTable) -> Result<(RunnerListener, S
     };
     listener.set_nonblocking(true)?;
     let address = listener.local_addr()?;
-    let (access, open) = access::on_loopback(&[], http, address.ip())?;
+    let (access, open) = http_access::on_loopback(&[], http, address.ip())?;
     if let Some(open) = open {
         bail!("`--port {port}`: {open}; use `--unix PATH`, which only this user can open");
     }

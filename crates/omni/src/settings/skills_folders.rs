@@ -5,13 +5,13 @@ use std::path::{Path, PathBuf};
 use anyhow::Result;
 use omni_call::shown_path;
 
-use super::skills::{Named, SHIPPED};
+use super::skills_path::{SHIPPED, SkillsPath};
 use crate::args::FolderArguments;
 use crate::variables;
 
 /// One folder of skills, or one skill of a folder.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct SkillsPlace {
+pub(crate) struct SkillsFolder {
     /// Without links.
     pub(crate) skills: PathBuf,
     /// The one skill in it that is served, where not all are.
@@ -20,7 +20,7 @@ pub(crate) struct SkillsPlace {
     pub(crate) is_shipped: bool,
 }
 
-impl SkillsPlace {
+impl SkillsFolder {
     /// The folder that is served: of skills, or of the one.
     pub(crate) fn served(&self) -> PathBuf {
         self.only.as_ref().map_or_else(|| self.skills.clone(), |only| self.skills.join(only))
@@ -44,12 +44,12 @@ impl SkillsPlace {
 ///
 /// # Errors
 ///
-/// As for [`Named::find`] of each.
-pub(super) fn named(arguments: &FolderArguments, in_file: &[PathBuf]) -> Result<Vec<Named>> {
+/// As for [`SkillsPath::find`] of each.
+pub(super) fn named(arguments: &FolderArguments, in_file: &[PathBuf]) -> Result<Vec<SkillsPath>> {
     let by_variable: Vec<PathBuf>;
     let (paths, is_argument) = match arguments.skills.as_slice() {
         [] => (in_file, false),
-        [one] if variables::spoke("skills") => {
+        [one] if variables::set_by_variable("skills") => {
             by_variable = std::env::split_paths(one).filter(|path| !path.as_os_str().is_empty()).collect();
             (&*by_variable, true)
         }
@@ -57,7 +57,7 @@ pub(super) fn named(arguments: &FolderArguments, in_file: &[PathBuf]) -> Result<
     };
     let mut all = Vec::new();
     for path in paths {
-        let named = Named::find(path, &written(path, is_argument))?;
+        let named = SkillsPath::find(path, &written(path, is_argument))?;
         if !all.contains(&named) {
             all.push(named);
         }

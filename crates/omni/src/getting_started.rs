@@ -73,7 +73,7 @@ fn file(path: &Path, text: &str) -> String {
 
 /// What is said beside a list of the skills that come with omni, when nobody has asked for these.
 pub(crate) fn with_shipped_skills(places: &Places) -> Option<String> {
-    let is_unasked = places.standing.are_shipped_unasked() && places.lister().is_none();
+    let is_unasked = places.settings_status.are_shipped_unasked() && places.lister().is_none();
     is_unasked.then(|| {
         let here = if Path::new("SKILL.md").is_file() {
             "; `--skills .` serves the skill in this folder"

@@ -23,7 +23,7 @@ const FILES_MAX: usize = 1_000;
 const SCHEME: &str = "omni://skill/";
 
 /// Reads skills' files, and has everything else run by another executor.
-pub(crate) struct SkillFiles {
+pub(crate) struct SkillResources {
     pub(crate) catalog: Arc<Catalog>,
     pub(crate) others: Arc<dyn Executor>,
 }
@@ -66,7 +66,7 @@ async fn look<T: Send + 'static>(
     looked.map_err(|bug| format!("looking at the skills failed: {bug}"))
 }
 
-impl Executor for SkillFiles {
+impl Executor for SkillResources {
     fn run<'a>(&'a self, call: Call, events: &'a mut dyn CallPort) -> BoxFuture<'a, Outcome> {
         let CallRequest::Resource { uri } = &call.request else { return self.others.run(call, events) };
         let uri = uri.clone();

@@ -9,7 +9,7 @@ use omni_environments::Environments;
 use omni_exec::{ExecConfig, Fork, ForkBorders, Protected, RecycleLimits};
 use omni_process::{Isolation, ProcessConfig, ProcessLimits, TempFolders};
 
-use crate::python::{Chosen, Python};
+use crate::python::{Python, PythonChoice};
 use crate::settings::{EnvironmentSettings, ExecBounds, Places, RunSettings};
 use crate::{assets, environments, protected, python, variables};
 
@@ -17,8 +17,8 @@ use crate::{assets, environments, protected, python, variables};
 pub(crate) const LAUNCHER: &str = "/proc/self/exe";
 
 /// What is needed to make the executors.
-pub(super) struct Plan {
-    python: Option<Chosen>,
+pub(super) struct ExecutorSetup {
+    python: Option<PythonChoice>,
     pub(super) cache: PathBuf,
     root: PathBuf,
     protected: Vec<Protected>,
@@ -52,16 +52,16 @@ pub(crate) fn environments(
     settings: &RunSettings,
     allow_build: bool,
 ) -> Result<Environments> {
-    let mut plan = Plan::new(places, settings);
-    plan.trust.trusted |= allow_build;
-    let (python, config) = plan.config()?;
-    plan.environments(config.process, &python)
+    let mut setup = ExecutorSetup::new(places, settings);
+    setup.trust.trusted |= allow_build;
+    let (python, config) = setup.config()?;
+    setup.environments(config.process, &python)
 }
 
 /// What stands between forked calls. Starts a fork parent to find out, and ends it.
 pub(crate) fn fork_borders(places: &Places, settings: &RunSettings) -> Result<ForkBorders> {
-    let (_, config) = Plan::new(places, settings).config()?;
-    crate::front::runtime()?.block_on(async {
+    let (_, config) = ExecutorSetup::new(places, settings).config()?;
+    crate::process_setup::runtime()?.block_on(async {
         let fork = Fork::new(Arc::new(config));
         let borders = fork.borders().await;
         fork.shut_down().await;
@@ -69,9 +69,9 @@ pub(crate) fn fork_borders(places: &Places, settings: &RunSettings) -> Result<Fo
     })
 }
 
-impl Plan {
+impl ExecutorSetup {
     pub(super) fn new(places: &Places, settings: &RunSettings) -> Self {
-        Plan {
+        ExecutorSetup {
             python: settings.python.clone(),
             cache: places.cache.clone(),
             root: places.root.clone(),
@@ -89,15 +89,15 @@ impl Plan {
             log_output: settings.log_output,
             instead_of_runner: None,
             trust: SkillsTrust {
-                trusted: places.standing.skills_trusted(),
-                command: places.standing.trust_skills(),
+                trusted: places.settings_status.skills_trusted(),
+                command: places.settings_status.trust_skills(),
             },
         }
     }
 
     /// That of a process which is the runner itself: what asks for one runs as `own`.
     pub(super) fn of_runner(places: &Places, settings: &RunSettings, own: ExecutorKind) -> Self {
-        Plan { instead_of_runner: Some(own), ..Plan::new(places, settings) }
+        ExecutorSetup { instead_of_runner: Some(own), ..ExecutorSetup::new(places, settings) }
     }
 
     pub(super) fn environments(&self, process: ProcessConfig, python: &Python) -> Result<Environments> {

@@ -7,13 +7,13 @@ use anyhow::{Context as _, Result, bail};
 use omni_server::{Access, AllowedHosts};
 use tokio::net::TcpListener;
 
-use crate::access::{self, HttpTable};
 use crate::args::McpArguments;
 use crate::connect;
+use crate::http_access::{self, HttpTable};
 use crate::settings::ServeSettings;
 
 /// A listener with the rules for those who come.
-pub(crate) struct Door {
+pub(crate) struct HttpSetup {
     pub(crate) listener: TcpListener,
     pub(crate) access: Access,
     pub(crate) names: AllowedHosts,
@@ -37,8 +37,8 @@ pub(crate) async fn open(
     arguments: &McpArguments,
     serve: &ServeSettings,
     table: &HttpTable,
-    limits: connect::Limits<'_>,
-) -> Result<Door> {
+    limits: connect::ClientLimits<'_>,
+) -> Result<HttpSetup> {
     let host = &*serve.host.value;
     let mut hosts = serve.allow_hosts.clone();
     if host.parse::<IpAddr>().is_err() {
@@ -47,7 +47,8 @@ pub(crate) async fn open(
     }
     let names =
         AllowedHosts::new(&hosts, &serve.allow_origins).with_context(|| serve.host.written.clone())?;
-    let tokens = serve.token.as_ref().map(|file| access::tokens(&file.value, &file.written)).transpose()?;
+    let tokens =
+        serve.token.as_ref().map(|file| http_access::tokens(&file.value, &file.written)).transpose()?;
     let has_token = tokens.is_some();
     let listener = listen(serve).await?;
     let address = listener.local_addr().context("the listening address cannot be read")?;
@@ -62,7 +63,7 @@ pub(crate) async fn open(
     }
     let (access, mut warnings) = match tokens {
         Some(tokens) => (Access::tokens(tokens), None),
-        None if local => access::on_loopback(&arguments.allow_users, table, address.ip())?,
+        None if local => http_access::on_loopback(&arguments.allow_users, table, address.ip())?,
         None => (Access::everybody(), None),
     };
     let anybody_here = warnings.is_some();
@@ -83,7 +84,8 @@ pub(crate) async fn open(
     }
     let url = format!("http://{}/mcp", reachable(address));
     let token = serve.token.as_ref().map(|file| std::path::absolute(&file.value)).transpose()?;
-    let connect::Connecting { commands: mut said, files } = connect::http(&url, token.as_deref(), limits);
+    let connect::ConnectInstructions { commands: mut said, files } =
+        connect::http(&url, token.as_deref(), limits);
     if let Some(warning) = warnings {
         said.push_str(&format!("warning: {warning}\n"));
     }
@@ -105,7 +107,7 @@ pub(crate) async fn open(
         let origin = || serve.allow_origins.iter().find(foreign);
         host.or_else(|| origin().map(|origin| format!("the allowed origin `{origin}`")))
     };
-    Ok(Door { listener, access, names, url, said, files, others })
+    Ok(HttpSetup { listener, access, names, url, said, files, others })
 }
 
 /// Whether a host, alone or as part of an origin and with a port or without, is this machine under a name that no

@@ -8,18 +8,18 @@ use omni_call::shown_path;
 use omni_catalog::Severity;
 use serde_json::{Value, json};
 
-use super::checked::Checked;
-use super::file::File;
+use super::checked::CheckedFile;
+use super::settings_file::SettingsFile;
 use crate::args::PlaceArguments;
 use crate::connect::quoted;
-use crate::home::Home;
 use crate::terminal::say;
-use crate::trust::{SETTINGS, SKILLS, Store, Verdict, settings_place};
+use crate::trust::{SETTINGS, SKILLS, TrustStore, Verdict, settings_place};
+use crate::user_dirs::UserDirs;
 use crate::variables;
 
 /// How much of what was found in the working folder the user has trusted.
 #[derive(Debug)]
-pub(crate) struct Standing {
+pub(crate) struct SettingsStatus {
     /// The settings file that was found there, unless there is none or the user named another one.
     settings: Option<FoundSettings>,
     /// The settings file that is obeyed as a whole, whoever named or found it.
@@ -49,66 +49,67 @@ pub(crate) enum SkillsFrom {
 }
 
 impl SkillsFrom {
-    pub(super) fn found(path: &Path, store: &Store) -> SkillsFrom {
+    pub(super) fn found(path: &Path, store: &TrustStore) -> SkillsFrom {
         SkillsFrom::Found { path: path.to_owned(), verdict: store.skills(path) }
     }
 }
 
 /// The settings in force.
-pub(super) struct InForce {
-    pub(super) file: File,
+pub(super) struct SettingsInForce {
+    pub(super) file: SettingsFile,
     found: Option<FoundSettings>,
     /// The file that is obeyed as a whole.
     whole: Option<PathBuf>,
 }
 
-impl InForce {
+impl SettingsInForce {
     /// Reads the file that the user names, else the one in the working folder as far as it is trusted, on top of the
     /// user's own.
     pub(super) fn find(
         arguments: &PlaceArguments,
         here: &Path,
-        home: &Home,
-        store: &Store,
-    ) -> Result<InForce> {
+        home: &UserDirs,
+        store: &TrustStore,
+    ) -> Result<SettingsInForce> {
         let whole = |path: &Path| {
             let path = std::path::absolute(path)?;
-            Checked::read(&path)?.whole(path.parent().unwrap_or(here))
+            CheckedFile::read(&path)?.whole(path.parent().unwrap_or(here))
         };
         if let Some(path) = &arguments.config {
             if !path.is_file() {
                 bail!("{}: there is no such file", variables::written("config", shown_path(path)));
             }
             let place = std::path::absolute(path)?;
-            return Ok(InForce { file: whole(path)?, found: None, whole: Some(place) });
+            return Ok(SettingsInForce { file: whole(path)?, found: None, whole: Some(place) });
         }
         let own = Some(home.config.join(SETTINGS)).filter(|path| path.is_file());
         let place = here.join(SETTINGS);
         if !place.is_file() || own.as_ref().is_some_and(|own| is_same(own, &place)) {
             let file = own.as_deref().map(whole).transpose()?.unwrap_or_default();
-            return Ok(InForce { file, found: None, whole: own });
+            return Ok(SettingsInForce { file, found: None, whole: own });
         }
         let place = settings_place(here)?;
-        let checked = Checked::read(&place)?;
+        let checked = CheckedFile::read(&place)?;
         let verdict = store.settings(&place, checked.content(), &fs::metadata(here)?);
         let (file, ignored) = match verdict {
             Verdict::Trusted => {
                 let file = checked.whole(here)?;
                 let found = FoundSettings { path: place.clone(), verdict, ignored: Vec::new() };
-                return Ok(InForce { file, found: Some(found), whole: Some(place) });
+                return Ok(SettingsInForce { file, found: Some(found), whole: Some(place) });
             }
             _ => {
-                let base =
-                    own.as_deref().map(|path| Ok::<_, anyhow::Error>((Checked::read(path)?, &*home.config)));
+                let base = own
+                    .as_deref()
+                    .map(|path| Ok::<_, anyhow::Error>((CheckedFile::read(path)?, &*home.config)));
                 checked.narrowing(base.transpose()?)?
             }
         };
-        Ok(InForce { file, found: Some(FoundSettings { path: place, verdict, ignored }), whole: own })
+        Ok(SettingsInForce { file, found: Some(FoundSettings { path: place, verdict, ignored }), whole: own })
     }
 
-    pub(super) fn standing(self, skills: SkillsFrom, store: &Store) -> (File, Standing) {
+    pub(super) fn status(self, skills: SkillsFrom, store: &TrustStore) -> (SettingsFile, SettingsStatus) {
         let problem = store.problem().map(str::to_owned);
-        (self.file, Standing { settings: self.found, config: self.whole, skills, problem })
+        (self.file, SettingsStatus { settings: self.found, config: self.whole, skills, problem })
     }
 }
 
@@ -117,7 +118,7 @@ fn is_same(one: &Path, other: &Path) -> bool {
     matches!((one.canonicalize(), other.canonicalize()), (Ok(one), Ok(other)) if one == other)
 }
 
-impl Standing {
+impl SettingsStatus {
     /// Whether the skills may be imported, and what they need installed, before anybody calls them; and may run inside
     /// the server.
     pub(crate) fn skills_trusted(&self) -> bool {

@@ -7,7 +7,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 
 use crate::settings::RunSettings;
-use crate::terminal::{LAST_WORDS, flush_log, say};
+use crate::terminal::{LOG_FLUSH_WAIT, flush_log, say};
 
 /// Has the kernel refuse our memory and environment to other processes of the same user: a tool is one.
 pub(crate) fn keep_to_ourselves() {
@@ -79,7 +79,7 @@ pub(crate) fn stop_on_signal() -> Result<watch::Receiver<bool>> {
                 _ = interrupt.recv() => {}
             }
             if sender.send_replace(true) {
-                flush_log(LAST_WORDS);
+                flush_log(LOG_FLUSH_WAIT);
                 #[expect(clippy::exit, reason = "the second signal means now")]
                 std::process::exit(130);
             }

@@ -4,7 +4,7 @@ use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
 
 use crate::args::{Given, Transport};
-use crate::settings::{Places, SkillsPlace};
+use crate::settings::{Places, SkillsFolder};
 use crate::variables;
 
 /// Flags that only a server over HTTP obeys.
@@ -18,7 +18,7 @@ const PATHS: [&str; 2] = ["python", "cache-dir"];
 
 /// How a client starts this server on standard input and output.
 #[derive(Debug)]
-pub(crate) struct Start {
+pub(crate) struct StartCommand {
     /// What a shell would start: `omni` where that is this program, else its path.
     pub(super) program: OsString,
     /// For files, which clients read without a shell and perhaps with another `PATH`.
@@ -26,12 +26,12 @@ pub(crate) struct Start {
     pub(super) given: Vec<Given>,
 }
 
-impl Start {
+impl StartCommand {
     /// The server that `places` and `given` make. `transport` is what the settings file says.
-    pub(crate) fn of(places: &Places, given: &[Given], transport: Option<Transport>) -> Start {
+    pub(crate) fn of(places: &Places, given: &[Given], transport: Option<Transport>) -> StartCommand {
         let mut all = Vec::new();
         // In a variable a colon would part one path in two.
-        let has_colon = |folder: &SkillsPlace| folder.named().as_os_str().as_encoded_bytes().contains(&b':');
+        let has_colon = |folder: &SkillsFolder| folder.named().as_os_str().as_encoded_bytes().contains(&b':');
         let by_flags = places.folders().iter().any(has_colon);
         let mut add = |flag: &str, value: OsString| {
             let variable = Some(format!("OMNI_{}", flag.to_uppercase()));
@@ -42,7 +42,7 @@ impl Start {
             add("skills", folder.named().into());
         }
         add("root", places.root.clone().into());
-        if let Some(config) = places.standing.config() {
+        if let Some(config) = places.settings_status.config() {
             add("config", config.as_os_str().to_owned());
         }
         if transport == Some(Transport::Http) {
@@ -63,7 +63,7 @@ impl Start {
             Some(found) => ("omni".into(), found),
             None => (path.clone().into_os_string(), path),
         };
-        Start { program, path, given: all }
+        StartCommand { program, path, given: all }
     }
 
     /// The words after the program.
