@@ -18,7 +18,7 @@ use crate::args::{PlaceArguments, RunArguments, RunnerServeArguments};
 use crate::executors::Executors;
 use crate::settings::{Places, RunSettings, Sources, grace};
 use crate::skill_resources::{self, SkillResources};
-use crate::{front, listen};
+use crate::{process_setup, runner_listener};
 
 /// How long after one look at the folder of skills the next one comes.
 const REFRESH_EVERY: Duration = Duration::from_secs(2);

@@ -20,7 +20,7 @@ const IDLE_TTL: Duration = Duration::from_secs(600);
 const OWN_MAX: usize = 64;
 
 /// The executors of all environments in use. Tools of different environments share no process.
-pub(crate) struct ExecutorSets {
+pub(crate) struct EnvironmentSets {
     /// For skills that need no environment and share with no other.
     python: Python,
     config: Arc<ExecConfig>,
@@ -52,11 +52,11 @@ struct SetInUse {
     used: Instant,
 }
 
-impl ExecutorSets {
+impl EnvironmentSets {
     /// `config` holds for the executors of every environment, but for the interpreter and how many idle
     /// workers are kept.
     pub(crate) fn new(python: Python, config: Arc<ExecConfig>, cache: PathBuf) -> Arc<Self> {
-        Arc::new(ExecutorSets { python, config, cache, state: Mutex::default() })
+        Arc::new(EnvironmentSets { python, config, cache, state: Mutex::default() })
     }
 
     /// Has the calls that come from now on run skills as they are on disk: see
@@ -169,7 +169,7 @@ impl SetsState {
 }
 
 /// Lets idle sets go, as long as there is anybody to use them.
-async fn tend(sets: Weak<ExecutorSets>) {
+async fn tend(sets: Weak<EnvironmentSets>) {
     loop {
         tokio::time::sleep(IDLE_TTL / 10).await;
         let Some(sets) = sets.upgrade() else { return };
