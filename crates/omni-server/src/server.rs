@@ -42,7 +42,7 @@ pub struct Server {
 
 impl Server {
     /// A server that answers from `catalog`, and runs by `executor` what that has. Nothing runs yet:
-    /// [`refresh_catalog`](Self::check_catalog), or [`catalog_refreshed`](Self::catalog_checked), must be called once for
+    /// [`refresh_catalog`](Self::refresh_catalog), or [`catalog_refreshed`](Self::catalog_refreshed), must be called once for
     /// lists and calls to be exact.
     pub fn new(catalog: Arc<Catalog>, executor: Arc<dyn Executor>, config: ServerConfig) -> Arc<Self> {
         let has_resources = catalog.offers(CatalogKind::Resources) || catalog.offers(CatalogKind::Templates);
