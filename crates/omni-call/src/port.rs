@@ -94,12 +94,12 @@ pub enum Answer {
     /// The client's result: a JSON object as it wrote it. That a person declined is one too.
     Result(Bytes),
     /// There is none.
-    Refused { why: Refusal, message: String },
+    Refused { why: AskRefusal, message: String },
 }
 
 /// Why a question has no result.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Refusal {
+pub enum AskRefusal {
     /// The client did not declare that it can be asked that, or nobody is there who could be.
     Unsupported,
     /// The client answered with an error.
@@ -108,21 +108,21 @@ pub enum Refusal {
     Gone,
 }
 
-impl Refusal {
-    pub const ALL: [Refusal; 3] = [Refusal::Unsupported, Refusal::Failed, Refusal::Gone];
+impl AskRefusal {
+    pub const ALL: [AskRefusal; 3] = [AskRefusal::Unsupported, AskRefusal::Failed, AskRefusal::Gone];
 
     /// The name on the wires of workers and runners.
     pub fn name(self) -> &'static str {
         match self {
-            Refusal::Unsupported => "unsupported",
-            Refusal::Failed => "failed",
-            Refusal::Gone => "gone",
+            AskRefusal::Unsupported => "unsupported",
+            AskRefusal::Failed => "failed",
+            AskRefusal::Gone => "gone",
         }
     }
 
     /// The reason of that name.
-    pub fn from_name(name: &str) -> Option<Refusal> {
-        Refusal::ALL.into_iter().find(|why| why.name() == name)
+    pub fn from_name(name: &str) -> Option<AskRefusal> {
+        AskRefusal::ALL.into_iter().find(|why| why.name() == name)
     }
 }
 
@@ -130,7 +130,7 @@ impl Answer {
     /// The answer where nobody can be asked.
     pub fn unsupported(method: AskMethod) -> Answer {
         let message = format!("this call's client cannot be asked `{}`", method.name());
-        Answer::Refused { why: Refusal::Unsupported, message }
+        Answer::Refused { why: AskRefusal::Unsupported, message }
     }
 }
 

@@ -20,12 +20,12 @@ pub enum CallRequest {
         arguments: Option<Bytes>,
     },
     /// `completion/complete`.
-    Completion(Box<Completing>),
+    Completion(Box<CompletionRequest>),
 }
 
 /// What is to be completed.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Completing {
+pub struct CompletionRequest {
     pub reference: CompletionReference,
     /// The argument of the prompt, or the variable of the template, that is being written.
     pub argument: String,
@@ -44,7 +44,7 @@ pub enum CompletionReference {
     Resource { uri: String },
 }
 
-impl Completing {
+impl CompletionRequest {
     /// The parameters of MCP's `completion/complete`, as JSON.
     pub fn to_json(&self) -> String {
         let (reference, argument) = (self.reference.to_json(), self.argument_to_json());

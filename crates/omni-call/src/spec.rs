@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use crate::{ExecutorKind, Inject, Policy, Target, Trust};
+use crate::{ExecutorKind, InjectedParameter, Policy, Target, Trust};
 
 /// Everything an executor needs to know about a tool.
 #[derive(Debug, Serialize, Deserialize)]
@@ -21,7 +21,7 @@ pub struct RunSpec {
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub structured: bool,
     #[serde(default)]
-    pub limits: Limits,
+    pub limits: TimeLimits,
     #[serde(default, skip_serializing_if = "is_default")]
     pub policy: Policy,
     /// Which other skills its processes may serve.
@@ -38,14 +38,14 @@ pub struct RunSpec {
 /// Time limits that a tool or its skill declares, in milliseconds. `None` takes the server's default, 0
 /// switches the clock off.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Limits {
+pub struct TimeLimits {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub timeout_ms: Option<u64>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub idle_timeout_ms: Option<u64>,
 }
 
-impl Limits {
+impl TimeLimits {
     /// The total and idle limits in force, given the server's defaults (`None` = off).
     pub fn resolve(
         &self,
@@ -71,7 +71,7 @@ impl RunSpec {
             target: target.into(),
             executor: ExecutorKind::Pool,
             structured: false,
-            limits: Limits::default(),
+            limits: TimeLimits::default(),
             policy: Policy::default(),
             trust: Trust::default(),
             keep_temp: false,
@@ -117,7 +117,7 @@ struct WorkerTarget<'a> {
     function: &'a str,
     wrap: bool,
     structured: bool,
-    inject: &'a [Inject],
+    inject: &'a [InjectedParameter],
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     keep_temp: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -142,9 +142,10 @@ mod tests {
     }
 
     fn python(inject: &[(&str, &str)]) -> PythonTarget {
-        let inject = inject
-            .iter()
-            .map(|(parameter, kind)| Inject { parameter: (*parameter).into(), kind: (*kind).into() });
+        let inject = inject.iter().map(|(parameter, kind)| InjectedParameter {
+            parameter: (*parameter).into(),
+            kind: (*kind).into(),
+        });
         PythonTarget { inject: inject.collect(), ..PythonTarget::new("/s/notes", "scripts/a.py", "save") }
     }
 

@@ -46,7 +46,7 @@ pub struct PythonTarget {
     pub wrap_result: bool,
     /// Parameters that are filled in by the worker and never shown to a client.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub inject: Vec<Inject>,
+    pub inject: Vec<InjectedParameter>,
     /// Its file is imported when a worker starts, rather than by its first call there.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub preload: bool,
@@ -64,7 +64,7 @@ pub struct PythonTarget {
 
 /// One injected parameter.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Inject {
+pub struct InjectedParameter {
     pub parameter: String,
     /// `context`, `settings`, `paths` or `project_root`.
     pub kind: String,

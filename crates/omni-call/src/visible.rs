@@ -51,7 +51,7 @@ impl HiddenKind {
 pub fn hidden(text: &str) -> impl Iterator<Item = Hidden> + '_ {
     let mut before = None;
     let mut flag_end = 0;
-    let mut line = Line::default();
+    let mut line = LineDirection::default();
     let clear = is_plain(text);
     text.char_indices().take_while(move |_| !clear).filter_map(move |(at, character)| {
         let preceding = before.replace(character);
@@ -64,7 +64,7 @@ pub fn hidden(text: &str) -> impl Iterator<Item = Hidden> + '_ {
             return None;
         }
         let kind = kind(character)?;
-        let around = Around { text, at, before: preceding, character };
+        let around = CharInContext { text, at, before: preceding, character };
         (!around.is_needed(&mut line)).then_some(Hidden { at, character, kind })
     })
 }
@@ -213,21 +213,21 @@ const FLAG_TAGS: [&str; 3] = [
 ];
 
 /// A character that may be hidden, and what stands around it.
-struct Around<'a> {
+struct CharInContext<'a> {
     text: &'a str,
     at: usize,
     character: char,
     before: Option<char>,
 }
 
-impl Around<'_> {
+impl CharInContext<'_> {
     fn after(&self) -> Option<char> {
         self.text[self.at + self.character.len_utf8()..].chars().next()
     }
 
     /// Whether the script or the emoji at this place needs the character. It must stand directly behind what needs it,
     /// so of several in a row all but the first are hidden.
-    fn is_needed(&self, line: &mut Line) -> bool {
+    fn is_needed(&self, line: &mut LineDirection) -> bool {
         let before = |test: fn(char) -> bool| self.before.is_some_and(test);
         let after = |test: fn(char) -> bool| self.after().is_some_and(test);
         match self.character {
@@ -256,12 +256,12 @@ impl Around<'_> {
 
 /// What is known of the line that is being read. Looked at once: a line may be long and full of marks.
 #[derive(Default)]
-struct Line {
+struct LineDirection {
     end: usize,
     rtl: bool,
 }
 
-impl Line {
+impl LineDirection {
     /// Whether anything in the line around `at` is written from right to left.
     fn is_rtl(&mut self, text: &str, at: usize) -> bool {
         if at >= self.end {

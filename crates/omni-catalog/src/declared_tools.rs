@@ -1,7 +1,7 @@
 //! Tools that a skill declares under `tools:` of its SKILL.md, or under `[tool.omni]` of its pyproject.toml:
 //! programs of any kind, with a command line of their own.
 
-use omni_call::{ExecutorKind, ForkSettings, Limits, Policy, ProgramInput, ProgramOutput, ProgramTarget};
+use omni_call::{ExecutorKind, ForkSettings, Policy, ProgramInput, ProgramOutput, ProgramTarget, TimeLimits};
 use serde_json::{Map, Value};
 
 use crate::front_matter::{Entry, Position, Yaml, find};
@@ -164,7 +164,7 @@ impl DeclarationReader<'_> {
             wrap_result: false,
             annotations,
             inject: Vec::new(),
-            limits: Limits {
+            limits: TimeLimits {
                 timeout_ms: self.milliseconds("timeout"),
                 idle_timeout_ms: self.milliseconds("idle_timeout"),
             },

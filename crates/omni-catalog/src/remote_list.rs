@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use omni_call::{ExecutorKind, Limits, Policy, RunSpec, Target};
+use omni_call::{ExecutorKind, Policy, RunSpec, Target, TimeLimits};
 use omni_scan::is_tool_name;
 use serde::Deserialize;
 use serde_json::value::RawValue;
@@ -219,7 +219,7 @@ impl ListReader<'_> {
         name.clone_into(&mut run.tool);
         run.executor = self.executor;
         run.structured = structured;
-        run.limits = Limits { timeout_ms: extra.timeout_ms, idle_timeout_ms: extra.idle_timeout_ms };
+        run.limits = TimeLimits { timeout_ms: extra.timeout_ms, idle_timeout_ms: extra.idle_timeout_ms };
         run.policy = self.policy(name, extra.policy);
         run
     }

@@ -3,7 +3,7 @@
 use std::ops::RangeInclusive;
 use std::path::PathBuf;
 
-use omni_call::{Affinity, ExecutorKind, ForkSettings, Limits, Policy, Trust};
+use omni_call::{Affinity, ExecutorKind, ForkSettings, Policy, TimeLimits, Trust};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
@@ -61,7 +61,7 @@ pub struct Skill {
     pub fork: ForkSettings,
     /// Time limits of its tools unless a tool has its own.
     #[serde(default)]
-    pub limits: Limits,
+    pub limits: TimeLimits,
     /// Retries, concurrency of the whole skill and affinity of its tools.
     #[serde(default)]
     pub policy: Policy,
@@ -169,7 +169,7 @@ impl<'a> SkillReader<'a> {
                 ahead: self.count("ahead", 0..=ForkSettings::AHEAD_MAX, FORK_DEFAULT),
                 calls: self.count("calls", 1..=ForkSettings::CALLS_MAX, FORK_DEFAULT),
             },
-            limits: Limits {
+            limits: TimeLimits {
                 timeout_ms: self.milliseconds("timeout"),
                 idle_timeout_ms: self.milliseconds("idle_timeout"),
             },

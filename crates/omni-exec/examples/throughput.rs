@@ -14,8 +14,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use omni_call::{
-    Call, CallId, CallRequest, Deadline, Executor as _, Inject, NoClient, OutcomeKind, PythonTarget, RunSpec,
-    Wants,
+    Call, CallId, CallRequest, Deadline, Executor as _, InjectedParameter, NoClient, OutcomeKind,
+    PythonTarget, RunSpec, Wants,
 };
 use omni_exec::{ExecConfig, Pool};
 
@@ -70,7 +70,7 @@ async fn measure(calls: usize, in_flight: Vec<usize>) -> Result<(), Box<dyn Erro
             let mut target = PythonTarget::new(skill.clone(), "scripts/echo.py", function);
             target.is_async = is_async;
             if function == "cecho" {
-                target.inject = vec![Inject { parameter: "ctx".into(), kind: "context".into() }];
+                target.inject = vec![InjectedParameter { parameter: "ctx".into(), kind: "context".into() }];
             }
             let spec = Arc::new(RunSpec::new("bench", function, target));
             drive(&pool, &spec, 200, workers).await;

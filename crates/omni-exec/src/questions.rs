@@ -9,7 +9,7 @@ use std::task::{Context, Poll};
 use std::time::Instant;
 
 use bytes::Bytes;
-use omni_call::{Answer, Ask, AskMethod, BoxFuture, CallPort, Deadline, Refusal};
+use omni_call::{Answer, Ask, AskMethod, AskRefusal, BoxFuture, CallPort, Deadline};
 
 use crate::bounds::{ANSWER_BYTES_MAX, ASKS_OPEN_MAX};
 use crate::wire::{AskFrame, WireError};
@@ -105,7 +105,7 @@ fn no_such_method(method: &str) -> Answer {
     let known = AskMethod::ALL.map(|method| format!("`{}`", method.name())).join(", ");
     let method: String = method.chars().take(METHOD_CHARS_MAX).collect();
     Answer::Refused {
-        why: Refusal::Unsupported,
+        why: AskRefusal::Unsupported,
         message: format!("a client cannot be asked `{method}`, only {known}"),
     }
 }
@@ -165,7 +165,7 @@ impl PendingAnswers {
 fn bounded(answer: Answer) -> Answer {
     match answer {
         Answer::Result(result) if result.len() > ANSWER_BYTES_MAX => Answer::Refused {
-            why: Refusal::Failed,
+            why: AskRefusal::Failed,
             message: format!(
                 "the client's answer is {} bytes, more than the {ANSWER_BYTES_MAX} allowed",
                 result.len()
@@ -281,10 +281,10 @@ mod tests {
     #[test]
     fn what_a_worker_is_sent_has_bounds() {
         let large = bounded(Answer::Result(Bytes::from(vec![b' '; ANSWER_BYTES_MAX + 1])));
-        let Answer::Refused { why: Refusal::Failed, message } = large else { panic!("{large:?}") };
+        let Answer::Refused { why: AskRefusal::Failed, message } = large else { panic!("{large:?}") };
         assert!(message.contains("4194305 bytes"), "{message}");
-        let long = Answer::Refused { why: Refusal::Gone, message: "é".repeat(MESSAGE_BYTES_MAX) };
-        let Answer::Refused { why: Refusal::Gone, message } = bounded(long) else { panic!() };
+        let long = Answer::Refused { why: AskRefusal::Gone, message: "é".repeat(MESSAGE_BYTES_MAX) };
+        let Answer::Refused { why: AskRefusal::Gone, message } = bounded(long) else { panic!() };
         assert_eq!(message.len(), MESSAGE_BYTES_MAX);
     }
 
@@ -360,7 +360,7 @@ mod tests {
     #[test]
     fn what_no_client_can_be_asked_is_refused_with_what_it_can_be() {
         let Answer::Refused { why, message } = no_such_method(&"x".repeat(1000)) else { panic!() };
-        assert_eq!(why, Refusal::Unsupported);
+        assert_eq!(why, AskRefusal::Unsupported);
         assert!(message.contains("`roots/list`") && message.len() < 300, "{message}");
     }
 }

@@ -5,7 +5,7 @@ mod support;
 use std::sync::Arc;
 use std::time::Duration;
 
-use omni_call::{AskMethod, Outcome, OutcomeKind, Phase, Policy, Refusal};
+use omni_call::{AskMethod, AskRefusal, Outcome, OutcomeKind, Phase, Policy};
 use serde_json::{Value, json};
 use support::{Lab, ProcessKind, Request, Running, text, wait_until};
 use tokio::task::JoinSet;
@@ -110,7 +110,7 @@ async fn a_tool_may_ask_twice_at_once_and_from_threads() {
 #[tokio::test]
 async fn a_refusal_reaches_the_tool_with_its_reason() {
     for (way, lab) in labs() {
-        for why in Refusal::ALL {
+        for why in AskRefusal::ALL {
             for function in ["asks_once", "async_asks_once"] {
                 let mut call = tool(&lab, function).start();
                 call.question().await.refuse(why);
@@ -144,7 +144,7 @@ async fn what_cannot_be_asked_is_refused_and_costs_nothing_else() {
         assert!(message.contains("more than the 1048576 allowed"), "{way}: {message}");
         let mut call = tool(&lab, "ignores_the_refusal").start();
         for _ in 0..50 {
-            call.question().await.refuse(Refusal::Unsupported);
+            call.question().await.refuse(AskRefusal::Unsupported);
         }
         assert_eq!(said(&call.end().await.0), json!("50 refusals"), "{way}");
         lab.finish().await;
@@ -341,7 +341,7 @@ async fn who_asks_without_reading_the_refusals_fills_nothing() {
     let mut call = tool(&lab, "floods_with_questions").start();
     // It goes on for as long as its socket takes what it does not read.
     while let Some(question) = call.next_question().await {
-        question.refuse(Refusal::Unsupported);
+        question.refuse(AskRefusal::Unsupported);
     }
     lost("pool", &call.end().await.0, "without reading their answers");
     lab.finish().await;
@@ -359,7 +359,7 @@ async fn a_call_that_has_asked_is_not_made_again_and_its_result_answers_no_other
     }
     let retried = Policy { retry_on: vec!["AskRefused".to_owned()], ..Policy::default() };
     let mut call = tool(&lab, "does_not_expect_a_refusal").policy(retried.clone()).start();
-    call.question().await.refuse(Refusal::Gone);
+    call.question().await.refuse(AskRefusal::Gone);
     let (outcome, _) = call.end().await;
     assert!(
         matches!(&outcome.kind, OutcomeKind::ToolError { kind, .. } if kind == "AskRefused"),
@@ -368,7 +368,7 @@ async fn a_call_that_has_asked_is_not_made_again_and_its_result_answers_no_other
     assert_eq!(outcome.attempt, 1);
     let repeatable = Policy { repeatable: true, ..retried };
     let mut call = tool(&lab, "does_not_expect_a_refusal").policy(repeatable).start();
-    call.question().await.refuse(Refusal::Gone);
+    call.question().await.refuse(AskRefusal::Gone);
     call.question().await.answer(&json!({"again": true}));
     let (outcome, _) = call.end().await;
     assert_eq!((said(&outcome), outcome.attempt), (json!({"again": true}), 2));

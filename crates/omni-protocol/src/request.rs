@@ -1,7 +1,7 @@
 //! What a client asks for, whatever revision it asked in.
 
 use bytes::Bytes;
-use omni_call::{Completing, LogLevel};
+use omni_call::{CompletionRequest, LogLevel};
 
 use crate::asking::{ClientCapabilities, InputResponses};
 use crate::message::Id;
@@ -64,7 +64,7 @@ pub enum Action {
     },
     GetPrompt(GetPrompt),
     /// `completion/complete`.
-    Complete(Box<Completing>),
+    Complete(Box<CompletionRequest>),
     /// `subscriptions/listen` of the modern era: stays open and tells what changes.
     Listen(SubscriptionFilter),
 }

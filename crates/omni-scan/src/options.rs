@@ -2,7 +2,7 @@
 
 use std::ops::RangeInclusive;
 
-use omni_call::{Affinity, ExecutorKind, ForkSettings, Limits, Policy};
+use omni_call::{Affinity, ExecutorKind, ForkSettings, Policy, TimeLimits};
 use serde_json::{Map, Value as Json};
 
 use crate::diagnostic::Report;
@@ -24,7 +24,7 @@ pub(crate) struct Options {
     pub(crate) category: Option<String>,
     pub(crate) title: Option<String>,
     pub(crate) annotations: Map<String, Json>,
-    pub(crate) limits: Limits,
+    pub(crate) limits: TimeLimits,
     pub(crate) policy: Policy,
     pub(crate) executor: Option<ExecutorKind>,
     pub(crate) fork: ForkSettings,

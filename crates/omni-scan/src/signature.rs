@@ -1,6 +1,6 @@
 //! What goes into a function and what comes out, as schemas.
 
-use omni_call::Inject;
+use omni_call::InjectedParameter;
 use serde_json::{Map, Value as Json, json};
 
 use crate::class_kind::{ClassKind, class_kind, is_context};
@@ -17,7 +17,7 @@ pub(crate) struct Signature {
     pub(crate) input: Json,
     pub(crate) output: Option<Json>,
     pub(crate) wrap: bool,
-    pub(crate) inject: Vec<Inject>,
+    pub(crate) inject: Vec<InjectedParameter>,
     pub(crate) problems: Vec<Located>,
 }
 
@@ -47,7 +47,7 @@ fn input(
     file: FileId,
     function: &Function,
     docstring: &Docstring,
-    inject: &mut Vec<Inject>,
+    inject: &mut Vec<InjectedParameter>,
     problems: &mut Vec<Located>,
 ) -> Json {
     let mut types = Types::new(package);
@@ -62,7 +62,7 @@ fn input(
             .as_ref()
             .is_some_and(|annotation| takes_context(package, file, annotation, 16))
         {
-            inject.push(Inject { parameter: parameter.name.clone(), kind: "context".to_owned() });
+            inject.push(InjectedParameter { parameter: parameter.name.clone(), kind: "context".to_owned() });
             continue;
         }
         arguments.push(argument(&mut types, file, parameter));

@@ -1,6 +1,6 @@
 //! What a skill's source says about one tool.
 
-use omni_call::{ExecutorKind, ForkSettings, Inject, Limits, Policy};
+use omni_call::{ExecutorKind, ForkSettings, InjectedParameter, Policy, TimeLimits};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
@@ -34,9 +34,9 @@ pub struct Tool {
     #[serde(default, skip_serializing_if = "Map::is_empty")]
     pub annotations: Map<String, Value>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub inject: Vec<Inject>,
+    pub inject: Vec<InjectedParameter>,
     #[serde(default)]
-    pub limits: Limits,
+    pub limits: TimeLimits,
     /// Retries, caching, concurrency and affinity. `skill_concurrency` and `repeatable` are not set here.
     #[serde(default, skip_serializing_if = "is_default")]
     pub policy: Policy,

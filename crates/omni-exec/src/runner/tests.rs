@@ -404,7 +404,7 @@ async fn a_call_ends_at_its_limit_whatever_the_runner_does() {
 
 #[tokio::test]
 async fn what_is_to_be_completed_has_the_bytes_of_the_cases_and_answers_mean_what_they_say() {
-    use omni_call::{Completing, CompletionReference};
+    use omni_call::{CompletionReference, CompletionRequest};
     let of = |reads: &Value| {
         let text = |member: &str| reads[member].as_str().unwrap().to_owned();
         let reference = match reads["kind"].as_str() {
@@ -412,7 +412,7 @@ async fn what_is_to_be_completed_has_the_bytes_of_the_cases_and_answers_mean_wha
             _ => CompletionReference::Resource { uri: text("name") },
         };
         let context = reads["known"].as_str().map(|known| Bytes::from(known.to_owned()));
-        Completing { reference, argument: text("argument"), value: text("value"), context }
+        CompletionRequest { reference, argument: text("argument"), value: text("value"), context }
     };
     let mut written = 0;
     for case in cases("complete").iter().filter(|case| case.written_by_omni == Some(true)) {
@@ -421,7 +421,8 @@ async fn what_is_to_be_completed_has_the_bytes_of_the_cases_and_answers_mean_wha
     }
     assert!(written >= 3);
     let reference = CompletionReference::Prompt { name: "greet".into() };
-    let completing = Completing { reference, argument: "who".into(), value: String::new(), context: None };
+    let completing =
+        CompletionRequest { reference, argument: "who".into(), value: String::new(), context: None };
     let request = CallRequest::Completion(Box::new(completing));
     for case in cases("completed") {
         let answer = format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n{}", case.text.len(), case.text);

@@ -3,7 +3,7 @@
 use std::time::Instant;
 
 use bytes::Bytes;
-use omni_call::{Answer, CallPort, Deadline, LogLevel, NoClient, Refusal, ToolResult, Wants};
+use omni_call::{Answer, AskRefusal, CallPort, Deadline, LogLevel, NoClient, ToolResult, Wants};
 use omni_protocol::client::{
     Agreed, ClientEncoder, InputRequired, InputResponses, Pagination, PaginationError, Prompt, RequestResult,
     ServerInfo, param_headers, read_contents, read_page, read_prompt, read_tool_result,
@@ -280,7 +280,10 @@ impl Upstream {
             };
             match answer {
                 Answer::Result(result) => resume.answers.push((key, result)),
-                Answer::Refused { why: Refusal::Unsupported | Refusal::Failed | Refusal::Gone, message } => {
+                Answer::Refused {
+                    why: AskRefusal::Unsupported | AskRefusal::Failed | AskRefusal::Gone,
+                    message,
+                } => {
                     let (server, why) = (self.server(), message);
                     return Err(UpstreamError::Asked { server, method: question, why });
                 }

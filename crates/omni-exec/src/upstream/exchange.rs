@@ -5,7 +5,7 @@ use std::task::Poll;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use omni_call::{Answer, BoxFuture, CallPort, Deadline, Expired, Refusal};
+use omni_call::{Answer, AskRefusal, BoxFuture, CallPort, Deadline, Expired};
 use omni_protocol::client::{Incoming, InputResponses, Outgoing, ServerNotification};
 use omni_protocol::{AskedBy, CancelledBy, ErrorCode, Id, Message, PeerError, Response, decode};
 use tokio::time::{sleep_until, timeout};
@@ -200,11 +200,12 @@ impl Upstream {
                     }
                     Incoming::Ask(_) => {
                         let message = format!("more than {QUESTIONS_MAX} questions are open");
-                        self.reply(&raw.id, Answer::Refused { why: Refusal::Failed, message }).await?;
+                        self.reply(&raw.id, Answer::Refused { why: AskRefusal::Failed, message }).await?;
                     }
                     Incoming::Unknown { method } => {
                         let message = format!("this client has no method `{method}`");
-                        self.reply(&raw.id, Answer::Refused { why: Refusal::Unsupported, message }).await?;
+                        self.reply(&raw.id, Answer::Refused { why: AskRefusal::Unsupported, message })
+                            .await?;
                     }
                 }
                 Ok(None)
@@ -251,8 +252,8 @@ impl Upstream {
             Answer::Result(result) => self.encoder.answer(revision, id, &result),
             Answer::Refused { why, message } => {
                 let code = match why {
-                    Refusal::Unsupported => ErrorCode::MethodNotFound,
-                    Refusal::Failed | Refusal::Gone => ErrorCode::Internal,
+                    AskRefusal::Unsupported => ErrorCode::MethodNotFound,
+                    AskRefusal::Failed | AskRefusal::Gone => ErrorCode::Internal,
                 };
                 self.encoder.refusal(revision, id, code, &message)
             }

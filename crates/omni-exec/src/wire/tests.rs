@@ -3,7 +3,7 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use omni_call::{Answer, Call};
-use omni_call::{CallId, CallRequest, Deadline, LogLevel, PythonTarget, Refusal, RunSpec, Wants};
+use omni_call::{AskRefusal, CallId, CallRequest, Deadline, LogLevel, PythonTarget, RunSpec, Wants};
 use serde::Deserialize;
 use serde_json::value::RawValue;
 use serde_json::{Value, json};
@@ -390,7 +390,7 @@ fn an_answer_is_written_as_the_shared_cases_say() {
         let Some(frame) = case.frame.as_ref().and_then(|frame| frame.get("answer")) else { continue };
         let answer = match frame["refused"].as_str() {
             Some(why) => Answer::Refused {
-                why: Refusal::from_name(why).unwrap(),
+                why: AskRefusal::from_name(why).unwrap(),
                 message: frame["message"].as_str().unwrap().to_owned(),
             },
             None => Answer::Result(result_as_it_is_spelt(&case.bytes()[header_length()..])),

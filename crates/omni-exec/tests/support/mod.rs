@@ -12,9 +12,9 @@ use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
 use omni_call::{
-    Answer, Ask, BoxFuture, Call, CallId, CallPort, CallRequest, CallResult, Deadline, Event, EventSink,
-    Executor, ForkSettings, Inject, LogLevel, Outcome, OutcomeKind, Policy, ProgramTarget, PythonTarget,
-    Refusal, RunSpec, Target, Wants,
+    Answer, Ask, AskRefusal, BoxFuture, Call, CallId, CallPort, CallRequest, CallResult, Deadline, Event,
+    EventSink, Executor, ForkSettings, InjectedParameter, LogLevel, Outcome, OutcomeKind, Policy,
+    ProgramTarget, PythonTarget, RunSpec, Target, Wants,
 };
 use omni_exec::{
     Embedded, Embedding, ExecConfig, Fork, Placement, PolicyBounds, Pool, Runner, RunnerAddress,
@@ -369,7 +369,7 @@ impl Request {
 
     /// With the call's context as the parameter `ctx`.
     pub(crate) fn context(self) -> Self {
-        let context = Inject { parameter: "ctx".into(), kind: "context".into() };
+        let context = InjectedParameter { parameter: "ctx".into(), kind: "context".into() };
         self.python(|python| python.inject = vec![context])
     }
 
@@ -468,7 +468,7 @@ impl Question {
         let _ = self.answer.send(Answer::Result(result.to_string().into()));
     }
 
-    pub(crate) fn refuse(self, why: Refusal) {
+    pub(crate) fn refuse(self, why: AskRefusal) {
         let _ = self.answer.send(Answer::Refused { why, message: "as the test says".to_owned() });
     }
 
@@ -549,7 +549,7 @@ impl CallPort for Sink {
         let _ = questions.send(Question { ask, answer });
         Box::pin(async {
             answered.await.unwrap_or_else(|_| Answer::Refused {
-                why: Refusal::Gone,
+                why: AskRefusal::Gone,
                 message: "the client has gone".to_owned(),
             })
         })

@@ -1,7 +1,7 @@
 //! Both halves against each other: what the client writes the server reads, and the other way round, in each revision.
 
 use bytes::Bytes;
-use omni_call::{Ask, AskMethod, Completing, CompletionReference, Event, LogLevel, ToolResult};
+use omni_call::{Ask, AskMethod, CompletionReference, CompletionRequest, Event, LogLevel, ToolResult};
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
@@ -87,7 +87,7 @@ fn completing() -> impl Strategy<Value = Action> {
         text().prop_map(|uri| CompletionReference::Resource { uri }),
     ];
     (reference, text(), text(), arguments()).prop_map(|(reference, argument, value, context)| {
-        Action::Complete(Box::new(Completing { reference, argument, value, context }))
+        Action::Complete(Box::new(CompletionRequest { reference, argument, value, context }))
     })
 }
 

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::collections::HashMap;
 
 use bytes::Bytes;
-use omni_call::{Completing, CompletionReference};
+use omni_call::{CompletionReference, CompletionRequest};
 use serde::Deserialize;
 use serde_json::value::RawValue;
 use serde_json::{Map, Value, json};
@@ -127,7 +127,7 @@ fn get_prompt(params: Params<'_>) -> Result<Action, RpcError> {
     Ok(Action::GetPrompt(GetPrompt { name: name.into_owned(), arguments }))
 }
 
-pub(super) fn complete(params: &Params<'_>, revision: Revision) -> Result<Completing, RpcError> {
+pub(super) fn complete(params: &Params<'_>, revision: Revision) -> Result<CompletionRequest, RpcError> {
     #[derive(Deserialize)]
     struct Reference<'a> {
         #[serde(borrow, rename = "type")]
@@ -189,7 +189,7 @@ pub(super) fn complete(params: &Params<'_>, revision: Revision) -> Result<Comple
     if !context.as_ref().is_none_or(|text| are_strings(text)) {
         return Err(invalid("`params.context.arguments` must be an object whose values are strings"));
     }
-    Ok(Completing { reference, argument, value, context })
+    Ok(CompletionRequest { reference, argument, value, context })
 }
 
 /// Whether that is a JSON object of strings.

@@ -1,7 +1,7 @@
 //! A request or notification of any revision, read into what it asks for.
 
 use bytes::Bytes;
-use omni_call::Completing;
+use omni_call::CompletionRequest;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
@@ -64,7 +64,7 @@ impl Request {
 ///
 /// # Errors
 /// They are not what the specification says.
-pub fn read_complete_params(params: &Bytes) -> Result<Completing, RpcError> {
+pub fn read_complete_params(params: &Bytes) -> Result<CompletionRequest, RpcError> {
     let mut parsed: Params<'_> = serde_json::from_slice(params)
         .map_err(|error| invalid(format!("what is to be completed cannot be read: {error}")))?;
     parsed.text = params.clone();

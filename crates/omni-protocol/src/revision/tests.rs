@@ -1,5 +1,5 @@
 use bytes::Bytes;
-use omni_call::{Completing, CompletionReference};
+use omni_call::{CompletionReference, CompletionRequest};
 
 use super::*;
 use crate::message::{Id, RawNotification, RawRequest, Rejected};
@@ -347,7 +347,7 @@ fn what_is_to_be_completed_is_read_alike_in_every_revision() {
     ];
     for (session, has_context) in revisions {
         let Ok(Action::Complete(completing)) = read(whole, session) else { panic!("{session:?}") };
-        let expected = Completing {
+        let expected = CompletionRequest {
             reference: CompletionReference::Prompt { name: "p".into() },
             argument: "a".into(),
             value: "b".into(),

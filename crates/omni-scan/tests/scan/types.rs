@@ -1,6 +1,6 @@
 //! Types that the corpus cannot show: what only Python knows, and what this project does its own way.
 
-use omni_call::Inject;
+use omni_call::InjectedParameter;
 use serde_json::json;
 
 use super::{findings, scan_text, tool};
@@ -48,7 +48,10 @@ fn the_context_is_injected_and_never_shown() {
     let tool = tool(
         "from omni import Context, tool\nfrom typing import Optional\n@tool\ndef go(a: int, ctx: Optional[\"Context\"] = None) -> int: ...\n",
     );
-    assert_eq!(vec![Inject { parameter: "ctx".to_owned(), kind: "context".to_owned() }], tool.inject);
+    assert_eq!(
+        vec![InjectedParameter { parameter: "ctx".to_owned(), kind: "context".to_owned() }],
+        tool.inject
+    );
     assert_eq!(json!({"a": {"type": "integer"}}), tool.input_schema["properties"]);
     assert!(tool.wrap_result);
 }

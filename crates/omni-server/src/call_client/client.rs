@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use omni_call::{Answer, Ask, BoxFuture, CallPort, Event, EventSink, Refusal, Wants};
+use omni_call::{Answer, Ask, AskRefusal, BoxFuture, CallPort, Event, EventSink, Wants};
 use omni_protocol::{
     AskedBy, ClientCapabilities, Encoder, Frame, Id, InputResponses, Request, RequestMeta, RequestSubject,
     Revision, error_frame,
@@ -185,11 +185,11 @@ impl SingleRequest {
             QuestionRoute::None => {
                 let why = "the client cannot be asked that: its request takes no message before its answer (it is in \
                            a batch, or its `Accept` lacks `text/event-stream`)";
-                return Err(refused(Refusal::Unsupported, why));
+                return Err(refused(AskRefusal::Unsupported, why));
             }
         };
         let pending = self.session.ask(encoder, through, ask);
-        pending.map_err(|error| refused(Refusal::Failed, &error.to_string()))
+        pending.map_err(|error| refused(AskRefusal::Failed, &error.to_string()))
     }
 }
 
@@ -197,15 +197,15 @@ impl SingleRequest {
 async fn answer_of(pending: PendingReply) -> Answer {
     match tokio::time::timeout(ANSWER_WAIT, pending).await {
         Ok(Some(Ok(result))) if result.starts_with(b"{") => Answer::Result(result),
-        Ok(Some(Ok(_))) => refused(Refusal::Failed, "the client's answer is not a JSON object"),
+        Ok(Some(Ok(_))) => refused(AskRefusal::Failed, "the client's answer is not a JSON object"),
         Ok(Some(Err(error))) => {
             let why = format!("the client answered with error {}: {}", error.code, error.message);
-            refused(Refusal::Failed, &why)
+            refused(AskRefusal::Failed, &why)
         }
-        Ok(None) => refused(Refusal::Gone, "the client went away before it answered"),
+        Ok(None) => refused(AskRefusal::Gone, "the client went away before it answered"),
         Err(_) => {
             let why = format!("the client has not answered for {} minutes", ANSWER_WAIT.as_secs() / 60);
-            refused(Refusal::Gone, &why)
+            refused(AskRefusal::Gone, &why)
         }
     }
 }

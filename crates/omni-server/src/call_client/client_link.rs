@@ -4,7 +4,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Poll, Waker};
 
 use bytes::Bytes;
-use omni_call::{Answer, Ask, BoxFuture, Refusal, Wants};
+use omni_call::{Answer, Ask, AskRefusal, BoxFuture, Wants};
 use omni_protocol::{ClientCapabilities, Encoder, Frame, Id, Revision};
 use tokio::sync::oneshot;
 
@@ -106,7 +106,7 @@ impl ClientLink {
         }
         if state.questions.len() >= QUESTIONS_MAX {
             let why = format!("the call has {QUESTIONS_MAX} questions open already");
-            return ready(refused(Refusal::Failed, &why));
+            return ready(refused(AskRefusal::Failed, &why));
         }
         state.asked += 1;
         let key = format!("q{}", state.asked);
@@ -117,7 +117,7 @@ impl ClientLink {
         Box::pin(async move {
             let answer = coming.await;
             drop(open);
-            answer.unwrap_or_else(|_| refused(Refusal::Gone, "the call has ended"))
+            answer.unwrap_or_else(|_| refused(AskRefusal::Gone, "the call has ended"))
         })
     }
 

@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
-use omni_call::{Answer, Refusal};
+use omni_call::{Answer, AskRefusal};
 use omni_protocol::{ClientCapabilities, ErrorCode, Frame, Id, InputResponses, RequestSubject, RpcError};
 use serde_json::Value;
 use tokio::task::AbortHandle;
@@ -120,7 +120,7 @@ impl ParkHandle {
     pub(crate) fn park(self: &Arc<Self>, call: &mut CallFuture) -> Option<Frame> {
         self.link.end_request(|| match self.parked.upgrade() {
             Some(parked) => parked.park(self.clone(), call),
-            None => Err(refused(Refusal::Gone, "the client has gone")),
+            None => Err(refused(AskRefusal::Gone, "the client has gone")),
         })
     }
 }
@@ -150,7 +150,7 @@ impl ParkedCalls {
         let identity = &parking.identity;
         let mut table = self.table();
         if table.ended {
-            return Err(refused(Refusal::Gone, "the client has gone, or the server is shutting down"));
+            return Err(refused(AskRefusal::Gone, "the client has gone, or the server is shutting down"));
         }
         let peer = identity.account.key();
         let of_peer = table.of_peers.get(peer).copied().unwrap_or_default();
@@ -160,7 +160,7 @@ impl ParkedCalls {
                  {PARKED_OF_PEER_MAX} of one client)"
             );
             tracing::warn!(method = identity.method, name = identity.name, "{why}");
-            return Err(refused(Refusal::Failed, &why));
+            return Err(refused(AskRefusal::Failed, &why));
         }
         let expiry = Instant::now() + ANSWER_WAIT;
         let (nonce, text) = self.key.issue(expiry - self.epoch, identity.binding());

@@ -6,8 +6,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use omni_call::{
-    Answer, AskMethod, CallRequest, CallResult, Completion, CompletionReference, ExecutorKind, LogLevel,
-    OutcomeKind, PromptMessages, Refusal, ResourceContents, Target, ToolResult,
+    Answer, AskMethod, AskRefusal, CallRequest, CallResult, Completion, CompletionReference, ExecutorKind,
+    LogLevel, OutcomeKind, PromptMessages, ResourceContents, Target, ToolResult,
 };
 use omni_catalog::{CatalogKind, NameStyle, RemoteSource};
 use omni_protocol::ServerCapabilities;
@@ -304,7 +304,7 @@ async fn a_completion_is_a_call_that_has_limits_can_be_cancelled_and_asks_nobody
         second.dropped().await;
         assert_eq!(executor.running(), 1);
         let answer = first.ask(AskMethod::ListRoots, &json!({})).answer().await;
-        assert!(matches!(answer, Answer::Refused { why: Refusal::Unsupported, .. }), "{answer:?}");
+        assert!(matches!(answer, Answer::Refused { why: AskRefusal::Unsupported, .. }), "{answer:?}");
         assert!(first.end(completion(&json!({"values": ["you"], "total": 1, "hasMore": false}))));
         let answer = client.next().await;
         assert_eq!(answer["id"], 2);

@@ -4,7 +4,7 @@ use std::fs;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use bytes::Bytes;
-use omni_call::{Inject, Policy, RunSpec};
+use omni_call::{InjectedParameter, Policy, RunSpec};
 use omni_catalog::{Snapshot, Tool};
 use serde::Serialize;
 
@@ -79,7 +79,7 @@ struct Run<'a> {
     function: &'a str,
     wrap: bool,
     structured: bool,
-    inject: &'a [Inject],
+    inject: &'a [InjectedParameter],
     digest: String,
 }
 

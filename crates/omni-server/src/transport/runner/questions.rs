@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
-use omni_call::{Answer, Ask, Refusal};
+use omni_call::{Answer, Ask, AskRefusal};
 use serde::Deserialize;
 use serde_json::value::RawValue;
 use tokio::sync::oneshot;
@@ -127,7 +127,7 @@ impl Future for OpenQuestion {
         let answered = std::task::ready!(Pin::new(answer).poll(cx));
         self.answer = None;
         Poll::Ready(answered.unwrap_or_else(|_| Answer::Refused {
-            why: Refusal::Gone,
+            why: AskRefusal::Gone,
             message: "the call has ended".to_owned(),
         }))
     }
@@ -177,8 +177,8 @@ pub(super) fn read_answer(body: &Bytes) -> Result<(u64, Answer), String> {
         (Some(_), None) => return Err("`result` must be an object".to_owned()),
         (None, Some(refused)) => {
             let why = serde_json::from_str::<String>(refused.get()).ok();
-            let why = why.and_then(|why| Refusal::from_name(&why)).ok_or_else(|| {
-                format!("`refused` must be one of {}", Refusal::ALL.map(Refusal::name).join(" "))
+            let why = why.and_then(|why| AskRefusal::from_name(&why)).ok_or_else(|| {
+                format!("`refused` must be one of {}", AskRefusal::ALL.map(AskRefusal::name).join(" "))
             })?;
             let message = match members.message {
                 None => String::new(),

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use futures_util::FutureExt;
-use omni_call::{Answer, Ask, BoxFuture, CallPort, Event, EventSink, Outcome, OutcomeKind, Refusal};
+use omni_call::{Answer, Ask, AskRefusal, BoxFuture, CallPort, Event, EventSink, Outcome, OutcomeKind};
 
 use super::line_queue::{LineQueue, SharedLineQueue, lock};
 use super::questions::{OPEN_MAX, Questions};
@@ -126,7 +126,7 @@ impl CallPort for CallEvents {
             Some(asked) => Box::pin(asked),
             None => {
                 let message = format!("more than {OPEN_MAX} questions of this call are open");
-                Box::pin(std::future::ready(Answer::Refused { why: Refusal::Failed, message }))
+                Box::pin(std::future::ready(Answer::Refused { why: AskRefusal::Failed, message }))
             }
         }
     }

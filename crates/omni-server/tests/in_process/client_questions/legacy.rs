@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use omni_call::{AskMethod, Refusal};
+use omni_call::{AskMethod, AskRefusal};
 use omni_testkit::{ScriptedExecutor, TestServer, call_tool, cancelled, reply, reply_error, request};
 use serde_json::{Value, json};
 
@@ -109,7 +109,7 @@ async fn an_error_and_a_result_that_is_no_object_are_told_to_the_tool() {
     let (running, question, asked) = asking(&mut client, &mut calls, 1).await;
     client.send(&reply_error(&asked, -1, "the person has left")).await;
     let (why, message) = refusal(question).await;
-    assert_eq!(why, Refusal::Failed);
+    assert_eq!(why, AskRefusal::Failed);
     assert_eq!(message, "the client answered with error -1: the person has left");
     for wrong in [json!(null), json!([]), json!("accept"), json!(1)] {
         let question = elicit(&running);
@@ -118,7 +118,7 @@ async fn an_error_and_a_result_that_is_no_object_are_told_to_the_tool() {
         let (why, message) = refusal(question).await;
         assert_eq!(
             (why, &*message),
-            (Refusal::Failed, "the client's answer is not a JSON object"),
+            (AskRefusal::Failed, "the client's answer is not a JSON object"),
             "{wrong}"
         );
     }
@@ -217,8 +217,8 @@ async fn a_client_that_goes_away_leaves_its_question_unanswered() {
     let question = elicit(&running);
     client.asked("elicitation/create").await;
     let closing = tokio::spawn(client.close());
-    assert_eq!(refusal(question).await.0, Refusal::Gone);
-    assert_eq!(refusal(elicit(&running)).await.0, Refusal::Gone, "nor can it be asked anything else");
+    assert_eq!(refusal(question).await.0, AskRefusal::Gone);
+    assert_eq!(refusal(elicit(&running)).await.0, AskRefusal::Gone, "nor can it be asked anything else");
     running.finish("alone");
     let (rest, ended) = closing.await.unwrap();
     ended.unwrap();
@@ -246,7 +246,7 @@ async fn a_question_that_nobody_answers_is_given_up_and_the_call_goes_on() {
     tokio::time::sleep(Duration::from_secs(14 * 60)).await;
     assert!(question.is_open());
     let (why, message) = refusal(question).await;
-    assert_eq!((why, &*message), (Refusal::Gone, "the client has not answered for 15 minutes"));
+    assert_eq!((why, &*message), (AskRefusal::Gone, "the client has not answered for 15 minutes"));
     assert_eq!(client.next().await["params"]["requestId"], asked["id"], "it is taken back");
     running.finish("alone");
     assert_eq!(text(&client.answer(&json!(1)).await), "alone");
@@ -274,7 +274,7 @@ async fn no_revision_is_asked_what_it_does_not_know() {
                 question.result().await;
             } else {
                 let (why, message) = refusal(question).await;
-                assert_eq!(why, Refusal::Unsupported);
+                assert_eq!(why, AskRefusal::Unsupported);
                 assert!(message.contains(revision), "{message}");
             }
         }
@@ -293,7 +293,7 @@ async fn where_nothing_can_be_said_before_the_answer_nothing_can_be_asked() {
     client.send(&json!([call_tool(1, "t.run", json!({}))])).await;
     let running = calls.next().await;
     let (why, message) = refusal(running.ask(AskMethod::ListRoots, &json!({}))).await;
-    assert_eq!(why, Refusal::Unsupported);
+    assert_eq!(why, AskRefusal::Unsupported);
     assert!(message.contains("in a batch"), "{message}");
     running.finish("done");
     assert_eq!(client.next().await[0]["id"], 1);
@@ -305,7 +305,7 @@ async fn where_nothing_can_be_said_before_the_answer_nothing_can_be_asked() {
         client.post_bytes(&[("accept", "application/json")], call).await
     });
     let running = calls.next().await;
-    assert_eq!(refusal(elicit(&running)).await.0, Refusal::Unsupported);
+    assert_eq!(refusal(elicit(&running)).await.0, AskRefusal::Unsupported);
     running.finish("done");
     assert_eq!(text(&calling.await.unwrap().json()), "done");
 }

@@ -7,7 +7,7 @@ mod modern;
 
 use std::collections::HashMap;
 
-use omni_call::{Answer, AskMethod, Refusal};
+use omni_call::{Answer, AskMethod, AskRefusal};
 use omni_testkit::{
     EventStream, HttpClient, OpenQuestion, RunningCall, StartedCalls, StdioClient, TestServer, call_tool,
     modern_able,
@@ -73,7 +73,7 @@ async fn parked(
 }
 
 /// Why a question has no result, and what is said of it.
-async fn refusal(question: OpenQuestion) -> (Refusal, String) {
+async fn refusal(question: OpenQuestion) -> (AskRefusal, String) {
     match question.answer().await {
         Answer::Refused { why, message } => (why, message),
         Answer::Result(result) => panic!("{result:?}"),

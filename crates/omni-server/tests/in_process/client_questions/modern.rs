@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use omni_call::{AskMethod, LogLevel, Refusal};
+use omni_call::{AskMethod, AskRefusal, LogLevel};
 use omni_testkit::{ScriptedExecutor, TestServer, call_tool, cancelled, modern, request, retry};
 use serde_json::{Value, json};
 
@@ -209,7 +209,7 @@ async fn a_parked_call_ends_with_its_connection_or_with_the_server() {
     running.dropped().await;
     // Nobody can be asked any more, and what is asked is told so.
     let (why, message) = refusal(elicit(&other)).await;
-    assert_eq!(why, Refusal::Gone, "{message}");
+    assert_eq!(why, AskRefusal::Gone, "{message}");
     other.finish("alone");
     let (rest, ended) = closing.await.unwrap();
     ended.unwrap();
@@ -265,7 +265,7 @@ async fn no_more_calls_are_parked_than_there_may_be_and_one_that_cannot_be_is_to
     client.send(&call(65, json!({}))).await;
     let running = calls.next().await;
     let (why, message) = refusal(elicit(&running)).await;
-    assert_eq!(why, Refusal::Failed);
+    assert_eq!(why, AskRefusal::Failed);
     assert!(message.contains("64 of one client"), "{message}");
     running.finish("without an answer");
     assert_eq!(text(&client.answer(&json!(65)).await), "without an answer");
@@ -299,7 +299,7 @@ async fn a_client_is_never_asked_what_it_did_not_declare_and_the_tool_learns_wha
             client.send(&omni_testkit::modern_able(call_tool(id, "t.run", json!({})), declared)).await;
             let running = calls.next().await;
             let (why, message) = refusal(running.ask(method, &params)).await;
-            assert_eq!(why, Refusal::Unsupported);
+            assert_eq!(why, AskRefusal::Unsupported);
             assert!(message.contains(&format!("`{capability}`")), "{message}");
             running.finish("did without");
             assert_eq!(text(&client.answer(id).await), "did without");
@@ -313,7 +313,7 @@ async fn a_client_is_never_asked_what_it_did_not_declare_and_the_tool_learns_wha
         let mut again = retry(&first, 91, &asked, json!({}));
         again["params"]["_meta"]["io.modelcontextprotocol/clientCapabilities"] = json!({"roots": {}});
         client.send(&again).await;
-        assert_eq!(refusal(question).await.0, Refusal::Unsupported);
+        assert_eq!(refusal(question).await.0, AskRefusal::Unsupported);
         running.finish("did without");
         assert_eq!(text(&client.answer(91).await), "did without");
     }
