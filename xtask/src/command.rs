@@ -14,7 +14,7 @@ use anyhow::{Context, Result, bail};
 const LINGERING_MAX: Duration = Duration::from_secs(10);
 
 /// A command that has ended.
-pub(crate) struct Ran {
+pub(crate) struct CommandOutput {
     /// It exited with status 0.
     pub(crate) ok: bool,
     /// What it wrote to stdout and stderr, in the order of writing.
@@ -23,7 +23,7 @@ pub(crate) struct Ran {
 
 /// Runs the command to its end and shows what it writes as it comes. Fails only when it cannot be started
 /// or leaves processes behind that hold its output; a bad exit status is a result.
-pub(crate) fn run(command: &mut Command) -> Result<Ran> {
+pub(crate) fn run(command: &mut Command) -> Result<CommandOutput> {
     println!("$ {}", written(command));
     let (mut reader, writer) = std::io::pipe().context("no pipe for the output")?;
     command.stdin(Stdio::null()).stdout(writer.try_clone()?).stderr(writer);
@@ -53,7 +53,7 @@ pub(crate) fn run(command: &mut Command) -> Result<Ran> {
         bail!("`{}` ended, but a process that it left behind still holds its output", program(command));
     }
     let output = output.lock().unwrap_or_else(PoisonError::into_inner);
-    Ok(Ran { ok: status.success(), output: String::from_utf8_lossy(&output).into_owned() })
+    Ok(CommandOutput { ok: status.success(), output: String::from_utf8_lossy(&output).into_owned() })
 }
 
 /// Runs the command unseen and returns its stdout; a bad exit status is an error that shows its stderr.

@@ -1,11 +1,11 @@
-//! Which modules of a crate import each other in a circle, and which of those may.
+//! Which modules of a crate import each other in a cycle, and which of those may.
 //!
-//! A circle is a set of files each of which takes a name from another of them, directly or on the way round.
+//! A cycle is a set of files each of which takes a name from another of them, directly or on the way round.
 //! Nobody can read, test or move one of its files alone. Where a recursion is the subject itself, each file
 //! says so in its first comment, in a sentence that begins with [`SENTENCE`].
 
-mod graph;
-mod house;
+mod crate_modules;
+mod module_graph;
 mod paths;
 
 use std::collections::BTreeSet;
@@ -13,12 +13,12 @@ use std::fs;
 
 use anyhow::{Context, Result};
 
-use crate::tally::Tally;
-use crate::toolbox::Workspace;
-use graph::Circle;
-use house::House;
+use crate::test_counts::TestCounts;
+use crate::workspace::Workspace;
+use crate_modules::CrateModules;
+use module_graph::ModuleCycle;
 
-/// The circles whose subject is a recursion, each by all its files.
+/// The cycles whose subject is a recursion, each by all its files.
 const ACCEPTED: &[&[&str]] = &[
     // Values of Python expressions.
     &[
@@ -28,29 +28,28 @@ const ACCEPTED: &[&[&str]] = &[
     ],
 ];
 
-/// More than these would mean that a circle is easier to accept than to break.
+/// More than these would mean that a cycle is easier to accept than to break.
 const ACCEPTED_MAX: usize = 4;
 const _: () = assert!(ACCEPTED.len() <= ACCEPTED_MAX);
 
-/// How the sentence begins that gives the reason for a circle, in the first comment of each of its files.
+/// How the sentence begins that gives the reason for a cycle, in the first comment of each of its files.
 const SENTENCE: &str = "A module cycle on purpose:";
 
-/// Checks every crate; each counts as one, and so do the accepted circles and the control.
-pub(crate) fn check(workspace: &Workspace) -> Result<Tally> {
+/// Checks every crate; each counts as one, and so do the accepted cycles and the control.
+pub(crate) fn check(workspace: &Workspace) -> Result<TestCounts> {
     let text = |file: &str| fs::read_to_string(workspace.root.join(file)).ok();
-    let mut tally = Tally::one(report("a made-up circle", &control()?));
+    let mut counts = TestCounts::one(report("a made-up cycle", &control()?));
     let mut found = Vec::new();
     for root in roots(workspace)? {
-        let house = House::read(&root, &text)?;
-        let circles = graph::circles(&house.uses());
-        let faults: Vec<String> =
-            circles.iter().filter_map(|circle| fault(circle, ACCEPTED, &text)).collect();
-        let ok = report(&format!("{root}, {} files", house.files().len()), &faults);
-        tally += Tally::one(ok);
-        found.extend(circles);
+        let modules = CrateModules::read(&root, &text)?;
+        let cycles = module_graph::cycles(&modules.uses());
+        let faults: Vec<String> = cycles.iter().filter_map(|cycle| fault(cycle, ACCEPTED, &text)).collect();
+        let ok = report(&format!("{root}, {} files", modules.files().len()), &faults);
+        counts += TestCounts::one(ok);
+        found.extend(cycles);
     }
-    tally += Tally::one(report("the accepted circles", &gone(ACCEPTED, &found)));
-    Ok(tally)
+    counts += TestCounts::one(report("the accepted cycles", &gone(ACCEPTED, &found)));
+    Ok(counts)
 }
 
 /// The root files of the workspace's crates: `src/lib.rs`, `src/main.rs` or both.
@@ -64,19 +63,19 @@ fn roots(workspace: &Workspace) -> Result<Vec<String>> {
     Ok(files.filter(|file| workspace.root.join(file).is_file()).collect())
 }
 
-/// What is wrong with a circle: that it is there, or that it is accepted and a file of it does not say why.
-fn fault(circle: &Circle, accepted: &[&[&str]], text: &dyn Fn(&str) -> Option<String>) -> Option<String> {
-    if !accepted.iter().any(|files| circle.is(files)) {
+/// What is wrong with a cycle: that it is there, or that it is accepted and a file of it does not say why.
+fn fault(cycle: &ModuleCycle, accepted: &[&[&str]], text: &dyn Fn(&str) -> Option<String>) -> Option<String> {
+    if !accepted.iter().any(|files| cycle.is(files)) {
         return Some(format!(
-            "{circle}\n  move what is taken the wrong way to a file of its own, below both; only where a \
-             recursion is the subject itself, add the circle to `ACCEPTED` in xtask/src/cycles.rs and say why in \
+            "{cycle}\n  move what is taken the wrong way to a file of its own, below both; only where a \
+             recursion is the subject itself, add the cycle to `ACCEPTED` in xtask/src/cycles.rs and say why in \
              each file (`//! {SENTENCE} …`)"
         ));
     }
     let silent = |file: &&String| !says_why(&text(file).unwrap_or_default());
-    let silent: Vec<&String> = circle.files().filter(silent).collect();
+    let silent: Vec<&String> = cycle.files().filter(silent).collect();
     (!silent.is_empty()).then(|| {
-        format!("the first comment does not say why (`//! {SENTENCE} …`) in {silent:?}, which form a circle")
+        format!("the first comment does not say why (`//! {SENTENCE} …`) in {silent:?}, which form a cycle")
     })
 }
 
@@ -86,10 +85,10 @@ fn says_why(source: &str) -> bool {
     comment.split_once(SENTENCE).is_some_and(|(_, reason)| !reason.trim().is_empty())
 }
 
-/// The accepted circles that are no more: their entry must not wait for the next one.
-fn gone(accepted: &[&[&str]], found: &[Circle]) -> Vec<String> {
-    let gone = accepted.iter().filter(|files| !found.iter().any(|circle| circle.is(files)));
-    gone.map(|files| format!("{files:?} form no circle any more: take them from `ACCEPTED`")).collect()
+/// The accepted cycles that are no more: their entry must not wait for the next one.
+fn gone(accepted: &[&[&str]], found: &[ModuleCycle]) -> Vec<String> {
+    let gone = accepted.iter().filter(|files| !found.iter().any(|cycle| cycle.is(files)));
+    gone.map(|files| format!("{files:?} form no cycle any more: take them from `ACCEPTED`")).collect()
 }
 
 /// Two files that take from each other through what their parent hands on: not to find them means that the
@@ -103,9 +102,9 @@ fn control() -> Result<Vec<String>> {
             _ => return None,
         })
     };
-    let circles = graph::circles(&House::read("src/lib.rs", &text)?.uses());
-    let files: BTreeSet<&String> = circles.iter().flat_map(Circle::files).collect();
-    let right = circles.len() == 1 && files.iter().map(|file| file.as_str()).eq(["src/a.rs", "src/b.rs"]);
+    let cycles = module_graph::cycles(&CrateModules::read("src/lib.rs", &text)?.uses());
+    let files: BTreeSet<&String> = cycles.iter().flat_map(ModuleCycle::files).collect();
+    let right = cycles.len() == 1 && files.iter().map(|file| file.as_str()).eq(["src/a.rs", "src/b.rs"]);
     Ok(if right { Vec::new() } else { vec![format!("the control failed: of it was found {files:?}")] })
 }
 
@@ -126,7 +125,7 @@ mod tests {
 
     const ROOM: &[&str] = &["src/a.rs", "src/b.rs"];
 
-    fn circle() -> Circle {
+    fn cycle() -> ModuleCycle {
         let text = |file: &str| {
             Some(match file {
                 "src/lib.rs" => "mod a;\nmod b;".to_owned(),
@@ -135,7 +134,7 @@ mod tests {
                 _ => return None,
             })
         };
-        graph::circles(&House::read("src/lib.rs", &text).unwrap().uses()).remove(0)
+        module_graph::cycles(&CrateModules::read("src/lib.rs", &text).unwrap().uses()).remove(0)
     }
 
     fn saying(sentence: &'static str) -> impl Fn(&str) -> Option<String> {
@@ -144,7 +143,7 @@ mod tests {
 
     #[test]
     fn a_circle_that_nobody_accepted_is_a_fault_that_names_what_ties_it() {
-        let fault = fault(&circle(), &[], &saying("")).unwrap();
+        let fault = fault(&cycle(), &[], &saying("")).unwrap();
         assert!(
             fault.contains("src/a.rs -> src/b.rs: B") && fault.contains("src/b.rs -> src/a.rs: A"),
             "{fault}"
@@ -154,22 +153,22 @@ mod tests {
     #[test]
     fn an_accepted_circle_needs_its_reason_in_each_file() {
         let reason = "A module cycle on purpose: a type holds types.";
-        assert_eq!(fault(&circle(), &[ROOM], &saying(reason)), None);
+        assert_eq!(fault(&cycle(), &[ROOM], &saying(reason)), None);
         for empty in ["", "A module cycle on purpose:", "A cycle on purpose: a type holds types."] {
-            let fault = fault(&circle(), &[ROOM], &saying(empty)).unwrap();
+            let fault = fault(&cycle(), &[ROOM], &saying(empty)).unwrap();
             assert!(fault.contains("src/a.rs") && fault.contains("src/b.rs"), "{empty}: {fault}");
         }
     }
 
     #[test]
     fn a_circle_that_grew_is_not_the_accepted_one() {
-        assert!(fault(&circle(), &[&["src/a.rs", "src/b.rs", "src/c.rs"]], &saying("")).is_some());
-        assert!(fault(&circle(), &[&["src/a.rs"]], &saying("")).is_some());
+        assert!(fault(&cycle(), &[&["src/a.rs", "src/b.rs", "src/c.rs"]], &saying("")).is_some());
+        assert!(fault(&cycle(), &[&["src/a.rs"]], &saying("")).is_some());
     }
 
     #[test]
     fn an_accepted_circle_that_is_no_more_is_a_fault() {
-        assert!(gone(&[ROOM], &[circle()]).is_empty());
+        assert!(gone(&[ROOM], &[cycle()]).is_empty());
         assert_eq!(gone(&[ROOM], &[]).len(), 1);
     }
 

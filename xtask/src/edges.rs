@@ -5,8 +5,8 @@ use std::collections::BTreeSet;
 use anyhow::Result;
 
 use crate::command;
-use crate::tally::Tally;
-use crate::toolbox::Workspace;
+use crate::test_counts::TestCounts;
+use crate::workspace::Workspace;
 
 /// What the crate must not reach, and where the same names must be found.
 struct Edge {
@@ -104,16 +104,16 @@ const EDGES: &[Edge] = &[
 ];
 
 /// Checks every edge and its control; each counts as one.
-pub(crate) fn check(workspace: &Workspace) -> Result<Tally> {
-    let mut tally = Tally::default();
+pub(crate) fn check(workspace: &Workspace) -> Result<TestCounts> {
+    let mut counts = TestCounts::default();
     for edge in EDGES {
         let reached = reached_from(workspace, edge.of)?;
         let control = reached_from(workspace, edge.control)?;
         let faults = faults(edge, &reached, &control);
         println!("{} never reaches {}: {}", edge.of, edge.never.join(", "), said(&faults));
-        tally += Tally::one(faults.is_empty());
+        counts += TestCounts::one(faults.is_empty());
     }
-    Ok(tally)
+    Ok(counts)
 }
 
 /// The names of all crates that a build of `package` contains, without those of tests and build scripts.

@@ -9,16 +9,16 @@ mod reference;
 mod rust_text;
 mod source_rules;
 mod stages;
-mod tally;
 mod test;
-mod toolbox;
+mod test_counts;
+mod workspace;
 
 use std::process::ExitCode;
 
 use anyhow::Result;
 use clap::{Parser, Subcommand};
 
-use crate::toolbox::Workspace;
+use crate::workspace::Workspace;
 
 /// Development commands of omni.
 #[derive(Parser)]

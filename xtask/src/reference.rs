@@ -7,7 +7,7 @@ use std::process::Command;
 use anyhow::{Context, Result};
 
 use crate::command;
-use crate::toolbox::Workspace;
+use crate::workspace::Workspace;
 
 mod constants;
 mod diagnostics;

@@ -6,14 +6,14 @@ use std::path::Path;
 use anyhow::{Context, Result};
 
 use crate::rust_text::RustText;
-use crate::tally::Tally;
-use crate::toolbox::Workspace;
+use crate::test_counts::TestCounts;
+use crate::workspace::Workspace;
 
 /// Something that only some files may do.
 struct Rule {
     title: &'static str,
     reason: &'static str,
-    sought: Sought,
+    sought: Pattern,
     /// Path prefixes, relative to the root, in which the rule looks.
     scope: &'static [&'static str],
     /// Path prefixes in which it is allowed.
@@ -25,7 +25,7 @@ struct Rule {
     sample: &'static str,
 }
 
-enum Sought {
+enum Pattern {
     /// Any of these in code; a word before the first letter rules a hit out.
     Code(&'static [&'static str]),
     /// Any of these in a string, whose quotes are part of it.
@@ -60,7 +60,7 @@ const RULES: &[Rule] = &[
     Rule {
         title: "protocol revisions are named only where they are decoded",
         reason: "handlers never see a revision; ask the session what it can do instead",
-        sought: Sought::DateInString,
+        sought: Pattern::DateInString,
         scope: ALL,
         allowed: &["crates/omni-protocol/src/revision"],
         used_where_allowed: true,
@@ -69,7 +69,7 @@ const RULES: &[Rule] = &[
     Rule {
         title: "a single revision is named only where its answers stand",
         reason: "ask the revision what you want to know, by a method of that name in `revision/table.rs`",
-        sought: Sought::Code(&["Revision::V"]),
+        sought: Pattern::Code(&["Revision::V"]),
         scope: ALL,
         allowed: &["crates/omni-protocol/src/revision"],
         used_where_allowed: true,
@@ -78,7 +78,7 @@ const RULES: &[Rule] = &[
     Rule {
         title: "whoever asks for a revision or an era answers for all of them",
         reason: "a new one would silently be one of the others: use `match`, each with its answer",
-        sought: Sought::OneVariantOf(&["Era", "Revision"]),
+        sought: Pattern::OneVariantOf(&["Era", "Revision"]),
         scope: ALL,
         allowed: &[],
         used_where_allowed: false,
@@ -87,7 +87,7 @@ const RULES: &[Rule] = &[
     Rule {
         title: "a transport names no method",
         reason: "it moves bytes: hand the message to the session, and act on what that says became of it",
-        sought: Sought::InString(METHODS),
+        sought: Pattern::InString(METHODS),
         scope: &["crates/omni-server/src/transport/", "crates/omni-protocol/src/revision"],
         // The contract of runners is no MCP, and has routes of its own.
         allowed: &["crates/omni-server/src/transport/runner/", "crates/omni-protocol/src/revision"],
@@ -97,7 +97,7 @@ const RULES: &[Rule] = &[
     Rule {
         title: "requests are told apart in one table",
         reason: "give the method its line in `dispatch.rs`, or ask the request by a method of its own",
-        sought: Sought::Code(&["Action::"]),
+        sought: Pattern::Code(&["Action::"]),
         scope: &["crates/omni-server/src/"],
         allowed: &["crates/omni-server/src/dispatch.rs"],
         used_where_allowed: true,
@@ -106,7 +106,7 @@ const RULES: &[Rule] = &[
     Rule {
         title: "only the binary reads the environment and the arguments",
         reason: "take the value in a plain configuration struct; `omni` fills it",
-        sought: Sought::Code(&["env::", "std::env"]),
+        sought: Pattern::Code(&["env::", "std::env"]),
         scope: ALL,
         // The second file takes no setting from there: it copies what a child process may inherit.
         allowed: &[
@@ -120,7 +120,7 @@ const RULES: &[Rule] = &[
     Rule {
         title: "only the binary ends the process",
         reason: "return an error; `omni` decides exit codes",
-        sought: Sought::Code(&["process::exit", "process::abort"]),
+        sought: Pattern::Code(&["process::exit", "process::abort"]),
         scope: ALL,
         allowed: &["crates/omni/"],
         used_where_allowed: false,
@@ -129,7 +129,7 @@ const RULES: &[Rule] = &[
     Rule {
         title: "programs are started in one place",
         reason: "whoever starts a process must also be able to kill its whole group",
-        sought: Sought::Code(&["Command::new"]),
+        sought: Pattern::Code(&["Command::new"]),
         scope: ALL,
         allowed: &["crates/omni-process/src/", "crates/omni/src/python"],
         used_where_allowed: true,
@@ -138,7 +138,7 @@ const RULES: &[Rule] = &[
     Rule {
         title: "running a tool of ours knows nothing of MCP",
         reason: "only a connection to another MCP server speaks it there: `upstream/`",
-        sought: Sought::Code(&["omni_protocol"]),
+        sought: Pattern::Code(&["omni_protocol"]),
         scope: &["crates/omni-exec/"],
         allowed: &["crates/omni-exec/src/upstream/"],
         used_where_allowed: true,
@@ -147,7 +147,7 @@ const RULES: &[Rule] = &[
     Rule {
         title: "only one file writes for people",
         reason: "use `terminal::Output`, `say` or `tracing`: they escape what a reader would not see",
-        sought: Sought::Code(&["io::stdout", "io::stderr", "stdout()", "stderr()", "println!", "print!"]),
+        sought: Pattern::Code(&["io::stdout", "io::stderr", "stdout()", "stderr()", "println!", "print!"]),
         scope: ALL,
         // The second hands the descriptors to the protocol; the third builds a line of its own of what a child says.
         allowed: &[
@@ -161,7 +161,7 @@ const RULES: &[Rule] = &[
     Rule {
         title: "paths are shown escaped",
         reason: "use `omni_call::shown_path`: a path may hold line ends and commands to a terminal",
-        sought: Sought::Code(&[".display()"]),
+        sought: Pattern::Code(&[".display()"]),
         scope: &["crates/omni/"],
         allowed: &[],
         used_where_allowed: false,
@@ -170,7 +170,7 @@ const RULES: &[Rule] = &[
     Rule {
         title: "unsafe code stands in two crates",
         reason: "give it a safe function in `omni-libpython`, or find one in a library",
-        sought: Sought::Code(&["unsafe"]),
+        sought: Pattern::Code(&["unsafe"]),
         scope: ALL,
         allowed: &["crates/omni-embed/", "crates/omni-libpython/"],
         used_where_allowed: true,
@@ -179,7 +179,7 @@ const RULES: &[Rule] = &[
     Rule {
         title: "pure crates never look at a clock",
         reason: "the caller passes `now`, so that a test can",
-        sought: Sought::Code(&["Instant::now", "SystemTime", ".elapsed()"]),
+        sought: Pattern::Code(&["Instant::now", "SystemTime", ".elapsed()"]),
         scope: PURE,
         allowed: &[],
         used_where_allowed: false,
@@ -188,7 +188,7 @@ const RULES: &[Rule] = &[
     Rule {
         title: "pure crates touch no file, socket, process or thread",
         reason: "bytes and text come in as arguments",
-        sought: Sought::Code(&["std::fs", "std::net", "std::process", "std::thread", "std::os"]),
+        sought: Pattern::Code(&["std::fs", "std::net", "std::process", "std::thread", "std::os"]),
         scope: PURE,
         allowed: &[],
         used_where_allowed: false,
@@ -197,7 +197,7 @@ const RULES: &[Rule] = &[
     Rule {
         title: "the Python parser's types stay in its crate",
         reason: "its API changes with every release; give callers our own model",
-        sought: Sought::Code(&["ruff_"]),
+        sought: Pattern::Code(&["ruff_"]),
         scope: ALL,
         allowed: &["crates/omni-scan/"],
         used_where_allowed: true,
@@ -206,22 +206,22 @@ const RULES: &[Rule] = &[
 ];
 
 /// Checks every rule against every Rust file of the product; each rule counts as one.
-pub(crate) fn check(workspace: &Workspace) -> Result<Tally> {
+pub(crate) fn check(workspace: &Workspace) -> Result<TestCounts> {
     let files = product_files(&workspace.root)?;
-    let mut tally = Tally::default();
+    let mut counts = TestCounts::default();
     for rule in RULES {
         let faults = faults(rule, &files);
         println!("{}: {}", rule.title, if faults.is_empty() { "ok" } else { "broken" });
         for fault in &faults {
             println!("  {fault}");
         }
-        tally += Tally::one(faults.is_empty());
+        counts += TestCounts::one(faults.is_empty());
     }
-    Ok(tally)
+    Ok(counts)
 }
 
 /// A file of the product, read.
-struct File {
+struct SourceFile {
     /// Relative to the root, with `/`.
     path: String,
     text: RustText,
@@ -229,7 +229,7 @@ struct File {
 
 /// All Rust files under `crates/` that end up in the product: no tests and what they share, no benchmarks, and no build
 /// scripts, to which cargo speaks through the environment.
-fn product_files(root: &Path) -> Result<Vec<File>> {
+fn product_files(root: &Path) -> Result<Vec<SourceFile>> {
     let mut files = Vec::new();
     collect(root, &root.join("crates"), &mut files)?;
     Ok(files)
@@ -239,7 +239,7 @@ fn product_files(root: &Path) -> Result<Vec<File>> {
 const TEST_FOLDERS: [&str; 5] = ["tests", "benches", "examples", "omni-testkit", "omni-mutate"];
 const TEST_FILES: [&str; 2] = ["tests.rs", "fuzz.rs"];
 
-fn collect(root: &Path, folder: &Path, files: &mut Vec<File>) -> Result<()> {
+fn collect(root: &Path, folder: &Path, files: &mut Vec<SourceFile>) -> Result<()> {
     for entry in fs::read_dir(folder).with_context(|| format!("{} cannot be listed", folder.display()))? {
         let path = entry?.path();
         let name = path.file_name().unwrap_or_default().to_string_lossy();
@@ -249,14 +249,14 @@ fn collect(root: &Path, folder: &Path, files: &mut Vec<File>) -> Result<()> {
             let source =
                 fs::read_to_string(&path).with_context(|| format!("{} cannot be read", path.display()))?;
             let path = path.strip_prefix(root).unwrap_or(&path).to_string_lossy().replace('\\', "/");
-            files.push(File { path, text: RustText::of(&source) });
+            files.push(SourceFile { path, text: RustText::of(&source) });
         }
     }
     Ok(())
 }
 
 /// What is wrong: each forbidden line, and the controls that do not hold.
-fn faults(rule: &Rule, files: &[File]) -> Vec<String> {
+fn faults(rule: &Rule, files: &[SourceFile]) -> Vec<String> {
     let under = |path: &str, prefixes: &[&str]| prefixes.iter().any(|prefix| path.starts_with(prefix));
     let mut faults = Vec::new();
     let mut seen_where_allowed = false;
@@ -281,19 +281,19 @@ fn faults(rule: &Rule, files: &[File]) -> Vec<String> {
 }
 
 /// The lines, counted from 1, on which something sought stands.
-fn hits(sought: &Sought, text: &RustText) -> Vec<usize> {
+fn hits(sought: &Pattern, text: &RustText) -> Vec<usize> {
     let view = match sought {
-        Sought::Code(_) | Sought::OneVariantOf(_) => &text.code,
-        Sought::InString(_) | Sought::DateInString => &text.strings,
+        Pattern::Code(_) | Pattern::OneVariantOf(_) => &text.code,
+        Pattern::InString(_) | Pattern::DateInString => &text.strings,
     };
-    if let Sought::OneVariantOf(enums) = sought {
+    if let Pattern::OneVariantOf(enums) = sought {
         return asked_for_one(view, enums);
     }
     let found = |line: &str| match sought {
-        Sought::OneVariantOf(_) => false,
-        Sought::Code(words) => words.iter().any(|word| stands_in(line, word)),
-        Sought::InString(words) => words.iter().any(|word| line.contains(word)),
-        Sought::DateInString => has_date(line),
+        Pattern::OneVariantOf(_) => false,
+        Pattern::Code(words) => words.iter().any(|word| stands_in(line, word)),
+        Pattern::InString(words) => words.iter().any(|word| line.contains(word)),
+        Pattern::DateInString => has_date(line),
     };
     (1..).zip(view.lines()).filter(|(_, line)| found(line)).map(|(number, _)| number).collect()
 }
@@ -369,15 +369,15 @@ mod tests {
     const RULE: Rule = Rule {
         title: "only `a` starts programs",
         reason: "ask `a`",
-        sought: Sought::Code(&["Command::new"]),
+        sought: Pattern::Code(&["Command::new"]),
         scope: &["crates/"],
         allowed: &["crates/a/"],
         used_where_allowed: true,
         sample: "Command::new(x)",
     };
 
-    fn file(path: &str, source: &str) -> File {
-        File { path: path.to_owned(), text: RustText::of(source) }
+    fn file(path: &str, source: &str) -> SourceFile {
+        SourceFile { path: path.to_owned(), text: RustText::of(source) }
     }
 
     #[test]
@@ -399,7 +399,7 @@ mod tests {
     #[test]
     fn a_word_in_a_string_is_found_there_and_not_in_code_or_comments() {
         let rule = Rule {
-            sought: Sought::InString(METHODS),
+            sought: Pattern::InString(METHODS),
             used_where_allowed: false,
             sample: "\"tools/call\"",
             ..RULE
@@ -419,7 +419,7 @@ mod tests {
 
     #[test]
     fn the_control_fails_when_the_words_do_not_fit_the_sample() {
-        let rule = Rule { sought: Sought::Code(&["Comand::new"]), used_where_allowed: false, ..RULE };
+        let rule = Rule { sought: Pattern::Code(&["Comand::new"]), used_where_allowed: false, ..RULE };
         let faults = faults(&rule, &[]);
         assert_eq!(faults, ["the control failed: the rule does not object to `Command::new(x)`"]);
     }

@@ -5,8 +5,8 @@ use std::path::Path;
 use anyhow::{Context, Result, bail};
 
 use crate::command;
-use crate::tally::{self, Runner, Tally};
-use crate::toolbox::Workspace;
+use crate::test_counts::{self, Runner, TestCounts};
+use crate::workspace::Workspace;
 use crate::{cycles, edges, reference, source_rules};
 
 /// One part of `cargo xtask test`.
@@ -16,7 +16,7 @@ pub(crate) struct Stage {
     /// Runs before each commit too (`--quick`).
     pub(crate) quick: bool,
     /// An error is a failure that no runner counted.
-    pub(crate) run: fn(&Workspace) -> Result<Tally>,
+    pub(crate) run: fn(&Workspace) -> Result<TestCounts>,
 }
 
 /// In the order in which they run: what fails fastest first, then what others build on.
@@ -83,11 +83,11 @@ pub(crate) const STAGES: &[Stage] = &[
 /// The folders that hold Python of ours.
 const PYTHON: &[&str] = &["python", "skills", "conformance", "benches", "fixtures", "xtask"];
 
-fn fmt(workspace: &Workspace) -> Result<Tally> {
+fn fmt(workspace: &Workspace) -> Result<TestCounts> {
     one(workspace.cargo().args(["fmt", "--all", "--check"]))
 }
 
-fn clippy(workspace: &Workspace) -> Result<Tally> {
+fn clippy(workspace: &Workspace) -> Result<TestCounts> {
     one(workspace.cargo().args([
         "clippy",
         "--workspace",
@@ -99,25 +99,25 @@ fn clippy(workspace: &Workspace) -> Result<Tally> {
     ]))
 }
 
-fn build(workspace: &Workspace) -> Result<Tally> {
-    workspace.binary().map(|_| Tally::one(true))
+fn build(workspace: &Workspace) -> Result<TestCounts> {
+    workspace.binary().map(|_| TestCounts::one(true))
 }
 
-fn rust_tests(workspace: &Workspace) -> Result<Tally> {
+fn rust_tests(workspace: &Workspace) -> Result<TestCounts> {
     let mut nextest = workspace.cargo_tool("nextest")?;
     counted(Runner::Nextest, nextest.args(["run", "--workspace", "--no-fail-fast"]))
 }
 
 /// Counts as one check when no crate has an example: that is no fault.
-fn doctests(workspace: &Workspace) -> Result<Tally> {
+fn doctests(workspace: &Workspace) -> Result<TestCounts> {
     let ran = command::run(workspace.cargo().args(["test", "--doc", "--workspace", "--no-fail-fast"]))?;
-    match tally::read(Runner::Libtest, &ran.output) {
-        Some(Tally { passed: 0, failed: 0 }) if ran.ok => Ok(Tally::one(true)),
-        _ => Ok(tally::judge(Runner::Libtest, &ran.output, ran.ok)),
+    match test_counts::read(Runner::Libtest, &ran.output) {
+        Some(TestCounts { passed: 0, failed: 0 }) if ran.ok => Ok(TestCounts::one(true)),
+        _ => Ok(test_counts::judge(Runner::Libtest, &ran.output, ran.ok)),
     }
 }
 
-fn rustdoc(workspace: &Workspace) -> Result<Tally> {
+fn rustdoc(workspace: &Workspace) -> Result<TestCounts> {
     one(workspace
         .cargo()
         .args(["doc", "--no-deps", "--workspace", "--keep-going"])
@@ -126,7 +126,7 @@ fn rustdoc(workspace: &Workspace) -> Result<Tally> {
 
 /// Licences, sources and duplicates need no network beyond the registry. The advisory database does, so
 /// it is asked only where somebody says that it can be reached.
-fn deny(workspace: &Workspace) -> Result<Tally> {
+fn deny(workspace: &Workspace) -> Result<TestCounts> {
     let mut deny = workspace.cargo_tool("deny")?;
     deny.args(["check", "licenses", "bans", "sources"]);
     if std::env::var_os("CI_ADVISORIES").is_some_and(|wanted| wanted == "1") {
@@ -135,26 +135,26 @@ fn deny(workspace: &Workspace) -> Result<Tally> {
     one(&mut deny)
 }
 
-fn python_lint(workspace: &Workspace) -> Result<Tally> {
-    let mut tally = Tally::default();
+fn python_lint(workspace: &Workspace) -> Result<TestCounts> {
+    let mut counts = TestCounts::default();
     for check in [&["check"][..], &["format", "--check"]] {
         let mut ruff = workspace.tool("ruff")?;
-        tally +=
+        counts +=
             one(ruff.args(check).args(PYTHON.iter().filter(|folder| workspace.root.join(folder).is_dir())))?;
     }
-    Ok(tally)
+    Ok(counts)
 }
 
 /// The package and every skill in a run of its own: skills are independent of each other, and two of
 /// them may well have a test file of the same name.
-fn python_tests(workspace: &Workspace) -> Result<Tally> {
-    let mut tally = Tally::default();
+fn python_tests(workspace: &Workspace) -> Result<TestCounts> {
+    let mut counts = TestCounts::default();
     for folder in python_test_folders(&workspace.root)? {
         let mut pytest = workspace.tool("python")?;
         pytest.args(["-m", "pytest", "-q", &folder]).env("PYTHONPATH", workspace.root.join("python/src"));
-        tally += counted(Runner::Pytest, &mut pytest)?;
+        counts += counted(Runner::Pytest, &mut pytest)?;
     }
-    Ok(tally)
+    Ok(counts)
 }
 
 /// `python/tests`, then `skills/<skill>/tests`, relative to the root.
@@ -171,28 +171,28 @@ fn python_test_folders(root: &Path) -> Result<Vec<String>> {
     Ok(skills)
 }
 
-fn reference_pages(workspace: &Workspace) -> Result<Tally> {
-    Ok(Tally::one(reference::report(&reference::stale_pages(workspace)?)))
+fn reference_pages(workspace: &Workspace) -> Result<TestCounts> {
+    Ok(TestCounts::one(reference::report(&reference::stale_pages(workspace)?)))
 }
 
-fn conformance(workspace: &Workspace) -> Result<Tally> {
+fn conformance(workspace: &Workspace) -> Result<TestCounts> {
     with_npm(workspace, "conformance/run.py")
 }
 
-fn clients(workspace: &Workspace) -> Result<Tally> {
+fn clients(workspace: &Workspace) -> Result<TestCounts> {
     with_npm(workspace, "conformance/clients.py")
 }
 
-fn mutations(workspace: &Workspace) -> Result<Tally> {
+fn mutations(workspace: &Workspace) -> Result<TestCounts> {
     against_binary(workspace, "conformance/mutations.py")
 }
 
-fn reliability(workspace: &Workspace) -> Result<Tally> {
+fn reliability(workspace: &Workspace) -> Result<TestCounts> {
     against_binary(workspace, "conformance/reliability.py")
 }
 
 /// Runs one of our scripts that drive the built binary with programs from the npm registry.
-fn with_npm(workspace: &Workspace, script: &str) -> Result<Tally> {
+fn with_npm(workspace: &Workspace, script: &str) -> Result<TestCounts> {
     let npm = workspace.program("npm").arg("--version").output();
     if !npm.is_ok_and(|answer| answer.status.success()) {
         bail!(
@@ -203,19 +203,19 @@ fn with_npm(workspace: &Workspace, script: &str) -> Result<Tally> {
 }
 
 /// Runs one of our scripts that drive the built binary.
-fn against_binary(workspace: &Workspace, script: &str) -> Result<Tally> {
+fn against_binary(workspace: &Workspace, script: &str) -> Result<TestCounts> {
     let binary = workspace.binary()?;
     let mut python = workspace.program("python3");
     counted(Runner::Plain, python.arg(script).arg("--binary").arg(binary))
 }
 
 /// A command that is one check.
-fn one(command: &mut std::process::Command) -> Result<Tally> {
-    Ok(Tally::one(command::run(command)?.ok))
+fn one(command: &mut std::process::Command) -> Result<TestCounts> {
+    Ok(TestCounts::one(command::run(command)?.ok))
 }
 
 /// A command that counts its own checks.
-fn counted(runner: Runner, command: &mut std::process::Command) -> Result<Tally> {
+fn counted(runner: Runner, command: &mut std::process::Command) -> Result<TestCounts> {
     let ran = command::run(command)?;
-    Ok(tally::judge(runner, &ran.output, ran.ok))
+    Ok(test_counts::judge(runner, &ran.output, ran.ok))
 }

@@ -5,8 +5,8 @@ use std::time::Instant;
 use anyhow::{Result, bail};
 
 use crate::stages::{STAGES, Stage};
-use crate::tally::Tally;
-use crate::toolbox::Workspace;
+use crate::test_counts::TestCounts;
+use crate::workspace::Workspace;
 
 /// Prints the stages in the order in which they run.
 pub(crate) fn list() {
@@ -35,35 +35,35 @@ pub(crate) fn run(workspace: &Workspace, stages: &[&Stage]) -> bool {
     for stage in stages {
         println!("\n── {} ── {}", stage.name, stage.about);
         let started = Instant::now();
-        let tally = (stage.run)(workspace).unwrap_or_else(|error| {
+        let counts = (stage.run)(workspace).unwrap_or_else(|error| {
             println!("error: {error:#}");
-            Tally::one(false)
+            TestCounts::one(false)
         });
-        let end = End { stage: stage.name, tally, seconds: started.elapsed().as_secs_f64() };
+        let end = StageResult { stage: stage.name, counts, seconds: started.elapsed().as_secs_f64() };
         println!("{}", end.line());
         ends.push(end);
     }
-    let mut total = Tally::default();
+    let mut total = TestCounts::default();
     println!("\n── all ──");
     for end in &ends {
         println!("{}", end.line());
-        total += end.tally;
+        total += end.counts;
     }
     println!("\n{} passed, {} failed", total.passed, total.failed);
     total.failed == 0
 }
 
 /// One stage, when it is over.
-struct End {
+struct StageResult {
     stage: &'static str,
-    tally: Tally,
+    counts: TestCounts,
     seconds: f64,
 }
 
-impl End {
+impl StageResult {
     /// Says counts in other words than the closing line, which must be the only one of its form.
     fn line(&self) -> String {
-        let Tally { passed, failed } = self.tally;
+        let TestCounts { passed, failed } = self.counts;
         let state = if failed == 0 { "ok" } else { "FAILED" };
         format!("{:<13} {state:<6} {passed} ok, {failed} not, {:.1} s", self.stage, self.seconds)
     }
@@ -100,7 +100,8 @@ mod tests {
     fn a_failing_stage_does_not_stop_the_next_and_decides_the_end() {
         const FAILING: Stage =
             Stage { name: "a", about: "", quick: false, run: |_| anyhow::bail!("broken on purpose") };
-        const PASSING: Stage = Stage { name: "b", about: "", quick: false, run: |_| Ok(Tally::one(true)) };
+        const PASSING: Stage =
+            Stage { name: "b", about: "", quick: false, run: |_| Ok(TestCounts::one(true)) };
         let workspace = Workspace::here();
         assert!(!run(&workspace, &[&FAILING, &PASSING]));
         assert!(run(&workspace, &[&PASSING]));

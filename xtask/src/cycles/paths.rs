@@ -37,7 +37,7 @@ pub(super) struct Import {
 /// The modules in the text of one file, its own first. Comments, literals and tests are not read.
 pub(super) fn modules(source: &str) -> Vec<Module> {
     let text = RustText::of(source);
-    let mut reader = Reader { tokens: tokens(&text.code), at: 0 };
+    let mut reader = ImportReader { tokens: tokens(&text.code), at: 0 };
     let mut given_paths = given_paths(&text);
     let mut given_path = None;
     let mut done = vec![Module::default()];
@@ -135,12 +135,12 @@ fn tokens(code: &str) -> Vec<Token<'_>> {
     tokens
 }
 
-struct Reader<'a> {
+struct ImportReader<'a> {
     tokens: Vec<Token<'a>>,
     at: usize,
 }
 
-impl<'a> Reader<'a> {
+impl<'a> ImportReader<'a> {
     fn next(&mut self) -> Option<Token<'a>> {
         let token = self.peek()?;
         self.at += 1;

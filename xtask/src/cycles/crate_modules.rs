@@ -7,7 +7,7 @@ use anyhow::{Result, bail};
 use super::paths::{self, Module, Path};
 
 /// One crate: all modules that are reached from its root outside tests.
-pub(super) struct House {
+pub(super) struct CrateModules {
     /// By path from the root, whose own path is empty.
     modules: BTreeMap<Path, InFile>,
 }
@@ -30,7 +30,7 @@ struct End {
 
 /// What a name is taken for where it is both: names in the middle of a path are modules.
 #[derive(Clone, Copy)]
-enum Wanted {
+enum NameKind {
     Item,
     Module,
 }
@@ -38,14 +38,14 @@ enum Wanted {
 /// How many `pub use` one name may pass through. No chain is nearly so long; a name that leads to itself is.
 const HOPS_MAX: usize = 16;
 
-impl House {
+impl CrateModules {
     /// Reads the crate whose root is the file `root` (`src/lib.rs`); `text` gives the text of a file.
     ///
     /// # Errors
     ///
     /// A module that is declared and is in neither of the two places where it may be.
     pub(super) fn read(root: &str, text: &dyn Fn(&str) -> Option<String>) -> Result<Self> {
-        let mut house = House { modules: BTreeMap::new() };
+        let mut modules = CrateModules { modules: BTreeMap::new() };
         let Some(source) = text(root) else { bail!("`{root}` cannot be read") };
         let mut waiting = vec![(Path::new(), root.to_owned(), source)];
         while let Some((path, file, source)) = waiting.pop() {
@@ -65,10 +65,10 @@ impl House {
                     };
                     waiting.push((child, file.clone(), source));
                 }
-                house.modules.insert(path, InFile { file: file.clone(), module });
+                modules.modules.insert(path, InFile { file: file.clone(), module });
             }
         }
-        Ok(house)
+        Ok(modules)
     }
 
     /// The files that were read.
@@ -83,10 +83,10 @@ impl House {
         for (path, InFile { file, module }) in &self.modules {
             let imports = module.imports.iter().map(|import| &import.path);
             let named = imports.chain(&module.mentions);
-            let ends = named.filter_map(|named| self.end(path, named, Wanted::Item, HOPS_MAX));
+            let ends = named.filter_map(|named| self.end(path, named, NameKind::Item, HOPS_MAX));
             let ends = ends.filter_map(|end| Some((end.module, end.item?)));
             let globs =
-                module.globs.iter().filter_map(|named| self.end(path, named, Wanted::Module, HOPS_MAX));
+                module.globs.iter().filter_map(|named| self.end(path, named, NameKind::Module, HOPS_MAX));
             for (defined_in, item) in ends.chain(globs.map(|end| (end.module, "*".to_owned()))) {
                 let other = &self.modules[&defined_in].file;
                 if other != file {
@@ -99,7 +99,7 @@ impl House {
     }
 
     /// Follows a path that stands in the module `from`; `None` when it leads out of the crate.
-    fn end(&self, from: &Path, named: &[String], wanted: Wanted, hops: usize) -> Option<End> {
+    fn end(&self, from: &Path, named: &[String], wanted: NameKind, hops: usize) -> Option<End> {
         let mut at = End { module: from.clone(), item: None };
         for (place, name) in named.iter().enumerate() {
             match name.as_str() {
@@ -107,7 +107,7 @@ impl House {
                 "self" => {}
                 "super" => drop(at.module.pop()),
                 name => {
-                    let wanted = if place + 1 == named.len() { wanted } else { Wanted::Module };
+                    let wanted = if place + 1 == named.len() { wanted } else { NameKind::Module };
                     at = self.lookup(&at.module, name, place == 0, wanted, hops)?;
                     if at.item.is_some() {
                         // What follows are names within the item: variants, associated functions.
@@ -120,7 +120,7 @@ impl House {
     }
 
     /// What `name` is in `module`, asked from `inside` or not.
-    fn lookup(&self, module: &Path, name: &str, inside: bool, wanted: Wanted, hops: usize) -> Option<End> {
+    fn lookup(&self, module: &Path, name: &str, inside: bool, wanted: NameKind, hops: usize) -> Option<End> {
         let hops = hops.checked_sub(1)?;
         let here = &self.modules.get(module)?.module;
         let mut below = module.clone();
@@ -136,12 +136,12 @@ impl House {
             visible.filter_map(|import| self.end(module, &import.path, wanted, hops)).next()
         };
         let through_glob = || {
-            let sources = here.globs.iter().filter_map(|glob| self.end(module, glob, Wanted::Module, hops));
+            let sources = here.globs.iter().filter_map(|glob| self.end(module, glob, NameKind::Module, hops));
             sources.filter_map(|source| self.lookup(&source.module, name, false, wanted, hops)).next()
         };
         match wanted {
-            Wanted::Item => item().or_else(imported).or(child).or_else(through_glob),
-            Wanted::Module => child.or_else(imported).or_else(item).or_else(through_glob),
+            NameKind::Item => item().or_else(imported).or(child).or_else(through_glob),
+            NameKind::Module => child.or_else(imported).or_else(item).or_else(through_glob),
         }
     }
 }
@@ -163,7 +163,7 @@ mod tests {
     /// `file > file: names`, one a line, of a crate with these files.
     fn uses(files: &[(&str, &str)]) -> Vec<String> {
         let text = |path: &str| files.iter().find(|file| file.0 == path).map(|file| file.1.to_owned());
-        let uses = House::read("src/lib.rs", &text).unwrap().uses();
+        let uses = CrateModules::read("src/lib.rs", &text).unwrap().uses();
         let mut lines = Vec::new();
         for (from, others) in uses {
             for (to, names) in others {
@@ -258,7 +258,8 @@ mod tests {
 
     #[test]
     fn a_module_without_a_file_is_an_error_that_names_both_places() {
-        let error = House::read("src/lib.rs", &|path| (path == "src/lib.rs").then(|| "mod a;".to_owned()));
+        let error =
+            CrateModules::read("src/lib.rs", &|path| (path == "src/lib.rs").then(|| "mod a;".to_owned()));
         let error = error.err().unwrap().to_string();
         assert!(
             error.contains("`mod a`") && error.contains("src/a.rs") && error.contains("src/a/mod.rs"),

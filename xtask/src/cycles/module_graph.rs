@@ -3,15 +3,15 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
-use super::house::Uses;
+use super::crate_modules::Uses;
 
 /// Files each of which reaches every other, with all uses among them.
 #[derive(Debug, PartialEq)]
-pub(super) struct Circle {
+pub(super) struct ModuleCycle {
     uses: Uses,
 }
 
-impl Circle {
+impl ModuleCycle {
     pub(super) fn files(&self) -> impl Iterator<Item = &String> {
         self.uses.keys()
     }
@@ -23,10 +23,10 @@ impl Circle {
     }
 }
 
-/// `2 files in a circle`, then one line for each use that ties them.
-impl fmt::Display for Circle {
+/// `2 files in a cycle`, then one line for each use that ties them.
+impl fmt::Display for ModuleCycle {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(out, "{} files in a circle", self.uses.len())?;
+        write!(out, "{} files in a cycle", self.uses.len())?;
         for (from, others) in &self.uses {
             for (to, names) in others {
                 let names: Vec<&str> = names.iter().map(String::as_str).collect();
@@ -37,14 +37,14 @@ impl fmt::Display for Circle {
     }
 }
 
-/// All circles of two files and more, each as large as it can be.
-pub(super) fn circles(uses: &Uses) -> Vec<Circle> {
+/// All cycles of two files and more, each as large as it can be.
+pub(super) fn cycles(uses: &Uses) -> Vec<ModuleCycle> {
     let reached: BTreeMap<&str, BTreeSet<&str>> =
         uses.keys().map(|file| (&**file, reached(uses, file))).collect();
-    let mut circles = Vec::new();
+    let mut cycles = Vec::new();
     let mut seen = BTreeSet::new();
     for (file, others) in &reached {
-        // Who reaches a file and is reached by it stands in the same circle; alone means in none.
+        // Who reaches a file and is reached by it stands in the same cycle; alone means in none.
         let back = |other: &&&str| reached.get(**other).is_some_and(|others| others.contains(file));
         let members: BTreeSet<&str> = others.iter().filter(back).copied().collect();
         if members.is_empty() || !seen.insert(members.clone()) {
@@ -56,12 +56,13 @@ pub(super) fn circles(uses: &Uses) -> Vec<Circle> {
             others
         };
         let within = uses.iter().filter(|(file, _)| members.contains(&***file));
-        circles.push(Circle { uses: within.map(|(file, others)| (file.clone(), among(others))).collect() });
+        cycles
+            .push(ModuleCycle { uses: within.map(|(file, others)| (file.clone(), among(others))).collect() });
     }
-    circles
+    cycles
 }
 
-/// All files that `from` reaches over one use or more; itself too, when it stands in a circle.
+/// All files that `from` reaches over one use or more; itself too, when it stands in a cycle.
 fn reached<'a>(uses: &'a Uses, from: &str) -> BTreeSet<&'a str> {
     let mut reached = BTreeSet::new();
     let mut waiting = vec![from];
@@ -89,25 +90,25 @@ mod tests {
         uses
     }
 
-    fn files(circles: &[Circle]) -> Vec<String> {
-        circles.iter().map(|circle| circle.files().cloned().collect::<Vec<_>>().join(" ")).collect()
+    fn files(cycles: &[ModuleCycle]) -> Vec<String> {
+        cycles.iter().map(|cycle| cycle.files().cloned().collect::<Vec<_>>().join(" ")).collect()
     }
 
     #[test]
     fn a_chain_is_no_circle() {
-        assert!(circles(&uses(&["a > b", "b > c", "a > c"])).is_empty());
+        assert!(cycles(&uses(&["a > b", "b > c", "a > c"])).is_empty());
     }
 
     #[test]
     fn circles_that_touch_are_one_and_others_stand_apart() {
-        let found = circles(&uses(&["a > b", "b > a", "b > c", "c > b", "c > d", "d > e", "e > d", "f > a"]));
+        let found = cycles(&uses(&["a > b", "b > a", "b > c", "c > b", "c > d", "d > e", "e > d", "f > a"]));
         assert_eq!(files(&found), ["a b c", "d e"]);
     }
 
     #[test]
     fn a_long_way_round_is_a_circle_and_is_told_with_its_names() {
-        let found = circles(&uses(&["a > b", "b > c", "c > a", "c > d"]));
-        let told = "3 files in a circle\n  a -> b: x\n  b -> c: x\n  c -> a: x";
+        let found = cycles(&uses(&["a > b", "b > c", "c > a", "c > d"]));
+        let told = "3 files in a cycle\n  a -> b: x\n  b -> c: x\n  c -> a: x";
         assert_eq!(found.iter().map(ToString::to_string).collect::<Vec<_>>(), [told]);
     }
 }
