@@ -5,7 +5,7 @@ import inspect
 import pytest
 from harness import SOURCES
 
-from omni import channel, constants, executors, skill, wire, worker_loop
+from omni import channel, constants, skill, wire, worker_loop
 from omni.call_frame import Call, Target
 from omni.invoke import ToolRunner
 from omni.mcp.outcomes import failed_result, with_stderr
@@ -18,9 +18,8 @@ def test_the_decorator_takes_the_options_of_the_shared_file():
     )
 
 
-def test_levels_and_executors_are_those_of_the_shared_file():
+def test_levels_are_those_of_the_shared_file():
     assert skill.LEVELS == constants.LEVELS
-    assert executors.NAMES == constants.EXECUTORS
 
 
 def test_the_wires_numbers_are_those_of_the_shared_file():

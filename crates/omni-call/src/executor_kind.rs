@@ -1,9 +1,15 @@
-//! Which executors there are, and by which names they are chosen: the one table of them.
+//! Which executors there are, and what each is: the one table of them.
+//!
+//! A new one is a variant and its row. What is said and checked of executors elsewhere (messages, the page of them, the
+//! names that Python takes, which kinds of tool it runs) is made from the row; what does not compile then is where it is
+//! wired.
 
 use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
+
+use crate::Target;
 
 /// Which executor runs a tool.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -12,7 +18,7 @@ pub enum ExecutorKind {
     /// A warm worker of the managed pool.
     #[default]
     Pool,
-    /// A process forked from a parent that has imported the skill: see [`ForkSettings`].
+    /// A process forked from a parent that has imported the skill: see [`ForkSettings`](crate::ForkSettings).
     Fork,
     /// A process of its own for every call, started from nothing.
     Spawn,
@@ -24,53 +30,131 @@ pub enum ExecutorKind {
     Native,
 }
 
-impl ExecutorKind {
-    pub const ALL: [ExecutorKind; 6] = [
-        ExecutorKind::Pool,
-        ExecutorKind::Fork,
-        ExecutorKind::Spawn,
-        ExecutorKind::Embedded,
-        ExecutorKind::Runner,
-        ExecutorKind::Native,
-    ];
+/// Where an executor is, and so who hands calls to it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ExecutorPlace {
+    /// In a set of executors that have one interpreter, made by the first call that needs it.
+    Interpreter(InterpreterExecutor),
+    /// In the server, which has one of it. It needs no Python.
+    Server(ServerExecutor),
+}
 
-    /// Those that a tool, its skill or a setting may name.
-    pub const CHOICES: [ExecutorKind; 5] = [
-        ExecutorKind::Pool,
-        ExecutorKind::Fork,
-        ExecutorKind::Spawn,
-        ExecutorKind::Embedded,
-        ExecutorKind::Runner,
-    ];
+/// An executor of one interpreter.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum InterpreterExecutor {
+    /// See [`ExecutorKind::Pool`].
+    Pool,
+    /// See [`ExecutorKind::Fork`].
+    Fork,
+    /// See [`ExecutorKind::Spawn`].
+    Spawn,
+    /// See [`ExecutorKind::Embedded`].
+    Embedded,
+}
+
+/// An executor that needs no interpreter.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ServerExecutor {
+    /// See [`ExecutorKind::Runner`].
+    Runner,
+    /// See [`ExecutorKind::Native`].
+    Native,
+}
+
+/// A row of the table.
+struct Row {
+    /// In decorators, front matter, settings and manifests.
+    name: &'static str,
+    /// Where the tool runs, in words for an author who chooses.
+    about: &'static str,
+    /// Whether a tool, its skill or a setting may name it.
+    is_choice: bool,
+    place: ExecutorPlace,
+    /// Which kinds of tool it has a way to run.
+    runs: fn(&Target) -> bool,
+}
+
+impl ExecutorKind {
+    pub const ALL: [ExecutorKind; 6] = {
+        use ExecutorKind::{Embedded, Fork, Native, Pool, Runner, Spawn};
+        // Does not compile while one is missing, so that none is forgotten below.
+        match Pool {
+            Pool | Fork | Spawn | Embedded | Runner | Native => {}
+        }
+        [Pool, Fork, Spawn, Embedded, Runner, Native]
+    };
+
+    const fn row(self) -> Row {
+        match self {
+            ExecutorKind::Pool => Row {
+                name: "pool",
+                about: "a warm Python process that serves one call after the other; the default",
+                is_choice: true,
+                place: ExecutorPlace::Interpreter(InterpreterExecutor::Pool),
+                runs: is_python,
+            },
+            ExecutorKind::Fork => Row {
+                name: "fork",
+                about: "a process of its own for each call, forked from a parent that has imported the skill",
+                is_choice: true,
+                place: ExecutorPlace::Interpreter(InterpreterExecutor::Fork),
+                runs: is_python,
+            },
+            ExecutorKind::Spawn => Row {
+                name: "spawn",
+                about: "a process of its own for each call, started from nothing; every program is run so",
+                is_choice: true,
+                place: ExecutorPlace::Interpreter(InterpreterExecutor::Spawn),
+                runs: |target| matches!(target, Target::Python(_) | Target::Program(_)),
+            },
+            ExecutorKind::Embedded => Row {
+                name: "embedded",
+                about: "the server's own process, with Python loaded into it; nothing there can be killed",
+                is_choice: true,
+                place: ExecutorPlace::Interpreter(InterpreterExecutor::Embedded),
+                runs: is_python,
+            },
+            ExecutorKind::Runner => Row {
+                name: "runner",
+                about: "a tool runner that somebody else started: `--runner ADDRESS`",
+                is_choice: true,
+                place: ExecutorPlace::Server(ServerExecutor::Runner),
+                // It knows tools by their names, and may have the same folders.
+                runs: |target| !is_native(target),
+            },
+            ExecutorKind::Native => Row {
+                name: "native",
+                about: "a function of the server itself, for tools of its own",
+                is_choice: false,
+                place: ExecutorPlace::Server(ServerExecutor::Native),
+                runs: is_native,
+            },
+        }
+    }
 
     /// The name in decorators, front matter, settings and manifests.
     pub const fn name(self) -> &'static str {
-        match self {
-            ExecutorKind::Pool => "pool",
-            ExecutorKind::Fork => "fork",
-            ExecutorKind::Spawn => "spawn",
-            ExecutorKind::Embedded => "embedded",
-            ExecutorKind::Runner => "runner",
-            ExecutorKind::Native => "native",
-        }
+        self.row().name
     }
 
     /// Where the tool runs, in words for an author who chooses.
     pub const fn about(self) -> &'static str {
-        match self {
-            ExecutorKind::Pool => "a warm Python process that serves one call after the other; the default",
-            ExecutorKind::Fork => {
-                "a process of its own for each call, forked from a parent that has imported the skill"
-            }
-            ExecutorKind::Spawn => {
-                "a process of its own for each call, started from nothing; every program is run so"
-            }
-            ExecutorKind::Embedded => {
-                "the server's own process, with Python loaded into it; nothing there can be killed"
-            }
-            ExecutorKind::Runner => "a tool runner that somebody else started: `--runner ADDRESS`",
-            ExecutorKind::Native => "a function of the server itself, for tools of its own",
-        }
+        self.row().about
+    }
+
+    /// Who hands calls to it.
+    pub const fn place(self) -> ExecutorPlace {
+        self.row().place
+    }
+
+    /// Whether it has a way to run such a tool.
+    pub fn runs(self, target: &Target) -> bool {
+        (self.row().runs)(target)
+    }
+
+    /// Those that a tool, its skill or a setting may name.
+    pub fn choices() -> impl Iterator<Item = ExecutorKind> {
+        ExecutorKind::ALL.into_iter().filter(|kind| kind.row().is_choice)
     }
 
     /// Names that executors once had, each with what to write instead. Whoever reads a name refuses these with
@@ -84,12 +168,25 @@ impl ExecutorKind {
 
     /// The names to choose from in words, for messages: pool, … or runner, each in back-ticks.
     pub fn names() -> String {
-        let names = ExecutorKind::CHOICES.map(|kind| format!("`{}`", kind.name()));
+        ExecutorKind::list(ExecutorKind::choices())
+    }
+
+    /// The names of these in words: `pool`, … or `runner`, each in back-ticks.
+    pub fn list(kinds: impl Iterator<Item = ExecutorKind>) -> String {
+        let names: Vec<String> = kinds.map(|kind| format!("`{}`", kind.name())).collect();
         match names.as_slice() {
             [rest @ .., last] if !rest.is_empty() => format!("{} or {last}", rest.join(", ")),
             names => names.concat(),
         }
     }
+}
+
+fn is_python(target: &Target) -> bool {
+    target.python().is_some()
+}
+
+fn is_native(target: &Target) -> bool {
+    matches!(target, Target::Native { .. })
 }
 
 /// A name that is no executor's. Its text says what to write instead.
@@ -101,7 +198,7 @@ impl FromStr for ExecutorKind {
     type Err = UnknownExecutor;
 
     fn from_str(name: &str) -> Result<Self, UnknownExecutor> {
-        if let Some(kind) = ExecutorKind::CHOICES.into_iter().find(|kind| kind.name() == name) {
+        if let Some(kind) = ExecutorKind::choices().find(|kind| kind.name() == name) {
             return Ok(kind);
         }
         if name == ExecutorKind::Native.name() {
@@ -118,37 +215,6 @@ impl FromStr for ExecutorKind {
     }
 }
 
-/// How the executor `fork` has processes ready. `None` leaves it to the skill, then to the server.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(default)]
-pub struct ForkSettings {
-    /// How many processes wait for a call, already forked, once the tool has been called. With 0, the server's
-    /// default, each is forked when its call comes.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub ahead: Option<u32>,
-    /// How many calls a process serves before another one takes its place. The server's default is 1.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub calls: Option<u32>,
-}
-
-impl ForkSettings {
-    /// More processes than this that only wait are a mistake: each keeps some memory of its own.
-    pub const AHEAD_MAX: u32 = 64;
-    /// More calls than this are what `pool` is for.
-    pub const CALLS_MAX: u32 = 100_000;
-
-    /// These settings, and where they say nothing, `others`.
-    #[must_use]
-    pub fn or(self, others: ForkSettings) -> ForkSettings {
-        ForkSettings { ahead: self.ahead.or(others.ahead), calls: self.calls.or(others.calls) }
-    }
-
-    /// Whether nothing is set.
-    pub fn is_empty(&self) -> bool {
-        *self == ForkSettings::default()
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -158,7 +224,7 @@ mod tests {
         for kind in ExecutorKind::ALL {
             assert_eq!(serde_json::to_value(kind).ok(), Some(kind.name().into()));
             let chosen = kind.name().parse().ok();
-            assert_eq!(chosen, ExecutorKind::CHOICES.contains(&kind).then_some(kind));
+            assert_eq!(chosen, kind.row().is_choice.then_some(kind));
         }
     }
 

@@ -780,9 +780,8 @@ mod tests {
 
     #[test]
     fn what_skills_may_declare_is_what_python_takes() {
-        use crate::{Affinity, ExecutorKind, ForkSettings, LogLevel, Policy};
+        use crate::{Affinity, ForkSettings, LogLevel, Policy};
         let shared = shared();
-        assert_eq!(shared["executors"], json!(ExecutorKind::CHOICES.map(ExecutorKind::name)));
         assert_eq!(shared["affinities"], json!(Affinity::ALL.map(Affinity::name)));
         assert_eq!(shared["levels"], json!(LogLevel::ALL.map(LogLevel::name)));
         let options = &shared["options"];

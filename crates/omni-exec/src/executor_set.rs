@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use omni_call::{Call, CallPort, Executor, ExecutorKind, Outcome, OutcomeKind, RunSpec};
+use omni_call::{Call, CallPort, Executor, InterpreterExecutor, Outcome, OutcomeKind, RunSpec};
 use tokio::sync::OnceCell;
 
 use crate::outcome::unstarted;
@@ -25,21 +25,17 @@ pub struct InterpreterExecutors {
 }
 
 impl ExecutorSet for InterpreterExecutors {
-    async fn run_by(&self, kind: ExecutorKind, call: Call, port: &mut dyn CallPort) -> Outcome {
+    async fn run_by(&self, kind: InterpreterExecutor, call: Call, port: &mut dyn CallPort) -> Outcome {
         match kind {
-            ExecutorKind::Pool => self.pool.run_unboxed(call, port).await,
-            ExecutorKind::Fork => self.fork.run(call, port).await,
-            ExecutorKind::Spawn => self.spawn.run(call, port).await,
-            ExecutorKind::Embedded => match self.embedded().await {
+            InterpreterExecutor::Pool => self.pool.run_unboxed(call, port).await,
+            InterpreterExecutor::Fork => self.fork.run(call, port).await,
+            InterpreterExecutor::Spawn => self.spawn.run(call, port).await,
+            InterpreterExecutor::Embedded => match self.embedded().await {
                 Ok(embedded) => embedded.run(call, port).await,
                 Err(StartRefusal { message, hint }) => {
                     unstarted(&call, OutcomeKind::WorkerStart { message, hint })
                 }
             },
-            ExecutorKind::Runner | ExecutorKind::Native => {
-                let message = format!("bug: `{}` is not of one interpreter", kind.name());
-                unstarted(&call, OutcomeKind::Lost { message })
-            }
         }
     }
 }

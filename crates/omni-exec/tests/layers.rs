@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use omni_call::{
     Affinity, BoxFuture, Call, CallId, CallPort, CallRequest, CallResult, Deadline, Executor, ExecutorKind,
-    NoClient, Outcome, OutcomeKind, Phase, Policy, PythonTarget, Requirements, RequirementsSource, RunSpec,
-    ToolResult, Trust,
+    InterpreterExecutor, NoClient, Outcome, OutcomeKind, Phase, Policy, PythonTarget, Requirements,
+    RequirementsSource, RunSpec, ServerExecutor, ToolResult, Trust,
 };
 use omni_exec::{
     ChoiceRules, ConcurrencyLimits, ExecutorChoice, ExecutorProvider, ExecutorSet, ExecutorSets, Placement,
@@ -407,11 +407,10 @@ impl Scripted {
 impl ExecutorProvider for Scripted {
     type Sets = ScriptedSets;
 
-    fn standing(&self, kind: ExecutorKind) -> Option<&dyn Executor> {
-        match kind {
-            ExecutorKind::Runner => self.runner.as_ref().map(|runner| runner as &dyn Executor),
-            ExecutorKind::Native => Some(&self.native),
-            _ => None,
+    fn standing(&self, executor: ServerExecutor) -> Option<&dyn Executor> {
+        match executor {
+            ServerExecutor::Runner => self.runner.as_ref().map(|runner| runner as &dyn Executor),
+            ServerExecutor::Native => Some(&self.native),
         }
     }
 
@@ -457,9 +456,9 @@ impl ExecutorSets for ScriptedSets {
 }
 
 impl ExecutorSet for ScriptedSet {
-    async fn run_by(&self, kind: ExecutorKind, call: Call, _: &mut dyn CallPort) -> Outcome {
+    async fn run_by(&self, executor: InterpreterExecutor, call: Call, _: &mut dyn CallPort) -> Outcome {
         let SetNeeds { environment, own_processes } = self.0;
-        let text = format!("{} environment={environment} own={own_processes}", kind.name());
+        let text = format!("{executor:?} environment={environment} own={own_processes}").to_lowercase();
         let elapsed = call.deadline.accepted().elapsed();
         Outcome::unstarted(ToolResult::of_json(&format!("{text:?}")).into(), elapsed)
     }

@@ -8,7 +8,7 @@ mod setup;
 use std::sync::Arc;
 
 use anyhow::{Context, Result, bail};
-use omni_call::{BoxFuture, Executor, ExecutorKind, Trust};
+use omni_call::{BoxFuture, Executor, ExecutorKind, ServerExecutor, Trust};
 use omni_catalog::Snapshot;
 use omni_exec::{ChoiceRules, ExecutorChoice, ExecutorProvider, Native, Runner, StartRefusal};
 use tokio::sync::OnceCell;
@@ -149,11 +149,10 @@ impl Executors {
 impl ExecutorProvider for Executors {
     type Sets = ReadyExecutors;
 
-    fn standing(&self, kind: ExecutorKind) -> Option<&dyn Executor> {
-        match kind {
-            ExecutorKind::Runner => self.runner.as_deref().map(|runner| runner as &dyn Executor),
-            ExecutorKind::Native => Some(&self.native),
-            ExecutorKind::Pool | ExecutorKind::Fork | ExecutorKind::Spawn | ExecutorKind::Embedded => None,
+    fn standing(&self, executor: ServerExecutor) -> Option<&dyn Executor> {
+        match executor {
+            ServerExecutor::Runner => self.runner.as_deref().map(|runner| runner as &dyn Executor),
+            ServerExecutor::Native => Some(&self.native),
         }
     }
 

@@ -146,15 +146,6 @@ UNKNOWN_TOOL = -32602
 #: The official SDK that `omni.mcp` is an adapter on.
 MCP_PACKAGE = "mcp==2.3.0"
 
-#: The executors there are.
-EXECUTORS = (
-    "pool",
-    "fork",
-    "spawn",
-    "embedded",
-    "runner",
-)
-
 #: What a model reads about a call that failed, by how it ended.
 OUTCOME_SENTENCES = {
     "tool_error": (

@@ -62,7 +62,6 @@ const CONSTANTS: &[(&str, &str, &str)] = &[
     ("CALL_ID_MAX", "/runner/call_id_max", "The largest integer that every reader of JSON holds exactly."),
     ("UNKNOWN_TOOL", "/errors/unknown_tool", "The error with which a call of no tool is answered."),
     ("MCP_PACKAGE", "/mcp_package", "The official SDK that `omni.mcp` is an adapter on."),
-    ("EXECUTORS", "/executors", "The executors there are."),
     (
         "OUTCOME_SENTENCES",
         "/outcomes/sentences",

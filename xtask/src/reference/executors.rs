@@ -9,7 +9,7 @@ pub(super) fn page() -> String {
          A tool names its executor with `@tool(executor=…)`, a skill for all its tools with `executor:` in `SKILL.md`; for \
          all others it is `executor` in `omni.toml`, or `--executor`.\n\n| name | where a tool runs |\n|---|---|\n",
     );
-    for kind in ExecutorKind::CHOICES {
+    for kind in ExecutorKind::choices() {
         page += &format!("| `{}` | {} |\n", kind.name(), kind.about());
     }
     page += &format!(
@@ -33,7 +33,7 @@ pub(super) fn module() -> String {
         "\"\"\"Which executors there are. Generated from `omni-call` by `cargo xtask docs`; do not edit.\"\"\"\n\n\
          from omni.own_builtins import __builtins__  # noqa: F401 - functions find built-in names here\n\n",
     );
-    let names: Vec<String> = ExecutorKind::CHOICES.iter().map(|kind| format!("{:?}", kind.name())).collect();
+    let names: Vec<String> = ExecutorKind::choices().map(|kind| format!("{:?}", kind.name())).collect();
     module += &format!("NAMES = ({})\n\n", names.join(", "));
     module += "#: Names that executors once had, each with what to write instead.\nFORMER = {\n";
     for (former, instead) in ExecutorKind::FORMER {

@@ -3,7 +3,8 @@
 use std::sync::Arc;
 
 use omni_call::{
-    BoxFuture, Call, CallPort, CallRequest, Executor, ExecutorKind, Outcome, OutcomeKind, Requirements, Trust,
+    BoxFuture, Call, CallPort, CallRequest, Executor, ExecutorKind, ExecutorPlace, InterpreterExecutor,
+    Outcome, OutcomeKind, Requirements, ServerExecutor, Trust,
 };
 
 use super::refusal::StartRefusal;
@@ -17,7 +18,7 @@ pub trait ExecutorProvider: Send + Sync {
 
     /// An executor that needs no interpreter here: a runner that somebody else started, the server's own functions.
     /// `None` where there is none of this kind.
-    fn standing(&self, kind: ExecutorKind) -> Option<&dyn Executor>;
+    fn standing(&self, kind: ServerExecutor) -> Option<&dyn Executor>;
 
     /// The others, if they are there.
     fn ready(&self) -> Option<&Self::Sets>;
@@ -36,7 +37,7 @@ pub trait ExecutorProvider: Send + Sync {
 impl<P: ExecutorProvider> ExecutorProvider for Arc<P> {
     type Sets = P::Sets;
 
-    fn standing(&self, kind: ExecutorKind) -> Option<&dyn Executor> {
+    fn standing(&self, kind: ServerExecutor) -> Option<&dyn Executor> {
         (**self).standing(kind)
     }
 
@@ -82,7 +83,7 @@ pub trait ExecutorSet: Send + Sync {
     /// Has the executor of this kind run a call: see [`Executor::run`].
     fn run_by<'a>(
         &'a self,
-        kind: ExecutorKind,
+        kind: InterpreterExecutor,
         call: Call,
         port: &'a mut dyn CallPort,
     ) -> impl Future<Output = Outcome> + Send + 'a;
@@ -184,13 +185,15 @@ fn refused(call: &Call, StartRefusal { message, hint }: StartRefusal) -> Outcome
 }
 
 /// Why there is no executor of this kind, which needs no interpreter.
-fn none_standing(kind: ExecutorKind) -> StartRefusal {
+fn none_standing(kind: ServerExecutor) -> StartRefusal {
     let (message, hint) = match kind {
-        ExecutorKind::Runner => (
+        ServerExecutor::Runner => (
             "it runs at a runner, and none is named",
             "name one with `--runner unix:/path/to/socket`, or choose another executor",
         ),
-        _ => ("no Python runs a function of the server", "this is a bug in omni: please report it"),
+        ServerExecutor::Native => {
+            ("no Python runs a function of the server", "this is a bug in omni: please report it")
+        }
     };
     StartRefusal { message: message.to_owned(), hint: hint.to_owned() }
 }
@@ -205,12 +208,15 @@ impl<E: ExecutorProvider> Executor for ExecutorChoice<E> {
         if let Some(refusal) = self.rules.refuse(kind, &call) {
             return refused(&call, refusal);
         }
-        if matches!(kind, ExecutorKind::Runner | ExecutorKind::Native) {
-            return match self.executors.standing(kind) {
-                Some(standing) => standing.run(call, port).await,
-                None => refused(&call, none_standing(kind)),
-            };
-        }
+        let executor = match kind.place() {
+            ExecutorPlace::Interpreter(executor) => executor,
+            ExecutorPlace::Server(executor) => {
+                return match self.executors.standing(executor) {
+                    Some(standing) => standing.run(call, port).await,
+                    None => refused(&call, none_standing(executor)),
+                };
+            }
+        };
         let sets = match self.executors.ready() {
             Some(sets) => sets,
             None => match self.executors.make_ready().await {
@@ -221,10 +227,10 @@ impl<E: ExecutorProvider> Executor for ExecutorChoice<E> {
         match needs(sets, kind, &call) {
             Err(refusal) => refused(&call, refusal),
             Ok(SetNeeds { environment: false, own_processes: false }) => {
-                sets.common().run_by(kind, call, port).await
+                sets.common().run_by(executor, call, port).await
             }
             Ok(needs) => match sets.set_for(&mut call, needs, port).await {
-                Ok(set) => set.run_by(kind, call, port).await,
+                Ok(set) => set.run_by(executor, call, port).await,
                 Err(outcome) => *outcome,
             },
         }

@@ -1,35 +1,28 @@
-//! Which executor runs which kinds of tool.
+//! What is said of a call whose executor cannot run its kind of tool.
 
-use omni_call::{Call, ExecutorKind, Target};
+use omni_call::{Call, ExecutorKind, ExecutorPlace, Target};
 
 use super::refusal::StartRefusal;
-
-/// Whether an executor has a way to run a target.
-fn runs(executor: ExecutorKind, target: &Target) -> bool {
-    match executor {
-        ExecutorKind::Pool | ExecutorKind::Fork | ExecutorKind::Embedded => target.python().is_some(),
-        ExecutorKind::Spawn => matches!(target, Target::Python(_) | Target::Program(_)),
-        // It knows tools by their names, and may have the same folders.
-        ExecutorKind::Runner => !matches!(target, Target::Native { .. }),
-        ExecutorKind::Native => matches!(target, Target::Native { .. }),
-    }
-}
 
 /// Why an executor of this kind cannot run a call's target; `None` when it can.
 pub(super) fn refuse_target(call: &Call, executor: ExecutorKind) -> Option<StartRefusal> {
     let target = &call.spec.target;
-    if runs(executor, target) {
+    if executor.runs(target) {
         return None;
     }
     let hint = match target {
-        Target::Python(_) => "choose `executor: pool`, `fork`, `spawn` or `embedded`",
-        Target::Program(_) => "only `executor: spawn` starts programs",
-        Target::Remote { .. } => "only the server that lists it can run it",
-        Target::Native { .. } => "only the server itself can run it",
+        Target::Python(_) => {
+            let here = |kind: &ExecutorKind| matches!(kind.place(), ExecutorPlace::Interpreter(_));
+            let able = ExecutorKind::choices().filter(here).filter(|kind| kind.runs(target));
+            format!("choose {}", ExecutorKind::list(able).replacen('`', "`executor: ", 1))
+        }
+        Target::Program(_) => "only `executor: spawn` starts programs".to_owned(),
+        Target::Remote { .. } => "only the server that lists it can run it".to_owned(),
+        Target::Native { .. } => "only the server itself can run it".to_owned(),
     };
     let message =
         format!("`{}` is {}, and `{}` runs none of those", call.spec.tool, target.about(), executor.name());
-    Some(StartRefusal { message, hint: hint.to_owned() })
+    Some(StartRefusal { message, hint })
 }
 
 #[cfg(test)]
