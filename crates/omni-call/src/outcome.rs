@@ -139,6 +139,13 @@ impl From<ToolResult> for OutcomeKind {
 }
 
 impl OutcomeKind {
+    /// What a refused call is told to wait before it comes again. A second is long against most calls, so that a place
+    /// has become free by then, and short for a model that waits. Also what a runner means that does not say.
+    pub const RETRY_AFTER: Duration = Duration::from_secs(1);
+
+    /// The call was not taken, because as many wait as may.
+    pub const BUSY: OutcomeKind = OutcomeKind::Busy { retry_after: OutcomeKind::RETRY_AFTER };
+
     /// The name in `_meta.kind`, in logs and in the reference table.
     pub fn name(&self) -> &'static str {
         match self {

@@ -59,6 +59,14 @@ pub struct Ask {
     pub params: Bytes,
 }
 
+impl Ask {
+    /// The parameters at most, in bytes. Python refuses larger ones before they are sent.
+    pub const BYTES_MAX: usize = 1 << 20;
+
+    /// Questions of one call at most that wait for an answer at the same time. Python refuses more before they are sent.
+    pub const OPEN_MAX: usize = 16;
+}
+
 /// What a server may ask of a client, by MCP's names for it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum AskMethod {
@@ -127,6 +135,12 @@ impl AskRefusal {
 }
 
 impl Answer {
+    /// A result at most, in bytes: what is larger is told to the tool as a failure.
+    pub const BYTES_MAX: usize = 4 << 20;
+
+    /// What is told of why there is no result, at most.
+    pub const MESSAGE_BYTES_MAX: usize = 8 << 10;
+
     /// The answer where nobody can be asked.
     pub fn unsupported(method: AskMethod) -> Answer {
         let message = format!("this call's client cannot be asked `{}`", method.name());

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use omni_call::Requirements;
-use omni_process::{ExitStatus, PlainProgram, ProcessTable};
+use omni_process::{ExitStatus, LINE_BYTES_MAX, PlainProgram, ProcessTable};
 use tokio::io::AsyncReadExt as _;
 use tokio::net::unix::pipe;
 use tokio::sync::watch;
@@ -27,9 +27,6 @@ const LOCK_TICK: Duration = Duration::from_millis(100);
 
 /// How much of what installers said is kept for an error. More stands in the log file.
 const OUTPUT_BYTES_MAX: usize = 256 << 10;
-
-/// A longer line is cut into several.
-const LINE_BYTES_MAX: usize = 8 << 10;
 
 const LOCK_FILE: &str = "uv.lock";
 

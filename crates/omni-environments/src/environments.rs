@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use omni_call::{Call, Event, EventSink, Expired, Requirements};
-use omni_process::{BackoffDelays, Failures, ProcessLimits, ProcessTable};
+use omni_process::{BackoffDelays, Failures, ProcessLimits, ProcessTable, SHUTDOWN_GRACE};
 use tokio::sync::watch;
 use tokio::time::sleep_until;
 
@@ -23,9 +23,6 @@ const RETRY_DELAYS: BackoffDelays =
 
 /// How often a caller hears that a long step goes on.
 const STILL_EVERY: Duration = Duration::from_secs(5);
-
-/// How long installers get to end at shutdown.
-const SHUTDOWN_GRACE: Duration = Duration::from_millis(200);
 
 /// The environments of one server. Needs a tokio runtime where it is asked for one.
 ///

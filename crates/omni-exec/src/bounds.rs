@@ -7,17 +7,11 @@
 
 use std::time::Duration;
 
-/// What a refused call is told to wait before it comes again. A second is long against most calls, so that a place
-/// has become free by then, and short for a model that waits. Also what a runner means that does not say.
-pub(crate) const RETRY_AFTER: Duration = Duration::from_secs(1);
+pub(crate) use omni_process::SHUTDOWN_GRACE;
 
 /// How long a call that was told to end may take over it before its process is ended, or its thread given up. An
 /// exception needs microseconds to reach the top of a tool, and what `finally` and `with` do on its way some milliseconds.
 pub(crate) const CANCEL_PATIENCE: Duration = Duration::from_millis(250);
-
-/// How long calls that run get when the server stops before their processes are killed. Shorter than
-/// [`CANCEL_PATIENCE`]: whoever stops a server waits for it, and no client will hear of these calls any more.
-pub(crate) const SHUTDOWN_GRACE: Duration = Duration::from_millis(200);
 
 /// How long a process that was told to end once it is done may take over what skills registered with `atexit`, and
 /// over the threads that Python waits for. Nobody waits for this, but it holds a place.
@@ -43,17 +37,11 @@ pub(crate) const REVOKED_FOR: Duration = Duration::from_millis(2);
 
 /// How long after a call's time limit a runner may still say where the tool was. It ends the tool by the same limit, and
 /// its word has to come over a network.
-pub(crate) const LAST_WORDS: Duration = Duration::from_secs(2);
-
-/// The parameters of a question at most, in bytes. Python refuses larger ones before they are sent.
-pub(crate) const ASK_BYTES_MAX: usize = 1 << 20;
-
-/// An answer at most, in bytes: what is larger is told to the tool as a failure.
-pub(crate) const ANSWER_BYTES_MAX: usize = 4 << 20;
-
-/// Questions of one call at most that wait for an answer at the same time. Python refuses more before they are sent.
-pub(crate) const ASKS_OPEN_MAX: usize = 16;
+pub(crate) const RUNNER_ANSWER_GRACE: Duration = Duration::from_secs(2);
 
 /// What is kept of the end of a call's standard error, in bytes, for the error that it ends with: a traceback of a thousand
 /// lines, and more than anybody reads of one. All of it is in the log.
 pub(crate) const STDERR_TAIL_BYTES: usize = 64 << 10;
+
+/// Timers fire on whole milliseconds: one that is set for less than this from now would only be set again.
+pub(crate) const TIMER_GRAIN: Duration = Duration::from_millis(1);

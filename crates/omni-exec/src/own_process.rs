@@ -11,13 +11,11 @@ use tokio::time::timeout;
 
 use crate::ExecConfig;
 use crate::attempt::{AttemptFacts, AttemptResult, AttemptSite as _, conclude};
-use crate::bounds::{CANCEL_PATIENCE, EXIT_GRACE, RETRY_AFTER};
+use crate::bounds::{CANCEL_PATIENCE, EXIT_GRACE};
 use crate::executor_processes::ExecutorProcesses;
 use crate::outcome::start_failed;
 use crate::within::within;
 use crate::worker::Worker;
-
-const BUSY: OutcomeKind = OutcomeKind::Busy { retry_after: RETRY_AFTER };
 
 /// How many calls of an executor run at once, and how many wait for that.
 pub(crate) struct CallCapacity {
@@ -50,7 +48,7 @@ impl CallCapacity {
         if let Ok(permit) = Arc::clone(&self.permits).try_acquire_owned() {
             return Ok(permit);
         }
-        let _waiting = WaitingCount::new(&self.waiting, self.waiting_max).ok_or(BUSY)?;
+        let _waiting = WaitingCount::new(&self.waiting, self.waiting_max).ok_or(OutcomeKind::BUSY)?;
         let permit = async {
             tokio::select! {
                 biased;

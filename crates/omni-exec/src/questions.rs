@@ -11,18 +11,14 @@ use std::time::Instant;
 use bytes::Bytes;
 use omni_call::{Answer, Ask, AskMethod, AskRefusal, BoxFuture, CallPort, Deadline};
 
-use crate::bounds::{ANSWER_BYTES_MAX, ASKS_OPEN_MAX};
 use crate::wire::{AskFrame, WireError};
-
-/// What is told of why there is no answer, at most.
-const MESSAGE_BYTES_MAX: usize = 8 << 10;
 
 /// What is repeated of a method that there is not.
 const METHOD_CHARS_MAX: usize = 100;
 
 /// Answers at most that lie here because the worker does not read: half of them may be to questions that it has taken
 /// back meanwhile.
-const UNREAD_MAX: usize = 2 * ASKS_OPEN_MAX;
+const UNREAD_MAX: usize = 2 * Ask::OPEN_MAX;
 
 /// The questions of one call, by their numbers.
 #[derive(Debug, Default)]
@@ -43,7 +39,7 @@ impl QuestionNumbers {
         if number != self.last + 1 {
             return Err(WireError::AskNumber { given: number, wanted: self.last + 1 });
         }
-        if self.open.len() >= ASKS_OPEN_MAX || self.open.len() + self.unread.len() >= UNREAD_MAX {
+        if self.open.len() >= Ask::OPEN_MAX || self.open.len() + self.unread.len() >= UNREAD_MAX {
             return Err(WireError::TooManyAsks);
         }
         self.last = number;
@@ -164,15 +160,16 @@ impl PendingAnswers {
 /// An answer that a worker may be sent.
 fn bounded(answer: Answer) -> Answer {
     match answer {
-        Answer::Result(result) if result.len() > ANSWER_BYTES_MAX => Answer::Refused {
+        Answer::Result(result) if result.len() > Answer::BYTES_MAX => Answer::Refused {
             why: AskRefusal::Failed,
             message: format!(
-                "the client's answer is {} bytes, more than the {ANSWER_BYTES_MAX} allowed",
-                result.len()
+                "the client's answer is {} bytes, more than the {} allowed",
+                result.len(),
+                Answer::BYTES_MAX
             ),
         },
-        Answer::Refused { why, mut message } if message.len() > MESSAGE_BYTES_MAX => {
-            message.truncate(message.floor_char_boundary(MESSAGE_BYTES_MAX));
+        Answer::Refused { why, mut message } if message.len() > Answer::MESSAGE_BYTES_MAX => {
+            message.truncate(message.floor_char_boundary(Answer::MESSAGE_BYTES_MAX));
             Answer::Refused { why, message }
         }
         answer @ (Answer::Result(_) | Answer::Refused { .. }) => answer,
@@ -251,7 +248,7 @@ mod tests {
     #[test]
     fn so_many_questions_may_be_open_and_each_answer_makes_room() {
         let mut numbers = QuestionNumbers::default();
-        let most = ASKS_OPEN_MAX as u64;
+        let most = Ask::OPEN_MAX as u64;
         (1..=most).for_each(|number| numbers.ask(number, 0).unwrap());
         assert!(matches!(numbers.ask(most + 1, 0), Err(WireError::TooManyAsks)));
         assert!(numbers.answer(3) && !numbers.answer(3), "a question is answered once");
@@ -280,12 +277,12 @@ mod tests {
 
     #[test]
     fn what_a_worker_is_sent_has_bounds() {
-        let large = bounded(Answer::Result(Bytes::from(vec![b' '; ANSWER_BYTES_MAX + 1])));
+        let large = bounded(Answer::Result(Bytes::from(vec![b' '; Answer::BYTES_MAX + 1])));
         let Answer::Refused { why: AskRefusal::Failed, message } = large else { panic!("{large:?}") };
         assert!(message.contains("4194305 bytes"), "{message}");
-        let long = Answer::Refused { why: AskRefusal::Gone, message: "é".repeat(MESSAGE_BYTES_MAX) };
+        let long = Answer::Refused { why: AskRefusal::Gone, message: "é".repeat(Answer::MESSAGE_BYTES_MAX) };
         let Answer::Refused { why: AskRefusal::Gone, message } = bounded(long) else { panic!() };
-        assert_eq!(message.len(), MESSAGE_BYTES_MAX);
+        assert_eq!(message.len(), Answer::MESSAGE_BYTES_MAX);
     }
 
     /// Answers when it is told to, and counts the questions that are open.

@@ -8,6 +8,8 @@ use std::time::{Duration, Instant};
 use omni_call::{Call, Deadline, Expired, OutcomeKind};
 use tokio::time::{sleep_until, timeout_at};
 
+use crate::bounds::TIMER_GRAIN;
+
 /// Waits for `future` until one of the clocks of a call strikes. The error is how the call ends then; the future has been
 /// dropped. `deadline` is looked at once: who moves its clocks meanwhile asks again.
 ///
@@ -57,7 +59,7 @@ pub(crate) async fn poll_within<T>(
             }
             // A heartbeat has moved the deadline since the timer was set.
             let next = call.deadline.next().map_or_else(far, Into::into);
-            alarm.as_mut().reset(next.max(tokio::time::Instant::from(now) + Duration::from_millis(1)));
+            alarm.as_mut().reset(next.max(tokio::time::Instant::from(now) + TIMER_GRAIN));
         }
         Poll::Pending
     })

@@ -22,8 +22,8 @@ pub use environment::path_folders;
 pub use failures::{BackoffDelays, Failures};
 pub use isolation::namespaces;
 pub use launch::{launch, raise_descriptor_limit};
-pub use output::{Output, OutputListener, PrintedOutput, UnattributedOutput};
-pub use process::{ExitStatus, Process, TERM_GRACE};
+pub use output::{LINE_BYTES_MAX, Output, OutputListener, PrintedOutput, UnattributedOutput};
+pub use process::{ExitStatus, Process, SHUTDOWN_GRACE, TERM_GRACE};
 pub use process_table::{
     AdoptedExit, AdoptedProcess, PlainProgram, ProcessTable, StartError, StartedProcess, WorkerProgram,
 };

@@ -17,8 +17,8 @@ const CHUNK_BYTES: usize = 8 << 10;
 /// keep the thread that serves everyone.
 const CHUNKS_PER_POLL_MAX: usize = 8;
 
-/// A longer line is cut into several.
-const LINE_BYTES_MAX: usize = 8 << 10;
+/// A line of output at most, in bytes. A longer one is cut into several.
+pub const LINE_BYTES_MAX: usize = 8 << 10;
 
 /// Lines and bytes of one call that become events. A tool that prints more than anybody reads would fill
 /// its client's queue.

@@ -14,6 +14,10 @@ use crate::temp::TempFolder;
 /// How long a process group may take to end after SIGTERM before it is killed.
 pub const TERM_GRACE: Duration = Duration::from_secs(1);
 
+/// The same when the server stops. Shorter, because whoever stops a server waits for it, and no client will hear any more
+/// of what runs.
+pub const SHUTDOWN_GRACE: Duration = Duration::from_millis(200);
+
 /// How a process ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ExitStatus {

@@ -18,7 +18,7 @@ use omni_call::{BoxFuture, Call, CallPort, Executor, Outcome, OutcomeKind};
 use tokio::sync::{OnceCell, watch};
 
 use crate::attempt::{AttemptCounter, AttemptFacts, conclude};
-use crate::bounds::{RETRY_AFTER, SHUTDOWN_GRACE};
+use crate::bounds::SHUTDOWN_GRACE;
 use crate::executor_processes::ExecutorProcesses;
 use crate::outcome::unstarted;
 use crate::within::within;
@@ -70,7 +70,7 @@ impl Embedded {
 
     async fn run_open(&self, call: Call, events: &mut dyn CallPort) -> Outcome {
         let Some(_counted) = CallCount::new(self) else {
-            return unstarted(&call, OutcomeKind::Busy { retry_after: RETRY_AFTER });
+            return unstarted(&call, OutcomeKind::BUSY);
         };
         let mut closed = self.closed.subscribe();
         let accepted = call.deadline.accepted();

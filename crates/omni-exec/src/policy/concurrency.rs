@@ -7,7 +7,6 @@ use std::sync::{Arc, Mutex, PoisonError};
 use omni_call::{BoxFuture, Call, CallPort, Executor, Outcome, OutcomeKind, RunSpec};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-use crate::bounds::RETRY_AFTER;
 use crate::outcome::unstarted;
 use crate::within::within;
 
@@ -39,7 +38,7 @@ impl<E: Executor> ConcurrencyLimits<E> {
     async fn acquire(&self, call: &Call) -> Result<ConcurrencyPermit, OutcomeKind> {
         match self.limits.acquire(&call.spec) {
             AcquireResult::Now(permit) => Ok(permit),
-            AcquireResult::Full => Err(OutcomeKind::Busy { retry_after: RETRY_AFTER }),
+            AcquireResult::Full => Err(OutcomeKind::BUSY),
             AcquireResult::Later(waiting) => within(&call.deadline, waiting.permit()).await,
         }
     }

@@ -11,7 +11,6 @@ use omni_process::StatusPage;
 use super::scheduler::{
     Admission, CallFacts, CallHandle, Effect, PoolBounds, RefusalReason, Scheduler, WorkerHandle,
 };
-use crate::bounds::RETRY_AFTER;
 use crate::outcome::{start_failed, unstarted};
 use crate::shared_bounds::{SharedBounds, WorkerPermit};
 use crate::wire::AttemptInfo;
@@ -122,7 +121,7 @@ fn facts_of(call: &Call, info: AttemptInfo, again: bool) -> CallFacts<Arc<Affini
 
 /// The outcome of a call that got no worker.
 fn refusal(call: &Call, why: &RefusalReason) -> Outcome {
-    let busy = OutcomeKind::Busy { retry_after: RETRY_AFTER };
+    let busy = OutcomeKind::BUSY;
     match why {
         RefusalReason::Busy => unstarted(call, busy),
         RefusalReason::Expired => {

@@ -18,7 +18,7 @@ use hyper::{Method, StatusCode};
 use omni_call::{BoxFuture, Call, CallPort, CallRequest, Executor, Outcome, OutcomeKind, Phase};
 
 use crate::attempt::{AttemptCounter, alive};
-use crate::bounds::LAST_WORDS;
+use crate::bounds::RUNNER_ANSWER_GRACE;
 use crate::outcome::{outcome, start_failed, unstarted};
 use crate::start_failure::StartFailure;
 use crate::wire::{self, AttemptInfo, DispatchInfo, WireError};
@@ -149,7 +149,7 @@ impl Runner {
         let mut lines = LineSplitter::new(limit);
         loop {
             let deadline = call.deadline;
-            let next = within_and(&deadline, LAST_WORDS, connection.next());
+            let next = within_and(&deadline, RUNNER_ANSWER_GRACE, connection.next());
             let piece = tokio::select! {
                 biased;
                 // The clock goes on then, so it is looked at again.

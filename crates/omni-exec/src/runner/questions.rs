@@ -7,12 +7,11 @@ use std::task::Poll;
 use bytes::Bytes;
 use hyper::Method;
 use hyper::header::HeaderMap;
-use omni_call::{Answer, BoxFuture, CallPort, Deadline, OutcomeKind};
+use omni_call::{Answer, Ask, BoxFuture, CallPort, Deadline, OutcomeKind};
 use tokio::time::sleep;
 
 use super::client::Runner;
 use super::routes::RunnerError;
-use crate::bounds::ASKS_OPEN_MAX;
 use crate::questions::{CallQuestions, QuestionFrame};
 use crate::wire::{self, WireError};
 
@@ -23,7 +22,7 @@ const CALL_HEADER: &str = "omni-call";
 const NAME_BYTES_MAX: usize = 128;
 
 /// Answers on their way at most: half of them may be to questions that were taken back meanwhile.
-const POSTS_MAX: usize = 2 * ASKS_OPEN_MAX;
+const POSTS_MAX: usize = 2 * Ask::OPEN_MAX;
 
 /// The questions of one call. Dropping them takes them back.
 pub(super) struct RunnerQuestions<'a> {

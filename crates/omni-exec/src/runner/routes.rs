@@ -6,6 +6,7 @@ use bytes::Bytes;
 use http_body_util::Full;
 use hyper::header::{CONTENT_TYPE, ETAG, HOST, HeaderMap, IF_NONE_MATCH, RETRY_AFTER};
 use hyper::{Method, Request, Response, StatusCode};
+use omni_call::OutcomeKind;
 use serde::Deserialize;
 use serde::de::IgnoredAny;
 use thiserror::Error;
@@ -13,10 +14,9 @@ use tokio::time::timeout;
 
 use super::client::Runner;
 use super::connection::{ConnectionError, RunnerConnection};
-use crate::bounds;
 
 /// How long such an answer may take.
-const PATIENCE: Duration = Duration::from_secs(10);
+const LISTING_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// A list, if it is another one than its reader knows.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -43,7 +43,7 @@ pub enum RunnerError {
     #[error("the runner's answer is of no use: {0}")]
     ConnectionError(String),
     /// It did not answer in time.
-    #[error("the runner did not answer within {} s", PATIENCE.as_secs())]
+    #[error("the runner did not answer within {} s", LISTING_TIMEOUT.as_secs())]
     Slow,
 }
 
@@ -101,7 +101,7 @@ impl Runner {
         &self,
         request: Request<Full<Bytes>>,
     ) -> Result<(Response<()>, Bytes), RunnerError> {
-        timeout(PATIENCE, self.exchange(request)).await.unwrap_or(Err(RunnerError::Slow))
+        timeout(LISTING_TIMEOUT, self.exchange(request)).await.unwrap_or(Err(RunnerError::Slow))
     }
 
     /// The head and the whole body of a successful answer. These requests change nothing, so one that got no answer is
@@ -173,7 +173,7 @@ pub(super) fn refusal(status: StatusCode, headers: &HeaderMap, body: &[u8]) -> R
     let retry_after = match (seconds, status) {
         // An hour is as good as for ever.
         (Some(seconds), _) => Some(Duration::from_secs(u64::min(seconds, 3600))),
-        (None, StatusCode::SERVICE_UNAVAILABLE) => Some(bounds::RETRY_AFTER),
+        (None, StatusCode::SERVICE_UNAVAILABLE) => Some(OutcomeKind::RETRY_AFTER),
         (None, _) => None,
     };
     RunnerError::Refused { status: status.as_u16(), code, message, retry_after }
@@ -212,7 +212,7 @@ mod tests {
     fn a_runner_that_is_busy_without_saying_how_long_is_asked_again_in_a_second() {
         let refused = refusal(StatusCode::SERVICE_UNAVAILABLE, &HeaderMap::new(), b"");
         assert!(
-            matches!(refused, RunnerError::Refused { retry_after: Some(after), .. } if after == bounds::RETRY_AFTER)
+            matches!(refused, RunnerError::Refused { retry_after: Some(after), .. } if after == OutcomeKind::RETRY_AFTER)
         );
     }
 }

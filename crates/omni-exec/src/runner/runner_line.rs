@@ -9,7 +9,6 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use crate::attempt::{AttemptResult, FinalMessage, FrameMeaning, FrameReader, error_outcome_kind};
-use crate::bounds::RETRY_AFTER;
 use crate::channel::FrameBody;
 use crate::questions::QuestionFrame;
 use crate::wire::{self, ErrorFrame, ErrorKind, WireError};
@@ -198,5 +197,5 @@ fn last(failure: FailureBody, call: &Call, result_bytes_max: usize) -> FinalLine
 
 /// What a caller is told to wait: as by ourselves where the runner does not say, an hour where it says for ever.
 fn retry_after(ms: Option<u64>) -> Duration {
-    ms.map_or(RETRY_AFTER, Duration::from_millis).min(Duration::from_hours(1))
+    ms.map_or(OutcomeKind::RETRY_AFTER, Duration::from_millis).min(Duration::from_hours(1))
 }

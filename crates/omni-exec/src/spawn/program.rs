@@ -24,7 +24,7 @@ use tokio::time::sleep;
 
 use super::report::{self, ProgressThrottle, Report, ReportSocket};
 use crate::ExecConfig;
-use crate::bounds::STDERR_TAIL_BYTES;
+use crate::bounds::{STDERR_TAIL_BYTES, TIMER_GRAIN};
 use crate::executor_processes::ExecutorProcesses;
 use crate::outcome::{invalid_arguments, outcome, start_failed, unstarted};
 use crate::own_process::CallPermit;
@@ -337,7 +337,6 @@ async fn run_to_end(
     io: &mut ProgramIo,
     events: &mut dyn EventSink,
 ) -> ProgramResult {
-    const GRAIN: Duration = Duration::from_millis(1);
     let mut alarm = pin!(sleep(Duration::ZERO));
     io.output.begin_call();
     events.begun();
@@ -366,7 +365,7 @@ async fn run_to_end(
             }
             let next = [call.deadline.next(), io.throttle.next()].into_iter().flatten().min();
             let Some(next) = next else { return Poll::Pending };
-            alarm.as_mut().reset(next.max(now + GRAIN).into());
+            alarm.as_mut().reset(next.max(now + TIMER_GRAIN).into());
             if alarm.as_mut().poll(cx).is_pending() {
                 return Poll::Pending;
             }

@@ -16,13 +16,11 @@ use tokio::net::unix::pipe;
 use tokio::time::timeout;
 
 use super::error::UpstreamError;
+use crate::bounds::DEATH_GRACE;
 use crate::runner::{LineSplitter, LineTooLong};
 
 /// How long the server may take to end after its input has ended, before it is sent SIGTERM.
-const EXIT_GRACE: Duration = Duration::from_secs(2);
-
-/// How long to wait for a process's end whose output has ended, to say how it ended.
-const DEATH_WAIT: Duration = Duration::from_secs(1);
+const STDIN_CLOSED_GRACE: Duration = Duration::from_secs(2);
 
 /// What the launcher ends with when it cannot start a program.
 const NOT_STARTED: i32 = 127;
@@ -132,7 +130,7 @@ impl Stdio {
     pub(super) async fn close(mut self) {
         self.stdin = None;
         // It may wait for somebody to read what it writes at its end.
-        let ended = timeout(EXIT_GRACE, poll_fn(|cx| self.poll_end(cx)));
+        let ended = timeout(STDIN_CLOSED_GRACE, poll_fn(|cx| self.poll_end(cx)));
         if ended.await.is_err() {
             self.process.terminate(TERM_GRACE).await;
         }
@@ -211,7 +209,7 @@ impl Stdio {
     /// What to say of a server whose output has ended.
     async fn death(&mut self) -> UpstreamError {
         let ended = timeout(
-            DEATH_WAIT,
+            DEATH_GRACE,
             poll_fn(|cx| {
                 self.poll_stderr(cx);
                 self.process.poll_exit(cx)

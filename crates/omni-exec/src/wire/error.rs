@@ -1,8 +1,7 @@
 //! Why bytes from a worker cannot be taken.
 
+use omni_call::Ask;
 use thiserror::Error;
-
-use crate::bounds::{ASK_BYTES_MAX, ASKS_OPEN_MAX};
 
 /// Why bytes from a worker cannot be taken. The worker that sent them is not to be trusted any more.
 #[derive(Debug, Error)]
@@ -21,9 +20,9 @@ pub(crate) enum WireError {
     MayNotAsk,
     #[error("it asked question {given} of its call where {wanted} was next")]
     AskNumber { given: u64, wanted: u64 },
-    #[error("it asked more than {ASKS_OPEN_MAX} questions of one call without reading their answers")]
+    #[error("it asked more than {} questions of one call without reading their answers", Ask::OPEN_MAX)]
     TooManyAsks,
-    #[error("it asked a question of {length} bytes, the limit is {ASK_BYTES_MAX}")]
+    #[error("it asked a question of {length} bytes, the limit is {}", Ask::BYTES_MAX)]
     AskTooLong { length: usize },
     #[error("something wrote to its control channel that is not the worker itself")]
     Keyless,

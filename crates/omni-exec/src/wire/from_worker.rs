@@ -3,13 +3,12 @@
 use std::borrow::Cow;
 use std::fmt;
 
-use omni_call::TempFiles;
+use omni_call::{Ask, TempFiles};
 use serde::Deserialize;
 use serde::de::{Deserializer, IgnoredAny, MapAccess, Visitor};
 use serde_json::value::RawValue;
 
 use super::error::WireError;
-use crate::bounds::ASK_BYTES_MAX;
 
 /// What a worker may say.
 #[derive(Debug)]
@@ -197,7 +196,7 @@ pub(crate) fn decode(body: &[u8]) -> Result<WorkerMessage<'_>, WireError> {
     if let WorkerMessage::Ask(ask) = &up {
         require(ask.params, '{', "params", "an object")?;
         let length = ask.params.get().len();
-        if length > ASK_BYTES_MAX {
+        if length > Ask::BYTES_MAX {
             return Err(WireError::AskTooLong { length });
         }
     }

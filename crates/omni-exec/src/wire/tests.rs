@@ -2,7 +2,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use omni_call::{Answer, Call};
+use omni_call::{Answer, Ask, Call};
 use omni_call::{AskRefusal, CallId, CallRequest, Deadline, LogLevel, PythonTarget, RunSpec, Wants};
 use serde::Deserialize;
 use serde_json::value::RawValue;
@@ -11,7 +11,6 @@ use serde_json::{Value, json};
 use super::from_worker::BeatFrame;
 use super::to_worker::push_number;
 use super::*;
-use crate::bounds::{ANSWER_BYTES_MAX, ASK_BYTES_MAX, ASKS_OPEN_MAX};
 
 const LIMIT: usize = 1 << 20;
 
@@ -424,9 +423,9 @@ fn a_question_larger_than_allowed_is_a_fault() {
         let text = "x".repeat(bytes - r#"{"a":""}"#.len());
         format!(r#"{{"ask":{{"id":1,"ask":1,"method":"roots/list","params":{{"a":"{text}"}}}}}}"#)
     };
-    assert!(matches!(decode(ask(ASK_BYTES_MAX).as_bytes()).unwrap(), WorkerMessage::Ask(_)));
-    let larger = ask(ASK_BYTES_MAX + 1);
-    let length = ASK_BYTES_MAX + 1;
+    assert!(matches!(decode(ask(Ask::BYTES_MAX).as_bytes()).unwrap(), WorkerMessage::Ask(_)));
+    let larger = ask(Ask::BYTES_MAX + 1);
+    let length = Ask::BYTES_MAX + 1;
     assert!(
         matches!(decode(larger.as_bytes()), Err(WireError::AskTooLong { length: given }) if given == length)
     );
@@ -438,9 +437,9 @@ fn the_wires_numbers_are_those_of_python() {
     let shared: serde_json::Value = serde_json::from_str(shared).unwrap();
     let config = crate::ExecConfig::new("python3".into(), "/p".into(), "/l".into(), "/r".into());
     assert_eq!(shared["wire"]["proto"], PROTO);
-    assert_eq!(shared["wire"]["ask_bytes_max"], ASK_BYTES_MAX);
-    assert_eq!(shared["wire"]["answer_bytes_max"], ANSWER_BYTES_MAX);
-    assert_eq!(shared["wire"]["asks_open_max"], ASKS_OPEN_MAX);
+    assert_eq!(shared["wire"]["ask_bytes_max"], Ask::BYTES_MAX);
+    assert_eq!(shared["wire"]["answer_bytes_max"], Answer::BYTES_MAX);
+    assert_eq!(shared["wire"]["asks_open_max"], Ask::OPEN_MAX);
     assert_eq!(shared["wire"]["frame_bytes_max"], config.frame_bytes_max);
     assert_eq!(shared["wire"]["result_bytes_max"], config.result_bytes_max);
     assert_eq!(

@@ -2,7 +2,7 @@
 
 use std::future::{Future, poll_fn};
 use std::task::{Context, Poll};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use omni_call::{Call, CallPort, Deadline, Wants};
 use omni_process::{ExitStatus, OutputListener};
@@ -10,16 +10,14 @@ use omni_process::{ExitStatus, OutputListener};
 use super::clocks::CallClocks;
 use super::{CurrentCall, Worker};
 use crate::attempt::{AttemptResult, AttemptSite as _, CallContext, FrameReader, RunningCall, WorkerView};
+use crate::bounds::TIMER_GRAIN;
 use crate::questions::CallQuestions;
 use crate::wire::{self, AttemptInfo, DispatchInfo, WireError};
 
 /// What a worker ends with when it cannot trust its channel any more, and how its last line then begins: `Channel.fail`
 /// in `channel.py`.
 const GAVE_UP_EXIT_CODE: i32 = 70;
-const LAST_WORDS: &str = "omni worker: ";
-
-/// The timer's own grain.
-const GRAIN: Duration = Duration::from_millis(1);
+const GAVE_UP_PREFIX: &str = "omni worker: ";
 
 impl Worker {
     /// Sends `call` to the worker, which must have none. Does not wait: what the socket does not take goes
@@ -161,7 +159,7 @@ impl Worker {
                 return Some(end);
             }
             // It was set for an earlier call, or for a deadline that a heartbeat has moved since.
-            self.alarm.as_mut().reset(clocks.next(deadline).max(now + GRAIN).into());
+            self.alarm.as_mut().reset(clocks.next(deadline).max(now + TIMER_GRAIN).into());
         }
         None
     }
@@ -192,7 +190,7 @@ impl Worker {
             return end;
         }
         let said = self.output.stderr_tail().unwrap_or_default();
-        let reason = said.trim_end().lines().next_back().and_then(|line| line.strip_prefix(LAST_WORDS));
+        let reason = said.trim_end().lines().next_back().and_then(|line| line.strip_prefix(GAVE_UP_PREFIX));
         reason.map_or(end, |reason| AttemptResult::Broken(WireError::GaveUp(reason.to_owned())))
     }
 }
@@ -206,6 +204,6 @@ mod tests {
         let shared = include_str!("../../../../conformance/shared.json");
         let shared: serde_json::Value = serde_json::from_str(shared).unwrap();
         assert_eq!(shared["wire"]["gave_up"], GAVE_UP_EXIT_CODE);
-        assert_eq!(shared["wire"]["last_words"], LAST_WORDS);
+        assert_eq!(shared["wire"]["last_words"], GAVE_UP_PREFIX);
     }
 }

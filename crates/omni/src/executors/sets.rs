@@ -162,7 +162,7 @@ impl SetsState {
         }
         let idle = own().filter(|(_, in_use)| Arc::strong_count(&in_use.set) == 1);
         let Some(key) = idle.min_by_key(|(_, in_use)| in_use.used).map(|(key, _)| key.clone()) else {
-            return Err(OutcomeKind::Busy { retry_after: Duration::from_secs(1) });
+            return Err(OutcomeKind::BUSY);
         };
         Ok(self.by_key.remove(&key).map(|in_use| in_use.set))
     }

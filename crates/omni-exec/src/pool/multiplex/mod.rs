@@ -11,7 +11,6 @@ use tokio::time::sleep;
 
 use super::preload::{Preload, WorkerStartError};
 use crate::attempt::{AttemptCounter, AttemptFacts, conclude};
-use crate::bounds::RETRY_AFTER;
 use crate::executor_processes::ExecutorProcesses;
 use crate::failures::Failures;
 use crate::outcome::{start_failed, unstarted};
@@ -66,7 +65,7 @@ impl Multiplex {
     /// Runs one async call to its end. Dropping the future cancels the call.
     pub(super) async fn run(&self, mut call: Call, events: &mut dyn CallPort) -> Outcome {
         let Some(_admitted) = AdmittedCall::new(&self.core) else {
-            return unstarted(&call, OutcomeKind::Busy { retry_after: RETRY_AFTER });
+            return unstarted(&call, OutcomeKind::BUSY);
         };
         let mut attempts = AttemptCounter::default();
         loop {
@@ -125,7 +124,7 @@ impl Multiplex {
                 return;
             }
             if replace_current(Arc::clone(&self.core), wanted).await.is_err() {
-                sleep(RETRY_AFTER).await;
+                sleep(OutcomeKind::RETRY_AFTER).await;
             }
         }
     }

@@ -26,7 +26,7 @@ use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::timeout_at;
 
 use super::line_queue::SharedLineQueue;
-use super::questions::{ANSWER_BYTES_MAX, Taken, call_of, read_answer};
+use super::questions::{Taken, call_of, read_answer};
 use super::request::{RunRequest, object_text};
 use super::shared::{BODY_BYTES_MAX, CALLS_MAX, Guard, HEAD_BYTES_MAX, Shared};
 use super::stream::{CallEvents, CallStream};
@@ -253,9 +253,9 @@ fn take_answer(shared: &Shared, call: &str, body: &Bytes) -> Reply {
         Err(why) => return bad_request(&why),
     };
     if let Answer::Result(result) = &answer
-        && result.len() > ANSWER_BYTES_MAX
+        && result.len() > Answer::BYTES_MAX
     {
-        let why = format!("an answer's result may be {ANSWER_BYTES_MAX} bytes long, not {}", result.len());
+        let why = format!("an answer's result may be {} bytes long, not {}", Answer::BYTES_MAX, result.len());
         return refusal(StatusCode::PAYLOAD_TOO_LARGE, "too_large", &why);
     }
     match shared.questions.answer(call, number, answer) {

@@ -18,15 +18,6 @@ use super::line_queue::{self, SharedLineQueue};
 use super::request::object_text;
 use crate::random::random_hex;
 
-/// Questions of one call at most that wait for an answer at the same time.
-pub(super) const OPEN_MAX: usize = 16;
-
-/// What a client answers at most, in bytes.
-pub(super) const ANSWER_BYTES_MAX: usize = 4 << 20;
-
-/// What is told of why there is no answer, at most.
-const MESSAGE_BYTES_MAX: usize = 8 << 10;
-
 /// All calls here that may ask, by their names.
 #[derive(Clone, Default)]
 pub(super) struct OpenCalls(Arc<Mutex<HashMap<String, Open>>>);
@@ -88,7 +79,7 @@ impl Questions {
     pub(super) fn open(&self, id: u64, ask: &Ask, lines: &SharedLineQueue) -> Option<OpenQuestion> {
         let mut calls = self.calls.lock();
         let open = calls.get_mut(&*self.name)?;
-        if open.waiting.len() >= OPEN_MAX {
+        if open.waiting.len() >= Ask::OPEN_MAX {
             return None;
         }
         open.last += 1;
@@ -185,7 +176,7 @@ pub(super) fn read_answer(body: &Bytes) -> Result<(u64, Answer), String> {
                 Some(message) => serde_json::from_str::<String>(message.get())
                     .map_err(|_| "`message` must be a string".to_owned())?,
             };
-            let end = message.floor_char_boundary(MESSAGE_BYTES_MAX);
+            let end = message.floor_char_boundary(Answer::MESSAGE_BYTES_MAX);
             Answer::Refused { why, message: message[..end].to_owned() }
         }
         (Some(_), Some(_)) | (None, None) => {
@@ -252,7 +243,7 @@ mod tests {
             "what has its answer is not taken back: {text}"
         );
         let open: Vec<OpenQuestion> = std::iter::from_fn(|| one.open(7, &ask, &lines)).collect();
-        assert_eq!(open.len(), OPEN_MAX);
+        assert_eq!(open.len(), Ask::OPEN_MAX);
         drop(one);
         assert_eq!(calls.answer(&name, 3, answer()), Taken::NoCall);
     }

@@ -12,7 +12,7 @@ use futures_util::FutureExt;
 use omni_call::{Answer, Ask, AskRefusal, BoxFuture, CallPort, Event, EventSink, Outcome, OutcomeKind};
 
 use super::line_queue::{LineQueue, SharedLineQueue, lock};
-use super::questions::{OPEN_MAX, Questions};
+use super::questions::Questions;
 use super::shared::RunningCall;
 use crate::random::random_hex;
 
@@ -125,7 +125,7 @@ impl CallPort for CallEvents {
         match questions.open(self.id, &ask, &self.waiting) {
             Some(asked) => Box::pin(asked),
             None => {
-                let message = format!("more than {OPEN_MAX} questions of this call are open");
+                let message = format!("more than {} questions of this call are open", Ask::OPEN_MAX);
                 Box::pin(std::future::ready(Answer::Refused { why: AskRefusal::Failed, message }))
             }
         }
