@@ -1,9 +1,10 @@
 //! How the snapshot in force follows from the sources, and is replaced.
 
+use std::ops::Deref;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use arc_swap::ArcSwap;
+use arc_swap::{ArcSwap, Guard};
 use omni_call::with_causes;
 
 use crate::manifest_diff::ManifestDiff;
@@ -16,12 +17,11 @@ use crate::{CatalogKind, Snapshot};
 
 /// All that is served, of all sources. Shared in an `Arc`; every method may be called from any thread.
 ///
-/// The snapshot in force changes only in [`refresh`](Catalog::refresh), or in [`merge`](Catalog::merge).
-/// Nothing is watched, and dropping a catalogue stops nothing.
+/// The snapshot in force changes only in [`refresh`](Catalog::refresh), in [`merge`](Catalog::merge), or, in two steps, in
+/// [`prepare`](Catalog::prepare) and [`commit`](Catalog::commit). Nothing is watched, and dropping a catalogue stops nothing.
 #[derive(Debug)]
 pub struct Catalog {
     sources: Vec<Arc<dyn Source>>,
-    rules: Arc<ToolRules>,
     /// By kind.
     cached: [bool; CatalogKind::ALL.len()],
     current: ArcSwap<Snapshot>,
@@ -49,7 +49,7 @@ impl Catalog {
         let rules = Arc::new(rules);
         let current = merge(entries, &rules, None).map_err(|_| too_large(&sources))?;
         let (current, refreshing) = (ArcSwap::from_pointee(current), Mutex::default());
-        Ok(Catalog { sources, rules, cached, current, refreshing })
+        Ok(Catalog { sources, cached, current, refreshing })
     }
 
     /// The catalogue of one folder, as it is.
@@ -67,9 +67,9 @@ impl Catalog {
         self.current.load_full()
     }
 
-    /// What is seen of them, and by whom.
-    pub fn rules(&self) -> &ToolRules {
-        &self.rules
+    /// What is seen of them, and by whom, at the moment. Never waits.
+    pub fn rules(&self) -> RulesInForce {
+        RulesInForce(self.current.load())
     }
 
     /// Who has something to offer, in their order.
@@ -102,6 +102,24 @@ impl Catalog {
     /// the snapshot.
     pub fn refresh(&self) -> Result<RefreshReport, SourceError> {
         let _turn = self.refreshing.lock().unwrap_or_else(PoisonError::into_inner);
+        let refreshed = self.refresh_each();
+        let merged = self.apply()?;
+        let all = refreshed?;
+        Ok(RefreshReport { changed: merged.changed, replaced: merged.replaced, ..all })
+    }
+
+    /// Has every source refresh, and leaves the snapshot as it is until somebody [`prepare`](Self::prepare)s and
+    /// [`commit`](Self::commit)s another. Blocks.
+    ///
+    /// # Errors
+    ///
+    /// As for [`refresh`](Self::refresh).
+    pub fn refresh_sources(&self) -> Result<RefreshReport, SourceError> {
+        let _turn = self.refreshing.lock().unwrap_or_else(PoisonError::into_inner);
+        self.refresh_each()
+    }
+
+    fn refresh_each(&self) -> Result<RefreshReport, SourceError> {
         let mut all = RefreshReport::default();
         let mut errors = Vec::new();
         for source in &self.sources {
@@ -110,7 +128,6 @@ impl Catalog {
                 Err(error) => errors.push((source.name(), error)),
             }
         }
-        let merged = self.apply()?;
         if errors.len() == self.sources.len()
             && let Some((_, error)) = errors.pop()
         {
@@ -119,7 +136,39 @@ impl Catalog {
         for (source, error) in errors {
             tracing::warn!(source, error = with_causes(&error), "what was served of it before still is");
         }
-        Ok(RefreshReport { changed: merged.changed, replaced: merged.replaced, ..all })
+        Ok(all)
+    }
+
+    /// The snapshot that follows from what the sources have now, seen by `rules`, or as it is seen already. It takes effect
+    /// with [`commit`](Self::commit). `None` where it would be the one in force. Blocks where there are many tools.
+    ///
+    /// # Errors
+    ///
+    /// When there are more than 4 GiB of tools.
+    pub fn prepare(&self, rules: Option<Arc<ToolRules>>) -> Result<Option<PreparedSnapshot>, SourceError> {
+        let _turn = self.refreshing.lock().unwrap_or_else(PoisonError::into_inner);
+        self.prepared(rules)
+    }
+
+    fn prepared(&self, rules: Option<Arc<ToolRules>>) -> Result<Option<PreparedSnapshot>, SourceError> {
+        let before = self.snapshot();
+        let rules = rules.unwrap_or_else(|| Arc::clone(&before.rules));
+        let entries = source_entries(&self.sources);
+        let same = |(one, other): (&SourceEntry, &SourceEntry)| Arc::ptr_eq(&one.snapshot, &other.snapshot);
+        if Arc::ptr_eq(&before.rules, &rules) && before.sources.iter().zip(&entries).all(same) {
+            return Ok(None);
+        }
+        let after = merge(entries, &rules, Some(&before)).map_err(|_| too_large(&self.sources))?;
+        Ok(Some(PreparedSnapshot { before, after: Arc::new(after) }))
+    }
+
+    /// Makes a prepared snapshot the one in force. Costs one exchange, so it may be done where nothing may be waited for;
+    /// what is dropped with it may be large. `false`, and nothing has happened, where another snapshot has taken effect since
+    /// this one was prepared: it is to be prepared anew.
+    #[must_use]
+    pub fn commit(&self, prepared: &PreparedSnapshot) -> bool {
+        let in_force = self.current.compare_and_swap(&prepared.before, Arc::clone(&prepared.after));
+        Arc::ptr_eq(&in_force, &prepared.before)
     }
 
     /// Makes the snapshot what the sources have now: to be called after one was given another list.
@@ -140,19 +189,20 @@ impl Catalog {
     }
 
     fn apply(&self) -> Result<RefreshReport, SourceError> {
-        let before = self.snapshot();
-        let entries = source_entries(&self.sources);
-        let same = |(one, other): (&SourceEntry, &SourceEntry)| Arc::ptr_eq(&one.snapshot, &other.snapshot);
-        if before.sources.iter().zip(&entries).all(same) {
-            return Ok(RefreshReport::default());
+        loop {
+            let Some(prepared) = self.prepared(None)? else {
+                return Ok(RefreshReport::default());
+            };
+            let PreparedSnapshot { before, after } = &prepared;
+            if !self.commit(&prepared) {
+                continue;
+            }
+            let changed = before.versions().ne(after.versions());
+            if !after.rule_conflicts().is_empty() && after.rule_conflicts() != before.rule_conflicts() {
+                tracing::error!("{}", after.rule_conflicts());
+            }
+            return Ok(RefreshReport { changed, replaced: true, ..RefreshReport::default() });
         }
-        let after = merge(entries, &self.rules, Some(&before)).map_err(|_| too_large(&self.sources))?;
-        let changed = before.versions().ne(after.versions());
-        if !after.rule_conflicts().is_empty() && after.rule_conflicts() != before.rule_conflicts() {
-            tracing::error!("{}", after.rule_conflicts());
-        }
-        self.current.store(Arc::new(after));
-        Ok(RefreshReport { changed, replaced: true, ..RefreshReport::default() })
     }
 
     /// What a refresh would change in the manifests, without changing anything.
@@ -172,6 +222,36 @@ impl Catalog {
     /// Where the manifests are kept, in the order of the sources that have one.
     pub fn manifest_paths(&self) -> Vec<PathBuf> {
         self.sources.iter().filter_map(|source| source.manifest_path()).collect()
+    }
+}
+
+/// The rules in force when this was asked for.
+pub struct RulesInForce(Guard<Arc<Snapshot>>);
+
+impl Deref for RulesInForce {
+    type Target = ToolRules;
+
+    fn deref(&self) -> &ToolRules {
+        &self.0.rules
+    }
+}
+
+/// A snapshot that could be in force, and the one that is.
+#[derive(Clone, Debug)]
+pub struct PreparedSnapshot {
+    before: Arc<Snapshot>,
+    after: Arc<Snapshot>,
+}
+
+impl PreparedSnapshot {
+    /// The one that was in force when this was prepared.
+    pub fn before(&self) -> &Arc<Snapshot> {
+        &self.before
+    }
+
+    /// The one that takes its place.
+    pub fn after(&self) -> &Arc<Snapshot> {
+        &self.after
     }
 }
 

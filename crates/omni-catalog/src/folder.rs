@@ -17,6 +17,8 @@ pub(crate) const FILE_BYTES_MAX: u64 = 4 << 20;
 /// More source files, or deeper folders, are not one skill.
 const SOURCE_FILES_MAX: usize = 2_000;
 const DEPTH_MAX: usize = 16;
+/// How often a skill is read that goes on changing.
+const READS_MAX: usize = 4;
 
 /// The folders in the skills folder that may be skills.
 #[derive(Debug, Default)]
@@ -107,13 +109,37 @@ pub(crate) fn list(skills_dir: &Path) -> io::Result<Root> {
     walk.remember("", stamp);
     root.findings = walk.findings;
     root.paths = walk.paths;
+    root.paths.iter_mut().for_each(|known| known.stamp = known.stamp.settled(walk.started));
     Ok(root)
 }
 
 impl SkillFolder {
     /// Reads what is in `folder` of the canonical `skills_dir`. What cannot be read is a finding, and so is a link that
     /// leads out of `within`.
+    ///
+    /// What is written to while it is read would be half of one version and half of another. So it is read anew where
+    /// something has changed by then, a few times at most: what is still being written is looked at again by whoever
+    /// watches, since its stamps are not settled.
     pub(crate) fn read(skills_dir: &Path, within: &Path, folder: &str) -> SkillFolder {
+        let mut read = SkillFolder::read_once(skills_dir, within, folder);
+        for _ in 1..READS_MAX {
+            if read.0.is_unchanged(skills_dir) {
+                break;
+            }
+            read = SkillFolder::read_once(skills_dir, within, folder);
+        }
+        let (mut skill, started) = read;
+        skill.paths.iter_mut().for_each(|known| known.stamp = known.stamp.settled(started));
+        skill
+    }
+
+    /// Whether nothing that was read is another one by now. The stamps must be those of the reading.
+    fn is_unchanged(&self, skills_dir: &Path) -> bool {
+        self.paths.iter().all(|known| Stamp::of(&skills_dir.join(&known.path)) == known.stamp)
+    }
+
+    /// The stamps are those of the reading, and the time is that of its beginning.
+    fn read_once(skills_dir: &Path, within: &Path, folder: &str) -> (SkillFolder, SystemTime) {
         let mut walk = SkillWalk { within, ..SkillWalk::new(skills_dir, folder) };
         let mut skill = SkillFolder {
             folder: folder.to_owned(),
@@ -131,7 +157,7 @@ impl SkillFolder {
         skill.code = skill.has_scripts.then(|| walk.code_digest(&skill.sources));
         skill.findings = walk.findings;
         skill.paths = walk.paths;
-        skill
+        (skill, walk.started)
     }
 
     /// Every file that was read.
@@ -389,7 +415,7 @@ impl<'a> SkillWalk<'a> {
     }
 
     fn remember(&mut self, path: &str, stamp: Stamp) {
-        self.paths.push(PathStamp { path: path.to_owned(), stamp: stamp.settled(self.started) });
+        self.paths.push(PathStamp { path: path.to_owned(), stamp });
     }
 
     fn error(&mut self, path: &str, code: &str, message: String, help: &str) {

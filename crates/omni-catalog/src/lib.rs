@@ -57,7 +57,7 @@ mod strict_json;
 #[cfg(any(test, fuzzing))]
 pub mod fuzz;
 
-pub use catalog::Catalog;
+pub use catalog::{Catalog, PreparedSnapshot, RulesInForce};
 pub use catalog_kind::CatalogKind;
 pub use diagnostic::{Diagnostic, Severity};
 pub use folder::{SourceFile, sources};

@@ -51,7 +51,7 @@ pub(crate) fn merge(
         sources.iter_mut().for_each(|source| source.prefix = None);
     }
     let before = before.filter(|before| before.sources.len() == sources.len());
-    let same_tools = before.filter(|before| {
+    let same_tools = before.filter(|before| Arc::ptr_eq(&before.rules, rules)).filter(|before| {
         before.sources.iter().zip(&sources).all(|(one, other)| {
             one.snapshot.has_tools_of(&other.snapshot) && one.snapshot.is_known() == other.snapshot.is_known()
         })

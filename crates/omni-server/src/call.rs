@@ -65,7 +65,8 @@ impl Server {
     ) -> Result<ToolReply, UnknownName> {
         self.catalog_ready(ListKind::Tools).await;
         let tool = self.find(request.profile, &request.name)?;
-        let (total, idle) = tool.spec.limits.resolve(self.config.timeout, self.config.idle_timeout);
+        let live = self.live();
+        let (total, idle) = tool.spec.limits.resolve(live.timeout, live.idle_timeout);
         let options = CallOptions {
             deadline: Deadline::new(request.accepted, total, idle),
             wants: request.wants,
@@ -73,7 +74,7 @@ impl Server {
         };
         let (outcome, timing) = self.run(&tool, &request.name, request.arguments, options, events).await;
         let kind = outcome.kind.name();
-        Ok(ToolReply { result: outcome.into_result(&request.name, self.config.errors), kind, timing })
+        Ok(ToolReply { result: outcome.into_result(&request.name, live.errors), kind, timing })
     }
 
     /// The tool that a name means to whoever has that profile. The log knows when it is one that the profile has not;
@@ -86,7 +87,8 @@ impl Server {
         }
         match snapshot.filtered(profile, name) {
             Some(filtered) => {
-                let profile = self.catalog.rules().name(profile);
+                let rules = self.catalog.rules();
+                let profile = rules.name(profile);
                 tracing::info!(tool = filtered.tool, kind = "filtered_tool", profile, by = %filtered, "call");
             }
             None => tracing::info!(tool = cut(name), kind = "unknown_tool", "call"),
@@ -114,7 +116,7 @@ impl Server {
             affinity: None,
         };
         let mut log = CallLog::new(&call, &tool.spec.tool, events);
-        call.wants = CallLog::wants(wants, self.config.log_output);
+        call.wants = CallLog::wants(wants, self.live().log_output);
         let outcome = self.outcome(tool, called, arguments, call, &mut log).await;
         let timing = log.end(&outcome);
         (outcome, timing)
@@ -268,7 +270,7 @@ impl Server {
             Callee::Item(request) => {
                 let options = CallOptions { deadline: item_calls::deadline(self, accepted), wants, session };
                 let (outcome, timing) = self.run_item(request.clone(), options, port).await;
-                let result = item_calls::result_or_error(outcome, &request, revision, self.config.errors)?;
+                let result = item_calls::result_or_error(outcome, &request, revision, self.live().errors)?;
                 Ok((result, timing))
             }
         }

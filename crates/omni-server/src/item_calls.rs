@@ -18,7 +18,8 @@ use crate::server::Server;
 
 /// When a call that is no tool's has to end: there is nobody who could have declared limits for it.
 pub(crate) fn deadline(server: &Server, accepted: Instant) -> Deadline {
-    Deadline::new(accepted, server.config.timeout, server.config.idle_timeout)
+    let live = server.live();
+    Deadline::new(accepted, live.timeout, live.idle_timeout)
 }
 
 impl Server {
@@ -77,7 +78,7 @@ impl Server {
         let mut call = Call { wants, session, ..Call::new(self.next_call_id(), spec, request, deadline) };
         let of = call.clone();
         let mut log = CallLog::new(&of, of.name(), events);
-        call.wants = CallLog::wants(wants, self.config.log_output);
+        call.wants = CallLog::wants(wants, self.live().log_output);
         let mut outcome = self.executor.run(call, &mut log).await;
         if let OutcomeKind::Finished(result) = &outcome.kind
             && !result.answers(&of.request)

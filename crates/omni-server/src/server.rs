@@ -1,9 +1,10 @@
 //! What all clients share: the catalogue, the executor, the account of what they hold.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
+use arc_swap::ArcSwap;
 use omni_call::{CallId, Executor};
 use omni_catalog::{Catalog, CatalogKind, ProfileId, Snapshot};
 use omni_protocol::{ClientInfo, Encoder, ListKind, ListKinds, ServerCapabilities};
@@ -12,6 +13,7 @@ use tokio::sync::{Semaphore, watch};
 use crate::admission::Admission;
 use crate::config::ServerConfig;
 use crate::list_changes::{CurrentVersions, LISTED, ListChanges, ListVersions, list_of};
+use crate::reload::{LiveSettings, Reload};
 use crate::session::Session;
 
 /// How long the first list waits for the check of a cached catalogue against its folder. Ordinary folders
@@ -26,7 +28,10 @@ pub struct Server {
     pub(crate) catalog: Arc<Catalog>,
     pub(crate) executor: Arc<dyn Executor>,
     pub(crate) encoder: Arc<Encoder>,
+    /// As it was at the start: what may change since is in [`live`](Self::live).
     pub(crate) config: ServerConfig,
+    live: ArcSwap<LiveSettings>,
+    reload: OnceLock<Arc<dyn Reload>>,
     pub(crate) changes: ListChanges,
     pub(crate) admission: Arc<Admission>,
     /// Without completions, which sources may have at one time and not at another.
@@ -68,6 +73,8 @@ impl Server {
             catalog,
             executor,
             encoder,
+            live: ArcSwap::from_pointee(LiveSettings::of(&config)),
+            reload: OnceLock::new(),
             config,
             changes,
             admission,
@@ -106,9 +113,38 @@ impl Server {
             .send_modify(|refreshed| *refreshed = refreshed.iter().chain([ListKind::Tools]).collect());
     }
 
+    /// Has somebody keep the catalogue up to date. The first who is named does.
+    pub fn set_reload(&self, reload: Arc<dyn Reload>) {
+        let _ = self.reload.set(reload);
+    }
+
+    /// Waits until the catalogue is what the folders are, in a quiet moment: for a call that found another version of its
+    /// skill than the catalogue has. Where nobody keeps the catalogue up to date, it is refreshed at once.
+    pub async fn settled(&self) {
+        match self.reload.get() {
+            Some(reload) => reload.settled().await,
+            None => self.refresh_catalog().await,
+        }
+    }
+
+    /// The settings in force.
+    pub fn live(&self) -> LiveSettings {
+        **self.live.load()
+    }
+
+    /// Makes other settings those in force. Calls that run keep theirs.
+    pub fn set_live(&self, live: LiveSettings) {
+        self.live.store(Arc::new(live));
+    }
+
     /// What is offered besides tools, at the moment.
     pub(crate) fn offers(&self) -> ServerCapabilities {
         ServerCapabilities { completions: self.catalog.completes(), ..self.offers }
+    }
+
+    /// What is served.
+    pub fn catalog(&self) -> &Arc<Catalog> {
+        &self.catalog
     }
 
     /// The catalogue as it stands.
@@ -132,9 +168,9 @@ impl Server {
     }
 
     /// What a profile is called; `None` where all clients see the same.
-    pub(crate) fn profile_name(&self, profile: ProfileId) -> Option<&str> {
+    pub(crate) fn profile_name(&self, profile: ProfileId) -> Option<String> {
         let rules = self.catalog.rules();
-        (!rules.is_one()).then(|| rules.name(profile))
+        (!rules.is_one()).then(|| rules.name(profile).to_owned())
     }
 
     pub(crate) fn is_refreshed(&self, list: ListKind) -> bool {

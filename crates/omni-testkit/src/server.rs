@@ -4,7 +4,7 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 
 use omni_call::Executor;
-use omni_catalog::{Catalog, Source};
+use omni_catalog::{Catalog, Source, ToolRules};
 use omni_server::{
     Access, AccessDecision, AllowedHosts, HttpEndpoint, Peer, Server, ServerConfig, SessionKey, serve_stdio,
 };
@@ -92,7 +92,7 @@ impl TestServerBuilder {
     /// These too, after the folder.
     pub fn sources(mut self, sources: Vec<Arc<dyn Source>>) -> Self {
         let all = self.catalog.sources().iter().cloned().chain(sources).collect();
-        self.catalog = Arc::new(Catalog::new(all, self.catalog.rules().clone()).unwrap());
+        self.catalog = Arc::new(Catalog::new(all, ToolRules::clone(&self.catalog.rules())).unwrap());
         self
     }
 

@@ -110,8 +110,11 @@ impl Watcher {
     /// Has somebody look that did not begin before this, as soon as nothing changes; then calls `done`, on the watcher's
     /// thread. Where the watcher ends first, `done` is dropped uncalled.
     pub fn ask(&self, done: impl FnOnce() + Send + 'static) {
-        self.shared.lock().asked.push(Box::new(done));
-        self.shared.wake();
+        let mut state = self.shared.lock();
+        if !state.stop {
+            state.asked.push(Box::new(done));
+            self.shared.wake();
+        }
     }
 
     /// Tells the thread to end, and waits for that: as long as a look that runs.
@@ -123,7 +126,8 @@ impl Watcher {
         }
     }
 
-    fn stop(&self) {
+    /// Tells the thread to end, and waits for nothing.
+    pub fn stop(&self) {
         self.shared.lock().stop = true;
         self.shared.wake();
     }
@@ -208,6 +212,15 @@ impl Eyes {
     /// Whether there is anything that nobody tells of.
     fn is_blind(&self) -> bool {
         self.blind.is_some() || self.watches.as_ref().is_some_and(Watches::is_blind)
+    }
+}
+
+impl Drop for Thread {
+    /// Whatever has ended it, nobody waits for it any longer.
+    fn drop(&mut self) {
+        let mut state = self.shared.lock();
+        state.stop = true;
+        state.asked.clear();
     }
 }
 

@@ -30,6 +30,7 @@ mod protected;
 mod python;
 mod python_path;
 mod read_catalog;
+mod reload;
 mod runner;
 mod runner_listener;
 mod serve_runner;

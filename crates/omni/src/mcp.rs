@@ -22,6 +22,7 @@ use crate::process_setup::{
 };
 use crate::protected;
 use crate::read_catalog;
+use crate::reload::{self, Hangups};
 use crate::runner::{RunnerListRefresher, RunnerSettings, ask_completions};
 use crate::settings::{Places, RunSettings, ServeSettings, Sources};
 use crate::streams;
@@ -45,7 +46,9 @@ pub(crate) fn run(arguments: &McpArguments) -> Result<u8> {
     }
     let runtime = runtime()?;
     let served = runtime.block_on(async {
-        let stop = stop_on_signal()?;
+        let (stopping, stop) = stop_on_signal()?;
+        let reload =
+            ReloadSetup { places: &places, executors: &executors, hangups: Hangups::new()?, stopping };
         let limits = connect::ClientLimits {
             timeout: settings.timeout,
             idle_timeout: settings.idle_timeout,
@@ -60,12 +63,12 @@ pub(crate) fn run(arguments: &McpArguments) -> Result<u8> {
                 // The client has started us: it is the same person's.
                 let errors = settings.errors.unwrap_or(ErrorDetail::Message);
                 let running = server(&places, &settings, &executors, errors, true)?;
-                stdio(running, &places, stop).await
+                stdio(running, reload, stop).await
             }
             Transport::Http => {
                 let setup = http_setup::open(arguments, &serve, &places.file.http, limits).await;
                 match setup {
-                    Ok(setup) => http(setup, &places, &settings, &executors, stop).await,
+                    Ok(setup) => http(setup, reload, &settings, stop).await,
                     Err(error) => Err(error),
                 }
             }
@@ -100,7 +103,7 @@ fn warn_of_http_alone(arguments: &McpArguments) {
 /// A server, and who keeps its catalogue.
 pub(crate) struct RunningServer {
     pub(crate) server: Arc<Server>,
-    /// For a runner's lists; a folder is read once.
+    /// For a runner's lists.
     refresher: Option<RunnerListRefresher>,
 }
 
@@ -137,7 +140,7 @@ impl RunningServer {
         }
     }
 
-    /// Keeps it so. Ends at once where nothing is to be done.
+    /// Keeps a runner's lists so. Ends at once where there is no runner.
     async fn keep_refreshed(self) {
         if let Some(refresher) = self.refresher {
             refresher.keep_refreshed().await;
@@ -206,10 +209,34 @@ fn say_how_to_connect(arguments: &McpArguments, places: &Places, limits: connect
 /// How long a server whose client has left still looks at the skills, to say what is wrong with them.
 const LAST_LOOK: Duration = Duration::from_secs(1);
 
-async fn stdio(mut running: RunningServer, places: &Arc<Places>, stop: watch::Receiver<bool>) -> Result<()> {
+/// What keeps a server that runs at what its folders are, before it does.
+struct ReloadSetup<'a> {
+    places: &'a Arc<Places>,
+    executors: &'a Arc<Executors>,
+    hangups: Hangups,
+    stopping: watch::Sender<bool>,
+}
+
+impl ReloadSetup<'_> {
+    /// Sees to it once the catalogue of `server` has been refreshed, which is when `refreshed` ends; for ever. Dropping the
+    /// future stops it.
+    fn of(self, server: &Arc<Server>) -> impl Future<Output = ()> + use<> {
+        let (server, executors) = (Arc::clone(server), Arc::clone(self.executors));
+        let served = reload::Served { server, executors, files: None, stopping: self.stopping };
+        let (places, hangups) = (Arc::clone(self.places), self.hangups);
+        async move { reload::keep(&places, served, hangups).await }
+    }
+}
+
+async fn stdio(
+    mut running: RunningServer,
+    reload: ReloadSetup<'_>,
+    stop: watch::Receiver<bool>,
+) -> Result<()> {
     running.ask_what_it_completes().await;
     let server = running.server.clone();
-    let places = Arc::clone(places);
+    let places = Arc::clone(reload.places);
+    let reload = reload.of(&server);
     let (told, was_told) = tokio::sync::oneshot::channel::<()>();
     let keep_refreshed = tokio::spawn(async move {
         running.refresh().await;
@@ -219,7 +246,7 @@ async fn stdio(mut running: RunningServer, places: &Arc<Places>, stop: watch::Re
             tracing::warn!("{problems}");
         }
         let _ = told.send(());
-        running.keep_refreshed().await;
+        tokio::join!(running.keep_refreshed(), reload);
     });
     let served = serve_stdio(server.clone(), streams::input()?, streams::output()?, stop).await;
     // A client that asked and left may have been faster, and what the cache says of problems may have been mended.
@@ -234,11 +261,11 @@ async fn stdio(mut running: RunningServer, places: &Arc<Places>, stop: watch::Re
 
 async fn http(
     setup: HttpSetup,
-    places: &Arc<Places>,
+    reload: ReloadSetup<'_>,
     settings: &RunSettings,
-    executors: &Arc<Executors>,
     stop: watch::Receiver<bool>,
 ) -> Result<()> {
+    let (places, executors) = (reload.places, reload.executors);
     let HttpSetup { listener, access, names, url, mut said, files, others } = setup;
     let errors = settings.errors.unwrap_or(match others {
         Some(_) => ErrorDetail::Masked,
@@ -255,12 +282,13 @@ async fn http(
     let preparing = Arc::clone(executors);
     let source = places.source();
     let places = Arc::clone(places);
+    let reload = reload.of(&server);
     let keep_refreshed = tokio::spawn(async move {
         running.refresh().await;
         announce(&running.server, &source, &url, &said);
         say_how_to_begin(&places, &running.server);
         let snapshot = running.server.snapshot();
-        tokio::join!(preparing.prepare_environments(snapshot), running.keep_refreshed());
+        tokio::join!(preparing.prepare_environments(snapshot), running.keep_refreshed(), reload);
     });
     let served = HttpEndpoint::new(server, access, names, key).serve(listener, stop).await;
     keep_refreshed.abort();

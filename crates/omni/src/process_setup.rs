@@ -68,8 +68,11 @@ pub(crate) fn say_unset(settings: &RunSettings) {
 }
 
 /// Turns true at the first SIGTERM or SIGINT. A second one ends the process at once.
-pub(crate) fn stop_on_signal() -> Result<watch::Receiver<bool>> {
-    let (sender, receiver) = watch::channel(false);
+///
+/// Whoever else wants the process to end turns it true by the sender.
+pub(crate) fn stop_on_signal() -> Result<(watch::Sender<bool>, watch::Receiver<bool>)> {
+    let (stopping, receiver) = watch::channel(false);
+    let sender = stopping.clone();
     let mut terminate = signal(SignalKind::terminate()).context("SIGTERM cannot be handled")?;
     let mut interrupt = signal(SignalKind::interrupt()).context("SIGINT cannot be handled")?;
     tokio::spawn(async move {
@@ -85,5 +88,5 @@ pub(crate) fn stop_on_signal() -> Result<watch::Receiver<bool>> {
             }
         }
     });
-    Ok(receiver)
+    Ok((stopping, receiver))
 }

@@ -12,7 +12,7 @@ use omni_call::{
     BoxFuture, Call, CallPort, CallRequest, CallResult, Executor, ExecutorKind, Outcome, OutcomeKind, Phase,
     ResourceContents,
 };
-use omni_catalog::{Catalog, CatalogKind, NameStyle, RemoteSource, Skill};
+use omni_catalog::{Catalog, CatalogKind, NameStyle, RemoteSource, Skill, Snapshot};
 use omni_exec::within;
 use serde_json::{Value, json};
 
@@ -47,10 +47,7 @@ pub(crate) fn source() -> RemoteSource {
 /// When the folders cannot be read; what was listed before stays.
 pub(crate) fn refresh(catalog: &Catalog, source: &RemoteSource) -> Result<()> {
     let refreshed = catalog.refresh();
-    source.describe_items(
-        CatalogKind::Resources,
-        json!({ "resources": listed(catalog) }).to_string().as_bytes(),
-    )?;
+    source.describe_items(CatalogKind::Resources, listed(&catalog.snapshot()).to_string().as_bytes())?;
     catalog.merge()?;
     refreshed?;
     Ok(())
@@ -89,8 +86,7 @@ impl Executor for SkillResources {
 }
 
 /// Each skill and, of its resources, the path below its folder and the size.
-fn resources(catalog: &Catalog) -> Vec<(Skill, Vec<(String, u64)>)> {
-    let snapshot = catalog.snapshot();
+fn resources(snapshot: &Snapshot) -> Vec<(Skill, Vec<(String, u64)>)> {
     let mut all = Vec::new();
     for skill in snapshot.skills() {
         let mut files = Vec::new();
@@ -145,8 +141,9 @@ fn quoted(text: &str, slash: bool) -> String {
     })
 }
 
-fn listed(catalog: &Catalog) -> Value {
-    let resources = resources(catalog);
+/// The list of resources, as MCP has it, of the skills in a snapshot.
+pub(crate) fn listed(snapshot: &Snapshot) -> Value {
+    let resources = resources(snapshot);
     let resources = resources.iter().flat_map(|(skill, files)| {
         files.iter().map(move |(path, size)| {
             json!({
@@ -157,12 +154,12 @@ fn listed(catalog: &Catalog) -> Value {
             })
         })
     });
-    resources.collect()
+    json!({ "resources": resources.collect::<Value>() })
 }
 
 fn contents(catalog: &Catalog, uri: &str) -> OutcomeKind {
     // Compared with what is listed, not resolved: no name leads out of the folder.
-    let found = resources(catalog).into_iter().find_map(|(skill, files)| {
+    let found = resources(&catalog.snapshot()).into_iter().find_map(|(skill, files)| {
         let (path, _) = files.into_iter().find(|(path, _)| uri_of(&skill.folder, path) == uri)?;
         Some((skill.path.join(&path), path))
     });

@@ -120,16 +120,6 @@ impl FolderSource {
         })
     }
 
-    /// The skills folder, absolute and without links.
-    pub fn skills_dir(&self) -> &Path {
-        &self.skills_dir
-    }
-
-    /// The one folder in it that is served, where not all are.
-    pub fn only(&self) -> Option<&str> {
-        self.only.as_deref()
-    }
-
     fn unreadable(&self, source: std::io::Error) -> SourceError {
         SourceError::SkillsDir { path: self.skills_dir.to_path_buf(), source }
     }

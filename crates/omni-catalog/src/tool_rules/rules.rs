@@ -102,8 +102,10 @@ pub struct ToolRules {
     names: NameStyle,
     /// For those whom no other profile is for: `[profiles.default]`.
     default: Option<Profile>,
-    /// In the order in which they are tried.
+    /// By their numbers, which stay while a server runs: sessions keep them.
     profiles: Vec<Profile>,
+    /// The places of those that clients are given, in the order in which they are tried.
+    tried: Vec<usize>,
 }
 
 /// The profile of those whom no other is for.
@@ -124,7 +126,32 @@ impl ToolRules {
         let (mut default, mut rest): (Vec<_>, Vec<_>) =
             profiles.into_iter().partition(|profile| profile.name == DEFAULT);
         rest.truncate(Self::PROFILES_MAX);
-        ToolRules { filters, overrides, names, default: default.pop(), profiles: rest }
+        let tried = (0..rest.len()).collect();
+        ToolRules { filters, overrides, names, default: default.pop(), profiles: rest, tried }
+    }
+
+    /// The same, to take the place of `before` while clients have profiles by their numbers: each profile that was there
+    /// keeps its number. One that is no more is given to nobody, and stays for the sessions that have it: what everybody sees
+    /// may be more. `None` where there would be more numbers than profiles may be; a server that starts anew counts from the beginning.
+    pub fn in_place_of(mut self, before: &ToolRules) -> Option<ToolRules> {
+        let mut new = std::mem::take(&mut self.profiles);
+        let order: Vec<String> =
+            self.tried.iter().filter_map(|at| Some(new.get(*at)?.name.clone())).collect();
+        let mut profiles = Vec::with_capacity(before.profiles.len().max(new.len()));
+        for known in &before.profiles {
+            let still = new.iter().position(|profile| profile.name == known.name);
+            profiles.push(match still {
+                Some(at) => new.remove(at),
+                None => Profile { clients: Vec::new(), principals: Vec::new(), ..known.clone() },
+            });
+        }
+        profiles.append(&mut new);
+        self.tried = order
+            .iter()
+            .filter_map(|name| profiles.iter().position(|profile| profile.name == *name))
+            .collect();
+        self.profiles = profiles;
+        (self.profiles.len() <= Self::PROFILES_MAX).then_some(self)
     }
 
     /// The same, with `profile` alone for every client; `None` when there is none of that name.
@@ -134,6 +161,7 @@ impl ToolRules {
             self.default = Some(self.profiles.swap_remove(at));
         }
         self.profiles = Vec::new();
+        self.tried = Vec::new();
         Some(self)
     }
 
@@ -155,7 +183,9 @@ impl ToolRules {
 
     /// The profile of a client that calls itself `client` and is `principal`: the first that is for it.
     pub fn choose(&self, client: Option<&str>, principal: &str) -> ProfileId {
-        let found = self.profiles.iter().position(|profile| profile.is_of(client, principal));
+        let is_of =
+            |at: &&usize| self.profiles.get(**at).is_some_and(|profile| profile.is_of(client, principal));
+        let found = self.tried.iter().find(is_of);
         found.and_then(|at| u16::try_from(at + 1).ok()).map_or(ProfileId::EVERYBODY, ProfileId)
     }
 
@@ -286,5 +316,31 @@ mod tests {
         let one = rules.clone().only("by-hand").unwrap();
         assert_eq!(one.name(one.choose(Some("claude-code"), "user:ada")), "by-hand");
         assert!(one.is_one() && rules.only("nobody").is_none());
+    }
+
+    #[test]
+    fn rules_that_take_the_place_of_others_keep_the_number_of_each_profile() {
+        let rules = |profiles: Vec<Profile>| {
+            ToolRules::new(Vec::new(), Overrides::default(), NameStyle::default(), profiles)
+        };
+        let before =
+            rules(vec![profile("a", &["a*"], &[]), profile("b", &["b*"], &[]), profile("c", &["c*"], &[])]);
+        let number = |rules: &ToolRules, name: &str| rules.id(name).unwrap().number();
+        // One is new and comes first, one is gone, and one is tried before another that it stood behind.
+        let now = rules(vec![
+            profile("new", &["b-new"], &[]),
+            profile("c", &["c*", "a-c"], &[]),
+            profile("a", &["a*"], &[]),
+        ]);
+        let after = now.in_place_of(&before).unwrap();
+        assert_eq!(["a", "b", "c", "new"].map(|name| number(&after, name)), [1, 2, 3, 4]);
+        for (client, wanted) in [("a1", "a"), ("a-c", "c"), ("b1", "default"), ("b-new", "new"), ("c1", "c")]
+        {
+            assert_eq!(after.name(after.choose(Some(client), "")), wanted, "{client}");
+        }
+        let again = rules(vec![profile("b", &["b*"], &[])]).in_place_of(&after).unwrap();
+        assert_eq!(number(&again, "b"), 2, "its clients are its own again");
+        let many = (0..ToolRules::PROFILES_MAX).map(|n| profile(&format!("p{n}"), &["x"], &[])).collect();
+        assert!(rules(many).in_place_of(&before).is_none());
     }
 }

@@ -52,13 +52,20 @@ impl SessionKey {
 pub(crate) struct Sessions {
     key: SessionKey,
     sessions_max: usize,
-    /// What stands for each profile in a token.
-    profiles: Vec<[u8; STAMP_BYTES]>,
+    /// What stands in a token for each profile that there is at the moment.
+    profiles: Box<dyn Fn() -> Vec<ProfileStamp> + Send + Sync>,
     table: Mutex<SessionTable>,
 }
 
+pub(crate) type ProfileStamp = [u8; STAMP_BYTES];
+
+/// What stands for each profile in a token, by their numbers.
+pub(crate) fn profile_stamps(rules: &ToolRules) -> Vec<ProfileStamp> {
+    rules.ids().map(|id| stamp(id, rules.name(id))).collect()
+}
+
 /// What stands for a profile in a token. Nothing for everybody's, however it is called.
-fn stamp(id: ProfileId, name: &str) -> [u8; STAMP_BYTES] {
+fn stamp(id: ProfileId, name: &str) -> ProfileStamp {
     let mut stamp = [0; STAMP_BYTES];
     if id != ProfileId::EVERYBODY {
         stamp.copy_from_slice(&blake3::hash(name.as_bytes()).as_bytes()[..STAMP_BYTES]);
@@ -81,9 +88,13 @@ struct SessionEntry {
 }
 
 impl Sessions {
-    pub(crate) fn new(key: SessionKey, sessions_max: usize, rules: &ToolRules) -> Self {
-        let profiles = rules.ids().map(|id| stamp(id, rules.name(id))).collect();
-        Sessions { key, sessions_max, profiles, table: Mutex::default() }
+    /// `profiles` gives the [`profile_stamps`] of the rules in force.
+    pub(crate) fn new(
+        key: SessionKey,
+        sessions_max: usize,
+        profiles: impl Fn() -> Vec<ProfileStamp> + Send + Sync + 'static,
+    ) -> Self {
+        Sessions { key, sessions_max, profiles: Box::new(profiles), table: Mutex::default() }
     }
 
     /// Gives a session that `initialize` has opened the token that later requests name it by. `None` when none has.
@@ -93,7 +104,7 @@ impl Sessions {
         getrandom::fill(&mut payload[..NONCE_BYTES]).expect("the kernel gives random bytes");
         let (flags, stamp) = payload[NONCE_BYTES..].split_at_mut(3);
         flags.copy_from_slice(&[revision as u8, u8::from(ignores_cursors), capabilities.bits()]);
-        stamp.copy_from_slice(self.profiles.get(profile.index())?);
+        stamp.copy_from_slice((self.profiles)().get(profile.index())?);
         let seal = self.key.seal(&payload, &session.principal);
         let token: String = payload.iter().chain(&seal).map(|byte| format!("{byte:02x}")).collect();
         let token: Arc<str> = token.into();
@@ -152,7 +163,7 @@ impl Sessions {
         let capabilities = ClientCapabilities::from_bits(payload[NONCE_BYTES + 2])?;
         // Without its profile a client is asked to say again who it is: everybody's may show it more than its own did.
         let stamp = &payload[NONCE_BYTES + 3..];
-        let profile = self.profiles.iter().position(|known| known == stamp)?;
+        let profile = (self.profiles)().iter().position(|known| known == stamp)?;
         let profile = ProfileId::from_number(u16::try_from(profile).ok()?);
         let negotiated = Negotiated { revision, ignores_cursors, capabilities, profile };
         (difference == 0).then(|| Session::revived(owner.clone(), token, negotiated))
@@ -239,7 +250,7 @@ mod tests {
     const ME: Principal = Principal::User(1);
 
     fn table(key: SessionKey, sessions_max: usize) -> Sessions {
-        Sessions::new(key, sessions_max, &ToolRules::default())
+        Sessions::new(key, sessions_max, || profile_stamps(&ToolRules::default()))
     }
 
     /// A session that a client of that name has opened.
@@ -387,7 +398,8 @@ mod tests {
         };
         let key = SessionKey::random();
         let before = rules(&["claude", "cursor"]);
-        let sessions = Sessions::new(key.clone(), 10, &before);
+        let stamps = profile_stamps(&before);
+        let sessions = Sessions::new(key.clone(), 10, move || stamps.clone());
         let session = Session::lasting(ME);
         let client = ClientInfo { name: "cursor".into(), version: "1".into() };
         let agreed = Revision::NEWEST_LEGACY;
@@ -395,7 +407,8 @@ mod tests {
         crate::session::initialize(&session, &initialize, before.choose(Some("cursor"), ""));
         let token = sessions.keep(&session, &None).unwrap();
         let revived = |names: &[&str]| {
-            let (sessions, rules) = (Sessions::new(key.clone(), 10, &rules(names)), rules(names));
+            let (stamps, rules) = (profile_stamps(&rules(names)), rules(names));
+            let sessions = Sessions::new(key.clone(), 10, move || stamps.clone());
             sessions.find(&token, &ME, &None).map(|session| rules.name(session.profile()).to_owned())
         };
         assert_eq!(revived(&["claude", "cursor"]).as_deref(), Some("cursor"));

@@ -104,7 +104,7 @@ impl<W: AsyncWrite + Unpin> Client<W> {
     /// After the end of input: lets running calls finish within the grace period, then ends the processes that run
     /// them, which answers them as shut down.
     async fn drain(&mut self, server: &Server) -> io::Result<()> {
-        let grace = server.config.grace;
+        let grace = server.live().grace;
         self.conversation.end_of_input();
         self.settle(tokio::time::sleep(grace)).await?;
         self.settle(server.executor.shut_down()).await?;

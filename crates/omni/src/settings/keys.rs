@@ -162,6 +162,13 @@ pub(super) const KEYS: &[SettingKey] = &[
         "What some clients see.",
     ),
     other(
+        "reload",
+        "`\"watch\"`, `\"poll\"`, `\"off\"`",
+        "`\"watch\"`",
+        "How a server that runs sees what is edited ([reload](../guide/reload.md)): when it is done, by a look every two \
+         seconds, or only when `SIGHUP` asks.",
+    ),
+    other(
         "log_level",
         "`\"error\"` to `\"trace\"`, or by module",
         "`\"info\"`; `\"warn\"` for commands that serve nobody",

@@ -227,12 +227,11 @@ impl Places {
             };
             FolderSource::open(config).map(Arc::new).context("there are no skills to read")
         };
-        let folders = self.folders().iter().map(open).collect::<Result<Vec<_>>>()?;
         let runner = self.runner.as_ref().and_then(|runner| runner.source(&self.cache, self.names));
         let runner = runner.map(Arc::new);
         let mut sources: Vec<Arc<dyn Source>> = Vec::new();
-        for folder in &folders {
-            sources.push(folder.clone());
+        for folder in self.folders() {
+            sources.push(open(folder)?);
         }
         // Last: what lies here is not replaced by what somebody elsewhere begins to list.
         if let Some(runner) = &runner {
@@ -240,7 +239,7 @@ impl Places {
         }
         sources.extend(last);
         let catalog = self.catalog_of(sources)?;
-        Ok(Sources { catalog, folders, runner })
+        Ok(Sources { catalog, runner })
     }
 
     /// The catalogue of these sources, and behind them of omni's own tools.
@@ -282,7 +281,6 @@ fn of_profile(rules: ToolRules, profile: &str) -> Result<ToolRules> {
 #[derive(Debug)]
 pub(crate) struct Sources {
     pub(crate) catalog: Arc<Catalog>,
-    pub(crate) folders: Vec<Arc<FolderSource>>,
     /// A runner's own lists, where they are served.
     pub(crate) runner: Option<Arc<RemoteSource>>,
 }

@@ -17,6 +17,7 @@ use super::limits::Limits;
 use super::lines::KeyLines;
 use super::profiles::{FoundFilter, ProfileTable};
 use super::queue::{QueueTable, SpawnTable};
+use super::reload::ReloadMode;
 use super::workers::WorkerSettings;
 use crate::args::{Errors, Isolation, Names, Transport};
 use crate::http_access::HttpTable;
@@ -49,6 +50,8 @@ pub(crate) struct SettingsFile {
     /// How the tools are named for clients.
     pub(super) names: Option<Names>,
     pub(super) isolation: Option<Isolation>,
+    /// How a server that runs sees what is edited.
+    pub(super) reload: Option<ReloadMode>,
     /// How much the log says.
     pub(super) log_level: Option<String>,
     /// Whether the log has what tools print and log and no client asked for.
@@ -96,6 +99,11 @@ pub(crate) struct SettingsFile {
 }
 
 impl SettingsFile {
+    /// How a server that runs sees what is edited.
+    pub(crate) fn reload(&self) -> ReloadMode {
+        self.reload.unwrap_or_default()
+    }
+
     /// The executor of tools that name none, as far as the file says.
     pub(crate) fn executor(&self) -> Result<Option<ExecutorKind>> {
         let kind = self.executor.as_deref().map(str::parse).transpose();

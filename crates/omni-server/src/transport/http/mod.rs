@@ -31,7 +31,7 @@ use crate::access::{Access, AccessDecision};
 use crate::call_client::ParkedCalls;
 use crate::host_check::AllowedHosts;
 use crate::server::Server;
-use crate::session::{SessionKey, Sessions};
+use crate::session::{SessionKey, Sessions, profile_stamps};
 use crate::transport::stall_guard::StallGuard;
 use crate::transport::stopped;
 use shared::{AdmittedConnection, Shared};
@@ -70,7 +70,9 @@ impl HttpEndpoint {
     /// An endpoint that answers from `server`. `access` says which callers are let in, `names` which `Host` and
     /// `Origin` they may send, and `key` seals the tokens of legacy sessions.
     pub fn new(server: Arc<Server>, access: Access, names: AllowedHosts, key: SessionKey) -> Self {
-        let sessions = Sessions::new(key, server.config.limits.sessions_max, server.catalog.rules());
+        let catalog = Arc::clone(&server.catalog);
+        let profiles = move || profile_stamps(&catalog.rules());
+        let sessions = Sessions::new(key, server.config.limits.sessions_max, profiles);
         HttpEndpoint {
             shared: Arc::new(Shared { server, access, names, sessions, parked: ParkedCalls::new() }),
         }
@@ -80,7 +82,6 @@ impl HttpEndpoint {
     /// the grace period, and what is left is ended with the executor and answered as shut down.
     pub async fn serve(&self, listener: TcpListener, mut stop: watch::Receiver<bool>) -> io::Result<()> {
         let shared = &self.shared;
-        let grace = shared.server.config.grace;
         let mut connections = JoinSet::new();
         let mut backoff = AcceptBackoff::default();
         loop {
@@ -102,6 +103,7 @@ impl HttpEndpoint {
             }
         }
         drop(listener);
+        let grace = shared.server.live().grace;
         // Streams that clients only listen on would last for the whole grace period.
         shared.server.changes.end();
         shared.sessions.end_streams();

@@ -1,0 +1,126 @@
+//! How does one snapshot of the catalogue differ from the one before, for people?
+
+use std::collections::{BTreeSet, HashMap, HashSet};
+use std::hash::Hash;
+
+use omni_catalog::{CatalogKind, Diagnostic, Severity, Skill, Snapshot};
+
+/// What differs between two snapshots.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Differences {
+    /// Folders of the skills whose Python files differ, or that came or went.
+    pub(crate) code: HashSet<String>,
+    /// Folders of the skills of which anything differs, sorted.
+    pub(crate) skills: Vec<String>,
+    /// What clients can list and see another list of.
+    pub(crate) lists: Vec<&'static str>,
+    /// Errors and warnings that there were not before, and those that are no more.
+    pub(crate) new: Vec<Diagnostic>,
+    pub(crate) healed: Vec<Diagnostic>,
+}
+
+impl Differences {
+    pub(crate) fn between(before: &Snapshot, after: &Snapshot) -> Self {
+        let by_folder = |snapshot: &Snapshot| -> HashMap<String, Skill> {
+            snapshot.skills().iter().map(|skill| (skill.folder.clone(), skill.clone())).collect()
+        };
+        let (old, new) = (by_folder(before), by_folder(after));
+        let all: BTreeSet<&String> = old.keys().chain(new.keys()).collect();
+        let differ = |folder: &&&String| old.get(**folder) != new.get(**folder);
+        let skills: Vec<String> = all.iter().filter(differ).map(|folder| (**folder).clone()).collect();
+        let of = |skills: &HashMap<String, Skill>, folder: &String| {
+            skills.get(folder).map(|skill| (skill.digest.clone(), skill.path.clone()))
+        };
+        let code = all.into_iter().filter(|folder| of(&old, folder) != of(&new, folder)).cloned().collect();
+        let lists = [
+            (CatalogKind::Tools, "tools"),
+            (CatalogKind::Resources, "resources"),
+            (CatalogKind::Templates, "resource templates"),
+            (CatalogKind::Prompts, "prompts"),
+        ];
+        let differs = |kind: CatalogKind| match kind {
+            CatalogKind::Tools => before.versions().ne(after.versions()),
+            other => before.version(other) != after.version(other),
+        };
+        let lists = lists.into_iter().filter(|(kind, _)| differs(*kind)).map(|(_, name)| name).collect();
+        Differences {
+            code,
+            skills,
+            lists,
+            new: without(after.diagnostics(), before.diagnostics()),
+            healed: without(before.diagnostics(), after.diagnostics()),
+        }
+    }
+}
+
+/// Errors and warnings of `all` that are not among `others`, wherever in their file.
+fn without(all: &[Diagnostic], others: &[Diagnostic]) -> Vec<Diagnostic> {
+    // A line more at the top of a file makes no new mistakes.
+    fn key(found: &Diagnostic) -> impl Hash + Eq {
+        (found.file.clone(), found.code.clone(), found.message.clone())
+    }
+    let known: HashSet<_> = others.iter().map(key).collect();
+    let matters = all.iter().filter(|found| found.severity != Severity::Note);
+    matters.filter(|found| !known.contains(&key(found))).cloned().collect()
+}
+
+/// `notes/scripts/a.py:3:5`, as far as it is known.
+pub(crate) fn place(found: &Diagnostic) -> String {
+    match (found.line, found.column) {
+        (0, _) => found.file.clone(),
+        (line, 0) => format!("{}:{line}", found.file),
+        (line, column) => format!("{}:{line}:{column}", found.file),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use omni_call::ExecutorKind;
+    use omni_catalog::{Catalog, FolderConfig, NameStyle};
+
+    use super::*;
+
+    #[test]
+    fn skills_lists_and_findings_are_told_apart() {
+        let dir = tempfile::tempdir().unwrap();
+        let write = |path: &str, text: &str| {
+            let path = dir.path().join("skills").join(path);
+            std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+            std::fs::write(path, text).unwrap();
+        };
+        let tool = |body: &str| format!("from omni import tool\n@tool\ndef run() -> str:\n    {body}\n");
+        for skill in ["a", "b", "c"] {
+            write(&format!("{skill}/SKILL.md"), &format!("---\nname: {skill}\ndescription: d\n---\n"));
+            write(&format!("{skill}/scripts/t.py"), &tool("return '1'"));
+        }
+        let catalog = Catalog::of_folder(FolderConfig {
+            skills_dir: dir.path().join("skills"),
+            only: None,
+            name: None,
+            cache_dir: None,
+            default_executor: ExecutorKind::Pool,
+            names: NameStyle::Underscore,
+        })
+        .unwrap();
+        let step = || {
+            let before = catalog.snapshot();
+            catalog.refresh().unwrap();
+            Differences::between(&before, &catalog.snapshot())
+        };
+        assert_eq!(step().skills, ["a", "b", "c"]);
+        assert_eq!(step(), Differences::default());
+        write("a/scripts/t.py", &tool("return '2'"));
+        let body = step();
+        assert_eq!(body.code, HashSet::from(["a".to_owned()]));
+        assert_eq!((body.skills, body.lists), (vec!["a".to_owned()], vec![]));
+        write("b/SKILL.md", "---\nname: b\ndescription: another\n---\n");
+        let words = step();
+        assert_eq!((words.code.len(), words.skills), (0, vec!["b".to_owned()]));
+        write("c/scripts/more.py", "from omni import tool\n@tool\ndef more() -> str: ...\n@tool\ndef (\n");
+        let worse = step();
+        assert_eq!(worse.new.iter().map(place).collect::<Vec<_>>(), ["c/scripts/more.py:5:5"]);
+        write("c/scripts/more.py", "from omni import tool\n@tool\ndef more() -> str: ...\n");
+        let mended = step();
+        assert_eq!((mended.healed.len(), mended.lists), (1, vec!["tools"]));
+    }
+}

@@ -1,0 +1,190 @@
+//! What is done when something has changed: on the watcher's thread, everything that takes time.
+
+use std::collections::HashSet;
+use std::sync::mpsc::SyncSender;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Instant;
+
+use omni_call::{shown_path, with_causes};
+use omni_catalog::{Catalog, CatalogKind, Diagnostic, PreparedSnapshot, RemoteSource, Severity};
+use omni_watch::{Look, Watched, Why};
+use tokio::sync::mpsc::UnboundedSender;
+
+use super::differences::{Differences, place};
+use crate::skill_resources;
+use crate::text::plural;
+
+/// What the front has to do: at once, and without waiting for anything.
+pub(super) struct Publication {
+    /// `None` where the snapshot in force stays.
+    pub(super) prepared: Option<PreparedSnapshot>,
+    /// The skills whose code is another.
+    pub(super) changed: HashSet<String>,
+    /// Told whether it could be done: not where another snapshot has come between.
+    pub(super) done: SyncSender<bool>,
+}
+
+/// What is known of the looks so far, for whoever asks.
+#[derive(Debug, Default)]
+pub(super) struct Known {
+    /// How each folder is watched, once it is.
+    pub(super) watched: Vec<Watched>,
+    /// Why the last look failed.
+    pub(super) failed: Option<String>,
+    /// What the last change was, and when it took effect.
+    pub(super) last: Option<(Instant, Differences)>,
+}
+
+/// Looks at the folders, and hands what it finds to the front.
+pub(super) struct CatalogLook {
+    pub(super) catalog: Arc<Catalog>,
+    /// The files of skills, where they are listed.
+    pub(super) files: Option<Arc<RemoteSource>>,
+    pub(super) front: UnboundedSender<Publication>,
+    pub(super) known: Arc<Mutex<Known>>,
+}
+
+impl CatalogLook {
+    fn known(&self, change: impl FnOnce(&mut Known)) {
+        change(&mut self.known.lock().unwrap_or_else(PoisonError::into_inner));
+    }
+
+    fn refresh(&mut self) -> bool {
+        let refreshed = self.catalog.refresh_sources();
+        let failed = refreshed.as_ref().err().map(|error| with_causes(error));
+        self.known(|known| {
+            // Said when it begins and when it ends, not at each look between.
+            match (&known.failed, &failed) {
+                (before, Some(error)) if before.as_ref() != Some(error) => {
+                    tracing::error!(%error, "the skills cannot be read; what was served before still is");
+                }
+                (Some(_), None) => tracing::info!("the skills can be read again"),
+                _ => {}
+            }
+            known.failed = failed;
+        });
+        refreshed.is_ok_and(|report| report.replaced)
+    }
+
+    /// The snapshot to come, and how it differs from the one in force.
+    fn prepare(&self) -> Result<(Option<PreparedSnapshot>, Differences), String> {
+        let prepare = || self.catalog.prepare(None).map_err(|error| with_causes(&error));
+        let mut prepared = prepare()?;
+        if let Some(files) = &self.files {
+            let snapshot =
+                prepared.as_ref().map_or_else(|| self.catalog.snapshot(), |it| Arc::clone(it.after()));
+            let listed = skill_resources::listed(&snapshot).to_string();
+            if files
+                .describe_items(CatalogKind::Resources, listed.as_bytes())
+                .map_err(|error| with_causes(&error))?
+            {
+                prepared = prepare()?;
+            }
+        }
+        let differences =
+            prepared.as_ref().map(|it| Differences::between(it.before(), it.after())).unwrap_or_default();
+        Ok((prepared, differences))
+    }
+}
+
+impl Look for CatalogLook {
+    fn watched(&mut self, trees: &[Watched]) {
+        for tree in trees {
+            match &tree.why_not {
+                None => tracing::debug!(folder = shown_path(&tree.path), "watched"),
+                Some(Why::Wanted) => {}
+                Some(why) => tracing::warn!(
+                    folder = shown_path(&tree.path),
+                    "looked at every 2 seconds instead of being watched: {why}"
+                ),
+            }
+        }
+        self.known(|known| known.watched = trees.to_vec());
+    }
+
+    fn look(&mut self) -> bool {
+        self.refresh()
+    }
+
+    fn publish(&mut self) {
+        loop {
+            let (prepared, differences) = match self.prepare() {
+                Ok(prepared) => prepared,
+                Err(error) => {
+                    tracing::error!(%error, "what was served before still is");
+                    return self.known(|known| known.failed = Some(error));
+                }
+            };
+            let Some(snapshot) = prepared else { return };
+            let (done, is_done) = std::sync::mpsc::sync_channel(1);
+            let (conflicts, before) =
+                (snapshot.after().rule_conflicts().clone(), snapshot.before().rule_conflicts().clone());
+            let tools = snapshot.after().tool_count();
+            let changed = differences.code.clone();
+            let publication = Publication { prepared: Some(snapshot), changed, done };
+            if self.front.send(publication).is_err() {
+                return;
+            }
+            match is_done.recv() {
+                Ok(true) => {}
+                // Somebody else has changed what is served meanwhile: from there, again.
+                Ok(false) => continue,
+                // Nobody is served any more.
+                Err(_) => return,
+            }
+            if !conflicts.is_empty() && conflicts != before {
+                tracing::error!("{conflicts}");
+            }
+            report(&differences, tools);
+            return self.known(|known| known.last = Some((Instant::now(), differences)));
+        }
+    }
+}
+
+/// Findings of one look that are said one by one.
+const SAID_MAX: usize = 20;
+
+fn report(differences: &Differences, tools: usize) {
+    if !differences.skills.is_empty() || !differences.lists.is_empty() {
+        let skills = some(&differences.skills);
+        match differences.lists.as_slice() {
+            [] => tracing::info!(skills, tools, "the skills have changed"),
+            lists => tracing::info!(
+                skills,
+                tools,
+                lists = lists.join(", "),
+                "the skills have changed, and what clients see"
+            ),
+        }
+    }
+    for found in differences.new.iter().take(SAID_MAX) {
+        let (at, message) = (place(found), found.message.as_str());
+        match found.severity {
+            Severity::Error => tracing::error!(at, help = help(found), "{message}"),
+            Severity::Warning | Severity::Note => tracing::warn!(at, help = help(found), "{message}"),
+        }
+    }
+    if let Some(more) = differences.new.len().checked_sub(SAID_MAX).filter(|more| *more > 0) {
+        tracing::warn!("{} more: `omni doctor` lists them", plural(more, "problem"));
+    }
+    let mut healed: Vec<String> = differences.healed.iter().map(|found| found.file.clone()).collect();
+    healed.dedup();
+    let again: HashSet<&str> = differences.new.iter().map(|found| &*found.file).collect();
+    healed.retain(|file| !again.contains(&**file));
+    if !healed.is_empty() {
+        tracing::info!(files = some(&healed), "mended");
+    }
+}
+
+fn help(found: &Diagnostic) -> &str {
+    found.help.as_deref().unwrap_or_default()
+}
+
+/// The first of many.
+pub(super) fn some(names: &[String]) -> String {
+    const SHOWN_MAX: usize = 8;
+    match names.get(..SHOWN_MAX).filter(|_| names.len() > SHOWN_MAX) {
+        Some(first) => format!("{} and {} more", first.join(", "), names.len() - SHOWN_MAX),
+        None => names.join(", "),
+    }
+}
