@@ -1,5 +1,5 @@
-//! What all executors of a server have together, however many sets of them there are: how many workers, and how many
-//! processes that serve one call.
+//! Bounds that hold for all executors of a server together, however many sets of executors there are: how many workers
+//! there are, and how many processes that serve one call.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
@@ -7,32 +7,33 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::Semaphore;
 
-/// A pool that has no worker asks again sooner than this.
+/// How long after a pool without a worker has asked for a permit the next free one is kept for it. Such a pool asks
+/// again sooner than that.
 const CONTENDED_FOR: Duration = Duration::from_millis(300);
 
-/// Bounds that sets of executors share. Clones are one and the same.
+/// Bounds that sets of executors share. Clones share them too.
 #[derive(Clone, Debug, Default)]
 pub struct SharedBounds(Arc<SharedBoundsInner>);
 
 #[derive(Debug, Default)]
 struct SharedBoundsInner {
     workers: AtomicUsize,
-    /// When a pool without any worker asked for one last.
+    /// When a pool without any worker last asked for a permit.
     starved: Mutex<Option<Instant>>,
     pools: Mutex<Vec<Weak<dyn Contender>>>,
     forked: OnceLock<Arc<Semaphore>>,
     spawned: OnceLock<Arc<Semaphore>>,
 }
 
-/// A pool that has workers among those of all.
+/// A pool, as the other pools see it with which it shares the bound on workers.
 pub(crate) trait Contender: Send + Sync + std::fmt::Debug {
     /// What it has; `None` when it is closed.
     fn share(&self) -> Option<ContenderShare>;
-    /// Lets its idle worker go that was used longest ago. False when none is idle any more.
+    /// Retires its longest idle worker. False when none is idle any more.
     fn give_up_idle(self: Arc<Self>) -> bool;
-    /// Lets a worker go as soon as its call has ended.
+    /// Retires a worker as soon as its call has ended.
     fn give_up_next(&self);
-    /// A place has come free.
+    /// A permit has come free.
     fn on_worker_permit_free(&self);
 }
 
@@ -40,13 +41,13 @@ pub(crate) trait Contender: Send + Sync + std::fmt::Debug {
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct ContenderShare {
     pub(crate) workers: usize,
-    /// It keeps so many that are idle.
+    /// So many workers it keeps, even when they are idle.
     pub(crate) workers_min: usize,
-    /// Since when its idle worker is idle that was used longest ago.
+    /// Since when its longest idle worker has been idle.
     pub(crate) idle_since: Option<Instant>,
 }
 
-/// A worker's place among those of all pools. Dropping it gives it free, and tells all pools.
+/// The permit for one worker among those of all pools. Dropping it frees it, and tells all pools.
 pub(crate) struct WorkerPermit(SharedBounds);
 
 impl SharedBounds {
@@ -61,7 +62,7 @@ impl SharedBounds {
     }
 
     fn others(&self, than: *const ()) -> Vec<(Arc<dyn Contender>, ContenderShare)> {
-        // Upgraded under the lock and looked at without it: what looks takes locks of its own.
+        // `share` takes locks of its own, so it is called when this one is released.
         let pools: Vec<_> = self.pools().iter().filter_map(Weak::upgrade).collect();
         pools
             .into_iter()
@@ -70,7 +71,7 @@ impl SharedBounds {
             .collect()
     }
 
-    /// A place for one more worker where there may be `max` in all.
+    /// A permit for one more worker, where there may be `max` in all.
     pub(crate) fn take_worker_permit(&self, max: usize) -> Option<WorkerPermit> {
         let taken = self.0.workers.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |workers| {
             (workers < max).then_some(workers + 1)
@@ -78,16 +79,16 @@ impl SharedBounds {
         taken.is_ok().then(|| WorkerPermit(self.clone()))
     }
 
-    /// Whether the next place that comes free is for a pool that has calls and no worker. Others would else take it first:
-    /// they are told of it too.
+    /// Whether the next permit that comes free is for a pool that has calls and no worker. Without this rule another
+    /// pool could take it first, since all are told of it.
     pub(crate) fn is_contended(&self, now: Instant) -> bool {
         let starved = *self.0.starved.lock().unwrap_or_else(PoisonError::into_inner);
         starved.is_some_and(|starved| now < starved + CONTENDED_FOR)
     }
 
-    /// Has another pool than `own`, which has calls waiting and `workers` workers, let one of its workers go: an idle
-    /// one, else the next to end its call in the pool that has most. A pool with workers of its own is given others' only
-    /// until they have equally many. To be called with no lock held.
+    /// Has another pool retire a worker for the pool `own`, in which calls wait and which has `workers` workers: an
+    /// idle one, else the next that ends its call in the pool that has most. A pool that has workers itself gets
+    /// others' permits only until both have equally many. To be called with no lock held.
     pub(crate) fn make_room(&self, own: *const (), workers: usize) {
         if workers == 0 {
             *self.0.starved.lock().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now());
@@ -109,12 +110,12 @@ impl SharedBounds {
         }
     }
 
-    /// Calls of all forking executors that may run at once.
+    /// The permits for calls that run at once, shared by all forking executors.
     pub(crate) fn forked(&self, max: usize) -> Arc<Semaphore> {
         Arc::clone(self.0.forked.get_or_init(|| Arc::new(Semaphore::new(max))))
     }
 
-    /// The same for processes that are started from nothing.
+    /// The same for the executors that start a process for each call.
     pub(crate) fn spawned(&self, max: usize) -> Arc<Semaphore> {
         Arc::clone(self.0.spawned.get_or_init(|| Arc::new(Semaphore::new(max))))
     }

@@ -1,4 +1,4 @@
-//! Whose state a worker keeps: the key that a call carries.
+//! The key by which the pool's scheduler tells states apart: the affinity key of a call.
 
 use std::sync::Arc;
 

@@ -1,4 +1,4 @@
-//! Carries out what the scheduler decides: one lock, one housekeeping task, and the tasks that start and end workers.
+//! Carries out what the scheduler decides: one lock, the task of the autoscaler, and tasks that start and end workers.
 
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
@@ -23,15 +23,15 @@ use crate::{ExecConfig, RecycleLimits};
 pub(super) struct Driver {
     pub(super) config: Arc<ExecConfig>,
     pub(super) processes: Arc<ExecutorProcesses>,
-    /// The processes of workers that keep a state: they do not wear out.
+    /// The processes of workers that keep a state. Their use has no limits, since their state would be lost.
     stateful: Arc<ExecutorProcesses>,
     pub(super) preload: Arc<Preload>,
     table: Mutex<Table>,
-    /// Calls the autoscaler.
+    /// Wakes the autoscaler.
     autoscaler: Notify,
-    /// Told when workers of a new generation have taken over.
+    /// Notified when workers of a new generation have taken over.
     renewed: Notify,
-    /// The runtime on which workers are started and ended: a call may be dropped outside of it.
+    /// The runtime on which workers are started and ended. Kept, since a call may be dropped outside of any runtime.
     runtime: OnceLock<Handle>,
 }
 
@@ -69,7 +69,7 @@ impl Driver {
         self.table.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Whether the processes are being ended.
+    /// Whether the pool is shutting down.
     pub(super) fn is_closing(&self) -> bool {
         self.processes.closing()
     }
@@ -93,13 +93,14 @@ impl Driver {
         result
     }
 
-    /// Does what is to be done with no lock held.
+    /// Does what was put off until the lock is released.
     fn run_deferred(self: &Arc<Self>, deferred: Deferred) {
         if let Some(waker) = deferred.wake {
             waker.wake();
         }
         if deferred.tick {
-            // A pool that finds no place for its first worker has started none, and has to look again all the same.
+            // A pool that got no permit for its first worker has started nothing yet, but its autoscaler must run all
+            // the same.
             if self.runtime.get().is_none() && Handle::try_current().is_ok() {
                 self.runtime();
             }
@@ -134,7 +135,7 @@ impl Driver {
         }
     }
 
-    /// Takes a worker back whose call has ended: for the next call, or for later.
+    /// Takes back a worker whose call has ended: it gets the next call, or is idle, or is retired.
     pub(super) fn give_back(self: &Arc<Self>, mut pooled: Box<PooledWorker>) {
         let now = Instant::now();
         let (id, took) = (pooled.id, pooled.worker.last_call_duration());
@@ -145,15 +146,16 @@ impl Driver {
         });
     }
 
-    /// Ends the call on a worker that its caller has left: asks the tool, then ends the process. The worker
-    /// goes on when the tool obeys.
+    /// Ends a running call whose caller has left: interrupts the tool and, when that does not help, ends the process. A
+    /// worker whose tool obeyed goes on serving.
     pub(super) fn end_abandoned_call(self: &Arc<Self>, mut pooled: Box<PooledWorker>) {
         let id = pooled.id;
         let mut abandoned_end = self.step(|table| table.scheduler.running_call_abandoned(id, Instant::now()));
         let driver = Arc::clone(self);
         self.runtime().spawn(async move {
             if abandoned_end == AbandonedCallEnd::AfterRevocation {
-                // The signal must not reach a call of somebody else: first make sure that none can begin (0008).
+                // The signal that interrupts must not reach a call that was pipelined behind this one, so wait until it
+                // is certain that none of those can begin (decision 0008).
                 sleep(REVOKED_FOR).await;
                 abandoned_end = driver.step(|table| {
                     let begun = table.last_begun(id);
@@ -173,7 +175,8 @@ impl Driver {
         });
     }
 
-    /// Ends a worker that cannot go on, then sees to the calls that were pipelined to it.
+    /// Kills a worker that must serve no other call, and gives it back dead. Only then is it certain which of the calls
+    /// that were pipelined to it have begun.
     fn kill_and_reap(self: &Arc<Self>, pooled: Box<PooledWorker>) {
         let driver = Arc::clone(self);
         self.runtime().spawn(async move {
@@ -182,9 +185,9 @@ impl Driver {
         });
     }
 
-    /// Lets a worker go that has nothing to do: its `atexit` functions run, then it ends.
+    /// Has a worker exit that has no call: its `atexit` functions run first.
     fn ask_to_exit(&self, mut worker: Worker) {
-        // A dead one has nothing left to run; and without a runtime no worker was ever started.
+        // A dead worker runs nothing any more. Where there is no runtime, no worker was ever started.
         let Some(runtime) = self.runtime.get().filter(|_| !worker.process.exited()) else { return };
         worker.ask_to_exit();
         runtime.spawn(async move {
@@ -194,7 +197,7 @@ impl Driver {
         });
     }
 
-    /// Starts a worker in a task of its own; without a `place` one that keeps a state.
+    /// Starts a worker in a task of its own. One without a `place` is to keep a state.
     fn start(self: &Arc<Self>, id: WorkerHandle, place: Option<WorkerPermit>) {
         let stateful = place.is_none();
         let permit = ExitNotice { driver: Arc::clone(self), id, _place: place };
@@ -212,11 +215,11 @@ impl Driver {
         });
     }
 
-    /// Replaces all workers, and those of the states that have `changed`. Returns when each call from now on gets a
-    /// new one.
+    /// Replaces all workers that keep no state, and of the others those whose state has `changed`. Returns when every
+    /// later call gets a new worker.
     pub(super) async fn renew(self: &Arc<Self>, changed: impl Fn(&Arc<AffinityKey>) -> bool) {
         let mut renewed = std::pin::pin!(self.renewed.notified());
-        // Registered before anything is set in motion, or its end could be missed.
+        // Registered before the renewal begins, or its notification could be missed.
         renewed.as_mut().enable();
         let wanted = self.step(|table| table.scheduler.renew(changed, Instant::now()));
         while !self.lock().scheduler.is_renewed(wanted) {
@@ -239,13 +242,13 @@ impl Driver {
         );
     }
 
-    /// Has the autoscaler look.
+    /// Has the autoscaler run now.
     pub(super) fn wake_autoscaler(&self) {
         self.autoscaler.notify_one();
     }
 }
 
-/// In what condition a worker comes back.
+/// The condition of a worker that comes back from a call.
 fn condition_of(worker: &mut Worker, now: Instant) -> WorkerCondition {
     if !worker.reusable() {
         let dead = worker.process.exited();
@@ -264,7 +267,7 @@ fn condition_of(worker: &mut Worker, now: Instant) -> WorkerCondition {
     WorkerCondition::Fit { worn: worn.is_some() }
 }
 
-/// Has the scheduler look whenever it wants to, until the pool is closed.
+/// Calls the scheduler's `tick` whenever that wants to be called, until the pool is closed.
 async fn run_autoscaler(driver: Arc<Driver>) {
     let mut next: Option<Instant> = None;
     loop {
@@ -288,11 +291,11 @@ async fn run_autoscaler(driver: Arc<Driver>) {
     }
 }
 
-/// A worker's place among `workers_max`, taken until its process is gone.
+/// Lives as long as a worker's process. Dropping it tells the scheduler that the process is gone.
 struct ExitNotice {
     driver: Arc<Driver>,
     id: WorkerHandle,
-    /// Among the workers of all pools; given free when no lock is held.
+    /// The worker's permit among the workers of all pools. Dropped after the scheduler was told, with no lock held.
     _place: Option<WorkerPermit>,
 }
 
@@ -302,7 +305,7 @@ impl Drop for ExitNotice {
     }
 }
 
-/// A start under way. Dropping it says that nothing came of it.
+/// A worker that is being started. Dropping it before it has reported tells the scheduler that the start failed.
 struct StartingWorker {
     driver: Arc<Driver>,
     id: WorkerHandle,
@@ -321,7 +324,7 @@ impl StartingWorker {
                     table.scheduler.worker_ready(id, Instant::now());
                 });
             }
-            // Its place is free again, which has the autoscaler start another one.
+            // Its process is gone, and the autoscaler starts another worker.
             Err(WorkerStartError::PreloadFailed) => {}
             // The server is stopping: nobody's fault.
             Err(WorkerStartError::Failed(failure)) if failure.closing => {}

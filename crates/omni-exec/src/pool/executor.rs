@@ -1,4 +1,4 @@
-//! The pool as an executor: which way a call goes, how often it is tried, and how its end is told.
+//! The pool as an executor: which worker runs a call, how often it is tried, and what its outcome is.
 
 use std::sync::Arc;
 
@@ -39,23 +39,22 @@ impl Pool {
         call.affinity.is_some()
     }
 
-    /// Starts the workers that are kept anyway (`workers_min`), without waiting for them. Must be called on
-    /// a tokio runtime.
+    /// Starts `workers_min` workers, without waiting for them. Must be called on a tokio runtime.
     pub fn warm_up(&self) {
         self.driver.step(|table| table.scheduler.warm_up());
     }
 
-    /// Has the workers that are started from now on import a tool's file before they take calls. A skill that says
-    /// `preload` needs this only before its first call; its calls do it too.
+    /// Has the workers that are started from now on import a tool's file before they take calls. Calls of a skill that
+    /// says `preload` do this too, so it is needed only before the first of them.
     pub fn preload(&self, tool: &Arc<RunSpec>) {
         self.driver.preload.note(tool);
     }
 
-    /// Replaces every worker by a new one, so that from the return of this on calls run their skills as they
-    /// are on disk now. Calls that run meanwhile end on the workers they run on. Where no worker can be started,
-    /// this waits, and the old ones go on.
+    /// Replaces every worker by a new one. Calls that come after this has returned run their skills as they are on disk
+    /// now; calls that run meanwhile end on the old workers. While no worker can be started, this waits, and the old
+    /// ones go on serving.
     ///
-    /// Workers that keep a skill's state are replaced only when `changed` says so of that skill.
+    /// A worker that keeps the state of a skill is replaced only when `changed` is true of that skill.
     pub async fn renew(&self, changed: impl Fn(&str) -> bool) {
         self.driver.preload.renew();
         tokio::join!(self.driver.renew(|key| changed(&key.skill)), self.multiplex.renew());
@@ -81,8 +80,8 @@ impl Pool {
         }
     }
 
-    /// Finds a worker for `call` and has it begin. A call that had one `before`, which has not begun it, gets its place
-    /// in the queue again before that worker is given back, or others would get the worker first.
+    /// Finds a worker for `call` and sends it the call. `before` is the worker of the attempt before, which did not
+    /// begin the call: it is given back only when the call is in the queue again, or others would get the worker first.
     async fn lease<'a>(
         &'a self,
         call: Call,
@@ -98,7 +97,7 @@ impl Pool {
         }
     }
 
-    /// Says how the call ended, and lets the worker go.
+    /// Makes the outcome of the call, and gives the worker back.
     async fn conclude(
         &self,
         call: &Call,
@@ -120,7 +119,7 @@ impl Pool {
 }
 
 impl Pool {
-    /// Says in the result of a skill with state when that state is not what it was at the call before.
+    /// Adds to the result of a skill with state that the state is lost, when another worker served its call before.
     fn with_state_notice(
         &self,
         call: &Call,
@@ -158,7 +157,7 @@ impl Executor for Pool {
 
     fn shut_down(&self) -> BoxFuture<'_, ()> {
         Box::pin(async {
-            // The idle ones need no grace: their socket is closed and they are killed right here.
+            // Idle workers run nothing, so they get no grace: closing kills them.
             self.driver.close();
             self.driver.end_workers().await;
         })

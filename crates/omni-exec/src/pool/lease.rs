@@ -15,8 +15,8 @@ use crate::worker::Worker;
 
 /// A worker that runs one call and nothing else.
 ///
-/// Dropping it gives the worker back when the call has ended. When it has not, the call is thereby
-/// cancelled: a task takes the worker over and ends the call, or the process, before anyone else gets it.
+/// Dropping it gives the worker back when the call has ended. When the call has not ended, dropping it cancels the
+/// call: a task takes the worker over and ends the call, or the process, before anyone else gets the worker.
 pub(super) struct Lease<'a> {
     driver: &'a Arc<Driver>,
     /// Taken only by `drop`.

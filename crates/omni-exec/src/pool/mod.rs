@@ -1,6 +1,7 @@
 //! A: calls in warm Python workers that are started when needed, kept, and killed when a call must end.
 //!
-//! What is decided stands in `scheduler`, a value without a lock, a clock or a task; `table` and `driver` carry it out.
+//! `scheduler` decides, and is a value without a lock, a clock or a task. `table` and `driver` carry out what it
+//! decides.
 
 mod affinity;
 mod contender;

@@ -1,4 +1,5 @@
-//! Files of skills that ask to be imported when a worker starts, instead of by their first call there.
+//! Files that workers import when they start, because their skill asks for it (`preload`), instead of at the first
+//! call.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -24,14 +25,14 @@ pub(super) struct Preload {
 struct PreloadState {
     /// One tool of each file.
     tools: Vec<Arc<RunSpec>>,
-    /// A worker did not live through these imports: from then on the calls do them.
+    /// A worker ended, or hung, while it imported these: from then on their calls import them.
     given_up: bool,
 }
 
 /// Why there is no worker.
 pub(super) enum WorkerStartError {
     Failed(StartFailure),
-    /// It did not live through its imports. The next one is started without them.
+    /// It ended, or hung, while it imported what it should. The next worker is started without these imports.
     PreloadFailed,
 }
 
@@ -52,7 +53,7 @@ impl Preload {
         }
     }
 
-    /// Has the imports tried again: the files may be others now.
+    /// Has the imports tried again, since the files may have changed.
     pub(super) fn renew(&self) {
         self.lock().given_up = false;
     }

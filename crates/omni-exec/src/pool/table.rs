@@ -1,5 +1,4 @@
-//! The calls and the workers themselves, beside the scheduler that decides about them by their handles: carries out
-//! what needs both.
+//! The calls and the workers themselves. The scheduler knows them by handles only; this applies its decisions to them.
 
 use std::sync::Arc;
 use std::task::Waker;
@@ -20,20 +19,21 @@ use crate::worker::Worker;
 /// Only calls with arguments up to this size are pipelined: the socket takes them at once.
 const PIPELINED_BYTES_MAX: usize = 4096;
 
-/// A worker by which the scheduler knows it. Boxed, since it moves at every call between table, slot and lease.
+/// A worker, with the handle by which the scheduler knows it. Boxed, since it moves between the table, a slot and a
+/// lease at every call.
 pub(super) struct PooledWorker {
     pub(super) id: WorkerHandle,
     pub(super) worker: Worker,
 }
 
-/// What a waiting call gets.
+/// What a call in the queue gets at last.
 pub(super) enum CallGrant {
     /// A worker that has already been sent the call.
     Begun(Call, Box<PooledWorker>),
     Refused(Box<Outcome>),
 }
 
-/// What a call finds that wants a worker.
+/// What a call gets at once that wants a worker.
 pub(super) enum AdmitResult {
     /// A worker that is to be sent the call.
     Begun(Call, Box<PooledWorker>),
@@ -41,7 +41,7 @@ pub(super) enum AdmitResult {
     Refused(Box<Outcome>),
 }
 
-/// Where the scheduler's decisions meet what they are about. Indexed by its handles.
+/// The scheduler, and the calls and workers that it decides about, each at the index that its handle has.
 pub(super) struct Table {
     pub(super) scheduler: Scheduler<Arc<AffinityKey>>,
     calls: Vec<CallSlot>,
@@ -64,16 +64,16 @@ struct WaitingCall {
     waker: Option<Waker>,
 }
 
-/// What is kept of a worker here.
+/// What is kept here of a worker.
 #[derive(Default)]
 struct WorkerSlot {
     /// Where it notes which call it has begun.
     page: Option<Arc<StatusPage>>,
-    /// The worker itself, while it is in the scheduler's hands.
+    /// The worker itself, while it is idle. Whoever runs a call on it has it otherwise.
     pooled: Option<Box<PooledWorker>>,
 }
 
-/// What is to be done once no lock is held: a waker may run anything, and dropping a worker kills it.
+/// What is to be done once the lock is released: a waker may run anything, and dropping a worker kills it.
 #[derive(Default)]
 pub(super) struct Deferred {
     /// Callers to be woken. Nearly always one at most, which needs no memory.
@@ -85,7 +85,7 @@ pub(super) struct Deferred {
 
 pub(super) enum DeferredTask {
     Wake(Waker),
-    /// With its place among the workers of all pools; `None` for one that keeps a state.
+    /// With its permit among the workers of all pools; `None` for a worker that keeps a state.
     Start(WorkerHandle, Option<WorkerPermit>),
     EndCall(Box<PooledWorker>),
     AskToExit(Box<PooledWorker>),
@@ -167,7 +167,7 @@ impl Table {
         self.calls[index] = CallSlot::Waiting(WaitingCall { call, info, waker: None });
     }
 
-    /// Takes a worker in hands that comes back from a call or begins to serve.
+    /// Takes over a worker that comes back from a call or has just become ready.
     pub(super) fn put_worker(&mut self, pooled: Box<PooledWorker>) {
         let worker_slot = self.worker_slot(pooled.id);
         if worker_slot.page.is_none() {
@@ -176,12 +176,12 @@ impl Table {
         worker_slot.pooled = Some(pooled);
     }
 
-    /// Gives a worker out of hands.
+    /// Gives out an idle worker.
     fn take_worker(&mut self, id: WorkerHandle) -> Option<Box<PooledWorker>> {
         self.worker_slot(id).pooled.take_if(|pooled| pooled.id == id)
     }
 
-    /// The same, and nothing of it comes back.
+    /// The same for a worker that does not come back.
     fn remove_worker(&mut self, id: WorkerHandle) -> Option<Box<PooledWorker>> {
         let pooled = self.take_worker(id)?;
         self.worker_slot(id).page = None;
@@ -202,7 +202,7 @@ impl Table {
         page.map_or(u64::MAX, |page| last_begun(page))
     }
 
-    /// What the call has got, if anything yet; `waker` is woken when it gets something.
+    /// What the call has got. `None` when that is nothing yet; `waker` is woken when it gets something.
     pub(super) fn claim(&mut self, id: CallHandle, waker: &Waker) -> Option<CallGrant> {
         match self.calls.get_mut(id.0.index())? {
             CallSlot::Waiting(waiting) => {
@@ -217,7 +217,7 @@ impl Table {
         }
     }
 
-    /// Gives up a place in the queue. Returns what the call had got meanwhile.
+    /// Takes a call out of the queue whose caller has left. Returns what the call had got meanwhile.
     pub(super) fn abandon(&mut self, id: CallHandle) -> Option<CallGrant> {
         self.scheduler.caller_left(id);
         match std::mem::take(self.calls.get_mut(id.0.index())?) {
@@ -226,8 +226,8 @@ impl Table {
         }
     }
 
-    /// Carries out what the scheduler has decided, as far as it can be done here. The rest is to be done
-    /// [later](Deferred), once no lock is held.
+    /// Carries out what the scheduler has decided, as far as that can be done under the lock. The rest is
+    /// [returned](Deferred), to be done once the lock is released.
     pub(super) fn apply_effects(&mut self, shared: &SharedBounds, workers_max: usize) -> Deferred {
         let mut deferred = Deferred { more: std::mem::take(&mut self.unfit), ..Deferred::default() };
         while let Some(effect) = self.scheduler.next_effect() {
@@ -299,7 +299,7 @@ impl Table {
         workers_max: usize,
         deferred: &mut Deferred,
     ) {
-        // Another worker may have had this number.
+        // Another worker may have had this index before.
         *self.worker_slot(worker) = WorkerSlot::default();
         if stateful {
             return deferred.more.push(DeferredTask::Start(worker, None));
@@ -317,11 +317,11 @@ impl Table {
     }
 }
 
-/// The last call that a worker has begun, as it notes on its page. Unreadable counts as all: what has begun is not run
-/// again.
+/// The number of the last call that a worker has begun, from its status page. A page that cannot be read counts as if
+/// all had begun, since what has begun is not run again.
 pub(super) fn last_begun(page: &StatusPage) -> u64 {
     match page.last_started() {
-        // What stands there before the first.
+        // The worker has not begun any call.
         Some(u64::MAX) => 0,
         Some(number) => number,
         None => u64::MAX,

@@ -1,4 +1,4 @@
-//! What happens to a call: it comes, its caller leaves, and the pool closes on it.
+//! The events of a call: it arrives, its caller leaves, the pool closes.
 
 use std::time::Instant;
 
@@ -41,7 +41,7 @@ impl<K: StateKey> Scheduler<K> {
         admission
     }
 
-    /// A call whose worker must be the one that keeps its state.
+    /// Admits a call that needs the worker which keeps its state.
     fn call_for_state(&mut self, facts: &CallFacts<K>, state: SlotHandle, now: Instant) -> Admission {
         let worker = self.states.0.get(state).and_then(|state| state.worker);
         let stage = worker.and_then(|id| self.workers.get(id.0)).map(|worker| worker.stage);
@@ -58,7 +58,7 @@ impl<K: StateKey> Scheduler<K> {
         admission
     }
 
-    /// Takes an idle worker for a call. False when it has died meanwhile.
+    /// Takes an idle worker for a call. False when the worker has died meanwhile.
     fn take(&mut self, id: WorkerHandle) -> bool {
         let Some(worker) = self.workers.get_mut(id.0) else { return false };
         if worker.exited {
@@ -81,7 +81,7 @@ impl<K: StateKey> Scheduler<K> {
         if nobody && let Some(failure) = self.failures.forbids(now) {
             return Admission::Refused(RefusalReason::CannotStart(failure.clone()));
         }
-        // One that was in the queue before has been let in already.
+        // A call that was in the queue before is not refused when it comes back.
         if !facts.again && !self.calls.has_room(facts.tool, &self.bounds) {
             return Admission::Refused(RefusalReason::Busy);
         }
@@ -94,8 +94,9 @@ impl<K: StateKey> Scheduler<K> {
         Admission::Waits(call)
     }
 
-    /// The state that a key names. Where there are as many as may be, the session's goes that was used longest ago
-    /// and has nothing to do; `None` when all have.
+    /// The state that a key names, made when there is none yet. Where there are as many states as may be, one of a
+    /// session is given up for it: of those that have no call, the one that was used longest ago. `None` when all of
+    /// them have calls.
     fn state_of(&mut self, key: K, now: Instant) -> Option<SlotHandle> {
         let state = match self.states.find(&key) {
             Some(state) => state,
@@ -126,7 +127,7 @@ impl<K: StateKey> Scheduler<K> {
         Some(())
     }
 
-    /// Starts the worker that is to keep a state, unless there is one or there may be no more.
+    /// Starts the worker that is to keep a state, unless it has one or there are as many workers as may be.
     pub(super) fn start_for(&mut self, state: SlotHandle) {
         let missing = self.states.0.get(state).is_some_and(|state| state.worker.is_none());
         if missing && self.stateful < self.bounds.workers_max {
@@ -134,13 +135,13 @@ impl<K: StateKey> Scheduler<K> {
         }
     }
 
-    /// The worker that a call was given by [`Admission::Run`] is found unable to run it, and nobody has it any more.
+    /// The worker that a call was given by [`Admission::Run`] was found unable to run it, and has been dropped.
     pub(in crate::pool) fn worker_unfit(&mut self, id: WorkerHandle) {
         self.release(id);
     }
 
-    /// The caller has taken what its call got, or has left. In the latter case a worker that the call got is still
-    /// to be given back.
+    /// The caller has taken what its call got, or has left. When it has left, a worker that the call got must still be
+    /// given back by [`worker_returned`](Self::worker_returned).
     pub(in crate::pool) fn caller_left(&mut self, call: CallHandle) {
         let Some(waiting) = self.calls.get(call) else { return };
         match waiting.is {
@@ -161,8 +162,8 @@ impl<K: StateKey> Scheduler<K> {
         self.calls.remove(call);
     }
 
-    /// The caller of a running call has left: says how the call is ended. What was sent behind it is revoked first,
-    /// so that no signal reaches a call of somebody else.
+    /// The caller of a running call has left. Says how the call is to be ended. The calls that were pipelined behind it
+    /// are revoked first, so that the signal that ends it does not reach one of them.
     pub(in crate::pool) fn running_call_abandoned(
         &mut self,
         id: WorkerHandle,
@@ -178,8 +179,8 @@ impl<K: StateKey> Scheduler<K> {
         }
     }
 
-    /// [`REVOKED_FOR`](crate::bounds::REVOKED_FOR) has passed since [`running_call_abandoned`](Self::running_call_abandoned); the worker has
-    /// begun no call after `begun`.
+    /// [`REVOKED_FOR`](crate::bounds::REVOKED_FOR) has passed since
+    /// [`running_call_abandoned`](Self::running_call_abandoned). `begun` is the last call that the worker has begun.
     pub(in crate::pool) fn revocation_settled(
         &mut self,
         id: WorkerHandle,
@@ -191,8 +192,8 @@ impl<K: StateKey> Scheduler<K> {
         if moved_on { AbandonedCallEnd::AwaitLastFrame } else { AbandonedCallEnd::Interrupt }
     }
 
-    /// Takes no call any more, refuses those that have no worker of their own, wherever they stand, and lets go of
-    /// the idle workers. The others come back by [`ended`](Self::ended).
+    /// Closes the pool: later calls are refused, and so are those that run nowhere yet, in a queue or pipelined; idle
+    /// workers are killed. Busy ones come back by [`worker_returned`](Self::worker_returned).
     pub(in crate::pool) fn close(&mut self) {
         self.closing = true;
         let mut refused = Vec::new();

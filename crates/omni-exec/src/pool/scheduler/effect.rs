@@ -1,4 +1,5 @@
-//! What goes into the scheduler and what comes out of it: facts of a call and of a worker, effects to be carried out.
+//! What the scheduler is told and what it answers: facts of a call and of a worker go in, effects to carry out come
+//! out.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -6,20 +7,20 @@ use std::time::{Duration, Instant};
 use super::slots::SlotHandle;
 use crate::start_failure::StartFailure;
 
-/// A call, from when it is put in the queue until its caller has taken what it got, or has left.
+/// Names a call, from when it is put in the queue until its caller has taken what it got, or has left.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(in crate::pool) struct CallHandle(pub(in crate::pool) SlotHandle);
 
-/// A worker, from the decision to start it until its process is gone and nobody holds it any more.
+/// Names a worker, from the decision to start it until its process is gone and it has been dropped.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(in crate::pool) struct WorkerHandle(pub(in crate::pool) SlotHandle);
 
 /// How large a pool may be, and how long its queue.
 #[derive(Clone, Copy, Debug)]
 pub(in crate::pool) struct PoolBounds {
-    /// Idle workers kept whatever happens.
+    /// So many workers are kept, however long they are idle.
     pub(in crate::pool) workers_min: usize,
-    /// Workers at most; and beside them as many at most that keep a state.
+    /// Workers at most that may serve any call. Beside them there may be as many that keep a state.
     pub(in crate::pool) workers_max: usize,
     /// Calls in the queue at most, for one tool and altogether.
     pub(in crate::pool) queue_per_tool_max: usize,
@@ -37,22 +38,24 @@ pub(in crate::pool) struct CallFacts<K> {
     pub(in crate::pool) tool: usize,
     /// Whose state it needs; `None` when any worker will do.
     pub(in crate::pool) key: Option<K>,
-    /// It may be sent behind another call and others behind it: it asks its client nothing (0038).
+    /// It may be sent to a worker behind another call, and others behind it, because it asks its client nothing
+    /// (decision 0038).
     pub(in crate::pool) pipelines: bool,
-    /// The socket takes it at once, so that it may be sent behind another call.
+    /// It is so small that the socket takes it at once, so that it may be sent behind another call.
     pub(in crate::pool) small: bool,
-    /// It was in the queue before, and its worker has not begun it: it has its turn already.
+    /// It was in the queue before, and the worker that it got did not begin it. So it goes before those that came
+    /// later.
     pub(in crate::pool) again: bool,
     pub(in crate::pool) accepted: Instant,
     /// When its time runs out in the queue.
     pub(in crate::pool) expires: Option<Instant>,
 }
 
-/// What a call finds that wants a worker.
+/// What a call gets at once that wants a worker.
 #[derive(Clone, Debug)]
 pub(in crate::pool) enum Admission {
-    /// This idle worker is its own. To be sent the call now, unless it is found
-    /// [unfit](super::Scheduler::unfit).
+    /// An idle worker, to be sent the call now, unless it is found
+    /// [unfit](super::Scheduler::worker_unfit).
     Run(WorkerHandle),
     Waits(CallHandle),
     Refused(RefusalReason),
@@ -61,7 +64,7 @@ pub(in crate::pool) enum Admission {
 /// Why a call gets no worker.
 #[derive(Clone, Debug)]
 pub(in crate::pool) enum RefusalReason {
-    /// The line is full, or as many states are kept as may be and all are in use.
+    /// The queue is full, or as many states are kept as may be and all are in use.
     Busy,
     /// Its time ran out in the queue.
     Expired,
@@ -72,84 +75,86 @@ pub(in crate::pool) enum RefusalReason {
 /// In what condition a worker comes back from a call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in crate::pool) enum WorkerCondition {
-    /// It may serve another one; `worn` when it has served its time.
+    /// It may serve another call. `worn`: it has reached a limit of its use, and is to be replaced.
     Fit { worn: bool },
-    /// It must serve no other, and its process may still run.
+    /// It must serve no other call. Its process may still run.
     Unfit,
-    /// Its process has ended. The last call that it has begun, by number.
+    /// Its process has ended. `begun` is the number of the last call that it has begun.
     Dead { begun: u64 },
 }
 
 /// What a worker is started for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in crate::pool) enum StartPurpose {
-    /// There are too few.
+    /// There are too few workers.
     TooFew,
-    /// Another one has served its time.
+    /// To replace one that is worn.
     Successor,
-    /// The skills have changed.
+    /// To replace those of an earlier generation, since the skills have changed.
     Renewal,
-    /// A state is to be kept.
+    /// To keep a state.
     Stateful,
 }
 
-/// How the call of a caller who has left is ended.
+/// How a running call is ended whose caller has left.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in crate::pool) enum AbandonedCallEnd {
-    /// It can be told to end at once.
+    /// Interrupt it now.
     Interrupt,
-    /// Others were sent behind it, which the signal must not reach. They have been revoked: wait until it is certain
-    /// that none begins, then [ask again](super::Scheduler::revocation_settled).
+    /// Other calls were pipelined behind it, which the signal that interrupts must not reach. They have been revoked:
+    /// wait until it is certain that none of them begins, then [ask again](super::Scheduler::revocation_settled).
     AfterRevocation,
-    /// The worker has begun a later one, so this one has ended there: its last frame is on its way.
+    /// The worker has begun a later call, so this one has ended there. Wait for its last frame, which is on its way.
     AwaitLastFrame,
 }
 
-/// What is to be done. Effects are carried out in the order in which they come.
+/// Something to be done. Effects are to be carried out in the order in which they come.
 #[derive(Clone, Debug)]
 pub(in crate::pool) enum Effect {
-    /// Start a worker. What has no key needs a place among those of all pools:
-    /// [`place`](super::Scheduler::place) is told whether there was one.
+    /// Start a worker. One that is not `stateful` needs a permit among the workers of all pools;
+    /// [`worker_permit_decided`](super::Scheduler::worker_permit_decided) is to be told whether it got one.
     Start {
         worker: WorkerHandle,
         stateful: bool,
     },
-    /// Write a call to a free worker, behind what was written to it before. It is that worker's call of this number.
+    /// Write a call to an idle worker, behind what was written to it before. `number` is the call's number at the
+    /// worker.
     Send {
         worker: WorkerHandle,
         call: CallHandle,
         number: u64,
     },
-    /// The call, which was sent, is the one at hand: flush, give it the worker, wake its caller.
+    /// A call that was sent is the worker's current one now: flush, give the worker to the call, wake its caller.
     Begin {
         worker: WorkerHandle,
         call: CallHandle,
         number: u64,
     },
-    /// A call whose caller has left is the one at hand: end it.
+    /// A call whose caller has left is the worker's current one now: end it.
     EndAbandoned {
         worker: WorkerHandle,
         number: u64,
     },
-    /// Note on the worker's status page that it must begin no call up to this number.
+    /// Note on the worker's status page that it must not begin a call of this number or a lower one.
     Revoke {
         worker: WorkerHandle,
         up_to: u64,
     },
-    /// Read on the status page which call the worker has begun last, and say so by
-    /// [`begun`](super::Scheduler::begun).
+    /// Read on the status page which call the worker has begun last, and tell
+    /// [`page_read`](super::Scheduler::page_read).
     ReadPage {
         worker: WorkerHandle,
     },
-    /// Let a free worker go: what skills registered for the end runs first.
+    /// Have an idle worker exit. What skills registered with `atexit` runs first.
     AskToExit {
         worker: WorkerHandle,
     },
-    /// Kill a free worker.
+    /// Kill an idle worker.
     Kill {
         worker: WorkerHandle,
     },
-    /// Kill a worker that was sent calls ahead, and say by [`ended`](super::Scheduler::ended) when it is dead.
+    /// Kill a worker to which calls were pipelined, and tell
+    /// [`worker_returned`](super::Scheduler::worker_returned) when it is dead.
     KillAndReap {
         worker: WorkerHandle,
     },
@@ -157,12 +162,12 @@ pub(in crate::pool) enum Effect {
         call: CallHandle,
         why: RefusalReason,
     },
-    /// Ask the other pools for a place: there was none for a pool that has so many workers.
+    /// Ask the other pools for a worker's permit, since none was free. `workers` is how many this pool has.
     RequestWorkerPermit {
         workers: usize,
     },
     /// Call [`tick`](super::Scheduler::tick) soon.
     Tick,
-    /// Tell those who wait for a renewal to [look](super::Scheduler::is_renewed).
+    /// Wake those who wait for a renewal, so that they look at [`is_renewed`](super::Scheduler::is_renewed).
     Renewed,
 }

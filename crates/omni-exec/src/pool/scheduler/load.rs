@@ -1,4 +1,5 @@
-//! Whether the workers get on with the calls: what the autoscaler remembers of its earlier looks.
+//! Whether there are enough workers: what the autoscaler remembers of how many calls had been finished at earlier
+//! ticks.
 
 use std::time::{Duration, Instant};
 
@@ -10,26 +11,26 @@ pub(super) const GROW_AFTER: Duration = Duration::from_millis(10);
 /// How often the queue is looked at while there is one.
 pub(super) const QUEUE_TICK: Duration = Duration::from_millis(5);
 
-/// Starting takes a whole core for tens of milliseconds.
+/// Workers that may be starting at the same time. Starting takes a whole core for tens of milliseconds.
 pub(super) const STARTING_MAX: usize = 2;
 
-/// When no worker has been idle and none has finished for this long, a spare is started before anybody
+/// When for so long no worker has been idle and no call has been finished, one more worker is started before a call
 /// waits for it.
 pub(super) const SPARE_TICK: Duration = Duration::from_millis(50);
 
-/// How soon the autoscaler looks again by itself.
+/// How often the autoscaler runs by itself.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum TickRate {
-    /// When it is called, or when a worker is to be retired.
+    /// Only when it is woken, or when a worker is to be retired.
     #[default]
     Asleep,
-    /// Whether a spare is wanted: every [`SPARE_TICK`].
+    /// Every [`SPARE_TICK`], to see whether a spare worker is wanted.
     Spare,
-    /// Whether the queue moves: every [`QUEUE_TICK`].
+    /// Every [`QUEUE_TICK`], to see whether the queue moves.
     Queue,
 }
 
-/// How many calls had been finished at the last looks of either kind.
+/// How many calls had been finished at the begin of the present window of each rate.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct LoadHistory {
     queue: LoadSample,
@@ -49,7 +50,7 @@ impl LoadSample {
         (now >= self.at? + window).then_some(finished - self.finished)
     }
 
-    /// Moves on to `now` when `window` has passed.
+    /// Begins a new window at `now` when the present one is over.
     fn renew(&mut self, window: Duration, finished: u64, now: Instant) {
         if self.at.is_none_or(|at| now >= at + window) {
             *self = LoadSample { at: Some(now), finished };
@@ -68,7 +69,7 @@ impl LoadHistory {
         self.spare.finished_since(SPARE_TICK, finished, now) == Some(0)
     }
 
-    /// Notes what this look has seen. True when calls have been finished since the last one.
+    /// Notes how many calls have been finished by now. True when it is more than at the begin of the present window.
     pub(super) fn note(&mut self, finished: u64, now: Instant) -> bool {
         let worked = self.spare.at.is_some() && finished != self.spare.finished;
         self.queue.renew(GROW_AFTER, finished, now);

@@ -1,8 +1,8 @@
-//! What the pool decides, as a value that is stepped with events and `now`, and says by effects what is to be done.
+//! What the pool decides: a value that is told of events, with the time of each, and answers with effects to carry out.
 //!
-//! One file answers one question: who waits (`queue`), what was pipelined (`pipeline`), who keeps a state (`states`),
-//! whether the workers get on (`load`), who takes whose place (`recycle`). `state` holds them together; `calls`,
-//! `workers` and `tick` are the events.
+//! Each file answers one question: which calls wait (`queue`), which were sent to a worker behind another (`pipeline`),
+//! which worker keeps which state (`skill_states`), whether there are enough workers (`load`), which worker replaces
+//! which (`recycle`). `state` holds it all; `calls`, `workers` and `tick` are the events.
 
 mod calls;
 mod effect;

@@ -1,17 +1,18 @@
-//! The calls that a worker was sent behind the one it runs, and how they come back.
+//! The calls that a worker was sent behind the one it runs, and how they are taken back.
 //!
-//! A worker that is given several short calls in one write needs no process switch between them. But a call behind
-//! one that hangs, crashes or is cancelled must not share its fate, and no call may run twice. What makes both true
-//! (decisions 0008 and 0038):
+//! A worker that gets several short calls in one write needs no process switch between them. But a call must not suffer
+//! when the one before it hangs, crashes or is cancelled, and no call may run twice. This is how (decisions 0008 and
+//! 0038):
 //!
-//! - Calls are numbered by the worker they go to, in the order in which they are written, and the worker runs them
-//!   in that order. So "this one and all before it" is one number.
-//! - The worker notes on its status page that it begins call *n*, and only then looks at the page for what is
-//!   revoked. We note there that all up to *m* are revoked, and only then look at what has begun. Whichever store
-//!   comes first, the other side sees it: a call that is not noted as begun [`REVOKED_FOR`] after the revocation
-//!   never will be, and may go to another worker.
-//! - What is noted as begun stays with its worker, whatever becomes of that. Its end is told by the worker's own
-//!   frames: a result, the word `skipped` when it saw the revocation after all, or the end of the process.
+//! - Each worker's calls are numbered in the order in which they are written to it, and it runs them in that order. So
+//!   "this call and all before it" is a single number.
+//! - The worker first notes on its status page that it begins call *n*, and then reads there what is revoked. We first
+//!   note there that all calls up to *m* are revoked, and then read what has begun. Whichever store comes first, the
+//!   other side sees it. So a call that is not noted as begun [`REVOKED_FOR`] after the revocation never will be, and
+//!   may go to another worker.
+//! - A call that is noted as begun stays with its worker, whatever happens to the worker. How it ended is said by the
+//!   worker's frames (a result, or `skipped` when the worker saw the revocation after all), or by the end of the
+//!   process.
 
 use std::collections::VecDeque;
 use std::collections::vec_deque::Drain;
@@ -36,19 +37,19 @@ pub(super) struct PipelinedCall {
 pub(super) struct Pipeline {
     /// The number of the last call that was sent.
     last: u64,
-    /// The number of the call at hand, or of the one that ended last.
+    /// The number of the current call, or of the one that ended last.
     at_hand: u64,
     behind: VecDeque<PipelinedCall>,
-    /// When what stands behind the call at hand was revoked, if it was.
+    /// When the calls behind the current one were revoked, if they were.
     revoked: Option<Instant>,
-    /// What it has begun of them was read since, so that nothing but begun calls stands behind.
+    /// After the revocation it was read which of them the worker has begun, and the others were taken out.
     settled: bool,
-    /// The call that was at hand at the last [look](Self::is_stalled).
+    /// The call that was the current one when [`is_stalled`](Self::is_stalled) was asked last.
     seen: u64,
 }
 
 impl Pipeline {
-    /// Whether nothing stands behind the call at hand.
+    /// Whether no call is behind the current one.
     pub(super) fn is_empty(&self) -> bool {
         self.behind.is_empty()
     }
@@ -58,7 +59,7 @@ impl Pipeline {
         self.last == 0
     }
 
-    /// Numbers a call that goes to a worker which has nothing to do. It is the one at hand.
+    /// Numbers a call that goes to an idle worker. It is the current one.
     pub(super) fn begin(&mut self) -> u64 {
         self.last += 1;
         self.at_hand = self.last;
@@ -66,43 +67,42 @@ impl Pipeline {
         self.at_hand
     }
 
-    /// Numbers a call that goes behind the one at hand.
+    /// Numbers a call that is sent behind the current one.
     pub(super) fn send_behind(&mut self, call: CallHandle) -> u64 {
         self.last += 1;
         self.behind.push_back(PipelinedCall { number: self.last, call: Some(call) });
         self.last
     }
 
-    /// The one at hand has ended: makes the next one the call at hand.
+    /// The current call has ended: makes the next one the current one.
     pub(super) fn advance(&mut self) -> Option<PipelinedCall> {
         let next = self.behind.pop_front()?;
         self.at_hand = next.number;
         Some(next)
     }
 
-    /// The caller of a call behind has left. The worker runs it all the same, unless it is revoked.
+    /// The caller of a call that is behind has left. The worker runs the call all the same, unless it is revoked.
     pub(super) fn orphan(&mut self, call: CallHandle) {
         if let Some(sent) = self.behind.iter_mut().find(|sent| sent.call == Some(call)) {
             sent.call = None;
         }
     }
 
-    /// Revokes what stands behind the call at hand. Returns up to which number, if anything does.
+    /// Revokes the calls behind the current one. Returns the number of the last of them; `None` when there are none.
     pub(super) fn revoke(&mut self, now: Instant) -> Option<u64> {
         let last = self.behind.back()?.number;
         self.revoked.get_or_insert(now);
         Some(last)
     }
 
-    /// Whether it is to be read now what the worker has begun: the revocation is old enough for its notes to be
-    /// believed.
+    /// Whether it is time to read which calls the worker has begun: so long after the revocation its status page says
+    /// so for certain.
     pub(super) fn is_due(&self, now: Instant) -> bool {
         let old_enough = self.revoked.is_some_and(|revoked| now >= revoked + REVOKED_FOR);
         old_enough && !self.settled && !self.is_empty()
     }
 
-    /// Whether the same call has been at hand since the last look, and others wait behind it that could go
-    /// elsewhere.
+    /// Whether the current call is the same as at the last tick, and calls are behind it that could run elsewhere.
     pub(super) fn is_stalled(&mut self) -> bool {
         if self.is_empty() || self.revoked.is_some() {
             return false;

@@ -10,13 +10,13 @@ use super::slots::{SlotHandle, Slots};
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum CallPosition {
     InQueue,
-    /// Sent to a worker, behind the call that this one runs.
+    /// Sent to a worker, behind the call that the worker runs.
     Pipelined(WorkerHandle),
-    /// It has a worker or was refused, and its caller has not looked yet.
+    /// It has got a worker or was refused, and its caller has not seen that yet.
     Granted,
 }
 
-/// A call that has no worker of its own yet.
+/// A call that does not run yet.
 #[derive(Debug)]
 pub(super) struct QueuedCall {
     pub(super) tool: usize,
@@ -29,13 +29,13 @@ pub(super) struct QueuedCall {
     pub(super) is: CallPosition,
 }
 
-/// All calls without a worker. Which of them wait for the same workers is said by [`Queue`]s.
+/// All calls that do not run yet, in whichever [`Queue`] they are, or pipelined.
 #[derive(Debug, Default)]
 pub(super) struct WaitingCalls {
     slots: Slots<QueuedCall>,
-    /// Calls that have no worker of their own, by tool.
+    /// How many of them each tool has.
     per_tool: HashMap<usize, usize>,
-    /// How many stand in any queue.
+    /// How many of them are in a queue.
     queued: usize,
 }
 
@@ -54,7 +54,7 @@ impl WaitingCalls {
         self.slots.get(call.0)
     }
 
-    /// Puts a call at the end of the queue; one that has had its turn among those that came when it did.
+    /// Puts a call at the end of the queue. One that was in the queue before goes where it would be by its age.
     pub(super) fn push<K>(
         &mut self,
         queue: &mut Queue,
@@ -80,7 +80,7 @@ impl WaitingCalls {
         call
     }
 
-    /// Puts a call back in the queue that was pipelined in vain: before those that came later.
+    /// Puts a call back in the queue that was pipelined and has not begun: before those that came later.
     pub(super) fn requeue(&mut self, queue: &mut Queue, call: CallHandle) {
         if let Some(waiting) = self.slots.get_mut(call.0) {
             waiting.is = CallPosition::InQueue;
@@ -90,14 +90,15 @@ impl WaitingCalls {
 
     fn insert_by_age(&mut self, queue: &mut Queue, call: CallHandle) {
         let accepted = |call: CallHandle| self.slots.get(call.0).map(|waiting| waiting.accepted);
-        // Such a call is one of the oldest, so its place is found near the head.
+        // Such a call is one of the oldest, so its position is near the front.
         let own = accepted(call);
         let at = queue.0.iter().position(|other| accepted(*other) > own).unwrap_or(queue.0.len());
         queue.0.insert(at, call);
         self.queued += 1;
     }
 
-    /// Sends the first in the queue to a worker, behind the call it runs, if that one may be sent so.
+    /// Takes the first call out of the queue, to be sent to a worker behind the call that it runs. `None` when that
+    /// call may not be pipelined.
     pub(super) fn pipeline_next(&mut self, queue: &mut Queue, worker: WorkerHandle) -> Option<CallHandle> {
         let call = queue.first()?;
         let waiting = self.slots.get_mut(call.0).filter(|waiting| waiting.small && waiting.pipelines)?;
@@ -107,7 +108,7 @@ impl WaitingCalls {
         Some(call)
     }
 
-    /// Gives a worker to the first in the queue. Says whether others may be sent behind it.
+    /// Takes the first call out of the queue, since it gets a worker. Says whether others may be pipelined behind it.
     pub(super) fn grant_first(&mut self, queue: &mut Queue) -> Option<(CallHandle, bool)> {
         let call = queue.0.pop_front()?;
         self.queued -= 1;
@@ -115,7 +116,8 @@ impl WaitingCalls {
         Some((call, pipelines))
     }
 
-    /// Notes that a call which stands in no queue has got what it waited for. Says whether it pipelines.
+    /// Notes that a call which is in no queue has got a worker or was refused. Says whether others may be pipelined
+    /// behind it.
     pub(super) fn grant(&mut self, call: CallHandle) -> bool {
         let Some(waiting) = self.slots.get_mut(call.0) else { return false };
         waiting.is = CallPosition::Granted;
@@ -124,7 +126,7 @@ impl WaitingCalls {
         pipelines
     }
 
-    /// Takes out a call that has been granted something, or that stands in no queue any more.
+    /// Forgets a call that is in no queue.
     pub(super) fn remove(&mut self, call: CallHandle) {
         if let Some(waiting) = self.slots.remove(call.0)
             && waiting.is != CallPosition::Granted
@@ -141,14 +143,14 @@ impl WaitingCalls {
         }
     }
 
-    /// Takes the calls out of a queue that `is_out` names, in their order.
+    /// Takes those calls out of a queue for which `is_out` is true, in their order.
     pub(super) fn take_out(
         &mut self,
         queue: &mut Queue,
         is_out: impl Fn(&QueuedCall) -> bool,
     ) -> Vec<CallHandle> {
         let out = |call: &CallHandle| self.slots.get(call.0).is_some_and(&is_out);
-        // Nearly always none is.
+        // Nearly always there are none.
         if !queue.0.iter().any(out) {
             return Vec::new();
         }
@@ -170,7 +172,7 @@ impl WaitingCalls {
         }
     }
 
-    /// Whether nothing is left of any call.
+    /// Whether no call is known here any more.
     #[cfg(test)]
     pub(super) fn is_clear(&self) -> bool {
         self.slots.len() == 0 && self.per_tool.is_empty() && self.queued == 0

@@ -1,4 +1,4 @@
-//! Whose state is kept by which worker: one worker for each key, whose calls wait for it and for no other.
+//! Which worker keeps which state: one worker for each key, and calls with that key wait for this worker alone.
 
 use std::time::{Duration, Instant};
 
@@ -9,10 +9,10 @@ use super::slots::{SlotHandle, Slots};
 /// How long a session's worker may be idle before it goes, and its state with it.
 pub(super) const SESSION_IDLE_TTL: Duration = Duration::from_secs(30 * 60);
 
-/// Whose state it is.
+/// The key of a state: whose it is.
 pub(in crate::pool) trait StateKey: Eq {
-    /// Whether all callers share it: then its worker is kept for good. A session's goes when the session seems to
-    /// be over.
+    /// Whether all callers share it. Then its worker is kept for good; the worker of a session's state is retired when
+    /// it has been idle for [`SESSION_IDLE_TTL`].
     fn is_shared(&self) -> bool;
 }
 
@@ -20,16 +20,16 @@ pub(in crate::pool) trait StateKey: Eq {
 #[derive(Debug)]
 pub(super) struct SkillState<K> {
     pub(super) key: K,
-    /// Until its process is gone: there are never two.
+    /// Set until the worker's process is gone, so that there are never two.
     pub(super) worker: Option<WorkerHandle>,
     pub(super) queue: Queue,
     /// When a call came last.
     pub(super) used: Instant,
-    /// The worker that served last, by its name among those of this server.
+    /// The serial number of the worker that served last.
     served_by: Option<u64>,
 }
 
-/// All states. Those without a worker are remembered too, so that a call can be told that its state is lost.
+/// All states. One without a worker is remembered too, so that its next call can be told that the state is lost.
 #[derive(Debug)]
 pub(super) struct SkillStates<K>(pub(super) Slots<SkillState<K>>);
 
@@ -48,14 +48,14 @@ impl<K: StateKey> SkillStates<K> {
         self.0.insert(SkillState { key, worker: None, queue: Queue::default(), used: now, served_by: None })
     }
 
-    /// The session's state that was used longest ago and that `is_idle`.
+    /// Of the states of sessions that are idle by `is_idle`, the one that was used longest ago.
     pub(super) fn oldest(&self, is_idle: impl Fn(&SkillState<K>) -> bool) -> Option<SlotHandle> {
         let sessions = self.0.iter().filter(|(_, state)| !state.key.is_shared() && is_idle(state));
         sessions.min_by_key(|(_, state)| state.used).map(|(handle, _)| handle)
     }
 
-    /// Notes which worker has served a call. True when an earlier one was served by another, with which the state
-    /// has gone.
+    /// Notes which worker has served a call. True when another worker served the call before: the state has gone with
+    /// it.
     pub(super) fn call_served(&mut self, state: SlotHandle, worker: u64) -> bool {
         let Some(state) = self.0.get_mut(state) else { return false };
         state.served_by.replace(worker).is_some_and(|before| before != worker)

@@ -1,7 +1,7 @@
-//! Numbered slots whose numbers are used again, and handles that cannot mistake a later tenant for an earlier one.
+//! Slots that are used again, and handles that never name the later value of a slot in place of an earlier one.
 
-/// Names what was put into a slot, for as long as it is there. Once that was taken out, the handle names nothing:
-/// what stands in the slot later has another turn.
+/// Names the value that was put into a slot. Once that was taken out, the handle names nothing: values that are put
+/// there later have handles of their own.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(in crate::pool) struct SlotHandle {
     index: u32,

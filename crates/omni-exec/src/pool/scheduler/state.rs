@@ -1,4 +1,4 @@
-//! The scheduler's memory: every worker, every waiting call, and what is to be done next.
+//! What the scheduler knows: every worker, every waiting call, and the effects that are to be carried out.
 
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
@@ -12,17 +12,16 @@ use super::skill_states::{SkillStates, StateKey};
 use super::slots::{SlotHandle, Slots};
 use crate::failures::Failures;
 
-/// A worker whose last call took less than this gets calls ahead.
+/// Calls are pipelined only to a worker whose last call took less than this.
 pub(super) const QUICK: Duration = Duration::from_millis(1);
 
 /// What a pool decides: which call runs on which worker, how many workers there are, and which of them go.
 ///
-/// A value without a lock, a clock or a task: it is told what has happened, and `now`, and says by
-/// [`Effect`]s what is to be done. It knows calls and workers by their handles only, so that its races are tested as
-/// tables of steps. `K` says whose state a worker keeps.
+/// A value without a lock, a clock or a task: it is told what has happened and when, and answers with [`Effect`]s. It
+/// knows calls and workers by handles only, so its races can be tested as tables of steps. `K` is the key of a state.
 ///
-/// A worker is, at any time, in the hands of the scheduler (idle) or of somebody who will give it back by
-/// [`ended`](Self::ended): whoever runs a call on it, starts it or ends it.
+/// A worker is at any time either idle, or somebody has it and will give it back by
+/// [`worker_returned`](Self::worker_returned): whoever starts it, runs a call on it, or ends it.
 #[derive(Debug)]
 pub(in crate::pool) struct Scheduler<K> {
     pub(super) bounds: PoolBounds,
@@ -31,33 +30,34 @@ pub(in crate::pool) struct Scheduler<K> {
     /// Calls that any worker may serve.
     pub(super) queue: Queue,
     pub(super) workers: Slots<WorkerState>,
-    /// Idle workers that may serve any call, the last used on top, so that those at the bottom can be retired.
+    /// Idle workers that may serve any call. The last used is at the end and is used next; those at the front are
+    /// retired.
     pub(super) idle: Vec<WorkerHandle>,
-    /// Of the workers that may serve any call.
+    /// Counts of the workers that may serve any call.
     pub(super) count: WorkerCounts,
     pub(super) states: SkillStates<K>,
-    /// Workers in being that keep a state.
+    /// How many workers there are that keep a state.
     pub(super) stateful: usize,
-    /// Calls finished so far by workers that may serve any call.
+    /// How many calls the workers that may serve any call have finished so far.
     pub(super) finished: u64,
     pub(super) rate: TickRate,
     pub(super) load: LoadHistory,
     pub(super) failures: Failures,
     pub(super) recycle: RecycleState,
-    /// When other pools were asked for a place last.
+    /// When other pools were last asked for a permit.
     pub(super) asked: Option<Instant>,
-    /// Workers that go at the end of their call, so that another pool can have one.
+    /// So many workers are retired at the end of their calls, so that other pools get their permits.
     pub(super) give_up: usize,
     pub(super) closing: bool,
 }
 
 #[derive(Debug, Default)]
 pub(super) struct WorkerCounts {
-    /// In being, from the decision to start one until its process is gone.
+    /// All of them, each from the decision to start it until its process is gone.
     pub(super) workers: usize,
-    /// Of these, those that are not ready yet.
+    /// Those that are not ready yet.
     pub(super) starting: usize,
-    /// Of these, those that have been ready: idle, busy, or being ended.
+    /// Those that have become ready: idle, busy, or being ended.
     pub(super) serving: usize,
 }
 
@@ -68,7 +68,7 @@ pub(super) struct WorkerState {
     pub(super) purpose: StartPurpose,
     pub(super) generation: u64,
     pub(super) stage: WorkerStage,
-    /// It has been ready, and counts among those that serve.
+    /// It has become ready, and is counted in [`WorkerCounts::serving`].
     pub(super) serves: bool,
     /// Its process has ended.
     pub(super) exited: bool,
@@ -78,16 +78,16 @@ pub(super) struct WorkerState {
     pub(super) pipeline: Pipeline,
 }
 
-/// In whose hands a worker is.
+/// How far a worker has come, and who has it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum WorkerStage {
     Starting,
     Idle {
         since: Instant,
     },
-    /// Somebody has it, to run a call on it or to end one.
+    /// Somebody has it, to run a call on it or to end a call.
     Busy,
-    /// Nobody gets it any more. It counts until its process is gone.
+    /// It is never given out again. It is counted until its process is gone.
     Released,
 }
 
@@ -114,7 +114,7 @@ impl<K: StateKey> Scheduler<K> {
         }
     }
 
-    /// What is to be done next. To be asked after every event until there is nothing.
+    /// The next effect to carry out. To be called after every event until there is none.
     pub(in crate::pool) fn next_effect(&mut self) -> Option<Effect> {
         self.effects.pop_front()
     }
@@ -135,7 +135,7 @@ impl<K: StateKey> Scheduler<K> {
         }
     }
 
-    /// Decides that there is to be one more worker.
+    /// Adds one more worker, and has it started.
     pub(super) fn start(&mut self, purpose: StartPurpose, state: Option<SlotHandle>) -> WorkerHandle {
         let id = WorkerHandle(self.workers.insert(WorkerState {
             state,
@@ -164,12 +164,12 @@ impl<K: StateKey> Scheduler<K> {
         id
     }
 
-    /// Gives a free worker its next call: the one that was pipelined to it, else the first in its queue. Without one it is
-    /// idle.
+    /// Gives a worker its next call: the one that was pipelined to it, else the first in its queue. Without either it
+    /// becomes idle.
     ///
-    /// A worker whose calls are short also gets a share of those behind it in the queue, so that it need not wait
-    /// for us between them: two processes that take turns for every call spend more on the turns than on the
-    /// calls (0008). What can ask its client goes alone (0038).
+    /// A worker whose calls are short also gets a share of the calls that follow in the queue, so that it need not wait
+    /// for us between them: two processes that switch for every call spend more on switching than on the calls
+    /// (decision 0008). A call that can ask its client is sent alone (decision 0038).
     pub(super) fn dispatch_next(&mut self, id: WorkerHandle, took: Duration, now: Instant) {
         let sharers = self.count.serving.min(self.bounds.cores).max(1);
         let Some(worker) = self.workers.get_mut(id.0) else { return };
@@ -192,7 +192,7 @@ impl<K: StateKey> Scheduler<K> {
         let share = queue.len().div_ceil(sharers).min(PIPELINED_MAX + 1);
         let Some((call, pipelines)) = self.calls.grant_first(queue) else {
             worker.stage = WorkerStage::Idle { since: now };
-            // One that has imported nothing yet is the last to be used, and the first to go.
+            // One that has had no call, and so has imported nothing yet, is used last and retired first.
             match worker.state {
                 None if worker.pipeline.is_new() => self.idle.insert(0, id),
                 None => self.idle.push(id),
@@ -215,8 +215,9 @@ impl<K: StateKey> Scheduler<K> {
         }
     }
 
-    /// Puts the calls that a worker was sent and has not begun back in the queue, each before those that came later.
-    /// They must have been revoked for long enough, or the worker must be dead.
+    /// Puts the calls that were pipelined to a worker and that it has not begun back in the queue, each before those
+    /// that came later. They must have been revoked [`REVOKED_FOR`](crate::bounds::REVOKED_FOR) ago, or the worker must
+    /// be dead.
     pub(super) fn requeue(&mut self, id: WorkerHandle, begun: u64, now: Instant) {
         let Some(worker) = self.workers.get_mut(id.0) else { return };
         let queue = match worker.state.and_then(|state| self.states.0.get_mut(state)) {
@@ -230,13 +231,13 @@ impl<K: StateKey> Scheduler<K> {
         }
         if any {
             self.serve_queue(now);
-            // Where nobody is idle, perhaps one more worker is wanted.
+            // Where no worker was idle, perhaps one more is wanted.
             self.effects.push_back(Effect::Tick);
         }
     }
 
-    /// Has idle workers serve calls that have come back in the queue: whoever is idle found the queue empty, and will not
-    /// look again by itself.
+    /// Has idle workers serve calls that have come back to the queue: an idle worker has found the queue empty, and
+    /// does not look at it again by itself.
     pub(super) fn serve_queue(&mut self, now: Instant) {
         while !self.queue.is_empty()
             && let Some(id) = self.idle.pop()
@@ -249,9 +250,9 @@ impl<K: StateKey> Scheduler<K> {
         }
     }
 
-    /// Lets a worker go that is in nobody's hands: it ends by itself, or is killed.
+    /// Ends a worker that nobody has: by asking it to exit, or else by killing it.
     pub(super) fn retire(&mut self, id: WorkerHandle, kindly: bool) {
-        // Of one whose process is gone only the handle is left.
+        // Where its process is gone already, there is nothing to ask.
         let exited = self.workers.get(id.0).is_none_or(|worker| worker.exited);
         self.effects.push_back(if kindly && !exited {
             Effect::AskToExit { worker: id }
@@ -261,7 +262,7 @@ impl<K: StateKey> Scheduler<K> {
         self.release(id);
     }
 
-    /// Notes that nobody has a worker in hands any more, nor will.
+    /// Notes that a worker is never given out again.
     pub(super) fn release(&mut self, id: WorkerHandle) {
         let Some(worker) = self.workers.get_mut(id.0) else { return };
         worker.stage = WorkerStage::Released;

@@ -1,4 +1,5 @@
-//! What is decided by time alone: the autoscaler, what is stalled, who has waited or been idle for too long.
+//! What the scheduler decides because time has passed: whether more workers are started, which calls are stalled or
+//! have waited for too long, and which workers have been idle for too long.
 
 use std::time::Instant;
 
@@ -9,22 +10,22 @@ use super::slots::SlotHandle;
 use super::state::{Scheduler, WorkerStage, WorkerState};
 
 impl<K: StateKey> Scheduler<K> {
-    /// Starts the workers that are kept anyway.
+    /// Starts workers until there are `workers_min`.
     pub(in crate::pool) fn warm_up(&mut self) {
         while self.count.workers < self.bounds.workers_min && !self.closing {
             self.start(StartPurpose::TooFew, None);
         }
     }
 
-    /// Looks after everything that time alone changes. Returns when to look again, unless
-    /// [told to](Effect::Tick) before; `None` for not by itself. `contended`: the next place that comes free is for a
-    /// pool that has calls and no worker.
+    /// Decides what is due by now. Returns when to call it again, unless [`Effect::Tick`] asks for it before; `None`
+    /// when only that does. `contended`: the next permit that comes free is for another pool, which has calls and no
+    /// worker.
     pub(in crate::pool) fn tick(&mut self, now: Instant, contended: bool) -> Option<Instant> {
         if self.closing {
             return None;
         }
         if self.check_stalled(now) {
-            // What comes back in the queue by that is seen by a look of its own, before anything else is decided.
+            // Reading a page may put calls back in the queue. Another tick sees them before anything else is decided.
             self.effects.push_back(Effect::Tick);
             return Some(now);
         }
@@ -38,8 +39,8 @@ impl<K: StateKey> Scheduler<K> {
         self.next_tick(now)
     }
 
-    /// Looks after the calls that were pipelined: where the call at hand takes long, those behind it are revoked, and
-    /// go back in the queue as soon as it is certain that they never begin. True when a status page is to be read for it.
+    /// Where a worker's current call takes long, revokes those that were pipelined behind it, and has them put back in
+    /// the queue as soon as it is certain that they never begin. True when a status page is to be read for that.
     fn check_stalled(&mut self, now: Instant) -> bool {
         let mut retirement_due = false;
         for (handle, worker) in self.workers.iter_mut() {
@@ -56,7 +57,7 @@ impl<K: StateKey> Scheduler<K> {
         retirement_due
     }
 
-    /// Ends the calls whose time ran out while they waited.
+    /// Refuses the calls whose time limit has passed while they waited.
     fn refuse_expired(&mut self, now: Instant) {
         let states = self.states.0.iter_mut().map(|(_, state)| &mut state.queue);
         let mut expired = Vec::new();
@@ -66,11 +67,11 @@ impl<K: StateKey> Scheduler<K> {
         self.refuse_all(expired, &RefusalReason::Expired);
     }
 
-    /// Lets the idle workers go that died or that have been idle for too long.
+    /// Retires the idle workers that have died or have been idle for too long.
     fn retire_idle(&mut self, now: Instant) {
         let is_gone = |id: &WorkerHandle| self.workers.get(id.0).is_none_or(|worker| worker.exited);
         let mut retired: Vec<WorkerHandle> = self.idle.extract_if(.., |id| is_gone(id)).collect();
-        // Those that have been told to go do not count any more, though their processes may take their time over it.
+        // Workers that have been asked to exit are not counted, though their processes may still run.
         let stays = |worker: &&WorkerState| {
             worker.state.is_none() && worker.stage != WorkerStage::Released && !worker.exited
         };
@@ -118,13 +119,13 @@ impl<K: StateKey> Scheduler<K> {
         }
         let waited = self.calls.get(first).is_some_and(|call| now >= call.accepted + GROW_AFTER);
         let finished = self.load.finished_in_queue_window(self.finished, now);
-        // More workers than cores do not make short calls shorter: grow on only while some workers have
-        // been held all along.
+        // With more workers than cores, short calls take longer. So beyond that another worker is started only when
+        // some workers have not finished a call in the whole window.
         let held = finished.is_some_and(|finished| finished < count.serving as u64);
         waited && (held || (finished.is_some() && count.workers < self.bounds.cores))
     }
 
-    /// Starts the workers of states that have none: where calls wait first, then where one is kept for good.
+    /// Starts workers for states that have none: first where calls wait, then for states that all callers share.
     fn start_for_states(&mut self, now: Instant) {
         if self.failures.forbids(now).is_some() {
             return;
@@ -138,7 +139,7 @@ impl<K: StateKey> Scheduler<K> {
         wanted.into_iter().for_each(|(_, state)| self.start_for(state));
     }
 
-    /// Decides when to look again.
+    /// When the next tick is due.
     fn next_tick(&mut self, now: Instant) -> Option<Instant> {
         let worked = self.load.note(self.finished, now);
         let waiting = !self.queue.is_empty()
@@ -147,7 +148,7 @@ impl<K: StateKey> Scheduler<K> {
         self.rate = if waiting {
             TickRate::Queue
         } else if worked || (self.idle.is_empty() && self.count.serving > 0) || self.recycle.renewing() {
-            // `worked`: in steady traffic it is cheaper to look every now and then than to be called.
+            // `worked`: while calls come steadily, ticking now and then is cheaper than being woken for each.
             TickRate::Spare
         } else {
             self.load = LoadHistory::default();
@@ -160,7 +161,7 @@ impl<K: StateKey> Scheduler<K> {
         }
     }
 
-    /// When the first worker may have been idle for too long.
+    /// When the first worker will have been idle for too long.
     fn next_retirement(&self, now: Instant) -> Option<Instant> {
         let idle_since = |id: WorkerHandle| match self.workers.get(id.0)?.stage {
             WorkerStage::Idle { since } => Some(since),
@@ -168,7 +169,7 @@ impl<K: StateKey> Scheduler<K> {
         };
         let above = self.count.workers > self.bounds.workers_min;
         let oldest = self.idle.first().filter(|_| above).and_then(|id| idle_since(*id));
-        // A session's worker that is busy now can have been idle for so long no sooner than so long from now.
+        // A session's worker that is busy now will have been idle for too long at the earliest so long from now.
         let sessions = self.states.0.iter().filter(|(_, state)| !state.key.is_shared());
         let session = sessions
             .filter_map(|(_, state)| state.worker)

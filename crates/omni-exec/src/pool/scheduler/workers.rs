@@ -1,4 +1,5 @@
-//! What happens to a worker: it is ready or cannot start, it comes back from a call, it is gone, others want its place.
+//! The events of a worker: it gets a permit or none, becomes ready or does not, comes back from a call, exits; the
+//! skills are renewed; another pool wants its permit.
 
 use std::time::{Duration, Instant};
 
@@ -7,19 +8,20 @@ use super::skill_states::StateKey;
 use super::state::{Scheduler, WorkerStage};
 use crate::start_failure::StartFailure;
 
-/// A pool that has asked for a place asks again after so long: what gives way may run `atexit` functions first.
+/// How long after it has asked other pools for a permit a pool asks again: a worker that exits for it may run `atexit`
+/// functions first.
 const ASK_EVERY: Duration = Duration::from_millis(200);
 
-/// What other pools are told of this one.
+/// What other pools may know of this one.
 #[derive(Clone, Copy, Debug)]
 pub(in crate::pool) struct PoolShare {
     pub(in crate::pool) workers: usize,
-    /// Since when its idle worker is idle that was used longest ago.
+    /// Since when its longest idle worker has been idle.
     pub(in crate::pool) idle_since: Option<Instant>,
 }
 
 impl<K: StateKey> Scheduler<K> {
-    /// Whether a worker that is to be started got a place among those of all pools.
+    /// Says whether a worker that is to be started got a permit among the workers of all pools.
     pub(in crate::pool) fn worker_permit_decided(&mut self, id: WorkerHandle, granted: bool, now: Instant) {
         if granted {
             self.asked = None;
@@ -29,7 +31,7 @@ impl<K: StateKey> Scheduler<K> {
         self.count.workers -= 1;
         self.count.starting -= 1;
         match refused.purpose {
-            // Other pools have the rest, so an old one goes first.
+            // Other pools have the other permits, so the old worker has to go first.
             StartPurpose::Successor => {
                 self.recycle.successor_starting = false;
                 self.retire_worn_idle();
@@ -44,7 +46,7 @@ impl<K: StateKey> Scheduler<K> {
         }
     }
 
-    /// A worker is ready for its first call. It is in the scheduler's hands.
+    /// A worker has become ready for its first call.
     pub(in crate::pool) fn worker_ready(&mut self, id: WorkerHandle, now: Instant) {
         let Some(worker) = self.workers.get_mut(id.0) else { return };
         worker.stage = WorkerStage::Busy;
@@ -68,11 +70,11 @@ impl<K: StateKey> Scheduler<K> {
         if purpose == StartPurpose::Successor && generation >= self.recycle.oldest {
             self.retire_worn_idle();
         }
-        // It has shown nothing yet, so it gets one call and none behind it.
+        // How long its calls take is not known yet, so no call is pipelined behind the first.
         self.worker_returned(id, WorkerCondition::Fit { worn: false }, Duration::MAX, now);
     }
 
-    /// A worker did not become ready. Without a `failure` nothing is known that forbids another start.
+    /// A worker did not become ready. A `failure` forbids another start for a while.
     pub(in crate::pool) fn worker_start_failed(
         &mut self,
         id: WorkerHandle,
@@ -98,11 +100,11 @@ impl<K: StateKey> Scheduler<K> {
             let refused = self.calls.take_out(queue, |_| true);
             self.refuse_all(refused, &why);
         }
-        // The autoscaler tries again when that is allowed.
+        // The autoscaler starts another worker when that is allowed again.
         self.effects.push_back(Effect::Tick);
     }
 
-    /// A worker comes back from a call, which took so long, into the scheduler's hands.
+    /// A worker comes back from a call that took so long.
     pub(in crate::pool) fn worker_returned(
         &mut self,
         id: WorkerHandle,
@@ -115,8 +117,8 @@ impl<K: StateKey> Scheduler<K> {
         match condition {
             _ if self.closing => return self.retire(id, false),
             WorkerCondition::Fit { worn } => worker.worn |= worn,
-            // Calls that were pipelined to it learn of its end by themselves, if it has begun them, and wait for another
-            // worker if it has not. Which it has is certain once it is dead.
+            // Which of the calls that were pipelined to it have begun is certain only once it is dead. Those that have
+            // begun end with it; the others go back to the queue.
             WorkerCondition::Unfit if !worker.pipeline.is_empty() => {
                 return self.effects.push_back(Effect::KillAndReap { worker: id });
             }
@@ -137,11 +139,11 @@ impl<K: StateKey> Scheduler<K> {
         self.dispatch_next(id, took, now);
     }
 
-    /// Whether a worker that comes back from a call goes now: another pool wants its place, or it has served its time
-    /// and need not wait for a successor.
+    /// Whether a worker that comes back from a call is retired now: it is of an earlier generation, another pool wants
+    /// its permit, or it is worn and need not wait for a successor.
     fn should_retire(&mut self, id: WorkerHandle, now: Instant) -> bool {
         let Some(worker) = self.workers.get(id.0) else { return false };
-        // What was pipelined to it it has to do first.
+        // First it has to run the calls that were pipelined to it.
         if !worker.pipeline.is_empty() {
             return false;
         }
@@ -169,7 +171,7 @@ impl<K: StateKey> Scheduler<K> {
         false
     }
 
-    /// The process of a worker has ended, and its place is free.
+    /// The process of a worker has ended.
     pub(in crate::pool) fn worker_exited(&mut self, id: WorkerHandle) {
         let Some(worker) = self.workers.get_mut(id.0) else { return };
         worker.exited = true;
@@ -189,24 +191,24 @@ impl<K: StateKey> Scheduler<K> {
                 }
             }
         }
-        // Perhaps somebody waits for the place, or the pool is too small now.
+        // Perhaps a call waits that could have this worker's permit, or the pool is too small now.
         self.effects.push_back(Effect::Tick);
     }
 
-    /// Notes which worker, by its name among those of this server, has served a call. True when an earlier call of
-    /// the same state was served by another worker, with which the state has gone.
+    /// Notes that a worker, with this serial number, has served a call of the state that it keeps. True when another
+    /// worker served the call before: the state has gone with it.
     pub(in crate::pool) fn call_served(&mut self, id: WorkerHandle, name: u64) -> bool {
         let state = self.workers.get(id.0).and_then(|worker| worker.state);
         state.is_some_and(|state| self.states.call_served(state, name))
     }
 
-    /// The worker has begun no call after `begun`: the answer to [`Effect::ReadPage`].
+    /// The answer to [`Effect::ReadPage`]: `begun` is the last call that the worker has begun.
     pub(in crate::pool) fn page_read(&mut self, id: WorkerHandle, begun: u64, now: Instant) {
         self.requeue(id, begun, now);
     }
 
-    /// Replaces all workers that keep no state, and those whose state is of a key that has `changed`. Returns a
-    /// number by which [`is_renewed`](Self::is_renewed) says when each call from now on gets a new one.
+    /// Replaces all workers that keep no state, and those that keep the state of a key that has `changed`. Returns the
+    /// new generation, for [`is_renewed`](Self::is_renewed).
     pub(in crate::pool) fn renew(&mut self, changed: impl Fn(&K) -> bool, now: Instant) -> u64 {
         self.retire_changed_states(changed);
         self.recycle.generation += 1;
@@ -215,17 +217,18 @@ impl<K: StateKey> Scheduler<K> {
         } else if self.failures.forbids(now).is_none() {
             self.start(StartPurpose::Renewal, None);
         }
-        // The autoscaler tries again when the start fails.
+        // Where the start fails, the autoscaler tries again.
         self.effects.push_back(Effect::Tick);
         self.recycle.generation
     }
 
-    /// Whether no worker from before that renewal takes a call any more.
+    /// Whether no worker of an earlier generation than this gets a call any more.
     pub(in crate::pool) fn is_renewed(&self, generation: u64) -> bool {
         self.closing || self.recycle.oldest >= generation
     }
 
-    /// Has the workers of changed skills go: each has its state to itself, so the old one goes first.
+    /// Retires the workers that keep the state of a changed skill, before their successors start: there must never be
+    /// two workers with one state.
     fn retire_changed_states(&mut self, changed: impl Fn(&K) -> bool) {
         let changed: Vec<WorkerHandle> = self
             .states
@@ -243,8 +246,8 @@ impl<K: StateKey> Scheduler<K> {
         }
     }
 
-    /// Takes the idle worker out of service in whose place a new one has become ready, or cannot come. When none is
-    /// idle, the next that comes back goes.
+    /// Retires one worn worker that is idle, because its successor is ready or got no permit. When none is idle, the
+    /// next worn worker that comes back is retired.
     fn retire_worn_idle(&mut self) {
         let worn = |id: &WorkerHandle| self.workers.get(id.0).is_some_and(|worker| worker.worn);
         let at = self.idle.iter().position(worn);
@@ -255,7 +258,8 @@ impl<K: StateKey> Scheduler<K> {
         }
     }
 
-    /// Lets no worker of an earlier generation take a call any more.
+    /// Sees to it that no worker of an earlier generation gets another call: idle ones are retired now, others when
+    /// they come back.
     pub(super) fn retire_old_generations(&mut self) {
         let newest = self.recycle.generation;
         self.recycle.oldest = newest;
@@ -266,7 +270,7 @@ impl<K: StateKey> Scheduler<K> {
         self.effects.push_back(Effect::Renewed);
     }
 
-    /// What other pools are told; `None` when it is closed.
+    /// What other pools may know of this one; `None` when it is closed.
     pub(in crate::pool) fn share(&self) -> Option<PoolShare> {
         let first = self.idle.first().and_then(|id| self.workers.get(id.0));
         let idle_since = first.and_then(|worker| match worker.stage {
@@ -276,7 +280,7 @@ impl<K: StateKey> Scheduler<K> {
         (!self.closing).then_some(PoolShare { workers: self.count.workers, idle_since })
     }
 
-    /// Lets the idle worker go that was used longest ago, for another pool. False when none is idle.
+    /// Retires the longest idle worker, so that another pool gets its permit. False when none is idle.
     pub(in crate::pool) fn give_up_idle(&mut self) -> bool {
         while !self.idle.is_empty() {
             let id = self.idle.remove(0);
@@ -289,7 +293,7 @@ impl<K: StateKey> Scheduler<K> {
         false
     }
 
-    /// Lets a worker go as soon as its call has ended, for another pool.
+    /// Has a worker retired when its call has ended, so that another pool gets its permit.
     pub(in crate::pool) fn give_up_next(&mut self) {
         self.give_up = (self.give_up + 1).min(self.count.workers);
     }
