@@ -214,6 +214,21 @@ impl Snapshot {
         self.whose().filter_map(|(list, tool)| list.parse(tool))
     }
 
+    /// The tools that another snapshot has not, or of which it has another run specification: another version of the code,
+    /// other requirements. Parses these and no others.
+    pub fn tools_unlike<'a>(&'a self, other: &'a Snapshot) -> impl Iterator<Item = Arc<Tool>> + 'a {
+        let differs = move |list: &ToolList, tool| {
+            let name = list.encoded().name(tool)?;
+            let others = other.lists.iter().map(|list| list.encoded());
+            let others = others.filter_map(|list| Some((list, list.position(name)?))).next();
+            let others = others.and_then(|(list, at)| list.detail(at));
+            Some(others != list.encoded().detail(tool))
+        };
+        self.whose()
+            .filter(move |(list, tool)| differs(list, *tool).unwrap_or(true))
+            .filter_map(|(list, tool)| list.parse(tool))
+    }
+
     /// All skills that are served, sorted by folder name, those without tools included.
     pub fn skills(&self) -> &[Skill] {
         self.skills.get_or_init(|| {

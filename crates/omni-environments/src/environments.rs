@@ -174,6 +174,29 @@ impl Environments {
         }
     }
 
+    /// The environment for these requirements, if it is there and somebody here has had it. Makes nothing, and looks no
+    /// further than at its interpreter.
+    pub fn ready(&self, requirements: &Requirements) -> Option<Arc<Environment>> {
+        self.shared.ready(&self.shared.name(requirements))
+    }
+
+    /// Lets the environment of that name be removed, once its last user is gone. Who wants it again gets it again.
+    pub fn release(&self, name: &str) {
+        self.shared.lock().ready.remove(name);
+    }
+
+    /// Whether it would be tried now to make the environment for these requirements: it did not fail a moment ago.
+    pub fn may_try(&self, requirements: &Requirements) -> bool {
+        let name = self.shared.name(requirements);
+        self.shared.lock().failures.get(&name).and_then(|failures| failures.forbids(Instant::now())).is_none()
+    }
+
+    /// Lets the environment for these requirements be tried again at once, where it could not be made.
+    pub fn forget_failure(&self, requirements: &Requirements) {
+        let name = self.shared.name(requirements);
+        self.shared.lock().failures.remove(&name);
+    }
+
     /// The environment for these requirements, made when it is not there. `skill_dir` is a skill that needs it.
     ///
     /// # Errors
@@ -242,6 +265,18 @@ impl ProgressReporter {
     }
 }
 
+impl EnvironmentsState {
+    /// One look, so that a cache that somebody cleared costs time and no call.
+    fn ready(&mut self, name: &str) -> Option<Arc<Environment>> {
+        let environment = self.ready.get(name)?;
+        if store::interpreter(&environment.folder).exists() {
+            return Some(Arc::clone(environment));
+        }
+        self.ready.remove(name);
+        None
+    }
+}
+
 impl EnvironmentsInner {
     fn lock(&self) -> MutexGuard<'_, EnvironmentsState> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
@@ -269,15 +304,15 @@ impl EnvironmentsInner {
         format!("{}-{python}-{tag}", requirements.key)
     }
 
+    fn ready(&self, name: &str) -> Option<Arc<Environment>> {
+        self.lock().ready(name)
+    }
+
     fn find(self: &Arc<Self>, requirements: &Requirements, skill_dir: &Path) -> Lookup {
         let name = self.name(requirements);
         let mut state = self.lock();
-        if let Some(environment) = state.ready.get(&name) {
-            // One look, so that a cache that somebody cleared costs time and no call.
-            if store::interpreter(&environment.folder).exists() {
-                return Lookup::Ready(Arc::clone(environment));
-            }
-            state.ready.remove(&name);
+        if let Some(environment) = state.ready(&name) {
+            return Lookup::Ready(environment);
         }
         if let Some(stage) = state.making.get(&name) {
             return Lookup::Making(stage.clone());

@@ -77,7 +77,7 @@ pub(crate) fn any_dependency(snapshot: &Snapshot) -> bool {
 }
 
 /// What a tool needs installed here. One that runs elsewhere, or inside the server, gets no environment.
-fn required(tool: &Tool) -> Option<&Requirements> {
+pub(crate) fn required(tool: &Tool) -> Option<&Requirements> {
     tool.spec
         .target
         .requirements()

@@ -1,5 +1,6 @@
 //! The executors that this binary has, and how they are made.
 
+mod environment_rollover;
 mod interpreter;
 mod ready;
 mod sets;
@@ -19,6 +20,7 @@ use crate::{environments, variables};
 use ready::ReadyExecutors;
 use setup::ExecutorSetup;
 
+pub(crate) use environment_rollover::PrepareAhead;
 pub(crate) use setup::{LAUNCHER, environments, fork_borders};
 
 /// Every way to run a tool, made ready by the first call: a client that only lists never starts Python,
@@ -133,6 +135,37 @@ impl Executors {
         // The call that needs it will be told why there is none.
         let Ok(ready) = self.find_python().await else { return };
         environments::prepare_all(&ready.environments, snapshot).await;
+    }
+
+    /// Takes note that the snapshot `now` has followed `before`: new environments are made aside, `ahead` of calls where the
+    /// skills are trusted, and those that nobody wants any more go.
+    pub(crate) async fn environments_changed(
+        &self,
+        before: Arc<Snapshot>,
+        now: Arc<Snapshot>,
+        ahead: PrepareAhead,
+    ) {
+        if !self.warms {
+            return;
+        }
+        let Some(ready) = self.ready.get() else {
+            // Nothing has run yet, so nothing serves meanwhile.
+            if ahead == PrepareAhead::Everything {
+                self.prepare_environments(now).await;
+            }
+            return;
+        };
+        let ahead = if self.setup.trust.trusted { ahead } else { PrepareAhead::Nothing };
+        let rollover = Arc::clone(&ready.rollover);
+        let runtime = tokio::runtime::Handle::current();
+        // Parses tools.
+        let look = move || {
+            let _here = runtime.enter();
+            rollover.changed(&before, &now, ahead);
+        };
+        if let Err(error) = tokio::task::spawn_blocking(look).await {
+            tracing::error!(%error, "bug: looking for new requirements failed");
+        }
     }
 
     async fn find_python(&self) -> Result<&ReadyExecutors> {

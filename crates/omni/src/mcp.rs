@@ -14,7 +14,7 @@ use omni_server::{HttpEndpoint, Server, ServerConfig, SessionKey, serve_stdio};
 use tokio::sync::watch;
 
 use crate::args::{McpArguments, Transport};
-use crate::executors::Executors;
+use crate::executors::{Executors, PrepareAhead};
 use crate::http_setup::{self, HttpSetup};
 use crate::private;
 use crate::process_setup::{
@@ -47,8 +47,13 @@ pub(crate) fn run(arguments: &McpArguments) -> Result<u8> {
     let runtime = runtime()?;
     let served = runtime.block_on(async {
         let (stopping, stop) = stop_on_signal()?;
-        let reload =
-            ReloadSetup { places: &places, executors: &executors, hangups: Hangups::new()?, stopping };
+        let ahead = match serve.transport {
+            // A client may start many servers and only list their tools.
+            Transport::Stdio => PrepareAhead::Following,
+            Transport::Http => PrepareAhead::Everything,
+        };
+        let hangups = Hangups::new()?;
+        let reload = ReloadSetup { places: &places, executors: &executors, ahead, hangups, stopping };
         let limits = connect::ClientLimits {
             timeout: settings.timeout,
             idle_timeout: settings.idle_timeout,
@@ -213,6 +218,7 @@ const LAST_LOOK: Duration = Duration::from_secs(1);
 struct ReloadSetup<'a> {
     places: &'a Arc<Places>,
     executors: &'a Arc<Executors>,
+    ahead: PrepareAhead,
     hangups: Hangups,
     stopping: watch::Sender<bool>,
 }
@@ -222,7 +228,8 @@ impl ReloadSetup<'_> {
     /// future stops it.
     fn of(self, server: &Arc<Server>) -> impl Future<Output = ()> + use<> {
         let (server, executors) = (Arc::clone(server), Arc::clone(self.executors));
-        let served = reload::Served { server, executors, files: None, stopping: self.stopping };
+        let (ahead, stopping) = (self.ahead, self.stopping);
+        let served = reload::Served { server, executors, ahead, files: None, stopping };
         let (places, hangups) = (Arc::clone(self.places), self.hangups);
         async move { reload::keep(&places, served, hangups).await }
     }

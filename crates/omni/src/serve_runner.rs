@@ -11,7 +11,7 @@ use omni_exec::{ExecutorProvider as _, runner_policy};
 use omni_server::{Server, ServerConfig, serve_runner};
 
 use crate::args::{PlaceArguments, RunArguments, RunnerServeArguments};
-use crate::executors::Executors;
+use crate::executors::{Executors, PrepareAhead};
 use crate::reload::{self, Hangups};
 use crate::settings::{Places, RunSettings, Sources, grace};
 use crate::skill_resources::{self, SkillResources};
@@ -77,6 +77,7 @@ pub(crate) fn run(arguments: &RunnerServeArguments, out: &mut dyn Write) -> Resu
             let served = reload::Served {
                 server: reloaded.clone(),
                 executors: preparing.clone(),
+                ahead: PrepareAhead::Everything,
                 files: Some(files),
                 stopping,
             };

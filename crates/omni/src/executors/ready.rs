@@ -5,9 +5,10 @@ use std::time::Instant;
 
 use anyhow::Result;
 use omni_call::{BoxFuture, Call, CallPort, Outcome, OutcomeKind, Requirements};
-use omni_environments::{Environments, NoEnvironment};
+use omni_environments::{Environment, Environments, NoEnvironment};
 use omni_exec::{ExecutorSets, InterpreterExecutors, SetNeeds};
 
+use super::environment_rollover::EnvironmentRollover;
 use super::interpreter::executors_of;
 use super::sets::EnvironmentSets;
 use super::setup::ExecutorSetup;
@@ -19,6 +20,7 @@ pub(crate) struct ReadyExecutors {
     pub(super) environments: Environments,
     /// For those that do, and for skills that share with no other.
     pub(super) sets: Arc<EnvironmentSets>,
+    pub(super) rollover: Arc<EnvironmentRollover>,
 }
 
 impl ReadyExecutors {
@@ -28,11 +30,34 @@ impl ReadyExecutors {
         let environments = setup.environments(config.process.clone(), &python)?;
         let config = Arc::new(config);
         let common = executors_of(python.clone(), Arc::clone(&config), setup.cache.clone());
-        Ok(ReadyExecutors {
-            common,
-            environments,
-            sets: EnvironmentSets::new(python, config, setup.cache.clone()),
-        })
+        let sets = EnvironmentSets::new(python, config, setup.cache.clone());
+        let rollover = EnvironmentRollover::new(environments.clone(), Arc::clone(&sets));
+        Ok(ReadyExecutors { common, environments, sets, rollover })
+    }
+
+    /// The environment for a call: what its tool wants, or, while that is not there, the one before where that serves it;
+    /// `None` for the interpreter alone.
+    async fn environment(
+        &self,
+        call: &mut Call,
+        requirements: &Requirements,
+        port: &mut dyn CallPort,
+    ) -> Result<Option<Arc<Environment>>, NoEnvironment> {
+        if let Some(environment) = self.environments.ready(requirements) {
+            return Ok(Some(environment));
+        }
+        let before = self.rollover.previous(&call.spec);
+        if let Some(before) = &before {
+            self.rollover.make_for(&call.spec, requirements);
+            if before.serves(&call.spec) {
+                return Ok(before.environment.clone());
+            }
+        }
+        match (self.environments.for_call(call, requirements, port).await, before) {
+            (Ok(environment), _) => Ok(Some(environment)),
+            (Err(NoEnvironment::Failed(error)), Some(before)) if !error.closing => Ok(before.environment),
+            (Err(none), _) => Err(none),
+        }
     }
 }
 
@@ -57,8 +82,8 @@ impl ExecutorSets for ReadyExecutors {
             let spec = Arc::clone(&call.spec);
             let environment = match spec.target.requirements().filter(|_| needs.environment) {
                 None => None,
-                Some(requirements) => match self.environments.for_call(call, requirements, port).await {
-                    Ok(environment) => Some(environment),
+                Some(requirements) => match self.environment(call, requirements, port).await {
+                    Ok(environment) => environment,
                     Err(none) => return Err(Box::new(without_environment(call, none))),
                 },
             };

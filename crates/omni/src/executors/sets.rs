@@ -16,6 +16,9 @@ use crate::python::Python;
 /// Their idle workers go much earlier.
 const IDLE_TTL: Duration = Duration::from_secs(600);
 
+/// How often it is looked whether the last call of executors that were retired has ended.
+const RETIRED_LOOK: Duration = Duration::from_millis(200);
+
 /// Skills at most that have sets of their own at a time. Beyond, the one goes that was used longest ago.
 const OWN_MAX: usize = 64;
 
@@ -40,6 +43,8 @@ struct SetKey {
 #[derive(Default)]
 struct SetsState {
     by_key: HashMap<SetKey, SetInUse>,
+    /// No call gets one of these any more; each ends with its last.
+    retired: Vec<SetInUse>,
     /// A task looks after those that are idle.
     tended: bool,
     closing: bool,
@@ -134,11 +139,34 @@ impl EnvironmentSets {
         idle.iter().filter_map(|name| state.by_key.remove(name)).map(|in_use| in_use.set).collect()
     }
 
+    /// Lets the executors of an environment go, each set when the last call that has it ends. The next call that wants
+    /// the environment gets new ones.
+    pub(crate) fn retire(self: &Arc<Self>, environment: &str) {
+        let mut state = self.lock();
+        let of = |key: &SetKey| key.environment.as_deref() == Some(environment);
+        let keys: Vec<SetKey> = state.by_key.keys().filter(|key| of(key)).cloned().collect();
+        let retired: Vec<SetInUse> = keys.iter().filter_map(|key| state.by_key.remove(key)).collect();
+        if !retired.is_empty() {
+            state.retired.extend(retired);
+            tokio::spawn(end_retired(Arc::downgrade(self)));
+        }
+    }
+
+    /// Takes out the retired sets that no call has any more; and how many are left.
+    fn idle_retired(&self) -> (Vec<SetInUse>, usize) {
+        let mut state = self.lock();
+        let idle = |in_use: &SetInUse| Arc::strong_count(&in_use.set) == 1;
+        let (idle, left) = std::mem::take(&mut state.retired).into_iter().partition(idle);
+        state.retired = left;
+        (idle, state.retired.len())
+    }
+
     pub(crate) async fn shut_down(&self) {
         let all: Vec<SetInUse> = {
             let mut state = self.lock();
             state.closing = true;
-            state.by_key.drain().map(|(_, in_use)| in_use).collect()
+            let SetsState { by_key, retired, .. } = &mut *state;
+            by_key.drain().map(|(_, in_use)| in_use).chain(retired.drain(..)).collect()
         };
         // All at once, so that together they take as long as the slowest.
         let ending: Vec<_> = all
@@ -176,6 +204,22 @@ async fn tend(sets: Weak<EnvironmentSets>) {
         let Some(before) = Instant::now().checked_sub(IDLE_TTL) else { continue };
         for set in sets.idle(before) {
             set.shut_down().await;
+        }
+    }
+}
+
+/// Ends retired sets as their last calls do, until there is none.
+async fn end_retired(sets: Weak<EnvironmentSets>) {
+    loop {
+        // A call that ends wakes nobody here, and nobody waits for this.
+        tokio::time::sleep(RETIRED_LOOK).await;
+        let Some(sets) = sets.upgrade() else { return };
+        let (idle, left) = sets.idle_retired();
+        for in_use in idle {
+            in_use.set.shut_down().await;
+        }
+        if left == 0 {
+            return;
         }
     }
 }

@@ -8,7 +8,7 @@ use std::task::Poll;
 
 use anyhow::{Context, Result};
 use omni_call::BoxFuture;
-use omni_catalog::{RemoteSource, Snapshot};
+use omni_catalog::{PreparedSnapshot, RemoteSource};
 use omni_server::Server;
 use omni_watch::{Config, Mode, Pace, Tree, Watcher};
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
@@ -17,13 +17,15 @@ use tokio::task::JoinSet;
 
 use super::hangup::{Hangup, Hangups};
 use super::look::{CatalogLook, Known, Publication};
-use crate::executors::Executors;
+use crate::executors::{Executors, PrepareAhead};
 use crate::settings::{Places, ReloadMode};
 
 /// What is kept up to date.
 pub(crate) struct Served {
     pub(crate) server: Arc<Server>,
     pub(crate) executors: Arc<Executors>,
+    /// Which environments are made before a call wants them.
+    pub(crate) ahead: PrepareAhead,
     /// The files of skills, where they are listed.
     pub(crate) files: Option<Arc<RemoteSource>>,
     /// Turned true where the server has to end.
@@ -156,7 +158,7 @@ impl Reloading {
                 }
                 if committed {
                     self.served.server.catalog_refreshed();
-                    self.prepare_environments(Arc::clone(prepared.after()));
+                    self.roll_environments_over(&prepared);
                 }
                 // Many tools take long to drop.
                 tokio::task::spawn_blocking(move || drop(prepared));
@@ -180,8 +182,9 @@ impl Reloading {
         waits.then_some(renewal)
     }
 
-    fn prepare_environments(&mut self, snapshot: Arc<Snapshot>) {
-        let executors = Arc::clone(&self.served.executors);
-        self.under_way.spawn(async move { executors.prepare_environments(snapshot).await });
+    fn roll_environments_over(&mut self, prepared: &PreparedSnapshot) {
+        let (executors, ahead) = (Arc::clone(&self.served.executors), self.served.ahead);
+        let (before, now) = (Arc::clone(prepared.before()), Arc::clone(prepared.after()));
+        self.under_way.spawn(async move { executors.environments_changed(before, now, ahead).await });
     }
 }
