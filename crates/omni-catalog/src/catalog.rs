@@ -72,6 +72,11 @@ impl Catalog {
         RulesInForce(self.current.load())
     }
 
+    /// From now on broken edits leave what was served before: see [`Source::keep_last_good`].
+    pub fn keep_last_good(&self) {
+        self.sources.iter().for_each(|source| source.keep_last_good());
+    }
+
     /// Who has something to offer, in their order.
     pub fn sources(&self) -> &[Arc<dyn Source>] {
         &self.sources

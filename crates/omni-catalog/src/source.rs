@@ -1,6 +1,7 @@
 //! Who has something to offer: a folder of skills, a runner's list, tools of our own. Each gives one snapshot, and the catalogue merges them.
 
 pub(crate) mod folder;
+mod last_good;
 pub(crate) mod native;
 pub(crate) mod remote;
 
@@ -24,6 +25,10 @@ pub trait Source: fmt::Debug + Send + Sync {
 
     /// Its last good snapshot, at once. A source that has failed since gives the same one, with a finding that says so.
     fn snapshot(&self) -> Arc<SourceSnapshot>;
+
+    /// From now on an edit that breaks something costs whoever is served nothing: what was there before stays until it is
+    /// mended. Default: there are no edits.
+    fn keep_last_good(&self) {}
 
     /// Whether it may ever have any of this kind: what clients are told before anything is known. Default: tools and
     /// skills.

@@ -8,6 +8,7 @@ use arc_swap::ArcSwap;
 use bytes::Bytes;
 use omni_call::{ExecutorKind, with_causes};
 
+use super::last_good::LastGood;
 use super::{RefreshReport, Source, SourceError};
 use crate::checksummed_file::{self, Magic};
 use crate::encoded_list::{self, EncodedList, EncodedTool, ListMeta, list_file};
@@ -52,7 +53,17 @@ pub struct FolderSource {
     store: Store,
     current: ArcSwap<SourceSnapshot>,
     /// One refresh at a time; readers of the snapshot never wait for it.
-    refreshing: Mutex<()>,
+    refreshing: Mutex<Serving>,
+}
+
+/// What a source knows that serves while its skills are edited.
+#[derive(Debug, Default)]
+struct Serving {
+    /// Somebody is served from it, and should not miss a tool for an edit that is broken.
+    keeps_last_good: bool,
+    /// The snapshot is that of the folder, and no longer that of a cache.
+    refreshed: bool,
+    last_good: LastGood,
 }
 
 const STAMPS: &str = "stamps.bin";
@@ -71,7 +82,9 @@ struct Rebuilt {
     manifest: String,
     /// The manifest in the store is another one, or none.
     manifest_differs: bool,
+    /// What is to be served.
     encoded: EncodedList,
+    /// What is to be kept for the next start: the folder as it is.
     encoded_bytes: Bytes,
     stamps: FileStamps,
     report: RefreshReport,
@@ -129,9 +142,12 @@ impl FolderSource {
     }
 
     /// Makes the snapshot what the folder is now.
-    fn refresh(&self) -> Result<RefreshReport, SourceError> {
+    fn refresh_with(&self, serving: &mut Serving) -> Result<RefreshReport, SourceError> {
         let before = self.current.load_full();
-        match self.rescan(&before)? {
+        let keeps = (serving.keeps_last_good && serving.refreshed).then_some(&mut serving.last_good);
+        let rescan = self.rescan(&before, keeps)?;
+        serving.refreshed = true;
+        match rescan {
             Rescan::Unchanged(changed) => {
                 let mut report =
                     RefreshReport { paths_checked: changed.paths_checked, ..RefreshReport::default() };
@@ -164,7 +180,11 @@ impl FolderSource {
         report
     }
 
-    fn rescan(&self, current: &SourceSnapshot) -> Result<Rescan, SourceError> {
+    fn rescan(
+        &self,
+        current: &SourceSnapshot,
+        last_good: Option<&mut LastGood>,
+    ) -> Result<Rescan, SourceError> {
         let stamps = self.store.read(STAMPS);
         let stamps = stamps.as_deref().and_then(|file| checksummed_file::decode(STAMPS_MAGIC, file));
         let changed = stamps.and_then(|encoded| file_stamps::changed_since(encoded, &self.skills_dir));
@@ -185,7 +205,30 @@ impl FolderSource {
         let stamps = stamps.filter(|_| matching).and_then(FileStamps::decode);
         let unchanged = unchanged_skills(stamps, changed.as_ref());
         let paths_checked = changed.map_or(0, |changed| changed.paths_checked);
-        self.build(text.as_deref(), manifest.as_ref(), unchanged, paths_checked).map(Rescan::Rebuilt)
+        let before = last_good.map(|last_good| (last_good, current.encoded()));
+        self.build(text.as_deref(), manifest.as_ref(), unchanged, paths_checked, before).map(Rescan::Rebuilt)
+    }
+
+    /// What is to be served in the place of `records`; `None` where that is the same.
+    fn with_last_good(
+        &self,
+        (last_good, served): (&mut LastGood, &EncodedList),
+        records: &[Record<'_>],
+        lines: &[&str],
+        findings: &[Diagnostic],
+    ) -> Result<Option<EncodedList>, SourceError> {
+        let kept = last_good.keep(served, records);
+        if kept.iter().all(Option::is_none) {
+            return Ok(None);
+        }
+        let lines = kept.iter().zip(lines).map(|(kept, line)| kept.as_deref().unwrap_or(line));
+        let lines: Vec<&str> = lines.collect();
+        let records = read_records(lines.iter().copied());
+        let (tools, twice) = unique_tools(&records);
+        let findings: Vec<Diagnostic> = findings.iter().cloned().chain(twice).collect();
+        let content = content_of(&manifest::write(lines.into_iter(), &findings));
+        let bytes = self.encoded(content, &records, &tools, findings)?;
+        EncodedList::decode(bytes, self.names).map(Some).ok_or_else(|| self.too_large())
     }
 
     fn build(
@@ -194,6 +237,7 @@ impl FolderSource {
         old: Option<&Manifest<'_>>,
         unchanged: BTreeMap<String, SkillStamps>,
         paths_checked: usize,
+        before: Option<(&mut LastGood, &EncodedList)>,
     ) -> Result<Box<Rebuilt>, SourceError> {
         let root = match &self.only {
             Some(only) => folder::Root { folders: vec![only.to_string()], ..folder::Root::default() },
@@ -209,17 +253,22 @@ impl FolderSource {
             report.read += usize::from(skill.read);
             report.scanned += usize::from(skill.scanned);
         }
-        let records: Vec<Record<'_>> =
-            skills.iter().filter_map(|skill| serde_json::from_str(&skill.record).ok()).collect();
+        let lines: Vec<&str> = skills.iter().map(|skill| &*skill.record).collect();
+        let records = read_records(lines.iter().copied());
         let (tools, twice) = unique_tools(&records);
         let findings: Vec<Diagnostic> = root.findings.iter().cloned().chain(twice).collect();
-        let manifest = manifest::write(skills.iter().map(|skill| &*skill.record), &findings);
+        let manifest = manifest::write(lines.iter().copied(), &findings);
         let content = content_of(&manifest);
+        let last_good = match before {
+            Some(before) => self.with_last_good(before, &records, &lines, &root.findings)?,
+            None => None,
+        };
         let encoded_bytes = self.encoded(content, &records, &tools, findings)?;
         let Some(encoded) = EncodedList::decode(encoded_bytes.clone(), self.names) else {
             // What was encoded a line above decodes; an empty list would be a lie, an error is not.
             return Err(self.too_large());
         };
+        let encoded = last_good.unwrap_or(encoded);
         let stamps = FileStamps {
             content,
             root: root.paths,
@@ -264,12 +313,19 @@ impl Source for FolderSource {
         self.current.load_full()
     }
 
+    /// From now on a skill in which an edit has broken a file is served as it was before the edit, until that is mended: its
+    /// tools, and the version of the code that its calls name. Its findings are those of the folder. What this process has
+    /// not served before is not served for that, and caches and manifests are those of the folder.
+    fn keep_last_good(&self) {
+        self.refreshing.lock().unwrap_or_else(PoisonError::into_inner).keeps_last_good = true;
+    }
+
     /// One system call for each known file and folder, and where something differs, the time to read and scan those
     /// skills. Skills that did not change are not read. What cannot be written to the cache is logged and done without.
     /// Two refreshes at once run one after the other.
     fn refresh(&self) -> Result<RefreshReport, SourceError> {
-        let _turn = self.refreshing.lock().unwrap_or_else(PoisonError::into_inner);
-        self.refresh().inspect_err(|error| {
+        let mut serving = self.refreshing.lock().unwrap_or_else(PoisonError::into_inner);
+        self.refresh_with(&mut serving).inspect_err(|error| {
             let failed = self.current.load().failed(&self.name, &with_causes(error));
             self.current.store(Arc::new(failed));
         })
@@ -277,7 +333,7 @@ impl Source for FolderSource {
 
     fn diff(&self) -> Result<ManifestDiff, SourceError> {
         let _turn = self.refreshing.lock().unwrap_or_else(PoisonError::into_inner);
-        let rebuilt = match self.rescan(&self.current.load_full())? {
+        let rebuilt = match self.rescan(&self.current.load_full(), None)? {
             Rescan::Unchanged(_) => return Ok(ManifestDiff::default()),
             Rescan::Rebuilt(rebuilt) => rebuilt,
         };
@@ -307,6 +363,11 @@ fn unchanged_skills(
     let (Some(stamps), Some(changed)) = (stamps, changed) else { return BTreeMap::new() };
     let unchanged = stamps.skills.into_iter().filter(|skill| !changed.skills.contains(&skill.folder));
     unchanged.map(|skill| (skill.folder.clone(), skill)).collect()
+}
+
+/// What stands in these lines of a manifest. They were written here, so each can be read.
+fn read_records<'a>(lines: impl Iterator<Item = &'a str>) -> Vec<Record<'a>> {
+    lines.filter_map(|line| serde_json::from_str(line).ok()).collect()
 }
 
 /// All tools by name. Of two with one name the first skill's stays, and the other is a finding.

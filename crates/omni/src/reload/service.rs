@@ -90,6 +90,8 @@ fn start(places: &Places, served: Served, hangups: Hangups) -> Result<Reloading>
         ReloadMode::Off => Mode::Asked,
     };
     let config = Config { trees: trees.collect(), files: Vec::new(), mode, pace: Pace::default() };
+    // Clients keep a tool while somebody types.
+    served.server.catalog().keep_last_good();
     let (front, found) = unbounded_channel();
     let known = Arc::new(Mutex::new(Known::default()));
     let look = CatalogLook {

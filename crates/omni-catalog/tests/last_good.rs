@@ -1,0 +1,182 @@
+//! A broken edit while a folder is served: the version before stays, and nothing else does.
+
+#![expect(
+    clippy::unwrap_used,
+    reason = "a panic is the failure report; the lint does not see helpers of tests"
+)]
+
+use std::fs;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use omni_call::ExecutorKind;
+use omni_catalog::{Catalog, FolderConfig, FolderSource, NameStyle, Snapshot, ToolRules};
+use tempfile::TempDir;
+
+/// A folder that is being served, with one skill of two files and a helper.
+struct Served {
+    dir: TempDir,
+    catalog: Catalog,
+}
+
+impl Served {
+    fn new() -> Served {
+        let dir = tempfile::tempdir().unwrap();
+        let skills = dir.path().join("skills");
+        write(skills.join("s/SKILL.md"), "---\nname: s\ndescription: Does.\n---\n");
+        write(skills.join("s/scripts/a.py"), &tool("a", 1));
+        write(skills.join("s/scripts/b.py"), &tool("b", 1));
+        write(skills.join("s/scripts/inner/helper.py"), "WORD = 1\n");
+        write(skills.join("other/SKILL.md"), "---\nname: other\ndescription: Does.\n---\n");
+        write(skills.join("other/scripts/c.py"), &tool("c", 1));
+        let served = Served::of(dir);
+        served.catalog.keep_last_good();
+        served.look();
+        served
+    }
+
+    fn of(dir: TempDir) -> Served {
+        let source = Arc::new(FolderSource::open(config(&dir)).unwrap());
+        let catalog = Catalog::new(vec![source], ToolRules::default()).unwrap();
+        Served { dir, catalog }
+    }
+
+    fn look(&self) -> Arc<Snapshot> {
+        self.catalog.refresh().unwrap();
+        self.catalog.snapshot()
+    }
+
+    fn edit(&self, path: &str, text: &str) -> Arc<Snapshot> {
+        write(self.dir.path().join("skills").join(path), text);
+        self.look()
+    }
+
+    /// What a process sees that begins now.
+    fn anew(&self) -> Arc<Snapshot> {
+        let catalog = Catalog::of_folder(config(&self.dir)).unwrap();
+        catalog.refresh().unwrap();
+        catalog.snapshot()
+    }
+}
+
+fn config(dir: &TempDir) -> FolderConfig {
+    FolderConfig {
+        skills_dir: dir.path().join("skills"),
+        only: None,
+        name: None,
+        cache_dir: Some(dir.path().join("cache")),
+        default_executor: ExecutorKind::Pool,
+        names: NameStyle::Underscore,
+    }
+}
+
+fn write(path: PathBuf, text: &str) {
+    fs::create_dir_all(path.parent().unwrap()).unwrap();
+    fs::write(path, text).unwrap();
+}
+
+fn tool(name: &str, version: u32) -> String {
+    format!(
+        "from omni import tool\nfrom .inner.helper import WORD\n\n\n@tool\ndef {name}() -> int:\n    \"\"\"Version {version}.\"\"\"\n    \
+         return {version}\n"
+    )
+    .replace("from .inner.helper import WORD\n", if name == "c" { "" } else { "from .inner.helper import WORD\n" })
+}
+
+const BROKEN: &str = "def f(:\n";
+
+/// The tools with their descriptions, and the version of the skill `s`.
+fn seen(snapshot: &Snapshot) -> (Vec<String>, Option<String>) {
+    let told = |tool: Arc<omni_catalog::Tool>| {
+        let listing: serde_json::Value = serde_json::from_slice(&tool.listing).unwrap();
+        format!("{} {}", tool.spec.tool, listing["description"].as_str().unwrap())
+    };
+    let digest =
+        snapshot.skills().iter().find(|skill| skill.folder == "s").and_then(|skill| skill.digest.clone());
+    let called = snapshot.tools().find_map(|tool| {
+        let python = tool.spec.target.python().filter(|_| tool.spec.skill == "s")?;
+        python.digest.clone()
+    });
+    assert!(called.is_none() || called == digest, "a call names the version that is served");
+    (snapshot.tools().map(told).collect(), digest)
+}
+
+#[test]
+fn what_was_there_before_a_broken_edit_is_served_until_it_is_mended() {
+    let served = Served::new();
+    let before = served.catalog.snapshot();
+    let good = seen(&before);
+    assert_eq!(good.0, ["other.c Version 1.", "s.a Version 1.", "s.b Version 1."]);
+
+    let broken = served.edit("s/scripts/a.py", &(tool("a", 2) + BROKEN));
+    assert_eq!(seen(&broken), good);
+    assert!(before.versions().eq(broken.versions()), "no list has changed");
+    let finding = broken.diagnostics().iter().find(|finding| finding.code == "syntax-error").unwrap();
+    assert_eq!(finding.file, "s/scripts/a.py");
+    assert!(finding.help.as_deref().unwrap().contains("served as it was before the edit"), "{finding}");
+
+    // Its other files wait with it, and other skills do not.
+    assert_eq!(seen(&served.edit("s/scripts/b.py", &tool("b", 2))), good);
+    let others = seen(&served.edit("other/scripts/c.py", &tool("c", 2)));
+    assert_eq!(others.0, ["other.c Version 2.", "s.a Version 1.", "s.b Version 1."]);
+    assert_eq!(others.1, good.1);
+
+    let mended = seen(&served.edit("s/scripts/a.py", &tool("a", 3)));
+    assert_eq!(mended.0, ["other.c Version 2.", "s.a Version 3.", "s.b Version 2."]);
+    assert_ne!(mended.1, good.1);
+}
+
+#[test]
+fn a_broken_helper_is_a_broken_edit_too() {
+    let served = Served::new();
+    let good = seen(&served.catalog.snapshot());
+    assert_eq!(seen(&served.edit("s/scripts/inner/helper.py", BROKEN)), good);
+    fs::remove_file(served.dir.path().join("skills/s/scripts/inner/helper.py")).unwrap();
+    assert_eq!(seen(&served.look()), good, "what imports it could not be loaded");
+    assert_ne!(seen(&served.edit("s/scripts/inner/helper.py", "WORD = 2\n")).1, good.1);
+}
+
+#[test]
+fn it_is_not_served_by_who_starts_anew_nor_by_who_only_looks() {
+    let served = Served::new();
+    let broken = served.edit("s/scripts/a.py", BROKEN);
+    let anew = served.anew();
+    assert_eq!(seen(&anew).0, ["other.c Version 1.", "s.b Version 1."]);
+    // That has written the cache; who serves goes on.
+    assert_eq!(seen(&served.look()), seen(&broken));
+    let Served { dir, .. } = served;
+    let next = Served::of(dir);
+    next.catalog.keep_last_good();
+    assert_eq!(seen(&next.look()).0, ["other.c Version 1.", "s.b Version 1."]);
+    let reader = Served::of(next.dir);
+    reader.look();
+    assert_eq!(seen(&reader.edit("s/scripts/b.py", BROKEN)).0, ["other.c Version 1."]);
+}
+
+#[test]
+fn an_error_that_was_there_before_keeps_no_edit_back() {
+    let served = Served::new();
+    let Served { dir, .. } = served;
+    write(dir.path().join("skills/s/scripts/a.py"), BROKEN);
+    let served = Served::of(dir);
+    served.catalog.keep_last_good();
+    assert_eq!(seen(&served.look()).0, ["other.c Version 1.", "s.b Version 1."]);
+    assert_eq!(
+        seen(&served.edit("s/scripts/b.py", &tool("b", 2))).0,
+        ["other.c Version 1.", "s.b Version 2."]
+    );
+    // Another one does.
+    assert_eq!(seen(&served.edit("s/scripts/b.py", BROKEN)).0, ["other.c Version 1.", "s.b Version 2."]);
+    assert_eq!(
+        seen(&served.edit("s/scripts/b.py", &tool("b", 3))).0,
+        ["other.c Version 1.", "s.b Version 3."]
+    );
+}
+
+#[test]
+fn a_skill_that_is_deleted_is_gone_broken_or_not() {
+    let served = Served::new();
+    served.edit("s/scripts/a.py", BROKEN);
+    fs::remove_dir_all(served.dir.path().join("skills/s")).unwrap();
+    assert_eq!(seen(&served.look()).0, ["other.c Version 1."]);
+}
