@@ -134,7 +134,7 @@ class Worker:
         """Make a call; return the frames that came up for it, the answer last."""
         self.start(target, arguments, **more)
         frames = []
-        while not frames or not {"result", "error", "skipped"} & frames[-1].keys():
+        while not frames or not {"result", "error", "skipped", "stale"} & frames[-1].keys():
             frames.append(self.receive())
             if frames[-1] is None:
                 raise AssertionError(f"the worker went away: {self.wait()} {self.printed}")

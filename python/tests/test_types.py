@@ -216,7 +216,7 @@ def test_one_that_cannot_be_imported_is_a_load_error_that_names_it(tmp_path, ski
     assert module.kinds
     target = Target.__new__(Target)
     target.skill, target.folder = f"ship{tmp_path.name}", str(tmp_path / "ship")
-    target.file, target.function, target.inject = "scripts/ship.py", "kinds", []
+    target.file, target.function, target.inject, target.digest = "scripts/ship.py", "kinds", [], None
     with pytest.raises(LoadError, match=r"scripts/ship\.py:\d+`: the annotation `Parcel` of `parcel`"):
         prepare(target)
 

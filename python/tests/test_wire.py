@@ -60,6 +60,8 @@ def encode(kind, body):
         return wire.started(call_id)
     if kind == "skipped":
         return wire.skipped(call_id)
+    if kind == "stale":
+        return wire.stale(call_id, body["digest"])
     if kind == "beat":
         return wire.beat(call_id, body.get("note"))
     if kind == "progress":

@@ -70,6 +70,10 @@ class AsyncCalls:
         except wire.MalformedFrameError as error:
             self._channel.fail(f"a malformed frame came down: {error}")
 
+    def contexts(self) -> list[Context | None]:
+        """Return the contexts of the calls that run. For any thread."""
+        return [running.context for running in list(self._running.values())]
+
     def on_readable(self) -> None:
         """Receive from a channel that has something, or that the server closed."""
         data = self._channel.receive_now()

@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from omni.load import Prepared
+    from omni.skill_version import SkillVersion
 
 _scan = wire.scan
 _HEAD = '{"call":{"id":'
@@ -22,6 +23,7 @@ class Target:
     """Which function a call is for. Made once per tool, however often it is called."""
 
     __slots__ = (
+        "digest",
         "file",
         "folder",
         "function",
@@ -31,6 +33,7 @@ class Target:
         "skill",
         "structured",
         "tool",
+        "version",
         "wrap",
     )
 
@@ -42,6 +45,8 @@ class Target:
         #: Relative to the folder.
         self.file: str = target["file"]
         self.function: str = target["function"]
+        #: The version of the skill's files that is meant; None runs what is there.
+        self.digest: str | None = target.get("digest")
         self.structured = bool(target.get("structured"))
         self.wrap = bool(target.get("wrap"))
         #: What a call leaves in its temporary folder stays.
@@ -52,17 +57,21 @@ class Target:
         ]
         #: The function itself, from the first call on.
         self.prepared: Prepared | None = None
+        #: The version that the function is of, where one was meant.
+        self.version: SkillVersion | None = None
 
 
 class Call:
     """One call. `args` belongs to the call: conversion and injection write into it."""
 
-    __slots__ = ("_more", "_tail", "_text", "args", "id", "target")
+    __slots__ = ("_more", "_tail", "_text", "args", "id", "refused", "target")
 
     def __init__(self, call_id: int, target: Target, args: dict, more: dict | None = None) -> None:
         self.id = call_id
         self.target = target
         self.args = args
+        #: What was not imported for this call, as it belongs to another version of the skill; the call fails.
+        self.refused: str | None = None
         self._more = more
         self._text = ""
         self._tail = 0
@@ -134,5 +143,17 @@ class CallReader:
         description = wire.write_json(body["target"])
         target = self._targets.get(description)
         if target is None:
-            target = self._targets[description] = Target(body["target"])
+            target = Target(body["target"])
+            self._let_go_of_others(target)
+            self._targets[description] = target
         return Call(body["id"], target, body["args"], body)
+
+    def _let_go_of_others(self, target: Target) -> None:
+        """Forget the same tool of other versions: nobody means them any more, and they hold their code."""
+        for description, known in list(self._targets.items()):
+            same = (known.tool, known.folder, known.file, known.function) == (
+                *(target.tool, target.folder),
+                *(target.file, target.function),
+            )
+            if same and known.digest != target.digest:
+                del self._targets[description]

@@ -16,9 +16,10 @@ import os
 import sys
 from _thread import allocate_lock, get_ident
 
-from omni import load, skill, wire
+from omni import load, skill, skill_version, wire
 from omni.call_frame import CallReader
 from omni.invoke import ToolRunner, imports
+from omni.restore_interpreter import forget_modules
 from omni.restore_shared_state import SharedStateRestorer, open_children
 from omni.skill import CURRENT, CallCancelled
 from omni.streams import is_changed
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
     from omni.call_frame import Call, Target
     from omni.load import Prepared
     from omni.skill import Context
+    from omni.skill_version import SkillVersion
 
 _exit = os._exit
 #: In a page's second slot: no call may begin any more.
@@ -138,6 +140,9 @@ class EmbeddedToolRunner(ToolRunner):
     def put_back(self) -> bool:
         """Do the same; False where this thread must run no more calls."""
         _STREAMS.restore()
+        if skill_version.refusals:
+            # Said in the call's result. There is no process to replace.
+            skill_version.take_refusals()
         # What an import needs while it goes on is nobody's to put back.
         if not _importing:
             _RESTORER.restore()
@@ -434,6 +439,16 @@ _RESTORER = SharedStateRestorer()
 _importing: list = []
 
 
+def _versions_in_use() -> set[SkillVersion]:
+    """Return the versions of skills that calls run on, in all threads."""
+    contexts: list[Context | None] = []
+    for tool_runner in list(_tool_runners.values()):
+        calls = tool_runner.async_calls
+        contexts += [tool_runner._context] if calls is None else calls.contexts()
+    targets = [context._call.target for context in contexts if context is not None]
+    return {target.version for target in targets if target.version is not None}
+
+
 def _settle(hello: dict) -> None:
     """Make this interpreter, which has the server's surroundings, look like that of a worker."""
     os.chdir(hello["root"])
@@ -444,3 +459,5 @@ def _settle(hello: dict) -> None:
     os.environ.update(allowed)
     _STREAMS.install()
     _RESTORER.remember()
+    skill_version.forget = forget_modules
+    skill_version.in_use = _versions_in_use

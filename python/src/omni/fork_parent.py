@@ -327,11 +327,15 @@ class ForkParent:
 
     def _preload(self, body: dict) -> None:
         """Import a file of a skill, so that what is forked from now on has it."""
-        from omni.load import load_module
+        from omni.load import preload
+        from omni.skill_version import StaleError
 
         before = _open_descriptors()
         try:
-            load_module(body["skill"], body["dir"], body["file"])
+            preload(body["skill"], body["dir"], body["file"], body.get("digest"))
+        except StaleError:
+            # The call that it was asked for meant another version; a parent of that one will come.
+            pass
         except BaseException as error:
             self._refuse(body["id"], f"its import raised {type(error).__name__} the second time")
         if body.get("async"):

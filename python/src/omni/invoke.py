@@ -10,7 +10,7 @@ from os import _exit, getcwd, getpid, register_at_fork
 from sys import _getframe, version_info
 from time import monotonic, sleep
 
-from omni import protected, skill, wire
+from omni import protected, skill, skill_version, wire
 from omni.content import (
     BadResultError,
     OutputLimitError,
@@ -34,9 +34,10 @@ from omni.failure import (
     missing_variable_advice,
     traceback_of,
 )
-from omni.load import LoadError, load_module, prepare
+from omni.load import LoadError, preload, prepare
 from omni.own_builtins import __builtins__  # noqa: F401 - functions find built-in names here
 from omni.skill import CURRENT, CallCancelled, Context, ToolError
+from omni.skill_version import SkillChangedError, StaleError
 from omni.stdlib_types import ArgumentError
 
 TYPE_CHECKING = False
@@ -60,6 +61,7 @@ _PLAIN_TEXT = '{"result":{"id":%d,"content":[{"type":"text","text":%s}]}}'
 _WRAPPED_TEXT = '{"result":{"id":%d,"content":[{"type":"text","text":%s}],"structured":{"result":%s}}}'
 # Six bytes are the most that one character takes in JSON.
 _BYTES_PER_CHARACTER = 6
+_STALE = b'{"stale"'
 _SMALL_CHARACTERS = 4096
 #: The slot of the status page that says that a skill is being imported.
 _IMPORTING = 8
@@ -141,6 +143,8 @@ class ToolRunner:
         self.printed = False
         #: A call has left something behind by which the next would suffer: none may run here any more.
         self.tainted = False
+        #: This process ends once its answer is sent.
+        self._ends = False
         #: Where calls find room for temporary files, and what they leave there.
         self._temp = _temporary_folder(hello)
         register_at_fork(after_in_child=self._disarm)
@@ -220,7 +224,7 @@ class ToolRunner:
         before = self._look()
         for file in files:
             try:
-                load_module(file["skill"], file["dir"], file["file"])
+                preload(file["skill"], file["dir"], file["file"], file.get("digest"))
             except BaseException:
                 continue
         self._streams.flush()
@@ -253,6 +257,9 @@ class ToolRunner:
     def answer(self, call: Call, value: object) -> bytes:
         """Word a return value as the call's result."""
         target = call.target
+        if call.refused is not None:
+            # Whatever it has made of the exception: what it gave may be of two versions.
+            raise SkillChangedError(call.refused)
         if type(value) is not str or len(value) > self._small_characters:
             return self._answer_any(call, value)
         text = _quote(value)
@@ -327,6 +334,8 @@ class ToolRunner:
         call_id = call.id
         if isinstance(error, RevokedError):
             return wire.skipped(call_id)
+        if isinstance(error, StaleError):
+            return wire.stale(call_id, error.digest)
         folder = call.target.folder
         name = class_name(error)
         if isinstance(error, CallCancelled) or (context.cancelled and name == "CancelledError"):
@@ -336,6 +345,16 @@ class ToolRunner:
                 name,
                 "the call was cancelled",
                 location=innermost_location(error, folder),
+            )
+        refused = call.refused or _removed(call, error)
+        if refused is not None:
+            return wire.error(
+                call_id,
+                "load_error",
+                "SkillChangedError",
+                f"{refused}; call it again",
+                location=innermost_location(error, folder) or self._definition(call),
+                intended=True,
             )
         if isinstance(error, LoadError):
             cause = error.__cause__
@@ -565,7 +584,10 @@ class ToolRunner:
 
     def restore_after_calls(self, check: ContaminationCheck, restorer: StateRestorer) -> None:
         """From now on, look for what calls leave behind, and put back what they have changed."""
+        from omni.restore_interpreter import forget_modules
+
         self._contamination_check = check
+        skill_version.forget = forget_modules
         self._restorer = restorer
 
     def inspected(self, answer: bytes) -> bytes:
@@ -577,10 +599,17 @@ class ToolRunner:
             findings = self._contamination_check.findings(first=first)
         except BaseException as error:
             findings = [f"the process cannot be looked at any more ({type(error).__name__})"]
+        if skill_version.refusals:
+            findings = [*(findings or []), *skill_version.take_refusals()]
         if findings is None:
             self._began_helper = first and self._contamination_check.has_children
             return answer
         self.tainted = True
+        if answer.startswith(_STALE, 4):
+            # Its import was under way when the skill changed, and has left something. There is no result that
+            # could tell.
+            self._ends = True
+            return answer
         return wire.with_findings(answer, findings)
 
     def mentioned(self, call: Call, answer: bytes) -> bytes:
@@ -608,7 +637,7 @@ class ToolRunner:
 
         A fork that came back out of the tool ends here: the call belongs to its parent.
         """
-        if not self._channel.mine:
+        if not self._channel.mine or self._ends:
             _exit(0)
         if getsignal(self._signal_number) is not self._handler:
             signal(self._signal_number, self._handler)
@@ -635,6 +664,17 @@ def imports(frame: FrameType | None) -> bool:
             return True
         frame = frame.f_back
     return False
+
+
+def _removed(call: Call, error: BaseException) -> str | None:
+    """Return that a file of the skill was removed while a call ran that was to import it, if it was."""
+    version = call.target.version
+    if version is None or call.target.prepared is None or not isinstance(error, ImportError):
+        return None
+    message = version.absence()
+    if message is not None:
+        skill_version.note_refusal(call, message)
+    return message
 
 
 def _say_on_stderr(text: str) -> None:

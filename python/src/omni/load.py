@@ -15,11 +15,13 @@ from _thread import RLock
 from os import environ
 from os.path import exists, isfile
 
+from omni import skill_version
 from omni.convert import context_parameters, plan_arguments, unwrapped
 from omni.own_builtins import __builtins__  # noqa: F401 - functions find built-in names here
 from omni.skill_code import ignore_bytecode
+from omni.skill_version import StaleError
 from omni.stdlib_types import UnresolvedError
-from omni.wire import quote
+from omni.wire import write_json
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -27,6 +29,7 @@ if TYPE_CHECKING:
     from typing import Any, Callable
 
     from omni.call_frame import Target
+    from omni.skill_version import SkillVersion
 
 #: Held while a package, or a file that the import system has no name for, is executed; and which those are.
 _lock = RLock()
@@ -74,8 +77,25 @@ def prepare(target: Target, *, checked: bool = False) -> Prepared:
 
     Raises:
         LoadError: The import failed; its cause is the exception.
+        StaleError: The skill's files, or what is loaded of them, are not the version that `target` means.
     """
-    module = load_module(target.skill, target.folder, target.file)
+    version = None
+    if target.digest is not None:
+        version = target.version = skill_version.settle(target.skill, target.folder, target.digest)
+    try:
+        prepared = _prepared(target, version, checked=checked)
+    except LoadError:
+        # A failure that comes of an edit meanwhile is none of the version that is meant.
+        if version is not None and (found := version.digest_now()) != version.digest:
+            raise StaleError(found) from None
+        raise
+    if version is not None:
+        version.is_loaded = True
+    return prepared
+
+
+def _prepared(target: Target, version: SkillVersion | None, *, checked: bool) -> Prepared:
+    module = load_module(target.skill, target.folder, target.file, version)
     function = getattr(module, target.function, None)
     if not callable(function):
         message = f"`{target.file}` has no function `{target.function}`: it was renamed, or is made elsewhere"
@@ -91,22 +111,36 @@ def prepare(target: Target, *, checked: bool = False) -> Prepared:
         raise LoadError(f"`{place}`: {error}", place, "UnresolvedError") from error
 
 
-def load_module(skill: str, folder: str, file: str) -> ModuleType:
+def preload(skill: str, folder: str, file: str, digest: str | None) -> None:
+    """Import one file of a skill before anybody calls it, and settle which version of the skill runs here.
+
+    Raises:
+        LoadError: The import failed; its cause is the exception.
+        StaleError: The files are not the version that `digest` names.
+    """
+    version = skill_version.settle(skill, folder, digest)
+    load_module(skill, folder, file, version)
+    version.is_loaded = True
+
+
+def load_module(skill: str, folder: str, file: str, version: SkillVersion | None = None) -> ModuleType:
     """Import one file of a skill, or return it when that has happened before.
+
+    With `version`, what is imported belongs to that one, or is refused.
 
     Raises:
         LoadError: The import failed; its cause is the exception.
     """
     top, _, inner = file.partition("/")
     root, parts = (f"{folder}/{_SCRIPTS}", inner) if top == _SCRIPTS and inner else (folder, file)
-    package = f"{_ROOT}.{_module_part(skill)}"
+    package = skill_version.plain_package(skill) if version is None else version.package
     try:
         ignore_bytecode(folder)
         _ensure_package(_ROOT, None)
-        _ensure_package(package, root)
+        _ensure_package(package, root, version)
         return _import(package, root, parts)
     except Exception as error:
-        raise _load_error(error, skill, folder, file) from error
+        raise _load_error(error, package, folder, file) from error
 
 
 def _module_part(name: str) -> str:
@@ -114,17 +148,17 @@ def _module_part(name: str) -> str:
     return name.replace(".", "%2E")
 
 
-def _ensure_package(name: str, folder: str | None) -> None:
+def _ensure_package(name: str, folder: str | None, version: SkillVersion | None = None) -> None:
     if name in sys.modules and name not in _executing:
         return
     with _lock:
         if name not in sys.modules:
-            _make_package(name, folder)
+            _make_package(name, folder, version)
 
 
-def _make_package(name: str, folder: str | None) -> None:
+def _make_package(name: str, folder: str | None, version: SkillVersion | None) -> None:
     if folder is not None:
-        _tell_children(name, folder)
+        _tell_children(name, folder, version)
     _execute(_package_spec(name, folder))
 
 
@@ -139,19 +173,19 @@ def _package_spec(name: str, folder: str | None) -> ModuleSpec:
 
 # -- in processes that a tool starts ---------------------------------------------------------------------
 
-#: Where the packages of skills lie, as a JSON object: what a process started from nothing imports them by.
+#: Where the packages of skills lie, and of which version they are where that is known, as a JSON object of
+#: lists: what a process started from nothing imports them by.
 _FOLDERS_VARIABLE = "OMNI_SKILL_FOLDERS"
-_folders: dict[str, str] = {}
+_folders: dict[str, list[str]] = {}
 #: Off where this interpreter is part of the server, whose threads may read the environment at any time.
 tell_children = True
 
 
-def _tell_children(package: str, folder: str) -> None:
+def _tell_children(package: str, folder: str, version: SkillVersion | None) -> None:
     """Have the children of this process find a skill's package by its name: see `omni_skills`."""
-    _folders[package] = folder
+    _folders[package] = [folder] if version is None else [folder, version.folder, version.digest]
     if tell_children:
-        pairs = (f"{quote(package)}:{quote(folder)}" for package, folder in _folders.items())
-        environ[_FOLDERS_VARIABLE] = "{" + ",".join(pairs) + "}"
+        environ[_FOLDERS_VARIABLE] = write_json(_folders)
 
 
 class SkillFinder:
@@ -165,9 +199,12 @@ class SkillFinder:
         from json import loads
 
         package = ".".join(name.split(".")[:2])
-        folder = loads(environ.get(_FOLDERS_VARIABLE) or "{}").get(package)
-        if folder is None:
+        known = loads(environ.get(_FOLDERS_VARIABLE) or "{}").get(package)
+        if known is None:
             return None
+        folder, *version = known
+        if version:
+            skill_version.expect(package, *version)
         ignore_bytecode(folder.removesuffix(f"/{_SCRIPTS}"))
         if name == package:
             return _package_spec(package, folder)
@@ -209,7 +246,7 @@ def _import(package: str, root: str, path: str) -> ModuleType:
         return sys.modules.get(name) or _execute(spec_from_file_location(name, f"{root}/{path}"))
 
 
-def _load_error(error: Exception, skill: str, folder: str, file: str) -> LoadError:
+def _load_error(error: Exception, package: str, folder: str, file: str) -> LoadError:
     from omni.failure import class_name, full_message, innermost_location, missing_variable_advice
 
     place = innermost_location(error, folder) or file
@@ -217,7 +254,7 @@ def _load_error(error: Exception, skill: str, folder: str, file: str) -> LoadErr
     if isinstance(error, SyntaxError):
         return LoadError(f"`{place}`: {name}: {error.msg}", place, name)
     if isinstance(error, ModuleNotFoundError) and error.name:
-        return LoadError(f"`{place}`: {_missing_module(error, skill, folder)}", place, name)
+        return LoadError(f"`{place}`: {_missing_module(error, package, folder)}", place, name)
     text = full_message(error)
     lack = missing_variable_advice(error)
     if lack is not None:
@@ -226,9 +263,8 @@ def _load_error(error: Exception, skill: str, folder: str, file: str) -> LoadErr
     return LoadError(f"`{place}`: {name}" + (f": {text}" if text else ""), place, name, intended=False)
 
 
-def _missing_module(error: ModuleNotFoundError, skill: str, folder: str) -> str:
+def _missing_module(error: ModuleNotFoundError, own: str, folder: str) -> str:
     name = error.name
-    own = f"{_ROOT}.{_module_part(skill)}"
     if name == own or name.startswith(own + "."):
         inside = name[len(own) + 1 :].replace(".", "/") or "__init__"
         return f"the skill has no file `{_SCRIPTS}/{inside}.py`"

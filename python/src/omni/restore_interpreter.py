@@ -58,10 +58,17 @@ _FIXED = [
     if name in _names
 ]
 _fixed = itemgetter(*_FIXED)
+#: Modules that were taken out by us, and shall not come back.
+_forgotten: dict[str, Any] = {}
 #: Those that are lists of values.
 _LISTS = [name for name in ("argv", "path") if name in _FIXED]
 #: Those that are lists to which libraries add when they are imported, in a call too.
 _FINDERS = ("meta_path", "path_hooks")
+
+
+def forget_modules(gone: dict[str, Any]) -> None:
+    """Have modules that were taken out of `sys.modules` stay out. There is one restorer in a process."""
+    _forgotten.update(gone)
 
 
 class InterpreterRestorer:
@@ -175,8 +182,9 @@ class InterpreterRestorer:
     def _keep_modules(self) -> None:
         """Put back modules that were forgotten: code that is there would get others of that name, or none."""
         for name, module in self._known.items():
-            if name not in _modules:
+            if name not in _modules and _forgotten.get(name) is not module:
                 _modules[name] = module
+        _forgotten.clear()
         self._known = dict(_modules)
         self._known_count = len(self._known)
         self._loaded = [setting for setting in self._settings if setting.module in self._known]

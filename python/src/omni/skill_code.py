@@ -8,17 +8,33 @@ compiled is kept in omni's cache instead, by the digest of the source. Other mod
 
 from __future__ import annotations
 
+import io
 import sys
 from _frozen_importlib_external import MAGIC_NUMBER, SourceFileLoader
-from os import O_CREAT, O_EXCL, O_WRONLY, environ, getcwd, listdir, mkdir, rename, stat, unlink, urandom
+from os import (
+    O_CREAT,
+    O_EXCL,
+    O_WRONLY,
+    environ,
+    fsdecode,
+    getcwd,
+    listdir,
+    mkdir,
+    rename,
+    stat,
+    unlink,
+    urandom,
+)
 from os import open as open_descriptor
-from os.path import dirname, realpath
+from os.path import abspath, dirname, realpath
 
+from omni import skill_version
 from omni.own_builtins import __builtins__  # noqa: F401 - functions find built-in names here
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from types import CodeType
+    from typing import Any
 
 #: Where compiled code may be kept. Set by the server for its processes, and inherited by what those start.
 _VARIABLE = "OMNI_CODE_CACHE"
@@ -29,6 +45,7 @@ _DIGEST_BYTES = 24
 _INSTALLED = ("/site-packages/", "/dist-packages/")
 
 _original_get_code = SourceFileLoader.get_code
+_original_open_code = io.open_code
 
 
 class _SkillFolders:
@@ -47,6 +64,7 @@ def ignore_bytecode(folder: str) -> None:
     if not new.issubset(_SkillFolders.folders):
         _SkillFolders.folders = tuple(new.union(_SkillFolders.folders))
         SourceFileLoader.get_code = _get_code  # type: ignore[method-assign]
+        io.open_code = _open_code
 
 
 def _common_parent(folder: str) -> list[str]:
@@ -56,6 +74,18 @@ def _common_parent(folder: str) -> list[str]:
     return [] if any(f"{base}/".startswith(f"{parent.rstrip('/')}/") for base in bases) else [parent]
 
 
+def _open_code(path: Any) -> Any:
+    """Open a file to be run, as `runpy.run_path` does, and hold it to the version of its skill."""
+    file = _original_open_code(path)
+    whole = abspath(fsdecode(path))
+    if not whole.endswith(".py") or not whole.startswith(_SkillFolders.folders):
+        return file
+    with file:
+        source = file.read()
+    skill_version.check(whole, "", source)
+    return io.BytesIO(source)
+
+
 def _get_code(loader: SourceFileLoader, name: str) -> CodeType | None:
     path = loader.path
     if not path.startswith("/"):
@@ -63,6 +93,7 @@ def _get_code(loader: SourceFileLoader, name: str) -> CodeType | None:
     if not path.startswith(_SkillFolders.folders) or any(part in path for part in _INSTALLED):
         return _original_get_code(loader, name)
     source = loader.get_data(path)
+    skill_version.check(path, name, source)
     kept = _CachedCode.of(source)
     code = kept and kept.read(path)
     if code is None:

@@ -196,6 +196,11 @@ def skipped(call_id: int) -> bytes:
     return seal('{"skipped":{"id":%d}}' % call_id)
 
 
+def stale(call_id: int, digest: str) -> bytes:
+    """The call means another version of its skill than this process has or finds: `digest` names which."""
+    return seal('{"stale":{"id":%d,"digest":%s}}' % (call_id, quote(digest)))
+
+
 def beat(call_id: int, note: str | None = None) -> bytes:
     """Sign of life, with an optional line for the client."""
     if note is None:
