@@ -122,7 +122,7 @@ def test_the_cache_does_not_grow_for_ever(tmp_path, monkeypatch):
     monkeypatch.setattr(skill_code, "_KEPT_MAX", 4)
     monkeypatch.setenv("OMNI_CODE_CACHE", str(tmp_path / "code"))
     for number in range(20):
-        kept = skill_code._CachedCode.of(b"%d" % number)
+        kept = skill_code._CachedCode(str(tmp_path / "code"), f"{number:064}")
         kept.write(compile(f"x = {number}", "x", "exec"))
         assert kept.read("/somewhere/x.py").co_filename == "/somewhere/x.py"
     assert 0 < len(os.listdir(tmp_path / "code")) <= 4

@@ -322,6 +322,64 @@ def test_a_call_by_hand_runs_what_is_there(skill):
         assert done.stdout == f"{value}\n"
 
 
+def broken(worker, skill, cache, files=("helper.py",)):
+    """Have a worker run a skill whose code is kept, then break files of it; return its target of before."""
+    source = (
+        "from .helper import value\n"
+        "def f():\n    from .late import value as own\n    return value() + own()\n"
+    )
+    demo = skill(files={"a.py": source, "helper.py": HELPER.format("old "), "late.py": HELPER.format("good")})
+    good = of_version(demo, "f")
+    assert worker(env={"OMNI_CODE_CACHE": cache}).text(good) == "old good"
+    for file in files:
+        write(os.path.join(demo.folder, "scripts", file), "def value(:\n")
+    return demo, good
+
+
+@pytest.mark.parametrize("mode", ["sync", "async"])
+@pytest.mark.parametrize("files", [("helper.py",), ("late.py", "a.py"), ("a.py", "helper.py", "late.py")])
+def test_the_last_good_version_runs_from_the_code_that_is_kept(worker, skill, files, mode, tmp_path):
+    cache = str(tmp_path / "code")
+    _, good = broken(worker, skill, cache, files)
+    one = worker(mode, env={"OMNI_CODE_CACHE": cache})
+    # A version that is over for another reason is not run again.
+    assert "stale" in one.call(good)[-1]
+    for _ in range(2):
+        assert one.text({**good, "last_good": True}) == "old good"
+
+
+def test_where_the_code_is_not_kept_the_last_good_version_is_stale(worker, skill, tmp_path):
+    cache = tmp_path / "code"
+    demo, good = broken(worker, skill, str(cache))
+    good["last_good"] = True
+    assert "stale" in worker().call(good)[-1]
+    assert "stale" in worker(env={"OMNI_CODE_CACHE": str(tmp_path / "other")}).call(good)[-1]
+    (files,) = cache.glob("*.files")
+    whole = files.read_bytes()
+    files.write_bytes(whole.replace(b"helper", b"healer"))
+    assert "stale" in worker(env={"OMNI_CODE_CACHE": str(cache)}).call(good)[-1]
+    files.write_bytes(whole)
+    for code in cache.iterdir():
+        if code != files:
+            code.unlink()
+    one = worker(env={"OMNI_CODE_CACHE": str(cache)})
+    assert "stale" in one.call(good)[-1]
+    # Mended, it is what the folder has.
+    write(os.path.join(demo.folder, "scripts", "helper.py"), HELPER.format("old "))
+    assert one.text(good) == "old good"
+
+
+def test_the_last_good_version_takes_nothing_of_the_one_that_is_broken(worker, skill, tmp_path):
+    cache = str(tmp_path / "code")
+    demo, good = broken(worker, skill, cache)
+    write(os.path.join(demo.folder, "scripts", "late.py"), HELPER.format("newer"))
+    one = worker(env={"OMNI_CODE_CACHE": cache})
+    assert one.text({**good, "last_good": True}) == "old good"
+    added = worker(env={"OMNI_CODE_CACHE": cache})
+    write(os.path.join(demo.folder, "scripts", "a.py"), "def f():\n    return 'newer'\n")
+    assert added.text({**good, "last_good": True}) == "old good"
+
+
 # -- where one version follows another in one process -----------------------------------------------------
 
 IN_ONE_PROCESS = """

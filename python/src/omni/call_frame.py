@@ -29,6 +29,7 @@ class Target:
         "function",
         "inject",
         "keep_temp",
+        "last_good",
         "prepared",
         "skill",
         "structured",
@@ -47,6 +48,8 @@ class Target:
         self.function: str = target["function"]
         #: The version of the skill's files that is meant; None runs what is there.
         self.digest: str | None = target.get("digest")
+        #: That version is not in the folder, where somebody has broken a file; its code may be kept.
+        self.last_good = bool(target.get("last_good"))
         self.structured = bool(target.get("structured"))
         self.wrap = bool(target.get("wrap"))
         #: What a call leaves in its temporary folder stays.

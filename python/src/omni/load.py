@@ -18,7 +18,8 @@ from os.path import exists, isfile
 from omni import skill_version
 from omni.convert import context_parameters, plan_arguments, unwrapped
 from omni.own_builtins import __builtins__  # noqa: F401 - functions find built-in names here
-from omni.skill_code import ignore_bytecode
+from omni.skill_code import ignore_bytecode, keep_version, kept_version
+from omni.skill_digest import as_lines
 from omni.skill_version import StaleError
 from omni.stdlib_types import UnresolvedError
 from omni.wire import write_json
@@ -81,7 +82,8 @@ def prepare(target: Target, *, checked: bool = False) -> Prepared:
     """
     version = None
     if target.digest is not None:
-        version = target.version = skill_version.settle(target.skill, target.folder, target.digest)
+        kept = kept_version if target.last_good else None
+        version = target.version = skill_version.settle(target.skill, target.folder, target.digest, kept)
     try:
         prepared = _prepared(target, version, checked=checked)
     except LoadError:
@@ -89,8 +91,9 @@ def prepare(target: Target, *, checked: bool = False) -> Prepared:
         if version is not None and (found := version.digest_now()) != version.digest:
             raise StaleError(found) from None
         raise
-    if version is not None:
+    if version is not None and not version.is_loaded:
         version.is_loaded = True
+        keep_version(version.digest, as_lines(version.hashes))
     return prepared
 
 

@@ -24,12 +24,14 @@ from os import (
     stat,
     unlink,
     urandom,
+    utime,
 )
 from os import open as open_descriptor
-from os.path import abspath, dirname, realpath
+from os.path import abspath, dirname, isfile, realpath
 
 from omni import skill_version
 from omni.own_builtins import __builtins__  # noqa: F401 - functions find built-in names here
+from omni.skill_digest import hash_of
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -40,7 +42,10 @@ if TYPE_CHECKING:
 _VARIABLE = "OMNI_CODE_CACHE"
 #: Files that are kept at most; then the older half goes.
 _KEPT_MAX = 1024
-_DIGEST_BYTES = 24
+#: A digest in hexadecimal digits, before what it is the digest of.
+_DIGEST_BYTES = 64
+#: Byte code is of an interpreter's format and its level of optimisation.
+_KIND = MAGIC_NUMBER.hex() + str(sys.flags.optimize)
 #: Folders whose modules are others' wherever they lie.
 _INSTALLED = ("/site-packages/", "/dist-packages/")
 
@@ -82,7 +87,7 @@ def _open_code(path: Any) -> Any:
         return file
     with file:
         source = file.read()
-    skill_version.check(whole, "", source)
+    skill_version.check(whole, "", hash_of(source), len(source))
     return io.BytesIO(source)
 
 
@@ -93,57 +98,45 @@ def _get_code(loader: SourceFileLoader, name: str) -> CodeType | None:
     if not path.startswith(_SkillFolders.folders) or any(part in path for part in _INSTALLED):
         return _original_get_code(loader, name)
     source = loader.get_data(path)
-    skill_version.check(path, name, source)
-    kept = _CachedCode.of(source)
+    found = hash_of(source)
+    meant = skill_version.check(path, name, found, len(source), is_kept=_is_kept)
+    folder = environ.get(_VARIABLE)
+    kept = _CachedCode(folder, meant) if folder else None
     code = kept and kept.read(path)
     if code is None:
+        if meant != found:
+            raise skill_version.no_longer_kept(path)
         code = loader.source_to_code(source, path)
         if kept is not None:
             kept.write(code)
     return code
 
 
+def _is_kept(digest: str) -> bool:
+    folder = environ.get(_VARIABLE)
+    return bool(folder) and isfile(_CachedCode(folder, digest).path)
+
+
 class _CachedCode:
     """The code of one text, in a file that this text and this interpreter alone give its name."""
 
-    __slots__ = ("_folder", "_hash", "_name")
+    __slots__ = ("_folder", "path")
 
-    def __init__(self, folder: str, digest: str, hash_: type) -> None:
+    def __init__(self, folder: str, digest: str) -> None:
+        """Know where the code of a source is kept that has this digest."""
         self._folder = folder
-        self._name = f"{folder}/{digest}"
-        self._hash = hash_
-
-    @classmethod
-    def of(cls, source: bytes) -> _CachedCode | None:
-        """Return where the code of a text is kept; None where nothing is."""
-        folder = environ.get(_VARIABLE)
-        if not folder:
-            return None
-        try:
-            from _blake2 import blake2b
-        except ImportError:  # an interpreter built without it
-            return None
-        kind = MAGIC_NUMBER + b"%d" % sys.flags.optimize
-        return cls(folder, blake2b(source, digest_size=_DIGEST_BYTES, person=kind).hexdigest(), blake2b)
-
-    def _seal(self, content: bytes) -> bytes:
-        return self._hash(content, digest_size=_DIGEST_BYTES).digest()
+        self.path = f"{folder}/{digest}-{_KIND}"
 
     def read(self, path: str) -> CodeType | None:
         """Return the code, as that of the file at `path`; None when it is not there whole."""
         import marshal
         from _imp import _fix_co_filename
 
-        try:
-            with open(self._name, "rb") as file:
-                content = file.read()
-        except OSError:
-            return None
-        code = content[_DIGEST_BYTES:]
+        content = _read(self.path)
         # The power may have failed while it was written.
-        if self._seal(code) != content[:_DIGEST_BYTES]:
+        if content is None or hash_of(content[_DIGEST_BYTES:]).encode() != content[:_DIGEST_BYTES]:
             return None
-        found = marshal.loads(code)  # noqa: S302 - of omni's own cache, which is the user's alone
+        found = marshal.loads(content[_DIGEST_BYTES:])  # noqa: S302 - of omni's own cache, the user's alone
         _fix_co_filename(found, path)
         return found
 
@@ -152,16 +145,62 @@ class _CachedCode:
         import marshal
 
         content = marshal.dumps(code)
-        # Not by the process's number: in namespaces of their own many have the same.
-        unfinished = f"{self._name}.{urandom(6).hex()}"
-        try:
-            descriptor = _create(self._folder, unfinished)
-            with open(descriptor, "wb") as file:
-                file.write(self._seal(content) + content)
-            rename(unfinished, self._name)
-            _make_room(self._folder)
-        except OSError:
-            return
+        _write(self._folder, self.path, hash_of(content).encode() + content)
+
+
+# -- versions of skills -----------------------------------------------------------------------------------
+
+
+def keep_version(digest: str, lines: str) -> None:
+    """Keep which files make up a version of a skill, so that it can run when they are others.
+
+    Args:
+        digest: The skill's.
+        lines: What that is the digest of.
+    """
+    folder = environ.get(_VARIABLE)
+    if not folder:
+        return
+    path = f"{folder}/{digest}.files"
+    try:
+        # Used just now: not to go before others.
+        utime(path)
+    except OSError:
+        _write(folder, path, lines.encode())
+
+
+def kept_version(digest: str) -> dict[str, str] | None:
+    """Return the hash of each file of a version that was loaded somewhere; None where that is not kept."""
+    folder = environ.get(_VARIABLE)
+    content = folder and _read(f"{folder}/{digest}.files")
+    if not content or hash_of(content) != digest:
+        return None
+    pairs = [line.split("  ", 1) for line in content.decode().splitlines()]
+    return {path: value for value, path in pairs}
+
+
+# -- the folder -------------------------------------------------------------------------------------------
+
+
+def _read(path: str) -> bytes | None:
+    try:
+        with open(path, "rb") as file:
+            return file.read()
+    except OSError:
+        return None
+
+
+def _write(folder: str, path: str, content: bytes) -> None:
+    # Not by the process's number: in namespaces of their own many have the same.
+    unfinished = f"{path}.{urandom(6).hex()}"
+    try:
+        descriptor = _create(folder, unfinished)
+        with open(descriptor, "wb") as file:
+            file.write(content)
+        rename(unfinished, path)
+        _make_room(folder)
+    except OSError:
+        return
 
 
 def _create(folder: str, path: str) -> int:

@@ -48,8 +48,12 @@ def read_skill(folder: str) -> tuple[str, dict[str, str]]:
         content = _content(f"{folder}/{path}")
         if content is not None:
             hashes[path] = hash_of(content)
-    lines = "".join([f"{value}  {path}\n" for path, value in hashes.items()])
-    return hash_of(lines.encode()), hashes
+    return hash_of(as_lines(hashes).encode()), hashes
+
+
+def as_lines(hashes: dict[str, str]) -> str:
+    """Return what the digest of a skill with these files is the digest of."""
+    return "".join([f"{value}  {path}\n" for path, value in hashes.items()])
 
 
 def hash_of(content: bytes) -> str:

@@ -57,15 +57,19 @@ class SkillChangedError(ImportError):
 class SkillVersion:
     """One version of a skill's Python files."""
 
-    __slots__ = ("_places", "digest", "folder", "hashes", "is_loaded", "package")
+    __slots__ = ("_places", "digest", "folder", "hashes", "is_kept", "is_loaded", "package")
 
-    def __init__(self, folder: str, package: str, digest: str, hashes: dict[str, str]) -> None:
+    def __init__(
+        self, folder: str, package: str, digest: str, hashes: dict[str, str], *, is_kept: bool = False
+    ) -> None:
         self.folder = folder
         #: The package that its modules belong to.
         self.package = package
         self.digest = digest
         #: Of each file, by its path in the folder.
         self.hashes = hashes
+        #: The folder has other files by now; what was compiled of these runs, as far as it is kept.
+        self.is_kept = is_kept
         #: Whether a function of it was found, so that a call may have run.
         self.is_loaded = False
         self._places = tuple({f"{folder}/", f"{realpath(folder)}/"})
@@ -74,8 +78,17 @@ class SkillVersion:
         """Tell whether a path lies beneath the skill's folder."""
         return path.startswith(self._places)
 
-    def objection(self, path: str, source: bytes) -> str | None:
-        """Return why a file beneath the folder may not be imported as this, or None."""
+    def meant(self, path: str, found: str, size: int) -> str:
+        """Return the hash of what is to be imported as the file at a path beneath the folder.
+
+        Args:
+            path: Of the file, absolute.
+            found: The hash of what stands in it.
+            size: How many bytes that is.
+
+        Raises:
+            SkillChangedError: Nothing is: the file is not of this version.
+        """
         inner = self._inner(path)
         known = self.hashes.get(inner)
         if known is None:
@@ -83,14 +96,16 @@ class SkillVersion:
             # the skill.
             path = realpath(path)
             if not self.holds(path):
-                return None
+                return found
             inner = self._inner(path)
             known = self.hashes.get(inner)
         if known is None:
-            if not skill_digest.counts(inner, len(source), len(self.hashes)):
-                return None
-            return _objection(inner, "was added")
-        return None if known == skill_digest.hash_of(source) else _objection(inner, "changed")
+            if not skill_digest.counts(inner, size, len(self.hashes)):
+                return found
+            raise SkillChangedError(_objection(inner, "was added"))
+        if known != found and not self.is_kept:
+            raise SkillChangedError(_objection(inner, "changed"))
+        return known
 
     def digest_now(self) -> str:
         """Return the digest of the files as they are now. Reads them all."""
@@ -120,13 +135,20 @@ def plain_package(name: str) -> str:
     return f"{_ROOT}.{name.replace('.', '%2E')}"
 
 
-def settle(name: str, folder: str, digest: str | None) -> SkillVersion:
+def settle(
+    name: str,
+    folder: str,
+    digest: str | None,
+    kept: Callable[[str], dict[str, str] | None] | None = None,
+) -> SkillVersion:
     """Return the version of a skill that runs here, reading its files if none does yet.
 
     Args:
         name: The skill's.
         folder: Its folder.
         digest: The version that is meant. None takes what is there.
+        kept: Returns the files of a version whose code may be kept, where that one may run though the folder
+            has others by now.
 
     Raises:
         StaleError: It is not the one that is meant.
@@ -140,13 +162,17 @@ def settle(name: str, folder: str, digest: str | None) -> SkillVersion:
             if known.is_loaded and in_use is None:
                 raise StaleError(known.digest)
         found, hashes = skill_digest.read_skill(folder)
-        if digest is not None and found != digest:
-            raise StaleError(found)
+        is_kept = digest is not None and found != digest
+        if is_kept:
+            former = kept and kept(digest)
+            if former is None:
+                raise StaleError(found)
+            found, hashes = digest, former
         if known is not None:
             _supersede(known)
         count = _counts[folder] = _counts.get(folder, 0) + 1
         package = plain_package(name) + ("" if count == 1 else f"@{count}")
-        version = _current[folder] = SkillVersion(folder, package, found, hashes)
+        version = _current[folder] = SkillVersion(folder, package, found, hashes, is_kept=is_kept)
         return version
 
 
@@ -189,28 +215,46 @@ def expect(package: str, folder: str, digest: str) -> None:
         _current[folder] = SkillVersion(folder, package, found, hashes)
 
 
-def check(path: str, module: str, source: bytes) -> None:
-    """Refuse a source that is not as it was when its skill was loaded.
+def check(
+    path: str, module: str, found: str, size: int, *, is_kept: Callable[[str], bool] | None = None
+) -> str:
+    """Refuse a source that is not as it was when its skill was loaded; return the hash of what is to run.
+
+    That is another one than `found` only where the code of that other one is kept.
 
     Args:
         path: Of the file, absolute.
         module: What it is to become.
-        source: What stands in it.
+        found: The hash of what stands in it.
+        size: How many bytes that is.
+        is_kept: Tells whether the code of the source with a hash is there. None: only the source will do.
 
     Raises:
         SkillChangedError: It is not. A call that runs has failed thereby, whatever becomes of the exception.
     """
     if not _current:
-        return
+        return found
     context = skill.current()
     call = None if context is None else context._call
     version = _meant(path, module, call)
-    message = version and version.objection(path, source)
-    if message is None:
-        return
-    if call is not None and call.target.prepared is not None:
-        note_refusal(call, message)
-    raise SkillChangedError(message)
+    if version is None:
+        return found
+    try:
+        meant = version.meant(path, found, size)
+        if meant != found and not (is_kept and is_kept(meant)):
+            raise no_longer_kept(path)
+    except SkillChangedError as error:
+        if call is not None and call.target.prepared is not None:
+            note_refusal(call, str(error))
+        raise
+    return meant
+
+
+def no_longer_kept(path: str) -> SkillChangedError:
+    """Return what is said of a file that is another by now, when its code is not to be had any more."""
+    return SkillChangedError(
+        f"`{path}` was not imported: the file changed, and its last good version is not kept"
+    )
 
 
 def note_refusal(call: Call, message: str) -> None:
