@@ -101,7 +101,6 @@ impl RunSpec {
                 structured: self.structured,
                 inject: &python.inject,
                 keep_temp: self.keep_temp,
-                digest: python.digest.as_deref(),
             };
             serde_json::to_string(&target).unwrap_or_default().into()
         })
@@ -120,8 +119,6 @@ struct WorkerTarget<'a> {
     inject: &'a [InjectedParameter],
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     keep_temp: bool,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    digest: Option<&'a str>,
 }
 
 fn is_default<T: Default + PartialEq>(value: &T) -> bool {
@@ -203,9 +200,6 @@ mod tests {
         });
         assert_eq!(told, expected);
         assert_eq!(spec(ProgramTarget::default()).worker_target(), "");
-        let meant = spec(PythonTarget { digest: Some("d1".into()), ..python(&[]) });
-        let told: Value = serde_json::from_str(meant.worker_target()).unwrap();
-        assert_eq!(told["digest"], "d1", "which version of the code is meant");
     }
 
     #[test]
