@@ -99,6 +99,7 @@ impl RunSpec {
                 function: &python.function,
                 wrap: python.wrap_result,
                 structured: self.structured,
+                last_good: python.last_good,
                 inject: &python.inject,
                 keep_temp: self.keep_temp,
             };
@@ -116,6 +117,8 @@ struct WorkerTarget<'a> {
     function: &'a str,
     wrap: bool,
     structured: bool,
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    last_good: bool,
     inject: &'a [InjectedParameter],
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     keep_temp: bool,
@@ -200,6 +203,9 @@ mod tests {
         });
         assert_eq!(told, expected);
         assert_eq!(spec(ProgramTarget::default()).worker_target(), "");
+        let kept = spec(PythonTarget { last_good: true, ..python(&[]) });
+        let told: Value = serde_json::from_str(kept.worker_target()).unwrap();
+        assert_eq!(told["last_good"], true, "what is not in the folder any more may run from what is kept");
     }
 
     #[test]

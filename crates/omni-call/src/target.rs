@@ -60,6 +60,10 @@ pub struct PythonTarget {
     /// (`conformance/skill-digest.json`). No other version is run for a call of it. `None` runs what is there.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub digest: Option<String>,
+    /// The folder has another version by now, in which an edit has broken a file: this one is served until that is mended,
+    /// by workers that have loaded it, and by others from the code that is kept of it.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub last_good: bool,
 }
 
 /// One injected parameter.

@@ -330,6 +330,7 @@ fn target(
             fork: tool.fork.or(skill.fork),
             requirements,
             digest: skill.digest.clone(),
+            last_good: false,
         }
         .into(),
     }

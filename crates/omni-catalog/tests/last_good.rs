@@ -101,6 +101,13 @@ fn seen(snapshot: &Snapshot) -> (Vec<String>, Option<String>) {
     (snapshot.tools().map(told).collect(), digest)
 }
 
+/// The tools whose calls say that they mean a version which the folder does not have any more.
+fn last_good(snapshot: &Snapshot) -> Vec<String> {
+    let kept =
+        snapshot.tools().filter(|tool| tool.spec.target.python().is_some_and(|python| python.last_good));
+    kept.map(|tool| tool.spec.tool.clone()).collect()
+}
+
 #[test]
 fn what_was_there_before_a_broken_edit_is_served_until_it_is_mended() {
     let served = Served::new();
@@ -114,6 +121,8 @@ fn what_was_there_before_a_broken_edit_is_served_until_it_is_mended() {
     let finding = broken.diagnostics().iter().find(|finding| finding.code == "syntax-error").unwrap();
     assert_eq!(finding.file, "s/scripts/a.py");
     assert!(finding.help.as_deref().unwrap().contains("served as it was before the edit"), "{finding}");
+    assert_eq!(last_good(&broken), ["s.a", "s.b"], "workers are told that the folder has another version");
+    assert_eq!(last_good(&before), [""; 0]);
 
     // Its other files wait with it, and other skills do not.
     assert_eq!(seen(&served.edit("s/scripts/b.py", &tool("b", 2))), good);
@@ -124,6 +133,7 @@ fn what_was_there_before_a_broken_edit_is_served_until_it_is_mended() {
     let mended = seen(&served.edit("s/scripts/a.py", &tool("a", 3)));
     assert_eq!(mended.0, ["other.c Version 2.", "s.a Version 3.", "s.b Version 2."]);
     assert_ne!(mended.1, good.1);
+    assert_eq!(last_good(&served.catalog.snapshot()), [""; 0]);
 }
 
 #[test]

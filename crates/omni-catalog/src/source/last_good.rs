@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 use serde_json::value::RawValue;
 
 use crate::encoded_list::EncodedList;
@@ -113,7 +114,7 @@ fn composed(served: &EncodedList, record: &Record<'_>) -> Option<String> {
             let detail = raw(served.detail(tool))?;
             let whose: DetailKey = serde_json::from_str(detail.get()).ok()?;
             (whose.run.skill == folder).then_some(())?;
-            Some((served.name(tool)?, raw(served.listing(tool))?, detail))
+            Some((served.name(tool)?, raw(served.listing(tool))?, as_last_good(&detail)?))
         })
         .collect();
     if tools.is_empty() {
@@ -135,4 +136,13 @@ fn composed(served: &EncodedList, record: &Record<'_>) -> Option<String> {
         diagnostics,
     };
     serde_json::to_string(&composed).ok()
+}
+
+/// How a tool is run, of a version that the folder does not have any more: workers are told so.
+fn as_last_good(detail: &RawValue) -> Option<Box<RawValue>> {
+    let mut detail: Value = serde_json::from_str(detail.get()).ok()?;
+    if let Some(Value::Object(python)) = detail.pointer_mut("/run/target/python") {
+        python.insert("last_good".to_owned(), Value::Bool(true));
+    }
+    serde_json::value::to_raw_value(&detail).ok()
 }
