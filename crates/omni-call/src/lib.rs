@@ -38,7 +38,7 @@ pub use python_range::{PythonRange, PythonVersion};
 pub use request::{CallRequest, CompletionReference, CompletionRequest};
 pub use requirements::{Requirements, RequirementsSource};
 pub use result::{CallResult, Completion, PromptMessages, ResourceContents, ToolResult};
-pub use spec::{RunSpec, TimeLimits};
+pub use spec::{Code, CodeId, RunSpec, SkillChange, SkillId, TimeLimits};
 pub use target::{InjectedParameter, PythonTarget, Target};
 pub use temp_files::TempFiles;
 pub use trust::Trust;

@@ -92,6 +92,10 @@ pub enum OutcomeKind {
     Quarantined { retry_after: Duration },
     /// No worker could be started. `hint` says what to do about it.
     WorkerStart { message: String, hint: String },
+    /// The skill is not what the call was resolved against, and no line of the tool has run: whoever resolved the call does
+    /// so anew, and validates and runs it again. `otherwise` is how it ends where the skill turns out to be what it was;
+    /// without it, the files change each time the call is about to begin.
+    Stale { otherwise: Option<Box<OutcomeKind>> },
 }
 
 /// How far a call had come. Before `Started` no line of the tool has run, so a retry is always safe.
@@ -167,6 +171,7 @@ impl OutcomeKind {
             OutcomeKind::Busy { .. } => "busy",
             OutcomeKind::Quarantined { .. } => "quarantined",
             OutcomeKind::WorkerStart { .. } => "worker_start",
+            OutcomeKind::Stale { .. } => "stale",
         }
     }
 
@@ -177,7 +182,8 @@ impl OutcomeKind {
             | OutcomeKind::Quarantined { .. }
             | OutcomeKind::Shutdown
             | OutcomeKind::Lost { .. }
-            | OutcomeKind::WorkerStart { .. } => true,
+            | OutcomeKind::WorkerStart { .. }
+            | OutcomeKind::Stale { .. } => true,
             OutcomeKind::Finished(_)
             | OutcomeKind::NotFound { .. }
             | OutcomeKind::ToolError { .. }
@@ -282,6 +288,10 @@ impl OutcomeKind {
             OutcomeKind::WorkerStart { message, hint } => {
                 format!("no process could be started for `{tool}`: {message} ({hint})")
             }
+            OutcomeKind::Stale { .. } => format!(
+                "`{tool}` was not run: the files of its skill changed each time it was about to begin; call it again \
+                 once they are at rest"
+            ),
         }
     }
 }
@@ -438,7 +448,8 @@ fn stderr_shown<'a>(kind: &OutcomeKind, stderr: Option<&'a str>, detail: ErrorDe
         OutcomeKind::Exited { .. }
         | OutcomeKind::Signalled { .. }
         | OutcomeKind::Lost { .. }
-        | OutcomeKind::WorkerStart { .. } => true,
+        | OutcomeKind::WorkerStart { .. }
+        | OutcomeKind::Stale { .. } => true,
         OutcomeKind::Finished(result) => result.is_error(),
         _ => false,
     };
@@ -744,6 +755,7 @@ mod tests {
             ("busy", OutcomeKind::Busy { retry_after: limit }),
             ("quarantined", OutcomeKind::Quarantined { retry_after: limit }),
             ("worker_start", OutcomeKind::WorkerStart { message: message(), hint: "h".into() }),
+            ("stale", OutcomeKind::Stale { otherwise: None }),
         ] {
             let name = kind.name();
             assert_eq!(form.split(' ').next(), Some(name));

@@ -1,5 +1,6 @@
 //! How one tool is run: what the manifest records so that no executor has to ask Python.
 
+use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 use std::time::Duration;
 
@@ -33,6 +34,64 @@ pub struct RunSpec {
     /// What a worker is told of the tool, written once: see [`worker_target`](Self::worker_target).
     #[serde(skip)]
     worker_target: OnceLock<Box<str>>,
+    /// See [`code`](Self::code).
+    #[serde(skip)]
+    code: OnceLock<Code>,
+}
+
+/// A skill, as a number by which it is told from others quickly: made of its folder's path.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct SkillId(u64);
+
+/// A version of a skill's code, as a number by which it is told from others quickly: made of its digest.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct CodeId(u64);
+
+/// Which version of which skill's code a call means.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Code {
+    pub skill: SkillId,
+    /// `None` where none is named: any will do.
+    pub version: Option<CodeId>,
+}
+
+/// A skill whose code is another one now, or that is gone: what executors are told.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SkillChange {
+    /// Its folder's name.
+    pub skill: String,
+    /// Its folder, absolute.
+    pub folder: PathBuf,
+    /// The digest of the version that no call is to run any more; `None` where none is known.
+    pub before: Option<String>,
+}
+
+impl SkillChange {
+    /// The code that is outdated.
+    pub fn outdated(&self) -> Code {
+        Code { skill: SkillId::of(&self.folder), version: self.before.as_deref().map(CodeId::of) }
+    }
+}
+
+impl SkillId {
+    /// The skill in that folder, whose path is absolute.
+    pub fn of(folder: &Path) -> Self {
+        SkillId(fnv(folder.as_os_str().as_encoded_bytes()))
+    }
+}
+
+impl CodeId {
+    /// The version of that digest.
+    pub fn of(digest: &str) -> Self {
+        CodeId(fnv(digest.as_bytes()))
+    }
+}
+
+/// FNV-1a. Nobody gains by two folders with one number: their workers would be replaced together.
+fn fnv(bytes: &[u8]) -> u64 {
+    bytes
+        .iter()
+        .fold(0xcbf2_9ce4_8422_2325, |hash, byte| (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3))
 }
 
 /// Time limits that a tool or its skill declares, in milliseconds. `None` takes the server's default, 0
@@ -76,6 +135,7 @@ impl RunSpec {
             trust: Trust::default(),
             keep_temp: false,
             worker_target: OnceLock::new(),
+            code: OnceLock::new(),
         }
     }
 
@@ -84,6 +144,14 @@ impl RunSpec {
     /// other call.
     pub fn may_ask(&self) -> bool {
         self.target.python().is_some_and(crate::PythonTarget::takes_context)
+    }
+
+    /// Which version of which skill's code is meant. Computed on first use and kept, since it is asked with every call.
+    pub fn code(&self) -> Code {
+        *self.code.get_or_init(|| Code {
+            skill: self.target.dir().map_or_else(SkillId::default, SkillId::of),
+            version: self.target.python().and_then(|python| python.digest.as_deref()).map(CodeId::of),
+        })
     }
 
     /// What a worker needs to find and call the Python function, as a JSON object. Serialised on first use and
@@ -102,6 +170,7 @@ impl RunSpec {
                 last_good: python.last_good,
                 inject: &python.inject,
                 keep_temp: self.keep_temp,
+                digest: python.digest.as_deref(),
             };
             serde_json::to_string(&target).unwrap_or_default().into()
         })
@@ -122,6 +191,8 @@ struct WorkerTarget<'a> {
     inject: &'a [InjectedParameter],
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     keep_temp: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    digest: Option<&'a str>,
 }
 
 fn is_default<T: Default + PartialEq>(value: &T) -> bool {
@@ -206,6 +277,24 @@ mod tests {
         let kept = spec(PythonTarget { last_good: true, ..python(&[]) });
         let told: Value = serde_json::from_str(kept.worker_target()).unwrap();
         assert_eq!(told["last_good"], true, "what is not in the folder any more may run from what is kept");
+        let meant = spec(PythonTarget { digest: Some("d1".into()), ..python(&[]) });
+        let told: Value = serde_json::from_str(meant.worker_target()).unwrap();
+        assert_eq!(told["digest"], "d1", "which version of the code is meant");
+    }
+
+    #[test]
+    fn a_version_of_a_skill_s_code_is_known_by_its_folder_and_its_digest() {
+        let meant = |dir: &str, digest: Option<&str>| {
+            let digest = digest.map(str::to_owned);
+            spec(PythonTarget { digest, ..PythonTarget::new(dir, "scripts/a.py", "save") }).code()
+        };
+        assert_eq!(meant("/s/notes", Some("d1")), meant("/s/notes", Some("d1")));
+        assert_ne!(meant("/s/notes", Some("d1")), meant("/s/notes", Some("d2")));
+        assert_ne!(meant("/s/notes", Some("d1")).skill, meant("/t/notes", Some("d1")).skill);
+        assert_eq!(meant("/s/notes", None).version, None);
+        assert_eq!(meant("/s/notes", None).skill, SkillId::of(Path::new("/s/notes")));
+        let program = ProgramTarget { dir: "/s/notes".into(), ..ProgramTarget::default() };
+        assert_eq!(spec(program).code(), meant("/s/notes", None));
     }
 
     #[test]

@@ -1,7 +1,11 @@
 //! What the catalogue knew at one moment: every question about what a server offers is answered from here.
 
+use std::collections::HashMap;
 use std::fmt;
+use std::path::Path;
 use std::sync::{Arc, OnceLock};
+
+use omni_call::SkillChange;
 
 use crate::item_list::ItemList;
 use crate::list_fields::ListFields;
@@ -242,6 +246,23 @@ impl Snapshot {
             all.sort_by(|a, b| a.folder.cmp(&b.folder));
             all
         })
+    }
+
+    /// The skills whose code is another one here than in an earlier snapshot, and those that are gone: what executors are to
+    /// be told before this one takes its place. Reads all skills.
+    pub fn changes_since(&self, before: &Snapshot) -> Vec<SkillChange> {
+        let now: HashMap<&Path, &Skill> =
+            self.skills().iter().map(|skill| (skill.path.as_path(), skill)).collect();
+        let is_other = |skill: &&Skill| {
+            let after = now.get(skill.path.as_path()).and_then(|after| after.digest.as_ref());
+            skill.digest.is_some() && after != skill.digest.as_ref()
+        };
+        let change = |skill: &Skill| SkillChange {
+            skill: skill.folder.clone(),
+            folder: skill.path.clone(),
+            before: skill.digest.clone(),
+        };
+        before.skills().iter().filter(is_other).map(change).collect()
     }
 
     /// Everything that was found wrong, by file and line.

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use omni_call::{Call, CallPort, Executor, InterpreterExecutor, Outcome, OutcomeKind, RunSpec};
+use omni_call::{Call, CallPort, Executor, InterpreterExecutor, Outcome, OutcomeKind, RunSpec, SkillChange};
 use tokio::sync::OnceCell;
 
 use crate::outcome::unstarted;
@@ -63,10 +63,11 @@ impl InterpreterExecutors {
         self.pool.preload(tool);
     }
 
-    /// Has the calls that come from now on run skills as they are on disk: see [`Pool::renew`] and [`Fork::renew`].
-    pub async fn renew(&self, changed: impl Fn(&str) -> bool) {
+    /// Has no call run the code that is outdated by these changes any more, at once, but those that have begun: see
+    /// [`Pool::renew`] and [`Fork::renew`]. Nobody has to wait for the future that is returned.
+    pub fn renew(&self, changes: &[SkillChange]) -> impl Future<Output = ()> + Send + '_ {
         self.fork.renew();
-        self.pool.renew(changed).await;
+        self.pool.renew(changes)
     }
 
     /// Asked anew by the next call when it was refused: what was wrong may have been put right.

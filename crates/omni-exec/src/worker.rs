@@ -12,6 +12,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use omni_call::SkillId;
 use omni_process::{Output, Process, StatusPage};
 use tokio::time::Sleep;
 
@@ -43,6 +44,10 @@ pub(crate) struct Worker {
     ready: bool,
     /// It broke the protocol, or its last call has changed it: it gets no further call.
     unusable: bool,
+    /// Its last call found other files of its skill here than it means, until somebody asks.
+    stale: bool,
+    /// Skills of which it has imported files before its first call.
+    preloaded: Vec<SkillId>,
     /// How its last call has changed it, as a JSON array, until somebody asks.
     contamination: Option<Box<str>>,
     result_bytes_max: usize,
@@ -62,6 +67,20 @@ impl Worker {
         if let Some(temp) = self.process.temp() {
             temp.keep();
         }
+    }
+
+    /// Whether its last call found other files of its skill here than it means, and has not run. Says so once.
+    pub(crate) fn take_stale(&mut self) -> bool {
+        std::mem::take(&mut self.stale)
+    }
+
+    /// Notes of which skills it has imported files before its first call.
+    pub(crate) fn note_preloaded(&mut self, skills: Vec<SkillId>) {
+        self.preloaded = skills;
+    }
+
+    pub(crate) fn preloaded(&self) -> &[SkillId] {
+        &self.preloaded
     }
 
     /// The number of the call at hand.

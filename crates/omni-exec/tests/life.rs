@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::time::Duration;
 
-use omni_call::{Affinity, CallResult, OutcomeKind, Policy};
+use omni_call::{Affinity, CallResult, OutcomeKind, Policy, SkillChange};
 use omni_exec::{Pool, RecycleLimits};
 use serde_json::{Value, json};
 use support::{Lab, Request, Running, served_by_another, text, wait_gone, wait_until};
@@ -163,7 +163,7 @@ async fn a_reload_replaces_all_workers_and_fails_none_of_fifty_calls_under_way()
         call.pid().await;
     }
     lab.edit(2);
-    pool.renew(|_| true).await;
+    pool.renew(&lab.changed()).await;
     for _ in 0..20 {
         assert_eq!((version("version").await, version("async_version").await), (json!(2), json!(2)));
     }
@@ -197,7 +197,7 @@ async fn reloads_under_load_lose_no_call_and_none_that_begins_later_runs_an_olde
         .collect();
     for version in 1..=8 {
         lab.edit(version);
-        pool.renew(|_| true).await;
+        pool.renew(&lab.changed()).await;
         reloaded.store(version, Ordering::Relaxed);
         assert_eq!(lab.call_in("edited.py", "version").value().await, json!(version));
         assert_eq!(lab.call_in("edited.py", "async_version").value().await, json!(version));
@@ -215,7 +215,7 @@ async fn a_reload_waits_for_nobody_where_there_may_be_one_worker_only() {
     let (lab, pool) = Lab::pool_to_renew(|config| config.workers_max = 1);
     let mut under_way = sleeper(&lab, "sleeps").start();
     let old = under_way.pid().await;
-    pool.renew(|_| true).await;
+    pool.renew(&lab.changed()).await;
     let next = lab.call("pid").start();
     under_way.cancel().await;
     assert_ne!(text(&next.end().await.0), old.to_string());
@@ -223,25 +223,33 @@ async fn a_reload_waits_for_nobody_where_there_may_be_one_worker_only() {
 }
 
 #[tokio::test]
-async fn a_reload_that_cannot_start_a_worker_leaves_the_old_ones_in_service() {
+async fn where_no_worker_can_be_started_for_the_new_code_its_calls_say_so_until_one_can() {
     let folder = tempfile::tempdir().expect("a folder");
     let python = folder.path().join("python");
     symlink(support::python(), &python).expect("a link");
-    let (lab, pool) = Lab::pool_to_renew(|config| config.interpreter.path.clone_from(&python));
-    let mut old = HashSet::from([pid(&lab).await]);
+    let (lab, pool) = Lab::pool_to_renew(|config| {
+        config.interpreter.path.clone_from(&python);
+        // One that has imported nothing of it would serve on.
+        config.workers_min = 0;
+    });
+    let old = pid(&lab).await;
     std::fs::remove_file(&python).expect("the link");
+    let changed = lab.changed();
     let renewing = tokio::spawn({
         let pool: Arc<Pool> = Arc::clone(&pool);
-        async move { pool.renew(|_| true).await }
+        async move { pool.renew(&changed).await }
     });
-    // The old one serves on, while one start after the other fails.
-    for _ in 0..50 {
-        old.insert(pid(&lab).await);
+    // It takes effect as soon as the renewal is polled.
+    tokio::task::yield_now().await;
+    // Nobody can run the new code, and nobody runs the old one.
+    for _ in 0..3 {
+        let outcome = lab.call("pid").run().await;
+        assert!(matches!(outcome.kind, OutcomeKind::WorkerStart { .. }), "{outcome:?}");
     }
     assert!(!renewing.is_finished());
     symlink(support::python(), &python).expect("a link");
     renewing.await.expect("it ends");
-    assert!(!old.contains(&pid(&lab).await));
+    assert_ne!(pid(&lab).await, old);
     drop(pool);
     lab.finish().await;
 }
@@ -255,9 +263,9 @@ async fn a_skill_with_state_keeps_its_worker_until_the_skill_itself_changes() {
     for expected in 1..=10 {
         assert_eq!(number(text(&count().await)), Some(expected));
     }
-    pool.renew(|skill| skill == "another").await;
+    pool.renew(&[SkillChange { skill: "another".into(), folder: "/another".into(), before: None }]).await;
     assert_eq!(number(text(&count().await)), Some(11));
-    pool.renew(|skill| skill == "lab").await;
+    pool.renew(&lab.changed()).await;
     let outcome = count().await;
     assert_eq!(number(text(&outcome)), Some(1));
     let OutcomeKind::Finished(CallResult::Tool(result)) = outcome.kind else { panic!("{outcome:?}") };

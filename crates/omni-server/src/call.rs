@@ -1,10 +1,12 @@
 //! One call, from what a client named to its answer; of a tool, all that is done with it.
 
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use omni_call::{Call, CallPort, CallRequest, CallResult, Deadline, Outcome, OutcomeKind, ToolResult, Wants};
+use omni_call::{
+    Call, CallId, CallPort, CallRequest, CallResult, Deadline, Outcome, OutcomeKind, ToolResult, Wants,
+};
 use omni_catalog::{ProfileId, Tool, UnknownName};
 use omni_protocol::{
     CallTool, ClientCapabilities, ErrorCode, Frame, Id, ListKind, RequestMeta, RequestSubject, Revision,
@@ -27,6 +29,12 @@ const CHECK_INLINE_BYTES_MAX: usize = 64 * 1024;
 /// Of the name of a tool that there is not, so much is said.
 const NAME_CHARS_MAX: usize = 128;
 
+/// How often a call is resolved anew whose skill changes each time that it is about to begin.
+const RESOLVED_ANEW_MAX: u32 = 5;
+
+/// What is waited for before the second time; before each further one twice as long.
+const PAUSE_FIRST: Duration = Duration::from_millis(20);
+
 /// A call to run: what [`Server::call`] takes.
 #[derive(Clone, Debug)]
 pub struct ToolRequest {
@@ -41,6 +49,24 @@ pub struct ToolRequest {
     pub profile: ProfileId,
     /// When the call arrived: its deadline counts from here.
     pub accepted: Instant,
+}
+
+/// A tool, and the name by which a caller knows it.
+#[derive(Clone, Copy)]
+pub(crate) struct NamedTool<'a> {
+    pub(crate) profile: ProfileId,
+    pub(crate) name: &'a str,
+    pub(crate) tool: &'a Arc<Tool>,
+}
+
+/// What is kept of a call that may have to be run again.
+struct Again {
+    id: CallId,
+    arguments: Bytes,
+    wants: Wants,
+    session: Arc<str>,
+    /// As it was before the call ran.
+    deadline: Deadline,
 }
 
 /// How a call was answered.
@@ -72,7 +98,8 @@ impl Server {
             wants: request.wants,
             session: request.session,
         };
-        let (outcome, timing) = self.run(&tool, &request.name, request.arguments, options, events).await;
+        let named = NamedTool { profile: request.profile, name: &request.name, tool: &tool };
+        let (outcome, timing) = self.run(named, request.arguments, options, events).await?;
         let kind = outcome.kind.name();
         Ok(ToolReply { result: outcome.into_result(&request.name, live.errors), kind, timing })
     }
@@ -96,42 +123,87 @@ impl Server {
         Err(list.unknown_name(name))
     }
 
-    /// Validates, executes, checks the result. `called` is the name that the caller knows the tool by.
+    /// Validates, executes, checks the result. Where the skill turns out to be another one than it was, and no line of the
+    /// tool has run, the call is resolved and validated anew.
+    ///
+    /// # Errors
+    ///
+    /// When the tool is gone by then.
     pub(crate) async fn run(
         &self,
-        tool: &Arc<Tool>,
-        called: &str,
+        named: NamedTool<'_>,
         arguments: Bytes,
         options: CallOptions,
         events: &mut dyn CallPort,
-    ) -> (Outcome, Timing) {
+    ) -> Result<(Outcome, Timing), UnknownName> {
         let CallOptions { deadline, wants, session } = options;
         let mut call = Call {
             id: self.next_call_id(),
-            spec: tool.spec.clone(),
+            spec: named.tool.spec.clone(),
             request: CallRequest::Tool { arguments: arguments.clone() },
             deadline,
             wants,
-            session,
+            session: session.clone(),
             affinity: None,
         };
-        let mut log = CallLog::new(&call, &tool.spec.tool, events);
+        let mut log = CallLog::new(&call, &named.tool.spec.tool, events);
         call.wants = CallLog::wants(wants, self.live().log_output);
-        let outcome = self.outcome(tool, called, arguments, call, &mut log).await;
+        let (id, wants) = (call.id, call.wants);
+        let mut outcome = self.outcome(named.tool, named.name, &arguments, call, &mut log).await;
+        if matches!(outcome.kind, OutcomeKind::Stale { .. }) {
+            let again = Again { id, arguments, wants, session, deadline };
+            outcome = self.run_anew(named, &again, outcome, &mut log).await?;
+        }
         let timing = log.end(&outcome);
-        (outcome, timing)
+        Ok((outcome, timing))
+    }
+
+    /// Runs a call again that was found stale: against what the folders are in a quiet moment, never against one half of an
+    /// edit. Where they change each time it is about to begin, it ends as stale after a few times.
+    async fn run_anew(
+        &self,
+        named: NamedTool<'_>,
+        again: &Again,
+        mut outcome: Outcome,
+        log: &mut CallLog<'_>,
+    ) -> Result<Outcome, UnknownName> {
+        for attempt in 0..RESOLVED_ANEW_MAX {
+            let OutcomeKind::Stale { otherwise } = &mut outcome.kind else { break };
+            if attempt > 0 {
+                if let Some(kind) = otherwise.take() {
+                    // What it lacks is missing for good.
+                    outcome.kind = *kind;
+                    break;
+                }
+                tokio::time::sleep(PAUSE_FIRST * (1 << (attempt - 1))).await;
+            }
+            self.settled().await;
+            let tool = self.find(named.profile, named.name)?;
+            tracing::debug!(call = %again.id, tool = tool.name(), "the skill has changed: the call is resolved anew");
+            let call = Call {
+                id: again.id,
+                spec: tool.spec.clone(),
+                request: CallRequest::Tool { arguments: again.arguments.clone() },
+                deadline: again.deadline,
+                wants: again.wants,
+                session: again.session.clone(),
+                affinity: None,
+            };
+            outcome = self.outcome(&tool, named.name, &again.arguments, call, log).await;
+        }
+        Ok(outcome)
     }
 
     async fn outcome(
         &self,
         tool: &Arc<Tool>,
         called: &str,
-        arguments: Bytes,
+        arguments: &Bytes,
         call: Call,
         log: &mut CallLog<'_>,
     ) -> Outcome {
         let checked = match arguments.len() <= CHECK_INLINE_BYTES_MAX {
-            true => argument_faults(tool, called, &arguments),
+            true => argument_faults(tool, called, arguments),
             false => {
                 let (tool, called, arguments) = (tool.clone(), called.to_owned(), arguments.clone());
                 self.check_large("arguments", move || argument_faults(&tool, &called, &arguments)).await
@@ -141,7 +213,6 @@ impl Server {
             let waited = Instant::now().duration_since(call.deadline.accepted());
             return Outcome::unstarted(OutcomeKind::InvalidArguments { message: faults }, waited);
         }
-        drop(arguments);
         let id = call.id;
         let outcome = self.check_output(tool, self.executor.run(call, log).await).await;
         if self.config.log_failures {

@@ -29,7 +29,8 @@ pub(crate) fn log_failure(call: CallId, tool: &str, outcome: &Outcome) {
         | OutcomeKind::Shutdown
         | OutcomeKind::NotFound { .. }
         | OutcomeKind::ToolError { .. }
-        | OutcomeKind::InvalidArguments { .. } => {
+        | OutcomeKind::InvalidArguments { .. }
+        | OutcomeKind::Stale { otherwise: Some(_) } => {
             tracing::debug!(%call, tool, kind);
         }
         OutcomeKind::BadResult { .. }
@@ -41,7 +42,8 @@ pub(crate) fn log_failure(call: CallId, tool: &str, outcome: &Outcome) {
         | OutcomeKind::Lost { .. }
         | OutcomeKind::Busy { .. }
         | OutcomeKind::Quarantined { .. }
-        | OutcomeKind::WorkerStart { .. } => {
+        | OutcomeKind::WorkerStart { .. }
+        | OutcomeKind::Stale { otherwise: None } => {
             let text = outcome.kind.in_full(tool);
             tracing::warn!(%call, tool, kind, text, stack, stderr, "call failed");
         }

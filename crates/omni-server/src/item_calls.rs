@@ -126,7 +126,8 @@ pub(crate) fn result_or_error(
         | OutcomeKind::Shutdown
         | OutcomeKind::Busy { .. }
         | OutcomeKind::Quarantined { .. }
-        | OutcomeKind::WorkerStart { .. } => ErrorCode::Internal,
+        | OutcomeKind::WorkerStart { .. }
+        | OutcomeKind::Stale { .. } => ErrorCode::Internal,
     };
     let named = request.named().unwrap_or_default();
     Err(RpcError::new(code, outcome.into_refusal(named, detail)))

@@ -9,7 +9,7 @@ mod setup;
 use std::sync::Arc;
 
 use anyhow::{Context, Result, bail};
-use omni_call::{BoxFuture, Executor, ExecutorKind, ServerExecutor, Trust};
+use omni_call::{BoxFuture, Executor, ExecutorKind, ServerExecutor, SkillChange, Trust};
 use omni_catalog::Snapshot;
 use omni_exec::{ChoiceRules, ExecutorChoice, ExecutorProvider, Native, Runner, StartRefusal};
 use tokio::sync::OnceCell;
@@ -67,11 +67,12 @@ impl Executors {
         Self::with(ExecutorSetup::of_runner(places, settings, own), None, true, places, settings)
     }
 
-    /// Has the calls that come from now on run skills as they are on disk. Those that run end where they run. The state
-    /// that a skill keeps goes where `changed` says that the skill is another one.
-    pub(crate) async fn renew(&self, changed: impl Fn(&str) -> bool) {
+    /// Has no call run the code that is outdated by these changes any more, but those that have begun: they end where they
+    /// run. Takes effect when the future is polled first, so that a new snapshot may take effect right after that; nobody has
+    /// to wait for its end, when no process that has imported outdated code takes a call any more.
+    pub(crate) async fn renew(&self, changes: &[SkillChange]) {
         if let Some(ready) = self.ready.get() {
-            tokio::join!(ready.common.renew(&changed), ready.sets.renew(&changed));
+            tokio::join!(ready.common.renew(changes), ready.sets.renew(changes));
         }
     }
 

@@ -188,6 +188,10 @@ OUTCOME_SENTENCES = {
         "again in {limit}, and look at its code or its arguments first"
     ),
     "worker_start": "no process could be started for `{tool}`: {message} ({hint})",
+    "stale": (
+        "`{tool}` was not run: the files of its skill changed each time it was about to begin; "
+        "call it again once they are at rest"
+    ),
 }
 
 #: Where to read what a client is not shown.
@@ -215,6 +219,7 @@ OUTCOME_RETRYABLE = (
     "lost",
     "quarantined",
     "shutdown",
+    "stale",
     "worker_start",
 )
 

@@ -124,6 +124,10 @@ fn when(kind: &OutcomeKind) -> &'static str {
         OutcomeKind::Busy { .. } => "no worker came free, or the queue is full",
         OutcomeKind::Quarantined { .. } => "the tool crashed three workers within a minute",
         OutcomeKind::WorkerStart { .. } => "no worker could be started",
+        OutcomeKind::Stale { .. } => {
+            "the skill's files were others than those the call was resolved and validated against, each time it was \
+             resolved anew: somebody writes them all the time"
+        }
     }
 }
 
@@ -175,6 +179,7 @@ fn samples() -> Vec<OutcomeKind> {
             message: "`/usr/bin/python3` is not there".into(),
             hint: "name an interpreter with `--python`".into(),
         },
+        OutcomeKind::Stale { otherwise: None },
     ]
 }
 

@@ -53,6 +53,8 @@ impl AttemptCounter {
             AttemptResult::Result(_)
             | AttemptResult::Error(_)
             | AttemptResult::TooLarge
+            // Whoever resolved the call does so anew: here it would only be stale once more.
+            | AttemptResult::Stale
             | AttemptResult::Broken(_)
             | AttemptResult::Expired(_) => false,
         }

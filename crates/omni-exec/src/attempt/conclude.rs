@@ -53,7 +53,8 @@ pub(crate) async fn conclude(
         }
         result => result,
     };
-    let phase = if site.has_started() { Phase::Started } else { Phase::Starting };
+    let stale = matches!(result, AttemptResult::Stale);
+    let phase = if !stale && site.has_started() { Phase::Started } else { Phase::Starting };
     // Before Python is asked for its stack, which it prints there as well.
     let stderr = site.stderr_tail().map(|stderr| without_worker_frames(stderr, &config.package_dir));
     let stack = match result {

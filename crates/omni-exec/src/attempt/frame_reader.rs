@@ -85,6 +85,18 @@ impl FrameReader {
                 printed: false,
                 stderr: None,
             }),
+            WorkerMessage::Stale(stale) => {
+                tracing::debug!(
+                    found = stale.digest,
+                    "a worker has other files of a skill than its call means"
+                );
+                FrameMeaning::Ends(FinalMessage {
+                    result: AttemptResult::Stale,
+                    contamination: None,
+                    printed: false,
+                    stderr: None,
+                })
+            }
             WorkerMessage::Beat(beat) => FrameMeaning::Alive(self.note(beat.note)),
             WorkerMessage::Progress(progress) => {
                 FrameMeaning::Alive(self.wants.progress.then_some(Event::Progress {

@@ -18,6 +18,7 @@ pub(super) fn outcome_kind(result: AttemptResult, config: &ExecConfig) -> Outcom
         AttemptResult::TooLarge => OutcomeKind::OutputLimit { limit_bytes: config.result_bytes_max },
         // Only where nothing may be run again: the executor is closing.
         AttemptResult::Skipped => OutcomeKind::Shutdown,
+        AttemptResult::Stale => OutcomeKind::Stale { otherwise: None },
         AttemptResult::Died(ExitStatus::Code(code)) => OutcomeKind::Exited { code, message: None },
         AttemptResult::Died(ExitStatus::Signal(signal)) => OutcomeKind::Signalled { signal },
         AttemptResult::Died(ExitStatus::Unknown) => OutcomeKind::Lost {

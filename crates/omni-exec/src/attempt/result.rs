@@ -14,6 +14,9 @@ pub(crate) enum AttemptResult {
     TooLarge,
     /// The call was revoked, and the worker had not begun it.
     Skipped,
+    /// The worker has other files of the skill than the call means, and has run nothing of it. No failure of the tool's, nor
+    /// of the worker's.
+    Stale,
     /// The process of the call has ended: the kernel's word.
     Died(ExitStatus),
     /// Nothing more can be heard of the call: its worker broke the protocol, or others were the end of a worker that it

@@ -92,6 +92,12 @@ impl RunningCall {
                 if early && !(worker.has_started)(id) {
                     return Err(WireError::Foreign);
                 }
+                // What has begun is never begun again: a tool that found the channel could have its call run twice so.
+                // (Where the one behind it has begun as well, the page does not say any more what became of this one.)
+                let started = || (worker.has_started)(id) && !(worker.has_started)(id + 1);
+                if matches!(message, WorkerMessage::Stale(_)) && started() {
+                    return Err(WireError::Foreign);
+                }
                 self.talked |= !matches!(message, WorkerMessage::Result(_));
                 let asks = matches!(message, WorkerMessage::Ask(_));
                 let meaning = self.reader.read(body, message, || (worker.has_started)(id))?;

@@ -54,8 +54,8 @@ impl Fork {
         }
     }
 
-    /// Has every call from now on run its skill as it is on disk now: what is idle goes, and so does the parent once
-    /// what it has forked has ended.
+    /// Has no call from now on run what the parent or an idle process has imported: what is idle goes, and so does the
+    /// parent once what it has forked has ended. The next call starts another.
     pub fn renew(&self) {
         self.parents.renew();
         self.cache.clear();
@@ -80,6 +80,12 @@ impl Fork {
             Err(failure) => return start_failed(&call, &failure),
         };
         let end = run.worker().finish(&mut call.deadline, events).await;
+        if matches!(end, AttemptResult::Stale)
+            && call.spec.target.dir().is_some_and(|folder| self.parents.has_imported(folder))
+        {
+            // Nothing that comes of this parent will ever have what is meant.
+            self.renew();
+        }
         self.prepare_next(&call, &end, run.settings);
         conclude_own_process(&self.processes, &call, run.worker(), end).await
     }
@@ -151,7 +157,7 @@ impl Drop for ForkedCall {
     fn drop(&mut self) {
         let Some(mut idle) = self.idle.take() else { return };
         idle.calls += 1;
-        if idle.calls < self.settings.calls && idle.worker.reusable() {
+        if idle.calls < self.settings.calls && !idle.worker.take_stale() && idle.worker.reusable() {
             self.cache.give_back(idle);
         } else {
             end_in_background(idle.worker, self.permit.take());

@@ -6,7 +6,7 @@ use std::io::{self, IoSlice, PipeReader, PipeWriter, pipe};
 use std::mem::MaybeUninit;
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::net::UnixStream as StdStream;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::Poll;
@@ -198,6 +198,12 @@ impl ForkParents {
         }
     }
 
+    /// Whether the parent has imported files beneath a skill's folder, or was told to.
+    pub(super) fn has_imported(&self, folder: &Path) -> bool {
+        let parent = self.lock().current.clone();
+        parent.is_some_and(|parent| parent.lock().known.iter().any(|file| file.starts_with(folder)))
+    }
+
     /// Has the parent import the file of a tool whose call has shown that its import ends well.
     pub(super) fn preload(&self, skill: &str, python: &PythonTarget) {
         let file = python.dir.join(&python.file);
@@ -212,10 +218,13 @@ impl ForkParents {
         }
         let id = parent.number();
         parent.lock().preloads.insert(id, file);
-        let body = json!({"preload": {
+        let mut body = json!({"preload": {
             "id": id, "skill": skill, "dir": python.dir.to_string_lossy(), "file": python.file,
             "async": python.is_async,
         }});
+        if let Some(digest) = &python.digest {
+            body["preload"]["digest"] = digest.as_str().into();
+        }
         tokio::spawn(async move { parent.send(&body.to_string(), &[]).await });
     }
 

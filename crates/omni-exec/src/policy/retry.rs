@@ -96,7 +96,8 @@ fn pause(call: &Call, outcome: &Outcome, asked: bool, now: Instant) -> Option<Du
         | OutcomeKind::Shutdown
         | OutcomeKind::Busy { .. }
         | OutcomeKind::Quarantined { .. }
-        | OutcomeKind::WorkerStart { .. } => false,
+        | OutcomeKind::WorkerStart { .. }
+        | OutcomeKind::Stale { .. } => false,
     };
     let doublings = outcome.attempt.saturating_sub(1).min(16);
     let pause = PAUSE_MIN.saturating_mul(1 << doublings).min(PAUSE_MAX);

@@ -3,7 +3,7 @@
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
-use omni_call::{AffinityKey, Call};
+use omni_call::{AffinityKey, Call, Code, SkillChange};
 use omni_process::TERM_GRACE;
 use tokio::runtime::Handle;
 use tokio::sync::Notify;
@@ -215,17 +215,25 @@ impl Driver {
         });
     }
 
-    /// Replaces all workers that keep no state, and of the others those whose state has `changed`. Returns when every
-    /// later call gets a new worker.
-    pub(super) async fn renew(self: &Arc<Self>, changed: impl Fn(&Arc<AffinityKey>) -> bool) {
-        let mut renewed = std::pin::pin!(self.renewed.notified());
-        // Registered before the renewal begins, or its notification could be missed.
-        renewed.as_mut().enable();
-        let wanted = self.step(|table| table.scheduler.renew(changed, Instant::now()));
-        while !self.lock().scheduler.is_renewed(wanted) {
-            renewed.as_mut().await;
-            renewed.set(self.renewed.notified());
+    /// Has no call run the code that is outdated by now but those that have begun. Takes effect at once; returns a number
+    /// for [`renewed`](Self::renewed).
+    pub(super) fn renew(self: &Arc<Self>, changes: &[SkillChange]) -> u64 {
+        let outdated: Vec<Code> = changes.iter().map(SkillChange::outdated).collect();
+        let preloads = self.preload.has_any(&outdated);
+        let changed = |key: &Arc<AffinityKey>| changes.iter().any(|change| change.skill == key.skill);
+        self.step(|table| table.scheduler.renew(&outdated, preloads, changed, Instant::now()))
+    }
+
+    /// Returns when no worker from before that renewal takes a call any more.
+    pub(super) async fn renewed(&self, wanted: u64) {
+        loop {
+            let mut renewed = std::pin::pin!(self.renewed.notified());
+            // Registered before it is looked at, or its end could be missed.
             renewed.as_mut().enable();
+            if self.lock().scheduler.is_renewed(wanted) {
+                return;
+            }
+            renewed.await;
         }
     }
 
@@ -264,7 +272,7 @@ fn condition_of(worker: &mut Worker, now: Instant) -> WorkerCondition {
     if let Some(worn) = worn.filter(|_| !known) {
         tracing::debug!("a worker has served its time {worn} and is replaced");
     }
-    WorkerCondition::Fit { worn: worn.is_some() }
+    WorkerCondition::Fit { worn: worn.is_some(), stale: worker.take_stale() }
 }
 
 /// Calls the scheduler's `tick` whenever that wants to be called, until the pool is closed.
@@ -318,10 +326,11 @@ impl StartingWorker {
         match result {
             Ok(worker) => {
                 self.reported = true;
+                let preloaded = worker.preloaded().to_vec();
                 let pooled = Box::new(PooledWorker { id, worker });
                 self.driver.step(|table| {
                     table.put_worker(pooled);
-                    table.scheduler.worker_ready(id, Instant::now());
+                    table.scheduler.worker_ready(id, &preloaded, Instant::now());
                 });
             }
             // Its process is gone, and the autoscaler starts another worker.

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use omni_call::{BoxFuture, Call, CallPort, Executor, Outcome, RunSpec, ToolResult};
+use omni_call::{BoxFuture, Call, CallPort, Executor, Outcome, RunSpec, SkillChange, ToolResult};
 
 use super::contender;
 use super::driver::Driver;
@@ -50,14 +50,18 @@ impl Pool {
         self.driver.preload.note(tool);
     }
 
-    /// Replaces every worker by a new one. Calls that come after this has returned run their skills as they are on disk
-    /// now; calls that run meanwhile end on the old workers. While no worker can be started, this waits, and the old
-    /// ones go on serving.
+    /// Has no call run the code that is outdated by these changes any more, at once, but those that have begun: they end
+    /// where they run. A call that waits and was resolved against it ends as stale. Calls of these skills wait for a worker
+    /// that has imported none of them; those of others run anywhere meanwhile. Workers that keep a changed skill's state go.
     ///
-    /// A worker that keeps the state of a skill is replaced only when `changed` is true of that skill.
-    pub async fn renew(&self, changed: impl Fn(&str) -> bool) {
+    /// The future that is returned ends when no worker that has imported outdated code takes a call any more; nobody has to
+    /// wait for it. Where no worker can be started, it waits, and the old ones go on with calls of other skills.
+    pub fn renew(&self, changes: &[SkillChange]) -> impl Future<Output = ()> + Send + '_ {
         self.driver.preload.renew();
-        tokio::join!(self.driver.renew(|key| changed(&key.skill)), self.multiplex.renew());
+        let (wanted, shared) = (self.driver.renew(changes), self.multiplex.renew(changes));
+        async move {
+            tokio::join!(self.driver.renewed(wanted), self.multiplex.renewed(shared));
+        }
     }
 
     /// Runs a sync call: on a worker of its own, and on a second one when the first died before a line of

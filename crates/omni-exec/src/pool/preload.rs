@@ -4,7 +4,7 @@
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use omni_call::RunSpec;
+use omni_call::{Code, RunSpec, SkillId};
 use serde_json::json;
 
 use crate::executor_processes::ExecutorProcesses;
@@ -58,15 +58,22 @@ impl Preload {
         self.lock().given_up = false;
     }
 
-    /// The frame that asks for the imports; `None` when there are none.
-    fn frame(&self) -> Option<String> {
+    /// Whether new workers import files of any of these skills.
+    pub(super) fn has_any(&self, changed: &[Code]) -> bool {
+        let state = self.lock();
+        state.tools.iter().any(|tool| changed.iter().any(|code| code.skill == tool.code().skill))
+    }
+
+    /// The frame that asks for the imports, and the skills that it names; `None` when there are none.
+    fn frame(&self) -> Option<(String, Vec<SkillId>)> {
         let state = self.lock();
         if state.given_up || state.tools.is_empty() {
             return None;
         }
         let file = |tool: &Arc<RunSpec>| json!({"skill": tool.skill, "dir": tool.target.dir(), "file": tool.target.file()});
         let files: Vec<_> = state.tools.iter().map(file).collect();
-        Some(json!({"preload": {"files": files}}).to_string())
+        let skills = state.tools.iter().map(|tool| tool.code().skill).collect();
+        Some((json!({"preload": {"files": files}}).to_string(), skills))
     }
 
     /// Starts a worker that has imported what it should.
@@ -77,9 +84,12 @@ impl Preload {
         permit: Box<dyn Send>,
     ) -> Result<Worker, WorkerStartError> {
         let mut worker = Worker::start(processes, mode, permit).await.map_err(WorkerStartError::Failed)?;
-        let Some(frame) = self.frame() else { return Ok(worker) };
+        let Some((frame, skills)) = self.frame() else { return Ok(worker) };
         match worker.preload(&frame, PRELOAD_TIMEOUT).await {
-            Ok(()) => Ok(worker),
+            Ok(()) => {
+                worker.note_preloaded(skills);
+                Ok(worker)
+            }
             Err(_) if processes.closing() => Err(WorkerStartError::PreloadFailed),
             Err(reason) => {
                 self.lock().given_up = true;

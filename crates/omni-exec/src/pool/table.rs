@@ -111,6 +111,7 @@ fn facts_of(call: &Call, info: AttemptInfo, again: bool) -> CallFacts<Arc<Affini
     CallFacts {
         tool: Arc::as_ptr(&call.spec).addr(),
         key: call.affinity.clone(),
+        code: call.spec.code(),
         pipelines: !info.asks,
         small: call.arguments().len() <= PIPELINED_BYTES_MAX,
         again,
@@ -128,6 +129,7 @@ fn refusal(call: &Call, why: &RefusalReason) -> Outcome {
             unstarted(call, call.deadline.expired(Instant::now()).map_or(busy, expired))
         }
         RefusalReason::CannotStart(failure) => start_failed(call, failure),
+        RefusalReason::Stale => unstarted(call, OutcomeKind::Stale { otherwise: None }),
         RefusalReason::Shutdown => unstarted(call, OutcomeKind::Shutdown),
     }
 }

@@ -181,6 +181,8 @@ fn last(failure: FailureBody, call: &Call, result_bytes_max: usize) -> FinalLine
         }
         "timeout_idle" => OutcomeKind::Idle { limit: millis(call.deadline.idle()) },
         "busy" => OutcomeKind::Busy { retry_after: retry_after(failure.retry_after_ms) },
+        // It has resolved the call anew, as often as is sensible: nobody here knows its files better.
+        "stale" => OutcomeKind::Stale { otherwise: None },
         "quarantined" => OutcomeKind::Quarantined { retry_after: retry_after(failure.retry_after_ms) },
         "shutdown" => OutcomeKind::Shutdown,
         "worker_start" => {

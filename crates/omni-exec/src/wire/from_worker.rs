@@ -28,6 +28,8 @@ pub(crate) enum WorkerMessage<'a> {
     Error(ErrorFrame),
     /// The call was revoked before its code began.
     Skipped(CallIdFrame),
+    /// The worker has other files of the call's skill than the call means, and has run nothing.
+    Stale(StaleFrame),
     /// A type that a later version speaks.
     Unknown,
 }
@@ -38,6 +40,7 @@ impl WorkerMessage<'_> {
         match self {
             WorkerMessage::Ready(_) | WorkerMessage::Unknown => None,
             WorkerMessage::Started(named) | WorkerMessage::Skipped(named) => Some(named.id),
+            WorkerMessage::Stale(stale) => Some(stale.id),
             WorkerMessage::Beat(beat) => Some(beat.id),
             WorkerMessage::Progress(progress) => Some(progress.id),
             WorkerMessage::Log(log) => Some(log.id),
@@ -53,6 +56,14 @@ impl WorkerMessage<'_> {
 #[derive(Debug, Deserialize)]
 pub(crate) struct ReadyFrame {
     pub(crate) proto: u32,
+}
+
+#[derive(Debug, Deserialize)]
+pub(crate) struct StaleFrame {
+    pub(crate) id: u64,
+    /// The digest over the files that it has found or loaded.
+    #[serde(default)]
+    pub(crate) digest: Option<String>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -242,6 +253,7 @@ enum WorkerMessageType {
     Result,
     Error,
     Skipped,
+    Stale,
     #[serde(other)]
     Unknown,
 }
@@ -271,6 +283,7 @@ impl<'de> Visitor<'de> for WorkerMessageVisitor {
             WorkerMessageType::Result => WorkerMessage::Result(map.next_value()?),
             WorkerMessageType::Error => WorkerMessage::Error(map.next_value()?),
             WorkerMessageType::Skipped => WorkerMessage::Skipped(map.next_value()?),
+            WorkerMessageType::Stale => WorkerMessage::Stale(map.next_value()?),
             WorkerMessageType::Unknown => {
                 let body: &RawValue = map.next_value()?;
                 if !body.get().starts_with('{') {

@@ -212,6 +212,7 @@ fn as_value(up: &WorkerMessage<'_>) -> Value {
         }
         WorkerMessage::Started(named) => json!({"started": {"id": named.id}}),
         WorkerMessage::Skipped(named) => json!({"skipped": {"id": named.id}}),
+        WorkerMessage::Stale(stale) => json!({"stale": {"id": stale.id, "digest": stale.digest}}),
         WorkerMessage::Beat(BeatFrame { id, note: None }) => json!({"beat": {"id": id}}),
         WorkerMessage::Beat(BeatFrame { id, note }) => json!({"beat": {"id": id, "note": note}}),
         WorkerMessage::Progress(p) => {

@@ -177,6 +177,7 @@ impl Worker {
         }
         let end = self.explain_gave_up(end);
         self.unusable |= matches!(end, AttemptResult::Broken(_));
+        self.stale = matches!(end, AttemptResult::Stale);
         // After a deadline the call still runs here, until somebody has ended it.
         if !matches!(end, AttemptResult::Expired(_)) {
             self.call = None;

@@ -52,6 +52,8 @@ impl Worker {
             begun_at: now,
             ready: false,
             unusable: false,
+            stale: false,
+            preloaded: Vec::new(),
             contamination: None,
             result_bytes_max: config.result_bytes_max,
             usage: WorkerUsage::new(&config.recycle_limits, key, now),

@@ -26,7 +26,8 @@ impl Worker {
             AttemptResult::Result(_)
             | AttemptResult::Error(_)
             | AttemptResult::TooLarge
-            | AttemptResult::Skipped => self.reusable() && self.process.is_alone(),
+            | AttemptResult::Skipped
+            | AttemptResult::Stale => self.reusable() && self.process.is_alone(),
             AttemptResult::Died(_) | AttemptResult::Broken(_) | AttemptResult::Expired(_) => false,
         }
     }

@@ -14,7 +14,7 @@ use std::time::{Duration, Instant};
 use omni_call::{
     Answer, Ask, AskRefusal, BoxFuture, Call, CallId, CallPort, CallRequest, CallResult, Deadline, Event,
     EventSink, Executor, ForkSettings, InjectedParameter, LogLevel, Outcome, OutcomeKind, Policy,
-    ProgramTarget, PythonTarget, RunSpec, Target, Wants,
+    ProgramTarget, PythonTarget, RunSpec, SkillChange, Target, Wants,
 };
 use omni_exec::{
     Embedded, Embedding, ExecConfig, Fork, Placement, PolicyBounds, Pool, Runner, RunnerAddress,
@@ -211,6 +211,12 @@ impl Lab {
             session: "session-1",
             answers: false,
         }
+    }
+
+    /// What a pool is told when files of the skill have changed.
+    pub(crate) fn changed(&self) -> Vec<SkillChange> {
+        let folder = self.root().join("skills/lab");
+        vec![SkillChange { skill: "lab".into(), folder, before: None }]
     }
 
     /// Writes the tools `version` and `async_version` of `edited.py` anew, as an author would who edits them.

@@ -13,6 +13,7 @@ mod items;
 mod profiles;
 mod sessions;
 mod shutdown;
+mod stale;
 mod streams;
 
 use omni_testkit::{ScriptedExecutor, SkillFolder, StartedCalls, TestServer};

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::{Duration, Instant};
 
-use omni_call::OutcomeKind;
+use omni_call::{OutcomeKind, SkillChange};
 use omni_environments::Environment;
 use omni_exec::{ExecConfig, Interpreter, InterpreterExecutors};
 
@@ -66,11 +66,13 @@ impl EnvironmentSets {
 
     /// Has the calls that come from now on run skills as they are on disk: see
     /// [`Pool::renew`](omni_exec::Pool::renew).
-    pub(crate) async fn renew(&self, changed: &impl Fn(&str) -> bool) {
+    pub(crate) async fn renew(&self, changes: &[SkillChange]) {
         let sets: Vec<Arc<InterpreterExecutors>> =
             self.lock().by_key.values().map(|used| Arc::clone(&used.set)).collect();
-        for set in sets {
-            set.renew(changed).await;
+        // All are told before any is waited for.
+        let renewals: Vec<_> = sets.iter().map(|set| set.renew(changes)).collect();
+        for renewal in renewals {
+            renewal.await;
         }
     }
 

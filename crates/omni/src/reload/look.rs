@@ -5,7 +5,7 @@ use std::sync::mpsc::SyncSender;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
-use omni_call::{shown_path, with_causes};
+use omni_call::{SkillChange, shown_path, with_causes};
 use omni_catalog::{Catalog, CatalogKind, Diagnostic, PreparedSnapshot, RemoteSource, Severity};
 use omni_watch::{Look, Watched, Why};
 use tokio::sync::mpsc::UnboundedSender;
@@ -18,8 +18,8 @@ use crate::text::plural;
 pub(super) struct Publication {
     /// `None` where the snapshot in force stays.
     pub(super) prepared: Option<PreparedSnapshot>,
-    /// The skills whose code is another.
-    pub(super) changed: HashSet<String>,
+    /// The skills whose code is another, or gone.
+    pub(super) changed: Vec<SkillChange>,
     /// Told whether it could be done: not where another snapshot has come between.
     pub(super) done: SyncSender<bool>,
 }
@@ -120,7 +120,7 @@ impl Look for CatalogLook {
             let (conflicts, before) =
                 (snapshot.after().rule_conflicts().clone(), snapshot.before().rule_conflicts().clone());
             let tools = snapshot.after().tool_count();
-            let changed = differences.code.clone();
+            let changed = snapshot.after().changes_since(snapshot.before());
             let publication = Publication { prepared: Some(snapshot), changed, done };
             if self.front.send(publication).is_err() {
                 return;

@@ -1,13 +1,12 @@
 //! The front's half of reloading: what was found takes effect, and whoever asks is answered.
 
-use std::collections::HashSet;
 use std::future::poll_fn;
 use std::pin::pin;
 use std::sync::{Arc, Mutex};
 use std::task::Poll;
 
 use anyhow::{Context, Result};
-use omni_call::BoxFuture;
+use omni_call::{BoxFuture, SkillChange};
 use omni_catalog::{PreparedSnapshot, RemoteSource};
 use omni_server::Server;
 use omni_watch::{Config, Mode, Pace, Tree, Watcher};
@@ -172,13 +171,12 @@ impl Reloading {
     }
 
     /// Has the calls that come from now on run the skills' new code. What has to be waited for comes back.
-    async fn renew(&self, changed: HashSet<String>) -> Option<BoxFuture<'static, ()>> {
+    async fn renew(&self, changed: Vec<SkillChange>) -> Option<BoxFuture<'static, ()>> {
         if changed.is_empty() {
             return None;
         }
         let executors = Arc::clone(&self.served.executors);
-        let mut renewal: BoxFuture<'static, ()> =
-            Box::pin(async move { executors.renew(|skill| changed.contains(skill)).await });
+        let mut renewal: BoxFuture<'static, ()> = Box::pin(async move { executors.renew(&changed).await });
         let mut first = pin!(poll_fn(|context| Poll::Ready(renewal.as_mut().poll(context).is_pending())));
         let waits = first.as_mut().await;
         waits.then_some(renewal)

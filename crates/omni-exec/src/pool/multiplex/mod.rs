@@ -3,14 +3,15 @@
 mod serve;
 mod shared_worker;
 
+use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
-use omni_call::{Call, CallPort, Outcome, OutcomeKind};
+use omni_call::{Call, CallPort, Code, CodeId, Outcome, OutcomeKind, SkillChange, SkillId};
 use tokio::time::sleep;
 
 use super::preload::{Preload, WorkerStartError};
-use crate::attempt::{AttemptCounter, AttemptFacts, conclude};
+use crate::attempt::{AttemptCounter, AttemptFacts, AttemptResult, conclude};
 use crate::executor_processes::ExecutorProcesses;
 use crate::failures::Failures;
 use crate::outcome::{start_failed, unstarted};
@@ -19,7 +20,7 @@ use crate::wire::WorkerMode;
 use crate::within::within;
 
 use serve::{SharedWorkerOwner, serve};
-use shared_worker::{CallGuard, SharedWorker};
+use shared_worker::{CallGuard, SharedWorker, SharedWorkerState};
 
 /// Workers at most, those included that have been left because a tool blocks them.
 const SHARED_WORKERS_MAX: usize = 4;
@@ -43,8 +44,13 @@ struct MultiplexState {
     failures: Failures,
     /// Calls accepted and not ended.
     calls: usize,
-    /// How often all workers have been replaced.
+    /// How often the worker has been replaced because it had imported a skill that changed.
     generation: u64,
+    /// Skills that have changed since the worker in use was started, and of which it has imported files: their calls wait
+    /// for the next one.
+    changed: Vec<SkillId>,
+    /// Of each skill the version before its last change: no call of it is run any more.
+    outdated: HashMap<SkillId, CodeId>,
     /// Somebody is starting a worker in place of the current one.
     replacing: bool,
     /// Workers in being.
@@ -68,7 +74,11 @@ impl Multiplex {
             return unstarted(&call, OutcomeKind::BUSY);
         };
         let mut attempts = AttemptCounter::default();
+        let code = call.spec.code();
         loop {
+            if self.core.lock().is_outdated(code) {
+                return unstarted(&call, OutcomeKind::Stale { otherwise: None });
+            }
             let shared = match self.current_or_start(&call).await {
                 Ok(shared) => shared,
                 Err(outcome) => return *outcome,
@@ -82,6 +92,9 @@ impl Multiplex {
             if attempts.should_retry(&call, &result, &shared_worker, closing) {
                 continue;
             }
+            if matches!(result, AttemptResult::Stale) {
+                self.core.worker_was_stale(&shared_worker, code.skill, &call).await;
+            }
             let config = self.core.processes.config();
             let facts = AttemptFacts { config, attempt: attempts.number(), closing };
             return conclude(&mut shared_worker, &call, result, facts).await;
@@ -90,7 +103,12 @@ impl Multiplex {
 
     /// The worker in use, or a new one.
     async fn current_or_start(&self, call: &Call) -> Result<Arc<SharedWorker>, Box<Outcome>> {
-        if let Some(shared) = self.core.current() {
+        let skill = call.spec.code().skill;
+        while let Some(shared) = self.core.current() {
+            if self.core.lock().holds(skill, &shared) {
+                self.core.replacement(call).await?;
+                continue;
+            }
             if shared.lock().worn {
                 self.core.replace_in_background();
             }
@@ -110,14 +128,30 @@ impl Multiplex {
 }
 
 impl Multiplex {
-    /// Has a new worker take all calls from the return of this on; those under way end where they are. While
-    /// none can be started, this waits and the old one goes on.
-    pub(super) async fn renew(&self) {
-        let wanted = {
-            let mut state = self.core.lock();
-            state.generation += 1;
-            state.generation
-        };
+    /// Has no call run the code that is outdated by now but those that have begun. Takes effect at once; returns a number
+    /// for [`renewed`](Self::renewed).
+    pub(super) fn renew(&self, changes: &[SkillChange]) -> u64 {
+        let current = self.core.current();
+        let mut state = self.core.lock();
+        let mut renews = current.is_none();
+        for Code { skill, version } in changes.iter().map(SkillChange::outdated) {
+            match version {
+                Some(version) => state.outdated.insert(skill, version),
+                None => state.outdated.remove(&skill),
+            };
+            if current.as_ref().is_some_and(|line| line.lock().loaded.contains(&skill)) {
+                state.changed.push(skill);
+                renews = true;
+            }
+        }
+        // Without a worker one may be on its way, which may be importing what has changed.
+        state.generation += u64::from(renews);
+        state.generation
+    }
+
+    /// Returns when no worker that has imported outdated code takes a call any more. While no other can be started, this
+    /// waits, and the old one goes on with calls of other skills.
+    pub(super) async fn renewed(&self, wanted: u64) {
         loop {
             let shared = self.core.current();
             if shared.is_none_or(|shared| shared.generation >= wanted) || self.core.processes.closing() {
@@ -127,6 +161,17 @@ impl Multiplex {
                 sleep(OutcomeKind::RETRY_AFTER).await;
             }
         }
+    }
+}
+
+impl MultiplexState {
+    fn is_outdated(&self, code: Code) -> bool {
+        code.version.is_some_and(|version| self.outdated.get(&code.skill) == Some(&version))
+    }
+
+    /// Whether calls of a skill wait for the worker that comes after this one.
+    fn holds(&self, skill: SkillId, line: &SharedWorker) -> bool {
+        line.generation < self.generation && self.changed.contains(&skill)
     }
 }
 
@@ -180,6 +225,36 @@ impl MultiplexCore {
         });
     }
 
+    /// Waits until another worker has taken the place of the current one. The error is how the call ends otherwise.
+    async fn replacement(self: &Arc<Self>, call: &Call) -> Result<(), Box<Outcome>> {
+        let generation = self.lock().generation;
+        // In a task of its own: others may wait for this start when this call is taken back.
+        let starting = tokio::spawn(replace_current(Arc::clone(self), generation));
+        let kind = match within(&call.deadline, starting).await {
+            Ok(Ok(Ok(()))) => return Ok(()),
+            Ok(Ok(Err(failure))) => return Err(Box::new(start_failed(call, &failure))),
+            Ok(Err(error)) => OutcomeKind::Lost { message: format!("starting its worker failed: {error}") },
+            Err(kind) => kind,
+        };
+        Err(Box::new(unstarted(call, kind)))
+    }
+
+    /// The worker has other files of a skill than a call means. Where it has imported them it will never have those that
+    /// are meant, and another one takes its place.
+    async fn worker_was_stale(self: &Arc<Self>, guard: &CallGuard, skill: SkillId, call: &Call) {
+        let line = guard.worker();
+        {
+            let mut state = line.lock();
+            if guard.is_first_of_skill() {
+                state.loaded.remove(&skill);
+                return;
+            }
+            state.worn = true;
+        }
+        // A failure is met again by the next attempt, and told then.
+        let _ = self.replacement(call).await;
+    }
+
     async fn start(self: &Arc<Self>) -> Result<Arc<SharedWorker>, Arc<StartFailure>> {
         if let Some(failure) = self.lock().failures.forbids(Instant::now()) {
             return Err(Arc::clone(failure));
@@ -200,7 +275,10 @@ impl MultiplexCore {
                     generation,
                     temp,
                     result_bytes_max: worker.result_bytes_max(),
-                    state: Mutex::default(),
+                    state: Mutex::new(SharedWorkerState {
+                        loaded: worker.preloaded().iter().copied().collect(),
+                        ..SharedWorkerState::default()
+                    }),
                 });
                 let idle_ttl = self.processes.config().idle_worker_ttl;
                 tokio::spawn(serve(Arc::clone(&shared), worker, idle_ttl, Arc::downgrade(self)));
@@ -238,12 +316,19 @@ impl SharedWorkerOwner for MultiplexCore {
 /// ends when those it has are over.
 async fn replace_current(core: Arc<MultiplexCore>, generation: u64) -> Result<(), Arc<StartFailure>> {
     let _turn = core.starting.lock().await;
-    let needed = |shared: &Arc<SharedWorker>| shared.generation < generation || shared.lock().worn;
+    let needed = |line: &Arc<SharedWorker>| line.generation < generation || line.lock().worn;
     let Some(old) = core.current().filter(needed) else { return Ok(()) };
     let shared = core.start().await?;
-    core.lock().current = Some(shared);
+    {
+        let mut state = core.lock();
+        if shared.generation == state.generation {
+            state.changed.clear();
+        }
+        state.current = Some(shared);
+    }
     old.retire();
-    if old.lock().stalled {
+    // Those that have not begun must not begin with outdated code.
+    if old.lock().stalled || old.generation < generation {
         old.requeue_unstarted().await;
     }
     Ok(())

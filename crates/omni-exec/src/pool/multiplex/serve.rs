@@ -216,7 +216,7 @@ fn take_frame(
                 }
                 if pending.end.is_none() {
                     *ended += 1;
-                    if !matches!(last.result, AttemptResult::Skipped) {
+                    if !matches!(last.result, AttemptResult::Skipped | AttemptResult::Stale) {
                         *started = number.max(*started);
                     }
                 }

@@ -1,13 +1,13 @@
 //! One async call's hold on a worker that it shares, and what all calls there share with the task that serves it.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::future::poll_fn;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
 
-use omni_call::{Call, CallPort, Event};
+use omni_call::{Call, CallPort, Event, SkillId};
 use omni_process::{OutputListener, PrintedOutput, StatusPage, TempFolder};
 use tokio::sync::oneshot;
 use tokio::time::{sleep, timeout};
@@ -66,6 +66,8 @@ pub(super) struct SharedWorkerState {
     pub(super) next_check: Option<Instant>,
     /// How many had begun and ended when that was seen to change last.
     pub(super) seen: Option<(u64, u64, Instant)>,
+    /// Skills of which it has imported files, or may have.
+    pub(super) loaded: HashSet<SkillId>,
     /// Another one has: no further call may begin here, and those that have are seen to their end.
     pub(super) retiring: bool,
     /// No further call may begin here.
@@ -279,6 +281,8 @@ pub(super) struct CallGuard {
     shared: Arc<SharedWorker>,
     id: u64,
     number: u64,
+    /// No call of its skill was sent there before.
+    is_first_of_skill: bool,
     over: bool,
     /// What the call has done to the process, as a JSON array.
     contamination: Option<Box<str>>,
@@ -297,6 +301,7 @@ impl CallGuard {
         if state.closed || state.retiring {
             return None;
         }
+        let is_first_of_skill = state.loaded.insert(call.spec.code().skill);
         state.begun += 1;
         let number = state.begun;
         let now = Instant::now();
@@ -314,7 +319,24 @@ impl CallGuard {
         state.calls.insert(id, PendingCall::new(number, reader));
         state.wake_task();
         drop(state);
-        Some(CallGuard { shared, id, number, over: false, contamination: None, stderr: None })
+        Some(CallGuard {
+            shared,
+            id,
+            number,
+            is_first_of_skill,
+            over: false,
+            contamination: None,
+            stderr: None,
+        })
+    }
+
+    pub(super) fn worker(&self) -> &Arc<SharedWorker> {
+        &self.shared
+    }
+
+    /// Whether it was the first call of its skill there, so that nothing had been imported before.
+    pub(super) fn is_first_of_skill(&self) -> bool {
+        self.is_first_of_skill
     }
 
     pub(super) async fn finish(&mut self, call: &mut Call, port: &mut dyn CallPort) -> AttemptResult {

@@ -2,6 +2,7 @@
 
 use std::time::Instant;
 
+use super::code::queue_of;
 use super::effect::{
     AbandonedCallEnd, Admission, CallFacts, CallHandle, Effect, RefusalReason, StartPurpose, WorkerHandle,
 };
@@ -17,14 +18,21 @@ impl<K: StateKey> Scheduler<K> {
         if self.closing {
             return Admission::Refused(RefusalReason::Shutdown);
         }
+        if self.recycle.is_outdated(facts.code) {
+            return Admission::Refused(RefusalReason::Stale);
+        }
         if let Some(key) = facts.key.take() {
             return match self.state_of(key, now) {
                 Some(state) => self.call_for_state(&facts, state, now),
                 None => Admission::Refused(RefusalReason::Busy),
             };
         }
+        if self.recycle.holds(facts.code.skill) {
+            let nobody = self.count.starting == 0;
+            return self.enqueue(&facts, None, nobody, now);
+        }
         while let Some(id) = self.idle.pop() {
-            if !self.take(id) {
+            if !self.take(id, &facts) {
                 continue;
             }
             if self.idle.is_empty() {
@@ -46,7 +54,7 @@ impl<K: StateKey> Scheduler<K> {
         let worker = self.states.0.get(state).and_then(|state| state.worker);
         let stage = worker.and_then(|id| self.workers.get(id.0)).map(|worker| worker.stage);
         if let (Some(id), Some(WorkerStage::Idle { .. })) = (worker, stage)
-            && self.take(id)
+            && self.take(id, facts)
         {
             return Admission::Run(id);
         }
@@ -58,14 +66,15 @@ impl<K: StateKey> Scheduler<K> {
         admission
     }
 
-    /// Takes an idle worker for a call. False when the worker has died meanwhile.
-    fn take(&mut self, id: WorkerHandle) -> bool {
+    /// Takes an idle worker for a call. False when it has died meanwhile.
+    fn take(&mut self, id: WorkerHandle, facts: &CallFacts<K>) -> bool {
         let Some(worker) = self.workers.get_mut(id.0) else { return false };
         if worker.exited {
             self.retire(id, false);
             return false;
         }
         worker.stage = WorkerStage::Busy;
+        worker.running = Some(facts.code.skill);
         worker.pipeline.begin();
         true
     }
@@ -85,11 +94,9 @@ impl<K: StateKey> Scheduler<K> {
         if !facts.again && !self.calls.has_room(facts.tool, &self.bounds) {
             return Admission::Refused(RefusalReason::Busy);
         }
-        let queue = match state.and_then(|state| self.states.0.get_mut(state)) {
-            Some(state) => &mut state.queue,
-            None => &mut self.queue,
-        };
-        let call = self.calls.push(queue, facts, state);
+        let held = state.is_none() && self.recycle.holds(facts.code.skill);
+        let queue = queue_of(&mut self.queue, &mut self.held, &mut self.states, state, held);
+        let call = self.calls.push(queue, facts, state, held);
         self.look_at_rate(TickRate::Queue);
         Admission::Waits(call)
     }
@@ -152,10 +159,8 @@ impl<K: StateKey> Scheduler<K> {
                 }
             }
             CallPosition::InQueue => {
-                let queue = match waiting.state.and_then(|state| self.states.0.get_mut(state)) {
-                    Some(state) => &mut state.queue,
-                    None => &mut self.queue,
-                };
+                let (state, held) = (waiting.state, waiting.held);
+                let queue = queue_of(&mut self.queue, &mut self.held, &mut self.states, state, held);
                 self.calls.leave_queue(queue, call);
             }
         }
@@ -204,7 +209,7 @@ impl<K: StateKey> Scheduler<K> {
             self.calls.grant(*call);
         }
         let states = self.states.0.iter_mut().map(|(_, state)| &mut state.queue);
-        for queue in std::iter::once(&mut self.queue).chain(states) {
+        for queue in [&mut self.queue, &mut self.held].into_iter().chain(states) {
             refused.extend(self.calls.take_out(queue, |_| true));
         }
         self.refuse_all(refused, &RefusalReason::Shutdown);

@@ -4,6 +4,8 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use omni_call::Code;
+
 use super::slots::SlotHandle;
 use crate::start_failure::StartFailure;
 
@@ -38,6 +40,8 @@ pub(in crate::pool) struct CallFacts<K> {
     pub(in crate::pool) tool: usize,
     /// Whose state it needs; `None` when any worker will do.
     pub(in crate::pool) key: Option<K>,
+    /// What it was resolved against.
+    pub(in crate::pool) code: Code,
     /// It may be sent to a worker behind another call, and others behind it, because it asks its client nothing
     /// (decision 0038).
     pub(in crate::pool) pipelines: bool,
@@ -69,15 +73,18 @@ pub(in crate::pool) enum RefusalReason {
     /// Its time ran out in the queue.
     Expired,
     CannotStart(Arc<StartFailure>),
+    /// What it was resolved against is outdated.
+    Stale,
     Shutdown,
 }
 
 /// In what condition a worker comes back from a call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in crate::pool) enum WorkerCondition {
-    /// It may serve another call. `worn`: it has reached a limit of its use, and is to be replaced.
-    Fit { worn: bool },
-    /// It must serve no other call. Its process may still run.
+    /// It may serve another one; `worn` when it has served its time, `stale` when it has not run its call, since it has
+    /// other files of the skill than that means.
+    Fit { worn: bool, stale: bool },
+    /// It must serve no other, and its process may still run.
     Unfit,
     /// Its process has ended. `begun` is the number of the last call that it has begun.
     Dead { begun: u64 },

@@ -2,9 +2,10 @@
 //!
 //! Each file answers one question: which calls wait (`queue`), which were sent to a worker behind another (`pipeline`),
 //! which worker keeps which state (`skill_states`), whether there are enough workers (`load`), which worker replaces
-//! which (`recycle`). `state` holds it all; `calls`, `workers` and `tick` are the events.
+//! which (`recycle`), which version of a skill's code runs where (`code`). `state` holds it all; `calls`, `workers` and `tick` are the events.
 
 mod calls;
+mod code;
 mod effect;
 mod load;
 mod pipeline;

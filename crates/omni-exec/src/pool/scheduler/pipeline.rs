@@ -18,6 +18,8 @@ use std::collections::VecDeque;
 use std::collections::vec_deque::Drain;
 use std::time::Instant;
 
+use omni_call::SkillId;
+
 use super::effect::CallHandle;
 use crate::bounds::REVOKED_FOR;
 
@@ -30,6 +32,7 @@ pub(super) struct PipelinedCall {
     pub(super) number: u64,
     /// `None` when its caller has left.
     pub(super) call: Option<CallHandle>,
+    pub(super) skill: Option<SkillId>,
 }
 
 /// What one worker was sent.
@@ -42,6 +45,8 @@ pub(super) struct Pipeline {
     behind: VecDeque<PipelinedCall>,
     /// When the calls behind the current one were revoked, if they were.
     revoked: Option<Instant>,
+    /// The highest number that was ever revoked.
+    revoked_up_to: u64,
     /// After the revocation it was read which of them the worker has begun, and the others were taken out.
     settled: bool,
     /// The call that was the current one when [`is_stalled`](Self::is_stalled) was asked last.
@@ -68,10 +73,15 @@ impl Pipeline {
     }
 
     /// Numbers a call that is sent behind the current one.
-    pub(super) fn send_behind(&mut self, call: CallHandle) -> u64 {
+    pub(super) fn send_behind(&mut self, call: CallHandle, skill: Option<SkillId>) -> u64 {
         self.last += 1;
-        self.behind.push_back(PipelinedCall { number: self.last, call: Some(call) });
+        self.behind.push_back(PipelinedCall { number: self.last, call: Some(call), skill });
         self.last
+    }
+
+    /// Whether a call of the skill stands behind the current one.
+    pub(super) fn has_behind(&self, skill: SkillId) -> bool {
+        self.behind.iter().any(|sent| sent.skill == Some(skill))
     }
 
     /// The current call has ended: makes the next one the current one.
@@ -92,7 +102,15 @@ impl Pipeline {
     pub(super) fn revoke(&mut self, now: Instant) -> Option<u64> {
         let last = self.behind.back()?.number;
         self.revoked.get_or_insert(now);
-        Some(last)
+        // Never less than before: what was taken back then may run elsewhere, and the worker has yet to skip it.
+        self.revoked_up_to = self.revoked_up_to.max(last);
+        Some(self.revoked_up_to)
+    }
+
+    /// Revokes the call at hand, which the worker skips unless it has begun it. Returns up to which number.
+    pub(super) fn revoke_at_hand(&mut self) -> u64 {
+        self.revoked_up_to = self.revoked_up_to.max(self.at_hand);
+        self.revoked_up_to
     }
 
     /// Whether it is time to read which calls the worker has begun: so long after the revocation its status page says

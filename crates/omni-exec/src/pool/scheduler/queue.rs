@@ -3,6 +3,8 @@
 use std::collections::{HashMap, VecDeque};
 use std::time::Instant;
 
+use omni_call::{Code, SkillId};
+
 use super::effect::{CallFacts, CallHandle, PoolBounds, WorkerHandle};
 use super::slots::{SlotHandle, Slots};
 
@@ -22,6 +24,9 @@ pub(super) struct QueuedCall {
     pub(super) tool: usize,
     /// The state that it needs.
     pub(super) state: Option<SlotHandle>,
+    pub(super) code: Code,
+    /// It waits for a worker of the newest generation.
+    pub(super) held: bool,
     pub(super) pipelines: bool,
     pub(super) small: bool,
     pub(super) accepted: Instant,
@@ -60,11 +65,14 @@ impl WaitingCalls {
         queue: &mut Queue,
         facts: &CallFacts<K>,
         state: Option<SlotHandle>,
+        held: bool,
     ) -> CallHandle {
         *self.per_tool.entry(facts.tool).or_default() += 1;
         let call = CallHandle(self.slots.insert(QueuedCall {
             tool: facts.tool,
             state,
+            code: facts.code,
+            held,
             pipelines: facts.pipelines,
             small: facts.small,
             accepted: facts.accepted,
@@ -80,10 +88,10 @@ impl WaitingCalls {
         call
     }
 
-    /// Puts a call back in the queue that was pipelined and has not begun: before those that came later.
-    pub(super) fn requeue(&mut self, queue: &mut Queue, call: CallHandle) {
+    /// Puts a call back in the queue that was pipelined in vain: before those that came later.
+    pub(super) fn requeue(&mut self, queue: &mut Queue, call: CallHandle, held: bool) {
         if let Some(waiting) = self.slots.get_mut(call.0) {
-            waiting.is = CallPosition::InQueue;
+            (waiting.is, waiting.held) = (CallPosition::InQueue, held);
             self.insert_by_age(queue, call);
         }
     }
@@ -149,18 +157,33 @@ impl WaitingCalls {
         queue: &mut Queue,
         is_out: impl Fn(&QueuedCall) -> bool,
     ) -> Vec<CallHandle> {
+        let out = self.take_back(queue, is_out);
+        for call in &out {
+            self.grant(*call);
+        }
+        out
+    }
+
+    /// The same, for calls that go on waiting elsewhere: each is to be [requeued](Self::requeue).
+    pub(super) fn take_back(
+        &mut self,
+        queue: &mut Queue,
+        is_out: impl Fn(&QueuedCall) -> bool,
+    ) -> Vec<CallHandle> {
         let out = |call: &CallHandle| self.slots.get(call.0).is_some_and(&is_out);
         // Nearly always there are none.
         if !queue.0.iter().any(out) {
             return Vec::new();
         }
-        let (exited, kept) = queue.0.drain(..).partition::<Vec<_>, _>(out);
+        let (out, kept) = queue.0.drain(..).partition::<Vec<_>, _>(out);
         queue.0.extend(kept);
-        self.queued -= exited.len();
-        for call in &exited {
-            self.grant(*call);
-        }
-        exited
+        self.queued -= out.len();
+        out
+    }
+
+    /// The skill of a call that has not been taken out.
+    pub(super) fn skill_of(&self, call: CallHandle) -> Option<SkillId> {
+        self.get(call).map(|waiting| waiting.code.skill)
     }
 
     fn forget_tool(&mut self, tool: usize) {

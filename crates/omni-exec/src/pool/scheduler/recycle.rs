@@ -14,6 +14,10 @@
 //! - A worker that keeps a state is retired before its successor starts, and only when its own skill has changed, since
 //!   there must never be two workers with one state.
 
+use std::collections::HashMap;
+
+use omni_call::{Code, CodeId, SkillId};
+
 /// What the pool remembers of workers that are being replaced.
 #[derive(Debug, Default)]
 pub(super) struct RecycleState {
@@ -25,11 +29,40 @@ pub(super) struct RecycleState {
     pub(super) successor_starting: bool,
     /// A worn worker is to be retired at its next return: its successor is ready, or got no permit.
     pub(super) retirement_due: bool,
+    /// Skills that have changed since the oldest generation: their calls wait for a worker of the newest.
+    pub(super) changed: Vec<SkillId>,
+    /// Of each skill that has ever changed the version before the last change: no call of it is run any more. Only that one:
+    /// a worker finds an earlier one by itself, and an edit that is taken back brings its version back.
+    outdated: HashMap<SkillId, CodeId>,
 }
 
 impl RecycleState {
     /// Whether workers of the newest generation are wanted and none serves yet.
     pub(super) fn renewing(&self) -> bool {
         self.oldest < self.generation
+    }
+
+    /// The next generation: this code is outdated from now on.
+    pub(super) fn renew(&mut self, outdated: &[Code]) {
+        self.generation += 1;
+        for code in outdated {
+            if !self.changed.contains(&code.skill) {
+                self.changed.push(code.skill);
+            }
+            match code.version {
+                Some(version) => self.outdated.insert(code.skill, version),
+                None => self.outdated.remove(&code.skill),
+            };
+        }
+    }
+
+    /// Whether a call that was resolved against this code is not to be run.
+    pub(super) fn is_outdated(&self, code: Code) -> bool {
+        code.version.is_some_and(|version| self.outdated.get(&code.skill) == Some(&version))
+    }
+
+    /// Whether calls of a skill wait for a worker of the newest generation.
+    pub(super) fn holds(&self, skill: SkillId) -> bool {
+        self.changed.contains(&skill)
     }
 }

@@ -3,6 +3,8 @@
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
+use omni_call::SkillId;
+
 use super::effect::{CallHandle, Effect, PoolBounds, RefusalReason, StartPurpose, WorkerHandle};
 use super::load::{LoadHistory, TickRate};
 use super::pipeline::{PIPELINED_MAX, Pipeline};
@@ -29,6 +31,8 @@ pub(in crate::pool) struct Scheduler<K> {
     pub(super) calls: WaitingCalls,
     /// Calls that any worker may serve.
     pub(super) queue: Queue,
+    /// Calls of skills that have changed, which wait for a worker of the newest generation.
+    pub(super) held: Queue,
     pub(super) workers: Slots<WorkerState>,
     /// Idle workers that may serve any call. The last used is at the end and is used next; those at the front are
     /// retired.
@@ -73,8 +77,12 @@ pub(super) struct WorkerState {
     /// Its process has ended.
     pub(super) exited: bool,
     pub(super) worn: bool,
-    /// The skill whose state it keeps has changed.
+    /// It has imported code that calls do not name any more, and goes when it has nothing to do.
     pub(super) outdated: bool,
+    /// Skills of which it has imported files, sorted.
+    pub(super) loaded: Vec<SkillId>,
+    /// The skill of the call that it runs.
+    pub(super) running: Option<SkillId>,
     pub(super) pipeline: Pipeline,
 }
 
@@ -98,6 +106,7 @@ impl<K: StateKey> Scheduler<K> {
             effects: VecDeque::new(),
             calls: WaitingCalls::default(),
             queue: Queue::default(),
+            held: Queue::default(),
             workers: Slots::default(),
             idle: Vec::new(),
             count: WorkerCounts::default(),
@@ -146,6 +155,8 @@ impl<K: StateKey> Scheduler<K> {
             exited: false,
             worn: false,
             outdated: false,
+            loaded: Vec::new(),
+            running: None,
             pipeline: Pipeline::default(),
         }));
         match state {
@@ -176,6 +187,7 @@ impl<K: StateKey> Scheduler<K> {
         worker.stage = WorkerStage::Busy;
         if let Some(sent) = worker.pipeline.advance() {
             let number = sent.number;
+            worker.running = sent.skill;
             self.effects.push_back(match sent.call {
                 Some(call) => {
                     self.calls.grant(call);
@@ -201,11 +213,12 @@ impl<K: StateKey> Scheduler<K> {
             return;
         };
         let number = worker.pipeline.begin();
+        worker.running = self.calls.skill_of(call);
         self.effects.push_back(Effect::Send { worker: id, call, number });
         if took < QUICK && pipelines {
             for _ in 1..share {
                 let Some(behind) = self.calls.pipeline_next(queue, id) else { break };
-                let number = worker.pipeline.send_behind(behind);
+                let number = worker.pipeline.send_behind(behind, self.calls.skill_of(behind));
                 self.effects.push_back(Effect::Send { worker: id, call: behind, number });
             }
         }
@@ -220,16 +233,10 @@ impl<K: StateKey> Scheduler<K> {
     /// be dead.
     pub(super) fn requeue(&mut self, id: WorkerHandle, begun: u64, now: Instant) {
         let Some(worker) = self.workers.get_mut(id.0) else { return };
-        let queue = match worker.state.and_then(|state| self.states.0.get_mut(state)) {
-            Some(state) => &mut state.queue,
-            None => &mut self.queue,
-        };
-        let mut any = false;
-        for call in worker.pipeline.take_unstarted(begun).filter_map(|sent| sent.call) {
-            self.calls.requeue(queue, call);
-            any = true;
-        }
-        if any {
+        let state = worker.state;
+        let back: Vec<_> = worker.pipeline.take_unstarted(begun).filter_map(|sent| sent.call).collect();
+        if !back.is_empty() {
+            back.into_iter().for_each(|call| self.take_back(call, state));
             self.serve_queue(now);
             // Where no worker was idle, perhaps one more is wanted.
             self.effects.push_back(Effect::Tick);

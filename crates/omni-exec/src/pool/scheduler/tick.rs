@@ -35,6 +35,11 @@ impl<K: StateKey> Scheduler<K> {
             let renews = self.recycle.renewing();
             self.start(if renews { StartPurpose::Renewal } else { StartPurpose::TooFew }, None);
         }
+        if !self.held.is_empty() && self.count.starting == 0 && self.failures.forbids(now).is_none() {
+            // No worker of the newest generation can come while the old ones have all places.
+            self.retire_old_generations();
+            self.serve_queue(now);
+        }
         self.start_for_states(now);
         self.next_tick(now)
     }
@@ -61,7 +66,7 @@ impl<K: StateKey> Scheduler<K> {
     fn refuse_expired(&mut self, now: Instant) {
         let states = self.states.0.iter_mut().map(|(_, state)| &mut state.queue);
         let mut expired = Vec::new();
-        for queue in std::iter::once(&mut self.queue).chain(states) {
+        for queue in [&mut self.queue, &mut self.held].into_iter().chain(states) {
             expired.append(&mut self.calls.take_out(queue, |call| call.expires.is_some_and(|at| now >= at)));
         }
         self.refuse_all(expired, &RefusalReason::Expired);
@@ -143,6 +148,7 @@ impl<K: StateKey> Scheduler<K> {
     fn next_tick(&mut self, now: Instant) -> Option<Instant> {
         let worked = self.load.note(self.finished, now);
         let waiting = !self.queue.is_empty()
+            || !self.held.is_empty()
             || self.states.0.iter().any(|(_, state)| !state.queue.is_empty())
             || self.workers.iter().any(|(_, worker)| !worker.pipeline.is_empty());
         self.rate = if waiting {

@@ -3,6 +3,8 @@
 
 use std::time::{Duration, Instant};
 
+use omni_call::SkillId;
+
 use super::effect::{Effect, RefusalReason, StartPurpose, WorkerCondition, WorkerHandle};
 use super::skill_states::StateKey;
 use super::state::{Scheduler, WorkerStage};
@@ -36,7 +38,10 @@ impl<K: StateKey> Scheduler<K> {
                 self.recycle.successor_starting = false;
                 self.retire_worn_idle();
             }
-            StartPurpose::Renewal => self.retire_old_generations(),
+            StartPurpose::Renewal => {
+                self.retire_old_generations();
+                self.serve_queue(now);
+            }
             StartPurpose::TooFew | StartPurpose::Stateful => {}
         }
         let retirement_due = self.asked.is_none_or(|asked| now >= asked + ASK_EVERY);
@@ -46,9 +51,11 @@ impl<K: StateKey> Scheduler<K> {
         }
     }
 
-    /// A worker has become ready for its first call.
-    pub(in crate::pool) fn worker_ready(&mut self, id: WorkerHandle, now: Instant) {
+    /// A worker is ready for its first call, and has imported files of the skills in `loaded`. It is in the scheduler's
+    /// hands.
+    pub(in crate::pool) fn worker_ready(&mut self, id: WorkerHandle, loaded: &[SkillId], now: Instant) {
         let Some(worker) = self.workers.get_mut(id.0) else { return };
+        loaded.iter().for_each(|skill| worker.note_loaded(*skill));
         worker.stage = WorkerStage::Busy;
         let (purpose, generation, exited) = (worker.purpose, worker.generation, worker.exited);
         let stateful = worker.state.is_some();
@@ -71,7 +78,7 @@ impl<K: StateKey> Scheduler<K> {
             self.retire_worn_idle();
         }
         // How long its calls take is not known yet, so no call is pipelined behind the first.
-        self.worker_returned(id, WorkerCondition::Fit { worn: false }, Duration::MAX, now);
+        self.worker_returned(id, WorkerCondition::Fit { worn: false, stale: false }, Duration::MAX, now);
     }
 
     /// A worker did not become ready. A `failure` forbids another start for a while.
@@ -100,6 +107,9 @@ impl<K: StateKey> Scheduler<K> {
             let refused = self.calls.take_out(queue, |_| true);
             self.refuse_all(refused, &why);
         }
+        if self.count.starting == 0 {
+            self.refuse_held(&why);
+        }
         // The autoscaler starts another worker when that is allowed again.
         self.effects.push_back(Effect::Tick);
     }
@@ -116,9 +126,17 @@ impl<K: StateKey> Scheduler<K> {
         let stateful = worker.state.is_some();
         match condition {
             _ if self.closing => return self.retire(id, false),
-            WorkerCondition::Fit { worn } => worker.worn |= worn,
-            // Which of the calls that were pipelined to it have begun is certain only once it is dead. Those that have
-            // begun end with it; the others go back to the queue.
+            WorkerCondition::Fit { worn, stale } => {
+                worker.worn |= worn;
+                match worker.running.take() {
+                    // It has imported another version, and will never have the one that is meant.
+                    Some(skill) if stale => worker.outdated |= worker.has_loaded(skill),
+                    Some(skill) => worker.note_loaded(skill),
+                    None => {}
+                }
+            }
+            // Calls that were pipelined to it learn of its end by themselves, if it has begun them, and wait for another
+            // worker if it has not. Which it has is certain once it is dead.
             WorkerCondition::Unfit if !worker.pipeline.is_empty() => {
                 return self.effects.push_back(Effect::KillAndReap { worker: id });
             }
@@ -147,7 +165,7 @@ impl<K: StateKey> Scheduler<K> {
         if !worker.pipeline.is_empty() {
             return false;
         }
-        if worker.state.is_some() {
+        if worker.outdated || worker.state.is_some() {
             return worker.outdated;
         }
         let worn = worker.worn;
@@ -207,29 +225,9 @@ impl<K: StateKey> Scheduler<K> {
         self.requeue(id, begun, now);
     }
 
-    /// Replaces all workers that keep no state, and those that keep the state of a key that has `changed`. Returns the
-    /// new generation, for [`is_renewed`](Self::is_renewed).
-    pub(in crate::pool) fn renew(&mut self, changed: impl Fn(&K) -> bool, now: Instant) -> u64 {
-        self.retire_changed_states(changed);
-        self.recycle.generation += 1;
-        if self.count.workers == 0 || self.count.workers >= self.bounds.workers_max {
-            self.retire_old_generations();
-        } else if self.failures.forbids(now).is_none() {
-            self.start(StartPurpose::Renewal, None);
-        }
-        // Where the start fails, the autoscaler tries again.
-        self.effects.push_back(Effect::Tick);
-        self.recycle.generation
-    }
-
-    /// Whether no worker of an earlier generation than this gets a call any more.
-    pub(in crate::pool) fn is_renewed(&self, generation: u64) -> bool {
-        self.closing || self.recycle.oldest >= generation
-    }
-
     /// Retires the workers that keep the state of a changed skill, before their successors start: there must never be
     /// two workers with one state.
-    fn retire_changed_states(&mut self, changed: impl Fn(&K) -> bool) {
+    pub(super) fn retire_changed_states(&mut self, changed: impl Fn(&K) -> bool) {
         let changed: Vec<WorkerHandle> = self
             .states
             .0
@@ -256,18 +254,6 @@ impl<K: StateKey> Scheduler<K> {
             let id = self.idle.remove(at);
             self.retire(id, true);
         }
-    }
-
-    /// Sees to it that no worker of an earlier generation gets another call: idle ones are retired now, others when
-    /// they come back.
-    pub(super) fn retire_old_generations(&mut self) {
-        let newest = self.recycle.generation;
-        self.recycle.oldest = newest;
-        let is_old =
-            |id: &WorkerHandle| self.workers.get(id.0).is_none_or(|worker| worker.generation < newest);
-        let old: Vec<WorkerHandle> = self.idle.extract_if(.., |id| is_old(id)).collect();
-        old.into_iter().for_each(|id| self.retire(id, true));
-        self.effects.push_back(Effect::Renewed);
     }
 
     /// What other pools may know of this one; `None` when it is closed.

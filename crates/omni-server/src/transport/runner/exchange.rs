@@ -14,7 +14,7 @@ use hyper::body::Incoming;
 use hyper::header::{self, HeaderMap, HeaderName, HeaderValue};
 use hyper::{Method, Request as HttpRequest, Response, StatusCode};
 use omni_call::{
-    Answer, CallRequest, CallResult, Deadline, ErrorDetail, NoClient, OutcomeKind, PromptMessages,
+    Answer, CallRequest, CallResult, Deadline, ErrorDetail, NoClient, Outcome, OutcomeKind, PromptMessages,
     ResourceContents, Wants,
 };
 use omni_catalog::{CatalogKind, ListFields, ProfileId};
@@ -31,6 +31,7 @@ use super::request::{RunRequest, object_text};
 use super::shared::{BODY_BYTES_MAX, CALLS_MAX, Guard, HEAD_BYTES_MAX, Shared};
 use super::stream::{CallEvents, CallStream};
 use crate::authority::{Authority, Host};
+use crate::call::NamedTool;
 use crate::call_options::CallOptions;
 use crate::item_calls;
 use crate::list_changes::list_of;
@@ -234,7 +235,15 @@ async fn run_tool(
             wants: asked.wants,
             session: asked.session.into(),
         };
-        let (outcome, _) = server.run(&tool, &asked.name, asked.arguments, terms, &mut speaker).await;
+        let named = NamedTool { profile: ProfileId::EVERYBODY, name: &asked.name, tool: &tool };
+        let outcome = match server.run(named, asked.arguments, terms, &mut speaker).await {
+            Ok((outcome, _)) => outcome,
+            // It went while the call waited.
+            Err(unknown) => {
+                let kind = OutcomeKind::NotFound { message: unknown.for_people() };
+                Outcome::unstarted(kind, accepted.elapsed())
+            }
+        };
         speaker.lines().end(id, outcome);
     };
     let stream = CallStream::new(id, call, waiting, shared.calls.begin());

@@ -268,7 +268,10 @@ impl Failure {
                 Failure { message: Some(message), ..failure }
             }
             // Nobody reads the end of a call that was taken back; a result is no failure.
-            OutcomeKind::Cancelled | OutcomeKind::Shutdown | OutcomeKind::Finished(_) => failure,
+            OutcomeKind::Cancelled
+            | OutcomeKind::Shutdown
+            | OutcomeKind::Finished(_)
+            | OutcomeKind::Stale { .. } => failure,
         }
     }
 }

@@ -66,7 +66,8 @@ impl World {
     fn send(&mut self, worker: WorkerHandle, call: CallHandle, number: u64) {
         let (at, caller) = (self.worker_of(worker), self.caller_of(call));
         let accepted = self.callers[caller].facts.accepted;
-        let overtaken = self.queued(self.callers[caller].facts.key).find(|c| c.facts.accepted < accepted);
+        let overtaken =
+            self.queued(self.callers[caller].facts.key, false).find(|c| c.facts.accepted < accepted);
         assert!(overtaken.is_none(), "{} overtakes {overtaken:?}", self.names[caller]);
         let worker = &mut self.workers[at];
         assert_eq!((worker.hands, worker.key), (Hands::Scheduler, self.callers[caller].facts.key));
@@ -112,6 +113,7 @@ impl World {
                 dismissed: false,
                 worn: false,
                 unfit: false,
+                loaded: BTreeMap::new(),
                 abandoned_end: None,
             });
         }

@@ -15,6 +15,22 @@ impl World {
             return;
         }
         let Some((number, caller)) = worker.inbox.pop_front() else { return };
+        let code = self.callers[caller].facts.code;
+        // What the files are is what is in force, where everybody was told.
+        let in_force = !self.told || (0..3).any(|skill| self.in_force(skill) == code);
+        let worker = &mut self.workers[at];
+        if number > worker.revoked && code.version.is_some() {
+            let loaded = worker.loaded.get(&code.skill).copied();
+            if loaded.is_none() && in_force {
+                worker.loaded.insert(code.skill, code.version);
+            }
+            if loaded.map_or(!in_force, |loaded| loaded != code.version) {
+                let told = "it reaches a worker that has imported another version than is in force";
+                assert!(!in_force || !self.told, "{}: {told}", self.names[caller]);
+                worker.words.insert(number, Reply::Stale);
+                return;
+            }
+        }
         worker.begun = number;
         if number <= worker.revoked {
             worker.words.insert(number, Reply::Skipped);
@@ -53,6 +69,11 @@ impl World {
                 self.ends(caller, CallerOutcome::Finished);
                 self.give_back(at, took);
             }
+            Some(Reply::Stale) => {
+                self.callers[caller].worker = None;
+                self.ends(caller, CallerOutcome::Stale);
+                self.give_back_with(at, took, true);
+            }
             Some(Reply::Skipped) => self.should_retry(at, caller, took),
             None if !begun && self.callers[caller].deaths == 0 => {
                 self.callers[caller].deaths += 1;
@@ -75,12 +96,16 @@ impl World {
     }
 
     pub(super) fn give_back(&mut self, at: usize, took: Duration) {
+        self.give_back_with(at, took, false);
+    }
+
+    fn give_back_with(&mut self, at: usize, took: Duration, stale: bool) {
         let worker = &mut self.workers[at];
         worker.hands = Hands::Scheduler;
         let condition = match (worker.alive, worker.unfit) {
             (false, _) => WorkerCondition::Dead { begun: worker.begun },
             (true, true) => WorkerCondition::Unfit,
-            (true, false) => WorkerCondition::Fit { worn: worker.worn },
+            (true, false) => WorkerCondition::Fit { worn: worker.worn, stale },
         };
         self.scheduler.worker_returned(worker.id, condition, took, self.now);
         self.carry_out();
@@ -116,7 +141,7 @@ impl World {
             return;
         }
         self.workers[at].hands = Hands::Scheduler;
-        self.scheduler.worker_ready(self.workers[at].id, self.now);
+        self.scheduler.worker_ready(self.workers[at].id, &[], self.now);
         self.carry_out();
     }
 

@@ -2,12 +2,12 @@
 
 use proptest::prelude::*;
 
-use super::world::{CallerOutcome, MS, TestKey, World};
+use super::world::{CallerOutcome, MS, TestKey, World, code, skill_of};
 
 /// One event; the number says which worker or caller, of those there are.
 #[derive(Clone, Debug)]
 enum Event {
-    Call { pipelines: bool, small: bool, key: Option<u8>, hasty: bool },
+    Call { pipelines: bool, small: bool, key: Option<u8>, hasty: bool, skill: u8, late: bool },
     Leaves(usize),
     Ready(usize),
     CannotStart(usize, bool),
@@ -21,7 +21,7 @@ enum Event {
     AbandonedCallEnd(usize, bool),
     Passes(u8),
     Tick,
-    Renew(Option<u8>),
+    Renew(u8),
     Places(usize),
     GiveUpIdle,
     GiveUpNext,
@@ -32,8 +32,8 @@ fn event() -> impl Strategy<Value = Event> {
     let at = 0_usize..8;
     let key = prop_oneof![4 => Just(None), 1 => (0_u8..4).prop_map(Some)];
     prop_oneof![
-        30 => (prop::bool::weighted(0.9), prop::bool::weighted(0.9), key, prop::bool::weighted(0.1))
-            .prop_map(|(pipelines, small, key, hasty)| Event::Call { pipelines, small, key, hasty }),
+        30 => (prop::bool::weighted(0.9), prop::bool::weighted(0.9), key, prop::bool::weighted(0.1), 0_u8..3, prop::bool::weighted(0.1))
+            .prop_map(|(pipelines, small, key, hasty, skill, late)| Event::Call { pipelines, small, key, hasty, skill, late }),
         4 => (0_usize..64).prop_map(Event::Leaves),
         10 => at.clone().prop_map(Event::Ready),
         1 => (at.clone(), any::<bool>()).prop_map(|(at, known)| Event::CannotStart(at, known)),
@@ -47,7 +47,7 @@ fn event() -> impl Strategy<Value = Event> {
         8 => (at, any::<bool>()).prop_map(|(at, obeys)| Event::AbandonedCallEnd(at, obeys)),
         10 => (0_u8..30).prop_map(Event::Passes),
         15 => Just(Event::Tick),
-        1 => prop::option::of(0_u8..4).prop_map(Event::Renew),
+        1 => (0_u8..3).prop_map(Event::Renew),
         1 => (0_usize..5).prop_map(Event::Places),
         1 => Just(Event::GiveUpIdle),
         1 => Just(Event::GiveUpNext),
@@ -65,11 +65,16 @@ fn happens(world: &mut World, event: &Event) {
         }
     };
     match *event {
-        Event::Call { pipelines, small, key, hasty } => {
+        Event::Call { pipelines, small, key, hasty, skill, late } => {
+            let skill = key.map_or(skill, |key| skill_of(TestKey(key)));
+            let version = world.versions.get(&skill).copied().unwrap_or(0);
+            // One that was resolved just before the last change.
+            let code = code(skill, version.saturating_sub(u32::from(late)));
             let expires = hasty.then(|| world.now + 20 * MS);
             world.comes("call", |facts| {
                 (facts.pipelines, facts.small, facts.key, facts.expires) =
                     (pipelines, small, key.map(TestKey), expires);
+                facts.code = code;
             });
         }
         Event::Leaves(caller) if !world.callers.is_empty() => {
@@ -93,9 +98,7 @@ fn happens(world: &mut World, event: &Event) {
         }),
         Event::Passes(time) => world.passes(u32::from(time) * MS),
         Event::Tick => world.tick(),
-        Event::Renew(key) => world.event(|scheduler, now| {
-            scheduler.renew(|other| Some(other.0) == key, now);
-        }),
+        Event::Renew(skill) => world.changes(skill),
         Event::Places(places) => world.places = places,
         Event::GiveUpIdle => world.event(|scheduler, _| {
             scheduler.give_up_idle();

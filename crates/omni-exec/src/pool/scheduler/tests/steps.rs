@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
-use super::world::{MS, TestKey, World};
+use super::world::{MS, TestKey, World, code, skill_of};
+use omni_call::Code;
+
 use crate::pool::scheduler::CallFacts;
 
 #[derive(Clone, Copy, Debug)]
@@ -41,6 +43,13 @@ pub(super) enum Step {
     Tick,
     /// So many milliseconds pass, and the autoscaler looks.
     TickAfter(u32),
+    /// A call of the skill of that number, which names its version; all others are of skill 0 and name none.
+    Of(&'static str, u8),
+    /// The same, resolved just before the last change.
+    Late(&'static str, u8),
+    /// The skill of that number has another version.
+    Changes(u8),
+    /// Skill 0 has another version.
     Renew,
     RenewState(u8),
     Places(usize),
@@ -70,7 +79,20 @@ impl World {
                 let expires = self.now + limit * MS;
                 self.calls(name, |facts| facts.expires = Some(expires));
             }
-            Step::For(name, key) => self.calls(name, |facts| facts.key = Some(TestKey(key))),
+            Step::Of(name, skill) => {
+                let code = self.in_force(skill);
+                self.calls(name, |facts| facts.code = code);
+            }
+            Step::Late(name, skill) => {
+                let code = code(skill, self.versions.get(&skill).map_or(0, |version| version - 1));
+                self.calls(name, |facts| facts.code = code);
+            }
+            Step::For(name, key) => {
+                let code = self.in_force(skill_of(TestKey(key)));
+                self.calls(name, |facts| {
+                    (facts.key, facts.code) = (Some(TestKey(key)), Code { version: None, ..code })
+                });
+            }
             Step::Leaves(name) => {
                 let caller = self.named(name);
                 self.leaves(caller);
@@ -108,16 +130,9 @@ impl World {
                 self.passes(time * MS);
                 self.tick();
             }
-            Step::Renew => {
-                self.event(|scheduler, now| {
-                    scheduler.renew(|_| false, now);
-                });
-            }
-            Step::RenewState(key) => {
-                self.event(|scheduler, now| {
-                    scheduler.renew(|other| *other == TestKey(key), now);
-                });
-            }
+            Step::Renew => self.changes(0),
+            Step::Changes(skill) => self.changes(skill),
+            Step::RenewState(key) => self.changes(skill_of(TestKey(key))),
             Step::Places(places) => self.places = places,
             Step::Contended(contended) => self.contended = contended,
             Step::GiveUpIdle => {

@@ -4,7 +4,10 @@
 //! hands, numbers follow each other, no call runs twice, nobody overtakes, there are never more workers than places.
 
 use std::collections::{BTreeMap, VecDeque};
+use std::path::Path;
 use std::time::{Duration, Instant};
+
+use omni_call::{Code, CodeId, SkillId};
 
 use crate::pool::scheduler::queue::CallPosition;
 use crate::pool::scheduler::{
@@ -34,6 +37,8 @@ pub(super) enum CallerOutcome {
     Expired,
     CannotStart,
     Shutdown,
+    /// It was resolved against code that is outdated, and has not run.
+    Stale,
     /// Its caller has left.
     Left,
 }
@@ -65,6 +70,7 @@ pub(super) enum Hands {
 pub(super) enum Reply {
     Result,
     Skipped,
+    Stale,
 }
 
 /// A worker and its process.
@@ -89,6 +95,8 @@ pub(super) struct Worker {
     pub(super) dismissed: bool,
     pub(super) worn: bool,
     pub(super) unfit: bool,
+    /// What it has imported of each skill.
+    pub(super) loaded: BTreeMap<SkillId, Option<CodeId>>,
     pub(super) abandoned_end: Option<(AbandonedCallEnd, Instant)>,
 }
 
@@ -107,6 +115,21 @@ pub(super) struct World {
     pub(super) next_tick: Option<Instant>,
     pub(super) log: Vec<String>,
     pub(super) names: Vec<String>,
+    /// Which version of each skill calls are resolved against, counted from 0.
+    pub(super) versions: BTreeMap<u8, u32>,
+    /// Every change has been told.
+    pub(super) told: bool,
+}
+
+/// Whose state it is.
+pub(super) fn skill_of(key: TestKey) -> u8 {
+    key.0 % 3
+}
+
+/// A version of a skill.
+pub(super) fn code(skill: u8, version: u32) -> Code {
+    let folder = format!("/skills/{skill}");
+    Code { skill: SkillId::of(Path::new(&folder)), version: Some(CodeId::of(&format!("{skill}.{version}"))) }
 }
 
 impl World {
@@ -134,6 +157,8 @@ impl World {
             next_tick: None,
             log: Vec::new(),
             names: Vec::new(),
+            versions: BTreeMap::new(),
+            told: true,
         }
     }
 
@@ -150,6 +175,20 @@ impl World {
         self.names.iter().position(|other| other == name).unwrap_or_else(|| panic!("no caller {name}"))
     }
 
+    /// The version of a skill that calls are resolved against now.
+    pub(super) fn in_force(&self, skill: u8) -> Code {
+        code(skill, self.versions.get(&skill).copied().unwrap_or(0))
+    }
+
+    /// The skill has another version from now on, and executors are told.
+    pub(super) fn changes(&mut self, skill: u8) {
+        let outdated = self.in_force(skill);
+        *self.versions.entry(skill).or_default() += 1;
+        self.event(|scheduler, now| {
+            scheduler.renew(&[outdated], false, |key| skill_of(*key) == skill, now);
+        });
+    }
+
     /// A call comes. Returns the number of its caller.
     pub(super) fn comes(&mut self, name: &str, change: impl FnOnce(&mut CallFacts<TestKey>)) -> usize {
         // No two are accepted at once.
@@ -157,6 +196,7 @@ impl World {
         let mut facts = CallFacts {
             tool: 1,
             key: None,
+            code: Code { version: None, ..self.in_force(0) },
             pipelines: true,
             small: true,
             again: false,
@@ -176,7 +216,7 @@ impl World {
         match self.scheduler.call_arrived(facts, self.now) {
             Admission::Run(id) => {
                 let at = self.worker_of(id);
-                let waits = self.queued(facts.key).next().is_some();
+                let waits = self.queued(facts.key, false).next().is_some();
                 assert!(!waits, "an idle worker takes a call past those that wait for one");
                 let worker = &mut self.workers[at];
                 assert_eq!((worker.hands, worker.key), (Hands::Scheduler, facts.key));
@@ -199,6 +239,7 @@ impl World {
             RefusalReason::Busy => CallerOutcome::Busy,
             RefusalReason::Expired => CallerOutcome::Expired,
             RefusalReason::CannotStart(_) => CallerOutcome::CannotStart,
+            RefusalReason::Stale => CallerOutcome::Stale,
             RefusalReason::Shutdown => CallerOutcome::Shutdown,
         };
         self.log.push(format!("refuse {} {outcome:?}", self.names[caller]));
@@ -255,11 +296,11 @@ impl World {
         at.expect("an effect's call has a caller who waits")
     }
 
-    /// The callers that stand in a queue.
-    pub(super) fn queued(&self, key: Option<TestKey>) -> impl Iterator<Item = &Caller> {
-        let waits = |caller: &&Caller| {
+    /// The callers that stand in a queue, for a worker of the newest generation if they are `held`.
+    pub(super) fn queued(&self, key: Option<TestKey>, held: bool) -> impl Iterator<Item = &Caller> {
+        let waits = move |caller: &&Caller| {
             let call = caller.place.and_then(|place| self.scheduler.calls.get(place));
-            call.is_some_and(|call| call.is == CallPosition::InQueue)
+            call.is_some_and(|call| call.is == CallPosition::InQueue && call.held == held)
         };
         self.callers.iter().filter(move |caller| caller.facts.key == key).filter(waits)
     }

@@ -1,0 +1,117 @@
+//! A skill that changes while a call of it is on its way: no line of the tool has run, so the call is resolved and validated
+//! anew, and its client sees no more of it than that.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use omni_call::{Call, OutcomeKind, ToolResult};
+use omni_testkit::{ScriptedExecutor, SkillFolder, TestServer, call_tool};
+use serde_json::{Value, json};
+
+const STALE: OutcomeKind = OutcomeKind::Stale { otherwise: None };
+
+fn source(parameters: &str) -> String {
+    format!(
+        "from omni import tool\n\n@tool\ndef run({parameters}):\n    \"\"\"Runs.\"\"\"\n    return \"\"\n"
+    )
+}
+
+/// The version of its skill's code that a call means.
+fn digest(call: &Call) -> String {
+    call.spec.target.python().unwrap().digest.clone().unwrap()
+}
+
+/// Serves a skill whose call is stale for the first time, when `edit` is made in its folder. Returns the client's answer,
+/// and the versions that its calls meant at the executor.
+async fn answered(edit: impl FnOnce(&SkillFolder), arguments: Value) -> (Value, Vec<String>) {
+    let folder = SkillFolder::new().python("t", &source("text: str"));
+    let (executor, mut calls) = ScriptedExecutor::new();
+    let server = TestServer::new(&folder, executor);
+    let mut client = server.stdio();
+    client.initialize("2025-11-25").await;
+    client.send(&call_tool(1, "t_run", arguments)).await;
+    let call = calls.next().await;
+    let mut meant = vec![digest(&call.call)];
+    edit(&folder);
+    call.end(STALE);
+    let answer = loop {
+        tokio::select! {
+            answer = client.next() => break answer,
+            call = calls.next() => {
+                meant.push(digest(&call.call));
+                call.finish("ran");
+            }
+        }
+    };
+    (answer, meant)
+}
+
+#[tokio::test]
+async fn a_stale_call_runs_with_the_code_that_there_is_then() {
+    let edit = |folder: &SkillFolder| folder.write("t/scripts/_helper.py", "x = 2\n");
+    let (answer, meant) = answered(edit, json!({"text": "a"})).await;
+    assert_eq!(answer["result"]["content"][0]["text"], "ran", "{answer}");
+    assert_eq!(meant.len(), 2);
+    assert_ne!(meant[0], meant[1]);
+}
+
+#[tokio::test]
+async fn an_argument_that_the_tool_has_no_more_is_refused_by_the_new_schema() {
+    let edit = |folder: &SkillFolder| folder.write("t/scripts/tools.py", &source("number: int"));
+    let (answer, meant) = answered(edit, json!({"text": "a"})).await;
+    assert_eq!(answer["result"]["isError"], true, "{answer}");
+    assert_eq!(answer["result"]["_meta"]["omni/failure"]["kind"], "invalid_arguments", "{answer}");
+    assert!(answer["result"]["content"][0]["text"].as_str().unwrap().contains("number"), "{answer}");
+    assert_eq!(meant.len(), 1, "it did not run");
+}
+
+#[tokio::test]
+async fn a_tool_that_is_gone_by_then_is_an_unknown_tool() {
+    let edit = |folder: &SkillFolder| folder.write("t/scripts/tools.py", "x = 1\n");
+    let (answer, meant) = answered(edit, json!({"text": "a"})).await;
+    assert_eq!(answer["error"]["code"], -32602, "{answer}");
+    assert!(answer["error"]["message"].as_str().unwrap().contains("t_run"), "{answer}");
+    assert_eq!(meant.len(), 1, "it did not run");
+}
+
+#[tokio::test]
+async fn where_the_files_change_each_time_the_call_ends_after_a_few_and_says_so() {
+    let folder = SkillFolder::new().python("t", &source("text: str"));
+    let runs = Arc::new(AtomicU32::new(0));
+    let counted = Arc::clone(&runs);
+    let executor = ScriptedExecutor::answering(move |_| {
+        counted.fetch_add(1, Ordering::Relaxed);
+        STALE
+    });
+    let server = TestServer::new(&folder, executor);
+    let mut client = server.stdio();
+    client.initialize("2025-11-25").await;
+    let answer = client.request(&call_tool(1, "t_run", json!({"text": "a"}))).await;
+    let failure = &answer["result"]["_meta"]["omni/failure"];
+    assert_eq!((&failure["kind"], &failure["retryable"]), (&json!("stale"), &json!(true)), "{answer}");
+    assert!(
+        answer["result"]["content"][0]["text"].as_str().unwrap().contains("changed each time"),
+        "{answer}"
+    );
+    assert_eq!(runs.load(Ordering::Relaxed), 6);
+}
+
+#[tokio::test]
+async fn what_is_missing_at_a_second_look_as_well_is_told_as_what_it_is() {
+    let folder = SkillFolder::new().skill("t", &["run"]);
+    let runs = Arc::new(AtomicU32::new(0));
+    let counted = Arc::clone(&runs);
+    let missing = || OutcomeKind::WorkerStart { message: "`x` cannot be run".into(), hint: "look".into() };
+    let executor = ScriptedExecutor::answering(move |_| match counted.fetch_add(1, Ordering::Relaxed) {
+        2 => ToolResult::of_text("it is back").into(),
+        _ => OutcomeKind::Stale { otherwise: Some(Box::new(missing())) },
+    });
+    let server = TestServer::new(&folder, executor);
+    let mut client = server.stdio();
+    client.initialize("2025-11-25").await;
+    let answer = client.request(&call_tool(1, "t_run", json!({}))).await;
+    assert_eq!(answer["result"]["_meta"]["omni/failure"]["kind"], "worker_start", "{answer}");
+    assert_eq!(runs.load(Ordering::Relaxed), 2);
+    let answer = client.request(&call_tool(2, "t_run", json!({}))).await;
+    assert_eq!(answer["result"]["content"][0]["text"], "it is back", "{answer}");
+}
