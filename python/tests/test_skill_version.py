@@ -300,8 +300,10 @@ def test_a_call_in_a_process_of_its_own_is_held_to_its_version_too(worker, skill
     demo = skill(files={"a.py": TOP + "@tool\ndef f():\n    return 'one'\n"})
     meant = of_version(demo, "f")
     argv = ("-m", "omni.skills.run", "demo", "f", "--args", "-")
-    stale = worker(argv=argv).call({**meant, "digest": "0" * 64})[-1]
+    other = worker(argv=argv)
+    stale = other.call({**meant, "digest": "0" * 64})[-1]
     assert stale == {"stale": {"id": 1, "digest": meant["digest"]}}
+    assert (other.wait(), other.printed["err"]) == (1, "")
     assert worker(argv=argv).text(meant) == "one"
 
 
@@ -346,6 +348,24 @@ def test_the_last_good_version_runs_from_the_code_that_is_kept(worker, skill, fi
     assert "stale" in one.call(good)[-1]
     for _ in range(2):
         assert one.text({**good, "last_good": True}) == "old good"
+
+
+def test_a_worker_that_has_loaded_the_last_good_version_takes_the_rest_from_what_is_kept(
+    worker, skill, tmp_path
+):
+    cache = str(tmp_path / "code")
+    late_import = (
+        "def f():\n    from .helper import value\n    return value()\ndef first():\n    return 'first'\n"
+    )
+    demo = skill(files={"a.py": late_import, "helper.py": HELPER.format("old")})
+    good, before = of_version(demo, "f"), of_version(demo, "first")
+    assert worker(env={"OMNI_CODE_CACHE": cache}).text(good) == "old"
+    for mode in ("sync", "async"):
+        write(os.path.join(demo.folder, "scripts", "helper.py"), HELPER.format("old"))
+        one = worker(mode, env={"OMNI_CODE_CACHE": cache})
+        assert one.text(before) == "first"
+        write(os.path.join(demo.folder, "scripts", "helper.py"), "def value(:\n")
+        assert one.text({**good, "last_good": True}) == "old"
 
 
 def test_where_the_code_is_not_kept_the_last_good_version_is_stale(worker, skill, tmp_path):

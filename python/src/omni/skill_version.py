@@ -157,6 +157,8 @@ def settle(
         known = _current.get(folder)
         if known is not None:
             if digest is None or known.digest == digest:
+                # What it imports from now on the folder may not have any more.
+                known.is_kept = known.is_kept or kept is not None
                 return known
             # One that failed, or was overtaken while it was imported, has left nothing to be mixed with.
             if known.is_loaded and in_use is None:

@@ -154,7 +154,8 @@ def exit_code(answer: bytes) -> int:
     kind, body = wire.decode(answer[4:])
     if kind == "result":
         return FAILED if body.get("is_error") else OK
-    return USAGE if body["kind"] == "invalid_arguments" else FAILED
+    # A frame of another type says that nothing has run.
+    return USAGE if body.get("kind") == "invalid_arguments" else FAILED
 
 
 # -- by hand ---------------------------------------------------------------------------------------------
