@@ -1,4 +1,4 @@
-//! Frames in and out of one worker's socket, with buffers that a small call never makes grow.
+//! Frames in and out of one worker's socket, with buffers that small calls never make grow.
 
 use std::future::Future;
 use std::io;
@@ -16,10 +16,10 @@ use tokio::net::UnixStream;
 use crate::result_memory::ResultReservation;
 use crate::wire::{self, FrameKey, WireError};
 
-/// What the inbox holds without growing; larger frames get memory of their own that goes with them.
+/// The size of the inbox. A larger frame gets memory of its own, which is shared with what is kept of the frame.
 const INBOX_BYTES: usize = 16 << 10;
 
-/// An outbox larger than this is given back after use.
+/// The memory of a larger outbox is freed after use.
 const OUTBOX_BYTES_KEPT: usize = 256 << 10;
 
 /// Our end of a worker's control channel.
@@ -31,15 +31,15 @@ pub(crate) struct Channel {
     at: usize,
     /// The frame before `at`, when it was a large one.
     large: Option<Bytes>,
-    /// Room for the large frame that is coming.
+    /// The memory reserved for the large frame that is arriving.
     reservation: ResultReservation,
     outbox: Vec<u8>,
     sent: usize,
-    /// How many bytes went to the socket in all, those of the first frame apart.
+    /// How many bytes the socket has taken in all, not counting those of the first frame.
     taken: u64,
-    /// What stands before each frame, after the first.
+    /// The key that comes before each frame, from the second on.
     key: Option<FrameKey>,
-    /// The same, until the first frame has come.
+    /// The same, until the first frame has arrived.
     next_key: Option<FrameKey>,
 }
 
@@ -50,7 +50,7 @@ pub(crate) struct FrameBody<'a> {
     large: Option<&'a Bytes>,
 }
 
-/// A body larger than this is shared with what is kept of it.
+/// Of a larger body, parts that are kept are shared instead of copied.
 const COPIED_BYTES_MAX: usize = 4 << 10;
 
 impl<'a> FrameBody<'a> {
@@ -91,8 +91,8 @@ impl Channel {
         })
     }
 
-    /// Has every frame refused that comes without `key`, from the second on: the first is sent before the worker has
-    /// been told.
+    /// Has every frame from the second on refused that does not come after `key`. The worker sends its first frame
+    /// before it has been told the key.
     pub(crate) fn expect_key(&mut self, key: FrameKey) {
         self.next_key = Some(key);
     }
@@ -102,8 +102,8 @@ impl Channel {
         wire::header_length() + self.key.as_ref().map_or(0, |key| key.len())
     }
 
-    /// Ready with the length of the next frame once it has arrived whole; then [`body`](Self::body) is it
-    /// until [`consume`](Self::consume).
+    /// Ready with the length of the next frame once it has arrived whole. [`body`](Self::body) returns it until
+    /// [`consume`](Self::consume).
     pub(crate) fn poll_frame(&mut self, cx: &mut Context<'_>) -> Poll<Result<usize, WireError>> {
         loop {
             if let Some(large) = &self.large {
@@ -123,11 +123,11 @@ impl Channel {
                 return Poll::Ready(Ok(length));
             }
             if let Some(length) = length.filter(|length| *length > INBOX_BYTES) {
-                // What comes meanwhile stays with the worker.
+                // Until memory is reserved nothing more is read, so the worker has to wait.
                 ready!(self.reservation.poll(length, cx));
             }
             self.make_room(self.header_length() + length.unwrap_or(0));
-            // A read that fills less than the room tells tokio that nothing is left, so the next look costs
+            // A read that returns less than the buffer holds tells tokio that nothing is left, so the next poll costs
             // no system call.
             let read = pin!(self.socket.read_buf(&mut self.inbox)).poll(cx);
             if ready!(read)? == 0 {
@@ -147,7 +147,7 @@ impl Channel {
         }
     }
 
-    /// Passes over the frame that [`poll_frame`](Self::poll_frame) found.
+    /// Drops the frame that [`poll_frame`](Self::poll_frame) found.
     pub(crate) fn consume(&mut self, length: usize) {
         if self.large.take().is_none() {
             self.at += self.header_length() + length;
@@ -167,17 +167,17 @@ impl Channel {
         &mut self.outbox
     }
 
-    /// Whether nothing has arrived that has not been taken.
+    /// Whether nothing has arrived that has not been consumed.
     pub(crate) fn is_empty(&self) -> bool {
         self.large.is_none() && self.inbox.is_empty()
     }
 
-    /// How many bytes the socket has taken in all, from an origin of its own.
+    /// How many bytes the socket has taken in all, for comparison with [`written`](Self::written).
     pub(crate) fn taken(&self) -> u64 {
         self.taken
     }
 
-    /// What [`taken`](Self::taken) will be when everything in the outbox has gone.
+    /// What [`taken`](Self::taken) will be when everything in the outbox has been sent.
     pub(crate) fn written(&self) -> u64 {
         self.taken + (self.outbox.len() - self.sent) as u64
     }
@@ -187,7 +187,7 @@ impl Channel {
         self.outbox.is_empty()
     }
 
-    /// Sends what the socket takes without waiting. The rest goes with [`poll_flush`](Self::poll_flush).
+    /// Sends what the socket takes without waiting. [`poll_flush`](Self::poll_flush) sends the rest.
     pub(crate) fn flush_now(&mut self) {
         if self.flushed() {
             return;
@@ -203,7 +203,7 @@ impl Channel {
         self.forget_sent();
     }
 
-    /// Sends what is left. Pending while the worker does not read.
+    /// Sends what is left in the outbox. Pending while the worker does not read.
     pub(crate) fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         while !self.flushed() {
             match ready!(Pin::new(&mut self.socket).poll_write(cx, &self.outbox[self.sent..])) {
@@ -218,8 +218,8 @@ impl Channel {
         Poll::Ready(())
     }
 
-    /// A socket that takes nothing more belongs to a worker that is dying or has closed it. Which of the two
-    /// is found out where its end is watched, so this is no error here.
+    /// Discards what is left in the outbox: the worker is dying, or has closed its socket. That is no error here, since
+    /// whoever watches the process and reads the socket will find out.
     fn give_up_sending(&mut self) {
         self.taken = self.written();
         self.sent = self.outbox.len();
@@ -246,8 +246,8 @@ impl Channel {
         self.at = 0;
     }
 
-    /// Makes room for a frame of `wanted` bytes that begins at `at`, all of it at once: a large one has been paid for
-    /// by then, and growing step by step would copy it and leave the allocator holes of half its size.
+    /// Makes room in the inbox for a frame of `wanted` bytes that begins at `at`, all at once: growing step by step
+    /// would copy a large frame again and again, and leave the allocator holes of half its size.
     fn make_room(&mut self, wanted: usize) {
         if self.at > 0 {
             self.inbox.drain(..self.at);

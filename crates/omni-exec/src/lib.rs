@@ -1,7 +1,6 @@
-//! How a call runs: in a warm Python worker of a pool (A), in a process of its own, forked
-//! or started (B), at a runner that somebody else
-//! started (A), or in an interpreter inside this process (C). And how other MCP servers are spoken to, with
-//! the protocol's client half.
+//! How a call runs: in a warm Python worker of a pool, in a process of its own that is forked or started for it, at a
+//! runner that somebody else has started, in an interpreter inside this process, or as a function of this program. And
+//! how other MCP servers are spoken to, with the protocol's client half.
 
 mod config;
 mod embedded;

@@ -1,4 +1,4 @@
-//! Tools that are functions of this program: a table of them by name. Starts no process.
+//! `native`: tools that are functions of this program, by name. Starts no process.
 
 use std::collections::BTreeMap;
 use std::future::{Future, poll_fn};
@@ -23,8 +23,8 @@ use crate::within::expired;
 /// It runs on the thread that serves all clients, so what takes longer than a millisecond belongs in
 /// `tokio::task::spawn_blocking`.
 pub trait NativeTool: Send + Sync {
-    /// Runs one call. `arguments` is a JSON object that fits the tool's input schema; `said` takes what is to be told
-    /// meanwhile, and whatever it is told is a sign of life.
+    /// Runs one call. `arguments` is a JSON object that fits the tool's input schema. `said` takes progress and log
+    /// messages; each of them is a sign of life.
     ///
     /// Dropping the future cancels the call.
     ///
@@ -40,8 +40,8 @@ pub trait NativeTool: Send + Sync {
 
 /// Runs each call as a future of its caller's task, within the call's time limits.
 ///
-/// A function that panics costs its own call. How many calls there are at once is the server's to say, and each tool's
-/// policy. Needs a tokio runtime while calls run.
+/// A panic of a function fails its own call only. How many calls run at once is bounded by the server and by each
+/// tool's policy, not here. Needs a tokio runtime while calls run.
 pub struct Native {
     tools: BTreeMap<String, Arc<dyn NativeTool>>,
     result_bytes_max: usize,
@@ -71,13 +71,13 @@ impl Native {
         outcome(&call, kind, Phase::Started, 1)
     }
 
-    /// Runs the function to its end, or to the call's.
+    /// Runs the function until it returns or the call's time is up.
     async fn finish(&self, tool: &dyn NativeTool, call: &mut Call, events: &mut dyn CallPort) -> OutcomeKind {
         let last_sign = Mutex::new(None);
         let mut said = LastSignSink { events, last_sign: &last_sign };
         let arguments = call.arguments().clone();
         let mut running = pin!(async { tool.call(arguments, &mut said).await });
-        // Nothing of it is looked at after a panic: the future is dropped.
+        // Unwind safety: after a panic the future is dropped and nothing of it is used.
         let mut guarded = poll_fn(|cx| match catch_unwind(AssertUnwindSafe(|| running.as_mut().poll(cx))) {
             Ok(polled) => polled.map(Some),
             Err(_) => Poll::Ready(None),
@@ -105,7 +105,7 @@ impl Native {
         }
     }
 
-    /// What an answer means; `None` is a panic.
+    /// The kind of outcome that the function's answer is; `None` stands for a panic.
     fn outcome_kind(&self, answer: Option<Result<ToolResult, String>>) -> OutcomeKind {
         let limit_bytes = self.result_bytes_max;
         match answer {
@@ -131,7 +131,7 @@ impl Native {
     }
 }
 
-/// Passes on what a function says, and notes when.
+/// Passes on what a function says, and notes when it did, as its last sign of life.
 struct LastSignSink<'a> {
     events: &'a mut dyn CallPort,
     last_sign: &'a Mutex<Option<Instant>>,

@@ -1,5 +1,5 @@
-//! What calls in processes of their own have in common, forked or started: how many there may be, what the end of one
-//! means, and how its process goes.
+//! What calls that have a process to themselves share, whether it is forked or started: how many run at once, what
+//! their outcome is, and how the process is ended.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -17,20 +17,20 @@ use crate::outcome::start_failed;
 use crate::within::within;
 use crate::worker::Worker;
 
-/// How many calls of an executor run at once, and how many wait for that.
+/// Bounds how many calls of an executor run at once, and how many wait.
 pub(crate) struct CallCapacity {
     permits: Arc<Semaphore>,
-    /// Has no permits: only whether this executor is closed, where others go on with the same permits.
+    /// Has no permits. It is closed when this executor is closed, while others go on using `permits`.
     closed: Semaphore,
     waiting: AtomicUsize,
     waiting_max: usize,
 }
 
-/// One of the calls that run at once. It is kept until the call's process is gone, or free for another call.
+/// The permit of one call that runs. It is kept until the call's process has ended, or is idle again.
 pub(crate) type CallPermit = OwnedSemaphorePermit;
 
 impl CallCapacity {
-    /// `permits` are shared with the executors of other sets.
+    /// `permits` are shared with the executors of other interpreters.
     pub(crate) fn new(config: &ExecConfig, permits: Arc<Semaphore>) -> Self {
         CallCapacity {
             permits,
@@ -40,7 +40,7 @@ impl CallCapacity {
         }
     }
 
-    /// Waits until the call may run, its deadline permitting. The error is how it ends otherwise.
+    /// Waits until the call may run. The error is how the call ends when it may not before its deadline.
     pub(crate) async fn acquire(&self, call: &Call) -> Result<CallPermit, OutcomeKind> {
         if self.closed.is_closed() {
             return Err(OutcomeKind::Shutdown);
@@ -59,18 +59,18 @@ impl CallCapacity {
         within(&call.deadline, permit).await?
     }
 
-    /// Whoever waits, or comes later, is told that the server stops.
+    /// Ends calls that wait, and refuses later ones, with [`OutcomeKind::Shutdown`].
     pub(crate) fn close(&self) {
         self.closed.close();
     }
 }
 
-/// One of the calls that wait.
+/// Counts a call among those that wait.
 struct WaitingCount<'a>(&'a AtomicUsize);
 
 impl<'a> WaitingCount<'a> {
     fn new(waiting: &'a AtomicUsize, max: usize) -> Option<Self> {
-        // Counted before it is looked at, so that the bound holds with several threads as well.
+        // Counted before the bound is checked, so that it holds with several threads as well.
         let this = WaitingCount(waiting);
         (waiting.fetch_add(1, Ordering::Relaxed) < max).then_some(this)
     }
@@ -82,7 +82,7 @@ impl Drop for WaitingCount<'_> {
     }
 }
 
-/// What the end of a call means to its caller, who need not wait for the process's exit.
+/// The outcome of a call. Its caller need not wait until the process has exited.
 pub(crate) async fn conclude_own_process(
     processes: &ExecutorProcesses,
     call: &Call,
@@ -90,27 +90,27 @@ pub(crate) async fn conclude_own_process(
     result: AttemptResult,
 ) -> Outcome {
     let (config, closing) = (processes.config(), processes.closing());
-    // It was started for this call, so that one which never got that far is a start that failed.
+    // The process was started for this call. Where it ended before it was ready, its start has failed.
     if let AttemptResult::Died(exit) = result
         && !closing
         && let Some(failure) = worker.never_ready(config, exit)
     {
         return start_failed(call, &failure);
     }
-    // Nobody is told what a call did to a process of its own: it goes with the call.
+    // What a call did to its process does not matter, since the process ends with the call.
     drop(worker.take_contamination());
     conclude(worker, call, result, AttemptFacts { config, attempt: 1, closing }).await
 }
 
-/// Ends a process that serves no call any more: kindly when its call has ended, by the whole ladder when it has not.
-/// `permit` is kept until the process is gone.
+/// Ends the process of a call, in a task of its own. A running call is interrupted first; a process without a call is
+/// asked to exit. What does not help is followed by SIGTERM and SIGKILL. `permit` is kept until the process has ended.
 pub(crate) fn end_in_background(mut worker: Box<Worker>, permit: Option<CallPermit>) {
-    // Outside a runtime nothing can wait for it, so it is killed right here.
+    // Outside a runtime nothing can wait for it, so it is killed at once, by dropping it.
     let Ok(runtime) = tokio::runtime::Handle::try_current() else { return };
     runtime.spawn(async move {
         let _permit = permit;
         let gone = if worker.has_call() {
-            // A one-shot process that obeyed is as good as gone.
+            // A process for one call exits by itself when the call has ended.
             worker.cancel(CANCEL_PATIENCE).await;
             worker.process.exited()
         } else {

@@ -1,7 +1,9 @@
-//! What running calls ask of their clients: which questions a worker may ask, and the answers that are waited for.
+//! The questions that running calls ask their clients: which ones a worker may ask, and the answers that are waited
+//! for.
 //!
-//! A worker's word is checked by numbers alone ([`QuestionNumbers`]), so that whoever reads its frames can do so without the
-//! call at hand; the answers ([`PendingAnswers`]) belong to the call's own future and are taken back when that is dropped.
+//! Whether a worker may ask is checked by the numbers of questions alone ([`QuestionNumbers`]), so whoever reads its
+//! frames can do that without the call. The answers ([`PendingAnswers`]) belong to the future of the call; dropping
+//! that takes the questions back.
 
 use std::collections::VecDeque;
 use std::future::ready;
@@ -13,11 +15,11 @@ use omni_call::{Answer, Ask, AskMethod, AskRefusal, BoxFuture, CallPort, Deadlin
 
 use crate::wire::{AskFrame, WireError};
 
-/// What is repeated of a method that there is not.
+/// How much of the name of an unknown method a message repeats.
 const METHOD_CHARS_MAX: usize = 100;
 
-/// Answers at most that lie here because the worker does not read: half of them may be to questions that it has taken
-/// back meanwhile.
+/// Answers at most that wait here because the worker does not read: twice as many as questions may be open, since half
+/// of them may be answers to questions that have been taken back meanwhile.
 const UNREAD_MAX: usize = 2 * Ask::OPEN_MAX;
 
 /// The questions of one call, by their numbers.
@@ -25,8 +27,8 @@ const UNREAD_MAX: usize = 2 * Ask::OPEN_MAX;
 pub(crate) struct QuestionNumbers {
     last: u64,
     open: Vec<u64>,
-    /// Where the answers end that the worker's socket had not taken when they were written, counted in bytes that were
-    /// ever written there.
+    /// The answers that the worker's socket had not taken when they were written: for each, how many bytes had been
+    /// written to the socket with it.
     unread: VecDeque<u64>,
 }
 
@@ -47,17 +49,17 @@ impl QuestionNumbers {
         Ok(())
     }
 
-    /// Notes that nobody waits for an answer any more.
+    /// Notes that a question has been taken back.
     fn retract(&mut self, number: u64) -> Result<(), WireError> {
         if number > self.last {
             return Err(WireError::AskNumber { given: number, wanted: self.last });
         }
-        // It may have been answered while the word was on its way.
+        // It may have been answered while the frame that takes it back was on its way.
         self.open.retain(|open| *open != number);
         Ok(())
     }
 
-    /// Notes what is said of them, as [`ask`](Self::ask) and [`retract`](Self::retract) do.
+    /// Notes a frame about a question, by [`ask`](Self::ask) or [`retract`](Self::retract).
     pub(crate) fn take(&mut self, asking: &QuestionFrame, taken: u64) -> Result<(), WireError> {
         match asking {
             QuestionFrame::Ask(number, _) => self.ask(*number, taken),
@@ -72,16 +74,16 @@ impl QuestionNumbers {
         self.open.len() < before
     }
 
-    /// Notes where the last answer ends among all bytes that were ever written to the worker.
+    /// Notes how many bytes have been written to the worker in all, up to the end of the last answer.
     pub(crate) fn written(&mut self, end: u64) {
         self.unread.push_back(end);
     }
 }
 
-/// One word of a worker about its questions, kept for the call that it belongs to.
+/// What a frame of a worker says about a question, kept for the future of the call.
 #[derive(Debug)]
 pub(crate) enum QuestionFrame {
-    /// The question, or the answer where no client can be asked that.
+    /// The number, and the question, or the refusal where no client can be asked that.
     Ask(u64, Result<Ask, Answer>),
     Retract(u64),
 }
@@ -89,7 +91,8 @@ pub(crate) enum QuestionFrame {
 impl QuestionFrame {
     pub(crate) fn of(frame: &AskFrame<'_>) -> Self {
         let question = match AskMethod::from_name(&frame.method) {
-            // Copied: a large frame is paid for with the room of results, and a person may think for minutes.
+            // Copied, because a large frame holds a reservation of the memory for results, and a person may take
+            // minutes to answer.
             Some(method) => Ok(Ask { method, params: Bytes::copy_from_slice(frame.params.get().as_bytes()) }),
             None => Err(no_such_method(&frame.method)),
         };
@@ -113,7 +116,8 @@ pub(crate) struct PendingAnswers {
 }
 
 impl PendingAnswers {
-    /// Passes a worker's word on. From the first open question to the last answer the idle clock stands still.
+    /// Asks the client, or takes a question back. From the first open question to the last answer the idle clock is
+    /// stopped.
     pub(crate) fn take(&mut self, asking: QuestionFrame, deadline: &mut Deadline, port: &mut dyn CallPort) {
         let now = Instant::now();
         match asking {
@@ -157,7 +161,7 @@ impl PendingAnswers {
     }
 }
 
-/// An answer that a worker may be sent.
+/// The answer, or a refusal in its place where it is larger than a worker may be sent.
 fn bounded(answer: Answer) -> Answer {
     match answer {
         Answer::Result(result) if result.len() > Answer::BYTES_MAX => Answer::Refused {
@@ -176,7 +180,7 @@ fn bounded(answer: Answer) -> Answer {
     }
 }
 
-/// The questions of the one call that a process, a thread or a runner runs.
+/// The questions of one call.
 #[derive(Default)]
 pub(crate) struct CallQuestions {
     numbers: QuestionNumbers,
@@ -186,13 +190,13 @@ pub(crate) struct CallQuestions {
 }
 
 impl CallQuestions {
-    /// Those of a call that is only seen to its end.
+    /// For a call whose caller has left.
     pub(crate) fn over() -> Self {
         CallQuestions { over: true, ..CallQuestions::default() }
     }
 
-    /// Takes in what is said of the call's questions. `taken` is how many bytes of answers the worker's socket has taken so
-    /// far; 0 where answers go another way.
+    /// Checks what a frame says about a question, and passes it on. `taken` is how many bytes the worker's socket has
+    /// taken so far, 0 where answers do not go through a socket.
     pub(crate) fn take(
         &mut self,
         asking: QuestionFrame,
@@ -208,7 +212,7 @@ impl CallQuestions {
         Ok(())
     }
 
-    /// The next answer that has come; [`written`](Self::written) is to be told where it was written.
+    /// The next answer that has come. [`written`](Self::written) is to be called when it has been written.
     pub(crate) fn poll(&mut self, cx: &mut Context<'_>, deadline: &mut Deadline) -> Option<(u64, Answer)> {
         let (number, answer) = self.pending.poll(cx, deadline)?;
         self.numbers.answer(number);

@@ -1,8 +1,9 @@
-//! Room in memory for large results: one account for the process, since its memory is one.
+//! A bound on the memory that large results take, for the whole process.
 //!
-//! A result is paid for before it is read from whoever made it, and its bytes carry the receipt until the last of
-//! them is dropped, which is when they have been written to the client. A client that does not read so keeps tools
-//! waiting in their own pipes, and fills nothing here.
+//! Memory for a large result is reserved before the result is read from its worker or runner. The reservation goes
+//! along with the bytes and is released when the last of them is dropped, after they have been written to the client.
+//! So a client that does not read keeps tools waiting, and their results stay in their own pipes instead of filling our
+//! memory.
 
 use std::future::Future;
 use std::pin::Pin;
@@ -12,7 +13,7 @@ use std::task::{Context, Poll, ready};
 use bytes::Bytes;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-/// What large results may take when nobody says: three eighths of 64 MiB.
+/// What large results may take when [`set_result_memory`] has not been called: three eighths of 64 MiB.
 const RESULT_MEMORY_DEFAULT: usize = 24 << 20;
 
 struct ResultMemory {
@@ -37,7 +38,7 @@ impl ResultMemory {
 
 type PendingReservation = Pin<Box<dyn Future<Output = Option<OwnedSemaphorePermit>> + Send>>;
 
-/// Room that is asked for, or held, for one result.
+/// A reservation for one result, waited for or held.
 #[derive(Default)]
 pub(crate) struct ResultReservation {
     asking: Option<PendingReservation>,
@@ -45,7 +46,8 @@ pub(crate) struct ResultReservation {
 }
 
 impl ResultReservation {
-    /// Ready once there is room for that many bytes. What is larger than all the room waits until it is alone.
+    /// Ready once so many bytes are reserved. A result that is larger than the whole bound waits until it is the only
+    /// one.
     pub(crate) fn poll(&mut self, bytes: usize, cx: &mut Context<'_>) -> Poll<()> {
         if self.held.is_some() {
             return Poll::Ready(());
@@ -61,7 +63,7 @@ impl ResultReservation {
         Poll::Ready(())
     }
 
-    /// The bytes with the receipt for them.
+    /// Bytes that release the reservation when the last of them is dropped.
     pub(crate) fn fill(&mut self, bytes: Vec<u8>) -> Bytes {
         self.asking = None;
         match self.held.take() {

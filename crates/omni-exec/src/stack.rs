@@ -1,11 +1,11 @@
-//! Where Python was: the user's part of what `faulthandler` printed.
+//! The frames of a skill in a dump of Python's stacks that `faulthandler` has printed.
 
 use std::path::Path;
 
-/// Stands in the line above the frames of each stack.
+/// A part of the line above the frames of each stack.
 const HEADING: &str = "most recent call first";
 
-/// Whether `dump` may be all of it: a heading that contains `heading`, and no line begun.
+/// Whether `dump` may be complete: it has a line that contains `heading`, and its last line has ended.
 pub(crate) fn looks_complete(dump: &[u8], heading: &str) -> bool {
     let mut lines = dump.split_inclusive(|byte| *byte == b'\n');
     dump.ends_with(b"\n") && lines.any(|line| contains(line, HEADING) && contains(line, heading))

@@ -1,7 +1,7 @@
-//! How frames to and from a worker are written and read: bytes only, no I/O.
+//! How frames to and from a worker are written and read. Works on bytes and does no I/O.
 //!
 //! A frame is a length (u32, little-endian) and that many bytes of JSON: an object with one member, named
-//! after the frame's type. Tool arguments go down and results come up as the raw bytes they are.
+//! after the frame's type. Arguments and results are copied as they are, and never rebuilt.
 
 mod error;
 mod frame;
@@ -18,7 +18,7 @@ pub(crate) use to_worker::{
     push_drain, push_hello, push_request,
 };
 
-/// The protocol spoken here. A worker that announces another one is refused.
+/// The version of the protocol. A worker that announces another one is refused.
 pub(crate) const PROTO: u32 = 2;
 
 #[cfg(test)]

@@ -1,4 +1,4 @@
-//! One Python process that speaks the worker wire and runs one call at a time: what is known of it.
+//! One Python process that speaks the worker protocol and runs one call at a time: what is known of it.
 
 mod attempt_site;
 mod call;
@@ -28,17 +28,17 @@ pub(crate) struct Worker {
     pub(crate) output: Output,
     pub(crate) process: Process,
     page: Arc<StatusPage>,
-    /// Kept from call to call and set anew only when a call's deadline is nearer than what it is set to:
-    /// most calls end before they would have needed a timer.
+    /// One timer for all calls, set anew only when a call's deadline is nearer than what it is set to: most calls end
+    /// before they would have needed a timer.
     alarm: Pin<Box<Sleep>>,
     call: Option<CurrentCall>,
-    /// Names the worker among those of this server.
+    /// A serial number, which no other worker of this server has.
     pub(crate) key: u64,
-    /// The number of the call at hand, or of the one that ended last. Calls are numbered as they are sent.
+    /// The number of the current call, or of the one that ended last. Calls are numbered in the order of sending.
     number: u64,
     /// The number of the last call sent.
     sent: u64,
-    /// When the call at hand began.
+    /// When the current call became that.
     begun_at: Instant,
     /// It has said that it is ready.
     ready: bool,
@@ -48,10 +48,10 @@ pub(crate) struct Worker {
     stale: bool,
     /// Skills of which it has imported files before its first call.
     preloaded: Vec<SkillId>,
-    /// How its last call has changed it, as a JSON array, until somebody asks.
+    /// How its last call has changed it, as a JSON array, until that is taken.
     contamination: Option<Box<str>>,
     result_bytes_max: usize,
-    /// What it has been through.
+    /// How much it has been used, and whether it is to be replaced for that.
     pub(crate) usage: WorkerUsage,
 }
 
@@ -62,7 +62,7 @@ struct CurrentCall {
 }
 
 impl Worker {
-    /// Has what calls leave in the worker's temporary folder stay when the worker has ended.
+    /// Keeps what calls leave in the worker's temporary folder after the worker has ended.
     pub(crate) fn keep_temp(&self) {
         if let Some(temp) = self.process.temp() {
             temp.keep();
@@ -83,17 +83,17 @@ impl Worker {
         &self.preloaded
     }
 
-    /// The number of the call at hand.
+    /// The number of the current call.
     pub(crate) fn number(&self) -> u64 {
         self.number
     }
 
-    /// How long the last call took, from when it was at hand.
+    /// How long the last call took, from when it became the current one.
     pub(crate) fn last_call_duration(&self) -> Duration {
         self.begun_at.elapsed()
     }
 
-    /// Where the worker notes which call it has started.
+    /// The page on which the worker notes which call it has started.
     pub(crate) fn page(&self) -> Arc<StatusPage> {
         Arc::clone(&self.page)
     }
@@ -106,14 +106,14 @@ impl Worker {
         self.output.tail_bytes_max()
     }
 
-    /// Whether a call has been begun here and has not ended.
+    /// Whether a call is running here.
     pub(crate) fn has_call(&self) -> bool {
         self.call.is_some()
     }
 
-    /// Whether the worker may serve another call: it lives, and owes nothing and is owed nothing.
+    /// Whether the worker may serve another call: it lives and is unchanged, and nothing is left to be sent or read.
     pub(crate) fn reusable(&self) -> bool {
-        // With nothing sent ahead, what stands behind the last answer was made up for a call to come.
+        // Where no call is pipelined, a frame after the last result was made up for a later call.
         let owes = self.sent != self.number;
         let settled = self.channel.flushed() && (owes || self.channel.is_empty());
         self.call.is_none() && !self.unusable && settled && !self.process.exited()

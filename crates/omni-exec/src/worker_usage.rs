@@ -1,19 +1,19 @@
-//! When a worker has served for long enough: by calls, by memory and by age.
+//! When a worker is to be replaced: after so many calls, at so much memory, at such an age.
 
 use std::time::{Duration, Instant};
 
 use crate::RecycleLimits;
 
-/// Memory is looked at so often: a look costs some microseconds of the thread that serves everyone.
+/// How often memory is looked at: that costs some microseconds of the thread that serves all clients.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
 
-/// What a worker has been through, and what it may be through at most.
+/// How much a worker has been used, and its limits.
 #[derive(Debug)]
 pub(crate) struct WorkerUsage {
     limits: RecycleLimits,
     born: Instant,
     calls: u64,
-    /// What it held after its first call, when its tools' modules had been imported.
+    /// The memory that it held after its first call, when the modules of its tool had been imported.
     first_memory: Option<u64>,
     look_at: Instant,
     worn: Option<RecycleReason>,
@@ -38,8 +38,8 @@ impl std::fmt::Display for RecycleReason {
 }
 
 impl WorkerUsage {
-    /// The usage of a new worker. Its limits are up to a fifth below those of `life`, each worker's others, so
-    /// that workers that began together do not all end together.
+    /// The usage of a new worker. Its limits are up to a fifth below those of `life`, and differ from worker to worker,
+    /// so that workers that were started together are not all replaced together.
     pub(crate) fn new(life: &RecycleLimits, key: u64, born: Instant) -> Self {
         let share = share(key);
         #[expect(
@@ -57,8 +57,8 @@ impl WorkerUsage {
         WorkerUsage { limits, born, calls: 0, first_memory: None, look_at: born, worn: None }
     }
 
-    /// Notes that `count` calls have ended. Returns why the worker is to be replaced, once it is; `memory` says
-    /// how much it holds.
+    /// Notes that `count` calls have ended. Returns why the worker is to be replaced; `None` when it is not. `memory`
+    /// says how much it holds.
     pub(crate) fn after_calls(
         &mut self,
         count: u64,
@@ -72,7 +72,7 @@ impl WorkerUsage {
         self.worn
     }
 
-    /// Whether it was found worn at its last call.
+    /// Whether the worker is to be replaced, as of its last call.
     pub(crate) fn is_worn(&self) -> bool {
         self.worn.is_some()
     }
@@ -92,14 +92,14 @@ impl WorkerUsage {
         self.look_at = now + LOOK_EVERY;
         let bytes = memory()?;
         let first = *self.first_memory.get_or_insert(bytes);
-        // A skill that needs much from its first call on is no leak: replacing its worker would only have it
-        // load everything again.
+        // A skill that needs much memory from its first call on does not leak: a new worker would only load everything
+        // again. So memory counts only once it has doubled.
         (bytes >= limit && bytes / 2 >= first).then_some(RecycleReason::Memory { bytes })
     }
 }
 
-/// From 0.8 to 1. Whatever keys workers have that live at the same time, their shares are far apart: multiples
-/// of the golden ratio, of which the whole part is left out, fill an interval evenly.
+/// A factor from 0.8 to 1 for the worker with this serial number. The fractional parts of the multiples of the golden
+/// ratio fill an interval evenly, so the factors of workers that live at the same time are far apart.
 fn share(key: u64) -> f64 {
     const GOLDEN: u64 = 0x9E37_79B9_7F4A_7C15;
     let top = u32::try_from(key.wrapping_add(1).wrapping_mul(GOLDEN) >> 32).unwrap_or_default();

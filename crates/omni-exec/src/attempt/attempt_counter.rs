@@ -1,4 +1,4 @@
-//! Whether a call whose attempt failed is begun once more.
+//! Whether there is another attempt at a call after one that failed.
 
 use omni_call::Call;
 
@@ -8,10 +8,11 @@ use crate::wire::WireError;
 
 /// Counts the attempts at one call.
 ///
-/// A process that dies before a line of the tool has run is our loss, not the caller's: it may have been dying of the
-/// call before. So such a call is begun once more, elsewhere, and only once: a second death is no accident. The mark that
-/// tells it is set by the worker just before the tool's first line and read only now (decision 0003), so the retry is safe
-/// whatever the tool does. What happens after the mark is for the tool's policy to decide (`policy/retry.rs`).
+/// When a process dies before a line of the tool has run, the call is not to blame: the process may have been dying
+/// because of the call before. So such a call gets a second attempt, in another process, and no third: a second death
+/// is no accident. The worker notes on its status page that the call starts, just before the tool's first line
+/// (decision 0003), so the second attempt is safe whatever the tool does. Once the call has started, the tool's policy
+/// decides (`policy/retry.rs`).
 #[derive(Debug)]
 pub(crate) struct AttemptCounter {
     number: u32,
@@ -24,12 +25,13 @@ impl Default for AttemptCounter {
 }
 
 impl AttemptCounter {
-    /// The attempt at hand, counted from 1.
+    /// The number of the current attempt, counted from 1.
     pub(crate) fn number(&self) -> u32 {
         self.number
     }
 
-    /// Whether the call is to be begun again after an attempt at `site` that ended so. Never while everything ends.
+    /// Whether there is to be another attempt after one at `site` with this `result`; if so, counts it. Never while the
+    /// executor is `closing`.
     pub(crate) fn should_retry(
         &mut self,
         call: &Call,
@@ -41,7 +43,7 @@ impl AttemptCounter {
             return false;
         }
         match result {
-            // It was taken back from a worker that stands still, so this was no attempt.
+            // The call was taken back from a worker that had not begun it, so this was no attempt.
             AttemptResult::Skipped => true,
             AttemptResult::Died(_) | AttemptResult::Broken(WireError::SharedWorkerEnded(_)) => {
                 let again = self.number == 1 && !site.has_started() && self.count_retry();
@@ -60,7 +62,7 @@ impl AttemptCounter {
         }
     }
 
-    /// Counts another attempt, if there may be one, for a call of which it is known that nothing has run.
+    /// Counts another attempt at a call of which nothing has run. False when there has been a second one already.
     pub(crate) fn count_retry(&mut self) -> bool {
         let first = self.number == 1;
         self.number += u32::from(first);

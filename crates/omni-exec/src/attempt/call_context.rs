@@ -1,4 +1,4 @@
-//! Who hears, on the call's own future, what a call says.
+//! What the future of a call lends to whoever reads the call's frames: its clocks, its client, its questions.
 
 use std::time::Instant;
 
@@ -8,7 +8,7 @@ use super::frame_reader::{FinalMessage, FrameMeaning};
 use crate::questions::CallQuestions;
 use crate::wire::WireError;
 
-/// The port of one call, its clocks and its questions, while its future is polled.
+/// The clocks, the port and the open questions of one call, while its future is polled.
 pub(crate) struct CallContext<'a> {
     pub(crate) deadline: &'a mut Deadline,
     pub(crate) port: &'a mut dyn CallPort,
@@ -16,9 +16,9 @@ pub(crate) struct CallContext<'a> {
 }
 
 impl CallContext<'_> {
-    /// Takes in what a frame means; `Some` when it ends the call. `taken` is how many bytes of answers the worker's socket
-    /// has taken so far; 0 where answers go another way. What a call has printed comes by other ways than its frames
-    /// wherever this is used.
+    /// Acts on what a frame means; `Some` when it ends the call. `taken` is how many bytes the worker's socket has
+    /// taken so far, 0 where answers do not go through a socket. Frames with output are ignored: where this is used,
+    /// output comes through pipes.
     pub(crate) fn apply(
         &mut self,
         meaning: FrameMeaning<'_>,
@@ -39,7 +39,7 @@ impl CallContext<'_> {
     }
 }
 
-/// Notes a sign of life, whoever hears it, and passes on what the caller wants to hear of it.
+/// Notes a sign of life, and passes on the event that came with it.
 pub(crate) fn alive(deadline: &mut Deadline, port: &mut dyn CallPort, event: Option<Event>) {
     deadline.beat(Instant::now());
     port.alive();

@@ -1,4 +1,4 @@
-//! What the end of an attempt means to its caller: the one place where that is said.
+//! The outcome of a call, from the result of its last attempt: the one place where it is made.
 
 use std::path::Path;
 
@@ -10,9 +10,9 @@ use crate::ExecConfig;
 use crate::outcome::outcome;
 use crate::wire::WireError;
 
-/// Where an attempt was made, and what can be learned there of how it ended. To be asked after the end.
+/// Where an attempt was made (a worker, a thread), which can say more about it after its end.
 pub(crate) trait AttemptSite {
-    /// Whether a line of the call's own code has run. What nobody can tell counts as yes.
+    /// Whether a line of the call's own code has run. True also where nobody can say.
     fn has_started(&self) -> bool;
 
     /// What the call has done to its process, which must serve no other: a JSON array of sentences.
@@ -21,17 +21,17 @@ pub(crate) trait AttemptSite {
     /// The end of what the call has printed to standard error.
     fn stderr_tail(&self) -> Option<String>;
 
-    /// Where the call is, whose time is up: Python's stack, innermost frame last. What this has to do to find out (a
-    /// signal, the end of an embedded call) is done here too. `None` where nobody can say.
+    /// The Python stack of a call whose time is up, innermost frame last; `None` where nobody can say. To find out,
+    /// this may send the process a signal, or end the call where it is embedded.
     async fn stack(&mut self, call: &Call) -> Option<String>;
 }
 
-/// What is to be known of a call besides how its attempt ended.
+/// What the outcome says of a call besides the result of its attempt.
 pub(crate) struct AttemptFacts<'a> {
     pub(crate) config: &'a ExecConfig,
     /// Counted from 1.
     pub(crate) attempt: u32,
-    /// The executor ends everything it runs.
+    /// The executor is shutting down, which ends everything that it runs.
     pub(crate) closing: bool,
 }
 
@@ -55,14 +55,14 @@ pub(crate) async fn conclude(
     };
     let stale = matches!(result, AttemptResult::Stale);
     let phase = if !stale && site.has_started() { Phase::Started } else { Phase::Starting };
-    // Before Python is asked for its stack, which it prints there as well.
+    // Read before Python is asked for its stack, since it prints that to standard error as well.
     let stderr = site.stderr_tail().map(|stderr| without_worker_frames(stderr, &config.package_dir));
     let stack = match result {
         AttemptResult::Expired(_) => site.stack(call).await,
         _ => None,
     };
     let shared = matches!(result, AttemptResult::Broken(WireError::SharedWorkerEnded(_)));
-    // Of a process that others shared nobody can say whose fault its end was.
+    // Where several calls shared a process, nobody can say which of them ended it.
     let died = matches!(result, AttemptResult::Died(_) | AttemptResult::Broken(_)) && !shared && !closing;
     let kind = match result {
         AttemptResult::Died(_) | AttemptResult::Broken(WireError::SharedWorkerEnded(_)) if closing => {

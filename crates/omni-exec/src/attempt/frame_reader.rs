@@ -1,11 +1,11 @@
-//! What a frame of a worker means for the call that it names: the one reader of frames, whoever brings them.
+//! What a frame of a worker means for the call that it names. All executors read frames with this.
 //!
-//! Whether a frame is the call's at all is known where it arrives:
+//! Which call a frame belongs to depends on where it arrives:
 //!
-//! | who brings it | whose it is | a frame of another call |
+//! | it comes from | it belongs to | a frame that names another call |
 //! |---|---|---|
-//! | a worker of its own | the call at hand | of an earlier one: nobody's; of a later one: the worker is not to be trusted ([`RunningCall`](super::RunningCall)) |
-//! | a shared worker | whichever of its calls it names | of none of them: nobody's, since a caller may have left |
+//! | a worker with one call | the current call | an earlier call: ignored; a later call: the worker is not to be trusted ([`RunningCall`](super::RunningCall)) |
+//! | a shared worker | the call that it names | none of its calls: ignored, since a caller may have left |
 //! | a thread of the embedded interpreter | the same | the same |
 //! | a runner | the one call of the answer | breaks the contract |
 
@@ -18,7 +18,7 @@ use crate::channel::FrameBody;
 use crate::questions::QuestionFrame;
 use crate::wire::{OutputFrame, ResultFrame, WireError, WorkerMessage};
 
-/// What of a call its frames are read by.
+/// Reads the frames of one call, by what the call may do and its caller wants to know.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct FrameReader {
     pub(crate) wants: Wants,
@@ -31,35 +31,35 @@ pub(crate) struct FrameReader {
 /// What a frame means for its call.
 #[derive(Debug)]
 pub(crate) enum FrameMeaning<'a> {
-    /// The call's own code is about to run. Workers with a status page do not say it (decision 0003).
+    /// The call's own code is about to run. Workers with a status page note it there instead (decision 0003).
     Started,
     /// A sign of life, and what the caller wants to hear of it.
     Alive(Option<Event>),
-    /// What it has printed, where several calls share the pipes.
+    /// What the call has printed. Sent only where several calls share the pipes.
     Printed(OutputFrame<'a>),
     /// A question to its client, or one that is taken back.
     Question(QuestionFrame),
-    /// Nothing more comes of it.
+    /// The call has ended.
     Ends(FinalMessage),
-    /// Something that a later version says, or that is for whoever started the worker.
+    /// Nothing for the call: a frame type of a later version, or one that is for whoever started the worker.
     Nothing,
 }
 
-/// The last that is said of a call.
+/// The last frame of a call.
 #[derive(Debug)]
 pub(crate) struct FinalMessage {
     pub(crate) result: AttemptResult,
     /// What the call has done to its process, which must serve no other: a JSON array of sentences.
     pub(crate) contamination: Option<Box<str>>,
-    /// The call has printed something, and the next one waits until that is read.
+    /// The call has printed something, and the worker does not begin the next call before that has been read.
     pub(crate) printed: bool,
-    /// What a program has written to standard error. Only a runner says it here.
+    /// What a program has written to standard error. Only runners send it.
     pub(crate) stderr: Option<String>,
 }
 
 impl FrameReader {
-    /// Says what `message`, which is what stands in `body`, means for its call. `started` says whether the call's own code
-    /// has begun, as far as the server can see: nobody asks before that.
+    /// Says what `message`, which was decoded from `body`, means for its call. `started` says whether the call's own
+    /// code has begun, which a question must not come before.
     pub(crate) fn read<'a>(
         &self,
         body: FrameBody<'_>,

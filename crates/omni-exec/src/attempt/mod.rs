@@ -1,10 +1,10 @@
-//! One attempt at a call, wherever it is made: what the frames of a worker mean, how the attempt ended, whether there is
-//! another, and what its end means to the caller.
+//! One attempt at a call, wherever it is made: what the frames of a worker mean, how the attempt ended, whether there
+//! is another one, and what the outcome is.
 //!
-//! Who brings the frames differs: a worker of its own, read by the call's own future (`worker/`); one that many calls
-//! share, read by a task (`pool/multiplex/`); a thread of the embedded interpreter; a runner, over HTTP. What they mean
-//! does not. An attempt is driven by the future of its call, so everything here works on what it is lent and owns nothing
-//! that lives on.
+//! Frames come from a worker with one call, read by the call's own future (`worker/`); from a worker that many calls
+//! share, read by a task (`pool/multiplex/`); from a thread of the embedded interpreter; or from a runner, over HTTP.
+//! They mean the same wherever they come from. The future of the call drives the attempt, so everything here borrows
+//! what it works on, and nothing here outlives the attempt.
 
 mod attempt_counter;
 mod call_context;

@@ -1,4 +1,4 @@
-//! Which kind of outcome the result of an attempt is to the caller.
+//! The kind of outcome that the result of an attempt is for the caller.
 
 use omni_call::OutcomeKind;
 use omni_process::ExitStatus;
@@ -16,7 +16,7 @@ pub(super) fn outcome_kind(result: AttemptResult, config: &ExecConfig) -> Outcom
             error_outcome_kind(error, config.result_bytes_max, config.process.limits.memory_bytes)
         }
         AttemptResult::TooLarge => OutcomeKind::OutputLimit { limit_bytes: config.result_bytes_max },
-        // Only where nothing may be run again: the executor is closing.
+        // Such a call is always attempted again, unless the executor is closing.
         AttemptResult::Skipped => OutcomeKind::Shutdown,
         AttemptResult::Stale => OutcomeKind::Stale { otherwise: None },
         AttemptResult::Died(ExitStatus::Code(code)) => OutcomeKind::Exited { code, message: None },
@@ -54,7 +54,8 @@ pub(crate) fn error_outcome_kind(
             traceback: error.traceback,
         },
         ErrorKind::ToolError => raised(error, "Exception"),
-        // Nobody is told of a cancellation that we asked for, so this one the tool raised by itself.
+        // When we cancel a call, its caller has left and nobody reads the outcome. So the tool raised this one by
+        // itself.
         ErrorKind::Cancelled => raised(error, "CallCancelled"),
         ErrorKind::BadResult => OutcomeKind::BadResult { message: error.message },
         ErrorKind::InvalidArguments => OutcomeKind::InvalidArguments { message: error.message },

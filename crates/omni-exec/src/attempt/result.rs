@@ -1,4 +1,4 @@
-//! How one attempt at a call ended, before anybody says what that means to its caller.
+//! How one attempt at a call ended. What that means for the caller is said by `outcome_kind.rs`.
 
 use omni_call::{Expired, ToolResult};
 use omni_process::ExitStatus;
@@ -14,14 +14,14 @@ pub(crate) enum AttemptResult {
     TooLarge,
     /// The call was revoked, and the worker had not begun it.
     Skipped,
-    /// The worker has other files of the skill than the call means, and has run nothing of it. No failure of the tool's, nor
-    /// of the worker's.
+    /// The worker has other files of the skill than the call means, and has run nothing of it. No failure of the
+    /// tool's, nor of the worker's.
     Stale,
-    /// The process of the call has ended: the kernel's word.
+    /// The process of the call has ended, and the kernel says how.
     Died(ExitStatus),
-    /// Nothing more can be heard of the call: its worker broke the protocol, or others were the end of a worker that it
-    /// shared ([`WireError::SharedWorkerEnded`]).
+    /// Nothing more can be heard of the call: its worker broke the protocol, or shared its process with other calls and
+    /// was ended because of one of them ([`WireError::SharedWorkerEnded`]).
     Broken(WireError),
-    /// A clock of the call has struck. The call may still run.
+    /// The call has run out of time. It may still run.
     Expired(Expired),
 }

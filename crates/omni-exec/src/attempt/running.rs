@@ -1,4 +1,4 @@
-//! The call at hand of a worker that runs one at a time, as the worker's frames tell of it.
+//! The current call of a worker that runs one at a time: what its frames have said so far, and which frames count.
 
 use std::task::{Context, Poll};
 
@@ -9,44 +9,45 @@ use super::frame_reader::{FinalMessage, FrameReader};
 use crate::channel::Channel;
 use crate::wire::{self, WireError, WorkerMessage};
 
-/// What the frames have told so far of the call that a worker runs.
+/// The current call of a worker, as far as its frames have told of it.
 ///
-/// Three things make its frames harder to read than they look.
+/// Three things need care.
 ///
-/// *Answers that come early.* Calls are sent ahead of their turn (decision 0008), so when one becomes the call at hand its
-/// answer may have been read already, together with the one before. An honest worker has then noted in the status page that
-/// it began the call. A tool that got hold of the channel could as well have written an answer for a call to come; so a
-/// result that was there before there was ever a moment with nothing to read counts only if the page says that the call has
-/// begun (decision 0003). After such a moment the worker has had the call, and the page need not be looked at, which is a
-/// system call saved on almost every call.
+/// *Results that come early.* Calls are pipelined (decision 0008), so when a call becomes the current one its result
+/// may have been read already, together with that of the call before. An honest worker has then noted on the status
+/// page that the call has begun. But a tool that got hold of the channel could have written a result for a later call.
+/// So a result counts only if the page says that the call has begun (decision 0003), unless there was a moment, since
+/// the call became the current one, when nothing was left to read. After such a moment what arrives was written when
+/// the worker had the call, and the page need not be read, which saves a system call for almost every call.
 ///
-/// *Frames after the last answer.* A thread that a call has left behind can speak in the name of that call for as long as
-/// the process lives. What names an earlier call is passed over: its caller has had the end. What names a later call cannot
-/// have come from the worker, which takes calls in the order of their numbers, so the worker is not to be trusted any more.
+/// *Frames after the last one.* A thread that a call has left behind can send frames in the name of that call as long
+/// as the process lives. A frame that names an earlier call is ignored, since its caller has the result. A frame that
+/// names a later call cannot come from the worker, which takes calls in the order of their numbers, so the worker is
+/// not to be trusted any more.
 ///
-/// *Cancelling a call that asks.* A sync worker is told to end its call by a signal. One that arrives between the tool's
-/// look for it and its wait for an answer would wake nobody, so a call that has ever asked is told on the channel as well,
-/// where a thread reads as long as a question is open (decision 0038).
+/// *Cancelling a call that asks.* A signal tells a sync worker to end its call. A signal that arrives after the tool
+/// has looked for one, and before it waits for an answer, would wake nobody. So a call that has asked anything is told
+/// on the channel as well, which a thread reads as long as a question is open (decision 0038).
 pub(crate) struct RunningCall {
     /// Its number at this worker.
     pub(crate) id: u64,
     pub(crate) reader: FrameReader,
     /// It has asked its client something.
     pub(crate) asked: bool,
-    /// There was a moment when nothing had arrived. What was there before it may have been sent before the call was.
+    /// There was a moment, since the call became the current one, when nothing was left to read.
     waited: bool,
-    /// It has said or printed something: what it printed last may have come with its result.
+    /// It has sent a frame or printed something before its result, so the end of its output may not have been read yet.
     pub(crate) talked: bool,
     /// Its last frame says that it has printed.
     pub(crate) printed: bool,
 }
 
-/// What is asked of the worker whose frames these are.
+/// What reading frames needs of the worker that they come from.
 pub(crate) struct WorkerView<'a> {
     pub(crate) channel: &'a mut Channel,
     /// Whether the code of the call of this number has begun.
     pub(crate) has_started: &'a dyn Fn(u64) -> bool,
-    /// Set when the worker says that it is ready.
+    /// Set when a frame says that the worker is ready.
     pub(crate) ready: &'a mut bool,
 }
 
@@ -59,8 +60,8 @@ impl RunningCall {
         self.reader.wants
     }
 
-    /// Takes in every frame that has arrived, up to the last of the call. Ready with that, or with the reason why nothing
-    /// more can be read.
+    /// Reads every frame that has arrived, up to the last one of the call. Ready with that one, or with the reason why
+    /// nothing more can be read.
     pub(crate) fn poll_frames(
         &mut self,
         cx: &mut Context<'_>,

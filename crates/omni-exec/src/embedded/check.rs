@@ -1,4 +1,4 @@
-//! Whether an interpreter can be had inside a process at all: tried in one that may be lost.
+//! Whether an interpreter can run inside a process at all. Tried in a process that may crash.
 
 use std::path::Path;
 
@@ -6,7 +6,8 @@ use omni_libpython::{LoadError, Startup, start};
 
 use crate::Embedding;
 
-/// Loads the interpreter `python` into this process and has it print `{"prefix":…`, where it takes itself to be.
+/// Loads the interpreter `python` into this process and has it print `{"prefix":…`, the folder that it believes to be
+/// installed in.
 ///
 /// # Errors
 ///

@@ -1,4 +1,5 @@
-//! The thread of Python that ends calls, and by whose answers we see that the interpreter turns.
+//! The control thread of the embedded interpreter: it ends calls, and its answers show that the interpreter lock is
+//! free.
 
 use std::collections::HashMap;
 use std::os::fd::BorrowedFd;
@@ -25,7 +26,7 @@ pub(super) struct StopReply {
     id: u64,
     /// Where it was, in the notation of `faulthandler`.
     pub(super) stack: String,
-    /// It holds its thread: nothing else can run there until it ends.
+    /// It blocks its thread: nothing else can run there until it ends.
     pub(super) inside: bool,
 }
 
@@ -40,23 +41,23 @@ enum ControlMessage {
 
 type StartResult = Result<Interpreter, String>;
 
-/// Our side of the control thread.
+/// The server's side of the control thread.
 pub(super) struct Control {
     inbox: Inbox,
     page: [AtomicU64; PAGE_SLOTS],
     next: AtomicU64,
     asked: Mutex<HashMap<u64, oneshot::Sender<StopReply>>>,
-    /// Whether the interpreter lock cannot be had at present.
+    /// Whether the control thread has not answered, because a call holds the interpreter lock.
     wedged: watch::Sender<bool>,
     ready: Mutex<Option<oneshot::Sender<StartResult>>>,
     python: Mutex<Option<Interpreter>>,
     drained: Notify,
-    /// What is printed there, for no call.
+    /// What is printed on that thread, which belongs to no call.
     aside: Mutex<UnattributedOutput>,
 }
 
 impl Control {
-    /// Starts the interpreter in a thread of its own. The second resolves when it is ready, or cannot be.
+    /// Starts the interpreter in a thread of its own. The receiver resolves when it is ready, or could not be started.
     pub(super) fn start(
         startup: Startup,
         config: &ExecConfig,
@@ -102,8 +103,8 @@ impl Control {
         }
     }
 
-    /// Tells Python to end a call on the thread `thread`. `None` when it has not answered within `patience`: somebody
-    /// holds the interpreter lock, and until it answers the interpreter counts as wedged.
+    /// Tells Python to end a call on the thread `thread`. `None` when Python has not answered within `patience`: some
+    /// call holds the interpreter lock, and the interpreter counts as wedged until the control thread answers.
     pub(super) async fn stop(&self, thread: u64, call: u64, patience: Duration) -> Option<StopReply> {
         let id = self.next.fetch_add(1, Ordering::Relaxed);
         let (reply, answer) = oneshot::channel();
@@ -123,20 +124,20 @@ impl Control {
         None
     }
 
-    /// Hands the answer to a question of the call `call` over. It comes this way because the call's own thread waits for
-    /// it inside a tool.
+    /// Hands the answer to a question of the call `call` to Python. It goes to the control thread because the call's
+    /// own thread waits for it inside the tool and reads no frames.
     pub(super) fn answer(&self, call: u64, number: u64, answer: &Answer) {
         let mut frame = Vec::new();
         wire::push_answer(&mut frame, call, number, answer);
         self.inbox.put(payload(frame));
     }
 
-    /// Whether the interpreter lock cannot be had.
+    /// Whether the interpreter is wedged: a call holds the interpreter lock and does not give it back.
     pub(super) fn wedged(&self) -> watch::Receiver<bool> {
         self.wedged.subscribe()
     }
 
-    /// Runs what skills registered with `atexit`, for `grace` at most, and lets the thread go.
+    /// Runs what skills registered with `atexit`, for `grace` at most, and ends the thread.
     pub(super) async fn run_exit_handlers(&self, grace: Duration) {
         let drained = self.drained.notified();
         if self.inbox.put(br#"{"drain":{}}"#.to_vec()) {

@@ -1,4 +1,4 @@
-//! Frames on their way down to a thread of Python.
+//! Frames that wait to be taken by a thread of Python.
 
 use std::collections::VecDeque;
 use std::io;
@@ -8,11 +8,11 @@ use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use omni_libpython::Received;
 use rustix::event::{EventfdFlags, eventfd};
 
-/// Frames that one thread of Python takes out, in the order in which they were put in.
+/// A queue of frames for one thread of Python.
 pub(super) struct Inbox {
     state: Mutex<InboxState>,
     more: Condvar,
-    /// For a thread that waits for this to become readable.
+    /// Becomes readable when there is a frame, for a thread with an event loop.
     wake: Option<OwnedFd>,
 }
 
@@ -23,7 +23,7 @@ struct InboxState {
 }
 
 impl Inbox {
-    /// For a thread that waits for frames.
+    /// For a thread that blocks until there is a frame.
     pub(super) fn blocking() -> Self {
         Inbox { state: Mutex::default(), more: Condvar::new(), wake: None }
     }
@@ -38,7 +38,7 @@ impl Inbox {
         self.wake.as_ref().map(AsFd::as_fd)
     }
 
-    /// Puts a frame's payload in. False when nobody will take it out.
+    /// Adds the body of a frame. False when the inbox is closed.
     pub(super) fn put(&self, payload: Vec<u8>) -> bool {
         let mut state = self.lock();
         if state.closed {
@@ -50,7 +50,7 @@ impl Inbox {
         true
     }
 
-    /// Lets the thread go, once it has taken out what is there.
+    /// Has the thread end once it has taken what is there.
     pub(super) fn close(&self) {
         self.lock().closed = true;
         self.tell();
@@ -70,7 +70,7 @@ impl Inbox {
                 return Received::Closed;
             }
             if let Some(wake) = &self.wake {
-                // Under the lock, so that no word of a later frame is lost.
+                // Reset under the lock, so that the wake-up for a later frame is not lost.
                 let _ = rustix::io::read(wake, &mut [0_u8; 8]);
             }
             if !wait {

@@ -1,4 +1,5 @@
-//! The interpreter in this process: its threads, who may use them, and what happens to one that does not come back.
+//! The interpreter in this process: its threads, which calls use them, and what happens to a thread that is blocked by
+//! a call that does not end.
 
 use std::future::poll_fn;
 use std::path::PathBuf;
@@ -24,20 +25,20 @@ use crate::wire::WorkerMode;
 use crate::within::poll_within;
 use crate::{Embedding, ExecConfig};
 
-/// So many threads that do not come back are put up with. Each takes a megabyte or so.
+/// With so many blocked threads, no more calls are taken. Each takes a megabyte or so.
 const ABANDONED_THREADS_MAX: usize = 16;
 
-/// The interpreter, from its start on.
+/// An interpreter that has been started.
 pub(super) struct EmbeddedInterpreter {
     python: Interpreter,
     control: Arc<Control>,
     config: Arc<ExecConfig>,
     runtime: Handle,
-    /// One for each plain call that may run.
+    /// One permit for each plain call that may run.
     permits: Arc<Semaphore>,
     threads: Mutex<Threads>,
     abandoned: AtomicUsize,
-    /// Names the next call.
+    /// The next call's number.
     next: AtomicU64,
 }
 
@@ -84,12 +85,12 @@ impl EmbeddedInterpreter {
         }))
     }
 
-    /// Whether calls had better go elsewhere.
+    /// Whether calls are to run elsewhere: the interpreter is wedged, or too many of its threads are blocked.
     pub(super) fn is_unavailable(&self) -> bool {
         *self.control.wedged().borrow() || self.abandoned.load(Ordering::Relaxed) >= ABANDONED_THREADS_MAX
     }
 
-    /// Hands a call over to a thread. `None` when calls had better go elsewhere.
+    /// Hands a call to a thread. `None` when calls are to run elsewhere.
     pub(super) async fn begin(self: &Arc<Self>, call: &Call) -> Option<std::io::Result<EmbeddedCall>> {
         loop {
             if self.is_unavailable() {
@@ -122,7 +123,7 @@ impl EmbeddedInterpreter {
                     blocks_thread: None,
                 }));
             }
-            // It has gone since it was last used.
+            // The thread has ended since it was last used.
         }
     }
 
@@ -151,7 +152,8 @@ impl EmbeddedInterpreter {
         }
     }
 
-    /// Waits for the end of a call that nobody listens to any more; does without its thread if that takes too long.
+    /// Ends a call whose caller has left, and gives its thread back. When the call does not end in time, its thread is
+    /// given up.
     async fn await_end(
         self: Arc<Self>,
         thread: Arc<PyThread>,
@@ -176,20 +178,20 @@ impl EmbeddedInterpreter {
         };
         match permit {
             Some(permit) => self.abandon_thread(thread, id, permit).await,
-            // Whether it blocks the loop, or only does not listen, decides about the others.
+            // Only when it blocks the event loop are the other calls on that thread affected.
             None if inside => self.replace_shared(&thread, id).await,
             None => thread.forget(id),
         }
     }
 
-    /// Does without the thread of a plain call until it comes back.
+    /// Gives up the thread of a plain call until that call ends.
     async fn abandon_thread(&self, thread: Arc<PyThread>, id: u64, permit: OwnedSemaphorePermit) {
         let abandoned = self.abandoned.fetch_add(1, Ordering::Relaxed) + 1;
         tracing::warn!(
             abandoned,
             "an embedded call does not end; its thread is left alone and another takes its place"
         );
-        // Another thread may take its permit, as long as there are not too many of them.
+        // Its permit goes to another call, and so to another thread, as long as not too many threads are blocked.
         let mut permit = Some(permit);
         if abandoned < ABANDONED_THREADS_MAX {
             drop(permit.take());
@@ -200,19 +202,19 @@ impl EmbeddedInterpreter {
         self.give_back(thread);
     }
 
-    /// Has later async calls run on another thread, since this one does not turn.
+    /// Has later async calls run on another thread, since a call blocks the event loop of this one.
     async fn replace_shared(&self, thread: &Arc<PyThread>, id: u64) {
         let abandoned = self.abandoned.fetch_add(1, Ordering::Relaxed) + 1;
         tracing::warn!(abandoned, "an embedded async call blocks its event loop; another takes its place");
         thread.abandon(id);
-        // Nobody else is hurt now by what is raised there.
+        // No other call runs there any more, so raising an exception there can only hit this one.
         let _ = self.control.stop(thread.key(), id, CANCEL_PATIENCE).await;
         poll_fn(|cx| thread.poll_ended(cx, id)).await;
         thread.forget(id);
         self.abandoned.fetch_sub(1, Ordering::Relaxed);
     }
 
-    /// Lets all threads go that are not busy, and runs what skills registered for the end.
+    /// Ends all threads that are not busy, and runs what skills registered with `atexit`.
     pub(super) async fn shut_down(&self, grace: Duration) {
         {
             let mut threads = self.lock();
@@ -228,30 +230,32 @@ impl EmbeddedInterpreter {
     }
 }
 
-/// One call's hold on a thread of the interpreter. Dropped before its end, it cancels the call.
+/// A call that runs on a thread of the interpreter, for as long as its caller waits. Dropping it before the end cancels
+/// the call.
 ///
-/// Who owns what here differs from a worker, since nothing in this process can be killed (decision 0015):
+/// Ownership differs from that of a worker, since nothing in this process can be killed (decision 0015):
 ///
-/// - A thread belongs to whoever is to hear of its end. While a plain call runs that is its `EmbeddedCall`, with the permit that lets the
-///   call run; when that is dropped too early it is the task that waits for the end of the call (`EmbeddedInterpreter::await_end`), and the permit goes
-///   along, so that never more calls run than there are permits. Only a thread that comes back is used again.
-/// - What Python writes goes to buffers of ours that the thread shares (`PyThread`), never to a future: it may write at any
-///   time, and must never wait for a caller who has gone. A call's words are forgotten when its `EmbeddedCall` is dropped, and what comes
-///   later in its name finds nobody.
-/// - A call that does not end keeps its thread, and the thread's `Arc` keeps the buffers, for as long as Python holds
-///   them. It is counted as lost; another thread takes its permit while there are few of those.
-/// - The one thread that async calls share belongs to no single call. A call that blocks it takes it out of use for all: those
-///   that have begun end with it, those that have not are begun again elsewhere, which the marks in the thread's page tell
-///   apart (decision 0003).
+/// - While a plain call runs, its thread and the permit that lets it run belong to its `EmbeddedCall`. When that is
+///   dropped before the end of the call, both go to the task that waits for the end (`EmbeddedInterpreter::await_end`),
+///   so that never more calls run than there are permits. A thread is used again only when its call has ended.
+/// - Python writes to buffers that belong to the `PyThread`, never to a future: it may write at any time, and must
+///   never wait for a caller who has left. Dropping the `EmbeddedCall` drops the buffer of its call; what Python writes
+///   for the call after that is ignored.
+/// - A call that does not end keeps its thread and the thread's buffers for as long as it runs. It is counted in
+///   `abandoned`; as long as few are, its permit goes to another call, which runs on another thread.
+/// - The thread that async calls share belongs to no single call. A call that blocks it makes it useless for all: those
+///   that have begun end as lost, the others run again on another thread. The thread's status page says which have
+///   begun (decision 0003).
 pub(super) struct EmbeddedCall {
     interpreter: Arc<EmbeddedInterpreter>,
     thread: Arc<PyThread>,
     id: u64,
-    /// Held by a plain call.
+    /// Held by a plain call; `None` for an async one.
     permit: Option<OwnedSemaphorePermit>,
     printed: PrintedOutput,
     over: bool,
-    /// Python has been told to end the call, and has had its time for it: whether the call holds its thread.
+    /// Set when Python has been told to end the call and the grace for that has passed: whether the call blocks its
+    /// thread.
     blocks_thread: Option<bool>,
 }
 
@@ -276,17 +280,17 @@ impl EmbeddedCall {
         })
         .await
         .unwrap_or_else(AttemptResult::Expired);
-        // Of one that does not keep to the wire nothing more is heard, but it runs.
+        // A call that breaks the protocol still runs, though nothing more is read of it.
         self.over = !matches!(end, AttemptResult::Expired(_) | AttemptResult::Broken(_));
         end
     }
 
-    /// Whether its thread takes no more calls.
+    /// Whether its thread takes no more calls, because it was given up or has ended.
     pub(super) fn thread_closed(&self) -> bool {
         !self.thread.usable()
     }
 
-    /// Tells Python to end the call, and returns where it was. `None`: nobody can look, or have it end.
+    /// Tells Python to end the call, and returns its stack. `None` when the interpreter is wedged.
     async fn stop(&mut self) -> Option<StopReply> {
         self.revoke();
         let began = Instant::now();
@@ -297,8 +301,8 @@ impl EmbeddedCall {
         stopped
     }
 
-    /// Keeps a plain call from beginning that has not begun. Among async calls those behind it would be meant too;
-    /// they begin at once anyway.
+    /// Revokes a plain call, so that it does not begin if it has not yet. Not for async calls: that would revoke all
+    /// that were sent before as well, and they begin at once anyway.
     fn revoke(&self) {
         if self.permit.is_some() {
             self.thread.revoke(self.id);
@@ -311,7 +315,7 @@ impl AttemptSite for EmbeddedCall {
         self.thread.has_started(self.id)
     }
 
-    /// What a call does to the server's own process is not looked for: nothing could be replaced.
+    /// Always `None`: what a call does to the server's own process is not looked for, since that cannot be replaced.
     fn take_contamination(&mut self) -> Option<Box<str>> {
         None
     }

@@ -1,8 +1,7 @@
-//! C: calls in an interpreter that is part of the server's own process.
+//! `embedded`: calls in an interpreter that is part of the server's own process.
 //!
-//! There nothing can be killed: a call that crashes ends the server, and one that does not end is
-//! left behind. So a skill has to ask for it, and what can be had of the promises of the other ways is: see
-//! [`Embedded`].
+//! Nothing can be killed there: a call that crashes ends the server, and one that does not end goes on for ever. So a
+//! skill has to ask for it. What the executor does promise is said at [`Embedded`].
 
 mod check;
 mod control;
@@ -29,24 +28,25 @@ pub use check::check_embedding;
 
 /// The interpreter inside this process.
 ///
-/// It starts with the first call, on threads of its own. Plain calls run on a few threads of it, async ones on one with
-/// an event loop; the interpreter lock is shared by all. A call that has to end gets `CallCancelled` raised; 250 ms
-/// later it is answered whether it has ended or not. A thread that does not come back is replaced by another. When
-/// the interpreter lock cannot be had, the interpreter counts as wedged, and calls go to `instead` until it can.
+/// It starts with the first call, on threads of its own. Plain calls run on a few of its threads, async ones on one
+/// thread with an event loop; all share the interpreter lock. In a call that has to end, `CallCancelled` is raised; 250
+/// ms later its caller gets the outcome, whether the call has ended or not. A thread that a call goes on blocking is
+/// replaced by another. While a call holds the interpreter lock and does not give it back, the interpreter counts as
+/// wedged, and other calls go to `instead`.
 pub struct Embedded {
     config: Arc<ExecConfig>,
     embedding: Embedding,
-    /// Has no children: it knows what those carry that tools start here, and ends them.
+    /// Starts nothing. It marks the processes that tools start here, so that they can be found and ended.
     processes: Arc<ExecutorProcesses>,
     interpreter: OnceCell<Result<Arc<EmbeddedInterpreter>, String>>,
     /// Runs calls while the interpreter is wedged.
     instead: Arc<dyn Executor>,
-    /// Calls that wait for a thread or run.
+    /// How many calls run or wait for a thread.
     calls: AtomicUsize,
     closed: watch::Sender<bool>,
 }
 
-/// What became of a call.
+/// What came of handing over a call.
 enum HandOverResult {
     Over(EmbeddedCall),
     /// The interpreter is wedged.
@@ -90,7 +90,8 @@ impl Embedded {
                 HandOverResult::Over(mut embedded_call) => {
                     let result = embedded_call.finish(&mut call, events).await;
                     let closing = *self.closed.borrow();
-                    // Elsewhere only when its thread was given up: it would skip the call once more.
+                    // There is another attempt only when the thread was given up. The same thread would skip the call
+                    // again.
                     if !attempts.should_retry(
                         &call,
                         &result,
@@ -138,7 +139,8 @@ impl Embedded {
             let (config, processes) = (Arc::clone(&self.config), Arc::clone(&self.processes));
             let embedding = self.embedding.clone();
             async move {
-                // In a task of its own: others may wait for this start when this call is taken back.
+                // In a task of its own: other calls may wait for this start, and must not lose it when this call is
+                // cancelled.
                 let starting =
                     tokio::spawn(
                         async move { EmbeddedInterpreter::start(&config, &processes, &embedding).await },
@@ -157,7 +159,7 @@ fn no_interpreter(message: &str) -> OutcomeKind {
     }
 }
 
-/// A call's share of the bound on calls.
+/// Counts a call among those that have not ended, of which there may be `queue_max`.
 struct CallCount<'a>(&'a Embedded);
 
 impl<'a> CallCount<'a> {

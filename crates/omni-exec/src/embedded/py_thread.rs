@@ -1,4 +1,4 @@
-//! One thread of Python that runs calls, and what it says of them.
+//! One thread of Python that runs calls: the frames and the output that it writes for each of them.
 
 use std::collections::{HashMap, VecDeque};
 use std::io;
@@ -19,10 +19,11 @@ use crate::attempt::{AttemptResult, CallContext, FinalMessage, FrameReader};
 use crate::channel::FrameBody;
 use crate::wire::{self, AttemptInfo, DispatchInfo, ServerHello, WireError, WorkerMode};
 
-/// What Python's own program has, and more than a thread gets by itself: older versions recurse on it.
+/// The stack of a thread. As large as that of Python's own main thread, since older versions recurse on it.
 const STACK_BYTES: usize = 8 << 20;
 
-/// What a call has said and nobody has heard yet. What comes beyond is dropped: Python must never wait for a caller.
+/// Frames and pieces of output of one call at most that wait until its caller takes them. More are dropped, since
+/// Python must never wait for a caller.
 const OUTPUT_ITEMS_MAX: usize = 1024;
 
 /// A thread of Python as the server sees it.
@@ -31,23 +32,23 @@ pub(super) struct PyThread {
     page: [AtomicU64; PAGE_SLOTS],
     inbox: Inbox,
     state: Mutex<PyThreadState>,
-    /// What is printed there for no call.
+    /// What is printed on that thread and belongs to no call.
     aside: Mutex<UnattributedOutput>,
 }
 
 #[derive(Default)]
 struct PyThreadState {
     calls: HashMap<u64, CallBuffer>,
-    /// Why the thread is gone.
+    /// Why the thread has ended; `None` while it runs.
     gone: Option<String>,
 }
 
-/// What one call has said.
+/// What one call has sent and printed, and its caller has not taken yet.
 #[derive(Default)]
 struct CallBuffer {
     outputs: VecDeque<OutputItem>,
     ended: bool,
-    /// Bytes it has printed that were dropped.
+    /// How many bytes of its output were dropped.
     left_out: u64,
     waker: Option<Waker>,
 }
@@ -59,7 +60,7 @@ enum OutputItem {
         bytes: Bytes,
     },
     Gone(String),
-    /// Nothing of the call has run, and nothing will.
+    /// The call has not begun and never will.
     Skipped,
 }
 
@@ -67,7 +68,7 @@ enum OutputItem {
 static NEXT_KEY: AtomicU64 = AtomicU64::new(1);
 
 impl PyThread {
-    /// Starts a thread for calls of this mode. It goes when it is [closed](Self::close).
+    /// Starts a thread for calls of this mode. It ends when it is [closed](Self::close).
     pub(super) fn start(python: Interpreter, config: &ExecConfig, mode: WorkerMode) -> io::Result<Arc<Self>> {
         let (entry, inbox) = match mode {
             WorkerMode::Sync => ("serve_sync", Inbox::blocking()),
@@ -91,7 +92,7 @@ impl PyThread {
             protected: &config.protected,
             frame_bytes_max: config.frame_bytes_max,
             result_bytes_max: config.result_bytes_max,
-            // Nothing is removed after a call here: others run in the same process.
+            // Temporary files are not removed after a call here, since other calls run in the same process.
             temp: None,
             temp_stays: true,
             stateful: config.stateful,
@@ -116,12 +117,12 @@ impl PyThread {
         !self.inbox.closed()
     }
 
-    /// Lets it go, after the calls that it has.
+    /// Has the thread end after the calls that it has.
     pub(super) fn close(&self) {
         self.inbox.close();
     }
 
-    /// Hands a call over. False when the thread takes no more.
+    /// Hands a call to the thread. False when the thread takes no more.
     pub(super) fn begin(&self, call: &Call, id: u64) -> bool {
         let mut frame = Vec::with_capacity(call.arguments().len() + call.spec.worker_target().len() + 256);
         wire::push_call(
@@ -147,17 +148,17 @@ impl PyThread {
         self.page[0].load(Ordering::Acquire) >= id
     }
 
-    /// Forbids a thread that runs one call at a time to begin this one, or any before it.
+    /// Revokes this call and all before it, on a thread that runs one call at a time.
     pub(super) fn revoke(&self, id: u64) {
         self.page[1].store(id + 1, Ordering::Release);
     }
 
-    /// Nobody listens to the call any more.
+    /// Drops what the call has written, and what it writes from now on.
     pub(super) fn forget(&self, id: u64) {
         self.lock().calls.remove(&id);
     }
 
-    /// Ready when the call has ended, whatever way.
+    /// Ready when the call has ended.
     pub(super) fn poll_ended(&self, cx: &Context<'_>, id: u64) -> Poll<()> {
         let mut state = self.lock();
         match state.calls.get_mut(&id) {
@@ -169,7 +170,7 @@ impl PyThread {
         }
     }
 
-    /// Takes in what the call has said and asked; ready when it has ended.
+    /// Acts on everything that the call has written. Ready with its result when it has ended.
     pub(super) fn poll_call(
         &self,
         cx: &Context<'_>,
@@ -221,7 +222,7 @@ impl PyThread {
         hearing: &mut CallContext<'_>,
     ) -> Result<Option<FinalMessage>, WireError> {
         let meaning = reader.read(FrameBody::of(frame), wire::decode(frame)?, || self.has_started(id))?;
-        // Who takes answers out of an inbox has it read at once, so none is left there.
+        // Python takes answers out of its inbox at once, so there is no count of unread ones.
         hearing.apply(meaning, 0)
     }
 
@@ -235,7 +236,7 @@ impl PyThread {
             return;
         };
         hearing.ended |= last;
-        // Somebody waits for the answer to a question, and has only so many open.
+        // A question is never dropped: the call waits for the answer, and only so many may be open.
         let asks = matches!(&outputs, OutputItem::Frame(frame) if frame.starts_with(br#"{"ask""#));
         if last || asks || hearing.outputs.len() < OUTPUT_ITEMS_MAX {
             hearing.outputs.push_back(outputs);
@@ -249,7 +250,8 @@ impl PyThread {
         }
     }
 
-    /// Gives up on a thread that one of its calls blocks. Of the others those that have not begun never will.
+    /// Gives up a thread that the call `blocker` blocks. Its other calls end: those that have not begun as skipped, the
+    /// others as lost.
     pub(super) fn abandon(&self, blocker: u64) {
         self.inbox.close();
         self.page[1].store(u64::MAX, Ordering::SeqCst);
@@ -275,7 +277,7 @@ impl PyThread {
         };
         let started = self.page[0].load(Ordering::SeqCst);
         for id in ids {
-            // It may have been handed over while the thread made up its mind to take no more.
+            // The call may have been handed over while the thread was ending.
             let outputs = if id > started {
                 OutputItem::Skipped
             } else {
@@ -321,7 +323,7 @@ impl Host for PyThread {
     }
 }
 
-/// A frame without its length.
+/// The body of a frame, without the length before it.
 pub(super) fn payload(mut frame: Vec<u8>) -> Vec<u8> {
     frame.drain(..wire::header_length());
     frame
@@ -337,7 +339,7 @@ pub(super) fn bodies(mut frames: &[u8]) -> impl Iterator<Item = &[u8]> {
     })
 }
 
-/// The call that a frame is about. Read without parsing it, since Python waits meanwhile: it always comes first.
+/// The call that a frame names. Read without parsing the frame, since Python waits meanwhile; `id` always comes first.
 fn call_of(body: &[u8]) -> Option<u64> {
     const ID: &[u8] = br#":{"id":"#;
     let head = body.get(..32.min(body.len()))?;
@@ -347,7 +349,7 @@ fn call_of(body: &[u8]) -> Option<u64> {
     std::str::from_utf8(&digits[..end]).ok()?.parse().ok()
 }
 
-/// Whether nothing more comes of the call.
+/// Whether this is the last frame of its call.
 fn ends_call(body: &[u8]) -> bool {
     [&br#"{"result""#[..], br#"{"error""#, br#"{"skipped""#].iter().any(|start| body.starts_with(start))
 }

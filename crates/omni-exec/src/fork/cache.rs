@@ -1,4 +1,4 @@
-//! Forked processes that wait for a call: some were forked ahead of it, some have served calls before.
+//! Idle forked processes: some were forked before there was a call for them, some have served calls before.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
@@ -8,44 +8,43 @@ use crate::worker::Worker;
 
 /// The forked processes that are idle.
 ///
-/// A process is handed to a call only if the call could not tell it from one that was forked for it just now:
+/// A call gets an idle process only if it could not tell it from one that was forked just now:
 ///
-/// - A *fresh* one has run nothing but the rehearsal. It must have been forked after the parent's last import (its
-///   generation is the parent's of this moment, both halves): an older one would import by itself what others find there,
-///   and be slower than no cache at all (decision 0012). Only tools that have some forked `ahead` get one, or those
-///   that do not would use up what others pay memory for.
-/// - A *used* one has imported what its calls needed, so only the parent must be the same (the upper half): another parent
-///   means that the files may be others. It serves tools that let one process serve several calls, up to the number of the
-///   tool at hand (decision 0020), the last used first, whose memory is warm.
-/// - Either must still be `reusable`: alive, owing nothing, and not changed by its last call.
+/// - A *fresh* one has run nothing but the rehearsal. It must have been forked after the parent's last import, so both
+///   halves of its generation must be the parent's present ones. An older one would have to import by itself what newer
+///   ones have already, and be slower than no cache at all (decision 0012). Only tools that have some forked `ahead`
+///   get one, or other tools would use up what these have memory spent on.
+/// - A *used* one has imported what its calls needed, so only its parent must be the present one (the upper half of the
+///   generation): with another parent the files may have changed. It goes to tools that let one process serve several
+///   calls, as long as it has served fewer than the tool allows (decision 0020). The last used goes first, since its
+///   memory is warm.
+/// - Both must still be `reusable`.
 ///
-/// The generation is read before a process is forked: one that was forked while an import ended counts as older than
-/// that import and is thrown away, rather than trusted. Which generation is at hand is read when a process is taken; a
-/// renewal that comes between that and the call is as if the call had come first. Processes are dropped, which kills them,
-/// with no lock held.
+/// The generation is read before a process is forked, so one that was forked while an import ended counts as older than
+/// that import and is not used. The parent's present generation is read when a process is taken; a renewal after that
+/// counts as if it had come after the call. Processes are dropped, which kills them, when no lock is held.
 pub(super) struct ForkCache {
     parents: Arc<ForkParents>,
-    /// How long a process that has served calls waits for the next one.
+    /// How long a process that has served calls is kept idle.
     ttl: Duration,
     state: Mutex<CacheState>,
 }
 
 #[derive(Default)]
 struct CacheState {
-    /// Those that have served calls, the last used at the end, and before them those that have served none, the oldest
-    /// first.
+    /// First those that have served no call, the oldest first; then those that have, the last used at the end.
     idle: Vec<IdleFork>,
-    /// A task forks ahead.
+    /// A task is forking fresh ones.
     filling: bool,
-    /// A task looks after those that have been idle for too long.
+    /// A task is running that ends those that have been idle for too long.
     expiring: bool,
     closed: bool,
 }
 
-/// A process without a call.
+/// An idle forked process.
 pub(super) struct IdleFork {
     pub(super) worker: Box<Worker>,
-    /// Calls that it has served.
+    /// How many calls it has served.
     pub(super) calls: u32,
     /// The generation of the parent that forked it: see [`ForkParents::generation`].
     generation: u64,
@@ -61,8 +60,8 @@ impl IdleFork {
         self.calls == 0
     }
 
-    /// Whether it may serve a call while the parent at hand has this generation. What has been imported since a
-    /// process was forked it would have to import by itself: a fresh one is no good then.
+    /// Whether it may serve a call when the present parent has this generation. A fresh one may not when the parent has
+    /// imported anything since: it would have to import that by itself.
     fn is_current(&self, generation: u64) -> bool {
         let parent = |generation| generation >> 32;
         let same = if self.is_fresh() {
@@ -89,8 +88,8 @@ impl ForkCache {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// A process for a call whose tool lets one serve `calls`: the one used last, or, when the tool has them forked
-    /// `ahead`, the oldest that waits.
+    /// A process for a call of a tool that lets one process serve `calls` calls: the used one that was used last, else,
+    /// for a tool that has them forked `ahead`, the oldest fresh one.
     pub(super) fn take(&self, ahead: bool, calls: u32) -> Option<IdleFork> {
         let generation = self.parents.generation();
         let mut state = self.lock();
@@ -101,7 +100,7 @@ impl ForkCache {
         let fresh = || state.idle.iter().position(|idle| ahead && idle.is_fresh());
         let found = used.or_else(fresh).map(|at| state.idle.remove(at));
         drop(state);
-        // Dropping kills, which is nothing to do under a lock.
+        // Dropping kills them, which must not be done under a lock.
         drop(stale);
         found
     }
@@ -120,7 +119,8 @@ impl ForkCache {
             loop {
                 let forked = this.parents.fork(true).await;
                 let mut state = this.lock();
-                // A call that finds nothing here meets the same failure, and reports it.
+                // A failure is not reported here: the next call will find no process, fork one itself and report its
+                // failure.
                 if let Ok((worker, generation)) = forked
                     && !state.closed
                 {
@@ -136,7 +136,7 @@ impl ForkCache {
         });
     }
 
-    /// Keeps a process for its next call, when it comes from the parent at hand.
+    /// Keeps a process for its next call, unless the parent has been replaced.
     pub(super) fn give_back(self: &Arc<Self>, mut idle: IdleFork) {
         idle.since = Instant::now();
         let current = idle.is_current(self.parents.generation());
@@ -153,21 +153,21 @@ impl ForkCache {
         tokio::spawn(expire(Arc::clone(self)));
     }
 
-    /// Lets all go.
+    /// Ends all of them.
     pub(super) fn clear(&self) {
         let gone = std::mem::take(&mut self.lock().idle);
         drop(gone);
     }
 
-    /// Lets all go, and keeps none from now on.
+    /// Ends all of them, and keeps none from now on.
     pub(super) fn close(&self) {
         self.lock().closed = true;
         self.clear();
     }
 }
 
-/// Ends processes that have served calls and have been idle for too long, until there are none left. Those that were
-/// forked ahead wait for as long as it takes.
+/// Ends used processes that have been idle for too long, as long as there are used ones. Fresh ones may wait for any
+/// time.
 async fn expire(cache: Arc<ForkCache>) {
     loop {
         tokio::time::sleep(cache.ttl).await;

@@ -1,5 +1,5 @@
-//! `fork`: each call in a process that was forked from a parent which has imported the skill. Some wait ahead of
-//! their calls, and one may serve several: [`ForkSettings`].
+//! `fork`: each call runs in a process that was forked from a parent which has imported the skill. Processes may be
+//! forked before there is a call for them, and one process may serve several calls: [`ForkSettings`].
 
 mod cache;
 mod parent;
@@ -23,8 +23,8 @@ use parent::ForkParents;
 
 /// Runs each call in a forked process, `forked_max` at a time.
 ///
-/// Needs a tokio runtime while calls run. Dropping it kills nothing by itself: a process belongs to its call, or to
-/// the cache of those that are idle, and ends when that is dropped.
+/// Needs a tokio runtime while calls run. Dropping it kills no running call: a process belongs to its call, or to the
+/// cache of idle ones, and ends when that is dropped.
 pub struct Fork {
     config: Arc<ExecConfig>,
     processes: Arc<ExecutorProcesses>,
@@ -33,7 +33,7 @@ pub struct Fork {
     capacity: CallCapacity,
 }
 
-/// [`ForkSettings`](omni_call::ForkSettings) with nothing left open.
+/// The [`ForkSettings`](omni_call::ForkSettings) of a call, with defaults in the place of what is not set.
 #[derive(Clone, Copy)]
 struct ResolvedForkSettings {
     ahead: usize,
@@ -61,7 +61,7 @@ impl Fork {
         self.cache.clear();
     }
 
-    /// What stands between the calls that are forked here. Starts a fork parent for that, if there is none yet.
+    /// How the calls that are forked here are kept apart. Starts a fork parent to find out, if there is none yet.
     ///
     /// # Errors
     ///
@@ -113,7 +113,7 @@ impl Fork {
         }
     }
 
-    /// Sees to what later calls of the tool find: its file imported in the parent, and processes forked ahead.
+    /// Prepares later calls of the tool: has the parent import its file, and processes forked ahead.
     fn prepare_next(&self, call: &Call, end: &AttemptResult, settings: ResolvedForkSettings) {
         let imported = matches!(end, AttemptResult::Result(_) | AttemptResult::TooLarge)
             || matches!(end, AttemptResult::Error(error) if error.kind == ErrorKind::ToolError);

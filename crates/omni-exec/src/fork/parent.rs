@@ -1,4 +1,4 @@
-//! The process that forks others: how it is started, asked, and replaced when it is gone.
+//! The process that forks others: how it is started, what it is asked, and how it is replaced when it has ended.
 
 use std::collections::{HashMap, HashSet};
 use std::future::poll_fn;
@@ -31,13 +31,13 @@ use crate::start_failure::StartFailure;
 use crate::wire::{self, WorkerMode};
 use crate::worker::{FORK_PARENT, Worker};
 
-/// The fork parent of an executor, if it has one at the moment.
+/// The fork parents of an executor: the present one, if there is any, and what to remember for the next.
 pub(super) struct ForkParents {
     processes: Arc<ExecutorProcesses>,
     state: Mutex<ParentsState>,
     /// Held while one is started.
     opening: tokio::sync::Mutex<()>,
-    /// What the last parent said of them.
+    /// How the last parent said that forked processes are kept apart.
     borders: watch::Sender<Option<ForkBorders>>,
 }
 
@@ -45,7 +45,7 @@ pub(super) struct ForkParents {
 struct ParentsState {
     current: Option<Arc<ForkParent>>,
     failures: Failures,
-    /// Files that no parent may import; their calls import them by themselves.
+    /// Files that no parent is to import. Each call imports them by itself.
     excluded: HashSet<PathBuf>,
 }
 
@@ -61,26 +61,26 @@ pub(super) struct ForkParent {
     next: AtomicU64,
     pending: Mutex<PendingReplies>,
     gone: AtomicBool,
-    /// How many live that it has forked.
+    /// How many processes that it has forked are alive.
     live_children: AtomicUsize,
-    /// It forks no more, and ends when what it has forked is gone.
+    /// It forks no more, and is ended when the processes that it has forked have ended.
     retired: AtomicBool,
-    /// Its own number in the upper half, and in the lower how many files it has imported: what was forked before
-    /// the last one lacks it.
+    /// The upper half is the parent's own number, the lower half how many files it has imported: a process that was
+    /// forked earlier lacks the later imports.
     pub(super) generation: AtomicU64,
 }
 
-/// Who waits for a word of the parent, by number.
+/// Requests that the parent has not answered yet, by number.
 #[derive(Default)]
 struct PendingReplies {
     forks: HashMap<u64, oneshot::Sender<Result<i32, String>>>,
     ends: HashMap<u64, oneshot::Sender<AdoptedExit>>,
     preloads: HashMap<u64, PathBuf>,
-    /// The files it was told to import.
+    /// The files that it was told to import.
     known: HashSet<PathBuf>,
 }
 
-/// What a parent says.
+/// A frame of a fork parent.
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "snake_case")]
 enum ParentMessage {
@@ -110,12 +110,12 @@ enum ParentMessage {
     },
 }
 
-/// What stands between the processes that one parent forks.
+/// How the processes that one parent forks are kept apart.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 pub struct ForkBorders {
     /// Why they have no process-id namespaces of their own; `None` when they have.
     pub reason: Option<String>,
-    /// Nobody without rights can read or trace another's memory (`PR_SET_DUMPABLE`).
+    /// Without special rights, none of them can read or trace another's memory (`PR_SET_DUMPABLE`).
     pub hides: bool,
 }
 
@@ -127,7 +127,7 @@ impl Default for ForkBorders {
 
 /// Why a parent did not fork.
 enum ForkError {
-    /// It is gone: another one may do it.
+    /// It has ended. Another parent may fork instead.
     Gone,
     Start(StartError),
 }
@@ -146,15 +146,16 @@ impl ForkParents {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Which parent is at hand and how many files it has imported, in one number; 0 when there is none.
+    /// The generation of the present parent; 0 when there is none.
     pub(super) fn generation(&self) -> u64 {
         self.lock().current.as_ref().map_or(0, |parent| parent.generation.load(Ordering::Relaxed))
     }
 
-    /// Has a process forked that speaks the worker wire. With `rehearse` it first goes through a call of no
-    /// consequence. Also says of which [`generation`](Self::generation) it is at least.
+    /// Has a process forked that speaks the worker protocol. With `rehearse` it first runs a call that does nothing,
+    /// which warms it up. Also returns its [`generation`](Self::generation), which may be too low by imports that end
+    /// meanwhile.
     ///
-    /// Dropping the future leaves a process that ends by itself.
+    /// Dropping the future leaves a process behind that exits by itself.
     pub(super) async fn fork(self: &Arc<Self>, rehearse: bool) -> Result<(Worker, u64), StartFailure> {
         let mut again = true;
         loop {
@@ -166,7 +167,7 @@ impl ForkParents {
                     return worker.map(|worker| (worker, generation)).map_err(StartFailure::from);
                 }
                 Err(ForkError::Gone) if again => {
-                    // Known here before its exit is: nobody else need try.
+                    // Its exit may not have been seen yet. Marked here, so that no other call tries to use it.
                     parent.gone.store(true, Ordering::Relaxed);
                     parent.process.signal(Signal::KILL);
                     again = false;
@@ -184,11 +185,11 @@ impl ForkParents {
         }
     }
 
-    /// Has what is forked from now on come from a new parent, which has imported nothing yet.
+    /// Has later processes forked by a new parent, which has imported nothing yet.
     pub(super) fn renew(&self) {
         let old = {
             let mut state = self.lock();
-            // The files may be others now.
+            // The files may have changed.
             state.excluded.clear();
             state.current.take()
         };
@@ -204,7 +205,7 @@ impl ForkParents {
         parent.is_some_and(|parent| parent.lock().known.iter().any(|file| file.starts_with(folder)))
     }
 
-    /// Has the parent import the file of a tool whose call has shown that its import ends well.
+    /// Has the parent import the file of a tool, of which a call has shown that it can be imported.
     pub(super) fn preload(&self, skill: &str, python: &PythonTarget) {
         let file = python.dir.join(&python.file);
         let state = self.lock();
@@ -228,7 +229,7 @@ impl ForkParents {
         tokio::spawn(async move { parent.send(&body.to_string(), &[]).await });
     }
 
-    /// The parent at hand, or a new one.
+    /// The present parent, or a new one.
     async fn parent(self: &Arc<Self>) -> Result<Arc<ForkParent>, Arc<StartFailure>> {
         let current = |parents: &Self| {
             parents.lock().current.clone().filter(|parent| !parent.gone.load(Ordering::Relaxed))
@@ -236,7 +237,7 @@ impl ForkParents {
         if let Some(parent) = current(self) {
             return Ok(parent);
         }
-        // In a task of its own: others may wait for this start when this call is taken back.
+        // In a task of its own: other calls may wait for this start, and must not lose it when this call is cancelled.
         let this = Arc::clone(self);
         let started = tokio::spawn(async move {
             let _turn = this.opening.lock().await;
@@ -288,7 +289,7 @@ impl ForkParents {
         Ok(parent)
     }
 
-    /// What stands between the processes that are forked here. Starts a parent, if there is none.
+    /// How the processes that are forked here are kept apart. Starts a parent, if there is none.
     pub(super) async fn borders(self: &Arc<Self>) -> Result<ForkBorders, Arc<StartFailure>> {
         let mut known = self.borders.subscribe();
         self.parent().await?;
@@ -301,7 +302,7 @@ impl ForkParents {
 
     fn note_borders(&self, borders: ForkBorders) {
         let before = self.borders.send_replace(Some(borders.clone()));
-        // Where nobody wants namespaces, or nothing gets one, that is said elsewhere.
+        // Where namespaces are switched off, or no process gets one, `isolation.rs` says so.
         let wanted = self.processes.config().process.isolation == Isolation::Auto;
         if let Some(reason) = &borders.reason
             && (wanted || !borders.hides)
@@ -322,7 +323,8 @@ impl ForkParents {
         }
     }
 
-    /// What a parent that ended leaves: nobody waits for it, and what it was importing is not imported again.
+    /// Forgets a parent that has ended: whoever waits for an answer gets none, and the file that it was importing is
+    /// not imported by another parent.
     fn forget(&self, parent: &Arc<ForkParent>) {
         parent.gone.store(true, Ordering::Relaxed);
         let mut pending = std::mem::take(&mut *parent.lock());
@@ -341,14 +343,14 @@ impl ForkParents {
     }
 }
 
-/// Hears what a parent says and prints until it ends.
+/// Reads what a parent sends and prints until it ends.
 async fn serve(parents: Arc<ForkParents>, parent: Arc<ForkParent>, mut channel: Channel, mut output: Output) {
     let mut closed = false;
     let exit = poll_fn(|cx| {
         output.poll_unattributed(cx);
         while !closed && let Poll::Ready(frame) = channel.poll_frame(cx) {
             let Ok(length) = frame else {
-                // The process may last longer, where what it forked shares a namespace with it.
+                // The process itself may live on, as long as processes that it forked share a namespace with it.
                 closed = true;
                 parents.forget(&parent);
                 parent.end_what_is_left();
@@ -449,7 +451,7 @@ impl ForkParent {
             return Err(ForkError::Gone);
         }
         drop(theirs);
-        // A parent that hangs in an import is ended; so is one that was stopped.
+        // Killed when it does not answer: it may hang in an import, or have been stopped.
         let patience = processes.config().ready_timeout;
         let pid = match timeout(patience, pid).await {
             Ok(Ok(Ok(number))) => self.process.child(number),
@@ -473,14 +475,15 @@ impl ForkParent {
         Ok(StartedProcess { process, control, stdout: stdout.into(), stderr: stderr.into() })
     }
 
-    /// Ends what a parent that is gone has left besides the processes that it forked for us.
+    /// Kills what is left in the namespace of a parent that has ended, once the processes that it forked for us have
+    /// ended.
     fn end_what_is_left(&self) {
         if self.gone.load(Ordering::Relaxed) && self.live_children.load(Ordering::Relaxed) == 0 {
             self.process.kill();
         }
     }
 
-    /// Lets the parent reap a process whose end it has told.
+    /// Has the parent reap a process of which it has said how it ended.
     fn reap(self: &Arc<Self>, id: u64) {
         self.lock().ends.remove(&id);
         let this = Arc::clone(self);
@@ -490,7 +493,7 @@ impl ForkParent {
         });
     }
 
-    /// Ends a retired parent when nothing lives that it has forked: only it can tell how that ends.
+    /// Ends a retired parent once the processes that it has forked have ended. Only their parent can say how they end.
     fn end_when_alone(&self) {
         if self.retired.load(Ordering::Relaxed) && self.lock().ends.is_empty() {
             self.process.signal(Signal::TERM);

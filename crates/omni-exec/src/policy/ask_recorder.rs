@@ -1,4 +1,4 @@
-//! Whether a call has asked its client something, which makes it one that is not simply made again.
+//! Notes whether a call has asked its client something. Such a call is not repeated, and its result is not cached.
 
 use omni_call::{Answer, Ask, BoxFuture, CallPort, Event, EventSink};
 

@@ -1,4 +1,4 @@
-//! Results that answer the same call again for as long as the tool's author said they are good.
+//! The layer that answers a call with the result of an earlier, equal call, for as long as the tool's author allows.
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -14,8 +14,8 @@ use super::ask_recorder::AskRecorder;
 use super::clock::now;
 use crate::outcome::unstarted;
 
-/// Answers a call with the result of an equal one, where its tool declares for how long its results are good. Errors are
-/// never kept, nor is the result of a call that has asked its client something: what one client has said is not the
+/// Answers a call with the result of an equal one, where its tool declares for how long its results are good. Errors
+/// are never kept, nor is the result of a call that has asked its client something: what one client has said is not the
 /// answer to another.
 pub struct ResultCache<E> {
     executor: E,
@@ -62,7 +62,7 @@ impl<E: Executor> Executor for ResultCache<E> {
     }
 }
 
-/// Results by call, the least recently used given up first.
+/// Results by call. When the bound is reached, the least recently used are dropped.
 struct ResultStore {
     bytes_max: usize,
     state: Mutex<ResultStoreState>,
@@ -78,7 +78,7 @@ struct ResultStoreState {
 }
 
 struct StoredResult {
-    /// The tool as it was: after a reload it is another, even under the same name.
+    /// The tool that gave the result. After a reload it is another one, even under the same name.
     spec: Arc<RunSpec>,
     result: ToolResult,
     made: Instant,
@@ -87,7 +87,7 @@ struct StoredResult {
     bytes: usize,
 }
 
-/// What makes two calls the same: the tool and its arguments, however their JSON is spelt.
+/// What two calls must have in common to be equal: the tool and its arguments, however their JSON is written.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 struct ResultKey {
     tool: Arc<str>,
@@ -98,7 +98,7 @@ struct ResultKey {
 }
 
 impl ResultKey {
-    /// `None` for what is no tool call, and for arguments that are no JSON: those are for Python to refuse.
+    /// `None` for a request that is no tool call, and for arguments that are no JSON, which Python refuses.
     fn of(call: &Call) -> Option<ResultKey> {
         let CallRequest::Tool { arguments } = &call.request else { return None };
         let mut arguments: Value = serde_json::from_slice(arguments).ok()?;
@@ -141,9 +141,9 @@ impl ResultStore {
         Some(found)
     }
 
-    /// Keeps a result, unless it is too large to be worth others' places.
+    /// Keeps a result, unless it is so large that many others would have to go for it.
     fn put(&self, key: ResultKey, spec: Arc<RunSpec>, result: &ToolResult, ttl_ms: u64, now: Instant) {
-        /// What an entry takes besides its texts, roughly.
+        /// What an entry takes in memory besides its texts, roughly.
         const REST: usize = 512;
         let parts = [Some(&result.content), result.structured.as_ref(), result.meta.as_ref()];
         let bytes = parts.into_iter().flatten().map(|part| part.len()).sum::<usize>() + key.bytes() + REST;

@@ -11,23 +11,23 @@ use super::refusal::StartRefusal;
 use super::targets::refuse_target;
 use crate::outcome::unstarted;
 
-/// All executors of a server, of which those that need an interpreter are made when the first call wants one.
+/// All executors of a server. Those that need an interpreter are made when the first call needs one.
 pub trait ExecutorProvider: Send + Sync {
-    /// Those that need one, once it is there.
+    /// The executors that need an interpreter.
     type Sets: ExecutorSets;
 
     /// An executor that needs no interpreter here: a runner that somebody else started, the server's own functions.
     /// `None` where there is none of this kind.
     fn standing(&self, kind: ServerExecutor) -> Option<&dyn Executor>;
 
-    /// The others, if they are there.
+    /// The executors that need an interpreter, if they have been made.
     fn ready(&self) -> Option<&Self::Sets>;
 
-    /// The others, which are made when they are not there.
+    /// The executors that need an interpreter, made now if they have not been.
     ///
     /// # Errors
     ///
-    /// Why there are none. The next call tries again.
+    /// Why they cannot be made. The next call tries again.
     fn make_ready(&self) -> BoxFuture<'_, Result<&Self::Sets, StartRefusal>>;
 
     /// See [`Executor::shut_down`].
@@ -58,10 +58,10 @@ impl<P: ExecutorProvider> ExecutorProvider for Arc<P> {
 pub trait ExecutorSets: Send + Sync {
     type Set: ExecutorSet;
 
-    /// For calls that need nothing of their own.
+    /// The set for calls that need nothing special.
     fn common(&self) -> &Self::Set;
 
-    /// Whether these requirements want something installed.
+    /// Whether these requirements need an environment.
     fn wants_environment(&self, requirements: &Requirements) -> bool;
 
     /// The set that a call needs, made when it is not there. The making of an environment counts for the call's time,
@@ -89,22 +89,22 @@ pub trait ExecutorSet: Send + Sync {
     ) -> impl Future<Output = Outcome> + Send + 'a;
 }
 
-/// What a call needs that the common set has not.
+/// What a call needs that the common set does not have.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct SetNeeds {
     /// What its tool requires has to be installed.
     pub environment: bool,
-    /// Processes that serve no other skill.
+    /// It needs processes that serve no other skill.
     pub own_processes: bool,
 }
 
 /// What holds for all calls of a server.
 #[derive(Clone, Debug, Default)]
 pub struct ChoiceRules {
-    /// What runs tools that ask for a runner, where this process is one.
+    /// In a process that is a runner itself: the executor for tools that ask for a runner.
     pub instead_of_runner: Option<ExecutorKind>,
-    /// Set where the skills were found in the working folder and nobody has trusted them: the command that does. No tool
-    /// of theirs runs inside the server then.
+    /// Set where the skills were found in the working folder and have not been trusted: the command that trusts them.
+    /// Until then none of their tools runs inside the server.
     pub trust_command: Option<String>,
 }
 
@@ -174,7 +174,7 @@ fn needs(sets: &impl ExecutorSets, kind: ExecutorKind, call: &Call) -> Result<Se
             hint: "choose `executor: pool` or `fork`".to_owned(),
         });
     }
-    // One that keeps state has a worker of its own anyway.
+    // A skill that keeps state has a worker to itself anyway.
     let kept_apart = kind == ExecutorKind::Pool && call.affinity.is_some();
     let own_processes = spec.trust == Trust::Own && !kept_apart;
     Ok(SetNeeds { environment: required.is_some(), own_processes })

@@ -1,8 +1,8 @@
-//! The clock of the layers.
+//! The clock that the layers use, which a test can stop.
 
 use std::time::Instant;
 
-/// Now, by the clock that the runtime's timers go by: a test can have it stand still.
+/// The present time of the clock that the runtime's timers use too.
 pub(super) fn now() -> Instant {
     tokio::time::Instant::now().into_std()
 }

@@ -10,7 +10,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use crate::outcome::unstarted;
 use crate::within::within;
 
-/// Calls at most that wait behind one limit, as many as wait for a worker for one tool.
+/// Calls at most that wait because of one limit: as many as may wait for a worker for one tool.
 const WAITING_MAX: usize = 1024;
 
 /// Holds a call until its tool and its skill have room for it, where they declare how many of their calls run at once.
@@ -76,12 +76,12 @@ struct ScopeLimit {
     waiting: AtomicUsize,
 }
 
-/// A call's right to run, given back when it is dropped.
+/// Lets a call run, until it is dropped.
 struct ConcurrencyPermit(
     #[expect(dead_code, reason = "held for its drop")] [Option<OwnedSemaphorePermit>; 2],
 );
 
-/// What a call finds that wants to run.
+/// What a call gets at once that wants to run.
 enum AcquireResult {
     Now(ConcurrencyPermit),
     Later(QueuedPermit),
@@ -94,10 +94,10 @@ struct QueuedPermit {
 }
 
 impl LimitTable {
-    /// The right of a call of this tool to run, or a place in the queue for it.
+    /// A permit for a call of this tool, or a place in the queue for one.
     fn acquire(&self, spec: &RunSpec) -> AcquireResult {
         let policy = &spec.policy;
-        // Always the tool first, then the skill: in one order nobody waits for somebody who waits for him.
+        // Always first of the tool, then of the skill: with one order for all there is no deadlock.
         let limits = [
             policy.concurrency.map(|max| self.limit(LimitScope::Tool(spec.tool.clone()), max)),
             policy.skill_concurrency.map(|max| self.limit(LimitScope::Skill(spec.skill.clone()), max)),
@@ -126,7 +126,7 @@ impl LimitTable {
             Arc::new(ScopeLimit { max, permits, waiting: AtomicUsize::new(0) })
         };
         let limit = by_scope.entry(scope).or_insert_with(fresh);
-        // The skill was edited: who holds the old limit goes on by it.
+        // The skill was edited. Calls that hold permits of the old limit keep them.
         if limit.max != max {
             *limit = fresh();
         }
@@ -140,7 +140,7 @@ impl QueuedPermit {
         let mut permits = [None, None];
         for (permit, limit) in permits.iter_mut().zip(self.limits) {
             if let Some((limit, _counted)) = limit {
-                // Never closed, so never an error; without a permit the call would merely run.
+                // The semaphore is never closed, so this never fails.
                 *permit = Arc::clone(&limit.permits).acquire_owned().await.ok();
             }
         }
@@ -148,12 +148,12 @@ impl QueuedPermit {
     }
 }
 
-/// One of the calls that wait behind a limit.
+/// Counts a call among those that wait because of a limit.
 struct WaitingCount(Arc<ScopeLimit>);
 
 impl WaitingCount {
     fn new(limit: &Arc<ScopeLimit>) -> Option<Self> {
-        // Counted before it is looked at, so that the bound holds with several threads as well.
+        // Counted before the bound is checked, so that it holds with several threads as well.
         let this = WaitingCount(Arc::clone(limit));
         (limit.waiting.fetch_add(1, Ordering::Relaxed) < WAITING_MAX).then_some(this)
     }

@@ -1,5 +1,5 @@
-//! What is done around a call besides running it, as layers: each is an executor around an executor, and does one thing.
-//! Which there are, and in which order a call meets them, is in [`server_policy`].
+//! What is done around a call besides running it, as layers: each is an executor around an executor, and does one
+//! thing. Which there are, and in which order a call meets them, is in [`server_policy`].
 
 mod ask_recorder;
 mod cache;
@@ -24,7 +24,7 @@ pub use refusal::StartRefusal;
 pub use retry::Retry;
 pub use size::SizeLimit;
 
-/// What bounds a server's policy.
+/// The bounds of a server's policy.
 #[derive(Clone, Copy, Debug)]
 pub struct PolicyBounds {
     /// A frame to a worker or a runner at most.
@@ -40,19 +40,20 @@ impl Default for PolicyBounds {
     }
 }
 
-/// The policy of a server around `executor`, which runs the calls: usually an [`ExecutorChoice`]. A call meets the layers in the order in which they
-/// stand here, its outcome the other way round. A call that a layer has nothing to do with costs a branch there.
+/// The policy of a server around `executor`, which runs the calls: usually an [`ExecutorChoice`]. A call meets the
+/// layers in the order in which they stand here, its outcome the other way round. A call that a layer has nothing to do
+/// with costs a branch there.
 ///
 /// Dropping a call's future leaves whatever queue it waits in and cancels whichever attempt runs.
 pub fn server_policy<E: Executor>(executor: E, bounds: PolicyBounds) -> impl Executor {
-    // First of all, since it costs nothing: what can be run nowhere takes no place in any queue.
+    // First, since it is cheap: a call that is too large for any executor must not wait in a queue.
     SizeLimit::new(
-        // Before the limits, since an answer that is there needs no turn; and before the quarantine, since a result
-        // is good however the tool fares today.
+        // Before the limits, since a cached result needs no permit; and before the quarantine, since a cached result is
+        // good whatever the tool does now.
         ResultCache::new(
-            // Around all attempts: a call that is to be run again keeps its turn over the pause.
+            // Around all attempts: a call keeps its permit over the pause before the next attempt.
             ConcurrencyLimits::new(
-                // Around what counts deaths: each attempt is judged, and a pause ends the attempts.
+                // Around the quarantine: each attempt counts there, and a quarantine ends the attempts.
                 Retry::new(process_policy(executor)),
             ),
             bounds.cached_bytes_max,
@@ -61,16 +62,17 @@ pub fn server_policy<E: Executor>(executor: E, bounds: PolicyBounds) -> impl Exe
     )
 }
 
-/// The policy of a runner around `executor`: what belongs to the processes, which are the runner's. What a tool declares
-/// of caching, turns and attempts is done once, by the server that calls the runner and knows all of its calls.
+/// The policy of a runner around `executor`: only what concerns the runner's own processes. Caching, concurrency limits
+/// and attempts are done by the server that calls the runner, which knows all calls of a tool.
 pub fn runner_policy<E: Executor>(executor: E, bounds: PolicyBounds) -> impl Executor {
     SizeLimit::new(process_policy(executor), bounds.frame_bytes_max)
 }
 
 fn process_policy<E: Executor>(executor: E) -> Quarantine<Placement<E>> {
-    // Around the choice of an executor, so that a tool's deaths add up whichever runs it.
+    // Around the choice of an executor, so that the deaths that a tool causes add up, whichever executor runs it.
     Quarantine::new(
-        // Before that choice, which asks for it: a call that has a worker of its own needs no processes of its own.
+        // Before that choice, which depends on it: a call with an affinity key gets a worker that serves no other
+        // skill.
         Placement::new(executor),
     )
 }

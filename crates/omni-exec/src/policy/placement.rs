@@ -1,11 +1,12 @@
-//! Which calls must meet in one worker: the key by which a pool places a call of a skill that keeps state in memory.
+//! The layer that says which worker a call must go to, because its skill keeps state in memory: the call's affinity
+//! key.
 
 use std::sync::Arc;
 
 use omni_call::{Affinity, AffinityKey, BoxFuture, Call, CallPort, Executor, Outcome};
 
-/// Gives each call the key of the worker that has its skill's state, where its skill declares an affinity. The executor
-/// within honours the key, or has no state to keep.
+/// Gives each call of a skill that declares an affinity the key of the worker that has the skill's state. An executor
+/// that keeps no state ignores the key.
 pub struct Placement<E> {
     executor: E,
 }
@@ -17,8 +18,8 @@ impl<E> Placement<E> {
     }
 }
 
-/// `None` for a call that any worker may serve. A caller without a session has nothing by which its next call could be
-/// known.
+/// The key of a call; `None` when any worker may serve it. That holds also for a skill with state for each session when
+/// the caller has no session, since its next call could not be recognised.
 fn key(call: &Call) -> Option<AffinityKey> {
     let session = match call.spec.policy.affinity? {
         Affinity::None => return None,

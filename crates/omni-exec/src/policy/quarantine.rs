@@ -1,5 +1,5 @@
-//! A tool whose calls kill one process after another gets a pause, whichever executor runs them and whoever calls; and
-//! nobody else notices.
+//! The layer that refuses a tool for a while when its calls have ended one process after another, whichever executor
+//! ran them. Other tools are not affected.
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -11,7 +11,7 @@ use omni_call::{BoxFuture, Call, CallPort, Executor, Outcome, OutcomeKind, Phase
 use super::clock::now;
 use crate::outcome::unstarted;
 
-/// So many deaths within [`WINDOW`] are one too many.
+/// After so many deaths within [`WINDOW`] the tool is refused for [`PAUSE`].
 const DEATHS: usize = 3;
 const WINDOW: Duration = Duration::from_secs(60);
 const PAUSE: Duration = Duration::from_secs(30);
@@ -46,7 +46,7 @@ impl<E> Quarantine<E> {
         }
         let (mut records, now) = (self.lock(), now());
         records.forget(now);
-        // Under the lock, so that no death goes unnoticed that is noted at this moment.
+        // Stored under the lock, or a death that is noted at the same moment could be missed.
         self.any.store(!records.by_tool.is_empty(), Ordering::Relaxed);
         records.refuses(&call.spec.tool, now)
     }
@@ -79,7 +79,8 @@ impl<E: Executor> Executor for Quarantine<E> {
         }
         Box::pin(async move {
             let spec = Arc::clone(&call.spec);
-            // In the one box of all this: most calls meet no other layer that waits for their outcome.
+            // Unboxed within the box of this layer. For most calls it is the only layer that waits for their outcome,
+            // so this is the only box.
             let outcome = self.executor.run_unboxed(call, port).await;
             self.judge(&spec.tool, &outcome);
             outcome

@@ -1,4 +1,4 @@
-//! Why there is no executor for a call.
+//! Why an executor cannot be started, and what to do about it.
 
 /// Why something cannot be started: what is wrong, and what to do about it.
 #[derive(Clone, Debug, PartialEq, Eq)]

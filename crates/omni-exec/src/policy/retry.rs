@@ -1,4 +1,4 @@
-//! Running a call again after it has ended, where its tool's author says that this may help.
+//! The layer that runs a call again after it has failed, where its tool's author says that this may help.
 
 use std::time::{Duration, Instant};
 
@@ -76,11 +76,11 @@ fn pause(call: &Call, outcome: &Outcome, asked: bool, now: Instant) -> Option<Du
         return None;
     }
     let again = match &outcome.kind {
-        // The author said which exceptions pass.
+        // The author said which exceptions may be temporary.
         OutcomeKind::ToolError { kind, bases, .. } => {
             policy.retry_on.iter().any(|name| name == kind || bases.contains(name))
         }
-        // Nobody knows how far the call came, so only the author can say that twice is no worse than once.
+        // Nobody knows how far the call had come, so only the author can say that running it twice does no harm.
         OutcomeKind::Signalled { .. } | OutcomeKind::Lost { .. } => policy.repeatable,
         OutcomeKind::Finished(_)
         | OutcomeKind::NotFound { .. }

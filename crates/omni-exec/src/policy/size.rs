@@ -1,11 +1,11 @@
-//! A call that is larger than an executor's frame may be is refused before anything is held for it.
+//! The layer that refuses a call which is larger than a frame may be, before anything is reserved for it.
 
 use omni_call::{BoxFuture, Call, CallPort, Executor, Outcome, Target};
 
 use crate::outcome::{invalid_arguments, unstarted};
 
-/// Refuses calls whose frame would be larger than a frame to a worker or a runner may be. A function of the server's own
-/// gets its arguments by no frame.
+/// Refuses calls whose frame would be larger than a frame to a worker or a runner may be. Calls of the server's own
+/// functions have no frame, and are not refused.
 pub struct SizeLimit<E> {
     executor: E,
     frame_bytes_max: usize,
@@ -18,7 +18,7 @@ impl<E> SizeLimit<E> {
     }
 
     fn refuse(&self, call: &Call) -> Option<Outcome> {
-        /// More than all the rest of a call frame takes besides target and arguments.
+        /// More than a call's frame takes besides its target and arguments.
         const REST: usize = 4 << 10;
         let length = call.arguments().len();
         let rest = call.spec.worker_target().len() + call.session.len() + REST;

@@ -1,4 +1,4 @@
-//! A: calls in warm Python workers that are started when needed, kept, and killed when a call must end.
+//! `pool`: calls in warm Python workers that are started when needed, kept, and killed when a call must end.
 //!
 //! `scheduler` decides, and is a value without a lock, a clock or a task. `table` and `driver` carry out what it
 //! decides.

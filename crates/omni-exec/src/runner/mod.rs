@@ -1,4 +1,4 @@
-//! A: a runner that somebody else started and that answers calls for us, over HTTP/1.1. The contract is
+//! `runner`: calls are sent over HTTP/1.1 to a runner that somebody else has started. The contract is
 //! `docs/reference/runner.md`.
 
 mod address;
@@ -112,8 +112,8 @@ impl Runner {
         }
     }
 
-    /// Reads what the runner says of the call. Without a last line nobody knows whether the tool has begun, so it counts
-    /// as begun: a caller must not take a second call for a safe one.
+    /// Reads what the runner says of the call. Where the last line does not come, nobody knows whether the tool has
+    /// begun. Then it counts as begun, so that the caller is not told that repeating the call is safe.
     async fn follow(
         &self,
         connection: RunnerConnection,
@@ -152,7 +152,7 @@ impl Runner {
             let next = within_and(&deadline, RUNNER_ANSWER_GRACE, connection.next());
             let piece = tokio::select! {
                 biased;
-                // The clock goes on then, so it is looked at again.
+                // An answer has started the idle clock again, so the next wait must use the new deadline.
                 answered = questions.answered(&mut call.deadline) => {
                     answered?;
                     continue;

@@ -60,8 +60,8 @@ impl<'a> RunnerQuestions<'a> {
         self.asks.take(asking, 0, deadline, port)
     }
 
-    /// Resolves when an answer has come and is on its way, by which the idle clock goes on. An error is the end of a call
-    /// whose tool would wait for ever. Nothing is lost when the wait is dropped.
+    /// Resolves when an answer has come and is being sent, with which the idle clock may run again. An error ends the
+    /// call, whose tool would wait for ever. Dropping the future loses nothing.
     pub(super) async fn answered(&mut self, deadline: &mut Deadline) -> Result<(), OutcomeKind> {
         poll_fn(|cx| {
             let mut any = false;

@@ -171,7 +171,7 @@ pub(super) fn refusal(status: StatusCode, headers: &HeaderMap, body: &[u8]) -> R
     }
     let seconds = headers.get(RETRY_AFTER).and_then(|value| value.to_str().ok()?.trim().parse().ok());
     let retry_after = match (seconds, status) {
-        // An hour is as good as for ever.
+        // No client waits for longer than an hour.
         (Some(seconds), _) => Some(Duration::from_secs(u64::min(seconds, 3600))),
         (None, StatusCode::SERVICE_UNAVAILABLE) => Some(OutcomeKind::RETRY_AFTER),
         (None, _) => None,

@@ -13,9 +13,9 @@ use crate::channel::FrameBody;
 use crate::questions::QuestionFrame;
 use crate::wire::{self, ErrorFrame, ErrorKind, WireError};
 
-/// What a line means for the call: what a worker's frame means, and two things more. `started` is said, since no page is
-/// shared with a runner; and the last line can tell what only who runs workers knows (a signal, a limit, the end of standard
-/// error), so it is an outcome already, and no attempt that would still have to be concluded.
+/// What a line means for the call. It differs from what a worker's frame means in two ways: `started` is sent, since no
+/// status page is shared with a runner; and the last line is an outcome already, since the runner knows how the process
+/// ended (a signal, a limit, the end of standard error).
 #[derive(Debug)]
 pub(super) enum RunnerLine {
     /// Its own code is about to run.
@@ -63,8 +63,8 @@ struct FailureBody {
 }
 
 impl FailureBody {
-    /// Whether the call was the end of its process. A worker that reports an exit by itself, with the exception's class,
-    /// has lived through it.
+    /// Whether the call was the end of its process. A worker that reports an exit by itself, with the exception's
+    /// class, has lived through it.
     fn died(&self) -> bool {
         match self.kind.as_str() {
             "signalled" | "lost" => true,
@@ -197,7 +197,7 @@ fn last(failure: FailureBody, call: &Call, result_bytes_max: usize) -> FinalLine
     FinalLine { kind, stack, stderr, worker, died }
 }
 
-/// What a caller is told to wait: as by ourselves where the runner does not say, an hour where it says for ever.
+/// How long a caller is told to wait: as long as we say ourselves where the runner does not say, and an hour at most.
 fn retry_after(ms: Option<u64>) -> Duration {
     ms.map_or(OutcomeKind::RETRY_AFTER, Duration::from_millis).min(Duration::from_hours(1))
 }

@@ -1,5 +1,5 @@
-//! `spawn`: a process of its own for every call, started from nothing: like `python -m omni.skills.run SKILL COMMAND
-//! --args JSON`, or any program.
+//! `spawn`: a new process for every call. It runs the equivalent of `python -m omni.skills.run SKILL COMMAND --args
+//! JSON`, or any program.
 
 mod program;
 mod report;
@@ -19,13 +19,14 @@ use crate::start_failure::StartFailure;
 use crate::wire::{AttemptInfo, WorkerMode};
 use crate::worker::{Worker, python_main_args};
 
-/// Arguments longer than this travel in the call frame: the kernel takes 128 KiB for one argument.
+/// Longer arguments are sent in the call's frame instead of on the command line, where the kernel allows 128 KiB for
+/// one word.
 const ARGV_BYTES_MAX: usize = 100 << 10;
 
 /// Runs each call in a process of its own, `spawned_max` at a time.
 ///
-/// Needs a tokio runtime while calls run. Dropping it kills nothing by itself: every process belongs to its
-/// call, and ends when that is dropped.
+/// Needs a tokio runtime while calls run. Dropping it kills no running call: every process belongs to its call, and
+/// ends when that is dropped.
 pub struct Spawn {
     processes: Arc<ExecutorProcesses>,
     capacity: CallCapacity,

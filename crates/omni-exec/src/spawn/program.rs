@@ -1,4 +1,4 @@
-//! One call of a program that knows nothing of us: what it is started with, and what its output means.
+//! One call of a program of any kind: what it is started with, and what its output means.
 
 use std::ffi::OsString;
 use std::future::{Future, poll_fn};
@@ -31,14 +31,15 @@ use crate::own_process::CallPermit;
 use crate::start_failure::StartFailure;
 use crate::within::expired;
 
-/// Where a program finds its arguments that are a file.
+/// The path that a program is given that takes its arguments as a file.
 const ARGUMENTS_FILE: &str = "/dev/stdin";
 
-/// What the kernel takes for one word of a command line, and what we give it of what it takes for all.
+/// How long one word of a command line may be for the kernel, and how long all words together may be here, which is
+/// less than the kernel allows.
 const WORD_BYTES_MAX: usize = 128 << 10;
 const WORDS_BYTES_MAX: usize = 1 << 20;
 
-/// What a program ended with that could not be started.
+/// The launcher's exit code when the program could not be started.
 const NOT_STARTED: i32 = 127;
 
 /// Runs a program to its end. Dropping the future ends it and its children: SIGTERM, a second, SIGKILL.
@@ -50,7 +51,7 @@ pub(super) async fn run(
     events: &mut dyn EventSink,
 ) -> Outcome {
     let config = processes.config();
-    // Without one everything else works.
+    // Without the socket only progress is missing.
     let reports = ReportSocket::listen()
         .inspect_err(|error| tracing::warn!(%error, "a program's progress cannot be heard"))
         .ok();
@@ -84,7 +85,7 @@ pub(super) async fn run(
     let end = run_to_end(&running, &mut call, &mut io, events).await;
     let ProgramIo { collected, output, .. } = io;
     let stderr = output.stderr_tail();
-    // Any code is something that a program may mean; a signal is not.
+    // A program may mean something by any exit code; a signal is never meant.
     let died = matches!(end, ProgramResult::Exited(ExitStatus::Signal(_))) && !processes.closing();
     let kind = match end {
         ProgramResult::Exited(_) if processes.closing() => OutcomeKind::Shutdown,
@@ -96,7 +97,7 @@ pub(super) async fn run(
         }
         (kind, _) => kind,
     };
-    // Of one that ended well it is a log, and its client has heard it if it asked.
+    // Of a program that succeeded, standard error is a log. The client has got it as events if it wanted it.
     let stderr = stderr.filter(|_| !matches!(&kind, OutcomeKind::Finished(result) if !result.is_error()));
     Outcome { stderr, died, ..outcome(&call, kind, Phase::Started, 1) }
 }
@@ -121,7 +122,7 @@ fn outcome_kind(
                     .to_owned(),
             }
         }
-        // What it has to say to the client it says on its output, whatever its code.
+        // A program that fails and prints something says on its output what the client is to know.
         ProgramResult::Exited(ExitStatus::Code(code)) if !bytes.is_empty() => {
             let text = String::from_utf8_lossy(&bytes);
             let result = ToolResult { is_error: true, ..text_result(&text) };
@@ -151,7 +152,7 @@ fn foreground(
     {
         *first = skill_dir.join(&*first).into();
     }
-    // A script of the skill is meant wherever a word names one: the working folder is another.
+    // A word that names a file of the skill is made absolute, since the working folder is another one.
     for word in argv.iter_mut().skip(1) {
         let path = skill_dir.join(&*word);
         if Path::new(&*word).is_relative() && word.to_string_lossy().contains('/') && path.is_file() {
@@ -187,7 +188,7 @@ fn flags(arguments: &[u8]) -> Result<Vec<OsString>, String> {
     let mut flags = Vec::new();
     let mut bytes = 0;
     for (name, value) in &arguments {
-        // Else a name could bring a value, or an option, of its own.
+        // Any other name could smuggle in a value or another option.
         if name.is_empty()
             || name.starts_with('-')
             || !name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"_-.".contains(&byte))
@@ -213,7 +214,7 @@ fn flags(arguments: &[u8]) -> Result<Vec<OsString>, String> {
                 return Err(format!("`{name}` is {length} bytes, and a word takes {WORD_BYTES_MAX} at most"));
             }
             bytes += length;
-            // With `=` a value is never taken for an option of its own.
+            // After `=` a value is never taken for another option.
             flags.push(format!("{flag}={value}").into());
         }
     }
@@ -227,7 +228,7 @@ fn flag_value(value: &Value) -> String {
     value.as_str().map_or_else(|| value.to_string(), str::to_owned)
 }
 
-/// A file without a name that holds `content`, to be read from its start.
+/// A file in memory, without a name, that holds `content` and is read from its start.
 fn in_memory(content: &[u8]) -> io::Result<OwnedFd> {
     let mut file = std::fs::File::from(memfd_create("omni-arguments", MemfdFlags::CLOEXEC)?);
     file.write_all(content)?;
@@ -282,7 +283,7 @@ impl CollectedOutput {
     }
 }
 
-/// All that is heard of a program.
+/// Everything that a program writes and reports.
 struct ProgramIo {
     collected: CollectedOutput,
     output: Output,
@@ -305,9 +306,9 @@ impl ProgramIo {
         wrote || reported
     }
 
-    /// Takes in what a program that has ended left behind, and says what has waited to be said.
+    /// Reads what a program has written before it ended, and sends the progress that was held back.
     fn finish(&mut self, cx: &mut Context<'_>, wants: Wants, events: &mut dyn EventSink) {
-        // What a dead process wrote is all there, whether the runtime knows it or not.
+        // Read without asking the runtime, which may not know yet of what the process wrote last.
         if let Some(reports) = &mut self.reports {
             reports.catch_up(|report| pass_on(report, &mut self.throttle, wants, events));
         }
@@ -374,7 +375,7 @@ async fn run_to_end(
     .await
 }
 
-/// What the output of a program that ended well means.
+/// What the output of a program means that ended with exit code 0.
 fn parse_output(call: &Call, program: &ProgramTarget, bytes: Vec<u8>) -> OutcomeKind {
     let text = match String::from_utf8(bytes) {
         Ok(text) => text,
@@ -405,7 +406,8 @@ fn text_result(text: &str) -> ToolResult {
     ToolResult::of_text(text.strip_suffix('\n').unwrap_or(text))
 }
 
-/// Says of temporary files that a program has left and that its result names that they are gone.
+/// Adds to a result which of the temporary files that it names are gone, because they were removed with the program's
+/// folder.
 fn mark_temp_files(result: ToolResult, folder: &Path, left: &[OsString]) -> ToolResult {
     let said = String::from_utf8_lossy(&result.content);
     let paths = left.iter().filter_map(|name| folder.join(name).into_os_string().into_string().ok());
@@ -421,7 +423,7 @@ fn mark_temp_files(result: ToolResult, folder: &Path, left: &[OsString]) -> Tool
 struct RunningProgram {
     /// Taken only by `drop`.
     process: Option<Process>,
-    /// Given free when the process is gone.
+    /// Released when the process has ended.
     permit: Option<CallPermit>,
 }
 
@@ -434,7 +436,7 @@ impl RunningProgram {
 impl Drop for RunningProgram {
     fn drop(&mut self) {
         let Some(process) = self.process.take().filter(|process| !process.exited()) else { return };
-        // Outside a runtime nothing can wait for it, so it is killed right here.
+        // Outside a runtime nothing can wait for it, so it is killed at once, by dropping it.
         let Ok(runtime) = tokio::runtime::Handle::try_current() else { return };
         let permit = self.permit.take();
         runtime.spawn(async move {

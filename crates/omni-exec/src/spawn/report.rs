@@ -19,25 +19,26 @@ use rustix::time::{ClockId, clock_gettime};
 use serde::Deserialize;
 use tokio::io::Interest;
 
-/// The variable that names the socket, and the one that says when the call's time is up.
+/// The environment variable that names the socket, and the one that says when the call's time is up.
 pub(super) const ADDRESS: &str = "OMNI_REPORT";
 pub(super) const DEADLINE: &str = "OMNI_DEADLINE";
 
-/// A longer report is cut, and then it is none.
+/// A longer report arrives cut off, which makes it no report.
 const BYTES_MAX: usize = 4096;
 
-/// Read in one go at most: what reports without end must not keep the thread that serves everyone.
+/// Reports that are read in one go at most, so that a program that reports without end does not keep the thread busy
+/// that serves all clients.
 const REPORTS_PER_POLL_MAX: usize = 64;
 
-/// A client cannot show more.
+/// The least time between two events of progress: clients cannot show more.
 const INTERVAL: Duration = Duration::from_millis(250);
 
 const MESSAGE_CHARS_MAX: usize = 500;
 
-/// The socket of one program, whose name goes with it.
+/// The socket of one program.
 pub(super) struct ReportSocket {
     socket: tokio::net::UnixDatagram,
-    /// What the program finds in its environment.
+    /// The name of the socket, as the program finds it in its environment.
     pub(super) address: String,
 }
 
@@ -55,14 +56,14 @@ impl ReportSocket {
         let name = format!("omni-{}-{number}", std::process::id());
         // Abstract, so that nothing is left in a folder when the server is killed.
         let socket = UnixDatagram::bind_addr(&SocketAddr::from_abstract_name(&name)?)?;
-        // The name is nobody's secret, so the kernel is asked who sends.
+        // Anybody may know the name, so the kernel is asked which user sends.
         set_socket_passcred(&socket, true)?;
         socket.set_nonblocking(true)?;
         let socket = tokio::net::UnixDatagram::from_std(socket)?;
         Ok(ReportSocket { socket, address: format!("@{name}") })
     }
 
-    /// Hears the reports that have arrived, and wakes `cx` when there is more.
+    /// Reads the reports that have arrived, and wakes `cx` when there are more.
     pub(super) fn poll(&mut self, cx: &mut Context<'_>, mut hear: impl FnMut(Report)) {
         for _ in 0..REPORTS_PER_POLL_MAX {
             if self.socket.poll_recv_ready(cx).is_pending() {
@@ -75,7 +76,7 @@ impl ReportSocket {
         cx.waker().wake_by_ref();
     }
 
-    /// Hears what was sent and is not yet known to the runtime.
+    /// Reads reports that have arrived and that the runtime may not know of yet.
     pub(super) fn catch_up(&mut self, mut hear: impl FnMut(Report)) {
         for _ in 0..REPORTS_PER_POLL_MAX {
             match receive(&self.socket) {
@@ -108,7 +109,7 @@ fn read(bytes: &[u8]) -> Option<Report> {
         message: Option<String>,
         heartbeat: Option<serde::de::IgnoredAny>,
     }
-    // A member that is there and `null` is a sign of life too.
+    // `"heartbeat": null` is a sign of life too, which serde cannot tell from a missing member.
     let json: ReportJson = serde_json::from_slice(bytes).ok()?;
     match json.progress {
         Some(value) => {
@@ -122,22 +123,22 @@ fn read(bytes: &[u8]) -> Option<Report> {
     }
 }
 
-/// Thins progress out to what a client can show, and loses the last of it never.
+/// Drops events of progress that come faster than a client can show them, but never the last one.
 #[derive(Debug, Default)]
 pub(super) struct ProgressThrottle {
-    /// When the next one may go out.
+    /// When the next event may be sent.
     free_at: Option<Instant>,
     waiting: Option<Event>,
 }
 
 impl ProgressThrottle {
-    /// Takes in one event and returns the one that goes out now, if any.
+    /// Takes an event, and returns the one to send now, if any.
     pub(super) fn take(&mut self, event: Event, now: Instant) -> Option<Event> {
         self.waiting = Some(event);
         self.due(now)
     }
 
-    /// What has waited for long enough.
+    /// The event that has been held back for long enough.
     pub(super) fn due(&mut self, now: Instant) -> Option<Event> {
         if self.free_at.is_some_and(|at| now < at) {
             return None;
@@ -152,7 +153,7 @@ impl ProgressThrottle {
         self.waiting.is_some().then_some(self.free_at).flatten()
     }
 
-    /// What waits, at the end.
+    /// The event that is held back, when there will be no more.
     pub(super) fn last(&mut self) -> Option<Event> {
         self.waiting.take()
     }

@@ -82,8 +82,8 @@ impl Upstream {
         &self.config.address
     }
 
-    /// All tools that can be called, each as the server describes it. Over HTTP those are left out, with a warning in the
-    /// log, whose schema asks for headers that cannot be sent: the specification has it so.
+    /// All tools that can be called, each as the server describes it. Over HTTP those are left out, with a warning in
+    /// the log, whose schema asks for headers that cannot be sent: the specification has it so.
     pub async fn tools(&mut self) -> Result<Vec<Bytes>, UpstreamError> {
         let tools = self.list("tools", |cursor| Action::ListTools { cursor }).await?;
         if !self.mirrors() {
@@ -103,8 +103,8 @@ impl Upstream {
         self.list(kind.member(), |cursor| Action::List { kind, cursor }).await
     }
 
-    /// Calls a tool. `schema` is its input schema as listed, for what HTTP headers repeat of the arguments; `port` hears
-    /// what it says and is asked what it wants to know.
+    /// Calls a tool. `schema` is its input schema as listed, for what HTTP headers repeat of the arguments; `port`
+    /// hears what it says and is asked what it wants to know.
     ///
     /// # Errors
     /// Also when the deadline passes; the call is taken back then.
@@ -158,8 +158,8 @@ impl Upstream {
         self.ask(Asked::plain(probe)).await.map(drop)
     }
 
-    /// Takes back what is open, and ends the conversation: the session over HTTP; a process by the end of its input, then
-    /// after two seconds by SIGTERM, and a second later by SIGKILL.
+    /// Takes back what is open, and ends the conversation: the session over HTTP; a process by the end of its input,
+    /// then after two seconds by SIGTERM, and a second later by SIGKILL.
     pub async fn close(mut self) {
         self.take_back("the client ends").await;
         self.transport.close().await;
@@ -204,7 +204,7 @@ impl Upstream {
             let page = page.map_err(|why| UpstreamError::Malformed { server: self.server(), why })?;
             bytes += page.items.iter().map(Bytes::len).sum::<usize>();
             if bytes > LIST_BYTES_MAX {
-                return Err(UpstreamError::LineTooLong { server: self.server(), limit: LIST_BYTES_MAX });
+                return Err(UpstreamError::TooLong { server: self.server(), limit: LIST_BYTES_MAX });
             }
             items.extend(page.items);
             let endless =
@@ -306,7 +306,7 @@ impl Asked {
         Asked { action, headers: Vec::new(), wants: Wants::default() }
     }
 
-    /// What rides along; the progress token is the request's id.
+    /// The request's `_meta`. Its progress token is the request's id.
     pub(super) fn meta(&self, id: &Id) -> RequestMeta {
         RequestMeta {
             progress_token: self.wants.progress.then(|| Bytes::copy_from_slice(id.as_json())),

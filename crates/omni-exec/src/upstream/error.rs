@@ -50,7 +50,7 @@ pub enum UpstreamError {
     #[error("`{server}`: its answer to `{method}` cannot be read: {why}{}", said(stderr))]
     Unreadable { server: String, method: &'static str, why: String, stderr: String },
     #[error("`{server}` answers with more than {limit} bytes at once")]
-    LineTooLong { server: String, limit: usize },
+    TooLong { server: String, limit: usize },
     #[error("the list `{method}` of `{server}` does not end: {why}")]
     Endless { server: String, method: &'static str, why: PaginationError },
     #[error("`{server}`: {0}", server = .1)]
@@ -107,7 +107,7 @@ impl UpstreamError {
             | UpstreamError::Refused { .. }
             | UpstreamError::Malformed { .. }
             | UpstreamError::Unreadable { .. }
-            | UpstreamError::LineTooLong { .. }
+            | UpstreamError::TooLong { .. }
             | UpstreamError::Endless { .. }
             | UpstreamError::UnsendableParamHeader(..)
             | UpstreamError::UnsupportedMethod(_)

@@ -66,7 +66,7 @@ impl Upstream {
             (UpstreamTransport::Http(http), CancelledBy::Closing) => http.abandon(),
             (transport, CancelledBy::Closing | CancelledBy::Notification) => {
                 let cancelled = self.encoder.cancelled_notification(revision, &id, reason);
-                // Told or not, nothing more is read of it.
+                // Whether or not the server could be told, nothing more is read of its answer.
                 let _ = timeout(TAKE_BACK_WAIT, transport.tell(&cancelled)).await;
                 if let UpstreamTransport::Http(http) = transport {
                     http.abandon();
@@ -282,7 +282,8 @@ enum SendResult {
     SessionGone,
 }
 
-/// Ready when the deadline has passed. While somebody is `asked`, the server's silence is not its own.
+/// Ready when the deadline has passed. While a question is open (`asked`) only the total limit counts, since the server
+/// waits for the answer.
 async fn until(deadline: Deadline, asked: bool) {
     let now = Instant::now();
     let at = if asked { deadline.remaining(now).map(|left| now + left) } else { deadline.next() };

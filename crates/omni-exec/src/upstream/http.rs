@@ -152,7 +152,7 @@ impl Http {
                         .map(|event| event.data),
                 ),
                 Err(too_long) => {
-                    return Err(UpstreamError::LineTooLong {
+                    return Err(UpstreamError::TooLong {
                         server: self.address.to_string(),
                         limit: too_long.limit,
                     });
@@ -262,13 +262,13 @@ impl Http {
         }
         let length = headers.get(CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse::<u64>().ok());
         let too_long =
-            || UpstreamError::LineTooLong { server: self.address.to_string(), limit: self.frame_bytes_max };
+            || UpstreamError::TooLong { server: self.address.to_string(), limit: self.frame_bytes_max };
         if length.is_some_and(|length| length > self.frame_bytes_max as u64) {
             return Err(too_long());
         }
         let body = self.body(&mut link).await?;
         let is_json = body.trim_ascii_start().starts_with(b"{") || body.trim_ascii_start().starts_with(b"[");
-        // Who may ask is settled before anything of MCP is.
+        // 401 and 403 mean that access is refused, whatever the body says.
         let locked = matches!(status, StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN);
         if self.session.is_some() && status == StatusCode::NOT_FOUND {
             return Ok(PostResult::SessionGone);
@@ -299,7 +299,7 @@ impl Http {
         let mut whole = Vec::new();
         while let Some(piece) = link.next().await.map_err(|broken| self.broken(broken))? {
             if whole.len() + piece.len() > limit {
-                return Err(UpstreamError::LineTooLong { server: self.address.to_string(), limit });
+                return Err(UpstreamError::TooLong { server: self.address.to_string(), limit });
             }
             whole.extend_from_slice(&piece);
         }

@@ -116,7 +116,8 @@ impl OpeningHandshake<'_> {
         let posted = posted.map_err(|_| self.silent(probe))??;
         match posted {
             PostResult::Answer | PostResult::SessionGone => {}
-            // Nobody who is not let in finds out more by asking otherwise, and no fault of the server is an era.
+            // Such a status may mean that the server does not speak this era. When access is refused or the server
+            // fails, a probe of the other era would get the same answer.
             PostResult::Status(
                 error @ (UpstreamError::Status { status: 400..500, .. } | UpstreamError::NotMcp { .. }),
             ) => {

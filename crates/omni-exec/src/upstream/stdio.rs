@@ -107,7 +107,7 @@ impl Stdio {
             Ok(Some(line)) => Ok(line),
             Ok(None) => Err(self.death().await),
             Err(LineTooLong) => {
-                Err(UpstreamError::LineTooLong { server: self.command.clone(), limit: self.line_bytes_max })
+                Err(UpstreamError::TooLong { server: self.command.clone(), limit: self.line_bytes_max })
             }
         }
     }

@@ -30,10 +30,10 @@ pub(crate) enum WireError {
     Closed,
     #[error("its process was stopped (SIGSTOP) and did not go on")]
     Stopped,
-    /// Why the worker ended itself.
+    /// The worker exited because it could not trust its channel, and says why.
     #[error("{0}")]
     GaveUp(String),
-    /// What happened to a worker that several calls shared.
+    /// What happened to a worker that several calls shared, of which another one may have been the cause.
     #[error("{0}")]
     SharedWorkerEnded(String),
     #[error("its control channel failed: {0}")]

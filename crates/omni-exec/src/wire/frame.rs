@@ -1,4 +1,4 @@
-//! How a frame is cut out of the bytes of a channel, and written.
+//! Where a frame begins and ends among the bytes of a channel.
 
 use super::error::WireError;
 
@@ -7,15 +7,16 @@ const HEADER: usize = 4;
 /// Looks at the bytes read so far: the length of the first frame's body, once its header is there.
 pub(crate) fn body_length(bytes: &[u8], limit: usize) -> Result<Option<usize>, WireError> {
     let Some(header) = bytes.first_chunk::<HEADER>() else { return Ok(None) };
-    // Checked before anything is allocated for it: the length is the worker's word.
+    // Checked before memory is allocated for it, since the worker says the length.
     let length = u32::from_le_bytes(*header) as usize;
     if length > limit { Err(WireError::TooLong { length, limit }) } else { Ok(Some(length)) }
 }
 
-/// What stands before each frame of a worker that was told a key: whoever has found its channel does not know it.
+/// The key that comes before each frame of a worker that was told one. Code that got hold of the channel by its number
+/// does not know it.
 pub(crate) type FrameKey = [u8; 8];
 
-/// The bytes behind the key that stands before a frame, once it is there.
+/// The bytes after the key that comes before a frame; `None` while the key has not arrived whole.
 pub(crate) fn after_key<'a>(bytes: &'a [u8], key: Option<&FrameKey>) -> Result<Option<&'a [u8]>, WireError> {
     let Some(key) = key else { return Ok(Some(bytes)) };
     let come = bytes.len().min(key.len());

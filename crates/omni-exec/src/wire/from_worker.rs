@@ -1,4 +1,4 @@
-//! What a worker may say: its frames as they are read, before anybody says what they mean.
+//! The frames that a worker sends, and how they are decoded. What they mean is said by `attempt/frame_reader.rs`.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -18,11 +18,11 @@ pub(crate) enum WorkerMessage<'a> {
     Beat(BeatFrame),
     Progress(ProgressFrame),
     Log(LogFrame<'a>),
-    /// What a call has printed that shares its process.
+    /// What a call has printed that shares its process with others.
     Output(OutputFrame<'a>),
     /// A question to the call's client.
     Ask(AskFrame<'a>),
-    /// Nobody waits any more for the answer to a question.
+    /// The call does not wait for the answer to a question any more.
     Retract(RetractFrame),
     Result(ResultFrame<'a>),
     Error(ErrorFrame),
@@ -106,10 +106,10 @@ pub(crate) struct OutputFrame<'a> {
     /// `stdout` or `stderr`.
     #[serde(borrow)]
     pub(crate) stream: Cow<'a, str>,
-    /// Any part of what was printed, and any number of lines.
+    /// A piece of what was printed, which may begin and end anywhere in a line.
     #[serde(borrow)]
     pub(crate) text: Cow<'a, str>,
-    /// Bytes besides that were not sent.
+    /// How many more bytes were printed that were not sent.
     #[serde(default)]
     pub(crate) left_out: u64,
 }
@@ -144,10 +144,10 @@ pub(crate) struct ResultFrame<'a> {
     pub(crate) meta: Option<&'a RawValue>,
     #[serde(default)]
     pub(crate) is_error: bool,
-    /// The call has printed something, which is in the pipes by now.
+    /// The call has printed something, which has been written to the pipes before this frame.
     #[serde(default)]
     pub(crate) printed: bool,
-    /// What a program wrote to standard error, whose output says that it failed. Only a runner says it.
+    /// What a program wrote to standard error whose result is an error. Only runners send it.
     #[serde(borrow, default)]
     pub(crate) stderr: Option<Cow<'a, str>>,
     /// What the call has done to its process, which must serve no other: an array of sentences.

@@ -1,4 +1,4 @@
-//! What a worker is told, and a runner: bytes that are copied, not built, wherever a call passes.
+//! The frames that a worker is sent, and the requests that a runner is sent. What belongs to a call is copied as bytes.
 
 use omni_call::{Answer, Call, Target};
 use serde::Serialize;
@@ -46,26 +46,26 @@ pub(crate) struct ServerHello<'a> {
     pub(crate) stateful: bool,
 }
 
-/// What a worker is told of a call that its caller did not say.
+/// What a worker is told about an attempt, besides the call itself.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct AttemptInfo {
     pub(crate) attempt: u32,
-    /// The call can ask its client something: its tool has the means, and there is somebody.
+    /// The call can ask its client something: its tool takes the call's context, and the client can be asked.
     pub(crate) asks: bool,
 }
 
 impl AttemptInfo {
-    /// Those of a call of whose client nothing is known.
+    /// For a call of which it is not known whether its client can be asked.
     pub(crate) fn of(call: &Call, attempt: u32) -> Self {
         AttemptInfo { attempt, asks: call.spec.may_ask() }
     }
 }
 
-/// What of a call changes from one sending to the next.
+/// What a call's frame says besides the call: it differs each time that the call is sent.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct DispatchInfo {
-    /// What the frame calls the call. A sync worker's calls are numbered by the worker they go to, so that
-    /// "this one and all before it" is a single number.
+    /// The number of the call on this channel. A sync worker's calls are numbered in the order of sending, so that
+    /// "this call and all before it" is a single number.
     pub(crate) id: u64,
     pub(crate) info: AttemptInfo,
     pub(crate) now: std::time::Instant,
@@ -85,8 +85,8 @@ pub(crate) fn push_call(out: &mut Vec<u8>, call: &Call, sending: DispatchInfo) {
     finish(out, start);
 }
 
-/// Appends the body of a request to a runner that starts `call`. It knows the tool by its name, which is its own for one
-/// that it lists, and the canonical one for what stands in a folder that both have.
+/// Appends the body of the request that has a runner start `call`. The runner is sent the tool's name: the one that it
+/// lists itself or, for a tool in a folder that both have, the canonical one.
 pub(crate) fn push_request(out: &mut Vec<u8>, call: &Call, sending: DispatchInfo) {
     out.extend_from_slice(br#"{"name":"#);
     push_string(
@@ -101,7 +101,7 @@ pub(crate) fn push_request(out: &mut Vec<u8>, call: &Call, sending: DispatchInfo
     out.extend_from_slice(br#","id":"#);
     push_number(out, sending.id);
     push_terms(out, call, sending);
-    // The context is the last member of the terms.
+    // Reopens the context, which `push_terms` has written last.
     out.pop();
     out.extend_from_slice(br#","ask":true}}"#);
 }
@@ -131,7 +131,7 @@ fn push_terms(out: &mut Vec<u8>, call: &Call, sending: DispatchInfo) {
     out.push(b'}');
 }
 
-/// Appends the frame that introduces the server.
+/// Appends the first frame to a worker.
 pub(crate) fn push_hello(out: &mut Vec<u8>, hello: &ServerHello<'_>) -> Result<(), WireError> {
     #[derive(Serialize)]
     struct Frame<'a> {
@@ -188,7 +188,7 @@ pub(crate) fn push_cancel(out: &mut Vec<u8>, id: u64) {
     finish(out, start);
 }
 
-/// Appends the frame that lets a worker end.
+/// Appends the frame that asks a worker to exit.
 pub(crate) fn push_drain(out: &mut Vec<u8>) {
     push_body(out, br#"{"drain":{}}"#);
 }

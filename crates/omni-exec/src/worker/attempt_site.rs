@@ -1,4 +1,4 @@
-//! What can be learned at a worker of the call that has ended there, or that still runs when its time is up.
+//! What a worker can say of a call that has ended there, or that still runs after its time limit.
 
 use std::future::{Future, poll_fn};
 use std::path::Path;
@@ -33,13 +33,13 @@ impl AttemptSite for Worker {
 }
 
 impl Worker {
-    /// Asks Python where the call `id` is, and waits a little for the answer. `None` when it does not say, or is not in
-    /// the skill's files.
+    /// Asks Python for the stack of the call `id`, and waits a little for it. `None` when Python does not answer, or
+    /// the call is not in the skill's files.
     pub(crate) async fn python_stack(&mut self, skill_dir: &Path, is_async: bool, id: u64) -> Option<String> {
         if self.process.is_stopped() {
             return None;
         }
-        // Where an async call waits is said after where the threads are.
+        // The stack of an async call comes after those of the threads.
         let heading = if is_async { call_heading(id) } else { String::new() };
         let mark = self.output.stderr_length();
         self.process.signal(Signal::USR1);

@@ -14,24 +14,24 @@ use crate::bounds::TIMER_GRAIN;
 use crate::questions::CallQuestions;
 use crate::wire::{self, AttemptInfo, DispatchInfo, WireError};
 
-/// What a worker ends with when it cannot trust its channel any more, and how its last line then begins: `Channel.fail`
-/// in `channel.py`.
+/// The exit code of a worker that cannot trust its channel any more, and how the line begins in which it says why:
+/// `Channel.fail` in `channel.py`.
 const GAVE_UP_EXIT_CODE: i32 = 70;
 const GAVE_UP_PREFIX: &str = "omni worker: ";
 
 impl Worker {
-    /// Sends `call` to the worker, which must have none. Does not wait: what the socket does not take goes
-    /// with [`poll_call`](Self::poll_call).
+    /// Sends `call` to the worker, which must have none. Does not wait: what the socket does not take now is sent by
+    /// [`poll_call`](Self::poll_call).
     pub(crate) fn begin(&mut self, call: &Call, info: AttemptInfo) {
-        // What is there now is not the call's.
+        // What the worker has printed so far does not belong to this call.
         self.output.settle();
         let number = self.pipeline_call(call, info);
         self.make_current(number, call.wants, info.asks);
         self.flush();
     }
 
-    /// Writes `call` behind the ones that were sent before it, to be sent with the next
-    /// [`flush`](Self::flush). Returns its number, by which [`advance`](Self::advance) makes it the call at hand.
+    /// Writes `call` behind the ones that were written before it, to be sent with the next
+    /// [`flush`](Self::flush). Returns its number, for [`make_current`](Self::make_current).
     pub(crate) fn pipeline_call(&mut self, call: &Call, info: AttemptInfo) -> u64 {
         self.sent += 1;
         if call.spec.keep_temp {
@@ -47,8 +47,8 @@ impl Worker {
         self.channel.flush_now();
     }
 
-    /// Makes a call that was sent the one at hand. There must be none. `asks` says whether it can ask its
-    /// client something.
+    /// Makes a call that was sent the current one. There must be no other. `asks` says whether it can ask its client
+    /// something.
     pub(crate) fn make_current(&mut self, number: u64, wants: Wants, asks: bool) {
         self.output.begin_call();
         self.number = number;
@@ -60,7 +60,7 @@ impl Worker {
         });
     }
 
-    /// Drives the call that was begun to its end, reports what it says to `port`, and passes on what it asks.
+    /// Drives the current call to its end, reports what it says to `port`, and passes on what it asks.
     /// Dropping the future takes its open questions back.
     pub(crate) async fn finish(&mut self, deadline: &mut Deadline, port: &mut dyn CallPort) -> AttemptResult {
         port.begun();
@@ -68,7 +68,7 @@ impl Worker {
         poll_fn(|cx| self.poll_call(cx, &mut CallContext { deadline, port, asks: &mut asks })).await
     }
 
-    /// One look at everything that can happen. Output comes before frames, so that what a tool printed is
+    /// Polls everything that can happen to the current call. Output comes before frames, so that what a tool printed is
     /// reported before its result.
     pub(super) fn poll_call(
         &mut self,
@@ -144,11 +144,11 @@ impl Worker {
         }
     }
 
-    /// Looks at the clocks.
+    /// Whether one of the call's clocks has ended it.
     fn poll_clocks(&mut self, cx: &mut Context<'_>, deadline: &Deadline) -> Option<AttemptResult> {
         let clocks = &mut self.call.as_mut()?.clocks;
-        // The alarm is kept from call to call, and set anew only when it would ring too late: most calls end before they
-        // would have needed one.
+        // Setting a timer for each call would cost more than most calls need it: it is set anew only when it would fire
+        // too late.
         let next = clocks.next(deadline).into();
         if self.alarm.deadline() > next {
             self.alarm.as_mut().reset(next);
@@ -164,10 +164,10 @@ impl Worker {
         None
     }
 
-    /// Takes in what belongs to a call that has ended so, and lets go of it.
+    /// Ends the current call: reads the rest of its output, and notes what its end says about the worker.
     fn close_call(&mut self, end: AttemptResult, listener: &mut OutputListener<'_>) -> AttemptResult {
         let running = self.call.as_ref().map(|call| &call.running);
-        // Of what a silent call has printed besides, the runtime has told by now.
+        // What a call has printed that never said anything else has been read by now: that needs no system call.
         if !matches!(end, AttemptResult::Result(_)) || running.is_some_and(|call| call.talked) {
             self.output.catch_up(listener);
         }
@@ -185,7 +185,8 @@ impl Worker {
         end
     }
 
-    /// A worker that gives itself up says why in its last line: then the end is not the tool's exit.
+    /// A worker that cannot trust its channel says so in its last line and exits. Then the tool has not exited: this
+    /// puts the worker's reason in the place of its exit code.
     fn explain_gave_up(&self, end: AttemptResult) -> AttemptResult {
         if !matches!(end, AttemptResult::Died(ExitStatus::Code(GAVE_UP_EXIT_CODE))) || !self.has_started() {
             return end;

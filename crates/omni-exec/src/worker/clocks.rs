@@ -1,5 +1,4 @@
-//! What ends a call on a worker of its own although nothing more is heard: its deadline, a channel that broke, a process
-//! that stands still.
+//! What ends a call on a worker of its own when no frame does: its deadline, a broken channel, a stopped process.
 
 use std::time::Instant;
 
@@ -11,17 +10,17 @@ use crate::wire::WireError;
 
 /// The clocks of one call. They own no timer: the caller passes `now`.
 pub(super) struct CallClocks {
-    /// When to look next whether the process still runs (decision 0009).
+    /// When to look next whether the process is stopped (decision 0009).
     look_at: Instant,
-    /// It was stopped when that was looked at last.
+    /// Whether it was stopped at the last look.
     stopped: bool,
-    /// The channel broke then, for this reason; it is still to be seen whether the process has died.
+    /// When and why the channel broke. Whether the process has died is not known yet.
     broken: Option<(Instant, WireError)>,
 }
 
 impl CallClocks {
-    /// Those of a call that becomes the one at hand. Of a worker that broke the protocol only its death is still of
-    /// interest.
+    /// The clocks of a call that becomes the current one. `broken`: the worker has broken the protocol, so nothing is
+    /// read of it any more and only its death is waited for.
     pub(super) fn new(now: Instant, broken: bool) -> Self {
         CallClocks {
             look_at: now + STOPPED_LOOK,
@@ -30,7 +29,7 @@ impl CallClocks {
         }
     }
 
-    /// The channel has broken. Usually the process is dying. Only the kernel can say, so its word is waited for.
+    /// The channel has broken. Usually the process is dying, but only the kernel can say so: that is waited for.
     pub(super) fn broke(&mut self, error: WireError, now: Instant) {
         self.broken = Some((now, error));
     }
@@ -45,7 +44,8 @@ impl CallClocks {
         [deadline.next(), grace].into_iter().flatten().fold(self.look_at, Instant::min)
     }
 
-    /// How the call ends by now, if it does. `is_stopped` asks the kernel.
+    /// Whether a clock has ended the call by `now`, and how. `is_stopped` asks the kernel whether the process is
+    /// stopped.
     pub(super) fn strike(
         &mut self,
         now: Instant,

@@ -1,4 +1,4 @@
-//! A process that runs becomes a worker: what it is told first, and by which key its frames are known.
+//! The first frame to a worker: what it is told, and the key that its frames are to carry.
 
 use std::io::{self, IoSlice};
 use std::mem::MaybeUninit;
@@ -19,11 +19,11 @@ use crate::channel::Channel;
 use crate::wire::{self, FrameKey, ServerHello, WorkerMode};
 use crate::worker_usage::WorkerUsage;
 
-/// The next worker's key.
+/// The next worker's serial number.
 static NEXT_KEY: AtomicU64 = AtomicU64::new(0);
 
 impl Worker {
-    /// Makes a worker of a process that runs, and introduces the server to it.
+    /// Makes a worker of a process that runs, and sends it the first frame.
     pub(crate) fn assemble(
         started: StartedProcess,
         config: &ExecConfig,
@@ -83,7 +83,7 @@ fn greet(
         protected: &config.protected,
         frame_bytes_max: config.frame_bytes_max,
         result_bytes_max: config.result_bytes_max,
-        // One whose name is no text could not be found by Python either.
+        // Python could not use a folder whose name is not UTF-8.
         temp: temp.and_then(Path::to_str),
         temp_stays: config.stateful || mode == WorkerMode::Async,
         stateful: config.stateful,
@@ -94,7 +94,7 @@ fn greet(
     let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
     let mut ancillary = SendAncillaryBuffer::new(&mut space);
     ancillary.push(SendAncillaryMessage::ScmRights(&descriptors));
-    // A new socket takes some bytes at once; what it does not take is sent as the worker reads.
+    // A new socket takes some bytes at once. The rest is sent as the worker reads.
     let sent = sendmsg(channel.as_fd(), &[IoSlice::new(&frame)], &mut ancillary, SendFlags::NOSIGNAL)?;
     channel.outbox().extend_from_slice(frame.get(sent..).unwrap_or_default());
     Ok(())

@@ -5,14 +5,14 @@ use std::ffi::OsString;
 /// The module whose `main` forks workers.
 pub(crate) const FORK_PARENT: &str = "omni.fork_parent";
 
-/// The words that have Python run the function `main` of a module of our package.
+/// The arguments with which Python runs the function `main` of a module of our package.
 ///
-/// Python looks for modules in the working folder first, with `-c` as with `-m`, and that folder is the project's: an
-/// `omni.py` in it would run in place of our package. So it is taken off the path before anything is imported; `sys`
-/// is in the interpreter itself. (`-P` does the same, from Python 3.11 on.)
+/// With `-c` as with `-m`, Python looks for modules in the working folder first. That is the project's folder, and an
+/// `omni.py` in it would run in place of our package. So the folder is taken off the path before anything but `sys` is
+/// imported, which is built in. (From Python 3.11 on, `-P` does the same.)
 ///
-/// `-m` would also have `runpy` import half of `importlib`, and double what a worker needs beyond bare Python until it
-/// is ready.
+/// `-m` would also have `runpy` import half of `importlib`, which doubles the time that a worker needs to become ready,
+/// beyond what Python itself needs.
 pub(crate) fn python_main_args(module: &str) -> Vec<OsString> {
     let code =
         format!("import sys; sys.path[:1] == [''] and sys.path.pop(0); from {module} import main; main()");

@@ -1,4 +1,8 @@
-//! How a worker's call is ended before its time, and how a worker ends by itself.
+//! How a running call is interrupted, and how a worker is asked to exit: the first two steps of ending a process.
+//!
+//! The steps, each with its grace in `bounds.rs`: ask an idle worker to exit (`EXIT_GRACE`), or interrupt a running
+//! call (`CANCEL_PATIENCE`); then SIGTERM (`TERM_GRACE`); then SIGKILL. `Process::terminate` does the last two and
+//! reaps.
 
 use std::future::poll_fn;
 use std::time::{Duration, Instant};
@@ -13,13 +17,13 @@ use crate::questions::CallQuestions;
 use crate::wire;
 
 impl Worker {
-    /// Asks a sync worker to raise `CallCancelled` in its call, and waits `patience` for the call to end.
-    /// True when it did and the worker can go on: a thread or a child that the call has left would work on in the
-    /// name of a caller who has gone.
+    /// Asks a sync worker to raise `CallCancelled` in its call, and waits `patience` for the call to end. True when it
+    /// ended and the worker can serve another call. It cannot when the call has left a thread or a child process: that
+    /// would go on working for a caller who has left.
     pub(crate) async fn cancel(&mut self, patience: Duration) -> bool {
         self.process.signal(Signal::USR2);
         if let Some(call) = self.call.as_ref().filter(|call| call.running.asked) {
-            // A signal that comes in just before the call begins to wait for an answer does not wake it (decision 0038).
+            // A signal that arrives just before the call begins to wait for an answer does not wake it (decision 0038).
             wire::push_cancel(self.channel.outbox(), call.running.id);
         }
         match self.await_call_end(patience).await {
@@ -32,8 +36,7 @@ impl Worker {
         }
     }
 
-    /// Waits `patience` for the end of a call that has ended already in the worker: its last frame is on its
-    /// way. True when it came.
+    /// Waits `patience` for the last frame of a call that has ended in the worker already. True when it came.
     pub(crate) async fn await_last_frame(&mut self, patience: Duration) -> bool {
         !matches!(self.await_call_end(patience).await, AttemptResult::Expired(_))
     }
@@ -49,13 +52,13 @@ impl Worker {
         .await
     }
 
-    /// Tells a worker to end once it is done: what skills registered with `atexit` runs first.
+    /// Asks a worker to exit. What skills registered with `atexit` runs first.
     pub(crate) fn ask_to_exit(&mut self) {
         wire::push_drain(self.channel.outbox());
         self.channel.flush_now();
     }
 
-    /// Waits for the process to end by itself, so long as it takes, and lets it print meanwhile.
+    /// Waits for the process to exit, however long that takes, and reads what it prints meanwhile.
     pub(crate) async fn wait_exit(&mut self) -> ExitStatus {
         poll_fn(|cx| {
             self.output.poll_unattributed(cx);

@@ -1,4 +1,4 @@
-//! How a process becomes a worker: started, introduced to the server, and ready.
+//! How a worker is started: its process, the first frame to it, and the frame that says that it is ready.
 
 use std::future::{Future, poll_fn};
 use std::pin::Pin;
@@ -49,7 +49,7 @@ impl Worker {
         }
     }
 
-    /// Starts a process and introduces the server to it.
+    /// Starts a process and sends it the first frame.
     pub(crate) async fn launch(
         processes: &Arc<ExecutorProcesses>,
         python: PythonCommand,

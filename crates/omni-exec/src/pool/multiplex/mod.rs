@@ -1,4 +1,4 @@
-//! Async calls: many at a time on one worker, which is started when the first of them comes.
+//! Async calls: many run at a time on one shared worker, which is started when the first of them comes.
 
 mod serve;
 mod shared_worker;
@@ -22,7 +22,7 @@ use crate::within::within;
 use serve::{SharedWorkerOwner, serve};
 use shared_worker::{CallGuard, SharedWorker, SharedWorkerState};
 
-/// Workers at most, those included that have been left because a tool blocks them.
+/// Shared workers at most at a time, counting those that are blocked by a tool and have been replaced.
 const SHARED_WORKERS_MAX: usize = 4;
 
 /// Async calls and the worker they share.
@@ -42,18 +42,18 @@ struct MultiplexCore {
 struct MultiplexState {
     current: Option<Arc<SharedWorker>>,
     failures: Failures,
-    /// Calls accepted and not ended.
+    /// How many calls have been accepted and have not ended.
     calls: usize,
     /// How often the worker has been replaced because it had imported a skill that changed.
     generation: u64,
-    /// Skills that have changed since the worker in use was started, and of which it has imported files: their calls wait
-    /// for the next one.
+    /// Skills that have changed since the worker in use was started, and of which it has imported files: their calls
+    /// wait for the next one.
     changed: Vec<SkillId>,
     /// Of each skill the version before its last change: no call of it is run any more.
     outdated: HashMap<SkillId, CodeId>,
-    /// Somebody is starting a worker in place of the current one.
+    /// A worker is being started to replace the current one.
     replacing: bool,
-    /// Workers in being.
+    /// How many shared workers there are.
     worker_count: usize,
 }
 
@@ -83,7 +83,7 @@ impl Multiplex {
                 Ok(shared) => shared,
                 Err(outcome) => return *outcome,
             };
-            // A worker that went between here and there has not seen the call.
+            // The worker has stopped taking calls since it was found: it has not seen this one.
             let Some(mut shared_worker) = CallGuard::begin(shared, &call, attempts.number()) else {
                 continue;
             };
@@ -101,7 +101,7 @@ impl Multiplex {
         }
     }
 
-    /// The worker in use, or a new one.
+    /// The current worker, or a new one where there is none.
     async fn current_or_start(&self, call: &Call) -> Result<Arc<SharedWorker>, Box<Outcome>> {
         let skill = call.spec.code().skill;
         while let Some(shared) = self.core.current() {
@@ -114,7 +114,7 @@ impl Multiplex {
             }
             return Ok(shared);
         }
-        // In a task of its own: others may wait for this start when this call is taken back.
+        // In a task of its own: other calls may wait for this start, and must not lose it when this call is cancelled.
         let starting = tokio::spawn(start_current(Arc::clone(&self.core)));
         let kind = match within(&call.deadline, starting).await {
             Ok(Ok(Ok(shared))) => return Ok(shared),
@@ -128,8 +128,8 @@ impl Multiplex {
 }
 
 impl Multiplex {
-    /// Has no call run the code that is outdated by now but those that have begun. Takes effect at once; returns a number
-    /// for [`renewed`](Self::renewed).
+    /// Has no call run the code that is outdated by now but those that have begun. Takes effect at once; returns a
+    /// number for [`renewed`](Self::renewed).
     pub(super) fn renew(&self, changes: &[SkillChange]) -> u64 {
         let current = self.core.current();
         let mut state = self.core.lock();
@@ -149,8 +149,8 @@ impl Multiplex {
         state.generation
     }
 
-    /// Returns when no worker that has imported outdated code takes a call any more. While no other can be started, this
-    /// waits, and the old one goes on with calls of other skills.
+    /// Returns when no worker that has imported outdated code takes a call any more. While no other can be started,
+    /// this waits, and the old one goes on with calls of other skills.
     pub(super) async fn renewed(&self, wanted: u64) {
         loop {
             let shared = self.core.current();
@@ -175,7 +175,7 @@ impl MultiplexState {
     }
 }
 
-/// A call's share of the bound on calls.
+/// Counts a call among those that have not ended, of which there may be `queue_max`.
 struct AdmittedCall<'a>(&'a MultiplexCore);
 
 impl<'a> AdmittedCall<'a> {
@@ -208,7 +208,7 @@ impl MultiplexCore {
 }
 
 impl MultiplexCore {
-    /// Has a worker started that takes the place of the current one, unless that is under way.
+    /// Has the current worker replaced in a task of its own, unless that is under way.
     fn replace_in_background(self: &Arc<Self>) {
         let generation = {
             let mut state = self.lock();
@@ -219,7 +219,7 @@ impl MultiplexCore {
         };
         let core = Arc::clone(self);
         tokio::spawn(async move {
-            // A failure is known to `failures` from then on, and the old worker goes on.
+            // A failure is noted in `failures`, and the old worker goes on.
             let _ = replace_current(Arc::clone(&core), generation).await;
             core.lock().replacing = false;
         });
@@ -228,7 +228,7 @@ impl MultiplexCore {
     /// Waits until another worker has taken the place of the current one. The error is how the call ends otherwise.
     async fn replacement(self: &Arc<Self>, call: &Call) -> Result<(), Box<Outcome>> {
         let generation = self.lock().generation;
-        // In a task of its own: others may wait for this start when this call is taken back.
+        // In a task of its own: other calls may wait for this start, and must not lose it when this call is cancelled.
         let starting = tokio::spawn(replace_current(Arc::clone(self), generation));
         let kind = match within(&call.deadline, starting).await {
             Ok(Ok(Ok(()))) => return Ok(()),
@@ -239,8 +239,8 @@ impl MultiplexCore {
         Err(Box::new(unstarted(call, kind)))
     }
 
-    /// The worker has other files of a skill than a call means. Where it has imported them it will never have those that
-    /// are meant, and another one takes its place.
+    /// The worker has other files of a skill than a call means. Where it has imported them it will never have those
+    /// that are meant, and another one takes its place.
     async fn worker_was_stale(self: &Arc<Self>, guard: &CallGuard, skill: SkillId, call: &Call) {
         let line = guard.worker();
         {
@@ -312,8 +312,8 @@ impl SharedWorkerOwner for MultiplexCore {
     }
 }
 
-/// Puts a new worker of this generation in the place of the current one, which then takes no further call and
-/// ends when those it has are over.
+/// Replaces the current worker by a new one, when it is worn or of an earlier generation than this. The old one takes
+/// no further call, and exits when those that it has are over.
 async fn replace_current(core: Arc<MultiplexCore>, generation: u64) -> Result<(), Arc<StartFailure>> {
     let _turn = core.starting.lock().await;
     let needed = |line: &Arc<SharedWorker>| line.generation < generation || line.lock().worn;
@@ -334,7 +334,7 @@ async fn replace_current(core: Arc<MultiplexCore>, generation: u64) -> Result<()
     Ok(())
 }
 
-/// Starts the shared worker, unless somebody just has.
+/// Starts the shared worker, unless another call has just done that.
 async fn start_current(core: Arc<MultiplexCore>) -> Result<Arc<SharedWorker>, Arc<StartFailure>> {
     let _turn = core.starting.lock().await;
     if let Some(shared) = core.current() {

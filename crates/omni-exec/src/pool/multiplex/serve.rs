@@ -17,23 +17,23 @@ use crate::channel::Channel;
 use crate::wire::{self, WireError, WorkerMessage};
 use crate::worker::Worker;
 
-/// Why the task of a worker stops serving it.
+/// Why the task stops serving a worker.
 enum StopReason {
     Died(ExitStatus),
     Broken(WireError),
     Ended {
         reason: String,
     },
-    /// It has no calls, and is not needed any more.
+    /// The worker has no calls, and has been replaced or idle for long.
     Idle,
 }
 
-/// Whoever has started the worker, and may have another one take its place.
+/// Whoever has started the worker, and can replace it.
 pub(super) trait SharedWorkerOwner {
     /// A tool blocks the event loop of this worker, and calls wait behind it.
     fn stalled(self: Arc<Self>, shared: &SharedWorker);
 
-    /// A worker is no more.
+    /// A worker has ended.
     fn gone(&self);
 }
 
@@ -72,7 +72,7 @@ pub(super) async fn serve<O: SharedWorkerOwner>(
     };
     shared.lock().closed = true;
     let stop = match stop {
-        // Usually the process is dying. Only the kernel can say, so wait for its word.
+        // Usually the process is dying, but only the kernel can say so: that is waited for.
         StopReason::Broken(WireError::Closed | WireError::Io(_)) => {
             match timeout(DEATH_GRACE, worker.process.wait()).await {
                 Ok(exit) => StopReason::Died(exit),
@@ -92,7 +92,7 @@ pub(super) async fn serve<O: SharedWorkerOwner>(
     worker.process.terminate(TERM_GRACE).await;
 }
 
-/// Counts a worker among those in being.
+/// Tells the owner, when it is dropped, that the worker has ended.
 struct ExitNotice<O: SharedWorkerOwner>(Weak<O>);
 
 impl<O: SharedWorkerOwner> Drop for ExitNotice<O> {
@@ -103,7 +103,7 @@ impl<O: SharedWorkerOwner> Drop for ExitNotice<O> {
     }
 }
 
-/// Looks now and then whether calls begin, and has another worker take over when they do not.
+/// Checks now and then whether calls begin, and has the worker replaced when they do not.
 fn poll_stall_check<O: SharedWorkerOwner>(
     shared: &SharedWorker,
     owner: &Weak<O>,
@@ -127,7 +127,7 @@ fn poll_stall_check<O: SharedWorkerOwner>(
     }
 }
 
-/// Does all that can be done now; ready with a command that takes time, or with the reason to stop.
+/// Does everything that can be done without waiting. Ready with a command that takes time, or with the reason to stop.
 fn poll_serve(
     shared: &SharedWorker,
     worker: &mut Worker,
@@ -168,8 +168,8 @@ fn poll_serve(
     }
 }
 
-/// Reads what came by the pipes: from C code and children, and from code that runs for no call. It belongs to a call
-/// only when there is exactly one.
+/// Reads what came through the pipes: from C code and child processes, and from code that runs for no call. Only when
+/// there is exactly one call is it known to belong to it.
 fn poll_output(state: &mut SharedWorkerState, worker: &mut Worker, cx: &mut Context<'_>) {
     let tail_bytes_max = worker.stderr_bytes_max();
     let mut calls = state.calls.values_mut().filter(|call| call.end.is_none());
@@ -191,7 +191,8 @@ impl EventSink for PendingCall {
     }
 }
 
-/// Hands what a frame means to the call that it names. One that names none of ours is nobody's: its caller may have left.
+/// Tells the call that a frame names what it means. A frame that names no call here is ignored, since a caller may have
+/// left.
 fn take_frame(
     page: &StatusPage,
     state: &mut SharedWorkerState,
@@ -210,7 +211,7 @@ fn take_frame(
         match reader.read(body, message, || number <= *started)? {
             FrameMeaning::Ends(last) => {
                 if last.contamination.is_some() {
-                    // It begins no call any more, and skips those that are on their way to it.
+                    // The worker begins no call any more, and skips those that have been sent already.
                     *retiring = true;
                     pending.contamination = last.contamination;
                 }
@@ -246,7 +247,7 @@ fn close(shared: &SharedWorker, stop: StopReason) {
     let suspects = state.calls.values().filter(|call| call.end.is_none() && call.number <= started).count();
     for pending in state.calls.values_mut() {
         let end = match &stop {
-            // Only a call that was alone can have been the one that did it.
+            // Only a call that ran alone is known to have ended the process.
             StopReason::Died(exit) if suspects <= 1 => AttemptResult::Died(*exit),
             StopReason::Died(exit) => AttemptResult::Broken(WireError::SharedWorkerEnded(format!(
                 "it ended {exit} while {suspects} calls shared it"

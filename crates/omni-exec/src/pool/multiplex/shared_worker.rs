@@ -18,25 +18,25 @@ use crate::questions::{PendingAnswers, QuestionFrame, QuestionNumbers};
 use crate::wire::{self, WireError};
 use crate::within::poll_within;
 
-/// Events of one call that wait to be taken. What comes beyond is dropped: the worker must never wait for a
-/// caller.
+/// Events of one call at most that wait until its caller takes them. More are dropped, since the worker must never wait
+/// for a caller.
 const EVENTS_WAITING_MAX: usize = 256;
 
-/// When calls wait and none has begun or ended for so long, while the worker imports nothing, a tool blocks the
-/// event loop. A worker that only has much to do gets on.
+/// When calls wait and for so long none has begun or ended, though the worker imports nothing, a tool blocks the event
+/// loop. A worker that is merely busy begins and ends calls all the time.
 const STALL_AFTER: Duration = Duration::from_secs(1);
 
-/// How often that is looked at while calls wait.
+/// How often this is checked while calls wait.
 pub(super) const STALL_CHECK_EVERY: Duration = Duration::from_millis(250);
 
 /// What the calls on one worker share with the task that serves it.
 pub(super) struct SharedWorker {
     pub(super) page: Arc<StatusPage>,
-    /// Which of the generations of workers it belongs to.
+    /// The generation of workers that it belongs to.
     pub(super) generation: u64,
     /// The worker's folder for temporary files, which all calls share.
     pub(super) temp: Option<Arc<TempFolder>>,
-    /// A part of a result at most.
+    /// A part of a result at most, in bytes.
     pub(super) result_bytes_max: usize,
     pub(super) state: Mutex<SharedWorkerState>,
 }
@@ -46,31 +46,31 @@ pub(super) struct SharedWorkerState {
     pub(super) calls: HashMap<u64, PendingCall>,
     /// Frames to be sent.
     pub(super) outbox: Vec<u8>,
-    /// Where the outbox begins among all bytes that were ever written to the worker.
+    /// How many bytes were written to the worker before those in the outbox.
     pub(super) outbox_at: u64,
     pub(super) commands: Vec<WorkerCommand>,
-    /// The serving task, when it has nothing to do.
+    /// Wakes the serving task.
     pub(super) task: Option<Waker>,
-    /// How many calls were begun so far.
+    /// How many calls have been sent so far.
     pub(super) begun: u64,
-    /// How many the worker has answered.
+    /// How many calls have ended.
     pub(super) ended: u64,
-    /// The highest number of a call that is known to have started: tasks start in the order in which they
-    /// were sent.
+    /// The highest number of a call that is known to have started. Calls start in the order in which they were sent, so
+    /// all lower ones have started too.
     pub(super) started: u64,
-    /// The worker has served its time, or stands still: another one is to take its place.
+    /// The worker has reached a limit of its use, or is stalled: it is to be replaced.
     pub(super) worn: bool,
-    /// A tool blocks its event loop, and calls wait behind it.
+    /// A tool blocks the worker's event loop, and calls wait.
     pub(super) stalled: bool,
-    /// When to look whether the calls that were sent have begun.
+    /// When to check next whether the calls that were sent have begun.
     pub(super) next_check: Option<Instant>,
-    /// How many had begun and ended when that was seen to change last.
+    /// How many calls had begun and ended at the last check at which either number had changed, and when that was.
     pub(super) seen: Option<(u64, u64, Instant)>,
     /// Skills of which it has imported files, or may have.
     pub(super) loaded: HashSet<SkillId>,
-    /// Another one has: no further call may begin here, and those that have are seen to their end.
+    /// The worker has been replaced: it takes no further call, and exits when its calls have ended.
     pub(super) retiring: bool,
-    /// No further call may begin here.
+    /// The worker is being ended, and takes no further call.
     pub(super) closed: bool,
 }
 
@@ -80,12 +80,12 @@ pub(super) struct PendingCall {
     pub(super) number: u64,
     pub(super) reader: FrameReader,
     pub(super) numbers: QuestionNumbers,
-    /// What it has asked since somebody looked.
+    /// What it has asked and its caller has not taken yet.
     pub(super) asked: Vec<QuestionFrame>,
     pub(super) events: Vec<Event>,
-    /// What it has printed, once it has.
+    /// What it has printed; `None` before it prints.
     pub(super) printed: Option<Box<PrintedOutput>>,
-    /// Bytes it has printed that have become no events.
+    /// How many bytes it has printed that have become no events.
     pub(super) left_out: u64,
     pub(super) beat: Option<Instant>,
     pub(super) end: Option<AttemptResult>,
@@ -95,9 +95,9 @@ pub(super) struct PendingCall {
 }
 
 pub(super) enum WorkerCommand {
-    /// Asks Python for its stack.
+    /// Asks Python for the stack of a call.
     Stack { skill_dir: PathBuf, id: u64, reply: oneshot::Sender<Option<String>> },
-    /// Ends the worker; its other calls are told why.
+    /// Ends the worker. Its calls end with this reason.
     End { reason: String },
 }
 
@@ -120,15 +120,14 @@ impl SharedWorker {
         std::ptr::eq(self, other)
     }
 
-    /// Lets the worker go when its calls have ended.
+    /// Has the worker exit when its calls have ended, and take no further call.
     pub(super) fn retire(&self) {
         let mut state = self.lock();
         state.retiring = true;
         state.wake_task();
     }
 
-    /// Whether a call waits that should have begun by now, behind a tool that does not let the event loop turn.
-    /// Says when to look again.
+    /// Whether a tool blocks the event loop, so that a call has not begun that should have. Sets when to check again.
     pub(super) fn is_stalled(&self, now: Instant) -> bool {
         let mut state = self.lock();
         if state.next_check.is_none_or(|at| now < at) {
@@ -148,16 +147,17 @@ impl SharedWorker {
                 return false;
             }
         };
-        // Before its first call a worker is busy with itself.
+        // Before its first call a worker may still be starting.
         now >= since + STALL_AFTER && started > 0 && !self.page.importing()
     }
 
-    /// Lets the calls go that have not begun, for another worker. No more are sent here.
+    /// Has the calls that have not begun run on another worker. No more are sent here.
     ///
-    /// A call must never run twice, and the loop of this worker may turn again at any moment. So the page says first that
-    /// none up to the newest may begin; the worker notes a call as begun before it looks there. Once the store must have
-    /// reached it, whatever is not noted as begun never will be, and is free (decision 0038). One that was noted in between
-    /// and was skipped nevertheless says so by a frame of its own; until that comes it counts as begun, the safe side.
+    /// A call must never run twice, and the event loop of this worker may go on at any moment. So all calls up to the
+    /// newest are revoked on the status page first. The worker notes a call as begun before it looks there for what is
+    /// revoked. [`REVOKED_FOR`] later, a call that is not noted as begun never will be, and may run elsewhere (decision
+    /// 0038). A call that was noted as begun and then found revoked is skipped, which the worker says by a frame; until
+    /// that comes, it counts as begun.
     pub(super) async fn requeue_unstarted(&self) {
         let Some(newest) = self.lock().calls.keys().max().copied() else { return };
         self.page.revoke(newest);
@@ -184,15 +184,15 @@ impl SharedWorkerState {
         }
     }
 
-    /// Notes from the worker's page which calls have started.
+    /// Notes from the worker's status page which calls have started.
     ///
-    /// The page has room for one call (decision 0003), and here many run at once. It is enough: tasks begin in the order in
-    /// which their frames were sent, so whatever was sent before the one that is named has begun too. The highest number
-    /// that was ever seen is kept, since the page names the last one only, which may have ended and be unknown here.
+    /// The page names one call (decision 0003), and here many run at once. That is enough: calls begin in the order in
+    /// which their frames were sent, so those that were sent before the one that is named have begun too. The highest
+    /// number that was ever seen is kept, since the call that the page names may have ended and be unknown here.
     pub(super) fn note_started(&mut self, page: &StatusPage) {
         let number = match page.last_started() {
             Some(id) => self.calls.get(&id).map_or(0, |pending| pending.number),
-            // Unreadable: the safe side is that all have.
+            // The page cannot be read. Then all count as started, since what has started is not run again.
             None => self.begun,
         };
         self.started = self.started.max(number);
@@ -222,7 +222,7 @@ impl PendingCall {
         }
     }
 
-    /// Passes a question on, unless the call has ended: nobody would wait for the answer.
+    /// Passes a question on, unless the call has ended and nobody waits for the answer.
     pub(super) fn ask(&mut self, asking: QuestionFrame) {
         if self.end.is_none() {
             self.asked.push(asking);
@@ -230,7 +230,7 @@ impl PendingCall {
         self.wake();
     }
 
-    /// Notes a sign of life, and keeps what the caller wants to hear of it.
+    /// Notes a sign of life, and keeps the event that came with it.
     pub(super) fn alive(&mut self, event: Option<Event>) {
         self.beat = Some(Instant::now());
         match event {
@@ -248,7 +248,7 @@ impl PendingCall {
         self.wake();
     }
 
-    /// Has `take` hear what the call prints, which is a sign of life.
+    /// Has `take` record what the call has printed, which is a sign of life.
     pub(super) fn print(
         &mut self,
         tail_bytes_max: usize,
@@ -275,8 +275,9 @@ impl PendingCall {
     }
 }
 
-/// One call's hold on a shared worker. Dropped before its end, it cancels the call; a worker that does not
-/// obey within [`CANCEL_PATIENCE`] is ended, since its event loop is blocked or the tool ignores us.
+/// A call that runs on a shared worker, for as long as its caller waits. Dropping it before the end cancels the call.
+/// When the call does not end within [`CANCEL_PATIENCE`], the worker is ended: its event loop is blocked, or the tool
+/// ignores the cancellation.
 pub(super) struct CallGuard {
     shared: Arc<SharedWorker>,
     id: u64,
@@ -291,7 +292,7 @@ pub(super) struct CallGuard {
 }
 
 impl CallGuard {
-    /// Sends the call; `None` when the worker takes no more.
+    /// Sends the call. `None` when the worker takes no more.
     pub(super) fn begin(shared: Arc<SharedWorker>, call: &Call, attempt: u32) -> Option<Self> {
         let id = call.id.0;
         if let Some(temp) = shared.temp.as_ref().filter(|_| call.spec.keep_temp) {
@@ -359,7 +360,7 @@ impl CallGuard {
             let mut state = self.shared.lock();
             let SharedWorkerState { calls, outbox, outbox_at, .. } = &mut *state;
             let Some(pending) = calls.get_mut(&self.id) else { return };
-            // The worker may have taken the question back by now.
+            // The call may have taken the question back by now.
             if pending.numbers.answer(number) {
                 wire::push_answer(outbox, self.id, number, &answer);
                 pending.numbers.written(*outbox_at + outbox.len() as u64);
@@ -454,7 +455,7 @@ impl Drop for CallGuard {
         drop(state);
         match tokio::runtime::Handle::try_current() {
             Ok(runtime) => drop(runtime.spawn(await_cancel(Arc::clone(&self.shared), self.id))),
-            // Outside the runtime nothing can wait, so the worker goes now.
+            // Outside a runtime nothing can wait for the call's end, so the worker is ended at once.
             Err(_) => self.shared.command(WorkerCommand::End { reason: UNCANCELLED_NEIGHBOUR.into() }),
         }
     }

@@ -66,7 +66,7 @@ impl<K: StateKey> Scheduler<K> {
         admission
     }
 
-    /// Takes an idle worker for a call. False when it has died meanwhile.
+    /// Takes an idle worker for a call. False when the worker has died meanwhile.
     fn take(&mut self, id: WorkerHandle, facts: &CallFacts<K>) -> bool {
         let Some(worker) = self.workers.get_mut(id.0) else { return false };
         if worker.exited {

@@ -118,7 +118,7 @@ impl<K: StateKey> Scheduler<K> {
         }
     }
 
-    /// Refuses the calls in line that were resolved against code that is outdated.
+    /// Refuses the calls in the queues that were resolved against code that is outdated.
     fn refuse_stale(&mut self) {
         let states = self.states.0.iter_mut().map(|(_, state)| &mut state.queue);
         let mut stale = Vec::new();
@@ -144,7 +144,7 @@ impl<K: StateKey> Scheduler<K> {
         }
     }
 
-    /// Puts a call back in line that a worker has not begun, or refuses it when what it was resolved against is outdated
+    /// Puts a call back in its queue that a worker has not begun, or refuses it when what it was resolved against is outdated
     /// by now. `state` is the one that the worker keeps.
     pub(super) fn take_back(&mut self, call: CallHandle, state: Option<SlotHandle>) {
         let Some(code) = self.calls.get(call).map(|waiting| waiting.code) else { return };

@@ -84,7 +84,7 @@ pub(in crate::pool) enum WorkerCondition {
     /// It may serve another one; `worn` when it has served its time, `stale` when it has not run its call, since it has
     /// other files of the skill than that means.
     Fit { worn: bool, stale: bool },
-    /// It must serve no other, and its process may still run.
+    /// It must serve no other call. Its process may still run.
     Unfit,
     /// Its process has ended. `begun` is the number of the last call that it has begun.
     Dead { begun: u64 },

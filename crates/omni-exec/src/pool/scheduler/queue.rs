@@ -88,7 +88,7 @@ impl WaitingCalls {
         call
     }
 
-    /// Puts a call back in the queue that was pipelined in vain: before those that came later.
+    /// Puts a call back in the queue that was pipelined and has not begun: before those that came later.
     pub(super) fn requeue(&mut self, queue: &mut Queue, call: CallHandle, held: bool) {
         if let Some(waiting) = self.slots.get_mut(call.0) {
             (waiting.is, waiting.held) = (CallPosition::InQueue, held);

@@ -135,8 +135,8 @@ impl<K: StateKey> Scheduler<K> {
                     None => {}
                 }
             }
-            // Calls that were pipelined to it learn of its end by themselves, if it has begun them, and wait for another
-            // worker if it has not. Which it has is certain once it is dead.
+            // Which of the calls that were pipelined to it have begun is certain only once it is dead. Those that have
+            // begun end with it; the others go back to the queue.
             WorkerCondition::Unfit if !worker.pipeline.is_empty() => {
                 return self.effects.push_back(Effect::KillAndReap { worker: id });
             }
