@@ -122,13 +122,17 @@ async fn standard_error_becomes_log_messages() {
 }
 
 #[tokio::test]
-async fn a_program_that_is_not_there_says_what_to_check() {
+async fn a_program_that_is_not_there_is_stale_and_says_what_to_check_where_it_stays_away() {
     let lab = Lab::spawn();
     for argv in [["no-such-program"], ["scripts/missing.sh"]] {
         let outcome = program(&lab, &argv).run().await;
-        let OutcomeKind::WorkerStart { message, hint } = outcome.kind else { panic!("{outcome:?}") };
+        let OutcomeKind::Stale { otherwise: Some(otherwise) } = outcome.kind else { panic!("{outcome:?}") };
+        let OutcomeKind::WorkerStart { message, hint } = *otherwise else { panic!("{otherwise:?}") };
         assert!(message.contains(argv[0]) && hint.contains("command"), "{message} {hint}");
     }
+    // One that has run is not started again, whatever it ends with.
+    let outcome = bash(&lab, "exit 127").run().await;
+    assert!(matches!(outcome.kind, OutcomeKind::WorkerStart { .. }), "{outcome:?}");
     lab.finish().await;
 }
 

@@ -89,7 +89,16 @@ pub(super) async fn run(
     let died = matches!(end, ProgramResult::Exited(ExitStatus::Signal(_))) && !processes.closing();
     let kind = match end {
         ProgramResult::Exited(_) if processes.closing() => OutcomeKind::Shutdown,
-        end => outcome_kind(end, &call, program, collected.bytes, config),
+        end => {
+            let refused = stderr.as_deref().is_some_and(is_start_refusal);
+            match outcome_kind(end, &call, program, collected.bytes, config) {
+                // It may be on its way: renamed, written anew, made executable. Nothing of it has run.
+                kind @ OutcomeKind::WorkerStart { .. } if refused => {
+                    OutcomeKind::Stale { otherwise: Some(Box::new(kind)) }
+                }
+                kind => kind,
+            }
+        }
     };
     let kind = match (kind, temp.filter(|_| !call.spec.keep_temp)) {
         (OutcomeKind::Finished(CallResult::Tool(result)), Some(temp)) => {
@@ -100,6 +109,16 @@ pub(super) async fn run(
     // Of a program that succeeded, standard error is a log. The client has got it as events if it wanted it.
     let stderr = stderr.filter(|_| !matches!(&kind, OutcomeKind::Finished(result) if !result.is_error()));
     Outcome { stderr, died, ..outcome(&call, kind, Phase::Started, 1) }
+}
+
+/// Whether that is what a launcher says of a program that the kernel does not start: it is not there, not executable, empty or
+/// open for writing, all of which may be for a moment only.
+fn is_start_refusal(stderr: &str) -> bool {
+    use rustix::io::Errno;
+    let passing = [Errno::NOENT, Errno::ACCESS, Errno::NOEXEC, Errno::TXTBSY];
+    let ends_with =
+        |errno: Errno| stderr.trim_end().ends_with(&format!("(os error {})", errno.raw_os_error()));
+    stderr.trim_end().lines().count() == 1 && passing.into_iter().any(ends_with)
 }
 
 /// How a call ended whose program ended like this, with this output.

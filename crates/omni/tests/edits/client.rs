@@ -26,6 +26,11 @@ pub(crate) trait Client {
     fn finish(self: Box<Self>);
 }
 
+fn tools_of(reply: &Value) -> Value {
+    assert!(reply["result"]["tools"].is_array(), "no list: {reply}");
+    reply["result"]["tools"].clone()
+}
+
 /// A client on standard input and output, of the newest legacy revision.
 pub(crate) struct OverStdio {
     lists: Sender<Sender<Value>>,
@@ -47,7 +52,7 @@ impl Client for OverStdio {
     fn tools(&self) -> Value {
         let (sender, answer) = channel();
         self.lists.send(sender).expect("the client runs");
-        answer.recv_timeout(PATIENCE).expect("a list")
+        tools_of(&answer.recv_timeout(PATIENCE).expect("a list"))
     }
 
     fn finish(self: Box<Self>) {
@@ -114,7 +119,7 @@ impl Conversation {
         if let Some(call) = self.calls.remove(&id) {
             self.world.answered(&call, &read_answer(message));
         } else if let Some(wants) = self.asked.remove(&id) {
-            let _ = wants.send(message["result"]["tools"].clone());
+            let _ = wants.send(message.clone());
         }
     }
 }
@@ -159,7 +164,7 @@ impl OverHttp {
 
 impl Client for OverHttp {
     fn tools(&self) -> Value {
-        self.server.modern("tools/list", json!({}), &[]).json()["result"]["tools"].clone()
+        tools_of(&self.server.modern("tools/list", json!({}), &[]).json())
     }
 
     fn finish(self: Box<Self>) {

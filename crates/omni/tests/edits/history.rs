@@ -46,7 +46,7 @@ pub(crate) enum Verdict {
     Good(usize),
     /// There is no such tool, and so it is, or was while the call ran.
     Gone,
-    /// A program, during an edit: it has read one file before and one after.
+    /// A program, during an edit: it has read one file before and one after, or found one gone after it had begun.
     ReadInBetween,
     /// The edit was torn, so nobody can tell what should have been.
     NotJudged,
@@ -100,7 +100,7 @@ impl History {
             Answer::Constants(said) => {
                 match allowed.iter().position(|version| version.answers.get(tool) == Some(said)) {
                     Some(position) => return Verdict::Good(oldest + position),
-                    None if self.reads_by_itself && each_in_some(allowed, tool, said) => {
+                    None if self.reads_by_itself && each_in_some(allowed, said) => {
                         return Verdict::ReadInBetween;
                     }
                     None => self.fault(tool, said, oldest, newest),
@@ -111,6 +111,12 @@ impl History {
             }
             Answer::Unknown => {
                 Verdict::Failed("it was there all the time, and is said to be unknown".to_owned())
+            }
+            // The shell was started with a file that was renamed before it opened it.
+            Answer::Failed(why)
+                if self.reads_by_itself && allowed.len() > 1 && why.contains(": cannot open ") =>
+            {
+                return Verdict::ReadInBetween;
             }
             Answer::Failed(why) => Verdict::Failed(why.clone()),
         };
@@ -138,11 +144,12 @@ impl History {
     }
 }
 
-fn each_in_some(allowed: &[Version], tool: &str, said: &[u32]) -> bool {
+/// Whether each constant is of one of the versions. It may be that of a tool with another name: an old command that runs a
+/// new file.
+fn each_in_some(allowed: &[Version], said: &[u32]) -> bool {
     let some_has = |(position, constant): (usize, &u32)| {
-        allowed
-            .iter()
-            .any(|version| version.answers.get(tool).is_some_and(|own| own.get(position) == Some(constant)))
+        let mut answers = allowed.iter().flat_map(|version| version.answers.values());
+        answers.any(|answer| answer.get(position) == Some(constant))
     };
     said.iter().enumerate().all(some_has)
 }
