@@ -108,49 +108,11 @@ struct DeclarationReader<'a> {
 
 impl DeclarationReader<'_> {
     fn tool(&mut self) -> Option<DeclaredTool> {
-        for entry in self.entries {
-            if !KEYS.contains(&entry.key.as_str()) {
-                let help = match similar::closest(&entry.key, KEYS) {
-                    Some(near) => format!("did you mean `{near}`?"),
-                    None => format!("the keys of a tool are {}", KEYS.join(", ")),
-                };
-                self.warn(entry.place, format!("a tool has no key `{}`", entry.key), help);
-            }
-        }
+        self.warn_of_unknown_keys();
         let Some(name) = self.text("name") else {
             return self.drop("it has no `name`", "give it one, for instance `count`");
         };
-        let argv = self.command(&name)?;
-        let mut annotations = Map::new();
-        for (key, hint) in [
-            ("read_only", "readOnlyHint"),
-            ("destructive", "destructiveHint"),
-            ("idempotent", "idempotentHint"),
-            ("open_world", "openWorldHint"),
-        ] {
-            if let Some(value) = self.choice(key, &[("true", true), ("false", false)]) {
-                annotations.insert(hint.to_owned(), Value::Bool(value));
-            }
-        }
-        let program = ProgramTarget {
-            argv,
-            input: self
-                .choice(
-                    "input",
-                    &[
-                        ("stdin", ProgramInput::Stdin),
-                        ("file", ProgramInput::File),
-                        ("flags", ProgramInput::Flags),
-                    ],
-                )
-                .unwrap_or_default(),
-            output: self
-                .choice("output", &[("text", ProgramOutput::Text), ("json", ProgramOutput::Json)])
-                .unwrap_or_default(),
-            cwd: self.beneath("cwd"),
-            env: self.env(),
-            ..ProgramTarget::default()
-        };
+        let program = self.program(&name)?;
         let tool = omni_scan::Tool {
             function: name.clone(),
             file: self.source.file.to_owned(),
@@ -162,7 +124,7 @@ impl DeclarationReader<'_> {
             input_schema: self.schema("input_schema").unwrap_or_else(any_object),
             output_schema: self.schema("output_schema"),
             wrap_result: false,
-            annotations,
+            annotations: self.annotations(),
             inject: Vec::new(),
             limits: TimeLimits {
                 timeout_ms: self.milliseconds("timeout"),
@@ -187,6 +149,56 @@ impl DeclarationReader<'_> {
             );
         }
         Some(DeclaredTool { tool, program })
+    }
+
+    fn warn_of_unknown_keys(&mut self) {
+        for entry in self.entries {
+            if !KEYS.contains(&entry.key.as_str()) {
+                let help = match similar::closest(&entry.key, KEYS) {
+                    Some(near) => format!("did you mean `{near}`?"),
+                    None => format!("the keys of a tool are {}", KEYS.join(", ")),
+                };
+                self.warn(entry.place, format!("a tool has no key `{}`", entry.key), help);
+            }
+        }
+    }
+
+    fn annotations(&mut self) -> Map<String, Value> {
+        let mut annotations = Map::new();
+        for (key, hint) in [
+            ("read_only", "readOnlyHint"),
+            ("destructive", "destructiveHint"),
+            ("idempotent", "idempotentHint"),
+            ("open_world", "openWorldHint"),
+        ] {
+            if let Some(value) = self.choice(key, &[("true", true), ("false", false)]) {
+                annotations.insert(hint.to_owned(), Value::Bool(value));
+            }
+        }
+        annotations
+    }
+
+    fn program(&mut self, name: &str) -> Option<ProgramTarget> {
+        let argv = self.command(name)?;
+        Some(ProgramTarget {
+            argv,
+            input: self
+                .choice(
+                    "input",
+                    &[
+                        ("stdin", ProgramInput::Stdin),
+                        ("file", ProgramInput::File),
+                        ("flags", ProgramInput::Flags),
+                    ],
+                )
+                .unwrap_or_default(),
+            output: self
+                .choice("output", &[("text", ProgramOutput::Text), ("json", ProgramOutput::Json)])
+                .unwrap_or_default(),
+            cwd: self.beneath("cwd"),
+            env: self.env(),
+            ..ProgramTarget::default()
+        })
     }
 
     fn command(&mut self, name: &str) -> Option<Vec<String>> {

@@ -53,6 +53,7 @@ mod parallel;
 mod requirements;
 mod similar;
 mod strict_json;
+mod usable_schemas;
 
 #[cfg(any(test, fuzzing))]
 pub mod fuzz;

@@ -25,7 +25,7 @@ use crate::tool_list::ToolList;
 use crate::tool_rules::{Filter, ProfileId, RuleConflicts, ToolFacts, ToolRules};
 use crate::{CatalogKind, Diagnostic, NameStyle, Severity, Skill, Snapshot};
 
-/// More names than this are not said of one skill that is partly hidden.
+/// So many names of hidden tools are given for one skill.
 const NAMED_MAX: usize = 5;
 
 /// A tool on its way into the list.
@@ -56,47 +56,11 @@ pub(crate) fn merge(
             one.snapshot.has_tools_of(&other.snapshot) && one.snapshot.is_known() == other.snapshot.is_known()
         })
     });
-    let names = rules.names(ProfileId::EVERYBODY);
-    let mut with_tools = sources.iter().filter(|source| source.offers(CatalogKind::Tools));
-    let only = with_tools.next().filter(|_| with_tools.next().is_none());
-    let Merged { all, lists, hidden_skills, mut findings, rule_conflicts } = match (only, same_tools) {
-        (_, Some(before)) => Merged {
-            all: before.all.clone(),
-            lists: before.lists.clone(),
-            hidden_skills: before.hidden_skills.clone(),
-            findings: before.findings.iter().filter(|found| !is_of_items(found)).cloned().collect(),
-            rule_conflicts: before.rule_conflicts.clone(),
-        },
-        (Some(SourceEntry { snapshot, .. }), _) if snapshot.encoded().style == names => {
-            // the encoded list as it lies, whose bytes nobody has to make again.
-            let defaults = SourceDefaults { prefix: None, ..snapshot.defaults().clone() };
-            shaped(
-                &sources,
-                Arc::new(ToolList::of_one(snapshot.encoded().clone(), defaults)),
-                rules,
-                Vec::new(),
-            )?
-        }
-        _ => {
-            let (all, hidden, findings) = tools(&sources, names)?;
-            let mut merged = shaped(&sources, Arc::new(all), rules, findings)?;
-            merged.hidden_skills.extend(hidden);
-            merged
-        }
+    let Merged { all, lists, hidden_skills, mut findings, rule_conflicts } = match same_tools {
+        Some(before) => Merged::again(before),
+        None => merged_tools(&sources, rules)?,
     };
-    let mut items = |kind| {
-        let of_each: Vec<_> =
-            sources.iter().filter_map(|source| source.snapshot.items(kind).cloned()).collect();
-        let known = before.and_then(|before| before.item_list(kind));
-        if let Some(same) = known.filter(|known| known.is_of(&of_each)) {
-            let before = before.map_or(&[][..], |before| &before.findings);
-            findings.extend(before.iter().filter(|found| found.code == code_of(kind)).cloned());
-            return Arc::clone(same);
-        }
-        let (list, shadowed) = ItemList::new(kind, of_each);
-        findings.extend(shadowed.into_iter().map(|shadowed| item_twice(kind, &shadowed, &sources)));
-        Arc::new(list)
-    };
+    let mut items = |kind| merged_items(kind, &sources, before, &mut findings);
     let (resources, templates, prompts) =
         (items(CatalogKind::Resources), items(CatalogKind::Templates), items(CatalogKind::Prompts));
     Ok(Snapshot {
@@ -126,8 +90,60 @@ struct Merged {
     rule_conflicts: RuleConflicts,
 }
 
-/// A folder's skill that another source stands before, each with the number of its source.
+impl Merged {
+    /// What there was before, where it would be made from the same tools.
+    fn again(before: &Snapshot) -> Merged {
+        Merged {
+            all: before.all.clone(),
+            lists: before.lists.clone(),
+            hidden_skills: before.hidden_skills.clone(),
+            findings: before.findings.iter().filter(|found| !is_of_items(found)).cloned().collect(),
+            rule_conflicts: before.rule_conflicts.clone(),
+        }
+    }
+}
+
+/// Skills that are not served because an earlier source has one of that name, each with the number of its source.
 type HiddenSkills = Vec<(usize, String)>;
+
+/// The tools of sources of which one at least has others than before.
+fn merged_tools(sources: &[SourceEntry], rules: &ToolRules) -> Result<Merged, TooLarge> {
+    let names = rules.names(ProfileId::EVERYBODY);
+    let mut with_tools = sources.iter().filter(|source| source.offers(CatalogKind::Tools));
+    let only = with_tools.next().filter(|_| with_tools.next().is_none());
+    if let Some(SourceEntry { snapshot, .. }) = only
+        && snapshot.encoded().style == names
+    {
+        // The encoded list of the one source is served as it is, so nobody has to make its bytes again.
+        let defaults = SourceDefaults { prefix: None, ..snapshot.defaults().clone() };
+        let all = ToolList::of_one(snapshot.encoded().clone(), defaults);
+        return shaped(sources, Arc::new(all), rules, Vec::new());
+    }
+    let (all, hidden, findings) = tools(sources, names)?;
+    let mut merged = shaped(sources, Arc::new(all), rules, findings)?;
+    merged.hidden_skills.extend(hidden);
+    Ok(merged)
+}
+
+/// The resources, templates or prompts of all sources: the list of `before` where it was made from the same ones, with
+/// what was found then.
+fn merged_items(
+    kind: CatalogKind,
+    sources: &[SourceEntry],
+    before: Option<&Snapshot>,
+    findings: &mut Vec<Diagnostic>,
+) -> Arc<ItemList> {
+    let of_each: Vec<_> = sources.iter().filter_map(|source| source.snapshot.items(kind).cloned()).collect();
+    if let Some(before) = before
+        && let Some(same) = before.item_list(kind).filter(|known| known.is_of(&of_each))
+    {
+        findings.extend(before.findings.iter().filter(|found| found.code == code_of(kind)).cloned());
+        return Arc::clone(same);
+    }
+    let (list, shadowed) = ItemList::new(kind, of_each);
+    findings.extend(shadowed.into_iter().map(|shadowed| item_twice(kind, &shadowed, sources)));
+    Arc::new(list)
+}
 
 /// The tools of all sources under one set of names.
 fn tools(
@@ -193,7 +209,7 @@ fn shaped(
     }
     let rule_conflicts = RuleConflicts::of(rule_conflicts);
     findings.extend(rule_conflicts.0.iter().map(Diagnostic::from));
-    // Of a source that has never been heard of, nothing can be said.
+    // While a source has never listed its tools, a rule without effect may still get one.
     if sources.iter().all(|source| source.snapshot.is_known()) {
         findings.extend(rules.without_effect(&candidates).iter().map(Diagnostic::from));
     }

@@ -11,13 +11,12 @@ use serde_json::{Map, Value};
 
 use crate::declared_tools::{self, DeclaredTool, PYPROJECT};
 use crate::folder::SkillFolder;
-use crate::header_parameters;
 use crate::hidden_characters;
 use crate::listing::Listing;
 use crate::pyproject::{self, Pyproject};
 use crate::requirements::SkillRequirements;
 use crate::tool::{Detail, Origin};
-use crate::{Diagnostic, Severity, Skill, validate};
+use crate::{Diagnostic, Severity, Skill, usable_schemas};
 
 /// A record as it is written.
 #[derive(Debug, Serialize)]
@@ -97,7 +96,7 @@ pub(crate) fn describe(folder: &SkillFolder, digest: &str) -> String {
         findings.push(not_a_skill(&folder.folder));
     }
     if nothing {
-        // Nothing here is run by omni, so nothing is missing.
+        // omni runs nothing of a skill without tools, so it needs no packages installed: a note is enough.
         let aside = findings.iter_mut().filter(|finding| finding.code == "installer-file");
         aside.for_each(|finding| finding.severity = Severity::Note);
     }
@@ -255,22 +254,8 @@ fn written<'a>(
         );
         find(Severity::Error, "own-embedded", message, "choose `pool`, `fork` or `spawn`");
     }
-    if let Err(why) = validate::usable_object_schema(&tool.input_schema) {
-        let message =
-            format!("the input schema of `{name}` cannot be used, so the tool is not listed: {why}");
-        find(Severity::Error, "bad-input-schema", message, "correct the schema");
-        return None;
-    }
-    if let Some(why) = header_parameters::problem(&tool.input_schema) {
-        let message = format!("clients that repeat arguments in headers leave `{name}` out: {why}");
-        find(Severity::Warning, header_parameters::CODE, message, header_parameters::HELP);
-    }
-    let mut output_schema = tool.output_schema.as_ref();
-    if let Some(Err(why)) = output_schema.map(validate::usable_object_schema) {
-        let message = format!("the output schema of `{name}` cannot be used and is left out: {why}");
-        find(Severity::Warning, "bad-output-schema", message, "correct the schema");
-        output_schema = None;
-    }
+    let output_schema =
+        usable_schemas::output_schema(&name, &tool.input_schema, tool.output_schema.as_ref(), find)?;
     let listing = Listing {
         name: name.clone(),
         title: tool.title.as_deref(),

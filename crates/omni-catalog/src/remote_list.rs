@@ -8,11 +8,10 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 use serde_json::{Map, Value};
 
-use crate::header_parameters;
 use crate::hidden_characters;
 use crate::listing::Listing;
 use crate::tool::{Detail, Origin};
-use crate::{Diagnostic, Severity, Skill, validate};
+use crate::{Diagnostic, Severity, Skill, usable_schemas};
 
 /// Why a text is no list of tools.
 #[derive(Debug, thiserror::Error)]
@@ -45,7 +44,7 @@ struct List<'a> {
     tools: Vec<&'a RawValue>,
 }
 
-/// What a description says beside what MCP has: its member `omni`.
+/// The member `omni` of a description: what MCP has no member for.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
 struct Extra {
@@ -73,7 +72,7 @@ pub(crate) fn read(source: &str, list: &[u8], executor: ExecutorKind) -> Result<
             continue;
         }
         described.tools.insert(name, texts);
-        // A tool of the server's own is of no skill that anybody could read or leave out.
+        // A tool of the server's own belongs to no skill that could be read or filtered.
         if executor == ExecutorKind::Native {
             continue;
         }
@@ -123,34 +122,12 @@ impl ListReader<'_> {
             self.find(Severity::Error, "bad-description", message, "a description is a JSON object");
             return None;
         };
-        let name = match tool.remove("name") {
-            Some(Value::String(name)) if is_tool_name(&name) => name,
-            other => {
-                let name = other.unwrap_or_default().to_string();
-                let name: String = name.chars().take(140).collect();
-                let message = format!("{name} cannot be a tool's name, so the tool is not listed");
-                let help = "names are strings of 1 to 128 letters, digits, `_`, `-` and `.`";
-                self.find(Severity::Error, "illegal-name", message, help);
-                return None;
-            }
-        };
+        let name = self.name(tool.remove("name"))?;
         let input_schema = tool.remove("inputSchema").unwrap_or_default();
-        if let Err(why) = validate::usable_object_schema(&input_schema) {
-            let message =
-                format!("the input schema of `{name}` cannot be used, so the tool is not listed: {why}");
-            self.find(Severity::Error, "bad-input-schema", message, "correct the schema");
-            return None;
-        }
-        if let Some(why) = header_parameters::problem(&input_schema) {
-            let message = format!("clients that repeat arguments in headers leave `{name}` out: {why}");
-            self.find(Severity::Warning, header_parameters::CODE, message, header_parameters::HELP);
-        }
-        let mut output_schema = tool.remove("outputSchema").filter(|schema| !schema.is_null());
-        if let Some(Err(why)) = output_schema.as_ref().map(validate::usable_object_schema) {
-            let message = format!("the output schema of `{name}` cannot be used and is left out: {why}");
-            self.find(Severity::Warning, "bad-output-schema", message, "correct the schema");
-            output_schema = None;
-        }
+        let output_schema = tool.remove("outputSchema").filter(|schema| !schema.is_null());
+        let find = |severity, code: &str, message, help: &str| self.find(severity, code, message, help);
+        let output_schema =
+            usable_schemas::output_schema(&name, &input_schema, output_schema.as_ref(), find)?;
         let title = self.member(&mut tool, &name, "title", "a string", Value::is_string);
         let description = self.member(&mut tool, &name, "description", "a string", Value::is_string);
         let icons = self.member(&mut tool, &name, "icons", "an array", Value::is_array);
@@ -165,7 +142,7 @@ impl ListReader<'_> {
             description: description.as_ref().and_then(Value::as_str),
             icons: icons.as_ref(),
             input_schema: &input_schema,
-            output_schema: output_schema.as_ref(),
+            output_schema,
             annotations: &annotations,
             meta: meta.and_then(object).unwrap_or_default(),
         };
@@ -176,6 +153,18 @@ impl ListReader<'_> {
         let detail = Detail { run, origin, any_executor: false, category: None, tags, version: None };
         let detail = serde_json::to_string(&detail).ok()?;
         Some((name, skill, ToolTexts { listing, detail }))
+    }
+
+    fn name(&mut self, name: Option<Value>) -> Option<String> {
+        let name = match name {
+            Some(Value::String(name)) if is_tool_name(&name) => return Some(name),
+            other => other.unwrap_or_default().to_string(),
+        };
+        let name: String = name.chars().take(140).collect();
+        let message = format!("{name} cannot be a tool's name, so the tool is not listed");
+        let help = "names are strings of 1 to 128 letters, digits, `_`, `-` and `.`";
+        self.find(Severity::Error, "illegal-name", message, help);
+        None
     }
 
     /// A member that may be left out; one of another type is, with a finding.

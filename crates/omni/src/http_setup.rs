@@ -1,4 +1,4 @@
-//! Where the HTTP server listens, who may call it there, and what is said of that.
+//! The setup of the HTTP server: where it listens, who may call it there, and what its operator is told.
 
 use std::io;
 use std::net::{IpAddr, SocketAddr, UdpSocket};
@@ -12,7 +12,7 @@ use crate::connect;
 use crate::http_access::{self, HttpTable};
 use crate::settings::ServeSettings;
 
-/// A listener with the rules for those who come.
+/// A listener, the rules for its callers, and what to say at the start.
 pub(crate) struct HttpSetup {
     pub(crate) listener: TcpListener,
     pub(crate) access: Access,
@@ -31,8 +31,8 @@ pub(crate) struct HttpSetup {
 /// Begins to listen.
 ///
 /// # Errors
-/// A setting that cannot be meant, an address that cannot be had, and one that other machines reach, unless that is
-/// said to be meant.
+/// A setting without a meaning, an address that cannot be listened on, and one that other machines reach, unless
+/// `--allow-unauthenticated` says that this is wanted.
 pub(crate) async fn open(
     arguments: &McpArguments,
     serve: &ServeSettings,
@@ -42,7 +42,7 @@ pub(crate) async fn open(
     let host = &*serve.host.value;
     let mut hosts = serve.allow_hosts.clone();
     if host.parse::<IpAddr>().is_err() {
-        // Whoever says where to listen by a name calls there by it.
+        // A server that listens at a name is called by that name.
         hosts.push(host.to_owned());
     }
     let names =
@@ -61,53 +61,69 @@ pub(crate) async fn open(
             serve.host.written
         );
     }
-    let (access, mut warnings) = match tokens {
+    let (access, unknown_peers) = match tokens {
         Some(tokens) => (Access::tokens(tokens), None),
         None if local => http_access::on_loopback(&arguments.allow_users, table, address.ip())?,
         None => (Access::everybody(), None),
     };
-    let anybody_here = warnings.is_some();
-    if !local {
-        let port = address.port();
-        warnings = Some(if has_token {
-            format!("whoever is on the way to port {port} can read what passes, the token included")
-        } else {
-            format!(
-                "ANYBODY WHO REACHES PORT {port} CAN RUN THESE TOOLS AS THE USER THAT RUNS OMNI; nothing asks who calls"
-            )
-        });
-    } else if arguments.allow_unauthenticated {
-        warnings.get_or_insert_with(|| {
+    let anybody_here = unknown_peers.is_some();
+    let warning = if !local {
+        Some(of_other_machines(address.port(), has_token))
+    } else if unknown_peers.is_none() && arguments.allow_unauthenticated {
+        Some(
             "`--allow-unauthenticated` changes nothing on loopback; `http.allow_users` in omni.toml lets other users in"
-                .to_owned()
-        });
-    }
+                .to_owned(),
+        )
+    } else {
+        unknown_peers
+    };
     let url = format!("http://{}/mcp", reachable(address));
     let token = serve.token.as_ref().map(|file| std::path::absolute(&file.value)).transpose()?;
     let connect::ConnectInstructions { commands: mut said, files } =
         connect::http(&url, token.as_deref(), limits);
-    if let Some(warning) = warnings {
+    if let Some(warning) = warning {
         said.push_str(&format!("warning: {warning}\n"));
     }
-    let others = if !local {
+    let others = if local {
+        let by_setting = others_by_setting(arguments, serve, table);
+        by_setting
+            .or_else(|| anybody_here.then(|| "a machine that does not tell whose a connection is".to_owned()))
+            .or_else(|| others_by_name(&hosts, &serve.allow_origins))
+    } else {
         Some(serve.host.written.clone())
-    } else if let Some(token) = &serve.token {
+    };
+    Ok(HttpSetup { listener, access, names, url, said, files, others })
+}
+
+/// What to say of a port that other machines reach.
+fn of_other_machines(port: u16, has_token: bool) -> String {
+    if has_token {
+        format!("whoever is on the way to port {port} can read what passes, the token included")
+    } else {
+        format!(
+            "ANYBODY WHO REACHES PORT {port} CAN RUN THESE TOOLS AS THE USER THAT RUNS OMNI; nothing asks who calls"
+        )
+    }
+}
+
+/// The setting by which others than the user who runs omni may call over loopback, if one is set.
+fn others_by_setting(arguments: &McpArguments, serve: &ServeSettings, table: &HttpTable) -> Option<String> {
+    if let Some(token) = &serve.token {
         Some(token.written.clone())
     } else if arguments.allow_unauthenticated {
         Some("`--allow-unauthenticated`".to_owned())
     } else if !arguments.allow_users.is_empty() {
         Some("`--allow-user`".to_owned())
-    } else if table.lets_others_in() {
-        Some("`http.allow_users`".to_owned())
-    } else if anybody_here {
-        Some("a machine that does not tell whose a connection is".to_owned())
     } else {
-        let foreign = |name: &&String| !names_this_machine(name);
-        let host = hosts.iter().find(foreign).map(|host| format!("the allowed host `{host}`"));
-        let origin = || serve.allow_origins.iter().find(foreign);
-        host.or_else(|| origin().map(|origin| format!("the allowed origin `{origin}`")))
-    };
-    Ok(HttpSetup { listener, access, names, url, said, files, others })
+        table.lets_others_in().then(|| "`http.allow_users`".to_owned())
+    }
+}
+
+/// The first allowed host or origin that may be another machine's: its pages, or a proxy there, may call.
+fn others_by_name(hosts: &[String], origins: &[String]) -> Option<String> {
+    let foreign = |name: &&String| !names_this_machine(name);
+    let host = hosts.iter().find(foreign).map(|host| format!("the allowed host `{host}`"));
+    host.or_else(|| origins.iter().find(foreign).map(|origin| format!("the allowed origin `{origin}`")))
 }
 
 /// Whether a host, alone or as part of an origin and with a port or without, is this machine under a name that no

@@ -64,36 +64,7 @@ impl Places {
         let wants_shipped = !has_skills || named.contains(&SkillsPath::Shipped);
         let Cache { folder: cache, shipped } =
             cache::open(&home, arguments.cache_dir.as_deref(), wants_shipped)?;
-        let are_shipped =
-            !has_skills || named.iter().all(|named| *named == SkillsPath::Shipped) && found.is_none();
-        let is_named = !named.is_empty();
-        let laid_out = || {
-            let skills = shipped.clone().context("a bug: the shipped skills were not laid out")?;
-            Ok::<_, anyhow::Error>(SkillsFolder { skills, only: None, is_shipped: true })
-        };
-        let mut all_folders = Vec::new();
-        for named in named {
-            all_folders.push(match named {
-                SkillsPath::Shipped => laid_out()?,
-                SkillsPath::Folder(skills) => SkillsFolder { skills, only: None, is_shipped: false },
-                SkillsPath::Skill { parent, name } => {
-                    SkillsFolder { skills: parent, only: Some(name), is_shipped: false }
-                }
-            });
-        }
-        let from = match found {
-            Some(found) => {
-                let skills = existing_dir(&found, "`./skills`")?;
-                let from = SkillsFrom::found(&skills, &store);
-                all_folders.push(SkillsFolder { skills, only: None, is_shipped: false });
-                from
-            }
-            None if are_shipped => SkillsFrom::Shipped { named: is_named },
-            None => SkillsFrom::Named,
-        };
-        if all_folders.is_empty() {
-            all_folders.push(laid_out()?);
-        }
+        let (all_folders, from) = folders_of_skills(named, found, shipped.as_deref(), &store)?;
         let own = all_folders.iter().filter(|folder| !folder.is_shipped);
         let protected = ProtectedPlaces {
             home: &home,
@@ -256,6 +227,47 @@ impl Places {
             NameStyle::Underscore | NameStyle::Dotted => self.rules.clone(),
         }
     }
+}
+
+/// The folders of skills in their order, and how they came to be served: those that were `named`, then the one that was
+/// `found` in the working folder, and for want of either the one that comes with omni, which was laid out at `shipped`.
+fn folders_of_skills(
+    named: Vec<SkillsPath>,
+    found: Option<PathBuf>,
+    shipped: Option<&Path>,
+    store: &TrustStore,
+) -> Result<(Vec<SkillsFolder>, SkillsFrom)> {
+    let is_named = !named.is_empty();
+    // With nothing named, that is so of all.
+    let are_shipped = found.is_none() && named.iter().all(|named| *named == SkillsPath::Shipped);
+    let laid_out = || {
+        let skills = shipped.context("a bug: the shipped skills were not laid out")?.to_owned();
+        Ok::<_, anyhow::Error>(SkillsFolder { skills, only: None, is_shipped: true })
+    };
+    let mut folders = Vec::new();
+    for named in named {
+        folders.push(match named {
+            SkillsPath::Shipped => laid_out()?,
+            SkillsPath::Folder(skills) => SkillsFolder { skills, only: None, is_shipped: false },
+            SkillsPath::Skill { parent, name } => {
+                SkillsFolder { skills: parent, only: Some(name), is_shipped: false }
+            }
+        });
+    }
+    let from = match found {
+        Some(found) => {
+            let skills = existing_dir(&found, "`./skills`")?;
+            let from = SkillsFrom::found(&skills, store);
+            folders.push(SkillsFolder { skills, only: None, is_shipped: false });
+            from
+        }
+        None if are_shipped => SkillsFrom::Shipped { named: is_named },
+        None => SkillsFrom::Named,
+    };
+    if folders.is_empty() {
+        folders.push(laid_out()?);
+    }
+    Ok((folders, from))
 }
 
 /// What is seen with one profile for all.
